@@ -1,6 +1,6 @@
 // What Ctrl-C (or SIGTERM) does while a run is followed: it cancels the run and waits for its end; a second one leaves at once.
 // Invariant: it never leaves a run without saying so and how to come back. The same Ctrl-C may have ended the output's reader, such as tee.
-// Used by run-directory; the exit code is left in process.exitCode, which main's teardown reads after an interrupt.
+// Used by run-directory; the exit code is left in process.exitCode, which teardown reads after an interrupt.
 import { Cause, Effect, Exit, Fiber } from "effect"
 import { inWords } from "../../core/run/run-machine.ts"
 import type { RunView } from "../../schema/api/run.ts"

@@ -30,7 +30,7 @@ const lastWords = (cause: Cause.Cause<unknown>): Effect.Effect<never, AlreadyLog
     onSome: () => Effect.logFatal(sentenceOf(error))
   })
   const code = exitCodeOf(error)
-  // A program that comes to its own end after a SIGTERM, as the worker does, counts as interrupted: then main reads process.exitCode.
+  // A program that comes to its own end after a SIGTERM, as the worker does, counts as interrupted: then teardown reads process.exitCode.
   const ended = Effect.suspend(() => {
     process.exitCode = code
     return Effect.fail(new AlreadyLogged({ code }))
