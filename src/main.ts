@@ -1,20 +1,14 @@
 // The entry point: runs the command line on Node, prints an error as one sentence and sets the exit code. Layers and run, nothing else.
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { Cause, Console, Effect, Exit, Layer, References, type Runtime, Stdio } from "effect"
+import { Cause, Console, Effect, Layer, References, Stdio } from "effect"
 import { CliConfig, CliOutput, TerminalCapabilities } from "effect/cli"
 import { HttpClient } from "effect/http"
 import { commandLine } from "./cli/agent-job.ts"
 import { programVersion } from "./cli/commands/version.ts"
-import { exitCodeOf, isPrinted, lastSentence } from "./cli/terminal/failure.ts"
+import { isPrinted, lastSentence } from "./cli/terminal/failure.ts"
 import { builtIns, presenter } from "./cli/terminal/help.ts"
-
-/** An interrupted command may set process.exitCode. If it did not, the exit code is 130, which a shell expects after an interrupt. */
-const teardown: Runtime.Teardown = (exit, onExit) => {
-  if (Exit.isSuccess(exit)) return onExit(0)
-  if (Cause.hasInterruptsOnly(exit.cause)) return onExit(Number(process.exitCode ?? 130))
-  return onExit(exitCodeOf(Cause.squash(exit.cause)))
-}
+import { teardown } from "./cli/terminal/teardown.ts"
 
 /** Turns tracing off: nothing reads the spans, and making them takes a quarter of the time of a request. */
 const untraced = Layer.merge(Layer.succeed(References.TracerEnabled, false), Layer.succeed(HttpClient.TracerDisabledWhen, () => true))

@@ -1,12 +1,13 @@
 // Where the API server is and how to log in to it: from inside a Pod, or from a kubeconfig.
 // A token and a Pod's authority are read again at least every minute, and at once after a 401; no credential is ever part of an error.
 // Given to client.ts by the controller, the worker and the command line.
-import { Config, Effect, Exit, Option, Schema } from "effect"
+import { Cache, Config, Effect, Exit, Option, Schema } from "effect"
 import { readFile } from "node:fs/promises"
 import type { RequestOptions } from "node:https"
 import { homedir } from "node:os"
 import { delimiter, dirname, join, resolve } from "node:path"
 import { holdsCertificate } from "../schema/kubernetes/pem.ts"
+import { monotonicMillis } from "./clock.ts"
 import { KubeconfigUnusable, NoCredentials } from "./errors.ts"
 
 /** TLS material for every connection; PEM, not base64. */
@@ -45,9 +46,21 @@ const read = (path: string, next: string) =>
     catch: (error) => new NoCredentials({ problem: `Cannot read ${path}: ${problem(error)}`, next })
   })
 
-/** Caches a success for a minute and a failure not at all. */
-const forAMinute = <A>(headers: Effect.Effect<A, NoCredentials>) =>
-  Effect.cachedInvalidateWithTTL(headers, (exit) => Exit.isSuccess(exit) ? "1 minute" : 0)
+const minuteMillis = 60_000
+
+/** Caches a success for a minute and a failure not at all; the second effect forgets it at once. */
+const forAMinute = Effect.fnUntraced(function*(headers: Credentials["headers"]) {
+  const cache = yield* Cache.makeWith(
+    () => Effect.flatMap(monotonicMillis, (at) => Effect.map(headers, (value) => ({ at, value }))),
+    { capacity: 1, timeToLive: (exit) => Exit.isSuccess(exit) ? "Infinity" : 0 } // age is told by `at`, which no change of the clock touches
+  )
+  const cached = Effect.gen(function*() {
+    const now = yield* monotonicMillis
+    yield* Cache.invalidateWhen(cache, "headers", ({ at }) => now - at >= minuteMillis)
+    return (yield* Cache.get(cache, "headers")).value
+  })
+  return [cached, Cache.invalidateAll(cache)] as const
+})
 
 /** The kubelet replaces the token file well before the token expires. */
 const bearer = (path: string) =>

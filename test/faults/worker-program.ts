@@ -2,18 +2,12 @@
 // KUBECONFIG in that environment leads to the API server. The exit code is the worker's.
 // Started by test/faults/worker-death.cluster.test.
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
-import { Cause, ConfigProvider, Effect, Exit, type Runtime } from "effect"
-import { exitCodeOf } from "../../src/cli/terminal/failure.ts"
+import { ConfigProvider, Effect } from "effect"
 import { serve } from "../../src/cli/terminal/serve.ts"
+import { teardown } from "../../src/cli/terminal/teardown.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { fromKubeconfig } from "../../src/kubernetes/credentials.ts"
 import { worker } from "../../src/worker/stage/worker.ts"
-
-/** Ends the process as src/main.ts does. */
-const teardown: Runtime.Teardown = (exit, onExit) => {
-  if (Exit.isSuccess(exit)) return onExit(0)
-  return onExit(Cause.hasInterruptsOnly(exit.cause) ? Number(process.exitCode ?? 130) : exitCodeOf(Cause.squash(exit.cause)))
-}
 
 serve(Effect.provide(worker, Kubernetes.layer(fromKubeconfig()))).pipe(
   Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(JSON.parse(process.argv[2] ?? "{}")))),

@@ -97,6 +97,20 @@ describe("credentials in a Pod", () => {
       expect(yield* afterAMinute).toBe(authority("next"))
     }).pipe(inPod))
 
+  it.effect("follow the files of token and authority after a minute also when the wall clock was set back by a day", () =>
+    Effect.gen(function*() {
+      yield* TestClock.setTime(Date.parse("2026-02-01T12:00:00Z"))
+      const directory = yield* directoryWith(files)
+      const { headers, tls } = yield* inCluster({ directory })
+      yield* write(directory, "token", "two")
+      yield* write(directory, "ca.crt", authority("next"))
+      yield* TestClock.setTime(Date.parse("2026-01-31T12:00:00Z"))
+      yield* TestClock.adjust("59 seconds")
+      expect(yield* headers).toEqual({ authorization: "Bearer one" })
+      yield* TestClock.adjust("2 seconds")
+      expect([yield* headers, tls.ca]).toEqual([{ authorization: "Bearer two" }, authority("next")])
+    }).pipe(inPod))
+
   it.effect("recover from a token file that was missing for a moment", () =>
     Effect.gen(function*() {
       const directory = yield* directoryWith(files)
@@ -105,6 +119,19 @@ describe("credentials in a Pod", () => {
       yield* refresh
       expect((yield* Effect.flip(headers)).message).toContain("token")
       yield* write(directory, "token", "back")
+      expect(yield* headers).toEqual({ authorization: "Bearer back" })
+    }).pipe(inPod))
+
+  it.effect("recover from such a moment also when the wall clock was set back since", () =>
+    Effect.gen(function*() {
+      yield* TestClock.setTime(Date.parse("2026-02-01T12:00:00Z"))
+      const directory = yield* directoryWith(files)
+      const { headers, refresh } = yield* inCluster({ directory })
+      yield* Effect.promise(() => rm(join(directory, "token")))
+      yield* refresh
+      yield* Effect.flip(headers)
+      yield* write(directory, "token", "back")
+      yield* TestClock.setTime(Date.parse("2026-01-31T12:00:00Z"))
       expect(yield* headers).toEqual({ authorization: "Bearer back" })
     }).pipe(inPod))
 

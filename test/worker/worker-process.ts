@@ -2,19 +2,12 @@
 // Prints the final status as its last line; its exit code is the worker's.
 // Started by worker-process.cluster.test.ts and users.cluster.test.ts.
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
-import { Cause, ConfigProvider, Effect, Exit, type Runtime } from "effect"
+import { ConfigProvider, Effect } from "effect"
 import { writeSync } from "node:fs"
-import { exitCodeOf } from "../../src/cli/terminal/failure.ts"
 import { serve } from "../../src/cli/terminal/serve.ts"
+import { teardown } from "../../src/cli/terminal/teardown.ts"
 import { worker } from "../../src/worker/stage/worker.ts"
 import { fakeKubernetes } from "./fake-kubernetes.ts"
-
-/** Exits as src/main.ts does. */
-const teardown: Runtime.Teardown = (exit, onExit) => {
-  if (Exit.isSuccess(exit)) return onExit(0)
-  if (Cause.hasInterruptsOnly(exit.cause)) return onExit(Number(process.exitCode ?? 130))
-  return onExit(exitCodeOf(Cause.squash(exit.cause)))
-}
 
 const { env, spec, status } = JSON.parse(process.argv[2] ?? "{}")
 const kubernetes = fakeKubernetes(spec, status)

@@ -1,12 +1,12 @@
 // What Ctrl-C (or SIGTERM) does while a run is followed: it cancels the run and waits for its end; a second one leaves at once.
 // Invariant: it never leaves a run without saying so and how to come back. The same Ctrl-C may have ended the output's reader, such as tee.
-// Used by run-directory; the exit code is left in process.exitCode, which main's teardown reads after an interrupt.
+// Used by run-directory; the exit code is left in process.exitCode, which teardown reads after an interrupt.
 import { Cause, Duration, Effect, Exit, Fiber, Option } from "effect"
 import { inWords } from "../../core/run/run-machine.ts"
 import type { RunView } from "../../schema/api/run.ts"
 import { ServerClient } from "../server/server-client.ts"
 import { exitCode, exitCodeOf, isLate, type MaybeStarted, sentenceOf, type ServerFailure } from "../terminal/failure.ts"
-import { outliveReaders } from "../terminal/readers.ts"
+import { hurry, outliveReaders } from "../terminal/readers.ts"
 import { Screen } from "../terminal/screen.ts"
 import { followApply, type Followed, followStep, patiently } from "./follow-run.ts"
 import { hasApply } from "./summary.ts"
@@ -25,8 +25,9 @@ export interface Progress {
 
 const signals = ["SIGINT", "SIGTERM"] as const
 
+/** Waits for a signal, after which the program leaves at once. */
 const nextSignal = Effect.callback<void>((resume) => {
-  const heard = () => resume(Effect.void)
+  const heard = () => resume(hurry)
   signals.forEach((signal) => process.once(signal, heard))
   return Effect.sync(() => signals.forEach((signal) => process.off(signal, heard)))
 })

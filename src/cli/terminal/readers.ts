@@ -1,6 +1,6 @@
-// What a command does once nobody reads its output: it ends, or goes on unheard if its work matters more.
+// What a command does about those who read its output: it waits for them at its end; once they are gone it ends, or goes on unheard.
 // Both streams keep a listener until the process ends, because a stream reports a failure only after the write.
-// Used by screen, serve and interrupt.
+// Used by teardown, screen, serve and interrupt.
 import { Effect } from "effect"
 import { exitCode } from "./failure.ts"
 
@@ -23,9 +23,35 @@ export const endWithReaders = Effect.sync(() => {
   }
 })
 
+/** Goes on if nobody reads, because the work matters more. */
 export const outliveReaders = Effect.sync(() => {
   for (const stream of streams) {
     stream.off("error", end)
     if (!stream.listeners("error").includes(goOn)) stream.on("error", goOn)
   }
 })
+
+const hurriedMillis = 2000
+let hurried = false
+
+/** From now on the end waits for readers for two seconds at most: one that stands still must not hold up what has to end. */
+export const hurry = Effect.sync(() => {
+  hurried = true
+})
+
+/** Calls `done` once all that was written to the stream has arrived, or cannot. */
+const settle = (stream: NodeJS.WriteStream, done: () => void): void => {
+  if (stream.writableLength === 0) return done()
+  stream.on("error", goOn) // of a program that printed without a screen
+  stream.write("", () => setImmediate(done)) // an error comes after this callback, and ends the program as it always does
+}
+
+/** Calls `exit` once what was printed has arrived: Node writes to a pipe later, and forgets what is left when the process ends. */
+export const afterReaders = (code: number, exit: (code: number) => void): void => {
+  const limit = hurried ? setTimeout(() => process.exit(code), hurriedMillis) : undefined
+  settle(process.stdout, () =>
+    settle(process.stderr, () => {
+      clearTimeout(limit)
+      exit(code)
+    }))
+}

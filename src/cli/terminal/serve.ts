@@ -2,7 +2,7 @@
 // Used by controller, server and worker.
 import { Cause, Config, Effect, Layer, Logger, Option, References } from "effect"
 import { AlreadyLogged, exitCodeOf, sentenceOf } from "./failure.ts"
-import { outliveReaders } from "./readers.ts"
+import { hurry, outliveReaders } from "./readers.ts"
 
 /** The log level by SCALR_AGENT_DEBUG, the variable of the Helm chart's agent that users of the chart have in their values. */
 const debug = Config.String("SCALR_AGENT_DEBUG").pipe(
@@ -30,7 +30,7 @@ const lastWords = (cause: Cause.Cause<unknown>): Effect.Effect<never, AlreadyLog
     onSome: () => Effect.logFatal(sentenceOf(error))
   })
   const code = exitCodeOf(error)
-  // A program that comes to its own end after a SIGTERM, as the worker does, counts as interrupted: then main reads process.exitCode.
+  // A program that comes to its own end after a SIGTERM, as the worker does, counts as interrupted: then teardown reads process.exitCode.
   const ended = Effect.suspend(() => {
     process.exitCode = code
     return Effect.fail(new AlreadyLogged({ code }))
@@ -38,9 +38,10 @@ const lastWords = (cause: Cause.Cause<unknown>): Effect.Effect<never, AlreadyLog
   return Effect.andThen(said, ended)
 }
 
-/** Runs a service. It goes on if nobody reads its log, because its work matters more. */
+/** Runs a service. It goes on, and comes to its end, if nobody reads its log, because its work matters more. */
 export const serve = <A, E, R>(program: Effect.Effect<A, E, R>) =>
-  Effect.andThen(outliveReaders, program).pipe(
+  Effect.all([outliveReaders, hurry]).pipe(
+    Effect.andThen(program),
     Effect.catchCause((cause) => Cause.hasInterruptsOnly(cause) ? Effect.interrupt : lastWords(cause)),
     Effect.onInterrupt(() =>
       Effect.sync(() => {

@@ -132,7 +132,7 @@ export const commandFailure = (
         reason: "InvalidConfiguration",
         message: `The runner could not start ${engine} ${
           args[0] ?? subcommand
-        } (exit code ${end.code} of its shell); check that its user may enter the data volume, and the log.`
+        } (exit code ${end.code} of its shell); check that the data volume has room and that its user may enter it, and the log.`
       })
     case "Aborted":
       return Option.some(outOfMemory(`The runner's container was ended during ${name}`, next))

@@ -6,7 +6,7 @@ import { type CommandEnd, commandFailure, type Interrupted, type StopCause } fro
 import { showVersion, type StageCommand, withoutArguments } from "../../core/stage/stage-commands.ts"
 import { linesOf, noLine } from "../../core/text/lines.ts"
 import type { Seal } from "../../schema/task/seal.ts"
-import { invalid, StageFailed } from "../stage-failed.ts"
+import { fileTrouble, invalid, StageFailed } from "../stage-failed.ts"
 import { Stop } from "../task/stop.ts"
 import type { Command } from "./command-script.ts"
 import { ExecLoop, type ExecLoopError, type Output, type Running } from "./exec-loop.ts"
@@ -181,7 +181,10 @@ const versionOf = (engine: string, captured: Option.Option<string>): Effect.Effe
 }
 
 /** Returns the stage's failure when the runner cannot be given commands. */
-export const execLoopFailure = (error: ExecLoopError): StageFailed => invalid(`${error.message}.`)
+export const execLoopFailure = (error: ExecLoopError): StageFailed => {
+  const failure = fileTrouble("a command for the runner")(error)
+  return failure.reason === "DiskFull" ? failure : invalid(`${error.message}.`)
+}
 
 /** Returns a function that takes chunks of bytes and calls `listen` with each whole line. */
 const inLines = (listen: Listen) => {

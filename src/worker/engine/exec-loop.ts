@@ -41,6 +41,7 @@ export type Signal = "INT" | "TERM" | "KILL"
 export class ExecLoopError extends Data.TaggedError("ExecLoopError")<{
   readonly reason: "RunnerNotReady" | "VolumeUnusable" | "InvalidCommand"
   readonly detail: string
+  readonly cause?: FileUnusable
 }> {
   override get message() {
     return `${this.detail}${advice[this.reason]}`
@@ -49,11 +50,11 @@ export class ExecLoopError extends Data.TaggedError("ExecLoopError")<{
 
 const advice = {
   RunnerNotReady: "; the runner's image needs /bin/sh, mkdir, mkfifo and mv: read the log of the container runner",
-  VolumeUnusable: "; check the space on the data volume, and what else writes to it",
+  VolumeUnusable: "; check who owns the data volume, and what else writes to it",
   InvalidCommand: ""
 }
 
-const unusable = (reason: ExecLoopError["reason"]) => (error: FileUnusable) => new ExecLoopError({ reason, detail: error.message })
+const unusable = (reason: ExecLoopError["reason"]) => (cause: FileUnusable) => new ExecLoopError({ reason, detail: cause.message, cause })
 
 interface Options {
   /** The directory in which the exec loop runs. It exists before the worker starts, and serves one worker. */

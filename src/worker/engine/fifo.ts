@@ -11,9 +11,10 @@ const chunkBytes = 64 * 1024
 /** The most that a Linux pipe holds for a writer without privileges (`fs.pipe-max-size`). */
 const pipeBytes = 1024 * 1024
 
-export class FileUnusable extends Data.TaggedError("FileUnusable")<{ readonly path: string; readonly why: string }> {
+export class FileUnusable extends Data.TaggedError("FileUnusable")<{ readonly path: string; readonly cause: unknown }> {
   override get message() {
-    return `${this.path} cannot be used (${this.why})`
+    const { cause } = this
+    return `${this.path} cannot be used (${String(cause instanceof Error ? cause.message : cause).replace(/, .*/su, "")})`
   }
 }
 
@@ -24,8 +25,7 @@ export class FileUnusable extends Data.TaggedError("FileUnusable")<{ readonly pa
 export const fileCall = <A>(path: string, call: () => A) =>
   Effect.try({
     try: call,
-    catch: (cause) =>
-      new FileUnusable({ path: basename(path), why: String(cause instanceof Error ? cause.message : cause).replace(/, .*/su, "") })
+    catch: (cause) => new FileUnusable({ path: basename(path), cause })
   })
 
 /** Returns a descriptor that the caller closes. `O_NONBLOCK` keeps a missing other side, or a device, from blocking the worker. */

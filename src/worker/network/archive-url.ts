@@ -17,6 +17,8 @@ export const archiveFile = "configuration.tar.gz"
 const redirects = 3
 /** How long the server may send nothing: before its answer, or between two pieces of it. */
 const silence = "30 seconds"
+/** How long the first bytes of an answer without the archive may take. */
+const unwanted = "1 second"
 /** How long one attempt at the whole download may take. */
 const allInAll = "10 minutes"
 
@@ -66,7 +68,7 @@ const ask = (
       Effect.timeoutOrElse({ duration: silence, orElse: () => Effect.fail(later(`no answer in ${silence}`)) })
     )
     if (response.status === 200) return response
-    yield* Effect.ignore(Stream.runDrain(Stream.take(response.stream, 1))) // otherwise its connection stays in use
+    yield* Effect.ignore(Effect.timeout(Stream.runDrain(Stream.take(response.stream, 1)), unwanted)) // otherwise its connection stays in use
     if (response.status === 429 || response.status >= 500) return yield* later(`it answers ${response.status}`)
     const location = Headers.get(response.headers, "location")
     if (response.status < 300 || response.status > 399 || Option.isNone(location)) return yield* cannot(`it answers ${response.status}`)

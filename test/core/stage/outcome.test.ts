@@ -127,7 +127,7 @@ describe("commandFailure", () => {
       end: { _tag: "NotStarted", code: 126 } as const,
       log: "",
       reason: "InvalidConfiguration",
-      says: "could not start tofu init"
+      says: "could not start tofu init (exit code 126 of its shell); check that the data volume has room and"
     },
     {
       given: "a command that does not even die",

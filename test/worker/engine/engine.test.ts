@@ -10,10 +10,22 @@ import type { StopCause } from "../../../src/core/stage/outcome.ts"
 import { signalPlan } from "../../../src/core/stage/signal-plan.ts"
 import type { StageCommand } from "../../../src/core/stage/stage-commands.ts"
 import { Engine, type StageStopped } from "../../../src/worker/engine/engine.ts"
-import { Ended, ExecLoop, type Signal } from "../../../src/worker/engine/exec-loop.ts"
+import { Ended, ExecLoop, ExecLoopError, type Signal } from "../../../src/worker/engine/exec-loop.ts"
+import { fileCall } from "../../../src/worker/engine/fifo.ts"
 import { Log } from "../../../src/worker/engine/log-shipper.ts"
 import type { StageFailed } from "../../../src/worker/stage-failed.ts"
 import { neverStops } from "../never-stops.ts"
+
+/** The engine whose commands go to this exec loop; nothing is logged. */
+const engineBy = (execLoop: ExecLoop["Service"], stop = neverStops()) =>
+  Layer.provide(
+    Engine.layer,
+    Layer.mergeAll(
+      Layer.succeed(ExecLoop, execLoop),
+      stop,
+      Log.layer({ secrets: [], parts: [], ship: Option.none(), print: () => Effect.void })
+    )
+  )
 
 /** A script that stands for an engine and prints this version. */
 const telling = (version: string) => `#!/bin/sh\necho '{\n  "terraform_version": "${version}"\n}'\n`
@@ -39,18 +51,8 @@ const found = (name: "tofu" | "terraform" | undefined, image: Readonly<Record<st
           }
         })
     })
-    const parts = Layer.mergeAll(
-      Layer.succeed(ExecLoop, execLoop),
-      neverStops(),
-      Log.layer({
-        secrets: [],
-        parts: [],
-        ship: Option.none(),
-        print: () => Effect.void
-      })
-    )
     return yield* Effect.flatMap(Engine, (engine) => engine.find(Option.fromUndefinedOr(name), { directory: "/", env: {} })).pipe(
-      Effect.provide(Layer.provide(Engine.layer, parts))
+      Effect.provide(engineBy(execLoop))
     )
   })
 
@@ -97,6 +99,33 @@ describe("the engine of a stage", () => {
 })
 
 const apply: StageCommand = { subcommand: "apply", args: ["apply"], output: "printed", mutates: true }
+
+describe("a command that cannot be put where the runner finds it", () => {
+  const full = "The Pod's volume was full when the worker wrote a command for the runner; raise persistence.emptyDir.sizeLimit."
+
+  it.effect.each([
+    { code: "ENOSPC", reason: "DiskFull", says: full },
+    { code: "EDQUOT", reason: "DiskFull", says: full },
+    {
+      code: "EACCES",
+      reason: "InvalidConfiguration",
+      says: "commands cannot be used (EACCES: failed); check who owns the data volume, and what else writes to it."
+    }
+  ])("is $reason for $code", ({ code, reason, says }) => {
+    const refused = fileCall("/data/exec/commands", () => {
+      throw Object.assign(new Error(`${code}: failed, mkdir '/data/exec/commands/.1'`), { code })
+    })
+    const execLoop = ExecLoop.of({
+      run: () => Effect.mapError(refused, (cause) => new ExecLoopError({ reason: "VolumeUnusable", detail: cause.message, cause }))
+    })
+    return Effect.flatMap(Engine, (engine) => engine.run({ engine: "tofu", directory: "/", env: {} }, apply)).pipe(
+      Effect.provide(engineBy(execLoop)),
+      Effect.flip,
+      Effect.map((failure) => expect(failure).toMatchObject({ reason, message: says }))
+    )
+  })
+})
+
 const plan = signalPlan(120)
 
 /** Returns how `act` fails when a cancel comes meanwhile and its command ends with `code` at the signal `endsAt`, or never ends. */
@@ -122,17 +151,7 @@ const cancelledDuring = <A>(
       now: Effect.suspend(() => Deferred.isDoneUnsafe(asked) ? Effect.asSome(Deferred.await(asked)) : Effect.succeedNone),
       plan
     })
-    const parts = Layer.mergeAll(
-      Layer.succeed(ExecLoop, execLoop),
-      stop,
-      Log.layer({
-        secrets: [],
-        parts: [],
-        ship: Option.none(),
-        print: () => Effect.void
-      })
-    )
-    const run = Effect.flatMap(Engine, act).pipe(Effect.provide(Layer.provide(Engine.layer, parts)))
+    const run = Effect.flatMap(Engine, act).pipe(Effect.provide(engineBy(execLoop, stop)))
     const fiber = yield* Effect.forkChild(Effect.flip(run))
     yield* TestClock.adjust("3 minutes")
     return yield* Fiber.join(fiber)

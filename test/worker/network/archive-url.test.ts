@@ -102,6 +102,15 @@ describe("fetchArchive", () => {
       expect(readFileSync(file)).toEqual(content)
     }))
 
+  it.live("asks again after a server error whose body does not come, and says what the server answered in the end", () =>
+    Effect.gen(function*() {
+      const { asked, file, url } = yield* serving((_, response) =>
+        response.writeHead(asked.length === 1 ? 503 : 403, { "content-length": "1000" }).flushHeaders()
+      )
+      expect((yield* Effect.flip(fetchArchive(url, sha256(content), file))).message).toContain("it answers 403")
+      expect(asked).toHaveLength(2)
+    }))
+
   it.live("ends what is too large", () =>
     Effect.gen(function*() {
       const { file, url } = yield* serving((_, response) => {
