@@ -43,8 +43,8 @@ const endOf = ({ id, status }: RunView) => {
   }
 }
 
-/** Prints the run for a program (`-o json`), as it was seen last. Prints nothing if it was not seen yet. */
-type Report = (run: RunView | undefined) => Effect.Effect<void, never, Screen | ServerClient>
+/** Prints the run for a program (`-o json`), as it was seen last. Asks the server nothing, because nothing may hold up the end any more. */
+type Report = (runId: string, run: RunView | undefined) => Effect.Effect<void, never, Screen>
 
 /** Cancels the run and follows it to its end: through its apply too, which may have begun since the run was seen last. */
 const cancelAndWait = Effect.fnUntraced(function*(runId: string, progress: Progress, report: Report) {
@@ -59,7 +59,7 @@ const cancelAndWait = Effect.fnUntraced(function*(runId: string, progress: Progr
   }
   const { code, text } = endOf(run)
   yield* screen.step(text)
-  yield* report(run)
+  yield* report(runId, run)
   return code
 })
 
@@ -67,7 +67,7 @@ const left = Effect.fnUntraced(function*(runId: string, progress: Progress, repo
   yield* nextSignal
   const screen = yield* Screen
   yield* screen.step(`Left ${runId} to the server; follow it with: agent-job logs -f ${runId}`)
-  yield* report(progress.followed.run)
+  yield* report(runId, progress.followed.run)
   return interrupted
 })
 
@@ -76,9 +76,9 @@ const foundAs = ({ id, status }: RunView) => {
     case "planned":
       return { text: `${id} stays planned and keeps its workspace: agent-job approve ${id}, or agent-job discard ${id}`, code: interrupted }
     case "canceled":
-      return { text: `${id} was cancelled elsewhere.`, code: exitCode.cancelled }
+      return { text: `${id} is cancelled.`, code: exitCode.cancelled }
     case "discarded":
-      return { text: `${id} was discarded elsewhere.`, code: exitCode.cancelled }
+      return { text: `${id} is discarded.`, code: exitCode.cancelled }
     default:
       return { text: `${id} is no longer planned but ${inWords(status)}; follow it with: agent-job logs -f ${id}`, code: interrupted }
   }
@@ -89,7 +89,7 @@ const leave = Effect.fnUntraced(function*(runId: string, { followed }: Progress,
   const screen = yield* Screen
   const server = yield* ServerClient
   const look = server.run(runId).pipe(Effect.option, Effect.timeoutOrElse({ duration: lookTimeout, orElse: () => Effect.succeedNone }))
-  const found = yield* Effect.raceFirst(Effect.interruptible(look), Effect.interruptible(Effect.as(nextSignal, Option.none())))
+  const found = yield* Effect.raceFirst(Effect.interruptible(Effect.as(nextSignal, Option.none())), Effect.interruptible(look))
   const { code, text } = Option.match(found, {
     onNone: () => ({
       text:
@@ -99,7 +99,7 @@ const leave = Effect.fnUntraced(function*(runId: string, { followed }: Progress,
     onSome: foundAs
   })
   yield* screen.step(text)
-  yield* report(Option.getOrElse(found, () => followed.run))
+  yield* report(runId, Option.getOrElse(found, () => followed.run))
   return code
 })
 
@@ -140,5 +140,5 @@ export const onInterrupt = Effect.fn("onInterrupt")(function*(runId: string, pro
   process.exitCode = Exit.isSuccess(end) ? end.value : exitCode.unreachable
   if (Exit.isSuccess(end)) return
   yield* screen.step(`Cannot cancel ${runId}; try again with: agent-job cancel ${runId}`)
-  yield* report(progress.followed.run)
+  yield* report(runId, progress.followed.run)
 })

@@ -4,7 +4,7 @@
 import { Effect, Option } from "effect"
 import type { RunView } from "../../schema/api/run.ts"
 import { type Output, ServerClient, type StoredVersion } from "../server/server-client.ts"
-import type { ServerFailure, ServerRefused, ServerUnreachable } from "../terminal/failure.ts"
+import type { ServerFailure } from "../terminal/failure.ts"
 import { Screen } from "../terminal/screen.ts"
 import { patiently } from "./follow-run.ts"
 
@@ -25,8 +25,7 @@ const isLater = ({ id, status, timestamps }: RunView, { createdAt, runId }: Stor
 /** Returns the call's result, or null after a message if the server does not give it: the run itself has succeeded by then. */
 const orNull = Effect.fnUntraced(function*<A>(call: Effect.Effect<A, ServerFailure>) {
   const screen = yield* Screen
-  const untold = ({ message }: ServerRefused | ServerUnreachable) => Effect.as(screen.line(message), null)
-  return yield* patiently(call).pipe(Effect.catchTags({ ServerRefused: untold, ServerUnreachable: untold }))
+  return yield* patiently(call).pipe(Effect.catch(({ message }) => Effect.as(screen.line(message), null)))
 })
 
 /**

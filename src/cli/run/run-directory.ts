@@ -90,16 +90,13 @@ const followRun = Effect.fn("followRun")(function*(runId: string, progress: Prog
 const print = (report: Report<{ readonly id: string }>) =>
   Effect.flatMap(Screen, (screen) => screen.result(JSON.stringify(report, null, 2)))
 
-/**
- * Says that the run goes on although the command ends, if the server could not be asked any more, and prints what is known of it. Asks the
- * server nothing, because it has just failed to answer.
- */
-const lostSight = Effect.fnUntraced(function*(runId: string, run: RunView | undefined, json: boolean, { _tag }: ServerFailure) {
+/** Says what becomes of the run although the command ends, unless there is no such run. */
+const lostSight = Effect.fnUntraced(function*(runId: string, { _tag }: ServerFailure) {
   const screen = yield* Screen
   if (_tag === "ServerUnreachable" || _tag === "TokenRefused") {
     yield* screen.step(`${runId} goes on without this command; follow it with: agent-job logs -f ${runId}`)
   }
-  if (json) yield* print({ run: run ?? { id: runId }, ...notKnown })
+  if (_tag === "ServerRefused") yield* screen.step(`${runId} is left as it is on the server; look with: agent-job get ${runId}`)
 })
 
 /** Tells a person what was done, the outputs, and what to do next. */
@@ -129,14 +126,8 @@ export const runDirectory = Effect.fn("runDirectory")(function*(request: RunRequ
   const wanted = yield* prepared(request)
   const { workspaceId } = wanted
   const progress: Progress = { followed: follow("plan", screen.colours, "Planning"), asked: false }
-  const known = (run: RunView | undefined) =>
-    run === undefined || !request.json
-      ? Effect.void
-      : outputsOf(run, workspaceId).pipe(
-        Effect.orElseSucceed(() => notKnown),
-        Effect.flatMap((more) => print({ run, ...more }))
-      )
-  const stop = (runId: string) => onInterrupt(runId, progress, known)
+  const asSeen = (runId: string, run: RunView | undefined) => request.json ? print({ run: run ?? { id: runId }, ...notKnown }) : Effect.void
+  const stop = (runId: string) => onInterrupt(runId, progress, asSeen)
   const run = yield* Effect.uninterruptibleMask((restore) =>
     Effect.gen(function*() {
       const asked = yield* Effect.forkChild(restore(start(wanted, workspace)))
@@ -144,11 +135,11 @@ export const runDirectory = Effect.fn("runDirectory")(function*(request: RunRequ
       yield* screen.step(`Started ${runId} in workspace ${workspace}`)
       return yield* restore(followRun(runId, progress)).pipe(
         Effect.onInterrupt(() => stop(runId)),
-        Effect.tapError((error) => lostSight(runId, progress.followed.run, request.json, error))
+        Effect.tapError((error) => Effect.andThen(lostSight(runId, error), asSeen(runId, progress.followed.run)))
       )
     })
   )
-  const report: Report = { run, ...(yield* outputsOf(run, workspaceId)) }
+  const report: Report = { run, ...(yield* Effect.onInterrupt(outputsOf(run, workspaceId), () => asSeen(run.id, run))) }
   if (request.json) yield* print(report)
   else yield* tell(report, request.directory)
   switch (run.status) {
