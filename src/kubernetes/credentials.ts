@@ -50,14 +50,15 @@ const minuteMillis = 60_000
 
 /** Caches a success for a minute and a failure not at all; the second effect forgets it at once. */
 const forAMinute = Effect.fnUntraced(function*(headers: Credentials["headers"]) {
-  const cache = yield* Cache.makeWith(
-    () => Effect.flatMap(monotonicMillis, (at) => Effect.map(headers, (value) => ({ at, value }))),
-    { capacity: 1, timeToLive: (exit) => Exit.isSuccess(exit) ? "Infinity" : 0 } // age is told by `at`, which no change of the clock touches
-  )
+  const cache = yield* Cache.makeWith(() => headers, { capacity: 1, timeToLive: (exit) => Exit.isSuccess(exit) ? "Infinity" : 0 })
+  let since = yield* monotonicMillis // its age is told by this clock, since nobody sets it
   const cached = Effect.gen(function*() {
     const now = yield* monotonicMillis
-    yield* Cache.invalidateWhen(cache, "headers", ({ at }) => now - at >= minuteMillis)
-    return (yield* Cache.get(cache, "headers")).value
+    if (now - since >= minuteMillis) {
+      since = now // at once, so that those who come while it is read wait for that
+      yield* Cache.invalidateAll(cache)
+    }
+    return yield* Cache.get(cache, "headers")
   })
   return [cached, Cache.invalidateAll(cache)] as const
 })

@@ -17,7 +17,19 @@ const goOn = (): void => {}
 
 const streams = [process.stdout, process.stderr]
 
+const hurriedMillis = 2000
+let hurried = false
+
+const hurryNow = (): void => {
+  hurried = true
+}
+
+/** From now on the end waits for readers for two seconds at most: one that stands still must not hold up what has to end. */
+export const hurry = Effect.sync(hurryNow)
+
+/** Ends once nobody reads, and hurries after a SIGTERM: what sends it, such as `timeout`, is no person who would press Ctrl-C again. */
 export const endWithReaders = Effect.sync(() => {
+  if (!process.listeners("SIGTERM").includes(hurryNow)) process.on("SIGTERM", hurryNow)
   for (const stream of streams) {
     if (!stream.listeners("error").includes(end)) stream.on("error", end)
   }
@@ -31,14 +43,6 @@ export const outliveReaders = Effect.sync(() => {
   }
 })
 
-const hurriedMillis = 2000
-let hurried = false
-
-/** From now on the end waits for readers for two seconds at most: one that stands still must not hold up what has to end. */
-export const hurry = Effect.sync(() => {
-  hurried = true
-})
-
 /** Calls `done` once all that was written to the stream has arrived, or cannot. */
 const settle = (stream: NodeJS.WriteStream, done: () => void): void => {
   if (stream.writableLength === 0) return done()
@@ -46,9 +50,14 @@ const settle = (stream: NodeJS.WriteStream, done: () => void): void => {
   stream.write("", () => setImmediate(done)) // an error comes after this callback, and ends the program as it always does
 }
 
-/** Calls `exit` once what was printed has arrived: Node writes to a pipe later, and forgets what is left when the process ends. */
+/**
+ * Calls `exit` once what was printed has arrived: Node writes to a pipe later, and forgets what is left when the process ends. A signal
+ * ends the wait. By then only this listens to one, and without a listener the first process of a container would not even hear it.
+ */
 export const afterReaders = (code: number, exit: (code: number) => void): void => {
-  const limit = hurried ? setTimeout(() => process.exit(code), hurriedMillis) : undefined
+  const leave = () => process.exit(code)
+  for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, leave)
+  const limit = hurried ? setTimeout(leave, hurriedMillis) : undefined
   settle(process.stdout, () =>
     settle(process.stderr, () => {
       clearTimeout(limit)
