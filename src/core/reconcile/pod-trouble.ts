@@ -110,16 +110,24 @@ export const waitsForNode = ({ job, pod }: Pick<Observed, "job" | "pod">): boole
 export const longestStartMillis = (start: Start, { nodeWaitSeconds, startupTimeoutSeconds }: TaskPolicy): number =>
   (waitsForNode(start) ? nodeWaitSeconds : startupTimeoutSeconds) * 1000
 
-/** Reports whether the kubelet says that the worker has ended, so that nothing claims or reports from this Pod any more. */
-export const isPodOver = (pod: PodSeen): boolean =>
-  pod.phase === "Failed" || pod.phase === "Succeeded" || Option.exists(pod.worker, (_) => _.state === "terminated")
+const isTerminal = ({ phase }: PodSeen): boolean => phase === "Failed" || phase === "Succeeded"
+const isRunning = (seen: Option.Option<ContainerSeen>): boolean => Option.exists(seen, (_) => _.state === "running")
+
+/** Reports whether the worker has ended, so that nothing claims or reports from this Pod any more. */
+export const isPodOver = (pod: PodSeen): boolean => isTerminal(pod) || Option.exists(pod.worker, (_) => _.state === "terminated")
 
 /**
  * Reports whether the engine has ended as well. A worker that died leaves the engine to the runner, which interrupts it and lives on for as
  * long as the grace period allows.
  */
-export const isEngineOver = (pod: PodSeen): boolean =>
-  pod.phase === "Failed" || pod.phase === "Succeeded" || (isPodOver(pod) && !Option.exists(pod.runner, (_) => _.state === "running"))
+export const isEngineOver = (pod: PodSeen): boolean => isTerminal(pod) || (isPodOver(pod) && !isRunning(pod.runner))
+
+/**
+ * Reports whether Kubernetes gave the Pod up because its node is removed or out of service. It then says Failed of a Pod whose containers
+ * may run; a kubelet says so only once they have ended, or with a reason.
+ */
+const isNodeLost = ({ disruptionReason, phase, reason, runner, worker }: PodSeen): boolean =>
+  disruptionReason === "DeletionByPodGC" || (phase === "Failed" && reason === "" && (isRunning(worker) || isRunning(runner)))
 
 const wasOutOfMemory = (seen: Option.Option<ContainerSeen>): boolean =>
   Option.exists(seen, (_) => _.reason === "OOMKilled" || _.lastReason === "OOMKilled")
@@ -137,7 +145,6 @@ export const endOf = (
   if (reason === "Evicted" || reason === "Preempting" || reason === "Shutdown" || reason === "Terminated") {
     return { reason: "Evicted", message: `Pod ${name} was evicted from node ${node}: ${message || reason}` }
   }
-  if (reason === "NodeLost") return { reason: "NodeLost", message: `Node ${node} was lost with Pod ${name}.` }
   if (phase === "Failed" && reason !== "" && Option.isNone(worker)) { // OutOfcpu, NodeShutdown, NodeAffinity …: the kubelet started nothing
     return { reason: "Evicted", message: `Pod ${name} was refused by node ${node}: ${message || reason}` }
   }
@@ -147,6 +154,7 @@ export const endOf = (
   if (wasOutOfMemory(runner)) {
     return { reason: "OutOfMemory", message: `The runner of Pod ${name} ran out of memory; raise task.runner.resources.limits.memory.` }
   }
+  if (isNodeLost(pod.value)) return { reason: "NodeLost", message: `Node ${node} was lost with Pod ${name}.` }
   if (disruption !== "") return { reason: "Evicted", message: `Pod ${name} had to leave node ${node}: ${disruption}` }
   if (deleting) return { reason: "Evicted", message: `Pod ${name} was deleted.` }
   const code = Option.match(Option.flatMap(worker, (_) => _.exitCode), { onNone: () => "", onSome: (_) => ` with exit code ${_}` })

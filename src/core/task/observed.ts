@@ -42,12 +42,14 @@ export interface PodSeen {
   readonly createdAt: string
   readonly node: string
   readonly phase: "Pending" | "Running" | "Succeeded" | "Failed" | "Unknown"
-  /** The reason in the Pod's status: Evicted, NodeLost, Shutdown … or empty. */
+  /** The reason in the Pod's status: Evicted, OutOfcpu, Terminated … or empty. */
   readonly reason: string
   readonly message: string
   readonly deleting: boolean
   /** Why Kubernetes disrupts the Pod, in its words; empty if it does not. */
   readonly disruption: string
+  /** Its reason for that: EvictionByEvictionAPI, DeletionByPodGC … or empty. */
+  readonly disruptionReason: string
   /** Whether the node's kubelet still reports; false once the control plane marked the Pod's readiness as unknown. */
   readonly nodeAnswers: boolean
   /** What the scheduler says while no node can take the Pod; else empty. */
