@@ -1,6 +1,6 @@
 // What a Pod's state says about a stage: why it does not start or why it ended, by a reason of the closed list and the kubelet's message.
 // A Pod's phase or exit code never means success here.
-// Used by core/reconcile/situation, core/reconcile/claimed, core/reconcile/start, controller/reconcile/observe and controller/world/job-ages.
+// Used by core/reconcile/situation, core/reconcile/claimed, core/reconcile/start, controller/reconcile/observe, controller/reconcile/workspace-holder and controller/world/job-ages.
 import { Option } from "effect"
 import { isOfQuota, quotaTooSmall, type TooSmall } from "../../schema/kubernetes/quota.ts"
 import type { FailureReason } from "../../schema/task/reason.ts"
@@ -122,12 +122,17 @@ export const isPodOver = (pod: PodSeen): boolean => isTerminal(pod) || Option.ex
  */
 export const isEngineOver = (pod: PodSeen): boolean => isTerminal(pod) || (isPodOver(pod) && !isRunning(pod.runner))
 
+/** Reports whether Kubernetes removes the Pod because its node no longer exists; it says Failed of it without asking a kubelet. */
+const isOrphan = ({ disruptionReason }: PodSeen): boolean => disruptionReason === "DeletionByPodGC"
+const isSeenRunning = ({ runner, worker }: PodSeen): boolean => isRunning(worker) || isRunning(runner)
+
 /**
- * Reports whether Kubernetes gave the Pod up because its node is removed or out of service. It then says Failed of a Pod whose containers
- * may run; a kubelet says so only once they have ended, or with a reason.
+ * Reports whether everything in the Pod was seen to end, so that it changes nothing any more. A kubelet says Failed only once the
+ * containers have ended; Kubernetes also says it of a Pod whose node is removed or out of service, and leaves what was last seen of them.
  */
-const isNodeLost = ({ disruptionReason, phase, reason, runner, worker }: PodSeen): boolean =>
-  disruptionReason === "DeletionByPodGC" || (phase === "Failed" && reason === "" && (isRunning(worker) || isRunning(runner)))
+export const isEndSeen = (pod: PodSeen): boolean => isTerminal(pod) && !isSeenRunning(pod) && !isOrphan(pod)
+
+const isNodeLost = (pod: PodSeen): boolean => isOrphan(pod) || (pod.phase === "Failed" && pod.reason === "" && isSeenRunning(pod))
 
 const wasOutOfMemory = (seen: Option.Option<ContainerSeen>): boolean =>
   Option.exists(seen, (_) => _.reason === "OOMKilled" || _.lastReason === "OOMKilled")

@@ -81,11 +81,11 @@ export type Waiting = Extract<Turn, { readonly _tag: "Waiting" }>
 export type Holder = Data.TaggedEnum<{
   NotAsked: {}
   Free: {}
-  /** The holder is over, or nothing of it is left: the Lease may be taken from exactly this version. */
+  /** The holder is over, or gone with no Pod at work: the Lease may be taken from exactly this version. */
   Over: { readonly resourceVersion: string; readonly epoch: number }
   Mine: { readonly epoch: number }
   Taken: { readonly by: string }
-  /** The holder is gone, or another task has its name by now, but a Pod of the holder is left, which may still change the workspace. */
+  /** The holder is gone, or another task has its name by now, but a Pod of the holder may still change the workspace. */
   Left: { readonly by: string; readonly pod: string; readonly node: string }
 }>
 export const Holder = Data.taggedEnum<Holder>()
