@@ -17,7 +17,15 @@ export interface Trouble {
 
 const imageWaits = new Set(["ErrImagePull", "ImagePullBackOff", "RegistryUnavailable", "ImageInspectError", "SignatureValidationFailed"])
 const imageNevers = new Set(["InvalidImageName", "ErrImageNeverPull"])
-const configurationWaits = new Set(["CreateContainerConfigError", "CreateContainerError", "RunContainerError", "StartError"])
+const configurationWaits = new Set([
+  "CreateContainerConfigError",
+  "CreateContainerError",
+  "PreCreateHookError",
+  "PreStartHookError",
+  "PostStartHookError",
+  "RunContainerError",
+  "StartError"
+])
 
 const containers = ({ install, others, runner, worker }: PodSeen): PodSeen["others"] => [
   ...Object.entries({ install, runner, worker }).flatMap(([name, seen]) => Option.isSome(seen) ? [[name, seen.value] as const] : []),

@@ -55,6 +55,16 @@ describe("startTrouble", () => {
       final: false,
       says: "creds"
     },
+    ...["PreCreateHookError", "PreStartHookError", "PostStartHookError"].map((reason) => ({
+      given: `a sidecar that cannot start (${reason})`,
+      pod: {
+        worker: waiting("PodInitializing"),
+        others: [["proxy", { ...seen, reason, message: "no room in the cpuset" }]] as const
+      },
+      reason: "InvalidConfiguration",
+      final: false,
+      says: "Container proxy cannot be created: no room in the cpuset"
+    })),
     {
       given: "a runner image without a shell",
       pod: { runner: container({ state: "terminated", reason: "StartError", lastReason: "StartError" }) },
