@@ -307,6 +307,7 @@ const pod = ({ lastWords, pod, runner, worker }: Seed): Option.Option<PodSeen> =
     message: "",
     deleting: false,
     disruption: "",
+    disruptionReason: "",
     nodeAnswers: pod !== "silent",
     unschedulable: pod === "unschedulable" ? "0/1 nodes are available" : "",
     worker: container(worker),

@@ -384,12 +384,12 @@ export class Cluster {
       node.lost = true
       for (const pod of here) this.#killAll(pod)
     }
-    if (what === "removed" && node.lost) { // the Pods of a node that no longer exists are removed
+    if (what === "removed" && node.lost) { // PodGC marks and deletes the Pods of a node that no longer exists; the Job controller counts them
+      const condition = { type: "DisruptionTarget", status: "True", reason: "DeletionByPodGC", message: "PodGC: node no longer exists" }
       for (const pod of here) {
+        if (!isOver(pod)) this.#setStatus(pod, { phase: "Failed", conditions: [...pod.status.conditions ?? [], condition] })
         this.deletePod(pod)
         this.#letGo(pod)
-        const now = this.#server.find(pods, pod.metadata)
-        if (now !== undefined) this.#strip(pods, now, jobCounts)
       }
       node.lost = false
       node.reachable = true

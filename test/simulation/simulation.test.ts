@@ -142,6 +142,19 @@ describe("what chance seldom comes to", () => {
     expect(simulation.tasks.map(({ status }) => status.phase)).toEqual(["Succeeded", "Succeeded", "Succeeded", "Succeeded"])
   })
 
+  it("an apply on a node that is lost and removed ends as NodeLost, as the Pod says that is left of it", () => {
+    const simulation = new Simulation(0)
+    simulation.start("a")
+    simulation.create(0)
+    for (let round = 0; round < 12; round++) simulation.round({ enginesEnd: false })
+    simulation.cluster.setNode("node-0", "lost")
+    for (let round = 0; round < 4; round++) simulation.round({ enginesEnd: false })
+    expect(simulation.tasks).toMatchObject([{ spec: { stage: "apply" }, status: { phase: "Running", claim: {} } }])
+    simulation.cluster.setNode("node-0", "removed")
+    comeToRest(simulation, 0)
+    expect(simulation.tasks).toMatchObject([{ status: { phase: "Failed", reason: "NodeLost" } }])
+  })
+
   it("a stranger's Job of the derived name stays as it is", () =>
     expect(runSteps(0, [go("a stranger's Job"), go("create a task"), go("a controller starts"), ...goesWell(8)])).toBeUndefined())
 

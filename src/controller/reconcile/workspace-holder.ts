@@ -1,8 +1,9 @@
 // Which task holds a workspace, or which Pod is left of its former holder, as the Lease of the workspace and the API server say.
-// A holder that the cache lacks is gone only if the API server has no such task and no Pod of it; the world is told at once.
+// A holder that the cache lacks is gone only if the API server has no such task and no Pod of it at work; the world is told at once.
 // Used by controller/reconcile/observe.
 import { Effect, Option, Result, Schema } from "effect"
 import { taskUidLabel } from "../../core/manifest/labels.ts"
+import { isEndSeen } from "../../core/reconcile/pod-trouble.ts"
 import { holderAnnotation, holderOf, leaseName, type OtherHolder } from "../../core/scheduling/workspace-lease.ts"
 import { Holder } from "../../core/task/observed.ts"
 import { isOver } from "../../core/task/status.ts"
@@ -25,19 +26,22 @@ const holders = decoding(
 )
 const workspaceLeases = decoding(leases, WorkspaceLease)
 
-/** Returns a Pod that is left of a task that is gone, even if the Pod cannot be decoded. */
+/** Returns a Pod that was not seen to end, of a task that is gone; a Pod that cannot be decoded is one. */
 const podLeftOf = Effect.fnUntraced(
   function*(namespace: string, taskUid: string, by: string): Effect.fn.Return<Option.Option<OtherHolder>, KubernetesError, Kubernetes> {
-    const { items: [pod] } = yield* (yield* Kubernetes).list(pods, { namespace, labelSelector: `${taskUidLabel}=${taskUid}`, limit: 1 })
-    if (pod === undefined) return Option.none()
-    const node = Option.map(Result.getSuccess(projectPod(pod)), ({ seen }) => seen.node)
-    return Option.some(Holder.Left({ by, pod: pod.metadata.name, node: Option.getOrElse(node, () => "") }))
+    const { items } = yield* (yield* Kubernetes).list(pods, { namespace, labelSelector: `${taskUidLabel}=${taskUid}` })
+    const all = items.map((pod) => ({ pod: pod.metadata.name, seen: Option.map(Result.getSuccess(projectPod(pod)), ({ seen }) => seen) }))
+    const left = all.find(({ seen }) => !Option.exists(seen, isEndSeen))
+    return Option.map(
+      Option.fromUndefinedOr(left),
+      ({ pod, seen }) => Holder.Left({ by, pod, node: Option.match(seen, { onNone: () => "", onSome: ({ node }) => node }) })
+    )
   }
 )
 
 /**
- * Returns the task that holds a Lease, or the Pod that is left of it; None if the task is over or nothing of it is left. A task that the
- * cache lacks is read from the API server, and so are its Pods.
+ * Returns the task that holds a Lease, or the Pod that is left of it; None if the task is over, or gone with no Pod at work. A task that
+ * the cache lacks is read from the API server, and so are its Pods.
  */
 const aliveOf = Effect.fnUntraced(
   function*(

@@ -86,6 +86,7 @@ export const podSeen = (pod: Pod): PodSeen => {
     message: status?.message ?? "",
     deleting: metadata.deletionTimestamp !== undefined,
     disruption: disruption === undefined ? "" : disruption.message ?? disruption.reason ?? "disrupted",
+    disruptionReason: disruption?.reason ?? "",
     // The control plane marks a Pod of a silent node as not ready, but cannot ask its containers. So does a readiness gate, and says so.
     nodeAnswers: (unready === undefined || unready.reason === "ReadinessGatesNotReady" || !has("ContainersReady", "True")) &&
       !has("Ready", "Unknown"),

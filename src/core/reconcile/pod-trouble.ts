@@ -1,6 +1,6 @@
 // What a Pod's state says about a stage: why it does not start or why it ended, by a reason of the closed list and the kubelet's message.
 // A Pod's phase or exit code never means success here.
-// Used by core/reconcile/situation, core/reconcile/claimed, core/reconcile/start, controller/reconcile/observe and controller/world/job-ages.
+// Used by core/reconcile/situation, core/reconcile/claimed, core/reconcile/start, controller/reconcile/observe, controller/reconcile/workspace-holder and controller/world/job-ages.
 import { Option } from "effect"
 import { isOfQuota, quotaTooSmall, type TooSmall } from "../../schema/kubernetes/quota.ts"
 import type { FailureReason } from "../../schema/task/reason.ts"
@@ -17,7 +17,15 @@ export interface Trouble {
 
 const imageWaits = new Set(["ErrImagePull", "ImagePullBackOff", "RegistryUnavailable", "ImageInspectError", "SignatureValidationFailed"])
 const imageNevers = new Set(["InvalidImageName", "ErrImageNeverPull"])
-const configurationWaits = new Set(["CreateContainerConfigError", "CreateContainerError", "RunContainerError", "StartError"])
+const configurationWaits = new Set([
+  "CreateContainerConfigError",
+  "CreateContainerError",
+  "PreCreateHookError",
+  "PreStartHookError",
+  "PostStartHookError",
+  "RunContainerError",
+  "StartError"
+])
 
 const containers = ({ install, others, runner, worker }: PodSeen): PodSeen["others"] => [
   ...Object.entries({ install, runner, worker }).flatMap(([name, seen]) => Option.isSome(seen) ? [[name, seen.value] as const] : []),
@@ -110,16 +118,29 @@ export const waitsForNode = ({ job, pod }: Pick<Observed, "job" | "pod">): boole
 export const longestStartMillis = (start: Start, { nodeWaitSeconds, startupTimeoutSeconds }: TaskPolicy): number =>
   (waitsForNode(start) ? nodeWaitSeconds : startupTimeoutSeconds) * 1000
 
-/** Reports whether the kubelet says that the worker has ended, so that nothing claims or reports from this Pod any more. */
-export const isPodOver = (pod: PodSeen): boolean =>
-  pod.phase === "Failed" || pod.phase === "Succeeded" || Option.exists(pod.worker, (_) => _.state === "terminated")
+const isTerminal = ({ phase }: PodSeen): boolean => phase === "Failed" || phase === "Succeeded"
+const isRunning = (seen: Option.Option<ContainerSeen>): boolean => Option.exists(seen, (_) => _.state === "running")
+
+/** Reports whether the worker has ended, so that nothing claims or reports from this Pod any more. */
+export const isPodOver = (pod: PodSeen): boolean => isTerminal(pod) || Option.exists(pod.worker, (_) => _.state === "terminated")
 
 /**
  * Reports whether the engine has ended as well. A worker that died leaves the engine to the runner, which interrupts it and lives on for as
  * long as the grace period allows.
  */
-export const isEngineOver = (pod: PodSeen): boolean =>
-  pod.phase === "Failed" || pod.phase === "Succeeded" || (isPodOver(pod) && !Option.exists(pod.runner, (_) => _.state === "running"))
+export const isEngineOver = (pod: PodSeen): boolean => isTerminal(pod) || (isPodOver(pod) && !isRunning(pod.runner))
+
+/** Reports whether Kubernetes removes the Pod because its node no longer exists; it says Failed of it without asking a kubelet. */
+const isOrphan = ({ disruptionReason }: PodSeen): boolean => disruptionReason === "DeletionByPodGC"
+const isSeenRunning = ({ runner, worker }: PodSeen): boolean => isRunning(worker) || isRunning(runner)
+
+/**
+ * Reports whether everything in the Pod was seen to end, so that it changes nothing any more. A kubelet says Failed only once the
+ * containers have ended; Kubernetes also says it of a Pod whose node is removed or out of service, and leaves what was last seen of them.
+ */
+export const isEndSeen = (pod: PodSeen): boolean => isTerminal(pod) && !isSeenRunning(pod) && !isOrphan(pod)
+
+const isNodeLost = (pod: PodSeen): boolean => isOrphan(pod) || (pod.phase === "Failed" && pod.reason === "" && isSeenRunning(pod))
 
 const wasOutOfMemory = (seen: Option.Option<ContainerSeen>): boolean =>
   Option.exists(seen, (_) => _.reason === "OOMKilled" || _.lastReason === "OOMKilled")
@@ -137,7 +158,6 @@ export const endOf = (
   if (reason === "Evicted" || reason === "Preempting" || reason === "Shutdown" || reason === "Terminated") {
     return { reason: "Evicted", message: `Pod ${name} was evicted from node ${node}: ${message || reason}` }
   }
-  if (reason === "NodeLost") return { reason: "NodeLost", message: `Node ${node} was lost with Pod ${name}.` }
   if (phase === "Failed" && reason !== "" && Option.isNone(worker)) { // OutOfcpu, NodeShutdown, NodeAffinity …: the kubelet started nothing
     return { reason: "Evicted", message: `Pod ${name} was refused by node ${node}: ${message || reason}` }
   }
@@ -147,6 +167,7 @@ export const endOf = (
   if (wasOutOfMemory(runner)) {
     return { reason: "OutOfMemory", message: `The runner of Pod ${name} ran out of memory; raise task.runner.resources.limits.memory.` }
   }
+  if (isNodeLost(pod.value)) return { reason: "NodeLost", message: `Node ${node} was lost with Pod ${name}.` }
   if (disruption !== "") return { reason: "Evicted", message: `Pod ${name} had to leave node ${node}: ${disruption}` }
   if (deleting) return { reason: "Evicted", message: `Pod ${name} was deleted.` }
   const code = Option.match(Option.flatMap(worker, (_) => _.exitCode), { onNone: () => "", onSome: (_) => ` with exit code ${_}` })

@@ -42,12 +42,14 @@ export interface PodSeen {
   readonly createdAt: string
   readonly node: string
   readonly phase: "Pending" | "Running" | "Succeeded" | "Failed" | "Unknown"
-  /** The reason in the Pod's status: Evicted, NodeLost, Shutdown … or empty. */
+  /** The reason in the Pod's status: Evicted, OutOfcpu, Terminated … or empty. */
   readonly reason: string
   readonly message: string
   readonly deleting: boolean
   /** Why Kubernetes disrupts the Pod, in its words; empty if it does not. */
   readonly disruption: string
+  /** Its reason for that: EvictionByEvictionAPI, DeletionByPodGC … or empty. */
+  readonly disruptionReason: string
   /** Whether the node's kubelet still reports; false once the control plane marked the Pod's readiness as unknown. */
   readonly nodeAnswers: boolean
   /** What the scheduler says while no node can take the Pod; else empty. */
@@ -79,11 +81,11 @@ export type Waiting = Extract<Turn, { readonly _tag: "Waiting" }>
 export type Holder = Data.TaggedEnum<{
   NotAsked: {}
   Free: {}
-  /** The holder is over, or nothing of it is left: the Lease may be taken from exactly this version. */
+  /** The holder is over, or gone with no Pod at work: the Lease may be taken from exactly this version. */
   Over: { readonly resourceVersion: string; readonly epoch: number }
   Mine: { readonly epoch: number }
   Taken: { readonly by: string }
-  /** The holder is gone, or another task has its name by now, but a Pod of the holder is left, which may still change the workspace. */
+  /** The holder is gone, or another task has its name by now, but a Pod of the holder may still change the workspace. */
   Left: { readonly by: string; readonly pod: string; readonly node: string }
 }>
 export const Holder = Data.taggedEnum<Holder>()

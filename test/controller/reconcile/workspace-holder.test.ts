@@ -1,4 +1,4 @@
-// A task holds its workspace until it is over or nothing of it is left; of a task that the cache lacks, the API server has to show that.
+// A task holds its workspace until it is over or no Pod of it may be at work; of a task that the cache lacks, the API server has to show that.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Option } from "effect"
 import { workspaceHolder } from "../../../src/controller/reconcile/workspace-holder.ts"
@@ -70,6 +70,37 @@ describe("a workspace whose holder is deleted", () => {
       expect((yield* look).holder).toEqual(Holder.Left({ by: "former", pod: "pod", node: "node-1" }))
       server.remove(pods, pod)
       expect((yield* look).holder).toMatchObject({ _tag: "Over", epoch: 4 })
+    }))
+
+  const states = (worker: "running" | "terminated" | "waiting", runner: "running" | "terminated") => {
+    const state = { running: { running: {} }, terminated: { terminated: { exitCode: 0 } }, waiting: { waiting: {} } }
+    return {
+      containerStatuses: [{ name: "worker", state: state[worker] }],
+      initContainerStatuses: [{ name: "runner", state: state[runner] }]
+    }
+  }
+  const gone = { type: "DisruptionTarget", status: "True", reason: "DeletionByPodGC" }
+  it.effect.each([
+    { given: "that has ended well", status: { phase: "Succeeded", ...states("terminated", "terminated") }, left: false },
+    { given: "that has failed", status: { phase: "Failed", ...states("terminated", "terminated") }, left: false },
+    { given: "that its node refused", status: { phase: "Failed", reason: "OutOfcpu" }, left: false },
+    { given: "whose runner still ends the engine", status: { phase: "Running", ...states("terminated", "running") }, left: true },
+    { given: "whose worker nobody saw end", status: { phase: "Failed", ...states("running", "terminated") }, left: true },
+    { given: "whose runner nobody saw end", status: { phase: "Failed", ...states("terminated", "running") }, left: true },
+    {
+      given: "whose node no longer exists",
+      status: { phase: "Failed", conditions: [gone], ...states("waiting", "terminated") },
+      left: true
+    },
+    { given: "that cannot be read", status: { phase: "Strange" }, left: true }
+  ])("is not held by a Pod that has surely ended: one $given is left: $left", ({ left, status }) =>
+    Effect.gen(function*() {
+      const { look, server } = heldBy("former-uid")
+      const rest = { namespace: "tasks", labels: { [taskUidLabel]: "former-uid" }, resourceVersion: "", creationTimestamp: noon }
+      const ended = { phase: "Succeeded", ...states("terminated", "terminated") }
+      server.plant(pods, { metadata: { ...rest, name: "pod-1", uid: "uid-1" }, status: ended })
+      server.plant(pods, { metadata: { ...rest, name: "pod-2", uid: "uid-2" }, status })
+      expect((yield* look).holder).toMatchObject(left ? { _tag: "Left", pod: "pod-2" } : { _tag: "Over", epoch: 4 })
     }))
 })
 

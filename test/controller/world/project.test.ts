@@ -85,6 +85,12 @@ describe("projectPod", () => {
     },
     { given: "a Pod of which nobody knows", conditions: [{ type: "Ready", status: "Unknown" }], answers: false }
   ])("takes $given as a node that answers: $answers", ({ answers, conditions }) => expect(pod({ conditions }).nodeAnswers).toBe(answers))
+  it("knows why Kubernetes disrupts it, and in which words", () => {
+    const gone = { type: "DisruptionTarget", status: "True", reason: "DeletionByPodGC", message: "PodGC: node no longer exists" }
+    expect(pod({ conditions: [gone] })).toMatchObject({ disruption: gone.message, disruptionReason: gone.reason })
+    expect(pod({ conditions: [{ ...gone, status: "False" }] })).toMatchObject({ disruption: "", disruptionReason: "" })
+    expect(pod({ conditions: [{ type: gone.type, status: "True" }] })).toMatchObject({ disruption: "disrupted", disruptionReason: "" })
+  })
   it("reads the worker's last words, and nothing into other words", () => {
     expect(pod(worker(JSON.stringify(result))).lastWords).toEqual(Option.some(result))
     for (const words of ["", "panic", "{}", JSON.stringify({ ...result, outcome: "postponed" })]) {

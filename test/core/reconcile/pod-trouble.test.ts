@@ -55,6 +55,16 @@ describe("startTrouble", () => {
       final: false,
       says: "creds"
     },
+    ...["PreCreateHookError", "PreStartHookError", "PostStartHookError"].map((reason) => ({
+      given: `a sidecar that cannot start (${reason})`,
+      pod: {
+        worker: waiting("PodInitializing"),
+        others: [["proxy", { ...seen, reason, message: "no room in the cpuset" }]] as const
+      },
+      reason: "InvalidConfiguration",
+      final: false,
+      says: "Container proxy cannot be created: no room in the cpuset"
+    })),
     {
       given: "a runner image without a shell",
       pod: { runner: container({ state: "terminated", reason: "StartError", lastReason: "StartError" }) },
@@ -155,6 +165,50 @@ describe("endOf", () => {
       given: "a worker out of memory on a Pod that is deleted",
       pod: { deleting: true, worker: ended("OOMKilled", 137) },
       reason: "OutOfMemory"
+    },
+    {
+      given: "a node that no longer exists",
+      pod: {
+        phase: "Failed" as const,
+        deleting: true,
+        disruption: "PodGC: node no longer exists",
+        disruptionReason: "DeletionByPodGC",
+        worker: waiting("ContainerCreating")
+      },
+      reason: "NodeLost"
+    },
+    { given: "a node out of service", pod: { phase: "Failed" as const, deleting: true }, reason: "NodeLost" },
+    {
+      given: "a node out of service whose Pods had to leave it",
+      pod: {
+        phase: "Failed" as const,
+        deleting: true,
+        disruption: "Taint manager: deleting due to NoExecute taint",
+        disruptionReason: "DeletionByTaintManager"
+      },
+      reason: "NodeLost"
+    },
+    {
+      given: "a Pod that had to leave, and whose end its kubelet saw",
+      pod: {
+        phase: "Failed" as const,
+        deleting: true,
+        disruption: "Taint manager: deleting due to NoExecute taint",
+        disruptionReason: "DeletionByTaintManager",
+        worker: ended("Error", 137),
+        runner: ended("Completed", 0)
+      },
+      reason: "Evicted"
+    },
+    {
+      given: "a node out of service on which the engine was still to end",
+      pod: { phase: "Failed" as const, deleting: true, worker: ended("Error", 1) },
+      reason: "NodeLost"
+    },
+    {
+      given: "a Pod that its kubelet gave up, whatever was last seen of its worker",
+      pod: { phase: "Failed" as const, deleting: true, reason: "Terminated" },
+      reason: "Evicted"
     },
     { given: "a worker out of memory", pod: { worker: ended("OOMKilled", 137) }, reason: "OutOfMemory" },
     {

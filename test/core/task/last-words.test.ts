@@ -1,12 +1,21 @@
-// A result in the 4 KiB that the kubelet keeps.
+// A result in what the kubelet keeps of it in a Pod with many containers.
 import { describe, expect, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { lastWords, lastWordsBytes } from "../../../src/core/task/last-words.ts"
-import { StageResult } from "../../../src/schema/task/stage-result.ts"
+import { Sha256 } from "../../../src/schema/names.ts"
+import { longestMessage, StageResult } from "../../../src/schema/task/stage-result.ts"
 
 const decode = Schema.decodeUnknownSync(Schema.fromJsonString(StageResult))
 
+/** What the kubelet keeps of each termination message of a Pod (MaxPodTerminationMessageLogLength): it cuts at a byte. */
+const keptOf = (words: string, containers: number): string =>
+  Buffer.from(words).subarray(0, Math.min(4 * 1024, Math.floor(12 * 1024 / containers))).toString()
+
 describe("lastWords", () => {
+  it.prop("are kept whole in a Pod with up to twelve containers", [StageResult], ([result]) => {
+    const text = lastWords({ ...result, message: `${result.message}ä`.repeat(longestMessage).slice(0, longestMessage) })
+    for (const containers of [1, 3, 6, 12]) expect(keptOf(text, containers)).toBe(text)
+  })
   it.prop("fit and decode, and lose nothing but the end of the message", [StageResult], ([result]) => {
     const text = lastWords(result)
     expect(Buffer.byteLength(text)).toBeLessThanOrEqual(lastWordsBytes)
@@ -32,6 +41,29 @@ describe("lastWords", () => {
   it("are cut when control characters make them long", () => {
     const text = lastWords({ outcome: "failed", reason: "ExitCode", message: "\u0001".repeat(2048), finishedAt: "2026-01-01T00:00:00Z" })
     expect(Buffer.byteLength(text)).toBeLessThanOrEqual(lastWordsBytes)
-    expect(decode(text).message.length).toBeGreaterThan(500)
+    expect(decode(text).message.length).toBeGreaterThan(100)
+  })
+
+  it("have the place of a state that is not saved, whatever else is known and left over", () => {
+    const digest = Sha256.make("a".repeat(64))
+    const place = `The last state is in /var/lib/agent-job/private/unsaved.tfstate of Pod ${
+      "p".repeat(63)
+    }, which is removed soon after its end (task.job.ttlSecondsAfterFinished). Save it before that from node ${
+      "n".repeat(63)
+    }; there it usually is /var/lib/kubelet/pods/00000000-0000-0000-0000-000000000000/volumes/kubernetes.io~empty-dir/private/unsaved.tfstate`
+    const { message, ...rest } = decode(lastWords({
+      outcome: "failed",
+      reason: "StateNotSaved",
+      message: `${place} (docs/state.md). ${"Nobody answers. ".repeat(90)}`,
+      exitCode: 255,
+      changes: { add: 10_000, change: 10_000, destroy: 10_000 },
+      hasChanges: true,
+      planDigest: digest,
+      statePushed: false,
+      stateDigest: digest,
+      finishedAt: "2026-01-01T00:00:00.000Z"
+    }))
+    expect(message.startsWith(place)).toBe(true)
+    expect(rest).toMatchObject({ reason: "StateNotSaved", exitCode: 255, planDigest: digest, statePushed: false, stateDigest: digest })
   })
 })
