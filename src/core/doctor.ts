@@ -28,6 +28,8 @@ const listed = (targets: ReadonlyArray<ProbeTarget>): string => targets.map(show
  */
 export interface NetworkFindings {
   readonly listener: ReadonlyArray<ProbeTarget>
+  /** Whether the listener was still there when all had tried: if it was not, that somebody did not reach it means nothing. */
+  readonly listenerStayed: boolean
   readonly findings: Readonly<Record<Exclude<Probe, "listener">, Option.Option<ReadonlyArray<Finding>>>>
 }
 
@@ -37,7 +39,7 @@ const isOneOf = (targets: ReadonlyArray<ProbeTarget>) => ({ address, port }: Pro
 export const networkPolicies = "network policies are enforced"
 const metadataServices = "metadata services are closed to tasks"
 
-const enforcement = ({ findings: { closed, open }, listener }: NetworkFindings): Check => {
+const enforcement = ({ findings: { closed, open }, listener, listenerStayed }: NetworkFindings): Check => {
   const say = check(networkPolicies)
   if (Option.isNone(open) || Option.isNone(closed)) {
     return say("unknown", "a probe did not tell what it reached; see its events while it runs, and try again")
@@ -47,6 +49,12 @@ const enforcement = ({ findings: { closed, open }, listener }: NetworkFindings):
     return say(
       "failed",
       "a Pod that a policy closes reaches another Pod: this network takes NetworkPolicies and does not hold to them; install one that does"
+    )
+  }
+  if (!listenerStayed) {
+    return say(
+      "unknown",
+      "the Pod to connect to ended while others tried to reach it, so nothing is proven by one that did not; see its events while it runs, and try again"
     )
   }
   if (!free?.some(({ last }) => last)) {
@@ -107,17 +115,18 @@ const metadata = (config: ResolvedConfig, found: ReadonlyArray<Finding>, enforce
 const otherPods = (
   { taskNetwork: { denyPods } }: ResolvedConfig,
   found: ReadonlyArray<Finding>,
-  { listener }: NetworkFindings,
+  { listener, listenerStayed }: NetworkFindings,
   enforced: boolean
 ): Check => {
   const say = check("other Pods are closed to tasks")
   const reached = found.filter(isOneOf(listener)).some(({ last }) => last)
-  if (!denyPods) {
-    return reached
-      ? say("warning", "a task's Pod reaches any other Pod; give task.networkPolicy.denyPods: true to close that")
-      : say("ok", "a task's Pod does not reach a Pod that listens")
+  if (reached) {
+    return denyPods
+      ? say("failed", "a task's Pod reaches another Pod, though task.networkPolicy.denyPods is true")
+      : say("warning", "a task's Pod reaches any other Pod; give task.networkPolicy.denyPods: true to close that")
   }
-  if (reached) return say("failed", "a task's Pod reaches another Pod, though task.networkPolicy.denyPods is true")
+  if (!listenerStayed) return say("unknown", "a task's Pod did not reach another Pod, but that one ended meanwhile")
+  if (!denyPods) return say("ok", "a task's Pod does not reach a Pod that listens")
   return enforced
     ? say("ok", "a task's Pod does not reach a Pod that listens, and policies are enforced")
     : say("unknown", "a task's Pod does not reach a Pod that listens, but it is not proven that policies are enforced")

@@ -127,7 +127,10 @@ const kubeconfigFiles = Effect.fnUntraced(function*(path: string | undefined) {
   if (path !== undefined) return { files: [path], named: true }
   const listed = yield* Config.String("KUBECONFIG").pipe(Effect.orElseSucceed(() => ""))
   const files = listed.split(delimiter).filter((file) => file !== "")
-  return files.length > 0 ? { files, named: true } : { files: [join(homedir(), ".kube", "config")], named: false }
+  if (files.length > 0) return { files, named: true }
+  // A user without an account, as in a container, has no home; the runtimes of containers make it the root then.
+  const home = yield* Effect.orElseSucceed(Effect.try({ try: homedir, catch: () => undefined }), () => "/")
+  return { files: [join(home, ".kube", "config")], named: false }
 })
 
 const Users = Schema.Struct({

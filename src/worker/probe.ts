@@ -6,10 +6,10 @@ import { writeFileSync } from "node:fs"
 import { connect, createServer } from "node:net"
 import { Findings, type ProbeTarget, Targets } from "../schema/kubernetes/probe.ts"
 
-/** Accepts connections and closes them at once, until it is interrupted. */
+/** Accepts connections and closes them at once, until it is interrupted, also when the other side resets one. */
 export const listen = (port: number) =>
   Effect.acquireRelease(
-    Effect.sync(() => createServer((socket) => socket.end()).listen(port)),
+    Effect.sync(() => createServer((socket) => socket.on("error", () => {}).end()).listen(port)),
     (server) => Effect.sync(() => server.close())
   ).pipe(Effect.andThen(Effect.never), Effect.scoped)
 

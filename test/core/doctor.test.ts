@@ -27,13 +27,17 @@ interface Seen {
   readonly pods?: boolean
   readonly metadata?: boolean
   readonly needed?: boolean
+  readonly stayed?: boolean
 }
 
-const seen = ({ closed = both(false), metadata = false, needed = true, open = both(true), pods = true }: Seen = {}): NetworkFindings => {
+const seen = (
+  { closed = both(false), metadata = false, needed = true, open = both(true), pods = true, stayed = true }: Seen = {}
+): NetworkFindings => {
   const ofListener = (found: Partial<Finding> | "nothing") =>
     found === "nothing" ? Option.none() : Option.some([{ ...listener, ...both(false), ...found }])
   return {
     listener: [listener],
+    listenerStayed: stayed,
     findings: {
       open: ofListener(open),
       closed: ofListener(closed),
@@ -85,6 +89,24 @@ describe("the network", () => {
       seen: { closed: { first: true, last: false } },
       is: ["warning", "unknown", "warning", "ok"]
     },
+    {
+      given: "one where the Pod to reach ended before all had tried",
+      values: walled,
+      seen: { stayed: false, pods: false },
+      is: ["unknown", "unknown", "unknown", "ok"]
+    },
+    {
+      given: "one where the Pod to reach ended, after the first Pod alone that a policy closes had reached it",
+      values: walled,
+      seen: { stayed: false, closed: { first: true, last: false } },
+      is: ["unknown", "unknown", "warning", "ok"]
+    },
+    {
+      given: "one that takes policies and does not hold to them, as was seen before the Pod to reach ended",
+      values: { task: { networkPolicy: { denyPods: true } } },
+      seen: { stayed: false, closed: both(true) },
+      is: ["failed", "unknown", "failed", "ok"]
+    },
     { given: "a probe that did not tell", values: walled, seen: { closed: "nothing" }, is: ["unknown", "unknown", "warning", "ok"] },
     {
       given: "metadata that answer, though policies are enforced",
@@ -121,7 +143,15 @@ describe("the network", () => {
   })
 
   it("never counts as isolated because nobody answered", () => {
-    for (const what of [{ open: both(false) }, { closed: both(true) }, { open: "nothing" as const }, { closed: "nothing" as const }]) {
+    for (
+      const what of [
+        { open: both(false) },
+        { closed: both(true) },
+        { open: "nothing" as const },
+        { closed: "nothing" as const },
+        { stayed: false }
+      ]
+    ) {
       expect(outcomes(walled, seen(what))[1]).toBe("unknown")
     }
   })

@@ -5,6 +5,7 @@ import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { discover, fromKubeconfig, inCluster } from "../../src/kubernetes/credentials.ts"
+import { nameless } from "../nameless.ts"
 
 /** A directory with these files, for the length of the test. */
 const directoryWith = (files: Record<string, string>) =>
@@ -304,5 +305,16 @@ echo "{\\"apiVersion\\":\\"client.authentication.k8s.io/v1\\",\\"kind\\":\\"Exec
         "KubeconfigUnusable",
         "No kubeconfig can be read at /no/such/file; name one that is there with KUBECONFIG."
       ])
+    }))
+
+  it.effect("are looked for in no home of a user who has none", () =>
+    Effect.gen(function*() {
+      const { uid } = yield* nameless
+      if (uid === undefined) return
+      expect(yield* Effect.flip(discover().pipe(environment({})))).toMatchObject({
+        _tag: "NoCredentials",
+        message:
+          "There is no Kubernetes cluster to talk to: no kubeconfig can be read at /.kube/config; set KUBECONFIG to one, or run this in a Pod."
+      })
     }))
 })

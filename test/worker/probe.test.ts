@@ -1,10 +1,13 @@
 // A probe on real sockets: which targets it reached at its first try and at its last.
 import { expect, it } from "@effect/vitest"
-import { ConfigProvider, Effect, Fiber } from "effect"
+import { ConfigProvider, Effect, Fiber, Schedule } from "effect"
+import { once } from "node:events"
 import { mkdtempSync, readFileSync } from "node:fs"
+import { connect } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { listen, tryTargets } from "../../src/worker/probe.ts"
+import { agentJob } from "../cli/program.ts"
 import { freePort } from "../free-port.ts"
 
 it.live("tells which targets it reached, at first and in the end", () =>
@@ -29,3 +32,19 @@ it.live("tells which targets it reached, at first and in the end", () =>
       { address: "127.0.0.1", port: late, first: false, last: true }
     ])
   }).pipe(Effect.scoped), 20_000)
+
+it.live("goes on listening when connections are reset", () =>
+  Effect.gen(function*() {
+    const port = yield* freePort
+    const listener = yield* agentJob(["probe", "--listen", String(port)])
+    const reset = Effect.tryPromise(async () => {
+      const socket = connect({ host: "127.0.0.1", port })
+      socket.on("error", () => {})
+      await once(socket, "connect")
+      socket.resetAndDestroy()
+    })
+    yield* Effect.retry(reset, { schedule: Schedule.spaced("50 millis"), times: 200 })
+    for (let more = 0; more < 20; more++) yield* Effect.exit(reset)
+    yield* reset
+    expect([listener.child.exitCode, listener.error()]).toEqual([null, ""])
+  }).pipe(Effect.scoped), 30_000)

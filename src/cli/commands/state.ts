@@ -1,6 +1,6 @@
 // `agent-job state …`: shows the state of a workspace, settles it when it is in doubt, and opens its lock.
 // Used by agent-job.ts.
-import { Clock, Effect, Option } from "effect"
+import { Clock, Config, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { readFileSync, writeFileSync } from "node:fs"
 import { hostname, userInfo } from "node:os"
@@ -15,8 +15,14 @@ import { loading } from "../terminal/lazily.ts"
 const workspace = Argument.String("WORKSPACE").pipe(Argument.withDescription("The name of the workspace."))
 const common = { workspace, output: outputFlag, ...serverFlags }
 
+/** The user's name. In a container there is often no account for the user's number, and so none that the system knows. */
+const user = Effect.try({ try: () => userInfo().username, catch: () => undefined }).pipe(
+  Effect.catch(() => Config.NonEmptyString("USER").pipe(Config.orElse(() => Config.NonEmptyString("LOGNAME")))),
+  Effect.orElseSucceed(() => `uid ${process.geteuid?.()}`)
+)
+
 /** The person who runs the command, as USER@HOST: the engines name the holders of their locks so. */
-const me = Effect.sync(() => `${userInfo().username}@${hostname()}`)
+const me = Effect.map(user, (name) => `${name}@${hostname()}`)
 
 type Given = ServerFlags & { readonly workspace: string; readonly output: Parameters<typeof print>[0] }
 type Client = WithServer["server"]

@@ -40,6 +40,8 @@ const forNow = <O extends Writable & { readonly metadata: Place }>(
     return object.metadata
   })
 
+const podAt = (place: Place) => Effect.flatMap(Kubernetes, (kubernetes) => kubernetes.get(probePods, place))
+
 const limit = "90 seconds"
 
 /** Polls the Pod until it is `wanted`, and returns it. Returns none if that takes longer than `limit`. */
@@ -47,14 +49,15 @@ const waitForPod = (
   place: Place,
   wanted: (pod: ProbePod) => boolean
 ): Effect.Effect<Option.Option<ProbePod>, KubernetesError, Kubernetes> =>
-  Effect.flatMap(Kubernetes, (kubernetes) => kubernetes.get(probePods, place)).pipe(
+  podAt(place).pipe(
     Effect.repeat({ until: wanted, schedule: Schedule.spaced("500 millis") }),
     Effect.timeoutOption(limit)
   )
 
 const isOver = ({ status }: ProbePod): boolean => status?.phase === "Succeeded" || status?.phase === "Failed"
-const listens = ({ status }: ProbePod): boolean =>
-  isOver({ status: status ?? {} }) || (status?.phase === "Running" && (status.podIPs ?? []).length > 0)
+const runs = ({ status }: ProbePod): boolean =>
+  status?.phase === "Running" && status.containerStatuses?.[0]?.state?.terminated === undefined
+const listens = (pod: ProbePod): boolean => isOver(pod) || (runs(pod) && (pod.status?.podIPs ?? []).length > 0)
 
 const decodeFindings = Schema.decodeUnknownOption(Findings)
 
@@ -81,8 +84,8 @@ export const examineNetwork = Effect.fn("doctor.network")(
     const id = (yield* Random.nextIntBetween(36 ** 4, 36 ** 5)).toString(36)
     for (const policy of probePolicies(config, id)) yield* forNow(networkPolicies, policy)
     const start = (probe: Probe, targets: ReadonlyArray<ProbeTarget>) => forNow(pods, probePod(config, id, probe, targets))
-    const listening = yield* Effect.flatMap(start("listener", []), (place) => waitForPod(place, listens))
-    const listener = Option.match(listening, {
+    const place = yield* start("listener", [])
+    const listener = Option.match(yield* waitForPod(place, listens), {
       onNone: () => [],
       onSome: ({ status }) => (status?.podIPs ?? []).map(({ ip }) => ({ address: ip, port: listenerPort }))
     })
@@ -94,6 +97,7 @@ export const examineNetwork = Effect.fn("doctor.network")(
       closed: findingsOf("closed", listener),
       task: findingsOf("task", [...listener, ...metadataTargets, ...needed])
     }, { concurrency: "unbounded" })
-    return Option.some({ listener, findings })
+    const listenerStayed = yield* Effect.map(podAt(place), runs).pipe(Effect.catchTag("NotFound", () => Effect.succeed(false)))
+    return Option.some({ listener, listenerStayed, findings })
   }
 )

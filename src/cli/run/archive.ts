@@ -3,6 +3,7 @@
 // Used by run.
 import { Effect, Stream } from "effect"
 import { Tar } from "effect/encoding"
+import { isUtf8 } from "node:buffer"
 import { lstat, readdir, readFile, readlink, realpath, stat } from "node:fs/promises"
 import { basename, dirname, isAbsolute, join, normalize, resolve, sep } from "node:path"
 import { constants, createGzip } from "node:zlib"
@@ -62,20 +63,28 @@ const checkLink = Effect.fnUntraced(function*(root: string, path: string, target
   if (real._tag === "Some" && real.value !== root && !real.value.startsWith(root + sep)) return yield* leadsOut(path, target)
 })
 
+/** No text has the name, so that neither the file is found by it nor the archive could hold it. */
+const notUtf8 = (name: string, path: string) =>
+  new BadInput({ message: `The name ${name} is not UTF-8; rename it, or name ${path} in .terraformignore.` })
+
 /** Returns the entries of the archive in the order of their names, each directory before its content. */
 const entriesOf = (root: string, rules: IgnoreRules, directory = ""): Effect.Effect<ReadonlyArray<Entry>, BadInput> =>
   Effect.gen(function*() {
-    const found = yield* reading(directory || root, () => readdir(join(root, directory), { withFileTypes: true }))
-    const perEntry = found.toSorted((a, b) => a.name < b.name ? -1 : 1).map(Effect.fnUntraced(function*(entry) {
-      const path = directory === "" ? entry.name : `${directory}/${entry.name}`
+    const found = yield* reading(directory || root, () => readdir(join(root, directory), { withFileTypes: true, encoding: "buffer" }))
+    const named = found.map((entry) => ({ entry, name: entry.name.toString() }))
+    const perEntry = named.toSorted((a, b) => a.name < b.name ? -1 : 1).map(Effect.fnUntraced(function*({ entry, name }) {
+      const path = directory === "" ? name : `${directory}/${name}`
       const excluded = rules.excludes(path, entry.isDirectory())
+      if (entry.isDirectory() ? rules.prunes(path) : excluded) return []
+      if (!isUtf8(entry.name)) return yield* notUtf8(`of ${path}`, "it")
       if (entry.isDirectory()) {
-        const below = rules.prunes(path) ? [] : yield* entriesOf(root, rules, path)
+        const below = yield* entriesOf(root, rules, path)
         return excluded ? below : [{ type: "directory", path }, ...below] satisfies ReadonlyArray<Entry>
       }
-      if (excluded) return []
       if (entry.isSymbolicLink()) {
-        const target = yield* reading(path, () => readlink(join(root, path)))
+        const bytes = yield* reading(path, () => readlink(join(root, path), { encoding: "buffer" }))
+        if (!isUtf8(bytes)) return yield* notUtf8(`that ${path} leads to`, path)
+        const target = bytes.toString()
         yield* checkLink(root, path, target)
         return [{ type: "link", path, target }] satisfies ReadonlyArray<Entry>
       }

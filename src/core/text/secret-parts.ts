@@ -44,9 +44,10 @@ interface Text {
   readonly text: string
 }
 
-// Each pattern takes the rest of the text where its own end is missing, so that no place is looked at twice.
+// Each pattern takes the rest of the text where its own end is missing, so that no place is looked at twice. The word of a heredoc has to end
+// its line, as HCL has it: a search for the end of the line would go over the same text for each word.
 const blank = String.raw`(?:#|\/\/)[^\n]*|\/\*(?:[^*]|\*(?!\/))*(?:\*\/)?|\s+`
-const heredoc = String.raw`<<-?([\w-]+)[^\n]*\n([^]*?)(?:^[ \t]*\1[ \t]*\r?$|$(?![^]))`
+const heredoc = String.raw`<<-?([\w-]+)\r?\n([^]*?)(?:^[ \t]*\1[ \t]*\r?$|$(?![^]))`
 const token = new RegExp(
   `${blank}|${heredoc}|"((?:[^"\\\\]+|\\\\[^])*)"?|([\\p{ID_Start}_][\\p{ID_Continue}-]*)|(\\d[\\d.]*(?:[eE][+-]?\\d+)?)|==|[^]`,
   "gmu"

@@ -131,8 +131,8 @@ const formOf = (url: string) => url.startsWith("/api/v2/") ? jsonApiErrors : pro
 const toNobody = HttpServerResponse.empty()
 
 /**
- * Wraps every route. An address that no route can match, such as one with a broken percent sign, gets the same answer as every other wrong
- * address.
+ * Wraps every route. An address that no route can match, such as one with a broken percent sign or a port that there is not, gets the same
+ * answer as every other wrong address.
  */
 export const guarded = HttpRouter.middleware((handler) =>
   Effect.gen(function*() {
@@ -148,7 +148,7 @@ export const guarded = HttpRouter.middleware((handler) =>
         })
       )
     }
-    return yield* handler
+    return URL.canParse(url, "http://localhost") ? yield* handler : formOf(url)(notFound())
   }).pipe(
     Effect.catchIf(isNoRoute, () => Effect.map(HttpServerRequest.HttpServerRequest, ({ url }) => formOf(url)(notFound()))),
     Effect.map(HttpServerResponse.setHeaders(guards))

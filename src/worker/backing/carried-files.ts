@@ -60,6 +60,8 @@ const named = (found: Found): string => JSON.stringify(shortened(pathOf(found), 
 const unreadable = (part: Part, found: Found) =>
   notKept({ ...part, remedy: `make it readable for its group, or ${part.remedy}` }, `the worker cannot read ${named(found)}`)
 
+const notUtf8 = ({ type }: Found): string => type === "Symlink" ? "a link whose name or target is not UTF-8" : "whose name is not UTF-8"
+
 const headerOf = ({ executable, segments, target, type }: Found) => ({
   path: segments.join("/"),
   type,
@@ -87,6 +89,7 @@ const listed = Effect.fnUntraced(function*(part: Part) {
         const obstacle = part.obstacle(found)
         if (obstacle !== undefined) return obstacle
         if (!part.isKept(found)) continue
+        if (!found.isUtf8) return `they hold ${named(found)}, ${notUtf8(found)}`
         const action = entryAction(headerOf(found), "anywhere")
         if (EntryAction.$is("Refuse")(action)) return `they hold ${named(found)}, ${action.why}`
         bytes += found.size + bytesPerEntry

@@ -10,7 +10,7 @@ const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = constants
  * Opens the directory at `path`; returns a descriptor that the caller closes. Refuses a link and anything else, and does so before that is
  * opened, so that a named pipe without another side does not block the worker.
  */
-export const openDirectory = (path: string): number => openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+export const openDirectory = (path: string | Buffer): number => openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
 
 /** Returns the path of `name` in an open directory, which leads there whatever happens to the path by which the directory was opened. */
 export const pathIn = (directory: number, name: string): string => `/proc/self/fd/${directory}/${name}`

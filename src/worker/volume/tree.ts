@@ -1,6 +1,7 @@
 // What is below a directory that the runner writes to: its files, links and directories, by name.
 // Always holds: no link is followed; devices, pipes and sockets are left out.
 // Used by worker/backing/carried-files.ts.
+import { isUtf8 } from "node:buffer"
 import { closeSync, lstatSync, readdirSync, readlinkSync } from "node:fs"
 import { codeOf } from "../stage-failed.ts"
 import { openDirectory, pathIn } from "./descriptor.ts"
@@ -17,12 +18,16 @@ export interface Found {
   readonly target: string
   /** A text that is another one after each write to the file, and after it was replaced. */
   readonly mark: string
+  /** Whether the names on the way to it, and `target`, are UTF-8. If they are not, no text can say them, and these lead nowhere. */
+  readonly isUtf8: boolean
 }
 
-const foundAt = (path: string, segments: Segments): Found | undefined => {
+type Way = Pick<Found, "segments" | "isUtf8">
+
+const foundAt = (path: Buffer, way: Way): Found | undefined => {
   const stat = lstatSync(path, { bigint: true, throwIfNoEntry: false })
   const rest = {
-    segments,
+    ...way,
     executable: false,
     target: "",
     size: 0,
@@ -30,19 +35,24 @@ const foundAt = (path: string, segments: Segments): Found | undefined => {
   }
   if (stat?.isFile() === true) return { ...rest, type: "File", size: Number(stat.size), executable: (stat.mode & 0o100n) !== 0n }
   if (stat?.isDirectory() === true) return { ...rest, type: "Directory" }
-  return stat?.isSymbolicLink() === true ? { ...rest, type: "Symlink", target: readlinkSync(path) } : undefined
+  if (stat?.isSymbolicLink() !== true) return undefined
+  const target = readlinkSync(path, { encoding: "buffer" })
+  return { ...rest, type: "Symlink", target: target.toString(), isUtf8: way.isUtf8 && isUtf8(target) }
 }
 
-function* below(directory: number, above: Segments, wanted: (segments: Segments) => boolean): Generator<Found> {
-  for (const name of readdirSync(pathIn(directory, ".")).sort()) {
-    const segments = [...above, name]
-    const found = wanted(segments) ? foundAt(pathIn(directory, name), segments) : undefined
+function* below(directory: number, above: Way, wanted: (segments: Segments) => boolean): Generator<Found> {
+  const here = Buffer.from(pathIn(directory, ""))
+  const names = readdirSync(here, { encoding: "buffer" }).map((bytes) => ({ bytes, name: bytes.toString() }))
+  for (const { bytes, name } of names.sort((a, b) => a.name < b.name ? -1 : 1)) {
+    const segments = [...above.segments, name]
+    const path = Buffer.concat([here, bytes])
+    const found = wanted(segments) ? foundAt(path, { segments, isUtf8: above.isUtf8 && isUtf8(bytes) }) : undefined
     if (found === undefined) continue
     yield found
     if (found.type !== "Directory") continue
-    const child = openDirectory(pathIn(directory, name))
+    const child = openDirectory(path)
     try {
-      yield* below(child, segments, wanted)
+      yield* below(child, found, wanted)
     } finally {
       closeSync(child)
     }
@@ -55,7 +65,7 @@ function* below(directory: number, above: Segments, wanted: (segments: Segments)
  */
 export function* treeBelow(root: number, from: Segments, wanted: (segments: Segments) => boolean): Generator<Found> {
   const [first, ...rest] = from
-  if (first === undefined) return yield* below(root, [], wanted)
+  if (first === undefined) return yield* below(root, { segments: [], isUtf8: true }, wanted)
   let child: number
   try {
     child = openDirectory(pathIn(root, first))

@@ -8,6 +8,7 @@ import { join } from "node:path"
 import { examineNetwork } from "../../../src/cli/doctor/doctor-network.ts"
 import { networkChecks } from "../../../src/core/doctor.ts"
 import { Kubernetes } from "../../../src/kubernetes/client.ts"
+import type { KubernetesError } from "../../../src/kubernetes/errors.ts"
 import { networkPolicies, pods } from "../../../src/kubernetes/kinds.ts"
 import type { KubernetesObject } from "../../../src/kubernetes/object.ts"
 import { Installation, installation, tokenOf } from "../../core/manifest/installed.ts"
@@ -38,8 +39,16 @@ type Targets = ReadonlyArray<{ readonly address: string; readonly port: number }
 const environmentOf = (pod: KubernetesObject): Targets => JSON.parse(Object(pod["spec"]).containers[0].env?.[0]?.value ?? "[]")
 const probeOf = ({ metadata }: KubernetesObject): string => metadata.labels?.["scalr.io/probe"] ?? ""
 
-/** Plays the kubelet and the network: the listener runs, and each other Pod ends with a termination message that lists what it reached. */
-const kubelet = Effect.fnUntraced(function*(reaches: (probe: string, target: Targets[number]) => boolean) {
+const listening = { phase: "Running", podIP: "10.0.0.7", podIPs: [{ ip: "10.0.0.7" }] }
+
+/**
+ * Plays the kubelet and the network: the listener runs, and each other Pod ends with a termination message that lists what it reached.
+ * `meanwhile` is what becomes of the listener before any of them ends.
+ */
+const kubelet = Effect.fnUntraced(function*(
+  reaches: (probe: string, target: Targets[number]) => boolean,
+  meanwhile: (listener: KubernetesObject) => Effect.Effect<unknown, KubernetesError, Kubernetes> = () => Effect.void
+) {
   const { config: { taskNamespace: namespace } } = yield* Installation
   const kubernetes = yield* Kubernetes
   const over = (pod: KubernetesObject) => ({
@@ -63,7 +72,8 @@ const kubelet = Effect.fnUntraced(function*(reaches: (probe: string, target: Tar
   const turn = Effect.gen(function*() {
     const { items } = yield* kubernetes.list(pods, { namespace, labelSelector: "scalr.io/doctor" })
     for (const pod of items.filter((_) => Object(_["status"]).phase === "Pending")) {
-      const status = probeOf(pod) === "listener" ? { phase: "Running", podIP: "10.0.0.7", podIPs: [{ ip: "10.0.0.7" }] } : over(pod)
+      const status = probeOf(pod) === "listener" ? listening : over(pod)
+      if (status !== listening) yield* Effect.forEach(items.filter((_) => probeOf(_) === "listener"), meanwhile)
       yield* kubernetes.updateStatus(pods, { metadata: pod.metadata, spec: pod["spec"], status })
     }
   })
@@ -188,21 +198,22 @@ layer(installation({ admissionPolicies: { enabled: true }, restrictMetadataServi
   })
 
   describe("and its Pods", () => {
+    const examine = Effect.fnUntraced(function*(...network: Parameters<typeof kubelet>) {
+      const { config } = yield* Installation
+      yield* kubelet(...network)
+      const found = yield* Effect.scoped(examineNetwork(config, apiServer))
+      return Option.match(found, {
+        onNone: () => [],
+        onSome: (_) => networkChecks(config, _, apiServer, false).map(({ outcome }) => outcome)
+      })
+    }, Effect.scoped)
+
     it.effect(
       "tell a network that enforces policies from one that only takes them, and leave nothing behind",
       () =>
         Effect.gen(function*() {
           const { config } = yield* Installation
           const kubernetes = yield* Kubernetes
-          const examine = (reaches: (probe: string, target: Targets[number]) => boolean) =>
-            Effect.gen(function*() {
-              yield* kubelet(reaches)
-              const found = yield* Effect.scoped(examineNetwork(config, apiServer))
-              return Option.match(found, {
-                onNone: () => [],
-                onSome: (_) => networkChecks(config, _, apiServer, false).map(({ outcome }) => outcome)
-              })
-            }).pipe(Effect.scoped)
           expect(yield* examine((probe, target) => target.port === 443 || (isListener(target) && probe !== "closed"))).toEqual([
             "ok",
             "ok",
@@ -220,6 +231,24 @@ layer(installation({ admissionPolicies: { enabled: true }, restrictMetadataServi
         }),
       60_000
     )
+
+    const terminated = { exitCode: 1, reason: "Error" }
+    const its = { name: "probe", image: "i", imageID: "i", ready: false, restartCount: 0, state: { terminated } }
+    const told = (status: object) => ({ metadata, spec }: KubernetesObject) =>
+      Effect.flatMap(Kubernetes, (_) => _.updateStatus(pods, { metadata, spec, status: { ...listening, ...status } }))
+    it.effect.each([
+      { given: "failed", meanwhile: told({ phase: "Failed" }) },
+      { given: "has a container that ended", meanwhile: told({ containerStatuses: [its] }) },
+      {
+        given: "is gone",
+        meanwhile: ({ metadata }: KubernetesObject) =>
+          Effect.flatMap(Kubernetes, (_) => _.delete(pods, metadata, { gracePeriodSeconds: 0 }))
+      }
+    ])("prove nothing where the one to connect to $given before the others end", ({ meanwhile }) =>
+      Effect.gen(function*() {
+        const seen = yield* examine((probe, target) => target.port === 443 || (isListener(target) && probe === "open"), meanwhile)
+        expect(seen).toEqual(["unknown", "unknown", "unknown", "ok"])
+      }), 60_000)
 
     it.effect("are taken where Pod Security is restricted, and one of them is selected as a task is", () =>
       Effect.gen(function*() {

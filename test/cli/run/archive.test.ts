@@ -173,6 +173,28 @@ describe("what cannot be archived", () => {
       )
     }))
 
+  it.effect.each([
+    { what: "a file", make: (path: Buffer) => writeFileSync(path, "") },
+    { what: "a directory", make: (path: Buffer) => mkdirSync(path) },
+    { what: "a link", make: (path: Buffer) => symlinkSync("main.tf", path) }
+  ])("is $what whose name is not UTF-8, unless .terraformignore leaves it out", ({ make }) =>
+    Effect.gen(function*() {
+      const directory = yield* directoryWith({ ...main, "caf\ufffd": "" })
+      make(Buffer.from(join(directory, "caf\u00e9"), "latin1"))
+      expect(yield* refusal(directory)).toBe("The name of caf\ufffd is not UTF-8; rename it, or name it in .terraformignore.")
+      writeFileSync(join(directory, ".terraformignore"), "caf?\n")
+      expect(yield* pathsOf(directory)).toEqual([".terraformignore", "main.tf"])
+    }))
+
+  it.effect("is a link to a name that is not UTF-8", () =>
+    Effect.gen(function*() {
+      const directory = yield* directoryWith(main)
+      symlinkSync(Buffer.from("caf\u00e9", "latin1"), join(directory, "link"))
+      expect(yield* refusal(directory)).toBe(
+        "The name that link leads to is not UTF-8; rename it, or name link in .terraformignore."
+      )
+    }))
+
   it.effect("can be named in .terraformignore", () =>
     Effect.gen(function*() {
       const directory = yield* directoryWith({ ...main, ".terraformignore": "odd.tf\n" })

@@ -56,6 +56,8 @@ describe("secretParts", () => {
       hcl: true,
       parts: ["alpha-token-0001", "beta-token-0002"]
     },
+    { given: "what only looks like a heredoc", value: `<<EOT "first-secret"`, hcl: true, parts: ["first-secret"] },
+    { given: "a heredoc in lines of Windows", value: "<<EOT\r\nfirst line\r\nEOT\r\n", hcl: true, parts: ["first line\r\n"] },
     { given: "numbers", value: `{ pin = 123456, port = 5432 }`, hcl: true, parts: ["123456"] },
     { given: "short texts", value: `["short", "longer"]`, hcl: true, parts: ["longer"] },
     {
@@ -127,7 +129,9 @@ describe("secretParts", () => {
     { given: "deep JSON", document: "[".repeat(20_000) + "]".repeat(20_000) },
     { given: "quotes without end", document: `\\"`.repeat(50_000) },
     { given: "comments without end", document: "/*".repeat(50_000) },
-    { given: "heredocs without end", document: "<<E\n".repeat(50_000) }
+    { given: "heredocs without end", document: "<<E\n".repeat(50_000) },
+    { given: "a heredoc's word without a line", document: `<<${"a".repeat(400_000)}` },
+    { given: "heredocs without a line", document: "<<a".repeat(200_000) }
   ])("are found in $given", ({ document }) => expect(secretParts(document, true).parts.length).toBeLessThan(2))
 
   it.each([

@@ -82,6 +82,20 @@ describe("every answer", () => {
       expect(JSON.parse(text.slice(text.indexOf("\r\n\r\n")))).toEqual({ error: expect.any(String), message: expect.any(String) })
     }))
 
+  it.live.each(["http://[/api/agent-job/v1/runs?workspace=demo", "http://x:99999/api/agent-job/v1/runs"])(
+    "to an address that is none, %s, is 404",
+    (address) =>
+      Effect.gen(function*() {
+        const url = yield* server
+        const text = yield* said(
+          url,
+          `GET ${address} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer ${userToken}\r\nconnection: close\r\n\r\n`
+        )
+        expect(text.split("\r\n")[0]).toBe("HTTP/1.1 404 Not Found")
+        expect(text).toContain("{\"error\":\"not-found\"")
+      })
+  )
+
   it.live.each([
     { letters: 8191, status: 404 },
     { letters: 8192, status: 404 },

@@ -164,6 +164,19 @@ describe("the modules of a plan", () => {
       why: `they hold "m/a\\nb", whose name has a backslash or control character`
     },
     {
+      given: "a name is not UTF-8",
+      leave: ({ at, write }: Effect.Success<typeof podAt>) => {
+        write("engine/modules/m/main.tf", "")
+        writeFileSync(Buffer.from(at("engine/modules/m/caf\u00e9"), "latin1"), "")
+      },
+      why: `they hold "m/caf\ufffd", whose name is not UTF-8`
+    },
+    {
+      given: "a link leads to a name that is not UTF-8",
+      leave: ({ at }: Effect.Success<typeof podAt>) => symlinkSync(Buffer.from("caf\u00e9", "latin1"), at("engine/modules/m/link")),
+      why: `they hold "m/link", a link whose name or target is not UTF-8`
+    },
+    {
       given: "they are too deep",
       leave: ({ write }: Effect.Success<typeof podAt>) => write(`engine/modules/${"d/".repeat(40)}f`, ""),
       why: `they hold "${Array(33).fill("d").join("/")}", which is too deep`
@@ -297,6 +310,20 @@ describe("what planning made in the configuration", () => {
       yield* here.pack
       expect(here.told()).toEqual([
         `The files that planning made or changed cannot be kept with the plan, because the worker cannot read "live/secret"; make it readable for its group, or its apply runs without them.`
+      ])
+      expect(existsSync(join(here.privateDirectory, madeFiles))).toBe(false)
+    }))
+
+  it.effect("is left out whole, and the log says so, if planning made or changed a name that is not UTF-8", () =>
+    Effect.gen(function*() {
+      const here = yield* podAt
+      const latin = Buffer.from(here.at("work/live/caf\u00e9"), "latin1")
+      writeFileSync(latin, "as it was")
+      yield* here.packAfter(() => here.write("work/live/a", "of planning"))
+      yield* here.packAfter(() => writeFileSync(latin, "of planning"))
+      expect(here.told()).toEqual([
+        "Kept with the plan for its apply, since planning made them: live/a",
+        `The files that planning made or changed cannot be kept with the plan, because they hold "live/caf\ufffd", whose name is not UTF-8; its apply runs without them.`
       ])
       expect(existsSync(join(here.privateDirectory, madeFiles))).toBe(false)
     }))

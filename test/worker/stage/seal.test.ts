@@ -72,6 +72,11 @@ describe("the seal of a directory", () => {
     { change: "a file that became a program", make: (modules) => chmodSync(join(modules, "vpc/run.sh"), 0o755), words: "vpc" },
     { change: "a file more", make: (modules) => writeFileSync(join(modules, "vpc/more"), ""), words: "vpc" },
     {
+      change: "a file more whose name is not UTF-8",
+      make: (modules) => writeFileSync(Buffer.from(join(modules, "vpc/caf\u00e9"), "latin1"), ""),
+      words: "vpc"
+    },
+    {
       change: "a link that leads elsewhere",
       make: (modules) => {
         rmSync(join(modules, "vpc/link"))

@@ -69,6 +69,22 @@ describe("a tree", () => {
       for (const none of ["b", "link", "a/main.tf"]) expect(names(...none.split("/"))).toEqual([])
     }))
 
+  it.effect("names also what has a name, or leads to one, that is not UTF-8, and says so", () =>
+    Effect.gen(function*() {
+      const { place, root } = yield* opened
+      const latin = (path: string) => Buffer.from(join(place, path), "latin1")
+      mkdirSync(latin("caf\u00e9"))
+      writeFileSync(latin("caf\u00e9/run.sh"), "echo")
+      writeFileSync(join(place, "caf\ufffd.tf"), "")
+      symlinkSync(Buffer.from("caf\u00e9", "latin1"), join(place, "link"))
+      expect([...treeBelow(root, [], all)].map(({ isUtf8, segments, size, type }) => [segments.join("/"), type, size, isUtf8])).toEqual([
+        ["caf\ufffd", "Directory", 0, false],
+        ["caf\ufffd/run.sh", "File", 4, false],
+        ["caf\ufffd.tf", "File", 0, true],
+        ["link", "Symlink", 0, false]
+      ])
+    }))
+
   it.effect("marks a file by its last write, whatever times it was given", () =>
     Effect.gen(function*() {
       const { place, root } = yield* opened
