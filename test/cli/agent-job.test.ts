@@ -51,6 +51,14 @@ describe("what is typed wrong", () => {
       said: "error: \"localhost:8080\" is not the address of a server; write it like http://127.0.0.1:8080."
     },
     {
+      args: ["get", "runs", "--url", "http://127.0.0.1:1?token=hunter2"],
+      said: "error: The address of the server has a \"?\" or \"#\" in it; leave that out, with all behind it: http://127.0.0.1:8080 is one."
+    },
+    {
+      args: ["get", "runs", "--url", "server?token=hunter2"],
+      said: "error: The address of the server has a \"?\" or \"#\" in it; leave that out, with all behind it: http://127.0.0.1:8080 is one."
+    },
+    {
       args: ["run", "."],
       said:
         "error: No server is named; set AGENT_JOB_URL or --url, such as http://127.0.0.1:8080 (after `make run`: eval \"$(make -s env)\")."

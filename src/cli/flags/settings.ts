@@ -89,21 +89,28 @@ export interface Connection {
   readonly token: Option.Option<Redacted.Redacted>
 }
 
+const withQuery = new BadInput({
+  message: "The address of the server has a \"?\" or \"#\" in it; leave that out, with all behind it: http://127.0.0.1:8080 is one."
+})
+
 const withPassword = new BadInput({
   message: "The address of the server has a user or a password in it; leave them out: a token is given by itself, as --help says."
 })
 
-/** Returns the address without a slash at its end. Fails if it is unusable; the message never repeats one that may have a password. */
+/**
+ * Returns the address without a slash at its end. Fails if it is unusable; the message never repeats one that may have a password. A proxy
+ * may serve the server below a path.
+ */
 export const checkedUrl = (given: string): Effect.Effect<string, BadInput> => {
   const url = URL.canParse(given) ? new URL(given) : undefined
-  if (url === undefined || !/^https?:$/u.test(url.protocol)) {
-    return Effect.fail(
-      given.includes("@")
-        ? withPassword
-        : new BadInput({ message: `${JSON.stringify(given)} is not the address of a server; write it like http://127.0.0.1:8080.` })
+  const isAddress = url !== undefined && /^https?:$/u.test(url.protocol)
+  if (isAddress ? url.username !== "" || url.password !== "" : given.includes("@")) return Effect.fail(withPassword)
+  if (/[?#]/u.test(given)) return Effect.fail(withQuery)
+  return isAddress
+    ? Effect.succeed(given.replace(/\/+$/u, ""))
+    : Effect.fail(
+      new BadInput({ message: `${JSON.stringify(given)} is not the address of a server; write it like http://127.0.0.1:8080.` })
     )
-  }
-  return url.username === "" && url.password === "" ? Effect.succeed(given.replace(/\/+$/u, "")) : Effect.fail(withPassword)
 }
 
 const noServer = new BadInput({

@@ -5,6 +5,7 @@ import { Duration, Effect, Option, Predicate, Redacted, Schema, Stream } from "e
 import { type HttpClient, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
 import { meaningOf, ServerRefusal } from "../../core/network/server-refusal.ts"
 import { causesOf } from "../../http/cause.ts"
+import { isOneOf } from "../../schema/api/problem.ts"
 import { archiveLimitBytes } from "../../schema/api/task-api.ts"
 import type { Connection } from "../flags/settings.ts"
 import { NothingThere, type ServerFailure, ServerRefused, ServerUnreachable, TokenRefused } from "../terminal/failure.ts"
@@ -58,6 +59,9 @@ const reasonOf = (error: unknown): string => {
     (innermost instanceof Error && innermost.message !== "" ? innermost.message : String(innermost)).trim().replace(/\s+/gu, " ")
 }
 
+/** Returns the command that lists things such as this one: a run has its log, and a workspace all else. */
+const listing = (thing: string): string => `agent-job get ${/^(?:run|log)\b/u.test(thing) ? "runs" : "workspaces"}`
+
 /** Gives up a body after its first bytes, because one that nobody reads would keep one of our few connections. */
 const letGo = ({ stream }: HttpClientResponse.HttpClientResponse) => Effect.ignore(Stream.runDrain(Stream.take(stream, 1)))
 
@@ -90,14 +94,26 @@ export const makeRequests = ({ token, url }: Connection, http: HttpClient.HttpCl
     })
   }
 
+  /** Returns the failure of a request that the server has no route for: something is before `/api` in its address, or it is an older one. */
+  const noRoute = (): ServerFailure => {
+    const { origin, pathname } = new URL(url)
+    return unreachable(
+      pathname === "/"
+        ? "it does not know this request; it may be older than this program"
+        : `no agent-job API answers below ${pathname}; without that path it is ${origin}`
+    )
+  }
+
   const refused = (status: number, text: string, thing: string): ServerFailure =>
     ServerRefusal.$match(meaningOf(status, saidBy(text)), {
       NotOwn: () => refusedBefore(status),
       AskAgain: ({ message }) => new ServerUnreachable({ url, detail: `it answers ${status}: ${message}`, hadNoEffect: status < 500 }),
       TokenRefused: () => new TokenRefused({ url, given: Option.isSome(token) }),
-      Final: ({ message }) =>
-        status === 404
-          ? new NothingThere({ message: `There is no ${thing} on ${url}; \`agent-job get runs\` lists what there is.` })
+      Final: ({ error, message }) =>
+        isOneOf(error, "no-route")
+          ? noRoute()
+          : status === 404
+          ? new NothingThere({ message: `There is no ${thing} on ${url}; \`${listing(thing)}\` lists what there is.` })
           : new ServerRefused({ status, message })
     })
 

@@ -22,6 +22,7 @@ export type ProblemCode =
   | "locked"
   | "log-gap"
   | "no-plan"
+  | "no-route"
   | "no-state"
   | "not-found"
   | "not-in-doubt"

@@ -39,7 +39,13 @@ it.live.each([
     says: "(it answers 403, which is not the server's own)"
   },
   { answer: refusal(403, "not this"), tag: "ServerRefused", code: 1, says: "not this" },
-  { answer: refusal(404, "no"), tag: "NothingThere", code: 3, says: "There is no run run-a1 on " },
+  { answer: refusal(404, "no"), tag: "NothingThere", code: 3, says: "; `agent-job get runs` lists what there is." },
+  {
+    answer: { status: 404, body: { error: "no-route", message: "no" } },
+    tag: "ServerUnreachable",
+    code: 4,
+    says: "(it does not know this request; it may be older than this program);"
+  },
   { answer: { status: 404 }, tag: "ServerUnreachable", code: 4 },
   { answer: refusal(409, "The run is over."), tag: "ServerRefused", code: 1, says: "The run is over." },
   { answer: refusal(413, "The body has too many bytes."), tag: "ServerRefused", code: 1, says: "The body has too many bytes." },
@@ -75,6 +81,15 @@ it.live.each([
     const error = yield* failureOn(answer)
     expect([error._tag, exitCodeOf(error), error.message.includes(userToken)]).toEqual([tag, code, false])
     expect(error.message).toContain(says)
+  }))
+
+it.live("says of an address with a path, below which the server has nothing, how it is without the path", () =>
+  Effect.gen(function*() {
+    const { server, url } = yield* ScriptedServer.make
+    server.script.push({ status: 404, body: { errors: [{ status: "404", title: "no route", detail: "no" }] } })
+    expect((yield* failureAt(`${url}/api/v2`)).message).toContain(
+      `at ${url}/api/v2 (no agent-job API answers below /api/v2; without that path it is ${url}); check`
+    )
   }))
 
 it.live.each([
