@@ -28,7 +28,15 @@ describe("what is typed wrong", () => {
     { args: ["-version"], said: "error: There is no flag -version; did you mean --version?" },
     { args: ["run", ".", "-v"], said: "error: -v is no flag of agent-job run; agent-job --version prints the version." },
     { args: ["run", ".", "--version"], said: "error: --version is no flag of agent-job run; agent-job --version prints the version." },
-    { args: ["run", ".", "--var", "x"], said: "error: --var cannot be \"x\": --var takes key=value, not \"x\"\nSee: agent-job run --help" },
+    { args: ["run", ".", "--var", "s3cret"], said: "error: A --var has no \"=\"; give it as key=value, such as --var region=eu-west-1." },
+    {
+      args: ["run", ".", "--var", "a=b", "--var", "db password=s3cret"],
+      said:
+        "error: \"db password\" cannot be the name of a variable; use letters, digits, \"-\" and \"_\", beginning with a letter or \"_\"."
+    },
+    { args: ["run", ".", "--var"], said: "error: --var needs a value (key=value)\nSee: agent-job run --help" },
+    { args: ["run", ".", "password=s3cret"], said: "error: \"password=…\" is one argument too many\nSee: agent-job run --help" },
+    { args: ["TOKEN=s3cret", "run", "."], said: "error: There is no command \"TOKEN=…\"\nSee: agent-job --help" },
     { args: ["run", ".", "-o", "xml"], said: "error: --output cannot be \"xml\": \"text\" | \"json\"\nSee: agent-job run --help" },
     { args: ["run", "a", "b"], said: "error: \"b\" is one argument too many\nSee: agent-job run --help" },
     { args: ["run", "a", "b", "c"], said: "error: \"b\" and \"c\" are 2 arguments too many\nSee: agent-job run --help" },
@@ -125,6 +133,19 @@ describe("what is typed wrong", () => {
     {
       args: ["vars", "set", "demo", "9x"],
       said: "error: \"9x\" cannot be the name of a variable; use letters, digits, \"-\" and \"_\", beginning with a letter or \"_\"."
+    },
+    {
+      args: ["vars", "set", "demo", "PASSWORD=s3cret"],
+      said:
+        "error: \"PASSWORD=…\" cannot be the name of a variable; give the name alone, and the value on standard input or with --from-file."
+    },
+    {
+      args: ["vars", "set", "demo", "PASSWORD", "s3cret"],
+      said: "error: One argument is too many; a value comes from standard input or --from-file\nSee: agent-job vars set --help"
+    },
+    {
+      args: ["vars", "set", "demo", "PASSWORD", "=", "s3cret"],
+      said: "error: 2 arguments are too many; a value comes from standard input or --from-file\nSee: agent-job vars set --help"
     },
     {
       args: ["vars", "set", "demo", "a-b", "--env"],
