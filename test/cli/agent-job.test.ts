@@ -77,6 +77,14 @@ describe("what is typed wrong", () => {
         "error: \"a b\" cannot be the name of a workspace; use letters, digits, \"-\" and \"_\", beginning with a letter or digit, at most 90."
     },
     {
+      args: ["run", "README.md", "--url", nobody],
+      said: "error: README.md is not a directory; name the one that has the configuration."
+    },
+    {
+      args: ["run", "nope.tf", "--url", nobody],
+      said: "error: There is no directory nope.tf; name the one that has the configuration."
+    },
+    {
       args: ["run", "/", "--url", nobody],
       said: "error: The name of the directory, \"\", cannot be the name of a workspace; give one with --workspace."
     },

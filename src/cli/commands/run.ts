@@ -53,7 +53,8 @@ const workspaceOf = Effect.fnUntraced(function*(given: Option.Option<string>, di
       } cannot be the name of a workspace; use letters, digits, "-" and "_", beginning with a letter or digit, at most 90.`
     })
   }
-  const { nameOfDirectory } = yield* loading(() => import("../run/archive.ts"))
+  const { nameOfDirectory, rootOf } = yield* loading(() => import("../run/archive.ts"))
+  yield* rootOf(directory)
   const name = nameOfDirectory(directory)
   if (isName(name)) return name
   return yield* new BadInput({
