@@ -278,6 +278,26 @@ describe("a token with a line break", () => {
     }))
 })
 
+describe("an empty token", () => {
+  it.live("is none: the file is named, and a variable that is empty counts as not set", () =>
+    Effect.gen(function*() {
+      const made = yield* directory
+      const file = join(made, "token")
+      writeFileSync(file, "\n")
+      expect(yield* typed({ AGENT_JOB_URL: nobody, AGENT_JOB_TOKEN: userToken }, "run", "examples/quickstart", "--token-file", file))
+        .toEqual({
+          code: 2,
+          out: "",
+          said: `error: The token file ${file} is empty; put the user token into it.`
+        })
+      const url = yield* serve(made)
+      expect(yield* typed({ AGENT_JOB_URL: url, AGENT_JOB_TOKEN: "" }, "get", "runs")).toMatchObject({
+        code: 5,
+        said: `error: The agent-job server at ${url} wants a token and none was given; set AGENT_JOB_TOKEN or --token-file.`
+      })
+    }))
+})
+
 describe("an unreachable", () => {
   it.effect("server is exit code 4, whatever is asked of it", () =>
     Effect.gen(function*() {

@@ -120,11 +120,15 @@ const noServer = new BadInput({
 /** Reports whether the token has a character that no HTTP header can carry, such as a line break. */
 const isUnusable = (token: Redacted.Redacted) => /[^\t\u0020-\u007e\u0080-\u00ff]/u.test(Redacted.value(token))
 
-const tokenOf = (path: string) =>
-  FileSystem.FileSystem.use((files) => files.readFileString(path)).pipe(
-    Effect.mapError(() => new BadInput({ message: `Cannot read the token file ${path}; check its name and that you may read it.` })),
-    Effect.map((text) => Redacted.make(text.trim()))
+const tokenOf = Effect.fnUntraced(function*(path: string) {
+  const text = yield* Effect.mapError(
+    FileSystem.FileSystem.use((files) => files.readFileString(path)),
+    () => new BadInput({ message: `Cannot read the token file ${path}; check its name and that you may read it.` })
   )
+  const token = text.trim()
+  if (token === "") return yield* new BadInput({ message: `The token file ${path} is empty; put the user token into it.` })
+  return Redacted.make(token)
+})
 
 /** Returns the server's address and the token. Fails if no server is named or one of the two is unusable. Does not ask the server yet. */
 export const connection = Effect.fn("connection")(function*({ tokenFile, url }: ServerFlags) {
@@ -134,7 +138,9 @@ export const connection = Effect.fn("connection")(function*({ tokenFile, url }: 
   })
   const given = Option.orElse(url, () => environment.url)
   if (Option.isNone(given)) return yield* noServer
-  const token = Option.isSome(tokenFile) ? Option.some(yield* tokenOf(tokenFile.value)) : environment.token
+  const token = Option.isSome(tokenFile)
+    ? Option.some(yield* tokenOf(tokenFile.value))
+    : Option.filter(environment.token, (token) => Redacted.value(token) !== "")
   if (Option.exists(token, isUnusable)) {
     const place = Option.match(tokenFile, { onNone: () => "AGENT_JOB_TOKEN", onSome: (path) => `The token file ${path}` })
     return yield* new BadInput({
