@@ -191,8 +191,20 @@ describe("what is typed wrong", () => {
     },
     {
       args: ["controller", "--values", "v.yaml", "--health-port", "x"],
-      said: "error: --health-port cannot be \"x\": it must be a string representing a finite number\nSee: agent-job controller --help"
-    }
+      said: "error: --health-port cannot be \"x\": it must be a port, 0 to 65535\nSee: agent-job controller --help"
+    },
+    ...["abc", "80.5", "1e3", "0x50", " 80", "-1"].map((port) => ({
+      args: ["server", "--data-dir", "d", "--user-token-file", "u", "--pool-token-file", "p", "--port", port],
+      said: `error: --port cannot be "${port}": it must be a port, 0 to 65535\nSee: agent-job server --help`
+    })),
+    ...["x", "-1", "1.5"].map((days) => ({
+      args: ["server", "--data-dir", "d", "--user-token-file", "u", "--pool-token-file", "p", "--keep-days", days],
+      said: `error: --keep-days cannot be "${days}": it must be a whole number, 0 or more\nSee: agent-job server --help`
+    })),
+    ...["x", "-1", "0", "1.5", "9999999999999999"].map((before) => ({
+      args: ["get", "audit", "--before", before, "--url", nobody],
+      said: `error: --before cannot be "${before}": it must be the number of an entry, 1 or more\nSee: agent-job get --help`
+    }))
   ])("$args is told in a sentence, with exit code 2", ({ args, said }) =>
     Effect.gen(function*() {
       const answer = yield* typed({}, ...args)

@@ -25,7 +25,7 @@ const flags = {
   ),
   healthPort: portFlag("health-port").pipe(
     Flag.withDefault(controllerHealthPort),
-    Flag.withDescription("Serves /healthz, /readyz and /metrics.")
+    Flag.withDescription(`Serves /healthz, /readyz and /metrics; ${controllerHealthPort} by default.`)
   ),
   poolTokenFile: Flag.Path("pool-token-file").pipe(
     Flag.withMetavar("FILE"),

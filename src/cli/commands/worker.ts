@@ -3,6 +3,7 @@
 import { Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { place } from "../../core/task/places.ts"
+import { portFlag } from "../flags/settings.ts"
 import { lazily } from "../terminal/lazily.ts"
 import { serve } from "../terminal/serve.ts"
 
@@ -26,8 +27,7 @@ export const install = Command.make("install", {
 )
 
 const probes = {
-  port: Flag.Int("listen").pipe(
-    Flag.withMetavar("PORT"),
+  port: portFlag("listen").pipe(
     Flag.optional,
     Flag.withDescription("Take connections there, instead of making some.")
   ),
