@@ -121,6 +121,10 @@ describe("what is typed wrong", () => {
       args: ["logs", "a-task", "--stage", "plan"],
       said: "error: --stage and --workspace are for runs; an AgentTask is one stage already."
     },
+    {
+      args: ["logs", "run-a1", "-w", "demo", "--url", nobody],
+      said: "error: Give either a run or --workspace, which means the newest run of a workspace."
+    },
     { args: ["cancel"], said: "error: RUN|TASK is missing\nSee: agent-job cancel --help" },
     {
       args: ["cancel", "a-task", "--force"],
@@ -406,6 +410,28 @@ describe("help", () => {
       const { out } = yield* typed({}, "run", "--help")
       expect(out).toContain("agent-job run [flags] <DIR>")
       expect(out).not.toContain("--completions")
+    }))
+  it.effect.each([
+    { command: "vars", names: ["list", "set", "delete"] },
+    { command: "state", names: ["show", "rescue", "unlock"] }
+  ])("of $command names each subcommand on a line of its own", ({ command, names }) =>
+    Effect.gen(function*() {
+      const lines = (yield* typed({}, command, "--help")).out.split("\n")
+      const rows = lines.slice(lines.indexOf("SUBCOMMANDS") + 1)
+      expect(rows.map((row) => /^ {2}(\S+) {2,}\S/u.exec(row)?.[1])).toEqual(names)
+    }))
+  it.effect.each([
+    { command: "render", line: /^ {2}--output, -o yaml\|json /u },
+    { command: "render", line: /^ {2}--name NAME .*; agent-job by default\.$/u },
+    { command: "server", line: /^ {2}--port PORT .*; 8080 by default\.$/u },
+    { command: "server", line: /^ {2}--keep-days NUMBER .* 30 by default\.$/u },
+    { command: "server", line: /^ {2}--keep-runs NUMBER .* 20 by default\.$/u },
+    { command: "controller", line: /^ {2}--health-port PORT .*; 8081 by default\.$/u },
+    { command: "controller", line: /^ {2}--namespace, -n NAME .*; agent-job by default\.$/u },
+    { command: "controller", line: /^ {2}--pool-token-file FILE .*\/token by default\.$/u }
+  ])("of $command says what a value is, and the one without the flag: $line", ({ command, line }) =>
+    Effect.gen(function*() {
+      expect((yield* typed({}, command, "--help")).out.split("\n")).toContainEqual(expect.stringMatching(line))
     }))
 })
 

@@ -17,11 +17,11 @@ const flags = {
   name: Flag.String("name").pipe(
     Flag.withMetavar("NAME"),
     Flag.withDefault("agent-job"),
-    Flag.withDescription("The name of this installation.")
+    Flag.withDescription("The name of this installation; agent-job by default.")
   ),
   namespace: namespaceFlag.pipe(
     Flag.withDefault("agent-job"),
-    Flag.withDescription("The namespace of this installation.")
+    Flag.withDescription("The namespace of this installation; agent-job by default.")
   ),
   healthPort: portFlag("health-port").pipe(
     Flag.withDefault(controllerHealthPort),
@@ -30,7 +30,9 @@ const flags = {
   poolTokenFile: Flag.Path("pool-token-file").pipe(
     Flag.withMetavar("FILE"),
     Flag.withDefault(`${place.poolToken}/token`),
-    Flag.withDescription("The pool token, read anew for every request; wanted only when the values name a server.")
+    Flag.withDescription(
+      `The pool token, read anew for every request; wanted only when the values name a server. ${place.poolToken}/token by default.`
+    )
   )
 }
 

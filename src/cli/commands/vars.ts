@@ -126,6 +126,7 @@ const set = Command.make(
     )
   })
 ).pipe(
+  Command.withShortDescription("Set a variable of a workspace to what comes from standard input or a file."),
   Command.withDescription([
     "Set a variable of a workspace to what comes from standard input or a file, less one newline at its end; makes the workspace when it is missing.",
     "  A run's own --var wins over it. A plan that waits for its approval was made with the value before, so its apply is refused."

@@ -70,12 +70,12 @@ export const installationFlags = {
     Flag.withSchema(ObjectName),
     Flag.withMetavar("NAME"),
     Flag.withDefault("agent-job"),
-    Flag.withDescription("The name of the installation.")
+    Flag.withDescription("The name of the installation; agent-job by default.")
   ),
   namespace: namespaceFlag.pipe(
     Flag.withSchema(Namespace),
     Flag.withDefault("agent-job"),
-    Flag.withDescription("Its namespace.")
+    Flag.withDescription("Its namespace; agent-job by default.")
   )
 }
 
