@@ -92,6 +92,10 @@ describe("what is typed wrong", () => {
       args: ["run", ".", "--url", nobody, "--token-file", "/nope"],
       said: "error: Cannot read the token file /nope; check its name and that you may read it."
     },
+    {
+      args: ["get", "runs", "--url", nobody, "--token-file", "/dev/null/nope"],
+      said: "error: Cannot read the token file /dev/null/nope; check its name and that you may read it."
+    },
     { args: ["run", "nope", "--url", nobody], said: "error: There is no directory nope; name the one that has the configuration." },
     {
       args: ["run", "docs", "--url", nobody],
@@ -184,6 +188,11 @@ describe("what is typed wrong", () => {
     },
     { args: ["overlay"], said: "error: --out is missing\nSee: agent-job overlay --help" },
     { args: ["migrate", "--out", "x"], said: "error: --release is missing\nSee: agent-job migrate --help" },
+    {
+      args: ["server", "--data-dir", "", "--user-token-file", "u", "--pool-token-file", "p"],
+      said:
+        "error: --data-dir needs a value (it must be a path; an empty one would be the directory this runs in)\nSee: agent-job server --help"
+    },
     { args: ["server"], said: "error: --data-dir is missing\nSee: agent-job server --help" },
     {
       args: ["server", "--data-dir", "d", "--user-token-file", "u", "--pool-token-file", "p", "--port", "99999"],

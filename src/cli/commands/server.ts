@@ -3,11 +3,11 @@
 import { Effect, Layer, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import { keptByDefault } from "../../schema/api/keep.ts"
-import { checkedUrl, numberFlag, portFlag } from "../flags/settings.ts"
+import { checkedUrl, numberFlag, pathFlag, portFlag } from "../flags/settings.ts"
 import { lazily } from "../terminal/lazily.ts"
 import { serve } from "../terminal/serve.ts"
 
-const file = (name: string, description: string) => Flag.Path(name).pipe(Flag.withMetavar("FILE"), Flag.withDescription(description))
+const file = (name: string, description: string) => pathFlag(name).pipe(Flag.withMetavar("FILE"), Flag.withDescription(description))
 
 const keep = (what: keyof typeof keptByDefault, description: string) =>
   numberFlag(`keep-${what}`, "a whole number, 0 or more", 0).pipe(
@@ -17,7 +17,7 @@ const keep = (what: keyof typeof keptByDefault, description: string) =>
 
 const flags = {
   port: portFlag("port").pipe(Flag.withDefault(8080), Flag.withDescription("Where to listen; 8080 by default.")),
-  dataDir: Flag.Path("data-dir").pipe(
+  dataDir: pathFlag("data-dir").pipe(
     Flag.withMetavar("DIR"),
     Flag.withDescription("For the database and the archives; made when it is missing.")
   ),

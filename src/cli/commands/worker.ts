@@ -3,7 +3,7 @@
 import { Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { place } from "../../core/task/places.ts"
-import { portFlag } from "../flags/settings.ts"
+import { pathFlag, portFlag } from "../flags/settings.ts"
 import { lazily } from "../terminal/lazily.ts"
 import { serve } from "../terminal/serve.ts"
 
@@ -36,7 +36,7 @@ const probes = {
     Flag.optional,
     Flag.withDescription("Ask this server as a controller does, and take no work.")
   ),
-  tokenFile: Flag.Path("token-file").pipe(
+  tokenFile: pathFlag("token-file").pipe(
     Flag.withMetavar("FILE"),
     Flag.withDefault(`${place.poolToken}/token`),
     Flag.withDescription("The pool token for --pool.")

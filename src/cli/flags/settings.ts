@@ -39,7 +39,7 @@ export const serverFlags = {
     Flag.optional,
     Flag.withDescription("The server; by default what AGENT_JOB_URL says.")
   ),
-  tokenFile: Flag.Path("token-file", { pathType: "either" }).pipe(
+  tokenFile: pathFlag("token-file").pipe(
     Flag.withMetavar("FILE"),
     Flag.optional,
     Flag.withDescription("A file with the user token; by default AGENT_JOB_TOKEN is the token.")
