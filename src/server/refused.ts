@@ -24,10 +24,6 @@ export type StoreFailure = Refused | SqlError.SqlError
 export const notFound = () =>
   new Refused({ status: 404, error: "not-found", message: "There is nothing here; check the address and the id in it." })
 
-/** The answer for an address that no route has, whatever its ids are. */
-export const noRoute = () =>
-  new Refused({ status: 404, error: "no-route", message: "The server has no such address; check the path that it begins with." })
-
 /** Returns what was looked for; fails with 404 if it is not there. */
 export const orNotFound = <A>(found: A | undefined): Effect.Effect<A, Refused> =>
   found === undefined ? Effect.fail(notFound()) : Effect.succeed(found)

@@ -5,8 +5,8 @@ import { Duration, Effect, Option, Predicate, Redacted, Schema, Stream } from "e
 import { type HttpClient, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
 import { meaningOf, ServerRefusal } from "../../core/network/server-refusal.ts"
 import { causesOf } from "../../http/cause.ts"
-import { isOneOf } from "../../schema/api/problem.ts"
 import { archiveLimitBytes } from "../../schema/api/task-api.ts"
+import { tfePath } from "../../schema/api/tfe-api.ts"
 import type { Connection } from "../flags/settings.ts"
 import { NothingThere, type ServerFailure, ServerRefused, ServerUnreachable, TokenRefused } from "../terminal/failure.ts"
 import { type Expected, isOwn, notOwn, saidBy, strangeAnswer } from "./own-answer.ts"
@@ -94,28 +94,39 @@ export const makeRequests = ({ token, url }: Connection, http: HttpClient.HttpCl
     })
   }
 
-  /** Returns the failure of a request that the server has no route for: something is before `/api` in its address, or it is an older one. */
-  const noRoute = (): ServerFailure => {
-    const { origin, pathname } = new URL(url)
-    return unreachable(
-      pathname === "/"
-        ? "it does not know this request; it may be older than this program"
-        : `no agent-job API answers below ${pathname}; without that path it is ${origin}`
-    )
-  }
-
   const refused = (status: number, text: string, thing: string): ServerFailure =>
     ServerRefusal.$match(meaningOf(status, saidBy(text)), {
       NotOwn: () => refusedBefore(status),
       AskAgain: ({ message }) => new ServerUnreachable({ url, detail: `it answers ${status}: ${message}`, hadNoEffect: status < 500 }),
       TokenRefused: () => new TokenRefused({ url, given: Option.isSome(token) }),
-      Final: ({ error, message }) =>
-        isOneOf(error, "no-route")
-          ? noRoute()
-          : status === 404
+      Final: ({ message }) =>
+        status === 404
           ? new NothingThere({ message: `There is no ${thing} on ${url}; \`${listing(thing)}\` lists what there is.` })
           : new ServerRefused({ status, message })
     })
+
+  /** Returns the request to a path of the server, with the token. */
+  const authorised = (request: Request.HttpClientRequest) => {
+    const local = request.pipe(Request.prependUrl(url), Request.accept("application/vnd.api+json, application/json"))
+    return Option.match(token, { onNone: () => local, onSome: (token) => Request.bearerToken(local, Redacted.value(token)) })
+  }
+
+  const { origin, pathname } = new URL(url)
+  /**
+   * Fails if no API answers below the path of our address. The server gives the same 404 for all that is not there, so it is asked for what
+   * surely is. What answers otherwise, or not at all, leaves the question open.
+   */
+  const pathIsRight: Effect.Effect<void, ServerFailure> = pathname === "/"
+    ? Effect.void
+    : http.execute(authorised(Request.get(tfePath.ping))).pipe(
+      Effect.tap(letGo),
+      Effect.orElseSucceed(() => undefined),
+      Effect.flatMap((answer) =>
+        answer?.status === 404
+          ? Effect.fail(unreachable(`no agent-job API answers below ${pathname}; without that path it is ${origin}`))
+          : Effect.void
+      )
+    )
 
   /** Sends a request as it is. Any answer but the expected one is a failure. */
   const send = (
@@ -130,6 +141,7 @@ export const makeRequests = ({ token, url }: Connection, http: HttpClient.HttpCl
         if (response.status < 400) return Effect.andThen(letGo(response), Effect.fail(unreachable(strangeAnswer(url, request, response))))
         return Effect.flatMap(Effect.orElseSucceed(response.text, () => ""), (text) => Effect.fail(refused(response.status, text, thing)))
       }),
+      Effect.tapErrorTag("NothingThere", () => pathIsRight),
       Effect.timeoutOrElse({ duration: timeout, orElse: () => Effect.fail(unreachable(`no answer in ${Duration.format(timeout)}`)) })
     )
   }
@@ -146,11 +158,6 @@ export const makeRequests = ({ token, url }: Connection, http: HttpClient.HttpCl
       Effect.map((chunks) => new Uint8Array(Buffer.concat(chunks)))
     )
 
-  /** Returns the request to a path of the server, with the token. */
-  const authorised = (request: Request.HttpClientRequest) => {
-    const local = request.pipe(Request.prependUrl(url), Request.accept("application/vnd.api+json, application/json"))
-    return Option.match(token, { onNone: () => local, onSome: (token) => Request.bearerToken(local, Redacted.value(token)) })
-  }
   /** Sends a request with the token, and decodes the JSON of its answer, whose status is 200 unless `expected` says otherwise. */
   const decoded = <S extends Schema.ConstraintDecoder<unknown>>(
     schema: S,

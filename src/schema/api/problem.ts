@@ -22,7 +22,6 @@ export type ProblemCode =
   | "locked"
   | "log-gap"
   | "no-plan"
-  | "no-route"
   | "no-state"
   | "not-found"
   | "not-in-doubt"

@@ -7,7 +7,7 @@ import { statfs } from "node:fs/promises"
 import { RunStatus } from "../../schema/api/run.ts"
 import { Timestamp } from "../../schema/names.ts"
 import { jsonApiErrors, logBeneath, problem, refusedOf, routesWith } from "../access/http-answer.ts"
-import { noRoute, Refused } from "../refused.ts"
+import { notFound, Refused } from "../refused.ts"
 import { Assignments } from "../run/assignments.ts"
 import { Settings } from "../settings.ts"
 import { Blobs } from "../store/blobs.ts"
@@ -103,7 +103,7 @@ export const healthRoutes = HttpRouter.addAll(Effect.gen(function*() {
       "/metrics",
       () => Effect.map(metrics, (text) => HttpServerResponse.text(text, { contentType: "text/plain; version=0.0.4; charset=utf-8" }))
     ),
-    routesWith(jsonApiErrors)("*", "/api/v2/*", () => Effect.fail(noRoute())),
-    route("*", "/*", () => Effect.fail(noRoute()))
+    routesWith(jsonApiErrors)("*", "/api/v2/*", () => Effect.fail(notFound())),
+    route("*", "/*", () => Effect.fail(notFound()))
   ]
 }))

@@ -9,7 +9,7 @@ import { createServer, type Server } from "node:http"
 import type { Socket } from "node:net"
 import type { Duplex } from "node:stream"
 import { jsonApiErrors, problem } from "../access/http-answer.ts"
-import { noRoute, Refused } from "../refused.ts"
+import { notFound, Refused } from "../refused.ts"
 import { ServerError } from "../settings.ts"
 
 /** How long a request may take to arrive, in milliseconds: the largest body, a saved plan of 256 MiB, takes this long at 300 KiB/s. */
@@ -150,7 +150,7 @@ export const guarded = HttpRouter.middleware((handler) =>
     }
     return yield* handler
   }).pipe(
-    Effect.catchIf(isNoRoute, () => Effect.map(HttpServerRequest.HttpServerRequest, ({ url }) => formOf(url)(noRoute()))),
+    Effect.catchIf(isNoRoute, () => Effect.map(HttpServerRequest.HttpServerRequest, ({ url }) => formOf(url)(notFound()))),
     Effect.map(HttpServerResponse.setHeaders(guards))
   ), { global: true })
 
