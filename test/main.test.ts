@@ -103,6 +103,16 @@ describe("the program's end", () => {
         expect([code, error, out]).toEqual([2, "error: There is no command \"rnu\"; did you mean \"run\"?\nSee: agent-job --help\n", ""])
     ))
 
+  it.live("is 2 in a directory that was removed, where a path has to be looked up from it", () =>
+    Effect.gen(function*() {
+      const main = join(import.meta.dirname, "../src/main.ts")
+      const { ended } = yield* start("bash", [
+        "-c",
+        `cd "$(mktemp -d)" && rmdir "$PWD" && exec "${process.execPath}" --disable-warning=ExperimentalWarning "${main}" render -f values.yaml`
+      ])
+      expect(yield* ended).toEqual({ code: 2, out: "", error: "error: The current directory is gone; change to one that is there.\n" })
+    }))
+
   it.live("is 3 for what is not there", () =>
     Effect.gen(function*() {
       const url = yield* Effect.flatMap(directory, serve)

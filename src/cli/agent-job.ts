@@ -1,7 +1,7 @@
 // The command line as a whole: which commands there are, and what a newcomer reads first.
 // Invariant: importing this loads no server, controller, worker or cluster client; each command loads its own.
 // Run by main.ts.
-import { Effect } from "effect"
+import { Effect, Predicate } from "effect"
 import { Command, Completions } from "effect/cli"
 import { approve, discard } from "./commands/approve.ts"
 import { cancel } from "./commands/cancel.ts"
@@ -46,10 +46,18 @@ const agentJob = Command.make("agent-job").pipe(
   ])
 )
 
+const gone = new BadInput({ message: "The current directory is gone; change to one that is there." })
+
+/** Reports whether a path could not be made absolute because the directory that we run in was removed. */
+const isGone = (defect: unknown): boolean => Predicate.hasProperty(defect, "syscall") && defect.syscall === "uv_cwd"
+
 /** Returns the program: a function that runs the command that its arguments name. */
 export const commandLine = (version: string) =>
   Effect.fnUntraced(function*(args: ReadonlyArray<string>) {
     const problem = misread(args, Completions.fromCommand(agentJob))
     if (problem !== undefined) return yield* new BadInput({ message: problem })
-    return yield* Command.runWith(agentJob, { version })(args)
+    return yield* Effect.catchDefect(
+      Command.runWith(agentJob, { version })(args),
+      (defect) => isGone(defect) ? Effect.fail(gone) : Effect.die(defect)
+    )
   })

@@ -28,7 +28,15 @@ describe("what is typed wrong", () => {
     { args: ["-version"], said: "error: There is no flag -version; did you mean --version?" },
     { args: ["run", ".", "-v"], said: "error: -v is no flag of agent-job run; agent-job --version prints the version." },
     { args: ["run", ".", "--version"], said: "error: --version is no flag of agent-job run; agent-job --version prints the version." },
-    { args: ["run", ".", "--var", "x"], said: "error: --var cannot be \"x\": --var takes key=value, not \"x\"\nSee: agent-job run --help" },
+    { args: ["run", ".", "--var", "s3cret"], said: "error: A --var has no \"=\"; give it as key=value, such as --var region=eu-west-1." },
+    {
+      args: ["run", ".", "--var", "a=b", "--var", "db password=s3cret"],
+      said:
+        "error: \"db password\" cannot be the name of a variable; use letters, digits, \"-\" and \"_\", beginning with a letter or \"_\"."
+    },
+    { args: ["run", ".", "--var"], said: "error: --var needs a value (key=value)\nSee: agent-job run --help" },
+    { args: ["run", ".", "password=s3cret"], said: "error: \"password=…\" is one argument too many\nSee: agent-job run --help" },
+    { args: ["TOKEN=s3cret", "run", "."], said: "error: There is no command \"TOKEN=…\"\nSee: agent-job --help" },
     { args: ["run", ".", "-o", "xml"], said: "error: --output cannot be \"xml\": \"text\" | \"json\"\nSee: agent-job run --help" },
     { args: ["run", "a", "b"], said: "error: \"b\" is one argument too many\nSee: agent-job run --help" },
     { args: ["run", "a", "b", "c"], said: "error: \"b\" and \"c\" are 2 arguments too many\nSee: agent-job run --help" },
@@ -51,6 +59,14 @@ describe("what is typed wrong", () => {
       said: "error: \"localhost:8080\" is not the address of a server; write it like http://127.0.0.1:8080."
     },
     {
+      args: ["get", "runs", "--url", "http://127.0.0.1:1?token=hunter2"],
+      said: "error: The address of the server has a \"?\" or \"#\" in it; leave that out, with all behind it: http://127.0.0.1:8080 is one."
+    },
+    {
+      args: ["get", "runs", "--url", "server?token=hunter2"],
+      said: "error: The address of the server has a \"?\" or \"#\" in it; leave that out, with all behind it: http://127.0.0.1:8080 is one."
+    },
+    {
       args: ["run", "."],
       said:
         "error: No server is named; set AGENT_JOB_URL or --url, such as http://127.0.0.1:8080 (after `make run`: eval \"$(make -s env)\")."
@@ -61,12 +77,24 @@ describe("what is typed wrong", () => {
         "error: \"a b\" cannot be the name of a workspace; use letters, digits, \"-\" and \"_\", beginning with a letter or digit, at most 90."
     },
     {
+      args: ["run", "README.md", "--url", nobody],
+      said: "error: README.md is not a directory; name the one that has the configuration."
+    },
+    {
+      args: ["run", "nope.tf", "--url", nobody],
+      said: "error: There is no directory nope.tf; name the one that has the configuration."
+    },
+    {
       args: ["run", "/", "--url", nobody],
       said: "error: The name of the directory, \"\", cannot be the name of a workspace; give one with --workspace."
     },
     {
       args: ["run", ".", "--url", nobody, "--token-file", "/nope"],
       said: "error: Cannot read the token file /nope; check its name and that you may read it."
+    },
+    {
+      args: ["get", "runs", "--url", nobody, "--token-file", "/dev/null/nope"],
+      said: "error: Cannot read the token file /dev/null/nope; check its name and that you may read it."
     },
     { args: ["run", "nope", "--url", nobody], said: "error: There is no directory nope; name the one that has the configuration." },
     {
@@ -97,6 +125,10 @@ describe("what is typed wrong", () => {
       args: ["logs", "a-task", "--stage", "plan"],
       said: "error: --stage and --workspace are for runs; an AgentTask is one stage already."
     },
+    {
+      args: ["logs", "run-a1", "-w", "demo", "--url", nobody],
+      said: "error: Give either a run or --workspace, which means the newest run of a workspace."
+    },
     { args: ["cancel"], said: "error: RUN|TASK is missing\nSee: agent-job cancel --help" },
     {
       args: ["cancel", "a-task", "--force"],
@@ -117,6 +149,19 @@ describe("what is typed wrong", () => {
     {
       args: ["vars", "set", "demo", "9x"],
       said: "error: \"9x\" cannot be the name of a variable; use letters, digits, \"-\" and \"_\", beginning with a letter or \"_\"."
+    },
+    {
+      args: ["vars", "set", "demo", "PASSWORD=s3cret"],
+      said:
+        "error: \"PASSWORD=…\" cannot be the name of a variable; give the name alone, and the value on standard input or with --from-file."
+    },
+    {
+      args: ["vars", "set", "demo", "PASSWORD", "s3cret"],
+      said: "error: One argument is too many; a value comes from standard input or --from-file\nSee: agent-job vars set --help"
+    },
+    {
+      args: ["vars", "set", "demo", "PASSWORD", "=", "s3cret"],
+      said: "error: 2 arguments are too many; a value comes from standard input or --from-file\nSee: agent-job vars set --help"
     },
     {
       args: ["vars", "set", "demo", "a-b", "--env"],
@@ -143,6 +188,11 @@ describe("what is typed wrong", () => {
     },
     { args: ["overlay"], said: "error: --out is missing\nSee: agent-job overlay --help" },
     { args: ["migrate", "--out", "x"], said: "error: --release is missing\nSee: agent-job migrate --help" },
+    {
+      args: ["server", "--data-dir", "", "--user-token-file", "u", "--pool-token-file", "p"],
+      said:
+        "error: --data-dir needs a value (it must be a path; an empty one would be the directory this runs in)\nSee: agent-job server --help"
+    },
     { args: ["server"], said: "error: --data-dir is missing\nSee: agent-job server --help" },
     {
       args: ["server", "--data-dir", "d", "--user-token-file", "u", "--pool-token-file", "p", "--port", "99999"],
@@ -154,8 +204,20 @@ describe("what is typed wrong", () => {
     },
     {
       args: ["controller", "--values", "v.yaml", "--health-port", "x"],
-      said: "error: --health-port cannot be \"x\": it must be a string representing a finite number\nSee: agent-job controller --help"
-    }
+      said: "error: --health-port cannot be \"x\": it must be a port, 0 to 65535\nSee: agent-job controller --help"
+    },
+    ...["abc", "80.5", "1e3", "0x50", " 80", "-1"].map((port) => ({
+      args: ["server", "--data-dir", "d", "--user-token-file", "u", "--pool-token-file", "p", "--port", port],
+      said: `error: --port cannot be "${port}": it must be a port, 0 to 65535\nSee: agent-job server --help`
+    })),
+    ...["x", "-1", "1.5"].map((days) => ({
+      args: ["server", "--data-dir", "d", "--user-token-file", "u", "--pool-token-file", "p", "--keep-days", days],
+      said: `error: --keep-days cannot be "${days}": it must be a whole number, 0 or more\nSee: agent-job server --help`
+    })),
+    ...["x", "-1", "0", "1.5", "9999999999999999"].map((before) => ({
+      args: ["get", "audit", "--before", before, "--url", nobody],
+      said: `error: --before cannot be "${before}": it must be the number of an entry, 1 or more\nSee: agent-job get --help`
+    }))
   ])("$args is told in a sentence, with exit code 2", ({ args, said }) =>
     Effect.gen(function*() {
       const answer = yield* typed({}, ...args)
@@ -237,6 +299,26 @@ describe("a token with a line break", () => {
         code: 2,
         out: "",
         said: `error: The token file ${file} ${says}`
+      })
+    }))
+})
+
+describe("an empty token", () => {
+  it.live("is none: the file is named, and a variable that is empty counts as not set", () =>
+    Effect.gen(function*() {
+      const made = yield* directory
+      const file = join(made, "token")
+      writeFileSync(file, "\n")
+      expect(yield* typed({ AGENT_JOB_URL: nobody, AGENT_JOB_TOKEN: userToken }, "run", "examples/quickstart", "--token-file", file))
+        .toEqual({
+          code: 2,
+          out: "",
+          said: `error: The token file ${file} is empty; put the user token into it.`
+        })
+      const url = yield* serve(made)
+      expect(yield* typed({ AGENT_JOB_URL: url, AGENT_JOB_TOKEN: "" }, "get", "runs")).toMatchObject({
+        code: 5,
+        said: `error: The agent-job server at ${url} wants a token and none was given; set AGENT_JOB_TOKEN or --token-file.`
       })
     }))
 })
@@ -337,6 +419,28 @@ describe("help", () => {
       const { out } = yield* typed({}, "run", "--help")
       expect(out).toContain("agent-job run [flags] <DIR>")
       expect(out).not.toContain("--completions")
+    }))
+  it.effect.each([
+    { command: "vars", names: ["list", "set", "delete"] },
+    { command: "state", names: ["show", "rescue", "unlock"] }
+  ])("of $command names each subcommand on a line of its own", ({ command, names }) =>
+    Effect.gen(function*() {
+      const lines = (yield* typed({}, command, "--help")).out.split("\n")
+      const rows = lines.slice(lines.indexOf("SUBCOMMANDS") + 1)
+      expect(rows.map((row) => /^ {2}(\S+) {2,}\S/u.exec(row)?.[1])).toEqual(names)
+    }))
+  it.effect.each([
+    { command: "render", line: /^ {2}--output, -o yaml\|json /u },
+    { command: "render", line: /^ {2}--name NAME .*; agent-job by default\.$/u },
+    { command: "server", line: /^ {2}--port PORT .*; 8080 by default\.$/u },
+    { command: "server", line: /^ {2}--keep-days NUMBER .* 30 by default\.$/u },
+    { command: "server", line: /^ {2}--keep-runs NUMBER .* 20 by default\.$/u },
+    { command: "controller", line: /^ {2}--health-port PORT .*; 8081 by default\.$/u },
+    { command: "controller", line: /^ {2}--namespace, -n NAME .*; agent-job by default\.$/u },
+    { command: "controller", line: /^ {2}--pool-token-file FILE .*\/token by default\.$/u }
+  ])("of $command says what a value is, and the one without the flag: $line", ({ command, line }) =>
+    Effect.gen(function*() {
+      expect((yield* typed({}, command, "--help")).out.split("\n")).toContainEqual(expect.stringMatching(line))
     }))
 })
 

@@ -214,6 +214,27 @@ describe("promtool", () => {
     })).toMatchObject(obeyed)
   })
 
+  it("sees by them that runs wait while nobody takes any, and not that an idle server or one that is drained has nobody", () => {
+    const alert = "AgentJobNobodyTakesWork"
+    const of = (namespace: string, agents: string, waiting: string, status = "pending") => [
+      { series: `agent_job_server_agents{namespace="${namespace}",pod="server"}`, values: agents },
+      { series: `agent_job_server_runs{namespace="${namespace}",pod="server",status="${status}"}`, values: waiting },
+      { series: `agent_job_server_runs{namespace="${namespace}",pod="server",status="applied"}`, values: "7x60" }
+    ]
+    expect(promtool({
+      interval: "1m",
+      input_series: [
+        ...of("idle", "0x60", "0x60"),
+        ...of("busy", "1x60", "3x60"),
+        ...of("pending", "1x10 0x50", "0x20 1x40"),
+        ...of("approved", "1x10 0x50", "0x20 1x40", "confirmed"),
+        ...of("drained", "0x60", "1x60"),
+        { series: `agent_job_draining{namespace="drained",pod="one"}`, values: "1x60" }
+      ],
+      alert_rule_test: [look(alert, "20m"), look(alert, "30m", "approved", "pending"), look(alert, "60m", "approved", "pending")]
+    })).toMatchObject(obeyed)
+  })
+
   it("sees by them that a pool gives no answer to the leader, whatever a former leader last heard, also one that leads again", () => {
     const alert = "AgentJobPoolSilent"
     const metric = "agent_job_pool_answered_timestamp_seconds"

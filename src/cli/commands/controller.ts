@@ -4,12 +4,12 @@ import { Config, Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import { hostname } from "node:os"
 import { controllerHealthPort, place } from "../../core/task/places.ts"
-import { namespaceFlag, portFlag } from "../flags/settings.ts"
+import { namespaceFlag, pathFlag, portFlag } from "../flags/settings.ts"
 import { lazily } from "../terminal/lazily.ts"
 import { serve } from "../terminal/serve.ts"
 
 const flags = {
-  values: Flag.Path("values").pipe(
+  values: pathFlag("values").pipe(
     Flag.withAlias("f"),
     Flag.withMetavar("PATH"),
     Flag.withDescription("The values file (YAML), or a directory of them: its *.yaml are laid over each other by name, values.yaml last.")
@@ -17,20 +17,22 @@ const flags = {
   name: Flag.String("name").pipe(
     Flag.withMetavar("NAME"),
     Flag.withDefault("agent-job"),
-    Flag.withDescription("The name of this installation.")
+    Flag.withDescription("The name of this installation; agent-job by default.")
   ),
   namespace: namespaceFlag.pipe(
     Flag.withDefault("agent-job"),
-    Flag.withDescription("The namespace of this installation.")
+    Flag.withDescription("The namespace of this installation; agent-job by default.")
   ),
   healthPort: portFlag("health-port").pipe(
     Flag.withDefault(controllerHealthPort),
-    Flag.withDescription("Serves /healthz, /readyz and /metrics.")
+    Flag.withDescription(`Serves /healthz, /readyz and /metrics; ${controllerHealthPort} by default.`)
   ),
-  poolTokenFile: Flag.Path("pool-token-file").pipe(
+  poolTokenFile: pathFlag("pool-token-file").pipe(
     Flag.withMetavar("FILE"),
     Flag.withDefault(`${place.poolToken}/token`),
-    Flag.withDescription("The pool token, read anew for every request; wanted only when the values name a server.")
+    Flag.withDescription(
+      `The pool token, read anew for every request; wanted only when the values name a server. ${place.poolToken}/token by default.`
+    )
   )
 }
 

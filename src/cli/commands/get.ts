@@ -4,7 +4,7 @@ import { Clock, Effect, Option, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { WorkspaceName } from "../../schema/names.ts"
 import { isRunId, isTaskName } from "../flags/run-or-task.ts"
-import { type ClusterFlags, clusterFlags, type ServerFlags, serverFlags } from "../flags/settings.ts"
+import { type ClusterFlags, clusterFlags, numberFlag, type ServerFlags, serverFlags } from "../flags/settings.ts"
 import { forPrograms, withServer } from "../server/with-server.ts"
 import { type Answer, outputFlag, print } from "../terminal/answer.ts"
 import { BadInput } from "../terminal/failure.ts"
@@ -21,7 +21,7 @@ const flags = {
     Argument.optional,
     Argument.withDescription("Of audit: the workspace or the run whose entries are shown; by default all are.")
   ),
-  before: Flag.Int("before").pipe(
+  before: numberFlag("before", "the number of an entry, 1 or more", 1).pipe(
     Flag.withMetavar("SEQ"),
     Flag.optional,
     Flag.withDescription("Of audit: the entries before this one, by its number; a hundred are shown at once.")

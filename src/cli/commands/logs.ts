@@ -55,6 +55,9 @@ export const logs = Command.make(
         )
       })
     }
+    if (Option.isSome(name) && Option.isSome(workspace)) {
+      return yield* new BadInput({ message: "Give either a run or --workspace, which means the newest run of a workspace." })
+    }
     return yield* withServer(
       given,
       { ...forPeople, colours: !noColor },

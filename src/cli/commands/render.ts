@@ -20,6 +20,7 @@ const flags = {
   ...installationFlags,
   output: Flag.Literals("output", ["yaml", "json"]).pipe(
     Flag.withAlias("o"),
+    Flag.withMetavar("yaml|json"),
     Flag.withDefault("yaml"),
     Flag.withDescription("yaml: one document an object; json: one List.")
   )

@@ -28,10 +28,6 @@ const flags = {
   ),
   variables: Flag.String("var").pipe(
     Flag.withMetavar("key=value"),
-    Flag.filterMap(
-      (given) => Result.getSuccess(givenVariable(given)),
-      (given) => Result.match(givenVariable(given), { onFailure: (problem) => problem, onSuccess: () => "" })
-    ),
     Flag.atLeast(0),
     Flag.withDescription("Set an input variable, once for each. A value that begins with [, { or \" is an HCL expression.")
   ),
@@ -57,7 +53,8 @@ const workspaceOf = Effect.fnUntraced(function*(given: Option.Option<string>, di
       } cannot be the name of a workspace; use letters, digits, "-" and "_", beginning with a letter or digit, at most 90.`
     })
   }
-  const { nameOfDirectory } = yield* loading(() => import("../run/archive.ts"))
+  const { nameOfDirectory, rootOf } = yield* loading(() => import("../run/archive.ts"))
+  yield* rootOf(directory)
   const name = nameOfDirectory(directory)
   if (isName(name)) return name
   return yield* new BadInput({
@@ -69,10 +66,15 @@ export const run = Command.make(
   "run",
   flags,
   Effect.fn("run")(function*(given) {
-    const { autoApprove, destroy, directory, engine, noColor, output, planOnly, variables } = given
+    const { autoApprove, destroy, directory, engine, noColor, output, planOnly } = given
     if (planOnly && autoApprove) {
       return yield* new BadInput({ message: "--plan-only and --auto-approve exclude each other; give one of them." })
     }
+    // Not by the flag itself, whose errors repeat what was given, and that may be a secret.
+    const variables = yield* Effect.mapError(
+      Effect.fromResult(Result.all(given.variables.map(givenVariable))),
+      (message) => new BadInput({ message })
+    )
     const workspace = yield* workspaceOf(given.workspace, directory)
     const json = output === "json"
     return yield* withServer(

@@ -1,24 +1,23 @@
 // `agent-job server`: serves runs, workspaces, state and logs to people and to controllers, in one process with one database.
 // Used by the server's StatefulSet, or by hand.
-import { Effect, Layer, Option, Schema } from "effect"
+import { Effect, Layer, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import { keptByDefault } from "../../schema/api/keep.ts"
-import { checkedUrl, portFlag } from "../flags/settings.ts"
+import { checkedUrl, numberFlag, pathFlag, portFlag } from "../flags/settings.ts"
 import { lazily } from "../terminal/lazily.ts"
 import { serve } from "../terminal/serve.ts"
 
-const file = (name: string, description: string) => Flag.Path(name).pipe(Flag.withMetavar("FILE"), Flag.withDescription(description))
+const file = (name: string, description: string) => pathFlag(name).pipe(Flag.withMetavar("FILE"), Flag.withDescription(description))
 
 const keep = (what: keyof typeof keptByDefault, description: string) =>
-  Flag.Int(`keep-${what}`).pipe(
-    Flag.withSchema(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))),
+  numberFlag(`keep-${what}`, "a whole number, 0 or more", 0).pipe(
     Flag.withDefault(keptByDefault[what]),
-    Flag.withDescription(description)
+    Flag.withDescription(`${description} ${keptByDefault[what]} by default.`)
   )
 
 const flags = {
-  port: portFlag("port").pipe(Flag.withDefault(8080), Flag.withDescription("Where to listen.")),
-  dataDir: Flag.Path("data-dir").pipe(
+  port: portFlag("port").pipe(Flag.withDefault(8080), Flag.withDescription("Where to listen; 8080 by default.")),
+  dataDir: pathFlag("data-dir").pipe(
     Flag.withMetavar("DIR"),
     Flag.withDescription("For the database and the archives; made when it is missing.")
   ),

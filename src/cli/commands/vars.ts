@@ -5,7 +5,7 @@ import { Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { readFile } from "node:fs/promises"
 import { buffer } from "node:stream/consumers"
-import { isVariableName } from "../flags/run-variables.ts"
+import { isVariableName, noVariableName } from "../flags/run-variables.ts"
 import { inputFlag, serverFlags, toggle } from "../flags/settings.ts"
 import { forPrograms, withServer } from "../server/with-server.ts"
 import { outputFlag, print } from "../terminal/answer.ts"
@@ -40,6 +40,16 @@ const list = Command.make(
   Command.withDescription("List the variables of a workspace; a sensitive value is never shown."),
   Command.withExamples([{ command: "agent-job vars list demo" }, { command: "agent-job vars list demo -o json" }])
 )
+
+/** Says why nothing can be set under this name, without the value that may stand in it. */
+const notTheName = (given: string): string => {
+  const at = given.indexOf("=")
+  return at === -1
+    ? noVariableName(given)
+    : `"${
+      given.slice(0, at)
+    }=…" cannot be the name of a variable; give the name alone, and the value on standard input or with --from-file.`
+}
 
 /** Reads the value from the file or standard input, without the one newline that editors and `echo` put at its end. */
 const valueFor = Effect.fnUntraced(function*(name: string, file: Option.Option<string>) {
@@ -92,13 +102,7 @@ const set = Command.make(
   Effect.fn("vars set")(function*(given) {
     const name = given.variable
     const category = categoryOf(given)
-    if (!isVariableName(name)) {
-      return yield* new BadInput({
-        message: `${
-          JSON.stringify(name)
-        } cannot be the name of a variable; use letters, digits, "-" and "_", beginning with a letter or "_".`
-      })
-    }
+    if (!isVariableName(name)) return yield* new BadInput({ message: notTheName(name) })
     if (given.env && (given.hcl || name.includes("-"))) {
       return yield* new BadInput({
         message: `An environment variable is a text, and its name has letters, digits and "_" only; ${
@@ -122,6 +126,7 @@ const set = Command.make(
     )
   })
 ).pipe(
+  Command.withShortDescription("Set a variable of a workspace to what comes from standard input or a file."),
   Command.withDescription([
     "Set a variable of a workspace to what comes from standard input or a file, less one newline at its end; makes the workspace when it is missing.",
     "  A run's own --var wins over it. A plan that waits for its approval was made with the value before, so its apply is refused."

@@ -3,6 +3,7 @@
 import { Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { place } from "../../core/task/places.ts"
+import { pathFlag, portFlag } from "../flags/settings.ts"
 import { lazily } from "../terminal/lazily.ts"
 import { serve } from "../terminal/serve.ts"
 
@@ -26,8 +27,7 @@ export const install = Command.make("install", {
 )
 
 const probes = {
-  port: Flag.Int("listen").pipe(
-    Flag.withMetavar("PORT"),
+  port: portFlag("listen").pipe(
     Flag.optional,
     Flag.withDescription("Take connections there, instead of making some.")
   ),
@@ -36,7 +36,7 @@ const probes = {
     Flag.optional,
     Flag.withDescription("Ask this server as a controller does, and take no work.")
   ),
-  tokenFile: Flag.Path("token-file").pipe(
+  tokenFile: pathFlag("token-file").pipe(
     Flag.withMetavar("FILE"),
     Flag.withDefault(`${place.poolToken}/token`),
     Flag.withDescription("The pool token for --pool.")

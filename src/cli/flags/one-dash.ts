@@ -42,7 +42,7 @@ export const misread = (args: ReadonlyArray<string>, program: Described): string
       }`
     }
     if (path.length > 1 && /^(?:-v|--(?:no-)?version)(?:=.*)?$/su.test(arg)) {
-      return `${arg} is no flag of ${path.join(" ")}; agent-job --version prints the version.`
+      return `${arg.replace(/=.*$/su, "")} is no flag of ${path.join(" ")}; agent-job --version prints the version.`
     }
   }
   return undefined

@@ -1,5 +1,5 @@
 // Parses the names of variables, and `--var key=value`.
-// Invariant: a key is the name of a variable; a value is all that follows the first "=".
+// Invariant: a key is the name of a variable; a value is all that follows the first "=", and no message repeats one: it may be a secret.
 // Used by run and vars.
 import { Result } from "effect"
 
@@ -13,10 +13,12 @@ const name = /^[A-Za-z_][-A-Za-z0-9_]*$/u
 
 export const isVariableName = (given: string): boolean => name.test(given)
 
+export const noVariableName = (given: string): string =>
+  `${JSON.stringify(given)} cannot be the name of a variable; use letters, digits, "-" and "_", beginning with a letter or "_".`
+
 export const givenVariable = (given: string): Result.Result<GivenVariable, string> => {
   const at = given.indexOf("=")
+  if (at === -1) return Result.fail("A --var has no \"=\"; give it as key=value, such as --var region=eu-west-1.")
   const key = given.slice(0, at)
-  if (at < 1) return Result.fail(`--var takes key=value, not ${JSON.stringify(given)}`)
-  if (!isVariableName(key)) return Result.fail(`--var ${key}: a variable's name has letters, digits, "-" and "_" only`)
-  return Result.succeed({ key, value: given.slice(at + 1) })
+  return isVariableName(key) ? Result.succeed({ key, value: given.slice(at + 1) }) : Result.fail(noVariableName(key))
 }

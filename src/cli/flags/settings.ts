@@ -20,11 +20,18 @@ export const pathFlag = (name: string) => Flag.String(name).pipe(Flag.withSchema
 export const inputFlag = (name: string) =>
   Flag.String(name).pipe(Flag.withSchema(Given), Flag.map((given) => given === "-" ? "/dev/stdin" : resolve(given)))
 
-/** Returns a flag for a port to listen on; 0 takes a free one. */
-export const portFlag = (name: string) =>
-  Flag.Int(name).pipe(
-    Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 65_535 }, { expected: "a port, 0 to 65535" })))
+/** Returns a flag for a whole number between two, which `expected` describes in the message about another value. */
+export const numberFlag = (name: string, expected: string, minimum: number, maximum = 999_999_999_999_999) =>
+  Flag.String(name).pipe(
+    Flag.withMetavar("NUMBER"),
+    Flag.filterMap(
+      (given) => Option.filter(Option.some(Number(given)), (number) => /^\d+$/u.test(given) && number >= minimum && number <= maximum),
+      () => `it must be ${expected}`
+    )
   )
+
+/** Returns a flag for a port to listen on; 0 takes a free one. */
+export const portFlag = (name: string) => numberFlag(name, "a port, 0 to 65535", 0, 65_535).pipe(Flag.withMetavar("PORT"))
 
 export const serverFlags = {
   url: Flag.String("url").pipe(
@@ -32,7 +39,7 @@ export const serverFlags = {
     Flag.optional,
     Flag.withDescription("The server; by default what AGENT_JOB_URL says.")
   ),
-  tokenFile: Flag.Path("token-file", { pathType: "either" }).pipe(
+  tokenFile: pathFlag("token-file").pipe(
     Flag.withMetavar("FILE"),
     Flag.optional,
     Flag.withDescription("A file with the user token; by default AGENT_JOB_TOKEN is the token.")
@@ -63,12 +70,12 @@ export const installationFlags = {
     Flag.withSchema(ObjectName),
     Flag.withMetavar("NAME"),
     Flag.withDefault("agent-job"),
-    Flag.withDescription("The name of the installation.")
+    Flag.withDescription("The name of the installation; agent-job by default.")
   ),
   namespace: namespaceFlag.pipe(
     Flag.withSchema(Namespace),
     Flag.withDefault("agent-job"),
-    Flag.withDescription("Its namespace.")
+    Flag.withDescription("Its namespace; agent-job by default.")
   )
 }
 
@@ -89,21 +96,28 @@ export interface Connection {
   readonly token: Option.Option<Redacted.Redacted>
 }
 
+const withQuery = new BadInput({
+  message: "The address of the server has a \"?\" or \"#\" in it; leave that out, with all behind it: http://127.0.0.1:8080 is one."
+})
+
 const withPassword = new BadInput({
   message: "The address of the server has a user or a password in it; leave them out: a token is given by itself, as --help says."
 })
 
-/** Returns the address without a slash at its end. Fails if it is unusable; the message never repeats one that may have a password. */
+/**
+ * Returns the address without a slash at its end. Fails if it is unusable; the message never repeats one that may have a password. A proxy
+ * may serve the server below a path.
+ */
 export const checkedUrl = (given: string): Effect.Effect<string, BadInput> => {
   const url = URL.canParse(given) ? new URL(given) : undefined
-  if (url === undefined || !/^https?:$/u.test(url.protocol)) {
-    return Effect.fail(
-      given.includes("@")
-        ? withPassword
-        : new BadInput({ message: `${JSON.stringify(given)} is not the address of a server; write it like http://127.0.0.1:8080.` })
+  const isAddress = url !== undefined && /^https?:$/u.test(url.protocol)
+  if (isAddress ? url.username !== "" || url.password !== "" : given.includes("@")) return Effect.fail(withPassword)
+  if (/[?#]/u.test(given)) return Effect.fail(withQuery)
+  return isAddress
+    ? Effect.succeed(given.replace(/\/+$/u, ""))
+    : Effect.fail(
+      new BadInput({ message: `${JSON.stringify(given)} is not the address of a server; write it like http://127.0.0.1:8080.` })
     )
-  }
-  return url.username === "" && url.password === "" ? Effect.succeed(given.replace(/\/+$/u, "")) : Effect.fail(withPassword)
 }
 
 const noServer = new BadInput({
@@ -113,11 +127,15 @@ const noServer = new BadInput({
 /** Reports whether the token has a character that no HTTP header can carry, such as a line break. */
 const isUnusable = (token: Redacted.Redacted) => /[^\t\u0020-\u007e\u0080-\u00ff]/u.test(Redacted.value(token))
 
-const tokenOf = (path: string) =>
-  FileSystem.FileSystem.use((files) => files.readFileString(path)).pipe(
-    Effect.mapError(() => new BadInput({ message: `Cannot read the token file ${path}; check its name and that you may read it.` })),
-    Effect.map((text) => Redacted.make(text.trim()))
+const tokenOf = Effect.fnUntraced(function*(path: string) {
+  const text = yield* Effect.mapError(
+    FileSystem.FileSystem.use((files) => files.readFileString(path)),
+    () => new BadInput({ message: `Cannot read the token file ${path}; check its name and that you may read it.` })
   )
+  const token = text.trim()
+  if (token === "") return yield* new BadInput({ message: `The token file ${path} is empty; put the user token into it.` })
+  return Redacted.make(token)
+})
 
 /** Returns the server's address and the token. Fails if no server is named or one of the two is unusable. Does not ask the server yet. */
 export const connection = Effect.fn("connection")(function*({ tokenFile, url }: ServerFlags) {
@@ -127,7 +145,9 @@ export const connection = Effect.fn("connection")(function*({ tokenFile, url }: 
   })
   const given = Option.orElse(url, () => environment.url)
   if (Option.isNone(given)) return yield* noServer
-  const token = Option.isSome(tokenFile) ? Option.some(yield* tokenOf(tokenFile.value)) : environment.token
+  const token = Option.isSome(tokenFile)
+    ? Option.some(yield* tokenOf(tokenFile.value))
+    : Option.filter(environment.token, (token) => Redacted.value(token) !== "")
   if (Option.exists(token, isUnusable)) {
     const place = Option.match(tokenFile, { onNone: () => "AGENT_JOB_TOKEN", onSome: (path) => `The token file ${path}` })
     return yield* new BadInput({

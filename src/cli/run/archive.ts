@@ -141,8 +141,9 @@ const noConfiguration = (directory: string) =>
     message: `There is no configuration in ${directory}: no file there ends in .tf or .tofu; name the directory that has them.`
   })
 
-const rootOf = (directory: string) =>
-  Effect.tryPromise({
+/** Returns the directory's path without links. Fails if there is none, or something else. */
+export const rootOf = Effect.fnUntraced(function*(directory: string) {
+  const { is, root } = yield* Effect.tryPromise({
     try: async () => ({ root: await realpath(directory), is: await stat(directory) }),
     catch: (error) =>
       new BadInput({
@@ -151,6 +152,9 @@ const rootOf = (directory: string) =>
           : `Cannot read ${directory}: ${problemOf(error)}; name a directory that you may read.`
       })
   })
+  if (is.isDirectory()) return root
+  return yield* new BadInput({ message: `${directory} is not a directory; name the one that has the configuration.` })
+})
 
 const rulesIn = (text: string) =>
   Effect.mapError(Effect.fromResult(ignoreRules(text)), ({ line, rule }) =>
@@ -161,10 +165,7 @@ const rulesIn = (text: string) =>
 
 /** Packs the directory. Fails if it is no directory, has no configuration, holds something that cannot be archived, or is too large. */
 export const archiveOf = Effect.fn("archiveOf")(function*(directory: string) {
-  const { is, root } = yield* rootOf(directory)
-  if (!is.isDirectory()) {
-    return yield* new BadInput({ message: `${directory} is not a directory; name the one that has the configuration.` })
-  }
+  const root = yield* rootOf(directory)
   const ignore = yield* Effect.orElseSucceed(Effect.tryPromise(() => readFile(join(root, ".terraformignore"), "utf8")), () => "")
   const entries = yield* entriesOf(root, yield* rulesIn(ignore))
   const files = entries.filter((entry) => entry.type === "file")

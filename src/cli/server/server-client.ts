@@ -278,7 +278,7 @@ const make = (connection: Connection, http: HttpClient.HttpClient): ServerClient
       decoded(
         RunList,
         Request.get(runPath.list, { urlParams: { "page[size]": most, ...(Option.isSome(workspace) && { workspace: workspace.value }) } }),
-        "such workspace"
+        Option.match(workspace, { onNone: () => "list of runs", onSome: (name) => `workspace ${name}` })
       ).pipe(
         Effect.map(({ runs }) => runs)
       ),

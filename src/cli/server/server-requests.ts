@@ -6,6 +6,7 @@ import { type HttpClient, HttpClientRequest as Request, type HttpClientResponse 
 import { meaningOf, ServerRefusal } from "../../core/network/server-refusal.ts"
 import { causesOf } from "../../http/cause.ts"
 import { archiveLimitBytes } from "../../schema/api/task-api.ts"
+import { tfePath } from "../../schema/api/tfe-api.ts"
 import type { Connection } from "../flags/settings.ts"
 import { NothingThere, type ServerFailure, ServerRefused, ServerUnreachable, TokenRefused } from "../terminal/failure.ts"
 import { type Expected, isOwn, notOwn, saidBy, strangeAnswer } from "./own-answer.ts"
@@ -58,6 +59,9 @@ const reasonOf = (error: unknown): string => {
     (innermost instanceof Error && innermost.message !== "" ? innermost.message : String(innermost)).trim().replace(/\s+/gu, " ")
 }
 
+/** Returns the command that lists things such as this one: a run has its log, and a workspace all else. */
+const listing = (thing: string): string => `agent-job get ${/^(?:run|log)\b/u.test(thing) ? "runs" : "workspaces"}`
+
 /** Gives up a body after its first bytes, because one that nobody reads would keep one of our few connections. */
 const letGo = ({ stream }: HttpClientResponse.HttpClientResponse) => Effect.ignore(Stream.runDrain(Stream.take(stream, 1)))
 
@@ -97,9 +101,32 @@ export const makeRequests = ({ token, url }: Connection, http: HttpClient.HttpCl
       TokenRefused: () => new TokenRefused({ url, given: Option.isSome(token) }),
       Final: ({ message }) =>
         status === 404
-          ? new NothingThere({ message: `There is no ${thing} on ${url}; \`agent-job get runs\` lists what there is.` })
+          ? new NothingThere({ message: `There is no ${thing} on ${url}; \`${listing(thing)}\` lists what there is.` })
           : new ServerRefused({ status, message })
     })
+
+  /** Returns the request to a path of the server, with the token. */
+  const authorised = (request: Request.HttpClientRequest) => {
+    const local = request.pipe(Request.prependUrl(url), Request.accept("application/vnd.api+json, application/json"))
+    return Option.match(token, { onNone: () => local, onSome: (token) => Request.bearerToken(local, Redacted.value(token)) })
+  }
+
+  const { origin, pathname } = new URL(url)
+  /**
+   * Fails if no API answers below the path of our address. The server gives the same 404 for all that is not there, so it is asked for what
+   * surely is. What answers otherwise, or not at all, leaves the question open.
+   */
+  const pathIsRight: Effect.Effect<void, ServerFailure> = pathname === "/"
+    ? Effect.void
+    : http.execute(authorised(Request.get(tfePath.ping))).pipe(
+      Effect.tap(letGo),
+      Effect.orElseSucceed(() => undefined),
+      Effect.flatMap((answer) =>
+        answer?.status === 404
+          ? Effect.fail(unreachable(`no agent-job API answers below ${pathname}; without that path it is ${origin}`))
+          : Effect.void
+      )
+    )
 
   /** Sends a request as it is. Any answer but the expected one is a failure. */
   const send = (
@@ -114,6 +141,7 @@ export const makeRequests = ({ token, url }: Connection, http: HttpClient.HttpCl
         if (response.status < 400) return Effect.andThen(letGo(response), Effect.fail(unreachable(strangeAnswer(url, request, response))))
         return Effect.flatMap(Effect.orElseSucceed(response.text, () => ""), (text) => Effect.fail(refused(response.status, text, thing)))
       }),
+      Effect.tapErrorTag("NothingThere", () => pathIsRight),
       Effect.timeoutOrElse({ duration: timeout, orElse: () => Effect.fail(unreachable(`no answer in ${Duration.format(timeout)}`)) })
     )
   }
@@ -130,11 +158,6 @@ export const makeRequests = ({ token, url }: Connection, http: HttpClient.HttpCl
       Effect.map((chunks) => new Uint8Array(Buffer.concat(chunks)))
     )
 
-  /** Returns the request to a path of the server, with the token. */
-  const authorised = (request: Request.HttpClientRequest) => {
-    const local = request.pipe(Request.prependUrl(url), Request.accept("application/vnd.api+json, application/json"))
-    return Option.match(token, { onNone: () => local, onSome: (token) => Request.bearerToken(local, Redacted.value(token)) })
-  }
   /** Sends a request with the token, and decodes the JSON of its answer, whose status is 200 unless `expected` says otherwise. */
   const decoded = <S extends Schema.ConstraintDecoder<unknown>>(
     schema: S,

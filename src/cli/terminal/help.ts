@@ -20,15 +20,25 @@ const invalid = ({ expected, kind, option, value }: CliError.InvalidValue): stri
   return `${kind === "flag" ? `--${option}` : option} cannot be ${JSON.stringify(value)}: ${allowed(expected)}`
 }
 
+/** Returns a word as it was typed, but for what follows a "=", which may be a secret. */
+const quoted = (word: string): string => JSON.stringify(word.replace(/=.*$/su, "=…"))
+
 const isValuesFile = (word: string) => /\.ya?ml$/u.test(word)
 
-/** Returns the sentence about surplus arguments. If they look like values files and the command has --values, it suggests -f. */
+/**
+ * Returns the sentence about surplus arguments. If they look like values files and the command has --values, it suggests -f. If the command
+ * reads a value, it repeats none of them.
+ */
 const tooMany = (words: ReadonlyArray<string>, flags: HelpDoc.HelpDoc["flags"]): string => {
-  const files = flags.some(({ name }) => name === "values") && words.every(isValuesFile) ? words : []
+  const has = (flag: string) => flags.some(({ name }) => name === flag)
+  if (has("from-file")) {
+    return `${
+      words.length === 1 ? "One argument is" : `${words.length} arguments are`
+    } too many; a value comes from standard input or --from-file`
+  }
+  const files = has("values") && words.every(isValuesFile) ? words : []
   return [
-    `${words.map((word) => JSON.stringify(word)).join(" and ")} ${
-      words.length === 1 ? "is one argument" : `are ${words.length} arguments`
-    } too many`,
+    `${words.map(quoted).join(" and ")} ${words.length === 1 ? "is one argument" : `are ${words.length} arguments`} too many`,
     ...(files.length === 0 ? [] : [`did you mean ${files.map((file) => `-f ${file}`).join(" ")}?`])
   ].join("; ")
 }
@@ -37,7 +47,7 @@ const tooMany = (words: ReadonlyArray<string>, flags: HelpDoc.HelpDoc["flags"]):
 const mistake = (error: CliError.NonShowHelpErrors, flags: HelpDoc.HelpDoc["flags"]): string => {
   switch (error._tag) {
     case "UnknownSubcommand":
-      return `There is no command ${JSON.stringify(error.subcommand)}${suggestion(error.suggestions)}`
+      return `There is no command ${quoted(error.subcommand)}${suggestion(error.suggestions)}`
     case "UnrecognizedOption":
       return `There is no flag ${error.option}${suggestion(error.suggestions)}`
     case "MissingArgument":

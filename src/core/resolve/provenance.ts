@@ -77,7 +77,7 @@ const notKnown = (asked: string, around: Path, known: ReadonlyArray<string>, tex
 const secrets = ["agent.token", "agent.auth.token"]
 const withoutSecrets = (path: Path, value: unknown): unknown => {
   if (isTree(value)) return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, withoutSecrets([...path, key], inner)]))
-  return secrets.includes(shown(path)) && value !== "" ? "(not shown)" : value
+  return secrets.includes(shown(path)) && value !== undefined && value !== null && value !== "" ? "(not shown)" : value
 }
 
 /** Returns what the layers say about a key, the topmost first, with the default at the end, if there is one. */

@@ -41,7 +41,7 @@ export const RunEvent = Data.taggedEnum<RunEvent>()
 export type Move = Data.TaggedEnum<{
   Moved: { readonly status: RunStatus; readonly cancelAsked: boolean }
   Unchanged: {}
-  /** `message` ends a sentence that begins with the run's id. */
+  /** `message` is a sentence but for the run's id, with which it begins. */
   Refused: { readonly error: "wrong-moment" | "other-seal"; readonly message: string }
 }>
 export const Move = Data.taggedEnum<Move>()
@@ -60,7 +60,7 @@ const to = (status: RunStatus) => (run: RunState): Move => Move.Moved({ status, 
 const ofAnother = ({ planSha256 }: RunState): Move =>
   Move.Refused({
     error: "other-seal",
-    message: `has the plan with the seal ${planSha256}, which is not the one that was approved; look at it again`
+    message: `has the plan with the seal ${planSha256}, which is not the one that was approved; look at it again.`
   })
 const stay = (): Move => Move.Unchanged()
 
@@ -139,12 +139,17 @@ export const rows: ReadonlyArray<Row> = [
   }
 ]
 
+const instead = ({ status }: RunState, event: RunEvent): string => {
+  if (isFinal(status)) return "start another with: agent-job run DIR"
+  return event._tag === "Confirm" ? "look at its plan once it is there." : "cancel it instead."
+}
+
 const refusal = (run: RunState, event: RunEvent): Move =>
   Move.Refused({
     error: "wrong-moment",
     message: `is ${inWords(run.status)} and cannot be ${
       event._tag === "Confirm" ? "applied" : event._tag === "Discard" ? "discarded" : "cancelled"
-    }`
+    }; ${instead(run, event)}`
   })
 
 /**

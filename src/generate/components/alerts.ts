@@ -151,9 +151,9 @@ const server: ReadonlyArray<Alert> = [
   alert(
     "critical",
     "AgentJobNobodyTakesWork",
-    "max by (cluster, namespace) (agent_job_server_agents) == 0 unless on (cluster, namespace) max by (cluster, namespace) (agent_job_draining) == 1",
-    "No controller asks the server of agent-job for work.",
-    "Runs are waiting. See the log of the controller: its URL, its token, the way to the server.",
+    `max by (cluster, namespace) (agent_job_server_agents) == 0 and max by (cluster, namespace) (agent_job_server_runs{status=~"pending|confirmed"}) > 0 unless on (cluster, namespace) max by (cluster, namespace) (agent_job_draining) == 1`,
+    "Runs are waiting, and no controller asks the server of agent-job for work.",
+    "See the log of the controller: its URL, its token, the way to the server.",
     "5m"
   ),
   alert(

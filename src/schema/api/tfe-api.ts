@@ -64,6 +64,7 @@ export const organization = "default"
 
 export const tfePath = {
   discovery: "/.well-known/terraform.json",
+  ping: "/api/v2/ping",
   workspaces: (organization: string) => `/api/v2/organizations/${encodeURIComponent(organization)}/workspaces`,
   workspace: (organization: string, name: string) =>
     `/api/v2/organizations/${encodeURIComponent(organization)}/workspaces/${encodeURIComponent(name)}`,

@@ -3,7 +3,6 @@
 // Used by cli/commands/server and the tests.
 import { Effect, Layer } from "effect"
 import { HttpRouter, HttpServer } from "effect/http"
-import { mkdir } from "node:fs/promises"
 import { join } from "node:path"
 import { keptByDefault } from "../../schema/api/keep.ts"
 import { Audit } from "../access/audit.ts"
@@ -30,6 +29,7 @@ import { type OptionsUnusable, ServerError, type ServerOptions, Settings } from 
 import { Blobs } from "../store/blobs.ts"
 import { Commits } from "../store/commits.ts"
 import { layerDatabase } from "../store/database.ts"
+import { makeDirectory } from "../store/make-directory.ts"
 import { NamedBlobs } from "../store/named-blobs.ts"
 import { tfeRunRoutes } from "../tfe/tfe-run-routes.ts"
 import { tfeStateRoutes } from "../tfe/tfe-state-routes.ts"
@@ -60,7 +60,7 @@ export const routes = Layer.mergeAll(
 
 const dataDirectory = (directory: string) =>
   Layer.effectDiscard(Effect.tryPromise({
-    try: () => mkdir(directory, { recursive: true, mode: 0o700 }),
+    try: () => makeDirectory(directory),
     catch: (cause) =>
       new ServerError({
         message: `The data directory ${directory} cannot be made (${

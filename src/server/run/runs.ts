@@ -209,7 +209,7 @@ const make = Effect.gen(function*() {
     sql.withTransaction(Effect.gen(function*() {
       const run = yield* get(id)
       const next = move(run, event)
-      if (next._tag === "Refused") return yield* conflict(next.error, `The run ${run.id} ${next.message}.`)
+      if (next._tag === "Refused") return yield* conflict(next.error, `The run ${run.id} ${next.message}`)
       if (next._tag === "Unchanged") return run
       const at = yield* now
       yield* sql`UPDATE runs SET ${

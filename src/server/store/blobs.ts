@@ -5,11 +5,12 @@ import * as NodeStream from "@effect/platform-node/NodeStream"
 import { Context, Duration, Effect, Layer, Option, Schema, type Scope, Stream } from "effect"
 import { createHash, type Hash, randomBytes, randomUUID } from "node:crypto"
 import { closeSync, createReadStream, fsyncSync, openSync, renameSync, rmSync, statSync } from "node:fs"
-import { type FileHandle, mkdir, open, opendir, readFile, rm, stat, writeFile } from "node:fs/promises"
+import { type FileHandle, open, opendir, readFile, rm, stat, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { Sha256 } from "../../schema/names.ts"
 import { conflict, Refused, tooLarge } from "../refused.ts"
 import { ServerError } from "../settings.ts"
+import { makeDirectory } from "./make-directory.ts"
 import { sharedVerdict } from "./shared-verdict.ts"
 
 /** A blob that is complete and on disk, though nobody can ask for it yet. */
@@ -97,7 +98,7 @@ const make = Effect.fnUntraced(function*(directory: string) {
   /** Runs a synchronous step of a transaction, of which the server has only one at a time. */
   const atOnce = <A>(use: () => A) => Effect.try({ try: use, catch: storage })
   yield* Effect.tryPromise({
-    try: () => mkdir(directory, { recursive: true, mode: 0o700 }),
+    try: () => makeDirectory(directory),
     catch: (cause) =>
       new ServerError({
         message: `The directory ${directory} cannot be used (${

@@ -46,7 +46,7 @@ export const tfeWorkspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
 
   return [
     open("GET", tfePath.discovery, () => Effect.succeed(HttpServerResponse.jsonUnsafe(services))),
-    route("GET", "/api/v2/ping", () => Effect.succeed(HttpServerResponse.empty({ status: 204, headers: { "TFP-API-Version": "2.6" } }))),
+    route("GET", tfePath.ping, () => Effect.succeed(HttpServerResponse.empty({ status: 204, headers: { "TFP-API-Version": "2.6" } }))),
     route(
       "GET",
       "/api/v2/account/details",

@@ -2,8 +2,37 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
-import { directory, person, serve, userToken } from "../../server/live-server.ts"
+import { directory, person, serve, server, userToken } from "../../server/live-server.ts"
 import { ran } from "../typed.ts"
+
+describe("agent-job get", () => {
+  it.live("names the workspace that is not there, and how to list those that are", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const told = {
+        code: 3,
+        out: "",
+        error: `error: There is no workspace nope on ${url}; \`agent-job get workspaces\` lists what there is.\n`
+      }
+      const environment = { AGENT_JOB_URL: url, AGENT_JOB_TOKEN: userToken }
+      expect(yield* ran(environment, "get", "runs", "--workspace", "nope")).toEqual(told)
+      expect(yield* ran(environment, "vars", "list", "nope")).toEqual(told)
+      expect(yield* ran(environment, "state", "show", "nope")).toEqual(told)
+    }))
+
+  it.live("finds no workspace missing where only the address has a path too many", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      for (const args of [["get", "runs"], ["get", "workspaces"], ["vars", "list", "demo"], ["get", "audit"]]) {
+        const { code, error } = yield* ran({ AGENT_JOB_URL: `${url}/api/v2/`, AGENT_JOB_TOKEN: userToken }, ...args)
+        expect([args, code, error]).toEqual([
+          args,
+          4,
+          `error: No usable answer from the agent-job server at ${url}/api/v2 (no agent-job API answers below /api/v2; without that path it is ${url}); check that it runs and that AGENT_JOB_URL or --url is right.\n`
+        ])
+      }
+    }))
+})
 
 describe("agent-job get audit", () =>
   it.live("shows a hundred entries with their numbers, of all or of one workspace, and the command for the older ones", () =>

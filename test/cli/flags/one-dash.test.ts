@@ -27,7 +27,8 @@ describe("a word with one dash", () => {
     ["logs -workspac", "There is no flag -workspac; did you mean --workspace or -w orkspac?"],
     ["-verbose logs", "There is no flag -verbose; agent-job logs --help lists those there are."],
     ["logs -v", "-v is no flag of agent-job logs; agent-job --version prints the version."],
-    ["logs --version=true", "--version=true is no flag of agent-job logs; agent-job --version prints the version."]
+    ["logs -v=a=s3cret", "-v is no flag of agent-job logs; agent-job --version prints the version."],
+    ["logs --version=true", "--version is no flag of agent-job logs; agent-job --version prints the version."]
   ])("is a mistake in %j", (line, said) => {
     expect(typed(line)).toBe(said)
   })

@@ -10,10 +10,10 @@ describe("--var", () => {
     ["with-dash_1= x ", "with-dash_1", " x "]
   ])("%j sets %s to %j", (given, key, value) => expect(givenVariable(given)).toEqual(Result.succeed({ key, value })))
   it.each([
-    ["greeting", "--var takes key=value, not \"greeting\""],
-    ["=x", "--var takes key=value, not \"=x\""],
-    ["", "--var takes key=value, not \"\""],
-    ["a b=x", "--var a b: a variable's name has letters, digits, \"-\" and \"_\" only"],
-    ["1a=x", "--var 1a: a variable's name has letters, digits, \"-\" and \"_\" only"]
-  ])("%j is refused", (given, problem) => expect(givenVariable(given)).toEqual(Result.fail(problem)))
+    ["s3cret", "A --var has no \"=\"; give it as key=value, such as --var region=eu-west-1."],
+    ["", "A --var has no \"=\"; give it as key=value, such as --var region=eu-west-1."],
+    ["=s3cret", "\"\" cannot be the name of a variable; use letters, digits, \"-\" and \"_\", beginning with a letter or \"_\"."],
+    ["a b=s3cret=c", "\"a b\" cannot be the name of a variable; use letters, digits, \"-\" and \"_\", beginning with a letter or \"_\"."],
+    ["1a=s3cret", "\"1a\" cannot be the name of a variable; use letters, digits, \"-\" and \"_\", beginning with a letter or \"_\"."]
+  ])("%j is refused, and its value not repeated", (given, problem) => expect(givenVariable(given)).toEqual(Result.fail(problem)))
 })

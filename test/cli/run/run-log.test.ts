@@ -47,7 +47,7 @@ describe("the log of a run", () => {
       yield* until(url, yield* person(url).start("one", { "plan-only": true }), "planned_and_finished")
       const screen = toldScreen()
       expect((yield* Effect.flip(logOf(url, screen, asked({ workspace: Option.some("two") })))).message).toContain(
-        "There is no such workspace on "
+        "There is no workspace two on "
       )
       yield* logOf(url, screen, asked({ workspace: Option.some("one") }))
       expect(screen.transcript()).toBe(plan)

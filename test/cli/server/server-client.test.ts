@@ -326,7 +326,9 @@ describe("the client of the server", () => {
       yield* planWith(url)
       yield* client.act(id, "discard")
       yield* client.act(id, "discard")
-      expect((yield* Effect.flip(client.approve(id, undefined))).message).toBe(`The run ${id} is discarded and cannot be applied.`)
+      expect((yield* Effect.flip(client.approve(id, undefined))).message).toBe(
+        `The run ${id} is discarded and cannot be applied; start another with: agent-job run DIR`
+      )
     }))
 
   it.live("has no outputs and no state before there was an apply", () =>

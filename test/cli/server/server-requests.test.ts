@@ -39,7 +39,7 @@ it.live.each([
     says: "(it answers 403, which is not the server's own)"
   },
   { answer: refusal(403, "not this"), tag: "ServerRefused", code: 1, says: "not this" },
-  { answer: refusal(404, "no"), tag: "NothingThere", code: 3, says: "There is no run run-a1 on " },
+  { answer: refusal(404, "no"), tag: "NothingThere", code: 3, says: "; `agent-job get runs` lists what there is." },
   { answer: { status: 404 }, tag: "ServerUnreachable", code: 4 },
   { answer: refusal(409, "The run is over."), tag: "ServerRefused", code: 1, says: "The run is over." },
   { answer: refusal(413, "The body has too many bytes."), tag: "ServerRefused", code: 1, says: "The body has too many bytes." },
@@ -75,6 +75,23 @@ it.live.each([
     const error = yield* failureOn(answer)
     expect([error._tag, exitCodeOf(error), error.message.includes(userToken)]).toEqual([tag, code, false])
     expect(error.message).toContain(says)
+  }))
+
+it.live.each([
+  { what: "the path is wrong, where nothing else answers below it", ping: { status: 404 }, tag: "ServerUnreachable" },
+  { what: "the run is not there, where the server answers below it", ping: { status: 204 }, tag: "NothingThere" },
+  { what: "the run is not there, where it cannot be asked for more", ping: "reset" as const, tag: "NothingThere" }
+])("says of an address with a path that $what", ({ ping, tag }) =>
+  Effect.gen(function*() {
+    const { server, url } = yield* ScriptedServer.make
+    server.script.push(refusal(404, "no"), ping)
+    const error = yield* failureAt(`${url}/agent-job`)
+    expect([error._tag, server.asked.map(({ url }) => url)]).toEqual([tag, [`/agent-job${path}`, "/agent-job/api/v2/ping"]])
+    expect(error.message).toContain(
+      tag === "NothingThere"
+        ? `There is no run run-a1 on ${url}/agent-job;`
+        : `at ${url}/agent-job (no agent-job API answers below /agent-job; without that path it is ${url}); check`
+    )
   }))
 
 it.live.each([

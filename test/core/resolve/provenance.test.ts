@@ -54,6 +54,19 @@ describe("the history of a key", () => {
     expect(explainKey(other, Result.getOrThrow(parseLayers(other)), Result.getOrThrow(findKey("agent.token")), "1").effective)
       .toMatchObject({ value: "(not shown)", from: [{ key: "agent.auth.token" }] })
   })
+
+  it("says of a token that there is none, and that a layer takes it away", () => {
+    for (const text of ["{}", "agent: { token: \"\" }", "agent: { token: null, auth: { token: null } }"]) {
+      const layers = layersOf(text)
+      expect(explainKey(layers, Result.getOrThrow(parseLayers(layers)), Result.getOrThrow(findKey("agent.token")), "1").effective)
+        .toEqual({ value: undefined, from: [] })
+    }
+    expect(told(layersOf("agent: { token: s3cret }", "agent: { token: null }"), "agent.token")).toEqual([
+      ["b.yaml:1", null],
+      ["a.yaml:1", "(not shown)"],
+      ["defaults", ""]
+    ])
+  })
 })
 
 describe("the keys that are set in a part", () => {

@@ -87,7 +87,7 @@ describe("a run", () => {
       event: Confirm({ seal: otherSeal }),
       expected: Move.Refused({
         error: "other-seal",
-        message: `has the plan with the seal ${seal}, which is not the one that was approved; look at it again`
+        message: `has the plan with the seal ${seal}, which is not the one that was approved; look at it again.`
       })
     },
     { given: "is applying once an agent has the apply", run: at("confirmed"), event: Started({ step: "apply" }), expected: to("applying") },
@@ -127,10 +127,14 @@ describe("a run", () => {
   ])("$given", ({ event, expected, run }) => expect(move(run, event)).toEqual(expected))
 
   it.each([
-    { run: at("pending"), event: Confirm({}), message: "is pending and cannot be applied" },
-    { run: at("applying"), event: Discard(), message: "is applying and cannot be discarded" },
-    { run: at("planned_and_finished"), event: Confirm({}), message: "is planned and finished and cannot be applied" },
-    { run: at("applied"), event: Cancel(), message: "is applied and cannot be cancelled" }
+    { run: at("pending"), event: Confirm({}), message: "is pending and cannot be applied; look at its plan once it is there." },
+    { run: at("applying"), event: Discard(), message: "is applying and cannot be discarded; cancel it instead." },
+    {
+      run: at("planned_and_finished"),
+      event: Confirm({}),
+      message: "is planned and finished and cannot be applied; start another with: agent-job run DIR"
+    },
+    { run: at("applied"), event: Cancel(), message: "is applied and cannot be cancelled; start another with: agent-job run DIR" }
   ])(
     "refuses a wish at the wrong moment: $message",
     ({ event, message, run }) => expect(move(run, event)).toEqual(Move.Refused({ error: "wrong-moment", message }))

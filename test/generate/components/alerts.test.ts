@@ -64,6 +64,14 @@ describe("an alert", () => {
     }
   )
 
+  it("that says that runs wait asks whether any does", () => {
+    const told = rules.filter(({ annotations }) => /\bruns (?:are )?wait/iu.test(annotations.summary + annotations.description))
+    expect(told.length).toBeGreaterThan(0)
+    for (const { alert, expr } of told) {
+      expect([alert, expr]).toEqual([alert, expect.stringMatching(/agent_job_server_runs\{status=~?"pending/u)])
+    }
+  })
+
   it("has a name of its own", () => expect(new Set(rules.map(({ alert }) => alert)).size).toBe(rules.length))
 })
 

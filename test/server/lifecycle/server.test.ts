@@ -147,7 +147,7 @@ describe("a start that cannot be", () => {
       })
   )
 
-  it.live("refuses a file that is no database, and a data directory that is a file", () =>
+  it.live("refuses a file that is no database, and a data directory that is a file or where none can be made", () =>
     Effect.gen(function*() {
       const made = yield* directory
       mkdirSync(join(made, "data"))
@@ -155,6 +155,7 @@ describe("a start that cannot be", () => {
       expect(yield* starting(optionsIn(made))).toContain("cannot be opened")
       writeFileSync(join(made, "file"), "")
       expect(yield* starting({ ...optionsIn(made), dataDir: join(made, "file") })).toContain("cannot be made")
+      expect(yield* starting({ ...optionsIn(made), dataDir: "/proc/agent-job" })).toContain("cannot be made")
     }))
 })
 

@@ -152,7 +152,10 @@ describe("a cancel", () => {
       yield* person(url).act(id, "cancel")
       expect((yield* person(url).view(id)).status).toBe("canceled")
       const late = yield* person(url).act(id, "apply")
-      expect([late.status, late.json.errors[0].detail]).toEqual([409, `The run ${id} is canceled and cannot be applied.`])
+      expect([late.status, late.json.errors[0].detail]).toEqual([
+        409,
+        `The run ${id} is canceled and cannot be applied; start another with: agent-job run DIR`
+      ])
     }))
 
   it.live("of a confirmed run that no agent has is final, and its offer's token cannot apply", () =>
