@@ -99,6 +99,16 @@ describe("provision", () => {
       expect(read("live/demo/zzz_agent_job.auto.tfvars")).toBe(`region = "eu"\n`)
     }))
 
+  it.effect("gives variables after all that the configuration gives them", () =>
+    Effect.gen(function*() {
+      const { names, read } = yield* provisioned(spec({
+        source: { inline: { "main.tf": "# main", "zzzz.auto.tfvars": `region = "us"` } },
+        variables: [{ name: "region", value: "eu" }]
+      }))
+      expect(names()).toEqual(["main.tf", "zzzz.auto.tfvars", "zzzz.auto.tfvars.zzz_agent_job.auto.tfvars"])
+      expect(read("zzzz.auto.tfvars.zzz_agent_job.auto.tfvars")).toBe(`region = "eu"\n`)
+    }))
+
   it.effect("tells the engine of modules that came with the configuration, which stay where they are", () =>
     Effect.gen(function*() {
       const inline = {
