@@ -62,12 +62,12 @@ send() {
 
 # Sends the signals that the worker asks for. The worker is the only writer of that pipe, so the pipe's end means that the worker is gone:
 # the command then stops in order, and no other starts. The worker sends no command before it has read `boot`, after which its death cannot
-# be missed.
+# be missed. TMOUT, which images may set to end idle shells, would end a read of bash as well; it is left to the command as it is.
 watch() {
   interrupted=
   exec <signals
   reply boot "$boot"
-  while read -r name id; do send "$name" "$id"; done
+  while TMOUT=0 read -r name id; do send "$name" "$id"; done
   mkdir gone
   for folder in taken/*; do
     [ -d "$folder" ] || continue
@@ -110,7 +110,7 @@ while :; do
     [ -d "$folder" ] && run "${folder#commands/}"
     [ -z "$stopping" ] || leave
   done
-  read -r _ <&3 & # in the background: a TERM just before a read in the foreground would be noticed only after the read; wait misses none
+  TMOUT=0 read -r _ <&3 & # in the background: a TERM just before a read in the foreground would be noticed only after it; wait misses none
   reader=$!
   wait "$reader" || exit 1
 done

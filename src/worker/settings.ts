@@ -1,7 +1,7 @@
 // The worker's settings, from the environment variables of its Pod; no other part of the worker reads them.
 // Always holds: a secret leaves this file only as a redacted value.
 // Used by worker/stage/worker.ts and the parts that it starts.
-import { Config, Context, Duration, Layer, Option } from "effect"
+import { Config, ConfigProvider, Context, Duration, Layer, Option } from "effect"
 import { statePatienceSeconds, workerHealthPort } from "../core/task/places.ts"
 
 export class Settings extends Context.Service<Settings, {
@@ -74,8 +74,9 @@ export class Settings extends Context.Service<Settings, {
   )
 }
 
-/** Reads the value that the kubelet resolved for the variable at this index of `spec.variables`; fails if the Pod has none. */
-export const referencedValue = (index: number) => Config.Redacted(`AGENT_JOB_VARIABLE_${index}`)
+/** Reads what the kubelet resolved for the variable at this index of `spec.variables`, be it empty; fails if the Pod has none. */
+export const referencedValue = (index: number) =>
+  Config.Redacted(`AGENT_JOB_VARIABLE_${index}`).parse(ConfigProvider.fromEnv({ preserveEmptyStrings: true }))
 
 /** Reads the token of the network mirror at this index of the list; fails if the Pod has none. */
 export const mirrorToken = (index: number) => Config.Redacted(`AGENT_JOB_MIRROR_TOKEN_${index}`)

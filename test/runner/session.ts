@@ -79,13 +79,13 @@ const signalGroup = (pid: number, name: NodeJS.Signals) => {
 /** The folder that the loop takes for its cgroup. Unless a test makes it, there is no limit to watch. */
 export const cgroupOf = ({ scratch }: Pick<Place, "scratch">) => join(scratch, "cgroup")
 
-export const startLoop = ({ directory, scratch, sh }: Place, path = process.env.PATH) =>
+export const startLoop = ({ directory, scratch, sh }: Place, path = process.env.PATH, environment: Readonly<Record<string, string>> = {}) =>
   Effect.acquireRelease(
     Effect.sync((): Loop => {
       const child: ChildProcess = spawn(sh, [script, directory, sh, cgroupOf({ scratch })], {
         stdio: "ignore",
         detached: true,
-        env: { PATH: path }
+        env: { PATH: path, ...environment }
       })
       const pid = child.pid ?? 0
       const ended = new Promise<readonly [number | null, NodeJS.Signals | null]>((resolve) =>

@@ -3,6 +3,7 @@
 // Used by agent-job.ts.
 import { Effect } from "effect"
 import { Command } from "effect/cli"
+import { shellWord } from "../../core/text/shell-word.ts"
 import { installationFlags, toggle } from "../flags/settings.ts"
 import { lazily } from "../terminal/lazily.ts"
 import { baseFlag, baseReference, outFlag, shown } from "../values/base-reference.ts"
@@ -44,7 +45,7 @@ export const overlay = Command.make(
           `namespace ${namespaces.join(" and ")}`,
           ...(given.withoutCrd ? ["the CustomResourceDefinition of the newest installation (kustomize/crd)"] : [])
         ]
-        yield* line(`Install it, once there is ${first.join(" and ")}, with: kubectl apply --server-side -k ${shown(out)}`)
+        yield* line(`Install it, once there is ${first.join(" and ")}, with: kubectl apply --server-side -k ${shellWord(shown(out))}`)
         yield* Effect.forEach(hints, (hint) => line(hint))
       }).pipe(Effect.provide(Screen.layer({ colours: true, forProgram: false })))
     })

@@ -3,6 +3,7 @@
 // Used by run, get and the commands that act on a run.
 import { inWords, type Step } from "../../core/run/run-machine.ts"
 import { sentence } from "../../core/text/sentence.ts"
+import { shellWord } from "../../core/text/shell-word.ts"
 import { isRunStatus, type RunView, type StageView } from "../../schema/api/run.ts"
 import { reasons } from "../../schema/task/reason.ts"
 import type { Changes } from "../../schema/task/stage-result.ts"
@@ -149,7 +150,7 @@ export const approvalHint = (run: RunView): ReadonlyArray<string> => [
 
 /** Returns up to three things to try after a run that went well. `directory`: as it was typed. */
 export const nextSteps = (run: RunView, directory: string): ReadonlyArray<string> => {
-  const again = `agent-job run ${directory} --workspace ${run.workspace}`
+  const again = `agent-job run ${shellWord(directory)} --workspace ${run.workspace}`
   const look = [`agent-job get ${run.id}`, "what happened, stage by stage"] as const
   switch (run.status) {
     case "applied":

@@ -2,6 +2,7 @@
 // Used by cli/commands/overlay.ts and cli/values/migrate-release.ts.
 import { Effect } from "effect"
 import { missingSecret, overlay } from "../../core/overlay/overlay.ts"
+import { shellWord } from "../../core/text/shell-word.ts"
 import { appVersion, type Values } from "../../schema/values/values.ts"
 import { usualTaskNamespace } from "../flags/settings.ts"
 import { contentsOf } from "./base-contents.ts"
@@ -22,9 +23,9 @@ export interface Wanted {
 }
 
 const again = ({ base, namespace, withoutCrd }: Wanted, name: string): string =>
-  `agent-job overlay --values values.yaml --name ${name} --namespace ${namespace}${base.chosen ? ` --base '${base.reference}'` : ""}${
-    withoutCrd === true ? " --without-crd" : ""
-  } --out .`
+  `agent-job overlay --values values.yaml --name ${name} --namespace ${namespace}${
+    base.chosen ? ` --base ${shellWord(base.reference)}` : ""
+  }${withoutCrd === true ? " --without-crd" : ""} --out .`
 
 /** Returns a hint about where the tasks are, if get, logs and cancel would look for them elsewhere. */
 const whereTasksAre = (namespace: string): ReadonlyArray<string> =>

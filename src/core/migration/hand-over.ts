@@ -1,9 +1,9 @@
 // The steps from a running Helm release to the new installation, with the commands to type, so that no queued run is lost.
 // Invariant: what is new is tried before anything stops; old controller and Jobs have ended before the CRD is applied; secrets stay hidden.
 // Used by core/migration/report.ts.
+import { shellWord } from "../text/shell-word.ts"
 import type { InlineSecret } from "./inline-secrets.ts"
 import { isFirstChart, type Move, place } from "./move.ts"
-import { quoted } from "./quoted.ts"
 import { helmRelease, type Step, unpacked, untilNone } from "./step.ts"
 import { asksServer, trials } from "./trial.ts"
 
@@ -25,9 +25,11 @@ const makeSecrets = (move: Move): ReadonlyArray<Step> => {
     title: `Make the Secret${secrets.length === 1 ? "" : "s"} ${secrets.map((_) => `\`${_.name}\``).join(", ")}`,
     why: "What stood in the values in the clear is in no file of the overlay. It comes from the release itself, and is not shown.",
     commands: [
-      [unpacked(move), `  jq ${quoted(secrets.map(secretObject).join(", "))} |`, `  kubectl -n ${namespace} apply --server-side -f -`].join(
-        "\n"
-      )
+      [
+        unpacked(move),
+        `  jq ${shellWord(secrets.map(secretObject).join(", "))} |`,
+        `  kubectl -n ${namespace} apply --server-side -f -`
+      ].join("\n")
     ]
   }]
 }
@@ -85,7 +87,7 @@ const stopOld = (move: Move): Step => {
       ...(flux === undefined ? [] : [`flux -n ${flux.namespace} suspend helmrelease ${flux.name}`]),
       ...objects.filter(({ kind }) => kind === "Deployment").flatMap(({ metadata, spec }) => [
         `kubectl -n ${namespace} scale deployment ${metadata.name} --replicas=0`,
-        `kubectl -n ${namespace} wait --for=delete pod -l ${quoted(selector({ ...spec?.selector?.matchLabels }))} --timeout=${
+        `kubectl -n ${namespace} wait --for=delete pod -l ${shellWord(selector({ ...spec?.selector?.matchLabels }))} --timeout=${
           (spec?.template?.spec?.terminationGracePeriodSeconds ?? 30) + 60
         }s`
       ])
@@ -137,7 +139,7 @@ const applyNew = (move: Move, folder: string): Step => ({
     ...aboutDefinition(move)
   ].join(" "),
   commands: [
-    `kubectl apply --server-side${move.definition === "elsewhere" ? "" : " --force-conflicts"} -k ${quoted(folder)}`,
+    `kubectl apply --server-side${move.definition === "elsewhere" ? "" : " --force-conflicts"} -k ${shellWord(folder)}`,
     `kubectl -n ${move.config.namespace} rollout status deployment/${move.config.name}-controller --timeout=120s`
   ]
 })

@@ -6,7 +6,7 @@ import { deployment } from "../manifest/installation/deployment.ts"
 import { podSettings } from "../manifest/pod-settings.ts"
 import type { ResolvedConfig } from "../resolve/resolve.ts"
 import { place } from "../task/places.ts"
-import { quoted } from "./quoted.ts"
+import { shellWord } from "../text/shell-word.ts"
 
 interface Trial {
   readonly name: string
@@ -24,8 +24,8 @@ const command = ({ imagePullSecrets }: ResolvedConfig, { container, name, namesp
     containers: [{ name: "trial", ...container }]
   }
   return `kubectl -n ${namespace} run ${name} --image=${
-    quoted(container.image ?? "")
-  } --restart=Never --attach --rm --quiet --pod-running-timeout=3m --overrides=${quoted(JSON.stringify({ spec }))}`
+    shellWord(container.image ?? "")
+  } --restart=Never --attach --rm --quiet --pod-running-timeout=3m --overrides=${shellWord(JSON.stringify({ spec }))}`
 }
 
 /**

@@ -1,8 +1,8 @@
 // The way from a new installation back to the Helm release, with the commands to type, and its end.
 // Invariant: the new controller takes no more runs before it is deleted, and lives until what it took has ended or is given back.
 // Used by core/migration/report.ts.
+import { shellWord } from "../text/shell-word.ts"
 import { isFirstChart, type Move } from "./move.ts"
-import { quoted } from "./quoted.ts"
 import { helmRelease, type Step, unpacked, untilNone } from "./step.ts"
 
 /** Returns what becomes of the runs that no controller has taken. */
@@ -26,11 +26,11 @@ const leaveNew = ({ config: { name, namespace, taskNamespace } }: Move): Step =>
     `agent-job drain --name ${name} --controller-namespace ${namespace} --namespace ${taskNamespace}`,
     [
       `kubectl -n ${taskNamespace} get atasks.scalr.io -o json |`,
-      `  jq -r ${quoted(notBegun)} |`,
+      `  jq -r ${shellWord(notBegun)} |`,
       `  xargs -r kubectl -n ${taskNamespace} delete atasks.scalr.io --timeout=2m`
     ].join("\n"),
     untilNone([
-      `kubectl -n ${taskNamespace} get atasks.scalr.io -o jsonpath=${quoted("{.items[?(@.status.phase==\"Running\")].metadata.name}")}`
+      `kubectl -n ${taskNamespace} get atasks.scalr.io -o jsonpath=${shellWord("{.items[?(@.status.phase==\"Running\")].metadata.name}")}`
     ]),
     `kubectl -n ${namespace} delete deployment ${name}-controller --ignore-not-found --cascade=foreground`,
     `kubectl -n ${namespace} delete lease ${name}-controller --ignore-not-found` // a new controller of that name would stay drained

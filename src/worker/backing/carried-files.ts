@@ -161,10 +161,12 @@ export const marksOf = (root: number): Effect.Effect<Marks, StageFailed> =>
 
 /** Reports whether a path may be of a file that planning made: not in the data of an engine, but for modules, and none that we write. */
 const mayBeMade = (directory: Segments) => {
-  const ours = [savedPlanName, lockFileName, variablesFileName, backendFileName].map((name) => [...directory, name].join("/"))
+  const ours = [savedPlanName, lockFileName, backendFileName].map((name) => [...directory, name].join("/"))
   return (segments: Segments): boolean => {
+    const path = segments.join("/")
     const inData = segments.indexOf(".terraform") + 1
-    return isNoHistory(segments) && !ours.includes(segments.join("/")) && (inData === 0 || (segments[inData] ?? "modules") === "modules")
+    return isNoHistory(segments) && !ours.includes(path) && !path.endsWith(variablesFileName) &&
+      (inData === 0 || (segments[inData] ?? "modules") === "modules")
   }
 }
 

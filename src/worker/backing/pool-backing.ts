@@ -4,6 +4,7 @@
 import { Clock, Duration, Effect, Option, Result } from "effect"
 import { join, relative } from "node:path"
 import { poolStateTrouble } from "../../core/state/state-place.ts"
+import { shellWord } from "../../core/text/shell-word.ts"
 import { stateLimitBytes, type TaskDetails } from "../../schema/api/task-api.ts"
 import type { AgentTaskSpec } from "../../schema/task/agent-task.ts"
 import type { Seal } from "../../schema/task/seal.ts"
@@ -90,7 +91,9 @@ export const poolBacking = Effect.fnUntraced(function*({ plan, source, stage }: 
     const remaining = Duration.subtract(statePatience, Duration.nanos((yield* Clock.monotonicTimeNanos) - since))
     const staysFor = Duration.format(Duration.seconds(Math.max(0, Math.round(Duration.toSeconds(remaining)))))
     yield* line(
-      `The engine left its last state in ${file}, and the worker cannot send it to the pool's server. ${why} The Pod stays for ${staysFor}. Cancel the run only after you have saved the state, which this command does: kubectl -n ${namespace} exec ${pod.name} -c runner -- cat ${file} >${erroredState}`
+      `The engine left its last state in ${file}, and the worker cannot send it to the pool's server. ${why} The Pod stays for ${staysFor}. Cancel the run only after you have saved the state, which this command does: kubectl -n ${namespace} exec ${pod.name} -c runner -- cat ${
+        shellWord(file)
+      } >${erroredState}`
     )
     yield* unsavedDuring(Effect.andThen(Effect.raceFirst(Effect.sleep(remaining), tooLate), inFile("data", file, why)))
   })

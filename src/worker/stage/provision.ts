@@ -4,13 +4,13 @@
 import { Effect, Option } from "effect"
 import { readdirSync, readFileSync, statSync } from "node:fs"
 import { join } from "node:path"
-import { backendFile, backendFileName, variablesFile, variablesFileName } from "../../core/text/hcl.ts"
+import { backendFile, backendFileName, variablesFile, variablesFileAfter } from "../../core/text/hcl.ts"
 import type { AgentTaskSpec } from "../../schema/task/agent-task.ts"
 import type { Backing, Provisioned } from "../backing/backing.ts"
 import { inModules } from "../backing/carried-files.ts"
 import { Settings } from "../settings.ts"
 import { fileTrouble, invalid, type StageFailed } from "../stage-failed.ts"
-import { isFolder, newFolder, openFolder, readFile, type Segments, segmentsOf, writeFile } from "../volume/folder.ts"
+import { isFolder, namesIn, newFolder, openFolder, readFile, type Segments, segmentsOf, writeFile } from "../volume/folder.ts"
 import type { Variables } from "./variables.ts"
 
 const checkedSegments = (what: string, path: string): Effect.Effect<Segments, StageFailed> =>
@@ -80,7 +80,10 @@ export const provision = Effect.fn("Provision.source")(
     }
     // An apply gets the index of its plan, or downloads the modules of a plan from before there were such.
     if (spec.plan === undefined && spec.source.savedPlan === undefined) yield* adoptModules(root, directory)
-    if (variables.inputs.length > 0) yield* writeFile(root, [...directory, variablesFileName], variablesFile(variables.inputs))
+    if (variables.inputs.length > 0) {
+      const name = variablesFileAfter(yield* namesIn(root, directory))
+      yield* writeFile(root, [...directory, name], variablesFile(variables.inputs))
+    }
     const backend = backendOf(spec)
     if (Option.isSome(backend)) yield* writeFile(root, [...directory, backendFileName], backend.value)
     return { root, directory, path: join(path, ...directory) } satisfies Provisioned

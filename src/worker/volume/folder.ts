@@ -9,6 +9,7 @@ import {
   fstatSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readSync,
   renameSync,
   symlinkSync,
@@ -179,6 +180,13 @@ export const renameFile = (root: number, from: string, to: string): Effect.Effec
       }
     },
     catch: fileTrouble(from)
+  })
+
+/** Returns the names in a directory. */
+export const namesIn = (root: number, segments: Segments): Effect.Effect<ReadonlyArray<string>, StageFailed> =>
+  Effect.try({
+    try: () => enter(root, segments, false, (directory) => readdirSync(pathIn(directory, "."))),
+    catch: fileTrouble(segments.join("/"))
   })
 
 /** Reports whether there is a directory that is reached through directories alone, not through links. */

@@ -8,7 +8,7 @@ import { ran } from "../typed.ts"
 
 let folder = ""
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "overlay-"))
+  folder = mkdtempSync(join(tmpdir(), "an overlay-"))
 })
 afterEach(() => rmSync(folder, { recursive: true }))
 
@@ -31,7 +31,7 @@ describe("agent-job overlay", () => {
       expect(said).toBe([
         `Wrote ${out()}: kustomization.yaml, values.yaml, patch-deployment.yaml`,
         "The token is in none of them. Make its Secret, with the token on standard input: kubectl -n agent-job create secret generic agent-job-token --from-file=token=/dev/stdin",
-        `Install it, once there is namespace agent-job and agent-job-tasks, with: kubectl apply --server-side -k ${out()}`,
+        `Install it, once there is namespace agent-job and agent-job-tasks, with: kubectl apply --server-side -k '${out()}'`,
         ""
       ].join("\n"))
       expect(parse(read("kustomization.yaml"))).toEqual({

@@ -155,6 +155,8 @@ describe("what to do next", () => {
     ]))
   it("after a destroy is to make it again", () =>
     expect(nextSteps({ ...applied, destroy: true }, "infra")[0]).toBe("  agent-job run infra --workspace demo   make it all again"))
+  it("names a directory as a shell reads it", () =>
+    expect(nextSteps(applied, "my infra")[0]).toContain("agent-job run 'my infra' --workspace demo"))
   it("after a plan only is to apply", () =>
     expect(nextSteps(run({ status: "planned_and_finished", planOnly: true, hasChanges: true }), ".")[0]).toContain(
       "agent-job run . --workspace demo"

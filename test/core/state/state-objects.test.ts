@@ -19,6 +19,19 @@ describe("stateObjects", () => {
     [`time_sleep.a["say \\"hi\\" $\${x}"]`, resource({ instances: [{ index_key: `say "hi" \${x}`, attributes: { id: "1" } }] })]
   ])("finds %s", (address, one) => expect(hasObject(state(one), address, "id", "1")).toBe(true))
 
+  it.each([
+    { escaped: String.raw`ideographic\u3000space, soft\u00adhyphen`, key: "ideographic\u3000space, soft\u00adhyphen" },
+    { escaped: String.raw`🏴\U000e0067\U000e007f`, key: "🏴\u{e0067}\u{e007f}" },
+    { escaped: String.raw`back\\u3000slash`, key: String.raw`back\u3000slash` },
+    { escaped: String.raw`next\u0085 bell\u0007 delete\u007f`, key: "next\u0085 bell\u0007 delete\u007f" }
+  ])("finds the key $escaped, in which the engine escapes what it cannot print", ({ escaped, key }) => {
+    const module = `module.m["${escaped}"]` // a state has the key of an instance as it is, but those of modules in their address
+    const address = `${module}.time_sleep.a["${escaped}"]`
+    expect(hasObject(state(resource({ module, instances: [{ index_key: key }] })), address, undefined, undefined)).toBe(true)
+  })
+  it("does not find what no engine writes", () =>
+    expect(hasObject(state(resource({})), String.raw`time_sleep.a["\Uffffffff"]`, undefined, undefined)).toBe(false))
+
   it("tells an object from another one at the same address", () => {
     const replaced = state(resource({ instances: [{ attributes: { id: "new" } }, { deposed: "1a2b3c4d", attributes: { id: "old" } }] }))
     expect(["new", "old", "other"].map((id) => hasObject(replaced, "time_sleep.a", "id", id))).toEqual([true, true, false])
@@ -34,6 +47,8 @@ describe("stateObjects", () => {
   })
   it("knows what a failed creation left", () => {
     expect(hasTainted(state(resource({ instances: [{ status: "tainted", attributes: { id: "1" } }] })), "time_sleep.a")).toBe(true)
+    const escaped = resource({ instances: [{ index_key: "\u3000", status: "tainted" }] })
+    expect(hasTainted(state(escaped), String.raw`time_sleep.a["\u3000"]`)).toBe(true)
     expect(hasTainted(state(resource({})), "time_sleep.a")).toBe(false)
   })
   it.each([

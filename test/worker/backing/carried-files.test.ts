@@ -243,7 +243,8 @@ describe("what planning made in the configuration", () => {
         plan.write("work/shared.json", "{}")
         plan.write("work/live/build.sh", "# BUILD.SH") // as long as it was
         plan.write("work/live/.terraform/modules/m/made.zip", "zip")
-        for (const ours of ["plan.tfplan", ".terraform.lock.hcl", "zzz_agent_job.auto.tfvars", "zzzz_agent_job_override.tf"]) {
+        const variables = ["zzz_agent_job.auto.tfvars", "é.auto.tfvars.zzz_agent_job.auto.tfvars"]
+        for (const ours of ["plan.tfplan", ".terraform.lock.hcl", ...variables, "zzzz_agent_job_override.tf"]) {
           plan.write(`work/live/${ours}`, "of planning")
         }
         for (const data of [".terraform/providers/p", "sub/.terraform/providers/p", ".git/HEAD"]) plan.write(`work/live/${data}`, "")

@@ -37,7 +37,7 @@ const applying = Effect.fnUntraced(function*(files: Readonly<Record<string, stri
   })
   api.archive = tarGz(files)
   api.plan = savedPlan
-  const path = join(privateDirectory, "work")
+  const path = join(privateDirectory, "work of the engine")
   mkdirSync(path)
   const context = yield* Layer.build(layer)
   return yield* Effect.gen(function*() {
@@ -201,7 +201,7 @@ describe("the state that the engine left", () => {
         `The engine left its last state in ${file}, and the worker cannot send it to the pool's server. ${why}`
       )
       expect(told.join("").replace(/\b59m 5\ds/u, "1h")).toContain(
-        `The Pod stays for 1h. Cancel the run only after you have saved the state, which this command does: kubectl -n tasks exec demo-abcde -c runner -- cat ${file} >errored.tfstate`
+        `The Pod stays for 1h. Cancel the run only after you have saved the state, which this command does: kubectl -n tasks exec demo-abcde -c runner -- cat '${file}' >errored.tfstate`
       )
       expect(settling.pollUnsafe()).toBeUndefined()
       yield* endGrace
@@ -238,7 +238,7 @@ describe("a last state that the server has not taken", () => {
       [
         "where the engine left it, when the worker had no room",
         { shared: false, room: false, left: true },
-        `The last state is in AT/work/errored.tfstate of Pod demo-abcde, which is removed soon after its end (task.job.ttlSecondsAfterFinished). Save it before that from node node-1; there it usually is ${onNode}/data/work/errored.tfstate `,
+        `The last state is in AT/work of the engine/errored.tfstate of Pod demo-abcde, which is removed soon after its end (task.job.ttlSecondsAfterFinished). Save it before that from node node-1; there it usually is ${onNode}/data/work of the engine/errored.tfstate `,
         copy
       ],
       [

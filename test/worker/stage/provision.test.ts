@@ -1,5 +1,5 @@
 // How a configuration comes into the working directory: its files, its variables, its backend.
-import { describe, expect, it } from "@effect/vitest"
+import { describe, expect, it, vi } from "@effect/vitest"
 import { ConfigProvider, Effect, Layer, Option } from "effect"
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -30,13 +30,19 @@ const provisioned = (task: AgentTaskSpec, { bring = Option.none(), env = {}, pre
   Effect.gen(function*() {
     const directory = yield* Effect.acquireRelease(Effect.sync(() => mkdtempSync(join(tmpdir(), "agent-job-provision-"))), (made) =>
       Effect.sync(() => rmSync(made, { recursive: true })))
+    yield* Effect.acquireRelease(
+      Effect.sync(() =>
+        Object.entries(env).forEach(([name, value]) => vi.stubEnv(name, value))
+      ),
+      () => Effect.sync(() => vi.unstubAllEnvs())
+    )
     for (const name of ["data", "private", "source"]) {
       mkdirSync(join(directory, name))
     }
     prepare(directory)
     const environment = ConfigProvider.layer(
       ConfigProvider.fromUnknown(
-        podEnvironment(join(directory, "data"), join(directory, "private"), { AGENT_JOB_SOURCE_DIR: join(directory, "source"), ...env })
+        podEnvironment(join(directory, "data"), join(directory, "private"), { AGENT_JOB_SOURCE_DIR: join(directory, "source") })
       )
     )
     return yield* Effect.gen(function*() {
@@ -49,8 +55,7 @@ const provisioned = (task: AgentTaskSpec, { bring = Option.none(), env = {}, pre
       return {
         result,
         variables,
-        read: (name: string) =>
-          readFileSync(join(work, name), "utf8"),
+        read: (name: string) => readFileSync(join(work, name), "utf8"),
         names: () => readdirSync(work).sort()
       }
     }).pipe(Effect.provide(Layer.provideMerge(Layer.orDie(Settings.layer), environment)))
@@ -97,6 +102,16 @@ describe("provision", () => {
       }))
       expect(result).toMatchObject({ directory: ["live", "demo"], path: expect.stringMatching(/\/work\/live\/demo$/u) })
       expect(read("live/demo/zzz_agent_job.auto.tfvars")).toBe(`region = "eu"\n`)
+    }))
+
+  it.effect("gives variables after all that the configuration gives them", () =>
+    Effect.gen(function*() {
+      const { names, read } = yield* provisioned(spec({
+        source: { inline: { "main.tf": "# main", "zzzz.auto.tfvars": `region = "us"` } },
+        variables: [{ name: "region", value: "eu" }]
+      }))
+      expect(names()).toEqual(["main.tf", "zzzz.auto.tfvars", "zzzz.auto.tfvars.zzz_agent_job.auto.tfvars"])
+      expect(read("zzzz.auto.tfvars.zzz_agent_job.auto.tfvars")).toBe(`region = "eu"\n`)
     }))
 
   it.effect("tells the engine of modules that came with the configuration, which stay where they are", () =>
@@ -206,6 +221,15 @@ describe("provision", () => {
         shown: ["The value of pin is too short to be kept out of this log."]
       })
       expect(read("zzz_agent_job.auto.tfvars")).not.toContain("also-from-secret")
+    }))
+
+  it.effect("takes an empty value of a Secret for a value", () =>
+    Effect.gen(function*() {
+      const { variables } = yield* provisioned(
+        spec({ variables: [{ name: "suffix", valueFrom: { secretKeyRef: { name: "creds", key: "suffix" } } }] }),
+        { env: { AGENT_JOB_VARIABLE_0: "" } }
+      )
+      expect(variables).toMatchObject({ inputs: [{ name: "suffix", value: "", hcl: false }], secrets: [""], shown: [] })
     }))
 
   it.effect("fails when the Pod has no value for a reference", () =>

@@ -41,13 +41,15 @@ describe("a stage without a pool", () => {
       expect(log()).toContain("\u001b[32m+\u001b[0m")
     }))
 
-  it.live("gives the engine every value as it is, and hides what is secret", () =>
+  it.live("gives the engine every value as it is, over those of the configuration, and hides what is secret", () =>
     Effect.gen(function*() {
       const values = ["${path.module}", "%{ if true }x%{ endif }", `"quoted" \\ back`, "two\nlines\tand tab", "é ✓ \u0007"]
       const names = values.map((_, at) => `v${at}`)
       const files = {
         "main.tf": names.map((name) => `variable "${name}" {}\noutput "${name}" {\n  value = var.${name}\n}\n`).join("") +
-          `variable "list" {}\noutput "list" {\n  value = var.list\n}\noutput "env" {\n  value = "s3cret-value-xyz"\n}\n`
+          `variable "list" {}\noutput "list" {\n  value = var.list\n}\noutput "env" {\n  value = "s3cret-value-xyz"\n}\n`,
+        "\uffee.auto.tfvars": `v0 = "of the configuration"`,
+        "😀.auto.tfvars.json": `{"v1":"of the configuration"}`
       }
       const here = yield* pod()
       const kubernetes = inline("apply", files, {
