@@ -11,9 +11,13 @@ export interface GivenVariable {
 
 const name = /^[A-Za-z_][-A-Za-z0-9_]*$/u
 
+/** Node has U+FFFD in the place of what is not UTF-8, so that another value would be sent. */
+const notUtf8 = "A --var is not UTF-8, or has U+FFFD in it; give it as UTF-8, or in base64 where what reads it can take that."
+
 export const isVariableName = (given: string): boolean => name.test(given)
 
 export const givenVariable = (given: string): Result.Result<GivenVariable, string> => {
+  if (given.includes("\uFFFD")) return Result.fail(notUtf8)
   const at = given.indexOf("=")
   const key = given.slice(0, at)
   if (at < 1) return Result.fail(`--var takes key=value, not ${JSON.stringify(given)}`)
