@@ -55,13 +55,6 @@ const leadsOut = (path: string, target: string) =>
     message: `${path} is a link to ${target}, outside of the directory; put a copy in its place, or name it in .terraformignore.`
   })
 
-/** Node has U+FFFD in the place of what is not UTF-8, so that the link would lead elsewhere. */
-const notUtf8 = (path: string) =>
-  new BadInput({
-    message:
-      `${path} is a link to a name that is not UTF-8, or has U+FFFD in it; rename what it leads to, or name the link in .terraformignore.`
-  })
-
 /** Fails when a link leads out of the root. A target that exists must be inside also after every link on the way to it is followed. */
 const checkLink = Effect.fnUntraced(function*(root: string, path: string, target: string) {
   if (!staysInside(path, target)) return yield* leadsOut(path, target)
@@ -83,7 +76,6 @@ const entriesOf = (root: string, rules: IgnoreRules, directory = ""): Effect.Eff
       if (excluded) return []
       if (entry.isSymbolicLink()) {
         const target = yield* reading(path, () => readlink(join(root, path)))
-        if (target.includes("\uFFFD")) return yield* notUtf8(path)
         yield* checkLink(root, path, target)
         return [{ type: "link", path, target }] satisfies ReadonlyArray<Entry>
       }

@@ -173,15 +173,6 @@ describe("what cannot be archived", () => {
       )
     }))
 
-  it.effect("is a link to a name that is not UTF-8", () =>
-    Effect.gen(function*() {
-      const directory = yield* directoryWith(main)
-      symlinkSync(Buffer.from("caf\xe9", "latin1"), join(directory, "odd.tf"))
-      expect(yield* refusal(directory)).toBe(
-        "odd.tf is a link to a name that is not UTF-8, or has U+FFFD in it; rename what it leads to, or name the link in .terraformignore."
-      )
-    }))
-
   it.effect("can be named in .terraformignore", () =>
     Effect.gen(function*() {
       const directory = yield* directoryWith({ ...main, ".terraformignore": "odd.tf\n" })
