@@ -2,7 +2,7 @@
 // Without setting and default it throws, as Flux from 2.9 on (strict). An object that is marked `substitute: disabled` stays as it is.
 // Used by the tests beside it and of test/kustomize.
 import { parse } from "yaml"
-import { manifestYaml } from "../../src/cli/values/manifest-yaml.ts"
+import { manifestYaml } from "../../src/cli/terminal/manifest-yaml.ts"
 import type { Built } from "../kustomize/build.ts"
 
 export type Settings = Readonly<Record<string, string>>

@@ -3,7 +3,7 @@
 // Used by the tests of this folder, and by some of test/cli/commands, test/controller and test/core/manifest.
 import { execFile } from "node:child_process"
 import { randomBytes } from "node:crypto"
-import { manifestYaml } from "../../src/cli/values/manifest-yaml.ts"
+import { manifestYaml } from "../../src/cli/terminal/manifest-yaml.ts"
 import type { Built } from "./build.ts"
 
 export const kubectl = (args: ReadonlyArray<string>, input = ""): Promise<string> =>

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os"
 import { join, relative, resolve } from "node:path"
 import { promisify } from "node:util"
 import { parse } from "yaml"
-import { manifestYaml } from "../../src/cli/values/manifest-yaml.ts"
+import { manifestYaml } from "../../src/cli/terminal/manifest-yaml.ts"
 
 const execute = promisify(execFile)
 

@@ -3,7 +3,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { globSync } from "node:fs"
 import { basename } from "node:path"
-import { manifestYaml } from "../../src/cli/values/manifest-yaml.ts"
+import { manifestYaml } from "../../src/cli/terminal/manifest-yaml.ts"
 import { build } from "./build.ts"
 
 describe("an overlay", () => {

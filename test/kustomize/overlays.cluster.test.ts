@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
 import { globSync, readFileSync } from "node:fs"
 import { parse } from "yaml"
-import { manifestYaml } from "../../src/cli/values/manifest-yaml.ts"
+import { manifestYaml } from "../../src/cli/terminal/manifest-yaml.ts"
 import { job } from "../../src/core/manifest/job.ts"
 import { configOf, taskOf } from "../core/configs.ts"
 import { begin, dryRun, end, kubectl, namespaces } from "./api-server.ts"

@@ -1,7 +1,7 @@
 // What Kubernetes does with the server's Pod when its manifest changes. None of these Pods can run, so none gets ready.
 import { afterAll, beforeAll, expect, it } from "@effect/vitest"
 import { readFileSync } from "node:fs"
-import { manifestYaml } from "../../src/cli/values/manifest-yaml.ts"
+import { manifestYaml } from "../../src/cli/terminal/manifest-yaml.ts"
 import { server } from "../../src/core/manifest/installation/server.ts"
 import { configOf } from "../core/configs.ts"
 import { begin, end, kubectl, namespaces } from "./api-server.ts"

@@ -9,9 +9,9 @@ import { resolve } from "../../core/resolve/resolve.ts"
 import { drained, drainedSince, formerLeadMillis, isAnswered, undrained } from "../../core/scheduling/draining.ts"
 import { Kubernetes } from "../../kubernetes/client.ts"
 import { currentInstant } from "../../kubernetes/clock.ts"
-import { jobs, namespaces } from "../../kubernetes/kinds.ts"
+import { agentTasks, decoding, jobs, namespaces } from "../../kubernetes/kinds.ts"
 import { Job } from "../../schema/kubernetes/kubernetes.ts"
-import { workspaceKey } from "../../schema/names.ts"
+import { agentTaskResource, workspaceKey } from "../../schema/names.ts"
 import { appVersion } from "../../schema/values/values.ts"
 import type { Answer } from "../terminal/answer.ts"
 import { counted } from "../terminal/counted.ts"
@@ -122,12 +122,27 @@ interface Running {
   readonly since: string
 }
 
-const runningOf = ({ metadata: { creationTimestamp, labels = {} } }: Job): Running => ({
-  task: labels[taskLabel] ?? "",
-  workspace: labels[workspaceKey] ?? "",
-  stage: labels[stageLabel] ?? "",
-  since: creationTimestamp
+const tasks = decoding(agentTasks, Schema.Struct({ spec: Schema.Struct({ workspace: Schema.String }) }))
+
+/** The label has no more than the beginning of a long name. */
+const taskOf = ({ labels = {}, ownerReferences = [] }: Job["metadata"]): string =>
+  ownerReferences.find(({ controller, kind }) => controller === true && kind === agentTaskResource.kind)?.name ?? labels[taskLabel] ?? ""
+
+const runningOf = ({ metadata }: Job): Running => ({
+  task: taskOf(metadata),
+  workspace: metadata.labels?.[workspaceKey] ?? "",
+  stage: metadata.labels?.[stageLabel] ?? "",
+  since: metadata.creationTimestamp
 })
+
+/** Returns the same with its workspace. A name that can be no label is in the task alone; it stays unknown if that cannot be read. */
+const withWorkspace = (namespace: string) => (one: Running) =>
+  one.workspace !== ""
+    ? Effect.succeed(one)
+    : Effect.flatMap(Kubernetes, (kubernetes) => kubernetes.get(tasks, { namespace, name: one.task })).pipe(
+      Effect.map(({ spec: { workspace } }) => ({ ...one, workspace })),
+      Effect.orElseSucceed(() => one)
+    )
 
 const decodeJob = Schema.decodeUnknownResult(Job)
 
@@ -178,7 +193,10 @@ export const drain = Effect.fn("drain")(function*(installation: Installation, gi
   const now = yield* currentInstant
   const lease = yield* mark(installation, (annotations) => drained(annotations, now))
   yield* awaitAnswer(installation)
-  const all = yield* wait ? untilQuiet(namespace) : running(namespace)
+  const all = yield* Effect.flatMap(
+    wait ? untilQuiet(namespace) : running(namespace),
+    Effect.forEach(withWorkspace(namespace), { concurrency: 8 })
+  )
   const since = Option.getOrElse(drainedSince(annotationsOf(lease)), () => now)
   return {
     document: { installation: controllerOf(installation), drained: true, since, running: all },

@@ -57,7 +57,7 @@ const readTask = (file: string, { policy, taskNamespace }: ResolvedConfig): Effe
 
 const print = (output: "yaml" | "json", objects: ReadonlyArray<object>) =>
   lazily(async () => {
-    const [{ Screen }, { manifestYaml }] = await Promise.all([import("../terminal/screen.ts"), import("../values/manifest-yaml.ts")])
+    const [{ Screen }, { manifestYaml }] = await Promise.all([import("../terminal/screen.ts"), import("../terminal/manifest-yaml.ts")])
     const text = output === "json"
       ? JSON.stringify({ apiVersion: "v1", kind: "List", items: objects }, null, 2)
       : objects.map(manifestYaml).join("---\n").trimEnd()

@@ -90,11 +90,9 @@ const value = (output: unknown): string => {
 export const outputLines = (
   outputs: ReadonlyArray<{ readonly name: string; readonly sensitive: boolean; readonly value: unknown }>
 ): ReadonlyArray<string> => {
-  const names = columns(outputs.map(({ name }) => [name, ""]), " ")
-  const width = Math.max(...outputs.map(({ name }) => name.length))
+  const names = columns(outputs.map(({ name }) => [`  ${name}`, "="]), " ")
   return outputs.flatMap((output, index) =>
-    `  ${(names[index] ?? output.name).padEnd(width)} = ${output.sensitive ? "(sensitive)" : value(output.value).replaceAll("\n", "\n  ")}`
-      .split("\n")
+    `${names[index]} ${output.sensitive ? "(sensitive)" : value(output.value).replaceAll("\n", "\n  ")}`.split("\n")
   )
 }
 

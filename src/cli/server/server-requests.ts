@@ -4,6 +4,7 @@
 import { Duration, Effect, Option, Predicate, Redacted, Schema, Stream } from "effect"
 import { type HttpClient, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
 import { meaningOf, ServerRefusal } from "../../core/network/server-refusal.ts"
+import { parseExactly } from "../../core/text/exact-json.ts"
 import { causesOf } from "../../http/cause.ts"
 import { archiveLimitBytes } from "../../schema/api/task-api.ts"
 import { tfePath } from "../../schema/api/tfe-api.ts"
@@ -168,7 +169,7 @@ export const makeRequests = ({ token, url }: Connection, http: HttpClient.HttpCl
     send(authorised(request), { status: 200, ...expected, thing }).pipe(
       Effect.flatMap(bytesOf),
       Effect.flatMap((answer) =>
-        Effect.mapError(Schema.decodeUnknownEffect(Schema.fromJsonString(schema))(new TextDecoder().decode(answer)), () =>
+        Effect.mapError(Effect.flatMap(Effect.fromOption(parseExactly(answer)), Schema.decodeUnknownEffect(schema)), () =>
           new ServerUnreachable({ url, detail: "what answers there is no agent-job server of this version" }))
       )
     )

@@ -26,6 +26,6 @@ export const print = (format: Format, { document, lines }: Answer) =>
       ? lines.join("\n")
       : format === "json"
       ? JSON.stringify(document, null, 2)
-      : (await import("yaml")).stringify(document)
+      : (await import("./manifest-yaml.ts")).manifestYaml(document)
     return Effect.flatMap(Screen, ({ result }) => result(text)).pipe(Effect.provide(Screen.layer({ colours: false, forProgram: true })))
   })

@@ -6,7 +6,7 @@ import { configMapName } from "../../core/manifest/installation/config-map.ts"
 import { type Described, fileName } from "../../core/overlay/file-name.ts"
 import type { Overlay } from "../../core/overlay/overlay.ts"
 import type { Installed } from "../../core/overlay/pairs.ts"
-import { manifestYaml } from "./manifest-yaml.ts"
+import { manifestYaml, readAlike } from "../terminal/manifest-yaml.ts"
 
 /** The mark in the first line of every file of an overlay. */
 export const mark = "Written by agent-job overlay"
@@ -46,7 +46,7 @@ const kustomization = (
 
 /** Formats the kustomization, with the target and the options of a patch in one line each. */
 const inOneLine = (data: object): string => {
-  const document = new Document(data, { compat: "yaml-1.1", aliasDuplicateObjects: false })
+  const document = new Document(data, readAlike)
   visit(document, {
     Pair: (_, { key, value }) => {
       if (isScalar(key) && (key.value === "target" || key.value === "options") && isCollection(value)) value.flow = true

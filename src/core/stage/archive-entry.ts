@@ -28,12 +28,16 @@ export type Links = "inside" | "anywhere"
 /** The most bytes in a whole path and in one name of it, and the most names in a path. */
 const pathLimits = { path: 1024, name: 255, depth: 32 } as const
 
+/** Reports whether a name may have been another one: a name is bytes, and a decoder puts U+FFFD in the place of what is not UTF-8. */
+const isReplaced = (text: string): boolean => text.includes("\uFFFD")
+
 const size = (text: string): number => new TextEncoder().encode(text).length
 
 /** Returns the names in the path, or why the path is refused. */
 const parse = (path: string): ReadonlyArray<string> | string => {
   if (path === "") return "which has no name"
   if (/[\u0000-\u001f\u007f\\]/u.test(path)) return "whose name has a backslash or control character"
+  if (isReplaced(path)) return "whose name is not UTF-8, or has U+FFFD in it"
   if (path.startsWith("/") || /^[A-Za-z]:/u.test(path)) return "an absolute path"
   const names = path.split("/").filter((name) => name !== "" && name !== ".")
   if (names.includes("..")) return "which leads outside the archive"
@@ -48,6 +52,7 @@ const parse = (path: string): ReadonlyArray<string> | string => {
 const linkTrouble = (target: string, depth: number, links: Links): Option.Option<string> => {
   const isImpossible = target === "" || /[\u0000-\u001f\u007f\\]/u.test(target) || size(target) > pathLimits.path
   if (isImpossible || (links === "inside" && target.startsWith("/"))) return Option.some("a link to an absolute or impossible path")
+  if (isReplaced(target)) return Option.some("a link to a name that is not UTF-8, or has U+FFFD in it")
   if (links === "anywhere") return Option.none()
   const names = target.split("/").filter((name) => name !== "" && name !== ".")
   const up = names.findIndex((name) => name !== "..")

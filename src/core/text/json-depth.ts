@@ -1,6 +1,6 @@
 // Tells from the bytes of JSON text, before it is parsed, how deeply it is nested, how many values it has and whether it is complete.
 // A recursive parser or printer would run out of stack, and small values take many times their bytes of memory. Syntax is not checked here.
-// Used by core/stage/plan-changes.ts, server/access/http-request.ts and server/workspace/state-body.ts.
+// Used by exact-json.ts, core/stage/plan-changes.ts, server/access/http-request.ts, server/workspace/state-body.ts and state-content.ts.
 
 const quote = 0x22
 const backslash = 0x5c
@@ -20,7 +20,7 @@ export interface JsonLimits {
  * Returns where the string that begins before `from` ends, or a place past all bytes. It goes byte by byte, because a search for the next
  * quote takes longer where there are many.
  */
-const endOfText = (json: Uint8Array, from: number): number => {
+export const endOfText = (json: Uint8Array, from: number): number => {
   let at = from
   while (at < json.length && json[at] !== quote) at += json[at] === backslash ? 2 : 1
   return at

@@ -1,7 +1,7 @@
 // The component `monitoring`: where Prometheus finds the metrics, its alerts, and a dashboard of Grafana.
 // The rules are a plain file too, for a Prometheus without the operator and for promtool.
 // Used by generate/components.
-import { manifestYaml } from "../../cli/values/manifest-yaml.ts"
+import { manifestYaml } from "../../cli/terminal/manifest-yaml.ts"
 import { objectMetadata } from "../../core/manifest/object-metadata.ts"
 import type { ResolvedConfig } from "../../core/resolve/resolve.ts"
 import type { Component } from "../files/component.ts"

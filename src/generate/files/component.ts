@@ -1,7 +1,7 @@
 // A component of kustomize/components: a layer of values, what these values change among the installed objects, and objects of its own.
 // Invariant: the changes follow from the layer; nobody writes them by hand, so the two cannot disagree.
 // Used by generate/components, whose table has them all.
-import { manifestYaml } from "../../cli/values/manifest-yaml.ts"
+import { manifestYaml } from "../../cli/terminal/manifest-yaml.ts"
 import { configMapName, layerText } from "../../core/manifest/installation/config-map.ts"
 import { install } from "../../core/manifest/installation/install.ts"
 import type { Described } from "../../core/overlay/file-name.ts"

@@ -1,7 +1,7 @@
 // A generated file as data, and how objects become its text. The first line always says that the file is generated.
 // Invariant: the same input gives the same bytes, so that every difference is a real change.
 // Used by every generator.
-import { manifestYaml } from "../../cli/values/manifest-yaml.ts"
+import { manifestYaml } from "../../cli/terminal/manifest-yaml.ts"
 
 export interface GeneratedFile {
   /** The path from the root of the checkout. */

@@ -14,7 +14,7 @@ const metadata = Schema.Struct({
   creationTimestamp: Schema.String,
   deletionTimestamp: maybe(Schema.String),
   labels: maybe(Schema.Record(Schema.String, Schema.String)),
-  ownerReferences: list(Schema.Struct({ kind: Schema.String, uid: Uid, controller: maybe(Schema.Boolean) }))
+  ownerReferences: list(Schema.Struct({ kind: Schema.String, name: maybe(Schema.String), uid: Uid, controller: maybe(Schema.Boolean) }))
 })
 
 const condition = Schema.Struct({ type: Schema.String, status: Schema.String, reason: maybe(Schema.String), message: maybe(Schema.String) })

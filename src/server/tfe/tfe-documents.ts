@@ -7,7 +7,7 @@ import type { ConfigurationVersion } from "../run/configurations.ts"
 import type { Run, WholeRun } from "../run/runs.ts"
 import { type StageRow, stepOf, stepStatus } from "../run/stages.ts"
 import { stepId } from "../store/ids.ts"
-import type { State } from "../workspace/state-body.ts"
+import type { StateOutputs } from "../workspace/state-body.ts"
 import type { StateVersion } from "../workspace/state-versions.ts"
 import type { WorkspaceVariable } from "../workspace/variables.ts"
 import type { Workspace } from "../workspace/workspaces.ts"
@@ -188,7 +188,7 @@ export const parseOutputId = (id: string): { readonly versionId: string; readonl
   return versionId === undefined || hex === undefined ? undefined : { versionId, name: Buffer.from(hex, "hex").toString("utf8") }
 }
 
-type Output = NonNullable<State["outputs"]>[string]
+type Output = typeof StateOutputs.Type[string]
 
 /** Returns an output as lists show it: a sensitive value is given only to a request for that one output. */
 export const asListed = (output: Output): Output => output.sensitive === true ? { ...output, value: null } : output

@@ -10,7 +10,7 @@ import type { Caller } from "../access/tokens.ts"
 import { invalid, notFound, orNotFound, Refused } from "../refused.ts"
 import { Blobs } from "../store/blobs.ts"
 import { Heap } from "../workspace/state-body.ts"
-import { type Outputs, outputsIn } from "../workspace/state-content.ts"
+import { exactValues, type Outputs, outputsIn } from "../workspace/state-content.ts"
 import { type StateVersion, StateVersions } from "../workspace/state-versions.ts"
 import { Workspaces } from "../workspace/workspaces.ts"
 import { asListed, outputDocument, parseOutputId, stateVersionDocument } from "./tfe-documents.ts"
@@ -43,6 +43,14 @@ const tooMuch = ({ id, serial }: StateVersion) =>
       `The state ${id} with the serial ${serial} is too large for the server to look into, so its outputs are not given out; give the server's container more memory, or take the whole state from /api/v2/state-versions/${id}/download.`
   })
 
+const tooMany = ({ id }: StateVersion) =>
+  new Refused({
+    status: 413,
+    error: "too-large",
+    message:
+      `The outputs of ${id} are more than ${exactValues} values, and a number among them has more digits than are read of so many; take the whole state from /api/v2/state-versions/${id}/download.`
+  })
+
 /** The least that each printed output has around its name and its value, so that too many outputs are seen before they are printed. */
 const aroundOutputBytes = 128
 
@@ -65,6 +73,7 @@ export const tfeStateRoutes = HttpRouter.addAll(Effect.gen(function*() {
   ): Result.Result<HttpServerResponse.HttpServerResponse, Refused> => {
     const all = outputsIn(heapBytes, bytes)
     if (all === "too-much") return Result.fail(tooMuch(version))
+    if (all === "too-many") return Result.fail(tooMany(version))
     if (all === "no-state") return Result.fail(unreadable(version))
     const outputs = asked(all)
     if (outputs.length * aroundOutputBytes > outputsLimitBytes || isLongerThan(outputsLimitBytes, outputs)) {

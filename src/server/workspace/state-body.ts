@@ -7,19 +7,22 @@ import { engineHead, stateHead } from "../../core/state/state-head.ts"
 import { jsonExcess, jsonFault, type JsonLimits } from "../../core/text/json-depth.ts"
 import { invalid, type Refused } from "../refused.ts"
 
-const Output = Schema.Struct({
-  value: Schema.Unknown,
-  type: Schema.optionalKey(Schema.Unknown),
-  sensitive: Schema.optionalKey(Schema.Boolean)
-})
+export const StateOutputs = Schema.Record(
+  Schema.String,
+  Schema.Struct({
+    value: Schema.Unknown,
+    type: Schema.optionalKey(Schema.Unknown),
+    sensitive: Schema.optionalKey(Schema.Boolean)
+  })
+)
 
 /** What the server reads of a state; the rest is the engine's. */
 export const State = Schema.Struct({
   serial: Schema.Int,
   lineage: Schema.String,
-  outputs: Schema.optionalKey(Schema.Record(Schema.String, Output))
+  outputs: Schema.optionalKey(StateOutputs)
 })
-export type State = typeof State.Type
+type State = typeof State.Type
 
 /** What identifies a state, which its place in the succession is decided by. `excess`, where it is set, says why the state can be kept but not parsed. */
 interface Identified extends Pick<State, "serial" | "lineage"> {

@@ -3,9 +3,12 @@
 // Used by effects (objects) and by the TFE routes (outputs).
 import { Option, Schema } from "effect"
 import { isEncrypted, type StateObjects, stateObjects } from "../../core/state/state-objects.ts"
-import { excessOf, State } from "./state-body.ts"
+import { hasLongNumber, memberOf, parseExactly } from "../../core/text/exact-json.ts"
+import { jsonExcess } from "../../core/text/json-depth.ts"
+import { excessOf, State, StateOutputs } from "./state-body.ts"
 
 const decode = Schema.decodeUnknownOption(Schema.fromJsonString(State))
+const decodeOutputs = Schema.decodeUnknownOption(StateOutputs)
 
 export interface StateContent {
   readonly objects: StateObjects
@@ -24,13 +27,18 @@ export const contentOf = (heapBytes: number, bytes: Uint8Array): StateContent =>
   return { objects, isReadable: objects.size > 0 || !isEncrypted(text), isTooMuch: false }
 }
 
-export type Outputs = ReadonlyArray<readonly [name: string, output: NonNullable<State["outputs"]>[string]]>
+export type Outputs = ReadonlyArray<readonly [name: string, output: typeof StateOutputs.Type[string]]>
 
-/** Returns the outputs of a state, or why it cannot: the bytes are no state, or there is too much in it. */
-export const outputsIn = (heapBytes: number, bytes: Uint8Array): Outputs | "no-state" | "too-much" => {
+/** The most values that are read with all digits of their numbers: that many take up to a second, for which all requests wait. */
+export const exactValues = 100_000
+
+/** Returns the outputs of a state, or why it cannot: the bytes are no state, or there is too much in it, or in outputs with long numbers. */
+export const outputsIn = (heapBytes: number, bytes: Uint8Array): Outputs | "no-state" | "too-much" | "too-many" => {
   if (excessOf(heapBytes, bytes) !== undefined) return "too-much"
-  return Option.match(decode(new TextDecoder().decode(bytes)), {
-    onNone: () => "no-state",
-    onSome: ({ outputs = {} }) => Object.entries(outputs)
-  })
+  const state = decode(new TextDecoder().decode(bytes))
+  if (Option.isNone(state)) return "no-state"
+  const written = memberOf(bytes, "outputs")
+  if (written === undefined || !hasLongNumber(written)) return Object.entries(state.value.outputs ?? {})
+  if (jsonExcess({ levels: Infinity, values: exactValues }, written) !== undefined) return "too-many"
+  return Option.match(Option.flatMap(parseExactly(written), decodeOutputs), { onNone: () => "no-state", onSome: Object.entries })
 }

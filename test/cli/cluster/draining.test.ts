@@ -36,7 +36,7 @@ const both = {
   "/api/v1/namespaces/scalr/configmaps/blue-config": config("scalr", "blue-config", "scalr-tasks")
 }
 
-const drained = (answers: typeof noConfig, of: typeof ours, given?: string) =>
+const drained = (answers: Parameters<typeof against>[1], of: typeof ours, given?: string) =>
   against(drain(of, Option.fromUndefinedOr(given), false).pipe(Effect.provide(toldScreen().layer)), answers)
 
 it.live.each([
@@ -83,4 +83,31 @@ it.live("takes the typed namespace where the values cannot be read", () =>
       message:
         "There is no ConfigMap agent-job/agent-job-config; give --name and --controller-namespace of the installation, and --namespace too if it has no such ConfigMap that you may read."
     })
+  }))
+
+it.live("names each task and workspace whole, also where a label cannot", () =>
+  Effect.gen(function*() {
+    const [long, workspace] = ["a".repeat(70), "w".repeat(80)]
+    const job = (task: string, labels: object) => ({
+      metadata: {
+        ...kept,
+        name: `agent-job-${task}`,
+        labels: { "scalr.io/task": task.slice(0, 63), "scalr.io/stage": "apply", ...labels },
+        ownerReferences: [{ apiVersion: "scalr.io/v1", kind: "AgentTask", name: task, uid: "t", controller: true }]
+      }
+    })
+    const tasks = "/apis/scalr.io/v1/namespaces/agent-job-tasks/atasks"
+    const { document, lines } = yield* drained({
+      ...both,
+      "/apis/batch/v1/namespaces/agent-job-tasks/jobs": list(
+        job("short", { "scalr.io/workspace": "demo" }),
+        job(long, {}),
+        job("gone", {})
+      ),
+      [`${tasks}/${long}`]: { body: { metadata: { ...kept, name: long }, spec: { workspace } } }
+    }, ours)
+    expect(document).toMatchObject({
+      running: [{ task: "short", workspace: "demo" }, { task: long, workspace }, { task: "gone", workspace: "" }]
+    })
+    expect(lines.join("\n")).toMatch(new RegExp(`\n  ${long} +${workspace} +apply`, "u"))
   }))

@@ -3,6 +3,10 @@ import { Result } from "effect"
 import { givenVariable } from "../../../src/cli/flags/run-variables.ts"
 
 describe("--var", () => {
+  it("of bytes that are not UTF-8, in whose place Node has U+FFFD, is refused and not repeated", () =>
+    expect(givenVariable("password=caf\uFFFD")).toEqual(
+      Result.fail("A --var is not UTF-8, or has U+FFFD in it; give it as UTF-8, or in base64 where what reads it can take that.")
+    ))
   it.each([
     ["greeting=goodbye", "greeting", "goodbye"],
     ["empty=", "empty", ""],

@@ -247,6 +247,19 @@ describe("a run", () => {
       })
     }))
 
+  it.live.each([
+    { output: "text", json: false, says: /^ {2}big = \[12345678901234567890,1e400\]$/mu },
+    { output: "json", json: true, says: /"value": \[\s+12345678901234567890,\s+1e400\s+\]/u }
+  ])("shows all digits of a number as $output", ({ json, says }) =>
+    Effect.gen(function*() {
+      const screen = toldScreen()
+      const big = { value: [JSON.rawJSON("12345678901234567890"), JSON.rawJSON("1e400")], type: ["tuple", ["number", "number"]] }
+      const play = { ...quickstart, apply: { ...quickstart.apply!, state: { serial: 7, outputs: { big } } } }
+      const { run } = yield* running(screen, request({ autoApprove: true, json }), play)
+      yield* run
+      expect(json ? screen.of("result").join("") : screen.transcript()).toMatch(says)
+    }))
+
   it.live("goes on when the server was started again meanwhile", () =>
     Effect.gen(function*() {
       const made = yield* directory

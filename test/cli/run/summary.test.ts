@@ -144,6 +144,11 @@ describe("outputs", () => {
       "  }",
       "  none     = null"
     ]))
+  it("are in line by what a terminal shows, also with wide names", () =>
+    expect(outputLines([{ name: "名前", sensitive: false, value: 1 }, { name: "region", sensitive: false, value: 2 }])).toEqual([
+      "  名前   = 1",
+      "  region = 2"
+    ]))
 })
 
 describe("what to do next", () => {

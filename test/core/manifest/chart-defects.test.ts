@@ -2,7 +2,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import type { V1Container, V1NetworkPolicy, V1Role, V1RoleBinding } from "@kubernetes/client-node"
 import { parseDocument } from "yaml"
-import { manifestYaml } from "../../../src/cli/values/manifest-yaml.ts"
+import { manifestYaml } from "../../../src/cli/terminal/manifest-yaml.ts"
 import { deployment } from "../../../src/core/manifest/installation/deployment.ts"
 import { install, type InstalledObject } from "../../../src/core/manifest/installation/install.ts"
 import { job } from "../../../src/core/manifest/job.ts"

@@ -13,7 +13,7 @@ const mebibyte = 1024 * 1024
 const one = (id: string) => `/api/v2/state-version-outputs/${id}`
 
 /** Makes a workspace whose state has these outputs; returns its id. */
-const stateWith = Effect.fnUntraced(function*(url: string, outputs: Readonly<Record<string, string>>, workspace = "demo") {
+const stateWith = Effect.fnUntraced(function*(url: string, outputs: Readonly<Record<string, unknown>>, workspace = "demo") {
   const address = `${url}/api/state/v1/workspaces/${workspace}`
   yield* ask(address, userToken, "PUT", { ID: "a" })
   const state = {
@@ -60,6 +60,29 @@ describe("the outputs of a state", () => {
       ]])
       const [, { id: secret }] = listed.json.data
       expect((yield* person(url).as("GET", one(secret))).status).toBe(413)
+    }))
+
+  it.live("have their numbers with all digits, all together and one of them", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const me = person(url)
+      const id = yield* stateWith(url, { big: [JSON.rawJSON("12345678901234567890"), JSON.rawJSON("1e400")] })
+      const { json, text } = yield* me.as("GET", tfePath.outputs(id))
+      expect(text).toContain(`"value":[12345678901234567890,1e400]`)
+      expect((yield* me.as("GET", one(json.data[0].id))).text).toContain(`"value":[12345678901234567890,1e400]`)
+    }))
+
+  it.live("that are very many values, among them a long number, are refused with where they are", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const id = yield* stateWith(url, { big: [JSON.rawJSON("1e400"), ...Array.from({ length: 100_000 }, () => 1)] })
+      const refused = yield* person(url).as("GET", tfePath.outputs(id))
+      expect([refused.status, refused.json.errors[0].detail]).toEqual([
+        413,
+        expect.stringMatching(
+          /^The outputs of (sv-\w+) are more than 100000 values, and a number among them has more digits than are read of so many; take the whole state from \/api\/v2\/state-versions\/\1\/download\.$/u
+        )
+      ])
     }))
 
   it.live("that no one can read, since a stage has pushed what is no JSON, are refused with where to look", () =>

@@ -54,6 +54,23 @@ describe("a state", () => {
   ])("$given", ({ expected, heap, text }) => expect(outputsIn(heap, bytes(text))).toEqual(expected))
 })
 
+describe("a number of an output that 64 bits do not hold", () => {
+  const printed = (text: string) => JSON.stringify(outputsIn(64 * mebibyte, bytes(text)))
+
+  it("keeps its digits, also inside of a value", () => {
+    const outputs = `"a":{"value":12345678901234567890,"type":"number"},"b":{"value":{"c":[1e400,0.1000000000000000055]}}`
+    expect(printed(`${head}"outputs":{${outputs}},"resources":[]}`)).toBe(
+      `[["a",{"value":12345678901234567890,"type":"number"}],["b",{"value":{"c":[1e400,0.1000000000000000055]}}]]`
+    )
+  })
+
+  it("does not matter where it is in a resource", () =>
+    expect(printed(`${head}"outputs":{"a":{"value":1}},"resources":[1e400,${"1,".repeat(60_000)}1]}`)).toBe(`[["a",{"value":1}]]`))
+
+  it("is not looked for among very many values", () =>
+    expect(outputsIn(64 * mebibyte, bytes(`${head}"outputs":{"a":{"value":[${"1,".repeat(100_000)}1e400]}}}`))).toBe("too-many"))
+})
+
 describe("the heap that Node chooses in 1 GiB, the limit of the server, with the longest journals in it,", () => {
   const heap = { oldSpace: 512, young: 6 } // MiB; a semi-space is a third of `young` (images/agent-job.Containerfile)
   const flags = [`--max-old-space-size=${heap.oldSpace}`, `--max-semi-space-size=${heap.young / 3}`]

@@ -50,14 +50,14 @@ const tar = (...entries: ReadonlyArray<Tar.Entry>) =>
 /** A tar header of any kind with its checksum; the library writes only valid ones. */
 const raw = (name: string, typeflag: string, { link = "", mode = 0o644, size = 0 } = {}): Buffer => {
   const block = Buffer.alloc(512)
-  block.write(name.slice(0, 100), 0)
+  block.write(name.slice(0, 100), 0, "latin1")
   block.write(`${mode.toString(8).padStart(7, "0")}\0`, 100)
   block.write("0000000\0".repeat(2), 108)
   block.write(`${size.toString(8).padStart(11, "0")}\0`, 124)
   block.write("00000000000\0", 136)
   block.fill(" ", 148, 156)
   block.write(typeflag, 156)
-  block.write(link.slice(0, 100), 157)
+  block.write(link.slice(0, 100), 157, "latin1")
   block.write("ustar\x0000", 257)
   block.write(`${block.reduce((sum, byte) => sum + byte, 0).toString(8).padStart(6, "0")}\0 `, 148)
   return block
@@ -98,6 +98,12 @@ const hostile: ReadonlyArray<{ readonly given: string; readonly archive: () => U
   { given: "a drive letter", archive: () => tar(Tar.file("C:/victim", "x")), says: /absolute/u },
   { given: "a backslash", archive: () => tar(Tar.file("..\\victim", "x")), says: /backslash/u },
   { given: "a newline in a name", archive: () => tar(Tar.file("a\nb", "x")), says: /control character/u },
+  { given: "a name that is not UTF-8", archive: () => Buffer.concat([raw("caf\xe9", "0"), end]), says: /not UTF-8/u },
+  {
+    given: "a link to a name that is not UTF-8",
+    archive: () => Buffer.concat([raw("a", "2", { link: "caf\xe9" }), end]),
+    says: /not UTF-8/u
+  },
   { given: "a link to an absolute path", archive: () => tar(Tar.symlink("a", "/etc/passwd")), says: /a link to an absolute/u },
   { given: "a link out of the root", archive: () => tar(Tar.symlink("a", "../victim")), says: /link that leads outside/u },
   { given: "a link out of the root from below", archive: () => tar(Tar.symlink("a/b", "../../victim")), says: /link that leads outside/u },

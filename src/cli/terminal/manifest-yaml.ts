@@ -1,0 +1,19 @@
+// Prints YAML so that a YAML 1.1 parser, as Kubernetes' tools have, reads the same, without broken lines and without aliases.
+// Used by cli/commands/render and by generate, so that what is generated is what render prints, by cli/values/overlay-files and answer.
+import { type DocumentOptions, type ScalarTag, type SchemaOptions, stringify } from "yaml"
+
+/** Numbers of Go's own, such as 0B1, 1e_3 and -_1, which Kubernetes' tools read as well. Only the test is used, to quote such a text. */
+const numberOfGo: ScalarTag = {
+  tag: "tag:yaml.org,2002:int",
+  default: true,
+  test: /^[-+]?(?:0_*[box][-+_\da-f]+|[\d_.]+e[-+_\d]+)$|^[-+]_[\d_.]+$/iu,
+  resolve: (text) => text
+}
+
+export const readAlike: DocumentOptions & SchemaOptions & { readonly aliasDuplicateObjects: false } = {
+  compat: "yaml-1.1",
+  customTags: (tags) => [...tags, numberOfGo],
+  aliasDuplicateObjects: false
+}
+
+export const manifestYaml = (data: unknown): string => stringify(data, { ...readAlike, lineWidth: 0 })
