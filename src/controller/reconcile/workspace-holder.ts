@@ -3,7 +3,7 @@
 // Used by controller/reconcile/observe.
 import { Effect, Option, Result, Schema } from "effect"
 import { taskUidLabel } from "../../core/manifest/labels.ts"
-import { isEndSeen } from "../../core/reconcile/pod-trouble.ts"
+import { isEndSeen, nodeToAsk } from "../../core/reconcile/pod-trouble.ts"
 import { holderAnnotation, holderOf, leaseName, type OtherHolder } from "../../core/scheduling/workspace-lease.ts"
 import { Holder } from "../../core/task/observed.ts"
 import { isOver } from "../../core/task/status.ts"
@@ -34,7 +34,7 @@ const podLeftOf = Effect.fnUntraced(
     const left = all.find(({ seen }) => !Option.exists(seen, isEndSeen))
     return Option.map(
       Option.fromUndefinedOr(left),
-      ({ pod, seen }) => Holder.Left({ by, pod, node: Option.match(seen, { onNone: () => "", onSome: ({ node }) => node }) })
+      ({ pod, seen }) => Holder.Left({ by, pod, node: Option.match(seen, { onNone: () => "", onSome: nodeToAsk }) })
     )
   }
 )

@@ -3,19 +3,15 @@
 // Used by controller/world/mirror, controller/reconcile/observe, controller/reconcile/workspace-holder and controller/reconcile/execute, and by cli/cluster/draining.
 import { Option, Result, Schema } from "effect"
 import { taskUidLabel } from "../../core/manifest/labels.ts"
+import { decodeLastWords } from "../../core/task/last-words.ts"
 import type { ContainerSeen, JobSeen, PodSeen } from "../../core/task/observed.ts"
-import { plainly } from "../../core/task/task-result.ts"
 import { withoutTexts } from "../../core/task/task-spec.ts"
 import { type ContainerStatus, Job, Pod } from "../../schema/kubernetes/kubernetes.ts"
 import { agentTaskResource, configHashAnnotation, type Uid } from "../../schema/names.ts"
 import { AgentTask } from "../../schema/task/agent-task.ts"
-import { ToldResult } from "../../schema/task/stage-result.ts"
 
 const decodeJob = Schema.decodeUnknownResult(Job)
 const decodePod = Schema.decodeUnknownResult(Pod)
-const decodeTold = Schema.decodeUnknownOption(Schema.fromJsonString(ToldResult))
-/** Decodes the last words of a worker, even of a newer one after a downgrade: how its stage ended matters more than an unknown reason. */
-const decodeLastWords = (message: string) => Option.map(decodeTold(message), plainly)
 
 const controllerOf = (metadata: Job["metadata"] | Pod["metadata"], ofKind: string) =>
   Option.fromUndefinedOr(metadata.ownerReferences?.find(({ controller, kind }) => kind === ofKind && controller === true)?.uid)

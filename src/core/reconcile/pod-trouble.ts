@@ -134,11 +134,18 @@ export const isEngineOver = (pod: PodSeen): boolean => isTerminal(pod) || (isPod
 const isOrphan = ({ disruptionReason }: PodSeen): boolean => disruptionReason === "DeletionByPodGC"
 const isSeenRunning = ({ runner, worker }: PodSeen): boolean => isRunning(worker) || isRunning(runner)
 
+/** Reports whether a kubelet's word is seen in the Pod: a reason of its own, or a container that it saw end. */
+const isToldByNode = (pod: PodSeen): boolean => pod.reason !== "" || containers(pod).some(([, { state }]) => state === "terminated")
+
 /**
  * Reports whether everything in the Pod was seen to end, so that it changes nothing any more. A kubelet says Failed only once the
  * containers have ended; Kubernetes also says it of a Pod whose node is removed or out of service, and leaves what was last seen of them.
  */
-export const isEndSeen = (pod: PodSeen): boolean => isTerminal(pod) && !isSeenRunning(pod) && !isOrphan(pod)
+export const isEndSeen = (pod: PodSeen): boolean =>
+  isTerminal(pod) && !isSeenRunning(pod) && !isOrphan(pod) && (pod.node === "" || isToldByNode(pod))
+
+/** Returns the node that may still say how the Pod ends; empty if there is none. */
+export const nodeToAsk = (pod: PodSeen): string => isOrphan(pod) ? "" : pod.node
 
 const isNodeLost = (pod: PodSeen): boolean => isOrphan(pod) || (pod.phase === "Failed" && pod.reason === "" && isSeenRunning(pod))
 

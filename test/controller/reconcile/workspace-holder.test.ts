@@ -72,7 +72,7 @@ describe("a workspace whose holder is deleted", () => {
       expect((yield* look).holder).toMatchObject({ _tag: "Over", epoch: 4 })
     }))
 
-  const states = (worker: "running" | "terminated" | "waiting", runner: "running" | "terminated") => {
+  const states = (worker: "running" | "terminated" | "waiting", runner: "running" | "terminated" | "waiting") => {
     const state = { running: { running: {} }, terminated: { terminated: { exitCode: 0 } }, waiting: { waiting: {} } }
     return {
       containerStatuses: [{ name: "worker", state: state[worker] }],
@@ -92,6 +92,7 @@ describe("a workspace whose holder is deleted", () => {
       status: { phase: "Failed", conditions: [gone], ...states("waiting", "terminated") },
       left: true
     },
+    { given: "of which no kubelet said a word", status: { phase: "Failed", ...states("waiting", "waiting") }, left: true },
     { given: "that cannot be read", status: { phase: "Strange" }, left: true }
   ])("is not held by a Pod that has surely ended: one $given is left: $left", ({ left, status }) =>
     Effect.gen(function*() {
@@ -99,8 +100,11 @@ describe("a workspace whose holder is deleted", () => {
       const rest = { namespace: "tasks", labels: { [taskUidLabel]: "former-uid" }, resourceVersion: "", creationTimestamp: noon }
       const ended = { phase: "Succeeded", ...states("terminated", "terminated") }
       server.plant(pods, { metadata: { ...rest, name: "pod-1", uid: "uid-1" }, status: ended })
-      server.plant(pods, { metadata: { ...rest, name: "pod-2", uid: "uid-2" }, status })
-      expect((yield* look).holder).toMatchObject(left ? { _tag: "Left", pod: "pod-2" } : { _tag: "Over", epoch: 4 })
+      server.plant(pods, { metadata: { ...rest, name: "pod-2", uid: "uid-2" }, spec: { nodeName: "node-1" }, status })
+      const node = "conditions" in status ? "" : "node-1" // one that no longer exists can say nothing
+      expect((yield* look).holder).toMatchObject(
+        left ? { _tag: "Left", pod: "pod-2", ...status.phase === "Strange" ? {} : { node } } : { _tag: "Over", epoch: 4 }
+      )
     }))
 })
 

@@ -1,7 +1,7 @@
-// A result in what the kubelet keeps of it in a Pod with many containers.
+// A result as the controller reads it from what the kubelet keeps of it.
 import { describe, expect, it } from "@effect/vitest"
-import { Schema } from "effect"
-import { lastWords, lastWordsBytes } from "../../../src/core/task/last-words.ts"
+import { Option, Schema } from "effect"
+import { decodeLastWords, lastWords, lastWordsBytes } from "../../../src/core/task/last-words.ts"
 import { Sha256 } from "../../../src/schema/names.ts"
 import { longestMessage, StageResult } from "../../../src/schema/task/stage-result.ts"
 
@@ -11,11 +11,35 @@ const decode = Schema.decodeUnknownSync(Schema.fromJsonString(StageResult))
 const keptOf = (words: string, containers: number): string =>
   Buffer.from(words).subarray(0, Math.min(4 * 1024, Math.floor(12 * 1024 / containers))).toString()
 
+/** Decodes what the kubelet of a Pod with so many containers keeps of the result. */
+const kept = (result: StageResult, containers: number): StageResult =>
+  Option.getOrThrow(decodeLastWords(keptOf(lastWords(result), containers)))
+
 describe("lastWords", () => {
-  it.prop("are kept whole in a Pod with up to twelve containers", [StageResult], ([result]) => {
-    const text = lastWords({ ...result, message: `${result.message}ä`.repeat(longestMessage).slice(0, longestMessage) })
-    for (const containers of [1, 3, 6, 12]) expect(keptOf(text, containers)).toBe(text)
+  it.prop(
+    "decode whole in a Pod with up to three containers, and with up to 28 but for the end of their message",
+    [StageResult, Schema.Int.check(Schema.isBetween({ minimum: 4, maximum: 28 })), Schema.Literals(["ä", "\"", "\\", "\u0001", "😀", "x"])],
+    ([result, many, filler]) => {
+      const long = { ...result, message: `${result.message}${filler.repeat(longestMessage)}`.slice(0, longestMessage).toWellFormed() }
+      expect(kept(long, 3)).toEqual(decode(lastWords(long)))
+      const { message, ...rest } = kept(long, many)
+      const { message: whole, ...others } = long
+      expect(rest).toEqual(others)
+      expect(whole.startsWith(message.replace(/…$/u, ""))).toBe(true)
+    }
+  )
+
+  it("decode wherever they are cut behind the beginning of their message", () => {
+    const message = "a\\\\\"\n\u0001ä😀 b"
+    const text = Buffer.from(lastWords({ outcome: "failed", reason: "ExitCode", finishedAt: "2026-01-01T00:00:00Z", message }))
+    const from = text.indexOf("\"message\":\"") + "\"message\":\"".length + 1
+    const cuts = Array.from({ length: text.length - from }, (_, at) => text.subarray(0, from + at).toString())
+    const told = cuts.map((cut) => Option.map(decodeLastWords(cut), (result) => result.message.replace(/…$/u, "")))
+    expect(told.map((words) => Option.exists(words, (words) => message.startsWith(words) && words.isWellFormed()))).toEqual(
+      cuts.map(() => true)
+    )
   })
+
   it.prop("fit and decode, and lose nothing but the end of the message", [StageResult], ([result]) => {
     const text = lastWords(result)
     expect(Buffer.byteLength(text)).toBeLessThanOrEqual(lastWordsBytes)
@@ -44,14 +68,14 @@ describe("lastWords", () => {
     expect(decode(text).message.length).toBeGreaterThan(100)
   })
 
-  it("have the place of a state that is not saved, whatever else is known and left over", () => {
+  it("have the place of a state that is not saved in a Pod with twelve containers, whatever else is known and left over", () => {
     const digest = Sha256.make("a".repeat(64))
     const place = `The last state is in /var/lib/agent-job/private/unsaved.tfstate of Pod ${
       "p".repeat(63)
     }, which is removed soon after its end (task.job.ttlSecondsAfterFinished). Save it before that from node ${
       "n".repeat(63)
     }; there it usually is /var/lib/kubelet/pods/00000000-0000-0000-0000-000000000000/volumes/kubernetes.io~empty-dir/private/unsaved.tfstate`
-    const { message, ...rest } = decode(lastWords({
+    const { message, ...rest } = kept({
       outcome: "failed",
       reason: "StateNotSaved",
       message: `${place} (docs/state.md). ${"Nobody answers. ".repeat(90)}`,
@@ -62,7 +86,7 @@ describe("lastWords", () => {
       statePushed: false,
       stateDigest: digest,
       finishedAt: "2026-01-01T00:00:00.000Z"
-    }))
+    }, 12)
     expect(message.startsWith(place)).toBe(true)
     expect(rest).toMatchObject({ reason: "StateNotSaved", exitCode: 255, planDigest: digest, statePushed: false, stateDigest: digest })
   })
