@@ -185,9 +185,8 @@ type Kubeconfig = Effect.Success<ReturnType<typeof load>>["config"]
 const loginProblem = (error: unknown, config: Kubeconfig): string => {
   const { authProvider } = config.getCurrentUser() ?? {}
   if (Predicate.hasProperty(error, "syscall") && String(error.syscall).startsWith("spawn") && Predicate.hasProperty(error, "path")) {
-    return `its login command ${String(error.path)} cannot be run (${
-      Predicate.hasProperty(error, "code") ? String(error.code) : "no reason"
-    })`
+    const missing = Predicate.hasProperty(error, "code") && error.code === "ENOENT"
+    return `its login command ${String(error.path)} ${missing ? "is not there" : "cannot be run"}`
   }
   if (error instanceof TypeError || error instanceof SyntaxError) {
     return authProvider === undefined || authProvider === null

@@ -260,7 +260,7 @@ echo "{\\"apiVersion\\":\\"client.authentication.k8s.io/v1\\",\\"kind\\":\\"Exec
       given: "a plugin that is not installed",
       text: kubeconfig({ user: { exec: { command: "/no/such/plugin" } } }),
       tag: "NoCredentials",
-      says: "Cannot log in with the context main: its login command /no/such/plugin cannot be run (ENOENT); run"
+      says: "Cannot log in with the context main: its login command /no/such/plugin is not there; run"
     },
     {
       given: "a plugin that fails silently",
