@@ -15,14 +15,17 @@ export interface ChosenProxy {
   readonly address: string
 }
 
+/** Returns a name without the dot at its end, which says only that the name is a whole one. */
+const unpointed = (name: string): string => name.replace(/(?<=.)\.$/u, "")
+
 const isDirect = (noProxy: string, { hostname, port, protocol }: URL): boolean => {
-  const host = hostname.replace(/^\[(.+)\]$/u, "$1").replace(/(?<=.)\.$/u, "")
+  const host = unpointed(hostname.replace(/^\[(.+)\]$/u, "$1"))
   const hostPort = port || (protocol === "https:" ? "443" : "80")
   return noProxy.toLowerCase().split(/[,\s]+/u).filter((_) => _ !== "").some((entry) => {
     const [, inBrackets, plain, entryPort = hostPort] = /^(?:\[(.+)\]|([^:]+))(?::(\d+))?$/u.exec(entry) ?? [entry, entry]
     const name = inBrackets ?? plain ?? entry
     if (entryPort !== hostPort) return false
-    const domain = name.replace(/^\*?\./u, "")
+    const domain = unpointed(name.replace(/^\*?\./u, ""))
     return name === "*" || host.endsWith(`.${domain}`) || (host === domain && !name.startsWith("*."))
   })
 }
