@@ -14,7 +14,7 @@ const below: Readonly<Record<string, ReadonlyArray<string>>> = {
   schema: [],
   core: ["schema"],
   http: ["schema"],
-  kubernetes: ["schema"],
+  kubernetes: ["schema", "http"],
   queue: [],
   controller: ["schema", "core", "http", "kubernetes", "queue"],
   server: ["schema", "core"],

@@ -1,6 +1,6 @@
 // Why a request of our own failed: the errors around the innermost cause say only that it failed.
 // Always holds: no reason quotes an answer, since an answer may hold a token.
-// Used by controller/pool/pool, worker/network/task-api, worker/network/archive-url and cli/server/server-requests.
+// Used by controller/pool/pool, worker/network/task-api, worker/network/archive-url and http/failure-words.
 import { Predicate } from "effect"
 
 /** Returns an error and the causes under it, the innermost last. */

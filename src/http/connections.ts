@@ -11,6 +11,7 @@ import type { LookupFunction } from "node:net"
 import { join } from "node:path"
 import { createSecureContext, getCACertificates, type SecureContextOptions } from "node:tls"
 import { holdsCertificate } from "../schema/kubernetes/pem.ts"
+import { chosenProxy } from "./chosen-proxy.ts"
 
 export interface ConnectionOptions {
   /** The maximum number of connections to one server. */
@@ -56,6 +57,9 @@ const variable = (name: string) => Config.String(name.toLowerCase()).pipe(Config
 const proxies = Config.all({ httpProxy: variable("HTTP_PROXY"), httpsProxy: variable("HTTPS_PROXY"), noProxy: variable("NO_PROXY") }).pipe(
   Config.map(({ noProxy, ...rest }) => ({ ...rest, noProxy: [noProxy, ...loopback].join(",") }))
 )
+
+/** Returns the proxy that requests to a URL go through, if the environment names one for it. */
+export const proxyTo = (url: string) => Effect.map(Effect.orDie(proxies), (settings) => chosenProxy(settings, url))
 
 /** Where the files of the certificates are. An empty path stands for a file that nobody names. */
 interface Places {

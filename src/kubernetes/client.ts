@@ -2,8 +2,9 @@
 // Every unary call ends within its time limit, reads its whole answer, and fails only with a KubernetesError.
 // Built from credentials.ts, once by each program; used by informers, the controller, the worker and the command line.
 import { HttpAgent, layerNodeHttpNoAgent, makeAgent } from "@effect/platform-node/NodeHttpClient"
-import { Clock, Context, Duration, Effect, Layer, Option, Predicate, Random, Schedule, Stream } from "effect"
+import { Clock, Context, Duration, Effect, Layer, Option, Random, Schedule, Stream } from "effect"
 import { Headers, HttpClient, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
+import { failureInWords, notTrusted } from "../http/failure-words.ts"
 import { objectOf, pageOf, refusal, warningsOf, watchEventOf } from "./answer.ts"
 import type { Credentials, Tls } from "./credentials.ts"
 import { type Call, type KubernetesError, Unauthorized, Unreachable, type Verb } from "./errors.ts"
@@ -195,11 +196,10 @@ const many = (verb: Verb, { plural }: Kind<unknown>, { namespace }: Selection): 
 const json = (request: Request.HttpClientRequest, body: object, type = "application/json") =>
   Request.bodyText(request, JSON.stringify(body), type)
 
-/** Returns the innermost reason, such as ECONNREFUSED: the errors around it say only that a request failed. */
+/** Returns why there is no answer, and what to do where a certificate is not trusted. */
 const reasonOf = (error: unknown): string => {
-  if (Predicate.hasProperty(error, "cause") && error.cause !== undefined) return reasonOf(error.cause)
-  if (!(error instanceof Error)) return String(error)
-  return error.message || (Predicate.hasProperty(error, "code") ? String(error.code) : error.name)
+  const reason = failureInWords(error)
+  return reason === notTrusted ? `${reason}; name that authority as certificate-authority of the cluster in the kubeconfig` : reason
 }
 
 interface Sending {

@@ -1,7 +1,7 @@
 // Where the API server is and how to log in to it: from inside a Pod, or from a kubeconfig.
 // A token and a Pod's authority are read again at least every minute, and at once after a 401; no credential is ever part of an error.
 // Given to client.ts by the controller, the worker and the command line.
-import { Cache, Config, Effect, Exit, Option, Schema } from "effect"
+import { Cache, Config, Effect, Exit, Option, Predicate, Schema } from "effect"
 import { readFile } from "node:fs/promises"
 import type { RequestOptions } from "node:https"
 import { homedir } from "node:os"
@@ -196,8 +196,25 @@ const load = Effect.fnUntraced(function*({ path, context }: KubeconfigOptions) {
   })
 })
 
+type Kubeconfig = Effect.Success<ReturnType<typeof load>>["config"]
+
+/** Returns why a login failed. What is said of an answer that is no ExecCredential leaves out the answer, which may hold a token. */
+const loginProblem = (error: unknown, config: Kubeconfig): string => {
+  const { authProvider } = config.getCurrentUser() ?? {}
+  if (Predicate.hasProperty(error, "syscall") && String(error.syscall).startsWith("spawn") && Predicate.hasProperty(error, "path")) {
+    const missing = Predicate.hasProperty(error, "code") && error.code === "ENOENT"
+    return `its login command ${String(error.path)} ${missing ? "is not there" : "cannot be run"}`
+  }
+  if (error instanceof TypeError || error instanceof SyntaxError) {
+    return authProvider === undefined || authProvider === null
+      ? "its login command printed no ExecCredential"
+      : `its auth-provider ${String(authProvider.name)} has no token, and such a login is no longer supported`
+  }
+  return problem(error).trim() || "its login command failed and did not say why"
+}
+
 /** Runs the exec plugin if there is one; client-node caches its answer until that expires. */
-const login = (config: Effect.Success<ReturnType<typeof load>>["config"]) =>
+const login = (config: Kubeconfig) =>
   Effect.tryPromise({
     try: async (): Promise<RequestOptions> => {
       const options: RequestOptions = {}
@@ -206,7 +223,7 @@ const login = (config: Effect.Success<ReturnType<typeof load>>["config"]) =>
     },
     catch: (error) =>
       new NoCredentials({
-        problem: `Cannot log in with the context ${config.currentContext}: ${problem(error)}`,
+        problem: `Cannot log in with the context ${config.currentContext}: ${loginProblem(error, config)}`,
         next: "run the login command of your cluster's provider"
       })
   })
@@ -229,11 +246,25 @@ export const fromKubeconfig = Effect.fn("Credentials.fromKubeconfig")(function*(
   const first = yield* load(options)
   const { config } = first
   const cluster = config.getCurrentCluster()
+  const context = config.getContextObject(config.currentContext)
   const known = config.getContexts().map(({ name }) => name).join(", ") || "none"
+  const missing = context === null
+    ? undefined
+    : cluster === null
+    ? `cluster ${context.cluster}`
+    : context.user && config.getUser(context.user) === null
+    ? `user ${context.user}`
+    : undefined
+  if (context !== null && missing !== undefined) {
+    return yield* new KubeconfigUnusable({
+      problem: `The context ${context.name} names the ${missing}, which the kubeconfig does not have`,
+      next: "correct that"
+    })
+  }
   if (cluster === null) {
     return yield* new KubeconfigUnusable(
       config.currentContext
-        ? { problem: `The kubeconfig has no usable context ${config.currentContext} (it has: ${known})`, next: "name one of them" }
+        ? { problem: `The kubeconfig has no context ${config.currentContext} (it has: ${known})`, next: "name one of them" }
         : {
           problem: `The kubeconfig has no current context (it has: ${known})`,
           next: "name one of them, or run `kubectl config use-context`"
@@ -248,7 +279,7 @@ export const fromKubeconfig = Effect.fn("Credentials.fromKubeconfig")(function*(
   }
   const at = {
     server: cluster.server.replace(/\/+$/u, ""),
-    namespace: config.getContextObject(config.currentContext)?.namespace ?? "default"
+    namespace: context?.namespace ?? "default"
   }
   if (/^http:/iu.test(at.server)) return { ...at, tls: {}, headers: Effect.succeed({}), refresh: Effect.void }
   let current = config

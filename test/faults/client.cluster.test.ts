@@ -101,7 +101,7 @@ layer(RealCluster, { excludeTestServices: true, timeout: "60 seconds" })("a clie
       const api = yield* faultyApi()
       yield* api.down
       expect((yield* Effect.flip(api.client.create(things, { metadata: { namespace, name: "nobody" }, spec: { size: 1 } }))).message)
-        .toMatch(/gave no usable answer \(https:\/\/127\.0\.0\.1:\d+: connect ECONNREFUSED/u)
+        .toMatch(/gave no usable answer \(https:\/\/127\.0\.0\.1:\d+: connection refused/u)
       yield* api.up
       const { headers, tls } = yield* fromKubeconfig()
       const stranger = Kubernetes.layer(Effect.succeed({ server: api.url, namespace, tls, headers, refresh: Effect.void }))

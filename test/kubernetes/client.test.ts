@@ -1,10 +1,15 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Context, Duration, Effect, Fiber, Layer, Logger, Schema, Stream } from "effect"
 import { TestClock } from "effect/testing"
+import { createServer } from "node:http"
+import { createServer as createSecure } from "node:https"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import type { Credentials } from "../../src/kubernetes/credentials.ts"
 import type { KubernetesError } from "../../src/kubernetes/errors.ts"
 import { agentTasks, configMaps, decoding, jobs, leases, pods } from "../../src/kubernetes/kinds.ts"
+import { authority } from "../http/certificates.ts"
+import { listening } from "../http/forward-proxy.ts"
+import { directory } from "../server/live-server.ts"
 import { type Answer, ScriptedServer } from "./scripted-server.ts"
 
 const at = { namespace: "team", name: "demo" }
@@ -329,7 +334,29 @@ describe("trying again", () => {
       const credentials: Credentials = { server: url, namespace: "team", tls: {}, headers: Effect.succeed({}), refresh: Effect.void }
       const kubernetes = Context.get(yield* Layer.build(Kubernetes.layer(Effect.succeed(credentials))), Kubernetes)
       const error = yield* Effect.flip(kubernetes.create(jobs, { metadata: at }))
-      expect(error.message).toContain(`Cannot create Job team/demo: the API server gave no usable answer (${url}: connect ECONNREFUSED`)
+      expect(error.message).toContain(`Cannot create Job team/demo: the API server gave no usable answer (${url}: connection refused`)
+    }))
+
+  it.live.each([
+    { given: "a plain port", secure: false, says: "it does not speak TLS; is it http://?" },
+    {
+      given: "a certificate that nobody vouches for",
+      secure: true,
+      says:
+        "its certificate is from an authority that is not trusted here; name that authority as certificate-authority of the cluster in the kubeconfig"
+    }
+  ])("says in words that https leads to $given", ({ says, secure }) =>
+    Effect.gen(function*() {
+      const port = yield* listening(
+        secure
+          ? createSecure(authority(yield* directory).sign("localhost", "DNS:localhost"))
+          : createServer((_, response) => response.end())
+      )
+      const server = `https://localhost:${port}`
+      const credentials: Credentials = { server, namespace: "team", tls: {}, headers: Effect.succeed({}), refresh: Effect.void }
+      const kubernetes = Context.get(yield* Layer.build(Kubernetes.layer(Effect.succeed(credentials))), Kubernetes)
+      const error = yield* Effect.flip(kubernetes.create(jobs, { metadata: at }))
+      expect(error.message).toContain(`gave no usable answer (${server}: ${says}); check`)
     }))
 })
 

@@ -256,7 +256,7 @@ echo "{\\"apiVersion\\":\\"client.authentication.k8s.io/v1\\",\\"kind\\":\\"Exec
       text: kubeconfig({}),
       context: "nope",
       tag: "KubeconfigUnusable",
-      says: "has no usable context nope (it has: main, other); name one of them."
+      says: "has no context nope (it has: main, other); name one of them."
     },
     {
       given: "no current context",
@@ -273,10 +273,46 @@ echo "{\\"apiVersion\\":\\"client.authentication.k8s.io/v1\\",\\"kind\\":\\"Exec
       says: "behind proxy-url, which is not supported"
     },
     {
+      given: "a cluster that is missing",
+      text: kubeconfig({}).replace(`"cluster":"here"`, `"cluster":"gone"`),
+      tag: "KubeconfigUnusable",
+      says: "The context main names the cluster gone, which the kubeconfig does not have; correct that."
+    },
+    {
+      given: "a user that is missing",
+      text: kubeconfig({}).replace(`"user":"me"`, `"user":"nouser"`),
+      tag: "KubeconfigUnusable",
+      says: "The context main names the user nouser, which the kubeconfig does not have; correct that."
+    },
+    {
       given: "a plugin that is not installed",
       text: kubeconfig({ user: { exec: { command: "/no/such/plugin" } } }),
       tag: "NoCredentials",
-      says: "Cannot log in with the context main"
+      says: "Cannot log in with the context main: its login command /no/such/plugin is not there; run"
+    },
+    {
+      given: "a plugin that fails silently",
+      text: kubeconfig({ user: { exec: { command: "false" } } }),
+      tag: "NoCredentials",
+      says: "Cannot log in with the context main: its login command failed and did not say why; run"
+    },
+    {
+      given: "a plugin that prints another thing",
+      text: kubeconfig({ user: { exec: { command: "echo", args: ["hunter2"] } } }),
+      tag: "NoCredentials",
+      says: "Cannot log in with the context main: its login command printed no ExecCredential; run"
+    },
+    {
+      given: "a plugin that prints no status",
+      text: kubeconfig({ user: { exec: { command: "echo", args: ["{}"] } } }),
+      tag: "NoCredentials",
+      says: "Cannot log in with the context main: its login command printed no ExecCredential; run"
+    },
+    {
+      given: "a login of a former kind",
+      text: kubeconfig({ user: { "auth-provider": { name: "gcp" } } }),
+      tag: "NoCredentials",
+      says: "Cannot log in with the context main: its auth-provider gcp has no token, and such a login is no longer supported; run"
     },
     {
       given: "a missing certificate",

@@ -1,4 +1,4 @@
-// `agent-job config validate`: prints everything that is wrong with values files, each with its place, or what was checked.
+// `agent-job config validate`: prints what is wrong with values files, each with its place, or what was checked.
 // Used by config.ts.
 import { Effect } from "effect"
 import { Command } from "effect/cli"
@@ -42,6 +42,8 @@ export const validate = Command.make(
       })
     })
 ).pipe(
-  Command.withDescription("Check values files: everything that is wrong at once, each with its file, line and column."),
+  Command.withDescription(
+    "Check values files: every unknown key and wrong value, each with its file, line and column, and then what contradicts."
+  ),
   Command.withExamples([{ command: "agent-job config validate -f base.yaml -f values.yaml" }])
 )

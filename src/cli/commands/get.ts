@@ -9,6 +9,7 @@ import { forPrograms, withServer } from "../server/with-server.ts"
 import { type Answer, outputFlag, print } from "../terminal/answer.ts"
 import { BadInput } from "../terminal/failure.ts"
 import { lazily, loading } from "../terminal/lazily.ts"
+import { widestProse } from "../terminal/table.ts"
 
 const flags = {
   what: Argument.String("what").pipe(
@@ -79,7 +80,7 @@ const fromServer = (given: Given, what: string) =>
       const runs = yield* server.runs(given.workspace)
       return {
         document: { runs },
-        lines: runs.length === 0 ? ["No runs yet; start one with: agent-job run DIR"] : runTable(runs, now)
+        lines: runs.length === 0 ? ["No runs yet; start one with: agent-job run DIR"] : runTable(runs, now, widestProse())
       } satisfies Answer
     })
   )

@@ -11,22 +11,24 @@ import { fit, table } from "../terminal/table.ts"
 import { leftOver } from "./left-over.ts"
 import { shortChanges } from "./summary.ts"
 
-const widestReason = 60
+/** How many cells a variable's value may be wide. */
+const widestValue = 60
 
 /**
  * Returns why the run waits, or why it ended as it did, for one cell. If a state in doubt is the reason, or the run left one, this is the
  * command that settles it.
  */
-const reasonOf = ({ failure, inDoubt, queue, stages, status, workspace }: RunView): string => {
+const reasonOf = ({ failure, inDoubt, queue, stages, status, workspace }: RunView, widest: number): string => {
   if (status === "planned") return "waits for a decision"
   if (queue?.reason === "StateRescuePending" || inDoubt === true) return `agent-job state rescue ${workspace}`
-  return fit(queue?.message ?? failure ?? stages.at(-1)?.result?.reason ?? stages.at(-1)?.reason ?? "", widestReason)
+  return fit(queue?.message ?? failure ?? stages.at(-1)?.result?.reason ?? stages.at(-1)?.reason ?? "", widest)
 }
 
-export const runTable = (runs: ReadonlyArray<RunView>, now: number): ReadonlyArray<string> =>
+/** Returns the runs. Their reasons are cut to `widest` cells, if they are to be cut. */
+export const runTable = (runs: ReadonlyArray<RunView>, now: number, widest = Number.POSITIVE_INFINITY): ReadonlyArray<string> =>
   table(
     ["RUN", "WORKSPACE", "STATUS", "CHANGES", "AGE", "REASON"],
-    runs.map((run) => [run.id, run.workspace, run.status, shortChanges(run.changes), age(run.createdAt, now), reasonOf(run)])
+    runs.map((run) => [run.id, run.workspace, run.status, shortChanges(run.changes), age(run.createdAt, now), reasonOf(run, widest)])
   )
 
 const lasted = ({ finishedAt, startedAt }: StageView, now: number): string =>
@@ -102,7 +104,7 @@ export const workspaceTable = (workspaces: ReadonlyArray<WorkspaceRow>, now: num
 
 /** Returns a value for one cell. A value with control characters, such as line breaks, is written as JSON, so that it takes one line. */
 const valueCell = ({ value }: WorkspaceVariable): string =>
-  value === null ? "(sensitive)" : fit(/^[^\p{Cc}]*$/u.test(value) ? value : JSON.stringify(value), widestReason)
+  value === null ? "(sensitive)" : fit(/^[^\p{Cc}]*$/u.test(value) ? value : JSON.stringify(value), widestValue)
 
 export const variableTable = (variables: ReadonlyArray<WorkspaceVariable>): ReadonlyArray<string> =>
   table(["NAME", "KIND", "VALUE"], variables.map((variable) => [variable.key, variable.category, valueCell(variable)]))

@@ -4,7 +4,8 @@
 import { Context, Duration, Effect, Layer, Option, Schema, Stream } from "effect"
 import { HttpClient, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
 import { createHash } from "node:crypto"
-import { toAnybody } from "../../http/connections.ts"
+import type { ChosenProxy } from "../../http/chosen-proxy.ts"
+import { proxyTo, toAnybody } from "../../http/connections.ts"
 import { type AuditEntry, AuditList, auditPath } from "../../schema/api/audit.ts"
 import { RunList, runPath, RunView } from "../../schema/api/run.ts"
 import { ImportStarted, type SettleRescue, statePath, StateView } from "../../schema/api/state.ts"
@@ -158,7 +159,10 @@ export class ServerClient extends Context.Service<ServerClient, {
 }>()("agent-job/cli/ServerClient") {
   /** Connects through the proxy that the environment names, if any. */
   static readonly layer = (connection: Connection): Layer.Layer<ServerClient, BadInput> =>
-    Layer.effect(ServerClient, Effect.map(HttpClient.HttpClient, (http) => make(connection, http))).pipe(
+    Layer.effect(
+      ServerClient,
+      Effect.zipWith(HttpClient.HttpClient, proxyTo(connection.url), (http, proxy) => make(connection, http, proxy))
+    ).pipe(
       Layer.provide(toAnybody({ connections: 16 })),
       Layer.catchTag(
         "ProxyUnusable",
@@ -171,9 +175,9 @@ export class ServerClient extends Context.Service<ServerClient, {
 const isWhole = ({ headers: { [taskHeader.digest]: digest } }: HttpClientResponse.HttpClientResponse) => (bytes: Uint8Array): boolean =>
   digest === undefined || digest === createHash("sha256").update(bytes).digest("hex")
 
-const make = (connection: Connection, http: HttpClient.HttpClient): ServerClient["Service"] => {
+const make = (connection: Connection, http: HttpClient.HttpClient, proxy: ChosenProxy | undefined): ServerClient["Service"] => {
   const { url } = connection
-  const { atOwnUrl, authorised, bytesOf, decoded, send } = makeRequests(connection, http)
+  const { atOwnUrl, authorised, bytesOf, decoded, send } = makeRequests(connection, http, proxy)
   const jsonApi = (request: Request.HttpClientRequest, data: object) =>
     Request.bodyText(request, JSON.stringify({ data }), "application/vnd.api+json")
   const json = (request: Request.HttpClientRequest, body: object) => Request.bodyText(request, JSON.stringify(body), "application/json")

@@ -1,11 +1,12 @@
 // How the server is asked: a request, with the token where one is wanted, its answer decoded, and the failure of it in words.
 // Invariant: every request ends with a value or one of four errors, and no error holds the token. It ends in time: by the response headers, then by silence.
 // Used by cli/server/server-client, which says what to ask for.
-import { Duration, Effect, Option, Predicate, Redacted, Schema, Stream } from "effect"
+import { Duration, Effect, Option, Redacted, Schema, Stream } from "effect"
 import { type HttpClient, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
 import { meaningOf, ServerRefusal } from "../../core/network/server-refusal.ts"
 import { parseExactly } from "../../core/text/exact-json.ts"
-import { causesOf } from "../../http/cause.ts"
+import type { ChosenProxy } from "../../http/chosen-proxy.ts"
+import { failureInWords, notTrusted, unconnected } from "../../http/failure-words.ts"
 import { archiveLimitBytes } from "../../schema/api/task-api.ts"
 import { tfePath } from "../../schema/api/tfe-api.ts"
 import type { Connection } from "../flags/settings.ts"
@@ -20,44 +21,10 @@ const longestSilence = callTimeout
 /** The largest body that the server takes, in words. */
 const largestUpload = `${archiveLimitBytes / 1024 / 1024} MiB`
 
-const notTrusted =
-  "its certificate is from an authority that is not trusted here; set NODE_EXTRA_CA_CERTS=ca.pem to the certificate of that authority"
-const noTls = "it does not speak TLS; is it http://?"
-
-const words: Readonly<Record<string, string>> = {
-  ECONNREFUSED: "connection refused",
-  ECONNRESET: "the connection was closed",
-  ENOTFOUND: "there is no host of that name",
-  EAI_AGAIN: "the name of the host cannot be looked up now",
-  EHOSTUNREACH: "no way to that host",
-  ETIMEDOUT: "no answer",
-  UND_ERR_CONNECT_TIMEOUT: "no answer",
-  UND_ERR_SOCKET: "the connection was closed",
-  ERR_SSL_WRONG_VERSION_NUMBER: noTls,
-  EPROTO: noTls,
-  DEPTH_ZERO_SELF_SIGNED_CERT: notTrusted,
-  SELF_SIGNED_CERT_IN_CHAIN: notTrusted,
-  UNABLE_TO_GET_ISSUER_CERT: notTrusted,
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: notTrusted,
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: notTrusted,
-  CERT_HAS_EXPIRED: "its certificate has expired",
-  ERR_TLS_CERT_ALTNAME_INVALID: "its certificate is for another name than that of the address"
-}
-
-/** The reasons that mean that there was no connection, so the server did not receive the request. */
-const unconnected: ReadonlySet<string | undefined> = new Set(
-  ["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH"].map((code) => words[code])
-)
-
-/** Returns the cause of an error in plain words, on one line: the outermost cause that there are words for, else the innermost. */
+/** Returns why there is no answer, and what to do where a certificate is not trusted. */
 const reasonOf = (error: unknown): string => {
-  const causes = causesOf(error)
-  const [known] = causes.flatMap((cause) =>
-    Predicate.hasProperty(cause, "code") && typeof cause.code === "string" ? words[cause.code] ?? [] : []
-  )
-  const innermost = causes.at(-1)
-  return known ??
-    (innermost instanceof Error && innermost.message !== "" ? innermost.message : String(innermost)).trim().replace(/\s+/gu, " ")
+  const reason = failureInWords(error)
+  return reason === notTrusted ? `${reason}; set NODE_EXTRA_CA_CERTS=ca.pem to the certificate of that authority` : reason
 }
 
 /** Returns the command that lists things such as this one: a run has its log, and a workspace all else. */
@@ -66,10 +33,19 @@ const listing = (thing: string): string => `agent-job get ${/^(?:run|log)\b/u.te
 /** Gives up a body after its first bytes, because one that nobody reads would keep one of our few connections. */
 const letGo = ({ stream }: HttpClientResponse.HttpClientResponse) => Effect.ignore(Stream.runDrain(Stream.take(stream, 1)))
 
-export const makeRequests = ({ token, url }: Connection, http: HttpClient.HttpClient) => {
+/** `proxy`: the one that requests go through, so that it is named where one of them fails on the way. */
+export const makeRequests = ({ token, url }: Connection, http: HttpClient.HttpClient, proxy?: ChosenProxy) => {
   const unreachable = (error: unknown) => {
-    const detail = reasonOf(error)
-    return new ServerUnreachable({ url, detail, hadNoEffect: unconnected.has(detail) })
+    const reason = reasonOf(error)
+    const hadNoEffect = unconnected.has(reason)
+    return proxy === undefined || !(error instanceof Error)
+      ? new ServerUnreachable({ url, detail: reason, hadNoEffect })
+      : new ServerUnreachable({
+        url,
+        detail: `asked through the proxy of ${proxy.variable}, ${proxy.address}: ${reason}`,
+        hadNoEffect,
+        throughProxy: true
+      })
   }
 
   /**

@@ -37,10 +37,15 @@ export class ServerUnreachable extends Data.TaggedError("ServerUnreachable")<{
   readonly detail: string
   /** Whether the request surely had no effect: it did not reach the server whole, or the server refused it with 429. */
   readonly hadNoEffect?: boolean
+  /** Whether the request broke on the way through a proxy, which the detail names. */
+  readonly throughProxy?: boolean
 }> {
   override readonly [Runtime.errorExitCode] = exitCode.unreachable
   override get message() {
-    return `No usable answer from the agent-job server at ${this.url} (${this.detail}); check that it runs and that AGENT_JOB_URL or --url is right.`
+    const next = this.throughProxy === true
+      ? "check that proxy, or put the host into NO_PROXY"
+      : "check that it runs and that AGENT_JOB_URL or --url is right"
+    return `No usable answer from the agent-job server at ${this.url} (${this.detail}); ${next}.`
   }
 }
 

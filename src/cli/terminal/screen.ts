@@ -18,7 +18,7 @@ export class Screen extends Context.Service<Screen, {
   readonly step: (text: string) => Effect.Effect<void>
   /**
    * Shows what happens now: on a terminal in a line that changes in place, elsewhere as a line of its own once the same status is reported
-   * again after a second.
+   * again after a second. On a terminal that is too narrow for it, it gets such a line too.
    */
   readonly status: (text: string) => Effect.Effect<void>
   readonly line: (text: string, style?: Style) => Effect.Effect<void>
@@ -42,7 +42,7 @@ export interface ScreenOptions {
 
 const codes: Readonly<Record<Exclude<Style, "plain">, string>> = { good: "32", bad: "31", bold: "1", faint: "2" }
 const spinner = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"]
-/** How many milliseconds a status has to last for a line of its own, where no line can change in place. */
+/** How many milliseconds a status has to last for a line of its own, where one that changes in place cannot tell all of it. */
 const settledAfter = 1000
 const eraseLine = "\r\u001b[2K"
 
@@ -56,7 +56,7 @@ const make = Effect.fnUntraced(
     const inPlace = out.isTTY && process.env.TERM !== "dumb"
     let shown: Option.Option<string> = Option.none()
     let since = began // when the shown status was first reported
-    let printed: string | undefined // the last status with a line of its own, where no line can change in place
+    let printed: string | undefined // the last status with a line of its own
     let atLineStart = true
     let turn = 0
 
@@ -83,11 +83,12 @@ const make = Effect.fnUntraced(
     const result = (content: string) => print(visible(content.endsWith("\n") ? content : `${content}\n`))
     const time = Effect.map(Clock.currentTimeMillis, (now) => elapsed(now - began).padStart(6))
 
+    /** Returns what fits behind the time and the spinner. */
+    const inWidth = (content: string, time: string) => fit(content, (out.columns || 80) - time.length - 5)
     const draw = Effect.map(time, (time) => {
       if (!inPlace || !Option.isSome(shown)) return
       turn = (turn + 1) % spinner.length
-      const width = (out.columns || 80) - 1
-      write(`${eraseLine}${paint(time, "faint")}  ${spinner[turn]} ${fit(shown.value, width - time.length - 4)}`)
+      write(`${eraseLine}${paint(time, "faint")}  ${spinner[turn]} ${inWidth(shown.value, time)}`)
     })
     if (inPlace) yield* draw.pipe(Effect.repeat(Schedule.spaced("100 millis")), Effect.forkScoped)
 
@@ -103,12 +104,13 @@ const make = Effect.fnUntraced(
           shown = Option.some(content)
           since = now
         }
-        if (inPlace) yield* draw
-        else if (printed !== content && now - since >= settledAfter) {
-          write(`${newLine()}${yield* time}  ${content}\n`)
+        const at = yield* time
+        if (printed !== content && now - since >= settledAfter && !(inPlace && inWidth(content, at) === content)) {
+          write(`${inPlace ? eraseLine : newLine()}${at}  ${content}\n`)
           printed = content
           atLineStart = true
         }
+        if (inPlace) yield* draw
       }),
       line,
       text,

@@ -15,6 +15,9 @@ export const columns = (rows: ReadonlyArray<ReadonlyArray<string>>, gap: string)
   return rows.map((row) => row.map((cell, column) => cells(cell, widths[column] ?? 0)).join(gap).trimEnd())
 }
 
+/** How wide prose in a table may be: on a terminal it is cut, so that a row keeps to a line; elsewhere nothing is. */
+export const widestProse = (): number => process.stdout.isTTY ? 60 : Number.POSITIVE_INFINITY
+
 /** Returns `text` cut to `width` cells. If something is cut off, the last cell is "…". */
 export const fit = (text: string, width: number): string => {
   if (CliOutput.displayWidth(text) <= width) return text

@@ -31,18 +31,18 @@ export interface Wrong {
   readonly faults: ReadonlyArray<Fault>
 }
 
-/** Fails with everything that is wrong in the files, one line for each fault. */
+/** Fails with what is wrong in the files, one line for each fault. */
 export const unusable = ({ faults, files }: Wrong): Effect.Effect<never, BadInput> =>
   lazily(async () => {
-    const { told } = await import("../../schema/document/explain.ts")
+    const { allTold } = await import("../../schema/document/explain.ts")
     return Effect.fail(
       new BadInput({
-        message: `${files.join(", ")} cannot be used; correct this and try again:\n${faults.map((_) => `  ${told(_)}`).join("\n")}`
+        message: `${files.join(", ")} cannot be used; correct this and try again:\n${allTold(faults).map((_) => `  ${_}`).join("\n")}`
       })
     )
   })
 
-/** Returns what the values files come to, and their layers. Fails with everything that is wrong, each with its file, line and column. */
+/** Returns what the values files come to, and their layers. Fails with what is wrong, each with its file, line and column. */
 export const loaded = (
   paths: ReadonlyArray<string>
 ): Effect.Effect<{ readonly layers: ReadonlyArray<Layer>; readonly values: Values }, Wrong> =>

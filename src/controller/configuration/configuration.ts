@@ -4,7 +4,7 @@
 import { Cause, Context, Deferred, Effect, Layer, Metric, Ref, Result, Stream, SubscriptionRef } from "effect"
 import { reload } from "../../core/resolve/reload.ts"
 import { type Release, resolve, type ResolvedConfig } from "../../core/resolve/resolve.ts"
-import { shown, told } from "../../schema/document/explain.ts"
+import { allTold, shown } from "../../schema/document/explain.ts"
 import { difference, leaves } from "../../schema/document/layers.ts"
 import { appVersion } from "../../schema/values/values.ts"
 import { loadValues, type ValuesInvalid } from "./values-files.ts"
@@ -45,7 +45,7 @@ const make = Effect.fnUntraced(function*(settings: Settings) {
   yield* Metric.update(valid, 1)
 
   const refuse = Effect.fnUntraced(function*({ faults }: ValuesInvalid) {
-    const problems = faults.map(told)
+    const problems = allTold(faults)
     const wrong = problems.join("; ")
     yield* Metric.update(valid, 0)
     if ((yield* Ref.getAndSet(warnedOf, wrong)) !== wrong) {

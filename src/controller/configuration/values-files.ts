@@ -5,7 +5,7 @@ import { Data, Effect, Result, Runtime } from "effect"
 import { readdir, readFile, realpath, stat } from "node:fs/promises"
 import { join } from "node:path"
 import { text as textOf } from "node:stream/consumers"
-import { type Fault, told } from "../../schema/document/explain.ts"
+import { allTold, type Fault } from "../../schema/document/explain.ts"
 import type { Layer } from "../../schema/document/layers.ts"
 import { yamlLayer } from "../../schema/document/yaml-layer.ts"
 import { parseLayers, type Values } from "../../schema/values/values.ts"
@@ -15,7 +15,7 @@ export class ValuesInvalid
 {
   override readonly [Runtime.errorExitCode] = 2
   override get message() {
-    return `The values in ${this.files.join(", ")} cannot be used; correct them and start again: ${this.faults.map(told).join("; ")}`
+    return `The values in ${this.files.join(", ")} cannot be used; correct them and start again: ${allTold(this.faults).join("; ")}`
   }
 }
 
@@ -54,8 +54,17 @@ export const wordsOf = (error: unknown): string =>
 const reading = <A>(file: string, read: () => Promise<A>): Effect.Effect<A, Fault> =>
   Effect.tryPromise({ try: read, catch: (error) => ({ file, message: `cannot be read: ${wordsOf(error)}` }) })
 
+/** The largest file, in characters, which have as many bytes at least. */
+const longestText = 1024 * 1024
+
 const readOne = ({ file, path }: ValuesFile): Effect.Effect<ValuesText, Fault> =>
-  Effect.map(reading(file, () => path === standardInput ? textOf(process.stdin) : readFile(path, "utf8")), (text) => ({ file, text }))
+  reading(file, () => path === standardInput ? textOf(process.stdin) : readFile(path, "utf8")).pipe(
+    Effect.filterOrFail(
+      (text) => text.length <= longestText,
+      () => ({ file, message: "is larger than 1 MiB, the most that a ConfigMap holds; check that it is the file you mean" })
+    ),
+    Effect.map((text) => ({ file, text }))
+  )
 
 const readPath = (path: string): Effect.Effect<ReadonlyArray<ValuesText>, ReadonlyArray<Fault>> =>
   reading(path, () => filesOf(path)).pipe(

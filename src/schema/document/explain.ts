@@ -31,8 +31,10 @@ const isStart = (a: string, b: string): boolean => Math.min(a.length, b.length) 
 export const nearest = (word: string, known: ReadonlyArray<string>): string | undefined => {
   const near = (name: string): ReadonlyArray<{ readonly name: string; readonly letters: number }> => {
     const [a, b] = [word.toLowerCase(), name.toLowerCase()]
+    const most = Math.max(2, name.length / 3)
+    if (Math.abs(a.length - b.length) > most && !isStart(a, b)) return [] // too many letters are missing, wherever they are
     const letters = distance(a, b)
-    return letters <= Math.max(2, name.length / 3) || isStart(a, b) ? [{ name, letters }] : []
+    return letters <= most || isStart(a, b) ? [{ name, letters }] : []
   }
   return known.flatMap(near).sort((a, b) => a.letters - b.letters)[0]?.name
 }
@@ -132,9 +134,22 @@ export interface Fault {
   readonly message: string
 }
 
+/** How many faults a person is told at once. A file with more is broken by one cause, or is no such file at all. */
+const mostTold = 20
+/** How many characters of a path or a message are told. What is longer is quoted from a file that is no text. */
+const longestTold = 1000
+
+const cut = (text: string): string => text.length > longestTold ? `${text.slice(0, longestTold).replace(/[\uD800-\uDFFF]$/u, "")}…` : text
+
 /** Returns a fault for a person, as `file:line:column path: what is wrong`. */
 export const told = ({ file, message, path, place }: Fault): string =>
-  `${place === undefined ? file : at(file, place)} ${path === undefined ? "" : `${path}: `}${message}`
+  `${place === undefined ? file : at(file, place)} ${path === undefined ? "" : `${cut(path)}: `}${cut(message)}`
+
+/** Returns faults for a person, one each, and how many there are besides them. */
+export const allTold = (faults: ReadonlyArray<Fault>): ReadonlyArray<string> => [
+  ...faults.slice(0, mostTold).map(told),
+  ...(faults.length > mostTold ? [`and ${faults.length - mostTold} more`] : [])
+]
 
 /** Returns each mistake as a fault of the layer that is answerable for it, in the order of files and lines. */
 export const located = (layers: ReadonlyArray<Layer>, mistakes: ReadonlyArray<Mistake>): ReadonlyArray<Fault> =>

@@ -10,36 +10,48 @@ import {
   isScalar,
   isSeq,
   LineCounter,
+  type Pair,
   parseAllDocuments,
   parseDocument,
   type ScalarTag,
   visit,
-  type YAMLError
+  type YAMLError,
+  type YAMLMap
 } from "yaml"
 import type { Fault } from "./explain.ts"
 import { isTree, type Layer, type Path, type Place, type Tree } from "./layers.ts"
 
 const startOf = (node: unknown): number | undefined => isNode(node) ? node.range?.[0] : undefined
 
-/** Returns the offset of a key, or of the last key on the path to it that exists. */
-const offsetOf = (document: Document.Parsed, path: Path): number => {
-  let node: unknown = document.contents
-  let offset = startOf(node) ?? 0
-  for (const key of path) {
-    const inside = isAlias(node) ? node.resolve(document) : node
-    const pair = isMap(inside) ? inside.items.find((_) => isScalar(_.key) && String(_.key.value) === key) : undefined
-    const next = isSeq(inside) && typeof key === "number" ? inside.items[key] : pair?.value
-    const start = startOf(pair?.key ?? next)
-    if (start === undefined) return offset
-    offset = start
-    node = next
+/**
+ * Returns a function that gives the offset of a key, or of the last key on the path to it that exists. It keeps the keys of the maps that
+ * it saw, because a search through a large map for each of its keys would take minutes.
+ */
+const offsetsIn = (document: Document.Parsed) => {
+  const seen = new Map<YAMLMap, ReadonlyMap<string, Pair>>()
+  const pairsOf = (map: YAMLMap): ReadonlyMap<string, Pair> => {
+    const pairs = seen.get(map) ?? new Map(map.items.flatMap((pair) => isScalar(pair.key) ? [[String(pair.key.value), pair]] : []))
+    seen.set(map, pairs)
+    return pairs
   }
-  return offset
+  return (path: Path): number => {
+    let node: unknown = document.contents
+    let offset = startOf(node) ?? 0
+    for (const key of path) {
+      const inside = isAlias(node) ? node.resolve(document) : node
+      const pair = isMap(inside) && typeof key === "string" ? pairsOf(inside).get(key) : undefined
+      const next = isSeq(inside) && typeof key === "number" ? inside.items[key] : pair?.value
+      const start = startOf(pair?.key ?? next)
+      if (start === undefined) return offset
+      offset = start
+      node = next
+    }
+    return offset
+  }
 }
 
 /** Returns a fault in our words or in the parser's, without the parser's position and excerpt. */
 const sentence = ({ code, message }: YAMLError): string => {
-  if (code === "DUPLICATE_KEY") return "this key is given twice; keep one"
   if (code === "TAG_RESOLVE_FAILED") return `${/!\S*/u.exec(message)?.[0] ?? "this"} is a tag that means nothing here; leave it out`
   if (message.startsWith("Maximum call stack")) return "is nested too deeply"
   return code === "MULTIPLE_DOCS"
@@ -52,7 +64,7 @@ const sentence = ({ code, message }: YAMLError): string => {
  * with a single document stays as it is. Fails if there are several documents and not exactly one of that kind.
  */
 export const onlyOfKind = (text: string, kind: string): Result.Result<string, string> => {
-  const documents = parseAllDocuments(text)
+  const documents = parseAllDocuments(text, { uniqueKeys: false })
   if (!Array.isArray(documents) || documents.length < 2) return Result.succeed(text)
   const broken = documents.find(({ errors }) => errors.length > 0)
   const found = broken === undefined ? documents.filter((document) => isMap(document.contents) && document.get("kind") === kind) : [broken]
@@ -78,16 +90,36 @@ interface Spot {
   readonly message: string
 }
 
+/** Returns the keys that a map has already. The parser looks for them too, but compares each key with every other one. */
+const repeated = (document: Document.Parsed): ReadonlyArray<Spot> => {
+  const found: Array<Spot> = []
+  visit(document, {
+    Map: (_, { items }) => {
+      const keys = new Set<unknown>()
+      for (const { key } of items) {
+        if (!isScalar(key)) continue
+        if (keys.has(key.value)) found.push({ offset: startOf(key) ?? 0, message: "this key is given twice; keep one" })
+        keys.add(key.value)
+      }
+    }
+  })
+  return found
+}
+
 /** Returns what the parser accepts although a person would be surprised by its meaning. */
 const surprises = (document: Document.Parsed): ReadonlyArray<Spot> => {
   const found: Array<Spot> = []
+  const anchors = new Set<string>()
   visit(document, {
     Alias: (_, node) => {
-      if (node.resolve(document) === undefined) {
+      if (!anchors.has(node.source)) {
         found.push({ offset: startOf(node) ?? 0, message: `*${node.source} names no anchor before it; write &${node.source} there` })
       }
     },
-    Scalar: (_, { range, source = "", value }) => {
+    Value: (_, node) => {
+      if (node.anchor !== undefined) anchors.add(node.anchor)
+      if (!isScalar(node)) return
+      const { range, source = "", value } = node
       if (typeof value === "number" && /^[-+]?0\d*[89]/u.test(source)) {
         found.push({ offset: range?.[0] ?? 0, message: `${source} is no octal number; put it in quotes, or leave the zeros out` })
       } else if (Number.isInteger(value) && !Number.isSafeInteger(value) && /^[-+]?\d+$/u.test(source)) {
@@ -99,22 +131,30 @@ const surprises = (document: Document.Parsed): ReadonlyArray<Spot> => {
 }
 
 /** Keeps the first fault of each line, because the others in a line often follow from it. */
-const firstOfLine = (faults: ReadonlyArray<Fault>): ReadonlyArray<Fault> =>
-  faults.filter(({ place }, index) => faults.findIndex((_) => _.place?.line === place?.line) === index)
+const firstOfLine = (faults: ReadonlyArray<Fault>): ReadonlyArray<Fault> => {
+  const lines = new Set<number | undefined>()
+  return faults.filter(({ place }) => !lines.has(place?.line) && lines.add(place?.line))
+}
 
 /** Parses a file. Fails with every fault of the text. An empty text gives an empty layer. */
 export const yamlLayer = (file: string, text: string): Result.Result<Layer, ReadonlyArray<Fault>> => {
   const lines = new LineCounter()
-  const document = parseDocument(text, { lineCounter: lines, merge: true, customTags: (tags) => [octal, ...tags] })
+  const document = parseDocument(text, { lineCounter: lines, merge: true, uniqueKeys: false, customTags: (tags) => [octal, ...tags] })
   const placeAt = (offset: number): Place => {
     const { col, line } = lines.linePos(offset)
     return { line: Math.max(line, 1), column: Math.max(col, 1) }
   }
-  const layer = (tree: Tree): Layer => ({ name: file, tree, place: (path) => placeAt(offsetOf(document, path)) })
+  const offsetOf = offsetsIn(document)
+  const layer = (tree: Tree): Layer => ({ name: file, tree, place: (path) => placeAt(offsetOf(path)) })
   const faults = (spots: ReadonlyArray<Spot>) =>
-    Result.fail(firstOfLine(spots.map(({ message, offset }) => ({ file, place: placeAt(offset), message }))))
-  const wrong = [...document.errors, ...document.warnings]
-  if (wrong.length > 0) return faults(wrong.map((error) => ({ offset: error.pos[0], message: sentence(error) })))
+    Result.fail(
+      firstOfLine(
+        spots.toSorted((a, b) => a.offset - b.offset).map(({ message, offset }) => ({ file, place: placeAt(offset), message }))
+      )
+    )
+  const broken = [...document.errors, ...document.warnings].map((error) => ({ offset: error.pos[0], message: sentence(error) }))
+  const wrong = [...broken, ...repeated(document)]
+  if (wrong.length > 0) return faults(wrong)
   const surprising = surprises(document)
   if (surprising.length > 0) return faults(surprising)
   const data = Result.try({
@@ -125,5 +165,5 @@ export const yamlLayer = (file: string, text: string): Result.Result<Layer, Read
   if (data.success === null) return Result.succeed(layer({}))
   return isTree(data.success)
     ? Result.succeed(layer(data.success))
-    : Result.fail([{ file, place: placeAt(offsetOf(document, [])), message: "must be a map of keys" }])
+    : Result.fail([{ file, place: placeAt(offsetOf([])), message: "must be a map of keys" }])
 }

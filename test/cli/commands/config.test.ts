@@ -117,7 +117,7 @@ describe("agent-job config explain", () => {
 })
 
 describe("agent-job config validate", () => {
-  it.effect("lists everything that is wrong at once, each with file, line and column, and exits with 2", () =>
+  it.effect("lists all unknown keys and wrong values at once, each with file, line and column, and exits with 2", () =>
     Effect.gen(function*() {
       expect(yield* config("validate", "-f", base, "-f", bad)).toEqual({
         code: 2,
@@ -156,6 +156,19 @@ describe("agent-job config validate", () => {
         out:
           "base.yaml: 4 keys\nvalues.yaml: 3 keys\nAll good: every key is known and has a value that it may have, and none contradicts another. What is inside affinity, sidecars and volumes, which are as in a Pod, the API server checks.\n"
       })
+    }))
+  it.effect("tells people the first 20 faults and how many more there are, and programs all", () =>
+    Effect.gen(function*() {
+      const many = file("many.yaml", Array.from({ length: 22 }, (_, index) => `strange${index}: 1\n`).join(""))
+      const { code, error, out } = yield* config("validate", "-f", many, "-o", "json")
+      const lines = error.trimEnd().split("\n")
+      expect([code, lines.length, lines.at(-2), lines.at(-1)]).toEqual([
+        2,
+        22,
+        expect.stringContaining("many.yaml:20:1 strange19: unknown key"),
+        "  and 2 more"
+      ])
+      expect(JSON.parse(out)).toMatchObject({ faults: expect.toSatisfy((_) => _.length === 22) })
     }))
   it.effect("names a file that is not there", () =>
     Effect.gen(function*() {

@@ -17,6 +17,13 @@ describe("the table of runs", () => {
       "run-a1   demo        applied   +1 ~2 -3   2m    Completed",
       "run-a1   demo        errored   -          2m    tofu ended with exit code 1."
     ]))
+
+  it("says all of a reason, unless it is to be cut", () => {
+    const message = "No controller has asked for work in the last 90 seconds; check that one runs and that it has the pool's token."
+    const waiting = [{ ...pending, queue: { position: 1, reason: "NoController", message } }]
+    expect(runTable(waiting, now)[1]).toContain(` ${message}`)
+    expect(runTable(waiting, now, 30)[1]).toMatch(/ No controller has asked for w…$/u)
+  })
 })
 
 describe("what only a newer server knows of a run", () =>

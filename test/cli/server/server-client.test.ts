@@ -307,6 +307,15 @@ describe("the client of the server", () => {
       expect(proxy.asked).toEqual([`GET ${elsewhere}/api/agent-job/v1/runs/run-a1`])
     }))
 
+  it.live("says that it is a proxy that does not answer, and nothing of its password", () =>
+    Effect.gen(function*() {
+      const url = "http://server.example.test"
+      const client = yield* Effect.provide(at(url), environment({ HTTP_PROXY: "http://me:s3cret@127.0.0.1:1" }))
+      expect((yield* Effect.flip(client.run("run-a1"))).message).toBe(
+        `No usable answer from the agent-job server at ${url} (asked through the proxy of HTTP_PROXY, 127.0.0.1:1: connection refused); check that proxy, or put the host into NO_PROXY.`
+      )
+    }))
+
   it.effect("says which variable has a proxy that is no URL", () =>
     Effect.gen(function*() {
       const error = yield* Effect.flip(Effect.provide(at("http://server.example.test"), environment({ HTTPS_PROXY: "10.0.0.1:3128" })))

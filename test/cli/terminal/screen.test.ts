@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer, Terminal } from "effect"
 import { TerminalCapabilities } from "effect/cli"
+import { TestClock } from "effect/testing"
 import { Screen } from "../../../src/cli/terminal/screen.ts"
 import { printed } from "../typed.ts"
 
@@ -58,6 +59,23 @@ describe("what comes from elsewhere", () => {
       const printed = yield* shown(({ result }) => result(JSON.stringify(document)))
       expect(printed).toMatch(/^[ -~]+\n$/u)
       expect(JSON.parse(printed)).toEqual(document)
+    }))
+})
+
+describe("a status", () => {
+  const long = `No controller has asked for work in the last 90 seconds; ${"check ".repeat(10)}that one runs`
+  const standing = (text: string) => ({ status }: Screen["Service"]) =>
+    Effect.andThen(Effect.andThen(status(text), TestClock.adjust("1 second")), Effect.andThen(status(text), status(text)))
+  const whole = (text: string, written: string) => written.split(`  ${text}\n`).length - 1
+  it.effect("that stands is told in full once, also by a terminal that is too narrow for it", () =>
+    Effect.gen(function*() {
+      expect(whole(long, yield* shown(standing(long), { terminal: true }))).toBe(1)
+      expect(whole(long, yield* shown(standing(long)))).toBe(1)
+    }))
+  it.effect("that fits the terminal has no line of its own", () =>
+    Effect.gen(function*() {
+      const written = yield* shown(standing("Planning"), { terminal: true })
+      expect([written.includes("Planning"), written.includes("\n")]).toEqual([true, false])
     }))
 })
 

@@ -52,6 +52,16 @@ describe("values files", () => {
       expect((yield* loadValues([place])).values.task.limits.total).toBe(1)
     }))
 
+  it.effect("are at most as large as a ConfigMap", () =>
+    Effect.gen(function*() {
+      const comment = (length: number) => `#${"x".repeat(length - 1)}`
+      const place = directory({ "a.yaml": comment(1024 * 1024), "b.yaml": comment(1024 * 1024 + 1) })
+      const error = yield* Effect.flip(loadValues([place]))
+      expect(error.faults.map(told)).toEqual([
+        `${join(place, "b.yaml")} is larger than 1 MiB, the most that a ConfigMap holds; check that it is the file you mean`
+      ])
+    }))
+
   it.effect("tell every mistake at once, with the file that is answerable, and exit with 2", () =>
     Effect.gen(function*() {
       const place = directory({

@@ -34,6 +34,11 @@ describe("a layer of YAML", () => {
 
   it("has the data, merge keys carried out", () =>
     expect(layer.tree).toMatchObject({ task: { limits: { total: 5 } }, other: { x: 1, y: 2 } }))
+  it("has the place of each of very many keys in good time", { timeout: 20_000 }, () => {
+    const keys = Array.from({ length: 40_000 }, (_, index) => `key${index}`)
+    const { place } = Result.getOrThrow(yamlLayer("f", keys.map((key) => `${key}: 1\n`).join("")))
+    expect(keys.findIndex((key, index) => place([key]).line !== index + 1)).toBe(-1)
+  })
   it.each([{ text: "" }, { text: "# nothing\n" }, { text: "~" }])(
     "is empty for $text",
     ({ text }) => expect(Result.getOrThrow(yamlLayer("f", text)).tree).toEqual({})
@@ -56,6 +61,11 @@ describe("a layer of YAML", () => {
       text: ["a0: &a0 [x, x]", ...Array.from({ length: 30 }, (_, i) => `a${i + 1}: &a${i + 1} [*a${i}, *a${i}]`)].join("\n"),
       told: [/^f its aliases unfold to too much; write out what they stand for$/u]
     },
+    {
+      given: "very many aliases, in good time",
+      text: `a: &a 1\nb:\n${"  - *a\n".repeat(30_000)}`,
+      told: [/^f its aliases unfold to too much/u]
+    },
     { given: "an unknown tag", text: "a: !secret b\n", told: [/^f:1:4 !secret is a tag that means nothing here; leave it out$/u] },
     {
       given: "a number that is nearly octal",
@@ -69,6 +79,7 @@ describe("a layer of YAML", () => {
     },
     { given: "a template of Helm's, with a fault a line", text: "{{- if .Values.x }}\na: {b: x}\n", told: [/^f:1:/u, /^f:2:/u] },
     { given: "a tower of maps", text: `${"{a: ".repeat(5000)}1${"}".repeat(5000)}`, told: [/^f:1:\d+ is nested too deeply$/u] },
-    { given: "two faults", text: "a: 1\na: 2\nb: \"\n", told: [/^f:2:1/u, /^f:/u] }
+    { given: "two faults", text: "a: 1\na: 2\nb: \"\n", told: [/^f:2:1 this key is given twice; keep one$/u, /^f:4:1/u] },
+    { given: "a key twice in a line, once in quotes", text: "a: { b: 1, \"b\": 2, b: 3 }\n", told: [/^f:1:12 this key is given twice/u] }
   ])("is refused for $given, with the place", ({ text, told }) => expect(faults(text)).toEqual(told.map((_) => expect.stringMatching(_))))
 })

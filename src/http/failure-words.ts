@@ -1,0 +1,59 @@
+// Why a connection failed, in words for a person: by the codes of Node, of its TLS and of undici.
+// Pure.
+// Used by cli/server/server-requests and kubernetes/client.
+import { Predicate } from "effect"
+import { causesOf } from "./cause.ts"
+
+/** What to do about it depends on who asks, so it is not said here. */
+export const notTrusted = "its certificate is from an authority that is not trusted here"
+const noTls = "it does not speak TLS; is it http://?"
+const noHandshake = "it broke off the TLS handshake; does it want a client certificate?"
+
+const words: Readonly<Record<string, string>> = {
+  ECONNREFUSED: "connection refused",
+  ECONNRESET: "the connection was closed",
+  ENOTFOUND: "there is no host of that name",
+  EAI_AGAIN: "the name of the host cannot be looked up now",
+  EHOSTUNREACH: "no way to that host",
+  ETIMEDOUT: "no answer",
+  UND_ERR_CONNECT_TIMEOUT: "no answer",
+  UND_ERR_SOCKET: "the connection was closed",
+  ERR_SSL_WRONG_VERSION_NUMBER: noTls,
+  ERR_SSL_PACKET_LENGTH_TOO_LONG: noTls,
+  EPROTO: noTls,
+  DEPTH_ZERO_SELF_SIGNED_CERT: notTrusted,
+  SELF_SIGNED_CERT_IN_CHAIN: notTrusted,
+  UNABLE_TO_GET_ISSUER_CERT: notTrusted,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: notTrusted,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: notTrusted,
+  CERT_HAS_EXPIRED: "its certificate has expired",
+  ERR_TLS_CERT_ALTNAME_INVALID: "its certificate is for another name than that of the address"
+}
+
+/** The reasons that mean that there was no connection, so the server did not receive the request. */
+export const unconnected: ReadonlySet<string | undefined> = new Set(
+  ["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH"].map((code) => words[code])
+)
+
+const wordsFor = (cause: unknown): ReadonlyArray<string> => {
+  if (!Predicate.hasProperty(cause, "code") || typeof cause.code !== "string") return []
+  const ofTls = cause.code === "EPROTO" || cause.code.startsWith("ERR_SSL_")
+  const message = cause instanceof Error ? cause.message : ""
+  if (ofTls && /(?:_|\b)alert(?:_|\b)/iu.test(`${cause.code} ${message}`)) return [noHandshake]
+  const known = words[cause.code]
+  return known === undefined ? [] : [known]
+}
+
+const unknown = (cause: unknown): string => {
+  if (cause instanceof SyntaxError) return "it answers what is not JSON" // its message quotes the answer
+  if (cause instanceof Error && cause.message !== "") {
+    return cause.message.replace(/^Proxy response \((\d+)\) !== 200 when HTTP Tunneling$/u, "the proxy answers $1 and opens no tunnel")
+  }
+  return Predicate.hasProperty(cause, "code") ? String(cause.code) : String(cause)
+}
+
+/** Returns the cause of an error in plain words, on one line: the outermost cause that there are words for, else the innermost. */
+export const failureInWords = (error: unknown): string => {
+  const causes = causesOf(error)
+  return causes.flatMap(wordsFor)[0] ?? unknown(causes.at(-1)).trim().replace(/\s+/gu, " ")
+}
