@@ -3,7 +3,6 @@
 // Used by agent-job.ts.
 import { Effect } from "effect"
 import { Command } from "effect/cli"
-import { shellWord } from "../../core/text/shell-word.ts"
 import { installationFlags, toggle } from "../flags/settings.ts"
 import { lazily } from "../terminal/lazily.ts"
 import { baseFlag, baseReference, outFlag, shown } from "../values/base-reference.ts"
@@ -24,7 +23,11 @@ export const overlay = Command.make(
     const base = yield* baseReference(given.base, out)
     const values = yield* givenValues(given.values)
     return yield* lazily(async () => {
-      const [{ writeOverlay }, { Screen }] = await Promise.all([import("../values/write-overlay.ts"), import("../terminal/screen.ts")])
+      const [{ writeOverlay }, { Screen }, { shellWord }] = await Promise.all([
+        import("../values/write-overlay.ts"),
+        import("../terminal/screen.ts"),
+        import("../../core/text/shell-word.ts")
+      ])
       return Effect.gen(function*() {
         const { line } = yield* Screen
         const { files, hints, namespaces, secret } = yield* writeOverlay({
