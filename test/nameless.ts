@@ -2,20 +2,19 @@
 // Used by the tests of credentials and of `agent-job state`.
 import { Effect } from "effect"
 
-const uid = 54_321
+/** Whether a test can run as such a user: only root can become another one. */
+export const canBeNameless = process.getuid?.() === 0
 
-/** Lets the rest of the test run as such a user; only root can, and others go on as they are. Returns the user's id, if it runs so. */
+/** Lets the rest of the test run as such a user, whose id is 54321. */
 export const nameless = Effect.acquireRelease(
   Effect.sync(() => {
     const { HOME: home } = process.env
-    if (process.getuid?.() !== 0) return { home, uid: undefined }
     delete process.env.HOME
-    process.seteuid?.(uid)
-    return { home, uid }
+    process.seteuid?.(54_321)
+    return home
   }),
-  ({ home, uid }) =>
+  (home) =>
     Effect.sync(() => {
-      if (uid === undefined) return
       process.seteuid?.(0)
       if (home !== undefined) process.env.HOME = home
     })

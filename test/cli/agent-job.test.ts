@@ -35,11 +35,20 @@ describe("what is typed wrong", () => {
         "error: \"db password\" cannot be the name of a variable; use letters, digits, \"-\" and \"_\", beginning with a letter or \"_\"."
     },
     { args: ["run", ".", "--var"], said: "error: --var needs a value (key=value)\nSee: agent-job run --help" },
-    { args: ["run", ".", "password=s3cret"], said: "error: \"password=…\" is one argument too many\nSee: agent-job run --help" },
+    {
+      args: ["run", ".", "password=s3cret"],
+      said: "error: One argument is too many; a value with blanks needs quotes, as in --var 'name=a b'\nSee: agent-job run --help"
+    },
     { args: ["TOKEN=s3cret", "run", "."], said: "error: There is no command \"TOKEN=…\"\nSee: agent-job --help" },
     { args: ["run", ".", "-o", "xml"], said: "error: --output cannot be \"xml\": \"text\" | \"json\"\nSee: agent-job run --help" },
-    { args: ["run", "a", "b"], said: "error: \"b\" is one argument too many\nSee: agent-job run --help" },
-    { args: ["run", "a", "b", "c"], said: "error: \"b\" and \"c\" are 2 arguments too many\nSee: agent-job run --help" },
+    {
+      args: ["run", ".", "--var", "password=correct", "horse"],
+      said: "error: One argument is too many; a value with blanks needs quotes, as in --var 'name=a b'\nSee: agent-job run --help"
+    },
+    {
+      args: ["run", "a", "b", "c"],
+      said: "error: 2 arguments are too many; a value with blanks needs quotes, as in --var 'name=a b'\nSee: agent-job run --help"
+    },
     {
       args: ["render", "ok.yaml"],
       said: "error: \"ok.yaml\" is one argument too many; did you mean -f ok.yaml?\nSee: agent-job render --help"

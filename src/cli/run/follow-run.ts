@@ -5,7 +5,7 @@ import { Clock, Context, Duration, Effect, Schedule } from "effect"
 import type { Step } from "../../core/run/run-machine.ts"
 import type { RunView } from "../../schema/api/run.ts"
 import { ServerClient } from "../server/server-client.ts"
-import type { ServerFailure } from "../terminal/failure.ts"
+import { mayPass, type ServerFailure } from "../terminal/failure.ts"
 import { type LogText, logText } from "../terminal/log-text.ts"
 import { Screen } from "../terminal/screen.ts"
 import { stageOf, stepIsOver, waiting } from "./summary.ts"
@@ -56,8 +56,11 @@ export const patiently = Effect.fnUntraced(function*<A>(call: Effect.Effect<A, S
   const { every, times } = yield* Patience
   const screen = yield* Screen
   return yield* call.pipe(
-    Effect.tapErrorTag("ServerUnreachable", ({ detail }) => screen.status(`No usable answer from the server (${detail}); trying again`)),
-    Effect.retry({ while: (error) => error._tag === "ServerUnreachable", schedule: Schedule.spaced(every), times })
+    Effect.tapErrorTag(
+      "ServerUnreachable",
+      (error) => mayPass(error) ? screen.status(`No usable answer from the server (${error.detail}); trying again`) : Effect.void
+    ),
+    Effect.retry({ while: mayPass, schedule: Schedule.spaced(every), times })
   )
 })
 

@@ -97,10 +97,17 @@ export const makeRequests = ({ token, url }: Connection, http: HttpClient.HttpCl
     ? Effect.void
     : http.execute(authorised(Request.get(tfePath.ping))).pipe(
       Effect.tap(letGo),
-      Effect.orElseSucceed(() => undefined),
+      Effect.timeoutOption("5 seconds"),
+      Effect.orElseSucceed(Option.none),
       Effect.flatMap((answer) =>
-        answer?.status === 404
-          ? Effect.fail(unreachable(`no agent-job API answers below ${pathname}; without that path it is ${origin}`))
+        Option.exists(answer, ({ status }) => status === 404)
+          ? Effect.fail(
+            new ServerUnreachable({
+              url,
+              detail: `no agent-job API answers below ${pathname}; without that path it is ${origin}`,
+              lasting: true
+            })
+          )
           : Effect.void
       )
     )
@@ -118,8 +125,8 @@ export const makeRequests = ({ token, url }: Connection, http: HttpClient.HttpCl
         if (response.status < 400) return Effect.andThen(letGo(response), Effect.fail(unreachable(strangeAnswer(url, request, response))))
         return Effect.flatMap(Effect.orElseSucceed(response.text, () => ""), (text) => Effect.fail(refused(response.status, text, thing)))
       }),
-      Effect.tapErrorTag("NothingThere", () => pathIsRight),
-      Effect.timeoutOrElse({ duration: timeout, orElse: () => Effect.fail(unreachable(`no answer in ${Duration.format(timeout)}`)) })
+      Effect.timeoutOrElse({ duration: timeout, orElse: () => Effect.fail(unreachable(`no answer in ${Duration.format(timeout)}`)) }),
+      Effect.tapErrorTag("NothingThere", () => pathIsRight)
     )
   }
 

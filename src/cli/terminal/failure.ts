@@ -39,6 +39,8 @@ export class ServerUnreachable extends Data.TaggedError("ServerUnreachable")<{
   readonly hadNoEffect?: boolean
   /** Whether the request broke on the way through a proxy, which the detail names. */
   readonly throughProxy?: boolean
+  /** Whether it would be no other if it were asked again, because the address is wrong. */
+  readonly lasting?: boolean
 }> {
   override readonly [Runtime.errorExitCode] = exitCode.unreachable
   override get message() {
@@ -81,6 +83,9 @@ export class ServerRefused extends Data.TaggedError("ServerRefused")<{ readonly 
 
 /** How a request to the server may fail. */
 export type ServerFailure = ServerUnreachable | TokenRefused | NothingThere | ServerRefused
+
+/** Reports whether the server may answer if it is asked again. */
+export const mayPass = (error: ServerFailure): boolean => error._tag === "ServerUnreachable" && error.lasting !== true
 
 /** Reports whether a decision on a run was refused as it came too late: somebody else has decided, or the run has ended. */
 export const isLate = (error: ServerFailure): boolean => error._tag === "ServerRefused" && error.status === 409

@@ -31,10 +31,11 @@ const isValuesFile = (word: string) => /\.ya?ml$/u.test(word)
  */
 const tooMany = (words: ReadonlyArray<string>, flags: HelpDoc.HelpDoc["flags"]): string => {
   const has = (flag: string) => flags.some(({ name }) => name === flag)
-  if (has("from-file")) {
-    return `${
-      words.length === 1 ? "One argument is" : `${words.length} arguments are`
-    } too many; a value comes from standard input or --from-file`
+  const advice = has("from-file")
+    ? "a value comes from standard input or --from-file"
+    : "a value with blanks needs quotes, as in --var 'name=a b'"
+  if (has("from-file") || has("var")) {
+    return `${words.length === 1 ? "One argument is" : `${words.length} arguments are`} too many; ${advice}`
   }
   const files = has("values") && words.every(isValuesFile) ? words : []
   return [

@@ -23,7 +23,8 @@ describe("agent-job get", () => {
   it.live("finds no workspace missing where only the address has a path too many", () =>
     Effect.gen(function*() {
       const url = yield* server
-      for (const args of [["get", "runs"], ["get", "workspaces"], ["vars", "list", "demo"], ["get", "audit"]]) {
+      const asks = [["get", "runs"], ["get", "workspaces"], ["vars", "list", "demo"], ["get", "audit"], ["cancel", "run-aaaaaaaaaaaaaaaa"]]
+      for (const args of asks) {
         const { code, error } = yield* ran({ AGENT_JOB_URL: `${url}/api/v2/`, AGENT_JOB_TOKEN: userToken }, ...args)
         expect([args, code, error]).toEqual([
           args,
