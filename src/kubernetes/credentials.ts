@@ -148,6 +148,9 @@ const tokenFileOf = async (text: string, wanted: string): Promise<string | undef
   return users.find(({ name }) => name === wanted)?.user?.tokenFile
 }
 
+/** The user of a context that names none, which is legal, but client-node takes the authority of a cluster only for somebody. */
+const nobody = { name: "" }
+
 /** Loads and merges the files that exist, as kubectl does: the first file that has an entry of a name wins. */
 const load = Effect.fnUntraced(function*({ path, context }: KubeconfigOptions) {
   const { files: wanted, named } = yield* kubeconfigFiles(path)
@@ -171,13 +174,15 @@ const load = Effect.fnUntraced(function*({ path, context }: KubeconfigOptions) {
     try: async () => {
       const { KubeConfig } = await import("@kubernetes/client-node")
       const config = new KubeConfig()
+      config.users.push(nobody)
       for (const { file, text } of found) {
         const next = new KubeConfig()
         next.loadFromString(text)
         next.makePathsAbsolute(dirname(resolve(file)))
         config.clusters.push(...next.clusters.filter(({ name }) => config.getCluster(name) === null))
         config.users.push(...next.users.filter(({ name }) => config.getUser(name) === null))
-        config.contexts.push(...next.contexts.filter(({ name }) => config.getContextObject(name) === null))
+        const contexts = next.contexts.filter(({ name }) => config.getContextObject(name) === null)
+        config.contexts.push(...contexts.map((context) => context.user ? context : { ...context, user: nobody.name }))
         config.currentContext ||= next.currentContext
       }
       config.setCurrentContext(context ?? config.currentContext)
@@ -206,9 +211,12 @@ const loginProblem = (error: unknown, config: Kubeconfig): string => {
     return `its login command ${String(error.path)} ${missing ? "is not there" : "cannot be run"}`
   }
   if (error instanceof TypeError || error instanceof SyntaxError) {
-    return authProvider === undefined || authProvider === null
-      ? "its login command printed no ExecCredential"
-      : `its auth-provider ${String(authProvider.name)} has no token, and such a login is no longer supported`
+    if (authProvider === undefined || authProvider === null) return "its login command printed no ExecCredential"
+    const name = String(authProvider.name)
+    if (error instanceof SyntaxError) return `the command of its auth-provider ${name} printed no JSON`
+    return Predicate.hasProperty(authProvider.config, "id-token")
+      ? `the token of its auth-provider ${name} has expired, and is not renewed here`
+      : `its auth-provider ${name} has no token, and such a login is no longer supported`
   }
   return problem(error).trim() || "its login command failed and did not say why"
 }
@@ -248,11 +256,12 @@ export const fromKubeconfig = Effect.fn("Credentials.fromKubeconfig")(function*(
   const cluster = config.getCurrentCluster()
   const context = config.getContextObject(config.currentContext)
   const known = config.getContexts().map(({ name }) => name).join(", ") || "none"
+  const isPlain = /^http:/iu.test(cluster?.server ?? "")
   const missing = context === null
     ? undefined
     : cluster === null
     ? `cluster ${context.cluster}`
-    : context.user && config.getUser(context.user) === null
+    : !isPlain && config.getUser(context.user) === null
     ? `user ${context.user}`
     : undefined
   if (context !== null && missing !== undefined) {
@@ -281,7 +290,7 @@ export const fromKubeconfig = Effect.fn("Credentials.fromKubeconfig")(function*(
     server: cluster.server.replace(/\/+$/u, ""),
     namespace: context?.namespace ?? "default"
   }
-  if (/^http:/iu.test(at.server)) return { ...at, tls: {}, headers: Effect.succeed({}), refresh: Effect.void }
+  if (isPlain) return { ...at, tls: {}, headers: Effect.succeed({}), refresh: Effect.void }
   let current = config
   const [headers, forget] = yield* forAMinute(
     first.tokenFile === undefined ? Effect.suspend(() => Effect.map(login(current), headersOf)) : bearer(first.tokenFile)

@@ -222,12 +222,23 @@ echo "{\\"apiVersion\\":\\"client.authentication.k8s.io/v1\\",\\"kind\\":\\"Exec
       expect(yield* headers).not.toEqual(first)
     }))
 
-  it.effect("are not sent over plain HTTP, as to kubectl proxy", () =>
+  it.effect.each(["", ",\"user\":\"\""])("take the authority of a cluster also where nobody logs in%s", (user) =>
     Effect.gen(function*() {
-      const { headers, server, tls } = yield* from(
-        kubeconfig({ user: { token: "t0ken", "client-certificate": "/no/such/cert" }, cluster: { server: "http://127.0.0.1:8001/" } })
-      )
-      expect([server, tls, yield* headers]).toEqual(["http://127.0.0.1:8001", {}, {}])
+      const cluster = { "certificate-authority-data": Buffer.from(authority("ours")).toString("base64") }
+      const { headers, tls } = yield* from(kubeconfig({ cluster }).replace(`,"user":"me","namespace"`, `${user},"namespace"`))
+      expect([String(tls.ca), yield* headers]).toEqual([authority("ours"), {}])
+    }))
+
+  it.effect("are not sent over plain HTTP, as to kubectl proxy, where a user may also be missing", () =>
+    Effect.gen(function*() {
+      const text = kubeconfig({
+        user: { token: "t0ken", "client-certificate": "/no/such/cert" },
+        cluster: { server: "http://127.0.0.1:8001/" }
+      })
+      for (const given of [text, text.replace(`"user":"me"`, `"user":"nouser"`)]) {
+        const { headers, server, tls } = yield* from(given)
+        expect([server, tls, yield* headers]).toEqual(["http://127.0.0.1:8001", {}, {}])
+      }
     }))
 
   it.effect("merge the files of KUBECONFIG that exist, the first one winning", () =>
@@ -313,6 +324,24 @@ echo "{\\"apiVersion\\":\\"client.authentication.k8s.io/v1\\",\\"kind\\":\\"Exec
       text: kubeconfig({ user: { "auth-provider": { name: "gcp" } } }),
       tag: "NoCredentials",
       says: "Cannot log in with the context main: its auth-provider gcp has no token, and such a login is no longer supported; run"
+    },
+    {
+      given: "a token that nobody renews",
+      text: kubeconfig({
+        user: {
+          "auth-provider": {
+            name: "oidc",
+            config: {
+              "client-id": "c",
+              "id-token": "e30.eyJleHAiOjF9.c2ln",
+              "refresh-token": "r",
+              "idp-issuer-url": "https://127.0.0.1:1/"
+            }
+          }
+        }
+      }),
+      tag: "NoCredentials",
+      says: "Cannot log in with the context main: the token of its auth-provider oidc has expired, and is not renewed here; run"
     },
     {
       given: "a missing certificate",

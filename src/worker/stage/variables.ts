@@ -45,6 +45,11 @@ export const variablesOf = Effect.fnUntraced(
   function*(spec: ReadonlyArray<Variable>, pool: ReadonlyArray<Variable>): Effect.fn.Return<Variables, StageFailed> {
     const all = [...ofPool(pool), ...(yield* ofSpec(spec))]
     const forEngine = all.filter(({ variable }) => variable.category !== "env")
+    const blank = forEngine.find(({ value, variable }) => variable.hcl === true && value.trim() === "")
+    if (blank !== undefined) {
+      const { variable: { name } } = blank
+      return yield* invalid(`The value of the variable ${name} is empty, and so no HCL expression; "" is that of an empty text.`)
+    }
     const secrets = all.filter(({ secret }) => secret).map((valued) => ({
       ...valued,
       inside: secretParts(valued.value, valued.variable.hcl === true)

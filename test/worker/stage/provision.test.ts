@@ -232,6 +232,15 @@ describe("provision", () => {
       expect(variables).toMatchObject({ inputs: [{ name: "suffix", value: "", hcl: false }], secrets: [""], shown: [] })
     }))
 
+  it.effect("refuses an HCL expression that is empty, which the engine would find in a file of ours", () =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(provisioned(spec({ variables: [{ name: "zones", value: " ", hcl: true }] })))
+      expect(error).toMatchObject({
+        reason: "InvalidConfiguration",
+        message: `The value of the variable zones is empty, and so no HCL expression; "" is that of an empty text.`
+      })
+    }))
+
   it.effect("fails when the Pod has no value for a reference", () =>
     Effect.gen(function*() {
       const error = yield* Effect.flip(
