@@ -20,7 +20,7 @@ export type Files = Readonly<Record<string, string>>
 
 const Report = Schema.Struct({
   run: RunView,
-  outputs: Schema.Array(Schema.Struct({ name: Schema.String, sensitive: Schema.Boolean, value: Schema.Unknown })),
+  outputs: Schema.NullOr(Schema.Array(Schema.Struct({ name: Schema.String, sensitive: Schema.Boolean, value: Schema.Unknown }))),
   stateSerial: Schema.NullOr(Schema.Int)
 })
 const decodeReport = Schema.decodeUnknownSync(Schema.fromJsonString(Report))

@@ -59,7 +59,7 @@ describe.concurrent("a run", () => {
 
     const changed = await scene.run(greeting, "--auto-approve", "--var", "greeting=goodbye")
     assert.deepStrictEqual(changed.report.run.changes, { add: 0, change: 2, destroy: 0 })
-    assert.deepInclude(changed.report.outputs[0], { name: "greeting", value: "goodbye" })
+    assert.deepInclude(changed.report.outputs?.[0], { name: "greeting", value: "goodbye" })
     assert.include(changed.told, "0 added, 2 changed, 0 destroyed")
 
     const destroyed = await scene.run(greeting, "--auto-approve", "--destroy")
