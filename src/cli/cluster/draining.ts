@@ -11,6 +11,7 @@ import { Kubernetes } from "../../kubernetes/client.ts"
 import { currentInstant } from "../../kubernetes/clock.ts"
 import { agentTasks, decoding, jobs, namespaces } from "../../kubernetes/kinds.ts"
 import { Job } from "../../schema/kubernetes/kubernetes.ts"
+import { controllingOwner } from "../../schema/kubernetes/owner.ts"
 import { agentTaskResource, workspaceKey } from "../../schema/names.ts"
 import { appVersion } from "../../schema/values/values.ts"
 import type { Answer } from "../terminal/answer.ts"
@@ -125,8 +126,8 @@ interface Running {
 const tasks = decoding(agentTasks, Schema.Struct({ spec: Schema.Struct({ workspace: Schema.String }) }))
 
 /** The label has no more than the beginning of a long name. */
-const taskOf = ({ labels = {}, ownerReferences = [] }: Job["metadata"]): string =>
-  ownerReferences.find(({ controller, kind }) => controller === true && kind === agentTaskResource.kind)?.name ?? labels[taskLabel] ?? ""
+const taskOf = ({ labels = {}, ownerReferences }: Job["metadata"]): string =>
+  Option.getOrUndefined(controllingOwner(ownerReferences, agentTaskResource.kind))?.name ?? labels[taskLabel] ?? ""
 
 const runningOf = ({ metadata }: Job): Running => ({
   task: taskOf(metadata),

@@ -7,6 +7,7 @@ import { meaningOf, ServerRefusal } from "../../core/network/server-refusal.ts"
 import { parseExactly } from "../../core/text/exact-json.ts"
 import type { ChosenProxy } from "../../http/chosen-proxy.ts"
 import { failureInWords, notTrusted, unconnected } from "../../http/failure-words.ts"
+import { letGo } from "../../http/let-go.ts"
 import { archiveLimitBytes } from "../../schema/api/task-api.ts"
 import { tfePath } from "../../schema/api/tfe-api.ts"
 import type { Connection } from "../flags/settings.ts"
@@ -29,9 +30,6 @@ const reasonOf = (error: unknown): string => {
 
 /** Returns the command that lists things such as this one: a run has its log, and a workspace all else. */
 const listing = (thing: string): string => `agent-job get ${/^(?:run|log)\b/u.test(thing) ? "runs" : "workspaces"}`
-
-/** Gives up a body after its first bytes, because one that nobody reads would keep one of our few connections. */
-const letGo = ({ stream }: HttpClientResponse.HttpClientResponse) => Effect.ignore(Stream.runDrain(Stream.take(stream, 1)))
 
 /** `proxy`: the one that requests go through, so that it is named where one of them fails on the way. */
 export const makeRequests = ({ token, url }: Connection, http: HttpClient.HttpClient, proxy?: ChosenProxy) => {

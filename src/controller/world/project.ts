@@ -7,6 +7,7 @@ import { decodeLastWords } from "../../core/task/last-words.ts"
 import type { ContainerSeen, JobSeen, PodSeen } from "../../core/task/observed.ts"
 import { withoutTexts } from "../../core/task/task-spec.ts"
 import { type ContainerStatus, Job, Pod } from "../../schema/kubernetes/kubernetes.ts"
+import { controllingOwner } from "../../schema/kubernetes/owner.ts"
 import { agentTaskResource, configHashAnnotation, type Uid } from "../../schema/names.ts"
 import { AgentTask } from "../../schema/task/agent-task.ts"
 
@@ -14,7 +15,7 @@ const decodeJob = Schema.decodeUnknownResult(Job)
 const decodePod = Schema.decodeUnknownResult(Pod)
 
 const controllerOf = (metadata: Job["metadata"] | Pod["metadata"], ofKind: string) =>
-  Option.fromUndefinedOr(metadata.ownerReferences?.find(({ controller, kind }) => kind === ofKind && controller === true)?.uid)
+  Option.map(controllingOwner(metadata.ownerReferences, ofKind), ({ uid }) => uid)
 
 export const jobSeen = ({ metadata, status }: Job): JobSeen => {
   const holds = (...types: ReadonlyArray<string>) => status?.conditions?.find((_) => _.status === "True" && types.includes(_.type))

@@ -2,6 +2,7 @@
 // Attempts are tasks of their own under derived names, one after another. Each takes the newest artifact when its Job is made.
 // Used by core/reconcile/plan, and by what keeps attempts and their task together; the rest of the table does not know that a task is an attempt.
 import { Option } from "effect"
+import { controllingOwner } from "../../schema/kubernetes/owner.ts"
 import { agentTaskResource, type Sha256, type Uid } from "../../schema/names.ts"
 import type { AgentTask, AgentTaskSpec, AgentTaskStatus } from "../../schema/task/agent-task.ts"
 import type { Artifact, FluxSource } from "../../schema/task/source.ts"
@@ -28,11 +29,8 @@ export const follows = ({ metadata, spec, status }: AgentTask): boolean =>
   metadata.deletionTimestamp === undefined
 
 /** Returns the UID of the task that this one is an attempt of, or none. */
-export const attemptOf = ({ metadata: { ownerReferences = [] } }: AgentTask): Option.Option<Uid> =>
-  Option.map(
-    Option.fromUndefinedOr(ownerReferences.find(({ controller, kind }) => controller === true && kind === agentTaskResource.kind)),
-    ({ uid }) => uid
-  )
+export const attemptOf = ({ metadata: { ownerReferences } }: AgentTask): Option.Option<Uid> =>
+  Option.map(controllingOwner(ownerReferences, agentTaskResource.kind), ({ uid }) => uid)
 
 /**
  * How many of the 253 characters of a name its base may take. The base of an attempt is shorter, so that the name of its apply never cuts

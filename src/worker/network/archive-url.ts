@@ -6,6 +6,7 @@ import { Headers, HttpClient, HttpClientRequest as Request, type HttpClientRespo
 import { isForbiddenAddress } from "../../core/network/forbidden-address.ts"
 import { reasonOf } from "../../http/cause.ts"
 import { forbiddenAddress, lookupBut, toAnybody } from "../../http/connections.ts"
+import { letGo } from "../../http/let-go.ts"
 import { archiveLimitBytes } from "../../schema/api/task-api.ts"
 import { invalid, type StageFailed } from "../stage-failed.ts"
 import { save } from "./download.ts"
@@ -68,7 +69,7 @@ const ask = (
       Effect.timeoutOrElse({ duration: silence, orElse: () => Effect.fail(later(`no answer in ${silence}`)) })
     )
     if (response.status === 200) return response
-    yield* Effect.ignore(Effect.timeout(Stream.runDrain(Stream.take(response.stream, 1)), unwanted)) // otherwise its connection stays in use
+    yield* Effect.timeoutOption(letGo(response), unwanted)
     if (response.status === 429 || response.status >= 500) return yield* later(`it answers ${response.status}`)
     const location = Headers.get(response.headers, "location")
     if (response.status < 300 || response.status > 399 || Option.isNone(location)) return yield* cannot(`it answers ${response.status}`)
