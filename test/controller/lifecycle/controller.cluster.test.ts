@@ -4,9 +4,10 @@ import { Effect } from "effect"
 import { managedByUs, taskUidLabel } from "../../../src/core/manifest/labels.ts"
 import { leaseName } from "../../../src/core/scheduling/workspace-lease.ts"
 import { Kubernetes } from "../../../src/kubernetes/client.ts"
-import { agentTasks, jobs, type Kind, leases } from "../../../src/kubernetes/kinds.ts"
+import { agentTasks, jobs, leases } from "../../../src/kubernetes/kinds.ts"
 import { WorkspaceName } from "../../../src/schema/names.ts"
 import { denyingPolicy, policyWords } from "../../kubernetes/denying-policy.ts"
+import { fullQuota } from "../../kubernetes/full-quota.ts"
 import { serviceAccounts } from "../../kubernetes/service-accounts.ts"
 import {
   claim,
@@ -25,7 +26,6 @@ import {
   untilStatus
 } from "../task-cluster.ts"
 
-const quotas: Kind = { ...jobs, apiVersion: "v1", kind: "ResourceQuota", plural: "resourcequotas" }
 const workspace = (name: string) => ({ workspace: WorkspaceName.make(name) })
 
 layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the controller", (it) => {
@@ -115,16 +115,13 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
   it.effect("queues what a quota refuses, with the quota's name, and starts it when there is room", () =>
     Effect.gen(function*() {
       const { namespace } = yield* Tasks
-      const kubernetes = yield* Kubernetes
-      yield* kubernetes.create(quotas, { metadata: { name: "no-jobs", namespace }, spec: { hard: { "count/jobs.batch": "0" } } })
-      yield* until("the quota", kubernetes.get(quotas, { name: "no-jobs", namespace }), (quota) =>
-        JSON.stringify(quota["status"] ?? "").includes("used"))
+      const { lift } = yield* fullQuota(namespace, "no-jobs", "count/jobs.batch")
       yield* runController()
       yield* createTask("too-many")
       const status = yield* untilStatus("too-many", isPhase("Queued"))
       expect(status).toMatchObject({ reason: "QuotaExceeded" })
       expect(status.message).toContain("no-jobs")
-      yield* kubernetes.delete(quotas, { name: "no-jobs", namespace })
+      yield* lift
       yield* untilLaunched("too-many")
     }).pipe(Effect.scoped))
 
@@ -151,16 +148,12 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
       const { namespace } = yield* Tasks
       const kubernetes = yield* Kubernetes
       yield* kubernetes.create(serviceAccounts, { metadata: { name: "agent-job-task", namespace } })
-      yield* kubernetes.create(quotas, { metadata: { name: "no-pods", namespace }, spec: { hard: { pods: "0" } } })
-      yield* until("the quota", kubernetes.get(quotas, { name: "no-pods", namespace }), (quota) =>
-        JSON.stringify(quota["status"] ?? "").includes("used"))
+      yield* fullQuota(namespace, "no-pods", "pods")
       yield* runController()
       yield* createTask("podless")
-      const status = yield* untilStatus("podless", ({ reason }) =>
-        reason === "QuotaExceeded")
+      const status = yield* untilStatus("podless", ({ reason }) => reason === "QuotaExceeded")
       expect(status).toMatchObject({ phase: "Starting" })
       expect(status.message).toContain("no-pods")
-      yield* kubernetes.delete(quotas, { name: "no-pods", namespace })
       yield* kubernetes.delete(serviceAccounts, { name: "agent-job-task", namespace })
     }).pipe(Effect.scoped))
 
