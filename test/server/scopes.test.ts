@@ -81,7 +81,15 @@ const table: Readonly<Record<string, Opens>> = {
   "GET /api/v2/workspaces/:id/current-state-version-outputs": "user",
   "GET /api/v2/state-version-outputs/:id": "user",
   "GET /api/v2/state-versions/:id": "user",
-  "GET /api/v2/state-versions/:id/download": "user"
+  "GET /api/v2/state-versions/:id/download": "user",
+  "GET /api/v2/organizations/:organization/projects": "user",
+  "POST /api/v2/organizations/:organization/projects": "user",
+  "POST /api/v2/workspaces/:id/relationships/tags": "user",
+  "PATCH /api/v2/workspaces/:id/tag-bindings": "user",
+  "POST /api/v2/workspaces/:id/actions/lock": "user",
+  "POST /api/v2/workspaces/:id/actions/unlock": "user",
+  "POST /api/v2/workspaces/:id/actions/force-unlock": "user",
+  "POST /api/v2/workspaces/:id/state-versions": "user"
 }
 
 /** The routes as the server's own layers add them. */

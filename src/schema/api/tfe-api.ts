@@ -18,8 +18,16 @@ const workspaceSettings = {
   "terraform-version": maybe(text(64)),
   "working-directory": maybe(WorkingDirectory)
 }
-export const CreateWorkspace = request({ name: WorkspaceName, ...workspaceSettings }, {})
-export const UpdateWorkspace = request(workspaceSettings, {})
+/** Keeps what it does not know, because the server refuses what it could not meet. */
+const workspace = <A extends Schema.Struct.Fields>(attributes: A) =>
+  Schema.Struct({
+    data: Schema.Struct({
+      attributes: Schema.StructWithRest(Schema.Struct(attributes), [Schema.Record(Schema.String, Schema.Unknown)]),
+      relationships: Schema.optionalKey(Schema.Record(Schema.String, Schema.Struct({ data: Schema.optionalKey(Schema.Unknown) })))
+    })
+  })
+export const CreateWorkspace = workspace({ name: WorkspaceName, ...workspaceSettings })
+export const UpdateWorkspace = workspace({ name: maybe(WorkspaceName), ...workspaceSettings })
 
 export const CreateConfigurationVersion = request({ speculative: maybe(Schema.Boolean) }, {})
 

@@ -43,9 +43,14 @@ export const jsonOf = <S extends Schema.ConstraintDecoder<unknown>>(schema: S, n
         }))
 }
 
+const searchOf = ({ url }: HttpServerRequest.HttpServerRequest): URLSearchParams => new URL(url, "http://localhost").searchParams
+
+/** Returns the names of the parameters of the query. */
+export const parametersOf = (request: HttpServerRequest.HttpServerRequest): Iterable<string> => searchOf(request).keys()
+
 /** Returns a parameter of the query; undefined if it is absent. */
 export const queryOf = (request: HttpServerRequest.HttpServerRequest, name: string): string | undefined =>
-  new URL(request.url, "http://localhost").searchParams.get(name) ?? undefined
+  searchOf(request).get(name) ?? undefined
 
 /** Returns a whole number of the query, such as an offset, or `otherwise` if it is absent; fails with 422 if it is no number. */
 export const countOf = (request: HttpServerRequest.HttpServerRequest, name: string, otherwise: number): Effect.Effect<number, Refused> => {

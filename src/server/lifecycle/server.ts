@@ -31,6 +31,7 @@ import { Commits } from "../store/commits.ts"
 import { layerDatabase } from "../store/database.ts"
 import { makeDirectory } from "../store/make-directory.ts"
 import { NamedBlobs } from "../store/named-blobs.ts"
+import { tfeRefusedRoutes } from "../tfe/tfe-refused-routes.ts"
 import { tfeRunRoutes } from "../tfe/tfe-run-routes.ts"
 import { tfeStateRoutes } from "../tfe/tfe-state-routes.ts"
 import { tfeWorkspaceRoutes } from "../tfe/tfe-workspace-routes.ts"
@@ -55,7 +56,8 @@ export const routes = Layer.mergeAll(
   runRoutes,
   tfeWorkspaceRoutes,
   tfeRunRoutes,
-  tfeStateRoutes
+  tfeStateRoutes,
+  tfeRefusedRoutes
 )
 
 const dataDirectory = (directory: string) =>

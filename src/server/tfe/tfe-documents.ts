@@ -28,6 +28,14 @@ export const entitlements = {
   }
 }
 
+/** What is so of every workspace, and cannot be changed. */
+export const fixedAttributes = {
+  "execution-mode": "remote",
+  operations: true,
+  "allow-destroy-plan": true,
+  "structured-run-output-enabled": false
+} as const
+
 /**
  * `holder` is the workspace's current run. A holder that is still pending does not count as a lock: clients would call that a manual one.
  * `in-doubt` is ours, not in the TFE API; it is there only if it is known that the workspace waits for a rescue of its state.
@@ -38,13 +46,11 @@ export const workspaceDocument = (workspace: Workspace, holder: Run | undefined,
   attributes: {
     name: workspace.name,
     "auto-apply": workspace.autoApply,
-    "execution-mode": "remote",
     "terraform-version": workspace.terraformVersion,
     "working-directory": workspace.workingDirectory,
     locked: holder !== undefined && holder.status !== "pending",
-    operations: true,
     "created-at": workspace.createdAt,
-    "structured-run-output-enabled": false,
+    ...fixedAttributes,
     "tag-names": [],
     "vcs-repo": null,
     ...(inDoubt && { "in-doubt": true }),

@@ -5,14 +5,15 @@ import { HttpRouter, HttpServerResponse } from "effect/http"
 import { CreateVariable, CreateWorkspace, tfePath, UpdateWorkspace } from "../../schema/api/tfe-api.ts"
 import { openRoutes } from "../access/authorize.ts"
 import { jsonApiErrors, noContent } from "../access/http-answer.ts"
-import { jsonOf, queryOf } from "../access/http-request.ts"
-import { notFound } from "../refused.ts"
+import { jsonOf, parametersOf, queryOf } from "../access/http-request.ts"
+import { notFound, type Refused } from "../refused.ts"
 import { Runs } from "../run/runs.ts"
 import { Rescues } from "../workspace/rescues.ts"
 import { Variables } from "../workspace/variables.ts"
 import { type Workspace, Workspaces, type WorkspaceSettings } from "../workspace/workspaces.ts"
 import { entitlements, variableDocument, workspaceDocument } from "./tfe-documents.ts"
 import { document, documents, made, makeTfe, pageOf } from "./tfe-envelope.ts"
+import { otherName, unkept, unknownFilter } from "./tfe-refusals.ts"
 
 const createWorkspace = jsonOf(CreateWorkspace)
 const updateWorkspace = jsonOf(UpdateWorkspace)
@@ -29,6 +30,8 @@ const settingsOf = (attributes: (typeof UpdateWorkspace.Type)["data"]["attribute
     ...(typeof workingDirectory === "string" && { workingDirectory })
   }
 }
+
+const unless = (refused: Refused | undefined): Effect.Effect<void, Refused> => refused === undefined ? Effect.void : Effect.fail(refused)
 
 export const tfeWorkspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const { member, route } = yield* makeTfe
@@ -56,6 +59,7 @@ export const tfeWorkspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
     route("GET", "/api/v2/organizations/:organization/workspaces", (request, params) =>
       Effect.gen(function*() {
         yield* member(params)
+        yield* unless(unknownFilter(parametersOf(request)))
         const { number, size } = yield* pageOf(request)
         const found = yield* workspaces.search(queryOf(request, "search[name]") ?? "", size + 1, (number - 1) * size)
         return documents(yield* Effect.forEach(found.slice(0, size), shown), { number, size, more: found.length > size })
@@ -63,7 +67,9 @@ export const tfeWorkspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
     route("POST", "/api/v2/organizations/:organization/workspaces", (request, params) =>
       Effect.gen(function*() {
         yield* member(params)
-        const { data: { attributes } } = yield* createWorkspace(request)
+        const { data } = yield* createWorkspace(request)
+        yield* unless(unkept(data))
+        const { attributes } = data
         return made("/api/v2/workspaces", yield* Effect.flatMap(workspaces.ensure(attributes.name, settingsOf(attributes)), shown))
       })),
     route("GET", "/api/v2/organizations/:organization/workspaces/:name", (_, params) =>
@@ -78,8 +84,10 @@ export const tfeWorkspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
     ),
     route("PATCH", "/api/v2/workspaces/:id", (request, { id = "" }) =>
       Effect.gen(function*() {
-        yield* workspaces.get(id)
-        const { data: { attributes } } = yield* updateWorkspace(request)
+        const { name } = yield* workspaces.get(id)
+        const { data } = yield* updateWorkspace(request)
+        const { attributes } = data
+        yield* unless((attributes.name ?? name) === name ? unkept(data) : otherName(name))
         return document(yield* Effect.flatMap(workspaces.update(id, settingsOf(attributes)), shown))
       })),
     route("GET", "/api/v2/workspaces/:id/vars", (_, { id = "" }) =>

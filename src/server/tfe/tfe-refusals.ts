@@ -1,0 +1,61 @@
+// What stock clients may ask of a workspace and this server does not have, each with the sentence that refuses it.
+// Invariant: what cannot be met is refused as a whole. A filter that was passed over would choose somebody else's workspace.
+// Used by the TFE workspace routes and by tfe-refused-routes.
+import { invalid, type Refused } from "../refused.ts"
+import { fixedAttributes } from "./tfe-documents.ts"
+
+export const noTags = () =>
+  invalid(
+    "The workspaces of this server have no tags, so none is chosen by them; name the one that you mean, as in workspaces { name = \"demo\" }."
+  )
+
+export const noProjects = () =>
+  invalid("This server has no projects; leave the project out, and name the workspace alone, as in workspaces { name = \"demo\" }.")
+
+/** What the list of workspaces honours, and what only adds to it or orders it. */
+const selectsNothingElse = /^(?:search\[name\]|page\[(?:number|size)\]|include|sort|fields\[\w+\])$/u
+
+/** Returns the refusal of a list whose query would select other workspaces than are found by name. */
+export const unknownFilter = (parameters: Iterable<string>): Refused | undefined => {
+  const parameter = [...parameters].find((name) => !selectsNothingElse.test(name))
+  if (parameter === undefined) return undefined
+  if (/\b(?:tags|tagged)\b/u.test(parameter)) return noTags()
+  if (/\bproject\b/u.test(parameter)) return noProjects()
+  return invalid(`Workspaces are found here by search[name] alone, so ${parameter} would find others too; leave it out.`)
+}
+
+const asksForNothing = (value: unknown): boolean =>
+  value === undefined || value === null || value === false || value === "" || (Array.isArray(value) && value.length === 0)
+
+const notKept = (what: string) => invalid(`This server does not keep ${what} of a workspace, so it would have no effect; leave it out.`)
+
+const kept: ReadonlyArray<string> = ["name", "auto-apply", "terraform-version", "working-directory"]
+const fixed: Readonly<Record<string, unknown>> = fixedAttributes
+
+const unkeptAttribute = ([attribute, value]: readonly [string, unknown]): Refused | undefined => {
+  if (kept.includes(attribute) || value === null) return undefined
+  if (!Object.hasOwn(fixed, attribute)) return asksForNothing(value) ? undefined : notKept(attribute)
+  const only = JSON.stringify(fixed[attribute])
+  return fixed[attribute] === value
+    ? undefined
+    : invalid(`Of each workspace here, ${attribute} is ${only} and stays so; leave it out.`)
+}
+
+const unkeptRelationship = ([relationship, { data }]: readonly [string, { readonly data?: unknown }]): Refused | undefined => {
+  if (asksForNothing(data)) return undefined
+  if (relationship === "tags" || relationship === "tag-bindings") return noTags()
+  return relationship === "project" ? noProjects() : notKept(relationship)
+}
+
+export interface AskedOfWorkspace {
+  readonly attributes: Readonly<Record<string, unknown>>
+  readonly relationships?: Readonly<Record<string, { readonly data?: unknown }>>
+}
+
+/** Returns the refusal of a workspace, made or changed, that asks for more than the server keeps and does not have already. */
+export const unkept = ({ attributes, relationships = {} }: AskedOfWorkspace): Refused | undefined =>
+  Object.entries(attributes).map(unkeptAttribute).find((refused) => refused !== undefined) ??
+    Object.entries(relationships).map(unkeptRelationship).find((refused) => refused !== undefined)
+
+export const otherName = (name: string) =>
+  invalid(`A workspace keeps the name that it was made with, here ${name}; make another workspace with the other name.`)

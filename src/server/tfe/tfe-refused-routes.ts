@@ -1,0 +1,45 @@
+// What stock clients ask of the TFE API and get refused: tags, projects, and states and locks that a person writes.
+// Without these routes the answer would be 404, of which clients show only that a resource was not found.
+// Used by server/lifecycle/server.
+import { Effect } from "effect"
+import { HttpRouter, type HttpServerRequest } from "effect/http"
+import { invalid } from "../refused.ts"
+import { type Workspace, Workspaces } from "../workspace/workspaces.ts"
+import { documents, makeTfe } from "./tfe-envelope.ts"
+import { noProjects, noTags } from "./tfe-refusals.ts"
+
+export const tfeRefusedRoutes = HttpRouter.addAll(Effect.gen(function*() {
+  const { base, member, route } = yield* makeTfe
+  const workspaces = yield* Workspaces
+
+  const refused = (
+    method: "POST" | "PATCH",
+    path: `/${string}`,
+    refusal: (workspace: Workspace, base: string) => ReturnType<typeof invalid>
+  ) =>
+    route(
+      method,
+      `/api/v2/workspaces/:id${path}`,
+      (request: HttpServerRequest.HttpServerRequest, { id = "" }) =>
+        Effect.flatMap(workspaces.get(id), (workspace) => Effect.fail(refusal(workspace, base(request))))
+    )
+
+  const stateElsewhere = ({ name }: Workspace, url: string) =>
+    invalid(
+      `No state is written through the TFE API, as with a cloud block; use a backend "http" with the address ${url}/api/state/v1/workspaces/${name}, lock_method PUT and unlock_method DELETE, as docs/state.md says.`
+    )
+  const lockElsewhere = ({ name }: Workspace) =>
+    invalid(`No lock is opened through the TFE API; see who has it, and open it, with: agent-job state unlock ${name} --force`)
+
+  return [
+    /** None rather than a refusal, because clients look for a project before they make it, and say why it cannot be made. */
+    route("GET", "/api/v2/organizations/:organization/projects", (_, params) => Effect.as(member(params), documents([]))),
+    route("POST", "/api/v2/organizations/:organization/projects", (_, params) => Effect.andThen(member(params), Effect.fail(noProjects()))),
+    refused("POST", "/relationships/tags", noTags),
+    refused("PATCH", "/tag-bindings", noTags),
+    refused("POST", "/actions/lock", stateElsewhere),
+    refused("POST", "/actions/unlock", stateElsewhere),
+    refused("POST", "/actions/force-unlock", lockElsewhere),
+    refused("POST", "/state-versions", stateElsewhere)
+  ]
+}))

@@ -1,0 +1,155 @@
+// What a stock client asks of a workspace and this server does not have: nothing of it is taken for a smaller wish.
+import { describe, expect, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { tfePath } from "../../../src/schema/api/tfe-api.ts"
+import { type Answer, person, server } from "../live-server.ts"
+
+const workspaces = tfePath.workspaces("default")
+const workspace = (attributes: object, relationships: object = {}) => ({ data: { type: "workspaces", attributes, relationships } })
+const said = ({ json, status }: Answer) => [status, json.errors[0].detail]
+const noTags =
+  "The workspaces of this server have no tags, so none is chosen by them; name the one that you mean, as in workspaces { name = \"demo\" }."
+const noProjects = "This server has no projects; leave the project out, and name the workspace alone, as in workspaces { name = \"demo\" }."
+
+describe("the list of workspaces", () => {
+  it.live.each([
+    { filter: "search[tags]=network", sentence: noTags },
+    { filter: "search[tags]=", sentence: noTags },
+    { filter: "search%5Btags%5D=network&page%5Bnumber%5D=1", sentence: noTags },
+    { filter: "search[exclude-tags]=old", sentence: noTags },
+    { filter: "filter[tagged][0][key]=network", sentence: noTags },
+    { filter: "filter[project][id]=prj-1", sentence: noProjects },
+    {
+      filter: "search[wildcard-name]=net*",
+      sentence: "Workspaces are found here by search[name] alone, so search[wildcard-name] would find others too; leave it out."
+    },
+    {
+      filter: "search[name]=bill&filter[current-run][status]=applied",
+      sentence: "Workspaces are found here by search[name] alone, so filter[current-run][status] would find others too; leave it out."
+    }
+  ])("selects none by what it does not know: $filter", ({ filter, sentence }) =>
+    Effect.gen(function*() {
+      const me = person(yield* server)
+      yield* me.workspace("billing-prod")
+      expect(said(yield* me.as("GET", `${workspaces}?${filter}`))).toEqual([422, sentence])
+    }))
+
+  it.live("is searched by name, in pages, and takes what only adds to it or orders it", () =>
+    Effect.gen(function*() {
+      const me = person(yield* server)
+      yield* me.workspace("billing-prod")
+      yield* me.workspace("network")
+      const listed = yield* me.as("GET", `${workspaces}?search[name]=net&page[number]=1&page[size]=20&include=organization&sort=name`)
+      expect([listed.status, listed.json.data.map(({ attributes }: { attributes: { name: string } }) => attributes.name)])
+        .toEqual([200, ["network"]])
+    }))
+})
+
+describe("a workspace", () => {
+  const tag = { data: [{ type: "tags", attributes: { name: "network" } }] }
+
+  it.live.each([
+    { relationships: { tags: tag }, sentence: noTags },
+    { relationships: { "tag-bindings": tag }, sentence: noTags },
+    { relationships: { project: { data: { type: "projects", id: "prj-1" } } }, sentence: noProjects },
+    {
+      relationships: { "agent-pool": { data: { type: "agent-pools", id: "apool-1" } } },
+      sentence: "This server does not keep agent-pool of a workspace, so it would have no effect; leave it out."
+    }
+  ])("is neither made nor changed with $relationships", ({ relationships, sentence }) =>
+    Effect.gen(function*() {
+      const me = person(yield* server)
+      const id = yield* me.workspace("demo")
+      expect(said(yield* me.as("POST", workspaces, workspace({ name: "network" }, relationships)))).toEqual([422, sentence])
+      expect((yield* me.as("GET", tfePath.workspace("default", "network"))).status).toBe(404)
+      expect(said(yield* me.as("PATCH", `/api/v2/workspaces/${id}`, workspace({}, relationships)))).toEqual([422, sentence])
+    }))
+
+  it.live("gets no tags afterwards", () =>
+    Effect.gen(function*() {
+      const me = person(yield* server)
+      const id = yield* me.workspace("demo")
+      expect(said(yield* me.as("POST", `/api/v2/workspaces/${id}/relationships/tags`, tag))).toEqual([422, noTags])
+      expect(said(yield* me.as("PATCH", `/api/v2/workspaces/${id}/tag-bindings`, tag))).toEqual([422, noTags])
+    }))
+
+  it.live.each([
+    {
+      attributes: { name: "renamed" },
+      sentence: "A workspace keeps the name that it was made with, here demo; make another workspace with the other name."
+    },
+    {
+      attributes: { "execution-mode": "local" },
+      sentence: "Of each workspace here, execution-mode is \"remote\" and stays so; leave it out."
+    },
+    { attributes: { operations: false }, sentence: "Of each workspace here, operations is true and stays so; leave it out." },
+    {
+      attributes: { "allow-destroy-plan": false },
+      sentence: "Of each workspace here, allow-destroy-plan is true and stays so; leave it out."
+    },
+    {
+      attributes: { "auto-apply": true, "vcs-repo": { identifier: "a/b" } },
+      sentence: "This server does not keep vcs-repo of a workspace, so it would have no effect; leave it out."
+    },
+    {
+      attributes: { "auto-apply": true, description: "Ours" },
+      sentence: "This server does not keep description of a workspace, so it would have no effect; leave it out."
+    }
+  ])("is not changed in part: $attributes", ({ attributes, sentence }) =>
+    Effect.gen(function*() {
+      const me = person(yield* server)
+      const id = yield* me.workspace("demo")
+      expect(said(yield* me.as("PATCH", `/api/v2/workspaces/${id}`, workspace(attributes)))).toEqual([422, sentence])
+      expect((yield* me.as("GET", `/api/v2/workspaces/${id}`)).json.data.attributes).toMatchObject({ name: "demo", "auto-apply": false })
+    }))
+
+  it.live("is made and changed with what it keeps, what is so already, and what asks for nothing", () =>
+    Effect.gen(function*() {
+      const me = person(yield* server)
+      const asked = {
+        name: "demo",
+        "terraform-version": "1.12.6",
+        "auto-apply": true,
+        "working-directory": null,
+        "execution-mode": "remote",
+        operations: null,
+        "queue-all-runs": false,
+        description: "",
+        "trigger-prefixes": [],
+        "vcs-repo": null
+      }
+      const made = yield* me.as("POST", workspaces, workspace(asked, { tags: { data: [] }, project: { data: null } }))
+      expect([made.status, made.json.data.attributes]).toMatchObject([201, { "auto-apply": true, "terraform-version": "1.12.6" }])
+      const changed = yield* me.as("PATCH", `/api/v2/workspaces/${made.json.data.id}`, workspace({ ...asked, "auto-apply": false }))
+      expect([changed.status, changed.json.data.attributes]).toMatchObject([200, { name: "demo", "auto-apply": false }])
+    }))
+})
+
+describe("what this server has not", () => {
+  it.live("has no projects, and makes none", () =>
+    Effect.gen(function*() {
+      const me = person(yield* server)
+      const projects = "/api/v2/organizations/default/projects"
+      expect((yield* me.as("GET", `${projects}?filter[names]=team`)).json.data).toEqual([])
+      expect(said(yield* me.as("POST", projects, { data: { type: "projects", attributes: { name: "team" } } }))).toEqual([422, noProjects])
+      expect((yield* me.as("GET", projects.replace("default", "other"))).status).toBe(404)
+    }))
+
+  it.live("takes no state through the TFE API, and says which way leads in", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const me = person(url)
+      const id = yield* me.workspace("demo")
+      for (const path of ["actions/lock", "actions/unlock", "state-versions"]) {
+        expect(said(yield* me.as("POST", `/api/v2/workspaces/${id}/${path}`, {})), path).toEqual([
+          422,
+          `No state is written through the TFE API, as with a cloud block; use a backend "http" with the address ${url}/api/state/v1/workspaces/demo, lock_method PUT and unlock_method DELETE, as docs/state.md says.`
+        ])
+      }
+      expect(said(yield* me.as("POST", `/api/v2/workspaces/${id}/actions/force-unlock`, {}))).toEqual([
+        422,
+        "No lock is opened through the TFE API; see who has it, and open it, with: agent-job state unlock demo --force"
+      ])
+      expect((yield* me.as("POST", "/api/v2/workspaces/ws-none/actions/lock", {})).status).toBe(404)
+    }))
+})
