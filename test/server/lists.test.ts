@@ -125,7 +125,10 @@ describe("a workspace", () => {
       const file = join(made, "data", "agent-job.sqlite")
       yield* Effect.scoped(Layer.build(stores(optionsIn(made))))
       const db = new DatabaseSync(file)
-      db.exec(`ALTER TABLE runs DROP COLUMN stoppedBy; DELETE FROM effect_sql_migrations WHERE migration_id >= 24`)
+      db.exec(
+        `DROP INDEX runsSaved; DROP INDEX runsPending; ALTER TABLE runs DROP COLUMN saved; ALTER TABLE runs DROP COLUMN stoppedBy;
+         CREATE INDEX runsPending ON runs (workspaceId, seq) WHERE status = 'pending'; DELETE FROM effect_sql_migrations WHERE migration_id >= 24`
+      )
       const insert = db.prepare(
         "INSERT INTO workspaces (id, name, autoApply, terraformVersion, workingDirectory, createdAt) VALUES (?, ?, 0, ?, '', '2026-01-31T12:00:00Z')"
       )

@@ -1,9 +1,9 @@
 // Runs: each step of core/run/run-machine, and all that follows from it, in one transaction.
-// Invariant: a workspace is held by one run that may apply, from its turn to its end; the others wait as pending, oldest first.
+// Invariant: one run that may apply holds a workspace, from its turn, or its approval if it was saved, to its end; others wait, oldest first.
 // Used by the TFE routes (a person's wishes) and by assignments and stage-ends (an agent's words).
 import { Context, Effect, Layer, Option, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
-import { isFinal, move, type RunEvent } from "../../core/run/run-machine.ts"
+import { isFinal, move, RunEvent } from "../../core/run/run-machine.ts"
 import { Approval, RunStatus } from "../../schema/api/run.ts"
 import { RunId, Sha256, Timestamp, WorkspaceName } from "../../schema/names.ts"
 import { Engine, mutates, PlanOptions } from "../../schema/task/agent-task.ts"
@@ -30,6 +30,7 @@ export const Run = Schema.Struct({
   archiveSha256: Sha256,
   status: RunStatus,
   planOnly: Schema.BooleanFromBit,
+  saved: Schema.BooleanFromBit,
   autoApply: Schema.BooleanFromBit,
   cancelAsked: Schema.BooleanFromBit,
   destroy: Schema.BooleanFromBit,
@@ -61,6 +62,8 @@ export interface NewRun {
   readonly configurationVersionId: string
   readonly archiveSha256: Sha256
   readonly planOnly: boolean
+  /** The run plans without waiting for the workspace, and takes that when its plan is approved, which cannot be beforehand. */
+  readonly saved?: boolean
   readonly autoApply: boolean
   readonly destroy: boolean
   readonly message: string
@@ -79,6 +82,9 @@ export interface RunFacts {
   readonly approvedBy?: string
   readonly stoppedBy?: string
 }
+
+/** How many saved plans of a workspace wait for their approval: each keeps its file, and nobody may ever come for it. */
+const mostSaved = 20
 
 const approvalOf = ({ planSha256 }: Run, by = "auto-apply", at: string) => ({
   approval: planSha256 === null ? null : JSON.stringify({ by, seal: planSha256, at } satisfies Approval)
@@ -147,16 +153,16 @@ const make = Effect.gen(function*() {
   const count = (statuses: ReadonlyArray<RunStatus>) => counted(sql`SELECT count(*) AS n FROM runs WHERE ${sql.in("status", statuses)}`)
 
   const pendingBefore = (run: Run) =>
-    run.status !== "pending" || run.planOnly || run.rescueId !== null ? Effect.succeed(0) : counted(
+    run.status !== "pending" || run.planOnly || run.saved || run.rescueId !== null ? Effect.succeed(0) : counted(
       sql`SELECT count(*) AS n FROM runs JOIN workspaces ON workspaces.id = runs.workspaceId WHERE runs.workspaceId = ${run.workspaceId}
-          AND runs.status = 'pending' AND runs.planOnly = 0 AND runs.rescueId IS NULL AND runs.seq < ${run.seq} AND runs.id IS NOT workspaces.currentRunId`
+          AND runs.status = 'pending' AND runs.planOnly = 0 AND runs.saved = 0 AND runs.rescueId IS NULL AND runs.seq < ${run.seq} AND runs.id IS NOT workspaces.currentRunId`
     )
 
   /** Gives a free workspace to its oldest pending run. */
   const dispatch = Effect.fn("Runs.dispatch")(function*(workspaceId: string) {
     const next = yield* row(Schema.Struct({ id: RunId }))(
       sql`SELECT runs.id FROM runs JOIN workspaces ON workspaces.id = runs.workspaceId
-        WHERE runs.workspaceId = ${workspaceId} AND runs.status = 'pending' AND runs.planOnly = 0 AND runs.rescueId IS NULL AND workspaces.currentRunId IS NULL ORDER BY runs.seq LIMIT 1`
+        WHERE runs.workspaceId = ${workspaceId} AND runs.status = 'pending' AND runs.planOnly = 0 AND runs.saved = 0 AND runs.rescueId IS NULL AND workspaces.currentRunId IS NULL ORDER BY runs.seq LIMIT 1`
     )
     if (next === undefined) return
     yield* sql`UPDATE workspaces SET currentRunId = ${next.id} WHERE id = ${workspaceId}`
@@ -182,7 +188,9 @@ const make = Effect.gen(function*() {
       if (Option.isNone(yield* blobs.about(asked.archiveSha256))) return yield* noArchive
       const [last] = yield* rows(Schema.Struct({ seq: Schema.Int }))(sql`SELECT COALESCE(MAX(seq), 0) AS seq FROM runs`)
       yield* sql`INSERT INTO runs ${sql.insert({ ...made, seq: (last?.seq ?? 0) + 1 })}`
-      yield* asked.planOnly || asked.rescueId !== undefined ? stages.create(id, "plan") : dispatch(asked.workspaceId)
+      yield* asked.planOnly || asked.saved === true || asked.rescueId !== undefined
+        ? stages.create(id, "plan")
+        : dispatch(asked.workspaceId)
     }))
     return yield* whole(id)
   })
@@ -194,23 +202,45 @@ const make = Effect.gen(function*() {
   const removePlanFile = ({ planSha256 }: Run) =>
     planSha256 === null ? Effect.void : sql.afterCommit(removeUnnamed([{ sha256: planSha256 }]))
 
+  /** Discards the saved plans of a workspace that wait for their approval, but the newest `most`. */
+  const discardSaved = Effect.fnUntraced(
+    function*({ workspaceId }: Run, most: number, stoppedBy: string): Effect.fn.Return<void, StoreFailure> {
+      const waiting = yield* rows(Schema.Struct({ id: RunId }))(
+        sql`SELECT id FROM runs WHERE workspaceId = ${workspaceId} AND saved = 1 AND status = 'planned' ORDER BY seq DESC LIMIT -1 OFFSET ${most}`
+      )
+      for (const { id } of waiting) yield* step(id, RunEvent.Discard(), { stoppedBy })
+    }
+  )
+
+  /** Gives the workspace to a run whose saved plan is approved; fails with 409 `wrong-moment` if another run holds it. */
+  const takeWorkspace = Effect.fnUntraced(function*({ id, workspaceId }: Run) {
+    yield* sql`UPDATE workspaces SET currentRunId = ${id} WHERE id = ${workspaceId} AND currentRunId IS NULL`
+    const { currentRunId } = yield* workspaces.get(workspaceId)
+    if (currentRunId === id) return
+    return yield* conflict(
+      "wrong-moment",
+      `The run ${id} has a saved plan, and the run ${currentRunId} holds the workspace; apply it once that is over, or plan again if that changes the state.`
+    )
+  })
+
   const end = Effect.fn("Runs.end")(function*(run: Run) {
     yield* stages.withdraw(run.id)
     /** A restored database may not have the start of a stage whose result speaks of its state. */
     const hasBegun = ({ result, startedAt }: StageRow) => startedAt !== null || result?.statePushed !== undefined
     const began = (yield* stages.ofRun(run.id)).some((stage) => mutates(stage.stage) && hasBegun(stage))
-    if (!began) yield* effects.forgetPlanned(run.id)
+    yield* began ? discardSaved(run, 0, `the run ${run.id}, which began to apply its own plan`) : effects.forgetPlanned(run.id)
     yield* sql`UPDATE workspaces SET currentRunId = NULL WHERE id = ${run.workspaceId} AND currentRunId = ${run.id}`
     yield* dispatch(run.workspaceId)
     yield* removePlanFile(run)
   })
 
-  const step = Effect.fn("Runs.step")((id: string, event: RunEvent, facts: RunFacts = {}) =>
+  const step: Runs["Service"]["step"] = Effect.fn("Runs.step")((id: string, event: RunEvent, facts: RunFacts = {}) =>
     sql.withTransaction(Effect.gen(function*() {
       const run = yield* get(id)
       const next = move(run, event)
       if (next._tag === "Refused") return yield* conflict(next.error, `The run ${run.id} ${next.message}`)
       if (next._tag === "Unchanged") return run
+      if (run.saved && next.status === "confirmed") yield* takeWorkspace(run)
       const at = yield* now
       yield* sql`UPDATE runs SET ${
         sql.update({
@@ -226,6 +256,9 @@ const make = Effect.gen(function*() {
       } WHERE id = ${run.id}`
       yield* commits.news(`logs ${run.id}`)
       if (next.status === "confirmed") yield* stages.create(run.id, run.destroy ? "destroy" : "apply")
+      if (run.saved && next.status === "planned") {
+        yield* discardSaved(run, mostSaved, `the run ${run.id}, since ${mostSaved} newer plans are saved`)
+      }
       if (isFinal(next.status)) yield* end(run)
       else if (next.cancelAsked) yield* stages.cancel(run.id)
       return yield* get(id)

@@ -168,5 +168,12 @@ export const migrations = Migrator.fromRecord({
   "0026_runs_pending": statements(
     `DROP INDEX runsPending`,
     `CREATE INDEX runsPending ON runs (workspaceId, seq, planOnly, rescueId, id) WHERE status = 'pending'`
+  ),
+  /** Whether a run takes its workspace only when its saved plan is approved. Runs from before have taken theirs, or wait for it. */
+  "0027_saved_runs": statements(
+    `ALTER TABLE runs ADD COLUMN saved INTEGER NOT NULL DEFAULT 0`,
+    `CREATE INDEX runsSaved ON runs (workspaceId, seq) WHERE saved = 1 AND status = 'planned'`,
+    `DROP INDEX runsPending`,
+    `CREATE INDEX runsPending ON runs (workspaceId, seq, planOnly, saved, rescueId, id) WHERE status = 'pending'`
   )
 })

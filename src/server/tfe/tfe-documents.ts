@@ -101,6 +101,7 @@ export const listedRunDocument = (run: Run, position: number) => {
       "has-changes": run.hasChanges === true,
       "is-destroy": run.destroy,
       "plan-only": run.planOnly,
+      "save-plan": run.saved,
       "auto-apply": run.autoApply,
       "position-in-queue": position,
       "created-at": run.createdAt,

@@ -80,12 +80,15 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
     if (version === undefined || version.workspaceId !== workspace.id || version.status !== "uploaded" || version.sha256 === null) {
       return yield* invalid("The run needs a configuration version of its workspace whose archive is uploaded; upload one first.")
     }
+    const planOnly = attributes["plan-only"] === true || version.speculative
+    const saved = attributes["save-plan"] === true && !planOnly
     return yield* runs.create({
       workspaceId: workspace.id,
       configurationVersionId: version.id,
       archiveSha256: version.sha256,
-      planOnly: attributes["plan-only"] === true || version.speculative,
-      autoApply: attributes["save-plan"] !== true && (attributes["auto-apply"] ?? workspace.autoApply),
+      planOnly,
+      saved,
+      autoApply: !saved && (attributes["auto-apply"] ?? workspace.autoApply),
       destroy: attributes["is-destroy"] === true,
       message: attributes.message ?? "",
       engine: attributes.engine ?? undefined,

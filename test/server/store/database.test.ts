@@ -39,6 +39,10 @@ it.live("once notes which refused states a person had decided on, and what was s
         yield* sql`DROP INDEX stagesOfAgents`
         yield* sql`DROP INDEX workspacesByLockHolder`
         yield* sql`ALTER TABLE runs DROP COLUMN stoppedBy`
+        yield* sql`DROP INDEX runsSaved`
+        yield* sql`DROP INDEX runsPending`
+        yield* sql`ALTER TABLE runs DROP COLUMN saved`
+        yield* sql`CREATE INDEX runsPending ON runs (workspaceId, seq) WHERE status = 'pending'`
         yield* sql`DELETE FROM effect_sql_migrations WHERE migration_id >= 19`
         yield* sql`PRAGMA foreign_keys = OFF`
         yield* Effect.forEach([{ stageId: "decided", settledAt: settled }, { stageId: "waits", settledAt: null }], (rescue, seq) =>
