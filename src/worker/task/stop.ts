@@ -47,7 +47,10 @@ const listen = Effect.fnUntraced(
     const bySomebody = (cause: StopCause) =>
       because(cause).pipe(Effect.andThen(Effect.sleep(plan.giveUpAfterMillis)), Effect.andThen(Deferred.succeed(tooLate, undefined)))
     yield* fork(
-      Deferred.await(first).pipe(Effect.andThen(Effect.sleep(plan.releaseAfterMillis)), Effect.andThen(Deferred.succeed(released, undefined)))
+      Deferred.await(first).pipe(
+        Effect.andThen(Effect.sleep(plan.releaseAfterMillis)),
+        Effect.andThen(Deferred.succeed(released, undefined))
+      )
     )
     yield* fork(sigterm.pipe(Effect.andThen(Deferred.succeed(leaving, undefined)), Effect.andThen(bySomebody("Evicted"))))
     return Stop.of({

@@ -69,7 +69,9 @@ describe("a stage that has to stop", () => {
   it.live("saves what ended after its interrupt too, though the server was away until the engine was gone", () =>
     Effect.gen(function*() {
       const api = yield* taskApi
-      api.state = Buffer.from(JSON.stringify({ version: 4, terraform_version: "1.0.0", serial: 1, lineage: "one", outputs: {}, resources: [] }))
+      api.state = Buffer.from(
+        JSON.stringify({ version: 4, terraform_version: "1.0.0", serial: 1, lineage: "one", outputs: {}, resources: [] })
+      )
       const sleeps = Object.entries({ quick: 2, next: 4, long: 60 })
       const files = sleeps.map(([name, seconds]) => `resource "time_sleep" "${name}" {\n  create_duration = "${seconds}s"\n}\n`)
       const digest = yield* planned(api, { "main.tf": [providers, ...files].join("") })
