@@ -10,6 +10,7 @@ export const neverStops = (over: Partial<Stop["Service"]> = {}): Layer.Layer<Sto
     asked: Effect.never,
     now: Effect.succeedNone,
     plan: signalPlan(30),
+    released: Effect.never,
     tooLate: Effect.never,
     isLeaving: Effect.succeed(false),
     because: () => Effect.void,

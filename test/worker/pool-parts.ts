@@ -29,6 +29,8 @@ export interface PoolParts {
   readonly tokenFile: string
   /** Reports whether a state is on its way or was given up, which the status of an AgentTask would say after a while. */
   readonly isUnsaved: () => boolean
+  /** Tells an engine that waits that its state is not taken, as some seconds after its interrupt. */
+  readonly release: Effect.Effect<void>
   /** Ends the grace now. */
   readonly endGrace: Effect.Effect<void>
   readonly layer: Layer.Layer<TaskApi | Settings | StateDelivery | Stop | TaskStatus>
@@ -49,8 +51,9 @@ export const poolParts = (patience = "2 seconds", statePatience = "10 seconds"):
         isUnsaved = now
       })
     const taskStatus = Layer.succeed(TaskStatus, { unsavedDuring: (work) => Effect.andThen(mark(true), Effect.tap(work, mark(false))) })
+    const released = Deferred.makeUnsafe<void>()
     const tooLate = Deferred.makeUnsafe<void>()
-    const stop = neverStops({ tooLate: Deferred.await(tooLate) })
+    const stop = neverStops({ released: Deferred.await(released), tooLate: Deferred.await(tooLate) })
     const settings = podSettings(privateDirectory, privateDirectory, {
       AGENT_JOB_TOKEN_FILE: tokenFile,
       AGENT_JOB_POOL_PATIENCE: patience,
@@ -68,6 +71,7 @@ export const poolParts = (patience = "2 seconds", statePatience = "10 seconds"):
       privateDirectory,
       tokenFile,
       isUnsaved: () => isUnsaved,
+      release: Effect.asVoid(Deferred.succeed(released, undefined)),
       endGrace: Effect.asVoid(Deferred.succeed(tooLate, undefined)),
       layer
     }

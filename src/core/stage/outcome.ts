@@ -56,6 +56,18 @@ const providerTrouble = [
   /no available releases match the given constraints/u,
   /Error while installing/u
 ]
+/** What is wrong with the lock file, which is right as long as a provider is only missing, and what to do with it. */
+const lockTrouble = [
+  {
+    pattern: /checksums previously recorded in the dependency lock file/u,
+    says: (engine: string) =>
+      `has no checksum of the package that it found; if that package is the right one, run ${engine} providers lock -platform=OS_ARCH for the runner's platform, and commit the file`
+  },
+  {
+    pattern: /must use \S+ init -upgrade/u,
+    says: (engine: string) => `has a version that the configuration does not allow; run ${engine} init -upgrade, and commit the file`
+  }
+]
 const localState = /ask approval for state migration|asking for state migration action/u
 const diskTrouble = /no space left on device|disk quota exceeded/iu
 
@@ -63,11 +75,11 @@ const because = (log: string): string => Option.match(errorSummary(log), { onNon
 
 /** Returns the provider that an error names, such as hashicorp/aws. */
 const providerIn = (text: string): string => {
-  const name = /provider ([a-z0-9.-]+(?:\/[A-Za-z0-9_-]+){1,2})/u.exec(text.slice(text.indexOf("Error: ")))?.[1]
+  const name = /(?:provider|installing) ([a-z0-9.-]+(?:\/[A-Za-z0-9_-]+){1,2})/u.exec(text.slice(text.indexOf("Error: ")))?.[1]
   return name === undefined ? "a provider" : `the provider ${name}`
 }
 
-/** Returns what a failed `init` means: a provider that cannot be installed, or a wrong configuration. */
+/** Returns what a failed `init` means: a provider that cannot be installed, or a wrong configuration or lock file. */
 const initFailure = (engine: string, log: string): Omit<Failure, "exitCode"> => {
   const text = plainLines(log).filter((line) => line !== "").join(" ")
   if (localState.test(text)) {
@@ -75,6 +87,13 @@ const initFailure = (engine: string, log: string): Omit<Failure, "exitCode"> => 
       reason: "InvalidConfiguration",
       message:
         `${engine} init found a local state in the configuration, terraform.tfstate or terraform.tfstate.d, which a run does not take over: what it lists would be made again. Take it out, and import what it lists with import blocks.`
+    }
+  }
+  const locked = lockTrouble.find(({ pattern }) => pattern.test(text))
+  if (locked !== undefined) {
+    return {
+      reason: "InvalidConfiguration",
+      message: `${engine} init cannot install ${providerIn(text)}: .terraform.lock.hcl ${locked.says(engine)}.`
     }
   }
   return providerTrouble.some((pattern) => pattern.test(text))

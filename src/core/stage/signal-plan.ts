@@ -4,6 +4,11 @@
 
 export interface SignalPlan {
   readonly signals: ReadonlyArray<{ readonly name: "INT" | "TERM" | "KILL"; readonly afterMillis: number }>
+  /**
+   * When the engine stops waiting for a server that does not take its state. An engine that waits hears no interrupt: it goes on making
+   * things, and is killed in the end with all that it has made since.
+   */
+  readonly releaseAfterMillis: number
   /** When the worker stops waiting for anything, so that the result still gets out. */
   readonly giveUpAfterMillis: number
 }
@@ -14,16 +19,21 @@ export interface SignalPlan {
  */
 const lastMinute = { terminate: 60, kill: 40, giveUp: 20 }
 
+/** How long the engine waits after its interrupt at most, in milliseconds: a server that is only restarted is back by then. */
+const longestWait = 10_000
+
 /** Returns the plan for a grace period in seconds, counted from the moment the stop was asked for. */
 export const signalPlan = (graceSeconds: number): SignalPlan => {
   const scale = Math.min(1, graceSeconds / 120)
   const before = (seconds: number) => Math.round(Math.max(0, graceSeconds - seconds * scale) * 1000)
+  const terminate = before(lastMinute.terminate)
   return {
     signals: [
       { name: "INT", afterMillis: 0 },
-      { name: "TERM", afterMillis: before(lastMinute.terminate) },
+      { name: "TERM", afterMillis: terminate },
       { name: "KILL", afterMillis: before(lastMinute.kill) }
     ],
+    releaseAfterMillis: Math.min(longestWait, terminate / 2),
     giveUpAfterMillis: before(lastMinute.giveUp)
   }
 }

@@ -48,30 +48,31 @@ const lines = (secret: string): ReadonlyArray<string> =>
 /** Returns the lines of base64 text as programs print it: of 76 columns, or of 64 as in PEM. */
 const wrapped = (text: string): ReadonlyArray<string> => [/.{6,76}/gu, /.{6,64}/gu].flatMap((line) => text.match(line) ?? [])
 
-/** Returns every spelling of a secret that is looked for. */
-export const forms = (secret: string): ReadonlyArray<string> => {
+const formsOf = (secret: string): ReadonlyArray<string> => {
   const bytes = encoder.encode(secret)
   const inLines = lines(secret)
   const texts = [secret, secret.trim(), ...inLines]
   const documents = texts.flatMap((text) => [json(text), jsonForHtml(text), jsonInAscii(text)])
   return [
-    ...new Set([
-      ...texts.flatMap((text) => [text, hcl(text)]),
-      ...documents,
-      ...documents.map(json), // a document within a document
-      percent(secret),
-      lowercasePercent(percent(secret)),
-      percent(secret).replaceAll("%20", "+"),
-      encodeURIComponent(secret.toWellFormed()),
-      Hex.encode(bytes),
-      Hex.encode(bytes).toUpperCase(),
-      ...wrapped(Base64.encode(bytes).replaceAll("=", "")),
-      ...[bytes, ...inLines.map((line) => encoder.encode(line))].flatMap((
-        part
-      ) => [...base64(part, Base64.encode), ...base64(part, Base64Url.encode)])
-    ])
-  ].filter((form) => form.length >= shortestSecret)
+    ...texts.flatMap((text) => [text, hcl(text)]),
+    ...documents,
+    ...documents.map(json), // a document within a document
+    percent(secret),
+    lowercasePercent(percent(secret)),
+    percent(secret).replaceAll("%20", "+"),
+    encodeURIComponent(secret.toWellFormed()),
+    Hex.encode(bytes),
+    Hex.encode(bytes).toUpperCase(),
+    ...wrapped(Base64.encode(bytes).replaceAll("=", "")),
+    ...[bytes, ...inLines.map((line) => encoder.encode(line))].flatMap((
+      part
+    ) => [...base64(part, Base64.encode), ...base64(part, Base64Url.encode)])
+  ]
 }
+
+/** Returns every spelling of a secret that is looked for: also of its composed form (NFC), in which the engine keeps all its strings. */
+export const forms = (secret: string): ReadonlyArray<string> =>
+  [...new Set([...new Set([secret, secret.normalize("NFC")])].flatMap(formsOf))].filter((form) => form.length >= shortestSecret)
 
 const pieces = (form: Uint8Array): ReadonlyArray<Uint8Array> =>
   form.length <= pieceBytes

@@ -16,6 +16,8 @@ export class Stop extends Context.Service<Stop, {
   readonly now: Effect.Effect<Option.Option<StopCause>>
   /** Which signals the engine gets and when, counted from the stop. */
   readonly plan: SignalPlan
+  /** Completes when, after any cause, an engine that waits for its state to be taken is to be told that it is not. */
+  readonly released: Effect.Effect<void>
   /** Completes when, after a cancel or SIGTERM (not after a deadline), the rest of the grace period is needed for the result. */
   readonly tooLate: Effect.Effect<void>
   /** Reports whether the Pod has got SIGTERM, even if something else had stopped the stage before. */
@@ -38,16 +40,24 @@ const listen = Effect.fnUntraced(
     const plan = signalPlan(graceSeconds)
     const first = Deferred.makeUnsafe<StopCause>()
     const leaving = Deferred.makeUnsafe<void>()
+    const released = Deferred.makeUnsafe<void>()
     const tooLate = Deferred.makeUnsafe<void>()
     const because = (cause: StopCause) => Effect.asVoid(Deferred.succeed(first, cause))
     const fork = (effect: Effect.Effect<unknown>) => Effect.forkIn(effect, scope, { startImmediately: true })
     const bySomebody = (cause: StopCause) =>
       because(cause).pipe(Effect.andThen(Effect.sleep(plan.giveUpAfterMillis)), Effect.andThen(Deferred.succeed(tooLate, undefined)))
+    yield* fork(
+      Deferred.await(first).pipe(
+        Effect.andThen(Effect.sleep(plan.releaseAfterMillis)),
+        Effect.andThen(Deferred.succeed(released, undefined))
+      )
+    )
     yield* fork(sigterm.pipe(Effect.andThen(Deferred.succeed(leaving, undefined)), Effect.andThen(bySomebody("Evicted"))))
     return Stop.of({
       asked: Deferred.await(first),
       now: Effect.suspend(() => Deferred.isDoneUnsafe(first) ? Effect.asSome(Deferred.await(first)) : Effect.succeedNone),
       plan,
+      released: Deferred.await(released),
       tooLate: Deferred.await(tooLate),
       isLeaving: Effect.sync(() => Deferred.isDoneUnsafe(leaving)),
       because,

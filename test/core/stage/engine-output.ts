@@ -36,6 +36,45 @@ export const providerVersionMissing = [
   ""
 ].join("\n")
 
+export const lockWithoutChecksum = [
+  "",
+  "\u001b[0m\u001b[1mInitializing the backend...\u001b[0m",
+  "",
+  "\u001b[0m\u001b[1mInitializing provider plugins...\u001b[0m",
+  "- Reusing previous version of hashicorp/time from the dependency lock file",
+  "- Installing hashicorp/time v0.13.1...",
+  "\u001b[31m╷\u001b[0m\u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0m\u001b[1m\u001b[31mError: \u001b[0m\u001b[0m\u001b[1mFailed to install provider\u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0m\u001b[0mError while installing hashicorp/time v0.13.1: the local package for",
+  "\u001b[31m│\u001b[0m \u001b[0mregistry.opentofu.org/hashicorp/time 0.13.1 doesn't match any of the",
+  "\u001b[31m│\u001b[0m \u001b[0mchecksums previously recorded in the dependency lock file (this might be",
+  "\u001b[31m│\u001b[0m \u001b[0mbecause the available checksums are for packages targeting different",
+  "\u001b[31m│\u001b[0m \u001b[0mplatforms); for more information:",
+  "\u001b[31m│\u001b[0m \u001b[0mhttps://opentofu.org/docs/language/files/dependency-lock/#checksum-verification",
+  "\u001b[31m╵\u001b[0m\u001b[0m",
+  "",
+  ""
+].join("\n")
+
+export const lockOfAnotherVersion = [
+  "",
+  "\u001b[0m\u001b[1mInitializing the backend...\u001b[0m",
+  "",
+  "\u001b[0m\u001b[1mInitializing provider plugins...\u001b[0m",
+  "- Reusing previous version of hashicorp/time from the dependency lock file",
+  "\u001b[31m╷\u001b[0m\u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0m\u001b[1m\u001b[31mError: \u001b[0m\u001b[0m\u001b[1mFailed to resolve provider packages\u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0m\u001b[0mCould not resolve provider hashicorp/time: locked provider",
+  "\u001b[31m│\u001b[0m \u001b[0mregistry.opentofu.org/hashicorp/time 0.13.1 does not match configured",
+  "\u001b[31m│\u001b[0m \u001b[0mversion constraint >= 0.14.0; must use tofu init -upgrade to allow",
+  "\u001b[31m│\u001b[0m \u001b[0mselection of new versions",
+  "\u001b[31m╵\u001b[0m\u001b[0m",
+  "",
+  ""
+].join("\n")
+
 export const registryUnreachable = [
   "",
   "\u001b[0m\u001b[1mInitializing the backend...\u001b[0m",

@@ -42,6 +42,22 @@ describe("commandFailure", () => {
       says: "the provider hashicorp/random;"
     },
     {
+      given: "a lock file that has no checksum of the package that is there",
+      command: init,
+      end: exited(1),
+      log: printed.lockWithoutChecksum,
+      reason: "InvalidConfiguration",
+      says: "the provider hashicorp/time: .terraform.lock.hcl has no checksum of the package that it found"
+    },
+    {
+      given: "a lock file of a version that the configuration does not allow",
+      command: init,
+      end: exited(1),
+      log: printed.lockOfAnotherVersion,
+      reason: "InvalidConfiguration",
+      says: "the provider hashicorp/time: .terraform.lock.hcl has a version that the configuration does not allow; run tofu init -upgrade"
+    },
+    {
       given: "a syntax error",
       command: init,
       end: exited(1),

@@ -16,6 +16,12 @@ describe("signalPlan", () => {
   it.prop("leaves the engine at least half of the grace", [Grace], ([grace]) => {
     expect(signalPlan(grace).signals[1]?.afterMillis).toBeGreaterThanOrEqual(grace * 500 - 1)
   })
+  it.prop("releases the engine soon, and with as much time before TERM", [Grace], ([grace]) => {
+    const { releaseAfterMillis, signals } = signalPlan(grace)
+    expect(releaseAfterMillis).toBeLessThanOrEqual(10_000)
+    expect(releaseAfterMillis * 2).toBeLessThanOrEqual(signals[1]?.afterMillis ?? 0)
+    if (grace >= 80) expect(releaseAfterMillis).toBe(10_000)
+  })
   it.each([
     { grace: 3600, seconds: [0, 3540, 3560, 3580] },
     { grace: 120, seconds: [0, 60, 80, 100] },

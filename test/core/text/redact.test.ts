@@ -159,6 +159,11 @@ describe("redactor", () => {
     for (const form of forms(`S3cr<t"&/+ é`)) expect(shown).not.toContain(form)
   })
 
+  it("takes a secret out as it was given, and as the engine composes its letters", () => {
+    const given = "pässwörd-é".normalize("NFD")
+    for (const form of ["NFD", "NFC"]) expect(redactor([given]).text(`token = "${given.normalize(form)}"`)).toBe("token = \"***\"")
+  })
+
   it("takes out the lines of a secret that is printed with an indent", () => {
     const key = "-----BEGIN KEY-----\nMIIEowIBAAKCAQEA\nAQAB\n-----END KEY-----\n"
     expect(redactor([key]).text(key.split("\n").map((line) => `    ${line}`).join("\n"))).toBe("    ***\n    ***\n    AQAB\n    ***\n    ")

@@ -109,6 +109,37 @@ describe("the state gateway", () => {
       expect(existsSync(kept(parts))).toBe(false)
     })))
 
+  it.live("keeps the engine waiting no longer when it has to stop, so that it hears its interrupt and leaves its whole state", () =>
+    withGateway(Effect.fnUntraced(function*(env, parts) {
+      parts.api.state = Buffer.from(state(1))
+      yield* lock(env)
+      yield* ask(env, "read")
+      const up = parts.api.goDown()
+      const writing = yield* Effect.forkChild(write(env, 2))
+      yield* until(() => existsSync(kept(parts)))
+      yield* parts.release
+      expect((yield* Fiber.join(writing)).status).toBe(503)
+      expect((yield* write(env, 3)).status).toBe(503)
+      expect(readFileSync(kept(parts), "utf8")).toBe(state(3))
+      yield* unlock(env)
+      up()
+      expect(yield* settle(Option.some(Buffer.from(state(4))))).toEqual(saved(state(4)))
+      expect([parts.api.serials, parts.api.lock]).toEqual([[4], undefined])
+    })))
+
+  it.live("keeps the engine waiting though it has to stop where there is no state yet: its next one would have another lineage", () =>
+    withGateway(Effect.fnUntraced(function*(env, parts) {
+      yield* lock(env)
+      yield* ask(env, "read")
+      const up = parts.api.goDown()
+      const writing = yield* Effect.forkChild(write(env, 1))
+      yield* until(() => existsSync(kept(parts)))
+      yield* parts.release
+      up()
+      expect((yield* Fiber.join(writing)).status).toBe(200)
+      expect(parts.api.serials).toEqual([1])
+    })))
+
   it.live("delivers a state although the engine has hung up, and keeps its lock, so that the server knows that it did not end in order", () =>
     withGateway(Effect.fnUntraced(function*(env, parts) {
       yield* lock(env)

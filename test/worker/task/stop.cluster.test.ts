@@ -5,7 +5,7 @@ import { existsSync } from "node:fs"
 import { join } from "node:path"
 import { tarGz, taskApi } from "../fake-task-api.ts"
 import { pod } from "../pod.ts"
-import { addresses, applying, exitCode, inline, main, planned, poolTask, ran, slow, text, token } from "../whole-stage.ts"
+import { addresses, applying, exitCode, inline, main, planned, poolTask, providers, ran, slow, text, token } from "../whole-stage.ts"
 
 describe("a stage that has to stop", () => {
   it.live("is cancelled in mid-apply with one interrupt, and its state is kept", () =>
@@ -64,6 +64,27 @@ describe("a stage that has to stop", () => {
         result: { outcome: "failed", statePushed: true }
       })
       expect(addresses(api)).toContain("time_static.first")
+    }))
+
+  it.live("saves what ended after its interrupt too, though the server was away until the engine was gone", () =>
+    Effect.gen(function*() {
+      const api = yield* taskApi
+      api.state = Buffer.from(
+        JSON.stringify({ version: 4, terraform_version: "1.0.0", serial: 1, lineage: "one", outputs: {}, resources: [] })
+      )
+      const sleeps = Object.entries({ quick: 2, next: 4, long: 60 })
+      const files = sleeps.map(([name, seconds]) => `resource "time_sleep" "${name}" {\n  create_duration = "${seconds}s"\n}\n`)
+      const digest = yield* planned(api, { "main.tf": [providers, ...files].join("") })
+      const { logged, log, kubernetes, running } = yield* applying(api, digest, {}, { AGENT_JOB_GRACE_SECONDS: "40" })
+      yield* logged("time_sleep.quick: Creating...")
+      const up = api.goDown()
+      yield* logged("time_sleep.quick: Creation complete")
+      yield* kubernetes.cancel
+      yield* logged("errored.tfstate")
+      up()
+      yield* Fiber.join(running)
+      expect(kubernetes.task().status, log()).toMatchObject({ phase: "Cancelled", result: { statePushed: true, exitCode: 1 } })
+      expect(addresses(api)).toEqual(["time_sleep.next", "time_sleep.quick"])
     }))
 
   it.live("gets one interrupt for a cancel, a SIGTERM and another cancel", () =>

@@ -97,6 +97,20 @@ describe("a stop", () => {
       expect(yield* asked).toBe("Cancelled")
     }))
 
+  it.effect.each(["Cancelled", "DeadlineExceeded"] as const)(
+    "lets the engine wait ten seconds more for a server after %s",
+    (cause) =>
+      Effect.gen(function*() {
+        const { because, released } = yield* yield* listening(fakeKubernetes(spec).layer)
+        yield* because(cause)
+        const waiting = yield* Effect.forkChild(released)
+        yield* TestClock.adjust("9 seconds")
+        expect(waiting.pollUnsafe()).toBeUndefined()
+        yield* TestClock.adjust("1 second")
+        yield* Fiber.join(waiting)
+      })
+  )
+
   it.effect("is too late for all but the result when most of the grace is over", () =>
     Effect.gen(function*() {
       const kubernetes = fakeKubernetes({ ...spec, cancel: true })
