@@ -55,6 +55,13 @@ describe("Argo CD", () => {
     for (const key of ["ignoreDifferences", "syncPolicy"]) expect(at(many, key)).toEqual(at(one, key))
   })
 
+  it("takes the newest commit when it tries a sync again, and not the one that failed", () => {
+    expect(at(documents("kustomize/argo-cd/application.yaml")[0], "spec", "syncPolicy", "retry")).toMatchObject({
+      limit: -1,
+      refresh: true
+    })
+  })
+
   it("names the Application of a cluster by what is fit for a name, since `argocd cluster add` takes that of a context, an ARN say", () => {
     expect(at(documents("kustomize/argo-cd/application-set.yaml")[0], "spec", "template", "metadata", "name")).toBe(
       "agent-job-{{ .nameNormalized }}"
