@@ -48,6 +48,14 @@ describe("each Kustomization of Flux", () => {
   })
 })
 
+describe("the guard", () => {
+  it("tells how to cancel a task so that Flux, which undoes what kubectl has set, leaves it so", () => {
+    const texts = globSync("kustomize/guard/running-*.yaml").map((file) => readFileSync(file, "utf8")).join()
+    expect(texts).toContain("cancel it first with agent-job cancel ")
+    expect(texts).not.toContain("kubectl")
+  })
+})
+
 describe("Argo CD", () => {
   it("is told the same by the Application and the ApplicationSet", () => {
     const one = at(documents("kustomize/argo-cd/application.yaml")[0], "spec")
