@@ -3,6 +3,7 @@ import { expect, layer } from "@effect/vitest"
 import { Effect, Predicate, Result } from "effect"
 import { readFileSync } from "node:fs"
 import { parse } from "yaml"
+import { cancellationOf } from "../../src/core/task/cancellation.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { agentTasks, events } from "../../src/kubernetes/kinds.ts"
 import { Sha256, WorkspaceName } from "../../src/schema/names.ts"
@@ -215,6 +216,32 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "90 seconds" })("a task
       yield* looked("applied")
       expect(yield* tasks).toEqual(["applied", "applied-2", "applied-apply"]) // the plan has no changes to apply
       expect((yield* getTask("applied")).status.latest).toMatchObject({ attempt: 2, name: "applied-2" })
+    }).pipe(Effect.scoped))
+
+  it.effect("that is cancelled cancels the apply that it made, and is not ready before that is over", () =>
+    Effect.gen(function*() {
+      yield* installFluxKinds
+      yield* createRepository("stopped")
+      yield* serve("stopped", "main@sha1:a")
+      yield* runController()
+      const { metadata } = yield* createTask("stopped", { ...from("stopped", "planAndApply"), savePlan: { claimName: "plans" } })
+      yield* ran("stopped", { hasChanges: true, planDigest: Sha256.make(digestOf("plan")) })
+      yield* untilLaunched("stopped-apply")
+      yield* claim("stopped-apply")
+      yield* (yield* Kubernetes).apply(agentTasks, cancellationOf({ metadata }))
+      yield* untilStatus("stopped-apply", ({ reason }) => reason === "Stopping")
+      yield* untilStatus(
+        "stopped",
+        ({ conditions = [] }) => conditions.some(({ reason, status }) => reason === "Stopping" && status === "True")
+      )
+      expect((yield* getTask("stopped")).status.conditions).toMatchObject([
+        { type: "Ready", status: "False" },
+        { type: "Reconciling", status: "True", message: expect.stringMatching(/^stopped-apply: /u) },
+        { type: "Stalled", status: "False" }
+      ])
+      yield* finish("stopped-apply", { outcome: "cancelled", reason: "Cancelled", message: "Stopped." })
+      yield* untilStatus("stopped", ({ conditions = [] }) => conditions.some(({ status, type }) => type === "Ready" && status === "True"))
+      expect(yield* namesOf("stopped")).toEqual(["stopped", "stopped-apply"])
     }).pipe(Effect.scoped))
 
   it.effect("of the sample git-approval is planned, and applied by the digest that a person commits", () =>

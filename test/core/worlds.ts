@@ -386,13 +386,26 @@ const after = (world: Observed, action: Action): Observed => {
     case "DeleteJob":
       return { ...world, job: Option.none(), hadJob: true, jobKnownMillis: 0, startingMillis: 0, pod: Option.none(), hadPod: false }
     case "CreateTask": {
-      const made = Option.some({ ...world.task, spec: action.spec, metadata: { ...world.task.metadata, name: action.name }, status: {} })
+      const made = Option.some({
+        ...world.task,
+        spec: action.spec,
+        metadata: { ...world.task.metadata, name: action.name, uid: Uid.make(`${action.name}-uid`) },
+        status: {}
+      })
       return action.spec.stage === "plan"
         ? { ...world, latest: made, latestApply: Option.none() }
         : { ...world, latest: Option.orElse(world.latest, () => Option.some(world.task)), latestApply: made }
     }
-    case "Cancel":
-      return { ...world, task: { ...world.task, spec: { ...world.task.spec, cancel: true } } }
+    case "Cancel": {
+      const cancelled = (task: AgentTask): AgentTask =>
+        task.metadata.uid === action.uid ? { ...task, spec: { ...task.spec, cancel: true } } : task
+      return {
+        ...world,
+        task: cancelled(world.task),
+        latest: Option.map(world.latest, cancelled),
+        latestApply: Option.map(world.latestApply, cancelled)
+      }
+    }
     case "Release":
     case "DeleteTask":
       return { ...world, task: { ...world.task, metadata: { ...world.task.metadata, deletionTimestamp: noon } }, expired: false }

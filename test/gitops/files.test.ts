@@ -48,11 +48,26 @@ describe("each Kustomization of Flux", () => {
   })
 })
 
+describe("the guard", () => {
+  it("tells how to cancel a task so that Flux, which undoes what kubectl has set, leaves it so", () => {
+    const texts = globSync("kustomize/guard/running-*.yaml").map((file) => readFileSync(file, "utf8")).join()
+    expect(texts).toContain("cancel it first with agent-job cancel ")
+    expect(texts).not.toContain("kubectl")
+  })
+})
+
 describe("Argo CD", () => {
   it("is told the same by the Application and the ApplicationSet", () => {
     const one = at(documents("kustomize/argo-cd/application.yaml")[0], "spec")
     const many = at(documents("kustomize/argo-cd/application-set.yaml")[0], "spec", "template", "spec")
     for (const key of ["ignoreDifferences", "syncPolicy"]) expect(at(many, key)).toEqual(at(one, key))
+  })
+
+  it("takes the newest commit when it tries a sync again, and not the one that failed", () => {
+    expect(at(documents("kustomize/argo-cd/application.yaml")[0], "spec", "syncPolicy", "retry")).toMatchObject({
+      limit: -1,
+      refresh: true
+    })
   })
 
   it("names the Application of a cluster by what is fit for a name, since `argocd cluster add` takes that of a context, an ARN say", () => {

@@ -163,7 +163,7 @@ layer(RealFlux, { excludeTestServices: true, timeout: "60 seconds" })("flux", (i
       write(samplesKustomization, read(samplesKustomization).replace("\n  - migration.yaml", ""))
       yield* publish
       expect((yield* becomes("agent-job-samples", "PruneFailed")).message).toContain(
-        "its apply of workspace migration-1 is running: wait until it is over, or cancel it first"
+        `its apply of workspace migration-1 is running: wait until it is over, or cancel it first with agent-job cancel migration-1 --namespace ${taskNamespace}`
       )
       expect((yield* task("migration-1")).metadata.deletionTimestamp).toBeUndefined()
       expect(yield* isThere(jobs, "agent-job-migration-1", taskNamespace)).toBe(true)

@@ -5,7 +5,7 @@ import { manifestYaml } from "../../src/cli/terminal/manifest-yaml.ts"
 import { job } from "../../src/core/manifest/job.ts"
 import { configOf, taskOf } from "../core/configs.ts"
 import { begin, dryRun, end, kubectl, namespaces } from "./api-server.ts"
-import { build, buildOf, type Built, objectsOf } from "./build.ts"
+import { build, buildOf, type Built, idOf, objectsOf } from "./build.ts"
 
 beforeAll(begin)
 afterAll(end)
@@ -45,6 +45,29 @@ describe("an overlay", () => {
       }))
     )
   })
+
+  it.each([
+    { by: "labels with includeSelectors", added: { labels: [{ pairs: { team: "a" }, includeSelectors: true }] } },
+    { by: "commonLabels", added: { commonLabels: { team: "a" } } }
+  ])(
+    "keeps its policies and the budget of its tasks whole under $by, since the controller's Pods do not get such a label",
+    async ({ added }) => {
+      for (const component of ["restricted-egress", "restrict-metadata"]) {
+        const over = (more: object) =>
+          buildOf((at) => ({
+            resources: [at("kustomize/base")],
+            components: ["no-ingress", "admission", component].map((name) => at(`kustomize/components/${name}`)),
+            ...more
+          }))
+        const specs = (objects: ReadonlyArray<Built>) =>
+          objects.filter(({ kind }) => kind === "NetworkPolicy" || kind === "PodDisruptionBudget").map((_) => [idOf(_), _["spec"]])
+        const labelled = await over(added)
+        expect(specs(labelled)).toEqual(specs(await over({})))
+        expect(labelled.filter(({ metadata }) => metadata.name === "agent-job-changes" || metadata.name === "agent-job-task-ingress"))
+          .toMatchObject([{ metadata: { labels: { team: "a" } } }, { metadata: { labels: { team: "a" } } }])
+      }
+    }
+  )
 
   it("makes Pods that a namespace with Pod Security restricted lets in", async () => {
     const workloads = (await build("kustomize/overlays/standalone")).filter(({ kind }) => kind === "Deployment" || kind === "StatefulSet")

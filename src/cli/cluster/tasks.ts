@@ -2,6 +2,7 @@
 // Invariant: it asks only the API server, so it works without an agent-job server.
 // Used by the commands get, logs and cancel.
 import { Duration, Effect, Option, Result, Schedule, Schema, Stream } from "effect"
+import { follows } from "../../core/reconcile/follow.ts"
 import { cancellationOf } from "../../core/task/cancellation.ts"
 import { isOver } from "../../core/task/status.ts"
 import { Kubernetes } from "../../kubernetes/client.ts"
@@ -66,7 +67,7 @@ export const cancelTask = Effect.fn("cancelTask")(function*(at: ClusterFlags, na
   const screen = yield* Screen
   const { namespace } = at
   const task = yield* decoded(at, name)
-  if (isOver(task.status.phase)) {
+  if (isOver(task.status.phase) && !follows(task)) {
     return yield* new Failed({ message: `AgentTask ${name} is ${task.status.phase} already; there is nothing to cancel.` })
   }
   yield* kubernetes.apply(agentTasks, cancellationOf(task))

@@ -173,7 +173,8 @@ const make = Effect.fnUntraced(function*(identity: string) {
       CreateJob: ({ epoch }) => createJob(task, config, epoch),
       DeleteJob: (action) => unlessNotFound(deleteJob(task, action)),
       CreateTask: ({ name, spec }) => withoutJob(createTask(task, name, spec)),
-      Cancel: () => unlessNotFound(kubernetes.apply(agentTasks, cancellationOf(task))),
+      Cancel: ({ name, uid }) =>
+        unlessNotFound(kubernetes.apply(agentTasks, cancellationOf({ metadata: { ...task.metadata, name, uid } }))),
       ReportResult: (action) => withoutJob(report(task, action)),
       Release: () => unlessNotFound(release(task)),
       DeleteTask: () => unlessNotFound(kubernetes.delete(agentTasks, placeOf(task), { uid: task.metadata.uid }))

@@ -30,6 +30,14 @@ export const selectorLabels = (config: ResolvedConfig, component: Component) => 
   "app.kubernetes.io/component": component
 })
 
+/**
+ * Returns a selector of Pods that a kustomization cannot narrow. With `includeSelectors` it adds labels to every `matchLabels`, though the
+ * Pods of tasks, which the controller makes, and those of others do not get them.
+ */
+export const selecting = (labels: Readonly<Record<string, string>>) => ({
+  matchExpressions: Object.entries(labels).map(([key, value]) => ({ key, operator: "In", values: [value] }))
+})
+
 export const labels = (config: ResolvedConfig, component: Component) => ({
   ...selectorLabels(config, component),
   ...managedByUs

@@ -2,7 +2,7 @@
 // Invariant: policies add up, so no policy that selects a Pod opens what another policy is meant to keep closed for it.
 // Used by core/manifest/installation/install, core/overlay/overlay and generate.
 import type { V1LabelSelector, V1NetworkPolicy, V1NetworkPolicyEgressRule, V1NetworkPolicySpec } from "@kubernetes/client-node"
-import { selectorLabels } from "../manifest/labels.ts"
+import { selecting, selectorLabels } from "../manifest/labels.ts"
 import { objectMetadata } from "../manifest/object-metadata.ts"
 import type { ResolvedConfig } from "../resolve/resolve.ts"
 import { cloudIdentities, dnsInside, dnsOutside, dnsService, everywhere, internet, privateNetworks, tcp } from "./network-addresses.ts"
@@ -13,7 +13,7 @@ type Rules = ReadonlyArray<V1NetworkPolicyEgressRule>
 const namespaceNamed = (name: string): V1LabelSelector => ({ matchLabels: { "kubernetes.io/metadata.name": name } })
 
 export const toServer = (config: ResolvedConfig): Rules => [{
-  to: [{ namespaceSelector: namespaceNamed(config.namespace), podSelector: { matchLabels: selectorLabels(config, "server") } }],
+  to: [{ namespaceSelector: namespaceNamed(config.namespace), podSelector: selecting(selectorLabels(config, "server")) }],
   ports: [tcp(8080)]
 }]
 
@@ -23,7 +23,7 @@ const toOtherServer = (config: ResolvedConfig): Rules => {
   return namespace === undefined ? [] : [{
     to: [{
       namespaceSelector: namespaceNamed(namespace),
-      podSelector: { matchLabels: { "app.kubernetes.io/name": "agent-job", "app.kubernetes.io/component": "server" } }
+      podSelector: selecting({ "app.kubernetes.io/name": "agent-job", "app.kubernetes.io/component": "server" })
     }],
     ports: [tcp(8080)]
   }]
@@ -31,7 +31,7 @@ const toOtherServer = (config: ResolvedConfig): Rules => {
 
 /** The controller of Flux that serves the artifacts of AgentTasks with `source.fluxSource`. */
 export const toFlux: Rules = [{
-  to: [{ namespaceSelector: namespaceNamed("flux-system"), podSelector: { matchLabels: { app: "source-controller" } } }],
+  to: [{ namespaceSelector: namespaceNamed("flux-system"), podSelector: selecting({ app: "source-controller" }) }],
   ports: [tcp(9090)]
 }]
 
@@ -45,8 +45,10 @@ const policy = (config: ResolvedConfig, name: string, namespace: string, spec: V
 })
 
 const ofComponents = ({ name }: ResolvedConfig, components: ReadonlyArray<"controller" | "task">): V1LabelSelector => ({
-  matchLabels: { "app.kubernetes.io/name": "agent-job", "app.kubernetes.io/instance": name },
-  matchExpressions: [{ key: "app.kubernetes.io/component", operator: "In", values: [...components] }]
+  matchExpressions: [
+    ...selecting({ "app.kubernetes.io/name": "agent-job", "app.kubernetes.io/instance": name }).matchExpressions,
+    { key: "app.kubernetes.io/component", operator: "In", values: [...components] }
+  ]
 })
 
 /**
@@ -72,7 +74,7 @@ const metadataPolicies = (config: ResolvedConfig): ReadonlyArray<V1NetworkPolicy
 const taskPolicies = (config: ResolvedConfig): ReadonlyArray<V1NetworkPolicy> => {
   const { cloudIdentity, denyIngress, denyPods } = config.taskNetwork
   const ofTasks = (name: string, rest: Omit<V1NetworkPolicySpec, "podSelector">) =>
-    policy(config, name, config.taskNamespace, { podSelector: { matchLabels: selectorLabels(config, "task") }, ...rest })
+    policy(config, name, config.taskNamespace, { podSelector: selecting(selectorLabels(config, "task")), ...rest })
   return [
     ...(denyPods
       ? [

@@ -1,7 +1,8 @@
 // The actions and notices that `plan` may ask for, as plain data. Only controller/reconcile/execute carries them out.
 // Each action is safe to repeat: creates use derived names, writes are guarded by resourceVersion or UID, and reports name the assignment.
-// Made by core/reconcile/response, core/reconcile/over, core/reconcile/start, core/reconcile/follow and core/reconcile/plan, carried out by controller/reconcile/execute.
+// Made by core/reconcile/response, core/reconcile/over, core/reconcile/start and core/reconcile/follow, carried out by controller/reconcile/execute.
 import { Data } from "effect"
+import type { Uid } from "../../schema/names.ts"
 import type { AgentTaskSpec } from "../../schema/task/agent-task.ts"
 import type { Reason } from "../../schema/task/reason.ts"
 import type { StageResult } from "../../schema/task/stage-result.ts"
@@ -18,8 +19,8 @@ export type Action = Data.TaggedEnum<{
   DeleteJob: { readonly name: string; readonly uid: string }
   /** Makes another task, owned by this one. */
   CreateTask: { readonly name: string; readonly spec: AgentTaskSpec }
-  /** Asks the worker to stop, by setting `spec.cancel`. */
-  Cancel: {}
+  /** Asks the worker of this task, or of one that it made, to stop, by setting `spec.cancel`. */
+  Cancel: { readonly name: string; readonly uid: Uid }
   /** Tells the pool how the stage ended. The pool keeps the first result that it is told. */
   ReportResult: { readonly assignment: string; readonly result: StageResult }
   /** Removes the pool's finalizer from a deleted task for which nothing is left to do. */

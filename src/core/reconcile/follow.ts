@@ -12,7 +12,8 @@ import { acknowledged, isOver } from "../task/status.ts"
 import { spreadMillis } from "../text/fingerprint.ts"
 import { Action, Notice } from "./action.ts"
 import { isInterim, lostSight, outdated, ownAgain, reflected, unapplied, unattempted, unready } from "./attempt-conditions.ts"
-import { later, type Respond, type RespondTo, unchanged } from "./response.ts"
+import { keep } from "./over.ts"
+import { cancel, later, type Respond, type RespondTo, unchanged } from "./response.ts"
 import { is, millisSince, type Situation, type When } from "./situation.ts"
 
 /** How long tasks that follow the same source may share one read of it. */
@@ -59,6 +60,10 @@ const newest = ({ latest, task }: Observed): Option.Option<AgentTask> => task.st
 
 const isFree = (observed: Observed): boolean =>
   [...Option.toArray(newest(observed)), ...Option.toArray(observed.latestApply)].every(({ status }) => isOver(status.phase))
+
+/** Returns the task that the conditions speak of: the newest attempt, or its apply once one was made. None if that task was deleted. */
+const spokenOf = (observed: Observed): Option.Option<AgentTask> =>
+  observed.task.status.latest?.apply === undefined ? newest(observed) : observed.latestApply
 
 /** Returns the digest of the artifact that the newest attempt ran, or was made for. */
 const tried = (observed: Observed): Sha256 | undefined =>
@@ -153,7 +158,12 @@ export const when = {
       ({ artifact }, wanted) => ({ ...wanted, artifact })
     ),
   disrupted: (s) => Option.filter(offered(s.observed), () => Option.exists(againInMillis(s), (millis) => millis <= 0)),
-  atRest: is(({ observed: { task } }) => follows(task))
+  atRest: is(({ observed: { task } }) => follows(task)),
+  cancelled: ({ observed }) =>
+    Option.filter(
+      spokenOf(observed),
+      ({ status }) => isOver(observed.task.status.phase) && observed.task.spec.cancel === true && !isOver(status.phase)
+    )
 } satisfies Readonly<Record<string, When<unknown>>>
 
 const makeNext = (s: Situation, { artifact, fluxSource: { onChange: _onChange, ...fluxSource } }: Offer, again: number) => {
@@ -178,6 +188,13 @@ export const applyPlan: RespondTo<Wanted & Pick<Offer, "artifact">> = (s, { arti
   return { ...unchanged(s, [Action.CreateTask({ name: apply, spec })]), status: { ...status, latest: { ...latest, apply } } }
 }
 
+/** An apply begins only once its plan is over, so nothing else that the task made is under way. */
+export const cancelAttempt: RespondTo<AgentTask> = (s, of) => ({
+  ...keep(s),
+  actions: cancel(s, of).actions,
+  status: reflected(s.observed.task, of, s.now)
+})
+
 export const tellRefusal: RespondTo<Refusal> = (s, { kind, message }) => {
   const reason = isForGood(kind) ? kind : waitReasonOf(kind)
   return later({
@@ -186,10 +203,6 @@ export const tellRefusal: RespondTo<Refusal> = (s, { kind, message }) => {
     status: unattempted(s.observed.task, { reason, message, stalled: isForGood(kind) }, s.now)
   }, lookMillis)
 }
-
-/** Returns the task that the conditions speak of: the newest attempt, or its apply once one was made. None if that task was deleted. */
-const spokenOf = (observed: Observed): Option.Option<AgentTask> =>
-  observed.task.status.latest?.apply === undefined ? newest(observed) : observed.latestApply
 
 const said = ({ now, observed }: Situation): AgentTaskStatus => {
   const { source, task } = observed

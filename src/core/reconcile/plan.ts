@@ -4,12 +4,11 @@
 import { Array, Option } from "effect"
 import type { Observed } from "../task/observed.ts"
 import type { TaskPolicy } from "../task/task-policy.ts"
-import { Action } from "./action.ts"
 import * as claimed from "./claimed.ts"
 import * as attempts from "./follow.ts"
 import { asThisReleaseWrites } from "./launches.ts"
 import * as over from "./over.ts"
-import { deleteJob, type RespondTo, type Response, unchanged } from "./response.ts"
+import { cancel, deleteJob, type RespondTo, type Response, unchanged } from "./response.ts"
 import { type Situation, type When, when } from "./situation.ts"
 import * as start from "./start.ts"
 import * as waiting from "./waiting.ts"
@@ -108,13 +107,19 @@ export const rows: ReadonlyArray<Row> = [
     when: attempts.when.atRest,
     respond: attempts.reflect
   }),
+  row({
+    situation: "over and cancelled, and what it made is under way",
+    means: "cancel its newest attempt, or the apply of that; the conditions are those of that one until it is over",
+    when: attempts.when.cancelled,
+    respond: attempts.cancelAttempt
+  }),
   row({ situation: "over", means: "keep it as it is, for ever", when: when.final, respond: over.keep }),
   // the task is deleted
   row({
     situation: "deleted, not cancelled yet",
     means: "cancel it first, so that its stage ends in order",
     when: when.deletedUncancelled,
-    respond: (s) => unchanged(s, [Action.Cancel()])
+    respond: cancel
   }),
   // a worker has claimed the task
   row({

@@ -2,7 +2,7 @@
 // A status counts every launch that this process knows of, and the pool is told news until it has taken them.
 // Used by core/reconcile/plan for its rows, and by core/reconcile/over, core/reconcile/claimed, core/reconcile/waiting, core/reconcile/start and core/reconcile/follow, which respond to them.
 import { Option } from "effect"
-import { type AgentTaskStatus, longestStatusMessage, type Phase } from "../../schema/task/agent-task.ts"
+import { type AgentTask, type AgentTaskStatus, longestStatusMessage, type Phase } from "../../schema/task/agent-task.ts"
 import type { FailureReason, Reason } from "../../schema/task/reason.ts"
 import type { JobSeen } from "../task/observed.ts"
 import { advance, fitting } from "../task/status.ts"
@@ -82,6 +82,10 @@ export const ended = (
 
 /** Deletes the Job, unless that is under way. */
 export const deleteJob: RespondTo<JobSeen> = (s, { deleting, name, uid }) => unchanged(s, deleting ? [] : [Action.DeleteJob({ name, uid })])
+
+/** Cancels the task, or one that it made, unless that was done already. */
+export const cancel: RespondTo<AgentTask> = (s, { metadata: { name, uid }, spec }) =>
+  unchanged(s, spec.cancel === true ? [] : [Action.Cancel({ name, uid })])
 
 /** Adds a sentence to a message that may be Kubernetes' own, of any length. */
 export const andThen = (words: string, next: string): string =>

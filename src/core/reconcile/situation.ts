@@ -90,7 +90,7 @@ export const when = {
   releasable: is((s) => taskOver(s) && deleted(s) && fromPool(s)),
   expired: is((s) => taskOver(s) && s.observed.expired && !deleted(s)),
   final: is(taskOver),
-  deletedUncancelled: is((s) => deleted(s) && fromPool(s) && s.observed.task.spec.cancel !== true),
+  deletedUncancelled: (s) => Option.liftPredicate(s.observed.task, ({ spec }) => deleted(s) && fromPool(s) && spec.cancel !== true),
   lastWords: (s) => Option.filter(Option.flatMap(s.observed.pod, ({ lastWords }) => lastWords), () => isClaimed(s)),
   lost: is((s) => isClaimed(s) && Option.match(s.observed.pod, { onNone: () => true, onSome: isEngineOver })),
   unreachable: (s) => Option.filter(s.observed.pod, (pod) => isClaimed(s) && !pod.nodeAnswers),

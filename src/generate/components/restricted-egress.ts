@@ -2,6 +2,7 @@
 // Policies add up, so each destination that somebody may want to narrow or widen is a policy of its own.
 // Used by generate/components.
 import type { V1NetworkPolicy, V1NetworkPolicyEgressRule } from "@kubernetes/client-node"
+import { selecting } from "../../core/manifest/labels.ts"
 import { objectMetadata } from "../../core/manifest/object-metadata.ts"
 import { addresses, dnsOutside, dnsService, tcp } from "../../core/network/network-addresses.ts"
 import { permissivePolicies, toApiServer, toFlux, toServer } from "../../core/network/network-policy.ts"
@@ -15,7 +16,7 @@ const dns: Rules = [
   {
     to: [{
       namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": "kube-system" } },
-      podSelector: { matchLabels: { "k8s-app": "kube-dns" } }
+      podSelector: selecting({ "k8s-app": "kube-dns" })
     }],
     ports: [{ port: 53, protocol: "UDP" }, tcp(53)]
   },

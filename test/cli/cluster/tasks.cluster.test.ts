@@ -1,7 +1,7 @@
 import { expect, layer } from "@effect/vitest"
 import { Effect, Fiber, Option } from "effect"
 import { listTasks, showTaskLog } from "../../../src/cli/cluster/tasks.ts"
-import { createTask, getTask, runController, TaskCluster, Tasks, untilStatus } from "../../controller/task-cluster.ts"
+import { createTask, finish, getTask, runController, TaskCluster, Tasks, untilStatus } from "../../controller/task-cluster.ts"
 import { run } from "../program.ts"
 import { toldScreen } from "../told-screen.ts"
 
@@ -38,6 +38,20 @@ layer(TaskCluster, { excludeTestServices: true })("AgentTasks on the command lin
         error: ""
       })
       expect((yield* getTask("one")).spec.cancel).toBe(true)
+    }))
+
+  it.effect("that follow their source are cancelled after their end too, since they would make attempts for ever", () =>
+    Effect.gen(function*() {
+      const { namespace } = yield* Tasks
+      const cancel = (name: string) => run(["cancel", name, "--namespace", namespace], environment)
+      const onChange = "plan" as const
+      yield* createTask("follower", { source: { fluxSource: { kind: "GitRepository", name: "infra", onChange } } })
+      yield* createTask("single")
+      for (const name of ["follower", "single"]) yield* finish(name)
+      expect((yield* cancel("single")).error).toBe("error: AgentTask single is Succeeded already; there is nothing to cancel.\n")
+      expect(yield* cancel("follower")).toMatchObject({ code: 0, out: expect.stringContaining("AgentTask follower is asked to stop") })
+      expect((yield* getTask("follower")).spec.cancel).toBe(true)
+      expect((yield* cancel("follower")).error).toBe("error: AgentTask follower is Succeeded already; there is nothing to cancel.\n")
     }))
 
   it.effect("that are not there are exit code 3", () =>

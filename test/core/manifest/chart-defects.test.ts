@@ -20,10 +20,10 @@ const mountAt = (name: string, path: string, values: object = {}) =>
 describe("a defect of the chart is none here:", () => {
   it("the NetworkPolicy selects the tasks, and the controller", () => {
     const [policy] = ofKind("NetworkPolicy", { restrictMetadataService: true }) as ReadonlyArray<V1NetworkPolicy>
-    const { matchExpressions: [component] = [], matchLabels = {} } = policy?.spec?.podSelector ?? {}
+    const { matchExpressions = [] } = policy?.spec?.podSelector ?? {}
+    expect(matchExpressions.map(({ key }) => key)).toContain("app.kubernetes.io/component")
     for (const labels of [podOf()?.metadata?.labels, deployment(configOf()).spec?.template.metadata?.labels]) {
-      expect(labels).toMatchObject(matchLabels)
-      expect(component?.values).toContain(labels?.[component?.key ?? ""])
+      for (const { key, values } of matchExpressions) expect(values).toContain(labels?.[key])
     }
   })
 

@@ -1,7 +1,8 @@
 // What the controller and tasks can reach, worked out from the policies for any address, port and configuration.
 import { describe, expect, it } from "@effect/vitest"
+import type { V1NetworkPolicy } from "@kubernetes/client-node"
 import { Schema } from "effect"
-import { selectorLabels } from "../../../src/core/manifest/labels.ts"
+import { selecting, selectorLabels } from "../../../src/core/manifest/labels.ts"
 import { networkPolicies } from "../../../src/core/network/network-policy.ts"
 import { configOf } from "../configs.ts"
 import { admits, type Target } from "./admits.ts"
@@ -128,7 +129,7 @@ describe("the Pods of tasks", () => {
         { metadata, spec }
       ) => [metadata?.namespace, spec])
     ).toEqual([
-      ["tasks", { podSelector: { matchLabels: selectorLabels(configOf(), "task") }, policyTypes: ["Ingress"] }]
+      ["tasks", { podSelector: selecting(selectorLabels(configOf(), "task")), policyTypes: ["Ingress"] }]
     ])
   })
 
@@ -137,15 +138,19 @@ describe("the Pods of tasks", () => {
     const pods = (policy?.spec?.egress ?? []).flatMap(({ ports, to = [] }) =>
       to.filter(({ ipBlock }) => ipBlock === undefined).map((
         { podSelector }
-      ) => [podSelector?.matchLabels ?? "any", ports?.map(({ port }) => port)])
+      ) => [podSelector ?? "any", ports?.map(({ port }) => port)])
     )
     expect(pods).toEqual([
       ["any", [53, 53, 5353, 5353]],
       [
-        { "app.kubernetes.io/name": "agent-job", "app.kubernetes.io/instance": "agent-job", "app.kubernetes.io/component": "server" },
+        selecting({
+          "app.kubernetes.io/name": "agent-job",
+          "app.kubernetes.io/instance": "agent-job",
+          "app.kubernetes.io/component": "server"
+        }),
         [8080]
       ],
-      [{ app: "source-controller" }, [9090]]
+      [selecting({ app: "source-controller" }), [9090]]
     ])
   })
 
@@ -164,7 +169,7 @@ describe("the Pods of tasks", () => {
       opens === undefined ? [] : [{
         to: [{
           namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": opens } },
-          podSelector: { matchLabels: { "app.kubernetes.io/name": "agent-job", "app.kubernetes.io/component": "server" } }
+          podSelector: selecting({ "app.kubernetes.io/name": "agent-job", "app.kubernetes.io/component": "server" })
         }],
         ports: [{ port: 8080, protocol: "TCP" }]
       }]
@@ -173,9 +178,11 @@ describe("the Pods of tasks", () => {
 
   it("are selected by one policy of egress, so that none opens what another closes", () => {
     const both = networkPolicies(configOf({ restrictMetadataService: true, task: { networkPolicy: { denyPods: true } } }))
-    expect(both.map(({ metadata, spec }) => [metadata?.name, spec?.podSelector?.matchExpressions?.[0]?.values])).toEqual([[
-      "agent-job-metadata-service",
-      ["controller"]
-    ], ["agent-job-task-egress", undefined]])
+    const components = ({ spec }: V1NetworkPolicy) =>
+      spec?.podSelector?.matchExpressions?.find(({ key }) => key === "app.kubernetes.io/component")?.values
+    expect(both.map((policy) => [policy.metadata?.name, components(policy)])).toEqual([
+      ["agent-job-metadata-service", ["controller"]],
+      ["agent-job-task-egress", ["task"]]
+    ])
   })
 })

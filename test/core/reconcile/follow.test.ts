@@ -6,7 +6,7 @@ import { plan } from "../../../src/core/reconcile/plan.ts"
 import type { Observed } from "../../../src/core/task/observed.ts"
 import { Sha256, Uid } from "../../../src/schema/names.ts"
 import type { AgentTask } from "../../../src/schema/task/agent-task.ts"
-import { before, noon, plainSeed, policy, type Seed, success, worldOf } from "../worlds.ts"
+import { before, noon, perform, plainSeed, policy, type Seed, success, worldOf } from "../worlds.ts"
 
 const followed: Seed = { ...plainSeed, life: "succeeded", source: "new", follows: "planAndApply" }
 
@@ -313,15 +313,59 @@ describe("a follower that applies what it plans", () => {
     expect(ready(gone)[0]?.slice(0, 3)).toEqual(["Ready", "False", "Lost"])
   })
 
-  it.each([{ first: waits }, { first: runs.plan }, { first: runs.apply }])(
-    "that is cancelled no longer says what it waits for or what runs ($first)",
-    ({ first }) => {
-      const own = ["Completed", "Done."]
-      expect(then(first, { cancel: true })).toEqual([["Ready", "True", ...own], ["Reconciling", "False", ...own], [
-        "Stalled",
-        "False",
-        ...own
-      ]])
+  const ownEnd = [["Ready", "True", "Completed", "Done."], ["Reconciling", "False", "Completed", "Done."], [
+    "Stalled",
+    "False",
+    "Completed",
+    "Done."
+  ]]
+
+  it.each(
+    [{ first: waits, next: {} }, { first: runs.plan, next: { latest: "over" } }, {
+      first: runs.apply,
+      next: { latestApply: "over" }
+    }, { first: runs.apply, next: { latestApply: "gone" } }] satisfies ReadonlyArray<{ first: Partial<Seed>; next: Partial<Seed> }>
+  )(
+    "that is cancelled says how it ended itself, once nothing that it made runs any more ($first, then $next)",
+    ({ first, next }) => {
+      expect(then(first, { ...next, cancel: true })).toEqual(ownEnd)
+    }
+  )
+
+  it.each([{ first: runs.plan, name: "task-2" }, { first: runs.apply, name: "task-2-apply" }])(
+    "that is cancelled cancels $name, and says what becomes of that one until it is over",
+    ({ first, name }) => {
+      const world = worldOf({ ...followed, source: "known", latest: "over", ...first, cancel: true })
+      const { actions, requeueAfterMillis, situation, status } = plan(policy, world, noon)
+      expect(situation).toBe("over and cancelled, and what it made is under way")
+      expect(actions).toEqual([{ _tag: "Cancel", name, uid: `${name}-uid` }])
+      expect(requeueAfterMillis).toEqual(Option.none()) // its attempts are watched
+      const message = expect.stringMatching(new RegExp(`^${name}: `, "u"))
+      expect(ready({ status }).map(([type, value, , said]) => [type, value, said])).toEqual([
+        ["Ready", "False", message],
+        ["Reconciling", "True", message],
+        ["Stalled", "False", message]
+      ])
+      const after = perform(world, plan(policy, world, noon))
+      const again = plan(policy, after, "2026-01-01T13:00:00.000Z")
+      expect([again.actions, again.status]).toEqual([[], status])
+    }
+  )
+
+  it.each([{ phase: "Queued" }, { phase: "Running" }, { phase: "Draining" }])(
+    "that is cancelled cancels its apply in phase $phase, also where that follows its own plan",
+    ({ phase }) => {
+      const world = worldOf({ ...followed, source: "known", latest: "over", latestApply: "alive", cancel: true })
+      const { latest: _, ...status } = world.task.status
+      const own = {
+        ...world.task,
+        status: { ...status, latest: { attempt: 1, name: "task", sha256: Sha256.make("a".repeat(64)), apply: "task-2-apply" } }
+      }
+      const latestApply = Option.map(world.latestApply, (task): AgentTask => ({ ...task, status: { ...task.status, phase } }))
+      expect(plan(policy, { ...world, task: own, latest: Option.some(own), latestApply }, noon).actions).toMatchObject([{
+        _tag: "Cancel",
+        name: "task-2-apply"
+      }])
     }
   )
 })

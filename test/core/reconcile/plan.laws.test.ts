@@ -1,6 +1,6 @@
 // The laws of `plan`, for any world that a seed can make.
 import { describe, expect, it } from "@effect/vitest"
-import { Equal } from "effect"
+import { Equal, Option } from "effect"
 import { Action } from "../../../src/core/reconcile/action.ts"
 import { plan } from "../../../src/core/reconcile/plan.ts"
 import { isOver, mayFollow } from "../../../src/core/task/status.ts"
@@ -165,6 +165,17 @@ describe("plan", () => {
       }
     }
   )
+
+  it.prop("leaves nothing that it made running uncancelled once it is cancelled, and is not ready meanwhile", [Seed], ([seed]) => {
+    const cancelled: Seed = { ...seed, pool: false, job: "none", expired: false, cancel: true }
+    const world = worldOf(cancelled)
+    const newest = cancelled.latestApply === "none" || Option.isNone(world.latest) ? world.latest : world.latestApply
+    const underWay = Option.exists(newest, ({ status }) => !isOver(status.phase))
+    if (!isOver(world.task.status.phase) || !underWay) return
+    const { actions, status } = decide(cancelled)
+    expect(actions).toEqual(Option.toArray(newest).map(({ metadata: { name, uid } }) => Action.Cancel({ name, uid })))
+    expect(status.conditions).toMatchObject([{ type: "Ready", status: "False" }, {}, {}])
+  })
 
   it.prop("explains every wait: who is queued has a reason, a position and a sentence", [Seed], ([seed]) => {
     const { message, phase, queue, reason } = decide(seed).status

@@ -289,6 +289,20 @@ const cases: ReadonlyArray<Case> = [
     phase: "Succeeded"
   },
   {
+    given: "an attempt under way of a task that was cancelled after its end",
+    seed: { life: "succeeded", source: "new", follows: "plan", cancel: true, latest: "alive" },
+    situation: "over and cancelled, and what it made is under way",
+    actions: ["Cancel"],
+    phase: "Succeeded"
+  },
+  {
+    given: "an apply under way of a task that was cancelled after its end",
+    seed: { life: "succeeded", source: "new", follows: "planAndApply", cancel: true, latest: "over", latestApply: "alive" },
+    situation: "over and cancelled, and what it made is under way",
+    actions: ["Cancel"],
+    phase: "Succeeded"
+  },
+  {
     given: "a new artifact for a task that does not follow its source",
     seed: { life: "succeeded", source: "new" },
     situation: "over",

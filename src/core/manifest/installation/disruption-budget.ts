@@ -2,7 +2,7 @@
 // Used by core/manifest/installation/install.
 import type { V1ObjectMeta, V1PodDisruptionBudget, V1PodDisruptionBudgetSpec } from "@kubernetes/client-node"
 import type { ResolvedConfig } from "../../resolve/resolve.ts"
-import { selectorLabels, stageLabel } from "../labels.ts"
+import { selecting, selectorLabels, stageLabel } from "../labels.ts"
 import { objectMetadata } from "../object-metadata.ts"
 
 const budget = (metadata: V1ObjectMeta, spec: V1PodDisruptionBudgetSpec): V1PodDisruptionBudget => ({
@@ -34,8 +34,10 @@ const ofChanges = (config: ResolvedConfig): V1PodDisruptionBudget =>
   budget(objectMetadata(config, "task", { name: `${config.name}-changes`, namespace: config.taskNamespace }), {
     minAvailable: all,
     selector: {
-      matchLabels: selectorLabels(config, "task"),
-      matchExpressions: [{ key: stageLabel, operator: "In", values: ["apply", "destroy"] }]
+      matchExpressions: [
+        ...selecting(selectorLabels(config, "task")).matchExpressions,
+        { key: stageLabel, operator: "In", values: ["apply", "destroy"] }
+      ]
     }
   })
 
