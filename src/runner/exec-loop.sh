@@ -33,8 +33,8 @@ guard() {
     stat=$cgroup/memory/memory.stat
     read -r most <"$cgroup/memory/memory.limit_in_bytes" || return
   fi
-  [ "$most" != max ] || return
-  most=${most%???} # in thousands, since mksh counts with 32 bits
+  case $most in max | ??????????????*) return ;; esac # 10 TB and more are the word of cgroup v1 for no limit
+  most=${most%???} # in thousands, since mksh counts with 32 bits; memory comes in pages, so that something is left of each number
   while sleep 1 && [ -d "taken/$1" ]; do
     used=0
     while read -r kind bytes; do
