@@ -3,7 +3,7 @@
 # Always holds: a command is taken by one rename before it starts; a command that a restarted loop finds taken is aborted, never run again.
 # Usage: sh exec-loop.sh <directory> [shell] [cgroup]. Needs mkdir, mkfifo and mv. If there is setsid, each command has a process group of
 # its own; if there is sleep, the worker is told when the container comes to 80 % of its memory limit during a command.
-set -u
+set +efm -u # whatever SHELLOPTS has set in the image
 cd "$1" || exit 1
 shell=${2:-/bin/sh}
 cgroup=${3:-/sys/fs/cgroup}
@@ -22,9 +22,9 @@ fifo() {
 # The first steps of a command, in its own process. It writes its pid before it looks whether the worker is gone; the watcher notes that the
 # worker is gone before it looks for pids, so one of them sees the other. Each output opens when the worker reads it, and so does the pipe
 # for events, if the command has one. The command also keeps a reader of its own on both outputs, so that it can still write while it stops
-# after its worker's death: SIGPIPE would kill it otherwise.
+# after its worker's death: SIGPIPE would kill it otherwise. Descriptors over 2 are named wherever they go on, since mksh closes the others.
 launch='cd "taken/$1" && echo $$ >pid && [ ! -e ../../gone ] && echo "taken $1" >&4 &&
-  exec >stdout 2>stderr 5<stdout 6<stderr && exec "$2" command'
+  exec >stdout 2>stderr 5<stdout 6<stderr && exec "$2" command 4>&4 5<&5 6<&6'
 
 # Tells the worker before memory runs out, because the kernel kills without notice. Cached files do not count: the kernel drops those first.
 guard() {
@@ -33,22 +33,26 @@ guard() {
     stat=$cgroup/memory/memory.stat
     read -r most <"$cgroup/memory/memory.limit_in_bytes" || return
   fi
-  [ "$most" != max ] || return
+  case $most in max | ??????????????*) return ;; esac # 10 TB and more are the word of cgroup v1 for no limit
+  most=${most%???} # in thousands, since mksh counts with 32 bits; memory comes in pages, so that something is left of each number
   while sleep 1 && [ -d "taken/$1" ]; do
     used=0
     while read -r kind bytes; do
-      case $kind in anon | rss | shmem) used=$((used + bytes)) ;; esac
+      case $kind in anon | rss | shmem) used=$((used + ${bytes%???})) ;; esac
     done <"$stat"
     [ $((used / 4)) -lt $((most / 5)) ] || { reply memory "$1"; return; }
   done
 }
 
-# Runs one command, in the foreground, because a shell without job control makes its background children ignore SIGINT.
+# Runs one command, in the foreground, because a shell without job control makes its background children ignore SIGINT. What is started in
+# the background has no status of its own in zsh.
 run() {
   running=$1
   mv "commands/$1" "taken/$1" && mkfifo -m 660 "taken/$1/stdout" "taken/$1/stderr" "taken/$1/events" &&
-    { guard "$1" 2>/dev/null & } && $session "$shell" -c "$launch" launch "$1" "$shell" </dev/null 3<&-
-  reply exit "$1" $?
+    { guard "$1" 2>/dev/null & :; } && $session "$shell" -c "$launch" launch "$1" "$shell" </dev/null 3<&- 4>&4
+  code=$?
+  [ $code -le 255 ] || code=$((128 + code % 128)) # of a signal: ksh adds 256 to its number, yash 384
+  reply exit "$1" $code
   mv "taken/$1" ended/
   running=
 }

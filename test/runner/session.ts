@@ -13,7 +13,6 @@ const script = join(import.meta.dirname, "../../src/runner/exec-loop.sh")
 
 /** The shells that runner images have as /bin/sh: those of Debian, Red Hat and Alpine. Each is started under the name sh, as there. */
 export const shells = ["dash", "bash", "busybox"] as const
-export type Shell = typeof shells[number]
 
 const find = (program: string) => {
   const found = (process.env.PATH ?? "").split(delimiter).find((folder) => isThere(folder, program))
@@ -38,7 +37,7 @@ export interface Place {
   readonly sh: string
 }
 
-export const place = (shell: Shell) =>
+export const place = (shell: string) =>
   Effect.acquireRelease(
     Effect.sync((): Place => {
       const root = mkdtempSync(join(tmpdir(), "exec-loop-"))
@@ -121,7 +120,7 @@ export const client = ({ directory }: Place, linger: Duration.Input = "1 hour", 
   )
 
 /** A loop and its client. */
-export const session = Effect.fnUntraced(function*(shell: Shell, path?: string) {
+export const session = Effect.fnUntraced(function*(shell: string, path?: string) {
   const at = yield* place(shell)
   const loop = yield* startLoop(at, path)
   return { ...at, loop, execLoop: yield* client(at) }

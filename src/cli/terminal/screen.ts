@@ -3,6 +3,7 @@
 // Provided by each command that people type; tests provide one that records what it is told.
 import { Clock, Context, Effect, Layer, Option, Schedule, type Scope, Terminal } from "effect"
 import { TerminalCapabilities } from "effect/cli"
+import { inLine } from "../../core/text/in-line.ts"
 import { elapsed } from "./elapsed.ts"
 import { endWithReaders } from "./readers.ts"
 import { fit } from "./table.ts"
@@ -22,7 +23,10 @@ export class Screen extends Context.Service<Screen, {
    */
   readonly status: (text: string) => Effect.Effect<void>
   readonly line: (text: string, style?: Style) => Effect.Effect<void>
-  /** Prints text as it is, such as a piece of a log. The caller has removed what could control a terminal. */
+  /**
+   * Prints text as it is, such as a piece of a log. The caller has removed what could control a terminal. Colours that the text leaves on end
+   * before the next line of another kind, and with the command.
+   */
   readonly text: (text: string) => Effect.Effect<void>
   /** Prints the result for a program, always on stdout. */
   readonly result: (text: string) => Effect.Effect<void>
@@ -45,6 +49,9 @@ const spinner = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", 
 /** How many milliseconds a status has to last for a line of its own, where one that changes in place cannot tell all of it. */
 const settledAfter = 1000
 const eraseLine = "\r\u001b[2K"
+const noColour = "\u001b[0m"
+// oxlint-disable-next-line no-control-regex
+const colour = /\u001b\[[0-9;:]*m/gu
 
 const make = Effect.fnUntraced(
   function*({ colours: wanted, forProgram }: ScreenOptions): Effect.fn.Return<Screen["Service"], never, Terminal.Terminal | Scope.Scope> {
@@ -58,17 +65,26 @@ const make = Effect.fnUntraced(
     let since = began // when the shown status was first reported
     let printed: string | undefined // the last status with a line of its own
     let atLineStart = true
+    let coloured = false // by the text that was printed last
     let turn = 0
 
     yield* endWithReaders
-    yield* Effect.addFinalizer(() => Effect.sync(clear))
+    yield* Effect.addFinalizer(() => Effect.sync(settle))
 
     const write = (text: string) => void out.write(text)
     const clear = () => {
       if (inPlace && Option.isSome(shown)) write(eraseLine)
       shown = Option.none()
     }
-    const paint = (text: string, style: Style) => colours && style !== "plain" ? `\u001b[${codes[style]}m${text}\u001b[0m` : text
+    const endColour = () => {
+      if (coloured) write(noColour)
+      coloured = false
+    }
+    const settle = () => {
+      clear()
+      endColour()
+    }
+    const paint = (text: string, style: Style) => colours && style !== "plain" ? `\u001b[${codes[style]}m${text}${noColour}` : text
     const newLine = () => atLineStart ? "" : "\n"
     const text = (text: string) =>
       Effect.sync(() => {
@@ -77,9 +93,10 @@ const make = Effect.fnUntraced(
         write(text)
         atLineStart = text.endsWith("\n")
       })
-    const line = (content: string, style: Style = "plain") => Effect.suspend(() => text(`${newLine()}${paint(visible(content), style)}\n`))
+    const ours = (content: string) => Effect.andThen(Effect.sync(endColour), text(content))
+    const line = (content: string, style: Style = "plain") => Effect.suspend(() => ours(`${newLine()}${paint(visible(content), style)}\n`))
     const print = (content: string | Uint8Array) =>
-      Effect.andThen(Effect.sync(clear), Effect.sync(() => void process.stdout.write(content)))
+      Effect.andThen(Effect.sync(settle), Effect.sync(() => void process.stdout.write(content)))
     const result = (content: string) => print(visible(content.endsWith("\n") ? content : `${content}\n`))
     const time = Effect.map(Clock.currentTimeMillis, (now) => elapsed(now - began).padStart(6))
 
@@ -95,10 +112,11 @@ const make = Effect.fnUntraced(
     return Screen.of({
       colours,
       interactive: capabilities.canPrompt,
-      step: (content) => Effect.flatMap(time, (time) => text(`${newLine()}${paint(time, "faint")}  ${visible(content)}\n`)),
+      step: (content) => Effect.flatMap(time, (time) => ours(`${newLine()}${paint(time, "faint")}  ${visible(content)}\n`)),
       status: Effect.fnUntraced(function*(said) {
-        const content = visible(said)
+        const content = visible(inLine(said)) // older servers keep messages of several lines
         const now = yield* Clock.currentTimeMillis
+        endColour()
         if (!Option.contains(shown, content)) {
           if (inPlace && !atLineStart) yield* text("\n")
           shown = Option.some(content)
@@ -113,7 +131,14 @@ const make = Effect.fnUntraced(
         if (inPlace) yield* draw
       }),
       line,
-      text,
+      text: (content) =>
+        Effect.andThen(
+          text(content),
+          Effect.sync(() => {
+            const last = content.match(colour)?.at(-1)
+            if (last !== undefined) coloured = last !== noColour
+          })
+        ),
       result,
       copy: (bytes) => process.stdout.isTTY ? result(new TextDecoder().decode(bytes)) : print(bytes),
       ask: Effect.fnUntraced(function*(question) {

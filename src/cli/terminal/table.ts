@@ -1,7 +1,11 @@
 // Aligned columns for a terminal: widths are counted in cells, so that wide and combining characters keep the columns straight.
-// Invariant: no line ends in spaces.
+// Invariant: no line ends in spaces, and a row is one line, whatever is in its cells.
 // Used by whatever prints tables or columns, and by the screen, which cuts lines to its width.
 import { CliOutput } from "effect/cli"
+import { inLine } from "../../core/text/in-line.ts"
+
+/** Servers of older versions keep messages with line breaks. Blanks alone stay as they are, since a value may have two. */
+const onOneLine = (cell: string) => /[^\S ]/u.test(cell) ? inLine(cell) : cell
 
 const cells = (text: string, width: number) => text + " ".repeat(Math.max(0, width - CliOutput.displayWidth(text)))
 
@@ -10,7 +14,8 @@ export const table = (heading: ReadonlyArray<string>, rows: ReadonlyArray<Readon
   columns([heading, ...rows.map((row) => row.map((cell) => cell === "" ? "-" : cell))], "   ")
 
 /** Returns a line for each row, with aligned columns and `gap` between them. */
-export const columns = (rows: ReadonlyArray<ReadonlyArray<string>>, gap: string): ReadonlyArray<string> => {
+export const columns = (given: ReadonlyArray<ReadonlyArray<string>>, gap: string): ReadonlyArray<string> => {
+  const rows = given.map((row) => row.map(onOneLine))
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => CliOutput.displayWidth(row[column] ?? ""))))
   return rows.map((row) => row.map((cell, column) => cells(cell, widths[column] ?? 0)).join(gap).trimEnd())
 }

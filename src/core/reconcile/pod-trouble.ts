@@ -7,6 +7,7 @@ import type { FailureReason } from "../../schema/task/reason.ts"
 import { hadToGo } from "../run/disruption.ts"
 import type { ContainerSeen, JobSeen, Observed, PodSeen, Warning } from "../task/observed.ts"
 import type { TaskPolicy } from "../task/task-policy.ts"
+import { inLine } from "../text/in-line.ts"
 
 export interface Trouble {
   readonly reason: FailureReason | "JobCreated" | "Unschedulable" | "QuotaExceeded" | "Refused"
@@ -32,9 +33,6 @@ const containers = ({ install, others, runner, worker }: PodSeen): PodSeen["othe
   ...others
 ]
 
-/** Returns words of a log or of the container runtime on one line. */
-const inLine = (words: string): string => words.trim().replace(/\s+/gu, " ")
-
 const troubleOf = ([name, seen]: readonly [string, ContainerSeen]): ReadonlyArray<Trouble> => {
   const say = (what: string): string => `Container ${name} ${what}: ${inLine(seen.message) || seen.reason}`
   if (name === "runner" && (seen.reason === "StartError" || seen.lastReason === "StartError")) {
@@ -58,7 +56,7 @@ const troubleOf = ([name, seen]: readonly [string, ContainerSeen]): ReadonlyArra
 /** Returns why the Pod has not started yet, or none if nothing keeps it. */
 export const startTrouble = (pod: PodSeen): Option.Option<Trouble> =>
   pod.unschedulable !== ""
-    ? Option.some({ reason: "Unschedulable", message: `No node can take the Pod: ${pod.unschedulable}`, final: false })
+    ? Option.some({ reason: "Unschedulable", message: `No node can take the Pod: ${inLine(pod.unschedulable)}`, final: false })
     : Option.fromUndefinedOr(containers(pod).flatMap(troubleOf)[0])
 
 const tooSmall = ({ asked, quota }: TooSmall): string =>
@@ -76,15 +74,15 @@ const warningTrouble = ({ message, reason }: Warning, node: string): Option.Opti
     if (never !== undefined) return Option.some({ reason: "Refused", message: tooSmall(never), final: false })
     return Option.some({
       reason: isOfQuota(message) ? "QuotaExceeded" : "Refused",
-      message: `Kubernetes cannot create the Pod: ${message}`,
+      message: `Kubernetes cannot create the Pod: ${inLine(message)}`,
       final: false
     })
   }
   if (reason === "FailedCreatePodSandBox" || reason === "NetworkNotReady") {
-    return Option.some({ reason: "JobCreated", message: `Node ${node} cannot set up the Pod yet: ${message}`, final: false })
+    return Option.some({ reason: "JobCreated", message: `Node ${node} cannot set up the Pod yet: ${inLine(message)}`, final: false })
   }
   return reason === "FailedMount" || reason === "FailedAttachVolume"
-    ? Option.some({ reason: "InvalidConfiguration", message: `A volume of the Pod cannot be mounted: ${message}`, final: false })
+    ? Option.some({ reason: "InvalidConfiguration", message: `A volume of the Pod cannot be mounted: ${inLine(message)}`, final: false })
     : Option.none()
 }
 
@@ -163,10 +161,10 @@ export const endOf = (
   if (Option.isNone(pod)) return { reason: "NodeLost", message: "The Pod is gone and left no result." }
   const { deleting, disruption, message, name, node, phase, reason, runner, worker } = pod.value
   if (reason === "Evicted" || reason === "Preempting" || reason === "Shutdown" || reason === "Terminated") {
-    return { reason: "Evicted", message: `Pod ${name} was evicted from node ${node}: ${message || reason}` }
+    return { reason: "Evicted", message: `Pod ${name} was evicted from node ${node}: ${inLine(message) || reason}` }
   }
   if (phase === "Failed" && reason !== "" && Option.isNone(worker)) { // OutOfcpu, NodeShutdown, NodeAffinity …: the kubelet started nothing
-    return { reason: "Evicted", message: `Pod ${name} was refused by node ${node}: ${message || reason}` }
+    return { reason: "Evicted", message: `Pod ${name} was refused by node ${node}: ${inLine(message) || reason}` }
   }
   if (wasOutOfMemory(worker)) {
     return { reason: "OutOfMemory", message: `The worker of Pod ${name} ran out of memory; raise task.worker.resources.limits.memory.` }
@@ -175,7 +173,7 @@ export const endOf = (
     return { reason: "OutOfMemory", message: `The runner of Pod ${name} ran out of memory; raise task.runner.resources.limits.memory.` }
   }
   if (isNodeLost(pod.value)) return { reason: "NodeLost", message: `Node ${node} was lost with Pod ${name}.` }
-  if (disruption !== "") return { reason: "Evicted", message: `Pod ${name} had to leave node ${node}: ${disruption}` }
+  if (disruption !== "") return { reason: "Evicted", message: `Pod ${name} had to leave node ${node}: ${inLine(disruption)}` }
   if (deleting) return { reason: "Evicted", message: `Pod ${name} was deleted.` }
   const code = Option.match(Option.flatMap(worker, (_) => _.exitCode), { onNone: () => "", onSome: (_) => ` with exit code ${_}` })
   const words = Option.match(worker, { onNone: () => "", onSome: ({ message }) => inLine(message) })

@@ -54,7 +54,7 @@ export const commandScript = (id: string, command: Command): Result.Result<strin
     `cd ${quote(command.cwd)} || exit 126`,
     ...Object.entries(command.env).map(([name, value]) => `export ${name}=${quote(value)}`),
     `echo ${quote(`started ${id}`)} >&4`,
-    `exec ${command.argv.map(quote).join(" ")} 4>&-`,
+    `exec ${command.argv.map(quote).join(" ")} 4>&-${command.events === true ? ` ${eventsDescriptor}>&${eventsDescriptor}` : ""}`,
     ""
   ].join("\n"))
 }

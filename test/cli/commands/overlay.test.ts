@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { execFileSync } from "node:child_process"
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join, relative, resolve } from "node:path"
@@ -42,6 +43,15 @@ describe("agent-job overlay", () => {
         patches: [{ path: "patch-deployment.yaml" }]
       })
       expect(readdirSync(out()).map(read).join("")).not.toContain("hunter2")
+    }))
+
+  it.live("names the folder as a shell reads it", () =>
+    Effect.gen(function*() {
+      const ours = join(folder, "ada's")
+      writeFileSync(join(folder, "given.yaml"), "{}")
+      const { out: said } = yield* ran({}, "overlay", "--values", join(folder, "given.yaml"), "--out", ours)
+      const [word] = /(?<= -k ).*/u.exec(said) ?? []
+      expect(execFileSync("sh", ["-c", `printf '<%s>' ${word}`], { encoding: "utf8" })).toBe(`<${ours}>`)
     }))
 
   it.live("names the namespace of the tasks where the commands for them would look elsewhere", () =>

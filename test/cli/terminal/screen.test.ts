@@ -72,11 +72,44 @@ describe("a status", () => {
       expect(whole(long, yield* shown(standing(long), { terminal: true }))).toBe(1)
       expect(whole(long, yield* shown(standing(long)))).toBe(1)
     }))
+  it.effect("is one line, also of a message that has several", () =>
+    Effect.gen(function*() {
+      const several = standing("Waiting: MountVolume failed\n\tMounting command: mount\n")
+      expect(yield* shown(several)).toMatch(/^.*Waiting: MountVolume failed Mounting command: mount\n$/u)
+      expect(yield* shown(several, { terminal: true })).not.toContain("\n")
+    }))
   it.effect("that fits the terminal has no line of its own", () =>
     Effect.gen(function*() {
       const written = yield* shown(standing("Planning"), { terminal: true })
       expect([written.includes("Planning"), written.includes("\n")]).toEqual([true, false])
     }))
+})
+
+describe("a colour that a log leaves on", () => {
+  const hidden = "\u001b[8msecret = \u001b[1m"
+  const reset = "\u001b[0m"
+  it.effect.each<[string, (screen: Screen["Service"]) => Effect.Effect<unknown>]>([
+    ["line", ({ line }) => line("Applied")],
+    ["step", ({ step }) => step("Applied")],
+    ["status", ({ status }) => status("Applied")],
+    ["question", ({ ask }) => ask("Applied")],
+    ["result", ({ result }) => result("Applied")]
+  ])("ends before the next %s", ([, next]) =>
+    Effect.gen(function*() {
+      for (const terminal of [true, false]) {
+        const written = yield* shown((screen) => Effect.andThen(screen.text(hidden), next(screen)), { terminal })
+        expect(written.startsWith(`${hidden}${reset}`)).toBe(true)
+      }
+    }))
+  it.effect("ends with the command, if it has not ended itself", () =>
+    Effect.gen(function*() {
+      const alone = (text: string) => shown((screen) => screen.text(text))
+      expect(yield* alone(hidden)).toBe(`${hidden}${reset}`)
+      expect(yield* alone(`${hidden}${reset}`)).toBe(`${hidden}${reset}`)
+      expect(yield* alone("plain")).toBe("plain")
+    }))
+  it.effect("goes on in the log", () =>
+    Effect.map(shown(({ text }) => Effect.andThen(text(hidden), text("more"))), (written) => expect(written).toBe(`${hidden}more${reset}`)))
 })
 
 describe("a copy", () => {

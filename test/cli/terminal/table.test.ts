@@ -11,6 +11,11 @@ describe("a table", () => {
     ]))
   it("shows an empty cell as a dash and ends no line in spaces", () =>
     expect(table(["A", "LONG HEADING"], [["", "x"], ["yy", ""]])).toEqual(["A    LONG HEADING", "-    x", "yy   -"]))
+  it("has one line for each row, also of a message that has several", () =>
+    expect(table(["A", "B"], [["MountVolume failed:\r\n\texit status 32\n", "a  b"]])).toEqual([
+      "A                                    B",
+      "MountVolume failed: exit status 32   a  b"
+    ]))
   it("has its heading alone when there are no rows", () => expect(table(["A", "B"], [])).toEqual(["A   B"]))
 })
 

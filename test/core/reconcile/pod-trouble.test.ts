@@ -130,7 +130,7 @@ describe("startTrouble", () => {
 
 describe("troubleOfStart", () => {
   it.each(["FailedCreatePodSandBox", "NetworkNotReady"])("says why the node cannot set the Pod up: %s", (reason) => {
-    const warning = Option.some({ reason, message: "no addresses left" })
+    const warning = Option.some({ reason, message: "no addresses\n left" })
     const pod = Option.some({ ...healthy, phase: "Pending" as const, worker: Option.none(), runner: Option.none() })
     const job = worldOf({ ...plainSeed, job: "active" }).job
     expect(Option.getOrThrow(troubleOfStart({ job, pod, warning }))).toEqual({
@@ -140,6 +140,20 @@ describe("troubleOfStart", () => {
     })
     expect(endOfStart({ job, pod, warning }).reason).toBe("StartupTimeout")
   })
+})
+
+describe("troubleOfStart of a message that has several lines", () => {
+  it.each([
+    ["FailedMount", "A volume of the Pod cannot be mounted: mount failed: exit status 32"],
+    ["FailedCreate", "Kubernetes cannot create the Pod: mount failed: exit status 32"]
+  ])("is one line of %s", (reason, says) => {
+    const warning = Option.some({ reason, message: "mount failed:\n\texit status 32\n" })
+    expect(Option.getOrThrow(troubleOfStart({ job: Option.none(), pod: Option.none(), warning })).message).toBe(says)
+  })
+  it("is one line of the scheduler", () =>
+    expect(Option.getOrThrow(startTrouble({ ...healthy, unschedulable: "0/1 nodes:\ncpu" })).message).toBe(
+      "No node can take the Pod: 0/1 nodes: cpu"
+    ))
 })
 
 describe("isPodOver", () => {
@@ -237,6 +251,11 @@ describe("endOf", () => {
       message: "The worker of Pod pod ended with exit code 4 and left no result: Nobody answers."
     })
   })
+  it("tells on one line why a Pod was evicted", () =>
+    expect(endOf(Option.some({ ...healthy, phase: "Failed", reason: "Evicted", message: "low on:\n\tmemory\n" }), Option.none()).message)
+      .toBe(
+        "Pod pod was evicted from node node: low on: memory"
+      ))
   it("says which node refused a Pod, and why", () => {
     const said = (pod: Partial<PodSeen>) => endOf(Option.some({ ...healthy, ...refused, ...pod }), Option.none()).message
     expect(said({ reason: "OutOfcpu", message: "Pod was rejected: Node didn't have enough resource: cpu." })).toBe(

@@ -1,0 +1,77 @@
+// The exec loop where /bin/sh is a shell that few images have, or one that the image's environment has set otherwise.
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Stream } from "effect"
+import { chmodSync, existsSync, rmSync, writeFileSync } from "node:fs"
+import { delimiter, join } from "node:path"
+import { Ended } from "../../src/worker/engine/exec-loop.ts"
+import { client, execute, place, session, shellCommand, startLoop } from "./session.ts"
+
+/** Replaces the shell by dash that tells a command's signal as its number and this, and runs the loop in itself. */
+const tellingSignalsFrom = (sh: string, first: number) => {
+  rmSync(sh)
+  writeFileSync(
+    sh,
+    `#!/usr/bin/env dash
+[ "$1" != -c ] && [ "$1" != command ] || exec dash "$@"
+script=$1
+shift
+setsid() {
+  command setsid "$@"
+  told=$?
+  [ $told -le 128 ] || return $((told - 128 + ${first}))
+  return $told
+}
+. "$script"
+`
+  )
+  chmodSync(sh, 0o755)
+}
+
+describe("exec loop", () => {
+  it.live.each([["ksh93", 256], ["yash", 384]] as const)(
+    "tells of a signal as all do where its shell adds %2$d to it, as %1$s does",
+    ([, first]) =>
+      Effect.gen(function*() {
+        const at = yield* place("dash")
+        tellingSignalsFrom(at.sh, first)
+        yield* startLoop(at)
+        const execLoop = yield* client(at)
+        assert.deepStrictEqual((yield* execute(execLoop, shellCommand(at, "kill -KILL $$"))).ended, Ended.Exited({ code: 137 }))
+        assert.deepStrictEqual((yield* execute(execLoop, shellCommand(at, "exit 3"))).ended, Ended.Exited({ code: 3 }))
+      })
+  )
+
+  it.live.each(["errexit", "noglob", "monitor"])(
+    "takes every command and tells how it ended under bash with SHELLOPTS=%s",
+    (option) =>
+      Effect.gen(function*() {
+        const at = yield* place("bash")
+        yield* startLoop(at, process.env.PATH, { SHELLOPTS: option })
+        const execLoop = yield* client(at)
+        for (const code of [3, 0, 4]) {
+          const { ended } = yield* execute(execLoop, shellCommand(at, "sleep 0.1; exit $1", String(code)))
+          assert.deepStrictEqual(ended, Ended.Exited({ code }))
+        }
+      })
+  )
+})
+
+const installed = (shell: string) => (process.env.PATH ?? "").split(delimiter).some((folder) => existsSync(join(folder, shell)))
+
+describe.each(["ksh93", "mksh", "yash", "zsh"])("exec loop under %s, where it is installed", (shell) => {
+  it.live.skipIf(!installed(shell))("starts every command, hears its events and tells how it ended", () =>
+    Effect.gen(function*() {
+      const { execLoop, ...at } = yield* session(shell)
+      for (let count = 0; count < 20; count++) {
+        const [ended, output, events] = yield* Effect.scoped(Effect.gen(function*() {
+          const running = yield* execLoop.run({ ...shellCommand(at, "echo said; echo heard >/dev/fd/7; kill -KILL $$"), events: true })
+          return yield* Effect.all([running.ended, Stream.runCollect(running.output), Stream.runCollect(running.events)], {
+            concurrency: 3
+          })
+        }))
+        assert.deepStrictEqual(ended, Ended.Exited({ code: 137 }))
+        assert.strictEqual(Buffer.concat(output.map(({ bytes }) => bytes)).toString(), "said\n")
+        assert.strictEqual(Buffer.concat(events).toString(), "heard\n")
+      }
+    }))
+})
