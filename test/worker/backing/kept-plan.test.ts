@@ -50,14 +50,14 @@ const planned = Effect.fnUntraced(function*(claim: string, content = "plan") {
   writeFileSync(join(pod.privateDirectory, "configuration.tar.gz"), tarGz({ "main.tf": "# planned", ".terraform.lock.hcl": "# of Git" }))
   writeFileSync(join(pod.work, "plan.tfplan"), content)
   writeFileSync(join(pod.work, ".terraform.lock.hcl"), "# the plan's")
-  return yield* Effect.provide(keepPlan(workspace)({ root: pod.root, directory: [] }, seal()), pod.settings)
+  return yield* Effect.provide(keepPlan(workspace)({ root: pod.root, directory: [], path: pod.work }, seal()), pod.settings)
 })
 
 const applied = Effect.fnUntraced(
   function*(claim: string, sha256: Sha256): Effect.fn.Return<ReadonlyArray<string>, StageFailed, Scope.Scope> {
     const { root, settings, work } = yield* podWith(claim)
     yield* bringPlannedSource(workspace, sha256)(root).pipe(
-      Effect.andThen(bringKeptPlan({ root, directory: [] })),
+      Effect.andThen(bringKeptPlan({ root, directory: [], path: work })),
       Effect.provide(settings)
     )
     return readdirSync(work).sort().map((name) => `${name}: ${readFileSync(join(work, name), "utf8")}`)
@@ -153,13 +153,14 @@ describe("a kept plan", () => {
       }
       const keep = Effect.gen(function*() {
         const root = yield* openFolder(join(plan, "work"))
-        yield* packCarried({ root, directory: [], path: join(plan, "work") }, yield* marksOf(root))
-        return yield* keepPlan(workspace)({ root, directory: [] }, seal())
+        const provisioned = { root, directory: [], path: join(plan, "work") }
+        yield* packCarried(provisioned, yield* marksOf(root))
+        return yield* keepPlan(workspace)(provisioned, seal())
       }).pipe(Effect.provide(Layer.provideMerge(silent, podOn(plan))))
       const bring = Effect.fnUntraced(function*(digest: Sha256) {
         const root = yield* openFolder(join(apply, "work"))
         yield* bringPlannedSource(workspace, digest)(root)
-        yield* bringKeptPlan({ root, directory: [] })
+        yield* bringKeptPlan({ root, directory: [], path: join(apply, "work") })
       }, Effect.provide(podOn(apply)))
       writeFileSync(join(plan, "private/configuration.tar.gz"), tarGz({ "main.tf": "# planned" }))
       writeFileSync(join(plan, "work/plan.tfplan"), "plan")

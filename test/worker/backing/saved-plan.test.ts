@@ -34,13 +34,13 @@ const place: Effect.Effect<string, never, Scope.Scope> = Effect.acquireRelease(
 
 const packed = Effect.fnUntraced(function*(directory: string) {
   return yield* Effect.provide(
-    packPlan(yield* openFolder(join(directory, "one")), ["sub"], join(directory, "plan.tar"), seal()),
+    packPlan({ root: yield* openFolder(join(directory, "one")), directory: ["sub"] }, join(directory, "plan.tar"), seal()),
     podSettings(directory, join(directory, "private"))
   )
 })
 const unpacked = Effect.fnUntraced(function*(directory: string) {
   return yield* Effect.provide(
-    unpackPlan(join(directory, "plan.tar"), yield* openFolder(join(directory, "other")), ["sub"]),
+    unpackPlan({ root: yield* openFolder(join(directory, "other")), directory: ["sub"] }, join(directory, "plan.tar")),
     podSettings(directory, join(directory, "private"))
   )
 })
