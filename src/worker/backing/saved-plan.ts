@@ -3,18 +3,17 @@
 // Used by worker/backing/pool-backing.ts and worker/backing/kept-plan.ts: packed after a plan, unpacked before its apply.
 import { Effect, Option, Schema, Stream } from "effect"
 import { Tar } from "effect/encoding"
-import { createHash } from "node:crypto"
 import { closeSync, createReadStream, fstatSync, openSync, rmSync } from "node:fs"
 import { basename, join } from "node:path"
 import { sealText } from "../../core/stage/seal.ts"
 import { lockFileName, savedPlanName } from "../../core/stage/stage-commands.ts"
 import { planLimitBytes } from "../../schema/api/task-api.ts"
-import { Sha256 } from "../../schema/names.ts"
 import { Seal } from "../../schema/task/seal.ts"
 import { Settings } from "../settings.ts"
 import { fileTrouble, invalid, StageFailed } from "../stage-failed.ts"
 import { contentOf, createFile, openFile, openFolder, readFile, writeAll } from "../volume/folder.ts"
 import { inMebibytes } from "../volume/mebibytes.ts"
+import { writeHashed } from "../volume/write-hashed.ts"
 import type { Provisioned } from "./backing.ts"
 import { bringCarried, carriedArchives, carriedFile } from "./carried-files.ts"
 
@@ -30,24 +29,6 @@ type Place = Pick<Provisioned, "root" | "directory">
 
 const entry = ({ directory, root }: Place, name: string) =>
   Effect.map(openFile(root, [...directory, name]), Option.map(({ fd, size }) => Tar.fileStream(name, size, contentOf(fd, size))))
-
-const writeTo = (file: string) => <E, R>(stream: Stream.Stream<Uint8Array, E, R>) =>
-  Effect.acquireUseRelease(
-    Effect.try({ try: () => openSync(file, "w", 0o600), catch: fileTrouble("the saved plan") }),
-    Effect.fnUntraced(function*(fd: number) {
-      const hash = createHash("sha256")
-      yield* Stream.runForEach(stream, (chunk) =>
-        Effect.try({
-          try: () => {
-            hash.update(chunk)
-            writeAll(fd, chunk)
-          },
-          catch: fileTrouble("the saved plan")
-        }))
-      return Sha256.make(hash.digest("hex"))
-    }),
-    (fd) => Effect.sync(() => closeSync(fd))
-  )
 
 const notPacked = (why: string) => invalid(`The engine's saved plan cannot be stored, because ${why}; plan again.`)
 
@@ -80,7 +61,7 @@ export const packPlan = Effect.fn("SavedPlan.pack")(
     if (bytes > planLimitBytes - tarBytes) return yield* notPacked(`with its lock file it has more than ${inMebibytes(planLimitBytes)}`)
     return yield* Stream.fromIterable([...entries, ...archive]).pipe(
       Stream.pipeThroughChannel(Tar.encode()),
-      writeTo(file),
+      (tar) => writeHashed(tar, file, "the saved plan"),
       Effect.catchTag("TarError", () => Effect.fail(notPacked("it changed while it was read")))
     )
   },
