@@ -26,15 +26,13 @@ import { invalid, StageFailed, volumeTrouble } from "../stage-failed.ts"
 import { unpack } from "../volume/archive.ts"
 import { pathIn } from "../volume/descriptor.ts"
 import { openFile, openFolder, readFile } from "../volume/folder.ts"
-import { asideSuffix, putWhole, sync } from "../volume/whole-file.ts"
+import { asideSuffix, halfDoneForMillis, putWhole, sync } from "../volume/whole-file.ts"
 import type { Provisioned } from "./backing.ts"
 import { packPlan, unpackConfiguration, unpackPlan } from "./saved-plan.ts"
 
 /** How many plans of a workspace are kept; a newer one pushes the oldest out. */
 const plansPerWorkspace = 20
 const suffix = ".tar"
-/** The age at which a half-written file is removed: no worker writes for so long, and the file of a killed one would stay for ever. */
-const halfDoneForMillis = 60 * 60 * 1000
 /** The largest package, in bytes: a plan with the archive of its configuration. */
 const limitBytes = planLimitBytes + archiveLimitBytes
 
