@@ -2,7 +2,7 @@
 // A file gets its name, complete and on disk, in the transaction whose row names it, so no row names a blob that is torn or being removed.
 // Used by the stores; logs are rows instead, since they grow.
 import * as NodeStream from "@effect/platform-node/NodeStream"
-import { Context, Duration, Effect, Layer, Option, Schema, type Scope, Stream } from "effect"
+import { Context, Effect, Layer, Option, Schema, type Scope, Stream } from "effect"
 import { createHash, type Hash, randomBytes, randomUUID } from "node:crypto"
 import { closeSync, createReadStream, fsyncSync, openSync, renameSync, rmSync, statSync } from "node:fs"
 import { type FileHandle, open, opendir, readFile, rm, stat, writeFile } from "node:fs/promises"
@@ -175,8 +175,7 @@ const make = Effect.fnUntraced(function*(directory: string) {
       } finally {
         await rm(file, { force: true })
       }
-    }),
-    Duration.seconds(5)
+    })
   )
 
   return Blobs.of({
