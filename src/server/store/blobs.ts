@@ -101,9 +101,9 @@ const make = Effect.fnUntraced(function*(directory: string) {
     try: () => makeDirectory(directory),
     catch: (cause) =>
       new ServerError({
-        message: `The directory ${directory} cannot be used (${
+        message: `The directory ${directory} cannot be made (${
           cause instanceof Error ? cause.message : cause
-        }); check its permissions and the disk.`
+        }); choose another data directory or make it writable.`
       })
   })
 
