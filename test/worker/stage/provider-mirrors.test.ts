@@ -1,22 +1,17 @@
 // The file with the mirrors and their tokens: it is there while providers are fetched, and gone before any code of a provider runs.
 import { describe, expect, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Layer } from "effect"
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { existsSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import type { StageCommand } from "../../../src/core/stage/stage-commands.ts"
 import { Settings } from "../../../src/worker/settings.ts"
 import { providerMirrors } from "../../../src/worker/stage/provider-mirrors.ts"
+import { temporaryFolder } from "../../temporary-folder.ts"
 import { podEnvironment } from "../pod-settings.ts"
 
 const init: StageCommand = { subcommand: "init", args: ["init"], output: "printed", mutates: false }
 const mirror = { url: "https://mirror.example.com/", include: ["hashicorp/*"] }
 const withToken = { ...mirror, tokenSecret: { name: "mirror", key: "token" } }
-const place = Effect.acquireRelease(
-  Effect.sync(() => mkdtempSync(join(tmpdir(), "agent-job-mirrors-"))),
-  (made) => Effect.sync(() => rmSync(made, { recursive: true }))
-)
-
 const opening = (
   directory: string,
   mirrors: ReadonlyArray<object>,
@@ -33,7 +28,7 @@ const opening = (
 describe("the mirrors of providers", () => {
   it.effect("are a file for init, whose token no log shows, and nothing for other commands", () =>
     Effect.gen(function*() {
-      const directory = yield* place
+      const directory = yield* temporaryFolder("mirrors")
       const { openFor } = yield* opening(directory, [withToken], { token: "very-secret\n" })
       const file = join(directory, "mirrors.tfrc")
       yield* Effect.scoped(Effect.gen(function*() {
