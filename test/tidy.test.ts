@@ -41,6 +41,14 @@ describe("the source", () => {
     expect(wrong).toEqual([])
   })
 
+  it("names AgentTasks below the programs only in their kind and the write of their status", () => {
+    const connecting = files.filter((file) => ["http", "kubernetes", "queue"].includes(folderOf(file)))
+    expect(connecting.filter((file) => /agentTask/iu.test(read(file)))).toEqual([
+      "src/kubernetes/kinds.ts",
+      "src/kubernetes/write-status.ts"
+    ])
+  })
+
   it("has no Node API and no Effect value in schema and core", () => {
     const effects = /import \{[^}]*\b(?:Clock|Random|Layer|FileSystem|Fiber|Queue|Stream|Schedule)\b[^}]*\} from "effect"/u
     const inner = files.filter((file) => ["schema", "core"].includes(folderOf(file)))

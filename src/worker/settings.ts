@@ -7,8 +7,8 @@ import { statePatienceSeconds, workerHealthPort } from "../core/task/places.ts"
 export class Settings extends Context.Service<Settings, {
   readonly namespace: string
   readonly task: string
-  /** UID of the AgentTask that this Pod was made for; if absent, any AgentTask of that name will do. */
-  readonly taskUid: Option.Option<string>
+  /** UID of the AgentTask that this Pod was made for: a later task of that name has another one. */
+  readonly taskUid: string
   /** The Pod's Job, and the hash of the configuration that the Job was built from. */
   readonly job: { readonly name: string; readonly configHash: string }
   readonly pod: { readonly name: string; readonly uid: string; readonly node: string }
@@ -48,21 +48,21 @@ export class Settings extends Context.Service<Settings, {
     Config.all({
       namespace: Config.String("AGENT_JOB_NAMESPACE"),
       task: Config.String("AGENT_JOB_TASK"),
-      taskUid: Config.option(Config.String("AGENT_JOB_TASK_UID")),
+      taskUid: Config.String("AGENT_JOB_TASK_UID"),
       job: Config.all({ name: Config.String("AGENT_JOB_JOB"), configHash: Config.String("AGENT_JOB_CONFIG_HASH") }),
       pod: Config.all({
         name: Config.String("AGENT_JOB_POD_NAME"),
         uid: Config.String("AGENT_JOB_POD_UID"),
         node: Config.String("AGENT_JOB_NODE")
       }),
-      epoch: Config.Int("AGENT_JOB_EPOCH").pipe(Config.withDefault(0)),
+      epoch: Config.Int("AGENT_JOB_EPOCH"),
       dataDirectory: Config.String("AGENT_JOB_DATA_DIR"),
       privateDirectory: Config.String("AGENT_JOB_PRIVATE_DIR"),
       tokenFile: Config.option(Config.String("AGENT_JOB_TOKEN_FILE")),
       sourceDirectory: Config.option(Config.String("AGENT_JOB_SOURCE_DIR")),
       plansDirectory: Config.option(Config.String("AGENT_JOB_PLANS_DIR")),
       cacheDirectory: Config.option(Config.String("AGENT_JOB_CACHE_DIR")),
-      graceSeconds: Config.Int("AGENT_JOB_GRACE_SECONDS").pipe(Config.withDefault(30)),
+      graceSeconds: Config.Int("AGENT_JOB_GRACE_SECONDS"),
       timeoutLimitSeconds: Config.option(Config.Int("AGENT_JOB_TIMEOUT_LIMIT_SECONDS")),
       mirrors: Config.option(Config.String("AGENT_JOB_PROVIDER_MIRRORS")),
       terminationLog: Config.String("AGENT_JOB_TERMINATION_LOG").pipe(Config.withDefault("/dev/termination-log")),

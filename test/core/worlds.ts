@@ -26,6 +26,7 @@ export const policy: TaskPolicy = {
   maxLaunches: 1,
   historyPerWorkspace: 20,
   allowedKeys: ["example.com/"],
+  requireProvenIsolation: false,
   configHash: "c0ffee"
 }
 

@@ -1,22 +1,23 @@
 // Stands in for a node: for every Pod that the Job controller makes, it claims the task and reports its end with the worker's own code.
 // These requests meet the faults. It writes the Pod's end as a kubelet does, so that the Job completes and is deleted after its TTL.
 // Used by the soak.
-import { ConfigProvider, Context, Data, Effect, Layer, Option, Queue, Schedule, type Scope } from "effect"
+import { Context, Data, Effect, Layer, Option, Queue, Schedule, type Scope } from "effect"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { taskUidLabel } from "../../src/core/manifest/labels.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import * as Informer from "../../src/kubernetes/informer.ts"
 import { pods, secrets } from "../../src/kubernetes/kinds.ts"
 import type { StageResult } from "../../src/schema/task/stage-result.ts"
 import { TaskApi } from "../../src/worker/network/task-api.ts"
-import { Settings } from "../../src/worker/settings.ts"
 import { claimTask } from "../../src/worker/task/claim.ts"
 import { report } from "../../src/worker/task/report.ts"
 import { Tasks } from "../controller/task-cluster.ts"
 import { serviceAccounts } from "../kubernetes/service-accounts.ts"
 import { tellStatus } from "../kubernetes/tell-status.ts"
 import { neverStops } from "../worker/never-stops.ts"
+import { podSettings } from "../worker/pod-settings.ts"
 
 /** Where the worker's own requests go: a client of the API server, and the URL of the pool. */
 export interface Ways {
@@ -30,27 +31,30 @@ class NoToken extends Data.TaggedError("NoToken")<{ readonly task: string }> {
   }
 }
 
+interface Seen {
+  readonly name: string
+  readonly uid: string
+  readonly task: string
+  readonly taskUid: string
+}
+
 /** Plays one Pod: claims the task, reads the token, reports the result to the task and the pool, and writes the Pod's end as a kubelet. */
 const liveThrough = Effect.fnUntraced(
-  function*(pod: string, podUid: string, task: string, place: string, claims: Array<string>, { client, pool }: Ways) {
+  function*({ name: pod, task, taskUid, uid }: Seen, place: string, claims: Array<string>, { client, pool }: Ways) {
     const { namespace } = yield* Tasks
     const kubernetes = yield* Kubernetes
     const tokenFile = join(place, pod)
-    const env = {
+    const settings = podSettings(place, place, {
       AGENT_JOB_NAMESPACE: namespace,
       AGENT_JOB_TASK: task,
+      AGENT_JOB_TASK_UID: taskUid,
       AGENT_JOB_JOB: `agent-job-${task}`,
-      AGENT_JOB_CONFIG_HASH: "none",
       AGENT_JOB_POD_NAME: pod,
-      AGENT_JOB_POD_UID: podUid,
-      AGENT_JOB_NODE: "node",
-      AGENT_JOB_DATA_DIR: place,
-      AGENT_JOB_PRIVATE_DIR: place,
+      AGENT_JOB_POD_UID: uid,
       AGENT_JOB_TERMINATION_LOG: join(place, "termination-log"),
       AGENT_JOB_TOKEN_FILE: tokenFile,
       AGENT_JOB_POOL_PATIENCE: "1 minute"
-    }
-    const settings = Layer.orDie(Settings.layer).pipe(Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(env))))
+    })
     const worker = Layer.mergeAll(settings, neverStops(), Layer.succeed(Kubernetes, client))
     const code = yield* Effect.gen(function*() {
       const claimed = yield* Effect.result(claimTask())
@@ -88,12 +92,6 @@ const liveThrough = Effect.fnUntraced(
   }
 )
 
-interface Seen {
-  readonly name: string
-  readonly uid: string
-  readonly task: string
-}
-
 export interface Hands {
   /** The task of each claim that succeeded. */
   readonly claims: ReadonlyArray<string>
@@ -116,7 +114,12 @@ export const podHands = (ways: Ways): Effect.Effect<Hands, never, Tasks | Kubern
     yield* Informer.make({
       kind: pods,
       namespace,
-      project: ({ metadata: { labels, name, uid } }): Seen => ({ name, uid, task: labels?.["scalr.io/task"] ?? "" }),
+      project: ({ metadata: { labels, name, uid } }): Seen => ({
+        name,
+        uid,
+        task: labels?.["scalr.io/task"] ?? "",
+        taskUid: labels?.[taskUidLabel] ?? ""
+      }),
       changed: (_, found) =>
         Effect.suspend(() => {
           const seen = Option.getOrUndefined(found)
@@ -127,10 +130,10 @@ export const podHands = (ways: Ways): Effect.Effect<Hands, never, Tasks | Kubern
           return Effect.asVoid(Queue.offer(waiting, seen))
         })
     })
-    const one = Effect.flatMap(Queue.take(waiting), ({ name, task, uid }) =>
-      Effect.catchCause(liveThrough(name, uid, task, place, claims, ways), (cause) =>
+    const one = Effect.flatMap(Queue.take(waiting), (seen) =>
+      Effect.catchCause(liveThrough(seen, place, claims, ways), (cause) =>
         Effect.sync(() =>
-          void trouble.push(`${name}: ${String(cause)}`)
+          void trouble.push(`${seen.name}: ${String(cause)}`)
         )))
     yield* Effect.forever(one).pipe(Effect.replicateEffect(16, { concurrency: 16, discard: true }), Effect.forkScoped)
     return { claims, trouble }

@@ -72,7 +72,7 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("a work
         const { namespace } = yield* Tasks
         const api = yield* faultyApi()
         const name = `dies-${at}`
-        yield* createTask(name)
+        const { metadata: { uid } } = yield* createTask(name)
         const outside = yield* Effect.acquireRelease(Effect.sync(() => mkdtempSync(join(tmpdir(), "faults-"))), (made) =>
           Effect.sync(() => rmSync(made, { recursive: true })))
         const counter = join(outside, "starts")
@@ -82,6 +82,7 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("a work
         const env = podEnvironment(here.dataDirectory, here.privateDirectory, {
           AGENT_JOB_NAMESPACE: namespace,
           AGENT_JOB_TASK: name,
+          AGENT_JOB_TASK_UID: uid,
           AGENT_JOB_TERMINATION_LOG: join(here.privateDirectory, "termination-log"),
           AGENT_JOB_READY_PORT: "0",
           KUBECONFIG: api.kubeconfig

@@ -10,8 +10,9 @@ import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { fromKubeconfig } from "../../src/kubernetes/credentials.ts"
 import { type Kind, namespaces } from "../../src/kubernetes/kinds.ts"
 import { freePort } from "../free-port.ts"
+import { temporaryFolder } from "../temporary-folder.ts"
 import { installDefinitions, kubectl, runPods, until } from "./cluster.ts"
-import { accepts, answers, folder, serve } from "./program.ts"
+import { accepts, answers, serve } from "./program.ts"
 
 const argoNamespace = "argocd"
 const cache = process.env["GITOPS_CACHE"] ?? ""
@@ -44,7 +45,7 @@ const project = {
 }
 
 const settings = Effect.gen(function*() {
-  const directory = yield* folder("argo-settings")
+  const directory = yield* temporaryFolder("argo-settings")
   const objects = [
     { apiVersion: "v1", kind: "Namespace", metadata: { name: argoNamespace } },
     setting("ConfigMap", "argocd-cm"),
@@ -68,7 +69,7 @@ const argocd = (name: string, args: ReadonlyArray<string>, environment: Readonly
 const runArgo = Effect.gen(function*() {
   const [redis, repository, repositoryMetrics, metrics] = [yield* freePort, yield* freePort, yield* freePort, yield* freePort]
   const [setMetrics, setProbe, setWebhook] = [yield* freePort, yield* freePort, yield* freePort]
-  const place = yield* folder("argo")
+  const place = yield* temporaryFolder("argo")
   for (const name of ["tls", "ssh", "tmp"]) mkdirSync(join(place, name))
   const environment = {
     ARGOCD_FAKE_IN_CLUSTER: "true", // https://kubernetes.default.svc is the cluster of the kubeconfig
@@ -117,7 +118,7 @@ const runArgo = Effect.gen(function*() {
 })
 
 const repository = Effect.gen(function*() {
-  const directory = yield* folder("repository")
+  const directory = yield* temporaryFolder("repository")
   cpSync("kustomize", join(directory, "kustomize"), { recursive: true })
   const git = (...args: ReadonlyArray<string>): string => execFileSync("git", ["-C", directory, ...args], { encoding: "utf8" })
   git("init", "--quiet", "--initial-branch=main")

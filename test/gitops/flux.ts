@@ -13,8 +13,9 @@ import { type Kind, namespaces } from "../../src/kubernetes/kinds.ts"
 import type { KubernetesObject } from "../../src/kubernetes/object.ts"
 import { freePort } from "../free-port.ts"
 import { tellStatus } from "../kubernetes/tell-status.ts"
+import { temporaryFolder } from "../temporary-folder.ts"
 import { installDefinitions, kubectl, runPods, until } from "./cluster.ts"
-import { answers, folder, serve, serveHttp } from "./program.ts"
+import { answers, serve, serveHttp } from "./program.ts"
 
 export const fluxNamespace = "flux-system"
 
@@ -59,7 +60,7 @@ const archiveServer = Effect.gen(function*() {
 const checkout = (hasAlerts: boolean) =>
   Effect.gen(function*() {
     const kubernetes = yield* Kubernetes
-    const directory = yield* folder("checkout")
+    const directory = yield* temporaryFolder("checkout")
     for (const name of ["flux", "kustomize"]) cpSync(name, join(directory, name), { recursive: true })
     const { archives, url } = yield* archiveServer
 

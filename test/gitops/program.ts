@@ -4,11 +4,11 @@
 import { Effect, Schedule, type Scope } from "effect"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
-import { mkdtempSync, openSync, readFileSync, rmSync } from "node:fs"
+import { openSync, readFileSync } from "node:fs"
 import { createServer as createHttpServer, type RequestListener } from "node:http"
 import { type AddressInfo, connect } from "node:net"
-import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { temporaryFolder } from "../temporary-folder.ts"
 
 const offline = {
   HTTP_PROXY: "http://127.0.0.1:1",
@@ -16,13 +16,6 @@ const offline = {
   NO_PROXY: "127.0.0.1,localhost",
   GIT_ALLOW_PROTOCOL: "file"
 }
-
-/** Makes a folder that is removed when the scope closes. */
-export const folder = (name: string): Effect.Effect<string, never, Scope.Scope> =>
-  Effect.acquireRelease(
-    Effect.sync(() => mkdtempSync(join(tmpdir(), `${name}-`))),
-    (_) => Effect.sync(() => rmSync(_, { recursive: true, force: true }))
-  )
 
 export interface Program {
   readonly command: string
@@ -55,7 +48,7 @@ export const serveHttp = (answer: RequestListener): Effect.Effect<string, never,
   ).pipe(Effect.map((server) => `http://127.0.0.1:${(server.address() as AddressInfo).port}`))
 
 export const serve = Effect.fnUntraced(function*({ args, command, env, ready }: Program): Effect.fn.Return<void, never, Scope.Scope> {
-  const logFile = join(yield* folder("program"), "log")
+  const logFile = join(yield* temporaryFolder("program"), "log")
   const child = yield* Effect.acquireRelease(
     Effect.sync(() => {
       const log = openSync(logFile, "w")

@@ -10,6 +10,7 @@ import { agentTasks, configMaps, decoding, jobs, leases, pods } from "../../src/
 import { authority } from "../http/certificates.ts"
 import { listening } from "../http/forward-proxy.ts"
 import { directory } from "../server/live-server.ts"
+import { until } from "../until.ts"
 import { type Answer, ScriptedServer } from "./scripted-server.ts"
 
 const at = { namespace: "team", name: "demo" }
@@ -43,7 +44,6 @@ const setup = Effect.gen(function*() {
   const kubernetes = Context.get(yield* Layer.build(Kubernetes.layer(Effect.succeed(credentials))), Kubernetes)
   return { kubernetes, server, url }
 })
-const until = (condition: () => boolean) => Effect.promise(() => expect.poll(condition, { interval: 5, timeout: 30_000 }).toBe(true))
 
 it.live("has a connection for the Lease of who leads while all else that a controller asks at once has no answer", () =>
   Effect.gen(function*() {

@@ -4,10 +4,9 @@ import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { make } from "../../src/kubernetes/informer.ts"
 import { configMaps } from "../../src/kubernetes/kinds.ts"
 import type { KubernetesObject } from "../../src/kubernetes/object.ts"
+import { until } from "../until.ts"
 import { Cluster, RealCluster } from "./real-cluster.ts"
 import { tell } from "./told-objects.ts"
-
-const until = (condition: () => boolean) => Effect.promise(() => expect.poll(condition, { interval: 10, timeout: 30_000 }).toBe(true))
 
 layer(RealCluster, { excludeTestServices: true })("an informer of a real API server", (it) => {
   it.effect("mirrors what it selects, page by page and then live", () =>

@@ -367,8 +367,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a later task of the same name is claimed",
     file: claim,
-    from: "taskUid.value !== task.metadata.uid",
-    to: "taskUid.value === \"\"",
+    from: "taskUid !== task.metadata.uid",
+    to: "taskUid === \"\"",
     test: "worker/task/claim.test.ts"
   },
   {

@@ -1,5 +1,5 @@
 // `make scorecard`: the promises as figures, from the reports that the long tests left in docs/reports. They are printed, and kept in
-// docs/reliability.md and docs/scorecard.json. It measures nothing: a figure that no test has measured is shown as not run.
+// docs/reliability.md. It measures nothing: a figure that no test has measured is shown as not run.
 // Run from the root of the checkout.
 import { Schema } from "effect"
 import { existsSync, readFileSync, writeFileSync } from "node:fs"
@@ -13,41 +13,16 @@ const reportOf = (name: string): Report | undefined =>
 
 const isMet = ({ target }: Row, value: number): boolean => "atLeast" in target ? value >= target.atLeast : value <= target.atMost
 
-const judged = (row: Row) => {
-  const report = reportOf(row.report)
-  const value = report?.figures[row.figure]
-  const { command, name, target } = row
-  return report === undefined || value === undefined
-    ? { name, value: null, target, met: null, command }
-    : {
-      name,
-      value,
-      target,
-      met: isMet(row, value),
-      ...(report.seed !== undefined && { seed: report.seed }),
-      commit: report.commit,
-      date: report.date,
-      machine: report.machine,
-      command: report.command
-    }
-}
-
 const number = (value: number): string => Number.isInteger(value) ? value.toLocaleString("en-US") : value.toFixed(2)
 const wanted = ({ target }: Row): string =>
   "atLeast" in target ? `≥ ${number(target.atLeast)}` : target.atMost === 0 ? "0" : `≤ ${number(target.atMost)}`
 
 const cells = rows.map((row): ReadonlyArray<string> => {
-  const { met, value, ...rest } = judged(row)
-  if (value === null) return [row.name, wanted(row), "not run", "", `\`${row.command}\``, "", ""]
-  return [
-    row.name,
-    wanted(row),
-    number(value),
-    met ? "yes" : "**no**",
-    `\`${rest.command}\``,
-    "seed" in rest ? String(rest.seed) : "",
-    "commit" in rest ? rest.commit : ""
-  ]
+  const report = reportOf(row.report)
+  const value = report?.figures[row.figure]
+  if (report === undefined || value === undefined) return [row.name, wanted(row), "not run", "", `\`${row.command}\``, "", ""]
+  const { command, commit, seed = "" } = report
+  return [row.name, wanted(row), number(value), isMet(row, value) ? "yes" : "**no**", `\`${command}\``, String(seed), commit]
 })
 
 const line = (parts: ReadonlyArray<string>) => `| ${parts.join(" | ")} |`
@@ -57,7 +32,6 @@ const table = [
   ...cells.map(line)
 ].join("\n")
 
-writeFileSync("docs/scorecard.json", `${JSON.stringify(rows.map(judged), null, 2)}\n`)
 const page = "docs/reliability.md"
 const [before = "", , after] = readFileSync(page, "utf8").split(/(?<=<!-- figures: generated -->\n)|(?=<!-- \/figures -->)/u)
 if (after === undefined) {

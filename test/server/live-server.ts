@@ -3,9 +3,8 @@
 import { Effect, Layer, Schema, type Scope } from "effect"
 import { HttpServer } from "effect/http"
 import { createHash } from "node:crypto"
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { writeFileSync } from "node:fs"
 import { request } from "node:http"
-import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { gzipSync } from "node:zlib"
 import type { JournalEntry } from "../../src/schema/api/effects.ts"
@@ -17,6 +16,7 @@ import { taskHeader, taskPath } from "../../src/schema/api/task-api.ts"
 import { tfePath } from "../../src/schema/api/tfe-api.ts"
 import type { StageResult } from "../../src/schema/task/stage-result.ts"
 import { ServerWithAddress, stores } from "../../src/server/lifecycle/server.ts"
+import { temporaryFolder } from "../temporary-folder.ts"
 
 export const userToken = "user-token-0123456789"
 export const poolToken = "pool-token-0123456789"
@@ -24,15 +24,22 @@ export const poolToken = "pool-token-0123456789"
 export const sha256 = (bytes: string | Uint8Array) => createHash("sha256").update(bytes).digest("hex")
 
 /** A directory with the two token files, removed when the scope closes. */
-export const directory = Effect.acquireRelease(
-  Effect.sync(() => {
-    const made = mkdtempSync(join(tmpdir(), "agent-job-server-"))
-    writeFileSync(join(made, "user.token"), `# people\n${userToken}\n`)
-    writeFileSync(join(made, "pool.token"), poolToken)
-    return made
-  }),
-  (made) => Effect.sync(() => rmSync(made, { recursive: true }))
-)
+export const directory = Effect.map(temporaryFolder("server"), (made) => {
+  writeFileSync(join(made, "user.token"), `# people\n${userToken}\n`)
+  writeFileSync(join(made, "pool.token"), poolToken)
+  return made
+})
+
+/** What a run asks for that plans, waits for an approval, and wants nothing special. */
+export const plainRun = {
+  planOnly: false,
+  autoApply: false,
+  destroy: false,
+  message: "",
+  engine: undefined,
+  options: {},
+  variables: []
+} as const
 
 export const optionsIn = (made: string) => ({
   port: 0,

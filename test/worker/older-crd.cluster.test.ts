@@ -1,7 +1,7 @@
 // A worker meets a CRD that is older than itself, as when an image is upgraded before the CRD: how its stage ended is stored all the same.
 // The CRD is the first version's, in a group of its own, so that it is beside the one of the other tests.
 import { expect, layer } from "@effect/vitest"
-import { ConfigProvider, Effect, Layer, Option, Schedule } from "effect"
+import { Effect, Layer, Option, Schedule } from "effect"
 import { randomBytes } from "node:crypto"
 import { readFileSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -12,13 +12,13 @@ import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { fromKubeconfig } from "../../src/kubernetes/credentials.ts"
 import { definitions, type Kind, namespaces } from "../../src/kubernetes/kinds.ts"
 import { Sha256, Uid } from "../../src/schema/names.ts"
-import type { AgentTaskStatus } from "../../src/schema/task/agent-task.ts"
+import type { AgentTask, AgentTaskStatus } from "../../src/schema/task/agent-task.ts"
 import type { StageResult } from "../../src/schema/task/stage-result.ts"
-import { Settings } from "../../src/worker/settings.ts"
 import { claimTask } from "../../src/worker/task/claim.ts"
 import { report } from "../../src/worker/task/report.ts"
 import { taskKind, writeTaskStatus } from "../../src/worker/task/task-kind.ts"
 import { neverStops } from "./never-stops.ts"
+import { podSettings } from "./pod-settings.ts"
 
 const suffix = randomBytes(4).toString("hex")
 const namespace = `test-older-crd-${suffix}`
@@ -59,19 +59,13 @@ const cluster = Layer.effect(
   })
 ).pipe(Layer.provide(Kubernetes.layer(fromKubeconfig())), Layer.orDie)
 
-const settingsOf = (task: string) =>
-  Layer.orDie(Settings.layer).pipe(Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({
+const settingsOf = ({ metadata: { name, uid } }: AgentTask) =>
+  podSettings("/none", "/none", {
     AGENT_JOB_NAMESPACE: namespace,
-    AGENT_JOB_TASK: task,
-    AGENT_JOB_JOB: `agent-job-${task}`,
-    AGENT_JOB_CONFIG_HASH: "c0ffee",
-    AGENT_JOB_POD_NAME: `agent-job-${task}-abcde`,
-    AGENT_JOB_POD_UID: "pod-uid",
-    AGENT_JOB_NODE: "node-1",
-    AGENT_JOB_DATA_DIR: "/none",
-    AGENT_JOB_PRIVATE_DIR: "/none",
+    AGENT_JOB_TASK: name,
+    AGENT_JOB_TASK_UID: uid,
     AGENT_JOB_TERMINATION_LOG: join(tmpdir(), `${namespace}-termination-log`)
-  }))))
+  })
 
 const spec = { workspace: "demo", stage: "apply", source: { inline: { "main.tf": "" } } }
 const known: StageResult = {
@@ -87,12 +81,12 @@ const result: StageResult = { ...known, stateDigest: Sha256.make("0".repeat(64))
 /** Makes a task, claims it and reports this result of it; returns the task as it is then, and the effect that reports again. */
 const ended = Effect.fnUntraced(function*(name: string, result: StageResult) {
   const kubernetes = yield* Kubernetes
-  const around = Layer.merge(settingsOf(name), neverStops())
   const at = { name, namespace }
   const made = yield* kubernetes.create(taskKind, {
     metadata: at,
     spec
   })
+  const around = Layer.merge(settingsOf(made), neverStops())
   yield* writeTaskStatus(made, { phase: "Starting", reason: "JobCreated", message: "Starts." })
   const { claim } = yield* Effect.provide(claimTask(), around)
   const send = Effect.provide(report(claim, result, { flushLog: () => Effect.void, tellPool: Option.none() }), around)

@@ -1,6 +1,7 @@
 // Packs a directory into the tar.gz that a run starts from. The same content gives the same bytes: sorted entries, no times, no owners.
 // Invariant: nothing from outside of the directory gets in; a link that leads out is an error that names it.
 // Used by run.
+import * as NodeStream from "@effect/platform-node/NodeStream"
 import { Effect, Stream } from "effect"
 import { Tar } from "effect/encoding"
 import { isUtf8 } from "node:buffer"
@@ -115,26 +116,26 @@ const tooLarge = (directory: string) =>
     } MB even when compressed; name what a run does not need in .terraformignore, beginning with downloads and build outputs.`
   })
 
-/** Compresses at the fastest level, as other clients of this API do, because the network is faster than a better compression. */
-const compressed = (directory: string, tar: Stream.Stream<Uint8Array, BadInput | Tar.TarError>) =>
-  Effect.gen(function*() {
-    const gzip = createGzip({ level: constants.Z_BEST_SPEED })
-    const chunks: Array<Uint8Array> = []
-    let size = 0
-    gzip.on("data", (chunk: Uint8Array) => {
+/**
+ * Compresses at the fastest level, as other clients of this API do, because the network is faster than a better compression. Reads no further
+ * once it is too large.
+ */
+const compressed = Effect.fnUntraced(function*(directory: string, tar: Stream.Stream<Uint8Array, BadInput | Tar.TarError>) {
+  const chunks: Array<Uint8Array> = []
+  let size = 0
+  yield* tar.pipe(
+    NodeStream.pipeThroughDuplex({
+      evaluate: () => createGzip({ level: constants.Z_BEST_SPEED }),
+      onError: (error) => new BadInput({ message: `Cannot compress ${directory}: ${problemOf(error)}; repeat the command.` })
+    }),
+    Stream.runForEach((chunk) => {
       chunks.push(chunk)
       size += chunk.length
+      return size > maxArchiveBytes ? Effect.fail(tooLarge(directory)) : Effect.void
     })
-    const write = (bytes: Uint8Array) => Effect.callback<void>((resume) => void gzip.write(bytes, () => resume(Effect.void)))
-    yield* Stream.runForEach(tar, (bytes) =>
-      Effect.andThen(write(bytes), () => size > maxArchiveBytes ? Effect.fail(tooLarge(directory)) : Effect.void))
-    yield* Effect.callback<void>((resume) => {
-      gzip.once("end", () =>
-        resume(Effect.void))
-      gzip.end()
-    })
-    return Buffer.concat(chunks)
-  })
+  )
+  return Buffer.concat(chunks)
+})
 
 const noConfiguration = (directory: string) =>
   new BadInput({

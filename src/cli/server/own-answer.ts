@@ -3,6 +3,7 @@
 // Used by cli/server/server-requests.
 import { type Duration, Option, Schema } from "effect"
 import type { HttpClientRequest, HttpClientResponse } from "effect/http"
+import { notOwn } from "../../core/network/server-refusal.ts"
 import { Problem } from "../../schema/api/problem.ts"
 
 /** How the server answers a request that succeeds. */
@@ -33,9 +34,6 @@ export const saidBy = (text: string): Option.Option<Problem> =>
 /** Reports whether an answer may be the one that the server gives. */
 export const isOwn = ({ headers, status }: HttpClientResponse.HttpClientResponse, { mediaType, status: own }: Expected): boolean =>
   status === own && (mediaType === undefined || headers["content-type"]?.split(";")[0]?.trim().toLowerCase() === mediaType)
-
-/** Says of an answer that it is not the server's own. */
-export const notOwn = (status: number): string => `it answers ${status}, which is not the server's own`
 
 /**
  * Returns what is wrong with an answer that is no failure and not the server's own. A redirect to the same path elsewhere, such as from

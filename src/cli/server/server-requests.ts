@@ -3,7 +3,7 @@
 // Used by cli/server/server-client, which says what to ask for.
 import { Duration, Effect, Option, Redacted, Schema, Stream } from "effect"
 import { type HttpClient, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
-import { meaningOf, ServerRefusal } from "../../core/network/server-refusal.ts"
+import { meaningOf, notOwn, ServerRefusal } from "../../core/network/server-refusal.ts"
 import { parseExactly } from "../../core/text/exact-json.ts"
 import type { ChosenProxy } from "../../http/chosen-proxy.ts"
 import { failureInWords, notTrusted, unconnected } from "../../http/failure-words.ts"
@@ -12,7 +12,7 @@ import { archiveLimitBytes } from "../../schema/api/task-api.ts"
 import { tfePath } from "../../schema/api/tfe-api.ts"
 import type { Connection } from "../flags/settings.ts"
 import { NothingThere, type ServerFailure, ServerRefused, ServerUnreachable, TokenRefused } from "../terminal/failure.ts"
-import { type Expected, isOwn, notOwn, saidBy, strangeAnswer } from "./own-answer.ts"
+import { type Expected, isOwn, saidBy, strangeAnswer } from "./own-answer.ts"
 
 /** How long the headers of a response may take, unless a request says otherwise. */
 export const callTimeout = Duration.seconds(30)

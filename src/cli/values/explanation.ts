@@ -78,7 +78,7 @@ export const branchAnswer = (whole: Explanation, keys: ReadonlyArray<Explanation
     lines: [
       ...(description === undefined ? [] : [heading(whole), ""]),
       ...(rows.length === 0
-        ? [`No file sets anything${key === "" ? "" : ` in ${key}`}; docs/values.md has the defaults.`]
+        ? [`No file sets anything${key === "" ? "" : ` in ${key}`}; the README has the defaults.`]
         : table(["KEY", "VALUE", "SET BY"], rows)),
       ...comesTo(whole)
     ]

@@ -4,7 +4,7 @@
 import { Context, Data, Effect, Layer, Option, Redacted, Schema } from "effect"
 import { HttpClient, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
 import { readFile } from "node:fs/promises"
-import { meaningOf, problemIn, ServerRefusal } from "../../core/network/server-refusal.ts"
+import { meaningOf, notOwn, problemIn, ServerRefusal } from "../../core/network/server-refusal.ts"
 import { shortened } from "../../core/text/sentence.ts"
 import { reasonOf } from "../../http/cause.ts"
 import { toServer } from "../../http/connections.ts"
@@ -108,7 +108,7 @@ const refusalOf = (url: string, status: number, text: string): PoolUnreachable |
   return ServerRefusal.$match(meaningOf(status, problemIn(text)), {
     NotOwn: (): PoolUnreachable | PoolRefused => {
       const page = text.trim() === "" ? "" : `: ${shortened(text.trim(), 200)}`
-      return new PoolUnreachable({ url, detail: `it answers ${status}, which is not the server's own${page}` })
+      return new PoolUnreachable({ url, detail: `${notOwn(status)}${page}` })
     },
     AskAgain: ({ message }) => new PoolUnreachable({ url, detail: `${status} ${shortened(message, 600).replace(/\.$/u, "")}` }),
     TokenRefused: refused,

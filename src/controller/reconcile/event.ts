@@ -2,6 +2,7 @@
 // Its name is derived from what it says, so that the same is not said twice.
 // Created by controller/reconcile/execute.
 import type { Notice } from "../../core/reconcile/action.ts"
+import { cutName } from "../../core/text/cut-name.ts"
 import { fingerprint } from "../../core/text/fingerprint.ts"
 import { shortenedInBytes } from "../../core/text/sentence.ts"
 import { microTime } from "../../kubernetes/clock.ts"
@@ -14,8 +15,7 @@ const longestNote = 1024
  * How many characters of the task's name are kept: an Event's name has at most 253, of which a dot and the fingerprint take up to eight.
  */
 const mostOfName = 245
-const eventName = ({ metadata: { name } }: AgentTask, suffix: string): string =>
-  `${name.slice(0, mostOfName).replace(/[-.]+$/u, "")}.${suffix}`
+const eventName = ({ metadata: { name } }: AgentTask, suffix: string): string => `${cutName(name, mostOfName)}.${suffix}`
 
 /** `identity` names this controller. */
 export const event = (

@@ -106,20 +106,37 @@ const lastSeen = ({ deprecatedLastTimestamp, eventTime, series }: WarningEvent):
 /** How long a start may be silent before its events are read. */
 const silentMillis = 5_000
 
+/** What there is to ask with. `at` is in monotonic milliseconds, and `followed` tells what a source has that the task follows. */
+interface Asking {
+  readonly world: World
+  readonly task: AgentTask
+  readonly policy: TaskPolicy
+  readonly now: string
+  readonly at: number
+  readonly followed: (task: AgentTask) => Read<SourceSeen>
+}
+
 /**
- * Returns the newest warning event about a Pod whose status gives no reason or, without a Pod, about the Job. In the latter case, only a
- * warning that is newer than the Job's last Pod counts.
+ * Returns the newest warning event about a Pod of the Job whose status gives no reason or, without a Pod, about the Job. In the latter case,
+ * only a warning that is newer than the Job's last Pod counts. The Job's age is the greater one of its age since creation and of the time
+ * that this process has known it.
  */
 const warningAbout = Effect.fnUntraced(function*(
-  { metadata: { namespace } }: AgentTask,
-  job: JobSeen,
-  pod: Option.Option<PodSeen>,
-  lastPodMadeAt: Option.Option<string>,
-  ageMillis: number
+  { at, now, task, world }: Asking,
+  job: JobSeen
 ): Effect.fn.Return<Option.Option<Warning>, KubernetesError, Kubernetes> {
+  const { namespace, uid } = task.metadata
+  const seen = Option.some(job)
+  const pod = podOf(task, seen, world.pods(uid))
+  const lastPodMadeAt = world.lastPodMadeAt(uid, seen)
+  const ageMillis = Math.max(millisSince(job.createdAt, now), world.jobKnownMillis(uid, seen, at))
   if (ageMillis < silentMillis || Option.exists(pod, (_) => Option.isSome(startTrouble(_)) || _.phase === "Running")) return Option.none()
-  const uid = Option.match(pod, { onNone: () => job.uid, onSome: (_) => _.uid })
-  const { items } = yield* (yield* Kubernetes).list(events, { namespace, fieldSelector: `regarding.uid=${uid},type=Warning`, limit: 50 })
+  const regarding = Option.getOrElse(pod, () => job).uid
+  const { items } = yield* (yield* Kubernetes).list(events, {
+    namespace,
+    fieldSelector: `regarding.uid=${regarding},type=Warning`,
+    limit: 50
+  })
   const isOld = (warning: WarningEvent) =>
     Option.isNone(pod) && Option.exists(lastPodMadeAt, (madeAt) => Date.parse(lastSeen(warning)) <= Date.parse(madeAt))
   const newest = items.flatMap((item) =>
@@ -166,22 +183,6 @@ const noAnswers: Answers = {
 }
 
 /**
- * Returns what events say about a Job and its Pod. The Job's age is the greater one of its age since creation and of the time that this
- * process has known it.
- */
-const warningOf = (world: World, task: AgentTask, job: JobSeen, now: string, at: number) => {
-  const { uid } = task.metadata
-  const seen = Option.some(job)
-  return warningAbout(
-    task,
-    job,
-    podOf(task, seen, world.pods(uid)),
-    world.lastPodMadeAt(uid, seen),
-    Math.max(millisSince(job.createdAt, now), world.jobKnownMillis(uid, seen, at))
-  )
-}
-
-/**
  * Reads the cached Job and then its Pods from the API server: the Pods come last, because a new one may appear at any time. A cached Pod
  * that is over and gone is kept, because the cache still knows how it ended. Of a task that is over, it reads the source.
  */
@@ -210,19 +211,12 @@ export const askLive = Effect.fn("observe.askLive")(
 )
 
 /**
- * Asks the API server what the caches cannot tell for sure. `at` is in monotonic milliseconds, and `followed` tells what a source has that
- * the task follows. A slot that an earlier pass took and that led to no Job is given back here and not with the decision, because the turn
- * that the task has without this slot determines whether the Lease and the source are read.
+ * Asks the API server what the caches cannot tell for sure. A slot that an earlier pass took and that led to no Job is given back here and
+ * not with the decision, because the turn that the task has without this slot determines whether the Lease and the source are read.
  */
 export const ask = Effect.fn("observe.ask")(
-  function*(
-    world: World,
-    task: AgentTask,
-    policy: TaskPolicy,
-    now: string,
-    at: number,
-    followed: (task: AgentTask) => Read<SourceSeen>
-  ): Effect.fn.Return<Answers, KubernetesError | Behind, Kubernetes> {
+  function*(asking: Asking): Effect.fn.Return<Answers, KubernetesError | Behind, Kubernetes> {
+    const { followed, policy, task, world } = asking
     const { metadata: { uid }, status } = task
     if (isOver(status.phase)) return follows(task) ? { ...noAnswers, source: yield* followed(task) } : noAnswers
     if (status.claim !== undefined) {
@@ -233,8 +227,8 @@ export const ask = Effect.fn("observe.ask")(
     if (isCalledOff(task)) return noAnswers
     const job = world.job(uid)
     if (Option.isSome(job)) {
-      const warning = yield* warningOf(world, task, job.value, now, at)
-      return Option.isSome(world.job(uid)) ? { ...noAnswers, warning } : yield* ask(world, task, policy, now, at, followed) // the Job went meanwhile
+      const warning = yield* warningAbout(asking, job.value)
+      return Option.isSome(world.job(uid)) ? { ...noAnswers, warning } : yield* ask(asking) // the Job went meanwhile
     }
     if (world.hadJob(uid)) yield* upToDate(task)
     if (status.launches !== undefined || world.hadJob(uid) || world.isReserved(uid)) {

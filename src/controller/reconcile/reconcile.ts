@@ -64,7 +64,7 @@ const make = Effect.fnUntraced(function*(world: World) {
   const look = (task: AgentTask, { config, now }: Pass) =>
     Effect.flatMap(
       monotonicMillis,
-      (at) => Effect.provideService(ask(world, task, config.policy, now, at, sources.look), Kubernetes, kubernetes)
+      (at) => Effect.provideService(ask({ world, task, policy: config.policy, now, at, followed: sources.look }), Kubernetes, kubernetes)
     )
 
   const lookLive = (task: AgentTask, job: Option.Option<JobSeen>, answers: Answers) =>

@@ -130,7 +130,7 @@ export const make = (
   }
   const turn = (task: AgentTask): Turn => {
     if (drained && !hasBegun(task)) return heldBack
-    if (policy().requireProvenIsolation === true && !proven && !hasBegun(task)) return waitsForProof
+    if (policy().requireProvenIsolation && !proven && !hasBegun(task)) return waitsForProof
     if (occupies(task)) return Turn.Admitted() // most passes are over such a task, for which no other task need be looked at
     turns ??= admit(candidates(), policy().limits)
     return turns.get(task.metadata.uid) ?? Turn.Admitted()

@@ -14,6 +14,9 @@ export type ServerRefusal = Data.TaggedEnum<{
 }>
 export const ServerRefusal = Data.taggedEnum<ServerRefusal>()
 
+/** Says of an answer that it is not the server's own. */
+export const notOwn = (answer: number | string): string => `it answers ${answer}, which is not the server's own`
+
 /** Returns the problem in the body of an answer; none if the body is not the server's. */
 export const problemIn = Schema.decodeUnknownOption(Schema.fromJsonString(Problem))
 

@@ -9,6 +9,7 @@ import type { Artifact, FluxSource } from "../../schema/task/source.ts"
 import { planAgainAfterMillis } from "../run/plan-again.ts"
 import { isForGood, type Observed, type Refusal, waitReasonOf } from "../task/observed.ts"
 import { acknowledged, isOver } from "../task/status.ts"
+import { cutName } from "../text/cut-name.ts"
 import { spreadMillis } from "../text/fingerprint.ts"
 import { Action, Notice } from "./action.ts"
 import { isInterim, lostSight, outdated, ownAgain, reflected, unapplied, unattempted, unready } from "./attempt-conditions.ts"
@@ -39,7 +40,7 @@ export const attemptOf = ({ metadata: { ownerReferences } }: AgentTask): Option.
  */
 const mostOf = { attempt: 230, apply: 245 }
 
-const named = (name: string, most: number, suffix: string): string => `${name.slice(0, most).replace(/[-.]+$/u, "")}-${suffix}`
+const named = (name: string, most: number, suffix: string): string => `${cutName(name, most)}-${suffix}`
 const attemptName = (name: string, attempt: number): string => named(name, mostOf.attempt, String(attempt))
 const applyName = (plan: string): string => named(plan, mostOf.apply, "apply")
 

@@ -8,6 +8,7 @@ import { nodeWaitSeconds, secondsBesideStage } from "../../schema/values/value-r
 import { overrides, type Values } from "../../schema/values/values.ts"
 import type { TaskPolicy } from "../task/task-policy.ts"
 import { canonical } from "../text/canonical.ts"
+import { cutName } from "../text/cut-name.ts"
 import { fingerprint } from "../text/fingerprint.ts"
 import { type ContainerConfig, containers, type TaskContainerConfig } from "./containers.ts"
 import {
@@ -120,11 +121,10 @@ export interface ResolvedConfig {
 }
 
 const nameLimit = 40
-const trimmed = (name: string): string => name.slice(0, nameLimit).replace(/[-.]+$/u, "")
 
 const fullName = ({ fullnameOverride, nameOverride }: Values, release: string): string => {
-  if (fullnameOverride !== "") return trimmed(fullnameOverride)
-  return trimmed(nameOverride === "" || release.includes(nameOverride) ? release : `${release}-${nameOverride}`)
+  if (fullnameOverride !== "") return cutName(fullnameOverride, nameLimit)
+  return cutName(nameOverride === "" || release.includes(nameOverride) ? release : `${release}-${nameOverride}`, nameLimit)
 }
 
 const tokenOf = ({ auth, token, tokenExistingSecret: existing }: Values["agent"], name: string): TokenConfig | undefined => {

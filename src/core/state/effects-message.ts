@@ -16,27 +16,46 @@ const list = (named: ReadonlyArray<string>, count: number): string => {
   return `${shown.join(", ")}${count > shown.length ? ` and ${count - shown.length} more` : ""}`
 }
 
-const sentences = (...parts: ReadonlyArray<readonly [says: string, named: ReadonlyArray<string>, count: number]>): string =>
-  parts.filter(([, , count]) => count > 0).map(([says, named, count]) => `${says}: ${list(named, count)}.`).join(" ")
+/** Things of which the same is said; of `count` things, some are `named`. */
+interface Group {
+  readonly says: string
+  readonly named: ReadonlyArray<string>
+  readonly count: number
+}
+
+const sentences = (groups: ReadonlyArray<Group>): string =>
+  groups.filter(({ count }) => count > 0).map(({ count, named, says }) => `${says}: ${list(named, count)}.`).join(" ")
+
+/** What a stage left, in groups of which some may be empty. `unsure` tells whether somebody has to look if the things are there. */
+export const effectGroups = (
+  { unknown, unknownCount, unsaved, unsavedCount, unseen = [], unseenCount = 0 }: StageEffects
+): ReadonlyArray<Group & { readonly unsure: boolean }> => [
+  { says: "Made, but not in the state", named: unsaved.map(effectName), count: unsavedCount, unsure: false },
+  {
+    says: "Begun, outcome unknown",
+    named: unknown.map((effect) => `${effectName(effect)} (${effect.action})`),
+    count: unknownCount,
+    unsure: true
+  },
+  { says: "Planned, unknown whether it was made", named: unseen.map(effectName), count: unseenCount, unsure: true }
+]
+
+export const unreadSentence = "The state may already contain some of this: it is too large for the server to look into."
 
 /** Returns the sentences, or an empty text if there is nothing to say. */
-export const effectsMessage = (
-  { incomplete, unknown, unknownCount, unread, unsaved, unsavedCount, unseen = [], unseenCount = 0 }: StageEffects
-): string =>
+export const effectsMessage = (effects: StageEffects): string =>
   [
-    sentences(
-      ["Made, but not in the state", unsaved.map(effectName), unsavedCount],
-      ["Begun, outcome unknown", unknown.map((effect) => `${effectName(effect)} (${effect.action})`), unknownCount],
-      ["Planned, unknown whether it was made", unseen.map(effectName), unseenCount]
-    ),
-    incomplete === true ? "There may be more, since the journal was full." : "",
-    unread === true ? "The state may already contain some of this: it is too large for the server to look into." : ""
+    sentences(effectGroups(effects)),
+    effects.incomplete === true ? "There may be more, since the journal was full." : "",
+    effects.unread === true ? unreadSentence : ""
   ].filter((part) => part !== "").join(" ")
 
 /** Returns the message if the state cannot be read: it names everything that was made, since nobody knows what of it is saved. */
 export const madeMessage = (journal: ReadonlyArray<JournalEntry>): string => {
   const made = journal.filter(({ action, kind }) => kind === "done" && action === "create")
-  return sentences(["Made by this stage; see that the state has it", made.slice(0, namedInMessage).map(effectName), made.length])
+  return sentences([
+    { says: "Made by this stage; see that the state has it", named: made.slice(0, namedInMessage).map(effectName), count: made.length }
+  ])
 }
 
 /** Joins what happened and what is left over. `happened` may say where an unsaved state is, so it keeps at least half of the room. */

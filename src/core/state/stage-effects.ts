@@ -63,17 +63,21 @@ const unseenOf = (planned: ReadonlyArray<JournalEntry>, creations: ReadonlySet<s
   ).map(effected)
 }
 
-/**
- * Returns what the state lacks. `state` is what is stored, empty if there is none. `limit` is how many things of each kind are named.
- * `planned` is what the stage was to make, if some of it may have gone unseen.
- */
-export const stageEffects = (
-  journal: ReadonlyArray<JournalEntry>,
-  state: StateObjects,
-  inOrder: boolean,
-  limit: number = namedLimit.run,
-  planned: ReadonlyArray<JournalEntry> = []
-): StageEffects => {
+/** What is known of a stage when it is over. */
+interface Known {
+  readonly journal: ReadonlyArray<JournalEntry>
+  /** What is stored; empty if there is none. */
+  readonly state: StateObjects
+  /** See `endedInOrder`. */
+  readonly inOrder: boolean
+  /** What the stage was to make, if some of it may have gone unseen. */
+  readonly planned?: ReadonlyArray<JournalEntry>
+  /** How many things of each kind are named. */
+  readonly limit?: number
+}
+
+/** Returns what the state lacks. */
+export const stageEffects = ({ inOrder, journal, limit = namedLimit.run, planned = [], state }: Known): StageEffects => {
   const { closed, creations, full, made, open } = account(journal)
   const unsaved = [...made.values()].filter(({ address, id, idKey }) => !hasObject(state, address, idKey, id))
   const unknown = inOrder ? [] : [...open.values()].filter(({ effect, failed }) => !failed || !hasTainted(state, effect.address))

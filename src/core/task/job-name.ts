@@ -1,13 +1,14 @@
 // The name of a task's Job, derived from the task's name so that it need not be recorded before the Job exists.
 // At most 57 characters, since Kubernetes adds six for the Pod's name. If two tasks have the same Job name, one waits for the other.
 // Used wherever a Job is made, or known by its name.
+import { cutName } from "../text/cut-name.ts"
 import { fingerprint } from "../text/fingerprint.ts"
 
 const limit = 57
 
 const cut = (name: string): string => {
   const tail = fingerprint(name)
-  return `${name.slice(0, limit - tail.length - 1).replace(/[-.]+$/u, "")}-${tail}`
+  return `${cutName(name, limit - tail.length - 1)}-${tail}`
 }
 
 /**

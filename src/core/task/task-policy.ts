@@ -22,7 +22,7 @@ export interface TaskPolicy {
   /** The keys with a prefix that a task's template may set as labels and annotations, or ask for as resources; one that ends in `/` is a prefix of such keys. */
   readonly allowedKeys: ReadonlyArray<string>
   /** Whether nothing may begin before the isolation of tasks is proven. */
-  readonly requireProvenIsolation?: boolean
+  readonly requireProvenIsolation: boolean
   /** The hash of everything that Jobs are built from. */
   readonly configHash: string
 }

@@ -1,6 +1,6 @@
 // The routes for Kubernetes and Prometheus: alive, ready to store, and counts of runs, agents, states and disk. They need no token.
 // Used by server/lifecycle/server.
-import { Clock, Duration, Effect, Option, Schema } from "effect"
+import { Clock, Effect, Option, Schema } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { SqlClient } from "effect/sql"
 import { statfs } from "node:fs/promises"
@@ -63,8 +63,7 @@ export const healthRoutes = HttpRouter.addAll(Effect.gen(function*() {
         })
       ]
       return `${lines.join("\n")}\n`
-    }),
-    Duration.seconds(5)
+    })
   )
 
   const ready = Effect.gen(function*() {

@@ -25,11 +25,10 @@ import { Runs } from "../run/runs.ts"
 import { StageEnds } from "../run/stage-ends.ts"
 import { StageStates } from "../run/stage-states.ts"
 import { Stages } from "../run/stages.ts"
-import { type OptionsUnusable, ServerError, type ServerOptions, Settings } from "../settings.ts"
+import { type OptionsUnusable, type ServerError, type ServerOptions, Settings } from "../settings.ts"
 import { Blobs } from "../store/blobs.ts"
 import { Commits } from "../store/commits.ts"
 import { layerDatabase } from "../store/database.ts"
-import { makeDirectory } from "../store/make-directory.ts"
 import { NamedBlobs } from "../store/named-blobs.ts"
 import { tfeRefusedRoutes } from "../tfe/tfe-refused-routes.ts"
 import { tfeRunRoutes } from "../tfe/tfe-run-routes.ts"
@@ -60,17 +59,6 @@ export const routes = Layer.mergeAll(
   tfeRefusedRoutes
 )
 
-const dataDirectory = (directory: string) =>
-  Layer.effectDiscard(Effect.tryPromise({
-    try: () => makeDirectory(directory),
-    catch: (cause) =>
-      new ServerError({
-        message: `The data directory ${directory} cannot be made (${
-          cause instanceof Error ? cause.message : cause
-        }); choose another one or make it writable.`
-      })
-  }))
-
 /** All stores; each layer needs those below it. */
 export const stores = (options: ServerOptions) =>
   Layer.mergeAll(Assignments.layer, ImportRuns.layer, KeptStates.layer, Retention.layer, StageStates.layer, StateRescue.layer).pipe(
@@ -85,11 +73,10 @@ export const stores = (options: ServerOptions) =>
     Layer.provideMerge(Commits.layer),
     Layer.provideMerge(Tokens.layer(options)), // after the database, which only one process can open, so only one makes the key
     Layer.provideMerge(layerDatabase(join(options.dataDir, "agent-job.sqlite"))),
-    Layer.provideMerge(Blobs.layer(join(options.dataDir, "blobs"))),
+    Layer.provideMerge(Blobs.layer(join(options.dataDir, "blobs"))), // makes the data directory, in which the database is
     Layer.provideMerge(
       Layer.succeed(Settings, { dataDir: options.dataDir, publicUrl: options.publicUrl, keep: options.keep ?? keptByDefault })
-    ),
-    Layer.provideMerge(dataDirectory(options.dataDir))
+    )
   )
 
 /** The stores, the routes and the port; the HttpServer in it has the address. */

@@ -53,7 +53,7 @@ const missingIn = (
   { entries, inOrder, limit, wanted }: StageJournals
 ): StageEffects | undefined => {
   if (inOrder && !isReadable) return undefined
-  const effects = stageEffects(entries, objects, inOrder, limit, wanted)
+  const effects = stageEffects({ journal: entries, state: objects, inOrder, planned: wanted, limit })
   if (effects.unsavedCount + effects.unknownCount + (effects.unseenCount ?? 0) === 0 && effects.incomplete === undefined) return undefined
   return isTooMuch ? { ...effects, unread: true } : effects
 }

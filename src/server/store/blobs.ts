@@ -2,7 +2,7 @@
 // A file gets its name, complete and on disk, in the transaction whose row names it, so no row names a blob that is torn or being removed.
 // Used by the stores; logs are rows instead, since they grow.
 import * as NodeStream from "@effect/platform-node/NodeStream"
-import { Context, Duration, Effect, Layer, Option, Schema, type Scope, Stream } from "effect"
+import { Context, Effect, Layer, Option, Schema, type Scope, Stream } from "effect"
 import { createHash, type Hash, randomBytes, randomUUID } from "node:crypto"
 import { closeSync, createReadStream, fsyncSync, openSync, renameSync, rmSync, statSync } from "node:fs"
 import { type FileHandle, open, opendir, readFile, rm, stat, writeFile } from "node:fs/promises"
@@ -101,9 +101,9 @@ const make = Effect.fnUntraced(function*(directory: string) {
     try: () => makeDirectory(directory),
     catch: (cause) =>
       new ServerError({
-        message: `The directory ${directory} cannot be used (${
+        message: `The directory ${directory} cannot be made (${
           cause instanceof Error ? cause.message : cause
-        }); check its permissions and the disk.`
+        }); choose another data directory or make it writable.`
       })
   })
 
@@ -175,8 +175,7 @@ const make = Effect.fnUntraced(function*(directory: string) {
       } finally {
         await rm(file, { force: true })
       }
-    }),
-    Duration.seconds(5)
+    })
   )
 
   return Blobs.of({

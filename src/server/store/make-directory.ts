@@ -1,6 +1,6 @@
 // Makes a directory, and those above it that are missing, for the owner alone.
 // Always ends: `recursive` of Node's mkdir asks for ever where nothing can be made, as below /proc.
-// Used by the server for its data directory and the blobs in it.
+// Used by server/store/blobs for its own directory and, above that, the data directory.
 import { mkdir, stat } from "node:fs/promises"
 import { dirname } from "node:path"
 

@@ -9,9 +9,12 @@ interface Verdict<A, E> {
   endedAt?: bigint
 }
 
+/** How long an answer is given again. */
+const fresh = Duration.seconds(5)
+
 /** Returns the shared form of `ask`. The question runs in the scope of this call, which waits for its end. */
 export const sharedVerdict = Effect.fnUntraced(
-  function*<A, E>(ask: Effect.Effect<A, E>, fresh: Duration.Duration): Effect.fn.Return<Effect.Effect<A, E>, never, Scope.Scope> {
+  function*<A, E>(ask: Effect.Effect<A, E>): Effect.fn.Return<Effect.Effect<A, E>, never, Scope.Scope> {
     const scope = yield* Effect.scope
     let last: Verdict<A, E> | undefined
 

@@ -25,22 +25,16 @@ import { Settings } from "../settings.ts"
 import { invalid, StageFailed, volumeTrouble } from "../stage-failed.ts"
 import { unpack } from "../volume/archive.ts"
 import { pathIn } from "../volume/descriptor.ts"
-import { openFile, openFolder, readFile, type Segments } from "../volume/folder.ts"
-import { asideSuffix, putWhole, sync } from "../volume/whole-file.ts"
+import { openFile, openFolder, readFile } from "../volume/folder.ts"
+import { asideSuffix, halfDoneForMillis, putWhole, sync } from "../volume/whole-file.ts"
+import type { Provisioned } from "./backing.ts"
 import { packPlan, unpackConfiguration, unpackPlan } from "./saved-plan.ts"
 
 /** How many plans of a workspace are kept; a newer one pushes the oldest out. */
 const plansPerWorkspace = 20
 const suffix = ".tar"
-/** The age at which a half-written file is removed: no worker writes for so long, and the file of a killed one would stay for ever. */
-const halfDoneForMillis = 60 * 60 * 1000
 /** The largest package, in bytes: a plan with the archive of its configuration. */
 const limitBytes = planLimitBytes + archiveLimitBytes
-
-interface Place {
-  readonly root: number
-  readonly directory: Segments
-}
 
 const planFile = "kept-plan.tar"
 /** The key's file is beside the plans and never in one, so that a plan alone is not enough to try out values of variables on its seal. */
@@ -141,11 +135,11 @@ export const sealingKey = Effect.fn("KeptPlan.key")(function*(workspace: Workspa
 
 /** Packs what the engine planned, together with the archive that it was planned from; returns the digest that an approval names. */
 export const keepPlan = (workspace: WorkspaceName) =>
-  Effect.fn("KeptPlan.keep")(function*({ directory, root }: Place, seal: Seal) {
+  Effect.fn("KeptPlan.keep")(function*(provisioned: Provisioned, seal: Seal) {
     const { privateDirectory } = yield* Settings
     const folder = yield* folderOf(workspace)
     const file = join(privateDirectory, planFile)
-    const sha256 = yield* packPlan(root, directory, file, seal, Option.some(join(privateDirectory, archiveFile)))
+    const sha256 = yield* packPlan(provisioned, file, seal, Option.some(join(privateDirectory, archiveFile)))
     const now = yield* Clock.currentTimeMillis
     yield* Effect.try({ try: () => store(file, folder, `${sha256}${suffix}`, now), catch: trouble })
     return sha256
@@ -171,7 +165,7 @@ export const bringPlannedSource = (workspace: WorkspaceName, sha256: Sha256) =>
   }, Effect.scoped)
 
 /** Puts the plan and its lock file into the directory, after `bringPlannedSource` has copied the package; returns the seal. */
-export const bringKeptPlan = Effect.fn("KeptPlan.bring")(function*({ directory, root }: Place) {
+export const bringKeptPlan = Effect.fn("KeptPlan.bring")(function*(provisioned: Provisioned) {
   const { privateDirectory } = yield* Settings
-  return yield* unpackPlan(join(privateDirectory, planFile), root, directory, "skip")
+  return yield* unpackPlan(provisioned, join(privateDirectory, planFile), "skip")
 })

@@ -131,10 +131,11 @@ export const poolBacking = Effect.fnUntraced(function*({ plan, source, stage }: 
       state: stage === "plan" ? Effect.succeed(markOf(begun)) : Effect.map(taskApi.details, markOf) // a plan from a later state than this is refused by its apply
     },
     bringPlan: Option.map(Option.fromUndefinedOr(plan), ({ sha256 }) =>
-      Effect.fnUntraced(function*({ directory, root }: Provisioned) {
+      Effect.fnUntraced(function*(provisioned: Provisioned) {
+        const { directory, root } = provisioned
         const file = join(privateDirectory, planFile)
         yield* taskApi.download("plan", file, sha256)
-        const seal = yield* unpackPlan(file, root, directory)
+        const seal = yield* unpackPlan(provisioned, file)
         yield* removeFile(root, [...directory, erroredState]) // a file of this name that came with the configuration is no state of this stage
         return seal
       })),
@@ -143,9 +144,9 @@ export const poolBacking = Effect.fnUntraced(function*({ plan, source, stage }: 
     settleState,
     giveStateBack: delivery.giveBack,
     showWaitingDuring: unsavedDuring,
-    keepPlan: Option.some(Effect.fnUntraced(function*({ directory, root }: Provisioned, seal: Seal) {
+    keepPlan: Option.some(Effect.fnUntraced(function*(provisioned: Provisioned, seal: Seal) {
       const file = join(privateDirectory, planFile)
-      const sha256 = yield* packPlan(root, directory, file, seal)
+      const sha256 = yield* packPlan(provisioned, file, seal)
       yield* taskApi.storePlan(file, sha256)
       return sha256
     }))

@@ -3,18 +3,18 @@
 // Used by worker/backing/pool-backing.ts and worker/backing/kept-plan.ts: packed after a plan, unpacked before its apply.
 import { Effect, Option, Schema, Stream } from "effect"
 import { Tar } from "effect/encoding"
-import { createHash } from "node:crypto"
 import { closeSync, createReadStream, fstatSync, openSync, rmSync } from "node:fs"
 import { basename, join } from "node:path"
 import { sealText } from "../../core/stage/seal.ts"
 import { lockFileName, savedPlanName } from "../../core/stage/stage-commands.ts"
 import { planLimitBytes } from "../../schema/api/task-api.ts"
-import { Sha256 } from "../../schema/names.ts"
 import { Seal } from "../../schema/task/seal.ts"
 import { Settings } from "../settings.ts"
 import { fileTrouble, invalid, StageFailed } from "../stage-failed.ts"
-import { contentOf, createFile, openFile, openFolder, readFile, type Segments, writeAll } from "../volume/folder.ts"
+import { contentOf, createFile, openFile, openFolder, readFile, writeAll } from "../volume/folder.ts"
 import { inMebibytes } from "../volume/mebibytes.ts"
+import { writeHashed } from "../volume/write-hashed.ts"
+import type { Provisioned } from "./backing.ts"
 import { bringCarried, carriedArchives, carriedFile } from "./carried-files.ts"
 
 const configurationName = "configuration.tar.gz"
@@ -24,26 +24,11 @@ const sealLimitBytes = 1024 * 1024
 /** The most bytes that a tar adds to these few entries: a header and padding for each, and the end of the archive. */
 const tarBytes = 16 * 1024
 
-const entry = (root: number, directory: Segments, name: string) =>
-  Effect.map(openFile(root, [...directory, name]), Option.map(({ fd, size }) => Tar.fileStream(name, size, contentOf(fd, size))))
+/** Where the engine works, and the plan is found or put. */
+type Place = Pick<Provisioned, "root" | "directory">
 
-const writeTo = (file: string) => <E, R>(stream: Stream.Stream<Uint8Array, E, R>) =>
-  Effect.acquireUseRelease(
-    Effect.try({ try: () => openSync(file, "w", 0o600), catch: fileTrouble("the saved plan") }),
-    Effect.fnUntraced(function*(fd: number) {
-      const hash = createHash("sha256")
-      yield* Stream.runForEach(stream, (chunk) =>
-        Effect.try({
-          try: () => {
-            hash.update(chunk)
-            writeAll(fd, chunk)
-          },
-          catch: fileTrouble("the saved plan")
-        }))
-      return Sha256.make(hash.digest("hex"))
-    }),
-    (fd) => Effect.sync(() => closeSync(fd))
-  )
+const entry = ({ directory, root }: Place, name: string) =>
+  Effect.map(openFile(root, [...directory, name]), Option.map(({ fd, size }) => Tar.fileStream(name, size, contentOf(fd, size))))
 
 const notPacked = (why: string) => invalid(`The engine's saved plan cannot be stored, because ${why}; plan again.`)
 
@@ -64,10 +49,10 @@ const ownEntry = (path: string) =>
  * worker's own directory and, if given, the archive at `configuration`. Returns the digest of the package.
  */
 export const packPlan = Effect.fn("SavedPlan.pack")(
-  function*(root: number, directory: Segments, file: string, seal: Seal, configuration: Option.Option<string> = Option.none()) {
-    const plan = yield* entry(root, directory, savedPlanName)
+  function*(place: Place, file: string, seal: Seal, configuration: Option.Option<string> = Option.none()) {
+    const plan = yield* entry(place, savedPlanName)
     if (Option.isNone(plan)) return yield* notPacked("there is none")
-    const lock = yield* entry(root, directory, lockFileName)
+    const lock = yield* entry(place, lockFileName)
     const { privateDirectory } = yield* Settings
     const carried = yield* Effect.forEach(carriedArchives(privateDirectory), ownEntry)
     const archive = yield* Effect.forEach(Option.toArray(configuration), ownEntry)
@@ -76,7 +61,7 @@ export const packPlan = Effect.fn("SavedPlan.pack")(
     if (bytes > planLimitBytes - tarBytes) return yield* notPacked(`with its lock file it has more than ${inMebibytes(planLimitBytes)}`)
     return yield* Stream.fromIterable([...entries, ...archive]).pipe(
       Stream.pipeThroughChannel(Tar.encode()),
-      writeTo(file),
+      (tar) => writeHashed(tar, file, "the saved plan"),
       Effect.catchTag("TarError", () => Effect.fail(notPacked("it changed while it was read")))
     )
   },
@@ -119,7 +104,7 @@ const noSeal = () =>
 
 /** Puts the plan, its lock file and what is carried with them to their places; returns the seal, which tells what they were made with. */
 export const unpackPlan = Effect.fn("SavedPlan.unpack")(
-  function*(file: string, root: number, directory: Segments, configuration: "refuse" | "skip" = "refuse") {
+  function*({ directory, root }: Place, file: string, configuration: "refuse" | "skip" = "refuse") {
     const { privateDirectory } = yield* Settings
     const sealFile = join(privateDirectory, sealName)
     for (const old of [sealFile, ...carriedArchives(privateDirectory)]) rmSync(old, { force: true })

@@ -5,7 +5,7 @@ import { Context, Data, Duration, Effect, Layer, Option, Predicate, Schema, Stre
 import { HttpBody, HttpClient, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
 import { createHash } from "node:crypto"
 import { createReadStream, readFileSync, statSync } from "node:fs"
-import { meaningOf, problemIn, ServerRefusal } from "../../core/network/server-refusal.ts"
+import { meaningOf, notOwn, problemIn, ServerRefusal } from "../../core/network/server-refusal.ts"
 import { reasonOf } from "../../http/cause.ts"
 import { toServer } from "../../http/connections.ts"
 import { type JournalEntry, JournalPosition, JournalRequest } from "../../schema/api/effects.ts"
@@ -100,7 +100,7 @@ export const sha256 = (bytes: Uint8Array): string => createHash("sha256").update
 
 const largestBodyMiB = Math.max(archiveLimitBytes, planLimitBytes) / 1024 ** 2
 
-const notOurs = (what: string) => new NoAnswer({ detail: `it answers ${what}, which is not the server's own` })
+const notOurs = (answer: number | string) => new NoAnswer({ detail: notOwn(answer) })
 
 /** Returns the error of a body that a gateway in front of the server does not take, such as nginx beyond 1 MB. */
 const tooLargeBefore = () =>
@@ -197,7 +197,7 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
   const get = (path: string) =>
     Effect.flatMap(
       send(Request.get(path), 200),
-      (response) => digestOf(response) === undefined ? Effect.fail(notOurs("200")) : Effect.succeed(response)
+      (response) => digestOf(response) === undefined ? Effect.fail(notOurs(200)) : Effect.succeed(response)
     )
 
   const within = <A, E>(limit: Duration.Duration, effect: Effect.Effect<A, E | TaskApiError>) =>
@@ -337,7 +337,7 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
     unlockState: (info) =>
       Effect.flatMap(
         text(Request.bodyText(Request.post(taskPath.unlock), JSON.stringify(info), "application/json"), 200),
-        (said) => said === "" ? Effect.void : Effect.fail(notOurs("200"))
+        (said) => said === "" ? Effect.void : Effect.fail(notOurs(200))
       ),
     patiently
   })

@@ -97,7 +97,7 @@ export const makeSettlement = ({ backing, facts, journal }: Parts) => {
     })
     const unsavedEffects = Option.match(Option.filter(state, (text) => !isEncrypted(text)), {
       onNone: () => inOrder ? "" : madeMessage(journal.entries()),
-      onSome: (text) => effectsMessage(stageEffects(journal.entries(), stateObjects(text), inOrder))
+      onSome: (text) => effectsMessage(stageEffects({ journal: journal.entries(), state: stateObjects(text), inOrder }))
     })
     yield* Ref.update(facts, (_) => ({ ..._, unsavedEffects }))
     return isTold

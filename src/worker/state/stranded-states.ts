@@ -11,7 +11,7 @@ import { problemCodeOf, TaskApi, type TaskApiError } from "../network/task-api.t
 import { Settings } from "../settings.ts"
 import { volumeTrouble } from "../stage-failed.ts"
 import { openFolder, readFile, removeFile, renameFile } from "../volume/folder.ts"
-import { asideSuffix, storeWhole } from "../volume/whole-file.ts"
+import { asideSuffix, halfDoneForMillis, storeWhole } from "../volume/whole-file.ts"
 
 const suffix = ".state"
 /**
@@ -25,8 +25,6 @@ const carriedAtOnce = 20
 const foreignAtOnce = 5
 /** How long one stage carries states for others; a large state that was begun may take longer. */
 const carriesFor = Duration.minutes(1)
-/** The age at which a half-written file is removed: no worker writes one file for so long. */
-const halfDoneFor = Duration.hours(1)
 
 const folderOf = (cacheDirectory: string) => join(cacheDirectory, "kept-states")
 const trouble = volumeTrouble("the volume that tasks share", "make it larger, or remove from it what nobody needs")
@@ -107,7 +105,7 @@ const carry = Effect.fnUntraced(
 
 /** Removes files that were never written to their end, such as those of a worker that was killed; one that it cannot remove stays. */
 const removeHalfDone = Effect.fnUntraced(function*(folder: string, root: number, names: ReadonlyArray<string>) {
-  const before = (yield* Clock.currentTimeMillis) - Duration.toMillis(halfDoneFor)
+  const before = (yield* Clock.currentTimeMillis) - halfDoneForMillis
   yield* Effect.forEach(
     names,
     (name) =>

@@ -85,7 +85,7 @@ export const claimTask = Effect.fn("Claim.take")(
       const task = yield* kubernetes.get(taskKind, { namespace, name }).pipe(
         Effect.catchTag("NotFound", () => Effect.fail(lost("does not exist any more")))
       )
-      if (Option.isSome(taskUid) && taskUid.value !== task.metadata.uid) return yield* lost("is not the one this Pod was made for")
+      if (taskUid !== task.metadata.uid) return yield* lost("is not the one this Pod was made for")
       const stands = standing(task, claimant)
       if (stands._tag === "Lost") return yield* lost(stands.why)
       if (stands._tag === "Mine") return { task, claim: stands.claim }

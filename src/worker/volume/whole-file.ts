@@ -8,6 +8,9 @@ import { using } from "./descriptor.ts"
 /** The suffix that a file's name has until the file is whole; a file whose writer was killed keeps it. */
 export const asideSuffix = ".new"
 
+/** The age at which such a file is removed: no worker writes for so long, and the file of a killed one would stay for ever. */
+export const halfDoneForMillis = 60 * 60 * 1000
+
 /** Flushes the bytes of a file, or the names in a directory, to the disk, so that they are not lost with the node. */
 export const sync = (path: string): void => {
   using(openSync(path, "r"), fsyncSync)

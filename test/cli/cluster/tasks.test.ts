@@ -1,20 +1,17 @@
 // What the commands for AgentTasks say when the API server has no such tasks or namespace, or does not know AgentTasks at all.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { type Answer, ScriptedServer } from "../../kubernetes/scripted-server.ts"
+import { temporaryFolder } from "../../temporary-folder.ts"
 import { printed, typed } from "../typed.ts"
 
 /** Starts a cluster that answers by path, and returns the command line for it. Its kubeconfig has no credentials, as with kubectl proxy. */
 const cluster = Effect.fnUntraced(function*(answers: Readonly<Record<string, Answer>>, otherwise: Answer) {
   const { server, url } = yield* ScriptedServer.make
   server.route = (path) => answers[path] ?? otherwise
-  const directory = yield* Effect.acquireRelease(
-    Effect.sync(() => mkdtempSync(join(tmpdir(), "kubeconfig-"))),
-    (made) => Effect.sync(() => rmSync(made, { recursive: true }))
-  )
+  const directory = yield* temporaryFolder("kubeconfig")
   writeFileSync(
     join(directory, "config"),
     JSON.stringify({

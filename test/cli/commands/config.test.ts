@@ -83,8 +83,8 @@ describe("agent-job config explain", () => {
     }))
   it.effect("has no key where none is asked for", () =>
     Effect.gen(function*() {
-      expect((yield* config("explain")).out).toBe("No file sets anything; docs/values.md has the defaults.\n")
-      expect((yield* config("explain", "task")).out).toContain("No file sets anything in task; docs/values.md has the defaults.\n")
+      expect((yield* config("explain")).out).toBe("No file sets anything; the README has the defaults.\n")
+      expect((yield* config("explain", "task")).out).toContain("No file sets anything in task; the README has the defaults.\n")
       expect(JSON.parse((yield* config("explain", "-o", "json")).out)).toEqual({ keys: [] })
     }))
   it.effect("says the same to programs", () =>

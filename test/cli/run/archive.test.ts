@@ -1,7 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Stream } from "effect"
 import { Tar } from "effect/encoding"
-import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs"
+import { randomBytes } from "node:crypto"
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, utimesSync, writeFileSync } from "node:fs"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { basename, dirname, join } from "node:path"
@@ -214,6 +215,16 @@ describe("what cannot be archived", () => {
         (server) => Effect.promise(() => new Promise((resolve) => server.close(resolve)))
       )
       expect(yield* refusal(directory)).toBe("s is neither a file, a directory nor a link; name it in .terraformignore.")
+    }))
+
+  it.effect("is more than the server takes, and nothing is read after that", () =>
+    Effect.gen(function*() {
+      const directory = yield* directoryWith({ ...main, unreadable: "" })
+      writeFileSync(join(directory, "random"), randomBytes(102 * 1024 * 1024))
+      truncateSync(join(directory, "unreadable"), 3 * 1024 ** 3) // more than Node reads at once
+      expect(yield* refusal(directory)).toBe(
+        "DIR is more than 100 MB even when compressed; name what a run does not need in .terraformignore, beginning with downloads and build outputs."
+      )
     }))
 
   it.effect("is a directory without a configuration", () =>

@@ -2,11 +2,11 @@
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { expect, it } from "@effect/vitest"
 import { Effect, Option } from "effect"
-import { mkdtempSync, readFileSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { baseReference } from "../../../src/cli/values/base-reference.ts"
 import { migrateRelease } from "../../../src/cli/values/migrate-release.ts"
+import { temporaryFolder } from "../../temporary-folder.ts"
 import { releaseSecret } from "../helm-secret.ts"
 import { against, list } from "../scripted-cluster.ts"
 import { toldScreen } from "../told-screen.ts"
@@ -17,16 +17,11 @@ const secret = () => {
   return { ...rest, metadata: { ...metadata, uid: "u", resourceVersion: "1" } }
 }
 
-const folder = Effect.acquireRelease(
-  Effect.sync(() => mkdtempSync(join(tmpdir(), "migrate-"))),
-  (made) => Effect.sync(() => rmSync(made, { recursive: true }))
-)
-
 it.live.each([true, false])(
   "leaves the definition out of the overlay, of its commands and of what they say (--without-crd: %s)",
   (withoutCrd) =>
     Effect.gen(function*() {
-      const out = join(yield* folder, "out")
+      const out = join(yield* temporaryFolder("migrate"), "out")
       const work = migrateRelease({
         release: "blue",
         namespace: Option.some("scalr"),

@@ -20,7 +20,7 @@ const asked = ({ kubernetes }: ReturnType<typeof instantCluster>, seed: Partial<
   const { task } = worldOf({ ...plainSeed, ...seed })
   const world = make(policy)
   world.setTask("tasks/task", Option.some(task))
-  return Effect.provideService(ask(world, task, policy, noon, 0, readSource), Kubernetes, kubernetes)
+  return Effect.provideService(ask({ world, task, policy, now: noon, at: 0, followed: readSource }), Kubernetes, kubernetes)
 }
 
 /** Returns a world whose caches know this task, its Job and its Pod, and a function that tells the caches of a Job. */
@@ -37,7 +37,7 @@ const knowing = ({ job, pod, task }: Pick<Observed, "job" | "task"> & Partial<Pi
 /** Returns what a pass decides upon. Like a pass, it asks the API server itself before it ends, deletes or counts a Job. */
 const looked = Effect.fnUntraced(
   function*(_: Kubernetes["Service"], world: World, task: AgentTask, { at = 0, now = noon, of = policy } = {}) {
-    const asked = yield* ask(world, task, of, now, at, readSource)
+    const asked = yield* ask({ world, task, policy: of, now, at, followed: readSource })
     const first = observe(world, task, asked, at)
     if (!plan(of, first, now).live) return first
     return observe(world, task, yield* askLive(world, task, first.job, asked), at)
@@ -128,7 +128,7 @@ describe("a Job that says nothing", () => {
         let asked = 0
         const list: typeof kubernetes.list = (...of) => Effect.andThen(Effect.sync(() => void asked++), kubernetes.list(...of))
         const look = (at: number) =>
-          ask(world, task, policy, noon, at, readSource).pipe(Effect.provideService(Kubernetes, { ...kubernetes, list }))
+          ask({ world, task, policy, now: noon, at, followed: readSource }).pipe(Effect.provideService(Kubernetes, { ...kubernetes, list }))
         yield* look(1_000)
         world.passSaw(
           { task, job: world.job(task.metadata.uid), pod: Option.none(), warning: Option.none(), turn: world.turn(task) },
@@ -298,7 +298,7 @@ describe("a Job that goes while its task is looked at", () => {
           world,
           task,
           job,
-          yield* Effect.provideService(ask(world, task, policy, noon, 0, readSource), Kubernetes, kubernetes)
+          yield* Effect.provideService(ask({ world, task, policy, now: noon, at: 0, followed: readSource }), Kubernetes, kubernetes)
         ),
         Kubernetes,
         kubernetes

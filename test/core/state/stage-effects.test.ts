@@ -35,7 +35,7 @@ const stored = (objects: ReadonlyArray<readonly [address: string, id: string, st
   }))
 
 const outcome = (entries: ReadonlyArray<Entry>, state: ReturnType<typeof stored>, inOrder = false) => {
-  const { unknown, unsaved } = stageEffects(numbered(entries), state, inOrder)
+  const { unknown, unsaved } = stageEffects({ journal: numbered(entries), state, inOrder })
   return {
     unsaved: unsaved.map(({ address, id }) => `${address}=${id ?? "?"}`),
     unknown: unknown.map(({ action, address }) => `${action} ${address}`)
@@ -132,21 +132,21 @@ describe("stageEffects", () => {
       { length: namedLimit.run + 20 },
       (_, at) => [started("create", `t.a${at}`), done("create", `t.a${at}`, String(at))]
     ).flat()
-    const { unsaved, unsavedCount } = stageEffects(numbered(many), stored([]), false)
+    const { unsaved, unsavedCount } = stageEffects({ journal: numbered(many), state: stored([]), inOrder: false })
     expect([unsaved.length, unsavedCount]).toEqual([namedLimit.run, namedLimit.run + 20])
   })
   it("says so when the journal was full", () => {
-    expect(stageEffects(numbered([{ kind: "full", action: "create", address: "" }]), stored([]), false)).toMatchObject({ incomplete: true })
+    expect(stageEffects({ journal: numbered([{ kind: "full", action: "create", address: "" }]), state: stored([]), inOrder: false }))
+      .toMatchObject({ incomplete: true })
   })
 
   const unseen = (entries: ReadonlyArray<Entry>, state: ReturnType<typeof stored>, inOrder = false) =>
-    stageEffects(
-      numbered(entries),
+    stageEffects({
+      journal: numbered(entries),
       state,
       inOrder,
-      namedLimit.run,
-      numbered(plannedEntries(Option.some([{ address: "t.a", replaces: false }, { address: "t.b", replaces: true }])))
-    ).unseen?.map(({ address }) => address)
+      planned: numbered(plannedEntries(Option.some([{ address: "t.a", replaces: false }, { address: "t.b", replaces: true }])))
+    }).unseen?.map(({ address }) => address)
 
   it.each(
     [
@@ -249,13 +249,12 @@ describe("stageEffects of an apply that went on unseen", () => {
         [...world].flatMap(([address, ids]) => ids.map((id) => [address, id] as const))
       const saved = stored(flat(worlds[Math.min(storesAt, end)]))
       const planned = numbered(plannedEntries(Option.some(resources.map(({ before }, at) => ({ address: `t.a${at}`, replaces: before })))))
-      const { unknown, unsaved, unseen = [] } = stageEffects(
-        numbered(journal.slice(0, Math.min(heardTo, end))),
-        saved,
-        false,
-        namedLimit.run,
+      const { unknown, unsaved, unseen = [] } = stageEffects({
+        journal: numbered(journal.slice(0, Math.min(heardTo, end))),
+        state: saved,
+        inOrder: false,
         planned
-      )
+      })
       for (const [address, id] of flat(worlds[end])) {
         const inState = saved.get(address)?.some((object) =>
           Predicate.hasProperty(object, "attributes") && JSON.stringify(object.attributes) === JSON.stringify({ id })

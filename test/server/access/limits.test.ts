@@ -12,6 +12,7 @@ import { BodyRoom } from "../../../src/server/access/bodies.ts"
 import { AtOnce, Rates } from "../../../src/server/access/limits.ts"
 import type { Rate } from "../../../src/server/access/token-bucket.ts"
 import { Waiters } from "../../../src/server/store/commits.ts"
+import { until } from "../../until.ts"
 import {
   agent,
   archiveOf,
@@ -323,10 +324,6 @@ describe("states that come at once", () => {
           sent.destroy()
         })
     )
-  const until = (done: () => boolean) =>
-    Effect.promise(async () => {
-      while (!done()) await new Promise((next) => setTimeout(next, 20))
-    })
 
   it.live("are read only as there is room for them, a small one has its own, and who hangs up leaves theirs", () =>
     Effect.gen(function*() {

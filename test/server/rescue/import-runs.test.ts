@@ -9,7 +9,7 @@ import { Runs } from "../../../src/server/run/runs.ts"
 import { Blobs } from "../../../src/server/store/blobs.ts"
 import { Rescues } from "../../../src/server/workspace/rescues.ts"
 import { Workspaces } from "../../../src/server/workspace/workspaces.ts"
-import { agent, ask, directory, optionsIn, person, serve, userToken } from "../live-server.ts"
+import { agent, ask, directory, optionsIn, person, plainRun, serve, userToken } from "../live-server.ts"
 
 /** The events that lead a run to each status. */
 const ways = {
@@ -34,18 +34,7 @@ const importing = Effect.fnUntraced(function*(status: keyof typeof ways, isSettl
   const { id: workspaceId } = yield* workspaces.ensure(WorkspaceName.make(`${status}${isSettled ? "-settled" : ""}`))
   const { id: configurationVersionId } = yield* configurations.create(workspaceId, false)
   const { sha256: archiveSha256 } = yield* Effect.scoped(Effect.tap(blobs.receive(Stream.empty, { limitBytes: 0 }), blobs.store))
-  const made = {
-    workspaceId,
-    configurationVersionId,
-    archiveSha256,
-    planOnly: false,
-    autoApply: false,
-    destroy: false,
-    message: "",
-    engine: undefined,
-    options: {},
-    variables: []
-  }
+  const made = { workspaceId, configurationVersionId, archiveSha256, ...plainRun }
   const lost = yield* runs.create(made)
   yield* rescues.open({ workspaceId, stageId: `${lost.id}.plan.1`, reason: "Lost", message: "lost" })
   const rescueId = (yield* rescues.pending(workspaceId))[0]?.id ?? expect.fail("it is open")

@@ -25,6 +25,7 @@ import {
   failed,
   inStores,
   person,
+  plainRun,
   planWith,
   serve,
   server,
@@ -47,18 +48,7 @@ const offering = Effect.gen(function*() {
     (blobs) => Effect.scoped(Effect.tap(blobs.receive(Stream.empty, { limitBytes: 0 }), blobs.store))
   )
   const runs = yield* Runs
-  const { id } = yield* runs.create({
-    workspaceId,
-    configurationVersionId: version.id,
-    archiveSha256,
-    planOnly: false,
-    autoApply: false,
-    destroy: false,
-    message: "",
-    engine: undefined,
-    options: {},
-    variables: []
-  })
+  const { id } = yield* runs.create({ workspaceId, configurationVersionId: version.id, archiveSha256, ...plainRun })
   return { id, stageId: `${id}.plan.1`, workspaceId } satisfies Offering
 })
 

@@ -6,6 +6,7 @@ import { join } from "node:path"
 import { constants, deflateRawSync, gunzipSync, gzipSync } from "node:zlib"
 import { taskHeader, taskPath } from "../../../src/schema/api/task-api.ts"
 import { tfePath } from "../../../src/schema/api/tfe-api.ts"
+import { until } from "../../until.ts"
 import { agent, archiveOf, ask, directory, person, type Resource, serve, server, sha256, userToken, worker } from "../live-server.ts"
 
 /** Starts an upload of `bytes` bytes that stops half-way; `status` returns that of the answer, once there is one. */
@@ -21,10 +22,6 @@ const halfSent = (link: string, bytes: number) =>
     }),
     ({ sent }) => Effect.sync(() => sent.destroy())
   )
-const until = (holds: () => boolean) =>
-  Effect.promise(async () => {
-    while (!holds()) await new Promise((next) => setTimeout(next, 10))
-  })
 
 describe("an upload", () => {
   it.live("is taken once; the same archive again is success, another one is refused", () =>

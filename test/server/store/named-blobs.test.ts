@@ -10,7 +10,7 @@ import { Stages } from "../../../src/server/run/stages.ts"
 import { Blobs } from "../../../src/server/store/blobs.ts"
 import { NamedBlobs } from "../../../src/server/store/named-blobs.ts"
 import { Workspaces } from "../../../src/server/workspace/workspaces.ts"
-import { archiveOf, directory, inStores, optionsIn } from "../live-server.ts"
+import { archiveOf, directory, inStores, optionsIn, plainRun } from "../live-server.ts"
 
 /** A run, the stage of its plan, and its archive, which is on the disk. */
 const waitingRun = Effect.gen(function*() {
@@ -20,18 +20,7 @@ const waitingRun = Effect.gen(function*() {
   yield* configurations.upload(version.id, Stream.succeed(archiveOf({ a: "b" })))
   const { sha256 } = yield* configurations.get(version.id)
   const archiveSha256 = sha256 ?? expect.fail("it was uploaded")
-  const run = yield* (yield* Runs).create({
-    workspaceId,
-    configurationVersionId: version.id,
-    archiveSha256,
-    planOnly: false,
-    autoApply: false,
-    destroy: false,
-    message: "",
-    engine: undefined,
-    options: {},
-    variables: []
-  })
+  const run = yield* (yield* Runs).create({ workspaceId, configurationVersionId: version.id, archiveSha256, ...plainRun })
   const [stage] = yield* (yield* Stages).ofRun(run.id)
   return { run, stageId: stage?.id ?? expect.fail("it has a stage"), archiveSha256 }
 })

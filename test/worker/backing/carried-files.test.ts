@@ -9,7 +9,6 @@ import {
   existsSync,
   lstatSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   readlinkSync,
@@ -18,19 +17,16 @@ import {
   truncateSync,
   writeFileSync
 } from "node:fs"
-import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { bringCarried, marksOf, packCarried } from "../../../src/worker/backing/carried-files.ts"
 import { Log } from "../../../src/worker/engine/log-shipper.ts"
 import { openFolder } from "../../../src/worker/volume/folder.ts"
+import { temporaryFolder } from "../../temporary-folder.ts"
 import { podSettings } from "../pod-settings.ts"
 
 /** The directories of a Pod, and functions that write below its data directory, pack and unpack. */
 const podAt = Effect.gen(function*() {
-  const place = yield* Effect.acquireRelease(
-    Effect.sync(() => mkdtempSync(join(tmpdir(), "agent-job-carried-"))),
-    (made) => Effect.sync(() => rmSync(made, { recursive: true }))
-  )
+  const place = yield* temporaryFolder("carried")
   const [data, privateDirectory] = [join(place, "data"), join(place, "private")]
   for (const directory of [join(data, "work/live"), join(data, "engine"), privateDirectory]) mkdirSync(directory, { recursive: true })
   const at = (path: string) => {

@@ -1,46 +1,31 @@
 // The saved plan between two Pods: what one packs, the other unpacks.
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, type Scope, Stream } from "effect"
+import { Effect, Stream } from "effect"
 import { Tar } from "effect/encoding"
 import { createHash } from "node:crypto"
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-  truncateSync,
-  writeFileSync
-} from "node:fs"
-import { tmpdir } from "node:os"
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, truncateSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { packPlan, unpackPlan } from "../../../src/worker/backing/saved-plan.ts"
 import { StageFailed } from "../../../src/worker/stage-failed.ts"
 import { openFolder } from "../../../src/worker/volume/folder.ts"
+import { temporaryFolder } from "../../temporary-folder.ts"
 import { podSettings } from "../pod-settings.ts"
 import { seal } from "../seals.ts"
 
-const place: Effect.Effect<string, never, Scope.Scope> = Effect.acquireRelease(
-  Effect.sync(() => {
-    const made = mkdtempSync(join(tmpdir(), "agent-job-plan-"))
-    for (const name of ["one/sub", "other/sub", "private"]) mkdirSync(join(made, name), { recursive: true })
-    return made
-  }),
-  (made) => Effect.sync(() => rmSync(made, { recursive: true }))
-)
+const place = Effect.map(temporaryFolder("plan"), (made) => {
+  for (const name of ["one/sub", "other/sub", "private"]) mkdirSync(join(made, name), { recursive: true })
+  return made
+})
 
 const packed = Effect.fnUntraced(function*(directory: string) {
   return yield* Effect.provide(
-    packPlan(yield* openFolder(join(directory, "one")), ["sub"], join(directory, "plan.tar"), seal()),
+    packPlan({ root: yield* openFolder(join(directory, "one")), directory: ["sub"] }, join(directory, "plan.tar"), seal()),
     podSettings(directory, join(directory, "private"))
   )
 })
 const unpacked = Effect.fnUntraced(function*(directory: string) {
   return yield* Effect.provide(
-    unpackPlan(join(directory, "plan.tar"), yield* openFolder(join(directory, "other")), ["sub"]),
+    unpackPlan({ root: yield* openFolder(join(directory, "other")), directory: ["sub"] }, join(directory, "plan.tar")),
     podSettings(directory, join(directory, "private"))
   )
 })

@@ -172,7 +172,7 @@ describe("the journal", () => {
         yield* log.line(`${address}: app-owner logs in with hunter2!`)
       }
       expect(journal.entries().map(({ address }) => address)).toEqual(addresses)
-      expect(stageEffects(journal.entries(), stateObjects(stateOf), true).unsavedCount).toBe(0)
+      expect(stageEffects({ journal: journal.entries(), state: stateObjects(stateOf), inOrder: true }).unsavedCount).toBe(0)
       expect(printed.join("")).toBe(
         `aws_db_instance.***: *** logs in with ***\nmodule.***.aws_db_instance.main["***"]: *** logs in with ***\n`
       )

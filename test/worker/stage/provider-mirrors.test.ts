@@ -1,33 +1,17 @@
 // The file with the mirrors and their tokens: it is there while providers are fetched, and gone before any code of a provider runs.
 import { describe, expect, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Layer } from "effect"
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { existsSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import type { StageCommand } from "../../../src/core/stage/stage-commands.ts"
 import { Settings } from "../../../src/worker/settings.ts"
 import { providerMirrors } from "../../../src/worker/stage/provider-mirrors.ts"
+import { temporaryFolder } from "../../temporary-folder.ts"
+import { podEnvironment } from "../pod-settings.ts"
 
 const init: StageCommand = { subcommand: "init", args: ["init"], output: "printed", mutates: false }
 const mirror = { url: "https://mirror.example.com/", include: ["hashicorp/*"] }
 const withToken = { ...mirror, tokenSecret: { name: "mirror", key: "token" } }
-const pod = {
-  AGENT_JOB_NAMESPACE: "tasks",
-  AGENT_JOB_TASK: "demo",
-  AGENT_JOB_JOB: "agent-job-demo",
-  AGENT_JOB_CONFIG_HASH: "c0ffee",
-  AGENT_JOB_POD_NAME: "a",
-  AGENT_JOB_POD_UID: "b",
-  AGENT_JOB_NODE: "c",
-  AGENT_JOB_DATA_DIR: "/d",
-  AGENT_JOB_PRIVATE_DIR: "/p"
-}
-
-const place = Effect.acquireRelease(
-  Effect.sync(() => mkdtempSync(join(tmpdir(), "agent-job-mirrors-"))),
-  (made) => Effect.sync(() => rmSync(made, { recursive: true }))
-)
-
 const opening = (
   directory: string,
   mirrors: ReadonlyArray<object>,
@@ -35,17 +19,16 @@ const opening = (
 ) =>
   providerMirrors(directory, env).pipe(
     Effect.provide(Layer.orDie(Settings.layer)),
-    Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({
-      ...pod,
+    Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(podEnvironment("/none", "/none", {
       ...(mirrors.length > 0 && { AGENT_JOB_PROVIDER_MIRRORS: JSON.stringify({ filesystem: [], network: mirrors }) }),
       ...(token !== undefined && { AGENT_JOB_MIRROR_TOKEN_0: token })
-    })))
+    }))))
   )
 
 describe("the mirrors of providers", () => {
   it.effect("are a file for init, whose token no log shows, and nothing for other commands", () =>
     Effect.gen(function*() {
-      const directory = yield* place
+      const directory = yield* temporaryFolder("mirrors")
       const { openFor } = yield* opening(directory, [withToken], { token: "very-secret\n" })
       const file = join(directory, "mirrors.tfrc")
       yield* Effect.scoped(Effect.gen(function*() {

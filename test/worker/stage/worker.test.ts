@@ -1,10 +1,10 @@
 // A worker that cannot claim says why, and a claimed one whose pool cannot be asked at all ends with a result; whole stages are in worker.cluster.test.ts.
 import { describe, expect, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Runtime } from "effect"
-import { mkdtempSync, readFileSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { worker } from "../../../src/worker/stage/worker.ts"
+import { temporaryFolder } from "../../temporary-folder.ts"
 import { fakeKubernetes } from "../fake-kubernetes.ts"
 import { podEnvironment } from "../pod-settings.ts"
 
@@ -15,14 +15,9 @@ const spec = {
   pool: { url: "https://server.example.test", runId: "run-a", tokenSecret: { name: "token" } }
 }
 
-const folder = Effect.acquireRelease(
-  Effect.sync(() => mkdtempSync(join(tmpdir(), "agent-job-worker-"))),
-  (made) => Effect.sync(() => rmSync(made, { recursive: true }))
-)
-
 /** Runs the stage with these variables of the Pod, of which the one named `broken` cannot be read; returns the status. */
 const ran = Effect.fnUntraced(function*(variables: Readonly<Record<string, string>>, broken = "") {
-  const place = yield* folder
+  const place = yield* temporaryFolder("worker")
   const terminationLog = join(place, "termination-log")
   const environment = ConfigProvider.fromUnknown(
     podEnvironment(place, place, {
@@ -45,7 +40,7 @@ const ran = Effect.fnUntraced(function*(variables: Readonly<Record<string, strin
 describe("a worker that cannot have the task", () => {
   it.live("leaves the reason in its termination message, which the kubelet keeps", () =>
     Effect.gen(function*() {
-      const place = yield* folder
+      const place = yield* temporaryFolder("worker")
       const terminationLog = join(place, "termination-log")
       const environment = podEnvironment(place, place, { AGENT_JOB_TERMINATION_LOG: terminationLog, AGENT_JOB_READY_PORT: "0" })
       const kubernetes = fakeKubernetes({ ...spec, cancel: true })

@@ -28,7 +28,6 @@ export const unlock = (env: Env) => ask(env, "unlock", JSON.stringify(lockInfo))
 export const write = (env: Env, serial: number) => ask(env, "write", state(serial))
 
 export const kept = ({ privateDirectory }: PoolParts) => join(privateDirectory, "unsaved.tfstate")
-export const until = (holds: () => boolean) => Effect.repeat(Effect.sleep("10 millis"), { until: holds }).pipe(Effect.timeout("30 seconds"))
 
 /** Settles the state and then gives the lock back, as the worker does after an engine that ended in order. */
 export const settle = (left = Option.none<Uint8Array>()) =>

@@ -5,7 +5,8 @@ import { TestClock } from "effect/testing"
 import { connect, type Socket } from "node:net"
 import { Settled } from "../../../src/worker/state/state-delivery.ts"
 import { openGateway } from "../../../src/worker/state/state-gateway.ts"
-import { ask, type Env, lock, settle, state, until, withGateway } from "./gateway.ts"
+import { until } from "../../until.ts"
+import { ask, type Env, lock, settle, state, withGateway } from "./gateway.ts"
 
 /** Opens a connection that sends these lines and nothing else by itself, and whose answer nobody reads yet. */
 const saying = (env: Env, ...words: ReadonlyArray<string>) =>

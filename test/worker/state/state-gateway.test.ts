@@ -3,8 +3,9 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber, Option } from "effect"
 import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { Settled } from "../../../src/worker/state/state-delivery.ts"
+import { until } from "../../until.ts"
 import { type PoolParts, saved } from "../pool-parts.ts"
-import { ask, kept, lock, lockInfo, settle, state, unlock, until, withGateway, write } from "./gateway.ts"
+import { ask, kept, lock, lockInfo, settle, state, unlock, withGateway, write } from "./gateway.ts"
 
 describe("the state gateway", () => {
   it.live("is read, locked, written and unlocked like a server", () =>

@@ -1,6 +1,6 @@
 // The claim and the result against a real API server, whose resource versions and validation rules decide.
 import { describe, expect, layer } from "@effect/vitest"
-import { Cause, ConfigProvider, Effect, Exit, Layer, Option, Result, Runtime, Schedule } from "effect"
+import { Cause, Effect, Exit, Layer, Option, Result, Runtime, Schedule } from "effect"
 import { randomBytes } from "node:crypto"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -9,12 +9,13 @@ import { Kubernetes } from "../../../src/kubernetes/client.ts"
 import { fromKubeconfig } from "../../../src/kubernetes/credentials.ts"
 import { Unreachable } from "../../../src/kubernetes/errors.ts"
 import { type Kind, namespaces } from "../../../src/kubernetes/kinds.ts"
+import type { AgentTask } from "../../../src/schema/task/agent-task.ts"
 import type { StageResult } from "../../../src/schema/task/stage-result.ts"
-import { Settings } from "../../../src/worker/settings.ts"
 import { claimTask } from "../../../src/worker/task/claim.ts"
 import { report } from "../../../src/worker/task/report.ts"
 import { taskKind } from "../../../src/worker/task/task-kind.ts"
 import { neverStops } from "../never-stops.ts"
+import { podSettings } from "../pod-settings.ts"
 
 const definitions: Kind = {
   ...namespaces,
@@ -35,19 +36,15 @@ const cluster = Layer.effectDiscard(Effect.gen(function*() {
   yield* kubernetes.list(taskKind, { namespace }).pipe(Effect.retry({ times: 100, schedule: Schedule.spaced("100 millis") }))
 })).pipe(Layer.provideMerge(Kubernetes.layer(fromKubeconfig())), Layer.orDie)
 
-const settings = (task: string, pod: string) =>
-  Layer.orDie(Settings.layer).pipe(Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({
+const settings = ({ metadata: { name, uid } }: AgentTask, pod: string) =>
+  podSettings("/none", "/none", {
     AGENT_JOB_NAMESPACE: namespace,
-    AGENT_JOB_TASK: task,
-    AGENT_JOB_JOB: "agent-job-demo",
-    AGENT_JOB_CONFIG_HASH: "c0ffee",
-    AGENT_JOB_POD_NAME: `${task}-${pod}`,
+    AGENT_JOB_TASK: name,
+    AGENT_JOB_TASK_UID: uid,
+    AGENT_JOB_POD_NAME: `${name}-${pod}`,
     AGENT_JOB_POD_UID: `uid-${pod}`,
-    AGENT_JOB_NODE: "node-1",
-    AGENT_JOB_DATA_DIR: "/none",
-    AGENT_JOB_PRIVATE_DIR: "/none",
     AGENT_JOB_TERMINATION_LOG: join(tmpdir(), `${namespace}-termination-log`)
-  }))))
+  })
 const stop = neverStops()
 
 const errorOf = <A, E>(exit: Exit.Exit<A, E>): E | undefined =>
@@ -69,7 +66,7 @@ const losing = <A, E, R>(answers: "all" | "some" | "none", effect: Effect.Effect
     return yield* Effect.provideService(effect, Kubernetes, Kubernetes.of({ ...kubernetes, updateStatus }))
   })
 
-const claiming = (task: string, pod: string) => Effect.exit(Effect.provide(claimTask(), Layer.merge(settings(task, pod), stop)))
+const claiming = (task: AgentTask, pod: string) => Effect.exit(Effect.provide(claimTask(), Layer.merge(settings(task, pod), stop)))
 
 /** A task as the controller leaves it when its Job starts. */
 const starting = Effect.fnUntraced(function*(name: string) {
@@ -88,10 +85,10 @@ layer(cluster, { timeout: 60_000, excludeTestServices: true })("the API server",
       Effect.gen(function*() {
         for (const answers of ["all", "some", "none"] as const) {
           const name = `race-${answers}`
-          yield* starting(name)
+          const task = yield* starting(name)
           const exits = yield* losing(
             answers,
-            Effect.all(Array.from({ length: 64 }, (_, at) => claiming(name, `p${at}`)), { concurrency: "unbounded" })
+            Effect.all(Array.from({ length: 64 }, (_, at) => claiming(task, `p${at}`)), { concurrency: "unbounded" })
           )
           const winners = exits.flatMap((exit, at) => Exit.isSuccess(exit) ? [`uid-p${at}`] : [])
           expect([answers, winners.length]).toEqual([answers, 1])
@@ -114,7 +111,7 @@ layer(cluster, { timeout: 60_000, excludeTestServices: true })("the API server",
               kubernetes.update(taskKind, { ...task, spec: { ...task.spec, cancel: true } }),
               `${(round % 40) * (round % 3 === 0 ? 10 : 1)} millis`
             ) // an update of the version that the claim updates too, so that etcd has to decide
-            const [claimed, cancelled] = yield* Effect.all([claiming(name, "p"), Effect.result(cancel)], { concurrency: "unbounded" })
+            const [claimed, cancelled] = yield* Effect.all([claiming(task, "p"), Effect.result(cancel)], { concurrency: "unbounded" })
             const { spec, status } = yield* read(name)
             const first = Exit.isSuccess(claimed) ? "claim" : "cancel"
             expect([name, spec.cancel === true, status.claim !== undefined]).toEqual([name, first === "cancel", first === "claim"])
@@ -130,16 +127,16 @@ layer(cluster, { timeout: 60_000, excludeTestServices: true })("the API server",
 
     it.effect("is lost with exit code 75 by a container that the kubelet started twice in one Pod, one after the other or at once", () =>
       Effect.gen(function*() {
-        yield* starting("again")
-        expect(Exit.isSuccess(yield* claiming("again", "p"))).toBe(true)
-        const second = errorOf(yield* claiming("again", "p"))
+        const again = yield* starting("again")
+        expect(Exit.isSuccess(yield* claiming(again, "p"))).toBe(true)
+        const second = errorOf(yield* claiming(again, "p"))
         expect([second?._tag, second?.message, Runtime.getErrorExitCode(second)]).toEqual([
           "ClaimLost",
           expect.stringContaining("earlier start of this container"),
           75
         ])
-        yield* starting("at-once")
-        const both = yield* Effect.all([claiming("at-once", "p"), claiming("at-once", "p")], { concurrency: "unbounded" })
+        const atOnce = yield* starting("at-once")
+        const both = yield* Effect.all([claiming(atOnce, "p"), claiming(atOnce, "p")], { concurrency: "unbounded" })
         expect(both.map((exit) => errorOf(exit)?._tag ?? "has it").sort()).toEqual(["ClaimLost", "has it"])
       }))
   })
@@ -147,9 +144,9 @@ layer(cluster, { timeout: 60_000, excludeTestServices: true })("the API server",
   describe("and the result", () => {
     it.effect("takes it once, and then nothing more", () =>
       Effect.gen(function*() {
-        yield* starting("done")
+        const task = yield* starting("done")
         const { claim } = yield* Effect.fromResult(
-          Exit.match(yield* claiming("done", "p"), { onFailure: Result.fail, onSuccess: Result.succeed })
+          Exit.match(yield* claiming(task, "p"), { onFailure: Result.fail, onSuccess: Result.succeed })
         )
         const result: StageResult = {
           outcome: "failed",
@@ -161,7 +158,7 @@ layer(cluster, { timeout: 60_000, excludeTestServices: true })("the API server",
         }
         const send = (_: StageResult) =>
           report(claim, _, { flushLog: () => Effect.void, tellPool: Option.none() }).pipe(
-            Effect.provide(Layer.merge(settings("done", "p"), stop))
+            Effect.provide(Layer.merge(settings(task, "p"), stop))
           )
         yield* send(result)
         yield* send({ ...result, outcome: "succeeded", reason: "Completed" })

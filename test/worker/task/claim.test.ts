@@ -1,13 +1,13 @@
 // Who may run a task: exactly one process, once, whichever answers of the API server are lost.
 import { describe, expect, it } from "@effect/vitest"
-import { Cause, Clock, ConfigProvider, Duration, Effect, Exit, Fiber, Layer, Option, Runtime } from "effect"
+import { Cause, Clock, Duration, Effect, Exit, Fiber, Layer, Option, Runtime } from "effect"
 import { TestClock } from "effect/testing"
 import { Uid } from "../../../src/schema/names.ts"
 import type { AgentTaskStatus } from "../../../src/schema/task/agent-task.ts"
-import { Settings } from "../../../src/worker/settings.ts"
 import { claimTask } from "../../../src/worker/task/claim.ts"
 import { type FakeKubernetes, fakeKubernetes } from "../fake-kubernetes.ts"
 import { neverStops } from "../never-stops.ts"
+import { podSettings } from "../pod-settings.ts"
 
 const spec = { workspace: "demo", stage: "plan", source: { inline: {} } }
 const claim = (podUid: string) => ({ podUid: Uid.make(podUid), nonce: "another", epoch: 0, at: "2026-01-01T00:00:00Z" })
@@ -24,19 +24,7 @@ const claiming = (
     Effect.provide(Layer.mergeAll(
       kubernetes.layer,
       neverStops({ now: Effect.map(Clock.currentTimeMillis, (at) => at < stopsAt ? Option.none() : Option.some("Evicted")) }),
-      Settings.layer.pipe(Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({
-        AGENT_JOB_NAMESPACE: "tasks",
-        AGENT_JOB_TASK: "demo",
-        AGENT_JOB_JOB: "agent-job-demo",
-        AGENT_JOB_CONFIG_HASH: "c0ffee",
-        AGENT_JOB_POD_NAME: "demo-abcde",
-        AGENT_JOB_POD_UID: pod,
-        AGENT_JOB_NODE: "node-1",
-        AGENT_JOB_EPOCH: "3",
-        AGENT_JOB_DATA_DIR: "/none",
-        AGENT_JOB_PRIVATE_DIR: "/none",
-        ...env
-      }))))
+      podSettings("/none", "/none", { AGENT_JOB_POD_UID: pod, AGENT_JOB_EPOCH: "3", ...env })
     )),
     Effect.exit
   )

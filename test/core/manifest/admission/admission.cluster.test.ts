@@ -1,7 +1,7 @@
 // What the token of a task, and any account that may make objects beside tasks, can write: a real API server refuses all that is tried
 // here, and accepts what the worker and the controller themselves write.
 import { describe, expect, layer } from "@effect/vitest"
-import { ConfigProvider, Effect, Layer, Option, Schedule } from "effect"
+import { Effect, Layer, Option, Schedule } from "effect"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { job } from "../../../../src/core/manifest/job.ts"
@@ -15,11 +15,11 @@ import { agentTasks, jobs, pods, secrets } from "../../../../src/kubernetes/kind
 import { Uid } from "../../../../src/schema/names.ts"
 import type { AgentTask, AgentTaskStatus } from "../../../../src/schema/task/agent-task.ts"
 import type { StageResult } from "../../../../src/schema/task/stage-result.ts"
-import { Settings } from "../../../../src/worker/settings.ts"
 import { claimTask } from "../../../../src/worker/task/claim.ts"
 import { report } from "../../../../src/worker/task/report.ts"
 import { kubectl } from "../../../kustomize/api-server.ts"
 import { neverStops } from "../../../worker/never-stops.ts"
+import { podSettings } from "../../../worker/pod-settings.ts"
 import { taskOf } from "../../configs.ts"
 import { type Client, createTask, Installation, installation, launched, tasks, together, tokenOf, userOf } from "../installed.ts"
 
@@ -70,19 +70,16 @@ const held = Effect.gen(function*() {
   yield* untilHeld(Effect.provideService(refusal(write(nobody, task, (status) => status)), Kubernetes, yield* Kubernetes))
 })
 
-const settings = ({ pod, task: { metadata: { name, namespace } } }: Begun) =>
-  Layer.orDie(Settings.layer).pipe(Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({
+const settings = ({ pod, task: { metadata: { name, namespace, uid } } }: Begun) =>
+  podSettings("/none", "/none", {
     AGENT_JOB_NAMESPACE: namespace,
     AGENT_JOB_TASK: name,
+    AGENT_JOB_TASK_UID: uid,
     AGENT_JOB_JOB: `agent-job-${name}`,
-    AGENT_JOB_CONFIG_HASH: "c0ffee",
     AGENT_JOB_POD_NAME: pod.name,
     AGENT_JOB_POD_UID: pod.uid,
-    AGENT_JOB_NODE: "node-1",
-    AGENT_JOB_DATA_DIR: "/none",
-    AGENT_JOB_PRIVATE_DIR: "/none",
     AGENT_JOB_TERMINATION_LOG: join(tmpdir(), `${pod.name}-termination-log`)
-  }))))
+  })
 const stop = neverStops()
 /** The services of the worker's own code, with the worker's token. */
 const asWorker = (of: Begun) => Layer.mergeAll(settings(of), stop, Layer.succeed(Kubernetes, of.worker))

@@ -15,12 +15,12 @@ import { agentTasks, jobs, pods } from "../../../../src/kubernetes/kinds.ts"
 import { Uid, WorkspaceName } from "../../../../src/schema/names.ts"
 import type { AgentTask, AgentTaskSpec } from "../../../../src/schema/task/agent-task.ts"
 import type { StageResult } from "../../../../src/schema/task/stage-result.ts"
-import { Settings } from "../../../../src/worker/settings.ts"
 import { claimTask } from "../../../../src/worker/task/claim.ts"
 import { report } from "../../../../src/worker/task/report.ts"
 import { Stop } from "../../../../src/worker/task/stop.ts"
 import { type ControlPlane, startControlPlane } from "../../../bench/control-plane.ts"
 import { directory, person, serve } from "../../../server/live-server.ts"
+import { podSettings } from "../../../worker/pod-settings.ts"
 import { createTask, Installation, installation, tasks, tokenOf, userOf } from "../installed.ts"
 
 const made = mkdtempSync(join(tmpdir(), "agent-job-rbac-"))
@@ -112,18 +112,15 @@ const worker = Effect.fnUntraced(function*(task: AgentTask) {
   const { config: { taskAccountName, taskNamespace }, withToken } = yield* Installation
   const pod = yield* podOf(task)
   const client = yield* withToken(yield* tokenOf(taskNamespace, taskAccountName, pod.name))
-  const settings = Layer.orDie(Settings.layer).pipe(Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({
+  const settings = podSettings("/none", "/none", {
     AGENT_JOB_NAMESPACE: taskNamespace,
     AGENT_JOB_TASK: task.metadata.name,
+    AGENT_JOB_TASK_UID: task.metadata.uid,
     AGENT_JOB_JOB: pod.name.slice(0, -6),
-    AGENT_JOB_CONFIG_HASH: "c0ffee",
     AGENT_JOB_POD_NAME: pod.name,
     AGENT_JOB_POD_UID: pod.uid,
-    AGENT_JOB_NODE: "node-1",
-    AGENT_JOB_DATA_DIR: "/none",
-    AGENT_JOB_PRIVATE_DIR: "/none",
     AGENT_JOB_TERMINATION_LOG: join(made, pod.name)
-  }))))
+  })
   return Layer.provideMerge(Stop.layer, Layer.merge(settings, Layer.succeed(Kubernetes, client)))
 })
 
