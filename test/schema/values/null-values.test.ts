@@ -113,4 +113,26 @@ describe("null", () => {
       expect(parsed(overrides(parsed(file)))).toEqual(parsed(file))
     }
   })
+
+  const apart = { runAsUser: 2, runAsGroup: 2 }
+  it.each([
+    { given: "the volumes have a group", pod: {}, runner: apart },
+    { given: "the runner has the worker's user", pod: { fsGroup: null }, runner: { ...apart, runAsUser: 1001 } },
+    { given: "the runner has the worker's group", pod: { fsGroup: null }, runner: { ...apart, runAsGroup: 1001 } },
+    { given: "all have the worker's group beside their own", pod: { fsGroup: null, supplementalGroups: [1001] }, runner: apart },
+    { given: "the runner's user is not known", pod: { fsGroup: null, runAsUser: null }, runner: { ...apart, runAsUser: null } },
+    { given: "the runner's group is not known", pod: { fsGroup: null, runAsGroup: null }, runner: { ...apart, runAsGroup: null } },
+    { given: "the runner is root", pod: { fsGroup: null }, runner: { ...apart, runAsUser: 0, runAsNonRoot: false } }
+  ])(
+    "for the group of volumes is no mistake where $given",
+    ({ pod, runner }) => expect(problems({ task: { podSecurityContext: pod, runner: { securityContext: runner } } })).toEqual([])
+  )
+
+  it("for the group of volumes is a mistake where worker and runner share nothing", () => {
+    const file = { podSecurityContext: { fsGroup: null }, runner: { securityContext: apart } }
+    const says = [expect.stringMatching(/^task\.podSecurityContext\.fsGroup: is taken away, and worker and runner have neither/u)]
+    expect(problems({ task: file })).toEqual(says)
+    expect(problems({ task: { ...file, worker: { securityContext: { runAsUser: 2 } } } })).toEqual([])
+    expect(problems({ task: { ...file, worker: { securityContext: { runAsUser: 3 } } } })).toEqual(says)
+  })
 })

@@ -37,6 +37,10 @@ const acrossKeys = [
   { says: "allowPrivilegeEscalation: true too", file: { agent: { securityContext: { privileged: true } } } },
   { says: "is less than the request of", file: { task: { worker: { resources: { limits: { cpu: "1m" } } } } } },
   { says: "is root, which runAsNonRoot refuses", file: { task: { runner: { securityContext: { runAsUser: 0 } } } } },
+  {
+    says: "neither a user nor a group in common",
+    file: { task: { podSecurityContext: { fsGroup: null }, runner: { securityContext: { runAsUser: 2, runAsGroup: 2 } } } }
+  },
   { says: "is there already", file: { task: { extraVolumes: [{ name: "a" }, { name: "a" }] } } },
   { says: "must be empty with the operator Exists", file: { task: { tolerations: [{ operator: "Exists", value: "a" }] } } },
   { says: "needs a key, or the operator Exists", file: { task: { tolerations: [{}] } } },
