@@ -2,7 +2,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { valueKeys } from "../../../src/schema/values/values-document.ts"
 import { configOf } from "../configs.ts"
-import { changedBy } from "./changes.ts"
+import { changedBy, treeOf } from "./changes.ts"
 import { violations } from "./restricted.ts"
 import { configIn, fileOf, places, podsOf, render, type Row, rowsAt, sample } from "./some-values.ts"
 import { effects } from "./value-effects.ts"
@@ -101,6 +101,16 @@ describe("Pod Security restricted", () => {
       "task.runner.securityContext.seccompProfile",
       "task.sidecars",
       "task.worker.securityContext"
+    ])
+  })
+
+  it("is passed whatever one key of a security context null takes away, but for these, which only a container has", () => {
+    const without = (key: string) => podsOf(configOf(treeOf(key, null))).flatMap(violations)
+    expect(inContexts.map(([key]) => key).filter((key) => without(key).length > 0)).toEqual([
+      "agent.securityContext.allowPrivilegeEscalation",
+      "agent.securityContext.capabilities",
+      "task.runner.securityContext.allowPrivilegeEscalation",
+      "task.runner.securityContext.capabilities"
     ])
   })
 
