@@ -43,6 +43,8 @@ const labelled = map(["example.com/pool", "kubernetes.io/os", "disk"], ["linux",
 const tags = oneOf("1.2.3", "v0.60.0-rc.1", "latest", "008")
 const repositories = oneOf("agent", "mirror/scalr/agent", "acme/tools/agent.v3")
 const ids = oneOf(1000, 2000, 65534)
+/** Null would show of no container: the Pod's own id is the same by default. */
+const idsOfPods = oneOf(1000, null, 65534)
 const profiles = oneOf({ type: "Unconfined" }, { type: "Localhost", localhostProfile: "profiles/agent.json" })
 const seLinux = oneOf({ level: "s0:c1,c2" }, { user: "system_u", role: "system_r", type: "container_t" })
 const quantities = oneOf("1Gi", "0.5Ti", "64G", "5e9", "1500Mi")
@@ -122,11 +124,11 @@ const pod = (key: string): Readonly<Record<string, Made>> => ({
   [`${key}.podAnnotations`]: annotations,
   [`${key}.podSecurityContext.fsGroup`]: ids,
   [`${key}.podSecurityContext.fsGroupChangePolicy`]: oneOf("Always"),
-  [`${key}.podSecurityContext.runAsGroup`]: ids,
+  [`${key}.podSecurityContext.runAsGroup`]: idsOfPods,
   [`${key}.podSecurityContext.runAsNonRoot`]: oneOf(false),
-  [`${key}.podSecurityContext.runAsUser`]: ids,
+  [`${key}.podSecurityContext.runAsUser`]: idsOfPods,
   [`${key}.podSecurityContext.seLinuxOptions`]: seLinux,
-  [`${key}.podSecurityContext.seccompProfile`]: profiles,
+  [`${key}.podSecurityContext.seccompProfile`]: oneOf({ type: "Unconfined" }, null),
   [`${key}.podSecurityContext.supplementalGroups`]: oneOf([3000], [3000, 4000]),
   [`${key}.podSecurityContext.sysctls`]: oneOf([{ name: "net.ipv4.tcp_syncookies", value: "1" }]),
   [`${key}.terminationGracePeriodSeconds`]: grace,

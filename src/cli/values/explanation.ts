@@ -1,5 +1,6 @@
 // A value's origin as lines for a person and as a document for a program.
 // Used by config-explain.
+import { Equal } from "effect"
 import type { Explanation, Said, Source } from "../../core/resolve/provenance.ts"
 import { at } from "../../schema/document/layers.ts"
 import type { Answer } from "../terminal/answer.ts"
@@ -16,10 +17,11 @@ const fate = ({ instead, value }: Said, isLast: boolean): string => {
   return value === null ? "takes it away" : isLast ? "holds" : "overridden"
 }
 
-/** Returns what became of each value in the history. If the top layer takes away a key that needs a value, the default holds. */
+/** Returns what became of each value in the history. If the top layer takes away a key and the default comes back, the default holds. */
 const fates = ({ history, value }: Explanation): ReadonlyArray<string> => {
   const isTakenAway = history[0]?.value === null || history[0]?.instead !== undefined
-  return history.map((said, index) => isTakenAway && said.file === undefined && value !== undefined ? "holds" : fate(said, index === 0))
+  const isBack = (said: Said) => isTakenAway && said.file === undefined && Equal.equals(said.value, value)
+  return history.map((said, index) => isBack(said) ? "holds" : fate(said, index === 0))
 }
 
 const source = ({ key, ...said }: Source): string => said.by === undefined ? key : `${key} (${shownPlace(said.by)})`

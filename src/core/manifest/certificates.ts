@@ -3,10 +3,12 @@
 // Used by core/manifest/volumes, core/manifest/environment, core/manifest/installation/deployment and core/manifest/installation/install.
 import type { V1ConfigMap, V1EnvVar, V1Volume, V1VolumeMount } from "@kubernetes/client-node"
 import type { ClientCertificateConfig, TrustConfig } from "../resolve/network.ts"
+import type { PodConfig } from "../resolve/pods.ts"
 import type { ResolvedConfig } from "../resolve/resolve.ts"
 import { place } from "../task/places.ts"
 import { fingerprint } from "../text/fingerprint.ts"
 import { objectMetadata } from "./object-metadata.ts"
+import { secretMode } from "./secret-file.ts"
 
 const trust = "agent-job-ca-bundle"
 const client = "agent-job-client-certificate"
@@ -16,14 +18,14 @@ const trustVolume = ({ from: { key, kind, name } }: TrustConfig): V1Volume => {
   return { name: trust, ...(kind === "Secret" ? { secret: { secretName: name, items } } : { configMap: { name, items } }) }
 }
 
-const clientVolume = ({ certKey, keyKey, secretName }: ClientCertificateConfig): V1Volume => ({
+const clientVolume = ({ certKey, keyKey, secretName }: ClientCertificateConfig, pod: PodConfig): V1Volume => ({
   name: client,
-  secret: { secretName, items: [{ key: certKey, path: "tls.crt" }, { key: keyKey, path: "tls.key" }], defaultMode: 0o400 }
+  secret: { secretName, items: [{ key: certKey, path: "tls.crt" }, { key: keyKey, path: "tls.key" }], defaultMode: secretMode(pod) }
 })
 
-export const certificateVolumes = (config: ResolvedConfig): ReadonlyArray<V1Volume> => [
+export const certificateVolumes = (config: ResolvedConfig, pod: PodConfig): ReadonlyArray<V1Volume> => [
   ...(config.trust === undefined ? [] : [trustVolume(config.trust)]),
-  ...(config.clientCertificate === undefined ? [] : [clientVolume(config.clientCertificate)])
+  ...(config.clientCertificate === undefined ? [] : [clientVolume(config.clientCertificate, pod)])
 ]
 
 export const trustMounts = (config: ResolvedConfig): ReadonlyArray<V1VolumeMount> =>

@@ -9,15 +9,7 @@ import { cacheDir, place } from "../task/places.ts"
 import { apiTokenMount, apiTokenVolume } from "./api-token.ts"
 import { certificateMounts, certificateVolumes, trustMounts } from "./certificates.ts"
 import { ownClaims } from "./own-objects.ts"
-
-/**
- * Returns a volume with one key of a Secret as the file `token`, readable by its owner. The kubelet makes it readable by the Pod's group
- * too.
- */
-export const secretFile = (name: string, secretName: string, key: string): V1Volume => ({
-  name,
-  secret: { secretName, items: [{ key, path: "token" }], defaultMode: 0o400 }
-})
+import { secretFile } from "./secret-file.ts"
 
 const stateVolumes = ({ spec: { jobTemplate } }: AgentTask): ReadonlyArray<V1Volume> =>
   (jobTemplate?.volumeClaims ?? []).map(({ claimName }, index) => ({ name: `claim-${index}`, persistentVolumeClaim: { claimName } }))
@@ -47,11 +39,11 @@ export const volumes = (task: AgentTask, config: ResolvedConfig): Array<V1Volume
     { name: "private", emptyDir: { sizeLimit: config.dataSizeLimit } },
     { name: "tmp", emptyDir: { sizeLimit: "1Gi" } },
     apiTokenVolume(config.tokenTtlSeconds),
-    ...(pool === undefined ? [] : [secretFile("task-token", pool.tokenSecret.name, "token")]),
+    ...(pool === undefined ? [] : [secretFile(config.task.pod, "task-token", pool.tokenSecret.name, "token")]),
     ...(planClaim === undefined ? [] : [{ name: "plans", persistentVolumeClaim: { claimName: planClaim } }]),
     ...(source.configMap === undefined ? [] : [{ name: "source", configMap: { name: source.configMap.name } }]),
     ...(config.cache === undefined ? [] : [{ name: "cache", ...config.cache.volume }]),
-    ...certificateVolumes(config),
+    ...certificateVolumes(config, config.task.pod),
     ...stateVolumes(task),
     ...config.task.volumes
   ]

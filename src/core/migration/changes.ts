@@ -1,6 +1,7 @@
 // What changes with a move from the Helm chart, one sentence each, and only what concerns this release.
 // Invariant: every key of the release that no longer has an effect gets a sentence.
 // Used by core/migration/report.ts.
+import { get } from "../resolve/tree-path.ts"
 import { isFirstChart, type Move, place } from "./move.ts"
 
 const named = (names: ReadonlyArray<string>): string => names.map((_) => `\`${_}\``).join(", ")
@@ -113,6 +114,9 @@ const keys = ({ given: { renamed, secrets, unknown } }: Move): ReadonlyArray<str
   )
 ]
 
+const defaults = ({ given: { kept }, values }: Move): ReadonlyArray<string> =>
+  kept.map((key) => `\`${key}\` is null in the release, and needs a value here: it is ${JSON.stringify(get(values, key))}, the default.`)
+
 const account = ({ config: { account }, release }: Move): ReadonlyArray<string> =>
   when(
     !account.create && isFirstChart(release),
@@ -120,7 +124,7 @@ const account = ({ config: { account }, release }: Move): ReadonlyArray<string> 
   )
 
 export const changes = (move: Move): ReadonlyArray<string> =>
-  [names, token, images, annotations, unread, network, cache, retries, account, keys].flatMap((of) => of(move))
+  [names, token, images, annotations, unread, network, cache, retries, account, keys, defaults].flatMap((of) => of(move))
 
 /**
  * Returns the objects that go with the release, in the order of its manifest. The CustomResourceDefinition is not one of them, because Helm

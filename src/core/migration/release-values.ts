@@ -3,6 +3,7 @@
 // Used by core/migration/move.ts.
 import { isTree, merge, type Tree } from "../../schema/document/layers.ts"
 import type { HelmRelease } from "../../schema/kubernetes/helm-release.ts"
+import { missing } from "../../schema/values/null-values.ts"
 import { defaultValues } from "../../schema/values/values.ts"
 import { get, textAt, treeAt, without, withValue } from "../resolve/tree-path.ts"
 import { type InlineSecret, withoutSecrets } from "./inline-secrets.ts"
@@ -10,6 +11,8 @@ import { type Renamed, renamedValues } from "./renamed-values.ts"
 
 export interface ReleaseValues extends Renamed {
   readonly secrets: ReadonlyArray<InlineSecret>
+  /** The keys that the release takes away by null, and that have their default here, since they need a value. */
+  readonly kept: ReadonlyArray<string>
 }
 
 /** Returns the tree that gives exactly `wanted` when it is merged over `fallback`: keys that only `fallback` has are set to null. */
@@ -26,6 +29,18 @@ const asWholes = (values: Tree): Tree =>
     const wanted = get(all, key)
     return isTree(wanted) ? withValue(all, key, exactly(treeAt(defaultValues, key), wanted)) : all
   }, values)
+
+/** Returns the values with null for each key that `own` takes away and that nothing else gives a value: here a default would come back. */
+const withNulls = (values: Tree, own: Tree): Tree => ({
+  ...values,
+  ...Object.fromEntries(
+    Object.entries(own).flatMap(([key, said]): ReadonlyArray<readonly [string, unknown]> => {
+      const inside = values[key]
+      if (isTree(said)) return [[key, withNulls(isTree(inside) ? inside : {}, said)]]
+      return said === null && inside === undefined ? [[key, null]] : []
+    })
+  )
+})
 
 /**
  * Returns the values with the existing Secret as a map. In releases until 0.5.63 the value was the Secret's name, and its key was a value
@@ -45,6 +60,8 @@ const existingSecret = (values: Tree): Tree => {
  */
 export const releaseValues = ({ config, defaults, name }: HelmRelease, tokenSecret: string): ReleaseValues => {
   const { secrets, values: bare } = withoutSecrets(existingSecret(config), name, tokenSecret)
-  const { renamed, unknown } = renamedValues(bare)
-  return { values: asWholes(renamedValues(merge(existingSecret(defaults), bare)).values), renamed, unknown, secrets }
+  const { renamed, unknown, values: own } = renamedValues(bare)
+  const all = withNulls(asWholes(renamedValues(merge(existingSecret(defaults), bare)).values), own)
+  const kept = missing(defaultValues, [all]).map(({ path }) => path.join("."))
+  return { values: kept.reduce(without, all), renamed, unknown, secrets, kept }
 }

@@ -1,7 +1,7 @@
 // Values of the Helm chart as ours: keys that later charts (0.5.68 on) renamed get their names here, unknown keys are taken out and named.
 // Invariant: a key that has the same name here keeps its value, and nothing is dropped without being in `unknown`.
 // Used by core/migration/release-values.ts.
-import { isTree, merge, type Tree } from "../../schema/document/layers.ts"
+import { isTree, type Tree, union } from "../../schema/document/layers.ts"
 import { type UnknownKey, unknownKeys } from "../../schema/document/unknown-keys.ts"
 import { Values } from "../../schema/values/values.ts"
 import { get, without, withValue } from "../resolve/tree-path.ts"
@@ -72,11 +72,11 @@ const renames: ReadonlyArray<Rename> = [
   { from: "task.allowMetadataService", to: ["restrictMetadataService"], as: notInverse }
 ]
 
-/** Sets a key to a value. What the key has already takes precedence. */
+/** Sets a key to a value. What the key has already takes precedence, null too. */
 const withDefault = (all: Tree, key: string, value: unknown): Tree => {
   const own = get(all, key)
   if (own === undefined) return withValue(all, key, value)
-  return isTree(own) && isTree(value) ? withValue(all, key, merge(value, own)) : all
+  return isTree(own) && isTree(value) ? withValue(all, key, union(value, own)) : all
 }
 
 export interface Renamed {
@@ -90,7 +90,7 @@ export const renamedValues = (given: Tree): Renamed => {
   const renamed: Array<Rename> = []
   for (const rename of renames) {
     const value = get(values, rename.from)
-    const here = value === undefined || value === null ? undefined : rename.as === undefined ? value : rename.as(value, given)
+    const here = value === undefined || rename.as === undefined ? value : rename.as(value, given)
     if (here === undefined) continue
     values = rename.to.reduce((all, to) => withDefault(all, to, here), without(values, rename.from))
     renamed.push(rename)

@@ -1,7 +1,7 @@
 // A Kustomize overlay for some values: the base, the components that say the same as the values, and patches for what is left.
 // Law: `kustomize build` of it gives what `render` prints of the same values, except a Secret with a token, which the overlay only names.
 // Used by cli/values/write-overlay.ts; the law is in test/cli/commands/overlay.cluster.test.ts.
-import { difference as treeDifference, isTree, merge, type Tree } from "../../schema/document/layers.ts"
+import { difference as treeDifference, merge, union } from "../../schema/document/layers.ts"
 import { defaultValues, type Values } from "../../schema/values/values.ts"
 import { configMapName, layerText } from "../manifest/installation/config-map.ts"
 import { install, type InstalledObject } from "../manifest/installation/install.ts"
@@ -25,17 +25,6 @@ export interface Overlay {
   /** The last layer of values in the ConfigMap. */
   readonly values: string
 }
-
-/** Returns the keys of both trees. Where both have a value, it is the same. */
-const union = (a: Tree, b: Tree): Tree => ({
-  ...a,
-  ...Object.fromEntries(
-    Object.entries(b).map(([key, over]) => {
-      const under = a[key]
-      return [key, isTree(under) && isTree(over) ? union(under, over) : over]
-    })
-  )
-})
 
 /** Returns the last layer: what the values say, and what has to be said against the layers below. */
 const lastLayer = ({ controllerValues }: ResolvedConfig, components: ReadonlyArray<ShippedComponent>): string => {

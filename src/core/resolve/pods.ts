@@ -37,9 +37,9 @@ const podSecurityContext = (
   { seLinuxOptions, supplementalGroups, sysctls, ...rest }: Values["task"]["podSecurityContext"]
 ): V1PodSecurityContext => ({
   ...rest,
-  ...(!isEmpty(seLinuxOptions) && { seLinuxOptions }),
-  ...(supplementalGroups.length > 0 && { supplementalGroups }),
-  ...(sysctls.length > 0 && { sysctls })
+  ...(seLinuxOptions !== undefined && !isEmpty(seLinuxOptions) && { seLinuxOptions }),
+  ...(supplementalGroups !== undefined && !isEmpty(supplementalGroups) && { supplementalGroups }),
+  ...(sysctls !== undefined && !isEmpty(sysctls) && { sysctls })
 })
 
 export const podConfig = (global: Values["global"], of: Values["controller"] | Values["task"]): PodConfig => ({

@@ -55,6 +55,17 @@ export const merge = (below: Tree, above: Tree): Tree =>
     })
   )
 
+/** Returns the keys of both trees as one layer. What `above` says counts, and null stays null. */
+export const union = (below: Tree, above: Tree): Tree => ({
+  ...below,
+  ...Object.fromEntries(
+    Object.entries(above).map(([key, over]) => {
+      const under = below[key]
+      return [key, isTree(under) && isTree(over) ? union(under, over) : over]
+    })
+  )
+})
+
 /** Returns the values at the ends of a tree: lists, single values, and maps without keys. */
 export const leaves = (node: unknown, path: Path = []): ReadonlyArray<{ readonly path: Path; readonly value: unknown }> =>
   isTree(node) && (path.length === 0 || Object.keys(node).length > 0)

@@ -4,7 +4,7 @@
 import { Schema } from "effect"
 import { ObjectName } from "../names.ts"
 import * as pod from "./pod-values.ts"
-import { optional, Repository, section, Tag, value, whole } from "./value.ts"
+import { optional, removable, removables, Repository, section, Tag, value, whole } from "./value.ts"
 
 export const image = (of: string, repository: string, pullPolicy: "IfNotPresent" | "") =>
   section({
@@ -26,33 +26,37 @@ export const image = (of: string, repository: string, pullPolicy: "IfNotPresent"
   })
 
 export const securityContext = (of: string, readOnlyRootFilesystem: boolean) =>
-  section({
-    allowPrivilegeEscalation: value(Schema.Boolean, false, `Lets a process in ${of} gain more privileges than its parent has.`),
-    capabilities: value(pod.Capabilities, { drop: ["ALL"] }, `Linux capabilities given to (add) and taken from (drop) ${of}.`),
-    privileged: value(Schema.Boolean, false, `Gives ${of} all privileges on the node.`),
-    readOnlyRootFilesystem: value(Schema.Boolean, readOnlyRootFilesystem, `Leaves nothing but volumes to write to in ${of}.`),
-    runAsGroup: value(pod.UserId, 1001, `Group id of ${of}.`),
-    runAsNonRoot: value(Schema.Boolean, true, `Refuses root in ${of}.`),
-    runAsUser: value(pod.UserId, 1001, `User id of ${of}.`),
-    seLinuxOptions: value(pod.SeLinuxOptions, {}, `SELinux label of ${of}.`),
-    seccompProfile: value(pod.SeccompProfile, { type: "RuntimeDefault" }, `System call filter of ${of}.`)
+  removables({
+    allowPrivilegeEscalation: removable(Schema.Boolean, false, `Lets a process in ${of} gain more privileges than its parent has.`),
+    capabilities: removable(pod.Capabilities, { drop: ["ALL"] }, `Linux capabilities given to (add) and taken from (drop) ${of}.`),
+    privileged: removable(Schema.Boolean, false, `Gives ${of} all privileges on the node.`),
+    readOnlyRootFilesystem: removable(Schema.Boolean, readOnlyRootFilesystem, `Leaves nothing but volumes to write to in ${of}.`),
+    runAsGroup: removable(pod.UserId, 1001, `Group id of ${of}.`),
+    runAsNonRoot: removable(Schema.Boolean, true, `Refuses root in ${of}.`),
+    runAsUser: removable(pod.UserId, 1001, `User id of ${of}.`),
+    seLinuxOptions: removable(pod.SeLinuxOptions, {}, `SELinux label of ${of}.`),
+    seccompProfile: removable(pod.SeccompProfile, { type: "RuntimeDefault" }, `System call filter of ${of}.`)
   })
 
 const podSecurityContext = (of: string) =>
-  section({
-    fsGroup: value(pod.UserId, 1001, `Group that the volumes of ${of} belong to.`),
-    fsGroupChangePolicy: value(
+  removables({
+    fsGroup: removable(pod.UserId, 1001, `Group that the volumes of ${of} belong to.`),
+    fsGroupChangePolicy: removable(
       Schema.Literals(["OnRootMismatch", "Always"]),
       "OnRootMismatch",
       `When a volume's files are given to that group: Always, or OnRootMismatch.`
     ),
-    runAsGroup: value(pod.UserId, 1001, `Group id in ${of}, unless a container has its own.`),
-    runAsNonRoot: value(Schema.Boolean, true, `Refuses root in ${of}, unless a container says otherwise.`),
-    runAsUser: value(pod.UserId, 1001, `User id in ${of}, unless a container has its own.`),
-    seLinuxOptions: value(pod.SeLinuxOptions, {}, `SELinux label in ${of}, unless a container has its own.`),
-    seccompProfile: value(pod.SeccompProfile, { type: "RuntimeDefault" }, `System call filter in ${of}, unless a container has its own.`),
-    supplementalGroups: value(pod.SupplementalGroups, [], `Further groups of the processes in ${of}.`),
-    sysctls: value(pod.Sysctls, [], `Kernel parameters of ${of}, as name and value.`)
+    runAsGroup: removable(pod.UserId, 1001, `Group id in ${of}, unless a container has its own.`),
+    runAsNonRoot: removable(Schema.Boolean, true, `Refuses root in ${of}, unless a container says otherwise.`),
+    runAsUser: removable(pod.UserId, 1001, `User id in ${of}, unless a container has its own.`),
+    seLinuxOptions: removable(pod.SeLinuxOptions, {}, `SELinux label in ${of}, unless a container has its own.`),
+    seccompProfile: removable(
+      pod.SeccompProfile,
+      { type: "RuntimeDefault" },
+      `System call filter in ${of}, unless a container has its own.`
+    ),
+    supplementalGroups: removable(pod.SupplementalGroups, [], `Further groups of the processes in ${of}.`),
+    sysctls: removable(pod.Sysctls, [], `Kernel parameters of ${of}, as name and value.`)
   })
 
 /** Returns the keys for variables, given one by one or from objects of the cluster. */

@@ -109,6 +109,28 @@ const privilegedMayEscalate: Rule = ({ agent, controller, task }) => {
   )
 }
 
+type Ids = Pick<Sections["task"]["podSecurityContext"], "runAsGroup" | "runAsUser">
+
+/** Reports whether both are given and differ. An id that is not given comes from the image, or from whoever admits the Pod. */
+const differ = (a: number | undefined, b: number | undefined): boolean => a !== undefined && b !== undefined && a !== b
+
+/** Finds a worker and a runner without a user or a group in common, whose volume has no group either: neither could read the other's files. */
+const filesAreShared: Rule = ({ agent, task: { podSecurityContext: pod, runner, worker } }) => {
+  const idsOf = ({ runAsGroup = pod.runAsGroup, runAsUser = pod.runAsUser }: Ids) => ({ group: runAsGroup, user: runAsUser })
+  const ours = idsOf(Object.keys(worker.securityContext).length === 0 ? agent.securityContext : worker.securityContext)
+  const theirs = idsOf(runner.securityContext)
+  const { fsGroup, supplementalGroups = [] } = pod
+  return [
+    fsGroup === undefined && ![ours.user, theirs.user].includes(0) && differ(ours.user, theirs.user) &&
+    differ(ours.group, theirs.group) && !supplementalGroups.some((group) => group === ours.group) &&
+    {
+      path: ["task", "podSecurityContext", "fsGroup"],
+      issue:
+        "is taken away, and worker and runner have neither a user nor a group in common to share files by; give it, or the same runAsGroup"
+    }
+  ]
+}
+
 /**
  * Finds limits below their requests, compared to the ninth digit. A limit that is given alone is compared with the request of the defaults.
  */
@@ -158,6 +180,7 @@ const rules = [
   deadlineLeavesTime,
   namesAreServed,
   privilegedMayEscalate,
+  filesAreShared,
   requestsFitLimits,
   oneCliConfiguration,
   identityIsOpenedInAWall,

@@ -1,7 +1,7 @@
 // What the values are made of: a key with its default and its description, sections of such keys, and texts of a certain form.
 // Invariant: decoder and JSON Schema know the same defaults, and a section is complete without a single key given.
 // Used by schema/values/value-sections.ts and what it is put together from.
-import { Effect, Schema } from "effect"
+import { Effect, Schema, SchemaAST } from "effect"
 
 /**
  * Returns the schema of a key. It is annotated before it gets its default, so that both the decoder and the JSON Schema have the default.
@@ -13,6 +13,20 @@ export const value = <S extends Schema.Top>(schema: S, fallback: S["Encoded"], d
 export const section = <F extends Schema.Struct.Fields>(fields: F) => withDefaults(Schema.Struct(fields))
 const withDefaults = <S extends Schema.Top & { readonly Encoded: object }>(schema: S) =>
   Schema.withDecodingDefaultKey<S>(Effect.succeed({}))(schema)
+
+/**
+ * Returns the schema of a key that the values may lack: null takes it away for good. Its default comes with that of the map around it, see
+ * `removables`.
+ */
+export const removable = <S extends Schema.Top>(schema: S, fallback: S["Encoded"], description: string) =>
+  Schema.optionalKey(schema.annotate({ description, default: fallback }) as S)
+
+/** Returns the schema of a map of such keys. The map has the defaults of all of them, but only where nothing at all is said of it. */
+export const removables = <F extends Schema.Struct.Fields>(fields: F) => {
+  const defaults = Object.entries(fields).map(([key, { ast }]) => [key, SchemaAST.resolve(ast)?.["default"]])
+  const map = Schema.Struct(fields)
+  return Schema.withDecodingDefaultKey<typeof map>(Effect.succeed(Object.fromEntries(defaults) as (typeof map)["Encoded"]))(map)
+}
 
 /** Returns a schema that also accepts the empty text, which means that nothing is said. */
 export const optional = <S extends Schema.Schema<string>>(schema: S) => Schema.Union([Schema.Literal(""), schema])

@@ -3,7 +3,8 @@
 // Source of schemas/values.schema.json and the tables in the documentation; resolved by core/resolve/resolve.ts.
 import { Result, Schema } from "effect"
 import { type Fault, line, located, type Mistake, parse, unknownIn } from "../document/explain.ts"
-import { difference, isTree, type Layer, leaves, merge, type Tree } from "../document/layers.ts"
+import { difference, isTree, type Layer, type Tree } from "../document/layers.ts"
+import { missing, overDefaults, takenAway } from "./null-values.ts"
 import { contradictions } from "./value-rules.ts"
 import { Sections } from "./value-sections.ts"
 
@@ -16,16 +17,13 @@ export type Values = typeof Values.Type
 const decode = parse(Values)
 export const defaultValues: Values = Result.getOrThrow(decode({}))
 
-/** Returns the paths of the keys that a file sets to null, and so takes away. */
-const takenAway = (tree: Tree) => leaves(tree).filter(({ value }) => value === null).map(({ path }) => path)
-
-/** Decodes layers, merged over the defaults. An unknown key is a mistake even if its value is null. */
+/** Decodes layers, merged over the defaults. An unknown key is a mistake even if its value is null, and so is null for a key that must be there. */
 const decodeOver = (trees: ReadonlyArray<Tree>): Result.Result<Values, ReadonlyArray<Mistake>> => {
-  const strangers = trees.flatMap(takenAway).flatMap(unknownIn(Values))
-  const decoded = decode(trees.reduce(merge, defaultValues))
-  return strangers.length === 0
+  const taken = [...trees.flatMap(takenAway).flatMap(unknownIn(Values)), ...missing(defaultValues, trees)]
+  const decoded = decode(overDefaults(defaultValues, trees))
+  return taken.length === 0
     ? decoded
-    : Result.fail([...strangers, ...Result.match(decoded, { onFailure: (_) => _, onSuccess: () => [] })])
+    : Result.fail([...taken, ...Result.match(decoded, { onFailure: (_) => _, onSuccess: () => [] })])
 }
 
 /** Returns the values of a file, over the defaults. Fails with a line for every problem. An empty file (null) gives the defaults. */

@@ -68,6 +68,19 @@ describe("agent-job config explain", () => {
         `"500m"   the defaults   overridden`
       ])
     }))
+  it.effect("says what is left of a map that is taken away: nothing, or its keys' defaults", () =>
+    Effect.gen(function*() {
+      const none = file("none.yaml", "controller:\n  resources:\n  podDisruptionBudget:\n")
+      const lines = (key: string) => Effect.map(config("explain", "-f", none, key), ({ out }) => out.trimEnd().split("\n").slice(3))
+      expect(yield* lines("controller.resources")).toEqual([
+        "null   none.yaml:2:3   takes it away",
+        expect.stringMatching(/ the defaults {3}overridden$/u)
+      ])
+      expect(yield* lines("controller.podDisruptionBudget.minAvailable")).toEqual([
+        "null   none.yaml:3:3   takes away controller.podDisruptionBudget",
+        "1   the defaults   holds"
+      ])
+    }))
   it.effect("lists all that files set, without tokens", () =>
     Effect.gen(function*() {
       const { out } = yield* explained()

@@ -109,6 +109,14 @@ describe("an overlay", () => {
       of: { name: "x", namespace: "x" }
     },
     {
+      given: "what null takes away, also of a component",
+      file: {
+        agent: { securityContext: { runAsUser: null, seccompProfile: null } },
+        controller: { podSecurityContext: { fsGroup: null }, resources: null },
+        task: { podSecurityContext: null, runner: { securityContext: { runAsUser: null } } }
+      }
+    },
+    {
       given: "an account that is not made",
       file: { serviceAccount: { create: false, name: "agent-job" } },
       of: { name: "x", namespace: "x" }

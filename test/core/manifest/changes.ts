@@ -52,9 +52,10 @@ const pieces = (values: Tree): Pieces => {
 export const treeOf = (key: string, value: unknown): Tree =>
   key.split(".").reduceRight<unknown>((inner, part) => ({ [part]: inner }), value) as Tree
 
-/** Returns the names of the pieces that the value changes, in alphabetical order. `beside` is given before and after. */
-export const changedBy = (key: string, value: unknown, beside: Tree = {}): string => {
-  const [before, after] = [pieces(beside), pieces(merge(beside, treeOf(key, value)))]
+/** Returns the names of the pieces that the value changes, in alphabetical order. `beside` is given before and after, and not with null. */
+export const changedBy = (key: string, value: unknown, beside?: Tree): string => {
+  const given = treeOf(key, value)
+  const [before, after] = [pieces(beside ?? {}), pieces(beside === undefined ? given : merge(beside, given))]
   const names = [...new Set([...Object.keys(before), ...Object.keys(after)])]
   return names.filter((name) => JSON.stringify(before[name]) !== JSON.stringify(after[name])).sort().join(", ")
 }

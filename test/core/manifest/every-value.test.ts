@@ -1,7 +1,8 @@
 // Every key takes effect where the values say and nowhere else, and any keys together make a valid installation.
 import { describe, expect, it } from "@effect/vitest"
 import { valueKeys } from "../../../src/schema/values/values-document.ts"
-import { changedBy } from "./changes.ts"
+import { configOf } from "../configs.ts"
+import { changedBy, treeOf } from "./changes.ts"
 import { violations } from "./restricted.ts"
 import { configIn, fileOf, places, podsOf, render, type Row, rowsAt, sample } from "./some-values.ts"
 import { effects } from "./value-effects.ts"
@@ -22,6 +23,55 @@ describe("every value", () => {
     expect(reached("global.")).toEqual(
       effects.flatMap(([key]) => /^global\.(?:extraEnv|imageRegistry|proxy|tls\.caBundle(?!.*key))/u.test(key) ? [key] : [])
     )
+  })
+})
+
+/** The keys of security contexts that have a value by default. */
+const inContexts = effects.filter(([key]) =>
+  /ecurityContext\./u.test(key) && !/\.(?:seLinuxOptions|supplementalGroups|sysctls)$/u.test(key)
+)
+
+describe("null in a security context", () => {
+  it.each(inContexts.map(([key, , changes]) => ({ key, changes })))(
+    "takes $key out of $changes",
+    ({ changes, key }) => expect(changedBy(key, null)).toBe(changes)
+  )
+
+  it("leaves users and groups to whoever admits the Pods, and the files of Secrets to be read by whatever user they get", () => {
+    const users = { runAsUser: null, runAsGroup: null }
+    const config = configIn({
+      agent: { token: "t", securityContext: { ...users, seccompProfile: null } },
+      global: { tls: { clientCertSecret: { name: "client" } } },
+      controller: { podSecurityContext: { ...users, fsGroup: null, seccompProfile: null } },
+      task: { podSecurityContext: { ...users, fsGroup: null, seccompProfile: null }, runner: { securityContext: users } }
+    })
+    const pods = config === undefined ? [] : podsOf(config)
+    expect(pods).toHaveLength(3)
+    expect(JSON.stringify(pods)).not.toMatch(/1001|runAs(?:User|Group)|fsGroup"/u)
+    expect(pods.map(({ containers, securityContext }) => [securityContext?.seccompProfile, containers[0]?.securityContext?.seccompProfile]))
+      .toEqual(pods.map(() => [undefined, undefined]))
+    const secrets = pods.flatMap(({ volumes = [] }) => volumes.flatMap(({ secret }) => secret ?? []))
+    expect(new Set(secrets.map(({ defaultMode }) => defaultMode))).toEqual(new Set([0o444]))
+  })
+
+  it("that takes away a whole context leaves none", () => {
+    const pods = podsOf(configOf({
+      agent: { securityContext: null },
+      controller: { podSecurityContext: null },
+      task: { podSecurityContext: null, runner: { securityContext: null } }
+    }))
+    const contexts = pods.flatMap(({ containers, initContainers = [], securityContext }) => [
+      securityContext,
+      ...[...containers, ...initContainers].map((_) => _.securityContext)
+    ])
+    expect(contexts).toEqual(contexts.map(() => ({})))
+  })
+
+  it("goes to the controller in its own values", () => {
+    const values = { agent: { securityContext: { runAsUser: null } }, task: { podSecurityContext: null } }
+    const reread = configOf(configOf(values).controllerValues)
+    expect(reread.configHash).toBe(configOf(values).configHash)
+    expect(reread.task.worker.securityContext).not.toHaveProperty("runAsUser")
   })
 })
 
@@ -51,6 +101,16 @@ describe("Pod Security restricted", () => {
       "task.runner.securityContext.seccompProfile",
       "task.sidecars",
       "task.worker.securityContext"
+    ])
+  })
+
+  it("is passed whatever one key of a security context null takes away, but for these, which only a container has", () => {
+    const without = (key: string) => podsOf(configOf(treeOf(key, null))).flatMap(violations)
+    expect(inContexts.map(([key]) => key).filter((key) => without(key).length > 0)).toEqual([
+      "agent.securityContext.allowPrivilegeEscalation",
+      "agent.securityContext.capabilities",
+      "task.runner.securityContext.allowPrivilegeEscalation",
+      "task.runner.securityContext.capabilities"
     ])
   })
 

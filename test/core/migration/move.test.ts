@@ -22,6 +22,9 @@ const commands = (release: HelmRelease, title: string) => handOver(moved(release
 const overridesOf = (command: string) => JSON.parse(/ --overrides='(.*)'$/u.exec(command)?.[1] ?? "{}") as { readonly spec: V1PodSpec }
 const titles = (release: HelmRelease) => handOver(moved(release), "out").map(({ title }) => title)
 const back = (release: HelmRelease) => wayBack(moved(release)).flatMap((_) => _.commands)
+const gone = (context: object) => Object.fromEntries(Object.keys(context).map((key) => [key, null]))
+/** A release of 0.5.59 with the chart's defaults, which are ours. */
+const whole = (config: object): HelmRelease => ({ ...firstRelease(config), defaults: defaultValues })
 const withToken = (agent: object = {}) => ({ agent: { token: "hunter2", url: "https://example.com", ...agent } })
 
 describe("the values of a release", () => {
@@ -87,6 +90,41 @@ describe("the values of a release", () => {
       restrictMetadataService: true,
       task: { podSecurityContext: { fsGroup: 1000, ...user }, runner: { securityContext: user } }
     })
+  })
+
+  it("of 0.5.59 lack what null takes away", () => {
+    const users = { runAsUser: null, runAsGroup: null, fsGroup: null }
+    const release = {
+      agent: { securityContext: { runAsUser: null, seccompProfile: null } },
+      controller: { podSecurityContext: users, resources: null },
+      task: { podSecurityContext: null, worker: { resources: { limits: { cpu: null } } } }
+    }
+    expect(moved(whole(release)).given.kept).toEqual([])
+    expect(said(whole(release))).toEqual({
+      ...release,
+      controller: { podSecurityContext: users, resources: { limits: null, requests: null } },
+      task: { ...release.task, podSecurityContext: gone(defaultValues.task.podSecurityContext) }
+    })
+  })
+
+  it("of 0.6.5 lack what null takes away, under its name here", () => {
+    const { agent, controller, task } = moved(laterRelease({
+      agent: { podSecurityContext: { seccompProfile: null, fsGroup: 7 } },
+      global: { podSecurityContext: { runAsUser: null } }
+    })).values
+    for (const context of [agent.securityContext, controller.podSecurityContext, task.podSecurityContext, task.runner.securityContext]) {
+      expect([context.runAsUser, context.runAsGroup]).toEqual([undefined, 1000])
+    }
+    expect([controller.podSecurityContext, task.podSecurityContext].map(({ fsGroup, seccompProfile }) => [fsGroup, seccompProfile]))
+      .toEqual([[7, undefined], [1000, { type: "RuntimeDefault" }]])
+  })
+
+  it("have the default of a key that must have a value, which is named", () => {
+    const release = whole({ agent: { url: null }, controller: { terminationGracePeriodSeconds: null, securityContext: null } })
+    expect(said(release)).toEqual({})
+    expect(changes(moved(release))).toContain(
+      "`controller.terminationGracePeriodSeconds` is null in the release, and needs a value here: it is 360, the default."
+    )
   })
 
   it("that cannot be used are all told", () => {

@@ -1,7 +1,7 @@
 // How layers of values are laid over each other, and which layer is answerable for the result.
 import { describe, expect, it } from "@effect/vitest"
 import { Arbitrary, Schema } from "effect"
-import { answerable, difference, type Layer, merge, saying, type Tree } from "../../../src/schema/document/layers.ts"
+import { answerable, difference, type Layer, merge, saying, type Tree, union } from "../../../src/schema/document/layers.ts"
 
 /** Few keys, so that layers meet. */
 const Key = Schema.Literals(["a", "b", "c"])
@@ -41,6 +41,19 @@ describe("merge", () => {
 
   it.prop("undoes what difference finds", [Arbitrary.schema(AnyTree), Arbitrary.schema(AnyTree)], ([below, above]) => {
     expect(merge(below, difference(below, above))).toEqual(above)
+  })
+})
+
+describe("union", () => {
+  it.prop("says all that the later layer says, null too, and besides it what the other one says", [
+    Arbitrary.schema(WithNull),
+    Arbitrary.schema(WithNull)
+  ], ([below, above]) => {
+    const both = union(below, above)
+    for (const [path, value] of leaves(above)) expect(saying(both, path)).toEqual({ says: "this", value })
+    for (const [path, value] of leaves(below)) {
+      if (saying(above, path).says === "nothing") expect(saying(both, path)).toEqual({ says: "this", value })
+    }
   })
 })
 

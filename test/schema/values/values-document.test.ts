@@ -4,7 +4,7 @@ import { Ajv2020 } from "ajv/dist/2020.js"
 import { Arbitrary, Result, Schema } from "effect"
 import { readFileSync } from "node:fs"
 import { isTree } from "../../../src/schema/document/layers.ts"
-import { type Node, valuesFileDocument } from "../../../src/schema/values/values-document.ts"
+import { type Node, valueKeys, valuesFileDocument } from "../../../src/schema/values/values-document.ts"
 import { parseValues } from "../../../src/schema/values/values.ts"
 
 const published: unknown = JSON.parse(readFileSync("schemas/values.schema.json", "utf8"))
@@ -37,6 +37,10 @@ const acrossKeys = [
   { says: "allowPrivilegeEscalation: true too", file: { agent: { securityContext: { privileged: true } } } },
   { says: "is less than the request of", file: { task: { worker: { resources: { limits: { cpu: "1m" } } } } } },
   { says: "is root, which runAsNonRoot refuses", file: { task: { runner: { securityContext: { runAsUser: 0 } } } } },
+  {
+    says: "neither a user nor a group in common",
+    file: { task: { podSecurityContext: { fsGroup: null }, runner: { securityContext: { runAsUser: 2, runAsGroup: 2 } } } }
+  },
   { says: "is there already", file: { task: { extraVolumes: [{ name: "a" }, { name: "a" }] } } },
   { says: "must be empty with the operator Exists", file: { task: { tolerations: [{ operator: "Exists", value: "a" }] } } },
   { says: "needs a key, or the operator Exists", file: { task: { tolerations: [{}] } } },
@@ -198,12 +202,19 @@ describe("the JSON Schema of values", () => {
     { given: "a name that no label has, also where it takes away", file: { task: { nodeSelector: { "a b": null } } } }
   ])("refuses $given, as the decoder does", ({ file }) => expect([matches(file), problems(file).length]).toEqual([false, 1]))
 
+  it("takes null for a key where the decoder does, and refuses it where that does", () => {
+    const nested = ([first = "", ...rest]: ReadonlyArray<string>): object => ({ [first]: rest.length === 0 ? null : nested(rest) })
+    const paths = valueKeys().flatMap(({ key }) => key.split(".").map((_, index, parts) => parts.slice(0, index + 1)))
+    const taken = (takes: (file: object) => boolean) => paths.filter((path) => takes(nested(path))).map((_) => _.join("."))
+    expect(taken((file) => matches(file))).toEqual(taken((file) => problems(file).length === 0))
+  })
+
   it("has for each key of an editor's list a sentence, and for each choice its words", () => {
     const keys = (node: unknown, path: string): ReadonlyArray<string> =>
       !isTree(node) ? [] : "default" in node
         ? typeof node["description"] === "string" ? [] : [path]
         : Object.entries(isTree(node["properties"]) ? node["properties"] : {}).flatMap(([key, inner]) => keys(inner, `${path}.${key}`))
     expect(keys(document, "")).toEqual([])
-    expect(JSON.stringify(document)).toContain(JSON.stringify({ enum: ["Always", "IfNotPresent", "Never", null] }).slice(1, -1))
+    expect(JSON.stringify(document)).toContain(JSON.stringify({ enum: ["", "Always", "IfNotPresent", "Never", null] }).slice(1, -1))
   })
 })

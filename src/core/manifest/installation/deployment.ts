@@ -2,6 +2,7 @@
 // Invariant: tokens are files, never variables or arguments. A changed ConfigMap makes no new Pods: the controller reads it again.
 // Used by core/manifest/installation/install, and by core/migration/trial, whose Pod starts as the controller's does.
 import type { V1Deployment, V1Probe, V1Volume, V1VolumeMount } from "@kubernetes/client-node"
+import type { PodConfig } from "../../resolve/pods.ts"
 import type { ResolvedConfig, TokenConfig } from "../../resolve/resolve.ts"
 import { controllerHealthPort, place } from "../../task/places.ts"
 import { apiTokenMount, apiTokenVolume } from "../api-token.ts"
@@ -10,19 +11,19 @@ import { fromField, fromObjects, withOurs } from "../environment.ts"
 import { labels, selectorLabels } from "../labels.ts"
 import { objectMetadata } from "../object-metadata.ts"
 import { podSettings } from "../pod-settings.ts"
-import { secretFile } from "../volumes.ts"
+import { secretFile } from "../secret-file.ts"
 import { configMapName } from "./config-map.ts"
 
 const probe = (path: string): V1Probe => ({ httpGet: { path, port: controllerHealthPort }, periodSeconds: 10, timeoutSeconds: 5 })
 
-const tokenVolume = ({ secret }: TokenConfig): V1Volume => secretFile("pool-token", secret.name, secret.key)
+const tokenVolume = ({ secret }: TokenConfig, pod: PodConfig): V1Volume => secretFile(pod, "pool-token", secret.name, secret.key)
 
 const volumes = (config: ResolvedConfig): Array<V1Volume> => [
   { name: "config", configMap: { name: configMapName(config) } },
   { name: "data", emptyDir: { sizeLimit: "1Gi" } },
   apiTokenVolume(config.tokenTtlSeconds),
-  ...(config.token === undefined ? [] : [tokenVolume(config.token)]),
-  ...certificateVolumes(config)
+  ...(config.token === undefined ? [] : [tokenVolume(config.token, config.controller.pod)]),
+  ...certificateVolumes(config, config.controller.pod)
 ]
 
 const mounts = (config: ResolvedConfig): Array<V1VolumeMount> => [

@@ -6,8 +6,8 @@ import type { ResolvedConfig } from "../../resolve/resolve.ts"
 import { place } from "../../task/places.ts"
 import { labels, selectorLabels } from "../labels.ts"
 import { objectMetadata } from "../object-metadata.ts"
+import { secretFile } from "../secret-file.ts"
 import { serverName, serverSecrets, serverVolume } from "../server-names.ts"
-import { secretFile } from "../volumes.ts"
 
 const port = 8080
 const probe = (path: string): V1Probe => ({ httpGet: { path, port }, periodSeconds: 10, timeoutSeconds: 5 })
@@ -80,8 +80,8 @@ const statefulSet = (config: ResolvedConfig): V1StatefulSet => {
           }],
           volumes: [
             { name: "tmp", emptyDir: { sizeLimit: "1Gi" } },
-            secretFile("user-token", secrets.user, "token"),
-            secretFile("pool-token", secrets.pool, "token")
+            secretFile(pod, "user-token", secrets.user, "token"),
+            secretFile(pod, "pool-token", secrets.pool, "token")
           ]
         }
       },
