@@ -5,9 +5,13 @@ import { type Effected, type JournalEntry, namedLimit, type StageEffects } from 
 import type { StageResult } from "../../schema/task/stage-result.ts"
 import { hasObject, hasTainted, type StateObjects } from "./state-objects.ts"
 
-/** Reports whether the engine ended by itself and its last state is stored, so that the end of everything that it began is in the state. */
+/**
+ * Reports whether the engine ended by itself and its last state is stored, so that the end of everything that it began is in the state. An
+ * apply that does so ends with 0 or 1. An engine that crashes writes no state: 2 is a fatal error of Go, 11 a panic (internal/logging/panic.go
+ * of both engines), and what is above 128 a signal.
+ */
 export const endedInOrder = ({ exitCode, statePushed }: Pick<StageResult, "exitCode" | "statePushed">): boolean =>
-  exitCode !== undefined && exitCode < 128 && statePushed !== false
+  (exitCode === 0 || exitCode === 1) && statePushed !== false
 
 interface Begun {
   readonly effect: Effected

@@ -276,6 +276,8 @@ describe("endedInOrder", () => {
     [{ exitCode: 1, statePushed: true }, true],
     [{ exitCode: 1 }, true],
     [{ exitCode: 1, statePushed: false }, false],
+    [{ exitCode: 2, statePushed: true }, false],
+    [{ exitCode: 11, statePushed: true }, false],
     [{ exitCode: 137, statePushed: true }, false],
     [{ exitCode: 143, statePushed: true }, false],
     [{}, false]
