@@ -18,5 +18,5 @@ export const leftOver = (
   ),
   ...named("Planned, unknown whether it was made; look whether it is there:", unseenCount, unseen.map(effectName)),
   ...(incomplete === true ? ["The journal of this stage was full, so there may be more."] : []),
-  ...(unread === true ? ["The state may already contain some of this: it is too large for the server to look into."] : [])
+  ...(unread === true ? ["The state may already contain some of this: it is encrypted, or too large for the server to look into."] : [])
 ]

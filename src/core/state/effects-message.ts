@@ -30,7 +30,7 @@ export const effectsMessage = (
       ["Planned, unknown whether it was made", unseen.map(effectName), unseenCount]
     ),
     incomplete === true ? "There may be more, since the journal was full." : "",
-    unread === true ? "The state may already contain some of this: it is too large for the server to look into." : ""
+    unread === true ? "The state may already contain some of this: it is encrypted, or too large for the server to look into." : ""
   ].filter((part) => part !== "").join(" ")
 
 /** Returns the message if the state cannot be read: it names everything that was made, since nobody knows what of it is saved. */

@@ -49,13 +49,13 @@ const sizeOf = ({ entries, wanted }: StageJournals): number =>
   [entries, wanted].flat().reduce((size, { address, id = "" }) => size + 100 + address.length + id.length, 0)
 
 const missingIn = (
-  { isReadable, isTooMuch, objects }: StateContent,
+  { isReadable, objects }: StateContent,
   { entries, inOrder, limit, wanted }: StageJournals
 ): StageEffects | undefined => {
   if (inOrder && !isReadable) return undefined
   const effects = stageEffects(entries, objects, inOrder, limit, wanted)
   if (effects.unsavedCount + effects.unknownCount + (effects.unseenCount ?? 0) === 0 && effects.incomplete === undefined) return undefined
-  return isTooMuch ? { ...effects, unread: true } : effects
+  return isReadable ? effects : { ...effects, unread: true }
 }
 
 const make = Effect.gen(function*() {
