@@ -31,7 +31,12 @@ export const JournalEntry = Schema.Struct({
       "planned: of a plan stage, an apply will do so. closed: the engine is gone, and that is all it told. full: the journal ends here, though the stage went on."
   }),
   action: EffectAction,
-  ...identity
+  ...identity,
+  unanswered: Schema.optionalKey(
+    Schema.Boolean.annotate({
+      description: "Of what failed: its provider gave no answer. If it is a creation that failed before, the thing may have been made."
+    })
+  )
 })
 export type JournalEntry = typeof JournalEntry.Type
 

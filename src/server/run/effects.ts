@@ -3,7 +3,7 @@
 // Used by stage-ends (append, storeMissing, missingNow), what settles rescues (storeMissingOfSettled) and what looks at them (missingFor).
 import { Context, Effect, Layer, Schema } from "effect"
 import { SqlClient } from "effect/sql"
-import { endedInOrder, stageEffects } from "../../core/state/stage-effects.ts"
+import { endedInOrder, stageEffects, unansweredEffects } from "../../core/state/stage-effects.ts"
 import { JournalEntry, journalLimitBytes, namedLimit, type StageEffects } from "../../schema/api/effects.ts"
 import type { ToldResult } from "../../schema/task/stage-result.ts"
 import { Bodies } from "../access/bodies.ts"
@@ -52,10 +52,9 @@ const missingIn = (
   { isReadable, objects }: StateContent,
   { entries, inOrder, limit, wanted }: StageJournals
 ): StageEffects | undefined => {
-  if (inOrder && !isReadable) return undefined
-  const effects = stageEffects(entries, objects, inOrder, limit, wanted)
+  const effects = inOrder && !isReadable ? unansweredEffects(entries, limit) : stageEffects(entries, objects, inOrder, limit, wanted)
   if (effects.unsavedCount + effects.unknownCount + (effects.unseenCount ?? 0) === 0 && effects.incomplete === undefined) return undefined
-  return isReadable ? effects : { ...effects, unread: true }
+  return isReadable || inOrder ? effects : { ...effects, unread: true }
 }
 
 const make = Effect.gen(function*() {

@@ -120,6 +120,13 @@ describe("the journal of a stage", () => {
       expect(yield* effects).toMatchObject({ unsavedCount: 2, unknownCount: 1 })
     }))
 
+  it.live("is taken from a newer worker, whose entries say more than the server knows", () =>
+    Effect.gen(function*() {
+      const { applier } = yield* applying
+      const entries = made.map((one) => ({ ...one, news: true }))
+      expect(yield* applier.as("POST", taskPath.effects, { entries })).toMatchObject({ status: 200, json: { number: made.length } })
+    }))
+
   it.live("refuses a gap, and says where it ends", () =>
     Effect.gen(function*() {
       const { append } = yield* applying
@@ -224,6 +231,37 @@ describe("the end of a stage", () => {
       const next = yield* person(url).start("demo")
       expect((yield* agent(url).take).runId).toBe(next)
     }))
+
+  it.live.each([
+    { given: "a state that it can look into", pushed: stateWith(["a", "1"], ["b", "2"]) },
+    { given: "an encrypted state", pushed: encrypted }
+  ])(
+    "names of an end in order, with $given, only the creations that a provider gave no answer about, and waits",
+    ({ pushed }) =>
+      Effect.gen(function*() {
+        const { append, applier, effects, url } = yield* applying
+        yield* append(
+          ...made,
+          entry(6, "started", "time_sleep.d"),
+          entry(7, "failed", "time_sleep.c"),
+          entry(8, "failed", "time_sleep.d"),
+          {
+            ...entry(9, "failed", "time_sleep.d"),
+            unanswered: true
+          }
+        )
+        yield* applier.pushState(pushed, "a", 1)
+        yield* applier.unlock("a")
+        yield* applier.result({ ...failed(), exitCode: 1, statePushed: true })
+        expect(yield* effects).toEqual({
+          unsaved: [],
+          unsavedCount: 0,
+          unknown: [{ action: "create", address: "time_sleep.d" }],
+          unknownCount: 1
+        })
+        expect((yield* person(url).view(yield* person(url).start("demo"))).queue).toMatchObject({ reason: "StateRescuePending" })
+      })
+  )
 
   it.live.each([
     { end: "that was in order", result: { ...failed(), statePushed: true }, left: undefined },
