@@ -612,6 +612,27 @@ export const mutants: ReadonlyArray<Mutant> = [
     test: "core/state/stage-effects.test.ts"
   },
   {
+    name: "an engine that crashed ended in order, since no signal ended it",
+    file: "src/core/state/stage-effects.ts",
+    from: "(exitCode === 0 || exitCode === 1)",
+    to: "(exitCode !== undefined && exitCode < 128)",
+    test: "core/state/stage-effects.test.ts"
+  },
+  {
+    name: "a provider that died in the middle of a creation made nothing, since the engine ended in order",
+    file: "src/core/state/stage-effects.ts",
+    from: "unanswered === true || (!inOrder",
+    to: "(!inOrder",
+    test: "core/state/stage-effects.test.ts"
+  },
+  {
+    name: "a state that the engine encrypted gets a serial that no engine takes",
+    file: "src/server/rescue/state-rescue.ts",
+    from: "if (isEncrypted(",
+    to: "if (serial > before.serial && isEncrypted(",
+    test: "server/workspace/rescues.test.ts"
+  },
+  {
     name: "a lock does not raise the epoch",
     file: "src/server/workspace/state-locks.ts",
     from: "SET epoch = epoch + 1, lockInfo",
@@ -628,7 +649,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a lock goes back before the journal has arrived",
     file: "src/worker/stage/settlement.ts",
-    from: "if (inOrder) yield* givingBack",
+    from: "if (isAllStored) yield* givingBack",
     to: "yield* givingBack",
     test: "worker/stage/settlement.test.ts"
   },

@@ -33,7 +33,7 @@ const listed = typeof outputs === "string" ? outputs : outputs.map(([, output]) 
 console.log(
   JSON.stringify({
     objects: contentOf(heapBytes, bytes).objects.size,
-    isTooMuch: contentOf(heapBytes, bytes).isTooMuch,
+    isReadable: contentOf(heapBytes, bytes).isReadable,
     outputs: listed,
     entries: journals.flat().length
   })

@@ -3,7 +3,7 @@
 // Used by the tests that run whole stages.
 import { ConfigProvider, Effect, type Exit, type Scope } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
-import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { install } from "../../src/worker/install.ts"
@@ -26,6 +26,8 @@ export interface Pod {
   readonly restartRunner: Effect.Effect<void>
   /** Kills the running engine and what it has started, as the kernel does when memory runs out. */
   readonly killEngine: Effect.Effect<void>
+  /** Kills the providers alone. */
+  readonly killProviders: Effect.Effect<void>
   readonly run: (kubernetes: FakeKubernetes, env?: Readonly<Record<string, string>>) => Effect.Effect<Exit.Exit<void, unknown>>
 }
 
@@ -120,17 +122,21 @@ export const pod = (programs: Readonly<Record<string, string>> = {}, at?: string
         runner = start()
       }),
       killEngine: Effect.sync(() => {
-        for (const group of groupsBelow(runner?.pid ?? 0)) if (group !== runner?.pid && isEngine(group)) killGroup(group)
+        for (const group of groupsBelow(runner?.pid ?? 0)) if (group !== runner?.pid && nameOf(group) === "tofu") killGroup(group)
+      }),
+      killProviders: Effect.sync(() => {
+        for (const pid of groupsBelow(runner?.pid ?? 0)) if (nameOf(pid).startsWith("terraform-prov")) process.kill(pid, "SIGKILL")
       }),
       run
     }
   })
 
-const isEngine = (pid: number): boolean => {
+/** Returns the name of a process, of which the kernel keeps 15 characters; empty if it has ended. */
+const nameOf = (pid: number): string => {
   try {
-    return readFileSync(`/proc/${pid}/comm`, "utf8").trim() === "tofu"
+    return readFileSync(`/proc/${pid}/comm`, "utf8").trim()
   } catch {
-    return false
+    return ""
   }
 }
 
@@ -138,7 +144,10 @@ const isEngine = (pid: number): boolean => {
 const groupsBelow = (pid: number): ReadonlyArray<number> => {
   const children = (parent: number): ReadonlyArray<number> => {
     try {
-      return readFileSync(`/proc/${parent}/task/${parent}/children`, "utf8").split(" ").filter((_) => _ !== "").map(Number)
+      // any thread of a process may have started another
+      return readdirSync(`/proc/${parent}/task`).flatMap((thread) =>
+        readFileSync(`/proc/${parent}/task/${thread}/children`, "utf8").split(" ").filter((_) => _ !== "").map(Number)
+      )
     } catch {
       return []
     }

@@ -19,6 +19,14 @@ const Event = Schema.Struct({
 })
 const decode = Schema.decodeUnknownOption(Schema.fromJsonString(Event))
 
+/** The call by which an engine has a provider make, change or destroy something, in every version of the protocol between them. */
+const call = "ApplyResourceChange"
+const Diagnostic = Schema.Struct({
+  type: Schema.Literal("diagnostic"),
+  diagnostic: Schema.Struct({ severity: Schema.Literal("error"), detail: Schema.String, address: Schema.String })
+})
+const decodeDiagnostic = Schema.decodeUnknownOption(Schema.fromJsonString(Diagnostic))
+
 const kinds = { apply_start: "started", apply_complete: "done", apply_errored: "failed" } as const
 
 const control = /\p{C}/u
@@ -36,11 +44,25 @@ const told = (kind: UnnumberedEntry["kind"], action: EffectAction, address: stri
     { idKey, id })
 })
 
-/** Reads a line of the machine-readable UI (`-json-into` of OpenTofu, or `-json`). */
-export const fromEvent = (line: string): Option.Option<UnnumberedEntry> =>
+const fromHook = (line: string): Option.Option<UnnumberedEntry> =>
   line.includes(`"apply_`)
     ? Option.map(decode(line), ({ hook, type }) => told(kinds[type], hook.action, hook.resource.addr, hook.id_key, hook.id_value))
     : Option.none()
+
+/**
+ * Reads an error that both engines report at the end, with the name of the call as its code has it, when a call has no answer, above all
+ * since the provider died (internal/plugin/grpc_error.go). Which action it was is not said: entries before tell whether it was a creation.
+ */
+const fromDiagnostic = (line: string): Option.Option<UnnumberedEntry> =>
+  line.includes(call)
+    ? Option.map(
+      Option.filter(decodeDiagnostic(line), ({ diagnostic }) => diagnostic.detail.includes(call)),
+      ({ diagnostic }) => ({ ...told("failed", "create", diagnostic.address), unanswered: true })
+    )
+    : Option.none()
+
+/** Reads a line of the machine-readable UI (`-json-into` of OpenTofu, or `-json`). */
+export const fromEvent = (line: string): Option.Option<UnnumberedEntry> => Option.orElse(fromHook(line), () => fromDiagnostic(line))
 
 // No output of a provisioner (`address (local-exec): …`) matches, since an address has blanks only inside a quoted key.
 const address = String.raw`(${addressPattern})(?: \(deposed object [0-9a-f]+\))?`

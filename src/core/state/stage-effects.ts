@@ -5,14 +5,20 @@ import { type Effected, type JournalEntry, namedLimit, type StageEffects } from 
 import type { StageResult } from "../../schema/task/stage-result.ts"
 import { hasObject, hasTainted, type StateObjects } from "./state-objects.ts"
 
-/** Reports whether the engine ended by itself and its last state is stored, so that the end of everything that it began is in the state. */
+/**
+ * Reports whether the engine ended by itself and its last state is stored, so that the end of everything that it began is in the state,
+ * except for what a provider gave no answer about. An apply that does so ends with 0 or 1. An engine that crashes writes no state: 2 is a
+ * fatal error of Go, 11 a panic (internal/logging/panic.go of both engines), and above 128 it was killed.
+ */
 export const endedInOrder = ({ exitCode, statePushed }: Pick<StageResult, "exitCode" | "statePushed">): boolean =>
-  exitCode !== undefined && exitCode < 128 && statePushed !== false
+  (exitCode === 0 || exitCode === 1) && statePushed !== false
 
 interface Begun {
   readonly effect: Effected
   /** Whether the engine said that it failed. A part of the thing may be there, which the engine then puts into the state. */
   readonly failed: boolean
+  /** Whether the provider gave no answer about it, so that the engine put nothing of it into the state. */
+  readonly unanswered?: true
 }
 
 interface Account {
@@ -33,8 +39,12 @@ const effected = ({ action, address, id, idKey }: JournalEntry): Effected => ({
 const account = (journal: ReadonlyArray<JournalEntry>): Account => {
   const { creations, made, open, ...rest }: Account = { made: new Map(), open: new Map(), creations: new Set(), full: false, closed: false }
   for (const entry of journal) {
-    const { action, address, kind } = entry
+    const { action, address, kind, unanswered } = entry
     const begun = open.get(address)
+    if (unanswered === true) { // a change or destruction is not open any more: the state has its object, and the next refresh sees it
+      if (begun?.failed === true) open.set(address, { ...begun, unanswered })
+      continue
+    }
     if (kind === "full" || kind === "closed") {
       rest[kind] = true
       continue
@@ -80,7 +90,9 @@ interface Known {
 export const stageEffects = ({ inOrder, journal, limit = namedLimit.run, planned = [], state }: Known): StageEffects => {
   const { closed, creations, full, made, open } = account(journal)
   const unsaved = [...made.values()].filter(({ address, id, idKey }) => !hasObject(state, address, idKey, id))
-  const unknown = inOrder ? [] : [...open.values()].filter(({ effect, failed }) => !failed || !hasTainted(state, effect.address))
+  const unknown = [...open.values()].filter(({ effect, failed, unanswered }) =>
+    unanswered === true || (!inOrder && (!failed || !hasTainted(state, effect.address)))
+  )
   const unseen = inOrder || closed ? [] : unseenOf(planned, creations, state)
   return {
     unsaved: unsaved.slice(0, limit),
@@ -91,6 +103,13 @@ export const stageEffects = ({ inOrder, journal, limit = namedLimit.run, planned
     ...((full || (!closed && planned.some(({ kind }) => kind === "full"))) && !inOrder && { incomplete: true })
   }
 }
+
+/** Returns what no state has after an end in order: the creations that a provider gave no answer about. */
+export const unansweredEffects = (journal: ReadonlyArray<JournalEntry>, limit: number = namedLimit.run): StageEffects => ({
+  ...stageEffects({ journal, state: new Map(), inOrder: true, limit }),
+  unsaved: [],
+  unsavedCount: 0
+})
 
 /** Reports whether there is something that no later plan finds by itself. The next refresh sees what was changed or destroyed. */
 export const needRescue = ({ incomplete, unknown, unsaved, unseenCount = 0 }: StageEffects): boolean =>

@@ -31,7 +31,12 @@ export const JournalEntry = Schema.Struct({
       "planned: of a plan stage, an apply will do so. closed: the engine is gone, and that is all it told. full: the journal ends here, though the stage went on."
   }),
   action: EffectAction,
-  ...identity
+  ...identity,
+  unanswered: Schema.optionalKey(
+    Schema.Boolean.annotate({
+      description: "Of what failed: its provider gave no answer. If it is a creation that failed before, the thing may have been made."
+    })
+  )
 })
 export type JournalEntry = typeof JournalEntry.Type
 
@@ -65,7 +70,7 @@ export const StageEffects = Schema.Struct({
   incomplete: Schema.optionalKey(Schema.Boolean.annotate({ description: "The journal was full: there may be more." })),
   unread: Schema.optionalKey(
     Schema.Boolean.annotate({
-      description: "The state is too large for the server to look into: it may contain what is named here."
+      description: "The state is encrypted, or too large for the server to look into: it may contain what is named here."
     })
   )
 })

@@ -5,6 +5,7 @@ import { Context, Effect, Layer, Option } from "effect"
 import { SqlClient } from "effect/sql"
 import { isFinal, RunEvent } from "../../core/run/run-machine.ts"
 import { withHeadSerial } from "../../core/state/state-head.ts"
+import { isEncrypted } from "../../core/state/state-objects.ts"
 import type { SettleRescue, StateView } from "../../schema/api/state.ts"
 import { Bodies } from "../access/bodies.ts"
 import { conflict, invalid, orNotFound } from "../refused.ts"
@@ -185,6 +186,11 @@ const make = Effect.gen(function*() {
     const before = yield* states.current(workspaceId)
     if (before === undefined || serial > before.serial) return { bytes, runId, serial, stageId }
     const raised = before.serial + 1
+    if (isEncrypted(new TextDecoder().decode(bytes))) { // the serial is encrypted too, and the engine compares both
+      return yield* invalid(
+        `The engine encrypted the state ${id} with its serial, so that cannot be raised; where its key is, write it to terraform.tfstate (agent-job state show ${name} --evidence ${id}), decrypt it (tofu state pull), set its serial to ${raised}, push that under a lock, then settle with --keep.`
+      )
+    }
     const next = withHeadSerial(bytes, raised) // `adopt` checks that it is a state and has no other serial
     if (Option.isNone(next)) {
       return yield* invalid(

@@ -3,7 +3,7 @@
 // Used by stage-ends (append, storeMissing, missingNow), what settles rescues (storeMissingOfSettled) and what looks at them (missingFor).
 import { Context, Effect, Layer, Schema } from "effect"
 import { SqlClient } from "effect/sql"
-import { endedInOrder, stageEffects } from "../../core/state/stage-effects.ts"
+import { endedInOrder, stageEffects, unansweredEffects } from "../../core/state/stage-effects.ts"
 import { JournalEntry, journalLimitBytes, namedLimit, type StageEffects } from "../../schema/api/effects.ts"
 import type { ToldResult } from "../../schema/task/stage-result.ts"
 import { Bodies } from "../access/bodies.ts"
@@ -49,13 +49,14 @@ const sizeOf = ({ entries, wanted }: StageJournals): number =>
   [entries, wanted].flat().reduce((size, { address, id = "" }) => size + 100 + address.length + id.length, 0)
 
 const missingIn = (
-  { isReadable, isTooMuch, objects }: StateContent,
+  { isReadable, objects }: StateContent,
   { entries, inOrder, limit, wanted }: StageJournals
 ): StageEffects | undefined => {
-  if (inOrder && !isReadable) return undefined
-  const effects = stageEffects({ journal: entries, state: objects, inOrder, planned: wanted, limit })
+  const effects = inOrder && !isReadable
+    ? unansweredEffects(entries, limit)
+    : stageEffects({ journal: entries, state: objects, inOrder, planned: wanted, limit })
   if (effects.unsavedCount + effects.unknownCount + (effects.unseenCount ?? 0) === 0 && effects.incomplete === undefined) return undefined
-  return isTooMuch ? { ...effects, unread: true } : effects
+  return isReadable || inOrder ? effects : { ...effects, unread: true }
 }
 
 const make = Effect.gen(function*() {

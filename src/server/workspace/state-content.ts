@@ -13,7 +13,6 @@ const decodeOutputs = Schema.decodeUnknownOption(StateOutputs)
 export interface StateContent {
   readonly objects: StateObjects
   readonly isReadable: boolean
-  readonly isTooMuch: boolean
 }
 
 /**
@@ -21,10 +20,10 @@ export interface StateContent {
  * none are seen.
  */
 export const contentOf = (heapBytes: number, bytes: Uint8Array): StateContent => {
-  if (excessOf(heapBytes, bytes) !== undefined) return { objects: new Map(), isReadable: false, isTooMuch: true }
+  if (excessOf(heapBytes, bytes) !== undefined) return { objects: new Map(), isReadable: false }
   const text = new TextDecoder().decode(bytes)
   const objects = stateObjects(text)
-  return { objects, isReadable: objects.size > 0 || !isEncrypted(text), isTooMuch: false }
+  return { objects, isReadable: objects.size > 0 || !isEncrypted(text) }
 }
 
 export type Outputs = ReadonlyArray<readonly [name: string, output: typeof StateOutputs.Type[string]]>

@@ -4,7 +4,7 @@
 import { Duration, Effect, Exit, Fiber, Option, Ref } from "effect"
 import { changesOf, closing } from "../../core/stage/journal.ts"
 import { effectsMessage, madeMessage } from "../../core/state/effects-message.ts"
-import { endedInOrder, stageEffects } from "../../core/state/stage-effects.ts"
+import { endedInOrder, stageEffects, unansweredEffects } from "../../core/state/stage-effects.ts"
 import { isEncrypted, stateObjects } from "../../core/state/state-objects.ts"
 import type { StageResult } from "../../schema/task/stage-result.ts"
 import type { Backing, Provisioned } from "../backing/backing.ts"
@@ -96,7 +96,7 @@ export const makeSettlement = ({ backing, facts, journal }: Parts) => {
       concurrency: 2
     })
     const unsavedEffects = Option.match(Option.filter(state, (text) => !isEncrypted(text)), {
-      onNone: () => inOrder ? "" : madeMessage(journal.entries()),
+      onNone: () => inOrder ? effectsMessage(unansweredEffects(journal.entries())) : madeMessage(journal.entries()),
       onSome: (text) => effectsMessage(stageEffects({ journal: journal.entries(), state: stateObjects(text), inOrder }))
     })
     yield* Ref.update(facts, (_) => ({ ..._, unsavedEffects }))
@@ -115,10 +115,11 @@ export const makeSettlement = ({ backing, facts, journal }: Parts) => {
     })
     yield* Ref.update(facts, (_) => ({ ..._, ...known }))
     const inOrder = endedInOrder({ ...exitCodeOfDone(done), ...known })
-    if (inOrder) yield* givingBack(Exit.isSuccess(done) ? poolPatience : statePatience) // after a success the server opens the lock by itself
+    const isAllStored = inOrder && (Exit.isSuccess(done) || unansweredEffects(journal.entries()).unknownCount === 0)
+    if (isAllStored) yield* givingBack(Exit.isSuccess(done) ? poolPatience : statePatience) // after a success the server opens the lock by itself
     if (Exit.isFailure(done) || Exit.isFailure(settled)) {
       const isTold = yield* accountFor(done, inOrder, Fiber.join(arriving))
-      if (!inOrder && isTold) yield* givingBack(statePatience)
+      if (!isAllStored && isTold) yield* givingBack(statePatience)
     }
     const state = yield* settled
     if (Exit.isSuccess(done) && state._tag === "Untouched") return yield* nothingApplied()

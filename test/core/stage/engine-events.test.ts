@@ -13,6 +13,18 @@ const event = (type: string, hook: Record<string, unknown>) =>
     type
   })
 
+const unanswered = {
+  severity: "error",
+  summary: "Plugin did not respond",
+  detail:
+    "The plugin encountered an error, and failed to respond to the plugin.(*GRPCProvider).ApplyResourceChange call. The plugin logs may contain more details.",
+  address: `time_sleep.a["x"]`,
+  range: { filename: "main.tf", start: { line: 7, column: 32, byte: 147 }, end: { line: 7, column: 33, byte: 148 } },
+  snippet: { context: null, code: `resource "time_sleep" "a" { triggers = { by = "apply_start" }`, values: [] }
+}
+const diagnosed = (diagnostic: Record<string, unknown>) =>
+  JSON.stringify({ "@level": "error", "@message": "Error: Plugin did not respond", "@module": "tofu.ui", diagnostic, type: "diagnostic" })
+
 describe("fromEvent", () => {
   it.each([
     {
@@ -41,6 +53,11 @@ describe("fromEvent", () => {
       told: { kind: "done", action: "create", address: "a.b[2J" }
     },
     {
+      given: "that a provider gave no answer to what may have made something",
+      line: diagnosed(unanswered),
+      told: { kind: "failed", action: "create", address: `time_sleep.a["x"]`, unanswered: true }
+    },
+    {
       given: "an id that is too long",
       line: event("apply_complete", { action: "create", id_key: "id", id_value: "y".repeat(1025) }),
       told: { kind: "done", action: "create", address: `time_sleep.a["x"]` }
@@ -54,6 +71,10 @@ describe("fromEvent", () => {
       "output of a provisioner that looks like an event",
       JSON.stringify({ type: "provision_progress", hook: { output: event("apply_complete", { action: "create" }) } })
     ],
+    ["an error of a provider that answered", diagnosed({ ...unanswered, detail: "The name is taken." })],
+    ["no answer to a plan", diagnosed({ ...unanswered, detail: unanswered.detail.replace("Apply", "Plan") })],
+    ["no answer about nothing that is known", diagnosed({ ...unanswered, address: undefined })],
+    ["a warning that names the call", diagnosed({ ...unanswered, severity: "warning" })],
     ["a line that was cut off", event("apply_complete", { action: "create" }).slice(0, -3)],
     ["no JSON", `"apply_complete"`],
     ["another shape", `{"type":"apply_complete","hook":{"action":"create","resource":"a.b"}}`]

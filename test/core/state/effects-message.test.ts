@@ -36,7 +36,8 @@ describe("effectsMessage", () => {
     { given: "a full journal", says: "There may be more, since the journal was full.", about: { ...effects([], []), incomplete: true } },
     {
       given: "a state that is not looked into",
-      says: "Made, but not in the state: t.a. The state may already contain some of this: it is too large for the server to look into.",
+      says:
+        "Made, but not in the state: t.a. The state may already contain some of this: it is encrypted, or too large for the server to look into.",
       about: { ...effects([effect("create", "t.a")], []), unread: true }
     }
   ])("says of $given: $says", ({ about, says }) => expect(effectsMessage(about)).toBe(says))

@@ -21,6 +21,7 @@ const done = (action: Entry["action"], address: string, id?: string): Entry => (
   ...(id !== undefined && { idKey: "id", id })
 })
 const failed = (action: Entry["action"], address: string): Entry => ({ kind: "failed", action, address })
+const unanswered = (address: string): Entry => ({ ...failed("create", address), unanswered: true })
 
 /** Returns the objects of a state with these addresses, ids and statuses. */
 const stored = (objects: ReadonlyArray<readonly [address: string, id: string, status?: string]>) =>
@@ -126,6 +127,37 @@ describe("stageEffects", () => {
       unsaved: [],
       unknown: []
     })
+  })
+  it.each(
+    [
+      {
+        given: "a creation, and not the one that its API refused",
+        entries: [started("create", "t.a"), started("create", "t.b"), failed("create", "t.a"), failed("create", "t.b"), unanswered("t.b")],
+        state: [],
+        unknown: ["create t.b"]
+      },
+      {
+        given: "the creation of what takes the place of a tainted one, which the state has again",
+        entries: [started("create", "t.a"), failed("create", "t.a"), unanswered("t.a")],
+        state: [["t.a", "1", "tainted"]],
+        unknown: ["create t.a"]
+      },
+      {
+        given: "a change, which the next refresh sees",
+        entries: [started("update", "t.a", "1"), failed("update", "t.a"), unanswered("t.a")],
+        state: [["t.a", "1"]],
+        unknown: []
+      },
+      {
+        given: "a destruction, which the next refresh sees",
+        entries: [started("delete", "t.a", "1"), failed("delete", "t.a"), unanswered("t.a")],
+        state: [["t.a", "1"]],
+        unknown: []
+      }
+    ] as const
+  )("names as unknown what its provider gave no answer about, however the engine ended: $given", ({ entries, state, unknown }) => {
+    expect(outcome(entries, stored(state), true)).toEqual({ unsaved: [], unknown })
+    expect(outcome(entries, stored(state)).unknown).toEqual(expect.arrayContaining([...unknown]))
   })
   it("names no more than a person reads, and counts the rest", () => {
     const many = Array.from(
@@ -275,6 +307,8 @@ describe("endedInOrder", () => {
     [{ exitCode: 1, statePushed: true }, true],
     [{ exitCode: 1 }, true],
     [{ exitCode: 1, statePushed: false }, false],
+    [{ exitCode: 2, statePushed: true }, false],
+    [{ exitCode: 11, statePushed: true }, false],
     [{ exitCode: 137, statePushed: true }, false],
     [{ exitCode: 143, statePushed: true }, false],
     [{}, false]

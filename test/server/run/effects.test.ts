@@ -65,6 +65,7 @@ const stateWith = (...objects: ReadonlyArray<readonly [name: string, id: string]
   lineage: "l",
   resources: objects.map(([name, id]) => ({ mode: "managed", type: "time_sleep", name, instances: [{ attributes: { id } }] }))
 })
+const encrypted = { serial: 1, lineage: "l", meta: {}, encrypted_data: "krIj", encryption_version: "v0" }
 
 const planned = ["a", "b", "c"].map((name, at) => entry(at + 1, "planned", `time_sleep.${name}`))
 
@@ -117,6 +118,13 @@ describe("the journal of a stage", () => {
       expect((yield* append(...made)).json).toEqual({ number: 5 })
       yield* agent(url).report(apply.id, lost)
       expect(yield* effects).toMatchObject({ unsavedCount: 2, unknownCount: 1 })
+    }))
+
+  it.live("is taken from a newer worker, whose entries say more than the server knows", () =>
+    Effect.gen(function*() {
+      const { applier } = yield* applying
+      const entries = made.map((one) => ({ ...one, news: true }))
+      expect(yield* applier.as("POST", taskPath.effects, { entries })).toMatchObject({ status: 200, json: { number: made.length } })
     }))
 
   it.live("refuses a gap, and says where it ends", () =>
@@ -225,13 +233,44 @@ describe("the end of a stage", () => {
     }))
 
   it.live.each([
+    { given: "a state that it can look into", pushed: stateWith(["a", "1"], ["b", "2"]) },
+    { given: "an encrypted state", pushed: encrypted }
+  ])(
+    "names of an end in order, with $given, only the creations that a provider gave no answer about, and waits",
+    ({ pushed }) =>
+      Effect.gen(function*() {
+        const { append, applier, effects, url } = yield* applying
+        yield* append(
+          ...made,
+          entry(6, "started", "time_sleep.d"),
+          entry(7, "failed", "time_sleep.c"),
+          entry(8, "failed", "time_sleep.d"),
+          {
+            ...entry(9, "failed", "time_sleep.d"),
+            unanswered: true
+          }
+        )
+        yield* applier.pushState(pushed, "a", 1)
+        yield* applier.unlock("a")
+        yield* applier.result({ ...failed(), exitCode: 1, statePushed: true })
+        expect(yield* effects).toEqual({
+          unsaved: [],
+          unsavedCount: 0,
+          unknown: [{ action: "create", address: "time_sleep.d" }],
+          unknownCount: 1
+        })
+        expect((yield* person(url).view(yield* person(url).start("demo"))).queue).toMatchObject({ reason: "StateRescuePending" })
+      })
+  )
+
+  it.live.each([
     { end: "that was in order", result: { ...failed(), statePushed: true }, left: undefined },
-    { end: "that was not", result: killed, left: { unsavedCount: 2, unknownCount: 1 } }
+    { end: "that was not", result: killed, left: { unsavedCount: 2, unknownCount: 1, unread: true } }
   ])("can look into no encrypted state: of an end $end it names $left", ({ left, result }) =>
     Effect.gen(function*() {
       const { append, applier, effects } = yield* applying
       yield* append(...made)
-      yield* applier.pushState({ serial: 1, lineage: "l", meta: {}, encrypted_data: "krIj", encryption_version: "v0" }, "a", 1)
+      yield* applier.pushState(encrypted, "a", 1)
       yield* applier.unlock("a")
       yield* applier.result(result)
       expect(yield* effects).toEqual(left === undefined ? undefined : expect.objectContaining(left))
@@ -250,7 +289,7 @@ describe("the end of a stage", () => {
         yield* applier.unlock("a")
         yield* applier.result(result)
         expect(yield* effects).toEqual(left === undefined ? undefined : expect.objectContaining(left))
-        const why = "The state may already contain some of this: it is too large for the server to look into"
+        const why = "The state may already contain some of this: it is encrypted, or too large for the server to look into"
         const { pending } = yield* person(url).state("demo")
         expect(pending).toEqual(left === undefined ? [] : [expect.objectContaining({ message: expect.stringContaining(why) })])
       })
@@ -700,17 +739,23 @@ describe("the import of what is missing", () => {
       ])
     }))
 
-  it.live("is refused where the state is too large for the server to look into, since it would be for what the state has, again and again", () =>
+  it.live.each([
+    { state: "too large", pushed: stateWith(["a", "1"]), heapBytes: 1024 },
+    { state: "encrypted", pushed: encrypted, heapBytes: 2 ** 30 }
+  ])("is refused where the server cannot look into the state, which is $state: it would be for what the state has, again and again", ({
+    heapBytes,
+    pushed
+  }) =>
     Effect.gen(function*() {
-      const { append, applier, apply, url } = yield* applying.pipe(Effect.provideService(Heap, 1024))
+      const { append, applier, apply, url } = yield* applying.pipe(Effect.provideService(Heap, heapBytes))
       yield* append(...made.slice(0, 4))
-      yield* applier.pushState(stateWith(["a", "1"]), "a", 1)
+      yield* applier.pushState(pushed, "a", 1)
       yield* agent(url).report(apply.id, lost)
       const { json, status } = yield* person(url).as("POST", statePath.import("demo"))
       expect([status, json.error, json.message]).toEqual([
         409,
         "state-unread",
-        `The state of demo is too large for the server to look into, so nobody knows whether it has what ${apply.id} made; import by hand what it lacks, with: agent-job state rescue demo --import-blocks FILE, and then settle with --keep.`
+        `The state of demo is encrypted, or too large for the server to look into, so nobody knows whether it has what ${apply.id} made; import by hand what it lacks, with: agent-job state rescue demo --import-blocks FILE, and then settle with --keep.`
       ])
     }))
 

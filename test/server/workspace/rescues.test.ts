@@ -390,6 +390,34 @@ describe("a state that is refused to a stage", () => {
       expect(yield* agent(url).acquire()).toHaveLength(1)
     }))
 
+  it.live("becomes no state where the engine encrypted it with a serial that had to be raised, since no engine could read it then", () =>
+    Effect.gen(function*() {
+      const { apply, applier, looked, settle, url } = yield* applying
+      const encrypted = { serial: 1, lineage: "l", meta: {}, encrypted_data: "krIj", encryption_version: "v0" }
+      yield* applier.pushState(encrypted, "other", 1)
+      yield* agent(url).report(apply.id, lost)
+      const [{ id }] = (yield* looked).evidence
+      const used = yield* settle({ use: id })
+      expect([used.status, used.json.message]).toEqual([
+        422,
+        expect.stringContaining(
+          `The engine encrypted the state ${id} with its serial, so that cannot be raised; where its key is, write it`
+        )
+      ])
+      expect(yield* looked).toMatchObject({ version: { serial: 1 }, pending: [{ stage: apply.id }] })
+    }))
+
+  it.live("becomes the state though the engine encrypted it, where its serial is above the stored one", () =>
+    Effect.gen(function*() {
+      const { apply, applier, looked, settle, url } = yield* applying
+      const encrypted = { serial: 2, lineage: "l", meta: {}, encrypted_data: "krIj", encryption_version: "v0" }
+      yield* applier.pushState(encrypted, "other", 1)
+      yield* agent(url).report(apply.id, lost)
+      const [{ id }] = (yield* looked).evidence
+      expect((yield* settle({ use: id })).json.version.serial).toBe(2)
+      expect((yield* ask(address(url), userToken)).json).toEqual(encrypted)
+    }))
+
   it.live.each([
     { given: "is above the stored one", serial: 9, told: 9 },
     { given: "would be raised", serial: 1, told: 2 }

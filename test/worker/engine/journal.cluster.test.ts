@@ -98,6 +98,25 @@ resource "time_sleep" "last" {
       expect(addresses(api)).toContain("terraform_data.made")
     }))
 
+  it.live("names what a provider was making that died alone, though the engine ended in order", () =>
+    Effect.gen(function*() {
+      const api = yield* taskApi
+      const outside = join((yield* pod()).claim, "outside")
+      const digest = yield* planned(api, { "main.tf": chain(outside) })
+      const { logged, log, kubernetes, killProviders, running } = yield* applying(api, digest)
+      yield* logged("time_sleep.last: Creating...")
+      yield* killProviders
+      yield* Fiber.join(running)
+      expect(addresses(api), log()).not.toContain("time_sleep.last")
+      expect(kubernetes.task().status.result).toMatchObject({
+        exitCode: 1,
+        statePushed: true,
+        message: expect.stringMatching(/Begun, outcome unknown: time_sleep\.last \(create\)\.$/u)
+      })
+      expect(api.journal.at(-1)).toMatchObject({ kind: "failed", address: "time_sleep.last", unanswered: true })
+      expect(api.lock).toBeUndefined()
+    }))
+
   it.live("names what a stage without a pool made, since nobody here can look into its state", () =>
     Effect.gen(function*() {
       const here = yield* pod()

@@ -2,6 +2,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Layer, Option, Ref } from "effect"
 import { TestClock } from "effect/testing"
+import type { UnnumberedEntry } from "../../../src/core/stage/engine-events.ts"
 import type { JournalEntry } from "../../../src/schema/api/effects.ts"
 import { Sha256 } from "../../../src/schema/names.ts"
 import type { Backing } from "../../../src/worker/backing/backing.ts"
@@ -32,7 +33,8 @@ const digest = Sha256.make("5".repeat(64))
 const settling = Effect.fnUntraced(
   function*(
     failure: ConstructorParameters<typeof StageFailed>[0] | undefined,
-    waits: Partial<Pick<Backing, "giveStateBack" | "settleState" | "storedState">> = {}
+    waits: Partial<Pick<Backing, "giveStateBack" | "settleState" | "storedState">> = {},
+    more: ReadonlyArray<UnnumberedEntry> = []
   ) {
     const heard: Array<string> = []
     const told: Array<string> = []
@@ -45,6 +47,7 @@ const settling = Effect.fnUntraced(
       })
     const journal = yield* makeJournal({ redact: (text) => text, redactKey: (key) => key }, Option.some(send))
     journal.add({ kind: "done", action: "create", address: "a.b" })
+    for (const entry of more) journal.add(entry)
     const { status, unsavedDuring: showWaitingDuring } = yield* claimedTask()
     const backing = {
       settleState: () => Effect.succeed(Settled.Saved({ digest })),
@@ -118,6 +121,22 @@ describe("a lock of the state", () => {
     Effect.gen(function*() {
       const { heard } = yield* settling(failed)
       expect(heard).toEqual(["unlocked"])
+    }))
+
+  it.effect("is given back only when the journal has come where a provider gave no answer, and what that may have made is named", () =>
+    Effect.gen(function*() {
+      const begun = { action: "create", address: "a.c" } as const
+      const { facts, goUp, heard, work } = yield* settling(failed, {}, [
+        { ...begun, kind: "started" },
+        { ...begun, kind: "failed" },
+        { ...begun, kind: "failed", unanswered: true }
+      ])
+      expect(heard).toEqual([])
+      yield* goUp
+      yield* TestClock.adjust("1 minute")
+      yield* Fiber.join(work)
+      expect(heard).toEqual(["done", "started", "failed", "failed", "unlocked"])
+      expect((yield* facts).unsavedEffects).toBe("Begun, outcome unknown: a.c (create).")
     }))
 
   it.effect("of an engine that succeeded is not waited for very long, since the server opens it itself", () =>
