@@ -90,6 +90,9 @@ export const ImportStarted = Schema.Struct({
 })
 export type ImportStarted = typeof ImportStarted.Type
 
+/** Below it the `http` backend of the engines finds the state of each workspace; docs/state.md has its block. */
+export const statesPath = "/api/state/v1/workspaces/"
+
 const place = (workspace: string) => `/api/agent-job/v1/workspaces/${encodeURIComponent(workspace)}/state`
 
 export const statePath = {

@@ -1,8 +1,9 @@
 // The state API for people: what the stock `http` backend of tofu and terraform asks for, locking included.
-//   backend "http" { address = lock_address = unlock_address = ".../api/state/v1/workspaces/NAME", lock_method = "PUT", unlock_method = "DELETE", password = the user token }
+// Always holds: it locks with PUT and DELETE, and with the backend's own LOCK and UNLOCK, which lifecycle/listen takes for these.
 // Used by server/lifecycle/server.
 import { Effect } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
+import { statesPath } from "../../schema/api/state.ts"
 import { LockInfo, lockLimitBytes, stateLimitBytes, taskHeader } from "../../schema/api/task-api.ts"
 import { WorkspaceName } from "../../schema/names.ts"
 import { routesFor } from "../access/authorize.ts"
@@ -16,7 +17,7 @@ import { StateVersions } from "../workspace/state-versions.ts"
 import { Workspaces } from "../workspace/workspaces.ts"
 
 const lockInfo = jsonOf(LockInfo, "", lockLimitBytes)
-const address = "/api/state/v1/workspaces/:name"
+const address = `${statesPath}:name` as const
 
 /** Answers a refusal. The backend reads 423 as "somebody else has it", with that lock as the body. */
 const asLocked = (refused: Refused) => refused.error === "locked" ? problem(new Refused({ ...refused, status: 423 })) : problem(refused)

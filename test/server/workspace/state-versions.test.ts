@@ -238,6 +238,17 @@ describe("the state API for people", () => {
       expect((yield* as("PUT", `${url}/api/state/v1/workspaces/a%2Fb`, { ID: "x" })).status).toBe(422)
     }))
 
+  it.live("locks and unlocks by the backend's own methods too, at its own addresses alone", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const address = `${url}/api/state/v1/workspaces/moved`
+      const lock = (method: string, ID: string) => Effect.map(ask(address, userToken, method, { ID }), ({ status }) => status)
+      expect([yield* lock("LOCK", "x"), yield* lock("LOCK", "y"), yield* lock("UNLOCK", "x"), yield* lock("PUT", "y")])
+        .toEqual([200, 423, 200, 200])
+      expect((yield* ask(`${url}/api/v2/workspaces/none/vars/none`, userToken, "UNLOCK")).status).toBe(404)
+      expect((yield* ask(url, userToken, "LOCK")).status).toBe(404)
+    }))
+
   it.live("takes no state under the lock of a stage, whose id it tells, so that the apply's own next push is taken", () =>
     Effect.gen(function*() {
       const { address, applier } = yield* applying
