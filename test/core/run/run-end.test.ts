@@ -52,6 +52,12 @@ describe("the end of a plan", () => {
       expected: { event: Planned({ hasChanges: true }), hasChanges: true }
     },
     {
+      given: "asks a person where the configuration has a backend that is not used, and that may have the state",
+      run: stored,
+      result: { ...success, hasChanges: true, unusedBackend: "s3" },
+      expected: { event: Planned({ hasChanges: true, asks: true }), hasChanges: true }
+    },
+    {
       given: "fails with a saved plan that is not the stored one",
       run: stored,
       result: { ...success, hasChanges: true, planDigest: another },
