@@ -291,13 +291,13 @@ describe("an address with a password", () => {
   )
 })
 
-describe("a token with a line break", () => {
+describe("a token that no header can carry", () => {
   it.effect("is told by where it is from, and not shown", () =>
     Effect.gen(function*() {
       const directory = yield* Effect.acquireRelease(Effect.sync(() => mkdtempSync(join(tmpdir(), "token-"))), (made) =>
         Effect.sync(() => rmSync(made, { recursive: true })))
       const file = join(directory, "token")
-      writeFileSync(file, "hun\nter2\n")
+      writeFileSync(file, "hun\u0007ter2\n")
       const says = "has a line break or another character that no token can have; let it have the token alone."
       expect(yield* typed({ AGENT_JOB_URL: nobody, AGENT_JOB_TOKEN: "hun\nter2" }, "get", "runs")).toEqual({
         code: 2,
