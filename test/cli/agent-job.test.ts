@@ -431,7 +431,7 @@ describe("help", () => {
     }))
   it.effect.each([
     { command: "vars", names: ["list", "set", "delete"] },
-    { command: "state", names: ["show", "rescue", "unlock"] }
+    { command: "state", names: ["show", "push", "rescue", "unlock"] }
   ])("of $command names each subcommand on a line of its own", ({ command, names }) =>
     Effect.gen(function*() {
       const lines = (yield* typed({}, command, "--help")).out.split("\n")

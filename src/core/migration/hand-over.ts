@@ -104,7 +104,7 @@ const waitForJobs = ({ config: { pool }, formerServer, release: { name, namespac
     ...(formerServer === undefined || pool === undefined
       ? []
       : [
-        `Then bring the state of each workspace to ${pool.url}, with \`tofu state pull\` there and \`tofu state push\` here: docs/state.md has the backend block for it, under "Bring an existing state". Without it the first run would make everything a second time.`
+        `Then bring the state of each workspace to ${pool.url}, with \`tofu state pull\` there and \`agent-job state push\` here, as docs/state.md tells under "Bring an existing state". Without it the first run would make everything a second time.`
       ])
   ].join(" "),
   commands: [

@@ -100,6 +100,8 @@ export const statePath = {
   rescue: (workspace: string) => `${place(workspace)}/rescue`,
   import: (workspace: string) => `${place(workspace)}/import`,
   unlock: (workspace: string) => `${place(workspace)}/unlock`,
+  /** `replace`: the version that the state takes the place of, whatever lineage that has. */
+  push: (workspace: string) => `${place(workspace)}/push`,
   bring: (workspace: string) => `${place(workspace)}/evidence`,
   evidence: (workspace: string, id: string) => `${place(workspace)}/evidence/${encodeURIComponent(id)}`
 } as const

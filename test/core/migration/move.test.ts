@@ -291,7 +291,7 @@ describe("the hand-over", () => {
     expect(steps[0]?.why).toContain(
       `whichever controller asks first takes the next stage. So if another installation that takes work from ${ours}`
     )
-    expect(steps[4]?.why).toContain(`docs/state.md has the backend block for it`)
+    expect(steps[4]?.why).toContain(`\`agent-job state push\` here, as docs/state.md tells`)
     expect(steps[0]?.commands).toEqual([
       "kubectl -n scalr create secret generic blue-token --from-file=token=pool.token --dry-run=client -o yaml | kubectl apply --server-side -f -"
     ])

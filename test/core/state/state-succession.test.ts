@@ -51,7 +51,7 @@ describe("a state", () => {
       before: at(7, "a-b"),
       next: at(8, "c-d"),
       message:
-        "The state has the lineage c-d, the workspace's has a-b, so it belongs to another workspace and is not stored; push it to that one."
+        "The state has the lineage c-d, the workspace's has a-b, so it belongs to another workspace and is not stored; push it to that one, or see \"A state of another lineage\" in docs/state.md."
     },
     {
       error: "old-serial",
