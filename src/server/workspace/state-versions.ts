@@ -1,5 +1,5 @@
 // The states of workspaces: every accepted body is a version, taken only under the current lock; a stage's refused one is kept as evidence.
-// Invariants: each follows its predecessor, or replaces it by a person's word (core/state/state-succession); it is on disk until superseded.
+// Invariants: each follows its predecessor, or replaces it by a person's word (core/state/state-succession); it is on disk till superseded.
 // Used by the task API (workers), the state API (people), the rescues and the TFE routes (outputs).
 import { Context, Effect, Layer, Schema, Stream } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
