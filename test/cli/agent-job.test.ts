@@ -291,13 +291,13 @@ describe("an address with a password", () => {
   )
 })
 
-describe("a token with a line break", () => {
+describe("a token that no header can carry", () => {
   it.effect("is told by where it is from, and not shown", () =>
     Effect.gen(function*() {
       const directory = yield* Effect.acquireRelease(Effect.sync(() => mkdtempSync(join(tmpdir(), "token-"))), (made) =>
         Effect.sync(() => rmSync(made, { recursive: true })))
       const file = join(directory, "token")
-      writeFileSync(file, "hun\nter2\n")
+      writeFileSync(file, "hun\u0007ter2\n")
       const says = "has a line break or another character that no token can have; let it have the token alone."
       expect(yield* typed({ AGENT_JOB_URL: nobody, AGENT_JOB_TOKEN: "hun\nter2" }, "get", "runs")).toEqual({
         code: 2,
@@ -431,7 +431,7 @@ describe("help", () => {
     }))
   it.effect.each([
     { command: "vars", names: ["list", "set", "delete"] },
-    { command: "state", names: ["show", "rescue", "unlock"] }
+    { command: "state", names: ["show", "push", "rescue", "unlock"] }
   ])("of $command names each subcommand on a line of its own", ({ command, names }) =>
     Effect.gen(function*() {
       const lines = (yield* typed({}, command, "--help")).out.split("\n")

@@ -46,6 +46,7 @@ const table: Readonly<Record<string, Opens>> = {
   "GET /api/agent-job/v1/workspaces/:name/state": "user",
   "GET /api/agent-job/v1/workspaces/:name/state/evidence/:id": "user",
   "POST /api/agent-job/v1/workspaces/:name/state/evidence": "user",
+  "POST /api/agent-job/v1/workspaces/:name/state/push": "user",
   "POST /api/agent-job/v1/workspaces/:name/state/rescue": "user",
   "POST /api/agent-job/v1/workspaces/:name/state/import": "user",
   "POST /api/agent-job/v1/workspaces/:name/state/unlock": "user",

@@ -233,7 +233,7 @@ export class PoolServer {
     const unreachable = (detail: string) => new NoAnswer({ detail })
     const said = (error: unknown): TaskApiError =>
       error instanceof Refused
-        ? refusalOf(error.status, JSON.stringify({ ...error.details, error: error.error, message: error.message }))
+        ? refusalOf(url, error.status, JSON.stringify({ ...error.details, error: error.error, message: error.message }))
         : unreachable(String(error))
     const ask = <A>(what: string, storing: Storing<A>): Effect.Effect<A, TaskApiError> =>
       process.ask(what, (fault) => Effect.mapError(this.#request(reaches() ? fault : "not sent", storing, unreachable), said))

@@ -76,7 +76,7 @@ const known: StageResult = {
   statePushed: true,
   finishedAt: "2026-01-01T00:00:00Z"
 }
-const result: StageResult = { ...known, stateDigest: Sha256.make("0".repeat(64)) }
+const result: StageResult = { ...known, stateDigest: Sha256.make("0".repeat(64)), unusedBackend: "s3" }
 
 /** Makes a task, claims it and reports this result of it; returns the task as it is then, and the effect that reports again. */
 const ended = Effect.fnUntraced(function*(name: string, result: StageResult) {

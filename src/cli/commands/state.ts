@@ -1,4 +1,4 @@
-// `agent-job state …`: shows the state of a workspace, settles it when it is in doubt, and opens its lock.
+// `agent-job state …`: shows the state of a workspace, brings one, settles it when it is in doubt, and opens its lock.
 // Used by agent-job.ts.
 import { Clock, Config, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
@@ -105,16 +105,44 @@ const writingImports = (given: Omit<Given, "output">, file: string) =>
     })
   )
 
-const bringing = Effect.fnUntraced(function*(given: Given, path: string) {
-  const bytes = yield* Effect.try({
+const stateFile = (path: string) =>
+  Effect.try({
     try: () => readFileSync(path),
     catch: (cause) =>
       new BadInput({
         message: `${path} cannot be read (${cause instanceof Error ? cause.message : cause}); name the file of a state that you may read.`
       })
   })
+
+const bringing = Effect.fnUntraced(function*(given: Given, path: string) {
+  const bytes = yield* stateFile(path)
   yield* answering(given, (client) => client.bringEvidence(given.workspace, bytes), asRescue)
 })
+
+const push = Command.make(
+  "push",
+  {
+    ...common,
+    file: Argument.String("FILE").pipe(Argument.withDescription("The file with the state, as `tofu state pull` writes it.")),
+    replace: Flag.String("replace").pipe(
+      Flag.withMetavar("VERSION"),
+      Flag.optional,
+      Flag.withDescription("Put it in the place of this version, by the id that `state show` says, whatever lineage that has.")
+    )
+  },
+  Effect.fn("state push")(function*(given) {
+    const bytes = yield* stateFile(given.file)
+    yield* answering(given, (client) => client.pushState(given.workspace, bytes, given.replace), asState)
+  })
+).pipe(
+  Command.withDescription(
+    "Store a state from elsewhere as the next version, while no run holds the workspace; it is made if it is not there."
+  ),
+  Command.withExamples([
+    { command: "agent-job state push prod prod.tfstate" },
+    { command: "agent-job state push prod prod.tfstate --replace sv-k3v9x2" }
+  ])
+)
 
 const rescue = Command.make(
   "rescue",
@@ -229,6 +257,6 @@ const unlock = Command.make(
 )
 
 export const state = Command.make("state").pipe(
-  Command.withDescription("Look at the state of a workspace, settle it when it is in doubt, or open its lock."),
-  Command.withSubcommands([show, rescue, unlock])
+  Command.withDescription("Look at the state of a workspace, bring one, settle it when it is in doubt, or open its lock."),
+  Command.withSubcommands([show, push, rescue, unlock])
 )

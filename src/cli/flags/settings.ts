@@ -4,6 +4,7 @@
 import { Config, Effect, FileSystem, Option, Redacted, Schema } from "effect"
 import { Flag } from "effect/cli"
 import { resolve } from "node:path"
+import { firstToken } from "../../core/text/token-lines.ts"
 import { ObjectName } from "../../schema/names.ts"
 import { Namespace } from "../../schema/values/value.ts"
 import { BadInput } from "../terminal/failure.ts"
@@ -132,8 +133,8 @@ const tokenOf = Effect.fnUntraced(function*(path: string) {
     FileSystem.FileSystem.use((files) => files.readFileString(path)),
     () => new BadInput({ message: `Cannot read the token file ${path}; check its name and that you may read it.` })
   )
-  const token = text.trim()
-  if (token === "") return yield* new BadInput({ message: `The token file ${path} is empty; put the user token into it.` })
+  const token = firstToken(text)
+  if (token === undefined) return yield* new BadInput({ message: `The token file ${path} is empty; put the user token into it.` })
   return Redacted.make(token)
 })
 

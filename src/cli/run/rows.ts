@@ -9,7 +9,7 @@ import type { WorkspaceRow, WorkspaceVariable } from "../server/server-client.ts
 import { age, elapsed } from "../terminal/elapsed.ts"
 import { fit, table } from "../terminal/table.ts"
 import { leftOver } from "./left-over.ts"
-import { shortChanges } from "./summary.ts"
+import { shortChanges, whyNotByItself } from "./summary.ts"
 
 /** How many cells a variable's value may be wide. */
 const widestValue = 60
@@ -34,6 +34,11 @@ export const runTable = (runs: ReadonlyArray<RunView>, now: number, widest = Num
 const lasted = ({ finishedAt, startedAt }: StageView, now: number): string =>
   startedAt === undefined ? "" : elapsed((finishedAt === undefined ? now : Date.parse(finishedAt)) - Date.parse(startedAt))
 
+const waits = (run: RunView): ReadonlyArray<string> => {
+  const why = run.queue?.message ?? whyNotByItself(run)
+  return why === undefined ? [] : [`Waits: ${why}`]
+}
+
 /** What a stop came to, by the status of its run. */
 const stopped: Readonly<Record<string, string>> = { discarded: "Discarded", canceled: "Cancelled" }
 
@@ -53,7 +58,7 @@ export const runDetails = (run: RunView, now: number): ReadonlyArray<string> => 
       `Stops: once its state is safe. Only if its AgentTask is gone (see agent-job get tasks), end it with: agent-job cancel ${run.id} --force`
     ]
     : []),
-  ...(run.queue === undefined ? [] : [`Waits: ${run.queue.message}`]),
+  ...waits(run),
   ...(run.failure === undefined ? [] : [`Failed: ${run.failure}`]),
   ...(run.inDoubt === true && run.failure?.includes(rescueAdvice(run.workspace)) !== true
     ? [`In doubt: what it left; ${rescueAdvice(run.workspace)}`]

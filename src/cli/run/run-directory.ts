@@ -15,7 +15,7 @@ import { archiveOf } from "./archive.ts"
 import { follow, followApply, followStep } from "./follow-run.ts"
 import { onInterrupt, onInterruptedStart, type Progress } from "./interrupt.ts"
 import { notKnown, type Outputs, outputsOf } from "./outputs.ts"
-import { applySummary, approvalHint, failure, hasApply, nextSteps, outputLines, planSummary, size } from "./summary.ts"
+import { applySummary, approvalHint, failure, hasApply, nextSteps, outputLines, planSummary, size, whyNotByItself } from "./summary.ts"
 
 export interface RunRequest {
   readonly directory: string
@@ -80,6 +80,8 @@ const followRun = Effect.fn("followRun")(function*(runId: string, progress: Prog
   if (!hasApply(planned) && (planned.status === "errored" || planned.status === "canceled")) return planned
   yield* screen.line("")
   yield* screen.line(planSummary(planned), "bold")
+  const why = whyNotByItself(planned)
+  if (why !== undefined) yield* screen.line(`It does not apply by itself: ${why}.`)
   progress.asked = planned.status === "planned"
   const decided = planned.status === "planned" ? yield* decide(planned, applying) : planned
   if (!hasApply(decided)) return decided
@@ -143,6 +145,10 @@ export const runDirectory = Effect.fn("runDirectory")(function*(request: RunRequ
   if (request.json) yield* print(report)
   else yield* tell(report, request.directory)
   switch (run.status) {
+    case "planned": {
+      const why = whyNotByItself(run)
+      return why === undefined ? undefined : yield* new Failed({ message: `${run.id} was not applied by itself: ${why}.` })
+    }
     case "errored":
       return yield* new Failed({ message: failure(run, run.timestamps.confirmed === undefined ? "plan" : "apply") })
     case "canceled":

@@ -14,7 +14,7 @@ const stored = ({ version }: StateView, now: number): string =>
     ? "State: none yet"
     : `State: serial ${version.serial}, ${size(version.sizeBytes)}, ${age(version.createdAt, now)} old${
       version.runId === undefined ? "" : `, of ${version.runId}`
-    }   lineage ${shortName(version.lineage)}`
+    }   lineage ${shortName(version.lineage)}   ${version.id}`
 
 const locked = ({ lock }: StateView): string => {
   if (lock === undefined) return "Lock: free"

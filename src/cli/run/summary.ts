@@ -2,6 +2,7 @@
 // Pure.
 // Used by run, get and the commands that act on a run.
 import { inWords, type Step } from "../../core/run/run-machine.ts"
+import { waitsForPerson } from "../../core/state/unused-backend.ts"
 import { sentence } from "../../core/text/sentence.ts"
 import { shellWord } from "../../core/text/shell-word.ts"
 import { isRunStatus, type RunView, type StageView } from "../../schema/api/run.ts"
@@ -136,6 +137,12 @@ export const approved = (run: RunView): string =>
 
 const commands = (rows: ReadonlyArray<readonly [command: string, what: string]>) =>
   columns(rows.map(([command, what]) => [`  ${command}`, what]), "   ")
+
+/** Returns why a run that was to apply by itself waits for a person, in a clause; undefined if it was not to, or does not wait. */
+export const whyNotByItself = (run: RunView): string | undefined => {
+  const backend = stageOf(run, "plan")?.result?.unusedBackend
+  return run.autoApply && run.status === "planned" && backend !== undefined ? waitsForPerson(backend, run.workspace) : undefined
+}
 
 /** Returns what to type for a run that waits for a decision. */
 export const approvalHint = (run: RunView): ReadonlyArray<string> => [

@@ -150,6 +150,8 @@ export class ServerClient extends Context.Service<ServerClient, {
   readonly evidence: (workspace: string, id: string) => Effect.Effect<Uint8Array, ServerFailure>
   /** Uploads as evidence a state, or an encrypted one that a worker kept outside of its Pod. */
   readonly bringEvidence: (workspace: string, bytes: Uint8Array) => Effect.Effect<StateView, ServerFailure>
+  /** Stores a state as the next one, in the place of the version `replace` if one is named. */
+  readonly pushState: (workspace: string, bytes: Uint8Array, replace: Option.Option<string>) => Effect.Effect<StateView, ServerFailure>
   /** Settles what is pending: a refused state becomes the next one, or the stored one stays. Refused if anything came since the look. */
   readonly settleRescue: (workspace: string, decision: SettleRescue) => Effect.Effect<StateView, ServerFailure>
   /** Starts a run that imports what is missing in the state. */
@@ -265,6 +267,7 @@ const make = (connection: Connection, http: HttpClient.HttpClient, proxy: Chosen
           attributes: {
             "is-destroy": destroy,
             "auto-apply": autoApply,
+            "may-ask": true,
             "plan-only": planOnly,
             variables,
             ...(Option.isSome(engine) && { engine: { name: engine.value } })
@@ -343,6 +346,15 @@ const make = (connection: Connection, http: HttpClient.HttpClient, proxy: Chosen
       decoded(
         StateView,
         Request.post(statePath.bring(workspace)).pipe(Request.bodyUint8Array(bytes, "application/octet-stream")),
+        `workspace ${workspace}`,
+        { timeout: stateTimeout }
+      ),
+    pushState: (workspace, bytes, replace) =>
+      decoded(
+        StateView,
+        Request.post(statePath.push(workspace), {
+          urlParams: Option.match(replace, { onNone: () => ({}), onSome: (version) => ({ replace: version }) })
+        }).pipe(Request.bodyUint8Array(bytes, "application/octet-stream")),
         `workspace ${workspace}`,
         { timeout: stateTimeout }
       ),

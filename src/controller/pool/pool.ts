@@ -6,6 +6,7 @@ import { HttpClient, HttpClientRequest as Request, type HttpClientResponse } fro
 import { readFile } from "node:fs/promises"
 import { meaningOf, notOwn, problemIn, ServerRefusal } from "../../core/network/server-refusal.ts"
 import { shortened } from "../../core/text/sentence.ts"
+import { firstToken } from "../../core/text/token-lines.ts"
 import { reasonOf } from "../../http/cause.ts"
 import { toServer } from "../../http/connections.ts"
 import { AcquireResponse, type Assignment, CancellationsResponse, poolPath } from "../../schema/api/pool-api.ts"
@@ -121,16 +122,16 @@ const make = Effect.fnUntraced(function*(url: string, tokenFile: string) {
   const unusable = (detail: string) => new PoolUnreachable({ url, detail })
   const unreachable = (error: unknown) => unusable(reasonOf(error))
 
+  const unreadable = (detail: string) => new PoolTokenUnreadable({ url, file: tokenFile, detail })
+
   /** Reads the token anew for each call: the kubelet replaces the file when the Secret changes. */
   const token = Effect.tryPromise({
     try: () => readFile(tokenFile, "utf8"),
-    catch: (cause) =>
-      new PoolTokenUnreadable({
-        url,
-        file: tokenFile,
-        detail: (cause instanceof Error ? cause.message : String(cause)).replace(/, .*$/u, "")
-      })
-  }).pipe(Effect.map((text) => Redacted.make(text.trim())))
+    catch: (cause) => unreadable((cause instanceof Error ? cause.message : String(cause)).replace(/, .*$/u, ""))
+  }).pipe(
+    Effect.flatMap((text) => Effect.mapError(Effect.fromNullishOr(firstToken(text)), () => unreadable("it has none"))),
+    Effect.map(Redacted.make)
+  )
 
   /**
    * Sends a request and reads its answer, both within one limit: `waitSeconds`, during which the server may hold the request, and 15 s more.

@@ -38,8 +38,10 @@ const makeSecrets = (move: Move): ReadonlyArray<Step> => {
 const makeToken = ({ config: { namespace, pool }, formerServer }: Move): ReadonlyArray<Step> =>
   pool === undefined || formerServer === undefined ? [] : [{
     title: `Make the Secret \`${pool.tokenSecret.name}\``,
-    why:
+    why: [
       `The new controller reads the token of its pool from it. Write that of ${pool.url} into a file pool.token first; the release keeps its own.`,
+      `All tokens of a server share one queue, and whichever controller asks first takes the next stage. So if another installation that takes work from ${pool.url} has another cloud identity, network or engine, this one needs a server of its own.`
+    ].join(" "),
     commands: [
       `kubectl -n ${namespace} create secret generic ${pool.tokenSecret.name} --from-file=${pool.tokenSecret.key}=pool.token --dry-run=client -o yaml | kubectl apply --server-side -f -`
     ]
@@ -102,7 +104,7 @@ const waitForJobs = ({ config: { pool }, formerServer, release: { name, namespac
     ...(formerServer === undefined || pool === undefined
       ? []
       : [
-        `Then bring the state of each workspace to ${pool.url}, say with \`tofu state pull\` there and \`tofu state push\` here: without it the first run would make everything a second time.`
+        `Then bring the state of each workspace to ${pool.url}, with \`tofu state pull\` there and \`agent-job state push\` here, as docs/state.md tells under "Bring an existing state". Without it the first run would make everything a second time.`
       ])
   ].join(" "),
   commands: [

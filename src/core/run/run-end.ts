@@ -12,20 +12,24 @@ interface RunEnd {
   readonly failure?: string
 }
 
-type Planned = Pick<RunState, "planOnly" | "planSha256">
+interface Planned extends Pick<RunState, "planOnly" | "planSha256"> {
+  /** Whether who asked for the run knows that its plan may wait for a person, though it applies by itself. */
+  readonly mayAsk: boolean
+}
 
 const isItsPlan = ({ planSha256 }: Planned, { planDigest }: ToldResult): boolean =>
   planSha256 !== null && (planDigest ?? planSha256) === planSha256
 
 /**
  * Returns what the end of a successful plan means. Without a word on changes or their numbers, it is taken to change something, so that a
- * person looks at it.
+ * person looks at it. What may exist already, in a state that another backend has, is not made before a person says so.
  */
 const planned = (run: Planned, result: ToldResult): RunEnd => {
   const { changes } = result
   const hasChanges = result.hasChanges ?? (changes === undefined || changes.add + changes.change + changes.destroy > 0)
   const facts = { hasChanges, ...(changes !== undefined && { changes }) }
-  if (!hasChanges || run.planOnly || isItsPlan(run, result)) return { ...facts, event: RunEvent.Planned({ hasChanges }) }
+  const event = RunEvent.Planned({ hasChanges, ...(run.mayAsk && result.unusedBackend !== undefined && { asks: true }) })
+  if (!hasChanges || run.planOnly || isItsPlan(run, result)) return { ...facts, event }
   const failure = "The plan succeeded, but its saved plan is not the one stored here, so it cannot be applied; start the run again."
   return { ...facts, event: RunEvent.Failed({ step: "plan" }), failure }
 }

@@ -26,7 +26,8 @@ export type Step = "plan" | "apply"
  */
 export type RunEvent = Data.TaggedEnum<{
   Started: { readonly step: Step }
-  Planned: { readonly hasChanges: boolean }
+  /** `asks` says that a person decides on the plan, also where the run applies by itself. */
+  Planned: { readonly hasChanges: boolean; readonly asks?: boolean }
   Applied: {}
   Failed: { readonly step: Step }
   Stopped: { readonly step: Step }
@@ -69,6 +70,7 @@ const isIn = (run: RunState, ...statuses: ReadonlyArray<RunStatus>) => statuses.
 const planIsDue = (run: RunState) => isIn(run, "pending", "planning")
 const applyIsDue = (run: RunState) => isIn(run, "confirmed", "applying")
 const isDue = (run: RunState, step: Step) => step === "plan" ? planIsDue(run) : applyIsDue(run)
+const asks = (event: RunEvent) => event._tag === "Planned" && event.asks === true
 const planned = (run: RunState, event: RunEvent) => event._tag === "Planned" && planIsDue(run)
 
 const isOfAnother = (run: RunState, event: RunEvent) =>
@@ -106,7 +108,11 @@ export const rows: ReadonlyArray<Row> = [
     holds: (run, event) => planned(run, event) && event._tag === "Planned" && !event.hasChanges,
     to: to("planned_and_finished")
   },
-  { situation: "planned, applies by itself", holds: (run, event) => planned(run, event) && run.autoApply, to: to("confirmed") },
+  {
+    situation: "planned, applies by itself",
+    holds: (run, event) => planned(run, event) && run.autoApply && !asks(event),
+    to: to("confirmed")
+  },
   { situation: "planned, waits for a person", holds: planned, to: to("planned") },
   { situation: "applied", holds: (run, event) => event._tag === "Applied" && applyIsDue(run), to: to("applied") },
   { situation: "the stage failed", holds: (run, event) => event._tag === "Failed" && isDue(run, event.step), to: to("errored") },

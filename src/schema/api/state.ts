@@ -90,6 +90,9 @@ export const ImportStarted = Schema.Struct({
 })
 export type ImportStarted = typeof ImportStarted.Type
 
+/** Below it the `http` backend of the engines finds the state of each workspace; docs/state.md has its block. */
+export const statesPath = "/api/state/v1/workspaces/"
+
 const place = (workspace: string) => `/api/agent-job/v1/workspaces/${encodeURIComponent(workspace)}/state`
 
 export const statePath = {
@@ -97,6 +100,8 @@ export const statePath = {
   rescue: (workspace: string) => `${place(workspace)}/rescue`,
   import: (workspace: string) => `${place(workspace)}/import`,
   unlock: (workspace: string) => `${place(workspace)}/unlock`,
+  /** `replace`: the version that the state takes the place of, whatever lineage that has. */
+  push: (workspace: string) => `${place(workspace)}/push`,
   bring: (workspace: string) => `${place(workspace)}/evidence`,
   evidence: (workspace: string, id: string) => `${place(workspace)}/evidence/${encodeURIComponent(id)}`
 } as const

@@ -40,6 +40,10 @@ export const CreateRun = request({
   message: maybe(text(4096)),
   "is-destroy": maybe(Schema.Boolean),
   "auto-apply": maybe(Schema.Boolean),
+  "may-ask": maybe(Schema.Boolean.annotate({
+    description:
+      "Ours, not in the TFE API: with auto-apply, a first plan whose configuration has another backend waits for a person all the same."
+  })),
   "plan-only": maybe(Schema.Boolean),
   "save-plan": maybe(Schema.Boolean),
   refresh: maybe(Schema.Boolean),

@@ -25,6 +25,12 @@ export const StageResult = Schema.Struct({
   ),
   changes: Schema.optionalKey(Changes),
   hasChanges: Schema.optionalKey(Schema.Boolean.annotate({ description: "Plan only: there is something to apply, outputs included." })),
+  unusedBackend: Schema.optionalKey(
+    Schema.String.check(Schema.isMaxLength(64)).annotate({
+      description:
+        "Plan only: the backend that the configuration has, though it is not used, where the workspace has no state yet; it may have one. Such a plan is not applied before a person approves it."
+    })
+  ),
   planDigest: Schema.optionalKey(Sha256.annotate({ description: "SHA-256 of the saved plan that was stored." })),
   statePushed: Schema.optionalKey(Schema.Boolean.annotate({ description: "The last state the engine wrote is confirmed by the server." })),
   stateDigest: Schema.optionalKey(Sha256.annotate({ description: "SHA-256 of the last state that the server confirmed." })),

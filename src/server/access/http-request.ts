@@ -4,6 +4,7 @@
 import { Effect, Schema, SchemaIssue, Stream } from "effect"
 import type { HttpServerRequest } from "effect/http"
 import { isDeeperThan } from "../../core/text/json-depth.ts"
+import { WorkspaceName } from "../../schema/names.ts"
 import { invalid, type Refused, tooLarge } from "../refused.ts"
 import type { Failure } from "./http-answer.ts"
 
@@ -62,3 +63,10 @@ export const countOf = (request: HttpServerRequest.HttpServerRequest, name: stri
 /** Returns how many items a page of a list has: what the query asks for, or `otherwise` if it asks for nothing; from 1 to `most`. */
 export const pageSizeOf = (request: HttpServerRequest.HttpServerRequest, otherwise: number, most: number): Effect.Effect<number, Refused> =>
   Effect.map(countOf(request, "page[size]", otherwise), (size) => Math.min(most, Math.max(1, size)))
+
+/** Returns the name of a workspace that may have to be made; fails with 422 if none can have it. */
+export const workspaceName = (name: string): Effect.Effect<WorkspaceName, Refused> =>
+  Effect.mapError(
+    Effect.fromOption(WorkspaceName.makeOption(name)),
+    () => invalid("A workspace's name has letters, digits, '-' and '_', and begins with a letter or digit.")
+  )

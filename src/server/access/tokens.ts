@@ -5,6 +5,7 @@ import { Context, Effect, Layer, Option } from "effect"
 import { createHash, createHmac, randomBytes, timingSafeEqual } from "node:crypto"
 import { readFile, rename, writeFile } from "node:fs/promises"
 import { dirname, join } from "node:path"
+import { type TokenLine, tokenLines } from "../../core/text/token-lines.ts"
 import { OptionsUnusable, ServerError, type ServerOptions } from "../settings.ts"
 import { syncDirectory } from "../store/blobs.ts"
 import { RandomBytes } from "../store/ids.ts"
@@ -83,11 +84,9 @@ interface Known {
   readonly name: string
 }
 
-/** Parses a line of a token file: the token, and after it the name of its holder, if there is one. */
-const knownOf = (line: string): Known => {
-  const [token = "", ...name] = line.split(/\s+/u)
+const knownOf = ({ name, token }: TokenLine): Known => {
   const hash = sha256(token)
-  return { hash, name: name.length > 0 ? name.join(" ") : hash.toString("hex").slice(0, 8) }
+  return { hash, name: name === "" ? hash.toString("hex").slice(0, 8) : name }
 }
 
 const tokensIn = (file: string, whose: string) =>
@@ -100,9 +99,9 @@ const tokensIn = (file: string, whose: string) =>
         }); create it, one token a line.`
       })
   }).pipe(
-    Effect.map((text) => text.split("\n").map((line) => line.trim()).filter((line) => line !== "" && !line.startsWith("#"))),
+    Effect.map(tokenLines),
     Effect.flatMap((tokens) =>
-      tokens.length === 0 || tokens.some((line) => (line.split(/\s/u)[0] ?? "").length < 16)
+      tokens.length === 0 || tokens.some(({ token }) => token.length < 16)
         ? Effect.fail(
           new OptionsUnusable({
             message:

@@ -8,6 +8,7 @@ import { HttpRouter, HttpServerError, HttpServerRequest, HttpServerResponse } fr
 import { createServer, type Server } from "node:http"
 import type { Socket } from "node:net"
 import type { Duplex } from "node:stream"
+import { statesPath } from "../../schema/api/state.ts"
 import { jsonApiErrors, problem } from "../access/http-answer.ts"
 import { notFound, Refused } from "../refused.ts"
 import { ServerError } from "../settings.ts"
@@ -78,6 +79,9 @@ const shareConnections = (server: Server, ofOneAddress: number): void => {
   })
 }
 
+/** The methods by which the engines' `http` backend locks unless it is told others, and the HTTP methods of our routes for that. */
+const lockMethods: Readonly<Record<string, string>> = { LOCK: "PUT", UNLOCK: "DELETE" }
+
 const makeServer = ({ atOnce, ofOneAddress }: typeof Connections.Service): Server => {
   const server = createServer({
     keepAliveTimeout: 65_000,
@@ -90,6 +94,10 @@ const makeServer = ({ atOnce, ofOneAddress }: typeof Connections.Service): Serve
   server.setTimeout(silentConnection)
   server.on("clientError", refuse)
   shareConnections(server, ofOneAddress)
+  server.on("request", (request) => {
+    const { method = "", url = "" } = request
+    if (url.startsWith(statesPath)) request.method = lockMethods[method] ?? method // the router knows only HTTP's own
+  })
   return server
 }
 

@@ -1,12 +1,14 @@
-// What people do about a state: look at it, settle what left it in doubt, open its lock by force.
+// What people do about a state: look at it, settle what left it in doubt, open its lock by force, bring another one.
 // Invariant: a refused state becomes the next version only in the transaction that settles its stage's doubt, and in the stored lineage.
 // Used by the workspace routes.
 import { Context, Effect, Layer, Option } from "effect"
 import { SqlClient } from "effect/sql"
 import { isFinal, RunEvent } from "../../core/run/run-machine.ts"
+import { rescueAdvice } from "../../core/run/state-doubt.ts"
 import { withHeadSerial } from "../../core/state/state-head.ts"
 import { isEncrypted } from "../../core/state/state-objects.ts"
 import type { SettleRescue, StateView } from "../../schema/api/state.ts"
+import type { WorkspaceName } from "../../schema/names.ts"
 import { Bodies } from "../access/bodies.ts"
 import { conflict, invalid, orNotFound } from "../refused.ts"
 import { Effects } from "../run/effects.ts"
@@ -259,7 +261,28 @@ const make = Effect.gen(function*() {
     yield* locks.forceUnlock((yield* workspaces.named(name)).id, lockId, by)
   })
 
-  return { view, viewAfter, refused, settle, unlock }
+  /**
+   * Stores a state that a person brings. Fails with 409 `wrong-moment` while a run holds the workspace, whose plan or apply is of the stored
+   * state, and with 409 `rescue-pending` while that is in doubt.
+   */
+  const push = Effect.fn("StateRescue.push")(function*(name: WorkspaceName, bytes: Uint8Array, replace: string | undefined) {
+    const { id } = yield* workspaces.ensure(name)
+    const isFree = Effect.gen(function*() {
+      const { currentRunId } = yield* workspaces.get(id)
+      if (currentRunId !== null) {
+        return yield* conflict(
+          "wrong-moment",
+          `The run ${currentRunId} holds the workspace ${name}, so its state stays as it is; wait for the end of the run, or end it with: agent-job cancel ${currentRunId}`
+        )
+      }
+      if ((yield* rescues.pending(id)).length > 0) {
+        return yield* conflict("rescue-pending", `The state of ${name} is in doubt, so nothing was stored; ${rescueAdvice(name)}`)
+      }
+    })
+    yield* states.push(id, { bytes, replace }, isFree)
+  })
+
+  return { view, viewAfter, refused, settle, unlock, push }
 })
 
 export class StateRescue extends Context.Service<StateRescue>()("agent-job/server/StateRescue", { make }) {

@@ -3,11 +3,11 @@
 import { Effect, type Schema } from "effect"
 import { HttpRouter, type HttpServerRequest, HttpServerResponse } from "effect/http"
 import { ForceUnlock, type ImportStarted, SettleRescue } from "../../schema/api/state.ts"
-import { keptStateLimitBytes } from "../../schema/api/task-api.ts"
+import { keptStateLimitBytes, stateLimitBytes } from "../../schema/api/task-api.ts"
 import { routesFor } from "../access/authorize.ts"
 import { Bodies } from "../access/bodies.ts"
 import { problem, stateAnswer } from "../access/http-answer.ts"
-import { jsonOf } from "../access/http-request.ts"
+import { jsonOf, queryOf, workspaceName } from "../access/http-request.ts"
 import type { Caller } from "../access/tokens.ts"
 import { invalid } from "../refused.ts"
 import { Blobs } from "../store/blobs.ts"
@@ -54,6 +54,13 @@ export const workspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
       Effect.gen(function*() {
         yield* bodies.whole(caller, request, keptStateLimitBytes, (bytes) => keptStates.bring(name, bytes, caller.name))
         return yield* shown(state.viewAfter(name))
+      })),
+    route("POST", `${place}/push`, (request, { name = "" }, caller) =>
+      Effect.gen(function*() {
+        const valid = yield* workspaceName(name)
+        const replace = queryOf(request, "replace")
+        yield* bodies.whole(caller, request, stateLimitBytes, (bytes) => state.push(valid, bytes, replace))
+        return yield* shown(state.viewAfter(valid))
       })),
     route("POST", `${place}/rescue`, (request, { name = "" }, caller) =>
       Effect.gen(function*() {

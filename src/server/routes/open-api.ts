@@ -124,6 +124,13 @@ const rescue = HttpApiGroup.make("rescue").add(
   HttpApiEndpoint.get("getState", statePlace, { params: name, success: StateView, error: refusals }),
   HttpApiEndpoint.get("readEvidence", `${statePlace}/evidence/:id`, { params: { ...name, ...id }, success: bytes, error: refusals }),
   HttpApiEndpoint.post("bringEvidence", `${statePlace}/evidence`, { params: name, payload: bytes, success: StateView, error: refusals }),
+  HttpApiEndpoint.post("pushState", `${statePlace}/push`, {
+    params: name,
+    query: { replace: Schema.optionalKey(Schema.String) },
+    payload: bytes,
+    success: StateView,
+    error: refusals
+  }),
   HttpApiEndpoint.post("settleRescue", `${statePlace}/rescue`, {
     params: name,
     payload: SettleRescue,

@@ -1,22 +1,22 @@
 // The state API for people: what the stock `http` backend of tofu and terraform asks for, locking included.
-//   backend "http" { address = lock_address = unlock_address = ".../api/state/v1/workspaces/NAME", lock_method = "PUT", unlock_method = "DELETE", password = the user token }
+// Always holds: it locks with PUT and DELETE, and with the backend's own LOCK and UNLOCK, which lifecycle/listen takes for these.
 // Used by server/lifecycle/server.
 import { Effect } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
+import { statesPath } from "../../schema/api/state.ts"
 import { LockInfo, lockLimitBytes, stateLimitBytes, taskHeader } from "../../schema/api/task-api.ts"
-import { WorkspaceName } from "../../schema/names.ts"
 import { routesFor } from "../access/authorize.ts"
 import { Bodies } from "../access/bodies.ts"
 import { noContent, type Params, problem, stateAnswer, unlocked } from "../access/http-answer.ts"
-import { jsonOf, queryOf } from "../access/http-request.ts"
-import { invalid, orNotFound, Refused } from "../refused.ts"
+import { jsonOf, queryOf, workspaceName } from "../access/http-request.ts"
+import { orNotFound, Refused } from "../refused.ts"
 import { Blobs } from "../store/blobs.ts"
 import { StateLocks } from "../workspace/state-locks.ts"
 import { StateVersions } from "../workspace/state-versions.ts"
 import { Workspaces } from "../workspace/workspaces.ts"
 
 const lockInfo = jsonOf(LockInfo, "", lockLimitBytes)
-const address = "/api/state/v1/workspaces/:name"
+const address = `${statesPath}:name` as const
 
 /** Answers a refusal. The backend reads 423 as "somebody else has it", with that lock as the body. */
 const asLocked = (refused: Refused) => refused.error === "locked" ? problem(new Refused({ ...refused, status: 423 })) : problem(refused)
@@ -31,12 +31,7 @@ export const stateRoutes = HttpRouter.addAll(Effect.gen(function*() {
 
   const existing = ({ name = "" }: Params) => workspaces.named(name)
   /** The first lock of a name makes its workspace, so that a state can be moved here with nothing but a backend block. */
-  const made = ({ name = "" }: Params) =>
-    WorkspaceName.makeOption(name).pipe(
-      Effect.fromOption,
-      Effect.mapError(() => invalid("A workspace's name has letters, digits, '-' and '_', and begins with a letter or digit.")),
-      Effect.flatMap((valid) => workspaces.ensure(valid))
-    )
+  const made = ({ name = "" }: Params) => Effect.flatMap(workspaceName(name), (valid) => workspaces.ensure(valid))
 
   return [
     route("GET", address, (_, params) =>

@@ -175,5 +175,7 @@ export const migrations = Migrator.fromRecord({
     `CREATE INDEX runsSaved ON runs (workspaceId, seq) WHERE saved = 1 AND status = 'planned'`,
     `DROP INDEX runsPending`,
     `CREATE INDEX runsPending ON runs (workspaceId, seq, planOnly, saved, rescueId, id) WHERE status = 'pending'`
-  )
+  ),
+  /** Whether a plan of the run may wait for a person though the run applies by itself. */
+  "0028_runs_that_may_ask": statements(`ALTER TABLE runs ADD COLUMN mayAsk INTEGER NOT NULL DEFAULT 0`)
 })

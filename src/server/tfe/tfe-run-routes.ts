@@ -89,6 +89,7 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
       planOnly,
       saved,
       autoApply: !saved && (attributes["auto-apply"] ?? workspace.autoApply),
+      mayAsk: attributes["may-ask"] === true,
       destroy: attributes["is-destroy"] === true,
       message: attributes.message ?? "",
       engine: attributes.engine ?? undefined,

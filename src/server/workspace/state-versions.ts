@@ -1,9 +1,9 @@
 // The states of workspaces: every accepted body is a version, taken only under the current lock; a stage's refused one is kept as evidence.
-// Invariants: a state follows its predecessor (core/state/state-succession); once accepted it is on disk, until later ones supersede it.
+// Invariants: each follows its predecessor, or replaces it by a person's word (core/state/state-succession); it is on disk till superseded.
 // Used by the task API (workers), the state API (people), the rescues and the TFE routes (outputs).
 import { Context, Effect, Layer, Schema, Stream } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
-import { type Obstacle, obstacleTo } from "../../core/state/state-succession.ts"
+import { type Obstacle, obstacleTo, obstacleToReplacing } from "../../core/state/state-succession.ts"
 import { stateLimitBytes } from "../../schema/api/task-api.ts"
 import { RunId, Sha256, Timestamp } from "../../schema/names.ts"
 import { conflict, invalid, Refused, type StoreFailure } from "../refused.ts"
@@ -94,6 +94,16 @@ export class StateVersions extends Context.Service<StateVersions, {
     workspaceId: string,
     state: Adopted,
     also: Effect.Effect<void, E>
+  ) => Effect.Effect<void, E | StoreFailure>
+  /**
+   * Stores a state that a person brings as the next version, where nobody has the lock, under an epoch of its own, after `first` in the
+   * same transaction. `replace` is the version that it takes the place of, whatever lineage that has; without it, fails as `accept`. Fails
+   * with 409 `changed` if another version is stored.
+   */
+  readonly push: <E>(
+    workspaceId: string,
+    state: Pick<Body, "bytes"> & { readonly replace: string | undefined },
+    first: Effect.Effect<void, E>
   ) => Effect.Effect<void, E | StoreFailure>
 }>()("agent-job/server/StateVersions") {
   static readonly layer = Layer.effect(StateVersions, Effect.suspend(() => make))
@@ -210,6 +220,45 @@ const make = Effect.gen(function*() {
     Effect.scoped
   )
 
+  /** Returns the refusal of a state with the command that stores it all the same, for the person who sent it. */
+  const sayingHow = ({ name, stateVersionId }: Workspace, obstacle: Obstacle) =>
+    refusedAs(
+      obstacle.error !== "other-lineage" ? obstacle : {
+        ...obstacle,
+        message:
+          `${obstacle.message} If it is the right one for ${name}, put it in the place of the stored one with: agent-job state push ${name} FILE --replace ${stateVersionId}`
+      }
+    )
+
+  const push = Effect.fn("StateVersions.push")(
+    function*<E>(
+      workspaceId: string,
+      { bytes, replace }: Pick<Body, "bytes"> & { readonly replace: string | undefined },
+      first: Effect.Effect<void, E>
+    ) {
+      const { excess, lineage, serial } = yield* identify(heapBytes, bytes)
+      if (excess !== undefined) return yield* excess
+      const received = yield* receive(bytes)
+      yield* sql.withTransaction(Effect.gen(function*() {
+        const workspace = yield* locks.heldByNobody(workspaceId)
+        yield* first
+        const before = yield* current(workspaceId)
+        if (before?.serial === serial && before.sha256 === received.sha256) return yield* blobs.store(received)
+        if (replace !== undefined && replace !== before?.id) {
+          return yield* conflict(
+            "changed",
+            `${replace} is not what is stored for ${workspace.name} now, so nothing was replaced; look again with: agent-job state show ${workspace.name}`
+          )
+        }
+        const obstacle = (replace === undefined ? obstacleTo : obstacleToReplacing)(before, { lineage, serial })
+        if (obstacle !== undefined) return yield* sayingHow(workspace, obstacle)
+        yield* sql`UPDATE workspaces SET epoch = epoch + 1 WHERE id = ${workspaceId}`
+        yield* insert({ ...workspace, epoch: workspace.epoch + 1 }, { lineage, serial, runId: null }, received)
+      }))
+    },
+    Effect.scoped
+  )
+
   return StateVersions.of({
     find: (id) => row(StateVersion)(sql`SELECT * FROM stateVersions WHERE id = ${id} AND supersededAt IS NULL`),
     current,
@@ -222,6 +271,7 @@ const make = Effect.gen(function*() {
     read: ({ sha256 }) => blobs.read(sha256),
     accept,
     keepAsEvidence,
-    adopt
+    adopt,
+    push
   })
 })

@@ -32,11 +32,13 @@ export class NoAnswer extends Data.TaggedError("NoAnswer")<{
   readonly detail: string
   /** Whether the detail is a whole sentence that says what to do, such as the server's own. */
   readonly isSaid?: boolean
+  /** The address that was asked. */
+  readonly url?: string
 }> {
   override get message() {
-    return this.isSaid === true
-      ? this.detail
-      : `The pool's server gave no usable answer (${this.detail}); check agent.url in the values, and the network.`
+    if (this.isSaid === true) return this.detail
+    const where = this.url === undefined ? "" : ` at ${this.url}`
+    return `The pool's server${where} gave no usable answer (${this.detail}); check that it answers there, and the network: a task asks the address that agent.url had when it was made, whatever the values say now.`
   }
 }
 
@@ -100,8 +102,6 @@ export const sha256 = (bytes: Uint8Array): string => createHash("sha256").update
 
 const largestBodyMiB = Math.max(archiveLimitBytes, planLimitBytes) / 1024 ** 2
 
-const notOurs = (answer: number | string) => new NoAnswer({ detail: notOwn(answer) })
-
 /** Returns the error of a body that a gateway in front of the server does not take, such as nginx beyond 1 MB. */
 const tooLargeBefore = () =>
   new NoAnswer({
@@ -115,10 +115,10 @@ const largeBodyTimeout = Duration.minutes(10)
 
 const parseJson = Option.liftThrowable((text: string): unknown => JSON.parse(text))
 
-/** Returns the error that an answer other than success means. */
-export const refusalOf = (status: number, text: string): TaskApiError =>
+/** Returns the error that an answer of `url` other than success means. */
+export const refusalOf = (url: string, status: number, text: string): TaskApiError =>
   ServerRefusal.$match(meaningOf(status, problemIn(text)), {
-    NotOwn: (): TaskApiError => status === 413 ? tooLargeBefore() : new NoAnswer({ detail: `it answers ${status}` }),
+    NotOwn: (): TaskApiError => status === 413 ? tooLargeBefore() : new NoAnswer({ url, detail: `it answers ${status}` }),
     AskAgain: ({ message }) => new NoAnswer({ detail: message, isSaid: true }),
     TokenRefused: () => new TokenRefused({ status }),
     Final: ({ error, message }) =>
@@ -154,6 +154,8 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
   const base = URL.canParse(url) && /^https?:$/u.test(new URL(url).protocol) ? url.replace(/\/+$/u, "") : undefined
   if (base === undefined) return yield* invalid("pool.url is not an http or https URL; correct it.")
   const http = yield* HttpClient.HttpClient
+  const noAnswer = (detail: string) => new NoAnswer({ url: base, detail })
+  const notOurs = (answer: number | string) => noAnswer(notOwn(answer))
 
   /** Reads the token, for each request anew: the kubelet replaces the file when the Secret changes. */
   const token = Effect.try({
@@ -175,11 +177,11 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
       Effect.flatMap((secret) =>
         http.execute(request.pipe(Request.prependUrl(base), Request.bearerToken(secret), Request.setHeader(taskHeader.taskUid, taskUid)))
       ),
-      Effect.mapError((error) => error._tag === "NoAnswer" ? error : new NoAnswer({ detail: reasonOf(error) })),
+      Effect.mapError((error) => error._tag === "NoAnswer" ? error : noAnswer(reasonOf(error))),
       Effect.flatMap((response) =>
         response.status === expectedStatus ? Effect.succeed(response) : response.text.pipe(
           Effect.orElseSucceed(() => ""),
-          Effect.flatMap((text) => Effect.fail(refusalOf(response.status, text)))
+          Effect.flatMap((text) => Effect.fail(refusalOf(base, response.status, text)))
         )
       )
     )
@@ -203,7 +205,7 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
   const within = <A, E>(limit: Duration.Duration, effect: Effect.Effect<A, E | TaskApiError>) =>
     Effect.timeoutOrElse(effect, {
       duration: limit,
-      orElse: () => Effect.fail(new NoAnswer({ detail: `not complete within ${Duration.format(limit)}` }))
+      orElse: () => Effect.fail(noAnswer(`not complete within ${Duration.format(limit)}`))
     })
 
   const read = <A, E>(
@@ -213,7 +215,7 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
   ): Effect.Effect<A, TaskApiError> =>
     within(
       limit,
-      Effect.flatMap(response, (response) => Effect.mapError(body(response), (error) => new NoAnswer({ detail: reasonOf(error) })))
+      Effect.flatMap(response, (response) => Effect.mapError(body(response), (error) => noAnswer(reasonOf(error))))
     )
   const text = (request: Request.HttpClientRequest, expectedStatus: 200 | 204, limit = smallBodyTimeout) =>
     read(send(request, expectedStatus), (response) => response.text, limit)
@@ -225,9 +227,7 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
       text(request, 200),
       (text) =>
         Effect.mapError(Schema.decodeUnknownEffect(Schema.fromJsonString(schema))(text), () =>
-          new NoAnswer({
-            detail: "it answers what this version of agent-job does not understand; if it is the server, give both the same version"
-          }))
+          noAnswer("it answers what this version of agent-job does not understand; if it is the server, give both the same version"))
     )
   const done = (request: Request.HttpClientRequest, limit = smallBodyTimeout) => Effect.asVoid(text(request, 204, limit))
 
@@ -267,7 +267,7 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
     const failed = (error: TaskApiError | StageFailed) => error._tag === "StageFailed" ? error : stageFailure(error)
     const body = Effect.map(
       get(taskPath[what]),
-      (response) => Stream.mapError(response.stream, (error) => new NoAnswer({ detail: reasonOf(error) }))
+      (response) => Stream.mapError(response.stream, (error) => noAnswer(reasonOf(error)))
     )
     const attempt = within(largeBodyTimeout, save(Stream.unwrap(body), file, { what: name, sha256, limitBytes }))
     return Effect.mapError(patiently(attempt), failed)
@@ -316,7 +316,7 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
             ? Effect.fail(error)
             : isOneOf(problemCodeOf(error), "no-state")
             ? Effect.succeedNone
-            : Effect.fail(new NoAnswer({ detail: "it answers 404" }))
+            : Effect.fail(noAnswer("it answers 404"))
       )
     ),
     takeKeptState: (bytes) =>

@@ -16,7 +16,9 @@ import { exitCodeOf, StageFailed } from "../stage-failed.ts"
 import { Stop } from "../task/stop.ts"
 
 /** What is known about a stage so far, whatever its outcome will be. */
-export interface Facts extends Pick<StageResult, "changes" | "hasChanges" | "planDigest" | "statePushed" | "stateDigest"> {
+export interface Facts
+  extends Pick<StageResult, "changes" | "hasChanges" | "unusedBackend" | "planDigest" | "statePushed" | "stateDigest">
+{
   /** What the stage made that its state does not have, in a sentence. */
   readonly unsavedEffects?: string
 }

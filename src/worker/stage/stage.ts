@@ -14,6 +14,7 @@ import { type AgentTaskSpec, defaultTimeoutSeconds } from "../../schema/task/age
 import type { StageResult } from "../../schema/task/stage-result.ts"
 import type { Backing } from "../backing/backing.ts"
 import { marksOf, packCarried } from "../backing/carried-files.ts"
+import { tellUnusedBackend } from "../backing/unused-backend.ts"
 import { printed } from "../engine/container-output.ts"
 import { Engine, execLoopFailure, StageStopped, type Workplace } from "../engine/engine.ts"
 import { ExecLoop } from "../engine/exec-loop.ts"
@@ -92,6 +93,8 @@ const stage = Effect.fnUntraced(function*(spec: AgentTaskSpec, backing: Backing,
   // Asked where its commands will run: an image's version manager picks the engine by what the configuration says.
   const { name, version } = yield* engine.find(Option.fromUndefinedOr(spec.engine?.name), { directory: place.path, env })
   yield* introduce(spec, name, version, variables.shown)
+  const unused = yield* tellUnusedBackend(spec, place, backing.sealing.state)
+  yield* Ref.update(facts, (_) => ({ ..._, ...unused }))
   const sealNow = sealOf(place, { name, version }, variables, backing.sealing)
   const asApproved = untilStopped(
     Option.match(approved, { onNone: () => Effect.void, onSome: (sealed) => Effect.flatMap(sealNow, (now) => unbroken(sealed, now)) })

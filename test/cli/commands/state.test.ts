@@ -165,3 +165,26 @@ it.live("what a stage chose in its lock or its state speaks to no terminal, in w
     server.script.push({ body })
     expect(parse((yield* show("yaml")).out)).toEqual(body)
   }))
+
+it.live("a state is brought, and takes the place of one of another lineage by the id that was shown", () =>
+  Effect.gen(function*() {
+    const made = yield* directory
+    const url = yield* serve(made)
+    const agentJob = (...args: ReadonlyArray<string>) => ran({ AGENT_JOB_URL: url, AGENT_JOB_TOKEN: userToken }, "state", ...args)
+    const [wrong, right] = ["wrong", "right"].map((lineage) => {
+      const file = join(made, `${lineage}.tfstate`)
+      writeFileSync(file, JSON.stringify({ version: 4, serial: 3, lineage }))
+      return file
+    })
+    expect(yield* agentJob("push", "prod", String(wrong))).toMatchObject({ code: 0, out: expect.stringContaining("lineage wrong") })
+    const [version = ""] = /sv-\w+/u.exec((yield* agentJob("show", "prod")).out) ?? []
+    expect(yield* agentJob("push", "prod", String(right))).toMatchObject({
+      code: 1,
+      error: expect.stringContaining(`agent-job state push prod FILE --replace ${version}`)
+    })
+    expect(yield* agentJob("push", "prod", String(right), "--replace", version)).toMatchObject({
+      code: 0,
+      out: expect.stringContaining("lineage right")
+    })
+    expect(yield* agentJob("push", "prod", "/nope")).toMatchObject({ code: 2, error: expect.stringContaining("/nope cannot be read") })
+  }))

@@ -4,6 +4,7 @@ import { auditTable, runDetails, runTable, taskTable } from "../../../src/cli/ru
 import { rescueAdvice } from "../../../src/core/run/state-doubt.ts"
 import { Sha256 } from "../../../src/schema/names.ts"
 import { AgentTask } from "../../../src/schema/task/agent-task.ts"
+import { succeeded } from "../../server/live-server.ts"
 import { applied, failed, pending, planned, run, sealed, stage } from "../run-views.ts"
 
 const now = Date.parse("2026-01-31T12:00:00Z")
@@ -128,6 +129,13 @@ describe("one run", () => {
       "run-a1   workspace demo   pending   2m ago",
       "Waits: The run run-b2 holds the workspace and is applying."
     ]))
+  it("is told with why it waits although it was to apply by itself", () => {
+    const stages = planned.stages.map((stage) => ({ ...stage, result: succeeded({ unusedBackend: "s3" }) }))
+    expect(runDetails({ ...planned, autoApply: true, stages }, now)).toContainEqual(
+      expect.stringMatching(/^Waits: its configuration has a backend s3, which is not used, and workspace demo has no state yet; /u)
+    )
+    expect(runDetails({ ...planned, stages }, now).join()).not.toContain("Waits")
+  })
   it("is told with what a stage left in the world", () =>
     expect(
       runDetails({

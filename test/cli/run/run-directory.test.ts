@@ -174,6 +174,30 @@ describe("a run", () => {
       ])
     }))
 
+  const moved: Play = { ...quickstart, plan: { ...quickstart.plan, result: { ...quickstart.plan.result, unusedBackend: "s3" } } }
+  const why =
+    `its configuration has a backend s3, which is not used, and workspace demo has no state yet; approve it if there is none to bring (docs/state.md, "Bring an existing state").`
+
+  it.live("with --auto-approve is not applied by itself where its plan asks for a person, and fails with the reason", () =>
+    Effect.gen(function*() {
+      const screen = toldScreen()
+      const { run, url } = yield* running(screen, request({ autoApprove: true }), moved)
+      const error = yield* Effect.flip(run)
+      const id = runId(screen)
+      expect([error.message, exitCodeOf(error)]).toEqual([`${id} was not applied by itself: ${why}`, 1])
+      expect((yield* person(url).view(id)).status).toBe("planned")
+      expect(screen.of("line")).toContain(`It does not apply by itself: ${why}`)
+      expect(screen.of("line").at(-1)).toContain(`agent-job discard ${id}`)
+    }))
+
+  it.live("with --auto-approve asks the person at the terminal where its plan asks for one", () =>
+    Effect.gen(function*() {
+      const screen = toldScreen(answers("yes"))
+      const { run } = yield* running(screen, request({ autoApprove: true }), moved)
+      yield* run
+      expect(screen.of("line")).toContain("Applied: 3 added, 0 changed, 0 destroyed. The state is at serial 7.")
+    }))
+
   it.live("that may have been started is not asked for again, and where to look for it is said", () =>
     Effect.gen(function*() {
       const screen = toldScreen()

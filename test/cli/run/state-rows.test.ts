@@ -49,7 +49,7 @@ describe("the state of a workspace", () => {
   it("is told with its lock, what was decided before, what is in doubt, and what was refused", () =>
     expect(stateLines(doubted, now)).toEqual([
       "workspace demo   epoch 3",
-      "State: serial 7, 48.1 kB, 1h old, of run-a1   lineage l-1",
+      "State: serial 7, 48.1 kB, 1h old, of run-a1   lineage l-1   sv-1",
       "Lock: lock-1, held by run-b2.apply.1 of agent agent-1 (me@here) since 2026-01-31T11:59:00Z",
       "Unlocked by force: lock-0 of run-a1.apply.1 (me@here, 2026-01-31T11:00:00Z)",
       "Settled: The apply of run-z ended with Lost: so; the stored state is kept (me@here, 2026-01-31T11:00:00Z)",

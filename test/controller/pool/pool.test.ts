@@ -193,6 +193,18 @@ it.live.each([
     expect((yield* Effect.flip(pool.acquire("agent", 0, 1))).message).toBe(message(url))
   }).pipe(Effect.scoped))
 
+it.live("reads its file as the server does: the first token, whatever names, comments and other tokens are there", () =>
+  Effect.gen(function*() {
+    const { made, pool } = yield* setUp
+    const file = join(made, "pool.token")
+    writeFileSync(file, `# of the first cluster\n\n${poolToken} The first cluster\nanother-token-0123456789 The second\n`)
+    expect(yield* pool.acquire("agent", 0, 1)).toEqual([])
+    writeFileSync(file, "# none yet\n")
+    expect((yield* Effect.flip(pool.acquire("agent", 0, 1))).message).toContain(
+      `its token cannot be read from ${file} (it has none); check the Secret`
+    )
+  }).pipe(Effect.scoped))
+
 it.live("says where it looked when the server is away or the token's file is missing", () =>
   Effect.gen(function*() {
     const made = yield* directory

@@ -326,6 +326,10 @@ describe("the hand-over", () => {
   it("to another server makes its token's Secret first, and lets the old queue run dry before the old controller stops", () => {
     const steps = handOver(moved(ofTheirs, ours), "out")
     expect(steps.map(({ title }) => title)).toEqual([secret, attempt, "Let the old queue run dry", stop, wait, apply, remove])
+    expect(steps[0]?.why).toContain(
+      `whichever controller asks first takes the next stage. So if another installation that takes work from ${ours}`
+    )
+    expect(steps[4]?.why).toContain(`\`agent-job state push\` here, as docs/state.md tells`)
     expect(steps[0]?.commands).toEqual([
       "kubectl -n scalr create secret generic blue-token --from-file=token=pool.token --dry-run=client -o yaml | kubectl apply --server-side -f -"
     ])

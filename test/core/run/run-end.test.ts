@@ -5,8 +5,8 @@ import { Sha256 } from "../../../src/schema/names.ts"
 import type { StageResult } from "../../../src/schema/task/stage-result.ts"
 
 const [ours, another] = [Sha256.make("a".repeat(64)), Sha256.make("b".repeat(64))]
-const stored = { planOnly: false, planSha256: ours }
-const nothingStored = { planOnly: false, planSha256: null }
+const stored = { planOnly: false, planSha256: ours, mayAsk: false }
+const nothingStored = { planOnly: false, planSha256: null, mayAsk: false }
 const success: StageResult = { outcome: "succeeded", reason: "Completed", message: "Done.", finishedAt: "2026-01-31T12:00:00Z" }
 const failure: StageResult = { ...success, outcome: "failed", reason: "ExitCode", message: "tofu ended with exit code 1." }
 const stop: StageResult = { ...success, outcome: "cancelled", reason: "Cancelled", message: "The task was cancelled." }
@@ -50,6 +50,18 @@ describe("the end of a plan", () => {
       run: stored,
       result: success,
       expected: { event: Planned({ hasChanges: true }), hasChanges: true }
+    },
+    {
+      given: "goes on where the configuration has a backend that is not used, of a stock client, which would not know that it waits",
+      run: stored,
+      result: { ...success, hasChanges: true, unusedBackend: "cloud" },
+      expected: { event: Planned({ hasChanges: true }), hasChanges: true }
+    },
+    {
+      given: "asks a person where the configuration has a backend that is not used, and that may have the state",
+      run: { ...stored, mayAsk: true },
+      result: { ...success, hasChanges: true, unusedBackend: "s3" },
+      expected: { event: Planned({ hasChanges: true, asks: true }), hasChanges: true }
     },
     {
       given: "fails with a saved plan that is not the stored one",

@@ -23,7 +23,7 @@ const AnyEvent = Schema.Union([
   Schema.TaggedStruct("Started", { step }),
   Schema.TaggedStruct("Failed", { step }),
   Schema.TaggedStruct("Stopped", { step }),
-  Schema.TaggedStruct("Planned", { hasChanges: Schema.Boolean }),
+  Schema.TaggedStruct("Planned", { hasChanges: Schema.Boolean, asks: Schema.optionalKey(Schema.Boolean) }),
   Schema.TaggedStruct("Applied", {}),
   Schema.TaggedStruct("Disrupted", {}),
   Schema.TaggedStruct("Confirm", { seal: Schema.optionalKey(AnySeal) }),
@@ -67,6 +67,12 @@ describe("a run", () => {
       run: at("planning", { autoApply: true }),
       event: Planned({ hasChanges: true }),
       expected: to("confirmed")
+    },
+    {
+      given: "waits for a person with auto-apply too, when its plan asks for one",
+      run: at("planning", { autoApply: true }),
+      event: Planned({ hasChanges: true, asks: true }),
+      expected: to("planned")
     },
     {
       given: "is canceled when its plan succeeds after the cancel",

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Option, Schema } from "effect"
 import { engineHead } from "../../../src/core/state/state-head.ts"
-import { obstacleTo } from "../../../src/core/state/state-succession.ts"
+import { obstacleTo, obstacleToReplacing } from "../../../src/core/state/state-succession.ts"
 import { StateMark } from "../../../src/schema/task/seal.ts"
 
 const at = (serial: number, lineage = "l") => ({ lineage, serial })
@@ -39,6 +39,13 @@ describe("a state", () => {
   ])("$given", ({ before, next, obstacle }) => expect(obstacleTo(before, next)?.error).toBe(obstacle))
 
   it.each([
+    { given: "of another lineage, with any serial", next: at(0, "m"), obstacle: undefined },
+    { given: "of the same lineage where it follows", next: at(8), obstacle: undefined },
+    { given: "of the same lineage nowhere else", next: at(6), obstacle: "old-serial" },
+    { given: "of another lineage only with a serial that others can follow", next: at(highest + 1, "m"), obstacle: "invalid" }
+  ])("takes the place of the stored one $given", ({ next, obstacle }) => expect(obstacleToReplacing(at(7), next)?.error).toBe(obstacle))
+
+  it.each([
     {
       error: "invalid",
       before: at(7),
@@ -51,7 +58,7 @@ describe("a state", () => {
       before: at(7, "a-b"),
       next: at(8, "c-d"),
       message:
-        "The state has the lineage c-d, the workspace's has a-b, so it belongs to another workspace and is not stored; push it to that one."
+        "The state has the lineage c-d, the workspace's has a-b, so it belongs to another workspace and is not stored; push it to that one, or see \"A state of another lineage\" in docs/state.md."
     },
     {
       error: "old-serial",

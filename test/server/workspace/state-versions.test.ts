@@ -12,6 +12,7 @@ import {
   applying,
   ask,
   directory,
+  failed,
   person,
   planWith,
   serve,
@@ -238,6 +239,17 @@ describe("the state API for people", () => {
       expect((yield* as("PUT", `${url}/api/state/v1/workspaces/a%2Fb`, { ID: "x" })).status).toBe(422)
     }))
 
+  it.live("locks and unlocks by the backend's own methods too, at its own addresses alone", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const address = `${url}/api/state/v1/workspaces/moved`
+      const lock = (method: string, ID: string) => Effect.map(ask(address, userToken, method, { ID }), ({ status }) => status)
+      expect([yield* lock("LOCK", "x"), yield* lock("LOCK", "y"), yield* lock("UNLOCK", "x"), yield* lock("PUT", "y")])
+        .toEqual([200, 423, 200, 200])
+      expect((yield* ask(`${url}/api/v2/workspaces/none/vars/none`, userToken, "UNLOCK")).status).toBe(404)
+      expect((yield* ask(url, userToken, "LOCK")).status).toBe(404)
+    }))
+
   it.live("takes no state under the lock of a stage, whose id it tells, so that the apply's own next push is taken", () =>
     Effect.gen(function*() {
       const { address, applier } = yield* applying
@@ -257,5 +269,61 @@ describe("the state API for people", () => {
       yield* applier.result(succeeded({ ...withChanges, statePushed: true }))
       expect((yield* ask(address, userToken)).json.serial).toBe(3)
       expect((yield* person(url).view(id)).status).toBe("applied")
+    }))
+})
+
+describe("a state that a person brings", () => {
+  const bringing = Effect.gen(function*() {
+    const url = yield* server
+    const push = (body: object, replace?: string) =>
+      person(url).as("POST", `${statePath.push("demo")}${replace === undefined ? "" : `?replace=${replace}`}`, body)
+    const stored = Effect.map(person(url).as("GET", statePath.state("demo")), ({ json }) => json.version)
+    return { url, push, stored }
+  })
+
+  it.live("makes its workspace, and follows the stored one", () =>
+    Effect.gen(function*() {
+      const { push, stored } = yield* bringing
+      expect((yield* push(state(7))).json.version).toMatchObject({ serial: 7, lineage: "l" })
+      expect((yield* push(state(7))).status).toBe(200)
+      const { json, status } = yield* push(state(6))
+      expect([status, json.error, (yield* stored).serial]).toEqual([409, "old-serial", 7])
+      expect((yield* push({ no: "state" })).status).toBe(422)
+    }))
+
+  it.live("takes the place of one of another lineage, which the person names and which stays as a version", () =>
+    Effect.gen(function*() {
+      const { push, stored, url } = yield* bringing
+      yield* push(state(7, "wrong"))
+      const before = yield* stored
+      const refused = yield* push(state(3, "right"))
+      expect([refused.status, refused.json.error]).toEqual([409, "other-lineage"])
+      expect(refused.json.message).toContain(`with: agent-job state push demo FILE --replace ${before.id}`)
+      expect((yield* push(state(3, "right"), "sv-another")).json.error).toBe("changed")
+      expect((yield* stored).id).toBe(before.id)
+      expect((yield* push(state(3, "right"), before.id)).json.version).toMatchObject({ serial: 3, lineage: "right" })
+      expect((yield* push(state(4, "right"))).status).toBe(200)
+      expect((yield* ask(`${url}/api/v2/state-versions/${before.id}/download`, userToken)).json).toEqual(state(7, "wrong"))
+      const { json } = yield* person(url).as("GET", "/api/agent-job/v1/workspaces/demo/audit")
+      expect(JSON.stringify(json)).toContain("/state/push")
+    }))
+
+  it.live("of the stored lineage has to follow it, also where it is to replace it", () =>
+    Effect.gen(function*() {
+      const { push, stored } = yield* bringing
+      yield* push(state(7))
+      expect((yield* push(state(6), (yield* stored).id)).json.error).toBe("old-serial")
+    }))
+
+  it.live("waits for its moment: no run holds the workspace, nobody the lock, and nothing is in doubt", () =>
+    Effect.gen(function*() {
+      const { address, applier, apply, id, url } = yield* applying
+      const push = Effect.map(person(url).as("POST", statePath.push("demo"), state(9, "right")), ({ json, status }) => [status, json.error])
+      expect(yield* push).toEqual([409, "wrong-moment"])
+      yield* applier.lock("a")
+      expect(yield* push).toEqual([409, "locked"])
+      yield* agent(url).report(apply.id, { ...failed(), reason: "NodeLost" })
+      expect([(yield* person(url).view(id)).status, yield* push]).toEqual(["errored", [409, "rescue-pending"]])
+      expect((yield* ask(address, userToken)).status).toBe(404)
     }))
 })

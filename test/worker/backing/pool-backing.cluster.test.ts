@@ -110,6 +110,28 @@ describe("a stage of a pool", () => {
       expect([log().includes("$ tofu plan"), api.plan]).toEqual([false, undefined])
     }))
 
+  it.live("says that a backend of the configuration is not used, while the workspace has no state", () =>
+    Effect.gen(function*() {
+      const api = yield* taskApi
+      api.archive = tarGz({
+        "main.tf": `resource "terraform_data" "a" {}\n`,
+        "backend.tf": `terraform {\n  backend "s3" {\n    bucket = "old"\n  }\n}\n`
+      })
+      const plan = Effect.suspend(() => Effect.scoped(ran(poolTask(api, "plan"), {}, (here) => token(here, api))))
+      const { log, status } = yield* plan
+      expect(status.result, log()).toMatchObject({ outcome: "succeeded", unusedBackend: "s3" })
+      expect(text(api.log)).toContain(
+        `The backend s3 of the configuration is not used: the server at ${api.url} keeps the state of workspace demo, and has none yet.`
+      )
+      const digest = status.result?.planDigest
+      api.log = new Uint8Array()
+      yield* Effect.scoped(ran(poolTask(api, "apply", { plan: { sha256: digest } }), {}, (here) => token(here, api)))
+      expect([addresses(api), text(api.log).includes("not used")]).toEqual([["terraform_data.a"], false])
+      api.plan = undefined
+      const again = yield* plan
+      expect([again.status.result?.outcome, again.status.result?.unusedBackend]).toEqual(["succeeded", undefined])
+    }))
+
   it.live("keeps its state at the server, whatever backend or cloud block the configuration has elsewhere", () =>
     Effect.gen(function*() {
       const api = yield* taskApi

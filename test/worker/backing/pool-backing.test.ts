@@ -232,7 +232,7 @@ describe("a last state that the server has not taken", () => {
       [
         "in the worker's copy",
         { shared: false, room: true, left: true },
-        `The last state is in AT/${copy}, which is removed soon after its end (task.job.ttlSecondsAfterFinished). Save it before that from node node-1; there it usually is ${onNode}/private/unsaved.tfstate (docs/state.md). The pool's server has not confirmed this state. The pool's server gave no usable answer (`,
+        `The last state is in AT/${copy}, which is removed soon after its end (task.job.ttlSecondsAfterFinished). Save it before that from node node-1; there it usually is ${onNode}/private/unsaved.tfstate (docs/state.md). The pool's server has not confirmed this state. The pool's server at `,
         "errored"
       ],
       [
@@ -244,7 +244,7 @@ describe("a last state that the server has not taken", () => {
       [
         "nowhere, when the engine left none either",
         { shared: false, room: false, left: false },
-        `The worker could not keep the last state anywhere, and the pool's server has not confirmed it, so it may be lost. Before you run the workspace again, look for what the stage made. If AT/${copy} on node node-1 exists, it is an older state. The worker cannot use a copy of the state (ERR_FS_EISDIR); check the volumes of the Pod and who owns them. The pool's server gave no usable answer (`,
+        `The worker could not keep the last state anywhere, and the pool's server has not confirmed it, so it may be lost. Before you run the workspace again, look for what the stage made. If AT/${copy} on node node-1 exists, it is an older state. The worker cannot use a copy of the state (ERR_FS_EISDIR); check the volumes of the Pod and who owns them. The pool's server at `,
         "Save it"
       ]
     ] as const

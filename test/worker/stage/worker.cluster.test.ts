@@ -93,6 +93,16 @@ describe("a stage without a pool", () => {
       expect(state().resources).toHaveLength(0)
     }))
 
+  it.live("says that a backend of the configuration is not used where spec.backend is another one", () =>
+    Effect.gen(function*() {
+      const files = { "main.tf": main, "backend.tf": `terraform {\n  backend "s3" {\n    bucket = "old"\n  }\n}\n` }
+      const variables = [{ name: "region", value: "eu" }]
+      const { log, status } = yield* ran(inline("plan", files, { variables, backend: { type: "local" } }))
+      expect(status.result, log()).toMatchObject({ outcome: "succeeded" })
+      expect(status.result?.unusedBackend).toBeUndefined()
+      expect(log()).toContain("The backend s3 of the configuration is not used, since spec.backend says local.")
+    }))
+
   it.live.each([
     { given: "no backend", backend: undefined },
     { given: "a backend in the Pod's own files", backend: { type: "local", config: { path: "demo.tfstate" } } }

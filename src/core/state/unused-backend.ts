@@ -1,0 +1,55 @@
+// Which backend a configuration names, where another place keeps its state: its old state may be there, and be missing here.
+// Always holds: of two errors the scan makes the harmless one; to name a backend that is none costs one approval by a person.
+// Used by worker/backing/unused-backend.ts, and by cli/run for the words.
+import { statesPath } from "../../schema/api/state.ts"
+import { backendFileName } from "../text/hcl.ts"
+
+/** Reports whether the engine reads a file of this name as configuration, and it is not the one that we add. */
+export const isConfiguration = (name: string): boolean => name !== backendFileName && /\.(?:tf|tofu)(?:\.json)?$/u.test(name)
+
+const inHcl = {
+  terraform: /^[ \t]*terraform[ \t]*\{/mu,
+  end: /^\}/mu,
+  block: /^[ \t]*(?:backend[ \t]+"?([\w-]{1,64})"?|cloud)[ \t]*\{([^{}]*)/gmu
+}
+const inJson = { terraform: /"terraform"\s*:/u, end: /(?!)/u, block: /"(?:backend"\s*:[\s[{]*"([\w-]{1,64})|cloud)"\s*:[\s[{]*([^{}]*)/gu }
+
+/** Leaves out the comments that begin a line and may go over many, in one pass, since the text may be made to last. */
+const uncommented = (text: string): string => text.split("*/").map((part) => part.split(/^[ \t]*\/\*/mu)[0]).join("")
+
+/** Reports whether such a block keeps no state anywhere else: it is the engine's own default, or it names the API for people of such a server. */
+const isOwn = (type: string, content: string): boolean =>
+  (type === "local" && content.trim() === "") || (type === "http" && content.includes(statesPath))
+
+/** Returns the type of the backend that a file names, "cloud" for such a block, or undefined if it names none that could keep a state. */
+export const backendIn = (name: string, text: string): string | undefined => {
+  const { block, end, terraform } = name.endsWith(".json") ? inJson : inHcl
+  const blocks = uncommented(text).split(terraform).slice(1).flatMap((rest) => [...(rest.split(end)[0] ?? "").matchAll(block)])
+  const foreign = blocks.find(([, type = "cloud", content = ""]) => !isOwn(type, content))
+  return foreign === undefined ? undefined : foreign[1] ?? "cloud"
+}
+
+/** Where the docs tell how a state is brought. */
+const howTo = "docs/state.md, \"Bring an existing state\""
+
+const shown = (type: string): string => type === "cloud" ? "cloud block" : `backend ${type}`
+
+/** Returns what a plan tells of a backend that its pool's server replaces in a workspace that has no state yet. */
+export const nothingHereYet = (type: string, workspace: string, server: string): string =>
+  `The ${
+    shown(type)
+  } of the configuration is not used: the server at ${server} keeps the state of workspace ${workspace}, and has none yet. If the ${
+    shown(type)
+  } has one, bring it before you apply anything, or all of it is made a second time (${howTo}).`
+
+/** Returns what a stage without a pool tells of a backend that `spec.backend` replaces. */
+export const replacedBySpec = (type: string, other: string): string =>
+  `The ${
+    shown(type)
+  } of the configuration is not used, since spec.backend says ${other}. A state that only the former has is not known to this stage, which would make all of it a second time.`
+
+/** Returns why a run that was to apply by itself waits for a person. */
+export const waitsForPerson = (type: string, workspace: string): string =>
+  `its configuration has a ${
+    shown(type)
+  }, which is not used, and workspace ${workspace} has no state yet; approve it if there is none to bring (${howTo})`

@@ -1,0 +1,64 @@
+// Which backends of a configuration may have a state that a new workspace lacks.
+import { describe, expect, it } from "@effect/vitest"
+import { backendIn, isConfiguration } from "../../../src/core/state/unused-backend.ts"
+
+const of = (text: string, name = "main.tf") => backendIn(name, text)
+const json = (terraform: unknown) => of(JSON.stringify({ terraform }, null, 2), "main.tf.json")
+
+describe("backendIn", () => {
+  it.each([
+    { given: "s3", text: `terraform {\n  backend "s3" {\n    bucket = "b"\n  }\n}\n`, expected: "s3" },
+    { given: "one on a line", text: `terraform {\n  backend "gcs" {}\n}\n`, expected: "gcs" },
+    { given: "one without quotes, not formatted", text: `  terraform {\nbackend azurerm{\n}\n  }`, expected: "azurerm" },
+    {
+      given: "one after other blocks",
+      text: `terraform {\n  required_providers {\n    a = { source = "a/b" }\n  }\n  backend "s3" {}\n}\n`
+    },
+    { given: "one in the second block", text: `terraform {\n  required_version = ">1"\n}\nterraform {\n  backend "s3" {}\n}\n` },
+    { given: "one with the line ends of Windows", text: `terraform {\r\n  backend "s3" {\r\n  }\r\n}\r\n` },
+    {
+      given: "http of another server",
+      text: `terraform {\n  backend "http" {\n    address = "https://gitlab/state"\n  }\n}\n`,
+      expected: "http"
+    },
+    { given: "http with its address elsewhere", text: `terraform {\n  backend "http" {}\n}\n`, expected: "http" },
+    { given: "local at a path", text: `terraform {\n  backend "local" {\n    path = "/mnt/x"\n  }\n}\n`, expected: "local" },
+    { given: "cloud", text: `terraform {\n  cloud {\n    organization = "o"\n  }\n}\n`, expected: "cloud" }
+  ])("finds $given", ({ expected = "s3", text }) => expect(of(text)).toBe(expected))
+
+  it.each([
+    { given: "an object", terraform: { backend: { s3: { bucket: "b" } } }, expected: "s3" },
+    { given: "a list", terraform: [{ required_version: ">1" }, { backend: [{ s3: {} }] }], expected: "s3" },
+    { given: "cloud", terraform: { cloud: { organization: "o" } }, expected: "cloud" }
+  ])("finds it in JSON, as $given", ({ expected, terraform }) => expect(json(terraform)).toBe(expected))
+
+  it.each([
+    { given: "no terraform block", text: `resource "x" "y" {\n  cloud {\n  }\n}\n` },
+    { given: "the word elsewhere", text: `terraform {\n}\nresource "lb" "y" {\n  backend "s3" {\n  }\n}\n` },
+    { given: "a comment", text: `terraform {\n  # backend "s3" {}\n  // backend "s3" {}\n  /* was:\n  backend "s3" {}\n  */\n}\n` },
+    { given: "the engine's own default", text: `terraform {\n  backend "local" {}\n}\n` },
+    {
+      given: "a state of such a server",
+      text: `terraform {\n  backend "http" {\n    address = "https://aj/api/state/v1/workspaces/prod"\n  }\n}\n`
+    }
+  ])("finds none with $given", ({ text }) => expect(of(text)).toBeUndefined())
+  it("finds none in JSON without one", () => expect(json({ backend: { local: {} } })).toBeUndefined())
+  it("needs no longer than a moment for a text that is made to last", () => {
+    const begun = performance.now()
+    of("/*\n".repeat(2 ** 18))
+    of(`terraform {\n${"backend \"s3\"\n".repeat(2 ** 16)}`)
+    of(`{"terraform":${"{\"backend\":[".repeat(2 ** 16)}`, "main.tf.json")
+    expect(performance.now() - begun).toBeLessThan(5000)
+  })
+})
+
+describe("isConfiguration", () => {
+  it.each(["main.tf", "main.tofu", "x.tf.json", "x.tofu.json", "a_override.tf"])(
+    "reads %s",
+    (name) => expect(isConfiguration(name)).toBe(true)
+  )
+  it.each(["main.tfvars", "terraform.tfstate", "zzzz_agent_job_override.tf", "tf"])(
+    "does not read %s",
+    (name) => expect(isConfiguration(name)).toBe(false)
+  )
+})

@@ -1,0 +1,51 @@
+// The way in for a state that another place keeps, as docs/state.md tells it: the block and the commands are read from there.
+// The engine and the server are real.
+import { expect, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { execFile } from "node:child_process"
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { join, resolve } from "node:path"
+import { promisify } from "node:util"
+import { statePath } from "../../src/schema/api/state.ts"
+import { ask, directory, person, serve, userToken } from "./live-server.ts"
+
+const docs = readFileSync("docs/state.md", "utf8")
+const section = /^## Bring an existing state\n(.*?)^## /msu.exec(docs)?.[1] ?? ""
+const block = /```hcl\n(.*?)```/su.exec(section)?.[1] ?? ""
+const exec = promisify(execFile)
+
+/** Runs a command of the docs, as a shell would in that directory. */
+const shell = (directory: string, command: string, env: Record<string, string> = {}) =>
+  Effect.promise((signal) =>
+    exec("sh", ["-ec", command], {
+      cwd: directory,
+      signal,
+      env: { PATH: `${resolve("bin")}:${process.env["PATH"]}`, HOME: directory, AGENT_JOB_TOKEN: userToken, ...env }
+    })
+  )
+
+/** Returns the commands of the section that begin so, as one script. */
+const commands = (pattern: RegExp, file: string) =>
+  [...section.matchAll(/^ {4,7}(\S.*)$/gmu)].map(([, line = ""]) => line).filter((line) => pattern.test(line)).join("\n")
+    .replaceAll("/tmp/prod.tfstate", file)
+
+it.live("a state that was applied elsewhere is brought by the block and the commands of the docs", () =>
+  Effect.gen(function*() {
+    const url = yield* serve(yield* directory)
+    const made = yield* directory
+    const [old, empty, file] = [join(made, "old"), join(made, "empty"), join(made, "prod.tfstate")]
+    for (const folder of [old, empty]) mkdirSync(folder)
+    writeFileSync(join(old, "main.tf"), `resource "terraform_data" "a" {}\n`)
+    yield* shell(old, "tofu init && tofu apply -auto-approve")
+    yield* shell(old, commands(/^tofu state pull/u, file))
+    writeFileSync(join(empty, "backend.tf"), block.replaceAll("https://server.example.com", url))
+    yield* shell(empty, commands(/^(?:export|tofu init|tofu state push)/u, file))
+    const { lineage } = JSON.parse(readFileSync(file, "utf8"))
+    const brought = (workspace: string) => Effect.map(ask(`${url}/api/state/v1/workspaces/${workspace}`, userToken), ({ json }) => json)
+    expect(yield* brought("prod")).toMatchObject({ resources: [{ name: "a" }] }) // tofu gives it a lineage of its own where there was no state
+    const push = commands(/^agent-job state push prod \S+$/u, file).replace("prod", "other")
+    yield* shell(old, push, { AGENT_JOB_URL: url })
+    expect(yield* brought("other")).toMatchObject({ lineage, resources: [{ name: "a" }] })
+    const { json } = yield* person(url).as("GET", statePath.state("prod"))
+    expect(json.lock).toBeUndefined()
+  }), 60_000)
