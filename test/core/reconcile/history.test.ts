@@ -63,6 +63,11 @@ describe("what may go", () => {
   it.each([
     { given: "by a task that is not there", forged: attempt("followed-2", 2, 2, "plan", "nobody"), latest: third },
     { given: "by a task that has made none", forged: attempt("followed-2", 2, 2), latest: undefined },
+    {
+      given: "as what applied its first plan, by a task that has applied none",
+      forged: attempt("followed-apply", 2, 1, "apply"),
+      latest: undefined
+    },
     { given: "as a later attempt than there was", forged: attempt("followed-4", 2, 4), latest: third },
     { given: "under a name of its own", forged: attempt("other", 2, 2), latest: third },
     { given: "as what applied an attempt, under a name of its own", forged: attempt("other", 2, 2, "apply"), latest: third }
