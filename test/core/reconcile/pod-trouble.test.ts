@@ -32,6 +32,12 @@ describe("startTrouble", () => {
   it("is nothing for a Pod on its way", () => {
     expect(startTrouble(healthy)).toEqual(Option.none())
     expect(startTrouble({ ...healthy, worker: waiting("PodInitializing"), runner: waiting("ContainerCreating") })).toEqual(Option.none())
+    expect(startTrouble({ ...healthy, install: ended("Completed", 0) })).toEqual(Option.none())
+    expect(startTrouble({ ...healthy, install: container({ state: "running" }), others: [["proxy", { ...seen, state: "running" }]] }))
+      .toEqual(Option.none())
+  })
+  it.each(["worker", "runner"])("is nothing for a %s that ended, which is no start any more", (name) => {
+    expect(startTrouble({ ...healthy, [name]: ended("Error", 137) })).toEqual(Option.none())
   })
   it.each([
     {
@@ -142,6 +148,19 @@ describe("troubleOfStart", () => {
   })
 })
 
+describe("endOfStart", () => {
+  const job = worldOf({ ...plainSeed, job: "active" }).job
+
+  it("is out of time while a quota has no room", () => {
+    const warning = Option.some({ reason: "FailedCreate", message: "exceeded quota: pods" })
+    expect(endOfStart({ job, pod: Option.none(), warning }).reason).toBe("StartupTimeout")
+  })
+  it("is not blamed on who suspended a Job that is over", () => {
+    const over = Option.map(job, (_) => ({ ..._, state: "failed" as const, suspended: true }))
+    expect(troubleOfStart({ job: over, pod: Option.none(), warning: Option.none() })).toEqual(Option.none())
+  })
+})
+
 describe("isPodOver", () => {
   it.each([
     { given: "a running worker", pod: {}, over: false },
@@ -175,6 +194,11 @@ describe("endOf", () => {
         disruptionReason: "DeletionByPodGC",
         worker: waiting("ContainerCreating")
       },
+      reason: "NodeLost"
+    },
+    {
+      given: "a node that no longer exists, and had not begun",
+      pod: { ...refused, deleting: true, disruption: "PodGC: node no longer exists", disruptionReason: "DeletionByPodGC" },
       reason: "NodeLost"
     },
     { given: "a node out of service", pod: { phase: "Failed" as const, deleting: true }, reason: "NodeLost" },
