@@ -37,6 +37,8 @@ describe("stateObjects", () => {
     expect(["new", "old", "other"].map((id) => hasObject(replaced, "time_sleep.a", "id", id))).toEqual([true, true, false])
     expect(hasObject(replaced, "time_sleep.a", undefined, undefined)).toBe(true)
   })
+  it("finds no id in an object without attributes", () =>
+    expect(hasObject(state(resource({ instances: [{ status: "tainted" }] })), "time_sleep.a", "id", "1")).toBe(false))
   it("is found in one pass, however many objects an engine that means harm puts at one address", () => {
     const many = Array.from({ length: 300_000 }, () => ({}))
     expect(state(resource({ instances: many })).get("time_sleep.a")).toHaveLength(many.length)

@@ -29,7 +29,8 @@ describe("stateTrouble", () => {
   it.each([
     { given: "s3", found: note("s3", { bucket: "b" }) },
     { given: "cloud", found: note("cloud", null) },
-    { given: "local on a claim", found: note("local", { path: "/mnt/state/x.tfstate" }) }
+    { given: "local on a claim", found: note("local", { path: "/mnt/state/x.tfstate" }) },
+    { given: "local at a claim itself, which may be of one file", found: note("local", { path: "/mnt/state" }) }
   ])("accepts $given", ({ found }) => expect(stateTrouble(found, ["/mnt/state"])).toEqual(Option.none()))
 
   it.each([
