@@ -100,6 +100,9 @@ describe("a seal", () => {
     expect(brokenSeal(differences(seal(), seal({ variables: { region: other, db_password: other } })))).toBe(
       "The saved plan was made with other variables (db_password, region) than this apply would get; plan again."
     )
+    expect(brokenSeal(["another plan file", "a state of another lineage"])).toBe(
+      "The saved plan was made with another plan file and a state of another lineage than this apply would get; plan again."
+    )
     expect(brokenSeal(["another engine (tofu 1.12.6, now tofu 1.12.7)", "another plan file", "a state of another lineage"])).toBe(
       "The saved plan was made with another engine (tofu 1.12.6, now tofu 1.12.7), another plan file and a state of another lineage than this apply would get; plan again."
     )
