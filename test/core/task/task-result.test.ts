@@ -1,7 +1,7 @@
 // The result of a task that ended without a result from its worker, and an end in words that an older CRD has.
 import { expect, it } from "@effect/vitest"
 import { Option } from "effect"
-import { endInPlainReasons, resultOf } from "../../../src/core/task/task-result.ts"
+import { endInPlainReasons, isStoredOf, resultOf } from "../../../src/core/task/task-result.ts"
 import { Sha256 } from "../../../src/schema/names.ts"
 import type { AgentTaskStatus } from "../../../src/schema/task/agent-task.ts"
 import { longestMessage } from "../../../src/schema/task/stage-result.ts"
@@ -36,6 +36,23 @@ it.each(
   expect(written({ phase, reason: "FromTomorrow" }, both)).toEqual(Option.some({ phase, reason: plain }))
   for (const fields of [[], ["status.queue.reason"]]) expect(written(status, fields)).toEqual(Option.none())
   expect(written({ phase, reason: "FromTomorrow" }, both.slice(1))).toEqual(Option.none())
+})
+
+it.each([
+  { given: "all of it", stored: success, is: true },
+  {
+    given: "a part of it",
+    stored: { outcome: "succeeded" as const, reason: "Completed", message: "done", finishedAt: success.finishedAt },
+    is: true
+  },
+  { given: "another reason", stored: { ...success, reason: "Lost" }, is: false },
+  { given: "another exit code", stored: { ...success, exitCode: 1 }, is: false },
+  { given: "another outcome", stored: { ...success, outcome: "failed" as const }, is: false }
+])("is what is stored of it if that is $given: $is", ({ is, stored }) => expect(isStoredOf(success, stored)).toBe(is))
+
+it("is what is stored of it, too, with a plain reason in the place of one that an older CRD does not have", () => {
+  const result = { ...success, outcome: "failed", reason: "DiskFull" } as const
+  expect(["ExitCode", "Completed"].map((reason) => isStoredOf(result, { ...result, reason }))).toEqual([true, false])
 })
 
 it.each<{ readonly given: string; readonly before: AgentTaskStatus; readonly after: AgentTaskStatus; readonly ends: boolean }>([
