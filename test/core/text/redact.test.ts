@@ -175,5 +175,8 @@ describe("redactor", () => {
     expect(shown).toMatch(/^\*\*\*.{0,3}$/u)
   })
 
+  it("leaves a value alone that is short without its colours", () =>
+    expect(redactor(["\u001b[1mab\u001b[0m", "\u001b[1m\u001b[0m"]).text("ab cab")).toBe("ab cab"))
+
   it(`leaves values under ${shortestSecret} characters alone`, () => expect(redactor(["abc", ""]).text("abcabc")).toBe("abcabc"))
 })
