@@ -166,7 +166,7 @@ describe("admit", () => {
     expect(turns.filter(([, { _tag }]) => _tag === "Admitted").map(([uid]) => uid)).toEqual(["uid-0", "uid-2"])
   })
 
-  it.each([[1, 1], [4, 4], [5, 8], [9, 16], [100, 128]])(
+  it.each([[1, 1], [3, 3], [4, 4], [5, 8], [9, 16], [100, 128]])(
     "shows position %i as %i, so that a long queue is not a flood of writes",
     (position, shown) => {
       expect(shownPosition(position)).toBe(shown)
