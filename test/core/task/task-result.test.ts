@@ -21,6 +21,23 @@ it("has the status's message, cut between two characters, so that the API server
 
 it.each(
   [
+    { phase: "Cancelled", reason: "Cancelled", outcome: "cancelled", told: "Cancelled" },
+    { phase: "Failed", reason: "ImagePull", outcome: "failed", told: "ImagePull" },
+    { phase: "Failed", reason: undefined, outcome: "failed", told: "Lost" }
+  ] as const
+)(
+  "has the outcome of the phase, and its reason: $phase, $reason",
+  ({ outcome, phase, reason, told }) =>
+    expect(resultOf({ phase, ...(reason !== undefined && { reason }) }, "2026-01-01T00:00:00Z")).toEqual({
+      outcome,
+      reason: told,
+      message: "",
+      finishedAt: "2026-01-01T00:00:00Z"
+    })
+)
+
+it.each(
+  [
     { phase: "Succeeded", outcome: "succeeded", plain: "Completed" },
     { phase: "Failed", outcome: "failed", plain: "ExitCode" },
     { phase: "Cancelled", outcome: "cancelled", plain: "Cancelled" }
@@ -52,7 +69,7 @@ it.each([
 
 it("is what is stored of it, too, with a plain reason in the place of one that an older CRD does not have", () => {
   const result = { ...success, outcome: "failed", reason: "DiskFull" } as const
-  expect(["ExitCode", "Completed"].map((reason) => isStoredOf(result, { ...result, reason }))).toEqual([true, false])
+  expect(["DiskFull", "ExitCode", "Completed"].map((reason) => isStoredOf(result, { ...result, reason }))).toEqual([true, true, false])
 })
 
 it.each<{ readonly given: string; readonly before: AgentTaskStatus; readonly after: AgentTaskStatus; readonly ends: boolean }>([
