@@ -51,6 +51,8 @@ describe("stateObjects", () => {
     expect(hasTainted(state(resource({ instances: [{ status: "tainted", attributes: { id: "1" } }] })), "time_sleep.a")).toBe(true)
     const escaped = resource({ instances: [{ index_key: "\u3000", status: "tainted" }] })
     expect(hasTainted(state(escaped), String.raw`time_sleep.a["\u3000"]`)).toBe(true)
+    const besides = resource({ instances: [{ attributes: { id: "2" } }, { deposed: "1a2b3c4d", status: "tainted" }] })
+    expect(hasTainted(state(besides), "time_sleep.a")).toBe(true)
     expect(hasTainted(state(resource({})), "time_sleep.a")).toBe(false)
   })
   it.each([
