@@ -47,6 +47,13 @@ describe("startTrouble", () => {
       final: false,
       says: "runner"
     },
+    ...["ErrImagePull", "RegistryUnavailable", "ImageInspectError", "SignatureValidationFailed"].map((reason) => ({
+      given: `an image that does not come (${reason})`,
+      pod: { runner: waiting(reason) },
+      reason: "ImagePull",
+      final: false,
+      says: "Container runner cannot get its image yet"
+    })),
     {
       given: "an image whose name is none",
       pod: { worker: waiting("InvalidImageName") },

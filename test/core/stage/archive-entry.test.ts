@@ -43,5 +43,13 @@ describe("entryAction", () => {
     expect(entryAction(link, "anywhere")).toEqual(EntryAction.MakeLink({ segments: ["a", "b"], target: linkTarget }))
     expect(entryAction({ ...link, linkTarget: "a\0b" }, "anywhere")._tag).toBe("Refuse")
   })
+  it.each([
+    { path: "a", target: "b/c" },
+    { path: "a/b", target: "../c" },
+    { path: "a/b", target: ".." },
+    { path: "a", target: "." }
+  ])("makes a link of $path to $target, which is inside", ({ path, target }) => {
+    expect(entry(path, "Symlink", target)).toEqual(EntryAction.MakeLink({ segments: path.split("/"), target }))
+  })
   it("skips the root itself", () => expect(entry("./", "Directory")).toEqual(EntryAction.Skip()))
 })

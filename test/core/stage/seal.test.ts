@@ -63,6 +63,11 @@ const rows: ReadonlyArray<
     now: { variables: { ...variables, ...many } },
     words: ["other variables (v00, v01, v02, v03, v04, v05, v06, v07 and 3 more)"]
   },
+  {
+    changed: "as many values as are named",
+    now: { variables: { ...variables, ...Object.fromEntries(Object.entries(many).slice(0, 8)) } },
+    words: ["other variables (v00, v01, v02, v03, v04, v05, v06, v07)"]
+  },
   { changed: "a module", now: { modules: { ...seal().modules, vpc: other } }, words: ["other modules (vpc)"] },
   { changed: "which modules there are", now: { modules: {} }, words: ["other modules (modules.json, vpc)"] },
   { changed: "the environment", now: { environment: {} }, words: ["other environment variables (AWS_REGION)"] },
