@@ -38,7 +38,7 @@ describe("isForbiddenAddress", () => {
     (address) => expect(isForbiddenAddress(address)).toBe(true)
   )
 
-  it.each(["", "localhost", "1.2.3", "1.2.3.4.5", "01.2.3.4", "256.1.1.1", "::1::", "12345::", "[::1]", "1.2.3.4:80", " 1.2.3.4"])(
+  it.each(["", "localhost", "1.2.3", "1.2.3.4.5", "01.2.3.4", "266.0.0.1", "::1::", "12345::", "[::1]", "1.2.3.4:80", " 1.2.3.4"])(
     "takes what is no address for forbidden: %s",
     (text) => expect(isForbiddenAddress(text)).toBe(true)
   )
@@ -59,6 +59,7 @@ describe("isForbiddenAddress", () => {
     "128.0.0.0",
     "223.255.255.255",
     "2606:4700:4700::1111",
+    "64:1::1",
     "fd00:ec3::1",
     "fd01:ec2::1",
     "fd20:cf::1",
