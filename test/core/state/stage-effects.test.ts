@@ -151,6 +151,7 @@ describe("stageEffects", () => {
   })
   it("says so when the journal was full", () => {
     expect(stageEffects(numbered([{ kind: "full", action: "create", address: "" }]), stored([]), false)).toMatchObject({ incomplete: true })
+    expect(stageEffects(numbered([started("create", "t.a")]), stored([]), false)).not.toHaveProperty("incomplete")
   })
 
   const unseen = (entries: ReadonlyArray<Entry>, state: ReturnType<typeof stored>, inOrder = false) =>
