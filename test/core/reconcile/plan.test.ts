@@ -1397,10 +1397,21 @@ describe("plan", () => {
     })
   })
 
-  it("says in the message of a lost apply what a person should look at", () => {
-    const whole: Seed = { ...plainSeed, stage: "apply", life: "claimed" }
-    expect(plan(policyOf(whole), worldOf(whole), noon).status.message).toBe(
-      "The Pod is gone and left no result. Look at the state before the next run."
-    )
+  it.each(
+    [
+      { stage: "apply", says: "The Pod is gone and left no result. Look at the state before the next run." },
+      { stage: "plan", says: "The Pod is gone and left no result. Nothing was changed." }
+    ] as const
+  )("says in the message of a lost $stage what a person should look at", ({ says, stage }) => {
+    const whole: Seed = { ...plainSeed, stage, life: "claimed" }
+    expect(plan(policyOf(whole), worldOf(whole), noon).status.message).toBe(says)
+  })
+
+  it("says how long a task ran, and not of one that never began", () => {
+    const duration = (life: Seed["life"]) => {
+      const whole: Seed = { ...plainSeed, life, cancel: true }
+      return plan(policyOf(whole), worldOf(whole), noon).status.duration
+    }
+    expect([duration("claimed"), duration("new")]).toEqual(["1m0s", undefined])
   })
 })
