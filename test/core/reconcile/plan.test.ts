@@ -296,6 +296,20 @@ const cases: ReadonlyArray<Case> = [
     phase: "Succeeded"
   },
   {
+    given: "a task that is to follow its source, and has not begun",
+    seed: { source: "known", follows: "planAndApply" },
+    situation: "its turn",
+    actions: ["CreateJob"]
+  },
+  {
+    given: "such a task, whose Job a quota refused",
+    seed: { source: "known", follows: "planAndApply", refusal: "QuotaExceeded" },
+    situation: "the API server refused its Job for now",
+    actions: [],
+    phase: "Queued",
+    reason: "QuotaExceeded"
+  },
+  {
     given: "a Job that a quota refused",
     seed: { refusal: "QuotaExceeded" },
     situation: "the API server refused its Job for now",

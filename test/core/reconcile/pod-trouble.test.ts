@@ -86,6 +86,13 @@ describe("startTrouble", () => {
       says: "/bin/sh"
     },
     {
+      given: "a runner image without a shell that was tried for the first time",
+      pod: { runner: ended("StartError", 128) },
+      reason: "InvalidConfiguration",
+      final: false,
+      says: "/bin/sh"
+    },
+    {
       given: "a runner image without a shell that is about to be tried again",
       pod: { runner: container({ reason: "RunContainerError", lastReason: "StartError" }) },
       reason: "InvalidConfiguration",
