@@ -1375,6 +1375,23 @@ describe("plan", () => {
     expect(plan(policyOf(whole), worldOf(whole), noon).status.message).toBe(message)
   })
 
+  it("names in the status whom it waits for, and nobody where that is a limit", () => {
+    const queue = (seed: Partial<Seed>) => plan(policyOf(plainSeed), worldOf({ ...plainSeed, ...seed }), noon).status.queue
+    expect([queue({ turn: "busy" }), queue({ stage: "apply", holder: "taken" }), queue({ turn: "limit" })]).toStrictEqual([
+      { position: 1, reason: "WorkspaceBusy", blockedBy: "other" },
+      { position: 1, reason: "WorkspaceBusy", blockedBy: "other" },
+      { position: 1, reason: "ConcurrencyLimit" }
+    ])
+  })
+
+  it("looks at the Job of a task that is over when it may be left over", () => {
+    const again = (job: Seed["job"]) => {
+      const whole: Seed = { ...plainSeed, life: "succeeded", job }
+      return plan(policyOf(whole), worldOf(whole), noon).requeueAfterMillis
+    }
+    expect([again("active"), again("complete")]).toEqual([Option.some(89_000), Option.none()])
+  })
+
   it("says of a place far back in the queue that it is rounded", () => {
     const turn = (position: number) => Turn.Waiting({ reason: "ConcurrencyLimit", position, blockedBy: Option.none() })
     const said = (position: number) => plan(policyOf(plainSeed), { ...worldOf(plainSeed), turn: turn(position) }, noon).status.message
