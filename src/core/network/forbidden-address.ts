@@ -43,7 +43,7 @@ const parse6 = (text: string): ReadonlyArray<number> | undefined => {
 const isForbidden6 = (words: ReadonlyArray<number>): boolean => {
   const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0, g = 0, h = 0] = words
   const embedded = (high: number, low: number) => isForbidden4(((high << 16) | low) >>> 0)
-  if (a === 0 && b === 0 && c === 0 && d === 0) return (f === 0 && g === 0) || embedded(g, h) // ::, ::1; mapped, translated and compatible IPv4
+  if (a === 0 && b === 0 && c === 0 && d === 0) return embedded(g, h) // mapped, translated and compatible IPv4; :: and ::1 are in 0.0.0.0/8
   if (a === 0x64 && b === 0xff9b) return c !== 0 || embedded(g, h) // NAT64; where a local prefix has the IPv4 address is unknown
   if (a === 0x2002) return embedded(b, c) // 6to4
   if (a === 0x2001 && b === 0) return true // Teredo

@@ -41,7 +41,7 @@ const newestAttempts = (tasks: ReadonlyArray<AgentTask>): ReadonlySet<string> =>
  * takes no place from these, and stays.
  */
 const madeHere = (tasks: ReadonlyArray<AgentTask>): (task: AgentTask) => boolean => {
-  const followers = new Map(tasks.filter(({ status }) => status.latest !== undefined).map((task) => [task.metadata.uid, task]))
+  const followers = new Map(tasks.map((task) => [task.metadata.uid, task]))
   return (task) =>
     task.spec.pool !== undefined ||
     Option.exists(

@@ -53,9 +53,7 @@ export const effectsMessage = (effects: StageEffects): string =>
 /** Returns the message if the state cannot be read: it names everything that was made, since nobody knows what of it is saved. */
 export const madeMessage = (journal: ReadonlyArray<JournalEntry>): string => {
   const made = journal.filter(({ action, kind }) => kind === "done" && action === "create")
-  return sentences([
-    { says: "Made by this stage; see that the state has it", named: made.slice(0, namedInMessage).map(effectName), count: made.length }
-  ])
+  return sentences([{ says: "Made by this stage; see that the state has it", named: made.map(effectName), count: made.length }])
 }
 
 /** Joins what happened and what is left over. `happened` may say where an unsaved state is, so it keeps at least half of the room. */

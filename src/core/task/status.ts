@@ -109,11 +109,11 @@ export const advance = (status: AgentTaskStatus, given: Step): AgentTaskStatus =
 }
 
 /**
- * Returns the status with the spec's generation as observed, if the task is over: a cancel that came too late must not look as if it were
+ * Returns the status of a task that is over with the spec's generation as observed: a cancel that came too late must not look as if it were
  * under way.
  */
 export const acknowledged = (status: AgentTaskStatus, generation: number): AgentTaskStatus =>
-  isOver(status.phase) && status.observedGeneration !== generation ? { ...status, observedGeneration: generation } : status
+  status.observedGeneration !== generation ? { ...status, observedGeneration: generation } : status
 
 /** Where a task runs, and what its Job was built from. */
 export interface Launch {

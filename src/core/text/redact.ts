@@ -172,7 +172,7 @@ export const redactor = (secrets: ReadonlyArray<string>): Redactor => {
     let { covered, masking } = state
     let clearFrom = 0
     for (let at = 0; at < until; at++) {
-      if (!masking && at >= covered && index.mayBegin[firstTwo(bytes, at)] === 0) continue
+      if (!masking && index.mayBegin[firstTwo(bytes, at)] === 0) continue
       covered = Math.max(covered, at + longestMatch(index, bytes, at))
       if (at < covered && !masking) shown.push(all.subarray(clearFrom, plain.original(at)), maskBytes)
       if (at >= covered && masking) clearFrom = at === 0 ? 0 : plain.original(at - 1) + 1

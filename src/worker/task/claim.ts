@@ -54,7 +54,7 @@ const standing = ({ metadata, spec, status }: AgentTask, { nonce, podUid }: Clai
  * Reports whether the task is worth another look after this answer: the write may have come late or before the controller's own; or a
  * policy denies it, perhaps only while that policy is being rolled out.
  */
-const mayChange = ({ _tag }: KubernetesError): boolean =>
+const mayChange = ({ _tag }: ClaimLost | KubernetesError): boolean =>
   _tag === "Conflict" || _tag === "Invalid" || _tag === "Unauthorized" || _tag === "Forbidden"
 
 /** Reports whether the API server gave no answer, so that the write may have succeeded. */
@@ -100,7 +100,7 @@ export const claimTask = Effect.fn("Claim.take")(
       return { task: taken, claim }
     })
     const denied = askAgain(attempt, {
-      while: (error) => error._tag !== "ClaimLost" && mayChange(error),
+      while: mayChange,
       first: "50 millis",
       spaced: "2 seconds",
       limit: "1 minute"

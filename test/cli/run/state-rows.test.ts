@@ -46,6 +46,8 @@ describe("the state of a workspace", () => {
   it("is told in three lines when all is well", () =>
     expect(stateLines(calm, now)).toEqual(["workspace demo   epoch 3", "State: none yet", "Lock: free"]))
 
+  it("tells of a lock what is known of it", () =>
+    expect(stateLines({ ...calm, lock: { id: "lock-1" } }, now)).toContain("Lock: lock-1, held by a person"))
   it("is told with its lock, what was decided before, what is in doubt, and what was refused", () =>
     expect(stateLines(doubted, now)).toEqual([
       "workspace demo   epoch 3",

@@ -5,6 +5,7 @@ import { Context, Effect, Layer } from "effect"
 import { Executor } from "../../../src/controller/reconcile/execute.ts"
 import { Action, Notice } from "../../../src/core/reconcile/action.ts"
 import { leaseName, nextEpoch } from "../../../src/core/scheduling/workspace-lease.ts"
+import { poolFinalizer } from "../../../src/core/task/intake.ts"
 import { Holder } from "../../../src/core/task/observed.ts"
 import { withoutTexts } from "../../../src/core/task/task-spec.ts"
 import { Kubernetes } from "../../../src/kubernetes/client.ts"
@@ -245,6 +246,18 @@ describe("a write that comes late", () => {
       const uid = server.all(jobs)[0]?.metadata.uid ?? ""
       yield* carryOut(Action.DeleteJob({ name: "agent-job-task", uid: Uid.make(uid) }), task)
       expect(server.all(jobs)).toHaveLength(stays ? 1 : 0)
+    }).pipe(Effect.scoped))
+
+  it.effect.each([
+    { given: "its own finalizer alone", uid: world.task.metadata.uid, finalizers: ["example.com/keep"] },
+    { given: "none of a new task of that name", uid: Uid.make("new-uid"), finalizers: ["example.com/keep", poolFinalizer] }
+  ])("takes from a task that is let go $given", ({ finalizers, uid }) =>
+    Effect.gen(function*() {
+      const { carryOut, server } = yield* writing
+      const { metadata } = world.task
+      plantTask(server, { ...world.task, metadata: { ...metadata, uid } }, { finalizers: ["example.com/keep", poolFinalizer] })
+      yield* carryOut(Action.Release())
+      expect(server.all(agentTasks)).toMatchObject([{ metadata: { uid, finalizers } }])
     }).pipe(Effect.scoped))
 
   it.effect("writes no status over one that it has not read", () =>

@@ -45,7 +45,25 @@ const looked = Effect.fnUntraced(
   (effect, kubernetes) => Effect.provideService(effect, Kubernetes, kubernetes)
 )
 
+/** What is found out when nothing is asked. */
+const nothing = {
+  live: false,
+  job: Option.none(),
+  pods: Option.none(),
+  holder: Holder.NotAsked(),
+  source: SourceSeen.NotAsked(),
+  warning: Option.none()
+}
+
 describe("the Pod of a claim", () => {
+  it("is the one that holds it, whichever other the Job has", () => {
+    const { job, pod, task } = worldOf({ ...plainSeed, life: "claimed", job: "active", pod: "Running" })
+    const { world } = knowing({ job, pod, task })
+    const other = Option.map(pod, (seen) => ({ ...seen, name: "other", uid: Uid.make("other-uid") }))
+    for (const key of ["tasks/a", "tasks/z"]) world.setPod(key, Option.map(other, (seen) => ({ taskUid: task.metadata.uid, seen })))
+    expect(Option.map(observe(world, task, nothing, 0).pod, ({ name }) => name)).toEqual(Option.some("pod"))
+  })
+
   const withPod = (uid: string) => {
     const cluster = instantCluster()
     cluster.server.plant(pods, {
@@ -84,14 +102,6 @@ describe("the Pod of a task that nobody claimed", () => {
           (seen) => ({ taskUid, seen: { ...seen, name: `pod-${at}`, owner: Option.some(Uid.make(owner)), phase, createdAt } })
         )
       )
-    }
-    const nothing = {
-      live: false,
-      job: Option.none(),
-      pods: Option.none(),
-      holder: Holder.NotAsked(),
-      source: SourceSeen.NotAsked(),
-      warning: Option.none()
     }
     return Option.map(observe(world, task, nothing, 0).pod, ({ name }) => name)
   }

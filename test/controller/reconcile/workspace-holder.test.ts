@@ -22,13 +22,19 @@ const heldBy = (uid: string, cached: Option.Option<AgentTask> = Option.none()) =
     metadata: { name: leaseName(workspace), namespace: "tasks", annotations: { [holderAnnotation]: "former" } },
     spec: { holderIdentity: uid, leaseTransitions: 4 }
   })
-  const look = Effect.suspend(() => {
+  const seen = Effect.suspend(() => {
     const world = make(policy)
     world.setTask("tasks/task", Option.some(task))
     if (Option.isSome(cached)) world.setTask("tasks/former", cached)
-    return Effect.map(workspaceHolder(world, task), (holder) => ({ holder, isKnown: world.knowsHolder(workspace) }))
+    return Effect.map(workspaceHolder(world, task), (holder) => ({ holder, world }))
   }).pipe(Effect.provideService(Kubernetes, kubernetes))
-  return { server, look }
+  const look = Effect.map(seen, ({ holder, world }) => ({ holder, isKnown: world.knowsHolder(workspace) }))
+  /** Returns the turn of the task that has looked, where no more tasks may run. */
+  const turn = Effect.map(seen, ({ world }) => {
+    world.setPolicy({ ...policy, limits: { total: 0, perWorkspace: 0 } })
+    return world.turn(task)
+  })
+  return { server, look, turn }
 }
 
 describe("a workspace whose holder is in the cache", () => {
@@ -42,6 +48,17 @@ describe("a workspace whose holder is in the cache", () => {
       const { task } = worldOf({ ...plainSeed, stage: "apply", life })
       const former = { ...task, metadata: { ...task.metadata, name: "former", uid: Uid.make("former-uid") } }
       expect((yield* heldBy("former-uid", Option.some(former)).look).holder).toEqual(holder)
+    }))
+})
+
+describe("a task that has looked who holds its workspace", () => {
+  it.effect("waits for the limits like any other once nobody does, and looks again at who is not known here until then", () =>
+    Effect.gen(function*() {
+      const { server, turn } = heldBy("former-uid")
+      server.create(pods, { metadata: { name: "pod", namespace: "tasks", labels: { [taskUidLabel]: "former-uid" } }, spec: {} })
+      expect(yield* turn).toMatchObject({ _tag: "Admitted" })
+      server.remove(pods, { name: "pod", namespace: "tasks" })
+      expect(yield* turn).toMatchObject({ _tag: "Waiting", reason: "ConcurrencyLimit" })
     }))
 })
 

@@ -33,7 +33,12 @@ describe("isForbiddenAddress", () => {
     ) expect([address, isForbiddenAddress(address)]).toEqual([address, true])
   })
 
-  it.each(["", "localhost", "1.2.3", "1.2.3.4.5", "01.2.3.4", "256.1.1.1", "::1::", "12345::", "[::1]", "1.2.3.4:80", " 1.2.3.4"])(
+  it.each(["224.0.0.1", "239.255.255.255", "240.0.0.1", "255.255.255.255"])(
+    "forbids %s, which is no one machine's",
+    (address) => expect(isForbiddenAddress(address)).toBe(true)
+  )
+
+  it.each(["", "localhost", "1.2.3", "1.2.3.4.5", "01.2.3.4", "266.0.0.1", "::1::", "12345::", "[::1]", "1.2.3.4:80", " 1.2.3.4"])(
     "takes what is no address for forbidden: %s",
     (text) => expect(isForbiddenAddress(text)).toBe(true)
   )
@@ -41,16 +46,25 @@ describe("isForbiddenAddress", () => {
   it.each([
     "1.1.1.1",
     "10.0.0.1",
+    "1.0.0.0",
     "172.16.0.1",
     "192.168.0.1",
     "100.64.0.1",
+    "100.100.100.201",
+    "168.63.129.17",
+    "192.0.1.0",
     "169.253.255.255",
     "169.255.0.0",
     "126.255.255.255",
     "128.0.0.0",
     "223.255.255.255",
     "2606:4700:4700::1111",
+    "64:1::1",
     "fd00:ec3::1",
+    "fd01:ec2::1",
+    "fd20:cf::1",
+    "fd21:ce::1",
+    "2001:1::1",
     "2001:db8::1",
     "fe00::1"
   ])(

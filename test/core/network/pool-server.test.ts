@@ -3,6 +3,7 @@ import { serverTargets } from "../../../src/core/network/pool-server.ts"
 import { configOf } from "../configs.ts"
 
 const proxy = { global: { proxy: { httpsProxy: "http://proxy.example.com:3128" } } }
+const other = { global: { extraEnv: { LOG_LEVEL: "debug" } } }
 const unknown = { global: { extraEnvFrom: [{ secretRef: { name: "proxy" } }] } }
 
 it.each([
@@ -10,6 +11,7 @@ it.each([
   { url: "http://server.example.com", given: "nothing else", is: ["server.example.com", 80] },
   { url: "http://agent-job-server.agent-job.svc:8080", given: "nothing else", is: ["agent-job-server.agent-job.svc", 8080] },
   { url: "http://[fd00::1]:8080", given: "nothing else", is: ["fd00::1", 8080] },
+  { url: "https://server.example.com", given: "another variable", more: other, is: ["server.example.com", 443] },
   { url: "https://server.example.com", given: "a proxy", more: proxy, is: undefined },
   { url: "https://server.example.com", given: "variables of a Secret", more: unknown, is: undefined },
   { url: "https://agent-job-server.theirs.svc", given: "a proxy", more: proxy, is: ["agent-job-server.theirs.svc", 443] },

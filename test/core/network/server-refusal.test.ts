@@ -10,6 +10,7 @@ describe("an answer", () => {
   it.each([
     { given: "a token that is not accepted", status: 401, error: "unauthorized", means: "TokenRefused" },
     { given: "too many requests", status: 429, error: "too-many-requests", means: "AskAgain" },
+    { given: "an error of its own", status: 500, error: "internal", means: "AskAgain" },
     { given: "a full disk", status: 503, error: "storage", means: "AskAgain" },
     { given: "a request that broke off", status: 400, error: "bad-request", means: "AskAgain" },
     { given: "a request that did not arrive in time", status: 408, error: "request-timeout", means: "AskAgain" },

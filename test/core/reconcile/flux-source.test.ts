@@ -47,6 +47,16 @@ describe("a source of Flux", () => {
       says: "GitRepository infra is not ready: authentication required."
     },
     {
+      given: "it has failed, with a reason alone",
+      found: object({ observedGeneration: 1, conditions: [{ type: "Ready", status: "False", reason: "AuthenticationFailed" }], artifact }),
+      says: "GitRepository infra is not ready: AuthenticationFailed."
+    },
+    {
+      given: "it has failed, and says no more",
+      found: object({ observedGeneration: 1, ...ready("Unknown"), artifact }),
+      says: "GitRepository infra is not ready: Flux does not say why."
+    },
+    {
       given: "it is ready without an artifact",
       found: object({ observedGeneration: 1, ...ready("True") }),
       says: "GitRepository infra has no artifact yet."

@@ -1,6 +1,7 @@
 // Tasks that follow their source: when attempts and their applies are made, under which names, and what the task says of them.
 import { describe, expect, it } from "@effect/vitest"
 import { Option } from "effect"
+import { Action } from "../../../src/core/reconcile/action.ts"
 import { answerMillis } from "../../../src/core/reconcile/follow.ts"
 import { plan } from "../../../src/core/reconcile/plan.ts"
 import type { Observed } from "../../../src/core/task/observed.ts"
@@ -32,6 +33,11 @@ const counted = (task: AgentTask, hasChanges: boolean | undefined): AgentTask =>
 describe("an attempt at a new artifact", () => {
   it("is named after its task and its number, and its apply after it", () => {
     expect(attemptOf("infra")).toBe("infra-2")
+    expect(plan(policy, called("infra", followed), noon).status.latest).toEqual({
+      attempt: 2,
+      name: "infra-2",
+      sha256: Sha256.make("b".repeat(64))
+    })
     expect(applyOf("infra", "infra-2")).toEqual(["infra-2-apply"])
   })
 
@@ -53,6 +59,43 @@ describe("an attempt at a new artifact", () => {
       expect(made({ ...world, latest: Option.map(world.latest, (task) => counted(task, hasChanges)) })).toEqual(applies)
     }
   )
+
+  it("is not applied if its plan was not kept", () => {
+    const world = worldOf({ ...followed, source: "known" })
+    const { planDigest: _, ...result } = world.task.status.result ?? success
+    expect(made({ ...world, task: { ...world.task, status: { ...world.task.status, result } } })).toEqual([])
+  })
+
+  it("is not applied by a task that only plans, though that keeps its plans", () => {
+    const world = worldOf({ ...followed, source: "known" })
+    const spec = { ...world.task.spec, source: { fluxSource: { kind: "GitRepository", name: "infra", onChange: "plan" } } } as const
+    expect(made({ ...world, task: { ...world.task, spec } })).toEqual([])
+  })
+
+  it.each([
+    { path: "infra/eu", workingDirectory: "live", directory: "infra/eu/live" },
+    { path: "infra/eu", workingDirectory: undefined, directory: "infra/eu" },
+    { path: undefined, workingDirectory: "live", directory: "live" },
+    { path: undefined, workingDirectory: undefined, directory: undefined }
+  ])("is applied in the directory of its plan, from the plan that it kept: $directory", ({ directory, path, workingDirectory }) => {
+    const world = worldOf({ ...followed, source: "known" })
+    const { source: { fluxSource = { kind: "GitRepository", name: "infra" } }, ...rest } = world.task.spec
+    const spec = {
+      ...rest,
+      options: { targets: ["a.b"] },
+      source: { fluxSource: { ...fluxSource, ...(path !== undefined && { path }) } },
+      ...(workingDirectory !== undefined && { workingDirectory })
+    }
+    expect(plan(policy, { ...world, task: { ...world.task, spec } }, noon).actions).toEqual([Action.CreateTask({
+      name: "task-apply",
+      spec: {
+        workspace: rest.workspace,
+        stage: "apply",
+        source: { savedPlan: { claimName: "plans", sha256: Sha256.make("a".repeat(64)) } },
+        ...(directory !== undefined && { workingDirectory: directory })
+      }
+    })])
+  })
 
   it("that was disrupted is made three times more, each later than the last", () => {
     const spentAfter = (again: number, seconds: number) => {
@@ -153,6 +196,16 @@ describe("an attempt at a new artifact", () => {
       conditions
     } as const
     expect(plan(policy, { ...gone, task: { ...gone.task, status } }, "2026-01-01T13:00:00.000Z").status).toEqual(status)
+  })
+
+  it("is shown as it is while it waits, and its task needs a person only if it does", () => {
+    const world = worldOf({ ...followed, source: "known", follows: "plan", latest: "alive" })
+    const stalled = (status: "True" | "False") => {
+      const conditions = [{ type: "Stalled", status, reason: "JobCreated", message: "It waits.", lastTransitionTime: noon }] as const
+      const latest = Option.map(world.latest, (task): AgentTask => ({ ...task, status: { ...task.status, conditions } }))
+      return plan(policy, { ...world, latest }, noon).status.conditions?.find(({ type }) => type === "Stalled")?.status
+    }
+    expect([stalled("True"), stalled("False")]).toEqual(["True", "False"])
   })
 
   it("stays tried with the artifact that it took, which came after it was made, once it is gone: that one is not new again", () => {

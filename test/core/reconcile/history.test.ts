@@ -60,9 +60,18 @@ describe("what may go", () => {
       ...expired([attempt("followed-2", 1, 2), attempt("followed-3", 2, 3), attempt("followed-3-apply", 3, 3, "apply"), followed(third)], 0)
     ]).toEqual(["followed-2"])
   })
+  it("leaves an attempt that runs, though there is a newer one", () => {
+    const runs = { ...attempt("followed-2", 1, 2), status: task("running", 1, "a", { life: "claimed" }).status }
+    expect([...expired([runs, attempt("followed-3", 2, 3), followed(third)], 0)]).toEqual([])
+  })
   it.each([
     { given: "by a task that is not there", forged: attempt("followed-2", 2, 2, "plan", "nobody"), latest: third },
     { given: "by a task that has made none", forged: attempt("followed-2", 2, 2), latest: undefined },
+    {
+      given: "as what applied its first plan, by a task that has applied none",
+      forged: attempt("followed-apply", 2, 1, "apply"),
+      latest: undefined
+    },
     { given: "as a later attempt than there was", forged: attempt("followed-4", 2, 4), latest: third },
     { given: "under a name of its own", forged: attempt("other", 2, 2), latest: third },
     { given: "as what applied an attempt, under a name of its own", forged: attempt("other", 2, 2, "apply"), latest: third }

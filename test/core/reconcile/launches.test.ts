@@ -63,6 +63,15 @@ describe("a status of an earlier release", () => {
   })
 })
 
+it("a Job that is counted keeps the hash of the values that it was made with, and has today's if it tells none", () => {
+  const seed: Seed = { ...plainSeed, job: "active", jobAgeSeconds: 10 }
+  const hashAfter = (configHash: string) => {
+    const world = worldOf(seed)
+    return plan(policyOf(seed), { ...world, job: Option.map(world.job, (job) => ({ ...job, configHash })) }, noon).status.configHash
+  }
+  expect([hashAfter("earlier"), hashAfter("")]).toEqual(["earlier", policyOf(seed).configHash])
+})
+
 it("a Job that is made in the place of another is replaced for nothing", () => {
   for (const life of ["evicted", "outlasted"] as const) {
     const whole: Seed = { ...plainSeed, life, launches: 1, maxLaunches: 3 }

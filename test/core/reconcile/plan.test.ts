@@ -3,7 +3,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Equal, Option } from "effect"
 import { plan, rows } from "../../../src/core/reconcile/plan.ts"
 import { jobName } from "../../../src/core/task/job-name.ts"
-import { Holder } from "../../../src/core/task/observed.ts"
+import { Holder, Turn } from "../../../src/core/task/observed.ts"
 import { Uid } from "../../../src/schema/names.ts"
 import { before, noon, perform, plainSeed, policyOf, type Seed, success, worldOf } from "../worlds.ts"
 
@@ -308,6 +308,20 @@ const cases: ReadonlyArray<Case> = [
     situation: "over",
     actions: [],
     phase: "Succeeded"
+  },
+  {
+    given: "a task that is to follow its source, and has not begun",
+    seed: { source: "known", follows: "planAndApply" },
+    situation: "its turn",
+    actions: ["CreateJob"]
+  },
+  {
+    given: "such a task, whose Job a quota refused",
+    seed: { source: "known", follows: "planAndApply", refusal: "QuotaExceeded" },
+    situation: "the API server refused its Job for now",
+    actions: [],
+    phase: "Queued",
+    reason: "QuotaExceeded"
   },
   {
     given: "a Job that a quota refused",
@@ -1362,10 +1376,87 @@ describe("plan", () => {
     expect(status.queue).toEqual({ position: 1, reason: "WorkspaceBusy" })
   })
 
-  it("says in the message of a lost apply what a person should look at", () => {
-    const whole: Seed = { ...plainSeed, stage: "apply", life: "claimed" }
-    expect(plan(policyOf(whole), worldOf(whole), noon).status.message).toBe(
-      "The Pod is gone and left no result. Look at the state before the next run."
-    )
+  it.each<readonly [message: string, seed: Partial<Seed>]>([
+    ["Waiting for other, which goes before it in workspace demo.", { turn: "busy" }],
+    ["Waiting for other, which holds workspace demo.", { stage: "apply", holder: "taken" }],
+    ["Number 1 in the queue: the limits on running tasks are reached; wait, or raise task.limits.", { turn: "limit" }],
+    ["Nothing new starts while the cluster is draining; agent-job drain --undo ends that.", { turn: "drained" }],
+    ["Nothing starts before the isolation of tasks is proven for the present values; run agent-job doctor.", { turn: "unproven" }],
+    ["Cancelled before it started; nothing was run.", { cancel: true }],
+    ["Deleted before it started; nothing was run.", { deleted: true }]
+  ])("says %s", (message, seed) => {
+    const whole: Seed = { ...plainSeed, ...seed }
+    expect(plan(policyOf(whole), worldOf(whole), noon).status.message).toBe(message)
+  })
+
+  it("names in the status whom it waits for, and nobody where that is a limit", () => {
+    const queue = (seed: Partial<Seed>) => plan(policyOf(plainSeed), worldOf({ ...plainSeed, ...seed }), noon).status.queue
+    expect([queue({ turn: "busy" }), queue({ stage: "apply", holder: "taken" }), queue({ turn: "limit" })]).toStrictEqual([
+      { position: 1, reason: "WorkspaceBusy", blockedBy: "other" },
+      { position: 1, reason: "WorkspaceBusy", blockedBy: "other" },
+      { position: 1, reason: "ConcurrencyLimit" }
+    ])
+  })
+
+  it("looks at the Job of a task that is over when it may be left over", () => {
+    const again = (job: Seed["job"]) => {
+      const whole: Seed = { ...plainSeed, life: "succeeded", job }
+      return plan(policyOf(whole), worldOf(whole), noon).requeueAfterMillis
+    }
+    expect([again("active"), again("complete")]).toEqual([Option.some(89_000), Option.none()])
+  })
+
+  it("says of a place far back in the queue that it is rounded", () => {
+    const turn = (position: number) => Turn.Waiting({ reason: "ConcurrencyLimit", position, blockedBy: Option.none() })
+    const said = (position: number) => plan(policyOf(plainSeed), { ...worldOf(plainSeed), turn: turn(position) }, noon).status.message
+    expect([said(4), said(8)]).toEqual([
+      "Number 4 in the queue: the limits on running tasks are reached; wait, or raise task.limits.",
+      "About number 8 in the queue: the limits on running tasks are reached; wait, or raise task.limits."
+    ])
+  })
+
+  it.each([{ life: "claimed", type: "Warning" }, { life: "new", type: "Normal" }] as const)(
+    "warns of a failure, and of no cancel: $life",
+    ({ life, type }) => {
+      const whole: Seed = { ...plainSeed, life, cancel: true }
+      expect(plan(policyOf(whole), worldOf(whole), noon).notices).toMatchObject([{ _tag: "Emit", type }])
+    }
+  )
+
+  it("says again that a task runs whose node was silent and answers", () => {
+    const whole: Seed = { ...plainSeed, life: "claimed", job: "active", pod: "Running", worker: "running" }
+    const world = worldOf(whole)
+    const status = { ...world.task.status, reason: "NodeUnreachable", message: "Node node does not answer." }
+    expect(plan(policyOf(whole), { ...world, task: { ...world.task, status } }, noon).status).toMatchObject({
+      phase: "Running",
+      reason: "Claimed",
+      message: "Running in Pod pod on node node."
+    })
+  })
+
+  it("ends no start that waits for a quota, however long it took before", () => {
+    const whole: Seed = { ...plainSeed, life: "starting", job: "active", warning: "quota" }
+    expect(plan(policyOf(whole), { ...worldOf(whole), startingMillis: 4_000_000 }, noon)).toMatchObject({
+      situation: "its Job is there",
+      status: { phase: "Starting", reason: "QuotaExceeded" }
+    })
+  })
+
+  it.each(
+    [
+      { stage: "apply", says: "The Pod is gone and left no result. Look at the state before the next run." },
+      { stage: "plan", says: "The Pod is gone and left no result. Nothing was changed." }
+    ] as const
+  )("says in the message of a lost $stage what a person should look at", ({ says, stage }) => {
+    const whole: Seed = { ...plainSeed, stage, life: "claimed" }
+    expect(plan(policyOf(whole), worldOf(whole), noon).status.message).toBe(says)
+  })
+
+  it("says how long a task ran, and not of one that never began", () => {
+    const duration = (life: Seed["life"]) => {
+      const whole: Seed = { ...plainSeed, life, cancel: true }
+      return plan(policyOf(whole), worldOf(whole), noon).status.duration
+    }
+    expect([duration("claimed"), duration("new")]).toEqual(["1m0s", undefined])
   })
 })

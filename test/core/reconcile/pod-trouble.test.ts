@@ -32,6 +32,12 @@ describe("startTrouble", () => {
   it("is nothing for a Pod on its way", () => {
     expect(startTrouble(healthy)).toEqual(Option.none())
     expect(startTrouble({ ...healthy, worker: waiting("PodInitializing"), runner: waiting("ContainerCreating") })).toEqual(Option.none())
+    expect(startTrouble({ ...healthy, install: ended("Completed", 0) })).toEqual(Option.none())
+    expect(startTrouble({ ...healthy, install: container({ state: "running" }), others: [["proxy", { ...seen, state: "running" }]] }))
+      .toEqual(Option.none())
+  })
+  it.each(["worker", "runner"])("is nothing for a %s that ended, which is no start any more", (name) => {
+    expect(startTrouble({ ...healthy, [name]: ended("Error", 137) })).toEqual(Option.none())
   })
   it.each([
     {
@@ -41,6 +47,13 @@ describe("startTrouble", () => {
       final: false,
       says: "runner"
     },
+    ...["ErrImagePull", "RegistryUnavailable", "ImageInspectError", "SignatureValidationFailed"].map((reason) => ({
+      given: `an image that does not come (${reason})`,
+      pod: { runner: waiting(reason) },
+      reason: "ImagePull",
+      final: false,
+      says: "Container runner cannot get its image yet"
+    })),
     {
       given: "an image whose name is none",
       pod: { worker: waiting("InvalidImageName") },
@@ -68,6 +81,13 @@ describe("startTrouble", () => {
     {
       given: "a runner image without a shell",
       pod: { runner: container({ state: "terminated", reason: "StartError", lastReason: "StartError" }) },
+      reason: "InvalidConfiguration",
+      final: false,
+      says: "/bin/sh"
+    },
+    {
+      given: "a runner image without a shell that was tried for the first time",
+      pod: { runner: ended("StartError", 128) },
       reason: "InvalidConfiguration",
       final: false,
       says: "/bin/sh"
@@ -156,6 +176,19 @@ describe("troubleOfStart of a message that has several lines", () => {
     ))
 })
 
+describe("endOfStart", () => {
+  const job = worldOf({ ...plainSeed, job: "active" }).job
+
+  it("is out of time while a quota has no room", () => {
+    const warning = Option.some({ reason: "FailedCreate", message: "exceeded quota: pods" })
+    expect(endOfStart({ job, pod: Option.none(), warning }).reason).toBe("StartupTimeout")
+  })
+  it("is not blamed on who suspended a Job that is over", () => {
+    const over = Option.map(job, (_) => ({ ..._, state: "failed" as const, suspended: true }))
+    expect(troubleOfStart({ job: over, pod: Option.none(), warning: Option.none() })).toEqual(Option.none())
+  })
+})
+
 describe("isPodOver", () => {
   it.each([
     { given: "a running worker", pod: {}, over: false },
@@ -189,6 +222,11 @@ describe("endOf", () => {
         disruptionReason: "DeletionByPodGC",
         worker: waiting("ContainerCreating")
       },
+      reason: "NodeLost"
+    },
+    {
+      given: "a node that no longer exists, and had not begun",
+      pod: { ...refused, deleting: true, disruption: "PodGC: node no longer exists", disruptionReason: "DeletionByPodGC" },
       reason: "NodeLost"
     },
     { given: "a node out of service", pod: { phase: "Failed" as const, deleting: true }, reason: "NodeLost" },

@@ -50,6 +50,10 @@ describe("the history of a key", () => {
     for (const key of ["agent.token", "agent.auth.token", "agent.auth", "agent"]) {
       expect(JSON.stringify(explainKey(layers, values, Result.getOrThrow(findKey(key)), "1"))).not.toContain("s3cret")
     }
+    expect(told(layers, "agent").slice(0, 2)).toEqual([
+      ["b.yaml:1", { auth: { token: "(not shown)" }, tokenExistingSecret: null }],
+      ["a.yaml:1", { token: "(not shown)" }]
+    ])
     const other = layersOf("agent: { auth: { token: s3cret } }")
     expect(explainKey(other, Result.getOrThrow(parseLayers(other)), Result.getOrThrow(findKey("agent.token")), "1").effective)
       .toMatchObject({ value: "(not shown)", from: [{ key: "agent.auth.token" }] })

@@ -96,6 +96,12 @@ describe("a run", () => {
         message: `has the plan with the seal ${seal}, which is not the one that was approved; look at it again.`
       })
     },
+    {
+      given: "is not applying before an agent has the apply, whatever is said of its plan",
+      run: at("confirmed"),
+      event: Started({ step: "plan" }),
+      expected: stays
+    },
     { given: "is applying once an agent has the apply", run: at("confirmed"), event: Started({ step: "apply" }), expected: to("applying") },
     { given: "is applied", run: at("applying"), event: Applied(), expected: to("applied") },
     {
@@ -121,6 +127,12 @@ describe("a run", () => {
       expected: to("canceled", true)
     },
     { given: "is applying still, whatever is said of a disrupted plan", run: at("applying"), event: Disrupted(), expected: stays },
+    {
+      given: "is applying still, whatever is said of a disrupted plan, though it is to be cancelled",
+      run: at("applying", { cancelAsked: true }),
+      event: Disrupted(),
+      expected: stays
+    },
     { given: "is canceled at once while pending", run: fresh, event: Cancel(), expected: to("canceled") },
     { given: "is canceled at once while planned", run: at("planned"), event: Cancel(), expected: to("canceled") },
     { given: "only asks for the cancel while an agent plans", run: at("planning"), event: Cancel(), expected: to("planning", true) },

@@ -103,6 +103,13 @@ describe("admit", () => {
     ).toEqual(["uid-2"])
   })
 
+  it("lets no other into the workspace of a holder that was refused, while there is room for both", () => {
+    const apply = { workspace: "a", stage: "apply", second: 1, occupies: false, holds: true, refused: true, shutOut: false } as const
+    const turns = admit(candidates([apply, { ...apply, second: 0, holds: false, refused: false }]), { total: 9, perWorkspace: 9 })
+    expect(turns.get(Uid.make("uid-0"))).toMatchObject({ _tag: "Admitted" })
+    expect(turns.get(Uid.make("uid-1"))).toMatchObject({ reason: "WorkspaceBusy", blockedBy: Option.some("task-0") })
+  })
+
   it("lets the first that waits for a holder which is none of them look at the Lease, and takes no slot from others for that", () => {
     const plan = { workspace: "a", stage: "plan", second: 3, occupies: false, holds: false, refused: false, shutOut: false } as const
     const apply = { ...plan, stage: "apply", second: 0, shutOut: true } as const
@@ -159,7 +166,7 @@ describe("admit", () => {
     expect(turns.filter(([, { _tag }]) => _tag === "Admitted").map(([uid]) => uid)).toEqual(["uid-0", "uid-2"])
   })
 
-  it.each([[1, 1], [4, 4], [5, 8], [9, 16], [100, 128]])(
+  it.each([[1, 1], [3, 3], [4, 4], [5, 8], [9, 16], [100, 128]])(
     "shows position %i as %i, so that a long queue is not a flood of writes",
     (position, shown) => {
       expect(shownPosition(position)).toBe(shown)

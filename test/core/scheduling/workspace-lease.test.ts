@@ -1,7 +1,7 @@
 // Which task holds a workspace: no task loses it by time, and it can only be taken over from a task that is over.
 import { describe, expect, it } from "@effect/vitest"
 import { Option } from "effect"
-import { epochOf, holderOf, leaseName, nextEpoch } from "../../../src/core/scheduling/workspace-lease.ts"
+import { epochOf, holderOf, leaseName, nextEpoch, waitsForLeft } from "../../../src/core/scheduling/workspace-lease.ts"
 import { Holder } from "../../../src/core/task/observed.ts"
 import { Uid } from "../../../src/schema/names.ts"
 
@@ -26,6 +26,17 @@ describe("holderOf", () => {
   ])("answers $given", ({ alive, expected, holder }) => expect(holderOf(lease(holder), self, alive)).toEqual(expected))
 })
 
+describe("waitsForLeft", () =>
+  it.each([
+    {
+      by: "apply-1",
+      node: "node-1",
+      says: "a former task apply-1, which may still change workspace demo; if it does not end, check node node-1"
+    },
+    { by: "", node: "", says: "a former task, which may still change workspace demo; if it does not end, check what keeps it" }
+  ])("names the task and the node as far as they are known: $by", ({ by, node, says }) =>
+    expect(waitsForLeft({ _tag: "Left", by, pod: "pod", node }, "demo")).toContain(`Waiting for Pod pod of ${says}`)))
+
 describe("the epoch", () => {
   it.each([
     { holder: Holder.NotAsked(), now: 0 },
@@ -39,6 +50,9 @@ describe("the epoch", () => {
 })
 
 describe("leaseName", () => {
+  it("stays what it was, since a Lease of another name would be another one", () =>
+    expect(leaseName("Prod_EU west")).toBe("agent-job-prod-eu-west-o7zt0y"))
+
   it.each([["demo", "Demo"], ["a_b", "a-b"], ["x".repeat(90), `${"x".repeat(89)}y`]])("tells %s from %s", (one, other) => {
     expect(leaseName(one)).not.toBe(leaseName(other))
     for (const name of [leaseName(one), leaseName(other)]) expect(name).toMatch(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/u)

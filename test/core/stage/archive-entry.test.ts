@@ -43,5 +43,23 @@ describe("entryAction", () => {
     expect(entryAction(link, "anywhere")).toEqual(EntryAction.MakeLink({ segments: ["a", "b"], target: linkTarget }))
     expect(entryAction({ ...link, linkTarget: "a\0b" }, "anywhere")._tag).toBe("Refuse")
   })
+  it.each([
+    { path: "a", target: "b/c" },
+    { path: "a/b", target: "../c" },
+    { path: "a/b", target: ".." },
+    { path: "a", target: "." }
+  ])("makes a link of $path to $target, which is inside", ({ path, target }) => {
+    expect(entry(path, "Symlink", target)).toEqual(EntryAction.MakeLink({ segments: path.split("/"), target }))
+  })
+  const long = Array.from({ length: 5 }, () => "x".repeat(204)).join("/")
+  it.each([
+    { what: "a long name", path: "x".repeat(255), longer: "x".repeat(256), why: "whose name is too long" },
+    { what: "a long name, counted in bytes", path: "é".repeat(127), longer: "é".repeat(128), why: "whose name is too long" },
+    { what: "a long path", path: long, longer: `${long}x`, why: "whose name is too long" },
+    { what: "a deep path", path: "d/".repeat(31) + "x", longer: "d/".repeat(32) + "x", why: "which is too deep" }
+  ])("writes $what, and refuses one that is longer", ({ longer, path, why }) => {
+    expect(entry(longer)).toEqual(EntryAction.Refuse({ why }))
+    expect(entry(path)._tag).toBe("WriteFile")
+  })
   it("skips the root itself", () => expect(entry("./", "Directory")).toEqual(EntryAction.Skip()))
 })

@@ -26,7 +26,11 @@ describe("the engine's configuration file", () => {
 `.replaceAll(/^ {4}/gmu, "    "))
   })
 
-  it("asks no registry when a mirror includes everything", () => {
+  it("asks no registry when one of the mirrors includes everything", () => {
+    const directory = { path: "/opt/providers", include: ["hashicorp/time"] }
+    expect(of({ providerFilesystemMirrors: [directory], providerNetworkMirrors: [{ url: "https://mirror.example.com/" }] })).not.toContain(
+      "direct"
+    )
     expect(of({ providerNetworkMirrors: [{ url: "https://mirror.example.com/" }] })).toBe(`provider_installation {
   network_mirror {
     url = "https://mirror.example.com/"

@@ -2,6 +2,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Option, Schema } from "effect"
 import { fromEvent, fromLog } from "../../../src/core/stage/engine-events.ts"
+import { longestIdentity } from "../../../src/schema/api/effects.ts"
 
 const event = (type: string, hook: Record<string, unknown>) =>
   JSON.stringify({
@@ -56,6 +57,16 @@ describe("fromEvent", () => {
       given: "that a provider gave no answer to what may have made something",
       line: diagnosed(unanswered),
       told: { kind: "failed", action: "create", address: `time_sleep.a["x"]`, unanswered: true }
+    },
+    {
+      given: "a name of an id that is too long",
+      line: event("apply_complete", { action: "create", id_key: "k".repeat(longestIdentity.idKey + 1), id_value: "1" }),
+      told: { kind: "done", action: "create", address: `time_sleep.a["x"]` }
+    },
+    {
+      given: "an id that is as long as it may be",
+      line: event("apply_complete", { action: "create", id_key: "id", id_value: "y".repeat(longestIdentity.id) }),
+      told: { kind: "done", action: "create", address: `time_sleep.a["x"]`, idKey: "id", id: "y".repeat(longestIdentity.id) }
     },
     {
       given: "an id that is too long",

@@ -39,6 +39,7 @@ describe("plannedChanges", () => {
       counts: [0, 0, 0],
       hasChanges: true
     },
+    { given: "an output that stays", plan: { output_changes: { a: { actions: ["no-op"] } } }, counts: [0, 0, 0], hasChanges: false },
     { given: "a resource that is only forgotten", plan: { resource_changes: [managed("forget")] }, counts: [0, 0, 0], hasChanges: true },
     {
       given: "a resource that is only imported",

@@ -63,6 +63,11 @@ const rows: ReadonlyArray<
     now: { variables: { ...variables, ...many } },
     words: ["other variables (v00, v01, v02, v03, v04, v05, v06, v07 and 3 more)"]
   },
+  {
+    changed: "as many values as are named",
+    now: { variables: { ...variables, ...Object.fromEntries(Object.entries(many).slice(0, 8)) } },
+    words: ["other variables (v00, v01, v02, v03, v04, v05, v06, v07)"]
+  },
   { changed: "a module", now: { modules: { ...seal().modules, vpc: other } }, words: ["other modules (vpc)"] },
   { changed: "which modules there are", now: { modules: {} }, words: ["other modules (modules.json, vpc)"] },
   { changed: "the environment", now: { environment: {} }, words: ["other environment variables (AWS_REGION)"] },
@@ -99,6 +104,9 @@ describe("a seal", () => {
   it("says in one sentence what is not as it was", () => {
     expect(brokenSeal(differences(seal(), seal({ variables: { region: other, db_password: other } })))).toBe(
       "The saved plan was made with other variables (db_password, region) than this apply would get; plan again."
+    )
+    expect(brokenSeal(["another plan file", "a state of another lineage"])).toBe(
+      "The saved plan was made with another plan file and a state of another lineage than this apply would get; plan again."
     )
     expect(brokenSeal(["another engine (tofu 1.12.6, now tofu 1.12.7)", "another plan file", "a state of another lineage"])).toBe(
       "The saved plan was made with another engine (tofu 1.12.6, now tofu 1.12.7), another plan file and a state of another lineage than this apply would get; plan again."

@@ -73,6 +73,11 @@ const rows: ReadonlyArray<{ readonly given: string; readonly spec: StageSpec; re
     given: "a destroy without a pool",
     spec: { stage: "destroy", keeper: "backend", savedPlan: false },
     commands: ["init -input=false", "apply -input=false -state= -state-out= -auto-approve -destroy"]
+  },
+  {
+    given: "a destroy of one thing without a pool",
+    spec: { stage: "destroy", keeper: "backend", options: { targets: ["a.b"] }, savedPlan: false },
+    commands: ["init -input=false", "apply -input=false -state= -state-out= -auto-approve -destroy -target=a.b"]
   }
 ]
 

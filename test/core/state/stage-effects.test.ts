@@ -83,6 +83,13 @@ describe("stageEffects", () => {
         unknown: []
       },
       {
+        given: "a replacement that makes the new one first, without their ids",
+        entries: [started("create", "t.a"), done("create", "t.a"), started("delete", "t.a"), done("delete", "t.a")],
+        state: [],
+        unsaved: ["t.a=?"],
+        unknown: []
+      },
+      {
         given: "a creation that was taken back",
         entries: [started("create", "t.a"), done("create", "t.a", "1"), started("delete", "t.a", "1"), done("delete", "t.a")],
         state: [],
@@ -102,6 +109,13 @@ describe("stageEffects", () => {
         state: [["t.a", "1", "tainted"]],
         unsaved: [],
         unknown: []
+      },
+      {
+        given: "a creation whose end nobody saw, in the place of one that failed before",
+        entries: [started("create", "t.a")],
+        state: [["t.a", "1", "tainted"]],
+        unsaved: [],
+        unknown: ["create t.a"]
       },
       {
         given: "a change and a destruction whose ends nobody saw",
@@ -170,6 +184,9 @@ describe("stageEffects", () => {
   it("says so when the journal was full", () => {
     expect(stageEffects({ journal: numbered([{ kind: "full", action: "create", address: "" }]), state: stored([]), inOrder: false }))
       .toMatchObject({ incomplete: true })
+    expect(stageEffects({ journal: numbered([started("create", "t.a")]), state: stored([]), inOrder: false })).not.toHaveProperty(
+      "incomplete"
+    )
   })
 
   const unseen = (entries: ReadonlyArray<Entry>, state: ReturnType<typeof stored>, inOrder = false) =>

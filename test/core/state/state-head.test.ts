@@ -24,6 +24,7 @@ describe("the head of a state", () =>
     { given: "with a serial that is not its own", text: "{\"resources\":[{\"serial\":7,\"lineage\":\"a\"}]}", head: unknown },
     { given: "with a serial that no number can be", text: "{\"serial\":9007199254740992,\"lineage\":\"a\"}", head: unknown },
     { given: "of no object", text: "[{\"serial\":7,\"lineage\":\"a\"}]", head: undefined },
+    { given: "of a text that ends as an object does", text: "x\"serial\":7}", head: undefined },
     { given: "of half an object", text: "{\"serial\":7,\"lineage\":\"a\"", head: undefined },
     { given: "of nothing", text: " \n", head: undefined }
   ])("$given", ({ head, text }) => expect(headOf(text)).toEqual(head)))

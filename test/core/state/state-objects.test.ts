@@ -37,6 +37,10 @@ describe("stateObjects", () => {
     expect(["new", "old", "other"].map((id) => hasObject(replaced, "time_sleep.a", "id", id))).toEqual([true, true, false])
     expect(hasObject(replaced, "time_sleep.a", undefined, undefined)).toBe(true)
   })
+  it.each([{ status: "tainted" }, { attributes: null }, { attributes: {} }])(
+    "finds no id in an object that has none: %j",
+    (instance) => expect(hasObject(state(resource({ instances: [instance] })), "time_sleep.a", "id", "1")).toBe(false)
+  )
   it("is found in one pass, however many objects an engine that means harm puts at one address", () => {
     const many = Array.from({ length: 300_000 }, () => ({}))
     expect(state(resource({ instances: many })).get("time_sleep.a")).toHaveLength(many.length)
@@ -49,7 +53,9 @@ describe("stateObjects", () => {
     expect(hasTainted(state(resource({ instances: [{ status: "tainted", attributes: { id: "1" } }] })), "time_sleep.a")).toBe(true)
     const escaped = resource({ instances: [{ index_key: "\u3000", status: "tainted" }] })
     expect(hasTainted(state(escaped), String.raw`time_sleep.a["\u3000"]`)).toBe(true)
-    expect(hasTainted(state(resource({})), "time_sleep.a")).toBe(false)
+    const besides = resource({ instances: [{ attributes: { id: "2" } }, { deposed: "1a2b3c4d", status: "tainted" }] })
+    expect(hasTainted(state(besides), "time_sleep.a")).toBe(true)
+    expect(["time_sleep.a", "time_sleep.b"].map((address) => hasTainted(state(resource({})), address))).toEqual([false, false])
   })
   it.each([
     "",

@@ -13,7 +13,7 @@ describe("stateTrouble", () => {
     { given: "local in the working directory", found: note("local", { path: null }), says: /backend local/u },
     { given: "local at a relative path", found: note("local", { path: "state/x.tfstate" }), says: /backend local/u },
     { given: "local in the data directory", found: note("local", { path: "/opt/data/work/x.tfstate" }), says: /backend local/u },
-    { given: "local at a path that climbs", found: note("local", { path: "/state/../opt/data/x" }), says: /backend local/u },
+    { given: "local at a path that climbs", found: note("local", { path: "/mnt/state/../../opt/data/x" }), says: /backend local/u },
     { given: "local at a path of the Pod that is no claim", found: note("local", { path: "/tmp/x.tfstate" }), says: /backend local/u },
     {
       given: "local in a directory whose name only begins alike",
@@ -29,7 +29,8 @@ describe("stateTrouble", () => {
   it.each([
     { given: "s3", found: note("s3", { bucket: "b" }) },
     { given: "cloud", found: note("cloud", null) },
-    { given: "local on a claim", found: note("local", { path: "/mnt/state/x.tfstate" }) }
+    { given: "local on a claim", found: note("local", { path: "/mnt/state/x.tfstate" }) },
+    { given: "local at a claim itself, which may be of one file", found: note("local", { path: "/mnt/state" }) }
   ])("accepts $given", ({ found }) => expect(stateTrouble(found, ["/mnt/state"])).toEqual(Option.none()))
 
   it.each([

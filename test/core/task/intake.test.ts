@@ -46,6 +46,16 @@ describe("an assignment", () => {
     }, "http://pool")
     expect(Option.isSome(Schema.decodeUnknownOption(AgentTaskSpec)(spec))).toBe(true)
   })
+  it.prop("hands on all that a run asks for", [Assignment], ([assignment]) => {
+    const { engine, options, planSha256, timeoutSeconds, workingDirectory } = assignment
+    const asked = { engine, options, plan: planSha256 && { sha256: planSha256 }, timeoutSeconds, workingDirectory }
+    const given = Object.fromEntries(Object.entries(asked).filter(([, value]) => value !== undefined))
+    const { attempt: _attempt, pool: _pool, source: _source, stage: _stage, workspace: _workspace, ...spec } = specOf(
+      assignment,
+      "http://pool"
+    )
+    expect(spec).toEqual(given)
+  })
   it.prop(
     "knows its own task, cancelled or from another URL of the pool, from every other",
     [Assignment, Assignment],
@@ -62,6 +72,8 @@ describe("an assignment", () => {
         false,
         false
       ])
+      const ids = [assignmentId(assignment.runId, assignment.stage, assignment.attempt + 1), `of-another-${id}`]
+      expect(ids.map((_) => belongsToAssignment(spec, _))).toEqual([false, false])
       const { pool: _, ...strangers } = spec
       expect([carriesOut(strangers, assignment), belongsToAssignment(strangers, id)]).toEqual([false, false])
       expect(carriesOut(specOf(other, "http://pool"), assignment)).toBe(Equal.equals(specOf(other, ""), specOf(assignment, "")))

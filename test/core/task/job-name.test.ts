@@ -12,6 +12,15 @@ describe("jobName", () => {
   it.prop("differs for different tasks", [TaskName, TaskName], ([one, other]) => {
     if (one !== other) expect(jobName("agent-job", one)).not.toBe(jobName("agent-job", other))
   })
+  it("drops the basename first, and then cuts the end, of what is longer than 57 characters", () => {
+    expect([47, 48, 57].map((length) => jobName("agent-job", "a".repeat(length)))).toEqual([
+      `agent-job-${"a".repeat(47)}`,
+      "a".repeat(48),
+      "a".repeat(57)
+    ])
+    expect(jobName("agent-job", "a".repeat(58))).toMatch(/^a{40,}-[a-z0-9]{1,7}$/u)
+    expect(jobName("agent-job", "a".repeat(253)).length).toBe(57)
+  })
   it.each([
     { task: "run-abc-plan", name: "agent-job-run-abc-plan" },
     { task: "a".repeat(50), name: "a".repeat(50) },

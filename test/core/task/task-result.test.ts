@@ -1,7 +1,7 @@
 // The result of a task that ended without a result from its worker, and an end in words that an older CRD has.
 import { expect, it } from "@effect/vitest"
 import { Option } from "effect"
-import { endInPlainReasons, resultOf } from "../../../src/core/task/task-result.ts"
+import { endInPlainReasons, isStoredOf, resultOf } from "../../../src/core/task/task-result.ts"
 import { Sha256 } from "../../../src/schema/names.ts"
 import type { AgentTaskStatus } from "../../../src/schema/task/agent-task.ts"
 import { longestMessage } from "../../../src/schema/task/stage-result.ts"
@@ -21,6 +21,23 @@ it("has the status's message, cut between two characters, so that the API server
 
 it.each(
   [
+    { phase: "Cancelled", reason: "Cancelled", outcome: "cancelled", told: "Cancelled" },
+    { phase: "Failed", reason: "ImagePull", outcome: "failed", told: "ImagePull" },
+    { phase: "Failed", reason: undefined, outcome: "failed", told: "Lost" }
+  ] as const
+)(
+  "has the outcome of the phase, and its reason: $phase, $reason",
+  ({ outcome, phase, reason, told }) =>
+    expect(resultOf({ phase, ...(reason !== undefined && { reason }) }, "2026-01-01T00:00:00Z")).toEqual({
+      outcome,
+      reason: told,
+      message: "",
+      finishedAt: "2026-01-01T00:00:00Z"
+    })
+)
+
+it.each(
+  [
     { phase: "Succeeded", outcome: "succeeded", plain: "Completed" },
     { phase: "Failed", outcome: "failed", plain: "ExitCode" },
     { phase: "Cancelled", outcome: "cancelled", plain: "Cancelled" }
@@ -36,6 +53,23 @@ it.each(
   expect(written({ phase, reason: "FromTomorrow" }, both)).toEqual(Option.some({ phase, reason: plain }))
   for (const fields of [[], ["status.queue.reason"]]) expect(written(status, fields)).toEqual(Option.none())
   expect(written({ phase, reason: "FromTomorrow" }, both.slice(1))).toEqual(Option.none())
+})
+
+it.each([
+  { given: "all of it", stored: success, is: true },
+  {
+    given: "a part of it",
+    stored: { outcome: "succeeded" as const, reason: "Completed", message: "done", finishedAt: success.finishedAt },
+    is: true
+  },
+  { given: "another reason", stored: { ...success, reason: "Lost" }, is: false },
+  { given: "another exit code", stored: { ...success, exitCode: 1 }, is: false },
+  { given: "another outcome", stored: { ...success, outcome: "failed" as const }, is: false }
+])("is what is stored of it if that is $given: $is", ({ is, stored }) => expect(isStoredOf(success, stored)).toBe(is))
+
+it("is what is stored of it, too, with a plain reason in the place of one that an older CRD does not have", () => {
+  const result = { ...success, outcome: "failed", reason: "DiskFull" } as const
+  expect(["DiskFull", "ExitCode", "Completed"].map((reason) => isStoredOf(result, { ...result, reason }))).toEqual([true, true, false])
 })
 
 it.each<{ readonly given: string; readonly before: AgentTaskStatus; readonly after: AgentTaskStatus; readonly ends: boolean }>([

@@ -22,6 +22,20 @@ it.each(specs)("has back what was left out of a spec with $given, once it is joi
   expect(withTextsOf(spec, { ...withoutTexts(spec), source })).toEqual(spec)
 })
 
+it("leaves the texts of a spec out, and what says where they are in", () => {
+  const { spec } = taskOf({
+    source: { inline: { "main.tf": "a" } },
+    variables: [{ name: "a", value: "1" }, secret],
+    backend: { type: "s3", config: { bucket: "b" } }
+  })
+  expect(withoutTexts(spec)).toEqual({
+    ...spec,
+    source: { inline: {} },
+    variables: [{ name: "a", value: "" }, secret],
+    backend: { type: "s3", config: {} }
+  })
+})
+
 it.each(specs)("keeps each key and each place in a list of a spec with $given", ({ spec }) => {
   const kept = withoutTexts(spec)
   expect(Object.keys(kept)).toEqual(Object.keys(spec))

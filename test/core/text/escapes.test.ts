@@ -27,6 +27,18 @@ describe("plainOf", () => {
       text: `${bold.repeat(9)}a`,
       expected: { text: `${bold}a`, isOpen: false, places: [32, 33, 34, 35, 36] }
     },
+    {
+      given: "many sequences, none after another",
+      text: `${bold}a`.repeat(10),
+      expected: { text: "a".repeat(10), isOpen: false, places: Array.from({ length: 10 }, (_, at) => at * 5 + 4) }
+    },
+    { given: "a key that moves", text: "a\u001b[3~b", expected: { text: "ab", isOpen: false, places: [0, 5] } },
+    { given: "a bracket of its own", text: `x[1m${bold}y`, expected: { text: "x[1my", isOpen: false, places: [0, 1, 2, 3, 8] } },
+    {
+      given: "what no sequence has in it",
+      text: "a\u001b[1\u007fm\u001b[é",
+      expected: { text: "a\u001b[1\u007fm\u001b[é", isOpen: false, places: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9] }
+    },
     { given: "a sequence that never ends", text: "a\u001b[1", expected: { text: "a\u001b[1", isOpen: false, places: [0, 1, 2, 3] } }
   ])("of $given", ({ expected, text }) => expect(plain(text)).toEqual(expected))
 

@@ -180,5 +180,13 @@ describe("redactor", () => {
     expect(shown).toMatch(/^\*\*\*.{0,3}$/u)
   })
 
+  it("leaves a value alone that is short without its colours", () =>
+    expect(redactor(["\u001b[1mab\u001b[0m", "\u001b[1m\u001b[0m"]).text("ab cab")).toBe("ab cab"))
+
+  it.each([{ text: "abc\u001b[0m", shown: "abc\u001b[0m" }, { text: "hunter2-password\u001b[0m", shown: "***\u001b[0m" }])(
+    "keeps the colours at the end of a stream: $shown",
+    ({ shown, text }) => expect(redactor(["hunter2-password"]).text(text)).toBe(shown)
+  )
+
   it(`leaves values under ${shortestSecret} characters alone`, () => expect(redactor(["abc", ""]).text("abcabc")).toBe("abcabc"))
 })

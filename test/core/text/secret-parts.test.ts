@@ -66,6 +66,13 @@ describe("secretParts", () => {
       hcl: true,
       parts: ["production"]
     },
+    {
+      given: "a list that names what opens nothing",
+      value: `["password", "hunter2-hunter2"]`,
+      hcl: true,
+      parts: ["password", "hunter2-hunter2"]
+    },
+    { given: "a list after a name", value: `["username", "hunter2-hunter2"]`, hcl: true, parts: ["username", "hunter2-hunter2"] },
     { given: "an end that is missing", value: `["alpha-token-0001`, hcl: true, parts: ["alpha-token-0001"] },
     { given: "a JSON document", value: googleCredentials, hcl: false, parts: ["0f1e2d3c4b5a", pem] },
     {
@@ -98,7 +105,8 @@ describe("secretParts", () => {
       hcl: true,
       parts: [`{"key":"inner-secret"}`, "inner-secret"]
     },
-    { given: "what is no document", value: "{ broken", hcl: false, parts: [] }
+    { given: "what is no document", value: "{ broken", hcl: false, parts: [] },
+    { given: "what only begins as a document does", value: `[see "the manual" for that]`, hcl: false, parts: [] }
   ])("of $given are what is inside", ({ hcl, parts, value }) => expect(secretParts(value, hcl)).toEqual({ parts, isCut: false }))
 
   it.prop("hide every text of a JSON document", [Leaves], ([leaves]) => {

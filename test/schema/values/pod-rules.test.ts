@@ -16,6 +16,14 @@ describe("what Kubernetes would refuse", () => {
     expect(problems({ agent: { securityContext: { privileged: true } } })).toEqual([
       expect.stringMatching(/^agent\.securityContext\.privileged: /u)
     ]))
+  it("is told of a root at the key that says it: the agent's for who inherits that, and the container's own", () => {
+    const root = { securityContext: { runAsUser: 0, runAsNonRoot: true } }
+    for (const part of ["agent", "controller"]) {
+      expect(problems({ [part]: root })).toEqual([
+        expect.stringMatching(new RegExp(`^${part}\\.securityContext\\.runAsUser: is root`, "u"))
+      ])
+    }
+  })
   it.each([
     { given: "1e3", limit: "1k" },
     { given: "1000m", limit: 1 },

@@ -104,6 +104,11 @@ describe("the values", () => {
     ["global.tls.caBundle", "MIIB", "certificates in PEM"],
     ["global.tls.caBundle", `${certificate}-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----\n`, "no private key"],
     ["global.tls", { caBundle: certificate, caBundleSecret: { name: "a" } }, "caBundle: is given, and caBundleSecret too"],
+    [
+      "global.tls",
+      { caBundleConfigMap: { name: "a" }, caBundleSecret: { name: "b" } },
+      "caBundleConfigMap: is given, and caBundleSecret too"
+    ],
     ["global.labels", { "scalr.io/task": "a" }, "is a label that agent-job itself sets"],
     ["task.podLabels", { "app.kubernetes.io/instance": "a" }, "is a label that agent-job itself sets"],
     ["task.jobLabels", { "bad key": "a" }, "the key must be a name like"],
@@ -161,6 +166,7 @@ describe("the values", () => {
       "256Mi",
       "256Mi is less than the request of 512Mi; lower task.runner.resources.requests.memory too"
     ],
+    ["task.worker.resources.limits.memory", "1Mi", "1Mi is less than the request of "],
     ["controller.resources.limits.cpu", 0.05, "0.05 is less than the request of 100m"],
     ["persistence.hostPath.type", "Socket", "must be "],
     ["fullnameOverride", "Blue", "must be a lowercase DNS name"],
@@ -170,6 +176,15 @@ describe("the values", () => {
     expect(others).toEqual([])
     expect(first).toContain(key)
     expect(first).toContain(told)
+  })
+
+  it("take a rule for a Job's failures that names no container, or one of its own", () => {
+    const onExitCodes = { operator: "In", values: [1] }
+    for (
+      const given of [{ onExitCodes }, { onExitCodes: { ...onExitCodes, containerName: "runner" } }, { onPodConditions: [{ type: "A" }] }]
+    ) {
+      expect(problems(tree("task.job.podFailurePolicy.rules", [{ action: "FailJob", ...given }]))).toEqual([])
+    }
   })
 
   it("refuse a token that is given twice, and a server without one", () => {

@@ -47,6 +47,11 @@ describe("take", () => {
     )
   })
 
+  it("names the time until the next token, of which a part is there already", () => {
+    expect(take({ left: 0.9, at: 0 }, { perSecond: 1, burst: 1 }, 0).waitSeconds).toBe(1)
+    expect(take({ left: 0, at: 0 }, { perSecond: 0.25, burst: 1 }, 2_000).waitSeconds).toBe(2)
+  })
+
   it("is as good as new when it is full again", () => {
     const rate = { perSecond: 1, burst: 2 }
     const { bucket } = take(fullBucket(rate, 0), rate, 0)

@@ -81,9 +81,18 @@ describe("a token file", () => {
         ])
     ))
 
+  it.live("has no token that is short enough to be guessed, beside whatever others", () =>
+    Effect.map(
+      refused({ "pool.token": `${poolToken}\nfifteen-letters\n` }),
+      ({ error }) => expect(error.message).toContain("each of 16 characters or more")
+    ))
+
   it.live("has no token of the other one, which would open what is kept apart", () =>
     Effect.map(
-      refused({ "pool.token": `${poolToken}\n${userToken} the same again\n` }),
+      refused({
+        "pool.token": `${poolToken}\n${userToken} the same again\n`,
+        "user.token": `another-token-of-a-person\n${userToken}\n`
+      }),
       ({ error, made }) =>
         expect([exitCodeOf(error), error.message]).toEqual([
           2,

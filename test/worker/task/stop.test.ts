@@ -43,6 +43,21 @@ describe("a stop", () => {
       expect(yield* asked).toBe("Cancelled")
     }))
 
+  it.effect("comes with a cancel after a bookmark, which has no object", () =>
+    Effect.gen(function*() {
+      const kubernetes = fakeKubernetes(spec)
+      const bookmark = Stream.make({ type: "BOOKMARK", resourceVersion: "1", whole: false } as const)
+      const layer = Layer.effect(
+        Kubernetes,
+        Effect.map(Kubernetes, (real) => Kubernetes.of({ ...real, watch: (...asked) => Stream.concat(bookmark, real.watch(...asked)) }))
+      ).pipe(Layer.provide(kubernetes.layer))
+      const { asked, begin } = yield* yield* listening(layer)
+      yield* begin("1 hour")
+      yield* TestClock.adjust("1 second")
+      yield* kubernetes.cancel
+      expect(yield* asked).toBe("Cancelled")
+    }))
+
   it.effect("comes with a cancel that was there before the watch", () =>
     Effect.gen(function*() {
       const kubernetes = fakeKubernetes({ ...spec, cancel: true })
