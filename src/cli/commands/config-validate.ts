@@ -2,18 +2,27 @@
 // Used by config.ts.
 import { Effect } from "effect"
 import { Command } from "effect/cli"
-import type { Layer } from "../../schema/document/layers.ts"
+import { at, type Layer, leaves, type Place } from "../../schema/document/layers.ts"
 import { type Answer, type Format, outputFlag, print } from "../terminal/answer.ts"
 import { counted } from "../terminal/counted.ts"
 import { lazily } from "../terminal/lazily.ts"
 import { loaded, unusable, valuesFlag, type Wrong } from "../values/values-flag.ts"
 
-const good = (layers: ReadonlyArray<Layer>, keys: (layer: Layer) => number): Answer => ({
-  document: { valid: true, files: layers.map(({ name }) => name), faults: [] },
+interface Gone extends Place {
+  readonly file: string
+  readonly path: string
+}
+
+const good = (layers: ReadonlyArray<Layer>, keys: (layer: Layer) => number, takenAway: ReadonlyArray<Gone>): Answer => ({
+  document: { valid: true, files: layers.map(({ name }) => name), faults: [], takenAway },
   lines: [
     ...(layers.length === 0
       ? ["No file is given, so that the defaults hold."]
       : layers.map((layer) => `${layer.name}: ${counted(keys(layer), "key")}`)),
+    ...(takenAway.length === 0
+      ? []
+      : ["Null, which is also a key with nothing after it, takes these away; leave out what is to keep its default:"]),
+    ...takenAway.map(({ file, path, ...place }) => `  ${at(file, place)} ${path}`),
     "All good: every key is known and has a value that it may have, and none contradicts another. What is inside affinity, sidecars and volumes, which are as in a Pod, the API server checks."
   ]
 })
@@ -35,10 +44,18 @@ export const validate = Command.make(
   { values: valuesFlag, output: outputFlag },
   ({ output, values: paths }) =>
     lazily(async () => {
-      const { leaves } = await import("../../schema/document/layers.ts")
+      const [{ shown }, { goneByNull }, { defaultValues }] = await Promise.all([
+        import("../../schema/document/explain.ts"),
+        import("../../schema/values/null-values.ts"),
+        import("../../schema/values/values.ts")
+      ])
       return Effect.matchEffect(loaded(paths), {
         onFailure: (wrong) => bad(output, wrong),
-        onSuccess: ({ layers }) => print(output, good(layers, ({ tree }) => leaves(tree).length))
+        onSuccess: ({ layers, values }) => {
+          const gone = goneByNull(defaultValues, values, layers)
+          const rows = gone.map(({ layer: { name, place }, path }) => ({ file: name, ...place(path), path: shown(path) }))
+          return print(output, good(layers, ({ tree }) => leaves(tree).length, rows))
+        }
       })
     })
 ).pipe(

@@ -72,6 +72,12 @@ const renames: ReadonlyArray<Rename> = [
   { from: "task.allowMetadataService", to: ["restrictMetadataService"], as: notInverse }
 ]
 
+/** Null for the user and groups of all Pods together is null for each of them, since they are in several maps here. */
+const usersApart = (given: Tree): Tree =>
+  get(given, "global.podSecurityContext") === null
+    ? withValue(given, "global.podSecurityContext", { fsGroup: null, runAsGroup: null, runAsUser: null })
+    : given
+
 /** Sets a key to a value. What the key has already takes precedence, null too. */
 const withDefault = (all: Tree, key: string, value: unknown): Tree => {
   const own = get(all, key)
@@ -86,7 +92,7 @@ export interface Renamed {
 }
 
 export const renamedValues = (given: Tree): Renamed => {
-  let values = given
+  let values = usersApart(given)
   const renamed: Array<Rename> = []
   for (const rename of renames) {
     const value = get(values, rename.from)

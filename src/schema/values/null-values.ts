@@ -1,9 +1,9 @@
 // What null does to a key that the values cannot be without: a section has its defaults again, a map is empty, anything else is refused.
 // Invariant: a key that null takes away is absent or says nothing, unless it is a section or a mistake here.
-// Used by schema/values/values.ts and schema/values/values-document.ts.
+// Used by schema/values/values.ts, schema/values/values-document.ts, core/migration/release-values.ts and cli/commands/config-validate.ts.
 import { SchemaAST } from "effect"
 import type { Mistake } from "../document/explain.ts"
-import { isTree, leaves, merge, type Path, saying, type Tree, valueAt } from "../document/layers.ts"
+import { isTree, type Layer, leaves, merge, type Path, saying, type Tree, valueAt } from "../document/layers.ts"
 import { Sections } from "./value-sections.ts"
 
 const root = SchemaAST.toType(Sections.ast)
@@ -54,3 +54,27 @@ export const missing = (defaults: Tree, trees: ReadonlyArray<Tree>): ReadonlyArr
         message: `null cannot take this away; write a value, such as the default, ${JSON.stringify(valueAt(defaults, path))}`
       }))
   )
+
+/**
+ * Returns the keys that null takes away for good, in whole or in part, each with the layer that does: something of their defaults is not in
+ * the values, and no later layer takes it away too.
+ */
+export const goneByNull = (
+  defaults: Tree,
+  values: Tree,
+  layers: ReadonlyArray<Layer>
+): ReadonlyArray<{ readonly layer: Layer; readonly path: Path }> => {
+  const lacks = (path: Path) =>
+    leaves(valueAt(defaults, path)).some(({ path: below, value }) =>
+      (value === false || !saysNothing(value)) && valueAt(values, [...path, ...below]) === undefined
+    )
+  const isHidden = ({ tree }: Layer, path: Path) => {
+    const said = saying(tree, path)
+    return said.says === "instead" || (said.says === "this" && !isTree(said.value))
+  }
+  return layers.flatMap((layer, index) =>
+    takenAway(layer.tree)
+      .filter((path) => lacks(path) && !layers.slice(index + 1).some((later) => isHidden(later, path)))
+      .map((path) => ({ layer, path }))
+  )
+}

@@ -163,11 +163,28 @@ describe("agent-job config validate", () => {
     }))
   it.effect("says what was checked when all is well", () =>
     Effect.gen(function*() {
-      expect(yield* config("validate", "-f", base, "-f", top)).toEqual({
+      expect(yield* config("validate", "-f", base)).toEqual({
         code: 0,
         error: "",
         out:
-          "base.yaml: 4 keys\nvalues.yaml: 3 keys\nAll good: every key is known and has a value that it may have, and none contradicts another. What is inside affinity, sidecars and volumes, which are as in a Pod, the API server checks.\n"
+          "base.yaml: 4 keys\nAll good: every key is known and has a value that it may have, and none contradicts another. What is inside affinity, sidecars and volumes, which are as in a Pod, the API server checks.\n"
+      })
+    }))
+  it.effect("names what null takes away, since a heading with nothing under it is null too", () =>
+    Effect.gen(function*() {
+      const bare = file("bare.yaml", "controller:\n  nodeSelector:\ntask:\n  job:\n  podSecurityContext:\n    # fsGroup: 5\n")
+      const { code, out } = yield* config("validate", "-f", top, "-f", bare)
+      expect([code, out.split("\n").slice(2, 5)]).toEqual([0, [
+        "Null, which is also a key with nothing after it, takes these away; leave out what is to keep its default:",
+        "  values.yaml:7:5 controller.resources.limits",
+        "  bare.yaml:5:3 task.podSecurityContext"
+      ]])
+      expect(out).toContain("\nAll good: ")
+      expect(JSON.parse((yield* config("validate", "-f", bare, "-o", "json")).out)).toEqual({
+        valid: true,
+        files: ["bare.yaml"],
+        faults: [],
+        takenAway: [{ file: "bare.yaml", line: 5, column: 3, path: "task.podSecurityContext" }]
       })
     }))
   it.effect("tells people the first 20 faults and how many more there are, and programs all", () =>

@@ -119,6 +119,16 @@ describe("the values of a release", () => {
       .toEqual([[7, undefined], [1000, { type: "RuntimeDefault" }]])
   })
 
+  it("of 0.6.5 have no user and no group where null takes away those of all Pods together", () => {
+    const { agent, controller, task } = moved(laterRelease({ global: { podSecurityContext: null } })).values
+    for (const context of [agent.securityContext, task.runner.securityContext, controller.podSecurityContext, task.podSecurityContext]) {
+      expect(context).not.toHaveProperty("runAsUser")
+      expect(context).not.toHaveProperty("runAsGroup")
+      expect(context).not.toHaveProperty("fsGroup")
+      expect(context.seccompProfile).toEqual({ type: "RuntimeDefault" })
+    }
+  })
+
   it("have the default of a key that must have a value, which is named", () => {
     const release = whole({ agent: { url: null }, controller: { terminationGracePeriodSeconds: null, securityContext: null } })
     expect(said(release)).toEqual({})

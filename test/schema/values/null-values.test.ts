@@ -2,6 +2,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Result } from "effect"
 import { isTree, type Tree, valueAt } from "../../../src/schema/document/layers.ts"
+import { goneByNull } from "../../../src/schema/values/null-values.ts"
 import { valueKeys } from "../../../src/schema/values/values-document.ts"
 import { defaultValues, overrides, parseLayers, parseValues, type Values } from "../../../src/schema/values/values.ts"
 
@@ -112,6 +113,32 @@ describe("null", () => {
     for (const file of [nested(key, null), ...Object.keys(at(defaultValues, key) as Tree).map((_) => nested(`${key}.${_}`, null))]) {
       expect(parsed(overrides(parsed(file)))).toEqual(parsed(file))
     }
+  })
+
+  it.each([
+    { given: "a map", files: [{ agent: { securityContext: null } }], gone: ["0.yaml agent.securityContext"] },
+    {
+      given: "keys, and not where nothing was there",
+      files: [{
+        task: { runner: { securityContext: { privileged: null, runAsUser: null, seLinuxOptions: null } }, affinity: null, job: null }
+      }],
+      gone: ["0.yaml task.runner.securityContext.privileged", "0.yaml task.runner.securityContext.runAsUser"]
+    },
+    {
+      given: "a map of which a later file says a part",
+      files: [{ agent: { securityContext: null } }, { agent: { securityContext: { runAsUser: 5 } } }],
+      gone: ["0.yaml agent.securityContext"]
+    },
+    {
+      given: "a key twice, the last time",
+      files: [{ task: { worker: { resources: { limits: { cpu: null } } } } }, { task: { worker: { resources: { limits: null } } } }],
+      gone: ["1.yaml task.worker.resources.limits"]
+    },
+    { given: "a key that a later file gives, not", files: [{ controller: { resources: null } }, { controller: null }], gone: [] }
+  ])("is named for $given", ({ files, gone }) => {
+    const given = files.map((tree, index) => ({ name: `${index}.yaml`, tree, place: () => ({ line: 1, column: 1 }) }))
+    const values = Result.getOrThrow(parseLayers(given))
+    expect(goneByNull(defaultValues, values, given).map(({ layer, path }) => `${layer.name} ${path.join(".")}`)).toEqual(gone)
   })
 
   const apart = { runAsUser: 2, runAsGroup: 2 }
