@@ -23,12 +23,13 @@ export const answerMillis = 5_000
 /** How often the controller looks at a followed source, so that it sees a new artifact within 30 s. It also looks whenever the task changes. */
 const lookMillis = 30_000 - answerMillis
 
+const isFollower = ({ spec: { source } }: AgentTask): boolean => (source.fluxSource?.onChange ?? "none") !== "none"
+
 /**
  * Reports whether the task makes attempts for new artifacts of its source: it does so from its own end until it is cancelled or deleted.
  */
-export const follows = ({ metadata, spec, status }: AgentTask): boolean =>
-  isOver(status.phase) && (spec.source.fluxSource?.onChange ?? "none") !== "none" && spec.cancel !== true &&
-  metadata.deletionTimestamp === undefined
+export const follows = (task: AgentTask): boolean =>
+  isOver(task.status.phase) && isFollower(task) && task.spec.cancel !== true && task.metadata.deletionTimestamp === undefined
 
 /** Returns the UID of the task that this one is an attempt of, or none. */
 export const attemptOf = ({ metadata: { ownerReferences } }: AgentTask): Option.Option<Uid> =>
@@ -47,11 +48,11 @@ const nextAttempt = ({ spec, status: { latest } }: AgentTask): number => (latest
 
 /**
  * Returns the names that the newest attempt and its apply may have. A cancel that comes between the making of one and the write of the
- * status keeps the status from naming it, so a cancelled task may have made what would have been next.
+ * status keeps the status from naming it, so a cancelled follower may have made what would have been next.
  */
 export const madeNames = (task: AgentTask): Readonly<Record<"attempt" | "apply", ReadonlyArray<string>>> => {
   const { metadata: { name }, spec, status: { latest } } = task
-  const isCancelled = spec.cancel === true
+  const isCancelled = isFollower(task) && spec.cancel === true
   return {
     attempt: [...isCancelled ? [attemptName(name, nextAttempt(task))] : [], ...latest === undefined ? [] : [latest.name]],
     apply: latest?.apply !== undefined ? [latest.apply] : isCancelled ? [applyName(latest?.name ?? name)] : []

@@ -455,6 +455,8 @@ describe("the newest attempt at a source, and its apply", () => {
         plan(policy, among(cancelled.task, [...Option.toArray(cancelled.latest), underWay(owner)]), noon).actions
       expect(actionsBeside("task-uid")).toEqual([{ _tag: "Cancel", name: made, uid: "made-uid" }])
       expect(actionsBeside("other-uid")).toEqual([])
+      const single = worldOf({ ...plainSeed, ...followed, follows: "no", latest: "none", cancel: true }).task
+      expect(among(single, [underWay("task-uid")])).toMatchObject({ latest: Option.none(), latestApply: Option.none() })
     }
   )
 })
