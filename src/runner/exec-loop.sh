@@ -3,7 +3,8 @@
 # Always holds: a command is taken by one rename before it starts; a command that a restarted loop finds taken is aborted, never run again.
 # Usage: sh exec-loop.sh <directory> [shell] [cgroup]. Needs mkdir, mkfifo and mv. If there is setsid, each command has a process group of
 # its own; if there is sleep, the worker is told when the container comes to 80 % of its memory limit during a command.
-set +efm -u # whatever SHELLOPTS has set in the image
+set +ef -u # whatever SHELLOPTS has set in the image
+case $- in *m*) set +m ;; esac # a shell without job control may know no such option, and would end
 cd "$1" || exit 1
 shell=${2:-/bin/sh}
 cgroup=${3:-/sys/fs/cgroup}

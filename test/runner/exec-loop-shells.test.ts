@@ -6,8 +6,8 @@ import { delimiter, join } from "node:path"
 import { Ended } from "../../src/worker/engine/exec-loop.ts"
 import { client, execute, place, session, shellCommand, startLoop } from "./session.ts"
 
-/** Replaces the shell by dash that tells a command's signal as its number and this, and runs the loop in itself. */
-const tellingSignalsFrom = (sh: string, first: number) => {
+/** Replaces the shell by dash that runs the loop in itself, after these lines. */
+const dashAfter = (lines: string) => (sh: string) => {
   rmSync(sh)
   writeFileSync(
     sh,
@@ -15,17 +15,26 @@ const tellingSignalsFrom = (sh: string, first: number) => {
 [ "$1" != -c ] && [ "$1" != command ] || exec dash "$@"
 script=$1
 shift
-setsid() {
-  command setsid "$@"
-  told=$?
-  [ $told -le 128 ] || return $((told - 128 + ${first}))
-  return $told
-}
+${lines}
 . "$script"
 `
   )
   chmodSync(sh, 0o755)
 }
+
+const tellingSignalsFrom = (first: number) =>
+  dashAfter(`setsid() {
+  command setsid "$@"
+  told=$?
+  [ $told -le 128 ] || return $((told - 128 + ${first}))
+  return $told
+}`)
+
+const withoutJobControl = dashAfter(`options() {
+  case $* in *m*) exit 2 ;; esac
+  \\set "$@"
+}
+alias set=options`)
 
 describe("exec loop", () => {
   it.live.each([["ksh93", 256], ["yash", 384]] as const)(
@@ -33,13 +42,22 @@ describe("exec loop", () => {
     ([, first]) =>
       Effect.gen(function*() {
         const at = yield* place("dash")
-        tellingSignalsFrom(at.sh, first)
+        tellingSignalsFrom(first)(at.sh)
         yield* startLoop(at)
         const execLoop = yield* client(at)
         assert.deepStrictEqual((yield* execute(execLoop, shellCommand(at, "kill -KILL $$"))).ended, Ended.Exited({ code: 137 }))
         assert.deepStrictEqual((yield* execute(execLoop, shellCommand(at, "exit 3"))).ended, Ended.Exited({ code: 3 }))
       })
   )
+
+  it.live("runs under a shell that was built without job control and refuses its option, as posh does", () =>
+    Effect.gen(function*() {
+      const at = yield* place("dash")
+      withoutJobControl(at.sh)
+      yield* startLoop(at)
+      const { ended } = yield* execute(yield* client(at), shellCommand(at, "exit 3"))
+      assert.deepStrictEqual(ended, Ended.Exited({ code: 3 }))
+    }))
 
   it.live.each(["errexit", "noglob", "monitor"])(
     "takes every command and tells how it ended under bash with SHELLOPTS=%s",
@@ -58,7 +76,7 @@ describe("exec loop", () => {
 
 const installed = (shell: string) => (process.env.PATH ?? "").split(delimiter).some((folder) => existsSync(join(folder, shell)))
 
-describe.each(["ksh93", "mksh", "yash", "zsh"])("exec loop under %s, where it is installed", (shell) => {
+describe.each(["ksh93", "mksh", "posh", "yash", "zsh"])("exec loop under %s, where it is installed", (shell) => {
   it.live.skipIf(!installed(shell))("starts every command, hears its events and tells how it ended", () =>
     Effect.gen(function*() {
       const { execLoop, ...at } = yield* session(shell)

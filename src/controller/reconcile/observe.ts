@@ -3,7 +3,7 @@
 // Called by controller/reconcile/reconcile, which decides upon the result in a separate step.
 import { Array, Effect, Option, Order, Schema } from "effect"
 import { isUnpinned } from "../../core/reconcile/flux-source.ts"
-import { attemptOf, follows } from "../../core/reconcile/follow.ts"
+import { attemptOf, follows, madeNames } from "../../core/reconcile/follow.ts"
 import { isPodOver, startTrouble } from "../../core/reconcile/pod-trouble.ts"
 import { millisSince } from "../../core/reconcile/situation.ts"
 import { jobName } from "../../core/task/job-name.ts"
@@ -248,10 +248,12 @@ const isFurther = ({ deleting, state, uid }: JobSeen, answered: Option.Option<Jo
 
 /** Joins the answers with the caches. `at` is in monotonic milliseconds. */
 export const observe = (world: World, task: AgentTask, answers: Answers, at: number): Observed => {
-  const { metadata: { namespace, uid }, status } = task
-  const attempt = (name: string | undefined) =>
-    Option.flatMap(Option.fromUndefinedOr(name), (name) => world.task(keyOf({ namespace, name }))).pipe(
-      Option.filter((found) => found.metadata.uid === uid || Option.contains(attemptOf(found), uid)) // another task may have the name of an attempt that was deleted
+  const { metadata: { namespace, uid } } = task
+  const names = madeNames(task)
+  const madeAs = (names: ReadonlyArray<string>) =>
+    Array.findFirst(
+      Array.getSomes(names.map((name) => world.task(keyOf({ namespace, name })))),
+      (found) => found.metadata.uid === uid || Option.contains(attemptOf(found), uid) // another task may have the name of an attempt that was deleted
     )
   const cached = world.job(uid)
   const job = Option.orElse(Option.filter(cached, (job) => isFurther(job, answers.job)), () => answers.job)
@@ -267,8 +269,8 @@ export const observe = (world: World, task: AgentTask, answers: Answers, at: num
     turn: world.turn(task),
     holder: answers.holder,
     source: answers.source,
-    latest: attempt(status.latest?.name),
-    latestApply: attempt(status.latest?.apply),
+    latest: madeAs(names.attempt),
+    latestApply: madeAs(names.apply),
     warning: answers.warning,
     refusal: world.refusal(uid, at),
     deniedMillis: world.deniedMillis(uid),

@@ -1,7 +1,7 @@
 // Tasks that follow their source: when such a task makes its next attempt, when that plan is applied, and what the task says of them.
 // Attempts are tasks of their own under derived names, one after another. Each takes the newest artifact when its Job is made.
 // Used by core/reconcile/plan, and by what keeps attempts and their task together; the rest of the table does not know that a task is an attempt.
-import { Option } from "effect"
+import { Array, Option } from "effect"
 import { controllingOwner } from "../../schema/kubernetes/owner.ts"
 import { agentTaskResource, type Sha256, type Uid } from "../../schema/names.ts"
 import type { AgentTask, AgentTaskSpec, AgentTaskStatus } from "../../schema/task/agent-task.ts"
@@ -23,12 +23,13 @@ export const answerMillis = 5_000
 /** How often the controller looks at a followed source, so that it sees a new artifact within 30 s. It also looks whenever the task changes. */
 const lookMillis = 30_000 - answerMillis
 
+const isFollower = ({ spec: { source } }: AgentTask): boolean => (source.fluxSource?.onChange ?? "none") !== "none"
+
 /**
  * Reports whether the task makes attempts for new artifacts of its source: it does so from its own end until it is cancelled or deleted.
  */
-export const follows = ({ metadata, spec, status }: AgentTask): boolean =>
-  isOver(status.phase) && (spec.source.fluxSource?.onChange ?? "none") !== "none" && spec.cancel !== true &&
-  metadata.deletionTimestamp === undefined
+export const follows = (task: AgentTask): boolean =>
+  isOver(task.status.phase) && isFollower(task) && task.spec.cancel !== true && task.metadata.deletionTimestamp === undefined
 
 /** Returns the UID of the task that this one is an attempt of, or none. */
 export const attemptOf = ({ metadata: { ownerReferences } }: AgentTask): Option.Option<Uid> =>
@@ -43,6 +44,20 @@ const mostOf = { attempt: 230, apply: 245 }
 const named = (name: string, most: number, suffix: string): string => `${cutName(name, most)}-${suffix}`
 const attemptName = (name: string, attempt: number): string => named(name, mostOf.attempt, String(attempt))
 const applyName = (plan: string): string => named(plan, mostOf.apply, "apply")
+const nextAttempt = ({ spec, status: { latest } }: AgentTask): number => (latest?.attempt ?? spec.attempt ?? 1) + 1
+
+/**
+ * Returns the names that the newest attempt and its apply may have. A cancel that comes between the making of one and the write of the
+ * status keeps the status from naming it, so a cancelled follower may have made what would have been next.
+ */
+export const madeNames = (task: AgentTask): Readonly<Record<"attempt" | "apply", ReadonlyArray<string>>> => {
+  const { metadata: { name }, spec, status: { latest } } = task
+  const isCancelled = isFollower(task) && spec.cancel === true
+  return {
+    attempt: [...isCancelled ? [attemptName(name, nextAttempt(task))] : [], ...latest === undefined ? [] : [latest.name]],
+    apply: latest?.apply !== undefined ? [latest.apply] : isCancelled ? [applyName(latest?.name ?? name)] : []
+  }
+}
 
 /**
  * Reports whether `follower` made the task, as an attempt or as the apply of one. The name is checked too, because anyone can write an
@@ -59,12 +74,9 @@ export const isAttemptOf = (follower: AgentTask, task: AgentTask): boolean => {
 /** Returns the newest attempt: the task itself until it has made another, or none if the newest was deleted. */
 const newest = ({ latest, task }: Observed): Option.Option<AgentTask> => task.status.latest === undefined ? Option.some(task) : latest
 
-const isFree = (observed: Observed): boolean =>
-  [...Option.toArray(newest(observed)), ...Option.toArray(observed.latestApply)].every(({ status }) => isOver(status.phase))
-
-/** Returns the task that the conditions speak of: the newest attempt, or its apply once one was made. None if that task was deleted. */
-const spokenOf = (observed: Observed): Option.Option<AgentTask> =>
-  observed.task.status.latest?.apply === undefined ? newest(observed) : observed.latestApply
+/** Returns what the task made and is not over: an attempt or an apply, but never both, since an apply begins once its plan is over. */
+const underWay = ({ latest, latestApply }: Observed): Option.Option<AgentTask> =>
+  Array.findFirst(Array.getSomes([latestApply, latest]), ({ status }) => !isOver(status.phase))
 
 /** Returns the digest of the artifact that the newest attempt ran, or was made for. */
 const tried = (observed: Observed): Sha256 | undefined =>
@@ -80,7 +92,7 @@ interface Offer {
 const offered = (observed: Observed): Option.Option<Offer> => {
   const { source, task } = observed
   const { fluxSource } = task.spec.source
-  return fluxSource !== undefined && follows(task) && isFree(observed) && source._tag === "Ready"
+  return fluxSource !== undefined && follows(task) && Option.isNone(underWay(observed)) && source._tag === "Ready"
     ? Option.some({ artifact: source.artifact, fluxSource })
     : Option.none()
 }
@@ -161,15 +173,12 @@ export const when = {
   disrupted: (s) => Option.filter(offered(s.observed), () => Option.exists(againInMillis(s), (millis) => millis <= 0)),
   atRest: is(({ observed: { task } }) => follows(task)),
   cancelled: ({ observed }) =>
-    Option.filter(
-      spokenOf(observed),
-      ({ status }) => isOver(observed.task.status.phase) && observed.task.spec.cancel === true && !isOver(status.phase)
-    )
+    Option.filter(underWay(observed), () => isOver(observed.task.status.phase) && observed.task.spec.cancel === true)
 } satisfies Readonly<Record<string, When<unknown>>>
 
 const makeNext = (s: Situation, { artifact, fluxSource: { onChange: _onChange, ...fluxSource } }: Offer, again: number) => {
   const { metadata: { name }, spec, status } = s.observed.task
-  const attempt = (status.latest?.attempt ?? spec.attempt ?? 1) + 1
+  const attempt = nextAttempt(s.observed.task)
   const next = attemptName(name, attempt)
   return {
     ...unchanged(s, [Action.CreateTask({ name: next, spec: { ...spec, attempt, source: { fluxSource } } })]),
@@ -189,7 +198,6 @@ export const applyPlan: RespondTo<Wanted & Pick<Offer, "artifact">> = (s, { arti
   return { ...unchanged(s, [Action.CreateTask({ name: apply, spec })]), status: { ...status, latest: { ...latest, apply } } }
 }
 
-/** An apply begins only once its plan is over, so nothing else that the task made is under way. */
 export const cancelAttempt: RespondTo<AgentTask> = (s, of) => ({
   ...keep(s),
   actions: cancel(s, of).actions,
@@ -204,6 +212,10 @@ export const tellRefusal: RespondTo<Refusal> = (s, { kind, message }) => {
     status: unattempted(s.observed.task, { reason, message, stalled: isForGood(kind) }, s.now)
   }, lookMillis)
 }
+
+/** Returns the task that the conditions speak of: the newest attempt, or its apply once one was made. None if that task was deleted. */
+const spokenOf = (observed: Observed): Option.Option<AgentTask> =>
+  observed.task.status.latest?.apply === undefined ? newest(observed) : observed.latestApply
 
 const said = ({ now, observed }: Situation): AgentTaskStatus => {
   const { source, task } = observed

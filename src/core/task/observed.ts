@@ -162,7 +162,7 @@ export interface Observed {
   readonly turn: Turn
   readonly holder: Holder
   readonly source: SourceSeen
-  /** The newest attempt that the status names, if it still exists. It may be this task itself. */
+  /** The newest attempt, by its name, if it still exists. It may be this task itself. */
   readonly latest: Option.Option<AgentTask>
   /** The task that applies the newest attempt's plan, if it still exists. */
   readonly latestApply: Option.Option<AgentTask>

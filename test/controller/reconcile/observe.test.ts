@@ -414,27 +414,26 @@ describe("the holder of a workspace", () => {
 
 describe("the newest attempt at a source, and its apply", () => {
   const followed = { life: "succeeded", source: "known", follows: "planAndApply", latest: "over", latestApply: "over" } as const
+  const unasked = {
+    live: false,
+    job: Option.none(),
+    pods: Option.none(),
+    holder: Holder.NotAsked(),
+    source: SourceSeen.NotAsked(),
+    warning: Option.none()
+  }
+  const ownedBy = (owner: string, of: AgentTask): AgentTask => ({
+    ...of,
+    metadata: { ...of.metadata, ownerReferences: [{ kind: "AgentTask", uid: Uid.make(owner), controller: true }] }
+  })
+  const among = (task: AgentTask, others: ReadonlyArray<AgentTask>) => {
+    const world = make(policy)
+    for (const of of [task, ...others]) world.setTask(`tasks/${of.metadata.name}`, Option.some(of))
+    return observe(world, task, unasked, 0)
+  }
   const seen = (owner: string) => {
     const { latest, latestApply, task } = worldOf({ ...plainSeed, ...followed })
-    const world = make(policy)
-    for (const of of [...Option.toArray(latest), ...Option.toArray(latestApply)]) {
-      world.setTask(
-        `tasks/${of.metadata.name}`,
-        Option.some({
-          ...of,
-          metadata: { ...of.metadata, ownerReferences: [{ kind: "AgentTask", uid: Uid.make(owner), controller: true }] }
-        })
-      )
-    }
-    world.setTask("tasks/task", Option.some(task))
-    const observed = observe(world, task, {
-      live: false,
-      job: Option.none(),
-      pods: Option.none(),
-      holder: Holder.NotAsked(),
-      source: SourceSeen.NotAsked(),
-      warning: Option.none()
-    }, 0)
+    const observed = among(task, [latest, latestApply].flatMap(Option.toArray).map((of) => ownedBy(owner, of)))
     return [observed.latest, observed.latestApply].map(Option.map(({ metadata }) => metadata.name))
   }
   it("are tasks of those names that belong to the task", () =>
@@ -443,17 +442,31 @@ describe("the newest attempt at a source, and its apply", () => {
     expect(seen("other-uid")).toEqual([Option.none(), Option.none()]))
   it("may be the task itself, whose own plan is applied", () => {
     const { task } = worldOf({ ...plainSeed, ...followed })
-    const world = make(policy)
     const first = { ...task, status: { ...task.status, latest: { attempt: 1, name: "task", sha256: Sha256.make("a".repeat(64)) } } }
-    world.setTask("tasks/task", Option.some(first))
-    const { latest } = observe(world, first, {
-      live: false,
-      job: Option.none(),
-      pods: Option.none(),
-      holder: Holder.NotAsked(),
-      source: SourceSeen.NotAsked(),
-      warning: Option.none()
-    }, 0)
-    expect(latest).toEqual(Option.some(first))
+    expect(among(first, []).latest).toEqual(Option.some(first))
   })
+
+  it.each(
+    [
+      { latest: "none", made: "task-2" },
+      { latest: "none", made: "task-apply" },
+      { latest: "over", made: "task-3" },
+      { latest: "over", made: "task-2-apply" }
+    ] as const
+  )(
+    "are cancelled with the task also if the cancel came before the status could name them: $made, with latest $latest",
+    ({ latest, made }) => {
+      const cancelled = worldOf({ ...plainSeed, ...followed, latest, latestApply: "none", cancel: true })
+      const underWay = (owner: string): AgentTask => {
+        const { metadata, spec } = ownedBy(owner, cancelled.task)
+        return { metadata: { ...metadata, name: made, uid: Uid.make("made-uid") }, spec: { ...spec, cancel: false }, status: {} }
+      }
+      const actionsBeside = (owner: string) =>
+        plan(policy, among(cancelled.task, [...Option.toArray(cancelled.latest), underWay(owner)]), noon).actions
+      expect(actionsBeside("task-uid")).toEqual([{ _tag: "Cancel", name: made, uid: "made-uid" }])
+      expect(actionsBeside("other-uid")).toEqual([])
+      const single = worldOf({ ...plainSeed, ...followed, follows: "no", latest: "none", cancel: true }).task
+      expect(among(single, [underWay("task-uid")])).toMatchObject({ latest: Option.none(), latestApply: Option.none() })
+    }
+  )
 })
