@@ -133,27 +133,23 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
   /** Whether an engine that has to stop has waited in vain already. */
   let hasWaited = false
   /**
-   * Asks like `whileEngineWaits`, but not for long once the stage has to stop, and after a first time in vain hardly at all: only an engine
-   * with an answer hears its interrupt, ends what it has begun, and leaves its whole state in a file for `settle`. Where the workspace has no
-   * state yet, it would give that file another lineage than the state whose answer is missing, so there it waits on.
+   * Asks like `whileEngineWaits`, but not for long once the stage has to stop, and after a first time in vain only once: an engine with an
+   * answer hears its interrupt, ends what it has begun, and leaves its whole state in a file for `settle`. Where the workspace has no state
+   * yet, it would give that file another lineage than the state whose answer is missing, so there it waits on.
    */
-  const untilReleased: Asking = (ask) =>
-    Effect.raceFirst(
-      whileEngineWaits(ask),
-      Effect.suspend(() =>
-        Option.isNone(held?.known ?? Option.none())
-          ? Effect.never
-          : Effect.all([released, Effect.sleep(hasWaited ? plan.releaseAfterMillis / 10 : plan.releaseAfterMillis)], {
-            concurrency: 2,
-            discard: true
-          }).pipe(
-            Effect.andThen(Effect.suspend(() => {
-              hasWaited = true
-              return Effect.fail(new NoAnswer({ detail: "none before the engine has to stop" }))
-            }))
-          )
+  const untilReleased: Asking = (ask) => {
+    if (Option.isNone(held?.known ?? Option.none())) return whileEngineWaits(ask)
+    const [asking, patience] = hasWaited ? [logged(ask), plan.releaseAfterMillis / 10] : [whileEngineWaits(ask), plan.releaseAfterMillis]
+    return Effect.raceFirst(
+      asking,
+      Effect.all([released, Effect.sleep(patience)], { concurrency: 2, discard: true }).pipe(
+        Effect.andThen(Effect.sync(() => {
+          hasWaited = true
+        })),
+        Effect.andThen(Effect.fail(new NoAnswer({ detail: "none before the engine has to stop" })))
       )
     )
+  }
   /** Asks after the engine is gone, for as long as asking again may help. All requests together take `statePatience` at most. */
   const afterEngineWhile = <A>(ask: Effect.Effect<A, TaskApiError>, mayHelp: (error: TaskApiError) => boolean) =>
     Effect.flatMap(
