@@ -133,8 +133,12 @@ describe("the state gateway", () => {
       yield* lock(env)
       yield* ask(env, "read")
       yield* parts.release
-      expect([(yield* write(env, 2)).status, (yield* write(env, 3)).status]).toEqual([200, 200])
-      expect(parts.api.serials).toEqual([2, 3])
+      expect((yield* write(env, 2)).status).toBe(200)
+      const up = parts.api.goDown()
+      expect((yield* write(env, 3)).status).toBe(503)
+      up()
+      expect((yield* write(env, 4)).status).toBe(200)
+      expect(parts.api.serials).toEqual([2, 4])
     })))
 
   it.live("keeps the engine waiting though it has to stop where there is no state yet: its next one would have another lineage", () =>
