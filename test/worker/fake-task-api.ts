@@ -13,10 +13,10 @@ import { taskHeader } from "../../src/schema/api/task-api.ts"
 import type { Variable } from "../../src/schema/task/agent-task.ts"
 
 /**
- * What happens to the next request of a kind. "lose answer" carries it out and then breaks the connection. "not ours" is a 404 of a proxy,
- * and "a page" and "a document" are successful answers of a proxy with a body of its own.
+ * What happens to the next request of a kind. "silence" never answers it; "lose answer" carries it out and then breaks the connection. "not
+ * ours" is a 404 of a proxy, and "a page" and "a document" are successful answers of a proxy with a body of its own.
  */
-export type Fault = "break" | "lose answer" | "not ours" | "a page" | "a document" | 401 | 404 | 409 | 500 | Refusal
+export type Fault = "break" | "silence" | "lose answer" | "not ours" | "a page" | "a document" | 401 | 404 | 409 | 500 | Refusal
 
 /** A refusal as the server words it. */
 interface Refusal {
@@ -183,6 +183,7 @@ export const taskApi: Effect.Effect<FakeTaskApi, never, Scope.Scope> = Effect.ge
     api.onRequest(name)
     const fault = faults.get(name)?.shift()
     if (down || fault === "break") return void request.socket.destroy()
+    if (fault === "silence") return
     if (fault === "not ours") return void response.writeHead(404).end("<h1>Not Found</h1>")
     if (fault === "a page") return void response.writeHead(200, { "content-type": "text/html" }).end("<h1>Back soon</h1>")
     if (fault === "a document") return void response.writeHead(200, { "content-type": "application/json" }).end(`{"status":"maintenance"}`)

@@ -4,6 +4,7 @@ import { Deferred, Effect, Layer, type Scope } from "effect"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { signalPlan } from "../../src/core/stage/signal-plan.ts"
 import { Sha256 } from "../../src/schema/names.ts"
 import { TaskApi } from "../../src/worker/network/task-api.ts"
 import { Settings } from "../../src/worker/settings.ts"
@@ -53,7 +54,7 @@ export const poolParts = (patience = "2 seconds", statePatience = "10 seconds"):
     const taskStatus = Layer.succeed(TaskStatus, { unsavedDuring: (work) => Effect.andThen(mark(true), Effect.tap(work, mark(false))) })
     const released = Deferred.makeUnsafe<void>()
     const tooLate = Deferred.makeUnsafe<void>()
-    const stop = neverStops({ released: Deferred.await(released), tooLate: Deferred.await(tooLate) })
+    const stop = neverStops({ plan: signalPlan(8), released: Deferred.await(released), tooLate: Deferred.await(tooLate) })
     const settings = podSettings(privateDirectory, privateDirectory, {
       AGENT_JOB_TOKEN_FILE: tokenFile,
       AGENT_JOB_POOL_PATIENCE: patience,

@@ -19,7 +19,7 @@ export interface SignalPlan {
  */
 const lastMinute = { terminate: 60, kill: 40, giveUp: 20 }
 
-/** How long the engine waits after its interrupt at most, in milliseconds: a server that is only restarted is back by then. */
+/** How long an engine that has to stop waits for its state to be taken, in milliseconds: a server that restarts is back by then. */
 const longestWait = 10_000
 
 /** Returns the plan for a grace period in seconds, counted from the moment the stop was asked for. */

@@ -34,8 +34,8 @@ export class StateDelivery extends Context.Service<StateDelivery, {
   readonly read: Effect.Effect<Option.Option<Uint8Array>, TaskApiError>
   readonly lock: (info: LockInfo) => Effect.Effect<void, TaskApiError>
   /**
-   * Succeeds when the server has the state, however long the engine has to wait; in a stage that has to stop, it fails some seconds after
-   * the interrupt. If that happens or the engine hangs up, `settle` goes on with the state.
+   * Succeeds when the server has the state, however long the engine has to wait; in a stage that has to stop, it fails after some seconds.
+   * If that happens or the engine hangs up, `settle` goes on with the state.
    */
   readonly push: (bytes: Uint8Array) => Effect.Effect<void, TaskApiError>
   /**
@@ -104,7 +104,7 @@ type Asking = <A>(ask: Effect.Effect<A, TaskApiError>) => Effect.Effect<A, TaskA
 
 const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Service"], never, TaskApi | Settings | Stop | TaskStatus> {
   const { cacheDirectory, pod, poolPatience, privateDirectory, statePatience } = yield* Settings
-  const { released, tooLate } = yield* Stop
+  const { plan, released, tooLate } = yield* Stop
   const { unsavedDuring } = yield* TaskStatus
   const taskApi = yield* TaskApi
   const shared = sharedCopy(cacheDirectory)
@@ -130,20 +130,26 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
   const beforeEngineWorks: Asking = (ask) => withinGrace(taskApi.patiently(ask))
   /** Asks through an outage for as long as the engine waits, even with a refused token, which may be renewed meanwhile. */
   const whileEngineWaits: Asking = (ask) => retried(logged(ask), ({ _tag }) => _tag !== "Declined", Duration.infinity)
+  /** Whether an engine that has to stop has waited in vain already. */
+  let hasWaited = false
   /**
-   * Asks like `whileEngineWaits`, but not for long once the stage has to stop: only an engine with an answer hears its interrupt, ends what
-   * it has begun, and leaves its whole state in a file for `settle`. Where the workspace has no state yet, it would give that file another
-   * lineage than the state whose answer is missing, so there it waits on.
+   * Asks like `whileEngineWaits`, but not for long once the stage has to stop, and after a first time in vain only once: an engine with an
+   * answer hears its interrupt, ends what it has begun, and leaves its whole state in a file for `settle`. Where the workspace has no state
+   * yet, it would give that file another lineage than the state whose answer is missing, so there it waits on.
    */
-  const untilReleased: Asking = (ask) =>
-    Effect.raceFirst(
-      whileEngineWaits(ask),
-      Effect.suspend(() =>
-        Option.isSome(held?.known ?? Option.none())
-          ? Effect.andThen(released, Effect.fail(new NoAnswer({ detail: "none before the engine has to stop" })))
-          : Effect.never
+  const untilReleased: Asking = (ask) => {
+    if (Option.isNone(held?.known ?? Option.none())) return whileEngineWaits(ask)
+    const [asking, patience] = hasWaited ? [logged(ask), plan.releaseAfterMillis / 10] : [whileEngineWaits(ask), plan.releaseAfterMillis]
+    return Effect.raceFirst(
+      asking,
+      Effect.all([released, Effect.sleep(patience)], { concurrency: 2, discard: true }).pipe(
+        Effect.andThen(Effect.sync(() => {
+          hasWaited = true
+        })),
+        Effect.andThen(Effect.fail(new NoAnswer({ detail: "none before the engine has to stop" })))
       )
     )
+  }
   /** Asks after the engine is gone, for as long as asking again may help. All requests together take `statePatience` at most. */
   const afterEngineWhile = <A>(ask: Effect.Effect<A, TaskApiError>, mayHelp: (error: TaskApiError) => boolean) =>
     Effect.flatMap(
@@ -285,7 +291,10 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
       reading.withPermit(Effect.suspend(() => held?.lock === undefined ? taskApi.patiently(taskApi.state) : readUnder(held)))
     ),
     lock: (info) => Effect.interruptible(inTurn.withPermit(lock(info, beforeEngineWorks))),
-    push: (bytes) => inTurn.withPermit(deliver(bytes, (push) => unsavedDuring(untilReleased(push)))),
+    push: (bytes) =>
+      inTurn.withPermit(
+        deliver(bytes, (push) => unsavedDuring(Effect.tapError(untilReleased(push), (error) => shared.notTaken(bytes, error))))
+      ),
     unlock: ({ ID }) =>
       inTurn.withPermit(
         Effect.suspend(() =>

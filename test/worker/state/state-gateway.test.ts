@@ -128,6 +128,20 @@ describe("the state gateway", () => {
       expect([parts.api.serials, parts.api.lock]).toEqual([[4], undefined])
     })))
 
+  it.live("takes each state of an engine that has to stop for long, since a node may be gone before its end", () =>
+    withGateway(Effect.fnUntraced(function*(env, parts) {
+      parts.api.state = Buffer.from(state(1))
+      yield* lock(env)
+      yield* ask(env, "read")
+      yield* parts.release
+      expect((yield* write(env, 2)).status).toBe(200)
+      const up = parts.api.goDown()
+      expect((yield* write(env, 3)).status).toBe(503)
+      up()
+      expect((yield* write(env, 4)).status).toBe(200)
+      expect(parts.api.serials).toEqual([2, 4])
+    })))
+
   it.live("keeps the engine waiting though it has to stop where there is no state yet: its next one would have another lineage", () =>
     withGateway(Effect.fnUntraced(function*(env, parts) {
       yield* lock(env)

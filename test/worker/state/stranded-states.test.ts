@@ -68,6 +68,17 @@ describe("a state that the server does not take", () => {
       expect(readdirSync(folder(parts))).toEqual([])
     })))
 
+  it.live("is kept too when the engine waits no longer for a server that is silent", () =>
+    withParts(Effect.fnUntraced(function*(parts, delivery) {
+      yield* delivery.lock({ ID: "a" })
+      yield* delivery.push(state)
+      parts.api.fault("POST /state", "silence")
+      yield* parts.release
+      const later = Buffer.from(JSON.stringify({ version: 4, serial: 4, lineage: "l" }))
+      expect(yield* Effect.flip(delivery.push(later))).toMatchObject({ _tag: "NoAnswer" })
+      expect(opened(readFileSync(onlyKept(parts)))).toEqual(later)
+    })))
+
   it.live("is named in how it stands, and stays", () =>
     withParts(Effect.fnUntraced(function*(parts, delivery) {
       yield* delivery.lock({ ID: "a" })
