@@ -85,6 +85,7 @@ const table: Readonly<Record<string, Opens>> = {
   "GET /api/v2/state-versions/:id/download": "user",
   "GET /api/v2/organizations/:organization/projects": "user",
   "POST /api/v2/organizations/:organization/projects": "user",
+  "DELETE /api/v2/organizations/:organization/workspaces/:name": "user",
   "POST /api/v2/workspaces/:id/relationships/tags": "user",
   "PATCH /api/v2/workspaces/:id/tag-bindings": "user",
   "POST /api/v2/workspaces/:id/actions/lock": "user",

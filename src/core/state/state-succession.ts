@@ -1,5 +1,5 @@
 // Whether one state may follow another, and if not, why not.
-// Always holds: the lineage of a workspace stays until a person replaces its state, and there is always a serial left for the next state.
+// Always holds: the serial of a lineage only rises, a lineage stays until a person replaces the state, and a serial is left for the next.
 // Used by server/workspace/state-versions.
 import type { StateMark } from "../../schema/task/seal.ts"
 
@@ -38,7 +38,3 @@ export const obstacleTo = (before: StateMark | undefined, { lineage, serial }: S
     message: `The state has the serial ${serial}, the workspace's is at ${before.serial} with other content; read it again first.`
   }
 }
-
-/** Returns why a state may not take the place of `before`, which a person has looked at: only one of the same lineage has to follow it. */
-export const obstacleToReplacing = (before: StateMark | undefined, state: StateMark): Obstacle | undefined =>
-  obstacleTo(before?.lineage === state.lineage ? before : undefined, state)

@@ -1,5 +1,5 @@
-// What stock clients ask of the TFE API and get refused: tags, projects, and states and locks that a person writes.
-// Without these routes the answer would be 404, of which clients show only that a resource was not found.
+// What stock clients ask of the TFE API and get refused: tags, projects, the end of a workspace, and states and locks that a person writes.
+// Without these routes the answer would be 404, of which clients show only that a resource was not found, or that it is deleted.
 // Used by server/lifecycle/server.
 import { Effect } from "effect"
 import { HttpRouter, type HttpServerRequest } from "effect/http"
@@ -30,11 +30,20 @@ export const tfeRefusedRoutes = HttpRouter.addAll(Effect.gen(function*() {
     )
   const lockElsewhere = ({ name }: Workspace) =>
     invalid(`No lock is opened through the TFE API; see who has it, and open it, with: agent-job state unlock ${name} --force`)
+  const noDeletion = ({ name }: Workspace) =>
+    invalid(
+      `No workspace is deleted here, so ${name} stays, with its states and runs; destroy what it made with: agent-job run DIR --workspace ${name} --destroy`
+    )
 
   return [
     /** None rather than a refusal, because clients look for a project before they make it, and say why it cannot be made. */
     route("GET", "/api/v2/organizations/:organization/projects", (_, params) => Effect.as(member(params), documents([]))),
     route("POST", "/api/v2/organizations/:organization/projects", (_, params) => Effect.andThen(member(params), Effect.fail(noProjects()))),
+    route("DELETE", "/api/v2/organizations/:organization/workspaces/:name", (_, params) =>
+      Effect.gen(function*() {
+        yield* member(params)
+        return yield* noDeletion(yield* workspaces.named(params.name ?? ""))
+      })),
     refused("POST", "/relationships/tags", noTags),
     refused("PATCH", "/tag-bindings", noTags),
     refused("POST", "/actions/lock", stateElsewhere),

@@ -3,7 +3,7 @@
 // Used by the task API (workers), the state API (people), the rescues and the TFE routes (outputs).
 import { Context, Effect, Layer, Schema, Stream } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
-import { type Obstacle, obstacleTo, obstacleToReplacing } from "../../core/state/state-succession.ts"
+import { type Obstacle, obstacleTo } from "../../core/state/state-succession.ts"
 import { stateLimitBytes } from "../../schema/api/task-api.ts"
 import { RunId, Sha256, Timestamp } from "../../schema/names.ts"
 import { conflict, invalid, Refused, type StoreFailure } from "../refused.ts"
@@ -97,8 +97,9 @@ export class StateVersions extends Context.Service<StateVersions, {
   ) => Effect.Effect<void, E | StoreFailure>
   /**
    * Stores a state that a person brings as the next version, where nobody has the lock, under an epoch of its own, after `first` in the
-   * same transaction. `replace` is the version that it takes the place of, whatever lineage that has; without it, fails as `accept`. Fails
-   * with 409 `changed` if another version is stored.
+   * same transaction. `replace` is the version that it takes the place of, whatever lineage that has. Then it has to be or to follow the last
+   * state that the workspace had of its own lineage, since plans and seals know a state by lineage and serial; without it, fails as
+   * `accept`. Fails with 409 `changed` if another version is stored.
    */
   readonly push: <E>(
     workspaceId: string,
@@ -126,6 +127,12 @@ const make = Effect.gen(function*() {
   const current = (workspaceId: string) =>
     row(StateVersion)(
       sql`SELECT stateVersions.* FROM stateVersions JOIN workspaces ON workspaces.stateVersionId = stateVersions.id WHERE workspaces.id = ${workspaceId}`
+    )
+
+  /** Returns the last state that the workspace had of a lineage, in whose place one of another lineage may stand since. */
+  const lastOf = (workspaceId: string, lineage: string) =>
+    row(StateVersion)(
+      sql`SELECT * FROM stateVersions WHERE workspaceId = ${workspaceId} AND lineage = ${lineage} ORDER BY epoch DESC, seq DESC LIMIT 1`
     )
 
   const insert = Effect.fnUntraced(
@@ -250,7 +257,9 @@ const make = Effect.gen(function*() {
             `${replace} is not what is stored for ${workspace.name} now, so nothing was replaced; look again with: agent-job state show ${workspace.name}`
           )
         }
-        const obstacle = (replace === undefined ? obstacleTo : obstacleToReplacing)(before, { lineage, serial })
+        const last = replace === undefined ? before : yield* lastOf(workspaceId, lineage)
+        const isBack = last?.serial === serial && last.sha256 === received.sha256
+        const obstacle = isBack ? undefined : obstacleTo(last, { lineage, serial })
         if (obstacle !== undefined) return yield* sayingHow(workspace, obstacle)
         yield* sql`UPDATE workspaces SET epoch = epoch + 1 WHERE id = ${workspaceId}`
         yield* insert({ ...workspace, epoch: workspace.epoch + 1 }, { lineage, serial, runId: null }, received)

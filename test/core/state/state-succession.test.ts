@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Option, Schema } from "effect"
 import { engineHead } from "../../../src/core/state/state-head.ts"
-import { obstacleTo, obstacleToReplacing } from "../../../src/core/state/state-succession.ts"
+import { obstacleTo } from "../../../src/core/state/state-succession.ts"
 import { StateMark } from "../../../src/schema/task/seal.ts"
 
 const at = (serial: number, lineage = "l") => ({ lineage, serial })
@@ -37,13 +37,6 @@ describe("a state", () => {
     { given: "goes on above 2^52 by a million at most", before: at(highest), next: at(highest + 1_000_000), obstacle: undefined },
     { given: "goes on by no more than a million", before: at(highest), next: at(highest + 1_000_001), obstacle: "invalid" }
   ])("$given", ({ before, next, obstacle }) => expect(obstacleTo(before, next)?.error).toBe(obstacle))
-
-  it.each([
-    { given: "of another lineage, with any serial", next: at(0, "m"), obstacle: undefined },
-    { given: "of the same lineage where it follows", next: at(8), obstacle: undefined },
-    { given: "of the same lineage nowhere else", next: at(6), obstacle: "old-serial" },
-    { given: "of another lineage only with a serial that others can follow", next: at(highest + 1, "m"), obstacle: "invalid" }
-  ])("takes the place of the stored one $given", ({ next, obstacle }) => expect(obstacleToReplacing(at(7), next)?.error).toBe(obstacle))
 
   it.each([
     {

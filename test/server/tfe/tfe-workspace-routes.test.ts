@@ -135,6 +135,18 @@ describe("what this server has not", () => {
       expect((yield* me.as("GET", projects.replace("default", "other"))).status).toBe(404)
     }))
 
+  it.live("deletes no workspace: of a 404, clients say that they have deleted it", () =>
+    Effect.gen(function*() {
+      const me = person(yield* server)
+      yield* me.workspace("demo")
+      expect(said(yield* me.as("DELETE", `${workspaces}/demo`))).toEqual([
+        422,
+        "No workspace is deleted here, so demo stays, with its states and runs; destroy what it made with: agent-job run DIR --workspace demo --destroy"
+      ])
+      expect((yield* me.as("GET", `${workspaces}/demo`)).status).toBe(200)
+      expect((yield* me.as("DELETE", `${workspaces}/none`)).status).toBe(404)
+    }))
+
   it.live("takes no state through the TFE API, and says which way leads in", () =>
     Effect.gen(function*() {
       const url = yield* server

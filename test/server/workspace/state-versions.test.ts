@@ -315,6 +315,20 @@ describe("a state that a person brings", () => {
       expect((yield* push(state(6), (yield* stored).id)).json.error).toBe("old-serial")
     }))
 
+  it.live("of a lineage that was replaced follows the last one of it, or is that one: no plan is applied to another state than its own", () =>
+    Effect.gen(function*() {
+      const { push, stored } = yield* bringing
+      yield* push(state(7))
+      yield* push(state(3, "other"), (yield* stored).id)
+      const { id } = yield* stored
+      for (const wrong of [state(6), state(7, "l", { terraform_version: "1.0.0" })]) {
+        expect((yield* push(wrong, id)).json.error).toBe("old-serial")
+      }
+      expect((yield* push(state(7), id)).json.version).toMatchObject({ serial: 7, lineage: "l" })
+      yield* push(state(4, "other"), (yield* stored).id)
+      expect((yield* push(state(8), (yield* stored).id)).json.version).toMatchObject({ serial: 8, lineage: "l" })
+    }))
+
   it.live("waits for its moment: no run holds the workspace, nobody the lock, and nothing is in doubt", () =>
     Effect.gen(function*() {
       const { address, applier, apply, id, url } = yield* applying
