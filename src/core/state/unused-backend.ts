@@ -52,4 +52,4 @@ export const replacedBySpec = (type: string, other: string): string =>
 export const waitsForPerson = (type: string, workspace: string): string =>
   `its configuration has a ${
     shown(type)
-  }, which is not used, and workspace ${workspace} has no state yet; approve it if there is none to bring (${howTo})`
+  }, which is not used, and workspace ${workspace} has no state yet; discard it and bring that state, or approve it if there is none to bring (${howTo})`
