@@ -9,7 +9,7 @@ export const isConfiguration = (name: string): boolean => name !== backendFileNa
 
 const inHcl = {
   terraform: /^[ \t]*terraform[ \t]*\{/mu,
-  end: /^\}(?!\s*(?:backend[ \t]|cloud[ \t]*\{))/mu, // neither is a block of its own, so what ends before one is another block of `terraform`
+  end: /^\}(?!\s*(?:backend[ \t]|cloud[ \t]*\{))/mu, // neither stands alone, so it was a block of `terraform` that ended
   block: /^[ \t]*(?:backend[ \t]+"?([\w-]{1,64})"?|cloud)[ \t]*\{([^{}]*)/gmu
 }
 const inJson = { terraform: /"terraform"\s*:/u, end: /(?!)/u, block: /"(?:backend"\s*:[\s[{]*"([\w-]{1,64})|cloud)"\s*:[\s[{]*([^{}]*)/gu }

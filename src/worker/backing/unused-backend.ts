@@ -11,7 +11,7 @@ import type { Provisioned, Sealing } from "./backing.ts"
 
 const limitBytes = 1024 * 1024
 
-/** Returns the backend that the root module names itself. The engine reads through links, by which some choose among files with a backend. */
+/** Returns the backend that the root module names itself, also in a file that a link leads to: some choose their backend by one. */
 const namedBackend = Effect.fnUntraced(function*({ directory, root }: Provisioned) {
   for (const name of (yield* namesIn(root, directory)).filter(isConfiguration)) {
     const here = [...directory, name]
