@@ -97,9 +97,9 @@ export class StateVersions extends Context.Service<StateVersions, {
   ) => Effect.Effect<void, E | StoreFailure>
   /**
    * Stores a state that a person brings as the next version, where nobody has the lock, under an epoch of its own. `ensure` gives the
-   * workspace and `first` says whether it is free, both in the same transaction, so that a refused state makes none. `replace` is the version
-   * that it takes the place of, whatever lineage that has; without it, fails as `accept`. Fails with 409 `changed` if another version is
-   * stored.
+   * workspace and `first` says whether it is free, both in the same transaction, so that a refused state makes none. `replace` is the
+   * version that it takes the place of, whatever lineage that has; without it, fails as `accept`. Fails with 409 `changed` if another
+   * version is stored.
    */
   readonly push: <E>(
     ensure: Effect.Effect<Workspace, E>,

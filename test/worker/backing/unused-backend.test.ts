@@ -18,7 +18,7 @@ const plan: AgentTaskSpec = {
 }
 const log = Log.layer({ secrets: [], parts: [], ship: Option.none(), print: () => Effect.void })
 
-/** What is said of a configuration with the root module `live` that has a file at `path`, and in `live` the link `backend.tf` to `target`. */
+/** Returns the backend that is seen where `backend.tf` of the root module `live` is a link to `target`, and another file is at `path`. */
 const linked = (target: string, path = "shared/s3.tf") =>
   Effect.gen(function*() {
     const made = yield* temporaryFolder("unused")
