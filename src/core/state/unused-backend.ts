@@ -9,13 +9,16 @@ export const isConfiguration = (name: string): boolean => name !== backendFileNa
 
 const inHcl = {
   terraform: /^[ \t]*terraform[ \t]*\{/mu,
-  end: /^\}/mu,
+  end: /^\}(?!\s*(?:backend[ \t]|cloud[ \t]*\{))/mu, // neither stands alone, so it was a block of `terraform` that ended
   block: /^[ \t]*(?:backend[ \t]+"?([\w-]{1,64})"?|cloud)[ \t]*\{([^{}]*)/gmu
 }
 const inJson = { terraform: /"terraform"\s*:/u, end: /(?!)/u, block: /"(?:backend"\s*:[\s[{]*"([\w-]{1,64})|cloud)"\s*:[\s[{]*([^{}]*)/gu }
 
 /** Leaves out the comments that begin a line and may go over many, in one pass, since the text may be made to last. */
-const uncommented = (text: string): string => text.split("*/").map((part) => part.split(/^[ \t]*\/\*/mu)[0]).join("")
+const uncommented = (text: string): string => {
+  const parts = text.split("*/")
+  return parts.map((part, at) => at === parts.length - 1 ? part : part.split(/^[ \t]*\/\*/mu)[0]).join("")
+}
 
 /** Reports whether such a block keeps no state anywhere else: it is the engine's own default, or it names the API for people of such a server. */
 const isOwn = (type: string, content: string): boolean =>
@@ -52,4 +55,4 @@ export const replacedBySpec = (type: string, other: string): string =>
 export const waitsForPerson = (type: string, workspace: string): string =>
   `its configuration has a ${
     shown(type)
-  }, which is not used, and workspace ${workspace} has no state yet; approve it if there is none to bring (${howTo})`
+  }, which is not used, and workspace ${workspace} has no state yet; discard it and bring that state, or approve it if there is none to bring (${howTo})`

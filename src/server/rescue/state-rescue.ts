@@ -190,7 +190,7 @@ const make = Effect.gen(function*() {
     const raised = before.serial + 1
     if (isEncrypted(new TextDecoder().decode(bytes))) { // the serial is encrypted too, and the engine compares both
       return yield* invalid(
-        `The engine encrypted the state ${id} with its serial, so that cannot be raised; where its key is, write it to terraform.tfstate (agent-job state show ${name} --evidence ${id}), decrypt it (tofu state pull), set its serial to ${raised}, push that under a lock, then settle with --keep.`
+        `The engine encrypted the state ${id} with its serial, so that cannot be raised; where its key is, write it to terraform.tfstate (agent-job state show ${name} --evidence ${id}), decrypt it (tofu state pull), set its serial to ${raised}, push that encrypted and under a lock, then settle with --keep (docs/state.md, "A refused state that OpenTofu encrypted").`
       )
     }
     const next = withHeadSerial(bytes, raised) // `adopt` checks that it is a state and has no other serial
@@ -266,9 +266,7 @@ const make = Effect.gen(function*() {
    * state, and with 409 `rescue-pending` while that is in doubt.
    */
   const push = Effect.fn("StateRescue.push")(function*(name: WorkspaceName, bytes: Uint8Array, replace: string | undefined) {
-    const { id } = yield* workspaces.ensure(name)
-    const isFree = Effect.gen(function*() {
-      const { currentRunId } = yield* workspaces.get(id)
+    const isFree = Effect.fnUntraced(function*({ currentRunId, id }: Workspace) {
       if (currentRunId !== null) {
         return yield* conflict(
           "wrong-moment",
@@ -276,10 +274,15 @@ const make = Effect.gen(function*() {
         )
       }
       if ((yield* rescues.pending(id)).length > 0) {
-        return yield* conflict("rescue-pending", `The state of ${name} is in doubt, so nothing was stored; ${rescueAdvice(name)}`)
+        return yield* conflict(
+          "rescue-pending",
+          `The state of ${name} is in doubt, so nothing was stored; ${
+            rescueAdvice(name)
+          }. To store one that the doubt is then settled with, push it with the engine's http backend, which locks it (docs/state.md, "Bring an existing state").`
+        )
       }
     })
-    yield* states.push(id, { bytes, replace }, isFree)
+    yield* states.push(workspaces.ensure(name), { bytes, replace }, isFree)
   })
 
   return { view, viewAfter, refused, settle, unlock, push }

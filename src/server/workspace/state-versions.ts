@@ -96,15 +96,16 @@ export class StateVersions extends Context.Service<StateVersions, {
     also: Effect.Effect<void, E>
   ) => Effect.Effect<void, E | StoreFailure>
   /**
-   * Stores a state that a person brings as the next version, where nobody has the lock, under an epoch of its own, after `first` in the
-   * same transaction. `replace` is the version that it takes the place of, whatever lineage that has. Then it has to be or to follow the last
-   * state that the workspace had of its own lineage, since plans and seals know a state by lineage and serial; without it, fails as
-   * `accept`. Fails with 409 `changed` if another version is stored.
+   * Stores a state that a person brings as the next version, where nobody has the lock, under an epoch of its own. `ensure` gives the
+   * workspace and `first` says whether it is free, both in the same transaction, so that a refused state makes none. `replace` is the
+   * version that it takes the place of, whatever lineage that has. Then it has to be or to follow the last state that the workspace had of
+   * its own lineage, since plans and seals know a state by lineage and serial; without it, fails as `accept`. Fails with 409 `changed` if
+   * another version is stored.
    */
   readonly push: <E>(
-    workspaceId: string,
+    ensure: Effect.Effect<Workspace, E>,
     state: Pick<Body, "bytes"> & { readonly replace: string | undefined },
-    first: Effect.Effect<void, E>
+    first: (workspace: Workspace) => Effect.Effect<void, E>
   ) => Effect.Effect<void, E | StoreFailure>
 }>()("agent-job/server/StateVersions") {
   static readonly layer = Layer.effect(StateVersions, Effect.suspend(() => make))
@@ -239,16 +240,17 @@ const make = Effect.gen(function*() {
 
   const push = Effect.fn("StateVersions.push")(
     function*<E>(
-      workspaceId: string,
+      ensure: Effect.Effect<Workspace, E>,
       { bytes, replace }: Pick<Body, "bytes"> & { readonly replace: string | undefined },
-      first: Effect.Effect<void, E>
+      first: (workspace: Workspace) => Effect.Effect<void, E>
     ) {
       const { excess, lineage, serial } = yield* identify(heapBytes, bytes)
       if (excess !== undefined) return yield* excess
       const received = yield* receive(bytes)
       yield* sql.withTransaction(Effect.gen(function*() {
+        const { id: workspaceId } = yield* ensure
         const workspace = yield* locks.heldByNobody(workspaceId)
-        yield* first
+        yield* first(workspace)
         const before = yield* current(workspaceId)
         if (before?.serial === serial && before.sha256 === received.sha256) return yield* blobs.store(received)
         if (replace !== undefined && replace !== before?.id) {

@@ -1,20 +1,21 @@
 // Tells of a backend that the configuration has and the stage does not use, since its old state may be there.
-// Always holds: nothing is read through links, and a file that is larger than a person writes is passed over.
+// Always holds: nothing outside of the configuration is read, and a file that is larger than a person writes is passed over.
 // Used by worker/stage/stage.ts.
 import { Effect, Option } from "effect"
 import { backendIn, isConfiguration, nothingHereYet, replacedBySpec } from "../../core/state/unused-backend.ts"
 import type { AgentTaskSpec } from "../../schema/task/agent-task.ts"
 import type { StageResult } from "../../schema/task/stage-result.ts"
 import { Log } from "../engine/log-shipper.ts"
-import { namesIn, readFile } from "../volume/folder.ts"
+import { linkedTo, namesIn, readFile } from "../volume/folder.ts"
 import type { Provisioned, Sealing } from "./backing.ts"
 
 const limitBytes = 1024 * 1024
 
-/** Returns the backend that the root module names itself. */
+/** Returns the backend that the root module names itself, also in a file that a link leads to: some choose their backend by one. */
 const namedBackend = Effect.fnUntraced(function*({ directory, root }: Provisioned) {
   for (const name of (yield* namesIn(root, directory)).filter(isConfiguration)) {
-    const content = yield* readFile(root, [...directory, name], limitBytes)
+    const here = [...directory, name]
+    const content = yield* readFile(root, Option.getOrElse(yield* linkedTo(root, here), () => here), limitBytes)
     const named = Option.flatMapNullishOr(content, (bytes) => backendIn(name, new TextDecoder().decode(bytes)))
     if (Option.isSome(named)) return named
   }

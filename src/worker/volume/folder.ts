@@ -10,12 +10,14 @@ import {
   mkdirSync,
   openSync,
   readdirSync,
+  readlinkSync,
   readSync,
   renameSync,
   symlinkSync,
   unlinkSync,
   writeSync
 } from "node:fs"
+import { posix } from "node:path"
 import { fileTrouble, type StageFailed } from "../stage-failed.ts"
 import { openDirectory, pathIn, untilScopeCloses, using } from "./descriptor.ts"
 
@@ -107,6 +109,9 @@ export const writeFile = (root: number, segments: Segments, content: string | Ui
 const isMissing = (error: unknown): boolean =>
   error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ENOTDIR" || error.code === "ELOOP")
 
+/** Reports whether `readlink` was asked for something that is there and no link. */
+const isNoLink = (error: unknown): boolean => error instanceof Error && "code" in error && error.code === "EINVAL"
+
 /** Opens a regular file to read; returns its descriptor, which the caller closes, and its size. None if there is no regular file. */
 const openRegular = (root: number, segments: Segments): Option.Option<{ readonly fd: number; readonly size: number }> => {
   try {
@@ -155,6 +160,22 @@ export const readFile = (root: number, segments: Segments, limit: number): Effec
     const { fd, size } = found.value
     return Option.some(yield* Effect.try({ try: () => Buffer.concat([...chunksOf(fd, size)]), catch: fileTrouble(segments.join("/")) }))
   }).pipe(Effect.scoped)
+
+/** Returns where the link at the path leads, by its text alone; none if there is no link, or it leads out of `root`. */
+export const linkedTo = (root: number, segments: Segments): Effect.Effect<Option.Option<Segments>, StageFailed> =>
+  Effect.try({
+    try: () => {
+      const above = segments.slice(0, -1)
+      try {
+        const target = enter(root, above, false, (directory) => readlinkSync(pathIn(directory, segments.at(-1) ?? "")))
+        return target.startsWith("/") ? Option.none() : segmentsOf(posix.join(...above, target))
+      } catch (error) {
+        if (isMissing(error) || isNoLink(error)) return Option.none()
+        throw error
+      }
+    },
+    catch: fileTrouble(segments.join("/"))
+  })
 
 /** Removes a file or link; does nothing if there is none. */
 export const removeFile = (root: number, segments: Segments): Effect.Effect<void, StageFailed> =>

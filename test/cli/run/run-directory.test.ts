@@ -176,7 +176,7 @@ describe("a run", () => {
 
   const moved: Play = { ...quickstart, plan: { ...quickstart.plan, result: { ...quickstart.plan.result, unusedBackend: "s3" } } }
   const why =
-    `its configuration has a backend s3, which is not used, and workspace demo has no state yet; approve it if there is none to bring (docs/state.md, "Bring an existing state").`
+    `its configuration has a backend s3, which is not used, and workspace demo has no state yet; discard it and bring that state, or approve it if there is none to bring (docs/state.md, "Bring an existing state").`
 
   it.live("with --auto-approve is not applied by itself where its plan asks for a person, and fails with the reason", () =>
     Effect.gen(function*() {

@@ -15,6 +15,11 @@ describe("backendIn", () => {
       text: `terraform {\n  required_providers {\n    a = { source = "a/b" }\n  }\n  backend "s3" {}\n}\n`
     },
     { given: "one in the second block", text: `terraform {\n  required_version = ">1"\n}\nterraform {\n  backend "s3" {}\n}\n` },
+    {
+      given: "one after what looks like a comment and ends nowhere",
+      text: `locals {\n  redirects = <<E\n/* /index.html 200\nE\n}\nterraform {\n  backend "s3" {}\n}\n`
+    },
+    { given: "one after a block, not formatted", text: `terraform {\nrequired_providers {\n}\n\nbackend "s3" {\n}\n}\n` },
     { given: "one with the line ends of Windows", text: `terraform {\r\n  backend "s3" {\r\n  }\r\n}\r\n` },
     {
       given: "http of another server",

@@ -288,7 +288,14 @@ describe("a state that a person brings", () => {
       expect((yield* push(state(7))).status).toBe(200)
       const { json, status } = yield* push(state(6))
       expect([status, json.error, (yield* stored).serial]).toEqual([409, "old-serial", 7])
+    }))
+
+  it.live("makes no workspace where it is refused", () =>
+    Effect.gen(function*() {
+      const { push, url } = yield* bringing
       expect((yield* push({ no: "state" })).status).toBe(422)
+      expect((yield* push(state(1), "sv-of-another")).json.error).toBe("changed")
+      expect((yield* person(url).as("GET", statePath.state("demo"))).status).toBe(404)
     }))
 
   it.live("takes the place of one of another lineage, which the person names and which stays as a version", () =>
@@ -338,6 +345,8 @@ describe("a state that a person brings", () => {
       expect(yield* push).toEqual([409, "locked"])
       yield* agent(url).report(apply.id, { ...failed(), reason: "NodeLost" })
       expect([(yield* person(url).view(id)).status, yield* push]).toEqual(["errored", [409, "rescue-pending"]])
+      const { json } = yield* person(url).as("POST", statePath.push("demo"), state(9, "right"))
+      expect(json.message).toContain("with the engine's http backend, which locks it")
       expect((yield* ask(address, userToken)).status).toBe(404)
     }))
 })

@@ -1,0 +1,53 @@
+// Which files of a configuration are looked at for a backend of its own.
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Option } from "effect"
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { RunId, WorkspaceName } from "../../../src/schema/names.ts"
+import type { AgentTaskSpec } from "../../../src/schema/task/agent-task.ts"
+import { tellUnusedBackend } from "../../../src/worker/backing/unused-backend.ts"
+import { Log } from "../../../src/worker/engine/log-shipper.ts"
+import { openFolder } from "../../../src/worker/volume/folder.ts"
+import { temporaryFolder } from "../../temporary-folder.ts"
+
+const plan: AgentTaskSpec = {
+  workspace: WorkspaceName.make("demo"),
+  stage: "plan",
+  source: { inline: { "main.tf": "" } },
+  pool: { url: "https://server", runId: RunId.make("run-a"), tokenSecret: { name: "token" } }
+}
+const log = Log.layer({ secrets: [], parts: [], ship: Option.none(), print: () => Effect.void })
+
+/** Returns the backend that is seen where `backend.tf` of the root module `live` is a link to `target`, and another file is at `path`. */
+const linked = (target: string, path = "shared/s3.tf") =>
+  Effect.gen(function*() {
+    const made = yield* temporaryFolder("unused")
+    for (const folder of ["in/live", "in/shared"]) mkdirSync(join(made, folder), { recursive: true })
+    writeFileSync(join(made, "in", path), `terraform {\n  backend "s3" {}\n}\n`)
+    symlinkSync(target, join(made, "in/live/backend.tf"))
+    const root = yield* openFolder(join(made, "in"))
+    const place = { root, directory: ["live"], path: join(made, "in/live") }
+    return (yield* tellUnusedBackend(plan, place, Effect.succeed("none"))).unusedBackend
+  }).pipe(Effect.provide(log), Effect.scoped)
+
+describe("a backend in a file that is a link", () => {
+  it.effect.each([
+    { target: "../shared/s3.tf" },
+    { target: "./../live/../shared//s3.tf" },
+    { target: "s3.txt", path: "live/s3.txt" }
+  ])("is seen where it leads to $target, in the configuration", ({ path, target }) =>
+    Effect.gen(function*() {
+      expect(yield* linked(target, path)).toBe("s3")
+    }))
+
+  it.effect.each([
+    { given: "out of the configuration", target: "../../out.tf", path: "../out.tf" },
+    { given: "to an absolute path", target: "/shared/s3.tf" },
+    { given: "to itself", target: "backend.tf" },
+    { given: "to a directory", target: "../shared" },
+    { given: "nowhere", target: "../shared/gone.tf" }
+  ])("is passed over where it leads $given", ({ path, target }) =>
+    Effect.gen(function*() {
+      expect(yield* linked(target, path)).toBeUndefined()
+    }))
+})
