@@ -349,7 +349,8 @@ describe("what a command loads", () => {
       expect(code).toBe(0)
       expect(loaded.length).toBeGreaterThan(20)
       expect(loaded.filter((url) =>
-        /\/src\/(?:server|controller|worker|kubernetes|core)\/(?!task\/places|text\/(?:in-line|token-lines)\.)|node_modules\/(?:undici|yaml|@kubernetes)\//u.test(url)
+        /\/src\/(?:server|controller|worker|kubernetes|core)\/(?!task\/places|text\/(?:in-line|token-lines)\.)|node_modules\/(?:undici|yaml|@kubernetes)\//u
+          .test(url)
       )).toEqual([])
     }))
 })
