@@ -16,7 +16,7 @@ import {
 } from "../../schema/api/pool-api.ts"
 import { Problem } from "../../schema/api/problem.ts"
 import { RunList, runPath, RunView } from "../../schema/api/run.ts"
-import { ForceUnlock, ImportStarted, SettleRescue, StateView } from "../../schema/api/state.ts"
+import { ForceUnlock, ImportStarted, SettleRescue, statesPath, StateView } from "../../schema/api/state.ts"
 import { LockGranted, LockInfo, LogPosition, TaskDetails, taskHeader, taskPath } from "../../schema/api/task-api.ts"
 import { Uid } from "../../schema/names.ts"
 import { ToldResult } from "../../schema/task/stage-result.ts"
@@ -104,7 +104,7 @@ const task = HttpApiGroup.make("task").add(
   })
 ).middleware(TaskToken)
 
-const stateAddress = "/api/state/v1/workspaces/:name"
+const stateAddress = `${statesPath}:name` as const
 const name = { name: Schema.String }
 const state = HttpApiGroup.make("state").add(
   HttpApiEndpoint.get("readWorkspaceState", stateAddress, { params: name, success: bytes, error: refusals }),

@@ -3,6 +3,7 @@
 // Used by server/lifecycle/server.
 import { Effect } from "effect"
 import { HttpRouter, type HttpServerRequest } from "effect/http"
+import { statesPath } from "../../schema/api/state.ts"
 import { invalid } from "../refused.ts"
 import { type Workspace, Workspaces } from "../workspace/workspaces.ts"
 import { documents, makeTfe } from "./tfe-envelope.ts"
@@ -26,7 +27,7 @@ export const tfeRefusedRoutes = HttpRouter.addAll(Effect.gen(function*() {
 
   const stateElsewhere = ({ name }: Workspace, url: string) =>
     invalid(
-      `No state is written through the TFE API, as with a cloud block; use a backend "http" with the address ${url}/api/state/v1/workspaces/${name}, lock_method PUT and unlock_method DELETE, as docs/state.md says.`
+      `No state is written through the TFE API, as with a cloud block; use a backend "http" with the address ${url}${statesPath}${name}, lock_method PUT and unlock_method DELETE, as docs/state.md says.`
     )
   const lockElsewhere = ({ name }: Workspace) =>
     invalid(`No lock is opened through the TFE API; see who has it, and open it, with: agent-job state unlock ${name} --force`)

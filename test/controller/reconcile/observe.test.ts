@@ -414,14 +414,6 @@ describe("the holder of a workspace", () => {
 
 describe("the newest attempt at a source, and its apply", () => {
   const followed = { life: "succeeded", source: "known", follows: "planAndApply", latest: "over", latestApply: "over" } as const
-  const unasked = {
-    live: false,
-    job: Option.none(),
-    pods: Option.none(),
-    holder: Holder.NotAsked(),
-    source: SourceSeen.NotAsked(),
-    warning: Option.none()
-  }
   const ownedBy = (owner: string, of: AgentTask): AgentTask => ({
     ...of,
     metadata: { ...of.metadata, ownerReferences: [{ kind: "AgentTask", uid: Uid.make(owner), controller: true }] }
@@ -429,7 +421,7 @@ describe("the newest attempt at a source, and its apply", () => {
   const among = (task: AgentTask, others: ReadonlyArray<AgentTask>) => {
     const world = make(policy)
     for (const of of [task, ...others]) world.setTask(`tasks/${of.metadata.name}`, Option.some(of))
-    return observe(world, task, unasked, 0)
+    return observe(world, task, nothing, 0)
   }
   const seen = (owner: string) => {
     const { latest, latestApply, task } = worldOf({ ...plainSeed, ...followed })

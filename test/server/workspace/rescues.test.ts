@@ -69,6 +69,16 @@ const doubted = Effect.gen(function*() {
   return made
 })
 
+/** An apply that was refused a state that the engine encrypted, and then lost; `id` is of that evidence. */
+const refusedEncrypted = Effect.fnUntraced(function*(serial: number) {
+  const made = yield* applying
+  const encrypted = { serial, lineage: "l", meta: {}, encrypted_data: "krIj", encryption_version: "v0" }
+  yield* made.applier.pushState(encrypted, "other", 1)
+  yield* agent(made.url).report(made.apply.id, lost)
+  const [{ id }] = (yield* made.looked).evidence
+  return { ...made, encrypted, id }
+})
+
 describe("a rescue", () => {
   it.live("keeps the next stages of its workspace from all agents, and says so to the runs that wait", () =>
     Effect.gen(function*() {
@@ -392,11 +402,7 @@ describe("a state that is refused to a stage", () => {
 
   it.live("becomes no state where the engine encrypted it with a serial that had to be raised, since no engine could read it then", () =>
     Effect.gen(function*() {
-      const { apply, applier, looked, settle, url } = yield* applying
-      const encrypted = { serial: 1, lineage: "l", meta: {}, encrypted_data: "krIj", encryption_version: "v0" }
-      yield* applier.pushState(encrypted, "other", 1)
-      yield* agent(url).report(apply.id, lost)
-      const [{ id }] = (yield* looked).evidence
+      const { apply, id, looked, settle } = yield* refusedEncrypted(1)
       const used = yield* settle({ use: id })
       expect([used.status, used.json.message]).toEqual([
         422,
@@ -409,11 +415,7 @@ describe("a state that is refused to a stage", () => {
 
   it.live("becomes the state though the engine encrypted it, where its serial is above the stored one", () =>
     Effect.gen(function*() {
-      const { apply, applier, looked, settle, url } = yield* applying
-      const encrypted = { serial: 2, lineage: "l", meta: {}, encrypted_data: "krIj", encryption_version: "v0" }
-      yield* applier.pushState(encrypted, "other", 1)
-      yield* agent(url).report(apply.id, lost)
-      const [{ id }] = (yield* looked).evidence
+      const { encrypted, id, settle, url } = yield* refusedEncrypted(2)
       expect((yield* settle({ use: id })).json.version.serial).toBe(2)
       expect((yield* ask(address(url), userToken)).json).toEqual(encrypted)
     }))
