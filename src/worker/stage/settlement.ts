@@ -23,6 +23,9 @@ export interface Facts
   readonly unsavedEffects?: string
 }
 
+/** Adds what is known now; what it names again is replaced. */
+export const learn = (facts: Ref.Ref<Facts>, part: Facts): Effect.Effect<void> => Ref.update(facts, (known) => ({ ...known, ...part }))
+
 /** How a command ended. */
 type Done = Exit.Exit<unknown, StageFailed | StageStopped>
 
@@ -101,21 +104,21 @@ export const makeSettlement = ({ backing, facts, journal }: Parts) => {
       onNone: () => inOrder ? effectsMessage(unansweredEffects(journal.entries())) : madeMessage(journal.entries()),
       onSome: (text) => effectsMessage(stageEffects({ journal: journal.entries(), state: stateObjects(text), inOrder }))
     })
-    yield* Ref.update(facts, (_) => ({ ..._, unsavedEffects }))
+    yield* learn(facts, { unsavedEffects })
     return isTold
   })
 
   /** Settles a command that has ended. Fails when its state is not saved, or when it ended with success without ever locking the state. */
   const after = Effect.fnUntraced(function*(done: Done, place: Provisioned) {
     const { poolPatience, statePatience } = yield* Settings
-    yield* Ref.update(facts, (_) => ({ ..._, changes: changesOf(journal.entries()) }))
+    yield* learn(facts, { changes: changesOf(journal.entries()) })
     const arriving = yield* Effect.forkChild(journal.flush(statePatience)) // beside the state, so that the Pod does not stay for twice that time
     const settled = yield* Effect.exit(Effect.mapError(logWaiting("its last state", backing.settleState(place)), withExitCodeOf(done)))
     const known = Exit.match(settled, {
       onFailure: () => ({ statePushed: false }),
       onSuccess: (state) => state._tag === "Saved" ? { statePushed: true, stateDigest: state.digest } : {}
     })
-    yield* Ref.update(facts, (_) => ({ ..._, ...known }))
+    yield* learn(facts, known)
     const inOrder = endedInOrder({ ...exitCodeOfDone(done), ...known })
     const isAllStored = inOrder && (Exit.isSuccess(done) || unansweredEffects(journal.entries()).unknownCount === 0)
     if (isAllStored) yield* givingBack(Exit.isSuccess(done) ? poolPatience : statePatience) // after a success the server opens the lock by itself

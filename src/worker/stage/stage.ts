@@ -7,13 +7,15 @@ import { idleArguments, printsJson } from "../../core/stage/engine-arguments.ts"
 import { fromEvent, fromLog } from "../../core/stage/engine-events.ts"
 import { plannedEntries } from "../../core/stage/journal.ts"
 import { stopMessage } from "../../core/stage/outcome.ts"
-import { type Creation, plannedChanges } from "../../core/stage/plan-changes.ts"
+import { type Creation, type PlannedChanges, plannedChanges } from "../../core/stage/plan-changes.ts"
 import { showWorkspace, type StageCommand, stageCommands, tellsEvents } from "../../core/stage/stage-commands.ts"
 import { withLeft } from "../../core/state/effects-message.ts"
+import type { Sha256 } from "../../schema/names.ts"
 import { type AgentTaskSpec, defaultTimeoutSeconds } from "../../schema/task/agent-task.ts"
+import type { Seal } from "../../schema/task/seal.ts"
 import type { StageResult } from "../../schema/task/stage-result.ts"
-import type { Backing } from "../backing/backing.ts"
-import { marksOf, packCarried } from "../backing/carried-files.ts"
+import type { Backing, Provisioned } from "../backing/backing.ts"
+import { type Marks, marksOf, packCarried } from "../backing/carried-files.ts"
 import { tellUnusedBackend } from "../backing/unused-backend.ts"
 import { printed } from "../engine/container-output.ts"
 import { Engine, execLoopFailure, StageStopped, type Workplace } from "../engine/engine.ts"
@@ -26,7 +28,7 @@ import { Stop } from "../task/stop.ts"
 import { providerMirrors } from "./provider-mirrors.ts"
 import { makeEngineFolders, provision } from "./provision.ts"
 import { sealOf, unbroken } from "./seal.ts"
-import { type Facts, makeSettlement } from "./settlement.ts"
+import { type Facts, learn, makeSettlement } from "./settlement.ts"
 import { type Variables, variablesOf } from "./variables.ts"
 
 export type Outcome = Omit<StageResult, "finishedAt">
@@ -77,6 +79,35 @@ export const runStage = Effect.fn("Stage.run")(
 
 const stage = Effect.fnUntraced(function*(spec: AgentTaskSpec, backing: Backing, variables: Variables, facts: Ref.Ref<Facts>) {
   const engine = yield* Engine
+  const { asApproved, commands, engineDirectory, keeping, mirrors, place, sealNow, workplace } = yield* prepare(
+    spec,
+    backing,
+    variables,
+    facts
+  )
+  const journal = yield* makeJournal(yield* Log, backing.sendEffects)
+  const parts = { backing, journal, facts }
+  const settlement = makeSettlement(parts)
+  for (const command of commands) {
+    if (command.subcommand !== "init") yield* backing.mayRun(command, engineDirectory, workspaceOf(engine, workplace))
+    if (command.mutates) yield* asApproved // again: init may have changed the directory, and another client the state
+    const done = yield* Effect.exit(perform(workplace, command, [mirrors, backing], journal))
+    if (command.mutates) yield* settlement.after(done, place)
+    const captured = yield* done
+    if (command.subcommand === "show") yield* learnPlanned(plannedOf(spec, captured), parts)
+  }
+  if (Option.isSome(keeping)) yield* learn(facts, { planDigest: yield* keepThePlan(keeping.value, place, sealNow) })
+  return {
+    outcome: "succeeded",
+    reason: "Completed",
+    message: `${workplace.engine} ${spec.stage} ended with success.`,
+    exitCode: 0
+  } satisfies Outcome
+}, Effect.scoped)
+
+/** Brings the files, finds the engine and begins the log. Fails when the stage may not run its first command. */
+const prepare = Effect.fnUntraced(function*(spec: AgentTaskSpec, backing: Backing, variables: Variables, facts: Ref.Ref<Facts>) {
+  const { find } = yield* Engine
   const folders = yield* makeEngineFolders()
   const env = {
     ...variables.env,
@@ -91,57 +122,65 @@ const stage = Effect.fnUntraced(function*(spec: AgentTaskSpec, backing: Backing,
   if (Option.isSome(idle)) return yield* invalid(idle.value)
   const { approved, place } = yield* untilStopped(bring(spec, variables, backing))
   // Asked where its commands will run: an image's version manager picks the engine by what the configuration says.
-  const { name, version } = yield* engine.find(Option.fromUndefinedOr(spec.engine?.name), { directory: place.path, env })
-  yield* introduce(spec, name, version, variables.shown)
-  const unused = yield* tellUnusedBackend(spec, place, backing.sealing.state)
-  yield* Ref.update(facts, (_) => ({ ..._, ...unused }))
-  const sealNow = sealOf(place, { name, version }, variables, backing.sealing)
+  const engine = yield* find(Option.fromUndefinedOr(spec.engine?.name), { directory: place.path, env })
+  yield* introduce(spec, engine, variables.shown)
+  yield* learn(facts, yield* tellUnusedBackend(spec, place, backing.sealing.state))
+  const sealNow = sealOf(place, engine, variables, backing.sealing)
   const asApproved = untilStopped(
     Option.match(approved, { onNone: () => Effect.void, onSome: (sealed) => Effect.flatMap(sealNow, (now) => unbroken(sealed, now)) })
   )
   yield* asApproved
-  const keeping = yield* Effect.transposeOption(
-    Option.map(
-      spec.stage === "plan" ? backing.keepPlan : Option.none(),
-      (keep) => Effect.map(marksOf(place.root), (before) => ({ keep, before }))
-    )
-  )
-
+  const keeping = yield* beforePlan(spec, backing, place)
   const mirrors = yield* providerMirrors(folders.temporary, env)
-  const workplace: Workplace = { engine: name, directory: place.path, env }
-  const journal = yield* makeJournal(yield* Log, backing.sendEffects)
-  const settlement = makeSettlement({ backing, journal, facts })
-  const commands = stageCommands({
+  const workplace: Workplace = { engine: engine.name, directory: place.path, env }
+  const commands = commandsOf(spec, engine, approved, variables)
+  return { asApproved, commands, engineDirectory: folders.data, keeping, mirrors, place, sealNow, workplace }
+})
+
+const commandsOf = (spec: AgentTaskSpec, { name, version }: Seal["engine"], approved: Option.Option<Seal>, { env }: Variables) =>
+  stageCommands({
     stage: spec.stage,
     keeper: spec.pool === undefined ? "backend" : "server",
     options: spec.options,
     savedPlan: Option.isSome(approved),
     modules: Option.exists(approved, ({ modules }) => modules !== undefined) ? "plan" : "sources",
-    events: tellsEvents(name, version) && !printsJson(variables.env)
+    events: tellsEvents(name, version) && !printsJson(env)
   })
-  for (const command of commands) {
-    if (command.subcommand !== "init") yield* backing.mayRun(command, folders.data, workspaceOf(engine, workplace))
-    if (command.mutates) yield* asApproved // again: init may have changed the directory, and another client the state
-    const done = yield* Effect.exit(perform(workplace, command, [mirrors, backing], journal))
-    if (command.mutates) yield* settlement.after(done, place)
-    const captured = yield* done
-    if (command.subcommand === "show") {
-      const planned = plannedOf(spec, captured)
-      yield* Ref.update(
-        facts,
-        (_) => ({ ..._, ...Option.match(planned, { onNone: () => ({}), onSome: ({ changes, hasChanges }) => ({ changes, hasChanges }) }) })
-      )
-      yield* untilStopped(tellPlanned(Option.map(planned, ({ creations }) => creations), journal, Option.isSome(backing.sendEffects)))
-    }
-  }
-  if (Option.isSome(keeping)) {
-    const { before, keep } = keeping.value
+
+/** How a plan is kept, and what was in the configuration before it was made. */
+interface Keeping {
+  readonly keep: (place: Provisioned, seal: Seal) => Effect.Effect<Sha256, StageFailed, Settings>
+  readonly before: Marks
+}
+
+/** Returns how the plan is kept, once it is made; none if the stage makes no plan, or one that nobody keeps. */
+const beforePlan = Effect.fnUntraced(function*(
+  { stage }: AgentTaskSpec,
+  { keepPlan }: Backing,
+  { root }: Provisioned
+): Effect.fn.Return<Option.Option<Keeping>, StageFailed> {
+  if (stage !== "plan" || Option.isNone(keepPlan)) return Option.none()
+  return Option.some({ keep: keepPlan.value, before: yield* marksOf(root) })
+})
+
+/** Keeps the plan with what its apply will need, sealed as it all is now; returns the digest that an approval names. */
+const keepThePlan = Effect.fnUntraced(
+  function*<R>({ before, keep }: Keeping, place: Provisioned, sealNow: Effect.Effect<Seal, StageFailed, R>) {
     yield* untilStopped(packCarried(place, before))
-    const planDigest = yield* untilStopped(Effect.flatMap(sealNow, (seal) => keep(place, seal)))
-    yield* Ref.update(facts, (_) => ({ ..._, planDigest }))
+    return yield* untilStopped(Effect.flatMap(sealNow, (seal) => keep(place, seal)))
   }
-  return { outcome: "succeeded", reason: "Completed", message: `${name} ${spec.stage} ended with success.`, exitCode: 0 } satisfies Outcome
-}, Effect.scoped)
+)
+
+/** Notes what the plan changes, and tells the server what its apply will create. */
+const learnPlanned = Effect.fnUntraced(
+  function*(
+    planned: Option.Option<PlannedChanges>,
+    { backing, facts, journal }: { readonly backing: Backing; readonly facts: Ref.Ref<Facts>; readonly journal: Journal }
+  ) {
+    if (Option.isSome(planned)) yield* learn(facts, { changes: planned.value.changes, hasChanges: planned.value.hasChanges })
+    yield* untilStopped(tellPlanned(Option.map(planned, ({ creations }) => creations), journal, Option.isSome(backing.sendEffects)))
+  }
+)
 
 /**
  * Tells the server what an apply of the plan will create, so that the server knows what to look for if the apply's worker vanishes with its
@@ -168,7 +207,7 @@ const bring = Effect.fnUntraced(function*(spec: AgentTaskSpec, variables: Variab
 })
 
 /** Writes the first lines of the log. Fails when the engine has another version than the task asks for. */
-const introduce = Effect.fnUntraced(function*(spec: AgentTaskSpec, name: string, version: string, shown: ReadonlyArray<string>) {
+const introduce = Effect.fnUntraced(function*(spec: AgentTaskSpec, { name, version }: Seal["engine"], shown: ReadonlyArray<string>) {
   const { line } = yield* Log
   const { pod, timeoutLimitSeconds } = yield* Settings
   yield* line(`Worker: Pod ${pod.name} on node ${pod.node}`)
