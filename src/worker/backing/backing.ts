@@ -1,17 +1,18 @@
 // What differs between a stage with a pool and one without: where its files come from, and where its state and its plan go.
 // Always holds: a stage that changes anything has a place for its state that outlives the Pod.
-// Made by worker/backing/pool-backing or worker/backing/own-backing, used by worker/stage/stage.ts.
+// Made by worker/backing/pool-backing or worker/backing/own-backing, used by worker/stage/stage.ts and worker/stage/preparation.ts.
 import type { Effect, Option, Scope } from "effect"
 import type { StageCommand } from "../../core/stage/stage-commands.ts"
 import type { Sha256 } from "../../schema/names.ts"
 import type { Variable } from "../../schema/task/agent-task.ts"
 import type { Seal } from "../../schema/task/seal.ts"
-import type { CommandEnv, StageStopped } from "../engine/engine.ts"
+import type { CommandEnv } from "../engine/engine.ts"
 import type { SendEffects } from "../engine/journal.ts"
 import type { Log, Ship } from "../engine/log-shipper.ts"
 import type { Settings } from "../settings.ts"
 import type { StageFailed } from "../stage-failed.ts"
 import type { Settled } from "../state/state-delivery.ts"
+import type { StageStopped } from "../task/stage-stopped.ts"
 import type { Segments } from "../volume/folder.ts"
 
 /** Where the configuration is, and where in it the engine works. */

@@ -1,6 +1,6 @@
 // What an apply needs beside plan and archive: the modules that `init` brought, and what planning made in the configuration.
 // Always holds: the worker follows no link in them; what does not fit into the package is told before anybody approves the plan.
-// Used by worker/stage/stage.ts, worker/stage/provision.ts, worker/backing/saved-plan.ts and worker/stage/seal.ts.
+// Used by worker/stage/preparation.ts, worker/stage/provision.ts, worker/backing/saved-plan.ts and worker/stage/seal.ts.
 import { Effect, Option, Stream } from "effect"
 import { Tar } from "effect/encoding"
 import { createWriteStream, existsSync, rmSync, statSync } from "node:fs"

@@ -1,23 +1,17 @@
 // Runs one command of the engine in the runner: shows its output in the log, returns its end as data, and sends the signals of a stop.
 // Always holds: no command starts once the stage has to stop, and none is left running at the end unless even SIGKILL did not end it.
-// Used by worker/stage/stage.ts.
-import { Context, Data, Effect, Fiber, Layer, Option, Ref, Stream } from "effect"
-import { type CommandEnd, commandFailure, type Interrupted, type StopCause } from "../../core/stage/outcome.ts"
+// Used by worker/stage/stage.ts and worker/stage/preparation.ts.
+import { Context, Effect, Fiber, Layer, Option, Ref, Stream } from "effect"
+import { type CommandEnd, commandFailure } from "../../core/stage/outcome.ts"
 import { showVersion, type StageCommand, withoutArguments } from "../../core/stage/stage-commands.ts"
 import { linesOf, noLine } from "../../core/text/lines.ts"
 import type { Seal } from "../../schema/task/seal.ts"
 import { fileTrouble, invalid, StageFailed } from "../stage-failed.ts"
+import { StageStopped } from "../task/stage-stopped.ts"
 import { Stop } from "../task/stop.ts"
 import type { Command } from "./command-script.ts"
 import { ExecLoop, type ExecLoopError, type Output, type Running } from "./exec-loop.ts"
 import { Log } from "./log-shipper.ts"
-
-/** The stage had to stop; `during` says which command was interrupted, if one ran. */
-export class StageStopped extends Data.TaggedError("StageStopped")<{
-  readonly cause: StopCause
-  readonly during: Option.Option<Interrupted>
-  readonly exitCode?: number
-}> {}
 
 /** Which engine runs, where, and with which environment. */
 export interface Workplace {

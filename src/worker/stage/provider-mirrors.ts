@@ -1,6 +1,6 @@
 // Gives the engine the provider mirrors of the values, with their tokens, while it fetches providers.
 // Always holds: the file with the tokens exists only during `init`, so that no provider's code can read it; a file that the task sets wins.
-// Used by worker/stage/stage.ts.
+// Used by worker/stage/preparation.ts.
 import { Effect, Option, Redacted, Schema } from "effect"
 import { join } from "node:path"
 import { cliConfiguration, isToken } from "../../core/stage/cli-configuration.ts"

@@ -1,6 +1,6 @@
 // The seal of what an apply runs, part by part: taken when a plan is kept, and again before the apply, which wants every part unchanged.
 // Always holds: a seal tells nothing of a variable's value without the key, which neither the stage's runner nor the plan's package gets.
-// Used by worker/stage/stage.ts.
+// Used by worker/stage/preparation.ts.
 import { Effect, Option } from "effect"
 import { createHash, createHmac, type Hash } from "node:crypto"
 import { brokenSeal, differences } from "../../core/stage/seal.ts"

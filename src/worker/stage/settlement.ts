@@ -1,6 +1,6 @@
 // What follows a command that changes something: the worker saves its state, reports what the state lacks, and gives the lock back.
 // Always holds: the lock goes back only when the server needs no more news; otherwise it compares journal and plan with the state.
-// Used by worker/stage/stage.ts.
+// Used by worker/stage/stage.ts and worker/stage/preparation.ts.
 import { Duration, Effect, Exit, Fiber, Option, Ref } from "effect"
 import { changesOf, closing } from "../../core/stage/journal.ts"
 import { effectsMessage, madeMessage } from "../../core/state/effects-message.ts"
@@ -8,11 +8,11 @@ import { endedInOrder, stageEffects, unansweredEffects } from "../../core/state/
 import { isEncrypted, stateObjects } from "../../core/state/state-objects.ts"
 import type { StageResult } from "../../schema/task/stage-result.ts"
 import type { Backing, Provisioned } from "../backing/backing.ts"
-import type { StageStopped } from "../engine/engine.ts"
 import type { Journal } from "../engine/journal.ts"
 import { Log } from "../engine/log-shipper.ts"
 import { Settings } from "../settings.ts"
 import { exitCodeOf, StageFailed } from "../stage-failed.ts"
+import type { StageStopped } from "../task/stage-stopped.ts"
 import { Stop } from "../task/stop.ts"
 
 /** What is known about a stage so far, whatever its outcome will be. */

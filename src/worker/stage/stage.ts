@@ -1,33 +1,27 @@
-// One stage from its claim to its result: provision, the engine's commands in order, and the outcome.
+// One stage from its claim to its result: its preparation, the engine's commands in order, and the outcome.
 // Always holds: every failure becomes a result with a reason from the closed list; `succeeded` needs every command to end with 0.
 // Used by worker/stage/worker.ts.
 import { type Cause, Context, Effect, Layer, Option, Ref, type Scope } from "effect"
 import { join } from "node:path"
-import { idleArguments, printsJson } from "../../core/stage/engine-arguments.ts"
 import { fromEvent, fromLog } from "../../core/stage/engine-events.ts"
 import { plannedEntries } from "../../core/stage/journal.ts"
 import { stopMessage } from "../../core/stage/outcome.ts"
 import { type Creation, type PlannedChanges, plannedChanges } from "../../core/stage/plan-changes.ts"
-import { showWorkspace, type StageCommand, stageCommands, tellsEvents } from "../../core/stage/stage-commands.ts"
+import { showWorkspace, type StageCommand } from "../../core/stage/stage-commands.ts"
 import { withLeft } from "../../core/state/effects-message.ts"
-import type { Sha256 } from "../../schema/names.ts"
-import { type AgentTaskSpec, defaultTimeoutSeconds } from "../../schema/task/agent-task.ts"
-import type { Seal } from "../../schema/task/seal.ts"
+import type { AgentTaskSpec } from "../../schema/task/agent-task.ts"
 import type { StageResult } from "../../schema/task/stage-result.ts"
-import type { Backing, Provisioned } from "../backing/backing.ts"
-import { type Marks, marksOf, packCarried } from "../backing/carried-files.ts"
-import { tellUnusedBackend } from "../backing/unused-backend.ts"
+import type { Backing } from "../backing/backing.ts"
 import { printed } from "../engine/container-output.ts"
-import { Engine, execLoopFailure, StageStopped, type Workplace } from "../engine/engine.ts"
+import { Engine, execLoopFailure, type Workplace } from "../engine/engine.ts"
 import { ExecLoop } from "../engine/exec-loop.ts"
 import { type Journal, makeJournal } from "../engine/journal.ts"
 import { Log } from "../engine/log-shipper.ts"
 import { Settings } from "../settings.ts"
-import { exitCodeOf, invalid, type StageFailed } from "../stage-failed.ts"
+import { exitCodeOf, type StageFailed } from "../stage-failed.ts"
+import { type StageStopped, untilStopped } from "../task/stage-stopped.ts"
 import { Stop } from "../task/stop.ts"
-import { providerMirrors } from "./provider-mirrors.ts"
-import { makeEngineFolders, provision } from "./provision.ts"
-import { sealOf, unbroken } from "./seal.ts"
+import { prepare } from "./preparation.ts"
 import { type Facts, learn, makeSettlement } from "./settlement.ts"
 import { type Variables, variablesOf } from "./variables.ts"
 
@@ -79,12 +73,7 @@ export const runStage = Effect.fn("Stage.run")(
 
 const stage = Effect.fnUntraced(function*(spec: AgentTaskSpec, backing: Backing, variables: Variables, facts: Ref.Ref<Facts>) {
   const engine = yield* Engine
-  const { asApproved, commands, engineDirectory, keeping, mirrors, place, sealNow, workplace } = yield* prepare(
-    spec,
-    backing,
-    variables,
-    facts
-  )
+  const { asApproved, commands, engineDirectory, keepThePlan, mirrors, place, workplace } = yield* prepare(spec, backing, variables, facts)
   const journal = yield* makeJournal(yield* Log, backing.sendEffects)
   const parts = { backing, journal, facts }
   const settlement = makeSettlement(parts)
@@ -96,7 +85,7 @@ const stage = Effect.fnUntraced(function*(spec: AgentTaskSpec, backing: Backing,
     const captured = yield* done
     if (command.subcommand === "show") yield* learnPlanned(plannedOf(spec, captured), parts)
   }
-  if (Option.isSome(keeping)) yield* learn(facts, { planDigest: yield* keepThePlan(keeping.value, place, sealNow) })
+  if (Option.isSome(keepThePlan)) yield* learn(facts, { planDigest: yield* keepThePlan.value })
   return {
     outcome: "succeeded",
     reason: "Completed",
@@ -104,72 +93,6 @@ const stage = Effect.fnUntraced(function*(spec: AgentTaskSpec, backing: Backing,
     exitCode: 0
   } satisfies Outcome
 }, Effect.scoped)
-
-/** Brings the files, finds the engine and begins the log. Fails when the stage may not run its first command. */
-const prepare = Effect.fnUntraced(function*(spec: AgentTaskSpec, backing: Backing, variables: Variables, facts: Ref.Ref<Facts>) {
-  const { find } = yield* Engine
-  const folders = yield* makeEngineFolders()
-  const env = {
-    ...variables.env,
-    HOME: folders.home,
-    TMPDIR: folders.temporary,
-    TF_DATA_DIR: folders.data,
-    TF_IN_AUTOMATION: "1",
-    TF_INPUT: "0",
-    CHECKPOINT_DISABLE: "1"
-  }
-  const idle = idleArguments(variables.env)
-  if (Option.isSome(idle)) return yield* invalid(idle.value)
-  const { approved, place } = yield* untilStopped(bring(spec, variables, backing))
-  // Asked where its commands will run: an image's version manager picks the engine by what the configuration says.
-  const engine = yield* find(Option.fromUndefinedOr(spec.engine?.name), { directory: place.path, env })
-  yield* introduce(spec, engine, variables.shown)
-  yield* learn(facts, yield* tellUnusedBackend(spec, place, backing.sealing.state))
-  const sealNow = sealOf(place, engine, variables, backing.sealing)
-  const asApproved = untilStopped(
-    Option.match(approved, { onNone: () => Effect.void, onSome: (sealed) => Effect.flatMap(sealNow, (now) => unbroken(sealed, now)) })
-  )
-  yield* asApproved
-  const keeping = yield* beforePlan(spec, backing, place)
-  const mirrors = yield* providerMirrors(folders.temporary, env)
-  const workplace: Workplace = { engine: engine.name, directory: place.path, env }
-  const commands = commandsOf(spec, engine, approved, variables)
-  return { asApproved, commands, engineDirectory: folders.data, keeping, mirrors, place, sealNow, workplace }
-})
-
-const commandsOf = (spec: AgentTaskSpec, { name, version }: Seal["engine"], approved: Option.Option<Seal>, { env }: Variables) =>
-  stageCommands({
-    stage: spec.stage,
-    keeper: spec.pool === undefined ? "backend" : "server",
-    options: spec.options,
-    savedPlan: Option.isSome(approved),
-    modules: Option.exists(approved, ({ modules }) => modules !== undefined) ? "plan" : "sources",
-    events: tellsEvents(name, version) && !printsJson(env)
-  })
-
-/** How a plan is kept, and what was in the configuration before it was made. */
-interface Keeping {
-  readonly keep: (place: Provisioned, seal: Seal) => Effect.Effect<Sha256, StageFailed, Settings>
-  readonly before: Marks
-}
-
-/** Returns how the plan is kept, once it is made; none if the stage makes no plan, or one that nobody keeps. */
-const beforePlan = Effect.fnUntraced(function*(
-  { stage }: AgentTaskSpec,
-  { keepPlan }: Backing,
-  { root }: Provisioned
-): Effect.fn.Return<Option.Option<Keeping>, StageFailed> {
-  if (stage !== "plan" || Option.isNone(keepPlan)) return Option.none()
-  return Option.some({ keep: keepPlan.value, before: yield* marksOf(root) })
-})
-
-/** Keeps the plan with what its apply will need, sealed as it all is now; returns the digest that an approval names. */
-const keepThePlan = Effect.fnUntraced(
-  function*<R>({ before, keep }: Keeping, place: Provisioned, sealNow: Effect.Effect<Seal, StageFailed, R>) {
-    yield* untilStopped(packCarried(place, before))
-    return yield* untilStopped(Effect.flatMap(sealNow, (seal) => keep(place, seal)))
-  }
-)
 
 /** Notes what the plan changes, and tells the server what its apply will create. */
 const learnPlanned = Effect.fnUntraced(
@@ -200,32 +123,6 @@ export const tellPlanned = Effect.fnUntraced(
   }
 )
 
-/** Brings the configuration and, if there is one, the approved plan with its seal. */
-const bring = Effect.fnUntraced(function*(spec: AgentTaskSpec, variables: Variables, { bringPlan, bringSource }: Backing) {
-  const place = yield* provision(spec, variables, bringSource)
-  return { place, approved: Option.isSome(bringPlan) ? Option.some(yield* bringPlan.value(place)) : Option.none() }
-})
-
-/** Writes the first lines of the log. Fails when the engine has another version than the task asks for. */
-const introduce = Effect.fnUntraced(function*(spec: AgentTaskSpec, { name, version }: Seal["engine"], shown: ReadonlyArray<string>) {
-  const { line } = yield* Log
-  const { pod, timeoutLimitSeconds } = yield* Settings
-  yield* line(`Worker: Pod ${pod.name} on node ${pod.node}`)
-  yield* line(`Engine: ${name} ${version}`)
-  yield* line(`Workspace: ${spec.workspace}, ${spec.stage}`)
-  const limited = Option.filter(timeoutLimitSeconds, (seconds) => seconds < (spec.timeoutSeconds ?? defaultTimeoutSeconds))
-  if (Option.isSome(limited)) {
-    yield* line(`Timeout: ${limited.value} seconds, since task.job.activeDeadlineSeconds allows no more`)
-  }
-  yield* Effect.forEach(shown, line, { discard: true })
-  const wanted = spec.engine?.version
-  if (wanted !== undefined && wanted !== version) {
-    return yield* invalid(
-      `The runner image has ${name} ${version}, but the task asks for ${wanted}; use another image or leave engine.version out.`
-    )
-  }
-})
-
 /** Asks the engine, since its image may set the workspace too. Takes the last line, since an image may have it print more before. */
 const workspaceOf = ({ run }: Engine["Service"], workplace: Workplace) =>
   Effect.map(run(workplace, showWorkspace), (said) => Option.getOrElse(said, () => "").trim().split("\n").at(-1) ?? "")
@@ -247,14 +144,6 @@ const perform = Effect.fnUntraced(
 
 const plannedOf = (spec: AgentTaskSpec, captured: Option.Option<string>) =>
   Option.flatMap(captured, (json) => plannedChanges(json, spec.options?.refreshOnly === true))
-
-/** Runs the effect, but fails with `StageStopped` as soon as the stage has to stop. */
-const untilStopped = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-  Effect.flatMap(
-    Stop,
-    ({ asked }) =>
-      Effect.raceFirst(effect, Effect.flatMap(asked, (cause) => Effect.fail(new StageStopped({ cause, during: Option.none() }))))
-  )
 
 const orItsFailure = <R>(effect: Effect.Effect<Outcome, StageFailed | StageStopped, R>): Effect.Effect<Outcome, never, R> =>
   effect.pipe(

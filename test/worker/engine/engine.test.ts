@@ -9,11 +9,12 @@ import { join } from "node:path"
 import type { StopCause } from "../../../src/core/stage/outcome.ts"
 import { signalPlan } from "../../../src/core/stage/signal-plan.ts"
 import type { StageCommand } from "../../../src/core/stage/stage-commands.ts"
-import { Engine, type StageStopped } from "../../../src/worker/engine/engine.ts"
+import { Engine } from "../../../src/worker/engine/engine.ts"
 import { Ended, ExecLoop, ExecLoopError, type Signal } from "../../../src/worker/engine/exec-loop.ts"
 import { fileCall } from "../../../src/worker/engine/fifo.ts"
 import { Log } from "../../../src/worker/engine/log-shipper.ts"
 import type { StageFailed } from "../../../src/worker/stage-failed.ts"
+import type { StageStopped } from "../../../src/worker/task/stage-stopped.ts"
 import { neverStops } from "../never-stops.ts"
 
 /** The engine whose commands go to this exec loop; nothing is logged. */

@@ -1,0 +1,104 @@
+// What happens before the first command of a stage: its files come, its engine is found, its log begins, and an approved plan is checked.
+// Always holds: what the stage starts from is as it was approved; the tree is noted before any command, if the plan is to be kept.
+// Used by worker/stage/stage.ts.
+import { Effect, Option, type Ref } from "effect"
+import { idleArguments, printsJson } from "../../core/stage/engine-arguments.ts"
+import { stageCommands, tellsEvents } from "../../core/stage/stage-commands.ts"
+import { type AgentTaskSpec, defaultTimeoutSeconds } from "../../schema/task/agent-task.ts"
+import type { Seal } from "../../schema/task/seal.ts"
+import type { Backing, Provisioned } from "../backing/backing.ts"
+import { marksOf, packCarried } from "../backing/carried-files.ts"
+import { tellUnusedBackend } from "../backing/unused-backend.ts"
+import { Engine, type Workplace } from "../engine/engine.ts"
+import { Log } from "../engine/log-shipper.ts"
+import { Settings } from "../settings.ts"
+import { invalid, type StageFailed } from "../stage-failed.ts"
+import { untilStopped } from "../task/stage-stopped.ts"
+import { providerMirrors } from "./provider-mirrors.ts"
+import { makeEngineFolders, provision } from "./provision.ts"
+import { sealOf, unbroken } from "./seal.ts"
+import { type Facts, learn } from "./settlement.ts"
+import type { Variables } from "./variables.ts"
+
+/** Brings the files, finds the engine and begins the log. Fails when the stage may not run its first command. */
+export const prepare = Effect.fnUntraced(function*(spec: AgentTaskSpec, backing: Backing, variables: Variables, facts: Ref.Ref<Facts>) {
+  const { find } = yield* Engine
+  const folders = yield* makeEngineFolders()
+  const env = {
+    ...variables.env,
+    HOME: folders.home,
+    TMPDIR: folders.temporary,
+    TF_DATA_DIR: folders.data,
+    TF_IN_AUTOMATION: "1",
+    TF_INPUT: "0",
+    CHECKPOINT_DISABLE: "1"
+  }
+  const idle = idleArguments(variables.env)
+  if (Option.isSome(idle)) return yield* invalid(idle.value)
+  const { approved, place } = yield* untilStopped(bring(spec, variables, backing))
+  // Asked where its commands will run: an image's version manager picks the engine by what the configuration says.
+  const engine = yield* find(Option.fromUndefinedOr(spec.engine?.name), { directory: place.path, env })
+  yield* introduce(spec, engine, variables.shown)
+  yield* learn(facts, yield* tellUnusedBackend(spec, place, backing.sealing.state))
+  const sealNow = sealOf(place, engine, variables, backing.sealing)
+  const asApproved = untilStopped(
+    Option.match(approved, { onNone: () => Effect.void, onSome: (sealed) => Effect.flatMap(sealNow, (now) => unbroken(sealed, now)) })
+  )
+  yield* asApproved
+  const keepThePlan = yield* keepingOf(spec, backing, place, sealNow)
+  const mirrors = yield* providerMirrors(folders.temporary, env)
+  const workplace: Workplace = { engine: engine.name, directory: place.path, env }
+  const commands = commandsOf(spec, engine, approved, variables)
+  return { asApproved, commands, engineDirectory: folders.data, keepThePlan, mirrors, place, workplace }
+})
+
+const commandsOf = (spec: AgentTaskSpec, { name, version }: Seal["engine"], approved: Option.Option<Seal>, { env }: Variables) =>
+  stageCommands({
+    stage: spec.stage,
+    keeper: spec.pool === undefined ? "backend" : "server",
+    options: spec.options,
+    savedPlan: Option.isSome(approved),
+    modules: Option.exists(approved, ({ modules }) => modules !== undefined) ? "plan" : "sources",
+    events: tellsEvents(name, version) && !printsJson(env)
+  })
+
+/**
+ * Notes what is in the configuration before a plan that is to be kept. Returns an effect that keeps the plan with what its apply will need,
+ * sealed as it all is by then, and gives the digest that an approval names.
+ */
+const keepingOf = Effect.fnUntraced(
+  function*<R>({ stage }: AgentTaskSpec, { keepPlan }: Backing, place: Provisioned, sealNow: Effect.Effect<Seal, StageFailed, R>) {
+    if (stage !== "plan" || Option.isNone(keepPlan)) return Option.none()
+    const before = yield* marksOf(place.root)
+    return Option.some(Effect.gen(function*() {
+      yield* untilStopped(packCarried(place, before))
+      return yield* untilStopped(Effect.flatMap(sealNow, (seal) => keepPlan.value(place, seal)))
+    }))
+  }
+)
+
+/** Brings the configuration and, if there is one, the approved plan with its seal. */
+const bring = Effect.fnUntraced(function*(spec: AgentTaskSpec, variables: Variables, { bringPlan, bringSource }: Backing) {
+  const place = yield* provision(spec, variables, bringSource)
+  return { place, approved: Option.isSome(bringPlan) ? Option.some(yield* bringPlan.value(place)) : Option.none() }
+})
+
+/** Writes the first lines of the log. Fails when the engine has another version than the task asks for. */
+const introduce = Effect.fnUntraced(function*(spec: AgentTaskSpec, { name, version }: Seal["engine"], shown: ReadonlyArray<string>) {
+  const { line } = yield* Log
+  const { pod, timeoutLimitSeconds } = yield* Settings
+  yield* line(`Worker: Pod ${pod.name} on node ${pod.node}`)
+  yield* line(`Engine: ${name} ${version}`)
+  yield* line(`Workspace: ${spec.workspace}, ${spec.stage}`)
+  const limited = Option.filter(timeoutLimitSeconds, (seconds) => seconds < (spec.timeoutSeconds ?? defaultTimeoutSeconds))
+  if (Option.isSome(limited)) {
+    yield* line(`Timeout: ${limited.value} seconds, since task.job.activeDeadlineSeconds allows no more`)
+  }
+  yield* Effect.forEach(shown, line, { discard: true })
+  const wanted = spec.engine?.version
+  if (wanted !== undefined && wanted !== version) {
+    return yield* invalid(
+      `The runner image has ${name} ${version}, but the task asks for ${wanted}; use another image or leave engine.version out.`
+    )
+  }
+})
