@@ -788,10 +788,10 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "a module is kept without the link in it that leads out",
-    file: "src/worker/backing/carried-files.ts",
+    file: "src/worker/volume/pack-tree.ts",
     from: "if (!part.isKept(found)) continue",
     to: "if (!part.isKept(found) || found.target.startsWith(\"/\")) continue",
-    test: "worker/backing/carried-files.test.ts"
+    test: "worker/volume/pack-tree.test.ts"
   },
   {
     name: "a newer state takes a sealed plan",

@@ -7,7 +7,7 @@ import { join } from "node:path"
 import { backendFile, backendFileName, variablesFile, variablesFileAfter } from "../../core/text/hcl.ts"
 import type { AgentTaskSpec } from "../../schema/task/agent-task.ts"
 import type { Backing, Provisioned } from "../backing/backing.ts"
-import { inModules } from "../backing/carried-files.ts"
+import { engineFolder, inModules } from "../backing/modules-folder.ts"
 import { Settings } from "../settings.ts"
 import { fileTrouble, invalid, type StageFailed } from "../stage-failed.ts"
 import { isFolder, namesIn, newFolder, openFolder, readFile, type Segments, segmentsOf, writeFile } from "../volume/folder.ts"
@@ -99,7 +99,7 @@ const backendOf = ({ backend, pool }: AgentTaskSpec): Option.Option<string> => {
 /** Makes the directories of the engine beside the configuration; returns their absolute paths. */
 export const makeEngineFolders = Effect.fnUntraced(function*() {
   const { dataDirectory } = yield* Settings
-  const folders = { home: join(dataDirectory, "home"), data: join(dataDirectory, "engine"), temporary: join(dataDirectory, "tmp") }
+  const folders = { home: join(dataDirectory, "home"), data: join(dataDirectory, engineFolder), temporary: join(dataDirectory, "tmp") }
   yield* Effect.forEach(Object.values(folders), newFolder, { discard: true })
   return folders
 })

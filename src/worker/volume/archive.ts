@@ -26,7 +26,8 @@ export const archiveLimits: ArchiveLimits = { entries: 50_000, bytes: 1024 ** 3,
 const refused = (what: string) => new StageFailed({ reason: "InvalidArchive", message: `The configuration archive ${what}.` })
 const notAnArchive = () => refused("is not a tar archive packed with gzip; make it with tar -czf")
 
-const named = (path: string): string => JSON.stringify(shortened(path, 200))
+/** Returns the path as a message says it, in quotes and not too long. */
+export const named = (path: string): string => JSON.stringify(shortened(path, 200))
 
 /** The error codes of the file system when two entries are in each other's way, or an entry leads through a link. */
 const collisions = new Set(["EEXIST", "ENOTDIR", "EISDIR", "ELOOP"])

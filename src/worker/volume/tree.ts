@@ -1,6 +1,6 @@
 // What is below a directory that the runner writes to: its files, links and directories, by name.
 // Always holds: no link is followed; devices, pipes and sockets are left out.
-// Used by worker/backing/carried-files.ts.
+// Used by worker/volume/pack-tree.ts, worker/backing/modules-folder.ts and worker/backing/carried-files.ts.
 import { isUtf8 } from "node:buffer"
 import { closeSync, lstatSync, readdirSync, readlinkSync } from "node:fs"
 import { codeOf } from "../stage-failed.ts"
@@ -21,6 +21,8 @@ export interface Found {
   /** Whether the names on the way to it, and `target`, are UTF-8. If they are not, no text can say them, and these lead nowhere. */
   readonly isUtf8: boolean
 }
+
+export const pathOf = ({ segments }: Pick<Found, "segments">): string => segments.join("/")
 
 type Way = Pick<Found, "segments" | "isUtf8">
 

@@ -1,11 +1,8 @@
 // What one Pod packs beside a plan, another one gets: every file as it was, and nothing that cannot be put back.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer, Option } from "effect"
-import { execFileSync } from "node:child_process"
 import { randomBytes } from "node:crypto"
 import {
-  chmodSync,
-  chownSync,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -22,6 +19,7 @@ import { bringCarried, marksOf, packCarried } from "../../../src/worker/backing/
 import { Log } from "../../../src/worker/engine/log-shipper.ts"
 import { openFolder } from "../../../src/worker/volume/folder.ts"
 import { temporaryFolder } from "../../temporary-folder.ts"
+import { asWorker } from "../as-worker.ts"
 import { podSettings } from "../pod-settings.ts"
 
 /** The directories of a Pod, and functions that write below its data directory, pack and unpack. */
@@ -62,27 +60,6 @@ const podAt = Effect.gen(function*() {
   }
 })
 
-const isRoot = process.getuid?.() === 0
-
-/**
- * Lets the rest of the test run as a user who owns all in `place` but what is `denied`, because root may read everything. Without root, the
- * user stays, and what is denied loses all permissions.
- */
-const asWorker = (place: string, denied: string, mode: number) =>
-  Effect.acquireRelease(
-    Effect.sync(() => {
-      if (isRoot) execFileSync("chown", ["-R", "1001", place])
-      if (isRoot) chownSync(denied, 0, 0)
-      chmodSync(denied, isRoot ? mode : 0)
-      if (isRoot) process.seteuid?.(1001)
-    }),
-    () =>
-      Effect.sync(() => {
-        if (isRoot) process.seteuid?.(0)
-        chmodSync(denied, 0o700)
-      })
-  )
-
 const moduleArchive = "modules.tar.gz"
 
 describe("the modules of a plan", () => {
@@ -122,93 +99,28 @@ describe("the modules of a plan", () => {
       expect(lstatSync(join(modules, "m/main.tf")).mode & 0o777).toBe(0o660)
     }))
 
-  it.effect("are the same bytes again, and no archive if there are none", () =>
+  it.effect("refuse the plan in one sentence when there is no room for them in its package", () =>
     Effect.gen(function*() {
       const here = yield* podAt
-      const packed = Effect.andThen(here.pack, Effect.sync(() => readFileSync(join(here.privateDirectory, moduleArchive), "hex")))
-      here.write("engine/modules/b/main.tf", "b")
+      truncateSync(here.at("work/live/plan.tfplan"), 253 * 1024 ** 2)
+      here.write("engine/modules/m/random", randomBytes(3 * 1024 ** 2))
+      expect(yield* Effect.flip(here.pack)).toMatchObject({
+        reason: "InvalidConfiguration",
+        message:
+          "The modules of the configuration cannot be kept with the plan, because packed they have more than 1 MiB, which is what the plan leaves of 256 MiB; leave out of them what the configuration does not need."
+      })
+      expect(existsSync(join(here.privateDirectory, moduleArchive))).toBe(false)
+    }))
+
+  it.effect("are no archive if there are none", () =>
+    Effect.gen(function*() {
+      const here = yield* podAt
       here.write("engine/modules/a/main.tf", "a")
-      const first = yield* packed
-      rmSync(join(here.data, "engine/modules/a"), { recursive: true })
-      here.write("engine/modules/a/main.tf", "a")
-      expect(yield* packed).toBe(first)
+      yield* here.pack
       rmSync(join(here.data, "engine/modules"), { recursive: true })
       yield* here.pack
       expect(existsSync(join(here.privateDirectory, moduleArchive))).toBe(false)
     }))
-
-  it.effect.each([
-    {
-      given: "they are more than the apply's Pod unpacks",
-      leave: ({ at, write }: Effect.Success<typeof podAt>) => {
-        write("engine/modules/m/large", "")
-        truncateSync(at("engine/modules/m/large"), 1024 ** 4) // a sparse file, which takes no space on the disk
-      },
-      why: "they have more than 4096 MiB"
-    },
-    {
-      given: "there is no room for them in the package",
-      leave: ({ at, write }: Effect.Success<typeof podAt>) => {
-        truncateSync(at("work/live/plan.tfplan"), 253 * 1024 ** 2)
-        write("engine/modules/m/random", randomBytes(3 * 1024 ** 2))
-      },
-      why: "packed they have more than 1 MiB, which is what the plan leaves of 256 MiB"
-    },
-    {
-      given: "a name is none that an archive may have",
-      leave: ({ write }: Effect.Success<typeof podAt>) => write("engine/modules/m/a\nb", ""),
-      why: `they hold "m/a\\nb", whose name has a backslash or control character`
-    },
-    {
-      given: "a name is not UTF-8",
-      leave: ({ at, write }: Effect.Success<typeof podAt>) => {
-        write("engine/modules/m/main.tf", "")
-        writeFileSync(Buffer.from(at("engine/modules/m/caf\u00e9"), "latin1"), "")
-      },
-      why: `they hold "m/caf\ufffd", whose name is not UTF-8`
-    },
-    {
-      given: "a link leads to a name that is not UTF-8",
-      leave: ({ at }: Effect.Success<typeof podAt>) => symlinkSync(Buffer.from("caf\u00e9", "latin1"), at("engine/modules/m/link")),
-      why: `they hold "m/link", a link whose name or target is not UTF-8`
-    },
-    {
-      given: "they are too deep",
-      leave: ({ write }: Effect.Success<typeof podAt>) => write(`engine/modules/${"d/".repeat(40)}f`, ""),
-      why: `they hold "${Array(33).fill("d").join("/")}", which is too deep`
-    }
-  ])("refuse the plan in one sentence when $given", ({ leave, why }) =>
-    Effect.gen(function*() {
-      const here = yield* podAt
-      leave(here)
-      expect(yield* Effect.flip(here.pack)).toMatchObject({
-        reason: "InvalidConfiguration",
-        message:
-          `The modules of the configuration cannot be kept with the plan, because ${why}; leave out of them what the configuration does not need.`
-      })
-      expect(existsSync(join(here.privateDirectory, moduleArchive))).toBe(false)
-    }))
-
-  it.effect.each([
-    { given: "a file", path: "m/secret.sh", mode: 0o600, named: "m/secret.sh" },
-    { given: "a directory", path: "m/hidden", mode: 0o700, named: "m/hidden" },
-    { given: "a directory without its entries", path: "m/hidden", mode: 0o744, named: "m/hidden" }
-  ])(
-    "name $given that the worker may not read, since it is another user than the runner",
-    ({ mode, named, path }) =>
-      Effect.gen(function*() {
-        const here = yield* podAt
-        here.write("engine/modules/m/secret.sh", "echo")
-        here.write("engine/modules/m/hidden/run.sh", "echo")
-        const denied = join(here.data, "engine/modules", path)
-        yield* asWorker(dirname(here.data), denied, mode)
-        expect(yield* Effect.flip(here.pack)).toMatchObject({
-          reason: "InvalidConfiguration",
-          message:
-            `The modules of the configuration cannot be kept with the plan, because the worker cannot read "${named}"; make it readable for its group, or leave out of them what the configuration does not need.`
-        })
-      })
-  )
 
   it.effect("are read through no link that the runner has put in the way", () =>
     Effect.gen(function*() {
