@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Stream } from "effect"
 import { chmodSync, existsSync, rmSync, writeFileSync } from "node:fs"
 import { delimiter, join } from "node:path"
-import { Ended } from "../../src/worker/engine/exec-loop.ts"
+import { CommandEnded } from "../../src/worker/engine/exec-loop.ts"
 import { client, execute, place, session, shellCommand, startLoop } from "./session.ts"
 
 /** Replaces the shell by dash that runs the loop in itself, after these lines. */
@@ -45,8 +45,8 @@ describe("exec loop", () => {
         tellingSignalsFrom(first)(at.sh)
         yield* startLoop(at)
         const execLoop = yield* client(at)
-        assert.deepStrictEqual((yield* execute(execLoop, shellCommand(at, "kill -KILL $$"))).ended, Ended.Exited({ code: 137 }))
-        assert.deepStrictEqual((yield* execute(execLoop, shellCommand(at, "exit 3"))).ended, Ended.Exited({ code: 3 }))
+        assert.deepStrictEqual((yield* execute(execLoop, shellCommand(at, "kill -KILL $$"))).ended, CommandEnded.Exited({ code: 137 }))
+        assert.deepStrictEqual((yield* execute(execLoop, shellCommand(at, "exit 3"))).ended, CommandEnded.Exited({ code: 3 }))
       })
   )
 
@@ -56,7 +56,7 @@ describe("exec loop", () => {
       withoutJobControl(at.sh)
       yield* startLoop(at)
       const { ended } = yield* execute(yield* client(at), shellCommand(at, "exit 3"))
-      assert.deepStrictEqual(ended, Ended.Exited({ code: 3 }))
+      assert.deepStrictEqual(ended, CommandEnded.Exited({ code: 3 }))
     }))
 
   it.live.each(["errexit", "noglob", "monitor"])(
@@ -68,7 +68,7 @@ describe("exec loop", () => {
         const execLoop = yield* client(at)
         for (const code of [3, 0, 4]) {
           const { ended } = yield* execute(execLoop, shellCommand(at, "sleep 0.1; exit $1", String(code)))
-          assert.deepStrictEqual(ended, Ended.Exited({ code }))
+          assert.deepStrictEqual(ended, CommandEnded.Exited({ code }))
         }
       })
   )
@@ -87,7 +87,7 @@ describe.each(["ksh93", "mksh", "posh", "yash", "zsh"])("exec loop under %s, whe
             concurrency: 3
           })
         }))
-        assert.deepStrictEqual(ended, Ended.Exited({ code: 137 }))
+        assert.deepStrictEqual(ended, CommandEnded.Exited({ code: 137 }))
         assert.strictEqual(Buffer.concat(output.map(({ bytes }) => bytes)).toString(), "said\n")
         assert.strictEqual(Buffer.concat(events).toString(), "heard\n")
       }

@@ -17,7 +17,7 @@ import {
   writeSync
 } from "node:fs"
 import { join } from "node:path"
-import { Ended } from "../../src/worker/engine/exec-loop.ts"
+import { CommandEnded } from "../../src/worker/engine/exec-loop.ts"
 import { client, collect, eventually, execute, type Place, place, session, shellCommand, shells, startLoop } from "./session.ts"
 
 const forever = "while :; do sleep 0.02; done"
@@ -104,7 +104,7 @@ describe.each(shells)("exec loop under %s", (shell) => {
         })
       }))
       assert.strictEqual(result.stdout.toString(), "ready\ndone\n")
-      assert.deepStrictEqual(result.ended, Ended.Exited({ code: 4 }))
+      assert.deepStrictEqual(result.ended, CommandEnded.Exited({ code: 4 }))
       assert.deepStrictEqual(yield* loop.exit, [0, null])
     }))
 
@@ -120,8 +120,8 @@ describe.each(shells)("exec loop under %s", (shell) => {
       yield* loop.killAll
       yield* startLoop(at)
       const { ended } = yield* Fiber.join(first)
-      assert.deepStrictEqual(ended, Ended.Aborted())
-      assert.deepStrictEqual((yield* Fiber.join(waiting)).ended, Ended.Exited({ code: 0 }))
+      assert.deepStrictEqual(ended, CommandEnded.Aborted())
+      assert.deepStrictEqual((yield* Fiber.join(waiting)).ended, CommandEnded.Exited({ code: 0 }))
       assert.strictEqual((yield* execute(execLoop, shellCommand(at, "echo again"))).stdout.toString(), "again\n")
       assert.deepStrictEqual(lines(counted), ["run", "waiting"])
       assert.deepStrictEqual(["requests", "replies", "signals"].map((name) => statSync(join(at.directory, name)).ino), pipes)
@@ -209,7 +209,7 @@ describe.each(shells)("exec loop under %s", (shell) => {
       yield* startLoop(at, process.env.PATH, { TMOUT: "0.05" })
       const execLoop = yield* client(at)
       const first = yield* execute(execLoop, shellCommand(at, `sleep 0.5; echo "$TMOUT"`))
-      assert.deepStrictEqual([first.stdout.toString(), first.ended], ["0.05\n", Ended.Exited({ code: 0 })])
+      assert.deepStrictEqual([first.stdout.toString(), first.ended], ["0.05\n", CommandEnded.Exited({ code: 0 })])
       yield* Effect.sleep("500 millis") // idle: a read that ends too soon is no event that one could wait for
       assert.strictEqual((yield* execute(execLoop, shellCommand(at, "echo again"))).stdout.toString(), "again\n")
       assert.isFalse(existsSync(join(at.directory, "gone")))

@@ -7,7 +7,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync 
 import { tmpdir } from "node:os"
 import { delimiter, join } from "node:path"
 import type { Command } from "../../src/worker/engine/command-script.ts"
-import { ExecLoop, type Running } from "../../src/worker/engine/exec-loop.ts"
+import { ExecLoop, type RunningCommand } from "../../src/worker/engine/exec-loop.ts"
 
 const script = join(import.meta.dirname, "../../src/runner/exec-loop.sh")
 
@@ -127,7 +127,7 @@ export const session = Effect.fnUntraced(function*(shell: string, path?: string)
 })
 
 /** All that a command wrote, and how it ended. */
-export const collect = Effect.fnUntraced(function*(running: Running) {
+export const collect = Effect.fnUntraced(function*(running: RunningCommand) {
   const output = yield* Stream.runCollect(running.output)
   const written = (stream: "stdout" | "stderr") =>
     Buffer.concat(output.filter((chunk) => chunk.stream === stream).map(({ bytes }) => bytes))

@@ -8,7 +8,7 @@ import { signalPlan } from "../../src/core/stage/signal-plan.ts"
 import { Sha256 } from "../../src/schema/names.ts"
 import { TaskApi } from "../../src/worker/network/task-api.ts"
 import { Settings } from "../../src/worker/settings.ts"
-import { Settled, StateDelivery } from "../../src/worker/state/state-delivery.ts"
+import { SettledState, StateDelivery } from "../../src/worker/state/state-delivery.ts"
 import { Stop } from "../../src/worker/task/stop.ts"
 import { TaskStatus } from "../../src/worker/task/task-status.ts"
 import { type FakeTaskApi, sha256, taskApi } from "./fake-task-api.ts"
@@ -19,7 +19,7 @@ import { podSettings } from "./pod-settings.ts"
 export const taskUid = "task-uid-1"
 
 /** What has become of a state that the server confirmed last. */
-export const saved = (state: Uint8Array | string) => Settled.Saved({ digest: Sha256.make(sha256(Buffer.from(state))) })
+export const saved = (state: Uint8Array | string) => SettledState.Saved({ digest: Sha256.make(sha256(Buffer.from(state))) })
 
 /** For tests without an AgentTask in whose status anything could be said. */
 export const noTaskStatus = Layer.succeed(TaskStatus, { unsavedDuring: (work) => work })

@@ -1,7 +1,7 @@
 // What errors of the file system mean for a stage.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Stream } from "effect"
-import { save } from "../../src/worker/network/download.ts"
+import { saveChecked } from "../../src/worker/network/download.ts"
 import { fileTrouble, volumeTrouble } from "../../src/worker/stage-failed.ts"
 
 const trouble = (code: string) => Object.assign(new Error(`${code}: secret details`), { code })
@@ -32,7 +32,7 @@ describe("fileTrouble", () => {
   it.effect("is DiskFull for a real write to a real full device", () =>
     Effect.gen(function*() {
       const failure = yield* Effect.flip(
-        save(Stream.make(Buffer.alloc(100_000)), "/dev/full", { what: "the archive", sha256: "", limitBytes: 1_000_000 })
+        saveChecked(Stream.make(Buffer.alloc(100_000)), "/dev/full", { what: "the archive", sha256: "", limitBytes: 1_000_000 })
       )
       expect(failure.reason).toBe("DiskFull")
     }))

@@ -8,10 +8,10 @@ import type { Variable } from "../../schema/task/agent-task.ts"
 import type { Seal } from "../../schema/task/seal.ts"
 import type { CommandEnv } from "../engine/engine.ts"
 import type { SendEffects } from "../engine/journal.ts"
-import type { Log, Ship } from "../engine/log-shipper.ts"
+import type { Log, ShipLog } from "../engine/log-shipper.ts"
 import type { Settings } from "../settings.ts"
 import type { StageFailed } from "../stage-failed.ts"
-import type { Settled } from "../state/state-delivery.ts"
+import type { SettledState } from "../state/state-delivery.ts"
 import type { StageStopped } from "../task/stage-stopped.ts"
 import type { Segments } from "../volume/folder.ts"
 
@@ -38,7 +38,7 @@ export interface Backing {
   readonly variables: ReadonlyArray<Variable>
   /** Values that no log may show, in addition to those of variables. */
   readonly secrets: ReadonlyArray<string>
-  readonly ship: Option.Option<Ship>
+  readonly ship: Option.Option<ShipLog>
   /** Sends entries of the journal to the server; absent without a pool. */
   readonly sendEffects: Option.Option<SendEffects>
   /** Returns the stored state as text, empty if there is none yet; none where the worker cannot read it, or gets no answer for a while. */
@@ -63,7 +63,7 @@ export interface Backing {
    * Called after a command that changes something, however it ended. Returns `Saved` when a state of it is known to be saved, `Untouched`
    * when it is known never to have locked the state, and otherwise `Unwritten`. Fails when its last state is not saved.
    */
-  readonly settleState: (place: Provisioned) => Effect.Effect<Exclude<Settled, { readonly _tag: "Unsaved" }>, StageFailed, Log>
+  readonly settleState: (place: Provisioned) => Effect.Effect<Exclude<SettledState, { readonly _tag: "Unsaved" }>, StageFailed, Log>
   /**
    * Called after `settleState`, once the server has to be told nothing more about what the engine made. Gives back the lock of the state,
    * if the engine gave it back and its last state is saved.

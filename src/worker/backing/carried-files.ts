@@ -13,8 +13,8 @@ import { fileTrouble, invalid, type StageFailed } from "../stage-failed.ts"
 import { named, unpack } from "../volume/archive.ts"
 import { openFile, openFolder, type Segments } from "../volume/folder.ts"
 import { inMebibytes } from "../volume/mebibytes.ts"
-import { packedLimits, packTree, type Part } from "../volume/pack-tree.ts"
-import { type Found, pathOf, treeBelow } from "../volume/tree.ts"
+import { packedLimits, type PackedPart, packTree } from "../volume/pack-tree.ts"
+import { pathOf, treeBelow, type TreeEntry } from "../volume/tree.ts"
 import type { Provisioned } from "./backing.ts"
 import { inModules, isNoHistory, openModules } from "./modules-folder.ts"
 
@@ -30,7 +30,7 @@ const notKept = (what: string, remedy: string) => (why: string, first?: string) 
   invalid(`${what} cannot be kept with the plan, because ${why}; ${first === undefined ? "" : `${first}, or `}${remedy}.`)
 
 /** What is in the configuration, by path: whether it is a file, directory or link, and its mark. */
-export type Marks = ReadonlyMap<string, Pick<Found, "mark" | "type">>
+export type Marks = ReadonlyMap<string, Pick<TreeEntry, "mark" | "type">>
 
 /** Returns what is in the configuration now, to be compared with what is there after the plan. */
 export const marksOf = (root: number): Effect.Effect<Marks, StageFailed> =>
@@ -55,7 +55,7 @@ const whatWasMade = "The files that planning made or changed"
 const kinds = { File: "a file", Directory: "a directory", Symlink: "a link" } as const
 
 /** Returns why the apply's Pod could not put this one back: it replaces files and links of the configuration, but no directory. */
-const otherKind = (before: Marks) => (found: Found): string | undefined => {
+const otherKind = (before: Marks) => (found: TreeEntry): string | undefined => {
   const was = before.get(pathOf(found))?.type ?? found.type
   return was === found.type || (was !== "Directory" && found.type !== "Directory")
     ? undefined
@@ -71,7 +71,7 @@ const mostNamed = { changed: 50, made: 5 } as const
 const listOf = (files: ReadonlyArray<string>, most: number): string =>
   files.slice(0, most).join(", ") + (files.length > most ? ` and ${files.length - most} more` : "")
 
-const linesOf = (list: ReadonlyArray<Found>, before: Marks): ReadonlyArray<string> => {
+const linesOf = (list: ReadonlyArray<TreeEntry>, before: Marks): ReadonlyArray<string> => {
   const files = list.filter(({ type }) => type !== "Directory").map(pathOf)
   const { changed = [], made = [] } = Object.groupBy(files, (path) => before.has(path) ? "changed" : "made")
   return [
@@ -95,7 +95,7 @@ export const packCarried = Effect.fn("CarriedFiles.pack")(function*({ directory,
   )
   const left = `what the plan leaves of ${inMebibytes(planLimitBytes)}`
   const roomBytes = Math.max(0, planLimitBytes - reservedBytes - sizes.reduce((sum, size) => sum + size, 0))
-  const modules: Part = {
+  const modules: PackedPart = {
     root: yield* openFolder(dataDirectory),
     from: inModules([]),
     wanted: isNoHistory,
@@ -105,7 +105,7 @@ export const packCarried = Effect.fn("CarriedFiles.pack")(function*({ directory,
     refused: notKept("The modules of the configuration", "leave out of them what the configuration does not need")
   }
   const { size } = yield* packTree(modules, join(privateDirectory, modulesArchive), { bytes: roomBytes, left })
-  const made: Part = {
+  const made: PackedPart = {
     root,
     from: [],
     wanted: mayBeMade(directory),

@@ -20,7 +20,7 @@ import { archiveLimitBytes, planLimitBytes } from "../../schema/api/task-api.ts"
 import type { Sha256, WorkspaceName } from "../../schema/names.ts"
 import type { Seal } from "../../schema/task/seal.ts"
 import { archiveFile } from "../network/archive-url.ts"
-import { save } from "../network/download.ts"
+import { saveChecked } from "../network/download.ts"
 import { Settings } from "../settings.ts"
 import { invalid, StageFailed, volumeTrouble } from "../stage-failed.ts"
 import { unpack } from "../volume/archive.ts"
@@ -155,7 +155,7 @@ export const bringPlannedSource = (workspace: WorkspaceName, sha256: Sha256) =>
     }
     const [file, archive] = [join(privateDirectory, planFile), join(privateDirectory, archiveFile)]
     // This path opens the file once more, so that the stream closes a descriptor of its own.
-    yield* save(Stream.fromAsyncIterable(createReadStream(`/proc/self/fd/${kept.value.fd}`), trouble), file, {
+    yield* saveChecked(Stream.fromAsyncIterable(createReadStream(`/proc/self/fd/${kept.value.fd}`), trouble), file, {
       what: "the saved plan",
       sha256,
       limitBytes

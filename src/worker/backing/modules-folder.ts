@@ -5,7 +5,7 @@ import { Effect } from "effect"
 import { fileTrouble } from "../stage-failed.ts"
 import { pathIn } from "../volume/descriptor.ts"
 import { makeFolder, openFolder, type Segments } from "../volume/folder.ts"
-import { type Found, treeBelow } from "../volume/tree.ts"
+import { treeBelow, type TreeEntry } from "../volume/tree.ts"
 
 /** The name of the engine's own directory (TF_DATA_DIR), in the directory that the runner shares. */
 export const engineFolder = "engine"
@@ -18,7 +18,7 @@ export const inModules = (segments: Segments): Segments => [engineFolder, module
 export const isNoHistory = (segments: Segments): boolean => segments.at(-1) !== ".git"
 
 /** Goes through the modules. `data` is the open directory that the runner shares. */
-export const modulesBelow = (data: number): Generator<Found> => treeBelow(data, inModules([]), isNoHistory)
+export const modulesBelow = (data: number): Generator<TreeEntry> => treeBelow(data, inModules([]), isNoHistory)
 
 /** Opens the directory of the modules, which it makes if it is missing. */
 export const openModules = Effect.fnUntraced(function*(data: number) {

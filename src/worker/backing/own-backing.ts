@@ -10,7 +10,7 @@ import { noCommandEnv } from "../engine/engine.ts"
 import { archiveFile, fetchArchive } from "../network/archive-url.ts"
 import { Settings } from "../settings.ts"
 import { invalid, type StageFailed } from "../stage-failed.ts"
-import { Settled } from "../state/state-delivery.ts"
+import { SettledState } from "../state/state-delivery.ts"
 import { unpack } from "../volume/archive.ts"
 import { checkBackendNote } from "./backend-note.ts"
 import type { Backing } from "./backing.ts"
@@ -68,7 +68,7 @@ export const ownBacking = Effect.fnUntraced(
           ? checkBackendNote(engineDirectory, (note) =>
             Effect.map(placesByWorkspace(note) ? workspace : Effect.undefined, (name) => stateTrouble(note, mounts, name)))
           : Effect.void,
-      settleState: () => Effect.succeed(Settled.Unwritten()),
+      settleState: () => Effect.succeed(SettledState.Unwritten()),
       giveStateBack: Effect.void,
       showWaitingDuring: (wait) => wait,
       keepPlan: Option.map(Option.fromUndefinedOr(savePlan), () => keepPlan(workspace))

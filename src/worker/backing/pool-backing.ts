@@ -13,7 +13,7 @@ import { archiveFile } from "../network/archive-url.ts"
 import { TaskApi } from "../network/task-api.ts"
 import { Settings } from "../settings.ts"
 import { invalid, StageFailed } from "../stage-failed.ts"
-import { type Settled, StateDelivery } from "../state/state-delivery.ts"
+import { type SettledState, StateDelivery } from "../state/state-delivery.ts"
 import { openGateway } from "../state/state-gateway.ts"
 import { carryStrandedStates } from "../state/stranded-states.ts"
 import { unsavedCopyFile } from "../state/unsaved-copy.ts"
@@ -33,7 +33,7 @@ const erroredState = "errored.tfstate"
 /** Where a kubelet keeps the volumes of its Pods, unless it is told otherwise. */
 const kubeletDirectory = "/var/lib/kubelet"
 
-type Unsaved = Extract<Settled, { readonly _tag: "Unsaved" }>
+type Unsaved = Extract<SettledState, { readonly _tag: "Unsaved" }>
 
 const markOf = ({ state }: TaskDetails): Seal["state"] => state ?? "none"
 

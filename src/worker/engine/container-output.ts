@@ -39,4 +39,4 @@ export const printTo = (write: Write): (bytes: Uint8Array) => Effect.Effect<void
 }
 
 /** Prints to stdout, which is a pipe in the container, so that Node writes to it without blocking. */
-export const printed = printTo((bytes, taken) => void process.stdout.write(bytes, () => taken()))
+export const printToStdout = printTo((bytes, taken) => void process.stdout.write(bytes, () => taken()))

@@ -10,7 +10,7 @@ import { fileTrouble, invalid, StageFailed } from "../stage-failed.ts"
 import { StageStopped } from "../task/stage-stopped.ts"
 import { Stop } from "../task/stop.ts"
 import type { Command } from "./command-script.ts"
-import { ExecLoop, type ExecLoopError, type Output, type Running } from "./exec-loop.ts"
+import { ExecLoop, type ExecLoopError, type OutputChunk, type RunningCommand } from "./exec-loop.ts"
 import { Log } from "./log-shipper.ts"
 
 /** Which engine runs, where, and with which environment. */
@@ -62,7 +62,7 @@ export class Engine extends Context.Service<Engine, {
       const log = yield* Log
 
       /** Waits for a stop, sends its signals in turn, and returns when it is time to give up. Sets `forced` if INT was not enough. */
-      const signals = Effect.fnUntraced(function*(running: Running, forced: Ref.Ref<boolean>) {
+      const signals = Effect.fnUntraced(function*(running: RunningCommand, forced: Ref.Ref<boolean>) {
         yield* stop.asked
         let past = 0
         for (const { afterMillis, name } of stop.plan.signals) {
@@ -201,7 +201,7 @@ class Capture {
   }
 
   /** Takes a part of the output; returns true when the part is captured, so that the log does not get it. */
-  keeps({ bytes, stream }: Output): boolean {
+  keeps({ bytes, stream }: OutputChunk): boolean {
     if (!this.wanted || stream !== "stdout") return false
     this.bytes += bytes.length
     if (this.bytes <= captureBytes) this.chunks.push(bytes)

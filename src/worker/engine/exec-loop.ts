@@ -9,12 +9,12 @@ import { type Command, commandScript } from "./command-script.ts"
 import { readReplies, type Reply } from "./exec-replies.ts"
 import { type FifoReader, fileCall, type FileUnusable, isFifo, readFifo, writeFifo } from "./fifo.ts"
 
-export interface Output {
+export interface OutputChunk {
   readonly stream: "stdout" | "stderr"
   readonly bytes: Uint8Array
 }
 
-export type Ended = Data.TaggedEnum<{
+export type CommandEnded = Data.TaggedEnum<{
   /** The program ended; 0–255, and 128 + n when signal n killed it. */
   Exited: { readonly code: number }
   /** The runner has no such program: exit 127 of its shell, which says so on stderr. */
@@ -24,14 +24,14 @@ export type Ended = Data.TaggedEnum<{
   /** The runner was started again, most likely because it ran out of memory, and the command died with it. */
   Aborted: {}
 }>
-export const Ended = Data.taggedEnum<Ended>()
+export const CommandEnded = Data.taggedEnum<CommandEnded>()
 
-export interface Running {
+export interface RunningCommand {
   /** Has to be consumed, or the command blocks. Order is kept within stdout and stderr, not between them. Ends soon after `ended`. */
-  readonly output: Stream.Stream<Output>
+  readonly output: Stream.Stream<OutputChunk>
   /** What the command writes to its pipe for events, if it has one. Has to be consumed as well. */
   readonly events: Stream.Stream<Uint8Array>
-  readonly ended: Effect.Effect<Ended>
+  readonly ended: Effect.Effect<CommandEnded>
   /** Sends a signal to the command's process group, INT at most once however often it is asked for. Does not wait for its effect. */
   readonly signal: (name: Signal) => Effect.Effect<void>
 }
@@ -72,7 +72,7 @@ export class ExecLoop extends Context.Service<ExecLoop, {
    * Succeeds when the runner has taken the command, which is after the commands before it have ended. Closing the scope before the command
    * has ended withdraws the command or, once it is taken, interrupts it and drops its output.
    */
-  readonly run: (command: Command) => Effect.Effect<Running, ExecLoopError, Scope.Scope>
+  readonly run: (command: Command) => Effect.Effect<RunningCommand, ExecLoopError, Scope.Scope>
 }>()("agent-job/worker/ExecLoop") {
   /** Closing the layer tells the loop that its worker is gone: a command that still runs gets an INT, and no other starts. */
   static readonly layer = (options: Options) => Layer.effect(ExecLoop, connect(options))
@@ -82,7 +82,7 @@ export class ExecLoop extends Context.Service<ExecLoop, {
 interface Entry {
   readonly taken: Deferred.Deferred<boolean>
   readonly started: Deferred.Deferred<boolean>
-  readonly ended: Deferred.Deferred<Ended>
+  readonly ended: Deferred.Deferred<CommandEnded>
   /** Completes when the caller does not want the command any more. */
   readonly abandoned: Deferred.Deferred<void>
 }
@@ -99,7 +99,7 @@ const connect = Effect.fnUntraced(function*({ directory, linger = "2 seconds", o
     if (entry === undefined) return
     if (reply.what === "exit") return yield* end(entry, yield* exited(entry, reply.code))
     if (reply.what === "memory") return yield* onCrowded
-    if (reply.what === "aborted") return yield* end(entry, Ended.Aborted())
+    if (reply.what === "aborted") return yield* end(entry, CommandEnded.Aborted())
     return yield* Deferred.succeed(entry[reply.what], true)
   })
 
@@ -216,7 +216,7 @@ const newEntry = (): Entry => ({
   abandoned: Deferred.makeUnsafe()
 })
 
-const end = Effect.fnUntraced(function*(entry: Entry, ended: Ended) {
+const end = Effect.fnUntraced(function*(entry: Entry, ended: CommandEnded) {
   yield* Deferred.succeed(entry.ended, ended)
   yield* Deferred.succeed(entry.started, false)
   yield* Deferred.succeed(entry.taken, false)
@@ -224,11 +224,11 @@ const end = Effect.fnUntraced(function*(entry: Entry, ended: Ended) {
 
 const exited = Effect.fnUntraced(function*(entry: Entry, code: number) {
   const started = Deferred.isDoneUnsafe(entry.started) && (yield* Deferred.await(entry.started))
-  if (!started) return Ended.NotStarted({ code })
-  return code === 127 ? Ended.ProgramMissing() : Ended.Exited({ code })
+  if (!started) return CommandEnded.NotStarted({ code })
+  return code === 127 ? CommandEnded.ProgramMissing() : CommandEnded.Exited({ code })
 })
 
-const labelled = (stream: Output["stream"], reader: FifoReader | undefined): Stream.Stream<Output> =>
+const labelled = (stream: OutputChunk["stream"], reader: FifoReader | undefined): Stream.Stream<OutputChunk> =>
   reader === undefined ? Stream.empty : Stream.map(reader.chunks, (bytes) => ({ stream, bytes }))
 
 const openFolder = (path: string) => untilScopeCloses(fileCall(path, () => openDirectory(path)))

@@ -5,11 +5,11 @@ import { Duration, Effect, Option, type Scope } from "effect"
 import type { UnnumberedEntry } from "../../core/stage/engine-events.ts"
 import { nextEntry } from "../../core/stage/journal.ts"
 import { journalBatch, type JournalEntry } from "../../schema/api/effects.ts"
-import { Received, startSending, toNobody } from "../network/sending.ts"
+import { ServerAnswer, startSending, toNobody } from "../network/sending.ts"
 import type { Log } from "./log-shipper.ts"
 
 /** Sends consecutive entries; fails when the server did not answer, or refused the token. */
-export type SendEffects = (entries: ReadonlyArray<JournalEntry>) => Effect.Effect<Received, { readonly message: string }>
+export type SendEffects = (entries: ReadonlyArray<JournalEntry>) => Effect.Effect<ServerAnswer, { readonly message: string }>
 
 export interface Journal {
   readonly add: (told: UnnumberedEntry) => void
@@ -63,7 +63,7 @@ const sendingOf = (entries: ReadonlyArray<JournalEntry>, send: SendEffects) => {
   let stored = 0
   const once = Effect.matchEffect(Effect.suspend(() => send(entries.slice(stored, stored + journalBatch))), {
     onFailure: ({ message }) => Effect.as(Effect.logDebug("effects not taken", message), "failed" as const),
-    onSuccess: Received.$match({
+    onSuccess: ServerAnswer.$match({
       Refused: () =>
         Effect.as(
           Effect.logWarning(

@@ -3,15 +3,15 @@
 // Used by worker/stage/stage.ts and worker/engine/engine.ts; worker/engine/container-output.ts marks its gaps alike.
 import { Context, Duration, Effect, Layer, Option, type Scope, Stream } from "effect"
 import { begin, type Redaction, redactor } from "../../core/text/redact.ts"
-import { Received, startSending } from "../network/sending.ts"
-import type { Output } from "./exec-loop.ts"
+import { ServerAnswer, startSending } from "../network/sending.ts"
+import type { OutputChunk } from "./exec-loop.ts"
 
 /** Sends a piece of the log at its offset; fails when the server did not answer, or refused the token. */
-export type Ship = (offset: number, bytes: Uint8Array) => Effect.Effect<Received, { readonly message: string }>
+export type ShipLog = (offset: number, bytes: Uint8Array) => Effect.Effect<ServerAnswer, { readonly message: string }>
 
 export class Log extends Context.Service<Log, {
   /** Logs a command's output as it comes; when the output is over, returns its end as text, at most 64 KiB. */
-  readonly show: (output: Stream.Stream<Output>, secrets: ReadonlyArray<string>) => Effect.Effect<string>
+  readonly show: (output: Stream.Stream<OutputChunk>, secrets: ReadonlyArray<string>) => Effect.Effect<string>
   /** Logs a line of the worker's own. */
   readonly line: (text: string) => Effect.Effect<void>
   /** Takes the secrets out of a message. */
@@ -32,7 +32,7 @@ interface Options {
   readonly secrets: ReadonlyArray<string>
   /** The texts inside of secrets that are documents; hidden in output, lines and messages, but not in keys. */
   readonly parts: ReadonlyArray<string>
-  readonly ship: Option.Option<Ship>
+  readonly ship: Option.Option<ShipLog>
   /** Writes to the worker's own output. */
   readonly print: (bytes: Uint8Array) => Effect.Effect<void>
 }
@@ -59,9 +59,9 @@ const make = Effect.fnUntraced(function*({ parts, print, secrets, ship }: Option
       return print(bytes)
     })
 
-  const show = Effect.fnUntraced(function*(output: Stream.Stream<Output>, more: ReadonlyArray<string>) {
+  const show = Effect.fnUntraced(function*(output: Stream.Stream<OutputChunk>, more: ReadonlyArray<string>) {
     const { end, next } = redactor([...secrets, ...parts, ...more])
-    const states: Record<Output["stream"], Redaction> = { stdout: begin, stderr: begin }
+    const states: Record<OutputChunk["stream"], Redaction> = { stdout: begin, stderr: begin }
     const tail = new Tail()
     const put = (bytes: Uint8Array) =>
       Effect.suspend(() => {
@@ -153,7 +153,7 @@ interface Shipping {
   readonly flush: (limit: Duration.Input) => Effect.Effect<unknown>
 }
 
-const startShipping = Effect.fnUntraced(function*(ship: Ship): Effect.fn.Return<Shipping, never, Scope.Scope> {
+const startShipping = Effect.fnUntraced(function*(ship: ShipLog): Effect.fn.Return<Shipping, never, Scope.Scope> {
   const waiting = new Buffered()
   /** The piece on its way, without what the server has of it already. What the server loses, as by a restore, cannot be sent again. */
   let piece: Uint8Array = new Uint8Array()
@@ -167,7 +167,7 @@ const startShipping = Effect.fnUntraced(function*(ship: Ship): Effect.fn.Return<
     Effect.andThen(Effect.suspend(() => ship(offset, piece))),
     Effect.matchEffect({
       onFailure: ({ message }) => Effect.as(Effect.logDebug("log not taken", message), "failed" as const),
-      onSuccess: Received.$match({
+      onSuccess: ServerAnswer.$match({
         Refused: () => Effect.succeed("refused" as const),
         StoredUpTo: ({ end }) =>
           Effect.sync(() => {

@@ -9,7 +9,7 @@ import { forbiddenAddress, lookupBut, toAnybody } from "../../http/connections.t
 import { letGo } from "../../http/let-go.ts"
 import { archiveLimitBytes } from "../../schema/api/task-api.ts"
 import { invalid, type StageFailed } from "../stage-failed.ts"
-import { save } from "./download.ts"
+import { saveChecked } from "./download.ts"
 import { askAgain } from "./patience.ts"
 
 /** The name of the packed archive in the worker's own directory. */
@@ -84,7 +84,7 @@ export const fetchArchive = Effect.fn("Archive.fetch")(
     const later = notNow(url)
     const once = ask(url, redirects).pipe(
       Effect.flatMap((response) =>
-        save(
+        saveChecked(
           response.stream.pipe(
             Stream.mapError((error) => later(reasonOf(error))),
             Stream.timeoutOrElse({ duration: silence, orElse: () => Stream.fail(later(`nothing more in ${silence}`)) })

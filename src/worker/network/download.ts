@@ -6,7 +6,7 @@ import { StageFailed } from "../stage-failed.ts"
 import { inMebibytes } from "../volume/mebibytes.ts"
 import { writeHashed } from "../volume/write-hashed.ts"
 
-export interface Wanted {
+export interface WantedDownload {
   /** The name of the download in messages, such as "the configuration archive". */
   readonly what: string
   readonly sha256: string
@@ -14,11 +14,11 @@ export interface Wanted {
 }
 
 /** Writes the stream to the file, from its beginning. Fails with DigestMismatch, InvalidArchive when it is too large, or DiskFull. */
-export const save = Effect.fnUntraced(
+export const saveChecked = Effect.fnUntraced(
   function*<E, R>(
     stream: Stream.Stream<Uint8Array, E, R>,
     file: string,
-    { limitBytes, sha256, what }: Wanted
+    { limitBytes, sha256, what }: WantedDownload
   ): Effect.fn.Return<void, E | StageFailed, R> {
     let size = 0
     const limited = Stream.tap(stream, (chunk) => {

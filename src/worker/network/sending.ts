@@ -4,18 +4,18 @@
 import { Data, Duration, Effect, Latch, Option, type Scope } from "effect"
 
 /** The server's answer: where its copy ends now, in entries of the journal or bytes of the log; or that it takes nothing any more. */
-export type Received = Data.TaggedEnum<{
+export type ServerAnswer = Data.TaggedEnum<{
   StoredUpTo: { readonly end: number }
   Refused: {}
 }>
-export const Received = Data.taggedEnum<Received>()
+export const ServerAnswer = Data.taggedEnum<ServerAnswer>()
 
 /** The end of one request: the server took some of it, did not take or answer it this time, or takes nothing any more. */
-export type Sent = "taken" | "failed" | "refused"
+export type RequestEnd = "taken" | "failed" | "refused"
 
 interface Work {
   /** Makes the next request. */
-  readonly once: Effect.Effect<Sent>
+  readonly once: Effect.Effect<RequestEnd>
   /** Reports whether there is something that the server has not got. */
   readonly isLeft: () => boolean
   /** The pause between two requests while the server takes them. */

@@ -23,9 +23,9 @@ import {
 import { StageResult } from "../../schema/task/stage-result.ts"
 import { Settings } from "../settings.ts"
 import { fileTrouble, invalid, StageFailed } from "../stage-failed.ts"
-import { save } from "./download.ts"
+import { saveChecked } from "./download.ts"
 import { askAgain } from "./patience.ts"
-import { Received } from "./sending.ts"
+import { ServerAnswer } from "./sending.ts"
 
 /** No answer, a broken one, one that is not the server's own, 429, 5xx, or a request that broke off: asking again may help. */
 export class NoAnswer extends Data.TaggedError("NoAnswer")<{
@@ -77,8 +77,8 @@ export class TaskApi extends Context.Service<TaskApi, {
   readonly download: (what: "archive" | "plan", file: string, sha256: string) => Effect.Effect<void, StageFailed>
   readonly storePlan: (file: string, sha256: string) => Effect.Effect<void, StageFailed>
   // Each of these asks once; its caller decides how long to go on asking.
-  readonly appendLog: (offset: number, bytes: Uint8Array) => Effect.Effect<Received, TaskApiError>
-  readonly appendEffects: (entries: ReadonlyArray<JournalEntry>) => Effect.Effect<Received, TaskApiError>
+  readonly appendLog: (offset: number, bytes: Uint8Array) => Effect.Effect<ServerAnswer, TaskApiError>
+  readonly appendEffects: (entries: ReadonlyArray<JournalEntry>) => Effect.Effect<ServerAnswer, TaskApiError>
   readonly tellResult: (result: StageResult) => Effect.Effect<void, TaskApiError>
   readonly state: Effect.Effect<Option.Option<Uint8Array>, TaskApiError>
   /** Sends a state that another stage had to leave, still encrypted. */
@@ -240,14 +240,14 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
     position: S,
     endOf: (position: S["Type"]) => number
   ) => {
-    const storedUpTo = (position: S["Type"]): Received => Received.StoredUpTo({ end: endOf(position) })
+    const storedUpTo = (position: S["Type"]): ServerAnswer => ServerAnswer.StoredUpTo({ end: endOf(position) })
     const decode = Schema.decodeUnknownOption(position)
     return json(request, position).pipe(
       Effect.map(storedUpTo),
       Effect.catchTags({
         Declined: ({ body, status }) =>
-          Effect.succeed(Option.match(status === 409 ? decode(body) : Option.none(), { onNone: Received.Refused, onSome: storedUpTo })),
-        TokenRefused: (error) => mayBeRenewed(error) ? Effect.fail(error) : Effect.succeed<Received>(Received.Refused())
+          Effect.succeed(Option.match(status === 409 ? decode(body) : Option.none(), { onNone: ServerAnswer.Refused, onSome: storedUpTo })),
+        TokenRefused: (error) => mayBeRenewed(error) ? Effect.fail(error) : Effect.succeed<ServerAnswer>(ServerAnswer.Refused())
       })
     )
   }
@@ -269,7 +269,7 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
       get(taskPath[what]),
       (response) => Stream.mapError(response.stream, (error) => noAnswer(reasonOf(error)))
     )
-    const attempt = within(largeBodyTimeout, save(Stream.unwrap(body), file, { what: name, sha256, limitBytes }))
+    const attempt = within(largeBodyTimeout, saveChecked(Stream.unwrap(body), file, { what: name, sha256, limitBytes }))
     return Effect.mapError(patiently(attempt), failed)
   }
 

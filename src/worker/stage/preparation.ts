@@ -17,40 +17,42 @@ import { untilStopped } from "../task/stage-stopped.ts"
 import { providerMirrors } from "./provider-mirrors.ts"
 import { makeEngineFolders, provision } from "./provision.ts"
 import { sealOf, unbroken } from "./seal.ts"
-import { type Facts, learn } from "./settlement.ts"
+import { learn, type StageFacts } from "./settlement.ts"
 import type { Variables } from "./variables.ts"
 
 /** Brings the files, finds the engine and begins the log. Fails when the stage may not run its first command. */
-export const prepare = Effect.fnUntraced(function*(spec: AgentTaskSpec, backing: Backing, variables: Variables, facts: Ref.Ref<Facts>) {
-  const { find } = yield* Engine
-  const folders = yield* makeEngineFolders()
-  const env = {
-    ...variables.env,
-    HOME: folders.home,
-    TMPDIR: folders.temporary,
-    TF_DATA_DIR: folders.data,
-    TF_IN_AUTOMATION: "1",
-    TF_INPUT: "0",
-    CHECKPOINT_DISABLE: "1"
+export const prepare = Effect.fnUntraced(
+  function*(spec: AgentTaskSpec, backing: Backing, variables: Variables, facts: Ref.Ref<StageFacts>) {
+    const { find } = yield* Engine
+    const folders = yield* makeEngineFolders()
+    const env = {
+      ...variables.env,
+      HOME: folders.home,
+      TMPDIR: folders.temporary,
+      TF_DATA_DIR: folders.data,
+      TF_IN_AUTOMATION: "1",
+      TF_INPUT: "0",
+      CHECKPOINT_DISABLE: "1"
+    }
+    const idle = idleArguments(variables.env)
+    if (Option.isSome(idle)) return yield* invalid(idle.value)
+    const { approved, place } = yield* untilStopped(bring(spec, variables, backing))
+    // Asked where its commands will run: an image's version manager picks the engine by what the configuration says.
+    const engine = yield* find(Option.fromUndefinedOr(spec.engine?.name), { directory: place.path, env })
+    yield* introduce(spec, engine, variables.shown)
+    yield* learn(facts, yield* tellUnusedBackend(spec, place, backing.sealing.state))
+    const sealNow = sealOf(place, engine, variables, backing.sealing)
+    const asApproved = untilStopped(
+      Option.match(approved, { onNone: () => Effect.void, onSome: (sealed) => Effect.flatMap(sealNow, (now) => unbroken(sealed, now)) })
+    )
+    yield* asApproved
+    const keepThePlan = yield* keepingOf(spec, backing, place, sealNow)
+    const mirrors = yield* providerMirrors(folders.temporary, env)
+    const workplace: Workplace = { engine: engine.name, directory: place.path, env }
+    const commands = commandsOf(spec, engine, approved, variables)
+    return { asApproved, commands, engineDirectory: folders.data, keepThePlan, mirrors, place, workplace }
   }
-  const idle = idleArguments(variables.env)
-  if (Option.isSome(idle)) return yield* invalid(idle.value)
-  const { approved, place } = yield* untilStopped(bring(spec, variables, backing))
-  // Asked where its commands will run: an image's version manager picks the engine by what the configuration says.
-  const engine = yield* find(Option.fromUndefinedOr(spec.engine?.name), { directory: place.path, env })
-  yield* introduce(spec, engine, variables.shown)
-  yield* learn(facts, yield* tellUnusedBackend(spec, place, backing.sealing.state))
-  const sealNow = sealOf(place, engine, variables, backing.sealing)
-  const asApproved = untilStopped(
-    Option.match(approved, { onNone: () => Effect.void, onSome: (sealed) => Effect.flatMap(sealNow, (now) => unbroken(sealed, now)) })
-  )
-  yield* asApproved
-  const keepThePlan = yield* keepingOf(spec, backing, place, sealNow)
-  const mirrors = yield* providerMirrors(folders.temporary, env)
-  const workplace: Workplace = { engine: engine.name, directory: place.path, env }
-  const commands = commandsOf(spec, engine, approved, variables)
-  return { asApproved, commands, engineDirectory: folders.data, keepThePlan, mirrors, place, workplace }
-})
+)
 
 const commandsOf = (spec: AgentTaskSpec, { name, version }: Seal["engine"], approved: Option.Option<Seal>, { env }: Variables) =>
   stageCommands({

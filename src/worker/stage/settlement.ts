@@ -16,7 +16,7 @@ import type { StageStopped } from "../task/stage-stopped.ts"
 import { Stop } from "../task/stop.ts"
 
 /** What is known about a stage so far, whatever its outcome will be. */
-export interface Facts
+export interface StageFacts
   extends Pick<StageResult, "changes" | "hasChanges" | "unusedBackend" | "planDigest" | "statePushed" | "stateDigest">
 {
   /** What the stage made that its state does not have, in a sentence. */
@@ -24,7 +24,8 @@ export interface Facts
 }
 
 /** Adds what is known now; what it names again is replaced. */
-export const learn = (facts: Ref.Ref<Facts>, part: Facts): Effect.Effect<void> => Ref.update(facts, (known) => ({ ...known, ...part }))
+export const learn = (facts: Ref.Ref<StageFacts>, part: StageFacts): Effect.Effect<void> =>
+  Ref.update(facts, (known) => ({ ...known, ...part }))
 
 /** How a command ended. */
 type Done = Exit.Exit<unknown, StageFailed | StageStopped>
@@ -33,7 +34,7 @@ interface Parts {
   readonly backing: Pick<Backing, "settleState" | "storedState" | "giveStateBack" | "showWaitingDuring">
   readonly journal: Journal
   /** Where the settlement stores the stage's changes, whether and which state is pushed, and what the state lacks. */
-  readonly facts: Ref.Ref<Facts>
+  readonly facts: Ref.Ref<StageFacts>
 }
 
 const tellAfter = Duration.seconds(20)

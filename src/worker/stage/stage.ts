@@ -12,7 +12,7 @@ import { withLeft } from "../../core/state/effects-message.ts"
 import type { AgentTaskSpec } from "../../schema/task/agent-task.ts"
 import type { StageResult } from "../../schema/task/stage-result.ts"
 import type { Backing } from "../backing/backing.ts"
-import { printed } from "../engine/container-output.ts"
+import { printToStdout } from "../engine/container-output.ts"
 import { Engine, execLoopFailure, type Workplace } from "../engine/engine.ts"
 import { ExecLoop } from "../engine/exec-loop.ts"
 import { type Journal, makeJournal } from "../engine/journal.ts"
@@ -22,13 +22,13 @@ import { exitCodeOf, type StageFailed } from "../stage-failed.ts"
 import { type StageStopped, untilStopped } from "../task/stage-stopped.ts"
 import { Stop } from "../task/stop.ts"
 import { prepare } from "./preparation.ts"
-import { type Facts, learn, makeSettlement } from "./settlement.ts"
+import { learn, makeSettlement, type StageFacts } from "./settlement.ts"
 import { type Variables, variablesOf } from "./variables.ts"
 
 export type Outcome = Omit<StageResult, "finishedAt">
 
 /** The outcome of the stage, and how to wait until the server has its log. */
-export interface Ended {
+export interface EndedStage {
   readonly outcome: Outcome
   readonly flushLog: Log["Service"]["flush"]
 }
@@ -38,14 +38,14 @@ export const runStage = Effect.fn("Stage.run")(
   function*<R>(
     spec: AgentTaskSpec,
     backing: Effect.Effect<Backing, StageFailed, R>
-  ): Effect.fn.Return<Ended, StageFailed | StageStopped, R | Stop | Settings | Scope.Scope> {
+  ): Effect.fn.Return<EndedStage, StageFailed | StageStopped, R | Stop | Settings | Scope.Scope> {
     const behind = yield* untilStopped(backing)
     const variables = yield* variablesOf(spec.variables ?? [], behind.variables)
     const { dataDirectory, runnerPatience } = yield* Settings
     const { because } = yield* Stop
-    const facts = yield* Ref.make<Facts>({})
+    const facts = yield* Ref.make<StageFacts>({})
     const logging = yield* Layer.build(
-      Log.layer({ secrets: [...variables.secrets, ...behind.secrets], parts: variables.parts, ship: behind.ship, print: printed })
+      Log.layer({ secrets: [...variables.secrets, ...behind.secrets], parts: variables.parts, ship: behind.ship, print: printToStdout })
     )
     const log = Context.get(logging, Log)
     const outcome = yield* stage(spec, behind, variables, facts).pipe(
@@ -67,11 +67,11 @@ export const runStage = Effect.fn("Stage.run")(
   (effect) =>
     Effect.catchCause(
       effect,
-      (cause) => Effect.map(orItsFailure(Effect.failCause(cause)), (outcome): Ended => ({ outcome, flushLog: () => Effect.void }))
+      (cause) => Effect.map(orItsFailure(Effect.failCause(cause)), (outcome): EndedStage => ({ outcome, flushLog: () => Effect.void }))
     )
 )
 
-const stage = Effect.fnUntraced(function*(spec: AgentTaskSpec, backing: Backing, variables: Variables, facts: Ref.Ref<Facts>) {
+const stage = Effect.fnUntraced(function*(spec: AgentTaskSpec, backing: Backing, variables: Variables, facts: Ref.Ref<StageFacts>) {
   const engine = yield* Engine
   const { asApproved, commands, engineDirectory, keepThePlan, mirrors, place, workplace } = yield* prepare(spec, backing, variables, facts)
   const journal = yield* makeJournal(yield* Log, backing.sendEffects)
@@ -98,7 +98,7 @@ const stage = Effect.fnUntraced(function*(spec: AgentTaskSpec, backing: Backing,
 const learnPlanned = Effect.fnUntraced(
   function*(
     planned: Option.Option<PlannedChanges>,
-    { backing, facts, journal }: { readonly backing: Backing; readonly facts: Ref.Ref<Facts>; readonly journal: Journal }
+    { backing, facts, journal }: { readonly backing: Backing; readonly facts: Ref.Ref<StageFacts>; readonly journal: Journal }
   ) {
     if (Option.isSome(planned)) yield* learn(facts, { changes: planned.value.changes, hasChanges: planned.value.hasChanges })
     yield* untilStopped(tellPlanned(Option.map(planned, ({ creations }) => creations), journal, Option.isSome(backing.sendEffects)))

@@ -16,7 +16,7 @@ import type { KeptAs } from "./stranded-states.ts"
 import { keepUnsavedCopy, removeUnsavedCopy } from "./unsaved-copy.ts"
 
 /** What became of the last state after the engine is gone. */
-export type Settled = Data.TaggedEnum<{
+export type SettledState = Data.TaggedEnum<{
   /** The engine never got a lock, so it did none of its work. */
   Untouched: {}
   Unwritten: {}
@@ -25,7 +25,7 @@ export type Settled = Data.TaggedEnum<{
   /** `shared`: the file on the shared volume that has the state. `unkept`: why the worker's own volume does not have the state. */
   Unsaved: { readonly why: string; readonly shared: Option.Option<string>; readonly unkept: Option.Option<string> }
 }>
-export const Settled = Data.taggedEnum<Settled>()
+export const SettledState = Data.taggedEnum<SettledState>()
 
 export class StateDelivery extends Context.Service<StateDelivery, {
   /** Makes each state that the server does not take go to the shared volume too, if the Pod has one. Called before any lock. */
@@ -44,7 +44,7 @@ export class StateDelivery extends Context.Service<StateDelivery, {
    */
   readonly unlock: (info: LockInfo) => Effect.Effect<void, TaskApiError>
   /** Sends the state that the server has not confirmed, or `leftoverState`, the one that the engine left in a file of its own. */
-  readonly settle: (leftoverState: Option.Option<Uint8Array>) => Effect.Effect<Settled>
+  readonly settle: (leftoverState: Option.Option<Uint8Array>) => Effect.Effect<SettledState>
   /** Gives the lock back after `settle`, unless the engine still had it or a state is unsaved. */
   readonly giveBack: Effect.Effect<void>
 }>()("agent-job/worker/StateDelivery") {
@@ -66,7 +66,7 @@ const mayReplace = (onItsWay: Uint8Array, leftoverState: Uint8Array): boolean =>
       Option.exists(engineHead(leftoverState), ({ lineage, serial }) => lineage === before.lineage && serial >= before.serial)
   })
 
-/** What became of the engine's states so far, in the words of `Settled`. */
+/** What became of the engine's states so far, in the words of `SettledState`. */
 type Progress = Data.TaggedEnum<{
   Untouched: {}
   Unwritten: {}
@@ -237,7 +237,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
       markLockReturned()
     }
     yield* deliver(bytes, afterEngine)
-    return Settled.Saved({ digest: Sha256.make(sha256(bytes)) })
+    return SettledState.Saved({ digest: Sha256.make(sha256(bytes)) })
   }, unsavedDuring)
 
   /** Keeps a state that could not be delivered. There may have been no time to try even once, so nothing may have it yet. */
@@ -247,25 +247,25 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
       onSuccess: () => Option.none<string>()
     })
     yield* shared.keep(bytes)
-    return Settled.Unsaved({ why, unkept, shared: shared.fileOf(bytes) })
+    return SettledState.Unsaved({ why, unkept, shared: shared.fileOf(bytes) })
   })
 
-  const sendLast = (bytes: Uint8Array): Effect.Effect<Settled> => {
+  const sendLast = (bytes: Uint8Array): Effect.Effect<SettledState> => {
     markUnsaved(bytes)
     return Effect.catch(rescue(bytes), ({ message }) => leave(bytes, message))
   }
 
-  const settle = (leftoverState: Option.Option<Uint8Array>): Effect.Effect<Settled> =>
+  const settle = (leftoverState: Option.Option<Uint8Array>): Effect.Effect<SettledState> =>
     Effect.flatMap(Clock.monotonicTimeNanos, (now) => {
       goneAt = now
       return Option.match(Option.filter(leftoverState, (bytes) => isToBeSent(bytes, progress)), {
         onSome: sendLast,
         onNone: () =>
           Progress.$match(progress, {
-            Untouched: () => Effect.succeed(Settled.Untouched()),
-            Unwritten: () => Effect.succeed(Settled.Unwritten()),
+            Untouched: () => Effect.succeed(SettledState.Untouched()),
+            Unwritten: () => Effect.succeed(SettledState.Unwritten()),
             Unsaved: ({ bytes }) => sendLast(bytes),
-            Saved: ({ digest }) => Effect.succeed(Settled.Saved({ digest: Sha256.make(digest) }))
+            Saved: ({ digest }) => Effect.succeed(SettledState.Saved({ digest: Sha256.make(digest) }))
           })
       })
     })

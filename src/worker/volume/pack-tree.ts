@@ -12,7 +12,7 @@ import { codeOf, fileTrouble, StageFailed } from "../stage-failed.ts"
 import { type ArchiveLimits, named } from "./archive.ts"
 import { contentOf, openFile, type Segments } from "./folder.ts"
 import { inMebibytes } from "./mebibytes.ts"
-import { type Found, pathOf, treeBelow } from "./tree.ts"
+import { pathOf, treeBelow, type TreeEntry } from "./tree.ts"
 
 /** Unpacked limits. What the worker packs itself is no bomb, so there is no limit for how well it is packed. */
 export const packedLimits: ArchiveLimits = { entries: 200_000, bytes: 4 * 1024 ** 3, ratio: Number.POSITIVE_INFINITY, ratioFromBytes: 0 }
@@ -20,13 +20,13 @@ export const packedLimits: ArchiveLimits = { entries: 200_000, bytes: 4 * 1024 *
 const bytesPerEntry = 4096
 
 /** Which part of a tree is packed, and the words for it: its files are "they" in every sentence. */
-export interface Part {
+export interface PackedPart {
   readonly root: number
   readonly from: Segments
   readonly wanted: (segments: Segments) => boolean
-  readonly isKept: (found: Found) => boolean
+  readonly isKept: (found: TreeEntry) => boolean
   /** Returns why nothing can be packed because of this one; undefined if it can. */
-  readonly obstacle: (found: Found) => string | undefined
+  readonly obstacle: (found: TreeEntry) => string | undefined
   /** Names it in the failure of a disk that is full. */
   readonly what: string
   /** Returns the failure to pack it, in a sentence that ends with what to do: if `first` is there, that before anything else. */
@@ -34,18 +34,18 @@ export interface Part {
 }
 
 /** How many bytes the archive may have, and the words for where that number comes from. */
-export interface Room {
+export interface ArchiveRoom {
   readonly bytes: number
   readonly left: string
 }
 
 /** Worker and runner may be different users, and an archive of a module may have files that only their owner reads. */
-const unreadable = (part: Part, found: Found) =>
+const unreadable = (part: PackedPart, found: TreeEntry) =>
   part.refused(`the worker cannot read ${named(pathOf(found))}`, "make it readable for its group")
 
-const notUtf8 = ({ type }: Found): string => type === "Symlink" ? "a link whose name or target is not UTF-8" : "whose name is not UTF-8"
+const notUtf8 = ({ type }: TreeEntry): string => type === "Symlink" ? "a link whose name or target is not UTF-8" : "whose name is not UTF-8"
 
-const headerOf = (found: Found) => ({
+const headerOf = (found: TreeEntry) => ({
   path: pathOf(found),
   type: found.type,
   mode: found.executable ? 0o755 : 0o644,
@@ -53,7 +53,7 @@ const headerOf = (found: Found) => ({
 })
 
 /** Returns the failure to read the part, or to write its archive. */
-const troubleOf = (part: Part) => (cause: unknown): StageFailed => {
+const troubleOf = (part: PackedPart) => (cause: unknown): StageFailed => {
   if (Tar.isTarError(cause)) return part.refused("they changed while they were read")
   if (cause instanceof StageFailed) return cause
   const failed = fileTrouble(part.what)(cause)
@@ -61,10 +61,10 @@ const troubleOf = (part: Part) => (cause: unknown): StageFailed => {
 }
 
 /** Returns what there is to pack. Fails if the other Pod could not unpack it. */
-const listed = Effect.fnUntraced(function*(part: Part) {
-  const list: Array<Found> = []
+const listed = Effect.fnUntraced(function*(part: PackedPart) {
+  const list: Array<TreeEntry> = []
   let bytes = 0
-  let last: Found | undefined
+  let last: TreeEntry | undefined
   const why = yield* Effect.try({
     try: () => {
       for (const found of treeBelow(part.root, part.from, part.wanted)) {
@@ -88,7 +88,7 @@ const listed = Effect.fnUntraced(function*(part: Part) {
   return list
 })
 
-const entryOf = (part: Part) => (found: Found): Tar.Entry<StageFailed> => {
+const entryOf = (part: PackedPart) => (found: TreeEntry): Tar.Entry<StageFailed> => {
   const { linkTarget, mode, path, type } = headerOf(found)
   if (type === "Directory") return Tar.directory(path)
   if (type === "Symlink") return Tar.symlink(path, linkTarget)
@@ -105,7 +105,7 @@ const entryOf = (part: Part) => (found: Found): Tar.Entry<StageFailed> => {
  * Packs the part into `file`; returns what is in it, and its size. Makes no file if there is nothing to pack. Fails if the file would be
  * larger than the room.
  */
-export const packTree = Effect.fnUntraced(function*(part: Part, file: string, room: Room) {
+export const packTree = Effect.fnUntraced(function*(part: PackedPart, file: string, room: ArchiveRoom) {
   rmSync(file, { force: true })
   const list = yield* listed(part)
   if (list.length === 0) return { list, size: 0 }

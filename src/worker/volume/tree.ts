@@ -8,7 +8,7 @@ import { openDirectory, pathIn } from "./descriptor.ts"
 import type { Segments } from "./folder.ts"
 
 /** A file, directory or link; `type` as effect/encoding has it. */
-export interface Found {
+export interface TreeEntry {
   readonly type: "File" | "Directory" | "Symlink"
   readonly segments: Segments
   /** In bytes; 0 if it is no file. */
@@ -22,11 +22,11 @@ export interface Found {
   readonly isUtf8: boolean
 }
 
-export const pathOf = ({ segments }: Pick<Found, "segments">): string => segments.join("/")
+export const pathOf = ({ segments }: Pick<TreeEntry, "segments">): string => segments.join("/")
 
-type Way = Pick<Found, "segments" | "isUtf8">
+type Way = Pick<TreeEntry, "segments" | "isUtf8">
 
-const foundAt = (path: Buffer, way: Way): Found | undefined => {
+const foundAt = (path: Buffer, way: Way): TreeEntry | undefined => {
   const stat = lstatSync(path, { bigint: true, throwIfNoEntry: false })
   const rest = {
     ...way,
@@ -42,7 +42,7 @@ const foundAt = (path: Buffer, way: Way): Found | undefined => {
   return { ...rest, type: "Symlink", target: target.toString(), isUtf8: way.isUtf8 && isUtf8(target) }
 }
 
-function* below(directory: number, above: Way, wanted: (segments: Segments) => boolean): Generator<Found> {
+function* below(directory: number, above: Way, wanted: (segments: Segments) => boolean): Generator<TreeEntry> {
   const here = Buffer.from(pathIn(directory, ""))
   const names = readdirSync(here, { encoding: "buffer" }).map((bytes) => ({ bytes, name: bytes.toString() }))
   for (const { bytes, name } of names.sort((a, b) => a.name < b.name ? -1 : 1)) {
@@ -65,7 +65,7 @@ function* below(directory: number, above: Way, wanted: (segments: Segments) => b
  * Goes through what is below the directory at `from`, itself below the open directory `root`: each directory before its content. Of what
  * is not `wanted`, nothing below is either. Yields nothing if there is no such directory. Throws the file system's errors.
  */
-export function* treeBelow(root: number, from: Segments, wanted: (segments: Segments) => boolean): Generator<Found> {
+export function* treeBelow(root: number, from: Segments, wanted: (segments: Segments) => boolean): Generator<TreeEntry> {
   const [first, ...rest] = from
   if (first === undefined) return yield* below(root, { segments: [], isUtf8: true }, wanted)
   let child: number

@@ -8,7 +8,7 @@ import { sealText } from "../../../src/core/stage/seal.ts"
 import { RunId, Sha256, WorkspaceName } from "../../../src/schema/names.ts"
 import { poolBacking } from "../../../src/worker/backing/pool-backing.ts"
 import { Log } from "../../../src/worker/engine/log-shipper.ts"
-import { Settled, StateDelivery } from "../../../src/worker/state/state-delivery.ts"
+import { SettledState, StateDelivery } from "../../../src/worker/state/state-delivery.ts"
 import { openFolder } from "../../../src/worker/volume/folder.ts"
 import { type FakeTaskApi, type Fault, sha256, tarGz } from "../fake-task-api.ts"
 import { poolParts, saved } from "../pool-parts.ts"
@@ -139,17 +139,17 @@ describe("the state that the engine left", () => {
   it.live("is never one that came with the configuration", () =>
     Effect.gen(function*() {
       const { api, settle } = yield* applying({ "main.tf": "", "errored.tfstate": state(9) })
-      expect(yield* settle).toEqual(Settled.Untouched())
+      expect(yield* settle).toEqual(SettledState.Untouched())
       expect(api.serials).toEqual([])
     }))
 
   it.live("is none after an engine that had only the lock, which is told from one that never came to that", () =>
     Effect.gen(function*() {
       const { delivery, settle } = yield* applying({ "main.tf": "" })
-      expect(yield* settle).toEqual(Settled.Untouched())
+      expect(yield* settle).toEqual(SettledState.Untouched())
       yield* delivery.lock({ ID: "engine" })
       yield* delivery.unlock({ ID: "engine" })
-      expect(yield* settle).toEqual(Settled.Unwritten())
+      expect(yield* settle).toEqual(SettledState.Unwritten())
     }))
 
   it.live("is named first when it is too large to be sent", () =>

@@ -10,7 +10,7 @@ import type { StopCause } from "../../../src/core/stage/outcome.ts"
 import { signalPlan } from "../../../src/core/stage/signal-plan.ts"
 import type { StageCommand } from "../../../src/core/stage/stage-commands.ts"
 import { Engine } from "../../../src/worker/engine/engine.ts"
-import { Ended, ExecLoop, ExecLoopError, type Signal } from "../../../src/worker/engine/exec-loop.ts"
+import { CommandEnded, ExecLoop, ExecLoopError, type Signal } from "../../../src/worker/engine/exec-loop.ts"
 import { fileCall } from "../../../src/worker/engine/fifo.ts"
 import { Log } from "../../../src/worker/engine/log-shipper.ts"
 import type { StageFailed } from "../../../src/worker/stage-failed.ts"
@@ -46,7 +46,7 @@ const found = (name: "tofu" | "terraform" | undefined, image: Readonly<Record<st
           return {
             output: Stream.make({ stream: "stdout" as const, bytes: stdout ?? new Uint8Array() }),
             events: Stream.empty,
-            ended: Effect.succeed(status === 127 ? Ended.ProgramMissing() : Ended.Exited({ code: status ?? 1 })),
+            ended: Effect.succeed(status === 127 ? CommandEnded.ProgramMissing() : CommandEnded.Exited({ code: status ?? 1 })),
             signal: () =>
               Effect.void
           }
@@ -137,14 +137,14 @@ const cancelledDuring = <A>(
 ) =>
   Effect.gen(function*() {
     const asked = Deferred.makeUnsafe<StopCause>()
-    const ended = Deferred.makeUnsafe<Ended>()
+    const ended = Deferred.makeUnsafe<CommandEnded>()
     const execLoop = ExecLoop.of({
       run: () =>
         Effect.succeed({
           output: Stream.empty,
           events: Stream.empty,
           ended: Effect.andThen(Deferred.succeed(asked, "Cancelled"), Deferred.await(ended)),
-          signal: (name) => name === endsAt ? Effect.asVoid(Deferred.succeed(ended, Ended.Exited({ code }))) : Effect.void
+          signal: (name) => name === endsAt ? Effect.asVoid(Deferred.succeed(ended, CommandEnded.Exited({ code }))) : Effect.void
         })
     })
     const stop = neverStops({

@@ -6,7 +6,7 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
-import { Ended, ExecLoop } from "../../../src/worker/engine/exec-loop.ts"
+import { CommandEnded, ExecLoop } from "../../../src/worker/engine/exec-loop.ts"
 import {
   client,
   collect,
@@ -139,7 +139,7 @@ describe("exec loop client", () => {
         yield* Effect.forkChild(Stream.runDrain(running.output))
         return [yield* running.ended, yield* Stream.runCollect(running.events)]
       }))
-      assert.deepStrictEqual([ended, events], [Ended.Exited({ code: 3 }), []])
+      assert.deepStrictEqual([ended, events], [CommandEnded.Exited({ code: 3 }), []])
     }))
 
   it.live("kills the command whose outputs it refused, so that the next can run", () =>
@@ -161,7 +161,7 @@ describe("exec loop client", () => {
         answer: `${wellBehaved.replace("exec 5>stdout", `mv "../$id" ../elsewhere; ln -s /etc "../$id"; exec 5>stdout`)}`
       })
       const { ended, stdout } = yield* Effect.flatMap(client(at), (execLoop) => execute(execLoop, command))
-      assert.deepStrictEqual([ended, stdout.toString()], [Ended.Exited({ code: 3 }), "out\n"])
+      assert.deepStrictEqual([ended, stdout.toString()], [CommandEnded.Exited({ code: 3 }), "out\n"])
     }))
 
   it.live.each([
@@ -183,7 +183,7 @@ describe("exec loop client", () => {
       const at = yield* place("dash")
       yield* falseLoop(at, { boot: `id=none; { ${noise}; } >&4; echo boot false-loop >&4`, answer: `{ ${noise}; } >&4; ${wellBehaved}` })
       const { ended, stdout } = yield* Effect.flatMap(client(at), (execLoop) => execute(execLoop, command))
-      assert.deepStrictEqual([ended, stdout.toString()], [Ended.Exited({ code: 3 }), "out\n"])
+      assert.deepStrictEqual([ended, stdout.toString()], [CommandEnded.Exited({ code: 3 }), "out\n"])
     }))
 
   it.live("tells that nothing has run when the runner has no room for a command's pipes", () =>
@@ -197,7 +197,7 @@ describe("exec loop client", () => {
       )
       yield* startLoop(at, programs)
       const { ended } = yield* Effect.flatMap(client(at), (execLoop) => execute(execLoop, command))
-      assert.deepStrictEqual(ended, Ended.NotStarted({ code: 1 }))
+      assert.deepStrictEqual(ended, CommandEnded.NotStarted({ code: 1 }))
     }))
 
   it.live("does not grow by a flood of answers", () =>
@@ -211,7 +211,7 @@ describe("exec loop client", () => {
         Effect.forever
       )
       const { ended } = yield* Effect.raceFirst(execute(execLoop, shellCommand(at, flood, join(at.directory, "replies"))), measured)
-      assert.deepStrictEqual(ended, Ended.Exited({ code: 0 }))
+      assert.deepStrictEqual(ended, CommandEnded.Exited({ code: 0 }))
       assert.isAbove(during.length, 1) // the first may be of before the flood
       assert.isBelow(Math.max(...during) - before, 32)
     }))
@@ -231,7 +231,7 @@ describe("exec loop client", () => {
         yield* running.signal("KILL")
         return yield* collect(running)
       }))
-      assert.deepStrictEqual(ended, Ended.Exited({ code: 137 }))
+      assert.deepStrictEqual(ended, CommandEnded.Exited({ code: 137 }))
     }))
 
   it.live("waits only shortly for what a command left behind, and gives all that the command wrote", () =>
@@ -241,7 +241,7 @@ describe("exec loop client", () => {
       const execLoop = yield* client(at, "500 millis")
       // The output is more than one chunk, so some of it is left in the pipe.
       const running = yield* execLoop.run(shellCommand(at, "head -c 66000 /dev/zero; sleep 60 & echo $! >left; exit 5"))
-      assert.deepStrictEqual(yield* running.ended, Ended.Exited({ code: 5 }))
+      assert.deepStrictEqual(yield* running.ended, CommandEnded.Exited({ code: 5 }))
       yield* Effect.sleep("600 millis") // longer than the time to linger, so that the reader comes late
       assert.strictEqual((yield* collect(running)).stdout.length, 66_000)
       // The process that was left behind was still there.
@@ -253,7 +253,7 @@ describe("exec loop client", () => {
       const { execLoop, ...at } = yield* session("dash")
       const running = yield* execLoop.run(shellCommand(at, "head -c 3000000 /dev/zero; exit 6"))
       yield* Stream.runHead(running.output)
-      assert.deepStrictEqual(yield* running.ended, Ended.Exited({ code: 6 }))
+      assert.deepStrictEqual(yield* running.ended, CommandEnded.Exited({ code: 6 }))
     }))
 
   it.live("keeps no descriptor of a command that has ended", () =>

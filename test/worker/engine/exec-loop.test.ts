@@ -4,7 +4,7 @@ import { Effect, Fiber, Stream } from "effect"
 import { createHash } from "node:crypto"
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { Ended, type Running } from "../../../src/worker/engine/exec-loop.ts"
+import { CommandEnded, type RunningCommand } from "../../../src/worker/engine/exec-loop.ts"
 import {
   cgroupOf,
   client,
@@ -20,7 +20,7 @@ import {
 } from "../../runner/session.ts"
 
 /** Adds effects to the output of a command: each of them runs when a chunk equals its key, apart from surrounding space. */
-const when = (running: Running, replies: Readonly<Record<string, Effect.Effect<void>>>) => ({
+const when = (running: RunningCommand, replies: Readonly<Record<string, Effect.Effect<void>>>) => ({
   ...running,
   output: Stream.tap(running.output, ({ bytes }) => replies[Buffer.from(bytes).toString().trim()] ?? Effect.void)
 })
@@ -31,19 +31,19 @@ describe.each(shells)("exec loop under %s", (shell) => {
       const { execLoop, ...at } = yield* session(shell)
       for (const code of [0, 1, 2, 75, 126, 255]) {
         const { ended } = yield* execute(execLoop, shellCommand(at, "exit $1", String(code)))
-        assert.deepStrictEqual(ended, Ended.Exited({ code }))
+        assert.deepStrictEqual(ended, CommandEnded.Exited({ code }))
       }
-      assert.deepStrictEqual((yield* execute(execLoop, shellCommand(at, "kill -KILL $$"))).ended, Ended.Exited({ code: 137 }))
+      assert.deepStrictEqual((yield* execute(execLoop, shellCommand(at, "kill -KILL $$"))).ended, CommandEnded.Exited({ code: 137 }))
     }))
 
   it.live("tells a program that is missing from one that cannot be started", () =>
     Effect.gen(function*() {
       const { execLoop, scratch } = yield* session(shell)
       const missing = yield* execute(execLoop, { argv: ["tofu-that-is-not-there", "plan"], env: {}, cwd: scratch })
-      assert.deepStrictEqual(missing.ended, Ended.ProgramMissing())
+      assert.deepStrictEqual(missing.ended, CommandEnded.ProgramMissing())
       assert.include(missing.stderr.toString(), "not found")
       const nowhere = yield* execute(execLoop, { argv: ["true"], env: {}, cwd: `${scratch}/gone` })
-      assert.deepStrictEqual(nowhere.ended, Ended.NotStarted({ code: 126 }))
+      assert.deepStrictEqual(nowhere.ended, CommandEnded.NotStarted({ code: 126 }))
       assert.include(nowhere.stderr.toString(), `${scratch}/gone`)
     }))
 
@@ -73,7 +73,7 @@ describe.each(shells)("exec loop under %s", (shell) => {
         memory(2_200_000_000)
         yield* eventually(() => told === 1)
         yield* running.signal("INT")
-        assert.deepStrictEqual((yield* Fiber.join(ended)).ended, Ended.Exited({ code: 3 }))
+        assert.deepStrictEqual((yield* Fiber.join(ended)).ended, CommandEnded.Exited({ code: 3 }))
         assert.strictEqual(told, 1)
       }).pipe(Effect.scoped)
   )
@@ -87,7 +87,7 @@ describe.each(shells)("exec loop under %s", (shell) => {
       yield* startLoop(at)
       const execLoop = yield* client(at, "1 hour", Effect.die(new Error("told of what is not there")))
       const { ended } = yield* execute(execLoop, shellCommand(at, "sleep 1.5"))
-      assert.deepStrictEqual(ended, Ended.Exited({ code: 0 }))
+      assert.deepStrictEqual(ended, CommandEnded.Exited({ code: 0 }))
     }).pipe(Effect.scoped))
 
   it.live("keeps stdout and stderr apart, and each in order", () =>
@@ -109,7 +109,7 @@ describe.each(shells)("exec loop under %s", (shell) => {
         execLoop,
         shellCommand(at, "head -c 10000000 /dev/urandom | tee copy; md5sum copy >&2")
       )
-      assert.deepStrictEqual(ended, Ended.Exited({ code: 0 }))
+      assert.deepStrictEqual(ended, CommandEnded.Exited({ code: 0 }))
       assert.strictEqual(stdout.length, 10_000_000)
       assert.strictEqual(createHash("md5").update(stdout).digest("hex"), stderr.toString().slice(0, 32))
     }))
@@ -145,7 +145,7 @@ describe.each(shells)("exec loop under %s", (shell) => {
         yield* Stream.runDrain(Stream.take(running.events, 1))
         return yield* running.ended
       }))
-      assert.deepStrictEqual(ended, Ended.Exited({ code: 0 }))
+      assert.deepStrictEqual(ended, CommandEnded.Exited({ code: 0 }))
     }))
 
   it.live("gives no events of a command that was not asked for them", () =>
@@ -207,7 +207,7 @@ describe.each(shells)("exec loop under %s", (shell) => {
         )
       }))
       assert.strictEqual(result.stdout.toString(), "ready\nchild INT\nparent INT\nnext\nTERM\n")
-      assert.deepStrictEqual(result.ended, Ended.Exited({ code: 9 }))
+      assert.deepStrictEqual(result.ended, CommandEnded.Exited({ code: 9 }))
     }))
 
   it.live("kills what ignores INT and TERM", () =>
@@ -218,7 +218,7 @@ describe.each(shells)("exec loop under %s", (shell) => {
         const all = Effect.all([running.signal("INT"), running.signal("TERM"), running.signal("KILL")], { discard: true })
         return yield* collect(when(running, { ready: all }))
       }))
-      assert.deepStrictEqual(ended, Ended.Exited({ code: 137 }))
+      assert.deepStrictEqual(ended, CommandEnded.Exited({ code: 137 }))
     }))
 
   it.live("works in an image with nothing but sh, mkdir, mkfifo and mv, where signals go to the process alone", () =>
@@ -233,7 +233,7 @@ describe.each(shells)("exec loop under %s", (shell) => {
         return yield* collect(when(running, { ready: running.signal("INT"), INT: running.signal("TERM") }))
       }))
       assert.strictEqual(stdout.toString(), "ready\nINT\nTERM\n")
-      assert.deepStrictEqual(ended, Ended.Exited({ code: 9 }))
+      assert.deepStrictEqual(ended, CommandEnded.Exited({ code: 9 }))
     }))
 
   it.live("interrupts a command whose scope is left, and goes on with the next", () =>

@@ -8,7 +8,7 @@ import { stateObjects } from "../../../src/core/state/state-objects.ts"
 import { journalBatch, type JournalEntry } from "../../../src/schema/api/effects.ts"
 import { makeJournal, type SendEffects } from "../../../src/worker/engine/journal.ts"
 import { Log } from "../../../src/worker/engine/log-shipper.ts"
-import type { Received } from "../../../src/worker/network/sending.ts"
+import type { ServerAnswer } from "../../../src/worker/network/sending.ts"
 import { variablesOf } from "../../../src/worker/stage/variables.ts"
 
 const made = (address: string, id?: string): UnnumberedEntry => ({
@@ -36,10 +36,10 @@ const stateOf = JSON.stringify({
 /** A server's copy of the journal, with answers that a test can set in advance. */
 const server = () => {
   const stored: Array<JournalEntry> = []
-  const answers: Array<"no answer" | "lost answer" | Received> = []
+  const answers: Array<"no answer" | "lost answer" | ServerAnswer> = []
   const batches: Array<number> = []
   const send: SendEffects = (entries) =>
-    Effect.suspend((): Effect.Effect<Received, { readonly message: string }> => {
+    Effect.suspend((): Effect.Effect<ServerAnswer, { readonly message: string }> => {
       const answer = answers.shift()
       if (answer === "no answer") return Effect.fail({ message: "down" })
       if (typeof answer === "object") return Effect.succeed(answer)

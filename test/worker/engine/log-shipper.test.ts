@@ -2,19 +2,19 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Option, Schema, Stream } from "effect"
 import { TestClock } from "effect/testing"
-import type { Output } from "../../../src/worker/engine/exec-loop.ts"
-import { Log, type Ship } from "../../../src/worker/engine/log-shipper.ts"
-import type { Received } from "../../../src/worker/network/sending.ts"
+import type { OutputChunk } from "../../../src/worker/engine/exec-loop.ts"
+import { Log, type ShipLog } from "../../../src/worker/engine/log-shipper.ts"
+import type { ServerAnswer } from "../../../src/worker/network/sending.ts"
 
-const out = (text: string, stream: Output["stream"] = "stdout"): Output => ({ stream, bytes: Buffer.from(text) })
+const out = (text: string, stream: OutputChunk["stream"] = "stdout"): OutputChunk => ({ stream, bytes: Buffer.from(text) })
 
 /** A server's copy of the log, with answers that a test can set in advance. */
 const server = () => {
   let stored = Buffer.alloc(0)
-  const answers: Array<"no answer" | "lost answer" | Received> = []
+  const answers: Array<"no answer" | "lost answer" | ServerAnswer> = []
   const pieces: Array<number> = []
-  const ship: Ship = (offset, bytes) =>
-    Effect.suspend((): Effect.Effect<Received, { readonly message: string }> => {
+  const ship: ShipLog = (offset, bytes) =>
+    Effect.suspend((): Effect.Effect<ServerAnswer, { readonly message: string }> => {
       const answer = answers.shift()
       if (answer === "no answer") return Effect.fail({ message: "down" })
       if (typeof answer === "object") return Effect.succeed(answer)
@@ -36,7 +36,7 @@ const server = () => {
   }
 }
 
-const logTo = (ship: Option.Option<Ship>, secrets: ReadonlyArray<string> = []) => {
+const logTo = (ship: Option.Option<ShipLog>, secrets: ReadonlyArray<string> = []) => {
   const printed: Array<string> = []
   const print = (bytes: Uint8Array) => Effect.sync(() => void printed.push(Buffer.from(bytes).toString("utf8")))
   return Effect.map(

@@ -2,11 +2,11 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Duration, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
-import { type Sent, startSending, toNobody } from "../../../src/worker/network/sending.ts"
+import { type RequestEnd, startSending, toNobody } from "../../../src/worker/network/sending.ts"
 
 /** Things to send, of which the server takes one with each request, after it has given these `answers`. */
-const sending = Effect.fnUntraced(function*(...answers: ReadonlyArray<Exclude<Sent, "taken">>) {
-  const [left, asked] = [[...answers], Array.of<Sent>()]
+const sending = Effect.fnUntraced(function*(...answers: ReadonlyArray<Exclude<RequestEnd, "taken">>) {
+  const [left, asked] = [[...answers], Array.of<RequestEnd>()]
   let things = 0
   const once = Effect.sync(() => {
     const sent = left.shift() ?? "taken"
@@ -81,7 +81,7 @@ describe("what is to be sent", () => {
   it.effect("is tried again also after a mistake of ours, which may not hold up who waits for the end", () =>
     Effect.gen(function*() {
       let tries = 0
-      const once = Effect.suspend(() => tries++ === 0 ? Effect.die(new Error("a mistake")) : Effect.succeed<Sent>("taken"))
+      const once = Effect.suspend(() => tries++ === 0 ? Effect.die(new Error("a mistake")) : Effect.succeed<RequestEnd>("taken"))
       const { flush, wake } = yield* startSending({ once, isLeft: () => tries < 2, pause: Duration.millis(20) })
       wake()
       const flushing = yield* Effect.forkChild(flush("1 hour"))

@@ -9,8 +9,8 @@ import type { Backing } from "../../../src/worker/backing/backing.ts"
 import { makeJournal, type SendEffects } from "../../../src/worker/engine/journal.ts"
 import { Log } from "../../../src/worker/engine/log-shipper.ts"
 import { StageFailed } from "../../../src/worker/stage-failed.ts"
-import { type Facts, makeSettlement } from "../../../src/worker/stage/settlement.ts"
-import { Settled } from "../../../src/worker/state/state-delivery.ts"
+import { makeSettlement, type StageFacts } from "../../../src/worker/stage/settlement.ts"
+import { SettledState } from "../../../src/worker/state/state-delivery.ts"
 import { claimedTask } from "../claimed-task.ts"
 import { neverStops } from "../never-stops.ts"
 import { podSettings } from "../pod-settings.ts"
@@ -50,14 +50,14 @@ const settling = Effect.fnUntraced(
     for (const entry of more) journal.add(entry)
     const { status, unsavedDuring: showWaitingDuring } = yield* claimedTask()
     const backing = {
-      settleState: () => Effect.succeed(Settled.Saved({ digest })),
+      settleState: () => Effect.succeed(SettledState.Saved({ digest })),
       storedState: Effect.succeedNone,
       giveStateBack: Effect.sync(() => void heard.push("unlocked")),
       showWaitingDuring,
       ...waits
     }
     const place = { root: 0, directory: [], path: "/none" }
-    const facts = yield* Ref.make<Facts>({})
+    const facts = yield* Ref.make<StageFacts>({})
     const work = yield* Effect.forkChild(
       makeSettlement({ backing, journal, facts }).after(failure === undefined ? Exit.void : Exit.fail(new StageFailed(failure)), place)
         .pipe(
@@ -151,8 +151,8 @@ describe("the last state of a stage", () => {
   const unsaved = new StageFailed({ reason: "StateNotSaved", message: "Unsaved." })
 
   it.effect.each([
-    { end: "saved", settled: Effect.succeed(Settled.Saved({ digest })), known: { statePushed: true, stateDigest: digest } },
-    { end: "never written", settled: Effect.succeed(Settled.Unwritten()), known: {} },
+    { end: "saved", settled: Effect.succeed(SettledState.Saved({ digest })), known: { statePushed: true, stateDigest: digest } },
+    { end: "never written", settled: Effect.succeed(SettledState.Unwritten()), known: {} },
     { end: "not saved", settled: Effect.fail(unsaved), known: { statePushed: false } }
   ])("is known by its digest where it is saved: $end", ({ known, settled }) =>
     Effect.gen(function*() {
@@ -168,7 +168,7 @@ describe("the last state of a stage", () => {
 describe("an apply that ended with success and never locked its state", () => {
   it.effect("is a failure, since nothing was applied, and says where to look", () =>
     Effect.gen(function*() {
-      const { work } = yield* settling(undefined, { settleState: () => Effect.succeed(Settled.Untouched()) })
+      const { work } = yield* settling(undefined, { settleState: () => Effect.succeed(SettledState.Untouched()) })
       expect(yield* Effect.flip(Fiber.join(work))).toMatchObject({
         reason: "InvalidConfiguration",
         message: expect.stringMatching(/never locked the state, so it applied nothing; read its log, .*TF_CLI_ARGS_apply/u),
@@ -178,7 +178,7 @@ describe("an apply that ended with success and never locked its state", () => {
 
   it.effect("is what it was when it failed by itself", () =>
     Effect.gen(function*() {
-      const { goUp, work } = yield* settling(failed, { settleState: () => Effect.succeed(Settled.Untouched()) })
+      const { goUp, work } = yield* settling(failed, { settleState: () => Effect.succeed(SettledState.Untouched()) })
       yield* goUp
       yield* TestClock.adjust("1 minute")
       yield* Fiber.join(work)
@@ -186,7 +186,7 @@ describe("an apply that ended with success and never locked its state", () => {
 
   it.effect("is none when it had the lock and found nothing to write", () =>
     Effect.gen(function*() {
-      const { work } = yield* settling(undefined, { settleState: () => Effect.succeed(Settled.Unwritten()) })
+      const { work } = yield* settling(undefined, { settleState: () => Effect.succeed(SettledState.Unwritten()) })
       yield* Fiber.join(work)
     }))
 })

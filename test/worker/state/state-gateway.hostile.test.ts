@@ -3,7 +3,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { connect, type Socket } from "node:net"
-import { Settled } from "../../../src/worker/state/state-delivery.ts"
+import { SettledState } from "../../../src/worker/state/state-delivery.ts"
 import { openGateway } from "../../../src/worker/state/state-gateway.ts"
 import { until } from "../../until.ts"
 import { ask, type Env, lock, settle, state, withGateway } from "./gateway.ts"
@@ -98,7 +98,7 @@ describe("the end of a command", () => {
         Effect.flatMap(openGateway(true), ({ env }) => Effect.andThen(lock(env), Scope.provide(hold(env), longer)))
       )
       const settling = yield* Effect.forkDetach(Effect.andThen(command, settle()))
-      expect(yield* Fiber.join(settling).pipe(Effect.timeout("20 seconds"))).toEqual(Settled.Unwritten())
+      expect(yield* Fiber.join(settling).pipe(Effect.timeout("20 seconds"))).toEqual(SettledState.Unwritten())
       expect(api.serials).toEqual([])
     })))
 

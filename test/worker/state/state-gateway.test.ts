@@ -2,7 +2,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber, Option } from "effect"
 import { existsSync, readFileSync, writeFileSync } from "node:fs"
-import { Settled } from "../../../src/worker/state/state-delivery.ts"
+import { SettledState } from "../../../src/worker/state/state-delivery.ts"
 import { until } from "../../until.ts"
 import { type PoolParts, saved } from "../pool-parts.ts"
 import { ask, kept, lock, lockInfo, settle, state, unlock, withGateway, write } from "./gateway.ts"
@@ -286,7 +286,7 @@ describe("a lock that the engine asks for and does not hear of", () => {
       api.fault("POST /state/lock", ...unheard)
       expect((yield* lock(env)).status).toBe(503)
       expect(api.lock).toMatchObject({ ID: "engine-lock" })
-      expect(yield* settle()).toEqual(Settled.Untouched())
+      expect(yield* settle()).toEqual(SettledState.Untouched())
       expect(api.lock).toBeUndefined()
     })))
 
@@ -386,7 +386,7 @@ describe("what the engine left", () => {
     withGateway(Effect.fnUntraced(function*(env, { api }) {
       yield* lock(env)
       yield* unlock(env)
-      expect(yield* settle()).toEqual(Settled.Unwritten())
+      expect(yield* settle()).toEqual(SettledState.Unwritten())
       expect(api.lock).toBeUndefined()
     })))
 

@@ -18,7 +18,7 @@ import { dirname, join } from "node:path"
 import { invalid } from "../../../src/worker/stage-failed.ts"
 import { unpack } from "../../../src/worker/volume/archive.ts"
 import { openFolder } from "../../../src/worker/volume/folder.ts"
-import { packedLimits, packTree, type Part } from "../../../src/worker/volume/pack-tree.ts"
+import { packedLimits, type PackedPart, packTree } from "../../../src/worker/volume/pack-tree.ts"
 import { pathOf } from "../../../src/worker/volume/tree.ts"
 import { temporaryFolder } from "../../temporary-folder.ts"
 import { asWorker } from "../as-worker.ts"
@@ -34,7 +34,7 @@ const treeAt = Effect.gen(function*() {
   }
   const write = (path: string, content: string | Uint8Array, mode = 0o644) => writeFileSync(at(path), content, { mode })
   const root = yield* openFolder(place)
-  const pack = (how: Partial<Part> = {}) =>
+  const pack = (how: Partial<PackedPart> = {}) =>
     packTree(
       {
         root,
