@@ -80,11 +80,14 @@ export class ExecLoop extends Context.Service<ExecLoop, {
 
 /** What is known about one command. `taken` and `started` complete with false when they can no longer happen. */
 interface Entry {
+  readonly id: string
   readonly taken: Deferred.Deferred<boolean>
   readonly started: Deferred.Deferred<boolean>
   readonly ended: Deferred.Deferred<CommandEnded>
   /** Completes when the caller does not want the command any more. */
   readonly abandoned: Deferred.Deferred<void>
+  /** Completes with the open pipes of its output; with none of them if the command was withdrawn. */
+  readonly opened: Deferred.Deferred<ReadonlyArray<FifoReader>, ExecLoopError>
 }
 
 const connect = Effect.fnUntraced(function*({ directory, linger = "2 seconds", onCrowded = Effect.void, startDeadline }: Options) {
@@ -151,17 +154,11 @@ const connect = Effect.fnUntraced(function*({ directory, linger = "2 seconds", o
 
   /** Attends to a command until the loop is done with it, whether or not its caller still wants it. */
   const attend = Effect.fnUntraced(
-    function*(
-      id: string,
-      entry: Entry,
-      script: string,
-      pipes: ReadonlyArray<string>,
-      opened: Deferred.Deferred<ReadonlyArray<FifoReader>, ExecLoopError>
-    ) {
-      const folder = yield* publish(id, script)
-      if (!(yield* Deferred.await(entry.taken))) return yield* Deferred.succeed(opened, [])
+    function*(entry: Entry, script: string, pipes: ReadonlyArray<string>) {
+      const folder = yield* publish(entry.id, script)
+      if (!(yield* Deferred.await(entry.taken))) return yield* Deferred.succeed(entry.opened, [])
       const outputs = yield* Effect.forEach(pipes, (name) => readFifo(pathIn(folder, name)))
-      yield* Deferred.succeed(opened, outputs)
+      yield* Deferred.succeed(entry.opened, outputs)
 
       yield* Effect.raceFirst(Deferred.await(entry.started), Deferred.await(entry.abandoned))
       outputs.forEach((output) => output.endWithWriters())
@@ -169,7 +166,7 @@ const connect = Effect.fnUntraced(function*({ directory, linger = "2 seconds", o
       yield* Effect.raceFirst(Deferred.await(entry.ended), Deferred.await(entry.abandoned))
       if (!Deferred.isDoneUnsafe(entry.ended)) {
         outputs.forEach((output) => output.discard())
-        yield* send(`INT ${id}`)
+        yield* send(`INT ${entry.id}`)
         yield* Deferred.await(entry.ended)
       }
       yield* Effect.raceFirst(Effect.sleep(linger), Deferred.await(entry.abandoned))
@@ -184,20 +181,19 @@ const connect = Effect.fnUntraced(function*({ directory, linger = "2 seconds", o
       Effect.fromResult(commandScript(id, command)),
       (detail) => new ExecLoopError({ reason: "InvalidCommand", detail })
     )
-    const entry = newEntry()
-    const opened = Deferred.makeUnsafe<ReadonlyArray<FifoReader>, ExecLoopError>()
+    const entry = newEntry(id)
     entries.set(id, entry)
     yield* Effect.addFinalizer(Effect.fnUntraced(function*() {
       if (yield* withdraw(id)) yield* Deferred.succeed(entry.taken, false)
       yield* Deferred.succeed(entry.abandoned, undefined)
     }))
-    yield* attend(id, entry, script, command.events === true ? ["stdout", "stderr", "events"] : ["stdout", "stderr"], opened).pipe(
+    yield* attend(entry, script, command.events === true ? ["stdout", "stderr", "events"] : ["stdout", "stderr"]).pipe(
       Effect.scoped,
-      Effect.catch((error) => Effect.andThen(send(`KILL ${id}`), Deferred.fail(opened, unusable("VolumeUnusable")(error)))),
+      Effect.catch((error) => Effect.andThen(send(`KILL ${id}`), Deferred.fail(entry.opened, unusable("VolumeUnusable")(error)))),
       Effect.ensuring(Effect.sync(() => entries.delete(id))),
       Effect.forkIn(layerScope, { startImmediately: true }) // so that the command is published by now, and can be withdrawn
     )
-    const [stdout, stderr, events] = yield* Deferred.await(opened)
+    const [stdout, stderr, events] = yield* Deferred.await(entry.opened)
     return {
       output: Stream.merge(labelled("stdout", stdout), labelled("stderr", stderr)),
       events: events?.chunks ?? Stream.empty,
@@ -209,11 +205,13 @@ const connect = Effect.fnUntraced(function*({ directory, linger = "2 seconds", o
   return ExecLoop.of({ run })
 })
 
-const newEntry = (): Entry => ({
+const newEntry = (id: string): Entry => ({
+  id,
   taken: Deferred.makeUnsafe(),
   started: Deferred.makeUnsafe(),
   ended: Deferred.makeUnsafe(),
-  abandoned: Deferred.makeUnsafe()
+  abandoned: Deferred.makeUnsafe(),
+  opened: Deferred.makeUnsafe()
 })
 
 const end = Effect.fnUntraced(function*(entry: Entry, ended: CommandEnded) {
