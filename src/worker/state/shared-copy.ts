@@ -3,7 +3,8 @@
 // Used by worker/state/state-delivery.ts.
 import { Effect, Option, Schema } from "effect"
 import { KeptRefusal } from "../../schema/api/task-api.ts"
-import { sha256, type TaskApiError } from "../network/task-api.ts"
+import type { TaskApiError } from "../network/task-api-error.ts"
+import { sha256 } from "../network/task-api.ts"
 import { type KeptAs, type StrandedCopy, strandedCopy } from "./stranded-states.ts"
 
 export interface SharedCopy {

@@ -4,7 +4,7 @@ import { Effect, Option } from "effect"
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { Declined, NoAnswer } from "../../../src/worker/network/task-api.ts"
+import { Declined, NoAnswer } from "../../../src/worker/network/task-api-error.ts"
 import { sharedCopy } from "../../../src/worker/state/shared-copy.ts"
 
 const stage = { id: "run-a.apply.1", keptStateKey: "7".repeat(64) }
