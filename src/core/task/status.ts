@@ -140,7 +140,7 @@ export const unsaved: Pick<Step, "phase" | "reason" | "message"> = {
   phase: "Running",
   reason: "StateUnsaved",
   message:
-    "The pool's server has not yet taken the newest state, the end of the journal of what was made, or the release of the lock. The worker keeps it and goes on trying; do not delete its Pod."
+    "The pool's server has not yet taken the newest state, the end of the journal of what was made, or the release of the lock. The worker goes on trying, or its log says how to save the state by hand; do not delete its Pod."
 }
 
 /** Returns the status that claims a task. The worker writes it at the resourceVersion that it read, and only if `claim` was absent. */

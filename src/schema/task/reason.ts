@@ -30,7 +30,7 @@ export const reasons = {
   NodeUnreachable:
     "The node does not answer, and the stage may still be running there, so the task keeps its place and its workspace until the node answers or is removed; repair the node, or delete its Node object if the machine is off.",
   StateUnsaved:
-    "The pool's server has not yet taken the newest state, the end of the journal of what was made, or the release of the lock; the worker keeps it and goes on trying. Do not delete its Pod; check the server and the network.",
+    "The pool's server has not yet taken the newest state, the end of the journal of what was made, or the release of the lock; the worker goes on trying, or its log says how to save the state by hand. Do not delete its Pod; check the server and the network.",
   Stopping: "A cancel was asked for; the engine was interrupted once and is given time to save its state.",
   // how it ended
   Completed: "The stage ended with success.",

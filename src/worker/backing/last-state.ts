@@ -6,6 +6,7 @@ import { join, relative } from "node:path"
 import { shellWord } from "../../core/text/shell-word.ts"
 import { stateLimitBytes } from "../../schema/api/task-api.ts"
 import { Log } from "../engine/log-shipper.ts"
+import { logWaiting } from "../engine/log-waiting.ts"
 import { Settings } from "../settings.ts"
 import { StageFailed } from "../stage-failed.ts"
 import { type SettledState, StateDelivery } from "../state/state-delivery.ts"
@@ -87,7 +88,7 @@ export const settlingLastState = Effect.gen(function*() {
     const errored = join(path, erroredState)
     const read = yield* Effect.result(readFile(root, file, stateLimitBytes))
     const leftoverState = Result.getOrElse(read, () => Option.none<Uint8Array>())
-    const settled = yield* delivery.settle(leftoverState) // even if the file cannot be read: what the engine pushed before does not wait for it
+    const settled = yield* logWaiting("its last state", settings.statePatience, delivery.settle(leftoverState)) // even if the file cannot be read: what the engine pushed before does not wait for it
     if (Result.isFailure(read)) yield* byHand(errored, read.failure.message, since)
     if (settled._tag === "Unsaved") return yield* whereabouts(settings, settled, Option.as(leftoverState, errored))
     if (Option.isNone(leftoverState) && Option.isSome(yield* Effect.scoped(openFile(root, file)))) {

@@ -9,7 +9,7 @@ import { isEncrypted, stateObjects } from "../../core/state/state-objects.ts"
 import type { StageResult } from "../../schema/task/stage-result.ts"
 import type { Backing, Provisioned } from "../backing/backing.ts"
 import type { Journal } from "../engine/journal.ts"
-import { Log } from "../engine/log-shipper.ts"
+import { logWaiting } from "../engine/log-waiting.ts"
 import { Settings } from "../settings.ts"
 import { exitCodeOf, StageFailed } from "../stage-failed.ts"
 import type { StageStopped } from "../task/stage-stopped.ts"
@@ -37,25 +37,6 @@ interface Parts {
   readonly facts: Ref.Ref<StageFacts>
 }
 
-const tellAfter = Duration.seconds(20)
-
-/** Waits; after a while, tells the readers of the log that nothing happens because the server has not taken `what` yet. */
-const logWaiting = <A, E, R>(what: string, wait: Effect.Effect<A, E, R>, within?: Duration.Duration) =>
-  Effect.raceFirst(
-    wait,
-    Effect.gen(function*() {
-      const { line } = yield* Log
-      const { statePatience } = yield* Settings
-      yield* Effect.sleep(tellAfter)
-      yield* line(
-        `The engine has ended, but the pool's server has not yet taken ${what}. The worker goes on trying for up to ${
-          Duration.format(within ?? statePatience)
-        }.`
-      )
-      return yield* Effect.never
-    })
-  )
-
 export const makeSettlement = ({ backing, facts, journal }: Parts) => {
   /**
    * Waits, and if that takes long, the AgentTask says that the server has not got everything. The AgentTask goes on saying so until the
@@ -71,7 +52,7 @@ export const makeSettlement = ({ backing, facts, journal }: Parts) => {
 
   /** Gives the lock back, trying for `patience`. Always gives `true`: the Pod has nothing else that could help with the lock. */
   const givingBack = (patience: Duration.Duration) =>
-    showWaiting(Effect.as(Effect.timeoutOption(logWaiting("back the lock on its state", backing.giveStateBack, patience), patience), true))
+    showWaiting(Effect.as(Effect.timeoutOption(logWaiting("back the lock on its state", patience, backing.giveStateBack), patience), true))
 
   /**
    * Tells the server that the journal is closed; returns whether the server knows. The entry is sent by itself, because a server that does
@@ -90,12 +71,13 @@ export const makeSettlement = ({ backing, facts, journal }: Parts) => {
    */
   const accountFor = Effect.fnUntraced(function*(done: Done, inOrder: boolean, arriving: Effect.Effect<boolean>) {
     const { tooLate } = yield* Stop
+    const { statePatience } = yield* Settings
     const toItsEnd = Effect.flatMap(
       arriving,
       (arrived) => inOrder ? Effect.succeed(arrived) : Effect.map(close(done), (closed) => arrived && closed)
     )
     const arrived = showWaiting(
-      logWaiting("the end of the journal of what was made", Effect.raceFirst(toItsEnd, Effect.as(tooLate, false)))
+      logWaiting("the end of the journal of what was made", statePatience, Effect.raceFirst(toItsEnd, Effect.as(tooLate, false)))
     )
     if (journal.entries().length === 0) return yield* arrived
     const [state, isTold] = yield* Effect.all([Effect.raceFirst(backing.storedState, Effect.as(tooLate, Option.none<string>())), arrived], {
@@ -114,7 +96,7 @@ export const makeSettlement = ({ backing, facts, journal }: Parts) => {
     const { poolPatience, statePatience } = yield* Settings
     yield* learn(facts, { changes: changesOf(journal.entries()) })
     const arriving = yield* Effect.forkChild(journal.flush(statePatience)) // beside the state, so that the Pod does not stay for twice that time
-    const settled = yield* Effect.exit(Effect.mapError(logWaiting("its last state", backing.settleState(place)), withExitCodeOf(done)))
+    const settled = yield* Effect.exit(Effect.mapError(backing.settleState(place), withExitCodeOf(done)))
     const known = Exit.match(settled, {
       onFailure: () => ({ statePushed: false }),
       onSuccess: (state) => state._tag === "Saved" ? { statePushed: true, stateDigest: state.digest } : {}

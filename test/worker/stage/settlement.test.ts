@@ -194,7 +194,6 @@ describe("an apply that ended with success and never locked its state", () => {
 describe("whoever waits for a stage whose engine has ended", () => {
   it.effect.each(
     [
-      ["its last state", "1h", killed, { settleState: () => Effect.never }],
       ["the end of the journal of what was made", "1h", killed, {}],
       ["back the lock on its state", "1h", failed, { giveStateBack: Effect.never }],
       ["back the lock on its state", "5m", undefined, { giveStateBack: Effect.never }]

@@ -1,0 +1,23 @@
+// Tells the readers of a stage's log that its engine has ended and nothing happens because the pool's server is waited for.
+// Always holds: it goes only round what the worker itself goes on trying, since it says so.
+// Used by worker/stage/settlement.ts and worker/backing/last-state.ts.
+import { Duration, Effect } from "effect"
+import { Log } from "./log-shipper.ts"
+
+const tellAfter = Duration.seconds(20)
+
+/** Waits; after a while, tells that the server has not taken `what` yet, and that the worker goes on trying for up to `patience`. */
+export const logWaiting = <A, E, R>(what: string, patience: Duration.Duration, wait: Effect.Effect<A, E, R>) =>
+  Effect.raceFirst(
+    wait,
+    Effect.gen(function*() {
+      const { line } = yield* Log
+      yield* Effect.sleep(tellAfter)
+      yield* line(
+        `The engine has ended, but the pool's server has not yet taken ${what}. The worker goes on trying for up to ${
+          Duration.format(patience)
+        }.`
+      )
+      return yield* Effect.never
+    })
+  )
