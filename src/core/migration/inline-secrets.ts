@@ -54,15 +54,19 @@ const withReferences = (given: unknown, found: ReadonlyArray<Variable>): unknown
     : given
 }
 
-const namesSecret = /(token|passw|passphrase|pass$|(^|[-_.])pass[-_.]|pwd|secret|credential|(private|api|access)[-_.]?key|[-_.]key$|dsn$)/iu
-const holdsSecret = /:\/\/[^/\s:@]*:[^/\s@]+@|-----BEGIN [A-Z ]*PRIVATE KEY-----/u
+const namesSecret = new RegExp(
+  "token|passw|passphrase|pass$|(^|[-_.])pass[-_.]|pwd|secret|credential|(private|api|access)[-_.]?key|[-_.]key$|dsn$" +
+    "|(^|[-_.])pat$|auth[-_.]?config$|^TF_ENCRYPTION$",
+  "iu"
+)
+const holdsSecret = /:\/\/([^/\s:@]*:[^/\s@]+|[^/?#\s:@]{16,}:?)@|-----BEGIN [A-Z ]*PRIVATE KEY-----/u
 
 /** A reference to another variable. Kubernetes replaces it by the value of that variable, but not in a text that comes from a Secret. */
 const reference = /\$\([^)]*\)/gu
 
 /**
- * Reports whether a variable is a secret: by its name, or by a password in a URL or a private key in its value. If the value has a
- * reference in it, only the value counts, because the variable may be named after what it refers to.
+ * Reports whether a variable is a secret: by its name, or by a private key in its value, or a URL with a password or a user so long that it
+ * is a token. If the value has a reference in it, only the value counts, because the variable may be named after what it refers to.
  */
 const isSecret = ({ name, value }: Variable): boolean => {
   if (typeof value === "number") return namesSecret.test(name)

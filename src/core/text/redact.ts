@@ -24,12 +24,30 @@ const base64 = (bytes: Uint8Array, encode: (bytes: Uint8Array) => string): Reado
     return text.slice(Math.ceil((shift * 8) / 6), Math.floor((shifted.length * 8) / 6))
   })
 
-const percent = (text: string): string =>
-  [...encoder.encode(text)].map((byte) =>
-    /[A-Za-z0-9_.~-]/u.test(String.fromCharCode(byte)) ? String.fromCharCode(byte) : `%${byte.toString(16).toUpperCase().padStart(2, "0")}`
-  ).join("")
+/** The signs that stay as they are in a URL, beside letters, digits and "-._", by what writes it. A space that stays becomes a plus. */
+const bareSigns = {
+  "curl, jq, Python's quote of a part": "~",
+  "Python's quote_plus, Go's query": "~ ",
+  "Python's quote of a path": "~/",
+  "Go's user": "~$&+,;=",
+  "Go's part of a path": "~$&+:=@",
+  "Go's path": "~$&+,/:;=@",
+  "Go's fragment": "~!$&()*+,/:;=?@",
+  encodeURI: "~!#$&'()*+,/:;=?@",
+  encodeURIComponent: "~!'()*",
+  "the password of URL": "~!$%&'()*+,",
+  URLSearchParams: "* "
+}
+
+const urlEscapes = Object.values(bareSigns).map((signs) => new RegExp(`[^${signs}\\w.-]`, "gu"))
+
+const percent = (sign: string): string =>
+  Array.from(encoder.encode(sign), (byte) => `%${byte.toString(16).toUpperCase().padStart(2, "0")}`).join("")
 
 const lowercasePercent = (text: string): string => text.replace(/%[0-9A-F]{2}/gu, (found) => found.toLowerCase())
+
+const inUrls = (text: string): ReadonlyArray<string> =>
+  urlEscapes.map((escaped) => text.replace(escaped, percent).replaceAll(" ", "+")).flatMap((url) => [url, lowercasePercent(url)])
 
 const json = (text: string): string => JSON.stringify(text).slice(1, -1)
 const jsonForHtml = (text: string): string =>
@@ -48,27 +66,26 @@ const lines = (secret: string): ReadonlyArray<string> =>
 /** Returns the lines of base64 text as programs print it: of 76 columns, or of 64 as in PEM. */
 const wrapped = (text: string): ReadonlyArray<string> => [/.{6,76}/gu, /.{6,64}/gu].flatMap((line) => text.match(line) ?? [])
 
-const formsOf = (secret: string): ReadonlyArray<string> => {
-  const bytes = encoder.encode(secret)
-  const inLines = lines(secret)
-  const texts = [secret, secret.trim(), ...inLines]
-  const documents = texts.flatMap((text) => [json(text), jsonForHtml(text), jsonInAscii(text)])
+const spellings = (text: string): ReadonlyArray<string> => {
+  const bytes = encoder.encode(text)
+  const urls = [...new Set(inUrls(text))]
+  const documents = [json(text), jsonInAscii(text), ...[text, ...urls].map(jsonForHtml)]
   return [
-    ...texts.flatMap((text) => [text, hcl(text)]),
+    text,
+    hcl(text),
+    ...urls,
     ...documents,
     ...documents.map(json), // a document within a document
-    percent(secret),
-    lowercasePercent(percent(secret)),
-    percent(secret).replaceAll("%20", "+"),
-    encodeURIComponent(secret.toWellFormed()),
     Hex.encode(bytes),
     Hex.encode(bytes).toUpperCase(),
     ...wrapped(Base64.encode(bytes).replaceAll("=", "")),
-    ...[bytes, ...inLines.map((line) => encoder.encode(line))].flatMap((
-      part
-    ) => [...base64(part, Base64.encode), ...base64(part, Base64Url.encode)])
+    ...base64(bytes, Base64.encode),
+    ...base64(bytes, Base64Url.encode)
   ]
 }
+
+const formsOf = (secret: string): ReadonlyArray<string> =>
+  [...new Set([secret, secret.trim(), ...lines(secret)])].filter(({ length }) => length >= shortestSecret).flatMap(spellings)
 
 /** Returns every spelling of a secret that is looked for: also of its composed form (NFC), in which the engine keeps all its strings. */
 export const forms = (secret: string): ReadonlyArray<string> =>
@@ -87,7 +104,7 @@ interface Index {
   /** By the first two bytes: 1 if a form begins with them. */
   readonly mayBegin: Uint8Array
   readonly byFirstBytes: ReadonlyMap<number, ReadonlyArray<Uint8Array>>
-  readonly byFirstByte: ReadonlyArray<ReadonlyArray<Uint8Array>>
+  readonly byFirstByte: ReadonlyMap<number | undefined, ReadonlyArray<Uint8Array>>
 }
 
 const firstBytes = (bytes: Uint8Array, at: number): number =>
@@ -107,7 +124,7 @@ const indexOf = (secrets: ReadonlyArray<string>): Index => {
   return {
     mayBegin,
     byFirstBytes: Map.groupBy(longestFirst, (piece) => firstBytes(piece, 0)),
-    byFirstByte: Array.from({ length: 256 }, (_, byte) => longestFirst.filter((piece) => piece[0] === byte))
+    byFirstByte: Map.groupBy(longestFirst, ([first]) => first)
   }
 }
 
@@ -124,7 +141,7 @@ const longestMatch = (index: Index, bytes: Uint8Array, at: number): number =>
 /** Returns where the first form begins that the end of the bytes cuts off, or the number of bytes if there is none. */
 const undecidedFrom = ({ byFirstByte }: Index, bytes: Uint8Array): number => {
   for (let at = Math.max(0, bytes.length - pieceBytes + 1); at < bytes.length; at++) {
-    if (byFirstByte[bytes[at] ?? 0]?.some((form) => form.length > bytes.length - at && agrees(bytes, at, form))) return at
+    if (byFirstByte.get(bytes[at])?.some((form) => form.length > bytes.length - at && agrees(bytes, at, form))) return at
   }
   return bytes.length
 }

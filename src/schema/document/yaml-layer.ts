@@ -1,5 +1,5 @@
 // The text of a values file as a layer: its data, and the line and column of every key.
-// Invariant: a layer is a plain map in which each key is given once. Every fault of the text is reported, with its place if it has one.
+// Invariant: a layer is a plain map in which each key is given once. Every fault of the text is reported, with its place, without its text.
 // Used by controller/configuration/values-files and cli/commands/render.
 import { Result } from "effect"
 import {
@@ -50,13 +50,19 @@ const offsetsIn = (document: Document.Parsed) => {
   }
 }
 
-/** Returns a fault in our words or in the parser's, without the parser's position and excerpt. */
+/** What is said in place of a message of the parser's that repeats the text, or that says little. */
+const ourWords: Readonly<Partial<Record<YAMLError["code"], string>>> = {
+  BAD_DIRECTIVE: "this directive means nothing here; leave it out",
+  BAD_DQ_ESCAPE: "this escape means nothing; write \\\\ for a backslash",
+  MULTIPLE_DOCS: "another document begins here; a file has one",
+  TAG_RESOLVE_FAILED: "this tag means nothing here; leave it out, or put a text in quotes"
+}
+
+/** Returns a fault in our words or in the parser's, without the parser's position, and without an excerpt, which may be a secret. */
 const sentence = ({ code, message }: YAMLError): string => {
-  if (code === "TAG_RESOLVE_FAILED") return `${/!\S*/u.exec(message)?.[0] ?? "this"} is a tag that means nothing here; leave it out`
   if (message.startsWith("Maximum call stack")) return "is nested too deeply"
-  return code === "MULTIPLE_DOCS"
-    ? "another document begins here; a file has one"
-    : (message.split("\n")[0] ?? message).replace(/ at line \d+, column \d+:?$/u, "")
+  const said = (message.split("\n")[0] ?? message).replace(/ at line \d+, column \d+:?$/u, "")
+  return ourWords[code] ?? (code === "UNEXPECTED_TOKEN" ? said.replace(/: .*$/u, "") : said)
 }
 
 /**
@@ -113,7 +119,7 @@ const surprises = (document: Document.Parsed): ReadonlyArray<Spot> => {
   visit(document, {
     Alias: (_, node) => {
       if (!anchors.has(node.source)) {
-        found.push({ offset: startOf(node) ?? 0, message: `*${node.source} names no anchor before it; write &${node.source} there` })
+        found.push({ offset: startOf(node) ?? 0, message: "this alias names no anchor before it; put it in quotes if it is a text" })
       }
     },
     Value: (_, node) => {
@@ -121,9 +127,9 @@ const surprises = (document: Document.Parsed): ReadonlyArray<Spot> => {
       if (!isScalar(node)) return
       const { range, source = "", value } = node
       if (typeof value === "number" && /^[-+]?0\d*[89]/u.test(source)) {
-        found.push({ offset: range?.[0] ?? 0, message: `${source} is no octal number; put it in quotes, or leave the zeros out` })
+        found.push({ offset: range?.[0] ?? 0, message: "this is no octal number; put it in quotes, or leave the zeros out" })
       } else if (Number.isInteger(value) && !Number.isSafeInteger(value) && /^[-+]?\d+$/u.test(source)) {
-        found.push({ offset: range?.[0] ?? 0, message: `${source} is too long for a number; put it in quotes if it is a text` })
+        found.push({ offset: range?.[0] ?? 0, message: "this is too long for a number; put it in quotes if it is a text" })
       }
     }
   })
@@ -139,7 +145,13 @@ const firstOfLine = (faults: ReadonlyArray<Fault>): ReadonlyArray<Fault> => {
 /** Parses a file. Fails with every fault of the text. An empty text gives an empty layer. */
 export const yamlLayer = (file: string, text: string): Result.Result<Layer, ReadonlyArray<Fault>> => {
   const lines = new LineCounter()
-  const document = parseDocument(text, { lineCounter: lines, merge: true, uniqueKeys: false, customTags: (tags) => [octal, ...tags] })
+  const document = parseDocument(text, {
+    lineCounter: lines,
+    merge: true,
+    uniqueKeys: false,
+    customTags: (tags) => [octal, ...tags],
+    logLevel: "error" // a warning is printed with the text that it is about
+  })
   const placeAt = (offset: number): Place => {
     const { col, line } = lines.linePos(offset)
     return { line: Math.max(line, 1), column: Math.max(col, 1) }

@@ -99,6 +99,11 @@ describe("a secret in the clear", () => {
     ["my.password", "hunter2"],
     ["SENTRY_DSN", "https://hunter2@example.com/1"],
     ["PIN_TOKEN", 1234],
+    ["TF_ENCRYPTION", "key_provider \"pbkdf2\" \"k\" { passphrase = \"hunter2\" }"],
+    ["GITHUB_PAT", "hunter2"],
+    ["DOCKER_AUTH_CONFIG", "{\"auths\":{\"r\":{\"auth\":\"hunter2\"}}}"],
+    ["GIT_CONFIG_VALUE_0", "https://ghp_hunter2hunter2@github.com/"],
+    ["GIT_CONFIG_VALUE_1", "https://ghp_hunter2hunter2:@github.com/"],
     ["CERTIFICATE", "-----BEGIN EC PRIVATE KEY-----\nhunter2\n"]
   ])("is known by its name or its value: %s", (name, value) => {
     expect(taken({ agent: { extraEnv: { REGION: "eu", [name]: value } } })).toEqual({
@@ -112,6 +117,12 @@ describe("a secret in the clear", () => {
     ["KEYBOARD", "us"],
     ["BYPASS_PROXY", "no"],
     ["USE_TOKEN", true],
+    ["JAVA_COMPAT", "yes"],
+    ["SPAT", "yes"],
+    ["MODULES", "ssh://git@github.com/a"],
+    ["DATABASE", "postgres://application@db"],
+    ["MAIL", "https://example.com/?to=somebody-with-a-name@example.com"],
+    ["TF_ENCRYPTION_NAME", "pbkdf2"],
     ["PASSWORD", ""],
     [
       "PGPASSWORD",

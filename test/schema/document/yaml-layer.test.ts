@@ -1,5 +1,5 @@
 // Every key of a values file has a line and a column, and so has every fault of its text.
-import { describe, expect, it } from "@effect/vitest"
+import { describe, expect, it, vi } from "@effect/vitest"
 import { Result } from "effect"
 import { told } from "../../../src/schema/document/explain.ts"
 import { at } from "../../../src/schema/document/layers.ts"
@@ -55,7 +55,11 @@ describe("a layer of YAML", () => {
     { given: "a tab", text: "a:\n\tb: 1\n", told: [/^f:2:1 Tabs are not allowed as indentation$/u] },
     { given: "two documents", text: "a: 1\n---\nb: 1\n", told: [/^f:2:1 another document begins here; a file has one$/u] },
     { given: "a list", text: "\n- a\n", told: [/^f:2:1 must be a map of keys$/u] },
-    { given: "an alias of nothing", text: "a:\n  - *b\n", told: [/^f:2:5 \*b names no anchor before it; write &b there$/u] },
+    {
+      given: "an alias of nothing",
+      text: "a:\n  - *b\n",
+      told: [/^f:2:5 this alias names no anchor before it; put it in quotes if it is a text$/u]
+    },
     {
       given: "aliases of aliases of aliases",
       text: ["a0: &a0 [x, x]", ...Array.from({ length: 30 }, (_, i) => `a${i + 1}: &a${i + 1} [*a${i}, *a${i}]`)].join("\n"),
@@ -66,20 +70,75 @@ describe("a layer of YAML", () => {
       text: `a: &a 1\nb:\n${"  - *a\n".repeat(30_000)}`,
       told: [/^f its aliases unfold to too much/u]
     },
-    { given: "an unknown tag", text: "a: !secret b\n", told: [/^f:1:4 !secret is a tag that means nothing here; leave it out$/u] },
+    {
+      given: "an unknown tag",
+      text: "a: !secret b\n",
+      told: [/^f:1:4 this tag means nothing here; leave it out, or put a text in quotes$/u]
+    },
+    { given: "an unknown escape", text: "a: \"\\q\"\n", told: [/^f:1:5 this escape means nothing; write \\\\ for a backslash$/u] },
+    { given: "an unknown directive", text: "%a b\n---\na: 1\n", told: [/^f:1:1 this directive means nothing here; leave it out$/u] },
+    { given: "a block with a text in its first line", text: "a: |b\n", told: [/^f:1:\d Block scalar header includes extra characters$/u] },
     {
       given: "a number that is nearly octal",
       text: "a: 0789\n",
-      told: [/^f:1:4 0789 is no octal number; put it in quotes, or leave the zeros out$/u]
+      told: [/^f:1:4 this is no octal number; put it in quotes, or leave the zeros out$/u]
     },
     {
       given: "a number that would lose digits",
       text: "a: 123456789012345678901\n",
-      told: [/^f:1:4 123456789012345678901 is too long for a number; put it in quotes if it is a text$/u]
+      told: [/^f:1:4 this is too long for a number; put it in quotes if it is a text$/u]
     },
     { given: "a template of Helm's, with a fault a line", text: "{{- if .Values.x }}\na: {b: x}\n", told: [/^f:1:/u, /^f:2:/u] },
     { given: "a tower of maps", text: `${"{a: ".repeat(5000)}1${"}".repeat(5000)}`, told: [/^f:1:\d+ is nested too deeply$/u] },
     { given: "two faults", text: "a: 1\na: 2\nb: \"\n", told: [/^f:2:1 this key is given twice; keep one$/u, /^f:4:1/u] },
     { given: "a key twice in a line, once in quotes", text: "a: { b: 1, \"b\": 2, b: 3 }\n", told: [/^f:1:12 this key is given twice/u] }
   ])("is refused for $given, with the place", ({ text, told }) => expect(faults(text)).toEqual(told.map((_) => expect.stringMatching(_))))
+
+  it.each([
+    "!",
+    "!!",
+    "!x!",
+    "*",
+    "@",
+    "`",
+    "%",
+    "]",
+    "}",
+    "|",
+    ">",
+    "- ",
+    "? ",
+    "\"abc\" ",
+    "'abc'",
+    "\"\\",
+    "\"\\x",
+    "\"\\U",
+    "'",
+    "& &",
+    "|2",
+    "{",
+    "[",
+    "&x &",
+    "!<",
+    "{? {"
+  ])("repeats nothing of a value in a message: %s", (before) => {
+    for (const value of ["S3CRETVAL", "99812345678901234567", "0998123"]) {
+      for (
+        const text of [
+          `${before}${value}`,
+          `a: ${before}${value}\n`,
+          `a:\n  b: [${before}${value}, x\nc: d`,
+          `${before}${value} x\n---\na: b\n`
+        ]
+      ) {
+        for (const fault of faults(text)) expect(fault).not.toMatch(/3CR|9812|ETV/u)
+      }
+    }
+  })
+
+  it("says nothing of a key that is a map on the error stream", () => {
+    const warned = vi.spyOn(process, "emitWarning").mockReturnValue()
+    yamlLayer("f", "? { S3CRETVAL: 1 }\n: 2\n")
+    expect(warned).not.toHaveBeenCalled()
+  })
 })
