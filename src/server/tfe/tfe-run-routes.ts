@@ -21,6 +21,7 @@ import { runOfStep } from "../store/ids.ts"
 import { Workspaces } from "../workspace/workspaces.ts"
 import { configurationVersionDocument, listedRunDocument, runDocument, stepDocument, workspaceDocument } from "./tfe-documents.ts"
 import { document, documents, made, makeTfe, pageOf } from "./tfe-envelope.ts"
+import { unkeptRun, unless } from "./tfe-refusals.ts"
 
 const createConfigurationVersion = jsonOf(CreateConfigurationVersion)
 const createRun = jsonOf(CreateRun)
@@ -74,6 +75,7 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
     })
 
   const create = Effect.fnUntraced(function*({ data: { attributes, relationships } }: CreateRun) {
+    yield* unless(unkeptRun(attributes))
     const asked = relationships?.["configuration-version"]?.data.id
     const workspace = yield* workspaces.get(relationships?.workspace.data.id ?? "")
     const version = asked === undefined ? yield* configurations.latest(workspace.id) : yield* configurations.get(asked)
