@@ -1,16 +1,19 @@
-// What a stock client asks of a run and this server does not do.
+// What a stock client asks of a run and this server does not do, and what a run shows of its variables.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { archiveOf, person, server } from "../live-server.ts"
+import { taskPath } from "../../../src/schema/api/task-api.ts"
+import { tfePath } from "../../../src/schema/api/tfe-api.ts"
+import { agent, archiveOf, person, server, worker } from "../live-server.ts"
 
 const archive = archiveOf({ "main.tf": "output \"m\" { value = 1 }" })
 
 /** A workspace with an archive, so that nothing but what is asked stands in the way of a run. */
 const ready = Effect.gen(function*() {
-  const me = person(yield* server)
+  const url = yield* server
+  const me = person(url)
   const id = yield* me.workspace("demo")
   yield* me.upload(id, archive)
-  return { me, id }
+  return { url, me, id }
 })
 
 describe("a run", () => {
@@ -61,5 +64,28 @@ describe("a run", () => {
         "invoke-action-addrs": []
       }
       expect((yield* me.run(id, { ...sent, ...nothing })).status).toBe(201)
+    }))
+})
+
+describe("a run's own variable in the place of a sensitive one", () => {
+  it.live("is shown to no person, and is sensitive to the worker, as the workspace is now", () =>
+    Effect.gen(function*() {
+      const { id, me, url } = yield* ready
+      const set = (attributes: object) => me.as("POST", tfePath.variables(id), { data: { attributes } })
+      const variables = [{ key: "password", value: "\"s3cret\"" }, { key: "region", value: "\"eu\"" }]
+      const { id: run } = (yield* me.run(id, { variables })).json.data
+      yield* set({ key: "password", value: "of the workspace", sensitive: true })
+      const made = yield* me.run(id, { variables })
+      const shown = yield* me.as("GET", `/api/v2/runs/${run}`)
+      for (const { json } of [made, shown]) {
+        expect(json.data.attributes.variables).toEqual([{ key: "password", value: null }, { key: "region", value: "\"eu\"" }])
+      }
+      const details = yield* worker(url, yield* agent(url).take).as("GET", taskPath.assignment)
+      expect(details.json.variables).toEqual([
+        { name: "password", value: "\"s3cret\"", category: "terraform", hcl: true, sensitive: true },
+        { name: "region", value: "\"eu\"", category: "terraform", hcl: true }
+      ])
+      yield* set({ key: "password", value: "of the workspace", sensitive: false })
+      expect((yield* me.as("GET", `/api/v2/runs/${run}`)).json.data.attributes.variables).toEqual(variables)
     }))
 })
