@@ -26,7 +26,7 @@ export type RunVariable = typeof RunVariable.Type
 
 /** Returns whether a run's own variable of this name is sensitive, since it is in the place of a sensitive one. */
 export const isSensitive = (workspace: ReadonlyArray<WorkspaceVariable>, name: string): boolean =>
-  workspace.some(({ category, key, sensitive }) => sensitive && category === "terraform" && key === name)
+  workspace.some(({ category, key, sensitive }) => sensitive && key === (category === "env" ? `TF_VAR_${name}` : name))
 
 /** Returns the variables of a stage: the workspace's, except those that the run sets itself, and the run's own. */
 export const variablesOf = (workspace: ReadonlyArray<WorkspaceVariable>, run: ReadonlyArray<RunVariable>): ReadonlyArray<Variable> => [

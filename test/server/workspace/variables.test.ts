@@ -20,7 +20,12 @@ it.each([
   { given: "not sensitive", workspace: [variable("password")], expected: ofRun },
   { given: "not there", workspace: [variable("other", { sensitive: true })], expected: ofRun },
   {
-    given: "sensitive, but of the environment",
+    given: "sensitive, by the environment",
+    workspace: [variable("TF_VAR_password", { sensitive: true, category: "env" })],
+    expected: { ...ofRun, sensitive: true }
+  },
+  {
+    given: "sensitive, but for other programs",
     workspace: [variable("password", { sensitive: true, category: "env" })],
     expected: ofRun
   }
