@@ -60,6 +60,7 @@ const table: Readonly<Record<string, Opens>> = {
   "GET /api/v2/workspaces/:id": "user",
   "PATCH /api/v2/workspaces/:id": "user",
   "GET /api/v2/workspaces/:id/vars": "user",
+  "GET /api/v2/workspaces/:id/all-vars": "user",
   "POST /api/v2/workspaces/:id/vars": "user",
   "DELETE /api/v2/workspaces/:id/vars/:variable": "user",
   "POST /api/v2/workspaces/:id/configuration-versions": "user",
@@ -91,6 +92,7 @@ const table: Readonly<Record<string, Opens>> = {
   "POST /api/v2/workspaces/:id/actions/lock": "user",
   "POST /api/v2/workspaces/:id/actions/unlock": "user",
   "POST /api/v2/workspaces/:id/actions/force-unlock": "user",
+  "POST /api/v2/queries": "user",
   "POST /api/v2/workspaces/:id/state-versions": "user"
 }
 

@@ -7,10 +7,8 @@ import { Engine, mostVariables, Targets, VariableCategory, VariableName, Variabl
 import { text } from "../text.ts"
 
 const maybe = <S extends Schema.Top>(schema: S) => Schema.optionalKey(Schema.NullOr(schema))
-const request = <A extends Schema.Struct.Fields, R extends Schema.Struct.Fields>(attributes: A, relationships: R) =>
-  Schema.Struct({
-    data: Schema.Struct({ attributes: Schema.Struct(attributes), relationships: Schema.optionalKey(Schema.Struct(relationships)) })
-  })
+const request = <A extends Schema.Top, R extends Schema.Struct.Fields>(attributes: A, relationships: R) =>
+  Schema.Struct({ data: Schema.Struct({ attributes, relationships: Schema.optionalKey(Schema.Struct(relationships)) }) })
 const to = Schema.Struct({ data: Schema.Struct({ id: Schema.String }) })
 
 const workspaceSettings = {
@@ -19,24 +17,27 @@ const workspaceSettings = {
   "working-directory": maybe(WorkingDirectory)
 }
 /** Keeps what it does not know, because the server refuses what it could not meet. */
+const withUnknown = <A extends Schema.Struct.Fields>(attributes: Schema.Struct<A>) =>
+  Schema.StructWithRest(attributes, [Schema.Record(Schema.String, Schema.Unknown)])
 const workspace = <A extends Schema.Struct.Fields>(attributes: A) =>
   Schema.Struct({
     data: Schema.Struct({
-      attributes: Schema.StructWithRest(Schema.Struct(attributes), [Schema.Record(Schema.String, Schema.Unknown)]),
+      attributes: withUnknown(Schema.Struct(attributes)),
       relationships: Schema.optionalKey(Schema.Record(Schema.String, Schema.Struct({ data: Schema.optionalKey(Schema.Unknown) })))
     })
   })
 export const CreateWorkspace = workspace({ name: WorkspaceName, ...workspaceSettings })
 export const UpdateWorkspace = workspace({ name: maybe(WorkspaceName), ...workspaceSettings })
 
-export const CreateConfigurationVersion = request({ speculative: maybe(Schema.Boolean) }, {})
+export const CreateConfigurationVersion = request(Schema.Struct({ speculative: maybe(Schema.Boolean) }), {})
 
 const RunVariable = Schema.Struct({
   key: VariableName,
   value: VariableValue.annotate({ description: "An HCL expression: a text comes in quotes." })
 })
 
-export const CreateRun = request({
+/** What a run can be asked for. */
+export const RunAttributes = Schema.Struct({
   message: maybe(text(4096)),
   "is-destroy": maybe(Schema.Boolean),
   "auto-apply": maybe(Schema.Boolean),
@@ -54,7 +55,8 @@ export const CreateRun = request({
   engine: maybe(
     Engine.annotate({ description: "Ours, not in the TFE API; absent: tofu, or terraform where the runner image has no tofu." })
   )
-}, { workspace: to, "configuration-version": Schema.optionalKey(to) })
+})
+export const CreateRun = request(withUnknown(RunAttributes), { workspace: to, "configuration-version": Schema.optionalKey(to) })
 export type CreateRun = typeof CreateRun.Type
 
 /** Stock clients send a comment, or nothing at all. */
@@ -62,14 +64,17 @@ export const ApplyRun = Schema.Struct({
   seal: maybe(Sha256.annotate({ description: "Ours, not in the TFE API: of the plan that is approved; another one is refused with 409." }))
 })
 
-export const CreateVariable = request({
-  key: VariableName,
-  value: maybe(VariableValue),
-  description: maybe(text(512)),
-  category: maybe(VariableCategory),
-  hcl: maybe(Schema.Boolean),
-  sensitive: maybe(Schema.Boolean)
-}, {})
+export const CreateVariable = request(
+  Schema.Struct({
+    key: VariableName,
+    value: maybe(VariableValue),
+    description: maybe(text(512)),
+    category: maybe(VariableCategory),
+    hcl: maybe(Schema.Boolean),
+    sensitive: maybe(Schema.Boolean)
+  }),
+  {}
+)
 
 /** The name of the only organization. */
 export const organization = "default"

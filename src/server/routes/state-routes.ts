@@ -1,7 +1,7 @@
 // The state API for people: what the stock `http` backend of tofu and terraform asks for, locking included.
 // Always holds: it locks with PUT and DELETE, and with the backend's own LOCK and UNLOCK, which lifecycle/listen takes for these.
 // Used by server/lifecycle/server.
-import { Effect } from "effect"
+import { Effect, Schema } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { statesPath } from "../../schema/api/state.ts"
 import { LockInfo, lockLimitBytes, stateLimitBytes, taskHeader } from "../../schema/api/task-api.ts"
@@ -9,13 +9,17 @@ import { routesFor } from "../access/authorize.ts"
 import { Bodies } from "../access/bodies.ts"
 import { noContent, type Params, problem, stateAnswer, unlocked } from "../access/http-answer.ts"
 import { jsonOf, queryOf, workspaceName } from "../access/http-request.ts"
-import { orNotFound, Refused } from "../refused.ts"
+import { invalid, orNotFound, Refused } from "../refused.ts"
 import { Blobs } from "../store/blobs.ts"
 import { StateLocks } from "../workspace/state-locks.ts"
 import { StateVersions } from "../workspace/state-versions.ts"
 import { Workspaces } from "../workspace/workspaces.ts"
 
 const lockInfo = jsonOf(LockInfo, "", lockLimitBytes)
+/** As force-unlock sends it: tofu the id alone, and terraform nothing. */
+const lockToOpen = jsonOf(Schema.Struct({ ID: Schema.optionalKey(Schema.String) }), "{}", lockLimitBytes)
+const noLockNamed = (name: string) =>
+  invalid(`The request names no lock, so none was opened; see who has it, and open it, with: agent-job state unlock ${name} --force`)
 const address = `${statesPath}:name` as const
 
 /** Answers a refusal. The backend reads 423 as "somebody else has it", with that lock as the body. */
@@ -52,8 +56,10 @@ export const stateRoutes = HttpRouter.addAll(Effect.gen(function*() {
       })),
     route("DELETE", address, (request, params, caller) =>
       Effect.gen(function*() {
-        const { id } = yield* existing(params)
-        yield* locks.unlock(id, (yield* lockInfo(request)).ID, { person: caller.name })
+        const { id, name } = yield* existing(params)
+        const { ID } = yield* lockToOpen(request)
+        if (ID === undefined) return yield* noLockNamed(name)
+        yield* locks.unlock(id, ID, { person: caller.name })
         return unlocked
       }))
   ]

@@ -1,9 +1,10 @@
-// The one SQLite file: SqlClient on node:sqlite, one connection, WAL, and every commit on disk before it is answered (synchronous = FULL).
+// The one SQLite file: SqlClient on node:sqlite, WAL, every commit on disk before it is answered, and nothing left of what is deleted.
 // The file belongs to one process: a second server on it refuses to start, since it would wake none of the first one's long polls.
 // Used by every store of the server.
 import { Effect, Layer, Schema, Semaphore, Stream } from "effect"
 import { Reactivity } from "effect/reactivity"
 import { Migrator, SqlClient, type SqlConnection, SqlError, Statement } from "effect/sql"
+import { chmodSync, closeSync, openSync, statSync } from "node:fs"
 import { DatabaseSync, type SQLInputValue } from "node:sqlite"
 import { ServerError } from "../settings.ts"
 import { migrations } from "./migrations.ts"
@@ -45,12 +46,33 @@ const connect = (db: DatabaseSync): SqlConnection.Connection => {
   }
 }
 
+const inMemory = ":memory:"
+const isOpenToAll = 0o007
+
+/**
+ * Makes the file, and what an older version left, its owner's alone; SQLite gives its log the mode of the file. Only the owner can, so
+ * another's file, as from a restore, stays as it is, with a warning.
+ */
+const closeToOthers = Effect.fnUntraced(function*(file: string) {
+  if (file === inMemory) return
+  yield* Effect.ignore(Effect.try(() => closeSync(openSync(file, "wx", 0o600)))) // before SQLite makes it, open to others
+  for (const name of [file, `${file}-wal`]) yield* Effect.ignore(Effect.try(() => chmodSync(name, 0o600)))
+  const mode = yield* Effect.orElseSucceed(Effect.try(() => statSync(file).mode), () => 0)
+  if ((mode & isOpenToAll) !== 0) {
+    yield* Effect.logWarning(
+      `The database ${file} belongs to another user, and every user of this machine may open it; give it to the user of the server, or make its mode 600.`
+    )
+  }
+})
+
 const make = Effect.fnUntraced(function*(file: string) {
+  yield* closeToOthers(file)
   const db = yield* Effect.acquireRelease(
     Effect.try({
       try: () => {
         const opened = new DatabaseSync(file, { timeout: 3000, enableForeignKeyConstraints: true })
-        opened.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; BEGIN EXCLUSIVE; COMMIT")
+        opened.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON")
+        opened.exec("BEGIN EXCLUSIVE; COMMIT")
         return opened
       },
       catch: (cause) => cannotOpen(file, cause)

@@ -9,7 +9,7 @@ import { type StageRow, stepOf, stepStatus } from "../run/stages.ts"
 import { stepId } from "../store/ids.ts"
 import type { StateOutputs } from "../workspace/state-body.ts"
 import type { StateVersion } from "../workspace/state-versions.ts"
-import type { WorkspaceVariable } from "../workspace/variables.ts"
+import { isSensitive, type WorkspaceVariable } from "../workspace/variables.ts"
 import type { Workspace } from "../workspace/workspaces.ts"
 
 const relation = (type: string, id: string | null) => ({ data: id === null ? null : { type, id } })
@@ -123,7 +123,7 @@ export const listedRunDocument = (run: Run, position: number) => {
   }
 }
 
-export const runDocument = (run: WholeRun, position: number) => {
+export const runDocument = (run: WholeRun, position: number, ofWorkspace: ReadonlyArray<WorkspaceVariable>) => {
   const { attributes, ...listed } = listedRunDocument(run, position)
   return {
     ...listed,
@@ -133,7 +133,7 @@ export const runDocument = (run: WholeRun, position: number) => {
       "refresh-only": run.options.refreshOnly ?? false,
       "target-addrs": run.options.targets ?? [],
       "replace-addrs": run.options.replace ?? [],
-      variables: run.variables.map(({ key, value }) => ({ key, value }))
+      variables: run.variables.map(({ key, value }) => ({ key, value: isSensitive(ofWorkspace, key) ? null : value }))
     }
   }
 }

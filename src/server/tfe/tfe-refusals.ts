@@ -1,6 +1,8 @@
-// What stock clients may ask of a workspace and this server does not have, each with the sentence that refuses it.
+// What stock clients may ask of a workspace or a run and this server does not have, each with the sentence that refuses it.
 // Invariant: what cannot be met is refused as a whole. A filter that was passed over would choose somebody else's workspace.
-// Used by the TFE workspace routes and by tfe-refused-routes.
+// Used by the TFE routes.
+import { Effect } from "effect"
+import { RunAttributes } from "../../schema/api/tfe-api.ts"
 import { invalid, type Refused } from "../refused.ts"
 import { fixedAttributes } from "./tfe-documents.ts"
 
@@ -59,3 +61,29 @@ export const unkept = ({ attributes, relationships = {} }: AskedOfWorkspace): Re
 
 export const otherName = (name: string) =>
   invalid(`A workspace keeps the name that it was made with, here ${name}; make another workspace with the other name.`)
+
+/** What a run would have to do for an option of the engine, which does it by itself where the state comes from the `http` backend. */
+const ofEngine: Readonly<Record<string, readonly [lack: string, instead: string]>> = {
+  "invoke-action-addrs": ["invokes no action by itself", "apply with -invoke"],
+  "allow-config-generation": ["writes no configuration", "plan with -generate-config-out"]
+}
+
+const unkeptOfRun = ([attribute, value]: readonly [string, unknown]): Refused | undefined => {
+  if (Object.hasOwn(RunAttributes.fields, attribute) || asksForNothing(value)) return undefined
+  const [lack, instead] = ofEngine[attribute] ?? []
+  return invalid(
+    lack === undefined
+      ? `This server does not heed ${attribute} of a run, so it would have no effect; leave it out.`
+      : `A run here ${lack}, so none was started; ${instead} where the backend is "http", as docs/state.md says.`
+  )
+}
+
+/** Returns the refusal of a run that asks for more than the server does. */
+export const unkeptRun = (attributes: Readonly<Record<string, unknown>>): Refused | undefined =>
+  Object.entries(attributes).map(unkeptOfRun).find((refused) => refused !== undefined)
+
+export const noQueries = () =>
+  invalid("This server makes no queries; run terraform query where the backend is \"http\", as docs/state.md says.")
+
+export const unless = (refused: Refused | undefined): Effect.Effect<void, Refused> =>
+  refused === undefined ? Effect.void : Effect.fail(refused)

@@ -1,4 +1,4 @@
-// What stock clients ask of the TFE API and get refused: tags, projects, the end of a workspace, and states and locks that a person writes.
+// What stock clients ask of the TFE API and get refused: tags, projects, queries, the end of a workspace, and states and locks of a person.
 // Without these routes the answer would be 404, of which clients show only that a resource was not found, or that it is deleted.
 // Used by server/lifecycle/server.
 import { Effect } from "effect"
@@ -7,7 +7,7 @@ import { statesPath } from "../../schema/api/state.ts"
 import { invalid } from "../refused.ts"
 import { type Workspace, Workspaces } from "../workspace/workspaces.ts"
 import { documents, makeTfe } from "./tfe-envelope.ts"
-import { noProjects, noTags } from "./tfe-refusals.ts"
+import { noProjects, noQueries, noTags } from "./tfe-refusals.ts"
 
 export const tfeRefusedRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const { base, member, route } = yield* makeTfe
@@ -45,6 +45,7 @@ export const tfeRefusedRoutes = HttpRouter.addAll(Effect.gen(function*() {
         yield* member(params)
         return yield* noDeletion(yield* workspaces.named(params.name ?? ""))
       })),
+    route("POST", "/api/v2/queries", () => Effect.fail(noQueries())),
     refused("POST", "/relationships/tags", noTags),
     refused("PATCH", "/tag-bindings", noTags),
     refused("POST", "/actions/lock", stateElsewhere),

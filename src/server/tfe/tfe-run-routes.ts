@@ -18,9 +18,11 @@ import { type Run, Runs, type WholeRun } from "../run/runs.ts"
 import { StageEnds } from "../run/stage-ends.ts"
 import { Stages } from "../run/stages.ts"
 import { runOfStep } from "../store/ids.ts"
+import { Variables } from "../workspace/variables.ts"
 import { Workspaces } from "../workspace/workspaces.ts"
 import { configurationVersionDocument, listedRunDocument, runDocument, stepDocument, workspaceDocument } from "./tfe-documents.ts"
 import { document, documents, made, makeTfe, pageOf } from "./tfe-envelope.ts"
+import { unkeptRun, unless } from "./tfe-refusals.ts"
 
 const createConfigurationVersion = jsonOf(CreateConfigurationVersion)
 const createRun = jsonOf(CreateRun)
@@ -49,10 +51,12 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const stageEnds = yield* StageEnds
   const stages = yield* Stages
   const tokens = yield* Tokens
+  const variables = yield* Variables
   const workspaces = yield* Workspaces
   const linked = yield* linkRoutes(jsonApiErrors)
 
-  const shown = (run: WholeRun) => Effect.map(runs.pendingBefore(run), (position) => runDocument(run, position))
+  const shown = (run: WholeRun) =>
+    Effect.zipWith(runs.pendingBefore(run), variables.list(run.workspaceId), (...more) => runDocument(run, ...more))
   const listed = (run: Run) => Effect.map(runs.pendingBefore(run), (position) => listedRunDocument(run, position))
 
   const step = (which: Step, id: string, url: string) =>
@@ -74,6 +78,7 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
     })
 
   const create = Effect.fnUntraced(function*({ data: { attributes, relationships } }: CreateRun) {
+    yield* unless(unkeptRun(attributes))
     const asked = relationships?.["configuration-version"]?.data.id
     const workspace = yield* workspaces.get(relationships?.workspace.data.id ?? "")
     const version = asked === undefined ? yield* configurations.latest(workspace.id) : yield* configurations.get(asked)

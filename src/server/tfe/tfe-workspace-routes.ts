@@ -4,16 +4,16 @@ import { Effect } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { CreateVariable, CreateWorkspace, tfePath, UpdateWorkspace } from "../../schema/api/tfe-api.ts"
 import { openRoutes } from "../access/authorize.ts"
-import { jsonApiErrors, noContent } from "../access/http-answer.ts"
+import { jsonApiErrors, noContent, type Params } from "../access/http-answer.ts"
 import { jsonOf, parametersOf, queryOf } from "../access/http-request.ts"
-import { notFound, type Refused } from "../refused.ts"
+import { notFound } from "../refused.ts"
 import { Runs } from "../run/runs.ts"
 import { Rescues } from "../workspace/rescues.ts"
 import { Variables } from "../workspace/variables.ts"
 import { type Workspace, Workspaces, type WorkspaceSettings } from "../workspace/workspaces.ts"
 import { entitlements, variableDocument, workspaceDocument } from "./tfe-documents.ts"
 import { document, documents, made, makeTfe, pageOf } from "./tfe-envelope.ts"
-import { otherName, unkept, unknownFilter } from "./tfe-refusals.ts"
+import { otherName, unkept, unknownFilter, unless } from "./tfe-refusals.ts"
 
 const createWorkspace = jsonOf(CreateWorkspace)
 const updateWorkspace = jsonOf(UpdateWorkspace)
@@ -31,8 +31,6 @@ const settingsOf = (attributes: (typeof UpdateWorkspace.Type)["data"]["attribute
   }
 }
 
-const unless = (refused: Refused | undefined): Effect.Effect<void, Refused> => refused === undefined ? Effect.void : Effect.fail(refused)
-
 export const tfeWorkspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const { member, route } = yield* makeTfe
   const rescues = yield* Rescues
@@ -45,6 +43,11 @@ export const tfeWorkspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
     const holder = workspace.currentRunId === null ? undefined : yield* runs.find(workspace.currentRunId)
     const pending = yield* rescues.pending(workspace.id)
     return workspaceDocument(workspace, holder, pending.length > 0)
+  })
+
+  const listed = Effect.fnUntraced(function*(_: unknown, { id = "" }: Params) {
+    yield* workspaces.get(id)
+    return documents((yield* variables.list(id)).map(variableDocument))
   })
 
   return [
@@ -90,11 +93,8 @@ export const tfeWorkspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
         yield* unless((attributes.name ?? name) === name ? unkept(data) : otherName(name))
         return document(yield* Effect.flatMap(workspaces.update(id, settingsOf(attributes)), shown))
       })),
-    route("GET", "/api/v2/workspaces/:id/vars", (_, { id = "" }) =>
-      Effect.gen(function*() {
-        yield* workspaces.get(id)
-        return documents((yield* variables.list(id)).map(variableDocument))
-      })),
+    route("GET", "/api/v2/workspaces/:id/vars", listed),
+    route("GET", "/api/v2/workspaces/:id/all-vars", listed), // there are no variable sets, which would add to them
     route("POST", "/api/v2/workspaces/:id/vars", (request, { id = "" }) =>
       Effect.gen(function*() {
         const { id: workspaceId } = yield* workspaces.get(id)

@@ -1,5 +1,5 @@
 // Variables of workspaces, as people set them; a run's own variables are stored with the run and win over these.
-// A sensitive value leaves the server only towards the worker of a stage.
+// A sensitive value, or a run's own in its place, leaves the server only towards the worker of a stage.
 // Used by the TFE routes and the task API.
 import { Context, Effect, Layer, Schema } from "effect"
 import { SqlClient } from "effect/sql"
@@ -24,12 +24,22 @@ export type WorkspaceVariable = typeof WorkspaceVariable.Type
 export const RunVariable = Schema.Struct({ key: Schema.String, value: Schema.String })
 export type RunVariable = typeof RunVariable.Type
 
+/** Returns whether a run's own variable of this name is sensitive, since it is in the place of a sensitive one. */
+export const isSensitive = (workspace: ReadonlyArray<WorkspaceVariable>, name: string): boolean =>
+  workspace.some(({ category, key, sensitive }) => sensitive && key === (category === "env" ? `TF_VAR_${name}` : name))
+
 /** Returns the variables of a stage: the workspace's, except those that the run sets itself, and the run's own. */
 export const variablesOf = (workspace: ReadonlyArray<WorkspaceVariable>, run: ReadonlyArray<RunVariable>): ReadonlyArray<Variable> => [
   ...workspace
     .filter(({ category, key }) => category === "env" || !run.some((variable) => variable.key === key))
     .map(({ category, hcl, key, sensitive, value }) => ({ name: key, value, category, hcl, sensitive })),
-  ...run.map(({ key, value }) => ({ name: key, value, category: "terraform" as const, hcl: true }))
+  ...run.map(({ key, value }) => ({
+    name: key,
+    value,
+    category: "terraform" as const,
+    hcl: true,
+    ...(isSensitive(workspace, key) && { sensitive: true })
+  }))
 ]
 
 /** What the variables of one workspace may be together: each stage, and each list of them, has all in memory. */

@@ -1,8 +1,10 @@
 import { expect, it } from "@effect/vitest"
-import { Effect, Layer } from "effect"
+import { Effect, Layer, Logger } from "effect"
 import { SqlClient } from "effect/sql"
+import { chmodSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { layerDatabase } from "../../../src/server/store/database.ts"
+import { canBeNameless, nameless } from "../../nameless.ts"
 import { directory } from "../live-server.ts"
 
 it.live("commits to the disk itself, so that a power cut loses nothing either (no test can cut the power)", () =>
@@ -10,6 +12,59 @@ it.live("commits to the disk itself, so that a power cut loses nothing either (n
     const context = yield* Layer.build(layerDatabase(join(yield* directory, "db.sqlite")))
     const sql = yield* SqlClient.SqlClient.pipe(Effect.provide(context))
     expect([yield* sql`PRAGMA journal_mode`, yield* sql`PRAGMA synchronous`]).toEqual([[{ journal_mode: "wal" }], [{ synchronous: 2 }]])
+  }))
+
+it.live("is open to its owner alone, from its first byte on, also where an older version or a restore left it otherwise", () =>
+  Effect.gen(function*() {
+    const file = join(yield* directory, "db.sqlite")
+    const modes = () => [file, `${file}-wal`].map((name) => statSync(name).mode & 0o777)
+    const open = Layer.build(layerDatabase(file))
+    const shown = Effect.scoped(Effect.map(open, modes))
+    expect(yield* shown).toEqual([0o600, 0o600])
+    for (const name of [file, `${file}-wal`]) {
+      writeFileSync(name, "", { flag: "a" })
+      chmodSync(name, 0o644)
+    }
+    expect(yield* shown).toEqual([0o600, 0o600])
+  }))
+
+it.live.skipIf(!canBeNameless)("is used, with a warning, if it is another user's and open to all", () =>
+  Effect.gen(function*() {
+    const made = yield* directory
+    const file = join(made, "db.sqlite")
+    const said: Array<unknown> = []
+    const open = Effect.scoped(Effect.asVoid(Layer.build(layerDatabase(file)))).pipe(
+      Effect.provide(Logger.layer([Logger.make(({ message }) => said.push(message))]))
+    )
+    yield* open
+    chmodSync(made, 0o777)
+    chmodSync(file, 0o666)
+    yield* nameless
+    yield* open
+    expect(said).toEqual([[
+      `The database ${file} belongs to another user, and every user of this machine may open it; give it to the user of the server, or make its mode 600.`
+    ]])
+    yield* Effect.sync(() => process.seteuid?.(0))
+    chmodSync(file, 0o640)
+    yield* nameless
+    expect((yield* Effect.flip(open)).message).toContain(`The database ${file} cannot be opened`)
+  }))
+
+it.live("keeps nothing of a value that was replaced or deleted", () =>
+  Effect.gen(function*() {
+    const file = join(yield* directory, "db.sqlite")
+    yield* Effect.scoped(Effect.flatMap(Layer.build(layerDatabase(file)), (context) =>
+      Effect.gen(function*() {
+        const sql = yield* SqlClient.SqlClient
+        const long = "and more than a page of it ".repeat(1000)
+        for (const name of ["deleted", "replaced"]) {
+          yield* sql`INSERT INTO agents ${sql.insert({ name, firstSeenAt: `the value, ${name}`, seenAt: `the value, ${long}` })}`
+        }
+        yield* sql`DELETE FROM agents WHERE name = 'deleted'`
+        yield* sql`UPDATE agents SET firstSeenAt = 'kept', seenAt = 'kept'`
+      }).pipe(Effect.provide(context))))
+    const bytes = readFileSync(file, "latin1")
+    expect(["kept", "the value", "more than a page"].map((text) => bytes.includes(text))).toEqual([true, false, false])
   }))
 
 it.live("once notes which refused states a person had decided on, and what was stored when they came, by the times that tell it alone", () =>

@@ -125,6 +125,17 @@ describe("a workspace", () => {
     }))
 })
 
+describe("the variables of a workspace", () =>
+  it.live("are all that a run gets, so both lists of them say the same", () =>
+    Effect.gen(function*() {
+      const me = person(yield* server)
+      const id = yield* me.workspace("demo")
+      yield* me.as("POST", tfePath.variables(id), { data: { attributes: { key: "token", value: "s3cret", sensitive: true } } })
+      const all = yield* me.as("GET", `/api/v2/workspaces/${id}/all-vars`)
+      expect([all.status, all.json]).toEqual([200, (yield* me.as("GET", tfePath.variables(id))).json])
+      expect((yield* me.as("GET", "/api/v2/workspaces/ws-none/all-vars")).status).toBe(404)
+    })))
+
 describe("what this server has not", () => {
   it.live("has no projects, and makes none", () =>
     Effect.gen(function*() {
@@ -163,5 +174,14 @@ describe("what this server has not", () => {
         "No lock is opened through the TFE API; see who has it, and open it, with: agent-job state unlock demo --force"
       ])
       expect((yield* me.as("POST", "/api/v2/workspaces/ws-none/actions/lock", {})).status).toBe(404)
+    }))
+
+  it.live("makes no query, and says where one can be made", () =>
+    Effect.gen(function*() {
+      const me = person(yield* server)
+      expect(said(yield* me.as("POST", "/api/v2/queries", { data: { type: "queries", attributes: {} } }))).toEqual([
+        422,
+        "This server makes no queries; run terraform query where the backend is \"http\", as docs/state.md says."
+      ])
     }))
 })

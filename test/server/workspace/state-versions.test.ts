@@ -250,6 +250,20 @@ describe("the state API for people", () => {
       expect((yield* ask(url, userToken, "LOCK")).status).toBe(404)
     }))
 
+  it.live("opens no lock for a request that names none, as force-unlock of terraform, and says what opens it", () =>
+    Effect.gen(function*() {
+      const address = `${yield* server}/api/state/v1/workspaces/moved`
+      yield* ask(address, userToken, "PUT", { ID: "x" })
+      for (const body of [undefined, {}]) {
+        const refused = yield* ask(address, userToken, "UNLOCK", body)
+        expect([refused.status, refused.json.message]).toEqual([
+          422,
+          "The request names no lock, so none was opened; see who has it, and open it, with: agent-job state unlock moved --force"
+        ])
+      }
+      expect((yield* ask(address, userToken, "PUT", { ID: "y" })).json.ID).toBe("x")
+    }))
+
   it.live("takes no state under the lock of a stage, whose id it tells, so that the apply's own next push is taken", () =>
     Effect.gen(function*() {
       const { address, applier } = yield* applying

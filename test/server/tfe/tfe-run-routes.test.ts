@@ -1,0 +1,91 @@
+// What a stock client asks of a run and this server does not do, and what a run shows of its variables.
+import { describe, expect, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { taskPath } from "../../../src/schema/api/task-api.ts"
+import { tfePath } from "../../../src/schema/api/tfe-api.ts"
+import { agent, archiveOf, person, server, worker } from "../live-server.ts"
+
+const archive = archiveOf({ "main.tf": "output \"m\" { value = 1 }" })
+
+/** A workspace with an archive, so that nothing but what is asked stands in the way of a run. */
+const ready = Effect.gen(function*() {
+  const url = yield* server
+  const me = person(url)
+  const id = yield* me.workspace("demo")
+  yield* me.upload(id, archive)
+  return { url, me, id }
+})
+
+describe("a run", () => {
+  it.live.each([
+    {
+      attributes: { "refresh-only": true, "invoke-action-addrs": ["action.bash.greet"] },
+      sentence:
+        "A run here invokes no action by itself, so none was started; apply with -invoke where the backend is \"http\", as docs/state.md says."
+    },
+    {
+      attributes: { "allow-config-generation": true },
+      sentence:
+        "A run here writes no configuration, so none was started; plan with -generate-config-out where the backend is \"http\", as docs/state.md says."
+    },
+    {
+      attributes: { "allow-empty-apply": true },
+      sentence: "This server does not heed allow-empty-apply of a run, so it would have no effect; leave it out."
+    },
+    {
+      attributes: { "terraform-version": "1.12.0" },
+      sentence: "This server does not heed terraform-version of a run, so it would have no effect; leave it out."
+    },
+    {
+      attributes: { "policy-paths": ["policies"] },
+      sentence: "This server does not heed policy-paths of a run, so it would have no effect; leave it out."
+    },
+    {
+      attributes: { "debugging-mode": true },
+      sentence: "This server does not heed debugging-mode of a run, so it would have no effect; leave it out."
+    }
+  ])("is not started without what it asks for: $attributes", ({ attributes, sentence }) =>
+    Effect.gen(function*() {
+      const { id, me } = yield* ready
+      const { json, status } = yield* me.run(id, attributes)
+      expect([status, json.errors[0].detail]).toEqual([422, sentence])
+      expect((yield* me.as("GET", `/api/v2/workspaces/${id}/runs`)).json.data).toEqual([])
+    }))
+
+  it.live("is started with all that stock clients send, and with what asks for nothing", () =>
+    Effect.gen(function*() {
+      const { id, me } = yield* ready
+      const sent = { "auto-apply": false, "is-destroy": true, refresh: true, "save-plan": false, "target-addrs": ["a.b"], variables: [] }
+      const nothing = {
+        "allow-empty-apply": false,
+        "allow-config-generation": null,
+        "terraform-version": "",
+        "policy-paths": [],
+        "invoke-action-addrs": []
+      }
+      expect((yield* me.run(id, { ...sent, ...nothing })).status).toBe(201)
+    }))
+})
+
+describe("a run's own variable in the place of a sensitive one", () => {
+  it.live("is shown to no person, and is sensitive to the worker, as the workspace is now", () =>
+    Effect.gen(function*() {
+      const { id, me, url } = yield* ready
+      const set = (attributes: object) => me.as("POST", tfePath.variables(id), { data: { attributes } })
+      const variables = [{ key: "password", value: "\"s3cret\"" }, { key: "region", value: "\"eu\"" }]
+      const { id: run } = (yield* me.run(id, { variables })).json.data
+      yield* set({ key: "password", value: "of the workspace", sensitive: true })
+      const made = yield* me.run(id, { variables })
+      const shown = yield* me.as("GET", `/api/v2/runs/${run}`)
+      for (const { json } of [made, shown]) {
+        expect(json.data.attributes.variables).toEqual([{ key: "password", value: null }, { key: "region", value: "\"eu\"" }])
+      }
+      const details = yield* worker(url, yield* agent(url).take).as("GET", taskPath.assignment)
+      expect(details.json.variables).toEqual([
+        { name: "password", value: "\"s3cret\"", category: "terraform", hcl: true, sensitive: true },
+        { name: "region", value: "\"eu\"", category: "terraform", hcl: true }
+      ])
+      yield* set({ key: "password", value: "of the workspace", sensitive: false })
+      expect((yield* me.as("GET", `/api/v2/runs/${run}`)).json.data.attributes.variables).toEqual(variables)
+    }))
+})
