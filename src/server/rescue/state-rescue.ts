@@ -1,14 +1,12 @@
-// What people do about a state: look at it, settle what left it in doubt, open its lock by force, bring another one.
+// What people do about a state: look at it, and settle what left it in doubt.
 // Invariant: a refused state becomes the next version only in the transaction that settles its stage's doubt, and in the stored lineage.
 // Used by the workspace routes.
 import { Context, Effect, Layer, Option } from "effect"
 import { SqlClient } from "effect/sql"
 import { isFinal, RunEvent } from "../../core/run/run-machine.ts"
-import { rescueAdvice } from "../../core/run/state-doubt.ts"
 import { withHeadSerial } from "../../core/state/state-head.ts"
 import { isEncrypted } from "../../core/state/state-objects.ts"
 import type { SettleRescue, StateView } from "../../schema/api/state.ts"
-import type { WorkspaceName } from "../../schema/names.ts"
 import { Bodies } from "../access/bodies.ts"
 import { conflict, invalid, orNotFound } from "../refused.ts"
 import { Effects } from "../run/effects.ts"
@@ -256,36 +254,7 @@ const make = Effect.gen(function*() {
     )
   })
 
-  /** Opens the lock with this id by force; succeeds if there is no lock. */
-  const unlock = Effect.fn("StateRescue.unlock")(function*(name: string, by: string, lockId: string) {
-    yield* locks.forceUnlock((yield* workspaces.named(name)).id, lockId, by)
-  })
-
-  /**
-   * Stores a state that a person brings. Fails with 409 `wrong-moment` while a run holds the workspace, whose plan or apply is of the stored
-   * state, and with 409 `rescue-pending` while that is in doubt.
-   */
-  const push = Effect.fn("StateRescue.push")(function*(name: WorkspaceName, bytes: Uint8Array, replace: string | undefined) {
-    const isFree = Effect.fnUntraced(function*({ currentRunId, id }: Workspace) {
-      if (currentRunId !== null) {
-        return yield* conflict(
-          "wrong-moment",
-          `The run ${currentRunId} holds the workspace ${name}, so its state stays as it is; wait for the end of the run, or end it with: agent-job cancel ${currentRunId}`
-        )
-      }
-      if ((yield* rescues.pending(id)).length > 0) {
-        return yield* conflict(
-          "rescue-pending",
-          `The state of ${name} is in doubt, so nothing was stored; ${
-            rescueAdvice(name)
-          }. To store one that the doubt is then settled with, push it with the engine's http backend, which locks it (docs/state.md, "Bring an existing state").`
-        )
-      }
-    })
-    yield* states.push(workspaces.ensure(name), { bytes, replace }, isFree)
-  })
-
-  return { view, viewAfter, refused, settle, unlock, push }
+  return { view, viewAfter, refused, settle }
 })
 
 export class StateRescue extends Context.Service<StateRescue>()("agent-job/server/StateRescue", { make }) {

@@ -11,6 +11,9 @@ import { jsonOf, queryOf, workspaceName } from "../access/http-request.ts"
 import type { Caller } from "../access/tokens.ts"
 import { invalid } from "../refused.ts"
 import { Blobs } from "../store/blobs.ts"
+import { StateLocks } from "../workspace/state-locks.ts"
+import { StateVersions } from "../workspace/state-versions.ts"
+import { Workspaces } from "../workspace/workspaces.ts"
 import { ImportRuns } from "./import-runs.ts"
 import { KeptStates } from "./kept-states.ts"
 import { StateRescue } from "./state-rescue.ts"
@@ -39,7 +42,10 @@ export const workspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const bodies = yield* Bodies
   const imports = yield* ImportRuns
   const keptStates = yield* KeptStates
+  const locks = yield* StateLocks
   const state = yield* StateRescue
+  const versions = yield* StateVersions
+  const workspaces = yield* Workspaces
   const route = yield* routesFor("user", problem)
   const shown = (view: ReturnType<typeof state.view>) => Effect.map(view, (view) => HttpServerResponse.jsonUnsafe(view))
 
@@ -59,7 +65,7 @@ export const workspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
       Effect.gen(function*() {
         const valid = yield* workspaceName(name)
         const replace = queryOf(request, "replace")
-        yield* bodies.whole(caller, request, stateLimitBytes, (bytes) => state.push(valid, bytes, replace))
+        yield* bodies.whole(caller, request, stateLimitBytes, (bytes) => versions.push(valid, { bytes, replace }))
         return yield* shown(state.viewAfter(valid))
       })),
     route("POST", `${place}/rescue`, (request, { name = "" }, caller) =>
@@ -80,7 +86,7 @@ export const workspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
     route("POST", `${place}/unlock`, (request, { name = "" }, caller) =>
       Effect.gen(function*() {
         const { by, lock } = yield* unlock(request)
-        yield* state.unlock(name, who(caller, by), lock)
+        yield* locks.forceUnlock((yield* workspaces.named(name)).id, lock, who(caller, by))
         return yield* shown(state.viewAfter(name))
       }))
   ]

@@ -3,9 +3,10 @@
 // Used by the task API (workers), the state API (people), the rescues and the TFE routes (outputs).
 import { Context, Effect, Layer, Schema, Stream } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
+import { rescueAdvice } from "../../core/run/state-doubt.ts"
 import { type Obstacle, obstacleTo } from "../../core/state/state-succession.ts"
 import { stateLimitBytes } from "../../schema/api/task-api.ts"
-import { RunId, Sha256, Timestamp } from "../../schema/names.ts"
+import { RunId, Sha256, Timestamp, type WorkspaceName } from "../../schema/names.ts"
 import { conflict, invalid, Refused, type StoreFailure } from "../refused.ts"
 import { Blobs, type Received } from "../store/blobs.ts"
 import { row, rows } from "../store/database.ts"
@@ -13,9 +14,10 @@ import { newId } from "../store/ids.ts"
 import { now } from "../store/instants.ts"
 import { NamedBlobs } from "../store/named-blobs.ts"
 import { type Late, type Left, makeKeepRefused } from "./refused-states.ts"
+import { Rescues } from "./rescues.ts"
 import { Heap, identify, identifyOfStage } from "./state-body.ts"
 import { StateLocks, type Writer } from "./state-locks.ts"
-import { type Workspace } from "./workspaces.ts"
+import { type Workspace, Workspaces } from "./workspaces.ts"
 
 export const StateVersion = Schema.Struct({
   id: Schema.String,
@@ -44,6 +46,11 @@ interface NewState extends Body {
 
 /** A state that comes after the end of its stage. `why` is a sentence for the person who looks at it. */
 export interface LateState extends Body, Pick<Late, "doubt" | "why" | "writer"> {}
+
+/** A state that a person brings, and the version that it is to replace. */
+interface Brought extends Pick<Body, "bytes"> {
+  readonly replace: string | undefined
+}
 
 /** `serial` is what the person is told, and what the state must have. `unlike` is the refusal of bytes that are no state. */
 interface Adopted extends Pick<Body, "bytes"> {
@@ -96,17 +103,13 @@ export class StateVersions extends Context.Service<StateVersions, {
     also: Effect.Effect<void, E>
   ) => Effect.Effect<void, E | StoreFailure>
   /**
-   * Stores a state that a person brings as the next version, where nobody has the lock, under an epoch of its own. `ensure` gives the
-   * workspace and `first` says whether it is free, both in the same transaction, so that a refused state makes none. `replace` is the
-   * version that it takes the place of, whatever lineage that has. Then it has to be or to follow the last state that the workspace had of
-   * its own lineage, since plans and seals know a state by lineage and serial; without it, fails as `accept`. Fails with 409 `changed` if
-   * another version is stored.
+   * Stores a state that a person brings as the next version, where nobody has the lock, under an epoch of its own; a workspace that is not
+   * there yet is made with it. `replace` is the version that it takes the place of, whatever lineage that has. Then it has to be or to
+   * follow the last state that the workspace had of its own lineage, since plans and seals know a state by lineage and serial; without it,
+   * fails as `accept`. Fails with 409 `changed` if another version is stored, `wrong-moment` while a run holds the workspace, whose plan or
+   * apply is of the stored state, and `rescue-pending` while that is in doubt.
    */
-  readonly push: <E>(
-    ensure: Effect.Effect<Workspace, E>,
-    state: Pick<Body, "bytes"> & { readonly replace: string | undefined },
-    first: (workspace: Workspace) => Effect.Effect<void, E>
-  ) => Effect.Effect<void, E | StoreFailure>
+  readonly push: (name: WorkspaceName, state: Brought) => Effect.Effect<void, StoreFailure>
 }>()("agent-job/server/StateVersions") {
   static readonly layer = Layer.effect(StateVersions, Effect.suspend(() => make))
 }
@@ -124,6 +127,8 @@ const make = Effect.gen(function*() {
   const keep = yield* makeKeepRefused
   const locks = yield* StateLocks
   const { removeUnnamed } = yield* NamedBlobs
+  const rescues = yield* Rescues
+  const workspaces = yield* Workspaces
 
   const current = (workspaceId: string) =>
     row(StateVersion)(
@@ -238,37 +243,48 @@ const make = Effect.gen(function*() {
       }
     )
 
-  const push = Effect.fn("StateVersions.push")(
-    function*<E>(
-      ensure: Effect.Effect<Workspace, E>,
-      { bytes, replace }: Pick<Body, "bytes"> & { readonly replace: string | undefined },
-      first: (workspace: Workspace) => Effect.Effect<void, E>
-    ) {
-      const { excess, lineage, serial } = yield* identify(heapBytes, bytes)
-      if (excess !== undefined) return yield* excess
-      const received = yield* receive(bytes)
-      yield* sql.withTransaction(Effect.gen(function*() {
-        const { id: workspaceId } = yield* ensure
-        const workspace = yield* locks.heldByNobody(workspaceId)
-        yield* first(workspace)
-        const before = yield* current(workspaceId)
-        if (before?.serial === serial && before.sha256 === received.sha256) return yield* blobs.store(received)
-        if (replace !== undefined && replace !== before?.id) {
-          return yield* conflict(
-            "changed",
-            `${replace} is not what is stored for ${workspace.name} now, so nothing was replaced; look again with: agent-job state show ${workspace.name}`
-          )
-        }
-        const last = replace === undefined ? before : yield* lastOf(workspaceId, lineage)
-        const isBack = last?.serial === serial && last.sha256 === received.sha256
-        const obstacle = isBack ? undefined : obstacleTo(last, { lineage, serial })
-        if (obstacle !== undefined) return yield* sayingHow(workspace, obstacle)
-        yield* sql`UPDATE workspaces SET epoch = epoch + 1 WHERE id = ${workspaceId}`
-        yield* insert({ ...workspace, epoch: workspace.epoch + 1 }, { lineage, serial, runId: null }, received)
-      }))
-    },
-    Effect.scoped
-  )
+  /** Fails while a run holds the workspace or its state is in doubt. */
+  const refuseUnlessFree = Effect.fnUntraced(function*({ currentRunId, id, name }: Workspace) {
+    if (currentRunId !== null) {
+      return yield* conflict(
+        "wrong-moment",
+        `The run ${currentRunId} holds the workspace ${name}, so its state stays as it is; wait for the end of the run, or end it with: agent-job cancel ${currentRunId}`
+      )
+    }
+    if ((yield* rescues.pending(id)).length > 0) {
+      return yield* conflict(
+        "rescue-pending",
+        `The state of ${name} is in doubt, so nothing was stored; ${
+          rescueAdvice(name)
+        }. To store one that the doubt is then settled with, push it with the engine's http backend, which locks it (docs/state.md, "Bring an existing state").`
+      )
+    }
+  })
+
+  const push = Effect.fn("StateVersions.push")(function*(name: WorkspaceName, { bytes, replace }: Brought) {
+    const { excess, lineage, serial } = yield* identify(heapBytes, bytes)
+    if (excess !== undefined) return yield* excess
+    const received = yield* receive(bytes)
+    yield* sql.withTransaction(Effect.gen(function*() { // with the workspace in it, so that a refused state makes none
+      const { id: workspaceId } = yield* workspaces.ensure(name)
+      const workspace = yield* locks.heldByNobody(workspaceId)
+      yield* refuseUnlessFree(workspace)
+      const before = yield* current(workspaceId)
+      if (before?.serial === serial && before.sha256 === received.sha256) return yield* blobs.store(received)
+      if (replace !== undefined && replace !== before?.id) {
+        return yield* conflict(
+          "changed",
+          `${replace} is not what is stored for ${name} now, so nothing was replaced; look again with: agent-job state show ${name}`
+        )
+      }
+      const last = replace === undefined ? before : yield* lastOf(workspaceId, lineage)
+      const isBack = last?.serial === serial && last.sha256 === received.sha256
+      const obstacle = isBack ? undefined : obstacleTo(last, { lineage, serial })
+      if (obstacle !== undefined) return yield* sayingHow(workspace, obstacle)
+      yield* sql`UPDATE workspaces SET epoch = epoch + 1 WHERE id = ${workspaceId}`
+      yield* insert({ ...workspace, epoch: workspace.epoch + 1 }, { lineage, serial, runId: null }, received)
+    }))
+  }, Effect.scoped)
 
   return StateVersions.of({
     find: (id) => row(StateVersion)(sql`SELECT * FROM stateVersions WHERE id = ${id} AND supersededAt IS NULL`),
