@@ -11,7 +11,8 @@ import { Limits } from "../access/limits.ts"
 import { Tokens } from "../access/tokens.ts"
 import { ImportRuns } from "../rescue/import-runs.ts"
 import { KeptStates } from "../rescue/kept-states.ts"
-import { StateRescue } from "../rescue/state-rescue.ts"
+import { Settlements } from "../rescue/settlements.ts"
+import { StateViews } from "../rescue/state-views.ts"
 import { workspaceRoutes } from "../rescue/workspace-routes.ts"
 import { poolRoutes } from "../routes/pool-routes.ts"
 import { runRoutes } from "../routes/run-routes.ts"
@@ -61,7 +62,15 @@ export const routes = Layer.mergeAll(
 
 /** All stores; each layer needs those below it. */
 export const stores = (options: ServerOptions) =>
-  Layer.mergeAll(Assignments.layer, ImportRuns.layer, KeptStates.layer, Retention.layer, StageStates.layer, StateRescue.layer).pipe(
+  Layer.mergeAll(
+    Assignments.layer,
+    ImportRuns.layer,
+    KeptStates.layer,
+    Retention.layer,
+    Settlements.layer,
+    StageStates.layer,
+    StateViews.layer
+  ).pipe(
     Layer.provideMerge(Layer.mergeAll(Logs.layer, StageEnds.layer)),
     Layer.provideMerge(Runs.layer),
     Layer.provideMerge(Effects.layer),

@@ -11,12 +11,14 @@ import { jsonOf, queryOf, workspaceName } from "../access/http-request.ts"
 import type { Caller } from "../access/tokens.ts"
 import { invalid } from "../refused.ts"
 import { Blobs } from "../store/blobs.ts"
+import { Evidence } from "../workspace/evidence.ts"
 import { StateLocks } from "../workspace/state-locks.ts"
 import { StateVersions } from "../workspace/state-versions.ts"
 import { Workspaces } from "../workspace/workspaces.ts"
 import { ImportRuns } from "./import-runs.ts"
 import { KeptStates } from "./kept-states.ts"
-import { StateRescue } from "./state-rescue.ts"
+import { Settlements } from "./settlements.ts"
+import { StateViews } from "./state-views.ts"
 
 const place = "/api/agent-job/v1/workspaces/:name/state"
 
@@ -40,39 +42,45 @@ const who = (caller: Caller, by: string) => `${caller.name}, ${by}`
 export const workspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const blobs = yield* Blobs
   const bodies = yield* Bodies
+  const evidence = yield* Evidence
   const imports = yield* ImportRuns
   const keptStates = yield* KeptStates
   const locks = yield* StateLocks
-  const state = yield* StateRescue
+  const settlements = yield* Settlements
   const versions = yield* StateVersions
+  const views = yield* StateViews
   const workspaces = yield* Workspaces
   const route = yield* routesFor("user", problem)
-  const shown = (view: ReturnType<typeof state.view>) => Effect.map(view, (view) => HttpServerResponse.jsonUnsafe(view))
+  const shown = (view: ReturnType<typeof views.view>) => Effect.map(view, (view) => HttpServerResponse.jsonUnsafe(view))
 
   return [
-    route("GET", place, (_, { name = "" }) => shown(state.view(name))),
+    route("GET", place, (_, { name = "" }) => shown(views.view(name))),
     route(
       "GET",
       `${place}/evidence/:id`,
-      (_, { id = "", name = "" }) => Effect.flatMap(state.refused(name, id), (kept) => stateAnswer(blobs, kept))
+      (_, { id = "", name = "" }) =>
+        Effect.gen(function*() {
+          const workspace = yield* workspaces.named(name)
+          return yield* stateAnswer(blobs, yield* evidence.get(workspace.id, id))
+        })
     ),
     route("POST", `${place}/evidence`, (request, { name = "" }, caller) =>
       Effect.gen(function*() {
         yield* bodies.whole(caller, request, keptStateLimitBytes, (bytes) => keptStates.bring(name, bytes, caller.name))
-        return yield* shown(state.viewAfter(name))
+        return yield* shown(views.viewAfter(name))
       })),
     route("POST", `${place}/push`, (request, { name = "" }, caller) =>
       Effect.gen(function*() {
         const valid = yield* workspaceName(name)
         const replace = queryOf(request, "replace")
         yield* bodies.whole(caller, request, stateLimitBytes, (bytes) => versions.push(valid, { bytes, replace }))
-        return yield* shown(state.viewAfter(valid))
+        return yield* shown(views.viewAfter(valid))
       })),
     route("POST", `${place}/rescue`, (request, { name = "" }, caller) =>
       Effect.gen(function*() {
         const { by, ...decided } = yield* decision(request)
-        yield* state.settle(name, { name: caller.name, shown: who(caller, by) }, decided)
-        return yield* shown(state.viewAfter(name))
+        yield* settlements.settle(name, { name: caller.name, shown: who(caller, by) }, decided)
+        return yield* shown(views.viewAfter(name))
       })),
     route(
       "POST",
@@ -87,7 +95,7 @@ export const workspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
       Effect.gen(function*() {
         const { by, lock } = yield* unlock(request)
         yield* locks.forceUnlock((yield* workspaces.named(name)).id, lock, who(caller, by))
-        return yield* shown(state.viewAfter(name))
+        return yield* shown(views.viewAfter(name))
       }))
   ]
 }))

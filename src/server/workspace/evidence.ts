@@ -1,9 +1,10 @@
 // States that were refused, kept aside as files and rows until a person has looked: no stage's state is ever dropped without a word.
 // Invariant: bounded. A stage keeps its highest serials, a workspace the states of pending rescues and then the newest; files go with rows.
-// Used by refused-states (keeps them) and state-rescue (shows and takes them).
+// Used by refused-states (keeps them) and the state views, settlements and workspace routes (show and take them).
 import { Context, Effect, Layer, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { Sha256, Timestamp } from "../../schema/names.ts"
+import { orNotFound } from "../refused.ts"
 import { Blobs, type Received } from "../store/blobs.ts"
 import { row, rows } from "../store/database.ts"
 import { newId } from "../store/ids.ts"
@@ -50,8 +51,9 @@ const make = Effect.gen(function*() {
   const blobs = yield* Blobs
   const { removeUnnamed } = yield* NamedBlobs
 
-  const find = (workspaceId: string, id: string) =>
-    row(EvidenceRow)(sql`SELECT * FROM evidence WHERE workspaceId = ${workspaceId} AND id = ${id}`)
+  /** Returns a state of a workspace; fails with 404 if it is not there. */
+  const get = (workspaceId: string, id: string) =>
+    Effect.flatMap(row(EvidenceRow)(sql`SELECT * FROM evidence WHERE workspaceId = ${workspaceId} AND id = ${id}`), orNotFound)
   /** Returns the states of a workspace, newest first. */
   const list = (workspaceId: string) => rows(EvidenceRow)(sql`SELECT * FROM evidence WHERE workspaceId = ${workspaceId} ORDER BY seq DESC`)
   const ofStage = (stageId: string, sha256: string) =>
@@ -106,7 +108,7 @@ const make = Effect.gen(function*() {
     return (yield* ofStage(stageId, sha256)) ?? limit
   })
 
-  return { find, list, ofStage, keep, read: ({ sha256 }: EvidenceRow) => blobs.read(sha256) }
+  return { get, list, ofStage, keep, read: ({ sha256 }: EvidenceRow) => blobs.read(sha256) }
 })
 
 export class Evidence extends Context.Service<Evidence>()("agent-job/server/Evidence", { make }) {
