@@ -8,6 +8,7 @@ import { Tokens } from "../access/tokens.ts"
 import { conflict, invalid } from "../refused.ts"
 import { Runs } from "../run/runs.ts"
 import { type StageRow, Stages } from "../run/stages.ts"
+import { fateSentence } from "../workspace/refused-states.ts"
 import { Rescues } from "../workspace/rescues.ts"
 import { Heap, identify } from "../workspace/state-body.ts"
 import { type LateState, StateVersions } from "../workspace/state-versions.ts"
@@ -44,14 +45,14 @@ const make = Effect.gen(function*() {
   /** Keeps a state as evidence. A state that was dropped is refused, so that whoever has a copy keeps it. */
   const keepAsEvidence = Effect.fnUntraced(
     function*(stageId: string, workspaceId: string, state: LateState) {
-      const { as, sentence } = yield* states.keepAsEvidence(stageId, workspaceId, state)
-      if (as === "nothing") {
+      const fate = yield* states.keepAsEvidence(stageId, workspaceId, state)
+      if (fate._tag === "Dropped") {
         return yield* conflict(
           "not-kept",
-          `The server has nothing of this state of ${stageId}, so its copy is to stay where it is. ${sentence}`
+          `The server has nothing of this state of ${stageId}, so its copy is to stay where it is. ${fateSentence(fate)}`
         )
       }
-      return { workspaceId, stored: as === "stored" ? sentence : undefined }
+      return { workspaceId, stored: fate._tag === "Stored" ? fateSentence(fate) : undefined }
     }
   )
 

@@ -44,7 +44,7 @@ const Gone = Schema.Struct({ id: Schema.String, sha256: Sha256 })
  * The limit that dropped a state: its stage has enough states of higher serials, or its workspace has enough states of pending rescues or
  * newer ones.
  */
-type Limit = "stage" | "workspace"
+export type EvidenceLimit = "stage" | "workspace"
 
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
@@ -104,7 +104,7 @@ const make = Effect.gen(function*() {
       return { ofStages, ofWorkspace }
     }))
     yield* removeUnnamed([...ofStages, ...ofWorkspace])
-    const limit: Limit = isIn(ofWorkspace) ? "workspace" : "stage"
+    const limit: EvidenceLimit = isIn(ofWorkspace) ? "workspace" : "stage"
     return (yield* ofStage(stageId, sha256)) ?? limit
   })
 

@@ -13,7 +13,7 @@ import { row, rows } from "../store/database.ts"
 import { newId } from "../store/ids.ts"
 import { now } from "../store/instants.ts"
 import { NamedBlobs } from "../store/named-blobs.ts"
-import { type Late, type Left, makeKeepRefused } from "./refused-states.ts"
+import { fateDetails, fateSentence, makeKeepRefused, type RefusedStateFate, type StateToKeep } from "./refused-states.ts"
 import { Rescues } from "./rescues.ts"
 import { Heap, identify, identifyOfStage } from "./state-body.ts"
 import { StateLocks, type Writer } from "./state-locks.ts"
@@ -45,7 +45,7 @@ interface NewState extends Body {
 }
 
 /** A state that comes after the end of its stage. `why` is a sentence for the person who looks at it. */
-export interface LateState extends Body, Pick<Late, "doubt" | "why" | "writer"> {}
+export interface LateState extends Body, Pick<StateToKeep, "doubt" | "why" | "writer"> {}
 
 /** A state that a person brings, and the version that it is to replace. */
 interface Brought extends Pick<Body, "bytes"> {
@@ -92,7 +92,7 @@ export class StateVersions extends Context.Service<StateVersions, {
   /**
    * Keeps a state of a stage that is over as evidence, with an open rescue. Returns what became of it, even if it was dropped.
    */
-  readonly keepAsEvidence: (stageId: string, workspaceId: string, state: LateState) => Effect.Effect<Left, StoreFailure>
+  readonly keepAsEvidence: (stageId: string, workspaceId: string, state: LateState) => Effect.Effect<RefusedStateFate, StoreFailure>
   /**
    * Makes a state the next version, where nobody has the lock, under an epoch of its own, and runs `also` in the same transaction. Fails
    * with 409 `locked`, with 422 if its serial is another, and otherwise as `accept`.
@@ -124,7 +124,7 @@ const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const blobs = yield* Blobs
   const heapBytes = yield* Heap
-  const keep = yield* makeKeepRefused
+  const keepRefused = yield* makeKeepRefused
   const locks = yield* StateLocks
   const { removeUnnamed } = yield* NamedBlobs
   const rescues = yield* Rescues
@@ -187,15 +187,15 @@ const make = Effect.gen(function*() {
         "Refused",
         (refused): Effect.Effect<ReadonlyArray<Superseded>, StoreFailure> =>
           by === undefined || !(isRefusal(refused) || refused === excess) ? Effect.fail(refused) : Effect.flatMap(
-            keep({ workspaceId, stageId: by.holder, lineage, serial, received, why: refused.message }),
-            (left) =>
-              left.as === "stored"
+            keepRefused({ workspaceId, stageId: by.holder, lineage, serial, received, why: refused.message }),
+            (fate) =>
+              fate._tag === "Stored"
                 ? Effect.succeed([])
                 : Effect.fail(
                   new Refused({
                     ...refused,
-                    message: `${refused.message} ${left.sentence}`,
-                    details: { ...refused.details, ...left.details }
+                    message: `${refused.message} ${fateSentence(fate)}`,
+                    details: { ...refused.details, ...fateDetails(fate) }
                   })
                 )
           )
@@ -209,7 +209,7 @@ const make = Effect.gen(function*() {
       const { excess, lineage, serial } = yield* identifyOfStage(heapBytes, bytes)
       const received = yield* receive(bytes, sha256)
       const reason = excess === undefined ? why : `${why} ${excess.message}`
-      return yield* keep({ workspaceId, stageId, lineage, serial, received, why: reason, doubt, writer })
+      return yield* keepRefused({ workspaceId, stageId, lineage, serial, received, why: reason, doubt, writer })
     },
     Effect.scoped
   )
