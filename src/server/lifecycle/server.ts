@@ -13,11 +13,11 @@ import { ImportRuns } from "../rescue/import-runs.ts"
 import { KeptStates } from "../rescue/kept-states.ts"
 import { Settlements } from "../rescue/settlements.ts"
 import { StateViews } from "../rescue/state-views.ts"
-import { workspaceRoutes } from "../rescue/workspace-routes.ts"
 import { poolRoutes } from "../routes/pool-routes.ts"
 import { runRoutes } from "../routes/run-routes.ts"
 import { stateRoutes } from "../routes/state-routes.ts"
 import { taskRoutes } from "../routes/task-routes.ts"
+import { workspaceStateRoutes } from "../routes/workspace-state-routes.ts"
 import { Assignments } from "../run/assignments.ts"
 import { Configurations } from "../run/configurations.ts"
 import { Effects } from "../run/effects.ts"
@@ -52,7 +52,7 @@ export const routes = Layer.mergeAll(
   poolRoutes,
   taskRoutes,
   stateRoutes,
-  workspaceRoutes,
+  workspaceStateRoutes,
   runRoutes,
   tfeWorkspaceRoutes,
   tfeRunRoutes,

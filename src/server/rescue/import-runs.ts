@@ -1,6 +1,6 @@
 // Runs that import what a stage made and the state lacks: the stage's configuration with import blocks, planned for these addresses alone.
 // Invariant: while its rescue is pending, no other run of the workspace starts; it ends with the rescue; a person confirms its plan.
-// Used by the workspace routes and upkeep; runs and assignments know of it by the run's `rescueId`.
+// Used by workspace-state-routes and upkeep; runs and assignments know of it by the run's `rescueId`.
 import { Context, Effect, Layer, Schema, Stream } from "effect"
 import { Tar } from "effect/encoding"
 import { SqlClient } from "effect/sql"

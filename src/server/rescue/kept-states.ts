@@ -1,6 +1,6 @@
 // States that did not arrive by a push: those that a stage had to leave encrypted outside of its Pod, and files that a person brings.
 // Invariant: an encrypted state is of the stage whose key opens it, whoever brings it; all become evidence and nothing more.
-// Used by the task routes (brought by the next worker) and by the workspace routes (brought by a person).
+// Used by the task routes (brought by the next worker) and by workspace-state-routes (brought by a person).
 import { Context, Effect, Layer, Result } from "effect"
 import { createDecipheriv } from "node:crypto"
 import { keptStateBytes, keptStateLine, type KeptStateParts, unframe } from "../../schema/api/task-api.ts"

@@ -1,6 +1,6 @@
 // How a person settles what left a state in doubt: the stored state is kept, or a refused one of the stage in doubt becomes the next.
 // Invariant: a refused state becomes the next version only in the transaction that settles its stage's doubt, and in the stored lineage.
-// Used by the workspace routes.
+// Used by server/routes/workspace-state-routes.
 import { Context, Effect, Layer, Option } from "effect"
 import { SqlClient } from "effect/sql"
 import { isFinal, RunEvent } from "../../core/run/run-machine.ts"

@@ -1,6 +1,6 @@
 // States that were refused, kept aside as files and rows until a person has looked: no stage's state is ever dropped without a word.
 // Invariant: bounded. A stage keeps its highest serials, a workspace the states of pending rescues and then the newest; files go with rows.
-// Used by refused-states (keeps them) and the state views, settlements and workspace routes (show and take them).
+// Used by refused-states (keeps them) and state-views, settlements and workspace-state-routes (show and take them).
 import { Context, Effect, Layer, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { Sha256, Timestamp } from "../../schema/names.ts"

@@ -10,15 +10,15 @@ import { problem, stateAnswer } from "../access/http-answer.ts"
 import { jsonOf, queryOf, workspaceName } from "../access/http-request.ts"
 import type { Caller } from "../access/tokens.ts"
 import { invalid } from "../refused.ts"
+import { ImportRuns } from "../rescue/import-runs.ts"
+import { KeptStates } from "../rescue/kept-states.ts"
+import { Settlements } from "../rescue/settlements.ts"
+import { StateViews } from "../rescue/state-views.ts"
 import { Blobs } from "../store/blobs.ts"
 import { Evidence } from "../workspace/evidence.ts"
 import { StateLocks } from "../workspace/state-locks.ts"
 import { StateVersions } from "../workspace/state-versions.ts"
 import { Workspaces } from "../workspace/workspaces.ts"
-import { ImportRuns } from "./import-runs.ts"
-import { KeptStates } from "./kept-states.ts"
-import { Settlements } from "./settlements.ts"
-import { StateViews } from "./state-views.ts"
 
 const place = "/api/agent-job/v1/workspaces/:name/state"
 
@@ -39,7 +39,7 @@ const unlock = decisionOf(ForceUnlock)
 /** Returns who decides: the token's holder, and what the client calls them. */
 const who = (caller: Caller, by: string) => `${caller.name}, ${by}`
 
-export const workspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
+export const workspaceStateRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const blobs = yield* Blobs
   const bodies = yield* Bodies
   const evidence = yield* Evidence
