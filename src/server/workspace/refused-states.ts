@@ -1,7 +1,7 @@
 // What becomes of a stage's state that is not stored as a version: evidence, and a rescue where nobody else would open one.
 // Always holds: a state is dropped only where others of its stage or workspace come first; its sender is told, and no rescue is opened.
 // Used by state-versions, and by stage-states and kept-states for what they say.
-import { Data, Effect, Schema } from "effect"
+import { Data, Effect, Result, Schema } from "effect"
 import { SqlClient } from "effect/sql"
 import type { KeptRefusal } from "../../schema/api/task-api.ts"
 import { RunId } from "../../schema/names.ts"
@@ -77,7 +77,9 @@ export const makeKeepRefused = Effect.gen(function*() {
       const stored = yield* sql`SELECT id FROM stateVersions WHERE workspaceId = ${state.workspaceId} AND sha256 = ${state.received.sha256}`
       if (stored.length > 0) return RefusedStateFate.Stored({ serial: state.serial })
     }
-    const kept = yield* evidence.keep(state, openIfOver(state))
-    return typeof kept === "string" ? RefusedStateFate.Dropped({ limit: kept }) : RefusedStateFate.Evidence({ id: kept.id })
+    return Result.match(yield* evidence.keep(state, openIfOver(state)), {
+      onSuccess: ({ id }) => RefusedStateFate.Evidence({ id }),
+      onFailure: (limit) => RefusedStateFate.Dropped({ limit })
+    })
   })
 })
