@@ -34,7 +34,7 @@ export const nextApply = Effect.fnUntraced(function*(url: string) {
 
 export const lost = { ...failed("The worker ended without a result."), reason: "Lost" } as const
 
-/** The same after the apply was reported as lost while it held the lock. */
+/** The first of these after it was reported as lost while it held the lock. */
 export const doubted = Effect.gen(function*() {
   const made = yield* applyingLocked
   yield* agent(made.url).report(made.apply.id, lost)

@@ -1,5 +1,5 @@
 // What a person is shown of a workspace's state: the stored version, its lock, what is in doubt, and what was refused.
-// Always holds: it changes nothing, and shows of a settled rescue no more than who settled it and how.
+// Always holds: it changes nothing; what a stage made and the state lacks is shown with its pending rescue alone.
 // Used by server/routes/workspace-state-routes.
 import { Context, Effect, Layer } from "effect"
 import type { StageEffects } from "../../schema/api/effects.ts"

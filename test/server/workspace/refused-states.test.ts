@@ -7,7 +7,7 @@ import { taskPath } from "../../../src/schema/api/task-api.ts"
 import { applyingLocked, applyingLockedIn, applyingLockedWith, doubted, lost } from "../doubted-state.ts"
 import { agent, ask, directory, failed, onTheWay, person, poolToken, state, succeeded, userToken, withChanges } from "../live-server.ts"
 
-/** The same, with a push of this state begun before; `arrive` sends the rest of it and gives the status. */
+/** An apply that holds its lock, with a push of this state begun before that; `arrive` sends the rest of it and gives the status. */
 const arriving = (body: object) =>
   Effect.flatMap(
     directory,
