@@ -627,10 +627,10 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "a state that the engine encrypted gets a serial that no engine takes",
-    file: "src/server/rescue/state-rescue.ts",
+    file: "src/server/rescue/settlements.ts",
     from: "if (isEncrypted(",
     to: "if (serial > before.serial && isEncrypted(",
-    test: "server/workspace/rescues.test.ts"
+    test: "server/rescue/settlements.test.ts"
   },
   {
     name: "a lock does not raise the epoch",
@@ -756,7 +756,7 @@ export const mutants: ReadonlyArray<Mutant> = [
     file: "src/server/workspace/refused-states.ts",
     from: "over === undefined\n",
     to: "over?.stage !== \"\"\n",
-    test: "server/workspace/rescues.test.ts"
+    test: "server/workspace/refused-states.test.ts"
   },
   {
     name: "another engine applies a sealed plan",

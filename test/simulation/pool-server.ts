@@ -12,7 +12,6 @@ import { Stage } from "../../src/schema/task/agent-task.ts"
 import { StageResult } from "../../src/schema/task/stage-result.ts"
 import { Bodies } from "../../src/server/access/bodies.ts"
 import { conflict, Refused, unauthorized } from "../../src/server/refused.ts"
-import { StateRescue } from "../../src/server/rescue/state-rescue.ts"
 import { Assignments } from "../../src/server/run/assignments.ts"
 import { Effects } from "../../src/server/run/effects.ts"
 import { Runs } from "../../src/server/run/runs.ts"
@@ -34,7 +33,7 @@ import type { TaskApi } from "../../src/worker/network/task-api.ts"
 import type { Engine } from "./engine.ts"
 import { type Fault, OneThread, Process, randomOf } from "./one-thread.ts"
 
-type Stores = Assignments | Rescues | Runs | StageStates | Stages | StateLocks | StateRescue | StateVersions | Workspaces
+type Stores = Assignments | Rescues | Runs | StageStates | Stages | StateLocks | StateVersions | Workspaces
 type Storing<A, E = unknown> = Effect.Effect<A, E, Stores | SqlClient.SqlClient>
 
 const url = "http://pool"
@@ -67,7 +66,7 @@ const blobsIn = (files: Map<string, Uint8Array>) =>
     probe: Effect.void
   })
 
-const stores = Layer.mergeAll(Assignments.layer, StageStates.layer, StateRescue.layer).pipe(
+const stores = Layer.mergeAll(Assignments.layer, StageStates.layer).pipe(
   Layer.provideMerge(StageEnds.layer),
   Layer.provideMerge(Runs.layer),
   Layer.provideMerge(Effects.layer),
@@ -326,9 +325,9 @@ export class PoolServer {
   lockByForce(workspace: string): void {
     this.#do(
       Effect.gen(function*() {
-        const [locks, rescue, workspaces] = [yield* StateLocks, yield* StateRescue, yield* Workspaces]
+        const [locks, workspaces] = [yield* StateLocks, yield* Workspaces]
         const { id, lockInfo } = yield* workspaces.named(workspace)
-        if (lockInfo !== null) yield* rescue.unlock(workspace, "a person", lockInfo.ID)
+        if (lockInfo !== null) yield* locks.forceUnlock(id, lockInfo.ID, "a person")
         yield* locks.lock(id, byHand, { person: "a person" })
       }).pipe(Effect.ignore)
     )

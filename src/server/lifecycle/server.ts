@@ -11,12 +11,13 @@ import { Limits } from "../access/limits.ts"
 import { Tokens } from "../access/tokens.ts"
 import { ImportRuns } from "../rescue/import-runs.ts"
 import { KeptStates } from "../rescue/kept-states.ts"
-import { StateRescue } from "../rescue/state-rescue.ts"
-import { workspaceRoutes } from "../rescue/workspace-routes.ts"
+import { Settlements } from "../rescue/settlements.ts"
+import { StateViews } from "../rescue/state-views.ts"
 import { poolRoutes } from "../routes/pool-routes.ts"
 import { runRoutes } from "../routes/run-routes.ts"
 import { stateRoutes } from "../routes/state-routes.ts"
 import { taskRoutes } from "../routes/task-routes.ts"
+import { workspaceStateRoutes } from "../routes/workspace-state-routes.ts"
 import { Assignments } from "../run/assignments.ts"
 import { Configurations } from "../run/configurations.ts"
 import { Effects } from "../run/effects.ts"
@@ -51,7 +52,7 @@ export const routes = Layer.mergeAll(
   poolRoutes,
   taskRoutes,
   stateRoutes,
-  workspaceRoutes,
+  workspaceStateRoutes,
   runRoutes,
   tfeWorkspaceRoutes,
   tfeRunRoutes,
@@ -61,7 +62,15 @@ export const routes = Layer.mergeAll(
 
 /** All stores; each layer needs those below it. */
 export const stores = (options: ServerOptions) =>
-  Layer.mergeAll(Assignments.layer, ImportRuns.layer, KeptStates.layer, Retention.layer, StageStates.layer, StateRescue.layer).pipe(
+  Layer.mergeAll(
+    Assignments.layer,
+    ImportRuns.layer,
+    KeptStates.layer,
+    Retention.layer,
+    Settlements.layer,
+    StageStates.layer,
+    StateViews.layer
+  ).pipe(
     Layer.provideMerge(Layer.mergeAll(Logs.layer, StageEnds.layer)),
     Layer.provideMerge(Runs.layer),
     Layer.provideMerge(Effects.layer),

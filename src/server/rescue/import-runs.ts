@@ -1,6 +1,6 @@
 // Runs that import what a stage made and the state lacks: the stage's configuration with import blocks, planned for these addresses alone.
 // Invariant: while its rescue is pending, no other run of the workspace starts; it ends with the rescue; a person confirms its plan.
-// Used by the workspace routes and upkeep; runs and assignments know of it by the run's `rescueId`.
+// Used by workspace-state-routes and upkeep; runs and assignments know of it by the run's `rescueId`.
 import { Context, Effect, Layer, Schema, Stream } from "effect"
 import { Tar } from "effect/encoding"
 import { SqlClient } from "effect/sql"
@@ -10,10 +10,10 @@ import { importable, importBlocks } from "../../core/state/import-blocks.ts"
 import type { Effected } from "../../schema/api/effects.ts"
 import { archiveLimitBytes } from "../../schema/api/task-api.ts"
 import { RunId } from "../../schema/names.ts"
-import { conflict, notFound } from "../refused.ts"
+import { conflict, notFound, type StoreFailure } from "../refused.ts"
 import { Configurations } from "../run/configurations.ts"
 import { Effects } from "../run/effects.ts"
-import { Runs } from "../run/runs.ts"
+import { Runs, type WholeRun } from "../run/runs.ts"
 import { Stages } from "../run/stages.ts"
 import { Blobs } from "../store/blobs.ts"
 import { row, rows } from "../store/database.ts"
@@ -33,6 +33,22 @@ const beginning = (path: string, content: string) =>
     Effect.orDie,
     Effect.map((parts) => gzipSync(Buffer.concat(parts).subarray(0, -endBytes)))
   )
+
+export class ImportRuns extends Context.Service<ImportRuns, {
+  /**
+   * Starts an import for the oldest rescue that something can be imported for. It takes the first of what is missing, as many as a plan may
+   * be narrowed to; the next import takes the rest. Fails with 409 `nothing-pending`, `nothing-to-import`, `import-runs` where one is not
+   * over, `wrong-moment` while a run applies, `configuration-removed` where nobody knows what was made, and `state-unread`.
+   */
+  readonly start: (name: string) => Effect.Effect<WholeRun, StoreFailure>
+  /**
+   * Cancels the imports that an older version left open when their rescue was settled, because no agent is offered them any more. An import
+   * that is applying goes on.
+   */
+  readonly endSettled: Effect.Effect<void, StoreFailure>
+}>()("agent-job/server/ImportRuns") {
+  static readonly layer = Layer.effect(ImportRuns, Effect.suspend(() => make))
+}
 
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
@@ -99,10 +115,6 @@ const make = Effect.gen(function*() {
     }
   })
 
-  /**
-   * Starts an import for the oldest rescue that something can be imported for. It takes the first of what is missing, as many as a plan may
-   * be narrowed to; the next import takes the rest.
-   */
   const start = Effect.fn("ImportRuns.start")(function*(name: string) {
     const workspace = yield* workspaces.find(name)
     const pending = workspace === undefined ? [] : yield* rescues.pending(workspace.id)
@@ -148,19 +160,11 @@ const make = Effect.gen(function*() {
     }))
   }, Effect.scoped)
 
-  /**
-   * Cancels the imports that an older version left open when their rescue was settled, because no agent is offered them any more. An import
-   * that is applying goes on.
-   */
   const endSettled = Effect.gen(function*() {
     const left = yield* rows(Schema.Struct({ id: RunId }))(sql`SELECT runs.id FROM runs JOIN rescues ON rescues.id = runs.rescueId
       WHERE runs.status IN ('pending', 'planning', 'planned', 'confirmed') AND runs.cancelAsked = 0 AND rescues.settledAt IS NOT NULL`)
     yield* Effect.forEach(left, ({ id }) => runs.step(id, RunEvent.Cancel()), { discard: true })
   }).pipe(Effect.withSpan("ImportRuns.endSettled"))
 
-  return { start, endSettled }
+  return ImportRuns.of({ start, endSettled })
 })
-
-export class ImportRuns extends Context.Service<ImportRuns>()("agent-job/server/ImportRuns", { make }) {
-  static readonly layer = Layer.effect(this, this.make)
-}

@@ -1,13 +1,14 @@
 // States that did not arrive by a push: those that a stage had to leave encrypted outside of its Pod, and files that a person brings.
 // Invariant: an encrypted state is of the stage whose key opens it, whoever brings it; all become evidence and nothing more.
-// Used by the task routes (brought by the next worker) and by the workspace routes (brought by a person).
+// Used by the task routes (brought by the next worker) and by workspace-state-routes (brought by a person).
 import { Context, Effect, Layer, Result } from "effect"
 import { createDecipheriv } from "node:crypto"
 import { keptStateBytes, keptStateLine, type KeptStateParts, unframe } from "../../schema/api/task-api.ts"
 import { Tokens } from "../access/tokens.ts"
-import { conflict, invalid } from "../refused.ts"
+import { conflict, invalid, type StoreFailure } from "../refused.ts"
 import { Runs } from "../run/runs.ts"
 import { type StageRow, Stages } from "../run/stages.ts"
+import { fateSentence } from "../workspace/refused-states.ts"
 import { Rescues } from "../workspace/rescues.ts"
 import { Heap, identify } from "../workspace/state-body.ts"
 import { type LateState, StateVersions } from "../workspace/state-versions.ts"
@@ -29,6 +30,23 @@ const decrypted = (key: Uint8Array, { hidden, stage, tag, vector }: KeptStatePar
       )
   })
 
+export class KeptStates extends Context.Service<KeptStates, {
+  /** Returns the key of a stage's kept states: 256 bits in hex. */
+  readonly keyOf: (stage: string) => string
+  /**
+   * Takes an encrypted state from a worker; succeeds too if it was stored, or kept as evidence, before. Fails with 422 if it is none, and
+   * with 409 `not-of-this-server`, `not-over` while its stage runs, or `not-kept` where nothing of it is kept.
+   */
+  readonly take: (bytes: Uint8Array) => Effect.Effect<void, StoreFailure>
+  /**
+   * Takes what a person brings: an encrypted kept state, or a state as the engine writes it. Fails as `take`, and with 404, 409
+   * `nothing-pending` for a plain state that no rescue waits for, `other-workspace` for a state that is kept there, and `stored-before`.
+   */
+  readonly bring: (name: string, bytes: Uint8Array, by: string) => Effect.Effect<void, StoreFailure>
+}>()("agent-job/server/KeptStates") {
+  static readonly layer = Layer.effect(KeptStates, Effect.suspend(() => make))
+}
+
 const make = Effect.gen(function*() {
   const heapBytes = yield* Heap
   const rescues = yield* Rescues
@@ -38,20 +56,19 @@ const make = Effect.gen(function*() {
   const tokens = yield* Tokens
   const workspaces = yield* Workspaces
 
-  /** Returns the key of a stage's kept states: 256 bits in hex. */
   const keyOf = (stage: string) => tokens.secretOf(`kept state ${stage}`)
 
   /** Keeps a state as evidence. A state that was dropped is refused, so that whoever has a copy keeps it. */
   const keepAsEvidence = Effect.fnUntraced(
     function*(stageId: string, workspaceId: string, state: LateState) {
-      const { as, sentence } = yield* states.keepAsEvidence(stageId, workspaceId, state)
-      if (as === "nothing") {
+      const fate = yield* states.keepAsEvidence(stageId, workspaceId, state)
+      if (fate._tag === "Dropped") {
         return yield* conflict(
           "not-kept",
-          `The server has nothing of this state of ${stageId}, so its copy is to stay where it is. ${sentence}`
+          `The server has nothing of this state of ${stageId}, so its copy is to stay where it is. ${fateSentence(fate)}`
         )
       }
-      return { workspaceId, stored: as === "stored" ? sentence : undefined }
+      return { workspaceId, stored: fate._tag === "Stored" ? fateSentence(fate) : undefined }
     }
   )
 
@@ -71,7 +88,6 @@ const make = Effect.gen(function*() {
     return yield* keepAsEvidence(id, workspaceId, { bytes, why: "It could not be saved, and was kept outside of its Pod." })
   })
 
-  /** Takes an encrypted state from a worker; succeeds too if it was stored, or kept as evidence, before. */
   const take = Effect.fn("KeptStates.take")(function*(bytes: Uint8Array) {
     const kept = unframe(bytes)
     if (kept === undefined) {
@@ -127,7 +143,6 @@ const make = Effect.gen(function*() {
     return yield* stage === undefined ? takeUnknown(workspace, stageId, state, by) : takeOf(stage, state)
   })
 
-  /** Takes what a person brings: an encrypted kept state, or a state as the engine writes it. */
   const bring = Effect.fn("KeptStates.bring")(function*(name: string, bytes: Uint8Array, by: string) {
     const workspace = yield* workspaces.named(name)
     const kept = unframe(bytes)
@@ -143,9 +158,5 @@ const make = Effect.gen(function*() {
     if (stored !== undefined) return yield* conflict("stored-before", `Nothing was taken of this state of ${name}. ${stored}`)
   })
 
-  return { keyOf, take, bring }
+  return KeptStates.of({ keyOf, take, bring })
 })
-
-export class KeptStates extends Context.Service<KeptStates>()("agent-job/server/KeptStates", { make }) {
-  static readonly layer = Layer.effect(this, this.make)
-}

@@ -4,7 +4,7 @@
 import { Effect, Option, Schema } from "effect"
 import { HttpRouter, type HttpServerRequest, HttpServerResponse } from "effect/http"
 import type { SqlError } from "effect/sql"
-import { JournalRequest } from "../../schema/api/effects.ts"
+import { type JournalEntry, JournalRequest } from "../../schema/api/effects.ts"
 import {
   keptStateLimitBytes,
   LockInfo,
@@ -46,6 +46,21 @@ const epochOf = Schema.decodeUnknownOption(Schema.FiniteFromString.check(Schema.
 
 const callerOf = ({ id }: StageRow): Caller => ({ kind: "task", name: id })
 
+const wrongStage = (message: string) => Effect.fail(conflict("wrong-stage", message))
+const onlyPlan = ({ stage }: StageRow, message: string) => mutates(stage) ? wrongStage(message) : Effect.void
+const onlyChange = ({ stage }: StageRow, message: string) => mutates(stage) ? Effect.void : wrongStage(message)
+
+/** Fails for entries that no journal of this stage has: a plan's has what is planned, and no other's has. */
+const onlyOwnEntries = ({ id, stage }: StageRow, entries: ReadonlyArray<JournalEntry>) => {
+  const isPlan = !mutates(stage)
+  if (entries.every(({ kind }) => kind === "full" || (kind === "planned") === isPlan)) return Effect.void
+  return wrongStage(
+    isPlan
+      ? `The plan stage ${id} makes nothing, so its journal has only what is planned; leave out the other entries.`
+      : `The ${stage} stage ${id} plans nothing, so its journal has nothing that is planned; leave out these entries.`
+  )
+}
+
 export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const assignments = yield* Assignments
   const blobs = yield* Blobs
@@ -71,17 +86,20 @@ export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
       return Option.some({ caller: callerOf(stage), enter })
     })
 
-  const routeOfStage = yield* routesOf(stageOf(({ endedAt }) => Effect.succeed(endedAt === null)), problem)
-  const routeOfResult = yield* routesOf(stageOf(({ endedAt, result }) => Effect.succeed(endedAt === null || result !== null)), problem)
-  const routeOfState = yield* routesOf(stageOf(states.mayPush), problem)
-  const routeOfJournal = yield* routesOf(stageOf(() => Effect.succeed(true)), problem)
+  const forRunning = yield* routesOf(stageOf(({ endedAt }) => Effect.succeed(endedAt === null)), problem)
+  const forRunningOrReported = yield* routesOf(
+    stageOf(({ endedAt, result }) => Effect.succeed(endedAt === null || result !== null)),
+    problem
+  )
+  const forRunningOrDoubted = yield* routesOf(stageOf(states.mayPush), problem)
+  const forAnyStage = yield* routesOf(stageOf(() => Effect.succeed(true)), problem)
 
   /** Makes a route for the holder of the token of a stage that is not over; the handler gets the stage and its run. */
   const task = (
     method: "GET" | "POST" | "PUT",
     path: HttpRouter.PathInput,
     handler: (request: HttpServerRequest.HttpServerRequest, stage: StageRow, run: Run) => Answer
-  ) => routeOfStage(method, path, (request, _, stage) => Effect.flatMap(runs.get(stage.runId), (run) => handler(request, stage, run)))
+  ) => forRunning(method, path, (request, _, stage) => Effect.flatMap(runs.get(stage.runId), (run) => handler(request, stage, run)))
 
   const details = (stage: StageRow, run: Run) =>
     Effect.gen(function*() {
@@ -124,12 +142,10 @@ export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
     ),
     task("PUT", taskPath.plan, (request, stage, run) =>
       Effect.gen(function*() {
-        if (mutates(stage.stage)) {
-          return yield* conflict(
-            "wrong-stage",
-            `The ${stage.stage} stage ${stage.id} stores no saved plan; send it with the token of its run's plan stage.`
-          )
-        }
+        yield* onlyPlan(
+          stage,
+          `The ${stage.stage} stage ${stage.id} stores no saved plan; send it with the token of its run's plan stage.`
+        )
         const expected = request.headers[taskHeader.digest]
         if (expected === undefined) return yield* invalid(`A saved plan needs its SHA-256 in the header ${taskHeader.digest}.`)
         yield* runs.savePlan(run.id, stage.id, yield* blobs.receive(request.stream, { limitBytes: planLimitBytes, expected }))
@@ -140,7 +156,7 @@ export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
         const offset = yield* countOf(request, "offset", 0)
         return HttpServerResponse.jsonUnsafe({ offset: yield* logs.append(stage.id, offset, yield* bytesOf(request, logPieceLimitBytes)) })
       })),
-    routeOfJournal("POST", taskPath.effects, (request, _, stage) =>
+    forAnyStage("POST", taskPath.effects, (request, _, stage) =>
       Effect.gen(function*() {
         // Not 401: a worker takes that for a token that may be renewed, and its Pod would wait for that.
         if (!(yield* states.mayPush(stage))) {
@@ -150,26 +166,13 @@ export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
           )
         }
         const { entries } = yield* journalRequest(request)
-        const isPlan = stage.stage === "plan"
-        if (entries.some(({ kind }) => kind !== "full" && (kind === "planned") !== isPlan)) {
-          return yield* conflict(
-            "wrong-stage",
-            isPlan
-              ? `The plan stage ${stage.id} makes nothing, so its journal has only what is planned; leave out the other entries.`
-              : `The ${stage.stage} stage ${stage.id} plans nothing, so its journal has nothing that is planned; leave out these entries.`
-          )
-        }
+        yield* onlyOwnEntries(stage, entries)
         return HttpServerResponse.jsonUnsafe({ number: yield* stageEnds.journal(stage.id, entries) })
       })),
-    routeOfStage("GET", taskPath.state, (_, __, stage) => Effect.flatMap(states.current(stage), (version) => stateAnswer(blobs, version))),
-    routeOfState("POST", taskPath.state, (request, _, stage) =>
+    forRunning("GET", taskPath.state, (_, __, stage) => Effect.flatMap(states.current(stage), (version) => stateAnswer(blobs, version))),
+    forRunningOrDoubted("POST", taskPath.state, (request, _, stage) =>
       Effect.gen(function*() {
-        if (stage.stage === "plan") {
-          return yield* conflict(
-            "wrong-stage",
-            `The plan stage ${stage.id} writes no state; send it with the token of its run's apply stage.`
-          )
-        }
+        yield* onlyChange(stage, `The plan stage ${stage.id} writes no state; send it with the token of its run's apply stage.`)
         const { [taskHeader.digest]: sha256, [taskHeader.lockEpoch]: epoch, [taskHeader.lockId]: lockId } = request.headers
         yield* bodies.whole(callerOf(stage), request, stateLimitBytes, (bytes) =>
           states.push(stage, { bytes, sha256, lockId, epoch: epochOf(epoch) }))
@@ -180,19 +183,17 @@ export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
       taskPath.keptState,
       (request, stage) => Effect.as(bodies.whole(callerOf(stage), request, keptStateLimitBytes, keptStates.take), noContent)
     ),
-    routeOfStage("POST", taskPath.lock, (request, _, stage) =>
+    forRunning("POST", taskPath.lock, (request, _, stage) =>
       Effect.gen(function*() {
-        if (stage.stage === "plan") {
-          return yield* conflict("wrong-stage", "A plan stage takes no lock, since it writes no state; plan with -lock=false.")
-        }
+        yield* onlyChange(stage, "A plan stage takes no lock, since it writes no state; plan with -lock=false.")
         return HttpServerResponse.jsonUnsafe({ epoch: yield* states.lock(stage, yield* lockInfo(request)) })
       })),
-    routeOfStage("POST", taskPath.unlock, (request, _, stage) =>
+    forRunning("POST", taskPath.unlock, (request, _, stage) =>
       Effect.gen(function*() {
         yield* states.unlock(stage, yield* lockInfo(request))
         return unlocked
       })),
-    routeOfResult("POST", taskPath.result, (request, _, stage) =>
+    forRunningOrReported("POST", taskPath.result, (request, _, stage) =>
       Effect.gen(function*() {
         yield* assignments.end(stage.id, taskUidOf(request), yield* result(request))
         return noContent

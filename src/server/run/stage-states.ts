@@ -4,6 +4,7 @@
 import { Context, Effect, Layer, type Option } from "effect"
 import type { LockInfo } from "../../schema/api/task-api.ts"
 import { conflict, Refused } from "../refused.ts"
+import { fateDetails, fateSentence } from "../workspace/refused-states.ts"
 import { Rescues } from "../workspace/rescues.ts"
 import { StateLocks } from "../workspace/state-locks.ts"
 import { StateVersions } from "../workspace/state-versions.ts"
@@ -45,8 +46,8 @@ const make = Effect.gen(function*() {
       return yield* states.accept(workspaceId, { bytes, sha256, lockId, by: { holder: stage.id, epoch, runId: stage.runId } })
     }
     const why = `The stage ${stage.id} is over, so its state is not stored.`
-    const left = yield* states.keepAsEvidence(stage.id, workspaceId, { bytes, sha256, why })
-    if (left.as !== "stored") return yield* conflict("stage-over", `${why} ${left.sentence}`, left.details)
+    const fate = yield* states.keepAsEvidence(stage.id, workspaceId, { bytes, sha256, why })
+    if (fate._tag !== "Stored") return yield* conflict("stage-over", `${why} ${fateSentence(fate)}`, fateDetails(fate))
   })
 
   /** Locks the state and returns the epoch. */

@@ -1,9 +1,10 @@
 // States that were refused, kept aside as files and rows until a person has looked: no stage's state is ever dropped without a word.
 // Invariant: bounded. A stage keeps its highest serials, a workspace the states of pending rescues and then the newest; files go with rows.
-// Used by refused-states (keeps them) and state-rescue (shows and takes them).
-import { Context, Effect, Layer, Schema } from "effect"
+// Used by refused-states (keeps them) and state-views, settlements and workspace-state-routes (show and take them).
+import { Context, Effect, Layer, Result, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { Sha256, Timestamp } from "../../schema/names.ts"
+import { orNotFound, type Refused, type StoreFailure } from "../refused.ts"
 import { Blobs, type Received } from "../store/blobs.ts"
 import { row, rows } from "../store/database.ts"
 import { newId } from "../store/ids.ts"
@@ -43,16 +44,36 @@ const Gone = Schema.Struct({ id: Schema.String, sha256: Sha256 })
  * The limit that dropped a state: its stage has enough states of higher serials, or its workspace has enough states of pending rescues or
  * newer ones.
  */
-type Limit = "stage" | "workspace"
+export type EvidenceLimit = "stage" | "workspace"
+
+export class Evidence extends Context.Service<Evidence, {
+  /** Returns a state of a workspace; fails with 404 if it is not there. */
+  readonly get: (workspaceId: string, id: string) => Effect.Effect<EvidenceRow, StoreFailure>
+  /** Returns the states of a workspace, newest first. */
+  readonly list: (workspaceId: string) => Effect.Effect<ReadonlyArray<EvidenceRow>, SqlError.SqlError>
+  /** Returns the state of a stage that has this digest. */
+  readonly ofStage: (stageId: string, sha256: string) => Effect.Effect<EvidenceRow | undefined, SqlError.SqlError>
+  /**
+   * Keeps a state and returns its row, or the limit that dropped it. The same state of a stage is kept once. For a new state, `ifNew` runs
+   * in the same transaction before the workspace's limit is applied, because a rescue that it opens counts there.
+   */
+  readonly keep: (
+    refused: RefusedState,
+    ifNew: Effect.Effect<void, SqlError.SqlError>
+  ) => Effect.Effect<Result.Result<EvidenceRow, EvidenceLimit>, StoreFailure>
+  /** Returns the whole body. Fails with 503 when it is damaged. */
+  readonly read: (state: EvidenceRow) => Effect.Effect<Uint8Array, Refused>
+}>()("agent-job/server/Evidence") {
+  static readonly layer = Layer.effect(Evidence, Effect.suspend(() => make))
+}
 
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const blobs = yield* Blobs
   const { removeUnnamed } = yield* NamedBlobs
 
-  const find = (workspaceId: string, id: string) =>
-    row(EvidenceRow)(sql`SELECT * FROM evidence WHERE workspaceId = ${workspaceId} AND id = ${id}`)
-  /** Returns the states of a workspace, newest first. */
+  const get = (workspaceId: string, id: string) =>
+    Effect.flatMap(row(EvidenceRow)(sql`SELECT * FROM evidence WHERE workspaceId = ${workspaceId} AND id = ${id}`), orNotFound)
   const list = (workspaceId: string) => rows(EvidenceRow)(sql`SELECT * FROM evidence WHERE workspaceId = ${workspaceId} ORDER BY seq DESC`)
   const ofStage = (stageId: string, sha256: string) =>
     row(EvidenceRow)(sql`SELECT * FROM evidence WHERE stageId = ${stageId} AND sha256 = ${sha256}`)
@@ -80,10 +101,6 @@ const make = Effect.gen(function*() {
           AND NOT EXISTS (SELECT 1 FROM rescues WHERE stageId = ${stageId} AND settledAt IS NOT NULL)
           AND NOT EXISTS (SELECT 1 FROM evidence WHERE stageId = ${stageId} AND storedVersionId IS NULL))))`
 
-  /**
-   * Keeps a state and returns its row, or the limit that dropped it. The same state of a stage is kept once. For a new state, `ifNew` runs
-   * in the same transaction before the workspace's limit is applied, because a rescue that it opens counts there.
-   */
   const keep = Effect.fn("Evidence.keep")(function*(refused: RefusedState, ifNew: Effect.Effect<void, SqlError.SqlError>) {
     const { stageId, workspaceId } = refused
     const { sha256, sizeBytes } = refused.received
@@ -102,13 +119,9 @@ const make = Effect.gen(function*() {
       return { ofStages, ofWorkspace }
     }))
     yield* removeUnnamed([...ofStages, ...ofWorkspace])
-    const limit: Limit = isIn(ofWorkspace) ? "workspace" : "stage"
-    return (yield* ofStage(stageId, sha256)) ?? limit
+    const limit: EvidenceLimit = isIn(ofWorkspace) ? "workspace" : "stage"
+    return Result.fromNullishOr(yield* ofStage(stageId, sha256), () => limit)
   })
 
-  return { find, list, ofStage, keep, read: ({ sha256 }: EvidenceRow) => blobs.read(sha256) }
+  return Evidence.of({ get, list, ofStage, keep, read: ({ sha256 }) => blobs.read(sha256) })
 })
-
-export class Evidence extends Context.Service<Evidence>()("agent-job/server/Evidence", { make }) {
-  static readonly layer = Layer.effect(this, this.make)
-}

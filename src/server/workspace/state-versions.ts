@@ -3,19 +3,21 @@
 // Used by the task API (workers), the state API (people), the rescues and the TFE routes (outputs).
 import { Context, Effect, Layer, Schema, Stream } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
+import { rescueAdvice } from "../../core/run/state-doubt.ts"
 import { type Obstacle, obstacleTo } from "../../core/state/state-succession.ts"
 import { stateLimitBytes } from "../../schema/api/task-api.ts"
-import { RunId, Sha256, Timestamp } from "../../schema/names.ts"
+import { RunId, Sha256, Timestamp, type WorkspaceName } from "../../schema/names.ts"
 import { conflict, invalid, Refused, type StoreFailure } from "../refused.ts"
 import { Blobs, type Received } from "../store/blobs.ts"
 import { row, rows } from "../store/database.ts"
 import { newId } from "../store/ids.ts"
 import { now } from "../store/instants.ts"
 import { NamedBlobs } from "../store/named-blobs.ts"
-import { type Late, type Left, makeKeepRefused } from "./refused-states.ts"
+import { fateDetails, fateSentence, makeKeepRefused, type RefusedStateFate, type StateToKeep } from "./refused-states.ts"
+import { Rescues } from "./rescues.ts"
 import { Heap, identify, identifyOfStage } from "./state-body.ts"
 import { StateLocks, type Writer } from "./state-locks.ts"
-import { type Workspace } from "./workspaces.ts"
+import { type Workspace, Workspaces } from "./workspaces.ts"
 
 export const StateVersion = Schema.Struct({
   id: Schema.String,
@@ -37,13 +39,24 @@ interface Body {
   readonly sha256?: string | undefined
 }
 
+/** A state that somebody writes under a lock: a stage, or if `by` is undefined, a person. */
 interface NewState extends Body {
   readonly lockId: string | undefined
   readonly by: Writer | undefined
 }
 
+/** A state whose bytes are received, but not stored yet. */
+interface Arrived extends Pick<StateVersion, "serial" | "lineage"> {
+  readonly received: Received
+}
+
 /** A state that comes after the end of its stage. `why` is a sentence for the person who looks at it. */
-export interface LateState extends Body, Pick<Late, "doubt" | "why" | "writer"> {}
+export interface LateState extends Body, Pick<StateToKeep, "doubt" | "why" | "writer"> {}
+
+/** A state that a person brings, and the version that it is to replace. */
+interface Brought extends Pick<Body, "bytes"> {
+  readonly replace: string | undefined
+}
 
 /** `serial` is what the person is told, and what the state must have. `unlike` is the refusal of bytes that are no state. */
 interface Adopted extends Pick<Body, "bytes"> {
@@ -85,7 +98,7 @@ export class StateVersions extends Context.Service<StateVersions, {
   /**
    * Keeps a state of a stage that is over as evidence, with an open rescue. Returns what became of it, even if it was dropped.
    */
-  readonly keepAsEvidence: (stageId: string, workspaceId: string, state: LateState) => Effect.Effect<Left, StoreFailure>
+  readonly keepAsEvidence: (stageId: string, workspaceId: string, state: LateState) => Effect.Effect<RefusedStateFate, StoreFailure>
   /**
    * Makes a state the next version, where nobody has the lock, under an epoch of its own, and runs `also` in the same transaction. Fails
    * with 409 `locked`, with 422 if its serial is another, and otherwise as `accept`.
@@ -96,22 +109,21 @@ export class StateVersions extends Context.Service<StateVersions, {
     also: Effect.Effect<void, E>
   ) => Effect.Effect<void, E | StoreFailure>
   /**
-   * Stores a state that a person brings as the next version, where nobody has the lock, under an epoch of its own. `ensure` gives the
-   * workspace and `first` says whether it is free, both in the same transaction, so that a refused state makes none. `replace` is the
-   * version that it takes the place of, whatever lineage that has. Then it has to be or to follow the last state that the workspace had of
-   * its own lineage, since plans and seals know a state by lineage and serial; without it, fails as `accept`. Fails with 409 `changed` if
-   * another version is stored.
+   * Stores a state that a person brings as the next version, where nobody has the lock, under an epoch of its own; a workspace that is not
+   * there yet is made with it. `replace` is the version that it takes the place of, whatever lineage that has. Then it has to be or to
+   * follow the last state that the workspace had of its own lineage, since plans and seals know a state by lineage and serial; without it,
+   * fails as `accept`. Fails with 409 `changed` if another version is stored, `wrong-moment` while a run holds the workspace, whose plan or
+   * apply is of the stored state, and `rescue-pending` while that is in doubt.
    */
-  readonly push: <E>(
-    ensure: Effect.Effect<Workspace, E>,
-    state: Pick<Body, "bytes"> & { readonly replace: string | undefined },
-    first: (workspace: Workspace) => Effect.Effect<void, E>
-  ) => Effect.Effect<void, E | StoreFailure>
+  readonly push: (name: WorkspaceName, state: Brought) => Effect.Effect<void, StoreFailure>
 }>()("agent-job/server/StateVersions") {
   static readonly layer = Layer.effect(StateVersions, Effect.suspend(() => make))
 }
 
 const refusedAs = ({ error, message }: Obstacle) => error === "invalid" ? invalid(message) : conflict(error, message)
+
+const isSame = (version: StateVersion | undefined, { received, serial }: Arrived): boolean =>
+  version?.serial === serial && version.sha256 === received.sha256
 
 /** Reports whether a state was refused for its lock or its place in the succession. */
 const isRefusal = ({ error }: Refused) =>
@@ -121,9 +133,11 @@ const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const blobs = yield* Blobs
   const heapBytes = yield* Heap
-  const keep = yield* makeKeepRefused
+  const keepRefused = yield* makeKeepRefused
   const locks = yield* StateLocks
   const { removeUnnamed } = yield* NamedBlobs
+  const rescues = yield* Rescues
+  const workspaces = yield* Workspaces
 
   const current = (workspaceId: string) =>
     row(StateVersion)(
@@ -137,17 +151,12 @@ const make = Effect.gen(function*() {
     )
 
   const insert = Effect.fnUntraced(
-    function*(
-      workspace: Workspace,
-      version: Omit<StateVersion, "id" | "createdAt" | "workspaceId" | "sha256" | "sizeBytes">,
-      received: Received
-    ) {
+    function*({ epoch, id: workspaceId }: Workspace, { lineage, received, serial }: Arrived, runId: RunId | null) {
       const id = yield* newId("sv")
-      const made = { ...version, ...received, id, workspaceId: workspace.id, epoch: workspace.epoch, createdAt: yield* now }
       yield* sql`INSERT INTO stateVersions (id, seq, workspaceId, runId, serial, lineage, sha256, sizeBytes, epoch, createdAt)
-      SELECT ${made.id}, COALESCE(MAX(seq), 0) + 1, ${made.workspaceId}, ${made.runId}, ${made.serial}, ${made.lineage}, ${made.sha256}, ${made.sizeBytes}, ${made.epoch}, ${made.createdAt}
+      SELECT ${id}, COALESCE(MAX(seq), 0) + 1, ${workspaceId}, ${runId}, ${serial}, ${lineage}, ${received.sha256}, ${received.sizeBytes}, ${epoch}, ${yield* now}
       FROM stateVersions`
-      yield* sql`UPDATE workspaces SET stateVersionId = ${id} WHERE id = ${workspace.id}`
+      yield* sql`UPDATE workspaces SET stateVersionId = ${id} WHERE id = ${workspaceId}`
       yield* blobs.store(received)
     }
   )
@@ -162,67 +171,93 @@ const make = Effect.gen(function*() {
       SELECT id FROM stateVersions WHERE ${ofWriter} ORDER BY seq DESC LIMIT -1 OFFSET ${keptOfWriter}) RETURNING sha256`)
   })
 
-  const receive = (bytes: Uint8Array, expected?: string) => blobs.receive(Stream.succeed(bytes), { limitBytes: stateLimitBytes, expected })
+  const receive = ({ bytes, sha256 }: Body) => blobs.receive(Stream.succeed(bytes), { limitBytes: stateLimitBytes, expected: sha256 })
 
-  const accept = Effect.fn("StateVersions.accept")(function*(workspaceId: string, { by, bytes, lockId, sha256 }: NewState) {
-    const { excess, lineage, serial } = yield* (by === undefined ? identify : identifyOfStage)(heapBytes, bytes)
-    if (excess !== undefined && by === undefined) return yield* excess
-    const received = yield* receive(bytes, sha256)
-    const superseded = yield* sql.withTransaction(Effect.gen(function*() {
-      if (excess !== undefined) return yield* excess
+  /** Receives a state that a person sends or decides on. Fails with 422 if it has too much in it, and with `unlike` if it is no state. */
+  const arrived = Effect.fnUntraced(function*(body: Body, unlike?: Refused) {
+    const { excess, lineage, serial } = yield* identify(heapBytes, body.bytes, unlike)
+    if (excess !== undefined) return yield* excess
+    return { lineage, serial, received: yield* receive(body) }
+  })
+
+  /** Receives a state that a stage sends, also if it has too much in it, which `excess` is the refusal of. */
+  const arrivedOfStage = Effect.fnUntraced(function*(body: Body) {
+    const { excess, lineage, serial } = yield* identifyOfStage(heapBytes, body.bytes)
+    return { excess, state: { lineage, serial, received: yield* receive(body) } }
+  })
+
+  /** Stores a state under the lock of its writer, and returns the digests of bodies that are no longer needed. */
+  const storeLocked = (workspaceId: string, { by, lockId }: Pick<NewState, "by" | "lockId">, state: Arrived) =>
+    sql.withTransaction(Effect.gen(function*() {
       const workspace = yield* locks.heldBy(by, lockId, workspaceId)
       const before = yield* current(workspaceId)
-      if (before?.serial === serial && before.sha256 === received.sha256) return yield* Effect.as(blobs.store(received), []) // its file may be damaged
-      const obstacle = obstacleTo(before, { lineage, serial })
+      if (isSame(before, state)) return yield* Effect.as(blobs.store(state.received), []) // its file may be damaged
+      const obstacle = obstacleTo(before, state)
       if (obstacle !== undefined) return yield* refusedAs(obstacle)
-      yield* insert(workspace, { lineage, serial, runId: by?.runId ?? null }, received)
+      yield* insert(workspace, state, by?.runId ?? null)
       return yield* supersede(workspace, by?.runId)
-    })).pipe(
-      Effect.catchTag(
-        "Refused",
-        (refused): Effect.Effect<ReadonlyArray<Superseded>, StoreFailure> =>
-          by === undefined || !(isRefusal(refused) || refused === excess) ? Effect.fail(refused) : Effect.flatMap(
-            keep({ workspaceId, stageId: by.holder, lineage, serial, received, why: refused.message }),
-            (left) =>
-              left.as === "stored"
-                ? Effect.succeed([])
-                : Effect.fail(
-                  new Refused({
-                    ...refused,
-                    message: `${refused.message} ${left.sentence}`,
-                    details: { ...refused.details, ...left.details }
-                  })
-                )
-          )
-      )
+    }))
+
+  /** Stores a state where nobody has the lock, in the caller's transaction and under an epoch of its own. */
+  const storeUnlocked = (workspace: Workspace, state: Arrived, runId: RunId | null) =>
+    Effect.andThen(
+      sql`UPDATE workspaces SET epoch = epoch + 1 WHERE id = ${workspace.id}`,
+      insert({ ...workspace, epoch: workspace.epoch + 1 }, state, runId)
     )
+
+  /** Keeps a refused state of a stage. Succeeds if it was stored before; otherwise fails with the refusal, which says what became of it. */
+  const keepInstead = Effect.fnUntraced(function*(workspaceId: string, stageId: string, state: Arrived, refused: Refused) {
+    const fate = yield* keepRefused({ ...state, workspaceId, stageId, why: refused.message })
+    if (fate._tag === "Stored") return
+    return yield* new Refused({
+      ...refused,
+      message: `${refused.message} ${fateSentence(fate)}`,
+      details: { ...refused.details, ...fateDetails(fate) }
+    })
+  })
+
+  /** Stores a state of a stage, or keeps it as evidence where it is refused for its lock, its place or its size. */
+  const acceptOfStage = Effect.fnUntraced(function*(workspaceId: string, by: Writer, { lockId, ...body }: Omit<NewState, "by">) {
+    const { excess, state } = yield* arrivedOfStage(body)
+    const stored = excess === undefined ? storeLocked(workspaceId, { by, lockId }, state) : Effect.fail(excess)
+    return yield* Effect.catchTag(stored, "Refused", (refused) =>
+      refused === excess || isRefusal(refused)
+        ? Effect.as(keepInstead(workspaceId, by.holder, state, refused), [])
+        : Effect.fail(refused))
+  })
+
+  const accept = Effect.fn("StateVersions.accept")(function*(workspaceId: string, { by, ...sent }: NewState) {
+    const superseded = by === undefined
+      ? yield* storeLocked(workspaceId, { by, lockId: sent.lockId }, yield* arrived(sent))
+      : yield* acceptOfStage(workspaceId, by, sent)
     yield* removeUnnamed(superseded)
   }, Effect.scoped)
 
   const keepAsEvidence = Effect.fn("StateVersions.keepAsEvidence")(
-    function*(stageId: string, workspaceId: string, { bytes, doubt, sha256, why, writer }: LateState) {
-      const { excess, lineage, serial } = yield* identifyOfStage(heapBytes, bytes)
-      const received = yield* receive(bytes, sha256)
-      const reason = excess === undefined ? why : `${why} ${excess.message}`
-      return yield* keep({ workspaceId, stageId, lineage, serial, received, why: reason, doubt, writer })
+    function*(stageId: string, workspaceId: string, { doubt, why, writer, ...body }: LateState) {
+      const { excess, state } = yield* arrivedOfStage(body)
+      return yield* keepRefused({
+        ...state,
+        workspaceId,
+        stageId,
+        why: excess === undefined ? why : `${why} ${excess.message}`,
+        doubt,
+        writer
+      })
     },
     Effect.scoped
   )
 
   const adopt = Effect.fn("StateVersions.adopt")(
     function*<E>(workspaceId: string, { bytes, runId, serial, unlike }: Adopted, also: Effect.Effect<void, E>) {
-      const { excess, lineage, serial: parsed } = yield* identify(heapBytes, bytes, unlike)
-      if (excess !== undefined) return yield* excess
-      if (parsed !== serial) return yield* twoSerials(serial, parsed)
-      const received = yield* receive(bytes)
+      const state = yield* arrived({ bytes }, unlike)
+      if (state.serial !== serial) return yield* twoSerials(serial, state.serial)
       yield* sql.withTransaction(Effect.gen(function*() {
         const workspace = yield* locks.heldByNobody(workspaceId)
-        const before = yield* current(workspaceId)
-        const obstacle = obstacleTo(before, { lineage, serial })
+        const obstacle = obstacleTo(yield* current(workspaceId), state)
         if (obstacle !== undefined) return yield* refusedAs(obstacle)
-        yield* sql`UPDATE workspaces SET epoch = epoch + 1 WHERE id = ${workspaceId}`
         yield* also
-        yield* insert({ ...workspace, epoch: workspace.epoch + 1 }, { lineage, serial, runId }, received)
+        yield* storeUnlocked(workspace, state, runId)
       }))
     },
     Effect.scoped
@@ -238,37 +273,44 @@ const make = Effect.gen(function*() {
       }
     )
 
-  const push = Effect.fn("StateVersions.push")(
-    function*<E>(
-      ensure: Effect.Effect<Workspace, E>,
-      { bytes, replace }: Pick<Body, "bytes"> & { readonly replace: string | undefined },
-      first: (workspace: Workspace) => Effect.Effect<void, E>
-    ) {
-      const { excess, lineage, serial } = yield* identify(heapBytes, bytes)
-      if (excess !== undefined) return yield* excess
-      const received = yield* receive(bytes)
-      yield* sql.withTransaction(Effect.gen(function*() {
-        const { id: workspaceId } = yield* ensure
-        const workspace = yield* locks.heldByNobody(workspaceId)
-        yield* first(workspace)
-        const before = yield* current(workspaceId)
-        if (before?.serial === serial && before.sha256 === received.sha256) return yield* blobs.store(received)
-        if (replace !== undefined && replace !== before?.id) {
-          return yield* conflict(
-            "changed",
-            `${replace} is not what is stored for ${workspace.name} now, so nothing was replaced; look again with: agent-job state show ${workspace.name}`
-          )
-        }
-        const last = replace === undefined ? before : yield* lastOf(workspaceId, lineage)
-        const isBack = last?.serial === serial && last.sha256 === received.sha256
-        const obstacle = isBack ? undefined : obstacleTo(last, { lineage, serial })
-        if (obstacle !== undefined) return yield* sayingHow(workspace, obstacle)
-        yield* sql`UPDATE workspaces SET epoch = epoch + 1 WHERE id = ${workspaceId}`
-        yield* insert({ ...workspace, epoch: workspace.epoch + 1 }, { lineage, serial, runId: null }, received)
-      }))
-    },
-    Effect.scoped
-  )
+  /** Fails while a run holds the workspace or its state is in doubt. */
+  const refuseUnlessFree = Effect.fnUntraced(function*({ currentRunId, id, name }: Workspace) {
+    if (currentRunId !== null) {
+      return yield* conflict(
+        "wrong-moment",
+        `The run ${currentRunId} holds the workspace ${name}, so its state stays as it is; wait for the end of the run, or end it with: agent-job cancel ${currentRunId}`
+      )
+    }
+    if ((yield* rescues.pending(id)).length > 0) {
+      return yield* conflict(
+        "rescue-pending",
+        `The state of ${name} is in doubt, so nothing was stored; ${
+          rescueAdvice(name)
+        }. To store one that the doubt is then settled with, push it with the engine's http backend, which locks it (docs/state.md, "Bring an existing state").`
+      )
+    }
+  })
+
+  const push = Effect.fn("StateVersions.push")(function*(name: WorkspaceName, { bytes, replace }: Brought) {
+    const state = yield* arrived({ bytes })
+    yield* sql.withTransaction(Effect.gen(function*() { // with the workspace in it, so that a refused state makes none
+      const { id: workspaceId } = yield* workspaces.ensure(name)
+      const workspace = yield* locks.heldByNobody(workspaceId)
+      yield* refuseUnlessFree(workspace)
+      const before = yield* current(workspaceId)
+      if (isSame(before, state)) return yield* blobs.store(state.received)
+      if (replace !== undefined && replace !== before?.id) {
+        return yield* conflict(
+          "changed",
+          `${replace} is not what is stored for ${name} now, so nothing was replaced; look again with: agent-job state show ${name}`
+        )
+      }
+      const last = replace === undefined ? before : yield* lastOf(workspaceId, state.lineage)
+      const obstacle = isSame(last, state) ? undefined : obstacleTo(last, state)
+      if (obstacle !== undefined) return yield* sayingHow(workspace, obstacle)
+      yield* storeUnlocked(workspace, state, null)
+    }))
+  }, Effect.scoped)
 
   return StateVersions.of({
     find: (id) => row(StateVersion)(sql`SELECT * FROM stateVersions WHERE id = ${id} AND supersededAt IS NULL`),

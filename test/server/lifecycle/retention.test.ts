@@ -488,8 +488,8 @@ describe("the states of a workspace", () => {
         yield* onDay(31)
         yield* pass
         expect(yield* (yield* StateVersions).keepAsEvidence(run.stage.id, run.workspaceId, { bytes: state(1), why: "" })).toMatchObject({
-          as: "stored",
-          sentence: "It was stored before, with the serial 1."
+          _tag: "Stored",
+          serial: 1
         })
       })
     ))

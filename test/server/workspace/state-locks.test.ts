@@ -1,7 +1,9 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { statePath } from "../../../src/schema/api/state.ts"
 import { taskPath } from "../../../src/schema/api/task-api.ts"
-import { agent, applying, ask, failed, onTheWay, person, userToken } from "../live-server.ts"
+import { applyingLocked, lost } from "../doubted-state.ts"
+import { agent, applying, ask, failed, onTheWay, person, state, userToken } from "../live-server.ts"
 
 describe("a lock", () => {
   it.live("has 64 KiB at most, since all who want it are shown it", () =>
@@ -61,5 +63,45 @@ describe("a lock", () => {
       yield* agent(url).report(apply.id, failed("The node is gone."))
       expect((yield* ask(address, userToken, "PUT", { ID: "next" })).json.epoch).toBe(2)
       expect((yield* applier.lock("a")).status).toBe(401)
+    }))
+})
+
+describe("a lock that is opened by force", () => {
+  it.live("fences its holder: what it writes is kept as evidence, it gets no other lock, and its end waits for a person", () =>
+    Effect.gen(function*() {
+      const { apply, applier, looked, url } = yield* applyingLocked
+      expect((yield* looked).lock).toMatchObject({ id: "a", who: "worker", stage: apply.id, agent: "agent-1", taskUid: "task-uid-1" })
+      const unlocked = yield* person(url).as("POST", statePath.unlock("demo"), { by: "me@here", lock: "a" })
+      expect(unlocked.json).toMatchObject({
+        epoch: 2,
+        forcedUnlocks: [{ lockId: "a", holder: apply.id, epoch: 1, forcedBy: expect.stringContaining("me@here") }]
+      })
+      expect(unlocked.json.lock).toBeUndefined()
+      expect((yield* applier.pushState(state(2), "a", 1)).status).toBe(409)
+      expect((yield* applier.lock("again")).json.error).toBe("fenced")
+      expect((yield* looked).evidence).toMatchObject([{ serial: 2 }])
+      yield* agent(url).report(apply.id, lost)
+      expect((yield* looked).pending).toHaveLength(1)
+    }))
+
+  it.live("is as open as before where there was none", () =>
+    Effect.gen(function*() {
+      const { applier, looked, url } = yield* applyingLocked
+      yield* applier.unlock("a")
+      yield* person(url).as("POST", statePath.unlock("demo"), { by: "me@here", lock: "a" })
+      expect(yield* looked).toMatchObject({ epoch: 1, forcedUnlocks: [] })
+    }))
+
+  it.live("is the one that the person saw: of another one, taken since, the holder goes on", () =>
+    Effect.gen(function*() {
+      const { apply, applier, looked, url } = yield* applyingLocked
+      yield* applier.unlock("a")
+      yield* applier.lock("b")
+      const unlocked = yield* person(url).as("POST", statePath.unlock("demo"), { by: "me@here", lock: "a" })
+      const message =
+        `The state of demo has another lock by now, b of ${apply.id}, which was not opened; look again with: agent-job state show demo`
+      expect([unlocked.status, unlocked.json]).toEqual([409, { error: "changed", message }])
+      expect(yield* looked).toMatchObject({ epoch: 2, lock: { id: "b" }, forcedUnlocks: [] })
+      expect((yield* applier.pushState(state(2), "b", 2)).status).toBe(204)
     }))
 })

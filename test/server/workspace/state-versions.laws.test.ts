@@ -134,7 +134,7 @@ describe("the epoch machine", () => {
               (yield* sql`SELECT id FROM stateVersions WHERE workspaceId = ${workspaceId} AND serial = ${given.serial} AND lineage = ${given.lineage}`)
                 .length > 0
             const answer = yield* Effect.exit(push(by, given))
-            const isKept = answer._tag === "Failure" || (answer.value !== undefined && answer.value.as !== "stored")
+            const isKept = answer._tag === "Failure" || (answer.value !== undefined && answer.value._tag !== "Stored")
             if (model.ended.has(by)) { // a late state is never stored; the server may say that it was stored before
               if (!isKept) expect(everStored).toBe(true)
             } else {

@@ -6,14 +6,19 @@ import { ForceUnlock, type ImportStarted, SettleRescue } from "../../schema/api/
 import { keptStateLimitBytes, stateLimitBytes } from "../../schema/api/task-api.ts"
 import { routesFor } from "../access/authorize.ts"
 import { Bodies } from "../access/bodies.ts"
-import { problem, stateAnswer } from "../access/http-answer.ts"
+import { type Failure, problem, stateAnswer } from "../access/http-answer.ts"
 import { jsonOf, queryOf, workspaceName } from "../access/http-request.ts"
 import type { Caller } from "../access/tokens.ts"
 import { invalid } from "../refused.ts"
+import { ImportRuns } from "../rescue/import-runs.ts"
+import { KeptStates } from "../rescue/kept-states.ts"
+import { Settlements } from "../rescue/settlements.ts"
+import { StateViews } from "../rescue/state-views.ts"
 import { Blobs } from "../store/blobs.ts"
-import { ImportRuns } from "./import-runs.ts"
-import { KeptStates } from "./kept-states.ts"
-import { StateRescue } from "./state-rescue.ts"
+import { Evidence } from "../workspace/evidence.ts"
+import { StateLocks } from "../workspace/state-locks.ts"
+import { StateVersions } from "../workspace/state-versions.ts"
+import { Workspaces } from "../workspace/workspaces.ts"
 
 const place = "/api/agent-job/v1/workspaces/:name/state"
 
@@ -34,39 +39,57 @@ const unlock = decisionOf(ForceUnlock)
 /** Returns who decides: the token's holder, and what the client calls them. */
 const who = (caller: Caller, by: string) => `${caller.name}, ${by}`
 
-export const workspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
+export const workspaceStateRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const blobs = yield* Blobs
   const bodies = yield* Bodies
+  const evidence = yield* Evidence
   const imports = yield* ImportRuns
   const keptStates = yield* KeptStates
-  const state = yield* StateRescue
+  const locks = yield* StateLocks
+  const settlements = yield* Settlements
+  const versions = yield* StateVersions
+  const views = yield* StateViews
+  const workspaces = yield* Workspaces
   const route = yield* routesFor("user", problem)
-  const shown = (view: ReturnType<typeof state.view>) => Effect.map(view, (view) => HttpServerResponse.jsonUnsafe(view))
+
+  /** Makes a route for what a person does about the state of a workspace. It answers with the view after it. */
+  const actRoute = (
+    path: `/${string}`,
+    acted: (request: HttpServerRequest.HttpServerRequest, name: string, caller: Caller) => Effect.Effect<void, Failure>
+  ) =>
+    route("POST", `${place}${path}`, (request, { name = "" }, caller) =>
+      Effect.map(
+        Effect.andThen(acted(request, name, caller), views.viewAfter(name)),
+        (view) => HttpServerResponse.jsonUnsafe(view)
+      ))
 
   return [
-    route("GET", place, (_, { name = "" }) => shown(state.view(name))),
-    route(
-      "GET",
-      `${place}/evidence/:id`,
-      (_, { id = "", name = "" }) => Effect.flatMap(state.refused(name, id), (kept) => stateAnswer(blobs, kept))
-    ),
-    route("POST", `${place}/evidence`, (request, { name = "" }, caller) =>
+    route("GET", place, (_, { name = "" }) => Effect.map(views.view(name), (view) => HttpServerResponse.jsonUnsafe(view))),
+    route("GET", `${place}/evidence/:id`, (_, { id = "", name = "" }) =>
       Effect.gen(function*() {
-        yield* bodies.whole(caller, request, keptStateLimitBytes, (bytes) => keptStates.bring(name, bytes, caller.name))
-        return yield* shown(state.viewAfter(name))
+        const workspace = yield* workspaces.named(name)
+        return yield* stateAnswer(blobs, yield* evidence.get(workspace.id, id))
       })),
-    route("POST", `${place}/push`, (request, { name = "" }, caller) =>
+    actRoute(
+      "/evidence",
+      (request, name, caller) => bodies.whole(caller, request, keptStateLimitBytes, (bytes) => keptStates.bring(name, bytes, caller.name))
+    ),
+    actRoute("/push", (request, name, caller) =>
       Effect.gen(function*() {
         const valid = yield* workspaceName(name)
         const replace = queryOf(request, "replace")
-        yield* bodies.whole(caller, request, stateLimitBytes, (bytes) => state.push(valid, bytes, replace))
-        return yield* shown(state.viewAfter(valid))
+        yield* bodies.whole(caller, request, stateLimitBytes, (bytes) => versions.push(valid, { bytes, replace }))
       })),
-    route("POST", `${place}/rescue`, (request, { name = "" }, caller) =>
+    actRoute("/rescue", (request, name, caller) =>
       Effect.gen(function*() {
         const { by, ...decided } = yield* decision(request)
-        yield* state.settle(name, { name: caller.name, shown: who(caller, by) }, decided)
-        return yield* shown(state.viewAfter(name))
+        yield* settlements.settle(name, { name: caller.name, shown: who(caller, by) }, decided)
+      })),
+    actRoute("/unlock", (request, name, caller) =>
+      Effect.gen(function*() {
+        const { by, lock } = yield* unlock(request)
+        const workspace = yield* workspaces.named(name)
+        yield* locks.forceUnlock(workspace.id, lock, who(caller, by))
       })),
     route(
       "POST",
@@ -76,12 +99,6 @@ export const workspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
           imports.start(name),
           ({ id, options }) => HttpServerResponse.jsonUnsafe({ runId: id, addresses: options.targets ?? [] } satisfies ImportStarted)
         )
-    ),
-    route("POST", `${place}/unlock`, (request, { name = "" }, caller) =>
-      Effect.gen(function*() {
-        const { by, lock } = yield* unlock(request)
-        yield* state.unlock(name, who(caller, by), lock)
-        return yield* shown(state.viewAfter(name))
-      }))
+    )
   ]
 }))

@@ -1,0 +1,62 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { statePath, statesPath } from "../../../src/schema/api/state.ts"
+import { doubted } from "../doubted-state.ts"
+import { person, server, sha256, state } from "../live-server.ts"
+
+const address = `${statesPath}demo`
+const size = (body: object) => ({ sha256: sha256(JSON.stringify(body)), sizeBytes: JSON.stringify(body).length })
+const time = expect.stringMatching(/^\d{4}-\d\d-\d\dT/u)
+
+describe("the view of a state", () => {
+  it.live("has what is stored, its lock, what is in doubt, what was refused and which locks were opened by force", () =>
+    Effect.gen(function*() {
+      const { apply, applier, looked, url } = yield* doubted
+      yield* applier.pushState(state(9), "a", 1)
+      yield* person(url).as("PUT", address, { ID: "first", Who: "me" })
+      yield* person(url).as("POST", statePath.unlock("demo"), { by: "me@here", lock: "first" })
+      yield* person(url).as("PUT", address, { ID: "second", Who: "me", Operation: "push" })
+      const { version } = yield* looked
+      expect(yield* looked).toEqual({
+        workspace: "demo",
+        version: { id: version.id, serial: 1, lineage: "l", ...size(state(1)), runId: apply.runId, createdAt: time },
+        epoch: 4,
+        lock: { id: "second", who: "me", operation: "push" },
+        pending: [{
+          id: expect.stringMatching(/^res-/u),
+          stage: apply.id,
+          reason: "Lost",
+          message: expect.stringContaining(`The apply of ${apply.runId} ended with Lost`),
+          openedAt: time
+        }],
+        settled: [],
+        evidence: [{
+          id: expect.stringMatching(/^ev-/u),
+          stage: apply.id,
+          serial: 9,
+          lineage: "l",
+          ...size(state(9)),
+          why: `The stage ${apply.id} is over, so its state is not stored.`,
+          receivedAt: time,
+          storedVersion: version.id
+        }],
+        forcedUnlocks: [{ lockId: "first", holder: "person", epoch: 2, forcedBy: expect.stringMatching(/, me@here$/u), forcedAt: time }]
+      })
+    }))
+
+  it.live("of a workspace that is not there is none, nor is a refused state that it does not have", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      yield* person(url).workspace("demo")
+      expect((yield* person(url).as("GET", statePath.state("demo"))).json).toEqual({
+        workspace: "demo",
+        epoch: 0,
+        pending: [],
+        settled: [],
+        evidence: [],
+        forcedUnlocks: []
+      })
+      expect((yield* person(url).as("GET", statePath.state("other"))).status).toBe(404)
+      expect((yield* person(url).as("GET", statePath.evidence("demo", "ev-none"))).status).toBe(404)
+    }))
+})
