@@ -1,4 +1,4 @@
-// One pass over one task: observe, plan, execute, write the status if it changed.
+// One pass over one task: ask, observe, plan, execute, write the status if it changed.
 // The decision and the slot it takes are one synchronous step; a conflict means that another writer was faster, and the task is looked at again.
 // Run by the keyed queue in controller/lifecycle/leader, never twice at once for one task.
 import { Context, Duration, Effect, Equal, Layer, Metric, Option } from "effect"
@@ -16,10 +16,11 @@ import { Configuration } from "../configuration/configuration.ts"
 import type { PoolSilent } from "../pool/pool-reports.ts"
 import type { PoolError } from "../pool/pool.ts"
 import type { World } from "../world/world.ts"
+import { ask, type Asking, askLive } from "./ask.ts"
 import type { Behind } from "./behind.ts"
 import { Executor, type Pass } from "./execute.ts"
 import { sharedSources } from "./flux-sources.ts"
-import { type Answers, ask, askLive, observe } from "./observe.ts"
+import { type Answers, observe } from "./observe.ts"
 import type { Unsure, WriteRefused } from "./refusals.ts"
 
 type Failure = KubernetesError | PoolError
@@ -61,14 +62,13 @@ const make = Effect.fnUntraced(function*(world: World) {
   const executor = yield* Executor
   const sources = yield* sharedSources
 
-  const look = (task: AgentTask, { config, now }: Pass) =>
-    Effect.flatMap(
-      monotonicMillis,
-      (at) => Effect.provideService(ask({ world, task, policy: config.policy, now, at, followed: sources.look }), Kubernetes, kubernetes)
-    )
+  const asking = (task: AgentTask, { config, now }: Pass): Effect.Effect<Asking> =>
+    Effect.map(monotonicMillis, (at) => ({ world, task, policy: config.policy, now, at, followed: sources.look }))
 
-  const lookLive = (task: AgentTask, job: Option.Option<JobSeen>, answers: Answers) =>
-    Effect.provideService(askLive(world, task, job, answers), Kubernetes, kubernetes)
+  const look = (task: AgentTask, pass: Pass) => Effect.provideService(Effect.flatMap(asking(task, pass), ask), Kubernetes, kubernetes)
+
+  const lookLive = (task: AgentTask, job: Option.Option<JobSeen>, answers: Answers, pass: Pass) =>
+    Effect.provideService(Effect.flatMap(asking(task, pass), (_) => askLive(_, job, answers)), Kubernetes, kubernetes)
 
   /**
    * Decides on a task; None if the task went meanwhile. A decision that `needsLive` must not be carried out, but is made again upon what
@@ -88,7 +88,7 @@ const make = Effect.fnUntraced(function*(world: World) {
   const decideForSure = Effect.fnUntraced(function*(task: AgentTask, answers: Answers, pass: Pass) {
     const first = yield* decide(task, answers, pass)
     if (Option.isNone(first) || !first.value.needsLive) return first
-    return yield* decide(task, yield* lookLive(task, first.value.observed.job, answers), pass)
+    return yield* decide(task, yield* lookLive(task, first.value.observed.job, answers, pass), pass)
   })
 
   /**

@@ -1,6 +1,6 @@
 // The questions that the table of situations asks of what was observed; each gives the row's response what it found.
 // They are asked in the table's order, so each may assume that those above it found nothing.
-// Used by core/reconcile/plan, core/reconcile/follow and the responses in core/reconcile/over, core/reconcile/start and core/reconcile/waiting; controller/reconcile/observe uses its `millisSince`.
+// Used by core/reconcile/plan, core/reconcile/follow and the responses in core/reconcile/over, core/reconcile/start and core/reconcile/waiting; controller/reconcile/ask uses its `millisSince`.
 import { Equal, Option } from "effect"
 import { assignmentId } from "../../schema/api/pool-api.ts"
 import { mutates } from "../../schema/task/agent-task.ts"
