@@ -63,10 +63,12 @@ export const observe = (world: World, task: AgentTask, answers: Answers, at: num
   const pod = podOf(task, job, Option.getOrElse(answers.pods, () => world.pods(uid)))
   return {
     task,
-    job,
+    job: Option.map(job, (seen) => ({
+      ...seen,
+      knownMillis: world.jobKnownMillis(uid, job, at),
+      startingMillis: world.startingMillis(uid, { job, pod, warning: answers.warning }, at)
+    })),
     hadJob: world.hadJob(uid) && (Option.isSome(cached) || !answers.live), // unless the Job that is gone is the one that was asked about
-    jobKnownMillis: world.jobKnownMillis(uid, job, at),
-    startingMillis: world.startingMillis(uid, { job, pod, warning: answers.warning }, at),
     pod,
     hadPod: Option.isSome(pod) || Option.isSome(world.lastPodMadeAt(uid, job)),
     turn: world.turn(task),

@@ -5,7 +5,7 @@ import { plan, rows } from "../../../src/core/reconcile/plan.ts"
 import { jobName } from "../../../src/core/task/job-name.ts"
 import { Holder, Turn } from "../../../src/core/task/observed.ts"
 import { Uid } from "../../../src/schema/names.ts"
-import { before, noon, perform, plainSeed, policyOf, type Seed, success, worldOf } from "../worlds.ts"
+import { before, noon, perform, plainSeed, policyOf, type Seed, success, withJob, worldOf } from "../worlds.ts"
 
 interface Case {
   readonly given: string
@@ -931,15 +931,15 @@ describe("plan", () => {
 
   it.each([3600, -3600])("ends no start by a clock that is %i s off, but by the time for which its Pod may have started", (off) => {
     const whole: Seed = { ...plainSeed, life: "starting", job: "active", jobAgeSeconds: 0 }
-    const seen = { ...worldOf(whole), job: Option.map(worldOf(whole).job, (job) => ({ ...job, createdAt: before(off) })) }
-    const after = (startingMillis: number) => plan(policyOf(whole), { ...seen, jobKnownMillis: 4_000_000, startingMillis }, noon).situation
+    const seen = withJob(worldOf(whole), { createdAt: before(off), knownMillis: 4_000_000 })
+    const after = (startingMillis: number) => plan(policyOf(whole), withJob(seen, { startingMillis }), noon).situation
     expect([after(0), after(179_999), after(180_000)]).toEqual(["its Job is there", "its Job is there", "its Pod did not start in time"])
   })
 
   it("tells of a start that takes longer than most, though its clock says that the Job is to be made in five minutes", () => {
     const whole: Seed = { ...plainSeed, job: "active" }
-    const seen = { ...worldOf(whole), job: Option.map(worldOf(whole).job, (job) => ({ ...job, createdAt: before(-300) })) }
-    expect([0, 2_999, 3_000].map((jobKnownMillis) => plan(policyOf(whole), { ...seen, jobKnownMillis }, noon).status.phase)).toEqual([
+    const seen = withJob(worldOf(whole), { createdAt: before(-300) })
+    expect([0, 2_999, 3_000].map((knownMillis) => plan(policyOf(whole), withJob(seen, { knownMillis }), noon).status.phase)).toEqual([
       undefined,
       undefined,
       "Starting"
@@ -950,13 +950,13 @@ describe("plan", () => {
     "launches again when that is due by the time for which it has known the Job, by a clock that is %i s off",
     (off) => {
       const whole: Seed = { ...plainSeed, life: "starting", launches: 2, maxLaunches: 3, job: "failed", pod: "Evicted" }
-      const failed = { ...worldOf(whole), job: Option.map(worldOf(whole).job, (job) => ({ ...job, createdAt: before(off) })) }
+      const failed = withJob(worldOf(whole), { createdAt: before(off) })
       const told = perform(failed, plan(policyOf(whole), failed, noon))
-      expect(plan(policyOf(whole), { ...told, jobKnownMillis: 15_000 }, noon)).toMatchObject({
+      expect(plan(policyOf(whole), withJob(told, { knownMillis: 15_000 }), noon)).toMatchObject({
         actions: [],
         requeueAfterMillis: Option.some(5_000)
       })
-      expect(plan(policyOf(whole), { ...told, jobKnownMillis: 20_000 }, noon)).toMatchObject({ actions: [{ _tag: "DeleteJob" }] })
+      expect(plan(policyOf(whole), withJob(told, { knownMillis: 20_000 }), noon)).toMatchObject({ actions: [{ _tag: "DeleteJob" }] })
     }
   )
 
@@ -1000,7 +1000,7 @@ describe("plan", () => {
       notices: [],
       status: { reason: "QuotaExceeded", launches: launches - 1 }
     })
-    const deleted = plan(policyOf(whole), { ...perform(waits, givenUp), jobKnownMillis: 0 }, noon)
+    const deleted = plan(policyOf(whole), withJob(perform(waits, givenUp), { knownMillis: 0 }), noon)
     expect([deleted.actions.map(({ _tag }) => _tag), deleted.status]).toEqual([["DeleteJob"], givenUp.status])
     const made = plan(policyOf(whole), perform(perform(waits, givenUp), deleted), noon)
     expect([made.actions.map(({ _tag }) => _tag), made.status.message, made.status.launches]).toEqual([
@@ -1075,9 +1075,9 @@ describe("plan", () => {
     const whole: Seed = { ...outlasted, life: "starting", maxLaunches: 3, ...seed }
     const world = worldOf(whole)
     const told = perform(world, plan(policyOf(whole), world, noon))
-    const again = plan(policyOf(whole), { ...told, jobKnownMillis: 0 }, noon)
+    const again = plan(policyOf(whole), withJob(told, { knownMillis: 0 }), noon)
     expect([told.task.status.launches, Equal.equals(again.status, told.task.status)]).toEqual([1, true])
-    const next = plan(policyOf(whole), { ...told, job: Option.map(told.job, (job) => ({ ...job, uid: Uid.make("next") })) }, noon)
+    const next = plan(policyOf(whole), withJob(told, { uid: Uid.make("next") }), noon)
     expect([next.status.launches, next.status.job?.uid, next.status.message, next.actions]).toEqual([
       2,
       "next",
@@ -1136,16 +1136,19 @@ describe("plan", () => {
 
   it("takes no launch back, nor counts one, while the Job that was given up goes", () => {
     const world = worldOf({ ...outlasted, warning: "quota" })
-    const going = { ...world, job: Option.map(world.job, (seen) => ({ ...seen, deleting: true })) }
+    const going = withJob(world, { deleting: true })
     expect(plan(policyOf(outlasted), going, noon)).toMatchObject({ actions: [], status: world.task.status })
     // Somebody's finalizer keeps the Job.
-    const stuck = { ...going, warning: Option.none(), pod: worldOf({ ...outlasted, pod: "Pending" }).pod, startingMillis: 4_000_000 }
-    expect(plan(policyOf(outlasted), stuck, noon).status).toMatchObject({ phase: "Failed", reason: "StartupTimeout" })
-    expect(plan(policyOf(outlasted), { ...going, startingMillis: 179_999 }, noon)).toMatchObject({
+    const stuck = { ...going, warning: Option.none(), pod: worldOf({ ...outlasted, pod: "Pending" }).pod }
+    expect(plan(policyOf(outlasted), withJob(stuck, { startingMillis: 4_000_000 }), noon).status).toMatchObject({
+      phase: "Failed",
+      reason: "StartupTimeout"
+    })
+    expect(plan(policyOf(outlasted), withJob(going, { startingMillis: 179_999 }), noon)).toMatchObject({
       status: world.task.status,
       requeueAfterMillis: Option.some(10_000)
     })
-    expect(plan(policyOf(outlasted), { ...going, startingMillis: 180_000 }, noon).status).toMatchObject({
+    expect(plan(policyOf(outlasted), withJob(going, { startingMillis: 180_000 }), noon).status).toMatchObject({
       phase: "Failed",
       reason: "StartupTimeout"
     }) // the quota is still full
@@ -1153,7 +1156,7 @@ describe("plan", () => {
 
   it("looks at a Job that waits for a quota when the minute is over", () => {
     const whole: Seed = { ...plainSeed, life: "quota", job: "active", warning: "quota" }
-    const again = (jobKnownMillis: number) => plan(policyOf(whole), { ...worldOf(whole), jobKnownMillis }, noon).requeueAfterMillis
+    const again = (knownMillis: number) => plan(policyOf(whole), withJob(worldOf(whole), { knownMillis }), noon).requeueAfterMillis
     expect([again(10_000), again(40_000)]).toEqual([Option.some(10_000), Option.some(20_000)])
   })
 
@@ -1331,7 +1334,7 @@ describe("plan", () => {
   it("gives a Pod that no node can take a time of its own, before that of its start", () => {
     const whole: Seed = { ...plainSeed, life: "starting", launches: 1, job: "active", pod: "unschedulable" }
     const after = (startingMillis: number, nodeWaitSeconds = 900) =>
-      plan({ ...policyOf(whole), nodeWaitSeconds }, { ...worldOf(whole), startingMillis }, noon)
+      plan({ ...policyOf(whole), nodeWaitSeconds }, withJob(worldOf(whole), { startingMillis }), noon)
     expect([after(899_999), after(900_000), after(900_000, 3600)].map(({ status }) => status.phase)).toEqual([
       "Starting",
       "Failed",
@@ -1436,7 +1439,7 @@ describe("plan", () => {
 
   it("ends no start that waits for a quota, however long it took before", () => {
     const whole: Seed = { ...plainSeed, life: "starting", job: "active", warning: "quota" }
-    expect(plan(policyOf(whole), { ...worldOf(whole), startingMillis: 4_000_000 }, noon)).toMatchObject({
+    expect(plan(policyOf(whole), withJob(worldOf(whole), { startingMillis: 4_000_000 }), noon)).toMatchObject({
       situation: "its Job is there",
       status: { phase: "Starting", reason: "QuotaExceeded" }
     })
