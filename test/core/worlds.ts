@@ -81,7 +81,7 @@ export const Seed = Schema.Struct({
   runner: containers,
   lastWords: Schema.Boolean,
   turn: Schema.Literals(["admitted", "busy", "limit", "drained", "unproven"]),
-  holder: Schema.Literals(["free", "mine", "over", "taken", "left"]),
+  holder: Schema.Literals(["unasked", "free", "mine", "over", "taken", "left"]),
   refusal: Schema.Literals(["none", "QuotaExceeded", "Refused", "Forbidden", "NameHeld", "NameTaken", "Denied"]),
   deniedSeconds: Schema.Literals([0, 179, 180]),
   warning: Schema.Literals(["none", "quota", "smallQuota", "FailedCreate", "FailedMount", "FailedCreatePodSandBox", "Unhealthy"]),
@@ -321,6 +321,7 @@ const pod = ({ lastWords, pod, runner, worker }: Seed): Option.Option<PodSeen> =
   })
 
 const holders: Readonly<Record<Seed["holder"], Holder>> = {
+  unasked: Holder.NotAsked(),
   free: Holder.Free(),
   mine: Holder.Mine({ epoch: 1 }),
   over: Holder.Over({ resourceVersion: "7", epoch: 1 }),

@@ -260,7 +260,13 @@ export const rows: ReadonlyArray<Row> = [
     when: when.workspaceTaken,
     respond: waiting.queueBehindHolder
   }),
-  row({ situation: "its source was not asked yet", means: "look again at once", when: when.sourceUnasked, respond: waiting.askSource }),
+  row({
+    situation: "its workspace was not asked for yet",
+    means: "look again at once",
+    when: when.workspaceUnasked,
+    respond: waiting.lookAgain
+  }),
+  row({ situation: "its source was not asked yet", means: "look again at once", when: when.sourceUnasked, respond: waiting.lookAgain }),
   row({
     situation: "its source has nothing to run",
     means:

@@ -4,7 +4,7 @@
 import { Equal, Option } from "effect"
 import { assignmentId } from "../../schema/api/pool-api.ts"
 import { mutates } from "../../schema/task/agent-task.ts"
-import { isOther } from "../scheduling/workspace-lease.ts"
+import { isOther, isVacant } from "../scheduling/workspace-lease.ts"
 import { isPlain, jobName } from "../task/job-name.ts"
 import { isFinal, type JobSeen, type JobWatched, type Observed, SourceSeen, Turn } from "../task/observed.ts"
 import { claimLostExitCode } from "../task/places.ts"
@@ -123,6 +123,7 @@ export const when = {
   refusedForNow: ({ observed: { refusal } }) => refusal,
   waiting: ({ observed: { turn } }) => Option.liftPredicate(turn, Turn.$is("Waiting")),
   workspaceTaken: (s) => Option.filter(Option.liftPredicate(s.observed.holder, isOther), () => changes(s)),
+  workspaceUnasked: is((s) => s.observed.holder._tag === "NotAsked" && changes(s)),
   sourceUnasked: is(({ observed: { source, task } }) => source._tag === "NotAsked" && isUnpinned(task)),
   sourceNotReady: (s) =>
     Option.filter(Option.liftPredicate(s.observed.source, SourceSeen.$is("NotReady")), ({ changed }) => changed || !hasAll(s)),
@@ -134,5 +135,5 @@ export const when = {
   jobUnnamed: is(({ observed: { task: { metadata: { name }, status: { job, launches = 0 } } }, policy: { basename } }) =>
     job === undefined ? !isPlain(basename, name) : launches === 0 && job.uid === undefined && job.name !== jobName(basename, name)
   ),
-  workspaceFree: is((s) => changes(s) && s.observed.holder._tag !== "Mine")
+  workspaceFree: (s) => Option.filter(Option.liftPredicate(s.observed.holder, isVacant), () => changes(s))
 } satisfies Readonly<Record<string, When<unknown>>>

@@ -4,7 +4,7 @@
 import { Option, Schema } from "effect"
 import { type FailureReason, Reason } from "../../schema/task/reason.ts"
 import type { Artifact } from "../../schema/task/source.ts"
-import { epochOf, nextEpoch } from "../scheduling/workspace-lease.ts"
+import { epochOf, nextEpoch, type Vacant } from "../scheduling/workspace-lease.ts"
 import { jobName } from "../task/job-name.ts"
 import type { FinalRefusal, JobSeen, JobWatched, Refusal } from "../task/observed.ts"
 import { spreadMillis } from "../text/fingerprint.ts"
@@ -221,8 +221,7 @@ const launchIn = (s: Situation, epoch: number, before: ReadonlyArray<Action> = [
 
 export const launch: Respond = (s) => launchIn(s, epochOf(s.observed.holder))
 
-export const takeAndLaunch: Respond = (s) => {
-  const { holder } = s.observed
-  const epoch = nextEpoch(holder)
-  return launchIn(s, epoch, [Action.TakeWorkspace({ from: holder, epoch })])
+export const takeAndLaunch: RespondTo<Vacant> = (s, from) => {
+  const epoch = nextEpoch(from)
+  return launchIn(s, epoch, [Action.TakeWorkspace({ from, epoch })])
 }

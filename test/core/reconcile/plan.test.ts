@@ -82,6 +82,12 @@ const cases: ReadonlyArray<Case> = [
     reason: "Draining"
   },
   {
+    given: "an apply whose turn came before its workspace was asked for",
+    seed: { stage: "apply", holder: "unasked" },
+    situation: "its workspace was not asked for yet",
+    actions: []
+  },
+  {
     given: "a task whose turn came before its source was asked",
     seed: { source: "unasked" },
     situation: "its source was not asked yet",
