@@ -4,6 +4,7 @@ import { ConfigProvider, Effect, Option, Ref, Schedule, SubscriptionRef } from "
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { makeAttention } from "../../../src/controller/lifecycle/attention.ts"
 import { answerAnnotations, controller, takeOver } from "../../../src/controller/lifecycle/controller.ts"
 import { make } from "../../../src/controller/world/world.ts"
 import { proven } from "../../../src/core/scheduling/isolation.ts"
@@ -21,22 +22,21 @@ it.effect("a proof of isolation holds for no new values but those that it is of,
     const { task } = worldOf(plainSeed)
     world.setTask("tasks/task", Option.some(task))
     const looked: Array<unknown> = []
-    const sink = yield* Ref.make<(key: string) => Effect.Effect<void>>((key) =>
-      Effect.sync(() => void looked.push([key, world.turn(task)._tag]))
-    )
+    const attention = makeAttention(world)
+    yield* attention.attach((key) => Effect.sync(() => void looked.push([key, world.turn(task)._tag])))
     const annotationsSeen = yield* Ref.make<Readonly<Record<string, string>>>({})
     const answer = answerAnnotations({
       current: Effect.succeed(before),
       drained: yield* SubscriptionRef.make(false),
       annotationsSeen,
-      sink,
+      attention,
       world
     })
-    yield* takeOver(before, { annotationsSeen, sink, world }) // at the start, the Lease is not known yet
+    yield* takeOver(before, { annotationsSeen, attention, world }) // at the start, the Lease is not known yet
     yield* answer(proven({}, before, noon), false)
-    yield* takeOver(valuesOf({ restrictMetadataService: false }), { annotationsSeen, sink, world })
-    yield* takeOver(before, { annotationsSeen, sink, world })
-    yield* takeOver(valuesOf({ restrictMetadataService: true, total: 3 }), { annotationsSeen, sink, world })
+    yield* takeOver(valuesOf({ restrictMetadataService: false }), { annotationsSeen, attention, world })
+    yield* takeOver(before, { annotationsSeen, attention, world })
+    yield* takeOver(valuesOf({ restrictMetadataService: true, total: 3 }), { annotationsSeen, attention, world })
     expect(looked).toEqual(["Waiting", "Admitted", "Waiting", "Admitted", "Admitted"].map((turn) => ["tasks/task", turn]))
   }))
 

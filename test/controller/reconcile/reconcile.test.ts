@@ -3,6 +3,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Context, Duration, Effect, Equal, Fiber, Layer, Metric, Option, Queue, Ref, Stream, SubscriptionRef } from "effect"
 import { TestClock } from "effect/testing"
 import { Configuration } from "../../../src/controller/configuration/configuration.ts"
+import { makeAttention } from "../../../src/controller/lifecycle/attention.ts"
 import { answerAnnotations } from "../../../src/controller/lifecycle/controller.ts"
 import { Pool, PoolRefused, PoolUnreachable } from "../../../src/controller/pool/pool.ts"
 import { Behind } from "../../../src/controller/reconcile/behind.ts"
@@ -72,8 +73,14 @@ it.effect("answers a drain when no pass can make a Job any more, also one that h
     const world = make(policy)
     world.setTask("tasks/task", Option.some(worldOf(plainSeed).task))
     const drained = yield* SubscriptionRef.make(false)
-    const sink = yield* Ref.make<(key: string) => Effect.Effect<void>>(() => Effect.void)
-    const answer = answerAnnotations({ world, sink, drained, annotationsSeen: yield* Ref.make({}), current: Effect.succeed(configOf()) })
+    const attention = makeAttention(world)
+    const answer = answerAnnotations({
+      world,
+      attention,
+      drained,
+      annotationsSeen: yield* Ref.make({}),
+      current: Effect.succeed(configOf())
+    })
     const asked = draining.drained({}, noon)
     const silence = new Unreachable({ verb: "create", object: "Job tasks/agent-job-task", detail: "no answer in 30s" })
     const made: Array<unknown> = []
@@ -93,11 +100,12 @@ it.effect("answers a drain when no pass can make a Job any more, also one that h
 
 it.effect("answers no drain as long as a leader that fell silent may still make a Job", () =>
   Effect.gen(function*() {
-    const sink = yield* Ref.make<(key: string) => Effect.Effect<void>>(() => Effect.void)
+    const world = make(policy)
+    const attention = makeAttention(world)
     const drained = yield* SubscriptionRef.make(false)
     const answer = answerAnnotations({
-      world: make(policy),
-      sink,
+      world,
+      attention,
       drained,
       annotationsSeen: yield* Ref.make({}),
       current: Effect.succeed(configOf())
