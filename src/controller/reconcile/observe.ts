@@ -2,7 +2,7 @@
 // It only reads: asking, which also tells the world what an answer shows, is in controller/reconcile/ask.
 // Called by controller/reconcile/reconcile in the synchronous step that also decides.
 import { Array, Option, Order } from "effect"
-import { attemptOf, madeNames } from "../../core/reconcile/follow.ts"
+import { attemptOf, madeNames } from "../../core/reconcile/attempts.ts"
 import { isPodOver } from "../../core/reconcile/pod-trouble.ts"
 import { Holder, type JobSeen, type Observed, type PodSeen, SourceSeen, type Warning } from "../../core/task/observed.ts"
 import { keyOf } from "../../kubernetes/object.ts"
