@@ -13,8 +13,7 @@ import { keyOf } from "../../kubernetes/object.ts"
 import { makeBackoff } from "../../queue/backoff.ts"
 import type { AgentTask, AgentTaskStatus } from "../../schema/task/agent-task.ts"
 import { Configuration } from "../configuration/configuration.ts"
-import type { PoolSilent } from "../pool/pool-reports.ts"
-import type { PoolError } from "../pool/pool.ts"
+import type { PoolSilent, ReportError } from "../pool/pool-reports.ts"
 import type { World } from "../world/world.ts"
 import { ask, type Asking, askLive } from "./ask.ts"
 import type { Behind } from "./behind.ts"
@@ -24,7 +23,7 @@ import { type Answers, observe } from "./observe.ts"
 import { makeOwnWrites, whileBehind } from "./own-writes.ts"
 import type { Unsure, WriteRefused } from "./refusals.ts"
 
-type Failure = KubernetesError | PoolError
+type Failure = KubernetesError | ReportError
 
 export class Reconciler extends Context.Service<Reconciler, {
   /** Makes a pass over the task of the key. Returns the delay after which time alone may change the decision. */
