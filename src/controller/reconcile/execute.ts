@@ -1,4 +1,4 @@
-// Carries out the actions of `plan`. It is the only part of the controller that writes to the cluster, beside pool-intake, which makes tasks.
+// Carries out the actions of `plan`. Only pool-intake, which makes tasks, and the election of kubernetes/lease write to the cluster too.
 // Every write fails safe: a create has a derived name, the version seen guards a take-over, and the UID guards a delete.
 // Called by controller/reconcile/reconcile.
 import { Context, Effect, Layer, Option, Result } from "effect"
