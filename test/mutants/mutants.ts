@@ -517,7 +517,7 @@ export const mutants: ReadonlyArray<Mutant> = [
     file: "src/controller/lifecycle/controller.ts",
     from: "formerAtWork || world.launching()",
     to: "world.launching()",
-    test: "controller/reconcile/reconcile.test.ts"
+    test: "controller/lifecycle/controller.test.ts"
   },
   {
     name: "a lease of one that fell silent counts as given back",
