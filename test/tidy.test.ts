@@ -147,5 +147,22 @@ describe("ARCHITECTURE.md", () => {
   it("has a word on every folder of src", () => {
     expect(Object.keys(below).filter((folder) => !text.includes(`src/${folder}`))).toEqual([])
   })
+  it("names the folders inside a part of src in the order of their dependencies", () => {
+    const inside = text.split(/\n(?=- \*\*| {2}- )/u).flatMap((entry) => {
+      const [, part, list] = /^- \*\*`src\/(\w+)`\*\*:.*Inside:(.*)/su.exec(entry) ?? /^ {2}- (\w+):(.*)/su.exec(entry) ?? []
+      const folders = [...list?.matchAll(/`([^`]+)`/gu) ?? []].map(([, name]) => `src/${part}/${name}`).filter((folder) =>
+        existsSync(folder)
+      )
+      return folders.length === 0 ? [] : [{ part, folders }]
+    })
+    expect(inside.map(({ part }) => part)).toEqual(["schema", "core", "controller", "server", "worker"])
+    const upwards = inside.flatMap(({ folders }) =>
+      files.filter((file) => folders.includes(dirname(file))).flatMap((file) =>
+        localImports(file).filter((target) => folders.indexOf(dirname(target)) > folders.indexOf(dirname(file)))
+          .map((target) => `${file} imports ${target}`)
+      )
+    )
+    expect(upwards).toEqual([])
+  })
   it("stays under 200 lines", () => expect(text.split("\n").length).toBeLessThan(200))
 })

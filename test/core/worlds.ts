@@ -6,7 +6,7 @@ import { type Action, Notice } from "../../src/core/reconcile/action.ts"
 import type { Plan } from "../../src/core/reconcile/plan.ts"
 import { heldBack } from "../../src/core/scheduling/draining.ts"
 import { waitsForProof } from "../../src/core/scheduling/isolation.ts"
-import { Holder, type JobSeen, type Observed, type PodSeen, SourceSeen, Turn } from "../../src/core/task/observed.ts"
+import { Holder, type JobWatched, type Observed, type PodSeen, SourceSeen, Turn } from "../../src/core/task/observed.ts"
 import { isOver } from "../../src/core/task/status.ts"
 import type { TaskPolicy } from "../../src/core/task/task-policy.ts"
 import { RunId, Sha256, Uid, WorkspaceName } from "../../src/schema/names.ts"
@@ -81,7 +81,7 @@ export const Seed = Schema.Struct({
   runner: containers,
   lastWords: Schema.Boolean,
   turn: Schema.Literals(["admitted", "busy", "limit", "drained", "unproven"]),
-  holder: Schema.Literals(["free", "mine", "over", "taken", "left"]),
+  holder: Schema.Literals(["unasked", "free", "mine", "over", "taken", "left"]),
   refusal: Schema.Literals(["none", "QuotaExceeded", "Refused", "Forbidden", "NameHeld", "NameTaken", "Denied"]),
   deniedSeconds: Schema.Literals([0, 179, 180]),
   warning: Schema.Literals(["none", "quota", "smallQuota", "FailedCreate", "FailedMount", "FailedCreatePodSandBox", "Unhealthy"]),
@@ -272,7 +272,7 @@ const sources: Readonly<Record<Seed["source"], SourceSeen>> = {
   moved: SourceSeen.Ready({ artifact: { ...artifactOf("b"), sha256: known.sha256 } })
 }
 
-const job = ({ job, jobAgeSeconds, jobDeleting }: Seed): Option.Option<JobSeen> =>
+const job = ({ job, jobAgeSeconds, jobDeleting, pod, warning }: Seed): Option.Option<JobWatched> =>
   job === "none" ? Option.none() : Option.some({
     name: "agent-job-task",
     uid: Uid.make("job-uid"),
@@ -282,7 +282,9 @@ const job = ({ job, jobAgeSeconds, jobDeleting }: Seed): Option.Option<JobSeen> 
     message: "",
     deleting: jobDeleting,
     createdAt: before(jobAgeSeconds),
-    configHash: policy.configHash
+    configHash: policy.configHash,
+    knownMillis: jobAgeSeconds * 1000,
+    startingMillis: job === "suspended" || (warning === "quota" && pod === "none") ? 0 : jobAgeSeconds * 1000
   })
 
 const container = (name: Seed["worker"]): PodSeen["worker"] => {
@@ -319,6 +321,7 @@ const pod = ({ lastWords, pod, runner, worker }: Seed): Option.Option<PodSeen> =
   })
 
 const holders: Readonly<Record<Seed["holder"], Holder>> = {
+  unasked: Holder.NotAsked(),
   free: Holder.Free(),
   mine: Holder.Mine({ epoch: 1 }),
   over: Holder.Over({ resourceVersion: "7", epoch: 1 }),
@@ -332,10 +335,6 @@ export const worldOf = (seed: Seed): Observed => ({
   task: taskOf(seed),
   job: job(seed),
   hadJob: seed.hadJob,
-  jobKnownMillis: seed.job === "none" ? 0 : seed.jobAgeSeconds * 1000,
-  startingMillis: seed.job === "none" || seed.job === "suspended" || (seed.warning === "quota" && seed.pod === "none")
-    ? 0
-    : seed.jobAgeSeconds * 1000,
   pod: pod(seed),
   hadPod: seed.hadPod || seed.pod !== "none",
   turn: seed.turn === "admitted"
@@ -371,6 +370,12 @@ export const worldOf = (seed: Seed): Observed => ({
   expired: seed.expired
 })
 
+/** Returns the observation with other facts of its Job, if it has one. */
+export const withJob = (observed: Observed, facts: Partial<JobWatched>): Observed => ({
+  ...observed,
+  job: Option.map(observed.job, (job) => ({ ...job, ...facts }))
+})
+
 const after = (world: Observed, action: Action): Observed => {
   switch (action._tag) {
     case "TakeWorkspace":
@@ -379,13 +384,11 @@ const after = (world: Observed, action: Action): Observed => {
       return {
         ...world,
         job: job({ ...plainSeed, job: "active" }),
-        jobKnownMillis: 0,
-        startingMillis: 0,
         pod: Option.none(),
         hadPod: false
       }
     case "DeleteJob":
-      return { ...world, job: Option.none(), hadJob: true, jobKnownMillis: 0, startingMillis: 0, pod: Option.none(), hadPod: false }
+      return { ...world, job: Option.none(), hadJob: true, pod: Option.none(), hadPod: false }
     case "CreateTask": {
       const made = Option.some({
         ...world.task,

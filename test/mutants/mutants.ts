@@ -38,10 +38,10 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "a Job that the API server does not have stays until a watch tells of it",
-    file: "src/controller/reconcile/observe.ts",
+    file: "src/controller/reconcile/ask.ts",
     from: "world.jobNotFound(task.metadata.uid, uid)",
     to: "undefined",
-    test: "controller/reconcile/observe.test.ts"
+    test: "controller/reconcile/ask.test.ts"
   },
   {
     name: "what is past the history limit stays until it is looked at again",
@@ -223,17 +223,17 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "a Pod that the cache lacks is not looked up",
-    file: "src/controller/reconcile/observe.ts",
+    file: "src/controller/reconcile/ask.ts",
     from: "{ ...noAnswers, pods: Option.some(Option.toArray(yield* livePod(task))) }",
     to: "noAnswers",
-    test: "controller/reconcile/observe.test.ts"
+    test: "controller/reconcile/ask.test.ts"
   },
   {
     name: "another Pod of its name is the one that claimed",
-    file: "src/controller/reconcile/observe.ts",
+    file: "src/controller/reconcile/ask.ts",
     from: "Option.filter(Option.map(found, podSeen), ({ uid }) => uid === claim.podUid)",
     to: "Option.map(found, podSeen)",
-    test: "controller/reconcile/observe.test.ts"
+    test: "controller/reconcile/ask.test.ts"
   },
   {
     name: "a slot is not taken until its Job is seen",
@@ -517,7 +517,7 @@ export const mutants: ReadonlyArray<Mutant> = [
     file: "src/controller/lifecycle/controller.ts",
     from: "formerAtWork || world.launching()",
     to: "world.launching()",
-    test: "controller/reconcile/reconcile.test.ts"
+    test: "controller/lifecycle/controller.test.ts"
   },
   {
     name: "a lease of one that fell silent counts as given back",
@@ -528,10 +528,10 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "a Job is asked about by a clock that may be wrong",
-    file: "src/controller/reconcile/observe.ts",
+    file: "src/controller/reconcile/ask.ts",
     from: "Math.max(millisSince(job.createdAt, now), world.jobKnownMillis(uid, seen, at))",
     to: "millisSince(job.createdAt, now)",
-    test: "controller/reconcile/observe.test.ts"
+    test: "controller/reconcile/ask.test.ts"
   },
   {
     name: "who waits for a source wakes nobody",
@@ -683,10 +683,10 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "of a Pod that is gone it is forgotten how it ended",
-    file: "src/controller/reconcile/observe.ts",
+    file: "src/controller/reconcile/ask.ts",
     from: "isPodOver(pod) && !live.some(",
     to: "isPodOver(pod) && live.some(",
-    test: "controller/reconcile/observe.test.ts"
+    test: "controller/reconcile/ask.test.ts"
   },
   {
     name: "who waits for a quota loses its place",

@@ -1,8 +1,9 @@
 // A controller as a process of the simulation: the product's mirror, queue, reconciler and executor, from its start to its crash.
 // It leads at once and for ever: two at a time are what an election should prevent, and even then they must do no harm.
 // Used by test/simulation/simulation.
-import { Effect, Layer, Option, Ref, Stream, SubscriptionRef } from "effect"
+import { Effect, Layer, Option, Stream, SubscriptionRef } from "effect"
 import { Configuration } from "../../src/controller/configuration/configuration.ts"
+import { makeAttention } from "../../src/controller/lifecycle/attention.ts"
 import { whileLeader } from "../../src/controller/lifecycle/leader.ts"
 import { Pool } from "../../src/controller/pool/pool.ts"
 import { Executor } from "../../src/controller/reconcile/execute.ts"
@@ -47,10 +48,10 @@ export const startController = ({ config, name, pool, seed, server, skew, thread
   )
   process.run(
     Effect.gen(function*() {
-      const sink = yield* Ref.make<(key: string) => Effect.Effect<void>>(() => Effect.void)
-      const { synced } = yield* mirror(world, config.taskNamespace, (key) => Effect.flatMap(Ref.get(sink), (add) => add(key)))
+      const attention = makeAttention(world)
+      const { synced } = yield* mirror(world, config.taskNamespace, attention.look)
       yield* synced
-      yield* Effect.scoped(whileLeader({ world, config, identity: name, sink, drained: yield* SubscriptionRef.make(false) }))
+      yield* Effect.scoped(whileLeader({ world, config, identity: name, attention, drained: yield* SubscriptionRef.make(false) }))
     }).pipe(Effect.scoped, Effect.provide(parts))
   )
   return { process, watches, world }

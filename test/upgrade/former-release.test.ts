@@ -7,7 +7,7 @@ import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { projectJob, projectPod } from "../../src/controller/world/project.ts"
 import { plan } from "../../src/core/reconcile/plan.ts"
-import { Holder, type Observed, type PodSeen, SourceSeen, Turn } from "../../src/core/task/observed.ts"
+import { Holder, type JobWatched, type Observed, type PodSeen, SourceSeen, Turn } from "../../src/core/task/observed.ts"
 import { taskPath } from "../../src/schema/api/task-api.ts"
 import { AgentTask } from "../../src/schema/task/agent-task.ts"
 import { StageResult } from "../../src/schema/task/stage-result.ts"
@@ -39,6 +39,7 @@ const decide = (observed: Observed) => {
   return { situation, actions: actions.map(({ _tag }) => _tag), isQuiet: Equal.equals(status, observed.task.status), status }
 }
 const job = Result.getOrThrow(projectJob(left.job))
+const justFound: JobWatched = { ...job.seen, knownMillis: 0, startingMillis: 0 }
 
 describe("an AgentTask of an earlier release", () => {
   it.each(names)("is read whole (%s): nothing of its spec or status is lost", (name) => {
@@ -62,7 +63,7 @@ describe("an AgentTask of an earlier release", () => {
     const started = decide(
       seen(starting, {
         job: Option.some({
-          ...job.seen,
+          ...justFound,
           name: "agent-job-starting",
           createdAt: "2026-01-31T12:59:50.000Z"
         })
@@ -70,7 +71,7 @@ describe("an AgentTask of an earlier release", () => {
     )
     expect(started).toMatchObject({ situation: "its Job is there", actions: [], status: { phase: "Starting", reason: "JobCreated" } })
     const goesOn = seen(running, {
-      job: Option.some(job.seen),
+      job: Option.some(justFound),
       pod: Option.some({ ...runningPod, uid: running.status.claim?.podUid ?? runningPod.uid })
     })
     expect(decide(goesOn)).toMatchObject({ situation: "claimed", actions: [], isQuiet: true })
@@ -84,7 +85,7 @@ describe("an AgentTask of an earlier release", () => {
         containerStatuses: [{ name: "worker", state: { terminated: { exitCode: 0, message: left.lastWords } } }]
       }
     })
-    const { status } = decide(seen(taskOf("running"), { job: Option.some(job.seen), pod: Option.some(Result.getOrThrow(pod).seen) }))
+    const { status } = decide(seen(taskOf("running"), { job: Option.some(justFound), pod: Option.some(Result.getOrThrow(pod).seen) }))
     expect(status).toMatchObject({
       phase: "Succeeded",
       changes: "+3 ~0 -1",

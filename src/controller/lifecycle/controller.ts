@@ -16,6 +16,7 @@ import { Executor } from "../reconcile/execute.ts"
 import { Reconciler } from "../reconcile/reconcile.ts"
 import { mirror } from "../world/mirror.ts"
 import * as World from "../world/world.ts"
+import { makeAttention } from "./attention.ts"
 import { Health } from "./health.ts"
 import { doesNotLead, type Parts, whileLeader } from "./leader.ts"
 
@@ -32,10 +33,7 @@ export interface ControllerOptions {
   readonly poolTokenFile: string
 }
 
-const lookAtAll = ({ sink, world }: Pick<Parts, "sink" | "world">) =>
-  Effect.flatMap(Ref.get(sink), (add) => Effect.forEach([...world.tasks()], ([key]) => add(key), { discard: true }))
-
-interface AnswerParts extends Pick<Parts, "drained" | "sink" | "world"> {
+interface AnswerParts extends Pick<Parts, "attention" | "drained" | "world"> {
   readonly current: Effect.Effect<ResolvedConfig>
   /** The annotations of the Lease as last seen. */
   readonly annotationsSeen: Ref.Ref<Readonly<Record<string, string>>>
@@ -47,45 +45,44 @@ interface AnswerParts extends Pick<Parts, "drained" | "sink" | "world"> {
  */
 export const takeOver = (
   config: ResolvedConfig,
-  { annotationsSeen, sink, world }: Pick<AnswerParts, "annotationsSeen" | "sink" | "world">
+  { annotationsSeen, attention, world }: Pick<AnswerParts, "annotationsSeen" | "attention" | "world">
 ) =>
   Ref.get(annotationsSeen).pipe(
     Effect.map((annotations) => {
       world.setPolicy(config.policy)
       world.setProven(isProven(annotations, config))
     }),
-    Effect.andThen(lookAtAll({ sink, world }))
+    Effect.andThen(attention.lookAtAll)
   )
 
 /**
  * Applies what the annotations of the Lease say about draining, and about isolation under the current values. Returns the annotations, with
  * the answer about draining.
  */
-export const answerAnnotations = ({ annotationsSeen, current, drained, sink, world }: AnswerParts) =>
+export const answerAnnotations = ({ annotationsSeen, attention, current, drained, world }: AnswerParts) =>
   Effect.fnUntraced(function*(annotations: Readonly<Record<string, string>>, formerAtWork: boolean) {
     yield* Ref.set(annotationsSeen, annotations)
     const since = drainedSince(annotations)
     const isDrained = Option.isSome(since)
-    if (isDrained !== (yield* SubscriptionRef.get(drained))) {
-      world.setDrained(isDrained)
+    if (world.setDrained(isDrained)) {
       yield* SubscriptionRef.set(drained, isDrained)
       yield* Effect.logInfo(
         isDrained ? "drained: nothing new starts" : "no longer drained",
         Option.isSome(since) ? { since: since.value } : {}
       )
-      yield* lookAtAll({ sink, world })
+      yield* attention.lookAtAll
     }
-    if (world.setProven(isProven(annotations, yield* current))) yield* lookAtAll({ sink, world })
+    if (world.setProven(isProven(annotations, yield* current))) yield* attention.lookAtAll
     return answered(annotations, formerAtWork || world.launching())
   })
 
 const run = Effect.fnUntraced(
   function*({ healthPort, identity }: Pick<ControllerOptions, "healthPort" | "identity">, config: ResolvedConfig, world: World.World) {
     yield* doesNotLead
-    const sink = yield* Ref.make<(key: string) => Effect.Effect<void>>(() => Effect.void)
+    const attention = makeAttention(world)
     const drained = yield* SubscriptionRef.make(false)
     const synced = yield* Deferred.make<void>()
-    const { stale, synced: inStep } = yield* mirror(world, config.taskNamespace, (key) => Effect.flatMap(Ref.get(sink), (add) => add(key)))
+    const { stale, synced: inStep } = yield* mirror(world, config.taskNamespace, attention.look)
     const ready = Effect.flatMap(
       Deferred.isDone(synced),
       (done) => done ? stale : Effect.succeed(["the first list of tasks, Jobs and Pods"])
@@ -95,16 +92,16 @@ const run = Effect.fnUntraced(
     yield* Deferred.succeed(synced, undefined)
     const { changes, current } = yield* Configuration
     const annotationsSeen = yield* Ref.make<Readonly<Record<string, string>>>({})
-    yield* Effect.forkScoped(Stream.runForEach(changes, (config) => takeOver(config, { annotationsSeen, sink, world })))
+    yield* Effect.forkScoped(Stream.runForEach(changes, (config) => takeOver(config, { annotationsSeen, attention, world })))
     yield* Effect.logInfo("ready", { tasks: [...world.tasks()].length })
     const election = yield* Election.make({
       namespace: config.namespace,
       name: leaderLeaseName(config),
       identity,
       aftermath: formerLeadMillis,
-      answerAnnotations: answerAnnotations({ annotationsSeen, current, drained, sink, world })
+      answerAnnotations: answerAnnotations({ annotationsSeen, attention, current, drained, world })
     })
-    const lead = Effect.scoped(whileLeader({ world, config, identity, sink, drained }))
+    const lead = Effect.scoped(whileLeader({ world, config, identity, attention, drained }))
     return yield* election.lead(Effect.provide(lead, Reconciler.layer(world))) // a new one for each lead, because no pass of ours forgets a task that goes between two leads
   }
 )

@@ -1,7 +1,7 @@
 // What only the leading controller does: it works off the queue of tasks, and takes work from the pool.
 // When its scope closes, the passes that run first come to their end.
 // Run by controller/lifecycle/controller once this replica leads.
-import { Duration, Effect, Metric, Option, Ref, Stream, SubscriptionRef } from "effect"
+import { Duration, Effect, Metric, Option, Stream, SubscriptionRef } from "effect"
 import type { ResolvedConfig } from "../../core/resolve/resolve.ts"
 import { callTimeout } from "../../kubernetes/client.ts"
 import { makeBackoff } from "../../queue/backoff.ts"
@@ -10,6 +10,7 @@ import { poolIntake } from "../pool/pool-intake.ts"
 import { Pool } from "../pool/pool.ts"
 import { Reconciler } from "../reconcile/reconcile.ts"
 import type { World } from "../world/world.ts"
+import type { Attention } from "./attention.ts"
 
 const concurrency = 16
 const drainLimit = Duration.seconds(20)
@@ -26,16 +27,14 @@ export interface Parts {
   readonly world: World
   readonly config: ResolvedConfig
   readonly identity: string
-  /** Where the mirror sends the keys of changed tasks. */
-  readonly sink: Ref.Ref<(key: string) => Effect.Effect<void>>
+  readonly attention: Attention
   readonly drained: SubscriptionRef.SubscriptionRef<boolean>
 }
 
-export const whileLeader = Effect.fnUntraced(function*({ config, drained, identity, sink, world }: Parts) {
+export const whileLeader = Effect.fnUntraced(function*({ attention, config, drained, identity, world }: Parts) {
   const reconciler = yield* Reconciler
-  const look = (key: string) => Effect.flatMap(Ref.get(sink), (add) => add(key))
   /** Looks at the tasks whose turn has come, because a pass may have given back a slot or a workspace. */
-  const callUp = Effect.suspend(() => Effect.forEach(world.calledUp(), look, { discard: true }))
+  const callUp = Effect.suspend(() => Effect.forEach(world.calledUp(), attention.look, { discard: true }))
   const work = (key: string) => Effect.ensuring(reconciler.reconcile(key), Effect.andThen(callUp, measure))
   let isCutOff = false
   yield* Effect.addFinalizer(() => isCutOff ? Effect.sleep(callTimeout) : Effect.void) // runs last: once another replica leads, no request of ours may be under way
@@ -43,8 +42,7 @@ export const whileLeader = Effect.fnUntraced(function*({ config, drained, identi
   const queue = yield* KeyedQueue.make({ concurrency, work, backoff: makeBackoff(Duration.seconds(1), longestBackoff) })
   const measure: Effect.Effect<void> = Effect.flatMap(queue.depth, ({ waiting }) => Metric.update(depth, waiting))
   yield* Effect.addFinalizer(() =>
-    Ref.set(sink, () => Effect.void).pipe( // later changes are for the next lead, which looks at all tasks
-      Effect.andThen(queue.drain),
+    queue.drain.pipe(
       Effect.timeoutOrElse({
         duration: drainLimit,
         orElse: () =>
@@ -58,13 +56,15 @@ export const whileLeader = Effect.fnUntraced(function*({ config, drained, identi
   yield* Metric.update(leader, 1)
   yield* Effect.addFinalizer(() => Metric.update(draining, 0)) // whoever leads next may hear that the drain is over
   yield* Effect.forkScoped(Stream.runForEach(SubscriptionRef.changes(drained), (isDrained) => Metric.update(draining, Number(isDrained))))
-  yield* Ref.set(sink, (key) => Effect.andThen(queue.add(key), measure))
+  yield* attention.attach((key) => Effect.andThen(queue.add(key), measure))
   world.clearReportedWait(Option.none()) // another replica that led meanwhile may have told the pool something else
-  yield* Effect.forEach([...world.tasks()], ([key]) => queue.add(key), { discard: true })
+  yield* attention.lookAtAll
   const pool = yield* Effect.serviceOption(Pool)
   return yield* Option.match(Option.all([pool, Option.fromUndefinedOr(config.pool)]), {
     onNone: () => Effect.never,
     onSome: ([pool, { url }]) =>
-      poolIntake({ url, namespace: config.taskNamespace, identity, world, look, drained }).pipe(Effect.provideService(Pool, pool))
+      poolIntake({ url, namespace: config.taskNamespace, identity, world, look: attention.look, drained }).pipe(
+        Effect.provideService(Pool, pool)
+      )
   })
 })

@@ -8,10 +8,29 @@ import { monotonicMillis } from "../../kubernetes/clock.ts"
 import { keyOf } from "../../kubernetes/object.ts"
 import type { AgentTask } from "../../schema/task/agent-task.ts"
 import { makeBreaker } from "./breaker.ts"
-import { isFinalRefusal, isUnknown, Pool, PoolChanged, type PoolError, PoolMissing, PoolUnreachable } from "./pool.ts"
+import { isFinalRefusal, isUnknown, Pool, type PoolError, PoolUnreachable } from "./pool.ts"
 
 /** The pool has not answered another request just now, so it was not asked. */
 export class PoolSilent extends Data.TaggedError("PoolSilent")<{ readonly againInMillis: number }> {}
+
+/** The values name no pool any more, so the result of a task that is from a pool cannot be reported. */
+class PoolMissing extends Data.TaggedError("PoolMissing")<{ readonly url: string; readonly task: string; readonly finalizer: string }> {
+  override get message() {
+    return `The values name no pool, so the one at ${this.url} is not told how AgentTask ${this.task} ended; set agent.url again, or remove the finalizer ${this.finalizer} from the task if nobody asks for its run any more.`
+  }
+}
+
+/** The values name another pool than the task is from, so it means nothing that this pool does not know the stage. */
+class PoolChanged extends Data.TaggedError("PoolChanged")<
+  { readonly url: string; readonly from: string; readonly task: string; readonly finalizer: string }
+> {
+  override get message() {
+    return `The pool at ${this.url} does not know the stage of AgentTask ${this.task}, which is of the pool at ${this.from}; set agent.url to that one again, or remove the finalizer ${this.finalizer} from the task if nobody asks for its run any more.`
+  }
+}
+
+/** Why the pool was not told how a task ended. */
+export type ReportError = PoolError | PoolMissing | PoolChanged
 
 /**
  * How long a pass tries to say why its task waits. Only a few passes go on at once, and a pool whose network swallows packets would hold up
@@ -33,11 +52,6 @@ const quickMillis = 1000
 
 export const makePoolReports = Effect.gen(function*() {
   const pool = yield* Effect.serviceOption(Pool)
-  const withPool = <E>(
-    use: (pool: Pool["Service"]) => Effect.Effect<void, PoolError | E>,
-    otherwise: Effect.Effect<void, PoolError> = Effect.void
-  ) => Option.match(pool, { onNone: () => otherwise, onSome: use })
-
   const waits = makeBreaker({ restMillis, askMillis: Duration.toMillis(waitLimit) })
   const results = makeBreaker({ restMillis, askMillis: Duration.toMillis(reportLimit) })
 
@@ -48,7 +62,7 @@ export const makePoolReports = Effect.gen(function*() {
   const report = ({ metadata, spec }: AgentTask, { assignment, result }: Extract<Action, { readonly _tag: "ReportResult" }>) => {
     const from = spec.pool?.url ?? ""
     const advice = { task: keyOf(metadata), finalizer: poolFinalizer }
-    const tell = Effect.fnUntraced(function*(pool: Pool["Service"]): Effect.fn.Return<void, PoolError | PoolSilent> {
+    const tell = Effect.fnUntraced(function*(pool: Pool["Service"]): Effect.fn.Return<void, ReportError | PoolSilent> {
       const askedAt = yield* monotonicMillis
       const againInMillis = results.waitMillis(askedAt)
       if (againInMillis > 0) return yield* new PoolSilent({ againInMillis })
@@ -67,7 +81,7 @@ export const makePoolReports = Effect.gen(function*() {
         )
       )
     })
-    return withPool(tell, Effect.fail(new PoolMissing({ url: from, ...advice })))
+    return Option.match(pool, { onNone: () => Effect.fail(new PoolMissing({ url: from, ...advice })), onSome: tell })
   }
 
   const heard = Effect.sync(() => waits.answered())
@@ -80,7 +94,8 @@ export const makePoolReports = Effect.gen(function*() {
   const reportWait = Effect.fnUntraced(
     function*(task: AgentTask, { assignment, message, reason }: Extract<Notice, { readonly _tag: "ReportWait" }>) {
       if (waits.waitMillis(yield* monotonicMillis) > 0) return false
-      return yield* withPool((pool) => pool.wait(assignment, Option.some(task.metadata.uid), reason, message)).pipe(
+      if (Option.isNone(pool)) return true
+      return yield* pool.value.wait(assignment, Option.some(task.metadata.uid), reason, message).pipe(
         Effect.andThen(heard),
         Effect.as(true),
         Effect.timeoutOrElse({

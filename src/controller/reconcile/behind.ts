@@ -1,5 +1,5 @@
 // The error for a cache that still has an object which is gone or has changed: nothing is decided or made of it until the cache has caught up.
-// Raised by controller/reconcile/observe and controller/reconcile/execute; controller/reconcile/reconcile then looks at the task again.
+// Raised by controller/reconcile/ask and controller/reconcile/execute; controller/reconcile/reconcile then looks at the task again.
 import { Data } from "effect"
 
 export class Behind extends Data.TaggedError("Behind")<{ readonly object: string }> {

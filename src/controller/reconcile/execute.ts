@@ -1,4 +1,4 @@
-// Carries out the actions of `plan`. It is the only part of the controller that writes to the cluster, beside pool-intake, which makes tasks.
+// Carries out the actions of `plan`. Only pool-intake, which makes tasks, and the election of kubernetes/lease write to the cluster too.
 // Every write fails safe: a create has a derived name, the version seen guards a take-over, and the UID guards a delete.
 // Called by controller/reconcile/reconcile.
 import { Context, Effect, Layer, Option, Result } from "effect"
@@ -21,14 +21,13 @@ import { agentTasks, decoding, events, jobs, type Kind, leases } from "../../kub
 import { keyOf, type KubernetesObject, type Place, type Writable } from "../../kubernetes/object.ts"
 import { writeStatus } from "../../kubernetes/write-status.ts"
 import { AgentTask, type AgentTaskSpec, type AgentTaskStatus } from "../../schema/task/agent-task.ts"
-import { makePoolReports, type PoolSilent } from "../pool/pool-reports.ts"
-import type { PoolError } from "../pool/pool.ts"
+import { makePoolReports, type PoolSilent, type ReportError } from "../pool/pool-reports.ts"
 import { projectJob } from "../world/project.ts"
 import { Behind } from "./behind.ts"
 import { event } from "./event.ts"
 import { leaseRefusalOr, orUnsure, refusalBy, refusalOr, type Unsure, WriteRefused } from "./refusals.ts"
 
-type Failure = WriteRefused | Unsure | PoolSilent | Behind | KubernetesError | PoolError
+type Failure = WriteRefused | Unsure | PoolSilent | Behind | KubernetesError | ReportError
 
 /** The configuration and the time of one pass over a task: they are the same from its look at the task to its last write. */
 export interface Pass {

@@ -1,162 +1,13 @@
-// Gathers what `plan` needs to know of one task: from the caches, and from the API server itself where a lagging cache could do harm.
-// The API server confirms every absence that leads to an end or a take-over; the world is told at once what that shows of Jobs, slots and holders.
-// Called by controller/reconcile/reconcile, which decides upon the result in a separate step.
-import { Array, Effect, Option, Order, Schema } from "effect"
-import { isUnpinned } from "../../core/reconcile/flux-source.ts"
-import { attemptOf, follows, madeNames } from "../../core/reconcile/follow.ts"
-import { isPodOver, startTrouble } from "../../core/reconcile/pod-trouble.ts"
-import { millisSince } from "../../core/reconcile/situation.ts"
-import { jobName } from "../../core/task/job-name.ts"
+// Joins what the caches have of one task with what the API server answered, as plain data: what `plan` decides upon.
+// It only reads: asking, which also tells the world what an answer shows, is in controller/reconcile/ask.
+// Called by controller/reconcile/reconcile in the synchronous step that also decides.
+import { Array, Option, Order } from "effect"
+import { attemptOf, madeNames } from "../../core/reconcile/attempts.ts"
+import { isPodOver } from "../../core/reconcile/pod-trouble.ts"
 import { Holder, type JobSeen, type Observed, type PodSeen, SourceSeen, type Warning } from "../../core/task/observed.ts"
-import { isCalledOff, isOver } from "../../core/task/status.ts"
-import type { TaskPolicy } from "../../core/task/task-policy.ts"
-import { Kubernetes } from "../../kubernetes/client.ts"
-import type { KubernetesError } from "../../kubernetes/errors.ts"
-import { find } from "../../kubernetes/find.ts"
-import { agentTasks, decoding, events, jobs, pods } from "../../kubernetes/kinds.ts"
 import { keyOf } from "../../kubernetes/object.ts"
-import { Job, Pod, WarningEvent } from "../../schema/kubernetes/kubernetes.ts"
-import { type AgentTask, mutates } from "../../schema/task/agent-task.ts"
-import { jobSeen, podSeen, projectPod, taskOfJob } from "../world/project.ts"
+import type { AgentTask } from "../../schema/task/agent-task.ts"
 import type { World } from "../world/world.ts"
-import { Behind } from "./behind.ts"
-import { readSource } from "./flux-sources.ts"
-import { workspaceHolder } from "./workspace-holder.ts"
-
-/** Kubernetes' own label on a Job's Pods, by its UID: a task may still have Pods of a former Job that is being deleted. */
-const jobUidLabel = "batch.kubernetes.io/controller-uid"
-
-type Read<A, E = never> = Effect.Effect<A, KubernetesError | E, Kubernetes>
-
-/**
- * Returns the Pod that holds the claim. If there is no claim, returns the newest Pod of the Job that may still claim the task, or else the
- * newest of all its Pods. Of several Pods of one Job, at most one holds the claim.
- */
-const podOf = (task: AgentTask, job: Option.Option<JobSeen>, seen: ReadonlyArray<PodSeen>): Option.Option<PodSeen> => {
-  const claim = task.status.claim
-  if (claim !== undefined) return Option.fromUndefinedOr(seen.find(({ uid }) => uid === claim.podUid))
-  const ofJob = seen.filter(({ owner }) => Option.exists(job, ({ uid }) => Option.contains(owner, uid)))
-  const byAge = Array.sortWith(ofJob, ({ createdAt }) => createdAt, Order.String) // Pods of the same second stay in the order in which they were reported
-  return Option.fromUndefinedOr(byAge.findLast((pod) => !isPodOver(pod) && !pod.deleting) ?? byAge.at(-1))
-}
-
-const podsOf = Effect.fnUntraced(
-  function*(
-    { metadata: { namespace } }: AgentTask,
-    { uid }: JobSeen
-  ): Effect.fn.Return<ReadonlyArray<PodSeen>, KubernetesError, Kubernetes> {
-    const { items } = yield* (yield* Kubernetes).list(pods, { namespace, labelSelector: `${jobUidLabel}=${uid}` })
-    return Array.getSuccesses(items.map(projectPod)).map(({ seen }) => seen)
-  }
-)
-
-const livePod = (task: AgentTask): Read<Option.Option<PodSeen>> => {
-  const { claim, pod } = task.status
-  if (claim === undefined || pod === undefined) return Effect.succeedNone
-  return Effect.map(
-    find(decoding(pods, Pod), { namespace: task.metadata.namespace, name: pod.name }),
-    (found) => Option.filter(Option.map(found, podSeen), ({ uid }) => uid === claim.podUid)
-  )
-}
-
-/**
- * Returns the Job of this name if it is the task's. Any other Job of this name counts as absent: the API server refuses when ours is to be
- * made.
- */
-const jobNamed = ({ metadata: { namespace, uid } }: AgentTask, name: string): Read<Option.Option<JobSeen>> =>
-  Effect.map(
-    find(decoding(jobs, Job), { namespace, name }),
-    (found) => Option.map(Option.filter(found, (job) => Option.contains(taskOfJob(job), uid)), jobSeen)
-  )
-
-const liveJob = (task: AgentTask, { basename }: TaskPolicy): Read<Option.Option<JobSeen>> =>
-  jobNamed(task, task.status.job?.name ?? jobName(basename, task.metadata.name))
-
-/**
- * Returns the cached Job as it is now. If the Job is gone, this tells the world so before it fails with `Behind`, because the world may
- * never hear of it otherwise.
- */
-const stillThere = (world: World, task: AgentTask, { name, uid }: JobSeen): Read<JobSeen, Behind> => {
-  const place = { namespace: task.metadata.namespace, name }
-  return Effect.flatMap(jobNamed(task, name), (found) =>
-    Option.match(Option.filter(found, (_) => _.uid === uid), {
-      onNone: () =>
-        Effect.andThen(Effect.sync(() => world.jobNotFound(task.metadata.uid, uid)), new Behind({ object: `Job ${keyOf(place)}` })),
-      onSome: Effect.succeed
-    }))
-}
-
-/**
- * Fails with `Behind` unless the cache has the newest version of the task. It is asked when a Job of the task is gone: the task may have
- * gone with it, or have a claim or an end that the cache has not heard of yet.
- */
-const upToDate = ({ metadata: { name, namespace, resourceVersion, uid } }: AgentTask): Read<void, Behind> =>
-  Effect.flatMap(
-    find(agentTasks, { namespace, name }),
-    (found) =>
-      Option.exists(found, ({ metadata }) => metadata.uid === uid && metadata.resourceVersion === resourceVersion)
-        ? Effect.void
-        : Effect.fail(new Behind({ object: `AgentTask ${keyOf({ namespace, name })}` }))
-  )
-
-const decodeWarning = Schema.decodeUnknownOption(WarningEvent)
-const lastSeen = ({ deprecatedLastTimestamp, eventTime, series }: WarningEvent): string =>
-  series?.lastObservedTime ?? deprecatedLastTimestamp ?? eventTime ?? ""
-
-/** How long a start may be silent before its events are read. */
-const silentMillis = 5_000
-
-/** What there is to ask with. `at` is in monotonic milliseconds, and `followed` tells what a source has that the task follows. */
-interface Asking {
-  readonly world: World
-  readonly task: AgentTask
-  readonly policy: TaskPolicy
-  readonly now: string
-  readonly at: number
-  readonly followed: (task: AgentTask) => Read<SourceSeen>
-}
-
-/**
- * Returns the newest warning event about a Pod of the Job whose status gives no reason or, without a Pod, about the Job. In the latter case,
- * only a warning that is newer than the Job's last Pod counts. The Job's age is the greater one of its age since creation and of the time
- * that this process has known it.
- */
-const warningAbout = Effect.fnUntraced(function*(
-  { at, now, task, world }: Asking,
-  job: JobSeen
-): Effect.fn.Return<Option.Option<Warning>, KubernetesError, Kubernetes> {
-  const { namespace, uid } = task.metadata
-  const seen = Option.some(job)
-  const pod = podOf(task, seen, world.pods(uid))
-  const lastPodMadeAt = world.lastPodMadeAt(uid, seen)
-  const ageMillis = Math.max(millisSince(job.createdAt, now), world.jobKnownMillis(uid, seen, at))
-  if (ageMillis < silentMillis || Option.exists(pod, (_) => Option.isSome(startTrouble(_)) || _.phase === "Running")) return Option.none()
-  const regarding = Option.getOrElse(pod, () => job).uid
-  const { items } = yield* (yield* Kubernetes).list(events, {
-    namespace,
-    fieldSelector: `regarding.uid=${regarding},type=Warning`,
-    limit: 50
-  })
-  const isOld = (warning: WarningEvent) =>
-    Option.isNone(pod) && Option.exists(lastPodMadeAt, (madeAt) => Date.parse(lastSeen(warning)) <= Date.parse(madeAt))
-  const newest = items.flatMap((item) =>
-    Option.toArray(decodeWarning(item))
-  ).filter((_) => !isOld(_)).sort((a, b) => lastSeen(a) < lastSeen(b) ? 1 : -1)[0]
-  return Option.map(Option.fromUndefinedOr(newest), ({ note, reason }) => ({ reason: reason ?? "", message: note ?? "" }))
-})
-
-/**
- * Reports whether the Lease of the workspace has to be read: for an apply or destroy that is admitted, and for one that waits for another
- * task which has not begun. The latter may hold the Lease since an earlier try; then its turn has come, and the other task waits for it.
- */
-const needsLease = (world: World, task: AgentTask): boolean => {
-  const { metadata: { namespace }, spec: { stage, workspace } } = task
-  const turn = world.turn(task)
-  if (!mutates(stage)) return false
-  if (turn._tag === "Admitted") return true
-  const other = Option.flatMap(turn.blockedBy, (name) => world.task(keyOf({ namespace, name })))
-  return turn.reason === "WorkspaceBusy" && !world.knowsHolder(workspace) && !Option.exists(other, world.occupies)
-}
 
 /**
  * The answers of the API server. They are joined with the caches, turn included, only in the synchronous step that also decides, because
@@ -173,7 +24,7 @@ export interface Answers {
   readonly warning: Option.Option<Warning>
 }
 
-const noAnswers: Answers = {
+export const noAnswers: Answers = {
   live: false,
   job: Option.none(),
   pods: Option.none(),
@@ -183,64 +34,16 @@ const noAnswers: Answers = {
 }
 
 /**
- * Reads the cached Job and then its Pods from the API server: the Pods come last, because a new one may appear at any time. A cached Pod
- * that is over and gone is kept, because the cache still knows how it ended. Of a task that is over, it reads the source.
+ * Returns the Pod that holds the claim. If there is no claim, returns the newest Pod of the Job that may still claim the task, or else the
+ * newest of all its Pods. Of several Pods of one Job, at most one holds the claim.
  */
-export const askLive = Effect.fn("observe.askLive")(
-  function*(
-    world: World,
-    task: AgentTask,
-    cached: Option.Option<JobSeen>,
-    answers: Answers
-  ): Effect.fn.Return<Answers, KubernetesError | Behind, Kubernetes> {
-    if (isOver(task.status.phase)) return { ...answers, live: true, source: yield* readSource(task) }
-    if (Option.isNone(cached)) return answers
-    const job = Option.some(yield* stillThere(world, task, cached.value))
-    const live = yield* podsOf(task, cached.value)
-    const before = world.pods(task.metadata.uid)
-    const pods = [...live, ...before.filter((pod) => isPodOver(pod) && !live.some(({ uid }) => uid === pod.uid))]
-    const uidOf = (seen: ReadonlyArray<PodSeen>) => Option.getOrUndefined(podOf(task, job, seen))?.uid
-    return {
-      ...noAnswers,
-      live: true,
-      job,
-      pods: Option.some(pods),
-      warning: uidOf(pods) === uidOf(before) ? answers.warning : Option.none() // it was about that Pod, or about the lack of one
-    }
-  }
-)
-
-/**
- * Asks the API server what the caches cannot tell for sure. A slot that an earlier pass took and that led to no Job is given back here and
- * not with the decision, because the turn that the task has without this slot determines whether the Lease and the source are read.
- */
-export const ask = Effect.fn("observe.ask")(
-  function*(asking: Asking): Effect.fn.Return<Answers, KubernetesError | Behind, Kubernetes> {
-    const { followed, policy, task, world } = asking
-    const { metadata: { uid }, status } = task
-    if (isOver(status.phase)) return follows(task) ? { ...noAnswers, source: yield* followed(task) } : noAnswers
-    if (status.claim !== undefined) {
-      return Option.isSome(podOf(task, Option.none(), world.pods(uid)))
-        ? noAnswers
-        : { ...noAnswers, pods: Option.some(Option.toArray(yield* livePod(task))) }
-    }
-    if (isCalledOff(task)) return noAnswers
-    const job = world.job(uid)
-    if (Option.isSome(job)) {
-      const warning = yield* warningAbout(asking, job.value)
-      return Option.isSome(world.job(uid)) ? { ...noAnswers, warning } : yield* ask(asking) // the Job went meanwhile
-    }
-    if (world.hadJob(uid)) yield* upToDate(task)
-    if (status.launches !== undefined || world.hadJob(uid) || world.isReserved(uid)) {
-      const live = yield* liveJob(task, policy)
-      if (Option.isSome(live)) return { ...noAnswers, job: live }
-      world.giveBack(uid)
-    }
-    if (world.isRefused(uid)) return noAnswers
-    const held = needsLease(world, task) ? { ...noAnswers, holder: yield* workspaceHolder(world, task) } : noAnswers
-    return world.turn(task)._tag === "Admitted" && isUnpinned(task) ? { ...held, source: yield* readSource(task) } : held
-  }
-)
+export const podOf = (task: AgentTask, job: Option.Option<JobSeen>, seen: ReadonlyArray<PodSeen>): Option.Option<PodSeen> => {
+  const claim = task.status.claim
+  if (claim !== undefined) return Option.fromUndefinedOr(seen.find(({ uid }) => uid === claim.podUid))
+  const ofJob = seen.filter(({ owner }) => Option.exists(job, ({ uid }) => Option.contains(owner, uid)))
+  const byAge = Array.sortWith(ofJob, ({ createdAt }) => createdAt, Order.String) // Pods of the same second stay in the order in which they were reported
+  return Option.fromUndefinedOr(byAge.findLast((pod) => !isPodOver(pod) && !pod.deleting) ?? byAge.at(-1))
+}
 
 /** Reports whether the cached Job is further than the answered one: it is another Job, is being deleted, or has ended. */
 const isFurther = ({ deleting, state, uid }: JobSeen, answered: Option.Option<JobSeen>): boolean =>
@@ -260,10 +63,12 @@ export const observe = (world: World, task: AgentTask, answers: Answers, at: num
   const pod = podOf(task, job, Option.getOrElse(answers.pods, () => world.pods(uid)))
   return {
     task,
-    job,
+    job: Option.map(job, (seen) => ({
+      ...seen,
+      knownMillis: world.jobKnownMillis(uid, job, at),
+      startingMillis: world.startingMillis(uid, { job, pod, warning: answers.warning }, at)
+    })),
     hadJob: world.hadJob(uid) && (Option.isSome(cached) || !answers.live), // unless the Job that is gone is the one that was asked about
-    jobKnownMillis: world.jobKnownMillis(uid, job, at),
-    startingMillis: world.startingMillis(uid, { job, pod, warning: answers.warning }, at),
     pod,
     hadPod: Option.isSome(pod) || Option.isSome(world.lastPodMadeAt(uid, job)),
     turn: world.turn(task),

@@ -1,4 +1,4 @@
-// One pass over one task: observe, plan, execute, write the status if it changed.
+// One pass over one task: ask, observe, plan, execute, write the status if it changed.
 // The decision and the slot it takes are one synchronous step; a conflict means that another writer was faster, and the task is looked at again.
 // Run by the keyed queue in controller/lifecycle/leader, never twice at once for one task.
 import { Context, Duration, Effect, Equal, Layer, Metric, Option } from "effect"
@@ -13,16 +13,17 @@ import { keyOf } from "../../kubernetes/object.ts"
 import { makeBackoff } from "../../queue/backoff.ts"
 import type { AgentTask, AgentTaskStatus } from "../../schema/task/agent-task.ts"
 import { Configuration } from "../configuration/configuration.ts"
-import type { PoolSilent } from "../pool/pool-reports.ts"
-import type { PoolError } from "../pool/pool.ts"
+import type { PoolSilent, ReportError } from "../pool/pool-reports.ts"
 import type { World } from "../world/world.ts"
+import { ask, type Asking, askLive } from "./ask.ts"
 import type { Behind } from "./behind.ts"
 import { Executor, type Pass } from "./execute.ts"
 import { sharedSources } from "./flux-sources.ts"
-import { type Answers, ask, askLive, observe } from "./observe.ts"
+import { type Answers, observe } from "./observe.ts"
+import { makeOwnWrites, whileBehind } from "./own-writes.ts"
 import type { Unsure, WriteRefused } from "./refusals.ts"
 
-type Failure = KubernetesError | PoolError
+type Failure = KubernetesError | ReportError
 
 export class Reconciler extends Context.Service<Reconciler, {
   /** Makes a pass over the task of the key. Returns the delay after which time alone may change the decision. */
@@ -31,10 +32,6 @@ export class Reconciler extends Context.Service<Reconciler, {
   static readonly layer = (world: World) => Layer.effect(Reconciler, make(world))
 }
 
-/** The delay after another writer was faster; the event of its write usually comes before the delay is over. */
-const afterConflict = Duration.millis(200)
-/** The delay after a second conflict at the same version: a cache is behind, and may stay so for minutes. */
-const whileBehind = Duration.seconds(5)
 /**
  * The delay after an object was found to be gone: the task itself, of which the cache will hear soon, or a Job or Lease of others, of which
  * no event tells us.
@@ -60,15 +57,15 @@ const make = Effect.fnUntraced(function*(world: World) {
   const kubernetes = yield* Kubernetes
   const executor = yield* Executor
   const sources = yield* sharedSources
+  const ownWrites = makeOwnWrites()
 
-  const look = (task: AgentTask, { config, now }: Pass) =>
-    Effect.flatMap(
-      monotonicMillis,
-      (at) => Effect.provideService(ask({ world, task, policy: config.policy, now, at, followed: sources.look }), Kubernetes, kubernetes)
-    )
+  const asking = (task: AgentTask, { config, now }: Pass): Effect.Effect<Asking> =>
+    Effect.map(monotonicMillis, (at) => ({ world, task, policy: config.policy, now, at, followed: sources.look }))
 
-  const lookLive = (task: AgentTask, job: Option.Option<JobSeen>, answers: Answers) =>
-    Effect.provideService(askLive(world, task, job, answers), Kubernetes, kubernetes)
+  const look = (task: AgentTask, pass: Pass) => Effect.provideService(Effect.flatMap(asking(task, pass), ask), Kubernetes, kubernetes)
+
+  const lookLive = (task: AgentTask, job: Option.Option<JobSeen>, answers: Answers, pass: Pass) =>
+    Effect.provideService(Effect.flatMap(asking(task, pass), (_) => askLive(_, job, answers)), Kubernetes, kubernetes)
 
   /**
    * Decides on a task; None if the task went meanwhile. A decision that `needsLive` must not be carried out, but is made again upon what
@@ -88,23 +85,8 @@ const make = Effect.fnUntraced(function*(world: World) {
   const decideForSure = Effect.fnUntraced(function*(task: AgentTask, answers: Answers, pass: Pass) {
     const first = yield* decide(task, answers, pass)
     if (Option.isNone(first) || !first.value.needsLive) return first
-    return yield* decide(task, yield* lookLive(task, first.value.observed.job, answers), pass)
+    return yield* decide(task, yield* lookLive(task, first.value.observed.job, answers, pass), pass)
   })
-
-  /**
-   * By key, the version of the task that our last write of its status replaced. As long as the cache still has that version, the event of
-   * the write is on its way.
-   */
-  const replaced = new Map<string, string>()
-
-  /** By key, the version of the task at which a write last met a conflict, or a cache was last found to be behind. */
-  const conflicted = new Map<string, string>()
-
-  const metConflict = (key: string, { metadata: { resourceVersion } }: AgentTask): Duration.Duration => {
-    const isBehind = conflicted.get(key) === resourceVersion
-    conflicted.set(key, resourceVersion)
-    return isBehind ? whileBehind : afterConflict
-  }
 
   /** The backoff for Jobs that the API server failed to make, mostly because of a webhook that is starting again, or is gone for hours. */
   const backoff = makeBackoff<string>(Duration.seconds(1), Duration.minutes(1))
@@ -112,7 +94,7 @@ const make = Effect.fnUntraced(function*(world: World) {
   const write = (task: AgentTask, status: AgentTaskStatus) =>
     Effect.map(executor.writeStatus(task, status), (version) => {
       const { metadata } = task
-      if (version !== metadata.resourceVersion) replaced.set(keyOf(metadata), metadata.resourceVersion) // otherwise no event comes
+      if (version !== metadata.resourceVersion) ownWrites.replaced(keyOf(metadata), metadata.resourceVersion) // otherwise no event comes
     })
 
   /**
@@ -199,21 +181,20 @@ const make = Effect.fnUntraced(function*(world: World) {
   return Reconciler.of({
     reconcile: Effect.fn("Reconciler.reconcile")(function*(key) {
       const task = world.task(key)
-      if (Option.exists(task, ({ metadata }) => metadata.resourceVersion === replaced.get(key))) return Option.none() // the event of our write brings the key back
-      replaced.delete(key)
       if (Option.isNone(task)) {
-        conflicted.delete(key)
+        ownWrites.forget(key)
         backoff.ended(key)
         sources.forget(key)
         return Option.none()
       }
-      const { uid } = task.value.metadata
+      const { resourceVersion, uid } = task.value.metadata
+      if (ownWrites.isBehind(key, resourceVersion)) return Option.none() // the event of our write brings the key back
       if (Option.isSome(world.job(uid))) backoff.ended(key)
       return yield* once(task.value).pipe(
-        Effect.catchTag(["Conflict", "AlreadyExists"], () => Effect.sync(() => Option.some(metConflict(key, task.value)))),
+        Effect.catchTag(["Conflict", "AlreadyExists"], () => Effect.sync(() => Option.some(ownWrites.metConflict(key, resourceVersion)))),
         Effect.catchTag("Behind", ({ message }) =>
           Effect.suspend(() => {
-            const pause = metConflict(key, task.value)
+            const pause = ownWrites.metConflict(key, resourceVersion)
             return Effect.as(pause === whileBehind ? Effect.logInfo(message) : Effect.void, Option.some(pause))
           })),
         Effect.catchTag("NotFound", () => Effect.succeedSome(afterLoss)),

@@ -1,6 +1,6 @@
 // Which task holds a workspace, or which Pod is left of its former holder, as the Lease of the workspace and the API server say.
 // A holder that the cache lacks is gone only if the API server has no such task and no Pod of it at work; the world is told at once.
-// Used by controller/reconcile/observe.
+// Used by controller/reconcile/ask.
 import { Effect, Option, Result, Schema } from "effect"
 import { taskUidLabel } from "../../core/manifest/labels.ts"
 import { isEndSeen, nodeToAsk } from "../../core/reconcile/pod-trouble.ts"

@@ -3,7 +3,7 @@
 // Used by controller/world/world.
 import { Option } from "effect"
 import { isSuspended, waitsForNode, waitsForQuota } from "../../core/reconcile/pod-trouble.ts"
-import type { JobSeen, Observed } from "../../core/task/observed.ts"
+import type { JobSeen, StartSeen } from "../../core/task/observed.ts"
 
 /** What passes saw of a Job. `at` and `startsAt` are in monotonic milliseconds. */
 interface KnownJob {
@@ -26,11 +26,8 @@ interface KnownJob {
   readonly lastPodMadeAt: Option.Option<string>
 }
 
-/** What a pass sees of a task's Job. */
-type Seen = Pick<Observed, "job" | "pod" | "warning">
-
 const goingSince = (before: KnownJob | undefined, at: number): number | undefined => before?.goes === true ? before.startsAt : at
-const startingSince = (before: KnownJob | undefined, seen: Seen, at: number): number | undefined => {
+const startingSince = (before: KnownJob | undefined, seen: StartSeen, at: number): number | undefined => {
   if (waitsForQuota(seen) || isSuspended(seen)) return undefined
   return before?.lacksNode === waitsForNode(seen) ? before.startsAt ?? at : at
 }
@@ -47,7 +44,7 @@ export const jobAges = () => {
       const before = of(taskUid, job)
       return before === undefined || before.suspended ? 0 : at - before.at
     },
-    startingMillis: (taskUid: string, seen: Seen, at: number): number => {
+    startingMillis: (taskUid: string, seen: StartSeen, at: number): number => {
       const before = of(taskUid, seen.job)
       if (before === undefined) return 0
       if (before.goes) return at - (before.startsAt ?? at)
@@ -56,7 +53,7 @@ export const jobAges = () => {
     },
     lastPodMadeAt: (taskUid: string, job: Option.Option<JobSeen>): Option.Option<string> =>
       of(taskUid, job)?.lastPodMadeAt ?? Option.none(),
-    passSaw: (taskUid: string, observed: Seen, at: number): void => {
+    passSaw: (taskUid: string, observed: StartSeen, at: number): void => {
       const { job, pod } = observed
       const before = of(taskUid, job)
       if (Option.isNone(job)) return void known.delete(taskUid)

@@ -3,8 +3,8 @@
 // Used by controller/lifecycle/controller.
 import { Duration, Effect, Option, Result, type Scope } from "effect"
 import { taskSelector } from "../../core/manifest/labels.ts"
+import { attemptOf } from "../../core/reconcile/attempts.ts"
 import { waitsForSource } from "../../core/reconcile/flux-source.ts"
-import { attemptOf } from "../../core/reconcile/follow.ts"
 import { mayExpire } from "../../core/reconcile/history.ts"
 import { isOver } from "../../core/task/status.ts"
 import type { Kubernetes } from "../../kubernetes/client.ts"

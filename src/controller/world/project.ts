@@ -1,6 +1,6 @@
 // Projects Kubernetes' objects to the flat facts that the core reads; nothing else of them is kept in memory.
 // Every Job and Pod that can be decoded becomes facts, whatever it holds; a termination message that is no result gives no last words.
-// Used by controller/world/mirror, controller/reconcile/observe, controller/reconcile/workspace-holder and controller/reconcile/execute, and by cli/cluster/draining.
+// Used by controller/world/mirror, controller/reconcile/ask, controller/reconcile/workspace-holder and controller/reconcile/execute, and by cli/cluster/draining.
 import { Option, Result, Schema } from "effect"
 import { taskUidLabel } from "../../core/manifest/labels.ts"
 import { decodeLastWords } from "../../core/task/last-words.ts"

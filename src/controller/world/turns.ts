@@ -38,8 +38,8 @@ export interface Turns {
   /** Whether any pass that decided to make a Job has not ended, so that the Job may still be made. */
   readonly launching: () => boolean
 
-  /** Sets whether the cluster is drained: while it is, no task begins. */
-  readonly setDrained: (drained: boolean) => void
+  /** Sets whether the cluster is drained: while it is, no task begins. Reports whether that is a change. */
+  readonly setDrained: (drained: boolean) => boolean
   /** Sets whether the isolation of tasks is proven; it is not before the first call. Reports whether that is a change. */
   readonly setProven: (proven: boolean) => boolean
   /** Takes a slot for the task, before its Job is made. */
@@ -162,7 +162,9 @@ export const make = (
       launching: () => launching.size > 0,
 
       setDrained: (next) => {
+        const isNews = next !== drained
         drained = next
+        return isNews
       },
       setProven: (next) => {
         const isNews = next !== proven

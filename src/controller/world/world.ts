@@ -1,8 +1,8 @@
 // What the controller knows of all tasks: the cache of what exists, the turn of each task, and what passes said and saw.
 // Always holds: its parts hear of each change in one synchronous step, and forget a task together.
-// Fed by the informers in controller/world/mirror, read by controller/reconcile/observe.
+// Fed by the informers in controller/world/mirror, read by controller/reconcile/ask and controller/reconcile/observe.
 import { Option } from "effect"
-import type { JobSeen, Observed, ReportedWait } from "../../core/task/observed.ts"
+import type { JobSeen, Observed, ReportedWait, StartSeen } from "../../core/task/observed.ts"
 import type { TaskPolicy } from "../../core/task/task-policy.ts"
 import type { WorkspaceName } from "../../schema/names.ts"
 import type { AgentTask } from "../../schema/task/agent-task.ts"
@@ -18,7 +18,7 @@ export interface World extends Cache.Cache, Turns.Turns {
    * How long the Pod of this Job has been starting, from the first pass that did not see it wait for a quota or a suspended Job. A wait for
    * a node is counted by itself. Once the Job is being deleted, how long that has taken.
    */
-  readonly startingMillis: (taskUid: string, seen: Pick<Observed, "job" | "pod" | "warning">, at: number) => number
+  readonly startingMillis: (taskUid: string, seen: StartSeen, at: number) => number
   /** When the last Pod of this Job that a pass saw was made, by the API server's clock. */
   readonly lastPodMadeAt: (taskUid: string, job: Option.Option<JobSeen>) => Option.Option<string>
   readonly isExpired: (task: AgentTask) => boolean
@@ -33,7 +33,7 @@ export interface World extends Cache.Cache, Turns.Turns {
    * Records what a pass over the task saw at `at`, in monotonic milliseconds: whether the task has to wait for its turn, its Job, and whether
    * the Job has a Pod or waits for a quota.
    */
-  readonly passSaw: (observed: Pick<Observed, "task" | "turn" | "job" | "pod" | "warning">, at: number) => void
+  readonly passSaw: (observed: Pick<Observed, "task" | "turn"> & StartSeen, at: number) => void
   /** Records that the pool has heard this reason to wait, or never will. */
   readonly setReportedWait: (taskUid: string, wait: ReportedWait) => void
   /** Forgets what the pool heard about this task, or about all tasks, because the pool may not have it any more. */

@@ -6,14 +6,14 @@ import type { Uid } from "../../schema/names.ts"
 import type { AgentTaskSpec } from "../../schema/task/agent-task.ts"
 import type { Reason } from "../../schema/task/reason.ts"
 import type { StageResult } from "../../schema/task/stage-result.ts"
-import type { Holder } from "../task/observed.ts"
+import type { Vacant } from "../scheduling/workspace-lease.ts"
 
 export type Action = Data.TaggedEnum<{
   /**
    * Takes the workspace's Lease for this task: creates the Lease, or takes it over at the resourceVersion in `from`. `epoch` counts how
    * often the Lease has changed hands.
    */
-  TakeWorkspace: { readonly from: Holder; readonly epoch: number }
+  TakeWorkspace: { readonly from: Vacant; readonly epoch: number }
   /** `epoch` is the epoch of the Lease that the task holds, or 0 for a plan, which holds none. */
   CreateJob: { readonly epoch: number }
   DeleteJob: { readonly name: string; readonly uid: string }

@@ -1,18 +1,17 @@
 // Tasks that follow their source: when such a task makes its next attempt, when that plan is applied, and what the task says of them.
-// Attempts are tasks of their own under derived names, one after another. Each takes the newest artifact when its Job is made.
-// Used by core/reconcile/plan, and by what keeps attempts and their task together; the rest of the table does not know that a task is an attempt.
+// Attempts are made one after another. Each takes the newest artifact when its Job is made.
+// Used by core/reconcile/plan, whose other rows do not know that a task is an attempt; controller/reconcile/ask and cli/cluster/tasks use `follows`.
 import { Array, Option } from "effect"
-import { controllingOwner } from "../../schema/kubernetes/owner.ts"
-import { agentTaskResource, type Sha256, type Uid } from "../../schema/names.ts"
+import type { Sha256 } from "../../schema/names.ts"
 import type { AgentTask, AgentTaskSpec, AgentTaskStatus } from "../../schema/task/agent-task.ts"
 import type { Artifact, FluxSource } from "../../schema/task/source.ts"
 import { planAgainAfterMillis } from "../run/plan-again.ts"
 import { isForGood, type Observed, type Refusal, waitReasonOf } from "../task/observed.ts"
 import { acknowledged, isOver } from "../task/status.ts"
-import { cutName } from "../text/cut-name.ts"
 import { spreadMillis } from "../text/fingerprint.ts"
 import { Action, Notice } from "./action.ts"
 import { isInterim, lostSight, outdated, ownAgain, reflected, unapplied, unattempted, unready } from "./attempt-conditions.ts"
+import { applyName, attemptName, isFollower, nextAttempt } from "./attempts.ts"
 import { keep } from "./over.ts"
 import { cancel, later, type Respond, type RespondTo, unchanged } from "./response.ts"
 import { is, millisSince, type Situation, type When } from "./situation.ts"
@@ -23,53 +22,11 @@ export const answerMillis = 5_000
 /** How often the controller looks at a followed source, so that it sees a new artifact within 30 s. It also looks whenever the task changes. */
 const lookMillis = 30_000 - answerMillis
 
-const isFollower = ({ spec: { source } }: AgentTask): boolean => (source.fluxSource?.onChange ?? "none") !== "none"
-
 /**
  * Reports whether the task makes attempts for new artifacts of its source: it does so from its own end until it is cancelled or deleted.
  */
 export const follows = (task: AgentTask): boolean =>
   isOver(task.status.phase) && isFollower(task) && task.spec.cancel !== true && task.metadata.deletionTimestamp === undefined
-
-/** Returns the UID of the task that this one is an attempt of, or none. */
-export const attemptOf = ({ metadata: { ownerReferences } }: AgentTask): Option.Option<Uid> =>
-  Option.map(controllingOwner(ownerReferences, agentTaskResource.kind), ({ uid }) => uid)
-
-/**
- * How many of the 253 characters of a name its base may take. The base of an attempt is shorter, so that the name of its apply never cuts
- * off its number.
- */
-const mostOf = { attempt: 230, apply: 245 }
-
-const named = (name: string, most: number, suffix: string): string => `${cutName(name, most)}-${suffix}`
-const attemptName = (name: string, attempt: number): string => named(name, mostOf.attempt, String(attempt))
-const applyName = (plan: string): string => named(plan, mostOf.apply, "apply")
-const nextAttempt = ({ spec, status: { latest } }: AgentTask): number => (latest?.attempt ?? spec.attempt ?? 1) + 1
-
-/**
- * Returns the names that the newest attempt and its apply may have. A cancel that comes between the making of one and the write of the
- * status keeps the status from naming it, so a cancelled follower may have made what would have been next.
- */
-export const madeNames = (task: AgentTask): Readonly<Record<"attempt" | "apply", ReadonlyArray<string>>> => {
-  const { metadata: { name }, spec, status: { latest } } = task
-  const isCancelled = isFollower(task) && spec.cancel === true
-  return {
-    attempt: [...isCancelled ? [attemptName(name, nextAttempt(task))] : [], ...latest === undefined ? [] : [latest.name]],
-    apply: latest?.apply !== undefined ? [latest.apply] : isCancelled ? [applyName(latest?.name ?? name)] : []
-  }
-}
-
-/**
- * Reports whether `follower` made the task, as an attempt or as the apply of one. The name is checked too, because anyone can write an
- * owner reference.
- */
-export const isAttemptOf = (follower: AgentTask, task: AgentTask): boolean => {
-  const { metadata: { name, uid }, spec, status: { latest } } = follower
-  const attempt = task.spec.attempt ?? 1
-  const plan = attempt === (spec.attempt ?? 1) ? name : attemptName(name, attempt) // the first attempt is the task itself
-  return Option.contains(attemptOf(task), uid) && attempt <= (latest?.attempt ?? 0) &&
-    task.metadata.name === (task.spec.stage === "plan" ? plan : applyName(plan))
-}
 
 /** Returns the newest attempt: the task itself until it has made another, or none if the newest was deleted. */
 const newest = ({ latest, task }: Observed): Option.Option<AgentTask> => task.status.latest === undefined ? Option.some(task) : latest

@@ -4,7 +4,7 @@
 import { Option } from "effect"
 import type { AgentTask } from "../../schema/task/agent-task.ts"
 import { isOver } from "../task/status.ts"
-import { attemptOf, isAttemptOf } from "./follow.ts"
+import { attemptOf, isAttemptOf } from "./attempts.ts"
 
 /**
  * The most finished plans, and the most finished applies and destroys, that are kept in all workspaces of an installation together. Plans

@@ -5,7 +5,7 @@ import { Schema } from "effect"
 import type { AgentTask, AgentTaskStatus } from "../../schema/task/agent-task.ts"
 import { WaitReason } from "../../schema/task/reason.ts"
 import { hadToGo, mostRetries, retryDelayMillis } from "../run/disruption.ts"
-import type { JobSeen, Observed } from "../task/observed.ts"
+import type { JobSeen, JobWatched, Observed } from "../task/observed.ts"
 import type { TaskPolicy } from "../task/task-policy.ts"
 
 const isWait = Schema.is(WaitReason)
@@ -85,8 +85,7 @@ export const withJobGivenUp = (status: AgentTaskStatus): AgentTaskStatus =>
 export const quotaPatienceMillis = 60_000
 
 /** Reports whether a Job that still waits for a quota is to be given up, or was already. */
-export const isOutOfPatience = (task: AgentTask, job: JobSeen, knownMillis: number): boolean =>
-  isGivenUp(task, job) || knownMillis >= quotaPatienceMillis
+export const isOutOfPatience = (task: AgentTask, job: JobWatched): boolean => isGivenUp(task, job) || job.knownMillis >= quotaPatienceMillis
 
 // ── when the next is due ──
 

@@ -5,7 +5,7 @@ import { Array, Option } from "effect"
 import type { Observed } from "../task/observed.ts"
 import type { TaskPolicy } from "../task/task-policy.ts"
 import * as claimed from "./claimed.ts"
-import * as attempts from "./follow.ts"
+import * as follow from "./follow.ts"
 import { asThisReleaseWrites } from "./launches.ts"
 import * as over from "./over.ts"
 import { cancel, deleteJob, type RespondTo, type Response, unchanged } from "./response.ts"
@@ -76,42 +76,42 @@ export const rows: ReadonlyArray<Row> = [
   row({
     situation: "over, and its next attempt was refused",
     means: "say why, and try again; a stranger's task of that name is never adopted",
-    when: attempts.when.refused,
-    respond: attempts.tellRefusal
+    when: follow.when.refused,
+    respond: follow.tellRefusal
   }),
   row({
     situation: "over, and its source has a new artifact",
     means: "make the next attempt, a task of its own, once the newest is over",
-    when: attempts.when.newArtifact,
-    respond: attempts.makeAttempt,
+    when: follow.when.newArtifact,
+    respond: follow.makeAttempt,
     live: true
   }),
   row({
     situation: "over, and its newest plan is to be applied",
     means: "make the task that applies that very plan, as long as the source has nothing newer",
-    when: attempts.when.planned,
-    respond: attempts.applyPlan,
+    when: follow.when.planned,
+    respond: follow.applyPlan,
     live: true
   }),
   row({
     situation: "over, and its newest plan was disrupted",
     means: "make it again as the next attempt, three times at most, each later than the last",
-    when: attempts.when.disrupted,
-    respond: attempts.planAgain,
+    when: follow.when.disrupted,
+    respond: follow.planAgain,
     live: true
   }),
   row({
     situation: "over, and it follows its source",
     means:
       "look at the source from time to time; the conditions are those of the newest attempt, or of its apply once there is one or the source keeps it waiting; they say so where that one was deleted before its end was seen",
-    when: attempts.when.atRest,
-    respond: attempts.reflect
+    when: follow.when.atRest,
+    respond: follow.reflect
   }),
   row({
     situation: "over and cancelled, and what it made is under way",
     means: "cancel its newest attempt, or the apply of that; the conditions are those of that one until it is over",
-    when: attempts.when.cancelled,
-    respond: attempts.cancelAttempt
+    when: follow.when.cancelled,
+    respond: follow.cancelAttempt
   }),
   row({ situation: "over", means: "keep it as it is, for ever", when: when.final, respond: over.keep }),
   // the task is deleted
@@ -260,7 +260,13 @@ export const rows: ReadonlyArray<Row> = [
     when: when.workspaceTaken,
     respond: waiting.queueBehindHolder
   }),
-  row({ situation: "its source was not asked yet", means: "look again at once", when: when.sourceUnasked, respond: waiting.askSource }),
+  row({
+    situation: "its workspace was not asked for yet",
+    means: "look again at once",
+    when: when.workspaceUnasked,
+    respond: waiting.lookAgain
+  }),
+  row({ situation: "its source was not asked yet", means: "look again at once", when: when.sourceUnasked, respond: waiting.lookAgain }),
   row({
     situation: "its source has nothing to run",
     means:

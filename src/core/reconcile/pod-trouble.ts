@@ -1,11 +1,11 @@
 // What a Pod's state says about a stage: why it does not start or why it ended, by a reason of the closed list and the kubelet's message.
 // A Pod's phase or exit code never means success here.
-// Used by core/reconcile/situation, core/reconcile/claimed, core/reconcile/start, controller/reconcile/observe, controller/reconcile/workspace-holder and controller/world/job-ages.
+// Used by core/reconcile/situation, core/reconcile/claimed, core/reconcile/start, controller/reconcile/ask, controller/reconcile/observe, controller/reconcile/workspace-holder and controller/world/job-ages.
 import { Option } from "effect"
 import { isOfQuota, quotaTooSmall, type TooSmall } from "../../schema/kubernetes/quota.ts"
 import type { FailureReason } from "../../schema/task/reason.ts"
 import { hadToGo } from "../run/disruption.ts"
-import type { ContainerSeen, JobSeen, Observed, PodSeen, Warning } from "../task/observed.ts"
+import type { ContainerSeen, JobSeen, PodSeen, StartSeen, Warning } from "../task/observed.ts"
 import type { TaskPolicy } from "../task/task-policy.ts"
 import { inLine } from "../text/in-line.ts"
 
@@ -87,14 +87,13 @@ const warningTrouble = ({ message, reason }: Warning, node: string): Option.Opti
 }
 
 /** What a start is judged by. */
-type Start = Pick<Observed, "job" | "pod" | "warning">
 
 /** Reports whether the Job is suspended. That is no failed start, because whoever suspended it, such as Kueue, resumes it in its turn. */
-export const isSuspended = ({ job }: Pick<Observed, "job">): boolean =>
+export const isSuspended = ({ job }: Pick<StartSeen, "job">): boolean =>
   Option.exists(job, ({ state, suspended }) => suspended && state === "active")
 
 /** Returns why the stage has not started yet, as far as the Job, the Pod or a warning says. */
-export const troubleOfStart = ({ job, pod, warning }: Start): Option.Option<Trouble> => {
+export const troubleOfStart = ({ job, pod, warning }: StartSeen): Option.Option<Trouble> => {
   if (isSuspended({ job })) {
     const message = "Its Job is suspended, by a queue such as Kueue or by hand; it starts once the Job's spec.suspend is false."
     return Option.some({ reason: "JobCreated", message, final: false })
@@ -106,14 +105,14 @@ export const troubleOfStart = ({ job, pod, warning }: Start): Option.Option<Trou
 }
 
 /** Reports whether the start waits for a quota. That is no failed start, because a quota has room again when others end. */
-export const waitsForQuota = (start: Start): boolean => Option.exists(troubleOfStart(start), ({ reason }) => reason === "QuotaExceeded")
+export const waitsForQuota = (start: StartSeen): boolean => Option.exists(troubleOfStart(start), ({ reason }) => reason === "QuotaExceeded")
 
 /** Reports whether the Pod waits for a node that can take it. */
-export const waitsForNode = ({ job, pod }: Pick<Observed, "job" | "pod">): boolean =>
+export const waitsForNode = ({ job, pod }: Pick<StartSeen, "job" | "pod">): boolean =>
   Option.exists(pod, ({ unschedulable }) => unschedulable !== "") && !Option.exists(job, ({ deleting }) => deleting)
 
 /** Returns how long a start may take: longer while no node can take the Pod, because an autoscaler may be about to add one. */
-export const longestStartMillis = (start: Start, { nodeWaitSeconds, startupTimeoutSeconds }: TaskPolicy): number =>
+export const longestStartMillis = (start: StartSeen, { nodeWaitSeconds, startupTimeoutSeconds }: TaskPolicy): number =>
   (waitsForNode(start) ? nodeWaitSeconds : startupTimeoutSeconds) * 1000
 
 const isTerminal = ({ phase }: PodSeen): boolean => phase === "Failed" || phase === "Succeeded"
@@ -193,7 +192,7 @@ const notTakenInTime = "The worker did not take the task within task.startupTime
 
 /** Returns why a stage that was not claimed is not started any more. */
 export const endOfStart = (
-  { job, pod, warning }: Start
+  { job, pod, warning }: StartSeen
 ): { readonly reason: FailureReason; readonly message: string } => {
   const isOver = Option.exists(job, ({ state }) => state !== "active") || Option.exists(pod, isPodOver)
   const end = endOf(pod, job)

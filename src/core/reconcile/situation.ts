@@ -1,12 +1,12 @@
 // The questions that the table of situations asks of what was observed; each gives the row's response what it found.
 // They are asked in the table's order, so each may assume that those above it found nothing.
-// Used by core/reconcile/plan, core/reconcile/follow and the responses in core/reconcile/over, core/reconcile/start and core/reconcile/waiting; controller/reconcile/observe uses its `millisSince`.
+// Used by core/reconcile/plan, core/reconcile/follow and the responses in core/reconcile/over, core/reconcile/start and core/reconcile/waiting; controller/reconcile/ask uses its `millisSince`.
 import { Equal, Option } from "effect"
 import { assignmentId } from "../../schema/api/pool-api.ts"
 import { mutates } from "../../schema/task/agent-task.ts"
-import { isOther } from "../scheduling/workspace-lease.ts"
+import { isOther, isVacant } from "../scheduling/workspace-lease.ts"
 import { isPlain, jobName } from "../task/job-name.ts"
-import { isFinal, type JobSeen, type Observed, SourceSeen, Turn } from "../task/observed.ts"
+import { isFinal, type JobSeen, type JobWatched, type Observed, SourceSeen, Turn } from "../task/observed.ts"
 import { claimLostExitCode } from "../task/places.ts"
 import { isCalledOff, isOfNewerVersion, isOver } from "../task/status.ts"
 import type { TaskPolicy } from "../task/task-policy.ts"
@@ -38,7 +38,7 @@ type Holds = (situation: Situation) => boolean
 /** Returns a question that asks only whether `holds`; what it finds is of no use to a response. */
 export const is = (holds: Holds): When<unknown> => Option.liftPredicate(holds)
 /** Returns a question that finds the task's Job if there is one and `holds` of it. */
-const itsJob = (holds: (situation: Situation, job: JobSeen) => boolean): When<JobSeen> => (s) =>
+const itsJob = (holds: (situation: Situation, job: JobWatched) => boolean): When<JobWatched> => (s) =>
   Option.filter(s.observed.job, (job) => holds(s, job))
 
 /** Returns the id by which the pool knows the stage; none for a task that is not the pool's. */
@@ -72,8 +72,8 @@ const changes: Holds = ({ observed: { task } }) => mutates(task.spec.stage)
 const isClearedAway = ({ observed: { pod, task } }: Situation, job: JobSeen): boolean =>
   isLaunchMarkedFailed(task, job) && Option.isNone(pod)
 /** Reports whether the start of a Job has taken all of its time, and `moreMillis` beyond it, by a monotonic clock. */
-const overdue = ({ observed, policy }: Situation, moreMillis = 0): boolean =>
-  observed.startingMillis >= longestStartMillis(observed, policy) + moreMillis
+const overdue = ({ observed, policy }: Situation, { startingMillis }: JobWatched, moreMillis = 0): boolean =>
+  startingMillis >= longestStartMillis(observed, policy) + moreMillis
 
 /**
  * Reports whether the task has its workspace, for which others may wait, and an artifact is written down. It starts with that artifact,
@@ -99,18 +99,18 @@ export const when = {
   running: is(isClaimed),
   calledOff: is(({ observed: { task } }) => isCalledOff(task)),
   refusedForGood: ({ observed: { refusal } }) => Option.filter(refusal, isFinal),
-  stuck: itsJob((s, { deleting }) => deleting && overdue(s)),
+  stuck: itsJob((s, job) => job.deleting && overdue(s, job)),
   // Once overdue, the Job evidently cannot be deleted, and the rows below decide.
-  clearedAway: itsJob((s, job) => isClearedAway(s, job) && (job.deleting || !overdue(s, nextAfterMillis(s.observed.task.status)))),
+  clearedAway: itsJob((s, job) => isClearedAway(s, job) && (job.deleting || !overdue(s, job, nextAfterMillis(s.observed.task.status)))),
   quotaOutlasted: itsJob((s, job) => {
-    const { hadPod, jobKnownMillis, task } = s.observed
+    const { hadPod, task } = s.observed
     return job.deleting
       ? isGivenUp(task, job)
-      : !hadPod && jobGoesOn(s) && waitsForQuota(s.observed) && isOutOfPatience(task, job, jobKnownMillis)
+      : !hadPod && jobGoesOn(s) && waitsForQuota(s.observed) && isOutOfPatience(task, job)
   }),
   launchFailed: itsJob((s, { state }) => state !== "active" || podWent(s) || (podOver(s) && !makesWay(s))),
   cannotStart: itsJob((s) => Option.exists(troubleOfStart(s.observed), ({ final }) => final)),
-  startOverdue: itsJob((s) => overdue(s) && !waitsForQuota(s.observed)),
+  startOverdue: itsJob((s, job) => overdue(s, job) && !waitsForQuota(s.observed)),
   jobDiffersFromStatus: itsJob((s, job) => {
     const { task } = s.observed
     return isLaunchMarkedFailed(task, job) || (task.status.job?.uid !== undefined && !isCounted(task, job))
@@ -123,6 +123,7 @@ export const when = {
   refusedForNow: ({ observed: { refusal } }) => refusal,
   waiting: ({ observed: { turn } }) => Option.liftPredicate(turn, Turn.$is("Waiting")),
   workspaceTaken: (s) => Option.filter(Option.liftPredicate(s.observed.holder, isOther), () => changes(s)),
+  workspaceUnasked: is((s) => s.observed.holder._tag === "NotAsked" && changes(s)),
   sourceUnasked: is(({ observed: { source, task } }) => source._tag === "NotAsked" && isUnpinned(task)),
   sourceNotReady: (s) =>
     Option.filter(Option.liftPredicate(s.observed.source, SourceSeen.$is("NotReady")), ({ changed }) => changed || !hasAll(s)),
@@ -134,5 +135,5 @@ export const when = {
   jobUnnamed: is(({ observed: { task: { metadata: { name }, status: { job, launches = 0 } } }, policy: { basename } }) =>
     job === undefined ? !isPlain(basename, name) : launches === 0 && job.uid === undefined && job.name !== jobName(basename, name)
   ),
-  workspaceFree: is((s) => changes(s) && s.observed.holder._tag !== "Mine")
+  workspaceFree: (s) => Option.filter(Option.liftPredicate(s.observed.holder, isVacant), () => changes(s))
 } satisfies Readonly<Record<string, When<unknown>>>

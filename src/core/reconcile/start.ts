@@ -4,9 +4,9 @@
 import { Option, Schema } from "effect"
 import { type FailureReason, Reason } from "../../schema/task/reason.ts"
 import type { Artifact } from "../../schema/task/source.ts"
-import { epochOf, nextEpoch } from "../scheduling/workspace-lease.ts"
+import { epochOf, nextEpoch, type Vacant } from "../scheduling/workspace-lease.ts"
 import { jobName } from "../task/job-name.ts"
-import type { FinalRefusal, JobSeen, Refusal } from "../task/observed.ts"
+import type { FinalRefusal, JobSeen, JobWatched, Refusal } from "../task/observed.ts"
 import { spreadMillis } from "../text/fingerprint.ts"
 import { Action } from "./action.ts"
 import {
@@ -89,8 +89,8 @@ const launched = (s: Situation, job: JobSeen, response: Response): Response => (
 /**
  * Returns the Job's age by two clocks, one of which may be behind. It is good for when to speak and to look again, and never for an end.
  */
-const jobAgeMillis = ({ now, observed: { jobKnownMillis } }: Situation, { createdAt }: JobSeen): number =>
-  Math.max(millisSince(createdAt, now), jobKnownMillis)
+const jobAgeMillis = ({ now }: Situation, { createdAt, knownMillis }: JobWatched): number =>
+  Math.max(millisSince(createdAt, now), knownMillis)
 
 /** Returns why the launch failed, as one reason and sentence. */
 const notStarted = (s: Situation): Pick<News, "message"> & { readonly reason: FailureReason } =>
@@ -118,21 +118,21 @@ export const finishStuck: RespondTo<JobSeen> = (s, job) => {
 const isReason = Schema.is(Reason)
 
 /** Deletes the Job and looks again, because a finalizer may keep it. */
-const deleteAndLook: RespondTo<JobSeen> = (s, job) => later(deleteJob(s, job), lookAgainAfter(jobAgeMillis(s, job)))
+const deleteAndLook: RespondTo<JobWatched> = (s, job) => later(deleteJob(s, job), lookAgainAfter(jobAgeMillis(s, job)))
 
 /** Deletes the Job of a failed launch, but not before the next launch is due. */
-const clearAwayWhenDue = (s: Situation, job: JobSeen, told: Response): Response => {
-  const soonest = nextAfterMillis(s.observed.task.status) - s.observed.jobKnownMillis
+const clearAwayWhenDue = (s: Situation, job: JobWatched, told: Response): Response => {
+  const soonest = nextAfterMillis(s.observed.task.status) - job.knownMillis
   return soonest > 0 ? later(told, soonest) : deleteAndLook(s, job)
 }
 
 /** Clears the Job away when that is due. The status stays as it is, and a pool that has not heard it is told. */
-export const clearAway: RespondTo<JobSeen> = (s, job) => {
+export const clearAway: RespondTo<JobWatched> = (s, job) => {
   const { message = "", reason } = s.observed.task.status
   return clearAwayWhenDue(s, job, { ...unchanged(s), notices: isReason(reason) ? noticesToPool(s, { reason, message }) : [] })
 }
 
-export const clearAwayOrFail: RespondTo<JobSeen> = (s, job) => {
+export const clearAwayOrFail: RespondTo<JobWatched> = (s, job) => {
   const { message, reason } = notStarted(s)
   const { launches = 1 } = counted(job, s.observed, s.policy, s.observed.task.status)
   if (launches >= mostLaunches(s.policy, reason)) return finishNotStarted(s, job)
@@ -155,7 +155,7 @@ const startNews = (s: Situation): News =>
  * Deletes a Job that waits for a quota, so that it is made again. The status is written first here too, with the launch taken back. The
  * pool is not told, as this is no news to it.
  */
-export const makeAnew: RespondTo<JobSeen> = (s, job) => {
+export const makeAnew: RespondTo<JobWatched> = (s, job) => {
   if (isGivenUp(s.observed.task, job)) return deleteAndLook(s, job)
   const { status } = launched(s, job, { ...unchanged(s), status: step(s, startNews(s)) })
   return later({ ...unchanged(s), status: withJobGivenUp(status) }, 0)
@@ -173,14 +173,16 @@ export const finishVanished: Respond = (s) =>
     "Its Job disappeared before a worker took the task: somebody deleted it, or it ended and was removed after task.job.ttlSecondsAfterFinished. Nothing was run; run the task again."
   )
 
-export const showStarting: RespondTo<JobSeen> = (s, job) => {
-  const { jobKnownMillis, startingMillis, task } = s.observed
+export const showStarting: RespondTo<JobWatched> = (s, job) => {
+  const { task } = s.observed
   const age = jobAgeMillis(s, job)
   const quiet = isFresh(s) ? quietMillis : saysQuota(s) ? lookAgainMillis : 0
   if (age < quiet && Option.isNone(troubleOfStart(s.observed))) {
     return later(unchanged(s), Math.min(quiet - age, quiet) + spreadMillis(task.metadata.uid))
   }
-  const left = waitsForQuota(s.observed) ? quotaPatienceMillis - jobKnownMillis : longestStartMillis(s.observed, s.policy) - startingMillis
+  const left = waitsForQuota(s.observed)
+    ? quotaPatienceMillis - job.knownMillis
+    : longestStartMillis(s.observed, s.policy) - job.startingMillis
   const again = lookAgainAfter(age)
   const news = startNews(s)
   const told = underWay(s, news)
@@ -219,8 +221,7 @@ const launchIn = (s: Situation, epoch: number, before: ReadonlyArray<Action> = [
 
 export const launch: Respond = (s) => launchIn(s, epochOf(s.observed.holder))
 
-export const takeAndLaunch: Respond = (s) => {
-  const { holder } = s.observed
-  const epoch = nextEpoch(holder)
-  return launchIn(s, epoch, [Action.TakeWorkspace({ from: holder, epoch })])
+export const takeAndLaunch: RespondTo<Vacant> = (s, from) => {
+  const epoch = nextEpoch(from)
+  return launchIn(s, epoch, [Action.TakeWorkspace({ from, epoch })])
 }

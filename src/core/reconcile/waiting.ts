@@ -46,8 +46,8 @@ export const queueBehindHolder: RespondTo<OtherHolder> = (s, holder) => {
 export const queueRefused: RespondTo<Refusal> = (s, { againInMillis, kind, message }) =>
   later(waitFor(s, waitReasonOf(kind), message, 1), againInMillis)
 
-/** Looks again at once, because the task's turn came too late for this pass to ask its source. */
-export const askSource: Respond = (s) => later(unchanged(s), 0)
+/** Looks again at once, because the task's turn came too late for this pass to ask for its workspace or its source. */
+export const lookAgain: Respond = (s) => later(unchanged(s), 0)
 
 export const waitForSource: RespondTo<{ readonly message: string }> = (s, { message }) =>
   later(waitFor(s, "SourceNotReady", message, 1), lookAgainMillis)

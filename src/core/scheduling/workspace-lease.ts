@@ -36,6 +36,10 @@ export interface LeaseSeen {
 export type OtherHolder = Extract<Holder, { readonly _tag: "Taken" | "Left" }>
 export const isOther = (holder: Holder): holder is OtherHolder => holder._tag === "Taken" || holder._tag === "Left"
 
+/** A Lease that is not there, or that nobody holds any more: it may be taken. */
+export type Vacant = Extract<Holder, { readonly _tag: "Free" | "Over" }>
+export const isVacant = (holder: Holder): holder is Vacant => holder._tag === "Free" || holder._tag === "Over"
+
 /**
  * Returns who holds the Lease, from the point of view of the task `self`. `alive` is another holder, or none if that is over or gone with
  * all its Pods.
@@ -56,4 +60,4 @@ export const waitsForLeft = ({ by, node, pod }: Extract<Holder, { readonly _tag:
 export const epochOf = (holder: Holder): number => holder._tag === "Mine" ? holder.epoch : 0
 
 /** Returns the epoch of a task that takes its workspace. */
-export const nextEpoch = (from: Holder): number => from._tag === "Over" ? from.epoch + 1 : 1
+export const nextEpoch = (from: Vacant): number => from._tag === "Over" ? from.epoch + 1 : 1

@@ -24,6 +24,17 @@ export interface JobSeen {
   readonly configHash: string
 }
 
+/** A Job with what this process timed of it, by a monotonic clock. */
+export interface JobWatched extends JobSeen {
+  /** How long this process has known the Job. Its creation time is by the API server's clock, which may be far from ours. */
+  readonly knownMillis: number
+  /**
+   * How long the Pod may have been starting: 0 while a quota leaves no room for it or the Job is suspended, and counted anew once no node
+   * could take it, and again once one can. Once the Job is being deleted, how long that has taken.
+   */
+  readonly startingMillis: number
+}
+
 export interface ContainerSeen {
   readonly state: "waiting" | "running" | "terminated"
   /** The kubelet's reason: ImagePullBackOff, OOMKilled, Completed … */
@@ -135,24 +146,21 @@ export interface Warning {
   readonly message: string
 }
 
+/** What is seen of a start, to tell what it waits for. */
+export interface StartSeen {
+  readonly job: Option.Option<JobSeen>
+  readonly pod: Option.Option<PodSeen>
+  readonly warning: Option.Option<Warning>
+}
+
 export interface Observed {
   readonly task: AgentTask
-  readonly job: Option.Option<JobSeen>
+  readonly job: Option.Option<JobWatched>
   /**
    * Whether one of the task's Jobs is gone. The status may not have mentioned it, because a start that goes well is told by the claim
    * alone.
    */
   readonly hadJob: boolean
-  /**
-   * How long this process has known the Job, by a monotonic clock. The Job's creation time is by the API server's clock, which may be far
-   * from ours.
-   */
-  readonly jobKnownMillis: number
-  /**
-   * How long the Pod may have been starting, by the same clock: 0 while a quota leaves no room for it or its Job is suspended, and counted
-   * anew once no node could take it, and again once one can. Once the Job is being deleted, how long that has taken.
-   */
-  readonly startingMillis: number
   /** The Pod of the claim. Without a claim, the newest Pod of the Job that may still take it, else the newest of all. */
   readonly pod: Option.Option<PodSeen>
   /** Whether the Job has a Pod, or had one that this process saw. */
@@ -169,7 +177,8 @@ export interface Observed {
   /** The last refusal, until the API server may be asked again. */
   readonly refusal: Option.Option<Refusal>
   /**
-   * How long the Job or Lease has been denied, by the same clock, without the times in between in which the task waited for something else.
+   * How long the Job or Lease has been denied, by a monotonic clock, without the times in between in which the task waited for something
+   * else.
    */
   readonly deniedMillis: number
   /** What this leader last told the pool about the task's wait, since the pool last offered the stage; None also while that is in doubt. */

@@ -1,18 +1,28 @@
 // New values in a running controller, what its Lease says meanwhile, and what a controller says that has not led yet.
 import { expect, it } from "@effect/vitest"
-import { ConfigProvider, Effect, Option, Ref, Schedule, SubscriptionRef } from "effect"
+import { ConfigProvider, Context, Effect, Layer, Option, Ref, Schedule, Stream, SubscriptionRef } from "effect"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { Configuration } from "../../../src/controller/configuration/configuration.ts"
+import { makeAttention } from "../../../src/controller/lifecycle/attention.ts"
 import { answerAnnotations, controller, takeOver } from "../../../src/controller/lifecycle/controller.ts"
+import { Executor } from "../../../src/controller/reconcile/execute.ts"
+import { Reconciler } from "../../../src/controller/reconcile/reconcile.ts"
 import { make } from "../../../src/controller/world/world.ts"
+import * as draining from "../../../src/core/scheduling/draining.ts"
 import { proven } from "../../../src/core/scheduling/isolation.ts"
+import { Kubernetes } from "../../../src/kubernetes/client.ts"
+import { Unreachable } from "../../../src/kubernetes/errors.ts"
 import { configOf } from "../../core/configs.ts"
-import { noon, plainSeed, worldOf } from "../../core/worlds.ts"
+import { noon, plainSeed, policy, worldOf } from "../../core/worlds.ts"
 import { freePort } from "../../free-port.ts"
+import { instantCluster } from "../instant-cluster.ts"
 
 const valuesOf = ({ total = 2, ...values }: { readonly restrictMetadataService?: boolean; readonly total?: number }) =>
   configOf({ ...values, task: { requireProvenIsolation: true, limits: { total } } })
+
+const unchanging = Configuration.of({ current: Effect.succeed(configOf()), changes: Stream.never, outdated: Effect.never })
 
 it.effect("a proof of isolation holds for no new values but those that it is of, from the step on that takes them over", () =>
   Effect.gen(function*() {
@@ -21,23 +31,74 @@ it.effect("a proof of isolation holds for no new values but those that it is of,
     const { task } = worldOf(plainSeed)
     world.setTask("tasks/task", Option.some(task))
     const looked: Array<unknown> = []
-    const sink = yield* Ref.make<(key: string) => Effect.Effect<void>>((key) =>
-      Effect.sync(() => void looked.push([key, world.turn(task)._tag]))
-    )
+    const attention = makeAttention(world)
+    yield* attention.attach((key) => Effect.sync(() => void looked.push([key, world.turn(task)._tag])))
     const annotationsSeen = yield* Ref.make<Readonly<Record<string, string>>>({})
     const answer = answerAnnotations({
       current: Effect.succeed(before),
       drained: yield* SubscriptionRef.make(false),
       annotationsSeen,
-      sink,
+      attention,
       world
     })
-    yield* takeOver(before, { annotationsSeen, sink, world }) // at the start, the Lease is not known yet
+    yield* takeOver(before, { annotationsSeen, attention, world }) // at the start, the Lease is not known yet
     yield* answer(proven({}, before, noon), false)
-    yield* takeOver(valuesOf({ restrictMetadataService: false }), { annotationsSeen, sink, world })
-    yield* takeOver(before, { annotationsSeen, sink, world })
-    yield* takeOver(valuesOf({ restrictMetadataService: true, total: 3 }), { annotationsSeen, sink, world })
+    yield* takeOver(valuesOf({ restrictMetadataService: false }), { annotationsSeen, attention, world })
+    yield* takeOver(before, { annotationsSeen, attention, world })
+    yield* takeOver(valuesOf({ restrictMetadataService: true, total: 3 }), { annotationsSeen, attention, world })
     expect(looked).toEqual(["Waiting", "Admitted", "Waiting", "Admitted", "Admitted"].map((turn) => ["tasks/task", turn]))
+  }))
+
+it.effect("answers a drain when no pass can make a Job any more, also one that had no answer", () =>
+  Effect.gen(function*() {
+    const world = make(policy)
+    world.setTask("tasks/task", Option.some(worldOf(plainSeed).task))
+    const drained = yield* SubscriptionRef.make(false)
+    const attention = makeAttention(world)
+    const answer = answerAnnotations({
+      world,
+      attention,
+      drained,
+      annotationsSeen: yield* Ref.make({}),
+      current: Effect.succeed(configOf())
+    })
+    const asked = draining.drained({}, noon)
+    const silence = new Unreachable({ verb: "create", object: "Job tasks/agent-job-task", detail: "no answer in 30s" })
+    const made: Array<unknown> = []
+    const all: Executor["Service"]["all"] = (_, actions) =>
+      actions.length === 0 ? Effect.succeedNone : Effect.flatMap(answer(asked, false), (during) => {
+        made.push(...actions, draining.isAnswered(during))
+        return Effect.fail(silence)
+      })
+    const executor = Executor.of({ say: () => Effect.succeed(true), writeStatus: () => Effect.succeed("2"), all })
+    const reconciler = Reconciler.layer(world).pipe(
+      Layer.provide(Layer.succeed(Executor, executor)),
+      Layer.provide(Layer.succeed(Configuration, unchanging)),
+      Layer.provide(Layer.succeed(Kubernetes, instantCluster().kubernetes))
+    )
+    const { reconcile } = Context.get(yield* Layer.build(reconciler), Reconciler)
+    expect(yield* Effect.flip(reconcile("tasks/task"))).toBe(silence)
+    expect(made).toMatchObject([{ _tag: "CreateJob" }, false])
+    expect(draining.isAnswered(yield* answer(asked, false))).toBe(true)
+    yield* reconcile("tasks/task")
+    expect(made).toHaveLength(2) // nothing else was made
+  }).pipe(Effect.scoped))
+
+it.effect("answers no drain as long as a leader that fell silent may still make a Job", () =>
+  Effect.gen(function*() {
+    const world = make(policy)
+    const attention = makeAttention(world)
+    const drained = yield* SubscriptionRef.make(false)
+    const answer = answerAnnotations({
+      world,
+      attention,
+      drained,
+      annotationsSeen: yield* Ref.make({}),
+      current: Effect.succeed(configOf())
+    })
+    const asked = draining.drained({}, noon)
+    const while_ = (formerAtWork: boolean) => Effect.map(answer(asked, formerAtWork), draining.isAnswered)
+    expect([yield* while_(true), yield* while_(false)]).toEqual([false, true])
   }))
 
 it.live("a controller that has never led says so, since without it nobody is told that none leads beside another installation", () =>

@@ -1,8 +1,9 @@
 // What a leader does besides its passes, and what it leaves behind when it ends: nothing that takes in work or says that work waits.
 import { expect, it } from "@effect/vitest"
-import { Duration, Effect, Fiber, Layer, Metric, Option, Ref, Stream, SubscriptionRef } from "effect"
+import { Duration, Effect, Fiber, Layer, Metric, Option, Stream, SubscriptionRef } from "effect"
 import { TestClock } from "effect/testing"
 import { Configuration } from "../../../src/controller/configuration/configuration.ts"
+import { makeAttention } from "../../../src/controller/lifecycle/attention.ts"
 import { whileLeader } from "../../../src/controller/lifecycle/leader.ts"
 import { Executor } from "../../../src/controller/reconcile/execute.ts"
 import { Reconciler } from "../../../src/controller/reconcile/reconcile.ts"
@@ -32,12 +33,11 @@ it.effect("ends a lead with an empty queue, which takes in nothing more", () =>
     )
     const world = make(policy)
     world.setTask("tasks/task", Option.some(worldOf(plainSeed).task))
-    const sink = yield* Ref.make<(key: string) => Effect.Effect<void>>(() => Effect.void)
-    const add = (key: string) => Effect.flatMap(Ref.get(sink), (add) => add(key))
+    const attention = makeAttention(world)
     const drained = yield* SubscriptionRef.make(false)
-    const lead = Effect.scoped(whileLeader({ world, config: configOf(), identity: "test", sink, drained })).pipe(Effect.provide(parts))
-    yield* Effect.raceFirst(lead, Effect.andThen(Effect.yieldNow, Effect.forEach(["tasks/a", "tasks/b", "tasks/c"], add)))
-    yield* Effect.forEach(["tasks/d", "tasks/e"], add)
+    const lead = Effect.scoped(whileLeader({ world, config: configOf(), identity: "test", attention, drained })).pipe(Effect.provide(parts))
+    yield* Effect.raceFirst(lead, Effect.andThen(Effect.yieldNow, Effect.forEach(["tasks/a", "tasks/b", "tasks/c"], attention.look)))
+    yield* Effect.forEach(["tasks/d", "tasks/e"], attention.look)
     expect(worked).toContain("tasks/task")
     expect(yield* gauge("agent_job_queue_depth")).toEqual({ value: 0 })
     expect(yield* gauge("agent_job_leader")).toEqual({ value: 0 })
@@ -55,10 +55,10 @@ it.effect("keeps the lead until the request for a Job is over whose pass it did 
       Layer.provideMerge(configuration),
       Layer.provideMerge(Layer.mock(Kubernetes, { namespace: "tasks" }))
     )
-    const sink = yield* Ref.make<(key: string) => Effect.Effect<void>>(() => Effect.void)
+    const attention = makeAttention(world)
     const drained = yield* SubscriptionRef.make(false)
     const lead = yield* Effect.forkChild(
-      Effect.scoped(whileLeader({ world, config: configOf(), identity: "test", sink, drained })).pipe(Effect.provide(parts))
+      Effect.scoped(whileLeader({ world, config: configOf(), identity: "test", attention, drained })).pipe(Effect.provide(parts))
     )
     yield* TestClock.adjust("1 second")
     const end = yield* Effect.forkChild(Fiber.interrupt(lead))
@@ -81,7 +81,7 @@ it.effect("says its words on a wait again in its next lead, since another may ha
         world.setReportedWait(task.metadata.uid, { reason: "ConcurrencyLimit", message: "Number 1 in the queue." })
         return Option.some(Duration.seconds(1))
       })
-    const sink = yield* Ref.make<(key: string) => Effect.Effect<void>>(() => Effect.void)
+    const attention = makeAttention(world)
     const drained = yield* SubscriptionRef.make(false)
     const parts = Layer.mergeAll(
       Layer.succeed(Reconciler, Reconciler.of({ reconcile })),
@@ -90,7 +90,7 @@ it.effect("says its words on a wait again in its next lead, since another may ha
     )
     for (const _ of ["first", "second"]) {
       const lead = yield* Effect.forkChild(
-        Effect.scoped(whileLeader({ world, config: configOf(), identity: "test", sink, drained })).pipe(Effect.provide(parts))
+        Effect.scoped(whileLeader({ world, config: configOf(), identity: "test", attention, drained })).pipe(Effect.provide(parts))
       )
       yield* TestClock.adjust("1500 millis")
       yield* Fiber.interrupt(lead)
@@ -120,9 +120,9 @@ it.effect("calls up who was told to wait for a slot that is given back, though n
       Layer.provideMerge(configuration),
       Layer.provideMerge(Layer.mock(Kubernetes, { namespace: "tasks" }))
     )
-    const sink = yield* Ref.make<(key: string) => Effect.Effect<void>>(() => Effect.void)
+    const attention = makeAttention(world)
     yield* Effect.forkScoped(
-      whileLeader({ world, config: configOf(), identity: "test", sink, drained: yield* SubscriptionRef.make(false) }).pipe(
+      whileLeader({ world, config: configOf(), identity: "test", attention, drained: yield* SubscriptionRef.make(false) }).pipe(
         Effect.provide(parts)
       )
     )
@@ -140,12 +140,13 @@ it.effect("says that nothing waits once all tasks were looked at, as the caches 
       configuration,
       Layer.mock(Kubernetes, { namespace: "tasks" })
     )
-    const sink = yield* Ref.make<(key: string) => Effect.Effect<void>>(() => Effect.void)
+    const world = make(policy)
+    const attention = makeAttention(world)
     const drained = yield* SubscriptionRef.make(false)
     const lead = yield* Effect.forkChild(
-      Effect.scoped(whileLeader({ world: make(policy), config: configOf(), identity: "test", sink, drained })).pipe(Effect.provide(parts))
+      Effect.scoped(whileLeader({ world, config: configOf(), identity: "test", attention, drained })).pipe(Effect.provide(parts))
     )
-    const lookAtAll = Effect.forEach(keys, (key) => Effect.flatMap(Ref.get(sink), (add) => add(key)), { discard: true })
+    const lookAtAll = Effect.forEach(keys, attention.look, { discard: true })
     yield* TestClock.adjust(0)
     yield* Effect.andThen(lookAtAll, TestClock.adjust("1 second"))
     expect(yield* gauge("agent_job_queue_depth")).toEqual({ value: 184 }) // 16 at once
@@ -165,9 +166,10 @@ it.effect("says that the cluster is drained while it leads, and only then: whoev
       configuration,
       Layer.mock(Kubernetes, { namespace: "tasks" })
     )
-    const sink = yield* Ref.make<(key: string) => Effect.Effect<void>>(() => Effect.void)
+    const world = make(policy)
+    const attention = makeAttention(world)
     const drained = yield* SubscriptionRef.make(true)
-    const lead = Effect.scoped(whileLeader({ world: make(policy), config: configOf(), identity: "test", sink, drained })).pipe(
+    const lead = Effect.scoped(whileLeader({ world, config: configOf(), identity: "test", attention, drained })).pipe(
       Effect.provide(parts)
     )
     for (const isDrained of [true, false]) {

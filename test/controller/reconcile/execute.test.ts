@@ -4,7 +4,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
 import { Executor } from "../../../src/controller/reconcile/execute.ts"
 import { Action, Notice } from "../../../src/core/reconcile/action.ts"
-import { leaseName, nextEpoch } from "../../../src/core/scheduling/workspace-lease.ts"
+import { leaseName, nextEpoch, type Vacant } from "../../../src/core/scheduling/workspace-lease.ts"
 import { poolFinalizer } from "../../../src/core/task/intake.ts"
 import { Holder } from "../../../src/core/task/observed.ts"
 import { withoutTexts } from "../../../src/core/task/task-spec.ts"
@@ -177,7 +177,7 @@ describe("a write that comes late", () => {
     metadata: { name: leaseName("demo"), namespace: "tasks" },
     spec: { holderIdentity, leaseTransitions: 4 }
   })
-  const take = (from: Holder) => Action.TakeWorkspace({ from, epoch: nextEpoch(from) })
+  const take = (from: Vacant) => Action.TakeWorkspace({ from, epoch: nextEpoch(from) })
 
   it.effect("takes a workspace over from the version that was seen, and from no newer one", () =>
     Effect.gen(function*() {

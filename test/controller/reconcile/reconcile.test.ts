@@ -1,9 +1,8 @@
 // One pass over a task: what it takes when it decides, and answers of the API server that come too late for the decision.
 import { describe, expect, it } from "@effect/vitest"
-import { Context, Duration, Effect, Equal, Fiber, Layer, Metric, Option, Queue, Ref, Stream, SubscriptionRef } from "effect"
+import { Context, Duration, Effect, Equal, Fiber, Layer, Metric, Option, Queue, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { Configuration } from "../../../src/controller/configuration/configuration.ts"
-import { answerAnnotations } from "../../../src/controller/lifecycle/controller.ts"
 import { Pool, PoolRefused, PoolUnreachable } from "../../../src/controller/pool/pool.ts"
 import { Behind } from "../../../src/controller/reconcile/behind.ts"
 import { Executor } from "../../../src/controller/reconcile/execute.ts"
@@ -12,7 +11,6 @@ import { Unsure, WriteRefused } from "../../../src/controller/reconcile/refusals
 import { make, type World } from "../../../src/controller/world/world.ts"
 import { ownerReference } from "../../../src/core/manifest/owner-reference.ts"
 import { Action } from "../../../src/core/reconcile/action.ts"
-import * as draining from "../../../src/core/scheduling/draining.ts"
 import { leaseName } from "../../../src/core/scheduling/workspace-lease.ts"
 import { Kubernetes } from "../../../src/kubernetes/client.ts"
 import { Conflict, NotFound, Unreachable } from "../../../src/kubernetes/errors.ts"
@@ -53,179 +51,6 @@ const reconcilerOf = Effect.fnUntraced(
   }
 )
 
-it.effect("looks again when a former task's Job vanished between its refusal and the look at it", () =>
-  Effect.gen(function*() {
-    const world = make(policy)
-    const { task } = worldOf(plainSeed)
-    world.setTask("tasks/task", Option.some(task))
-    const gone = new NotFound({ verb: "get", object: "Job tasks/agent-job-task", code: 404, reason: "NotFound", detail: "gone" })
-    const executor = carriesOut({
-      all: () => Effect.fail(gone)
-    })
-    const reconcile = yield* reconcilerOf({ world, executor })
-    expect(Option.isSome(yield* reconcile("tasks/task"))).toBe(true)
-    expect(world.waiting()).toEqual(["tasks/task"])
-  }).pipe(Effect.scoped))
-
-it.effect("answers a drain when no pass can make a Job any more, also one that had no answer", () =>
-  Effect.gen(function*() {
-    const world = make(policy)
-    world.setTask("tasks/task", Option.some(worldOf(plainSeed).task))
-    const drained = yield* SubscriptionRef.make(false)
-    const sink = yield* Ref.make<(key: string) => Effect.Effect<void>>(() => Effect.void)
-    const answer = answerAnnotations({ world, sink, drained, annotationsSeen: yield* Ref.make({}), current: Effect.succeed(configOf()) })
-    const asked = draining.drained({}, noon)
-    const silence = new Unreachable({ verb: "create", object: "Job tasks/agent-job-task", detail: "no answer in 30s" })
-    const made: Array<unknown> = []
-    const all: Executor["Service"]["all"] = (_, actions) =>
-      actions.length === 0 ? Effect.succeedNone : Effect.flatMap(answer(asked, false), (during) => {
-        made.push(...actions, draining.isAnswered(during))
-        return Effect.fail(silence)
-      })
-    const executor = carriesOut({ all })
-    const reconcile = yield* reconcilerOf({ world, executor })
-    expect(yield* Effect.flip(reconcile("tasks/task"))).toBe(silence)
-    expect(made).toMatchObject([{ _tag: "CreateJob" }, false])
-    expect(draining.isAnswered(yield* answer(asked, false))).toBe(true)
-    yield* reconcile("tasks/task")
-    expect(made).toHaveLength(2) // nothing else was made
-  }).pipe(Effect.scoped))
-
-it.effect("answers no drain as long as a leader that fell silent may still make a Job", () =>
-  Effect.gen(function*() {
-    const sink = yield* Ref.make<(key: string) => Effect.Effect<void>>(() => Effect.void)
-    const drained = yield* SubscriptionRef.make(false)
-    const answer = answerAnnotations({
-      world: make(policy),
-      sink,
-      drained,
-      annotationsSeen: yield* Ref.make({}),
-      current: Effect.succeed(configOf())
-    })
-    const asked = draining.drained({}, noon)
-    const while_ = (formerAtWork: boolean) => Effect.map(answer(asked, formerAtWork), draining.isAnswered)
-    expect([yield* while_(true), yield* while_(false)]).toEqual([false, true])
-  }))
-
-it.effect("decides nothing while the cache is behind its own status, and again once it is not", () =>
-  Effect.gen(function*() {
-    const world = make(policy)
-    const { task } = worldOf({ ...plainSeed, life: "queued" })
-    const at = (resourceVersion: string) =>
-      world.setTask("tasks/task", Option.some({ ...task, metadata: { ...task.metadata, resourceVersion } }))
-    let passes = 0
-    const all = () =>
-      Effect.sync(() => {
-        passes++
-        return Option.none()
-      })
-    const executor = carriesOut({ all })
-    const reconcile = yield* reconcilerOf({ world, executor })
-    at("1")
-    yield* reconcile("tasks/task")
-    yield* reconcile("tasks/task")
-    expect(passes).toBe(1)
-    at("2")
-    yield* reconcile("tasks/task")
-    expect(passes).toBe(2)
-  }).pipe(Effect.scoped))
-
-it.effect.each(
-  [
-    {
-      given: "that waited for its turn",
-      life: "queued",
-      goes: false,
-      written: [{ launches: 1, job: { name: "agent-job-task", uid: "job-uid" } }]
-    },
-    {
-      given: "whose Job is heard to be gone before the answer that it was made",
-      life: "queued",
-      goes: true,
-      written: [{ launches: 1, job: { name: "agent-job-task", uid: "job-uid" } }]
-    },
-    { given: "that starts at once, to which no word is said", life: "new", goes: false, written: [] }
-  ] as const
-)("counts the Job that it made by its UID, of a task $given", ({ goes, life, written }) =>
-  Effect.gen(function*() {
-    const world = make(policy)
-    const { task } = worldOf({ ...plainSeed, life })
-    world.setTask("tasks/task", Option.some(task))
-    const statuses: Array<AgentTaskStatus> = []
-    const made = Option.getOrThrow(worldOf({ ...plainSeed, job: "active" }).job)
-    const executor = carriesOut({
-      all: () =>
-        Effect.sync(() => {
-          if (goes) {
-            for (const seen of [Option.some(made), Option.none()]) {
-              world.setJob("tasks/agent-job-task", Option.map(seen, (seen) => ({ taskUid: task.metadata.uid, seen })))
-            }
-          }
-          return Option.some(made)
-        }),
-      writeStatus: (_, status) => Effect.sync(() => String(statuses.push(status) + 1))
-    })
-    const reconcile = yield* reconcilerOf({ world, executor })
-    yield* reconcile("tasks/task")
-    expect(statuses).toMatchObject(written)
-  }).pipe(Effect.scoped))
-
-it.effect.each(
-  [
-    { given: "its Job is gone", live: "nothing", deleted: 0 },
-    { given: "its Job has a Pod again", live: "a Pod", deleted: 0 },
-    { given: "it is as they say", live: "the Job", deleted: 1 }
-  ] as const
-)("clears no launch away by what its caches have, whose watches may stand still: $given", ({ deleted, live }) =>
-  Effect.gen(function*() {
-    const world = make(policy)
-    const { job, task } = worldOf({ ...plainSeed, life: "evicted", job: "active", jobAgeSeconds: 10 })
-    const { uid } = task.metadata
-    world.setTask("tasks/task", Option.some(task))
-    world.setJob("tasks/agent-job-task", Option.map(job, (seen) => ({ taskUid: uid, seen })))
-    const { kubernetes, server } = instantCluster()
-    if (live !== "nothing") plantJob(server)
-    if (live === "a Pod") plantPod(server, { phase: "Pending" })
-    const deletions: Array<Action> = []
-    const all: Executor["Service"]["all"] = (_, actions) =>
-      Effect.sync(() => {
-        deletions.push(...actions.filter(Action.$is("DeleteJob")))
-        return Option.none()
-      })
-    const executor = carriesOut({ all })
-    const reconcile = yield* reconcilerOf({ world, executor, kubernetes })
-    yield* TestClock.setTime(Date.parse(noon))
-    yield* reconcile("tasks/task") // the age of the Job counts from here
-    yield* TestClock.adjust("10 seconds")
-    yield* reconcile("tasks/task")
-    expect(deletions).toHaveLength(deleted)
-  }).pipe(Effect.scoped))
-
-it.effect("tells of a Job whose creation a webhook answers with 404, instead of asking again each second without a word", () =>
-  Effect.gen(function*() {
-    const { kubernetes, server } = instantCluster()
-    const world = make(policy)
-    const { task } = worldOf(plainSeed)
-    server.plant(agentTasks, {
-      ...task,
-      metadata: { name: "task", namespace: "tasks", uid: task.metadata.uid, resourceVersion: "", creationTimestamp: noon }
-    })
-    world.setTask("tasks/task", Option.some({ ...task, metadata: { ...task.metadata, resourceVersion: String(server.revision) } }))
-    const answers = new NotFound({
-      verb: "create",
-      object: "Job tasks/agent-job-task",
-      code: 404,
-      reason: "NotFound",
-      detail: "admission webhook \"check.example\" denied the request"
-    })
-    const refusing = { ...kubernetes, create: () => Effect.fail(answers) }
-    const reconcile = yield* reconcilerOf({ world, executor: writes, kubernetes: refusing })
-    expect(yield* reconcile("tasks/task")).toEqual(Option.some(Duration.seconds(10)))
-    expect(server.all(agentTasks)).toMatchObject([{
-      status: { phase: "Queued", reason: "Refused", message: expect.stringContaining("check.example") }
-    }])
-  }).pipe(Effect.scoped))
-
 /** Makes passes over one task as the queue does. Each status that is written comes back as an event. */
 const driven = Effect.fnUntraced(function*(all: Executor["Service"]["all"], kubernetes = instantCluster().kubernetes) {
   const world = make(policy)
@@ -252,6 +77,353 @@ const driven = Effect.fnUntraced(function*(all: Executor["Service"]["all"], kube
   yield* event(task)
   yield* look
   return { look, world, written }
+})
+
+describe("a pass that decides", () => {
+  it.effect("takes the slot in the step that decides, before anybody has seen the Job", () =>
+    Effect.gen(function*() {
+      const world = make({ ...policy, limits: { total: 1, perWorkspace: 1 } })
+      const { task } = worldOf(plainSeed)
+      const started: Array<string> = []
+      const all: Executor["Service"]["all"] = (task, actions) =>
+        Effect.sync(() => {
+          started.push(...actions.filter(Action.$is("CreateJob")).map(() => task.metadata.name))
+          return Option.none()
+        })
+      const executor = carriesOut({ all })
+      const reconcile = yield* reconcilerOf({ world, executor })
+      // The older task is looked at second, and would have gone first if both had been known.
+      for (const [name, creationTimestamp] of [["one", before(60)], ["two", before(600)]] as const) {
+        world.setTask(
+          `tasks/${name}`,
+          Option.some({ ...task, metadata: { ...task.metadata, name, uid: Uid.make(name), creationTimestamp } })
+        )
+        yield* reconcile(`tasks/${name}`)
+      }
+      expect(started).toEqual(["one"])
+    }).pipe(Effect.scoped))
+
+  it.effect.each(
+    [
+      { given: "its Job is gone", live: "nothing", deleted: 0 },
+      { given: "its Job has a Pod again", live: "a Pod", deleted: 0 },
+      { given: "it is as they say", live: "the Job", deleted: 1 }
+    ] as const
+  )("clears no launch away by what its caches have, whose watches may stand still: $given", ({ deleted, live }) =>
+    Effect.gen(function*() {
+      const world = make(policy)
+      const { job, task } = worldOf({ ...plainSeed, life: "evicted", job: "active", jobAgeSeconds: 10 })
+      const { uid } = task.metadata
+      world.setTask("tasks/task", Option.some(task))
+      world.setJob("tasks/agent-job-task", Option.map(job, (seen) => ({ taskUid: uid, seen })))
+      const { kubernetes, server } = instantCluster()
+      if (live !== "nothing") plantJob(server)
+      if (live === "a Pod") plantPod(server, { phase: "Pending" })
+      const deletions: Array<Action> = []
+      const all: Executor["Service"]["all"] = (_, actions) =>
+        Effect.sync(() => {
+          deletions.push(...actions.filter(Action.$is("DeleteJob")))
+          return Option.none()
+        })
+      const executor = carriesOut({ all })
+      const reconcile = yield* reconcilerOf({ world, executor, kubernetes })
+      yield* TestClock.setTime(Date.parse(noon))
+      yield* reconcile("tasks/task") // the age of the Job counts from here
+      yield* TestClock.adjust("10 seconds")
+      yield* reconcile("tasks/task")
+      expect(deletions).toHaveLength(deleted)
+    }).pipe(Effect.scoped))
+
+  it.effect.each(
+    [
+      {
+        given: "that waited for its turn",
+        life: "queued",
+        goes: false,
+        written: [{ launches: 1, job: { name: "agent-job-task", uid: "job-uid" } }]
+      },
+      {
+        given: "whose Job is heard to be gone before the answer that it was made",
+        life: "queued",
+        goes: true,
+        written: [{ launches: 1, job: { name: "agent-job-task", uid: "job-uid" } }]
+      },
+      { given: "that starts at once, to which no word is said", life: "new", goes: false, written: [] }
+    ] as const
+  )("counts the Job that it made by its UID, of a task $given", ({ goes, life, written }) =>
+    Effect.gen(function*() {
+      const world = make(policy)
+      const { task } = worldOf({ ...plainSeed, life })
+      world.setTask("tasks/task", Option.some(task))
+      const statuses: Array<AgentTaskStatus> = []
+      const made = Option.getOrThrow(worldOf({ ...plainSeed, job: "active" }).job)
+      const executor = carriesOut({
+        all: () =>
+          Effect.sync(() => {
+            if (goes) {
+              for (const seen of [Option.some(made), Option.none()]) {
+                world.setJob("tasks/agent-job-task", Option.map(seen, (seen) => ({ taskUid: task.metadata.uid, seen })))
+              }
+            }
+            return Option.some(made)
+          }),
+        writeStatus: (_, status) => Effect.sync(() => String(statuses.push(status) + 1))
+      })
+      const reconcile = yield* reconcilerOf({ world, executor })
+      yield* reconcile("tasks/task")
+      expect(statuses).toMatchObject(written)
+    }).pipe(Effect.scoped))
+
+  it.effect.each(["looked up", "refused"] as const)(
+    "does nothing for a task that went while it was %s, and keeps nothing of it",
+    (while_) =>
+      Effect.gen(function*() {
+        const world = make(policy)
+        const { task } = worldOf({ ...plainSeed, stage: "apply" })
+        const { uid } = task.metadata
+        const goes = Effect.sync(() => world.setTask("tasks/task", Option.none()))
+        const { kubernetes } = instantCluster()
+        const cluster: Kubernetes["Service"] = while_ === "looked up"
+          ? { ...kubernetes, get: (...of) => Effect.andThen(goes, kubernetes.get(...of)) }
+          : kubernetes
+        let tries = 0
+        const all: Executor["Service"]["all"] = () =>
+          Effect.suspend(() => {
+            tries++
+            return Effect.andThen(goes, Effect.fail(new WriteRefused({ kind: "Refused", message: "no", againInMillis: 10_000 })))
+          })
+        const executor = carriesOut({ all })
+        const reconcile = yield* reconcilerOf({ world, executor, kubernetes: cluster })
+        world.setTask("tasks/task", Option.some(task))
+        expect(yield* reconcile("tasks/task")).toEqual(Option.none())
+        expect([tries, world.isRefused(uid), world.isReserved(uid), world.launching()]).toEqual([
+          while_ === "refused" ? 1 : 0,
+          false,
+          false,
+          false
+        ])
+      }).pipe(Effect.scoped)
+  )
+
+  it.effect("lets the apply that holds the workspace start, though it has no Job and an older one waits, each of which would wait for the other", () =>
+    Effect.gen(function*() {
+      const { kubernetes, server } = instantCluster()
+      const world = make(policy)
+      const reconcile = yield* reconcilerOf({ world, executor: writes, kubernetes })
+      const { task } = worldOf({ ...plainSeed, stage: "apply" })
+      server.create(leases, {
+        metadata: { name: leaseName("demo"), namespace: "tasks" },
+        spec: { holderIdentity: "holder", leaseTransitions: 1 }
+      })
+      for (const [name, creationTimestamp] of [["older", before(600)], ["holder", before(60)]] as const) {
+        server.plant(agentTasks, { ...task, metadata: { name, namespace: "tasks", uid: name, resourceVersion: "", creationTimestamp } })
+        world.setTask(
+          `tasks/${name}`,
+          Option.some({
+            ...task,
+            metadata: { ...task.metadata, name, uid: Uid.make(name), creationTimestamp, resourceVersion: String(server.revision) }
+          })
+        )
+      }
+      for (const name of ["holder", "older", "holder"]) yield* reconcile(`tasks/${name}`)
+      expect(server.all(jobs).map(({ metadata }) => metadata.name)).toEqual(["agent-job-holder"])
+      expect(server.all(agentTasks).find(({ metadata }) => metadata.name === "older")).toMatchObject({
+        status: { reason: "WorkspaceBusy", message: "Waiting for holder, which goes before it in workspace demo." }
+      })
+    }).pipe(Effect.scoped))
+})
+
+describe("a pass whose cache is behind", () => {
+  it.effect("decides nothing while the cache is behind its own status, and again once it is not", () =>
+    Effect.gen(function*() {
+      const world = make(policy)
+      const { task } = worldOf({ ...plainSeed, life: "queued" })
+      const at = (resourceVersion: string) =>
+        world.setTask("tasks/task", Option.some({ ...task, metadata: { ...task.metadata, resourceVersion } }))
+      let passes = 0
+      const all = () =>
+        Effect.sync(() => {
+          passes++
+          return Option.none()
+        })
+      const executor = carriesOut({ all })
+      const reconcile = yield* reconcilerOf({ world, executor })
+      at("1")
+      yield* reconcile("tasks/task")
+      yield* reconcile("tasks/task")
+      expect(passes).toBe(1)
+      at("2")
+      yield* reconcile("tasks/task")
+      expect(passes).toBe(2)
+    }).pipe(Effect.scoped))
+
+  it.effect("writes nothing of a task of which the API server has more than the cache, and looks again: soon, then every few seconds", () =>
+    Effect.gen(function*() {
+      const world = make(policy)
+      const { task } = worldOf(plainSeed)
+      world.setTask("tasks/task", Option.some(task))
+      let written = 0
+      const executor = carriesOut({
+        all: () => Effect.fail(new Behind({ object: "AgentTask tasks/task" })),
+        writeStatus: () => Effect.sync(() => String(++written))
+      })
+      const reconcile = yield* reconcilerOf({ world, executor })
+      const pauses = yield* Effect.forEach([1, 2], () => reconcile("tasks/task"))
+      expect(pauses).toEqual([Option.some(Duration.millis(200)), Option.some(Duration.seconds(5))])
+      expect([written, world.waiting()]).toEqual([0, ["tasks/task"]])
+    }).pipe(Effect.scoped))
+
+  it.effect.each([
+    { given: "the cache stays behind", fresh: false, most: 14 },
+    { given: "somebody else writes it each time", fresh: true, most: 400 }
+  ])(
+    "writes less often what conflicts again and again, as long as nothing new is seen: $given",
+    ({ fresh, most }) =>
+      Effect.gen(function*() {
+        const world = make(policy)
+        const { task } = worldOf({ ...plainSeed, life: "queued" })
+        let written = 0
+        const seen = () =>
+          world.setTask(
+            "tasks/task",
+            Option.some({ ...task, metadata: { ...task.metadata, resourceVersion: String(fresh ? written : 1) } })
+          )
+        const conflict = new Conflict({
+          verb: "update the status of",
+          object: "AgentTask tasks/task",
+          code: 409,
+          reason: "Conflict",
+          detail: "the object has been modified"
+        })
+        const writeStatus = () =>
+          Effect.suspend(() => {
+            written++
+            seen()
+            return Effect.fail(conflict)
+          })
+        const executor = carriesOut({ all: () => Effect.succeedNone, writeStatus })
+        const reconcile = yield* reconcilerOf({ world, executor })
+        seen()
+        const { add } = yield* KeyedQueue.make({
+          concurrency: 1,
+          work: reconcile,
+          backoff: makeBackoff(Duration.seconds(1), Duration.minutes(5))
+        })
+        yield* add("tasks/task")
+        yield* TestClock.adjust("1 minute")
+        expect(written).toBeLessThanOrEqual(most)
+        expect(written).toBeGreaterThanOrEqual(fresh ? 200 : 12)
+      }).pipe(Effect.scoped)
+  )
+
+  it.effect("looks again at a task that ended and of whose new status the API server stored nothing, as an older CRD does not know it", () =>
+    Effect.gen(function*() {
+      const world = make(policy)
+      const { task } = worldOf({ ...plainSeed, pool: true, life: "succeeded" })
+      world.setTask("tasks/task", Option.some(task))
+      let written = 0
+      const writeStatus = () =>
+        Effect.sync(() => {
+          written++
+          return task.metadata.resourceVersion
+        })
+      const reconcile = yield* reconcilerOf({ world, executor: carriesOut({ all: () => Effect.succeedNone, writeStatus }) })
+      yield* Effect.replicateEffect(reconcile("tasks/task"), 2)
+      expect(written).toBe(2)
+    }).pipe(Effect.scoped))
+})
+
+describe("a pass that is refused its Job", () => {
+  it.effect("looks again when a former task's Job vanished between its refusal and the look at it", () =>
+    Effect.gen(function*() {
+      const world = make(policy)
+      const { task } = worldOf(plainSeed)
+      world.setTask("tasks/task", Option.some(task))
+      const gone = new NotFound({ verb: "get", object: "Job tasks/agent-job-task", code: 404, reason: "NotFound", detail: "gone" })
+      const executor = carriesOut({
+        all: () => Effect.fail(gone)
+      })
+      const reconcile = yield* reconcilerOf({ world, executor })
+      expect(Option.isSome(yield* reconcile("tasks/task"))).toBe(true)
+      expect(world.waiting()).toEqual(["tasks/task"])
+    }).pipe(Effect.scoped))
+
+  it.effect("tells of a Job whose creation a webhook answers with 404, instead of asking again each second without a word", () =>
+    Effect.gen(function*() {
+      const { kubernetes, server } = instantCluster()
+      const world = make(policy)
+      const { task } = worldOf(plainSeed)
+      server.plant(agentTasks, {
+        ...task,
+        metadata: { name: "task", namespace: "tasks", uid: task.metadata.uid, resourceVersion: "", creationTimestamp: noon }
+      })
+      world.setTask("tasks/task", Option.some({ ...task, metadata: { ...task.metadata, resourceVersion: String(server.revision) } }))
+      const answers = new NotFound({
+        verb: "create",
+        object: "Job tasks/agent-job-task",
+        code: 404,
+        reason: "NotFound",
+        detail: "admission webhook \"check.example\" denied the request"
+      })
+      const refusing = { ...kubernetes, create: () => Effect.fail(answers) }
+      const reconcile = yield* reconcilerOf({ world, executor: writes, kubernetes: refusing })
+      expect(yield* reconcile("tasks/task")).toEqual(Option.some(Duration.seconds(10)))
+      expect(server.all(agentTasks)).toMatchObject([{
+        status: { phase: "Queued", reason: "Refused", message: expect.stringContaining("check.example") }
+      }])
+    }).pipe(Effect.scoped))
+
+  it.effect.each<
+    { readonly given: string; readonly pauses: readonly [number, number]; readonly refusal: (words: string) => WriteRefused | Unsure }
+  >([
+    {
+      given: "refuses",
+      pauses: [10_000, 10_000],
+      refusal: (message) => new WriteRefused({ kind: "Refused", message, againInMillis: 10_000 })
+    },
+    {
+      given: "refuses for longer",
+      pauses: [30_000, 30_000],
+      refusal: (message) => new WriteRefused({ kind: "Refused", message, againInMillis: 30_000 })
+    },
+    {
+      given: "fails to make, ever more seldom",
+      pauses: [1_000, 2_000],
+      refusal: (detail) =>
+        new Unsure({ because: new Unreachable({ verb: "create", object: "Job tasks/agent-job-task", detail, answered: true }) })
+    }
+  ])(
+    "leaves a Job alone for a while that the API server $given, though its words differ each time",
+    ({ pauses: [first, second], refusal }) =>
+      Effect.gen(function*() {
+        let asked = 0
+        const all: Executor["Service"]["all"] = (_, actions) =>
+          Effect.suspend(() => actions.some(Action.$is("CreateJob")) ? Effect.fail(refusal(`port ${++asked}`)) : Effect.succeedNone)
+        const { written } = yield* driven(all)
+        yield* TestClock.adjust(first - 1)
+        expect([asked, written.length]).toEqual([1, 1])
+        expect(written).toMatchObject([{ phase: "Queued", reason: "Refused", message: expect.stringContaining("port 1") }])
+        yield* TestClock.adjust(1)
+        expect([asked, written.length]).toEqual([2, 2])
+        yield* TestClock.adjust(second - 1)
+        expect([asked, written.length]).toEqual([2, 2])
+        yield* TestClock.adjust(1)
+        expect([asked, written.length]).toEqual([3, 3])
+      }).pipe(Effect.scoped)
+  )
+
+  it.effect("ends a task whose Job is denied for as long as a start may take, and asks for it no more", () =>
+    Effect.gen(function*() {
+      let asked = 0
+      const denial = new WriteRefused({ kind: "Forbidden", message: "A webhook denied the request.", againInMillis: 10_000 })
+      const { written } = yield* driven((_, actions) =>
+        Effect.suspend(() => actions.some(Action.$is("CreateJob")) ? Effect.fail((asked++, denial)) : Effect.succeedNone)
+      )
+      yield* TestClock.adjust("179 seconds")
+      expect([asked, written.at(-1)]).toMatchObject([18, { phase: "Queued", reason: "Refused" }])
+      yield* TestClock.adjust("1 hour")
+      expect([asked, written.at(-1)]).toMatchObject([19, { phase: "Failed", reason: "Denied" }])
+    }).pipe(Effect.scoped))
 })
 
 describe("a Job that the API server failed to make", () => {
@@ -302,388 +474,193 @@ describe("a Job that the API server failed to make", () => {
   )
 })
 
-it.effect.each<
-  { readonly given: string; readonly pauses: readonly [number, number]; readonly refusal: (words: string) => WriteRefused | Unsure }
->([
-  {
-    given: "refuses",
-    pauses: [10_000, 10_000],
-    refusal: (message) => new WriteRefused({ kind: "Refused", message, againInMillis: 10_000 })
-  },
-  {
-    given: "refuses for longer",
-    pauses: [30_000, 30_000],
-    refusal: (message) => new WriteRefused({ kind: "Refused", message, againInMillis: 30_000 })
-  },
-  {
-    given: "fails to make, ever more seldom",
-    pauses: [1_000, 2_000],
-    refusal: (detail) =>
-      new Unsure({ because: new Unreachable({ verb: "create", object: "Job tasks/agent-job-task", detail, answered: true }) })
-  }
-])(
-  "leaves a Job alone for a while that the API server $given, though its words differ each time",
-  ({ pauses: [first, second], refusal }) =>
-    Effect.gen(function*() {
-      let asked = 0
-      const all: Executor["Service"]["all"] = (_, actions) =>
-        Effect.suspend(() => actions.some(Action.$is("CreateJob")) ? Effect.fail(refusal(`port ${++asked}`)) : Effect.succeedNone)
-      const { written } = yield* driven(all)
-      yield* TestClock.adjust(first - 1)
-      expect([asked, written.length]).toEqual([1, 1])
-      expect(written).toMatchObject([{ phase: "Queued", reason: "Refused", message: expect.stringContaining("port 1") }])
-      yield* TestClock.adjust(1)
-      expect([asked, written.length]).toEqual([2, 2])
-      yield* TestClock.adjust(second - 1)
-      expect([asked, written.length]).toEqual([2, 2])
-      yield* TestClock.adjust(1)
-      expect([asked, written.length]).toEqual([3, 3])
-    }).pipe(Effect.scoped)
-)
-
-it.effect("ends a task whose Job is denied for as long as a start may take, and asks for it no more", () =>
-  Effect.gen(function*() {
-    let asked = 0
-    const denial = new WriteRefused({ kind: "Forbidden", message: "A webhook denied the request.", againInMillis: 10_000 })
-    const { written } = yield* driven((_, actions) =>
-      Effect.suspend(() => actions.some(Action.$is("CreateJob")) ? Effect.fail((asked++, denial)) : Effect.succeedNone)
+describe("a pass that ends a task", () => {
+  /** Returns how often a decision was counted that ends a task of this stage as failed. */
+  const endsIn = (situation: string, stage: Stage) =>
+    Effect.map(
+      Metric.snapshot,
+      (all) =>
+        all.flatMap((_) =>
+          _.type === "Counter" && _.id === "agent_job_reconcile_total" && Equal.equals(_.attributes, { situation, stage, ends: "Failed" })
+            ? [Number(_.state.count)]
+            : []
+        )[0] ?? 0
     )
-    yield* TestClock.adjust("179 seconds")
-    expect([asked, written.at(-1)]).toMatchObject([18, { phase: "Queued", reason: "Refused" }])
-    yield* TestClock.adjust("1 hour")
-    expect([asked, written.at(-1)]).toMatchObject([19, { phase: "Failed", reason: "Denied" }])
-  }).pipe(Effect.scoped))
 
-/** Returns how often a decision was counted that ends a task of this stage as failed. */
-const endsIn = (situation: string, stage: Stage) =>
-  Effect.map(
-    Metric.snapshot,
-    (all) =>
-      all.flatMap((_) =>
-        _.type === "Counter" && _.id === "agent_job_reconcile_total" && Equal.equals(_.attributes, { situation, stage, ends: "Failed" })
-          ? [Number(_.state.count)]
-          : []
-      )[0] ?? 0
+  it.effect.each(["Denied", "NameTaken"] as const)(
+    "counts the end of a task whose Job is refused for good in the very pass that asked for it: %s",
+    (kind) =>
+      Effect.gen(function*() {
+        const situation = "the API server refused its Job for good"
+        const before = yield* endsIn(situation, "plan")
+        const refusal = new WriteRefused({ kind, message: "no", againInMillis: 10_000 })
+        const { written } = yield* driven((_, actions) => actions.some(Action.$is("CreateJob")) ? Effect.fail(refusal) : Effect.succeedNone)
+        expect(written).toMatchObject([{ phase: "Failed", reason: kind }])
+        expect((yield* endsIn(situation, "plan")) - before).toBe(1)
+      }).pipe(Effect.scoped)
   )
 
-it.effect.each(["Denied", "NameTaken"] as const)(
-  "counts the end of a task whose Job is refused for good in the very pass that asked for it: %s",
-  (kind) =>
+  it.effect.each(["plan", "apply"] as const)("counts the loss of a claimed stage by its kind: %s", (stage) =>
     Effect.gen(function*() {
-      const situation = "the API server refused its Job for good"
-      const before = yield* endsIn(situation, "plan")
-      const refusal = new WriteRefused({ kind, message: "no", againInMillis: 10_000 })
-      const { written } = yield* driven((_, actions) => actions.some(Action.$is("CreateJob")) ? Effect.fail(refusal) : Effect.succeedNone)
-      expect(written).toMatchObject([{ phase: "Failed", reason: kind }])
-      expect((yield* endsIn(situation, "plan")) - before).toBe(1)
-    }).pipe(Effect.scoped)
-)
+      const situation = "claimed, and the worker is over without a result"
+      const before = yield* endsIn(situation, stage)
+      const world = make(policy)
+      world.setTask("tasks/task", Option.some(worldOf({ ...plainSeed, stage, life: "claimed" }).task))
+      const reconcile = yield* reconcilerOf({ world, executor: carriesOut({ all: () => Effect.succeedNone }) })
+      yield* reconcile("tasks/task")
+      expect((yield* endsIn(situation, stage)) - before).toBe(1)
+    }).pipe(Effect.scoped))
+})
 
-it.effect.each(["plan", "apply"] as const)("counts the loss of a claimed stage by its kind: %s", (stage) =>
-  Effect.gen(function*() {
-    const situation = "claimed, and the worker is over without a result"
-    const before = yield* endsIn(situation, stage)
-    const world = make(policy)
-    world.setTask("tasks/task", Option.some(worldOf({ ...plainSeed, stage, life: "claimed" }).task))
-    const reconcile = yield* reconcilerOf({ world, executor: carriesOut({ all: () => Effect.succeedNone }) })
-    yield* reconcile("tasks/task")
-    expect((yield* endsIn(situation, stage)) - before).toBe(1)
-  }).pipe(Effect.scoped))
+describe("a pass over a task of a pool", () => {
+  it.effect("says why a task waits before the pool has heard it, and waits for a pool that is silent no longer than a moment", () =>
+    Effect.gen(function*() {
+      const world = make({ ...policy, limits: { total: 0, perWorkspace: 1 } })
+      const { kubernetes, server } = instantCluster()
+      const { task } = worldOf({ ...plainSeed, pool: true })
+      server.plant(agentTasks, { ...task, metadata: { name: "task", namespace: "tasks", uid: task.metadata.uid, resourceVersion: "" } })
+      world.setTask("tasks/task", Option.some({ ...task, metadata: { ...task.metadata, resourceVersion: String(server.revision) } }))
+      const heard: Array<string> = []
+      const pool = Layer.mock(Pool, { wait: (_, __, reason) => Effect.andThen(Effect.sync(() => void heard.push(reason)), Effect.never) })
+      const reconcile = yield* reconcilerOf({ world, executor: writes, kubernetes, pool })
+      const pass = yield* Effect.forkChild(reconcile("tasks/task"))
+      yield* TestClock.adjust("1 second")
+      expect(server.all(agentTasks)).toMatchObject([{ status: { phase: "Queued", reason: "ConcurrencyLimit" } }])
+      expect(heard).toEqual(["ConcurrencyLimit"])
+      yield* TestClock.adjust("1 second")
+      expect(pass.pollUnsafe()).toBeDefined()
+      yield* Fiber.join(pass)
+    }).pipe(Effect.scoped))
 
-it.effect.each([
-  { given: "the cache stays behind", fresh: false, most: 14 },
-  { given: "somebody else writes it each time", fresh: true, most: 400 }
-])("writes less often what conflicts again and again, as long as nothing new is seen: $given", ({ fresh, most }) =>
-  Effect.gen(function*() {
-    const world = make(policy)
-    const { task } = worldOf({ ...plainSeed, life: "queued" })
-    let written = 0
-    const seen = () =>
-      world.setTask("tasks/task", Option.some({ ...task, metadata: { ...task.metadata, resourceVersion: String(fresh ? written : 1) } }))
-    const conflict = new Conflict({
-      verb: "update the status of",
-      object: "AgentTask tasks/task",
-      code: 409,
-      reason: "Conflict",
-      detail: "the object has been modified"
-    })
-    const writeStatus = () =>
-      Effect.suspend(() => {
-        written++
-        seen()
-        return Effect.fail(conflict)
-      })
-    const executor = carriesOut({ all: () => Effect.succeedNone, writeStatus })
-    const reconcile = yield* reconcilerOf({ world, executor })
-    seen()
+  /** Tasks of a pool that may not start, and passes over them. `wait` hears what the pool is told. */
+  const waiting = Effect.fnUntraced(function*(names: ReadonlyArray<string>, wait: Pool["Service"]["wait"]) {
+    const world = make({ ...policy, limits: { total: 0, perWorkspace: 1 } })
+    const { kubernetes, server } = instantCluster()
+    const { task } = worldOf({ ...plainSeed, pool: true })
+    const reconcile = yield* reconcilerOf({ world, executor: writes, kubernetes, pool: Layer.mock(Pool, { wait }) })
     const { add } = yield* KeyedQueue.make({
       concurrency: 1,
       work: reconcile,
       backoff: makeBackoff(Duration.seconds(1), Duration.minutes(5))
     })
-    yield* add("tasks/task")
-    yield* TestClock.adjust("1 minute")
-    expect(written).toBeLessThanOrEqual(most)
-    expect(written).toBeGreaterThanOrEqual(fresh ? 200 : 12)
-  }).pipe(Effect.scoped))
-
-it.effect("looks again at a task that ended and of whose new status the API server stored nothing, as an older CRD does not know it", () =>
-  Effect.gen(function*() {
-    const world = make(policy)
-    const { task } = worldOf({ ...plainSeed, pool: true, life: "succeeded" })
-    world.setTask("tasks/task", Option.some(task))
-    let written = 0
-    const writeStatus = () =>
-      Effect.sync(() => {
-        written++
-        return task.metadata.resourceVersion
-      })
-    const reconcile = yield* reconcilerOf({ world, executor: carriesOut({ all: () => Effect.succeedNone, writeStatus }) })
-    yield* Effect.replicateEffect(reconcile("tasks/task"), 2)
-    expect(written).toBe(2)
-  }).pipe(Effect.scoped))
-
-it.effect("writes nothing of a task of which the API server has more than the cache, and looks again: soon, then every few seconds", () =>
-  Effect.gen(function*() {
-    const world = make(policy)
-    const { task } = worldOf(plainSeed)
-    world.setTask("tasks/task", Option.some(task))
-    let written = 0
-    const executor = carriesOut({
-      all: () => Effect.fail(new Behind({ object: "AgentTask tasks/task" })),
-      writeStatus: () => Effect.sync(() => String(++written))
-    })
-    const reconcile = yield* reconcilerOf({ world, executor })
-    const pauses = yield* Effect.forEach([1, 2], () => reconcile("tasks/task"))
-    expect(pauses).toEqual([Option.some(Duration.millis(200)), Option.some(Duration.seconds(5))])
-    expect([written, world.waiting()]).toEqual([0, ["tasks/task"]])
-  }).pipe(Effect.scoped))
-
-it.effect("takes the slot in the step that decides, before anybody has seen the Job", () =>
-  Effect.gen(function*() {
-    const world = make({ ...policy, limits: { total: 1, perWorkspace: 1 } })
-    const { task } = worldOf(plainSeed)
-    const started: Array<string> = []
-    const all: Executor["Service"]["all"] = (task, actions) =>
-      Effect.sync(() => {
-        started.push(...actions.filter(Action.$is("CreateJob")).map(() => task.metadata.name))
-        return Option.none()
-      })
-    const executor = carriesOut({ all })
-    const reconcile = yield* reconcilerOf({ world, executor })
-    // The older task is looked at second, and would have gone first if both had been known.
-    for (const [name, creationTimestamp] of [["one", before(60)], ["two", before(600)]] as const) {
-      world.setTask(`tasks/${name}`, Option.some({ ...task, metadata: { ...task.metadata, name, uid: Uid.make(name), creationTimestamp } }))
-      yield* reconcile(`tasks/${name}`)
-    }
-    expect(started).toEqual(["one"])
-  }).pipe(Effect.scoped))
-
-it.effect("says why a task waits before the pool has heard it, and waits for a pool that is silent no longer than a moment", () =>
-  Effect.gen(function*() {
-    const world = make({ ...policy, limits: { total: 0, perWorkspace: 1 } })
-    const { kubernetes, server } = instantCluster()
-    const { task } = worldOf({ ...plainSeed, pool: true })
-    server.plant(agentTasks, { ...task, metadata: { name: "task", namespace: "tasks", uid: task.metadata.uid, resourceVersion: "" } })
-    world.setTask("tasks/task", Option.some({ ...task, metadata: { ...task.metadata, resourceVersion: String(server.revision) } }))
-    const heard: Array<string> = []
-    const pool = Layer.mock(Pool, { wait: (_, __, reason) => Effect.andThen(Effect.sync(() => void heard.push(reason)), Effect.never) })
-    const reconcile = yield* reconcilerOf({ world, executor: writes, kubernetes, pool })
-    const pass = yield* Effect.forkChild(reconcile("tasks/task"))
-    yield* TestClock.adjust("1 second")
-    expect(server.all(agentTasks)).toMatchObject([{ status: { phase: "Queued", reason: "ConcurrencyLimit" } }])
-    expect(heard).toEqual(["ConcurrencyLimit"])
-    yield* TestClock.adjust("1 second")
-    expect(pass.pollUnsafe()).toBeDefined()
-    yield* Fiber.join(pass)
-  }).pipe(Effect.scoped))
-
-/** Tasks of a pool that may not start, and passes over them. `wait` hears what the pool is told. */
-const waiting = Effect.fnUntraced(function*(names: ReadonlyArray<string>, wait: Pool["Service"]["wait"]) {
-  const world = make({ ...policy, limits: { total: 0, perWorkspace: 1 } })
-  const { kubernetes, server } = instantCluster()
-  const { task } = worldOf({ ...plainSeed, pool: true })
-  const reconcile = yield* reconcilerOf({ world, executor: writes, kubernetes, pool: Layer.mock(Pool, { wait }) })
-  const { add } = yield* KeyedQueue.make({
-    concurrency: 1,
-    work: reconcile,
-    backoff: makeBackoff(Duration.seconds(1), Duration.minutes(5))
-  })
-  for (const name of names) server.plant(agentTasks, { ...task, metadata: { name, namespace: "tasks", uid: name, resourceVersion: "" } })
-  /** Does what the informer does: takes in the newest version of each task and has each one looked at. */
-  return Effect.andThen(
-    Effect.suspend(() =>
-      Effect.forEach(server.all(agentTasks) as ReadonlyArray<unknown> as ReadonlyArray<AgentTask>, (_) => {
-        world.setTask(
-          `tasks/${_.metadata.name}`,
-          Option.some({ ...task, status: _.status ?? {}, metadata: { ...task.metadata, ..._.metadata } })
-        )
-        return add(`tasks/${_.metadata.name}`)
-      })
-    ),
-    TestClock.adjust(0)
-  )
-})
-
-const away = new PoolUnreachable({ url: "http://pool", detail: "connection refused" })
-const noSuchStage = new PoolRefused({ url: "http://pool", status: 404, code: "not-found", detail: "There is no such stage." })
-const noToken = new PoolRefused({ url: "http://pool", status: 401, code: "unauthorized", detail: "no such token" })
-
-it.effect.each([
-  { given: "a pool that is away", error: away, again: true },
-  { given: "a pool that refuses the token", error: noToken, again: true },
-  { given: "a pool that will never take them", error: noSuchStage, again: false }
-])("says its words on a wait once to $given, and again only if they may still be heard", ({ again, error }) =>
-  Effect.gen(function*() {
-    const said: Array<string> = []
-    const look = yield* waiting(
-      ["task"],
-      (_, __, reason) => Effect.suspend(() => said.push(reason) === 1 ? Effect.fail(error) : Effect.void)
-    )
-    yield* look
-    yield* look
-    yield* TestClock.adjust("29 seconds")
-    expect(said).toEqual(["ConcurrencyLimit"])
-    yield* TestClock.adjust("1 second")
-    expect(said).toEqual(again ? ["ConcurrencyLimit", "ConcurrencyLimit"] : ["ConcurrencyLimit"])
-    yield* look
-    yield* TestClock.adjust("1 minute")
-    expect(said).toHaveLength(again ? 2 : 1)
-  }).pipe(Effect.scoped))
-
-it.effect("does not know what the pool heard last once it gave no answer, since it may have heard that too", () =>
-  Effect.gen(function*() {
-    const world = make({ ...policy, limits: { total: 0, perWorkspace: 1 } })
-    const { task } = worldOf({ ...plainSeed, pool: true })
-    world.setTask("tasks/task", Option.some(task))
-    world.setReportedWait(task.metadata.uid, { reason: "WorkspaceBusy", message: "Waits for task-0." })
-    const executor = carriesOut({ all: () => Effect.succeedNone, say: () => Effect.succeed(false) })
-    yield* (yield* reconcilerOf({ world, executor }))("tasks/task")
-    expect(world.reportedWait(task.metadata.uid)).toEqual(Option.none())
-  }).pipe(Effect.scoped))
-
-it.effect("asks a silent pool for one of all that wait, and tells it of each when it answers again", () =>
-  Effect.gen(function*() {
-    const said: Array<string> = []
-    let silent = true
-    const look = yield* waiting(["one", "two"], (_, uid) =>
-      Effect.suspend(() => {
-        said.push(Option.getOrThrow(uid))
-        return silent ? Effect.never : Effect.void
-      }))
-    yield* look
-    yield* TestClock.adjust("2 seconds")
-    yield* look
-    expect(said).toEqual(["one"])
-    silent = false
-    yield* TestClock.adjust("32 seconds")
-    expect(said.toSorted()).toEqual(["one", "one", "two"])
-  }).pipe(Effect.scoped))
-
-it.effect("holds up nothing for a pool that swallows what it is told: one result at a time finds out whether it answers again", () =>
-  Effect.gen(function*() {
-    const world = make(policy)
-    const { kubernetes, server } = instantCluster()
-    let silent = true
-    const told: Array<string> = []
-    const pool = Layer.mock(Pool, {
-      report: (_, uid) =>
-        Effect.suspend(() => {
-          told.push(Option.getOrThrow(uid))
-          return silent ? Effect.never : Effect.sleep("20 millis")
+    for (const name of names) server.plant(agentTasks, { ...task, metadata: { name, namespace: "tasks", uid: name, resourceVersion: "" } })
+    /** Does what the informer does: takes in the newest version of each task and has each one looked at. */
+    return Effect.andThen(
+      Effect.suspend(() =>
+        Effect.forEach(server.all(agentTasks) as ReadonlyArray<unknown> as ReadonlyArray<AgentTask>, (_) => {
+          world.setTask(
+            `tasks/${_.metadata.name}`,
+            Option.some({ ...task, status: _.status ?? {}, metadata: { ...task.metadata, ..._.metadata } })
+          )
+          return add(`tasks/${_.metadata.name}`)
         })
-    })
-    const reconcile = yield* reconcilerOf({ world, executor: writes, kubernetes, pool })
-    const queue = yield* KeyedQueue.make({
-      concurrency: 2,
-      work: reconcile,
-      backoff: makeBackoff(Duration.seconds(1), Duration.minutes(5))
-    })
-    const { task: over } = worldOf({ ...plainSeed, life: "failed", pool: true })
-    const { task: plain } = worldOf(plainSeed)
-    const add = (task: AgentTask, name: string) => {
-      const metadata = { ...task.metadata, name, uid: Uid.make(name) }
-      server.plant(agentTasks, { ...task, metadata: { name, namespace: "tasks", uid: name, resourceVersion: "" } })
-      world.setTask(`tasks/${name}`, Option.some({ ...task, metadata: { ...metadata, resourceVersion: String(server.revision) } }))
-      return queue.add(`tasks/${name}`)
-    }
-    for (let index = 0; index < 20; index++) yield* add(over, `over-${index}`)
-    yield* TestClock.adjust("14 seconds")
-    expect([told.length, (yield* queue.depth).running]).toEqual([2, 0])
-    yield* add(plain, "plain")
-    yield* TestClock.adjust(0)
-    expect(server.all(jobs).map(({ metadata }) => metadata.name)).toEqual(["agent-job-plain"])
-    yield* TestClock.adjust("30 seconds")
-    expect([told.length, (yield* queue.depth).running]).toEqual([3, 1])
-    yield* add(plain, "other")
-    yield* TestClock.adjust(0)
-    expect(server.all(jobs)).toHaveLength(2)
-    silent = false
-    yield* TestClock.adjust("14 seconds")
-    expect(told.length).toBe(3) // the report that was under way stays silent to its end, and the pool rests once more
-    yield* TestClock.adjust("30 seconds")
-    expect(told.length).toBe(4)
-    yield* TestClock.adjust("2 seconds")
-    expect(new Set(told).size).toBe(20)
-  }).pipe(Effect.scoped))
+      ),
+      TestClock.adjust(0)
+    )
+  })
 
-it.effect.each(["looked up", "refused"] as const)(
-  "does nothing for a task that went while it was %s, and keeps nothing of it",
-  (while_) =>
+  const away = new PoolUnreachable({ url: "http://pool", detail: "connection refused" })
+  const noSuchStage = new PoolRefused({ url: "http://pool", status: 404, code: "not-found", detail: "There is no such stage." })
+  const noToken = new PoolRefused({ url: "http://pool", status: 401, code: "unauthorized", detail: "no such token" })
+
+  it.effect.each([
+    { given: "a pool that is away", error: away, again: true },
+    { given: "a pool that refuses the token", error: noToken, again: true },
+    { given: "a pool that will never take them", error: noSuchStage, again: false }
+  ])("says its words on a wait once to $given, and again only if they may still be heard", ({ again, error }) =>
+    Effect.gen(function*() {
+      const said: Array<string> = []
+      const look = yield* waiting(
+        ["task"],
+        (_, __, reason) => Effect.suspend(() => said.push(reason) === 1 ? Effect.fail(error) : Effect.void)
+      )
+      yield* look
+      yield* look
+      yield* TestClock.adjust("29 seconds")
+      expect(said).toEqual(["ConcurrencyLimit"])
+      yield* TestClock.adjust("1 second")
+      expect(said).toEqual(again ? ["ConcurrencyLimit", "ConcurrencyLimit"] : ["ConcurrencyLimit"])
+      yield* look
+      yield* TestClock.adjust("1 minute")
+      expect(said).toHaveLength(again ? 2 : 1)
+    }).pipe(Effect.scoped))
+
+  it.effect("does not know what the pool heard last once it gave no answer, since it may have heard that too", () =>
+    Effect.gen(function*() {
+      const world = make({ ...policy, limits: { total: 0, perWorkspace: 1 } })
+      const { task } = worldOf({ ...plainSeed, pool: true })
+      world.setTask("tasks/task", Option.some(task))
+      world.setReportedWait(task.metadata.uid, { reason: "WorkspaceBusy", message: "Waits for task-0." })
+      const executor = carriesOut({ all: () => Effect.succeedNone, say: () => Effect.succeed(false) })
+      yield* (yield* reconcilerOf({ world, executor }))("tasks/task")
+      expect(world.reportedWait(task.metadata.uid)).toEqual(Option.none())
+    }).pipe(Effect.scoped))
+
+  it.effect("asks a silent pool for one of all that wait, and tells it of each when it answers again", () =>
+    Effect.gen(function*() {
+      const said: Array<string> = []
+      let silent = true
+      const look = yield* waiting(["one", "two"], (_, uid) =>
+        Effect.suspend(() => {
+          said.push(Option.getOrThrow(uid))
+          return silent ? Effect.never : Effect.void
+        }))
+      yield* look
+      yield* TestClock.adjust("2 seconds")
+      yield* look
+      expect(said).toEqual(["one"])
+      silent = false
+      yield* TestClock.adjust("32 seconds")
+      expect(said.toSorted()).toEqual(["one", "one", "two"])
+    }).pipe(Effect.scoped))
+
+  it.effect("holds up nothing for a pool that swallows what it is told: one result at a time finds out whether it answers again", () =>
     Effect.gen(function*() {
       const world = make(policy)
-      const { task } = worldOf({ ...plainSeed, stage: "apply" })
-      const { uid } = task.metadata
-      const goes = Effect.sync(() => world.setTask("tasks/task", Option.none()))
-      const { kubernetes } = instantCluster()
-      const cluster: Kubernetes["Service"] = while_ === "looked up"
-        ? { ...kubernetes, get: (...of) => Effect.andThen(goes, kubernetes.get(...of)) }
-        : kubernetes
-      let tries = 0
-      const all: Executor["Service"]["all"] = () =>
-        Effect.suspend(() => {
-          tries++
-          return Effect.andThen(goes, Effect.fail(new WriteRefused({ kind: "Refused", message: "no", againInMillis: 10_000 })))
-        })
-      const executor = carriesOut({ all })
-      const reconcile = yield* reconcilerOf({ world, executor, kubernetes: cluster })
-      world.setTask("tasks/task", Option.some(task))
-      expect(yield* reconcile("tasks/task")).toEqual(Option.none())
-      expect([tries, world.isRefused(uid), world.isReserved(uid), world.launching()]).toEqual([
-        while_ === "refused" ? 1 : 0,
-        false,
-        false,
-        false
-      ])
-    }).pipe(Effect.scoped)
-)
-
-it.effect("lets the apply that holds the workspace start, though it has no Job and an older one waits, each of which would wait for the other", () =>
-  Effect.gen(function*() {
-    const { kubernetes, server } = instantCluster()
-    const world = make(policy)
-    const reconcile = yield* reconcilerOf({ world, executor: writes, kubernetes })
-    const { task } = worldOf({ ...plainSeed, stage: "apply" })
-    server.create(leases, {
-      metadata: { name: leaseName("demo"), namespace: "tasks" },
-      spec: { holderIdentity: "holder", leaseTransitions: 1 }
-    })
-    for (const [name, creationTimestamp] of [["older", before(600)], ["holder", before(60)]] as const) {
-      server.plant(agentTasks, { ...task, metadata: { name, namespace: "tasks", uid: name, resourceVersion: "", creationTimestamp } })
-      world.setTask(
-        `tasks/${name}`,
-        Option.some({
-          ...task,
-          metadata: { ...task.metadata, name, uid: Uid.make(name), creationTimestamp, resourceVersion: String(server.revision) }
-        })
-      )
-    }
-    for (const name of ["holder", "older", "holder"]) yield* reconcile(`tasks/${name}`)
-    expect(server.all(jobs).map(({ metadata }) => metadata.name)).toEqual(["agent-job-holder"])
-    expect(server.all(agentTasks).find(({ metadata }) => metadata.name === "older")).toMatchObject({
-      status: { reason: "WorkspaceBusy", message: "Waiting for holder, which goes before it in workspace demo." }
-    })
-  }).pipe(Effect.scoped))
+      const { kubernetes, server } = instantCluster()
+      let silent = true
+      const told: Array<string> = []
+      const pool = Layer.mock(Pool, {
+        report: (_, uid) =>
+          Effect.suspend(() => {
+            told.push(Option.getOrThrow(uid))
+            return silent ? Effect.never : Effect.sleep("20 millis")
+          })
+      })
+      const reconcile = yield* reconcilerOf({ world, executor: writes, kubernetes, pool })
+      const queue = yield* KeyedQueue.make({
+        concurrency: 2,
+        work: reconcile,
+        backoff: makeBackoff(Duration.seconds(1), Duration.minutes(5))
+      })
+      const { task: over } = worldOf({ ...plainSeed, life: "failed", pool: true })
+      const { task: plain } = worldOf(plainSeed)
+      const add = (task: AgentTask, name: string) => {
+        const metadata = { ...task.metadata, name, uid: Uid.make(name) }
+        server.plant(agentTasks, { ...task, metadata: { name, namespace: "tasks", uid: name, resourceVersion: "" } })
+        world.setTask(`tasks/${name}`, Option.some({ ...task, metadata: { ...metadata, resourceVersion: String(server.revision) } }))
+        return queue.add(`tasks/${name}`)
+      }
+      for (let index = 0; index < 20; index++) yield* add(over, `over-${index}`)
+      yield* TestClock.adjust("14 seconds")
+      expect([told.length, (yield* queue.depth).running]).toEqual([2, 0])
+      yield* add(plain, "plain")
+      yield* TestClock.adjust(0)
+      expect(server.all(jobs).map(({ metadata }) => metadata.name)).toEqual(["agent-job-plain"])
+      yield* TestClock.adjust("30 seconds")
+      expect([told.length, (yield* queue.depth).running]).toEqual([3, 1])
+      yield* add(plain, "other")
+      yield* TestClock.adjust(0)
+      expect(server.all(jobs)).toHaveLength(2)
+      silent = false
+      yield* TestClock.adjust("14 seconds")
+      expect(told.length).toBe(3) // the report that was under way stays silent to its end, and the pool rests once more
+      yield* TestClock.adjust("30 seconds")
+      expect(told.length).toBe(4)
+      yield* TestClock.adjust("2 seconds")
+      expect(new Set(told).size).toBe(20)
+    }).pipe(Effect.scoped))
+})
 
 describe("a new artifact of a followed source", () => {
   const { task } = worldOf({ ...plainSeed, life: "succeeded", source: "known", follows: "plan" })

@@ -5,7 +5,7 @@ import { asThisReleaseWrites } from "../../../src/core/reconcile/launches.ts"
 import { plan } from "../../../src/core/reconcile/plan.ts"
 import { Uid } from "../../../src/schema/names.ts"
 import type { AgentTaskStatus } from "../../../src/schema/task/agent-task.ts"
-import { noon, perform, plainSeed, policyOf, type Seed, worldOf } from "../worlds.ts"
+import { noon, perform, plainSeed, policyOf, type Seed, withJob, worldOf } from "../worlds.ts"
 
 const job = { name: "agent-job-task", uid: Uid.make("job-uid") }
 const quota = "Kubernetes cannot create the Pod: exceeded quota: pods"
@@ -67,7 +67,7 @@ it("a Job that is counted keeps the hash of the values that it was made with, an
   const seed: Seed = { ...plainSeed, job: "active", jobAgeSeconds: 10 }
   const hashAfter = (configHash: string) => {
     const world = worldOf(seed)
-    return plan(policyOf(seed), { ...world, job: Option.map(world.job, (job) => ({ ...job, configHash })) }, noon).status.configHash
+    return plan(policyOf(seed), withJob(world, { configHash }), noon).status.configHash
   }
   expect([hashAfter("earlier"), hashAfter("")]).toEqual(["earlier", policyOf(seed).configHash])
 })

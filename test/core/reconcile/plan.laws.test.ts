@@ -92,6 +92,7 @@ describe("plan", () => {
       { strangeLabel: true },
       { turn: "busy" },
       { turn: "limit" },
+      { stage: "apply", holder: "unasked" },
       { stage: "apply", holder: "taken" },
       { stage: "apply", holder: "left" },
       { job: "active" },
@@ -111,7 +112,7 @@ describe("plan", () => {
     if (made < 0 || seed.stage === "plan") return
     const took = actions.findIndex(({ _tag }) => _tag === "TakeWorkspace")
     expect(worldOf(seed).holder._tag === "Mine" || (took >= 0 && took < made)).toBe(true)
-    expect(["taken", "left"]).not.toContain(seed.holder)
+    expect(["unasked", "taken", "left"]).not.toContain(seed.holder)
   })
 
   it.prop("never calls anything a success without the worker's own result", [Seed], ([seed]) => {

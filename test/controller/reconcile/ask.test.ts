@@ -1,0 +1,341 @@
+// What the caches lack is read from the API server itself, before its absence may end a task.
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Option } from "effect"
+import { ask, type Asking, askLive } from "../../../src/controller/reconcile/ask.ts"
+import { readSource } from "../../../src/controller/reconcile/flux-sources.ts"
+import { observe } from "../../../src/controller/reconcile/observe.ts"
+import { make, type World } from "../../../src/controller/world/world.ts"
+import { quotaPatienceMillis } from "../../../src/core/reconcile/launches.ts"
+import { plan } from "../../../src/core/reconcile/plan.ts"
+import { Holder, type JobSeen, type Observed } from "../../../src/core/task/observed.ts"
+import { Kubernetes } from "../../../src/kubernetes/client.ts"
+import { agentTasks, events, pods } from "../../../src/kubernetes/kinds.ts"
+import { Uid } from "../../../src/schema/names.ts"
+import type { AgentTask } from "../../../src/schema/task/agent-task.ts"
+import { before, noon, plainSeed, policy, type Seed, worldOf } from "../../core/worlds.ts"
+import { instantCluster } from "../instant-cluster.ts"
+import { plantJob, plantPod } from "./planted.ts"
+
+/** Returns what `ask` finds out for a task when the caches know nothing else. */
+const asked = ({ kubernetes }: ReturnType<typeof instantCluster>, seed: Partial<Seed>) => {
+  const { task } = worldOf({ ...plainSeed, ...seed })
+  const world = make(policy)
+  world.setTask("tasks/task", Option.some(task))
+  return Effect.provideService(ask({ world, task, policy, now: noon, at: 0, followed: readSource }), Kubernetes, kubernetes)
+}
+
+/** Returns a world whose caches know this task, its Job and its Pod, and a function that tells the caches of a Job. */
+const knowing = ({ job, pod, task }: Pick<Observed, "job" | "task"> & Partial<Pick<Observed, "pod">>) => {
+  const world = make(policy)
+  const ofTask = <Seen>(seen: Option.Option<Seen>) => Option.map(seen, (seen) => ({ taskUid: task.metadata.uid, seen }))
+  const hear = (job: Option.Option<JobSeen>) => world.setJob("tasks/agent-job-task", ofTask(job))
+  world.setTask("tasks/task", Option.some(task))
+  hear(job)
+  if (pod !== undefined) world.setPod("tasks/pod", ofTask(pod))
+  return { world, hear }
+}
+
+/** Returns what a pass decides upon. Like a pass, it asks the API server itself before it ends, deletes or counts a Job. */
+const looked = Effect.fnUntraced(
+  function*(_: Kubernetes["Service"], world: World, task: AgentTask, { at = 0, now = noon, of = policy } = {}) {
+    const asking: Asking = { world, task, policy: of, now, at, followed: readSource }
+    const asked = yield* ask(asking)
+    const first = observe(world, task, asked, at)
+    if (!plan(of, first, now).live) return first
+    return observe(world, task, yield* askLive(asking, first.job, asked), at)
+  },
+  (effect, kubernetes) => Effect.provideService(effect, Kubernetes, kubernetes)
+)
+
+describe("the Pod of a claim", () => {
+  const withPod = (uid: string) => {
+    const cluster = instantCluster()
+    cluster.server.plant(pods, {
+      metadata: { name: "pod", namespace: "tasks", uid, resourceVersion: "", creationTimestamp: noon },
+      spec: { containers: [] },
+      status: { phase: "Running" }
+    })
+    return cluster
+  }
+
+  it.effect("is there, though its event is on the way", () =>
+    Effect.gen(function*() {
+      const { pods } = yield* asked(withPod("pod-uid"), { life: "claimed" })
+      expect(Option.map(pods, (found) => found.map(({ uid }) => uid))).toEqual(Option.some(["pod-uid"]))
+    }))
+
+  it.effect("is gone when another has its name", () =>
+    Effect.gen(function*() {
+      expect((yield* asked(withPod("later-uid"), { life: "claimed" })).pods).toEqual(Option.some([]))
+    }))
+})
+
+describe("a Job that says nothing", () => {
+  it.effect.each([{ clock: "an hour behind", off: -3600 }, { clock: "right", off: 0 }])(
+    "is asked about once it has been known for a while, by a clock that is $clock",
+    ({ off }) =>
+      Effect.gen(function*() {
+        const { kubernetes } = instantCluster()
+        const { job, task } = worldOf({ ...plainSeed, job: "active" })
+        const world = make(policy)
+        world.setTask("tasks/task", Option.some(task))
+        world.setJob(
+          "tasks/agent-job-task",
+          Option.map(job, (seen) => ({ taskUid: task.metadata.uid, seen: { ...seen, createdAt: before(off) } }))
+        )
+        let asked = 0
+        const list: typeof kubernetes.list = (...of) => Effect.andThen(Effect.sync(() => void asked++), kubernetes.list(...of))
+        const look = (at: number) =>
+          ask({ world, task, policy, now: noon, at, followed: readSource }).pipe(Effect.provideService(Kubernetes, { ...kubernetes, list }))
+        yield* look(1_000)
+        world.passSaw(
+          { task, job: world.job(task.metadata.uid), pod: Option.none(), warning: Option.none(), turn: world.turn(task) },
+          1_000
+        )
+        yield* look(5_999)
+        expect(asked).toBe(0)
+        yield* look(6_000)
+        expect(asked).toBe(1)
+      })
+  )
+})
+
+describe("a quota that keeps a Job from its Pod", () => {
+  const patient = { life: "quota", knownMillis: quotaPatienceMillis } as const
+  const look = Effect.fnUntraced(
+    function*(
+      { hadPod = false, knownMillis, life, refusedAt = noon }: {
+        readonly life: Seed["life"]
+        readonly knownMillis: number
+        readonly hadPod?: boolean
+        readonly refusedAt?: string
+      },
+      podOfJob?: string
+    ) {
+      const { kubernetes, server } = instantCluster()
+      const { job, pod, task } = worldOf({ ...plainSeed, life, job: "active", pod: hadPod ? "Pending" : "none" })
+      const { world } = knowing({ job, task })
+      world.passSaw({ task, job, pod, warning: Option.none(), turn: world.turn(task) }, 0)
+      plantJob(server)
+      server.plant(events, {
+        metadata: { name: "refused", namespace: "tasks", uid: "event", resourceVersion: "" },
+        regarding: { uid: "job-uid" },
+        type: "Warning",
+        reason: "FailedCreate",
+        note: "exceeded quota: pods",
+        deprecatedLastTimestamp: refusedAt
+      })
+      if (podOfJob !== undefined) plantPod(server, { phase: "Pending" }, podOfJob)
+      return plan(policy, yield* looked(kubernetes, world, task, { at: knownMillis, now: before(-60) }), before(-60)).situation
+    }
+  )
+
+  const givenUp = "its Job has waited for a quota for a minute"
+  it.effect("has it given up", () => Effect.map(look(patient), (situation) => expect(situation).toBe(givenUp)))
+  it.effect("has it given up though a Pod of a former Job is still on its way out", () =>
+    Effect.map(look(patient, "former-uid"), (situation) => expect(situation).toBe(givenUp)))
+  it.effect("is over once its Pod is there, though its event is on the way", () =>
+    Effect.map(look(patient, "job-uid"), (situation) => expect(situation).toBe("its Job is there")))
+  it.effect("is over once another Pod is there, for a Job that had one before", () =>
+    Effect.map(
+      look({ life: "quota", knownMillis: 10_000, hadPod: true }, "job-uid"),
+      (situation) => expect(situation).toBe("its Job is there")
+    ))
+  it.effect("has the launch made again, for a Job that had a Pod before", () =>
+    Effect.map(
+      look({ life: "quota", knownMillis: 10_000, hadPod: true, refusedAt: before(-1) }),
+      (situation) => expect(situation).toBe("its Job ended before the claim")
+    ))
+  it.effect("is over for a Job that had a Pod since, which is gone: Kubernetes makes another in a moment", () =>
+    Effect.map(
+      look({ life: "starting", knownMillis: 10_000, hadPod: true, refusedAt: before(1) }),
+      (situation) => expect(situation).toBe("its Job is there")
+    ))
+  it.effect("is over for a Job that another controller gave up, which this one has hardly seen", () =>
+    Effect.map(
+      look({ life: "outlasted", knownMillis: 0 }, "job-uid"),
+      (situation) => expect(situation).toBe("its Job is not as it was told of last")
+    ))
+})
+
+describe("a Job of which it is said that it goes", () => {
+  const lives = [
+    { is: "goes, if it is being deleted", live: { uid: "job-uid", deletionTimestamp: noon }, answer: true },
+    { is: "is asked for again when the cache knows, if it is gone", live: undefined, answer: "Behind" },
+    { is: "is asked for again when the cache knows, if there is another one by now", live: { uid: "next" }, answer: "Behind" },
+    {
+      is: "is asked for again when the cache knows, if somebody has made it nobody's",
+      live: { uid: "job-uid", ownerReferences: [] },
+      answer: "Behind"
+    },
+    { is: "stays otherwise", live: { uid: "job-uid" }, answer: false }
+  ]
+  it.effect.each([
+    { given: "since it was given up for a quota, and has a Pod", life: "outlasted" as const, knows: true },
+    {
+      given: "since it was given up for a quota, and has a Pod of which the cache does not know",
+      life: "outlasted" as const,
+      knows: false
+    },
+    { given: "since its Pod was evicted, which is gone by now", life: "evicted" as const, knows: false }
+  ].flatMap((given) => lives.map((live) => ({ ...given, ...live }))))(
+    "$is: $given",
+    ({ answer, knows, life, live }) =>
+      Effect.gen(function*() {
+        const { kubernetes, server } = instantCluster()
+        const { job, pod, task } = worldOf({ ...plainSeed, life, job: "active", pod: "Pending" })
+        const { world } = knowing({ job, task, ...(knows && { pod }) })
+        if (life !== "evicted") plantPod(server, { phase: "Pending" })
+        server.plant(events, {
+          metadata: { name: "refused", namespace: "tasks", uid: "event", resourceVersion: "" },
+          regarding: { uid: "job-uid" },
+          type: "Warning",
+          reason: "FailedCreate",
+          note: "exceeded quota: pods"
+        })
+        if (live !== undefined) plantJob(server, live)
+        const deleting = yield* looked(kubernetes, world, task, { now: before(-60) }).pipe(
+          Effect.map(({ job }) => Option.exists(job, (seen) => seen.deleting)),
+          Effect.catchTag("Behind", ({ _tag }) => Effect.succeed(_tag))
+        )
+        expect(deleting).toBe(answer)
+      })
+  )
+})
+
+/**
+ * Returns what a pass decides upon when the caches know the task, its Job and whether it had one. The server has a Job with the uid `live`.
+ */
+const askedOf = (
+  { kubernetes, server }: ReturnType<typeof instantCluster>,
+  { hadJob, job, task }: Pick<Observed, "hadJob" | "job" | "task">,
+  live: string | undefined
+) => {
+  const { hear, world } = knowing({ job: hadJob ? worldOf({ ...plainSeed, job: "active" }).job : Option.none(), task })
+  hear(job)
+  if (live !== undefined) plantJob(server, { uid: live })
+  return looked(kubernetes, world, task, { of: { ...policy, maxLaunches: 3 } })
+}
+
+describe("a Job that is not the one which is counted", () => {
+  it.effect.each([
+    { is: "came after it, if it is there", live: "job-uid", launches: 3 },
+    { is: "came before it, if it is gone", live: undefined, launches: undefined },
+    { is: "came before it, if that one is there", live: "counted", launches: undefined }
+  ])("$is", ({ launches, live }) =>
+    Effect.gen(function*() {
+      const seen = worldOf({ ...plainSeed, life: "starting", launches: 2, maxLaunches: 3, job: "active", jobAgeSeconds: 10 })
+      const task = { ...seen.task, status: { ...seen.task.status, job: { name: "agent-job-task", uid: Uid.make("counted") } } }
+      const counted = yield* askedOf(instantCluster(), { ...seen, task }, live).pipe(
+        Effect.map((observed) => plan({ ...policy, maxLaunches: 3 }, observed, noon).status.launches),
+        Effect.catchTag("Behind", () => Effect.succeed(undefined))
+      )
+      expect(counted).toBe(launches)
+    }))
+})
+
+describe("a Job that goes while its task is looked at", () => {
+  it.effect("is gone for that pass as well, which asks all that a task without a Job is asked", () =>
+    Effect.gen(function*() {
+      const { kubernetes, server } = instantCluster()
+      const { job, task } = worldOf({ ...plainSeed, life: "starting", job: "active", jobAgeSeconds: 10 })
+      const { hear, world } = knowing({ job, task })
+      server.plant(agentTasks, { metadata: { name: "task", namespace: "tasks", uid: "another", resourceVersion: "" } })
+      const list: typeof kubernetes.list = (...of) => Effect.andThen(Effect.sync(() => hear(Option.none())), kubernetes.list(...of))
+      expect(yield* Effect.flip(looked({ ...kubernetes, list }, world, task))).toMatchObject({ _tag: "Behind" })
+    }))
+})
+
+describe("a Job that was made and deleted during a look at all Jobs, whose answer came after that", () => {
+  it.effect("is gone as soon as the API server is asked for it, and its slot is free: no watch would ever tell", () =>
+    Effect.gen(function*() {
+      const { kubernetes } = instantCluster()
+      const { job, task } = worldOf({ ...plainSeed, job: "active", jobAgeSeconds: 4000 })
+      const world = make(policy)
+      world.setTask("tasks/task", Option.some(task))
+      world.reserve("task-uid")
+      world.lookAtJobs()()
+      world.created("task-uid", Option.getOrThrow(job))
+      world.passSaw({ task, job, pod: Option.none(), warning: Option.none(), turn: world.turn(task) }, 0)
+      expect(yield* Effect.flip(looked(kubernetes, world, task, { at: 180_000 }))).toMatchObject({ _tag: "Behind" })
+      expect([world.job("task-uid"), world.hadJob("task-uid"), world.isReserved("task-uid")]).toEqual([Option.none(), true, false])
+    }))
+})
+
+describe("a task that had a Job", () => {
+  it.effect.each([
+    { given: "it is as the cache has it", live: "task-uid", behind: false },
+    { given: "it was claimed meanwhile, or is over", live: "task-uid", known: "1", behind: true },
+    { given: "it is gone", live: undefined, behind: true },
+    { given: "another has its name", live: "another", behind: true }
+  ])("gets another only if it is as the cache has it: $given", ({ behind, known, live }) =>
+    Effect.gen(function*() {
+      const cluster = instantCluster()
+      const { server } = cluster
+      const seen = worldOf({ ...plainSeed, hadJob: true })
+      if (live !== undefined) server.plant(agentTasks, { metadata: { name: "task", namespace: "tasks", uid: live, resourceVersion: "" } })
+      const task = { ...seen.task, metadata: { ...seen.task.metadata, resourceVersion: known ?? String(server.revision) } }
+      const hadJob = yield* askedOf(cluster, { ...seen, task }, undefined).pipe(
+        Effect.map((observed) => observed.hadJob),
+        Effect.catchTag("Behind", ({ _tag }) => Effect.succeed(_tag))
+      )
+      expect(hadJob).toBe(behind ? "Behind" : true)
+    }))
+})
+
+describe("a Job that has ended before the claim", () => {
+  it.effect.each([
+    {
+      given: "the cache still has it waiting",
+      cached: "Pending" as const,
+      live: { phase: "Failed", reason: "Evicted" },
+      reason: "Evicted"
+    },
+    {
+      given: "the cache still has it running",
+      cached: "Running" as const,
+      live: { phase: "Failed", reason: "Evicted" },
+      reason: "Evicted"
+    },
+    {
+      given: "the cache has not heard of it",
+      cached: "none" as const,
+      live: { phase: "Failed", containerStatuses: [{ name: "worker", state: { terminated: { exitCode: 1, reason: "Error" } } }] },
+      reason: "Lost"
+    },
+    { given: "it is gone, whatever the cache has of it", cached: "Running" as const, live: undefined, reason: "NodeLost" },
+    { given: "it is gone, and the cache knows why", cached: "Evicted" as const, live: undefined, reason: "Evicted" }
+  ])(
+    "is ended for what its Pod says, of which the Pods' own watch may not have told yet: $given",
+    ({ cached, live, reason }) =>
+      Effect.gen(function*() {
+        const { kubernetes, server } = instantCluster()
+        const { job, pod, task } = worldOf({ ...plainSeed, life: "starting", job: "failed", pod: cached })
+        const { world } = knowing({ job, pod, task })
+        plantJob(server, {}, { conditions: [{ type: "Failed", status: "True" }] })
+        if (live !== undefined) plantPod(server, live)
+        const observed = yield* looked(kubernetes, world, task)
+        expect(plan(policy, observed, noon).status.reason).toBe(reason)
+      })
+  )
+
+  it.effect("decides nothing when no Pod says why, since the Job itself is gone", () =>
+    Effect.gen(function*() {
+      const { kubernetes } = instantCluster()
+      const { job, task } = worldOf({ ...plainSeed, life: "starting", job: "failed" })
+      const { world } = knowing({ job, task })
+      expect(yield* Effect.flip(looked(kubernetes, world, task))).toMatchObject({ _tag: "Behind" })
+    }))
+})
+
+describe("the holder of a workspace", () => {
+  it.effect.each(
+    [
+      { stage: "apply", holder: Holder.Free() },
+      { stage: "plan", holder: Holder.NotAsked() }
+    ] as const
+  )(
+    "is asked for only by a task that may change the workspace: $stage",
+    ({ holder, stage }) => Effect.map(asked(instantCluster(), { stage }), (answers) => expect(answers.holder).toEqual(holder))
+  )
+})
