@@ -89,6 +89,12 @@ export interface RunFacts {
 /** How many saved plans of a workspace wait for their approval: each keeps its file, and nobody may ever come for it. */
 const mostSaved = 20
 
+/** Reports whether the run waits for its workspace before it plans. An import does not, because the workspace waits for it. */
+const queues = ({ planOnly, rescueId, saved = false }: Pick<Run | NewRun, "planOnly" | "rescueId" | "saved">): boolean =>
+  !planOnly && !saved && rescueId == null
+/** The same in SQL, as the index `runsPending` has it. */
+const queuing = "runs.planOnly = 0 AND runs.saved = 0 AND runs.rescueId IS NULL"
+
 const approvalOf = ({ planSha256 }: Run, by = "auto-apply", at: string) => ({
   approval: planSha256 === null ? null : JSON.stringify({ by, seal: planSha256, at } satisfies Approval)
 })
@@ -149,6 +155,7 @@ const make = Effect.gen(function*() {
   const columns = Object.keys(Run.fields).filter((field) => field !== "workspace").map((field) => `runs.${field}`)
   const from = sql`workspaces.name AS workspace FROM runs JOIN workspaces ON workspaces.id = runs.workspaceId`
   const all = sql`SELECT ${sql.literal(columns.join(", "))}, ${from}`
+  const waits = sql.literal(queuing)
   const find = (id: string) => row(Run)(sql`${all} WHERE runs.id = ${id}`)
   const get = (id: string) => Effect.flatMap(find(id), orNotFound)
   const whole = (id: string) => Effect.flatMap(row(WholeRun)(sql`SELECT runs.*, ${from} WHERE runs.id = ${id}`), orNotFound)
@@ -156,16 +163,16 @@ const make = Effect.gen(function*() {
   const count = (statuses: ReadonlyArray<RunStatus>) => counted(sql`SELECT count(*) AS n FROM runs WHERE ${sql.in("status", statuses)}`)
 
   const pendingBefore = (run: Run) =>
-    run.status !== "pending" || run.planOnly || run.saved || run.rescueId !== null ? Effect.succeed(0) : counted(
+    run.status !== "pending" || !queues(run) ? Effect.succeed(0) : counted(
       sql`SELECT count(*) AS n FROM runs JOIN workspaces ON workspaces.id = runs.workspaceId WHERE runs.workspaceId = ${run.workspaceId}
-          AND runs.status = 'pending' AND runs.planOnly = 0 AND runs.saved = 0 AND runs.rescueId IS NULL AND runs.seq < ${run.seq} AND runs.id IS NOT workspaces.currentRunId`
+          AND runs.status = 'pending' AND ${waits} AND runs.seq < ${run.seq} AND runs.id IS NOT workspaces.currentRunId`
     )
 
   /** Gives a free workspace to its oldest pending run. */
   const dispatch = Effect.fn("Runs.dispatch")(function*(workspaceId: string) {
     const next = yield* row(Schema.Struct({ id: RunId }))(
       sql`SELECT runs.id FROM runs JOIN workspaces ON workspaces.id = runs.workspaceId
-        WHERE runs.workspaceId = ${workspaceId} AND runs.status = 'pending' AND runs.planOnly = 0 AND runs.saved = 0 AND runs.rescueId IS NULL AND workspaces.currentRunId IS NULL ORDER BY runs.seq LIMIT 1`
+        WHERE runs.workspaceId = ${workspaceId} AND runs.status = 'pending' AND ${waits} AND workspaces.currentRunId IS NULL ORDER BY runs.seq LIMIT 1`
     )
     if (next === undefined) return
     yield* sql`UPDATE workspaces SET currentRunId = ${next.id} WHERE id = ${workspaceId}`
@@ -191,9 +198,7 @@ const make = Effect.gen(function*() {
       if (Option.isNone(yield* blobs.about(asked.archiveSha256))) return yield* noArchive
       const [last] = yield* rows(Schema.Struct({ seq: Schema.Int }))(sql`SELECT COALESCE(MAX(seq), 0) AS seq FROM runs`)
       yield* sql`INSERT INTO runs ${sql.insert({ ...made, seq: (last?.seq ?? 0) + 1 })}`
-      yield* asked.planOnly || asked.saved === true || asked.rescueId !== undefined
-        ? stages.create(id, "plan")
-        : dispatch(asked.workspaceId)
+      yield* queues(asked) ? dispatch(asked.workspaceId) : stages.create(id, "plan")
     }))
     return yield* whole(id)
   })
