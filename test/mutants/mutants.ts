@@ -559,7 +559,7 @@ export const mutants: ReadonlyArray<Mutant> = [
     file: "src/server/run/stage-ends.ts",
     from: "added === 0) return { number }",
     to: "added >= 0) return { number }",
-    test: "server/run/effects.test.ts"
+    test: "server/run/left-overs.test.ts"
   },
   {
     name: "an engine that was forced ended in order, since it exits with 1",

@@ -1,6 +1,6 @@
 // The memory for bodies that are held whole: states, plain or encrypted, and answers made of them. When it is full, states wait unread.
 // Invariant: a body counts in full before it arrives, though not for long; small bodies have their own room; no caller ever has all of it.
-// Used by the task, state, workspace and TFE state routes, state-rescue and effects; server/lifecycle/listen limits requests that hold no room.
+// Used by the task, state, workspace and TFE state routes, state-rescue and left-overs; server/lifecycle/listen limits requests that hold no room.
 import { Context, Duration, Effect, Layer, Scope, Semaphore, Stream } from "effect"
 import type { HttpServerRequest } from "effect/http"
 import { keptStateLimitBytes, stateLimitBytes } from "../../schema/api/task-api.ts"

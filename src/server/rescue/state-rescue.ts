@@ -11,7 +11,7 @@ import type { SettleRescue, StateView } from "../../schema/api/state.ts"
 import type { WorkspaceName } from "../../schema/names.ts"
 import { Bodies } from "../access/bodies.ts"
 import { conflict, invalid, orNotFound } from "../refused.ts"
-import { Effects } from "../run/effects.ts"
+import { LeftOvers } from "../run/left-overs.ts"
 import { Runs } from "../run/runs.ts"
 import { Stages } from "../run/stages.ts"
 import { Evidence, type EvidenceRow } from "../workspace/evidence.ts"
@@ -41,7 +41,7 @@ interface Decider {
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const bodies = yield* Bodies
-  const effects = yield* Effects
+  const leftOvers = yield* LeftOvers
   const evidence = yield* Evidence
   const heapBytes = yield* Heap
   const locks = yield* StateLocks
@@ -51,7 +51,7 @@ const make = Effect.gen(function*() {
   const states = yield* StateVersions
   const workspaces = yield* Workspaces
 
-  type Look = typeof effects.missingFor
+  type Look = typeof leftOvers.look
 
   const kept = (workspaceId: string, id: string) => Effect.flatMap(evidence.find(workspaceId, id), orNotFound)
 
@@ -129,14 +129,14 @@ const make = Effect.gen(function*() {
     }
   )
 
-  const view = Effect.fn("StateRescue.view")((name: string) => viewWith(effects.missingFor, name))
+  const view = Effect.fn("StateRescue.view")((name: string) => viewWith(leftOvers.look, name))
 
   /**
    * Returns the same view after a decision. Where there is no room to look for what is missing, the view leaves it out, so that the
    * decision is told all the same.
    */
   const viewAfter = Effect.fn("StateRescue.viewAfter")((name: string) =>
-    viewWith((...of) => Effect.catchTag(effects.missingFor(...of), "Refused", () => Effect.succeed(new Map<string, never>())), name)
+    viewWith((...of) => Effect.catchTag(leftOvers.look(...of), "Refused", () => Effect.succeed(new Map<string, never>())), name)
   )
 
   const refused = Effect.fn("StateRescue.refused")(function*(name: string, id: string) {
@@ -228,7 +228,7 @@ const make = Effect.gen(function*() {
     const settled = Effect.fnUntraced(
       function*<E>(how: string, state: Effect.Effect<Uint8Array, E>, isMeant: (rescue: Rescue) => boolean) {
         const meant = (yield* asSeen(workspace, seen)).filter(isMeant)
-        yield* effects.storeMissingOfSettled(state, meant)
+        yield* leftOvers.storeSettled(state, meant)
         yield* Effect.forEach(meant, (rescue) => Effect.andThen(endImports(rescue, by.name), rescues.settle(rescue.id, by.shown, how)), {
           discard: true
         })
@@ -236,7 +236,7 @@ const make = Effect.gen(function*() {
     )
     if (use === undefined) {
       return yield* sql.withTransaction(
-        Effect.flatMap(effects.stateNow(workspace.id), (state) => settled("the stored state is kept", state, () => true))
+        Effect.flatMap(leftOvers.stateNow(workspace.id), (state) => settled("the stored state is kept", state, () => true))
       )
     }
     const pending = yield* asSeen(workspace, seen)

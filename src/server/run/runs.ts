@@ -17,7 +17,7 @@ import { now } from "../store/instants.ts"
 import { NamedBlobs } from "../store/named-blobs.ts"
 import { RunVariable } from "../workspace/variables.ts"
 import { type Workspace, Workspaces } from "../workspace/workspaces.ts"
-import { Effects } from "./effects.ts"
+import { Journals } from "./journals.ts"
 import { type StageRow, Stages } from "./stages.ts"
 
 /** A run without what may be large, which lists leave out. */
@@ -147,7 +147,7 @@ const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const blobs = yield* Blobs
   const commits = yield* Commits
-  const effects = yield* Effects
+  const journals = yield* Journals
   const { removeUnnamed } = yield* NamedBlobs
   const stages = yield* Stages
   const workspaces = yield* Workspaces
@@ -236,7 +236,7 @@ const make = Effect.gen(function*() {
     /** A restored database may not have the start of a stage whose result speaks of its state. */
     const hasBegun = ({ result, startedAt }: StageRow) => startedAt !== null || result?.statePushed !== undefined
     const began = (yield* stages.ofRun(run.id)).some((stage) => mutates(stage.stage) && hasBegun(stage))
-    yield* began ? discardSaved(run, 0, `the run ${run.id}, which began to apply its own plan`) : effects.forgetPlanned(run.id)
+    yield* began ? discardSaved(run, 0, `the run ${run.id}, which began to apply its own plan`) : journals.forgetPlanned(run.id)
     yield* sql`UPDATE workspaces SET currentRunId = NULL WHERE id = ${run.workspaceId} AND currentRunId = ${run.id}`
     yield* dispatch(run.workspaceId)
     yield* removePlanFile(run)

@@ -18,7 +18,8 @@ import { Commits } from "../store/commits.ts"
 import { instantAfter, now } from "../store/instants.ts"
 import { Rescues } from "../workspace/rescues.ts"
 import { StateLocks } from "../workspace/state-locks.ts"
-import { Effects } from "./effects.ts"
+import { Journals } from "./journals.ts"
+import { LeftOvers } from "./left-overs.ts"
 import { type Run, Runs } from "./runs.ts"
 import { type StageRow, Stages, stepOf } from "./stages.ts"
 
@@ -57,14 +58,15 @@ const make = Effect.gen(function*() {
    * only.
    */
   const looks = new Map<string, number>()
-  const effects = yield* Effects
+  const journals = yield* Journals
+  const leftOvers = yield* LeftOvers
   const locks = yield* StateLocks
   const rescues = yield* Rescues
   const runs = yield* Runs
   const stages = yield* Stages
 
   const standingOf = Effect.fnUntraced(function*({ id, runId }: StageRow, result: ToldResult) {
-    return { ...(yield* locks.standing(id)), confirmedElsewhere: yield* effects.isConfirmedElsewhere({ result, runId }) }
+    return { ...(yield* locks.standing(id)), confirmedElsewhere: yield* leftOvers.isConfirmedElsewhere({ result, runId }) }
   })
 
   /** Opens a rescue when the end leaves the state in doubt; returns what the run's failure says of it, or "". */
@@ -76,7 +78,7 @@ const make = Effect.gen(function*() {
       standing: Pick<StageEnd, "lock" | "refusedState" | "confirmedElsewhere">
     ) {
       const { id: stageId, stage } = ended
-      const unsaved = yield* effects.storeMissing(ended, workspaceId, result)
+      const unsaved = yield* leftOvers.store(ended, workspaceId, result)
       const because = doubtOf({ stage, result, unsavedEffects: unsaved !== undefined && needRescue(unsaved), ...standing })
       if (because === undefined) return ""
       const message = `The ${stage} of ${id} ended with ${result.reason}: ${because}`
@@ -110,7 +112,7 @@ const make = Effect.gen(function*() {
   })
 
   const append = Effect.fnUntraced(function*(id: string, entries: ReadonlyArray<JournalEntry>) {
-    const { added, hasCreation, hasLastWord, number } = yield* effects.append(id, entries)
+    const { added, hasCreation, hasLastWord, number } = yield* journals.append(id, entries)
     const stage = yield* stages.get(id) // the stage may have ended while the entries were on the way
     if (stage.stage === "plan" || stage.result === null || added === 0) return { number }
     const waits = (yield* rescues.ofStage(id))?.settledAt === null
@@ -145,11 +147,11 @@ const make = Effect.gen(function*() {
   const settleImported = Effect.fnUntraced(function*({ id, workspaceId }: Run, rescueId: string) {
     const rescue = (yield* rescues.pending(workspaceId)).find((one) => one.id === rescueId)
     if (rescue === undefined) return
-    const state = yield* effects.stateNow(workspaceId)
-    const left = (yield* effects.missingNow(state, [rescue])).get(rescue.stageId)
+    const state = yield* leftOvers.stateNow(workspaceId)
+    const left = (yield* leftOvers.of(state, [rescue])).get(rescue.stageId)
     const { refusedState } = yield* locks.standing(rescue.stageId)
     if (refusedState || (left !== undefined && needRescue(left))) return
-    yield* effects.storeMissingOfSettled(state, [rescue])
+    yield* leftOvers.storeSettled(state, [rescue])
     yield* rescues.settle(rescueId, id, "what was missing is imported")
   })
 
@@ -165,7 +167,7 @@ const make = Effect.gen(function*() {
     const run = yield* runs.get(stage.runId)
     const standing = yield* standingOf(stage, result)
     // A stage that has no lock made nothing, seen or unseen, or ended in order, unless this database is a copy from before its lock.
-    if (mutates(stage.stage) && standing.lock === "none" && !standing.confirmedElsewhere) yield* effects.forgetPlanned(run.id)
+    if (mutates(stage.stage) && standing.lock === "none" && !standing.confirmedElsewhere) yield* journals.forgetPlanned(run.id)
     const doubted = yield* openRescueIfInDoubt(stage, run, result, standing)
     yield* locks.release(stage.id)
     yield* commits.news(`logs ${run.id}`)
