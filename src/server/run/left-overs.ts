@@ -3,8 +3,8 @@
 // Used by stage-ends (store, of), what settles rescues (storeSettled) and what looks at them (look).
 import { Context, Effect, Layer } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
-import { endedInOrder, stageEffects, unansweredEffects } from "../../core/state/stage-effects.ts"
-import { type JournalEntry, journalLimitBytes, namedLimit, type StageEffects } from "../../schema/api/effects.ts"
+import { endedInOrder, leftOverOf, unansweredOf } from "../../core/state/left-over.ts"
+import { type JournalEntry, journalLimitBytes, type LeftOver, namedLimit } from "../../schema/api/effects.ts"
 import type { ToldResult } from "../../schema/task/stage-result.ts"
 import { Bodies } from "../access/bodies.ts"
 import type { StoreFailure } from "../refused.ts"
@@ -16,7 +16,7 @@ import { Journals } from "./journals.ts"
 import { type StageRow, Stages } from "./stages.ts"
 
 /** What is left over by the id of its stage; a stage that left nothing is not in it. */
-type ByStage = ReadonlyMap<string, StageEffects>
+type ByStage = ReadonlyMap<string, LeftOver>
 
 type Doubted = ReadonlyArray<Pick<Rescue, "stageId">>
 
@@ -33,7 +33,7 @@ export class LeftOvers extends Context.Service<LeftOvers, {
    */
   readonly look: (workspaceId: string, doubted: Doubted) => Effect.Effect<ByStage, StoreFailure>
   /** Stores what the state lacks when the stage ends, for the stage's view, and returns it. */
-  readonly store: (ended: StageRow, workspaceId: string, result: ToldResult) => Effect.Effect<StageEffects | undefined, StoreFailure>
+  readonly store: (ended: StageRow, workspaceId: string, result: ToldResult) => Effect.Effect<LeftOver | undefined, StoreFailure>
   /**
    * Stores the same once more in the transaction that settles the rescues of these stages: the rescues show it no longer, and what came
    * late would be named nowhere.
@@ -75,12 +75,12 @@ const sizeOf = ({ entries, wanted }: StageJournals): number =>
 const leftIn = (
   { isReadable, objects }: StateContent,
   { entries, inOrder, limit, wanted }: StageJournals
-): StageEffects | undefined => {
-  const effects = inOrder && !isReadable
-    ? unansweredEffects(entries, limit)
-    : stageEffects({ journal: entries, state: objects, inOrder, planned: wanted, limit })
-  if (effects.unsavedCount + effects.unknownCount + (effects.unseenCount ?? 0) === 0 && effects.incomplete === undefined) return undefined
-  return isReadable || inOrder ? effects : { ...effects, unread: true }
+): LeftOver | undefined => {
+  const left = inOrder && !isReadable
+    ? unansweredOf(entries, limit)
+    : leftOverOf({ journal: entries, state: objects, inOrder, planned: wanted, limit })
+  if (left.unsavedCount + left.unknownCount + (left.unseenCount ?? 0) === 0 && left.incomplete === undefined) return undefined
+  return isReadable || inOrder ? left : { ...left, unread: true }
 }
 
 const make = Effect.gen(function*() {
@@ -109,7 +109,7 @@ const make = Effect.gen(function*() {
    */
   const leftBy = Effect.fn("LeftOvers.leftBy")(
     function*<E>(ended: ReadonlyArray<Ended>, state: Effect.Effect<Uint8Array, E>, limit: number) {
-      const found = new Map<string, StageEffects>()
+      const found = new Map<string, LeftOver>()
       let held: ReadonlyArray<StageJournals> = []
       let heldSize = 0
       const look = Effect.suspend(() =>
@@ -171,8 +171,8 @@ const make = Effect.gen(function*() {
     }
     const left = yield* leftBy(looked, state, namedLimit.run)
     for (const { id } of looked) {
-      const effects = left.get(id)
-      yield* sql`UPDATE stages SET effects = ${effects === undefined ? null : JSON.stringify(effects)} WHERE id = ${id}`
+      const ofStage = left.get(id)
+      yield* sql`UPDATE stages SET effects = ${ofStage === undefined ? null : JSON.stringify(ofStage)} WHERE id = ${id}`
     }
     return left
   })

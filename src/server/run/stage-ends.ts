@@ -7,8 +7,8 @@ import { planAgainAfterMillis } from "../../core/run/plan-again.ts"
 import { runEnd } from "../../core/run/run-end.ts"
 import { inWords, isFinal, RunEvent, wishes } from "../../core/run/run-machine.ts"
 import { doubtOf, rescueAdvice, type StageEnd } from "../../core/run/state-doubt.ts"
-import { effectsMessage } from "../../core/state/effects-message.ts"
-import { needRescue } from "../../core/state/stage-effects.ts"
+import { leftOverMessage } from "../../core/state/left-over-message.ts"
+import { needRescue } from "../../core/state/left-over.ts"
 import { sentence } from "../../core/text/sentence.ts"
 import type { JournalEntry } from "../../schema/api/effects.ts"
 import { mutates } from "../../schema/task/agent-task.ts"
@@ -86,7 +86,7 @@ const make = Effect.gen(function*() {
         workspaceId,
         stageId,
         reason: result.reason,
-        message: unsaved === undefined ? message : `${message} (${effectsMessage(unsaved).replace(/\.$/u, "")})`
+        message: unsaved === undefined ? message : `${message} (${leftOverMessage(unsaved).replace(/\.$/u, "")})`
       })
       return ` The state is in doubt; ${rescueAdvice(workspace)}`
     }

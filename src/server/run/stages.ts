@@ -4,7 +4,7 @@
 import { Clock, Context, Effect, Layer, Schema } from "effect"
 import { SqlClient } from "effect/sql"
 import type { Step } from "../../core/run/run-machine.ts"
-import { StageEffects } from "../../schema/api/effects.ts"
+import { LeftOver } from "../../schema/api/effects.ts"
 import { assignmentId } from "../../schema/api/pool-api.ts"
 import { RunId, Timestamp } from "../../schema/names.ts"
 import { Stage } from "../../schema/task/agent-task.ts"
@@ -31,7 +31,7 @@ export const StageRow = Schema.Struct({
   waitReason: Schema.NullOr(Schema.String),
   waitMessage: Schema.NullOr(Schema.String),
   result: Schema.NullOr(Schema.fromJsonString(ToldResult)),
-  effects: Schema.NullOr(Schema.fromJsonString(StageEffects)),
+  effects: Schema.NullOr(Schema.fromJsonString(LeftOver)),
   logEnd: Schema.Int,
   logStored: Schema.Int
 })

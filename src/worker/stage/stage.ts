@@ -9,7 +9,7 @@ import { plannedEntries } from "../../core/stage/journal.ts"
 import { stopMessage } from "../../core/stage/outcome.ts"
 import { type Creation, plannedChanges } from "../../core/stage/plan-changes.ts"
 import { showWorkspace, type StageCommand, stageCommands, tellsEvents } from "../../core/stage/stage-commands.ts"
-import { withLeft } from "../../core/state/effects-message.ts"
+import { withLeft } from "../../core/state/left-over-message.ts"
 import { type AgentTaskSpec, defaultTimeoutSeconds } from "../../schema/task/agent-task.ts"
 import type { StageResult } from "../../schema/task/stage-result.ts"
 import type { Backing } from "../backing/backing.ts"
@@ -109,7 +109,7 @@ const stage = Effect.fnUntraced(function*(spec: AgentTaskSpec, backing: Backing,
 
   const mirrors = yield* providerMirrors(folders.temporary, env)
   const workplace: Workplace = { engine: name, directory: place.path, env }
-  const journal = yield* makeJournal(yield* Log, backing.sendEffects)
+  const journal = yield* makeJournal(yield* Log, backing.sendJournal)
   const settlement = makeSettlement({ backing, journal, facts })
   const commands = stageCommands({
     stage: spec.stage,
@@ -131,7 +131,7 @@ const stage = Effect.fnUntraced(function*(spec: AgentTaskSpec, backing: Backing,
         facts,
         (_) => ({ ..._, ...Option.match(planned, { onNone: () => ({}), onSome: ({ changes, hasChanges }) => ({ changes, hasChanges }) }) })
       )
-      yield* untilStopped(tellPlanned(Option.map(planned, ({ creations }) => creations), journal, Option.isSome(backing.sendEffects)))
+      yield* untilStopped(tellPlanned(Option.map(planned, ({ creations }) => creations), journal, Option.isSome(backing.sendJournal)))
     }
   }
   if (Option.isSome(keeping)) {

@@ -8,7 +8,7 @@ import { readFileSync, writeFileSync } from "node:fs"
 import { request as call } from "node:http"
 import { join } from "node:path"
 import { type AuditEntry, auditPath } from "../../../src/schema/api/audit.ts"
-import type { JournalEntry, StageEffects } from "../../../src/schema/api/effects.ts"
+import type { JournalEntry, LeftOver } from "../../../src/schema/api/effects.ts"
 import type { Assignment } from "../../../src/schema/api/pool-api.ts"
 import { statePath } from "../../../src/schema/api/state.ts"
 import { taskHeader, taskPath } from "../../../src/schema/api/task-api.ts"
@@ -407,7 +407,7 @@ describe("the end of a stage", () => {
       yield* Effect.all(late)
       const parses = yield* parsesOf
       const seen = yield* person(url).state("demo")
-      expect(seen.pending.map((rescue: { effects: StageEffects }) => rescue.effects.unsavedCount).sort()).toEqual([1, 1, 2])
+      expect(seen.pending.map((rescue: { effects: LeftOver }) => rescue.effects.unsavedCount).sort()).toEqual([1, 1, 2])
       expect(parses(stored)).toBe(1)
       expect((yield* person(url).settle("demo")).json.pending).toEqual([])
       expect(parses(stored)).toBe(3) // once more for the look before the decision, and once for the decision
@@ -444,7 +444,7 @@ describe("the end of a stage", () => {
       yield* agent(url).report(second.id, lost)
       yield* append(...made.slice(2, 4)) // the worker that was lost comes back
       const before = reads()
-      expect((yield* person(url).state("demo")).pending.map(({ effects }: { effects: StageEffects }) => effects.unsavedCount)).toEqual([
+      expect((yield* person(url).state("demo")).pending.map(({ effects }: { effects: LeftOver }) => effects.unsavedCount)).toEqual([
         2,
         1
       ])
