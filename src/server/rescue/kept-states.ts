@@ -5,7 +5,7 @@ import { Context, Effect, Layer, Result } from "effect"
 import { createDecipheriv } from "node:crypto"
 import { keptStateBytes, keptStateLine, type KeptStateParts, unframe } from "../../schema/api/task-api.ts"
 import { Tokens } from "../access/tokens.ts"
-import { conflict, invalid } from "../refused.ts"
+import { conflict, invalid, type StoreFailure } from "../refused.ts"
 import { Runs } from "../run/runs.ts"
 import { type StageRow, Stages } from "../run/stages.ts"
 import { Rescues } from "../workspace/rescues.ts"
@@ -29,6 +29,25 @@ const decrypted = (key: Uint8Array, { hidden, stage, tag, vector }: KeptStatePar
       )
   })
 
+export class KeptStates extends Context.Service<KeptStates, {
+  /** Returns the key of a stage's kept states: 256 bits in hex. */
+  readonly keyOf: (stage: string) => string
+  /**
+   * Takes an encrypted state from a worker; succeeds too if it was stored, or kept as evidence, before. Fails with 409 `not-over` while its
+   * stage runs, `not-of-this-server` if its key or its stage is not of this server, or `not-kept` if the limits of evidence drop it; with
+   * 422 if it is no kept state.
+   */
+  readonly take: (bytes: Uint8Array) => Effect.Effect<void, StoreFailure>
+  /**
+   * Takes what a person brings: an encrypted kept state, or a state as the engine writes it. Fails as `take`, and with 409 `stored-before`
+   * if the state is stored already, `nothing-pending` if the workspace has nothing to settle, or `other-workspace` if the server has the
+   * state now, but as one of another workspace.
+   */
+  readonly bring: (name: string, bytes: Uint8Array, by: string) => Effect.Effect<void, StoreFailure>
+}>()("agent-job/server/KeptStates") {
+  static readonly layer = Layer.effect(KeptStates, Effect.suspend(() => make))
+}
+
 const make = Effect.gen(function*() {
   const heapBytes = yield* Heap
   const rescues = yield* Rescues
@@ -38,7 +57,6 @@ const make = Effect.gen(function*() {
   const tokens = yield* Tokens
   const workspaces = yield* Workspaces
 
-  /** Returns the key of a stage's kept states: 256 bits in hex. */
   const keyOf = (stage: string) => tokens.secretOf(`kept state ${stage}`)
 
   /** Keeps a state as evidence. A state that was dropped is refused, so that whoever has a copy keeps it. */
@@ -71,7 +89,6 @@ const make = Effect.gen(function*() {
     return yield* keepAsEvidence(id, workspaceId, { bytes, why: "It could not be saved, and was kept outside of its Pod." })
   })
 
-  /** Takes an encrypted state from a worker; succeeds too if it was stored, or kept as evidence, before. */
   const take = Effect.fn("KeptStates.take")(function*(bytes: Uint8Array) {
     const kept = unframe(bytes)
     if (kept === undefined) {
@@ -127,7 +144,6 @@ const make = Effect.gen(function*() {
     return yield* stage === undefined ? takeUnknown(workspace, stageId, state, by) : takeOf(stage, state)
   })
 
-  /** Takes what a person brings: an encrypted kept state, or a state as the engine writes it. */
   const bring = Effect.fn("KeptStates.bring")(function*(name: string, bytes: Uint8Array, by: string) {
     const workspace = yield* workspaces.named(name)
     const kept = unframe(bytes)
@@ -143,9 +159,5 @@ const make = Effect.gen(function*() {
     if (stored !== undefined) return yield* conflict("stored-before", `Nothing was taken of this state of ${name}. ${stored}`)
   })
 
-  return { keyOf, take, bring }
+  return KeptStates.of({ keyOf, take, bring })
 })
-
-export class KeptStates extends Context.Service<KeptStates>()("agent-job/server/KeptStates", { make }) {
-  static readonly layer = Layer.effect(this, this.make)
-}

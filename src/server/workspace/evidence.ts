@@ -4,6 +4,7 @@
 import { Context, Effect, Layer, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { Sha256, Timestamp } from "../../schema/names.ts"
+import type { Refused, StoreFailure } from "../refused.ts"
 import { Blobs, type Received } from "../store/blobs.ts"
 import { row, rows } from "../store/database.ts"
 import { newId } from "../store/ids.ts"
@@ -45,6 +46,22 @@ const Gone = Schema.Struct({ id: Schema.String, sha256: Sha256 })
  */
 type Limit = "stage" | "workspace"
 
+export class Evidence extends Context.Service<Evidence, {
+  readonly find: (workspaceId: string, id: string) => Effect.Effect<EvidenceRow | undefined, SqlError.SqlError>
+  /** Returns the states of a workspace, newest first. */
+  readonly list: (workspaceId: string) => Effect.Effect<ReadonlyArray<EvidenceRow>, SqlError.SqlError>
+  readonly ofStage: (stageId: string, sha256: string) => Effect.Effect<EvidenceRow | undefined, SqlError.SqlError>
+  /**
+   * Keeps a state and returns its row, or the limit that dropped it. The same state of a stage is kept once. For a new state, `ifNew` runs
+   * in the same transaction before the workspace's limit is applied, because a rescue that it opens counts there.
+   */
+  readonly keep: (refused: RefusedState, ifNew: Effect.Effect<void, SqlError.SqlError>) => Effect.Effect<EvidenceRow | Limit, StoreFailure>
+  /** Returns the whole body. Fails with 503 when it is damaged. */
+  readonly read: (evidence: EvidenceRow) => Effect.Effect<Uint8Array, Refused>
+}>()("agent-job/server/Evidence") {
+  static readonly layer = Layer.effect(Evidence, Effect.suspend(() => make))
+}
+
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const blobs = yield* Blobs
@@ -52,7 +69,6 @@ const make = Effect.gen(function*() {
 
   const find = (workspaceId: string, id: string) =>
     row(EvidenceRow)(sql`SELECT * FROM evidence WHERE workspaceId = ${workspaceId} AND id = ${id}`)
-  /** Returns the states of a workspace, newest first. */
   const list = (workspaceId: string) => rows(EvidenceRow)(sql`SELECT * FROM evidence WHERE workspaceId = ${workspaceId} ORDER BY seq DESC`)
   const ofStage = (stageId: string, sha256: string) =>
     row(EvidenceRow)(sql`SELECT * FROM evidence WHERE stageId = ${stageId} AND sha256 = ${sha256}`)
@@ -80,10 +96,6 @@ const make = Effect.gen(function*() {
           AND NOT EXISTS (SELECT 1 FROM rescues WHERE stageId = ${stageId} AND settledAt IS NOT NULL)
           AND NOT EXISTS (SELECT 1 FROM evidence WHERE stageId = ${stageId} AND storedVersionId IS NULL))))`
 
-  /**
-   * Keeps a state and returns its row, or the limit that dropped it. The same state of a stage is kept once. For a new state, `ifNew` runs
-   * in the same transaction before the workspace's limit is applied, because a rescue that it opens counts there.
-   */
   const keep = Effect.fn("Evidence.keep")(function*(refused: RefusedState, ifNew: Effect.Effect<void, SqlError.SqlError>) {
     const { stageId, workspaceId } = refused
     const { sha256, sizeBytes } = refused.received
@@ -106,9 +118,5 @@ const make = Effect.gen(function*() {
     return (yield* ofStage(stageId, sha256)) ?? limit
   })
 
-  return { find, list, ofStage, keep, read: ({ sha256 }: EvidenceRow) => blobs.read(sha256) }
+  return Evidence.of({ find, list, ofStage, keep, read: ({ sha256 }) => blobs.read(sha256) })
 })
-
-export class Evidence extends Context.Service<Evidence>()("agent-job/server/Evidence", { make }) {
-  static readonly layer = Layer.effect(this, this.make)
-}
