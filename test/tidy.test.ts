@@ -147,5 +147,24 @@ describe("ARCHITECTURE.md", () => {
   it("has a word on every folder of src", () => {
     expect(Object.keys(below).filter((folder) => !text.includes(`src/${folder}`))).toEqual([])
   })
+  it("names the folders inside of others in the order of their dependencies", () => {
+    const inside = [...new Set(files.map(dirname))]
+    /** Returns the folders that one entry of the list names, if it is about those inside of another. */
+    const namedIn = (entry: string): ReadonlyArray<string> => {
+      const program = /^ {2}- (\w+): /u.exec(entry)?.[1] ?? /^- \*\*`src\/(\w+)`.*\n {2}Inside: /su.exec(entry)?.[1]
+      return [...entry.matchAll(/`([\w/]+)`/gu)].map(([, name]) => `src/${program}/${name}`).filter((folder) => inside.includes(folder))
+    }
+    const orders = text.split(/\n(?=- | {2}- )/u).map(namedIn).filter(({ length }) => length > 0)
+    expect(orders).toHaveLength(5)
+    const wrong = orders.flatMap((order) =>
+      files.flatMap((file) =>
+        localImports(file).filter((target) =>
+          order.includes(dirname(file)) && order.indexOf(dirname(target)) > order.indexOf(dirname(file))
+        )
+          .map((target) => `${file} imports ${target}`)
+      )
+    )
+    expect(wrong).toEqual([])
+  })
   it("stays under 200 lines", () => expect(text.split("\n").length).toBeLessThan(200))
 })
