@@ -58,6 +58,24 @@ const replaced = conflict(
   "Another upload of this configuration version has begun, so this one was ended; if both are yours, create a version for each."
 )
 
+/**
+ * Keeps the upload in progress of each version. The next upload of a version ends it, so that a version's link takes the room of one
+ * archive, and an upload whose sender is gone holds up none.
+ */
+const makeEndingEarlier = () => {
+  const uploads = new Map<string, Deferred.Deferred<never, Refused>>()
+  return <A, E, R>(id: string, receive: Effect.Effect<A, E, R>) =>
+    Effect.gen(function*() {
+      const ended = yield* Deferred.make<never, Refused>()
+      const before = uploads.get(id)
+      uploads.set(id, ended)
+      if (before !== undefined) yield* Deferred.fail(before, replaced)
+      return yield* Effect.raceFirst(receive, Deferred.await(ended)).pipe(
+        Effect.ensuring(Effect.sync(() => uploads.get(id) === ended && uploads.delete(id)))
+      )
+    })
+}
+
 export class Configurations extends Context.Service<Configurations, {
   /** Fails with 404 if there is no such version. */
   readonly get: (id: string) => Effect.Effect<ConfigurationVersion, StoreFailure>
@@ -82,6 +100,7 @@ export class Configurations extends Context.Service<Configurations, {
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const blobs = yield* Blobs
+  const endingEarlier = makeEndingEarlier()
   const one = row(ConfigurationVersion)
 
   const get = (id: string) => Effect.flatMap(one(sql`SELECT * FROM configurationVersions WHERE id = ${id}`), orNotFound)
@@ -97,22 +116,6 @@ const make = Effect.gen(function*() {
     one(
       sql`SELECT * FROM configurationVersions WHERE workspaceId = ${workspaceId} AND status = 'uploaded' AND speculative = 0 ORDER BY seq DESC LIMIT 1`
     )
-
-  /**
-   * The upload in progress of each version. The next upload of a version ends it, so that a version's link takes the room of one archive,
-   * and an upload whose sender is gone holds up none.
-   */
-  const uploads = new Map<string, Deferred.Deferred<never, Refused>>()
-  const endingEarlier = <A, E, R>(id: string, receive: Effect.Effect<A, E, R>) =>
-    Effect.gen(function*() {
-      const ended = yield* Deferred.make<never, Refused>()
-      const before = uploads.get(id)
-      uploads.set(id, ended)
-      if (before !== undefined) yield* Deferred.fail(before, replaced)
-      return yield* Effect.raceFirst(receive, Deferred.await(ended)).pipe(
-        Effect.ensuring(Effect.sync(() => uploads.get(id) === ended && uploads.delete(id)))
-      )
-    })
 
   const upload = Effect.fn("Configurations.upload")(function*<E>(id: string, bytes: Stream.Stream<Uint8Array, E>, saidBytes?: number) {
     const { sizeBytes: storedBytes, status } = yield* get(id)

@@ -99,6 +99,18 @@ const approvalOf = ({ planSha256 }: Run, by = "auto-apply", at: string) => ({
   approval: planSha256 === null ? null : JSON.stringify({ by, seal: planSha256, at } satisfies Approval)
 })
 
+/** Returns the columns of a run that a step changes. */
+const changedBy = (run: Run, next: Pick<Run, "status" | "cancelAsked">, facts: RunFacts, at: string) => ({
+  status: next.status,
+  cancelAsked: next.cancelAsked,
+  timestamps: JSON.stringify(next.status === run.status ? run.timestamps : { ...run.timestamps, [next.status]: at }),
+  ...(facts.hasChanges !== undefined && { hasChanges: facts.hasChanges }),
+  ...(facts.changes !== undefined && { changes: JSON.stringify(facts.changes) }),
+  ...(facts.failure !== undefined && { failure: facts.failure }),
+  ...(facts.stoppedBy !== undefined && { stoppedBy: facts.stoppedBy }),
+  ...(next.status === "confirmed" && approvalOf(run, facts.approvedBy, at))
+})
+
 export class Runs extends Context.Service<Runs, {
   readonly find: (id: string) => Effect.Effect<Run | undefined, SqlError.SqlError>
   /** Fails with 404 if there is no such run. */
@@ -249,19 +261,7 @@ const make = Effect.gen(function*() {
       if (next._tag === "Refused") return yield* conflict(next.error, `The run ${run.id} ${next.message}`)
       if (next._tag === "Unchanged") return run
       if (run.saved && next.status === "confirmed") yield* takeWorkspace(run)
-      const at = yield* now
-      yield* sql`UPDATE runs SET ${
-        sql.update({
-          status: next.status,
-          cancelAsked: next.cancelAsked,
-          timestamps: JSON.stringify(next.status === run.status ? run.timestamps : { ...run.timestamps, [next.status]: at }),
-          ...(facts.hasChanges !== undefined && { hasChanges: facts.hasChanges }),
-          ...(facts.changes !== undefined && { changes: JSON.stringify(facts.changes) }),
-          ...(facts.failure !== undefined && { failure: facts.failure }),
-          ...(facts.stoppedBy !== undefined && { stoppedBy: facts.stoppedBy }),
-          ...(next.status === "confirmed" && approvalOf(run, facts.approvedBy, at))
-        })
-      } WHERE id = ${run.id}`
+      yield* sql`UPDATE runs SET ${sql.update(changedBy(run, next, facts, yield* now))} WHERE id = ${run.id}`
       yield* commits.news(`logs ${run.id}`)
       if (next.status === "confirmed") yield* stages.create(run.id, run.destroy ? "destroy" : "apply")
       if (run.saved && next.status === "planned") {

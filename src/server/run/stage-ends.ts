@@ -50,17 +50,38 @@ export class StageEnds extends Context.Service<StageEnds, {
 
 const secondsBetweenLooks = 5
 
+/**
+ * Spaces the looks at the state for the journals of stages that are over. Otherwise a worker that sends creations which the state has would
+ * have it read with each of them.
+ */
+const makeLooks = () => {
+  /** When the state was last read: seconds of the monotonic clock by stage, of the last few seconds only. */
+  const looks = new Map<string, number>()
+  /** Returns the time at which the state may be read for this stage; fails with 503 if it was read a moment ago. */
+  const inTurn = Effect.fnUntraced(function*(id: string) {
+    const at = Number(yield* Clock.monotonicTimeNanos) / 1e9
+    for (const [stageId, looked] of looks) if (at - looked >= secondsBetweenLooks) looks.delete(stageId)
+    if (looks.has(id)) {
+      return yield* new Refused({
+        status: 503,
+        error: "busy",
+        retryAfterSeconds: secondsBetweenLooks,
+        message:
+          `The state was held against the journal of ${id}, which is over, less than ${secondsBetweenLooks} s ago, so none of these entries was stored; send them again in ${secondsBetweenLooks} s.`
+      })
+    }
+    return at
+  })
+  return { inTurn, looked: (id: string, at: number) => void looks.set(id, at) }
+}
+
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const commits = yield* Commits
-  /**
-   * When the state was last read for the journal of a stage that is over: seconds of the monotonic clock by stage, of the last few seconds
-   * only.
-   */
-  const looks = new Map<string, number>()
   const journals = yield* Journals
   const leftOvers = yield* LeftOvers
   const locks = yield* StateLocks
+  const looks = makeLooks()
   const rescues = yield* Rescues
   const runs = yield* Runs
   const stages = yield* Stages
@@ -92,39 +113,20 @@ const make = Effect.gen(function*() {
     }
   )
 
-  /**
-   * Returns the time at which the state may be read for this stage; fails with 503 if it was read a moment ago. Otherwise a worker that
-   * sends creations which the state has would have it read with each of them.
-   */
-  const lookInTurn = Effect.fnUntraced(function*(id: string) {
-    const at = Number(yield* Clock.monotonicTimeNanos) / 1e9
-    for (const [stageId, looked] of looks) if (at - looked >= secondsBetweenLooks) looks.delete(stageId)
-    if (looks.has(id)) {
-      return yield* new Refused({
-        status: 503,
-        error: "busy",
-        retryAfterSeconds: secondsBetweenLooks,
-        message:
-          `The state was held against the journal of ${id}, which is over, less than ${secondsBetweenLooks} s ago, so none of these entries was stored; send them again in ${secondsBetweenLooks} s.`
-      })
-    }
-    return at
-  })
-
   const append = Effect.fnUntraced(function*(id: string, entries: ReadonlyArray<JournalEntry>) {
     const { added, hasCreation, hasLastWord, number } = yield* journals.append(id, entries)
     const stage = yield* stages.get(id) // the stage may have ended while the entries were on the way
     if (stage.stage === "plan" || stage.result === null || added === 0) return { number }
     const waits = (yield* rescues.ofStage(id))?.settledAt === null
     if (!hasLastWord && (waits || !hasCreation)) return { number } // the next plan finds what was changed or destroyed
-    const lookedAt = hasLastWord ? undefined : yield* lookInTurn(id)
+    const lookedAt = hasLastWord ? undefined : yield* looks.inTurn(id)
     yield* openRescueIfInDoubt(stage, yield* runs.get(stage.runId), stage.result, yield* standingOf(stage, stage.result))
     return { number, lookedAt }
   })
 
   const journal = Effect.fn("StageEnds.journal")(function*(id: string, entries: ReadonlyArray<JournalEntry>) {
     const { lookedAt, number } = yield* sql.withTransaction(append(id, entries))
-    if (lookedAt !== undefined) looks.set(id, lookedAt) // only now: the worker sends entries that were not stored again at once
+    if (lookedAt !== undefined) looks.looked(id, lookedAt) // only now: the worker sends entries that were not stored again at once
     return number
   })
 
