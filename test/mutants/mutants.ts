@@ -559,7 +559,7 @@ export const mutants: ReadonlyArray<Mutant> = [
     file: "src/server/run/stage-ends.ts",
     from: "added === 0) return { number }",
     to: "added >= 0) return { number }",
-    test: "server/run/effects.test.ts"
+    test: "server/run/left-overs.test.ts"
   },
   {
     name: "an engine that was forced ended in order, since it exits with 1",
@@ -606,24 +606,24 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "what was planned and nobody saw is in the state, since its predecessor is",
-    file: "src/core/state/stage-effects.ts",
+    file: "src/core/state/left-over.ts",
     from: "(replaced.has(address) || !hasObject",
     to: "(!hasObject",
-    test: "core/state/stage-effects.test.ts"
+    test: "core/state/left-over.test.ts"
   },
   {
     name: "an engine that crashed ended in order, since no signal ended it",
-    file: "src/core/state/stage-effects.ts",
+    file: "src/core/state/left-over.ts",
     from: "(exitCode === 0 || exitCode === 1)",
     to: "(exitCode !== undefined && exitCode < 128)",
-    test: "core/state/stage-effects.test.ts"
+    test: "core/state/left-over.test.ts"
   },
   {
     name: "a provider that died in the middle of a creation made nothing, since the engine ended in order",
-    file: "src/core/state/stage-effects.ts",
+    file: "src/core/state/left-over.ts",
     from: "unanswered === true || (!inOrder",
     to: "(!inOrder",
-    test: "core/state/stage-effects.test.ts"
+    test: "core/state/left-over.test.ts"
   },
   {
     name: "a state that the engine encrypted gets a serial that no engine takes",

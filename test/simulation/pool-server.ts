@@ -13,7 +13,8 @@ import { StageResult } from "../../src/schema/task/stage-result.ts"
 import { Bodies } from "../../src/server/access/bodies.ts"
 import { conflict, Refused, unauthorized } from "../../src/server/refused.ts"
 import { Assignments } from "../../src/server/run/assignments.ts"
-import { Effects } from "../../src/server/run/effects.ts"
+import { Journals } from "../../src/server/run/journals.ts"
+import { LeftOvers } from "../../src/server/run/left-overs.ts"
 import { Runs } from "../../src/server/run/runs.ts"
 import { StageEnds } from "../../src/server/run/stage-ends.ts"
 import { StageStates } from "../../src/server/run/stage-states.ts"
@@ -68,9 +69,8 @@ const blobsIn = (files: Map<string, Uint8Array>) =>
 
 const stores = Layer.mergeAll(Assignments.layer, StageStates.layer).pipe(
   Layer.provideMerge(StageEnds.layer),
-  Layer.provideMerge(Runs.layer),
-  Layer.provideMerge(Effects.layer),
-  Layer.provideMerge(Stages.layer),
+  Layer.provideMerge(Layer.mergeAll(LeftOvers.layer, Runs.layer)),
+  Layer.provideMerge(Layer.mergeAll(Journals.layer, Stages.layer)),
   Layer.provideMerge(StateVersions.layer),
   Layer.provideMerge(Layer.mergeAll(Bodies.layer, Evidence.layer, Rescues.layer, StateLocks.layer)),
   Layer.provideMerge(NamedBlobs.layer),

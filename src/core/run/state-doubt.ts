@@ -11,7 +11,7 @@ export interface StageEnd {
    * The stage's lock on the state when it ended. `none`: never taken, or given back. `held`: still held. `forced`: taken from it by force.
    */
   readonly lock: "none" | "held" | "forced"
-  /** Whether its journal has what no later plan would find; see core/state/stage-effects. */
+  /** Whether its journal has what no later plan would find; see core/state/left-over. */
   readonly unsavedEffects: boolean
   /** Whether a state of it was refused and is kept as evidence. */
   readonly refusedState: boolean

@@ -1,11 +1,11 @@
 // Writes `import` blocks for what a stage made and its state does not have.
 // Always holds: a block names one address and one id, both as the engine gave them; a thing without an id becomes a comment.
 // Used by cli/commands/state.ts and server/rescue/import-runs.ts.
-import type { Effected, StageEffects } from "../../schema/api/effects.ts"
+import type { Effected, LeftOver } from "../../schema/api/effects.ts"
 import { targetLimits } from "../../schema/task/agent-task.ts"
 import { isAddress } from "../stage/resource-address.ts"
 import { quoted } from "../text/hcl.ts"
-import { effectName } from "./effects-message.ts"
+import { effectName } from "./left-over-message.ts"
 
 const isImportable = ({ address, id }: Effected): boolean => id !== undefined && isAddress(address)
 
@@ -18,7 +18,7 @@ export const importable = (unsaved: ReadonlyArray<Effected>): ReadonlyArray<Effe
  * documentation describes.
  */
 export const importBlocks = (
-  { unknown, unknownCount, unsaved, unsavedCount, unseen = [], unseenCount = 0 }: Omit<StageEffects, "incomplete">
+  { unknown, unknownCount, unsaved, unsavedCount, unseen = [], unseenCount = 0 }: Omit<LeftOver, "incomplete">
 ): string =>
   [
     ...unsaved.map((effect) =>

@@ -60,7 +60,8 @@ export const namedLimit = { run: 100, rescue: 5000 } as const
 
 const named = (description: string) => Schema.Array(Effected).annotate({ description })
 
-export const StageEffects = Schema.Struct({
+/** What a stage made, or may have made, that its state does not have. */
+export const LeftOver = Schema.Struct({
   unsaved: named(`Made, and not in the stored state; the first ${namedLimit.run}, or ${namedLimit.rescue} with a rescue.`),
   unsavedCount: Schema.Int,
   unknown: named("Begun, outcome unknown; the same limit."),
@@ -74,4 +75,4 @@ export const StageEffects = Schema.Struct({
     })
   )
 })
-export type StageEffects = typeof StageEffects.Type
+export type LeftOver = typeof LeftOver.Type

@@ -5,7 +5,7 @@ import { Schema } from "effect"
 import { RunId, Sha256, Timestamp, WorkspaceName } from "../names.ts"
 import { Engine, Stage } from "../task/agent-task.ts"
 import { Changes, ToldResult } from "../task/stage-result.ts"
-import { StageEffects } from "./effects.ts"
+import { LeftOver } from "./effects.ts"
 
 /** The words of the TFE API. The last five are final. */
 export const RunStatus = Schema.Literals([
@@ -61,7 +61,7 @@ export const StageView = Schema.Struct({
   logUrl: Schema.String.annotate({ description: "Needs no token; framed as the TFE API frames logs." }),
   result: Schema.optionalKey(ToldResult),
   effects: Schema.optionalKey(
-    StageEffects.annotate({ description: "What it made that its state does not have, if anything; not in lists." })
+    LeftOver.annotate({ description: "What it made that its state does not have, if anything; not in lists." })
   )
 })
 export type StageView = typeof StageView.Type

@@ -2,7 +2,7 @@
 // Used by the server's own JSON and by the CLI's `state`.
 import { Schema } from "effect"
 import { RunId, Sha256, Timestamp, WorkspaceName } from "../names.ts"
-import { StageEffects } from "./effects.ts"
+import { LeftOver } from "./effects.ts"
 
 /** What is told about a state without showing its content. */
 const body = { serial: Schema.Int, lineage: Schema.String, sha256: Sha256, sizeBytes: Schema.Int }
@@ -27,7 +27,7 @@ export const RescueView = Schema.Struct({
   reason: Schema.String.annotate({ description: "From the list of reasons; a newer server may have others." }),
   message: Schema.String,
   effects: Schema.optionalKey(
-    StageEffects.annotate({ description: "Pending only: what the stage made that the state, as it is now, does not have." })
+    LeftOver.annotate({ description: "Pending only: what the stage made that the state, as it is now, does not have." })
   ),
   openedAt: Timestamp,
   settledAt: Schema.optionalKey(Timestamp),

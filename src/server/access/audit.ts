@@ -7,11 +7,10 @@ import { SqlClient, type SqlError } from "effect/sql"
 import { AuditEntry, type AuditList } from "../../schema/api/audit.ts"
 import { poolPath } from "../../schema/api/pool-api.ts"
 import { taskPath } from "../../schema/api/task-api.ts"
-import type { RunId } from "../../schema/names.ts"
+import type { RunId, WorkspaceName } from "../../schema/names.ts"
 import { Refused } from "../refused.ts"
 import { row, rows } from "../store/database.ts"
 import { now } from "../store/instants.ts"
-import type { Workspace } from "../workspace/workspaces.ts"
 import type { Failure, Params } from "./http-answer.ts"
 import type { Caller } from "./tokens.ts"
 
@@ -25,7 +24,7 @@ export interface Asked {
 
 /** What the entries that are asked for are about. What a workspace is about has its uploads and its runs in it. */
 export type About = { readonly all: true } | { readonly run: { readonly id: RunId; readonly createdAt: string } } | {
-  readonly workspace: Pick<Workspace, "id" | "name">
+  readonly workspace: { readonly id: string; readonly name: WorkspaceName }
 }
 export const everything: About = { all: true }
 

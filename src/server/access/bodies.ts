@@ -1,6 +1,6 @@
 // The memory for bodies that are held whole: states, plain or encrypted, and answers made of them. When it is full, states wait unread.
 // Invariant: a body counts in full before it arrives, though not for long; small bodies have their own room; no caller ever has all of it.
-// Used by task-, state-, workspace-state- and tfe-state-routes, settlements and effects; lifecycle/listen limits requests without room.
+// Used by task-, state-, workspace-state- and tfe-state-routes, settlements and left-overs; lifecycle/listen limits requests without room.
 import { Context, Duration, Effect, Layer, Scope, Semaphore, Stream } from "effect"
 import type { HttpServerRequest } from "effect/http"
 import { keptStateLimitBytes, stateLimitBytes } from "../../schema/api/task-api.ts"

@@ -20,7 +20,8 @@ import { taskRoutes } from "../routes/task-routes.ts"
 import { workspaceStateRoutes } from "../routes/workspace-state-routes.ts"
 import { Assignments } from "../run/assignments.ts"
 import { Configurations } from "../run/configurations.ts"
-import { Effects } from "../run/effects.ts"
+import { Journals } from "../run/journals.ts"
+import { LeftOvers } from "../run/left-overs.ts"
 import { Logs } from "../run/logs.ts"
 import { Runs } from "../run/runs.ts"
 import { StageEnds } from "../run/stage-ends.ts"
@@ -72,9 +73,8 @@ export const stores = (options: ServerOptions) =>
     StateViews.layer
   ).pipe(
     Layer.provideMerge(Layer.mergeAll(Logs.layer, StageEnds.layer)),
-    Layer.provideMerge(Runs.layer),
-    Layer.provideMerge(Effects.layer),
-    Layer.provideMerge(Stages.layer),
+    Layer.provideMerge(Layer.mergeAll(LeftOvers.layer, Runs.layer)),
+    Layer.provideMerge(Layer.mergeAll(Journals.layer, Stages.layer)),
     Layer.provideMerge(Layer.mergeAll(Audit.layer, Bodies.layer, Configurations.layer, Limits.layer, StateVersions.layer, Variables.layer)),
     Layer.provideMerge(Layer.mergeAll(Evidence.layer, Rescues.layer, StateLocks.layer)),
     Layer.provideMerge(NamedBlobs.layer),

@@ -12,7 +12,7 @@ import { archiveLimitBytes } from "../../schema/api/task-api.ts"
 import { RunId } from "../../schema/names.ts"
 import { conflict, notFound, type StoreFailure } from "../refused.ts"
 import { Configurations } from "../run/configurations.ts"
-import { Effects } from "../run/effects.ts"
+import { LeftOvers } from "../run/left-overs.ts"
 import { Runs, type WholeRun } from "../run/runs.ts"
 import { Stages } from "../run/stages.ts"
 import { Blobs } from "../store/blobs.ts"
@@ -54,7 +54,7 @@ const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const blobs = yield* Blobs
   const configurations = yield* Configurations
-  const effects = yield* Effects
+  const leftOvers = yield* LeftOvers
   const rescues = yield* Rescues
   const runs = yield* Runs
   const stages = yield* Stages
@@ -72,7 +72,7 @@ const make = Effect.gen(function*() {
 
   /** Returns for each rescue what its stage made that a run can import. */
   const foundFor = Effect.fnUntraced(function*(workspaceId: string, pending: ReadonlyArray<Rescue>) {
-    const left = yield* effects.missingFor(workspaceId, pending)
+    const left = yield* leftOvers.look(workspaceId, pending)
     return pending.map((rescue) => {
       const { unread = false, unsaved = [] } = left.get(rescue.stageId) ?? {}
       return { rescue, found: importable(unsaved), unread }

@@ -9,7 +9,7 @@ import { isEncrypted } from "../../core/state/state-objects.ts"
 import type { SettleRescue } from "../../schema/api/state.ts"
 import { Bodies } from "../access/bodies.ts"
 import { conflict, invalid, type StoreFailure } from "../refused.ts"
-import { Effects } from "../run/effects.ts"
+import { LeftOvers } from "../run/left-overs.ts"
 import { Runs } from "../run/runs.ts"
 import { Stages } from "../run/stages.ts"
 import { Evidence, type EvidenceRow } from "../workspace/evidence.ts"
@@ -59,7 +59,7 @@ export class Settlements extends Context.Service<Settlements, {
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const bodies = yield* Bodies
-  const effects = yield* Effects
+  const leftOvers = yield* LeftOvers
   const evidence = yield* Evidence
   const heapBytes = yield* Heap
   const rescues = yield* Rescues
@@ -147,7 +147,7 @@ const make = Effect.gen(function*() {
   const settleMeant = Effect.fnUntraced(function*<E>(decision: Decision, { how, isMeant, state }: Settling<E>) {
     const { by } = decision
     const meant = (yield* asSeen(decision)).filter(isMeant)
-    yield* effects.storeMissingOfSettled(state, meant)
+    yield* leftOvers.storeSettled(state, meant)
     yield* Effect.forEach(
       meant,
       (rescue) => Effect.andThen(endImports(rescue, by.name), rescues.settle(rescue.id, by.shown, how)),
@@ -159,7 +159,7 @@ const make = Effect.gen(function*() {
   const keepStored = (decision: Decision) =>
     sql.withTransaction(
       Effect.flatMap(
-        effects.stateNow(decision.workspace.id),
+        leftOvers.stateNow(decision.workspace.id),
         (state) => settleMeant(decision, { isMeant: () => true, how: "the stored state is kept", state })
       )
     )

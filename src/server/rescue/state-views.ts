@@ -2,11 +2,11 @@
 // Always holds: it changes nothing; what a stage made and the state lacks is shown with its pending rescue alone.
 // Used by server/routes/workspace-state-routes.
 import { Context, Effect, Layer } from "effect"
-import type { StageEffects } from "../../schema/api/effects.ts"
+import type { LeftOver } from "../../schema/api/effects.ts"
 import type { StateView } from "../../schema/api/state.ts"
 import type { LockInfo } from "../../schema/api/task-api.ts"
 import type { StoreFailure } from "../refused.ts"
-import { Effects } from "../run/effects.ts"
+import { LeftOvers } from "../run/left-overs.ts"
 import { type StageRow, Stages } from "../run/stages.ts"
 import { Evidence, type EvidenceRow } from "../workspace/evidence.ts"
 import { type Rescue, Rescues } from "../workspace/rescues.ts"
@@ -40,7 +40,7 @@ const lockView = ({ Created, ID, Operation, Who }: LockInfo, stage: StageRow | u
 /** `missing` is what the stage of a pending rescue has made and the state lacks. */
 const rescueView = (
   { how, id, message, openedAt, reason, settledAt, settledBy, stageId }: Rescue,
-  missing: StageEffects | undefined
+  missing: LeftOver | undefined
 ) => ({
   id,
   stage: stageId,
@@ -81,7 +81,7 @@ export class StateViews extends Context.Service<StateViews, {
 }
 
 const make = Effect.gen(function*() {
-  const effects = yield* Effects
+  const leftOvers = yield* LeftOvers
   const evidence = yield* Evidence
   const locks = yield* StateLocks
   const rescues = yield* Rescues
@@ -90,13 +90,13 @@ const make = Effect.gen(function*() {
   const workspaces = yield* Workspaces
 
   const viewWith = Effect.fnUntraced(
-    function*(missingFor: typeof effects.missingFor, name: string): Effect.fn.Return<StateView, StoreFailure> {
+    function*(look: typeof leftOvers.look, name: string): Effect.fn.Return<StateView, StoreFailure> {
       const { epoch, id: workspaceId, lockHolder, lockInfo, name: workspace } = yield* workspaces.named(name)
       const version = yield* states.current(workspaceId)
       const holder = lockHolder === null ? undefined : yield* stages.find(lockHolder)
       const pending = (yield* rescues.pending(workspaceId)).toReversed()
       const settled = yield* rescues.settled(workspaceId, shownAtMost)
-      const missing = yield* missingFor(workspaceId, pending)
+      const missing = yield* look(workspaceId, pending)
       return {
         workspace,
         ...(version !== undefined && { version: versionView(version) }),
@@ -114,9 +114,9 @@ const make = Effect.gen(function*() {
   )
 
   return StateViews.of({
-    view: Effect.fn("StateViews.view")((name) => viewWith(effects.missingFor, name)),
+    view: Effect.fn("StateViews.view")((name) => viewWith(leftOvers.look, name)),
     viewAfter: Effect.fn("StateViews.viewAfter")((name) =>
-      viewWith((...of) => Effect.catchTag(effects.missingFor(...of), "Refused", () => Effect.succeed(new Map<string, never>())), name)
+      viewWith((...of) => Effect.catchTag(leftOvers.look(...of), "Refused", () => Effect.succeed(new Map<string, never>())), name)
     )
   })
 })

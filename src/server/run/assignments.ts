@@ -17,7 +17,7 @@ import { Commits } from "../store/commits.ts"
 import { counted, row, rows } from "../store/database.ts"
 import { instantAfter, now } from "../store/instants.ts"
 import { Workspaces } from "../workspace/workspaces.ts"
-import { Runs } from "./runs.ts"
+import { Runs, type WholeRun } from "./runs.ts"
 import { StageEnds } from "./stage-ends.ts"
 import { type StageRow, StageRow as Row, Stages, stepOf } from "./stages.ts"
 
@@ -42,6 +42,20 @@ const dueAt = ({ agent, notBefore, offeredAt, offers }: StageRow, asking: string
   const due = notBefore === null ? at : Date.parse(notBefore)
   return due > at + retryDelayMillis(mostRetries) ? at : due
 }
+
+const assignmentOf = (stage: StageRow, run: WholeRun, workingDirectory: string, taskToken: string): Assignment => ({
+  id: stage.id,
+  runId: run.id,
+  workspace: run.workspace,
+  stage: stage.stage,
+  attempt: stage.attempt,
+  ...(run.engine !== null && { engine: run.engine }),
+  ...(workingDirectory !== "" && { workingDirectory }),
+  options: run.options,
+  archiveSha256: run.archiveSha256,
+  ...(mutates(stage.stage) && run.planSha256 !== null && { planSha256: run.planSha256 }),
+  taskToken
+})
 
 /**
  * Returns the stage if it belongs to the task; otherwise fails with 409 `taken`. A caller without a task may speak only for a stage that
@@ -154,20 +168,7 @@ const make = Effect.gen(function*() {
     yield* sql`INSERT INTO taskTokens ${sql.insert({ hash: tokenHash(taskToken), stageId: stage.id })}`
     const run = yield* runs.whole(stage.runId)
     const { workingDirectory } = yield* workspaces.get(run.workspaceId)
-    const assignment: Assignment = {
-      id: stage.id,
-      runId: run.id,
-      workspace: run.workspace,
-      stage: stage.stage,
-      attempt: stage.attempt,
-      ...(run.engine !== null && { engine: run.engine }),
-      ...(workingDirectory !== "" && { workingDirectory }),
-      options: run.options,
-      archiveSha256: run.archiveSha256,
-      ...(mutates(stage.stage) && run.planSha256 !== null && { planSha256: run.planSha256 }),
-      taskToken
-    }
-    return [assignment]
+    return [assignmentOf(stage, run, workingDirectory, taskToken)]
   })
 
   const look = (agent: string, max: number) =>

@@ -2,11 +2,11 @@
 // A version takes one archive, from one upload at a time; the same one again is success. It is checked (gzip, tar header), never unpacked.
 // Used by the TFE routes; runs keep the digest.
 import { Context, Deferred, Effect, Layer, Schema, type Stream } from "effect"
-import { SqlClient } from "effect/sql"
+import { SqlClient, type SqlError } from "effect/sql"
 import { constants, createGunzip } from "node:zlib"
 import { archiveLimitBytes } from "../../schema/api/task-api.ts"
 import { Sha256, Timestamp } from "../../schema/names.ts"
-import { conflict, invalid, orNotFound, type Refused } from "../refused.ts"
+import { conflict, invalid, orNotFound, type Refused, type StoreFailure } from "../refused.ts"
 import { Blobs } from "../store/blobs.ts"
 import { row } from "../store/database.ts"
 import { newId } from "../store/ids.ts"
@@ -58,9 +58,49 @@ const replaced = conflict(
   "Another upload of this configuration version has begun, so this one was ended; if both are yours, create a version for each."
 )
 
+/**
+ * Keeps the upload in progress of each version. The next upload of a version ends it, so that a version's link takes the room of one
+ * archive, and an upload whose sender is gone holds up none.
+ */
+const makeEndingEarlier = () => {
+  const uploads = new Map<string, Deferred.Deferred<never, Refused>>()
+  return <A, E, R>(id: string, receive: Effect.Effect<A, E, R>) =>
+    Effect.gen(function*() {
+      const ended = yield* Deferred.make<never, Refused>()
+      const before = uploads.get(id)
+      uploads.set(id, ended)
+      if (before !== undefined) yield* Deferred.fail(before, replaced)
+      return yield* Effect.raceFirst(receive, Deferred.await(ended)).pipe(
+        Effect.ensuring(Effect.sync(() => uploads.get(id) === ended && uploads.delete(id)))
+      )
+    })
+}
+
+export class Configurations extends Context.Service<Configurations, {
+  /** Fails with 404 if there is no such version. */
+  readonly get: (id: string) => Effect.Effect<ConfigurationVersion, StoreFailure>
+  /** Creates a version without an archive. One that is speculative can only be planned. */
+  readonly create: (workspaceId: string, speculative: boolean) => Effect.Effect<ConfigurationVersion, StoreFailure>
+  /** Returns the newest uploaded version that may be applied. */
+  readonly latest: (workspaceId: string) => Effect.Effect<ConfigurationVersion | undefined, SqlError.SqlError>
+  /**
+   * Stores the archive of a version. `saidBytes` is the length that the request states, if it does. Fails with 409 `already-uploaded` if
+   * the version has another one, with 409 `another-upload` if the next upload of the version begins meanwhile, and with 422 if the body is
+   * no gzipped tar archive.
+   */
+  readonly upload: <E>(
+    id: string,
+    bytes: Stream.Stream<Uint8Array, E>,
+    saidBytes?: number
+  ) => Effect.Effect<void, E | StoreFailure>
+}>()("agent-job/server/Configurations") {
+  static readonly layer = Layer.effect(Configurations, Effect.suspend(() => make))
+}
+
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const blobs = yield* Blobs
+  const endingEarlier = makeEndingEarlier()
   const one = row(ConfigurationVersion)
 
   const get = (id: string) => Effect.flatMap(one(sql`SELECT * FROM configurationVersions WHERE id = ${id}`), orNotFound)
@@ -72,29 +112,11 @@ const make = Effect.gen(function*() {
     return yield* get(id)
   })
 
-  /** Returns the newest uploaded version that may be applied. */
   const latest = (workspaceId: string) =>
     one(
       sql`SELECT * FROM configurationVersions WHERE workspaceId = ${workspaceId} AND status = 'uploaded' AND speculative = 0 ORDER BY seq DESC LIMIT 1`
     )
 
-  /**
-   * The upload in progress of each version. The next upload of a version ends it, so that a version's link takes the room of one archive,
-   * and an upload whose sender is gone holds up none.
-   */
-  const uploads = new Map<string, Deferred.Deferred<never, Refused>>()
-  const endingEarlier = <A, E, R>(id: string, receive: Effect.Effect<A, E, R>) =>
-    Effect.gen(function*() {
-      const ended = yield* Deferred.make<never, Refused>()
-      const before = uploads.get(id)
-      uploads.set(id, ended)
-      if (before !== undefined) yield* Deferred.fail(before, replaced)
-      return yield* Effect.raceFirst(receive, Deferred.await(ended)).pipe(
-        Effect.ensuring(Effect.sync(() => uploads.get(id) === ended && uploads.delete(id)))
-      )
-    })
-
-  /** Stores the archive of a version. `saidBytes` is the length that the request states, if it does. */
   const upload = Effect.fn("Configurations.upload")(function*<E>(id: string, bytes: Stream.Stream<Uint8Array, E>, saidBytes?: number) {
     const { sizeBytes: storedBytes, status } = yield* get(id)
     if (status === "uploaded" && saidBytes !== undefined && saidBytes !== storedBytes) return yield* another
@@ -115,9 +137,5 @@ const make = Effect.gen(function*() {
     }
   }, Effect.scoped)
 
-  return { get, create, latest, upload }
+  return Configurations.of({ get, create, latest, upload })
 })
-
-export class Configurations extends Context.Service<Configurations>()("agent-job/server/Configurations", { make }) {
-  static readonly layer = Layer.effect(this, this.make)
-}

@@ -43,6 +43,14 @@ const removed = (id: string, at: string) =>
 
 const nothing = new Uint8Array(0)
 
+/** Returns what of new bytes is stored of a log that ends at `logEnd`, with the notice after its last byte, and what is beyond that. */
+const divided = (fresh: Uint8Array, logEnd: number) => {
+  const kept = fresh.subarray(0, Math.max(0, logLimitBytes - logEnd))
+  const beyond = fresh.subarray(kept.byteLength)
+  const cutHere = beyond.byteLength > 0 && logEnd <= logLimitBytes
+  return { stored: cutHere ? Buffer.concat([kept, notice]) : kept, beyond }
+}
+
 /** Returns the end of a log whose middle is gone, after a note of how much is left out. */
 const tailOf = ({ logEnd }: StageRow, bytes: Uint8Array): Uint8Array => {
   const lost = logEnd - logLimitBytes - bytes.byteLength
@@ -100,11 +108,9 @@ const make = Effect.gen(function*() {
     const fresh = bytes.subarray(stage.logEnd - offset)
     if (fresh.byteLength === 0) return stage.logEnd
     const logEnd = stage.logEnd + fresh.byteLength
-    const kept = fresh.subarray(0, Math.max(0, logLimitBytes - stage.logEnd))
-    const cutHere = kept.byteLength < fresh.byteLength && stage.logEnd <= logLimitBytes
-    const stored = cutHere ? Buffer.concat([kept, notice]) : kept
+    const { beyond, stored } = divided(fresh, stage.logEnd)
     if (stored.byteLength > 0) yield* sql`INSERT INTO logChunks ${sql.insert({ stageId, position: stage.logStored, bytes: stored })}`
-    if (kept.byteLength < fresh.byteLength) yield* keepTail(stageId, fresh.subarray(kept.byteLength))
+    if (beyond.byteLength > 0) yield* keepTail(stageId, beyond)
     yield* sql`UPDATE stages SET ${sql.update({ logEnd, logStored: stage.logStored + stored.byteLength })} WHERE id = ${stageId}`
     yield* commits.news(`logs ${stage.runId}`)
     return logEnd

@@ -17,7 +17,7 @@ import { now } from "../store/instants.ts"
 import { NamedBlobs } from "../store/named-blobs.ts"
 import { RunVariable } from "../workspace/variables.ts"
 import { type Workspace, Workspaces } from "../workspace/workspaces.ts"
-import { Effects } from "./effects.ts"
+import { Journals } from "./journals.ts"
 import { type StageRow, Stages } from "./stages.ts"
 
 /** A run without what may be large, which lists leave out. */
@@ -89,8 +89,26 @@ export interface RunFacts {
 /** How many saved plans of a workspace wait for their approval: each keeps its file, and nobody may ever come for it. */
 const mostSaved = 20
 
+/** Reports whether the run waits for its workspace before it plans. An import does not, because the workspace waits for it. */
+const queues = ({ planOnly, rescueId, saved = false }: Pick<Run | NewRun, "planOnly" | "rescueId" | "saved">): boolean =>
+  !planOnly && !saved && rescueId == null
+/** The same in SQL, as the index `runsPending` has it. */
+const queuing = "runs.planOnly = 0 AND runs.saved = 0 AND runs.rescueId IS NULL"
+
 const approvalOf = ({ planSha256 }: Run, by = "auto-apply", at: string) => ({
   approval: planSha256 === null ? null : JSON.stringify({ by, seal: planSha256, at } satisfies Approval)
+})
+
+/** Returns the columns of a run that a step changes. */
+const changedBy = (run: Run, next: Pick<Run, "status" | "cancelAsked">, facts: RunFacts, at: string) => ({
+  status: next.status,
+  cancelAsked: next.cancelAsked,
+  timestamps: JSON.stringify(next.status === run.status ? run.timestamps : { ...run.timestamps, [next.status]: at }),
+  ...(facts.hasChanges !== undefined && { hasChanges: facts.hasChanges }),
+  ...(facts.changes !== undefined && { changes: JSON.stringify(facts.changes) }),
+  ...(facts.failure !== undefined && { failure: facts.failure }),
+  ...(facts.stoppedBy !== undefined && { stoppedBy: facts.stoppedBy }),
+  ...(next.status === "confirmed" && approvalOf(run, facts.approvedBy, at))
 })
 
 export class Runs extends Context.Service<Runs, {
@@ -141,7 +159,7 @@ const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const blobs = yield* Blobs
   const commits = yield* Commits
-  const effects = yield* Effects
+  const journals = yield* Journals
   const { removeUnnamed } = yield* NamedBlobs
   const stages = yield* Stages
   const workspaces = yield* Workspaces
@@ -149,6 +167,7 @@ const make = Effect.gen(function*() {
   const columns = Object.keys(Run.fields).filter((field) => field !== "workspace").map((field) => `runs.${field}`)
   const from = sql`workspaces.name AS workspace FROM runs JOIN workspaces ON workspaces.id = runs.workspaceId`
   const all = sql`SELECT ${sql.literal(columns.join(", "))}, ${from}`
+  const waits = sql.literal(queuing)
   const find = (id: string) => row(Run)(sql`${all} WHERE runs.id = ${id}`)
   const get = (id: string) => Effect.flatMap(find(id), orNotFound)
   const whole = (id: string) => Effect.flatMap(row(WholeRun)(sql`SELECT runs.*, ${from} WHERE runs.id = ${id}`), orNotFound)
@@ -156,16 +175,16 @@ const make = Effect.gen(function*() {
   const count = (statuses: ReadonlyArray<RunStatus>) => counted(sql`SELECT count(*) AS n FROM runs WHERE ${sql.in("status", statuses)}`)
 
   const pendingBefore = (run: Run) =>
-    run.status !== "pending" || run.planOnly || run.saved || run.rescueId !== null ? Effect.succeed(0) : counted(
+    run.status !== "pending" || !queues(run) ? Effect.succeed(0) : counted(
       sql`SELECT count(*) AS n FROM runs JOIN workspaces ON workspaces.id = runs.workspaceId WHERE runs.workspaceId = ${run.workspaceId}
-          AND runs.status = 'pending' AND runs.planOnly = 0 AND runs.saved = 0 AND runs.rescueId IS NULL AND runs.seq < ${run.seq} AND runs.id IS NOT workspaces.currentRunId`
+          AND runs.status = 'pending' AND ${waits} AND runs.seq < ${run.seq} AND runs.id IS NOT workspaces.currentRunId`
     )
 
   /** Gives a free workspace to its oldest pending run. */
   const dispatch = Effect.fn("Runs.dispatch")(function*(workspaceId: string) {
     const next = yield* row(Schema.Struct({ id: RunId }))(
       sql`SELECT runs.id FROM runs JOIN workspaces ON workspaces.id = runs.workspaceId
-        WHERE runs.workspaceId = ${workspaceId} AND runs.status = 'pending' AND runs.planOnly = 0 AND runs.saved = 0 AND runs.rescueId IS NULL AND workspaces.currentRunId IS NULL ORDER BY runs.seq LIMIT 1`
+        WHERE runs.workspaceId = ${workspaceId} AND runs.status = 'pending' AND ${waits} AND workspaces.currentRunId IS NULL ORDER BY runs.seq LIMIT 1`
     )
     if (next === undefined) return
     yield* sql`UPDATE workspaces SET currentRunId = ${next.id} WHERE id = ${workspaceId}`
@@ -191,9 +210,7 @@ const make = Effect.gen(function*() {
       if (Option.isNone(yield* blobs.about(asked.archiveSha256))) return yield* noArchive
       const [last] = yield* rows(Schema.Struct({ seq: Schema.Int }))(sql`SELECT COALESCE(MAX(seq), 0) AS seq FROM runs`)
       yield* sql`INSERT INTO runs ${sql.insert({ ...made, seq: (last?.seq ?? 0) + 1 })}`
-      yield* asked.planOnly || asked.saved === true || asked.rescueId !== undefined
-        ? stages.create(id, "plan")
-        : dispatch(asked.workspaceId)
+      yield* queues(asked) ? dispatch(asked.workspaceId) : stages.create(id, "plan")
     }))
     return yield* whole(id)
   })
@@ -231,7 +248,7 @@ const make = Effect.gen(function*() {
     /** A restored database may not have the start of a stage whose result speaks of its state. */
     const hasBegun = ({ result, startedAt }: StageRow) => startedAt !== null || result?.statePushed !== undefined
     const began = (yield* stages.ofRun(run.id)).some((stage) => mutates(stage.stage) && hasBegun(stage))
-    yield* began ? discardSaved(run, 0, `the run ${run.id}, which began to apply its own plan`) : effects.forgetPlanned(run.id)
+    yield* began ? discardSaved(run, 0, `the run ${run.id}, which began to apply its own plan`) : journals.forgetPlanned(run.id)
     yield* sql`UPDATE workspaces SET currentRunId = NULL WHERE id = ${run.workspaceId} AND currentRunId = ${run.id}`
     yield* dispatch(run.workspaceId)
     yield* removePlanFile(run)
@@ -244,19 +261,7 @@ const make = Effect.gen(function*() {
       if (next._tag === "Refused") return yield* conflict(next.error, `The run ${run.id} ${next.message}`)
       if (next._tag === "Unchanged") return run
       if (run.saved && next.status === "confirmed") yield* takeWorkspace(run)
-      const at = yield* now
-      yield* sql`UPDATE runs SET ${
-        sql.update({
-          status: next.status,
-          cancelAsked: next.cancelAsked,
-          timestamps: JSON.stringify(next.status === run.status ? run.timestamps : { ...run.timestamps, [next.status]: at }),
-          ...(facts.hasChanges !== undefined && { hasChanges: facts.hasChanges }),
-          ...(facts.changes !== undefined && { changes: JSON.stringify(facts.changes) }),
-          ...(facts.failure !== undefined && { failure: facts.failure }),
-          ...(facts.stoppedBy !== undefined && { stoppedBy: facts.stoppedBy }),
-          ...(next.status === "confirmed" && approvalOf(run, facts.approvedBy, at))
-        })
-      } WHERE id = ${run.id}`
+      yield* sql`UPDATE runs SET ${sql.update(changedBy(run, next, facts, yield* now))} WHERE id = ${run.id}`
       yield* commits.news(`logs ${run.id}`)
       if (next.status === "confirmed") yield* stages.create(run.id, run.destroy ? "destroy" : "apply")
       if (run.saved && next.status === "planned") {

@@ -7,8 +7,8 @@ import { planAgainAfterMillis } from "../../core/run/plan-again.ts"
 import { runEnd } from "../../core/run/run-end.ts"
 import { inWords, isFinal, RunEvent, wishes } from "../../core/run/run-machine.ts"
 import { doubtOf, rescueAdvice, type StageEnd } from "../../core/run/state-doubt.ts"
-import { effectsMessage } from "../../core/state/effects-message.ts"
-import { needRescue } from "../../core/state/stage-effects.ts"
+import { leftOverMessage } from "../../core/state/left-over-message.ts"
+import { needRescue } from "../../core/state/left-over.ts"
 import { sentence } from "../../core/text/sentence.ts"
 import type { JournalEntry } from "../../schema/api/effects.ts"
 import { mutates } from "../../schema/task/agent-task.ts"
@@ -18,7 +18,8 @@ import { Commits } from "../store/commits.ts"
 import { instantAfter, now } from "../store/instants.ts"
 import { Rescues } from "../workspace/rescues.ts"
 import { StateLocks } from "../workspace/state-locks.ts"
-import { Effects } from "./effects.ts"
+import { Journals } from "./journals.ts"
+import { LeftOvers } from "./left-overs.ts"
 import { type Run, Runs } from "./runs.ts"
 import { type StageRow, Stages, stepOf } from "./stages.ts"
 
@@ -49,52 +50,15 @@ export class StageEnds extends Context.Service<StageEnds, {
 
 const secondsBetweenLooks = 5
 
-const make = Effect.gen(function*() {
-  const sql = yield* SqlClient.SqlClient
-  const commits = yield* Commits
-  /**
-   * When the state was last read for the journal of a stage that is over: seconds of the monotonic clock by stage, of the last few seconds
-   * only.
-   */
+/**
+ * Spaces the looks at the state for the journals of stages that are over. Otherwise a worker that sends creations which the state has would
+ * have it read with each of them.
+ */
+const makeLooks = () => {
+  /** When the state was last read: seconds of the monotonic clock by stage, of the last few seconds only. */
   const looks = new Map<string, number>()
-  const effects = yield* Effects
-  const locks = yield* StateLocks
-  const rescues = yield* Rescues
-  const runs = yield* Runs
-  const stages = yield* Stages
-
-  const standingOf = Effect.fnUntraced(function*({ id, runId }: StageRow, result: ToldResult) {
-    return { ...(yield* locks.standing(id)), confirmedElsewhere: yield* effects.isConfirmedElsewhere({ result, runId }) }
-  })
-
-  /** Opens a rescue when the end leaves the state in doubt; returns what the run's failure says of it, or "". */
-  const openRescueIfInDoubt = Effect.fnUntraced(
-    function*(
-      ended: StageRow,
-      { id, workspace, workspaceId }: Run,
-      result: ToldResult,
-      standing: Pick<StageEnd, "lock" | "refusedState" | "confirmedElsewhere">
-    ) {
-      const { id: stageId, stage } = ended
-      const unsaved = yield* effects.storeMissing(ended, workspaceId, result)
-      const because = doubtOf({ stage, result, unsavedEffects: unsaved !== undefined && needRescue(unsaved), ...standing })
-      if (because === undefined) return ""
-      const message = `The ${stage} of ${id} ended with ${result.reason}: ${because}`
-      yield* rescues.open({
-        workspaceId,
-        stageId,
-        reason: result.reason,
-        message: unsaved === undefined ? message : `${message} (${effectsMessage(unsaved).replace(/\.$/u, "")})`
-      })
-      return ` The state is in doubt; ${rescueAdvice(workspace)}`
-    }
-  )
-
-  /**
-   * Returns the time at which the state may be read for this stage; fails with 503 if it was read a moment ago. Otherwise a worker that
-   * sends creations which the state has would have it read with each of them.
-   */
-  const lookInTurn = Effect.fnUntraced(function*(id: string) {
+  /** Returns the time at which the state may be read for this stage; fails with 503 if it was read a moment ago. */
+  const inTurn = Effect.fnUntraced(function*(id: string) {
     const at = Number(yield* Clock.monotonicTimeNanos) / 1e9
     for (const [stageId, looked] of looks) if (at - looked >= secondsBetweenLooks) looks.delete(stageId)
     if (looks.has(id)) {
@@ -108,21 +72,61 @@ const make = Effect.gen(function*() {
     }
     return at
   })
+  return { inTurn, looked: (id: string, at: number) => void looks.set(id, at) }
+}
+
+const make = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const commits = yield* Commits
+  const journals = yield* Journals
+  const leftOvers = yield* LeftOvers
+  const locks = yield* StateLocks
+  const looks = makeLooks()
+  const rescues = yield* Rescues
+  const runs = yield* Runs
+  const stages = yield* Stages
+
+  const standingOf = Effect.fnUntraced(function*({ id, runId }: StageRow, result: ToldResult) {
+    return { ...(yield* locks.standing(id)), confirmedElsewhere: yield* leftOvers.isConfirmedElsewhere({ result, runId }) }
+  })
+
+  /** Opens a rescue when the end leaves the state in doubt; returns what the run's failure says of it, or "". */
+  const openRescueIfInDoubt = Effect.fnUntraced(
+    function*(
+      ended: StageRow,
+      { id, workspace, workspaceId }: Run,
+      result: ToldResult,
+      standing: Pick<StageEnd, "lock" | "refusedState" | "confirmedElsewhere">
+    ) {
+      const { id: stageId, stage } = ended
+      const unsaved = yield* leftOvers.store(ended, workspaceId, result)
+      const because = doubtOf({ stage, result, unsavedEffects: unsaved !== undefined && needRescue(unsaved), ...standing })
+      if (because === undefined) return ""
+      const message = `The ${stage} of ${id} ended with ${result.reason}: ${because}`
+      yield* rescues.open({
+        workspaceId,
+        stageId,
+        reason: result.reason,
+        message: unsaved === undefined ? message : `${message} (${leftOverMessage(unsaved).replace(/\.$/u, "")})`
+      })
+      return ` The state is in doubt; ${rescueAdvice(workspace)}`
+    }
+  )
 
   const append = Effect.fnUntraced(function*(id: string, entries: ReadonlyArray<JournalEntry>) {
-    const { added, hasCreation, hasLastWord, number } = yield* effects.append(id, entries)
+    const { added, hasCreation, hasLastWord, number } = yield* journals.append(id, entries)
     const stage = yield* stages.get(id) // the stage may have ended while the entries were on the way
     if (stage.stage === "plan" || stage.result === null || added === 0) return { number }
     const waits = (yield* rescues.ofStage(id))?.settledAt === null
     if (!hasLastWord && (waits || !hasCreation)) return { number } // the next plan finds what was changed or destroyed
-    const lookedAt = hasLastWord ? undefined : yield* lookInTurn(id)
+    const lookedAt = hasLastWord ? undefined : yield* looks.inTurn(id)
     yield* openRescueIfInDoubt(stage, yield* runs.get(stage.runId), stage.result, yield* standingOf(stage, stage.result))
     return { number, lookedAt }
   })
 
   const journal = Effect.fn("StageEnds.journal")(function*(id: string, entries: ReadonlyArray<JournalEntry>) {
     const { lookedAt, number } = yield* sql.withTransaction(append(id, entries))
-    if (lookedAt !== undefined) looks.set(id, lookedAt) // only now: the worker sends entries that were not stored again at once
+    if (lookedAt !== undefined) looks.looked(id, lookedAt) // only now: the worker sends entries that were not stored again at once
     return number
   })
 
@@ -145,11 +149,11 @@ const make = Effect.gen(function*() {
   const settleImported = Effect.fnUntraced(function*({ id, workspaceId }: Run, rescueId: string) {
     const rescue = (yield* rescues.pending(workspaceId)).find((one) => one.id === rescueId)
     if (rescue === undefined) return
-    const state = yield* effects.stateNow(workspaceId)
-    const left = (yield* effects.missingNow(state, [rescue])).get(rescue.stageId)
+    const state = yield* leftOvers.stateNow(workspaceId)
+    const left = (yield* leftOvers.of(state, [rescue])).get(rescue.stageId)
     const { refusedState } = yield* locks.standing(rescue.stageId)
     if (refusedState || (left !== undefined && needRescue(left))) return
-    yield* effects.storeMissingOfSettled(state, [rescue])
+    yield* leftOvers.storeSettled(state, [rescue])
     yield* rescues.settle(rescueId, id, "what was missing is imported")
   })
 
@@ -165,7 +169,7 @@ const make = Effect.gen(function*() {
     const run = yield* runs.get(stage.runId)
     const standing = yield* standingOf(stage, result)
     // A stage that has no lock made nothing, seen or unseen, or ended in order, unless this database is a copy from before its lock.
-    if (mutates(stage.stage) && standing.lock === "none" && !standing.confirmedElsewhere) yield* effects.forgetPlanned(run.id)
+    if (mutates(stage.stage) && standing.lock === "none" && !standing.confirmedElsewhere) yield* journals.forgetPlanned(run.id)
     const doubted = yield* openRescueIfInDoubt(stage, run, result, standing)
     yield* locks.release(stage.id)
     yield* commits.news(`logs ${run.id}`)

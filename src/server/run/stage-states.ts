@@ -2,12 +2,13 @@
 // Invariant: a stage that is over stores no version any more; where its end left the state in doubt, a late state is kept as evidence.
 // Used by the task API.
 import { Context, Effect, Layer, type Option } from "effect"
+import type { SqlError } from "effect/sql"
 import type { LockInfo } from "../../schema/api/task-api.ts"
-import { conflict, Refused } from "../refused.ts"
+import { conflict, Refused, type StoreFailure } from "../refused.ts"
 import { fateDetails, fateSentence } from "../workspace/refused-states.ts"
 import { Rescues } from "../workspace/rescues.ts"
 import { StateLocks } from "../workspace/state-locks.ts"
-import { StateVersions } from "../workspace/state-versions.ts"
+import { type StateVersion, StateVersions } from "../workspace/state-versions.ts"
 import { Runs } from "./runs.ts"
 import type { StageRow } from "./stages.ts"
 
@@ -22,6 +23,24 @@ interface Pushed {
 
 const noState = new Refused({ status: 404, error: "no-state", message: "The workspace has no state yet." })
 
+export class StageStates extends Context.Service<StageStates, {
+  /** Reports whether the stage may still send a state: until its end, and after that if it has a rescue. */
+  readonly mayPush: (stage: StageRow) => Effect.Effect<boolean, SqlError.SqlError>
+  /** Returns the current state of the stage's workspace; fails with 404 `no-state` before the first. */
+  readonly current: (stage: StageRow) => Effect.Effect<StateVersion, StoreFailure>
+  /**
+   * Stores a state as the workspace's next version; fails as `StateVersions.accept`. The state of a stage that is over becomes evidence, and
+   * the push fails with 409 `stage-over`, unless that state is stored already.
+   */
+  readonly push: (stage: StageRow, state: Pushed) => Effect.Effect<void, StoreFailure>
+  /** Locks the state and returns the epoch; fails as `StateLocks.lock`. */
+  readonly lock: (stage: StageRow, info: LockInfo) => Effect.Effect<number, StoreFailure>
+  /** Opens the stage's own lock; fails as `StateLocks.unlock`. */
+  readonly unlock: (stage: StageRow, info: LockInfo) => Effect.Effect<void, StoreFailure>
+}>()("agent-job/server/StageStates") {
+  static readonly layer = Layer.effect(StageStates, Effect.suspend(() => make))
+}
+
 const make = Effect.gen(function*() {
   const locks = yield* StateLocks
   const rescues = yield* Rescues
@@ -30,7 +49,6 @@ const make = Effect.gen(function*() {
 
   const workspaceOf = ({ runId }: StageRow) => Effect.map(runs.get(runId), ({ workspaceId }) => workspaceId)
 
-  /** Returns whether the stage may still send a state: until its end, and after that if it has a rescue. */
   const mayPush = ({ endedAt, id }: StageRow) =>
     endedAt === null ? Effect.succeed(true) : Effect.map(rescues.ofStage(id), (rescue) => rescue !== undefined)
 
@@ -50,15 +68,10 @@ const make = Effect.gen(function*() {
     if (fate._tag !== "Stored") return yield* conflict("stage-over", `${why} ${fateSentence(fate)}`, fateDetails(fate))
   })
 
-  /** Locks the state and returns the epoch. */
   const lock = (stage: StageRow, info: LockInfo) =>
     Effect.flatMap(workspaceOf(stage), (workspaceId) => locks.lock(workspaceId, info, { stage: stage.id }))
   const unlock = (stage: StageRow, { ID }: LockInfo) =>
     Effect.flatMap(workspaceOf(stage), (workspaceId) => locks.unlock(workspaceId, ID, { stage: stage.id }))
 
-  return { mayPush, current, push, lock, unlock }
+  return StageStates.of({ mayPush, current, push, lock, unlock })
 })
-
-export class StageStates extends Context.Service<StageStates>()("agent-job/server/StageStates", { make }) {
-  static readonly layer = Layer.effect(this, this.make)
-}

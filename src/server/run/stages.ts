@@ -2,14 +2,14 @@
 // Waiting → offered → acknowledged → started → ended; a time that is set says that the stage came so far.
 // Used by runs (creates and withdraws them), assignments (offers them), stage-ends (ends them) and the views.
 import { Clock, Context, Effect, Layer, Schema } from "effect"
-import { SqlClient } from "effect/sql"
+import { SqlClient, type SqlError } from "effect/sql"
 import type { Step } from "../../core/run/run-machine.ts"
-import { StageEffects } from "../../schema/api/effects.ts"
+import { LeftOver } from "../../schema/api/effects.ts"
 import { assignmentId } from "../../schema/api/pool-api.ts"
 import { RunId, Timestamp } from "../../schema/names.ts"
 import { Stage } from "../../schema/task/agent-task.ts"
 import { ToldResult } from "../../schema/task/stage-result.ts"
-import { orNotFound } from "../refused.ts"
+import { orNotFound, type StoreFailure } from "../refused.ts"
 import { Commits } from "../store/commits.ts"
 import { row, rows } from "../store/database.ts"
 import { now } from "../store/instants.ts"
@@ -31,7 +31,7 @@ export const StageRow = Schema.Struct({
   waitReason: Schema.NullOr(Schema.String),
   waitMessage: Schema.NullOr(Schema.String),
   result: Schema.NullOr(Schema.fromJsonString(ToldResult)),
-  effects: Schema.NullOr(Schema.fromJsonString(StageEffects)),
+  effects: Schema.NullOr(Schema.fromJsonString(LeftOver)),
   logEnd: Schema.Int,
   logStored: Schema.Int
 })
@@ -53,6 +53,39 @@ export const stepStatus = (stage: StageRow): "pending" | "running" | "finished" 
   return stage.acknowledgedAt === null ? "pending" : "running"
 }
 
+export class Stages extends Context.Service<Stages, {
+  readonly find: (id: string) => Effect.Effect<StageRow | undefined, SqlError.SqlError>
+  /** Fails with 404 if there is no such stage. */
+  readonly get: (id: string) => Effect.Effect<StageRow, StoreFailure>
+  /** Returns the stages of a run, oldest first. */
+  readonly ofRun: (runId: string) => Effect.Effect<ReadonlyArray<StageRow>, SqlError.SqlError>
+  /** Returns the same without what they left behind, which may be large. */
+  readonly listedOf: (runId: string) => Effect.Effect<ReadonlyArray<StageRow>, SqlError.SqlError>
+  /** Returns the newest stage of a workspace that is over. */
+  readonly newestOver: (workspaceId: string) => Effect.Effect<StageRow | undefined, SqlError.SqlError>
+  /** Creates the first attempt at a stage of the run. */
+  readonly create: (runId: RunId, stage: Stage) => Effect.Effect<void, SqlError.SqlError>
+  /** Creates the next attempt at a stage that is over. `again` says why, and from when it may be offered. */
+  readonly createAgain: (
+    stage: StageRow,
+    again: Pick<StageRow, "notBefore" | "waitMessage" | "waitReason">
+  ) => Effect.Effect<void, SqlError.SqlError>
+  /** Puts the run's stages that an agent may have on the feed of cancellations. */
+  readonly cancel: (runId: RunId) => Effect.Effect<void, SqlError.SqlError>
+  /**
+   * Puts a stage on the feed that was over before its task was heard of. An agent whose cursor is past the stage hears of it once more; of
+   * one that was withdrawn, and has no result, until its task has said how it ended.
+   */
+  readonly cancelLate: (id: string) => Effect.Effect<void, SqlError.SqlError>
+  /**
+   * Ends the run's stages that no agent has acknowledged: their tokens are void, and an agent that took one all the same is told to cancel
+   * it.
+   */
+  readonly withdraw: (runId: RunId) => Effect.Effect<void, SqlError.SqlError>
+}>()("agent-job/server/Stages") {
+  static readonly layer = Layer.effect(Stages, Effect.suspend(() => make))
+}
+
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const commits = yield* Commits
@@ -61,10 +94,8 @@ const make = Effect.gen(function*() {
   const get = (id: string) => Effect.flatMap(find(id), orNotFound)
   const ofRun = (runId: string) => rows(StageRow)(sql`SELECT * FROM stages WHERE runId = ${runId} ORDER BY seq`)
   const small = sql.literal(Object.keys(StageRow.fields).filter((field) => field !== "effects").join(", "))
-  /** Returns the same without what they left behind, which may be large. */
   const listedOf = (runId: string) => rows(StageRow)(sql`SELECT ${small}, NULL AS effects FROM stages WHERE runId = ${runId} ORDER BY seq`)
 
-  /** Returns the newest stage of a workspace that is over. */
   const newestOver = (workspaceId: string) =>
     row(StageRow)(
       sql`SELECT stages.* FROM runs JOIN stages ON stages.runId = runs.id WHERE runs.workspaceId = ${workspaceId} AND stages.endedAt IS NOT NULL ORDER BY runs.seq DESC, stages.seq DESC LIMIT 1`
@@ -77,7 +108,6 @@ const make = Effect.gen(function*() {
     yield* commits.news("assignments")
   })
 
-  /** Creates the next attempt at a stage that is over. `again` says why, and from when it may be offered. */
   const createAgain = Effect.fn("Stages.createAgain")(
     function*({ attempt, runId, stage }: StageRow, again: Pick<StageRow, "notBefore" | "waitMessage" | "waitReason">) {
       yield* create(runId, stage, attempt + 1)
@@ -91,34 +121,21 @@ const make = Effect.gen(function*() {
    */
   const nextCancelSeq = Effect.map(Clock.currentTimeMillis, (at) => sql`(SELECT MAX(COALESCE(MAX(cancelSeq), 0) + 1, ${at}) FROM stages)`)
 
-  /** Puts the run's stages that an agent may have on the feed of cancellations. */
   const cancel = Effect.fn("Stages.cancel")(function*(runId: RunId) {
     const cancelled = yield* sql`UPDATE stages SET cancelSeq = ${yield* nextCancelSeq}
       WHERE runId = ${runId} AND offeredAt IS NOT NULL AND result IS NULL AND cancelSeq IS NULL RETURNING id`
     if (cancelled.length > 0) yield* commits.news("cancellations")
   })
 
-  /**
-   * Puts a stage on the feed that was over before its task was heard of. An agent whose cursor is past the stage hears of it once more; of
-   * one that was withdrawn, and has no result, until its task has said how it ended.
-   */
   const cancelLate = Effect.fn("Stages.cancelLate")(function*(id: string) {
     yield* sql`UPDATE stages SET cancelSeq = ${yield* nextCancelSeq}, forced = result IS NOT NULL WHERE id = ${id}`
     yield* commits.news("cancellations")
   })
 
-  /**
-   * Ends the run's stages that no agent has acknowledged: their tokens are void, and an agent that took one all the same is told to cancel
-   * it.
-   */
   const withdraw = Effect.fn("Stages.withdraw")(function*(runId: RunId) {
     yield* sql`UPDATE stages SET endedAt = ${yield* now} WHERE runId = ${runId} AND acknowledgedAt IS NULL AND endedAt IS NULL`
     yield* cancel(runId)
   })
 
-  return { find, get, ofRun, listedOf, newestOver, create, createAgain, cancel, cancelLate, withdraw }
+  return Stages.of({ find, get, ofRun, listedOf, newestOver, create, createAgain, cancel, cancelLate, withdraw })
 })
-
-export class Stages extends Context.Service<Stages>()("agent-job/server/Stages", { make }) {
-  static readonly layer = Layer.effect(this, this.make)
-}

@@ -89,6 +89,17 @@ const probeBytes = randomBytes(1024 * 1024)
 
 const isDigest = Schema.is(Sha256)
 
+const sameDigest = (sha256: string, hash: Hash) =>
+  hash.digest("hex") === sha256
+    ? Effect.void
+    : Effect.fail(
+      new Refused({
+        status: 503,
+        error: "damaged",
+        message: `The stored file ${sha256} is damaged and is not given out; restore it from a backup.`
+      })
+    )
+
 const make = Effect.fnUntraced(function*(directory: string) {
   /** The prefix of this process's unfinished files, which tells them from those of an earlier process. */
   const unfinished = `new-${randomUUID()}`
@@ -142,17 +153,6 @@ const make = Effect.fnUntraced(function*(directory: string) {
   const isTorn = (name: string) => name.startsWith("new-") && !name.startsWith(unfinished)
 
   const stream = (sha256: string) => NodeStream.fromReadable({ evaluate: () => createReadStream(path(sha256)), onError: storage })
-
-  const sameDigest = (sha256: string, hash: Hash) =>
-    hash.digest("hex") === sha256
-      ? Effect.void
-      : Effect.fail(
-        new Refused({
-          status: 503,
-          error: "damaged",
-          message: `The stored file ${sha256} is damaged and is not given out; restore it from a backup.`
-        })
-      )
 
   const read = Effect.fn("Blobs.read")(function*(sha256: string) {
     const bytes = yield* onDisk(() => readFile(path(sha256)))

@@ -2,9 +2,9 @@
 // A sensitive value, or a run's own in its place, leaves the server only towards the worker of a stage.
 // Used by the TFE routes and the task API.
 import { Context, Effect, Layer, Schema } from "effect"
-import { SqlClient } from "effect/sql"
+import { SqlClient, type SqlError } from "effect/sql"
 import type { Variable } from "../../schema/task/agent-task.ts"
-import { invalid } from "../refused.ts"
+import { invalid, type StoreFailure } from "../refused.ts"
 import { row, rows } from "../store/database.ts"
 import { newId } from "../store/ids.ts"
 
@@ -50,6 +50,20 @@ const tooMany = invalid(
 
 const Total = Schema.Struct({ count: Schema.Int, bytes: Schema.Int })
 
+export class Variables extends Context.Service<Variables, {
+  /** Returns the variables of a workspace, sorted by name. */
+  readonly list: (workspaceId: string) => Effect.Effect<ReadonlyArray<WorkspaceVariable>, SqlError.SqlError>
+  /** Removes a variable and returns whether there was one. */
+  readonly remove: (workspaceId: string, id: string) => Effect.Effect<boolean, SqlError.SqlError>
+  /**
+   * Stores a variable. A workspace has one for each name and category; setting it again replaces it. Fails with 422 past the limits; a
+   * workspace of an older version may be past them, and then no longer grows.
+   */
+  readonly set: (variable: Omit<WorkspaceVariable, "id">) => Effect.Effect<WorkspaceVariable, StoreFailure>
+}>()("agent-job/server/Variables") {
+  static readonly layer = Layer.effect(Variables, Effect.suspend(() => make))
+}
+
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
 
@@ -63,10 +77,6 @@ const make = Effect.gen(function*() {
   const list = (workspaceId: string) =>
     rows(WorkspaceVariable)(sql`SELECT * FROM variables WHERE workspaceId = ${workspaceId} ORDER BY key, category`)
 
-  /**
-   * Stores a variable. A workspace has one for each name and category; setting it again replaces it. Fails with 422 past the limits; a
-   * workspace of an older version may be past them, and then no longer grows.
-   */
   const set = Effect.fn("Variables.set")(function*(variable: Omit<WorkspaceVariable, "id">) {
     const before = yield* total(variable.workspaceId)
     yield* sql`INSERT INTO variables ${sql.insert({ id: yield* newId("var"), ...variable })}
@@ -80,13 +90,8 @@ const make = Effect.gen(function*() {
     return stored ?? (yield* Effect.die(new Error("a variable was stored and is gone")))
   }, sql.withTransaction)
 
-  /** Removes a variable and returns whether there was one. */
   const remove = (workspaceId: string, id: string) =>
     Effect.map(sql`DELETE FROM variables WHERE workspaceId = ${workspaceId} AND id = ${id} RETURNING id`, (removed) => removed.length > 0)
 
-  return { list, remove, set }
+  return Variables.of({ list, remove, set })
 })
-
-export class Variables extends Context.Service<Variables>()("agent-job/server/Variables", { make }) {
-  static readonly layer = Layer.effect(this, this.make)
-}

@@ -2,10 +2,10 @@
 // A workspace is never deleted here; its states are in server/workspace/state-versions, its lock in server/workspace/state-locks.
 // Used by the stores and by the TFE and state routes.
 import { Context, Effect, Layer, Schema } from "effect"
-import { SqlClient } from "effect/sql"
+import { SqlClient, type SqlError } from "effect/sql"
 import { LockInfo } from "../../schema/api/task-api.ts"
 import { RunId, Timestamp, WorkspaceName } from "../../schema/names.ts"
-import { invalid, orNotFound } from "../refused.ts"
+import { invalid, orNotFound, type StoreFailure } from "../refused.ts"
 import { row, rows } from "../store/database.ts"
 import { newId } from "../store/ids.ts"
 import { now } from "../store/instants.ts"
@@ -31,6 +31,30 @@ export interface WorkspaceSettings {
   readonly workingDirectory: string
 }
 
+export class Workspaces extends Context.Service<Workspaces, {
+  readonly find: (name: string) => Effect.Effect<Workspace | undefined, SqlError.SqlError>
+  /** Returns the workspace of that name; fails with 404 if there is none. */
+  readonly named: (name: string) => Effect.Effect<Workspace, StoreFailure>
+  /** Returns the workspace with that id; fails with 404 if there is none. */
+  readonly get: (id: string) => Effect.Effect<Workspace, StoreFailure>
+  /** All workspaces, sorted by name. */
+  readonly list: Effect.Effect<ReadonlyArray<Workspace>, SqlError.SqlError>
+  /** Returns workspaces whose names contain `part`, sorted by name. */
+  readonly search: (part: string, limit: number, offset: number) => Effect.Effect<ReadonlyArray<Workspace>, SqlError.SqlError>
+  /** Returns the workspace of that name: created with the settings if there is none, otherwise as it is. Fails with 422 as `update`. */
+  readonly ensure: (name: WorkspaceName, settings?: Partial<WorkspaceSettings>) => Effect.Effect<Workspace, StoreFailure>
+  /** Changes the settings that are given. Fails with 422 if the working directory is not a path inside of the configuration. */
+  readonly update: (id: string, settings: Partial<WorkspaceSettings>) => Effect.Effect<Workspace, StoreFailure>
+}>()("agent-job/server/Workspaces") {
+  static readonly layer = Layer.effect(Workspaces, Effect.suspend(() => make))
+}
+
+const checked = (settings: Partial<WorkspaceSettings>) =>
+  settings.workingDirectory !== undefined &&
+    (settings.workingDirectory.startsWith("/") || settings.workingDirectory.split("/").includes(".."))
+    ? Effect.fail(invalid("The working directory must be a path below the root of the configuration, without '..'."))
+    : Effect.succeed(settings)
+
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const one = row(Workspace)
@@ -40,11 +64,9 @@ const make = Effect.gen(function*() {
   const get = (id: string) => Effect.flatMap(one(sql`SELECT * FROM workspaces WHERE id = ${id}`), orNotFound)
   const list = rows(Workspace)(sql`SELECT * FROM workspaces ORDER BY name`)
 
-  /** Returns workspaces whose names contain `part`, sorted by name. */
   const search = (part: string, limit: number, offset: number) =>
     rows(Workspace)(sql`SELECT * FROM workspaces WHERE instr(name, ${part}) > 0 ORDER BY name LIMIT ${limit} OFFSET ${offset}`)
 
-  /** Returns the workspace of that name: created with the settings if there is none, otherwise as it is. */
   const ensure = Effect.fn("Workspaces.ensure")(function*(name: WorkspaceName, settings: Partial<WorkspaceSettings> = {}) {
     const id = yield* newId("ws")
     const made = {
@@ -66,15 +88,5 @@ const make = Effect.gen(function*() {
     return yield* get(id)
   })
 
-  return { find, named, get, list, search, ensure, update }
+  return Workspaces.of({ find, named, get, list, search, ensure, update })
 })
-
-const checked = (settings: Partial<WorkspaceSettings>) =>
-  settings.workingDirectory !== undefined &&
-    (settings.workingDirectory.startsWith("/") || settings.workingDirectory.split("/").includes(".."))
-    ? Effect.fail(invalid("The working directory must be a path below the root of the configuration, without '..'."))
-    : Effect.succeed(settings)
-
-export class Workspaces extends Context.Service<Workspaces>()("agent-job/server/Workspaces", { make }) {
-  static readonly layer = Layer.effect(this, this.make)
-}

@@ -7,7 +7,7 @@ import type { Sha256 } from "../../schema/names.ts"
 import type { Variable } from "../../schema/task/agent-task.ts"
 import type { Seal } from "../../schema/task/seal.ts"
 import type { CommandEnv } from "../engine/engine.ts"
-import type { SendEffects } from "../engine/journal.ts"
+import type { SendJournal } from "../engine/journal.ts"
 import type { Log, ShipLog } from "../engine/log-shipper.ts"
 import type { Settings } from "../settings.ts"
 import type { StageFailed } from "../stage-failed.ts"
@@ -40,7 +40,7 @@ export interface Backing {
   readonly secrets: ReadonlyArray<string>
   readonly ship: Option.Option<ShipLog>
   /** Sends entries of the journal to the server; absent without a pool. */
-  readonly sendEffects: Option.Option<SendEffects>
+  readonly sendJournal: Option.Option<SendJournal>
   /** Returns the stored state as text, empty if there is none yet; none where the worker cannot read it, or gets no answer for a while. */
   readonly storedState: Effect.Effect<Option.Option<string>>
   /** Fetches the archive of the configuration and unpacks it below an open directory. Absent if the source is no archive. */

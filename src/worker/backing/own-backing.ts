@@ -54,7 +54,7 @@ export const ownBacking = Effect.fnUntraced(
       variables: [],
       secrets: [],
       ship: Option.none(),
-      sendEffects: Option.none(),
+      sendJournal: Option.none(),
       storedState: Effect.succeedNone,
       bringSource: Option.orElse(
         Option.map(savedPlan, ({ sha256 }) => bringPlannedSource(workspace, sha256)),

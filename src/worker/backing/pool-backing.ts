@@ -49,7 +49,7 @@ export const poolBacking = Effect.fnUntraced(function*({ plan, source, stage }: 
     variables: begun.variables,
     secrets: [...(yield* taskApi.secrets), begun.keptStateKey],
     ship: Option.some(taskApi.appendLog),
-    sendEffects: Option.some(taskApi.appendEffects),
+    sendJournal: Option.some(taskApi.appendEffects),
     storedState: Effect.option(taskApi.patiently(taskApi.state)).pipe(
       Effect.map(Option.map(Option.match({ onNone: () => "", onSome: (bytes) => new TextDecoder().decode(bytes) })))
     ),

@@ -9,7 +9,7 @@ import { ServerAnswer, startSending, toNobody } from "../network/sending.ts"
 import type { Log } from "./log-shipper.ts"
 
 /** Sends consecutive entries; fails when the server did not answer, or refused the token. */
-export type SendEffects = (entries: ReadonlyArray<JournalEntry>) => Effect.Effect<ServerAnswer, { readonly message: string }>
+export type SendJournal = (entries: ReadonlyArray<JournalEntry>) => Effect.Effect<ServerAnswer, { readonly message: string }>
 
 export interface Journal {
   readonly add: (told: UnnumberedEntry) => void
@@ -42,7 +42,7 @@ const withoutSecrets = ({ address, id, idKey, ...what }: UnnumberedEntry, { reda
 
 /** Makes a journal that is sent until the scope closes. */
 export const makeJournal = Effect.fnUntraced(
-  function*(redacting: Redacting, send: Option.Option<SendEffects>): Effect.fn.Return<Journal, never, Scope.Scope> {
+  function*(redacting: Redacting, send: Option.Option<SendJournal>): Effect.fn.Return<Journal, never, Scope.Scope> {
     const entries: Array<JournalEntry> = []
     const sending = yield* Option.match(send, { onNone: () => Effect.succeed(toNobody), onSome: (send) => sendingOf(entries, send) })
     return {
@@ -59,7 +59,7 @@ export const makeJournal = Effect.fnUntraced(
 )
 
 /** Starts to send the entries. They are kept once the server has them, because a server restored from a backup asks for them again. */
-const sendingOf = (entries: ReadonlyArray<JournalEntry>, send: SendEffects) => {
+const sendingOf = (entries: ReadonlyArray<JournalEntry>, send: SendJournal) => {
   let stored = 0
   const once = Effect.matchEffect(Effect.suspend(() => send(entries.slice(stored, stored + journalBatch))), {
     onFailure: ({ message }) => Effect.as(Effect.logDebug("effects not taken", message), "failed" as const),

@@ -3,8 +3,8 @@
 // Used by worker/stage/stage.ts and worker/stage/preparation.ts.
 import { Duration, Effect, Exit, Fiber, Option, Ref } from "effect"
 import { changesOf, closing } from "../../core/stage/journal.ts"
-import { effectsMessage, madeMessage } from "../../core/state/effects-message.ts"
-import { endedInOrder, stageEffects, unansweredEffects } from "../../core/state/stage-effects.ts"
+import { leftOverMessage, madeMessage } from "../../core/state/left-over-message.ts"
+import { endedInOrder, leftOverOf, unansweredOf } from "../../core/state/left-over.ts"
 import { isEncrypted, stateObjects } from "../../core/state/state-objects.ts"
 import type { StageResult } from "../../schema/task/stage-result.ts"
 import type { Backing, Provisioned } from "../backing/backing.ts"
@@ -84,8 +84,8 @@ export const makeSettlement = ({ backing, facts, journal }: Parts) => {
       concurrency: 2
     })
     const unsavedEffects = Option.match(Option.filter(state, (text) => !isEncrypted(text)), {
-      onNone: () => inOrder ? effectsMessage(unansweredEffects(journal.entries())) : madeMessage(journal.entries()),
-      onSome: (text) => effectsMessage(stageEffects({ journal: journal.entries(), state: stateObjects(text), inOrder }))
+      onNone: () => inOrder ? leftOverMessage(unansweredOf(journal.entries())) : madeMessage(journal.entries()),
+      onSome: (text) => leftOverMessage(leftOverOf({ journal: journal.entries(), state: stateObjects(text), inOrder }))
     })
     yield* learn(facts, { unsavedEffects })
     return isTold
@@ -103,7 +103,7 @@ export const makeSettlement = ({ backing, facts, journal }: Parts) => {
     })
     yield* learn(facts, known)
     const inOrder = endedInOrder({ ...exitCodeOfDone(done), ...known })
-    const isAllStored = inOrder && (Exit.isSuccess(done) || unansweredEffects(journal.entries()).unknownCount === 0)
+    const isAllStored = inOrder && (Exit.isSuccess(done) || unansweredOf(journal.entries()).unknownCount === 0)
     if (isAllStored) yield* givingBack(Exit.isSuccess(done) ? poolPatience : statePatience) // after a success the server opens the lock by itself
     if (Exit.isFailure(done) || Exit.isFailure(settled)) {
       const isTold = yield* accountFor(done, inOrder, Fiber.join(arriving))

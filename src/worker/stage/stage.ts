@@ -8,7 +8,7 @@ import { plannedEntries } from "../../core/stage/journal.ts"
 import { stopMessage } from "../../core/stage/outcome.ts"
 import { type Creation, type PlannedChanges, plannedChanges } from "../../core/stage/plan-changes.ts"
 import { showWorkspace, type StageCommand } from "../../core/stage/stage-commands.ts"
-import { withLeft } from "../../core/state/effects-message.ts"
+import { withLeft } from "../../core/state/left-over-message.ts"
 import type { AgentTaskSpec } from "../../schema/task/agent-task.ts"
 import type { StageResult } from "../../schema/task/stage-result.ts"
 import type { Backing } from "../backing/backing.ts"
@@ -74,7 +74,7 @@ export const runStage = Effect.fn("Stage.run")(
 const stage = Effect.fnUntraced(function*(spec: AgentTaskSpec, backing: Backing, variables: Variables, facts: Ref.Ref<StageFacts>) {
   const engine = yield* Engine
   const { asApproved, commands, engineDirectory, keepThePlan, mirrors, place, workplace } = yield* prepare(spec, backing, variables, facts)
-  const journal = yield* makeJournal(yield* Log, backing.sendEffects)
+  const journal = yield* makeJournal(yield* Log, backing.sendJournal)
   const parts = { backing, journal, facts }
   const settlement = makeSettlement(parts)
   for (const command of commands) {
@@ -101,7 +101,7 @@ const learnPlanned = Effect.fnUntraced(
     { backing, facts, journal }: { readonly backing: Backing; readonly facts: Ref.Ref<StageFacts>; readonly journal: Journal }
   ) {
     if (Option.isSome(planned)) yield* learn(facts, { changes: planned.value.changes, hasChanges: planned.value.hasChanges })
-    yield* untilStopped(tellPlanned(Option.map(planned, ({ creations }) => creations), journal, Option.isSome(backing.sendEffects)))
+    yield* untilStopped(tellPlanned(Option.map(planned, ({ creations }) => creations), journal, Option.isSome(backing.sendJournal)))
   }
 )
 

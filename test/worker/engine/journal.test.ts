@@ -3,10 +3,10 @@ import { describe, expect, it } from "@effect/vitest"
 import { ConfigProvider, Context, Effect, Layer, Option } from "effect"
 import { TestClock } from "effect/testing"
 import type { UnnumberedEntry } from "../../../src/core/stage/engine-events.ts"
-import { stageEffects } from "../../../src/core/state/stage-effects.ts"
+import { leftOverOf } from "../../../src/core/state/left-over.ts"
 import { stateObjects } from "../../../src/core/state/state-objects.ts"
 import { journalBatch, type JournalEntry } from "../../../src/schema/api/effects.ts"
-import { makeJournal, type SendEffects } from "../../../src/worker/engine/journal.ts"
+import { makeJournal, type SendJournal } from "../../../src/worker/engine/journal.ts"
 import { Log } from "../../../src/worker/engine/log-shipper.ts"
 import type { ServerAnswer } from "../../../src/worker/network/sending.ts"
 import { variablesOf } from "../../../src/worker/stage/variables.ts"
@@ -38,7 +38,7 @@ const server = () => {
   const stored: Array<JournalEntry> = []
   const answers: Array<"no answer" | "lost answer" | ServerAnswer> = []
   const batches: Array<number> = []
-  const send: SendEffects = (entries) =>
+  const send: SendJournal = (entries) =>
     Effect.suspend((): Effect.Effect<ServerAnswer, { readonly message: string }> => {
       const answer = answers.shift()
       if (answer === "no answer") return Effect.fail({ message: "down" })
@@ -52,7 +52,7 @@ const server = () => {
 }
 
 const masked = (text: string): string => text.replaceAll("hunter2", "***")
-const journalTo = (send: SendEffects) => makeJournal({ redact: masked, redactKey: masked }, Option.some(send))
+const journalTo = (send: SendJournal) => makeJournal({ redact: masked, redactKey: masked }, Option.some(send))
 
 describe("the journal", () => {
   it.effect("goes to the server at once, and soon after when something was sent just before", () =>
@@ -172,7 +172,7 @@ describe("the journal", () => {
         yield* log.line(`${address}: app-owner logs in with hunter2!`)
       }
       expect(journal.entries().map(({ address }) => address)).toEqual(addresses)
-      expect(stageEffects({ journal: journal.entries(), state: stateObjects(stateOf), inOrder: true }).unsavedCount).toBe(0)
+      expect(leftOverOf({ journal: journal.entries(), state: stateObjects(stateOf), inOrder: true }).unsavedCount).toBe(0)
       expect(printed.join("")).toBe(
         `aws_db_instance.***: *** logs in with ***\nmodule.***.aws_db_instance.main["***"]: *** logs in with ***\n`
       )

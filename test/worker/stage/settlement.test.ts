@@ -6,7 +6,7 @@ import type { UnnumberedEntry } from "../../../src/core/stage/engine-events.ts"
 import type { JournalEntry } from "../../../src/schema/api/effects.ts"
 import { Sha256 } from "../../../src/schema/names.ts"
 import type { Backing } from "../../../src/worker/backing/backing.ts"
-import { makeJournal, type SendEffects } from "../../../src/worker/engine/journal.ts"
+import { makeJournal, type SendJournal } from "../../../src/worker/engine/journal.ts"
 import { Log } from "../../../src/worker/engine/log-shipper.ts"
 import { StageFailed } from "../../../src/worker/stage-failed.ts"
 import { makeSettlement, type StageFacts } from "../../../src/worker/stage/settlement.ts"
@@ -39,7 +39,7 @@ const settling = Effect.fnUntraced(
     const heard: Array<string> = []
     const told: Array<string> = []
     let isUp = false
-    const send: SendEffects = (entries: ReadonlyArray<JournalEntry>) =>
+    const send: SendJournal = (entries: ReadonlyArray<JournalEntry>) =>
       Effect.suspend(() => {
         if (!isUp) return Effect.fail({ message: "down" })
         heard.push(...entries.map(({ kind }) => kind))

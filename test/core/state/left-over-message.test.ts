@@ -1,21 +1,21 @@
 // What a stage has left behind, as the end of its message.
 import { describe, expect, it } from "@effect/vitest"
-import { effectsMessage, madeMessage, withLeft } from "../../../src/core/state/effects-message.ts"
-import type { Effected, JournalEntry, StageEffects } from "../../../src/schema/api/effects.ts"
+import { leftOverMessage, madeMessage, withLeft } from "../../../src/core/state/left-over-message.ts"
+import type { Effected, JournalEntry, LeftOver } from "../../../src/schema/api/effects.ts"
 
 const effect = (action: Effected["action"], address: string, id?: string): Effected => ({
   action,
   address,
   ...(id !== undefined && { idKey: "id", id })
 })
-const effects = (unsaved: ReadonlyArray<Effected>, unknown: ReadonlyArray<Effected>): StageEffects => ({
+const effects = (unsaved: ReadonlyArray<Effected>, unknown: ReadonlyArray<Effected>): LeftOver => ({
   unsaved,
   unsavedCount: unsaved.length,
   unknown,
   unknownCount: unknown.length
 })
 
-describe("effectsMessage", () => {
+describe("leftOverMessage", () => {
   it.each([
     { given: "nothing", says: "", about: effects([], []) },
     {
@@ -40,11 +40,11 @@ describe("effectsMessage", () => {
         "Made, but not in the state: t.a. The state may already contain some of this: it is encrypted, or too large for the server to look into.",
       about: { ...effects([effect("create", "t.a")], []), unread: true }
     }
-  ])("says of $given: $says", ({ about, says }) => expect(effectsMessage(about)).toBe(says))
+  ])("says of $given: $says", ({ about, says }) => expect(leftOverMessage(about)).toBe(says))
 
   it("stays short enough to stand beside another message", () => {
     const long = Array.from({ length: 100 }, () => effect("create", "x".repeat(1024), "y".repeat(1024)))
-    expect(effectsMessage(effects(long, long)).length).toBeLessThan(1700)
+    expect(leftOverMessage(effects(long, long)).length).toBeLessThan(1700)
   })
 })
 

@@ -1,7 +1,7 @@
 // Says what a stage made that is not in its state, in a few sentences for the end of its message. The whole list is with the run.
 // Always holds: joined by `withLeft`, the text fits into the message of a result, however long the names are.
 // Used by worker/stage/stage.ts, worker/stage/settlement.ts, server/run/stage-ends.ts, cli/run/left-over.ts and core/state/import-blocks.ts.
-import type { Effected, JournalEntry, StageEffects } from "../../schema/api/effects.ts"
+import type { Effected, JournalEntry, LeftOver } from "../../schema/api/effects.ts"
 import { longestMessage } from "../../schema/task/stage-result.ts"
 import { shortened, shortName } from "../text/sentence.ts"
 
@@ -27,8 +27,8 @@ const sentences = (groups: ReadonlyArray<Group>): string =>
   groups.filter(({ count }) => count > 0).map(({ count, named, says }) => `${says}: ${list(named, count)}.`).join(" ")
 
 /** What a stage left, in groups of which some may be empty. `unsure` tells whether somebody has to look if the things are there. */
-export const effectGroups = (
-  { unknown, unknownCount, unsaved, unsavedCount, unseen = [], unseenCount = 0 }: StageEffects
+export const leftOverGroups = (
+  { unknown, unknownCount, unsaved, unsavedCount, unseen = [], unseenCount = 0 }: LeftOver
 ): ReadonlyArray<Group & { readonly unsure: boolean }> => [
   { says: "Made, but not in the state", named: unsaved.map(effectName), count: unsavedCount, unsure: false },
   {
@@ -43,11 +43,11 @@ export const effectGroups = (
 export const unreadSentence = "The state may already contain some of this: it is encrypted, or too large for the server to look into."
 
 /** Returns the sentences, or an empty text if there is nothing to say. */
-export const effectsMessage = (effects: StageEffects): string =>
+export const leftOverMessage = (left: LeftOver): string =>
   [
-    sentences(effectGroups(effects)),
-    effects.incomplete === true ? "There may be more, since the journal was full." : "",
-    effects.unread === true ? unreadSentence : ""
+    sentences(leftOverGroups(left)),
+    left.incomplete === true ? "There may be more, since the journal was full." : "",
+    left.unread === true ? unreadSentence : ""
   ].filter((part) => part !== "").join(" ")
 
 /** Returns the message if the state cannot be read: it names everything that was made, since nobody knows what of it is saved. */

@@ -1,7 +1,7 @@
 // Compares a stage's journal and plan with the stored state: what it made that the state lacks, and what it began or may have begun.
 // Always holds: whatever the journal says was made is in the state with its id, or was destroyed again, or is named here.
-// Used by server/run/effects for every stage that did not succeed, and by worker/stage/settlement for its message.
-import { type Effected, type JournalEntry, namedLimit, type StageEffects } from "../../schema/api/effects.ts"
+// Used by server/run/left-overs for every stage that did not succeed, and by worker/stage/settlement for its message.
+import { type Effected, type JournalEntry, type LeftOver, namedLimit } from "../../schema/api/effects.ts"
 import type { StageResult } from "../../schema/task/stage-result.ts"
 import { hasObject, hasTainted, type StateObjects } from "./state-objects.ts"
 
@@ -87,7 +87,7 @@ interface Known {
 }
 
 /** Returns what the state lacks. */
-export const stageEffects = ({ inOrder, journal, limit = namedLimit.run, planned = [], state }: Known): StageEffects => {
+export const leftOverOf = ({ inOrder, journal, limit = namedLimit.run, planned = [], state }: Known): LeftOver => {
   const { closed, creations, full, made, open } = account(journal)
   const unsaved = [...made.values()].filter(({ address, id, idKey }) => !hasObject(state, address, idKey, id))
   const unknown = [...open.values()].filter(({ effect, failed, unanswered }) =>
@@ -105,12 +105,12 @@ export const stageEffects = ({ inOrder, journal, limit = namedLimit.run, planned
 }
 
 /** Returns what no state has after an end in order: the creations that a provider gave no answer about. */
-export const unansweredEffects = (journal: ReadonlyArray<JournalEntry>, limit: number = namedLimit.run): StageEffects => ({
-  ...stageEffects({ journal, state: new Map(), inOrder: true, limit }),
+export const unansweredOf = (journal: ReadonlyArray<JournalEntry>, limit: number = namedLimit.run): LeftOver => ({
+  ...leftOverOf({ journal, state: new Map(), inOrder: true, limit }),
   unsaved: [],
   unsavedCount: 0
 })
 
 /** Reports whether there is something that no later plan finds by itself. The next refresh sees what was changed or destroyed. */
-export const needRescue = ({ incomplete, unknown, unsaved, unseenCount = 0 }: StageEffects): boolean =>
+export const needRescue = ({ incomplete, unknown, unsaved, unseenCount = 0 }: LeftOver): boolean =>
   unsaved.length + unseenCount > 0 || incomplete === true || unknown.some(({ action }) => action === "create")

@@ -1,20 +1,17 @@
-// The journals of stages at the server: each entry is stored once and in order, and the journal is compared with the state when the stage
-// ends, whoever reports that end.
+// What stages left over at the server: the journal is compared with the state when the stage ends, whoever reports that end.
 import { describe, expect, it, vi } from "@effect/vitest"
-import { Context, Duration, Effect } from "effect"
-import { SqlClient } from "effect/sql"
+import { Duration, Effect } from "effect"
 import { TestClock } from "effect/testing"
 import { readFileSync, writeFileSync } from "node:fs"
 import { request as call } from "node:http"
 import { join } from "node:path"
 import { type AuditEntry, auditPath } from "../../../src/schema/api/audit.ts"
-import type { JournalEntry, StageEffects } from "../../../src/schema/api/effects.ts"
+import type { JournalEntry, LeftOver } from "../../../src/schema/api/effects.ts"
 import type { Assignment } from "../../../src/schema/api/pool-api.ts"
 import { statePath } from "../../../src/schema/api/state.ts"
 import { taskHeader, taskPath } from "../../../src/schema/api/task-api.ts"
 import type { StageResult } from "../../../src/schema/task/stage-result.ts"
 import { BodyRoom } from "../../../src/server/access/bodies.ts"
-import { Blobs } from "../../../src/server/store/blobs.ts"
 import { Heap } from "../../../src/server/workspace/state-body.ts"
 import { unpack } from "../../../src/worker/volume/archive.ts"
 import { openFolder } from "../../../src/worker/volume/folder.ts"
@@ -25,8 +22,6 @@ import {
   onTheWay,
   person,
   planWith,
-  serve,
-  serveOpenly,
   server,
   succeeded,
   taskUid,
@@ -34,8 +29,8 @@ import {
   withChanges,
   worker
 } from "../live-server.ts"
+import { applying, entry, lost, made, planned } from "./applying.ts"
 
-const lost: StageResult = { outcome: "failed", reason: "NodeLost", message: "The node is gone.", finishedAt: "2026-01-31T12:00:00Z" }
 const killed: StageResult = {
   outcome: "failed",
   reason: "OutOfMemory",
@@ -45,20 +40,6 @@ const killed: StageResult = {
   finishedAt: "2026-01-31T12:00:00Z"
 }
 
-const entry = (number: number, kind: JournalEntry["kind"], address: string, id?: string): JournalEntry => ({
-  number,
-  kind,
-  action: "create",
-  address,
-  ...(id !== undefined && { idKey: "id", id })
-})
-const made = [
-  entry(1, "started", "time_sleep.a"),
-  entry(2, "done", "time_sleep.a", "1"),
-  entry(3, "started", "time_sleep.b"),
-  entry(4, "done", "time_sleep.b", "2"),
-  entry(5, "started", "time_sleep.c")
-]
 const stateWith = (...objects: ReadonlyArray<readonly [name: string, id: string]>) => ({
   version: 4,
   serial: 1,
@@ -66,25 +47,6 @@ const stateWith = (...objects: ReadonlyArray<readonly [name: string, id: string]
   resources: objects.map(([name, id]) => ({ mode: "managed", type: "time_sleep", name, instances: [{ attributes: { id } }] }))
 })
 const encrypted = { serial: 1, lineage: "l", meta: {}, encrypted_data: "krIj", encryption_version: "v0" }
-
-const planned = ["a", "b", "c"].map((name, at) => entry(at + 1, "planned", `time_sleep.${name}`))
-
-/** A run in its apply stage, which holds the lock of the state. `reads` returns how often a state has been read from the disk. */
-const applying = Effect.gen(function*() {
-  const folder = yield* directory
-  const { context, url } = yield* serveOpenly(folder)
-  const blobs: Blobs["Service"] = Context.getUnsafe(context, Blobs)
-  const read = vi.spyOn(blobs, "read")
-  const reads = () => read.mock.calls.length
-  const id = yield* person(url).start("demo", { "auto-apply": true })
-  yield* planWith(url, "the plan", succeeded(withChanges), planned)
-  const apply = yield* agent(url).take
-  const applier = worker(url, apply)
-  yield* applier.lock("a")
-  const append = (...entries: ReadonlyArray<JournalEntry>) => applier.as("POST", taskPath.effects, { entries })
-  const effects = Effect.map(person(url).view(id), ({ stages }) => stages.at(-1)?.effects)
-  return { folder, url, id, apply, applier, append, effects, reads, sql: Context.getUnsafe(context, SqlClient.SqlClient) }
-})
 
 /** Spies on JSON.parse; the function that it gives returns how often exactly this state has been parsed since. */
 const parsesOf = Effect.map(
@@ -108,82 +70,6 @@ const filling = (url: string, large: number) =>
     }),
     (sent) => Effect.sync(() => sent.destroy())
   )
-
-describe("the journal of a stage", () => {
-  it.live("is appended to, and what is repeated is stored once", () =>
-    Effect.gen(function*() {
-      const { append, apply, effects, url } = yield* applying
-      expect((yield* append(...made.slice(0, 2))).json).toEqual({ number: 2 })
-      expect((yield* append(...made.slice(0, 2))).json).toEqual({ number: 2 })
-      expect((yield* append(...made)).json).toEqual({ number: 5 })
-      yield* agent(url).report(apply.id, lost)
-      expect(yield* effects).toMatchObject({ unsavedCount: 2, unknownCount: 1 })
-    }))
-
-  it.live("is taken from a newer worker, whose entries say more than the server knows", () =>
-    Effect.gen(function*() {
-      const { applier } = yield* applying
-      const entries = made.map((one) => ({ ...one, news: true }))
-      expect(yield* applier.as("POST", taskPath.effects, { entries })).toMatchObject({ status: 200, json: { number: made.length } })
-    }))
-
-  it.live("refuses a gap, and says where it ends", () =>
-    Effect.gen(function*() {
-      const { append } = yield* applying
-      yield* append(...made.slice(0, 1))
-      expect(yield* append(...made.slice(2))).toMatchObject({ status: 409, json: { error: "journal-gap", number: 1 } })
-      expect(yield* append(entry(2, "done", "a.b"), entry(4, "done", "a.b"))).toMatchObject({
-        status: 422,
-        json: { message: expect.stringContaining("none was stored; send them again in order") }
-      })
-    }))
-
-  it.live.each([
-    ["no entries", { entries: [] }],
-    ["too many entries", { entries: Array.from({ length: 101 }, (_, at) => entry(at + 1, "done", "a.b")) }],
-    ["a number past the end", { entries: [entry(40_001, "done", "a.b")] }],
-    ["an address that is too long", { entries: [entry(1, "done", "a".repeat(1025))] }],
-    ["an unknown kind", { entries: [{ ...entry(1, "done", "a.b"), kind: "undone" }] }]
-  ])("refuses %s", (_, body) =>
-    Effect.gen(function*() {
-      const { applier } = yield* applying
-      expect((yield* applier.as("POST", taskPath.effects, body)).status).toBe(422)
-    }))
-
-  it.live("is for the worker of an apply or destroy that runs, and for nobody else", () =>
-    Effect.gen(function*() {
-      const url = yield* server
-      yield* person(url).start("demo", { "auto-apply": true })
-      const plan = yield* agent(url).take
-      expect(yield* worker(url, plan).as("POST", taskPath.effects, { entries: made })).toMatchObject({
-        status: 409,
-        json: { error: "wrong-stage", message: expect.stringContaining(`${plan.id} makes nothing`) }
-      })
-      expect((yield* person(url).as("POST", taskPath.effects, { entries: made })).status).toBe(401)
-      yield* worker(url, plan).result(failed())
-      expect(yield* worker(url, plan).as("POST", taskPath.effects, { entries: made })).toMatchObject({
-        status: 409, // not 401, after which a worker would ask again, because its token may be renewed
-        json: { error: "stage-over", message: expect.stringContaining(`${plan.id} is over`) }
-      })
-      expect((yield* worker(url, { ...plan, taskToken: "no token" }).as("POST", taskPath.effects, { entries: made })).status).toBe(401)
-    }))
-
-  it.live("outlives a restart of the server", () =>
-    Effect.gen(function*() {
-      const folder = yield* directory
-      const apply = yield* Effect.scoped(Effect.gen(function*() {
-        const url = yield* serve(folder)
-        yield* person(url).start("demo", { "auto-apply": true })
-        yield* planWith(url)
-        const apply = yield* agent(url).take
-        yield* worker(url, apply).as("POST", taskPath.effects, { entries: made })
-        return apply
-      }))
-      const url = yield* serve(folder)
-      yield* agent(url).report(apply.id, lost)
-      expect((yield* person(url).view(apply.runId)).stages.at(-1)?.effects).toMatchObject({ unsavedCount: 2, unknownCount: 1 })
-    }))
-})
 
 describe("the end of a stage", () => {
   it.live("names what was made and is not in the state, though the worker is gone, and opens a rescue", () =>
@@ -407,7 +293,7 @@ describe("the end of a stage", () => {
       yield* Effect.all(late)
       const parses = yield* parsesOf
       const seen = yield* person(url).state("demo")
-      expect(seen.pending.map((rescue: { effects: StageEffects }) => rescue.effects.unsavedCount).sort()).toEqual([1, 1, 2])
+      expect(seen.pending.map((rescue: { effects: LeftOver }) => rescue.effects.unsavedCount).sort()).toEqual([1, 1, 2])
       expect(parses(stored)).toBe(1)
       expect((yield* person(url).settle("demo")).json.pending).toEqual([])
       expect(parses(stored)).toBe(3) // once more for the look before the decision, and once for the decision
@@ -444,7 +330,7 @@ describe("the end of a stage", () => {
       yield* agent(url).report(second.id, lost)
       yield* append(...made.slice(2, 4)) // the worker that was lost comes back
       const before = reads()
-      expect((yield* person(url).state("demo")).pending.map(({ effects }: { effects: StageEffects }) => effects.unsavedCount)).toEqual([
+      expect((yield* person(url).state("demo")).pending.map(({ effects }: { effects: LeftOver }) => effects.unsavedCount)).toEqual([
         2,
         1
       ])

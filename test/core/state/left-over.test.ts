@@ -2,7 +2,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Arbitrary, Option, Predicate, Schema } from "effect"
 import { closing, plannedEntries } from "../../../src/core/stage/journal.ts"
-import { endedInOrder, needRescue, stageEffects } from "../../../src/core/state/stage-effects.ts"
+import { endedInOrder, leftOverOf, needRescue } from "../../../src/core/state/left-over.ts"
 import { stateObjects } from "../../../src/core/state/state-objects.ts"
 import { type JournalEntry, namedLimit } from "../../../src/schema/api/effects.ts"
 
@@ -36,14 +36,14 @@ const stored = (objects: ReadonlyArray<readonly [address: string, id: string, st
   }))
 
 const outcome = (entries: ReadonlyArray<Entry>, state: ReturnType<typeof stored>, inOrder = false) => {
-  const { unknown, unsaved } = stageEffects({ journal: numbered(entries), state, inOrder })
+  const { unknown, unsaved } = leftOverOf({ journal: numbered(entries), state, inOrder })
   return {
     unsaved: unsaved.map(({ address, id }) => `${address}=${id ?? "?"}`),
     unknown: unknown.map(({ action, address }) => `${action} ${address}`)
   }
 }
 
-describe("stageEffects", () => {
+describe("leftOverOf", () => {
   it.each(
     [
       {
@@ -178,19 +178,19 @@ describe("stageEffects", () => {
       { length: namedLimit.run + 20 },
       (_, at) => [started("create", `t.a${at}`), done("create", `t.a${at}`, String(at))]
     ).flat()
-    const { unsaved, unsavedCount } = stageEffects({ journal: numbered(many), state: stored([]), inOrder: false })
+    const { unsaved, unsavedCount } = leftOverOf({ journal: numbered(many), state: stored([]), inOrder: false })
     expect([unsaved.length, unsavedCount]).toEqual([namedLimit.run, namedLimit.run + 20])
   })
   it("says so when the journal was full", () => {
-    expect(stageEffects({ journal: numbered([{ kind: "full", action: "create", address: "" }]), state: stored([]), inOrder: false }))
+    expect(leftOverOf({ journal: numbered([{ kind: "full", action: "create", address: "" }]), state: stored([]), inOrder: false }))
       .toMatchObject({ incomplete: true })
-    expect(stageEffects({ journal: numbered([started("create", "t.a")]), state: stored([]), inOrder: false })).not.toHaveProperty(
+    expect(leftOverOf({ journal: numbered([started("create", "t.a")]), state: stored([]), inOrder: false })).not.toHaveProperty(
       "incomplete"
     )
   })
 
   const unseen = (entries: ReadonlyArray<Entry>, state: ReturnType<typeof stored>, inOrder = false) =>
-    stageEffects({
+    leftOverOf({
       journal: numbered(entries),
       state,
       inOrder,
@@ -266,7 +266,7 @@ describe("stageEffects", () => {
   })
 })
 
-describe("stageEffects of an apply that went on unseen", () => {
+describe("leftOverOf, of an apply that went on unseen", () => {
   const Made = Schema.Struct({ before: Schema.Boolean, newFirst: Schema.Boolean })
   it.prop(
     "forgets nothing that exists, wherever the engine died, wherever its journal broke off, and whichever of its states was the last to be stored",
@@ -298,7 +298,7 @@ describe("stageEffects of an apply that went on unseen", () => {
         [...world].flatMap(([address, ids]) => ids.map((id) => [address, id] as const))
       const saved = stored(flat(worlds[Math.min(storesAt, end)]))
       const planned = numbered(plannedEntries(Option.some(resources.map(({ before }, at) => ({ address: `t.a${at}`, replaces: before })))))
-      const { unknown, unsaved, unseen = [] } = stageEffects({
+      const { unknown, unsaved, unseen = [] } = leftOverOf({
         journal: numbered(journal.slice(0, Math.min(heardTo, end))),
         state: saved,
         inOrder: false,

@@ -1,0 +1,117 @@
+// The journals of stages as they are stored: what each plans to make, or has made, changed and destroyed.
+// Invariant: a journal has no gap and no number twice.
+// Used by stage-ends (append), left-overs (holds them against the state) and runs (forgets what their plans want).
+import { Context, Effect, Layer, Schema } from "effect"
+import { SqlClient, type SqlError } from "effect/sql"
+import { JournalEntry, journalLimitBytes } from "../../schema/api/effects.ts"
+import { conflict, invalid, type StoreFailure } from "../refused.ts"
+import { row, rows } from "../store/database.ts"
+
+const Stored = Schema.Struct({ entry: Schema.fromJsonString(JournalEntry) })
+const Heard = JournalEntry.mapFields(({ kind }) => ({ kind }))
+
+/** What is new in a journal: the number of its last entry by now, and how many entries were not stored before. */
+interface Appended {
+  readonly number: number
+  readonly added: number
+  readonly hasCreation: boolean
+  /** Whether one of the new entries is a last word that was not said before. */
+  readonly hasLastWord: boolean
+}
+
+export class Journals extends Context.Service<Journals, {
+  /**
+   * Stores entries of a stage's journal. Entries that are stored already may be sent again; fails with 409 `journal-gap` and the true end
+   * if they do not follow the stored ones, and with 422 if they do not follow each other.
+   */
+  readonly append: (stageId: string, entries: ReadonlyArray<JournalEntry>) => Effect.Effect<Appended, StoreFailure>
+  readonly ofStage: (stageId: string) => Effect.Effect<ReadonlyArray<JournalEntry>, SqlError.SqlError>
+  /** Returns the journal of the run's last plan: what it wants to be made. */
+  readonly planned: (runId: string) => Effect.Effect<ReadonlyArray<JournalEntry>, SqlError.SqlError>
+  readonly forget: (stageId: string) => Effect.Effect<void, SqlError.SqlError>
+  /** Removes what the run's plans want, once that no longer matters. */
+  readonly forgetPlanned: (runId: string) => Effect.Effect<void, SqlError.SqlError>
+}>()("agent-job/server/Journals") {
+  static readonly layer = Layer.effect(Journals, Effect.suspend(() => make))
+}
+
+const isLast = ({ kind }: Pick<JournalEntry, "kind">): boolean => kind === "closed" || kind === "full"
+
+/**
+ * Replaces an entry past the limit by a `full` entry without names, which may be so long that a full journal of them would take most of the
+ * memory once it is read.
+ */
+const cutShort = ({ action, number }: JournalEntry): JournalEntry => ({ number, kind: "full", action, address: "" })
+
+/** Returns the entries as they are stored after the `bytes` that their journal has. */
+const withinLimit = (entries: ReadonlyArray<JournalEntry>, bytes: number): ReadonlyArray<JournalEntry> => {
+  let size = bytes
+  return entries.map((entry) =>
+    isLast(entry) || (size += Buffer.byteLength(JSON.stringify(entry))) <= journalLimitBytes ? entry : cutShort(entry)
+  )
+}
+
+const make = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+
+  const last = (stageId: string) =>
+    Effect.map(
+      row(Schema.Struct({ number: Schema.Int, bytes: Schema.Int }))(
+        sql`SELECT COALESCE(MAX(number), 0) AS number, COALESCE(SUM(OCTET_LENGTH(entry)), 0) AS bytes FROM effects WHERE stageId = ${stageId}`
+      ),
+      (found) => found ?? { number: 0, bytes: 0 }
+    )
+
+  const append = Effect.fn("Journals.append")((stageId: string, entries: ReadonlyArray<JournalEntry>) =>
+    sql.withTransaction(Effect.gen(function*() {
+      const first = entries[0]?.number ?? 0
+      if (entries.some(({ number }, at) => number !== first + at)) {
+        return yield* invalid(
+          `The entries of the journal of ${stageId} do not follow each other by number, so none was stored; send them again in order.`
+        )
+      }
+      const { bytes, number: stored } = yield* last(stageId)
+      if (first > stored + 1) {
+        return yield* conflict("journal-gap", `The journal ends with ${stored}, not before ${first}; go on from there.`, { number: stored })
+      }
+      const fresh = withinLimit(entries.slice(stored + 1 - first), bytes)
+      const heard = fresh.some(isLast)
+        ? yield* rows(Heard)(sql`SELECT DISTINCT json_extract(entry, '$.kind') AS kind FROM effects WHERE stageId = ${stageId}`)
+        : []
+      yield* Effect.forEach(
+        fresh,
+        (entry) => sql`INSERT INTO effects ${sql.insert({ stageId, number: entry.number, entry: JSON.stringify(entry) })}`,
+        { discard: true }
+      )
+      return {
+        number: stored + fresh.length,
+        added: fresh.length,
+        hasCreation: fresh.some((entry) => entry.action === "create" && !isLast(entry)),
+        hasLastWord: fresh.some((entry) => isLast(entry) && heard.every(({ kind }) => kind !== entry.kind))
+      }
+    }))
+  )
+
+  const ofStage = (stageId: string) =>
+    Effect.map(
+      rows(Stored)(sql`SELECT entry FROM effects WHERE stageId = ${stageId} ORDER BY number`),
+      (found) => found.map(({ entry }) => entry)
+    )
+
+  const planned = (runId: string) =>
+    Effect.flatMap(
+      row(Schema.Struct({ id: Schema.String }))(
+        sql`SELECT id FROM stages WHERE runId = ${runId} AND stage = 'plan' ORDER BY seq DESC LIMIT 1`
+      ),
+      (plan) => plan === undefined ? Effect.succeed([]) : ofStage(plan.id)
+    )
+
+  return Journals.of({
+    append,
+    ofStage,
+    planned,
+    forget: (stageId) => Effect.asVoid(sql`DELETE FROM effects WHERE stageId = ${stageId}`),
+    forgetPlanned: (runId) =>
+      Effect.asVoid(sql`DELETE FROM effects WHERE stageId IN (SELECT id FROM stages WHERE runId = ${runId} AND stage = 'plan')`)
+  })
+})

@@ -1,0 +1,45 @@
+// A run of a server in its apply stage, and what its worker may tell of the engine. Used by the tests of journals and of what is left over.
+import { vi } from "@effect/vitest"
+import { Context, Effect } from "effect"
+import { SqlClient } from "effect/sql"
+import type { JournalEntry } from "../../../src/schema/api/effects.ts"
+import { taskPath } from "../../../src/schema/api/task-api.ts"
+import type { StageResult } from "../../../src/schema/task/stage-result.ts"
+import { Blobs } from "../../../src/server/store/blobs.ts"
+import { agent, directory, person, planWith, serveOpenly, succeeded, withChanges, worker } from "../live-server.ts"
+
+export const lost: StageResult = { outcome: "failed", reason: "NodeLost", message: "The node is gone.", finishedAt: "2026-01-31T12:00:00Z" }
+
+export const entry = (number: number, kind: JournalEntry["kind"], address: string, id?: string): JournalEntry => ({
+  number,
+  kind,
+  action: "create",
+  address,
+  ...(id !== undefined && { idKey: "id", id })
+})
+export const made = [
+  entry(1, "started", "time_sleep.a"),
+  entry(2, "done", "time_sleep.a", "1"),
+  entry(3, "started", "time_sleep.b"),
+  entry(4, "done", "time_sleep.b", "2"),
+  entry(5, "started", "time_sleep.c")
+]
+
+export const planned = ["a", "b", "c"].map((name, at) => entry(at + 1, "planned", `time_sleep.${name}`))
+
+/** A run in its apply stage, which holds the lock of the state. `reads` returns how often a state has been read from the disk. */
+export const applying = Effect.gen(function*() {
+  const folder = yield* directory
+  const { context, url } = yield* serveOpenly(folder)
+  const blobs: Blobs["Service"] = Context.getUnsafe(context, Blobs)
+  const read = vi.spyOn(blobs, "read")
+  const reads = () => read.mock.calls.length
+  const id = yield* person(url).start("demo", { "auto-apply": true })
+  yield* planWith(url, "the plan", succeeded(withChanges), planned)
+  const apply = yield* agent(url).take
+  const applier = worker(url, apply)
+  yield* applier.lock("a")
+  const append = (...entries: ReadonlyArray<JournalEntry>) => applier.as("POST", taskPath.effects, { entries })
+  const effects = Effect.map(person(url).view(id), ({ stages }) => stages.at(-1)?.effects)
+  return { folder, url, id, apply, applier, append, effects, reads, sql: Context.getUnsafe(context, SqlClient.SqlClient) }
+})

@@ -1,0 +1,82 @@
+// The journals of stages at the server: each entry is stored once and in order.
+import { describe, expect, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { taskPath } from "../../../src/schema/api/task-api.ts"
+import { agent, directory, failed, person, planWith, serve, server, worker } from "../live-server.ts"
+import { applying, entry, lost, made } from "./applying.ts"
+
+describe("the journal of a stage", () => {
+  it.live("is appended to, and what is repeated is stored once", () =>
+    Effect.gen(function*() {
+      const { append, apply, effects, url } = yield* applying
+      expect((yield* append(...made.slice(0, 2))).json).toEqual({ number: 2 })
+      expect((yield* append(...made.slice(0, 2))).json).toEqual({ number: 2 })
+      expect((yield* append(...made)).json).toEqual({ number: 5 })
+      yield* agent(url).report(apply.id, lost)
+      expect(yield* effects).toMatchObject({ unsavedCount: 2, unknownCount: 1 })
+    }))
+
+  it.live("is taken from a newer worker, whose entries say more than the server knows", () =>
+    Effect.gen(function*() {
+      const { applier } = yield* applying
+      const entries = made.map((one) => ({ ...one, news: true }))
+      expect(yield* applier.as("POST", taskPath.effects, { entries })).toMatchObject({ status: 200, json: { number: made.length } })
+    }))
+
+  it.live("refuses a gap, and says where it ends", () =>
+    Effect.gen(function*() {
+      const { append } = yield* applying
+      yield* append(...made.slice(0, 1))
+      expect(yield* append(...made.slice(2))).toMatchObject({ status: 409, json: { error: "journal-gap", number: 1 } })
+      expect(yield* append(entry(2, "done", "a.b"), entry(4, "done", "a.b"))).toMatchObject({
+        status: 422,
+        json: { message: expect.stringContaining("none was stored; send them again in order") }
+      })
+    }))
+
+  it.live.each([
+    ["no entries", { entries: [] }],
+    ["too many entries", { entries: Array.from({ length: 101 }, (_, at) => entry(at + 1, "done", "a.b")) }],
+    ["a number past the end", { entries: [entry(40_001, "done", "a.b")] }],
+    ["an address that is too long", { entries: [entry(1, "done", "a".repeat(1025))] }],
+    ["an unknown kind", { entries: [{ ...entry(1, "done", "a.b"), kind: "undone" }] }]
+  ])("refuses %s", (_, body) =>
+    Effect.gen(function*() {
+      const { applier } = yield* applying
+      expect((yield* applier.as("POST", taskPath.effects, body)).status).toBe(422)
+    }))
+
+  it.live("is for the worker of an apply or destroy that runs, and for nobody else", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      yield* person(url).start("demo", { "auto-apply": true })
+      const plan = yield* agent(url).take
+      expect(yield* worker(url, plan).as("POST", taskPath.effects, { entries: made })).toMatchObject({
+        status: 409,
+        json: { error: "wrong-stage", message: expect.stringContaining(`${plan.id} makes nothing`) }
+      })
+      expect((yield* person(url).as("POST", taskPath.effects, { entries: made })).status).toBe(401)
+      yield* worker(url, plan).result(failed())
+      expect(yield* worker(url, plan).as("POST", taskPath.effects, { entries: made })).toMatchObject({
+        status: 409, // not 401, after which a worker would ask again, because its token may be renewed
+        json: { error: "stage-over", message: expect.stringContaining(`${plan.id} is over`) }
+      })
+      expect((yield* worker(url, { ...plan, taskToken: "no token" }).as("POST", taskPath.effects, { entries: made })).status).toBe(401)
+    }))
+
+  it.live("outlives a restart of the server", () =>
+    Effect.gen(function*() {
+      const folder = yield* directory
+      const apply = yield* Effect.scoped(Effect.gen(function*() {
+        const url = yield* serve(folder)
+        yield* person(url).start("demo", { "auto-apply": true })
+        yield* planWith(url)
+        const apply = yield* agent(url).take
+        yield* worker(url, apply).as("POST", taskPath.effects, { entries: made })
+        return apply
+      }))
+      const url = yield* serve(folder)
+      yield* agent(url).report(apply.id, lost)
+      expect((yield* person(url).view(apply.runId)).stages.at(-1)?.effects).toMatchObject({ unsavedCount: 2, unknownCount: 1 })
+    }))
+})
