@@ -4,6 +4,7 @@ import { Clock, Config, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { readFileSync, writeFileSync } from "node:fs"
 import { hostname, userInfo } from "node:os"
+import { errorInWords } from "../../core/text/system-error.ts"
 import type { StateView } from "../../schema/api/state.ts"
 import { readSeen, seenIn } from "../flags/seen.ts"
 import { inputFlag, pathFlag, type ServerFlags, serverFlags, toggle } from "../flags/settings.ts"
@@ -92,9 +93,7 @@ const writingImports = (given: Omit<Given, "output">, file: string) =>
         try: () => writeFileSync(file, blocks, { flag: "wx" }),
         catch: (cause) =>
           new BadInput({
-            message: `${file} cannot be written (${
-              cause instanceof Error ? cause.message : cause
-            }); choose a new file in a directory that you may write to.`
+            message: `${file} cannot be written (${errorInWords(cause)}); choose a new file in a directory that you may write to.`
           })
       })
       yield* screen.result(
@@ -110,7 +109,7 @@ const stateFile = (path: string) =>
     try: () => readFileSync(path),
     catch: (cause) =>
       new BadInput({
-        message: `${path} cannot be read (${cause instanceof Error ? cause.message : cause}); name the file of a state that you may read.`
+        message: `${path} cannot be read (${errorInWords(cause)}); name the file of a state that you may read.`
       })
   })
 
