@@ -81,7 +81,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a stranger's Job is adopted",
     file: "src/controller/world/project.ts",
-    from: "controllerOf(metadata, agentTaskResource.kind)",
+    from: "Option.map(controllingOwner(metadata.ownerReferences, agentTaskResource.kind), ({ uid }) => uid)",
     to: "Option.fromUndefinedOr(metadata.labels?.[taskUidLabel])",
     test: "controller/world/project.test.ts"
   },
