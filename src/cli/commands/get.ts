@@ -49,6 +49,7 @@ const aboutOf = ({ name, workspace }: Given) =>
   })
 
 type Rows = typeof import("../run/rows.ts")
+type Tasks = Pick<typeof import("../cluster/tasks.ts"), "getTask" | "listTasks">
 
 /** Asks the server, and makes an answer of what it says. */
 const fromServer = <E>(
@@ -65,15 +66,15 @@ const fromServer = <E>(
 
 const fromCluster = <E>(
   given: Given,
-  ask: (tasks: typeof import("../cluster/tasks.ts"), rows: Rows, now: number) => Effect.Effect<Answer, E, Kubernetes>
+  ask: (tasks: Tasks, rows: Rows, now: number) => Effect.Effect<Answer, E, Kubernetes>
 ) =>
   lazily(async () => {
-    const [{ cluster }, tasks, rows] = await Promise.all([
+    const [{ cluster }, { getTask, listTasks }, rows] = await Promise.all([
       import("../cluster/cluster.ts"),
       import("../cluster/tasks.ts"),
       import("../run/rows.ts")
     ])
-    return Effect.flatMap(Clock.currentTimeMillis, (now) => ask(tasks, rows, now)).pipe(Effect.provide(cluster(given)))
+    return Effect.flatMap(Clock.currentTimeMillis, (now) => ask({ getTask, listTasks }, rows, now)).pipe(Effect.provide(cluster(given)))
   })
 
 const answerFor = (kind: Kind, given: Given) => {
