@@ -1,5 +1,5 @@
 // Time for code that deals with Kubernetes: monotonic milliseconds for durations, and instants as its objects have them.
-// Used by kubernetes/lease and kubernetes/credentials, and by the parts of controller, worker and cli that measure or write such times.
+// Used by kubernetes/lease and kubernetes/credential-cache, and by the parts of controller, worker and cli that measure or write such times.
 import { Clock, DateTime, Effect } from "effect"
 
 /** Milliseconds of a monotonic clock of this process: they compare only with each other, never with an instant. */

@@ -2,6 +2,7 @@
 // Always holds: the message contains no secret; an error of the operating system or of a library is reduced to its cause.
 // Used by every part of the worker, turned into the result by worker/stage/stage.ts.
 import { Data, Predicate } from "effect"
+import { codeOf } from "../core/text/system-error.ts"
 import type { FailureReason } from "../schema/task/reason.ts"
 
 export class StageFailed extends Data.TaggedError("StageFailed")<{
@@ -15,9 +16,6 @@ export const invalid = (message: string) => new StageFailed({ reason: "InvalidCo
 
 /** Returns an object with the exit code, to be spread into another; empty if there is none. */
 export const exitCodeOf = ({ exitCode }: { readonly exitCode?: number }) => exitCode === undefined ? {} : { exitCode }
-
-/** Returns the error code of the operating system or zlib, such as ENOSPC; an empty string if the error has none. */
-export const codeOf = (cause: unknown): string => Predicate.hasProperty(cause, "code") && typeof cause.code === "string" ? cause.code : ""
 
 const isFull = (cause: unknown): boolean =>
   codeOf(cause) === "ENOSPC" || codeOf(cause) === "EDQUOT" ||

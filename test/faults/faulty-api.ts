@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
-import { fromKubeconfig } from "../../src/kubernetes/credentials.ts"
+import { fromKubeconfig } from "../../src/kubernetes/kubeconfig.ts"
 import { authority } from "../http/certificates.ts"
 import { type FaultProxy, faultProxy, type Options } from "./proxy.ts"
 

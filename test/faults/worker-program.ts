@@ -6,7 +6,7 @@ import { ConfigProvider, Effect } from "effect"
 import { serve } from "../../src/cli/terminal/serve.ts"
 import { teardown } from "../../src/cli/terminal/teardown.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
-import { fromKubeconfig } from "../../src/kubernetes/credentials.ts"
+import { fromKubeconfig } from "../../src/kubernetes/kubeconfig.ts"
 import { worker } from "../../src/worker/stage/worker.ts"
 
 serve(Effect.provide(worker, Kubernetes.layer(fromKubeconfig()))).pipe(

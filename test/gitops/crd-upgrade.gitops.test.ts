@@ -3,8 +3,8 @@
 import { expect, layer } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
-import { fromKubeconfig } from "../../src/kubernetes/credentials.ts"
 import { agentTasks, namespaces } from "../../src/kubernetes/kinds.ts"
+import { fromKubeconfig } from "../../src/kubernetes/kubeconfig.ts"
 import { installDefinitions, kubectl, refused } from "./cluster.ts"
 import { bring, createTask, end, run, statuses, task, taskNamespace } from "./tasks.ts"
 

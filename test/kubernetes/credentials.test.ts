@@ -4,7 +4,9 @@ import { TestClock } from "effect/testing"
 import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { discover, fromKubeconfig, inCluster } from "../../src/kubernetes/credentials.ts"
+import { discover } from "../../src/kubernetes/credentials.ts"
+import { inCluster } from "../../src/kubernetes/in-cluster.ts"
+import { fromKubeconfig } from "../../src/kubernetes/kubeconfig.ts"
 import { canBeNameless, nameless } from "../nameless.ts"
 
 /** A directory with these files, for the length of the test. */

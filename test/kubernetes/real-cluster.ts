@@ -4,8 +4,8 @@
 import { Context, Effect, Layer, Schedule } from "effect"
 import { randomBytes } from "node:crypto"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
-import { fromKubeconfig } from "../../src/kubernetes/credentials.ts"
 import { definitions, type Kind, namespaces } from "../../src/kubernetes/kinds.ts"
+import { fromKubeconfig } from "../../src/kubernetes/kubeconfig.ts"
 
 export class Cluster extends Context.Service<Cluster, { readonly namespace: string; readonly things: Kind }>()("test/Cluster") {}
 

@@ -81,7 +81,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a stranger's Job is adopted",
     file: "src/controller/world/project.ts",
-    from: "controllerOf(metadata, agentTaskResource.kind)",
+    from: "Option.map(controllingOwner(metadata.ownerReferences, agentTaskResource.kind), ({ uid }) => uid)",
     to: "Option.fromUndefinedOr(metadata.labels?.[taskUidLabel])",
     test: "controller/world/project.test.ts"
   },
@@ -542,10 +542,10 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "a state of any number of values is parsed",
-    file: "src/core/text/json-depth.ts",
+    file: "src/core/text/json-limits.ts",
     from: "if (begun > values) return",
     to: "if (begun < 0) return",
-    test: "core/text/json-depth.test.ts"
+    test: "core/text/json-limits.test.ts"
   },
   {
     name: "a key that is not whole makes links",

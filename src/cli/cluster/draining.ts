@@ -2,11 +2,11 @@
 // Invariant: while it waits it says what for, and it never touches what runs.
 // Used by drain.
 import { Clock, Duration, Effect, Option, Result, Schedule, Schema, Stream } from "effect"
-import { jobSeen } from "../../controller/world/project.ts"
 import { leaderLeaseName } from "../../core/manifest/installation/rbac.ts"
 import { stageLabel, taskLabel, taskSelector } from "../../core/manifest/labels.ts"
 import { resolve } from "../../core/resolve/resolve.ts"
 import { drained, drainedSince, formerLeadMillis, isAnswered, undrained } from "../../core/scheduling/draining.ts"
+import { jobSeen } from "../../core/task/seen.ts"
 import { Kubernetes } from "../../kubernetes/client.ts"
 import { currentInstant } from "../../kubernetes/clock.ts"
 import { agentTasks, decoding, jobs, namespaces } from "../../kubernetes/kinds.ts"

@@ -1,11 +1,12 @@
 // `agent-job get [runs|workspaces|tasks|audit [NAME]|RUN|TASK]`: shows what runs, what waits and why, and who changed what.
 // Used by agent-job.ts.
-import { Clock, Effect, Option, Schema } from "effect"
+import { Clock, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import { WorkspaceName } from "../../schema/names.ts"
-import { isRunId, isTaskName } from "../flags/run-or-task.ts"
+import type { Kubernetes } from "../../kubernetes/client.ts"
+import { type Kind, kindOf, type Narrowing, refusalOf } from "../flags/get-kind.ts"
+import { isRunId } from "../flags/run-or-task.ts"
 import { type ClusterFlags, clusterFlags, numberFlag, type ServerFlags, serverFlags } from "../flags/settings.ts"
-import { forPrograms, withServer } from "../server/with-server.ts"
+import { forPrograms, type WithServer, withServer } from "../server/with-server.ts"
 import { type Answer, outputFlag, print } from "../terminal/answer.ts"
 import { BadInput } from "../terminal/failure.ts"
 import { lazily, loading } from "../terminal/lazily.ts"
@@ -38,11 +39,7 @@ const flags = {
   ...clusterFlags
 }
 
-interface Given extends ServerFlags {
-  readonly name: Option.Option<string>
-  readonly before: Option.Option<number>
-  readonly workspace: Option.Option<string>
-}
+type Given = ServerFlags & ClusterFlags & Narrowing & { readonly what: string }
 
 /** Returns whose entries of the audit trail are meant. A name that looks like a run's id is one, unless a flag says otherwise. */
 const aboutOf = ({ name, workspace }: Given) =>
@@ -51,98 +48,94 @@ const aboutOf = ({ name, workspace }: Given) =>
     onSome: (name) => isRunId(name) ? { run: name } : { workspace: name }
   })
 
-const fromServer = (given: Given, what: string) =>
+type Rows = typeof import("../run/rows.ts")
+type Tasks = Pick<typeof import("../cluster/tasks.ts"), "getTask" | "listTasks">
+
+/** Asks the server, and makes an answer of what it says. */
+const fromServer = <E>(
+  given: Given,
+  ask: (server: WithServer["server"], rows: Rows, now: number) => Effect.Effect<Answer, E>
+) =>
   withServer(
     given,
     forPrograms,
     Effect.fnUntraced(function*({ server }) {
-      const { auditLines, runDetails, runTable, workspaceTable } = yield* loading(() => import("../run/rows.ts"))
-      if (what === "audit") {
-        const trail = yield* server.audit(aboutOf(given), given.before)
-        const asked = [
-          ...Option.toArray(given.name),
-          ...Option.match(given.workspace, { onNone: () => [], onSome: (_) => ["--workspace", _] })
-        ]
-        return { document: trail, lines: auditLines(trail, asked) } satisfies Answer
-      }
-      const now = yield* Clock.currentTimeMillis
-      if (what === "workspaces") {
-        const workspaces = yield* server.workspaces
-        return {
-          document: { workspaces },
-          lines: workspaces.length === 0 ? ["No workspaces yet; the first run of one makes it."] : workspaceTable(workspaces, now)
-        } satisfies Answer
-      }
-      if (isRunId(what)) {
-        const run = yield* server.run(what)
-        return { document: run, lines: runDetails(run, now) } satisfies Answer
-      }
-      const runs = yield* server.runs(given.workspace)
-      return {
-        document: { runs },
-        lines: runs.length === 0 ? ["No runs yet; start one with: agent-job run DIR"] : runTable(runs, now, widestProse())
-      } satisfies Answer
+      return yield* ask(server, yield* loading(() => import("../run/rows.ts")), yield* Clock.currentTimeMillis)
     })
   )
 
-const fromCluster = (given: ClusterFlags, what: string) =>
+const fromCluster = <E>(
+  given: Given,
+  ask: (tasks: Tasks, rows: Rows, now: number) => Effect.Effect<Answer, E, Kubernetes>
+) =>
   lazily(async () => {
-    const [{ cluster }, { getTask, listTasks }, { taskTable }] = await Promise.all([
+    const [{ cluster }, { getTask, listTasks }, rows] = await Promise.all([
       import("../cluster/cluster.ts"),
       import("../cluster/tasks.ts"),
       import("../run/rows.ts")
     ])
-    return Effect.gen(function*() {
-      const now = yield* Clock.currentTimeMillis
-      if (what !== "tasks") {
-        const { object, task } = yield* getTask(given, what)
-        return { document: object, lines: taskTable([task], now) } satisfies Answer
-      }
-      const { objects, tasks } = yield* listTasks(given)
-      const lines = objects.length === 0
-        ? [yield* lazily(async () => (await import("../cluster/no-tasks.ts")).noTasks(given.namespace))]
-        : taskTable(tasks, now)
-      return { document: { apiVersion: "v1", kind: "List", items: objects }, lines } satisfies Answer
-    }).pipe(Effect.provide(cluster(given)))
+    return Effect.flatMap(Clock.currentTimeMillis, (now) => ask({ getTask, listTasks }, rows, now)).pipe(Effect.provide(cluster(given)))
   })
 
-const isWorkspaceName = Schema.is(WorkspaceName)
-
-const ofServer = ["runs", "workspaces", "audit"]
+const answerFor = (kind: Kind, given: Given) => {
+  switch (kind) {
+    case "runs":
+      return fromServer(given, (server, { runTable }, now) =>
+        Effect.map(server.runs(given.workspace), (runs) => ({
+          document: { runs },
+          lines: runs.length === 0 ? ["No runs yet; start one with: agent-job run DIR"] : runTable(runs, now, widestProse())
+        })))
+    case "run":
+      return fromServer(
+        given,
+        (server, { runDetails }, now) => Effect.map(server.run(given.what), (run) => ({ document: run, lines: runDetails(run, now) }))
+      )
+    case "workspaces":
+      return fromServer(given, (server, { workspaceTable }, now) =>
+        Effect.map(server.workspaces, (workspaces) => ({
+          document: { workspaces },
+          lines: workspaces.length === 0 ? ["No workspaces yet; the first run of one makes it."] : workspaceTable(workspaces, now)
+        })))
+    case "audit":
+      return fromServer(given, (server, { auditLines }) =>
+        Effect.map(server.audit(aboutOf(given), given.before), (trail) => ({
+          document: trail,
+          lines: auditLines(trail, [
+            ...Option.toArray(given.name),
+            ...Option.match(given.workspace, { onNone: () => [], onSome: (_) => ["--workspace", _] })
+          ])
+        })))
+    case "tasks":
+      return fromCluster(given, ({ listTasks }, { taskTable }, now) =>
+        Effect.gen(function*() {
+          const { objects, tasks } = yield* listTasks(given)
+          const lines = objects.length === 0
+            ? [yield* lazily(async () => (await import("../cluster/no-tasks.ts")).noTasks(given.namespace))]
+            : taskTable(tasks, now)
+          return { document: { apiVersion: "v1", kind: "List", items: objects }, lines }
+        }))
+    case "task":
+      return fromCluster(
+        given,
+        ({ getTask }, { taskTable }, now) =>
+          Effect.map(getTask(given, given.what), ({ object, task }) => ({ document: object, lines: taskTable([task], now) }))
+      )
+  }
+}
 
 export const get = Command.make(
   "get",
   flags,
   Effect.fn("get")(function*(given) {
-    const what = ["run", "workspace", "task"].includes(given.what) ? `${given.what}s` : given.what
-    if (!ofServer.includes(what) && !isTaskName(what)) {
+    const kind = kindOf(given.what)
+    if (Option.isNone(kind)) {
       return yield* new BadInput({
-        message: `${JSON.stringify(what)} is neither "runs", "workspaces", "tasks", "audit", a run's id nor the name of an AgentTask.`
+        message: `${JSON.stringify(given.what)} is neither "runs", "workspaces", "tasks", "audit", a run's id nor the name of an AgentTask.`
       })
     }
-    if (what !== "runs" && what !== "audit" && Option.isSome(given.workspace)) {
-      return yield* new BadInput({
-        message: "--workspace works only with: agent-job get runs, and agent-job get audit"
-      })
-    }
-    if (what !== "audit" && Option.isSome(given.name)) {
-      return yield* new BadInput({ message: `A second name works only with: agent-job get audit ${given.name.value}` })
-    }
-    if (Option.isSome(given.name) && Option.isSome(given.workspace)) {
-      return yield* new BadInput({ message: "Give the workspace either as a name or with --workspace, not both." })
-    }
-    if (what !== "audit" && Option.isSome(given.before)) {
-      return yield* new BadInput({ message: "--before works only with: agent-job get audit" })
-    }
-    if (Option.isSome(given.name) && !isRunId(given.name.value) && !isWorkspaceName(given.name.value)) {
-      return yield* new BadInput({
-        message: `${
-          JSON.stringify(given.name.value)
-        } is neither the name of a workspace nor a run's id, of which agent-job get audit shows the entries.`
-      })
-    }
-    const answer = yield* ofServer.includes(what) || isRunId(what) ? fromServer(given, what) : fromCluster(given, what)
-    return yield* print(given.output, answer)
+    const refusal = refusalOf(kind.value, given)
+    if (refusal !== undefined) return yield* new BadInput({ message: refusal })
+    return yield* print(given.output, yield* answerFor(kind.value, given))
   })
 ).pipe(
   Command.withDescription("List runs, workspaces, AgentTasks or who changed what, or look at one: its status, its changes, why it waits."),

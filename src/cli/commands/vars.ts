@@ -5,6 +5,7 @@ import { Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { readFile } from "node:fs/promises"
 import { buffer } from "node:stream/consumers"
+import { errorInWords } from "../../core/text/system-error.ts"
 import { isVariableName, noVariableName } from "../flags/run-variables.ts"
 import { inputFlag, serverFlags, toggle } from "../flags/settings.ts"
 import { forPrograms, withServer } from "../server/with-server.ts"
@@ -64,7 +65,7 @@ const valueFor = Effect.fnUntraced(function*(name: string, file: Option.Option<s
     catch: (cause) =>
       new BadInput({
         message: `The value of ${name} cannot be read (${
-          cause instanceof Error ? cause.message : cause
+          errorInWords(cause)
         }); name a file that you may read, or pipe the value into this command.`
       })
   })

@@ -12,7 +12,7 @@ export const worker = Command.make("worker", {}, () =>
     const [{ worker }, { Kubernetes }, { inCluster }] = await Promise.all([
       import("../../worker/stage/worker.ts"),
       import("../../kubernetes/client.ts"),
-      import("../../kubernetes/credentials.ts")
+      import("../../kubernetes/in-cluster.ts")
     ])
     return Effect.provide(worker, Kubernetes.layer(inCluster()))
   }))).pipe(

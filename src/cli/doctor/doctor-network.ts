@@ -2,7 +2,7 @@
 // Invariant: it deletes what it made, however it ends. If the doctor is killed, its Pods end by their deadline.
 // Used by examination.
 import { Effect, Option, Random, Schedule, Schema, type Scope } from "effect"
-import { metadataTargets, type NetworkFindings } from "../../core/doctor.ts"
+import { metadataTargets, type NetworkFindings } from "../../core/doctor/network.ts"
 import { listenerPort, type Probe, probePod, probePolicies } from "../../core/network/probe.ts"
 import type { ResolvedConfig } from "../../core/resolve/resolve.ts"
 import { proven, unproven } from "../../core/scheduling/isolation.ts"

@@ -2,8 +2,9 @@
 // Invariant: it changes nothing. What this login may not read becomes a check with the outcome unknown, and the other checks go on.
 // Used by examination.
 import { Effect, Equal, Option, Schema, Stream } from "effect"
-import type { Check } from "../../core/doctor.ts"
-import * as judge from "../../core/doctor.ts"
+import { type Check, type CheckName, checkNames } from "../../core/doctor/check.ts"
+import * as judge from "../../core/doctor/installation.ts"
+import { noRuntimeClass, userNamespaces as ofNodes } from "../../core/doctor/user-namespaces.ts"
 import { userOf } from "../../core/manifest/admission/admission-policy.ts"
 import { admissionPolicies } from "../../core/manifest/admission/admission.ts"
 import { compared } from "../../core/manifest/installation/crd-growth.ts"
@@ -53,7 +54,7 @@ const admission = Effect.fnUntraced(function*(config: ResolvedConfig) {
     if (Option.isNone(found)) missing.push(`${kind} ${name}`)
     else if (!contains(found.value["spec"], spec)) weaker.push(`${kind} ${name}`)
   }
-  return judge.admission(config, missing, weaker)
+  return judge.admission(config, { missing, weaker })
 })
 
 const Answer = Schema.Struct({ status: Schema.Struct({ allowed: Schema.Boolean }) })
@@ -97,7 +98,13 @@ const forbiddenPermissions = (namespace: string): ReadonlyArray<Question> => [
   { verb: "create", group: "", resource: "serviceaccounts", subresource: "token", namespace }
 ]
 
-const rights = Effect.fnUntraced(function*(config: ResolvedConfig, account: { readonly name: string; readonly namespace: string }) {
+type Rights = Parameters<typeof judge.rights>[0]
+
+const rights = Effect.fnUntraced(function*(
+  config: ResolvedConfig,
+  name: Rights["name"],
+  account: { readonly name: string; readonly namespace: string }
+) {
   const user = userOf(account.namespace, account.name)
   const wanted = grants(config).filter(({ to }) => to.name === account.name && to.namespace === account.namespace).flatMap((
     { namespace, rights }
@@ -128,11 +135,12 @@ const rights = Effect.fnUntraced(function*(config: ResolvedConfig, account: { re
         _.flat()
     )
   const spaces = [...new Set([config.namespace, config.taskNamespace])]
-  return judge.rights(
-    `${account.namespace}/${account.name}`,
-    yield* those(wanted, false),
-    yield* those(spaces.flatMap(forbiddenPermissions), true)
-  )
+  return judge.rights({
+    name,
+    account: `${account.namespace}/${account.name}`,
+    lacking: yield* those(wanted, false),
+    excess: yield* those(spaces.flatMap(forbiddenPermissions), true)
+  })
 })
 
 const podSecurity = ({ taskNamespace }: ResolvedConfig): Look<Check> =>
@@ -202,7 +210,7 @@ const runtimeClassOf = (name: string): Look<Option.Option<RuntimeClass>> =>
 const userNamespaces = Effect.fnUntraced(function*(config: ResolvedConfig) {
   const { runtimeClassName } = config.task.pod
   const runtimeClass = yield* runtimeClassOf(runtimeClassName)
-  if (Option.isNone(runtimeClass)) return judge.noRuntimeClass(runtimeClassName)
+  if (Option.isNone(runtimeClass)) return noRuntimeClass(runtimeClassName)
   const { handler, scheduling = {} } = runtimeClass.value
   const found = yield* Stream.runCollect((yield* Kubernetes).listAll(nodes))
   const seen = yield* Effect.forEach(found, (node) =>
@@ -211,21 +219,24 @@ const userNamespaces = Effect.fnUntraced(function*(config: ResolvedConfig) {
       taints: spec?.taints ?? [],
       able: (status?.runtimeHandlers ?? []).some(({ features, name }) => name === handler && features?.userNamespaces === true)
     })))
-  return judge.userNamespaces(config, scheduling, seen)
+  return ofNodes(config, { scheduling, nodes: seen })
 })
 
-const checkOrUnknown = (name: string, look: Look<Check>) => orUnknown(name)(Effect.map(look, (check) => [check]))
+const checkOrUnknown = (name: CheckName, look: Look<Check>) => orUnknown(name)(Effect.map(look, (check) => [check]))
+
+const rightsOrUnknown = (config: ResolvedConfig, name: Rights["name"], account: Parameters<typeof rights>[2]) =>
+  checkOrUnknown(name, rights(config, name, account))
 
 export const examineObjects = (config: ResolvedConfig): Look<ReadonlyArray<Check>> =>
   Effect.map(
     Effect.all([
-      checkOrUnknown("the CustomResourceDefinition", definition),
-      checkOrUnknown("admission policies", admission(config)),
-      checkOrUnknown("what the controller may do", rights(config, { name: config.account.name, namespace: config.namespace })),
-      checkOrUnknown("what tasks may do", rights(config, { name: config.taskAccountName, namespace: config.taskNamespace })),
-      checkOrUnknown("Pod Security of the tasks' namespace", podSecurity(config)),
-      checkOrUnknown("the worker's image", workerImage(config)),
-      checkOrUnknown("user namespaces", userNamespaces(config))
+      checkOrUnknown(checkNames.definition, definition),
+      checkOrUnknown(checkNames.admission, admission(config)),
+      rightsOrUnknown(config, checkNames.rightsOfController, { name: config.account.name, namespace: config.namespace }),
+      rightsOrUnknown(config, checkNames.rightsOfTasks, { name: config.taskAccountName, namespace: config.taskNamespace }),
+      checkOrUnknown(checkNames.podSecurity, podSecurity(config)),
+      checkOrUnknown(checkNames.workerImage, workerImage(config)),
+      checkOrUnknown(checkNames.userNamespaces, userNamespaces(config))
     ]),
     (checks) => checks.flat()
   )

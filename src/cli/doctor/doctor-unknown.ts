@@ -2,7 +2,7 @@
 // Invariant: a cluster that does not answer, or does not accept this login, ends the examination.
 // Used by examination, doctor-egress and doctor-objects.
 import { Effect, Schema } from "effect"
-import type { Check } from "../../core/doctor.ts"
+import { type Check, check, type CheckName } from "../../core/doctor/check.ts"
 import { type Call, type KubernetesError, Malformed } from "../../kubernetes/errors.ts"
 
 type Checks = ReadonlyArray<Check>
@@ -15,9 +15,9 @@ export const decodedAs = <S extends Schema.ConstraintDecoder<unknown>>(schema: S
 }
 
 export const orUnknown =
-  (name: string) => <R>(look: Effect.Effect<Checks, KubernetesError, R>): Effect.Effect<Checks, KubernetesError, R> =>
+  (name: CheckName) => <R>(look: Effect.Effect<Checks, KubernetesError, R>): Effect.Effect<Checks, KubernetesError, R> =>
     Effect.catchTag(
       look,
       ["Forbidden", "Malformed", "Rejected", "Invalid", "NotFound", "Conflict"],
-      ({ message }) => Effect.succeed<Checks>([{ name, outcome: "unknown", message }])
+      ({ message }) => Effect.succeed<Checks>([check(name)("unknown", message)])
     )

@@ -2,7 +2,8 @@
 // Invariant: what cannot be found out becomes a check of its own, and hides no other.
 // Used by doctor.
 import { Effect, Option } from "effect"
-import { networkChecks, networkPolicies, nothingStarted, provesIsolation } from "../../core/doctor.ts"
+import { checkNames } from "../../core/doctor/check.ts"
+import { networkChecks, nothingStarted, provesIsolation } from "../../core/doctor/network.ts"
 import { serverTargets } from "../../core/network/pool-server.ts"
 import { resolve, type ResolvedConfig } from "../../core/resolve/resolve.ts"
 import { appVersion } from "../../schema/values/values.ts"
@@ -28,8 +29,11 @@ const apiServer = [{ address: "kubernetes.default.svc", port: 443 }]
 const examineTraffic = Effect.fnUntraced(function*(config: ResolvedConfig) {
   const isClosedElsewhere = yield* isClosedWhole(config)
   const found = yield* Effect.scoped(examineNetwork(config, [...apiServer, ...serverTargets(config)]))
-  const checks = Option.isNone(found) ? [nothingStarted(config)] : networkChecks(config, found.value, apiServer, isClosedElsewhere)
-  return [...checks, ...yield* Effect.as(keepProof(config, provesIsolation(checks)), []).pipe(orUnknown("the proof of isolation"))]
+  const checks = Option.match(found, {
+    onNone: () => [nothingStarted(config)],
+    onSome: (found) => networkChecks({ config, found, apiServer, isClosedElsewhere })
+  })
+  return [...checks, ...yield* Effect.as(keepProof(config, provesIsolation(checks)), []).pipe(orUnknown(checkNames.proof))]
 })
 
 export const examine = Effect.fn("examine")(function*({ name, namespace, noPods, values }: Examination) {
@@ -37,7 +41,10 @@ export const examine = Effect.fn("examine")(function*({ name, namespace, noPods,
     ? givenValues(values)
     : installedValues(name, namespace, "give --name and --namespace of the installation, or its values with --values")
   const config = resolve(given, { name, namespace, version: appVersion })
-  const checks = [...yield* examineObjects(config), ...noPods ? [] : yield* examineTraffic(config).pipe(orUnknown(networkPolicies))]
+  const checks = [
+    ...yield* examineObjects(config),
+    ...noPods ? [] : yield* examineTraffic(config).pipe(orUnknown(checkNames.networkPolicies))
+  ]
   return {
     document: { installation: { name: config.name, namespace }, checks },
     lines: table(["OUTCOME", "CHECK", "WHAT WAS FOUND"], checks.map(({ message, name, outcome }) => [outcome, name, message]))

@@ -8,6 +8,7 @@ import { isUtf8 } from "node:buffer"
 import { lstat, readdir, readFile, readlink, realpath, stat } from "node:fs/promises"
 import { basename, dirname, isAbsolute, join, normalize, resolve, sep } from "node:path"
 import { constants, createGzip } from "node:zlib"
+import { codeOf, errorInWords } from "../../core/text/system-error.ts"
 import { BadInput } from "../terminal/failure.ts"
 import { type IgnoreRules, ignoreRules } from "./ignore-rules.ts"
 
@@ -30,14 +31,12 @@ const maxArchiveBytes = 100 * 1024 * 1024
 const configuration = /\.(?:tf|tofu)(?:\.json)?$/u
 
 const problemOf = (error: unknown): string => {
-  const code = error instanceof Error && "code" in error ? error.code : undefined
+  const code = codeOf(error)
   return code === "EACCES" || code === "EPERM"
     ? "permission denied"
     : code === "ENOENT"
     ? "it vanished while it was read"
-    : error instanceof Error
-    ? error.message
-    : String(error)
+    : errorInWords(error)
 }
 
 const reading = <A>(path: string, read: () => Promise<A>) =>
@@ -148,7 +147,7 @@ export const rootOf = Effect.fnUntraced(function*(directory: string) {
     try: async () => ({ root: await realpath(directory), is: await stat(directory) }),
     catch: (error) =>
       new BadInput({
-        message: error instanceof Error && "code" in error && error.code === "ENOENT"
+        message: codeOf(error) === "ENOENT"
           ? `There is no directory ${directory}; name the one that has the configuration.`
           : `Cannot read ${directory}: ${problemOf(error)}; name a directory that you may read.`
       })

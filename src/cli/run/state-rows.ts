@@ -1,6 +1,6 @@
 // The state of a workspace as lines: what is stored, who has the lock, what was refused, and what waits to be settled.
 // Pure: the time is an argument.
-// Used by state.
+// Used by cli/run/state-commands.
 import { shortName } from "../../core/text/sentence.ts"
 import type { ImportStarted, RescueView, StateView } from "../../schema/api/state.ts"
 import { seenIn } from "../flags/seen.ts"

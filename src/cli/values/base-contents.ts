@@ -4,9 +4,9 @@ import { Effect, Option, Schema } from "effect"
 import { readFileSync, realpathSync } from "node:fs"
 import { resolve } from "node:path"
 import { parse } from "yaml"
-import { wordsOf } from "../../controller/configuration/values-files.ts"
 import type { Options } from "../../core/overlay/overlay.ts"
 import { shippedComponents } from "../../core/overlay/shipped.ts"
+import { errorInWords } from "../../core/text/system-error.ts"
 import { BadInput } from "../terminal/failure.ts"
 import { type Base, isRemote, kustomizationIn, placeOf, shown } from "./base-reference.ts"
 import { componentBeside } from "./overlay-files.ts"
@@ -17,7 +17,9 @@ const reading = <A>(folder: string, read: () => A): Effect.Effect<A, BadInput> =
     try: read,
     catch: (error) =>
       new BadInput({
-        message: `Cannot read the kustomization in ${shown(folder)} (${wordsOf(error)}); correct that, or name another base with --base.`
+        message: `Cannot read the kustomization in ${shown(folder)} (${
+          errorInWords(error)
+        }); correct that, or name another base with --base.`
       })
   })
 

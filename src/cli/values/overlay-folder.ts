@@ -4,7 +4,7 @@
 import { Effect } from "effect"
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, rmdir, stat, writeFile } from "node:fs/promises"
 import { dirname, join } from "node:path"
-import { wordsOf } from "../../controller/configuration/values-files.ts"
+import { codeOf, errorInWords } from "../../core/text/system-error.ts"
 import { BadInput } from "../terminal/failure.ts"
 import { type Files, mark, pageMark } from "./overlay-files.ts"
 
@@ -19,9 +19,9 @@ const author = async (path: string): Promise<Present["of"]> => {
 }
 
 const present = async (folder: string): Promise<ReadonlyArray<Present>> => {
-  const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT") return []
-    if (error.code === "ENOTDIR") throw new Error("it is a file, or below one", { cause: error })
+  const names = await readdir(folder).catch((error: unknown) => {
+    if (codeOf(error) === "ENOENT") return []
+    if (codeOf(error) === "ENOTDIR") throw new Error("it is a file, or below one", { cause: error })
     throw error
   })
   return Promise.all(names.map(async (name) => ({ name, of: await author(join(folder, name)) })))
@@ -72,7 +72,7 @@ const put = async (folder: string, files: Files, stale: ReadonlyArray<string>): 
     await rm(aside, { recursive: true })
   } catch (error) {
     if (aside !== undefined) await rm(aside, { recursive: true, force: true })
-    if (made === undefined) throw placed.length > 0 ? new PartlyWritten(wordsOf(error)) : error
+    if (made === undefined) throw placed.length > 0 ? new PartlyWritten(errorInWords(error)) : error
     for (const name of placed) await rm(join(folder, name), { force: true })
     await unmakeFolders(folder, made)
     throw error
@@ -88,7 +88,7 @@ export const writeFolder = Effect.fn("writeFolder")(function*(folder: string, fi
         new BadInput({
           message: error instanceof PartlyWritten
             ? `The overlay in ${folder} is written in part (${error.message}): some of its files are new, others old. Correct that, and run the same command again.`
-            : `Cannot write the overlay to ${folder} (${wordsOf(error)}); it is as it was. Name another directory with --out.`
+            : `Cannot write the overlay to ${folder} (${errorInWords(error)}); it is as it was. Name another directory with --out.`
         })
     })
   const there = yield* attempt(() => present(folder))

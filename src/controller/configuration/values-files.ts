@@ -5,6 +5,7 @@ import { Data, Effect, Result, Runtime } from "effect"
 import { readdir, readFile, realpath, stat } from "node:fs/promises"
 import { join } from "node:path"
 import { text as textOf } from "node:stream/consumers"
+import { errorInWords } from "../../core/text/system-error.ts"
 import { allTold, type Fault } from "../../schema/document/explain.ts"
 import type { Layer } from "../../schema/document/layers.ts"
 import { yamlLayer } from "../../schema/document/yaml-layer.ts"
@@ -47,12 +48,8 @@ const standardInput = "/dev/stdin"
 const filesOf = async (path: string): Promise<ReadonlyArray<ValuesFile>> =>
   path !== standardInput && (await stat(path)).isDirectory() ? filesIn(path) : [{ file: path, path }]
 
-/** Returns Node's words for why a file cannot be read or written, without the code, the system call and the path. */
-export const wordsOf = (error: unknown): string =>
-  error instanceof Error ? error.message.replace(/^E[A-Z]+: (.*?),? \w+ '.*'$/u, "$1") : String(error)
-
 const reading = <A>(file: string, read: () => Promise<A>): Effect.Effect<A, Fault> =>
-  Effect.tryPromise({ try: read, catch: (error) => ({ file, message: `cannot be read: ${wordsOf(error)}` }) })
+  Effect.tryPromise({ try: read, catch: (error) => ({ file, message: `cannot be read: ${errorInWords(error)}` }) })
 
 /** The largest file, in characters, which have as many bytes at least. */
 const longestText = 1024 * 1024

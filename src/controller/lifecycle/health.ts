@@ -6,10 +6,11 @@ import { Data, Effect, Layer } from "effect"
 import { HttpMiddleware, HttpRouter, HttpServerResponse } from "effect/http"
 import { PrometheusMetrics } from "effect/observability"
 import { createServer } from "node:http"
+import { codeOf } from "../../core/text/system-error.ts"
 
 class HealthPortUnusable extends Data.TaggedError("HealthPortUnusable")<{ readonly port: number; readonly cause: unknown }> {
   override get message() {
-    const because = this.cause instanceof Error && "code" in this.cause && this.cause.code === "EADDRINUSE"
+    const because = codeOf(this.cause) === "EADDRINUSE"
       ? "another program listens there"
       : String(this.cause)
     return `Cannot serve health on port ${this.port} (${because}); give another one with --health-port.`

@@ -6,6 +6,7 @@ import { HttpClient, HttpClientRequest as Request, type HttpClientResponse } fro
 import { readFile } from "node:fs/promises"
 import { meaningOf, notOwn, problemIn, ServerRefusal } from "../../core/network/server-refusal.ts"
 import { shortened } from "../../core/text/sentence.ts"
+import { errorInWords } from "../../core/text/system-error.ts"
 import { firstToken } from "../../core/text/token-lines.ts"
 import { reasonOf } from "../../http/cause.ts"
 import { toServer } from "../../http/connections.ts"
@@ -110,7 +111,7 @@ const make = Effect.fnUntraced(function*(url: string, tokenFile: string) {
   /** Reads the token anew for each call: the kubelet replaces the file when the Secret changes. */
   const token = Effect.tryPromise({
     try: () => readFile(tokenFile, "utf8"),
-    catch: (cause) => unreadable((cause instanceof Error ? cause.message : String(cause)).replace(/, .*$/u, ""))
+    catch: (cause) => unreadable(errorInWords(cause))
   }).pipe(
     Effect.flatMap((text) => Effect.mapError(Effect.fromNullishOr(firstToken(text)), () => unreadable("it has none"))),
     Effect.map(Redacted.make)

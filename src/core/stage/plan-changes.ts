@@ -3,7 +3,7 @@
 // Used by worker/stage/stage.ts.
 import { Option, Schema } from "effect"
 import type { Changes } from "../../schema/task/stage-result.ts"
-import { jsonExcess } from "../text/json-depth.ts"
+import { jsonExcess } from "../text/json-limits.ts"
 
 const change = Schema.Struct({ actions: Schema.Array(Schema.String), importing: Schema.optionalKey(Schema.Unknown) })
 

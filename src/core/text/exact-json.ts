@@ -2,7 +2,7 @@
 // Always holds: JSON.stringify prints each number either as it was written or as another spelling of the same one.
 // Used by server/workspace/state-content.ts and cli/server/server-requests.ts.
 import { Option } from "effect"
-import { endOfText } from "./json-depth.ts"
+import { closes, comma, endOfText, opens, quote } from "./json-bytes.ts"
 
 declare global {
   // Node has these; TypeScript does not know them yet.
@@ -13,7 +13,7 @@ declare global {
 }
 
 const decoder = new TextDecoder()
-const [quote, comma, point, colon, curly, opening, closing] = [0x22, 0x2c, 0x2e, 0x3a, 0x20, 0x7b, 0x7d]
+const [point, colon] = [0x2e, 0x3a]
 const isDigit = (byte: number): boolean => byte >= 0x30 && byte <= 0x39
 const isE = (byte: number): boolean => (byte | 0x20) === 0x65
 
@@ -57,12 +57,12 @@ export const memberOf = (json: Uint8Array, name: string): Uint8Array | undefined
       if (depth === 1 && from === 0) key = JSON.parse(decoder.decode(json.subarray(at, end + 1)))
       at = end
     } else if (depth === 1 && byte === colon) from = at + 1
-    else if ((byte | curly) === opening) depth++
-    else if (depth === 1 && (byte === comma || (byte | curly) === closing)) {
+    else if (opens(byte)) depth++
+    else if (depth === 1 && (byte === comma || closes(byte))) {
       if (from > 0 && key === name) found = json.subarray(from, at)
       from = 0
       if (byte !== comma) depth--
-    } else if ((byte | curly) === closing) depth--
+    } else if (closes(byte)) depth--
   }
   return found
 }

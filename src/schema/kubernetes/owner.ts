@@ -1,5 +1,5 @@
 // Which owner controls an object, as its references say.
-// Used by core/reconcile/attempts, controller/world/project and cli/cluster/draining.
+// Used by core/reconcile/attempts, core/task/seen, controller/world/project and cli/cluster/draining.
 import { Option } from "effect"
 
 /** Returns the reference to the owner of that kind that controls the object. */

@@ -3,7 +3,7 @@
 // Used by the routes.
 import { Effect, Schema, SchemaIssue, Stream } from "effect"
 import type { HttpServerRequest } from "effect/http"
-import { isDeeperThan } from "../../core/text/json-depth.ts"
+import { isDeeperThan } from "../../core/text/json-limits.ts"
 import { WorkspaceName } from "../../schema/names.ts"
 import { invalid, type Refused, tooLarge } from "../refused.ts"
 import type { Failure } from "./http-answer.ts"

@@ -5,6 +5,7 @@ import { Context, Effect, Layer, Option } from "effect"
 import { createHash, createHmac, randomBytes, timingSafeEqual } from "node:crypto"
 import { readFile, rename, writeFile } from "node:fs/promises"
 import { dirname, join } from "node:path"
+import { codeOf, errorInWords } from "../../core/text/system-error.ts"
 import { type TokenLine, tokenLines } from "../../core/text/token-lines.ts"
 import { OptionsUnusable, ServerError, type ServerOptions } from "../settings.ts"
 import { syncDirectory } from "../store/blobs.ts"
@@ -95,7 +96,7 @@ const tokensIn = (file: string, whose: string) =>
     catch: (cause) =>
       new OptionsUnusable({
         message: `The ${whose} token file ${file} cannot be read (${
-          isMissing(cause) ? "it is not there" : wordsOf(cause)
+          codeOf(cause) === "ENOENT" ? "it is not there" : errorInWords(cause)
         }); create it, one token a line.`
       })
   }).pipe(
@@ -111,11 +112,6 @@ const tokensIn = (file: string, whose: string) =>
         : Effect.succeed(tokens.map(knownOf))
     )
   )
-
-const isMissing = (cause: unknown) => cause instanceof Error && "code" in cause && cause.code === "ENOENT"
-
-/** Returns Node's message without the code, the call and the path. */
-const wordsOf = (cause: unknown) => cause instanceof Error ? cause.message.replace(/^E[A-Z]+: (.*?),.*$/u, "$1") : String(cause)
 
 const keyBytes = 32
 
@@ -133,14 +129,12 @@ const pathKey = Effect.fnUntraced(function*(file: string) {
   const key = yield* Effect.tryPromise({
     try: () =>
       readFile(file).catch((cause: unknown) => {
-        if (isMissing(cause)) return newKey(file)
+        if (codeOf(cause) === "ENOENT") return newKey(file)
         throw cause
       }),
     catch: (cause) =>
       new ServerError({
-        message: `The key ${file} can neither be read nor made (${
-          cause instanceof Error ? cause.message : cause
-        }); check the data directory's permissions.`
+        message: `The key ${file} can neither be read nor made (${errorInWords(cause)}); check the data directory's permissions.`
       })
   })
   if (key.byteLength === keyBytes) return key

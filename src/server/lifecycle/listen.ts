@@ -8,6 +8,7 @@ import { HttpRouter, HttpServerError, HttpServerRequest, HttpServerResponse } fr
 import { createServer, type Server } from "node:http"
 import type { Socket } from "node:net"
 import type { Duplex } from "node:stream"
+import { codeOf, errorInWords } from "../../core/text/system-error.ts"
 import { statesPath } from "../../schema/api/state.ts"
 import { jsonApiErrors, problem } from "../access/http-answer.ts"
 import { notFound, Refused } from "../refused.ts"
@@ -170,9 +171,9 @@ export const listen = (port: number) =>
     Layer.catchTag("ServeError", ({ cause }) =>
       Layer.effectContext(Effect.fail(
         new ServerError({
-          message: cause instanceof Error && "code" in cause && cause.code === "EADDRINUSE"
+          message: codeOf(cause) === "EADDRINUSE"
             ? `Port ${port} is in use; stop what listens there or choose another one with --port.`
-            : `The server cannot listen on port ${port} (${cause instanceof Error ? cause.message : cause}).`
+            : `The server cannot listen on port ${port} (${errorInWords(cause)}).`
         })
       )))
   )

@@ -7,6 +7,7 @@ import { createHash, type Hash, randomBytes, randomUUID } from "node:crypto"
 import { closeSync, createReadStream, fsyncSync, openSync, renameSync, rmSync, statSync } from "node:fs"
 import { type FileHandle, open, opendir, readFile, rm, stat, writeFile } from "node:fs/promises"
 import { join } from "node:path"
+import { codeOf, errorInWords } from "../../core/text/system-error.ts"
 import { Sha256 } from "../../schema/names.ts"
 import { conflict, Refused, tooLarge } from "../refused.ts"
 import { ServerError } from "../settings.ts"
@@ -59,7 +60,7 @@ export class Blobs extends Context.Service<Blobs, {
 
 /** Returns the refusal for a step that failed in this directory; the error of an open file does not have its path. */
 const storageIn = (directory: string) => (cause: unknown) => {
-  const code = cause instanceof Error && "code" in cause ? String(cause.code) : "unknown error"
+  const code = codeOf(cause) || "unknown error"
   const path = cause instanceof Error && "path" in cause ? String(cause.path) : directory
   return new Refused({
     status: 503,
@@ -112,9 +113,7 @@ const make = Effect.fnUntraced(function*(directory: string) {
     try: () => makeDirectory(directory),
     catch: (cause) =>
       new ServerError({
-        message: `The directory ${directory} cannot be made (${
-          cause instanceof Error ? cause.message : cause
-        }); choose another data directory or make it writable.`
+        message: `The directory ${directory} cannot be made (${errorInWords(cause)}); choose another data directory or make it writable.`
       })
   })
 

@@ -4,7 +4,7 @@
 import { Context, Effect, Option, Result, Schema } from "effect"
 import { getHeapStatistics } from "node:v8"
 import { engineHead, stateHead } from "../../core/state/state-head.ts"
-import { jsonExcess, jsonFault, type JsonLimits } from "../../core/text/json-depth.ts"
+import { jsonExcess, jsonFault, type JsonLimits } from "../../core/text/json-limits.ts"
 import { invalid, type Refused } from "../refused.ts"
 
 export const StateOutputs = Schema.Record(

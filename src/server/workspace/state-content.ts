@@ -4,7 +4,7 @@
 import { Option, Schema } from "effect"
 import { isEncrypted, type StateObjects, stateObjects } from "../../core/state/state-objects.ts"
 import { hasLongNumber, memberOf, parseExactly } from "../../core/text/exact-json.ts"
-import { jsonExcess } from "../../core/text/json-depth.ts"
+import { jsonExcess } from "../../core/text/json-limits.ts"
 import { excessOf, State, StateOutputs } from "./state-body.ts"
 
 const decode = Schema.decodeUnknownOption(Schema.fromJsonString(State))

@@ -5,6 +5,7 @@ import { Data, Effect, type Scope, Stream } from "effect"
 import { closeSync, constants, fstatSync, lstatSync, openSync, readSync, writeSync } from "node:fs"
 import { Socket } from "node:net"
 import { basename } from "node:path"
+import { errorInWords } from "../../core/text/system-error.ts"
 
 const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } = constants
 const chunkBytes = 64 * 1024
@@ -13,8 +14,7 @@ const pipeBytes = 1024 * 1024
 
 export class FileUnusable extends Data.TaggedError("FileUnusable")<{ readonly path: string; readonly cause: unknown }> {
   override get message() {
-    const { cause } = this
-    return `${this.path} cannot be used (${String(cause instanceof Error ? cause.message : cause).replace(/, .*/su, "")})`
+    return `${this.path} cannot be used (${errorInWords(this.cause)})`
   }
 }
 

@@ -18,6 +18,7 @@ import {
   writeSync
 } from "node:fs"
 import { posix } from "node:path"
+import { codeOf } from "../../core/text/system-error.ts"
 import { fileTrouble, type StageFailed } from "../stage-failed.ts"
 import { openDirectory, pathIn, untilScopeCloses, using } from "./descriptor.ts"
 
@@ -36,7 +37,7 @@ export const segmentsOf = (path: string): Option.Option<Segments> => {
   return path.startsWith("/") || path.includes("\0") || names.includes("..") ? Option.none() : Option.some(names)
 }
 
-const isTaken = (error: unknown): boolean => error instanceof Error && "code" in error && error.code === "EEXIST"
+const isTaken = (error: unknown): boolean => codeOf(error) === "EEXIST"
 
 const make = (path: string): void => {
   mkdirSync(path)
@@ -106,11 +107,10 @@ export const writeFile = (root: number, segments: Segments, content: string | Ui
   })
 
 /** Reports whether nothing is at the path, or a link or file is in its way. */
-const isMissing = (error: unknown): boolean =>
-  error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ENOTDIR" || error.code === "ELOOP")
+const isMissing = (error: unknown): boolean => ["ENOENT", "ENOTDIR", "ELOOP"].includes(codeOf(error))
 
 /** Reports whether `readlink` was asked for something that is there and no link. */
-const isNoLink = (error: unknown): boolean => error instanceof Error && "code" in error && error.code === "EINVAL"
+const isNoLink = (error: unknown): boolean => codeOf(error) === "EINVAL"
 
 /** Opens a regular file to read; returns its descriptor, which the caller closes, and its size. None if there is no regular file. */
 const openRegular = (root: number, segments: Segments): Option.Option<{ readonly fd: number; readonly size: number }> => {

@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { examineNetwork } from "../../../src/cli/doctor/doctor-network.ts"
-import { networkChecks } from "../../../src/core/doctor.ts"
+import { networkChecks } from "../../../src/core/doctor/network.ts"
 import { Kubernetes } from "../../../src/kubernetes/client.ts"
 import type { KubernetesError } from "../../../src/kubernetes/errors.ts"
 import { networkPolicies, pods } from "../../../src/kubernetes/kinds.ts"
@@ -96,8 +96,8 @@ layer(installation({ admissionPolicies: { enabled: true }, restrictMetadataServi
       expect(outcomes).toEqual({
         "the CustomResourceDefinition": "ok",
         "admission policies": "ok",
-        [`what ${config.namespace}/agent-job may do`]: "ok",
-        [`what ${config.taskNamespace}/agent-job-task may do`]: "ok",
+        "what the controller may do": "ok",
+        "what tasks may do": "ok",
         "Pod Security of the tasks' namespace": "ok",
         "the worker's image": "unknown", // no controller is installed here
         "user namespaces": "ok" // these values do not use them, and no node takes their tasks
@@ -124,12 +124,12 @@ layer(installation({ admissionPolicies: { enabled: true }, restrictMetadataServi
       yield* made("delete", "rolebinding", "-n", taskNamespace, "agent-job-task")
       const again = yield* examined
       expect(again.outcomes).toMatchObject({
-        [`what ${namespace}/agent-job may do`]: "failed",
-        [`what ${taskNamespace}/agent-job-task may do`]: "failed"
+        "what the controller may do": "failed",
+        "what tasks may do": "failed"
       })
-      expect(again.messages).toContain(`it may get secrets in ${taskNamespace}`)
+      expect(again.messages).toContain(`${namespace}/agent-job may get secrets in ${taskNamespace}`)
       expect(again.messages).toContain(
-        `it may not get atasks in ${taskNamespace}, watch atasks in ${taskNamespace}, update atasks/status in ${taskNamespace}`
+        `${taskNamespace}/agent-job-task may not get atasks in ${taskNamespace}, watch atasks in ${taskNamespace}, update atasks/status in ${taskNamespace}`
       )
     }))
 
@@ -204,7 +204,7 @@ layer(installation({ admissionPolicies: { enabled: true }, restrictMetadataServi
       const found = yield* Effect.scoped(examineNetwork(config, apiServer))
       return Option.match(found, {
         onNone: () => [],
-        onSome: (_) => networkChecks(config, _, apiServer, false).map(({ outcome }) => outcome)
+        onSome: (found) => networkChecks({ config, found, apiServer, isClosedElsewhere: false }).map(({ outcome }) => outcome)
       })
     }, Effect.scoped)
 

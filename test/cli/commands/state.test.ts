@@ -54,7 +54,7 @@ it.live("a state in doubt is shown, looked into and settled, for a person and fo
     expect(yield* agentJob("rescue", "demo", "--file", "/nope", "-o", "json")).toMatchObject({
       code: 2,
       out: "",
-      error: expect.stringContaining("/nope cannot be read")
+      error: expect.stringContaining("/nope cannot be read (no such file or directory); ")
     })
     const [, seen = ""] = /--keep --seen (\S+)/u.exec(shown.out) ?? []
     expect(yield* agentJob("rescue", "demo", "--keep", "--seen", seen)).toMatchObject({
@@ -186,5 +186,8 @@ it.live("a state is brought, and takes the place of one of another lineage by th
       code: 0,
       out: expect.stringContaining("lineage right")
     })
-    expect(yield* agentJob("push", "prod", "/nope")).toMatchObject({ code: 2, error: expect.stringContaining("/nope cannot be read") })
+    expect(yield* agentJob("push", "prod", "/nope")).toMatchObject({
+      code: 2,
+      error: expect.stringContaining("/nope cannot be read (no such file or directory); ")
+    })
   }))

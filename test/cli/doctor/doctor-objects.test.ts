@@ -44,14 +44,14 @@ const checked = (
   )
 
 describe("what the controller may do", () => {
-  const account = "what agent-job/agent-job may do"
+  const name = "what the controller may do"
   const isForbidden = ({ resource, subresource, verb }: Asked) =>
     (resource === "secrets" && ["get", "list", "watch"].includes(verb)) || resource === "serviceaccounts" ||
     (resource === "pods" && (subresource !== undefined || verb === "create"))
 
   it.live("is ok where it may do what its roles say, and nothing that must never be allowed", () =>
     Effect.gen(function*() {
-      const found = yield* checked(account, { review: (asked) => ({ status: { allowed: !isForbidden(asked) } }) })
+      const found = yield* checked(name, { review: (asked) => ({ status: { allowed: !isForbidden(asked) } }) })
       expect(found).toMatchObject({ outcome: "ok" })
     }))
 
@@ -64,9 +64,9 @@ describe("what the controller may do", () => {
       const review = (asked: Asked) => ({
         status: { allowed: !isForbidden(asked) || (asked.subresource === given.subresource && asked.verb === given.verb) }
       })
-      const found = yield* checked(account, { review })
+      const found = yield* checked(name, { review })
       expect(found?.outcome).toBe("failed")
-      expect(found?.message).toContain(`it may ${given.verb} pods/${given.subresource} in agent-job`)
+      expect(found?.message).toContain(`agent-job/agent-job may ${given.verb} pods/${given.subresource} in agent-job`)
     }))
 
   it.live.each([{ answer: {} }, { answer: { status: { allowed: "no" } } }])(
@@ -74,7 +74,7 @@ describe("what the controller may do", () => {
     ({ answer }) =>
       Effect.gen(function*() {
         const review = (asked: Asked) => isForbidden(asked) ? answer : { status: { allowed: true } }
-        const found = yield* checked("what the controller may do", { review })
+        const found = yield* checked(name, { review })
         expect(found?.outcome).toBe("unknown")
         expect(found?.message).toMatch(/^Cannot create SubjectAccessReview: the answer has an unexpected shape/u)
       })

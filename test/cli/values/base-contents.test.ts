@@ -184,7 +184,7 @@ describe("a base that cannot be read", () => {
     {
       given: "that of what it lists is there but gives nothing",
       at: "team",
-      why: "EIO: i/o error, read",
+      why: "i/o error",
       files: { "mine/kustomization.yaml": "resources: [../team]" },
       links: { "team/kustomization.yml": "/proc/self/mem" }
     }

@@ -220,7 +220,7 @@ it.live("says where it looked when the server is away or the token's file is mis
     expect((yield* Effect.flip(fileless.acquire("agent", 0, 1))).message).toBe(
       `The pool at ${url} is not asked, because its token cannot be read from ${
         join(made, "none")
-      } (ENOENT: no such file or directory); check the Secret that agent.tokenExistingSecret names and where it is mounted.`
+      } (no such file or directory); check the Secret that agent.tokenExistingSecret names and where it is mounted.`
     )
   }).pipe(Effect.scoped))
 

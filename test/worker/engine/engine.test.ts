@@ -110,7 +110,7 @@ describe("a command that cannot be put where the runner finds it", () => {
     {
       code: "EACCES",
       reason: "InvalidConfiguration",
-      says: "commands cannot be used (EACCES: failed); check who owns the data volume, and what else writes to it."
+      says: "commands cannot be used (failed); check who owns the data volume, and what else writes to it."
     }
   ])("is $reason for $code", ({ code, reason, says }) => {
     const refused = fileCall("/data/exec/commands", () => {

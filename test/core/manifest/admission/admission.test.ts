@@ -1,5 +1,5 @@
 // The policies for any values: they never refuse a Pod that our builder makes of the same values, and no two installations share one.
-// The expressions themselves are tested on a real API server in admission.cluster.test.ts; here are the lists that values put into them.
+// The expressions themselves are tested on a real API server by the cluster tests beside; here are the lists that values put into them.
 import { describe, expect, it } from "@effect/vitest"
 import type { V1Container, V1PodSpec } from "@kubernetes/client-node"
 import { Arbitrary, Schema } from "effect"

@@ -1,29 +1,12 @@
 // Tells from the bytes of JSON text, before it is parsed, how deeply it is nested, how many values it has and whether it is complete.
 // A recursive parser or printer would run out of stack, and small values take many times their bytes of memory. Syntax is not checked here.
-// Used by exact-json.ts, core/stage/plan-changes.ts, server/access/http-request.ts, server/workspace/state-body.ts and state-content.ts.
-
-const quote = 0x22
-const backslash = 0x5c
-const comma = 0x2c
-/** The bit that alone tells [ from {, and ] from }. */
-const curly = 0x20
-const opening = 0x7b
-const closing = 0x7d
+// Used by core/stage/plan-changes.ts, server/access/http-request.ts, server/workspace/state-body.ts and state-content.ts.
+import { closes, comma, endOfText, opens, quote } from "./json-bytes.ts"
 
 export interface JsonLimits {
   readonly levels: number
   /** The most values. All but the first are counted by commas and opening brackets, so an empty array or object counts twice. */
   readonly values: number
-}
-
-/**
- * Returns where the string that begins before `from` ends, or a place past all bytes. It goes byte by byte, because a search for the next
- * quote takes longer where there are many.
- */
-export const endOfText = (json: Uint8Array, from: number): number => {
-  let at = from
-  while (at < json.length && json[at] !== quote) at += json[at] === backslash ? 2 : 1
-  return at
 }
 
 /**
@@ -39,10 +22,10 @@ export const jsonFault = ({ levels, values }: JsonLimits, json: Uint8Array): key
       at = endOfText(json, at + 1)
       if (at >= json.length) return "end"
     } else if (byte === comma) begun++
-    else if ((byte | curly) === opening) {
+    else if (opens(byte)) {
       begun++
       if (++depth > levels) return "levels"
-    } else if ((byte | curly) === closing) depth--
+    } else if (closes(byte)) depth--
     if (begun > values) return "values"
   }
   return depth === 0 ? undefined : "end"

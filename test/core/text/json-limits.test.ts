@@ -1,7 +1,7 @@
 // How deeply JSON is nested and how many values it has, told from its bytes.
 import { describe, expect, it } from "@effect/vitest"
 import { Schema } from "effect"
-import { isDeeperThan, jsonExcess, jsonFault } from "../../../src/core/text/json-depth.ts"
+import { isDeeperThan, jsonExcess, jsonFault } from "../../../src/core/text/json-limits.ts"
 
 const depthOf = (value: unknown): number =>
   typeof value === "object" && value !== null ? 1 + Math.max(0, ...Object.values(value).map(depthOf)) : 0

@@ -1,0 +1,157 @@
+// The work of `agent-job state …`: asks the server for the state of a workspace, or for a change of it, and prints what it answers.
+// Used by cli/commands/state.
+import { Clock, Config, Effect, Option } from "effect"
+import { readFileSync, writeFileSync } from "node:fs"
+import { hostname, userInfo } from "node:os"
+import { importBlocks } from "../../core/state/import-blocks.ts"
+import { errorInWords } from "../../core/text/system-error.ts"
+import type { StateView } from "../../schema/api/state.ts"
+import { readSeen, seenIn } from "../flags/seen.ts"
+import type { ServerFlags } from "../flags/settings.ts"
+import { forPrograms, type WithServer, withServer } from "../server/with-server.ts"
+import { type Format, print } from "../terminal/answer.ts"
+import { BadInput, Failed, NothingThere } from "../terminal/failure.ts"
+import { type RescueFlags, Wish, wishOf } from "./rescue-wish.ts"
+import { importLines, rescueLines, stateLines } from "./state-rows.ts"
+
+interface Given extends ServerFlags {
+  readonly workspace: string
+  readonly output: Format
+}
+type Client = WithServer["server"]
+
+/** The user's name. In a container there is often no account for the user's number, and so none that the system knows. */
+const user = Effect.try({ try: () => userInfo().username, catch: () => undefined }).pipe(
+  Effect.catch(() => Config.NonEmptyString("USER").pipe(Config.orElse(() => Config.NonEmptyString("LOGNAME")))),
+  Effect.orElseSucceed(() => `uid ${process.geteuid?.()}`)
+)
+
+/** The person who runs the command, as USER@HOST: the engines name the holders of their locks so. */
+const me = Effect.map(user, (name) => `${name}@${hostname()}`)
+
+/** Asks the server and prints its answer, for a person as the lines that `form` makes of it. */
+const answering = <A extends object, E>(
+  given: Given,
+  ask: (client: Client) => Effect.Effect<A, E>,
+  form: (said: A, now: number) => ReadonlyArray<string>
+) =>
+  withServer(
+    given,
+    forPrograms,
+    Effect.fnUntraced(function*({ server }) {
+      const document = yield* ask(server)
+      yield* print(given.output, { document, lines: form(document, yield* Clock.currentTimeMillis) })
+    })
+  )
+
+const stateFile = (path: string) =>
+  Effect.try({
+    try: () => readFileSync(path),
+    catch: (cause) =>
+      new BadInput({ message: `${path} cannot be read (${errorInWords(cause)}); name the file of a state that you may read.` })
+  })
+
+export const show = (given: Given & { readonly evidence: Option.Option<string> }) =>
+  Option.match(given.evidence, {
+    onNone: () => answering(given, (client) => client.state(given.workspace), stateLines),
+    onSome: (evidence) =>
+      withServer(
+        given,
+        forPrograms,
+        ({ screen, server }) => Effect.flatMap(server.evidence(given.workspace, evidence), screen.copy)
+      )
+  })
+
+export const push = Effect.fnUntraced(function*(given: Given & { readonly file: string; readonly replace: Option.Option<string> }) {
+  const bytes = yield* stateFile(given.file)
+  yield* answering(given, (client) => client.pushState(given.workspace, bytes, given.replace), stateLines)
+})
+
+/** Writes import blocks for what the state lacks. Fails if the file exists, so that it overwrites nothing. */
+const writeBlocks = (given: Given, file: string) =>
+  withServer(
+    given,
+    forPrograms,
+    Effect.fnUntraced(function*({ screen, server }) {
+      const looked = yield* server.state(given.workspace)
+      const { pending, workspace } = looked
+      const blocks = pending.flatMap(({ effects }) => effects === undefined ? [] : [importBlocks(effects)]).join("\n")
+      if (blocks === "") {
+        return yield* new NothingThere({
+          message: `Nothing that was made is missing in the state of ${workspace}, so there is nothing to import.`
+        })
+      }
+      yield* Effect.try({
+        try: () => writeFileSync(file, blocks, { flag: "wx" }),
+        catch: (cause) =>
+          new BadInput({
+            message: `${file} cannot be written (${errorInWords(cause)}); choose a new file in a directory that you may write to.`
+          })
+      })
+      yield* screen.result(
+        `Wrote ${file}. Put it into the configuration, settle with: agent-job state rescue ${workspace} --keep --seen ${
+          seenIn(looked)
+        }, and run the configuration before anything else does.\n`
+      )
+    })
+  )
+
+const bring = Effect.fnUntraced(function*(given: Given, file: string) {
+  const bytes = yield* stateFile(file)
+  yield* answering(given, (client) => client.bringEvidence(given.workspace, bytes), rescueLines)
+})
+
+const settle = Effect.fnUntraced(function*(given: Given, { seen, use }: Pick<RescueFlags, "seen" | "use">) {
+  const by = yield* me
+  yield* answering(
+    given,
+    Effect.fnUntraced(function*(client: Client) {
+      const ids = Option.isSome(seen) ? seen.value : seenIn(yield* client.state(given.workspace))
+      return yield* client.settleRescue(given.workspace, { by, ...(Option.isSome(use) && { use: use.value }), ...readSeen(ids) })
+    }),
+    (state, now) => (state.pending.length === 0 ? stateLines : rescueLines)(state, now)
+  )
+})
+
+export const rescue = Effect.fnUntraced(function*(given: Given & RescueFlags) {
+  yield* Wish.$match(yield* wishOf(given), {
+    Look: () => answering(given, (client) => client.state(given.workspace), rescueLines),
+    Settle: (wish) => settle(given, wish),
+    Import: () => answering(given, (client) => client.importMissing(given.workspace), importLines),
+    Bring: ({ file }) => bring(given, file),
+    WriteBlocks: ({ file }) => writeBlocks(given, file)
+  })
+})
+
+/**
+ * Fails if another lock than `lock` was opened, as an older server does: it opens whatever lock there is. `epochBefore` is the epoch at the
+ * look before; what was opened since then has that epoch or a later one.
+ */
+const openedAlone = (lock: string, by: string, epochBefore: number) => ({ forcedUnlocks, workspace }: StateView) => {
+  const other = forcedUnlocks.find(({ epoch, forcedBy, lockId }) => epoch >= epochBefore && lockId !== lock && forcedBy.endsWith(by))
+  return other === undefined ? Effect.void : Effect.fail(
+    new Failed({
+      message:
+        `The lock ${other.lockId} of ${other.holder} was opened, and not ${lock}: a server that is older than this program opens whatever lock there is. What its holder writes from now on is kept as evidence, see \`agent-job state show ${workspace}\`; upgrade the server.`
+    })
+  )
+}
+
+export const unlock = Effect.fnUntraced(function*(given: Given & { readonly force: boolean; readonly lock: Option.Option<string> }) {
+  if (!given.force) {
+    return yield* new BadInput({
+      message:
+        `Who holds the lock may still write; look with \`agent-job state show ${given.workspace}\`, and say --force --lock LOCK when its holder is surely gone.`
+    })
+  }
+  const by = yield* me
+  return yield* answering(
+    given,
+    Effect.fnUntraced(function*(client: Client) {
+      const now = yield* client.state(given.workspace)
+      const lock = Option.isSome(given.lock) ? given.lock.value : now.lock?.id
+      return lock === undefined ? now : yield* Effect.tap(client.forceUnlock(given.workspace, by, lock), openedAlone(lock, by, now.epoch))
+    }),
+    stateLines
+  )
+})

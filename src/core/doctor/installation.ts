@@ -1,0 +1,114 @@
+// Judges what is installed: the definition, the admission policies, the rights of the accounts, Pod Security and the worker's image.
+// Used by cli/doctor/doctor-objects.
+import { Option } from "effect"
+import type { Comparison } from "../manifest/installation/crd-growth.ts"
+import type { ResolvedConfig } from "../resolve/resolve.ts"
+import { type Check, check, checkNames } from "./check.ts"
+
+/** How many differences of a definition are named. */
+const namedDifferences = 3
+
+const named = (differences: ReadonlyArray<string>): string =>
+  [
+    differences.slice(0, namedDifferences).join("; "),
+    ...(differences.length > namedDifferences ? [`and ${differences.length - namedDifferences} more`] : [])
+  ].join(", ")
+
+/**
+ * Returns the check of the CustomResourceDefinition, from its comparison with this program's own. A newer one has more, and lacks nothing;
+ * which of two texts of a rule is the newer one does not show.
+ */
+export const definition = (found: Option.Option<Comparison>): Check => {
+  const say = check(checkNames.definition)
+  const next = "apply the kustomize/crd of the newest version that runs here"
+  return Option.match(found, {
+    onNone: () => say("failed", "atasks.scalr.io is not there; apply kustomize/crd"),
+    onSome: ({ lacks, otherRules }) => {
+      if (lacks.length > 0) return say("failed", `atasks.scalr.io lacks what this program needs (${named(lacks)}); ${next}`)
+      return otherRules.length > 0
+        ? say("warning", `another rule for: ${named(otherRules)}; ${next}`)
+        : say("ok", "has all that this program needs; one that is newer stays as it is")
+    }
+  })
+}
+
+/** Returns the check of the admission policies. `missing` and `weaker` are policies and bindings, by kind and name. */
+export const admission = (
+  config: ResolvedConfig,
+  { missing, weaker }: { readonly missing: ReadonlyArray<string>; readonly weaker: ReadonlyArray<string> }
+): Check => {
+  const say = check(checkNames.admission)
+  if (config.admissionPolicies === undefined) {
+    return say("warning", "are not asked for; give admissionPolicies.enabled: true, or component admission")
+  }
+  if (missing.length > 0) return say("failed", `${missing.join(", ")} are not there; apply component admission`)
+  return weaker.length > 0
+    ? say("failed", `${weaker.join(", ")} say something else than these values; apply the installation again`)
+    : say("ok", "are there, and say what these values say")
+}
+
+/**
+ * Returns the check of an account's rights. `lacking` is what no role grants though it should, `excess` what is granted though it must not
+ * be, both in words.
+ */
+export const rights = ({ account, excess, lacking, name }: {
+  readonly name: typeof checkNames.rightsOfController | typeof checkNames.rightsOfTasks
+  readonly account: string
+  readonly lacking: ReadonlyArray<string>
+  readonly excess: ReadonlyArray<string>
+}): Check => {
+  const say = check(name)
+  if (excess.length > 0) {
+    return say("failed", `${account} may ${excess.join(", ")}, which nothing here grants; find the role that does, and take it away`)
+  }
+  return lacking.length > 0
+    ? say("failed", `${account} may not ${lacking.join(", ")}; apply the roles again`)
+    : say("ok", `${account} has the rights of docs/rbac.md, and may neither get Secrets nor run commands in Pods`)
+}
+
+export const podSecurity = (namespace: string, labels: Readonly<Record<string, string>>): Check => {
+  const level = labels["pod-security.kubernetes.io/enforce"] ?? "privileged"
+  return check(checkNames.podSecurity)(
+    level === "restricted" ? "ok" : "warning",
+    level === "restricted"
+      ? "restricted is enforced"
+      : `${level} is enforced; label namespace ${namespace} with pod-security.kubernetes.io/enforce=restricted unless values of yours need more`
+  )
+}
+
+/** Returns the tag of an image, or undefined where it has a digest alone, or neither. */
+const tagOf = (image: string): string | undefined => /:([^/:]+)$/u.exec(image.replace(/@.*$/u, ""))?.[1]
+
+const digestOf = (image: string): string | undefined => image.split("@")[1]
+
+/** Returns what tells the versions of two images apart: their digests if both have one, since these alone count then, otherwise their tags. */
+const versionsOf = (...images: readonly [string, string]) => {
+  const [one, other] = images.map(digestOf)
+  return one === undefined || other === undefined
+    ? { kind: "tag", versions: images.map(tagOf) }
+    : { kind: "digest", versions: [one, other] }
+}
+
+/** Returns the check of the worker's image, which comes with the values, beside that of the controller, which its Deployment has. */
+export const workerImage = ({ name, namespace, task }: ResolvedConfig, controller: Option.Option<string>): Check => {
+  const say = check(checkNames.workerImage)
+  const { image } = task.worker
+  return Option.match(controller, {
+    onNone: () => say("unknown", `there is no Deployment ${namespace}/${name}-controller with a container "controller" to compare it with`),
+    onSome: (of) => {
+      const { kind, versions: [own, its] } = versionsOf(image, of)
+      if (own === undefined || its === undefined) {
+        return say(
+          "unknown",
+          `is ${image}, and the controller's is ${of}; give both a tag, so that one sees whether they are of one version`
+        )
+      }
+      return own === its
+        ? say("ok", `is ${image}, of the same ${kind} as the controller's`)
+        : say(
+          "warning",
+          `is ${image}, and the controller's is ${of}, so they may be of different versions; give the values (agent.image.tag) and the Deployment the same ${kind}`
+        )
+    }
+  })
+}

@@ -1,0 +1,193 @@
+// Judges what the probes of an installation's network found.
+// Invariant: "no answer" alone proves nothing. Isolation counts as proven only where the network is seen to enforce policies.
+// Used by cli/doctor/examination and cli/doctor/doctor-network.
+import { Option } from "effect"
+import { type Finding, type ProbeTarget, shown } from "../../schema/kubernetes/probe.ts"
+import { metadataAddresses } from "../network/network-addresses.ts"
+import { serverTargets } from "../network/pool-server.ts"
+import type { Probe } from "../network/probe.ts"
+import type { ResolvedConfig } from "../resolve/resolve.ts"
+import { type Check, check, checkNames } from "./check.ts"
+
+/** The metadata services of clouds, which answer any caller, each with one port on which it listens. */
+export const metadataTargets: ReadonlyArray<ProbeTarget> = metadataAddresses.map((address) => ({ address, port: 80 }))
+
+const listed = (targets: ReadonlyArray<ProbeTarget>): string => targets.map(shown).join(", ")
+
+/**
+ * What the probes found. Every probe tries the listener's addresses, and the probe of tasks all other targets too. None for a probe that
+ * did not report.
+ */
+export interface NetworkFindings {
+  readonly listener: ReadonlyArray<ProbeTarget>
+  /** Whether the listener was still there when all had tried: if it was not, that somebody did not reach it means nothing. */
+  readonly listenerStayed: boolean
+  readonly findings: Readonly<Record<Exclude<Probe, "listener">, Option.Option<ReadonlyArray<Finding>>>>
+}
+
+const isOneOf = (targets: ReadonlyArray<ProbeTarget>) => ({ address, port }: ProbeTarget): boolean =>
+  targets.some((_) => _.address === address && _.port === port)
+
+const enforcement = ({ findings: { closed, open }, listener, listenerStayed }: NetworkFindings): Check => {
+  const say = check(checkNames.networkPolicies)
+  if (Option.isNone(open) || Option.isNone(closed)) {
+    return say("unknown", "a probe did not tell what it reached; see its events while it runs, and try again")
+  }
+  const [free, held] = [open.value, closed.value].map((all) => all.filter(isOneOf(listener)))
+  if (held?.some(({ last }) => last)) {
+    return say(
+      "failed",
+      "a Pod that a policy closes reaches another Pod: this network takes NetworkPolicies and does not hold to them; install one that does"
+    )
+  }
+  if (!listenerStayed) {
+    return say(
+      "unknown",
+      "the Pod to connect to ended while others tried to reach it, so nothing is proven by one that did not; see its events while it runs, and try again"
+    )
+  }
+  if (!free?.some(({ last }) => last)) {
+    return say(
+      "unknown",
+      "even a Pod with a policy that allows it does not reach another Pod, so nothing is proven about policies that deny; look for network policies outside Kubernetes"
+    )
+  }
+  return held?.some(({ first }) => first)
+    ? say("warning", "enforced, but a new Pod reached another one before its policy took effect, and so may a task's Pod")
+    : say("ok", "of two identical Pods, the one that a policy isolates reaches nothing")
+}
+
+/** What a task's Pod reached, and what one has to know to judge that. */
+interface Judged {
+  readonly config: ResolvedConfig
+  readonly found: ReadonlyArray<Finding>
+  /** Whether it is proven that the network holds to policies. */
+  readonly enforced: boolean
+  /** Whether a policy which is not part of the values closes all egress of the namespace. */
+  readonly isClosedElsewhere: boolean
+}
+
+/**
+ * Returns what keeps tasks from metadata services. `missing`: the policy that the values rest on is not there. `unmanaged`: a policy that the
+ * values do not know, so that it may go away without a change of the values.
+ */
+const closedBy = (
+  { config: { restrictMetadataService, taskNetwork: { closedElsewhere, denyPods } }, isClosedElsewhere }: Judged
+): "missing" | "values" | "unmanaged" | "nobody" => {
+  if (closedElsewhere && !isClosedElsewhere) return "missing"
+  if (restrictMetadataService || denyPods || closedElsewhere) return "values"
+  return isClosedElsewhere ? "unmanaged" : "nobody"
+}
+
+const metadataServices = (judged: Judged): Check => {
+  const { config, enforced, found } = judged
+  const say = check(checkNames.metadataServices)
+  const open = found.filter(isOneOf(metadataTargets)).filter(({ last }) => last)
+  if (open.length > 0) {
+    return say(
+      "failed",
+      `a task's Pod reaches ${
+        listed(open)
+      }, where a node's own credentials may be; give restrictMetadataService: true, or component restricted-egress`
+    )
+  }
+  switch (closedBy(judged)) {
+    case "missing":
+      return say(
+        "failed",
+        `task.networkPolicy.closedElsewhere is true, but the policies in ${config.taskNamespace} do not close all egress: none selects every Pod, or one opens port 80 of a metadata service to tasks (${
+          metadataAddresses.join(", ")
+        }); apply component restricted-egress and remove or except what opens it, or take the value back`
+      )
+    case "unmanaged":
+      return say(
+        "warning",
+        "no metadata service answered, and a policy closes all egress, but nobody would notice if it were removed; give task.networkPolicy.closedElsewhere: true, as component restricted-egress does"
+      )
+    case "nobody":
+      return say(
+        "warning",
+        "no metadata service answered, but no policy of this installation closes them; give restrictMetadataService: true, or component restricted-egress"
+      )
+    case "values":
+      return enforced
+        ? say("ok", "no metadata service answered, a policy closes them, and policies are enforced")
+        : say("unknown", "no metadata service answered, but it is not proven that policies are enforced")
+  }
+}
+
+const otherPods = (
+  { config: { taskNetwork: { denyPods } }, enforced, found }: Judged,
+  { listener, listenerStayed }: NetworkFindings
+): Check => {
+  const say = check(checkNames.otherPods)
+  const reached = found.filter(isOneOf(listener)).some(({ last }) => last)
+  if (reached) {
+    return denyPods
+      ? say("failed", "a task's Pod reaches another Pod, though task.networkPolicy.denyPods is true")
+      : say("warning", "a task's Pod reaches any other Pod; give task.networkPolicy.denyPods: true to close that")
+  }
+  if (!listenerStayed) return say("unknown", "a task's Pod did not reach another Pod, but that one ended meanwhile")
+  if (!denyPods) return say("ok", "a task's Pod does not reach a Pod that listens")
+  return enforced
+    ? say("ok", "a task's Pod does not reach a Pod that listens, and policies are enforced")
+    : say("unknown", "a task's Pod does not reach a Pod that listens, but it is not proven that policies are enforced")
+}
+
+/** Returns what keeps the Pods of tasks from the server of `agent.url` while it runs, and what to change. */
+const closesServer = ({ name, taskNamespace, taskNetwork: { closedElsewhere, denyPods } }: ResolvedConfig): string => {
+  if (closedElsewhere) {
+    return `name it in NetworkPolicy ${name}-egress-named of component restricted-egress, or in what else closes egress in ${taskNamespace}`
+  }
+  return denyPods
+    ? `NetworkPolicy ${taskNamespace}/${name}-task-egress closes it, since in private networks it opens only ports 443 and 6443, and a server that agent.url names as NAME.NAMESPACE.svc; name it so, or give task.networkPolicy.denyPods: false`
+    : `look for a network policy that selects the Pods of tasks in ${taskNamespace}`
+}
+
+const needs = ({ config, found }: Judged, apiServer: ReadonlyArray<ProbeTarget>): Check => {
+  const say = check(checkNames.needs)
+  const missed = found.filter(isOneOf(apiServer)).filter(({ last }) => !last)
+  if (missed.length > 0) {
+    return say("failed", `a task's Pod does not reach ${listed(missed)}; a worker could not claim its task, so open DNS and the API server`)
+  }
+  const server = found.filter(isOneOf(serverTargets(config)))
+  return server.every(({ last }) => last)
+    ? say("ok", `the API server, by its name${server.length === 0 ? "" : `, and ${listed(server)} of agent.url`}`)
+    : say(
+      "failed",
+      `a task's Pod does not reach ${listed(server)} of agent.url, so no run gets to its end; if that server runs, ${closesServer(config)}`
+    )
+}
+
+/**
+ * Reports whether the network's checks prove isolation: it enforces policies, metadata services are closed, and no check failed or is
+ * unknown.
+ */
+export const provesIsolation = (checks: ReadonlyArray<Check>): boolean =>
+  [checkNames.networkPolicies, checkNames.metadataServices].every((name) => checks.some((_) => _.name === name && _.outcome === "ok")) &&
+  checks.every(({ outcome }) => outcome === "ok" || outcome === "warning")
+
+/** Returns the check for a cluster that started no Pod for the probes to connect to. */
+export const nothingStarted = ({ taskNamespace }: ResolvedConfig): Check =>
+  check(checkNames.networkPolicies)(
+    "unknown",
+    `no Pod could be started in ${taskNamespace} to connect to; see kubectl -n ${taskNamespace} get events`
+  )
+
+/** Returns the checks of the network. `apiServer` is what every worker has to reach. */
+export const networkChecks = ({ apiServer, found, ...given }: Pick<Judged, "config" | "isClosedElsewhere"> & {
+  readonly found: NetworkFindings
+  readonly apiServer: ReadonlyArray<ProbeTarget>
+}): ReadonlyArray<Check> => {
+  const policies = enforcement(found)
+  return [
+    policies,
+    ...Option.match(found.findings.task, {
+      onNone: () => [check(checkNames.metadataServices)("unknown", "the probe of tasks did not tell what it reached")],
+      onSome: (ofTask) => {
+        const judged = { ...given, found: ofTask, enforced: policies.outcome === "ok" }
+        return [metadataServices(judged), otherPods(judged, found), needs(judged, apiServer)]
+      }
+    })
+  ]
+}

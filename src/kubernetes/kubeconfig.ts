@@ -1,0 +1,203 @@
+// How to log in to the API server from outside the cluster: by a context of a kubeconfig.
+// The token of a file or of a login command is read again, and so are the files after a 401; no credential is ever part of an error.
+// Used by credentials.ts.
+import type { Cluster, Context } from "@kubernetes/client-node"
+import { Config, Effect, Option, Predicate, Result, Schema } from "effect"
+import { readFile } from "node:fs/promises"
+import type { RequestOptions } from "node:https"
+import { homedir } from "node:os"
+import { delimiter, dirname, join, resolve } from "node:path"
+import { bearer, forAMinute, problem } from "./credential-cache.ts"
+import type { Credentials, Tls } from "./credentials.ts"
+import { KubeconfigUnusable, NoCredentials } from "./errors.ts"
+
+export interface KubeconfigOptions {
+  /** One file; by default those of KUBECONFIG that exist or, if it is not set, ~/.kube/config. */
+  readonly path?: string | undefined
+  /** A context's name; by default the current context. It is never changed on disk. */
+  readonly context?: string | undefined
+}
+
+/** Returns the files to read. `named` is true if the user named them, and false for the file where kubectl looks by default. */
+const kubeconfigFiles = Effect.fnUntraced(function*(path: string | undefined) {
+  if (path !== undefined) return { files: [path], named: true }
+  const listed = yield* Config.String("KUBECONFIG").pipe(Effect.orElseSucceed(() => ""))
+  const files = listed.split(delimiter).filter((file) => file !== "")
+  if (files.length > 0) return { files, named: true }
+  // A user without an account, as in a container, has no home; the runtimes of containers make it the root then.
+  const home = yield* Effect.orElseSucceed(Effect.try({ try: homedir, catch: () => undefined }), () => "/")
+  return { files: [join(home, ".kube", "config")], named: false }
+})
+
+const Users = Schema.Struct({
+  users: Schema.Array(
+    Schema.Struct({ name: Schema.String, user: Schema.NullOr(Schema.Struct({ tokenFile: Schema.optionalKey(Schema.String) })) })
+  )
+})
+const decodeUsers = Schema.decodeUnknownOption(Users)
+
+/** Returns the standard `tokenFile` of a user, which client-node does not read. */
+const tokenFileOf = async (text: string, wanted: string): Promise<string | undefined> => {
+  if (!text.includes("tokenFile")) return undefined
+  const { parse } = await import("yaml")
+  const users = Option.match(decodeUsers(parse(text)), { onNone: () => [], onSome: (document) => document.users })
+  return users.find(({ name }) => name === wanted)?.user?.tokenFile
+}
+
+/** The user of a context that names none, which is legal, but client-node takes the authority of a cluster only for somebody. */
+const nobody = { name: "" }
+
+/** Loads and merges the files that exist, as kubectl does: the first file that has an entry of a name wins. */
+const load = Effect.fnUntraced(function*({ path, context }: KubeconfigOptions) {
+  const { files: wanted, named } = yield* kubeconfigFiles(path)
+  const texts = yield* Effect.forEach(
+    wanted,
+    (file) => Effect.option(Effect.tryPromise(async () => ({ file, text: await readFile(file, "utf8") })))
+  )
+  const found = texts.flatMap(Option.toArray)
+  if (found.length === 0) {
+    return yield* named
+      ? new KubeconfigUnusable({
+        problem: `No kubeconfig can be read at ${wanted.join(" or ")}`,
+        next: "name one that is there with KUBECONFIG"
+      })
+      : new NoCredentials({
+        problem: `There is no Kubernetes cluster to talk to: no kubeconfig can be read at ${wanted.join(" or ")}`,
+        next: "set KUBECONFIG to one, or run this in a Pod"
+      })
+  }
+  return yield* Effect.tryPromise({
+    try: async () => {
+      const { KubeConfig } = await import("@kubernetes/client-node")
+      const config = new KubeConfig()
+      config.users.push(nobody)
+      for (const { file, text } of found) {
+        const next = new KubeConfig()
+        next.loadFromString(text)
+        next.makePathsAbsolute(dirname(resolve(file)))
+        config.clusters.push(...next.clusters.filter(({ name }) => config.getCluster(name) === null))
+        config.users.push(...next.users.filter(({ name }) => config.getUser(name) === null))
+        const contexts = next.contexts.filter(({ name }) => config.getContextObject(name) === null)
+        config.contexts.push(...contexts.map((context) => context.user ? context : { ...context, user: nobody.name }))
+        config.currentContext ||= next.currentContext
+      }
+      config.setCurrentContext(context ?? config.currentContext)
+      const user = config.getCurrentUser()?.name
+      for (const { file, text } of user === undefined ? [] : found) {
+        const tokenFile = await tokenFileOf(text, user ?? "")
+        if (tokenFile !== undefined) return { config, tokenFile: resolve(dirname(file), tokenFile) }
+      }
+      return { config, tokenFile: undefined }
+    },
+    catch: (error) =>
+      new KubeconfigUnusable({
+        problem: `Cannot understand the kubeconfig ${wanted.join(", ")}: ${problem(error)}`,
+        next: "check it with `kubectl config view`"
+      })
+  })
+})
+
+type Kubeconfig = Effect.Success<ReturnType<typeof load>>["config"]
+
+/** Returns why a login failed. What is said of an answer that is no ExecCredential leaves out the answer, which may hold a token. */
+const loginProblem = (error: unknown, config: Kubeconfig): string => {
+  const { authProvider } = config.getCurrentUser() ?? {}
+  if (Predicate.hasProperty(error, "syscall") && String(error.syscall).startsWith("spawn") && Predicate.hasProperty(error, "path")) {
+    const missing = Predicate.hasProperty(error, "code") && error.code === "ENOENT"
+    return `its login command ${String(error.path)} ${missing ? "is not there" : "cannot be run"}`
+  }
+  if (error instanceof TypeError || error instanceof SyntaxError) {
+    if (authProvider === undefined || authProvider === null) return "its login command printed no ExecCredential"
+    const name = String(authProvider.name)
+    if (error instanceof SyntaxError) return `the command of its auth-provider ${name} printed no JSON`
+    return Predicate.hasProperty(authProvider.config, "id-token")
+      ? `the token of its auth-provider ${name} has expired, and is not renewed here`
+      : `its auth-provider ${name} has no token, and such a login is no longer supported`
+  }
+  return problem(error).trim() || "its login command failed and did not say why"
+}
+
+/** Runs the exec plugin if there is one; client-node caches its answer until that expires. */
+const login = (config: Kubeconfig) =>
+  Effect.tryPromise({
+    try: async (): Promise<RequestOptions> => {
+      const options: RequestOptions = {}
+      await config.applyToHTTPSOptions(options)
+      return options
+    },
+    catch: (error) =>
+      new NoCredentials({
+        problem: `Cannot log in with the context ${config.currentContext}: ${loginProblem(error, config)}`,
+        next: "run the login command of your cluster's provider"
+      })
+  })
+
+const headersOf = ({ headers }: RequestOptions): Readonly<Record<string, string>> =>
+  Object.fromEntries(Object.entries(headers ?? {}).map(([name, value]) => [name.toLowerCase(), String(value).trim()]))
+
+const tlsOf = ({ ca, cert, key, servername, rejectUnauthorized }: RequestOptions & { readonly servername?: string | undefined }): Tls =>
+  Object.fromEntries(
+    Object.entries({ ca, cert, key, servername, rejectUnauthorized }).filter(([, value]) => value !== undefined && value !== null)
+  )
+
+const unusable = (problem: string, next: string) => new KubeconfigUnusable({ problem, next })
+
+/** Reports whether the cluster is asked over plain HTTP, where no credential is sent. */
+const isPlain = ({ server }: Cluster): boolean => /^http:/iu.test(server)
+
+/** Returns the current context and its cluster, or what is wrong with them. */
+const contextOf = (config: Kubeconfig): Result.Result<{ readonly context: Context; readonly cluster: Cluster }, KubeconfigUnusable> => {
+  const { currentContext: name } = config
+  const context = config.getContextObject(name)
+  if (context === null) {
+    const known = `(it has: ${config.getContexts().map((_) => _.name).join(", ") || "none"})`
+    return Result.fail(
+      name
+        ? unusable(`The kubeconfig has no context ${name} ${known}`, "name one of them")
+        : unusable(`The kubeconfig has no current context ${known}`, "name one of them, or run `kubectl config use-context`")
+    )
+  }
+  const lacks = (what: string) =>
+    Result.fail(unusable(`The context ${context.name} names the ${what}, which the kubeconfig does not have`, "correct that"))
+  const cluster = config.getCluster(context.cluster)
+  if (cluster === null) return lacks(`cluster ${context.cluster}`)
+  if (!isPlain(cluster) && config.getUser(context.user) === null) return lacks(`user ${context.user}`)
+  return cluster.proxyUrl
+    ? Result.fail(
+      unusable(`The cluster of context ${name} is behind proxy-url, which is not supported`, "use a context that reaches it directly")
+    )
+    : Result.succeed({ context, cluster })
+}
+
+/**
+ * Returns the credentials of a kubeconfig context: token, token file, client certificate, or exec plugin (TLS material of a plugin is read
+ * once). Over plain HTTP, such as to `kubectl proxy`, it sends no credential, just as kubectl: anyone on the way could read it.
+ */
+export const fromKubeconfig = Effect.fn("Credentials.fromKubeconfig")(function*(
+  options: KubeconfigOptions = {}
+): Effect.fn.Return<Credentials, NoCredentials | KubeconfigUnusable> {
+  const first = yield* load(options)
+  const { config } = first
+  const { cluster, context } = yield* Effect.fromResult(contextOf(config))
+  const at = { server: cluster.server.replace(/\/+$/u, ""), namespace: context.namespace ?? "default" }
+  if (isPlain(cluster)) return { ...at, tls: {}, headers: Effect.succeed({}), refresh: Effect.void }
+  let current = config
+  const [headers, forget] = yield* forAMinute(
+    first.tokenFile === undefined ? Effect.suspend(() => Effect.map(login(current), headersOf)) : bearer(first.tokenFile)
+  )
+  const tls = tlsOf(yield* login(config))
+  yield* headers
+  return {
+    ...at,
+    tls,
+    headers,
+    // The files may hold new credentials by now. If they cannot be read, the old credentials stay.
+    refresh: load(options).pipe(
+      Effect.map((next) => {
+        current = next.config
+      }),
+      Effect.ignore,
+      Effect.andThen(forget)
+    )
+  }
+})

@@ -1,0 +1,67 @@
+// What is found of an installation's objects means, case by case, and each case has a line for a person.
+import { describe, expect, it } from "@effect/vitest"
+import { Option } from "effect"
+import { checkNames } from "../../../src/core/doctor/check.ts"
+import { admission, definition, podSecurity, rights, workerImage } from "../../../src/core/doctor/installation.ts"
+import { configOf } from "../configs.ts"
+
+describe("what is installed", () => {
+  const account = { name: checkNames.rightsOfTasks, account: "tasks/a" }
+
+  it.each([
+    { given: "no definition", check: definition(Option.none()), is: "failed" },
+    {
+      given: "a definition that lacks something",
+      check: definition(Option.some({ lacks: ["status.a: is not there"], otherRules: [] })),
+      is: "failed"
+    },
+    {
+      given: "a definition with a rule of its own",
+      check: definition(Option.some({ lacks: [], otherRules: ["status.a: once"] })),
+      is: "warning"
+    },
+    { given: "a definition that lacks nothing", check: definition(Option.some({ lacks: [], otherRules: [] })), is: "ok" },
+    { given: "no policies, and none asked for", check: admission(configOf(), { missing: [], weaker: [] }), is: "warning" },
+    {
+      given: "a policy that is missing",
+      check: admission(configOf({ admissionPolicies: { enabled: true } }), { missing: ["ValidatingAdmissionPolicy a"], weaker: [] }),
+      is: "failed"
+    },
+    {
+      given: "a policy that says something else",
+      check: admission(configOf({ admissionPolicies: { enabled: true } }), { missing: [], weaker: ["ValidatingAdmissionPolicy a"] }),
+      is: "failed"
+    },
+    { given: "a right that is missing", check: rights({ ...account, lacking: ["get jobs"], excess: [] }), is: "failed" },
+    { given: "a right too many", check: rights({ ...account, lacking: [], excess: ["get secrets"] }), is: "failed" },
+    { given: "a namespace without a level", check: podSecurity("tasks", {}), is: "warning" },
+    { given: "a restricted namespace", check: podSecurity("tasks", { "pod-security.kubernetes.io/enforce": "restricted" }), is: "ok" }
+  ])("with $given is $is", ({ check, is }) => {
+    expect(check.outcome).toBe(is)
+    expect(check.message).not.toBe("")
+  })
+})
+
+describe("the worker's image", () => {
+  const own = "registry.example.com:5000/agent-job"
+  const digest = `sha256:${"0".repeat(64)}`
+
+  const other = `sha256:${"1".repeat(64)}`
+
+  it.each([
+    { given: "that of the controller", controller: `${own}:0.2.0`, is: "ok" },
+    { given: "from another registry than that of the controller", controller: "mirror.example.com/agent-job:0.2.0", is: "ok" },
+    { given: "of the tag that the controller has beside a digest", controller: `${own}:0.2.0@${digest}`, is: "ok" },
+    { given: "of another tag than that of the controller", controller: `${own}:0.1.0`, is: "warning" },
+    { given: "while the controller has a digest alone", controller: `${own}@${digest}`, is: "unknown" },
+    { given: "while the controller has no tag", controller: own, is: "unknown" },
+    { given: "of another digest beside the same tag", tag: `main@${other}`, controller: `${own}:main@${digest}`, is: "warning" },
+    { given: "of the digest that the controller has alone", tag: `0.2.0@${digest}`, controller: `${own}@${digest}`, is: "ok" },
+    { given: "of the digest that the controller has beside another tag", tag: `a@${digest}`, controller: `${own}:b@${digest}`, is: "ok" }
+  ])("$given is $is", ({ controller, is, tag = "0.2.0" }) => {
+    const config = configOf({ agent: { image: { repository: own, tag } } })
+    expect(workerImage(config, Option.some(controller)).outcome).toBe(is)
+  })
+
+  it("is unknown without the controller's Deployment", () => expect(workerImage(configOf(), Option.none()).outcome).toBe("unknown"))
+})
