@@ -174,8 +174,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "applies of one workspace start together",
     file: admit,
-    from: "if (mutates(task.stage)) changing.set(task.workspace, task.name)\n    turns",
-    to: "turns",
+    from: "    if (mutates(stage)) changing.set(workspace, name)\n",
+    to: "",
     test: "core/scheduling/admit.test.ts"
   },
   {
@@ -188,7 +188,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a workspace takes all slots",
     file: admit,
-    from: " || (perWorkspace.get(task.workspace) ?? 0) >= limits.perWorkspace",
+    from: " || (perWorkspace.get(workspace) ?? 0) >= limits.perWorkspace",
     to: "",
     test: "core/scheduling/admit.test.ts"
   },
@@ -196,15 +196,15 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "two that wait for a workspace overtake each other",
     file: admit,
-    from: "if (mutates(task.stage) && holder === undefined) changing.set",
-    to: "if (task.name === \"\") changing.set",
+    from: "if (mutates(stage) && holder === undefined) changing.set",
+    to: "if (name === \"\") changing.set",
     test: "core/scheduling/admit.test.ts"
   },
   {
     name: "who is shut out of its workspace takes a slot while it asks",
     file: admit,
-    from: "if (holder === undefined && task.shutOut)",
-    to: "if (task.shutOut && task.name === \"\")",
+    from: "if (holder === undefined && shutOut)",
+    to: "if (shutOut && name === \"\")",
     test: "core/scheduling/admit.test.ts"
   },
   {

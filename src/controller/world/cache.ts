@@ -7,7 +7,7 @@ import type { AgentTask } from "../../schema/task/agent-task.ts"
 
 export interface Cache {
   readonly task: (key: string) => Option.Option<AgentTask>
-  readonly tasks: () => Iterable<readonly [key: string, task: AgentTask]>
+  readonly tasks: () => ReadonlyMap<string, AgentTask>
   readonly taskByUid: (uid: string) => Option.Option<AgentTask>
   readonly keyOf: (taskUid: string) => Option.Option<string>
   readonly job: (taskUid: string) => Option.Option<JobSeen>

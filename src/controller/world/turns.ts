@@ -101,20 +101,9 @@ export const make = (
   const isBetweenLaunches = ({ status: { phase, queue } }: AgentTask): boolean => phase === "Starting" && queue === undefined
   const occupies = (task: AgentTask): boolean => isBetweenLaunches(task) || reserved.has(task.metadata.uid) || hasBegun(task)
   const candidate = (task: AgentTask): Candidate => {
-    const { metadata: { creationTimestamp, name, uid }, spec: { stage, workspace } } = task
-    const has = occupies(task)
+    const { metadata: { uid }, spec: { stage, workspace } } = task
     const holder = holders.get(workspace)
-    return {
-      uid,
-      name,
-      workspace,
-      stage,
-      createdAt: creationTimestamp,
-      occupies: has,
-      holds: holder === uid,
-      refused: !has && refused.isPassedOver(uid),
-      shutOut: !has && mutates(stage) && isOutside(holder)
-    }
+    return { task, holds: holder === uid, refused: refused.isPassedOver(uid), shutOut: mutates(stage) && isOutside(holder) }
   }
   const isOpen = (task: AgentTask): boolean =>
     !isOver(task.status.phase) && (!isCalledOff(task) || isOfNewerVersion(task.status.phase)) && (!waitsForSource(task) || occupies(task))
@@ -123,16 +112,22 @@ export const make = (
    * ask.
    */
   const isOutside = (holder: string | undefined): boolean => holder !== undefined && !Option.exists(cache.taskByUid(holder), isOpen)
-  const candidates = (): ReadonlyArray<Candidate> => {
-    const found: Array<Candidate> = []
-    for (const [, task] of cache.tasks()) if (isOpen(task)) found.push(candidate(task)) // runs for each task that comes or goes, so it makes no lists on the way
-    return found
+  /** Returns the turns of all tasks that have no slot. This runs for each task that comes or goes, so it makes nothing of those that have one. */
+  const allTurns = (): ReadonlyMap<Uid, Turn> => {
+    const occupants: Array<AgentTask> = []
+    const candidates: Array<Candidate> = []
+    for (const task of cache.tasks().values()) {
+      if (!isOpen(task)) continue
+      if (occupies(task)) occupants.push(task)
+      else candidates.push(candidate(task))
+    }
+    return admit(occupants, candidates, policy().limits)
   }
   const turn = (task: AgentTask): Turn => {
     if (drained && !hasBegun(task)) return heldBack
     if (policy().requireProvenIsolation && !proven && !hasBegun(task)) return waitsForProof
     if (occupies(task)) return Turn.Admitted() // most passes are over such a task, for which no other task need be looked at
-    turns ??= admit(candidates(), policy().limits)
+    turns ??= allTurns()
     return turns.get(task.metadata.uid) ?? Turn.Admitted()
   }
   const mayStart = (key: string): boolean => Option.exists(cache.task(key), (task) => isOpen(task) && turn(task)._tag === "Admitted")

@@ -3,31 +3,33 @@
 // Called by controller/world/turns; its laws are in test/core/scheduling/admit.test.ts.
 import { Option } from "effect"
 import type { Uid } from "../../schema/names.ts"
-import { mutates, type Stage } from "../../schema/task/agent-task.ts"
+import { type AgentTask, mutates } from "../../schema/task/agent-task.ts"
 import { Turn } from "../task/observed.ts"
 import type { TaskPolicy } from "../task/task-policy.ts"
 
+/** What is asked of a task here. */
+export interface Admissible {
+  readonly metadata: Pick<AgentTask["metadata"], "uid" | "name" | "creationTimestamp">
+  readonly spec: Pick<AgentTask["spec"], "workspace" | "stage">
+}
+
+/** A task without a slot. */
 export interface Candidate {
-  readonly uid: Uid
-  readonly name: string
-  readonly workspace: string
-  readonly stage: Stage
-  readonly createdAt: string
-  /** Whether the task has a slot already: it runs, it has a Job, its Job is being made, or it is between two launches. */
-  readonly occupies: boolean
+  readonly task: Admissible
   /** Whether the task holds the workspace's Lease, so that no other task of the workspace can take it before this one is over. */
   readonly holds: boolean
   /** Whether the API server refuses the task's Job for now, for a reason that concerns this task alone. Other tasks go first then. */
   readonly refused: boolean
   /**
-   * Whether the task would change a workspace whose Lease is held from outside these candidates, such as by a deleted task whose Pod is on
-   * a node that does not answer.
+   * Whether the task would change a workspace whose Lease is held from outside the tasks given here, such as by a deleted task whose Pod is
+   * on a node that does not answer.
    */
   readonly shutOut: boolean
 }
 
-const byAge = (a: Candidate, b: Candidate): number =>
-  a.createdAt < b.createdAt ? -1 : a.createdAt > b.createdAt ? 1 : a.uid < b.uid ? -1 : a.uid > b.uid ? 1 : 0
+const compared = (a: string, b: string): number => a < b ? -1 : a > b ? 1 : 0
+const byAge = ({ task: { metadata: a } }: Candidate, { task: { metadata: b } }: Candidate): number =>
+  compared(a.creationTimestamp, b.creationTimestamp) || compared(a.uid, b.uid)
 
 const goesLast = ({ refused, shutOut }: Candidate): boolean => refused || shutOut
 const byRefusal = (a: Candidate, b: Candidate): number => Number(goesLast(a)) - Number(goesLast(b))
@@ -40,11 +42,14 @@ const byRank = (a: Candidate, b: Candidate): number => Number(b.holds) - Number(
  */
 const inTurn = (waiting: ReadonlyArray<Candidate>, running: ReadonlyMap<string, number>): ReadonlyArray<Candidate> => {
   const seen = new Map(running)
-  return [...waiting].sort(byRank).map((task) => {
-    const round = seen.get(task.workspace) ?? 0
-    seen.set(task.workspace, round + 1)
-    return { task, round }
-  }).sort((a, b) => byRefusal(a.task, b.task) || a.round - b.round || byAge(a.task, b.task)).map(({ task }) => task)
+  return [...waiting].sort(byRank).map((candidate) => {
+    const { workspace } = candidate.task.spec
+    const round = seen.get(workspace) ?? 0
+    seen.set(workspace, round + 1)
+    return { candidate, round }
+  }).sort((a, b) => byRefusal(a.candidate, b.candidate) || a.round - b.round || byAge(a.candidate, b.candidate)).map(
+    ({ candidate }) => candidate
+  )
 }
 
 /**
@@ -57,44 +62,54 @@ const count = (counts: Map<string, number>, key: string): void => void counts.se
 
 const admitted = Turn.Admitted()
 
-/** Returns the turn of each task. */
-export const admit = (tasks: ReadonlyArray<Candidate>, limits: TaskPolicy["limits"]): ReadonlyMap<Uid, Turn> => {
+/**
+ * Returns the turn of each candidate. `occupants` are the tasks that have a slot: they run, have a Job, their Job is being made, or they are
+ * between two launches. There may be thousands of them, so nothing is made for each.
+ */
+export const admit = (
+  occupants: Iterable<Admissible>,
+  candidates: ReadonlyArray<Candidate>,
+  limits: TaskPolicy["limits"]
+): ReadonlyMap<Uid, Turn> => {
   const turns = new Map<Uid, Turn>()
   const perWorkspace = new Map<string, number>()
   const changing = new Map<string, string>() // workspace → the task that may change it
   let total = 0
-  const take = (task: Candidate): void => {
+  const take = ({ metadata: { name }, spec: { stage, workspace } }: Admissible): void => {
     total++
-    count(perWorkspace, task.workspace)
-    if (mutates(task.stage)) changing.set(task.workspace, task.name)
-    turns.set(task.uid, admitted)
+    count(perWorkspace, workspace)
+    if (mutates(stage)) changing.set(workspace, name)
   }
-  for (const task of tasks) if (task.occupies) take(task)
-  for (const { holds, name, workspace } of tasks) if (holds && !changing.has(workspace)) changing.set(workspace, name)
+  for (const task of occupants) take(task)
+  for (const { holds, task: { metadata: { name }, spec: { workspace } } } of candidates) {
+    if (holds && !changing.has(workspace)) changing.set(workspace, name)
+  }
 
   let position = 0
-  for (const task of inTurn(tasks.filter((_) => !_.occupies), perWorkspace)) {
-    const other = mutates(task.stage) ? changing.get(task.workspace) : undefined
-    const holder = other === task.name ? undefined : other
-    const full = total >= limits.total || (perWorkspace.get(task.workspace) ?? 0) >= limits.perWorkspace
-    if (holder === undefined && task.shutOut) {
-      turns.set(task.uid, admitted) // without a slot: the task looks at the Lease from time to time, and says who holds it
-      changing.set(task.workspace, task.name)
+  for (const { shutOut, task } of inTurn(candidates, perWorkspace)) {
+    const { metadata: { name, uid }, spec: { stage, workspace } } = task
+    const other = mutates(stage) ? changing.get(workspace) : undefined
+    const holder = other === name ? undefined : other
+    const full = total >= limits.total || (perWorkspace.get(workspace) ?? 0) >= limits.perWorkspace
+    if (holder === undefined && shutOut) {
+      turns.set(uid, admitted) // without a slot: the task looks at the Lease from time to time, and says who holds it
+      changing.set(workspace, name)
       continue
     }
     if (holder === undefined && !full) {
+      turns.set(uid, admitted)
       take(task)
       continue
     }
     turns.set(
-      task.uid,
+      uid,
       Turn.Waiting({
         reason: holder === undefined ? "ConcurrencyLimit" : "WorkspaceBusy",
         position: shownPosition(++position),
         blockedBy: Option.fromUndefinedOr(holder)
       })
     )
-    if (mutates(task.stage) && holder === undefined) changing.set(task.workspace, task.name) // the next one waits for this one
+    if (mutates(stage) && holder === undefined) changing.set(workspace, name) // the next one waits for this one
   }
   return turns
 }

@@ -2,7 +2,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Option, Schema } from "effect"
 import { admit, type Candidate, shownPosition } from "../../../src/core/scheduling/admit.ts"
-import { Uid } from "../../../src/schema/names.ts"
+import type { TaskPolicy } from "../../../src/core/task/task-policy.ts"
+import { Uid, WorkspaceName } from "../../../src/schema/names.ts"
 
 const Task = Schema.Struct({
   workspace: Schema.Literals(["a", "b", "c"]),
@@ -19,11 +20,11 @@ const Limits = Schema.Struct({
   perWorkspace: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 4 }))
 })
 
-const changes = ({ stage }: Pick<Candidate, "stage">): boolean => stage !== "plan"
+const mutates = ({ stage }: Pick<typeof Task.Type, "stage">): boolean => stage !== "plan"
 
 /** Reports whether the task may hold its workspace's Lease: only one apply or destroy does, and the one that runs if any does. */
 const mayHold = (tasks: typeof Tasks.Type, index: number): boolean => {
-  const own = tasks.flatMap((task, at) => changes(task) && task.workspace === tasks[index]?.workspace ? [{ ...task, at }] : [])
+  const own = tasks.flatMap((task, at) => mutates(task) && task.workspace === tasks[index]?.workspace ? [{ ...task, at }] : [])
   return (own.find(({ occupies }) => occupies) ?? own.find(({ holds }) => holds))?.at === index
 }
 
@@ -32,32 +33,45 @@ const mayHold = (tasks: typeof Tasks.Type, index: number): boolean => {
  * them runs or holds the Lease.
  */
 const isShutOut = (tasks: typeof Tasks.Type, index: number): boolean => {
-  const own = tasks.flatMap((task, at) => changes(task) && task.workspace === tasks[index]?.workspace ? [{ ...task, at }] : [])
+  const own = tasks.flatMap((task, at) => mutates(task) && task.workspace === tasks[index]?.workspace ? [{ ...task, at }] : [])
   return own.some(({ at }) => at === index) && own.every(({ holds, occupies }) => !holds && !occupies) && own.some(({ shutOut }) => shutOut)
 }
 
-const candidates = (tasks: typeof Tasks.Type): ReadonlyArray<Candidate> =>
-  tasks.map(({ second, ...task }, index) => ({
-    ...task,
-    holds: task.holds && mayHold(tasks, index),
+/** A task, and whether it has a slot already. */
+interface Given extends Candidate {
+  readonly occupies: boolean
+}
+
+const given = (tasks: typeof Tasks.Type): ReadonlyArray<Given> =>
+  tasks.map(({ holds, occupies, refused, second, stage, workspace }, index) => ({
+    task: {
+      metadata: { uid: Uid.make(`uid-${index}`), name: `task-${index}`, creationTimestamp: `2026-01-01T00:00:0${second}Z` },
+      spec: { workspace: WorkspaceName.make(workspace), stage }
+    },
+    occupies,
+    holds: holds && mayHold(tasks, index),
     shutOut: isShutOut(tasks, index),
-    refused: task.refused && !task.occupies,
-    uid: Uid.make(`uid-${index}`),
-    name: `task-${index}`,
-    createdAt: `2026-01-01T00:00:0${second}Z`
+    refused
   }))
 
-const perWorkspace = (tasks: ReadonlyArray<Candidate>) => ["a", "b", "c"].map((workspace) => tasks.filter((_) => _.workspace === workspace))
+const turnsOf = (tasks: ReadonlyArray<Given>, limits: TaskPolicy["limits"]) =>
+  admit(tasks.flatMap(({ occupies, task }) => occupies ? [task] : []), tasks.filter(({ occupies }) => !occupies), limits)
 
-/** Reports whether admission itself could have led to these candidates: at most one apply or destroy runs in a workspace. */
-const legal = (tasks: ReadonlyArray<Candidate>): boolean =>
+const uidOf = ({ task: { metadata: { uid } } }: Candidate) => uid
+const changes = ({ task: { spec } }: Candidate): boolean => mutates(spec)
+
+const perWorkspace = (tasks: ReadonlyArray<Given>) =>
+  ["a", "b", "c"].map((workspace) => tasks.filter(({ task }) => task.spec.workspace === workspace))
+
+/** Reports whether admission itself could have led to these tasks: at most one apply or destroy runs in a workspace. */
+const legal = (tasks: ReadonlyArray<Given>): boolean =>
   perWorkspace(tasks.filter((_) => _.occupies)).every((own) => own.filter(changes).length <= 1)
 
 describe("admit", () => {
   it.prop("never exceeds a limit by what it admits", [Tasks, Limits], ([seeds, limits]) => {
-    const tasks = candidates(seeds)
-    const turns = admit(tasks, limits)
-    const admitted = tasks.filter(({ occupies, shutOut, uid }) => !occupies && !shutOut && turns.get(uid)?._tag === "Admitted")
+    const tasks = given(seeds)
+    const turns = turnsOf(tasks, limits)
+    const admitted = tasks.filter((_) => !_.shutOut && turns.get(uidOf(_))?._tag === "Admitted")
     const all = [...tasks.filter((_) => _.occupies), ...admitted]
     if (admitted.length > 0) expect(all.length).toBeLessThanOrEqual(limits.total)
     perWorkspace(all).forEach((own, index) => {
@@ -66,24 +80,24 @@ describe("admit", () => {
   })
 
   it.prop("lets one apply or destroy a workspace run", [Tasks, Limits], ([seeds, limits]) => {
-    const tasks = candidates(seeds)
+    const tasks = given(seeds)
     if (!legal(tasks)) return
-    const turns = admit(tasks, limits)
-    const running = tasks.filter(({ uid }) => turns.get(uid)?._tag === "Admitted")
+    const turns = turnsOf(tasks, limits)
+    const running = tasks.filter((_) => _.occupies || turns.get(uidOf(_))?._tag === "Admitted")
     for (const own of perWorkspace(running)) expect(own.filter(changes).length).toBeLessThanOrEqual(1)
   })
 
   it("names the change before it to one that waits, also while both wait for a slot", () => {
     const plan = { workspace: "b", stage: "plan", second: 0, occupies: true, holds: false, refused: false, shutOut: false } as const
     const apply = { workspace: "a", stage: "apply", second: 1, occupies: false, holds: false, refused: false, shutOut: false } as const
-    const turns = admit(candidates([plan, apply, { ...apply, second: 2 }]), { total: 1, perWorkspace: 1 })
+    const turns = turnsOf(given([plan, apply, { ...apply, second: 2 }]), { total: 1, perWorkspace: 1 })
     expect(turns.get(Uid.make("uid-2"))).toMatchObject({ reason: "WorkspaceBusy", blockedBy: Option.some("task-1") })
   })
 
   it("lets the holder of the Lease go before an older one of its workspace, which would wait for it", () => {
     const apply = { workspace: "a", stage: "apply", second: 0, occupies: false, holds: false, refused: false, shutOut: false } as const
     const plan = { workspace: "b", stage: "plan", second: 3, occupies: false, holds: false, refused: false, shutOut: false } as const
-    const turns = admit(candidates([apply, plan, { ...apply, second: 2, holds: true }]), { total: 1, perWorkspace: 1 })
+    const turns = turnsOf(given([apply, plan, { ...apply, second: 2, holds: true }]), { total: 1, perWorkspace: 1 })
     expect([...turns].map(([uid, turn]) => [uid, turn._tag === "Admitted" ? "starts" : turn.reason])).toEqual([["uid-2", "starts"], [
       "uid-1",
       "ConcurrencyLimit"
@@ -95,7 +109,7 @@ describe("admit", () => {
     const plan = { workspace: "a", stage: "plan", second: 0, occupies: false, holds: false, refused: true, shutOut: false } as const
     const apply = { workspace: "b", stage: "apply", second: 1, occupies: false, holds: false, refused: false, shutOut: false } as const
     const started = (...tasks: typeof Tasks.Type) =>
-      [...admit(candidates(tasks), { total: 1, perWorkspace: 1 })].flatMap(([uid, { _tag }]) => _tag === "Admitted" ? [uid] : [])
+      [...turnsOf(given(tasks), { total: 1, perWorkspace: 1 })].flatMap(([uid, { _tag }]) => _tag === "Admitted" ? [uid] : [])
     expect(started(plan, apply)).toEqual(["uid-1"])
     expect(started(plan)).toEqual(["uid-0"])
     expect(
@@ -105,7 +119,7 @@ describe("admit", () => {
 
   it("lets no other into the workspace of a holder that was refused, while there is room for both", () => {
     const apply = { workspace: "a", stage: "apply", second: 1, occupies: false, holds: true, refused: true, shutOut: false } as const
-    const turns = admit(candidates([apply, { ...apply, second: 0, holds: false, refused: false }]), { total: 9, perWorkspace: 9 })
+    const turns = turnsOf(given([apply, { ...apply, second: 0, holds: false, refused: false }]), { total: 9, perWorkspace: 9 })
     expect(turns.get(Uid.make("uid-0"))).toMatchObject({ _tag: "Admitted" })
     expect(turns.get(Uid.make("uid-1"))).toMatchObject({ reason: "WorkspaceBusy", blockedBy: Option.some("task-0") })
   })
@@ -113,7 +127,7 @@ describe("admit", () => {
   it("lets the first that waits for a holder which is none of them look at the Lease, and takes no slot from others for that", () => {
     const plan = { workspace: "a", stage: "plan", second: 3, occupies: false, holds: false, refused: false, shutOut: false } as const
     const apply = { ...plan, stage: "apply", second: 0, shutOut: true } as const
-    const turns = admit(candidates([apply, { ...apply, second: 1 }, plan, { ...plan, workspace: "b", second: 2 }]), {
+    const turns = turnsOf(given([apply, { ...apply, second: 1 }, plan, { ...plan, workspace: "b", second: 2 }]), {
       total: 2,
       perWorkspace: 1
     })
@@ -127,42 +141,42 @@ describe("admit", () => {
   })
 
   it.prop("explains every wait, with a blocker that exists and blocks", [Tasks, Limits], ([seeds, limits]) => {
-    const tasks = candidates(seeds)
-    for (const [uid, turn] of admit(tasks, limits)) {
+    const tasks = given(seeds)
+    for (const [uid, turn] of turnsOf(tasks, limits)) {
       if (turn._tag === "Admitted") continue
       expect(turn.position).toBeGreaterThanOrEqual(1)
-      const self = tasks.find((_) => _.uid === uid)
+      const self = tasks.find((_) => uidOf(_) === uid)
       if (turn.reason !== "WorkspaceBusy") continue
-      const blocker = tasks.find(({ name }) => Option.contains(turn.blockedBy, name))
-      expect(blocker).toMatchObject({ workspace: self?.workspace })
+      const blocker = tasks.find(({ task }) => Option.contains(turn.blockedBy, task.metadata.name))
+      expect(blocker?.task.spec.workspace).toBe(self?.task.spec.workspace)
       expect(blocker !== undefined && changes(blocker)).toBe(true)
     }
   })
 
-  it.prop("gives every task a turn, and somebody a start while there is room", [Tasks, Limits], ([seeds, limits]) => {
-    const tasks = candidates(seeds).map((_) => ({ ..._, occupies: false }))
-    const turns = admit(tasks, limits)
+  it.prop("gives every task without a slot a turn, and somebody a start while there is room", [Tasks, Limits], ([seeds, limits]) => {
+    const tasks = given(seeds).map((_) => ({ ..._, occupies: false }))
+    const turns = turnsOf(tasks, limits)
     expect(turns.size).toBe(tasks.length)
     const able = tasks.filter(({ shutOut }) => !shutOut)
-    if (able.length > 0) expect(able.some(({ uid }) => turns.get(uid)?._tag === "Admitted")).toBe(true)
+    if (able.length > 0) expect(able.some((_) => turns.get(uidOf(_))?._tag === "Admitted")).toBe(true)
   })
 
   it.prop("lets nobody starve: repeated often enough, every task gets its start", [Tasks, Limits], ([seeds, limits]) => {
-    let waiting = candidates(seeds).map((_) => ({ ..._, occupies: false }))
+    let waiting = given(seeds).map((_) => ({ ..._, occupies: false }))
     for (let round = 0; waiting.length > 0; round++) {
       expect(round).toBeLessThanOrEqual(seeds.length)
-      const turns = admit(waiting, limits)
-      waiting = waiting.filter(({ uid }) => turns.get(uid)?._tag !== "Admitted")
+      const turns = turnsOf(waiting, limits)
+      waiting = waiting.filter((_) => turns.get(uidOf(_))?._tag !== "Admitted")
     }
   })
 
   it("serves a workspace that has nothing running before the second task of another", () => {
-    const tasks = candidates([
+    const tasks = given([
       { workspace: "a", stage: "plan", second: 0, occupies: false, holds: false, refused: false, shutOut: false },
       { workspace: "a", stage: "plan", second: 1, occupies: false, holds: false, refused: false, shutOut: false },
       { workspace: "b", stage: "plan", second: 2, occupies: false, holds: false, refused: false, shutOut: false }
     ])
-    const turns = [...admit(tasks, { total: 2, perWorkspace: 2 })]
+    const turns = [...turnsOf(tasks, { total: 2, perWorkspace: 2 })]
     expect(turns.filter(([, { _tag }]) => _tag === "Admitted").map(([uid]) => uid)).toEqual(["uid-0", "uid-2"])
   })
 
