@@ -42,7 +42,7 @@ it.live.skipIf(!canBeNameless)("is used, with a warning, if it is another user's
     yield* nameless
     yield* open
     expect(said).toEqual([[
-      `The database ${file} belongs to another user, and every user of this machine may open it; give it to the user of the server, or make its mode 600.`
+      `Every user of this machine may open the database ${file}, and the server cannot change that; give it to the user of the server, or make its mode 600.`
     ]])
     yield* Effect.sync(() => process.seteuid?.(0))
     chmodSync(file, 0o640)
