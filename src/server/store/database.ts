@@ -60,7 +60,7 @@ const closeToOthers = Effect.fnUntraced(function*(file: string) {
   const mode = yield* Effect.orElseSucceed(Effect.try(() => statSync(file).mode), () => 0)
   if ((mode & isOpenToAll) !== 0) {
     yield* Effect.logWarning(
-      `The database ${file} belongs to another user, and every user of this machine may open it; give it to the user of the server, or make its mode 600.`
+      `Every user of this machine may open the database ${file}, and the server cannot change that; give it to the user of the server, or make its mode 600.`
     )
   }
 })

@@ -133,7 +133,7 @@ export const runDocument = (run: WholeRun, position: number, ofWorkspace: Readon
       "refresh-only": run.options.refreshOnly ?? false,
       "target-addrs": run.options.targets ?? [],
       "replace-addrs": run.options.replace ?? [],
-      variables: run.variables.map(({ key, value }) => ({ key, value: isSensitive(ofWorkspace, key) ? null : value }))
+      variables: run.variables.map((own) => ({ key: own.key, value: isSensitive(ofWorkspace, own) ? null : own.value }))
     }
   }
 }

@@ -18,7 +18,7 @@ import { type Run, Runs, type WholeRun } from "../run/runs.ts"
 import { StageEnds } from "../run/stage-ends.ts"
 import { Stages } from "../run/stages.ts"
 import { runOfStep } from "../store/ids.ts"
-import { Variables } from "../workspace/variables.ts"
+import { ownVariables, Variables } from "../workspace/variables.ts"
 import { Workspaces } from "../workspace/workspaces.ts"
 import { configurationVersionDocument, listedRunDocument, runDocument, stepDocument, workspaceDocument } from "./tfe-documents.ts"
 import { document, documents, made, makeTfe, pageOf } from "./tfe-envelope.ts"
@@ -99,7 +99,7 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
       message: attributes.message ?? "",
       engine: attributes.engine ?? undefined,
       options: optionsOf(attributes),
-      variables: attributes.variables ?? []
+      variables: ownVariables(yield* variables.list(workspace.id), attributes.variables ?? [])
     })
   })
 

@@ -1,6 +1,6 @@
 // The locks on the states of workspaces: a state has one lock at a time, each under an epoch of its own.
 // Invariant: each lock raises the workspace's epoch, and so does breaking one; a stage whose lock was broken never gets another.
-// Used by state-versions (who may write), stage-states and state-routes (lock, unlock), stage-ends (release) and workspace-state-routes (by force).
+// Used by state-versions (who may write), stage-states, state-routes, stage-ends (release) and workspace-state-routes (by force).
 import { Context, Effect, Layer, Option, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { LockInfo } from "../../schema/api/task-api.ts"

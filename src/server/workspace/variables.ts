@@ -21,25 +21,24 @@ export const WorkspaceVariable = Schema.Struct({
 export type WorkspaceVariable = typeof WorkspaceVariable.Type
 
 /** A run's own variable: `value` is an HCL expression. */
-export const RunVariable = Schema.Struct({ key: Schema.String, value: Schema.String })
+/** A run's own variable. `sensitive` says that it was in the place of a sensitive one when the run was made. */
+export const RunVariable = Schema.Struct({ key: Schema.String, value: Schema.String, sensitive: Schema.optionalKey(Schema.Boolean) })
 export type RunVariable = typeof RunVariable.Type
 
-/** Returns whether a run's own variable of this name is sensitive, since it is in the place of a sensitive one. */
-export const isSensitive = (workspace: ReadonlyArray<WorkspaceVariable>, name: string): boolean =>
-  workspace.some(({ category, key, sensitive }) => sensitive && key === (category === "env" ? `TF_VAR_${name}` : name))
+/** Returns whether a run's own variable is in the place of a sensitive one, or was when the run was made. */
+export const isSensitive = (workspace: ReadonlyArray<WorkspaceVariable>, { key: name, sensitive: was = false }: RunVariable): boolean =>
+  was || workspace.some(({ category, key, sensitive }) => sensitive && key === (category === "env" ? `TF_VAR_${name}` : name))
+
+/** Returns a run's own variables as they are stored with it: what is sensitive stays so when the workspace's variable is gone. */
+export const ownVariables = (workspace: ReadonlyArray<WorkspaceVariable>, run: ReadonlyArray<RunVariable>): ReadonlyArray<RunVariable> =>
+  run.map((variable) => isSensitive(workspace, variable) ? { ...variable, sensitive: true } : variable)
 
 /** Returns the variables of a stage: the workspace's, except those that the run sets itself, and the run's own. */
 export const variablesOf = (workspace: ReadonlyArray<WorkspaceVariable>, run: ReadonlyArray<RunVariable>): ReadonlyArray<Variable> => [
   ...workspace
     .filter(({ category, key }) => category === "env" || !run.some((variable) => variable.key === key))
     .map(({ category, hcl, key, sensitive, value }) => ({ name: key, value, category, hcl, sensitive })),
-  ...run.map(({ key, value }) => ({
-    name: key,
-    value,
-    category: "terraform" as const,
-    hcl: true,
-    ...(isSensitive(workspace, key) && { sensitive: true })
-  }))
+  ...ownVariables(workspace, run).map(({ key, ...own }) => ({ name: key, ...own, category: "terraform" as const, hcl: true }))
 ]
 
 /** What the variables of one workspace may be together: each stage, and each list of them, has all in memory. */

@@ -165,7 +165,7 @@ describe("a state that is refused to a stage", () => {
       expect((yield* looked).version.serial).toBe(2)
     }))
 
-  it.live("becomes the state by --use, with a serial above the stored one and every digit of its numbers, and settles the rescue", () =>
+  it.live("becomes the state by --use, with a serial above the stored one, an epoch of its own and every digit, and settles the rescue", () =>
     Effect.gen(function*() {
       const { apply, applier, looked, settle, url } = yield* applyingLocked
       const text = "{\"version\":4,\"serial\": 1,\"lineage\":\"l\",\"outputs\":{},\"resources\":[12345678901234567890]}"
@@ -174,7 +174,7 @@ describe("a state that is refused to a stage", () => {
       const [{ id }] = (yield* looked).evidence
       const used = yield* settle({ use: id })
       expect([used.status, used.json.version.serial, used.json.pending, used.json.version.runId]).toEqual([200, 2, [], apply.runId])
-      expect(used.json.settled[0].how).toBe(`${id} is the state now, with the serial 2`)
+      expect([used.json.epoch, used.json.settled[0].how]).toEqual([2, `${id} is the state now, with the serial 2`])
       expect((yield* ask(address(url), userToken)).text).toBe(text.replace("\"serial\": 1", "\"serial\": 2"))
       yield* person(url).start("demo")
       expect(yield* agent(url).acquire()).toHaveLength(1)

@@ -68,7 +68,7 @@ describe("a run", () => {
 })
 
 describe("a run's own variable in the place of a sensitive one", () => {
-  it.live("is shown to no person, and is sensitive to the worker, as the workspace is now", () =>
+  it.live("is shown to no person, and is sensitive to the worker, as the workspace was when the run was made, or is now", () =>
     Effect.gen(function*() {
       const { id, me, url } = yield* ready
       const set = (attributes: object) => me.as("POST", tfePath.variables(id), { data: { attributes } })
@@ -87,5 +87,7 @@ describe("a run's own variable in the place of a sensitive one", () => {
       ])
       yield* set({ key: "password", value: "of the workspace", sensitive: false })
       expect((yield* me.as("GET", `/api/v2/runs/${run}`)).json.data.attributes.variables).toEqual(variables)
+      const stays = yield* me.as("GET", `/api/v2/runs/${made.json.data.id}`)
+      expect(stays.json.data.attributes.variables).toEqual(made.json.data.attributes.variables)
     }))
 })

@@ -295,10 +295,11 @@ describe("a state that a person brings", () => {
     return { url, push, stored }
   })
 
-  it.live("makes its workspace, and follows the stored one", () =>
+  it.live("makes its workspace, and follows the stored one, each under an epoch of its own", () =>
     Effect.gen(function*() {
       const { push, stored } = yield* bringing
-      expect((yield* push(state(7))).json.version).toMatchObject({ serial: 7, lineage: "l" })
+      expect((yield* push(state(6))).json).toMatchObject({ epoch: 1, version: { serial: 6, lineage: "l" } })
+      expect((yield* push(state(7))).json).toMatchObject({ epoch: 2, version: { serial: 7, lineage: "l" } })
       expect((yield* push(state(7))).status).toBe(200)
       const { json, status } = yield* push(state(6))
       expect([status, json.error, (yield* stored).serial]).toEqual([409, "old-serial", 7])

@@ -1,5 +1,5 @@
 import { expect, it } from "@effect/vitest"
-import { variablesOf, type WorkspaceVariable } from "../../../src/server/workspace/variables.ts"
+import { ownVariables, variablesOf, type WorkspaceVariable } from "../../../src/server/workspace/variables.ts"
 
 const variable = (key: string, more: Partial<WorkspaceVariable> = {}): WorkspaceVariable => ({
   id: `var-${key}`,
@@ -36,3 +36,6 @@ it.each([
       expected
     ])
 )
+
+it("a run's own variable stays sensitive when the workspace's in whose place it was is gone", () =>
+  expect(variablesOf([], ownVariables([variable("password", { sensitive: true })], [own]))).toEqual([{ ...ofRun, sensitive: true }]))
