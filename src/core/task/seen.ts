@@ -1,5 +1,5 @@
 // The flat facts of a Job, a Pod and its containers, from what Kubernetes says of them.
-// Used by controller/world/project, controller/reconcile/observe and cli/cluster/draining.
+// Used by controller/world/project, controller/reconcile/ask and cli/cluster/draining.
 import { Option } from "effect"
 import type { ContainerStatus, Job, Pod } from "../../schema/kubernetes/kubernetes.ts"
 import { controllingOwner } from "../../schema/kubernetes/owner.ts"
