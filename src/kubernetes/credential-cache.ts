@@ -7,13 +7,14 @@ import { monotonicMillis } from "./clock.ts"
 import type { Credentials } from "./credentials.ts"
 import { NoCredentials } from "./errors.ts"
 
-/** Returns the first line of the message. A YAML parser adds lines of the file below it, which may contain a credential. */
-export const problem = (error: unknown): string => (error instanceof Error ? error.message : String(error)).split("\n")[0] ?? ""
+/** Returns why a file cannot be read: the system's words alone, since the sentence around them names the file. */
+export const readProblem = (error: unknown): string =>
+  error instanceof Error ? error.message.replace(/^E[A-Z0-9]+: ([^,]+), .*$/su, "$1") : String(error)
 
 export const read = (path: string, next: string) =>
   Effect.tryPromise({
     try: () => readFile(path, "utf8"),
-    catch: (error) => new NoCredentials({ problem: `Cannot read ${path}: ${problem(error)}`, next })
+    catch: (error) => new NoCredentials({ problem: `Cannot read ${path}: ${readProblem(error)}`, next })
   })
 
 const minuteMillis = 60_000

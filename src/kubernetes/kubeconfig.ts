@@ -7,7 +7,7 @@ import { readFile } from "node:fs/promises"
 import type { RequestOptions } from "node:https"
 import { homedir } from "node:os"
 import { delimiter, dirname, join, resolve } from "node:path"
-import { bearer, forAMinute, problem } from "./credential-cache.ts"
+import { bearer, forAMinute, readProblem } from "./credential-cache.ts"
 import type { Credentials, Tls } from "./credentials.ts"
 import { KubeconfigUnusable, NoCredentials } from "./errors.ts"
 
@@ -43,6 +43,12 @@ const tokenFileOf = async (text: string, wanted: string): Promise<string | undef
   const users = Option.match(decodeUsers(parse(text)), { onNone: () => [], onSome: (document) => document.users })
   return users.find(({ name }) => name === wanted)?.user?.tokenFile
 }
+
+/** Returns the first line of the message. A YAML parser adds lines of the file below it, which may contain a credential. */
+const problem = (error: unknown): string => (error instanceof Error ? error.message : String(error)).split("\n")[0] ?? ""
+
+/** Returns why a kubeconfig cannot be parsed, and where, without the text there that the parser quotes. */
+const parseProblem = (error: unknown): string => problem(error).replace(/ ?(?:"|!<|: ).*(?= \(\d+:\d+\)$)/u, "")
 
 /** The user of a context that names none, which is legal, but client-node takes the authority of a cluster only for somebody. */
 const nobody = { name: "" }
@@ -91,7 +97,7 @@ const load = Effect.fnUntraced(function*({ path, context }: KubeconfigOptions) {
     },
     catch: (error) =>
       new KubeconfigUnusable({
-        problem: `Cannot understand the kubeconfig ${wanted.join(", ")}: ${problem(error)}`,
+        problem: `Cannot understand the kubeconfig ${wanted.join(", ")}: ${parseProblem(error)}`,
         next: "check it with `kubectl config view`"
       })
   })
@@ -102,7 +108,8 @@ type Kubeconfig = Effect.Success<ReturnType<typeof load>>["config"]
 /** Returns why a login failed. What is said of an answer that is no ExecCredential leaves out the answer, which may hold a token. */
 const loginProblem = (error: unknown, config: Kubeconfig): string => {
   const { authProvider } = config.getCurrentUser() ?? {}
-  if (Predicate.hasProperty(error, "syscall") && String(error.syscall).startsWith("spawn") && Predicate.hasProperty(error, "path")) {
+  if (Predicate.hasProperty(error, "syscall") && Predicate.hasProperty(error, "path")) {
+    if (!String(error.syscall).startsWith("spawn")) return `its file ${String(error.path)} cannot be read (${readProblem(error)})`
     const missing = Predicate.hasProperty(error, "code") && error.code === "ENOENT"
     return `its login command ${String(error.path)} ${missing ? "is not there" : "cannot be run"}`
   }

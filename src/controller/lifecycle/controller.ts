@@ -74,7 +74,7 @@ export const answerAnnotations = ({ annotationsSeen, attention, current, drained
     }
     if (world.setProven(isProven(annotations, yield* current))) yield* attention.lookAtAll
     return answered(annotations, formerAtWork || world.launching())
-  })
+  }, Effect.uninterruptible) // a renewal has a time limit, and what is news now is none at the next
 
 const run = Effect.fnUntraced(
   function*({ healthPort, identity }: Pick<ControllerOptions, "healthPort" | "identity">, config: ResolvedConfig, world: World.World) {

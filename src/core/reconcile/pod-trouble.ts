@@ -86,8 +86,6 @@ const warningTrouble = ({ message, reason }: Warning, node: string): Option.Opti
     : Option.none()
 }
 
-/** What a start is judged by. */
-
 /** Reports whether the Job is suspended. That is no failed start, because whoever suspended it, such as Kueue, resumes it in its turn. */
 export const isSuspended = ({ job }: Pick<StartSeen, "job">): boolean =>
   Option.exists(job, ({ state, suspended }) => suspended && state === "active")

@@ -1,6 +1,6 @@
 // New values in a running controller, what its Lease says meanwhile, and what a controller says that has not led yet.
 import { expect, it } from "@effect/vitest"
-import { ConfigProvider, Context, Effect, Layer, Option, Ref, Schedule, Stream, SubscriptionRef } from "effect"
+import { ConfigProvider, Context, Effect, Fiber, Layer, Option, Ref, Schedule, Stream, SubscriptionRef } from "effect"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -14,6 +14,7 @@ import * as draining from "../../../src/core/scheduling/draining.ts"
 import { proven } from "../../../src/core/scheduling/isolation.ts"
 import { Kubernetes } from "../../../src/kubernetes/client.ts"
 import { Unreachable } from "../../../src/kubernetes/errors.ts"
+import { Uid } from "../../../src/schema/names.ts"
 import { configOf } from "../../core/configs.ts"
 import { noon, plainSeed, policy, worldOf } from "../../core/worlds.ts"
 import { freePort } from "../../free-port.ts"
@@ -99,6 +100,35 @@ it.effect("answers no drain as long as a leader that fell silent may still make 
     const asked = draining.drained({}, noon)
     const while_ = (formerAtWork: boolean) => Effect.map(answer(asked, formerAtWork), draining.isAnswered)
     expect([yield* while_(true), yield* while_(false)]).toEqual([false, true])
+  }))
+
+it.effect("takes a drain over in full, even if the renewal that told of it runs out of time meanwhile", () =>
+  Effect.gen(function*() {
+    const world = make(policy)
+    const { task } = worldOf(plainSeed)
+    for (const name of ["first", "second"]) {
+      world.setTask(`tasks/${name}`, Option.some({ ...task, metadata: { ...task.metadata, name, uid: Uid.make(name) } }))
+    }
+    const looked: Array<string> = []
+    const attention = makeAttention(world)
+    yield* attention.attach((key) =>
+      Effect.withFiber((renewal) => {
+        looked.push(key)
+        renewal.interruptUnsafe()
+        return Effect.void
+      })
+    )
+    const drained = yield* SubscriptionRef.make(false)
+    const answer = answerAnnotations({
+      world,
+      attention,
+      drained,
+      annotationsSeen: yield* Ref.make({}),
+      current: Effect.succeed(configOf())
+    })
+    yield* Effect.forkChild(answer(draining.drained({}, noon), false)).pipe(Effect.flatMap(Fiber.await))
+    expect(looked).toEqual(["tasks/first", "tasks/second"])
+    expect(yield* SubscriptionRef.get(drained)).toBe(true)
   }))
 
 it.live("a controller that has never led says so, since without it nobody is told that none leads beside another installation", () =>
