@@ -17,7 +17,7 @@ const ready = Effect.gen(function*() {
 })
 
 describe("a run", () => {
-  it.live.each([
+  it.live.each<{ attributes: Record<string, unknown>; sentence: string }>([
     {
       attributes: { "refresh-only": true, "invoke-action-addrs": ["action.bash.greet"] },
       sentence:
@@ -43,6 +43,10 @@ describe("a run", () => {
     {
       attributes: { "debugging-mode": true },
       sentence: "This server does not heed debugging-mode of a run, so it would have no effect; leave it out."
+    },
+    {
+      attributes: { constructor: true },
+      sentence: "This server does not heed constructor of a run, so it would have no effect; leave it out."
     }
   ])("is not started without what it asks for: $attributes", ({ attributes, sentence }) =>
     Effect.gen(function*() {
