@@ -69,6 +69,25 @@ describe("a run", () => {
       }
       expect((yield* me.run(id, { ...sent, ...nothing })).status).toBe(201)
     }))
+
+  it.live.each([
+    { left: "no configuration version", attributes: { message: "with what there is" } },
+    { left: "no attribute either", attributes: undefined }
+  ])("is of the newest configuration where a client names $left, as go-tfe writes it", ({ attributes }) =>
+    Effect.gen(function*() {
+      const { id, me } = yield* ready
+      const newest = yield* me.upload(id, archive)
+      const relationships = { workspace: { data: { type: "workspaces", id } }, "configuration-version": { data: null } }
+      const { json } = yield* me.as("POST", tfePath.runs, { data: { type: "runs", attributes, relationships } })
+      expect(json).toMatchObject({ data: { relationships: { "configuration-version": { data: { id: newest.id } } } } })
+    }))
+
+  it.live("is of a configuration that was made without an attribute", () =>
+    Effect.gen(function*() {
+      const me = person(yield* server)
+      const path = tfePath.configurationVersions(yield* me.workspace("demo"))
+      expect((yield* me.as("POST", path, { data: { type: "configuration-versions" } })).status).toBe(201)
+    }))
 })
 
 describe("a run's own variable in the place of a sensitive one", () => {
