@@ -1,15 +1,20 @@
 // The requests of the TFE v2 API that we read, as loosely as stock clients write them: unknown keys pass, null means absent.
 // What becomes part of an AgentTask has the limits that it has there.
 // Used by the server's TFE routes and by the CLI.
-import { Schema } from "effect"
+import { Effect, Schema } from "effect"
 import { Sha256, WorkspaceName } from "../names.ts"
 import { Engine, mostVariables, Targets, VariableCategory, VariableName, VariableValue, WorkingDirectory } from "../task/agent-task.ts"
 import { text } from "../text.ts"
 
+/** Clients that give no attribute at all leave out what holds them, too. */
+const none = Effect.succeed({})
+
 const maybe = <S extends Schema.Top>(schema: S) => Schema.optionalKey(Schema.NullOr(schema))
 const request = <A extends Schema.Top, R extends Schema.Struct.Fields>(attributes: A, relationships: R) =>
   Schema.Struct({ data: Schema.Struct({ attributes, relationships: Schema.optionalKey(Schema.Struct(relationships)) }) })
-const to = Schema.Struct({ data: Schema.Struct({ id: Schema.String }) })
+const one = Schema.Struct({ id: Schema.String })
+const to = Schema.Struct({ data: one })
+const toOneOrNone = Schema.Struct({ data: Schema.NullOr(one) })
 
 const workspaceSettings = {
   "auto-apply": maybe(Schema.Boolean),
@@ -29,7 +34,10 @@ const workspace = <A extends Schema.Struct.Fields>(attributes: A) =>
 export const CreateWorkspace = workspace({ name: WorkspaceName, ...workspaceSettings })
 export const UpdateWorkspace = workspace({ name: maybe(WorkspaceName), ...workspaceSettings })
 
-export const CreateConfigurationVersion = request(Schema.Struct({ speculative: maybe(Schema.Boolean) }), {})
+export const CreateConfigurationVersion = request(
+  Schema.Struct({ speculative: maybe(Schema.Boolean) }).pipe(Schema.withDecodingDefaultKey(none)),
+  {}
+)
 
 const RunVariable = Schema.Struct({
   key: VariableName,
@@ -56,7 +64,10 @@ export const RunAttributes = Schema.Struct({
     Engine.annotate({ description: "Ours, not in the TFE API; absent: tofu, or terraform where the runner image has no tofu." })
   )
 })
-export const CreateRun = request(withUnknown(RunAttributes), { workspace: to, "configuration-version": Schema.optionalKey(to) })
+export const CreateRun = request(withUnknown(RunAttributes).pipe(Schema.withDecodingDefaultKey(none)), {
+  workspace: to,
+  "configuration-version": Schema.optionalKey(toOneOrNone)
+})
 export type CreateRun = typeof CreateRun.Type
 
 /** Stock clients send a comment, or nothing at all. */

@@ -63,18 +63,18 @@ export const otherName = (name: string) =>
   invalid(`A workspace keeps the name that it was made with, here ${name}; make another workspace with the other name.`)
 
 /** What a run would have to do for an option of the engine, which does it by itself where the state comes from the `http` backend. */
-const ofEngine: Readonly<Record<string, readonly [lack: string, instead: string]>> = {
-  "invoke-action-addrs": ["invokes no action by itself", "apply with -invoke"],
-  "allow-config-generation": ["writes no configuration", "plan with -generate-config-out"]
-}
+const ofEngine: ReadonlyMap<string, { readonly lack: string; readonly instead: string }> = new Map([
+  ["invoke-action-addrs", { lack: "invokes no action by itself", instead: "apply with -invoke" }],
+  ["allow-config-generation", { lack: "writes no configuration", instead: "plan with -generate-config-out" }]
+])
 
 const unkeptOfRun = ([attribute, value]: readonly [string, unknown]): Refused | undefined => {
   if (Object.hasOwn(RunAttributes.fields, attribute) || asksForNothing(value)) return undefined
-  const [lack, instead] = ofEngine[attribute] ?? []
+  const option = ofEngine.get(attribute)
   return invalid(
-    lack === undefined
+    option === undefined
       ? `This server does not heed ${attribute} of a run, so it would have no effect; leave it out.`
-      : `A run here ${lack}, so none was started; ${instead} where the backend is "http", as docs/state.md says.`
+      : `A run here ${option.lack}, so none was started; ${option.instead} where the backend is "http", as docs/state.md says.`
   )
 }
 

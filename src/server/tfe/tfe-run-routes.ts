@@ -79,7 +79,7 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
 
   const create = Effect.fnUntraced(function*({ data: { attributes, relationships } }: CreateRun) {
     yield* unless(unkeptRun(attributes))
-    const asked = relationships?.["configuration-version"]?.data.id
+    const asked = relationships?.["configuration-version"]?.data?.id
     const workspace = yield* workspaces.get(relationships?.workspace.data.id ?? "")
     const version = asked === undefined ? yield* configurations.latest(workspace.id) : yield* configurations.get(asked)
     if (version === undefined || version.workspaceId !== workspace.id || version.status !== "uploaded" || version.sha256 === null) {

@@ -1,4 +1,4 @@
-// What is found of an installation's objects means, case by case, and each case has a line for a person.
+// What the findings of an installation's objects mean, case by case; each has a line for a person.
 import { describe, expect, it } from "@effect/vitest"
 import { Option } from "effect"
 import { checkNames } from "../../../src/core/doctor/check.ts"

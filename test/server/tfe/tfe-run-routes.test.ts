@@ -17,7 +17,7 @@ const ready = Effect.gen(function*() {
 })
 
 describe("a run", () => {
-  it.live.each([
+  it.live.each<{ attributes: Record<string, unknown>; sentence: string }>([
     {
       attributes: { "refresh-only": true, "invoke-action-addrs": ["action.bash.greet"] },
       sentence:
@@ -43,6 +43,10 @@ describe("a run", () => {
     {
       attributes: { "debugging-mode": true },
       sentence: "This server does not heed debugging-mode of a run, so it would have no effect; leave it out."
+    },
+    {
+      attributes: { constructor: true },
+      sentence: "This server does not heed constructor of a run, so it would have no effect; leave it out."
     }
   ])("is not started without what it asks for: $attributes", ({ attributes, sentence }) =>
     Effect.gen(function*() {
@@ -64,6 +68,25 @@ describe("a run", () => {
         "invoke-action-addrs": []
       }
       expect((yield* me.run(id, { ...sent, ...nothing })).status).toBe(201)
+    }))
+
+  it.live.each([
+    { left: "no configuration version", attributes: { message: "with what there is" } },
+    { left: "no attribute either", attributes: undefined }
+  ])("is of the newest configuration where a client names $left, as go-tfe writes it", ({ attributes }) =>
+    Effect.gen(function*() {
+      const { id, me } = yield* ready
+      const newest = yield* me.upload(id, archive)
+      const relationships = { workspace: { data: { type: "workspaces", id } }, "configuration-version": { data: null } }
+      const { json } = yield* me.as("POST", tfePath.runs, { data: { type: "runs", attributes, relationships } })
+      expect(json).toMatchObject({ data: { relationships: { "configuration-version": { data: { id: newest.id } } } } })
+    }))
+
+  it.live("is of a configuration that was made without an attribute", () =>
+    Effect.gen(function*() {
+      const me = person(yield* server)
+      const path = tfePath.configurationVersions(yield* me.workspace("demo"))
+      expect((yield* me.as("POST", path, { data: { type: "configuration-versions" } })).status).toBe(201)
     }))
 })
 
