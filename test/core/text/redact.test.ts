@@ -131,6 +131,14 @@ describe("redactor", () => {
     expect(redactor(secrets).text(once)).toBe(once)
   })
 
+  it.prop(
+    "is that of all secrets when some are added later",
+    [Schema.Array(Secret), Schema.Array(Secret), Letters],
+    ([some, more, text]) => {
+      expect(redactor(some).and(more).text(text)).toBe(redactor([...some, ...more]).text(text))
+    }
+  )
+
   it("hides no letter that only happens to be the last of a long secret", () => {
     const secret = `${"0123456789abcdef".repeat(4)}~`
     expect(redactor([secret]).text(`~ ${secret} ~`)).toBe("~ *** ~")
