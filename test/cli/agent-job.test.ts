@@ -179,7 +179,7 @@ describe("what is typed wrong", () => {
     {
       args: ["vars", "set", "demo", "region", "--from-file", "/nope"],
       said:
-        "error: The value of region cannot be read (no such file or directory); name a file that you may read, or pipe the value into this command."
+        "error: The value of region cannot be read from /nope (no such file or directory); name a file that you may read, or pipe the value into this command."
     },
     {
       args: ["render", "--name", "Blue"],

@@ -64,7 +64,7 @@ const valueFor = Effect.fnUntraced(function*(name: string, file: Option.Option<s
     try: () => Option.match(from, { onNone: () => buffer(process.stdin), onSome: (path) => readFile(path) }),
     catch: (cause) =>
       new BadInput({
-        message: `The value of ${name} cannot be read (${
+        message: `The value of ${name} cannot be read from ${Option.getOrElse(from, () => "standard input")} (${
           errorInWords(cause)
         }); name a file that you may read, or pipe the value into this command.`
       })

@@ -1,5 +1,5 @@
 // The text of a values file as a layer: its data, and the line and column of every key.
-// Invariant: a layer is a plain map in which each key is given once. Every fault of the text is reported, with its place, without its text.
+// Invariant: a layer is a plain map in which each key is given once. Every fault is reported without the text, with its place if it has one.
 // Used by controller/configuration/values-files and cli/commands/render.
 import { Result } from "effect"
 import {
@@ -171,7 +171,10 @@ export const yamlLayer = (file: string, text: string): Result.Result<Layer, Read
   if (surprising.length > 0) return faults(surprising)
   const data = Result.try({
     try: (): unknown => document.toJS(),
-    catch: () => "its aliases unfold to too much; write out what they stand for"
+    catch: (error) =>
+      error instanceof ReferenceError
+        ? "its aliases unfold to too much; write out what they stand for"
+        : "a << in it takes no map; give it an alias of a map, or put it in quotes if it is a key"
   })
   if (Result.isFailure(data)) return Result.fail([{ file, message: data.failure }])
   if (data.success === null) return Result.succeed(layer({}))

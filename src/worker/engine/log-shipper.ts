@@ -59,8 +59,11 @@ const make = Effect.fnUntraced(function*({ parts, print, secrets, ship }: Option
       return print(bytes)
     })
 
+  const keys = redactor(secrets)
+  const own = keys.and(parts)
+
   const show = Effect.fnUntraced(function*(output: Stream.Stream<OutputChunk>, more: ReadonlyArray<string>) {
-    const { end, next } = redactor([...secrets, ...parts, ...more])
+    const { end, next } = own.and(more)
     const states: Record<OutputChunk["stream"], Redaction> = { stdout: begin, stderr: begin }
     const tail = new Tail()
     const put = (bytes: Uint8Array) =>
@@ -79,12 +82,11 @@ const make = Effect.fnUntraced(function*({ parts, print, secrets, ship }: Option
     return tail.text()
   })
 
-  const own = redactor([...secrets, ...parts])
   return Log.of({
     show,
     line: (text) => emit(Buffer.from(`${own.text(text)}\n`)),
     redact: own.text,
-    redactKey: redactor(secrets).text,
+    redactKey: keys.text,
     flush: (limit) => Effect.asVoid(shipping.flush(limit))
   })
 })

@@ -1,6 +1,7 @@
 // Secrets in a stream of bytes: none gets through in any spelling, however the stream is cut, and nothing else is changed.
 import { describe, expect, it } from "@effect/vitest"
 import { Schema } from "effect"
+import { createHash } from "node:crypto"
 import { begin, forms, redactor, shortestSecret } from "../../../src/core/text/redact.ts"
 
 const encode = (text: string) => new TextEncoder().encode(text)
@@ -130,6 +131,14 @@ describe("redactor", () => {
     expect(redactor(secrets).text(once)).toBe(once)
   })
 
+  it.prop(
+    "is that of all secrets when some are added later",
+    [Schema.Array(Secret), Schema.Array(Secret), Letters],
+    ([some, more, text]) => {
+      expect(redactor(some).and(more).text(text)).toBe(redactor([...some, ...more]).text(text))
+    }
+  )
+
   it("hides no letter that only happens to be the last of a long secret", () => {
     const secret = `${"0123456789abcdef".repeat(4)}~`
     expect(redactor([secret]).text(`~ ${secret} ~`)).toBe("~ *** ~")
@@ -162,6 +171,15 @@ describe("redactor", () => {
   it("takes a secret out as it was given, and as the engine composes its letters", () => {
     const given = "pässwörd-é".normalize("NFD")
     for (const form of ["NFD", "NFC"]) expect(redactor([given]).text(`token = "${given.normalize(form)}"`)).toBe("token = \"***\"")
+  })
+
+  it("takes little time for each line that comes, however long its secrets are", () => {
+    const key = Array.from({ length: 2000 }, (_, at) => createHash("sha384").update(`${at}`).digest("base64")).join("\n")
+    const { next } = redactor([key])
+    const line = encode("aws_instance.web[12]: Still creating... [10s elapsed] id=i-0123456789abcdef0 arn:aws:ec2\n")
+    const began = process.cpuUsage()
+    for (let turn = 0, state = begin; turn < 2000; turn++) [state] = next(state, line)
+    expect(process.cpuUsage(began).user).toBeLessThan(1_000_000)
   })
 
   it("takes out the lines of a secret that is printed with an indent", () => {

@@ -71,6 +71,11 @@ describe("a layer of YAML", () => {
       told: [/^f its aliases unfold to too much/u]
     },
     {
+      given: "a merge of a text",
+      text: "a:\n  <<: secret\n",
+      told: [/^f a << in it takes no map; give it an alias of a map, or put it in quotes if it is a key$/u]
+    },
+    {
       given: "an unknown tag",
       text: "a: !secret b\n",
       told: [/^f:1:4 this tag means nothing here; leave it out, or put a text in quotes$/u]
