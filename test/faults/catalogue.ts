@@ -239,7 +239,7 @@ export const mistakes: Readonly<Record<string, Row>> = {
     shownBy: {
       "test/core/scheduling/admit.test.ts": [
         "never exceeds a limit by what it admits",
-        "gives every task a turn, and somebody a start while there is room"
+        "gives every task without a slot a turn, and somebody a start while there is room"
       ],
       "test/controller/lifecycle/controller.cluster.test.ts": ["lets no more start than the limits allow"]
     }
