@@ -4,7 +4,7 @@
 import { Option, Schema } from "effect"
 import { shortestPart } from "./redact.ts"
 
-/** The most parts of one value: more would make every line of a log slow. */
+/** The most parts of one value: each is looked for in many spellings, which take memory and time to make. */
 export const mostParts = 1000
 
 /**

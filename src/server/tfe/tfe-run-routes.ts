@@ -55,8 +55,10 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const workspaces = yield* Workspaces
   const linked = yield* linkRoutes(jsonApiErrors)
 
+  /** Returns the workspace's variables that a run's own may replace; nothing is read for a run without any. */
+  const besides = (workspaceId: string, own: ReadonlyArray<unknown>) => own.length === 0 ? Effect.succeed([]) : variables.list(workspaceId)
   const shown = (run: WholeRun) =>
-    Effect.zipWith(runs.pendingBefore(run), variables.list(run.workspaceId), (...more) => runDocument(run, ...more))
+    Effect.zipWith(runs.pendingBefore(run), besides(run.workspaceId, run.variables), (...more) => runDocument(run, ...more))
   const listed = (run: Run) => Effect.map(runs.pendingBefore(run), (position) => listedRunDocument(run, position))
 
   const step = (which: Step, id: string, url: string) =>
@@ -87,6 +89,7 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
     }
     const planOnly = attributes["plan-only"] === true || version.speculative
     const saved = attributes["save-plan"] === true && !planOnly
+    const own = attributes.variables ?? []
     return yield* runs.create({
       workspaceId: workspace.id,
       configurationVersionId: version.id,
@@ -99,7 +102,7 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
       message: attributes.message ?? "",
       engine: attributes.engine ?? undefined,
       options: optionsOf(attributes),
-      variables: ownVariables(yield* variables.list(workspace.id), attributes.variables ?? [])
+      variables: ownVariables(yield* besides(workspace.id, own), own)
     })
   })
 

@@ -20,8 +20,7 @@ export const WorkspaceVariable = Schema.Struct({
 })
 export type WorkspaceVariable = typeof WorkspaceVariable.Type
 
-/** A run's own variable: `value` is an HCL expression. */
-/** A run's own variable. `sensitive` says that it was in the place of a sensitive one when the run was made. */
+/** A run's own variable. `value` is an HCL expression, and `sensitive` says that it was in the place of a sensitive one when the run was made. */
 export const RunVariable = Schema.Struct({ key: Schema.String, value: Schema.String, sensitive: Schema.optionalKey(Schema.Boolean) })
 export type RunVariable = typeof RunVariable.Type
 
