@@ -9,7 +9,7 @@ import { makeAttention } from "../../../src/controller/lifecycle/attention.ts"
 import { answerAnnotations, controller, takeOver } from "../../../src/controller/lifecycle/controller.ts"
 import { Executor } from "../../../src/controller/reconcile/execute.ts"
 import { Reconciler } from "../../../src/controller/reconcile/reconcile.ts"
-import { make } from "../../../src/controller/world/world.ts"
+import { make, type World } from "../../../src/controller/world/world.ts"
 import * as draining from "../../../src/core/scheduling/draining.ts"
 import { proven } from "../../../src/core/scheduling/isolation.ts"
 import { Kubernetes } from "../../../src/kubernetes/client.ts"
@@ -50,19 +50,23 @@ it.effect("a proof of isolation holds for no new values but those that it is of,
     expect(looked).toEqual(["Waiting", "Admitted", "Waiting", "Admitted", "Admitted"].map((turn) => ["tasks/task", turn]))
   }))
 
+/** What answers the Lease of a controller for this world, and what a drain changes. */
+const answering = Effect.fnUntraced(function*(world: World) {
+  const drained = yield* SubscriptionRef.make(false)
+  const attention = makeAttention(world)
+  const annotationsSeen = yield* Ref.make<Readonly<Record<string, string>>>({})
+  return {
+    answer: answerAnnotations({ world, attention, drained, annotationsSeen, current: Effect.succeed(configOf()) }),
+    attention,
+    drained
+  }
+})
+
 it.effect("answers a drain when no pass can make a Job any more, also one that had no answer", () =>
   Effect.gen(function*() {
     const world = make(policy)
     world.setTask("tasks/task", Option.some(worldOf(plainSeed).task))
-    const drained = yield* SubscriptionRef.make(false)
-    const attention = makeAttention(world)
-    const answer = answerAnnotations({
-      world,
-      attention,
-      drained,
-      annotationsSeen: yield* Ref.make({}),
-      current: Effect.succeed(configOf())
-    })
+    const { answer } = yield* answering(world)
     const asked = draining.drained({}, noon)
     const silence = new Unreachable({ verb: "create", object: "Job tasks/agent-job-task", detail: "no answer in 30s" })
     const made: Array<unknown> = []
@@ -87,16 +91,7 @@ it.effect("answers a drain when no pass can make a Job any more, also one that h
 
 it.effect("answers no drain as long as a leader that fell silent may still make a Job", () =>
   Effect.gen(function*() {
-    const world = make(policy)
-    const attention = makeAttention(world)
-    const drained = yield* SubscriptionRef.make(false)
-    const answer = answerAnnotations({
-      world,
-      attention,
-      drained,
-      annotationsSeen: yield* Ref.make({}),
-      current: Effect.succeed(configOf())
-    })
+    const { answer } = yield* answering(make(policy))
     const asked = draining.drained({}, noon)
     const while_ = (formerAtWork: boolean) => Effect.map(answer(asked, formerAtWork), draining.isAnswered)
     expect([yield* while_(true), yield* while_(false)]).toEqual([false, true])
@@ -110,7 +105,7 @@ it.effect("takes a drain over in full, even if the renewal that told of it runs 
       world.setTask(`tasks/${name}`, Option.some({ ...task, metadata: { ...task.metadata, name, uid: Uid.make(name) } }))
     }
     const looked: Array<string> = []
-    const attention = makeAttention(world)
+    const { answer, attention, drained } = yield* answering(world)
     yield* attention.attach((key) =>
       Effect.withFiber((renewal) => {
         looked.push(key)
@@ -118,14 +113,6 @@ it.effect("takes a drain over in full, even if the renewal that told of it runs 
         return Effect.void
       })
     )
-    const drained = yield* SubscriptionRef.make(false)
-    const answer = answerAnnotations({
-      world,
-      attention,
-      drained,
-      annotationsSeen: yield* Ref.make({}),
-      current: Effect.succeed(configOf())
-    })
     yield* Effect.forkChild(answer(draining.drained({}, noon), false)).pipe(Effect.flatMap(Fiber.await))
     expect(looked).toEqual(["tasks/first", "tasks/second"])
     expect(yield* SubscriptionRef.get(drained)).toBe(true)

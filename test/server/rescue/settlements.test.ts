@@ -9,14 +9,19 @@ import { agent, ask, directory, failed, person, serve, state, succeeded, userTok
 
 const address = (url: string) => `${url}${statesPath}demo`
 
-/** An apply that was refused a state that the engine encrypted, and then lost; `id` is of that evidence. */
-const refusedEncrypted = Effect.fnUntraced(function*(serial: number) {
+/** An apply that was refused this state, sent under a lock, and then lost; `id` is of that evidence. */
+const refused = Effect.fnUntraced(function*(text: string, lock = "other") {
   const made = yield* applyingLocked
-  const encrypted = { serial, lineage: "l", meta: {}, encrypted_data: "krIj", encryption_version: "v0" }
-  yield* made.applier.pushState(encrypted, "other", 1)
+  yield* made.applier.as("POST", taskPath.state, text, { "x-lock-id": lock, "x-lock-epoch": "1" })
   yield* agent(made.url).report(made.apply.id, lost)
   const [{ id }] = (yield* made.looked).evidence
-  return { ...made, encrypted, id }
+  return { ...made, id }
+})
+
+/** The same of a state that the engine encrypted. */
+const refusedEncrypted = Effect.fnUntraced(function*(serial: number) {
+  const encrypted = { serial, lineage: "l", meta: {}, encrypted_data: "krIj", encryption_version: "v0" }
+  return { ...yield* refused(JSON.stringify(encrypted)), encrypted }
 })
 
 describe("a rescue", () => {
@@ -167,11 +172,8 @@ describe("a state that is refused to a stage", () => {
 
   it.live("becomes the state by --use, with a serial above the stored one, an epoch of its own and every digit, and settles the rescue", () =>
     Effect.gen(function*() {
-      const { apply, applier, looked, settle, url } = yield* applyingLocked
       const text = "{\"version\":4,\"serial\": 1,\"lineage\":\"l\",\"outputs\":{},\"resources\":[12345678901234567890]}"
-      yield* applier.as("POST", taskPath.state, text, { "x-lock-id": "a", "x-lock-epoch": "1" })
-      yield* agent(url).report(apply.id, lost)
-      const [{ id }] = (yield* looked).evidence
+      const { apply, id, settle, url } = yield* refused(text, "a")
       const used = yield* settle({ use: id })
       expect([used.status, used.json.version.serial, used.json.pending, used.json.version.runId]).toEqual([200, 2, [], apply.runId])
       expect([used.json.epoch, used.json.settled[0].how]).toEqual([2, `${id} is the state now, with the serial 2`])
@@ -207,11 +209,8 @@ describe("a state that is refused to a stage", () => {
     "becomes no state where it has a second serial further down, also where the first $given, and nothing is settled",
     ({ serial, told }) =>
       Effect.gen(function*() {
-        const { apply, applier, looked, settle, url } = yield* applyingLocked
         const text = `{"version":4,"serial": ${serial},"lineage":"l","outputs":{},"resources":[],"serial":700}`
-        yield* applier.as("POST", taskPath.state, text, { "x-lock-id": "other", "x-lock-epoch": "1" })
-        yield* agent(url).report(apply.id, lost)
-        const [{ id }] = (yield* looked).evidence
+        const { apply, id, looked, settle } = yield* refused(text)
         const used = yield* settle({ use: id })
         expect([used.status, used.json.message]).toEqual([
           422,
@@ -223,11 +222,8 @@ describe("a state that is refused to a stage", () => {
 
   it.live("becomes no state where it is no JSON, which is seen as it is read whole, and its name is told", () =>
     Effect.gen(function*() {
-      const { apply, applier, looked, settle, url } = yield* applyingLocked
       const text = "{\"version\":4,\"serial\":9,\"lineage\":\"l\",\"resources\":[nothing]}"
-      yield* applier.as("POST", taskPath.state, text, { "x-lock-id": "other", "x-lock-epoch": "1" })
-      yield* agent(url).report(apply.id, lost)
-      const [{ id }] = (yield* looked).evidence
+      const { id, looked, settle } = yield* refused(text)
       const used = yield* settle({ use: id })
       expect([used.status, used.json.message]).toEqual([
         422,

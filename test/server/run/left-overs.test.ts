@@ -48,6 +48,16 @@ const stateWith = (...objects: ReadonlyArray<readonly [name: string, id: string]
 })
 const encrypted = { serial: 1, lineage: "l", meta: {}, encrypted_data: "krIj", encryption_version: "v0" }
 
+/** Settles what is in doubt, and loses the next run in its apply stage too, after it told this of its engine. */
+const lostAfter = Effect.fnUntraced(function*(url: string, told: JournalEntry) {
+  yield* person(url).settle("demo")
+  yield* person(url).start("demo", { "auto-apply": true })
+  yield* planWith(url)
+  const second = yield* agent(url).take
+  yield* worker(url, second).as("POST", taskPath.effects, { entries: [told] })
+  yield* agent(url).report(second.id, lost)
+})
+
 /** Spies on JSON.parse; the function that it gives returns how often exactly this state has been parsed since. */
 const parsesOf = Effect.map(
   Effect.acquireRelease(Effect.sync(() => vi.spyOn(JSON, "parse")), (parse) => Effect.sync(() => parse.mockRestore())),
@@ -322,12 +332,7 @@ describe("the end of a stage", () => {
       yield* applier.pushState(stateWith(["x", "1"]), "a", 1)
       yield* append(...made.slice(0, 2))
       yield* agent(url).report(apply.id, lost)
-      yield* person(url).settle("demo")
-      yield* person(url).start("demo", { "auto-apply": true })
-      yield* planWith(url)
-      const second = yield* agent(url).take
-      yield* worker(url, second).as("POST", taskPath.effects, { entries: [entry(1, "done", "time_sleep.c", "3")] })
-      yield* agent(url).report(second.id, lost)
+      yield* lostAfter(url, entry(1, "done", "time_sleep.c", "3"))
       yield* append(...made.slice(2, 4)) // the worker that was lost comes back
       const before = reads()
       expect((yield* person(url).state("demo")).pending.map(({ effects }: { effects: LeftOver }) => effects.unsavedCount)).toEqual([
@@ -611,12 +616,7 @@ describe("the import of what is missing", () => {
       const { append, apply, url } = yield* applying
       yield* append(...made.slice(0, 2))
       yield* agent(url).report(apply.id, lost)
-      yield* person(url).settle("demo")
-      yield* person(url).start("demo", { "auto-apply": true })
-      yield* planWith(url)
-      const second = yield* agent(url).take
-      yield* worker(url, second).as("POST", taskPath.effects, { entries: [entry(1, "started", "time_sleep.c")] })
-      yield* agent(url).report(second.id, lost)
+      yield* lostAfter(url, entry(1, "started", "time_sleep.c"))
       yield* append(...made.slice(2, 4)) // the worker that was lost comes back
       expect(yield* pending(url)).toHaveLength(2)
       expect((yield* person(url).as("POST", "/api/agent-job/v1/workspaces/demo/state/import")).json.addresses).toEqual([

@@ -21,17 +21,14 @@ import { openFolder } from "../../../src/worker/volume/folder.ts"
 import { temporaryFolder } from "../../temporary-folder.ts"
 import { asWorker } from "../as-worker.ts"
 import { podSettings } from "../pod-settings.ts"
+import { writtenBelow } from "../written-below.ts"
 
 /** The directories of a Pod, and functions that write below its data directory, pack and unpack. */
 const podAt = Effect.gen(function*() {
   const place = yield* temporaryFolder("carried")
   const [data, privateDirectory] = [join(place, "data"), join(place, "private")]
   for (const directory of [join(data, "work/live"), join(data, "engine"), privateDirectory]) mkdirSync(directory, { recursive: true })
-  const at = (path: string) => {
-    mkdirSync(dirname(join(data, path)), { recursive: true })
-    return join(data, path)
-  }
-  const write = (path: string, content: string | Uint8Array, mode = 0o644) => writeFileSync(at(path), content, { mode })
+  const { at, write } = writtenBelow(data)
   write("work/live/plan.tfplan", "plan")
   const told: Array<string> = []
   const log = Log.layer({

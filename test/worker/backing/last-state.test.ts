@@ -2,23 +2,18 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Layer, Option } from "effect"
 import { TestClock } from "effect/testing"
-import { mkdtempSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
 import { settlingLastState } from "../../../src/worker/backing/last-state.ts"
 import { Log } from "../../../src/worker/engine/log-shipper.ts"
 import { SettledState, StateDelivery } from "../../../src/worker/state/state-delivery.ts"
 import { openFolder } from "../../../src/worker/volume/folder.ts"
+import { temporaryFolder } from "../../temporary-folder.ts"
 import { neverStops } from "../never-stops.ts"
 import { podSettings } from "../pod-settings.ts"
 import { noTaskStatus } from "../pool-parts.ts"
 
 /** Begins to settle the last state of an engine that has ended in this directory, with a server that answers so. */
 const settling = Effect.fnUntraced(function*(directory: ReadonlyArray<string>, settle: Effect.Effect<SettledState>) {
-  const path = yield* Effect.acquireRelease(
-    Effect.sync(() => mkdtempSync(join(tmpdir(), "agent-job-last-state-"))),
-    (made) => Effect.sync(() => rmSync(made, { recursive: true }))
-  )
+  const path = yield* temporaryFolder("last-state")
   const told: Array<string> = []
   const first = Deferred.makeUnsafe<void>()
   const log = Log.layer({

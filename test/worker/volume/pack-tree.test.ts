@@ -14,7 +14,7 @@ import {
   truncateSync,
   writeFileSync
 } from "node:fs"
-import { dirname, join } from "node:path"
+import { join } from "node:path"
 import { invalid } from "../../../src/worker/stage-failed.ts"
 import { unpack } from "../../../src/worker/volume/archive.ts"
 import { openFolder } from "../../../src/worker/volume/folder.ts"
@@ -22,17 +22,14 @@ import { packedLimits, type PackedPart, packTree } from "../../../src/worker/vol
 import { pathOf } from "../../../src/worker/volume/tree.ts"
 import { temporaryFolder } from "../../temporary-folder.ts"
 import { asWorker } from "../as-worker.ts"
+import { writtenBelow } from "../written-below.ts"
 
 /** A tree, the archive that is made of it, and a function that packs it. */
 const treeAt = Effect.gen(function*() {
   const place = yield* temporaryFolder("pack")
   const [tree, archive] = [join(place, "tree"), join(place, "tree.tar.gz")]
   mkdirSync(tree)
-  const at = (path: string) => {
-    mkdirSync(dirname(join(tree, path)), { recursive: true })
-    return join(tree, path)
-  }
-  const write = (path: string, content: string | Uint8Array, mode = 0o644) => writeFileSync(at(path), content, { mode })
+  const { at, write } = writtenBelow(tree)
   const root = yield* openFolder(place)
   const pack = (how: Partial<PackedPart> = {}) =>
     packTree(
