@@ -2,6 +2,7 @@
 // Always holds: no reason quotes an answer, since an answer may hold a token.
 // Used by controller/pool/pool, worker/network/task-api, worker/network/archive-url and http/failure-words.
 import { Predicate } from "effect"
+import { codeOf } from "../schema/system-error.ts"
 
 /** Returns an error and the causes under it, the innermost last. */
 export const causesOf = (error: unknown): ReadonlyArray<unknown> =>
@@ -11,6 +12,7 @@ export const causesOf = (error: unknown): ReadonlyArray<unknown> =>
 export const reasonOf = (error: unknown): string => {
   const innermost = causesOf(error).at(-1)
   if (innermost instanceof SyntaxError) return "it answers what is not JSON"
-  if (Predicate.hasProperty(innermost, "code") && typeof innermost.code === "string") return innermost.code
+  const code = codeOf(innermost)
+  if (code !== "") return code
   return innermost instanceof Error && innermost.message !== "" ? innermost.message.replace(/\s+/gu, " ") : "the connection broke"
 }

@@ -2,6 +2,7 @@
 // Pure.
 // Used by cli/server/server-requests and kubernetes/client.
 import { Predicate } from "effect"
+import { codeOf } from "../schema/system-error.ts"
 import { causesOf } from "./cause.ts"
 
 /** What to do about it depends on who asks, so it is not said here. */
@@ -36,11 +37,11 @@ export const unconnected: ReadonlySet<string | undefined> = new Set(
 )
 
 const wordsFor = (cause: unknown): ReadonlyArray<string> => {
-  if (!Predicate.hasProperty(cause, "code") || typeof cause.code !== "string") return []
-  const ofTls = cause.code === "EPROTO" || cause.code.startsWith("ERR_SSL_")
+  const code = codeOf(cause)
+  const ofTls = code === "EPROTO" || code.startsWith("ERR_SSL_")
   const message = cause instanceof Error ? cause.message : ""
-  if (ofTls && /(?:_|\b)alert(?:_|\b)/iu.test(`${cause.code} ${message}`)) return [noHandshake]
-  const known = words[cause.code]
+  if (ofTls && /(?:_|\b)alert(?:_|\b)/iu.test(`${code} ${message}`)) return [noHandshake]
+  const known = words[code]
   return known === undefined ? [] : [known]
 }
 

@@ -3,18 +3,15 @@
 // Used by in-cluster.ts and kubeconfig.ts.
 import { Cache, Effect, Exit } from "effect"
 import { readFile } from "node:fs/promises"
+import { errorInWords } from "../schema/system-error.ts"
 import { monotonicMillis } from "./clock.ts"
 import type { Credentials } from "./credentials.ts"
 import { NoCredentials } from "./errors.ts"
 
-/** Returns why a file cannot be read: the system's words alone, since the sentence around them names the file. */
-export const readProblem = (error: unknown): string =>
-  error instanceof Error ? error.message.replace(/^E[A-Z0-9]+: ([^,]+), .*$/su, "$1") : String(error)
-
 export const read = (path: string, next: string) =>
   Effect.tryPromise({
     try: () => readFile(path, "utf8"),
-    catch: (error) => new NoCredentials({ problem: `Cannot read ${path}: ${readProblem(error)}`, next })
+    catch: (error) => new NoCredentials({ problem: `Cannot read ${path}: ${errorInWords(error)}`, next })
   })
 
 const minuteMillis = 60_000

@@ -7,7 +7,8 @@ import { readFile } from "node:fs/promises"
 import type { RequestOptions } from "node:https"
 import { homedir } from "node:os"
 import { delimiter, dirname, join, resolve } from "node:path"
-import { bearer, forAMinute, readProblem } from "./credential-cache.ts"
+import { codeOf, errorInWords } from "../schema/system-error.ts"
+import { bearer, forAMinute } from "./credential-cache.ts"
 import type { Credentials, Tls } from "./credentials.ts"
 import { KubeconfigUnusable, NoCredentials } from "./errors.ts"
 
@@ -109,9 +110,8 @@ type Kubeconfig = Effect.Success<ReturnType<typeof load>>["config"]
 const loginProblem = (error: unknown, config: Kubeconfig): string => {
   const { authProvider } = config.getCurrentUser() ?? {}
   if (Predicate.hasProperty(error, "syscall") && Predicate.hasProperty(error, "path")) {
-    if (!String(error.syscall).startsWith("spawn")) return `its file ${String(error.path)} cannot be read (${readProblem(error)})`
-    const missing = Predicate.hasProperty(error, "code") && error.code === "ENOENT"
-    return `its login command ${String(error.path)} ${missing ? "is not there" : "cannot be run"}`
+    if (!String(error.syscall).startsWith("spawn")) return `its file ${String(error.path)} cannot be read (${errorInWords(error)})`
+    return `its login command ${String(error.path)} ${codeOf(error) === "ENOENT" ? "is not there" : "cannot be run"}`
   }
   if (error instanceof TypeError || error instanceof SyntaxError) {
     if (authProvider === undefined || authProvider === null) return "its login command printed no ExecCredential"

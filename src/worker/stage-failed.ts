@@ -2,7 +2,7 @@
 // Always holds: the message contains no secret; an error of the operating system or of a library is reduced to its cause.
 // Used by every part of the worker, turned into the result by worker/stage/stage.ts.
 import { Data, Predicate } from "effect"
-import { codeOf } from "../core/text/system-error.ts"
+import { codeOf } from "../schema/system-error.ts"
 import type { FailureReason } from "../schema/task/reason.ts"
 
 export class StageFailed extends Data.TaggedError("StageFailed")<{

@@ -8,7 +8,7 @@ import { isUtf8 } from "node:buffer"
 import { lstat, readdir, readFile, readlink, realpath, stat } from "node:fs/promises"
 import { basename, dirname, isAbsolute, join, normalize, resolve, sep } from "node:path"
 import { constants, createGzip } from "node:zlib"
-import { codeOf, errorInWords } from "../../core/text/system-error.ts"
+import { codeOf, errorInWords } from "../../schema/system-error.ts"
 import { BadInput } from "../terminal/failure.ts"
 import { type IgnoreRules, ignoreRules } from "./ignore-rules.ts"
 

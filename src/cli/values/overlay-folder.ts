@@ -4,7 +4,7 @@
 import { Effect } from "effect"
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, rmdir, stat, writeFile } from "node:fs/promises"
 import { dirname, join } from "node:path"
-import { codeOf, errorInWords } from "../../core/text/system-error.ts"
+import { codeOf, errorInWords } from "../../schema/system-error.ts"
 import { BadInput } from "../terminal/failure.ts"
 import { type Files, mark, pageMark } from "./overlay-files.ts"
 

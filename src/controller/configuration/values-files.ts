@@ -5,10 +5,10 @@ import { Data, Effect, Result, Runtime } from "effect"
 import { readdir, readFile, realpath, stat } from "node:fs/promises"
 import { join } from "node:path"
 import { text as textOf } from "node:stream/consumers"
-import { errorInWords } from "../../core/text/system-error.ts"
 import { allTold, type Fault } from "../../schema/document/explain.ts"
 import type { Layer } from "../../schema/document/layers.ts"
 import { yamlLayer } from "../../schema/document/yaml-layer.ts"
+import { errorInWords } from "../../schema/system-error.ts"
 import { parseLayers, type Values } from "../../schema/values/values.ts"
 
 export class ValuesInvalid

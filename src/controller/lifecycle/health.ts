@@ -6,7 +6,7 @@ import { Data, Effect, Layer } from "effect"
 import { HttpMiddleware, HttpRouter, HttpServerResponse } from "effect/http"
 import { PrometheusMetrics } from "effect/observability"
 import { createServer } from "node:http"
-import { codeOf } from "../../core/text/system-error.ts"
+import { codeOf } from "../../schema/system-error.ts"
 
 class HealthPortUnusable extends Data.TaggedError("HealthPortUnusable")<{ readonly port: number; readonly cause: unknown }> {
   override get message() {

@@ -6,12 +6,12 @@ import { HttpClient, HttpClientRequest as Request, type HttpClientResponse } fro
 import { readFile } from "node:fs/promises"
 import { meaningOf, notOwn, problemIn, ServerRefusal } from "../../core/network/server-refusal.ts"
 import { shortened } from "../../core/text/sentence.ts"
-import { errorInWords } from "../../core/text/system-error.ts"
 import { firstToken } from "../../core/text/token-lines.ts"
 import { reasonOf } from "../../http/cause.ts"
 import { toServer } from "../../http/connections.ts"
 import { AcquireResponse, type Assignment, CancellationsResponse, poolPath } from "../../schema/api/pool-api.ts"
 import { isOneOf, type Problem, type ProblemCode } from "../../schema/api/problem.ts"
+import { errorInWords } from "../../schema/system-error.ts"
 import type { Reason } from "../../schema/task/reason.ts"
 import type { StageResult } from "../../schema/task/stage-result.ts"
 

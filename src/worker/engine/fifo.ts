@@ -5,7 +5,7 @@ import { Data, Effect, type Scope, Stream } from "effect"
 import { closeSync, constants, fstatSync, lstatSync, openSync, readSync, writeSync } from "node:fs"
 import { Socket } from "node:net"
 import { basename } from "node:path"
-import { errorInWords } from "../../core/text/system-error.ts"
+import { errorInWords } from "../../schema/system-error.ts"
 
 const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } = constants
 const chunkBytes = 64 * 1024

@@ -18,7 +18,7 @@ import {
   writeSync
 } from "node:fs"
 import { posix } from "node:path"
-import { codeOf } from "../../core/text/system-error.ts"
+import { codeOf } from "../../schema/system-error.ts"
 import { fileTrouble, type StageFailed } from "../stage-failed.ts"
 import { openDirectory, pathIn, untilScopeCloses, using } from "./descriptor.ts"
 

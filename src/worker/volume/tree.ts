@@ -3,7 +3,7 @@
 // Used by worker/volume/pack-tree.ts, worker/backing/modules-folder.ts and worker/backing/carried-files.ts.
 import { isUtf8 } from "node:buffer"
 import { closeSync, lstatSync, readdirSync, readlinkSync } from "node:fs"
-import { codeOf } from "../../core/text/system-error.ts"
+import { codeOf } from "../../schema/system-error.ts"
 import { openDirectory, pathIn } from "./descriptor.ts"
 import type { Segments } from "./folder.ts"
 

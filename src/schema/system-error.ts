@@ -1,5 +1,5 @@
 // What an error of the operating system says, as Node hands it on: its code for a program, its words for a person.
-// Used where a file cannot be read or written: by the command line, the controller, the server and the worker.
+// Used where a file cannot be read or written: by the command line, the controller, the server and the worker, and where a connection fails.
 import { Predicate } from "effect"
 
 /** Returns the error code of the operating system or zlib, such as ENOSPC; an empty string if the error has none. */

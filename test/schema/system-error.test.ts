@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import { codeOf, errorInWords } from "../../../src/core/text/system-error.ts"
+import { codeOf, errorInWords } from "../../src/schema/system-error.ts"
 
 describe("an error of the operating system", () => {
   it.each([
