@@ -64,6 +64,10 @@ describe("what is typed wrong", () => {
       said: "error: --plan-only and --auto-approve exclude each other; give one of them."
     },
     {
+      args: ["run", ".", "--plan-only", "--allow-empty-apply"],
+      said: "error: --plan-only and --allow-empty-apply exclude each other; give one of them."
+    },
+    {
       args: ["run", ".", "--url", "localhost:8080"],
       said: "error: \"localhost:8080\" is not the address of a server; write it like http://127.0.0.1:8080."
     },

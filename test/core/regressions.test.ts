@@ -51,7 +51,11 @@ describe("here not:", () => {
     const bits = [true, false]
     const runs = RunStatus.literals.flatMap((status) =>
       bits.flatMap((planOnly) =>
-        bits.flatMap((autoApply) => bits.map((cancelAsked): RunState => ({ status, planOnly, autoApply, cancelAsked, planSha256: null })))
+        bits.flatMap((autoApply) =>
+          bits.flatMap((cancelAsked) =>
+            bits.map((allowEmptyApply): RunState => ({ status, planOnly, autoApply, allowEmptyApply, cancelAsked, planSha256: null }))
+          )
+        )
       )
     )
     const { Applied, Cancel, Confirm, Discard, Disrupted, Failed, Planned, Started, Stopped } = RunEvent

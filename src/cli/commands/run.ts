@@ -19,6 +19,7 @@ const flags = {
     Flag.withDescription("Where state and variables are kept; made when it is missing. By default the directory's name.")
   ),
   autoApprove: toggle("auto-approve", "Apply without asking."),
+  allowEmptyApply: toggle("allow-empty-apply", "Apply also a plan that changes nothing."),
   destroy: toggle("destroy", "Plan to destroy everything in the workspace."),
   planOnly: toggle("plan-only", "Only show what would change."),
   engine: Flag.Literals("engine", ["tofu", "terraform"]).pipe(
@@ -66,9 +67,10 @@ export const run = Command.make(
   "run",
   flags,
   Effect.fn("run")(function*(given) {
-    const { autoApprove, destroy, directory, engine, noColor, output, planOnly } = given
-    if (planOnly && autoApprove) {
-      return yield* new BadInput({ message: "--plan-only and --auto-approve exclude each other; give one of them." })
+    const { allowEmptyApply, autoApprove, destroy, directory, engine, noColor, output, planOnly } = given
+    const toApply = autoApprove ? "--auto-approve" : allowEmptyApply ? "--allow-empty-apply" : undefined
+    if (planOnly && toApply !== undefined) {
+      return yield* new BadInput({ message: `--plan-only and ${toApply} exclude each other; give one of them.` })
     }
     // Not by the flag itself, whose errors repeat what was given, and that may be a secret.
     const variables = yield* Effect.mapError(
@@ -86,6 +88,7 @@ export const run = Command.make(
             directory,
             workspace,
             autoApprove,
+            allowEmptyApply,
             destroy,
             planOnly,
             engine,

@@ -21,6 +21,7 @@ export interface RunRequest {
   readonly directory: string
   readonly workspace: string
   readonly autoApprove: boolean
+  readonly allowEmptyApply: boolean
   readonly destroy: boolean
   readonly planOnly: boolean
   /** The engine; none: one that the runner's image has. */
@@ -37,7 +38,8 @@ interface Report<Run extends { readonly id: string } = RunView> extends Outputs 
 }
 
 /** Uploads the directory, and returns the run to ask the server for. */
-const prepared = Effect.fn("prepared")(function*({ autoApprove, destroy, directory, engine, planOnly, variables, workspace }: RunRequest) {
+const prepared = Effect.fn("prepared")(function*(request: RunRequest) {
+  const { allowEmptyApply, autoApprove, destroy, directory, engine, planOnly, variables, workspace } = request
   const screen = yield* Screen
   const server = yield* ServerClient
   const archive = yield* archiveOf(directory)
@@ -52,6 +54,7 @@ const prepared = Effect.fn("prepared")(function*({ autoApprove, destroy, directo
     configurationVersionId,
     destroy,
     autoApply: autoApprove,
+    allowEmptyApply,
     planOnly,
     engine,
     variables: variables.map(({ key, value }) => ({ key, value: expressionOf(value) }))

@@ -107,6 +107,7 @@ const shortSeal = ({ planSha256 }: RunView, before: string, after = ""): string 
 
 export const question = (run: RunView): string => {
   const which = `${run.workspace}${shortSeal(run, " (seal ", ")")}`
+  if (run.hasChanges === false) return `Apply this plan, which changes nothing, to ${which}? Only "yes" applies it.`
   return run.destroy
     ? `Destroy all of this in ${which}? Only "yes" destroys it.`
     : `Apply these changes to ${which}? Only "yes" applies them.`

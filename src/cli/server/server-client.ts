@@ -21,6 +21,7 @@ export interface NewRun {
   readonly configurationVersionId: string
   readonly destroy: boolean
   readonly autoApply: boolean
+  readonly allowEmptyApply: boolean
   readonly planOnly: boolean
   readonly engine: Option.Option<"tofu" | "terraform">
   /** Variables of the run; their values are HCL expressions. */
@@ -259,7 +260,7 @@ const make = (connection: Connection, http: HttpClient.HttpClient, proxy: Chosen
       )
       return data.id
     }),
-    createRun: ({ autoApply, configurationVersionId, destroy, engine, planOnly, variables, workspaceId }) =>
+    createRun: ({ allowEmptyApply, autoApply, configurationVersionId, destroy, engine, planOnly, variables, workspaceId }) =>
       decoded(
         Identified,
         jsonApi(Request.post(tfePath.runs), {
@@ -267,6 +268,7 @@ const make = (connection: Connection, http: HttpClient.HttpClient, proxy: Chosen
           attributes: {
             "is-destroy": destroy,
             "auto-apply": autoApply,
+            ...(allowEmptyApply && { "allow-empty-apply": true }),
             "may-ask": true,
             "plan-only": planOnly,
             variables,

@@ -1,5 +1,5 @@
 // What the end of a stage means for its run: an event of core/run/run-machine, and what the stage found out.
-// Always holds: a plan that changes something goes on only if the plan it saved is the one that is stored.
+// Always holds: a plan that may be applied goes on only if the plan it saved is the one that is stored.
 // Used by server/run/stage-ends.
 import type { Changes, ToldResult } from "../../schema/task/stage-result.ts"
 import { RunEvent, type RunState, type Step } from "./run-machine.ts"
@@ -12,7 +12,7 @@ interface RunEnd {
   readonly failure?: string
 }
 
-interface Planned extends Pick<RunState, "planOnly" | "planSha256"> {
+interface Planned extends Pick<RunState, "planOnly" | "allowEmptyApply" | "planSha256"> {
   /** Whether who asked for the run knows that its plan may wait for a person, though it applies by itself. */
   readonly mayAsk: boolean
 }
@@ -29,7 +29,8 @@ const planned = (run: Planned, result: ToldResult): RunEnd => {
   const hasChanges = result.hasChanges ?? (changes === undefined || changes.add + changes.change + changes.destroy > 0)
   const facts = { hasChanges, ...(changes !== undefined && { changes }) }
   const event = RunEvent.Planned({ hasChanges, ...(run.mayAsk && result.unusedBackend !== undefined && { asks: true }) })
-  if (!hasChanges || run.planOnly || isItsPlan(run, result)) return { ...facts, event }
+  const mayBeApplied = !run.planOnly && (hasChanges || run.allowEmptyApply)
+  if (!mayBeApplied || isItsPlan(run, result)) return { ...facts, event }
   const failure = "The plan succeeded, but its saved plan is not the one stored here, so it cannot be applied; start the run again."
   return { ...facts, event: RunEvent.Failed({ step: "plan" }), failure }
 }

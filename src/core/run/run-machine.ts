@@ -10,6 +10,8 @@ export interface RunState {
   readonly status: RunStatus
   readonly planOnly: boolean
   readonly autoApply: boolean
+  /** Whether a plan without changes is applied too, so that the engine writes its state anew. */
+  readonly allowEmptyApply: boolean
   readonly cancelAsked: boolean
   /** The seal of the run's plan; null if it has none. */
   readonly planSha256: Sha256 | null
@@ -105,7 +107,7 @@ export const rows: ReadonlyArray<Row> = [
   },
   {
     situation: "planned, nothing to change",
-    holds: (run, event) => planned(run, event) && event._tag === "Planned" && !event.hasChanges,
+    holds: (run, event) => planned(run, event) && event._tag === "Planned" && !event.hasChanges && !run.allowEmptyApply,
     to: to("planned_and_finished")
   },
   {

@@ -49,6 +49,7 @@ export const RunAttributes = Schema.Struct({
   message: maybe(text(4096)),
   "is-destroy": maybe(Schema.Boolean),
   "auto-apply": maybe(Schema.Boolean),
+  "allow-empty-apply": maybe(Schema.Boolean),
   "may-ask": maybe(Schema.Boolean.annotate({
     description:
       "Ours, not in the TFE API: with auto-apply, a first plan whose configuration has another backend waits for a person all the same."

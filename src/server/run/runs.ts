@@ -32,6 +32,7 @@ export const Run = Schema.Struct({
   planOnly: Schema.BooleanFromBit,
   saved: Schema.BooleanFromBit,
   autoApply: Schema.BooleanFromBit,
+  allowEmptyApply: Schema.BooleanFromBit,
   mayAsk: Schema.BooleanFromBit,
   cancelAsked: Schema.BooleanFromBit,
   destroy: Schema.BooleanFromBit,
@@ -66,6 +67,7 @@ export interface NewRun {
   /** The run plans without waiting for the workspace, and takes that when its plan is approved, which cannot be beforehand. */
   readonly saved?: boolean
   readonly autoApply: boolean
+  readonly allowEmptyApply?: boolean
   /** A plan may wait for a person though the run applies by itself. A stock client would not know that it waits. */
   readonly mayAsk?: boolean
   readonly destroy: boolean

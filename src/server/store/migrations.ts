@@ -177,5 +177,7 @@ export const migrations = Migrator.fromRecord({
     `CREATE INDEX runsPending ON runs (workspaceId, seq, planOnly, saved, rescueId, id) WHERE status = 'pending'`
   ),
   /** Whether a plan of the run may wait for a person though the run applies by itself. */
-  "0028_runs_that_may_ask": statements(`ALTER TABLE runs ADD COLUMN mayAsk INTEGER NOT NULL DEFAULT 0`)
+  "0028_runs_that_may_ask": statements(`ALTER TABLE runs ADD COLUMN mayAsk INTEGER NOT NULL DEFAULT 0`),
+  /** Whether a plan of the run that changes nothing is applied too. */
+  "0029_empty_applies": statements(`ALTER TABLE runs ADD COLUMN allowEmptyApply INTEGER NOT NULL DEFAULT 0`)
 })

@@ -103,6 +103,7 @@ export const listedRunDocument = (run: Run, position: number) => {
       "plan-only": run.planOnly,
       "save-plan": run.saved,
       "auto-apply": run.autoApply,
+      "allow-empty-apply": run.allowEmptyApply,
       "position-in-queue": position,
       "created-at": run.createdAt,
       "status-timestamps": timestampsOf(run),

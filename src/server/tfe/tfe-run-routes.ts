@@ -97,6 +97,7 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
       planOnly,
       saved,
       autoApply: !saved && (attributes["auto-apply"] ?? workspace.autoApply),
+      allowEmptyApply: attributes["allow-empty-apply"] === true,
       mayAsk: attributes["may-ask"] === true,
       destroy: attributes["is-destroy"] === true,
       message: attributes.message ?? "",

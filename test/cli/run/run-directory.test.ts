@@ -26,6 +26,7 @@ const request = (more: Partial<RunRequest> = {}): RunRequest => ({
   directory: example,
   workspace: "demo",
   autoApprove: false,
+  allowEmptyApply: false,
   destroy: false,
   planOnly: false,
   engine: Option.none(),
@@ -220,6 +221,20 @@ describe("a run", () => {
       yield* run
       expect(screen.of("ask")).toEqual([])
       expect(screen.transcript()).toContain("No changes: demo is as its configuration says.")
+    }))
+
+  it.live("that changes nothing is asked about and applied where an empty plan may be", () =>
+    Effect.gen(function*() {
+      const screen = toldScreen(answers("yes"))
+      const { run } = yield* running(screen, request({ allowEmptyApply: true }), {
+        plan: { log: [], result: { ...quickstart.plan.result, changes: { add: 0, change: 0, destroy: 0 }, hasChanges: false } },
+        apply: { log: [], result: succeeded({ changes: { add: 0, change: 0, destroy: 0 } }) }
+      })
+      yield* run
+      expect(screen.of("ask")).toEqual([
+        expect.stringMatching(/^Apply this plan, which changes nothing, to demo \(seal [0-9a-f]{12}\)\? Only "yes" applies it\.$/u)
+      ])
+      expect(screen.transcript()).toContain("Applied: 0 added, 0 changed, 0 destroyed.")
     }))
 
   it.live("that fails says why, and fails", () =>

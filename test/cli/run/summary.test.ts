@@ -183,6 +183,9 @@ describe("what to do next", () => {
   it("is asked in one sentence", () => {
     expect(question(planned)).toBe("Apply these changes to demo? Only \"yes\" applies them.")
     expect(question({ ...planned, destroy: true })).toBe("Destroy all of this in demo? Only \"yes\" destroys it.")
+    expect(question({ ...planned, destroy: true, hasChanges: false })).toBe(
+      "Apply this plan, which changes nothing, to demo? Only \"yes\" applies it."
+    )
   })
 })
 

@@ -5,8 +5,8 @@ import { Sha256 } from "../../../src/schema/names.ts"
 import type { StageResult } from "../../../src/schema/task/stage-result.ts"
 
 const [ours, another] = [Sha256.make("a".repeat(64)), Sha256.make("b".repeat(64))]
-const stored = { planOnly: false, planSha256: ours, mayAsk: false }
-const nothingStored = { planOnly: false, planSha256: null, mayAsk: false }
+const stored = { planOnly: false, planSha256: ours, allowEmptyApply: false, mayAsk: false }
+const nothingStored = { planOnly: false, planSha256: null, allowEmptyApply: false, mayAsk: false }
 const success: StageResult = { outcome: "succeeded", reason: "Completed", message: "Done.", finishedAt: "2026-01-31T12:00:00Z" }
 const failure: StageResult = { ...success, outcome: "failed", reason: "ExitCode", message: "tofu ended with exit code 1." }
 const stop: StageResult = { ...success, outcome: "cancelled", reason: "Cancelled", message: "The task was cancelled." }
@@ -38,6 +38,18 @@ describe("the end of a plan", () => {
       run: nothingStored,
       result: { ...success, changes: noChanges },
       expected: { event: Planned({ hasChanges: false }), hasChanges: false, changes: noChanges }
+    },
+    {
+      given: "has none and may be applied all the same, with the saved plan that is stored",
+      run: { ...stored, allowEmptyApply: true },
+      result: { ...success, hasChanges: false, planDigest: ours },
+      expected: { event: Planned({ hasChanges: false }), hasChanges: false }
+    },
+    {
+      given: "fails where it has none, may be applied all the same and no saved plan is stored",
+      run: { ...nothingStored, allowEmptyApply: true },
+      result: { ...success, hasChanges: false, planDigest: ours },
+      expected: { ...notOurs, hasChanges: false }
     },
     {
       given: "has changes of outputs alone where it says so",

@@ -6,7 +6,14 @@ import { Sha256 } from "../../../src/schema/names.ts"
 
 const { Applied, Cancel, Confirm, Discard, Disrupted, Failed, Planned, Started, Stopped } = RunEvent
 const [seal, otherSeal] = [Sha256.make("a".repeat(64)), Sha256.make("b".repeat(64))]
-const fresh: RunState = { status: "pending", planOnly: false, autoApply: false, cancelAsked: false, planSha256: null }
+const fresh: RunState = {
+  status: "pending",
+  planOnly: false,
+  autoApply: false,
+  allowEmptyApply: false,
+  cancelAsked: false,
+  planSha256: null
+}
 const at = (status: RunStatus, more: Partial<RunState> = {}): RunState => ({ ...fresh, status, ...more })
 const to = (status: RunStatus, cancelAsked = false) => Move.Moved({ status, cancelAsked })
 const stays = Move.Unchanged()
@@ -34,11 +41,12 @@ const AnyRun = Schema.Struct({
   status: RunStatus,
   planOnly: Schema.Boolean,
   autoApply: Schema.Boolean,
+  allowEmptyApply: Schema.Boolean,
   cancelAsked: Schema.Boolean,
   planSha256: Schema.NullOr(AnySeal)
 })
 const Events = Schema.Array(AnyEvent)
-const Asked = Schema.Struct({ planOnly: Schema.Boolean, autoApply: Schema.Boolean })
+const Asked = Schema.Struct({ planOnly: Schema.Boolean, autoApply: Schema.Boolean, allowEmptyApply: Schema.Boolean })
 
 describe("a run", () => {
   it.each([
@@ -57,9 +65,27 @@ describe("a run", () => {
       expected: to("planned_and_finished")
     },
     {
+      given: "waits for a person when there is nothing to change, and an empty plan may be applied",
+      run: at("planning", { allowEmptyApply: true }),
+      event: Planned({ hasChanges: false }),
+      expected: to("planned")
+    },
+    {
+      given: "goes on by itself with auto-apply when there is nothing to change, and an empty plan may be applied",
+      run: at("planning", { allowEmptyApply: true, autoApply: true }),
+      event: Planned({ hasChanges: false }),
+      expected: to("confirmed")
+    },
+    {
       given: "ends with its plan when only a plan was asked for",
       run: at("planning", { planOnly: true, autoApply: true }),
       event: Planned({ hasChanges: true }),
+      expected: to("planned_and_finished")
+    },
+    {
+      given: "ends with its empty plan when only a plan was asked for",
+      run: at("planning", { planOnly: true, allowEmptyApply: true }),
+      event: Planned({ hasChanges: false }),
       expected: to("planned_and_finished")
     },
     {
@@ -219,7 +245,7 @@ describe("a run", () => {
     const runs: ReadonlyArray<RunState> = RunStatus.literals.flatMap((status) =>
       [true, false].flatMap((planOnly) =>
         [true, false].flatMap((autoApply) =>
-          [true, false].map((cancelAsked) => ({ status, planOnly, autoApply, cancelAsked, planSha256: seal }))
+          [true, false].map((cancelAsked) => ({ status, planOnly, autoApply, allowEmptyApply: false, cancelAsked, planSha256: seal }))
         )
       )
     )

@@ -197,6 +197,38 @@ describe("a run", () => {
       expect((yield* person(url).as("GET", `/api/v2/applies/apply-${id.slice(4)}`)).json.data.attributes.status).toBe("unreachable")
     }))
 
+  it.live("whose empty plan may be applied waits for its approval, also after a restart, and applies that plan", () =>
+    Effect.gen(function*() {
+      const made = yield* directory
+      const id = yield* Effect.scoped(Effect.gen(function*() {
+        const url = yield* serve(made)
+        const id = yield* person(url).start("demo", { "allow-empty-apply": true })
+        yield* planWith(url, "the plan", succeeded({ hasChanges: false }))
+        return id
+      }))
+      const url = yield* serve(made)
+      const me = person(url)
+      expect((yield* me.as("GET", `/api/v2/runs/${id}`)).json.data.attributes).toMatchObject({
+        status: "planned",
+        "allow-empty-apply": true,
+        "has-changes": false,
+        actions: { "is-confirmable": true }
+      })
+      expect((yield* me.act(id, "apply")).status).toBe(202)
+      const apply = yield* agent(url).take
+      expect(apply).toMatchObject({ runId: id, stage: "apply", planSha256: sha256("the plan") })
+      yield* worker(url, apply).result(succeeded())
+      expect((yield* me.view(id)).status).toBe("applied")
+    }))
+
+  it.live("applies its empty plan by itself where it is to apply, and may apply such a plan", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const id = yield* person(url).start("demo", { "allow-empty-apply": true, "auto-apply": true })
+      yield* planWith(url, "the plan", succeeded({ hasChanges: false }))
+      expect(yield* agent(url).take).toMatchObject({ runId: id, stage: "apply" })
+    }))
+
   it.live("is approved by its seal, and by no other", () =>
     Effect.gen(function*() {
       const url = yield* server

@@ -29,10 +29,6 @@ describe("a run", () => {
         "A run here writes no configuration, so none was started; plan with -generate-config-out where the backend is \"http\", as docs/state.md says."
     },
     {
-      attributes: { "allow-empty-apply": true },
-      sentence: "This server does not heed allow-empty-apply of a run, so it would have no effect; leave it out."
-    },
-    {
       attributes: { "terraform-version": "1.12.0" },
       sentence: "This server does not heed terraform-version of a run, so it would have no effect; leave it out."
     },

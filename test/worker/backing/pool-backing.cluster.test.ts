@@ -37,6 +37,28 @@ describe("a stage of a pool", () => {
       expect(text(api.log)).not.toContain("top-secret-region")
     }))
 
+  it.live("applies a plan that changes nothing, which may leave its state as it is stored", () =>
+    Effect.gen(function*() {
+      const api = yield* taskApi
+      api.archive = tarGz({ "main.tf": `resource "terraform_data" "a" {}\n` })
+      const stage = (task: Parameters<typeof poolTask>[1], plan?: string) =>
+        Effect.scoped(ran(poolTask(api, task, plan === undefined ? {} : { plan: { sha256: plan } }), {}, (here) => token(here, api)))
+      const planned = (hasChanges: boolean) =>
+        Effect.gen(function*() {
+          api.plan = undefined
+          const { log, status } = yield* stage("plan")
+          expect(status.result, log()).toMatchObject({ outcome: "succeeded", hasChanges })
+          return status.result?.planDigest
+        })
+      yield* stage("apply", yield* planned(true))
+      const stored = api.state
+      const empty = yield* stage("apply", yield* planned(false))
+      expect(empty.status.result, empty.log()).toMatchObject({ outcome: "succeeded", changes: { add: 0, change: 0, destroy: 0 } })
+      expect(addresses(api)).toEqual(["terraform_data.a"])
+      expect(api.state).toEqual(stored)
+      expect(api.lock).toBeUndefined()
+    }))
+
   it.live("takes the lock of its state before it makes anything, whatever the arguments of its apply say", () =>
     Effect.gen(function*() {
       const api = yield* taskApi
