@@ -221,6 +221,15 @@ describe("leftOverOf", () => {
   )
   it("names nothing that was to be made when the engine ended by itself", () => expect(unseen([], stored([]), true)).toBeUndefined())
 
+  it.each([
+    { why: "of which only a part arrived", wants: ["t.b"], made: "t.a" },
+    { why: "from before a variable became sensitive, whose value is a key", wants: [`t.a["eu-west"]`], made: `t.a["***"]` }
+  ])("names what was made though it is not in a plan $why", ({ made, wants }) => {
+    const planned = numbered(plannedEntries(Option.some(wants.map((address) => ({ address, replaces: false })))))
+    const journal = numbered([started("create", made), done("create", made, "1"), closing])
+    expect(leftOverOf({ journal, planned, state: stored([]), inOrder: false }).unsaved).toMatchObject([{ address: made }])
+  })
+
   const Step = Schema.Struct({
     address: Schema.Literals(["t.a", "t.b", "t.c"]),
     ends: Schema.Literals(["well", "badly"]),
