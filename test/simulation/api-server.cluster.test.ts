@@ -3,7 +3,7 @@ import { describe, expect, layer } from "@effect/vitest"
 import { Context, Effect, Layer, Predicate, Result } from "effect"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import type { KubernetesError } from "../../src/kubernetes/errors.ts"
-import { agentTasks, leases } from "../../src/kubernetes/kinds.ts"
+import { agentTasks, events, leases } from "../../src/kubernetes/kinds.ts"
 import { fromKubeconfig } from "../../src/kubernetes/kubeconfig.ts"
 import type { KubernetesObject } from "../../src/kubernetes/object.ts"
 import { servedNamespace } from "../core/manifest/served-namespace.ts"
@@ -194,5 +194,38 @@ layer(Real, { excludeTestServices: true })("a real API server and the model", (i
           for (const [at, answer] of really.entries()) expect(modelled[at], `script ${seed}, request ${at}`).toEqual(answer)
         }
       }), 300_000)
+
+    it.effect("on the events that a field selector finds, page after page", () =>
+      Effect.gen(function*() {
+        const { namespace } = yield* Place
+        const real = yield* Kubernetes
+        const model = clientOf(new ApiServer(() => Date.now()), { ask: (_, answer) => Effect.suspend(() => answer("none")) }).kubernetes
+        const [one, other] = ["0a1b2c3d-0000-4000-8000-000000000001", "0a1b2c3d-0000-4000-8000-000000000002"]
+        const eventOf = (index: number) => ({
+          metadata: { name: `event-${index}`, namespace },
+          regarding: { apiVersion: "v1", kind: "Pod", name: "pod", namespace, uid: index % 2 === 0 ? one : other },
+          reportingController: "test",
+          reportingInstance: "test",
+          action: "Test",
+          eventTime: "2026-01-31T12:00:00.000000Z",
+          reason: index % 3 === 0 ? "FailedMount" : "Pulled",
+          type: index % 3 === 0 ? "Warning" : "Normal"
+        })
+        const found = Effect.fnUntraced(function*(kubernetes: Kubernetes["Service"], fieldSelector: string) {
+          const pages: Array<ReadonlyArray<string>> = []
+          let next: string | undefined
+          do {
+            const page = yield* kubernetes.list(events, { namespace, fieldSelector, limit: 2, continue: next })
+            pages.push(page.items.map(({ metadata: { name } }) => name))
+            next = page.continue
+          } while (next !== undefined)
+          return pages
+        })
+        for (const index of [8, 7, 6, 5, 4, 3, 2, 1, 0]) for (const side of [real, model]) yield* side.create(events, eventOf(index))
+        for (const selector of ["type=Warning", "type=Normal", `regarding.uid=${one}`, `regarding.uid=${other},type=Warning`]) {
+          expect(yield* found(model, selector), selector).toEqual(yield* found(real, selector))
+        }
+        expect(yield* found(real, "type=Warning")).toEqual([["event-0", "event-3"], ["event-6"]])
+      }))
   })
 })

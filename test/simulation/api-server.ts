@@ -4,7 +4,7 @@
 import { agentTaskOpenApi } from "../../src/core/manifest/installation/crd.ts"
 import type { Guard, Selection } from "../../src/kubernetes/client.ts"
 import { agentTasks, jobs, type Kind, pods } from "../../src/kubernetes/kinds.ts"
-import { keyOf, type KubernetesObject, type OwnerReference, type Place, type Writable } from "../../src/kubernetes/object.ts"
+import { keyOf, type KubernetesObject, type OwnerReference, type Page, type Place, type Writable } from "../../src/kubernetes/object.ts"
 import { checkOf } from "./custom-resource.ts"
 import { same } from "./same.ts"
 
@@ -109,6 +109,19 @@ export class ApiServer {
   }
   all(kind: Kind<unknown>, selection: Selection = {}): ReadonlyArray<KubernetesObject> {
     return [...this.#of(kind).values()].filter((object) => matches(object, selection))
+  }
+  /** Returns one page in the order of the keys. A real server would read all pages as of the first one. */
+  page(
+    kind: Kind<unknown>,
+    { continue: after = "", limit, ...selection }: Selection & { readonly limit: number; readonly continue?: string | undefined }
+  ): Page {
+    const left = this.all(kind, selection).map((object) => ({ key: keyOf(object.metadata), object })).filter(({ key }) => key > after)
+      .sort((a, b) => a.key < b.key ? -1 : 1)
+    return {
+      items: left.slice(0, limit).map(({ object }) => object),
+      resourceVersion: String(this.revision),
+      continue: left.length > limit ? left[limit - 1]?.key : undefined
+    }
   }
   compact(): void {
     this.compacted = this.revision

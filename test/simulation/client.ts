@@ -157,12 +157,7 @@ export const clientOf = (
     kubernetes: Kubernetes.of({
       namespace: "tasks",
       get: (kind, place) => one("get", kind, place, () => server.get(kind, place)),
-      list: (kind, selection = {}) =>
-        ask(
-          "list",
-          kind.plural,
-          () => Effect.succeed({ items: server.all(kind, selection), resourceVersion: String(server.revision), continue: undefined })
-        ),
+      list: (kind, selection) => ask("list", kind.plural, () => Effect.succeed(server.page(kind, { limit: 500, ...selection }))),
       listAll: unused("listAll"),
       watch: (kind, options) => Stream.unwrap(ask("watch", kind.plural, (call) => open(kind, options, options.resourceVersion, call))),
       create: (kind, object) => one("create", kind, object.metadata, () => server.create(kind, object)),

@@ -1,7 +1,7 @@
 // Asks the API server what the caches cannot tell of one task for sure; it confirms every absence that leads to an end or a take-over.
 // The world is told at once what an answer shows of Jobs, slots and holders.
 // Called by controller/reconcile/reconcile; controller/reconcile/observe joins the answers with the caches.
-import { Array, Effect, Option, Schema } from "effect"
+import { Array, Effect, Option } from "effect"
 import { isUnpinned } from "../../core/reconcile/flux-source.ts"
 import { follows } from "../../core/reconcile/follow.ts"
 import { isPodOver, startTrouble } from "../../core/reconcile/pod-trouble.ts"
@@ -14,20 +14,24 @@ import type { TaskPolicy } from "../../core/task/task-policy.ts"
 import { Kubernetes } from "../../kubernetes/client.ts"
 import type { KubernetesError } from "../../kubernetes/errors.ts"
 import { find } from "../../kubernetes/find.ts"
-import { agentTasks, decoding, events, jobs, pods } from "../../kubernetes/kinds.ts"
+import { agentTasks, decoding, jobs, pods } from "../../kubernetes/kinds.ts"
 import { keyOf } from "../../kubernetes/object.ts"
-import { Job, Pod, WarningEvent } from "../../schema/kubernetes/kubernetes.ts"
+import { Job, Pod } from "../../schema/kubernetes/kubernetes.ts"
 import { type AgentTask, mutates } from "../../schema/task/agent-task.ts"
 import { projectPod, taskOfJob } from "../world/project.ts"
 import type { World } from "../world/world.ts"
 import { Behind } from "./behind.ts"
 import { readSource } from "./flux-sources.ts"
 import { type Answers, noAnswers, podOf } from "./observe.ts"
+import type { About, DatedWarning } from "./warnings.ts"
 import { workspaceHolder } from "./workspace-holder.ts"
 
 type Read<A, E = never> = Effect.Effect<A, KubernetesError | E, Kubernetes>
 
-/** What there is to ask with. `at` is in monotonic milliseconds, and `followed` tells what a source has that the task follows. */
+/**
+ * What there is to ask with. `at` is in monotonic milliseconds, `followed` tells what a source has that the task follows, and `warned` the
+ * newest warning about an object.
+ */
 export interface Asking {
   readonly world: World
   readonly task: AgentTask
@@ -35,6 +39,7 @@ export interface Asking {
   readonly now: string
   readonly at: number
   readonly followed: (task: AgentTask) => Read<SourceSeen>
+  readonly warned: (about: About) => Read<Option.Option<DatedWarning>>
 }
 
 /** Kubernetes' own label on a Job's Pods, by its UID: a task may still have Pods of a former Job that is being deleted. */
@@ -99,41 +104,34 @@ const upToDate = ({ metadata: { name, namespace, resourceVersion, uid } }: Agent
         : Effect.fail(new Behind({ object: `AgentTask ${keyOf({ namespace, name })}` }))
   )
 
-const decodeWarning = Schema.decodeUnknownOption(WarningEvent)
-const lastSeen = ({ deprecatedLastTimestamp, eventTime, series }: WarningEvent): string =>
-  series?.lastObservedTime ?? deprecatedLastTimestamp ?? eventTime ?? ""
-
 /** How long a start may be silent before its events are read. */
 const silentMillis = 5_000
 
 /**
  * Returns the newest warning event about a Pod of the Job whose status gives no reason or, without a Pod, about the Job. In the latter case,
- * only a warning that is newer than the Job's last Pod counts. The Job's age is the greater one of its age since creation and of the time
- * that this process has known it.
+ * only a warning that is newer than the Job's last Pod counts. If events cannot be read, returns what the last pass saw of the same object.
+ * The Job's age is the greater one of its age since creation and of the time that this process has known it.
  */
-const warningAbout = Effect.fnUntraced(function*(
-  { at, now, task, world }: Asking,
+const warningAbout = (
+  { at, now, task, warned, world }: Asking,
   job: JobSeen
-): Effect.fn.Return<Option.Option<Warning>, KubernetesError, Kubernetes> {
+): Effect.Effect<Option.Option<Warning>, never, Kubernetes> => {
   const { namespace, uid } = task.metadata
   const seen = Option.some(job)
   const pod = podOf(task, seen, world.pods(uid))
-  const lastPodMadeAt = world.lastPodMadeAt(uid, seen)
   const ageMillis = Math.max(millisSince(job.createdAt, now), world.jobKnownMillis(uid, seen, at))
-  if (ageMillis < silentMillis || Option.exists(pod, (_) => Option.isSome(startTrouble(_)) || _.phase === "Running")) return Option.none()
-  const regarding = Option.getOrElse(pod, () => job).uid
-  const { items } = yield* (yield* Kubernetes).list(events, {
-    namespace,
-    fieldSelector: `regarding.uid=${regarding},type=Warning`,
-    limit: 50
-  })
-  const isOld = (warning: WarningEvent) =>
-    Option.isNone(pod) && Option.exists(lastPodMadeAt, (madeAt) => Date.parse(lastSeen(warning)) <= Date.parse(madeAt))
-  const newest = items.flatMap((item) =>
-    Option.toArray(decodeWarning(item))
-  ).filter((_) => !isOld(_)).sort((a, b) => lastSeen(a) < lastSeen(b) ? 1 : -1)[0]
-  return Option.map(Option.fromUndefinedOr(newest), ({ note, reason }) => ({ reason: reason ?? "", message: note ?? "" }))
-})
+  if (ageMillis < silentMillis || Option.exists(pod, (_) => Option.isSome(startTrouble(_)) || _.phase === "Running")) {
+    return Effect.succeedNone
+  }
+  const lastPodMadeAt = world.lastPodMadeAt(uid, seen)
+  const isOld = (warning: DatedWarning) =>
+    Option.isNone(pod) && Option.exists(lastPodMadeAt, (madeAt) => Date.parse(warning.at) <= Date.parse(madeAt))
+  return warned({ namespace, uid: Option.getOrElse(pod, () => job).uid }).pipe(
+    Effect.map(Option.filter((warning) => !isOld(warning))),
+    Effect.map(Option.map(({ message, reason }) => ({ message, reason }))),
+    Effect.orElseSucceed(() => world.lastWarning(uid, { job: seen, pod }))
+  )
+}
 
 /**
  * Reports whether the Lease of the workspace has to be read: for an apply or destroy that is admitted, and for one that waits for another

@@ -22,6 +22,7 @@ import { sharedSources } from "./flux-sources.ts"
 import { type Answers, observe } from "./observe.ts"
 import { makeOwnWrites, whileBehind } from "./own-writes.ts"
 import type { Unsure, WriteRefused } from "./refusals.ts"
+import { sharedWarnings } from "./warnings.ts"
 
 type Failure = KubernetesError | ReportError
 
@@ -57,10 +58,11 @@ const make = Effect.fnUntraced(function*(world: World) {
   const kubernetes = yield* Kubernetes
   const executor = yield* Executor
   const sources = yield* sharedSources
+  const warned = yield* sharedWarnings
   const ownWrites = makeOwnWrites()
 
   const asking = (task: AgentTask, { config, now }: Pass): Effect.Effect<Asking> =>
-    Effect.map(monotonicMillis, (at) => ({ world, task, policy: config.policy, now, at, followed: sources.look }))
+    Effect.map(monotonicMillis, (at) => ({ world, task, policy: config.policy, now, at, followed: sources.look, warned }))
 
   const look = (task: AgentTask, pass: Pass) => Effect.provideService(Effect.flatMap(asking(task, pass), ask), Kubernetes, kubernetes)
 

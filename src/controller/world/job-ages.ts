@@ -1,9 +1,9 @@
-// How long the Job of each task has been known, by our monotonic clock and not by its creation time, and when its last Pod was made.
+// How long the Job of each task has been known, by our monotonic clock and not by its creation time, and its last Pod and warning.
 // Always holds: another Job begins anew; waits for a quota, a node or a resume do not count as the start of a Pod; once the Job is being deleted, that is timed instead.
 // Used by controller/world/world.
 import { Option } from "effect"
 import { isSuspended, waitsForNode, waitsForQuota } from "../../core/reconcile/pod-trouble.ts"
-import type { JobSeen, StartSeen } from "../../core/task/observed.ts"
+import type { JobSeen, PodSeen, StartSeen } from "../../core/task/observed.ts"
 
 /** What passes saw of a Job. `at` and `startsAt` are in monotonic milliseconds. */
 interface KnownJob {
@@ -24,9 +24,12 @@ interface KnownJob {
   readonly goes: boolean
   /** When the last Pod that a pass saw of the Job was made, by the API server's clock. */
   readonly lastPodMadeAt: Option.Option<string>
+  /** The Pod that the last pass saw, and the warning that it saw about that or, without a Pod, about the Job. */
+  readonly last: Pick<StartSeen, "warning"> & { readonly pod: string | undefined }
 }
 
 const goingSince = (before: KnownJob | undefined, at: number): number | undefined => before?.goes === true ? before.startsAt : at
+const uidOf = (pod: Option.Option<PodSeen>): string | undefined => Option.getOrUndefined(pod)?.uid
 const startingSince = (before: KnownJob | undefined, seen: StartSeen, at: number): number | undefined => {
   if (waitsForQuota(seen) || isSuspended(seen)) return undefined
   return before?.lacksNode === waitsForNode(seen) ? before.startsAt ?? at : at
@@ -53,6 +56,10 @@ export const jobAges = () => {
     },
     lastPodMadeAt: (taskUid: string, job: Option.Option<JobSeen>): Option.Option<string> =>
       of(taskUid, job)?.lastPodMadeAt ?? Option.none(),
+    lastWarning: (taskUid: string, { job, pod }: Pick<StartSeen, "job" | "pod">): StartSeen["warning"] => {
+      const last = of(taskUid, job)?.last
+      return last?.pod === uidOf(pod) ? last?.warning ?? Option.none() : Option.none()
+    },
     passSaw: (taskUid: string, observed: StartSeen, at: number): void => {
       const { job, pod } = observed
       const before = of(taskUid, job)
@@ -66,7 +73,8 @@ export const jobAges = () => {
         startsAt: goes ? goingSince(before, at) : startingSince(before, observed, at),
         goes,
         lacksNode: waitsForNode(observed),
-        lastPodMadeAt: Option.orElse(Option.map(pod, ({ createdAt }) => createdAt), () => before?.lastPodMadeAt ?? Option.none())
+        lastPodMadeAt: Option.orElse(Option.map(pod, ({ createdAt }) => createdAt), () => before?.lastPodMadeAt ?? Option.none()),
+        last: { pod: uidOf(pod), warning: observed.warning }
       })
     },
     forget: (taskUid: string): void => void known.delete(taskUid)

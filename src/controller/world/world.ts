@@ -21,6 +21,8 @@ export interface World extends Cache.Cache, Turns.Turns {
   readonly startingMillis: (taskUid: string, seen: StartSeen, at: number) => number
   /** When the last Pod of this Job that a pass saw was made, by the API server's clock. */
   readonly lastPodMadeAt: (taskUid: string, job: Option.Option<JobSeen>) => Option.Option<string>
+  /** The warning that the last pass saw about this Pod or, without a Pod, about this Job. */
+  readonly lastWarning: (taskUid: string, seen: Pick<StartSeen, "job" | "pod">) => StartSeen["warning"]
   readonly isExpired: (task: AgentTask) => boolean
   /** Keys of the workspace's finished tasks that are past its history limit, and of the last that went past that of the installation. */
   readonly pastHistory: (workspace: WorkspaceName) => ReadonlyArray<string>
@@ -61,6 +63,7 @@ export const make = (initial: TaskPolicy): World => {
     jobKnownMillis: ages.knownMillis,
     startingMillis: ages.startingMillis,
     lastPodMadeAt: ages.lastPodMadeAt,
+    lastWarning: ages.lastWarning,
     isExpired: history.has,
     pastHistory: history.keysIn,
     reportedWait: (uid) => Option.fromUndefinedOr(reportedWaits.get(uid)),

@@ -6,6 +6,7 @@ import { type AgentTask, type AgentTaskStatus, longestStatusMessage, type Phase 
 import type { FailureReason, Reason } from "../../schema/task/reason.ts"
 import type { JobSeen } from "../task/observed.ts"
 import { advance, fitting } from "../task/status.ts"
+import { sayTheSame } from "../text/same-words.ts"
 import { sentence, shortened } from "../text/sentence.ts"
 import { Action, Notice } from "./action.ts"
 import { launchesOf, withoutReplacedFor } from "./launches.ts"
@@ -55,14 +56,14 @@ export const noticesToPool = (situation: Situation, { message, reason }: Pick<Ne
 }
 
 export const sameNews = ({ observed: { task: { status } } }: Situation, { message, reason }: News): boolean =>
-  status.reason === reason && status.message === fitting(message)
+  status.reason === reason && status.message !== undefined && sayTheSame(status.message, fitting(message))
 
-/** Returns a status for a task under way, and the report of it for the pool. */
-export const underWay = (situation: Situation, news: News, actions: ReadonlyArray<Action> = []): Response => ({
-  ...unchanged(situation, actions),
-  status: step(situation, news),
-  notices: noticesToPool(situation, news)
-})
+/** Returns a status for a task under way, and the report of it for the pool. Words that say the same as those of the status are left out. */
+export const underWay = (situation: Situation, news: News, actions: ReadonlyArray<Action> = []): Response => {
+  const { message = news.message } = situation.observed.task.status
+  const told = sameNews(situation, news) ? { ...news, message } : news
+  return { ...unchanged(situation, actions), status: step(situation, told), notices: noticesToPool(situation, told) }
+}
 
 export const later = (response: Response, millis: number): Response => ({
   ...response,

@@ -78,6 +78,7 @@ export type FluxObject = typeof FluxObject.Type
 
 /** An Event of type Warning (events.k8s.io/v1); which of its times is set depends on who wrote it. */
 export const WarningEvent = Schema.Struct({
+  regarding: Schema.Struct({ uid: Schema.String }),
   reason: maybe(Schema.String),
   note: maybe(Schema.String),
   eventTime: maybe(Schema.NullOr(Schema.String)),

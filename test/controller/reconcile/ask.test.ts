@@ -4,11 +4,13 @@ import { Effect, Option } from "effect"
 import { ask, type Asking, askLive } from "../../../src/controller/reconcile/ask.ts"
 import { readSource } from "../../../src/controller/reconcile/flux-sources.ts"
 import { observe } from "../../../src/controller/reconcile/observe.ts"
+import { sharedWarnings } from "../../../src/controller/reconcile/warnings.ts"
 import { make, type World } from "../../../src/controller/world/world.ts"
 import { quotaPatienceMillis } from "../../../src/core/reconcile/launches.ts"
 import { plan } from "../../../src/core/reconcile/plan.ts"
 import { Holder, type JobSeen, type Observed } from "../../../src/core/task/observed.ts"
 import { Kubernetes } from "../../../src/kubernetes/client.ts"
+import { Unreachable } from "../../../src/kubernetes/errors.ts"
 import { agentTasks, events, pods } from "../../../src/kubernetes/kinds.ts"
 import { Uid } from "../../../src/schema/names.ts"
 import type { AgentTask } from "../../../src/schema/task/agent-task.ts"
@@ -21,7 +23,10 @@ const asked = ({ kubernetes }: ReturnType<typeof instantCluster>, seed: Partial<
   const { task } = worldOf({ ...plainSeed, ...seed })
   const world = make(policy)
   world.setTask("tasks/task", Option.some(task))
-  return Effect.provideService(ask({ world, task, policy, now: noon, at: 0, followed: readSource }), Kubernetes, kubernetes)
+  return sharedWarnings.pipe(
+    Effect.flatMap((warned) => ask({ world, task, policy, now: noon, at: 0, followed: readSource, warned })),
+    Effect.provideService(Kubernetes, kubernetes)
+  )
 }
 
 /** Returns a world whose caches know this task, its Job and its Pod, and a function that tells the caches of a Job. */
@@ -38,7 +43,7 @@ const knowing = ({ job, pod, task }: Pick<Observed, "job" | "task"> & Partial<Pi
 /** Returns what a pass decides upon. Like a pass, it asks the API server itself before it ends, deletes or counts a Job. */
 const looked = Effect.fnUntraced(
   function*(_: Kubernetes["Service"], world: World, task: AgentTask, { at = 0, now = noon, of = policy } = {}) {
-    const asking: Asking = { world, task, policy: of, now, at, followed: readSource }
+    const asking: Asking = { world, task, policy: of, now, at, followed: readSource, warned: yield* sharedWarnings }
     const asked = yield* ask(asking)
     const first = observe(world, task, asked, at)
     if (!plan(of, first, now).live) return first
@@ -85,8 +90,9 @@ describe("a Job that says nothing", () => {
         )
         let asked = 0
         const list: typeof kubernetes.list = (...of) => Effect.andThen(Effect.sync(() => void asked++), kubernetes.list(...of))
-        const look = (at: number) =>
-          ask({ world, task, policy, now: noon, at, followed: readSource }).pipe(Effect.provideService(Kubernetes, { ...kubernetes, list }))
+        const counting = Effect.provideService(Kubernetes, { ...kubernetes, list })
+        const warned = yield* counting(sharedWarnings)
+        const look = (at: number) => counting(ask({ world, task, policy, now: noon, at, followed: readSource, warned }))
         yield* look(1_000)
         world.passSaw(
           { task, job: world.job(task.metadata.uid), pod: Option.none(), warning: Option.none(), turn: world.turn(task) },
@@ -96,6 +102,22 @@ describe("a Job that says nothing", () => {
         expect(asked).toBe(0)
         yield* look(6_000)
         expect(asked).toBe(1)
+      })
+  )
+})
+
+describe("a start of which no event can be read", () => {
+  it.effect.each([{ given: "what was known of it", saw: "quota" }, { given: "nothing, if nothing was known", saw: "none" }] as const)(
+    "is decided on all the same, upon $given",
+    ({ saw }) =>
+      Effect.gen(function*() {
+        const { kubernetes } = instantCluster()
+        const { job, task, warning } = worldOf({ ...plainSeed, life: "starting", job: "active", warning: saw })
+        const { world } = knowing({ job, task })
+        world.passSaw({ task, job, pod: Option.none(), warning, turn: world.turn(task) }, 0)
+        const list = () => Effect.fail(new Unreachable({ verb: "list", object: "events in tasks", detail: "no answer" }))
+        const observed = yield* looked({ ...kubernetes, list }, world, task, { at: 10_000 })
+        expect(observed.warning).toEqual(warning)
       })
   )
 })

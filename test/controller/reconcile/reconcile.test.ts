@@ -14,7 +14,7 @@ import { Action } from "../../../src/core/reconcile/action.ts"
 import { leaseName } from "../../../src/core/scheduling/workspace-lease.ts"
 import { Kubernetes } from "../../../src/kubernetes/client.ts"
 import { Conflict, NotFound, Unreachable } from "../../../src/kubernetes/errors.ts"
-import { agentTasks, jobs, leases } from "../../../src/kubernetes/kinds.ts"
+import { agentTasks, events, jobs, leases } from "../../../src/kubernetes/kinds.ts"
 import { makeBackoff } from "../../../src/queue/backoff.ts"
 import * as KeyedQueue from "../../../src/queue/keyed-queue.ts"
 import { Uid } from "../../../src/schema/names.ts"
@@ -77,6 +77,62 @@ const driven = Effect.fnUntraced(function*(all: Executor["Service"]["all"], kube
   yield* event(task)
   yield* look
   return { look, world, written }
+})
+
+describe("a burst of starts that say nothing", () => {
+  it.effect("costs the API server one read of events each time that all are looked at, and a status that says it once", () =>
+    Effect.gen(function*() {
+      const world = make(policy)
+      const { kubernetes, server } = instantCluster()
+      const { job, pod, task } = worldOf({ ...plainSeed, life: "starting", launches: 1, job: "active", pod: "Pending" })
+      const burst = Array.from({ length: 200 }, (_, index) => `task-${index}`)
+      const setTask = (name: string, status: AgentTaskStatus, resourceVersion: string) =>
+        world.setTask(
+          `tasks/${name}`,
+          Option.some({ ...task, metadata: { ...task.metadata, name, uid: Uid.make(name), resourceVersion }, status })
+        )
+      const warn = (attempt: number) => {
+        for (const name of burst) {
+          server.plant(events, {
+            metadata: { name, namespace: "tasks", uid: name, resourceVersion: "" },
+            regarding: { uid: `pod-of-${name}` },
+            type: "Warning",
+            reason: "FailedCreatePodSandBox",
+            note: `no network for sandbox "${String(attempt).repeat(64)}"`,
+            deprecatedLastTimestamp: before(100 - attempt)
+          })
+        }
+      }
+      for (const name of burst) {
+        setTask(name, task.status, "1")
+        world.setJob(`tasks/job-of-${name}`, Option.map(job, (seen) => ({ taskUid: name, seen })))
+        world.setPod(
+          `tasks/pod-of-${name}`,
+          Option.map(pod, (seen) => ({ taskUid: name, seen: { ...seen, uid: Uid.make(`pod-of-${name}`) } }))
+        )
+      }
+      let [reads, writes] = [0, 0]
+      const list: typeof kubernetes.list = (...of) => Effect.andThen(Effect.sync(() => void reads++), kubernetes.list(...of))
+      const executor = carriesOut({
+        all: () => Effect.succeedNone,
+        writeStatus: ({ metadata: { name } }, status) =>
+          Effect.sync(() => {
+            writes++
+            setTask(name, status, "2")
+            return "2"
+          })
+      })
+      const reconcile = yield* reconcilerOf({ world, executor, kubernetes: { ...kubernetes, list } })
+      yield* TestClock.setTime(Date.parse(noon))
+      const counts: Array<readonly [number, number]> = []
+      for (const attempt of [0, 1, 2, 3]) {
+        warn(attempt)
+        yield* Effect.forEach(burst, (name) => reconcile(`tasks/${name}`), { concurrency: 16 })
+        counts.push([reads, writes])
+        yield* TestClock.adjust("10 seconds")
+      }
+      expect(counts).toEqual([[0, 200], [1, 400], [2, 400], [3, 400]]) // first that the Job is made, then why its Pod does not start
+    }).pipe(Effect.scoped))
 })
 
 describe("a pass that decides", () => {

@@ -1353,6 +1353,23 @@ describe("plan, of one Job after another", () => {
     expect(plan(policyOf(whole), perform(wordy, said), noon)).toMatchObject({ actions: [{ _tag: "DeleteJob" }] })
   })
 
+  it("writes nothing about a start whose newest warning differs only in what is of one try", () => {
+    const whole: Seed = { ...plainSeed, life: "starting", launches: 1, pool: true, job: "active", jobAgeSeconds: 10 }
+    const warned = (pod: string, used: number) => ({
+      ...worldOf(whole),
+      warning: Option.some({
+        reason: "FailedCreate",
+        message: `Error creating: pods "${pod}" is forbidden: exceeded quota: q, requested: pods=1, used: pods=${used}, limited: pods=9`
+      })
+    })
+    const first = warned("task-7mg4v", 9)
+    const said = plan(policyOf(whole), first, noon)
+    const told = perform(first, said)
+    const again = plan(policyOf(whole), { ...told, warning: warned("task-cjtfd", 8).warning }, noon)
+    expect(said.status.message).toContain("task-7mg4v")
+    expect([again.status, again.notices]).toEqual([told.task.status, []])
+  })
+
   it("says that a launch comes again after words of any length, and of its Job that it goes", () => {
     const whole: Seed = { ...plainSeed, life: "starting", launches: 1, job: "failed", pod: "Evicted" }
     const world = worldOf(whole)

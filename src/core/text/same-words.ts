@@ -1,0 +1,15 @@
+// Whether two messages of Kubernetes say the same: each try to start a Pod has names, ids and amounts of its own in its words.
+// Used by core/reconcile/response.
+
+/** What differs from try to try, and how the words begin once there were many alike. */
+const ofOneTry = [
+  String.raw`\(combined from similar events\): `,
+  String.raw`(?<=\bpods ")[^"]+(?=" is forbidden)`, // the name that was made up for a Pod
+  String.raw`(?<=, used: )\S+`, // what others have of a quota
+  String.raw`\b[0-9a-f]{64}\b`, // the id of a sandbox
+  String.raw`\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b` // that of its network
+]
+const pattern = new RegExp(ofOneTry.join("|"), "gu")
+
+/** Reports whether the messages differ in nothing but what is of one try. */
+export const sayTheSame = (one: string, other: string): boolean => one.replace(pattern, "") === other.replace(pattern, "")

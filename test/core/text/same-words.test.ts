@@ -1,0 +1,23 @@
+import { describe, expect, it } from "vitest"
+import { sayTheSame } from "../../../src/core/text/same-words.ts"
+
+const refused = (pod: string, used: number, limited = 10) =>
+  `Kubernetes cannot create the Pod: Error creating: pods "${pod}" is forbidden: exceeded quota: few, requested: pods=1, used: pods=${used}, limited: pods=${limited}`
+const sandbox = (digit: string, network: string) =>
+  `Node node cannot set up the Pod yet: Failed to create pod sandbox: rpc error: code = Unknown desc = failed to setup network for sandbox "${
+    digit.repeat(64)
+  }": plugin type="x" failed (add): netns /var/run/netns/cni-${network}: no address`
+const [one, other] = ["0a1b2c3d-0000-4000-8000-000000000001", "0a1b2c3d-0000-4000-8000-00000000000f"]
+
+describe("two messages", () => {
+  it.each([
+    { is: "name different Pods that a quota has no room for", words: [refused("job-7mg4v", 10), refused("job-cjtfd", 10)], same: true },
+    { is: "tell how much others have of a quota", words: [refused("job-7mg4v", 10), refused("job-7mg4v", 12)], same: true },
+    { is: "tell different limits of a quota", words: [refused("job-7mg4v", 10), refused("job-7mg4v", 10, 20)], same: false },
+    { is: "name the sandbox of each try", words: [sandbox("a", one), sandbox("7", other)], same: true },
+    { is: "begin as one for many", words: ["Error: no", "(combined from similar events): Error: no"], same: true },
+    { is: "name different Secrets", words: ["secret \"a1\" not found", "secret \"a2\" not found"], same: false },
+    { is: "name different Pods of another kind of error", words: ["pods \"a1\" not found", "pods \"a2\" not found"], same: false },
+    { is: "have other words", words: ["no address", "no route"], same: false }
+  ])("that $is say the same: $same", ({ same, words: [first = "", second = ""] }) => expect(sayTheSame(first, second)).toBe(same))
+})
