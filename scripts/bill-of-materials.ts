@@ -39,7 +39,7 @@ const found = (lock: Lock, path: string, name: string): string | undefined => {
   }
 }
 
-/** Returns the document for the packages `parts`. It fails if a dependency of the manifest is not among them, or one is not as it is locked. */
+/** Returns the document for the packages `parts`. Throws if a dependency of the manifest is not among them, or one is not as locked. */
 export const billOfMaterials = (manifest: Manifest, lock: Lock, parts: ReadonlyArray<Part>) => {
   const absent = Object.keys(manifest.dependencies).filter((name) => !parts.some((part) => part.path === `node_modules/${name}`))
   if (absent.length > 0) {

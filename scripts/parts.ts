@@ -13,6 +13,9 @@ export interface Part {
 }
 
 const root = resolve(import.meta.dirname, "..")
+/** What is said of a package with neither a file nor a comment that tells of rights. */
+export const noText = "Its archive has no text of this licence."
+
 const isLegal = /^(?:licen[cs]e|notice|copying|copyright)/iu
 
 /** Where this machine's Node is, which runs the bundle and is in the image with it. */
@@ -35,8 +38,7 @@ const legalText = (path: string, ids: ReadonlyArray<string>): string => {
   const texts = files.length > 0
     ? files.map((name) => readFileSync(join(root, path, name), "utf8"))
     : [...new Set(ids.map(rightsIn).filter((text) => /copyright/iu.test(text)))]
-  if (texts.length === 0) throw new Error(`${path} has neither a file nor a comment with its licence; leave it out, or add its text here`)
-  return texts.map((text) => text.trim()).join("\n\n")
+  return texts.length === 0 ? noText : texts.map((text) => text.trim()).join("\n\n")
 }
 
 const entry = (title: string, license: string, text: string) =>

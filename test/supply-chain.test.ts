@@ -75,6 +75,7 @@ describe("the image of agent-job", () => {
     expect(read("images/minimal-rootfs")).toMatch(/apt-get download -qq libc6 libgcc-s1 libstdc\+\+6 ca-certificates /u)
   })
   const files = globSync("images/agent-job*.Containerfile")
+  it.each(files)("%s takes the licences along", (file) => expect(read(file)).toMatch(/^COPY .*\bLICENSES\.txt /mu))
   it("is found, and so is that of the runner", () => expect(files.length).toBeGreaterThanOrEqual(2))
   it.each(files)(
     "%s ends as somebody who is not root",

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from "node:fs"
 import { rolldown } from "rolldown"
 import { beforeAll, describe, expect, it } from "vitest"
 import { billOfMaterials, type Lock, type Manifest } from "../../scripts/bill-of-materials.ts"
-import { nodePath, type Part } from "../../scripts/parts.ts"
+import { nodePath, noText, type Part } from "../../scripts/parts.ts"
 import config from "../../scripts/rolldown.config.ts"
 
 const read = (file: string) => JSON.parse(readFileSync(file, "utf8"))
@@ -13,9 +13,8 @@ const { packages: lock }: { readonly packages: Lock } = read("package-lock.json"
 let parts: ReadonlyArray<Part> = []
 let licences = ""
 beforeAll(async () => {
-  const bundle = await rolldown(config)
+  await using bundle = await rolldown(config)
   const made = await bundle.generate({ format: "cjs", codeSplitting: false })
-  await bundle.close()
   const assets = made.output.filter((file) => file.type === "asset")
   const text = (name: string) => String(assets.find(({ fileName }) => fileName === name)?.source)
   parts = JSON.parse(text("packages.json"))
@@ -32,6 +31,7 @@ describe("the bundle", () => {
   it("comes with the licence of each, of Node and of its own", () => {
     expect(parts.filter(({ name, version }) => !licences.includes(`\n${name} ${version}\n`))).toEqual([])
     expect(licences).toContain("Copyright 2008 Google Inc.") // of @bufbuild/protobuf, which has no file with its licence
+    expect(licences).not.toContain(noText)
     expect(licences).toContain("Copyright Node.js contributors")
     expect(licences).toMatch(/^=+\nagent-job [^]*TERMS AND CONDITIONS/u)
   })
