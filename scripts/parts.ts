@@ -13,6 +13,7 @@ export interface Part {
 }
 
 const root = resolve(import.meta.dirname, "..")
+
 /** What is said of a package with neither a file nor a comment that tells of rights. */
 export const noText = "Its archive has no text of this licence."
 
