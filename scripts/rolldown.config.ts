@@ -2,6 +2,7 @@
 // It is CommonJS, because an ES module that imports node:http reads all its exports, and its WebSocket loads Node's undici: 20 ms a start.
 import { fileURLToPath } from "node:url"
 import { defineConfig, type Plugin } from "rolldown"
+import { parts } from "./parts.ts"
 
 // Only KubeConfig of client-node is used. The index of client-node would add all the generated models: 3 MB more, and 20 MB of memory.
 const kubeConfig = fileURLToPath(new URL("../node_modules/@kubernetes/client-node/dist/config.js", import.meta.url))
@@ -60,7 +61,7 @@ const ascii: Plugin = {
 export default defineConfig({
   input: "src/main.ts",
   platform: "node",
-  plugins: [rulesOnDemand, keptConnections, ascii],
+  plugins: [rulesOnDemand, keptConnections, ascii, parts],
   resolve: { alias: { "@kubernetes/client-node": kubeConfig } },
   treeshake: { moduleSideEffects: (id) => !id.includes("/@kubernetes/client-node/dist/") },
   transform: { define: { "import.meta.main": "false", "import.meta.env": "undefined" } },

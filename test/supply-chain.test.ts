@@ -7,14 +7,18 @@ const read = (file: string) => readFileSync(file, "utf8")
 const manifest = JSON.parse(read("package.json")) as Readonly<
   Record<"dependencies" | "devDependencies" | "optionalDependencies", Readonly<Record<string, string>>>
 >
-const locked = Object.entries(
-  (JSON.parse(read("package-lock.json")) as {
-    readonly packages: Readonly<
-      Record<string, { readonly integrity?: string; readonly hasInstallScript?: boolean; readonly license?: string }>
-    >
-  }).packages
-)
-  .filter(([name]) => name !== "")
+interface Locked {
+  readonly version: string
+  readonly integrity?: string
+  readonly inBundle?: boolean
+  readonly hasInstallScript?: boolean
+  readonly license?: string
+}
+const lockedIn = (file: string) =>
+  Object.entries((JSON.parse(read(file)) as { readonly packages: Readonly<Record<string, Locked>> }).packages).filter(([name]) =>
+    name !== ""
+  )
+const locked = lockedIn("package-lock.json")
 
 /** Packages whose install scripts are not run, each with the reason why it works without. */
 const scriptsLeftOut = ["node_modules/dprint"] // copies the program from its platform's package, which is locked too; so does its first start
@@ -41,7 +45,18 @@ describe("packages", () => {
   it("are locked with their digests, and run nothing when they are installed", () => {
     expect(locked.filter(([, { integrity }]) => !integrity?.startsWith("sha512-")).map(([name]) => name)).toEqual([])
     expect(locked.filter(([, { hasInstallScript }]) => hasInstallScript === true).map(([name]) => name)).toEqual(scriptsLeftOut)
-    expect(read("scripts/packages")).toContain("npm ci --ignore-scripts")
+    expect(read(".npmrc")).toMatch(/^ignore-scripts=true$/mu)
+    expect(
+      read("scripts/packages").match(/^.*\bnpm (?:ci|install|exec)\b.*$/gmu)?.filter((line) => !/npm ci .*--ignore-scripts/u.test(line))
+    ).toEqual([])
+  })
+  it("are installed by an npm that is locked too, on the same Node", () => {
+    const tools = lockedIn("scripts/npm/package-lock.json").filter(([, { inBundle }]) => inBundle !== true) // its own archive has the others
+    expect(tools.filter(([, { integrity }]) => !integrity?.startsWith("sha512-"))).toEqual([])
+    expect(
+      tools.filter(([name]) => name.includes("node-linux")).map(([name, { version }]) => [name.slice("node_modules/".length), version])
+    )
+      .toEqual(Object.entries(manifest.optionalDependencies))
   })
   it("have licences that let us ship them", () => {
     expect(
@@ -60,6 +75,7 @@ describe("the image of agent-job", () => {
     expect(read("images/minimal-rootfs")).toMatch(/apt-get download -qq libc6 libgcc-s1 libstdc\+\+6 ca-certificates /u)
   })
   const files = globSync("images/agent-job*.Containerfile")
+  it.each(files)("%s takes the licences along", (file) => expect(read(file)).toMatch(/^COPY .*\bLICENSES\.txt /mu))
   it("is found, and so is that of the runner", () => expect(files.length).toBeGreaterThanOrEqual(2))
   it.each(files)(
     "%s ends as somebody who is not root",

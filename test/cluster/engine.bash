@@ -32,13 +32,20 @@ engine_images() {
 	engine_run images --format "{{.$name}}:{{.Tag}}"
 }
 
+# engine_id TAG: prints what the image with this tag is now.
+engine_id() {
+	local field=Id
+	[[ $engine != buildah ]] || field=FromImageID
+	engine_run inspect --type image --format "{{.$field}}" "$1"
+}
+
 engine_has() { engine_run inspect --type image "$1" >/dev/null 2>&1; }
 
 # engine_build TAG CONTAINERFILE CONTEXT [NAME=VALUE...]: the pairs are build arguments.
 engine_build() {
 	local tag=$1 containerfile=$2 context=$3 options=()
 	shift 3
-	[[ $engine == docker ]] || options=(--pull=missing --layers=false)
+	[[ $engine == docker ]] || options=(--pull=missing --layers=false --timestamp=0)
 	engine_run build --quiet "${options[@]}" "${@/#/--build-arg=}" -t "$tag" -f "$containerfile" "$context" >/dev/null
 }
 

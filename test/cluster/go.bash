@@ -29,11 +29,13 @@ need_go() {
 	is_new_enough go || fail "the Go in $toolchain does not run here; please install Go 1.26 or later from https://go.dev/dl"
 }
 
-# build NAME MODULE LDFLAGS PACKAGE...: builds packages of a module, unless they were built from the same sources and flags.
+# build NAME MODULE LDFLAGS PACKAGE...: builds packages of a module, unless they were built from the same sources and flags for the same Go.
 build() {
-	local name=$1 module=$modules/$2 ldflags="-s -w $3" new=$bin/.new-$1 started=$SECONDS stamp
+	local name=$1 module=$modules/$2 ldflags="-s -w $3" new=$bin/.new-$1 started=$SECONDS stamp with=()
 	shift 3
-	stamp=$(cd "$module" && { cat go.mod go.sum && cat "$1"/*.go 2>/dev/null; printf '%s\n' "$ldflags" "$@"; } | sha256sum)
+	# A newer Go mends what is compiled into every program. A stamp that names no Go is of 1.26.8, and stays valid.
+	[[ $go_version == 1.26.8 ]] || with=("$go_version")
+	stamp=$(cd "$module" && { cat go.mod go.sum && cat "$1"/*.go 2>/dev/null; printf '%s\n' "$ldflags" "$@" "${with[@]}"; } | sha256sum)
 	if [[ -f $bin/.$name && $(<"$bin/.$name") == "$stamp" ]]; then
 		say "[$((count += 1))/$total] have $name"
 		return
