@@ -557,8 +557,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a journal that comes late is not accounted for",
     file: "src/server/run/stage-ends.ts",
-    from: "added === 0) return { number }",
-    to: "added >= 0) return { number }",
+    from: "stage.result === null) return { number }",
+    to: "stage.result !== undefined) return { number }",
     test: "server/run/left-overs.test.ts"
   },
   {
