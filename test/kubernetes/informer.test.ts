@@ -42,6 +42,8 @@ const setupWith = Effect.fnUntraced(function*(streams: boolean) {
   return { changed, collection, informer, objects }
 })
 const setup = setupWith(true)
+const overloadedFor = (retryAfter: Duration.Duration) =>
+  new TooManyRequests({ verb: "watch", object: "jobs", code: 429, reason: "TooManyRequests", detail: "", retryAfter })
 const heardAt = Effect.map(
   Metric.snapshot,
   (all) => all.find(({ attributes, id }) => id === "agent_job_watch_heard_timestamp_seconds" && attributes?.["kind"] === "jobs")?.state
@@ -160,10 +162,13 @@ describe("an informer", () => {
       expect(names(objects)).toEqual(["team/a", "team/b"])
     }))
 
-  it.effect("asks a failing server ever more seldom, and at the usual pace once it has answered", () =>
+  it.effect.each([
+    { server: "fails", failure: unreachable },
+    { server: "is overloaded", failure: overloadedFor(Duration.seconds(1)) }
+  ])("asks a server that $server ever more seldom, and at the usual pace once it has answered", ({ failure }) =>
     Effect.gen(function*() {
       const { collection } = yield* setup
-      collection.failures.push(...Array.from({ length: 200 }, () => unreachable))
+      collection.failures.push(...Array.from({ length: 200 }, () => failure))
       yield* collection.end(unreachable)
       const before = collection.watchedFrom.length
       yield* TestClock.adjust("10 minutes")
@@ -205,15 +210,7 @@ describe("an informer", () => {
   it.effect("waits as long as an overloaded server asks", () =>
     Effect.gen(function*() {
       const { collection } = yield* setup
-      const overloaded = new TooManyRequests({
-        verb: "watch",
-        object: "jobs",
-        code: 429,
-        reason: "TooManyRequests",
-        detail: "",
-        retryAfter: Duration.seconds(60)
-      })
-      collection.failures.push(overloaded)
+      collection.failures.push(overloadedFor(Duration.minutes(1)))
       yield* collection.end(unreachable)
       yield* TestClock.adjust("5 seconds")
       const asked = collection.watchedFrom.length

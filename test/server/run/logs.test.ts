@@ -140,7 +140,7 @@ describe("a log", () => {
       const waiting = yield* Effect.forkChild(ask(`${logUrl}?offset=${head.length}&wait=30`, undefined))
       for (let n = 0; n < 3; n++) yield* person(url).view(id) // the reader waits by now
       yield* end(url, id)
-      expect((yield* Effect.timeout(Fiber.join(waiting), "20 seconds")).text).toContain(told)
+      expect((yield* Effect.timeout(Fiber.join(waiting), "25 seconds")).text).toContain(told)
     }))
 
   it.live("is kept up to 64 MiB, then a notice; what follows is acknowledged, and its end shown when the stage is over", () =>
