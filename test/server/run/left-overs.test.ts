@@ -638,6 +638,20 @@ describe("the import of what is missing", () => {
       expect((yield* start).status).toBe(200)
     }))
 
+  it.live("begins beside a plan that is at work and an apply that has not begun, which changes nothing before the doubt is settled", () =>
+    Effect.gen(function*() {
+      const { append, apply, url } = yield* applying
+      yield* agent(url).report(apply.id, lost)
+      yield* person(url).settle("demo")
+      yield* person(url).start("demo", { "auto-apply": true })
+      yield* planWith(url)
+      yield* agent(url).take
+      yield* person(url).start("demo", { "plan-only": true })
+      yield* worker(url, yield* agent(url).take).log(0, "begun")
+      yield* append(...made.slice(0, 2)) // the worker that was lost comes back
+      expect((yield* person(url).as("POST", "/api/agent-job/v1/workspaces/demo/state/import")).status).toBe(200)
+    }))
+
   it.live("is for whichever rescue has something to import, though an older one has nothing", () =>
     Effect.gen(function*() {
       const { append, apply, url } = yield* applying
