@@ -260,13 +260,14 @@ describe("trying again", () => {
       expect(server.asked).toHaveLength(6)
     }))
 
-  it.live("repeats an apply and a delete that are guarded by a UID", () =>
+  it.live("repeats a question, and an apply and a delete that are guarded by a UID", () =>
     Effect.gen(function*() {
       const { kubernetes, server } = yield* setup
-      server.script.push("reset", found, "reset", found)
+      server.script.push("reset", found, "reset", found, "reset", found)
+      yield* kubernetes.review(jobs, { spec: {} })
       yield* kubernetes.apply(jobs, { metadata: { ...at, uid: "u" } })
       yield* kubernetes.delete(jobs, at, { uid: "u" })
-      expect(server.asked).toHaveLength(4)
+      expect(server.asked).toHaveLength(6)
     }))
 
   it.live("never repeats a write that might make, change or delete another object by then", () =>

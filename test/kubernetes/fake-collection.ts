@@ -26,7 +26,7 @@ export class FakeCollection {
   lists = 0
   /** Whether a watch may begin with all objects. */
   streams = true
-  /** After how many of all objects the next such watch breaks. */
+  /** After how many of all objects the next look breaks, be it a list or a watch. */
   breaksAfter: number | undefined
   /** Watches that begin before this version get 410. */
   compacted = 0
@@ -96,6 +96,10 @@ export class FakeCollection {
         const failure = this.failures.shift()
         if (failure !== undefined) return Effect.fail(failure)
         const from = next === undefined ? 0 : Number(next)
+        if (this.breaksAfter !== undefined && from >= this.breaksAfter) {
+          this.breaksAfter = undefined
+          return Effect.fail(unreachable)
+        }
         const items = [...this.objects.values()].slice(from, from + this.pageSize)
         return Effect.succeed({
           items,

@@ -8,10 +8,10 @@ import type { KubernetesObject, Writable } from "../../src/kubernetes/object.ts"
 
 /**
  * "refused": every call fails. "lost": a write takes effect but its answer is lost, and a read fails. "unanswered": a write takes effect
- * but never returns, and a read works. "hangs": no call returns.
+ * but never returns, and a read works. "slow": a call takes effect at once, and its answer takes 4 seconds. "hangs": no call returns.
  */
 export interface Connection {
-  state: "works" | "refused" | "lost" | "unanswered" | "hangs"
+  state: "works" | "refused" | "lost" | "unanswered" | "slow" | "hangs"
 }
 
 const refusal = { verb: "update", object: "Lease team/leader", code: 0, reason: "", detail: "" } as const
@@ -59,6 +59,8 @@ export class FakeLease {
             return isWrite ? Effect.andThen(call, Effect.fail(unreachable)) : Effect.fail(unreachable)
           case "unanswered":
             return isWrite ? Effect.andThen(call, Effect.never) : call
+          case "slow":
+            return Effect.tap(call, () => Effect.sleep("4 seconds"))
           case "hangs":
             return Effect.never
         }

@@ -31,8 +31,9 @@ const informerOf = Effect.fnUntraced(function*(collection: FakeCollection, refus
   }).pipe(Effect.provide(collection.layer))
   return { informer, changed, objects }
 })
-const setup = Effect.gen(function*() {
+const setupWith = Effect.fnUntraced(function*(streams: boolean) {
   const collection = new FakeCollection()
+  collection.streams = streams
   yield* collection.put("old")
   const { changed, informer, objects } = yield* informerOf(collection)
   yield* informer.synced
@@ -40,6 +41,9 @@ const setup = Effect.gen(function*() {
   changed.length = 0
   return { changed, collection, informer, objects }
 })
+const setup = setupWith(true)
+const overloadedFor = (retryAfter: Duration.Duration) =>
+  new TooManyRequests({ verb: "watch", object: "jobs", code: 429, reason: "TooManyRequests", detail: "", retryAfter })
 const heardAt = Effect.map(
   Metric.snapshot,
   (all) => all.find(({ attributes, id }) => id === "agent_job_watch_heard_timestamp_seconds" && attributes?.["kind"] === "jobs")?.state
@@ -59,21 +63,28 @@ describe("an informer", () => {
       expect(changed).toEqual(["team/new", "team/old", "team/old"])
     }))
 
-  it.effect("is synced only when it was told that this is all, and starts anew when the stream breaks before", () =>
-    Effect.gen(function*() {
-      const collection = new FakeCollection()
-      yield* Effect.forEach(["a", "b", "c"], (name) => collection.put(name))
-      collection.breaksAfter = 2
-      const { informer, objects } = yield* informerOf(collection)
-      const synced = yield* Effect.forkChild(informer.synced)
-      yield* TestClock.adjust("1 millis")
-      expect([synced.pollUnsafe(), objects.size]).toEqual([undefined, 2])
-      yield* collection.remove("a") // no watch is open
-      yield* TestClock.adjust("1 second")
-      yield* Fiber.join(synced)
-      expect(names(objects)).toEqual(["team/b", "team/c"])
-      expect([collection.lists, collection.watchedFrom]).toEqual([2, []])
-    }))
+  it.effect.each([
+    { look: "a watch", streams: true, lists: 2 },
+    { look: "a list", streams: false, lists: 3 }
+  ])(
+    "is synced only when it was told that this is all, and starts anew when $look breaks before",
+    ({ lists, streams }) =>
+      Effect.gen(function*() {
+        const collection = new FakeCollection()
+        yield* Effect.forEach(["a", "b", "c"], (name) => collection.put(name))
+        collection.streams = streams
+        collection.pageSize = 2
+        collection.breaksAfter = 2
+        const { informer, objects } = yield* informerOf(collection)
+        const synced = yield* Effect.forkChild(informer.synced)
+        yield* TestClock.adjust("1 millis")
+        expect([synced.pollUnsafe(), objects.size]).toEqual([undefined, 2])
+        yield* collection.remove("a") // no watch is open
+        yield* TestClock.adjust("1 second")
+        yield* Fiber.join(synced)
+        expect([names(objects), collection.lists]).toEqual([["team/b", "team/c"], lists])
+      })
+  )
 
   it.effect("lists page by page where the server cannot stream, and is synced only after the last page", () =>
     Effect.gen(function*() {
@@ -92,9 +103,12 @@ describe("an informer", () => {
       expect(collection.lists).toBe(4)
     }))
 
-  it.effect("resumes a broken watch where it stopped, without a list", () =>
+  it.effect.each([
+    { server: "can stream", streams: true, watched: [] },
+    { server: "can only list", streams: false, watched: ["101"] }
+  ])("resumes a broken watch where it stopped, without a list, of a server that $server", ({ streams, watched }) =>
     Effect.gen(function*() {
-      const { changed, collection, objects } = yield* setup
+      const { changed, collection, objects } = yield* setupWith(streams)
       yield* collection.put("seen")
       yield* collection.bookmark()
       yield* TestClock.adjust("1 second")
@@ -105,7 +119,7 @@ describe("an informer", () => {
       expect(changed).toEqual(["team/seen", "team/while-away"])
       yield* collection.end(unreachable)
       yield* TestClock.adjust("1 second")
-      expect([collection.lists, collection.watchedFrom]).toEqual([1, ["103", "104"]])
+      expect([collection.lists, collection.watchedFrom]).toEqual([1, [...watched, "103", "104"]])
     }))
 
   it.effect("takes a bookmark that ends a look for no end of one where none was begun", () =>
@@ -148,10 +162,13 @@ describe("an informer", () => {
       expect(names(objects)).toEqual(["team/a", "team/b"])
     }))
 
-  it.effect("asks a failing server ever more seldom, and at the usual pace once it has answered", () =>
+  it.effect.each([
+    { server: "fails", failure: unreachable },
+    { server: "is overloaded", failure: overloadedFor(Duration.seconds(1)) }
+  ])("asks a server that $server ever more seldom, and at the usual pace once it has answered", ({ failure }) =>
     Effect.gen(function*() {
       const { collection } = yield* setup
-      collection.failures.push(...Array.from({ length: 200 }, () => unreachable))
+      collection.failures.push(...Array.from({ length: 200 }, () => failure))
       yield* collection.end(unreachable)
       const before = collection.watchedFrom.length
       yield* TestClock.adjust("10 minutes")
@@ -178,18 +195,22 @@ describe("an informer", () => {
       expect(collection.watchedFrom.length - before).toBeLessThan(12)
     }))
 
+  it.effect("opens the next watch at once after one that was open for long, though it brought nothing", () =>
+    Effect.gen(function*() {
+      const { collection } = yield* setup
+      for (let minute = 0; minute < 8; minute++) {
+        yield* TestClock.adjust("1 minute")
+        const before = collection.watchedFrom.length
+        yield* collection.end()
+        yield* TestClock.adjust("200 millis")
+        expect(collection.watchedFrom.length).toBe(before + 1)
+      }
+    }))
+
   it.effect("waits as long as an overloaded server asks", () =>
     Effect.gen(function*() {
       const { collection } = yield* setup
-      const overloaded = new TooManyRequests({
-        verb: "watch",
-        object: "jobs",
-        code: 429,
-        reason: "TooManyRequests",
-        detail: "",
-        retryAfter: Duration.seconds(60)
-      })
-      collection.failures.push(overloaded)
+      collection.failures.push(overloadedFor(Duration.minutes(1)))
       yield* collection.end(unreachable)
       yield* TestClock.adjust("5 seconds")
       const asked = collection.watchedFrom.length
@@ -236,7 +257,8 @@ describe("an informer", () => {
       const { changed, informer, objects } = yield* informerOf(collection, "poison")
       yield* informer.synced
       expect(names(objects)).toEqual(["team/a", "team/z"])
-      expect(changed).toEqual(["team/a", "team/poison", "team/z"])
+      yield* TestClock.adjust("10 minutes") // and so at each resync
+      expect(changed).toEqual(["a", "poison", "z", "a", "poison", "z"].map((name) => `team/${name}`))
     }))
 
   it.effect("reports every key again at each resync", () =>

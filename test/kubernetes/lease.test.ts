@@ -213,6 +213,19 @@ describe("leader election", () => {
       })
   )
 
+  it.effect("leads for its time from when it sent a renewal, since others may count from then, however late the answer comes", () =>
+    Effect.gen(function*() {
+      const fake = new FakeLease()
+      const a = yield* contender(fake, "a")
+      yield* TestClock.adjust("1 second")
+      a.connection.state = "slow"
+      yield* TestClock.adjust("2 seconds")
+      a.connection.state = "hangs" // the answer to what was sent at 2 s comes at 6 s
+      yield* TestClock.adjust("1 minute")
+      a.connection.state = "works"
+      expect(a.log).toEqual(["begins@0", "ends@12"])
+    }))
+
   it.effect("stops at once when another one holds the lease, and when it is deleted", () =>
     Effect.gen(function*() {
       const fake = new FakeLease()
@@ -252,6 +265,26 @@ describe("leader election", () => {
       a.connection.state = "works"
       yield* a.stop
       expect(fake.lease).toMatchObject({ spec: { holderIdentity: "" } })
+    }))
+
+  it.effect("leads at once by a lease that it took without hearing of it", () =>
+    Effect.gen(function*() {
+      const fake = new FakeLease()
+      const a = yield* contender(fake, "a", Effect.void, "unanswered")
+      yield* TestClock.adjust("1 second")
+      a.connection.state = "works"
+      yield* TestClock.adjust("8 seconds")
+      expect(a.leads()).toBe(true)
+    }))
+
+  it.effect("gives its lease back though somebody has changed a label of it", () =>
+    Effect.gen(function*() {
+      const fake = new FakeLease()
+      const a = yield* contender(fake, "a")
+      yield* TestClock.adjust("1 second")
+      fake.edit({ labels: { team: "infra" } })
+      yield* a.stop
+      expect(fake.lease).toMatchObject({ metadata: { labels: { team: "infra" } }, spec: { holderIdentity: "" } })
     }))
 
   it.effect("leaves another's lease alone when it stops in line", () =>

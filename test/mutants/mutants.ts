@@ -557,8 +557,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a journal that comes late is not accounted for",
     file: "src/server/run/stage-ends.ts",
-    from: "added === 0) return { number }",
-    to: "added >= 0) return { number }",
+    from: "stage.result === null) return { number }",
+    to: "stage.result !== undefined) return { number }",
     test: "server/run/left-overs.test.ts"
   },
   {
@@ -834,5 +834,26 @@ export const mutants: ReadonlyArray<Mutant> = [
     from: "launches: (status.launches ?? 1) - 1",
     to: "launches: status.launches ?? 1",
     test: "core/reconcile/plan.test.ts"
+  },
+  {
+    name: "a renewal of the Lease counts from its answer",
+    file: "src/kubernetes/lease.ts",
+    from: "      renewedAt\n    } satisfies Held",
+    to: "      renewedAt: yield* monotonicMillis\n    } satisfies Held",
+    test: "kubernetes/lease.test.ts"
+  },
+  {
+    name: "an object that goes while a look breaks off stays",
+    file: "src/kubernetes/informer.ts",
+    from: "const list = Effect.gen(function*() {\n    beginLook()",
+    to: "const list = Effect.gen(function*() {\n    if (position._tag === \"Nothing\") beginLook()",
+    test: "kubernetes/informer.test.ts"
+  },
+  {
+    name: "two words on a run are both taken where neither has heard of the other",
+    file: "src/server/run/runs.ts",
+    from: "facts: RunFacts = {}) =>\n    sql.withTransaction(Effect.gen",
+    to: "facts: RunFacts = {}) =>\n    Effect.suspend(() => Effect.gen",
+    test: "server/transactions.test.ts"
   }
 ]

@@ -10,10 +10,9 @@ import { row, rows } from "../store/database.ts"
 const Stored = Schema.Struct({ entry: Schema.fromJsonString(JournalEntry) })
 const Heard = JournalEntry.mapFields(({ kind }) => ({ kind }))
 
-/** What is new in a journal: the number of its last entry by now, and how many entries were not stored before. */
+/** The number of the last entry by now, and what there is among the entries that were not stored before. */
 interface Appended {
   readonly number: number
-  readonly added: number
   readonly hasCreation: boolean
   /** Whether one of the new entries is a last word that was not said before. */
   readonly hasLastWord: boolean
@@ -21,8 +20,8 @@ interface Appended {
 
 export class Journals extends Context.Service<Journals, {
   /**
-   * Stores entries of a stage's journal. Entries that are stored already may be sent again; fails with 409 `journal-gap` and the true end
-   * if they do not follow the stored ones, and with 422 if they do not follow each other.
+   * Stores entries of a stage's journal, in the caller's transaction. Entries that are stored already may be sent again; fails with 409
+   * `journal-gap` and the true end if they do not follow the stored ones, and with 422 if they do not follow each other.
    */
   readonly append: (stageId: string, entries: ReadonlyArray<JournalEntry>) => Effect.Effect<Appended, StoreFailure>
   readonly ofStage: (stageId: string) => Effect.Effect<ReadonlyArray<JournalEntry>, SqlError.SqlError>
@@ -62,35 +61,32 @@ const make = Effect.gen(function*() {
       (found) => found ?? { number: 0, bytes: 0 }
     )
 
-  const append = Effect.fn("Journals.append")((stageId: string, entries: ReadonlyArray<JournalEntry>) =>
-    sql.withTransaction(Effect.gen(function*() {
-      const first = entries[0]?.number ?? 0
-      if (entries.some(({ number }, at) => number !== first + at)) {
-        return yield* invalid(
-          `The entries of the journal of ${stageId} do not follow each other by number, so none was stored; send them again in order.`
-        )
-      }
-      const { bytes, number: stored } = yield* last(stageId)
-      if (first > stored + 1) {
-        return yield* conflict("journal-gap", `The journal ends with ${stored}, not before ${first}; go on from there.`, { number: stored })
-      }
-      const fresh = withinLimit(entries.slice(stored + 1 - first), bytes)
-      const heard = fresh.some(isLast)
-        ? yield* rows(Heard)(sql`SELECT DISTINCT json_extract(entry, '$.kind') AS kind FROM effects WHERE stageId = ${stageId}`)
-        : []
-      yield* Effect.forEach(
-        fresh,
-        (entry) => sql`INSERT INTO effects ${sql.insert({ stageId, number: entry.number, entry: JSON.stringify(entry) })}`,
-        { discard: true }
+  const append = Effect.fn("Journals.append")(function*(stageId: string, entries: ReadonlyArray<JournalEntry>) {
+    const first = entries[0]?.number ?? 0
+    if (entries.some(({ number }, at) => number !== first + at)) {
+      return yield* invalid(
+        `The entries of the journal of ${stageId} do not follow each other by number, so none was stored; send them again in order.`
       )
-      return {
-        number: stored + fresh.length,
-        added: fresh.length,
-        hasCreation: fresh.some((entry) => entry.action === "create" && !isLast(entry)),
-        hasLastWord: fresh.some((entry) => isLast(entry) && heard.every(({ kind }) => kind !== entry.kind))
-      }
-    }))
-  )
+    }
+    const { bytes, number: stored } = yield* last(stageId)
+    if (first > stored + 1) {
+      return yield* conflict("journal-gap", `The journal ends with ${stored}, not before ${first}; go on from there.`, { number: stored })
+    }
+    const fresh = withinLimit(entries.slice(stored + 1 - first), bytes)
+    const heard = fresh.some(isLast)
+      ? yield* rows(Heard)(sql`SELECT DISTINCT json_extract(entry, '$.kind') AS kind FROM effects WHERE stageId = ${stageId}`)
+      : []
+    yield* Effect.forEach(
+      fresh,
+      (entry) => sql`INSERT INTO effects ${sql.insert({ stageId, number: entry.number, entry: JSON.stringify(entry) })}`,
+      { discard: true }
+    )
+    return {
+      number: stored + fresh.length,
+      hasCreation: fresh.some((entry) => entry.action === "create" && !isLast(entry)),
+      hasLastWord: fresh.some((entry) => isLast(entry) && heard.every(({ kind }) => kind !== entry.kind))
+    }
+  })
 
   const ofStage = (stageId: string) =>
     Effect.map(

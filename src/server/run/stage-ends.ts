@@ -114,9 +114,9 @@ const make = Effect.gen(function*() {
   )
 
   const append = Effect.fnUntraced(function*(id: string, entries: ReadonlyArray<JournalEntry>) {
-    const { added, hasCreation, hasLastWord, number } = yield* journals.append(id, entries)
+    const { hasCreation, hasLastWord, number } = yield* journals.append(id, entries)
     const stage = yield* stages.get(id) // the stage may have ended while the entries were on the way
-    if (stage.stage === "plan" || stage.result === null || added === 0) return { number }
+    if (stage.stage === "plan" || stage.result === null) return { number }
     const waits = (yield* rescues.ofStage(id))?.settledAt === null
     if (!hasLastWord && (waits || !hasCreation)) return { number } // the next plan finds what was changed or destroyed
     const lookedAt = hasLastWord ? undefined : yield* looks.inTurn(id)

@@ -42,4 +42,15 @@ describe("a caller's bodies", () => {
       expect(first.pollUnsafe()).toBeUndefined()
       yield* Fiber.interrupt(first)
     }).pipe(Effect.provide(Bodies.layer)))
+
+  it.effect("are refused past their limit as they come, where nothing says how long they are", () =>
+    Effect.gen(function*() {
+      const bodies = yield* Bodies
+      const read = (bytes: number) => {
+        const request = new Request("http://server/", { method: "POST", body: new Uint8Array(bytes) })
+        return bodies.whole(ada, HttpServerRequest.fromWeb(request), 10, ({ byteLength }) => Effect.succeed(byteLength))
+      }
+      expect(yield* read(10)).toBe(10)
+      expect(yield* Effect.flip(read(11))).toMatchObject({ status: 413 })
+    }).pipe(Effect.provide(Bodies.layer)))
 })

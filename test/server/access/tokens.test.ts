@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer, Option } from "effect"
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { exitCodeOf } from "../../../src/cli/terminal/failure.ts"
 import { poolPath } from "../../../src/schema/api/pool-api.ts"
@@ -129,5 +129,12 @@ describe("the key of links and seals", () => {
       const first = yield* key
       expect([first.byteLength, existsSync(join(made, "data", "path.key.new"))]).toEqual([32, false])
       expect(yield* key).toEqual(first)
+    }))
+
+  it.live("is open to the server's own user alone", () =>
+    Effect.gen(function*() {
+      const made = yield* directory
+      yield* serve(made)
+      expect(statSync(join(made, "data", "path.key")).mode & 0o777).toBe(0o600)
     }))
 })

@@ -357,6 +357,7 @@ describe("an archive", () => {
     inStores((made) =>
       Effect.gen(function*() {
         const [unused, newest, speculative] = [yield* version("unused"), yield* version("newest"), yield* version("speculative", true)]
+        yield* (yield* Configurations).create(newest.workspaceId, false) // its archive never came
         yield* onDay(31)
         const young = yield* version("young", true)
         yield* pass

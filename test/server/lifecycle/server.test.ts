@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Exit, Layer, Logger, Scope } from "effect"
+import { Context, Effect, Exit, Layer, Logger, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { mkdirSync, readdirSync, readFileSync, rmSync, watch, writeFileSync } from "node:fs"
 import { createServer } from "node:http"
@@ -7,6 +7,7 @@ import { connect } from "node:net"
 import { join } from "node:path"
 import { taskHeader, taskPath } from "../../../src/schema/api/task-api.ts"
 import { Server } from "../../../src/server/lifecycle/server.ts"
+import { Commits } from "../../../src/server/store/commits.ts"
 import {
   agent,
   archiveOf,
@@ -18,6 +19,7 @@ import {
   planWith,
   poolToken,
   serve,
+  serveOpenly,
   server,
   succeeded,
   taskUid,
@@ -286,6 +288,15 @@ describe("health", () => {
       mkdirSync(blobs)
       yield* TestClock.adjust("5 seconds")
       expect([yield* ready, yield* ready, lines]).toEqual([200, 200, [failure, ["what is stored can be used again"]]])
+    }))
+
+  it.live("is not ready any more once it is about to stop, though it still answers", () =>
+    Effect.gen(function*() {
+      const { context, url } = yield* Effect.flatMap(directory, (made) => serveOpenly(made))
+      const ready = ask(`${url}/readyz`, undefined)
+      expect((yield* ready).status).toBe(200)
+      yield* Context.getUnsafe(context, Commits).stop
+      expect(yield* ready).toMatchObject({ status: 503, json: { error: "stopping" } })
     }))
 
   it.live("needs no token and says how many runs there are", () =>

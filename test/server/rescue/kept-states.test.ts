@@ -257,9 +257,9 @@ describe("a kept state whose stage the database does not have, as it was restore
       expect((yield* looked).evidence).toEqual([])
     }))
 
-  it.live("is evidence once a person brings it, of a rescue that it opens, and can become the state", () =>
+  it.live("is evidence once a person brings it, of a rescue that it opens of the newest stage, and can become the state", () =>
     Effect.gen(function*() {
-      const { applier, bring, context, looked, url } = yield* applying
+      const { applier, apply, bring, context, looked, url } = yield* applying
       yield* applier.unlock("a")
       yield* applier.result(succeeded({ ...withChanges, statePushed: true }))
       const kept = sealed(gone, keyIn(context), bytes(7))
@@ -267,8 +267,8 @@ describe("a kept state whose stage the database does not have, as it was restore
       const { evidence, pending } = yield* looked
       const doubt = `The stage ${gone}, which is not in the database, left a state`
       expect([evidence, pending]).toMatchObject([
-        [{ serial: 7, why: expect.stringContaining(`${doubt}, which `) }],
-        [{ reason: "StateNotSaved", message: doubt }]
+        [{ stage: apply.id, serial: 7, why: expect.stringContaining(`${doubt}, which `) }],
+        [{ stage: apply.id, reason: "StateNotSaved", message: doubt }]
       ])
       yield* person(url).settle("demo", { use: evidence[0].id })
       expect(yield* looked).toMatchObject({ version: { serial: 7 }, pending: [] })

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { statePath, statesPath } from "../../../src/schema/api/state.ts"
-import { doubted } from "../doubted-state.ts"
+import { applyingLocked, doubted } from "../doubted-state.ts"
 import { person, server, sha256, state } from "../live-server.ts"
 
 const address = `${statesPath}demo`
@@ -58,5 +58,15 @@ describe("the view of a state", () => {
       })
       expect((yield* person(url).as("GET", statePath.state("other"))).status).toBe(404)
       expect((yield* person(url).as("GET", statePath.evidence("demo", "ev-none"))).status).toBe(404)
+    }))
+
+  it.live("has no refused state of another workspace, which is neither shown nor used", () =>
+    Effect.gen(function*() {
+      const { applier, url } = yield* applyingLocked
+      yield* applier.pushState(state(2), "another", 1)
+      const { id } = (yield* person(url).state("demo")).evidence[0]
+      yield* person(url).workspace("other")
+      expect((yield* person(url).as("GET", statePath.evidence("other", id))).status).toBe(404)
+      expect((yield* person(url).as("GET", statePath.evidence("demo", id))).json).toEqual(state(2))
     }))
 })

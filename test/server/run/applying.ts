@@ -41,5 +41,5 @@ export const applying = Effect.gen(function*() {
   yield* applier.lock("a")
   const append = (...entries: ReadonlyArray<JournalEntry>) => applier.as("POST", taskPath.effects, { entries })
   const effects = Effect.map(person(url).view(id), ({ stages }) => stages.at(-1)?.effects)
-  return { folder, url, id, apply, applier, append, effects, reads, sql: Context.getUnsafe(context, SqlClient.SqlClient) }
+  return { folder, url, id, apply, applier, append, blobs, effects, reads, sql: Context.getUnsafe(context, SqlClient.SqlClient) }
 })

@@ -18,6 +18,7 @@ import { openFolder } from "../../../src/worker/volume/folder.ts"
 import {
   agent,
   directory,
+  evicted,
   failed,
   onTheWay,
   person,
@@ -437,6 +438,21 @@ describe("what a plan wants to be made", () => {
       expect(yield* effects).toBeUndefined()
     }))
 
+  it.effect("is what the last one wants, where one before it was disrupted", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const id = yield* person(url).start("demo", { "auto-apply": true })
+      const first = yield* agent(url).take
+      yield* worker(url, first).as("POST", taskPath.effects, { entries: planned.slice(0, 2) })
+      yield* agent(url).report(first.id, evicted)
+      yield* TestClock.adjust("5 seconds")
+      yield* planWith(url, "the plan", succeeded(withChanges), [entry(1, "planned", "time_sleep.z")])
+      const apply = yield* agent(url).take
+      yield* worker(url, apply).lock("a")
+      yield* agent(url).report(apply.id, lost)
+      expect(names((yield* person(url).view(id)).stages.at(-1)?.effects?.unseen)).toEqual(["time_sleep.z"])
+    }))
+
   it.live("is all that a plan stage may say, and nothing that an apply may", () =>
     Effect.gen(function*() {
       const { append } = yield* applying
@@ -451,17 +467,18 @@ describe("the import of what is missing", () => {
   /** A workspace whose apply was lost after these entries, and another run that waits. */
   const doubted = (entries: ReadonlyArray<JournalEntry>) =>
     Effect.gen(function*() {
-      const { append, applier, apply, id, url } = yield* applying
+      const { append, applier, apply, blobs, id, url } = yield* applying
       yield* append(...entries)
       yield* applier.pushState(stateWith(["a", "1"]), "a", 1)
       yield* agent(url).report(apply.id, lost)
       const waiting = yield* person(url).start("demo")
-      return { url, id, applier, waiting, import: person(url).as("POST", "/api/agent-job/v1/workspaces/demo/state/import") }
+      return { url, id, applier, blobs, waiting, import: person(url).as("POST", "/api/agent-job/v1/workspaces/demo/state/import") }
     })
   const pending = (url: string) =>
     Effect.map(person(url).as("GET", "/api/agent-job/v1/workspaces/demo/state"), ({ json }): ReadonlyArray<unknown> => json.pending)
-  /** Plans, approves and applies the import; its apply ends with a state that has these objects. */
-  const imported = Effect.fnUntraced(function*(url: string, runId: string, ...objects: ReadonlyArray<readonly [string, string]>) {
+  type Objects = ReadonlyArray<readonly [name: string, id: string]>
+  /** Plans, approves and applies the import; its apply ends so, with a state that has these objects. */
+  const importedWith = Effect.fnUntraced(function*(result: StageResult, url: string, runId: string, ...objects: Objects) {
     const plan = yield* planWith(url)
     expect(plan.runId).toBe(runId)
     expect((yield* person(url).act(runId, "apply")).status).toBe(202)
@@ -470,8 +487,9 @@ describe("the import of what is missing", () => {
     const { json } = yield* worker(url, apply).lock("b")
     yield* worker(url, apply).pushState({ ...stateWith(...objects), serial: 2 }, "b", json.epoch)
     yield* worker(url, apply).unlock("b")
-    expect((yield* worker(url, apply).result(succeeded({ ...withChanges, statePushed: true }))).status).toBe(204)
+    expect((yield* worker(url, apply).result({ ...result, statePushed: true })).status).toBe(204)
   })
+  const imported = (url: string, runId: string, ...objects: Objects) => importedWith(succeeded(withChanges), url, runId, ...objects)
 
   /** Unpacks the archive of a stage as its worker does, and returns the folder. */
   const unpacked = Effect.fnUntraced(function*(url: string, { taskToken }: Pick<Assignment, "taskToken">) {
@@ -527,6 +545,15 @@ describe("the import of what is missing", () => {
       expect(yield* pending(url)).toEqual([])
       expect((yield* person(url).view(id)).stages.at(-1)?.effects).toBeUndefined()
       expect((yield* agent(url).take).runId).toBe(waiting)
+    }))
+
+  it.live("leaves the rescue to a person when its apply failed, though the state has what was missing", () =>
+    Effect.gen(function*() {
+      const { import: start, url } = yield* doubted([...made.slice(0, 4), entry(5, "closed", "")])
+      yield* importedWith(failed(), url, (yield* start).json.runId, ["a", "1"], ["b", "2"])
+      const open = yield* pending(url)
+      expect(open).toHaveLength(1)
+      expect(open[0]).not.toHaveProperty("effects")
     }))
 
   it.live("leaves what only a person can look for", () =>
@@ -611,6 +638,20 @@ describe("the import of what is missing", () => {
       expect((yield* start).status).toBe(200)
     }))
 
+  it.live("begins beside a plan that is at work and an apply that has not begun, which changes nothing before the doubt is settled", () =>
+    Effect.gen(function*() {
+      const { append, apply, url } = yield* applying
+      yield* agent(url).report(apply.id, lost)
+      yield* person(url).settle("demo")
+      yield* person(url).start("demo", { "auto-apply": true })
+      yield* planWith(url)
+      yield* agent(url).take
+      yield* person(url).start("demo", { "plan-only": true })
+      yield* worker(url, yield* agent(url).take).log(0, "begun")
+      yield* append(...made.slice(0, 2)) // the worker that was lost comes back
+      expect((yield* person(url).as("POST", "/api/agent-job/v1/workspaces/demo/state/import")).status).toBe(200)
+    }))
+
   it.live("is for whichever rescue has something to import, though an older one has nothing", () =>
     Effect.gen(function*() {
       const { append, apply, url } = yield* applying
@@ -643,6 +684,15 @@ describe("the import of what is missing", () => {
         "state-unread",
         `The state of demo is encrypted, or too large for the server to look into, so nobody knows whether it has what ${apply.id} made; import by hand what it lacks, with: agent-job state rescue demo --import-blocks FILE, and then settle with --keep.`
       ])
+    }))
+
+  it.live("does not begin for a rescue that a person settles while its archive is made", () =>
+    Effect.gen(function*() {
+      const { blobs, import: start, url, waiting } = yield* doubted(made)
+      const { receive } = blobs
+      vi.spyOn(blobs, "receive").mockImplementationOnce((bytes, limits) => Effect.tap(receive(bytes, limits), person(url).settle("demo")))
+      expect(yield* start).toMatchObject({ status: 409, json: { error: "nothing-pending" } })
+      expect((yield* agent(url).acquire()).map(({ runId }) => runId)).toEqual([waiting])
     }))
 
   it.live("is refused a second time while it runs, and where there is nothing to import", () =>

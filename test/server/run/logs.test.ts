@@ -124,6 +124,25 @@ describe("a log", () => {
       expect(yield* Fiber.join(waiting)).toBe("news")
     }))
 
+  it.live.each([
+    { when: "its run is cancelled before it was offered", told: "\x03", end: (url: string, id: string) => person(url).act(id, "cancel") },
+    {
+      when: "its stage ends before it was acknowledged, and is made again",
+      told: "[Evicted: planned again, attempt 2]",
+      end: (url: string) => Effect.flatMap(agent(url).acquire(), ([plan]) => agent(url).report(plan!.id, evicted))
+    }
+  ])("tells a waiting reader at once when $when", ({ end, told }) =>
+    Effect.gen(function*() {
+      const url = yield* Effect.flatMap(directory, serve)
+      const id = yield* person(url).start("demo")
+      const logUrl = (yield* person(url).view(id)).stages[0]!.logUrl
+      const head = (yield* ask(`${logUrl}?offset=0`, undefined)).text
+      const waiting = yield* Effect.forkChild(ask(`${logUrl}?offset=${head.length}&wait=30`, undefined))
+      for (let n = 0; n < 3; n++) yield* person(url).view(id) // the reader waits by now
+      yield* end(url, id)
+      expect((yield* Effect.timeout(Fiber.join(waiting), "25 seconds")).text).toContain(told)
+    }))
+
   it.live("is kept up to 64 MiB, then a notice; what follows is acknowledged, and its end shown when the stage is over", () =>
     Effect.gen(function*() {
       const { read, shipper } = yield* planning

@@ -1,8 +1,9 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer, Option, Stream } from "effect"
+import { SqlClient } from "effect/sql"
 import { readdirSync } from "node:fs"
 import { join } from "node:path"
-import { Sha256, WorkspaceName } from "../../../src/schema/names.ts"
+import { WorkspaceName } from "../../../src/schema/names.ts"
 import { stores } from "../../../src/server/lifecycle/server.ts"
 import { Configurations } from "../../../src/server/run/configurations.ts"
 import { Runs } from "../../../src/server/run/runs.ts"
@@ -53,9 +54,19 @@ describe("a body", () => {
 })
 
 describe("a file that a row names", () =>
-  it.live("is not removed", () =>
+  it.live.each([
+    { by: "a configuration version", others: "UPDATE runs SET removedAt = createdAt" },
+    { by: "a run, as an import has an archive of its own", others: "UPDATE configurationVersions SET removedAt = createdAt" }
+  ])("is not removed, where it is $by alone, and is once nothing names it", ({ others }) =>
     inStores(Effect.gen(function*() {
+      const sql = yield* SqlClient.SqlClient
       const { archiveSha256 } = yield* waitingRun
-      yield* (yield* NamedBlobs).removeUnnamed([{ sha256: Sha256.make(archiveSha256) }])
-      expect(yield* (yield* Blobs).sizeBytes(archiveSha256)).toBeGreaterThan(0)
+      const remove = Effect.flatMap(NamedBlobs, ({ removeUnnamed }) => removeUnnamed([{ sha256: archiveSha256 }]))
+      const isThere = Effect.flatMap(Blobs, (blobs) => Effect.map(blobs.about(archiveSha256), Option.isSome))
+      yield* sql.unsafe(others)
+      yield* remove
+      expect(yield* isThere).toBe(true)
+      for (const table of ["runs", "configurationVersions"]) yield* sql`UPDATE ${sql(table)} SET removedAt = createdAt`
+      yield* remove
+      expect(yield* isThere).toBe(false)
     }))))

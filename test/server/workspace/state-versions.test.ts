@@ -162,8 +162,12 @@ describe("the states of one stage", () => {
     Effect.gen(function*() {
       const run = yield* applying
       yield* run.applier.lock("a")
-      yield* pushed(1, 7, run, 1)
-      expect(storedOf(run.made, [1, 2, 3, 4, 5, 6, 7])).toEqual([3, 4, 5, 6, 7])
+      yield* pushed(1, 1, run, 1)
+      const { id } = (yield* person(run.url).state("demo")).version
+      const asked = Effect.map(person(run.url).as("GET", `/api/v2/state-versions/${id}`), ({ status }) => status)
+      expect(yield* asked).toBe(200)
+      yield* pushed(2, 7, run, 1)
+      expect([yield* asked, storedOf(run.made, [1, 2, 3, 4, 5, 6, 7])]).toEqual([404, [3, 4, 5, 6, 7]])
       yield* run.applier.unlock("a")
       yield* run.applier.lock("a")
       yield* pushed(8, 10, run, 2)
