@@ -177,5 +177,12 @@ export const migrations = Migrator.fromRecord({
     `CREATE INDEX runsPending ON runs (workspaceId, seq, planOnly, saved, rescueId, id) WHERE status = 'pending'`
   ),
   /** Whether a plan of the run may wait for a person though the run applies by itself. */
-  "0028_runs_that_may_ask": statements(`ALTER TABLE runs ADD COLUMN mayAsk INTEGER NOT NULL DEFAULT 0`)
+  "0028_runs_that_may_ask": statements(`ALTER TABLE runs ADD COLUMN mayAsk INTEGER NOT NULL DEFAULT 0`),
+  /** The pool that a workspace is bound to, if any; that of an offered token, and of an agent, unknown for those from before. */
+  "0029_pools": statements(
+    `ALTER TABLE workspaces ADD COLUMN pool TEXT`,
+    `ALTER TABLE taskTokens ADD COLUMN pool TEXT`,
+    `ALTER TABLE agents ADD COLUMN pool TEXT`,
+    `CREATE INDEX workspacesByPool ON workspaces (pool)`
+  )
 })
