@@ -258,17 +258,23 @@ describe("an assignment", () => {
       }
     }))
 
-  it.live.each<{ readonly given: string; readonly meanwhile: (made: Offering) => Effect.Effect<unknown, unknown, Runs | Rescues> }>([
+  it.live.each<
+    { readonly given: string; readonly meanwhile: (made: Offering) => Effect.Effect<unknown, unknown, Runs | Rescues | Workspaces> }
+  >([
     { given: "it was withdrawn", meanwhile: ({ id }) => Effect.flatMap(Runs, (runs) => runs.step(id, RunEvent.Cancel())) },
     {
       given: "a rescue of its workspace was opened",
       meanwhile: ({ stageId, workspaceId }) =>
         Effect.flatMap(Rescues, (rescues) => rescues.open({ workspaceId, stageId, reason: "StateNotSaved", message: "in doubt" }))
+    },
+    {
+      given: "its workspace was bound to another pool",
+      meanwhile: ({ workspaceId }) => Effect.flatMap(Workspaces, (workspaces) => workspaces.update(workspaceId, { pool: "other" }))
     }
   ])("is not offered when $given while an agent was asking", ({ meanwhile }) =>
     Effect.gen(function*() {
       const { acquire } = yield* Assignments
-      const changed = yield* Effect.cached(Effect.provide(meanwhile(yield* offering), yield* Effect.context<Runs | Rescues>()))
+      const changed = yield* Effect.cached(Effect.provide(meanwhile(yield* offering), yield* Effect.context<Runs | Rescues | Workspaces>()))
       /** What agent-1 is given when `meanwhile` happens after `acquire` has looked for open stages and before it makes the offer. */
       const asked = yield* Effect.provideService(
         acquire({ name: "agent-1", pool: "p" }, 0, 10),
