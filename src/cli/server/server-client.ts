@@ -32,6 +32,7 @@ const document = <F extends Schema.Struct.Fields>(attributes: F) =>
   Schema.Struct({ data: Schema.Struct({ id: Schema.String, attributes: Schema.Struct(attributes) }) })
 
 const Identified = document({})
+const Bound = document({ "agent-pool-id": Schema.optionalKey(Schema.NullOr(Schema.String)) })
 const ConfigurationVersion = document({ "upload-url": Schema.String })
 const StateVersion = Schema.Struct({
   data: Schema.Struct({
@@ -260,8 +261,8 @@ const make = (connection: Connection, http: HttpClient.HttpClient, proxy: Chosen
     bindPool: Effect.fn("ServerClient.bindPool")(function*(name, pool) {
       const bound = { "execution-mode": "agent", "agent-pool-id": poolId(pool) }
       const create = jsonApi(Request.post(tfePath.workspaces(organization)), { type: "workspaces", attributes: { name, ...bound } })
-      const { data } = yield* decoded(Identified, create, "organization", made) // one that is there stays as it is
-      yield* setMode(data.id, bound)
+      const { data } = yield* decoded(Bound, create, "organization", made)
+      if (data.attributes["agent-pool-id"] !== poolId(pool)) yield* setMode(data.id, bound) // it was there, and stays as it is
     }),
     unbindPool: (name) => Effect.flatMap(workspace(name), ({ id }) => setMode(id, { "execution-mode": "remote" })),
     variables: (workspaceId) =>

@@ -30,13 +30,13 @@ describe("agent-job pool", () => {
       expect(yield* type("pool", "bind", "shop", "prod")).toMatchObject({ code: 0 })
       expect((yield* type("get", "pools")).out.split("\n")).toEqual([
         "POOL    AGENTS   WAITING   WORKSPACES   NOTE",
-        "dev     1        0         0",
-        "prod    0        1         2",
-        "(any)            0         0            bound to no pool",
+        "dev     1        0         0            -",
+        "prod    0        1         2            -",
+        "(any)   -        0         0            bound to no pool",
         ""
       ])
       expect((yield* type("get", "runs")).out).toContain("No agent of the pool prod has asked for work in the last 90 seconds;")
-      expect((yield* type("get", "workspaces")).out).toMatch(/^shop +\S+ +prod/mu)
+      expect((yield* type("get", "workspaces")).out).toMatch(/^shop +- +\S+ +prod +-$/mu)
       expect(yield* type("pool", "unbind", "shop")).toEqual({
         code: 0,
         out: "The workspace shop is bound to no pool; agent-job get pools shows who takes its stages.\n",
@@ -72,9 +72,15 @@ describe("agent-job pool", () => {
       expect(out).not.toContain("(any)")
     }))
 
-  it.effect.each([["bind"], ["bind", "demo"], ["unbind"]])("wants both names: %s", (...args) =>
-    Effect.gen(function*() {
-      const answer = yield* typed({}, "pool", ...args)
-      expect([answer.code, answer.said]).toEqual([2, expect.stringMatching(/^error: (?:WORKSPACE|POOL) is missing\nSee: agent-job pool /u)])
-    }))
+  it.effect.each([{ args: ["bind"] }, { args: ["bind", "demo"] }, { args: ["unbind"] }])(
+    "wants its names: $args",
+    ({ args }) =>
+      Effect.gen(function*() {
+        const answer = yield* typed({}, "pool", ...args)
+        expect([answer.code, answer.said]).toEqual([
+          2,
+          expect.stringMatching(/^error: (?:WORKSPACE|POOL) is missing\nSee: agent-job pool /u)
+        ])
+      })
+  )
 })

@@ -7,6 +7,7 @@ it.each([
   { what: "run", kind: "runs" },
   { what: "runs", kind: "runs" },
   { what: "workspace", kind: "workspaces" },
+  { what: "pools", kind: "pools" },
   { what: "tasks", kind: "tasks" },
   { what: "audit", kind: "audit" },
   { what: "audits", kind: "task" },
