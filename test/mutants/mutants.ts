@@ -494,7 +494,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a stage of a pool is taken by whoever was offered it",
     file: "src/server/run/assignments.ts",
-    from: "return mayTake ? stage : yield* taken(stage)",
+    from: "return mayTake ? stage : yield* ofOtherPool(stage)",
     to: "return stage",
     test: "server/run/pools.laws.test.ts"
   },

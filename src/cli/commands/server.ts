@@ -46,7 +46,7 @@ export const server = Command.make(
   flags,
   Effect.fn("server")(function*({ days, defaultPool, publicUrl, runs, states, ...given }) {
     const address = Option.isSome(publicUrl) ? { publicUrl: yield* checkedUrl(publicUrl.value) } : {}
-    const pool = Option.match(defaultPool, { onNone: () => ({}), onSome: (name) => ({ defaultPool: name }) })
+    const pool = Option.isSome(defaultPool) && defaultPool.value !== "" ? { defaultPool: defaultPool.value } : {}
     return yield* serve(lazily(async () => {
       const { Server } = await import("../../server/lifecycle/server.ts")
       return Layer.launch(Server({ ...given, ...address, ...pool, keep: { days, runs, states } }))

@@ -73,15 +73,18 @@ export interface Offered {
   readonly pool: string | null
 }
 
-const taken = ({ id }: StageRow) =>
-  conflict("taken", `Another agent has the stage ${id}; what this one asks or says of it changes nothing.`)
+/** Older agents know the word, and leave the stage alone; a code of its own would have them report what they could not run. */
+const ofOtherPool = ({ id }: StageRow) =>
+  conflict("taken", `The stage ${id} is for the agents of another pool; what this one asks or says of it changes nothing.`)
 
 /**
  * Returns the stage if it belongs to the task; otherwise fails with 409 `taken`. A caller without a task may speak only for a stage that
  * belongs to none.
  */
 const ownedBy = (stage: StageRow, taskUid: Option.Option<string>) =>
-  stage.taskUid === null || Option.contains(taskUid, stage.taskUid) ? Effect.succeed(stage) : Effect.fail(taken(stage))
+  stage.taskUid === null || Option.contains(taskUid, stage.taskUid)
+    ? Effect.succeed(stage)
+    : Effect.fail(conflict("taken", `Another agent has the stage ${stage.id}; what this one asks or says of it changes nothing.`))
 
 /**
  * How long the feed of cancellations names a stage that ended without its agent's word, because the agent may have been away. This is
@@ -153,7 +156,7 @@ const make = Effect.gen(function*() {
     const stage = yield* ownedBy(yield* stages.get(id), taskUid)
     if (stage.taskUid !== null || pool === undefined) return stage
     const mayTake = (yield* sql`SELECT id FROM stages WHERE id = ${id} AND ${pools.mayTake(pool)}`).length > 0
-    return mayTake ? stage : yield* taken(stage)
+    return mayTake ? stage : yield* ofOtherPool(stage)
   })
 
   const take = Effect.fnUntraced(function*(id: string, by: Speaker) {

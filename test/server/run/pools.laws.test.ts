@@ -17,13 +17,15 @@ import { directory, failed, optionsIn, plainRun } from "../live-server.ts"
 const pool = Schema.Literals(["one", "two"])
 const Step = Schema.Union([
   Schema.TaggedStruct("Move", { to: Schema.NullOr(pool) }),
-  Schema.TaggedStruct("Ask", { by: pool }),
+  Schema.TaggedStruct("Move", { to: pool }),
   Schema.TaggedStruct("Ask", { by: pool }),
   Schema.TaggedStruct("Acknowledge", { by: pool }),
   Schema.TaggedStruct("Enter", { by: pool }),
   Schema.TaggedStruct("End", { by: pool, hasTask: Schema.Boolean })
 ])
-const Steps = Schema.Array(Step).check(Schema.isMinLength(6), Schema.isMaxLength(16))
+/** Both pools begin with a token of the stage. */
+const offeredToBoth = (["one", "two"] as const).flatMap((pool) => [{ _tag: "Move", to: pool }, { _tag: "Ask", by: pool }] as const)
+const Steps = Schema.Array(Step).check(Schema.isMinLength(8), Schema.isMaxLength(20))
 
 const stored = Layer.unwrap(Effect.map(directory, (made) => {
   writeFileSync(join(made, "pool.token"), "one-token-0123456789 one\ntwo-token-0123456789 two\n")
@@ -51,7 +53,7 @@ layer(stored)("a stage", (it) => {
         const tokens = new Map<string, Offered>()
         let bound: string | null = null
 
-        for (const step of steps) {
+        for (const step of [...offeredToBoth, ...steps]) {
           if (step._tag === "Move") {
             bound = step.to
             yield* workspaces.update(workspaceId, { pool: bound })
@@ -83,6 +85,6 @@ layer(stored)("a stage", (it) => {
         }
         yield* Effect.ignore(assignments.end(id, { taskUid: Option.some((yield* stages.get(id)).taskUid ?? "nobody") }, failed()))
       }),
-    { arbitrary: { runs: 40 }, timeout: 180_000 }
+    { arbitrary: { runs: 80 }, timeout: 180_000 }
   )
 })
