@@ -48,6 +48,11 @@ export const optionsIn = (made: string) => ({
   poolTokenFile: join(made, "pool.token")
 })
 
+/** Takes the pools out of a database again, as a version that had none left it. */
+export const withoutPools = `DROP INDEX workspacesByPool; ${
+  ["workspaces", "taskTokens", "agents"].map((table) => `ALTER TABLE ${table} DROP COLUMN pool`).join("; ")
+}; DELETE FROM effect_sql_migrations WHERE migration_id >= 29`
+
 /** Runs a server until the scope closes; returns its URL and its services. */
 export const serveOpenly = (made: string, keep = keptByDefault, defaultPool?: string) =>
   Effect.gen(function*() {

@@ -9,7 +9,7 @@ import { auditPath } from "../../../src/schema/api/audit.ts"
 import { poolId, poolsPath } from "../../../src/schema/api/pools.ts"
 import { taskPath } from "../../../src/schema/api/task-api.ts"
 import { tfePath } from "../../../src/schema/api/tfe-api.ts"
-import { agent, cancelled, directory, failed, person, serve, sha256, succeeded, withChanges, worker } from "../live-server.ts"
+import { agent, cancelled, directory, failed, person, serve, sha256, succeeded, withChanges, withoutPools, worker } from "../live-server.ts"
 
 const [prodToken, devToken] = ["prod-token-0123456789", "dev-token-0123456789"]
 const bothPools = `${prodToken} prod\n${devToken}   dev\n`
@@ -340,9 +340,7 @@ describe("a workspace", () => {
           return offered!
         }))
       const database = new DatabaseSync(join(made, "data", "agent-job.sqlite"))
-      database.exec("DROP INDEX workspacesByPool")
-      for (const table of ["workspaces", "taskTokens", "agents"]) database.exec(`ALTER TABLE ${table} DROP COLUMN pool`)
-      database.exec("DELETE FROM effect_sql_migrations WHERE migration_id >= 29")
+      database.exec(withoutPools)
       database.close()
       yield* during(made, (url) =>
         Effect.gen(function*() {
