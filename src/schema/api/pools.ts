@@ -7,7 +7,11 @@ const prefix = "apool-"
 
 /** Returns the id of a pool: `apool-prod` for prod; a byte that is no ASCII letter, digit or hyphen is `_` and two hex digits. */
 export const poolId = (name: string): string =>
-  prefix + encodeURIComponent(name).replaceAll(/[^A-Za-z0-9%-]/gu, (sign) => `%${sign.charCodeAt(0).toString(16)}`).replaceAll("%", "_")
+  prefix +
+  encodeURIComponent(name).replaceAll(/[^A-Za-z0-9%-]/gu, (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`).replaceAll(
+    "%",
+    "_"
+  )
 
 const decoded = Option.liftThrowable(decodeURIComponent)
 
