@@ -13,6 +13,7 @@ import { get } from "./commands/get.ts"
 import { logs } from "./commands/logs.ts"
 import { migrate } from "./commands/migrate.ts"
 import { overlay } from "./commands/overlay.ts"
+import { pool } from "./commands/pool.ts"
 import { render } from "./commands/render.ts"
 import { run } from "./commands/run.ts"
 import { server } from "./commands/server.ts"
@@ -35,7 +36,7 @@ const description = [
 const agentJob = Command.make("agent-job").pipe(
   Command.withDescription(description),
   Command.withSubcommands([
-    { group: "RUNS", commands: [run, get, logs, approve, discard, cancel, vars, state] },
+    { group: "RUNS", commands: [run, get, logs, approve, discard, cancel, vars, state, pool] },
     { group: "INSTALLATION", commands: [render, config, overlay, migrate, doctor, drain, server, controller, version] },
     { group: "INSIDE A TASK'S POD", commands: [worker, install, probe] }
   ]),

@@ -15,12 +15,15 @@ export interface ServerOptions {
    */
   readonly userTokenFile: string
   readonly poolTokenFile: string
+  /** The pool of the workspaces that are bound to none; absent: any agent takes their stages. */
+  readonly defaultPool?: string
   readonly keep?: Keep
 }
 
 export class Settings extends Context.Service<Settings, {
   readonly dataDir: string
   readonly publicUrl: string | undefined
+  readonly defaultPool: string | undefined
   readonly keep: Keep
 }>()("agent-job/server/Settings") {}
 

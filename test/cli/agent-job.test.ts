@@ -116,7 +116,8 @@ describe("what is typed wrong", () => {
     },
     {
       args: ["get", "Rubbish!"],
-      said: "error: \"Rubbish!\" is neither \"runs\", \"workspaces\", \"tasks\", \"audit\", a run's id nor the name of an AgentTask."
+      said:
+        "error: \"Rubbish!\" is neither \"runs\", \"workspaces\", \"pools\", \"tasks\", \"audit\", a run's id nor the name of an AgentTask."
     },
     {
       args: ["get", "audit", "demo", "-w", "demo", "--url", nobody],

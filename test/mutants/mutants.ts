@@ -478,6 +478,41 @@ export const mutants: ReadonlyArray<Mutant> = [
     test: "server/run/assignments.test.ts"
   },
   {
+    name: "a stage of a pool is offered to whoever asks",
+    file: "src/server/run/pools.ts",
+    from: " OR ${ofRow} = ${pool})",
+    to: " OR ${ofRow} <> ${pool} OR TRUE)",
+    test: "server/run/pools.laws.test.ts"
+  },
+  {
+    name: "an offer is made to the pool that its workspace has just left",
+    file: "src/server/run/assignments.ts",
+    from: " AND ${pools.mayTake(pool)} RETURNING id",
+    to: " RETURNING id",
+    test: "server/run/assignments.test.ts"
+  },
+  {
+    name: "a stage of a pool is taken by whoever was offered it",
+    file: "src/server/run/assignments.ts",
+    from: "return mayTake ? stage : yield* ofOtherPool(stage)",
+    to: "return stage",
+    test: "server/run/pools.laws.test.ts"
+  },
+  {
+    name: "a worker takes a stage that has gone to another pool",
+    file: "src/server/run/assignments.ts",
+    from: "begin(stage.id, { pool, taskUid })",
+    to: "begin(stage.id, { taskUid })",
+    test: "server/run/pools.laws.test.ts"
+  },
+  {
+    name: "a task loses its stage when the workspace moves",
+    file: "src/server/run/assignments.ts",
+    from: "if (stage.taskUid !== null || pool === undefined) return stage",
+    to: "if (pool === undefined) return stage",
+    test: "server/run/pools.laws.test.ts"
+  },
+  {
     name: "the last state is not sent again when the engine is gone",
     file: "src/worker/state/state-delivery.ts",
     from: "    yield* deliver(bytes, afterEngine)",

@@ -12,7 +12,20 @@ import { stores } from "../../src/server/lifecycle/server.ts"
 import { Rescues } from "../../src/server/workspace/rescues.ts"
 import { Variables } from "../../src/server/workspace/variables.ts"
 import { Workspaces } from "../../src/server/workspace/workspaces.ts"
-import { applying, ask, directory, failed, inStores, optionsIn, person, type Resource, serve, server, userToken } from "./live-server.ts"
+import {
+  applying,
+  ask,
+  directory,
+  failed,
+  inStores,
+  optionsIn,
+  person,
+  type Resource,
+  serve,
+  server,
+  userToken,
+  withoutPools
+} from "./live-server.ts"
 
 const queue = "/api/v2/organizations/default/runs/queue"
 
@@ -126,7 +139,7 @@ describe("a workspace", () => {
       yield* Effect.scoped(Layer.build(stores(optionsIn(made))))
       const db = new DatabaseSync(file)
       db.exec(
-        `DROP INDEX runsSaved; DROP INDEX runsPending; ALTER TABLE runs DROP COLUMN saved; ALTER TABLE runs DROP COLUMN mayAsk; ALTER TABLE runs DROP COLUMN allowEmptyApply; ALTER TABLE runs DROP COLUMN stoppedBy;
+        `${withoutPools}; DROP INDEX runsSaved; DROP INDEX runsPending; ALTER TABLE runs DROP COLUMN saved; ALTER TABLE runs DROP COLUMN mayAsk; ALTER TABLE runs DROP COLUMN allowEmptyApply; ALTER TABLE runs DROP COLUMN stoppedBy;
          CREATE INDEX runsPending ON runs (workspaceId, seq) WHERE status = 'pending'; DELETE FROM effect_sql_migrations WHERE migration_id >= 24`
       )
       const insert = db.prepare(

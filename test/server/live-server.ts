@@ -48,10 +48,15 @@ export const optionsIn = (made: string) => ({
   poolTokenFile: join(made, "pool.token")
 })
 
+/** Takes the pools out of a database again, as a version that had none left it. */
+export const withoutPools = `DROP INDEX workspacesByPool; ${
+  ["workspaces", "taskTokens", "agents"].map((table) => `ALTER TABLE ${table} DROP COLUMN pool`).join("; ")
+}; DELETE FROM effect_sql_migrations WHERE migration_id >= 30`
+
 /** Runs a server until the scope closes; returns its URL and its services. */
-export const serveOpenly = (made: string, keep = keptByDefault) =>
+export const serveOpenly = (made: string, keep = keptByDefault, defaultPool?: string) =>
   Effect.gen(function*() {
-    const context = yield* Layer.build(ServerWithAddress({ ...optionsIn(made), keep }))
+    const context = yield* Layer.build(ServerWithAddress({ ...optionsIn(made), keep, ...(defaultPool !== undefined && { defaultPool }) }))
     const url = yield* Effect.map(HttpServer.HttpServer.pipe(Effect.provide(context)), ({ address }) => {
       if (address._tag === "UnixPathAddress") throw new Error("not a TCP address")
       return `http://127.0.0.1:${address.port}`
@@ -60,7 +65,8 @@ export const serveOpenly = (made: string, keep = keptByDefault) =>
   })
 
 /** Runs a server until the scope closes; returns its URL. */
-export const serve = (made: string, keep = keptByDefault) => Effect.map(serveOpenly(made, keep), ({ url }) => url)
+export const serve = (made: string, keep = keptByDefault, defaultPool?: string) =>
+  Effect.map(serveOpenly(made, keep, defaultPool), ({ url }) => url)
 
 /** The URL of a server on data of its own, which runs until the scope closes. */
 export const server = Effect.flatMap(directory, serve)
@@ -165,8 +171,8 @@ export const person = (url: string) => {
 /** The UID of the AgentTask, in tests that need only one. */
 export const taskUid = "task-uid-1"
 
-export const agent = (url: string, name = "agent-1", uid = taskUid) => {
-  const post = (path: string, body: unknown) => ask(url + path, poolToken, "POST", body)
+export const agent = (url: string, name = "agent-1", uid = taskUid, token = poolToken) => {
+  const post = (path: string, body: unknown) => ask(url + path, token, "POST", body)
   const acquire = (waitSeconds = 0, max = 10) =>
     Effect.map(
       post(poolPath.acquire, { agent: name, waitSeconds, max }),

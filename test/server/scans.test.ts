@@ -2,6 +2,7 @@ import { expect, it } from "@effect/vitest"
 import { Effect, Exit, Layer, Scope } from "effect"
 import { SqlClient, Statement } from "effect/sql"
 import { auditPath } from "../../src/schema/api/audit.ts"
+import { poolsPath } from "../../src/schema/api/pools.ts"
 import { runPath } from "../../src/schema/api/run.ts"
 import { statePath } from "../../src/schema/api/state.ts"
 import { Sha256 } from "../../src/schema/names.ts"
@@ -30,12 +31,15 @@ const growing = [
 
 /**
  * Reports whether a scan is acceptable: one of the stages that no agent has taken or of the rescues that wait, one in the order of an index
- * up to a limit, one that counts runs in an index alone, and that of all workspaces by the hourly pass of the retention.
+ * up to a limit, one that counts runs or workspaces in an index alone, and that of all workspaces by the hourly pass of the retention.
  */
 const isBounded = (step: string, text: string) =>
   /(?:stagesToOffer|rescuesPending)$/u.test(step) ||
   text === "SELECT * FROM workspaces ORDER BY name" ||
-  (step.includes(" INDEX ") && /\bLIMIT\b|^SELECT status, count\(\*\) AS n FROM runs GROUP BY status$/u.test(text))
+  (step.includes(" INDEX ") &&
+    /\bLIMIT\b|^SELECT (?:status, count\(\*\) AS n FROM runs GROUP BY status|pool, count\(\*\) AS n FROM workspaces GROUP BY pool)$/u.test(
+      text
+    ))
 
 /** Reports whether the statement is of a migration, which runs once over a table that an older version wrote. */
 const isOfMigration = (text: string) =>
@@ -75,6 +79,7 @@ const used = Effect.fnUntraced(function*(url: string) {
       "/api/v2/organizations/default/runs/queue",
       "/api/v2/organizations/default/capacity",
       statePath.state("demo"),
+      poolsPath,
       auditPath.all,
       auditPath.workspace("demo"),
       auditPath.run(id),

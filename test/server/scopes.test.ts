@@ -40,6 +40,7 @@ const table: Readonly<Record<string, Opens>> = {
   "DELETE /api/state/v1/workspaces/:name": "user",
   "GET /api/agent-job/v1/runs": "user",
   "GET /api/agent-job/v1/runs/:id": "user",
+  "GET /api/agent-job/v1/pools": "user",
   "GET /api/agent-job/v1/audit": "user",
   "GET /api/agent-job/v1/runs/:id/audit": "user",
   "GET /api/agent-job/v1/workspaces/:name/audit": "user",
@@ -92,6 +93,11 @@ const table: Readonly<Record<string, Opens>> = {
   "POST /api/v2/workspaces/:id/actions/lock": "user",
   "POST /api/v2/workspaces/:id/actions/unlock": "user",
   "POST /api/v2/workspaces/:id/actions/force-unlock": "user",
+  "GET /api/v2/organizations/:organization/agent-pools": "user",
+  "POST /api/v2/organizations/:organization/agent-pools": "user",
+  "GET /api/v2/agent-pools/:id": "user",
+  "PATCH /api/v2/agent-pools/:id": "user",
+  "DELETE /api/v2/agent-pools/:id": "user",
   "POST /api/v2/queries": "user",
   "POST /api/v2/workspaces/:id/state-versions": "user"
 }

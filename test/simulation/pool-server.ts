@@ -6,19 +6,24 @@ import { SqlClient } from "effect/sql"
 import { createHash } from "node:crypto"
 import { isSettled, Pool, type PoolError, PoolRefused, PoolUnreachable } from "../../src/controller/pool/pool.ts"
 import { isFinal, RunEvent } from "../../src/core/run/run-machine.ts"
+import { keptByDefault } from "../../src/schema/api/keep.ts"
 import { RunStatus } from "../../src/schema/api/run.ts"
 import { Sha256, WorkspaceName } from "../../src/schema/names.ts"
 import { Stage } from "../../src/schema/task/agent-task.ts"
 import { StageResult } from "../../src/schema/task/stage-result.ts"
 import { Bodies } from "../../src/server/access/bodies.ts"
+import { Tokens } from "../../src/server/access/tokens.ts"
 import { conflict, Refused, unauthorized } from "../../src/server/refused.ts"
+import { Agents } from "../../src/server/run/agents.ts"
 import { Assignments } from "../../src/server/run/assignments.ts"
 import { Journals } from "../../src/server/run/journals.ts"
 import { LeftOvers } from "../../src/server/run/left-overs.ts"
+import { Pools } from "../../src/server/run/pools.ts"
 import { Runs } from "../../src/server/run/runs.ts"
 import { StageEnds } from "../../src/server/run/stage-ends.ts"
 import { StageStates } from "../../src/server/run/stage-states.ts"
 import { type StageRow, Stages } from "../../src/server/run/stages.ts"
+import { Settings } from "../../src/server/settings.ts"
 import { Blobs } from "../../src/server/store/blobs.ts"
 import { Commits } from "../../src/server/store/commits.ts"
 import { layerDatabase, rows } from "../../src/server/store/database.ts"
@@ -38,6 +43,8 @@ type Stores = Assignments | Rescues | Runs | StageStates | Stages | StateLocks |
 type Storing<A, E = unknown> = Effect.Effect<A, E, Stores | SqlClient.SqlClient>
 
 const url = "http://pool"
+/** The name of the only token of agents. */
+const pool = "simulated"
 const archiveSha256 = Sha256.make("a".repeat(64))
 /** The digest of the plan that every plan stage makes. */
 export const planSha256 = Sha256.make("c".repeat(64))
@@ -74,8 +81,10 @@ const stores = Layer.mergeAll(Assignments.layer, StageStates.layer).pipe(
   Layer.provideMerge(StateVersions.layer),
   Layer.provideMerge(Layer.mergeAll(Bodies.layer, Evidence.layer, Rescues.layer, StateLocks.layer)),
   Layer.provideMerge(NamedBlobs.layer),
-  Layer.provideMerge(Workspaces.layer),
-  Layer.provideMerge(Commits.layer)
+  Layer.provideMerge(Layer.mergeAll(Pools.layer, Workspaces.layer)),
+  Layer.provideMerge(Layer.mergeAll(Agents.layer, Commits.layer)),
+  Layer.provide(Layer.succeed(Settings, { dataDir: "", publicUrl: undefined, defaultPool: undefined, keep: keptByDefault })),
+  Layer.provide(Layer.succeed(Tokens, { holderOf: () => Option.none(), pools: [pool], secretOf: () => "", isSecretOf: () => false }))
 )
 
 const StoredStage = Schema.Struct({
@@ -217,14 +226,15 @@ export class PoolServer {
       process.ask(what, (fault) => Effect.mapError(this.#request(fault, storing, unreachable), refused), poll)
     const assignments = <A>(use: (_: Assignments["Service"]) => Effect.Effect<A, unknown>): Storing<A> => Effect.flatMap(Assignments, use)
     return Pool.of({
-      acquire: (agent, waitSeconds, max) => ask("acquire", assignments((_) => _.acquire(agent, waitSeconds, max)), true),
-      acknowledge: (id, taskUid) => ask(`acknowledge ${id}`, assignments((_) => _.acknowledge(id, taskUid))),
+      acquire: (agent, waitSeconds, max) => ask("acquire", assignments((_) => _.acquire({ name: agent, pool }, waitSeconds, max)), true),
+      acknowledge: (id, taskUid) =>
+        ask(`acknowledge ${id}`, assignments((_) => _.acknowledge(id, { pool, taskUid: Option.some(taskUid) }))),
       cancellations: (after, waitSeconds) => ask("cancellations", assignments((_) => _.cancellations(after, waitSeconds)), true),
       report: (id, taskUid, result, from = url) =>
-        ask(`report ${id}`, assignments((_) => _.end(id, taskUid, result))).pipe(
+        ask(`report ${id}`, assignments((_) => _.end(id, { pool, taskUid }, result))).pipe(
           Effect.catchIf((error) => isSettled(error, from), () => Effect.void)
         ),
-      wait: (id, taskUid, reason, message) => ask(`wait ${id}`, assignments((_) => _.wait(id, taskUid, reason, message)))
+      wait: (id, taskUid, reason, message) => ask(`wait ${id}`, assignments((_) => _.wait(id, { pool, taskUid }, reason, message)))
     })
   }
 
@@ -262,7 +272,7 @@ export class PoolServer {
         ask(
           "the result",
           Effect.flatMap(stageThat(({ endedAt, result }) => Effect.succeed(endedAt === null || result !== null)), (found) =>
-            Effect.flatMap(Assignments, (_) => _.end(found.id, Option.some(taskUid), result)))
+            Effect.flatMap(Assignments, (_) => _.end(found.id, { taskUid: Option.some(taskUid) }, result)))
         ),
       states: {
         state: ask(

@@ -1,4 +1,4 @@
-// `agent-job get [runs|workspaces|tasks|audit [NAME]|RUN|TASK]`: shows what runs, what waits and why, and who changed what.
+// `agent-job get [runs|workspaces|pools|tasks|audit [NAME]|RUN|TASK]`: shows what runs, what waits and why, and who changed what.
 // Used by agent-job.ts.
 import { Clock, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
@@ -16,7 +16,7 @@ const flags = {
   what: Argument.String("what").pipe(
     Argument.withDefault("runs"),
     Argument.withDescription(
-      "runs or workspaces (of the server), tasks (AgentTasks of the cluster), audit (who changed what on the server), a run's id, or a task's name."
+      "runs, workspaces or pools (of the server), tasks (AgentTasks of the cluster), audit (who changed what on the server), a run's id, or a task's name."
     )
   ),
   name: Argument.String("name").pipe(
@@ -96,6 +96,11 @@ const answerFor = (kind: Kind, given: Given) => {
           document: { workspaces },
           lines: workspaces.length === 0 ? ["No workspaces yet; the first run of one makes it."] : workspaceTable(workspaces, now)
         })))
+    case "pools":
+      return fromServer(
+        given,
+        (server, { poolTable }) => Effect.map(server.pools, (list) => ({ document: list, lines: poolTable(list) }))
+      )
     case "audit":
       return fromServer(given, (server, { auditLines }) =>
         Effect.map(server.audit(aboutOf(given), given.before), (trail) => ({
@@ -130,7 +135,9 @@ export const get = Command.make(
     const kind = kindOf(given.what)
     if (Option.isNone(kind)) {
       return yield* new BadInput({
-        message: `${JSON.stringify(given.what)} is neither "runs", "workspaces", "tasks", "audit", a run's id nor the name of an AgentTask.`
+        message: `${
+          JSON.stringify(given.what)
+        } is neither "runs", "workspaces", "pools", "tasks", "audit", a run's id nor the name of an AgentTask.`
       })
     }
     const refusal = refusalOf(kind.value, given)
@@ -138,11 +145,14 @@ export const get = Command.make(
     return yield* print(given.output, yield* answerFor(kind.value, given))
   })
 ).pipe(
-  Command.withDescription("List runs, workspaces, AgentTasks or who changed what, or look at one: its status, its changes, why it waits."),
+  Command.withDescription(
+    "List runs, workspaces, pools, AgentTasks or who changed what, or look at one: its status, its changes, why it waits."
+  ),
   Command.withExamples([
     { command: "agent-job get runs --workspace demo" },
     { command: "agent-job get run-k3v9x2 -o json" },
     { command: "agent-job get workspaces" },
+    { command: "agent-job get pools" },
     { command: "agent-job get audit demo --before 4711" },
     { command: "agent-job get tasks --namespace agent-job-tasks" }
   ])

@@ -27,7 +27,12 @@ const flags = {
     Flag.withDescription("URL by which clients reach the server; by default the one in each request.")
   ),
   userTokenFile: file("user-token-file", "Tokens of people, one a line."),
-  poolTokenFile: file("pool-token-file", "Tokens of controllers, one a line."),
+  poolTokenFile: file("pool-token-file", "Tokens of controllers, one a line; what follows a token is the name of its pool."),
+  defaultPool: Flag.String("default-pool").pipe(
+    Flag.withMetavar("POOL"),
+    Flag.optional,
+    Flag.withDescription("The pool of the workspaces that are bound to none; by default any controller takes their stages.")
+  ),
   days: keep(
     "days",
     "Remove archives, logs and states older than this many days, except those that --keep-runs and --keep-states keep; 0 keeps all."
@@ -39,11 +44,12 @@ const flags = {
 export const server = Command.make(
   "server",
   flags,
-  Effect.fn("server")(function*({ days, publicUrl, runs, states, ...given }) {
+  Effect.fn("server")(function*({ days, defaultPool, publicUrl, runs, states, ...given }) {
     const address = Option.isSome(publicUrl) ? { publicUrl: yield* checkedUrl(publicUrl.value) } : {}
+    const pool = Option.isSome(defaultPool) && defaultPool.value !== "" ? { defaultPool: defaultPool.value } : {}
     return yield* serve(lazily(async () => {
       const { Server } = await import("../../server/lifecycle/server.ts")
-      return Layer.launch(Server({ ...given, ...address, keep: { days, runs, states } }))
+      return Layer.launch(Server({ ...given, ...address, ...pool, keep: { days, runs, states } }))
     }))
   })
 ).pipe(Command.withDescription("Serve runs, logs and state to people and controllers."))

@@ -5,7 +5,7 @@ import { Option, Schema } from "effect"
 import { WorkspaceName } from "../../schema/names.ts"
 import { isRunId, isTaskName } from "./run-or-task.ts"
 
-const lists = ["runs", "workspaces", "tasks", "audit"] as const
+const lists = ["runs", "workspaces", "pools", "tasks", "audit"] as const
 export type Kind = (typeof lists)[number] | "run" | "task"
 
 /** Returns what kind of thing is asked for. A list may be called by its singular, too. */

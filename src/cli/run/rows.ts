@@ -1,8 +1,9 @@
-// Runs, their stages, workspaces, variables and AgentTasks as rows of tables.
+// Runs, their stages, workspaces, pools, variables and AgentTasks as rows of tables.
 // Pure: the time is an argument.
 // Used by get and vars.
 import { rescueAdvice } from "../../core/run/state-doubt.ts"
 import type { AuditEntry, AuditList } from "../../schema/api/audit.ts"
+import type { PoolList, PoolView } from "../../schema/api/pools.ts"
 import type { RunView, StageView } from "../../schema/api/run.ts"
 import type { AgentTask } from "../../schema/task/agent-task.ts"
 import type { WorkspaceRow, WorkspaceVariable } from "../server/server-client.ts"
@@ -98,14 +99,25 @@ export const auditLines = ({ entries, older }: AuditList, asked: ReadonlyArray<s
 /** Returns the workspaces, each with the run that holds it and with the command that settles what is in doubt of its state. */
 export const workspaceTable = (workspaces: ReadonlyArray<WorkspaceRow>, now: number): ReadonlyArray<string> =>
   table(
-    ["WORKSPACE", "RUN", "AGE", "IN DOUBT"],
-    workspaces.map(({ createdAt, inDoubt, name, run }) => [
+    ["WORKSPACE", "RUN", "AGE", "POOL", "IN DOUBT"],
+    workspaces.map(({ createdAt, inDoubt, name, pool, run }) => [
       name,
       run ?? "",
       age(createdAt, now),
+      pool ?? "",
       inDoubt === true ? `agent-job state rescue ${name}` : ""
     ])
   )
+
+const noteOf = ({ isDefault, withoutToken }: PoolView): string =>
+  [...(isDefault === true ? ["the default"] : []), ...(withoutToken === true ? ["no token has this name"] : [])].join("; ")
+
+/** Returns the pools, each with the agents that asked for work lately and with what waits there; the last row is what any pool takes. */
+export const poolTable = ({ anyPool, pools }: PoolList): ReadonlyArray<string> =>
+  table(["POOL", "AGENTS", "WAITING", "WORKSPACES", "NOTE"], [
+    ...pools.map((pool) => [pool.name, String(pool.agents), String(pool.waiting), String(pool.workspaces), noteOf(pool)]),
+    ...(anyPool === undefined ? [] : [["(any)", "", String(anyPool.waiting), String(anyPool.workspaces), "bound to no pool"]])
+  ])
 
 /** Returns a value for one cell. A value with control characters, such as line breaks, is written as JSON, so that it takes one line. */
 const valueCell = ({ value }: WorkspaceVariable): string =>

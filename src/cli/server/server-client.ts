@@ -1,12 +1,13 @@
 // The client of the server's user API: workspaces, uploads and runs in the TFE shapes, and our own views of runs and states.
 // Invariant: every call ends in time, with a value or a ServerFailure, as cli/server/server-requests sees to.
-// Used by run, logs, get, cancel, approve, discard, vars and state.
+// Used by run, logs, get, cancel, approve, discard, vars, state and pool.
 import { Context, Duration, Effect, Layer, Option, Schema, Stream } from "effect"
 import { HttpClient, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
 import { createHash } from "node:crypto"
 import type { ChosenProxy } from "../../http/chosen-proxy.ts"
 import { proxyTo, toAnybody } from "../../http/connections.ts"
 import { type AuditEntry, AuditList, auditPath } from "../../schema/api/audit.ts"
+import { poolId, PoolList, poolOfId, poolsPath } from "../../schema/api/pools.ts"
 import { RunList, runPath, RunView } from "../../schema/api/run.ts"
 import { ImportStarted, type SettleRescue, statePath, StateView } from "../../schema/api/state.ts"
 import { taskHeader } from "../../schema/api/task-api.ts"
@@ -32,6 +33,7 @@ const document = <F extends Schema.Struct.Fields>(attributes: F) =>
   Schema.Struct({ data: Schema.Struct({ id: Schema.String, attributes: Schema.Struct(attributes) }) })
 
 const Identified = document({})
+const Bound = document({ "agent-pool-id": Schema.optionalKey(Schema.NullOr(Schema.String)) })
 const ConfigurationVersion = document({ "upload-url": Schema.String })
 const StateVersion = Schema.Struct({
   data: Schema.Struct({
@@ -48,6 +50,7 @@ const WorkspaceList = Schema.Struct({
       name: Schema.String,
       locked: Schema.Boolean,
       "created-at": Schema.String,
+      "agent-pool-id": Schema.optionalKey(Schema.NullOr(Schema.String)),
       "in-doubt": Schema.optionalKey(Schema.Boolean)
     }),
     relationships: Schema.Struct({ "current-run": Schema.Struct({ data: Schema.NullOr(Schema.Struct({ id: Schema.String })) }) })
@@ -72,6 +75,8 @@ export interface WorkspaceRow {
   /** The id of the run that holds the workspace, if any. */
   readonly run: string | null
   readonly createdAt: string
+  /** The pool that it is bound to. A server of an older version has none. */
+  readonly pool?: string
   /** Whether its state waits for a person. A server of an older version does not say so. */
   readonly inDoubt?: true
 }
@@ -116,6 +121,11 @@ export class ServerClient extends Context.Service<ServerClient, {
   readonly ensureWorkspace: (name: string) => Effect.Effect<{ readonly id: string; readonly created: boolean }, ServerFailure>
   readonly workspace: (name: string) => Effect.Effect<{ readonly id: string }, ServerFailure>
   readonly workspaces: Effect.Effect<ReadonlyArray<WorkspaceRow>, ServerFailure>
+  readonly pools: Effect.Effect<PoolList, ServerFailure>
+  /** Binds the workspace to the pool, and makes it if there is none of that name. Refused if the server has no such pool. */
+  readonly bindPool: (workspace: string, pool: string) => Effect.Effect<void, ServerFailure>
+  /** Takes the workspace from its pool, if it has one. */
+  readonly unbindPool: (workspace: string) => Effect.Effect<void, ServerFailure>
   readonly variables: (workspaceId: string) => Effect.Effect<ReadonlyArray<WorkspaceVariable>, ServerFailure>
   /** Sets a variable. Replaces the one with the same key and category. */
   readonly setVariable: (workspaceId: string, variable: Omit<WorkspaceVariable, "id">) => Effect.Effect<void, ServerFailure>
@@ -186,6 +196,10 @@ const make = (connection: Connection, http: HttpClient.HttpClient, proxy: Chosen
   const json = (request: Request.HttpClientRequest, body: object) => Request.bodyText(request, JSON.stringify(body), "application/json")
   const workspace = (name: string) =>
     Effect.map(decoded(Identified, Request.get(tfePath.workspace(organization, name)), `workspace ${name}`), ({ data: { id } }) => ({ id }))
+  const setMode = (id: string, attributes: object) =>
+    Effect.asVoid(
+      decoded(Identified, jsonApi(Request.patch(tfePath.workspaceById(id)), { type: "workspaces", attributes }), "workspace")
+    )
   const ask = (id: string, action: Parameters<typeof tfePath.action>[1], body: object) =>
     Effect.asVoid(send(authorised(json(Request.post(tfePath.action(id, action)), body)), { thing: `run ${id}`, status: 202 }))
   /** Replaces a NothingThere of the call by one that says how to list the evidence that there is. */
@@ -227,15 +241,31 @@ const make = (connection: Connection, http: HttpClient.HttpClient, proxy: Chosen
           "organization"
         ),
         ({ data, meta }) => [
-          data.map(({ attributes: { "created-at": createdAt, "in-doubt": inDoubt, name }, relationships }) => ({
+          data.map(({ attributes: { "agent-pool-id": poolId, "created-at": createdAt, "in-doubt": inDoubt, name }, relationships }) => ({
             name,
             run: relationships["current-run"].data?.id ?? null,
             createdAt,
+            ...(typeof poolId === "string" && { pool: Option.getOrElse(poolOfId(poolId), () => poolId) }),
             ...(inDoubt === true && { inDoubt })
           })),
           Option.fromNullishOr(meta.pagination["next-page"])
         ]
       )).pipe(Stream.runCollect),
+    pools: decoded(PoolList, Request.get(poolsPath), "list of pools").pipe(
+      Effect.catchTag("NothingThere", () =>
+        Effect.fail(
+          new NothingThere({
+            message: `The server at ${url} has no pools; it is older than this command line, and gives work to whoever asks.`
+          })
+        ))
+    ),
+    bindPool: Effect.fn("ServerClient.bindPool")(function*(name, pool) {
+      const bound = { "execution-mode": "agent", "agent-pool-id": poolId(pool) }
+      const create = jsonApi(Request.post(tfePath.workspaces(organization)), { type: "workspaces", attributes: { name, ...bound } })
+      const { data } = yield* decoded(Bound, create, "organization", made)
+      if (data.attributes["agent-pool-id"] !== poolId(pool)) yield* setMode(data.id, bound) // it was there, and stays as it is
+    }),
+    unbindPool: (name) => Effect.flatMap(workspace(name), ({ id }) => setMode(id, { "execution-mode": "remote" })),
     variables: (workspaceId) =>
       Effect.map(
         decoded(VariableList, Request.get(tfePath.variables(workspaceId)), "workspace"),

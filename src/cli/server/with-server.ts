@@ -1,5 +1,5 @@
 // Gives a command a screen and the client of the server. Both are loaded and made only when a command that needs them runs.
-// Used by run, get, logs, approve, discard, cancel, vars and state.
+// Used by run, get, logs, approve, discard, cancel, vars, state and pool.
 import { Effect } from "effect"
 import { connection, type ServerFlags } from "../flags/settings.ts"
 import { lazily } from "../terminal/lazily.ts"

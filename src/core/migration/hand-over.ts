@@ -40,7 +40,7 @@ const makeToken = ({ config: { namespace, pool }, formerServer }: Move): Readonl
     title: `Make the Secret \`${pool.tokenSecret.name}\``,
     why: [
       `The new controller reads the token of its pool from it. Write that of ${pool.url} into a file pool.token first; the release keeps its own.`,
-      `All tokens of a server share one queue, and whichever controller asks first takes the next stage. So if another installation that takes work from ${pool.url} has another cloud identity, network or engine, this one needs a server of its own.`
+      `The name after a token in that server's file of pool tokens is its pool, and the stages of a workspace that is bound to no pool go to whichever controller asks first. So if another installation that takes work from ${pool.url} has another cloud identity, network or engine, give each a token with a name of its own there, and bind the workspaces of both before their next run: \`agent-job pool bind WORKSPACE POOL\`.`
     ].join(" "),
     commands: [
       `kubectl -n ${namespace} create secret generic ${pool.tokenSecret.name} --from-file=${pool.tokenSecret.key}=pool.token --dry-run=client -o yaml | kubectl apply --server-side -f -`

@@ -1,5 +1,5 @@
 // Who changed what on the server, as people and programs read it back.
-// It never contains a token, a variable's value, or anything of a request's body but the id of what the request made.
+// It never contains a token, a variable's value, or anything of a request's body but the id of what the request made, and a pool.
 // Used by server/access/audit, server/routes/run-routes and the CLI.
 import { Schema } from "effect"
 import { Timestamp } from "../names.ts"
@@ -15,7 +15,7 @@ export const AuditEntry = Schema.Struct({
   }),
   action: Schema.String.annotate({
     description:
-      "The method and the path's pattern; \"(broken off)\" after it, if whoever asked did not wait for the answer, or the server stopped before it: it may have been done."
+      "The method and the path's pattern; \"(broken off)\" after it, if whoever asked did not wait for the answer, or the server stopped before it: it may have been done; \"(pool NAME)\" or \"(no pool)\", if it bound a workspace or took that back."
   }),
   object: Schema.String.annotate({ description: "The id or name in the path, or of what was made; empty if there is none." }),
   requestId: Schema.String.annotate({ description: "As the answer's header x-request-id had it." })

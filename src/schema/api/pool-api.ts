@@ -1,6 +1,6 @@
 // What controller/pool/pool and server/routes/pool-routes say to each other, authorised by the pool token.
 // Every answer may be asked for again: an assignment is offered until it is acknowledged, a result is idempotent by its id.
-// A stage belongs to the AgentTask that took it first; what another says of it is refused with 409 and the word `taken`.
+// A stage belongs to the AgentTask that took it first; what another says of it, or before that another pool, is refused with 409 and `taken`.
 import { Schema } from "effect"
 import { RunId, Sha256, Uid, WorkspaceName } from "../names.ts"
 import { Engine, PlanOptions, Stage } from "../task/agent-task.ts"

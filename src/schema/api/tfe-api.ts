@@ -19,7 +19,9 @@ const toOneOrNone = Schema.Struct({ data: Schema.NullOr(one) })
 const workspaceSettings = {
   "auto-apply": maybe(Schema.Boolean),
   "terraform-version": maybe(text(64)),
-  "working-directory": maybe(WorkingDirectory)
+  "working-directory": maybe(WorkingDirectory),
+  "execution-mode": maybe(Schema.String),
+  "agent-pool-id": maybe(Schema.String)
 }
 /** Keeps what it does not know, because the server refuses what it could not meet. */
 const withUnknown = <A extends Schema.Struct.Fields>(attributes: Schema.Struct<A>) =>
@@ -95,6 +97,9 @@ export const tfePath = {
   discovery: "/.well-known/terraform.json",
   ping: "/api/v2/ping",
   workspaces: (organization: string) => `/api/v2/organizations/${encodeURIComponent(organization)}/workspaces`,
+  workspaceById: (id: string) => `/api/v2/workspaces/${encodeURIComponent(id)}`,
+  agentPools: (organization: string) => `/api/v2/organizations/${encodeURIComponent(organization)}/agent-pools`,
+  agentPool: (id: string) => `/api/v2/agent-pools/${encodeURIComponent(id)}`,
   workspace: (organization: string, name: string) =>
     `/api/v2/organizations/${encodeURIComponent(organization)}/workspaces/${encodeURIComponent(name)}`,
   configurationVersions: (workspaceId: string) => `/api/v2/workspaces/${encodeURIComponent(workspaceId)}/configuration-versions`,

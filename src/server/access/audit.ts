@@ -44,6 +44,11 @@ const brokenOff = " (broken off)"
 /** Marks a write that was refused although the state that it brought was kept. */
 const asEvidence = " (kept as evidence)"
 
+/** Adds to the entry of a request, in brackets, what it was about beyond its path, such as the pool that a workspace was given. */
+export const AuditNote = Context.Reference<(note: string) => Effect.Effect<void>>("agent-job/server/AuditNote", {
+  defaultValue: () => () => Effect.void
+})
+
 /**
  * Returns the id of what a request is about, after the id of what that belongs to. If the request made something, its id is taken from the
  * answer's Location header.
@@ -83,15 +88,17 @@ const make = Effect.gen(function*() {
   ): Effect.Effect<HttpServerResponse.HttpServerResponse, Failure, R> =>
     asked.method === "GET" || unrecordedPaths.has(asked.path)
       ? answer
-      : Effect.uninterruptibleMask((restore) =>
-        restore(answer).pipe(
+      : Effect.uninterruptibleMask((restore) => {
+        let noted = ""
+        const note = (text: string) => Effect.sync(() => void (noted = ` (${text})`))
+        return restore(Effect.provideService(answer, AuditNote, note)).pipe(
           Effect.onInterrupt(() => Effect.ignore(append(asked, objectOf(asked), brokenOff))),
           Effect.tapError((failure) =>
             failure._tag === "Refused" && failure.details?.kept === true ? append(asked, objectOf(asked), asEvidence) : Effect.void
           ),
-          Effect.tap((given) => append(asked, objectOf(asked, given)))
+          Effect.tap((given) => append(asked, objectOf(asked, given), noted))
         )
-      )
+      })
 
   const append = Effect.fnUntraced(
     function*({ by, method, path, requestId }: Asked, object: string, end = ""): Effect.fn.Return<void, Refused> {

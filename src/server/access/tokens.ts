@@ -45,6 +45,8 @@ export interface Caller {
 export class Tokens extends Context.Service<Tokens, {
   /** Returns the holder of a token in the file for that kind. */
   readonly holderOf: (kind: "user" | "pool", token: string) => Option.Option<Caller>
+  /** The names in the file of the pool tokens, in its order; tokens with the same name are of one pool. */
+  readonly pools: ReadonlyArray<string>
   /**
    * Returns 64 hex digits, always the same for a subject: the last part of a path that needs no token, or a key (of a run's seals, of a
    * stage's kept states).
@@ -66,6 +68,7 @@ export class Tokens extends Context.Service<Tokens, {
         const key = yield* pathKey(join(options.dataDir, "path.key"))
         const secretOf = (subject: string) => createHmac("sha256", key).update(subject).digest("hex")
         return Tokens.of({
+          pools: [...new Set(known.pool.map(({ name }) => name))],
           holderOf: (kind, token) => Option.map(oneOf(known[kind], token), ({ name }) => ({ kind, name })),
           secretOf,
           isSecretOf: (subject, secret) => timingSafeEqual(sha256(secretOf(subject)), sha256(secret))

@@ -8,7 +8,7 @@ import { RunStatus } from "../../schema/api/run.ts"
 import { Timestamp } from "../../schema/names.ts"
 import { jsonApiErrors, logBeneath, problem, refusedOf, routesWith } from "../access/http-answer.ts"
 import { notFound, Refused } from "../refused.ts"
-import { Assignments } from "../run/assignments.ts"
+import { Agents } from "../run/agents.ts"
 import { Settings } from "../settings.ts"
 import { Blobs } from "../store/blobs.ts"
 import { Commits } from "../store/commits.ts"
@@ -26,7 +26,7 @@ const gauge = (name: string, help: string, value: number) => [`# HELP ${name} ${
 
 export const healthRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
-  const assignments = yield* Assignments
+  const agents = yield* Agents
   const blobs = yield* Blobs
   const commits = yield* Commits
   const { dataDir } = yield* Settings
@@ -54,7 +54,7 @@ export const healthRoutes = HttpRouter.addAll(Effect.gen(function*() {
           ageSeconds(since[0]?.at, yield* Clock.currentTimeMillis)
         ),
         ...gauge("agent_job_server_states_in_doubt", "States that wait for a person, and their workspaces with them.", doubts),
-        ...gauge("agent_job_server_agents", "Agents that asked for work in the last 90 seconds.", yield* assignments.connected),
+        ...gauge("agent_job_server_agents", "Agents that asked for work in the last 90 seconds.", yield* agents.connected),
         ...gauge("agent_job_server_resident_bytes", "Memory of the process.", process.memoryUsage.rss()),
         ...Option.match(free, {
           onNone: () => [],

@@ -18,11 +18,13 @@ import { runRoutes } from "../routes/run-routes.ts"
 import { stateRoutes } from "../routes/state-routes.ts"
 import { taskRoutes } from "../routes/task-routes.ts"
 import { workspaceStateRoutes } from "../routes/workspace-state-routes.ts"
+import { Agents } from "../run/agents.ts"
 import { Assignments } from "../run/assignments.ts"
 import { Configurations } from "../run/configurations.ts"
 import { Journals } from "../run/journals.ts"
 import { LeftOvers } from "../run/left-overs.ts"
 import { Logs } from "../run/logs.ts"
+import { Pools } from "../run/pools.ts"
 import { Runs } from "../run/runs.ts"
 import { StageEnds } from "../run/stage-ends.ts"
 import { StageStates } from "../run/stage-states.ts"
@@ -32,6 +34,7 @@ import { Blobs } from "../store/blobs.ts"
 import { Commits } from "../store/commits.ts"
 import { layerDatabase } from "../store/database.ts"
 import { NamedBlobs } from "../store/named-blobs.ts"
+import { tfePoolRoutes } from "../tfe/tfe-pool-routes.ts"
 import { tfeRefusedRoutes } from "../tfe/tfe-refused-routes.ts"
 import { tfeRunRoutes } from "../tfe/tfe-run-routes.ts"
 import { tfeStateRoutes } from "../tfe/tfe-state-routes.ts"
@@ -58,6 +61,7 @@ export const routes = Layer.mergeAll(
   tfeWorkspaceRoutes,
   tfeRunRoutes,
   tfeStateRoutes,
+  tfePoolRoutes,
   tfeRefusedRoutes
 )
 
@@ -78,13 +82,18 @@ export const stores = (options: ServerOptions) =>
     Layer.provideMerge(Layer.mergeAll(Audit.layer, Bodies.layer, Configurations.layer, Limits.layer, StateVersions.layer, Variables.layer)),
     Layer.provideMerge(Layer.mergeAll(Evidence.layer, Rescues.layer, StateLocks.layer)),
     Layer.provideMerge(NamedBlobs.layer),
-    Layer.provideMerge(Workspaces.layer),
-    Layer.provideMerge(Commits.layer),
+    Layer.provideMerge(Layer.mergeAll(Pools.layer, Workspaces.layer)),
+    Layer.provideMerge(Layer.mergeAll(Agents.layer, Commits.layer)),
     Layer.provideMerge(Tokens.layer(options)), // after the database, which only one process can open, so only one makes the key
     Layer.provideMerge(layerDatabase(join(options.dataDir, "agent-job.sqlite"))),
     Layer.provideMerge(Blobs.layer(join(options.dataDir, "blobs"))), // makes the data directory, in which the database is
     Layer.provideMerge(
-      Layer.succeed(Settings, { dataDir: options.dataDir, publicUrl: options.publicUrl, keep: options.keep ?? keptByDefault })
+      Layer.succeed(Settings, {
+        dataDir: options.dataDir,
+        publicUrl: options.publicUrl,
+        defaultPool: options.defaultPool,
+        keep: options.keep ?? keptByDefault
+      })
     )
   )
 

@@ -3,7 +3,7 @@
 // Used by server/lifecycle/server.
 import { Cause, Duration, Effect, Layer, Schedule } from "effect"
 import { ImportRuns } from "../rescue/import-runs.ts"
-import { Assignments } from "../run/assignments.ts"
+import { Agents } from "../run/agents.ts"
 import { NamedBlobs } from "../store/named-blobs.ts"
 import { Retention } from "./retention.ts"
 
@@ -44,8 +44,8 @@ const retain = Effect.flatMap(Retention, ({ pass }) => undisturbed(pass(), false
 )
 
 const forgetAgents = Effect.flatMap(
-  Assignments,
-  (assignments) => undisturbed(assignments.forgetAgents, undefined, "old agents could not be forgotten, which is tried again tomorrow")
+  Agents,
+  (agents) => undisturbed(agents.forget, undefined, "old agents could not be forgotten, which is tried again tomorrow")
 )
 
 export const upkeep = Layer.effectDiscard(Effect.all([

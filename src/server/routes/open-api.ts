@@ -14,6 +14,7 @@ import {
   poolPath,
   WaitRequest
 } from "../../schema/api/pool-api.ts"
+import { PoolList, poolsPath } from "../../schema/api/pools.ts"
 import { Problem } from "../../schema/api/problem.ts"
 import { RunList, runPath, RunView } from "../../schema/api/run.ts"
 import { ForceUnlock, ImportStarted, SettleRescue, statesPath, StateView } from "../../schema/api/state.ts"
@@ -148,6 +149,7 @@ const runs = HttpApiGroup.make("runs").add(
     success: RunList,
     error: refusals
   }),
+  HttpApiEndpoint.get("listPools", poolsPath, { success: PoolList, error: refusals }),
   HttpApiEndpoint.get("listAudit", auditPath.all, { query: before, success: AuditList, error: refusals }),
   HttpApiEndpoint.get("listAuditOfWorkspace", "/api/agent-job/v1/workspaces/:name/audit", {
     params: name,

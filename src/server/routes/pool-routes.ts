@@ -23,32 +23,32 @@ export const poolRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const route = yield* routesFor("pool", problem)
   const id = ({ id = "" }: { readonly id?: string }) => id
   return [
-    route("POST", poolPath.acquire, (request) =>
+    route("POST", poolPath.acquire, (request, _, { name: pool }) =>
       Effect.gen(function*() {
         const { agent, max, waitSeconds } = yield* acquireRequest(request)
-        return HttpServerResponse.jsonUnsafe({ assignments: yield* assignments.acquire(agent, waitSeconds, max) })
+        return HttpServerResponse.jsonUnsafe({ assignments: yield* assignments.acquire({ name: agent, pool }, waitSeconds, max) })
       })),
     route("POST", poolPath.cancellations, (request) =>
       Effect.gen(function*() {
         const { after, waitSeconds } = yield* cancellationsRequest(request)
         return HttpServerResponse.jsonUnsafe(yield* assignments.cancellations(after, waitSeconds))
       })),
-    route("POST", "/api/pool/v1/assignments/:id/acknowledge", (request, params) =>
+    route("POST", "/api/pool/v1/assignments/:id/acknowledge", (request, params, { name: pool }) =>
       Effect.gen(function*() {
         const { taskUid } = yield* acknowledgeRequest(request)
-        yield* assignments.acknowledge(id(params), taskUid)
+        yield* assignments.acknowledge(id(params), { pool, taskUid: Option.some(taskUid) })
         return noContent
       })),
-    route("POST", "/api/pool/v1/assignments/:id/wait", (request, params) =>
+    route("POST", "/api/pool/v1/assignments/:id/wait", (request, params, { name: pool }) =>
       Effect.gen(function*() {
         const { message, reason, taskUid } = yield* waitRequest(request)
-        yield* assignments.wait(id(params), Option.fromUndefinedOr(taskUid), reason, message)
+        yield* assignments.wait(id(params), { pool, taskUid: Option.fromUndefinedOr(taskUid) }, reason, message)
         return noContent
       })),
-    route("POST", "/api/pool/v1/assignments/:id/result", (request, params) =>
+    route("POST", "/api/pool/v1/assignments/:id/result", (request, params, { name: pool }) =>
       Effect.gen(function*() {
         const taskUid = decodeUid(queryOf(request, "taskUid"))
-        yield* assignments.end(id(params), taskUid, yield* result(request))
+        yield* assignments.end(id(params), { pool, taskUid }, yield* result(request))
         return noContent
       }))
   ]

@@ -1,8 +1,9 @@
-// Our own JSON beside the TFE API: runs, with what the TFE shapes lack, and the audit trail.
+// Our own JSON beside the TFE API: runs, with what the TFE shapes lack, pools, and the audit trail.
 // Used by server/lifecycle/server; the CLI's get and run ask here why something waits.
 import { Effect, Option } from "effect"
 import { HttpRouter, type HttpServerRequest, HttpServerResponse } from "effect/http"
 import { auditPath } from "../../schema/api/audit.ts"
+import { poolsPath } from "../../schema/api/pools.ts"
 import { runPath } from "../../schema/api/run.ts"
 import { type About, Audit, everything } from "../access/audit.ts"
 import { routesFor } from "../access/authorize.ts"
@@ -10,6 +11,7 @@ import { problem } from "../access/http-answer.ts"
 import { countOf, pageSizeOf, queryOf } from "../access/http-request.ts"
 import { baseUrl } from "../access/links.ts"
 import { notFound } from "../refused.ts"
+import { Pools } from "../run/pools.ts"
 import { makeRunViews } from "../run/run-view.ts"
 import { Runs } from "../run/runs.ts"
 import { Settings } from "../settings.ts"
@@ -20,6 +22,7 @@ const listLimit = 100
 export const runRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const { publicUrl } = yield* Settings
   const audit = yield* Audit
+  const pools = yield* Pools
   const runs = yield* Runs
   const views = yield* makeRunViews
   const workspaces = yield* Workspaces
@@ -45,6 +48,7 @@ export const runRoutes = HttpRouter.addAll(Effect.gen(function*() {
           runs: yield* Effect.forEach(found, (run) => views.listed(run, baseUrl(publicUrl, request)))
         })
       })),
+    route("GET", poolsPath, () => Effect.map(pools.list, (list) => HttpServerResponse.jsonUnsafe(list))),
     route("GET", auditPath.all, (request) => trail(request, everything)),
     route(
       "GET",

@@ -77,13 +77,13 @@ export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const taskUidOf = (request: HttpServerRequest.HttpServerRequest) => decodeUid(request.headers[taskHeader.taskUid])
   const stageOf = (isGood: (stage: StageRow) => Effect.Effect<boolean, SqlError.SqlError>) =>
     Effect.fnUntraced(function*(token: string, request: HttpServerRequest.HttpServerRequest) {
-      const stage = yield* assignments.byToken(token)
-      if (stage === undefined) return Option.none()
+      const offered = yield* assignments.byToken(token)
+      if (offered === undefined) return Option.none()
       const enter = Effect.gen(function*() {
-        const entered = yield* assignments.enter(stage, taskUidOf(request))
+        const entered = yield* assignments.enter(offered, taskUidOf(request))
         return (yield* isGood(entered)) ? Option.some(entered) : Option.none()
       })
-      return Option.some({ caller: callerOf(stage), enter })
+      return Option.some({ caller: callerOf(offered.stage), enter })
     })
 
   const forRunning = yield* routesOf(stageOf(({ endedAt }) => Effect.succeed(endedAt === null)), problem)
@@ -195,7 +195,7 @@ export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
       })),
     forRunningOrReported("POST", taskPath.result, (request, _, stage) =>
       Effect.gen(function*() {
-        yield* assignments.end(stage.id, taskUidOf(request), yield* result(request))
+        yield* assignments.end(stage.id, { taskUid: taskUidOf(request) }, yield* result(request))
         return noContent
       }))
   ]

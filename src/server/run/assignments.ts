@@ -14,9 +14,11 @@ import type { ToldResult } from "../../schema/task/stage-result.ts"
 import { newTaskToken, tokenHash } from "../access/tokens.ts"
 import { conflict, invalid, type StoreFailure } from "../refused.ts"
 import { Commits } from "../store/commits.ts"
-import { counted, row, rows } from "../store/database.ts"
+import { row, rows } from "../store/database.ts"
 import { instantAfter, now } from "../store/instants.ts"
 import { Workspaces } from "../workspace/workspaces.ts"
+import { Agents } from "./agents.ts"
+import { Pools } from "./pools.ts"
 import { Runs, type WholeRun } from "./runs.ts"
 import { StageEnds } from "./stage-ends.ts"
 import { type StageRow, StageRow as Row, Stages, stepOf } from "./stages.ts"
@@ -57,6 +59,24 @@ const assignmentOf = (stage: StageRow, run: WholeRun, workingDirectory: string, 
   taskToken
 })
 
+/** Who speaks for a stage. */
+export interface Speaker {
+  /** The pool of its token, which counts until the stage belongs to a task; absent: a worker, which `enter` has let in. */
+  readonly pool?: string | null
+  /** The UID of the AgentTask; none: no task was made. */
+  readonly taskUid: Option.Option<string>
+}
+
+/** A stage as the token of one of its offers shows it, with the pool to which that was made; null if it was before pools were noted. */
+export interface Offered {
+  readonly stage: StageRow
+  readonly pool: string | null
+}
+
+/** Older agents know the word, and leave the stage alone; a code of its own would have them report what they could not run. */
+const ofOtherPool = ({ id }: StageRow) =>
+  conflict("taken", `The stage ${id} is for the agents of another pool; what this one asks or says of it changes nothing.`)
+
 /**
  * Returns the stage if it belongs to the task; otherwise fails with 409 `taken`. A caller without a task may speak only for a stage that
  * belongs to none.
@@ -66,15 +86,6 @@ const ownedBy = (stage: StageRow, taskUid: Option.Option<string>) =>
     ? Effect.succeed(stage)
     : Effect.fail(conflict("taken", `Another agent has the stage ${stage.id}; what this one asks or says of it changes nothing.`))
 
-/** How long an agent counts as connected after it last asked for work; a long poll takes up to 60 s. */
-const connectedMillis = 90_000
-/**
- * How far ahead of the clock an agent may have asked and still count as connected. One that asked later did so before the clock was put
- * back, and would count for as long as it was put back.
- */
-const aheadMillis = 5_000
-/** How long an agent without a stage is remembered after it last asked for work. */
-const rememberedMillis = 30 * 24 * 3600 * 1000
 /**
  * How long the feed of cancellations names a stage that ended without its agent's word, because the agent may have been away. This is
  * bounded: where no task is left that could have the last word, each agent hears of the stage at each start.
@@ -82,68 +93,77 @@ const rememberedMillis = 30 * 24 * 3600 * 1000
 const awayMillis = 30 * 24 * 3600 * 1000
 
 /**
- * `taskUid` is the UID of the AgentTask that speaks. A call for a stage that belongs to another task fails with 409 `taken`, one for an
- * unknown stage with 404.
+ * A call for a stage that belongs to another task fails with 409 `taken`, and so does one for a stage that belongs to none and that the pool
+ * of the caller may not take; one for an unknown stage fails with 404.
  */
 export class Assignments extends Context.Service<Assignments, {
   /**
-   * Returns at most `max` stages for `agent`, which are its own once it acknowledges them. Waits up to `waitSeconds` for the first, and
-   * then returns none. Fails with 429 when too many requests wait.
+   * Returns at most `max` stages that agents of the pool may take, which are the agent's own once it acknowledges them. Waits up to
+   * `waitSeconds` for the first, and then returns none. Fails with 429 when too many requests wait.
    */
-  readonly acquire: (agent: string, waitSeconds: number, max: number) => Effect.Effect<ReadonlyArray<Assignment>, StoreFailure>
+  readonly acquire: (
+    agent: { readonly name: string; readonly pool: string },
+    waitSeconds: number,
+    max: number
+  ) => Effect.Effect<ReadonlyArray<Assignment>, StoreFailure>
   /**
    * Gives the stage to the task for good; the same task may repeat this. Also succeeds for a stage that is over, even if an agent without a
    * task ended it: the feed of cancellations tells the rest. Fails with 409 `rescue-pending` if the stage would change a state that is in
    * doubt.
    */
-  readonly acknowledge: (id: string, taskUid: string) => Effect.Effect<void, StoreFailure>
+  readonly acknowledge: (id: string, by: Speaker) => Effect.Effect<void, StoreFailure>
   /**
    * Stores why the stage has not started, which is shown with its run. Of a stage that has started it stores that the node does not answer;
    * any other reason takes that back.
    */
-  readonly wait: (id: string, taskUid: Option.Option<string>, reason: string, message: string) => Effect.Effect<void, StoreFailure>
+  readonly wait: (id: string, by: Speaker, reason: string, message: string) => Effect.Effect<void, StoreFailure>
   /**
    * Returns the cancelled stages after the cursor `after`, and in `next` the cursor to ask with again. Waits up to `waitSeconds` for the
    * first. Includes stages that are not over, and stages that ended without the word of their agent, which may have been away and still run
    * them. A cursor past the last number is from before a restore, and maybe from a clock that was ahead, so that new numbers would not
-   * reach it: then all stages are returned.
+   * reach it: then all stages are returned. It is the same for all pools: the task that has a stage may be in the cluster of a pool that its
+   * workspace has left. An agent that has no such task can do nothing with an id, which says nothing else.
    */
   readonly cancellations: (
     after: number,
     waitSeconds: number
   ) => Effect.Effect<{ readonly ids: ReadonlyArray<string>; readonly next: number }, StoreFailure>
   /** Ends the stage with its result, once. The same result again succeeds, another one fails with 409 `result-exists`. */
-  readonly end: (id: string, taskUid: Option.Option<string>, result: ToldResult) => Effect.Effect<void, StoreFailure>
+  readonly end: (id: string, by: Speaker, result: ToldResult) => Effect.Effect<void, StoreFailure>
   /** Returns the stage of a token; undefined if the token is unknown. */
-  readonly byToken: (token: string) => Effect.Effect<StageRow | undefined, SqlError.SqlError>
+  readonly byToken: (token: string) => Effect.Effect<Offered | undefined, SqlError.SqlError>
   /**
    * Lets a task in that has the token of the stage, and returns the stage, which starts with the first request. Fails with 422 if that
    * names no task, and with 409 `rescue-pending` as above.
    */
-  readonly enter: (stage: StageRow, taskUid: Option.Option<string>) => Effect.Effect<StageRow, StoreFailure>
-  /**
-   * Returns since when the agent has not asked for work, for a sentence; undefined if it has asked within the last 90 s, or never.
-   */
-  readonly silentSince: (agent: string) => Effect.Effect<string | undefined, SqlError.SqlError>
-  /** How many agents have asked for work within the last 90 s. */
-  readonly connected: Effect.Effect<number, SqlError.SqlError>
-  /** Removes the agents that have not asked for work for 30 days and have no stage: each new name of a controller adds one. */
-  readonly forgetAgents: Effect.Effect<void, SqlError.SqlError>
+  readonly enter: (offered: Offered, taskUid: Option.Option<string>) => Effect.Effect<StageRow, StoreFailure>
 }>()("agent-job/server/Assignments") {
   static readonly layer = Layer.effect(Assignments, Effect.suspend(() => make))
 }
 
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
+  const agents = yield* Agents
   const commits = yield* Commits
   const ends = yield* StageEnds
+  const pools = yield* Pools
   const runs = yield* Runs
   const stages = yield* Stages
   const workspaces = yield* Workspaces
 
-  const take = Effect.fnUntraced(function*(id: string, taskUid: Option.Option<string>) {
-    if (Option.isSome(taskUid)) yield* sql`UPDATE stages SET taskUid = ${taskUid.value} WHERE id = ${id} AND taskUid IS NULL`
-    return yield* ownedBy(yield* stages.get(id), taskUid)
+  /** Returns the stage if the speaker may speak for it: its own, or one that belongs to no task and that its pool may take. */
+  const spokenFor = Effect.fnUntraced(function*(id: string, { pool, taskUid }: Speaker) {
+    const stage = yield* ownedBy(yield* stages.get(id), taskUid)
+    if (stage.taskUid !== null || pool === undefined) return stage
+    const mayTake = (yield* sql`SELECT id FROM stages WHERE id = ${id} AND ${pools.mayTake(pool)}`).length > 0
+    return mayTake ? stage : yield* ofOtherPool(stage)
+  })
+
+  const take = Effect.fnUntraced(function*(id: string, by: Speaker) {
+    const stage = yield* spokenFor(id, by)
+    if (stage.taskUid !== null || Option.isNone(by.taskUid)) return stage
+    yield* sql`UPDATE stages SET taskUid = ${by.taskUid.value} WHERE id = ${id}`
+    return { ...stage, taskUid: by.taskUid.value }
   })
 
   /**
@@ -159,22 +179,22 @@ const make = Effect.gen(function*() {
    * Offers the stage to the agent; returns nothing if it is no longer open, because another request may have come since the stage was
    * looked up.
    */
-  const offer = Effect.fnUntraced(function*(stage: StageRow, agent: string) {
+  const offer = Effect.fnUntraced(function*(stage: StageRow, agent: string, pool: string) {
     const offered = yield* sql`UPDATE stages SET ${
       sql.update({ agent, offeredAt: yield* now, waitReason: null, waitMessage: null })
-    }, offers = offers + 1 WHERE id = ${stage.id} AND ${isOpen} RETURNING id`
+    }, offers = offers + 1 WHERE id = ${stage.id} AND ${isOpen} AND ${pools.mayTake(pool)} RETURNING id`
     if (offered.length === 0) return []
     const taskToken = yield* newTaskToken
-    yield* sql`INSERT INTO taskTokens ${sql.insert({ hash: tokenHash(taskToken), stageId: stage.id })}`
+    yield* sql`INSERT INTO taskTokens ${sql.insert({ hash: tokenHash(taskToken), stageId: stage.id, pool })}`
     const run = yield* runs.whole(stage.runId)
     const { workingDirectory } = yield* workspaces.get(run.workspaceId)
     return [assignmentOf(stage, run, workingDirectory, taskToken)]
   })
 
-  const look = (agent: string, max: number) =>
+  const look = (agent: string, pool: string, max: number) =>
     Effect.gen(function*() {
       const at = yield* Clock.currentTimeMillis
-      const open = yield* rows(Row)(sql`SELECT * FROM stages WHERE ${isOpen} ORDER BY seq`)
+      const open = yield* rows(Row)(sql`SELECT * FROM stages WHERE ${isOpen} AND ${pools.mayTake(pool)} ORDER BY seq`)
       const due = open.filter((stage) => dueAt(stage, agent, at) <= at).slice(0, max)
       if (due.length === 0) {
         return {
@@ -182,18 +202,15 @@ const make = Effect.gen(function*() {
           ...(open.length > 0 && { againAt: Math.min(...open.map((stage) => dueAt(stage, agent, at))) })
         }
       }
-      const assignments = (yield* sql.withTransaction(Effect.forEach(due, (stage) => offer(stage, agent)))).flat()
+      const assignments = (yield* sql.withTransaction(Effect.forEach(due, (stage) => offer(stage, agent, pool)))).flat()
       return assignments.length === 0
         ? { found: Option.none<ReadonlyArray<Assignment>>(), againAt: at }
         : { found: Option.some<ReadonlyArray<Assignment>>(assignments) }
     })
 
-  const acquire = Effect.fn("Assignments.acquire")(function*(agent: string, waitSeconds: number, max: number) {
-    const seenAt = yield* now
-    yield* sql`INSERT INTO agents ${
-      sql.insert({ name: agent, firstSeenAt: seenAt, seenAt })
-    } ON CONFLICT (name) DO UPDATE SET seenAt = excluded.seenAt`
-    return Option.getOrElse(yield* commits.await("assignments", waitSeconds, look(agent, max)), () => [])
+  const acquire: Assignments["Service"]["acquire"] = Effect.fn("Assignments.acquire")(function*({ name, pool }, waitSeconds, max) {
+    yield* agents.heard(name, pool)
+    return Option.getOrElse(yield* commits.await("assignments", waitSeconds, look(name, pool, max)), () => [])
   })
 
   /**
@@ -209,10 +226,10 @@ const make = Effect.gen(function*() {
     )
   })
 
-  const acknowledge = Effect.fn("Assignments.acknowledge")((id: string, taskUid: string) =>
+  const acknowledge = Effect.fn("Assignments.acknowledge")((id: string, by: Speaker) =>
     sql.withTransaction(Effect.gen(function*() {
       const before = yield* stages.get(id)
-      const stage = yield* take(id, Option.some(taskUid))
+      const stage = yield* take(id, by)
       if (before.taskUid === null && stage.endedAt !== null) yield* stages.cancelLate(id)
       if (stage.acknowledgedAt !== null || stage.endedAt !== null) return
       yield* refuseInDoubt(stage)
@@ -221,9 +238,9 @@ const make = Effect.gen(function*() {
     }))
   )
 
-  const wait = Effect.fn("Assignments.wait")((id: string, taskUid: Option.Option<string>, reason: string, message: string) =>
+  const wait = Effect.fn("Assignments.wait")((id: string, by: Speaker, reason: string, message: string) =>
     sql.withTransaction(Effect.gen(function*() {
-      const { startedAt } = yield* ownedBy(yield* stages.get(id), taskUid)
+      const { startedAt } = yield* spokenFor(id, by)
       const waits = startedAt === null || reason === nodeSilent
       yield* sql`UPDATE stages SET ${
         sql.update({ waitReason: waits ? reason : null, waitMessage: waits ? message : null })
@@ -256,9 +273,9 @@ const make = Effect.gen(function*() {
     return { ids: Option.getOrElse(found, () => []).map(({ id }) => id), next }
   })
 
-  const end = Effect.fn("Assignments.end")((id: string, taskUid: Option.Option<string>, result: ToldResult) =>
+  const end = Effect.fn("Assignments.end")((id: string, by: Speaker, result: ToldResult) =>
     sql.withTransaction(Effect.gen(function*() {
-      const stage = yield* take(id, taskUid)
+      const stage = yield* take(id, by)
       if (stage.result !== null) {
         return yield* Equal.equals(plainly(stage.result), plainly(result)) // as an older controller tells what a newer worker said
           ? Effect.void
@@ -275,9 +292,9 @@ const make = Effect.gen(function*() {
    * Starts the stage. The request of its worker shows that the assignment arrived, even if the acknowledgement got lost. From here on a
    * doubt does not stop the stage.
    */
-  const begin = (id: string, taskUid: string) =>
+  const begin = (id: string, by: Speaker) =>
     sql.withTransaction(Effect.gen(function*() {
-      yield* acknowledge(id, taskUid)
+      yield* acknowledge(id, by)
       const stage = yield* stages.get(id)
       if (stage.endedAt !== null || stage.startedAt !== null) return stage // since its token was looked up
       yield* refuseInDoubt(stage)
@@ -285,35 +302,24 @@ const make = Effect.gen(function*() {
       return yield* stages.get(id)
     }))
 
-  const byToken = Effect.fn("Assignments.byToken")((token: string) =>
-    row(Row)(sql`SELECT stages.* FROM taskTokens JOIN stages ON stages.id = taskTokens.stageId WHERE taskTokens.hash = ${tokenHash(token)}`)
-  )
+  const OfferedRow = Schema.Struct({ ...Row.fields, pool: Schema.NullOr(Schema.String) })
+  const byToken = Effect.fn("Assignments.byToken")(function*(token: string) {
+    const found = yield* row(OfferedRow)(
+      sql`SELECT stages.*, taskTokens.pool FROM taskTokens JOIN stages ON stages.id = taskTokens.stageId WHERE taskTokens.hash = ${
+        tokenHash(token)
+      }`
+    )
+    if (found === undefined) return undefined
+    const { pool, ...stage } = found
+    return { stage, pool }
+  })
 
-  const enter = Effect.fn("Assignments.enter")(function*(stage: StageRow, taskUid: Option.Option<string>) {
+  const enter = Effect.fn("Assignments.enter")(function*({ pool, stage }: Offered, taskUid: Option.Option<string>) {
     // A stage that started before tasks had to name themselves goes on without a UID.
     if (stage.endedAt !== null || stage.startedAt !== null) return yield* ownedBy(stage, taskUid)
     if (Option.isNone(taskUid)) return yield* invalid(`A request of a task names its AgentTask's UID in the header ${taskHeader.taskUid}.`)
-    return yield* begin(stage.id, taskUid.value)
+    return yield* begin(stage.id, { pool, taskUid })
   })
 
-  const seenLately = Effect.gen(function*() {
-    return sql`(seenAt > ${yield* instantAfter(-connectedMillis)} AND seenAt <= ${yield* instantAfter(aheadMillis)})`
-  })
-
-  const silentSince = Effect.fn("Assignments.silentSince")(function*(agent: string) {
-    const soon = yield* instantAfter(aheadMillis)
-    const silent = yield* row(Schema.Struct({ seenAt: Schema.String }))(
-      sql`SELECT seenAt FROM agents WHERE name = ${agent} AND NOT ${yield* seenLately}`
-    )
-    return silent !== undefined && silent.seenAt > soon ? "before the server's clock was put back" : silent?.seenAt
-  })
-
-  const connected = Effect.flatMap(seenLately, (isSeen) => counted(sql`SELECT count(*) AS n FROM agents WHERE ${isSeen}`))
-
-  const forgetAgents = Effect.gen(function*() {
-    const old = yield* instantAfter(-rememberedMillis)
-    yield* sql`DELETE FROM agents WHERE seenAt < ${old} AND NOT EXISTS (SELECT 1 FROM stages WHERE agent = agents.name AND endedAt IS NULL)`
-  })
-
-  return Assignments.of({ acquire, acknowledge, wait, cancellations, end, byToken, enter, silentSince, connected, forgetAgents })
+  return Assignments.of({ acquire, acknowledge, wait, cancellations, end, byToken, enter })
 })

@@ -8,7 +8,8 @@ import { mutates } from "../../schema/task/agent-task.ts"
 import { logUrl } from "../access/links.ts"
 import { Tokens } from "../access/tokens.ts"
 import { Rescues } from "../workspace/rescues.ts"
-import { Assignments } from "./assignments.ts"
+import { Agents } from "./agents.ts"
+import { Pools } from "./pools.ts"
 import { type Run, Runs } from "./runs.ts"
 import { type StageRow, Stages, stepOf, stepStatus } from "./stages.ts"
 
@@ -45,11 +46,31 @@ const waitOf = ({ waitMessage, waitReason }: StageRow) =>
 const failureOf = (run: Run, stages: ReadonlyArray<StageRow>) => run.failure ?? stages.at(-1)?.result?.message
 
 export const makeRunViews = Effect.gen(function*() {
-  const assignments = yield* Assignments
+  const agents = yield* Agents
+  const pools = yield* Pools
   const rescues = yield* Rescues
   const runs = yield* Runs
   const stages = yield* Stages
   const tokens = yield* Tokens
+
+  /** Returns what a stage waits for that is offered, or is to be. */
+  const offerOf = Effect.fnUntraced(function*(run: Run) {
+    const workspace = yield* runs.workspaceOf(run)
+    const pool = pools.of(workspace)
+    if (pool !== null && !pools.hasToken(pool)) {
+      const whose = workspace.pool === null ? "which is the server's default" : `to which the workspace ${run.workspace} is bound`
+      return `No token has the name of the pool ${pool}, ${whose}, so no agent may take this; name a token so in the pool token file, or bind the workspace to a pool that \`agent-job get pools\` lists: agent-job pool bind ${run.workspace} POOL`
+    }
+    const asking = yield* pools.connected(pool)
+    if (pool === null) {
+      return asking === 0
+        ? "No controller has asked for work in the last 90 seconds; check that one runs, is not drained, and has the right pool token."
+        : "It is offered to the agents and waits for one to take it."
+    }
+    return asking === 0
+      ? `No agent of the pool ${pool} has asked for work in the last 90 seconds; check that a controller with a token of that name runs and is not drained. \`agent-job get pools\` shows who asks.`
+      : `It is offered to the agents of the pool ${pool} and waits for one to take it.`
+  })
 
   const queueOf = Effect.fnUntraced(function*(run: Run, open: StageRow | undefined) {
     if (isFinal(run.status) || run.status === "planned") return undefined
@@ -75,22 +96,17 @@ export const makeRunViews = Effect.gen(function*() {
     const told = waitOf(open)
     if (told !== undefined) return told
     if (open.acknowledgedAt !== null) {
-      const since = open.agent === null ? undefined : yield* assignments.silentSince(open.agent)
+      const since = open.agent === null ? undefined : yield* agents.silentSince(open.agent)
       const has = `Agent ${open.agent} has the stage`
       if (since === undefined) return { position: 1, message: `${has} and is about to start its Pod.` }
       return {
         position: 1,
-        message: (yield* assignments.connected) === 0
-          ? `${has}, but has not asked for work since ${since}; if this lasts, check that its controller runs, is not drained, and reaches the server.`
-          : `${has}, but has not asked for work since ${since}. Another agent is asking for work, and starts the Pod if it has replaced ${open.agent}; if nothing starts, check that the controller of ${open.agent} runs and reaches the server.`
+        message: (yield* agents.hasPeer(open.agent ?? ""))
+          ? `${has}, but has not asked for work since ${since}. Another agent is asking for work, and starts the Pod if it has replaced ${open.agent}; if nothing starts, check that the controller of ${open.agent} runs and reaches the server.`
+          : `${has}, but has not asked for work since ${since}; if this lasts, check that its controller runs, is not drained, and reaches the server.`
       }
     }
-    return {
-      position: 1,
-      message: (yield* assignments.connected) === 0
-        ? "No controller has asked for work in the last 90 seconds; check that one runs, is not drained, and has the right pool token."
-        : "It is offered to the agents and waits for one to take it."
-    }
+    return { position: 1, message: yield* offerOf(run) }
   })
 
   /** Returns the view of a run. `base` is the server's URL as the client knows it; `ofRun` gives the run's stages. */

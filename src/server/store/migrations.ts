@@ -179,5 +179,12 @@ export const migrations = Migrator.fromRecord({
   /** Whether a plan of the run may wait for a person though the run applies by itself. */
   "0028_runs_that_may_ask": statements(`ALTER TABLE runs ADD COLUMN mayAsk INTEGER NOT NULL DEFAULT 0`),
   /** Whether a plan of the run that changes nothing is applied too. */
-  "0029_empty_applies": statements(`ALTER TABLE runs ADD COLUMN allowEmptyApply INTEGER NOT NULL DEFAULT 0`)
+  "0029_empty_applies": statements(`ALTER TABLE runs ADD COLUMN allowEmptyApply INTEGER NOT NULL DEFAULT 0`),
+  /** The pool that a workspace is bound to, if any; that of an offered token, and of an agent, unknown for those from before. */
+  "0030_pools": statements(
+    `ALTER TABLE workspaces ADD COLUMN pool TEXT`,
+    `ALTER TABLE taskTokens ADD COLUMN pool TEXT`,
+    `ALTER TABLE agents ADD COLUMN pool TEXT`,
+    `CREATE INDEX workspacesByPool ON workspaces (pool)`
+  )
 })

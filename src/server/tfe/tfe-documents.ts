@@ -2,6 +2,7 @@
 // Every shape has the relationships and permissions without which stock clients crash.
 // Used by the TFE routes.
 import { isFinal, type Step, wishes } from "../../core/run/run-machine.ts"
+import { poolId, type PoolView } from "../../schema/api/pools.ts"
 import { organization } from "../../schema/api/tfe-api.ts"
 import type { ConfigurationVersion } from "../run/configurations.ts"
 import type { Run, WholeRun } from "../run/runs.ts"
@@ -30,7 +31,6 @@ export const entitlements = {
 
 /** What is so of every workspace, and cannot be changed. */
 export const fixedAttributes = {
-  "execution-mode": "remote",
   operations: true,
   "allow-destroy-plan": true,
   "structured-run-output-enabled": false
@@ -50,6 +50,8 @@ export const workspaceDocument = (workspace: Workspace, holder: Run | undefined,
     "working-directory": workspace.workingDirectory,
     locked: holder !== undefined && holder.status !== "pending",
     "created-at": workspace.createdAt,
+    "execution-mode": workspace.pool === null ? "remote" : "agent",
+    "agent-pool-id": workspace.pool === null ? null : poolId(workspace.pool),
     ...fixedAttributes,
     "tag-names": [],
     "vcs-repo": null,
@@ -69,7 +71,18 @@ export const workspaceDocument = (workspace: Workspace, holder: Run | undefined,
       "can-force-delete": false
     }
   },
-  relationships: { organization: relation("organizations", organization), "current-run": relation("runs", workspace.currentRunId) }
+  relationships: {
+    organization: relation("organizations", organization),
+    "agent-pool": relation("agent-pools", workspace.pool === null ? null : poolId(workspace.pool)),
+    "current-run": relation("runs", workspace.currentRunId)
+  }
+})
+
+export const agentPoolDocument = ({ agents, id, name }: PoolView) => ({
+  id,
+  type: "agent-pools",
+  attributes: { name, "agent-count": agents, "organization-scoped": true },
+  relationships: { organization: relation("organizations", organization) }
 })
 
 export const configurationVersionDocument = (version: ConfigurationVersion, uploadUrl?: string) => ({

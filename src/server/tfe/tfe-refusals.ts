@@ -2,7 +2,7 @@
 // Invariant: what cannot be met is refused as a whole. A filter that was passed over would choose somebody else's workspace.
 // Used by the TFE routes.
 import { Effect } from "effect"
-import { RunAttributes } from "../../schema/api/tfe-api.ts"
+import { organization, RunAttributes, tfePath } from "../../schema/api/tfe-api.ts"
 import { invalid, type Refused } from "../refused.ts"
 import { fixedAttributes } from "./tfe-documents.ts"
 
@@ -31,7 +31,7 @@ const asksForNothing = (value: unknown): boolean =>
 
 const notKept = (what: string) => invalid(`This server does not keep ${what} of a workspace, so it would have no effect; leave it out.`)
 
-const kept: ReadonlyArray<string> = ["name", "auto-apply", "terraform-version", "working-directory"]
+const kept: ReadonlyArray<string> = ["name", "auto-apply", "terraform-version", "working-directory", "execution-mode", "agent-pool-id"]
 const fixed: Readonly<Record<string, unknown>> = fixedAttributes
 
 const unkeptAttribute = ([attribute, value]: readonly [string, unknown]): Refused | undefined => {
@@ -54,10 +54,52 @@ export interface AskedOfWorkspace {
   readonly relationships?: Readonly<Record<string, { readonly data?: unknown }>>
 }
 
+/** Says only that the execution mode, and its pool, is the workspace's own, which it always is here. */
+const repeatsMode = (attributes: AskedOfWorkspace["attributes"]) => ([attribute]: readonly [string, unknown]): boolean =>
+  attribute === "setting-overwrites" && typeof attributes["execution-mode"] === "string"
+
 /** Returns the refusal of a workspace, made or changed, that asks for more than the server keeps and does not have already. */
 export const unkept = ({ attributes, relationships = {} }: AskedOfWorkspace): Refused | undefined =>
-  Object.entries(attributes).map(unkeptAttribute).find((refused) => refused !== undefined) ??
+  Object.entries(attributes).filter((entry) => !repeatsMode(attributes)(entry)).map(unkeptAttribute).find((refused) =>
+    refused !== undefined
+  ) ??
     Object.entries(relationships).map(unkeptRelationship).find((refused) => refused !== undefined)
+
+/**
+ * Returns the id of the agent pool that a workspace is to have; null if it is to have none, and undefined if nothing is asked. `bound` says
+ * whether it has one.
+ */
+export const poolAsked = (
+  attributes: AskedOfWorkspace["attributes"],
+  bound: boolean
+): Effect.Effect<string | null | undefined, Refused> => {
+  const { "agent-pool-id": id, "execution-mode": mode } = attributes
+  const named = typeof id === "string" && id !== ""
+  switch (mode ?? (named ? "agent" : undefined)) {
+    case undefined:
+      return Effect.undefined
+    case "agent":
+      if (named) return Effect.succeed(id)
+      return bound ? Effect.undefined : Effect.fail(
+        invalid(
+          `The execution-mode "agent" needs an agent-pool-id; ${tfePath.agentPools(organization)} lists the pools that there are.`
+        )
+      )
+    case "remote":
+      return named
+        ? Effect.fail(invalid("A workspace with an agent-pool-id has the execution-mode \"agent\"; leave one of them out."))
+        : Effect.succeed(null)
+    default:
+      return Effect.fail(
+        invalid("Of each workspace here, execution-mode is \"remote\", or \"agent\" with an agent-pool-id; leave any other out.")
+      )
+  }
+}
+
+export const noPoolsMade = () =>
+  invalid(
+    "A pool here is the name of its tokens, so none is made, changed or removed through this API; write a line of token and name into the server's pool token file."
+  )
 
 export const otherName = (name: string) =>
   invalid(`A workspace keeps the name that it was made with, here ${name}; make another workspace with the other name.`)

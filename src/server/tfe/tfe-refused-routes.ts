@@ -1,4 +1,4 @@
-// What stock clients ask of the TFE API and get refused: tags, projects, queries, the end of a workspace, and states and locks of a person.
+// What stock clients ask of the TFE API and get refused: tags, projects, pools, queries, the end of a workspace, and states and locks of a person.
 // Without these routes the answer would be 404, of which clients show only that a resource was not found, or that it is deleted.
 // Used by server/lifecycle/server.
 import { Effect } from "effect"
@@ -7,7 +7,7 @@ import { statesPath } from "../../schema/api/state.ts"
 import { invalid } from "../refused.ts"
 import { type Workspace, Workspaces } from "../workspace/workspaces.ts"
 import { documents, makeTfe } from "./tfe-envelope.ts"
-import { noProjects, noQueries, noTags } from "./tfe-refusals.ts"
+import { noPoolsMade, noProjects, noQueries, noTags } from "./tfe-refusals.ts"
 
 export const tfeRefusedRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const { base, member, route } = yield* makeTfe
@@ -45,6 +45,13 @@ export const tfeRefusedRoutes = HttpRouter.addAll(Effect.gen(function*() {
         yield* member(params)
         return yield* noDeletion(yield* workspaces.named(params.name ?? ""))
       })),
+    route(
+      "POST",
+      "/api/v2/organizations/:organization/agent-pools",
+      (_, params) => Effect.andThen(member(params), Effect.fail(noPoolsMade()))
+    ),
+    route("PATCH", "/api/v2/agent-pools/:id", () => Effect.fail(noPoolsMade())),
+    route("DELETE", "/api/v2/agent-pools/:id", () => Effect.fail(noPoolsMade())),
     route("POST", "/api/v2/queries", () => Effect.fail(noQueries())),
     refused("POST", "/relationships/tags", noTags),
     refused("PATCH", "/tag-bindings", noTags),

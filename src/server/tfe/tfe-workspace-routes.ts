@@ -1,19 +1,22 @@
 // The TFE API's workspaces and their variables, and what clients ask before anything else.
 // Used by server/lifecycle/server.
-import { Effect } from "effect"
+import { Effect, Option } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
+import { poolOfId } from "../../schema/api/pools.ts"
 import { CreateVariable, CreateWorkspace, tfePath, UpdateWorkspace } from "../../schema/api/tfe-api.ts"
+import { AuditNote } from "../access/audit.ts"
 import { openRoutes } from "../access/authorize.ts"
 import { jsonApiErrors, noContent, type Params } from "../access/http-answer.ts"
 import { jsonOf, parametersOf, queryOf } from "../access/http-request.ts"
 import { notFound } from "../refused.ts"
+import { Pools } from "../run/pools.ts"
 import { Runs } from "../run/runs.ts"
 import { Rescues } from "../workspace/rescues.ts"
 import { Variables } from "../workspace/variables.ts"
 import { type Workspace, Workspaces, type WorkspaceSettings } from "../workspace/workspaces.ts"
 import { entitlements, variableDocument, workspaceDocument } from "./tfe-documents.ts"
 import { document, documents, made, makeTfe, pageOf } from "./tfe-envelope.ts"
-import { otherName, unkept, unknownFilter, unless } from "./tfe-refusals.ts"
+import { otherName, poolAsked, unkept, unknownFilter, unless } from "./tfe-refusals.ts"
 
 const createWorkspace = jsonOf(CreateWorkspace)
 const updateWorkspace = jsonOf(UpdateWorkspace)
@@ -22,7 +25,9 @@ const createVariable = jsonOf(CreateVariable)
 /** Absolute URLs are not needed here: these are relative to the document. */
 const services = { "tfe.v2": "/api/v2/", "tfe.v2.1": "/api/v2/", "tfe.v2.2": "/api/v2/", "state.v2": "/api/v2/" }
 
-const settingsOf = (attributes: (typeof UpdateWorkspace.Type)["data"]["attributes"]): Partial<WorkspaceSettings> => {
+type Attributes = (typeof UpdateWorkspace.Type)["data"]["attributes"]
+
+const plainSettingsOf = (attributes: Attributes): Partial<WorkspaceSettings> => {
   const { "auto-apply": autoApply, "terraform-version": terraformVersion, "working-directory": workingDirectory } = attributes
   return {
     ...(typeof autoApply === "boolean" && { autoApply }),
@@ -33,6 +38,7 @@ const settingsOf = (attributes: (typeof UpdateWorkspace.Type)["data"]["attribute
 
 export const tfeWorkspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const { member, route } = yield* makeTfe
+  const pools = yield* Pools
   const rescues = yield* Rescues
   const runs = yield* Runs
   const variables = yield* Variables
@@ -44,6 +50,22 @@ export const tfeWorkspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
     const pending = yield* rescues.pending(workspace.id)
     return workspaceDocument(workspace, holder, pending.length > 0)
   })
+
+  /** Returns the settings that a request asks for; `bound` is the pool that the workspace has. */
+  const settingsOf = Effect.fnUntraced(function*(attributes: Attributes, bound: string | null) {
+    const id = yield* poolAsked(attributes, bound !== null)
+    const plain = plainSettingsOf(attributes)
+    if (id === undefined) return plain
+    if (id === null) return { ...plain, pool: null }
+    const pool = Option.getOrElse(poolOfId(id), () => id)
+    return { ...plain, pool: pool === bound ? pool : yield* pools.existing(pool) }
+  })
+
+  /** Has the audit trail say which pool the request gave to the workspace. */
+  const noted = (asked: Partial<WorkspaceSettings>, { pool }: Workspace) =>
+    asked.pool === undefined || asked.pool !== pool
+      ? Effect.void
+      : Effect.flatMap(AuditNote, (note) => note(pool === null ? "no pool" : `pool ${pool}`))
 
   const listed = Effect.fnUntraced(function*(_: unknown, { id = "" }: Params) {
     yield* workspaces.get(id)
@@ -73,7 +95,10 @@ export const tfeWorkspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
         const { data } = yield* createWorkspace(request)
         yield* unless(unkept(data))
         const { attributes } = data
-        return made("/api/v2/workspaces", yield* Effect.flatMap(workspaces.ensure(attributes.name, settingsOf(attributes)), shown))
+        const settings = yield* settingsOf(attributes, null)
+        const workspace = yield* workspaces.ensure(attributes.name, settings)
+        yield* noted(settings, workspace)
+        return made("/api/v2/workspaces", yield* shown(workspace))
       })),
     route("GET", "/api/v2/organizations/:organization/workspaces/:name", (_, params) =>
       Effect.gen(function*() {
@@ -87,11 +112,14 @@ export const tfeWorkspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
     ),
     route("PATCH", "/api/v2/workspaces/:id", (request, { id = "" }) =>
       Effect.gen(function*() {
-        const { name } = yield* workspaces.get(id)
+        const { name, pool } = yield* workspaces.get(id)
         const { data } = yield* updateWorkspace(request)
         const { attributes } = data
         yield* unless((attributes.name ?? name) === name ? unkept(data) : otherName(name))
-        return document(yield* Effect.flatMap(workspaces.update(id, settingsOf(attributes)), shown))
+        const settings = yield* settingsOf(attributes, pool)
+        const workspace = yield* workspaces.update(id, settings)
+        yield* noted(settings, workspace)
+        return document(yield* shown(workspace))
       })),
     route("GET", "/api/v2/workspaces/:id/vars", listed),
     route("GET", "/api/v2/workspaces/:id/all-vars", listed), // there are no variable sets, which would add to them

@@ -6,6 +6,7 @@ import { SqlClient, type SqlError } from "effect/sql"
 import { LockInfo } from "../../schema/api/task-api.ts"
 import { RunId, Timestamp, WorkspaceName } from "../../schema/names.ts"
 import { invalid, orNotFound, type StoreFailure } from "../refused.ts"
+import { Commits } from "../store/commits.ts"
 import { row, rows } from "../store/database.ts"
 import { newId } from "../store/ids.ts"
 import { now } from "../store/instants.ts"
@@ -16,6 +17,7 @@ export const Workspace = Schema.Struct({
   autoApply: Schema.BooleanFromBit,
   terraformVersion: Schema.String,
   workingDirectory: Schema.String,
+  pool: Schema.NullOr(Schema.String),
   createdAt: Timestamp,
   currentRunId: Schema.NullOr(RunId),
   stateVersionId: Schema.NullOr(Schema.String),
@@ -29,6 +31,8 @@ export interface WorkspaceSettings {
   readonly autoApply: boolean
   readonly terraformVersion: string
   readonly workingDirectory: string
+  /** The pool that it is bound to; null: none. */
+  readonly pool: string | null
 }
 
 export class Workspaces extends Context.Service<Workspaces, {
@@ -57,6 +61,7 @@ const checked = (settings: Partial<WorkspaceSettings>) =>
 
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
+  const commits = yield* Commits
   const one = row(Workspace)
 
   const find = (name: string) => one(sql`SELECT * FROM workspaces WHERE name = ${name}`)
@@ -85,6 +90,7 @@ const make = Effect.gen(function*() {
   const update = Effect.fn("Workspaces.update")(function*(id: string, settings: Partial<WorkspaceSettings>) {
     const changed = yield* checked(settings)
     if (Object.keys(changed).length > 0) yield* sql`UPDATE workspaces SET ${sql.update(changed)} WHERE id = ${id}`
+    if (changed.pool !== undefined) yield* commits.news("assignments") // agents of the new pool may wait for its stages
     return yield* get(id)
   })
 

@@ -119,7 +119,7 @@ it.live("a workspace whose state is in doubt is listed with the command that set
     expect(workspaces).toMatchObject([{ name: "demo", inDoubt: true }, { name: "idle" }])
     expect(workspaces[1]).not.toHaveProperty("inDoubt")
     expect((yield* ran(environmentOf(url), "get", "workspaces")).out.split("\n").slice(0, 3)).toEqual([
-      expect.stringMatching(/^WORKSPACE +RUN +AGE +IN DOUBT$/u),
+      expect.stringMatching(/^WORKSPACE +RUN +AGE +POOL +IN DOUBT$/u),
       expect.stringMatching(/^demo .* agent-job state rescue demo$/u),
       expect.stringMatching(/^idle .* -$/u)
     ])

@@ -7,6 +7,7 @@ it.each([
   { what: "run", kind: "runs" },
   { what: "runs", kind: "runs" },
   { what: "workspace", kind: "workspaces" },
+  { what: "pools", kind: "pools" },
   { what: "tasks", kind: "tasks" },
   { what: "audit", kind: "audit" },
   { what: "audits", kind: "task" },
@@ -18,7 +19,7 @@ it.each([
 describe("what narrows a list down", () => {
   const none: Narrowing = { workspace: Option.none(), name: Option.none(), before: Option.none() }
   const [workspace, name, before] = [{ workspace: Option.some("demo") }, { name: Option.some("demo") }, { before: Option.some(7) }]
-  const kinds = ["runs", "workspaces", "tasks", "audit", "run", "task"] as const
+  const kinds = ["runs", "workspaces", "pools", "tasks", "audit", "run", "task"] as const
 
   it.each([
     { given: {}, with: [...kinds] },

@@ -1,12 +1,15 @@
 // The controller between a real server and a real API server: runs become tasks, their ends are reported, and nothing is lost on the way.
 import { expect, layer } from "@effect/vitest"
 import { Effect, Option, Scope } from "effect"
+import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { Kubernetes } from "../../../src/kubernetes/client.ts"
 import { agentTasks, secrets } from "../../../src/kubernetes/kinds.ts"
+import { poolId } from "../../../src/schema/api/pools.ts"
 import { taskPath } from "../../../src/schema/api/task-api.ts"
+import { tfePath } from "../../../src/schema/api/tfe-api.ts"
 import { Sha256 } from "../../../src/schema/names.ts"
-import { directory, person, serve, sha256, succeeded, withChanges, worker } from "../../server/live-server.ts"
+import { directory, person, poolToken, serve, sha256, succeeded, withChanges, worker } from "../../server/live-server.ts"
 import {
   claimWithoutPod,
   createTask,
@@ -22,12 +25,14 @@ import {
 
 const planDigest = Sha256.make(sha256("the plan"))
 
-const withServer = Effect.gen(function*() {
+const serverWith = Effect.fnUntraced(function*(poolTokens: string) {
   const made = yield* directory
+  writeFileSync(join(made, "pool.token"), poolTokens)
   const url = yield* serve(made)
   const values = { agent: { url, tokenExistingSecret: { name: "pool-token" } } }
   return { url, made, people: person(url), controller: runController({ values, poolTokenFile: join(made, "pool.token") }) }
 })
+const withServer = serverWith(poolToken)
 
 const taskToken = Effect.fnUntraced(function*(task: string) {
   const { namespace } = yield* Tasks
@@ -115,6 +120,31 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
       expect(JSON.stringify(yield* people.view(run))).toContain(`Secret ${place.name} is there already and not of its task`)
       expect((yield* kubernetes.get(secrets, place))["data"]).toEqual(data)
       yield* untilStatus(`${run}-plan`, ({ phase }) => phase === "Cancelled")
+    }).pipe(Effect.scoped))
+
+  it.effect("works for the pool that its token names alone, and ends there what it has begun when the workspace moves", () =>
+    Effect.gen(function*() {
+      const { controller, people, url } = yield* serverWith(`${poolToken} dev\nprod-token-0123456789 prod\n`)
+      const { namespace } = yield* Tasks
+      const kubernetes = yield* Kubernetes
+      yield* controller
+      const path = tfePath.workspaceById(yield* people.workspace("moved"))
+      const bind = (pool: string) => people.as("PATCH", path, { data: { attributes: { "agent-pool-id": poolId(pool) } } })
+      const untilProdIsMissed = (run: string) =>
+        until("the word on its wait", people.view(run), ({ queue }) => queue?.message.startsWith("No agent of the pool prod") === true)
+      yield* bind("prod")
+      const run = yield* people.start("moved")
+      yield* untilProdIsMissed(run)
+      yield* bind("dev")
+      yield* untilLaunched(`${run}-plan`)
+      yield* bind("prod")
+      const planner = worker(url, { taskToken: yield* taskToken(`${run}-plan`) }, (yield* getTask(`${run}-plan`)).metadata.uid)
+      yield* planner.savePlan("the plan")
+      yield* planner.result(succeeded({ ...withChanges, planDigest }))
+      yield* until("the plan", people.view(run), ({ status }) => status === "planned")
+      yield* people.act(run, "apply")
+      yield* untilProdIsMissed(run)
+      expect(yield* found(kubernetes.get(agentTasks, { name: `${run}-apply`, namespace }))).toBe(false)
     }).pipe(Effect.scoped))
 
   it.effect("loses no run when it stops between any two steps: what was not acknowledged comes again and finds its task", () =>

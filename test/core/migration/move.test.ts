@@ -337,7 +337,7 @@ describe("the hand-over", () => {
     const steps = handOver(moved(ofTheirs, ours), "out")
     expect(steps.map(({ title }) => title)).toEqual([secret, attempt, "Let the old queue run dry", stop, wait, apply, remove])
     expect(steps[0]?.why).toContain(
-      `whichever controller asks first takes the next stage. So if another installation that takes work from ${ours}`
+      `go to whichever controller asks first. So if another installation that takes work from ${ours}`
     )
     expect(steps[4]?.why).toContain(`\`agent-job state push\` here, as docs/state.md tells`)
     expect(steps[0]?.commands).toEqual([

@@ -75,11 +75,11 @@ const create = (of: Effect.Success<ReturnType<typeof version>>, more: Partial<Ne
 /** Takes the stage that waits, gives it a log of 4 bytes and ends it with this result. */
 const stage = Effect.fnUntraced(function*(result: StageResult) {
   const assignments = yield* Assignments
-  const [taken] = yield* assignments.acquire("agent-1", 0, 1)
+  const [taken] = yield* assignments.acquire({ name: "agent-1", pool: "p" }, 0, 1)
   const { id } = taken ?? expect.fail("there is work")
-  yield* assignments.acknowledge(id, "uid")
+  yield* assignments.acknowledge(id, { pool: "p", taskUid: Option.some("uid") })
   yield* (yield* Logs).append(id, 0, Buffer.from("log\n"))
-  yield* assignments.end(id, Option.some("uid"), result)
+  yield* assignments.end(id, { pool: "p", taskUid: Option.some("uid") }, result)
   return { id, taskToken: taken?.taskToken ?? "" }
 })
 

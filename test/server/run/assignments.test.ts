@@ -258,20 +258,30 @@ describe("an assignment", () => {
       }
     }))
 
-  it.live.each<{ readonly given: string; readonly meanwhile: (made: Offering) => Effect.Effect<unknown, unknown, Runs | Rescues> }>([
+  it.live.each<
+    { readonly given: string; readonly meanwhile: (made: Offering) => Effect.Effect<unknown, unknown, Runs | Rescues | Workspaces> }
+  >([
     { given: "it was withdrawn", meanwhile: ({ id }) => Effect.flatMap(Runs, (runs) => runs.step(id, RunEvent.Cancel())) },
     {
       given: "a rescue of its workspace was opened",
       meanwhile: ({ stageId, workspaceId }) =>
         Effect.flatMap(Rescues, (rescues) => rescues.open({ workspaceId, stageId, reason: "StateNotSaved", message: "in doubt" }))
+    },
+    {
+      given: "its workspace was bound to another pool",
+      meanwhile: ({ workspaceId }) => Effect.flatMap(Workspaces, (workspaces) => workspaces.update(workspaceId, { pool: "other" }))
     }
   ])("is not offered when $given while an agent was asking", ({ meanwhile }) =>
     Effect.gen(function*() {
       const { acquire } = yield* Assignments
-      const changed = yield* Effect.cached(Effect.provide(meanwhile(yield* offering), yield* Effect.context<Runs | Rescues>()))
+      const changed = yield* Effect.cached(Effect.provide(meanwhile(yield* offering), yield* Effect.context<Runs | Rescues | Workspaces>()))
       /** What agent-1 is given when `meanwhile` happens after `acquire` has looked for open stages and before it makes the offer. */
-      const asked = yield* Effect.provideService(acquire("agent-1", 0, 10), Statement.CurrentTransformer, (statement) =>
-        Effect.as(statement.compile()[0].startsWith("UPDATE stages SET \"agent\"") ? Effect.orDie(changed) : Effect.void, statement))
+      const asked = yield* Effect.provideService(
+        acquire({ name: "agent-1", pool: "p" }, 0, 10),
+        Statement.CurrentTransformer,
+        (statement) =>
+          Effect.as(statement.compile()[0].startsWith("UPDATE stages SET \"agent\"") ? Effect.orDie(changed) : Effect.void, statement)
+      )
       expect(asked).toEqual([])
     }).pipe(inStores))
 
@@ -425,15 +435,15 @@ describe("the feed of cancellations", () => {
     Effect.gen(function*() {
       const [assignments, commits, sql] = [yield* Assignments, yield* Commits, yield* SqlClient.SqlClient]
       const { stageId } = yield* offering
-      yield* assignments.acquire("one", 0, 1)
-      yield* assignments.acknowledge(stageId, "uid")
+      yield* assignments.acquire({ name: "one", pool: "p" }, 0, 1)
+      yield* assignments.acknowledge(stageId, { pool: "p", taskUid: Option.some("uid") })
       const looks: Array<string> = []
       let now = "at first"
       const look = Effect.sync(() => ({ found: looks.push(now) > 1 && now === "told" ? Option.some(looks) : Option.none() }))
       const waiting = yield* Effect.forkChild(commits.await("cancellations", 60, look))
       yield* Effect.repeat(Effect.yieldNow, { until: () => looks.length > 0 })
       now = "ended"
-      yield* assignments.end(stageId, Option.some("uid"), succeeded({ hasChanges: false }))
+      yield* assignments.end(stageId, { pool: "p", taskUid: Option.some("uid") }, succeeded({ hasChanges: false }))
       yield* Effect.repeat(Effect.yieldNow, { times: 10 })
       now = "told"
       yield* sql.withTransaction(commits.news("cancellations"))

@@ -4,7 +4,7 @@ import { Effect } from "effect"
 import { readdirSync } from "node:fs"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
-import { agent, directory, failed, person, planWith, serve, server, sha256, succeeded, worker } from "../live-server.ts"
+import { agent, directory, failed, person, planWith, serve, server, sha256, succeeded, withoutPools, worker } from "../live-server.ts"
 
 const saving = { "save-plan": true }
 const holderOf = (url: string) =>
@@ -71,7 +71,7 @@ describe("a run that saves its plan", () => {
       }))
       const database = new DatabaseSync(join(made, "data", "agent-job.sqlite"))
       database.exec(
-        `DROP INDEX runsSaved; DROP INDEX runsPending; ALTER TABLE runs DROP COLUMN saved; ALTER TABLE runs DROP COLUMN mayAsk; ALTER TABLE runs DROP COLUMN allowEmptyApply;
+        `${withoutPools}; DROP INDEX runsSaved; DROP INDEX runsPending; ALTER TABLE runs DROP COLUMN saved; ALTER TABLE runs DROP COLUMN mayAsk; ALTER TABLE runs DROP COLUMN allowEmptyApply;
          CREATE INDEX runsPending ON runs (workspaceId, seq) WHERE status = 'pending'; DELETE FROM effect_sql_migrations WHERE migration_id >= 27`
       )
       database.close()

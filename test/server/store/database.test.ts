@@ -5,7 +5,7 @@ import { chmodSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { layerDatabase } from "../../../src/server/store/database.ts"
 import { canBeNameless, nameless } from "../../nameless.ts"
-import { directory } from "../live-server.ts"
+import { directory, withoutPools } from "../live-server.ts"
 
 it.live("commits to the disk itself, so that a power cut loses nothing either (no test can cut the power)", () =>
   Effect.gen(function*() {
@@ -97,6 +97,7 @@ it.live("once notes which refused states a person had decided on, and what was s
         yield* sql`ALTER TABLE runs DROP COLUMN saved`
         yield* sql`ALTER TABLE runs DROP COLUMN mayAsk`
         yield* sql`ALTER TABLE runs DROP COLUMN allowEmptyApply`
+        for (const statement of withoutPools.split("; ")) yield* sql.unsafe(statement)
         yield* sql`CREATE INDEX runsPending ON runs (workspaceId, seq) WHERE status = 'pending'`
         yield* sql`DELETE FROM effect_sql_migrations WHERE migration_id >= 19`
         yield* sql`PRAGMA foreign_keys = OFF`

@@ -80,7 +80,7 @@ describe("a workspace", () => {
     },
     {
       attributes: { "execution-mode": "local" },
-      sentence: "Of each workspace here, execution-mode is \"remote\" and stays so; leave it out."
+      sentence: "Of each workspace here, execution-mode is \"remote\", or \"agent\" with an agent-pool-id; leave any other out."
     },
     { attributes: { operations: false }, sentence: "Of each workspace here, operations is true and stays so; leave it out." },
     {

@@ -39,7 +39,8 @@ const blobs = Layer.sync(Blobs, () => {
 const stores = StateVersions.layer.pipe(
   Layer.provideMerge(Layer.mergeAll(Evidence.layer, Rescues.layer, StateLocks.layer)),
   Layer.provideMerge(NamedBlobs.layer),
-  Layer.provideMerge(Layer.mergeAll(Workspaces.layer, Commits.layer)),
+  Layer.provideMerge(Workspaces.layer),
+  Layer.provideMerge(Commits.layer),
   Layer.provideMerge(layerDatabase(":memory:")),
   Layer.provideMerge(blobs)
 )

@@ -1,0 +1,77 @@
+// The agents: who asked for work, with a token of which pool, and when.
+// A name has one row, with the pool whose token it showed last. Nothing about a stage is decided by it, but what people are told of the wait.
+// Used by assignments (which hears them), pools, run-view, the metrics and the chores.
+import { Context, Effect, Layer, Schema } from "effect"
+import { SqlClient, type SqlError } from "effect/sql"
+import { counted, row, rows } from "../store/database.ts"
+import { instantAfter, now } from "../store/instants.ts"
+
+/** How long an agent counts as connected after it last asked for work; a long poll takes up to 60 s. */
+const connectedMillis = 90_000
+/**
+ * How far ahead of the clock an agent may have asked and still count as connected. One that asked later did so before the clock was put
+ * back, and would count for as long as it was put back.
+ */
+const aheadMillis = 5_000
+/** How long an agent without a stage is remembered after it last asked for work. */
+const rememberedMillis = 30 * 24 * 3600 * 1000
+
+const CountOfPool = Schema.Struct({ pool: Schema.NullOr(Schema.String), n: Schema.Int })
+
+export class Agents extends Context.Service<Agents, {
+  /** Notes that the agent asks for work, with a token of that pool. */
+  readonly heard: (agent: string, pool: string) => Effect.Effect<void, SqlError.SqlError>
+  /**
+   * Returns since when the agent has not asked for work, for a sentence; undefined if it has asked within the last 90 s, or never.
+   */
+  readonly silentSince: (agent: string) => Effect.Effect<string | undefined, SqlError.SqlError>
+  /** How many agents have asked for work within the last 90 s. */
+  readonly connected: Effect.Effect<number, SqlError.SqlError>
+  /** The same for each pool that any asked for. */
+  readonly connectedByPool: Effect.Effect<ReadonlyArray<typeof CountOfPool.Type>, SqlError.SqlError>
+  /** Reports whether an agent of the same pool as this one has asked within the last 90 s; of any, if its pool is not known. */
+  readonly hasPeer: (agent: string) => Effect.Effect<boolean, SqlError.SqlError>
+  /** Removes the agents that have not asked for work for 30 days and have no stage: each new name of a controller adds one. */
+  readonly forget: Effect.Effect<void, SqlError.SqlError>
+}>()("agent-job/server/Agents") {
+  static readonly layer = Layer.effect(Agents, Effect.suspend(() => make))
+}
+
+const make = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+
+  const seenLately = Effect.gen(function*() {
+    return sql`(seenAt > ${yield* instantAfter(-connectedMillis)} AND seenAt <= ${yield* instantAfter(aheadMillis)})`
+  })
+
+  return Agents.of({
+    heard: Effect.fn("Agents.heard")(function*(agent: string, pool: string) {
+      const seenAt = yield* now
+      yield* sql`INSERT INTO agents ${
+        sql.insert({ name: agent, pool, firstSeenAt: seenAt, seenAt })
+      } ON CONFLICT (name) DO UPDATE SET seenAt = excluded.seenAt, pool = excluded.pool`
+    }),
+    silentSince: Effect.fn("Agents.silentSince")(function*(agent: string) {
+      const soon = yield* instantAfter(aheadMillis)
+      const silent = yield* row(Schema.Struct({ seenAt: Schema.String }))(
+        sql`SELECT seenAt FROM agents WHERE name = ${agent} AND NOT ${yield* seenLately}`
+      )
+      return silent !== undefined && silent.seenAt > soon ? "before the server's clock was put back" : silent?.seenAt
+    }),
+    connected: Effect.flatMap(seenLately, (isSeen) => counted(sql`SELECT count(*) AS n FROM agents WHERE ${isSeen}`)),
+    connectedByPool: Effect.flatMap(
+      seenLately,
+      (isSeen) => rows(CountOfPool)(sql`SELECT pool, count(*) AS n FROM agents WHERE ${isSeen} GROUP BY pool`)
+    ),
+    hasPeer: Effect.fn("Agents.hasPeer")(function*(agent: string) {
+      const peers = yield* counted(
+        sql`SELECT count(*) AS n FROM agents WHERE ${yield* seenLately} AND COALESCE((SELECT pool FROM agents AS this WHERE name = ${agent}), pool) IS pool`
+      )
+      return peers > 0
+    }),
+    forget: Effect.gen(function*() {
+      const old = yield* instantAfter(-rememberedMillis)
+      yield* sql`DELETE FROM agents WHERE seenAt < ${old} AND NOT EXISTS (SELECT 1 FROM stages WHERE agent = agents.name AND endedAt IS NULL)`
+    })
+  })
+})

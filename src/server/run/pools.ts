@@ -1,0 +1,93 @@
+// Pools: the names of the tokens of controllers, to which workspaces are bound. Agents of one pool alone take the stages of such a workspace.
+// Invariant: a pool is asked about only while a stage belongs to no task. From then on the task's UID proves whose the stage is.
+// Used by assignments, run-view, and the routes that show and bind pools.
+import { Context, Effect, Layer, Schema } from "effect"
+import { SqlClient, type SqlError, type Statement } from "effect/sql"
+import { poolId, type PoolList, type PoolView } from "../../schema/api/pools.ts"
+import { Tokens } from "../access/tokens.ts"
+import { invalid, type Refused } from "../refused.ts"
+import { Settings } from "../settings.ts"
+import { rows } from "../store/database.ts"
+import type { Workspace } from "../workspace/workspaces.ts"
+import { Agents } from "./agents.ts"
+
+const CountOfPool = Schema.Struct({ pool: Schema.NullOr(Schema.String), n: Schema.Int })
+type Counts = ReadonlyArray<typeof CountOfPool.Type>
+
+const countOf = (counts: Counts, pool: string | null): number => counts.find((count) => count.pool === pool)?.n ?? 0
+
+export class Pools extends Context.Service<Pools, {
+  /** Returns the pool whose agents alone take the stages of the workspace; null if all may. */
+  readonly of: (workspace: Pick<Workspace, "pool">) => string | null
+  /**
+   * The same in SQL, of a row of `stages`: holds if an agent with a token of that pool may take the stage. `null` is a token that was
+   * offered before pools were noted, which takes what any may.
+   */
+  readonly mayTake: (pool: string | null) => Statement.Fragment
+  /** Reports whether a token has that name. */
+  readonly hasToken: (pool: string) => boolean
+  /** Fails with 422, and the names that there are, if no token has that one. */
+  readonly existing: (pool: string) => Effect.Effect<string, Refused>
+  /** How many agents of the pool, or of any, have asked for work within the last 90 s. */
+  readonly connected: (pool: string | null) => Effect.Effect<number, SqlError.SqlError>
+  /** All pools that tokens, workspaces or the default name, sorted by name. */
+  readonly list: Effect.Effect<PoolList, SqlError.SqlError>
+}>()("agent-job/server/Pools") {
+  static readonly layer = Layer.effect(Pools, Effect.suspend(() => make))
+}
+
+const make = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const agents = yield* Agents
+  const { defaultPool = null } = yield* Settings
+  const { pools } = yield* Tokens
+
+  const hasToken = (pool: string) => pools.includes(pool)
+  if (defaultPool !== null && !hasToken(defaultPool)) {
+    yield* Effect.logWarning("no token has the name of the default pool, so what is bound to no pool waits", { defaultPool, pools })
+  }
+
+  const of = ({ pool }: Pick<Workspace, "pool">) => pool ?? defaultPool
+  const ofRow = sql`COALESCE(workspaces.pool, ${defaultPool})`
+
+  const waiting = rows(CountOfPool)(
+    sql`SELECT ${ofRow} AS pool, count(*) AS n FROM stages JOIN runs ON runs.id = stages.runId JOIN workspaces ON workspaces.id = runs.workspaceId
+      WHERE stages.acknowledgedAt IS NULL AND stages.endedAt IS NULL GROUP BY 1`
+  )
+  const bound = rows(CountOfPool)(sql`SELECT pool, count(*) AS n FROM workspaces GROUP BY pool`)
+
+  const list = Effect.gen(function*() {
+    const [asking, waits, perName] = yield* Effect.all([agents.connectedByPool, waiting, bound])
+    const workspacesOf = (pool: string | null) =>
+      perName.reduce((sum, { n, pool: named }) => of({ pool: named }) === pool ? sum + n : sum, 0)
+    const counts = (pool: string | null) => ({ waiting: countOf(waits, pool), workspaces: workspacesOf(pool) })
+    const named = [...pools, defaultPool, ...perName.map(({ pool }) => pool)].filter((pool) => pool !== null)
+    return {
+      pools: [...new Set(named)].sort().map((name): PoolView => ({
+        id: poolId(name),
+        name,
+        agents: countOf(asking, name),
+        ...counts(name),
+        ...(name === defaultPool && { isDefault: true }),
+        ...(!hasToken(name) && { withoutToken: true })
+      })),
+      ...(defaultPool === null && { anyPool: counts(null) })
+    }
+  })
+
+  return Pools.of({
+    of,
+    mayTake: (pool) =>
+      sql`EXISTS (SELECT 1 FROM runs JOIN workspaces ON workspaces.id = runs.workspaceId
+        WHERE runs.id = stages.runId AND (${ofRow} IS NULL OR ${ofRow} = ${pool}))`,
+    hasToken,
+    existing: (pool) =>
+      hasToken(pool)
+        ? Effect.succeed(pool)
+        : Effect.fail(
+          invalid(`There is no pool ${JSON.stringify(pool)}: no token has that name. The pools of this server are: ${pools.join(", ")}.`)
+        ),
+    connected: (pool) => pool === null ? agents.connected : Effect.map(agents.connectedByPool, (counts) => countOf(counts, pool)),
+    list
+  })
+})

@@ -1,0 +1,353 @@
+// Which agents a stage goes to: those of its workspace's pool, until a task has it; from then on the task alone counts.
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Exit, Fiber, Scope } from "effect"
+import { TestClock } from "effect/testing"
+import { writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { DatabaseSync } from "node:sqlite"
+import { auditPath } from "../../../src/schema/api/audit.ts"
+import { poolId, poolsPath } from "../../../src/schema/api/pools.ts"
+import { taskPath } from "../../../src/schema/api/task-api.ts"
+import { tfePath } from "../../../src/schema/api/tfe-api.ts"
+import { agent, cancelled, directory, failed, person, serve, sha256, succeeded, withChanges, withoutPools, worker } from "../live-server.ts"
+
+const [prodToken, devToken] = ["prod-token-0123456789", "dev-token-0123456789"]
+const bothPools = `${prodToken} prod\n${devToken}   dev\n`
+
+/** A directory whose pool token file has these lines. */
+const directoryWith = (lines: string) => Effect.tap(directory, (made) => Effect.sync(() => writeFileSync(join(made, "pool.token"), lines)))
+
+const clients = (url: string) => ({
+  me: person(url),
+  prod: agent(url, "agent-prod", "uid-prod", prodToken),
+  dev: agent(url, "agent-dev", "uid-dev", devToken)
+})
+const workspaceBody = (attributes: object) => ({ data: { type: "workspaces", attributes } })
+const to = (pool: string) => ({ "execution-mode": "agent", "agent-pool-id": poolId(pool) })
+
+/** Makes the workspace `demo` if need be, and binds it to the pool; to none if that is null. */
+const bind = Effect.fnUntraced(function*(url: string, pool: string | null) {
+  const me = person(url)
+  const id = yield* me.workspace("demo")
+  return yield* me.as("PATCH", tfePath.workspaceById(id), workspaceBody(pool === null ? { "execution-mode": "remote" } : to(pool)))
+})
+
+const serverOf = (pool: string | null, lines = bothPools) =>
+  Effect.gen(function*() {
+    const made = yield* directoryWith(lines)
+    const url = yield* serve(made)
+    yield* bind(url, pool)
+    return { made, url, ...clients(url) }
+  })
+
+/** Serves the directory for as long as the effect runs; another one may serve it afterwards. */
+const during = <A, E, R>(made: string, use: (url: string) => Effect.Effect<A, E, R>, defaultPool?: string) =>
+  Effect.gen(function*() {
+    const life = yield* Scope.make()
+    const result = yield* Effect.exit(Effect.flatMap(Scope.provide(serve(made, undefined, defaultPool), life), use))
+    yield* Scope.close(life, Exit.void)
+    return yield* result
+  })
+
+const ids = (stages: ReadonlyArray<{ readonly id: string }>) => stages.map(({ id }) => id)
+const taken = expect.objectContaining({ status: 409, json: expect.objectContaining({ error: "taken" }) })
+const waitOf = (url: string, run: string) => Effect.map(person(url).view(run), ({ queue }) => queue?.message)
+
+describe("a stage of a workspace", () => {
+  it.effect("that is bound to a pool is offered to the agents of that pool alone", () =>
+    Effect.gen(function*() {
+      const { dev, me, prod } = yield* serverOf("prod")
+      const run = yield* me.start("demo")
+      expect(yield* dev.acquire()).toEqual([])
+      expect(ids(yield* prod.acquire())).toEqual([`${run}.plan.1`])
+      yield* TestClock.adjust("1 minute")
+      expect(yield* dev.acquire()).toEqual([])
+    }))
+
+  it.live("that is bound to none is offered to whoever asks", () =>
+    Effect.gen(function*() {
+      const { dev, me } = yield* serverOf(null)
+      const run = yield* me.start("demo")
+      expect(ids(yield* dev.acquire())).toEqual([`${run}.plan.1`])
+    }))
+
+  it.live("that is bound to none goes to the default pool, if there is one, also what waits already", () =>
+    Effect.gen(function*() {
+      const made = yield* directoryWith(bothPools)
+      const run = yield* during(made, (url) => person(url).start("demo"))
+      yield* during(made, (url) =>
+        Effect.gen(function*() {
+          const { dev, me, prod } = clients(url)
+          expect(yield* dev.acquire()).toEqual([])
+          expect(ids(yield* prod.acquire())).toEqual([`${run}.plan.1`])
+          expect((yield* me.as("GET", tfePath.workspace("default", "demo"))).json.data.attributes["execution-mode"]).toBe("remote")
+        }), "prod")
+    }))
+
+  it.live("is offered to an agent that waits as soon as the workspace is bound to its pool", () =>
+    Effect.gen(function*() {
+      const { me, prod, url } = yield* serverOf("dev")
+      const run = yield* me.start("demo")
+      const waiting = yield* Effect.forkChild(prod.acquire(60))
+      yield* Effect.repeat(waitOf(url, run), { until: (message) => message?.includes("pool dev") === true })
+      yield* bind(url, "prod")
+      expect(ids(yield* Fiber.join(waiting))).toEqual([`${run}.plan.1`])
+    }))
+
+  it.effect("that is moved while it is offered cannot be taken by the pool that it left, and is taken once by the other", () =>
+    Effect.gen(function*() {
+      const { dev, me, prod, url } = yield* serverOf("dev")
+      const run = yield* me.start("demo")
+      const id = `${run}.plan.1`
+      const [offered] = yield* dev.acquire()
+      yield* bind(url, "prod")
+      expect(yield* dev.acknowledge(id)).toEqual(taken)
+      expect(yield* dev.wait(id, "ImagePull", "dev waits")).toEqual(taken)
+      expect(yield* dev.report(id, failed())).toEqual(taken)
+      expect(yield* dev.reportTaskless(id, cancelled)).toEqual(taken)
+      expect(yield* worker(url, offered!, "uid-dev").as("GET", taskPath.assignment)).toEqual(taken)
+      yield* TestClock.adjust("30 seconds")
+      expect(yield* dev.acquire()).toEqual([])
+      const [again] = yield* prod.acquire()
+      expect(again?.id).toBe(id)
+      expect((yield* prod.acknowledge(id)).status).toBe(204)
+      expect(yield* worker(url, offered!, "uid-dev").as("GET", taskPath.assignment)).toEqual(taken)
+      expect((yield* worker(url, again!, "uid-prod").as("GET", taskPath.assignment)).status).toBe(200)
+    }))
+
+  it.effect("that is moved while it is offered, and cancelled, ends, whichever pool hears of it", () =>
+    Effect.gen(function*() {
+      const { dev, me, prod, url } = yield* serverOf("dev")
+      const run = yield* me.start("demo")
+      const id = `${run}.plan.1`
+      yield* dev.acquire()
+      yield* bind(url, "prod")
+      yield* me.act(run, "cancel")
+      for (const each of [dev, prod]) expect((yield* each.cancellations()).ids).toEqual([id])
+      expect(yield* dev.reportTaskless(id, cancelled)).toEqual(taken)
+      expect((yield* prod.reportTaskless(id, cancelled)).status).toBe(204)
+      expect((yield* me.view(run)).status).toBe("canceled")
+      expect((yield* prod.cancellations()).ids).toEqual([])
+    }))
+
+  it.effect("that a task has is its own, wherever the workspace is moved; the next stage goes to the new pool", () =>
+    Effect.gen(function*() {
+      const { dev, me, prod, url } = yield* serverOf("dev")
+      const run = yield* me.start("demo", { "auto-apply": true })
+      const id = `${run}.plan.1`
+      const [plan] = yield* dev.acquire()
+      yield* dev.acknowledge(id)
+      yield* bind(url, "prod")
+      expect((yield* dev.acknowledge(id)).status).toBe(204)
+      expect((yield* dev.wait(id, "ImagePull", "dev waits")).status).toBe(204)
+      expect((yield* me.view(run)).queue?.message).toBe("dev waits")
+      expect(yield* prod.reportTaskless(id, cancelled)).toEqual(taken)
+      const planner = worker(url, plan!, "uid-dev")
+      expect((yield* planner.savePlan("the plan")).status).toBe(204)
+      expect((yield* planner.result(succeeded({ ...withChanges, planDigest: sha256("the plan") as never }))).status).toBe(204)
+      expect((yield* dev.report(id, succeeded({ ...withChanges, planDigest: sha256("the plan") as never }))).status).toBe(204)
+      yield* TestClock.adjust("1 minute")
+      expect(yield* dev.acquire()).toEqual([])
+      const [apply] = yield* prod.acquire()
+      expect(apply?.id).toBe(`${run}.apply.1`)
+      yield* prod.acknowledge(apply!.id)
+      yield* bind(url, "dev")
+      yield* me.act(run, "cancel")
+      expect((yield* prod.cancellations()).ids).toContain(apply!.id)
+      expect((yield* prod.report(apply!.id, cancelled)).status).toBe(204)
+      expect((yield* me.view(run)).status).toBe("canceled")
+    }))
+})
+
+describe("a pool", () => {
+  it.live("has all the tokens of its name, so that one is rotated by having both for a while", () =>
+    Effect.gen(function*() {
+      const made = yield* directoryWith(`${prodToken} prod\nnext-token-0123456789 prod\n${devToken} dev\n`)
+      const run = yield* during(made, (url) =>
+        Effect.gen(function*() {
+          yield* bind(url, "prod")
+          const run = yield* person(url).start("demo")
+          expect(ids(yield* agent(url, "old", "uid", prodToken).acquire())).toEqual([`${run}.plan.1`])
+          expect((yield* agent(url, "new", "uid", "next-token-0123456789").acknowledge(`${run}.plan.1`)).status).toBe(204)
+          return run
+        }))
+      writeFileSync(join(made, "pool.token"), `next-token-0123456789 prod\n${devToken} dev\n`)
+      yield* during(made, (url) =>
+        Effect.gen(function*() {
+          expect((yield* agent(url, "new", "uid", "next-token-0123456789").report(`${run}.plan.1`, failed())).status).toBe(204)
+          expect((yield* person(url).view(run)).status).toBe("errored")
+        }))
+    }))
+
+  it.live("whose token was renamed while a stage ran has its result, and what comes next waits and says why", () =>
+    Effect.gen(function*() {
+      const made = yield* directoryWith(bothPools)
+      const { plan, run } = yield* during(made, (url) =>
+        Effect.gen(function*() {
+          const { me, prod } = clients(url)
+          yield* bind(url, "prod")
+          const run = yield* me.start("demo", { "auto-apply": true })
+          const [plan] = yield* prod.acquire()
+          yield* prod.acknowledge(plan!.id)
+          yield* worker(url, plan!, "uid-prod").savePlan("the plan")
+          return { plan: plan!, run }
+        }))
+      writeFileSync(join(made, "pool.token"), `${prodToken} production\n${devToken} dev\n`)
+      yield* during(made, (url) =>
+        Effect.gen(function*() {
+          const { dev, me, prod } = clients(url)
+          expect((yield* prod.acknowledge(plan.id)).status).toBe(204)
+          const result = succeeded({ ...withChanges, planDigest: sha256("the plan") as never })
+          expect((yield* worker(url, plan, "uid-prod").result(result)).status).toBe(204)
+          expect((yield* prod.report(plan.id, result)).status).toBe(204)
+          for (const each of [prod, dev]) expect(yield* each.acquire()).toEqual([])
+          expect(yield* waitOf(url, run)).toBe(
+            "No token has the name of the pool prod, to which the workspace demo is bound, so no agent may take this; name a token so in the pool token file, or bind the workspace to a pool that `agent-job get pools` lists: agent-job pool bind demo POOL"
+          )
+          expect((yield* me.as("GET", poolsPath)).json.pools).toMatchObject([
+            { name: "dev", waiting: 0 },
+            { name: "prod", agents: 0, waiting: 1, workspaces: 1, withoutToken: true },
+            { name: "production", agents: 1, waiting: 0, workspaces: 0 }
+          ])
+          yield* bind(url, "production")
+          expect(ids(yield* prod.acquire())).toEqual([`${run}.apply.1`])
+        }))
+    }))
+
+  it.effect("of which no agent asks is named by the run that waits for one, whoever else asks", () =>
+    Effect.gen(function*() {
+      const { dev, me, prod, url } = yield* serverOf("prod")
+      const run = yield* me.start("demo")
+      yield* dev.acquire()
+      expect(yield* waitOf(url, run)).toBe(
+        "No agent of the pool prod has asked for work in the last 90 seconds; check that a controller with a token of that name runs and is not drained. `agent-job get pools` shows who asks."
+      )
+      yield* prod.acquire()
+      expect(yield* waitOf(url, run)).toBe("It is offered to the agents of the pool prod and waits for one to take it.")
+      yield* prod.acknowledge(`${run}.plan.1`)
+      yield* TestClock.adjust("2 minutes")
+      yield* dev.acquire()
+      expect(yield* waitOf(url, run)).toContain("has not asked for work since 1970-01-01T00:00:00.000Z; if this lasts,")
+      yield* agent(url, "agent-prod-2", "uid-prod", prodToken).acquire()
+      expect(yield* waitOf(url, run)).toContain("Another agent is asking for work")
+    }))
+
+  it.live("is listed with who asks, what waits and what is bound to it, and so is what any pool takes", () =>
+    Effect.gen(function*() {
+      const made = yield* directoryWith(`${bothPools}unnamed-token-0123456789\n`)
+      const url = yield* serve(made)
+      const { dev, me } = clients(url)
+      yield* bind(url, "prod")
+      yield* me.start("demo")
+      yield* me.start("other")
+      yield* dev.acquire(0, 1)
+      const unnamed = sha256("unnamed-token-0123456789").slice(0, 8)
+      const { anyPool, pools } = (yield* me.as("GET", poolsPath)).json
+      expect(anyPool).toEqual({ waiting: 1, workspaces: 1 })
+      expect(pools).toEqual([
+        { id: `apool-${unnamed}`, name: unnamed, agents: 0, waiting: 0, workspaces: 0 },
+        { id: "apool-dev", name: "dev", agents: 1, waiting: 0, workspaces: 0 },
+        { id: "apool-prod", name: "prod", agents: 0, waiting: 1, workspaces: 1 }
+      ])
+    }))
+})
+
+describe("a workspace", () => {
+  it.live("is bound when it is made or changed, shows it as stock clients read it, and is let go", () =>
+    Effect.gen(function*() {
+      const { dev, me, url } = yield* serverOf(null)
+      const made = yield* me.as("POST", tfePath.workspaces("default"), workspaceBody({ name: "shop", ...to("dev") }))
+      expect(made.status).toBe(201)
+      expect(made.json.data.attributes).toMatchObject(to("dev"))
+      expect(made.json.data.relationships["agent-pool"]).toEqual({ data: { type: "agent-pools", id: "apool-dev" } })
+      const path = tfePath.workspaceById(made.json.data.id)
+      const overwrites = { "setting-overwrites": { "execution-mode": true, "agent-pool": true } }
+      expect((yield* me.as("PATCH", path, workspaceBody({ ...to("prod"), ...overwrites }))).json.data.attributes).toMatchObject(to("prod"))
+      expect((yield* me.as("PATCH", path, workspaceBody({ "auto-apply": true }))).json.data.attributes).toMatchObject(to("prod"))
+      const { attributes, relationships } = (yield* me.as("PATCH", path, workspaceBody({ "execution-mode": "remote" }))).json.data
+      expect([attributes["execution-mode"], attributes["agent-pool-id"], relationships["agent-pool"].data]).toEqual(["remote", null, null])
+      yield* dev.acquire()
+      const listed = (yield* me.as("GET", `${tfePath.agentPools("default")}?q=de`)).json
+      expect(listed.data).toMatchObject([{ id: "apool-dev", type: "agent-pools", attributes: { name: "dev", "agent-count": 1 } }])
+      expect((yield* me.as("GET", tfePath.agentPool("apool-prod"))).json.data.attributes).toMatchObject({ name: "prod", "agent-count": 0 })
+      expect((yield* me.as("GET", tfePath.agentPool("apool-nope"))).status).toBe(404)
+      expect((yield* me.as("POST", tfePath.agentPools("default"), {})).status).toBe(422)
+      const { entries } = (yield* person(url).as("GET", auditPath.workspace("shop"))).json
+      expect(entries.map(({ action }: { readonly action: string }) => action)).toEqual([
+        "PATCH /api/v2/workspaces/:id (no pool)",
+        "PATCH /api/v2/workspaces/:id",
+        "PATCH /api/v2/workspaces/:id (pool prod)",
+        "POST /api/v2/organizations/:organization/workspaces (pool dev)"
+      ])
+    }))
+
+  it.live.each([
+    {
+      attributes: to("stage"),
+      sentence: "There is no pool \"stage\": no token has that name. The pools of this server are: prod, dev."
+    },
+    {
+      attributes: { "agent-pool-id": "nonsense" },
+      sentence: "There is no pool \"nonsense\": no token has that name. The pools of this server are: prod, dev."
+    },
+    {
+      attributes: { "execution-mode": "agent" },
+      sentence:
+        "The execution-mode \"agent\" needs an agent-pool-id; /api/v2/organizations/default/agent-pools lists the pools that there are."
+    },
+    {
+      attributes: { ...to("dev"), "execution-mode": "remote" },
+      sentence: "A workspace with an agent-pool-id has the execution-mode \"agent\"; leave one of them out."
+    },
+    {
+      attributes: { "setting-overwrites": { "execution-mode": false, "agent-pool": false } },
+      sentence: "This server does not keep setting-overwrites of a workspace, so it would have no effect; leave it out."
+    }
+  ])("is neither made nor changed with $attributes", ({ attributes, sentence }) =>
+    Effect.gen(function*() {
+      const { me, url } = yield* serverOf(null)
+      const made = yield* me.as("POST", tfePath.workspaces("default"), workspaceBody({ name: "shop", ...attributes }))
+      expect([made.status, made.json.errors[0].detail]).toEqual([422, sentence])
+      expect((yield* me.as("GET", tfePath.workspace("default", "shop"))).status).toBe(404)
+      const path = tfePath.workspaceById(yield* person(url).workspace("demo"))
+      const changed = yield* me.as("PATCH", path, workspaceBody(attributes))
+      expect([changed.status, changed.json.errors[0].detail]).toEqual([422, sentence])
+    }))
+
+  it.live("may be changed otherwise, with its pool named again, though no token has the name of that any more", () =>
+    Effect.gen(function*() {
+      const made = yield* directoryWith(bothPools)
+      yield* during(made, (url) => bind(url, "prod"))
+      writeFileSync(join(made, "pool.token"), `${devToken} dev\n`)
+      const answer = yield* during(
+        made,
+        (url) =>
+          Effect.flatMap(
+            person(url).workspace("demo"),
+            (id) => person(url).as("PATCH", tfePath.workspaceById(id), workspaceBody({ "auto-apply": true, ...to("prod") }))
+          )
+      )
+      expect([answer.status, answer.json.data.attributes["auto-apply"]]).toEqual([200, true])
+    }))
+
+  it.live("of an older version has no pool, and a stage that was offered then is taken with the token of that offer", () =>
+    Effect.gen(function*() {
+      const made = yield* directoryWith(bothPools)
+      const plan = yield* during(made, (url) =>
+        Effect.gen(function*() {
+          yield* person(url).start("demo")
+          const [offered] = yield* clients(url).dev.acquire()
+          return offered!
+        }))
+      const database = new DatabaseSync(join(made, "data", "agent-job.sqlite"))
+      database.exec(withoutPools)
+      database.close()
+      yield* during(made, (url) =>
+        Effect.gen(function*() {
+          expect((yield* worker(url, plan, "uid-dev").as("GET", taskPath.archive)).status).toBe(200)
+          expect((yield* clients(url).dev.report(plan.id, failed())).status).toBe(204)
+          const run = yield* person(url).start("demo")
+          expect(ids(yield* clients(url).prod.acquire())).toEqual([`${run}.plan.1`])
+        }))
+    }))
+})
