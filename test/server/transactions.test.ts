@@ -46,6 +46,8 @@ interface Written {
 
 const demo = WorkspaceName.make("demo")
 const task = "task-uid"
+const pool = "west"
+const by = { pool, taskUid: Option.some(task) }
 const plan = "the plan"
 const bytesOf = (serial: number) => Buffer.from(JSON.stringify(state(serial)))
 
@@ -59,12 +61,12 @@ const creating = Effect.fnUntraced(function*(more: Partial<NewRun> = {}) {
 })
 const created = (more: Partial<NewRun> = {}) => Effect.flatten(creating(more))
 
-const offered = Effect.flatMap(Assignments, (assignments) => assignments.acquire("agent-1", 0, 1)).pipe(
+const offered = Effect.flatMap(Assignments, (assignments) => assignments.acquire({ name: "agent-1", pool }, 0, 1)).pipe(
   Effect.flatMap(([one]) => Effect.flatMap(Stages, (stages) => stages.get(one?.id ?? expect.fail("there is work"))))
 )
-const enter = Effect.flatMap(offered, (stage) => Effect.flatMap(Assignments, (assignments) => assignments.enter(stage, Option.some(task))))
+const enter = Effect.flatMap(offered, (stage) => Effect.flatMap(Assignments, (assignments) => assignments.enter({ stage, pool }, Option.some(task))))
 const end = (id: string, result: StageResult) =>
-  Effect.flatMap(Assignments, (assignments) => assignments.end(id, Option.some(task), result))
+  Effect.flatMap(Assignments, (assignments) => assignments.end(id, by, result))
 const ending = (id: string, result: StageResult) => Effect.succeed(end(id, result))
 
 const received = (text: string) => Effect.flatMap(Blobs, (blobs) => blobs.receive(Stream.succeed(Buffer.from(text)), { limitBytes: 100 }))
@@ -132,14 +134,14 @@ const words: ReadonlyArray<Written> = [
     word: "a task has a stage",
     ready: Effect.andThen(
       created(),
-      Effect.flatMap(Assignments, (assignments) => Effect.map(offered, ({ id }) => assignments.acknowledge(id, task)))
+      Effect.flatMap(Assignments, (assignments) => Effect.map(offered, ({ id }) => assignments.acknowledge(id, by)))
     )
   },
   {
     word: "a worker begins",
     ready: Effect.andThen(
       created(),
-      Effect.flatMap(Assignments, (assignments) => Effect.map(offered, (stage) => assignments.enter(stage, Option.some(task))))
+      Effect.flatMap(Assignments, (assignments) => Effect.map(offered, (stage) => assignments.enter({ stage, pool }, Option.some(task))))
     )
   },
   { word: "a plan is made, and its apply waits", ready: Effect.flatMap(planning({ autoApply: true }), ({ id }) => ending(id, planned)) },
@@ -330,7 +332,7 @@ describe("a stage that has begun", () =>
       const plan = yield* planning({ autoApply: true })
       yield* end(plan.id, planned)
       const stage = yield* offered
-      const enter = Effect.flatMap(Assignments, (assignments) => assignments.enter(stage, Option.some(task)))
+      const enter = Effect.flatMap(Assignments, (assignments) => assignments.enter({ stage, pool }, Option.some(task)))
       const begun = yield* enter
       const { workspaceId } = yield* (yield* Runs).get(stage.runId)
       yield* (yield* Rescues).open({ workspaceId, stageId: plan.id, reason: "StateNotSaved", message: "A doubt." })

@@ -4,7 +4,7 @@ import { TestClock } from "effect/testing"
 import { Retention } from "../../../src/server/lifecycle/retention.ts"
 import { upkeep } from "../../../src/server/lifecycle/upkeep.ts"
 import { ImportRuns } from "../../../src/server/rescue/import-runs.ts"
-import { Assignments } from "../../../src/server/run/assignments.ts"
+import { Agents } from "../../../src/server/run/agents.ts"
 import { NamedBlobs } from "../../../src/server/store/named-blobs.ts"
 
 describe("the upkeep", () =>
@@ -21,7 +21,7 @@ describe("the upkeep", () =>
       }
       const during = (time: Duration.Input) => Effect.map(TestClock.adjust(time), () => done.splice(0).sort())
       yield* Layer.build(upkeep).pipe(Effect.provide([
-        Layer.mock(Assignments, { forgetAgents: chore("agents", [undefined]) }),
+        Layer.mock(Agents, { forget: chore("agents", [undefined]) }),
         Layer.mock(ImportRuns, { endSettled: chore("imports", []) }),
         Layer.mock(NamedBlobs, { sweep: Function.constant(chore("files", [{ files: 0, bytes: 0 }])) }),
         Layer.mock(Retention, { pass: Function.constant(chore("old", [true, false])) })
