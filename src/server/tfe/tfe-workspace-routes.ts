@@ -73,7 +73,7 @@ export const tfeWorkspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
         const { data } = yield* createWorkspace(request)
         yield* unless(unkept(data))
         const { attributes } = data
-        return made("/api/v2/workspaces", yield* Effect.flatMap(workspaces.ensure(attributes.name, settingsOf(attributes)), shown))
+        return made("/api/v2/workspaces", yield* Effect.flatMap(workspaces.create(attributes.name, settingsOf(attributes)), shown))
       })),
     route("GET", "/api/v2/organizations/:organization/workspaces/:name", (_, params) =>
       Effect.gen(function*() {

@@ -5,6 +5,7 @@ import { Context, Effect, Layer, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import type { Variable } from "../../schema/task/agent-task.ts"
 import { invalid, type StoreFailure } from "../refused.ts"
+import { actsOn } from "../store/act.ts"
 import { row, rows } from "../store/database.ts"
 import { newId } from "../store/ids.ts"
 
@@ -82,14 +83,20 @@ const make = Effect.gen(function*() {
     const stored = yield* row(WorkspaceVariable)(
       sql`SELECT * FROM variables WHERE workspaceId = ${variable.workspaceId} AND key = ${variable.key} AND category = ${variable.category}`
     )
+    if (stored !== undefined) yield* actsOn(stored.id)
     const after = yield* total(variable.workspaceId)
     const isPast = (of: keyof typeof most) => after[of] > most[of] && after[of] > before[of]
     if (isPast("count") || isPast("bytes")) return yield* tooMany
     return stored ?? (yield* Effect.die(new Error("a variable was stored and is gone")))
   }, sql.withTransaction)
 
-  const remove = (workspaceId: string, id: string) =>
-    Effect.map(sql`DELETE FROM variables WHERE workspaceId = ${workspaceId} AND id = ${id} RETURNING id`, (removed) => removed.length > 0)
+  const remove = Effect.fn("Variables.remove")(function*(workspaceId: string, id: string) {
+    const removed = yield* row(WorkspaceVariable.mapFields(({ key }) => ({ key })))(
+      sql`DELETE FROM variables WHERE workspaceId = ${workspaceId} AND id = ${id} RETURNING key`
+    )
+    if (removed !== undefined) yield* actsOn(removed.key) // nothing else knows what the id was of from now on
+    return removed !== undefined
+  }, sql.withTransaction)
 
   return Variables.of({ list, remove, set })
 })

@@ -6,6 +6,7 @@ import { SqlClient, type SqlError } from "effect/sql"
 import { LockInfo } from "../../schema/api/task-api.ts"
 import { RunId, Timestamp, WorkspaceName } from "../../schema/names.ts"
 import { invalid, orNotFound, type StoreFailure } from "../refused.ts"
+import { actsOn } from "../store/act.ts"
 import { row, rows } from "../store/database.ts"
 import { newId } from "../store/ids.ts"
 import { now } from "../store/instants.ts"
@@ -43,6 +44,8 @@ export class Workspaces extends Context.Service<Workspaces, {
   readonly search: (part: string, limit: number, offset: number) => Effect.Effect<ReadonlyArray<Workspace>, SqlError.SqlError>
   /** Returns the workspace of that name: created with the settings if there is none, otherwise as it is. Fails with 422 as `update`. */
   readonly ensure: (name: WorkspaceName, settings?: Partial<WorkspaceSettings>) => Effect.Effect<Workspace, StoreFailure>
+  /** Does the same, and tells what is recorded of the request which workspace it was. */
+  readonly create: (name: WorkspaceName, settings: Partial<WorkspaceSettings>) => Effect.Effect<Workspace, StoreFailure>
   /** Changes the settings that are given. Fails with 422 if the working directory is not a path inside of the configuration. */
   readonly update: (id: string, settings: Partial<WorkspaceSettings>) => Effect.Effect<Workspace, StoreFailure>
 }>()("agent-job/server/Workspaces") {
@@ -82,11 +85,14 @@ const make = Effect.gen(function*() {
     return yield* named(name)
   })
 
+  const create = (name: WorkspaceName, settings: Partial<WorkspaceSettings>) =>
+    sql.withTransaction(Effect.tap(ensure(name, settings), ({ id }) => actsOn(id)))
+
   const update = Effect.fn("Workspaces.update")(function*(id: string, settings: Partial<WorkspaceSettings>) {
     const changed = yield* checked(settings)
     if (Object.keys(changed).length > 0) yield* sql`UPDATE workspaces SET ${sql.update(changed)} WHERE id = ${id}`
     return yield* get(id)
-  })
+  }, sql.withTransaction)
 
-  return Workspaces.of({ find, named, get, list, search, ensure, update })
+  return Workspaces.of({ find, named, get, list, search, ensure, create, update })
 })
