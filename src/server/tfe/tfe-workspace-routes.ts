@@ -6,7 +6,6 @@ import { CreateVariable, CreateWorkspace, tfePath, UpdateWorkspace } from "../..
 import { openRoutes } from "../access/authorize.ts"
 import { jsonApiErrors, noContent, type Params } from "../access/http-answer.ts"
 import { jsonOf, parametersOf, queryOf } from "../access/http-request.ts"
-import { notFound } from "../refused.ts"
 import { Runs } from "../run/runs.ts"
 import { Rescues } from "../workspace/rescues.ts"
 import { Variables } from "../workspace/variables.ts"
@@ -113,8 +112,7 @@ export const tfeWorkspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
     route(
       "DELETE",
       "/api/v2/workspaces/:id/vars/:variable",
-      (_, { id = "", variable = "" }) =>
-        Effect.flatMap(variables.remove(id, variable), (removed) => removed ? Effect.succeed(noContent) : Effect.fail(notFound()))
+      (_, { id = "", variable = "" }) => Effect.as(variables.remove(id, variable), noContent)
     )
   ]
 }))

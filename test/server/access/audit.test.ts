@@ -127,14 +127,17 @@ describe("the audit trail", () => {
   it.live("has nothing of what was refused or only looked at", () =>
     Effect.gen(function*() {
       const url = yield* server
+      const workspaceId = yield* person(url).workspace("demo")
       yield* ask(`${url}/api/v2/runs`, userToken, "POST", { data: {} })
+      yield* ask(url + tfePath.variable(workspaceId, "var-none"), userToken, "DELETE")
+      yield* ask(`${url}/api/v2/workspaces/${workspaceId}`, userToken, "PATCH", { data: { attributes: { "working-directory": "/" } } })
       yield* ask(`${url}/api/v2/runs`, "wrong", "POST", { data: {} })
       yield* ask(`${url}/api/v2/runs/run-none/actions/apply`, userToken, "POST", {})
       yield* ask(`${url}/api/v2/uploads/cv-none/${"0".repeat(64)}`, undefined, "PUT", "x")
       yield* ask(`${url}/api/state/v1/workspaces/none`, userToken)
       yield* agent(url).acquire()
       yield* agent(url).post(poolPath.result("run-none.plan.1"), failed())
-      expect(yield* trail(url)).toEqual([])
+      expect((yield* trail(url)).map(({ object }) => object)).toEqual([workspaceId])
     }))
 
   it.live("has an upload that is no archive, which its version remembers, and not a lock that is no JSON, which makes no workspace", () =>
