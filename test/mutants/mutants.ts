@@ -415,10 +415,11 @@ export const mutants: ReadonlyArray<Mutant> = [
     test: crashes
   },
   {
-    name: "a write that was broken off leaves no trace",
-    file: "src/server/access/audit.ts",
-    from: "Effect.onInterrupt(() => Effect.ignore(append(",
-    to: "Effect.onInterrupt(() => Effect.ignore(asked.method !== \"\" ? Effect.void : append(",
+    name: "a change is committed before its entry in the audit trail",
+    file: "src/server/store/database.ts",
+    from: "  const entry = yield* dueEntry(act)",
+    to:
+      "  yield* connection.executeUnprepared(\"COMMIT\", [], undefined)\n  yield* connection.executeUnprepared(\"BEGIN\", [], undefined)\n  const entry = yield* dueEntry(act)",
     test: "server/access/audit.test.ts"
   },
   {

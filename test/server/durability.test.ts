@@ -4,6 +4,7 @@ import { randomBytes } from "node:crypto"
 import { readdirSync } from "node:fs"
 import { request } from "node:http"
 import { join } from "node:path"
+import { DatabaseSync } from "node:sqlite"
 import { gzipSync } from "node:zlib"
 import { statePath } from "../../src/schema/api/state.ts"
 import { taskHeader, taskPath } from "../../src/schema/api/task-api.ts"
@@ -23,8 +24,18 @@ const applyingIn = Effect.fnUntraced(function*(made: string) {
   return { child, url, apply, applier, epoch }
 })
 
+/** How much of a kind is stored, and how many entries the audit trail has of it. */
+const counted = (made: string) => {
+  const database = new DatabaseSync(join(made, "data", "agent-job.sqlite"))
+  const found = database.prepare(`SELECT (SELECT count(*) FROM runs) AS runs, (SELECT count(*) FROM stateVersions) AS states,
+    (SELECT count(*) FROM audit WHERE action = 'POST /api/v2/runs') AS runEntries,
+    (SELECT count(*) FROM audit WHERE action = 'POST /api/task/v1/state') AS stateEntries`).get()
+  database.close()
+  return found
+}
+
 describe("what was acknowledged", () =>
-  it.live("survives SIGKILL in the middle of state pushes, log appends and new runs", () =>
+  it.live("survives SIGKILL in the middle of state pushes, log appends and new runs, and nothing is there without its entry", () =>
     Effect.gen(function*() {
       const made = yield* directory
       const { applier, apply, child, epoch, url } = yield* applyingIn(made)
@@ -67,6 +78,8 @@ describe("what was acknowledged", () =>
         await writers
       })
       expect(Math.min(...Object.values(acknowledged))).toBeGreaterThanOrEqual(20)
+      const { runEntries, runs, stateEntries, states } = counted(made) ?? {}
+      expect([runEntries, stateEntries]).toEqual([runs, states])
 
       const after = yield* serve(made)
       const stored = (yield* ask(`${after}/api/state/v1/workspaces/demo`, userToken)).json

@@ -1,12 +1,11 @@
 // Which token opens which route: a table of all routes of the server, each of which is asked with every kind of token.
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Layer } from "effect"
-import { HttpRouter } from "effect/http"
+import { Effect } from "effect"
 import { taskHeader, taskPath } from "../../src/schema/api/task-api.ts"
 import { Rates } from "../../src/server/access/limits.ts"
-import { routes, stores } from "../../src/server/lifecycle/server.ts"
 import { openApi } from "../../src/server/routes/open-api.ts"
-import { agent, ask, directory, optionsIn, person, planWith, poolToken, serve, taskUid, userToken } from "./live-server.ts"
+import { agent, ask, directory, person, planWith, poolToken, serve, taskUid, userToken } from "./live-server.ts"
+import { registered } from "./registered.ts"
 
 /** What opens a route. `link` is a secret in the path instead of a token; without it, the answer is 404, as for an unknown address. */
 type Opens = "anybody" | "user" | "pool" | "task" | "link"
@@ -101,24 +100,6 @@ const table: Readonly<Record<string, Opens>> = {
   "POST /api/v2/queries": "user",
   "POST /api/v2/workspaces/:id/state-versions": "user"
 }
-
-/** The routes as the server's own layers add them. */
-const registered = Effect.gen(function*() {
-  const found: Array<string> = []
-  const recorder = Layer.effect(
-    HttpRouter.HttpRouter,
-    Effect.map(HttpRouter.make, (router) =>
-      HttpRouter.HttpRouter.of({
-        ...router,
-        addAll: (added) => {
-          found.push(...added.map(({ method, path }) => `${method} ${path}`))
-          return router.addAll(added)
-        }
-      }))
-  )
-  yield* Layer.build(routes.pipe(Layer.provide(recorder), Layer.provide(stores(optionsIn(yield* directory)))))
-  return found
-})
 
 const address = (row: string) => {
   const [method = "", path = ""] = row.split(" ")

@@ -1,5 +1,5 @@
 // Who changed what on the server, as people and programs read it back.
-// It never contains a token, a variable's value, or anything of a request's body but the id of what the request made, and a pool.
+// It never contains a token or a variable's value; of a request's body only a pool, and what an agent calls itself and its task.
 // Used by server/access/audit, server/routes/run-routes and the CLI.
 import { Schema } from "effect"
 import { Timestamp } from "../names.ts"
@@ -15,9 +15,12 @@ export const AuditEntry = Schema.Struct({
   }),
   action: Schema.String.annotate({
     description:
-      "The method and the path's pattern; \"(broken off)\" after it, if whoever asked did not wait for the answer, or the server stopped before it: it may have been done; \"(pool NAME)\" or \"(no pool)\", if it bound a workspace or took that back."
+      "The method and the path's pattern, and in brackets what else there is to know of it, such as \"(kept as evidence)\" of a state, or \"(pool NAME)\" or \"(no pool)\" where a workspace was bound or that was taken back. \"(broken off)\" is of an earlier version: it may have been done."
   }),
-  object: Schema.String.annotate({ description: "The id or name in the path, or of what was made; empty if there is none." }),
+  object: Schema.String.annotate({
+    description:
+      "The id or name in the path, and after a slash the id of what was made, the key of the variable that was deleted, the stage whose state was brought, or who took a stage; empty if there is none."
+  }),
   requestId: Schema.String.annotate({ description: "As the answer's header x-request-id had it." })
 })
 export type AuditEntry = typeof AuditEntry.Type

@@ -51,7 +51,6 @@ export type ProblemCode =
   | "too-many-requests"
   | "too-many-waiting"
   | "unauthorized"
-  | "unrecorded"
   | "wrong-moment"
   | "wrong-stage"
 

@@ -43,11 +43,12 @@ export const routesOf = <A>(who: Who<A>, form: Form) =>
           const known = Option.isNone(token) ? Option.none() : yield* who(token.value, request)
           if (Option.isNone(known)) return yield* Effect.andThen(chargeAddress, unauthorized())
           const { caller: by, enter } = known.value
+          const asked = { by, method, path, params, requestId }
           yield* limits.admit(Option.some(by), request)
-          const entered = yield* enter
+          const entered = yield* audit.beforehand(asked, enter)
           if (Option.isNone(entered)) return yield* Effect.andThen(chargeAddress, unauthorized())
           yield* limits.place(by, request)
-          return yield* audit.recorded({ by, method, path, params, requestId }, handler(request, params, entered.value))
+          return yield* audit.recorded(asked, handler(request, params, entered.value))
         }))
   })
 

@@ -8,6 +8,7 @@ import { Tokens } from "../access/tokens.ts"
 import { conflict, invalid, type StoreFailure } from "../refused.ts"
 import { Runs } from "../run/runs.ts"
 import { type StageRow, Stages } from "../run/stages.ts"
+import { actsOn } from "../store/act.ts"
 import { fateSentence } from "../workspace/refused-states.ts"
 import { Rescues } from "../workspace/rescues.ts"
 import { Heap, identify } from "../workspace/state-body.ts"
@@ -61,6 +62,7 @@ const make = Effect.gen(function*() {
   /** Keeps a state as evidence. A state that was dropped is refused, so that whoever has a copy keeps it. */
   const keepAsEvidence = Effect.fnUntraced(
     function*(stageId: string, workspaceId: string, state: LateState) {
+      yield* actsOn(stageId)
       const fate = yield* states.keepAsEvidence(stageId, workspaceId, state)
       if (fate._tag === "Dropped") {
         return yield* conflict(
@@ -151,8 +153,7 @@ const make = Effect.gen(function*() {
       const other = (yield* workspaces.get(workspaceId)).name
       return yield* conflict(
         "other-workspace",
-        `This kept state is not of ${name} but of ${other}, where the server has it now; look at it with: agent-job state show ${other}`,
-        stored === undefined ? { kept: true } : {} // so that the audit trail has it
+        `This kept state is not of ${name} but of ${other}, where the server has it now; look at it with: agent-job state show ${other}`
       )
     }
     if (stored !== undefined) return yield* conflict("stored-before", `Nothing was taken of this state of ${name}. ${stored}`)

@@ -34,8 +34,6 @@ export const stateRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const route = yield* routesFor("user", asLocked)
 
   const existing = ({ name = "" }: Params) => workspaces.named(name)
-  /** The first lock of a name makes its workspace, so that a state can be moved here with nothing but a backend block. */
-  const made = ({ name = "" }: Params) => Effect.flatMap(workspaceName(name), (valid) => workspaces.ensure(valid))
 
   return [
     route("GET", address, (_, params) =>
@@ -49,10 +47,11 @@ export const stateRoutes = HttpRouter.addAll(Effect.gen(function*() {
         yield* bodies.whole(caller, request, stateLimitBytes, (bytes) => states.accept(id, { bytes, ...written }))
         return noContent
       })),
-    route("PUT", address, (request, params, caller) =>
+    // The first lock of a name makes its workspace, so that a state can be moved here with nothing but a backend block.
+    route("PUT", address, (request, { name = "" }, caller) =>
       Effect.gen(function*() {
-        const { id } = yield* made(params)
-        return HttpServerResponse.jsonUnsafe({ epoch: yield* locks.lock(id, yield* lockInfo(request), { person: caller.name }) })
+        const valid = yield* workspaceName(name)
+        return HttpServerResponse.jsonUnsafe({ epoch: yield* locks.lockNamed(valid, yield* lockInfo(request), { person: caller.name }) })
       })),
     route("DELETE", address, (request, params, caller) =>
       Effect.gen(function*() {

@@ -13,6 +13,7 @@ import type { Reason } from "../../schema/task/reason.ts"
 import type { ToldResult } from "../../schema/task/stage-result.ts"
 import { newTaskToken, tokenHash } from "../access/tokens.ts"
 import { conflict, invalid, type StoreFailure } from "../refused.ts"
+import { record } from "../store/act.ts"
 import { Commits } from "../store/commits.ts"
 import { row, rows } from "../store/database.ts"
 import { instantAfter, now } from "../store/instants.ts"
@@ -24,6 +25,9 @@ import { StageEnds } from "./stage-ends.ts"
 import { type StageRow, StageRow as Row, Stages, stepOf } from "./stages.ts"
 
 const nodeSilent: Reason = "NodeUnreachable"
+
+/** How much of an agent's name is recorded: a Pod's name is no longer. */
+const longestName = 253
 
 const offerMillis = 30_000
 /**
@@ -186,6 +190,7 @@ const make = Effect.gen(function*() {
     if (offered.length === 0) return []
     const taskToken = yield* newTaskToken
     yield* sql`INSERT INTO taskTokens ${sql.insert({ hash: tokenHash(taskToken), stageId: stage.id, pool })}`
+    yield* record(sql, [stage.id, agent.slice(0, longestName)])
     const run = yield* runs.whole(stage.runId)
     const { workingDirectory } = yield* workspaces.get(run.workspaceId)
     return [assignmentOf(stage, run, workingDirectory, taskToken)]
@@ -292,11 +297,14 @@ const make = Effect.gen(function*() {
    * Starts the stage. The request of its worker shows that the assignment arrived, even if the acknowledgement got lost. From here on a
    * doubt does not stop the stage.
    */
-  const begin = (id: string, by: Speaker) =>
+  const begin = (id: string, by: Speaker & { readonly taskUid: Option.Some<string> }) =>
     sql.withTransaction(Effect.gen(function*() {
+      const before = yield* stages.get(id)
       yield* acknowledge(id, by)
       const stage = yield* stages.get(id)
-      if (stage.endedAt !== null || stage.startedAt !== null) return stage // since its token was looked up
+      const isPast = stage.endedAt !== null || stage.startedAt !== null // since its token was looked up
+      if (!isPast || before.taskUid === null) yield* record(sql, [id, by.taskUid.value], isPast ? "took the stage" : "began the stage")
+      if (isPast) return stage
       yield* refuseInDoubt(stage)
       yield* sql`UPDATE stages SET startedAt = ${yield* now}, waitReason = NULL, waitMessage = NULL WHERE id = ${id}`
       return yield* stages.get(id)

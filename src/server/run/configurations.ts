@@ -7,6 +7,7 @@ import { constants, createGunzip } from "node:zlib"
 import { archiveLimitBytes } from "../../schema/api/task-api.ts"
 import { Sha256, Timestamp } from "../../schema/names.ts"
 import { conflict, invalid, orNotFound, type Refused, type StoreFailure } from "../refused.ts"
+import { actsOn, endsAs } from "../store/act.ts"
 import { Blobs } from "../store/blobs.ts"
 import { row } from "../store/database.ts"
 import { newId } from "../store/ids.ts"
@@ -107,10 +108,11 @@ const make = Effect.gen(function*() {
 
   const create = Effect.fn("Configurations.create")(function*(workspaceId: string, speculative: boolean) {
     const id = yield* newId("cv")
+    yield* actsOn(id)
     yield* sql`INSERT INTO configurationVersions (id, seq, workspaceId, speculative, status, createdAt)
       SELECT ${id}, COALESCE(MAX(seq), 0) + 1, ${workspaceId}, ${speculative}, 'pending', ${yield* now} FROM configurationVersions`
     return yield* get(id)
-  })
+  }, sql.withTransaction)
 
   const latest = (workspaceId: string) =>
     one(
@@ -130,7 +132,7 @@ const make = Effect.gen(function*() {
       }
         WHERE id = ${id} AND (status <> 'uploaded' OR sha256 = ${sha256}) RETURNING id` // decided here, since another upload may have come meanwhile
       if (taken.length === 0) return yield* another
-      if (usable) yield* blobs.store(received)
+      yield* usable ? blobs.store(received) : endsAs("no archive")
     }))
     if (!usable) {
       return yield* invalid("The body is not a gzipped tar archive; upload what `tar -cz` makes of the configuration's directory.")

@@ -9,6 +9,7 @@ import { RunId, Sha256, Timestamp, WorkspaceName } from "../../schema/names.ts"
 import { Engine, mutates, PlanOptions } from "../../schema/task/agent-task.ts"
 import { Changes } from "../../schema/task/stage-result.ts"
 import { conflict, invalid, orNotFound, type StoreFailure, unauthorized } from "../refused.ts"
+import { actsOn } from "../store/act.ts"
 import { Blobs, type Received } from "../store/blobs.ts"
 import { Commits } from "../store/commits.ts"
 import { counted, row, rows } from "../store/database.ts"
@@ -210,6 +211,7 @@ const make = Effect.gen(function*() {
     const noArchive = invalid("The archive of the run's configuration version is not stored any more; upload it again, or a new version.")
     yield* sql.withTransaction(Effect.gen(function*() {
       if (Option.isNone(yield* blobs.about(asked.archiveSha256))) return yield* noArchive
+      yield* actsOn(id)
       const [last] = yield* rows(Schema.Struct({ seq: Schema.Int }))(sql`SELECT COALESCE(MAX(seq), 0) AS seq FROM runs`)
       yield* sql`INSERT INTO runs ${sql.insert({ ...made, seq: (last?.seq ?? 0) + 1 })}`
       yield* queues(asked) ? dispatch(asked.workspaceId) : stages.create(id, "plan")

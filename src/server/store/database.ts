@@ -7,6 +7,7 @@ import { Migrator, SqlClient, type SqlConnection, SqlError, Statement } from "ef
 import { chmodSync, closeSync, openSync, statSync } from "node:fs"
 import { DatabaseSync, type SQLInputValue } from "node:sqlite"
 import { ServerError } from "../settings.ts"
+import { CurrentAct, dueEntry } from "./act.ts"
 import { migrations } from "./migrations.ts"
 
 const duplicatePrimaryKey = 1555
@@ -45,6 +46,19 @@ const connect = (db: DatabaseSync): SqlConnection.Connection => {
     executeUnprepared: (sql, params) => run(sql, params, false)
   }
 }
+
+/** Commits a transaction, with the entry of the request that it is of, unless an earlier commit of the request wrote that. */
+const commit = Effect.fnUntraced(function*(connection: SqlConnection.Connection) {
+  const act = yield* CurrentAct
+  const entry = yield* dueEntry(act)
+  if (entry !== undefined) {
+    const columns = Object.keys(entry)
+    const statement = `INSERT INTO audit (${columns.join(", ")}) VALUES (${columns.map(() => "?").join(", ")})`
+    yield* connection.execute(statement, Object.values(entry), undefined)
+  }
+  yield* connection.executeUnprepared("COMMIT", [], undefined)
+  if (act !== undefined) act.isDue = false
+})
 
 const inMemory = ":memory:"
 const isOpenToAll = 0o007
@@ -88,6 +102,7 @@ const make = Effect.fnUntraced(function*(file: string) {
     compiler: Statement.makeCompilerSqlite(),
     driver: "node:sqlite",
     beginTransaction: "BEGIN IMMEDIATE", // a deferred one can fail half way
+    commit,
     releaseSavepoint: (name) => `RELEASE SAVEPOINT ${name}`,
     spanAttributes: [["db.system.name", "sqlite"]]
   })

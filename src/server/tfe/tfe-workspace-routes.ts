@@ -4,11 +4,9 @@ import { Effect, Option } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { poolOfId } from "../../schema/api/pools.ts"
 import { CreateVariable, CreateWorkspace, tfePath, UpdateWorkspace } from "../../schema/api/tfe-api.ts"
-import { AuditNote } from "../access/audit.ts"
 import { openRoutes } from "../access/authorize.ts"
 import { jsonApiErrors, noContent, type Params } from "../access/http-answer.ts"
 import { jsonOf, parametersOf, queryOf } from "../access/http-request.ts"
-import { notFound } from "../refused.ts"
 import { Pools } from "../run/pools.ts"
 import { Runs } from "../run/runs.ts"
 import { Rescues } from "../workspace/rescues.ts"
@@ -61,12 +59,6 @@ export const tfeWorkspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
     return { ...plain, pool: pool === bound ? pool : yield* pools.existing(pool) }
   })
 
-  /** Has the audit trail say which pool the request gave to the workspace. */
-  const noted = (asked: Partial<WorkspaceSettings>, { pool }: Workspace) =>
-    asked.pool === undefined || asked.pool !== pool
-      ? Effect.void
-      : Effect.flatMap(AuditNote, (note) => note(pool === null ? "no pool" : `pool ${pool}`))
-
   const listed = Effect.fnUntraced(function*(_: unknown, { id = "" }: Params) {
     yield* workspaces.get(id)
     return documents((yield* variables.list(id)).map(variableDocument))
@@ -96,9 +88,7 @@ export const tfeWorkspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
         yield* unless(unkept(data))
         const { attributes } = data
         const settings = yield* settingsOf(attributes, null)
-        const workspace = yield* workspaces.ensure(attributes.name, settings)
-        yield* noted(settings, workspace)
-        return made("/api/v2/workspaces", yield* shown(workspace))
+        return made("/api/v2/workspaces", yield* Effect.flatMap(workspaces.create(attributes.name, settings), shown))
       })),
     route("GET", "/api/v2/organizations/:organization/workspaces/:name", (_, params) =>
       Effect.gen(function*() {
@@ -117,9 +107,7 @@ export const tfeWorkspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
         const { attributes } = data
         yield* unless((attributes.name ?? name) === name ? unkept(data) : otherName(name))
         const settings = yield* settingsOf(attributes, pool)
-        const workspace = yield* workspaces.update(id, settings)
-        yield* noted(settings, workspace)
-        return document(yield* shown(workspace))
+        return document(yield* Effect.flatMap(workspaces.update(id, settings), shown))
       })),
     route("GET", "/api/v2/workspaces/:id/vars", listed),
     route("GET", "/api/v2/workspaces/:id/all-vars", listed), // there are no variable sets, which would add to them
@@ -141,8 +129,7 @@ export const tfeWorkspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
     route(
       "DELETE",
       "/api/v2/workspaces/:id/vars/:variable",
-      (_, { id = "", variable = "" }) =>
-        Effect.flatMap(variables.remove(id, variable), (removed) => removed ? Effect.succeed(noContent) : Effect.fail(notFound()))
+      (_, { id = "", variable = "" }) => Effect.as(variables.remove(id, variable), noContent)
     )
   ]
 }))

@@ -5,6 +5,7 @@ import { Context, Effect, Layer, Result, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { Sha256, Timestamp } from "../../schema/names.ts"
 import { orNotFound, type Refused, type StoreFailure } from "../refused.ts"
+import { endsAs } from "../store/act.ts"
 import { Blobs, type Received } from "../store/blobs.ts"
 import { row, rows } from "../store/database.ts"
 import { newId } from "../store/ids.ts"
@@ -116,6 +117,7 @@ const make = Effect.gen(function*() {
       if (made.length > 0 && !isIn(ofStages)) yield* ifNew
       const ofWorkspace = yield* pruneWorkspace(workspaceId)
       yield* blobs.store(refused.received) // also a known state, whose file may be damaged
+      yield* endsAs(isIn([...ofStages, ...ofWorkspace]) ? "not kept" : "kept as evidence")
       return { ofStages, ofWorkspace }
     }))
     yield* removeUnnamed([...ofStages, ...ofWorkspace])

@@ -4,7 +4,7 @@
 import { Context, Effect, Layer, Option, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { LockInfo } from "../../schema/api/task-api.ts"
-import { RunId, Timestamp } from "../../schema/names.ts"
+import { RunId, Timestamp, type WorkspaceName } from "../../schema/names.ts"
 import { conflict, type StoreFailure, unauthorized } from "../refused.ts"
 import { rows } from "../store/database.ts"
 import { now } from "../store/instants.ts"
@@ -55,6 +55,8 @@ export class StateLocks extends Context.Service<StateLocks, {
    * 409 `locked` and the lock of another holder, 409 `fenced` for a stage whose lock was broken, 401 for a stage that is over, and 404.
    */
   readonly lock: (workspaceId: string, info: LockInfo, by: By) => Effect.Effect<number, StoreFailure>
+  /** Does the same by the name of a workspace, which its first lock makes. */
+  readonly lockNamed: (name: WorkspaceName, info: LockInfo, by: By) => Effect.Effect<number, StoreFailure>
   /**
    * Opens a lock. Succeeds if there is none; fails with 409 `locked` if there is another one. A stage opens only its own lock; a person
    * also opens a stage's, which counts as force.
@@ -119,6 +121,9 @@ const make = Effect.gen(function*() {
     }))
   )
 
+  const lockNamed = (name: WorkspaceName, info: LockInfo, by: By) =>
+    sql.withTransaction(Effect.flatMap(workspaces.ensure(name), ({ id }) => lock(id, info, by)))
+
   const open = (workspaceId: string) =>
     Effect.asVoid(sql`UPDATE workspaces SET lockInfo = NULL, lockHolder = NULL WHERE id = ${workspaceId}`)
 
@@ -181,6 +186,7 @@ const make = Effect.gen(function*() {
 
   return StateLocks.of({
     lock,
+    lockNamed,
     unlock,
     forceUnlock,
     forcedUnlocks: (workspaceId, limit) =>

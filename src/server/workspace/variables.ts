@@ -4,7 +4,8 @@
 import { Context, Effect, Layer, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import type { Variable } from "../../schema/task/agent-task.ts"
-import { invalid, type StoreFailure } from "../refused.ts"
+import { invalid, orNotFound, type StoreFailure } from "../refused.ts"
+import { actsOn } from "../store/act.ts"
 import { row, rows } from "../store/database.ts"
 import { newId } from "../store/ids.ts"
 
@@ -51,8 +52,8 @@ const Total = Schema.Struct({ count: Schema.Int, bytes: Schema.Int })
 export class Variables extends Context.Service<Variables, {
   /** Returns the variables of a workspace, sorted by name. */
   readonly list: (workspaceId: string) => Effect.Effect<ReadonlyArray<WorkspaceVariable>, SqlError.SqlError>
-  /** Removes a variable and returns whether there was one. */
-  readonly remove: (workspaceId: string, id: string) => Effect.Effect<boolean, SqlError.SqlError>
+  /** Removes a variable; fails with 404 if there is none. */
+  readonly remove: (workspaceId: string, id: string) => Effect.Effect<void, StoreFailure>
   /**
    * Stores a variable. A workspace has one for each name and category; setting it again replaces it. Fails with 422 past the limits; a
    * workspace of an older version may be past them, and then no longer grows.
@@ -82,14 +83,20 @@ const make = Effect.gen(function*() {
     const stored = yield* row(WorkspaceVariable)(
       sql`SELECT * FROM variables WHERE workspaceId = ${variable.workspaceId} AND key = ${variable.key} AND category = ${variable.category}`
     )
+    if (stored !== undefined) yield* actsOn(stored.id)
     const after = yield* total(variable.workspaceId)
     const isPast = (of: keyof typeof most) => after[of] > most[of] && after[of] > before[of]
     if (isPast("count") || isPast("bytes")) return yield* tooMany
     return stored ?? (yield* Effect.die(new Error("a variable was stored and is gone")))
   }, sql.withTransaction)
 
-  const remove = (workspaceId: string, id: string) =>
-    Effect.map(sql`DELETE FROM variables WHERE workspaceId = ${workspaceId} AND id = ${id} RETURNING id`, (removed) => removed.length > 0)
+  const remove = Effect.fn("Variables.remove")(function*(workspaceId: string, id: string) {
+    const removed = row(WorkspaceVariable.mapFields(({ key }) => ({ key })))(
+      sql`DELETE FROM variables WHERE workspaceId = ${workspaceId} AND id = ${id} RETURNING key`
+    )
+    const { key } = yield* Effect.flatMap(removed, orNotFound)
+    yield* actsOn(key) // nothing else knows what the id was of from now on
+  }, sql.withTransaction)
 
   return Variables.of({ list, remove, set })
 })

@@ -6,6 +6,7 @@ import { SqlClient, type SqlError } from "effect/sql"
 import { LockInfo } from "../../schema/api/task-api.ts"
 import { RunId, Timestamp, WorkspaceName } from "../../schema/names.ts"
 import { invalid, orNotFound, type StoreFailure } from "../refused.ts"
+import { actsOn, endsAs } from "../store/act.ts"
 import { Commits } from "../store/commits.ts"
 import { row, rows } from "../store/database.ts"
 import { newId } from "../store/ids.ts"
@@ -47,6 +48,8 @@ export class Workspaces extends Context.Service<Workspaces, {
   readonly search: (part: string, limit: number, offset: number) => Effect.Effect<ReadonlyArray<Workspace>, SqlError.SqlError>
   /** Returns the workspace of that name: created with the settings if there is none, otherwise as it is. Fails with 422 as `update`. */
   readonly ensure: (name: WorkspaceName, settings?: Partial<WorkspaceSettings>) => Effect.Effect<Workspace, StoreFailure>
+  /** Does the same, and tells what is recorded of the request which workspace it was. */
+  readonly create: (name: WorkspaceName, settings: Partial<WorkspaceSettings>) => Effect.Effect<Workspace, StoreFailure>
   /** Changes the settings that are given. Fails with 422 if the working directory is not a path inside of the configuration. */
   readonly update: (id: string, settings: Partial<WorkspaceSettings>) => Effect.Effect<Workspace, StoreFailure>
 }>()("agent-job/server/Workspaces") {
@@ -58,6 +61,10 @@ const checked = (settings: Partial<WorkspaceSettings>) =>
     (settings.workingDirectory.startsWith("/") || settings.workingDirectory.split("/").includes(".."))
     ? Effect.fail(invalid("The working directory must be a path below the root of the configuration, without '..'."))
     : Effect.succeed(settings)
+
+/** Tells what is recorded of the request which pool it gave to the workspace. */
+const tellPool = (asked: Partial<WorkspaceSettings>, { pool }: Workspace) =>
+  asked.pool === undefined || asked.pool !== pool ? Effect.void : endsAs(pool === null ? "no pool" : `pool ${pool}`)
 
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
@@ -87,12 +94,21 @@ const make = Effect.gen(function*() {
     return yield* named(name)
   })
 
+  const create = (name: WorkspaceName, settings: Partial<WorkspaceSettings>) =>
+    ensure(name, settings).pipe(
+      Effect.tap(({ id }) => actsOn(id)),
+      Effect.tap((workspace) => tellPool(settings, workspace)),
+      sql.withTransaction
+    )
+
   const update = Effect.fn("Workspaces.update")(function*(id: string, settings: Partial<WorkspaceSettings>) {
     const changed = yield* checked(settings)
     if (Object.keys(changed).length > 0) yield* sql`UPDATE workspaces SET ${sql.update(changed)} WHERE id = ${id}`
     if (changed.pool !== undefined) yield* commits.news("assignments") // agents of the new pool may wait for its stages
-    return yield* get(id)
-  })
+    const workspace = yield* get(id)
+    yield* tellPool(changed, workspace)
+    return workspace
+  }, sql.withTransaction)
 
-  return Workspaces.of({ find, named, get, list, search, ensure, update })
+  return Workspaces.of({ find, named, get, list, search, ensure, create, update })
 })

@@ -42,7 +42,7 @@ describe("agent-job get audit", () =>
       yield* Effect.scoped(serve(made))
       const db = new DatabaseSync(join(made, "data", "agent-job.sqlite"))
       const insert = db.prepare(
-        "INSERT INTO audit (at, kind, name, action, object, requestId) VALUES ('2026-01-31T12:00:00Z', 'user', 'Ada', 'PUT', ?, 'req-1')"
+        "INSERT INTO audit (at, kind, name, action, object, requestId) VALUES ('2026-01-31T12:00:00Z', 'user', 'Ada', 'PUT /api/state/v1/workspaces/:name', ?, 'req-1')"
       )
       for (let n = 0; n < 150; n++) insert.run(n % 10 === 0 ? "demo" : "other")
       db.close()

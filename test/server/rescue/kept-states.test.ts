@@ -118,7 +118,7 @@ describe("evidence", () => {
 describe("a kept state", () => {
   it.live("becomes evidence of the stage that it is of, whoever brings it and however often", () =>
     Effect.gen(function*() {
-      const { apply, carry, key, looked, lose } = yield* applying
+      const { apply, carry, key, looked, lose, url } = yield* applying
       yield* lose
       for (const _ of [1, 2]) expect((yield* carry(sealed(apply.id, key, bytes(7)))).status).toBe(204)
       expect((yield* looked).evidence).toMatchObject([{
@@ -128,6 +128,11 @@ describe("a kept state", () => {
         why: expect.stringContaining("kept outside of its Pod")
       }])
       expect((yield* looked).version.serial).toBe(1)
+      for (const path of [auditPath.workspace("demo"), auditPath.run(apply.runId), auditPath.workspace("other")]) {
+        const { entries } = (yield* person(url).as("GET", path)).json
+        expect(entries.filter(({ object }: AuditEntry) => object === apply.id).map(({ action }: AuditEntry) => action).slice(0, 2))
+          .toEqual([1, 2].map(() => "POST /api/task/v1/kept-state (kept as evidence)"))
+      }
     }))
 
   it.live("opens a rescue when none is open, though the stage seemed to end in order", () =>
@@ -324,10 +329,13 @@ describe("a file that a person brings", () => {
         error: "other-workspace",
         message: "This kept state is not of other but of demo, where the server has it now; look at it with: agent-job state show demo"
       }
-      const recorded = Effect.map(person(url).as("GET", auditPath.all), ({ json }) =>
-        json.entries.filter(({ action }: AuditEntry) => action.endsWith("/evidence (kept as evidence)")).length)
-      expect([(yield* bring(sealed(apply.id, key, bytes(9)), "other")).json, yield* recorded]).toEqual([{ ...elsewhere, kept: true }, 1])
-      expect([(yield* bring(sealed(apply.id, key, bytes(1)), "other")).json, yield* recorded]).toEqual([elsewhere, 1]) // it was stored before
+      const recorded = Effect.map(person(url).as("GET", auditPath.workspace("demo")), ({ json }) =>
+        json.entries.filter(({ object }: AuditEntry) => object === `other/${apply.id}`).map(({ action }: AuditEntry) => action))
+      expect([(yield* bring(sealed(apply.id, key, bytes(9)), "other")).json, yield* recorded]).toEqual([elsewhere, [
+        "POST /api/agent-job/v1/workspaces/:name/state/evidence (kept as evidence)"
+      ]])
+      expect((yield* bring(sealed(apply.id, key, bytes(1)), "other")).json).toEqual(elsewhere) // it was stored before
+      expect(yield* recorded).toHaveLength(1)
     }))
 
   it.live("is parsed, so that one that is damaged in its middle becomes no evidence", () =>

@@ -1,0 +1,52 @@
+// What one request does, as the audit trail has it. The first transaction of the request that is committed writes its entry.
+// Invariant: a change and its entry are on disk together or not at all; what a store tells of an act is told before that commit.
+// Used by access/audit (says who asks), store/database (writes the entry) and the stores that know more of the act than its path says.
+import { Context, Effect } from "effect"
+import type { SqlClient, SqlError } from "effect/sql"
+import type { AuditEntry } from "../../schema/api/audit.ts"
+import { now } from "./instants.ts"
+
+export interface Act extends Pick<AuditEntry, "kind" | "name" | "action" | "requestId"> {
+  /** The ids or names in the path. */
+  readonly path: ReadonlyArray<string>
+  /** Whether the next commit writes the entry. */
+  isDue: boolean
+  /** What the stores add to the path: the id of what was made, for instance. */
+  about?: string
+  /** How the act ended, if not as the action says. */
+  end?: string
+}
+
+export const CurrentAct = Context.Reference<Act | undefined>("agent-job/server/CurrentAct", { defaultValue: () => undefined })
+
+const entryOf = ({ action, kind, name, requestId }: Act, at: string, object: ReadonlyArray<string>, end?: string) => ({
+  at,
+  kind,
+  name,
+  action: end === undefined ? action : `${action} (${end})`,
+  object: object.join("/"),
+  requestId
+})
+
+/** Returns the entry that a commit writes; undefined if it is of no request, or of one that has its entry or needs none. */
+export const dueEntry = (act: Act | undefined): Effect.Effect<Omit<AuditEntry, "seq"> | undefined> =>
+  act?.isDue === true
+    ? Effect.map(now, (at) => entryOf(act, at, [...act.path, ...(act.about === undefined ? [] : [act.about])], act.end))
+    : Effect.succeed(undefined)
+
+const tell = (told: Pick<Act, "about"> | Pick<Act, "end">): Effect.Effect<void> =>
+  Effect.map(CurrentAct, (act) => void (act !== undefined && Object.assign(act, told)))
+
+/** Adds to what the path names: the id of what the act makes, or what else it is about. */
+export const actsOn = (about: string) => tell({ about })
+
+/** Says how the act ends, where its action alone would be read as another end. */
+export const endsAs = (end: string) => tell({ end })
+
+/** Adds an entry to the caller's transaction, for a request that has one for each thing that it does. */
+export const record = Effect.fnUntraced(
+  function*(sql: SqlClient.SqlClient, object: ReadonlyArray<string>, end?: string): Effect.fn.Return<void, SqlError.SqlError> {
+    const act = yield* CurrentAct
+    if (act !== undefined) yield* sql`INSERT INTO audit ${sql.insert(entryOf(act, yield* now, object, end))}`
+  }
+)
