@@ -126,7 +126,7 @@ describe("a workspace", () => {
       yield* Effect.scoped(Layer.build(stores(optionsIn(made))))
       const db = new DatabaseSync(file)
       db.exec(
-        `DROP INDEX runsSaved; DROP INDEX runsPending; ALTER TABLE runs DROP COLUMN saved; ALTER TABLE runs DROP COLUMN mayAsk; ALTER TABLE runs DROP COLUMN stoppedBy;
+        `DROP INDEX runsSaved; DROP INDEX runsPending; ALTER TABLE runs DROP COLUMN saved; ALTER TABLE runs DROP COLUMN mayAsk; ALTER TABLE runs DROP COLUMN workingDirectory; ALTER TABLE runs DROP COLUMN stoppedBy;
          CREATE INDEX runsPending ON runs (workspaceId, seq) WHERE status = 'pending'; DELETE FROM effect_sql_migrations WHERE migration_id >= 24`
       )
       const insert = db.prepare(

@@ -16,7 +16,6 @@ import { conflict, invalid, type StoreFailure } from "../refused.ts"
 import { Commits } from "../store/commits.ts"
 import { counted, row, rows } from "../store/database.ts"
 import { instantAfter, now } from "../store/instants.ts"
-import { Workspaces } from "../workspace/workspaces.ts"
 import { Runs, type WholeRun } from "./runs.ts"
 import { StageEnds } from "./stage-ends.ts"
 import { type StageRow, StageRow as Row, Stages, stepOf } from "./stages.ts"
@@ -139,7 +138,6 @@ const make = Effect.gen(function*() {
   const ends = yield* StageEnds
   const runs = yield* Runs
   const stages = yield* Stages
-  const workspaces = yield* Workspaces
 
   const take = Effect.fnUntraced(function*(id: string, taskUid: Option.Option<string>) {
     if (Option.isSome(taskUid)) yield* sql`UPDATE stages SET taskUid = ${taskUid.value} WHERE id = ${id} AND taskUid IS NULL`
@@ -167,8 +165,7 @@ const make = Effect.gen(function*() {
     const taskToken = yield* newTaskToken
     yield* sql`INSERT INTO taskTokens ${sql.insert({ hash: tokenHash(taskToken), stageId: stage.id })}`
     const run = yield* runs.whole(stage.runId)
-    const { workingDirectory } = yield* workspaces.get(run.workspaceId)
-    return [assignmentOf(stage, run, workingDirectory, taskToken)]
+    return [assignmentOf(stage, run, yield* runs.workingDirectoryOf(run), taskToken)]
   })
 
   const look = (agent: string, max: number) =>

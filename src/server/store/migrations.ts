@@ -177,5 +177,7 @@ export const migrations = Migrator.fromRecord({
     `CREATE INDEX runsPending ON runs (workspaceId, seq, planOnly, saved, rescueId, id) WHERE status = 'pending'`
   ),
   /** Whether a plan of the run may wait for a person though the run applies by itself. */
-  "0028_runs_that_may_ask": statements(`ALTER TABLE runs ADD COLUMN mayAsk INTEGER NOT NULL DEFAULT 0`)
+  "0028_runs_that_may_ask": statements(`ALTER TABLE runs ADD COLUMN mayAsk INTEGER NOT NULL DEFAULT 0`),
+  /** In which directory of its configuration a run is; NULL for those from before, which are in that of their workspace. */
+  "0034_directories_of_runs": statements(`ALTER TABLE runs ADD COLUMN workingDirectory TEXT`)
 })

@@ -71,7 +71,7 @@ describe("a run that saves its plan", () => {
       }))
       const database = new DatabaseSync(join(made, "data", "agent-job.sqlite"))
       database.exec(
-        `DROP INDEX runsSaved; DROP INDEX runsPending; ALTER TABLE runs DROP COLUMN saved; ALTER TABLE runs DROP COLUMN mayAsk;
+        `DROP INDEX runsSaved; DROP INDEX runsPending; ALTER TABLE runs DROP COLUMN saved; ALTER TABLE runs DROP COLUMN mayAsk; ALTER TABLE runs DROP COLUMN workingDirectory;
          CREATE INDEX runsPending ON runs (workspaceId, seq) WHERE status = 'pending'; DELETE FROM effect_sql_migrations WHERE migration_id >= 27`
       )
       database.close()

@@ -96,6 +96,7 @@ it.live("once notes which refused states a person had decided on, and what was s
         yield* sql`DROP INDEX runsPending`
         yield* sql`ALTER TABLE runs DROP COLUMN saved`
         yield* sql`ALTER TABLE runs DROP COLUMN mayAsk`
+        yield* sql`ALTER TABLE runs DROP COLUMN workingDirectory`
         yield* sql`CREATE INDEX runsPending ON runs (workspaceId, seq) WHERE status = 'pending'`
         yield* sql`DELETE FROM effect_sql_migrations WHERE migration_id >= 19`
         yield* sql`PRAGMA foreign_keys = OFF`
