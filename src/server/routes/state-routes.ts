@@ -23,7 +23,10 @@ const noLockNamed = (name: string) =>
 const address = `${statesPath}:name` as const
 
 /** Answers a refusal. The backend reads 423 as "somebody else has it", with that lock as the body. */
-const asLocked = (refused: Refused) => refused.error === "locked" ? problem(new Refused({ ...refused, status: 423 })) : problem(refused)
+const asLocked = (refused: Refused) => {
+  const { message } = refused // of an Error, so no copy has it
+  return problem(refused.error === "locked" ? new Refused({ ...refused, message, status: 423 }) : refused)
+}
 
 export const stateRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const blobs = yield* Blobs
