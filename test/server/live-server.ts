@@ -16,6 +16,7 @@ import { taskHeader, taskPath } from "../../src/schema/api/task-api.ts"
 import { tfePath } from "../../src/schema/api/tfe-api.ts"
 import type { StageResult } from "../../src/schema/task/stage-result.ts"
 import { ServerWithAddress, stores } from "../../src/server/lifecycle/server.ts"
+import type { ServerOptions } from "../../src/server/settings.ts"
 import { temporaryFolder } from "../temporary-folder.ts"
 
 export const userToken = "user-token-0123456789"
@@ -48,10 +49,9 @@ export const optionsIn = (made: string) => ({
   poolTokenFile: join(made, "pool.token")
 })
 
-/** Runs a server until the scope closes; returns its URL and its services. */
-export const serveOpenly = (made: string, keep = keptByDefault) =>
+const serveWith = (options: ServerOptions) =>
   Effect.gen(function*() {
-    const context = yield* Layer.build(ServerWithAddress({ ...optionsIn(made), keep }))
+    const context = yield* Layer.build(ServerWithAddress(options))
     const url = yield* Effect.map(HttpServer.HttpServer.pipe(Effect.provide(context)), ({ address }) => {
       if (address._tag === "UnixPathAddress") throw new Error("not a TCP address")
       return `http://127.0.0.1:${address.port}`
@@ -59,8 +59,14 @@ export const serveOpenly = (made: string, keep = keptByDefault) =>
     return { url, context }
   })
 
+/** Runs a server until the scope closes; returns its URL and its services. */
+export const serveOpenly = (made: string, keep = keptByDefault) => serveWith({ ...optionsIn(made), keep })
+
 /** Runs a server until the scope closes; returns its URL. */
 export const serve = (made: string, keep = keptByDefault) => Effect.map(serveOpenly(made, keep), ({ url }) => url)
+
+/** Runs a server that clients reach at `publicUrl`, until the scope closes; returns its own URL. */
+export const serveAt = (made: string, publicUrl: string) => Effect.map(serveWith({ ...optionsIn(made), publicUrl }), ({ url }) => url)
 
 /** The URL of a server on data of its own, which runs until the scope closes. */
 export const server = Effect.flatMap(directory, serve)
