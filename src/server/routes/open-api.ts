@@ -33,8 +33,19 @@ class TaskToken extends HttpApiMiddleware.Service<TaskToken>()("TaskToken", {
   security: { task: bearer("The token of one assignment; over with the stage's result, but for a state that is left as evidence.") }
 }) {}
 
-const refusals = [400, 401, 404, 408, 409, 413, 414, 422, 423, 429, 500, 503].map((status) => Problem.pipe(HttpApiSchema.status(status)))
+const refusal = Problem.annotate({
+  identifier: "Problem",
+  description:
+    "A refusal. Some say more: offset or number, where a log or a journal ends; another's lock; or kept, that a state is evidence now."
+})
+const refusals = [400, 401, 404, 408, 409, 413, 414, 422, 423, 429, 431, 500, 503].map((status) =>
+  refusal.pipe(HttpApiSchema.status(status))
+)
 const bytes = HttpApiSchema.StreamUint8Array()
+const storedState = Schema.Struct({ serial: Schema.Int, lineage: Schema.String }).annotate({
+  identifier: "State",
+  description: "A state, byte for byte as its engine wrote it."
+})
 const done = HttpApiSchema.NoContent
 const id = { id: Schema.String }
 const digest = { [taskHeader.digest]: Schema.optionalKey(Schema.String) }
@@ -87,10 +98,10 @@ const task = HttpApiGroup.make("task").add(
     error: refusals
   }),
   HttpApiEndpoint.post("taskResult", taskPath.result, { headers: taskUid, payload: ToldResult, success: done, error: refusals }),
-  HttpApiEndpoint.get("readState", taskPath.state, { headers: taskUid, success: bytes, error: refusals }),
+  HttpApiEndpoint.get("readState", taskPath.state, { headers: taskUid, success: storedState, error: refusals }),
   HttpApiEndpoint.post("writeState", taskPath.state, {
     headers: { ...taskUid, ...digest, [taskHeader.lockId]: Schema.String, [taskHeader.lockEpoch]: Schema.String },
-    payload: bytes,
+    payload: storedState,
     success: done,
     error: refusals
   }),
@@ -107,22 +118,27 @@ const task = HttpApiGroup.make("task").add(
 const stateAddress = `${statesPath}:name` as const
 const name = { name: Schema.String }
 const state = HttpApiGroup.make("state").add(
-  HttpApiEndpoint.get("readWorkspaceState", stateAddress, { params: name, success: bytes, error: refusals }),
+  HttpApiEndpoint.get("readWorkspaceState", stateAddress, { params: name, success: storedState, error: refusals }),
   HttpApiEndpoint.post("writeWorkspaceState", stateAddress, {
     params: name,
     query: { ID: Schema.String },
-    payload: bytes,
+    payload: storedState,
     success: done,
     error: refusals
   }),
   HttpApiEndpoint.put("lockWorkspaceState", stateAddress, { params: name, payload: LockInfo, success: LockGranted, error: refusals }),
-  HttpApiEndpoint.make("DELETE")("unlockWorkspaceState", stateAddress, { params: name, success: HttpApiSchema.Empty(200), error: refusals })
+  HttpApiEndpoint.make("DELETE")("unlockWorkspaceState", stateAddress, {
+    params: name,
+    payload: LockInfo,
+    success: HttpApiSchema.Empty(200),
+    error: refusals
+  })
 ).middleware(UserToken)
 
 const statePlace = "/api/agent-job/v1/workspaces/:name/state"
 const rescue = HttpApiGroup.make("rescue").add(
   HttpApiEndpoint.get("getState", statePlace, { params: name, success: StateView, error: refusals }),
-  HttpApiEndpoint.get("readEvidence", `${statePlace}/evidence/:id`, { params: { ...name, ...id }, success: bytes, error: refusals }),
+  HttpApiEndpoint.get("readEvidence", `${statePlace}/evidence/:id`, { params: { ...name, ...id }, success: storedState, error: refusals }),
   HttpApiEndpoint.post("bringEvidence", `${statePlace}/evidence`, { params: name, payload: bytes, success: StateView, error: refusals }),
   HttpApiEndpoint.post("pushState", `${statePlace}/push`, {
     params: name,
@@ -168,5 +184,14 @@ const api = HttpApi.make("agent-job").add(pool, task, state, rescue, runs).annot
   OpenApi.annotations({ title: "agent-job server", version: "1" })
 )
 
+/** Returns a part of the document in which no object is closed: each side passes over what only a newer one says. */
+const open = (part: unknown): unknown => {
+  if (Array.isArray(part)) return part.map(open)
+  if (typeof part !== "object" || part === null) return part
+  return Object.fromEntries(
+    Object.entries(part).flatMap(([key, value]) => key === "additionalProperties" && value === false ? [] : [[key, open(value)]])
+  )
+}
+
 /** Returns the document, OpenAPI 3.1. */
-export const openApi = (): unknown => OpenApi.fromApi(api)
+export const openApi = (): unknown => open(OpenApi.fromApi(api))
