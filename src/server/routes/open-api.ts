@@ -16,7 +16,7 @@ import {
 } from "../../schema/api/pool-api.ts"
 import { Problem } from "../../schema/api/problem.ts"
 import { RunList, runPath, RunView } from "../../schema/api/run.ts"
-import { ForceUnlock, ImportStarted, SettleRescue, statesPath, StateView } from "../../schema/api/state.ts"
+import { ForceUnlock, ImportStarted, SettleRescue, stateRoute, StateView } from "../../schema/api/state.ts"
 import { LockGranted, LockInfo, LogPosition, TaskDetails, taskHeader, taskPath } from "../../schema/api/task-api.ts"
 import { Uid } from "../../schema/names.ts"
 import { ToldResult } from "../../schema/task/stage-result.ts"
@@ -115,19 +115,18 @@ const task = HttpApiGroup.make("task").add(
   })
 ).middleware(TaskToken)
 
-const stateAddress = `${statesPath}:name` as const
 const name = { name: Schema.String }
 const state = HttpApiGroup.make("state").add(
-  HttpApiEndpoint.get("readWorkspaceState", stateAddress, { params: name, success: storedState, error: refusals }),
-  HttpApiEndpoint.post("writeWorkspaceState", stateAddress, {
+  HttpApiEndpoint.get("readWorkspaceState", stateRoute.backend, { params: name, success: storedState, error: refusals }),
+  HttpApiEndpoint.post("writeWorkspaceState", stateRoute.backend, {
     params: name,
     query: { ID: Schema.String },
     payload: storedState,
     success: done,
     error: refusals
   }),
-  HttpApiEndpoint.put("lockWorkspaceState", stateAddress, { params: name, payload: LockInfo, success: LockGranted, error: refusals }),
-  HttpApiEndpoint.make("DELETE")("unlockWorkspaceState", stateAddress, {
+  HttpApiEndpoint.put("lockWorkspaceState", stateRoute.backend, { params: name, payload: LockInfo, success: LockGranted, error: refusals }),
+  HttpApiEndpoint.make("DELETE")("unlockWorkspaceState", stateRoute.backend, {
     params: name,
     payload: LockInfo,
     success: HttpApiSchema.Empty(200),
@@ -135,26 +134,39 @@ const state = HttpApiGroup.make("state").add(
   })
 ).middleware(UserToken)
 
-const statePlace = "/api/agent-job/v1/workspaces/:name/state"
 const rescue = HttpApiGroup.make("rescue").add(
-  HttpApiEndpoint.get("getState", statePlace, { params: name, success: StateView, error: refusals }),
-  HttpApiEndpoint.get("readEvidence", `${statePlace}/evidence/:id`, { params: { ...name, ...id }, success: storedState, error: refusals }),
-  HttpApiEndpoint.post("bringEvidence", `${statePlace}/evidence`, { params: name, payload: bytes, success: StateView, error: refusals }),
-  HttpApiEndpoint.post("pushState", `${statePlace}/push`, {
+  HttpApiEndpoint.get("getState", stateRoute.view, { params: name, success: StateView, error: refusals }),
+  HttpApiEndpoint.get("readEvidence", `${stateRoute.view}/evidence/:id`, {
+    params: { ...name, ...id },
+    success: storedState,
+    error: refusals
+  }),
+  HttpApiEndpoint.post("bringEvidence", `${stateRoute.view}/evidence`, {
+    params: name,
+    payload: bytes,
+    success: StateView,
+    error: refusals
+  }),
+  HttpApiEndpoint.post("pushState", `${stateRoute.view}/push`, {
     params: name,
     query: { replace: Schema.optionalKey(Schema.String) },
     payload: bytes,
     success: StateView,
     error: refusals
   }),
-  HttpApiEndpoint.post("settleRescue", `${statePlace}/rescue`, {
+  HttpApiEndpoint.post("settleRescue", `${stateRoute.view}/rescue`, {
     params: name,
     payload: SettleRescue,
     success: StateView,
     error: refusals
   }),
-  HttpApiEndpoint.post("importMissing", `${statePlace}/import`, { params: name, success: ImportStarted, error: refusals }),
-  HttpApiEndpoint.post("forceUnlock", `${statePlace}/unlock`, { params: name, payload: ForceUnlock, success: StateView, error: refusals })
+  HttpApiEndpoint.post("importMissing", `${stateRoute.view}/import`, { params: name, success: ImportStarted, error: refusals }),
+  HttpApiEndpoint.post("forceUnlock", `${stateRoute.view}/unlock`, {
+    params: name,
+    payload: ForceUnlock,
+    success: StateView,
+    error: refusals
+  })
 ).middleware(UserToken)
 
 const before = { before: Schema.optionalKey(Schema.FiniteFromString) }
