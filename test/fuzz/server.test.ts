@@ -2,7 +2,7 @@
 // The server never breaks or hangs, and answers only in the forms that it describes.
 // FUZZ_REQUESTS is the number of requests; `make fuzz N=…` sets it and prints the results.
 import { describe, expect, it } from "@effect/vitest"
-import { Ajv2020 } from "ajv/dist/2020.js"
+import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js"
 import { Effect, Option, Schema } from "effect"
 import { once } from "node:events"
 import { Agent, type IncomingMessage, request as call } from "node:http"
@@ -39,14 +39,17 @@ const longestAnswerMillis = 60_000
 
 type Kind = "user" | "pool" | "task"
 
+/** The schema of a body by its content type; none: no body. */
+type Content = Readonly<Record<string, { readonly schema: JsonSchema }>>
+
 interface Operation {
   readonly method: string
   readonly path: string
   readonly kind: Kind | undefined
   readonly body: JsonSchema | "bytes" | undefined
   readonly query: ReadonlyArray<string>
-  /** The schema of each answer, by status; absent for the routes that our OpenAPI document does not describe. */
-  readonly answers?: Readonly<Record<string, object | undefined>>
+  /** The content of each answer by its type, by status; absent for the routes that our OpenAPI document does not describe. */
+  readonly answers?: Readonly<Record<string, Content>>
 }
 
 interface OpenApi {
@@ -58,8 +61,8 @@ interface OpenApi {
         Record<string, {
           readonly security: ReadonlyArray<Partial<Record<Kind, unknown>>>
           readonly parameters: ReadonlyArray<{ readonly name: string; readonly in: string }>
-          readonly requestBody?: { readonly content: Readonly<Record<string, { readonly schema: JsonSchema }>> }
-          readonly responses: Readonly<Record<string, { readonly content?: Readonly<Record<string, { readonly schema: object }>> }>>
+          readonly requestBody?: { readonly content: Content }
+          readonly responses: Readonly<Record<string, { readonly content?: Content }>>
         }>
       >
     >
@@ -67,16 +70,20 @@ interface OpenApi {
 }
 const described = openApi() as OpenApi
 
+/** A schema that is shared is that of a state, of which `bytes` has some that the server takes. */
+const bodyIn = (content: Content): JsonSchema | "bytes" => {
+  const schema = content["application/json"]?.schema
+  return schema === undefined || schema.$ref !== undefined ? "bytes" : schema
+}
+
 const ours: ReadonlyArray<Operation> = Object.entries(described.paths).flatMap(([path, methods]) =>
   Object.entries(methods).map(([method, operation]) => ({
     method: method.toUpperCase(),
     path,
     kind: Object.keys(operation.security[0] ?? {})[0] as Kind,
-    body: operation.requestBody === undefined ? undefined : operation.requestBody.content["application/json"]?.schema ?? "bytes" as const,
+    body: operation.requestBody === undefined ? undefined : bodyIn(operation.requestBody.content),
     query: operation.parameters.filter((parameter) => parameter.in === "query").map(({ name }) => name),
-    answers: Object.fromEntries(
-      Object.entries(operation.responses).map(([status, { content }]) => [status, content?.["application/json"]?.schema])
-    )
+    answers: Object.fromEntries(Object.entries(operation.responses).map(([status, { content = {} }]) => [status, content]))
   }))
 )
 
@@ -372,30 +379,40 @@ const isErrors = decodes(
     Schema.Struct({ errors: Schema.NonEmptyArray(Schema.Struct({ status: Schema.String, title: Schema.String, detail: Schema.String })) })
   )
 )
-const validators = new Map(
-  ours.flatMap(({ answers, method, path }) =>
-    Object.entries(answers ?? {}).flatMap(([status, schema]) =>
-      schema === undefined || status.startsWith("4") || status.startsWith("5")
-        ? []
-        : [[`${method} ${path} ${status}`, ajv.compile({ ...schema, components: described.components })] as const]
-    )
-  )
-)
+const compiled = new Map<JsonSchema, ValidateFunction>()
+const validatorOf = (schema: JsonSchema): ValidateFunction => {
+  const validator = compiled.get(schema) ?? ajv.compile({ ...schema, components: described.components })
+  compiled.set(schema, validator)
+  return validator
+}
+
+/** Returns what is wrong with the body of an answer whose content is described so, or undefined if nothing is. */
+const otherContent = (content: Content, { headers, text }: Got): string | undefined => {
+  const types = Object.keys(content)
+  if (types.length === 0) return text === "" ? undefined : "it has a body"
+  const type = headers["content-type"] ?? "no type"
+  const schema = content[type]?.schema
+  if (schema === undefined) return `its content is ${type}, not ${types.join(", ")}`
+  const fits = validatorOf(schema)
+  return type !== "application/json" || fits(JSON.parse(Buffer.from(text, "latin1").toString("utf8")))
+    ? undefined
+    : ajv.errorsText(fits.errors)
+}
 
 /** Returns what is wrong with an answer, or undefined if nothing is. */
-const troubleWith = ({ method, operation, path }: Sent, { headers, status, text }: Got): string | undefined => {
+const troubleWith = ({ method, operation, path }: Sent, got: Got): string | undefined => {
+  const { headers, status, text } = got
   if (status >= 500) return "it failed"
   if (status < 200) return "it is no answer"
   if (headers["x-content-type-options"] !== "nosniff") return "it has no guarding headers"
   if (/\n\s+at |node:internal|\.ts:\d+|SqlError/u.test(text)) return "it shows what the server is made of"
   if (method === "HEAD" || operation.method !== method) return undefined
-  if (status >= 400) return (operation.path.startsWith("/api/v2/") ? isErrors : isProblem)(text) ? undefined : "its form is another"
+  if (status >= 400 && !(operation.path.startsWith("/api/v2/") ? isErrors : isProblem)(text)) return "its form is another"
   if (operation.answers === undefined) return undefined
-  if (!(String(status) in operation.answers)) return `its status is not described for ${path}`
-  const fits = validators.get(`${operation.method} ${operation.path} ${status}`)
-  return fits === undefined || fits(JSON.parse(Buffer.from(text, "latin1").toString("utf8")))
-    ? undefined
-    : `it is not as described: ${ajv.errorsText(fits.errors)}`
+  const content = operation.answers[String(status)]
+  if (content === undefined) return `its status is not described for ${path}`
+  const other = otherContent(content, got)
+  return other === undefined ? undefined : `it is not as described: ${other}`
 }
 
 const told = ({ body, headers, method, path }: Sent) =>

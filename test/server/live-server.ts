@@ -16,6 +16,7 @@ import { taskHeader, taskPath } from "../../src/schema/api/task-api.ts"
 import { tfePath } from "../../src/schema/api/tfe-api.ts"
 import type { StageResult } from "../../src/schema/task/stage-result.ts"
 import { ServerWithAddress, stores } from "../../src/server/lifecycle/server.ts"
+import type { ServerOptions } from "../../src/server/settings.ts"
 import { temporaryFolder } from "../temporary-folder.ts"
 
 export const userToken = "user-token-0123456789"
@@ -48,15 +49,14 @@ export const optionsIn = (made: string) => ({
   poolTokenFile: join(made, "pool.token")
 })
 
-/** Takes the pools out of a database again, as a version that had none left it. */
-export const withoutPools = `DROP INDEX workspacesByPool; ${
+/** Takes the pools, and what came after them, out of a database again, as a version that had none left it. */
+export const withoutPools = `ALTER TABLE runs DROP COLUMN workingDirectory; DROP INDEX workspacesByPool; ${
   ["workspaces", "taskTokens", "agents"].map((table) => `ALTER TABLE ${table} DROP COLUMN pool`).join("; ")
 }; DELETE FROM effect_sql_migrations WHERE migration_id >= 30`
 
-/** Runs a server until the scope closes; returns its URL and its services. */
-export const serveOpenly = (made: string, keep = keptByDefault, defaultPool?: string) =>
+const serveWith = (options: ServerOptions) =>
   Effect.gen(function*() {
-    const context = yield* Layer.build(ServerWithAddress({ ...optionsIn(made), keep, ...(defaultPool !== undefined && { defaultPool }) }))
+    const context = yield* Layer.build(ServerWithAddress(options))
     const url = yield* Effect.map(HttpServer.HttpServer.pipe(Effect.provide(context)), ({ address }) => {
       if (address._tag === "UnixPathAddress") throw new Error("not a TCP address")
       return `http://127.0.0.1:${address.port}`
@@ -64,9 +64,16 @@ export const serveOpenly = (made: string, keep = keptByDefault, defaultPool?: st
     return { url, context }
   })
 
+/** Runs a server until the scope closes; returns its URL and its services. */
+export const serveOpenly = (made: string, keep = keptByDefault, defaultPool?: string) =>
+  serveWith({ ...optionsIn(made), keep, ...(defaultPool !== undefined && { defaultPool }) })
+
 /** Runs a server until the scope closes; returns its URL. */
 export const serve = (made: string, keep = keptByDefault, defaultPool?: string) =>
   Effect.map(serveOpenly(made, keep, defaultPool), ({ url }) => url)
+
+/** Runs a server that clients reach at `publicUrl`, until the scope closes; returns its own URL. */
+export const serveAt = (made: string, publicUrl: string) => Effect.map(serveWith({ ...optionsIn(made), publicUrl }), ({ url }) => url)
 
 /** The URL of a server on data of its own, which runs until the scope closes. */
 export const server = Effect.flatMap(directory, serve)

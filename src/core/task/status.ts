@@ -109,11 +109,15 @@ export const advance = (status: AgentTaskStatus, given: Step): AgentTaskStatus =
 }
 
 /**
- * Returns the status of a task that is over with the spec's generation as observed: a cancel that came too late must not look as if it were
- * under way.
+ * Returns the status of a task that is over with the spec's generation as observed, also by its conditions, which `kubectl wait` reads: a
+ * cancel that came too late must not look as if it were under way.
  */
-export const acknowledged = (status: AgentTaskStatus, generation: number): AgentTaskStatus =>
-  status.observedGeneration !== generation ? { ...status, observedGeneration: generation } : status
+export const acknowledged = (status: AgentTaskStatus, generation: number): AgentTaskStatus => {
+  const { conditions = [] } = status
+  if ([status, ...conditions].every(({ observedGeneration }) => observedGeneration === generation)) return status
+  const seen = conditions.map((_) => ({ ..._, observedGeneration: generation }))
+  return { ...status, observedGeneration: generation, ...(status.conditions !== undefined && { conditions: seen }) }
+}
 
 /** Where a task runs, and what its Job was built from. */
 export interface Launch {

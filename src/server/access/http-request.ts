@@ -49,6 +49,19 @@ const searchOf = ({ url }: HttpServerRequest.HttpServerRequest): URLSearchParams
 /** Returns the names of the parameters of the query. */
 export const parametersOf = (request: HttpServerRequest.HttpServerRequest): Iterable<string> => searchOf(request).keys()
 
+/** Fails with 422 if the query has a parameter that the list does not know, because the answer would not be what was to be chosen. */
+export const onlyParameters = (
+  request: HttpServerRequest.HttpServerRequest,
+  ...known: ReadonlyArray<string>
+): Effect.Effect<void, Refused> => {
+  const other = [...parametersOf(request)].find((name) => !known.includes(name))
+  return other === undefined
+    ? Effect.void
+    : Effect.fail(
+      invalid(`The parameter ${other} is none of this list (${known.join(", ")}), which would have others too; leave it out.`)
+    )
+}
+
 /** Returns a parameter of the query; undefined if it is absent. */
 export const queryOf = (request: HttpServerRequest.HttpServerRequest, name: string): string | undefined =>
   searchOf(request).get(name) ?? undefined

@@ -10,9 +10,13 @@ type Secrets = Tokens["Service"]
 /** Returns the address by which the client reached us: --public-url, or what its request says. */
 export const baseUrl = (publicUrl: string | undefined, request: HttpServerRequest.HttpServerRequest): string => {
   if (publicUrl !== undefined) return publicUrl.replace(/\/+$/u, "")
-  const forwarded = request.headers["x-forwarded-proto"]
-  return `${forwarded === "https" ? "https" : "http"}://${request.headers.host ?? "localhost"}`
+  const [asked = ""] = (request.headers["x-forwarded-proto"] ?? "").split(",") // each proxy of a chain may add the one that it was asked by
+  return `${asked.trim().toLowerCase() === "https" ? "https" : "http"}://${request.headers.host ?? "localhost"}`
 }
+
+/** Returns the path below which clients reach us, as --public-url has it, without a slash at its end. */
+export const basePath = (publicUrl: string | undefined): string =>
+  publicUrl === undefined ? "" : new URL(publicUrl).pathname.replace(/\/+$/u, "")
 
 export const logUrl = (secrets: Secrets, base: string, runId: string, step: Step): string => {
   const id = stepId(runId, step)

@@ -136,11 +136,13 @@ const make = Effect.gen(function*() {
       )
     }
     const before = yield* runs.whole((yield* stages.get(rescue.stageId)).runId)
-    const archive = yield* archiveWith(before.configurationVersionId, workspace.workingDirectory, found)
+    const workingDirectory = yield* runs.workingDirectoryOf(before)
+    const archive = yield* archiveWith(before.configurationVersionId, workingDirectory, found)
     const create = runs.create({
       workspaceId: workspace.id,
       configurationVersionId: before.configurationVersionId,
       archiveSha256: archive.sha256,
+      workingDirectory,
       planOnly: false,
       autoApply: false,
       destroy: false,

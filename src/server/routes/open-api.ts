@@ -17,7 +17,7 @@ import {
 import { PoolList, poolsPath } from "../../schema/api/pools.ts"
 import { Problem } from "../../schema/api/problem.ts"
 import { RunList, runPath, RunView } from "../../schema/api/run.ts"
-import { ForceUnlock, ImportStarted, SettleRescue, statesPath, StateView } from "../../schema/api/state.ts"
+import { ForceUnlock, ImportStarted, SettleRescue, stateRoute, StateView } from "../../schema/api/state.ts"
 import { LockGranted, LockInfo, LogPosition, TaskDetails, taskHeader, taskPath } from "../../schema/api/task-api.ts"
 import { Uid } from "../../schema/names.ts"
 import { ToldResult } from "../../schema/task/stage-result.ts"
@@ -34,8 +34,19 @@ class TaskToken extends HttpApiMiddleware.Service<TaskToken>()("TaskToken", {
   security: { task: bearer("The token of one assignment; over with the stage's result, but for a state that is left as evidence.") }
 }) {}
 
-const refusals = [400, 401, 404, 408, 409, 413, 414, 422, 423, 429, 500, 503].map((status) => Problem.pipe(HttpApiSchema.status(status)))
+const refusal = Problem.annotate({
+  identifier: "Problem",
+  description:
+    "A refusal. Some say more: offset or number, where a log or a journal ends; another's lock; or kept, that a state is evidence now."
+})
+const refusals = [400, 401, 404, 408, 409, 413, 414, 422, 423, 429, 431, 500, 503].map((status) =>
+  refusal.pipe(HttpApiSchema.status(status))
+)
 const bytes = HttpApiSchema.StreamUint8Array()
+const storedState = Schema.Struct({ serial: Schema.Int, lineage: Schema.String }).annotate({
+  identifier: "State",
+  description: "A state, byte for byte as its engine wrote it."
+})
 const done = HttpApiSchema.NoContent
 const id = { id: Schema.String }
 const digest = { [taskHeader.digest]: Schema.optionalKey(Schema.String) }
@@ -88,10 +99,10 @@ const task = HttpApiGroup.make("task").add(
     error: refusals
   }),
   HttpApiEndpoint.post("taskResult", taskPath.result, { headers: taskUid, payload: ToldResult, success: done, error: refusals }),
-  HttpApiEndpoint.get("readState", taskPath.state, { headers: taskUid, success: bytes, error: refusals }),
+  HttpApiEndpoint.get("readState", taskPath.state, { headers: taskUid, success: storedState, error: refusals }),
   HttpApiEndpoint.post("writeState", taskPath.state, {
     headers: { ...taskUid, ...digest, [taskHeader.lockId]: Schema.String, [taskHeader.lockEpoch]: Schema.String },
-    payload: bytes,
+    payload: storedState,
     success: done,
     error: refusals
   }),
@@ -105,41 +116,58 @@ const task = HttpApiGroup.make("task").add(
   })
 ).middleware(TaskToken)
 
-const stateAddress = `${statesPath}:name` as const
 const name = { name: Schema.String }
 const state = HttpApiGroup.make("state").add(
-  HttpApiEndpoint.get("readWorkspaceState", stateAddress, { params: name, success: bytes, error: refusals }),
-  HttpApiEndpoint.post("writeWorkspaceState", stateAddress, {
+  HttpApiEndpoint.get("readWorkspaceState", stateRoute.backend, { params: name, success: storedState, error: refusals }),
+  HttpApiEndpoint.post("writeWorkspaceState", stateRoute.backend, {
     params: name,
     query: { ID: Schema.String },
-    payload: bytes,
+    payload: storedState,
     success: done,
     error: refusals
   }),
-  HttpApiEndpoint.put("lockWorkspaceState", stateAddress, { params: name, payload: LockInfo, success: LockGranted, error: refusals }),
-  HttpApiEndpoint.make("DELETE")("unlockWorkspaceState", stateAddress, { params: name, success: HttpApiSchema.Empty(200), error: refusals })
+  HttpApiEndpoint.put("lockWorkspaceState", stateRoute.backend, { params: name, payload: LockInfo, success: LockGranted, error: refusals }),
+  HttpApiEndpoint.make("DELETE")("unlockWorkspaceState", stateRoute.backend, {
+    params: name,
+    payload: LockInfo,
+    success: HttpApiSchema.Empty(200),
+    error: refusals
+  })
 ).middleware(UserToken)
 
-const statePlace = "/api/agent-job/v1/workspaces/:name/state"
 const rescue = HttpApiGroup.make("rescue").add(
-  HttpApiEndpoint.get("getState", statePlace, { params: name, success: StateView, error: refusals }),
-  HttpApiEndpoint.get("readEvidence", `${statePlace}/evidence/:id`, { params: { ...name, ...id }, success: bytes, error: refusals }),
-  HttpApiEndpoint.post("bringEvidence", `${statePlace}/evidence`, { params: name, payload: bytes, success: StateView, error: refusals }),
-  HttpApiEndpoint.post("pushState", `${statePlace}/push`, {
+  HttpApiEndpoint.get("getState", stateRoute.view, { params: name, success: StateView, error: refusals }),
+  HttpApiEndpoint.get("readEvidence", `${stateRoute.view}/evidence/:id`, {
+    params: { ...name, ...id },
+    success: storedState,
+    error: refusals
+  }),
+  HttpApiEndpoint.post("bringEvidence", `${stateRoute.view}/evidence`, {
+    params: name,
+    payload: bytes,
+    success: StateView,
+    error: refusals
+  }),
+  HttpApiEndpoint.post("pushState", `${stateRoute.view}/push`, {
     params: name,
     query: { replace: Schema.optionalKey(Schema.String) },
     payload: bytes,
     success: StateView,
     error: refusals
   }),
-  HttpApiEndpoint.post("settleRescue", `${statePlace}/rescue`, {
+  HttpApiEndpoint.post("settleRescue", `${stateRoute.view}/rescue`, {
     params: name,
     payload: SettleRescue,
     success: StateView,
     error: refusals
   }),
-  HttpApiEndpoint.post("importMissing", `${statePlace}/import`, { params: name, success: ImportStarted, error: refusals }),
-  HttpApiEndpoint.post("forceUnlock", `${statePlace}/unlock`, { params: name, payload: ForceUnlock, success: StateView, error: refusals })
+  HttpApiEndpoint.post("importMissing", `${stateRoute.view}/import`, { params: name, success: ImportStarted, error: refusals }),
+  HttpApiEndpoint.post("forceUnlock", `${stateRoute.view}/unlock`, {
+    params: name,
+    payload: ForceUnlock,
+    success: StateView,
+    error: refusals
+  })
 ).middleware(UserToken)
 
 const before = { before: Schema.optionalKey(Schema.FiniteFromString) }
@@ -170,5 +198,14 @@ const api = HttpApi.make("agent-job").add(pool, task, state, rescue, runs).annot
   OpenApi.annotations({ title: "agent-job server", version: "1" })
 )
 
+/** Returns a part of the document in which no object is closed: each side passes over what only a newer one says. */
+const open = (part: unknown): unknown => {
+  if (Array.isArray(part)) return part.map(open)
+  if (typeof part !== "object" || part === null) return part
+  return Object.fromEntries(
+    Object.entries(part).flatMap(([key, value]) => key === "additionalProperties" && value === false ? [] : [[key, open(value)]])
+  )
+}
+
 /** Returns the document, OpenAPI 3.1. */
-export const openApi = (): unknown => OpenApi.fromApi(api)
+export const openApi = (): unknown => open(OpenApi.fromApi(api))

@@ -8,7 +8,7 @@ import { runPath } from "../../schema/api/run.ts"
 import { type About, Audit, everything } from "../access/audit.ts"
 import { routesFor } from "../access/authorize.ts"
 import { problem } from "../access/http-answer.ts"
-import { countOf, pageSizeOf, queryOf } from "../access/http-request.ts"
+import { countOf, onlyParameters, pageSizeOf, queryOf } from "../access/http-request.ts"
 import { baseUrl } from "../access/links.ts"
 import { notFound } from "../refused.ts"
 import { Pools } from "../run/pools.ts"
@@ -35,6 +35,7 @@ export const runRoutes = HttpRouter.addAll(Effect.gen(function*() {
   })
 
   const trail = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServerRequest, about: About) {
+    yield* onlyParameters(request, "before")
     const before = queryOf(request, "before") === undefined ? Option.none() : Option.some(yield* countOf(request, "before", 0))
     return HttpServerResponse.jsonUnsafe(yield* audit.page(about, before))
   })
@@ -42,6 +43,7 @@ export const runRoutes = HttpRouter.addAll(Effect.gen(function*() {
   return [
     route("GET", runPath.list, (request) =>
       Effect.gen(function*() {
+        yield* onlyParameters(request, "workspace", "page[size]")
         const size = yield* pageSizeOf(request, listLimit, listLimit)
         const found = yield* asked(queryOf(request, "workspace"), size)
         return HttpServerResponse.jsonUnsafe({

@@ -3,7 +3,7 @@
 // Used by server/lifecycle/server.
 import { Effect, Schema } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
-import { statesPath } from "../../schema/api/state.ts"
+import { stateRoute } from "../../schema/api/state.ts"
 import { LockInfo, lockLimitBytes, stateLimitBytes, taskHeader } from "../../schema/api/task-api.ts"
 import { routesFor } from "../access/authorize.ts"
 import { Bodies } from "../access/bodies.ts"
@@ -20,10 +20,13 @@ const lockInfo = jsonOf(LockInfo, "", lockLimitBytes)
 const lockToOpen = jsonOf(Schema.Struct({ ID: Schema.optionalKey(Schema.String) }), "{}", lockLimitBytes)
 const noLockNamed = (name: string) =>
   invalid(`The request names no lock, so none was opened; see who has it, and open it, with: agent-job state unlock ${name} --force`)
-const address = `${statesPath}:name` as const
+const address = stateRoute.backend
 
 /** Answers a refusal. The backend reads 423 as "somebody else has it", with that lock as the body. */
-const asLocked = (refused: Refused) => refused.error === "locked" ? problem(new Refused({ ...refused, status: 423 })) : problem(refused)
+const asLocked = (refused: Refused) => {
+  const { message } = refused // of an Error, so no copy has it
+  return problem(refused.error === "locked" ? new Refused({ ...refused, message, status: 423 }) : refused)
+}
 
 export const stateRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const blobs = yield* Blobs

@@ -103,7 +103,7 @@ export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
 
   const details = (stage: StageRow, run: Run) =>
     Effect.gen(function*() {
-      const { workingDirectory } = yield* runs.workspaceOf(run)
+      const workingDirectory = yield* runs.workingDirectoryOf(run)
       const { options, variables: ofRun } = yield* runs.whole(run.id)
       const state = yield* versions.current(run.workspaceId)
       const task: TaskDetails = {

@@ -2,7 +2,7 @@
 // Used by server/lifecycle/server; the CLI's `state` asks here.
 import { Effect, type Schema } from "effect"
 import { HttpRouter, type HttpServerRequest, HttpServerResponse } from "effect/http"
-import { ForceUnlock, type ImportStarted, SettleRescue } from "../../schema/api/state.ts"
+import { ForceUnlock, type ImportStarted, SettleRescue, stateRoute } from "../../schema/api/state.ts"
 import { keptStateLimitBytes, stateLimitBytes } from "../../schema/api/task-api.ts"
 import { routesFor } from "../access/authorize.ts"
 import { Bodies } from "../access/bodies.ts"
@@ -20,7 +20,7 @@ import { StateLocks } from "../workspace/state-locks.ts"
 import { StateVersions } from "../workspace/state-versions.ts"
 import { Workspaces } from "../workspace/workspaces.ts"
 
-const place = "/api/agent-job/v1/workspaces/:name/state"
+const place = stateRoute.view
 
 /** Decodes a decision. An older command line leaves out what the person saw, so the refusal says that it may be older. */
 const decisionOf = <S extends Schema.ConstraintDecoder<unknown>>(schema: S) => {

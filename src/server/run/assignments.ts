@@ -17,7 +17,6 @@ import { record } from "../store/act.ts"
 import { Commits } from "../store/commits.ts"
 import { row, rows } from "../store/database.ts"
 import { instantAfter, now } from "../store/instants.ts"
-import { Workspaces } from "../workspace/workspaces.ts"
 import { Agents } from "./agents.ts"
 import { Pools } from "./pools.ts"
 import { Runs, type WholeRun } from "./runs.ts"
@@ -153,7 +152,6 @@ const make = Effect.gen(function*() {
   const pools = yield* Pools
   const runs = yield* Runs
   const stages = yield* Stages
-  const workspaces = yield* Workspaces
 
   /** Returns the stage if the speaker may speak for it: its own, or one that belongs to no task and that its pool may take. */
   const spokenFor = Effect.fnUntraced(function*(id: string, { pool, taskUid }: Speaker) {
@@ -192,8 +190,7 @@ const make = Effect.gen(function*() {
     yield* sql`INSERT INTO taskTokens ${sql.insert({ hash: tokenHash(taskToken), stageId: stage.id, pool })}`
     yield* record(sql, [stage.id, agent.slice(0, longestName)])
     const run = yield* runs.whole(stage.runId)
-    const { workingDirectory } = yield* workspaces.get(run.workspaceId)
-    return [assignmentOf(stage, run, workingDirectory, taskToken)]
+    return [assignmentOf(stage, run, yield* runs.workingDirectoryOf(run), taskToken)]
   })
 
   const look = (agent: string, pool: string, max: number) =>

@@ -29,6 +29,7 @@ export const Run = Schema.Struct({
   workspace: WorkspaceName,
   configurationVersionId: Schema.String,
   archiveSha256: Sha256,
+  workingDirectory: Schema.NullOr(Schema.String),
   status: RunStatus,
   planOnly: Schema.BooleanFromBit,
   saved: Schema.BooleanFromBit,
@@ -64,6 +65,8 @@ export interface NewRun {
   readonly workspaceId: string
   readonly configurationVersionId: string
   readonly archiveSha256: Sha256
+  /** Absent: that of the workspace. */
+  readonly workingDirectory?: string
   readonly planOnly: boolean
   /** The run plans without waiting for the workspace, and takes that when its plan is approved, which cannot be beforehand. */
   readonly saved?: boolean
@@ -154,6 +157,8 @@ export class Runs extends Context.Service<Runs, {
   /** Forgets the plan that was stored by an attempt which came to no result. */
   readonly forgetPlan: (run: Run) => Effect.Effect<void, StoreFailure>
   readonly workspaceOf: (run: Run) => Effect.Effect<Workspace, StoreFailure>
+  /** Returns the directory that its workspace had when the run was created; for a run from before that was kept, the one that it has. */
+  readonly workingDirectoryOf: (run: Run) => Effect.Effect<string, StoreFailure>
 }>()("agent-job/server/Runs") {
   static readonly layer = Layer.effect(Runs, Effect.suspend(() => make))
 }
@@ -213,7 +218,8 @@ const make = Effect.gen(function*() {
       if (Option.isNone(yield* blobs.about(asked.archiveSha256))) return yield* noArchive
       yield* actsOn(id)
       const [last] = yield* rows(Schema.Struct({ seq: Schema.Int }))(sql`SELECT COALESCE(MAX(seq), 0) AS seq FROM runs`)
-      yield* sql`INSERT INTO runs ${sql.insert({ ...made, seq: (last?.seq ?? 0) + 1 })}`
+      const workingDirectory = asked.workingDirectory ?? (yield* workspaces.get(asked.workspaceId)).workingDirectory
+      yield* sql`INSERT INTO runs ${sql.insert({ ...made, workingDirectory, seq: (last?.seq ?? 0) + 1 })}`
       yield* queues(asked) ? dispatch(asked.workspaceId) : stages.create(id, "plan")
     }))
     return yield* whole(id)
@@ -307,6 +313,10 @@ const make = Effect.gen(function*() {
     step,
     savePlan,
     forgetPlan,
-    workspaceOf: (run) => workspaces.get(run.workspaceId)
+    workspaceOf: (run) => workspaces.get(run.workspaceId),
+    workingDirectoryOf: (run) =>
+      run.workingDirectory === null
+        ? Effect.map(workspaces.get(run.workspaceId), ({ workingDirectory }) => workingDirectory)
+        : Effect.succeed(run.workingDirectory)
   })
 })

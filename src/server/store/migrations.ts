@@ -186,5 +186,7 @@ export const migrations = Migrator.fromRecord({
     `ALTER TABLE taskTokens ADD COLUMN pool TEXT`,
     `ALTER TABLE agents ADD COLUMN pool TEXT`,
     `CREATE INDEX workspacesByPool ON workspaces (pool)`
-  )
+  ),
+  /** In which directory of its configuration a run is; NULL for those from before, which are in that of their workspace. */
+  "0031_directories_of_runs": statements(`ALTER TABLE runs ADD COLUMN workingDirectory TEXT`)
 })

@@ -6,7 +6,7 @@ import { organization } from "../../schema/api/tfe-api.ts"
 import { routesFor } from "../access/authorize.ts"
 import { jsonApiErrors, type Params } from "../access/http-answer.ts"
 import { countOf, pageSizeOf } from "../access/http-request.ts"
-import { baseUrl } from "../access/links.ts"
+import { basePath, baseUrl } from "../access/links.ts"
 import { notFound, type Refused } from "../refused.ts"
 import { Settings } from "../settings.ts"
 
@@ -14,10 +14,6 @@ const contentType = "application/vnd.api+json"
 
 export const document = (data: unknown, status = 200, included?: ReadonlyArray<unknown>) =>
   HttpServerResponse.jsonUnsafe({ data, ...(included !== undefined && { included }) }, { status, contentType })
-
-/** The answer to a request that made something, with the address of what it made. */
-export const made = (address: string, data: { readonly id: string }) =>
-  HttpServerResponse.jsonUnsafe({ data }, { status: 201, contentType, headers: { location: `${address}/${data.id}` } })
 
 interface Page {
   readonly number: number
@@ -49,9 +45,14 @@ export const documents = (data: ReadonlyArray<unknown>, page?: Page & { readonly
 
 export const makeTfe = Effect.gen(function*() {
   const { publicUrl } = yield* Settings
+  const path = basePath(publicUrl)
   return {
     route: yield* routesFor("user", jsonApiErrors),
+    path,
     base: (request: HttpServerRequest.HttpServerRequest) => baseUrl(publicUrl, request),
+    /** The answer to a request that made something, with the address of what it made. */
+    made: (address: string, data: { readonly id: string }) =>
+      HttpServerResponse.jsonUnsafe({ data }, { status: 201, contentType, headers: { location: `${path}${address}/${data.id}` } }),
     /** Fails with 404 for any organization but ours. */
     member: ({ organization: asked }: Params) => asked === organization ? Effect.void : Effect.fail(notFound())
   }

@@ -26,6 +26,17 @@ export const unknownFilter = (parameters: Iterable<string>): Refused | undefined
   return invalid(`Workspaces are found here by search[name] alone, so ${parameter} would find others too; leave it out.`)
 }
 
+/** What lists of runs honour, and what only adds to them. Stock clients send no more. */
+const choosesNoRuns = /^(?:page\[(?:number|size)\]|include|fields\[\w+\])$/u
+
+/** Returns the refusal of a list of runs whose query would choose some of them, or another order. */
+export const unknownRunFilter = (parameters: Iterable<string>): Refused | undefined => {
+  const parameter = [...parameters].find((name) => !choosesNoRuns.test(name))
+  return parameter === undefined
+    ? undefined
+    : invalid(`This server chooses no runs by ${parameter}, so its list would have others too; leave it out.`)
+}
+
 const asksForNothing = (value: unknown): boolean =>
   value === undefined || value === null || value === false || value === "" || (Array.isArray(value) && value.length === 0)
 

@@ -8,7 +8,7 @@ import { ApplyRun, CreateConfigurationVersion, CreateRun, organization } from ".
 import type { PlanOptions } from "../../schema/task/agent-task.ts"
 import { linkRoutes } from "../access/authorize.ts"
 import { jsonApiErrors, noContent } from "../access/http-answer.ts"
-import { countOf, jsonOf, queryOf } from "../access/http-request.ts"
+import { countOf, jsonOf, parametersOf, queryOf } from "../access/http-request.ts"
 import { isLogSecret, isUploadSecret, logUrl, uploadUrl } from "../access/links.ts"
 import { Tokens } from "../access/tokens.ts"
 import { invalid } from "../refused.ts"
@@ -21,8 +21,8 @@ import { runOfStep } from "../store/ids.ts"
 import { ownVariables, Variables } from "../workspace/variables.ts"
 import { Workspaces } from "../workspace/workspaces.ts"
 import { configurationVersionDocument, listedRunDocument, runDocument, stepDocument, workspaceDocument } from "./tfe-documents.ts"
-import { document, documents, made, makeTfe, pageOf } from "./tfe-envelope.ts"
-import { unkeptRun, unless } from "./tfe-refusals.ts"
+import { document, documents, makeTfe, pageOf } from "./tfe-envelope.ts"
+import { unkeptRun, unknownRunFilter, unless } from "./tfe-refusals.ts"
 
 const createConfigurationVersion = jsonOf(CreateConfigurationVersion)
 const createRun = jsonOf(CreateRun)
@@ -44,7 +44,7 @@ const optionsOf = (attributes: CreateRun["data"]["attributes"]): PlanOptions => 
 })
 
 export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
-  const { base, member, route } = yield* makeTfe
+  const { base, made, member, route } = yield* makeTfe
   const configurations = yield* Configurations
   const logs = yield* Logs
   const runs = yield* Runs
@@ -147,6 +147,7 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
     route("GET", "/api/v2/workspaces/:id/runs", (request, { id = "" }) =>
       Effect.gen(function*() {
         const workspace = yield* workspaces.get(id)
+        yield* unless(unknownRunFilter(parametersOf(request)))
         const { number, size } = yield* pageOf(request)
         const found = yield* runs.list(workspace.id, size + 1, (number - 1) * size)
         return documents(yield* Effect.forEach(found.slice(0, size), listed), { number, size, more: found.length > size })
@@ -154,6 +155,7 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
     route("GET", "/api/v2/organizations/:organization/runs/queue", (request, params) =>
       Effect.gen(function*() {
         yield* member(params)
+        yield* unless(unknownRunFilter(parametersOf(request)))
         const { number, size } = yield* pageOf(request)
         const before = (number - 1) * size
         const found = yield* runs.pending(size + 1, before)

@@ -13,15 +13,18 @@ import { Rescues } from "../workspace/rescues.ts"
 import { Variables } from "../workspace/variables.ts"
 import { type Workspace, Workspaces, type WorkspaceSettings } from "../workspace/workspaces.ts"
 import { entitlements, variableDocument, workspaceDocument } from "./tfe-documents.ts"
-import { document, documents, made, makeTfe, pageOf } from "./tfe-envelope.ts"
+import { document, documents, makeTfe, pageOf } from "./tfe-envelope.ts"
 import { otherName, poolAsked, unkept, unknownFilter, unless } from "./tfe-refusals.ts"
 
 const createWorkspace = jsonOf(CreateWorkspace)
 const updateWorkspace = jsonOf(UpdateWorkspace)
 const createVariable = jsonOf(CreateVariable)
 
-/** Absolute URLs are not needed here: these are relative to the document. */
-const services = { "tfe.v2": "/api/v2/", "tfe.v2.1": "/api/v2/", "tfe.v2.2": "/api/v2/", "state.v2": "/api/v2/" }
+/** Absolute URLs are not needed here: these are relative to the document, which clients look for at the root of their host. */
+const servicesBelow = (path: string) => {
+  const api = `${path}/api/v2/`
+  return { "tfe.v2": api, "tfe.v2.1": api, "tfe.v2.2": api, "state.v2": api }
+}
 
 type Attributes = (typeof UpdateWorkspace.Type)["data"]["attributes"]
 
@@ -35,7 +38,7 @@ const plainSettingsOf = (attributes: Attributes): Partial<WorkspaceSettings> => 
 }
 
 export const tfeWorkspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
-  const { member, route } = yield* makeTfe
+  const { made, member, path, route } = yield* makeTfe
   const pools = yield* Pools
   const rescues = yield* Rescues
   const runs = yield* Runs
@@ -65,7 +68,7 @@ export const tfeWorkspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
   })
 
   return [
-    open("GET", tfePath.discovery, () => Effect.succeed(HttpServerResponse.jsonUnsafe(services))),
+    open("GET", tfePath.discovery, () => Effect.succeed(HttpServerResponse.jsonUnsafe(servicesBelow(path)))),
     route("GET", tfePath.ping, () => Effect.succeed(HttpServerResponse.empty({ status: 204, headers: { "TFP-API-Version": "2.6" } }))),
     route(
       "GET",

@@ -1,7 +1,7 @@
 // Workspaces, in each of which runs exclude each other, with their settings and the run that holds each.
 // A workspace is never deleted here; its states are in server/workspace/state-versions, its lock in server/workspace/state-locks.
 // Used by the stores and by the TFE and state routes.
-import { Context, Effect, Layer, Schema } from "effect"
+import { Context, Effect, Equal, Layer, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { LockInfo } from "../../schema/api/task-api.ts"
 import { RunId, Timestamp, WorkspaceName } from "../../schema/names.ts"
@@ -46,7 +46,10 @@ export class Workspaces extends Context.Service<Workspaces, {
   readonly list: Effect.Effect<ReadonlyArray<Workspace>, SqlError.SqlError>
   /** Returns workspaces whose names contain `part`, sorted by name. */
   readonly search: (part: string, limit: number, offset: number) => Effect.Effect<ReadonlyArray<Workspace>, SqlError.SqlError>
-  /** Returns the workspace of that name: created with the settings if there is none, otherwise as it is. Fails with 422 as `update`. */
+  /**
+   * Returns the workspace of that name: created with the settings if there is none, otherwise as it is. Fails with 422 as `update`, and if
+   * it is there with other settings than those that are given.
+   */
   readonly ensure: (name: WorkspaceName, settings?: Partial<WorkspaceSettings>) => Effect.Effect<Workspace, StoreFailure>
   /** Does the same, and tells what is recorded of the request which workspace it was. */
   readonly create: (name: WorkspaceName, settings: Partial<WorkspaceSettings>) => Effect.Effect<Workspace, StoreFailure>
@@ -65,6 +68,11 @@ const checked = (settings: Partial<WorkspaceSettings>) =>
 /** Tells what is recorded of the request which pool it gave to the workspace. */
 const tellPool = (asked: Partial<WorkspaceSettings>, { pool }: Workspace) =>
   asked.pool === undefined || asked.pool !== pool ? Effect.void : endsAs(pool === null ? "no pool" : `pool ${pool}`)
+
+const otherSettings = ({ id, name }: Workspace) =>
+  invalid(
+    `The workspace ${name} exists with other settings, so nothing was made; change them with PATCH /api/v2/workspaces/${id}, or leave them out.`
+  )
 
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
@@ -91,7 +99,8 @@ const make = Effect.gen(function*() {
       ...(yield* checked(settings))
     }
     yield* sql`INSERT INTO workspaces ${sql.insert(made)} ON CONFLICT (name) DO NOTHING`
-    return yield* named(name)
+    const found = yield* named(name)
+    return Equal.equals({ ...found, ...settings }, found) ? found : yield* otherSettings(found)
   })
 
   const create = (name: WorkspaceName, settings: Partial<WorkspaceSettings>) =>

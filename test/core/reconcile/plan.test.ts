@@ -4,6 +4,7 @@ import { Equal, Option } from "effect"
 import { plan, rows } from "../../../src/core/reconcile/plan.ts"
 import { jobName } from "../../../src/core/task/job-name.ts"
 import { Holder, Turn } from "../../../src/core/task/observed.ts"
+import { conditionsAfter } from "../../../src/core/task/status.ts"
 import { Uid } from "../../../src/schema/names.ts"
 import { before, noon, perform, plainSeed, policyOf, type Seed, success, withJob, worldOf } from "../worlds.ts"
 
@@ -972,12 +973,20 @@ describe("plan, of a task that is over", () => {
   )("says of a task that is over that it saw $given", ({ seed, situation }) => {
     const whole: Seed = { ...plainSeed, life: "succeeded", ...seed }
     const world = worldOf(whole)
-    const later = { ...world, task: { ...world.task, metadata: { ...world.task.metadata, generation: 7 } } }
-    expect(plan(policyOf(whole), later, noon)).toMatchObject({
-      situation,
-      actions: [],
-      status: { ...world.task.status, observedGeneration: 7 }
-    })
+    const told = { phase: "Succeeded", reason: "Completed", message: "Done." } as const
+    const conditions = conditionsAfter(world.task.status, { ...told, generation: 1, now: noon })
+    const status = { ...world.task.status, ...told, conditions }
+    const later = { ...world, task: { ...world.task, metadata: { ...world.task.metadata, generation: 7 }, status } }
+    const seen = {
+      ...status,
+      observedGeneration: 7,
+      conditions: conditions.map((condition) => ({ ...condition, observedGeneration: 7 }))
+    }
+    const decision = plan(policyOf(whole), later, noon)
+    expect(decision).toMatchObject({ situation, actions: [] })
+    expect(decision.status).toEqual(seen)
+    const half = { ...later.task, status: { ...later.task.status, observedGeneration: 7 } } // as an earlier version left it
+    expect(plan(policyOf(whole), { ...later, task: half }, noon).status).toEqual(seen)
   })
 
   it("tells the pool of a result whose reason only a newer version knows, in a reason that both know", () => {

@@ -27,13 +27,17 @@ export const made = [
 
 export const planned = ["a", "b", "c"].map((name, at) => entry(at + 1, "planned", `time_sleep.${name}`))
 
-/** A run in its apply stage, which holds the lock of the state. `reads` returns how often a state has been read from the disk. */
-export const applying = Effect.gen(function*() {
+/**
+ * A run in its apply stage, which holds the lock of the state, in a workspace with this working directory. `reads` returns how often a state
+ * has been read from the disk.
+ */
+export const applyingIn = Effect.fnUntraced(function*(workingDirectory: string) {
   const folder = yield* directory
   const { context, url } = yield* serveOpenly(folder)
   const blobs: Blobs["Service"] = Context.getUnsafe(context, Blobs)
   const read = vi.spyOn(blobs, "read")
   const reads = () => read.mock.calls.length
+  const workspaceId = yield* person(url).workspace("demo", { "working-directory": workingDirectory })
   const id = yield* person(url).start("demo", { "auto-apply": true })
   yield* planWith(url, "the plan", succeeded(withChanges), planned)
   const apply = yield* agent(url).take
@@ -41,5 +45,7 @@ export const applying = Effect.gen(function*() {
   yield* applier.lock("a")
   const append = (...entries: ReadonlyArray<JournalEntry>) => applier.as("POST", taskPath.effects, { entries })
   const effects = Effect.map(person(url).view(id), ({ stages }) => stages.at(-1)?.effects)
-  return { folder, url, id, apply, applier, append, blobs, effects, reads, sql: Context.getUnsafe(context, SqlClient.SqlClient) }
+  return { folder, url, id, workspaceId, apply, applier, append, blobs, effects, reads, sql: Context.getUnsafe(context, SqlClient.SqlClient) }
 })
+
+export const applying = applyingIn("")

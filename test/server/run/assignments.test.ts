@@ -1,11 +1,12 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Option, Scope, Stream } from "effect"
+import { Context, Effect, Exit, Fiber, Option, Scope, Stream } from "effect"
 import { SqlClient, Statement } from "effect/sql"
 import { TestClock } from "effect/testing"
 import { cpSync } from "node:fs"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { RunEvent } from "../../../src/core/run/run-machine.ts"
+import { carriesOut, specOf } from "../../../src/core/task/intake.ts"
 import { poolPath } from "../../../src/schema/api/pool-api.ts"
 import { taskHeader, taskPath } from "../../../src/schema/api/task-api.ts"
 import { type RunId, WorkspaceName } from "../../../src/schema/names.ts"
@@ -28,6 +29,7 @@ import {
   plainRun,
   planWith,
   serve,
+  serveOpenly,
   server,
   succeeded,
   withChanges,
@@ -80,6 +82,26 @@ describe("an assignment", () => {
       expect(second?.id).toBe(first?.id)
       expect(second?.taskToken).not.toBe(first?.taskToken)
       for (const offer of [first, second]) expect((yield* worker(url, offer!).as("GET", taskPath.assignment)).status).toBe(200)
+    }))
+
+  it.effect("has the working directory that its workspace had when the run was started, at each offer", () =>
+    Effect.gen(function*() {
+      const { context, url } = yield* Effect.flatMap(directory, serveOpenly)
+      const me = person(url)
+      const id = yield* me.workspace("demo", { "working-directory": "live" })
+      const moveTo = (to: string) => me.as("PATCH", `/api/v2/workspaces/${id}`, { data: { attributes: { "working-directory": to } } })
+      yield* me.start("demo")
+      const [first] = yield* agent(url).acquire()
+      expect((yield* moveTo("elsewhere")).status).toBe(200)
+      yield* TestClock.adjust("2 seconds")
+      const [second] = yield* agent(url).acquire()
+      const { taskToken, ...again } = second ?? expect.fail("it is offered again")
+      expect(first).toMatchObject({ ...again, workingDirectory: "live" })
+      expect(carriesOut(specOf(first ?? expect.fail("it was offered"), url), second ?? expect.fail())).toBe(true)
+      expect((yield* worker(url, { taskToken }).as("GET", taskPath.assignment)).json.workingDirectory).toBe("live")
+      const sql = Context.getUnsafe(context, SqlClient.SqlClient)
+      yield* sql`UPDATE runs SET workingDirectory = NULL` // as of a run from before this column
+      expect((yield* worker(url, { taskToken }).as("GET", taskPath.assignment)).json.workingDirectory).toBe("elsewhere")
     }))
 
   it.effect("is offered to an agent that cannot keep it twice as late each time, and never later than to another", () =>

@@ -7,7 +7,20 @@ import { constants, deflateRawSync, gunzipSync, gzipSync } from "node:zlib"
 import { taskHeader, taskPath } from "../../../src/schema/api/task-api.ts"
 import { tfePath } from "../../../src/schema/api/tfe-api.ts"
 import { until } from "../../until.ts"
-import { agent, archiveOf, ask, directory, person, type Resource, serve, server, sha256, userToken, worker } from "../live-server.ts"
+import {
+  agent,
+  archiveOf,
+  ask,
+  directory,
+  person,
+  type Resource,
+  serve,
+  serveAt,
+  server,
+  sha256,
+  userToken,
+  worker
+} from "../live-server.ts"
 
 /** Starts an upload of `bytes` bytes that stops half-way; `status` returns that of the answer, once there is one. */
 const halfSent = (link: string, bytes: number) =>
@@ -125,15 +138,52 @@ describe("an upload", () => {
       expect((yield* ask(uploadUrl.slice(0, -1) + (uploadUrl.endsWith("0") ? "1" : "0"), undefined, "PUT", archiveOf({}))).status).toBe(404)
     }))
 
-  it.live("has its address from the request, or from what was forwarded", () =>
-    Effect.gen(function*() {
-      const url = yield* server
-      const workspaceId = yield* person(url).workspace("demo")
-      const made = yield* ask(url + tfePath.configurationVersions(workspaceId), userToken, "POST", { data: { attributes: {} } }, {
-        "x-forwarded-proto": "https"
+  it.live.each([
+    { forwarded: "https", scheme: "https:" },
+    { forwarded: "HTTPS", scheme: "https:" },
+    { forwarded: "https, http", scheme: "https:" },
+    { forwarded: " https ,http", scheme: "https:" },
+    { forwarded: "http, https", scheme: "http:" },
+    { forwarded: "javascript", scheme: "http:" },
+    { forwarded: "", scheme: "http:" }
+  ])(
+    "has its address from the request, and from what the first proxy was asked by: $forwarded",
+    ({ forwarded, scheme }) =>
+      Effect.gen(function*() {
+        const url = yield* server
+        const workspaceId = yield* person(url).workspace("demo")
+        const made = yield* ask(url + tfePath.configurationVersions(workspaceId), userToken, "POST", { data: { attributes: {} } }, {
+          "x-forwarded-proto": forwarded
+        })
+        expect(made.json.data.attributes["upload-url"]).toMatch(new RegExp(`^${url.replace("http:", scheme)}/api/v2/uploads/cv-`, "u"))
       })
-      expect(made.json.data.attributes["upload-url"]).toMatch(new RegExp(`^${url.replace("http:", "https:")}/api/v2/uploads/cv-`, "u"))
-    }))
+  )
+
+  it.live.each([
+    { publicUrl: "https://jobs.example.com", path: "" },
+    { publicUrl: "https://example.com/agent-job/", path: "/agent-job" }
+  ])(
+    "has the address by which clients reach the server, $publicUrl, as has all else that it names",
+    ({ path, publicUrl }) =>
+      Effect.gen(function*() {
+        const url = yield* serveAt(yield* directory, publicUrl)
+        const me = person(url)
+        expect((yield* ask(url + tfePath.discovery, undefined)).json).toEqual({
+          "tfe.v2": `${path}/api/v2/`,
+          "tfe.v2.1": `${path}/api/v2/`,
+          "tfe.v2.2": `${path}/api/v2/`,
+          "state.v2": `${path}/api/v2/`
+        })
+        const workspace = yield* me.as("POST", tfePath.workspaces("default"), { data: { attributes: { name: "demo" } } })
+        const { id } = workspace.json.data
+        const version = yield* me.as("POST", tfePath.configurationVersions(id), { data: { attributes: {} } })
+        expect(version.json.data.attributes["upload-url"]).toMatch(new RegExp(`^${publicUrl.replace(/\/$/u, "")}/api/v2/uploads/cv-`, "u"))
+        expect([workspace, version].map(({ headers }) => headers.get("location"))).toEqual([
+          `${path}/api/v2/workspaces/${id}`,
+          `${path}/api/v2/configuration-versions/${version.json.data.id}`
+        ])
+      })
+  )
 })
 
 describe("a saved plan", () =>

@@ -30,7 +30,7 @@ import {
   withChanges,
   worker
 } from "../live-server.ts"
-import { applying, entry, lost, made, planned } from "./applying.ts"
+import { applying, applyingIn, entry, lost, made, planned } from "./applying.ts"
 
 const killed: StageResult = {
   outcome: "failed",
@@ -465,14 +465,16 @@ describe("what a plan wants to be made", () => {
 
 describe("the import of what is missing", () => {
   /** A workspace whose apply was lost after these entries, and another run that waits. */
-  const doubted = (entries: ReadonlyArray<JournalEntry>) =>
+  const doubted = (entries: ReadonlyArray<JournalEntry>, workingDirectory = "") =>
     Effect.gen(function*() {
-      const { append, applier, apply, blobs, id, url } = yield* applying
+      const { append, applier, apply, blobs, id, sql, url, workspaceId } = yield* applyingIn(workingDirectory)
       yield* append(...entries)
       yield* applier.pushState(stateWith(["a", "1"]), "a", 1)
       yield* agent(url).report(apply.id, lost)
       const waiting = yield* person(url).start("demo")
-      return { url, id, applier, blobs, waiting, import: person(url).as("POST", "/api/agent-job/v1/workspaces/demo/state/import") }
+      const moveTo = (directory: string) =>
+        person(url).as("PATCH", `/api/v2/workspaces/${workspaceId}`, { data: { attributes: { "working-directory": directory } } })
+      return { url, id, applier, blobs, waiting, moveTo, sql, import: person(url).as("POST", "/api/agent-job/v1/workspaces/demo/state/import") }
     })
   const pending = (url: string) =>
     Effect.map(person(url).as("GET", "/api/agent-job/v1/workspaces/demo/state"), ({ json }): ReadonlyArray<unknown> => json.pending)
@@ -521,22 +523,31 @@ describe("the import of what is missing", () => {
     }))
 
   it.live.each(["environments/prod/", "münchen", "long".repeat(40)])(
-    "has its blocks in the working directory %s",
+    "has its blocks in the working directory %s, in which the run was that it imports for, and plans there",
     (workingDirectory) =>
       Effect.gen(function*() {
-        const { import: start, url } = yield* doubted(made)
-        const id = yield* person(url).workspace("demo")
-        expect(
-          (yield* person(url).as("PATCH", `/api/v2/workspaces/${id}`, {
-            data: { type: "workspaces", attributes: { "working-directory": workingDirectory } }
-          })).status
-        ).toBe(200)
+        const { import: start, moveTo, url } = yield* doubted(made, workingDirectory)
+        expect((yield* moveTo("elsewhere")).status).toBe(200)
         yield* start
-        const folder = yield* unpacked(url, yield* agent(url).take)
+        const assignment = yield* agent(url).take
+        expect(assignment.workingDirectory).toBe(workingDirectory)
+        const folder = yield* unpacked(url, assignment)
         expect(readFileSync(join(folder, workingDirectory, "agent-job-import.tf"), "utf8")).toContain("to = time_sleep.b")
         expect(readFileSync(join(folder, "main.tf"), "utf8")).toBe("output \"m\" { value = 1 }")
       })
   )
+
+  it.live("of a run from before runs kept their directory is in that of the workspace, and stays there", () =>
+    Effect.gen(function*() {
+      const { import: start, moveTo, sql, url } = yield* doubted(made)
+      yield* sql`UPDATE runs SET workingDirectory = NULL`
+      yield* moveTo("live")
+      yield* start
+      yield* moveTo("elsewhere")
+      const assignment = yield* agent(url).take
+      expect(assignment.workingDirectory).toBe("live")
+      expect(readFileSync(join(yield* unpacked(url, assignment), "live", "agent-job-import.tf"), "utf8")).toContain("to = time_sleep.b")
+    }))
 
   it.live("settles the rescue once nothing is missing any more, and the workspace goes on", () =>
     Effect.gen(function*() {

@@ -2,6 +2,8 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { auditPath } from "../../../src/schema/api/audit.ts"
+import { runPath } from "../../../src/schema/api/run.ts"
 import { taskPath } from "../../../src/schema/api/task-api.ts"
 import { tfePath } from "../../../src/schema/api/tfe-api.ts"
 import {
@@ -346,5 +348,43 @@ describe("a run", () => {
         [...ids].reverse()
       )
       expect((yield* me.as("GET", "/api/agent-job/v1/runs?workspace=none")).status).toBe(404)
+    }))
+
+  it.live.each(["filter[status]=planned", "filter%5Boperation%5D=plan_only", "search[basic]=mine", "page[number]=1&sort=created-at"])(
+    "is in no list that was to have only some of them: %s",
+    (query) =>
+      Effect.gen(function*() {
+        const me = person(yield* server)
+        yield* me.start("demo")
+        const workspaceId = yield* me.workspace("demo")
+        const parameter = [...new URLSearchParams(query).keys()].at(-1)
+        for (const list of [`/api/v2/workspaces/${workspaceId}/runs`, "/api/v2/organizations/default/runs/queue"]) {
+          const { json, status } = yield* me.as("GET", `${list}?${query}`)
+          expect([status, json.errors[0].detail], list).toEqual([
+            422,
+            `This server chooses no runs by ${parameter}, so its list would have others too; leave it out.`
+          ])
+          expect((yield* me.as("GET", `${list}?page[number]=1&page[size]=20&include=workspace&fields[runs]=status`)).status, list).toBe(200)
+        }
+      })
+  )
+
+  it.live("is in our own lists as these say, which pass over no parameter: it would have chosen others", () =>
+    Effect.gen(function*() {
+      const me = person(yield* server)
+      const id = yield* me.start("demo")
+      const told = (path: string) => Effect.map(me.as("GET", path), ({ json, status }) => [status, json.message])
+      expect(yield* told(`${runPath.list}?page[size]=1&workspaces=none`)).toEqual([
+        422,
+        "The parameter workspaces is none of this list (workspace, page[size]), which would have others too; leave it out."
+      ])
+      for (const path of [auditPath.all, auditPath.workspace("demo"), auditPath.run(id)]) {
+        expect(yield* told(`${path}?since=1`), path).toEqual([
+          422,
+          "The parameter since is none of this list (before), which would have others too; leave it out."
+        ])
+        expect((yield* me.as("GET", `${path}?before=9`)).status, path).toBe(200)
+      }
+      expect((yield* me.as("GET", `${runPath.list}?workspace=demo&page[size]=1`)).json.runs).toHaveLength(1)
     }))
 })

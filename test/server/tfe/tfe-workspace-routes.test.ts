@@ -125,6 +125,38 @@ describe("a workspace", () => {
     }))
 })
 
+describe("a workspace that is there", () => {
+  it.live("is not taken for one with other settings, which the next run would go by", () =>
+    Effect.gen(function*() {
+      const me = person(yield* server)
+      const settings = { name: "demo", "auto-apply": true, "terraform-version": "1.12.6", "working-directory": "live" }
+      const made = (yield* me.as("POST", workspaces, workspace(settings))).json.data
+      for (
+        const other of [{ "auto-apply": false }, { "terraform-version": "latest" }, { "working-directory": "" }, {
+          ...settings,
+          "auto-apply": false
+        }]
+      ) {
+        expect(said(yield* me.as("POST", workspaces, workspace({ name: "demo", ...other }))), JSON.stringify(other)).toEqual([
+          422,
+          `The workspace demo exists with other settings, so nothing was made; change them with PATCH /api/v2/workspaces/${made.id}, or leave them out.`
+        ])
+      }
+      expect((yield* me.as("GET", tfePath.workspace("default", "demo"))).json.data).toEqual(made)
+    }))
+
+  it.live("is answered to who asks for no settings, or for those that it has, as clients do that make it at once", () =>
+    Effect.gen(function*() {
+      const me = person(yield* server)
+      const settings = { name: "demo", "auto-apply": true, "working-directory": "live" }
+      const made = (yield* me.as("POST", workspaces, workspace(settings))).json.data
+      for (const asked of [settings, { name: "demo" }, { name: "demo", "auto-apply": null, "terraform-version": null }]) {
+        const again = yield* me.as("POST", workspaces, workspace(asked))
+        expect([again.status, again.json.data]).toEqual([201, made])
+      }
+    }))
+})
+
 describe("the variables of a workspace", () =>
   it.live("are all that a run gets, so both lists of them say the same", () =>
     Effect.gen(function*() {

@@ -232,7 +232,12 @@ describe("the state API for people", () => {
       expect((yield* as("GET", address)).status).toBe(404)
       expect((yield* as("PUT", address, { ID: "x", Who: "me@here" })).status).toBe(200)
       const second = yield* as("PUT", address, { ID: "y" })
-      expect([second.status, second.json.ID, second.json.Who]).toEqual([423, "x", "me@here"])
+      expect([second.status, second.json]).toEqual([423, {
+        ID: "x",
+        Who: "me@here",
+        error: "locked",
+        message: "The state of moved is locked by me@here (x); wait, or unlock it."
+      }])
       expect((yield* as("POST", `${address}?ID=y`, state(1))).status).toBe(423)
       expect((yield* as("POST", address, state(1))).status).toBe(423)
       expect((yield* as("POST", `${address}?ID=x`, state(1))).status).toBe(204)
