@@ -110,6 +110,7 @@ export const faults: Readonly<Record<string, Row>> = {
   F13: {
     fault: "the runner is out of memory",
     shownBy: {
+      "test/runner/exec-loop.test.ts": ["ends what a loop that died was running though no other comes"],
       "test/worker/stage/worker.cluster.test.ts": [
         "ends the stage with OutOfMemory when its container is started again, and runs nothing twice"
       ],
