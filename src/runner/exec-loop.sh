@@ -28,15 +28,16 @@ launch='cd "taken/$1" && echo $$ >pid && [ ! -e ../../gone ] && echo "taken $1" 
   exec >stdout 2>stderr 5<stdout 6<stderr && exec "$2" command 4>&4 5<&5 6<&6'
 
 # Tells the worker before memory runs out, because the kernel kills without notice. Cached files do not count: the kernel drops those first.
+# The limit is read at each look, since it may be changed in place.
 guard() {
-  stat=$cgroup/memory.stat
-  if ! read -r most <"$cgroup/memory.max"; then # cgroup v1 has another path and other names
-    stat=$cgroup/memory/memory.stat
-    read -r most <"$cgroup/memory/memory.limit_in_bytes" || return
-  fi
-  case $most in max | ??????????????*) return ;; esac # 10 TB and more are the word of cgroup v1 for no limit
-  most=${most%???} # in thousands, since mksh counts with 32 bits; memory comes in pages, so that something is left of each number
   while sleep 1 && [ -d "taken/$1" ]; do
+    stat=$cgroup/memory.stat
+    if ! read -r most <"$cgroup/memory.max"; then # cgroup v1 has another path and other names
+      stat=$cgroup/memory/memory.stat
+      read -r most <"$cgroup/memory/memory.limit_in_bytes" || return
+    fi
+    case $most in max | ??????????????*) return ;; esac # 10 TB and more are the word of cgroup v1 for no limit
+    most=${most%???} # in thousands, since mksh counts with 32 bits; memory comes in pages, so that something is left of each number
     used=0
     while read -r kind bytes; do
       case $kind in anon | rss | shmem) used=$((used + ${bytes%???})) ;; esac
@@ -98,7 +99,7 @@ running=
 stopping=
 watcher=
 reader=
-trap 'stopping=yes; [ -n "$running" ] || leave' TERM
+trap 'stopping=yes; [ -n "$running" ] || leave' TERM INT QUIT # whichever the image names as its STOPSIGNAL
 
 read -r boot </proc/sys/kernel/random/uuid || boot=$$
 for folder in taken/*; do

@@ -74,7 +74,8 @@ export const Seed = Schema.Struct({
   /** Whether one of the task's Jobs is gone. */
   hadJob: Schema.Boolean,
   jobAgeSeconds: Schema.Literals([0, 10, 179, 180, 4000]),
-  pod: Schema.Literals(["none", "Pending", "Running", "Failed", "Succeeded", "silent", "unschedulable", "Evicted"]),
+  pod: Schema.Literals(["none", "Pending", "Running", "Failed", "Succeeded", "silent", "unready", "unschedulable", "Evicted"]),
+  unreadySeconds: Schema.Literals([0, 119, 120]),
   /** Whether the Job has had a Pod. */
   hadPod: Schema.Boolean,
   worker: containers,
@@ -114,6 +115,7 @@ export const plainSeed: Seed = {
   hadJob: false,
   jobAgeSeconds: 0,
   pod: "none",
+  unreadySeconds: 0,
   hadPod: false,
   worker: "none",
   runner: "none",
@@ -305,12 +307,19 @@ const pod = ({ lastWords, pod, runner, worker }: Seed): Option.Option<PodSeen> =
     owner: Option.some(Uid.make("job-uid")),
     createdAt: noon,
     node: "node",
-    phase: pod === "silent" || pod === "Evicted" || pod === "unschedulable" ? pod === "Evicted" ? "Failed" : "Pending" : pod,
+    phase: pod === "silent" || pod === "unschedulable"
+      ? "Pending"
+      : pod === "Evicted"
+      ? "Failed"
+      : pod === "unready"
+      ? "Running"
+      : pod,
     reason: pod === "Evicted" ? "Evicted" : "",
     message: "",
     deleting: false,
     disruption: "",
     disruptionReason: "",
+    unready: pod === "silent" || pod === "unready",
     nodeAnswers: pod !== "silent",
     unschedulable: pod === "unschedulable" ? "0/1 nodes are available" : "",
     worker: container(worker),
@@ -336,6 +345,7 @@ export const worldOf = (seed: Seed): Observed => ({
   job: job(seed),
   hadJob: seed.hadJob,
   pod: pod(seed),
+  unreadyMillis: seed.pod === "unready" ? seed.unreadySeconds * 1000 : 0,
   hadPod: seed.hadPod || seed.pod !== "none",
   turn: seed.turn === "admitted"
     ? Turn.Admitted()

@@ -91,7 +91,8 @@ export const faults: Readonly<Record<string, Row>> = {
   F11: {
     fault: "the node is lost while it applies",
     shownBy: {
-      "test/core/reconcile/plan.laws.test.ts": ["leaves a claimed stage alone while its node does not answer"],
+      "test/core/reconcile/plan.laws.test.ts": ["leaves a claimed stage alone while its node does not answer, or its Pod is not ready"],
+      "test/simulation/simulation.test.ts": ["an apply whose node is lost says so"],
       "test/controller/lifecycle/controller.cluster.test.ts": ["ends a claimed task whose Pod is gone as lost, and never starts it again"]
     },
     notShown: ["outside the kill matrix: a kubelet that is killed, or a network that is cut, under a real apply"]
@@ -110,6 +111,7 @@ export const faults: Readonly<Record<string, Row>> = {
   F13: {
     fault: "the runner is out of memory",
     shownBy: {
+      "test/runner/exec-loop.test.ts": ["ends what a loop that died was running though no other comes"],
       "test/worker/stage/worker.cluster.test.ts": [
         "ends the stage with OutOfMemory when its container is started again, and runs nothing twice"
       ],

@@ -114,6 +114,13 @@ export const mutants: ReadonlyArray<Mutant> = [
     test: laws
   },
   {
+    name: "a node that died while its Pod was not ready is never told of",
+    file: situation,
+    from: "unreadyMillis >= unreadyPatienceMillis",
+    to: "unreadyMillis < 0",
+    test: laws
+  },
+  {
     name: "last words are not read",
     file: situation,
     from: "({ lastWords }) => lastWords), () => isClaimed(s))",

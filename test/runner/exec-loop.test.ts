@@ -20,6 +20,8 @@ import { join } from "node:path"
 import { CommandEnded } from "../../src/worker/engine/exec-loop.ts"
 import { client, collect, eventually, execute, type Place, place, session, shellCommand, shells, startLoop } from "./session.ts"
 
+/** What images have as STOPSIGNAL; the container runtime sends it to the loop alone. */
+const stopSignals = ["SIGTERM", "SIGINT", "SIGQUIT"] as const
 const forever = "while :; do sleep 0.02; done"
 const lines = (path: string) => existsSync(path) ? readFileSync(path, "utf8").split("\n").slice(0, -1) : []
 
@@ -81,31 +83,42 @@ const shellAsleep = (pid: number) => {
 }
 
 describe.each(shells)("exec loop under %s", (shell) => {
-  it.live("ends with 0 on TERM when it is idle", () =>
+  it.live.each(stopSignals)("ends with 0 on %s when it is idle", (name) =>
     Effect.gen(function*() {
       const { execLoop, loop, ...at } = yield* session(shell)
       yield* execute(execLoop, shellCommand(at, "true"))
-      loop.signal("SIGTERM")
+      loop.signal(name)
       assert.deepStrictEqual(yield* loop.exit, [0, null])
     }))
 
-  it.live("ends with 0 on TERM after the running command, which it leaves alone and reports", () =>
+  it.live.each(stopSignals)(
+    "ends with 0 on %s after the running command, which it leaves alone and reports",
+    (name) =>
+      Effect.gen(function*() {
+        const { execLoop, loop, ...at } = yield* session(shell)
+        const result = yield* Effect.scoped(Effect.gen(function*() {
+          const running = yield* execLoop.run(shellCommand(at, "mkfifo gate; echo ready; read line <gate; echo done; exit 4"))
+          const terminate = Effect.sync(() => {
+            loop.signal(name)
+            writeFileSync(join(at.scratch, "gate"), "go on\n")
+          })
+          return yield* collect({
+            ...running,
+            output: Stream.tap(running.output, ({ bytes }) => String(Buffer.from(bytes)) === "ready\n" ? terminate : Effect.void)
+          })
+        }))
+        assert.strictEqual(result.stdout.toString(), "ready\ndone\n")
+        assert.deepStrictEqual(result.ended, CommandEnded.Exited({ code: 4 }))
+        assert.deepStrictEqual(yield* loop.exit, [0, null])
+      })
+  )
+
+  it.live("goes on after a command that INT ended", () =>
     Effect.gen(function*() {
-      const { execLoop, loop, ...at } = yield* session(shell)
-      const result = yield* Effect.scoped(Effect.gen(function*() {
-        const running = yield* execLoop.run(shellCommand(at, "mkfifo gate; echo ready; read line <gate; echo done; exit 4"))
-        const terminate = Effect.sync(() => {
-          loop.signal("SIGTERM")
-          writeFileSync(join(at.scratch, "gate"), "go on\n")
-        })
-        return yield* collect({
-          ...running,
-          output: Stream.tap(running.output, ({ bytes }) => String(Buffer.from(bytes)) === "ready\n" ? terminate : Effect.void)
-        })
-      }))
-      assert.strictEqual(result.stdout.toString(), "ready\ndone\n")
-      assert.deepStrictEqual(result.ended, CommandEnded.Exited({ code: 4 }))
-      assert.deepStrictEqual(yield* loop.exit, [0, null])
+      const { execLoop, ...at } = yield* session(shell)
+      const interrupted = yield* execute(execLoop, shellCommand(at, "kill -INT $$"))
+      const next = yield* execute(execLoop, shellCommand(at, "exit 3"))
+      assert.deepStrictEqual([interrupted.ended, next.ended], [CommandEnded.Exited({ code: 130 }), CommandEnded.Exited({ code: 3 })])
     }))
 
   it.live("aborts what it was running when it is started again, never runs it twice, and serves the same worker", () =>
@@ -125,6 +138,28 @@ describe.each(shells)("exec loop under %s", (shell) => {
       assert.strictEqual((yield* execute(execLoop, shellCommand(at, "echo again"))).stdout.toString(), "again\n")
       assert.deepStrictEqual(lines(counted), ["run", "waiting"])
       assert.deepStrictEqual(["requests", "replies", "signals"].map((name) => statSync(join(at.directory, name)).ino), pipes)
+    }))
+
+  it.live("ends what a loop that died was running though no other comes, and begins what waits once one does", () =>
+    Effect.gen(function*() {
+      const at = yield* place(shell)
+      const loop = yield* startLoop(at)
+      const execLoop = yield* client(at, "1 hour", Effect.void, "100 millis")
+      const counted = join(at.scratch, "counted")
+      const first = yield* Effect.forkChild(execute(execLoop, shellCommand(at, `echo run >>counted; ${forever}`)))
+      yield* eventually(() => lines(counted).length === 1)
+      const waiting = yield* Effect.forkChild(execute(execLoop, shellCommand(at, "echo waiting >>counted")))
+      yield* eventually(() => readdirSync(join(at.directory, "commands")).length === 1)
+      yield* loop.killAll
+      assert.deepStrictEqual((yield* Fiber.join(first)).ended, CommandEnded.Aborted())
+      const last = yield* startLoop(at)
+      assert.deepStrictEqual((yield* Fiber.join(waiting)).ended, CommandEnded.Exited({ code: 0 }))
+      assert.deepStrictEqual(lines(counted), ["run", "waiting"])
+
+      const second = yield* Effect.forkChild(execute(execLoop, shellCommand(at, `echo again >>counted; ${forever}`)))
+      yield* eventually(() => lines(counted).length === 3)
+      yield* last.killAll
+      assert.deepStrictEqual((yield* Fiber.join(second)).ended, CommandEnded.Aborted())
     }))
 
   it.live("runs a command whose request was lost with an earlier loop", () =>

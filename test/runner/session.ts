@@ -113,9 +113,16 @@ export const runningPids = (directory: string) =>
     )
     : []
 
-/** A client that by default lingers longer than any test runs, so that no test passes only because the time to linger is over. */
-export const client = ({ directory }: Place, linger: Duration.Input = "1 hour", onCrowded: Effect.Effect<unknown> = Effect.void) =>
-  Layer.build(ExecLoop.layer({ directory, startDeadline: "10 seconds", linger, onCrowded })).pipe(
+/**
+ * A client that by default gives longer to linger, and to die, than any test runs, so that no test passes only because such a time is over.
+ */
+export const client = (
+  { directory }: Place,
+  linger: Duration.Input = "1 hour",
+  onCrowded: Effect.Effect<unknown> = Effect.void,
+  dying: Duration.Input = "1 hour"
+) =>
+  Layer.build(ExecLoop.layer({ directory, startDeadline: "10 seconds", linger, onCrowded, dying })).pipe(
     Effect.flatMap((context) => Effect.provide(ExecLoop, context))
   )
 

@@ -336,6 +336,12 @@ export class Cluster {
     if (now?.metadata.deletionTimestamp !== undefined) this.#strip(pods, now, kubeletHas)
   }
 
+  /** Says that the Pod is not ready, as a kubelet does before its first probe, after a failed one, and while a container is started again. */
+  notReady(pod: Pod): void {
+    if (this.#nodeOf(pod)?.reachable !== true || !isReady(pod)) return
+    this.#setStatus(pod, { conditions: [{ type: "Ready", status: "False" }, { type: "ContainersReady", status: "False" }] })
+  }
+
   /** Writes the Pod's status, as its kubelet does. */
   report({ name, namespace }: { readonly name: string; readonly namespace?: string | undefined }): void {
     const pod = this.#server.find(pods, { name, namespace }) as Pod | undefined
@@ -353,12 +359,13 @@ export class Cluster {
         ? undefined
         : { exitCode: code, reason: code === 0 ? "Completed" : code === killed ? "OOMKilled" : "Error", message: words }
       const runnerRuns = engine?.running === true
+      const ready = running && starts.some((_) => _.ready)
       const rest = { image: "", imageID: "", restartCount: 0 }
       this.#setStatus(pod, {
         phase: code === undefined || runnerRuns ? "Running" : code === 0 ? "Succeeded" : "Failed",
         conditions: [
           { type: "PodScheduled", status: "True" },
-          { type: "Ready", status: running && starts.some(({ ready }) => ready) ? "True" : "False" }
+          ...["Ready", "ContainersReady"].map((type) => ({ type, status: ready ? "True" : "False" }))
         ],
         initContainerStatuses: [{
           ...rest,
@@ -397,7 +404,7 @@ export class Cluster {
     }
     node.reachable = what === "healed" && !node.lost
     for (const pod of here) {
-      if (!isOver(pod) && pod.status.phase === "Running" && !node.reachable) {
+      if (!node.reachable && isReady(pod)) { // of a Pod that is not ready, the control plane has nothing to change
         this.#setStatus(pod, { conditions: [{ type: "Ready", status: "False" }, { type: "ContainersReady", status: "True" }] })
       }
       if (node.reachable) this.report(pod.metadata)

@@ -110,6 +110,27 @@ describe("what chance seldom comes to", () => {
     }
   )
 
+  it.each([{ when: "though its Pod was not ready yet", ready: false }, { when: "whose Pod was ready", ready: true }])(
+    "an apply whose node is lost says so, $when, and ends once the node is removed",
+    ({ ready }) => {
+      const simulation = new Simulation(0)
+      simulation.start("a")
+      simulation.create(0)
+      for (let round = 0; round < 12; round++) simulation.round({ enginesEnd: false })
+      const told = () => simulation.tasks.map(({ status: { message, reason } }) => [reason, message?.split(" ")[0]])
+      const [pod] = simulation.cluster.pods
+      if (!ready && pod !== undefined) simulation.cluster.notReady(pod)
+      simulation.cluster.setNode("node-0", "lost")
+      simulation.round({ enginesEnd: false })
+      simulation.thread.pass(120_000)
+      simulation.round({ enginesEnd: false })
+      expect(told()).toEqual([["NodeUnreachable", ready ? "Node" : "Pod"]])
+      simulation.cluster.setNode("node-0", "removed")
+      for (let round = 0; round < 4; round++) simulation.round({ enginesEnd: false })
+      expect(told()).toEqual([["NodeLost", "Node"]])
+    }
+  )
+
   it("an apply that waits for a workspace whose holder is gone, with its Pod on a silent node, takes no slot from others and says whom it waits for", () => {
     const simulation = new Simulation(0) // three slots
     const goOn = (rounds: number) => {

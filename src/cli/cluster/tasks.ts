@@ -1,7 +1,7 @@
 // What the commands do with the AgentTasks of a cluster: list them, read the log of a task's Pod, cancel one.
 // Invariant: it asks only the API server, so it works without an agent-job server.
 // Used by the commands get, logs and cancel.
-import { Duration, Effect, Option, Result, Schedule, Schema, Stream } from "effect"
+import { Console, Duration, Effect, Option, Result, Schedule, Schema, Stream } from "effect"
 import { follows } from "../../core/reconcile/follow.ts"
 import { cancellationOf } from "../../core/task/cancellation.ts"
 import { isOver } from "../../core/task/status.ts"
@@ -89,6 +89,22 @@ const withLog = Effect.fnUntraced(function*(at: ClusterFlags, name: string, foll
   )
 })
 
+/** How the log of every worker begins: with its first line, with why no engine ran, or with a message of the process in JSON. */
+// oxlint-disable-next-line no-control-regex
+const beginning = /^(?:Worker: Pod |\n\u001b\[1m(?!\$ )|\{"message":)/u
+/** So many bytes tell whether a log begins so. */
+const beginningBytes = 12
+
+/** Returns a function that takes a log in chunks, and returns true once, if the log turns out to lack its beginning. */
+const lacksBeginning = () => {
+  let head = ""
+  return (bytes: Uint8Array): boolean => {
+    if (head.length >= beginningBytes) return false
+    head += Buffer.from(bytes.subarray(0, beginningBytes)).toString("latin1")
+    return head.length >= beginningBytes && !beginning.test(head)
+  }
+}
+
 /** Prints the log of the worker's container. `follow` waits for it to begin and stays until it ends. */
 export const showTaskLog = Effect.fn("showTaskLog")(function*(at: ClusterFlags, name: string, follow: boolean) {
   const kubernetes = yield* Kubernetes
@@ -104,7 +120,14 @@ export const showTaskLog = Effect.fn("showTaskLog")(function*(at: ClusterFlags, 
     })
   }
   const text = logText(screen.colours)
+  const isCut = lacksBeginning()
+  const sayCut = Console.error(
+    `The beginning of this log is not shown: node ${
+      pod.node ?? "of the Pod"
+    } has begun another file since (containerLogMaxSize of its kubelet), and Kubernetes gives only the last.`
+  )
   yield* kubernetes.logs({ namespace, name: pod.name }, { container: "worker", follow }).pipe(
+    Stream.tap((bytes) => isCut(bytes) ? sayCut : Effect.void),
     Stream.runForEach((bytes) => screen.text(text.push(bytes))),
     Effect.catchTag("NotFound", () =>
       Effect.fail(

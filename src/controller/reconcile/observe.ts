@@ -70,6 +70,7 @@ export const observe = (world: World, task: AgentTask, answers: Answers, at: num
     })),
     hadJob: world.hadJob(uid) && (Option.isSome(cached) || !answers.live), // unless the Job that is gone is the one that was asked about
     pod,
+    unreadyMillis: world.unreadyMillis({ task, pod }, at),
     hadPod: Option.isSome(pod) || Option.isSome(world.lastPodMadeAt(uid, job)),
     turn: world.turn(task),
     holder: answers.holder,

@@ -10,6 +10,7 @@ import * as Cache from "./cache.ts"
 import { jobAges } from "./job-ages.ts"
 import { pastHistory } from "./past-history.ts"
 import * as Turns from "./turns.ts"
+import { unreadyPods } from "./unready-pods.ts"
 
 export interface World extends Cache.Cache, Turns.Turns {
   /** How long passes have known this Job of the task at `at`, in monotonic milliseconds; 0 at the first look. */
@@ -23,6 +24,8 @@ export interface World extends Cache.Cache, Turns.Turns {
   readonly lastPodMadeAt: (taskUid: string, job: Option.Option<JobSeen>) => Option.Option<string>
   /** The warning that the last pass saw about this Pod or, without a Pod, about this Job. */
   readonly lastWarning: (taskUid: string, seen: Pick<StartSeen, "job" | "pod">) => StartSeen["warning"]
+  /** How long passes have seen the Pod of the claim unready at `at`, in monotonic milliseconds; 0 at the first look, and if it is ready. */
+  readonly unreadyMillis: (seen: Pick<Observed, "pod" | "task">, at: number) => number
   readonly isExpired: (task: AgentTask) => boolean
   /** Keys of the workspace's finished tasks that are past its history limit, and of the last that went past that of the installation. */
   readonly pastHistory: (workspace: WorkspaceName) => ReadonlyArray<string>
@@ -32,8 +35,8 @@ export interface World extends Cache.Cache, Turns.Turns {
   /** Sets the policy by which turns are given and history is limited from now on. */
   readonly setPolicy: (policy: TaskPolicy) => void
   /**
-   * Records what a pass over the task saw at `at`, in monotonic milliseconds: whether the task has to wait for its turn, its Job, and whether
-   * the Job has a Pod or waits for a quota.
+   * Records what a pass over the task saw at `at`, in monotonic milliseconds: whether the task has to wait for its turn, its Job, whether
+   * the Job has a Pod or waits for a quota, and whether the Pod of a claim is ready.
    */
   readonly passSaw: (observed: Pick<Observed, "task" | "turn"> & StartSeen, at: number) => void
   /** Records that the pool has heard this reason to wait, or never will. */
@@ -48,12 +51,14 @@ export const make = (initial: TaskPolicy): World => {
   const { events, turns } = Turns.make(cache, () => policy)
   const history = pastHistory(() => policy.historyPerWorkspace)
   const ages = jobAges()
+  const unready = unreadyPods()
   const reportedWaits = new Map<string, ReportedWait>()
   const isThere = (uid: string): boolean => Option.isSome(cache.keyOf(uid))
   const forget = (task: AgentTask): void => {
     const { uid } = task.metadata
     events.forget(task)
     ages.forget(uid)
+    unready.forget(uid)
     reportedWaits.delete(uid)
   }
 
@@ -64,6 +69,7 @@ export const make = (initial: TaskPolicy): World => {
     startingMillis: ages.startingMillis,
     lastPodMadeAt: ages.lastPodMadeAt,
     lastWarning: ages.lastWarning,
+    unreadyMillis: unready.unreadyMillis,
     isExpired: history.has,
     pastHistory: history.keysIn,
     reportedWait: (uid) => Option.fromUndefinedOr(reportedWaits.get(uid)),
@@ -107,6 +113,7 @@ export const make = (initial: TaskPolicy): World => {
       if (!isThere(uid)) return // the task went while it was looked at
       events.passSaw(uid, turn)
       ages.passSaw(uid, observed, at)
+      unready.passSaw(observed, at)
     },
     setReportedWait: (uid, wait) => {
       if (isThere(uid)) reportedWaits.set(uid, wait)

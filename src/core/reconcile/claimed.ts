@@ -7,7 +7,8 @@ import type { StageResult } from "../../schema/task/stage-result.ts"
 import type { PodSeen } from "../task/observed.ts"
 import { finished, running } from "../task/status.ts"
 import { endOf } from "./pod-trouble.ts"
-import { andThen, ended, later, noticesToPool, type Respond, type RespondTo, unchanged, underWay } from "./response.ts"
+import { andThen, ended, later, noticesToPool, type Respond, type RespondTo, type Response, unchanged, underWay } from "./response.ts"
+import { type Situation, unreadyPatienceMillis } from "./situation.ts"
 
 export const finishWithLastWords: RespondTo<StageResult> = (s, result) => {
   const { metadata, status } = s.observed.task
@@ -23,24 +24,34 @@ export const finishLost: Respond = (s) => {
 /** How soon a task on a silent node is looked at again. Each look is counted, and the alert AgentJobNodeSilent goes by that count. */
 const stalledAgainMillis = 120_000
 
+const stalled: RespondTo<string> = (s, message) =>
+  later(underWay(s, { phase: "Running", reason: "NodeUnreachable", message, stalled: true }), stalledAgainMillis)
+
 export const stall: RespondTo<PodSeen> = (s, { node }) =>
-  later(
-    underWay(s, {
-      phase: "Running",
-      reason: "NodeUnreachable",
-      message:
-        `Node ${node} does not answer. The stage may still be running there, so the task keeps its place and its workspace until the node answers or is removed; repair the node, or delete its Node object if the machine is off.`,
-      stalled: true
-    }),
-    stalledAgainMillis
+  stalled(
+    s,
+    `Node ${node} does not answer. The stage may still be running there, so the task keeps its place and its workspace until the node answers or is removed; repair the node, or delete its Node object if the machine is off.`
   )
 
+export const doubt: RespondTo<PodSeen> = (s, { name, node }) =>
+  stalled(
+    s,
+    `Pod ${name} has not been ready for two minutes, as when node ${node} died. The stage may still be running there, so the task keeps its place and its workspace; check the node and the Pod's containers, and delete the Node object only if the machine is off.`
+  )
+
+/** Looks again at a Pod that is not ready when that has lasted for long. */
+const untilDoubt = (s: Situation, response: Response): Response =>
+  Option.exists(s.observed.pod, ({ unready }) => unready) ? later(response, unreadyPatienceMillis - s.observed.unreadyMillis) : response
+
 export const showStopping: Respond = (s) =>
-  underWay(s, {
-    phase: "Running",
-    reason: "Stopping",
-    message: "A cancel was asked for; the engine is interrupted once and saves its state."
-  })
+  untilDoubt(
+    s,
+    underWay(s, {
+      phase: "Running",
+      reason: "Stopping",
+      message: "A cancel was asked for; the engine is interrupted once and saves its state."
+    })
+  )
 
 /**
  * Leaves the task to its worker. A pool that last heard of a silent node, or may have heard of one, from another lead or though no answer
@@ -55,5 +66,5 @@ export const leave: Respond = (s) => {
 /** Says again what the claim said, after a time in which the node did not answer. */
 export const showRunning: Respond = (s) => {
   const { pod, reason } = s.observed.task.status
-  return reason === "NodeUnreachable" && pod !== undefined ? underWay(s, running(pod)) : leave(s)
+  return untilDoubt(s, reason === "NodeUnreachable" && pod !== undefined ? underWay(s, running(pod)) : leave(s))
 }

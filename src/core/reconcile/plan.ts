@@ -147,6 +147,12 @@ export const rows: ReadonlyArray<Row> = [
     respond: claimed.leave
   }),
   row({
+    situation: "claimed, and its Pod has not been ready for two minutes",
+    means: "say so, as of a node that does not answer: one that dies while its Pod is not ready leaves no other trace",
+    when: when.unready,
+    respond: claimed.doubt
+  }),
+  row({
     situation: "claimed, and to be cancelled",
     means: "the worker interrupts the engine once and saves the state",
     when: when.stopping,

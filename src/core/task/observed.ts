@@ -61,6 +61,8 @@ export interface PodSeen {
   readonly disruption: string
   /** Its reason for that: EvictionByEvictionAPI, DeletionByPodGC … or empty. */
   readonly disruptionReason: string
+  /** Whether the Pod was last said not to be ready. If it was not when its node fell silent, the control plane marks nothing in it. */
+  readonly unready: boolean
   /** Whether the node's kubelet still reports; false once the control plane marked the Pod's readiness as unknown. */
   readonly nodeAnswers: boolean
   /** What the scheduler says while no node can take the Pod; else empty. */
@@ -163,6 +165,8 @@ export interface Observed {
   readonly hadJob: boolean
   /** The Pod of the claim. Without a claim, the newest Pod of the Job that may still take it, else the newest of all. */
   readonly pod: Option.Option<PodSeen>
+  /** How long the Pod of the claim has not been ready, by a monotonic clock, since this process first saw it so. */
+  readonly unreadyMillis: number
   /** Whether the Job has a Pod, or had one that this process saw. */
   readonly hadPod: boolean
   /** The newest warning about the Job or Pod. It is looked up only while the Pod does not start and nothing else says why. */

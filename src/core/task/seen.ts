@@ -60,7 +60,9 @@ export const podSeen = (pod: Pod): PodSeen => {
   const find = (name: string) =>
     Option.fromUndefinedOr([...status?.containerStatuses ?? [], ...status?.initContainerStatuses ?? []].find((_) => _.name === name))
   const has = (type: string, value: string) => status?.conditions?.some((_) => _.type === type && _.status === value) === true
-  const unready = status?.conditions?.find((_) => _.type === "Ready" && _.status === "False")
+  // A readiness gate says nothing of the node: its reason tells it from containers that are not ready.
+  const unready =
+    status?.conditions?.some((_) => _.type === "Ready" && _.status === "False" && _.reason !== "ReadinessGatesNotReady") === true
   const unschedulable = status?.conditions?.find((_) => _.type === "PodScheduled" && _.status === "False")
   const disruption = status?.conditions?.find((_) => _.type === "DisruptionTarget" && _.status === "True")
   const worker = Option.map(find("worker"), containerSeen)
@@ -76,9 +78,9 @@ export const podSeen = (pod: Pod): PodSeen => {
     deleting: metadata.deletionTimestamp !== undefined,
     disruption: disruption === undefined ? "" : disruption.message ?? disruption.reason ?? "disrupted",
     disruptionReason: disruption?.reason ?? "",
-    // The control plane marks a Pod of a silent node as not ready, but cannot ask its containers. So does a readiness gate, and says so.
-    nodeAnswers: (unready === undefined || unready.reason === "ReadinessGatesNotReady" || !has("ContainersReady", "True")) &&
-      !has("Ready", "Unknown"),
+    unready,
+    // The control plane marks a ready Pod of a silent node as not ready, but cannot ask its containers.
+    nodeAnswers: !(unready && has("ContainersReady", "True")) && !has("Ready", "Unknown"),
     unschedulable: unschedulable === undefined ? "" : unschedulable.message ?? unschedulable.reason ?? "unschedulable",
     worker,
     runner: Option.map(find("runner"), containerSeen),

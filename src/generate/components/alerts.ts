@@ -128,11 +128,13 @@ const tasks: ReadonlyArray<Row> = [
   {
     name: "AgentJobNodeSilent",
     severity: "warning",
-    expr: rose(found("claimed, and its node does not answer"), "10m"),
+    expr: `${rose(found("claimed, and its node does not answer"), "10m")} or ${
+      rose(found("claimed, and its Pod has not been ready for two minutes"), "10m")
+    }`,
     lasting: "10m",
-    summary: "The node of a running stage does not answer.",
+    summary: "The node of a running stage does not answer, or its Pod is not ready.",
     description:
-      "The stage may still be running, so it keeps its workspace until the node answers or is removed; repair the node, or delete its Node object if the machine is off."
+      "The stage may still be running, so it keeps its workspace until the node answers or is removed; `kubectl get atasks -A -o wide` names the node. Repair it, or delete its Node object if the machine is off."
   },
   {
     name: "AgentJobTasksDoNotStart",

@@ -21,7 +21,7 @@ export type CommandEnded = Data.TaggedEnum<{
   ProgramMissing: {}
   /** The runner could not start the program: disk full, directory gone, or a signal came first. Nothing has run. */
   NotStarted: { readonly code: number }
-  /** The runner was started again, most likely because it ran out of memory, and the command died with it. */
+  /** The runner's container ended, most likely because it ran out of memory, and the command died with it. */
   Aborted: {}
 }>
 export const CommandEnded = Data.taggedEnum<CommandEnded>()
@@ -65,6 +65,8 @@ interface Options {
   readonly onCrowded?: Effect.Effect<unknown>
   /** How long processes that a command left behind may still write. */
   readonly linger?: Duration.Input
+  /** How long a runner that died may take to end for good, or to start again and say itself what died with it. */
+  readonly dying?: Duration.Input
 }
 
 export class ExecLoop extends Context.Service<ExecLoop, {
@@ -90,7 +92,9 @@ interface Entry {
   readonly opened: Deferred.Deferred<ReadonlyArray<FifoReader>, ExecLoopError>
 }
 
-const connect = Effect.fnUntraced(function*({ directory, linger = "2 seconds", onCrowded = Effect.void, startDeadline }: Options) {
+const connect = Effect.fnUntraced(function*(
+  { directory, dying = "5 seconds", linger = "2 seconds", onCrowded = Effect.void, startDeadline }: Options
+) {
   const layerScope = yield* Effect.scope
   const entries = new Map<string, Entry>()
   const booted = Deferred.makeUnsafe<void>()
@@ -106,16 +110,28 @@ const connect = Effect.fnUntraced(function*({ directory, linger = "2 seconds", o
     return yield* Deferred.succeed(entry[reply.what], true)
   })
 
-  const { commands, request, send } = yield* Effect.gen(function*() {
-    const base = yield* openFolder(directory)
-    yield* fifoAppears(directory, pathIn(base, "replies")) // the last pipe that the loop makes
-    const replies = yield* readFifo(pathIn(base, "replies"))
-    yield* replies.chunks.pipe(
+  /** Follows the replies of one loop to its end: a loop has this pipe open for as long as it lives, and the program of a command has not. */
+  const hear = (replies: FifoReader) =>
+    replies.chunks.pipe(
       Stream.mapAccum(() => "", readReplies),
       Stream.filter(({ name, what }) => what === "boot" || entries.has(name)),
-      Stream.runForEach(follow),
-      Effect.forkIn(layerScope)
+      Stream.tap(({ what }) => Effect.sync(() => what === "boot" && replies.endWithWriters())),
+      Stream.runForEach(follow)
     )
+
+  /** Ends what the loop that died had taken. No other loop runs that again, and the kubelet may start none, as while it removes the Pod. */
+  const bury = Effect.suspend(() => {
+    const taken = [...entries.values()].filter((entry) => Deferred.isDoneUnsafe(entry.taken))
+    return Effect.andThen(Effect.sleep(dying), Effect.forEach(taken, (entry) => end(entry, CommandEnded.Aborted())))
+  })
+
+  const { commands, request, send } = yield* Effect.gen(function*() {
+    const base = yield* openFolder(directory)
+    const path = pathIn(base, "replies")
+    yield* fifoAppears(directory, path) // the last pipe that the loop makes
+    const replies = yield* readFifo(path)
+    const nextLoop = Effect.andThen(Effect.forkIn(bury, layerScope), Effect.scoped(Effect.flatMap(readFifo(path), hear)))
+    yield* Effect.forkIn(Effect.andThen(hear(replies), Effect.ignore(Effect.forever(nextLoop))), layerScope)
     const opened = {
       commands: yield* openFolder(pathIn(base, "commands")),
       request: yield* writeFifo(pathIn(base, "requests")),

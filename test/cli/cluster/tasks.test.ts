@@ -1,8 +1,10 @@
 // What the commands for AgentTasks say when the API server has no such tasks or namespace, or does not know AgentTasks at all.
 import { describe, expect, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Schema } from "effect"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { AgentTask } from "../../../src/schema/task/agent-task.ts"
+import { plainSeed, worldOf } from "../../core/worlds.ts"
 import { type Answer, ScriptedServer } from "../../kubernetes/scripted-server.ts"
 import { temporaryFolder } from "../../temporary-folder.ts"
 import { printed, typed } from "../typed.ts"
@@ -130,4 +132,40 @@ describe("AgentTasks", () => {
         })
       }
     }))
+})
+
+describe("the log of an AgentTask", () => {
+  const { metadata, ...rest } = Schema.encodeSync(AgentTask)(worldOf({ ...plainSeed, life: "claimed" }).task)
+  const task = { apiVersion: "scalr.io/v1", kind: "AgentTask", metadata: { ...metadata, name: "one", namespace: "team" }, ...rest }
+  const logged = Effect.fnUntraced(function*(...pieces: ReadonlyArray<string>) {
+    const log: Answer = (response) => {
+      response.writeHead(200, { "content-type": "text/plain" })
+      for (const piece of pieces) response.write(piece)
+      response.end()
+    }
+    const agentJob = yield* cluster({
+      "/apis/scalr.io/v1/namespaces/team/atasks/one": { body: task },
+      [`/api/v1/namespaces/team/pods/${task.status?.pod?.name}/log`]: log
+    }, notThere)
+    let told = ""
+    const shown = yield* printed(Effect.tap(agentJob("logs", "one", "-n", "team"), ({ said }) => Effect.sync(() => void (told = said))))
+    return { shown, told }
+  })
+  it.live.each([
+    { given: "with the worker's first line", pieces: ["Worker: ", "Pod one-x on node node-1\n"] },
+    { given: "with why no engine ran", pieces: ["\n", "\u001b[1mThe archive is damaged.\u001b[0m\n"] },
+    { given: "with a message of the worker", pieces: ["{\"message\":\"The server does not answer\",\"level\":\"WARN\"}\n"] },
+    { given: "with less than tells how it begins", pieces: ["\n"] }
+  ])("is taken as whole that begins $given", ({ pieces }) => Effect.map(logged(...pieces), ({ told }) => expect(told).toBe("")))
+
+  it.live("says that its beginning is missing where the node has begun another file since", () =>
+    Effect.map(
+      logged("\n", "\u001b[1m$ tofu apply\u001b[0m\n"),
+      ({ shown, told }) => {
+        expect(shown).toContain("$ tofu apply")
+        expect(told).toBe(
+          "The beginning of this log is not shown: node node has begun another file since (containerLogMaxSize of its kubelet), and Kubernetes gives only the last."
+        )
+      }
+    ))
 })

@@ -185,10 +185,18 @@ describe("plan", () => {
     expect(message).toMatch(/\S/u)
   })
 
-  it.prop("leaves a claimed stage alone while its node does not answer", [Seed], ([seed]) => {
-    const silent: Seed = { ...seed, life: "claimed", pod: "silent", worker: "running", deleted: seed.deleted && !seed.pool }
-    const { actions, status } = decide(silent)
-    expect(status).toMatchObject({ phase: "Running", reason: "NodeUnreachable" })
-    expect(actions).toEqual([])
+  it.prop("leaves a claimed stage alone while its node does not answer, or its Pod is not ready", [Seed], ([seed]) => {
+    for (const pod of ["silent", "unready"] as const) {
+      const { actions, status } = decide({
+        ...seed,
+        life: "claimed",
+        pod,
+        unreadySeconds: 120,
+        worker: "running",
+        deleted: seed.deleted && !seed.pool
+      })
+      expect(status).toMatchObject({ phase: "Running", reason: "NodeUnreachable" })
+      expect(actions).toEqual([])
+    }
   })
 })

@@ -284,6 +284,14 @@ const cases: ReadonlyArray<Case> = [
     reason: "StateUnsaved"
   },
   {
+    given: "a claimed task whose Pod has not been ready for two minutes",
+    seed: { life: "claimed", job: "active", pod: "unready", unreadySeconds: 120, worker: "running" },
+    situation: "claimed, and its Pod has not been ready for two minutes",
+    actions: [],
+    phase: "Running",
+    reason: "NodeUnreachable"
+  },
+  {
     given: "a cancel after the claim",
     seed: { life: "claimed", job: "active", pod: "Running", worker: "running", cancel: true },
     situation: "claimed, and to be cancelled",
@@ -1033,6 +1041,31 @@ describe("plan, of a task that is claimed", () => {
       situation: "claimed, and its node does not answer",
       requeueAfterMillis: Option.some(120_000)
     })
+  })
+
+  it("waits two minutes for the Pod of a claim to be ready, and then says it until it is", () => {
+    const whole: Seed = { ...plainSeed, life: "claimed", job: "active", pod: "unready", worker: "running" }
+    const after = (unreadySeconds: Seed["unreadySeconds"], more: Partial<Seed> = {}) => {
+      const seed = { ...whole, ...more, unreadySeconds }
+      return plan(policyOf(seed), worldOf(seed), noon)
+    }
+    expect(after(119)).toMatchObject({ situation: "claimed", status: { reason: "Claimed" }, requeueAfterMillis: Option.some(1_000) })
+    expect(after(119, { cancel: true })).toMatchObject({ status: { reason: "Stopping" }, requeueAfterMillis: Option.some(1_000) })
+    const told = after(120)
+    expect(told).toMatchObject({
+      situation: "claimed, and its Pod has not been ready for two minutes",
+      status: {
+        phase: "Running",
+        reason: "NodeUnreachable",
+        message: expect.stringMatching(/^Pod pod has not been ready for two minutes, as when node node died\. /u)
+      },
+      requeueAfterMillis: Option.some(120_000)
+    })
+    expect(after(120, { cancel: true }).situation).toBe(told.situation)
+    const anew = perform({ ...worldOf(whole), unreadyMillis: 0 }, told) // another controller leads, which has just begun to look
+    expect(plan(policyOf(whole), anew, noon).status).toEqual(told.status)
+    const ready = { ...anew, pod: worldOf({ ...whole, pod: "Running" }).pod }
+    expect(plan(policyOf(whole), ready, noon).status.reason).toBe("Claimed")
   })
 
   it.each(["claimed", "unsaved"] as const)(

@@ -44,25 +44,32 @@ describe("podSeen", () => {
     {
       given: "a Pod that is ready",
       conditions: [{ type: "Ready", status: "True" }, { type: "ContainersReady", status: "True" }],
-      answers: true
+      answers: true,
+      unready: false
     },
     {
       given: "a Pod that is not ready yet",
       conditions: [{ type: "Ready", status: "False" }, { type: "ContainersReady", status: "False" }],
-      answers: true
+      answers: true,
+      unready: true
     },
     {
       given: "a Pod marked not ready though its containers were",
       conditions: [{ type: "Ready", status: "False" }, { type: "ContainersReady", status: "True" }],
-      answers: false
+      answers: false,
+      unready: true
     },
     {
       given: "a Pod that waits for a readiness gate, such as one of a load balancer",
       conditions: [{ type: "Ready", status: "False", reason: "ReadinessGatesNotReady" }, { type: "ContainersReady", status: "True" }],
-      answers: true
+      answers: true,
+      unready: false
     },
-    { given: "a Pod of which nobody knows", conditions: [{ type: "Ready", status: "Unknown" }], answers: false }
-  ])("takes $given as a node that answers: $answers", ({ answers, conditions }) => expect(pod({ conditions }).nodeAnswers).toBe(answers))
+    { given: "a Pod of which nobody knows", conditions: [{ type: "Ready", status: "Unknown" }], answers: false, unready: false }
+  ])(
+    "takes $given as a node that answers: $answers, and as unready: $unready",
+    ({ answers, conditions, unready }) => expect(pod({ conditions })).toMatchObject({ nodeAnswers: answers, unready })
+  )
   it("knows why Kubernetes disrupts it, and in which words", () => {
     const gone = { type: "DisruptionTarget", status: "True", reason: "DeletionByPodGC", message: "PodGC: node no longer exists" }
     expect(pod({ conditions: [gone] })).toMatchObject({ disruption: gone.message, disruptionReason: gone.reason })

@@ -31,6 +31,9 @@ const without = [
   "POST /api/v2/workspaces/:id/actions/lock",
   "POST /api/v2/workspaces/:id/actions/unlock",
   "POST /api/v2/workspaces/:id/actions/force-unlock",
+  "POST /api/v2/organizations/:organization/agent-pools",
+  "PATCH /api/v2/agent-pools/:id",
+  "DELETE /api/v2/agent-pools/:id",
   "POST /api/v2/queries",
   "POST /api/v2/workspaces/:id/state-versions"
 ]

@@ -78,6 +78,23 @@ describe.each(shells)("exec loop under %s", (shell) => {
       }).pipe(Effect.scoped)
   )
 
+  it.live("goes by the limit of memory as it is now, after a change in place", () =>
+    Effect.gen(function*() {
+      const at = yield* place(shell)
+      const limit = (bytes: number) => writeFileSync(join(cgroupOf(at), "memory.max"), `${bytes}\n`)
+      mkdirSync(cgroupOf(at))
+      writeFileSync(join(cgroupOf(at), "memory.stat"), "anon 3200000000\n")
+      limit(8_000_000_000)
+      yield* startLoop(at)
+      let told = 0
+      const execLoop = yield* client(at, "1 hour", Effect.sync(() => void told++))
+      const running = yield* execLoop.run(shellCommand(at, "trap 'exit 3' INT; echo begun; while :; do sleep 0.05; done"))
+      const ended = yield* Effect.forkChild(collect(when(running, { begun: Effect.sync(() => limit(4_000_000_000)) })))
+      yield* eventually(() => told === 1)
+      yield* running.signal("INT")
+      assert.deepStrictEqual((yield* Fiber.join(ended)).ended, CommandEnded.Exited({ code: 3 }))
+    }).pipe(Effect.scoped))
+
   it.live.each(["max", "9223372036854771712", "none"])("watches no memory where there is no limit (%s)", (limit) =>
     Effect.gen(function*() {
       const at = yield* place(shell)
