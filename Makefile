@@ -53,7 +53,7 @@ scorecard: ## print what the long tests found, and keep it in docs/reliability.m
 .PHONY: bundle sbom image cluster generate golden
 bundle: ## the whole program as one file, dist/main.cjs
 	@scripts/bundle
-sbom: ## what the program is really made of, dist/sbom.json (CycloneDX)
+sbom: ## what the program is made of, dist/sbom.json (CycloneDX)
 	@scripts/sbom
 image: ## both container images, into the cluster when it is up
 	@scripts/image

@@ -22,7 +22,7 @@ open_server() {
 # programs read only one, the lower-case one first, so both get the same.
 ask_directly() {
 	local all=${no_proxy:-${NO_PROXY:-}} host
-	for host; do [[ ,$all, == *,"$host",* ]] || all+=${all:+,}$host; done
+	for host; do [[ $all == "*" || ,$all, == *,"$host",* ]] || all+=${all:+,}$host; done
 	export NO_PROXY=$all no_proxy=$all
 }
 

@@ -1,7 +1,7 @@
 // Publishes a release as flux/README.md and docs/crd-upgrades.md say, from a checkout in use: the artifact is what Git has of it.
 import { afterAll, beforeAll, expect, it } from "@effect/vitest"
 import { execFileSync } from "node:child_process"
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { dirname, join, relative } from "node:path"
 
@@ -11,8 +11,9 @@ afterAll(() => rmSync(place, { recursive: true }))
 
 const nobody = { GIT_CONFIG_GLOBAL: "/dev/null", GIT_CONFIG_NOSYSTEM: "1" }
 const env = { ...process.env, ...nobody, PATH: `${join(place, "bin")}:${process.env.PATH}` }
-const shell = (script: string) =>
-  execFileSync("bash", ["-euo", "pipefail", "-c", script], { cwd: checkout, env, encoding: "utf8", stdio: "pipe" })
+const bash = (script: string, ...options: ReadonlyArray<string>) =>
+  execFileSync("bash", [...options, "-c", script], { cwd: checkout, env, encoding: "utf8", stdio: "pipe" })
+const shell = (script: string) => bash(script, "-euo", "pipefail")
 
 const write = (files: Readonly<Record<string, string>>) => {
   for (const [name, text] of Object.entries(files)) {
@@ -42,12 +43,12 @@ beforeAll(() => {
   release("0.2.0")
 })
 
-/** Returns what the commands of flux/README.md push for this version, and the revision that they claim for it. */
+/** Returns what the commands of flux/README.md push for this version when somebody types them, and the revision that they claim for it. */
 const publish = (version: string) => {
   const [commands = ""] =
-    /(?<=\n\n)(?: {4}[^\n]*\n)*? {4}flux push artifact (?:[^\n]*\n {4})*[^\n]*/u.exec(readFileSync("flux/README.md", "utf8")) ?? []
+    /(?<=\n\n)(?: {4}[^\n]*\n)*? +flux push artifact (?:[^\n]*\n {4})*[^\n]*/u.exec(readFileSync("flux/README.md", "utf8")) ?? []
   rmSync(pushed, { recursive: true, force: true })
-  shell(commands.replace("0.1.0", version))
+  bash(commands.replace("0.1.0", version))
   const files = readdirSync(pushed, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
     .map((entry) => relative(pushed, join(entry.parentPath, entry.name))).sort()
   const [, revision] = /^--revision=(.*)$/mu.exec(readFileSync(`${pushed}.arguments`, "utf8")) ?? []
@@ -62,6 +63,11 @@ it("publishes what the tag has, whatever else lies in the checkout", () => {
     revision: `v0.1.0@sha1:${commit("v0.1.0")}`
   })
   shell("git checkout -q -- . && git clean -qfdx")
+})
+
+it("publishes nothing for a version whose tag is not here, as in a clone without tags", () => {
+  expect(() => publish("0.3.0")).toThrow("Needed a single revision")
+  expect(existsSync(pushed)).toBe(false)
 })
 
 it("goes back to an older release with the newer CRD, under a revision that has it", () => {

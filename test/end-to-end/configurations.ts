@@ -1,5 +1,5 @@
 // OpenTofu configurations that the end-to-end tests run, each as small as its purpose allows.
-// They need no provider but the built-in one and hashicorp/time, which the runner's image has.
+// They need no provider but the built-in one and hashicorp/time, which scripts/install has tasks take from the runner's image.
 import type { Files } from "./product.ts"
 
 const time = `

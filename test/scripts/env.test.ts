@@ -25,7 +25,8 @@ it.each([
     given: "both spellings, of which programs read the lower-case one first",
     proxies: { no_proxy: "a.example.com", NO_PROXY: "b.example.com" },
     expected: "a.example.com,127.0.0.1,localhost,10.200.0.1,127.0.0.2"
-  }
+  },
+  { given: "all asked directly, which programs see only in a star by itself", proxies: { NO_PROXY: "*" }, expected: "*" }
 ])("has the server asked without a proxy, which would see the token: $given", ({ expected, proxies }) => {
   expect(exported(proxies)).toMatchObject({
     AGENT_JOB_URL: "http://127.0.0.2:8080",

@@ -13,6 +13,8 @@ case "$*" in
 *push*) path=\${last#docker-archive:} && touch "\${path%%.new:*}.new" ;;
 esac`
 
+const knows = `printf '%s:\\n  Candidate: %s\\n' libc6 "$(<libc6)"`
+
 /** Returns what makes the images, and gives the names that it builds and those that the images have then. */
 const maker = () => {
   const { folder, program, run, write } = checkout(
@@ -22,7 +24,7 @@ const maker = () => {
   )
   program("buildah", engine)
   program("apt-get", "echo apt-get >>calls")
-  program("apt-cache", `printf '%s:\\n  Candidate: %s\\n' libc6 "$(<libc6)"`)
+  program("apt-cache", knows)
   for (const name of ["strip", "busybox"]) program(name, "")
   for (const stub of ["test/cluster/build", "scripts/bundle"]) write(stub, "#!/bin/sh\n")
   write("images/minimal-rootfs", "#!/bin/sh\ntouch $1/rootfs.tar\n")
@@ -38,20 +40,21 @@ const maker = () => {
     expect(status, said).toBe(0)
     const calls = existsSync(join(folder, "calls")) ? readFileSync(join(folder, "calls"), "utf8").trim().split("\n") : []
     return {
+      said,
       calls: calls.filter((call) => call !== ""),
       built: calls.flatMap((call) => / -t (\S+) /u.exec(call)?.[1] ?? []),
       bases: calls.flatMap((call) => /--build-arg=((?:BASE|CERTIFICATES)=\S+)/u.exec(call)?.[1] ?? []),
       tags: ["agent-job", "agent-job-runner"].map((name) => readFileSync(join(folder, `.cache/${name}.image`), "utf8").trim())
     }
   }
-  return { make, run, write }
+  return { make, program, run, write }
 }
 
 it("builds both images once, and asks nobody for what is there", () => {
   const { make } = maker()
   const first = make()
   expect(first.built).toEqual([expect.stringMatching(/^agent-job\.test\/minimal:/u), ...first.tags])
-  expect(make()).toEqual({ calls: [], built: [], bases: [], tags: first.tags })
+  expect(make()).toMatchObject({ calls: [], built: [], bases: [], tags: first.tags })
 })
 
 it("builds both anew, under other names, once the machine knows of a newer libc", () => {
@@ -62,6 +65,24 @@ it("builds both anew, under other names, once the machine knows of a newer libc"
   const after = make()
   expect(after.built).toEqual([expect.stringMatching(/^agent-job\.test\/minimal:/u), ...after.tags])
   expect([...before.tags, ...before.bases].filter((name) => [...after.tags, ...after.bases].includes(name))).toEqual([])
+})
+
+it("forgets what it was about to learn of Debian when it is interrupted", () => {
+  const { make, program, run } = maker()
+  const before = make()
+  run("rm .cache/debian")
+  program("apt-cache", "echo libc6:; kill -KILL $$")
+  expect(run("scripts/image", { CONTAINER_ENGINE: "buildah" }).status).not.toBe(0)
+  program("apt-cache", knows)
+  expect(make()).toMatchObject({ built: [], tags: before.tags })
+})
+
+it.runIf(process.getuid?.() === 0)("says so when Debian cannot be asked, and builds with what is known", () => {
+  const { make, program } = maker()
+  program("apt-get", `case "$*" in *APT::Update::Error-Mode=any*) exit 100 ;; esac`) // apt-get succeeds without, and only warns
+  const { built, said, tags } = make()
+  expect(said).toContain("Debian cannot be asked")
+  expect(built).toEqual(expect.arrayContaining(tags))
 })
 
 it("builds on another base under another name, and again when the base is another image", () => {

@@ -1,9 +1,10 @@
-// A stage whose provider comes from a mirror that needs a token, over https with a certificate authority that no image knows.
+// A stage whose provider comes from a directory of its runner, or from a mirror that needs a token, over https with a certificate authority
+// that no image knows.
 // The engine and the provider are real.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs"
-import { join } from "node:path"
+import { mkdirSync, readdirSync, renameSync, symlinkSync, writeFileSync } from "node:fs"
+import { dirname, join } from "node:path"
 import { configOf } from "../../core/configs.ts"
 import { authority } from "../../http/certificates.ts"
 import { fakeKubernetes } from "../fake-kubernetes.ts"
@@ -31,6 +32,16 @@ const mounted = (place: string, certificate: string): string => {
 }
 
 describe("a stage with a mirror of the values", () => {
+  it.live("takes its provider from a directory of its runner that no engine knows by itself", () =>
+    Effect.gen(function*() {
+      const here = yield* pod()
+      const path = join(dirname(here.claim), "providers")
+      renameSync(join(dirname(here.claim), "mirror"), path)
+      const { mirrors } = configOf({ agent: { providerFilesystemMirrors: [{ path, include: ["hashicorp/time"] }] } }).task
+      const task = fakeKubernetes({ workspace: "demo", stage: "plan", source: { inline: { "main.tf": main } } })
+      yield* here.run(task, { AGENT_JOB_PROVIDER_MIRRORS: JSON.stringify(mirrors) })
+      expect(task.task().status.reason, here.log()).toBe("Completed")
+    }).pipe(Effect.scoped))
   it.live.each([{ given: "its token", good: true }, { given: "a wrong one", good: false }])(
     "fetches its provider there with $given, or says so",
     ({ good }) =>
