@@ -93,17 +93,20 @@ describe("the warnings of a namespace", () => {
     }).pipe(provide)
   })
 
-  it.effect("are read by one request at a time: who asks meanwhile waits for its answer", () =>
+  it.effect("are read by one request at a time: who asks meanwhile waits for its answer, also when whoever asked first is gone", () =>
     Effect.gen(function*() {
       const answered = yield* Deferred.make<void>()
       const { provide, selected, server } = asked(() => Deferred.await(answered))
       plant(server, "first", "pod", {})
       yield* Effect.gen(function*() {
         const warned = yield* sharedWarnings
+        const gone = yield* Effect.forkChild(warned(about("pod")))
+        yield* TestClock.adjust(answerMillis)
         const first = yield* Effect.forkChild(warned(about("pod")))
         yield* TestClock.adjust(3 * answerMillis)
         const second = yield* Effect.forkChild(warned(about("pod")))
         yield* TestClock.adjust(answerMillis)
+        yield* Fiber.interrupt(gone)
         yield* Deferred.succeed(answered, undefined)
         const found = yield* Fiber.joinAll([first, second])
         yield* TestClock.adjust(answerMillis - 1)
