@@ -133,6 +133,13 @@ const warningAbout = (
   )
 }
 
+/** Returns the UID of what starts, as far as the caches know: that of the Pod or, without one, of the Job. */
+const starting = ({ task, world }: Asking): string | undefined => {
+  const { uid } = task.metadata
+  const job = world.job(uid)
+  return Option.getOrUndefined(podOf(task, job, world.pods(uid)))?.uid ?? Option.getOrUndefined(job)?.uid
+}
+
 /**
  * Reports whether the Lease of the workspace has to be read: for an apply or destroy that is admitted, and for one that waits for another
  * task which has not begun. The latter may hold the Lease since an earlier try; then its turn has come, and the other task waits for it.
@@ -163,8 +170,9 @@ export const ask = Effect.fn("ask")(
     if (isCalledOff(task)) return noAnswers
     const job = world.job(uid)
     if (Option.isSome(job)) {
+      const before = starting(asking)
       const warning = yield* warningAbout(asking, job.value)
-      return Option.isSome(world.job(uid)) ? { ...noAnswers, warning } : yield* ask(asking) // the Job went meanwhile
+      return starting(asking) === before ? { ...noAnswers, warning } : yield* ask(asking) // the Job or its Pod came or went meanwhile
     }
     if (world.hadJob(uid)) yield* upToDate(task)
     if (status.launches !== undefined || world.hadJob(uid) || world.isReserved(uid)) {

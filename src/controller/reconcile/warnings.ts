@@ -1,7 +1,7 @@
 // The newest warning event about each object of a namespace, from one read for all passes: for each read, whatever it selects, the API
 // server walks through all events of the namespace. One read runs at a time, and the next begins at least `answerMillis` after it.
 // Used by controller/reconcile/ask and controller/reconcile/reconcile.
-import { Cache, Effect, Option, Result, Schema } from "effect"
+import { Cache, Effect, Exit, Option, Result, Schema } from "effect"
 import type { Warning } from "../../core/task/observed.ts"
 import { Kubernetes, type Selection } from "../../kubernetes/client.ts"
 import { monotonicMillis } from "../../kubernetes/clock.ts"
@@ -23,7 +23,7 @@ export interface About {
 
 /** How long an answer serves. */
 export const answerMillis = 1_000
-/** How long a read may take, and how long its failure serves: passes that wait for it hold up others, so they do for half the time at most. */
+/** How long a read may take, and a failed one for all serves: passes that wait for it hold up others, for half the time at most. */
 export const patienceMillis = 10_000
 /** The most pages that are read at once, each of 500 warnings and about half a megabyte. Of these, the newest about each object is kept. */
 export const mostPages = 20
@@ -58,7 +58,15 @@ const read = Effect.fnUntraced(
       if (next === undefined) return Option.some(newest)
     }
     return Option.none()
-  }
+  },
+  (reading, { namespace }) =>
+    reading.pipe(
+      Effect.timeoutOrElse({
+        duration: patienceMillis,
+        orElse: () => new Unreachable({ verb: "list", object: `events in ${namespace}`, detail: `no whole answer in ${patienceMillis} ms` })
+      }),
+      Effect.tapError(({ message }) => Effect.logWarning(message))
+    )
 )
 
 const readOne = ({ namespace, uid }: About) => read({ namespace, fieldSelector: `regarding.uid=${uid},type=Warning` }, Infinity)
@@ -71,18 +79,16 @@ const servesMillis = Result.match({
 /** Reads all warnings of a namespace. The answer says until when it serves, in monotonic milliseconds. */
 const readAll = (namespace: string) =>
   read({ namespace, fieldSelector: "type=Warning" }, mostPages).pipe(
-    Effect.timeoutOrElse({
-      duration: patienceMillis,
-      orElse: () => new Unreachable({ verb: "list", object: `events in ${namespace}`, detail: `no whole answer in ${patienceMillis} ms` })
-    }),
-    Effect.tapError(({ message }) => Effect.logWarning(message)),
     Effect.result,
     Effect.zipWith(monotonicMillis, (newest, at) => ({ newest, until: at + servesMillis(newest) }))
   )
 
 /** Makes the function that returns the newest warning about an object. Who asks while a read runs gets the answer of that. */
 export const sharedWarnings = Effect.gen(function*() {
-  const answers = yield* Cache.make({ capacity: 1, lookup: readAll }) // all tasks are in one namespace
+  const answers = yield* Cache.makeWith(readAll, {
+    capacity: 1, // all tasks are in one namespace
+    timeToLive: (exit) => Exit.isSuccess(exit) ? "Infinity" : 0 // until when an answer serves, it says itself
+  })
   return Effect.fnUntraced(function*(about: About): Effect.fn.Return<Option.Option<DatedWarning>, KubernetesError, Kubernetes> {
     const now = yield* monotonicMillis
     yield* Cache.invalidateWhen(answers, about.namespace, ({ until }) => now >= until)

@@ -51,7 +51,10 @@ export const step = (s: Situation, news: News) => {
 /** Returns the report for the pool, until the pool has taken it, whatever the status says already. */
 export const noticesToPool = (situation: Situation, { message, reason }: Pick<News, "message" | "reason">): ReadonlyArray<Notice> => {
   const news = { reason, message: fitting(message) }
-  const isTold = Option.exists(situation.observed.reportedWait, (wait) => wait.reason === news.reason && wait.message === news.message)
+  const isTold = Option.exists(
+    situation.observed.reportedWait,
+    (wait) => wait.reason === news.reason && sayTheSame(wait.message, news.message)
+  )
   return isTold ? [] : Option.toArray(assignmentOf(situation)).map((assignment) => Notice.ReportWait({ assignment, ...news }))
 }
 

@@ -6,8 +6,8 @@ const ofOneTry = [
   String.raw`\(combined from similar events\): `,
   String.raw`(?<=\bpods ")[^"]+(?=" is forbidden)`, // the name that was made up for a Pod
   String.raw`(?<=, used: )\S+`, // what others have of a quota
-  String.raw`\b[0-9a-f]{64}\b`, // the id of a sandbox
-  String.raw`\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b` // that of its network
+  String.raw`(?<!\bsha256:)\b[0-9a-f]{64}\b`, // the id of a sandbox, and not the digest of an image
+  String.raw`(?<=/netns/)[\w-]+` // the name of its network
 ]
 const pattern = new RegExp(ofOneTry.join("|"), "gu")
 

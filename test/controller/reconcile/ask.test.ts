@@ -122,6 +122,26 @@ describe("a start of which no event can be read", () => {
   )
 })
 
+describe("a Pod that appears while the events are read", () => {
+  it.effect("is not told to be kept by what kept its Job from it", () =>
+    Effect.gen(function*() {
+      const { kubernetes, server } = instantCluster()
+      const { job, pod, task } = worldOf({ ...plainSeed, life: "quota", job: "active", jobAgeSeconds: 10, pod: "Pending" })
+      const { world } = knowing({ job, task })
+      server.plant(events, {
+        metadata: { name: "event", namespace: "tasks", uid: "event", resourceVersion: "" },
+        regarding: { uid: Option.getOrUndefined(job)?.uid },
+        type: "Warning",
+        reason: "FailedCreate",
+        note: "exceeded quota: few"
+      })
+      const list: typeof kubernetes.list = (...of) =>
+        Effect.tap(kubernetes.list(...of), () =>
+          Effect.sync(() => world.setPod("tasks/pod", Option.map(pod, (seen) => ({ taskUid: task.metadata.uid, seen })))))
+      expect((yield* looked({ ...kubernetes, list }, world, task, { at: 10_000 })).warning).toEqual(Option.none())
+    }))
+})
+
 describe("a quota that keeps a Job from its Pod", () => {
   const patient = { life: "quota", knownMillis: quotaPatienceMillis } as const
   const look = Effect.fnUntraced(

@@ -1,6 +1,6 @@
 // What warnings say of objects that start is read once for all tasks that ask, and asked of each object only where there are too many.
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Option } from "effect"
+import { Deferred, Effect, Exit, Fiber, Logger, Option } from "effect"
 import { TestClock } from "effect/testing"
 import { answerMillis, mostPages, patienceMillis, sharedWarnings, tooManyMillis } from "../../../src/controller/reconcile/warnings.ts"
 import { Kubernetes } from "../../../src/kubernetes/client.ts"
@@ -22,15 +22,15 @@ const plant = (server: ApiServer, name: string, uid: string, event: object) =>
 
 const about = (uid: string) => ({ namespace: "tasks", uid })
 
-/** An API server; `selected` has the field selector of each read, and every answer comes after `first`. */
-const asked = (first: Effect.Effect<void, KubernetesError> = Effect.void, limit?: number) => {
+/** An API server; `selected` has the field selector of each read, and the answer to it comes after `first`. */
+const asked = (first: (selector: string | undefined) => Effect.Effect<void, KubernetesError> = () => Effect.void, limit?: number) => {
   const { kubernetes, server } = instantCluster()
   const selected: Array<string | undefined> = []
   const counting = Kubernetes.of({
     ...kubernetes,
     list: (kind, selection) => {
       selected.push(selection?.fieldSelector)
-      return Effect.andThen(first, kubernetes.list(kind, { ...selection, ...(limit !== undefined && { limit }) }))
+      return Effect.andThen(first(selection?.fieldSelector), kubernetes.list(kind, { ...selection, ...(limit !== undefined && { limit }) }))
     }
   })
   return { selected, server, provide: Effect.provideService(Kubernetes, counting) }
@@ -93,17 +93,20 @@ describe("the warnings of a namespace", () => {
     }).pipe(provide)
   })
 
-  it.effect("are read by one request at a time: who asks meanwhile waits for its answer", () =>
+  it.effect("are read by one request at a time: who asks meanwhile waits for its answer, also when whoever asked first is gone", () =>
     Effect.gen(function*() {
       const answered = yield* Deferred.make<void>()
-      const { provide, selected, server } = asked(Deferred.await(answered))
+      const { provide, selected, server } = asked(() => Deferred.await(answered))
       plant(server, "first", "pod", {})
       yield* Effect.gen(function*() {
         const warned = yield* sharedWarnings
+        const gone = yield* Effect.forkChild(warned(about("pod")))
+        yield* TestClock.adjust(answerMillis)
         const first = yield* Effect.forkChild(warned(about("pod")))
         yield* TestClock.adjust(3 * answerMillis)
         const second = yield* Effect.forkChild(warned(about("pod")))
         yield* TestClock.adjust(answerMillis)
+        yield* Fiber.interrupt(gone)
         yield* Deferred.succeed(answered, undefined)
         const found = yield* Fiber.joinAll([first, second])
         yield* TestClock.adjust(answerMillis - 1)
@@ -113,7 +116,7 @@ describe("the warnings of a namespace", () => {
     }))
 
   it.effect("are read page after page", () => {
-    const { provide, selected, server } = asked(Effect.void, 2)
+    const { provide, selected, server } = asked(undefined, 2)
     for (const index of [1, 2, 3, 4, 5]) plant(server, `event-${index}`, `pod-${index}`, {})
     return Effect.gen(function*() {
       const warned = yield* sharedWarnings
@@ -124,7 +127,7 @@ describe("the warnings of a namespace", () => {
   })
 
   it.effect("are asked of each object for a minute, where there are too many to read them all", () => {
-    const { provide, selected, server } = asked(Effect.void, 1)
+    const { provide, selected, server } = asked(undefined, 1)
     for (let index = 0; index <= mostPages; index++) plant(server, `event-${index}`, `pod-${index}`, {})
     const one = `regarding.uid=pod-7,${all}`
     return Effect.gen(function*() {
@@ -142,6 +145,31 @@ describe("the warnings of a namespace", () => {
     }).pipe(provide)
   })
 
+  it.effect("are given up in time and in the log also where each object is asked about by itself", () => {
+    const { provide, server } = asked((selector) => selector === all ? Effect.void : Effect.never, 1)
+    for (let index = 0; index <= mostPages; index++) plant(server, `event-${index}`, `pod-${index}`, {})
+    const logged: Array<unknown> = []
+    const logger = Logger.make(({ message }) => void logged.push(message))
+    return Effect.gen(function*() {
+      const warned = yield* sharedWarnings
+      const asking = yield* Effect.forkChild(Effect.flip(warned(about("pod-7"))))
+      yield* TestClock.adjust(patienceMillis)
+      const { _tag, message } = yield* Fiber.join(asking)
+      expect([_tag, logged]).toEqual(["Unreachable", [[message]]])
+    }).pipe(provide, Effect.provide(Logger.layer([logger])))
+  })
+
+  it.effect("are read anew after a read that broke down", () => {
+    let reads = 0
+    const { provide, server } = asked(() => Effect.suspend(() => reads++ === 0 ? Effect.die("unforeseen") : Effect.void))
+    plant(server, "first", "pod", {})
+    return Effect.gen(function*() {
+      const warned = yield* sharedWarnings
+      expect(Exit.hasDies(yield* Effect.exit(warned(about("pod"))))).toBe(true)
+      expect(Option.isSome(yield* warned(about("pod")))).toBe(true)
+    }).pipe(provide)
+  })
+
   it.effect.each([
     {
       given: "fails",
@@ -150,7 +178,7 @@ describe("the warnings of a namespace", () => {
     },
     { given: "takes too long", first: Effect.never, tookMillis: patienceMillis }
   ])("are asked for again a while after a read that $given, and not by each who asks", ({ first, tookMillis }) => {
-    const { provide, selected } = asked(first)
+    const { provide, selected } = asked(() => first)
     return Effect.gen(function*() {
       const warned = yield* sharedWarnings
       const failed = Effect.gen(function*() {

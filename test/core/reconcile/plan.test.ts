@@ -1,9 +1,10 @@
 // What the table of situations answers, case by case: what was seen, what is done, what the status says.
 import { describe, expect, it } from "@effect/vitest"
 import { Equal, Option } from "effect"
+import { quotaPatienceMillis } from "../../../src/core/reconcile/launches.ts"
 import { plan, rows } from "../../../src/core/reconcile/plan.ts"
 import { jobName } from "../../../src/core/task/job-name.ts"
-import { Holder, Turn } from "../../../src/core/task/observed.ts"
+import { Holder, type Observed, Turn } from "../../../src/core/task/observed.ts"
 import { conditionsAfter } from "../../../src/core/task/status.ts"
 import { Uid } from "../../../src/schema/names.ts"
 import { before, noon, perform, plainSeed, policyOf, type Seed, success, withJob, worldOf } from "../worlds.ts"
@@ -1395,21 +1396,32 @@ describe("plan, of one Job after another", () => {
     expect(plan(policyOf(whole), perform(wordy, said), noon)).toMatchObject({ actions: [{ _tag: "DeleteJob" }] })
   })
 
+  const refusedFor = (seed: Seed, pod: string, used: number): Observed => ({
+    ...worldOf(seed),
+    warning: Option.some({
+      reason: "FailedCreate",
+      message: `Error creating: pods "${pod}" is forbidden: exceeded quota: q, requested: pods=1, used: pods=${used}, limited: pods=9`
+    })
+  })
+
   it("writes nothing about a start whose newest warning differs only in what is of one try", () => {
     const whole: Seed = { ...plainSeed, life: "starting", launches: 1, pool: true, job: "active", jobAgeSeconds: 10 }
-    const warned = (pod: string, used: number) => ({
-      ...worldOf(whole),
-      warning: Option.some({
-        reason: "FailedCreate",
-        message: `Error creating: pods "${pod}" is forbidden: exceeded quota: q, requested: pods=1, used: pods=${used}, limited: pods=9`
-      })
-    })
-    const first = warned("task-7mg4v", 9)
+    const first = refusedFor(whole, "task-7mg4v", 9)
     const said = plan(policyOf(whole), first, noon)
     const told = perform(first, said)
-    const again = plan(policyOf(whole), { ...told, warning: warned("task-cjtfd", 8).warning }, noon)
+    const again = plan(policyOf(whole), { ...told, warning: refusedFor(whole, "task-cjtfd", 8).warning }, noon)
     expect(said.status.message).toContain("task-7mg4v")
     expect([again.status, again.notices]).toEqual([told.task.status, []])
+  })
+
+  it("tells the pool once of a quota for which a Job is made anew, though each Job has words of its own", () => {
+    const whole: Seed = { ...plainSeed, life: "starting", launches: 1, pool: true, job: "active", jobAgeSeconds: 10 }
+    const waits = refusedFor(whole, "task-7mg4v", 9)
+    const told = perform(waits, plan(policyOf(whole), waits, noon))
+    const later = withJob({ ...told, warning: refusedFor(whole, "task-cjtfd", 9).warning }, { knownMillis: quotaPatienceMillis })
+    const givenUp = perform(later, plan(policyOf(whole), later, noon))
+    const deleted = perform(givenUp, plan(policyOf(whole), givenUp, noon))
+    expect(plan(policyOf(whole), deleted, noon)).toMatchObject({ actions: [{ _tag: "CreateJob" }], notices: [] })
   })
 
   it("says that a launch comes again after words of any length, and of its Job that it goes", () => {

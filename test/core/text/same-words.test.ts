@@ -7,6 +7,8 @@ const sandbox = (digit: string, network: string) =>
   `Node node cannot set up the Pod yet: Failed to create pod sandbox: rpc error: code = Unknown desc = failed to setup network for sandbox "${
     digit.repeat(64)
   }": plugin type="x" failed (add): netns /var/run/netns/cni-${network}: no address`
+const denied = (digit: string) => `admission webhook "images" denied the request: image r/agent@sha256:${digit.repeat(64)} is not signed`
+const unattached = (claim: string) => `Multi-Attach error for volume "pvc-${claim}": it is used by another Pod`
 const [one, other] = ["0a1b2c3d-0000-4000-8000-000000000001", "0a1b2c3d-0000-4000-8000-00000000000f"]
 
 describe("two messages", () => {
@@ -16,6 +18,9 @@ describe("two messages", () => {
     { is: "tell different limits of a quota", words: [refused("job-7mg4v", 10), refused("job-7mg4v", 10, 20)], same: false },
     { is: "name the sandbox of each try", words: [sandbox("a", one), sandbox("7", other)], same: true },
     { is: "begin as one for many", words: ["Error: no", "(combined from similar events): Error: no"], same: true },
+    { is: "name different images", words: [denied("a"), denied("7")], same: false },
+    { is: "name different tasks", words: [`Waiting for task-${one}.`, `Waiting for task-${other}.`], same: false },
+    { is: "name different volumes", words: [unattached(one), unattached(other)], same: false },
     { is: "name different Secrets", words: ["secret \"a1\" not found", "secret \"a2\" not found"], same: false },
     { is: "name different Pods of another kind of error", words: ["pods \"a1\" not found", "pods \"a2\" not found"], same: false },
     { is: "have other words", words: ["no address", "no route"], same: false }
