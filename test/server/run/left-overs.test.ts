@@ -474,7 +474,16 @@ describe("the import of what is missing", () => {
       const waiting = yield* person(url).start("demo")
       const moveTo = (directory: string) =>
         person(url).as("PATCH", `/api/v2/workspaces/${workspaceId}`, { data: { attributes: { "working-directory": directory } } })
-      return { url, id, applier, blobs, waiting, moveTo, sql, import: person(url).as("POST", "/api/agent-job/v1/workspaces/demo/state/import") }
+      return {
+        url,
+        id,
+        applier,
+        blobs,
+        waiting,
+        moveTo,
+        sql,
+        import: person(url).as("POST", "/api/agent-job/v1/workspaces/demo/state/import")
+      }
     })
   const pending = (url: string) =>
     Effect.map(person(url).as("GET", "/api/agent-job/v1/workspaces/demo/state"), ({ json }): ReadonlyArray<unknown> => json.pending)
