@@ -64,9 +64,11 @@ const created = (more: Partial<NewRun> = {}) => Effect.flatten(creating(more))
 const offered = Effect.flatMap(Assignments, (assignments) => assignments.acquire({ name: "agent-1", pool }, 0, 1)).pipe(
   Effect.flatMap(([one]) => Effect.flatMap(Stages, (stages) => stages.get(one?.id ?? expect.fail("there is work"))))
 )
-const enter = Effect.flatMap(offered, (stage) => Effect.flatMap(Assignments, (assignments) => assignments.enter({ stage, pool }, Option.some(task))))
-const end = (id: string, result: StageResult) =>
-  Effect.flatMap(Assignments, (assignments) => assignments.end(id, by, result))
+const enter = Effect.flatMap(
+  offered,
+  (stage) => Effect.flatMap(Assignments, (assignments) => assignments.enter({ stage, pool }, Option.some(task)))
+)
+const end = (id: string, result: StageResult) => Effect.flatMap(Assignments, (assignments) => assignments.end(id, by, result))
 const ending = (id: string, result: StageResult) => Effect.succeed(end(id, result))
 
 const received = (text: string) => Effect.flatMap(Blobs, (blobs) => blobs.receive(Stream.succeed(Buffer.from(text)), { limitBytes: 100 }))
