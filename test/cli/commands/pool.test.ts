@@ -27,7 +27,9 @@ describe("agent-job pool", () => {
         out: "The stages of demo go to the pool prod from now on; one that was taken stays where it is.\n",
         error: ""
       })
-      expect(yield* type("pool", "bind", "shop", "prod")).toMatchObject({ code: 0 })
+      expect(yield* type("pool", "bind", "shop", "prod")).toMatchObject({
+        out: "Made the workspace shop, whose stages go to the pool prod.\n"
+      })
       expect((yield* type("get", "pools")).out.split("\n")).toEqual([
         "POOL    AGENTS   WAITING   WORKSPACES   NOTE",
         "dev     1        0         0            -",
