@@ -11,6 +11,7 @@ import { taskPath } from "../../../src/schema/api/task-api.ts"
 import { tfePath } from "../../../src/schema/api/tfe-api.ts"
 import {
   agent,
+  ask,
   cancelled,
   directory,
   evicted,
@@ -65,6 +66,9 @@ const during = <A, E, R>(made: string, use: (url: string) => Effect.Effect<A, E,
 const ids = (stages: ReadonlyArray<{ readonly id: string }>) => stages.map(({ id }) => id)
 const taken = expect.objectContaining({ status: 409, json: expect.objectContaining({ error: "taken" }) })
 const waitOf = (url: string, run: string) => Effect.map(person(url).view(run), ({ queue }) => queue?.message)
+/** Returns how many stages wait for a pool that does not ask, as the alert sees it. */
+const unasked = (url: string) =>
+  Effect.map(ask(`${url}/metrics`, undefined), ({ text }) => /^agent_job_server_stages_unasked (\d+)$/mu.exec(text)?.[1])
 
 describe("a stage of a workspace", () => {
   it.effect("that is bound to a pool is offered to the agents of that pool alone", () =>
@@ -252,6 +256,7 @@ describe("a pool", () => {
       const [first] = yield* dev.acquire()
       yield* dev.wait(first!.id, "Refused", "dev has no room")
       expect(yield* waitOf(url, run)).toBe("dev has no room")
+      expect(yield* unasked(url)).toBe("0")
       yield* bind(url, "prod")
       expect(yield* waitOf(url, run)).toContain("No agent of the pool prod has asked for work")
       yield* TestClock.adjust("30 seconds")
@@ -261,6 +266,8 @@ describe("a pool", () => {
       expect(yield* waitOf(url, run)).toMatch(/as attempt 2\.$/u)
       yield* TestClock.adjust("2 minutes")
       expect(yield* waitOf(url, run)).toMatch(/^The Pod had to leave .+ as attempt 2\. No agent of the pool prod has asked for work/u)
+      yield* dev.acquire()
+      expect(yield* unasked(url)).toBe("1")
     }))
 
   it.live("is listed with who asks, what waits and what is bound to it, and so is what any pool takes", () =>
