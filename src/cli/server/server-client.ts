@@ -261,12 +261,11 @@ const make = (connection: Connection, http: HttpClient.HttpClient, proxy: Chosen
     ),
     bindPool: Effect.fn("ServerClient.bindPool")(function*(name, pool) {
       const bound = { "execution-mode": "agent", "agent-pool-id": poolId(pool) }
-      const found = yield* workspace(name).pipe(Effect.asSome, Effect.catchTag("NothingThere", () => Effect.succeedNone))
-      if (Option.isSome(found)) return yield* Effect.as(setMode(found.value.id, bound), { created: false })
+      const created = yield* workspace(name).pipe(Effect.as(false), Effect.catchTag("NothingThere", () => Effect.succeed(true)))
       const create = jsonApi(Request.post(tfePath.workspaces(organization)), { type: "workspaces", attributes: { name, ...bound } })
       const { data } = yield* decoded(Bound, create, "organization", made)
-      if (data.attributes["agent-pool-id"] !== bound["agent-pool-id"]) yield* setMode(data.id, bound) // somebody else made it in between
-      return { created: true }
+      if (data.attributes["agent-pool-id"] !== poolId(pool)) yield* setMode(data.id, bound) // it was there, and stays as it is
+      return { created }
     }),
     unbindPool: (name) => Effect.flatMap(workspace(name), ({ id }) => setMode(id, { "execution-mode": "remote" })),
     variables: (workspaceId) =>

@@ -65,6 +65,18 @@ describe("agent-job pool", () => {
       })
     }))
 
+  it.live("binds to no pool whose token is gone, not even a workspace that is bound to it", () =>
+    Effect.gen(function*() {
+      const made = yield* directory
+      const bind = (tokens: string) =>
+        Effect.scoped(Effect.gen(function*() {
+          writeFileSync(join(made, "pool.token"), tokens)
+          return yield* ran({ AGENT_JOB_URL: yield* serve(made), AGENT_JOB_TOKEN: userToken }, "pool", "bind", "shop", "prod")
+        }))
+      expect(yield* bind(`${poolToken} prod`)).toMatchObject({ code: 0 })
+      expect(yield* bind(`${poolToken} dev`)).toMatchObject({ code: 1, error: expect.stringContaining("There is no pool \"prod\"") })
+    }))
+
   it.live("has all that a pool takes said where a default is set, also of one that no token has", () =>
     Effect.gen(function*() {
       const url = yield* serve(yield* directory, undefined, "prod")
