@@ -229,9 +229,15 @@ describe("promtool", () => {
         ...of("pending", "1x10 0x50", "0x20 1x40"),
         ...of("approved", "1x10 0x50", "0x20 1x40", "confirmed"),
         ...of("drained", "0x60", "1x60"),
-        { series: `agent_job_draining{namespace="drained",pod="one"}`, values: "1x60" }
+        { series: `agent_job_draining{namespace="drained",pod="one"}`, values: "1x60" },
+        ...of("pool", "1x60", "1x60"),
+        { series: `agent_job_server_stages_unasked{namespace="pool",pod="server"}`, values: "0x20 1x40" }
       ],
-      alert_rule_test: [look(alert, "20m"), look(alert, "30m", "approved", "pending"), look(alert, "60m", "approved", "pending")]
+      alert_rule_test: [
+        look(alert, "20m"),
+        look(alert, "30m", "approved", "pending", "pool"),
+        look(alert, "60m", "approved", "pending", "pool")
+      ]
     })).toMatchObject(obeyed)
   })
 

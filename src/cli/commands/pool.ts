@@ -19,9 +19,11 @@ const bind = Command.make(
       given,
       forPrograms,
       Effect.fnUntraced(function*({ screen, server }) {
-        yield* server.bindPool(given.workspace, given.pool)
+        const { created } = yield* server.bindPool(given.workspace, given.pool)
         yield* screen.result(
-          `The stages of ${given.workspace} go to the pool ${given.pool} from now on; one that was taken stays where it is.`
+          created
+            ? `Made the workspace ${given.workspace}, whose stages go to the pool ${given.pool}.`
+            : `The stages of ${given.workspace} go to the pool ${given.pool} from now on; one that was taken stays where it is.`
         )
       })
     )

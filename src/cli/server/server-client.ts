@@ -123,7 +123,7 @@ export class ServerClient extends Context.Service<ServerClient, {
   readonly workspaces: Effect.Effect<ReadonlyArray<WorkspaceRow>, ServerFailure>
   readonly pools: Effect.Effect<PoolList, ServerFailure>
   /** Binds the workspace to the pool, and makes it if there is none of that name. Refused if the server has no such pool. */
-  readonly bindPool: (workspace: string, pool: string) => Effect.Effect<void, ServerFailure>
+  readonly bindPool: (workspace: string, pool: string) => Effect.Effect<{ readonly created: boolean }, ServerFailure>
   /** Takes the workspace from its pool, if it has one. */
   readonly unbindPool: (workspace: string) => Effect.Effect<void, ServerFailure>
   readonly variables: (workspaceId: string) => Effect.Effect<ReadonlyArray<WorkspaceVariable>, ServerFailure>
@@ -261,9 +261,11 @@ const make = (connection: Connection, http: HttpClient.HttpClient, proxy: Chosen
     ),
     bindPool: Effect.fn("ServerClient.bindPool")(function*(name, pool) {
       const bound = { "execution-mode": "agent", "agent-pool-id": poolId(pool) }
+      const created = yield* workspace(name).pipe(Effect.as(false), Effect.catchTag("NothingThere", () => Effect.succeed(true)))
       const create = jsonApi(Request.post(tfePath.workspaces(organization)), { type: "workspaces", attributes: { name, ...bound } })
       const { data } = yield* decoded(Bound, create, "organization", made)
       if (data.attributes["agent-pool-id"] !== poolId(pool)) yield* setMode(data.id, bound) // it was there, and stays as it is
+      return { created }
     }),
     unbindPool: (name) => Effect.flatMap(workspace(name), ({ id }) => setMode(id, { "execution-mode": "remote" })),
     variables: (workspaceId) =>

@@ -168,10 +168,10 @@ const server: ReadonlyArray<Row> = [
     name: "AgentJobNobodyTakesWork",
     severity: "critical",
     expr:
-      `max by (cluster, namespace) (agent_job_server_agents) == 0 and max by (cluster, namespace) (agent_job_server_runs{status=~"pending|confirmed"}) > 0 unless on (cluster, namespace) max by (cluster, namespace) (agent_job_draining) == 1`,
+      `(max by (cluster, namespace) (agent_job_server_agents) == 0 and max by (cluster, namespace) (agent_job_server_runs{status=~"pending|confirmed"}) > 0 or max by (cluster, namespace) (agent_job_server_stages_unasked) > 0) unless on (cluster, namespace) max by (cluster, namespace) (agent_job_draining) == 1`,
     lasting: "5m",
-    summary: "Runs are waiting, and no controller asks the server of agent-job for work.",
-    description: "See the log of the controller: its URL, its token, the way to the server."
+    summary: "Runs are waiting, and no controller that may take them asks the server of agent-job for work.",
+    description: "See the log of the controller: its URL, its token, the way to the server. `agent-job get pools` shows whose stages wait."
   },
   {
     name: "AgentJobRunsWait",

@@ -9,6 +9,7 @@ import { Timestamp } from "../../schema/names.ts"
 import { jsonApiErrors, logBeneath, problem, refusedOf, routesWith } from "../access/http-answer.ts"
 import { notFound, Refused } from "../refused.ts"
 import { Agents } from "../run/agents.ts"
+import { Pools } from "../run/pools.ts"
 import { Settings } from "../settings.ts"
 import { Blobs } from "../store/blobs.ts"
 import { Commits } from "../store/commits.ts"
@@ -29,6 +30,7 @@ export const healthRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const agents = yield* Agents
   const blobs = yield* Blobs
   const commits = yield* Commits
+  const pools = yield* Pools
   const { dataDir } = yield* Settings
   const route = routesWith(problem)
   const ok = HttpServerResponse.text("ok\n")
@@ -55,6 +57,11 @@ export const healthRoutes = HttpRouter.addAll(Effect.gen(function*() {
         ),
         ...gauge("agent_job_server_states_in_doubt", "States that wait for a person, and their workspaces with them.", doubts),
         ...gauge("agent_job_server_agents", "Agents that asked for work in the last 90 seconds.", yield* agents.connected),
+        ...gauge(
+          "agent_job_server_stages_unasked",
+          "Stages that wait for a pool of which no agent asked for work in the last 90 seconds.",
+          yield* pools.unasked
+        ),
         ...gauge("agent_job_server_resident_bytes", "Memory of the process.", process.memoryUsage.rss()),
         ...Option.match(free, {
           onNone: () => [],

@@ -1,6 +1,6 @@
 // Pools: the names of the tokens of controllers, to which workspaces are bound. Agents of one pool alone take the stages of such a workspace.
 // Invariant: a pool is asked about only while a stage belongs to no task. From then on the task's UID proves whose the stage is.
-// Used by assignments, run-view, and the routes that show and bind pools.
+// Used by assignments, run-view, the metrics, and the routes that show and bind pools.
 import { Context, Effect, Layer, Schema } from "effect"
 import { SqlClient, type SqlError, type Statement } from "effect/sql"
 import { poolId, type PoolList, type PoolView } from "../../schema/api/pools.ts"
@@ -30,6 +30,8 @@ export class Pools extends Context.Service<Pools, {
   readonly existing: (pool: string) => Effect.Effect<string, Refused>
   /** How many agents of the pool, or of any, have asked for work within the last 90 s. */
   readonly connected: (pool: string | null) => Effect.Effect<number, SqlError.SqlError>
+  /** How many stages wait for a pool of which no agent has asked for work within the last 90 s. */
+  readonly unasked: Effect.Effect<number, SqlError.SqlError>
   /** All pools that tokens, workspaces or the default name, sorted by name. */
   readonly list: Effect.Effect<PoolList, SqlError.SqlError>
 }>()("agent-job/server/Pools") {
@@ -55,6 +57,11 @@ const make = Effect.gen(function*() {
       WHERE stages.acknowledgedAt IS NULL AND stages.endedAt IS NULL GROUP BY 1`
   )
   const bound = rows(CountOfPool)(sql`SELECT pool, count(*) AS n FROM workspaces GROUP BY pool`)
+
+  const unasked = Effect.map(
+    Effect.all([agents.connectedByPool, waiting]),
+    ([asking, waits]) => waits.reduce((sum, { n, pool }) => pool === null || countOf(asking, pool) > 0 ? sum : sum + n, 0)
+  )
 
   const list = Effect.gen(function*() {
     const [asking, waits, perName] = yield* Effect.all([agents.connectedByPool, waiting, bound])
@@ -88,6 +95,7 @@ const make = Effect.gen(function*() {
           invalid(`There is no pool ${JSON.stringify(pool)}: no token has that name. The pools of this server are: ${pools.join(", ")}.`)
         ),
     connected: (pool) => pool === null ? agents.connected : Effect.map(agents.connectedByPool, (counts) => countOf(counts, pool)),
+    unasked,
     list
   })
 })

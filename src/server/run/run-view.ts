@@ -53,23 +53,36 @@ export const makeRunViews = Effect.gen(function*() {
   const stages = yield* Stages
   const tokens = yield* Tokens
 
-  /** Returns what a stage waits for that is offered, or is to be. */
+  /** Returns whether an agent asks for what the run has offered, or is to offer, and what that waits for. */
   const offerOf = Effect.fnUntraced(function*(run: Run) {
     const workspace = yield* runs.workspaceOf(run)
     const pool = pools.of(workspace)
     if (pool !== null && !pools.hasToken(pool)) {
       const whose = workspace.pool === null ? "which is the server's default" : `to which the workspace ${run.workspace} is bound`
-      return `No token has the name of the pool ${pool}, ${whose}, so no agent may take this; name a token so in the pool token file, or bind the workspace to a pool that \`agent-job get pools\` lists: agent-job pool bind ${run.workspace} POOL`
+      return {
+        isAsked: false,
+        message:
+          `No token has the name of the pool ${pool}, ${whose}, so no agent may take this; name a token so in the pool token file, or bind the workspace to a pool that \`agent-job get pools\` lists: agent-job pool bind ${run.workspace} POOL`
+      }
     }
-    const asking = yield* pools.connected(pool)
-    if (pool === null) {
-      return asking === 0
+    const isAsked = (yield* pools.connected(pool)) > 0
+    if (isAsked) {
+      return { isAsked, message: `It is offered to the agents${pool === null ? "" : ` of the pool ${pool}`} and waits for one to take it.` }
+    }
+    return {
+      isAsked,
+      message: pool === null
         ? "No controller has asked for work in the last 90 seconds; check that one runs, is not drained, and has the right pool token."
-        : "It is offered to the agents and waits for one to take it."
+        : `No agent of the pool ${pool} has asked for work in the last 90 seconds; check that a controller with a token of that name runs and is not drained. \`agent-job get pools\` shows who asks.`
     }
-    return asking === 0
-      ? `No agent of the pool ${pool} has asked for work in the last 90 seconds; check that a controller with a token of that name runs and is not drained. \`agent-job get pools\` shows who asks.`
-      : `It is offered to the agents of the pool ${pool} and waits for one to take it.`
+  })
+
+  /** Returns what a stage waits for that nobody has taken. What an agent said of it is over when none asks that may take it. */
+  const untakenOf = Effect.fnUntraced(function*(run: Run, open: StageRow) {
+    const told = waitOf(open)
+    const { isAsked, message } = yield* offerOf(run)
+    if (told === undefined || (!isAsked && open.offeredAt !== null)) return { position: 1, message }
+    return isAsked ? told : { ...told, message: `${told.message} ${message}` }
   })
 
   const queueOf = Effect.fnUntraced(function*(run: Run, open: StageRow | undefined) {
@@ -93,20 +106,18 @@ export const makeRunViews = Effect.gen(function*() {
     if (rescue !== undefined) {
       return { position: 1, reason: "StateRescuePending", message: `${rescue.message}; ${rescueAdvice(run.workspace)}` }
     }
+    if (open.acknowledgedAt === null) return yield* untakenOf(run, open)
     const told = waitOf(open)
     if (told !== undefined) return told
-    if (open.acknowledgedAt !== null) {
-      const since = open.agent === null ? undefined : yield* agents.silentSince(open.agent)
-      const has = `Agent ${open.agent} has the stage`
-      if (since === undefined) return { position: 1, message: `${has} and is about to start its Pod.` }
-      return {
-        position: 1,
-        message: (yield* agents.hasPeer(open.agent ?? ""))
-          ? `${has}, but has not asked for work since ${since}. Another agent is asking for work, and starts the Pod if it has replaced ${open.agent}; if nothing starts, check that the controller of ${open.agent} runs and reaches the server.`
-          : `${has}, but has not asked for work since ${since}; if this lasts, check that its controller runs, is not drained, and reaches the server.`
-      }
+    const since = open.agent === null ? undefined : yield* agents.silentSince(open.agent)
+    const has = `Agent ${open.agent} has the stage`
+    if (since === undefined) return { position: 1, message: `${has} and is about to start its Pod.` }
+    return {
+      position: 1,
+      message: (yield* agents.hasPeer(open.agent ?? ""))
+        ? `${has}, but has not asked for work since ${since}. Another agent is asking for work, and starts the Pod if it has replaced ${open.agent}; if nothing starts, check that the controller of ${open.agent} runs and reaches the server.`
+        : `${has}, but has not asked for work since ${since}; if this lasts, check that its controller runs, is not drained, and reaches the server.`
     }
-    return { position: 1, message: yield* offerOf(run) }
   })
 
   /** Returns the view of a run. `base` is the server's URL as the client knows it; `ofRun` gives the run's stages. */

@@ -65,16 +65,13 @@ export interface AskedOfWorkspace {
   readonly relationships?: Readonly<Record<string, { readonly data?: unknown }>>
 }
 
-/** Says only that the execution mode, and its pool, is the workspace's own, which it always is here. */
-const repeatsMode = (attributes: AskedOfWorkspace["attributes"]) => ([attribute]: readonly [string, unknown]): boolean =>
-  attribute === "setting-overwrites" && typeof attributes["execution-mode"] === "string"
-
 /** Returns the refusal of a workspace, made or changed, that asks for more than the server keeps and does not have already. */
-export const unkept = ({ attributes, relationships = {} }: AskedOfWorkspace): Refused | undefined =>
-  Object.entries(attributes).filter((entry) => !repeatsMode(attributes)(entry)).map(unkeptAttribute).find((refused) =>
-    refused !== undefined
-  ) ??
+export const unkept = ({ attributes, relationships = {} }: AskedOfWorkspace): Refused | undefined => {
+  // Beside a mode this says only that the mode is the workspace's own, which it always is here.
+  const repeated = typeof attributes["execution-mode"] === "string" ? "setting-overwrites" : undefined
+  return Object.entries(attributes).filter(([name]) => name !== repeated).map(unkeptAttribute).find((refused) => refused !== undefined) ??
     Object.entries(relationships).map(unkeptRelationship).find((refused) => refused !== undefined)
+}
 
 /**
  * Returns the id of the agent pool that a workspace is to have; null if it is to have none, and undefined if nothing is asked. `bound` says

@@ -22,11 +22,11 @@ export class NoAnswer extends Data.TaggedError("NoAnswer")<{
   }
 }
 
-/** The server refused the token (401), even after it was read again, or said that the stage belongs to another task (409). */
+/** The server refused the token (401), even after it was read again, or said that the stage is another task's or pool's (409). */
 export class TokenRefused extends Data.TaggedError("TokenRefused")<{ readonly status: number }> {
   override get message() {
     return this.status === 409
-      ? "Another task has this stage, so nothing was run here; follow the run at the pool's server."
+      ? "Another task has this stage, or another pool is to run it, so nothing was run here; follow the run at the pool's server."
       : `The pool's server refuses the token of this stage (${this.status}): the stage is over there, or the server does not know the token; see: agent-job get RUN`
   }
 }
@@ -38,7 +38,8 @@ export type TaskApiError = NoAnswer | TokenRefused | Declined
 
 /**
  * Reports whether the server refuses the token (401), which may be renewed: a server that is restored from a copy does not know a later
- * token, and gives the stage a new one when it offers it again. Whose task a stage belongs to never changes, so 409 is final.
+ * token, and gives the stage a new one when it offers it again. Whose task a stage belongs to never changes,
+ * and another pool is offered it anew, so 409 is final.
  */
 export const mayBeRenewed = (error: TaskApiError): boolean => error._tag === "TokenRefused" && error.status === 401
 

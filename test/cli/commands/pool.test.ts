@@ -27,7 +27,9 @@ describe("agent-job pool", () => {
         out: "The stages of demo go to the pool prod from now on; one that was taken stays where it is.\n",
         error: ""
       })
-      expect(yield* type("pool", "bind", "shop", "prod")).toMatchObject({ code: 0 })
+      expect(yield* type("pool", "bind", "shop", "prod")).toMatchObject({
+        out: "Made the workspace shop, whose stages go to the pool prod.\n"
+      })
       expect((yield* type("get", "pools")).out.split("\n")).toEqual([
         "POOL    AGENTS   WAITING   WORKSPACES   NOTE",
         "dev     1        0         0            -",
@@ -61,6 +63,18 @@ describe("agent-job pool", () => {
         out: "",
         error: `error: There is no workspace shop on ${url}; \`agent-job get workspaces\` lists what there is.\n`
       })
+    }))
+
+  it.live("binds to no pool whose token is gone, not even a workspace that is bound to it", () =>
+    Effect.gen(function*() {
+      const made = yield* directory
+      const bind = (tokens: string) =>
+        Effect.scoped(Effect.gen(function*() {
+          writeFileSync(join(made, "pool.token"), tokens)
+          return yield* ran({ AGENT_JOB_URL: yield* serve(made), AGENT_JOB_TOKEN: userToken }, "pool", "bind", "shop", "prod")
+        }))
+      expect(yield* bind(`${poolToken} prod`)).toMatchObject({ code: 0 })
+      expect(yield* bind(`${poolToken} dev`)).toMatchObject({ code: 1, error: expect.stringContaining("There is no pool \"prod\"") })
     }))
 
   it.live("has all that a pool takes said where a default is set, also of one that no token has", () =>

@@ -9,7 +9,21 @@ import { auditPath } from "../../../src/schema/api/audit.ts"
 import { poolId, poolsPath } from "../../../src/schema/api/pools.ts"
 import { taskPath } from "../../../src/schema/api/task-api.ts"
 import { tfePath } from "../../../src/schema/api/tfe-api.ts"
-import { agent, cancelled, directory, failed, person, serve, sha256, succeeded, withChanges, withoutPools, worker } from "../live-server.ts"
+import {
+  agent,
+  ask,
+  cancelled,
+  directory,
+  evicted,
+  failed,
+  person,
+  serve,
+  sha256,
+  succeeded,
+  withChanges,
+  withoutPools,
+  worker
+} from "../live-server.ts"
 
 const [prodToken, devToken] = ["prod-token-0123456789", "dev-token-0123456789"]
 const bothPools = `${prodToken} prod\n${devToken}   dev\n`
@@ -52,6 +66,9 @@ const during = <A, E, R>(made: string, use: (url: string) => Effect.Effect<A, E,
 const ids = (stages: ReadonlyArray<{ readonly id: string }>) => stages.map(({ id }) => id)
 const taken = expect.objectContaining({ status: 409, json: expect.objectContaining({ error: "taken" }) })
 const waitOf = (url: string, run: string) => Effect.map(person(url).view(run), ({ queue }) => queue?.message)
+/** Returns how many stages wait for a pool that does not ask, as the alert sees it. */
+const unasked = (url: string) =>
+  Effect.map(ask(`${url}/metrics`, undefined), ({ text }) => /^agent_job_server_stages_unasked (\d+)$/mu.exec(text)?.[1])
 
 describe("a stage of a workspace", () => {
   it.effect("that is bound to a pool is offered to the agents of that pool alone", () =>
@@ -230,6 +247,27 @@ describe("a pool", () => {
       expect(yield* waitOf(url, run)).toContain("has not asked for work since 1970-01-01T00:00:00.000Z; if this lasts,")
       yield* agent(url, "agent-prod-2", "uid-prod", prodToken).acquire()
       expect(yield* waitOf(url, run)).toContain("Another agent is asking for work")
+    }))
+
+  it.effect("of which no agent asks is what a run waits for, whatever an agent of the pool before said, or the end of an attempt", () =>
+    Effect.gen(function*() {
+      const { dev, me, prod, url } = yield* serverOf("dev")
+      const run = yield* me.start("demo")
+      const [first] = yield* dev.acquire()
+      yield* dev.wait(first!.id, "Refused", "dev has no room")
+      expect(yield* waitOf(url, run)).toBe("dev has no room")
+      expect(yield* unasked(url)).toBe("0")
+      yield* bind(url, "prod")
+      expect(yield* waitOf(url, run)).toContain("No agent of the pool prod has asked for work")
+      yield* TestClock.adjust("30 seconds")
+      yield* prod.acquire()
+      yield* prod.acknowledge(first!.id)
+      yield* prod.report(first!.id, evicted)
+      expect(yield* waitOf(url, run)).toMatch(/as attempt 2\.$/u)
+      yield* TestClock.adjust("2 minutes")
+      expect(yield* waitOf(url, run)).toMatch(/^The Pod had to leave .+ as attempt 2\. No agent of the pool prod has asked for work/u)
+      yield* dev.acquire()
+      expect(yield* unasked(url)).toBe("1")
     }))
 
   it.live("is listed with who asks, what waits and what is bound to it, and so is what any pool takes", () =>

@@ -94,7 +94,7 @@ describe("the task API", () => {
       api.owner = "uid-of-another"
       expect(yield* Effect.flip(details)).toMatchObject({
         reason: "TokenRefused",
-        message: "Another task has this stage, so nothing was run here; follow the run at the pool's server."
+        message: "Another task has this stage, or another pool is to run it, so nothing was run here; follow the run at the pool's server."
       })
       expect(yield* appendLog(0, Buffer.from("one"))).toEqual({ _tag: "Refused" })
       expect(yield* Effect.flip(tellResult(result))).toMatchObject({ _tag: "TokenRefused", status: 409 })
