@@ -5,6 +5,7 @@ import { Context, Effect, Layer, Option } from "effect"
 import { SqlClient, type SqlError, type Statement } from "effect/sql"
 import { AuditEntry, type AuditList } from "../../schema/api/audit.ts"
 import { poolPath } from "../../schema/api/pool-api.ts"
+import { stateRoute } from "../../schema/api/state.ts"
 import { taskPath } from "../../schema/api/task-api.ts"
 import { tfePath } from "../../schema/api/tfe-api.ts"
 import type { RunId, WorkspaceName } from "../../schema/names.ts"
@@ -38,7 +39,7 @@ const lookedThrough = 20_000
 const unrecordedPaths: ReadonlySet<string> = new Set([poolPath.acquire, poolPath.cancellations, taskPath.log, taskPath.effects])
 
 /** The actions that make a run. */
-const makesRun: ReadonlySet<string> = new Set([`POST ${tfePath.runs}`, "POST /api/agent-job/v1/workspaces/:name/state/import"])
+const makesRun: ReadonlySet<string> = new Set([`POST ${tfePath.runs}`, `POST ${stateRoute.view}/import`])
 
 const isWrite = ({ method, path }: Asked): boolean => method !== "GET" && !unrecordedPaths.has(path)
 
@@ -53,7 +54,7 @@ const actOf = ({ by, method, params, path, requestId }: Asked, isDue: boolean): 
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
 
-  /** Runs what a request does before its handler, whose entry that must not be: the stores add entries of their own. */
+  /** Runs what a request does before its handler. No commit of it writes the request's entry; the stores add what is recorded of it. */
   const beforehand = <A, E, R>(asked: Asked, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
     Effect.provideService(effect, CurrentAct, actOf(asked, false))
 

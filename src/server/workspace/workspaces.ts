@@ -65,9 +65,9 @@ const checked = (settings: Partial<WorkspaceSettings>) =>
     ? Effect.fail(invalid("The working directory must be a path below the root of the configuration, without '..'."))
     : Effect.succeed(settings)
 
-/** Tells what is recorded of the request which pool it gave to the workspace. */
-const tellPool = (asked: Partial<WorkspaceSettings>, { pool }: Workspace) =>
-  asked.pool === undefined || asked.pool !== pool ? Effect.void : endsAs(pool === null ? "no pool" : `pool ${pool}`)
+/** Tells what is recorded of the request which pool it gives to the workspace. */
+const tellPool = ({ pool }: Partial<WorkspaceSettings>) =>
+  pool === undefined ? Effect.void : endsAs(pool === null ? "no pool" : `pool ${pool}`)
 
 const otherSettings = ({ id, name }: Workspace) =>
   invalid(
@@ -106,7 +106,7 @@ const make = Effect.gen(function*() {
   const create = (name: WorkspaceName, settings: Partial<WorkspaceSettings>) =>
     ensure(name, settings).pipe(
       Effect.tap(({ id }) => actsOn(id)),
-      Effect.tap((workspace) => tellPool(settings, workspace)),
+      Effect.tap(tellPool(settings)),
       sql.withTransaction
     )
 
@@ -114,9 +114,8 @@ const make = Effect.gen(function*() {
     const changed = yield* checked(settings)
     if (Object.keys(changed).length > 0) yield* sql`UPDATE workspaces SET ${sql.update(changed)} WHERE id = ${id}`
     if (changed.pool !== undefined) yield* commits.news("assignments") // agents of the new pool may wait for its stages
-    const workspace = yield* get(id)
-    yield* tellPool(changed, workspace)
-    return workspace
+    yield* tellPool(changed)
+    return yield* get(id)
   }, sql.withTransaction)
 
   return Workspaces.of({ find, named, get, list, search, ensure, create, update })

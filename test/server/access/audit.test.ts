@@ -221,16 +221,18 @@ describe("the audit trail", () => {
         expect(yield* page(everything, Option.none())).toEqual({ entries: [] })
         yield* sql`WITH RECURSIVE n (seq) AS (SELECT 1 UNION ALL SELECT seq + 1 FROM n WHERE seq < 45000)
           INSERT INTO audit (seq, at, kind, name, action, object, requestId)
-          SELECT seq, '2026-01-31T12:00:00Z', 'user', 'Ada', CASE WHEN seq = 10000 THEN 'POST /api/v2/runs' ELSE 'POST' END,
-            CASE WHEN seq IN (1, 10000, 30000) THEN 'run-a' ELSE 'run-b' END, 'req-1' FROM n`
+          SELECT seq, '2026-01-31T12:00:00Z', 'user', 'Ada',
+            CASE seq WHEN 10000 THEN 'POST /api/v2/runs' WHEN 29999 THEN 'POST /api/agent-job/v1/workspaces/:name/state/import' ELSE 'POST' END,
+            CASE WHEN seq IN (1, 10000, 30000) THEN 'run-a' WHEN seq = 29999 THEN 'demo/run-c' ELSE 'run-b' END, 'req-1' FROM n`
         const seqs = ({ entries, older }: typeof AuditList.Type) => [entries.at(0)?.seq, entries.at(-1)?.seq, older]
         expect(seqs(yield* page(everything, Option.none()))).toEqual([45_000, 44_901, 44_901])
         expect(seqs(yield* page(everything, Option.some(44_901)))).toEqual([44_900, 44_801, 44_801])
         expect(seqs(yield* page(everything, Option.some(101)))).toEqual([100, 1, undefined])
-        const rare = (before: number) => page({ run: { id: RunId.make("run-a") } }, Option.some(before))
+        const rare = (before: number, id = "run-a") => page({ run: { id: RunId.make(id) } }, Option.some(before))
         expect(seqs(yield* rare(90_000))).toEqual([30_000, 30_000, 25_001])
         expect(seqs(yield* rare(25_001))).toEqual([10_000, 10_000, undefined])
         expect(seqs(yield* rare(10_000))).toEqual([1, 1, undefined])
+        expect(seqs(yield* rare(90_000, "run-c"))).toEqual([29_999, 29_999, undefined])
       })
     ))
 

@@ -137,11 +137,13 @@ describe("a kept state", () => {
 
   it.live("opens a rescue when none is open, though the stage seemed to end in order", () =>
     Effect.gen(function*() {
-      const { applier, apply, carry, key, looked } = yield* applying
+      const { applier, apply, carry, key, looked, url } = yield* applying
       yield* applier.unlock("a")
       yield* applier.result(succeeded({ ...withChanges, statePushed: true }))
       expect((yield* carry(sealed(apply.id, key, bytes(1)))).status).toBe(204) // this state is stored already
       expect((yield* looked).pending).toEqual([])
+      expect((yield* person(url).as("GET", auditPath.all)).json.entries[0]) // though nothing was changed
+        .toMatchObject({ action: `POST ${taskPath.keptState}`, object: apply.id })
       expect((yield* carry(sealed(apply.id, key, bytes(7)))).status).toBe(204)
       expect((yield* looked).pending).toHaveLength(1)
     }))
