@@ -319,7 +319,7 @@ const pod = ({ lastWords, pod, runner, worker }: Seed): Option.Option<PodSeen> =
     deleting: false,
     disruption: "",
     disruptionReason: "",
-    unready: pod === "silent" || pod === "unready",
+    unready: pod === "unready",
     nodeAnswers: pod !== "silent",
     unschedulable: pod === "unschedulable" ? "0/1 nodes are available" : "",
     worker: container(worker),

@@ -339,7 +339,10 @@ export class Cluster {
   /** Says that the Pod is not ready, as a kubelet does before its first probe, after a failed one, and while a container is started again. */
   notReady(pod: Pod): void {
     if (this.#nodeOf(pod)?.reachable !== true || !isReady(pod)) return
-    this.#setStatus(pod, { conditions: [{ type: "Ready", status: "False" }, { type: "ContainersReady", status: "False" }] })
+    this.#setStatus(pod, {
+      conditions: [{ type: "Ready", status: "False" }, { type: "ContainersReady", status: "False" }],
+      containerStatuses: (pod.status.containerStatuses ?? []).map((container) => ({ ...container, ready: false }))
+    })
   }
 
   /** Writes the Pod's status, as its kubelet does. */
@@ -373,7 +376,7 @@ export class Cluster {
           ready: true,
           state: runnerRuns || running ? { running: {} } : { terminated: { exitCode: 0, reason: "Completed" } }
         }],
-        containerStatuses: [{ ...rest, name: "worker", ready: running, state: terminated === undefined ? { running: {} } : { terminated } }]
+        containerStatuses: [{ ...rest, name: "worker", ready, state: terminated === undefined ? { running: {} } : { terminated } }]
       })
     }
     if (this.#running(pod).length === 0 && engine?.running !== true) {

@@ -124,7 +124,7 @@ describe("what chance seldom comes to", () => {
       simulation.round({ enginesEnd: false })
       simulation.thread.pass(120_000)
       simulation.round({ enginesEnd: false })
-      expect(told()).toEqual([["NodeUnreachable", ready ? "Node" : "Pod"]])
+      expect(told()).toEqual([ready ? ["NodeUnreachable", "Node"] : ["PodNotReady", "Pod"]])
       simulation.cluster.setNode("node-0", "removed")
       for (let round = 0; round < 4; round++) simulation.round({ enginesEnd: false })
       expect(told()).toEqual([["NodeLost", "Node"]])

@@ -3,6 +3,7 @@
 // Used by core/reconcile/plan.
 import { Option } from "effect"
 import { mutates } from "../../schema/task/agent-task.ts"
+import { doubts } from "../../schema/task/reason.ts"
 import type { StageResult } from "../../schema/task/stage-result.ts"
 import type { PodSeen } from "../task/observed.ts"
 import { finished, running } from "../task/status.ts"
@@ -21,22 +22,31 @@ export const finishLost: Respond = (s) => {
   return ended(s, "Failed", reason, andThen(message, next))
 }
 
-/** How soon a task on a silent node is looked at again. Each look is counted, and the alert AgentJobNodeSilent goes by that count. */
-const stalledAgainMillis = 120_000
-
-const stalled: RespondTo<string> = (s, message) =>
-  later(underWay(s, { phase: "Running", reason: "NodeUnreachable", message, stalled: true }), stalledAgainMillis)
+/** How soon a task that may not run any more is looked at again. Each look is counted, and the alert AgentJobNodeSilent goes by that count. */
+const doubtAgainMillis = 120_000
 
 export const stall: RespondTo<PodSeen> = (s, { node }) =>
-  stalled(
-    s,
-    `Node ${node} does not answer. The stage may still be running there, so the task keeps its place and its workspace until the node answers or is removed; repair the node, or delete its Node object if the machine is off.`
+  later(
+    underWay(s, {
+      phase: "Running",
+      reason: "NodeUnreachable",
+      message:
+        `Node ${node} does not answer. The stage may still be running there, so the task keeps its place and its workspace until the node answers or is removed; repair the node, or delete its Node object if the machine is off.`,
+      stalled: true
+    }),
+    doubtAgainMillis
   )
 
+/** Does not call the task stalled: where a kubelet's probe never reaches a worker, as behind some meshes, its stage goes on all the same. */
 export const doubt: RespondTo<PodSeen> = (s, { name, node }) =>
-  stalled(
-    s,
-    `Pod ${name} has not been ready for two minutes, as when node ${node} died. The stage may still be running there, so the task keeps its place and its workspace; check the node and the Pod's containers, and delete the Node object only if the machine is off.`
+  later(
+    underWay(s, {
+      phase: "Running",
+      reason: "PodNotReady",
+      message:
+        `Pod ${name} has not been ready for two minutes: node ${node} died, or a container is started again, or the kubelet's probe does not reach the worker. The stage may still be running there, so the task keeps its place and its workspace; check the node and the Pod, and delete the Node object only if the machine is off.`
+    }),
+    doubtAgainMillis
   )
 
 /** Looks again at a Pod that is not ready when that has lasted for long. */
@@ -54,17 +64,16 @@ export const showStopping: Respond = (s) =>
   )
 
 /**
- * Leaves the task to its worker. A pool that last heard of a silent node, or may have heard of one, from another lead or though no answer
- * came, is told that the worker runs, until it has heard that.
+ * Leaves the task to its worker. A pool that last heard a doubt, or may have heard one, from another lead or though no answer came, is told that the worker runs, until it has heard that.
  */
 export const leave: Respond = (s) => {
   const { reportedWait, task: { status: { pod } } } = s.observed
-  const mayBeTakenForSilent = !Option.exists(reportedWait, ({ reason }) => reason !== "NodeUnreachable")
-  return { ...unchanged(s), notices: mayBeTakenForSilent && pod !== undefined ? noticesToPool(s, running(pod)) : [] }
+  const mayBeInDoubt = !Option.exists(reportedWait, ({ reason }) => !doubts.includes(reason))
+  return { ...unchanged(s), notices: mayBeInDoubt && pod !== undefined ? noticesToPool(s, running(pod)) : [] }
 }
 
-/** Says again what the claim said, after a time in which the node did not answer. */
+/** Says again what the claim said, after a time in which it was doubted. */
 export const showRunning: Respond = (s) => {
   const { pod, reason } = s.observed.task.status
-  return untilDoubt(s, reason === "NodeUnreachable" && pod !== undefined ? underWay(s, running(pod)) : leave(s))
+  return untilDoubt(s, reason !== undefined && doubts.includes(reason) && pod !== undefined ? underWay(s, running(pod)) : leave(s))
 }

@@ -148,7 +148,7 @@ export const rows: ReadonlyArray<Row> = [
   }),
   row({
     situation: "claimed, and its Pod has not been ready for two minutes",
-    means: "say so, as of a node that does not answer: one that dies while its Pod is not ready leaves no other trace",
+    means: "say so: a node that dies while its Pod is not ready leaves no other trace",
     when: when.unready,
     respond: claimed.doubt
   }),

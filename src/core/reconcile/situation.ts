@@ -27,7 +27,7 @@ export const millisSince = (from: string, now: string): number => Date.parse(now
 /** How long a Job may outlive the worker's result; usually it is about a second. */
 export const patienceMillis = 90_000
 
-/** How long the Pod of a claim may be unready, as while its runner is started again, before its node is taken for one that may be dead. */
+/** How long the Pod of a claim may be unready, as while its runner is started again, before its node is taken for one that may have died. */
 export const unreadyPatienceMillis = 120_000
 
 export const millisSinceEnd = ({ now, observed: { task: { metadata, status } } }: Situation): number =>
@@ -68,9 +68,9 @@ const makesWay: Holds = (s) =>
 export const podWent: Holds = (s) => jobGoesOn(s) && s.observed.hadPod && Option.isNone(s.observed.pod) && waitsForQuota(s.observed)
 const changes: Holds = ({ observed: { task } }) => mutates(task.spec.stage)
 
-/** A task that was told of as on a silent node stays so until its Pod is ready, also under a controller that has just begun to look. */
+/** A task of which that was said stays so until its Pod is ready, also under a controller that has just begun to look. */
 const isUnreadyForLong: Holds = ({ observed: { task: { status }, unreadyMillis } }) =>
-  unreadyMillis >= unreadyPatienceMillis || status.reason === "NodeUnreachable"
+  unreadyMillis >= unreadyPatienceMillis || status.reason === "PodNotReady"
 
 /**
  * Reports whether the launch failed and no Pod of it is left. Its Job is to be deleted, and may be already, though the cache does not show

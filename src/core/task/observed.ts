@@ -61,7 +61,10 @@ export interface PodSeen {
   readonly disruption: string
   /** Its reason for that: EvictionByEvictionAPI, DeletionByPodGC … or empty. */
   readonly disruptionReason: string
-  /** Whether the Pod was last said not to be ready. If it was not when its node fell silent, the control plane marks nothing in it. */
+  /**
+   * Whether worker or runner were last said not to be ready. If the Pod was not ready when its node fell silent, the control plane marks
+   * nothing in it. Sidecars of others do not count, since a stage goes on beside one that is never ready.
+   */
   readonly unready: boolean
   /** Whether the node's kubelet still reports; false once the control plane marked the Pod's readiness as unknown. */
   readonly nodeAnswers: boolean

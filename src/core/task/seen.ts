@@ -36,6 +36,8 @@ const containerSeen = ({ lastState, state }: ContainerStatus): ContainerSeen => 
   }
 }
 
+const isUnready = ({ ready }: ContainerStatus): boolean => ready === false
+
 const ours: ReadonlyArray<string> = ["install", "runner", "worker"]
 /** What a container waits for that starts in its turn. */
 const inTurn: ReadonlyArray<string> = ["", "PodInitializing", "ContainerCreating"]
@@ -60,9 +62,7 @@ export const podSeen = (pod: Pod): PodSeen => {
   const find = (name: string) =>
     Option.fromUndefinedOr([...status?.containerStatuses ?? [], ...status?.initContainerStatuses ?? []].find((_) => _.name === name))
   const has = (type: string, value: string) => status?.conditions?.some((_) => _.type === type && _.status === value) === true
-  // A readiness gate says nothing of the node: its reason tells it from containers that are not ready.
-  const unready =
-    status?.conditions?.some((_) => _.type === "Ready" && _.status === "False" && _.reason !== "ReadinessGatesNotReady") === true
+  const unready = status?.conditions?.find((_) => _.type === "Ready" && _.status === "False")
   const unschedulable = status?.conditions?.find((_) => _.type === "PodScheduled" && _.status === "False")
   const disruption = status?.conditions?.find((_) => _.type === "DisruptionTarget" && _.status === "True")
   const worker = Option.map(find("worker"), containerSeen)
@@ -78,9 +78,10 @@ export const podSeen = (pod: Pod): PodSeen => {
     deleting: metadata.deletionTimestamp !== undefined,
     disruption: disruption === undefined ? "" : disruption.message ?? disruption.reason ?? "disrupted",
     disruptionReason: disruption?.reason ?? "",
-    unready,
-    // The control plane marks a ready Pod of a silent node as not ready, but cannot ask its containers.
-    nodeAnswers: !(unready && has("ContainersReady", "True")) && !has("Ready", "Unknown"),
+    unready: Option.exists(find("worker"), isUnready) || Option.exists(find("runner"), isUnready),
+    // The control plane marks a Pod of a silent node as not ready, but cannot ask its containers. So does a readiness gate, and says so.
+    nodeAnswers: (unready === undefined || unready.reason === "ReadinessGatesNotReady" || !has("ContainersReady", "True")) &&
+      !has("Ready", "Unknown"),
     unschedulable: unschedulable === undefined ? "" : unschedulable.message ?? unschedulable.reason ?? "unschedulable",
     worker,
     runner: Option.map(find("runner"), containerSeen),

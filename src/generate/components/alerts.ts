@@ -134,7 +134,7 @@ const tasks: ReadonlyArray<Row> = [
     lasting: "10m",
     summary: "The node of a running stage does not answer, or its Pod is not ready.",
     description:
-      "The stage may still be running, so it keeps its workspace until the node answers or is removed; `kubectl get atasks -A -o wide` names the node. Repair it, or delete its Node object if the machine is off."
+      "The stage may still be running, so it keeps its workspace until the node answers or is removed; `kubectl get atasks -A -o wide` names the node. Repair it, or what keeps its kubelet's probe from the worker, or delete its Node object if the machine is off."
   },
   {
     name: "AgentJobTasksDoNotStart",

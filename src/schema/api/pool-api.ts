@@ -56,7 +56,7 @@ export const WaitRequest = Schema.Struct({
   message: Schema.String
 }).annotate({
   description:
-    "Why the stage has not started yet, or that its node does not answer, shown with the run. Of a stage that runs, any reason but NodeUnreachable takes that back."
+    "Why the stage has not started yet, or why it is doubted that it still runs, shown with the run. Of a stage that runs, any reason but NodeUnreachable and PodNotReady takes that back."
 })
 
 /** The paths of the API, below the server's URL. */

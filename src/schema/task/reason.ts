@@ -28,7 +28,9 @@ export const reasons = {
     "No node can take the Pod; look at the message for what is missing. An autoscaler has 15 minutes to add a node, or task.startupTimeoutSeconds if that is longer or task.job.activeDeadlineSeconds is given; then the task fails as StartupTimeout.",
   Claimed: "The worker has taken the task and is running it.",
   NodeUnreachable:
-    "The node does not answer, or the Pod has not been ready for two minutes. The stage may still be running there, so the task keeps its place and its workspace until the node answers or is removed; repair the node, or delete its Node object if the machine is off.",
+    "The node does not answer, and the stage may still be running there, so the task keeps its place and its workspace until the node answers or is removed; repair the node, or delete its Node object if the machine is off.",
+  PodNotReady:
+    "A container of the stage has not been ready for two minutes: its node died, or it is started again, or the kubelet's probe does not reach the worker. The stage may still be running, so the task keeps its place and its workspace; check the node and the Pod, and delete the Node object only if the machine is off.",
   StateUnsaved:
     "The pool's server has not yet taken the newest state, the end of the journal of what was made, or the release of the lock; the worker goes on trying, or its log says how to save the state by hand. Do not delete its Pod; check the server and the network.",
   Stopping: "A cancel was asked for; the engine was interrupted once and is given time to save its state.",
@@ -76,11 +78,15 @@ export type FailureReason = Exclude<
   | "Unschedulable"
   | "Claimed"
   | "NodeUnreachable"
+  | "PodNotReady"
   | "StateUnsaved"
   | "Stopping"
   | "Completed"
   | "Cancelled"
 >
+
+/** Reasons to doubt that a claimed stage still runs. Any other reason of such a stage takes the doubt back. */
+export const doubts: ReadonlyArray<string> = ["NodeUnreachable", "PodNotReady"] satisfies ReadonlyArray<Reason>
 
 /** Reasons for which a task may wait. */
 export const WaitReason = Schema.Literals([

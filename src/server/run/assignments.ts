@@ -9,7 +9,7 @@ import { plainly } from "../../core/task/task-result.ts"
 import type { Assignment } from "../../schema/api/pool-api.ts"
 import { taskHeader } from "../../schema/api/task-api.ts"
 import { mutates } from "../../schema/task/agent-task.ts"
-import type { Reason } from "../../schema/task/reason.ts"
+import { doubts } from "../../schema/task/reason.ts"
 import type { ToldResult } from "../../schema/task/stage-result.ts"
 import { newTaskToken, tokenHash } from "../access/tokens.ts"
 import { conflict, invalid, type StoreFailure } from "../refused.ts"
@@ -22,8 +22,6 @@ import { Pools } from "./pools.ts"
 import { Runs, type WholeRun } from "./runs.ts"
 import { StageEnds } from "./stage-ends.ts"
 import { type StageRow, StageRow as Row, Stages, stepOf } from "./stages.ts"
-
-const nodeSilent: Reason = "NodeUnreachable"
 
 /** How much of an agent's name is recorded: a Pod's name is no longer. */
 const longestName = 253
@@ -116,8 +114,8 @@ export class Assignments extends Context.Service<Assignments, {
    */
   readonly acknowledge: (id: string, by: Speaker) => Effect.Effect<void, StoreFailure>
   /**
-   * Stores why the stage has not started, which is shown with its run. Of a stage that has started it stores that the node does not answer;
-   * any other reason takes that back.
+   * Stores why the stage has not started, which is shown with its run. Of a stage that has started it stores why it is doubted that it
+   * still runs; any other reason takes that back.
    */
   readonly wait: (id: string, by: Speaker, reason: string, message: string) => Effect.Effect<void, StoreFailure>
   /**
@@ -243,7 +241,7 @@ const make = Effect.gen(function*() {
   const wait = Effect.fn("Assignments.wait")((id: string, by: Speaker, reason: string, message: string) =>
     sql.withTransaction(Effect.gen(function*() {
       const { startedAt } = yield* spokenFor(id, by)
-      const waits = startedAt === null || reason === nodeSilent
+      const waits = startedAt === null || doubts.includes(reason)
       yield* sql`UPDATE stages SET ${
         sql.update({ waitReason: waits ? reason : null, waitMessage: waits ? message : null })
       } WHERE id = ${id} AND endedAt IS NULL`

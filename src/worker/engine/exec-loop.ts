@@ -115,7 +115,7 @@ const connect = Effect.fnUntraced(function*(
     replies.chunks.pipe(
       Stream.mapAccum(() => "", readReplies),
       Stream.filter(({ name, what }) => what === "boot" || entries.has(name)),
-      Stream.tap(({ what }) => Effect.sync(() => what === "boot" && replies.endWithWriters())),
+      Stream.tap(() => Effect.sync(replies.endWithWriters)), // a loop may take a command before its watcher says `boot`
       Stream.runForEach(follow)
     )
 

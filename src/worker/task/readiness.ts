@@ -15,7 +15,7 @@ const limits = { headersTimeout: 5000, requestTimeout: 5000, connectionsChecking
 /**
  * Closes the oldest connection when there are too many; returns a function that closes all. `maxConnections` would refuse the newest, so a
  * client that holds that many would keep the kubelet out. A flood of new connections may still cost the kubelet an answer, without harm: a
- * failed readiness probe restarts nothing, no PodDisruptionBudget lets such a Pod go, and the controller does not take its node for silent.
+ * failed readiness probe restarts nothing, no PodDisruptionBudget lets such a Pod go, and the controller says no more than that the Pod is not ready.
  */
 const keepFew = (server: Server) => {
   const open = openSockets(server)

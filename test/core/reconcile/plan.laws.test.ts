@@ -186,7 +186,7 @@ describe("plan", () => {
   })
 
   it.prop("leaves a claimed stage alone while its node does not answer, or its Pod is not ready", [Seed], ([seed]) => {
-    for (const pod of ["silent", "unready"] as const) {
+    for (const [pod, reason] of [["silent", "NodeUnreachable"], ["unready", "PodNotReady"]] as const) {
       const { actions, status } = decide({
         ...seed,
         life: "claimed",
@@ -195,7 +195,7 @@ describe("plan", () => {
         worker: "running",
         deleted: seed.deleted && !seed.pool
       })
-      expect(status).toMatchObject({ phase: "Running", reason: "NodeUnreachable" })
+      expect(status).toMatchObject({ phase: "Running", reason })
       expect(actions).toEqual([])
     }
   })

@@ -290,7 +290,7 @@ const cases: ReadonlyArray<Case> = [
     situation: "claimed, and its Pod has not been ready for two minutes",
     actions: [],
     phase: "Running",
-    reason: "NodeUnreachable"
+    reason: "PodNotReady"
   },
   {
     given: "a cancel after the claim",
@@ -1057,8 +1057,11 @@ describe("plan, of a task that is claimed", () => {
       situation: "claimed, and its Pod has not been ready for two minutes",
       status: {
         phase: "Running",
-        reason: "NodeUnreachable",
-        message: expect.stringMatching(/^Pod pod has not been ready for two minutes, as when node node died\. /u)
+        reason: "PodNotReady",
+        message: expect.stringMatching(
+          /^Pod pod has not been ready for two minutes: node node died, or .+ probe does not reach the worker\. /u
+        ),
+        conditions: expect.arrayContaining([expect.objectContaining({ type: "Stalled", status: "False" })])
       },
       requeueAfterMillis: Option.some(120_000)
     })
@@ -1067,6 +1070,8 @@ describe("plan, of a task that is claimed", () => {
     expect(plan(policyOf(whole), anew, noon).status).toEqual(told.status)
     const ready = { ...anew, pod: worldOf({ ...whole, pod: "Running" }).pod }
     expect(plan(policyOf(whole), ready, noon).status.reason).toBe("Claimed")
+    const back = { ...anew, task: { ...anew.task, status: { ...anew.task.status, reason: "NodeUnreachable" } } }
+    expect(plan(policyOf(whole), back, noon).status.reason).toBe("Claimed") // its kubelet answers again, and has not asked the worker yet
   })
 
   it.each(["claimed", "unsaved"] as const)(
@@ -1074,7 +1079,8 @@ describe("plan, of a task that is claimed", () => {
     (life) => {
       const whole: Seed = { ...plainSeed, life, pool: true, job: "active", pod: "Running", worker: "running" }
       const silent = { reason: "NodeUnreachable", message: "Node node does not answer." } as const
-      for (const reportedWait of [Option.some(silent), Option.none()]) {
+      const unready = { reason: "PodNotReady", message: "Pod pod has not been ready." } as const
+      for (const reportedWait of [Option.some(silent), Option.some(unready), Option.none()]) {
         const unheard = { ...worldOf(whole), reportedWait }
         const told = plan(policyOf(whole), unheard, noon)
         expect(told.notices).toMatchObject([{ _tag: "ReportWait", reason: "Claimed", message: "Running in Pod pod on node node." }])

@@ -44,32 +44,40 @@ describe("podSeen", () => {
     {
       given: "a Pod that is ready",
       conditions: [{ type: "Ready", status: "True" }, { type: "ContainersReady", status: "True" }],
-      answers: true,
-      unready: false
+      answers: true
     },
     {
       given: "a Pod that is not ready yet",
       conditions: [{ type: "Ready", status: "False" }, { type: "ContainersReady", status: "False" }],
-      answers: true,
-      unready: true
+      answers: true
     },
     {
       given: "a Pod marked not ready though its containers were",
       conditions: [{ type: "Ready", status: "False" }, { type: "ContainersReady", status: "True" }],
-      answers: false,
-      unready: true
+      answers: false
     },
     {
       given: "a Pod that waits for a readiness gate, such as one of a load balancer",
       conditions: [{ type: "Ready", status: "False", reason: "ReadinessGatesNotReady" }, { type: "ContainersReady", status: "True" }],
-      answers: true,
-      unready: false
+      answers: true
     },
-    { given: "a Pod of which nobody knows", conditions: [{ type: "Ready", status: "Unknown" }], answers: false, unready: false }
-  ])(
-    "takes $given as a node that answers: $answers, and as unready: $unready",
-    ({ answers, conditions, unready }) => expect(pod({ conditions })).toMatchObject({ nodeAnswers: answers, unready })
-  )
+    { given: "a Pod of which nobody knows", conditions: [{ type: "Ready", status: "Unknown" }], answers: false }
+  ])("takes $given as a node that answers: $answers", ({ answers, conditions }) => expect(pod({ conditions }).nodeAnswers).toBe(answers))
+  it.each([
+    { given: "whose containers are all ready", notReady: [], unready: false },
+    { given: "whose worker is not", notReady: ["worker"], unready: true },
+    { given: "whose runner is not", notReady: ["runner"], unready: true },
+    { given: "in which only a sidecar of others is not", notReady: ["proxy", "mesh"], unready: false }
+  ])("takes a Pod $given as unready: $unready", ({ notReady, unready }) => {
+    const said = (name: string) => ({ name, ready: !notReady.includes(name), state: { running: {} } })
+    const ready = { type: "Ready", status: notReady.length === 0 ? "True" : "False" }
+    const status = {
+      conditions: [ready],
+      initContainerStatuses: [said("runner"), said("proxy")],
+      containerStatuses: [said("worker"), said("mesh")]
+    }
+    expect(pod(status).unready).toBe(unready)
+  })
   it("knows why Kubernetes disrupts it, and in which words", () => {
     const gone = { type: "DisruptionTarget", status: "True", reason: "DeletionByPodGC", message: "PodGC: node no longer exists" }
     expect(pod({ conditions: [gone] })).toMatchObject({ disruption: gone.message, disruptionReason: gone.reason })

@@ -203,22 +203,31 @@ describe("an assignment", () => {
   it.live.each([
     { given: "it answers again", reason: "Claimed", message: "Running in Pod p on node n." },
     { given: "it stops", reason: "Stopping", message: "A cancel was asked for." }
-  ])("says while it runs that its node does not answer, until its agent says that $given", ({ message, reason }) =>
-    Effect.gen(function*() {
-      const url = yield* server
-      const id = yield* person(url).start("demo")
-      const plan = yield* agent(url).take
-      yield* worker(url, plan).as("GET", taskPath.assignment)
-      const queueAfter = Effect.fnUntraced(function*(reason: string, message: string) {
-        expect((yield* agent(url).wait(plan.id, reason, message)).status).toBe(204)
-        const { queue, stages } = yield* person(url).view(id)
-        return [queue, stages[0]?.status]
+  ])(
+    "says while it runs that its node does not answer or its Pod is not ready, until its agent says that $given",
+    ({ message, reason }) =>
+      Effect.gen(function*() {
+        const url = yield* server
+        const id = yield* person(url).start("demo")
+        const plan = yield* agent(url).take
+        yield* worker(url, plan).as("GET", taskPath.assignment)
+        const queueAfter = Effect.fnUntraced(function*(reason: string, message: string) {
+          expect((yield* agent(url).wait(plan.id, reason, message)).status).toBe(204)
+          const { queue, stages } = yield* person(url).view(id)
+          return [queue, stages[0]?.status]
+        })
+        expect(yield* queueAfter("ConcurrencyLimit", "It came late.")).toEqual([undefined, "running"])
+        for (
+          const doubt of [
+            { reason: "NodeUnreachable", message: "Node n does not answer." },
+            { reason: "PodNotReady", message: "Pod p has not been ready for two minutes." }
+          ]
+        ) {
+          expect(yield* queueAfter(doubt.reason, doubt.message)).toEqual([{ position: 1, ...doubt }, "running"])
+          expect(yield* queueAfter(reason, message)).toEqual([undefined, "running"])
+        }
       })
-      expect(yield* queueAfter("ConcurrencyLimit", "It came late.")).toEqual([undefined, "running"])
-      const silent = { reason: "NodeUnreachable", message: "Node n does not answer." }
-      expect(yield* queueAfter(silent.reason, silent.message)).toEqual([{ position: 1, ...silent }, "running"])
-      expect(yield* queueAfter(reason, message)).toEqual([undefined, "running"])
-    }))
+  )
 
   it.effect("says that its agent has it, and when that asks no more", () =>
     Effect.gen(function*() {

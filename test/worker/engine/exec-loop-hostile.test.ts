@@ -146,6 +146,17 @@ describe("exec loop client", () => {
       assert.deepStrictEqual([ended, events], [CommandEnded.Exited({ code: 3 }), []])
     }))
 
+  it.live("ends a command that a second loop took before it died, though that loop never said that it began", () =>
+    Effect.gen(function*() {
+      const at = yield* place("dash")
+      yield* falseLoop(at, {
+        boot: "exec 4>&-; echo boot false-loop >replies", // the pipe's end comes with the end of this line, as with the death of a loop
+        answer: `mkfifo stdout stderr; echo "taken $id" >../../replies`
+      })
+      const execLoop = yield* client(at, "1 hour", Effect.void, "100 millis")
+      assert.deepStrictEqual((yield* execute(execLoop, command)).ended, CommandEnded.Aborted())
+    }))
+
   it.live("kills the command whose outputs it refused, so that the next can run", () =>
     Effect.gen(function*() {
       const at = yield* place("dash")
