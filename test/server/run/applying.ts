@@ -45,7 +45,19 @@ export const applyingIn = Effect.fnUntraced(function*(workingDirectory: string) 
   yield* applier.lock("a")
   const append = (...entries: ReadonlyArray<JournalEntry>) => applier.as("POST", taskPath.effects, { entries })
   const effects = Effect.map(person(url).view(id), ({ stages }) => stages.at(-1)?.effects)
-  return { folder, url, id, workspaceId, apply, applier, append, blobs, effects, reads, sql: Context.getUnsafe(context, SqlClient.SqlClient) }
+  return {
+    folder,
+    url,
+    id,
+    workspaceId,
+    apply,
+    applier,
+    append,
+    blobs,
+    effects,
+    reads,
+    sql: Context.getUnsafe(context, SqlClient.SqlClient)
+  }
 })
 
 export const applying = applyingIn("")
