@@ -44,6 +44,7 @@ const isBounded = (step: string, text: string) =>
 /** Reports whether the statement is of a migration, which runs once over a table that an older version wrote. */
 const isOfMigration = (text: string) =>
   text.includes("effect_sql_migrations") ||
+  text.startsWith("UPDATE runs SET workingDirectory = ") ||
   /^UPDATE (?:evidence SET (?:decided = 1 WHERE EXISTS|storedVersionId = \()|workspaces SET terraformVersion = 'latest' WHERE length)/u
     .test(text)
 

@@ -161,8 +161,7 @@ const changes: ReadonlyArray<{
   },
   {
     given: "the working directory",
-    change: ({ me, workspaceId }) =>
-      me().as("PATCH", `/api/v2/workspaces/${workspaceId}`, { data: { attributes: { "working-directory": "" } } }),
+    change: ({ away }) => away((database) => void database.prepare("UPDATE runs SET workingDirectory = ''").run()),
     words: "another working directory (live, now the archive's root)"
   },
   { given: "a variable", change: ({ set }) => set("region", "ev"), words: "other variables (region)" },

@@ -136,13 +136,12 @@ const make = Effect.gen(function*() {
       )
     }
     const before = yield* runs.whole((yield* stages.get(rescue.stageId)).runId)
-    const workingDirectory = yield* runs.workingDirectoryOf(before)
-    const archive = yield* archiveWith(before.configurationVersionId, workingDirectory, found)
+    const archive = yield* archiveWith(before.configurationVersionId, before.workingDirectory, found)
     const create = runs.create({
       workspaceId: workspace.id,
       configurationVersionId: before.configurationVersionId,
       archiveSha256: archive.sha256,
-      workingDirectory,
+      workingDirectory: before.workingDirectory,
       planOnly: false,
       autoApply: false,
       destroy: false,

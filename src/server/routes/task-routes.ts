@@ -103,7 +103,6 @@ export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
 
   const details = (stage: StageRow, run: Run) =>
     Effect.gen(function*() {
-      const workingDirectory = yield* runs.workingDirectoryOf(run)
       const { options, variables: ofRun } = yield* runs.whole(run.id)
       const state = yield* versions.current(run.workspaceId)
       const task: TaskDetails = {
@@ -113,7 +112,7 @@ export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
         stage: stage.stage,
         archiveSha256: run.archiveSha256,
         ...(mutates(stage.stage) && run.planSha256 !== null && { planSha256: run.planSha256 }),
-        ...(workingDirectory !== "" && { workingDirectory }),
+        ...(run.workingDirectory !== "" && { workingDirectory: run.workingDirectory }),
         options,
         variables: variablesOf(yield* variables.list(run.workspaceId), ofRun),
         ...(state !== undefined && { state: { lineage: state.lineage, serial: state.serial } }),

@@ -46,14 +46,14 @@ const dueAt = ({ agent, notBefore, offeredAt, offers }: StageRow, asking: string
   return due > at + retryDelayMillis(mostRetries) ? at : due
 }
 
-const assignmentOf = (stage: StageRow, run: WholeRun, workingDirectory: string, taskToken: string): Assignment => ({
+const assignmentOf = (stage: StageRow, run: WholeRun, taskToken: string): Assignment => ({
   id: stage.id,
   runId: run.id,
   workspace: run.workspace,
   stage: stage.stage,
   attempt: stage.attempt,
   ...(run.engine !== null && { engine: run.engine }),
-  ...(workingDirectory !== "" && { workingDirectory }),
+  ...(run.workingDirectory !== "" && { workingDirectory: run.workingDirectory }),
   options: run.options,
   archiveSha256: run.archiveSha256,
   ...(mutates(stage.stage) && run.planSha256 !== null && { planSha256: run.planSha256 }),
@@ -187,8 +187,7 @@ const make = Effect.gen(function*() {
     const taskToken = yield* newTaskToken
     yield* sql`INSERT INTO taskTokens ${sql.insert({ hash: tokenHash(taskToken), stageId: stage.id, pool })}`
     yield* record(sql, [stage.id, agent.slice(0, longestName)])
-    const run = yield* runs.whole(stage.runId)
-    return [assignmentOf(stage, run, yield* runs.workingDirectoryOf(run), taskToken)]
+    return [assignmentOf(stage, yield* runs.whole(stage.runId), taskToken)]
   })
 
   const look = (agent: string, pool: string, max: number) =>

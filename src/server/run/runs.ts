@@ -29,7 +29,7 @@ export const Run = Schema.Struct({
   workspace: WorkspaceName,
   configurationVersionId: Schema.String,
   archiveSha256: Sha256,
-  workingDirectory: Schema.NullOr(Schema.String),
+  workingDirectory: Schema.String,
   status: RunStatus,
   planOnly: Schema.BooleanFromBit,
   saved: Schema.BooleanFromBit,
@@ -157,8 +157,6 @@ export class Runs extends Context.Service<Runs, {
   /** Forgets the plan that was stored by an attempt which came to no result. */
   readonly forgetPlan: (run: Run) => Effect.Effect<void, StoreFailure>
   readonly workspaceOf: (run: Run) => Effect.Effect<Workspace, StoreFailure>
-  /** Returns the directory that its workspace had when the run was created; for a run from before that was kept, the one that it has. */
-  readonly workingDirectoryOf: (run: Run) => Effect.Effect<string, StoreFailure>
 }>()("agent-job/server/Runs") {
   static readonly layer = Layer.effect(Runs, Effect.suspend(() => make))
 }
@@ -313,10 +311,6 @@ const make = Effect.gen(function*() {
     step,
     savePlan,
     forgetPlan,
-    workspaceOf: (run) => workspaces.get(run.workspaceId),
-    workingDirectoryOf: (run) =>
-      run.workingDirectory === null
-        ? Effect.map(workspaces.get(run.workspaceId), ({ workingDirectory }) => workingDirectory)
-        : Effect.succeed(run.workingDirectory)
+    workspaceOf: (run) => workspaces.get(run.workspaceId)
   })
 })

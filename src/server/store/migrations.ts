@@ -187,6 +187,10 @@ export const migrations = Migrator.fromRecord({
     `ALTER TABLE agents ADD COLUMN pool TEXT`,
     `CREATE INDEX workspacesByPool ON workspaces (pool)`
   ),
-  /** In which directory of its configuration a run is; NULL for those from before, which are in that of their workspace. */
-  "0031_directories_of_runs": statements(`ALTER TABLE runs ADD COLUMN workingDirectory TEXT`)
+  /** In which directory of its configuration a run is. Those from before stay in the one that their workspace has now. */
+  "0031_directories_of_runs": statements(
+    `ALTER TABLE runs ADD COLUMN workingDirectory TEXT NOT NULL DEFAULT ''`,
+    `UPDATE runs SET workingDirectory = workspaces.workingDirectory
+      FROM workspaces WHERE workspaces.id = runs.workspaceId AND workspaces.workingDirectory <> ''`
+  )
 })

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Context, Effect, Exit, Fiber, Option, Scope, Stream } from "effect"
+import { Effect, Exit, Fiber, Option, Scope, Stream } from "effect"
 import { SqlClient, Statement } from "effect/sql"
 import { TestClock } from "effect/testing"
 import { cpSync } from "node:fs"
@@ -29,7 +29,6 @@ import {
   plainRun,
   planWith,
   serve,
-  serveOpenly,
   server,
   succeeded,
   withChanges,
@@ -86,7 +85,7 @@ describe("an assignment", () => {
 
   it.effect("has the working directory that its workspace had when the run was started, at each offer", () =>
     Effect.gen(function*() {
-      const { context, url } = yield* Effect.flatMap(directory, serveOpenly)
+      const url = yield* server
       const me = person(url)
       const id = yield* me.workspace("demo", { "working-directory": "live" })
       const moveTo = (to: string) => me.as("PATCH", `/api/v2/workspaces/${id}`, { data: { attributes: { "working-directory": to } } })
@@ -99,9 +98,24 @@ describe("an assignment", () => {
       expect(first).toMatchObject({ ...again, workingDirectory: "live" })
       expect(carriesOut(specOf(first ?? expect.fail("it was offered"), url), second ?? expect.fail())).toBe(true)
       expect((yield* worker(url, { taskToken }).as("GET", taskPath.assignment)).json.workingDirectory).toBe("live")
-      const sql = Context.getUnsafe(context, SqlClient.SqlClient)
-      yield* sql`UPDATE runs SET workingDirectory = NULL` // as of a run from before this column
-      expect((yield* worker(url, { taskToken }).as("GET", taskPath.assignment)).json.workingDirectory).toBe("elsewhere")
+    }))
+
+  it.live("of a run from before runs kept a directory has that which its workspace had at the upgrade", () =>
+    Effect.gen(function*() {
+      const made = yield* directory
+      const workspaceId = yield* Effect.scoped(Effect.gen(function*() {
+        const url = yield* serve(made)
+        const id = yield* person(url).workspace("demo", { "working-directory": "live" })
+        yield* person(url).start("demo", { "auto-apply": true })
+        return id
+      }))
+      const database = new DatabaseSync(join(made, "data", "agent-job.sqlite"))
+      database.exec("ALTER TABLE runs DROP COLUMN workingDirectory; DELETE FROM effect_sql_migrations WHERE migration_id >= 31")
+      database.close()
+      const url = yield* serve(made)
+      yield* person(url).as("PATCH", `/api/v2/workspaces/${workspaceId}`, { data: { attributes: { "working-directory": "elsewhere" } } })
+      yield* planWith(url)
+      expect(yield* agent(url).take).toMatchObject({ stage: "apply", workingDirectory: "live" })
     }))
 
   it.effect("is offered to an agent that cannot keep it twice as late each time, and never later than to another", () =>

@@ -467,23 +467,14 @@ describe("the import of what is missing", () => {
   /** A workspace whose apply was lost after these entries, and another run that waits. */
   const doubted = (entries: ReadonlyArray<JournalEntry>, workingDirectory = "") =>
     Effect.gen(function*() {
-      const { append, applier, apply, blobs, id, sql, url, workspaceId } = yield* applyingIn(workingDirectory)
+      const { append, applier, apply, blobs, id, url, workspaceId } = yield* applyingIn(workingDirectory)
       yield* append(...entries)
       yield* applier.pushState(stateWith(["a", "1"]), "a", 1)
       yield* agent(url).report(apply.id, lost)
       const waiting = yield* person(url).start("demo")
       const moveTo = (directory: string) =>
         person(url).as("PATCH", `/api/v2/workspaces/${workspaceId}`, { data: { attributes: { "working-directory": directory } } })
-      return {
-        url,
-        id,
-        applier,
-        blobs,
-        waiting,
-        moveTo,
-        sql,
-        import: person(url).as("POST", "/api/agent-job/v1/workspaces/demo/state/import")
-      }
+      return { url, id, applier, blobs, waiting, moveTo, import: person(url).as("POST", "/api/agent-job/v1/workspaces/demo/state/import") }
     })
   const pending = (url: string) =>
     Effect.map(person(url).as("GET", "/api/agent-job/v1/workspaces/demo/state"), ({ json }): ReadonlyArray<unknown> => json.pending)
@@ -545,18 +536,6 @@ describe("the import of what is missing", () => {
         expect(readFileSync(join(folder, "main.tf"), "utf8")).toBe("output \"m\" { value = 1 }")
       })
   )
-
-  it.live("of a run from before runs kept their directory is in that of the workspace, and stays there", () =>
-    Effect.gen(function*() {
-      const { import: start, moveTo, sql, url } = yield* doubted(made)
-      yield* sql`UPDATE runs SET workingDirectory = NULL`
-      yield* moveTo("live")
-      yield* start
-      yield* moveTo("elsewhere")
-      const assignment = yield* agent(url).take
-      expect(assignment.workingDirectory).toBe("live")
-      expect(readFileSync(join(yield* unpacked(url, assignment), "live", "agent-job-import.tf"), "utf8")).toContain("to = time_sleep.b")
-    }))
 
   it.live("settles the rescue once nothing is missing any more, and the workspace goes on", () =>
     Effect.gen(function*() {
