@@ -33,7 +33,6 @@ const document = <F extends Schema.Struct.Fields>(attributes: F) =>
   Schema.Struct({ data: Schema.Struct({ id: Schema.String, attributes: Schema.Struct(attributes) }) })
 
 const Identified = document({})
-const Bound = document({ "agent-pool-id": Schema.optionalKey(Schema.NullOr(Schema.String)) })
 const ConfigurationVersion = document({ "upload-url": Schema.String })
 const StateVersion = Schema.Struct({
   data: Schema.Struct({
@@ -261,11 +260,10 @@ const make = (connection: Connection, http: HttpClient.HttpClient, proxy: Chosen
     ),
     bindPool: Effect.fn("ServerClient.bindPool")(function*(name, pool) {
       const bound = { "execution-mode": "agent", "agent-pool-id": poolId(pool) }
-      const created = yield* workspace(name).pipe(Effect.as(false), Effect.catchTag("NothingThere", () => Effect.succeed(true)))
+      const found = yield* Effect.catchTag(workspace(name), "NothingThere", () => Effect.undefined)
+      if (found !== undefined) return yield* Effect.as(setMode(found.id, bound), { created: false })
       const create = jsonApi(Request.post(tfePath.workspaces(organization)), { type: "workspaces", attributes: { name, ...bound } })
-      const { data } = yield* decoded(Bound, create, "organization", made)
-      if (data.attributes["agent-pool-id"] !== poolId(pool)) yield* setMode(data.id, bound) // it was there, and stays as it is
-      return { created }
+      return yield* Effect.as(decoded(Identified, create, "organization", made), { created: true })
     }),
     unbindPool: (name) => Effect.flatMap(workspace(name), ({ id }) => setMode(id, { "execution-mode": "remote" })),
     variables: (workspaceId) =>

@@ -65,16 +65,17 @@ describe("agent-job pool", () => {
       })
     }))
 
-  it.live("binds to no pool whose token is gone, not even a workspace that is bound to it", () =>
+  it.live("binds to no pool whose token is gone, and leaves a workspace as it is that is bound to it", () =>
     Effect.gen(function*() {
       const made = yield* directory
-      const bind = (tokens: string) =>
+      const bind = (tokens: string, workspace: string) =>
         Effect.scoped(Effect.gen(function*() {
           writeFileSync(join(made, "pool.token"), tokens)
-          return yield* ran({ AGENT_JOB_URL: yield* serve(made), AGENT_JOB_TOKEN: userToken }, "pool", "bind", "shop", "prod")
+          return yield* ran({ AGENT_JOB_URL: yield* serve(made), AGENT_JOB_TOKEN: userToken }, "pool", "bind", workspace, "prod")
         }))
-      expect(yield* bind(`${poolToken} prod`)).toMatchObject({ code: 0 })
-      expect(yield* bind(`${poolToken} dev`)).toMatchObject({ code: 1, error: expect.stringContaining("There is no pool \"prod\"") })
+      expect(yield* bind(`${poolToken} prod`, "shop")).toMatchObject({ code: 0 })
+      expect(yield* bind(`${poolToken} dev`, "news")).toMatchObject({ code: 1, error: expect.stringContaining("There is no pool \"prod\"") })
+      expect(yield* bind(`${poolToken} dev`, "shop")).toMatchObject({ code: 0 })
     }))
 
   it.live("has all that a pool takes said where a default is set, also of one that no token has", () =>
