@@ -776,7 +776,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "an archive that is refused is stored",
     file: "src/server/run/configurations.ts",
-    from: "if (usable) yield* blobs.store(received)",
+    from: "yield* usable ? blobs.store(received) : endsAs(\"no archive\")",
     to: "yield* blobs.store(received)",
     test: "server/run/configurations.test.ts"
   },
@@ -846,8 +846,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "an apply that waited in its cluster begins in doubt",
     file: "src/server/run/assignments.ts",
-    from: "return stage // since its token was looked up\n      yield* refuseInDoubt(stage)\n",
-    to: "return stage // since its token was looked up\n",
+    from: "if (isPast) return stage\n      yield* refuseInDoubt(stage)\n",
+    to: "if (isPast) return stage\n",
     test: "server/workspace/rescues.test.ts"
   },
   {

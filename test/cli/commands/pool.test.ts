@@ -74,7 +74,10 @@ describe("agent-job pool", () => {
           return yield* ran({ AGENT_JOB_URL: yield* serve(made), AGENT_JOB_TOKEN: userToken }, "pool", "bind", workspace, "prod")
         }))
       expect(yield* bind(`${poolToken} prod`, "shop")).toMatchObject({ code: 0 })
-      expect(yield* bind(`${poolToken} dev`, "news")).toMatchObject({ code: 1, error: expect.stringContaining("There is no pool \"prod\"") })
+      expect(yield* bind(`${poolToken} dev`, "news")).toMatchObject({
+        code: 1,
+        error: expect.stringContaining("There is no pool \"prod\"")
+      })
       expect(yield* bind(`${poolToken} dev`, "shop")).toMatchObject({ code: 0 })
     }))
 
