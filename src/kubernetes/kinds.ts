@@ -4,7 +4,7 @@
 import { Result, Schema } from "effect"
 import { agentTaskResource } from "../schema/names.ts"
 import type { KubernetesObject } from "./object.ts"
-import { type Fields, int, message, messages, metadata, text, time } from "./protobuf.ts"
+import { type Fields, flag, int, message, messages, metadata, text, time } from "./protobuf.ts"
 
 /** `A` is what calls for a single object return. Lists and watches return undecoded objects, so that one bad object spoils no other. */
 export interface Kind<A = KubernetesObject> {
@@ -35,7 +35,12 @@ const containerState: Fields = {
   2: message("running", { 1: time("startedAt") }),
   3: message("terminated", { 1: int("exitCode"), 3: text("reason"), 4: text("message") })
 }
-const containerStatus: Fields = { 1: text("name"), 2: message("state", containerState), 3: message("lastState", containerState) }
+const containerStatus: Fields = {
+  1: text("name"),
+  2: message("state", containerState),
+  3: message("lastState", containerState),
+  4: flag("ready")
+}
 
 /** Jobs. A watch reads only the fields that `Job` in schema/kubernetes/kubernetes decodes. */
 export const jobs: Kind = { ...kind("batch/v1", "Job", "jobs"), watched: { 1: metadata, 3: message("status", conditions(1)) } }

@@ -23,8 +23,8 @@ const fieldsUntil = (reader: BinaryReader, fields: Fields, end: number): Record<
       continue
     }
     const value = field.read(reader)
-    // Leaves out empty values, as JSON does, but keeps a number, since an exit code may be 0.
-    if (value !== undefined && value !== "" && value !== false) found[field.name] = field.join?.(found[field.name], value) ?? value
+    // Leaves out empty text, as JSON does, but keeps a number and a flag: an exit code may be 0, and a container not ready.
+    if (value !== undefined && value !== "") found[field.name] = field.join?.(found[field.name], value) ?? value
   }
   return found
 }
@@ -42,7 +42,7 @@ const record = (before: unknown, value: unknown) => ({
 
 export const text = (name: string): Field => ({ name, read: (reader) => reader.string() })
 export const int = (name: string): Field => ({ name, read: (reader) => Number(reader.int64()) })
-const flag = (name: string): Field => ({ name, read: (reader) => reader.bool() })
+export const flag = (name: string): Field => ({ name, read: (reader) => reader.bool() })
 export const message = (name: string, fields: Fields): Field => ({ name, read: messageOf(fields) })
 export const messages = (name: string, fields: Fields): Field => ({ ...message(name, fields), join: list })
 

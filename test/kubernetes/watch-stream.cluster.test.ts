@@ -38,7 +38,7 @@ const podStatus = {
     lastState: { terminated: { exitCode: 137, reason: "OOMKilled", startedAt: at, finishedAt: at } }
   }],
   initContainerStatuses: [
-    { ...container, name: "runner", state: { running: { startedAt: at } } },
+    { ...container, name: "runner", ready: true, state: { running: { startedAt: at } } },
     { ...container, name: "install", state: { waiting: { reason: "ImagePullBackOff", message: "Back-off pulling image" } } }
   ]
 }
@@ -101,7 +101,8 @@ layer(RealCluster, { excludeTestServices: true })("a watch in protobuf of a real
         kind: "AgentTask",
         name: "demo",
         uid: "00000000-0000-4000-8000-000000000000",
-        controller: true
+        controller: true,
+        blockOwnerDeletion: false
       }
       yield* kubernetes.create(jobs, {
         metadata: {

@@ -52,7 +52,7 @@ const asJson = (name: string) => ({
     generation: 1,
     creationTimestamp: "2026-01-01T00:00:00Z",
     labels: { a: "b", empty: "" },
-    ownerReferences: [{ kind: "AgentTask", name: "demo", uid: "u", controller: true }]
+    ownerReferences: [{ kind: "AgentTask", name: "demo", uid: "u", controller: true, blockOwnerDeletion: false }]
   },
   status: { conditions: [{ type: "Complete", status: "True" }] }
 })
