@@ -3,7 +3,8 @@
 // Used by run-directory.
 import { Effect, Option } from "effect"
 import type { RunView } from "../../schema/api/run.ts"
-import { type Output, ServerClient, type StoredVersion } from "../server/server-client.ts"
+import type { Output, StoredVersion } from "../server/server-answers.ts"
+import { ServerClient } from "../server/server-client.ts"
 import type { ServerFailure } from "../terminal/failure.ts"
 import { Screen } from "../terminal/screen.ts"
 import { patiently } from "./follow-run.ts"

@@ -1,7 +1,7 @@
 // The client of the server's user API: workspaces, uploads and runs in the TFE shapes, and our own views of runs and states.
 // Invariant: every call ends in time, with a value or a ServerFailure, as cli/server/server-requests sees to.
 // Used by run, logs, get, cancel, approve, discard, vars, state and pool.
-import { Context, Duration, Effect, Layer, Option, Schema, Stream } from "effect"
+import { Context, Duration, Effect, Layer, Option, Stream } from "effect"
 import { HttpClient, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
 import { createHash } from "node:crypto"
 import type { ChosenProxy } from "../../http/chosen-proxy.ts"
@@ -15,6 +15,18 @@ import { organization, tfePath } from "../../schema/api/tfe-api.ts"
 import type { Sha256 } from "../../schema/names.ts"
 import type { Connection } from "../flags/settings.ts"
 import { BadInput, NothingThere, type ServerFailure, ServerUnreachable } from "../terminal/failure.ts"
+import {
+  ConfigurationVersion,
+  Identified,
+  type Output,
+  OutputList,
+  StateVersion,
+  type StoredVersion,
+  VariableList,
+  WorkspaceList,
+  type WorkspaceRow,
+  type WorkspaceVariable
+} from "./server-answers.ts"
 import { callTimeout, makeRequests } from "./server-requests.ts"
 
 export interface NewRun {
@@ -28,69 +40,6 @@ export interface NewRun {
   /** Variables of the run; their values are HCL expressions. */
   readonly variables: ReadonlyArray<{ readonly key: string; readonly value: string }>
 }
-
-const document = <F extends Schema.Struct.Fields>(attributes: F) =>
-  Schema.Struct({ data: Schema.Struct({ id: Schema.String, attributes: Schema.Struct(attributes) }) })
-
-const Identified = document({})
-const ConfigurationVersion = document({ "upload-url": Schema.String })
-const StateVersion = Schema.Struct({
-  data: Schema.Struct({
-    id: Schema.String,
-    attributes: Schema.Struct({ serial: Schema.Int, "created-at": Schema.String }),
-    relationships: Schema.Struct({ run: Schema.Struct({ data: Schema.NullOr(Schema.Struct({ id: Schema.String })) }) })
-  })
-})
-const Output = Schema.Struct({ attributes: Schema.Struct({ name: Schema.String, sensitive: Schema.Boolean, value: Schema.Unknown }) })
-export type Output = typeof Output.Type["attributes"]
-const WorkspaceList = Schema.Struct({
-  data: Schema.Array(Schema.Struct({
-    attributes: Schema.Struct({
-      name: Schema.String,
-      locked: Schema.Boolean,
-      "created-at": Schema.String,
-      "agent-pool-id": Schema.optionalKey(Schema.NullOr(Schema.String)),
-      "in-doubt": Schema.optionalKey(Schema.Boolean)
-    }),
-    relationships: Schema.Struct({ "current-run": Schema.Struct({ data: Schema.NullOr(Schema.Struct({ id: Schema.String })) }) })
-  })),
-  meta: Schema.Struct({ pagination: Schema.Struct({ "next-page": Schema.NullOr(Schema.Int) }) })
-})
-const VariableList = Schema.Struct({
-  data: Schema.Array(Schema.Struct({
-    id: Schema.String,
-    attributes: Schema.Struct({
-      key: Schema.String,
-      value: Schema.NullOr(Schema.String),
-      category: Schema.Literals(["terraform", "env"]),
-      hcl: Schema.Boolean,
-      sensitive: Schema.Boolean
-    })
-  }))
-})
-
-export interface WorkspaceRow {
-  readonly name: string
-  /** The id of the run that holds the workspace, if any. */
-  readonly run: string | null
-  readonly createdAt: string
-  /** The pool that it is bound to. A server of an older version has none. */
-  readonly pool?: string
-  /** Whether its state waits for a person. A server of an older version does not say so. */
-  readonly inDoubt?: true
-}
-
-/** A version of a workspace's state. */
-export interface StoredVersion {
-  readonly id: string
-  readonly serial: number
-  readonly createdAt: string
-  /** The id of the run that stored it; null if a person did. */
-  readonly runId: string | null
-}
-
-/** A variable of a workspace. The server gives null as the value of a sensitive one. */
-export type WorkspaceVariable = typeof VariableList.Type["data"][number]["attributes"] & { readonly id: string }
 
 /** The time limit for uploading an archive: the server gives its bytes as long to arrive (server/lifecycle/listen). */
 const uploadTimeout = Duration.minutes(15)
@@ -353,7 +302,7 @@ const make = (connection: Connection, http: HttpClient.HttpClient, proxy: Chosen
         mediaType: "application/octet-stream"
       }).pipe(Effect.flatMap(bytesOf)),
     outputs: (workspaceId) =>
-      decoded(Schema.Struct({ data: Schema.Array(Output) }), Request.get(tfePath.outputs(workspaceId)), "workspace").pipe(
+      decoded(OutputList, Request.get(tfePath.outputs(workspaceId)), "workspace").pipe(
         Effect.map(({ data }) => data.map(({ attributes }) => attributes))
       ),
     stateVersion: (workspaceId) =>
