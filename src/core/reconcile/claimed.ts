@@ -64,7 +64,8 @@ export const showStopping: Respond = (s) =>
   )
 
 /**
- * Leaves the task to its worker. A pool that last heard a doubt, or may have heard one, from another lead or though no answer came, is told that the worker runs, until it has heard that.
+ * Leaves the task to its worker. A pool that last heard a doubt, or may have heard one, from another lead or though no answer came, is told
+ * that the worker runs, until it has heard that.
  */
 export const leave: Respond = (s) => {
   const { reportedWait, task: { status: { pod } } } = s.observed

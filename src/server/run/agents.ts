@@ -16,7 +16,8 @@ const aheadMillis = 5_000
 /** How long an agent without a stage is remembered after it last asked for work. */
 const rememberedMillis = 30 * 24 * 3600 * 1000
 
-const CountOfPool = Schema.Struct({ pool: Schema.NullOr(Schema.String), n: Schema.Int })
+/** How many there are of something for a pool; for null, of what is of none, or of one that is not known. */
+export const CountOfPool = Schema.Struct({ pool: Schema.NullOr(Schema.String), n: Schema.Int })
 
 export class Agents extends Context.Service<Agents, {
   /** Notes that the agent asks for work, with a token of that pool. */

@@ -1,7 +1,7 @@
 // Pools: the names of the tokens of controllers, to which workspaces are bound. Agents of one pool alone take the stages of such a workspace.
 // Invariant: a pool is asked about only while a stage belongs to no task. From then on the task's UID proves whose the stage is.
 // Used by assignments, run-view, the metrics, and the routes that show and bind pools.
-import { Context, Effect, Layer, Schema } from "effect"
+import { Context, Effect, Layer } from "effect"
 import { SqlClient, type SqlError, type Statement } from "effect/sql"
 import { poolId, type PoolList, type PoolView } from "../../schema/api/pools.ts"
 import { Tokens } from "../access/tokens.ts"
@@ -9,9 +9,8 @@ import { invalid, type Refused } from "../refused.ts"
 import { Settings } from "../settings.ts"
 import { rows } from "../store/database.ts"
 import type { Workspace } from "../workspace/workspaces.ts"
-import { Agents } from "./agents.ts"
+import { Agents, CountOfPool } from "./agents.ts"
 
-const CountOfPool = Schema.Struct({ pool: Schema.NullOr(Schema.String), n: Schema.Int })
 type Counts = ReadonlyArray<typeof CountOfPool.Type>
 
 const countOf = (counts: Counts, pool: string | null): number => counts.find((count) => count.pool === pool)?.n ?? 0

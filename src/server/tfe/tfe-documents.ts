@@ -40,43 +40,46 @@ export const fixedAttributes = {
  * `holder` is the workspace's current run. A holder that is still pending does not count as a lock: clients would call that a manual one.
  * `in-doubt` is ours, not in the TFE API; it is there only if it is known that the workspace waits for a rescue of its state.
  */
-export const workspaceDocument = (workspace: Workspace, holder: Run | undefined, inDoubt = false) => ({
-  id: workspace.id,
-  type: "workspaces",
-  attributes: {
-    name: workspace.name,
-    "auto-apply": workspace.autoApply,
-    "terraform-version": workspace.terraformVersion,
-    "working-directory": workspace.workingDirectory,
-    locked: holder !== undefined && holder.status !== "pending",
-    "created-at": workspace.createdAt,
-    "execution-mode": workspace.pool === null ? "remote" : "agent",
-    "agent-pool-id": workspace.pool === null ? null : poolId(workspace.pool),
-    ...fixedAttributes,
-    "tag-names": [],
-    "vcs-repo": null,
-    ...(inDoubt && { "in-doubt": true }),
-    permissions: {
-      "can-update": true,
-      "can-destroy": false,
-      "can-queue-run": true,
-      "can-queue-apply": true,
-      "can-queue-destroy": true,
-      "can-read-settings": true,
-      "can-read-variable": true,
-      "can-update-variable": true,
-      "can-lock": true,
-      "can-unlock": true,
-      "can-force-unlock": true,
-      "can-force-delete": false
+export const workspaceDocument = (workspace: Workspace, holder: Run | undefined, inDoubt = false) => {
+  const pool = workspace.pool === null ? null : poolId(workspace.pool)
+  return {
+    id: workspace.id,
+    type: "workspaces",
+    attributes: {
+      name: workspace.name,
+      "auto-apply": workspace.autoApply,
+      "terraform-version": workspace.terraformVersion,
+      "working-directory": workspace.workingDirectory,
+      locked: holder !== undefined && holder.status !== "pending",
+      "created-at": workspace.createdAt,
+      "execution-mode": pool === null ? "remote" : "agent",
+      "agent-pool-id": pool,
+      ...fixedAttributes,
+      "tag-names": [],
+      "vcs-repo": null,
+      ...(inDoubt && { "in-doubt": true }),
+      permissions: {
+        "can-update": true,
+        "can-destroy": false,
+        "can-queue-run": true,
+        "can-queue-apply": true,
+        "can-queue-destroy": true,
+        "can-read-settings": true,
+        "can-read-variable": true,
+        "can-update-variable": true,
+        "can-lock": true,
+        "can-unlock": true,
+        "can-force-unlock": true,
+        "can-force-delete": false
+      }
+    },
+    relationships: {
+      organization: relation("organizations", organization),
+      "agent-pool": relation("agent-pools", pool),
+      "current-run": relation("runs", workspace.currentRunId)
     }
-  },
-  relationships: {
-    organization: relation("organizations", organization),
-    "agent-pool": relation("agent-pools", workspace.pool === null ? null : poolId(workspace.pool)),
-    "current-run": relation("runs", workspace.currentRunId)
   }
-})
+}
 
 export const agentPoolDocument = ({ agents, id, name }: PoolView) => ({
   id,
