@@ -6,8 +6,8 @@ import { SqlClient } from "effect/sql"
 import { statfs } from "node:fs/promises"
 import { RunStatus } from "../../schema/api/run.ts"
 import { Timestamp } from "../../schema/names.ts"
-import { jsonApiErrors, logBeneath, problem, refusedOf, routesWith } from "../access/http-answer.ts"
-import { notFound, Refused } from "../refused.ts"
+import { logBeneath, problem, refusedOf, routesWith } from "../access/http-answer.ts"
+import { Refused } from "../refused.ts"
 import { Agents } from "../run/agents.ts"
 import { Pools } from "../run/pools.ts"
 import { Settings } from "../settings.ts"
@@ -108,8 +108,6 @@ export const healthRoutes = HttpRouter.addAll(Effect.gen(function*() {
       "GET",
       "/metrics",
       () => Effect.map(metrics, (text) => HttpServerResponse.text(text, { contentType: "text/plain; version=0.0.4; charset=utf-8" }))
-    ),
-    routesWith(jsonApiErrors)("*", "/api/v2/*", () => Effect.fail(notFound())),
-    route("*", "/*", () => Effect.fail(notFound()))
+    )
   ]
 }))

@@ -1,7 +1,7 @@
 // The TFE API's workspaces and their variables, and what clients ask before anything else.
 // Used by server/lifecycle/server.
 import { Effect, Option } from "effect"
-import { HttpRouter, HttpServerResponse } from "effect/http"
+import { HttpRouter, type HttpServerRequest, HttpServerResponse } from "effect/http"
 import { poolOfId } from "../../schema/api/pools.ts"
 import { CreateVariable, CreateWorkspace, tfePath, UpdateWorkspace } from "../../schema/api/tfe-api.ts"
 import { openRoutes } from "../access/authorize.ts"
@@ -62,6 +62,14 @@ export const tfeWorkspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
     return { ...plain, pool: pool === bound ? pool : yield* pools.existing(pool) }
   })
 
+  const changed = Effect.fnUntraced(function*({ id, name, pool }: Workspace, request: HttpServerRequest.HttpServerRequest) {
+    const { data } = yield* updateWorkspace(request)
+    const { attributes } = data
+    yield* unless((attributes.name ?? name) === name ? unkept(data) : otherName(name))
+    const settings = yield* settingsOf(attributes, pool)
+    return document(yield* Effect.flatMap(workspaces.update(id, settings), shown))
+  })
+
   const listed = Effect.fnUntraced(function*(_: unknown, { id = "" }: Params) {
     yield* workspaces.get(id)
     return documents((yield* variables.list(id)).map(variableDocument))
@@ -98,20 +106,21 @@ export const tfeWorkspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
         yield* member(params)
         return document(yield* Effect.flatMap(workspaces.named(params.name ?? ""), shown))
       })),
+    route("PATCH", "/api/v2/organizations/:organization/workspaces/:name", (request, params) =>
+      Effect.gen(function*() {
+        yield* member(params)
+        return yield* changed(yield* workspaces.named(params.name ?? ""), request)
+      })),
     route(
       "GET",
       "/api/v2/workspaces/:id",
       (_, { id = "" }) => Effect.map(Effect.flatMap(workspaces.get(id), shown), (shape) => document(shape))
     ),
-    route("PATCH", "/api/v2/workspaces/:id", (request, { id = "" }) =>
-      Effect.gen(function*() {
-        const { name, pool } = yield* workspaces.get(id)
-        const { data } = yield* updateWorkspace(request)
-        const { attributes } = data
-        yield* unless((attributes.name ?? name) === name ? unkept(data) : otherName(name))
-        const settings = yield* settingsOf(attributes, pool)
-        return document(yield* Effect.flatMap(workspaces.update(id, settings), shown))
-      })),
+    route(
+      "PATCH",
+      "/api/v2/workspaces/:id",
+      (request, { id = "" }) => Effect.flatMap(workspaces.get(id), (workspace) => changed(workspace, request))
+    ),
     route("GET", "/api/v2/workspaces/:id/vars", listed),
     route("GET", "/api/v2/workspaces/:id/all-vars", listed), // there are no variable sets, which would add to them
     route("POST", "/api/v2/workspaces/:id/vars", (request, { id = "" }) =>

@@ -136,6 +136,8 @@ const scene = Effect.fnUntraced(function*(url: string) {
       person(url).as("POST", tfePath.workspaces("default"), { data: { type: "workspaces", attributes: { name: "new" } } }),
     "PATCH /api/v2/workspaces/:id": (url) =>
       person(url).as("PATCH", `/api/v2/workspaces/${workspaceId}`, { data: { attributes: { "auto-apply": true } } }),
+    "PATCH /api/v2/organizations/:organization/workspaces/:name": (url) =>
+      person(url).as("PATCH", tfePath.workspace("default", "settings"), { data: { attributes: { "auto-apply": false } } }),
     "POST /api/v2/workspaces/:id/vars": (url) => person(url).as("POST", tfePath.variables(workspaceId), variable("NEW")),
     "DELETE /api/v2/workspaces/:id/vars/:variable": (url) => person(url).as("DELETE", tfePath.variable(workspaceId, variableId)),
     "POST /api/v2/workspaces/:id/configuration-versions": (url) =>

@@ -126,6 +126,29 @@ describe("a workspace", () => {
 })
 
 describe("a workspace that is there", () => {
+  it.live.each([
+    { by: "its id", at: (id: string) => `/api/v2/workspaces/${id}` },
+    { by: "its name", at: () => tfePath.workspace("default", "demo") }
+  ])("is changed by $by, and keeps its name and what it is not asked to change", ({ at }) =>
+    Effect.gen(function*() {
+      const me = person(yield* server)
+      const settings = { name: "demo", "auto-apply": true, "working-directory": "live" }
+      const path = at((yield* me.as("POST", workspaces, workspace(settings))).json.data.id)
+      const changed = yield* me.as("PATCH", path, workspace({ "auto-apply": false }))
+      expect([changed.status, changed.json.data.attributes]).toMatchObject([200, { ...settings, "auto-apply": false }])
+      expect((yield* me.as("GET", tfePath.workspace("default", "demo"))).json.data).toEqual(changed.json.data)
+      expect(said(yield* me.as("PATCH", path, workspace({ name: "other" })))).toMatchObject([422, expect.stringContaining("demo")])
+    }))
+
+  it.live("is changed by its name only where it is", () =>
+    Effect.gen(function*() {
+      const me = person(yield* server)
+      yield* me.workspace("demo")
+      for (const path of [tfePath.workspace("default", "other"), tfePath.workspace("elsewhere", "demo")]) {
+        expect((yield* me.as("PATCH", path, workspace({ "auto-apply": true }))).status).toBe(404)
+      }
+    }))
+
   it.live("is not taken for one with other settings, which the next run would go by", () =>
     Effect.gen(function*() {
       const me = person(yield* server)
