@@ -6,6 +6,8 @@ import type { Keep } from "../schema/api/keep.ts"
 export interface ServerOptions {
   /** 0 takes a free port. */
   readonly port: number
+  /** The address of this machine to listen at; absent: every one. */
+  readonly address?: string
   /** Holds the database, the blobs and the key of the secret paths; made when it is missing. */
   readonly dataDir: string
   /** How clients reach the server; absent: what each request says in its Host header. */

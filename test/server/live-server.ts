@@ -54,7 +54,8 @@ export const withoutPools = `ALTER TABLE runs DROP COLUMN workingDirectory; DROP
   ["workspaces", "taskTokens", "agents"].map((table) => `ALTER TABLE ${table} DROP COLUMN pool`).join("; ")
 }; DELETE FROM effect_sql_migrations WHERE migration_id >= 30`
 
-const serveWith = (options: ServerOptions) =>
+/** Runs a server with these options until the scope closes; returns its URL and its services. */
+export const serveWith = (options: ServerOptions) =>
   Effect.gen(function*() {
     const context = yield* Layer.build(ServerWithAddress(options))
     const url = yield* Effect.map(HttpServer.HttpServer.pipe(Effect.provide(context)), ({ address }) => {

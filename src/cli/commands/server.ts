@@ -17,6 +17,11 @@ const keep = (what: keyof typeof keptByDefault, description: string) =>
 
 const flags = {
   port: portFlag("port").pipe(Flag.withDefault(8080), Flag.withDescription("Where to listen; 8080 by default.")),
+  address: Flag.String("address").pipe(
+    Flag.withMetavar("ADDRESS"),
+    Flag.optional,
+    Flag.withDescription("Address of this machine to listen at, such as 127.0.0.1; every one by default.")
+  ),
   dataDir: pathFlag("data-dir").pipe(
     Flag.withMetavar("DIR"),
     Flag.withDescription("For the database and the archives; made when it is missing.")
@@ -44,12 +49,13 @@ const flags = {
 export const server = Command.make(
   "server",
   flags,
-  Effect.fn("server")(function*({ days, defaultPool, publicUrl, runs, states, ...given }) {
-    const address = Option.isSome(publicUrl) ? { publicUrl: yield* checkedUrl(publicUrl.value) } : {}
+  Effect.fn("server")(function*({ address, days, defaultPool, publicUrl, runs, states, ...given }) {
+    const at = Option.isSome(address) && address.value !== "" ? { address: address.value } : {}
+    const url = Option.isSome(publicUrl) ? { publicUrl: yield* checkedUrl(publicUrl.value) } : {}
     const pool = Option.isSome(defaultPool) && defaultPool.value !== "" ? { defaultPool: defaultPool.value } : {}
     return yield* serve(lazily(async () => {
       const { Server } = await import("../../server/lifecycle/server.ts")
-      return Layer.launch(Server({ ...given, ...address, ...pool, keep: { days, runs, states } }))
+      return Layer.launch(Server({ ...given, ...at, ...url, ...pool, keep: { days, runs, states } }))
     }))
   })
 ).pipe(Command.withDescription("Serve runs, logs and state to people and controllers."))

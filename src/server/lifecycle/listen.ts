@@ -12,7 +12,8 @@ import { statesPath } from "../../schema/api/state.ts"
 import { codeOf, errorInWords } from "../../schema/system-error.ts"
 import { jsonApiErrors, problem } from "../access/http-answer.ts"
 import { notFound, Refused } from "../refused.ts"
-import { ServerError } from "../settings.ts"
+import { ServerError, type ServerOptions } from "../settings.ts"
+import { newId } from "../store/ids.ts"
 
 /** How long a request may take to arrive, in milliseconds: the largest body, a saved plan of 256 MiB, takes this long at 300 KiB/s. */
 const requestTimeout = 15 * 60_000
@@ -139,9 +140,13 @@ const formOf = (url: string) => url.startsWith("/api/v2/") ? jsonApiErrors : pro
 
 const toNobody = HttpServerResponse.empty()
 
+/** The answer to an address that there is not, or not for that method. */
+const nowhere = (url: string) =>
+  Effect.map(newId("req"), (requestId) => HttpServerResponse.setHeader(formOf(url)(notFound()), "x-request-id", requestId))
+
 /**
- * Wraps every route. An address that no route can match, such as one with a broken percent sign or a port that there is not, gets the same
- * answer as every other wrong address.
+ * Wraps every route. An address that is none, such as one with a broken percent sign or a port that there is not, gets the same answer as
+ * every other wrong address. No route takes all addresses: such a one would take HEAD from those of GET.
  */
 export const guarded = HttpRouter.middleware((handler) =>
   Effect.gen(function*() {
@@ -157,23 +162,27 @@ export const guarded = HttpRouter.middleware((handler) =>
         })
       )
     }
-    return URL.canParse(url, "http://localhost") ? yield* handler : formOf(url)(notFound())
+    return URL.canParse(url, "http://localhost") ? yield* handler : yield* nowhere(url)
   }).pipe(
-    Effect.catchIf(isNoRoute, () => Effect.map(HttpServerRequest.HttpServerRequest, ({ url }) => formOf(url)(notFound()))),
+    Effect.catchIf(isNoRoute, () => Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ url }) => nowhere(url))),
     Effect.map(HttpServerResponse.setHeaders(guards))
   ), { global: true })
 
-export const listen = (port: number) =>
+export const listen = ({ address, port }: ServerOptions) =>
   Layer.unwrap(
     Effect.map(Connections, (limits) =>
-      NodeHttpServer.layer(() => makeServer(limits), { port, gracefulShutdownTimeout: Duration.seconds(2) }))
+      NodeHttpServer.layer(() => makeServer(limits), {
+        port,
+        ...(address !== undefined && { host: address }),
+        gracefulShutdownTimeout: Duration.seconds(2)
+      }))
   ).pipe(
     Layer.catchTag("ServeError", ({ cause }) =>
       Layer.effectContext(Effect.fail(
         new ServerError({
           message: codeOf(cause) === "EADDRINUSE"
             ? `Port ${port} is in use; stop what listens there or choose another one with --port.`
-            : `The server cannot listen on port ${port} (${errorInWords(cause)}).`
+            : `The server cannot listen ${address === undefined ? "" : `at ${address} `}on port ${port} (${errorInWords(cause)}).`
         })
       )))
   )

@@ -102,7 +102,7 @@ export const ServerWithAddress = (options: ServerOptions): Layer.Layer<HttpServe
   Layer.effectDiscard(Effect.flatMap(Commits, (commits) => Effect.addFinalizer(() => commits.stop))).pipe(
     Layer.merge(upkeep),
     Layer.provideMerge(HttpRouter.serve(Layer.merge(routes, guarded), { disableLogger: true, disableListenLog: true })),
-    Layer.provideMerge(listen(options.port)),
+    Layer.provideMerge(listen(options)),
     Layer.provideMerge(stores(options))
   )
 

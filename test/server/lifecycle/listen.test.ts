@@ -5,7 +5,7 @@ import { once } from "node:events"
 import { connect, type Socket } from "node:net"
 import { Connections } from "../../../src/server/lifecycle/listen.ts"
 import { Waiters } from "../../../src/server/store/commits.ts"
-import { agent, ask, person, server, userToken, worker } from "../live-server.ts"
+import { agent, ask, directory, optionsIn, person, server, serveWith, userToken, worker } from "../live-server.ts"
 
 const opened = (url: string, localAddress: string) =>
   Effect.acquireRelease(
@@ -59,7 +59,7 @@ describe("every answer", () => {
         for (const token of [undefined, userToken]) {
           const { headers } = yield* ask(url + path, token)
           expect([path, Object.fromEntries(headers)]).toEqual([path, expect.objectContaining(guards)])
-          if (path !== "/%zz") expect(headers.get("x-request-id")).toMatch(/^req-[a-z0-9]{16}$/u)
+          expect(headers.get("x-request-id")).toMatch(/^req-[a-z0-9]{16}$/u)
         }
       }
     }))
@@ -96,6 +96,20 @@ describe("every answer", () => {
       })
   )
 
+  it.live.each(["/healthz", "/api/v2/organizations/default/workspaces/demo", "/api/agent-job/v1/runs", "/nowhere"])(
+    "to HEAD of %s is that to GET, without its body",
+    (path) =>
+      Effect.gen(function*() {
+        const url = yield* server
+        const asked = (method: string) =>
+          said(url, `${method} ${path} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer ${userToken}\r\nconnection: close\r\n\r\n`)
+        const [got = "", ...body] = (yield* asked("GET")).split("\r\n\r\n")
+        const headers = (text: string) => text.replace(/^(date|x-request-id): .*$/gimu, "$1")
+        expect((yield* asked("HEAD")).split("\r\n\r\n").map(headers)).toEqual([headers(got), ""])
+        expect(body.join("")).not.toBe("")
+      })
+  )
+
   it.live.each([
     { letters: 8191, status: 404 },
     { letters: 8192, status: 404 },
@@ -107,6 +121,16 @@ describe("every answer", () => {
       expect([answer.status, Object.keys(answer.json)]).toEqual([status, ["error", "message"]])
     }))
 })
+
+describe("a server that is given an address", () =>
+  it.live("listens there alone", () =>
+    Effect.gen(function*() {
+      const made = yield* directory
+      const { url } = yield* serveWith({ ...optionsIn(made), address: "127.0.0.1" })
+      expect((yield* ask(`${url}/healthz`, undefined)).status).toBe(200)
+      const elsewhere = connect({ host: "127.0.0.2", port: Number(new URL(url).port) })
+      expect(yield* Effect.promise(() => once(elsewhere, "connect").then(() => "it is connected", ({ code }) => code))).toBe("ECONNREFUSED")
+    })))
 
 describe("connections", () =>
   it.live("of one address beyond its share are closed, and others still get theirs", () =>

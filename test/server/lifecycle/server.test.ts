@@ -120,6 +120,12 @@ describe("a start that cannot be", () => {
       )
     }))
 
+  it.live("names the address that is none of this machine", () =>
+    Effect.gen(function*() {
+      expect(yield* starting({ ...optionsIn(yield* directory), address: "192.0.2.1" }))
+        .toMatch(/^The server cannot listen at 192\.0\.2\.1 on port 0 \(.*EADDRNOTAVAIL.*\)\.$/u)
+    }))
+
   it.live("names the token file that is missing, empty or too weak", () =>
     Effect.gen(function*() {
       const made = yield* directory
