@@ -32,6 +32,12 @@ const decodeTask = Schema.decodeUnknownSync(AgentTask)
 export const taskOf = async (name: string): Promise<AgentTask> =>
   decodeTask(JSON.parse(await kubectl(["get", "atask", name, "--output=json"])))
 
+/** Lets the apply of a run make the second resource of `heldApply`. */
+export const release = async (runId: string): Promise<void> => {
+  const { status: { pod } } = await taskOf(`${runId}-apply`)
+  await kubectl(["exec", pod?.name ?? "", "--container=runner", "--", "touch", "/tmp/released"])
+}
+
 const WatchEvent = Schema.fromJsonString(Schema.Struct({ type: Schema.String, object: Schema.Unknown }))
 const decodeEvent = Schema.decodeUnknownSync(WatchEvent)
 

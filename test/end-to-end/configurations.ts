@@ -46,6 +46,27 @@ output "first" { value = terraform_data.first.output }
 /** What the log says once `slowApply` is at its second resource. */
 export const slowly = "time_sleep.second: Creating..."
 
+/** Makes one resource at once, a second one when the test releases it, and then a third. */
+export const heldApply: Files = {
+  "main.tf": `
+resource "terraform_data" "first" { input = "made" }
+resource "terraform_data" "second" {
+  depends_on = [terraform_data.first]
+  provisioner "local-exec" {
+    command = "until [ -e /tmp/released ]; do sleep 0.1; done"
+  }
+}
+resource "terraform_data" "third" {
+  input      = "made as well"
+  depends_on = [terraform_data.second]
+}
+output "first" { value = terraform_data.first.output }
+`
+}
+
+/** What the log says once `heldApply` waits to be released. */
+export const held = "terraform_data.second: Provisioning with 'local-exec'"
+
 /** Fails while it is applied, after one resource was made. */
 export const failingApply: Files = {
   "main.tf": `

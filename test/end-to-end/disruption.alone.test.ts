@@ -1,8 +1,8 @@
 // Parts of the product vanish in the middle of a run: the run ends all the same, each stage runs once, and nothing is lost.
 // The tests run one after the other, because each takes the product away from all.
 import { afterAll, assert, beforeEach, describe } from "vitest"
-import { kubectl, productNamespace, untilOver } from "./cluster.ts"
-import { slowApply, slowly } from "./configurations.ts"
+import { kubectl, productNamespace, release, untilOver } from "./cluster.ts"
+import { held, heldApply, slowApply, slowly } from "./configurations.ts"
 import { it } from "./product.ts"
 import { resourcesOf, runOf, untilRun } from "./server.ts"
 
@@ -65,10 +65,11 @@ describe("a run", () => {
   })
 
   it("is applied undisturbed while another controller takes the place of the one that started it", async ({ scene }) => {
-    const { command, id } = await scene.startRun(slowApply(20), "--auto-approve", "--no-color")
-    await command.says(slowly)
+    const { command, id } = await scene.startRun(heldApply, "--auto-approve", "--no-color")
+    await command.says(held)
     await inProduct("rollout", "restart", controller)
     await untilReady()
+    await release(id)
     const { code, stdout } = await command.ended
     assert.strictEqual(code, 0)
     assert.include(stdout, "Apply complete! Resources: 3 added, 0 changed, 0 destroyed.")

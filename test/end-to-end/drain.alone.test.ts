@@ -1,12 +1,11 @@
-// A drain of the node, a drain of the cluster, and an engine that comes near to its memory limit, on a real node with a real engine.
+// A drain of the node, and a drain of the cluster, on a real node with a real engine.
 // The tests run one after the other, because each takes the node or the controller from all.
 import { Schema } from "effect"
 import { afterAll, assert, beforeAll, describe } from "vitest"
-import { kubectl, productNamespace, taskOf, untilOver, untilTask } from "./cluster.ts"
-import { harmless, slowApply, slowly } from "./configurations.ts"
+import { kubectl, productNamespace, release, taskOf, untilOver, untilTask } from "./cluster.ts"
+import { harmless, held, heldApply } from "./configurations.ts"
 import { agentJob, it } from "./product.ts"
-import { resourcesOf, untilFinal, untilRun } from "./server.ts"
-import { changeValues } from "./values.ts"
+import { untilRun } from "./server.ts"
 import { startWeb, type Web } from "./web.ts"
 
 const Pods = Schema.Struct({
@@ -45,8 +44,8 @@ describe("kubectl drain", () => {
     const planning = await scene.another("plan")
     const plan = await planning.startRun({ "main.tf": `module "never" { source = "${web.never}" }` }, "--auto-approve", "--no-color")
     await plan.command.says("Downloading http://")
-    const apply = await scene.startRun(slowApply(25), "--auto-approve", "--no-color")
-    await apply.command.says(slowly)
+    const apply = await scene.startRun(heldApply, "--auto-approve", "--no-color")
+    await apply.command.says(held)
     const { status: { pod } } = await taskOf(`${apply.id}-apply`)
 
     const drain = scene.start("kubectl", "drain", node, onlyTasks, "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=150s")
@@ -59,6 +58,7 @@ describe("kubectl drain", () => {
     })
     assert.deepInclude(again.stages[1], { stage: "plan", attempt: 2 })
 
+    await release(apply.id)
     const { code, stdout } = await apply.command.ended
     assert.strictEqual(code, 0)
     assert.include(stdout, "Apply complete! Resources: 3 added, 0 changed, 0 destroyed.")
@@ -89,8 +89,8 @@ describe("kubectl drain", () => {
 
 describe("agent-job drain", () => {
   it("waits for the apply that runs, lets nothing start meanwhile, and is ended by --undo", async ({ scene }) => {
-    const { command, id } = await scene.startRun(slowApply(25), "--auto-approve", "--no-color")
-    await command.says(slowly)
+    const { command, id } = await scene.startRun(heldApply, "--auto-approve", "--no-color")
+    await command.says(held)
     const drain = scene.agentJob("drain", "--wait")
     await drain.says(`Waiting for ${id}-apply`)
     const name = await scene.task({ workspace: `${scene.name}-other`, stage: "plan", source: harmless })
@@ -101,6 +101,7 @@ describe("agent-job drain", () => {
     })
     assert.include((await agentJob("get", "tasks")).stdout, "Draining")
 
+    await release(id)
     const { code, stdout } = await drain.ended
     assert.strictEqual(code, 0)
     assert.match(stdout, /^Draining agent-job in agent-job since .*: nothing new starts in agent-job-tasks\.\n/u)
@@ -110,40 +111,5 @@ describe("agent-job drain", () => {
     assert.strictEqual((await taskOf(name)).status.reason, "Draining")
     assert.strictEqual((await agentJob("drain", "--undo")).code, 0)
     assert.strictEqual((await untilOver(name)).status.phase, "Succeeded")
-  })
-})
-
-describe("an apply that comes near to the memory of its runner", () => {
-  /** Feeds `tail` a megabyte every 40 ms, all of which it keeps in memory. */
-  const greedy = "i=0; while [ $i -lt 600 ]; do head -c 1000000 /dev/zero; sleep 0.04; i=$((i+1)); done | tail -c 600000000 >/dev/null"
-
-  it("is interrupted once, keeps its state and says OutOfMemory", async ({ scene }) => {
-    const restore = await changeValues({
-      task: { runner: { resources: { limits: { memory: "400Mi" }, requests: { cpu: "50m", memory: "64Mi" } } } }
-    })
-    try {
-      const { command, id } = await scene.startRun(
-        {
-          "main.tf": `
-resource "terraform_data" "first" { input = "made" }
-resource "terraform_data" "greedy" {
-  depends_on = [terraform_data.first]
-  provisioner "local-exec" { command = ${JSON.stringify(greedy)} }
-}
-`
-        },
-        "--auto-approve",
-        "--no-color"
-      )
-      const { code, stdout } = await command.ended
-      assert.strictEqual(code, 1)
-      assert.strictEqual(stdout.split("Interrupt received.").length - 1, 1, stdout)
-      const message =
-        "The runner came to 80 % of its memory limit during tofu apply, which was interrupted; what it had made is in the state. To go further, raise task.runner.resources.limits.memory."
-      assert.deepInclude((await untilFinal(id)).stages[1]?.result, { outcome: "failed", reason: "OutOfMemory", message, statePushed: true })
-      assert.include(await resourcesOf(scene.name), "terraform_data.first")
-    } finally {
-      await restore()
-    }
   })
 })

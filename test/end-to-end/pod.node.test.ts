@@ -1,8 +1,8 @@
 // The Pod of a stage on a real node: what its runner can reach, and what becomes of a second Pod for the same task.
 import { Schema } from "effect"
 import { assert, describe } from "vitest"
-import { follow, kubectl, podLog, productNamespace, taskOf, tryKubectl, untilOver } from "./cluster.ts"
-import { slowApply, slowly } from "./configurations.ts"
+import { follow, kubectl, podLog, productNamespace, release, taskOf, tryKubectl, untilOver } from "./cluster.ts"
+import { held, heldApply } from "./configurations.ts"
 import { it, type Scene } from "./product.ts"
 import { untilFinal } from "./server.ts"
 
@@ -28,9 +28,9 @@ const isReady = ({ status: { conditions = [] } }: typeof Pod.Type) =>
 const workerOf = ({ status: { containerStatuses = [] } }: typeof Pod.Type) => containerStatuses.find(({ name }) => name === "worker")
 
 /** Starts a run and waits until it is in the middle of its apply. Returns the run and the task of the apply. */
-const applying = async (scene: Scene, seconds: number) => {
-  const started = await scene.startRun(slowApply(seconds), "--auto-approve", "--no-color")
-  await started.command.says(slowly)
+const applying = async (scene: Scene) => {
+  const started = await scene.startRun(heldApply, "--auto-approve", "--no-color")
+  await started.command.says(held)
   return { ...started, task: await taskOf(`${started.id}-apply`) }
 }
 
@@ -65,7 +65,7 @@ const copyOf = (json: string, name: string) => {
 
 describe.concurrent("the Pod of a stage", () => {
   it("runs under Pod Security restricted, and its runner reaches neither tokens nor what is the worker's alone", async ({ scene }) => {
-    const { task: { status: { pod } } } = await applying(scene, 300)
+    const { task: { status: { pod } } } = await applying(scene)
     const name = pod?.name ?? ""
     for (const namespace of ["agent-job-tasks", productNamespace]) {
       const label = await kubectl([
@@ -99,7 +99,7 @@ describe.concurrent("the Pod of a stage", () => {
   })
 
   it("that comes second exits with 75 and runs nothing, and the first one does not notice", async ({ scene }) => {
-    const { command, id, task } = await applying(scene, 20)
+    const { command, id, task } = await applying(scene)
     const copy = `${scene.name}-copy`
     const manifest = copyOf(await kubectl(["get", "job", task.status.job?.name ?? "", "--output=json"]), copy)
     assert.include(
@@ -117,6 +117,7 @@ describe.concurrent("the Pod of a stage", () => {
     assert.include(said, `AgentTask ${id}-apply is taken by the Pod with UID ${task.status.pod?.uid}; this Pod runs nothing.`)
     assert.notInclude(said, "tofu")
 
+    await release(id)
     const { code, stdout } = await command.ended
     assert.strictEqual(code, 0)
     assert.include(stdout, "Apply complete! Resources: 3 added, 0 changed, 0 destroyed.")

@@ -1,7 +1,7 @@
 // Runs as a person uses them: plan, approval, apply, changes, destroy, failures and waits, through the CLI and the server on a real node.
 import { assert, describe } from "vitest"
-import { untilOver, untilTask } from "./cluster.ts"
-import { failingApply, greeting, harmless, hushed, slowApply, slowly } from "./configurations.ts"
+import { release, untilOver, untilTask } from "./cluster.ts"
+import { failingApply, greeting, harmless, held, heldApply, hushed } from "./configurations.ts"
 import { agentJob, it } from "./product.ts"
 import { resourcesOf, runOf, stateOf, untilFinal, untilRun } from "./server.ts"
 
@@ -100,21 +100,22 @@ describe.concurrent("a run", () => {
 
   it("goes on beside one of another workspace", async ({ scene }) => {
     const both = await Promise.all(["a", "b"].map((suffix) => scene.another(suffix)))
-    const started = await Promise.all(both.map((one) => one.startRun(slowApply(300), "--auto-approve", "--no-color")))
-    await Promise.all(started.map(({ command }) => command.says(slowly)))
+    const started = await Promise.all(both.map((one) => one.startRun(heldApply, "--auto-approve", "--no-color")))
+    await Promise.all(started.map(({ command }) => command.says(held)))
     assert.deepStrictEqual((await Promise.all(started.map(({ id }) => runOf(id)))).map(({ status }) => status), ["applying", "applying"])
   })
 
   it("waits for the one before it in its workspace and says so", async ({ scene }) => {
-    const first = await scene.startRun(slowApply(20), "--auto-approve", "--no-color")
-    await first.command.says(slowly)
-    const second = await scene.startRun(slowApply(20), "--auto-approve", "--no-color")
+    const first = await scene.startRun(heldApply, "--auto-approve", "--no-color")
+    await first.command.says(held)
+    const second = await scene.startRun(heldApply, "--auto-approve", "--no-color")
     const queued = await untilRun(second.id, "is queued", ({ queue }) => queue !== undefined)
     assert.strictEqual(queued.status, "pending")
     assert.deepInclude(queued.queue, { position: 1, message: `The run ${first.id} holds the workspace and is applying.` })
     assert.strictEqual(queued.queue?.blockedBy, first.id)
     assert.include((await agentJob("get", second.id)).stdout, `Waits: The run ${first.id} holds the workspace and is applying.`)
     await second.command.says(`The run ${first.id} holds the workspace and is applying`)
+    await release(first.id)
     assert.strictEqual((await first.command.ended).code, 0)
     const { code, stdout } = await second.command.ended
     assert.strictEqual(code, 0)

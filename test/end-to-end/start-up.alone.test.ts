@@ -1,10 +1,10 @@
 // Pods that do not start, or do not last: the status explains the wait in the kubelet's words, and the end with a reason and what to do.
-// While this file runs, the controller has other values: a short startup timeout, no more time for a node than that, and small volumes.
+// While this file runs, the controller has other values: a short startup timeout, no more time for a node than that, small volumes and little memory.
 import { afterAll, assert, beforeAll, describe, vi } from "vitest"
 import { kubectl, untilOver, untilTask } from "./cluster.ts"
 import { harmless } from "./configurations.ts"
 import { it } from "./product.ts"
-import { required, resourcesOf } from "./server.ts"
+import { required, resourcesOf, untilFinal } from "./server.ts"
 import { changeValues } from "./values.ts"
 
 vi.setConfig({ maxConcurrency: 10 }) // the tests mostly wait
@@ -14,7 +14,11 @@ let restore = async () => {}
 beforeAll(async () => {
   restore = await changeValues({
     persistence: { emptyDir: { sizeLimit: "64Mi" } },
-    task: { startupTimeoutSeconds, job: { activeDeadlineSeconds: 3600 } }
+    task: {
+      startupTimeoutSeconds,
+      job: { activeDeadlineSeconds: 3600 },
+      runner: { resources: { limits: { memory: "400Mi" }, requests: { cpu: "50m", memory: "64Mi" } } }
+    }
   })
 })
 afterAll(() => restore())
@@ -96,6 +100,35 @@ resource "terraform_data" "large" {
       /^The Pod had to leave its node during tofu apply, which was interrupted; what it had made is in the state\.$/u
     )
     assert.include(told, run.failure ?? "")
+    assert.include(await resourcesOf(scene.name), "terraform_data.first")
+  })
+})
+
+describe.concurrent("an apply that comes near to the memory of its runner", () => {
+  /** Feeds `tail` 200 MB at once, and then a megabyte every 40 ms, all of which it keeps in memory. */
+  const slowly = "i=0; while [ $i -lt 400 ]; do head -c 1000000 /dev/zero; sleep 0.04; i=$((i+1)); done"
+  const greedy = `(head -c 200000000 /dev/zero; ${slowly}) | tail -c 600000000 >/dev/null`
+
+  it("is interrupted once, keeps its state and says OutOfMemory", async ({ scene }) => {
+    const { command, id } = await scene.startRun(
+      {
+        "main.tf": `
+resource "terraform_data" "first" { input = "made" }
+resource "terraform_data" "greedy" {
+  depends_on = [terraform_data.first]
+  provisioner "local-exec" { command = ${JSON.stringify(greedy)} }
+}
+`
+      },
+      "--auto-approve",
+      "--no-color"
+    )
+    const { code, stdout } = await command.ended
+    assert.strictEqual(code, 1)
+    assert.strictEqual(stdout.split("Interrupt received.").length - 1, 1, stdout)
+    const message =
+      "The runner came to 80 % of its memory limit during tofu apply, which was interrupted; what it had made is in the state. To go further, raise task.runner.resources.limits.memory."
+    assert.deepInclude((await untilFinal(id)).stages[1]?.result, { outcome: "failed", reason: "OutOfMemory", message, statePushed: true })
     assert.include(await resourcesOf(scene.name), "terraform_data.first")
   })
 })
