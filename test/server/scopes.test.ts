@@ -14,8 +14,6 @@ const table: Readonly<Record<string, Opens>> = {
   "GET /healthz": "anybody",
   "GET /readyz": "anybody",
   "GET /metrics": "anybody",
-  "* /api/v2/*": "anybody", // 404
-  "* /*": "anybody", // 404
   "POST /api/pool/v1/acquire": "pool",
   "POST /api/pool/v1/cancellations": "pool",
   "POST /api/pool/v1/assignments/:id/acknowledge": "pool",
@@ -58,6 +56,7 @@ const table: Readonly<Record<string, Opens>> = {
   "POST /api/v2/organizations/:organization/workspaces": "user",
   "GET /api/v2/organizations/:organization/workspaces/:name": "user",
   "GET /api/v2/workspaces/:id": "user",
+  "PATCH /api/v2/organizations/:organization/workspaces/:name": "user",
   "PATCH /api/v2/workspaces/:id": "user",
   "GET /api/v2/workspaces/:id/vars": "user",
   "GET /api/v2/workspaces/:id/all-vars": "user",
