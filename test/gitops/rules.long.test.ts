@@ -100,29 +100,120 @@ describe("promtool", () => {
     })).toMatchObject(obeyed)
   })
 
-  it("sees by them that runs wait while nobody takes any, and not that an idle server or one that is drained has nobody", () => {
+  it("sees by them that runs wait while nobody takes any, of each server by itself, whichever cluster is drained", () => {
     const alert = "AgentJobNobodyTakesWork"
-    const of = (namespace: string, agents: string, waiting: string, status = "pending") => [
-      { series: `agent_job_server_agents{namespace="${namespace}",pod="server"}`, values: agents },
-      { series: `agent_job_server_runs{namespace="${namespace}",pod="server",status="${status}"}`, values: waiting },
-      { series: `agent_job_server_runs{namespace="${namespace}",pod="server",status="applied"}`, values: "7x60" }
+    const of = (namespace: string, unasked: string) => [
+      { series: `agent_job_server_stages_unasked{namespace="${namespace}",pod="server"}`, values: unasked },
+      { series: `agent_job_server_runs{namespace="${namespace}",pod="server",status="pending"}`, values: "3x60" },
+      { series: `agent_job_draining{namespace="${namespace}",pod="one"}`, values: "1x60" }
+    ]
+    expect(promtool({
+      interval: "1m",
+      input_series: [...of("taken", "0x60"), ...of("waits", "0x20 1x40"), ...of("moment", "0x20 1x3 0x40")],
+      alert_rule_test: [look(alert, "20m"), look(alert, "25m"), look(alert, "30m", "waits"), look(alert, "60m", "waits")]
+    })).toMatchObject(obeyed)
+  })
+
+  it("sees by them that runs wait while none is at work, also those that a cluster has taken, unless one is", () => {
+    const alert = "AgentJobRunsWait"
+    const of = (namespace: string, pending: string, { started = "0x60", taken = "0x60", waiting = "0x60" }) => [
+      { series: `agent_job_server_runs{namespace="${namespace}",pod="server",status="pending"}`, values: pending },
+      { series: `agent_job_server_runs{namespace="${namespace}",pod="server",status="planning"}`, values: "1x60" },
+      ...Object.entries({ started, taken, waiting }).map(([progress, values]) => ({
+        series: `agent_job_server_stages{namespace="${namespace}",pod="server",progress="${progress}"}`,
+        values
+      }))
     ]
     expect(promtool({
       interval: "1m",
       input_series: [
-        ...of("idle", "0x60", "0x60"),
-        ...of("busy", "1x60", "3x60"),
-        ...of("pending", "1x10 0x50", "0x20 1x40"),
-        ...of("approved", "1x10 0x50", "0x20 1x40", "confirmed"),
-        ...of("drained", "0x60", "1x60"),
-        { series: `agent_job_draining{namespace="drained",pod="one"}`, values: "1x60" },
-        ...of("pool", "1x60", "1x60"),
-        { series: `agent_job_server_stages_unasked{namespace="pool",pod="server"}`, values: "0x20 1x40" }
+        ...of("idle", "0x60", {}),
+        ...of("busy", "3x60", { waiting: "3x60", taken: "5x60", started: "1x60" }),
+        ...of("pending", "3x60", {}), // behind a plan that waits for its approval
+        ...of("waiting", "0x60", { waiting: "1x60" }),
+        ...of("taken", "0x60", { taken: "30x60" }),
+        ...of("slow", "0x60", { taken: "1x10 0x50", started: "0x10 1x50" })
       ],
       alert_rule_test: [
-        look(alert, "20m"),
-        look(alert, "30m", "approved", "pending", "pool"),
-        look(alert, "60m", "approved", "pending", "pool")
+        look(alert, "14m"),
+        look(alert, "16m", "pending", "taken", "waiting"),
+        look(alert, "1h", "pending", "taken", "waiting")
+      ]
+    })).toMatchObject(obeyed)
+  })
+
+  it("sees by them that work waits for hours for a cluster that is drained, and not that a drained one has none", () => {
+    const alert = "AgentJobDrainForgotten"
+    const of = (namespace: string, values: string) => [
+      { series: `agent_job_server_stages_drained{namespace="${namespace}",pod="server"}`, values },
+      { series: `agent_job_draining{namespace="${namespace}",pod="one"}`, values: "1x480" }
+    ]
+    expect(promtool({
+      interval: "1m",
+      input_series: [...of("none", "0x480"), ...of("maintained", "5x120 0x360"), ...of("forgotten", "1x480")],
+      alert_rule_test: [look(alert, "2h"), look(alert, "4h", "forgotten"), look(alert, "8h", "forgotten")]
+    })).toMatchObject(obeyed)
+  })
+
+  it("sees by them that states are in doubt, and that the disk of the server fills up", () => {
+    const of = (metric: string, namespace: string, values: string) => ({
+      series: `agent_job_server_${metric}{namespace="${namespace}",pod="server"}`,
+      values
+    })
+    const { annotations, labels } = ruleOf("AgentJobStateInDoubt")
+    expect(promtool({
+      interval: "1m",
+      input_series: [
+        of("states_in_doubt", "none", "0x60"),
+        of("states_in_doubt", "settled", "1x10 0x50"),
+        of("states_in_doubt", "doubt", "2x60"),
+        of("disk_free_bytes", "roomy", "300000000x60"),
+        of("disk_free_bytes", "full", "300000000x20 200000000x40")
+      ],
+      alert_rule_test: [
+        look("AgentJobStateInDoubt", "14m"),
+        {
+          eval_time: "20m",
+          alertname: "AgentJobStateInDoubt",
+          exp_alerts: [{
+            exp_labels: { ...labels, namespace: "doubt" },
+            exp_annotations: { ...annotations, summary: "States are in doubt, and nothing runs in their workspaces: 2." }
+          }]
+        },
+        look("AgentJobDiskFillsUp", "24m"),
+        look("AgentJobDiskFillsUp", "30m", "full")
+      ]
+    })).toMatchObject(obeyed)
+  })
+
+  it("sees by them that the values cannot be used, and that the controller is behind", () => {
+    const of = (metric: string, namespace: string, values: string) => ({
+      series: `agent_job_${metric}{namespace="${namespace}",pod="one"}`,
+      values
+    })
+    const { annotations, labels } = ruleOf("AgentJobQueueGrows")
+    expect(promtool({
+      interval: "1m",
+      input_series: [
+        of("config_valid", "right", "1x60"),
+        of("config_valid", "corrected", "1x10 0x3 1x47"),
+        of("config_valid", "wrong", "1x10 0x50"),
+        of("queue_depth", "quick", "0x60"),
+        of("queue_depth", "burst", "5000x5 0x55"),
+        of("queue_depth", "behind", "0x10 300x50")
+      ],
+      alert_rule_test: [
+        look("AgentJobValuesInvalid", "15m"),
+        look("AgentJobValuesInvalid", "20m", "wrong"),
+        look("AgentJobQueueGrows", "20m"),
+        {
+          eval_time: "30m",
+          alertname: "AgentJobQueueGrows",
+          exp_alerts: [{
+            exp_labels: { ...labels, namespace: "behind" },
+            exp_annotations: { ...annotations, summary: "The controller of agent-job is behind with 300 tasks." }
+          }]
+        }
       ]
     })).toMatchObject(obeyed)
   })

@@ -182,8 +182,7 @@ const server: ReadonlyArray<Row> = [
   {
     name: "AgentJobNobodyTakesWork",
     severity: "critical",
-    expr:
-      `(max by (cluster, namespace) (agent_job_server_agents) == 0 and max by (cluster, namespace) (agent_job_server_runs{status=~"pending|confirmed"}) > 0 or max by (cluster, namespace) (agent_job_server_stages_unasked) > 0) unless on (cluster, namespace) max by (cluster, namespace) (agent_job_draining) == 1`,
+    expr: "max by (cluster, namespace) (agent_job_server_stages_unasked) > 0",
     lasting: "5m",
     summary: "Runs are waiting, and no controller that may take them asks the server of agent-job for work.",
     description: "See the log of the controller: its URL, its token, the way to the server. `agent-job get pools` shows whose stages wait."
@@ -192,10 +191,20 @@ const server: ReadonlyArray<Row> = [
     name: "AgentJobRunsWait",
     severity: "warning",
     expr:
-      `max by (cluster, namespace) (agent_job_server_runs{status="pending"}) > 0 and max by (cluster, namespace) (sum without (status) (agent_job_server_runs{status=~"planning|confirmed|applying"})) == 0`,
+      `(max by (cluster, namespace) (agent_job_server_runs{status="pending"}) > 0 or max by (cluster, namespace) (agent_job_server_stages{progress=~"waiting|taken"}) > 0) and max by (cluster, namespace) (agent_job_server_stages{progress="started"}) == 0`,
     lasting: "15m",
-    summary: "Runs are waiting while nothing is running: {{ $value }}.",
-    description: "`agent-job get RUN` says what each is waiting for: a run that waits for approval holds its workspace."
+    summary: "Runs are waiting while none is at work.",
+    description:
+      "`agent-job get RUN` says what each is waiting for: the cluster that took it may be drained, full, or without a proof that it isolates tasks; and a run that waits for approval holds its workspace."
+  },
+  {
+    name: "AgentJobDrainForgotten",
+    severity: "warning",
+    expr: "max by (cluster, namespace) (agent_job_server_stages_drained) > 0",
+    lasting: "3h",
+    summary: "Work has been waiting for three hours for a cluster that is drained.",
+    description:
+      "`agent-job get RUN` says which controllers it is waiting for. `agent-job drain --undo` in their cluster starts it; if the cluster is to stay drained, cancel its runs and bind the workspaces to another pool."
   },
   {
     name: "AgentJobStateInDoubt",
