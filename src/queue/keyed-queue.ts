@@ -23,7 +23,7 @@ export interface Depth {
 
 export interface Options<K extends string, E, R> {
   readonly concurrency: number
-  /** Works on one key; `Some(delay)` asks for another run. A failure or a defect is logged, and the key runs again after the backoff. */
+  /** Works on one key, which its logs then name; `Some(delay)` asks for another run. A failure or a defect is logged, and the key runs again after the backoff. */
   readonly work: (key: K) => Effect.Effect<Option.Option<Duration.Duration>, E, R>
   readonly backoff: Backoff<K>
 }
@@ -70,7 +70,7 @@ export const make = Effect.fnUntraced(function*<K extends string, E, R>(
   const failed = (key: K, cause: Cause.Cause<E>) => {
     const { count, delay } = backoff.failed(key)
     return Effect.logWarning("work failed", cause).pipe(
-      Effect.annotateLogs({ key, failures: count, retryIn: Duration.format(delay) }),
+      Effect.annotateLogs({ failures: count, retryIn: Duration.format(delay) }),
       Effect.andThen(addAfter(key, delay))
     )
   }
@@ -95,6 +95,7 @@ export const make = Effect.fnUntraced(function*<K extends string, E, R>(
             return Option.match(again, { onNone: () => Effect.void, onSome: (delay) => addAfter(key, delay) })
           }
         }),
+        Effect.annotateLogs({ key }),
         Effect.ensuring(settle(key))
       )
     })

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Clock, Deferred, Duration, Effect, Exit, Fiber, Option, Schema, Scope } from "effect"
+import { Clock, Deferred, Duration, Effect, Exit, Fiber, Logger, Option, References, Schema, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { makeBackoff } from "../../src/queue/backoff.ts"
 import { make } from "../../src/queue/keyed-queue.ts"
@@ -46,6 +46,20 @@ describe("KeyedQueue", () => {
       yield* TestClock.adjust("10 seconds")
       expect(log).toEqual(["a@0", "b@0", "c@1"])
       expect(most).toEqual({ keys: 2, overlaps: 0 })
+    }))
+
+  it.effect("names the key in all that its work logs, and in what is logged of a failure", () =>
+    Effect.gen(function*() {
+      const logged: Array<unknown> = []
+      const logger = Logger.make(({ fiber, message }) => void logged.push([message, fiber.getRef(References.CurrentLogAnnotations)]))
+      const work = () => Effect.andThen(Effect.logInfo("it was made by an earlier try"), Effect.fail("no"))
+      const queue = yield* Effect.provide(make({ concurrency: 1, work, backoff: backoff() }), Logger.layer([logger]))
+      yield* queue.add("tasks/a")
+      yield* TestClock.adjust("500 millis")
+      expect(logged).toEqual([
+        [["it was made by an earlier try"], { key: "tasks/a" }],
+        [expect.arrayContaining(["work failed"]), { key: "tasks/a", failures: 1, retryIn: "1s" }]
+      ])
     }))
 
   it.effect("backs off failures, and forgets them after a success", () =>

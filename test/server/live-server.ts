@@ -50,9 +50,10 @@ export const optionsIn = (made: string) => ({
 })
 
 /** Takes the pools, and what came after them, out of a database again, as a version that had none left it. */
-export const withoutPools = `ALTER TABLE runs DROP COLUMN workingDirectory; DROP INDEX workspacesByPool; ${
-  ["workspaces", "taskTokens", "agents"].map((table) => `ALTER TABLE ${table} DROP COLUMN pool`).join("; ")
-}; DELETE FROM effect_sql_migrations WHERE migration_id >= 30`
+export const withoutPools =
+  `ALTER TABLE agents DROP COLUMN resting; ALTER TABLE runs DROP COLUMN workingDirectory; DROP INDEX workspacesByPool; ${
+    ["workspaces", "taskTokens", "agents"].map((table) => `ALTER TABLE ${table} DROP COLUMN pool`).join("; ")
+  }; DELETE FROM effect_sql_migrations WHERE migration_id >= 30`
 
 /** Runs a server with these options until the scope closes; returns its URL and its services. */
 export const serveWith = (options: ServerOptions) =>
@@ -191,8 +192,11 @@ export const agent = (url: string, name = "agent-1", uid = taskUid, token = pool
   const report = (id: string, result: StageResult) => post(`${poolPath.result(id)}?taskUid=${uid}`, result)
   /** Reports the result of a stage for which no AgentTask was made. */
   const reportTaskless = (id: string, result: StageResult) => post(poolPath.result(id), result)
-  const cancellations = (after = 0, waitSeconds = 0) =>
-    Effect.map(post(poolPath.cancellations, { after, waitSeconds }), ({ json }) => Schema.decodeUnknownSync(CancellationsResponse)(json))
+  const cancellations = (after = 0, waitSeconds = 0, because?: string) =>
+    Effect.map(
+      post(poolPath.cancellations, { after, waitSeconds, ...(because !== undefined && { resting: { agent: name, because } }) }),
+      ({ json }) => Schema.decodeUnknownSync(CancellationsResponse)(json)
+    )
   /** Acquires and acknowledges the only assignment that is open; throws if there is none or more than one. */
   const take = Effect.gen(function*() {
     const [assignment, ...others] = yield* acquire()

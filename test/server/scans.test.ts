@@ -30,11 +30,11 @@ const growing = [
 ]
 
 /**
- * Reports whether a scan is acceptable: one of the stages that no agent has taken or of the rescues that wait, one in the order of an index
+ * Reports whether a scan is acceptable: one of the stages that are not over or of the rescues that wait, one in the order of an index
  * up to a limit, one that counts runs or workspaces in an index alone, and that of all workspaces by the hourly pass of the retention.
  */
 const isBounded = (step: string, text: string) =>
-  /(?:stagesToOffer|rescuesPending)$/u.test(step) ||
+  /(?:stagesToOffer|stagesOfAgents|rescuesPending)$/u.test(step) ||
   text === "SELECT * FROM workspaces ORDER BY name" ||
   (step.includes(" INDEX ") &&
     /\bLIMIT\b|^SELECT (?:status, count\(\*\) AS n FROM runs GROUP BY status|pool, count\(\*\) AS n FROM workspaces GROUP BY pool)$/u.test(

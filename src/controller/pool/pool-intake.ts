@@ -191,6 +191,13 @@ const room = (intake: Intake) =>
     return policy.limits.total + backlog - waitingOfPool(intake)
   })
 
+/** Returns what the pool is told while this agent asks for no work. */
+const restingOf = Effect.fnUntraced(function*(intake: Intake) {
+  const agent = intake.identity
+  if (yield* SubscriptionRef.get(intake.drained)) return { agent, because: "drained" as const }
+  return (yield* room(intake)) <= 0 ? { agent, because: "full" as const } : undefined
+})
+
 const untilDrainedIs = ({ drained }: Intake, wanted: boolean) =>
   Stream.runHead(Stream.filter(SubscriptionRef.changes(drained), (isDrained) => isDrained === wanted))
 
@@ -236,7 +243,7 @@ interface Followed {
 /** Carries out the next cancellations, and tries those that failed once more. One that fails again must not keep the others waiting. */
 const followCancellations = Effect.fnUntraced(function*(intake: Intake, { after, failed }: Followed) {
   const pool = yield* Pool
-  const { ids, next } = yield* pool.cancellations(after, failed.length === 0 ? waitSeconds : retrySeconds)
+  const { ids, next } = yield* pool.cancellations(after, failed.length === 0 ? waitSeconds : retrySeconds, yield* restingOf(intake))
   const fails = (id: string) =>
     Effect.as(cancel(intake, id), false).pipe(
       Effect.catch(({ message }) => Effect.logWarning(message).pipe(Effect.annotateLogs({ assignment: id }), Effect.as(true)))

@@ -9,7 +9,7 @@ import { shortened } from "../../core/text/sentence.ts"
 import { firstToken } from "../../core/text/token-lines.ts"
 import { reasonOf } from "../../http/cause.ts"
 import { toServer } from "../../http/connections.ts"
-import { AcquireResponse, type Assignment, CancellationsResponse, poolPath } from "../../schema/api/pool-api.ts"
+import { AcquireResponse, type Assignment, CancellationsResponse, poolPath, type Resting } from "../../schema/api/pool-api.ts"
 import { isOneOf, type Problem, type ProblemCode } from "../../schema/api/problem.ts"
 import { errorInWords } from "../../schema/system-error.ts"
 import type { Reason } from "../../schema/task/reason.ts"
@@ -56,7 +56,12 @@ export class Pool extends Context.Service<Pool, {
    * change is in doubt by now.
    */
   readonly acknowledge: (id: string, taskUid: string) => Effect.Effect<void, PoolError>
-  readonly cancellations: (after: number, waitSeconds: number) => Effect.Effect<typeof CancellationsResponse.Type, PoolError>
+  /** Waits up to `waitSeconds` for ids after the cursor. An agent that asks for no work meanwhile is `resting`, so that it is not taken for gone. */
+  readonly cancellations: (
+    after: number,
+    waitSeconds: number,
+    resting?: { readonly agent: string; readonly because: Resting }
+  ) => Effect.Effect<typeof CancellationsResponse.Type, PoolError>
   /**
    * Reports the result of a stage, from the AgentTask with this UID or from no task. The pool keeps the first result of a stage. It counts
    * as a success if the pool has a result already or gave the stage to another agent; also if it does not know the stage, provided that the
@@ -153,7 +158,8 @@ const make = Effect.fnUntraced(function*(url: string, tokenFile: string) {
     acquire: (agent, waitSeconds, max) =>
       Effect.map(ask(poolPath.acquire, { agent, waitSeconds, max }, waitSeconds, AcquireResponse), ({ assignments }) => assignments),
     acknowledge: (id, taskUid) => tell(poolPath.acknowledge(id), { taskUid }),
-    cancellations: (after, waitSeconds) => ask(poolPath.cancellations, { after, waitSeconds }, waitSeconds, CancellationsResponse),
+    cancellations: (after, waitSeconds, resting) =>
+      ask(poolPath.cancellations, { after, waitSeconds, resting }, waitSeconds, CancellationsResponse),
     report: (id, taskUid, result, from = url) =>
       tell(
         poolPath.result(id) + Option.match(taskUid, { onNone: () => "", onSome: (uid) => `?taskUid=${encodeURIComponent(uid)}` }),

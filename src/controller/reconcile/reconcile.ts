@@ -48,9 +48,18 @@ const decisions = Metric.counter("agent_job_reconcile_total", {
   incremental: true
 })
 
-const count = ({ task: { spec: { stage }, status } }: Observed, { situation, status: { phase } }: Plan) => {
-  const ends = phase !== undefined && isOver(phase) && !isOver(status.phase)
-  return Metric.update(Metric.withAttributes(decisions, { situation, stage, ...(ends && { ends: phase }) }), 1)
+const endedAt = Metric.gauge("agent_job_task_ended_timestamp_seconds", {
+  description: "When a decision last ended a task, by the labels that the count of such decisions has, in Unix time."
+})
+
+const count = ({ task: { spec: { stage }, status } }: Observed, { situation, status: { phase } }: Plan, now: string) => {
+  const counted = { situation, stage }
+  if (phase === undefined || !isOver(phase) || isOver(status.phase)) return Metric.update(Metric.withAttributes(decisions, counted), 1)
+  const ended = { ...counted, ends: phase }
+  return Effect.andThen(
+    Metric.update(Metric.withAttributes(decisions, ended), 1),
+    Metric.update(Metric.withAttributes(endedAt, ended), Date.parse(now) / 1000)
+  )
 }
 
 const make = Effect.fnUntraced(function*(world: World) {
@@ -122,7 +131,7 @@ const make = Effect.fnUntraced(function*(world: World) {
       }))
 
   const carryOut = Effect.fnUntraced(function*(observed: Observed, decision: Plan, pass: Pass) {
-    yield* count(observed, decision)
+    yield* count(observed, decision, pass.now)
     const made = yield* executor.all(observed.task, decision.actions, pass)
     if (Option.isSome(made)) world.created(observed.task.metadata.uid, made.value)
     const again = yield* settle(observed.task, decision, made)

@@ -22,8 +22,11 @@ export const finishLost: Respond = (s) => {
   return ended(s, "Failed", reason, andThen(message, next))
 }
 
-/** How soon a task that may not run any more is looked at again. Each look is counted, and the alert AgentJobNodeSilent goes by that count. */
-const doubtAgainMillis = 120_000
+/**
+ * How soon a task is looked at again that may not run any more, or whose state is not saved. Each look is counted, and the alerts
+ * AgentJobNodeSilent and AgentJobStateUnsaved go by that count.
+ */
+const troubleAgainMillis = 120_000
 
 export const stall: RespondTo<PodSeen> = (s, { node }) =>
   later(
@@ -34,7 +37,7 @@ export const stall: RespondTo<PodSeen> = (s, { node }) =>
         `Node ${node} does not answer. The stage may still be running there, so the task keeps its place and its workspace until the node answers or is removed; repair the node, or delete its Node object if the machine is off.`,
       stalled: true
     }),
-    doubtAgainMillis
+    troubleAgainMillis
   )
 
 /** Does not call the task stalled: where a kubelet's probe never reaches a worker, as behind some meshes, its stage goes on all the same. */
@@ -46,7 +49,7 @@ export const doubt: RespondTo<PodSeen> = (s, { name, node }) =>
       message:
         `Pod ${name} has not been ready for two minutes: node ${node} died, or a container is started again, or the kubelet's probe does not reach the worker. The stage may still be running there, so the task keeps its place and its workspace; check the node and the Pod, and delete the Node object only if the machine is off.`
     }),
-    doubtAgainMillis
+    troubleAgainMillis
   )
 
 /** Looks again at a Pod that is not ready when that has lasted for long. */
@@ -67,11 +70,13 @@ export const showStopping: Respond = (s) =>
  * Leaves the task to its worker. A pool that last heard a doubt, or may have heard one, from another lead or though no answer came, is told
  * that the worker runs, until it has heard that.
  */
-export const leave: Respond = (s) => {
+const leave: Respond = (s) => {
   const { reportedWait, task: { status: { pod } } } = s.observed
   const mayBeInDoubt = !Option.exists(reportedWait, ({ reason }) => !doubts.includes(reason))
   return { ...unchanged(s), notices: mayBeInDoubt && pod !== undefined ? noticesToPool(s, running(pod)) : [] }
 }
+
+export const leaveUnsaved: Respond = (s) => later(leave(s), troubleAgainMillis)
 
 /** Says again what the claim said, after a time in which it was doubted. */
 export const showRunning: Respond = (s) => {

@@ -144,7 +144,7 @@ export const rows: ReadonlyArray<Row> = [
     situation: "claimed, and its newest state is not saved",
     means: "leave it to the worker, which says so itself and takes it back",
     when: when.unsaved,
-    respond: claimed.leave
+    respond: claimed.leaveUnsaved
   }),
   row({
     situation: "claimed, and its Pod has not been ready for two minutes",

@@ -12,23 +12,29 @@ export interface Alert {
   readonly annotations: { readonly summary: string; readonly description: string }
 }
 
-const decisions = "agent_job_reconcile_total"
-
-/**
- * Returns the counter of decisions on tasks in this situation, of these stages if any are named. Throws if there is no such situation, so
- * that a renamed row is noticed.
- */
-const found = (situation: string, ...stages: ReadonlyArray<Stage>): string => {
+/** Returns the situation as a label. Throws if there is none of that name, so that a renamed row is noticed. */
+const found = (situation: string): string => {
   if (!rows.some((_) => _.situation === situation)) throw new Error(`no such situation: ${situation}`)
-  return `${decisions}{situation="${situation}"${stages.length === 0 ? "" : `,stage=~"${stages.join("|")}"`}}`
+  return `situation="${situation}"`
 }
 
 /**
- * Returns an expression for the counters that rose within the window, including new ones: these begin with 1, which `increase` does not
- * see.
+ * Returns an expression for the tasks that failed within the last 15 minutes. It goes by the time of the end and not by a count, of which
+ * a Prometheus that has just begun to look cannot tell when it rose.
  */
-const rose = (counter: string, window: string): string =>
-  `sum by (cluster, namespace) (increase(${counter}[${window}]) > 0 or (${counter} unless ${counter} offset ${window})) > 0`
+const failed = (labels: string): string =>
+  `max by (cluster, namespace) (last_over_time(agent_job_task_ended_timestamp_seconds{ends="Failed",${labels}}[15m])) > time() - 900`
+const lost = (...stages: ReadonlyArray<Stage>): string =>
+  failed(`${found("claimed, and the worker is over without a result")},stage=~"${stages.join("|")}"`)
+
+/**
+ * Returns an expression for a situation that lasts, from the counts of the looks at it: the window is little longer than the time between
+ * two. The first count is 1, which `increase` does not see.
+ */
+const lasts = (situation: string, window: string): string => {
+  const looks = `agent_job_reconcile_total{${found(situation)}}`
+  return `sum by (cluster, namespace) (increase(${looks}[${window}]) > 0 or (${looks} unless ${looks} offset ${window})) > 0`
+}
 
 /** Returns an expression for the installations whose metric was there within the last day and is not any more. */
 const vanished = (metric: string): string =>
@@ -112,7 +118,7 @@ const tasks: ReadonlyArray<Row> = [
   {
     name: "AgentJobStageLost",
     severity: "critical",
-    expr: rose(found("claimed, and the worker is over without a result", "apply", "destroy"), "15m"),
+    expr: lost("apply", "destroy"),
     summary: "An apply or destroy ended without a result, perhaps in the middle.",
     description:
       "`kubectl get atasks -A` shows it with its reason, `kubectl describe atask` its message; look at its state before you run the workspace again."
@@ -120,16 +126,25 @@ const tasks: ReadonlyArray<Row> = [
   {
     name: "AgentJobPlanLost",
     severity: "warning",
-    expr: rose(found("claimed, and the worker is over without a result", "plan"), "15m"),
+    expr: lost("plan"),
     summary: "A plan ended without a result, and changed nothing.",
     description:
       "`kubectl get atasks -A` shows it with its reason: an eviction or a lost node, after which a run plans again, or too little memory."
   },
   {
+    name: "AgentJobStateUnsaved",
+    severity: "critical",
+    expr: lasts("claimed, and its newest state is not saved", "5m"),
+    lasting: "10m",
+    summary: "The newest state of a stage has not reached the server for ten minutes; its only copy may be in the Pod of its worker.",
+    description:
+      "The worker tries for an hour. `kubectl get atasks -A -o wide` names the task, with the reason StateUnsaved, and its Pod; the log of that says why, and whether a person has to save the state (docs/state.md). Delete neither the Pod nor its node meanwhile."
+  },
+  {
     name: "AgentJobNodeSilent",
     severity: "warning",
-    expr: `${rose(found("claimed, and its node does not answer"), "10m")} or ${
-      rose(found("claimed, and its Pod has not been ready for two minutes"), "10m")
+    expr: `${lasts("claimed, and its node does not answer", "5m")} or ${
+      lasts("claimed, and its Pod has not been ready for two minutes", "5m")
     }`,
     lasting: "10m",
     summary: "The node of a running stage does not answer, or its Pod is not ready.",
@@ -139,7 +154,7 @@ const tasks: ReadonlyArray<Row> = [
   {
     name: "AgentJobTasksDoNotStart",
     severity: "warning",
-    expr: rose(`${decisions}{ends="Failed",situation!~"claimed, .*"}`, "15m"),
+    expr: failed(`situation!~"claimed, .*"`),
     summary: "Tasks fail before they start.",
     description:
       "`kubectl get atasks -A` shows them; the message of each has what its Pod, the kubelet or the API server said last: an image, a quota, a policy."
@@ -147,7 +162,7 @@ const tasks: ReadonlyArray<Row> = [
   {
     name: "AgentJobJobsRefused",
     severity: "warning",
-    expr: rose(found("the API server refused its Job for now"), "10m"),
+    expr: lasts("the API server refused its Job for now", "3m"),
     lasting: "10m",
     summary: "The API server refuses Jobs, and their tasks are waiting.",
     description: "The message of the task has its answer: most often a quota or a webhook that does not answer."
@@ -167,8 +182,7 @@ const server: ReadonlyArray<Row> = [
   {
     name: "AgentJobNobodyTakesWork",
     severity: "critical",
-    expr:
-      `(max by (cluster, namespace) (agent_job_server_agents) == 0 and max by (cluster, namespace) (agent_job_server_runs{status=~"pending|confirmed"}) > 0 or max by (cluster, namespace) (agent_job_server_stages_unasked) > 0) unless on (cluster, namespace) max by (cluster, namespace) (agent_job_draining) == 1`,
+    expr: "max by (cluster, namespace) (agent_job_server_stages_unasked) > 0",
     lasting: "5m",
     summary: "Runs are waiting, and no controller that may take them asks the server of agent-job for work.",
     description: "See the log of the controller: its URL, its token, the way to the server. `agent-job get pools` shows whose stages wait."
@@ -177,10 +191,20 @@ const server: ReadonlyArray<Row> = [
     name: "AgentJobRunsWait",
     severity: "warning",
     expr:
-      `max by (cluster, namespace) (agent_job_server_runs{status="pending"}) > 0 and max by (cluster, namespace) (sum without (status) (agent_job_server_runs{status=~"planning|confirmed|applying"})) == 0`,
+      `(max by (cluster, namespace) (agent_job_server_runs{status="pending"}) > 0 or max by (cluster, namespace) (agent_job_server_stages{progress=~"waiting|taken"}) > 0) and max by (cluster, namespace) (agent_job_server_stages{progress="started"}) == 0`,
     lasting: "15m",
-    summary: "Runs are waiting while nothing is running: {{ $value }}.",
-    description: "`agent-job get RUN` says what each is waiting for: a run that waits for approval holds its workspace."
+    summary: "Runs are waiting while none is at work.",
+    description:
+      "`agent-job get RUN` says what each is waiting for: the cluster that took it may be drained, full, or without a proof that it isolates tasks; and a run that waits for approval holds its workspace."
+  },
+  {
+    name: "AgentJobDrainForgotten",
+    severity: "warning",
+    expr: "max by (cluster, namespace) (agent_job_server_stages_drained) > 0",
+    lasting: "3h",
+    summary: "Work has been waiting for three hours for a cluster that is drained.",
+    description:
+      "`agent-job get RUN` says which controllers it is waiting for. `agent-job drain --undo` in their cluster starts it; if the cluster is to stay drained, cancel its runs and bind the workspaces to another pool."
   },
   {
     name: "AgentJobStateInDoubt",

@@ -13,40 +13,58 @@ interface Panel {
   readonly unit?: "s"
 }
 
+const chosen = `cluster=~"$cluster",namespace=~"$namespace"`
+/** Returns the total of all installations, each of which counts once, whatever replicas it has. */
+const total = (series: string): string => `sum(max by (cluster, namespace) (${series}))`
+
 const panels: ReadonlyArray<Panel> = [
   {
     type: "stat",
     title: "Controllers that lead",
     description: "One of each installation, always.",
-    expr: `sum(agent_job_leader{cluster=~"$cluster",namespace=~"$namespace"})`,
+    expr: `sum(agent_job_leader{${chosen}})`,
     legend: ""
   },
   {
     type: "stat",
-    title: "Agents that ask for work",
-    description: "In the last 90 seconds, of the server.",
-    expr: `max(agent_job_server_agents{cluster=~"$cluster",namespace=~"$namespace"})`,
+    title: "Drained",
+    description: "Controllers that start nothing new: agent-job drain --undo ends that.",
+    expr: total(`agent_job_draining{${chosen}}`),
+    legend: ""
+  },
+  {
+    type: "stat",
+    title: "Agents",
+    description: "They asked for work in the last 90 seconds, or have as much as they take; of the servers.",
+    expr: total(`agent_job_server_agents{${chosen}}`),
     legend: ""
   },
   {
     type: "stat",
     title: "Tasks to be looked at",
-    description: "The controller's queue; it stays near zero.",
-    expr: `max(agent_job_queue_depth{cluster=~"$cluster",namespace=~"$namespace"})`,
+    description: "The queues of the controllers; they stay near zero.",
+    expr: total(`agent_job_queue_depth{${chosen}}`),
     legend: ""
   },
   {
     type: "stat",
     title: "Runs that wait",
-    description: "Not started yet, of the server.",
-    expr: `max(agent_job_server_runs{cluster=~"$cluster",namespace=~"$namespace",status="pending"})`,
+    description: "They have not begun to plan, of the servers.",
+    expr: total(`agent_job_server_runs{${chosen},status="pending"}`),
+    legend: ""
+  },
+  {
+    type: "stat",
+    title: "Stages not started",
+    description: "An agent has taken them, and they wait in its cluster.",
+    expr: total(`agent_job_server_stages{${chosen},progress="taken"}`),
     legend: ""
   },
   {
     type: "stat",
     title: "Longest run at work",
-    description: "Since it began to plan or to apply, of the server; one that hangs shows here.",
-    expr: `max(agent_job_server_oldest_run_at_work_seconds{cluster=~"$cluster",namespace=~"$namespace"})`,
+    description: "Since its worker began, of the servers; one that hangs shows here.",
+    expr: `max(agent_job_server_oldest_run_at_work_seconds{${chosen}})`,
     legend: "",
     unit: "s"
   },
@@ -54,21 +72,21 @@ const panels: ReadonlyArray<Panel> = [
     type: "stat",
     title: "States in doubt",
     description: "They wait for a person: agent-job get workspaces.",
-    expr: `max(agent_job_server_states_in_doubt{cluster=~"$cluster",namespace=~"$namespace"})`,
+    expr: total(`agent_job_server_states_in_doubt{${chosen}}`),
     legend: ""
   },
   {
     type: "timeseries",
     title: "What the controller is busy with",
     description: "Passes over tasks a second, by the situation each was found in; docs/decisions.md has the table.",
-    expr: `sum by (situation) (rate(agent_job_reconcile_total{cluster=~"$cluster",namespace=~"$namespace"}[5m]))`,
+    expr: `sum by (situation) (rate(agent_job_reconcile_total{${chosen}}[5m]))`,
     legend: "{{situation}}"
   },
   {
     type: "timeseries",
     title: "Runs by status",
-    description: "Of the server.",
-    expr: `max by (status) (agent_job_server_runs{cluster=~"$cluster",namespace=~"$namespace"})`,
+    description: "Of the servers.",
+    expr: `sum by (status) (max by (cluster, namespace, status) (agent_job_server_runs{${chosen}}))`,
     legend: "{{status}}"
   }
 ]
@@ -77,7 +95,7 @@ const datasource = { type: "prometheus", uid: "${datasource}" }
 
 /** Returns where a panel is: small ones are in a row, large ones below them. */
 const place = ({ type }: Panel, index: number) =>
-  type === "stat" ? { h: 5, w: 4, x: index * 4, y: 0 } : { h: 10, w: 12, x: (index - 6) * 12, y: 5 }
+  type === "stat" ? { h: 5, w: 3, x: index * 3, y: 0 } : { h: 10, w: 12, x: (index - 8) * 12, y: 5 }
 
 const panel = (of: Panel, index: number): object => ({
   id: index + 1,
@@ -90,13 +108,16 @@ const panel = (of: Panel, index: number): object => ({
   targets: [{ refId: "A", datasource, expr: of.expr, ...(of.legend !== "" && { legendFormat: of.legend }) }]
 })
 
+/** A controller and a server may be alone in their cluster or namespace. */
+const either = "agent_job_leader|agent_job_server_agents"
+
 const variables = [
   { name: "datasource", type: "datasource", query: "prometheus", label: "Data source" },
   {
     name: "cluster",
     type: "query",
     datasource,
-    query: { query: "label_values(agent_job_leader, cluster)", refId: "clusters" },
+    query: { query: `label_values({__name__=~"${either}"}, cluster)`, refId: "clusters" },
     refresh: 2,
     includeAll: true,
     allValue: ".*", // also metrics without this label
@@ -107,7 +128,7 @@ const variables = [
     name: "namespace",
     type: "query",
     datasource,
-    query: { query: `label_values(agent_job_leader{cluster=~"$cluster"}, namespace)`, refId: "namespaces" },
+    query: { query: `label_values({__name__=~"${either}",cluster=~"$cluster"}, namespace)`, refId: "namespaces" },
     refresh: 2,
     includeAll: true,
     multi: true,

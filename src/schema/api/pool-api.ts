@@ -33,13 +33,22 @@ export const AcquireRequest = Schema.Struct({
 })
 export const AcquireResponse = Schema.Struct({ assignments: Schema.Array(Assignment) })
 
+/** Why an agent that is there asks for no work: its cluster is drained, or as many tasks wait there as it takes. */
+export type Resting = "drained" | "full"
+
 /**
  * `POST /api/pool/v1/cancellations`: returns the ids to cancel that came after the cursor, as a long poll. Cursor 0 gives all that still
  * matter.
  */
 export const CancellationsRequest = Schema.Struct({
   after: Schema.Int,
-  waitSeconds: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 60 }))
+  waitSeconds: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 60 })),
+  resting: Schema.optionalKey(
+    Schema.Struct({ agent: Schema.String, because: Schema.String }).annotate({
+      description:
+        "Which agent asks for no work at present, and why: drained, or full, which any other word counts as. An agent that neither asks nor says this counts as gone after 90 seconds."
+    })
+  )
 })
 export const CancellationsResponse = Schema.Struct({ ids: Schema.Array(Schema.String), next: Schema.Int })
 

@@ -29,7 +29,9 @@ const counts = {
 export const PoolView = Schema.Struct({
   id: Schema.String.annotate({ description: "As the TFE API has it in agent-pool-id." }),
   name: Schema.String.annotate({ description: "What follows the token in the pool token file, or the beginning of the token's SHA-256." }),
-  agents: Schema.Int.annotate({ description: "Agents that asked for work in the last 90 seconds." }),
+  agents: Schema.Int.annotate({
+    description: "Agents that asked for work in the last 90 seconds, or said that they have as much as they take."
+  }),
   ...counts,
   isDefault: Schema.optionalKey(Schema.Literal(true).annotate({ description: "Workspaces that are bound to no pool are done there." })),
   withoutToken: Schema.optionalKey(

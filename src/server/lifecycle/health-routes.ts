@@ -8,7 +8,7 @@ import { RunStatus } from "../../schema/api/run.ts"
 import { Timestamp } from "../../schema/names.ts"
 import { logBeneath, problem, refusedOf, routesWith } from "../access/http-answer.ts"
 import { Refused } from "../refused.ts"
-import { Agents } from "../run/agents.ts"
+import { Agents, connected } from "../run/agents.ts"
 import { Pools } from "../run/pools.ts"
 import { Settings } from "../settings.ts"
 import { Blobs } from "../store/blobs.ts"
@@ -17,12 +17,12 @@ import { counted, rows } from "../store/database.ts"
 import { sharedVerdict } from "../store/shared-verdict.ts"
 
 const Count = Schema.Struct({ status: RunStatus, n: Schema.Int })
-const Since = Schema.Struct({ at: Timestamp })
+/** How far a stage that is not over came: no agent has it, one has taken it, its worker has begun. */
+const Progress = Schema.Literals(["waiting", "taken", "started"])
+const Open = Schema.Struct({ progress: Progress, n: Schema.Int, heldBack: Schema.Int, since: Schema.NullOr(Timestamp) })
 
-const atWork: ReadonlyArray<RunStatus> = ["planning", "applying"]
 /** Returns the seconds since then; 0 if there is no time, or if it is in the future because the clock was set back. */
-const ageSeconds = (since: string | undefined, now: number) =>
-  since === undefined ? 0 : Math.max(0, Math.floor((now - Date.parse(since)) / 1000))
+const ageSeconds = (since: string | null, now: number) => since === null ? 0 : Math.max(0, Math.floor((now - Date.parse(since)) / 1000))
 const gauge = (name: string, help: string, value: number) => [`# HELP ${name} ${help}`, `# TYPE ${name} gauge`, `${name} ${value}`]
 
 export const healthRoutes = HttpRouter.addAll(Effect.gen(function*() {
@@ -40,9 +40,12 @@ export const healthRoutes = HttpRouter.addAll(Effect.gen(function*() {
     Effect.gen(function*() {
       const counts = yield* rows(Count)(sql`SELECT status, count(*) AS n FROM runs GROUP BY status`)
       const doubts = yield* counted(sql`SELECT count(*) AS n FROM rescues WHERE settledAt IS NULL`)
-      const since = yield* rows(Since)(
-        sql`SELECT json_extract(timestamps, '$.' || status) AS at FROM runs WHERE ${sql.in("status", atWork)} ORDER BY at LIMIT 1`
+      const open = yield* rows(Open)(
+        sql`SELECT CASE WHEN startedAt IS NOT NULL THEN 'started' WHEN acknowledgedAt IS NOT NULL THEN 'taken' ELSE 'waiting' END AS progress,
+          count(*) AS n, sum(acknowledgedAt IS NOT NULL AND waitReason IS 'Draining') AS heldBack, min(startedAt) AS since
+          FROM stages WHERE endedAt IS NULL GROUP BY 1`
       )
+      const { drained, unasked } = yield* pools.untaken
       const free = yield* Effect.option(Effect.tryPromise(() => statfs(dataDir)))
       const lines = [
         "# HELP agent_job_server_runs Runs by status.",
@@ -52,15 +55,29 @@ export const healthRoutes = HttpRouter.addAll(Effect.gen(function*() {
         ),
         ...gauge(
           "agent_job_server_oldest_run_at_work_seconds",
-          "Since the run that has been at work for the longest began to plan or to apply; 0 if none is.",
-          ageSeconds(since[0]?.at, yield* Clock.currentTimeMillis)
+          "Since the worker began that has been at work on a run for the longest; 0 if none is.",
+          ageSeconds(open.find(({ progress }) => progress === "started")?.since ?? null, yield* Clock.currentTimeMillis)
+        ),
+        "# HELP agent_job_server_stages Stages that are not over: waiting for an agent, taken by one, or started by their worker.",
+        "# TYPE agent_job_server_stages gauge",
+        ...Progress.literals.map((progress) =>
+          `agent_job_server_stages{progress="${progress}"} ${open.find((count) => count.progress === progress)?.n ?? 0}`
         ),
         ...gauge("agent_job_server_states_in_doubt", "States that wait for a person, and their workspaces with them.", doubts),
-        ...gauge("agent_job_server_agents", "Agents that asked for work in the last 90 seconds.", yield* agents.connected),
+        ...gauge(
+          "agent_job_server_agents",
+          "Agents that asked for work in the last 90 seconds, or said that they have as much as they take.",
+          connected((yield* agents.present)(null))
+        ),
         ...gauge(
           "agent_job_server_stages_unasked",
-          "Stages that wait for a pool of which no agent asked for work in the last 90 seconds.",
-          yield* pools.unasked
+          "Stages that wait, while no agent that may take them was heard in the last 90 seconds.",
+          unasked
+        ),
+        ...gauge(
+          "agent_job_server_stages_drained",
+          "Stages that wait for agents that are drained, or with one.",
+          open.reduce((sum, { heldBack }) => sum + heldBack, drained)
         ),
         ...gauge("agent_job_server_resident_bytes", "Memory of the process.", process.memoryUsage.rss()),
         ...Option.match(free, {

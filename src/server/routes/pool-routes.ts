@@ -9,6 +9,7 @@ import { ToldResult } from "../../schema/task/stage-result.ts"
 import { routesFor } from "../access/authorize.ts"
 import { noContent, problem } from "../access/http-answer.ts"
 import { jsonOf, queryOf } from "../access/http-request.ts"
+import { Agents } from "../run/agents.ts"
 import { Assignments } from "../run/assignments.ts"
 
 const acknowledgeRequest = jsonOf(AcknowledgeRequest)
@@ -19,6 +20,7 @@ const result = jsonOf(ToldResult)
 const decodeUid = Schema.decodeUnknownOption(Uid)
 
 export const poolRoutes = HttpRouter.addAll(Effect.gen(function*() {
+  const agents = yield* Agents
   const assignments = yield* Assignments
   const route = yield* routesFor("pool", problem)
   const id = ({ id = "" }: { readonly id?: string }) => id
@@ -28,9 +30,10 @@ export const poolRoutes = HttpRouter.addAll(Effect.gen(function*() {
         const { agent, max, waitSeconds } = yield* acquireRequest(request)
         return HttpServerResponse.jsonUnsafe({ assignments: yield* assignments.acquire({ name: agent, pool }, waitSeconds, max) })
       })),
-    route("POST", poolPath.cancellations, (request) =>
+    route("POST", poolPath.cancellations, (request, _, { name: pool }) =>
       Effect.gen(function*() {
-        const { after, waitSeconds } = yield* cancellationsRequest(request)
+        const { after, resting, waitSeconds } = yield* cancellationsRequest(request)
+        if (resting !== undefined) yield* agents.heard(resting.agent, pool, resting.because === "drained" ? "drained" : "full")
         return HttpServerResponse.jsonUnsafe(yield* assignments.cancellations(after, waitSeconds))
       })),
     route("POST", "/api/pool/v1/assignments/:id/acknowledge", (request, params, { name: pool }) =>

@@ -1,38 +1,47 @@
-// The agents: who asked for work, with a token of which pool, and when.
+// The agents: who asked for work or said why not, with a token of which pool, and when.
 // A name has one row, with the pool whose token it showed last. Nothing about a stage is decided by it, but what people are told of the wait.
-// Used by assignments (which hears them), pools, run-view, the metrics and the chores.
+// Used by assignments and pool-routes (which hear them), pools, run-view, the metrics and the chores.
 import { Context, Effect, Layer, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
+import type { Resting } from "../../schema/api/pool-api.ts"
 import { counted, row, rows } from "../store/database.ts"
 import { instantAfter, now } from "../store/instants.ts"
 
-/** How long an agent counts as connected after it last asked for work; a long poll takes up to 60 s. */
+/** How long an agent counts as there after it was last heard; a long poll takes up to 60 s. */
 const connectedMillis = 90_000
 /**
- * How far ahead of the clock an agent may have asked and still count as connected. One that asked later did so before the clock was put
- * back, and would count for as long as it was put back.
+ * How far ahead of the clock an agent may have been heard and still count as there. One that was heard later was so before the clock was
+ * put back, and would count for as long as it was put back.
  */
 const aheadMillis = 5_000
-/** How long an agent without a stage is remembered after it last asked for work. */
+/** How long an agent without a stage is remembered after it was last heard. */
 const rememberedMillis = 30 * 24 * 3600 * 1000
 
 /** How many there are of something for a pool; for null, of what is of none, or of one that is not known. */
 export const CountOfPool = Schema.Struct({ pool: Schema.NullOr(Schema.String), n: Schema.Int })
 
+/** The agents of a pool that were heard within the last 90 s. */
+export interface Present {
+  readonly asking: number
+  readonly full: number
+  readonly drained: number
+}
+
+/** How many take work now, or once there is room. */
+export const connected = ({ asking, full }: Present): number => asking + full
+
+const PresentRow = Schema.Struct({ ...CountOfPool.fields, resting: Schema.NullOr(Schema.String) })
+
 export class Agents extends Context.Service<Agents, {
-  /** Notes that the agent asks for work, with a token of that pool. */
-  readonly heard: (agent: string, pool: string) => Effect.Effect<void, SqlError.SqlError>
-  /**
-   * Returns since when the agent has not asked for work, for a sentence; undefined if it has asked within the last 90 s, or never.
-   */
+  /** Notes that the agent asks for work, or why it is resting, with a token of that pool. */
+  readonly heard: (agent: string, pool: string, resting?: Resting) => Effect.Effect<void, SqlError.SqlError>
+  /** Returns since when the agent has not been heard, for a sentence; undefined if it was within the last 90 s, or never. */
   readonly silentSince: (agent: string) => Effect.Effect<string | undefined, SqlError.SqlError>
-  /** How many agents have asked for work within the last 90 s. */
-  readonly connected: Effect.Effect<number, SqlError.SqlError>
-  /** The same for each pool that any asked for. */
-  readonly connectedByPool: Effect.Effect<ReadonlyArray<typeof CountOfPool.Type>, SqlError.SqlError>
-  /** Reports whether an agent of the same pool as this one has asked within the last 90 s; of any, if its pool is not known. */
+  /** Returns what counts the agents of a pool, or of all for null, that were heard within the last 90 s. */
+  readonly present: Effect.Effect<(pool: string | null) => Present, SqlError.SqlError>
+  /** Reports whether an agent of the same pool as this one takes work, now or once there is room; of any, if its pool is not known. */
   readonly hasPeer: (agent: string) => Effect.Effect<boolean, SqlError.SqlError>
-  /** Removes the agents that have not asked for work for 30 days and have no stage: each new name of a controller adds one. */
+  /** Removes the agents that have not been heard for 30 days and have no stage: each new name of a controller adds one. */
   readonly forget: Effect.Effect<void, SqlError.SqlError>
 }>()("agent-job/server/Agents") {
   static readonly layer = Layer.effect(Agents, Effect.suspend(() => make))
@@ -46,11 +55,11 @@ const make = Effect.gen(function*() {
   })
 
   return Agents.of({
-    heard: Effect.fn("Agents.heard")(function*(agent: string, pool: string) {
+    heard: Effect.fn("Agents.heard")(function*(agent: string, pool: string, resting?: Resting) {
       const seenAt = yield* now
       yield* sql`INSERT INTO agents ${
-        sql.insert({ name: agent, pool, firstSeenAt: seenAt, seenAt })
-      } ON CONFLICT (name) DO UPDATE SET seenAt = excluded.seenAt, pool = excluded.pool`
+        sql.insert({ name: agent, pool, firstSeenAt: seenAt, seenAt, resting: resting ?? null })
+      } ON CONFLICT (name) DO UPDATE SET seenAt = excluded.seenAt, pool = excluded.pool, resting = excluded.resting`
     }),
     silentSince: Effect.fn("Agents.silentSince")(function*(agent: string) {
       const soon = yield* instantAfter(aheadMillis)
@@ -59,14 +68,19 @@ const make = Effect.gen(function*() {
       )
       return silent !== undefined && silent.seenAt > soon ? "before the server's clock was put back" : silent?.seenAt
     }),
-    connected: Effect.flatMap(seenLately, (isSeen) => counted(sql`SELECT count(*) AS n FROM agents WHERE ${isSeen}`)),
-    connectedByPool: Effect.flatMap(
-      seenLately,
-      (isSeen) => rows(CountOfPool)(sql`SELECT pool, count(*) AS n FROM agents WHERE ${isSeen} GROUP BY pool`)
-    ),
+    present: Effect.gen(function*() {
+      const heard = yield* rows(PresentRow)(
+        sql`SELECT pool, resting, count(*) AS n FROM agents WHERE ${yield* seenLately} GROUP BY pool, resting`
+      )
+      return (pool) => {
+        const count = (resting: Resting | null) =>
+          heard.reduce((sum, of) => of.resting === resting && (pool === null || of.pool === pool) ? sum + of.n : sum, 0)
+        return { asking: count(null), full: count("full"), drained: count("drained") }
+      }
+    }),
     hasPeer: Effect.fn("Agents.hasPeer")(function*(agent: string) {
       const peers = yield* counted(
-        sql`SELECT count(*) AS n FROM agents WHERE ${yield* seenLately} AND COALESCE((SELECT pool FROM agents AS this WHERE name = ${agent}), pool) IS pool`
+        sql`SELECT count(*) AS n FROM agents WHERE ${yield* seenLately} AND resting IS NOT 'drained' AND COALESCE((SELECT pool FROM agents AS this WHERE name = ${agent}), pool) IS pool`
       )
       return peers > 0
     }),

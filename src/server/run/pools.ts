@@ -9,7 +9,7 @@ import { invalid, type Refused } from "../refused.ts"
 import { Settings } from "../settings.ts"
 import { rows } from "../store/database.ts"
 import type { Workspace } from "../workspace/workspaces.ts"
-import { Agents, CountOfPool } from "./agents.ts"
+import { Agents, connected, CountOfPool, type Present } from "./agents.ts"
 
 type Counts = ReadonlyArray<typeof CountOfPool.Type>
 
@@ -27,10 +27,11 @@ export class Pools extends Context.Service<Pools, {
   readonly hasToken: (pool: string) => boolean
   /** Fails with 422, and the names that there are, if no token has that one. */
   readonly existing: (pool: string) => Effect.Effect<string, Refused>
-  /** How many agents of the pool, or of any, have asked for work within the last 90 s. */
-  readonly connected: (pool: string | null) => Effect.Effect<number, SqlError.SqlError>
-  /** How many stages wait for a pool of which no agent has asked for work within the last 90 s. */
-  readonly unasked: Effect.Effect<number, SqlError.SqlError>
+  /**
+   * How many stages wait that no agent has taken, and none takes: `unasked` if none that may was heard within the last 90 s, `drained` if
+   * all that were are drained.
+   */
+  readonly untaken: Effect.Effect<{ readonly unasked: number; readonly drained: number }, SqlError.SqlError>
   /** All pools that tokens, workspaces or the default name, sorted by name. */
   readonly list: Effect.Effect<PoolList, SqlError.SqlError>
 }>()("agent-job/server/Pools") {
@@ -57,13 +58,16 @@ const make = Effect.gen(function*() {
   )
   const bound = rows(CountOfPool)(sql`SELECT pool, count(*) AS n FROM workspaces GROUP BY pool`)
 
-  const unasked = Effect.map(
-    Effect.all([agents.connectedByPool, waiting]),
-    ([asking, waits]) => waits.reduce((sum, { n, pool }) => pool === null || countOf(asking, pool) > 0 ? sum : sum + n, 0)
-  )
+  const untaken = Effect.map(Effect.all([agents.present, waiting]), ([present, waits]) => {
+    const sumOf = (counts: (of: Present) => boolean) => waits.reduce((sum, { n, pool }) => counts(present(pool)) ? sum + n : sum, 0)
+    return {
+      unasked: sumOf((of) => connected(of) === 0 && of.drained === 0),
+      drained: sumOf((of) => connected(of) === 0 && of.drained > 0)
+    }
+  })
 
   const list = Effect.gen(function*() {
-    const [asking, waits, perName] = yield* Effect.all([agents.connectedByPool, waiting, bound])
+    const [present, waits, perName] = yield* Effect.all([agents.present, waiting, bound])
     const workspacesOf = (pool: string | null) =>
       perName.reduce((sum, { n, pool: named }) => of({ pool: named }) === pool ? sum + n : sum, 0)
     const counts = (pool: string | null) => ({ waiting: countOf(waits, pool), workspaces: workspacesOf(pool) })
@@ -72,7 +76,7 @@ const make = Effect.gen(function*() {
       pools: [...new Set(named)].sort().map((name): PoolView => ({
         id: poolId(name),
         name,
-        agents: countOf(asking, name),
+        agents: connected(present(name)),
         ...counts(name),
         ...(name === defaultPool && { isDefault: true }),
         ...(!hasToken(name) && { withoutToken: true })
@@ -93,8 +97,7 @@ const make = Effect.gen(function*() {
         : Effect.fail(
           invalid(`There is no pool ${JSON.stringify(pool)}: no token has that name. The pools of this server are: ${pools.join(", ")}.`)
         ),
-    connected: (pool) => pool === null ? agents.connected : Effect.map(agents.connectedByPool, (counts) => countOf(counts, pool)),
-    unasked,
+    untaken,
     list
   })
 })

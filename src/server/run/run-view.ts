@@ -65,12 +65,23 @@ export const makeRunViews = Effect.gen(function*() {
           `No token has the name of the pool ${pool}, ${whose}, so no agent may take this; name a token so in the pool token file, or bind the workspace to a pool that \`agent-job get pools\` lists: agent-job pool bind ${run.workspace} POOL`
       }
     }
-    const isAsked = (yield* pools.connected(pool)) > 0
-    if (isAsked) {
-      return { isAsked, message: `It is offered to the agents${pool === null ? "" : ` of the pool ${pool}`} and waits for one to take it.` }
+    const { asking, drained, full } = (yield* agents.present)(pool)
+    const ofPool = pool === null ? "" : ` of the pool ${pool}`
+    if (asking > 0) return { isAsked: true, message: `It is offered to the agents${ofPool} and waits for one to take it.` }
+    if (full > 0) {
+      return {
+        isAsked: true,
+        message: `The controllers${ofPool} have as many tasks waiting as they take, and take it once enough of those have started.`
+      }
+    }
+    if (drained > 0) {
+      return {
+        isAsked: false,
+        message: `The controllers${ofPool} take nothing, since their clusters are drained; \`agent-job drain --undo\` ends that.`
+      }
     }
     return {
-      isAsked,
+      isAsked: false,
       message: pool === null
         ? "No controller has asked for work in the last 90 seconds; check that one runs, is not drained, and has the right pool token."
         : `No agent of the pool ${pool} has asked for work in the last 90 seconds; check that a controller with a token of that name runs and is not drained. \`agent-job get pools\` shows who asks.`

@@ -192,5 +192,7 @@ export const migrations = Migrator.fromRecord({
     `ALTER TABLE runs ADD COLUMN workingDirectory TEXT NOT NULL DEFAULT ''`,
     `UPDATE runs SET workingDirectory = workspaces.workingDirectory
       FROM workspaces WHERE workspaces.id = runs.workspaceId AND workspaces.workingDirectory <> ''`
-  )
+  ),
+  /** Why an agent asks for no work though it is there: `drained` or `full`; NULL for one that asks. */
+  "0032_resting_agents": statements(`ALTER TABLE agents ADD COLUMN resting TEXT`)
 })

@@ -319,3 +319,25 @@ it.effect.each([
     expect([calls, yield* answeredAt]).toMatchObject([asked, { value: expect.closeTo(1_600, -2) }])
     yield* Fiber.interrupt(running)
   }))
+
+it.effect.each([
+  { given: "the cluster is drained", options: { isDrained: true }, resting: { agent: "test", because: "drained" } },
+  {
+    given: "enough tasks wait here",
+    options: { world: { ...make(policy), waiting: () => Array(1000).fill("tasks/task"), task: () => Option.some(ofPool) } },
+    resting: { agent: "test", because: "full" }
+  },
+  { given: "it asks for work", options: {}, resting: undefined }
+])("says with each poll for cancellations why it asks for no work: $given", ({ options, resting }) =>
+  Effect.gen(function*() {
+    const told: Array<unknown> = []
+    const pool = Layer.mock(Pool, {
+      acquire: () => Effect.never,
+      cancellations: (after, waitSeconds, resting) =>
+        Effect.andThen(Effect.sync(() => void told.push(resting)), noCancellations(after, waitSeconds))
+    })
+    const running = yield* taking(pool, instantCluster().kubernetes, options)
+    yield* TestClock.adjust("50 seconds")
+    yield* Fiber.interrupt(running)
+    expect(told).toEqual([resting, resting, resting])
+  }))

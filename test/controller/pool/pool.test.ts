@@ -94,6 +94,7 @@ it.live("answers with nothing when there is no work, after the time it was given
     const { pool } = yield* setUp
     expect(yield* pool.acquire("agent", 0, 1)).toEqual([])
     expect((yield* pool.cancellations(0, 0)).ids).toEqual([])
+    expect((yield* pool.cancellations(0, 0, { agent: "agent", because: "full" })).ids).toEqual([])
   }).pipe(Effect.scoped))
 
 it.live("names the Secret when the token is refused, and works once the file is right, without a restart", () =>

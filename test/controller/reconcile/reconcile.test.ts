@@ -556,15 +556,44 @@ describe("a pass that ends a task", () => {
       }).pipe(Effect.scoped)
   )
 
-  it.effect.each(["plan", "apply"] as const)("counts the loss of a claimed stage by its kind: %s", (stage) =>
+  /** Returns when a decision last ended a task of this stage as failed, in Unix time. */
+  const lastEnded = (situation: string, stage: Stage) =>
+    Effect.map(
+      Metric.snapshot,
+      (all) =>
+        all.flatMap((_) =>
+          _.type === "Gauge" && _.id === "agent_job_task_ended_timestamp_seconds" &&
+            Equal.equals(_.attributes, { situation, stage, ends: "Failed" })
+            ? [Number(_.state.value)]
+            : []
+        )
+    )
+
+  it.effect.each(["plan", "apply"] as const)(
+    "counts the loss of a claimed stage by its kind, and says when it was: %s",
+    (stage) =>
+      Effect.gen(function*() {
+        const situation = "claimed, and the worker is over without a result"
+        yield* TestClock.setTime(Date.parse("2026-07-01T12:00:00.000Z"))
+        const before = yield* endsIn(situation, stage)
+        const world = make(policy)
+        world.setTask("tasks/task", Option.some(worldOf({ ...plainSeed, stage, life: "claimed" }).task))
+        const reconcile = yield* reconcilerOf({ world, executor: carriesOut({ all: () => Effect.succeedNone }) })
+        yield* reconcile("tasks/task")
+        expect((yield* endsIn(situation, stage)) - before).toBe(1)
+        expect(yield* lastEnded(situation, stage)).toEqual([Date.parse("2026-07-01T12:00:00.000Z") / 1000])
+      }).pipe(Effect.scoped)
+  )
+
+  it.effect("says of a task that goes on no time of an end", () =>
     Effect.gen(function*() {
-      const situation = "claimed, and the worker is over without a result"
-      const before = yield* endsIn(situation, stage)
       const world = make(policy)
-      world.setTask("tasks/task", Option.some(worldOf({ ...plainSeed, stage, life: "claimed" }).task))
+      world.setTask("tasks/task", Option.some(worldOf({ ...plainSeed, life: "claimed", job: "active", pod: "Running" }).task))
       const reconcile = yield* reconcilerOf({ world, executor: carriesOut({ all: () => Effect.succeedNone }) })
       yield* reconcile("tasks/task")
-      expect((yield* endsIn(situation, stage)) - before).toBe(1)
+      expect((yield* Metric.snapshot).filter(({ attributes, id }) =>
+        id === "agent_job_task_ended_timestamp_seconds" && attributes?.["ends"] === undefined
+      )).toEqual([])
     }).pipe(Effect.scoped))
 })
 

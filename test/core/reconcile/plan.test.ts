@@ -1044,6 +1044,14 @@ describe("plan, of a task that is claimed", () => {
     })
   })
 
+  it("looks again and again at a claimed task whose newest state is not saved, so that its alert lasts as long", () => {
+    const whole: Seed = { ...plainSeed, life: "unsaved", job: "active", pod: "Running", worker: "running" }
+    expect(plan(policyOf(whole), worldOf(whole), noon)).toMatchObject({
+      situation: "claimed, and its newest state is not saved",
+      requeueAfterMillis: Option.some(120_000)
+    })
+  })
+
   it("waits two minutes for the Pod of a claim to be ready, and then says it until it is", () => {
     const whole: Seed = { ...plainSeed, life: "claimed", job: "active", pod: "unready", worker: "running" }
     const after = (unreadySeconds: Seed["unreadySeconds"], more: Partial<Seed> = {}) => {

@@ -41,6 +41,11 @@ describe("rules and dashboard", () => {
   })
 })
 
+it("the dashboard offers the installations that have a server and no controller too", () => {
+  const queries = [...JSON.stringify(dashboard()).matchAll(/label_values\(\{__name__=~\\"(?<names>[^"\\]+)/gu)]
+  expect(queries.map(({ groups }) => groups?.["names"])).toEqual(Array(2).fill("agent_job_leader|agent_job_server_agents"))
+})
+
 describe("installations of one namespace in two clusters", () => {
   it("are told apart by every alert, as its vectors are grouped and matched by the cluster too", () => {
     const labels = rules.flatMap(({ expr }) => [...expr.matchAll(/\b(?:by|on) \(([^)]*)\)/gu)].map(([, labels = ""]) => labels))
@@ -50,6 +55,7 @@ describe("installations of one namespace in two clusters", () => {
 
   it("are told apart in every panel", () => {
     const panels = expressions.slice(rules.length)
+    expect(panels.filter((expr) => /\bmax\(/u.test(expr) && !expr.includes("_seconds"))).toEqual([]) // it would show one server for all
     expect(panels.filter((expr) => !expr.includes(`{cluster=~"$cluster",namespace=~"$namespace"`))).toEqual([])
   })
 })
@@ -68,8 +74,15 @@ describe("an alert", () => {
     const told = rules.filter(({ annotations }) => /\bruns (?:are )?wait/iu.test(annotations.summary + annotations.description))
     expect(told.length).toBeGreaterThan(0)
     for (const { alert, expr } of told) {
-      expect([alert, expr]).toEqual([alert, expect.stringMatching(/agent_job_server_runs\{status=~?"pending/u)])
+      expect([alert, expr]).toEqual([
+        alert,
+        expect.stringMatching(/agent_job_server_(?:runs\{status="pending|stages_unasked|stages_drained\) > 0)/u)
+      ])
     }
+  })
+
+  it.each(rules)("$alert is tried with promtool, at times when it fires and when it does not", ({ alert }) => {
+    expect(readFileSync("test/gitops/rules.long.test.ts", "utf8")).toContain(`"${alert}"`)
   })
 
   it("has a name of its own", () => expect(new Set(rules.map(({ alert }) => alert)).size).toBe(rules.length))

@@ -325,22 +325,55 @@ describe("health", () => {
       expect(yield* pending).toBe("1")
     }))
 
-  it.effect("says how much room is left, how many states are in doubt, and for how long the oldest run has been at work", () =>
+  const figureOf = (url: string) => (name: string) =>
+    Effect.map(
+      ask(`${url}/metrics`, undefined),
+      ({ text }) => text.split("\n").find((line) => line.startsWith(`agent_job_server_${name} `))?.split(" ")[1]
+    )
+
+  it.effect("says how much room is left, how many states are in doubt, and for how long the oldest stage has been at work", () =>
     Effect.gen(function*() {
       const url = yield* server
-      const figure = (name: string) =>
-        Effect.map(ask(`${url}/metrics`, undefined), ({ text }) => new RegExp(`^agent_job_server_${name} (\\d+)$`, "mu").exec(text)?.[1])
+      const figure = figureOf(url)
       expect(Number(yield* figure("disk_free_bytes"))).toBeGreaterThan(1024 * 1024)
       yield* person(url).start("demo", { "auto-apply": true })
       yield* TestClock.adjust("5 seconds")
       expect(yield* figure("oldest_run_at_work_seconds")).toBe("0")
       yield* planWith(url)
       const apply = yield* agent(url).take
+      yield* TestClock.adjust("1 hour") // it waits in the cluster
+      expect(yield* figure("oldest_run_at_work_seconds")).toBe("0")
+      yield* worker(url, apply).lock("a")
       yield* TestClock.adjust("90 seconds")
       expect([yield* figure("oldest_run_at_work_seconds"), yield* figure("states_in_doubt")]).toEqual(["90", "0"])
-      yield* worker(url, apply).lock("a")
       yield* worker(url, apply).result(failed())
       yield* TestClock.adjust("5 seconds")
       expect([yield* figure("oldest_run_at_work_seconds"), yield* figure("states_in_doubt")]).toEqual(["0", "1"])
+    }))
+
+  it.effect("says how far the stages came that are not over, and how many wait for a cluster that is drained", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const figures = Effect.andThen(
+        TestClock.adjust("5 seconds"),
+        Effect.forEach(
+          ["stages{progress=\"waiting\"}", "stages{progress=\"taken\"}", "stages{progress=\"started\"}", "stages_drained"],
+          figureOf(url)
+        )
+      )
+      expect(yield* figures).toEqual(["0", "0", "0", "0"])
+      yield* person(url).start("demo")
+      expect(yield* figures).toEqual(["1", "0", "0", "0"])
+      const plan = yield* agent(url).take
+      expect(yield* figures).toEqual(["0", "1", "0", "0"])
+      yield* agent(url).wait(plan.id, "Draining", "Nothing new starts.")
+      expect(yield* figures).toEqual(["0", "1", "0", "1"])
+      yield* agent(url).cancellations(0, 0, "drained")
+      yield* person(url).start("other")
+      expect(yield* figures).toEqual(["1", "1", "0", "2"])
+      yield* worker(url, plan).as("GET", taskPath.assignment)
+      expect(yield* figures).toEqual(["1", "0", "1", "1"])
+      yield* worker(url, plan).result(failed())
+      expect(yield* figures).toEqual(["1", "0", "0", "1"])
     }))
 })

@@ -110,7 +110,9 @@ describe("an assignment", () => {
         return id
       }))
       const database = new DatabaseSync(join(made, "data", "agent-job.sqlite"))
-      database.exec("ALTER TABLE runs DROP COLUMN workingDirectory; DELETE FROM effect_sql_migrations WHERE migration_id >= 31")
+      database.exec(
+        "ALTER TABLE agents DROP COLUMN resting; ALTER TABLE runs DROP COLUMN workingDirectory; DELETE FROM effect_sql_migrations WHERE migration_id >= 31"
+      )
       database.close()
       const url = yield* serve(made)
       yield* person(url).as("PATCH", `/api/v2/workspaces/${workspaceId}`, { data: { attributes: { "working-directory": "elsewhere" } } })
@@ -256,6 +258,21 @@ describe("an assignment", () => {
       )
       yield* agent(url).acquire()
       expect((yield* person(url).view(id)).queue?.message).toContain("is about to start its Pod")
+    }))
+
+  it.effect("says that its agent has it for as long as that says that it has enough, and that it was silent after that", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const id = yield* person(url).start("demo")
+      yield* agent(url).take
+      for (let told = 0; told < 3; told++) {
+        yield* TestClock.adjust("1 minute")
+        yield* agent(url).cancellations(0, 0, "full")
+      }
+      expect((yield* person(url).view(id)).queue?.message).toBe("Agent agent-1 has the stage and is about to start its Pod.")
+      yield* TestClock.adjust("2 minutes")
+      yield* agent(url, "new-pod").cancellations(0, 0, "drained") // starts nothing
+      expect((yield* person(url).view(id)).queue?.message).toContain("since 1970-01-01T00:03:00.000Z; if this lasts,")
     }))
 
   it.effect("does not take an agent as connected that last asked before the clock was put back", () =>
@@ -445,6 +462,15 @@ describe("an agent", () =>
     })))
 
 describe("the feed of cancellations", () => {
+  it.live("answers a controller that says nothing of itself, as earlier ones do, and one that says what this server does not know", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      for (const more of [{}, { restingSince: "noon" }, { resting: { agent: "agent-1", because: "Tired", since: "noon" } }]) {
+        const { json, status } = yield* agent(url).post(poolPath.cancellations, { after: 0, waitSeconds: 0, ...more })
+        expect([status, json]).toEqual([200, { ids: [], next: 0 }])
+      }
+    }))
+
   it.live("names what to cancel from a cursor on, wakes who waits, and forgets what has its result", () =>
     Effect.gen(function*() {
       const url = yield* server

@@ -67,8 +67,11 @@ const ids = (stages: ReadonlyArray<{ readonly id: string }>) => stages.map(({ id
 const taken = expect.objectContaining({ status: 409, json: expect.objectContaining({ error: "taken" }) })
 const waitOf = (url: string, run: string) => Effect.map(person(url).view(run), ({ queue }) => queue?.message)
 /** Returns how many stages wait for a pool that does not ask, as the alert sees it. */
-const unasked = (url: string) =>
-  Effect.map(ask(`${url}/metrics`, undefined), ({ text }) => /^agent_job_server_stages_unasked (\d+)$/mu.exec(text)?.[1])
+const unasked = (url: string) => measured(url, "stages_unasked")
+/** Returns how many stages wait for agents that are drained. */
+const drained = (url: string) => measured(url, "stages_drained")
+const measured = (url: string, name: string) =>
+  Effect.map(ask(`${url}/metrics`, undefined), ({ text }) => new RegExp(`^agent_job_server_${name} (\\d+)$`, "mu").exec(text)?.[1])
 
 describe("a stage of a workspace", () => {
   it.effect("that is bound to a pool is offered to the agents of that pool alone", () =>
@@ -268,6 +271,54 @@ describe("a pool", () => {
       expect(yield* waitOf(url, run)).toMatch(/^The Pod had to leave .+ as attempt 2\. No agent of the pool prod has asked for work/u)
       yield* dev.acquire()
       expect(yield* unasked(url)).toBe("1")
+    }))
+
+  it.effect("whose agent asks for no work is there as long as it says why: it has enough, or is drained", () =>
+    Effect.gen(function*() {
+      const { dev, me, prod, url } = yield* serverOf("prod")
+      const run = yield* me.start("demo")
+      yield* dev.acquire()
+      const agents = Effect.map(me.as("GET", poolsPath), ({ json }) =>
+        json.pools.find(({ name }: { readonly name: string }) => name === "prod").agents)
+      yield* prod.cancellations(0, 0, "full")
+      expect(yield* waitOf(url, run)).toBe(
+        "The controllers of the pool prod have as many tasks waiting as they take, and take it once enough of those have started."
+      )
+      expect([yield* agents, yield* unasked(url), yield* drained(url)]).toEqual([1, "0", "0"])
+      yield* TestClock.adjust("2 minutes")
+      expect(yield* waitOf(url, run)).toContain("No agent of the pool prod has asked for work")
+      expect([yield* agents, yield* unasked(url), yield* drained(url)]).toEqual([0, "1", "0"])
+      yield* prod.cancellations(0, 0, "drained")
+      expect(yield* waitOf(url, run)).toBe(
+        "The controllers of the pool prod take nothing, since their clusters are drained; `agent-job drain --undo` ends that."
+      )
+      yield* TestClock.adjust("6 seconds") // the metrics are counted now and then
+      expect([yield* agents, yield* unasked(url), yield* drained(url)]).toEqual([0, "0", "1"])
+      yield* prod.cancellations(0, 0, "full") // of another controller, in the place of the first
+      yield* prod.cancellations(0, 0, "a word of a later version")
+      expect(yield* agents).toBe(1)
+      yield* prod.acquire()
+      expect(yield* waitOf(url, run)).toBe("It is offered to the agents of the pool prod and waits for one to take it.")
+    }))
+
+  it.effect("of which one agent is drained and another is not has somebody that takes its stages", () =>
+    Effect.gen(function*() {
+      const { me, prod, url } = yield* serverOf("prod")
+      const run = yield* me.start("demo")
+      yield* prod.cancellations(0, 0, "drained")
+      yield* agent(url, "agent-prod-2", "uid-prod-2", prodToken).cancellations(0, 0, "full")
+      expect(yield* waitOf(url, run)).toContain("have as many tasks waiting as they take")
+      expect([yield* unasked(url), yield* drained(url)]).toEqual(["0", "0"])
+    }))
+
+  it.effect("that a stage needs not be of counts as nobody once no agent at all is heard", () =>
+    Effect.gen(function*() {
+      const { dev, me, url } = yield* serverOf(null)
+      yield* me.start("demo")
+      expect([yield* unasked(url), yield* drained(url)]).toEqual(["1", "0"])
+      yield* TestClock.adjust("6 seconds")
+      yield* dev.cancellations(0, 0, "drained")
+      expect([yield* unasked(url), yield* drained(url)]).toEqual(["0", "1"])
     }))
 
   it.live("is listed with who asks, what waits and what is bound to it, and so is what any pool takes", () =>
