@@ -110,8 +110,7 @@ describe.concurrent("a worker and its server", () => {
         for (const { method, resource } of requests) {
           expect(proxy.seen.some((_) => _.fault === fault.does && _.resource === resource && _.method === (method ?? "POST"))).toBe(true)
         }
-      }).pipe(Effect.scoped),
-    30_000
+      }).pipe(Effect.scoped)
   )
 
   it.live("F20 wait out a partition in the middle, and answers that come drop by drop", () =>
@@ -122,7 +121,7 @@ describe.concurrent("a worker and its server", () => {
         at === 3 ? Effect.andThen(proxy.down, Effect.forkDetach(Effect.delay(proxy.up, "2 seconds"))) : Effect.void
       yield* Effect.provide(wholeStage((at) => Effect.asVoid(partition(at))), parts)
       expect(yield* kept(url, run)).toEqual(whole)
-    }).pipe(Effect.scoped), 30_000)
+    }).pipe(Effect.scoped))
 
   it.live("F19 go on when the server is killed in the middle and started again on its data", () =>
     Effect.gen(function*() {
@@ -139,5 +138,5 @@ describe.concurrent("a worker and its server", () => {
         at !== 3 ? Effect.void : Effect.andThen(Effect.promise(() => ended(child, "SIGKILL")), Effect.asVoid(Effect.forkDetach(restart)))
       yield* Effect.provide(wholeStage(kill), parts)
       expect(yield* kept(now, run)).toEqual(whole)
-    }).pipe(Effect.scoped), 30_000)
+    }).pipe(Effect.scoped))
 })

@@ -78,7 +78,7 @@ describe("an overlay", () => {
     "builds what the same values render, whatever they are and whatever the installation is called",
     [valuesFiles, Installations, valuesFiles, Installations],
     ([file, of, other, ofOther]) => Effect.promise(() => Promise.all([equal(file, of), equal(other, ofOther)])),
-    { arbitrary: { runs: 50 }, timeout: 300_000 }
+    { arbitrary: { runs: 25 }, timeout: 300_000 }
   )
 
   it("has all but the definition of AgentTask where that is another installation's", async () => {

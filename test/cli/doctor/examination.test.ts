@@ -1,29 +1,96 @@
-// Which addresses the doctor's Pods are told to try, given the values of an installation.
+// Which addresses the doctor's Pods are told to try, and the proof of isolation that an examination leaves for the controller.
 import { expect, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Schema } from "effect"
 import { examine } from "../../../src/cli/doctor/examination.ts"
+import { metadataTargets } from "../../../src/core/doctor/network.ts"
+import { isProven } from "../../../src/core/scheduling/isolation.ts"
+import { type ProbeTarget, Targets } from "../../../src/schema/kubernetes/probe.ts"
+import { configOf } from "../../core/configs.ts"
+import type { Answer } from "../../kubernetes/scripted-server.ts"
 import { against } from "../scripted-cluster.ts"
 
-const kept = { name: "n", namespace: "agent-job", uid: "u", resourceVersion: "1", creationTimestamp: "2026-01-31T12:00:00Z" }
-const values = "agent: { token: t, url: \"http://agent-job-server.theirs.svc:8080\" }"
-const ended = {
-  phase: "Succeeded",
-  podIPs: [{ ip: "10.0.0.7" }],
-  containerStatuses: [{ state: { terminated: { message: "[]" } } }]
-}
+const values = { agent: { token: "t", url: "http://agent-job-server.theirs.svc:8080" }, restrictMetadataService: true }
+const listener = { address: "10.0.0.7", port: 8083 }
+const apiServer = { address: "kubernetes.default.svc", port: 443 }
+const server = { address: "agent-job-server.theirs.svc", port: 8080 }
 
-it.live("a Pod like a task's tries the API server and the server of agent.url", () =>
+const kept = { name: "n", namespace: "agent-job", uid: "u", resourceVersion: "1", creationTimestamp: "2026-01-31T12:00:00Z" }
+const valuesPath = "/api/v1/namespaces/agent-job/configmaps/agent-job-config"
+const leasePath = "/apis/coordination.k8s.io/v1/namespaces/agent-job/leases/agent-job-controller"
+const formerProof = { "scalr.io/isolation-proven": "2025-12-31T12:00:00Z of-other-values" }
+
+const annotationsIn = Schema.decodeUnknownSync(Schema.fromJsonString(Schema.Struct({
+  metadata: Schema.Struct({ annotations: Schema.Record(Schema.String, Schema.String) })
+})))
+const probeIn = Schema.decodeUnknownSync(Schema.fromJsonString(Schema.Struct({
+  metadata: Schema.Struct({ labels: Schema.Struct({ "scalr.io/probe": Schema.String }) }),
+  spec: Schema.Struct({
+    containers: Schema.Tuple([
+      Schema.Struct({
+        env: Schema.optionalKey(Schema.Tuple([Schema.Struct({ name: Schema.Literal("AGENT_JOB_PROBE_TARGETS"), value: Targets })]))
+      })
+    ])
+  })
+})))
+
+/**
+ * Examines an installation whose probes reach what `reaches` says. Returns what each probe was told to try, and the annotations of the
+ * leader's Lease afterwards.
+ */
+const examined = Effect.fnUntraced(function*(reaches: (probe: string, target: ProbeTarget) => boolean) {
+  const tried: Record<string, ReadonlyArray<ProbeTarget>> = {}
+  let annotations: Readonly<Record<string, string>> = formerProof
+
+  const podOf = (probe: string) => {
+    const found = (tried[probe] ?? []).map((target) => ({ ...target, first: reaches(probe, target), last: reaches(probe, target) }))
+    const status = probe === "listener"
+      ? { phase: "Running", podIPs: [{ ip: listener.address }] }
+      : { phase: "Succeeded", containerStatuses: [{ state: { terminated: { message: JSON.stringify(found) } } }] }
+    return { metadata: kept, status }
+  }
+  const answer = (path: string, body: string): Answer => {
+    if (path === leasePath) {
+      if (body !== "") annotations = annotationsIn(body).metadata.annotations
+      return { body: { metadata: { ...kept, name: "agent-job-controller", annotations } } }
+    }
+    if (path.endsWith("/pods") && body !== "") {
+      const { metadata: { labels }, spec: { containers: [{ env }] } } = probeIn(body)
+      tried[labels["scalr.io/probe"]] = env?.[0].value ?? []
+    }
+    return { body: { items: [], ...podOf(path.split("-").at(-1) ?? "") } }
+  }
+
+  yield* against(
+    examine({ name: "agent-job", namespace: "agent-job", values: [], noPods: false }),
+    { [valuesPath]: { body: { metadata: kept, data: { "values.yaml": JSON.stringify(values) } } } },
+    answer
+  )
+  return { tried, annotations }
+})
+
+/** What reaches what in a network that enforces policies. */
+const enforced = (probe: string, { address }: ProbeTarget): boolean =>
+  probe === "open" || (probe === "task" && [apiServer.address, server.address].includes(address))
+
+it.live("a Pod like a task's tries another Pod, metadata services, the API server and the server of agent.url", () =>
   Effect.gen(function*() {
-    const bodies: Array<string> = []
-    yield* against(
-      examine({ name: "agent-job", namespace: "agent-job", values: [], noPods: false }),
-      { "/api/v1/namespaces/agent-job/configmaps/agent-job-config": { body: { metadata: kept, data: { "values.yaml": values } } } },
-      (_, body) => {
-        bodies.push(body)
-        return { body: { metadata: kept, items: [], status: ended } }
-      }
-    )
-    const [ofTask] = bodies.filter((body) => body.includes("AGENT_JOB_PROBE_TARGETS") && body.includes("\"scalr.io/probe\":\"task\""))
-    expect(ofTask).toContain(JSON.stringify(JSON.stringify({ address: "kubernetes.default.svc", port: 443 })).slice(1, -1))
-    expect(ofTask).toContain(JSON.stringify(JSON.stringify({ address: "agent-job-server.theirs.svc", port: 8080 })).slice(1, -1))
+    const { tried } = yield* examined(enforced)
+    expect(tried).toEqual({
+      listener: [],
+      open: [listener],
+      closed: [listener],
+      task: [listener, ...metadataTargets, apiServer, server]
+    })
+  }))
+
+it.live("an examination that proves isolation leaves the proof for these values", () =>
+  Effect.gen(function*() {
+    const { annotations } = yield* examined(enforced)
+    expect(isProven(annotations, configOf(values))).toBe(true)
+  }))
+
+it.live("an examination that proves nothing takes a former proof away", () =>
+  Effect.gen(function*() {
+    const { annotations } = yield* examined(() => true)
+    expect(annotations).toEqual({})
   }))

@@ -51,6 +51,7 @@ const cases: ReadonlyArray<readonly [rules: string, path: string, excluded: bool
   // comments, blank lines, escapes and spaces at the end
   ["# *.tf\n\n   \n/", "main.tf", false],
   ["\\#odd", "#odd", true],
+  ["\\", "\\", true],
   ["*.bak  \r\n", "x.bak", true]
 ]
 
@@ -65,6 +66,7 @@ describe("the rules of .terraformignore", () => {
   it("spare reading a directory unless something in it may be wanted again", () => {
     expect(rulesOf("vendor/").prunes("vendor")).toBe(true)
     expect(rulesOf("vendor/\n!vendor/keep/").prunes("vendor")).toBe(false)
+    expect(rulesOf("vendor/\n!").prunes("vendor")).toBe(true)
     expect(rulesOf("!x").prunes(".git")).toBe(true)
     expect(rulesOf("").prunes(".terraform")).toBe(false)
     expect(rulesOf("").prunes(".terraform/providers")).toBe(true)

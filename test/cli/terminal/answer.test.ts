@@ -1,11 +1,23 @@
+// What commands print of their answers: lines for people, JSON and YAML for programs.
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { parse } from "yaml"
-import { print } from "../../../src/cli/terminal/answer.ts"
+import { type Answer, type Format, print } from "../../../src/cli/terminal/answer.ts"
 import { printed } from "../typed.ts"
 
-const yaml = (document: unknown) => printed(print("yaml", { document, lines: [] })).pipe(Effect.provide(NodeServices.layer))
+const answer = (format: Format, { document = {}, lines = [] }: Partial<Answer>) =>
+  printed(print(format, { document, lines })).pipe(Effect.provide(NodeServices.layer))
+const yaml = (document: unknown) => answer("yaml", { document })
+
+it.effect.each<{ format: Format; text: string }>([
+  { format: "table", text: "NAME  SERIAL\ndemo  7\n" },
+  { format: "json", text: `{\n  "name": "demo",\n  "serial": 7\n}\n` },
+  { format: "yaml", text: "name: demo\nserial: 7\n" }
+])("is, as $format, in the form that is read there", ({ format, text }) =>
+  Effect.gen(function*() {
+    expect(yield* answer(format, { document: { name: "demo", serial: 7 }, lines: ["NAME  SERIAL", "demo  7"] })).toBe(text)
+  }))
 
 it.effect("is YAML whose text kubectl and kustomize, which read YAML 1.1, do not take for anything else", () =>
   Effect.gen(function*() {

@@ -9,6 +9,7 @@ describe("elapsed", () => {
     [59_960, "1m00s"],
     [65_000, "1m05s"],
     [3_599_000, "59m59s"],
+    [3_600_000, "1h00m"],
     [3_720_000, "1h02m"],
     [-5, "0.0s"]
   ])("says %d milliseconds as %s", (milliseconds, said) => expect(elapsed(milliseconds)).toBe(said))

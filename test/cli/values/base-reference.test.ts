@@ -1,4 +1,4 @@
-// Which directories --base accepts: those that kustomize accepts, judged by the file in them.
+// Which bases --base accepts: directories that kustomize accepts, judged by the file in them, and remote ones with their version.
 import { afterEach, beforeEach, describe, expect, it } from "@effect/vitest"
 import { Effect, Option } from "effect"
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
@@ -69,4 +69,27 @@ describe("a directory as base", () => {
       }; name the base with --base: a directory, or https://HOST/OWNER/agent-job//kustomize/base?ref=v0.1.0.`
     })
   })
+})
+
+describe("a remote base", () => {
+  const given = (base: string) => baseReference(Option.some(base), join(folder, "out"))
+
+  it.each([
+    "https://host.example/owner/agent-job//kustomize/base?ref=v0.1.0",
+    "https://host.example/owner/agent-job//kustomize/base?timeout=90s&ref=v0.1.0",
+    "git@host.example:owner/agent-job//kustomize/base?ref=main",
+    "host.example/owner/agent-job//kustomize/base?ref=v0.1.0"
+  ])("is taken as it is with its version: %s", (base) => expect(Effect.runSync(given(base))).toEqual({ reference: base, chosen: true }))
+
+  it.each([
+    "https://host.example/owner/agent-job//kustomize/base",
+    "https://host.example/owner/agent-job//kustomize/base?ref=",
+    "https://host.example/owner/agent-job//kustomize/base?ref=&timeout=90s",
+    "https://host.example/owner/agent-job//kustomize/base?href=v0.1.0",
+    "git@host.example:owner/agent-job//kustomize/base"
+  ])("is refused without one: %s", (base) =>
+    expect(Effect.runSync(Effect.flip(given(base)))).toMatchObject({
+      _tag: "BadInput",
+      message: `--base ${base} names no version, so that it may be another one tomorrow; add one, such as ?ref=v0.1.0.`
+    }))
 })

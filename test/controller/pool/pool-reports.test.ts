@@ -1,6 +1,6 @@
 // What the pool is told of its tasks, and what is held up by a pool that is another one, that is silent or that does not exist.
 import { expect, it } from "@effect/vitest"
-import { Context, Effect, Layer, Option } from "effect"
+import { Context, Effect, Exit, Layer, Option } from "effect"
 import { TestClock } from "effect/testing"
 import { writeFileSync } from "node:fs"
 import { createServer } from "node:http"
@@ -63,26 +63,65 @@ it.live.each([
     expect(yield* reportWait(task, waits)).toBe(false)
   }).pipe(Effect.scoped))
 
+const away = new PoolUnreachable({ url: "http://pool", detail: "connection refused" })
+const refused = (status: number, code: string) => new PoolRefused({ url: "http://pool", status, code, detail: "no" })
+
+/** What is told to a pool that answers each message as `answers` says, and the messages that it got. */
+const toldTo = Effect.fnUntraced(function*(answers: Readonly<Record<string, Effect.Effect<void, PoolError>>>) {
+  const told: Array<string> = []
+  const tell = (id: string) => Effect.suspend(() => (told.push(id), answers[id] ?? Effect.void))
+  const reports = yield* Effect.provide(makePoolReports, Layer.mock(Pool, { wait: tell, report: tell }))
+  /** Lets as many of 10 seconds pass as the effect needs to end. */
+  const ended = <A, E>(effect: Effect.Effect<A, E>) =>
+    Effect.gen(function*() {
+      const telling = yield* Effect.forkChild(effect, { startImmediately: true })
+      for (let second = 0; second < 10 && telling.pollUnsafe() === undefined; second++) yield* TestClock.adjust("1 second")
+      return telling.pollUnsafe()
+    })
+  return {
+    told,
+    wait: (assignment: string) =>
+      ended(reports.reportWait(task, Notice.ReportWait({ assignment, reason: "Draining", message: "It waits." }))),
+    result: (assignment: string) => ended(reports.report(task, Action.ReportResult({ assignment, result: success })))
+  }
+})
+
 it.effect("tells a pool the next result however a word on a wait or another result fared, as long as it answers", () =>
   Effect.gen(function*() {
-    const away = new PoolUnreachable({ url: "http://pool", detail: "connection refused" })
-    const noToken = new PoolRefused({ url: "http://pool", status: 401, code: "unauthorized", detail: "no such token" })
-    const told: Array<string> = []
-    const pool = Layer.mock(Pool, {
-      wait: () => Effect.never,
-      report: (id) =>
-        Effect.suspend((): Effect.Effect<void, PoolError> => {
-          told.push(id)
-          return id === "slow" ? Effect.sleep("10 seconds") : id === "away" ? Effect.fail(away) : Effect.fail(noToken)
-        })
+    const { result, told, wait } = yield* toldTo({
+      waits: Effect.never,
+      away: Effect.fail(away),
+      token: Effect.fail(refused(401, "unauthorized")),
+      slow: Effect.sleep("9 seconds")
     })
-    const { report, reportWait } = yield* Effect.provide(makePoolReports, pool)
-    yield* Effect.forkChild(reportWait(task, waits))
-    yield* TestClock.adjust("2 seconds")
-    for (const id of ["away", "token", "slow", "last"]) {
-      const telling = yield* Effect.forkChild(Effect.exit(report(task, ended(id))))
-      yield* TestClock.adjust("10 seconds")
-      expect(telling.pollUnsafe()).toBeDefined()
-    }
-    expect(told).toEqual(["away", "token", "slow", "last"])
+    yield* wait("waits")
+    for (const id of ["away", "token", "slow", "last"]) expect(yield* result(id)).toBeDefined()
+    expect(told).toEqual(["waits", "away", "token", "slow", "last"])
+  }))
+
+it.effect("leaves a pool alone with results once its silence has held up a pass", () =>
+  Effect.gen(function*() {
+    const { result, told } = yield* toldTo({ slow: Effect.delay(Effect.fail(away), "1001 millis") })
+    expect(yield* result("slow")).toEqual(Exit.fail(away))
+    expect(yield* result("next")).toMatchObject({ cause: { reasons: [{ error: { _tag: "PoolSilent" } }] } })
+    expect(told).toEqual(["slow"])
+  }))
+
+it.effect("says nothing of waits to a pool that was silent, until a wait is heard again", () =>
+  Effect.gen(function*() {
+    const { told, wait } = yield* toldTo({ silent: Effect.never })
+    expect(yield* wait("silent")).toEqual(Exit.succeed(false))
+    expect(yield* wait("too soon")).toEqual(Exit.succeed(false))
+    yield* TestClock.adjust("30 seconds")
+    expect([yield* wait("after its rest"), yield* wait("at once")]).toEqual([Exit.succeed(true), Exit.succeed(true)])
+    expect(told).toEqual(["silent", "after its rest", "at once"])
+  }))
+
+it.effect("says no more why a task waits if the pool refuses that for good, and says the next, because it answers", () =>
+  Effect.gen(function*() {
+    const { told, wait } = yield* toldTo({ silent: Effect.never, taken: Effect.fail(refused(409, "taken")) })
+    yield* wait("silent")
+    yield* TestClock.adjust("30 seconds")
+    expect([yield* wait("taken"), yield* wait("next")]).toEqual([Exit.succeed(true), Exit.succeed(true)])
+    expect(told).toEqual(["silent", "taken", "next"])
   }))

@@ -1,4 +1,4 @@
-// What the events of one task mean for others: a task that frees its turn wakes those that wait for one.
+// When the world is in step, and what the events of one task mean for others: one that frees its turn wakes those that wait for one.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer, Option, Queue, Stream } from "effect"
 import { TestClock } from "effect/testing"
@@ -7,7 +7,7 @@ import { make } from "../../../src/controller/world/world.ts"
 import { taskUidLabel } from "../../../src/core/manifest/labels.ts"
 import { mostFinished } from "../../../src/core/reconcile/history.ts"
 import { Kubernetes } from "../../../src/kubernetes/client.ts"
-import { agentTasks, jobs } from "../../../src/kubernetes/kinds.ts"
+import { agentTasks, jobs, pods } from "../../../src/kubernetes/kinds.ts"
 import type { OwnerReference, WatchEvent } from "../../../src/kubernetes/object.ts"
 import { noon, plainSeed, policy, type Seed, worldOf } from "../../core/worlds.ts"
 
@@ -17,6 +17,34 @@ const event = (type: "ADDED" | "MODIFIED" | "DELETED", name: string, resourceVer
 }
 const whole: WatchEvent = { type: "BOOKMARK", resourceVersion: "3", whole: true }
 const fromFlux: Partial<Seed> = { source: "known", life: "queued" }
+
+/** Keeps a world in step with a cluster in which the test tells what happens to one kind; there is nothing of the others. */
+const mirrored = Effect.fnUntraced(function*({ plural }: { readonly plural: string }, world = make(policy)) {
+  const queue = yield* Queue.unbounded<WatchEvent>()
+  const kubernetes = Layer.mock(Kubernetes, {
+    namespace: "tasks",
+    watch: (kind) => kind.plural === plural ? Stream.fromQueue(queue) : Stream.concat(Stream.make(whole), Stream.never)
+  })
+  const looks: Array<string> = []
+  const { synced } = yield* Effect.provide(mirror(world, "tasks", (key) => Effect.sync(() => void looks.push(key))), kubernetes)
+  return { queue, looks, synced }
+})
+
+describe("the world", () => {
+  it.effect.each([{ kind: agentTasks }, { kind: jobs }, { kind: pods }])(
+    "is in step only once it has the $kind.plural too",
+    ({ kind }) =>
+      Effect.gen(function*() {
+        const { queue, synced } = yield* mirrored(kind)
+        const waiting = yield* Effect.forkChild(synced)
+        yield* TestClock.adjust("1 second")
+        expect(waiting.pollUnsafe()).toBeUndefined()
+        yield* Queue.offer(queue, whole)
+        yield* TestClock.adjust("1 second")
+        expect(waiting.pollUnsafe()).toBeDefined()
+      }).pipe(Effect.scoped)
+  )
+})
 
 describe("the task that waits for its turn", () => {
   it.effect.each([
@@ -33,15 +61,7 @@ describe("the task that waits for its turn", () => {
     { given: "has news of no account to others", events: [event("MODIFIED", "first", "4", fromFlux)], woken: 0 }
   ])("is looked at once when the one before it frees its turn, and else not: it $given", ({ events, woken = 1 }) =>
     Effect.gen(function*() {
-      const queue = yield* Queue.unbounded<WatchEvent>()
-      const kubernetes = Layer.mock(Kubernetes, {
-        namespace: "tasks",
-        watch: ({ plural }) => plural === agentTasks.plural ? Stream.fromQueue(queue) : Stream.concat(Stream.make(whole), Stream.never)
-      })
-      const looks: Array<string> = []
-      const { synced } = yield* mirror(make(policy), "tasks", (key) => Effect.sync(() => void looks.push(key))).pipe(
-        Effect.provide(kubernetes)
-      )
+      const { looks, queue, synced } = yield* mirrored(agentTasks)
       yield* Queue.offerAll(queue, [event("ADDED", "first", "1", fromFlux), event("ADDED", "second", "2", {}), whole])
       yield* synced
       looks.length = 0
@@ -73,15 +93,7 @@ describe("a task that becomes history", () => {
           }
         }
       }
-      const queue = yield* Queue.unbounded<WatchEvent>()
-      const kubernetes = Layer.mock(Kubernetes, {
-        namespace: "tasks",
-        watch: ({ plural }) => plural === agentTasks.plural ? Stream.fromQueue(queue) : Stream.concat(Stream.make(whole), Stream.never)
-      })
-      const looks: Array<string> = []
-      const { synced } = yield* mirror(make(policy), "tasks", (key) => Effect.sync(() => void looks.push(key))).pipe(
-        Effect.provide(kubernetes)
-      )
+      const { looks, queue, synced } = yield* mirrored(agentTasks)
       yield* Queue.offerAll(queue, [...Array(plans).keys()].map((index) => finished(index, "1")))
       yield* Queue.offerAll(queue, [finished(plans, "2", "claimed"), whole])
       yield* synced
@@ -113,14 +125,8 @@ describe("a Job with the labels of a task", () => {
 
   it.effect("is its own only as long as it is the Job's controller: a copy hides none, and what somebody took away is gone", () =>
     Effect.gen(function*() {
-      const queue = yield* Queue.unbounded<WatchEvent>()
-      const kubernetes = Layer.mock(Kubernetes, {
-        namespace: "tasks",
-        watch: ({ plural }) => plural === jobs.plural ? Stream.fromQueue(queue) : Stream.concat(Stream.make(whole), Stream.never)
-      })
-      const looks: Array<string> = []
       const world = make(policy)
-      const { synced } = yield* mirror(world, "tasks", (key) => Effect.sync(() => void looks.push(key))).pipe(Effect.provide(kubernetes))
+      const { looks, queue, synced } = yield* mirrored(jobs, world)
       world.setTask("tasks/task", Option.some(task))
       const known = () => Option.getOrUndefined(world.job(task.metadata.uid))?.name
       yield* Queue.offerAll(queue, [labelled("a-copy", "2", []), whole])

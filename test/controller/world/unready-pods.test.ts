@@ -7,27 +7,36 @@ import { plainSeed, type Seed, worldOf } from "../../core/worlds.ts"
 
 const claimed: Seed = { ...plainSeed, life: "claimed", job: "active", pod: "unready", worker: "running" }
 
+const unready = worldOf(claimed)
+const looks = {
+  "not claimed": worldOf({ ...claimed, life: "starting" }),
+  unready,
+  ready: worldOf({ ...claimed, pod: "Running" }),
+  another: { ...unready, pod: Option.map(unready.pod, (pod) => ({ ...pod, uid: Uid.make("other-uid") })) },
+  gone: { ...unready, pod: Option.none() }
+}
+
 it("counts how long the Pod of a claim has not been ready, anew once it was ready, and anew of another Pod", () => {
   const pods = unreadyPods()
-  const look = (seen: Parameters<typeof pods.passSaw>[0], at: number) => {
-    const millis = pods.unreadyMillis(seen, at)
-    pods.passSaw(seen, at)
+  const look = (what: keyof typeof looks, at: number) => {
+    const millis = pods.unreadyMillis(looks[what], at)
+    pods.passSaw(looks[what], at)
     return millis
   }
-  const unready = worldOf(claimed)
-  const other = { ...unready, pod: Option.map(unready.pod, (pod) => ({ ...pod, uid: Uid.make("other-uid") })) }
-  expect([
-    look(worldOf({ ...claimed, life: "starting" }), 0), // before the claim, none is ready
-    look(unready, 1_000),
-    look(unready, 4_000),
-    look(worldOf({ ...claimed, pod: "Running" }), 5_000),
-    look(unready, 6_000),
-    look(unready, 8_000),
-    look(other, 9_000),
-    look(other, 9_500),
-    look({ ...unready, pod: Option.none() }, 10_000),
-    look(unready, 11_000)
-  ]).toEqual([0, 0, 3_000, 0, 0, 2_000, 0, 500, 0, 0])
+  const story: ReadonlyArray<readonly [what: keyof typeof looks, at: number, millis: number]> = [
+    ["not claimed", 0, 0],
+    ["unready", 1_000, 0],
+    ["unready", 3_000, 2_000],
+    ["unready", 4_000, 3_000],
+    ["ready", 5_000, 0],
+    ["unready", 6_000, 0],
+    ["unready", 8_000, 2_000],
+    ["another", 9_000, 0],
+    ["another", 9_500, 500],
+    ["gone", 10_000, 0],
+    ["unready", 11_000, 0]
+  ]
+  expect(story.map(([what, at]) => [what, at, look(what, at)])).toEqual(story)
   pods.forget(unready.task.metadata.uid)
-  expect(look(unready, 12_000)).toBe(0)
+  expect(look("unready", 12_000)).toBe(0)
 })

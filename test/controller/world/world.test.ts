@@ -1,4 +1,5 @@
 // The controller's memory: the same facts in any order and number give the same answers, and a task is forgotten completely.
+// That each event comes to each part; what a part makes of it is in the test of that part, turns above all.
 import { describe, expect, it } from "@effect/vitest"
 import { Option, Schema } from "effect"
 import { make, type World } from "../../../src/controller/world/world.ts"
@@ -32,7 +33,7 @@ describe("the world", () => {
     expect(answers(mixed)).toEqual(answers(straight))
   })
 
-  it("names what is past the history limit of one workspace, whatever ends in others", () => {
+  it("names what is past the history limit of one workspace, as it is now, whatever ends in others", () => {
     const world = make({ ...policy, historyPerWorkspace: 1 })
     const over = (index: number, workspace: string): AgentTask => {
       const { task: { spec, status } } = worldOf({ ...plainSeed, life: "succeeded", pool: true, reported: true })
@@ -44,6 +45,10 @@ describe("the world", () => {
     }
     for (const [index, workspace] of [[0, "a"], [1, "b"], [2, "a"]] as const) world.setTask(key(index), Option.some(over(index, workspace)))
     expect([world.pastHistory(WorkspaceName.make("a")), world.pastHistory(WorkspaceName.make("b"))]).toEqual([[key(0)], []])
+    world.setPolicy({ ...policy, historyPerWorkspace: 2 })
+    expect(world.pastHistory(WorkspaceName.make("a"))).toEqual([])
+    world.setPolicy({ ...policy, historyPerWorkspace: 1 })
+    expect(world.pastHistory(WorkspaceName.make("a"))).toEqual([key(0)])
     world.setTask(key(0), Option.none())
     expect(world.pastHistory(WorkspaceName.make("a"))).toEqual([])
   })
@@ -86,27 +91,69 @@ describe("the world", () => {
     expect([0, 1, 2].map((index) => world.turn(task(index))._tag)).toEqual(["Waiting", "Admitted", "Admitted"])
   })
 
+  it("takes the slot back from a task whose Job the API server does not have, and not for a Job that was before it", () => {
+    const world = make(policy)
+    for (const index of [0, 1]) {
+      world.setTask(key(index), Option.some(task(index)))
+      world.reserve(`uid-${index}`)
+      world.created(`uid-${index}`, job(index).seen)
+    }
+    world.setDrained(true) // so that only who has a slot is admitted
+    world.jobNotFound("uid-0", job(0).seen.uid)
+    world.jobNotFound("uid-1", "former")
+    expect([0, 1].map((index) => world.turn(task(index))._tag)).toEqual(["Waiting", "Admitted"])
+  })
+
   it("keeps to itself by what its parts hear of each change, since a part that hears of one alone is out of step", () => {
     const inner = ["changed", "taskChanges", "jobHeard", "forget"]
     expect(Object.keys(make(policy)).filter((name) => inner.includes(name))).toEqual([])
   })
 
-  it("forgets all that was said of a task that was deleted and made again under its name", () => {
-    const world = make(policy)
+  describe("of a task", () => {
     const seen = Option.some(job(0).seen)
-    world.setTask(key(0), Option.some(task(0)))
-    world.reserve("uid-0")
-    world.refuse("uid-0", { kind: "Refused", message: "no", againInMillis: 10_000 }, 0)
-    world.setReportedWait("uid-0", { reason: "Refused", message: "no" })
-    world.passSaw({ task: task(0), turn: Turn.Admitted(), job: seen, pod: Option.none(), warning: Option.none() }, 0)
-    const remembers = () => [
-      world.isReserved("uid-0"),
-      world.isRefused("uid-0"),
-      Option.isSome(world.reportedWait("uid-0")),
-      world.jobKnownMillis("uid-0", seen, 1_000) > 0
-    ]
-    expect(remembers()).toEqual([true, true, true, true])
-    world.setTask(key(0), Option.some({ ...task(0), metadata: { ...task(0).metadata, uid: Uid.make("uid-again") } }))
-    expect(remembers()).toEqual([false, false, false, false])
+    const unready = worldOf({ ...plainSeed, life: "claimed", job: "active", pod: "unready", worker: "running" })
+    const claimed = { ...unready, task: { ...unready.task, metadata: task(0).metadata } }
+    const pass = (world: World) => {
+      world.passSaw({ ...claimed, turn: Turn.Admitted(), job: seen, warning: Option.none() }, 0)
+      world.setReportedWait("uid-0", { reason: "Refused", message: "no" })
+    }
+    const remembered = (world: World) => ({
+      reserved: world.isReserved("uid-0"),
+      refused: world.isRefused("uid-0"),
+      wait: Option.isSome(world.reportedWait("uid-0")),
+      job: world.jobKnownMillis("uid-0", seen, 1_000) > 0,
+      unready: world.unreadyMillis(claimed, 1_000) > 0
+    })
+    const nothing = { reserved: false, refused: false, wait: false, job: false, unready: false }
+
+    it("forgets all that was said once it was deleted and made again under its name", () => {
+      const world = make(policy)
+      world.setTask(key(0), Option.some(task(0)))
+      world.reserve("uid-0")
+      world.refuse("uid-0", { kind: "Refused", message: "no", againInMillis: 10_000 }, 0)
+      pass(world)
+      expect(remembered(world)).toEqual({ reserved: true, refused: true, wait: true, job: true, unready: true })
+      world.setTask(key(0), Option.some({ ...task(0), metadata: { ...task(0).metadata, uid: Uid.make("uid-again") } }))
+      expect(remembered(world)).toEqual(nothing)
+    })
+
+    it("keeps nothing that is said after it went, while a pass still looked at it", () => {
+      const world = make(policy)
+      pass(world)
+      expect(remembered(world)).toEqual(nothing)
+    })
+  })
+
+  it("forgets what the pool heard of one task, or of all", () => {
+    const world = make(policy)
+    for (const index of [0, 1, 2]) {
+      world.setTask(key(index), Option.some(task(index)))
+      world.setReportedWait(`uid-${index}`, { reason: "Refused", message: "no" })
+    }
+    const heard = () => [0, 1, 2].filter((index) => Option.isSome(world.reportedWait(`uid-${index}`)))
+    world.clearReportedWait(Option.some("uid-1"))
+    expect(heard()).toEqual([0, 2])
+    world.clearReportedWait(Option.none())
+    expect(heard()).toEqual([])
   })
 })

@@ -1,7 +1,7 @@
 // What the findings of the probes mean, case by case, and when they prove isolation.
 import { describe, expect, it } from "@effect/vitest"
 import { Option } from "effect"
-import { metadataTargets, networkChecks, type NetworkFindings, provesIsolation } from "../../../src/core/doctor/network.ts"
+import { networkChecks, type NetworkFindings, provesIsolation } from "../../../src/core/doctor/network.ts"
 import type { Finding } from "../../../src/schema/kubernetes/probe.ts"
 import { configOf } from "../configs.ts"
 
@@ -31,7 +31,7 @@ const seen = (
       closed: ofListener(closed),
       task: Option.some([
         { ...listener, ...both(pods) },
-        ...metadataTargets.map((target) => ({ ...target, ...both(metadata && target.address === "169.254.169.254") })),
+        { address: "169.254.169.254", port: 80, ...both(metadata) },
         ...apiServer.map((target) => ({ ...target, ...both(needed) }))
       ])
     }
@@ -40,121 +40,199 @@ const seen = (
 
 const walled = { restrictMetadataService: true }
 const closed = { task: { networkPolicy: { closedElsewhere: true } } }
-const outcomes = (values: object, found: NetworkFindings, closedElsewhere = false) =>
-  networkChecks({ config: configOf(values), found, apiServer, isClosedElsewhere: closedElsewhere }).map(({ outcome }) => outcome)
+const denying = { task: { networkPolicy: { denyPods: true } } }
+
+/** What each check may say. */
+const says = {
+  policies: {
+    enforced: "ok: of two identical Pods, the one that a policy isolates reaches nothing",
+    late: "warning: enforced, but a new Pod reached another one before its policy took effect, and so may a task's Pod",
+    ignored:
+      "failed: a Pod that a policy closes reaches another Pod: this network takes NetworkPolicies and does not hold to them; install one that does",
+    cutShort:
+      "unknown: the Pod to connect to ended while others tried to reach it, so nothing is proven by one that did not; see its events while it runs, and try again",
+    unreachable:
+      "unknown: even a Pod with a policy that allows it does not reach another Pod, so nothing is proven about policies that deny; look for network policies outside Kubernetes",
+    untold: "unknown: a probe did not tell what it reached; see its events while it runs, and try again"
+  },
+  metadata: {
+    closed: "ok: no metadata service answered, a policy closes them, and policies are enforced",
+    unproven: "unknown: no metadata service answered, but it is not proven that policies are enforced",
+    unmanaged:
+      "warning: no metadata service answered, and a policy closes all egress, but nobody would notice if it were removed; give task.networkPolicy.closedElsewhere: true, as component restricted-egress does",
+    open:
+      "warning: no metadata service answered, but no policy of this installation closes them; give restrictMetadataService: true, or component restricted-egress",
+    missing:
+      "failed: task.networkPolicy.closedElsewhere is true, but the policies in agent-job do not close all egress: none selects every Pod, or one opens port 80 of a metadata service to tasks (169.254.169.254, 169.254.170.2, 169.254.170.23, 100.100.100.200, 168.63.129.16, 192.0.0.192, fd00:ec2::23, fd00:ec2::254, fd20:ce::254); apply component restricted-egress and remove or except what opens it, or take the value back",
+    reached:
+      "failed: a task's Pod reaches 169.254.169.254:80, where a node's own credentials may be; give restrictMetadataService: true, or component restricted-egress"
+  },
+  otherPods: {
+    open: "warning: a task's Pod reaches any other Pod; give task.networkPolicy.denyPods: true to close that",
+    silent: "ok: a task's Pod does not reach a Pod that listens",
+    closed: "ok: a task's Pod does not reach a Pod that listens, and policies are enforced",
+    unproven: "unknown: a task's Pod does not reach a Pod that listens, but it is not proven that policies are enforced",
+    reached: "failed: a task's Pod reaches another Pod, though task.networkPolicy.denyPods is true",
+    cutShort: "unknown: a task's Pod did not reach another Pod, but that one ended meanwhile"
+  },
+  needed: {
+    reached: "ok: the API server, by its name",
+    missed:
+      "failed: a task's Pod does not reach kubernetes.default.svc:443; a worker could not claim its task, so open DNS and the API server"
+  }
+} as const
+type Said = { readonly [Check in keyof typeof says]: keyof (typeof says)[Check] }
+
+const said = (values: object, found: NetworkFindings, isClosedElsewhere = false) => {
+  const checks = networkChecks({ config: configOf(values), found, apiServer, isClosedElsewhere })
+  const [policies, metadata, otherPods, needed] = checks.map(({ message, outcome }) => `${outcome}: ${message}`)
+  return { policies, metadata, otherPods, needed }
+}
 
 describe("the network", () => {
-  it.each<{ given: string; values?: object; seen?: Seen; elsewhere?: boolean; is: ReadonlyArray<string> }>([
-    { given: "one that enforces, and metadata closed by the values", values: walled, is: ["ok", "ok", "warning", "ok"] },
+  it.each<{ given: string; values?: object; seen?: Seen; elsewhere?: boolean; is: Said }>([
+    {
+      given: "one that enforces, and metadata closed by the values",
+      values: walled,
+      is: { policies: "enforced", metadata: "closed", otherPods: "open", needed: "reached" }
+    },
     {
       given: "one that enforces, and egress closed by a policy of the namespace that the values rest on",
       values: closed,
       elsewhere: true,
-      is: ["ok", "ok", "warning", "ok"]
+      is: { policies: "enforced", metadata: "closed", otherPods: "open", needed: "reached" }
     },
     {
       given: "one that enforces, and egress closed by a policy of the namespace that no value knows",
       elsewhere: true,
-      is: ["ok", "warning", "warning", "ok"]
+      is: { policies: "enforced", metadata: "unmanaged", otherPods: "open", needed: "reached" }
     },
-    { given: "one that enforces, and values that rest on a policy that is gone", values: closed, is: ["ok", "failed", "warning", "ok"] },
-    { given: "one that enforces, and no policy", is: ["ok", "warning", "warning", "ok"] },
+    {
+      given: "one that enforces, and values that rest on a policy that is gone",
+      values: closed,
+      is: { policies: "enforced", metadata: "missing", otherPods: "open", needed: "reached" }
+    },
+    {
+      given: "one that enforces, and no policy",
+      is: { policies: "enforced", metadata: "open", otherPods: "open", needed: "reached" }
+    },
     {
       given: "one that takes policies and does not hold to them",
       values: walled,
       seen: { closed: both(true) },
-      is: ["failed", "unknown", "warning", "ok"]
+      is: { policies: "ignored", metadata: "unproven", otherPods: "open", needed: "reached" }
     },
     {
-      given: "one where nobody reaches anybody, whatever a policy says",
+      given: "one where the Pods of probes reach nobody, whatever a policy says",
       values: walled,
       seen: { open: both(false) },
-      is: ["unknown", "unknown", "warning", "ok"]
+      is: { policies: "unreachable", metadata: "unproven", otherPods: "open", needed: "reached" }
     },
     {
       given: "one whose policies come late",
       values: walled,
       seen: { closed: { first: true, last: false } },
-      is: ["warning", "unknown", "warning", "ok"]
+      is: { policies: "late", metadata: "unproven", otherPods: "open", needed: "reached" }
     },
     {
       given: "one where the Pod to reach ended before all had tried",
       values: walled,
       seen: { stayed: false, pods: false },
-      is: ["unknown", "unknown", "unknown", "ok"]
+      is: { policies: "cutShort", metadata: "unproven", otherPods: "cutShort", needed: "reached" }
     },
     {
       given: "one where the Pod to reach ended, after the first Pod alone that a policy closes had reached it",
       values: walled,
       seen: { stayed: false, closed: { first: true, last: false } },
-      is: ["unknown", "unknown", "warning", "ok"]
+      is: { policies: "cutShort", metadata: "unproven", otherPods: "open", needed: "reached" }
     },
     {
       given: "one that takes policies and does not hold to them, as was seen before the Pod to reach ended",
-      values: { task: { networkPolicy: { denyPods: true } } },
+      values: denying,
       seen: { stayed: false, closed: both(true) },
-      is: ["failed", "unknown", "failed", "ok"]
+      is: { policies: "ignored", metadata: "unproven", otherPods: "reached", needed: "reached" }
     },
-    { given: "a probe that did not tell", values: walled, seen: { closed: "nothing" }, is: ["unknown", "unknown", "warning", "ok"] },
+    {
+      given: "a probe that did not tell",
+      values: walled,
+      seen: { closed: "nothing" },
+      is: { policies: "untold", metadata: "unproven", otherPods: "open", needed: "reached" }
+    },
     {
       given: "metadata that answer, though policies are enforced",
       values: walled,
       seen: { metadata: true },
-      is: ["ok", "failed", "warning", "ok"]
+      is: { policies: "enforced", metadata: "reached", otherPods: "open", needed: "reached" }
     },
     {
       given: "other Pods closed",
-      values: { task: { networkPolicy: { denyPods: true } } },
+      values: denying,
       seen: { pods: false },
-      is: ["ok", "ok", "ok", "ok"]
+      is: { policies: "enforced", metadata: "closed", otherPods: "closed", needed: "reached" }
     },
     {
       given: "other Pods that should be closed",
-      values: { task: { networkPolicy: { denyPods: true } } },
-      is: ["ok", "ok", "failed", "ok"]
+      values: denying,
+      is: { policies: "enforced", metadata: "closed", otherPods: "reached", needed: "reached" }
     },
     {
       given: "other Pods that did not answer where nothing is enforced",
-      values: { task: { networkPolicy: { denyPods: true } } },
+      values: denying,
       seen: { pods: false, open: both(false) },
-      is: ["unknown", "unknown", "unknown", "ok"]
+      is: { policies: "unreachable", metadata: "unproven", otherPods: "unproven", needed: "reached" }
     },
-    { given: "an API server that a task does not reach", values: walled, seen: { needed: false }, is: ["ok", "ok", "warning", "failed"] }
+    {
+      given: "other Pods that did not answer, and that no value wants closed",
+      values: walled,
+      seen: { pods: false, open: both(false) },
+      is: { policies: "unreachable", metadata: "unproven", otherPods: "silent", needed: "reached" }
+    },
+    {
+      given: "an API server that a task does not reach",
+      values: walled,
+      seen: { needed: false },
+      is: { policies: "enforced", metadata: "closed", otherPods: "open", needed: "missed" }
+    }
   ])(
-    "of $given is $is",
-    ({ elsewhere = false, is, seen: what, values = {} }) => expect(outcomes(values, seen(what), elsewhere)).toEqual(is)
+    "of $given: policies $is.policies, metadata $is.metadata, other Pods $is.otherPods, what tasks need $is.needed",
+    ({ elsewhere, is, seen: what, values = {} }) =>
+      expect(said(values, seen(what), elsewhere)).toEqual({
+        policies: says.policies[is.policies],
+        metadata: says.metadata[is.metadata],
+        otherPods: says.otherPods[is.otherPods],
+        needed: says.needed[is.needed]
+      })
   )
 
   it("is unknown where the probe of tasks did not tell", () => {
     const found = seen()
-    expect(outcomes(walled, { ...found, findings: { ...found.findings, task: Option.none() } })).toEqual(["ok", "unknown"])
+    expect(said(walled, { ...found, findings: { ...found.findings, task: Option.none() } })).toEqual({
+      policies: says.policies.enforced,
+      metadata: "unknown: the probe of tasks did not tell what it reached"
+    })
   })
 
-  it("never counts as isolated because nobody answered", () => {
-    for (
-      const what of [
-        { open: both(false) },
-        { closed: both(true) },
-        { open: "nothing" as const },
-        { closed: "nothing" as const },
-        { stayed: false }
-      ]
-    ) {
-      expect(outcomes(walled, seen(what))[1]).toBe("unknown")
-    }
-  })
+  it.each<{ given: string; seen: Seen }>([
+    { given: "a Pod that may reach others reaches none", seen: { open: both(false) } },
+    { given: "a Pod that may reach none reaches another", seen: { closed: both(true) } },
+    { given: "the probe that may reach others did not tell", seen: { open: "nothing" } },
+    { given: "the probe that may reach none did not tell", seen: { closed: "nothing" } },
+    { given: "the Pod to reach ended", seen: { stayed: false } }
+  ])(
+    "never counts as isolated because nobody answered, where $given",
+    ({ seen: what }) => expect(said(walled, seen(what)).metadata).toBe(says.metadata.unproven)
+  )
 })
 
 describe("the server of agent.url", () => {
-  const values = (more: object = {}) => ({
-    agent: { token: "t", url: "http://server.elsewhere.example:8080" },
+  const values = (more: object = {}, url = "http://server.elsewhere.example:8080") => ({
+    agent: { token: "t", url },
     restrictMetadataService: true,
     ...more
   })
-  const target = { address: "server.elsewhere.example", port: 8080 }
-  const checked = (given: object, reached: boolean, what: Seen = {}) => {
+  const checked = (given: object, reached: boolean, what: Seen = {}, port = 8080) => {
     const found = seen(what)
-    const task = Option.map(found.findings.task, (all) => [...all, { ...target, ...both(reached) }])
+    const task = Option.map(found.findings.task, (all) => [...all, { address: "server.elsewhere.example", port, ...both(reached) }])
     const checks = networkChecks({
       config: configOf(given),
       found: { ...found, findings: { ...found.findings, task } },
@@ -172,16 +250,24 @@ describe("the server of agent.url", () => {
       proof: true
     }))
 
+  it("is not taken for the API server, which has its port", () =>
+    expect(checked(values({}, "https://server.elsewhere.example"), false, {}, 443).needed?.message).toBe(
+      "a task's Pod does not reach server.elsewhere.example:443 of agent.url, so no run gets to its end; if that server runs, look for a network policy that selects the Pods of tasks in agent-job"
+    ))
+
+  it("is not taken for a metadata service, which has its port", () =>
+    expect(checked(values({}, "http://server.elsewhere.example"), true, {}, 80).proof).toBe(true))
+
   it.each([
     {
       given: "denyPods",
-      values: values({ task: { networkPolicy: { denyPods: true } } }),
+      values: values(denying),
       says:
         "NetworkPolicy agent-job/agent-job-task-egress closes it, since in private networks it opens only ports 443 and 6443, and a server that agent.url names as NAME.NAMESPACE.svc; name it so, or give task.networkPolicy.denyPods: false"
     },
     {
       given: "restricted-egress",
-      values: values({ task: { networkPolicy: { closedElsewhere: true } } }),
+      values: values(closed),
       says: "name it in NetworkPolicy agent-job-egress-named of component restricted-egress, or in what else closes egress in agent-job"
     },
     { given: "neither", values: values(), says: "look for a network policy that selects the Pods of tasks in agent-job" }
@@ -210,6 +296,6 @@ describe("a proof of isolation", () => {
     { given: "a network that nobody gets through", values: walled, seen: { open: both(false) }, is: false },
     { given: "policies that come late", values: walled, seen: { closed: { first: true, last: false } }, is: false },
     { given: "metadata that answer", values: walled, seen: { metadata: true }, is: false },
-    { given: "other Pods that should be closed", values: { task: { networkPolicy: { denyPods: true } } }, is: false }
+    { given: "other Pods that should be closed", values: denying, is: false }
   ])("is given by $given: $is", ({ elsewhere, is, seen: what, values }) => expect(proves(values, what, elsewhere)).toBe(is))
 })

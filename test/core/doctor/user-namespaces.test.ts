@@ -47,9 +47,10 @@ describe("user namespaces", () => {
     ...[
       { key: "dedicated", operator: "Exists" },
       { operator: "Exists" },
+      { key: "", operator: "Exists" },
       { key: "dedicated", value: "tasks", effect: "NoSchedule" }
     ].map((toleration) => ({
-      given: `where tasks tolerate the taint of a node that lacks them (${Object.keys(toleration).join(", ")})`,
+      given: `where tasks tolerate the taint of a node that lacks them: ${JSON.stringify(toleration)}`,
       values: tolerating(toleration),
       nodes: [worker, tainted({ value: "tasks" })],
       is: "warning",
@@ -60,7 +61,7 @@ describe("user namespaces", () => {
       { key: "other", operator: "Exists" },
       { key: "dedicated", operator: "Exists", effect: "NoExecute" }
     ].map((toleration) => ({
-      given: `where tasks tolerate another taint (${Object.values(toleration).join(", ")})`,
+      given: `where tasks tolerate another taint: ${JSON.stringify(toleration)}`,
       values: tolerating(toleration),
       nodes: [worker, tainted({ value: "tasks" })],
       is: "ok",

@@ -40,7 +40,8 @@ describe("hasLongNumber", () => {
     { json: "-1e5", expected: true },
     { json: `{"1234567890123456789": "1e5, 1234567890123456789"}`, expected: false },
     { json: `{"a\\"": [true, false, null, 12], "b": "e"}`, expected: false },
-    { json: `{"a\\"": [true, false, null, 1e2], "b": "e"}`, expected: true }
+    { json: `{"a\\"": [true, false, null, 1e2], "b": "e"}`, expected: true },
+    { json: `["",12345678901234567890]`, expected: true }
   ])("is $expected of $json", ({ expected, json }) => expect(hasLongNumber(encode(json))).toBe(expected))
 })
 

@@ -196,7 +196,7 @@ describe("a limit of waiting polls", () => {
   it.live("refuses the one too many and takes it when another is over", () =>
     Effect.gen(function*() {
       const url = yield* server.pipe(Effect.provideService(Waiters, { agents: 3, logs: 0 }))
-      const poll = ask(`${url}/api/pool/v1/acquire`, poolToken, "POST", { agent: "a", waitSeconds: 5, max: 1 })
+      const poll = ask(`${url}/api/pool/v1/acquire`, poolToken, "POST", { agent: "a", waitSeconds: 2, max: 1 })
       const answers = yield* Effect.forEach([1, 2, 3, 4], () => poll, { concurrency: "unbounded" })
       expect(answers.map(({ status }) => status).sort()).toEqual([200, 200, 200, 429])
       expect(answers.find(({ status }) => status === 429)?.headers.get("retry-after")).toBe("5")

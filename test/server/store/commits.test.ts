@@ -1,8 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Clock, Deferred, Effect, Fiber, Layer, Option } from "effect"
+import { Clock, Deferred, Effect, Exit, Fiber, Layer, Option } from "effect"
 import { SqlClient } from "effect/sql"
 import { TestClock } from "effect/testing"
-import { Commits } from "../../../src/server/store/commits.ts"
+import { Commits, Waiters } from "../../../src/server/store/commits.ts"
 import { layerDatabase } from "../../../src/server/store/database.ts"
 
 /** Starts a poll of up to a minute that finds nothing until `find` is called; `looked` waits until it has looked that often. */
@@ -68,6 +68,43 @@ describe("a long poll", () => {
       yield* Deferred.succeed(goOn, undefined)
       expect(yield* Fiber.join(poll)).toEqual(Option.some("found"))
     }).pipe(inMemory))
+
+  it.effect("of a topic goes on waiting when another of it ends", () =>
+    Effect.gen(function*() {
+      const [one, two] = [yield* polling("assignments"), yield* polling("assignments")]
+      yield* Fiber.interrupt(one.poll)
+      two.find()
+      yield* committed("assignments")
+      yield* TestClock.adjust("1 second")
+      expect(two.poll.pollUnsafe()).toEqual(Exit.succeed(Option.some(2)))
+    }).pipe(inMemory))
+
+  it.effect("looks again, without any commit, at the time that its look named", () =>
+    Effect.gen(function*() {
+      yield* TestClock.adjust("1 minute")
+      const againAt = (yield* Clock.currentTimeMillis) + 10_000
+      const { await: poll } = yield* Commits
+      const look = Effect.map(Clock.currentTimeMillis, (now) => ({ found: now < againAt ? Option.none() : Option.some(now), againAt }))
+      const polled = yield* Effect.forkChild(poll("assignments", 60, look))
+      yield* TestClock.adjust("9 seconds")
+      expect(polled.pollUnsafe()).toBeUndefined()
+      yield* TestClock.adjust("1 second")
+      expect(polled.pollUnsafe()).toEqual(Exit.succeed(Option.some(againAt)))
+    }).pipe(inMemory))
+
+  it.effect("is refused where too many wait, and waits once another is over", () =>
+    Effect.gen(function*() {
+      const { await: poll } = yield* Commits
+      const first = yield* polling("assignments")
+      const nothing = Effect.succeed({ found: Option.none() })
+      const refused = yield* Effect.forkChild(Effect.flip(poll("cancellations", 60, nothing)))
+      yield* TestClock.adjust("1 second")
+      expect(refused.pollUnsafe()).toMatchObject({ value: { status: 429, error: "too-many-waiting" } })
+      yield* Fiber.interrupt(first.poll)
+      const next = yield* Effect.forkChild(poll("cancellations", 60, nothing))
+      yield* TestClock.adjust("1 minute")
+      expect(next.pollUnsafe()).toEqual(Exit.succeed(Option.none()))
+    }).pipe(inMemory, Effect.provideService(Waiters, { agents: 1, logs: 1 })))
 
   it.effect("ends after its time, though the wall clock is set back meanwhile", () =>
     Effect.gen(function*() {

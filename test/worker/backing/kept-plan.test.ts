@@ -217,11 +217,11 @@ describe("a kept plan", () => {
       const claim = yield* temporaryFolder("claim")
       const digest = yield* planned(claim)
       for (let number = 0; number < 19; number++) writeFileSync(join(claim, "demo", `${number}.tar`), "")
-      for (const name of ["0.tar", "killed.tar.new", ".seal.key.0a1b"]) {
+      const ages = { "0.tar": 120, "killed.tar.new": 61, ".seal.key.0a1b": 61, "at-work.tar.new": 59 }
+      for (const [name, minutes] of Object.entries(ages)) {
         writeFileSync(join(claim, "demo", name), "")
-        utimesSync(join(claim, "demo", name), 0, 0)
+        utimesSync(join(claim, "demo", name), (120 - minutes) * 60, (120 - minutes) * 60)
       }
-      writeFileSync(join(claim, "demo", "at-work.tar.new"), "")
       yield* TestClock.adjust("2 hours")
       rmSync(join(claim, "demo", `${digest}.tar`))
       symlinkSync("/dev/full", join(claim, "demo", `${digest}.tar.new`))

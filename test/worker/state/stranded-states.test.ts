@@ -194,8 +194,11 @@ describe("the next worker", () => {
   it.live("removes what was begun an hour ago and never came to its end, and nothing younger", () =>
     withParts(Effect.fnUntraced(function*(parts) {
       leave(parts, ["run-x.apply.1.state.new", "run-y.apply.1.state.new", "other.new"])
-      const before = new Date(Date.now() - 61 * 60_000)
-      for (const name of ["run-x.apply.1.state.new", "other.new"]) utimesSync(join(folder(parts), name), before, before)
+      const minutes = { "run-x.apply.1.state.new": 61, "run-y.apply.1.state.new": 59, "other.new": 61 }
+      for (const [name, age] of Object.entries(minutes)) {
+        const begun = new Date(Date.now() - age * 60_000)
+        utimesSync(join(folder(parts), name), begun, begun)
+      }
       yield* carryStrandedStates
       expect([readdirSync(folder(parts)).sort(), parts.api.requests]).toEqual([["other.new", "run-y.apply.1.state.new"], []])
     })))

@@ -100,7 +100,7 @@ layer(cluster, { timeout: 60_000, excludeTestServices: true })("the API server",
       }), 60_000)
 
     it.effect(
-      "lets either the claim or the cancel be first in a thousand races, never both and never neither",
+      "lets either the claim or the cancel be first in three hundred races, never both and never neither",
       () =>
         Effect.gen(function*() {
           const kubernetes = yield* Kubernetes
@@ -119,8 +119,8 @@ layer(cluster, { timeout: 60_000, excludeTestServices: true })("the API server",
             else expect(errorOf(claimed)).toMatchObject({ _tag: "ClaimLost", why: "is cancelled" })
             return first
           })
-          const won = yield* Effect.forEach(Array.from({ length: 1000 }, (_, round) => round), race, { concurrency: 16 })
-          expect(new Set(won)).toEqual(new Set(["claim", "cancel"]))
+          const won = yield* Effect.forEach(Array.from({ length: 300 }, (_, round) => round), race, { concurrency: 16 })
+          for (const one of ["claim", "cancel"]) expect(won.filter((first) => first === one).length, one).toBeGreaterThanOrEqual(20)
         }),
       300_000
     )

@@ -1,8 +1,9 @@
 // What is on the disk after a file was stored as a whole, or could not be stored.
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs"
+import fs, { mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, realpathSync, rmSync, symlinkSync } from "node:fs"
+import { syncBuiltinESMExports } from "node:module"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { describe, expect, it } from "vitest"
+import { describe, expect, it, vi } from "vitest"
 import { storeWhole } from "../../../src/worker/volume/whole-file.ts"
 
 const inFolder = (use: (folder: string) => void): void => {
@@ -14,12 +15,37 @@ const inFolder = (use: (folder: string) => void): void => {
   }
 }
 
+/** Returns the paths of what `use` flushes to the disk, with what was in the folder then. */
+const flushedIn = (folder: string, use: () => void) => {
+  const flushed: Array<readonly [path: string, there: ReadonlyArray<string>]> = []
+  const spy = vi.spyOn(fs, "fsyncSync").mockImplementation((descriptor) =>
+    void flushed.push([readlinkSync(`/proc/self/fd/${descriptor}`), readdirSync(folder)])
+  )
+  syncBuiltinESMExports()
+  try {
+    use()
+    return flushed
+  } finally {
+    spy.mockRestore()
+    syncBuiltinESMExports()
+  }
+}
+
 describe("a file that is stored as a whole", () => {
   it("is there, alone", () =>
     inFolder((folder) => {
       storeWhole(join(folder, "state"), Buffer.from("one"))
       storeWhole(join(folder, "state"), Buffer.from("two"))
       expect([readdirSync(folder), readFileSync(join(folder, "state"), "utf8")]).toEqual([["state"], "two"])
+    }))
+
+  it("is on the disk before it has its name, and then its name is", () =>
+    inFolder((made) => {
+      const folder = realpathSync(made)
+      expect(flushedIn(folder, () => storeWhole(join(folder, "state"), Buffer.from("one")))).toEqual([
+        [join(folder, "state.new"), ["state.new"]],
+        [folder, ["state"]]
+      ])
     }))
 
   it("leaves nothing beside it when the disk is full", () =>
