@@ -17,7 +17,7 @@ const below: Readonly<Record<string, ReadonlyArray<string>>> = {
   kubernetes: ["schema", "http"],
   queue: [],
   controller: ["schema", "core", "http", "kubernetes", "queue"],
-  server: ["schema", "core"],
+  server: ["schema", "core", "http"],
   worker: ["schema", "core", "http", "kubernetes"],
   cli: ["schema", "core", "http", "kubernetes", "controller", "server", "worker"],
   generate: ["schema", "core", "server", "cli"],

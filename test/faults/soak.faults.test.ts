@@ -64,6 +64,7 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("a soak
           pool: unlimited,
           task: unlimited,
           link: unlimited,
+          follower: unlimited,
           address: unlimited
         })
         const api = yield* faultyApi({ seed, keepsBodies: false })

@@ -424,7 +424,14 @@ describe("the server", () => {
   it.live(`answers ${requests} requests of every kind as it says it does`, () =>
     Effect.gen(function*() {
       const url = yield* Effect.flatMap(directory, serve).pipe(
-        Effect.provideService(Rates, { user: unlimited, pool: unlimited, task: unlimited, link: unlimited, address: unlimited })
+        Effect.provideService(Rates, {
+          user: unlimited,
+          pool: unlimited,
+          task: unlimited,
+          link: unlimited,
+          follower: unlimited,
+          address: unlimited
+        })
       )
       const send = sendTo(url)
       const chance = new Chance(seed)

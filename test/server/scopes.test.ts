@@ -108,7 +108,14 @@ const address = (row: string) => {
 /** No limit on the number of requests, because the table is only about tokens. */
 const unlimited = { perSecond: 1e6, burst: 1e6 }
 const server = Effect.flatMap(directory, serve).pipe(
-  Effect.provideService(Rates, { user: unlimited, pool: unlimited, task: unlimited, link: unlimited, address: unlimited })
+  Effect.provideService(Rates, {
+    user: unlimited,
+    pool: unlimited,
+    task: unlimited,
+    link: unlimited,
+    follower: unlimited,
+    address: unlimited
+  })
 )
 
 describe("the table of scopes", () => {

@@ -6,7 +6,7 @@ import type { RunView } from "../../schema/api/run.ts"
 import { ServerClient } from "../server/server-client.ts"
 import { isLate, mayPass, type ServerFailure } from "../terminal/failure.ts"
 import { Screen } from "../terminal/screen.ts"
-import { patiently } from "./follow-run.ts"
+import { askAgain, patiently } from "./follow-run.ts"
 import { hasApply, question, stepIsOver } from "./summary.ts"
 
 type Decision = Data.TaggedEnum<{ Yes: {}; No: {}; Nobody: {}; Elsewhere: { readonly run: RunView } }>
@@ -30,7 +30,7 @@ const elsewhere = (run: RunView) =>
     const server = yield* ServerClient
     return yield* server.run(run.id).pipe(
       // retries silently, because a message would overwrite the question
-      Effect.retry({ while: mayPass, schedule: Schedule.spaced(lookEvery) }),
+      Effect.retry({ while: mayPass, schedule: askAgain(lookEvery) }),
       Effect.repeat({ while: ({ status }) => status === "planned", schedule: Schedule.spaced(lookEvery) }),
       Effect.map((run) => Decision.Elsewhere({ run })),
       Effect.catch(() => Effect.never) // the request that follows the answer meets the same error, and reports it

@@ -51,6 +51,15 @@ export const Patience = Context.Reference<{ readonly every: Duration.Duration; r
   defaultValue: () => ({ every: Duration.seconds(2), times: 60 })
 })
 
+/** When to ask again: after this time, or after what a busy server asks for if that is longer. */
+export const askAgain = (every: Duration.Duration) =>
+  Schedule.spaced(every).pipe(
+    Schedule.setInputType<ServerFailure>(),
+    Schedule.modifyDelay(({ duration, input }) =>
+      Effect.succeed(input._tag === "ServerUnreachable" ? Duration.max(duration, Duration.seconds(input.busySeconds ?? 0)) : duration)
+    )
+  )
+
 /** Retries a call while the server gives no usable answer, for two minutes by default: long enough for the server to restart. */
 export const patiently = Effect.fnUntraced(function*<A>(call: Effect.Effect<A, ServerFailure>) {
   const { every, times } = yield* Patience
@@ -58,9 +67,13 @@ export const patiently = Effect.fnUntraced(function*<A>(call: Effect.Effect<A, S
   return yield* call.pipe(
     Effect.tapErrorTag(
       "ServerUnreachable",
-      (error) => mayPass(error) ? screen.status(`No usable answer from the server (${error.detail}); trying again`) : Effect.void
+      (error) => {
+        if (!mayPass(error)) return Effect.void
+        const what = error.busySeconds === undefined ? "No usable answer from the server" : "The server is busy"
+        return screen.status(`${what} (${error.detail}); trying again`)
+      }
     ),
-    Effect.retry({ while: mayPass, schedule: Schedule.spaced(every), times })
+    Effect.retry({ while: mayPass, schedule: askAgain(every), times })
   )
 })
 

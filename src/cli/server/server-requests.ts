@@ -19,6 +19,16 @@ export const callTimeout = Duration.seconds(30)
 /** How long the body of a response may bring nothing more. A large one may take longer in all. */
 const longestSilence = callTimeout
 
+/** The longest time that the client leaves a server alone, whatever it asks for. */
+const longestPauseSeconds = 30
+
+/** Returns how long to leave a server alone that has too much to do; nothing if its answer does not say that it has. */
+const pauseAskedFor = ({ headers, status }: HttpClientResponse.HttpClientResponse) => {
+  const seconds = Number(headers["retry-after"])
+  if (seconds >= 0) return { busySeconds: Math.min(seconds, longestPauseSeconds) }
+  return status === 429 ? { busySeconds: 0 } : {}
+}
+
 /** The largest body that the server takes, in words. */
 const largestUpload = `${archiveLimitBytes / 1024 / 1024} MiB`
 
@@ -56,11 +66,11 @@ export const makeRequests = ({ token, url }: Connection, http: HttpClient.HttpCl
   }
 
   /** Returns the failure of an answer that something before the server gives, perhaps while the server is away for a moment. */
-  const refusedBefore = (status: number): ServerFailure => {
+  const refusedBefore = (response: HttpClientResponse.HttpClientResponse): ServerFailure => {
+    const { status } = response
     if (status === 401 || status === 403) return unreachable(notOwn(status))
-    if (status === 404 || status === 429 || status >= 500) {
-      return new ServerUnreachable({ url, detail: `it answers ${status}`, hadNoEffect: status === 429 })
-    }
+    if (status === 429) return new ServerUnreachable({ url, detail: "it answers 429", hadNoEffect: true, ...pauseAskedFor(response) })
+    if (status === 404 || status >= 500) return new ServerUnreachable({ url, detail: `it answers ${status}`, hadNoEffect: false })
     return new ServerRefused({
       status,
       message: status === 413
@@ -69,16 +79,24 @@ export const makeRequests = ({ token, url }: Connection, http: HttpClient.HttpCl
     })
   }
 
-  const refused = (status: number, text: string, thing: string): ServerFailure =>
-    ServerRefusal.$match(meaningOf(status, saidBy(text)), {
-      NotOwn: () => refusedBefore(status),
-      AskAgain: ({ message }) => new ServerUnreachable({ url, detail: `it answers ${status}: ${message}`, hadNoEffect: status < 500 }),
+  const refused = (response: HttpClientResponse.HttpClientResponse, text: string, thing: string): ServerFailure => {
+    const { status } = response
+    return ServerRefusal.$match(meaningOf(status, saidBy(text)), {
+      NotOwn: () => refusedBefore(response),
+      AskAgain: ({ message }) =>
+        new ServerUnreachable({
+          url,
+          detail: `it answers ${status}: ${message}`,
+          hadNoEffect: status < 500,
+          ...pauseAskedFor(response)
+        }),
       TokenRefused: () => new TokenRefused({ url, given: Option.isSome(token) }),
       Final: ({ message }) =>
         status === 404
           ? new NothingThere({ message: `There is no ${thing} on ${url}; \`${listing(thing)}\` lists what there is.` })
           : new ServerRefused({ status, message })
     })
+  }
 
   /** Returns the request to a path of the server, with the token. */
   const authorised = (request: Request.HttpClientRequest) => {
@@ -121,7 +139,7 @@ export const makeRequests = ({ token, url }: Connection, http: HttpClient.HttpCl
       Effect.flatMap((response) => {
         if (isOwn(response, expected)) return Effect.succeed(response)
         if (response.status < 400) return Effect.andThen(letGo(response), Effect.fail(unreachable(strangeAnswer(url, request, response))))
-        return Effect.flatMap(Effect.orElseSucceed(response.text, () => ""), (text) => Effect.fail(refused(response.status, text, thing)))
+        return Effect.flatMap(Effect.orElseSucceed(response.text, () => ""), (text) => Effect.fail(refused(response, text, thing)))
       }),
       Effect.timeoutOrElse({ duration: timeout, orElse: () => Effect.fail(unreachable(`no answer in ${Duration.format(timeout)}`)) }),
       Effect.tapErrorTag("NothingThere", () => pathIsRight)

@@ -39,11 +39,14 @@ export class ServerUnreachable extends Data.TaggedError("ServerUnreachable")<{
   readonly hadNoEffect?: boolean
   /** Whether the request broke on the way through a proxy, which the detail names. */
   readonly throughProxy?: boolean
+  /** How long it wants to be left alone, where it is there but has too much to do; 0 if it does not say. */
+  readonly busySeconds?: number
   /** Whether it would be no other if it were asked again, because the address is wrong. */
   readonly lasting?: boolean
 }> {
   override readonly [Runtime.errorExitCode] = exitCode.unreachable
   override get message() {
+    if (this.busySeconds !== undefined) return `The agent-job server at ${this.url} is busy (${this.detail}); try again later.`
     const next = this.throughProxy === true
       ? "check that proxy, or put the host into NO_PROXY"
       : "check that it runs and that AGENT_JOB_URL or --url is right"

@@ -6,6 +6,7 @@ import { Data, Effect, Layer } from "effect"
 import { HttpMiddleware, HttpRouter, HttpServerResponse } from "effect/http"
 import { PrometheusMetrics } from "effect/observability"
 import { createServer } from "node:http"
+import { withoutUpgrades } from "../../http/without-upgrades.ts"
 import { codeOf } from "../../schema/system-error.ts"
 
 class HealthPortUnusable extends Data.TaggedError("HealthPortUnusable")<{ readonly port: number; readonly cause: unknown }> {
@@ -33,7 +34,7 @@ export const Health = (port: number, ready: Effect.Effect<ReadonlyArray<string>>
     )
   ).pipe(
     (routes) => HttpRouter.serve(routes, { disableLogger: true, disableListenLog: true }),
-    Layer.provide(NodeHttpServer.layer(createServer, { port, gracefulShutdownTimeout: "1 second" })),
+    Layer.provide(NodeHttpServer.layer(() => withoutUpgrades(createServer()), { port, gracefulShutdownTimeout: "1 second" })),
     Layer.provide(Layer.succeed(HttpMiddleware.TracerDisabledWhen, () => true)),
     Layer.catchTag("ServeError", ({ cause }) => Layer.effectDiscard(Effect.fail(new HealthPortUnusable({ port, cause }))))
   )

@@ -6,7 +6,7 @@ import type { HttpServerRequest } from "effect/http"
 import { notFound, unauthorized } from "../refused.ts"
 import { Audit } from "./audit.ts"
 import { type Answer, type Failure, type Handler, type Params, routesWith } from "./http-answer.ts"
-import { Limits } from "./limits.ts"
+import { type Limited, Limits } from "./limits.ts"
 import type { isLogSecret } from "./links.ts"
 import { type Caller, tokenOf, Tokens } from "./tokens.ts"
 
@@ -63,22 +63,32 @@ export const routesFor = (kind: "user" | "pool", form: Form) =>
       )
   )
 
-/** Makes routes whose address is the permission: its last part is a secret, and `opens` checks it against the id before it. */
+/**
+ * Makes routes whose address is the permission: its last part is a secret, and `opens` checks it against the id before it. `follows` tells
+ * which requests are of those who follow something, and have limits of their own.
+ */
 export const linkRoutes = (form: Form) =>
   Effect.gen(function*() {
     const audit = yield* Audit
     const limits = yield* Limits
     const tokens = yield* Tokens
     const route = routesWith(form)
-    return (method: Parameters<typeof route>[0], path: Parameters<typeof route>[1], opens: typeof isLogSecret, handler: Handler) =>
+    return (
+      method: Parameters<typeof route>[0],
+      path: Parameters<typeof route>[1],
+      opens: typeof isLogSecret,
+      handler: Handler,
+      follows: (request: Request) => boolean = () => false
+    ) =>
       route(method, path, (request, params, requestId) =>
         Effect.gen(function*() {
           const { id = "", secret = "" } = params
           const by: Caller = { kind: "link", name: id }
+          const limited: Limited = follows(request) ? { kind: "follower", name: id } : by
           const known = opens(tokens, id, secret)
-          yield* limits.admit(known ? Option.some(by) : Option.none(), request)
+          yield* limits.admit(known ? Option.some(limited) : Option.none(), request)
           if (!known) return yield* notFound()
-          yield* limits.place(by, request)
+          yield* limits.place(limited, request)
           return yield* audit.recorded({ by, method, path, params, requestId }, handler(request, params, requestId))
         }))
   })

@@ -10,25 +10,35 @@ import type { Caller } from "./tokens.ts"
 import { untilTaken } from "./until-taken.ts"
 
 /**
+ * Whose requests are counted together. Those of a link that may wait for more of a log, as ours do, are apart from those that only read it:
+ * a stock client does that, and does not ask again after a 429.
+ */
+export interface Limited {
+  readonly kind: Caller["kind"] | "follower"
+  readonly name: Caller["name"]
+}
+
+/**
  * The rates are far above what agents and workers need: a worker sends a few requests a second, the controllers of a pool a few for each
  * stage.
  */
-export const Rates = Context.Reference<Readonly<Record<Caller["kind"] | "address", Rate>>>("agent-job/server/Rates", {
+export const Rates = Context.Reference<Readonly<Record<Limited["kind"] | "address", Rate>>>("agent-job/server/Rates", {
   defaultValue: () => ({
     user: { perSecond: 200, burst: 2000 },
     pool: { perSecond: 1000, burst: 5000 },
     task: { perSecond: 100, burst: 1000 },
     link: { perSecond: 200, burst: 2000 },
+    follower: { perSecond: 200, burst: 2000 },
     address: { perSecond: 50, burst: 500 }
   })
 })
 
 /**
  * The most unanswered requests of one caller, polls among them: each may hold a piece of a log or of a file until its client takes it. All
- * agents of a pool have one token, with two polls each.
+ * agents of a pool have one token, with two polls each. All who follow a log have one link.
  */
-export const AtOnce = Context.Reference<Readonly<Record<Caller["kind"], number>>>("agent-job/server/AtOnce", {
-  defaultValue: () => ({ user: 500, pool: 4000, task: 50, link: 50 })
+export const AtOnce = Context.Reference<Readonly<Record<Limited["kind"], number>>>("agent-job/server/AtOnce", {
+  defaultValue: () => ({ user: 500, pool: 4000, task: 50, link: 50, follower: 250 })
 })
 
 const retryAfterSeconds = 5
@@ -36,16 +46,23 @@ const retryAfterSeconds = 5
 /** The most buckets that are remembered; the oldest is forgotten first. */
 const rememberedBuckets = 20_000
 
-const named = { address: "address without a valid token", link: "link", user: "token", pool: "token", task: "token" }
+const named = {
+  address: "address without a valid token",
+  link: "link",
+  follower: "link",
+  user: "token",
+  pool: "token",
+  task: "token"
+}
 
 export class Limits extends Context.Service<Limits, {
   /** Fails with 429 and the seconds to wait when the caller asks too often. Without a caller, the request's address counts. */
-  readonly admit: (caller: Option.Option<Caller>, request: HttpServerRequest.HttpServerRequest) => Effect.Effect<void, Refused>
+  readonly admit: (caller: Option.Option<Limited>, request: HttpServerRequest.HttpServerRequest) => Effect.Effect<void, Refused>
   /**
    * Takes a place among the caller's unanswered requests, until the scope ends and the client has the answer. Fails with 429 when there is
    * none.
    */
-  readonly place: (caller: Caller, request: HttpServerRequest.HttpServerRequest) => Effect.Effect<void, Refused, Scope.Scope>
+  readonly place: (caller: Limited, request: HttpServerRequest.HttpServerRequest) => Effect.Effect<void, Refused, Scope.Scope>
 }>()("agent-job/server/Limits") {
   static readonly layer = Layer.effect(
     Limits,

@@ -2,7 +2,12 @@
 // Always holds: no caller holds more than it may, and a caller that holds nothing is not remembered.
 // Used by server/access/limits and server/access/bodies.
 import { Effect, type Scope, Semaphore } from "effect"
-import type { Caller } from "./tokens.ts"
+
+/** Who holds something; two with the same kind and name are one. */
+interface Caller {
+  readonly kind: string
+  readonly name: string
+}
 
 export interface Shares {
   readonly of: (caller: Caller) => number

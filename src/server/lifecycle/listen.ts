@@ -8,6 +8,7 @@ import { HttpRouter, HttpServerError, HttpServerRequest, HttpServerResponse } fr
 import { createServer, type Server } from "node:http"
 import type { Socket } from "node:net"
 import type { Duplex } from "node:stream"
+import { withoutUpgrades } from "../../http/without-upgrades.ts"
 import { statesPath } from "../../schema/api/state.ts"
 import { codeOf, errorInWords } from "../../schema/system-error.ts"
 import { jsonApiErrors, problem } from "../access/http-answer.ts"
@@ -171,7 +172,7 @@ export const guarded = HttpRouter.middleware((handler) =>
 export const listen = ({ address, port }: ServerOptions) =>
   Layer.unwrap(
     Effect.map(Connections, (limits) =>
-      NodeHttpServer.layer(() => makeServer(limits), {
+      NodeHttpServer.layer(() => withoutUpgrades(makeServer(limits)), {
         port,
         ...(address !== undefined && { host: address }),
         gracefulShutdownTimeout: Duration.seconds(2)

@@ -25,6 +25,12 @@ export const Waiters = Context.Reference<Readonly<Record<"agents" | "logs", numb
   defaultValue: () => ({ agents: 2000, logs: 1000 })
 })
 
+/**
+ * How long a poll of a log waits after news, in milliseconds for each poll of that log: together they come back a hundred times a second at
+ * most, however often the log grows.
+ */
+const pauseMillis = 10
+
 /** Milliseconds of the monotonic clock: if the wall clock were set back, every poll in flight would last that much longer. */
 const elapsedMillis = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos / 1_000_000n))
 
@@ -58,7 +64,7 @@ export class Commits extends Context.Service<Commits, {
       /** One latch for each poll that waits or is about to; it opens once there is news. */
       const latches = new Map<Topic, Set<Latch.Latch>>()
       const atMost = yield* Waiters
-      let stopped = false
+      const stopped = Latch.makeUnsafe()
       const waiting = { agents: 0, logs: 0 }
 
       const wake = (topic: Topic) => Effect.sync(() => latches.get(topic)?.forEach((latch) => latch.openUnsafe()))
@@ -76,23 +82,29 @@ export class Commits extends Context.Service<Commits, {
           if (others?.size === 0) latches.delete(topic)
         })
 
+      /** Waits until it is the turn of the polls of a log that has news, or the server stops. */
+      const turnOf = (topic: Topic) =>
+        Effect.suspend(() => Effect.timeoutOption(stopped.await, (latches.get(topic)?.size ?? 0) * pauseMillis))
+
       const lookUntilFound = <A, E, R>(
-        who: keyof typeof waiting,
+        topic: Topic,
         latch: Latch.Latch,
         waitSeconds: number,
         look: Effect.Effect<Look<A>, E, R>
       ): Effect.Effect<Option.Option<A>, E | Refused, R> =>
         Effect.gen(function*() {
+          const who = topic === "assignments" || topic === "cancellations" ? "agents" : "logs"
+          const news = who === "agents" ? latch.await : Effect.andThen(latch.await, turnOf(topic))
           const deadline = (yield* elapsedMillis) + waitSeconds * 1000
           while (true) {
             yield* latch.close
             const { againAt, found } = yield* look
             const left = deadline - (yield* elapsedMillis)
-            if (Option.isSome(found) || stopped || left <= 0) return found
+            if (Option.isSome(found) || stopped.isOpen() || left <= 0) return found
             if (waiting[who] >= atMost[who]) return yield* tooMany
             const untilAgain = againAt === undefined ? left : againAt - (yield* Clock.currentTimeMillis)
             waiting[who]++
-            yield* Effect.timeoutOption(latch.await, Math.max(1, Math.min(left, untilAgain))).pipe(
+            yield* Effect.timeoutOption(news, Math.max(1, Math.min(left, untilAgain))).pipe(
               Effect.ensuring(Effect.sync(() => waiting[who]--))
             )
           }
@@ -103,14 +115,14 @@ export class Commits extends Context.Service<Commits, {
         await: (topic, waitSeconds, look) =>
           Effect.acquireUseRelease(
             join(topic),
-            (latch) => lookUntilFound(topic === "assignments" || topic === "cancellations" ? "agents" : "logs", latch, waitSeconds, look),
+            (latch) => lookUntilFound(topic, latch, waitSeconds, look),
             (latch) => leave(topic, latch)
           ),
         stop: Effect.suspend(() => {
-          stopped = true
+          stopped.openUnsafe()
           return Effect.forEach([...latches.keys()], wake, { discard: true })
         }),
-        stopped: Effect.sync(() => stopped)
+        stopped: Effect.sync(() => stopped.isOpen())
       })
     })
   )

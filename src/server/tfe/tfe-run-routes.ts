@@ -192,6 +192,6 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
         const limit = Math.min(logReadLimitBytes, yield* countOf(request, "limit", logReadLimitBytes))
         const wait = Math.min(longestWaitSeconds, yield* countOf(request, "wait", 0))
         return HttpServerResponse.uint8Array(yield* logs.read(id, offset, limit, wait), { contentType: "application/octet-stream" })
-      }))
+      }), (request) => queryOf(request, "wait") !== undefined)
   ]
 }))

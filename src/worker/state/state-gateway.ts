@@ -6,9 +6,9 @@ import { Effect, Option, Schema, Semaphore, Stream } from "effect"
 import { type HttpServerError, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { randomBytes, timingSafeEqual } from "node:crypto"
 import { createServer, type Server } from "node:http"
+import { withoutUpgrades } from "../../http/without-upgrades.ts"
 import { LockInfo, lockLimitBytes, stateLimitBytes } from "../../schema/api/task-api.ts"
 import type { CommandEnv } from "../engine/engine.ts"
-import { openSockets } from "../network/open-sockets.ts"
 import type { TaskApiError } from "../network/task-api-error.ts"
 import { invalid } from "../stage-failed.ts"
 import { inMebibytes } from "../volume/mebibytes.ts"
@@ -97,12 +97,11 @@ const drainTimeout = "1 second"
 
 /**
  * Closes the server, then all connections that are left. A request cannot be interrupted while its body comes or its answer goes, so a
- * client that stops half-way would hold up the end of the stage, and the server no longer knows a connection that asked for an upgrade.
+ * client that stops half-way would hold up the end of the stage.
  */
 const closing = (server: Server) => {
-  const open = openSockets(server)
   const closed = Effect.callback<void>((resume) => void server.close(() => resume(Effect.void)))
-  return Effect.andThen(Effect.timeoutOption(closed, drainTimeout), Effect.sync(() => open.forEach((socket) => socket.destroy())))
+  return Effect.andThen(Effect.timeoutOption(closed, drainTimeout), Effect.sync(() => server.closeAllConnections()))
 }
 
 /**
@@ -113,10 +112,9 @@ const closing = (server: Server) => {
 export const openGateway = Effect.fn("StateGateway.open")(function*(writable: boolean) {
   const place = `/${secret()}`
   const inTurn = Semaphore.makeUnsafe(1)
-  const listener = createServer({ headersTimeout: headerMillis, connectionsCheckingInterval: headerMillis / 5 })
+  const listener = withoutUpgrades(createServer({ headersTimeout: headerMillis, connectionsCheckingInterval: headerMillis / 5 }))
   listener.maxConnections = mostConnections
   listener.maxRequestsPerSocket = 1 // pipelined requests would be answered at once, and each answer may be a whole state in memory
-  const close = closing(listener)
   const server = yield* NodeHttpServer.make(() => listener, { port: 0, host: "127.0.0.1", disablePreemptiveShutdown: true }).pipe(
     Effect.mapError(() =>
       invalid("The worker cannot listen on 127.0.0.1 for the engine's state; the Pod's network needs a loopback address.")
@@ -140,7 +138,7 @@ export const openGateway = Effect.fn("StateGateway.open")(function*(writable: bo
       })
     )
   )
-  yield* Effect.addFinalizer(() => close) // runs before the server's own finalizer, which waits for its requests
+  yield* Effect.addFinalizer(() => closing(listener)) // runs before the server's own finalizer, which waits for its requests
   if (server.address._tag === "UnixPathAddress") return yield* Effect.die(new Error("not a TCP address"))
   const address = `http://127.0.0.1:${server.address.port}${place}`
   return {

@@ -3,7 +3,7 @@
 // Used by worker/stage/worker.ts.
 import { Effect } from "effect"
 import { createServer, type Server } from "node:http"
-import { openSockets } from "../network/open-sockets.ts"
+import type { Socket } from "node:net"
 import { invalid, type StageFailed } from "../stage-failed.ts"
 
 /** The most connections at a time. The kubelet has one; the runner can connect too, and so can other Pods unless a policy forbids it. */
@@ -18,8 +18,10 @@ const limits = { headersTimeout: 5000, requestTimeout: 5000, connectionsChecking
  * failed readiness probe restarts nothing, no PodDisruptionBudget lets such a Pod go, and the controller says no more than that the Pod is not ready.
  */
 const keepFew = (server: Server) => {
-  const open = openSockets(server)
-  server.on("connection", () => {
+  const open = new Set<Socket>() // in the order in which they came
+  server.on("connection", (socket) => {
+    open.add(socket)
+    socket.once("close", () => open.delete(socket))
     const [oldest] = open
     if (open.size <= mostConnections || oldest === undefined) return
     open.delete(oldest)

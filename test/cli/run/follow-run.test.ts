@@ -1,9 +1,10 @@
 // How often the client asks the server while it follows a run. The server here holds each poll of the log as long as the client asks it to.
 import { expect, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Layer } from "effect"
+import { Clock, Deferred, Effect, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
-import { follow, followStep } from "../../../src/cli/run/follow-run.ts"
+import { follow, followStep, patiently } from "../../../src/cli/run/follow-run.ts"
 import { ServerClient } from "../../../src/cli/server/server-client.ts"
+import { ServerUnreachable } from "../../../src/cli/terminal/failure.ts"
 import type { RunView } from "../../../src/schema/api/run.ts"
 import { pending, planned, run, stage } from "../run-views.ts"
 import { toldScreen } from "../told-screen.ts"
@@ -76,4 +77,25 @@ it.effect("a run that has no stage yet is looked at every two seconds in the end
     expect(asked).toHaveLength(5)
     yield* TestClock.adjust("60 seconds")
     expect(asked).toEqual(Array.from({ length: 35 }, () => "run"))
+  }))
+
+it.effect("a server that is busy is left alone for as long as it asks for, and one that is away for two seconds", () =>
+  Effect.gen(function*() {
+    const screen = toldScreen()
+    const failures = [{ busySeconds: 5 }, { busySeconds: 1 }, {}]
+    const asked: Array<number> = []
+    const call = Effect.gen(function*() {
+      asked.push(yield* Clock.currentTimeMillis)
+      const failure = failures.shift()
+      if (failure !== undefined) return yield* new ServerUnreachable({ url: "http://server", detail: "so", ...failure })
+    })
+    const fiber = yield* Effect.forkChild(Effect.provide(patiently(call), screen.layer))
+    yield* TestClock.adjust("1 minute")
+    yield* Fiber.join(fiber)
+    expect(asked).toEqual([0, 5000, 7000, 9000])
+    expect(screen.of("status")).toEqual([
+      "The server is busy (so); trying again",
+      "The server is busy (so); trying again",
+      "No usable answer from the server (so); trying again"
+    ])
   }))

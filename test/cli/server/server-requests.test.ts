@@ -77,6 +77,24 @@ it.live.each([
     expect(error.message).toContain(says)
   }))
 
+const busy = (seconds: string) => ({ headers: { "retry-after": seconds } })
+it.live.each([
+  { answer: { ...refusal(429, "too many"), ...busy("5") }, says: "it answers 429: too many", seconds: 5 },
+  { answer: { ...refusal(503, "no room"), ...busy("5") }, says: "it answers 503: no room", seconds: 5 },
+  { answer: { status: 429, ...busy("3600") }, says: "it answers 429", seconds: 30 },
+  { answer: { status: 429, ...busy("Wed, 21 Oct 2015 07:28:00 GMT") }, says: "it answers 429", seconds: 0 },
+  { answer: { status: 429 }, says: "it answers 429", seconds: 0 }
+])(
+  "says that a server is busy, and no other advice, where $says, with $seconds s to wait",
+  ({ answer, says, seconds }) =>
+    Effect.gen(function*() {
+      const error = yield* failureOn(answer)
+      expect(error).toMatchObject({ _tag: "ServerUnreachable", busySeconds: seconds })
+      expect(error.message).toMatch(/^The agent-job server at http:\S+ is busy \(.*\); try again later\.$/u)
+      expect(error.message).toContain(`(${says})`)
+    })
+)
+
 it.live.each([
   { what: "the path is wrong, where nothing else answers below it", ping: { status: 404 }, tag: "ServerUnreachable" },
   { what: "the run is not there, where the server answers below it", ping: { status: 204 }, tag: "NothingThere" },

@@ -1,8 +1,9 @@
 // The answers to the kubelet and Prometheus: alive, in step or what is missing, and metrics. A port that is taken is named in a sentence.
 import { expect, it } from "@effect/vitest"
 import { Effect, Layer, Ref } from "effect"
-import { createServer } from "node:net"
+import { connect, createServer } from "node:net"
 import { Health } from "../../../src/controller/lifecycle/health.ts"
+import { until } from "../../until.ts"
 
 const takenPort = Effect.acquireRelease(
   Effect.callback<{ readonly port: number; readonly close: () => void }>((resume) => {
@@ -31,6 +32,21 @@ it.live("answers for the process, for its caches, and with its figures", () =>
     expect((yield* get(port, "/readyz")).status).toBe(200)
     expect((yield* get(port, "/metrics")).status).toBe(200)
     expect((yield* get(port, "/other")).status).toBe(404)
+  }).pipe(Effect.scoped))
+
+it.live("answers a request for an upgrade like any other, and the next one on its connection", () =>
+  Effect.gen(function*() {
+    const port = yield* freePort
+    yield* Layer.build(Health(port, Effect.succeed([])))
+    const socket = connect(port, "127.0.0.1")
+    let text = ""
+    socket.on("data", (chunk) => (text += String(chunk)))
+    const get = "GET /healthz HTTP/1.1\r\nHost: a\r\nConnection:"
+    socket.write(`${get} upgrade\r\nUpgrade: h2c\r\n\r\n`)
+    yield* until(() => text.endsWith("ok"))
+    socket.write(`${get} close\r\n\r\n`)
+    yield* until(() => socket.closed)
+    expect(text.match(/HTTP\/1\.1 \d+/gu)).toEqual(["HTTP/1.1 200", "HTTP/1.1 200"])
   }).pipe(Effect.scoped))
 
 it.live("says that the port is taken, and what to do", () =>

@@ -171,7 +171,14 @@ const contentOf = (made: string) =>
 
 /** No limit on the number of requests. */
 const unlimited = { perSecond: 1e6, burst: 1e6 }
-const open = Effect.provideService(Rates, { user: unlimited, pool: unlimited, task: unlimited, link: unlimited, address: unlimited })
+const open = Effect.provideService(Rates, {
+  user: unlimited,
+  pool: unlimited,
+  task: unlimited,
+  link: unlimited,
+  follower: unlimited,
+  address: unlimited
+})
 
 describe("each route that writes", () =>
   it.live("changes nothing if its entry cannot be stored, and otherwise has one entry, unless it is refused", () =>

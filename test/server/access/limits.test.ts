@@ -32,7 +32,7 @@ import {
 const few: Rate = { perSecond: 0.1, burst: 3 }
 const many: Rate = { perSecond: 1000, burst: 5000 }
 const withRates = (rates: Partial<typeof Rates.Service>) =>
-  server.pipe(Effect.provideService(Rates, { user: many, pool: many, task: many, link: many, address: many, ...rates }))
+  server.pipe(Effect.provideService(Rates, { user: many, pool: many, task: many, link: many, follower: many, address: many, ...rates }))
 
 const statuses = (count: number, once: Effect.Effect<{ readonly status: number }>) =>
   Effect.map(Effect.forEach(Array.from({ length: count }), () => once), (answers) => answers.map(({ status }) => status))
@@ -110,6 +110,16 @@ describe("a limit of requests", () => {
       expect(yield* statuses(1, ask(next, undefined))).toEqual([200])
     }))
 
+  it.live("of those who follow a link, and say how long they wait, is not that of stock clients", () =>
+    Effect.gen(function*() {
+      const url = yield* withRates({ follower: few })
+      const { stages: [stage] } = yield* Effect.flatMap(person(url).start("demo"), person(url).view)
+      const log = stage?.logUrl ?? ""
+      expect(yield* statuses(2, ask(`${log}?wait=1`, undefined))).toEqual([200, 200])
+      expect(yield* statuses(2, ask(`${log}?wait=0`, undefined))).toEqual([200, 429])
+      expect(yield* statuses(4, ask(log, undefined))).toEqual([200, 200, 200, 200])
+    }))
+
   it.live("by default lets an agent and a worker do in a second what they do in a minute", () =>
     Effect.gen(function*() {
       const url = yield* server
@@ -125,9 +135,9 @@ describe("a limit of requests", () => {
 })
 
 describe("a limit of what one caller asks at once", () => {
-  it.live("refuses the one too many of a link, and not those of another or of a token", () =>
+  it.live("refuses the one too many that follows a link, and not those of another or of a token, nor one that only reads", () =>
     Effect.gen(function*() {
-      const url = yield* server.pipe(Effect.provideService(AtOnce, { user: 1, pool: 1, task: 1, link: 2 }))
+      const url = yield* server.pipe(Effect.provideService(AtOnce, { user: 1, pool: 1, task: 1, link: 1, follower: 2 }))
       const logOf = (workspace: string) =>
         Effect.map(Effect.flatMap(person(url).start(workspace), person(url).view), ({ stages }) => stages[0]!.logUrl)
       const [log, other] = [yield* logOf("demo"), yield* logOf("other")]
@@ -136,6 +146,7 @@ describe("a limit of what one caller asks at once", () => {
       const { answers, refused } = yield* oneTooMany(log, 3)
       expect([refused.status, refused.headers.get("retry-after")]).toEqual([429, "5"])
       expect((yield* ask(other, undefined)).status).toBe(200)
+      expect((yield* ask(log, undefined)).status).toBe(200)
       expect((yield* agent(url).post("/api/pool/v1/cancellations", { after: 0, waitSeconds: 0 })).status).toBe(200)
       yield* worker(url, stage).log(0, "what they wait for")
       expect((yield* answers).map(({ status }) => status).sort()).toEqual([200, 200, 429])
@@ -144,7 +155,7 @@ describe("a limit of what one caller asks at once", () => {
 
   it.live("counts a state until its client has taken it, and then no more", () =>
     Effect.gen(function*() {
-      const url = yield* server.pipe(Effect.provideService(AtOnce, { user: 500, pool: 500, task: 1, link: 500 }))
+      const url = yield* server.pipe(Effect.provideService(AtOnce, { user: 500, pool: 500, task: 1, link: 500, follower: 500 }))
       yield* person(url).start("demo", { "auto-apply": true })
       yield* planWith(url)
       const apply = yield* agent(url).take
@@ -169,7 +180,7 @@ describe("a limit of what one caller asks at once, of small answers,", () =>
     "counts a piece of a log as long as it lies in memory, since its client reads nothing, and then no more",
     () =>
       Effect.gen(function*() {
-        const url = yield* server.pipe(Effect.provideService(AtOnce, { user: 500, pool: 500, task: 500, link: 1 }))
+        const url = yield* server.pipe(Effect.provideService(AtOnce, { user: 500, pool: 500, task: 500, link: 1, follower: 500 }))
         const { stages: [stage] } = yield* Effect.flatMap(person(url).start("demo"), person(url).view)
         const log = stage?.logUrl ?? ""
         yield* worker(url, yield* agent(url).take).log(0, "x".repeat(64 * 1024))

@@ -39,15 +39,42 @@ describe("a long poll", () => {
       const one = yield* polling("logs run-one")
       const two = yield* polling("logs run-two")
       yield* committed("logs run-one")
+      yield* TestClock.adjust("10 millis")
       yield* one.looked(2)
       yield* committed("assignments")
       yield* committed("logs run-one")
+      yield* TestClock.adjust("10 millis")
       yield* one.looked(3)
       expect(two.looks()).toBe(1)
       two.find()
       yield* committed("logs run-two")
+      yield* TestClock.adjust("10 millis")
       expect(yield* Fiber.join(two.poll)).toEqual(Option.some(2))
       yield* Fiber.interrupt(one.poll)
+    }).pipe(inMemory))
+
+  it.effect("of a log looks the later the more follow it, so that together they ask a hundred times a second, and one of agents at once", () =>
+    Effect.gen(function*() {
+      const agents = yield* Effect.forEach(Array.from({ length: 50 }), () => polling("assignments"))
+      const followers = yield* Effect.forEach(Array.from({ length: 50 }), () => polling("logs run-one"))
+      yield* committed("assignments")
+      yield* committed("logs run-one")
+      yield* Effect.forEach(agents, ({ looked }) => looked(2))
+      yield* TestClock.adjust("499 millis")
+      expect(new Set(followers.map(({ looks }) => looks()))).toEqual(new Set([1]))
+      for (const { find } of followers) find()
+      yield* TestClock.adjust("1 millis")
+      expect(yield* Effect.forEach(followers, ({ poll }) => Fiber.join(poll))).toEqual(Array.from({ length: 50 }, () => Option.some(2)))
+      yield* Effect.forEach(agents, ({ poll }) => Fiber.interrupt(poll))
+    }).pipe(inMemory))
+
+  it.effect("of a log does not wait for that when the server stops", () =>
+    Effect.gen(function*() {
+      const { poll } = yield* polling("logs run-one")
+      yield* committed("logs run-one")
+      yield* Effect.yieldNow
+      yield* (yield* Commits).stop
+      expect(yield* Fiber.join(poll)).toEqual(Option.none())
     }).pipe(inMemory))
 
   it.effect("misses no commit between its look and its wait", () =>

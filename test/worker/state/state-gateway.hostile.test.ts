@@ -73,6 +73,18 @@ describe("a runner that sends more than an engine does", () => {
       yield* until(() => sockets.some(isEnded))
       expect(sockets.map(isEnded)).toEqual([...Array<boolean>(4).fill(false), true])
     })))
+
+  it.live("holds none of these by asking for an upgrade and not hanging up after the answer", () =>
+    withGateway(Effect.fnUntraced(function*(env) {
+      const wish = [...first(env, "GET"), "Connection: Upgrade", "Upgrade: other", "", ""]
+      for (let count = 0; count < 4; count++) {
+        const socket = yield* saying(env, ...wish)
+        socket.allowHalfOpen = true
+        yield* answered(socket)
+      }
+      const engine = Effect.tryPromise(() => fetch(env.TF_HTTP_ADDRESS ?? ""))
+      expect((yield* Effect.eventually(engine).pipe(Effect.timeout("20 seconds"))).status).toBe(404)
+    })))
 })
 
 describe("the end of a command", () => {
