@@ -58,7 +58,7 @@ const alwaysOut = (path: string): boolean => {
 
 const withParents = (path: string): ReadonlyArray<string> => path.split("/").map((_, index, parts) => parts.slice(0, index + 1).join("/"))
 
-const isRule = (line: string): boolean => line !== "" && line !== "/" && line !== "!" && !line.startsWith("#")
+const isRule = (line: string): boolean => line !== "" && line !== "!" && !line.startsWith("#")
 
 const rulesOf = (text: string) =>
   Result.all(
