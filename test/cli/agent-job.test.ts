@@ -5,10 +5,12 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Patience } from "../../src/cli/run/follow-run.ts"
 import { exitCode } from "../../src/cli/terminal/failure.ts"
-import { directory, person, planWith, serve, sha256, userToken } from "../server/live-server.ts"
-import { typed } from "./typed.ts"
+import { agent, directory, person, planWith, serve, sha256, succeeded, userToken, worker } from "../server/live-server.ts"
+import { ran, typed } from "./typed.ts"
 
 const nobody = "http://127.0.0.1:1"
+const workspaceNames = "it must be letters, digits, '-' or '_', beginning with a letter or digit"
+const namespaces = "it must be a namespace: up to 63 lowercase letters, digits or '-'"
 
 describe("what is typed wrong", () => {
   it.effect.each<{ args: ReadonlyArray<string>; said: string }>([
@@ -86,8 +88,7 @@ describe("what is typed wrong", () => {
     },
     {
       args: ["run", ".", "--url", nobody, "--workspace", "a b"],
-      said:
-        "error: \"a b\" cannot be the name of a workspace; use letters, digits, \"-\" and \"_\", beginning with a letter or digit, at most 90."
+      said: `error: --workspace cannot be "a b": ${workspaceNames}\nSee: agent-job run --help`
     },
     {
       args: ["run", "README.md", "--url", nobody],
@@ -133,6 +134,45 @@ describe("what is typed wrong", () => {
     {
       args: ["get", "run-a1", "-w", "demo", "--url", nobody],
       said: "error: --workspace works only with: agent-job get runs, and agent-job get audit"
+    },
+    ...["get", "logs"].map((command) => ({
+      args: [command, "--workspace", "a b"],
+      said: `error: --workspace cannot be "a b": ${workspaceNames}\nSee: agent-job ${command} --help`
+    })),
+    ...[
+      ["vars", "list"],
+      ["vars", "set"],
+      ["vars", "delete"],
+      ["state", "show"],
+      ["state", "push"],
+      ["state", "rescue"],
+      ["state", "unlock"],
+      ["pool", "bind"],
+      ["pool", "unbind"]
+    ].flatMap((command) => [
+      {
+        args: [...command, "a b", ...(["set", "delete", "push", "bind"].includes(command[1] ?? "") ? ["x"] : [])],
+        said: `error: WORKSPACE cannot be "a b": ${workspaceNames}\nSee: agent-job ${command.join(" ")} --help`
+      }
+    ]),
+    {
+      args: ["vars", "list", ""],
+      said: `error: WORKSPACE needs a value (${workspaceNames})\nSee: agent-job vars list --help`
+    },
+    {
+      args: ["get", "runs", "-w", "a".repeat(91)],
+      said: `error: --workspace cannot be "${"a".repeat(91)}": it must be a value with a length of at most 90\nSee: agent-job get --help`
+    },
+    ...[["get", "tasks"], ["logs", "a-task"], ["cancel", "a-task"], ["drain"], ["render"], ["doctor"]].flatMap((args) => [
+      {
+        args: [...args, "-n", "A B"],
+        said: `error: --namespace cannot be "A B": ${namespaces}\nSee: agent-job ${args[0]} --help`
+      },
+      { args: [...args, "-n", ""], said: `error: --namespace needs a value (${namespaces})\nSee: agent-job ${args[0]} --help` }
+    ]),
+    {
+      args: ["drain", "--controller-namespace", "A B"],
+      said: `error: --controller-namespace cannot be "A B": ${namespaces}\nSee: agent-job drain --help`
     },
     { args: ["logs", "Rubbish!"], said: "error: \"Rubbish!\" is neither a run's id nor the name of an AgentTask." },
     {
@@ -260,6 +300,15 @@ describe("an approval", () => {
       const shown = sha256("the plan").slice(0, 12)
       expect(yield* approve("--seal", shown)).toMatchObject({ code: 0, said: "" })
       expect((yield* person(url).view(id)).approval?.seal).toBe(sha256("the plan"))
+      expect(yield* ran({ AGENT_JOB_URL: url, AGENT_JOB_TOKEN: userToken }, "approve", id)).toMatchObject({
+        code: 0,
+        out: expect.stringContaining(`${id} was approved already with the seal ${shown} and applies its plan; `)
+      })
+      yield* worker(url, yield* agent(url).take).result(succeeded())
+      expect(yield* approve("--seal", shown)).toMatchObject({
+        code: 1,
+        said: `error: ${id} is applied already, so there is nothing to approve; see what came of it with: agent-job get ${id}`
+      })
     }))
 
   it.live("is of no plan that nobody can have seen: it may be there before the server is asked", () =>

@@ -5,7 +5,7 @@ import { Argument, Command, Flag } from "effect/cli"
 import type { Kubernetes } from "../../kubernetes/client.ts"
 import { type Kind, kindOf, type Narrowing, refusalOf } from "../flags/get-kind.ts"
 import { isRunId } from "../flags/run-or-task.ts"
-import { type ClusterFlags, clusterFlags, numberFlag, type ServerFlags, serverFlags } from "../flags/settings.ts"
+import { type ClusterFlags, clusterFlags, numberFlag, type ServerFlags, serverFlags, workspaceFlag } from "../flags/settings.ts"
 import { forPrograms, type WithServer, withServer } from "../server/with-server.ts"
 import { type Answer, outputFlag, print } from "../terminal/answer.ts"
 import { BadInput } from "../terminal/failure.ts"
@@ -28,10 +28,7 @@ const flags = {
     Flag.optional,
     Flag.withDescription("Of audit: the entries before this one, by its number; a hundred are shown at once.")
   ),
-  workspace: Flag.String("workspace").pipe(
-    Flag.withAlias("w"),
-    Flag.withMetavar("NAME"),
-    Flag.optional,
+  workspace: workspaceFlag.pipe(
     Flag.withDescription("Only runs of this workspace; of audit: the entries of this workspace, also where its name looks like a run's id.")
   ),
   output: outputFlag,

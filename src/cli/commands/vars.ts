@@ -7,13 +7,12 @@ import { readFile } from "node:fs/promises"
 import { buffer } from "node:stream/consumers"
 import { errorInWords } from "../../schema/system-error.ts"
 import { isVariableName, noVariableName } from "../flags/run-variables.ts"
-import { inputFlag, serverFlags, toggle } from "../flags/settings.ts"
+import { inputFlag, serverFlags, toggle, workspaceArgument as workspace } from "../flags/settings.ts"
 import { forPrograms, withServer } from "../server/with-server.ts"
 import { outputFlag, print } from "../terminal/answer.ts"
 import { BadInput, NothingThere } from "../terminal/failure.ts"
 import { loading } from "../terminal/lazily.ts"
 
-const workspace = Argument.String("WORKSPACE").pipe(Argument.withDescription("The name of the workspace."))
 const variable = Argument.String("NAME").pipe(Argument.withDescription("The name of the variable."))
 const env = toggle("env", "Set or delete an environment variable of the stages, which providers read, instead of an input variable.")
 

@@ -10,7 +10,7 @@ import type { WorkspaceRow, WorkspaceVariable } from "../server/server-answers.t
 import { age, elapsed } from "../terminal/elapsed.ts"
 import { fit, table } from "../terminal/table.ts"
 import { leftOver } from "./left-over.ts"
-import { shortChanges, whyNotByItself } from "./summary.ts"
+import { decisions, shortChanges, whyNotByItself } from "./summary.ts"
 
 /** How many cells a variable's value may be wide. */
 const widestValue = 60
@@ -36,8 +36,8 @@ const lasted = ({ finishedAt, startedAt }: StageView, now: number): string =>
   startedAt === undefined ? "" : elapsed((finishedAt === undefined ? now : Date.parse(finishedAt)) - Date.parse(startedAt))
 
 const waits = (run: RunView): ReadonlyArray<string> => {
-  const why = run.queue?.message ?? whyNotByItself(run)
-  return why === undefined ? [] : [`Waits: ${why}`]
+  if (run.status === "planned") return [`Waits: ${whyNotByItself(run) ?? "for your decision:"}`, ...decisions(run)]
+  return run.queue === undefined ? [] : [`Waits: ${run.queue.message}`]
 }
 
 /** What a stop came to, by the status of its run. */

@@ -15,9 +15,10 @@ const allowed = (expected: string) =>
   expected.replace("Schema validation failed: ", "").replace(/^Expected /u, "it must be ").replace(/\s*\nExpected /gu, ", and ")
 
 const invalid = ({ expected, kind, option, value }: CliError.InvalidValue): string => {
-  if (value === "") return `--${option} needs a value (${allowed(expected)})`
-  if (value.endsWith(" occurrences")) return `--${option} is given more than once; give it once`
-  return `${kind === "flag" ? `--${option}` : option} cannot be ${JSON.stringify(value)}: ${allowed(expected)}`
+  const called = kind === "flag" ? `--${option}` : option
+  if (value === "") return `${called} needs a value (${allowed(expected)})`
+  if (value.endsWith(" occurrences")) return `${called} is given more than once; give it once`
+  return `${called} cannot be ${JSON.stringify(value)}: ${allowed(expected)}`
 }
 
 /** Returns a word as it was typed, but for what follows a "=", which may be a secret. */

@@ -134,8 +134,14 @@ describe("one run", () => {
     expect(runDetails({ ...planned, autoApply: true, stages }, now)).toContainEqual(
       expect.stringMatching(/^Waits: its configuration has a backend s3, which is not used, and workspace demo has no state yet; /u)
     )
-    expect(runDetails({ ...planned, stages }, now).join()).not.toContain("Waits")
+    expect(runDetails({ ...planned, stages }, now)).toContain("Waits: for your decision:")
   })
+  it("is told with what decides it, where it waits for that", () =>
+    expect(runDetails(sealed, now).slice(3, 6)).toEqual([
+      "Waits: for your decision:",
+      "  agent-job approve run-a1 --seal 0123456789ab   apply this very plan",
+      "  agent-job discard run-a1                       change nothing"
+    ]))
   it("is told with what a stage left in the world", () =>
     expect(
       runDetails({
