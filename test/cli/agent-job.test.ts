@@ -122,14 +122,32 @@ describe("what is typed wrong", () => {
     },
     {
       args: ["get", "audit", "demo", "-w", "demo", "--url", nobody],
-      said: "error: Give the workspace either as a name or with --workspace, not both."
+      said: "error: Give either a name or --workspace, not both."
     },
-    { args: ["get", "runs", "demo", "--url", nobody], said: "error: A second name works only with: agent-job get audit demo" },
-    { args: ["get", "run-a1", "--before", "7", "--url", nobody], said: "error: --before works only with: agent-job get audit" },
+    { args: ["get", "runs", "demo", "-w", "demo", "--url", nobody], said: "error: Give either a name or --workspace, not both." },
     {
-      args: ["get", "audit", "Rubbish!", "--url", nobody],
-      said: "error: \"Rubbish!\" is neither the name of a workspace nor a run's id, of which agent-job get audit shows the entries."
+      args: ["get", "pools", "demo", "--url", nobody],
+      said:
+        "error: A second name works only with: agent-job get runs, and agent-job get workspaces, and agent-job get tasks, and agent-job get audit"
     },
+    {
+      args: ["get", "run-a1", "--before", "7", "--url", nobody],
+      said: "error: --before works only with: agent-job get runs, and agent-job get audit"
+    },
+    {
+      args: ["get", "run", "run-a1", "--before", "run-a2", "--url", nobody],
+      said: "error: --before works only with: agent-job get runs, and agent-job get audit"
+    },
+    ...[["runs", "7"], ["audit", "run-a1"]].map(([list = "", before = ""]) => ({
+      args: ["get", list, "--before", before, "--url", nobody],
+      said: "error: --before is a run's id with agent-job get runs, and the number of an entry with agent-job get audit."
+    })),
+    ...["audit", "runs"].map((list) => ({
+      args: ["get", list, "Rubbish!", "--url", nobody],
+      said: "error: \"Rubbish!\" is neither the name of a workspace nor a run's id."
+    })),
+    { args: ["get", "workspace", "a b", "--url", nobody], said: "error: \"a b\" cannot be the name of a workspace." },
+    { args: ["get", "task", "Rubbish!"], said: "error: \"Rubbish!\" cannot be the name of an AgentTask." },
     { args: ["get", "task", "-w", "demo"], said: "error: --workspace works only with: agent-job get runs, and agent-job get audit" },
     {
       args: ["get", "run-a1", "-w", "demo", "--url", nobody],
@@ -270,7 +288,7 @@ describe("what is typed wrong", () => {
     })),
     ...["x", "-1", "0", "1.5", "9999999999999999"].map((before) => ({
       args: ["get", "audit", "--before", before, "--url", nobody],
-      said: `error: --before cannot be "${before}": it must be the number of an entry, 1 or more\nSee: agent-job get --help`
+      said: `error: --before cannot be "${before}": it must be the number of an entry, 1 or more, or a run's id\nSee: agent-job get --help`
     }))
   ])("$args is told in a sentence, with exit code 2", ({ args, said }) =>
     Effect.gen(function*() {
@@ -395,6 +413,9 @@ describe("an unreachable", () => {
           ["get", "runs"],
           ["get", "workspaces"],
           ["get", "run-a1"],
+          ["get", "run", "run-a1"],
+          ["get", "runs", "demo"],
+          ["get", "workspace", "demo"],
           ["logs", "run-a1"],
           ["cancel", "run-a1"],
           ["approve", "run-a1"],
@@ -432,7 +453,7 @@ describe("an unreachable", () => {
           contexts: [{ name: "here", context: { cluster: "c", user: "u" } }]
         })
       )
-      for (const args of [["get", "tasks"], ["get", "a-task"], ["logs", "a-task"], ["cancel", "a-task"]]) {
+      for (const args of [["get", "tasks"], ["get", "a-task"], ["get", "task", "a-task"], ["logs", "a-task"], ["cancel", "a-task"]]) {
         const answer = yield* typed({ KUBECONFIG: kubeconfig }, ...args)
         expect([answer.code, answer.said]).toEqual([
           4,

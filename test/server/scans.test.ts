@@ -74,6 +74,8 @@ const used = Effect.fnUntraced(function*(url: string) {
     const path of [
       runPath.list,
       `${runPath.list}?workspace=demo`,
+      `${runPath.list}?open=true&before=${id}`,
+      `${runPath.list}?open=true&workspace=demo&before=${id}`,
       `/api/v2/runs/${id}`,
       "/api/v2/organizations/default/workspaces?search[name]=demo",
       `/api/v2/workspaces/${workspaceId}/runs`,
