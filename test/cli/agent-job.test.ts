@@ -458,7 +458,7 @@ describe("an unreachable", () => {
         expect([answer.code, answer.said]).toEqual([
           4,
           expect.stringMatching(
-            /^error: Cannot (?:get|list) .*: the API server gave no usable answer \(https:\/\/127\.0\.0\.1:1: connection refused\); check that the cluster is up and reachable\.$/u
+            /^error: Cannot (?:get AgentTask \S+|list AgentTask objects in \S+): the API server gave no usable answer \(https:\/\/127\.0\.0\.1:1: connection refused\); check that the cluster is up and reachable\.$/u
           )
         ])
       }
@@ -492,8 +492,10 @@ describe("help", () => {
         "INSTALLATION:",
         "INSIDE A TASK'S POD:",
         "EXAMPLES",
-        "FLAGS OF EVERY COMMAND"
+        "OTHER FLAGS"
       ])
+      expect(out).toMatch(/^ {2}--completions <?bash\|zsh\|fish\|/mu)
+      expect(out).toMatch(/^ {2}--version, -v {2,}Show/mu)
       expect(out).toContain(
         "Exit codes: 0 success, 1 the run failed, 2 bad input, 3 nothing there, 4 server or cluster unreachable, 5 token refused, 6 cancelled or discarded."
       )

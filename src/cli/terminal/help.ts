@@ -68,7 +68,7 @@ const mistake = (error: CliError.NonShowHelpErrors, flags: HelpDoc.HelpDoc["flag
 /** Drops the choices from the description of a flag, because the name of its value lists them already. */
 const withoutChoices = (description: string) => description.replace(/ ?\(choices: [^)]*\)$/u, "")
 
-/** Formats help. The flags that every command has come last, and only in the help of the program as a whole. */
+/** Formats help. The flags that are no command's own come last, and only in the help of the program as a whole. */
 const formatted = ({ globalFlags = [], ...doc }: HelpDoc.HelpDoc, colors: boolean): string => {
   const { formatHelpDoc } = CliOutput.defaultFormatter({ colors })
   const own = formatHelpDoc({
@@ -78,10 +78,11 @@ const formatted = ({ globalFlags = [], ...doc }: HelpDoc.HelpDoc, colors: boolea
   })
   const isRoot = doc.commandPath === undefined || doc.commandPath.length < 2
   if (!isRoot || globalFlags.length === 0) return own
-  const rows = globalFlags.map((
-    { aliases, description, name }
-  ) => [`  ${[`--${name}`, ...aliases].join(", ")}`, withoutChoices(Option.getOrElse(description, () => ""))])
-  const heading = "FLAGS OF EVERY COMMAND"
+  const rows = globalFlags.map(({ aliases, description, name, type }) => [
+    `  ${[`--${name}`, ...aliases].join(", ")}${type === "boolean" ? "" : ` ${type}`}`,
+    withoutChoices(Option.getOrElse(description, () => ""))
+  ])
+  const heading = "OTHER FLAGS"
   return [own, "", colors ? `\u001b[1m${heading}\u001b[0m` : heading, ...columns(rows, "    ")].join("\n")
 }
 
