@@ -60,10 +60,8 @@ const narrowedBy = ({ name, workspace }: Given): ReadonlyArray<string> => [
 ]
 
 /** Says that there are runs that are not shown, and how to see them. */
-const olderRuns = (given: Given, older: string): string => {
-  const which = Option.isSome(given.before) ? "older runs" : "older runs, which are over"
-  return `There are ${which}; the next of them: ${["agent-job get runs", ...narrowedBy(given)].join(" ")} --before ${older}`
-}
+const olderRuns = (given: Given, older: string): string =>
+  `There are older runs; the next of them: ${["agent-job get runs", ...narrowedBy(given)].join(" ")} --before ${older}`
 
 type Rows = typeof import("../run/rows.ts")
 type Tasks = Pick<typeof import("../cluster/tasks.ts"), "getTask" | "listTasks">

@@ -54,6 +54,8 @@ const stateTimeout = Duration.sum(stateArrival, callTimeout)
 const made = { status: 201 }
 /** How many entries of the audit trail to ask for, of which the server may give a part at a time. */
 const auditEntries = 100
+/** How many runs that are not over to show beside the newest: to find the place of each in its queue costs the server something. */
+const mostOpen = 900
 /** How many bytes of a log to ask for at once. */
 const logLimit = 65_536
 
@@ -88,8 +90,8 @@ export class ServerClient extends Context.Service<ServerClient, {
   readonly run: (id: string) => Effect.Effect<RunView, ServerFailure>
   readonly newestRun: (workspace: Option.Option<string>) => Effect.Effect<Option.Option<RunView>, ServerFailure>
   /**
-   * Returns the runs of a workspace, or of all, newest first: a hundred older ones than `before`, or the newest hundred and all older ones
-   * that are not over or left a state in doubt. A server of an older version gives the newest hundred and does not say what is older.
+   * Returns the runs of a workspace, or of all, newest first: a hundred older ones than `before`, or the newest hundred and older ones that
+   * are not over or left a state in doubt, 900 at most. A server of an older version gives the newest hundred and does not say what is older.
    */
   readonly runs: (workspace: Option.Option<string>, before: Option.Option<string>) => Effect.Effect<RunList, ServerFailure>
   /**
@@ -161,7 +163,7 @@ const make = (connection: Connection, http: HttpClient.HttpClient, proxy: Chosen
       Effect.map(
         runPage(workspace, { before, open: "true" }),
         ({ older, runs }) => [runs, Option.fromUndefinedOr(older)]
-      )).pipe(Stream.runCollect)
+      )).pipe(Stream.take(mostOpen), Stream.runCollect)
   const setMode = (id: string, attributes: object) =>
     Effect.asVoid(
       decoded(Identified, jsonApi(Request.patch(tfePath.workspaceById(id)), { type: "workspaces", attributes }), "workspace")

@@ -54,7 +54,7 @@ describe("agent-job get runs", () => {
       const from = (newest: number, count: number) => Array.from({ length: count }, (_, n) => `run-a${newest - n}`)
       const all = yield* get()
       expect(ids(all.out)).toEqual([...from(304, 100), ...from(202, 152), waiting])
-      expect(all.error).toBe("There are older runs, which are over; the next of them: agent-job get runs --before run-a205\n")
+      expect(all.error).toBe("There are older runs; the next of them: agent-job get runs --before run-a205\n")
       const older = yield* get("--workspace", "demo", "--before", "run-a55")
       expect([ids(older.out), older.error]).toEqual([[...from(54, 53), waiting], ""])
       const next = yield* get("demo", "--before", "run-a205")

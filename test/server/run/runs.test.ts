@@ -351,7 +351,7 @@ describe("a run", () => {
       expect((yield* me.as("GET", "/api/agent-job/v1/runs?workspace=none")).status).toBe(404)
     }))
 
-  it.live("is in our own list after those that are older, or among the older ones that are not over or left a state in doubt", () =>
+  it.live("is in our own list of what is older than another, and in that of what is open: it is not over, or its state is in doubt", () =>
     Effect.gen(function*() {
       const { applier, id: doubted, url } = yield* applying
       const me = person(url)
