@@ -1,4 +1,4 @@
-// `agent-job get [runs|workspaces|pools|tasks|audit [NAME]|RUN|TASK]`: shows what runs, what waits and why, and who changed what.
+// `agent-job get [runs|workspaces|tasks|audit [NAME]|pools|RUN|TASK]`: shows what runs, what waits and why, and who changed what.
 // Used by agent-job.ts.
 import { Clock, Effect, Option, Predicate } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
