@@ -494,7 +494,7 @@ describe("help", () => {
         "EXAMPLES",
         "OTHER FLAGS"
       ])
-      expect(out).toMatch(/^ {2}--completions <?bash\|zsh\|fish\|/mu)
+      expect(out).toMatch(/^ {2}--completions bash\|zsh\|fish\|/mu)
       expect(out).toMatch(/^ {2}--version, -v {2,}Show/mu)
       expect(out).toContain(
         "Exit codes: 0 success, 1 the run failed, 2 bad input, 3 nothing there, 4 server or cluster unreachable, 5 token refused, 6 cancelled or discarded."

@@ -79,7 +79,7 @@ const formatted = ({ globalFlags = [], ...doc }: HelpDoc.HelpDoc, colors: boolea
   const isRoot = doc.commandPath === undefined || doc.commandPath.length < 2
   if (!isRoot || globalFlags.length === 0) return own
   const rows = globalFlags.map(({ aliases, description, name, type }) => [
-    `  ${[`--${name}`, ...aliases].join(", ")}${type === "boolean" ? "" : ` ${type}`}`,
+    `  ${[`--${name}`, ...aliases].join(", ")}${type === "boolean" ? "" : ` ${type.replace(/[<>]/gu, "")}`}`,
     withoutChoices(Option.getOrElse(description, () => ""))
   ])
   const heading = "OTHER FLAGS"
