@@ -188,9 +188,9 @@ const one = (verb: Verb, { kind }: Kind<unknown>, { name, namespace }: Target): 
   verb,
   object: [kind, [namespace, name].filter((part) => part !== undefined).join("/")].join(" ")
 })
-const many = (verb: Verb, { plural }: Kind<unknown>, { namespace }: Selection): Call => ({
+const many = (verb: Verb, { kind }: Kind<unknown>, { namespace }: Selection): Call => ({
   verb,
-  object: namespace === undefined ? `${plural} in all namespaces` : `${plural} in ${namespace}`
+  object: `${kind} objects in ${namespace ?? "all namespaces"}`
 })
 
 const json = (request: Request.HttpClientRequest, body: object, type = "application/json") =>

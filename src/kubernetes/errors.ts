@@ -17,7 +17,7 @@ export type Verb =
   | "delete"
   | "read the logs of"
 
-/** What was attempted: the verb, and the object as a person would name it ("Job team/name", "Pods in team"). */
+/** What was attempted: the verb, and the object as a person would name it ("Job team/name", "Pod objects in team"). */
 export interface Call {
   readonly verb: Verb
   readonly object: string

@@ -157,7 +157,9 @@ const contextOf = (config: Kubeconfig): Result.Result<{ readonly context: Contex
   const { currentContext: name } = config
   const context = config.getContextObject(name)
   if (context === null) {
-    const known = `(it has: ${config.getContexts().map((_) => _.name).join(", ") || "none"})`
+    const names = config.getContexts().map((_) => _.name)
+    if (names.length === 0) return Result.fail(unusable("The kubeconfig has no contexts", "name one that has with KUBECONFIG"))
+    const known = `(it has: ${names.join(", ")})`
     return Result.fail(
       name
         ? unusable(`The kubeconfig has no context ${name} ${known}`, "name one of them")

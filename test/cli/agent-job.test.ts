@@ -5,10 +5,12 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Patience } from "../../src/cli/run/follow-run.ts"
 import { exitCode } from "../../src/cli/terminal/failure.ts"
-import { directory, person, planWith, serve, sha256, userToken } from "../server/live-server.ts"
-import { typed } from "./typed.ts"
+import { agent, directory, person, planWith, serve, sha256, succeeded, userToken, worker } from "../server/live-server.ts"
+import { ran, typed } from "./typed.ts"
 
 const nobody = "http://127.0.0.1:1"
+const workspaceNames = "it must be letters, digits, '-' or '_', beginning with a letter or digit"
+const namespaces = "it must be a namespace: up to 63 lowercase letters, digits or '-'"
 
 describe("what is typed wrong", () => {
   it.effect.each<{ args: ReadonlyArray<string>; said: string }>([
@@ -86,8 +88,7 @@ describe("what is typed wrong", () => {
     },
     {
       args: ["run", ".", "--url", nobody, "--workspace", "a b"],
-      said:
-        "error: \"a b\" cannot be the name of a workspace; use letters, digits, \"-\" and \"_\", beginning with a letter or digit, at most 90."
+      said: `error: --workspace cannot be "a b": ${workspaceNames}\nSee: agent-job run --help`
     },
     {
       args: ["run", "README.md", "--url", nobody],
@@ -121,18 +122,75 @@ describe("what is typed wrong", () => {
     },
     {
       args: ["get", "audit", "demo", "-w", "demo", "--url", nobody],
-      said: "error: Give the workspace either as a name or with --workspace, not both."
+      said: "error: Give either a name or --workspace, not both."
     },
-    { args: ["get", "runs", "demo", "--url", nobody], said: "error: A second name works only with: agent-job get audit demo" },
-    { args: ["get", "run-a1", "--before", "7", "--url", nobody], said: "error: --before works only with: agent-job get audit" },
+    { args: ["get", "runs", "demo", "-w", "demo", "--url", nobody], said: "error: Give either a name or --workspace, not both." },
     {
-      args: ["get", "audit", "Rubbish!", "--url", nobody],
-      said: "error: \"Rubbish!\" is neither the name of a workspace nor a run's id, of which agent-job get audit shows the entries."
+      args: ["get", "pools", "demo", "--url", nobody],
+      said:
+        "error: A second name works only with: agent-job get runs, and agent-job get workspaces, and agent-job get tasks, and agent-job get audit"
     },
+    {
+      args: ["get", "run-a1", "--before", "7", "--url", nobody],
+      said: "error: --before works only with: agent-job get runs, and agent-job get audit"
+    },
+    {
+      args: ["get", "run", "run-a1", "--before", "run-a2", "--url", nobody],
+      said: "error: --before works only with: agent-job get runs, and agent-job get audit"
+    },
+    ...[["runs", "7"], ["audit", "run-a1"]].map(([list = "", before = ""]) => ({
+      args: ["get", list, "--before", before, "--url", nobody],
+      said: "error: --before is a run's id with agent-job get runs, and the number of an entry with agent-job get audit."
+    })),
+    ...["audit", "runs"].map((list) => ({
+      args: ["get", list, "Rubbish!", "--url", nobody],
+      said: "error: \"Rubbish!\" is neither the name of a workspace nor a run's id."
+    })),
+    { args: ["get", "workspace", "a b", "--url", nobody], said: "error: \"a b\" cannot be the name of a workspace." },
+    { args: ["get", "task", "Rubbish!"], said: "error: \"Rubbish!\" cannot be the name of an AgentTask." },
     { args: ["get", "task", "-w", "demo"], said: "error: --workspace works only with: agent-job get runs, and agent-job get audit" },
     {
       args: ["get", "run-a1", "-w", "demo", "--url", nobody],
       said: "error: --workspace works only with: agent-job get runs, and agent-job get audit"
+    },
+    ...["get", "logs"].map((command) => ({
+      args: [command, "--workspace", "a b"],
+      said: `error: --workspace cannot be "a b": ${workspaceNames}\nSee: agent-job ${command} --help`
+    })),
+    ...[
+      ["vars", "list"],
+      ["vars", "set"],
+      ["vars", "delete"],
+      ["state", "show"],
+      ["state", "push"],
+      ["state", "rescue"],
+      ["state", "unlock"],
+      ["pool", "bind"],
+      ["pool", "unbind"]
+    ].flatMap((command) => [
+      {
+        args: [...command, "a b", ...(["set", "delete", "push", "bind"].includes(command[1] ?? "") ? ["x"] : [])],
+        said: `error: WORKSPACE cannot be "a b": ${workspaceNames}\nSee: agent-job ${command.join(" ")} --help`
+      }
+    ]),
+    {
+      args: ["vars", "list", ""],
+      said: `error: WORKSPACE needs a value (${workspaceNames})\nSee: agent-job vars list --help`
+    },
+    {
+      args: ["get", "runs", "-w", "a".repeat(91)],
+      said: `error: --workspace cannot be "${"a".repeat(91)}": it must be a value with a length of at most 90\nSee: agent-job get --help`
+    },
+    ...[["get", "tasks"], ["logs", "a-task"], ["cancel", "a-task"], ["drain"], ["render"], ["doctor"]].flatMap((args) => [
+      {
+        args: [...args, "-n", "A B"],
+        said: `error: --namespace cannot be "A B": ${namespaces}\nSee: agent-job ${args[0]} --help`
+      },
+      { args: [...args, "-n", ""], said: `error: --namespace needs a value (${namespaces})\nSee: agent-job ${args[0]} --help` }
+    ]),
+    {
+      args: ["drain", "--controller-namespace", "A B"],
+      said: `error: --controller-namespace cannot be "A B": ${namespaces}\nSee: agent-job drain --help`
     },
     { args: ["logs", "Rubbish!"], said: "error: \"Rubbish!\" is neither a run's id nor the name of an AgentTask." },
     {
@@ -230,7 +288,7 @@ describe("what is typed wrong", () => {
     })),
     ...["x", "-1", "0", "1.5", "9999999999999999"].map((before) => ({
       args: ["get", "audit", "--before", before, "--url", nobody],
-      said: `error: --before cannot be "${before}": it must be the number of an entry, 1 or more\nSee: agent-job get --help`
+      said: `error: --before cannot be "${before}": it must be the number of an entry, 1 or more, or a run's id\nSee: agent-job get --help`
     }))
   ])("$args is told in a sentence, with exit code 2", ({ args, said }) =>
     Effect.gen(function*() {
@@ -260,6 +318,15 @@ describe("an approval", () => {
       const shown = sha256("the plan").slice(0, 12)
       expect(yield* approve("--seal", shown)).toMatchObject({ code: 0, said: "" })
       expect((yield* person(url).view(id)).approval?.seal).toBe(sha256("the plan"))
+      expect(yield* ran({ AGENT_JOB_URL: url, AGENT_JOB_TOKEN: userToken }, "approve", id)).toMatchObject({
+        code: 0,
+        out: expect.stringContaining(`${id} was approved already with the seal ${shown} and applies its plan; `)
+      })
+      yield* worker(url, yield* agent(url).take).result(succeeded())
+      expect(yield* approve("--seal", shown)).toMatchObject({
+        code: 1,
+        said: `error: ${id} is applied already, so there is nothing to approve; see what came of it with: agent-job get ${id}`
+      })
     }))
 
   it.live("is of no plan that nobody can have seen: it may be there before the server is asked", () =>
@@ -346,6 +413,9 @@ describe("an unreachable", () => {
           ["get", "runs"],
           ["get", "workspaces"],
           ["get", "run-a1"],
+          ["get", "run", "run-a1"],
+          ["get", "runs", "demo"],
+          ["get", "workspace", "demo"],
           ["logs", "run-a1"],
           ["cancel", "run-a1"],
           ["approve", "run-a1"],
@@ -383,12 +453,12 @@ describe("an unreachable", () => {
           contexts: [{ name: "here", context: { cluster: "c", user: "u" } }]
         })
       )
-      for (const args of [["get", "tasks"], ["get", "a-task"], ["logs", "a-task"], ["cancel", "a-task"]]) {
+      for (const args of [["get", "tasks"], ["get", "a-task"], ["get", "task", "a-task"], ["logs", "a-task"], ["cancel", "a-task"]]) {
         const answer = yield* typed({ KUBECONFIG: kubeconfig }, ...args)
         expect([answer.code, answer.said]).toEqual([
           4,
           expect.stringMatching(
-            /^error: Cannot (?:get|list) .*: the API server gave no usable answer \(https:\/\/127\.0\.0\.1:1: connection refused\); check that the cluster is up and reachable\.$/u
+            /^error: Cannot (?:get AgentTask \S+|list AgentTask objects in \S+): the API server gave no usable answer \(https:\/\/127\.0\.0\.1:1: connection refused\); check that the cluster is up and reachable\.$/u
           )
         ])
       }
@@ -422,8 +492,10 @@ describe("help", () => {
         "INSTALLATION:",
         "INSIDE A TASK'S POD:",
         "EXAMPLES",
-        "FLAGS OF EVERY COMMAND"
+        "OTHER FLAGS"
       ])
+      expect(out).toMatch(/^ {2}--completions bash\|zsh\|fish\|/mu)
+      expect(out).toMatch(/^ {2}--version, -v {2,}Show/mu)
       expect(out).toContain(
         "Exit codes: 0 success, 1 the run failed, 2 bad input, 3 nothing there, 4 server or cluster unreachable, 5 token refused, 6 cancelled or discarded."
       )

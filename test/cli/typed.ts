@@ -34,13 +34,16 @@ export const typed = (environment: Record<string, string>, ...args: ReadonlyArra
     ))
   )
 
-/** Runs a command, and returns its value and what it wrote to stdout. */
+/** Runs a command, and returns its value and what it wrote to stdout and stderr. */
 const printing = <A, E, R>(command: Effect.Effect<A, E, R>) =>
   Effect.acquireUseRelease(
-    Effect.sync(() => vi.spyOn(process.stdout, "write").mockImplementation(() => true)),
-    (write) =>
-      Effect.map(command, (value) => ({ value, text: Buffer.concat(write.mock.calls.map(([text]) => Buffer.from(text))).toString() })),
-    (write) => Effect.sync(() => write.mockRestore())
+    Effect.sync(() => [process.stdout, process.stderr].map((stream) => vi.spyOn(stream, "write").mockImplementation(() => true))),
+    (writes) =>
+      Effect.map(command, (value) => {
+        const [text = "", beside = ""] = writes.map(({ mock }) => Buffer.concat(mock.calls.map(([text]) => Buffer.from(text))).toString())
+        return { value, text, beside }
+      }),
+    (writes) => Effect.sync(() => writes.forEach((write) => write.mockRestore()))
   )
 
 /** Runs a command, and returns what it wrote to stdout. */
@@ -50,5 +53,5 @@ export const printed = <A, E, R>(command: Effect.Effect<A, E, R>) => Effect.map(
 export const ran = (environment: Record<string, string>, ...args: ReadonlyArray<string>) =>
   Effect.map(
     printing(typed(environment, ...args)),
-    ({ text, value: { code, said } }) => ({ code, out: text, error: said === "" ? "" : `${said}\n` })
+    ({ beside, text, value: { code, said } }) => ({ code, out: text, error: `${beside}${said === "" ? "" : `${said}\n`}` })
   )

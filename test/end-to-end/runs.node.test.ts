@@ -93,7 +93,7 @@ describe.concurrent("a run", () => {
     assert.strictEqual((await runOf(id)).status, "discarded")
     const again = await agentJob("approve", id)
     assert.strictEqual(again.code, 1)
-    assert.include(again.stderr, `${id} is discarded and cannot be applied`)
+    assert.include(again.stderr, `${id} is discarded already, so there is nothing to approve`)
     const { report } = await scene.run(greeting, "--plan-only")
     assert.strictEqual(report.run.status, "planned_and_finished")
   })

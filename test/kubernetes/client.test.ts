@@ -384,7 +384,7 @@ describe("a list", () => {
       server.script.push({ body: { metadata: { resourceVersion: "9" }, items: null } }, status(410, "Expired"))
       expect(yield* kubernetes.list(jobs)).toEqual({ items: [], resourceVersion: "9", continue: undefined })
       const error = yield* Effect.flip(kubernetes.list(jobs, { continue: "old" }))
-      expect([error._tag, error.message]).toEqual(["Gone", expect.stringContaining("Cannot list jobs in all namespaces")])
+      expect([error._tag, error.message]).toEqual(["Gone", expect.stringContaining("Cannot list Job objects in all namespaces")])
     }))
 })
 

@@ -277,6 +277,19 @@ echo "{\\"apiVersion\\":\\"client.authentication.k8s.io/v1\\",\\"kind\\":\\"Exec
       tag: "KubeconfigUnusable",
       says: "The kubeconfig has no current context (it has: main, other)"
     },
+    {
+      given: "no context at all",
+      text: kubeconfig({ current: "" }).replace("contexts", "others"),
+      tag: "KubeconfigUnusable",
+      says: "The kubeconfig has no contexts; name one that has with KUBECONFIG."
+    },
+    {
+      given: "no context at all, and one that is wanted",
+      text: kubeconfig({}).replace("contexts", "others"),
+      context: "nope",
+      tag: "KubeconfigUnusable",
+      says: "The kubeconfig has no contexts; name one that has with KUBECONFIG."
+    },
     { given: "an empty file", text: "", tag: "KubeconfigUnusable", says: "the kubeconfig" },
     { given: "not YAML", text: "users: [", tag: "KubeconfigUnusable", says: "Cannot understand the kubeconfig" },
     {

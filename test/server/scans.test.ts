@@ -74,6 +74,8 @@ const used = Effect.fnUntraced(function*(url: string) {
     const path of [
       runPath.list,
       `${runPath.list}?workspace=demo`,
+      `${runPath.list}?open=true&before=${id}`,
+      `${runPath.list}?open=true&workspace=demo&before=${id}`,
       `/api/v2/runs/${id}`,
       "/api/v2/organizations/default/workspaces?search[name]=demo",
       `/api/v2/workspaces/${workspaceId}/runs`,
@@ -122,6 +124,8 @@ it.live("nothing that the server is asked makes it read a table that grows from 
     expect(statements.filter((text) => text.startsWith("UPDATE") && text.includes("removedAt = ?"))).toHaveLength(2)
     const waiting = statements.filter((text) => text.includes("runs.workspaceId = ?") && text.includes("status = 'pending'"))
     expect(waiting).toHaveLength(2)
+    const open = statements.filter((text) => text.includes("OR runs.id IN (SELECT stages.runId FROM rescues"))
+    expect(open).toHaveLength(2)
     const scans = yield* Effect.forEach(
       statements,
       (text) =>
@@ -134,9 +138,13 @@ it.live("nothing that the server is asked makes it read a table that grows from 
         )
     )
     expect(scans.flat()).toEqual([])
-    for (const text of waiting) {
+    const indexes = [
+      ...waiting.map((text) => ({ text, index: "COVERING INDEX runsPending" })),
+      ...open.map((text) => ({ text, index: "INDEX runsByStatus (status=? AND seq<?)" }))
+    ]
+    for (const { index, text } of indexes) {
       expect((yield* sql.unsafe<{ readonly detail: string }>(`EXPLAIN QUERY PLAN ${text}`)).map(({ detail }) => detail)).toContainEqual(
-        expect.stringContaining("COVERING INDEX runsPending")
+        expect.stringContaining(index)
       )
     }
   }))

@@ -2,7 +2,7 @@
 // Used by agent-job.ts.
 import { Effect } from "effect"
 import { Command, Flag } from "effect/cli"
-import { clusterFlags, installationFlags, namespaceFlag, toggle } from "../flags/settings.ts"
+import { clusterFlags, controllerNamespaceFlag, installationFlags, namespaceFlag, toggle } from "../flags/settings.ts"
 import { outputFlag, print } from "../terminal/answer.ts"
 import { BadInput } from "../terminal/failure.ts"
 import { lazily } from "../terminal/lazily.ts"
@@ -11,11 +11,7 @@ const flags = {
   wait: toggle("wait", "Wait until no apply or destroy runs any more."),
   undo: toggle("undo", "End it: what waits starts."),
   name: installationFlags.name,
-  controllerNamespace: Flag.String("controller-namespace").pipe(
-    Flag.withMetavar("NAME"),
-    Flag.withDefault("agent-job"),
-    Flag.withDescription("Where the controller is; agent-job by default.")
-  ),
+  controllerNamespace: controllerNamespaceFlag,
   namespace: namespaceFlag.pipe(
     Flag.optional,
     Flag.withDescription("Where its AgentTasks are; by default where its values say. This does not choose the installation.")

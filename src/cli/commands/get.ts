@@ -1,16 +1,19 @@
-// `agent-job get [runs|workspaces|pools|tasks|audit [NAME]|RUN|TASK]`: shows what runs, what waits and why, and who changed what.
+// `agent-job get [runs|workspaces|tasks|audit [NAME]|pools|RUN|TASK]`: shows what runs, what waits and why, and who changed what.
 // Used by agent-job.ts.
-import { Clock, Effect, Option } from "effect"
+import { Clock, Effect, Option, Predicate } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import type { Kubernetes } from "../../kubernetes/client.ts"
-import { type Kind, kindOf, type Narrowing, refusalOf } from "../flags/get-kind.ts"
+import { type Kind, kindOf, type Narrowing, oneOf, refusalOf } from "../flags/get-kind.ts"
 import { isRunId } from "../flags/run-or-task.ts"
-import { type ClusterFlags, clusterFlags, numberFlag, type ServerFlags, serverFlags } from "../flags/settings.ts"
+import { type ClusterFlags, clusterFlags, type ServerFlags, serverFlags, workspaceFlag } from "../flags/settings.ts"
 import { forPrograms, type WithServer, withServer } from "../server/with-server.ts"
 import { type Answer, outputFlag, print } from "../terminal/answer.ts"
 import { BadInput } from "../terminal/failure.ts"
 import { lazily, loading } from "../terminal/lazily.ts"
 import { widestProse } from "../terminal/table.ts"
+
+const beforeOf = (given: string): Option.Option<number | string> =>
+  isRunId(given) ? Option.some(given) : /^[1-9]\d{0,14}$/u.test(given) ? Option.some(Number(given)) : Option.none()
 
 const flags = {
   what: Argument.String("what").pipe(
@@ -21,17 +24,19 @@ const flags = {
   ),
   name: Argument.String("name").pipe(
     Argument.optional,
-    Argument.withDescription("Of audit: the workspace or the run whose entries are shown; by default all are.")
+    Argument.withDescription(
+      "The one to show: a workspace, a run or a task; of runs and audit also the workspace, and of audit the run, whose runs or entries are shown."
+    )
   ),
-  before: numberFlag("before", "the number of an entry, 1 or more", 1).pipe(
-    Flag.withMetavar("SEQ"),
+  before: Flag.String("before").pipe(
+    Flag.filterMap(beforeOf, () => "it must be the number of an entry, 1 or more, or a run's id"),
+    Flag.withMetavar("RUN|SEQ"),
     Flag.optional,
-    Flag.withDescription("Of audit: the entries before this one, by its number; a hundred are shown at once.")
+    Flag.withDescription(
+      "Of runs: those before this one, by its id; of audit: the entries before this one, by its number. A hundred are shown."
+    )
   ),
-  workspace: Flag.String("workspace").pipe(
-    Flag.withAlias("w"),
-    Flag.withMetavar("NAME"),
-    Flag.optional,
+  workspace: workspaceFlag.pipe(
     Flag.withDescription("Only runs of this workspace; of audit: the entries of this workspace, also where its name looks like a run's id.")
   ),
   output: outputFlag,
@@ -47,6 +52,16 @@ const aboutOf = ({ name, workspace }: Given) =>
     onNone: () => Option.match(workspace, { onNone: () => ({}), onSome: (workspace) => ({ workspace }) }),
     onSome: (name) => isRunId(name) ? { run: name } : { workspace: name }
   })
+
+/** Returns the arguments that narrowed a list down, as they were typed. */
+const narrowedBy = ({ name, workspace }: Given): ReadonlyArray<string> => [
+  ...Option.toArray(name),
+  ...Option.match(workspace, { onNone: () => [], onSome: (_) => ["--workspace", _] })
+]
+
+/** Says that there are runs that are not shown, and how to see them. */
+const olderRuns = (given: Given, older: string): string =>
+  `There are older runs; the next of them: ${["agent-job get runs", ...narrowedBy(given)].join(" ")} --before ${older}`
 
 type Rows = typeof import("../run/rows.ts")
 type Tasks = Pick<typeof import("../cluster/tasks.ts"), "getTask" | "listTasks">
@@ -78,38 +93,53 @@ const fromCluster = <E>(
   })
 
 const answerFor = (kind: Kind, given: Given) => {
+  const one = Option.getOrElse(given.name, () => given.what)
   switch (kind) {
     case "runs":
-      return fromServer(given, (server, { runTable }, now) =>
-        Effect.map(server.runs(given.workspace), (runs) => ({
-          document: { runs },
-          lines: runs.length === 0 ? ["No runs yet; start one with: agent-job run DIR"] : runTable(runs, now, widestProse())
-        })))
+      return fromServer(
+        given,
+        (server, { runTable }, now) =>
+          Effect.map(
+            server.runs(Option.orElse(given.workspace, () => given.name), Option.filter(given.before, Predicate.isString)),
+            (list) => ({
+              document: list,
+              lines: list.runs.length > 0 ? runTable(list.runs, now, widestProse()) : Option.isSome(given.before)
+                ? ["There are no older runs."]
+                : ["No runs yet; start one with: agent-job run DIR"],
+              ...(list.older !== undefined && { note: olderRuns(given, list.older) })
+            })
+          )
+      )
     case "run":
       return fromServer(
         given,
-        (server, { runDetails }, now) => Effect.map(server.run(given.what), (run) => ({ document: run, lines: runDetails(run, now) }))
+        (server, { runDetails }, now) => Effect.map(server.run(one), (run) => ({ document: run, lines: runDetails(run, now) }))
       )
     case "workspaces":
       return fromServer(given, (server, { workspaceTable }, now) =>
-        Effect.map(server.workspaces, (workspaces) => ({
-          document: { workspaces },
-          lines: workspaces.length === 0 ? ["No workspaces yet; the first run of one makes it."] : workspaceTable(workspaces, now)
-        })))
+        Effect.gen(function*() {
+          if (Option.isSome(given.name)) yield* server.workspace(given.name.value)
+          const all = yield* server.workspaces
+          const workspaces = all.filter(({ name }) => Option.getOrElse(given.name, () => name) === name)
+          return {
+            document: { workspaces },
+            lines: workspaces.length === 0 ? ["No workspaces yet; the first run of one makes it."] : workspaceTable(workspaces, now)
+          }
+        }))
     case "pools":
       return fromServer(
         given,
         (server, { poolTable }) => Effect.map(server.pools, (list) => ({ document: list, lines: poolTable(list) }))
       )
     case "audit":
-      return fromServer(given, (server, { auditLines }) =>
-        Effect.map(server.audit(aboutOf(given), given.before), (trail) => ({
-          document: trail,
-          lines: auditLines(trail, [
-            ...Option.toArray(given.name),
-            ...Option.match(given.workspace, { onNone: () => [], onSome: (_) => ["--workspace", _] })
-          ])
-        })))
+      return fromServer(
+        given,
+        (server, { auditLines }) =>
+          Effect.map(server.audit(aboutOf(given), Option.filter(given.before, Predicate.isNumber)), (trail) => ({
+            document: trail,
+            lines: auditLines(trail, narrowedBy(given))
+          }))
+      )
     case "tasks":
       return fromCluster(given, ({ listTasks }, { taskTable }, now) =>
         Effect.gen(function*() {
@@ -123,7 +153,7 @@ const answerFor = (kind: Kind, given: Given) => {
       return fromCluster(
         given,
         ({ getTask }, { taskTable }, now) =>
-          Effect.map(getTask(given, given.what), ({ object, task }) => ({ document: object, lines: taskTable([task], now) }))
+          Effect.map(getTask(given, one), ({ object, task }) => ({ document: object, lines: taskTable([task], now) }))
       )
   }
 }
@@ -142,7 +172,7 @@ export const get = Command.make(
     }
     const refusal = refusalOf(kind.value, given)
     if (refusal !== undefined) return yield* new BadInput({ message: refusal })
-    return yield* print(given.output, yield* answerFor(kind.value, given))
+    return yield* print(given.output, yield* answerFor(oneOf(kind.value, given.name), given))
   })
 ).pipe(
   Command.withDescription(

@@ -3,7 +3,7 @@
 import { Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { isRunId, isTaskName } from "../flags/run-or-task.ts"
-import { clusterFlags, noColor, serverFlags, toggle } from "../flags/settings.ts"
+import { clusterFlags, noColor, serverFlags, toggle, workspaceFlag } from "../flags/settings.ts"
 import { forPeople, withServer } from "../server/with-server.ts"
 import { BadInput } from "../terminal/failure.ts"
 import { lazily } from "../terminal/lazily.ts"
@@ -13,10 +13,7 @@ const flags = {
     Argument.optional,
     Argument.withDescription("A run's id or the name of an AgentTask; by default the newest run.")
   ),
-  workspace: Flag.String("workspace").pipe(
-    Flag.withAlias("w"),
-    Flag.withMetavar("NAME"),
-    Flag.optional,
+  workspace: workspaceFlag.pipe(
     Flag.withDescription("The newest run of this workspace.")
   ),
   stage: Flag.Literals("stage", ["plan", "apply"]).pipe(

@@ -2,10 +2,8 @@
 // Used by agent-job.ts.
 import { Effect } from "effect"
 import { Argument, Command } from "effect/cli"
-import { serverFlags } from "../flags/settings.ts"
+import { serverFlags, workspaceArgument as workspace } from "../flags/settings.ts"
 import { forPrograms, withServer } from "../server/with-server.ts"
-
-const workspace = Argument.String("WORKSPACE").pipe(Argument.withDescription("The name of the workspace."))
 
 const bind = Command.make(
   "bind",

@@ -5,17 +5,14 @@ import { Effect, Option, Result, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { WorkspaceName } from "../../schema/names.ts"
 import { givenVariable } from "../flags/run-variables.ts"
-import { noColor, serverFlags, toggle } from "../flags/settings.ts"
+import { noColor, serverFlags, toggle, workspaceFlag } from "../flags/settings.ts"
 import { withServer } from "../server/with-server.ts"
 import { BadInput } from "../terminal/failure.ts"
 import { lazily, loading } from "../terminal/lazily.ts"
 
 const flags = {
   directory: Argument.String("DIR").pipe(Argument.withDescription("The directory with the configuration.")),
-  workspace: Flag.String("workspace").pipe(
-    Flag.withAlias("w"),
-    Flag.withMetavar("NAME"),
-    Flag.optional,
+  workspace: workspaceFlag.pipe(
     Flag.withDescription("Where state and variables are kept; made when it is missing. By default the directory's name.")
   ),
   autoApprove: toggle("auto-approve", "Apply without asking."),
@@ -45,15 +42,8 @@ const flags = {
 const isName = Schema.is(WorkspaceName)
 
 /** Returns the given name of the workspace, or else the name of the directory. */
-const workspaceOf = Effect.fnUntraced(function*(given: Option.Option<string>, directory: string) {
-  if (Option.isSome(given)) {
-    if (isName(given.value)) return given.value
-    return yield* new BadInput({
-      message: `${
-        JSON.stringify(given.value)
-      } cannot be the name of a workspace; use letters, digits, "-" and "_", beginning with a letter or digit, at most 90.`
-    })
-  }
+const workspaceOf = Effect.fnUntraced(function*(given: Option.Option<WorkspaceName>, directory: string) {
+  if (Option.isSome(given)) return given.value
   const { nameOfDirectory, rootOf } = yield* loading(() => import("../run/archive.ts"))
   yield* rootOf(directory)
   const name = nameOfDirectory(directory)

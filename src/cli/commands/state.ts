@@ -2,11 +2,10 @@
 // Used by agent-job.ts.
 import { Effect } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import { inputFlag, pathFlag, serverFlags, toggle } from "../flags/settings.ts"
+import { inputFlag, pathFlag, serverFlags, toggle, workspaceArgument as workspace } from "../flags/settings.ts"
 import { outputFlag } from "../terminal/answer.ts"
 import { lazily } from "../terminal/lazily.ts"
 
-const workspace = Argument.String("WORKSPACE").pipe(Argument.withDescription("The name of the workspace."))
 const common = { workspace, output: outputFlag, ...serverFlags }
 
 /** The work of these commands, loaded when one runs. */

@@ -7,15 +7,15 @@ import { readFile } from "node:fs/promises"
 import { buffer } from "node:stream/consumers"
 import { errorInWords } from "../../schema/system-error.ts"
 import { isVariableName, noVariableName } from "../flags/run-variables.ts"
-import { inputFlag, serverFlags, toggle } from "../flags/settings.ts"
+import { inputFlag, serverFlags, toggle, workspaceArgument as workspace } from "../flags/settings.ts"
 import { forPrograms, withServer } from "../server/with-server.ts"
 import { outputFlag, print } from "../terminal/answer.ts"
 import { BadInput, NothingThere } from "../terminal/failure.ts"
 import { loading } from "../terminal/lazily.ts"
 
-const workspace = Argument.String("WORKSPACE").pipe(Argument.withDescription("The name of the workspace."))
 const variable = Argument.String("NAME").pipe(Argument.withDescription("The name of the variable."))
-const env = toggle("env", "Set or delete an environment variable of the stages, which providers read, instead of an input variable.")
+const envTo = (verb: string) =>
+  toggle("env", `${verb} an environment variable of the stages, which providers read, instead of an input variable.`)
 
 const categoryOf = (given: { readonly env: boolean }) => given.env ? "env" : "terraform"
 const called = { env: "environment variable", terraform: "input variable" } as const
@@ -52,9 +52,16 @@ const notTheName = (given: string): string => {
     }=…" cannot be the name of a variable; give the name alone, and the value on standard input or with --from-file.`
 }
 
+interface ToSet {
+  readonly workspace: string
+  readonly variable: string
+  readonly env: boolean
+  readonly fromFile: Option.Option<string>
+}
+
 /** Reads the value from the file or standard input, without the one newline that editors and `echo` put at its end. */
-const valueFor = Effect.fnUntraced(function*(name: string, file: Option.Option<string>) {
-  const from = Option.filter(file, (path) => path !== "/dev/stdin")
+const valueFor = Effect.fnUntraced(function*({ env, fromFile, variable: name, workspace }: ToSet) {
+  const from = Option.filter(fromFile, (path) => path !== "/dev/stdin")
   if (Option.isNone(from) && process.stdin.isTTY) {
     return yield* new BadInput({
       message: `The value of ${name} comes from standard input or a file: pipe it into this command, or name its file with --from-file.`
@@ -80,7 +87,9 @@ const valueFor = Effect.fnUntraced(function*(name: string, file: Option.Option<s
   return value === ""
     ? yield* new BadInput({
       message:
-        `The value of ${name} is empty, so nothing was set; see what is piped into this command, or to take the variable away use: agent-job vars delete`
+        `The value of ${name} is empty, so nothing was set; see what is piped into this command, or take the variable away with: agent-job vars delete ${workspace} ${name}${
+          env ? " --env" : ""
+        }`
     })
     : value
 })
@@ -90,7 +99,7 @@ const set = Command.make(
   {
     workspace,
     variable,
-    env,
+    env: envTo("Set"),
     sensitive: toggle("sensitive", "Never show it again, and keep it out of logs; one that is sensitive stays so."),
     hcl: toggle("hcl", "The value is an HCL expression, not a text."),
     fromFile: inputFlag("from-file").pipe(
@@ -111,7 +120,7 @@ const set = Command.make(
         }.`
       })
     }
-    const value = yield* valueFor(name, given.fromFile)
+    const value = yield* valueFor(given)
     yield* withServer(
       given,
       forPrograms,
@@ -141,7 +150,7 @@ const set = Command.make(
 
 const remove = Command.make(
   "delete",
-  { workspace, variable, env, ...serverFlags },
+  { workspace, variable, env: envTo("Delete"), ...serverFlags },
   (given) =>
     withServer(
       given,

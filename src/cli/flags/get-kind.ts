@@ -24,28 +24,44 @@ export const kindOf = (what: string): Option.Option<Kind> => {
 export interface Narrowing {
   readonly workspace: Option.Option<string>
   readonly name: Option.Option<string>
-  readonly before: Option.Option<number>
+  /** The number of an entry, or a run's id. */
+  readonly before: Option.Option<number | string>
 }
 
 /** The lists that take each of them, and how it is called. */
 const takers: ReadonlyArray<{ readonly argument: keyof Narrowing; readonly called: string; readonly lists: ReadonlyArray<Kind> }> = [
   { argument: "workspace", called: "--workspace", lists: ["runs", "audit"] },
-  { argument: "name", called: "A second name", lists: ["audit"] },
-  { argument: "before", called: "--before", lists: ["audit"] }
+  { argument: "name", called: "A second name", lists: ["runs", "workspaces", "tasks", "audit"] },
+  { argument: "before", called: "--before", lists: ["runs", "audit"] }
 ]
 
 const isWorkspaceName = Schema.is(WorkspaceName)
 
+/** Returns what is wrong with a name for that list, or undefined. */
+const noName = (kind: Kind, name: string): string | undefined => {
+  const given = JSON.stringify(name)
+  if (kind === "tasks") return isTaskName(name) ? undefined : `${given} cannot be the name of an AgentTask.`
+  if (kind === "workspaces") return isWorkspaceName(name) ? undefined : `${given} cannot be the name of a workspace.`
+  return isRunId(name) || isWorkspaceName(name) ? undefined : `${given} is neither the name of a workspace nor a run's id.`
+}
+
+/** Returns what is asked for with this name, of runs and tasks the one that it names. Other lists are narrowed down by it. */
+export const oneOf = (kind: Kind, name: Option.Option<string>): Kind => {
+  if (kind === "runs" && Option.exists(name, isRunId)) return "run"
+  return kind === "tasks" && Option.isSome(name) ? "task" : kind
+}
+
 /** Returns why these arguments do not go with each other, or undefined. */
 export const refusalOf = (kind: Kind, given: Narrowing): string | undefined => {
-  const name = Option.getOrUndefined(given.name)
-  const useless = takers.find(({ argument, lists }) => given[argument]._tag === "Some" && !lists.includes(kind))
+  const useless = takers.find(({ argument, lists }) =>
+    given[argument]._tag === "Some" && !lists.includes(argument === "name" ? kind : oneOf(kind, given.name))
+  )
   if (useless !== undefined) {
-    const commands = useless.lists.map((list) => `agent-job get ${list}`).join(", and ")
-    return `${useless.called} works only with: ${commands}${useless.argument === "name" ? ` ${name}` : ""}`
+    return `${useless.called} works only with: ${useless.lists.map((list) => `agent-job get ${list}`).join(", and ")}`
   }
-  if (name !== undefined && Option.isSome(given.workspace)) return "Give the workspace either as a name or with --workspace, not both."
-  return name === undefined || isRunId(name) || isWorkspaceName(name)
-    ? undefined
-    : `${JSON.stringify(name)} is neither the name of a workspace nor a run's id, of which agent-job get audit shows the entries.`
+  if (Option.exists(given.before, (before) => (typeof before === "number") !== (kind === "audit"))) {
+    return "--before is a run's id with agent-job get runs, and the number of an entry with agent-job get audit."
+  }
+  if (Option.isNone(given.name)) return undefined
+  return Option.isSome(given.workspace) ? "Give either a name or --workspace, not both." : noName(kind, given.name.value)
 }

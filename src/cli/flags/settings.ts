@@ -2,10 +2,10 @@
 // Invariant: a token comes from the environment or a file, never from the command line, where other users of the machine would see it.
 // Used by the commands that people type.
 import { Config, Effect, FileSystem, Option, Redacted, Schema } from "effect"
-import { Flag } from "effect/cli"
+import { Argument, Flag } from "effect/cli"
 import { resolve } from "node:path"
 import { firstToken } from "../../core/text/token-lines.ts"
-import { ObjectName } from "../../schema/names.ts"
+import { ObjectName, WorkspaceName } from "../../schema/names.ts"
 import { Namespace } from "../../schema/values/value.ts"
 import { BadInput } from "../terminal/failure.ts"
 
@@ -47,8 +47,29 @@ export const serverFlags = {
   )
 }
 
+export const workspaceArgument = Argument.String("WORKSPACE").pipe(
+  Argument.withSchema(WorkspaceName),
+  Argument.withDescription("The name of the workspace.")
+)
+
+/** The flag for a workspace. What it is for is each command's own. */
+export const workspaceFlag = Flag.String("workspace").pipe(
+  Flag.withSchema(WorkspaceName),
+  Flag.withAlias("w"),
+  Flag.withMetavar("NAME"),
+  Flag.optional
+)
+
+/** Returns a flag for the name of a namespace. */
+const namespaceCalled = (name: string) => Flag.String(name).pipe(Flag.withSchema(Namespace), Flag.withMetavar("NAME"))
+
 /** The flag for a namespace, as kubectl and helm have it. What it names, and whether it may be left out, is each command's own. */
-export const namespaceFlag = Flag.String("namespace").pipe(Flag.withAlias("n"), Flag.withMetavar("NAME"))
+export const namespaceFlag = namespaceCalled("namespace").pipe(Flag.withAlias("n"))
+
+export const controllerNamespaceFlag = namespaceCalled("controller-namespace").pipe(
+  Flag.withDefault("agent-job"),
+  Flag.withDescription("Where the controller is; agent-job by default.")
+)
 
 /** The namespace where the shipped values put AgentTasks. */
 export const usualTaskNamespace = "agent-job-tasks"
@@ -74,7 +95,6 @@ export const installationFlags = {
     Flag.withDescription("The name of the installation; agent-job by default.")
   ),
   namespace: namespaceFlag.pipe(
-    Flag.withSchema(Namespace),
     Flag.withDefault("agent-job"),
     Flag.withDescription("Its namespace; agent-job by default.")
   )

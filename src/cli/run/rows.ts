@@ -10,19 +10,28 @@ import type { WorkspaceRow, WorkspaceVariable } from "../server/server-answers.t
 import { age, elapsed } from "../terminal/elapsed.ts"
 import { fit, table } from "../terminal/table.ts"
 import { leftOver } from "./left-over.ts"
-import { shortChanges, whyNotByItself } from "./summary.ts"
+import { decisions, shortChanges, whyNotByItself } from "./summary.ts"
 
 /** How many cells a variable's value may be wide. */
 const widestValue = 60
+
+/** Returns the reason of its last stage, or who stopped the run where that stage had ended well before. */
+const endOf = ({ stages, status, stoppedBy }: RunView): string => {
+  const last = stages.at(-1)
+  const reason = last?.result?.reason ?? last?.reason
+  if (reason !== undefined && (reason !== "Completed" || status === "applied")) return reason
+  return stoppedBy === undefined ? "" : `by ${stoppedBy}`
+}
 
 /**
  * Returns why the run waits, or why it ended as it did, for one cell. If a state in doubt is the reason, or the run left one, this is the
  * command that settles it.
  */
-const reasonOf = ({ failure, inDoubt, queue, stages, status, workspace }: RunView, widest: number): string => {
+const reasonOf = (run: RunView, widest: number): string => {
+  const { failure, inDoubt, queue, status, workspace } = run
   if (status === "planned") return "waits for a decision"
   if (queue?.reason === "StateRescuePending" || inDoubt === true) return `agent-job state rescue ${workspace}`
-  return fit(queue?.message ?? failure ?? stages.at(-1)?.result?.reason ?? stages.at(-1)?.reason ?? "", widest)
+  return fit(queue?.message ?? failure ?? endOf(run), widest)
 }
 
 /** Returns the runs. Their reasons are cut to `widest` cells, if they are to be cut. */
@@ -36,8 +45,8 @@ const lasted = ({ finishedAt, startedAt }: StageView, now: number): string =>
   startedAt === undefined ? "" : elapsed((finishedAt === undefined ? now : Date.parse(finishedAt)) - Date.parse(startedAt))
 
 const waits = (run: RunView): ReadonlyArray<string> => {
-  const why = run.queue?.message ?? whyNotByItself(run)
-  return why === undefined ? [] : [`Waits: ${why}`]
+  if (run.status === "planned") return [`Waits: ${whyNotByItself(run) ?? "for your decision:"}`, ...decisions(run)]
+  return run.queue === undefined ? [] : [`Waits: ${run.queue.message}`]
 }
 
 /** What a stop came to, by the status of its run. */
@@ -123,8 +132,11 @@ export const poolTable = ({ anyPool, pools }: PoolList): ReadonlyArray<string> =
 const valueCell = ({ value }: WorkspaceVariable): string =>
   value === null ? "(sensitive)" : fit(/^[^\p{Cc}]*$/u.test(value) ? value : JSON.stringify(value), widestValue)
 
+/** What the TFE API's words for the kinds of variables mean. */
+const kinds = { terraform: "input", env: "environment" } as const
+
 export const variableTable = (variables: ReadonlyArray<WorkspaceVariable>): ReadonlyArray<string> =>
-  table(["NAME", "KIND", "VALUE"], variables.map((variable) => [variable.key, variable.category, valueCell(variable)]))
+  table(["NAME", "KIND", "VALUE"], variables.map((variable) => [variable.key, kinds[variable.category], valueCell(variable)]))
 
 /** Returns AgentTasks with the columns that kubectl shows. */
 export const taskTable = (tasks: ReadonlyArray<AgentTask>, now: number): ReadonlyArray<string> =>

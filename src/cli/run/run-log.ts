@@ -21,8 +21,8 @@ export interface LogRequest {
 const lookEvery = Duration.seconds(2)
 
 const newest = Effect.fnUntraced(function*(workspace: Option.Option<string>) {
-  const [run] = yield* (yield* ServerClient).runs(workspace, 1)
-  if (run !== undefined) return run
+  const run = yield* (yield* ServerClient).newestRun(workspace)
+  if (Option.isSome(run)) return run.value
   const where = Option.match(workspace, { onNone: () => "", onSome: (name) => ` in workspace ${name}` })
   return yield* new NothingThere({ message: `There is no run yet${where}; start one with: agent-job run DIR` })
 })

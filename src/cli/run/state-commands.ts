@@ -11,6 +11,7 @@ import type { ServerFlags } from "../flags/settings.ts"
 import { forPrograms, type WithServer, withServer } from "../server/with-server.ts"
 import { type Format, print } from "../terminal/answer.ts"
 import { BadInput, Failed, NothingThere } from "../terminal/failure.ts"
+import { Screen } from "../terminal/screen.ts"
 import { type RescueFlags, Wish, wishOf } from "./rescue-wish.ts"
 import { importLines, rescueLines, stateLines } from "./state-rows.ts"
 
@@ -32,7 +33,7 @@ const me = Effect.map(user, (name) => `${name}@${hostname()}`)
 /** Asks the server and prints its answer, for a person as the lines that `form` makes of it. */
 const answering = <A extends object, E>(
   given: Given,
-  ask: (client: Client) => Effect.Effect<A, E>,
+  ask: (client: Client) => Effect.Effect<A, E, Screen>,
   form: (said: A, now: number) => ReadonlyArray<string>
 ) =>
   withServer(
@@ -137,6 +138,20 @@ const openedAlone = (lock: string, by: string, epochBefore: number) => ({ forced
   )
 }
 
+/** Says that nothing was opened. Fails if a lock was named that the state does not have, nor had when it was opened by force before. */
+const nothingOpened = Effect.fnUntraced(function*({ forcedUnlocks, workspace }: StateView, named: Option.Option<string>) {
+  const screen = yield* Screen
+  if (Option.isNone(named)) return yield* screen.line(`Nothing was opened: the state of ${workspace} is not locked.`)
+  if (forcedUnlocks.some(({ lockId }) => lockId === named.value)) {
+    return yield* screen.line(
+      `Nothing was opened: the state of ${workspace} is not locked any more, since the lock ${named.value} was opened by force before.`
+    )
+  }
+  return yield* new NothingThere({
+    message: `There is no lock ${named.value}: the state of ${workspace} is not locked; see: agent-job state show ${workspace}`
+  })
+})
+
 export const unlock = Effect.fnUntraced(function*(given: Given & { readonly force: boolean; readonly lock: Option.Option<string> }) {
   if (!given.force) {
     return yield* new BadInput({
@@ -150,7 +165,12 @@ export const unlock = Effect.fnUntraced(function*(given: Given & { readonly forc
     Effect.fnUntraced(function*(client: Client) {
       const now = yield* client.state(given.workspace)
       const lock = Option.isSome(given.lock) ? given.lock.value : now.lock?.id
-      return lock === undefined ? now : yield* Effect.tap(client.forceUnlock(given.workspace, by, lock), openedAlone(lock, by, now.epoch))
+      const after = lock === undefined
+        ? now
+        : yield* Effect.tap(client.forceUnlock(given.workspace, by, lock), openedAlone(lock, by, now.epoch))
+      const wasOpened = after.forcedUnlocks.some(({ epoch, lockId }) => lockId === lock && epoch >= now.epoch)
+      if (!wasOpened) yield* nothingOpened(after, given.lock)
+      return after
     }),
     stateLines
   )

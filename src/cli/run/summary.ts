@@ -24,9 +24,10 @@ const underWay: Readonly<Record<Step, ReadonlyArray<string>>> = { plan: ["pendin
 export const stepIsOver = ({ final, status }: RunView, step: Step): boolean =>
   final || (isRunStatus(status) && !underWay[step].includes(status))
 
+const wasApproved = ({ timestamps }: RunView): boolean => timestamps["confirmed"] !== undefined
+
 /** Reports whether a run whose plan is over has come to its apply. A status that only a newer server knows counts as part of the apply. */
-export const hasApply = ({ final, status, timestamps }: RunView): boolean =>
-  final ? timestamps["confirmed"] !== undefined : status !== "planned"
+export const hasApply = (run: RunView): boolean => run.final ? wasApproved(run) : run.status !== "planned"
 
 /** "+1 ~2 -0", for a column. */
 export const shortChanges = (changes: Changes | undefined): string =>
@@ -114,12 +115,16 @@ export const question = (run: RunView): string => {
 }
 
 /**
- * Returns why the plan that a person saw cannot be approved; undefined if it can. `seen`: the beginning of its seal, if one was named. A
- * run that still plans is refused here, because it may have a plan by the time the server is asked. Only a run of an older server has a
- * plan without a seal.
+ * Returns why the plan that a person saw cannot be approved; undefined if it can, or was. `seen`: the beginning of its seal, if one was
+ * named. A run that still plans is refused here, because it may have a plan by the time the server is asked, and one that is applied, since
+ * the server takes an approval again. Only a run of an older server has a plan without a seal.
  */
 export const notApproved = (run: RunView, seen: string | undefined): string | undefined => {
-  const { id, planSha256, status } = run
+  const { cancelAsked, final, id, planSha256, status } = run
+  if (final) return `${id} is ${inWords(status)} already, so there is nothing to approve; see what came of it with: agent-job get ${id}`
+  if (wasApproved(run) && cancelAsked) {
+    return `${id} was approved already, and is asked to stop; see how it ends with: agent-job get ${id}`
+  }
   if (planSha256 !== undefined) {
     return seen === undefined || planSha256.startsWith(seen)
       ? undefined
@@ -133,8 +138,11 @@ export const notApproved = (run: RunView, seen: string | undefined): string | un
     : `${id} is ${inWords(status)} and has no seal to compare with; look at its plan (agent-job logs ${id}), and approve it without --seal.`
 }
 
+/** Says that a run is approved; `run` is as it was before. */
 export const approved = (run: RunView): string =>
-  `${run.id} is approved${shortSeal(run, " with the seal ")} and applies its plan; follow it with: agent-job logs -f ${run.id}`
+  `${run.id} ${wasApproved(run) ? "was approved already" : "is approved"}${
+    shortSeal(run, " with the seal ")
+  } and applies its plan; follow it with: agent-job logs -f ${run.id}`
 
 const commands = (rows: ReadonlyArray<readonly [command: string, what: string]>) =>
   columns(rows.map(([command, what]) => [`  ${command}`, what]), "   ")
@@ -145,13 +153,17 @@ export const whyNotByItself = (run: RunView): string | undefined => {
   return run.autoApply && run.status === "planned" && backend !== undefined ? waitsForPerson(backend, run.workspace) : undefined
 }
 
-/** Returns what to type for a run that waits for a decision. */
-export const approvalHint = (run: RunView): ReadonlyArray<string> => [
-  `${run.id} waits for your decision and keeps its workspace until then:`,
-  ...commands([
+/** Returns what to type to decide about a plan. */
+export const decisions = (run: RunView): ReadonlyArray<string> =>
+  commands([
     [`agent-job approve ${run.id}${shortSeal(run, " --seal ")}`, "apply this very plan"],
     [`agent-job discard ${run.id}`, "change nothing"]
   ])
+
+/** Returns what to type for a run that waits for a decision. */
+export const approvalHint = (run: RunView): ReadonlyArray<string> => [
+  `${run.id} waits for your decision and keeps its workspace until then:`,
+  ...decisions(run)
 ]
 
 /** Returns up to three things to try after a run that went well. `directory`: as it was typed. */

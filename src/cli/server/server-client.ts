@@ -54,6 +54,8 @@ const stateTimeout = Duration.sum(stateArrival, callTimeout)
 const made = { status: 201 }
 /** How many entries of the audit trail to ask for, of which the server may give a part at a time. */
 const auditEntries = 100
+/** How many runs that are not over to show beside the newest: to find the place of each in its queue costs the server something. */
+const mostOpen = 900
 /** How many bytes of a log to ask for at once. */
 const logLimit = 65_536
 
@@ -86,8 +88,12 @@ export class ServerClient extends Context.Service<ServerClient, {
   ) => Effect.Effect<string, ServerFailure>
   readonly createRun: (run: NewRun) => Effect.Effect<string, ServerFailure>
   readonly run: (id: string) => Effect.Effect<RunView, ServerFailure>
-  /** Returns the runs of a workspace, or of all, newest first: `most` of them, or 100. A server of an older version always returns 100. */
-  readonly runs: (workspace: Option.Option<string>, most?: number) => Effect.Effect<ReadonlyArray<RunView>, ServerFailure>
+  readonly newestRun: (workspace: Option.Option<string>) => Effect.Effect<Option.Option<RunView>, ServerFailure>
+  /**
+   * Returns the runs of a workspace, or of all, newest first: a hundred older ones than `before`, or the newest hundred and older ones that
+   * are not over or left a state in doubt, 900 at most. A server of an older version gives the newest hundred and does not say what is older.
+   */
+  readonly runs: (workspace: Option.Option<string>, before: Option.Option<string>) => Effect.Effect<RunList, ServerFailure>
   /**
    * Returns who changed what, newest first. `before` is the number of an entry, and only older ones are returned. A server of an older
    * version gives the newest 100 and does not say what is older.
@@ -144,6 +150,20 @@ const make = (connection: Connection, http: HttpClient.HttpClient, proxy: Chosen
   const json = (request: Request.HttpClientRequest, body: object) => Request.bodyText(request, JSON.stringify(body), "application/json")
   const workspace = (name: string) =>
     Effect.map(decoded(Identified, Request.get(tfePath.workspace(organization, name)), `workspace ${name}`), ({ data: { id } }) => ({ id }))
+  const run = (id: string) => decoded(RunView, Request.get(runPath.run(id)), `run ${id}`)
+  const runPage = (workspace: Option.Option<string>, asked: Readonly<Record<string, string | number>>) =>
+    decoded(
+      RunList,
+      Request.get(runPath.list, { urlParams: { ...asked, ...(Option.isSome(workspace) && { workspace: workspace.value }) } }),
+      Option.match(workspace, { onNone: () => "list of runs", onSome: (name) => `workspace ${name}` })
+    )
+  /** Returns the runs before this one that are not over or left a state in doubt. */
+  const openRuns = (workspace: Option.Option<string>, before: string | undefined) =>
+    before === undefined ? Effect.succeed([]) : Stream.paginate(before, (before) =>
+      Effect.map(
+        runPage(workspace, { before, open: "true" }),
+        ({ older, runs }) => [runs, Option.fromUndefinedOr(older)]
+      )).pipe(Stream.take(mostOpen), Stream.runCollect)
   const setMode = (id: string, attributes: object) =>
     Effect.asVoid(
       decoded(Identified, jsonApi(Request.patch(tfePath.workspaceById(id)), { type: "workspaces", attributes }), "workspace")
@@ -163,6 +183,9 @@ const make = (connection: Connection, http: HttpClient.HttpClient, proxy: Chosen
           })
         )
     )
+  const noTrail = new NothingThere({
+    message: `The server at ${url} has no such part of the audit trail; it is older than this command line.`
+  })
   const damaged = new ServerUnreachable({ url, detail: "what came is not what the server sent: its SHA-256 is another; try again" })
   const related = (type: string, id: string) => ({ data: { type, id } })
 
@@ -261,33 +284,35 @@ const make = (connection: Connection, http: HttpClient.HttpClient, proxy: Chosen
         "workspace",
         made
       ).pipe(Effect.map(({ data }) => data.id)),
-    run: (id) => decoded(RunView, Request.get(runPath.run(id)), `run ${id}`),
-    runs: (workspace, most = 100) =>
-      decoded(
-        RunList,
-        Request.get(runPath.list, { urlParams: { "page[size]": most, ...(Option.isSome(workspace) && { workspace: workspace.value }) } }),
-        Option.match(workspace, { onNone: () => "list of runs", onSome: (name) => `workspace ${name}` })
-      ).pipe(
-        Effect.map(({ runs }) => runs)
-      ),
-    audit: Effect.fn("ServerClient.audit")(function*({ run, workspace }, before) {
-      const [path, thing] = run !== undefined
-        ? [auditPath.run(run), `run ${run}`] as const
-        : workspace !== undefined
-        ? [auditPath.workspace(workspace), `workspace ${workspace}`] as const
-        : [auditPath.all, "audit trail"] as const
+    run,
+    newestRun: (workspace) => Effect.map(runPage(workspace, { "page[size]": 1 }), ({ runs }) => Option.fromUndefinedOr(runs[0])),
+    runs: Effect.fn("ServerClient.runs")(function*(workspace, before) {
+      if (Option.isSome(before)) {
+        return yield* Effect.catchTag(
+          runPage(workspace, { "page[size]": 100, before: before.value }),
+          "NothingThere",
+          (nothing) => Effect.andThen(run(before.value), Effect.fail(nothing))
+        )
+      }
+      const newest = yield* runPage(workspace, { "page[size]": 100 })
+      const open = yield* openRuns(workspace, newest.older)
+      return { ...newest, runs: [...newest.runs, ...open] }
+    }),
+    audit: Effect.fn("ServerClient.audit")(function*(about, before) {
+      const [path, isThere] = about.run !== undefined
+        ? [auditPath.run(about.run), run(about.run)] as const
+        : about.workspace !== undefined
+        ? [auditPath.workspace(about.workspace), workspace(about.workspace)] as const
+        : [auditPath.all, Effect.void] as const
       const entries: Array<AuditEntry> = []
       let older = Option.getOrUndefined(before)
       do {
-        const page = yield* decoded(AuditList, Request.get(path, { urlParams: { ...(older !== undefined && { before: older }) } }), thing)
-          .pipe(
-            Effect.catchTag("NothingThere", ({ message }) =>
-              Effect.fail(
-                new NothingThere({
-                  message: `${message} The server may be older than this command line, and have no such part of its audit trail.`
-                })
-              ))
-          )
+        const asked = Request.get(path, { urlParams: { ...(older !== undefined && { before: older }) } })
+        const page = yield* Effect.catchTag(
+          decoded(AuditList, asked, "audit trail"),
+          "NothingThere",
+          () => Effect.andThen(isThere, Effect.fail(noTrail))
+        )
         entries.push(...page.entries)
         older = page.older
       } while (older !== undefined && entries.length < auditEntries)

@@ -17,9 +17,11 @@ export type Format = "table" | "json" | "yaml"
 export interface Answer {
   readonly document: unknown
   readonly lines: ReadonlyArray<string>
+  /** What is printed behind it on stderr. */
+  readonly note?: string
 }
 
-export const print = (format: Format, { document, lines }: Answer) =>
+export const print = (format: Format, { document, lines, note }: Answer) =>
   lazily(async () => {
     const { Screen } = await import("./screen.ts")
     const text = format === "table"
@@ -27,5 +29,8 @@ export const print = (format: Format, { document, lines }: Answer) =>
       : format === "json"
       ? JSON.stringify(document, null, 2)
       : (await import("./manifest-yaml.ts")).manifestYaml(document)
-    return Effect.flatMap(Screen, ({ result }) => result(text)).pipe(Effect.provide(Screen.layer({ colours: false, forProgram: true })))
+    return Effect.flatMap(
+      Screen,
+      ({ line, result }) => Effect.andThen(result(text), note === undefined ? Effect.void : line(note))
+    ).pipe(Effect.provide(Screen.layer({ colours: false, forProgram: true })))
   })

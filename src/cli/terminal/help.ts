@@ -15,9 +15,10 @@ const allowed = (expected: string) =>
   expected.replace("Schema validation failed: ", "").replace(/^Expected /u, "it must be ").replace(/\s*\nExpected /gu, ", and ")
 
 const invalid = ({ expected, kind, option, value }: CliError.InvalidValue): string => {
-  if (value === "") return `--${option} needs a value (${allowed(expected)})`
-  if (value.endsWith(" occurrences")) return `--${option} is given more than once; give it once`
-  return `${kind === "flag" ? `--${option}` : option} cannot be ${JSON.stringify(value)}: ${allowed(expected)}`
+  const called = kind === "flag" ? `--${option}` : option
+  if (value === "") return `${called} needs a value (${allowed(expected)})`
+  if (value.endsWith(" occurrences")) return `${called} is given more than once; give it once`
+  return `${called} cannot be ${JSON.stringify(value)}: ${allowed(expected)}`
 }
 
 /** Returns a word as it was typed, but for what follows a "=", which may be a secret. */
@@ -67,7 +68,7 @@ const mistake = (error: CliError.NonShowHelpErrors, flags: HelpDoc.HelpDoc["flag
 /** Drops the choices from the description of a flag, because the name of its value lists them already. */
 const withoutChoices = (description: string) => description.replace(/ ?\(choices: [^)]*\)$/u, "")
 
-/** Formats help. The flags that every command has come last, and only in the help of the program as a whole. */
+/** Formats help. The flags that are no command's own come last, and only in the help of the program as a whole. */
 const formatted = ({ globalFlags = [], ...doc }: HelpDoc.HelpDoc, colors: boolean): string => {
   const { formatHelpDoc } = CliOutput.defaultFormatter({ colors })
   const own = formatHelpDoc({
@@ -77,10 +78,11 @@ const formatted = ({ globalFlags = [], ...doc }: HelpDoc.HelpDoc, colors: boolea
   })
   const isRoot = doc.commandPath === undefined || doc.commandPath.length < 2
   if (!isRoot || globalFlags.length === 0) return own
-  const rows = globalFlags.map((
-    { aliases, description, name }
-  ) => [`  ${[`--${name}`, ...aliases].join(", ")}`, withoutChoices(Option.getOrElse(description, () => ""))])
-  const heading = "FLAGS OF EVERY COMMAND"
+  const rows = globalFlags.map(({ aliases, description, name, type }) => [
+    `  ${[`--${name}`, ...aliases].join(", ")}${type === "boolean" ? "" : ` ${type.replace(/[<>]/gu, "")}`}`,
+    withoutChoices(Option.getOrElse(description, () => ""))
+  ])
+  const heading = "OTHER FLAGS"
   return [own, "", colors ? `\u001b[1m${heading}\u001b[0m` : heading, ...columns(rows, "    ")].join("\n")
 }
 

@@ -96,8 +96,17 @@ export const RunView = Schema.Struct({
 })
 export type RunView = typeof RunView.Type
 
-/** `GET /api/agent-job/v1/runs?workspace=NAME&page[size]=N`: newest first, 100 at most. */
-export const RunList = Schema.Struct({ runs: Schema.Array(RunView) })
+/**
+ * `GET /api/agent-job/v1/runs?workspace=NAME&before=RUN&open=true&page[size]=N`: newest first, 100 at most; `open`: only those that are not
+ * over, or that left a state in doubt.
+ */
+export const RunList = Schema.Struct({
+  runs: Schema.Array(RunView),
+  older: Schema.optionalKey(
+    RunId.annotate({ description: "As `before`, gives what is older; absent: there is nothing, or the server is of an older version." })
+  )
+})
+export type RunList = typeof RunList.Type
 
 export const runPath = {
   list: "/api/agent-job/v1/runs",

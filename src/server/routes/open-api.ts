@@ -173,7 +173,12 @@ const rescue = HttpApiGroup.make("rescue").add(
 const before = { before: Schema.optionalKey(Schema.FiniteFromString) }
 const runs = HttpApiGroup.make("runs").add(
   HttpApiEndpoint.get("listRuns", runPath.list, {
-    query: { workspace: Schema.optionalKey(Schema.String), "page[size]": Schema.optionalKey(Schema.FiniteFromString) },
+    query: {
+      workspace: Schema.optionalKey(Schema.String),
+      before: Schema.optionalKey(Schema.String),
+      open: Schema.optionalKey(Schema.Literal("true")),
+      "page[size]": Schema.optionalKey(Schema.FiniteFromString)
+    },
     success: RunList,
     error: refusals
   }),

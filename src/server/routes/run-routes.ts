@@ -10,7 +10,7 @@ import { routesFor } from "../access/authorize.ts"
 import { problem } from "../access/http-answer.ts"
 import { countOf, onlyParameters, pageSizeOf, queryOf } from "../access/http-request.ts"
 import { baseUrl } from "../access/links.ts"
-import { notFound } from "../refused.ts"
+import { invalid } from "../refused.ts"
 import { Pools } from "../run/pools.ts"
 import { makeRunViews } from "../run/run-view.ts"
 import { Runs } from "../run/runs.ts"
@@ -28,10 +28,14 @@ export const runRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const workspaces = yield* Workspaces
   const route = yield* routesFor("user", problem)
 
-  const asked = Effect.fnUntraced(function*(name: string | undefined, size: number) {
-    if (name === undefined) return yield* runs.newest(size)
-    const workspace = yield* workspaces.find(name)
-    return workspace === undefined ? yield* notFound() : yield* runs.list(workspace.id, size, 0)
+  const chosen = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServerRequest) {
+    const [name, before, open] = ["workspace", "before", "open"].map((parameter) => queryOf(request, parameter))
+    if (open !== undefined && open !== "true") return yield* invalid("The parameter open can only be true; leave it out to have all runs.")
+    return {
+      ...(name !== undefined && { workspaceId: (yield* workspaces.named(name)).id }),
+      ...(before !== undefined && { before: yield* runs.get(before) }),
+      ...(open !== undefined && { open: true as const })
+    }
   })
 
   const trail = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServerRequest, about: About) {
@@ -43,11 +47,14 @@ export const runRoutes = HttpRouter.addAll(Effect.gen(function*() {
   return [
     route("GET", runPath.list, (request) =>
       Effect.gen(function*() {
-        yield* onlyParameters(request, "workspace", "page[size]")
+        yield* onlyParameters(request, "workspace", "before", "open", "page[size]")
         const size = yield* pageSizeOf(request, listLimit, listLimit)
-        const found = yield* asked(queryOf(request, "workspace"), size)
+        const found = yield* runs.page(yield* chosen(request), size + 1)
+        const shown = found.slice(0, size)
+        const last = found.length > size ? shown.at(-1) : undefined
         return HttpServerResponse.jsonUnsafe({
-          runs: yield* Effect.forEach(found, (run) => views.listed(run, baseUrl(publicUrl, request)))
+          runs: yield* Effect.forEach(shown, (run) => views.listed(run, baseUrl(publicUrl, request))),
+          ...(last !== undefined && { older: last.id })
         })
       })),
     route("GET", poolsPath, () => Effect.map(pools.list, (list) => HttpServerResponse.jsonUnsafe(list))),

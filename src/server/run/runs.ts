@@ -92,6 +92,17 @@ export interface RunFacts {
   readonly stoppedBy?: string
 }
 
+const openStatuses = RunStatus.literals.filter((status) => !isFinal(status))
+
+/** Which runs a list is to have. */
+export interface Chosen {
+  readonly workspaceId?: string
+  /** The run that all in the list are older than. */
+  readonly before?: Pick<Run, "seq">
+  /** Only those that are not over, or that left a state in doubt. */
+  readonly open?: true
+}
+
 /** How many saved plans of a workspace wait for their approval: each keeps its file, and nobody may ever come for it. */
 const mostSaved = 20
 
@@ -125,8 +136,8 @@ export class Runs extends Context.Service<Runs, {
   readonly whole: (id: string) => Effect.Effect<WholeRun, StoreFailure>
   /** Returns runs of a workspace, newest first. */
   readonly list: (workspaceId: string, limit: number, offset: number) => Effect.Effect<ReadonlyArray<Run>, SqlError.SqlError>
-  /** Returns runs of all workspaces, newest first. */
-  readonly newest: (limit: number) => Effect.Effect<ReadonlyArray<Run>, SqlError.SqlError>
+  /** Returns runs of all workspaces, or the chosen ones of them, newest first. */
+  readonly page: (chosen: Chosen, limit: number) => Effect.Effect<ReadonlyArray<Run>, SqlError.SqlError>
   /** Returns the runs that import for a rescue, oldest first. */
   readonly ofRescue: (rescueId: string) => Effect.Effect<ReadonlyArray<Run>, SqlError.SqlError>
   /** Returns the runs of all workspaces that have not begun, oldest first. */
@@ -177,6 +188,20 @@ const make = Effect.gen(function*() {
   const find = (id: string) => row(Run)(sql`${all} WHERE runs.id = ${id}`)
   const get = (id: string) => Effect.flatMap(find(id), orNotFound)
   const whole = (id: string) => Effect.flatMap(row(WholeRun)(sql`SELECT runs.*, ${from} WHERE runs.id = ${id}`), orNotFound)
+
+  const isOpen = sql`(${sql.in("runs.status", openStatuses)}
+    OR runs.id IN (SELECT stages.runId FROM rescues JOIN stages ON stages.id = rescues.stageId WHERE rescues.settledAt IS NULL))`
+
+  const page = ({ before, open, workspaceId }: Chosen, limit: number) => {
+    // The "+" keeps the index of the workspace out, in which a few open runs stand among all that are over.
+    const ofWorkspace = sql`${sql.literal(open === true ? "+" : "")}runs.workspaceId = ${workspaceId ?? null}`
+    const where = sql.and([
+      ...(workspaceId === undefined ? [] : [ofWorkspace]),
+      ...(before === undefined ? [] : [sql`runs.seq < ${before.seq}`]),
+      ...(open === true ? [isOpen] : [])
+    ])
+    return rows(Run)(sql`${all} WHERE ${where} ORDER BY runs.seq DESC LIMIT ${limit}`)
+  }
 
   const count = (statuses: ReadonlyArray<RunStatus>) => counted(sql`SELECT count(*) AS n FROM runs WHERE ${sql.in("status", statuses)}`)
 
@@ -302,7 +327,7 @@ const make = Effect.gen(function*() {
     whole,
     list: (workspaceId, limit, offset) =>
       rows(Run)(sql`${all} WHERE runs.workspaceId = ${workspaceId} ORDER BY runs.seq DESC LIMIT ${limit} OFFSET ${offset}`),
-    newest: (limit) => rows(Run)(sql`${all} ORDER BY runs.seq DESC LIMIT ${limit}`),
+    page,
     ofRescue: (rescueId) => rows(Run)(sql`${all} WHERE runs.rescueId = ${rescueId} ORDER BY runs.seq`),
     pending: (limit, offset) => rows(Run)(sql`${all} WHERE runs.status = 'pending' ORDER BY runs.seq LIMIT ${limit} OFFSET ${offset}`),
     count,

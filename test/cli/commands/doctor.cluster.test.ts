@@ -173,7 +173,7 @@ layer(installation({ admissionPolicies: { enabled: true }, restrictMetadataServi
           "user namespaces": "unknown",
           "network policies are enforced": "unknown"
         })
-        expect(barred.messages).toMatch(/^Cannot list networkpolicies in .*is forbidden.*; grant it to this identity/mu)
+        expect(barred.messages).toMatch(/^Cannot list NetworkPolicy objects in .*is forbidden.*; grant it to this identity/mu)
 
         yield* made(
           "create",

@@ -2,7 +2,9 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
+import { ScriptedServer } from "../../kubernetes/scripted-server.ts"
 import { directory, person, serve, server, userToken } from "../../server/live-server.ts"
+import { planned } from "../run-views.ts"
 import { ran } from "../typed.ts"
 
 describe("agent-job get", () => {
@@ -34,6 +36,67 @@ describe("agent-job get", () => {
       }
     }))
 })
+
+describe("agent-job get runs", () => {
+  it.live("shows the newest hundred and all that are not over, says that there are others, and shows those too", () =>
+    Effect.gen(function*() {
+      const made = yield* directory
+      const waiting = yield* Effect.scoped(Effect.flatMap(serve(made), (url) => person(url).start("demo")))
+      const db = new DatabaseSync(join(made, "data", "agent-job.sqlite"))
+      const columns = db.prepare("SELECT name FROM pragma_table_info('runs') WHERE name NOT IN ('id', 'seq', 'status')").all()
+        .map(({ name }) => String(name)).join(", ")
+      const insert = db.prepare(`INSERT INTO runs (id, seq, status, ${columns}) SELECT ?, ?, ?, ${columns} FROM runs WHERE seq = 1`)
+      for (let seq = 2; seq < 305; seq++) insert.run(`run-a${seq}`, seq, seq < 203 && seq > 50 ? "planned" : "discarded")
+      db.close()
+      const url = yield* serve(made)
+      const get = (...args: ReadonlyArray<string>) => ran({ AGENT_JOB_URL: url, AGENT_JOB_TOKEN: userToken }, "get", "runs", ...args)
+      const ids = (out: string) => out.trimEnd().split("\n").slice(1).map((line) => line.split(" ")[0])
+      const from = (newest: number, count: number) => Array.from({ length: count }, (_, n) => `run-a${newest - n}`)
+      const all = yield* get()
+      expect(ids(all.out)).toEqual([...from(304, 100), ...from(202, 152), waiting])
+      expect(all.error).toBe("There are older runs; the next of them: agent-job get runs --before run-a205\n")
+      const older = yield* get("--workspace", "demo", "--before", "run-a55")
+      expect([ids(older.out), older.error]).toEqual([[...from(54, 53), waiting], ""])
+      const next = yield* get("demo", "--before", "run-a205")
+      expect(ids(next.out)).toEqual(from(204, 100))
+      expect(next.error).toBe("There are older runs; the next of them: agent-job get runs demo --before run-a105\n")
+      expect(JSON.parse((yield* get("-o", "json")).out)).toMatchObject({ older: "run-a205" })
+      expect(yield* get("--before", "run-none")).toMatchObject({
+        code: 3,
+        error: `error: There is no run run-none on ${url}; \`agent-job get runs\` lists what there is.\n`
+      })
+    }))
+
+  it.live("shows those of a server that is older, which does not say whether there are others", () =>
+    Effect.gen(function*() {
+      const { server, url } = yield* ScriptedServer.make
+      server.script.push({ body: { runs: [planned] } })
+      const { error, out } = yield* ran({ AGENT_JOB_URL: url, AGENT_JOB_TOKEN: userToken }, "get", "runs")
+      expect([out, error]).toEqual([expect.stringContaining("run-a1"), ""])
+      expect(server.asked.map(({ url }) => url)).toEqual(["/api/agent-job/v1/runs?page%5Bsize%5D=100"])
+    }))
+})
+
+describe("agent-job get with a kind and a name", () =>
+  it.live("shows the one that is named, as kubectl does", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const get = (...args: ReadonlyArray<string>) => ran({ AGENT_JOB_URL: url, AGENT_JOB_TOKEN: userToken }, "get", ...args)
+      const id = yield* person(url).start("demo")
+      const other = yield* person(url).start("other")
+      expect(yield* get("run", id)).toEqual(yield* get(id))
+      const { out } = yield* get("runs", "demo")
+      expect([out.includes(id), out.includes(other)]).toEqual([true, false])
+      expect(JSON.parse((yield* get("workspace", "demo", "-o", "json")).out)).toMatchObject({ workspaces: [{ name: "demo", run: id }] })
+      expect(yield* get("workspaces", "nope")).toEqual({
+        code: 3,
+        out: "",
+        error: `error: There is no workspace nope on ${url}; \`agent-job get workspaces\` lists what there is.\n`
+      })
+      expect((yield* get("audit", "nope")).error).toBe(
+        `error: There is no workspace nope on ${url}; \`agent-job get workspaces\` lists what there is.\n`
+      )
+    })))
 
 describe("agent-job get audit", () =>
   it.live("shows a hundred entries with their numbers, of all or of one workspace, and the command for the older ones", () =>

@@ -37,6 +37,20 @@ it.live("a state in doubt is shown, looked into and settled, for a person and fo
       code: 0,
       out: expect.stringContaining(`Lock: free\nUnlocked by force: a of ${apply.id} (`)
     })
+    expect(yield* agentJob("unlock", "demo", "--force")).toEqual({
+      code: 0,
+      out: expect.stringContaining("Lock: free\n"),
+      error: "Nothing was opened: the state of demo is not locked.\n"
+    })
+    expect(yield* agentJob("unlock", "demo", "--force", "--lock", "a")).toMatchObject({
+      code: 0,
+      error: "Nothing was opened: the state of demo is not locked any more, since the lock a was opened by force before.\n"
+    })
+    expect(yield* agentJob("unlock", "demo", "--force", "--lock", "b", "-o", "json")).toEqual({
+      code: 3,
+      out: "",
+      error: "error: There is no lock b: the state of demo is not locked; see: agent-job state show demo\n"
+    })
     yield* agent(url).report(apply.id, { ...failed(), reason: "NodeLost" })
 
     const shown = yield* agentJob("rescue", "demo")
@@ -116,7 +130,8 @@ describe.skipIf(!canBeNameless)("who decides", () => {
     Effect.gen(function*() {
       const { server, url } = yield* ScriptedServer.make
       const before = { workspace: "demo", epoch: 1, pending: [], settled: [], evidence: [], forcedUnlocks: [] }
-      server.script.push({ body: before }, { body: before })
+      const forcedUnlocks = [{ lockId: "a", holder: "run-a1.apply.1", epoch: 1, forcedBy: "user", forcedAt: "2026-01-31T12:00:00.000Z" }]
+      server.script.push({ body: { ...before, lock: { id: "a" } } }, { body: { ...before, forcedUnlocks } })
       yield* nameless
       expect(yield* ran({ AGENT_JOB_URL: url, AGENT_JOB_TOKEN: userToken, ...given }, "state", "unlock", "demo", "--force", "--lock", "a"))
         .toMatchObject({ code: 0, error: "" })

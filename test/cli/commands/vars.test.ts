@@ -36,7 +36,12 @@ describe("the variables of a workspace", () => {
       })
       expect(yield* typed("", "vars", "set", "demo", "empty")).toMatchObject({
         code: 2,
-        error: expect.stringContaining("The value of empty is empty, so nothing was set")
+        error:
+          "error: The value of empty is empty, so nothing was set; see what is piped into this command, or take the variable away with: agent-job vars delete demo empty\n"
+      })
+      expect(yield* typed("", "vars", "set", "demo", "EMPTY", "--env")).toMatchObject({
+        code: 2,
+        error: expect.stringContaining("take the variable away with: agent-job vars delete demo EMPTY --env\n")
       })
       const { json } = yield* person(url).as("GET", `/api/v2/workspaces/${yield* person(url).workspace("demo")}/vars`)
       expect(json.data.map((_: { readonly attributes: object }) => _.attributes)).toMatchObject([{
@@ -75,10 +80,10 @@ describe("the variables of a workspace", () => {
       yield* set({ key: "key", value: "a\nb" })
       yield* set({ key: "region", value: "eu" })
       expect((yield* vars("list", "demo")).out.split("\n")).toEqual([
-        "NAME     KIND        VALUE",
-        "TOKEN    env         (sensitive)",
-        "key      terraform   \"a\\nb\"",
-        "region   terraform   eu",
+        "NAME     KIND          VALUE",
+        "TOKEN    environment   (sensitive)",
+        "key      input         \"a\\nb\"",
+        "region   input         eu",
         ""
       ])
       expect(yield* vars("delete", "demo", "TOKEN")).toMatchObject({

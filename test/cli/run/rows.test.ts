@@ -19,6 +19,16 @@ describe("the table of runs", () => {
       "run-a1   demo        errored   -          2m    tofu ended with exit code 1."
     ]))
 
+  it.each([
+    { given: "a plan that was discarded", view: { status: "discarded", stoppedBy: "Ada" }, reason: "by Ada" },
+    { given: "a plan that was cancelled by an older server", view: { status: "canceled" }, reason: "-" },
+    { given: "a plan alone", view: { status: "planned_and_finished" }, reason: "-" },
+    { given: "a run that was discarded before its plan", view: { status: "discarded", stoppedBy: "Ada", stages: [] }, reason: "by Ada" }
+  ])("does not tell the end of its plan as that of $given", ({ reason, view }) => {
+    const stages = planned.stages.map((stage) => ({ ...stage, result: succeeded({}) }))
+    expect(runTable([run({ ...planned, final: true, stages, ...view })], now)[1]).toMatch(new RegExp(` {3}${reason}$`, "u"))
+  })
+
   it("says all of a reason, unless it is to be cut", () => {
     const message = "No controller has asked for work in the last 90 seconds; check that one runs and that it has the pool's token."
     const waiting = [{ ...pending, queue: { position: 1, reason: "NoController", message } }]
@@ -134,8 +144,14 @@ describe("one run", () => {
     expect(runDetails({ ...planned, autoApply: true, stages }, now)).toContainEqual(
       expect.stringMatching(/^Waits: its configuration has a backend s3, which is not used, and workspace demo has no state yet; /u)
     )
-    expect(runDetails({ ...planned, stages }, now).join()).not.toContain("Waits")
+    expect(runDetails({ ...planned, stages }, now)).toContain("Waits: for your decision:")
   })
+  it("is told with what decides it, where it waits for that", () =>
+    expect(runDetails(sealed, now).slice(3, 6)).toEqual([
+      "Waits: for your decision:",
+      "  agent-job approve run-a1 --seal 0123456789ab   apply this very plan",
+      "  agent-job discard run-a1                       change nothing"
+    ]))
   it("is told with what a stage left in the world", () =>
     expect(
       runDetails({

@@ -179,6 +179,9 @@ describe("what to do next", () => {
     expect(approved(sealed)).toBe(
       "run-a1 is approved with the seal 0123456789ab and applies its plan; follow it with: agent-job logs -f run-a1"
     )
+    expect(approved(run({ ...sealed, status: "confirmed", timestamps: { confirmed: "2026-01-31T11:59:00Z" } }))).toBe(
+      "run-a1 was approved already with the seal 0123456789ab and applies its plan; follow it with: agent-job logs -f run-a1"
+    )
   })
   it("is asked in one sentence", () => {
     expect(question(planned)).toBe("Apply these changes to demo? Only \"yes\" applies them.")
@@ -217,6 +220,18 @@ describe("an approval", () => {
       view: planned,
       seen: "0123456789ab",
       says: "run-a1 is planned and has no seal to compare with; look at its plan (agent-job logs run-a1), and approve it without --seal."
+    },
+    {
+      given: "a run that is over, whatever seal is named",
+      view: run({ ...sealed, status: "applied", final: true, timestamps: { confirmed: "2026-01-31T11:59:00Z" } }),
+      seen: "ba9876543210",
+      says: "run-a1 is applied already, so there is nothing to approve; see what came of it with: agent-job get run-a1"
+    },
+    {
+      given: "a run that is approved and stops",
+      view: run({ ...sealed, status: "applying", cancelAsked: true, timestamps: { confirmed: "2026-01-31T11:59:00Z" } }),
+      seen: undefined,
+      says: "run-a1 was approved already, and is asked to stop; see how it ends with: agent-job get run-a1"
     },
     {
       given: "a plan that is made again",

@@ -8,6 +8,7 @@ import { taskPath } from "../../../src/schema/api/task-api.ts"
 import { tfePath } from "../../../src/schema/api/tfe-api.ts"
 import {
   agent,
+  applying,
   archiveOf,
   ask,
   cancelled,
@@ -350,6 +351,35 @@ describe("a run", () => {
       expect((yield* me.as("GET", "/api/agent-job/v1/runs?workspace=none")).status).toBe(404)
     }))
 
+  it.live("is in our own list of what is older than another, and in that of what is open: it is not over, or its state is in doubt", () =>
+    Effect.gen(function*() {
+      const { applier, id: doubted, url } = yield* applying
+      const me = person(url)
+      yield* applier.lock("a")
+      yield* applier.result({ ...failed("Lost"), statePushed: false })
+      const over = yield* me.start("other")
+      yield* me.act(over, "discard")
+      const [waits, last, newest] = [yield* me.start("third"), yield* me.start("demo"), yield* me.start("demo")]
+      yield* me.act(newest, "discard")
+      const listed = (query: string) =>
+        Effect.map(me.as("GET", `${runPath.list}?${query}`), ({ json, status }) => [
+          status,
+          json.runs?.map(({ id }: Resource) => id),
+          json.older
+        ])
+      expect(yield* listed("page[size]=2")).toEqual([200, [newest, last], last])
+      expect(yield* listed(`page[size]=2&before=${last}`)).toEqual([200, [waits, over], over])
+      expect(yield* listed(`page[size]=2&before=${over}`)).toEqual([200, [doubted], undefined])
+      expect(yield* listed(`before=${last}&open=true`)).toEqual([200, [waits, doubted], undefined])
+      expect(yield* listed("open=true&page[size]=1")).toEqual([200, [last], last])
+      expect(yield* listed(`workspace=demo&open=true&before=${last}`)).toEqual([200, [doubted], undefined])
+      expect(yield* listed(`workspace=demo&before=${newest}&page[size]=1`)).toEqual([200, [last], last])
+      yield* me.settle("demo")
+      expect(yield* listed("workspace=demo&open=true")).toEqual([200, [last], undefined])
+      expect(yield* listed("before=run-none")).toEqual([404, undefined, undefined])
+      expect(yield* listed("open=false")).toEqual([422, undefined, undefined])
+    }))
+
   it.live.each(["filter[status]=planned", "filter%5Boperation%5D=plan_only", "search[basic]=mine", "page[number]=1&sort=created-at"])(
     "is in no list that was to have only some of them: %s",
     (query) =>
@@ -376,7 +406,7 @@ describe("a run", () => {
       const told = (path: string) => Effect.map(me.as("GET", path), ({ json, status }) => [status, json.message])
       expect(yield* told(`${runPath.list}?page[size]=1&workspaces=none`)).toEqual([
         422,
-        "The parameter workspaces is none of this list (workspace, page[size]), which would have others too; leave it out."
+        "The parameter workspaces is none of this list (workspace, before, open, page[size]), which would have others too; leave it out."
       ])
       for (const path of [auditPath.all, auditPath.workspace("demo"), auditPath.run(id)]) {
         expect(yield* told(`${path}?since=1`), path).toEqual([
