@@ -265,6 +265,11 @@ describe("what is typed wrong", () => {
       said:
         "error: --data-dir needs a value (it must be a path; an empty one would be the directory this runs in)\nSee: agent-job server --help"
     },
+    {
+      args: ["server", "--data-dir", "d", "--user-token-file", "u", "--pool-token-file", "p", "--address", ""],
+      said:
+        "error: --address needs a value (it must be an address of this machine; without the flag, the server listens at every one)\nSee: agent-job server --help"
+    },
     { args: ["server"], said: "error: --data-dir is missing\nSee: agent-job server --help" },
     {
       args: ["server", "--data-dir", "d", "--user-token-file", "u", "--pool-token-file", "p", "--port", "99999"],

@@ -1,6 +1,6 @@
 // `agent-job server`: serves runs, workspaces, state and logs to people and to controllers, in one process with one database.
 // Used by the server's StatefulSet, or by hand.
-import { Effect, Layer, Option } from "effect"
+import { Effect, Layer, Option, Schema } from "effect"
 import { Command, Flag } from "effect/cli"
 import { keptByDefault } from "../../schema/api/keep.ts"
 import { checkedUrl, numberFlag, pathFlag, portFlag } from "../flags/settings.ts"
@@ -15,9 +15,14 @@ const keep = (what: keyof typeof keptByDefault, description: string) =>
     Flag.withDescription(`${description} ${keptByDefault[what]} by default.`)
   )
 
+const Address = Schema.String.check(
+  Schema.isMinLength(1, { expected: "an address of this machine; without the flag, the server listens at every one" })
+)
+
 const flags = {
   port: portFlag("port").pipe(Flag.withDefault(8080), Flag.withDescription("Where to listen; 8080 by default.")),
   address: Flag.String("address").pipe(
+    Flag.withSchema(Address),
     Flag.withMetavar("ADDRESS"),
     Flag.optional,
     Flag.withDescription("Address of this machine to listen at, such as 127.0.0.1; every one by default.")
@@ -50,7 +55,7 @@ export const server = Command.make(
   "server",
   flags,
   Effect.fn("server")(function*({ address, days, defaultPool, publicUrl, runs, states, ...given }) {
-    const at = Option.isSome(address) && address.value !== "" ? { address: address.value } : {}
+    const at = Option.isSome(address) ? { address: address.value } : {}
     const url = Option.isSome(publicUrl) ? { publicUrl: yield* checkedUrl(publicUrl.value) } : {}
     const pool = Option.isSome(defaultPool) && defaultPool.value !== "" ? { defaultPool: defaultPool.value } : {}
     return yield* serve(lazily(async () => {

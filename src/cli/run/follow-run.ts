@@ -60,7 +60,10 @@ export const askAgain = (every: Duration.Duration) =>
     )
   )
 
-/** Retries a call while the server gives no usable answer, for two minutes by default: long enough for the server to restart. */
+/**
+ * Retries a call while the server gives no usable answer, for two minutes by default: long enough for the server to restart. A busy one may
+ * ask for longer.
+ */
 export const patiently = Effect.fnUntraced(function*<A>(call: Effect.Effect<A, ServerFailure>) {
   const { every, times } = yield* Patience
   const screen = yield* Screen

@@ -31,7 +31,7 @@ export class NothingThere extends Data.TaggedError("NothingThere")<{ readonly me
   override readonly [Runtime.errorExitCode] = exitCode.notThere
 }
 
-/** The server gave no usable answer: nobody listens, the network is down, or something else answers there. */
+/** The server gave no usable answer: nobody listens, the network is down, it is busy, or something else answers there. */
 export class ServerUnreachable extends Data.TaggedError("ServerUnreachable")<{
   readonly url: string
   readonly detail: string

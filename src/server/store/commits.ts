@@ -26,8 +26,8 @@ export const Waiters = Context.Reference<Readonly<Record<"agents" | "logs", numb
 })
 
 /**
- * How long a poll of a log waits after news, in milliseconds for each poll of that log: together they come back a hundred times a second at
- * most, however often the log grows.
+ * How long a poll of a log waits after news, in milliseconds for each poll of that log: together they come back about a hundred times a
+ * second, however often the log grows.
  */
 const pauseMillis = 10
 

@@ -68,6 +68,16 @@ describe("a long poll", () => {
       yield* Effect.forEach(agents, ({ poll }) => Fiber.interrupt(poll))
     }).pipe(inMemory))
 
+  it.effect("of a log does not wait for that beyond its own time, and has the news then", () =>
+    Effect.gen(function*() {
+      const { find, poll } = yield* polling("logs run-one")
+      yield* TestClock.adjust("59995 millis")
+      find()
+      yield* committed("logs run-one")
+      yield* TestClock.adjust("5 millis")
+      expect(poll.pollUnsafe()).toEqual(Exit.succeed(Option.some(2)))
+    }).pipe(inMemory))
+
   it.effect("of a log does not wait for that when the server stops", () =>
     Effect.gen(function*() {
       const { poll } = yield* polling("logs run-one")
