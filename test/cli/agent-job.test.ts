@@ -127,16 +127,15 @@ describe("what is typed wrong", () => {
     { args: ["get", "runs", "demo", "-w", "demo", "--url", nobody], said: "error: Give either a name or --workspace, not both." },
     {
       args: ["get", "pools", "demo", "--url", nobody],
-      said:
-        "error: A second name works only with: agent-job get runs, and agent-job get workspaces, and agent-job get tasks, and agent-job get audit"
+      said: "error: A second name works only with: agent-job get runs|workspaces|tasks|audit"
     },
     {
       args: ["get", "run-a1", "--before", "7", "--url", nobody],
-      said: "error: --before works only with: agent-job get runs, and agent-job get audit"
+      said: "error: --before works only with: agent-job get runs|audit"
     },
     {
       args: ["get", "run", "run-a1", "--before", "run-a2", "--url", nobody],
-      said: "error: --before works only with: agent-job get runs, and agent-job get audit"
+      said: "error: --before works only with: agent-job get runs|audit"
     },
     ...[["runs", "7"], ["audit", "run-a1"]].map(([list = "", before = ""]) => ({
       args: ["get", list, "--before", before, "--url", nobody],
@@ -148,10 +147,10 @@ describe("what is typed wrong", () => {
     })),
     { args: ["get", "workspace", "a b", "--url", nobody], said: "error: \"a b\" cannot be the name of a workspace." },
     { args: ["get", "task", "Rubbish!"], said: "error: \"Rubbish!\" cannot be the name of an AgentTask." },
-    { args: ["get", "task", "-w", "demo"], said: "error: --workspace works only with: agent-job get runs, and agent-job get audit" },
+    { args: ["get", "task", "-w", "demo"], said: "error: --workspace works only with: agent-job get runs|audit" },
     {
       args: ["get", "run-a1", "-w", "demo", "--url", nobody],
-      said: "error: --workspace works only with: agent-job get runs, and agent-job get audit"
+      said: "error: --workspace works only with: agent-job get runs|audit"
     },
     ...["get", "logs"].map((command) => ({
       args: [command, "--workspace", "a b"],
@@ -328,9 +327,13 @@ describe("an approval", () => {
         out: expect.stringContaining(`${id} was approved already with the seal ${shown} and applies its plan; `)
       })
       yield* worker(url, yield* agent(url).take).result(succeeded())
-      expect(yield* approve("--seal", shown)).toMatchObject({
+      expect(yield* approve()).toMatchObject({
         code: 1,
         said: `error: ${id} is applied already, so there is nothing to approve; see what came of it with: agent-job get ${id}`
+      })
+      expect(yield* ran({ AGENT_JOB_URL: url, AGENT_JOB_TOKEN: userToken }, "approve", id, "--seal", shown)).toMatchObject({
+        code: 0,
+        out: expect.stringContaining(`${id} was approved already with the seal ${shown} and is applied; `)
       })
     }))
 

@@ -25,7 +25,7 @@ const flags = {
   name: Argument.String("name").pipe(
     Argument.optional,
     Argument.withDescription(
-      "The one to show: a workspace, a run or a task; of runs and audit also the workspace, and of audit the run, whose runs or entries are shown."
+      "The workspace, run or task to show; with runs or audit, the workspace whose runs or entries to list, and with audit also the run."
     )
   ),
   before: Flag.String("before").pipe(
@@ -59,9 +59,11 @@ const narrowedBy = ({ name, workspace }: Given): ReadonlyArray<string> => [
   ...Option.match(workspace, { onNone: () => [], onSome: (_) => ["--workspace", _] })
 ]
 
-/** Says that there are runs that are not shown, and how to see them. */
+/** Says how to see what is older. Without `--before`, the open runs among that are shown already. */
 const olderRuns = (given: Given, older: string): string =>
-  `There are older runs; the next of them: ${["agent-job get runs", ...narrowedBy(given)].join(" ")} --before ${older}`
+  `Older runs${Option.isNone(given.before) ? ", also those that are over" : ""}: ${
+    ["agent-job get runs", ...narrowedBy(given)].join(" ")
+  } --before ${older}`
 
 type Rows = typeof import("../run/rows.ts")
 type Tasks = Pick<typeof import("../cluster/tasks.ts"), "getTask" | "listTasks">

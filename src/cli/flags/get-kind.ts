@@ -57,7 +57,7 @@ export const refusalOf = (kind: Kind, given: Narrowing): string | undefined => {
     given[argument]._tag === "Some" && !lists.includes(argument === "name" ? kind : oneOf(kind, given.name))
   )
   if (useless !== undefined) {
-    return `${useless.called} works only with: ${useless.lists.map((list) => `agent-job get ${list}`).join(", and ")}`
+    return `${useless.called} works only with: agent-job get ${useless.lists.join("|")}`
   }
   if (Option.exists(given.before, (before) => (typeof before === "number") !== (kind === "audit"))) {
     return "--before is a run's id with agent-job get runs, and the number of an entry with agent-job get audit."

@@ -116,11 +116,13 @@ export const question = (run: RunView): string => {
 
 /**
  * Returns why the plan that a person saw cannot be approved; undefined if it can, or was. `seen`: the beginning of its seal, if one was
- * named. A run that still plans is refused here, because it may have a plan by the time the server is asked, and one that is applied, since
- * the server takes an approval again. Only a run of an older server has a plan without a seal.
+ * named; whoever names that of an applied plan asks again, since an answer may have been lost. Without it a run that is applied is refused
+ * here, because the server would not, and so is one that still plans, because it may have a plan by the time the server is asked. Only a run
+ * of an older server has a plan without a seal.
  */
 export const notApproved = (run: RunView, seen: string | undefined): string | undefined => {
   const { cancelAsked, final, id, planSha256, status } = run
+  if (status === "applied" && seen !== undefined && planSha256?.startsWith(seen) === true) return undefined
   if (final) return `${id} is ${inWords(status)} already, so there is nothing to approve; see what came of it with: agent-job get ${id}`
   if (wasApproved(run) && cancelAsked) {
     return `${id} was approved already, and is asked to stop; see how it ends with: agent-job get ${id}`
@@ -139,10 +141,12 @@ export const notApproved = (run: RunView, seen: string | undefined): string | un
 }
 
 /** Says that a run is approved; `run` is as it was before. */
-export const approved = (run: RunView): string =>
-  `${run.id} ${wasApproved(run) ? "was approved already" : "is approved"}${
-    shortSeal(run, " with the seal ")
-  } and applies its plan; follow it with: agent-job logs -f ${run.id}`
+export const approved = (run: RunView): string => {
+  const approval = `${run.id} ${wasApproved(run) ? "was approved already" : "is approved"}${shortSeal(run, " with the seal ")}`
+  return run.final
+    ? `${approval} and is applied; see what came of it with: agent-job get ${run.id}`
+    : `${approval} and applies its plan; follow it with: agent-job logs -f ${run.id}`
+}
 
 const commands = (rows: ReadonlyArray<readonly [command: string, what: string]>) =>
   columns(rows.map(([command, what]) => [`  ${command}`, what]), "   ")

@@ -54,12 +54,12 @@ describe("agent-job get runs", () => {
       const from = (newest: number, count: number) => Array.from({ length: count }, (_, n) => `run-a${newest - n}`)
       const all = yield* get()
       expect(ids(all.out)).toEqual([...from(304, 100), ...from(202, 152), waiting])
-      expect(all.error).toBe("There are older runs; the next of them: agent-job get runs --before run-a205\n")
+      expect(all.error).toBe("Older runs, also those that are over: agent-job get runs --before run-a205\n")
       const older = yield* get("--workspace", "demo", "--before", "run-a55")
       expect([ids(older.out), older.error]).toEqual([[...from(54, 53), waiting], ""])
       const next = yield* get("demo", "--before", "run-a205")
       expect(ids(next.out)).toEqual(from(204, 100))
-      expect(next.error).toBe("There are older runs; the next of them: agent-job get runs demo --before run-a105\n")
+      expect(next.error).toBe("Older runs: agent-job get runs demo --before run-a105\n")
       expect(JSON.parse((yield* get("-o", "json")).out)).toMatchObject({ older: "run-a205" })
       expect(yield* get("--before", "run-none")).toMatchObject({
         code: 3,

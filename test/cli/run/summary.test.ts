@@ -222,10 +222,22 @@ describe("an approval", () => {
       says: "run-a1 is planned and has no seal to compare with; look at its plan (agent-job logs run-a1), and approve it without --seal."
     },
     {
-      given: "a run that is over, whatever seal is named",
+      given: "the seal of a plan that is applied, asked to stop too late",
+      view: run({ ...sealed, status: "applied", final: true, cancelAsked: true, timestamps: { confirmed: "2026-01-31T11:59:00Z" } }),
+      seen: "0123456789ab",
+      says: undefined
+    },
+    ...[undefined, "ba9876543210"].map((seen) => ({
+      given: `a run that is applied, and ${seen === undefined ? "no seal" : "another seal"}`,
       view: run({ ...sealed, status: "applied", final: true, timestamps: { confirmed: "2026-01-31T11:59:00Z" } }),
-      seen: "ba9876543210",
+      seen,
       says: "run-a1 is applied already, so there is nothing to approve; see what came of it with: agent-job get run-a1"
+    })),
+    {
+      given: "the seal of a plan that was discarded",
+      view: run({ ...sealed, status: "discarded", final: true }),
+      seen: "0123456789ab",
+      says: "run-a1 is discarded already, so there is nothing to approve; see what came of it with: agent-job get run-a1"
     },
     {
       given: "a run that is approved and stops",

@@ -61,6 +61,19 @@ describe("the client of the server", () => {
       }
     }))
 
+  it.live("shows 900 open runs beside the newest hundred, however many there are", () =>
+    Effect.gen(function*() {
+      const { client, server } = yield* scripted
+      const page = (number: number) => ({ body: { runs: Array.from({ length: 100 }, () => planned), older: `run-a${number}` } })
+      server.script.push(...Array.from({ length: 11 }, (_, number) => page(number)))
+      const { older, runs } = yield* client.runs(Option.some("demo"), Option.none())
+      expect([runs.length, older]).toEqual([1000, "run-a0"])
+      expect(server.asked.map(({ url }) => decodeURIComponent(url.replace(/^.*[?]/u, "")))).toEqual([
+        "page[size]=100&workspace=demo",
+        ...Array.from({ length: 9 }, (_, number) => `before=run-a${number}&open=true&workspace=demo`)
+      ])
+    }))
+
   it.live("looks for who changed one thing until it has a hundred entries, or has been through the trail", () =>
     Effect.gen(function*() {
       const { client, server } = yield* scripted
