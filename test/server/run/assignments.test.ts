@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Option, Scope, Stream } from "effect"
+import { Context, Effect, Exit, Fiber, Option, Scope, Stream } from "effect"
 import { SqlClient, Statement } from "effect/sql"
 import { TestClock } from "effect/testing"
 import { cpSync } from "node:fs"
@@ -29,6 +29,7 @@ import {
   plainRun,
   planWith,
   serve,
+  serveOpenly,
   server,
   succeeded,
   withChanges,
@@ -469,6 +470,17 @@ describe("the feed of cancellations", () => {
         const { json, status } = yield* agent(url).post(poolPath.cancellations, { after: 0, waitSeconds: 0, ...more })
         expect([status, json]).toEqual([200, { ids: [], next: 0 }])
       }
+    }))
+
+  it.live("names what to cancel to an agent that is drained, though there is no room to note that it is there", () =>
+    Effect.gen(function*() {
+      const { context, url } = yield* Effect.flatMap(directory, (made) => serveOpenly(made))
+      const id = yield* person(url).start("one")
+      yield* agent(url).take
+      yield* person(url).act(id, "cancel")
+      const sql = Context.getUnsafe(context, SqlClient.SqlClient)
+      yield* sql`CREATE TRIGGER full BEFORE INSERT ON agents BEGIN SELECT RAISE(ABORT, 'the disk is full'); END`
+      expect((yield* agent(url).cancellations(0, 0, "drained")).ids).toEqual([`${id}.plan.1`])
     }))
 
   it.live("names what to cancel from a cursor on, wakes who waits, and forgets what has its result", () =>
