@@ -255,7 +255,7 @@ describe("an assignment", () => {
       expect((yield* person(url).view(id)).queue?.message).toBe("Agent agent-1 has the stage and is about to start its Pod.")
       yield* TestClock.adjust("1 second")
       expect((yield* person(url).view(id)).queue?.message).toBe(
-        "Agent agent-1 has the stage, but has not asked for work since 1970-01-01T00:00:00.000Z; if this lasts, check that its controller runs, is not drained, and reaches the server."
+        "Agent agent-1 has the stage, but has not been heard since 1970-01-01T00:00:00.000Z; if this lasts, check that its controller runs and reaches the server."
       )
       yield* agent(url).acquire()
       expect((yield* person(url).view(id)).queue?.message).toContain("is about to start its Pod")
@@ -286,7 +286,7 @@ describe("an assignment", () => {
       expect((yield* person(url).view(id)).queue?.message).toContain("is about to start its Pod")
       yield* TestClock.setTime(0)
       expect((yield* person(url).view(id)).queue?.message).toBe(
-        "Agent agent-1 has the stage, but has not asked for work since before the server's clock was put back; if this lasts, check that its controller runs, is not drained, and reaches the server."
+        "Agent agent-1 has the stage, but has not been heard since before the server's clock was put back; if this lasts, check that its controller runs and reaches the server."
       )
       expect((yield* ask(`${url}/metrics`, undefined)).text).toContain("agent_job_server_agents 0")
     }))
@@ -299,11 +299,11 @@ describe("an assignment", () => {
       yield* TestClock.adjust("2 minutes")
       yield* agent(url, "new-pod").acquire()
       expect((yield* person(url).view(id)).queue?.message).toBe(
-        "Agent old-pod has the stage, but has not asked for work since 1970-01-01T00:00:00.000Z. Another agent is asking for work, and starts the Pod if it has replaced old-pod; if nothing starts, check that the controller of old-pod runs and reaches the server."
+        "Agent old-pod has the stage, but has not been heard since 1970-01-01T00:00:00.000Z. Another agent is there, and starts the Pod if it has replaced old-pod; if nothing starts, check that the controller of old-pod runs and reaches the server."
       )
       yield* TestClock.adjust("2 minutes")
       expect((yield* person(url).view(id)).queue?.message).toContain(
-        "Agent old-pod has the stage, but has not asked for work since 1970-01-01T00:00:00.000Z; if this lasts,"
+        "Agent old-pod has the stage, but has not been heard since 1970-01-01T00:00:00.000Z; if this lasts,"
       )
     }))
 
