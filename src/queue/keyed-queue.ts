@@ -23,7 +23,10 @@ export interface Depth {
 
 export interface Options<K extends string, E, R> {
   readonly concurrency: number
-  /** Works on one key, which its logs then name; `Some(delay)` asks for another run. A failure or a defect is logged, and the key runs again after the backoff. */
+  /**
+   * Works on one key, which all that it logs names; `Some(delay)` asks for another run. A failure or a defect is logged, and the key runs
+   * again after the backoff.
+   */
   readonly work: (key: K) => Effect.Effect<Option.Option<Duration.Duration>, E, R>
   readonly backoff: Backoff<K>
 }

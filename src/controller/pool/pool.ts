@@ -56,7 +56,10 @@ export class Pool extends Context.Service<Pool, {
    * change is in doubt by now.
    */
   readonly acknowledge: (id: string, taskUid: string) => Effect.Effect<void, PoolError>
-  /** Waits up to `waitSeconds` for ids after the cursor. An agent that asks for no work meanwhile is `resting`, so that it is not taken for gone. */
+  /**
+   * Waits up to `waitSeconds` for ids after the cursor. An agent that asks for no work meanwhile is `resting`, so that it is not taken for
+   * gone.
+   */
   readonly cancellations: (
     after: number,
     waitSeconds: number,

@@ -136,7 +136,8 @@ const tasks: ReadonlyArray<Row> = [
     severity: "critical",
     expr: lasts("claimed, and its newest state is not saved", "5m"),
     lasting: "10m",
-    summary: "The newest state of a stage has not reached the server for ten minutes; its only copy may be in the Pod of its worker.",
+    summary:
+      "A stage could not save its state, or what belongs to it, for ten minutes; the only copy of the newest state may be in the Pod of its worker.",
     description:
       "The worker tries for an hour. `kubectl get atasks -A -o wide` names the task, with the reason StateUnsaved, and its Pod; the log of that says why, and whether a person has to save the state (docs/state.md). Delete neither the Pod nor its node meanwhile."
   },

@@ -7,7 +7,7 @@ import { AcknowledgeRequest, AcquireRequest, CancellationsRequest, poolPath, Wai
 import { Uid } from "../../schema/names.ts"
 import { ToldResult } from "../../schema/task/stage-result.ts"
 import { routesFor } from "../access/authorize.ts"
-import { noContent, problem } from "../access/http-answer.ts"
+import { logBeneath, noContent, problem, refusedOf } from "../access/http-answer.ts"
 import { jsonOf, queryOf } from "../access/http-request.ts"
 import { Agents } from "../run/agents.ts"
 import { Assignments } from "../run/assignments.ts"
@@ -24,6 +24,9 @@ export const poolRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const assignments = yield* Assignments
   const route = yield* routesFor("pool", problem)
   const id = ({ id = "" }: { readonly id?: string }) => id
+  /** Notes that an agent is resting, and why. A disk without room for that must not keep it from hearing cancellations. */
+  const note = (agent: string, pool: string, because: string) =>
+    Effect.catch(agents.heard(agent, pool, because === "drained" ? "drained" : "full"), (error) => logBeneath(refusedOf(error), { agent }))
   return [
     route("POST", poolPath.acquire, (request, _, { name: pool }) =>
       Effect.gen(function*() {
@@ -33,7 +36,7 @@ export const poolRoutes = HttpRouter.addAll(Effect.gen(function*() {
     route("POST", poolPath.cancellations, (request, _, { name: pool }) =>
       Effect.gen(function*() {
         const { after, resting, waitSeconds } = yield* cancellationsRequest(request)
-        if (resting !== undefined) yield* agents.heard(resting.agent, pool, resting.because === "drained" ? "drained" : "full")
+        if (resting !== undefined) yield* note(resting.agent, pool, resting.because)
         return HttpServerResponse.jsonUnsafe(yield* assignments.cancellations(after, waitSeconds))
       })),
     route("POST", "/api/pool/v1/assignments/:id/acknowledge", (request, params, { name: pool }) =>

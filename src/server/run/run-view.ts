@@ -53,47 +53,47 @@ export const makeRunViews = Effect.gen(function*() {
   const stages = yield* Stages
   const tokens = yield* Tokens
 
-  /** Returns whether an agent asks for what the run has offered, or is to offer, and what that waits for. */
+  /** Returns whether an agent takes what the run has offered, or is to offer, now or once there is room, and what that waits for. */
   const offerOf = Effect.fnUntraced(function*(run: Run) {
     const workspace = yield* runs.workspaceOf(run)
     const pool = pools.of(workspace)
     if (pool !== null && !pools.hasToken(pool)) {
       const whose = workspace.pool === null ? "which is the server's default" : `to which the workspace ${run.workspace} is bound`
       return {
-        isAsked: false,
+        hasTaker: false,
         message:
           `No token has the name of the pool ${pool}, ${whose}, so no agent may take this; name a token so in the pool token file, or bind the workspace to a pool that \`agent-job get pools\` lists: agent-job pool bind ${run.workspace} POOL`
       }
     }
     const { asking, drained, full } = (yield* agents.present)(pool)
     const ofPool = pool === null ? "" : ` of the pool ${pool}`
-    if (asking > 0) return { isAsked: true, message: `It is offered to the agents${ofPool} and waits for one to take it.` }
+    if (asking > 0) return { hasTaker: true, message: `It is offered to the agents${ofPool} and waits for one to take it.` }
     if (full > 0) {
       return {
-        isAsked: true,
+        hasTaker: true,
         message: `The controllers${ofPool} have as many tasks waiting as they take, and take it once enough of those have started.`
       }
     }
     if (drained > 0) {
       return {
-        isAsked: false,
+        hasTaker: false,
         message: `The controllers${ofPool} take nothing, since their clusters are drained; \`agent-job drain --undo\` ends that.`
       }
     }
     return {
-      isAsked: false,
+      hasTaker: false,
       message: pool === null
         ? "No controller has asked for work in the last 90 seconds; check that one runs, is not drained, and has the right pool token."
         : `No agent of the pool ${pool} has asked for work in the last 90 seconds; check that a controller with a token of that name runs and is not drained. \`agent-job get pools\` shows who asks.`
     }
   })
 
-  /** Returns what a stage waits for that nobody has taken. What an agent said of it is over when none asks that may take it. */
+  /** Returns what a stage waits for that nobody has taken. What an agent said of it is over when none takes it. */
   const untakenOf = Effect.fnUntraced(function*(run: Run, open: StageRow) {
     const told = waitOf(open)
-    const { isAsked, message } = yield* offerOf(run)
-    if (told === undefined || (!isAsked && open.offeredAt !== null)) return { position: 1, message }
-    return isAsked ? told : { ...told, message: `${told.message} ${message}` }
+    const { hasTaker, message } = yield* offerOf(run)
+    if (told === undefined || (!hasTaker && open.offeredAt !== null)) return { position: 1, message }
+    return hasTaker ? told : { ...told, message: `${told.message} ${message}` }
   })
 
   const queueOf = Effect.fnUntraced(function*(run: Run, open: StageRow | undefined) {
@@ -126,8 +126,8 @@ export const makeRunViews = Effect.gen(function*() {
     return {
       position: 1,
       message: (yield* agents.hasPeer(open.agent ?? ""))
-        ? `${has}, but has not asked for work since ${since}. Another agent is asking for work, and starts the Pod if it has replaced ${open.agent}; if nothing starts, check that the controller of ${open.agent} runs and reaches the server.`
-        : `${has}, but has not asked for work since ${since}; if this lasts, check that its controller runs, is not drained, and reaches the server.`
+        ? `${has}, but has not been heard since ${since}. Another agent is there, and starts the Pod if it has replaced ${open.agent}; if nothing starts, check that the controller of ${open.agent} runs and reaches the server.`
+        : `${has}, but has not been heard since ${since}; if this lasts, check that its controller runs and reaches the server.`
     }
   })
 

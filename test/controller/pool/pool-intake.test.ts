@@ -320,13 +320,12 @@ it.effect.each([
     yield* Fiber.interrupt(running)
   }))
 
+const full = { ...make(policy), waiting: () => Array(1000).fill("tasks/task"), task: () => Option.some(ofPool) }
+
 it.effect.each([
   { given: "the cluster is drained", options: { isDrained: true }, resting: { agent: "test", because: "drained" } },
-  {
-    given: "enough tasks wait here",
-    options: { world: { ...make(policy), waiting: () => Array(1000).fill("tasks/task"), task: () => Option.some(ofPool) } },
-    resting: { agent: "test", because: "full" }
-  },
+  { given: "enough tasks wait here", options: { world: full }, resting: { agent: "test", because: "full" } },
+  { given: "both", options: { isDrained: true, world: full }, resting: { agent: "test", because: "drained" } },
   { given: "it asks for work", options: {}, resting: undefined }
 ])("says with each poll for cancellations why it asks for no work: $given", ({ options, resting }) =>
   Effect.gen(function*() {

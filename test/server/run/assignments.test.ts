@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Option, Scope, Stream } from "effect"
+import { Context, Effect, Exit, Fiber, Option, Scope, Stream } from "effect"
 import { SqlClient, Statement } from "effect/sql"
 import { TestClock } from "effect/testing"
 import { cpSync } from "node:fs"
@@ -29,6 +29,7 @@ import {
   plainRun,
   planWith,
   serve,
+  serveOpenly,
   server,
   succeeded,
   withChanges,
@@ -254,7 +255,7 @@ describe("an assignment", () => {
       expect((yield* person(url).view(id)).queue?.message).toBe("Agent agent-1 has the stage and is about to start its Pod.")
       yield* TestClock.adjust("1 second")
       expect((yield* person(url).view(id)).queue?.message).toBe(
-        "Agent agent-1 has the stage, but has not asked for work since 1970-01-01T00:00:00.000Z; if this lasts, check that its controller runs, is not drained, and reaches the server."
+        "Agent agent-1 has the stage, but has not been heard since 1970-01-01T00:00:00.000Z; if this lasts, check that its controller runs and reaches the server."
       )
       yield* agent(url).acquire()
       expect((yield* person(url).view(id)).queue?.message).toContain("is about to start its Pod")
@@ -285,7 +286,7 @@ describe("an assignment", () => {
       expect((yield* person(url).view(id)).queue?.message).toContain("is about to start its Pod")
       yield* TestClock.setTime(0)
       expect((yield* person(url).view(id)).queue?.message).toBe(
-        "Agent agent-1 has the stage, but has not asked for work since before the server's clock was put back; if this lasts, check that its controller runs, is not drained, and reaches the server."
+        "Agent agent-1 has the stage, but has not been heard since before the server's clock was put back; if this lasts, check that its controller runs and reaches the server."
       )
       expect((yield* ask(`${url}/metrics`, undefined)).text).toContain("agent_job_server_agents 0")
     }))
@@ -298,11 +299,11 @@ describe("an assignment", () => {
       yield* TestClock.adjust("2 minutes")
       yield* agent(url, "new-pod").acquire()
       expect((yield* person(url).view(id)).queue?.message).toBe(
-        "Agent old-pod has the stage, but has not asked for work since 1970-01-01T00:00:00.000Z. Another agent is asking for work, and starts the Pod if it has replaced old-pod; if nothing starts, check that the controller of old-pod runs and reaches the server."
+        "Agent old-pod has the stage, but has not been heard since 1970-01-01T00:00:00.000Z. Another agent is there, and starts the Pod if it has replaced old-pod; if nothing starts, check that the controller of old-pod runs and reaches the server."
       )
       yield* TestClock.adjust("2 minutes")
       expect((yield* person(url).view(id)).queue?.message).toContain(
-        "Agent old-pod has the stage, but has not asked for work since 1970-01-01T00:00:00.000Z; if this lasts,"
+        "Agent old-pod has the stage, but has not been heard since 1970-01-01T00:00:00.000Z; if this lasts,"
       )
     }))
 
@@ -469,6 +470,17 @@ describe("the feed of cancellations", () => {
         const { json, status } = yield* agent(url).post(poolPath.cancellations, { after: 0, waitSeconds: 0, ...more })
         expect([status, json]).toEqual([200, { ids: [], next: 0 }])
       }
+    }))
+
+  it.live("names what to cancel to an agent that is drained, though there is no room to note that it is there", () =>
+    Effect.gen(function*() {
+      const { context, url } = yield* Effect.flatMap(directory, (made) => serveOpenly(made))
+      const id = yield* person(url).start("one")
+      yield* agent(url).take
+      yield* person(url).act(id, "cancel")
+      const sql = Context.getUnsafe(context, SqlClient.SqlClient)
+      yield* sql`CREATE TRIGGER full BEFORE INSERT ON agents BEGIN SELECT RAISE(ABORT, 'the disk is full'); END`
+      expect((yield* agent(url).cancellations(0, 0, "drained")).ids).toEqual([`${id}.plan.1`])
     }))
 
   it.live("names what to cancel from a cursor on, wakes who waits, and forgets what has its result", () =>

@@ -247,9 +247,9 @@ describe("a pool", () => {
       yield* prod.acknowledge(`${run}.plan.1`)
       yield* TestClock.adjust("2 minutes")
       yield* dev.acquire()
-      expect(yield* waitOf(url, run)).toContain("has not asked for work since 1970-01-01T00:00:00.000Z; if this lasts,")
+      expect(yield* waitOf(url, run)).toContain("has not been heard since 1970-01-01T00:00:00.000Z; if this lasts,")
       yield* agent(url, "agent-prod-2", "uid-prod", prodToken).acquire()
-      expect(yield* waitOf(url, run)).toContain("Another agent is asking for work")
+      expect(yield* waitOf(url, run)).toContain("Another agent is there")
     }))
 
   it.effect("of which no agent asks is what a run waits for, whatever an agent of the pool before said, or the end of an attempt", () =>
