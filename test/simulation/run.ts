@@ -65,7 +65,7 @@ export const comeToRest = (simulation: Simulation, judged: number): number => {
   const open = simulation.tasks.filter(({ status }) => !isOver(status.phase)).map(({ metadata, status }) =>
     `${metadata.name} is ${status.phase}: ${status.message}`
   )
-  const runs = simulation.pool?.runs.map(({ id, status }) => `${id} is ${status}`) ?? []
+  const runs = simulation.pool?.stored.runs.map(({ id, status }) => `${id} is ${status}`) ?? []
   const left = [...simulation.cluster.jobs, ...simulation.cluster.pods].map(({ metadata }) => metadata.name)
   throw new Violation(
     "I12",
