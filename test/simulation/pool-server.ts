@@ -130,6 +130,21 @@ export type StatesOfStage = Pick<TaskApi["Service"], "state" | "lockState" | "un
 
 const byHand = { ID: "by hand", Operation: "state push", Who: "a person" }
 
+/** Databases that were migrated and have no row: what a simulation leaves, and the next one takes, since most of a new one is its migration. */
+const spare: Array<Context.Context<SqlClient.SqlClient>> = []
+const newDatabase = Effect.suspend(() => Layer.buildWithScope(layerDatabase(":memory:"), Scope.makeUnsafe()))
+
+const tablesOf = rows(Schema.Struct({ name: Schema.String }))
+/** Deletes all rows but those that say what was migrated. Nothing in a simulation writes an audit trail, from which no row can be deleted. */
+const empty = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const tables = yield* tablesOf(sql`SELECT name FROM sqlite_schema WHERE type = 'table' AND name <> 'effect_sql_migrations'`)
+  yield* sql.withTransaction(Effect.gen(function*() {
+    yield* sql`PRAGMA defer_foreign_keys = ON`
+    for (const { name } of tables) yield* sql`DELETE FROM ${sql(name)}`
+  }))
+})
+
 /** A request that the server works on; `reset` fails it for the process that waits for its answer. */
 interface Open {
   readonly reset: () => void
@@ -156,13 +171,15 @@ export class PoolServer {
     const random = randomOf(seed)
     this.#random = (size) => Uint8Array.from({ length: size }, () => Math.floor(random() * 256))
     this.#disk = new Process(thread, "disk", seed)
-    this.#sql = this.#now(this.#disk, Layer.buildWithScope(layerDatabase(":memory:"), this.#scope))
+    this.#sql = spare.pop() ?? this.#now(this.#disk, newDatabase)
     this.start()
   }
 
-  /** Frees the memory of the database. */
+  /** Ends the server, and leaves its database, emptied, to the next one. */
   close(): void {
     this.#now(this.#disk, Scope.close(this.#scope, Exit.void))
+    this.#now(this.#disk, Effect.provide(empty, this.#sql))
+    spare.push(this.#sql)
   }
 
   /** Runs an effect that does not have to wait for anything, and returns its value. */
