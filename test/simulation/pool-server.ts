@@ -130,12 +130,12 @@ export type StatesOfStage = Pick<TaskApi["Service"], "state" | "lockState" | "un
 
 const byHand = { ID: "by hand", Operation: "state push", Who: "a person" }
 
-/** Databases that were migrated and have no row: what a simulation leaves, and the next one takes, since most of a new one is its migration. */
+/** Databases that are migrated and have no row: a simulation leaves its own to the next one, since most of a new one is its migration. */
 const spare: Array<Context.Context<SqlClient.SqlClient>> = []
 const newDatabase = Effect.suspend(() => Layer.buildWithScope(layerDatabase(":memory:"), Scope.makeUnsafe()))
 
 const tablesOf = rows(Schema.Struct({ name: Schema.String }))
-/** Deletes all rows but those that say what was migrated. Nothing in a simulation writes an audit trail, from which no row can be deleted. */
+/** Deletes all rows but those that say what was migrated. No simulation writes an audit trail, whose rows cannot be deleted. */
 const empty = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const tables = yield* tablesOf(sql`SELECT name FROM sqlite_schema WHERE type = 'table' AND name <> 'effect_sql_migrations'`)

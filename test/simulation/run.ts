@@ -13,7 +13,7 @@ export interface Failure {
 }
 
 /**
- * One schedule in so many has a pool, and takes as long as eight without one. The number is a prime, so that schedules with a pool come
+ * One schedule in so many has a pool, and takes as long as ten without one. The number is a prime, so that schedules with a pool come
  * with everything else that depends on the seed.
  */
 const poolEvery = 17
