@@ -11,7 +11,7 @@ import type { AgentTask, AgentTaskStatus } from "../../src/schema/task/agent-tas
 import { reasons } from "../../src/schema/task/reason.ts"
 import type { Change } from "./api-server.ts"
 import type { Engine } from "./engine.ts"
-import type { PoolServer } from "./pool-server.ts"
+import type { PoolServer, Stored } from "./pool-server.ts"
 import { same } from "./same.ts"
 import type { Simulation } from "./simulation.ts"
 
@@ -32,8 +32,10 @@ const statusOf = (object: Change["object"] | undefined): AgentTaskStatus => (obj
 /** Reports whether everything that the task made is in a stored state. */
 const isSaved = ({ pool, truth }: Simulation, { metadata, spec }: AgentTask): boolean => {
   if (spec.pool === undefined) return truth.states.has(metadata.uid)
-  const stored = digestsOf(pool?.states ?? [])
-  return truth.engines.some(({ lastState, task }) => task.metadata.uid === metadata.uid && lastState !== undefined && stored.has(lastState))
+  const digests = pool?.stored.digests
+  return truth.engines.some(({ lastState, task }) =>
+    task.metadata.uid === metadata.uid && lastState !== undefined && digests?.has(lastState) === true
+  )
 }
 
 const judgeTask = (simulation: Simulation, { before, object, type }: Change): void => {
@@ -170,17 +172,15 @@ export const waitForNobody = ({ cluster, server, tasks }: Simulation): ReadonlyA
 
 const stageOf = ({ task: { spec } }: Engine): string =>
   spec.pool === undefined ? "" : assignmentId(spec.pool.runId, spec.stage, spec.attempt ?? 1)
-const digestsOf = (states: PoolServer["states"]): ReadonlySet<string> => new Set(states.map(({ sha256 }) => sha256))
 
 /**
  * Checks that what the pool has stored of a stage is what its one task did, once, and that a stage that an agent acknowledged has a task or
  * a result.
  */
-const judgeStages = ({ server, truth }: Simulation, pool: PoolServer, stored: ReadonlySet<string>): void => {
+const judgeStages = ({ server, truth }: Simulation, { results }: PoolServer, { digests, runs, stages }: Stored): void => {
   const there = new Set(server.all(agentTasks).map(({ metadata }) => metadata.uid))
-  const { stages } = pool
   for (const { acknowledgedAt, id, result, taskUid } of stages) {
-    const before = pool.results.get(id)
+    const before = results.get(id)
     demand(before === undefined || same(before, result), "I5", () => `the result of ${id} changed`)
     if (result === null) {
       demand(
@@ -189,7 +189,7 @@ const judgeStages = ({ server, truth }: Simulation, pool: PoolServer, stored: Re
         () => `${id} was acknowledged for a task that is not there`
       )
     } else {
-      pool.results.set(id, result)
+      results.set(id, result)
       if (result.outcome === "succeeded") {
         demand(
           same(result, truth.results.get(taskUid ?? "")),
@@ -206,25 +206,25 @@ const judgeStages = ({ server, truth }: Simulation, pool: PoolServer, stored: Re
     demand(!started.has(id), "I1", () => `the engine of ${id} was started by two tasks`)
     started.add(id)
   }
-  for (const { id, status } of pool.runs) {
+  for (const { id, status } of runs) {
     if (status !== "applied") continue
     const applied = truth.engines.filter(({ exitCode, lastState, task: { spec } }) =>
-      spec.pool?.runId === id && spec.stage !== "plan" && exitCode === 0 && lastState !== undefined && stored.has(lastState)
+      spec.pool?.runId === id && spec.stage !== "plan" && exitCode === 0 && lastState !== undefined && digests.has(lastState)
     )
     demand(applied.length === 1, "I7", () => `the run ${id} is applied, but ${applied.length} engines did so`)
   }
 }
 
 /** Checks that no engine begins to make things on a state that lacks what an earlier one made, unless a person has looked at it. */
-const judgeBeginnings = ({ truth: { engines } }: Simulation, pool: PoolServer, stored: ReadonlySet<string>): void => {
+const judgeBeginnings = ({ truth: { engines } }: Simulation, { begun }: PoolServer, { digests, doubts }: Stored): void => {
   const making = engines.filter(({ lastState }) => lastState !== undefined)
   for (const engine of making) {
-    if (pool.begun.has(engine)) continue
-    pool.begun.add(engine)
+    if (begun.has(engine)) continue
+    begun.add(engine)
     for (const before of making.slice(0, making.indexOf(engine))) {
-      if (before.task.spec.workspace !== engine.task.spec.workspace || stored.has(before.lastState ?? "")) continue
+      if (before.task.spec.workspace !== engine.task.spec.workspace || digests.has(before.lastState ?? "")) continue
       demand(
-        pool.doubts.get(stageOf(before)) === "settled",
+        doubts.get(stageOf(before)) === "settled",
         "I4",
         () => `${stageOf(engine)} began, though what ${stageOf(before)} made is in no state, and nobody has looked`
       )
@@ -236,7 +236,7 @@ const judgeBeginnings = ({ truth: { engines } }: Simulation, pool: PoolServer, s
  * Checks that a workspace has one line of states: with one lineage and rising serials, and no lock with states of two runs. A state that
  * an engine was told is stored is there, under the engine's own lock.
  */
-const judgeStates = ({ truth }: Simulation, states: PoolServer["states"]): void => {
+const judgeStates = ({ truth }: Simulation, { states }: Stored): void => {
   for (const line of Map.groupBy(states, ({ workspaceId }) => workspaceId).values()) {
     line.slice(1).forEach((state, index) => {
       const { [index]: before } = line
@@ -269,20 +269,18 @@ const judgeStates = ({ truth }: Simulation, states: PoolServer["states"]): void 
 }
 
 const judgePool = (simulation: Simulation, pool: PoolServer): void => {
-  const { states } = pool
-  const stored = digestsOf(states)
+  const { stored } = pool
   judgeStages(simulation, pool, stored)
   judgeBeginnings(simulation, pool, stored)
-  judgeStates(simulation, states)
+  judgeStates(simulation, stored)
 }
 
 /** Checks, when everything is over, that everything an engine made is in a stored state, or its stage was put in doubt. */
 export const judgeEnd = ({ pool, truth }: Simulation): void => {
   if (pool === undefined) return
-  const { doubts } = pool
-  const stored = digestsOf(pool.states)
+  const { digests, doubts } = pool.stored
   for (const engine of truth.engines) {
-    if (engine.lastState === undefined || stored.has(engine.lastState)) continue
+    if (engine.lastState === undefined || digests.has(engine.lastState)) continue
     demand(doubts.has(stageOf(engine)), "I4", () => `what ${stageOf(engine)} made is in no state, and nobody was told`)
   }
 }

@@ -26,7 +26,7 @@ import { type StageRow, Stages } from "../../src/server/run/stages.ts"
 import { Settings } from "../../src/server/settings.ts"
 import { Blobs } from "../../src/server/store/blobs.ts"
 import { Commits } from "../../src/server/store/commits.ts"
-import { layerDatabase, rows } from "../../src/server/store/database.ts"
+import { counted, layerDatabase, rows } from "../../src/server/store/database.ts"
 import { RandomBytes } from "../../src/server/store/ids.ts"
 import { NamedBlobs } from "../../src/server/store/named-blobs.ts"
 import { Evidence } from "../../src/server/workspace/evidence.ts"
@@ -106,10 +106,44 @@ const StoredState = Schema.Struct({
 })
 const Doubt = Schema.Struct({ stageId: Schema.String, settledAt: Schema.NullOr(Schema.String) })
 
+const [stagesOf, runsOf, statesOf, doubtsOf] = [rows(StoredStage), rows(StoredRun), rows(StoredState), rows(Doubt)]
+/** How many rows have been written since the database was opened. */
+const writes = Effect.flatMap(SqlClient.SqlClient, (sql) => counted(sql`SELECT total_changes() AS n`))
+const stored = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const doubts = yield* doubtsOf(sql`SELECT stageId, settledAt FROM rescues ORDER BY seq`)
+  const states = yield* statesOf(sql`SELECT workspaceId, runId, serial, lineage, sha256, epoch FROM stateVersions ORDER BY seq`)
+  return {
+    stages: yield* stagesOf(sql`SELECT id, runId, stage, taskUid, acknowledgedAt, result FROM stages ORDER BY seq`),
+    runs: yield* runsOf(sql`SELECT id, status FROM runs ORDER BY seq`),
+    /** All states, oldest first. */
+    states,
+    digests: new Set<string>(states.map(({ sha256 }) => sha256)),
+    /** The stages that a rescue was opened for, and whether the last one is settled. */
+    doubts: new Map(doubts.map(({ settledAt, stageId }) => [stageId, settledAt === null ? "open" as const : "settled" as const]))
+  }
+})
+export type Stored = Effect.Success<typeof stored>
+
 /** The requests of a worker about its state. */
 export type StatesOfStage = Pick<TaskApi["Service"], "state" | "lockState" | "unlockState" | "pushState">
 
 const byHand = { ID: "by hand", Operation: "state push", Who: "a person" }
+
+/** Databases that are migrated and have no row: a simulation leaves its own to the next one, since most of a new one is its migration. */
+const spare: Array<Context.Context<SqlClient.SqlClient>> = []
+const newDatabase = Effect.suspend(() => Layer.buildWithScope(layerDatabase(":memory:"), Scope.makeUnsafe()))
+
+const tablesOf = rows(Schema.Struct({ name: Schema.String }))
+/** Deletes all rows but those that say what was migrated. No simulation writes an audit trail, whose rows cannot be deleted. */
+const empty = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const tables = yield* tablesOf(sql`SELECT name FROM sqlite_schema WHERE type = 'table' AND name <> 'effect_sql_migrations'`)
+  yield* sql.withTransaction(Effect.gen(function*() {
+    yield* sql`PRAGMA defer_foreign_keys = ON`
+    for (const { name } of tables) yield* sql`DELETE FROM ${sql(name)}`
+  }))
+})
 
 /** A request that the server works on; `reset` fails it for the process that waits for its answer. */
 interface Open {
@@ -130,19 +164,22 @@ export class PoolServer {
   #stores: Context.Context<Stores> | undefined
   readonly #open = new Set<Open>()
   readonly #scope = Scope.makeUnsafe()
+  #read: { readonly written: number; readonly stored: Stored } | undefined
 
   constructor(thread: OneThread, seed: number) {
     this.#thread = thread
     const random = randomOf(seed)
     this.#random = (size) => Uint8Array.from({ length: size }, () => Math.floor(random() * 256))
     this.#disk = new Process(thread, "disk", seed)
-    this.#sql = this.#now(this.#disk, Layer.buildWithScope(layerDatabase(":memory:"), this.#scope))
+    this.#sql = spare.pop() ?? this.#now(this.#disk, newDatabase)
     this.start()
   }
 
-  /** Frees the memory of the database. */
+  /** Ends the server, and leaves its database, emptied, to the next one. */
   close(): void {
     this.#now(this.#disk, Scope.close(this.#scope, Exit.void))
+    this.#now(this.#disk, Effect.provide(empty, this.#sql))
+    spare.push(this.#sql)
   }
 
   /** Runs an effect that does not have to wait for anything, and returns its value. */
@@ -173,13 +210,6 @@ export class PoolServer {
   /** Does what a person asks for; nothing if the server is down. */
   #do(storing: Storing<void>): void {
     if (this.#process?.alive === true) this.#now(this.#process, this.#provided(storing))
-  }
-  /** Returns what is stored, whether the server is up or down. */
-  #stored<S extends Schema.ConstraintDecoder<unknown>>(
-    schema: S,
-    query: (sql: SqlClient.SqlClient) => Effect.Effect<ReadonlyArray<unknown>, unknown>
-  ): ReadonlyArray<S["Type"]> {
-    return this.#now(this.#disk, Effect.flatMap(SqlClient.SqlClient, (sql) => rows(schema)(query(sql))).pipe(Effect.provide(this.#sql)))
   }
   #provided<A, E>(storing: Storing<A, E>): Effect.Effect<A, E> {
     if (this.#stores === undefined) throw new Error("the pool's server was never started")
@@ -318,7 +348,8 @@ export class PoolServer {
     }))
   }
   cancelRun(nth: number): void {
-    const { [nth % Math.max(this.runs.length, 1)]: run } = this.runs
+    const { runs } = this.stored
+    const { [nth % Math.max(runs.length, 1)]: run } = runs
     if (run !== undefined) this.#do(Effect.ignore(Effect.flatMap(Runs, (runs) => runs.step(run.id, RunEvent.Cancel()))))
   }
   /** Settles each state in doubt, as a person would after a look at it, so that its workspace can go on. */
@@ -358,28 +389,13 @@ export class PoolServer {
     )
   }
 
-  get stages(): ReadonlyArray<typeof StoredStage.Type> {
-    return this.#stored(StoredStage, (sql) => sql`SELECT id, runId, stage, taskUid, acknowledgedAt, result FROM stages ORDER BY seq`)
-  }
-  get runs(): ReadonlyArray<typeof StoredRun.Type> {
-    return this.#stored(StoredRun, (sql) => sql`SELECT id, status FROM runs ORDER BY seq`)
-  }
-  /** All stored states, oldest first. */
-  get states(): ReadonlyArray<typeof StoredState.Type> {
-    return this.#stored(
-      StoredState,
-      (sql) => sql`SELECT workspaceId, runId, serial, lineage, sha256, epoch FROM stateVersions ORDER BY seq`
-    )
-  }
-  /** The stages that a rescue was opened for, and whether the last one is settled. */
-  get doubts(): ReadonlyMap<string, "open" | "settled"> {
-    return new Map(
-      this.#stored(Doubt, (sql) => sql`SELECT stageId, settledAt FROM rescues ORDER BY seq`).map((
-        { settledAt, stageId }
-      ) => [stageId, settledAt === null ? "open" : "settled"])
-    )
+  /** What is stored, whether the server is up or down; it is read anew only after something was written. */
+  get stored(): Stored {
+    const written = this.#now(this.#disk, Effect.provide(writes, this.#sql))
+    if (this.#read?.written !== written) this.#read = { written, stored: this.#now(this.#disk, Effect.provide(stored, this.#sql)) }
+    return this.#read.stored
   }
   get isOver(): boolean {
-    return this.runs.every(({ status }) => isFinal(status))
+    return this.stored.runs.every(({ status }) => isFinal(status))
   }
 }

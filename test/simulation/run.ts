@@ -13,7 +13,7 @@ export interface Failure {
 }
 
 /**
- * One schedule in so many has a pool, and takes as long as eight without one. The number is a prime, so that schedules with a pool come
+ * One schedule in so many has a pool, and takes as long as ten without one. The number is a prime, so that schedules with a pool come
  * with everything else that depends on the seed.
  */
 const poolEvery = 17
@@ -65,7 +65,7 @@ export const comeToRest = (simulation: Simulation, judged: number): number => {
   const open = simulation.tasks.filter(({ status }) => !isOver(status.phase)).map(({ metadata, status }) =>
     `${metadata.name} is ${status.phase}: ${status.message}`
   )
-  const runs = simulation.pool?.runs.map(({ id, status }) => `${id} is ${status}`) ?? []
+  const runs = simulation.pool?.stored.runs.map(({ id, status }) => `${id} is ${status}`) ?? []
   const left = [...simulation.cluster.jobs, ...simulation.cluster.pods].map(({ metadata }) => metadata.name)
   throw new Violation(
     "I12",

@@ -1,13 +1,10 @@
 // Thousands of seeded schedules of crashes, lost answers, lagging caches, doubled Pods and lost nodes: nothing runs twice, everything ends.
 import { describe, expect, it } from "@effect/vitest"
 import { judge } from "./invariants.ts"
-import { comeToRest, runSeed, runSteps, told } from "./run.ts"
+import { keepsAllInvariants } from "./part.ts"
+import { comeToRest, runSteps } from "./run.ts"
 import { Simulation } from "./simulation.ts"
 import { perform, schedule, type Step } from "./steps.ts"
-
-const { SIMULATION_SCHEDULES, SIMULATION_SEED } = process.env
-const schedules = Number(SIMULATION_SCHEDULES ?? 20_000)
-const first = Number(SIMULATION_SEED ?? 1)
 
 const go = (verb: Step["do"], nth = 0, by = 0, fault: Step["fault"] = "none"): Step => ({ do: verb, nth, by, fault })
 const goesWell = (rounds: number): ReadonlyArray<Step> => Array.from({ length: rounds }, () => go("all goes well for a while"))
@@ -21,12 +18,7 @@ const comeToWait = (simulation: Simulation, seconds: number): number => {
 }
 
 describe("the simulation", () => {
-  it(`keeps all invariants in ${schedules} schedules from seed ${first}`, { timeout: 7_200_000 }, () => {
-    for (let seed = first; seed < first + schedules; seed++) {
-      const failure = runSeed(seed)
-      if (failure !== undefined) expect.fail(told(failure))
-    }
-  })
+  keepsAllInvariants(1)
 
   it("does the same for the same seed, down to every object that is written", () => {
     const historyOf = (seed: number) => {
