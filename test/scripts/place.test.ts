@@ -19,7 +19,7 @@ it.each([
   const { run } = checkout("test/cluster/env.bash")
   const [program = ""] = name.split(",")
   const { said } = run(
-    `source test/cluster/env.bash; start ${program} bash -c 'env; echo end'; tail -f --pid=$! $logs/${program}.log | sed /^end/q`,
+    `source test/cluster/env.bash; start ${program} env; wait $!; cat $logs/${program}.log`,
     { HTTPS_PROXY: "http://proxy", http_proxy: "http://proxy", ALL_PROXY: "http://proxy" }
   )
   expect(said.split("\n").filter((line) => line.endsWith("=http://proxy")).length, said).toBe(given)
