@@ -3,6 +3,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { existsSync, readFileSync } from "node:fs"
 import { join } from "node:path"
+import { until } from "../../until.ts"
 import { type FakeTaskApi, taskApi } from "../fake-task-api.ts"
 import { pod } from "../pod.ts"
 import { addresses, applying, inline, planned, providers, ran } from "../whole-stage.ts"
@@ -59,7 +60,7 @@ resource "time_sleep" "last" {
       const api = yield* taskApi
       const outside = join((yield* pod()).claim, "outside")
       const digest = yield* planned(api, { "main.tf": chain(outside).replace("60s", "10s") })
-      let up = () => {}
+      let up: (() => void) | undefined
       api.onRequest = (request) => {
         if (request !== "POST /effects") return
         api.onRequest = () => {}
@@ -67,10 +68,10 @@ resource "time_sleep" "last" {
       }
       const { logged, log, kubernetes, running } = yield* applying(api, digest)
       yield* logged("time_sleep.last: Creating...")
+      yield* until(() => up !== undefined) // the log may be there before the journal was first sent
       expect(api.journal).toEqual([])
-      up()
-      yield* Effect.repeat(Effect.sleep("20 millis"), { until: () => api.journal.some(({ address }) => address === "time_sleep.last") })
-        .pipe(Effect.timeout("30 seconds"))
+      up?.()
+      yield* until(() => api.journal.some(({ address }) => address === "time_sleep.last"))
       expect(kubernetes.task().status.phase).toBe("Running")
       yield* Fiber.join(running)
       expect(kubernetes.task().status.result, log()).toMatchObject({
