@@ -2,6 +2,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { ScriptedServer } from "../kubernetes/scripted-server.ts"
+import { until } from "../until.ts"
 import { faultProxy } from "./proxy.ts"
 import { askedOf, type Fault, type Rule, script } from "./rule.ts"
 
@@ -116,7 +117,7 @@ describe("the proxy", () => {
       const { proxy, server } = yield* behind
       server.otherwise = "silence"
       const asked = yield* Effect.forkChild(ask(proxy.url + path))
-      yield* Effect.repeat(Effect.sleep("5 millis"), { until: () => server.asked.length > 0 })
+      yield* until(() => server.asked.length > 0)
       yield* proxy.down
       expect(yield* Fiber.join(asked)).toBe("broken")
       expect(yield* ask(proxy.url + path)).toBe("broken")

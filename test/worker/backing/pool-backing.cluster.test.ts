@@ -3,6 +3,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { until } from "../../until.ts"
 import { sha256, tarGz, taskApi } from "../fake-task-api.ts"
 import { find, pod } from "../pod.ts"
 import { addresses, applying, main, planned, poolTask, ran, slow, text, token } from "../whole-stage.ts"
@@ -218,7 +219,7 @@ describe("a stage of a pool", () => {
       yield* logged("time_sleep.second: Creation complete")
       let tries = 0
       api.onRequest = (request) => void (request.endsWith("/state") && tries++)
-      yield* Effect.repeat(Effect.sleep("20 millis"), { until: () => tries > 3 }).pipe(Effect.timeout("20 seconds"))
+      yield* until(() => tries > 3)
       expect(kubernetes.task().status.phase).toBe("Running")
       up()
       yield* Fiber.join(running)
@@ -254,7 +255,7 @@ describe("a stage of a pool", () => {
       let tries = 0
       api.onRequest = (request) => void (request.endsWith("/state") && tries++)
       const up = api.goDown()
-      yield* Effect.repeat(Effect.sleep("20 millis"), { until: () => tries > 2 }).pipe(Effect.timeout("20 seconds"))
+      yield* until(() => tries > 2)
       process.emit("SIGTERM", "SIGTERM")
       yield* Fiber.join(running)
       const { result } = kubernetes.task().status

@@ -10,6 +10,7 @@ import { poolBacking } from "../../../src/worker/backing/pool-backing.ts"
 import { Log } from "../../../src/worker/engine/log-shipper.ts"
 import { SettledState, StateDelivery } from "../../../src/worker/state/state-delivery.ts"
 import { openFolder } from "../../../src/worker/volume/folder.ts"
+import { until } from "../../until.ts"
 import { type FakeTaskApi, type Fault, sha256, tarGz } from "../fake-task-api.ts"
 import { poolParts, saved } from "../pool-parts.ts"
 import { seal } from "../seals.ts"
@@ -74,7 +75,7 @@ const hungUp = Effect.fnUntraced(function*(delivery: StateDelivery["Service"], a
     isAsked = true
   }
   const pushing = yield* Effect.forkChild(delivery.push(Buffer.from(pushed)))
-  yield* Effect.repeat(Effect.sleep("10 millis"), { until: () => isAsked }).pipe(Effect.timeout("30 seconds"))
+  yield* until(() => isAsked)
   yield* Fiber.interrupt(pushing)
 })
 
@@ -196,7 +197,7 @@ describe("the state that the engine left", () => {
         truncateSync(file, 64 * 1024 ** 2 + 1)
       }
       const settling = yield* Effect.forkChild(settleIn(...directory))
-      yield* Effect.repeat(Effect.sleep("10 millis"), { until: () => told.length > 0 && isUnsaved() }).pipe(Effect.timeout("30 seconds"))
+      yield* until(() => told.length > 0 && isUnsaved())
       expect(told.join("")).toContain(
         `The engine left its last state in ${file}, and the worker cannot send it to the pool's server. ${why}`
       )

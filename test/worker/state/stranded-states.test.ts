@@ -9,6 +9,7 @@ import { keptStateLine } from "../../../src/schema/api/task-api.ts"
 import { TaskApi } from "../../../src/worker/network/task-api.ts"
 import { StateDelivery } from "../../../src/worker/state/state-delivery.ts"
 import { carryStrandedStates } from "../../../src/worker/state/stranded-states.ts"
+import { until } from "../../until.ts"
 import { type PoolParts, poolParts } from "../pool-parts.ts"
 
 const stage = "run-a.plan.1" // of the task API in memory
@@ -59,7 +60,7 @@ describe("a state that the server does not take", () => {
       yield* delivery.lock({ ID: "a" })
       const up = parts.api.goDown()
       const pushing = yield* Effect.forkChild(delivery.push(state))
-      yield* Effect.repeat(Effect.sleep("10 millis"), { until: () => kept(parts).length > 0 }).pipe(Effect.timeout("30 seconds"))
+      yield* until(() => kept(parts).length > 0)
       const hidden = readFileSync(onlyKept(parts))
       expect(hidden.includes("secret")).toBe(false)
       expect(opened(hidden)).toEqual(state)
