@@ -46,7 +46,6 @@ export default defineConfig({
     setupFiles: ["test/arbitrary.setup.ts"],
     env: { PROPERTY_SEED },
     maxWorkers: 2,
-    execArgv: ["--max-semi-space-size=32"], // MiB: a tenth less time for schedules with a pool, which make much garbage
     projects: [
       { extends: true, test: { name: "unit", include: ["test/**/*.test.ts"], exclude: withCluster, testTimeout: 60_000 } },
       // Each control plane runs one file at a time, because what a file counts must not come from another one.
