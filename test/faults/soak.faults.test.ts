@@ -5,11 +5,9 @@ import { Effect, Fiber, Schedule } from "effect"
 import { join } from "node:path"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { jobs, leases } from "../../src/kubernetes/kinds.ts"
-import { Rates } from "../../src/server/access/limits.ts"
-import type { Rate } from "../../src/server/access/token-bucket.ts"
 import { TaskCluster, Tasks } from "../controller/task-cluster.ts"
 import { writeReport } from "../scorecard/report.ts"
-import { archiveOf, directory, person, serve } from "../server/live-server.ts"
+import { archiveOf, directory, person, serve, withoutRates } from "../server/live-server.ts"
 import { controllerProgram } from "./controller-process.ts"
 import { faultyApi } from "./faulty-api.ts"
 import { podHands } from "./pod-hands.ts"
@@ -45,9 +43,6 @@ const poolFaults: ReadonlyArray<Rule> =
     part({}, 0.0125, fault)
   )
 
-/** In effect no limit: this test reads thousands of runs each second. */
-const unlimited: Rate = { perSecond: 100_000, burst: 100_000 }
-
 const ended = ["planned_and_finished", "errored", "canceled", "discarded", "applied"]
 
 layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("a soak", (it) => {
@@ -59,14 +54,7 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("a soak
         const { namespace } = yield* Tasks
         const kubernetes = yield* Kubernetes
         const made = yield* directory
-        const url = yield* Effect.provideService(serve(made), Rates, {
-          user: unlimited,
-          pool: unlimited,
-          task: unlimited,
-          link: unlimited,
-          follower: unlimited,
-          address: unlimited
-        })
+        const url = yield* withoutRates(serve(made)) // this test reads thousands of runs each second
         const api = yield* faultyApi({ seed, keepsBodies: false })
         const pool = yield* faultProxy({ upstream: { url }, seed, keepsBodies: false })
         const { claims, trouble } = yield* podHands({ client: api.client, pool: pool.url })

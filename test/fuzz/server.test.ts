@@ -11,7 +11,6 @@ import { runPath, type RunView } from "../../src/schema/api/run.ts"
 import { statePath } from "../../src/schema/api/state.ts"
 import { taskHeader, taskPath } from "../../src/schema/api/task-api.ts"
 import { CreateConfigurationVersion, CreateRun, CreateVariable, CreateWorkspace, UpdateWorkspace } from "../../src/schema/api/tfe-api.ts"
-import { Rates } from "../../src/server/access/limits.ts"
 import { openApi } from "../../src/server/routes/open-api.ts"
 import {
   agent,
@@ -26,6 +25,7 @@ import {
   sha256,
   taskUid,
   userToken,
+  withoutRates,
   worker
 } from "../server/live-server.ts"
 import { tell } from "./figures.ts"
@@ -418,21 +418,10 @@ const troubleWith = ({ method, operation, path }: Sent, got: Got): string | unde
 const told = ({ body, headers, method, path }: Sent) =>
   `${method} ${path} ${JSON.stringify(headers)} ${body === undefined ? "" : JSON.stringify(body.toString("utf8").slice(0, 300))}`
 
-const unlimited = { perSecond: 1e6, burst: 1e6 }
-
 describe("the server", () => {
   it.live(`answers ${requests} requests of every kind as it says it does`, () =>
     Effect.gen(function*() {
-      const url = yield* Effect.flatMap(directory, serve).pipe(
-        Effect.provideService(Rates, {
-          user: unlimited,
-          pool: unlimited,
-          task: unlimited,
-          link: unlimited,
-          follower: unlimited,
-          address: unlimited
-        })
-      )
+      const url = yield* withoutRates(Effect.flatMap(directory, serve))
       const send = sendTo(url)
       const chance = new Chance(seed)
       const statuses = new Map<number, number>()

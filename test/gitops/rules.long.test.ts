@@ -32,6 +32,16 @@ const look = (alertname: string, eval_time: string, ...namespaces: ReadonlyArray
   }
 }
 
+/** Returns the one namespace for which the alert fires at a time, with the summary that it has then. */
+const lookAndRead = (alertname: string, eval_time: string, namespace: string, summary: string) => {
+  const { annotations, labels } = ruleOf(alertname)
+  return {
+    eval_time,
+    alertname,
+    exp_alerts: [{ exp_labels: { ...labels, namespace }, exp_annotations: { ...annotations, summary } }]
+  }
+}
+
 const file = join(directory, "alerts.yaml")
 const said = (args: ReadonlyArray<string>) => {
   const { status, stderr, stdout } = spawnSync("promtool", args, { encoding: "utf8" })
@@ -160,7 +170,6 @@ describe("promtool", () => {
       series: `agent_job_server_${metric}{namespace="${namespace}",pod="server"}`,
       values
     })
-    const { annotations, labels } = ruleOf("AgentJobStateInDoubt")
     expect(promtool({
       interval: "1m",
       input_series: [
@@ -172,14 +181,7 @@ describe("promtool", () => {
       ],
       alert_rule_test: [
         look("AgentJobStateInDoubt", "14m"),
-        {
-          eval_time: "20m",
-          alertname: "AgentJobStateInDoubt",
-          exp_alerts: [{
-            exp_labels: { ...labels, namespace: "doubt" },
-            exp_annotations: { ...annotations, summary: "States are in doubt, and nothing runs in their workspaces: 2." }
-          }]
-        },
+        lookAndRead("AgentJobStateInDoubt", "20m", "doubt", "States are in doubt, and nothing runs in their workspaces: 2."),
         look("AgentJobDiskFillsUp", "24m"),
         look("AgentJobDiskFillsUp", "30m", "full")
       ]
@@ -191,7 +193,6 @@ describe("promtool", () => {
       series: `agent_job_${metric}{namespace="${namespace}",pod="one"}`,
       values
     })
-    const { annotations, labels } = ruleOf("AgentJobQueueGrows")
     expect(promtool({
       interval: "1m",
       input_series: [
@@ -206,14 +207,7 @@ describe("promtool", () => {
         look("AgentJobValuesInvalid", "15m"),
         look("AgentJobValuesInvalid", "20m", "wrong"),
         look("AgentJobQueueGrows", "20m"),
-        {
-          eval_time: "30m",
-          alertname: "AgentJobQueueGrows",
-          exp_alerts: [{
-            exp_labels: { ...labels, namespace: "behind" },
-            exp_annotations: { ...annotations, summary: "The controller of agent-job is behind with 300 tasks." }
-          }]
-        }
+        lookAndRead("AgentJobQueueGrows", "30m", "behind", "The controller of agent-job is behind with 300 tasks.")
       ]
     })).toMatchObject(obeyed)
   })

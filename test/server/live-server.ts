@@ -15,6 +15,7 @@ import { statePath } from "../../src/schema/api/state.ts"
 import { taskHeader, taskPath } from "../../src/schema/api/task-api.ts"
 import { tfePath } from "../../src/schema/api/tfe-api.ts"
 import type { StageResult } from "../../src/schema/task/stage-result.ts"
+import { Rates } from "../../src/server/access/limits.ts"
 import { ServerWithAddress, stores } from "../../src/server/lifecycle/server.ts"
 import type { ServerOptions } from "../../src/server/settings.ts"
 import { temporaryFolder } from "../temporary-folder.ts"
@@ -54,6 +55,17 @@ export const withoutPools =
   `ALTER TABLE agents DROP COLUMN resting; ALTER TABLE runs DROP COLUMN workingDirectory; DROP INDEX workspacesByPool; ${
     ["workspaces", "taskTokens", "agents"].map((table) => `ALTER TABLE ${table} DROP COLUMN pool`).join("; ")
   }; DELETE FROM effect_sql_migrations WHERE migration_id >= 30`
+
+const unlimited = { perSecond: 1e6, burst: 1e6 }
+/** Lets a server take any number of requests, for a test that is not about how many. */
+export const withoutRates = Effect.provideService(Rates, {
+  user: unlimited,
+  pool: unlimited,
+  task: unlimited,
+  link: unlimited,
+  follower: unlimited,
+  address: unlimited
+})
 
 /** Runs a server with these options until the scope closes; returns its URL and its services. */
 export const serveWith = (options: ServerOptions) =>

@@ -2,9 +2,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { taskHeader, taskPath } from "../../src/schema/api/task-api.ts"
-import { Rates } from "../../src/server/access/limits.ts"
 import { openApi } from "../../src/server/routes/open-api.ts"
-import { agent, ask, directory, person, planWith, poolToken, serve, taskUid, userToken } from "./live-server.ts"
+import { agent, ask, directory, person, planWith, poolToken, serve, taskUid, userToken, withoutRates } from "./live-server.ts"
 import { registered } from "./registered.ts"
 
 /** What opens a route. `link` is a secret in the path instead of a token; without it, the answer is 404, as for an unknown address. */
@@ -105,18 +104,7 @@ const address = (row: string) => {
   return { method: method === "*" ? "GET" : method, path: path.replaceAll(/:\w+|\*/gu, "run-x") }
 }
 
-/** No limit on the number of requests, because the table is only about tokens. */
-const unlimited = { perSecond: 1e6, burst: 1e6 }
-const server = Effect.flatMap(directory, serve).pipe(
-  Effect.provideService(Rates, {
-    user: unlimited,
-    pool: unlimited,
-    task: unlimited,
-    link: unlimited,
-    follower: unlimited,
-    address: unlimited
-  })
-)
+const server = withoutRates(Effect.flatMap(directory, serve))
 
 describe("the table of scopes", () => {
   it.effect("has a row for every route of the server, and no other", () =>

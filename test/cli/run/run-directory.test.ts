@@ -17,6 +17,7 @@ import { runPath, type RunView } from "../../../src/schema/api/run.ts"
 import { ServerWithAddress } from "../../../src/server/lifecycle/server.ts"
 import { freePort } from "../../free-port.ts"
 import { agent, directory, failed, optionsIn, person, serve, sha256, succeeded, userToken, worker } from "../../server/live-server.ts"
+import { until } from "../../until.ts"
 import { green, type Play, playing, quickstart } from "../fake-agent.ts"
 import { answers, silence, toldScreen } from "../told-screen.ts"
 
@@ -594,7 +595,7 @@ describe("the question", () => {
       const fiber = yield* Effect.forkChild(run)
       yield* screen.until("Apply these changes")
       away = true
-      yield* Effect.sleep("50 millis").pipe(Effect.repeat({ until: () => missed > 0 }))
+      yield* until(() => missed > 0)
       away = false
       yield* person(url).act(runId(screen), "apply")
       yield* Fiber.join(fiber).pipe(Effect.timeout("30 seconds"))

@@ -9,10 +9,22 @@ import { runPath } from "../../../src/schema/api/run.ts"
 import { statePath, statesPath } from "../../../src/schema/api/state.ts"
 import { taskPath } from "../../../src/schema/api/task-api.ts"
 import { tfePath } from "../../../src/schema/api/tfe-api.ts"
-import { Rates } from "../../../src/server/access/limits.ts"
 import { sealed } from "../../../src/worker/state/stranded-states.ts"
 import { lost } from "../doubted-state.ts"
-import { agent, type Answer, archiveOf, ask, directory, person, planWith, serve, state, userToken, worker } from "../live-server.ts"
+import {
+  agent,
+  type Answer,
+  archiveOf,
+  ask,
+  directory,
+  person,
+  planWith,
+  serve,
+  state,
+  userToken,
+  withoutRates,
+  worker
+} from "../live-server.ts"
 import { registered } from "../registered.ts"
 import { entry } from "../run/applying.ts"
 
@@ -169,35 +181,24 @@ const contentOf = (made: string) =>
     return tables.map(({ name }) => [name, database.prepare(`SELECT * FROM ${name}`).all().map((row) => JSON.stringify(row)).sort()])
   })
 
-/** No limit on the number of requests. */
-const unlimited = { perSecond: 1e6, burst: 1e6 }
-const open = Effect.provideService(Rates, {
-  user: unlimited,
-  pool: unlimited,
-  task: unlimited,
-  link: unlimited,
-  follower: unlimited,
-  address: unlimited
-})
-
 describe("each route that writes", () =>
   it.live("changes nothing if its entry cannot be stored, and otherwise has one entry, unless it is refused", () =>
     Effect.gen(function*() {
       const made = yield* directory
-      const requests = yield* Effect.scoped(Effect.flatMap(open(serve(made)), scene))
+      const requests = yield* Effect.scoped(Effect.flatMap(withoutRates(serve(made)), scene))
       const writes = (yield* registered).filter((route) => !/^(?:GET|\*) /u.test(route) && !without.includes(route))
       expect(writes.filter((route) => requests[route] === undefined)).toEqual([])
 
       const before = contentOf(made)
       inDatabase(made, (database) => database.exec("CREATE TRIGGER full BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'full'); END"))
       const refused = yield* Effect.scoped(
-        Effect.flatMap(open(serve(made)), (url) => Effect.forEach(Object.values(requests), (request) => request(url)))
+        Effect.flatMap(withoutRates(serve(made)), (url) => Effect.forEach(Object.values(requests), (request) => request(url)))
       ).pipe(Effect.provide(Logger.layer([])))
       expect(new Set(refused.map(({ status }) => status))).toEqual(new Set([503]))
       expect(contentOf(made)).toEqual(before)
 
       inDatabase(made, (database) => database.exec("DROP TRIGGER full"))
-      const url = yield* open(serve(made))
+      const url = yield* withoutRates(serve(made))
       const trail = Effect.map(person(url).as("GET", auditPath.all), ({ json }) => json.entries)
       for (const [route, request] of Object.entries(requests)) {
         const [last] = yield* trail
