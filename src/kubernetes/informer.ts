@@ -177,7 +177,12 @@ export const make = Effect.fnUntraced(function*<A>(
     const timeoutSeconds = yield* Random.nextIntBetween(240, 300)
     const openedAt = yield* Clock.monotonicTimeNanos
     yield* kubernetes.watch(kind, { ...selection, resourceVersion: version(), timeoutSeconds }).pipe(
-      Stream.runForEachArray((events) => Effect.andThen(heard, Effect.forEach(events, observe, { discard: true }))),
+      Stream.runForEachArray((events) =>
+        heard.pipe(
+          Effect.andThen(Effect.forEach(events, observe, { discard: true })),
+          Effect.andThen(Effect.yieldNow) // the server sends each object by itself; after a turn of the loop, many have come, and a wake-up serves them all
+        )
+      ),
       Effect.andThen(heard),
       Effect.timeoutOrElse({
         duration: Duration.seconds(timeoutSeconds + graceSeconds),

@@ -35,10 +35,7 @@ const messageOf = (fields: Fields) => (reader: BinaryReader): Record<string, unk
 }
 
 const list = (before: unknown, value: unknown) => Array.isArray(before) ? [...before, value] : [value]
-const record = (before: unknown, value: unknown) => ({
-  ...(typeof before === "object" ? before : {}),
-  ...(typeof value === "object" ? value : {})
-})
+const record = (before: unknown, value: unknown) => typeof before === "object" && before !== null ? Object.assign(before, value) : value
 
 export const text = (name: string): Field => ({ name, read: (reader) => reader.string() })
 export const int = (name: string): Field => ({ name, read: (reader) => Number(reader.int64()) })

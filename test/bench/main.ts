@@ -60,6 +60,7 @@ Measured by \`make bench\`, which writes this anew: ${
 - Repeated figures are min / median / max, judged by the median. A ratio is to the floor: what the same machine took in the same run for what nobody can save.
 - The controller is the bundled program in a process of its own, with its image's environment and the heap that Node chooses in its Pod, against a
   control plane of its own, without rate limits. Its memory is what the kernel calls VmRSS and VmHWM.
+- The controller is ready when /readyz answers 200; it is first asked when its log says so, since 100 questions a second keep it from getting ready.
 - AgentTask to Job is from the reply to the POST of the task until a watch tells of the Job, at a fixed rate, 20 s each. The relay does nothing but POST a
   ready-made Job. No Job controller runs meanwhile: its Pods would take more of a small machine than all else together. For all other figures it does.
 - Writes are counted in the audit log: all requests of the controller's account that are no reads, refused ones too.
