@@ -28,9 +28,11 @@ launch='cd "taken/$1" && echo $$ >pid && [ ! -e ../../gone ] && echo "taken $1" 
   exec >stdout 2>stderr 5<stdout 6<stderr && exec "$2" command 4>&4 5<&5 6<&6'
 
 # Tells the worker before memory runs out, because the kernel kills without notice. Cached files do not count: the kernel drops those first.
-# The limit is read at each look, since it may be changed in place.
+# The limit is read at each look, since it may be changed in place. Each look starts a process, so below half of the limit there are half as
+# many: from there, what grows so slowly that a look every second always comes before the kernel is still under its limit after two.
 guard() {
-  while sleep 1 && [ -d "taken/$1" ]; do
+  pause=1
+  while sleep $pause && [ -d "taken/$1" ]; do
     stat=$cgroup/memory.stat
     if ! read -r most <"$cgroup/memory.max"; then # cgroup v1 has another path and other names
       stat=$cgroup/memory/memory.stat
@@ -43,6 +45,8 @@ guard() {
       case $kind in anon | rss | shmem) used=$((used + ${bytes%???})) ;; esac
     done <"$stat"
     [ $((used / 4)) -lt $((most / 5)) ] || { reply memory "$1"; return; }
+    pause=1
+    [ $used -ge $((most / 2)) ] || pause=2
   done
 }
 

@@ -1,10 +1,10 @@
 // The exec loop where /bin/sh is a shell that few images have, or one that the image's environment has set otherwise.
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Stream } from "effect"
-import { chmodSync, existsSync, rmSync, writeFileSync } from "node:fs"
+import { Effect, Fiber, Stream } from "effect"
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { delimiter, join } from "node:path"
 import { CommandEnded } from "../../src/worker/engine/exec-loop.ts"
-import { client, execute, place, session, shellCommand, startLoop } from "./session.ts"
+import { cgroupOf, client, collect, eventually, execute, place, session, shellCommand, startLoop } from "./session.ts"
 
 /** Replaces the shell by dash that runs the loop in itself, after these lines. */
 const dashAfter = (lines: string) => (sh: string) => {
@@ -49,6 +49,29 @@ describe("exec loop", () => {
         assert.deepStrictEqual((yield* execute(execLoop, shellCommand(at, "exit 3"))).ended, CommandEnded.Exited({ code: 3 }))
       })
   )
+
+  it.live("looks at memory every two seconds, and every second from half of the limit on", () =>
+    Effect.gen(function*() {
+      const at = yield* place("dash") // which has no sleep of its own
+      const [programs, asked] = [join(at.scratch, "programs"), join(at.scratch, "asked")]
+      const pauses = () => existsSync(asked) ? readFileSync(asked, "utf8").split("\n").slice(0, -1) : []
+      const memory = (bytes: number) => writeFileSync(join(cgroupOf(at), "memory.stat"), `anon ${bytes}\n`)
+      mkdirSync(programs)
+      writeFileSync(join(programs, "sleep"), `#!/bin/sh\necho $1 >>"${asked}"\nexec /bin/sleep 0.02\n`, { mode: 0o755 })
+      mkdirSync(cgroupOf(at))
+      writeFileSync(join(cgroupOf(at), "memory.max"), "4000000000\n")
+      memory(1_990_000_000)
+      yield* startLoop(at, programs + delimiter + process.env.PATH)
+      const execLoop = yield* client(at)
+      const running = yield* execLoop.run(shellCommand(at, "mkfifo gate; read line <gate"))
+      const ended = yield* Effect.forkChild(collect(running))
+      yield* eventually(() => pauses().length >= 4)
+      assert.deepStrictEqual(pauses().slice(0, 4), ["1", "2", "2", "2"])
+      memory(2_010_000_000)
+      yield* eventually(() => pauses().at(-1) === "1")
+      writeFileSync(join(at.scratch, "gate"), "go on\n")
+      assert.deepStrictEqual((yield* Fiber.join(ended)).ended, CommandEnded.Exited({ code: 0 }))
+    }).pipe(Effect.scoped))
 
   it.live("runs under a shell that was built without job control and refuses its option, as posh does", () =>
     Effect.gen(function*() {

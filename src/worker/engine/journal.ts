@@ -79,5 +79,5 @@ const sendingOf = (entries: ReadonlyArray<JournalEntry>, send: SendJournal) => {
         })
     })
   })
-  return startSending({ once, isLeft: () => stored < entries.length, pause })
+  return startSending({ once, isLeft: () => stored < entries.length, pause: () => pause })
 }

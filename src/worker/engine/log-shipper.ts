@@ -38,6 +38,7 @@ interface Options {
 }
 
 const pieceBytes = 64 * 1024
+/** The pause after a piece, unless another whole one waits. What comes after a silence is sent at once, for whoever reads along. */
 const pieceEvery = Duration.millis(200)
 /** How much is kept for a server that does not answer. The oldest bytes are dropped first, because the end of a log matters most. */
 const bufferBytes = 4 * 1024 * 1024
@@ -161,29 +162,31 @@ const startShipping = Effect.fnUntraced(function*(ship: ShipLog): Effect.fn.Retu
   let piece: Uint8Array = new Uint8Array()
   let offset = 0
 
-  const next = Effect.gen(function*() {
-    if (waiting.bytes < pieceBytes) yield* Effect.sleep(pieceEvery)
-    piece = waiting.take()
+  const next = Effect.suspend(() => {
+    if (piece.length === 0) piece = waiting.take()
+    return ship(offset, piece)
   })
-  const once = Effect.suspend(() => piece.length === 0 ? next : Effect.void).pipe(
-    Effect.andThen(Effect.suspend(() => ship(offset, piece))),
-    Effect.matchEffect({
-      onFailure: ({ message }) => Effect.as(Effect.logDebug("log not taken", message), "failed" as const),
-      onSuccess: ServerAnswer.$match({
-        Refused: () => Effect.succeed("refused" as const),
-        StoredUpTo: ({ end }) =>
-          Effect.sync(() => {
-            const stored = end - offset
-            piece = stored < 0
-              ? Buffer.concat([gapMark(-stored, "the server has lost them"), piece])
-              : piece.subarray(Math.min(stored, piece.length))
-            offset = end
-            return stored > 0 ? "taken" : "failed"
-          })
-      })
+  const once = Effect.matchEffect(next, {
+    onFailure: ({ message }) => Effect.as(Effect.logDebug("log not taken", message), "failed" as const),
+    onSuccess: ServerAnswer.$match({
+      Refused: () => Effect.succeed("refused" as const),
+      StoredUpTo: ({ end }) =>
+        Effect.sync(() => {
+          const stored = end - offset
+          piece = stored < 0
+            ? Buffer.concat([gapMark(-stored, "the server has lost them"), piece])
+            : piece.subarray(Math.min(stored, piece.length))
+          offset = end
+          return stored > 0 ? "taken" : "failed"
+        })
     })
-  )
-  const sending = yield* startSending({ once, isLeft: () => piece.length + waiting.bytes > 0, pause: Duration.zero })
+  })
+  const left = () => piece.length + waiting.bytes
+  const sending = yield* startSending({
+    once,
+    isLeft: () => left() > 0,
+    pause: () => left() < pieceBytes ? pieceEvery : Duration.zero
+  })
 
   return {
     add: (bytes) => {

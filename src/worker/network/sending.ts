@@ -18,8 +18,8 @@ interface Work {
   readonly once: Effect.Effect<RequestEnd>
   /** Reports whether there is something that the server has not got. */
   readonly isLeft: () => boolean
-  /** The pause between two requests while the server takes them. */
-  readonly pause: Duration.Duration
+  /** Returns the pause after a request that the server took. A flush ends the pause. */
+  readonly pause: () => Duration.Duration
 }
 
 export interface Sending {
@@ -40,6 +40,7 @@ const slowest = 5000
 export const startSending = Effect.fnUntraced(function*({ isLeft, once, pause }: Work): Effect.fn.Return<Sending, never, Scope.Scope> {
   const work = Latch.makeUnsafe(false)
   const idle = Latch.makeUnsafe(true)
+  const hurried = Latch.makeUnsafe(false)
   let isRefused = false
   let failures = 0
 
@@ -55,8 +56,11 @@ export const startSending = Effect.fnUntraced(function*({ isLeft, once, pause }:
     if (isRefused || !isLeft()) {
       work.closeUnsafe()
       idle.openUnsafe()
+      hurried.closeUnsafe()
     }
-    yield* Effect.sleep(failures === 0 ? pause : Duration.millis(Math.min(200 * 2 ** (failures - 1), slowest)))
+    yield* failures === 0
+      ? Effect.timeoutOption(hurried.await, pause())
+      : Effect.sleep(Math.min(200 * 2 ** (failures - 1), slowest))
   })
   yield* Effect.forkScoped(Effect.forever(loop))
 
@@ -67,6 +71,10 @@ export const startSending = Effect.fnUntraced(function*({ isLeft, once, pause }:
       idle.closeUnsafe()
       work.openUnsafe()
     },
-    flush: (limit) => Effect.map(Effect.timeoutOption(idle.await, limit), (idle) => Option.isSome(idle) && !isRefused)
+    flush: (limit) =>
+      Effect.suspend(() => {
+        if (isLeft()) hurried.openUnsafe()
+        return Effect.map(Effect.timeoutOption(idle.await, limit), (idle) => Option.isSome(idle) && !isRefused)
+      })
   }
 })

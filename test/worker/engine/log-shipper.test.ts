@@ -1,6 +1,6 @@
 // The log of a stage goes to the worker's own output at once and to the server in pieces by offset, without secrets on either way.
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Option, Schema, Stream } from "effect"
+import { Effect, Fiber, Latch, Layer, Option, Schema, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import type { OutputChunk } from "../../../src/worker/engine/exec-loop.ts"
 import { Log, type ShipLog } from "../../../src/worker/engine/log-shipper.ts"
@@ -76,27 +76,78 @@ describe("the log", () => {
       expect(yield* using(log, ({ show }) => show(Stream.fromIterable(pieces), []))).toBe(text.slice(-64 * 1024))
     }), { arbitrary: { runs: 20 } })
 
-  it.effect("goes to the server in pieces of what came within 200 ms", () =>
+  it.effect("goes to the server at once, and then in pieces of what came within 200 ms", () =>
     Effect.gen(function*() {
       const { pieces, ship, text } = server()
       const { log } = yield* logTo(Option.some(ship))
       yield* using(log, ({ line }) => Effect.andThen(line("one"), line("two")))
+      yield* TestClock.adjust(0)
+      expect([text(), pieces]).toEqual(["one\ntwo\n", [8]])
+      yield* using(log, ({ line }) => Effect.andThen(line("three"), line("four")))
+      yield* TestClock.adjust("199 millis")
+      expect(pieces).toEqual([8])
+      yield* TestClock.adjust("1 millis")
+      expect([text(), pieces]).toEqual(["one\ntwo\nthree\nfour\n", [8, 11]])
+      yield* TestClock.adjust("1 minute")
+      yield* using(log, ({ line }) => line("after a silence"))
+      yield* TestClock.adjust(0)
+      expect(pieces).toEqual([8, 11, 16])
+    }))
+
+  it.effect("goes to the server five times a second at most, however many lines come", () =>
+    Effect.gen(function*() {
+      const { pieces, ship } = server()
+      const { log } = yield* logTo(Option.some(ship))
+      for (let turn = 0; turn < 200; turn++) {
+        yield* using(log, ({ line }) => line("a line"))
+        yield* TestClock.adjust("10 millis")
+      }
+      expect(pieces).toHaveLength(11) // the first, and ten in two seconds
+    }))
+
+  it.effect("goes to the server without a wait at the end, also what came while a piece was on its way", () =>
+    Effect.gen(function*() {
+      const { pieces, ship, text } = server()
+      const gate = Latch.makeUnsafe(true)
+      const { log } = yield* logTo(Option.some((offset, bytes) => Effect.andThen(gate.await, ship(offset, bytes))))
+      yield* using(log, ({ line }) => line("one"))
+      yield* TestClock.adjust(0)
+      const last = (text: string) => Effect.forkChild(using(log, ({ flush, line }) => Effect.andThen(line(text), flush("1 hour"))))
+      const first = yield* last("two")
+      yield* Effect.repeat(TestClock.adjust(0), { until: () => pieces.length === 2, times: 99 })
+      expect([text(), pieces]).toEqual(["one\ntwo\n", [4, 4]])
+      yield* Fiber.join(first)
       yield* TestClock.adjust("200 millis")
+      gate.closeUnsafe()
       yield* using(log, ({ line }) => line("three"))
-      yield* TestClock.adjust("200 millis")
-      expect(text()).toBe("one\ntwo\nthree\n")
-      expect(pieces).toEqual([8, 6])
+      yield* TestClock.adjust(0)
+      const second = yield* last("four")
+      yield* TestClock.adjust(0)
+      gate.openUnsafe()
+      yield* Effect.repeat(TestClock.adjust(0), { until: () => pieces.length === 4, times: 99 })
+      expect([text(), pieces]).toEqual(["one\ntwo\nthree\nfour\n", [4, 4, 6, 5]])
+      yield* Fiber.join(second)
+    }))
+
+  it.effect("does not show the server the beginning of a secret, however soon it is sent", () =>
+    Effect.gen(function*() {
+      const { pieces, ship, text } = server()
+      const { log } = yield* logTo(Option.some(ship), ["hunter2!"])
+      const untilSent = Effect.as(Effect.andThen(TestClock.adjust("1 minute"), Effect.yieldNow), out("ter2! again\n"))
+      yield* using(log, ({ show }) => show(Stream.concat(Stream.make(out("pass hun")), Stream.fromEffect(untilSent)), []))
+      yield* TestClock.adjust("1 minute")
+      expect([text(), pieces]).toEqual(["pass *** again\n", [5, 10]])
     }))
 
   it.effect("asks for nothing more when the server has what came while a piece was on its way", () =>
     Effect.gen(function*() {
       const { pieces, ship, text } = server()
-      const { log } = yield* logTo(Option.some(ship))
+      const { log } = yield* logTo(Option.some((offset, bytes) => Effect.delay(ship(offset, bytes), "100 millis")))
       yield* using(log, ({ line }) => line("one"))
-      yield* TestClock.adjust("100 millis")
+      yield* TestClock.adjust("50 millis")
       yield* using(log, ({ line }) => line("two"))
       yield* TestClock.adjust("1 minute")
-      expect([text(), pieces]).toEqual(["one\ntwo\n", [8]])
+      expect([text(), pieces]).toEqual(["one\ntwo\n", [4, 4]])
     }))
 
   it.effect("goes to the server in pieces of at most 64 KiB", () =>

@@ -14,7 +14,7 @@ const sending = Effect.fnUntraced(function*(...answers: ReadonlyArray<Exclude<Re
     asked.push(sent)
     return sent
   })
-  const { wake, ...more } = yield* startSending({ once, isLeft: () => things > 0, pause: Duration.millis(20) })
+  const { wake, ...more } = yield* startSending({ once, isLeft: () => things > 0, pause: () => Duration.millis(20) })
   const add = (count: number) => {
     things += count
     wake()
@@ -33,6 +33,34 @@ describe("what is to be sent", () => {
       expect(asked).toHaveLength(2)
       yield* TestClock.adjust("1 hour")
       expect(asked).toHaveLength(3)
+    }))
+
+  it.effect("goes without a pause while somebody waits for its end, and with pauses again after that", () =>
+    Effect.gen(function*() {
+      const { add, asked, flush } = yield* sending()
+      add(3)
+      yield* TestClock.adjust(0)
+      const flushing = yield* Effect.forkChild(flush("1 hour"))
+      yield* Effect.repeat(TestClock.adjust(0), { until: () => asked.length === 3, times: 99 })
+      expect(asked).toHaveLength(3)
+      expect(yield* Fiber.join(flushing)).toBe(true)
+      expect(yield* flush("1 hour")).toBe(true) // nothing is left, so this hurries nothing that comes later
+      yield* TestClock.adjust("20 millis")
+      add(2)
+      yield* TestClock.adjust("19 millis")
+      expect(asked).toHaveLength(4)
+    }))
+
+  it.effect("is tried again no sooner because somebody waits for its end", () =>
+    Effect.gen(function*() {
+      const { add, asked, flush } = yield* sending("failed")
+      add(2)
+      const flushing = yield* Effect.forkChild(flush("1 hour"))
+      yield* TestClock.adjust("199 millis")
+      expect(asked).toEqual(["failed"])
+      yield* TestClock.adjust("1 millis")
+      expect(asked).toEqual(["failed", "taken", "taken"])
+      expect(yield* Fiber.join(flushing)).toBe(true)
     }))
 
   it.effect("is tried again after 200 ms, then seldomer, and as at first when something was taken", () =>
@@ -82,7 +110,7 @@ describe("what is to be sent", () => {
     Effect.gen(function*() {
       let tries = 0
       const once = Effect.suspend(() => tries++ === 0 ? Effect.die(new Error("a mistake")) : Effect.succeed<RequestEnd>("taken"))
-      const { flush, wake } = yield* startSending({ once, isLeft: () => tries < 2, pause: Duration.millis(20) })
+      const { flush, wake } = yield* startSending({ once, isLeft: () => tries < 2, pause: () => Duration.millis(20) })
       wake()
       const flushing = yield* Effect.forkChild(flush("1 hour"))
       yield* TestClock.adjust("200 millis")
