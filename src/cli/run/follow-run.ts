@@ -1,11 +1,11 @@
 // Shows one step of a run as it happens: why it waits, then its log as it grows, until the run has left the step.
 // Invariant: every byte of the log is shown once, even if following stops and is resumed.
 // Used by run, logs and cancel.
-import { Clock, Context, Duration, Effect, Schedule } from "effect"
+import { Clock, Context, Duration, Effect, Result, Schedule } from "effect"
 import type { Step } from "../../core/run/run-machine.ts"
 import type { RunView } from "../../schema/api/run.ts"
 import { ServerClient } from "../server/server-client.ts"
-import { mayPass, type ServerFailure } from "../terminal/failure.ts"
+import { mayPass, type ServerFailure, ServerUnreachable } from "../terminal/failure.ts"
 import { type LogText, logText } from "../terminal/log-text.ts"
 import { Screen } from "../terminal/screen.ts"
 import { stageOf, stepIsOver, waiting } from "./summary.ts"
@@ -51,33 +51,36 @@ export const Patience = Context.Reference<{ readonly every: Duration.Duration; r
   defaultValue: () => ({ every: Duration.seconds(2), times: 60 })
 })
 
+/** How long to leave the server alone: for this time, or for what a busy one asks for if that is longer. */
+const pauseAfter = (error: ServerFailure, every: Duration.Duration) =>
+  error._tag === "ServerUnreachable" ? Duration.max(every, Duration.seconds(error.busySeconds ?? 0)) : every
+
 /** When to ask again: after this time, or after what a busy server asks for if that is longer. */
 export const askAgain = (every: Duration.Duration) =>
   Schedule.spaced(every).pipe(
     Schedule.setInputType<ServerFailure>(),
-    Schedule.modifyDelay(({ duration, input }) =>
-      Effect.succeed(input._tag === "ServerUnreachable" ? Duration.max(duration, Duration.seconds(input.busySeconds ?? 0)) : duration)
-    )
+    Schedule.modifyDelay(({ input }) => Effect.succeed(pauseAfter(input, every)))
   )
 
 /**
  * Retries a call while the server gives no usable answer, for two minutes by default: long enough for the server to restart. A busy one may
- * ask for longer.
+ * ask for longer. A pause may be interrupted, also where the call may not.
  */
-export const patiently = Effect.fnUntraced(function*<A>(call: Effect.Effect<A, ServerFailure>) {
+export const patiently = Effect.fnUntraced(function*<A, E, R>(
+  call: Effect.Effect<A, E, R>,
+  again: (error: ServerUnreachable) => boolean = mayPass
+) {
   const { every, times } = yield* Patience
   const screen = yield* Screen
-  return yield* call.pipe(
-    Effect.tapErrorTag(
-      "ServerUnreachable",
-      (error) => {
-        if (!mayPass(error)) return Effect.void
-        const what = error.busySeconds === undefined ? "No usable answer from the server" : "The server is busy"
-        return screen.status(`${what} (${error.detail}); trying again`)
-      }
-    ),
-    Effect.retry({ while: mayPass, schedule: askAgain(every), times })
-  )
+  for (let left = times;; left--) {
+    const answer = yield* Effect.result(call)
+    if (Result.isSuccess(answer)) return answer.success
+    const error = answer.failure
+    if (left === 0 || !(error instanceof ServerUnreachable) || !again(error)) return yield* Effect.fail(error)
+    const what = error.busySeconds === undefined ? "No usable answer from the server" : "The server is busy"
+    yield* screen.status(`${what} (${error.detail}); trying again`)
+    yield* Effect.interruptible(Effect.sleep(pauseAfter(error, every)))
+  }
 })
 
 /**
