@@ -42,8 +42,13 @@ export const followApply = ({ run }: Followed, colours: boolean): Followed => ({
  * because only the view of the run tells why a stage has not begun.
  */
 const hold = { shortest: 1, longest: 20 }
-/** How many milliseconds to pause after a look that brought nothing: twice as long after each while the step has no stage. */
-const pause = { shortest: 200, longest: 2000 }
+/**
+ * How many milliseconds to pause after a look that brought nothing: longer by a quarter after each while the step has no stage. So whoever
+ * has waited for a time hears of the end up to a quarter of it later, and never later than after the longest pause.
+ */
+const pause = { shortest: 200, longest: 10_000, growth: 1.25 }
+/** When to look again at a run that waits for a decision: less often in the same way. */
+export const lessOften = Schedule.min([Schedule.exponential("2 seconds", pause.growth), Schedule.spaced(pause.longest)])
 /** How long to wait for the end of a log once its step is over. */
 const graceForEnd = Duration.seconds(3)
 /** How often a request is retried while the server gives no usable answer, and at most how many times. */
@@ -129,7 +134,7 @@ export const followStep = Effect.fn("followStep")(
       }
       if (ended) continue
       yield* Effect.sleep(Duration.millis(pauseMillis))
-      pauseMillis = stage === undefined ? Math.min(2 * pauseMillis, pause.longest) : pause.shortest
+      pauseMillis = stage === undefined ? Math.min(pause.growth * pauseMillis, pause.longest) : pause.shortest
       holdSeconds = stage === undefined ? hold.shortest : Math.min(2 * holdSeconds, hold.longest)
     }
   }
