@@ -1,17 +1,18 @@
 // Asks a person before a plan is applied, and approves or discards the run by the answer. Stops asking when the run is decided elsewhere.
 // Invariant: only the answer "yes" applies the plan; any other answer discards it, and no answer leaves the run as it is.
 // Used by run.
-import { Data, Duration, Effect, Option, Schedule } from "effect"
+import { Data, Duration, Effect, Option } from "effect"
 import type { RunView } from "../../schema/api/run.ts"
 import { ServerClient } from "../server/server-client.ts"
 import { isLate, mayPass, type ServerFailure } from "../terminal/failure.ts"
 import { Screen } from "../terminal/screen.ts"
-import { askAgain, patiently } from "./follow-run.ts"
+import { askAgain, lessOften, patiently } from "./follow-run.ts"
 import { hasApply, question, stepIsOver } from "./summary.ts"
 
 type Decision = Data.TaggedEnum<{ Yes: {}; No: {}; Nobody: {}; Elsewhere: { readonly run: RunView } }>
 const Decision = Data.taggedEnum<Decision>()
 
+/** How often to look while the server gives no usable answer. */
 const lookEvery = Duration.seconds(2)
 
 const askPerson = (run: RunView) =>
@@ -31,7 +32,7 @@ const elsewhere = (run: RunView) =>
     return yield* server.run(run.id).pipe(
       // retries silently, because a message would overwrite the question
       Effect.retry({ while: mayPass, schedule: askAgain(lookEvery) }),
-      Effect.repeat({ while: ({ status }) => status === "planned", schedule: Schedule.spaced(lookEvery) }),
+      Effect.repeat({ while: ({ status }) => status === "planned", schedule: lessOften }),
       Effect.map((run) => Decision.Elsewhere({ run })),
       Effect.catch(() => Effect.never) // the request that follows the answer meets the same error, and reports it
     )

@@ -1,11 +1,11 @@
 // Shows one step of a run as it happens: why it waits, then its log as it grows, until the run has left the step.
 // Invariant: every byte of the log is shown once, even if following stops and is resumed.
 // Used by run, logs and cancel.
-import { Clock, Context, Duration, Effect, Schedule } from "effect"
+import { Clock, Context, Duration, Effect, Result, Schedule } from "effect"
 import type { Step } from "../../core/run/run-machine.ts"
 import type { RunView } from "../../schema/api/run.ts"
 import { ServerClient } from "../server/server-client.ts"
-import { mayPass, type ServerFailure } from "../terminal/failure.ts"
+import { mayPass, type ServerFailure, ServerUnreachable } from "../terminal/failure.ts"
 import { type LogText, logText } from "../terminal/log-text.ts"
 import { Screen } from "../terminal/screen.ts"
 import { stageOf, stepIsOver, waiting } from "./summary.ts"
@@ -42,8 +42,13 @@ export const followApply = ({ run }: Followed, colours: boolean): Followed => ({
  * because only the view of the run tells why a stage has not begun.
  */
 const hold = { shortest: 1, longest: 20 }
-/** How many milliseconds to pause after a look that brought nothing: twice as long after each while the step has no stage. */
-const pause = { shortest: 200, longest: 2000 }
+/**
+ * How many milliseconds to pause after a look that brought nothing: longer by a quarter after each while the step has no stage. So whoever
+ * has waited for a time hears of the end up to a quarter of it later, and never later than after the longest pause.
+ */
+const pause = { shortest: 200, longest: 10_000, growth: 1.25 }
+/** When to look again at a run that waits for a decision: less often in the same way. */
+export const lessOften = Schedule.min([Schedule.exponential("2 seconds", pause.growth), Schedule.spaced(pause.longest)])
 /** How long to wait for the end of a log once its step is over. */
 const graceForEnd = Duration.seconds(3)
 /** How often a request is retried while the server gives no usable answer, and at most how many times. */
@@ -51,33 +56,36 @@ export const Patience = Context.Reference<{ readonly every: Duration.Duration; r
   defaultValue: () => ({ every: Duration.seconds(2), times: 60 })
 })
 
+/** How long to leave the server alone: for this time, or for what a busy one asks for if that is longer. */
+const pauseAfter = (error: ServerFailure, every: Duration.Duration) =>
+  error._tag === "ServerUnreachable" ? Duration.max(every, Duration.seconds(error.busySeconds ?? 0)) : every
+
 /** When to ask again: after this time, or after what a busy server asks for if that is longer. */
 export const askAgain = (every: Duration.Duration) =>
   Schedule.spaced(every).pipe(
     Schedule.setInputType<ServerFailure>(),
-    Schedule.modifyDelay(({ duration, input }) =>
-      Effect.succeed(input._tag === "ServerUnreachable" ? Duration.max(duration, Duration.seconds(input.busySeconds ?? 0)) : duration)
-    )
+    Schedule.modifyDelay(({ input }) => Effect.succeed(pauseAfter(input, every)))
   )
 
 /**
  * Retries a call while the server gives no usable answer, for two minutes by default: long enough for the server to restart. A busy one may
- * ask for longer.
+ * ask for longer. A pause may be interrupted, also where the call may not.
  */
-export const patiently = Effect.fnUntraced(function*<A>(call: Effect.Effect<A, ServerFailure>) {
+export const patiently = Effect.fnUntraced(function*<A, E, R>(
+  call: Effect.Effect<A, E, R>,
+  again: (error: ServerUnreachable) => boolean = mayPass
+) {
   const { every, times } = yield* Patience
   const screen = yield* Screen
-  return yield* call.pipe(
-    Effect.tapErrorTag(
-      "ServerUnreachable",
-      (error) => {
-        if (!mayPass(error)) return Effect.void
-        const what = error.busySeconds === undefined ? "No usable answer from the server" : "The server is busy"
-        return screen.status(`${what} (${error.detail}); trying again`)
-      }
-    ),
-    Effect.retry({ while: mayPass, schedule: askAgain(every), times })
-  )
+  for (let left = times;; left--) {
+    const answer = yield* Effect.result(call)
+    if (Result.isSuccess(answer)) return answer.success
+    const error = answer.failure
+    if (left === 0 || !(error instanceof ServerUnreachable) || !again(error)) return yield* Effect.fail(error)
+    const what = error.busySeconds === undefined ? "No usable answer from the server" : "The server is busy"
+    yield* screen.status(`${what} (${error.detail}); trying again`)
+    yield* Effect.interruptible(Effect.sleep(pauseAfter(error, every)))
+  }
 })
 
 /**
@@ -126,7 +134,7 @@ export const followStep = Effect.fn("followStep")(
       }
       if (ended) continue
       yield* Effect.sleep(Duration.millis(pauseMillis))
-      pauseMillis = stage === undefined ? Math.min(2 * pauseMillis, pause.longest) : pause.shortest
+      pauseMillis = stage === undefined ? Math.min(pause.growth * pauseMillis, pause.longest) : pause.shortest
       holdSeconds = stage === undefined ? hold.shortest : Math.min(2 * holdSeconds, hold.longest)
     }
   }

@@ -8,11 +8,11 @@ import { isRunStatus, type RunView } from "../../schema/api/run.ts"
 import type { GivenVariable } from "../flags/run-variables.ts"
 import { type NewRun, ServerClient } from "../server/server-client.ts"
 import { counted } from "../terminal/counted.ts"
-import { Cancelled, Failed, MaybeStarted, type ServerFailure } from "../terminal/failure.ts"
+import { Cancelled, Failed, isAwayForNow, MaybeStarted, type ServerFailure } from "../terminal/failure.ts"
 import { Screen } from "../terminal/screen.ts"
 import { decide } from "./approval.ts"
 import { archiveOf } from "./archive.ts"
-import { follow, followApply, followStep } from "./follow-run.ts"
+import { follow, followApply, followStep, patiently } from "./follow-run.ts"
 import { onInterrupt, onInterruptedStart, type Progress } from "./interrupt.ts"
 import { notKnown, type Outputs, outputsOf } from "./outputs.ts"
 import { applySummary, approvalHint, failure, hasApply, nextSteps, outputLines, planSummary, size, whyNotByItself } from "./summary.ts"
@@ -37,7 +37,10 @@ interface Report<Run extends { readonly id: string } = RunView> extends Outputs 
   readonly run: Run
 }
 
-/** Uploads the directory, and returns the run to ask the server for. */
+/**
+ * Uploads the directory, and returns the run to ask the server for. The first request is not repeated where nothing answers, because the
+ * address may be wrong. A version that is made twice, because an answer was lost, has no archive and is never used.
+ */
 const prepared = Effect.fn("prepared")(function*(request: RunRequest) {
   const { allowEmptyApply, autoApprove, destroy, directory, engine, planOnly, variables, workspace } = request
   const screen = yield* Screen
@@ -45,13 +48,14 @@ const prepared = Effect.fn("prepared")(function*(request: RunRequest) {
   const archive = yield* archiveOf(directory)
   yield* screen.step(`Archived ${directory}: ${counted(archive.files, "file")}, ${size(archive.contentBytes)}`)
   yield* screen.status(`Asking ${server.url}`)
-  const { created, id: workspaceId } = yield* server.ensureWorkspace(workspace)
+  const { created, id: workspaceId } = yield* patiently(server.ensureWorkspace(workspace), isAwayForNow)
   if (created) yield* screen.step(`Made the workspace ${workspace}`)
   yield* screen.status(`Uploading ${size(archive.bytes.length)}`)
-  const configurationVersionId = yield* server.upload(workspaceId, archive.bytes, { speculative: planOnly })
+  const version = yield* patiently(server.createVersion(workspaceId, { speculative: planOnly }))
+  yield* patiently(server.upload(version.uploadUrl, archive.bytes))
   return {
     workspaceId,
-    configurationVersionId,
+    configurationVersionId: version.id,
     destroy,
     autoApply: autoApprove,
     allowEmptyApply,
@@ -61,7 +65,7 @@ const prepared = Effect.fn("prepared")(function*(request: RunRequest) {
   } satisfies NewRun
 })
 
-/** Starts the run and returns its id. The request is not retried, because that could start a second run. */
+/** Starts the run and returns its id. Fails with `MaybeStarted` where another request could start a second run. */
 const start = Effect.fn("start")(function*(wanted: NewRun, workspace: string) {
   const server = yield* ServerClient
   return yield* server.createRun(wanted).pipe(
@@ -135,8 +139,10 @@ export const runDirectory = Effect.fn("runDirectory")(function*(request: RunRequ
   const stop = (runId: string) => onInterrupt(runId, progress, asSeen)
   const run = yield* Effect.uninterruptibleMask((restore) =>
     Effect.gen(function*() {
-      const asked = yield* Effect.forkChild(restore(start(wanted, workspace)))
-      const runId = yield* restore(Fiber.join(asked)).pipe(Effect.onInterrupt(() => onInterruptedStart(asked, workspace, stop)))
+      const runId = yield* patiently(Effect.gen(function*() {
+        const asked = yield* Effect.forkChild(restore(start(wanted, workspace)))
+        return yield* restore(Fiber.join(asked)).pipe(Effect.onInterrupt(() => onInterruptedStart(asked, workspace, stop)))
+      }))
       yield* screen.step(`Started ${runId} in workspace ${workspace}`)
       return yield* restore(followRun(runId, progress)).pipe(
         Effect.onInterrupt(() => stop(runId)),

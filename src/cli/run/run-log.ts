@@ -1,12 +1,12 @@
 // Shows the log of a run that was started elsewhere or is over: what there is now, or all of it as it grows.
 // Used by logs.
-import { Duration, Effect, Option, Schedule } from "effect"
+import { Effect, Option } from "effect"
 import { inWords, type Step } from "../../core/run/run-machine.ts"
 import type { RunView } from "../../schema/api/run.ts"
 import { ServerClient } from "../server/server-client.ts"
 import { Failed, NothingThere } from "../terminal/failure.ts"
 import { Screen } from "../terminal/screen.ts"
-import { follow, followStep, patiently, showLog } from "./follow-run.ts"
+import { follow, followStep, lessOften, patiently, showLog } from "./follow-run.ts"
 import { stageOf, waiting } from "./summary.ts"
 
 export interface LogRequest {
@@ -17,8 +17,6 @@ export interface LogRequest {
   readonly step: Option.Option<Step>
   readonly follow: boolean
 }
-
-const lookEvery = Duration.seconds(2)
 
 const newest = Effect.fnUntraced(function*(workspace: Option.Option<string>) {
   const run = yield* (yield* ServerClient).newestRun(workspace)
@@ -34,7 +32,7 @@ const decided = Effect.fnUntraced(function*(run: RunView) {
   if (run.status !== "planned") return run
   yield* screen.status(`${run.id} waits for a decision: agent-job approve ${run.id}, or agent-job discard ${run.id}`)
   return yield* patiently(server.run(run.id)).pipe(
-    Effect.repeat({ while: ({ status }) => status === "planned", schedule: Schedule.spaced(lookEvery) })
+    Effect.repeat({ while: ({ status }) => status === "planned", schedule: lessOften })
   )
 })
 

@@ -80,12 +80,13 @@ export class ServerClient extends Context.Service<ServerClient, {
   /** Sets a variable. Replaces the one with the same key and category. */
   readonly setVariable: (workspaceId: string, variable: Omit<WorkspaceVariable, "id">) => Effect.Effect<void, ServerFailure>
   readonly deleteVariable: (workspaceId: string, id: string) => Effect.Effect<void, ServerFailure>
-  /** Uploads an archive (tar.gz), and returns the id of the configuration version. */
-  readonly upload: (
+  /** Makes a configuration version without an archive. One that is speculative can only be planned. */
+  readonly createVersion: (
     workspaceId: string,
-    archive: Uint8Array,
     options: { readonly speculative: boolean }
-  ) => Effect.Effect<string, ServerFailure>
+  ) => Effect.Effect<{ readonly id: string; readonly uploadUrl: string }, ServerFailure>
+  /** Uploads the archive (tar.gz) of a configuration version. The same one again is success. */
+  readonly upload: (uploadUrl: string, archive: Uint8Array) => Effect.Effect<void, ServerFailure>
   readonly createRun: (run: NewRun) => Effect.Effect<string, ServerFailure>
   readonly run: (id: string) => Effect.Effect<RunView, ServerFailure>
   readonly newestRun: (workspace: Option.Option<string>) => Effect.Effect<Option.Option<RunView>, ServerFailure>
@@ -250,18 +251,23 @@ const make = (connection: Connection, http: HttpClient.HttpClient, proxy: Chosen
       })),
     deleteVariable: (workspaceId, id) =>
       Effect.asVoid(send(authorised(Request.delete(tfePath.variable(workspaceId, id))), { thing: "variable", status: 204 })),
-    upload: Effect.fn("ServerClient.upload")(function*(workspaceId, archive, { speculative }) {
+    createVersion: (workspaceId, { speculative }) => {
       const request = jsonApi(Request.post(tfePath.configurationVersions(workspaceId)), {
         type: "configuration-versions",
         attributes: { speculative, "auto-queue-runs": false }
       })
-      const { data } = yield* decoded(ConfigurationVersion, request, "workspace", made)
-      yield* send(
-        Request.put(atOwnUrl(data.attributes["upload-url"])).pipe(Request.bodyUint8Array(archive, "application/octet-stream")),
-        { thing: "upload", status: 204, timeout: uploadTimeout }
+      return Effect.map(
+        decoded(ConfigurationVersion, request, "workspace", made),
+        ({ data: { attributes: { "upload-url": uploadUrl }, id } }) => ({ id, uploadUrl })
       )
-      return data.id
-    }),
+    },
+    upload: (uploadUrl, archive) =>
+      Effect.asVoid(
+        send(
+          Request.put(atOwnUrl(uploadUrl)).pipe(Request.bodyUint8Array(archive, "application/octet-stream")),
+          { thing: "upload", status: 204, timeout: uploadTimeout }
+        )
+      ),
     createRun: ({ allowEmptyApply, autoApply, configurationVersionId, destroy, engine, planOnly, variables, workspaceId }) =>
       decoded(
         Identified,

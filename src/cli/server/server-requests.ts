@@ -69,8 +69,9 @@ export const makeRequests = ({ token, url }: Connection, http: HttpClient.HttpCl
   const refusedBefore = (response: HttpClientResponse.HttpClientResponse): ServerFailure => {
     const { status } = response
     if (status === 401 || status === 403) return unreachable(notOwn(status))
-    if (status === 429) return new ServerUnreachable({ url, detail: "it answers 429", hadNoEffect: true, ...pauseAskedFor(response) })
-    if (status === 404 || status >= 500) return new ServerUnreachable({ url, detail: `it answers ${status}`, hadNoEffect: false })
+    if (status === 404 || status === 429 || status >= 500) {
+      return new ServerUnreachable({ url, detail: `it answers ${status}`, status, hadNoEffect: status === 429, ...pauseAskedFor(response) })
+    }
     return new ServerRefused({
       status,
       message: status === 413
@@ -87,6 +88,7 @@ export const makeRequests = ({ token, url }: Connection, http: HttpClient.HttpCl
         new ServerUnreachable({
           url,
           detail: `it answers ${status}: ${message}`,
+          status,
           hadNoEffect: status < 500,
           ...pauseAskedFor(response)
         }),
@@ -134,6 +136,8 @@ export const makeRequests = ({ token, url }: Connection, http: HttpClient.HttpCl
     expected: Expected
   ): Effect.Effect<HttpClientResponse.HttpClientResponse, ServerFailure> => {
     const { thing, timeout = callTimeout } = expected
+    const lasting = expected.timeout !== undefined // its minutes are over, so that it would take as many again
+    const detail = `no answer in ${Duration.format(timeout)}`
     return http.execute(request).pipe(
       Effect.mapError(unreachable),
       Effect.flatMap((response) => {
@@ -141,7 +145,7 @@ export const makeRequests = ({ token, url }: Connection, http: HttpClient.HttpCl
         if (response.status < 400) return Effect.andThen(letGo(response), Effect.fail(unreachable(strangeAnswer(url, request, response))))
         return Effect.flatMap(Effect.orElseSucceed(response.text, () => ""), (text) => Effect.fail(refused(response, text, thing)))
       }),
-      Effect.timeoutOrElse({ duration: timeout, orElse: () => Effect.fail(unreachable(`no answer in ${Duration.format(timeout)}`)) }),
+      Effect.timeoutOrElse({ duration: timeout, orElse: () => Effect.fail(new ServerUnreachable({ url, detail, lasting })) }),
       Effect.tapErrorTag("NothingThere", () => pathIsRight)
     )
   }

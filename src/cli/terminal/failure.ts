@@ -39,9 +39,11 @@ export class ServerUnreachable extends Data.TaggedError("ServerUnreachable")<{
   readonly hadNoEffect?: boolean
   /** Whether the request broke on the way through a proxy, which the detail names. */
   readonly throughProxy?: boolean
+  /** The status of an answer that may be another one soon. */
+  readonly status?: number
   /** How long it wants to be left alone, where it is there but has too much to do; 0 if it does not say. */
   readonly busySeconds?: number
-  /** Whether it would be no other if it were asked again, because the address is wrong. */
+  /** Whether it would be no other if it were asked again, because the address is wrong or the way too slow for the request. */
   readonly lasting?: boolean
 }> {
   override readonly [Runtime.errorExitCode] = exitCode.unreachable
@@ -89,6 +91,12 @@ export type ServerFailure = ServerUnreachable | TokenRefused | NothingThere | Se
 
 /** Reports whether the server may answer if it is asked again. */
 export const mayPass = (error: ServerFailure): boolean => error._tag === "ServerUnreachable" && error.lasting !== true
+
+const awayForNow: ReadonlyArray<number | undefined> = [502, 503, 504]
+
+/** Reports whether an answer says that the server is busy or away for now. Without such an answer the address may be wrong. */
+export const isAwayForNow = ({ busySeconds, status }: ServerUnreachable): boolean =>
+  busySeconds !== undefined || awayForNow.includes(status)
 
 /** Reports whether a decision on a run was refused as it came too late: somebody else has decided, or the run has ended. */
 export const isLate = (error: ServerFailure): boolean => error._tag === "ServerRefused" && error.status === 409

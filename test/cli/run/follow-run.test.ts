@@ -1,8 +1,10 @@
 // How often the client asks the server while it follows a run. The server here holds each poll of the log as long as the client asks it to.
 import { expect, it } from "@effect/vitest"
-import { Clock, Deferred, Effect, Fiber, Layer } from "effect"
+import { Clock, Deferred, Duration, Effect, Fiber, Layer, Option } from "effect"
 import { TestClock } from "effect/testing"
+import { decide } from "../../../src/cli/run/approval.ts"
 import { follow, followStep, patiently } from "../../../src/cli/run/follow-run.ts"
+import { showRunLog } from "../../../src/cli/run/run-log.ts"
 import { ServerClient } from "../../../src/cli/server/server-client.ts"
 import { ServerUnreachable } from "../../../src/cli/terminal/failure.ts"
 import type { RunView } from "../../../src/schema/api/run.ts"
@@ -68,16 +70,53 @@ it.effect("the end of a log ends the wait for more of it", () =>
     expect(screen.transcript()).toBe("Planning\n")
   }))
 
-it.effect("a run that has no stage yet is looked at every two seconds in the end", () =>
+it.effect("a run that has no stage yet is looked at a quarter later each time, and every ten seconds in the end", () =>
   Effect.gen(function*() {
     const { asked, is, started } = yield* following
     is(pending)
     yield* started
-    yield* TestClock.adjust("3 seconds") // the client looks at 0, 0.2, 0.6, 1.4 and 3 s
-    expect(asked).toHaveLength(5)
-    yield* TestClock.adjust("60 seconds")
-    expect(asked).toEqual(Array.from({ length: 35 }, () => "run"))
+    yield* TestClock.adjust("1 second") // the client looks at 0, 0.2, 0.45 and 0.76 s
+    expect(asked).toHaveLength(4)
+    yield* TestClock.adjust("59 seconds")
+    expect(asked).toHaveLength(20)
+    yield* TestClock.adjust("100 seconds")
+    expect(asked).toEqual(Array.from({ length: 30 }, () => "run"))
   }))
+
+it.effect.each([
+  {
+    by: "logs -f",
+    atOnce: 2,
+    waits: showRunLog({ run: Option.some("run-a1"), workspace: Option.none(), step: Option.some("apply"), follow: true })
+  },
+  { by: "the question of run", atOnce: 1, waits: decide(planned, Effect.void) }
+])(
+  "a run that waits for a decision is looked at by $by less and less often, and every ten seconds in the end",
+  ({ atOnce, waits }) =>
+    Effect.gen(function*() {
+      let asked = 0
+      let view: RunView = planned
+      const server = Layer.mock(ServerClient, {
+        url: "http://server",
+        run: () =>
+          Effect.sync(() => {
+            asked++
+            return view
+          })
+      })
+      const screen = toldScreen(Effect.never)
+      const fiber = yield* Effect.forkChild(waits.pipe(Effect.provide(server), Effect.provide(screen.layer), Effect.exit))
+      const looksBy: Array<number> = []
+      for (const seconds of [8, 52, 100]) { // it is looked at after 2, 4.5, 7.6, 11.5, 16.4, 22.5, 30.1, 39.7 and 49.7 s
+        yield* TestClock.adjust(Duration.seconds(seconds))
+        looksBy.push(asked - atOnce)
+      }
+      expect(looksBy).toEqual([3, 10, 20])
+      view = run({ ...planned, status: "discarded", final: true })
+      yield* TestClock.adjust("10 seconds")
+      yield* Fiber.join(fiber)
+    })
+)
 
 it.effect("a server that is busy is left alone for as long as it asks for, and one that is away for two seconds", () =>
   Effect.gen(function*() {

@@ -320,6 +320,114 @@ describe("a run", () => {
     }))
 })
 
+describe("a server that is busy, or away, before the run is started", () => {
+  const eager = (times = 60) => Effect.provideService(Patience, { every: Duration.millis(1), times })
+  const failing = (detail: string, more: Partial<ServerUnreachable> = {}) =>
+    new ServerUnreachable({ url: "http://server", detail, hadNoEffect: false, ...more })
+  const busy = failing("it answers 429", { status: 429, hadNoEffect: true, busySeconds: 0 })
+  const noConnection = failing("connection refused", { hadNoEffect: true })
+  const inFront = failing("it answers 503", { status: 503 })
+  const lost = failing("the connection was closed")
+
+  type Asked = "ensureWorkspace" | "createVersion" | "upload" | "createRun"
+
+  /** A client whose requests fail the first `times` times, without reaching the server, as `failures` say; `asked` has them in order. */
+  const keptWaiting = (failures: Partial<Record<Asked, ServerUnreachable>>, times = 1) => {
+    const asked: Array<Asked> = []
+    const first = <Given extends ReadonlyArray<unknown>, A>(name: Asked, ask: (...given: Given) => Effect.Effect<A, ServerFailure>) => {
+      const failure = failures[name]
+      let left = times
+      return (...given: Given) =>
+        Effect.suspend(() => {
+          asked.push(name)
+          return failure !== undefined && left-- > 0 ? Effect.fail(failure) : ask(...given)
+        })
+    }
+    const clientOf = asking((server) => ({
+      ensureWorkspace: first("ensureWorkspace", server.ensureWorkspace),
+      createVersion: first("createVersion", server.createVersion),
+      upload: first("upload", server.upload),
+      createRun: first("createRun", server.createRun)
+    }))
+    return { asked, clientOf }
+  }
+
+  it.live("is asked again for all, and starts one run", () =>
+    Effect.gen(function*() {
+      const screen = toldScreen()
+      const { asked, clientOf } = keptWaiting({ ensureWorkspace: busy, createVersion: busy, upload: busy, createRun: busy }, 2)
+      const { run, url } = yield* running(screen, request({ planOnly: true }), quickstart, clientOf)
+      yield* eager()(run)
+      expect(asked).toEqual(
+        (["ensureWorkspace", "createVersion", "upload", "createRun"] as const).flatMap((name) => [name, name, name])
+      )
+      expect(screen.of("status")).toContain("The server is busy (it answers 429); trying again")
+      expect(yield* runsAt(url)).toHaveLength(1)
+    }))
+
+  it.live("gets the archive again for the same version where its answer is lost", () =>
+    Effect.gen(function*() {
+      const uploaded: Array<string> = []
+      const deaf = asking((server, url) => ({
+        createVersion: answerLost(url, server.createVersion),
+        upload: answerLost(url, (uploadUrl: string, archive: Uint8Array) =>
+          Effect.suspend(() => {
+            uploaded.push(uploadUrl)
+            return server.upload(uploadUrl, archive)
+          }))
+      }))
+      const { run, url } = yield* running(toldScreen(), request({ planOnly: true }), quickstart, deaf)
+      yield* eager()(run)
+      expect([uploaded.length, new Set(uploaded).size]).toEqual([2, 1])
+      expect(yield* runsAt(url)).toHaveLength(1)
+    }))
+
+  it.live.each([
+    { what: "says that it is busy", failures: { ensureWorkspace: busy }, asked: 3 },
+    { what: "is away from what is before it", failures: { ensureWorkspace: inFront }, asked: 3 },
+    { what: "does not listen, as where the address is wrong", failures: { ensureWorkspace: noConnection }, asked: 1 },
+    { what: "does not listen any more", failures: { createVersion: noConnection }, asked: 1 + 3 },
+    { what: "takes no archive now", failures: { upload: lost }, asked: 2 + 3 },
+    { what: "is busy when it is asked for the run", failures: { createRun: busy }, asked: 3 + 3 },
+    { what: "does not listen when it is asked for the run", failures: { createRun: noConnection }, asked: 3 + 3 }
+  ])(
+    "ends the command with exit code 4 once it was asked as often as it may be, where it $what",
+    ({ asked: times, failures }) =>
+      Effect.gen(function*() {
+        const { asked, clientOf } = keptWaiting(failures, 60)
+        const { run, url } = yield* running(toldScreen(), request(), quickstart, clientOf)
+        const error = yield* Effect.flip(eager(2)(run))
+        expect([error._tag, exitCodeOf(error), asked.length]).toEqual(["ServerUnreachable", 4, times])
+        expect(yield* runsAt(url)).toEqual([])
+      })
+  )
+
+  it.live.each([lost, inFront])(
+    "is not asked again for a run that it may have started ($detail), also after it was busy",
+    (failure) =>
+      Effect.gen(function*() {
+        let asked = 0
+        const clientOf = asking(() => ({ createRun: () => Effect.suspend(() => Effect.fail(asked++ === 0 ? busy : failure)) }))
+        const { run } = yield* running(toldScreen(), request(), quickstart, clientOf)
+        const error = yield* Effect.flip(eager()(run))
+        expect([error._tag, exitCodeOf(error), asked]).toEqual(["MaybeStarted", 4, 2])
+      })
+  )
+
+  it.live("is left at once by an interrupt between two requests for the run, and starts none", () =>
+    Effect.gen(function*() {
+      const screen = toldScreen()
+      const { asked, clientOf } = keptWaiting({ createRun: failing("it answers 429", { hadNoEffect: true, busySeconds: 30 }) })
+      const { run, url } = yield* running(screen, request(), quickstart, clientOf)
+      const fiber = yield* Effect.forkChild(run)
+      yield* screen.until("The server is busy (it answers 429); trying again")
+      yield* Fiber.interrupt(fiber).pipe(Effect.timeout("10 seconds"))
+      expect(asked.filter((name) => name === "createRun")).toHaveLength(1)
+      expect(screen.transcript()).not.toContain("Waiting for the server")
+      expect(yield* runsAt(url)).toEqual([])
+    }))
+})
+
 describe("outputs that the server does not give", () => {
   const refused = new ServerRefused({ status: 413, message: "These outputs are too large." })
   const away = new ServerUnreachable({ url: "http://server", detail: "the connection was closed" })

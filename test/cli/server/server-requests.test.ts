@@ -4,7 +4,7 @@ import { Effect, Option, Redacted, Schema } from "effect"
 import { HttpClient, HttpClientError, HttpClientRequest as Request } from "effect/http"
 import { createServer as createSecure } from "node:https"
 import { makeRequests } from "../../../src/cli/server/server-requests.ts"
-import { exitCodeOf } from "../../../src/cli/terminal/failure.ts"
+import { exitCodeOf, isAwayForNow } from "../../../src/cli/terminal/failure.ts"
 import { toAnybody } from "../../../src/http/connections.ts"
 import { authority } from "../../http/certificates.ts"
 import { listening } from "../../http/forward-proxy.ts"
@@ -81,6 +81,7 @@ const busy = (seconds: string) => ({ headers: { "retry-after": seconds } })
 it.live.each([
   { answer: { ...refusal(429, "too many"), ...busy("5") }, says: "it answers 429: too many", seconds: 5 },
   { answer: { ...refusal(503, "no room"), ...busy("5") }, says: "it answers 503: no room", seconds: 5 },
+  { answer: { status: 503, ...busy("5") }, says: "it answers 503", seconds: 5 },
   { answer: { status: 429, ...busy("3600") }, says: "it answers 429", seconds: 30 },
   { answer: { status: 429, ...busy("Wed, 21 Oct 2015 07:28:00 GMT") }, says: "it answers 429", seconds: 0 },
   { answer: { status: 429 }, says: "it answers 429", seconds: 0 }
@@ -92,6 +93,24 @@ it.live.each([
       expect(error).toMatchObject({ _tag: "ServerUnreachable", busySeconds: seconds })
       expect(error.message).toMatch(/^The agent-job server at http:\S+ is busy \(.*\); try again later\.$/u)
       expect(error.message).toContain(`(${says})`)
+    })
+)
+
+it.live.each([
+  { given: "the server, as it is busy", answer: refusal(429, "too many"), forNow: true },
+  { given: "the server, as it cannot store now", answer: refusal(503, "no room"), forNow: true },
+  { given: "something before a server that is away", answer: { status: 502 }, forNow: true },
+  { given: "something before a server that is away", answer: { status: 503 }, forNow: true },
+  { given: "something before a server that is silent", answer: { status: 504 }, forNow: true },
+  { given: "something that knows no such path", answer: { status: 404 }, forNow: false },
+  { given: "the server, by a mistake of its own", answer: refusal(500, "a mistake"), forNow: false },
+  { given: "nobody", answer: "reset" as const, forNow: false }
+])(
+  "tells whether an answer says that the server is away for now: given by $given ($forNow)",
+  ({ answer, forNow }) =>
+    Effect.gen(function*() {
+      const error = yield* failureOn(answer)
+      expect(error._tag === "ServerUnreachable" && isAwayForNow(error)).toBe(forNow)
     })
 )
 
