@@ -50,9 +50,13 @@ export const optionsIn = (made: string) => ({
   poolTokenFile: join(made, "pool.token")
 })
 
+/** Takes the sizes of journals out of a database again, as a version that had none left it. */
+export const withoutJournalBytes =
+  "ALTER TABLE effects DROP COLUMN journalBytes; DELETE FROM effect_sql_migrations WHERE migration_id >= 33"
+
 /** Takes the pools, and what came after them, out of a database again, as a version that had none left it. */
 export const withoutPools =
-  `ALTER TABLE agents DROP COLUMN resting; ALTER TABLE runs DROP COLUMN workingDirectory; DROP INDEX workspacesByPool; ${
+  `${withoutJournalBytes}; ALTER TABLE agents DROP COLUMN resting; ALTER TABLE runs DROP COLUMN workingDirectory; DROP INDEX workspacesByPool; ${
     ["workspaces", "taskTokens", "agents"].map((table) => `ALTER TABLE ${table} DROP COLUMN pool`).join("; ")
   }; DELETE FROM effect_sql_migrations WHERE migration_id >= 30`
 

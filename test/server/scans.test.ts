@@ -45,6 +45,7 @@ const isBounded = (step: string, text: string) =>
 const isOfMigration = (text: string) =>
   text.includes("effect_sql_migrations") ||
   text.startsWith("UPDATE runs SET workingDirectory = ") ||
+  text.startsWith("UPDATE effects SET journalBytes = ") ||
   /^UPDATE (?:evidence SET (?:decided = 1 WHERE EXISTS|storedVersionId = \()|workspaces SET terraformVersion = 'latest' WHERE length)/u
     .test(text)
 

@@ -34,9 +34,16 @@ const lookedThrough = 20_000
 
 /**
  * Paths that have no entry of their own. Their requests come all the time and change nothing that is asked about later: looking for work,
- * where each stage that is found has an entry, and the log and the journal of a stage, which are stored themselves.
+ * where each stage that is found has an entry, why a stage waits, which only people are told, and the log and the journal of a stage, which
+ * are stored themselves.
  */
-const unrecordedPaths: ReadonlySet<string> = new Set([poolPath.acquire, poolPath.cancellations, taskPath.log, taskPath.effects])
+const unrecordedPaths: ReadonlySet<string> = new Set([
+  poolPath.acquire,
+  poolPath.cancellations,
+  "/api/pool/v1/assignments/:id/wait",
+  taskPath.log,
+  taskPath.effects
+])
 
 /** The actions that make a run. */
 const makesRun: ReadonlySet<string> = new Set([`POST ${tfePath.runs}`, `POST ${stateRoute.view}/import`])

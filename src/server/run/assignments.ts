@@ -1,7 +1,7 @@
 // What agents take from the pool: stages, each offered with a token of its own until it is acknowledged. Used by the pool and task routes.
 // An offer without an acknowledgement is repeated after 30 s; to the same agent, which asks because the offer got lost, after 2 s at first.
 // So two agents may have the same offer. The stage belongs to the AgentTask that takes it first, and all others are refused.
-import { Clock, Context, Effect, Equal, Layer, Option, Schema } from "effect"
+import { Clock, Context, Effect, Equal, Layer, Option, Schema, Struct } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { mostRetries, retryDelayMillis } from "../../core/run/disruption.ts"
 import { RunEvent } from "../../core/run/run-machine.ts"
@@ -26,6 +26,10 @@ import { type StageRow, StageRow as Row, Stages, stepOf } from "./stages.ts"
 /** How much of an agent's name is recorded: a Pod's name is no longer. */
 const longestName = 253
 
+/** What is read of a stage that waits. */
+const Waiting = Row.mapFields(Struct.pick(["id", "seq", "runId", "stage", "attempt", "agent", "notBefore", "offeredAt", "offers"]))
+type Waiting = typeof Waiting.Type
+
 const offerMillis = 30_000
 /**
  * How long the same agent waits until it is offered a stage again that was offered `offers` times. The wait grows, because an agent that
@@ -37,7 +41,7 @@ const sameAgentMillis = (offers: number): number => Math.min(2_000 * 2 ** (offer
  * Returns when the stage may be offered to the agent `asking`. A clock that was set back makes no wait longer: a stage that was offered in
  * the future, or waits longer than any attempt does, is due now.
  */
-const dueAt = ({ agent, notBefore, offeredAt, offers }: StageRow, asking: string, at: number): number => {
+const dueAt = ({ agent, notBefore, offeredAt, offers }: Waiting, asking: string, at: number): number => {
   if (offeredAt !== null) {
     const since = Date.parse(offeredAt)
     return since > at ? at : since + (agent === asking ? sameAgentMillis(offers) : offerMillis)
@@ -46,7 +50,7 @@ const dueAt = ({ agent, notBefore, offeredAt, offers }: StageRow, asking: string
   return due > at + retryDelayMillis(mostRetries) ? at : due
 }
 
-const assignmentOf = (stage: StageRow, run: WholeRun, taskToken: string): Assignment => ({
+const assignmentOf = (stage: Waiting, run: WholeRun, taskToken: string): Assignment => ({
   id: stage.id,
   runId: run.id,
   workspace: run.workspace,
@@ -179,7 +183,7 @@ const make = Effect.gen(function*() {
    * Offers the stage to the agent; returns nothing if it is no longer open, because another request may have come since the stage was
    * looked up.
    */
-  const offer = Effect.fnUntraced(function*(stage: StageRow, agent: string, pool: string) {
+  const offer = Effect.fnUntraced(function*(stage: Waiting, agent: string, pool: string) {
     const offered = yield* sql`UPDATE stages SET ${
       sql.update({ agent, offeredAt: yield* now, waitReason: null, waitMessage: null })
     }, offers = offers + 1 WHERE id = ${stage.id} AND ${isOpen} AND ${pools.mayTake(pool)} RETURNING id`
@@ -190,10 +194,24 @@ const make = Effect.gen(function*() {
     return [assignmentOf(stage, yield* runs.whole(stage.runId), taskToken)]
   })
 
+  const columns = sql.literal(Object.keys(Waiting.fields).join(", "))
+  /** Holds for a stage that is due as it is: no agent was offered it, and it waits for no time. */
+  const isFresh = sql`(offeredAt IS NULL AND notBefore IS NULL)`
+
+  /**
+   * Returns the stages that agents of the pool may be offered, now or later, oldest first. Of the fresh ones, which may be thousands, it
+   * returns no more than are asked for: all of them are due, so the first that are due are among those returned.
+   */
+  const openTo = (pool: string, max: number) => {
+    const mayBeOffered = sql`${isOpen} AND ${pools.mayTake(pool)}`
+    return rows(Waiting)(sql`SELECT ${columns} FROM stages WHERE NOT ${isFresh} AND ${mayBeOffered}
+      UNION ALL SELECT * FROM (SELECT ${columns} FROM stages WHERE ${isFresh} AND ${mayBeOffered} ORDER BY seq LIMIT ${max}) ORDER BY seq`)
+  }
+
   const look = (agent: string, pool: string, max: number) =>
     Effect.gen(function*() {
       const at = yield* Clock.currentTimeMillis
-      const open = yield* rows(Row)(sql`SELECT * FROM stages WHERE ${isOpen} AND ${pools.mayTake(pool)} ORDER BY seq`)
+      const open = yield* openTo(pool, max)
       const due = open.filter((stage) => dueAt(stage, agent, at) <= at).slice(0, max)
       if (due.length === 0) {
         return {

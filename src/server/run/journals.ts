@@ -8,7 +8,6 @@ import { conflict, invalid, type StoreFailure } from "../refused.ts"
 import { row, rows } from "../store/database.ts"
 
 const Stored = Schema.Struct({ entry: Schema.fromJsonString(JournalEntry) })
-const Heard = JournalEntry.mapFields(({ kind }) => ({ kind }))
 
 /** The number of the last entry by now, and what there is among the entries that were not stored before. */
 interface Appended {
@@ -55,10 +54,17 @@ const make = Effect.gen(function*() {
 
   const last = (stageId: string) =>
     Effect.map(
-      row(Schema.Struct({ number: Schema.Int, bytes: Schema.Int }))(
-        sql`SELECT COALESCE(MAX(number), 0) AS number, COALESCE(SUM(OCTET_LENGTH(entry)), 0) AS bytes FROM effects WHERE stageId = ${stageId}`
+      row(Schema.Struct({ number: Schema.Int, journalBytes: Schema.Int }))(
+        sql`SELECT number, journalBytes FROM effects WHERE stageId = ${stageId} ORDER BY number DESC LIMIT 1`
       ),
-      (found) => found ?? { number: 0, bytes: 0 }
+      (found) => found ?? { number: 0, journalBytes: 0 }
+    )
+
+  /** Looks from the end of the journal, since each entry past the limit is a `full` one. */
+  const isHeard = (stageId: string, kind: JournalEntry["kind"]) =>
+    Effect.map(
+      sql`SELECT number FROM effects WHERE stageId = ${stageId} AND json_extract(entry, '$.kind') = ${kind} ORDER BY number DESC LIMIT 1`,
+      (found) => found.length > 0
     )
 
   const append = Effect.fn("Journals.append")(function*(stageId: string, entries: ReadonlyArray<JournalEntry>) {
@@ -68,23 +74,23 @@ const make = Effect.gen(function*() {
         `The entries of the journal of ${stageId} do not follow each other by number, so none was stored; send them again in order.`
       )
     }
-    const { bytes, number: stored } = yield* last(stageId)
+    const { journalBytes: before, number: stored } = yield* last(stageId)
     if (first > stored + 1) {
       return yield* conflict("journal-gap", `The journal ends with ${stored}, not before ${first}; go on from there.`, { number: stored })
     }
-    const fresh = withinLimit(entries.slice(stored + 1 - first), bytes)
-    const heard = fresh.some(isLast)
-      ? yield* rows(Heard)(sql`SELECT DISTINCT json_extract(entry, '$.kind') AS kind FROM effects WHERE stageId = ${stageId}`)
-      : []
-    yield* Effect.forEach(
-      fresh,
-      (entry) => sql`INSERT INTO effects ${sql.insert({ stageId, number: entry.number, entry: JSON.stringify(entry) })}`,
-      { discard: true }
-    )
+    const fresh = withinLimit(entries.slice(stored + 1 - first), before)
+    const lastWords = [...new Set(fresh.filter(isLast).map(({ kind }) => kind))]
+    const heard = yield* Effect.forEach(lastWords, (kind) => isHeard(stageId, kind))
+    let journalBytes = before
+    yield* Effect.forEach(fresh, (one) => {
+      const entry = JSON.stringify(one)
+      journalBytes += Buffer.byteLength(entry)
+      return sql`INSERT INTO effects ${sql.insert({ stageId, number: one.number, entry, journalBytes })}`
+    }, { discard: true })
     return {
       number: stored + fresh.length,
       hasCreation: fresh.some((entry) => entry.action === "create" && !isLast(entry)),
-      hasLastWord: fresh.some((entry) => isLast(entry) && heard.every(({ kind }) => kind !== entry.kind))
+      hasLastWord: heard.includes(false)
     }
   })
 

@@ -2,10 +2,10 @@
 // A file gets its name, complete and on disk, in the transaction whose row names it, so no row names a blob that is torn or being removed.
 // Used by the stores; logs are rows instead, since they grow.
 import * as NodeStream from "@effect/platform-node/NodeStream"
-import { Context, Effect, Layer, Option, Schema, type Scope, Stream } from "effect"
+import { Clock, Context, Duration, Effect, Layer, Option, Schema, type Scope, Stream } from "effect"
 import { createHash, type Hash, randomBytes, randomUUID } from "node:crypto"
 import { closeSync, createReadStream, fsyncSync, openSync, renameSync, rmSync, statSync } from "node:fs"
-import { type FileHandle, open, opendir, readFile, rm, stat, writeFile } from "node:fs/promises"
+import { type FileHandle, open, opendir, readFile, rm, stat, statfs, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { Sha256 } from "../../schema/names.ts"
 import { codeOf, errorInWords } from "../../schema/system-error.ts"
@@ -83,10 +83,16 @@ export const syncDirectory = (directory: string) => {
 }
 
 /**
- * What the probe writes: as many bytes as a state may well have, since a full disk still takes an empty file, and random ones, since a file
- * system may store zeros in no room at all.
+ * What the probe writes where it is in doubt: as many bytes as a state may well have, since a full disk still takes an empty file, and
+ * random ones, since a file system may store zeros in no room at all.
  */
-const probeBytes = randomBytes(1024 * 1024)
+const largeProbe = randomBytes(1024 * 1024)
+/** What it writes elsewhere, which tells whether the disk takes anything. */
+const smallProbe = largeProbe.subarray(0, 4096)
+/** The room that a disk shows where it is not in doubt. */
+const ampleBytes = 8 * largeProbe.byteLength
+/** How long the large file, once taken, is not tried again; after that it is, because the disk may show room that a quota does not give. */
+const largeProbeCounts = Duration.minutes(10)
 
 const isDigest = Schema.is(Sha256)
 
@@ -165,17 +171,39 @@ const make = Effect.fnUntraced(function*(directory: string) {
     yield* sameDigest(sha256, hash)
   })
 
-  /** The verdict is shared, because anybody may ask for it without a token: the disk is tried only now and then. */
-  const probe = yield* sharedVerdict(
+  const write = (bytes: Uint8Array) =>
     onDisk(async () => {
       const file = join(directory, `${unfinished}-${randomUUID()}`)
       try {
-        await writeFile(file, probeBytes, { flag: "wx", mode: 0o600, flush: true })
+        await writeFile(file, bytes, { flag: "wx", mode: 0o600, flush: true })
       } finally {
         await rm(file, { force: true })
       }
     })
+
+  /** Returns whether the disk shows ample room; false where it does not tell. */
+  const isAmple = Effect.orElseSucceed(
+    Effect.map(onDisk(() => statfs(directory)), ({ bavail, bsize }) => bavail * bsize >= ampleBytes),
+    () => false
   )
+
+  /** When the disk took the large file, in nanoseconds of the monotonic clock; undefined if it has refused a file since. */
+  let tookLargeAt: bigint | undefined
+  const isTrusted = (now: bigint) => tookLargeAt !== undefined && Duration.isLessThan(Duration.nanos(now - tookLargeAt), largeProbeCounts)
+
+  const tryDisk = Effect.gen(function*() {
+    const now = yield* Clock.monotonicTimeNanos
+    if (isTrusted(now) && (yield* isAmple)) return yield* write(smallProbe)
+    yield* write(largeProbe)
+    tookLargeAt = now
+  }).pipe(Effect.tapError(() =>
+    Effect.sync(() => {
+      tookLargeAt = undefined
+    })
+  ))
+
+  /** The verdict is shared, because anybody may ask for it without a token: the disk is tried only now and then. */
+  const probe = yield* sharedVerdict(tryDisk)
 
   return Blobs.of({
     receive,

@@ -194,5 +194,12 @@ export const migrations = Migrator.fromRecord({
       FROM workspaces WHERE workspaces.id = runs.workspaceId AND workspaces.workingDirectory <> ''`
   ),
   /** Why an agent asks for no work though it is there: `drained` or `full`; NULL for one that asks. */
-  "0032_resting_agents": statements(`ALTER TABLE agents ADD COLUMN resting TEXT`)
+  "0032_resting_agents": statements(`ALTER TABLE agents ADD COLUMN resting TEXT`),
+  /** How many bytes a journal has up to the end of the entry, so that nothing has to read it to append to it. */
+  "0033_journal_bytes": statements(
+    `ALTER TABLE effects ADD COLUMN journalBytes INTEGER NOT NULL DEFAULT 0`,
+    `UPDATE effects SET journalBytes = sizes.bytes
+      FROM (SELECT stageId, number, SUM(OCTET_LENGTH(entry)) OVER (PARTITION BY stageId ORDER BY number) AS bytes FROM effects) AS sizes
+      WHERE sizes.stageId = effects.stageId AND sizes.number = effects.number`
+  )
 })

@@ -34,6 +34,7 @@ type Requests = Readonly<Record<string, (url: string) => Effect.Effect<Answer>>>
 /** The routes that have no entry: those that come all the time, and those that refuse whatever they are asked. */
 const without = [
   "POST /api/pool/v1/cancellations",
+  "POST /api/pool/v1/assignments/:id/wait",
   "POST /api/task/v1/log",
   "POST /api/task/v1/effects",
   "POST /api/v2/organizations/:organization/projects",
@@ -124,7 +125,6 @@ const scene = Effect.fnUntraced(function*(url: string) {
     "POST /api/pool/v1/acquire": (url) => agent(url, "agent-2").post(poolPath.acquire, { agent: "agent-2", waitSeconds: 0, max: 1 }),
     "GET /api/task/v1/assignment": (url) => worker(url, toWait).as("GET", taskPath.assignment),
     "POST /api/pool/v1/assignments/:id/acknowledge": (url) => agent(url).acknowledge(toTake.id),
-    "POST /api/pool/v1/assignments/:id/wait": (url) => agent(url).wait(toTell.stage.id, "NodeUnreachable", "It does not answer."),
     "POST /api/pool/v1/assignments/:id/result": (url) => agent(url).report(toTell.stage.id, lost),
     "PUT /api/task/v1/plan": (url) => worker(url, toPlan.stage).savePlan("a plan"),
     "POST /api/task/v1/result": (url) => worker(url, toEnd.stage).result(lost),

@@ -102,6 +102,19 @@ describe("the audit trail", () => {
       expect((yield* trailOf(url, auditPath.workspace("demo"))).slice(0, 3)).toEqual(ofRun)
     }))
 
+  it.live("has nothing of why a stage waits, however often its agent tells that", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const id = yield* person(url).start("demo")
+      const plan = yield* agent(url).take
+      const before = yield* trail(url)
+      for (const place of [3, 2, 1]) {
+        expect((yield* agent(url).wait(plan.id, "ConcurrencyLimit", `${place} are before it.`)).status).toBe(204)
+      }
+      expect((yield* person(url).view(id)).queue?.message).toBe("1 are before it.")
+      expect(yield* trail(url)).toEqual(before)
+    }))
+
   it.live("names the variable of a workspace that was set or deleted, whose key it tells then, and not its value", () =>
     Effect.gen(function*() {
       const url = yield* server

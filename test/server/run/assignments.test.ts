@@ -33,6 +33,7 @@ import {
   server,
   succeeded,
   withChanges,
+  withoutJournalBytes,
   worker
 } from "../live-server.ts"
 
@@ -112,7 +113,7 @@ describe("an assignment", () => {
       }))
       const database = new DatabaseSync(join(made, "data", "agent-job.sqlite"))
       database.exec(
-        "ALTER TABLE agents DROP COLUMN resting; ALTER TABLE runs DROP COLUMN workingDirectory; DELETE FROM effect_sql_migrations WHERE migration_id >= 31"
+        `${withoutJournalBytes}; ALTER TABLE agents DROP COLUMN resting; ALTER TABLE runs DROP COLUMN workingDirectory; DELETE FROM effect_sql_migrations WHERE migration_id >= 31`
       )
       database.close()
       const url = yield* serve(made)

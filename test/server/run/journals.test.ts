@@ -1,8 +1,11 @@
 // The journals of stages at the server: each entry is stored once and in order.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { join } from "node:path"
+import { DatabaseSync } from "node:sqlite"
+import { type JournalEntry, journalLimitBytes } from "../../../src/schema/api/effects.ts"
 import { taskPath } from "../../../src/schema/api/task-api.ts"
-import { agent, directory, failed, person, planWith, serve, server, worker } from "../live-server.ts"
+import { agent, directory, failed, person, planWith, serve, server, withoutJournalBytes, worker } from "../live-server.ts"
 import { applying, entry, lost, made } from "./applying.ts"
 
 describe("the journal of a stage", () => {
@@ -14,6 +17,20 @@ describe("the journal of a stage", () => {
       expect((yield* append(...made)).json).toEqual({ number: 5 })
       yield* agent(url).report(apply.id, lost)
       expect(yield* effects).toMatchObject({ unsavedCount: 2, unknownCount: 1 })
+    }))
+
+  it.live("is appended to without a look at what is stored of it, also once it is full", () =>
+    Effect.gen(function*() {
+      const { append, apply, sql } = yield* applying
+      const [first, second, third] = made
+      yield* append(first!, second!)
+      const over = JSON.stringify({ ...first, address: "a".repeat(journalLimitBytes) })
+      yield* sql`UPDATE effects SET entry = ${over} WHERE stageId = ${apply.id} AND number = 1`
+      yield* append(third!)
+      expect(yield* sql`SELECT entry FROM effects WHERE stageId = ${apply.id} AND number = 3`).toEqual([{ entry: JSON.stringify(third) }])
+      yield* append(entry(4, "full", ""))
+      yield* sql`UPDATE effects SET entry = 'unreadable' WHERE stageId = ${apply.id} AND number = 1`
+      expect(yield* append(entry(5, "full", ""))).toMatchObject({ status: 200, json: { number: 5 } })
     }))
 
   it.live("is taken from a newer worker, whose entries say more than the server knows", () =>
@@ -62,6 +79,34 @@ describe("the journal of a stage", () => {
         json: { error: "stage-over", message: expect.stringContaining(`${plan.id} is over`) }
       })
       expect((yield* worker(url, { ...plan, taskToken: "no token" }).as("POST", taskPath.effects, { entries: made })).status).toBe(401)
+    }))
+
+  it.live("is kept to its limit, which what an older version stored counts against", () =>
+    Effect.gen(function*() {
+      const folder = yield* directory
+      const file = join(folder, "data", "agent-job.sqlite")
+      const apply = yield* Effect.scoped(Effect.gen(function*() {
+        const url = yield* serve(folder)
+        yield* person(url).start("demo", { "auto-apply": true })
+        yield* planWith(url)
+        const apply = yield* agent(url).take
+        yield* worker(url, apply).as("POST", taskPath.effects, { entries: made })
+        return apply
+      }))
+      const [fits, comesAfter] = [entry(6, "done", "time_sleep.c", "3"), entry(7, "started", "time_sleep.d")]
+      const sizeOf = (...entries: ReadonlyArray<JournalEntry>) => entries.reduce((sum, one) => sum + JSON.stringify(one).length, 0)
+      const before = entry(1, "started", "a".repeat(journalLimitBytes - sizeOf(entry(1, "started", ""), ...made.slice(1), fits)))
+      const database = new DatabaseSync(file)
+      database.exec(`UPDATE effects SET entry = '${JSON.stringify(before)}' WHERE number = 1; ${withoutJournalBytes}`)
+      database.close()
+      yield* Effect.scoped(Effect.gen(function*() {
+        const append = worker(yield* serve(folder), apply)
+        for (const one of [fits, comesAfter]) yield* append.as("POST", taskPath.effects, { entries: [one] })
+      }))
+      const upgraded = new DatabaseSync(file)
+      const stored = upgraded.prepare("SELECT entry FROM effects WHERE number >= 6").all().map(({ entry }) => JSON.parse(String(entry)))
+      upgraded.close()
+      expect(stored).toEqual([fits, { number: 7, kind: "full", action: "create", address: "" }])
     }))
 
   it.live("outlives a restart of the server", () =>

@@ -1,6 +1,23 @@
-import { describe, expect, it } from "@effect/vitest"
-import { Effect } from "effect"
-import { agent, person, server } from "../live-server.ts"
+import { describe, expect, it, vi } from "@effect/vitest"
+import { Context, Effect } from "effect"
+import { SqlClient } from "effect/sql"
+import { TestClock } from "effect/testing"
+import { StatementSync } from "node:sqlite"
+import { agent, directory, person, serveOpenly, server } from "../live-server.ts"
+
+/** Counts the rows that the database gives of a table, until the scope closes; returns how many there were by now. */
+const rowsOf = (table: string) =>
+  Effect.map(
+    Effect.acquireRelease(
+      Effect.sync(() => vi.spyOn(StatementSync.prototype, "all")),
+      (all) => Effect.sync(() => all.mockRestore())
+    ),
+    ({ mock }) => () =>
+      mock.results.reduce(
+        (sum, { value }, at) => String(Object(mock.contexts[at]).sourceSQL).includes(`FROM ${table}`) ? sum + value.length : sum,
+        0
+      )
+  )
 
 describe("the offers to an agent", () => {
   it.effect("are as many as it asks for, the oldest first", () =>
@@ -9,6 +26,34 @@ describe("the offers to an agent", () => {
       const ids = yield* Effect.forEach(["one", "two", "three"], (name) => person(url).start(name))
       const offered = Effect.map(agent(url).acquire(0, 2), (all) => all.map(({ runId }) => runId))
       expect([yield* offered, yield* offered]).toEqual([ids.slice(0, 2), ids.slice(2)])
+    }))
+
+  it.effect("are the oldest that are due, of which one that lapsed is before all that nobody had", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const [one, two, three] = yield* Effect.forEach(["one", "two", "three"], (name) => person(url).start(name))
+      const offered = (name: string) => Effect.map(agent(url, name).acquire(0, 1), (all) => all.map(({ runId }) => runId))
+      expect([yield* offered("a"), yield* offered("b")]).toEqual([[one], [two]])
+      yield* TestClock.adjust("2 seconds")
+      expect([yield* offered("b"), yield* offered("b")]).toEqual([[two], [three]])
+      yield* TestClock.adjust("30 seconds")
+      expect(yield* offered("b")).toEqual([one])
+    }))
+
+  it.effect("are looked for among few, however many wait that nobody had", () =>
+    Effect.gen(function*() {
+      const { context, url } = yield* Effect.flatMap(directory, (made) => serveOpenly(made))
+      const sql = Context.getUnsafe(context, SqlClient.SqlClient)
+      const [first, second] = yield* Effect.forEach(["one", "two"], (name) => person(url).start(name))
+      yield* agent(url).acquire(0, 1)
+      yield* sql`WITH RECURSIVE n (seq) AS (SELECT 3 UNION ALL SELECT seq + 1 FROM n WHERE seq < 1000)
+        INSERT INTO stages (id, seq, runId, stage, attempt) SELECT 'stage-' || seq, seq, ${second}, 'plan', seq FROM n`
+      const answers = yield* rowsOf("stages")
+      expect((yield* agent(url).acquire(0, 1)).map(({ runId }) => runId)).toEqual([second])
+      expect(answers()).toBeLessThan(10)
+      yield* TestClock.adjust("2 seconds")
+      expect((yield* agent(url).acquire(0, 1)).map(({ runId }) => runId)).toEqual([first])
+      expect(answers()).toBeLessThan(20)
     }))
 
   it.live("are all that there is to cancel: of a run that ends before its stage was offered, no agent is told", () =>
