@@ -13,8 +13,8 @@ const waitFor = (s: Situation, reason: WaitReason, message: string, position: nu
   return { ...response, status: { ...response.status, queue: { position, reason, ...(blockedBy !== undefined && { blockedBy }) } } }
 }
 
-/** Returns the place in the queue in words. Further back only a rounded position is known. */
-const place = (position: number): string => position <= 4 ? `Number ${position} in the queue` : `About number ${position} in the queue`
+/** Returns the place in the queue in words. Behind the first, only a position that was rounded up is known. */
+const place = (position: number): string => position === 1 ? "Number 1 in the queue" : `Among the first ${position} in the queue`
 
 export const queue: RespondTo<Waiting> = (s, turn) => {
   const blockedBy = Option.getOrUndefined(turn.blockedBy)
