@@ -584,6 +584,13 @@ export const mutants: ReadonlyArray<Mutant> = [
     test: "controller/world/mirror.test.ts"
   },
   {
+    name: "who waits for its turn is not told of another place",
+    file: "src/core/reconcile/waiting.ts",
+    from: " && queue.position === turn.position",
+    to: "",
+    test: "controller/world/mirror.test.ts"
+  },
+  {
     name: "a state of any number of values is parsed",
     file: "src/core/text/json-limits.ts",
     from: "if (begun > values) return",

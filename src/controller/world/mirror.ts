@@ -1,7 +1,7 @@
 // Keeps the world in step with the cluster: one informer for each kind puts its events into the world and has their task looked at.
-// When a task ends, goes or begins to wait for its source, all waiting tasks are looked at too; when it becomes history, so are those past the limit.
+// So are tasks whose turn changes when one ends, goes or begins to wait for its source, and those past the limit when one becomes history.
 // Used by controller/lifecycle/controller.
-import { Duration, Effect, Option, Result, type Scope } from "effect"
+import { Duration, Effect, Latch, Option, Result, type Scope } from "effect"
 import { taskSelector } from "../../core/manifest/labels.ts"
 import { attemptOf } from "../../core/reconcile/attempts.ts"
 import { waitsForSource } from "../../core/reconcile/flux-source.ts"
@@ -34,6 +34,14 @@ export const mirror = Effect.fnUntraced(function*(
   const enqueueOwner = (uid: Option.Option<string>) =>
     Option.match(Option.flatMap(uid, world.keyOf), { onNone: () => Effect.void, onSome: enqueue })
 
+  const turnsMoved = Latch.makeUnsafe(false)
+  yield* turnsMoved.await.pipe(
+    Effect.andThen(turnsMoved.close),
+    Effect.andThen(Effect.suspend(() => Effect.forEach(world.untold(), enqueue, { discard: true }))), // once for all that ended together
+    Effect.forever,
+    Effect.forkScoped
+  )
+
   const taskChanged = (key: string, task: Option.Option<AgentTask>) =>
     Effect.suspend(() => {
       const before = world.task(key)
@@ -42,11 +50,13 @@ export const mirror = Effect.fnUntraced(function*(
       const gaveWay = Option.exists(task, waitsForSource) && !Option.exists(before, waitsForSource)
       const becameHistory = Option.exists(before, (_) => !mayExpire(_)) ? Option.filter(task, mayExpire) : Option.none()
       const follower = Option.flatMap(Option.orElse(task, () => before), attemptOf)
-      const others = [
-        ...ended || gaveWay ? world.waiting() : [],
-        ...Option.toArray(becameHistory).flatMap(({ spec }) => world.pastHistory(spec.workspace))
-      ]
-      return Effect.all([enqueue(key), enqueueOwner(follower), Effect.forEach(others, enqueue, { discard: true })], { discard: true })
+      const old = Option.toArray(becameHistory).flatMap(({ spec }) => world.pastHistory(spec.workspace))
+      return Effect.all([
+        enqueue(key),
+        enqueueOwner(follower),
+        ended || gaveWay ? turnsMoved.open : Effect.void,
+        Effect.forEach(old, enqueue, { discard: true })
+      ], { discard: true })
     })
 
   const tasks = yield* Informer.make({ kind: agentTasks, namespace, project: projectTask, changed: taskChanged })

@@ -3,6 +3,7 @@
 // Used by controller/world/world, which tells it of each change; how turns are shared out is in core/scheduling/admit.
 import { Option } from "effect"
 import { waitsForSource } from "../../core/reconcile/flux-source.ts"
+import { tellsOf } from "../../core/reconcile/waiting.ts"
 import { admit, type Candidate } from "../../core/scheduling/admit.ts"
 import { heldBack } from "../../core/scheduling/draining.ts"
 import { waitsForProof } from "../../core/scheduling/isolation.ts"
@@ -18,10 +19,12 @@ export interface Turns {
   /** Whether the task has a slot. */
   readonly occupies: (task: AgentTask) => boolean
   readonly turn: (task: AgentTask) => Turn
-  /**
-   * The keys of the tasks that are not over and have no slot. When a slot or a workspace becomes free, it is their turn to be looked at.
-   */
+  /** The keys of the tasks that are not over and have no slot. */
   readonly waiting: () => ReadonlyArray<string>
+  /**
+   * The keys of those that may start now, or whose status says something else of their turn. A pass over any other would change nothing.
+   */
+  readonly untold: () => ReadonlyArray<string>
   /**
    * The keys of the tasks that were told to wait and may start now; empty unless a slot or a workspace has become free since the last call.
    */
@@ -130,6 +133,7 @@ export const make = (
     turns ??= allTurns()
     return turns.get(task.metadata.uid) ?? Turn.Admitted()
   }
+  const waiting = () => [...cache.tasks()].filter(([, task]) => !isOver(task.status.phase) && !occupies(task))
   const mayStart = (key: string): boolean => Option.exists(cache.task(key), (task) => isOpen(task) && turn(task)._tag === "Admitted")
   const letGo = ({ metadata: { uid }, spec: { workspace } }: AgentTask): void => {
     if (holders.get(workspace) === uid) holders.delete(workspace)
@@ -143,7 +147,8 @@ export const make = (
     turns: {
       occupies,
       turn,
-      waiting: () => [...cache.tasks()].filter(([, task]) => !isOver(task.status.phase) && !occupies(task)).map(([key]) => key),
+      waiting: () => waiting().map(([key]) => key),
+      untold: () => waiting().filter(([, task]) => !tellsOf(task.status, turn(task))).map(([key]) => key),
       calledUp: () => {
         if (!freed) return []
         freed = false

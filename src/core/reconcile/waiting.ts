@@ -1,10 +1,11 @@
 // The responses to a task that may not start yet: it is queued, with what or whom it waits for.
 // Always holds: the status of a task that is queued has a reason, a place in the queue and one sentence.
-// Used by core/reconcile/plan.
+// Used by core/reconcile/plan; controller/world/turns asks which status tells of its turn.
 import { Option } from "effect"
+import type { AgentTaskStatus } from "../../schema/task/agent-task.ts"
 import type { WaitReason } from "../../schema/task/reason.ts"
 import { type OtherHolder, waitsForLeft } from "../scheduling/workspace-lease.ts"
-import { askAgainMillis, type Refusal, type Waiting, waitReasonOf } from "../task/observed.ts"
+import { askAgainMillis, type Refusal, type Turn, type Waiting, waitReasonOf } from "../task/observed.ts"
 import { later, lookAgainMillis, type Respond, type RespondTo, type Response, unchanged, underWay } from "./response.ts"
 import type { Situation } from "./situation.ts"
 
@@ -13,8 +14,8 @@ const waitFor = (s: Situation, reason: WaitReason, message: string, position: nu
   return { ...response, status: { ...response.status, queue: { position, reason, ...(blockedBy !== undefined && { blockedBy }) } } }
 }
 
-/** Returns the place in the queue in words. Further back only a rounded position is known. */
-const place = (position: number): string => position <= 4 ? `Number ${position} in the queue` : `About number ${position} in the queue`
+/** Returns the place in the queue in words. Behind the first, only a position that was rounded up is known. */
+const place = (position: number): string => position === 1 ? "Number 1 in the queue" : `Among the first ${position} in the queue`
 
 export const queue: RespondTo<Waiting> = (s, turn) => {
   const blockedBy = Option.getOrUndefined(turn.blockedBy)
@@ -34,6 +35,11 @@ export const queue: RespondTo<Waiting> = (s, turn) => {
     : `${place(turn.position)}: the limits on running tasks are reached; wait, or raise task.limits.`
   return waitFor(s, turn.reason, message, turn.position, blockedBy)
 }
+
+/** Reports whether the status says already that the task waits for this turn: then a pass over it would change nothing. */
+export const tellsOf = ({ queue }: AgentTaskStatus, turn: Turn): boolean =>
+  turn._tag === "Waiting" && queue?.reason === turn.reason && queue.position === turn.position &&
+  queue.blockedBy === Option.getOrUndefined(turn.blockedBy)
 
 export const queueBehindHolder: RespondTo<OtherHolder> = (s, holder) => {
   const { workspace } = s.observed.task.spec

@@ -53,10 +53,10 @@ const inTurn = (waiting: ReadonlyArray<Candidate>, running: ReadonlyMap<string, 
 }
 
 /**
- * Returns the queue position to show: exact near the front, and the next power of two further back, because a queue of a thousand that
- * moves by one must not cause a thousand writes.
+ * Returns the queue position to show, rounded up to a power of four, because each place that a task is told of is a write of its status and
+ * a notice to its pool.
  */
-export const shownPosition = (position: number): number => position <= 4 ? position : 2 ** Math.ceil(Math.log2(position))
+export const shownPosition = (position: number): number => 4 ** Math.ceil(Math.log2(position) / 2)
 
 const count = (counts: Map<string, number>, key: string): void => void counts.set(key, (counts.get(key) ?? 0) + 1)
 

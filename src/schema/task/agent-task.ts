@@ -250,9 +250,11 @@ const Latest = Schema.Struct({
 /** Longest message of a status, in characters. */
 export const longestStatusMessage = 4096
 
-const Waiting = Schema.Struct({ position: Schema.Int, reason: Reason, blockedBy: Schema.optionalKey(Schema.String) }).annotate({
-  description: "Why it waits, and behind whom."
-})
+const Waiting = Schema.Struct({
+  position: Schema.Int.annotate({ description: "1 is next; a place further back is rounded up to 4, 16, 64 and so on." }),
+  reason: Reason,
+  blockedBy: Schema.optionalKey(Schema.String)
+}).annotate({ description: "Why it waits, and behind whom." })
 
 const JobMade = Schema.Struct({
   name: Schema.String,

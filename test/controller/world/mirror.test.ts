@@ -6,17 +6,25 @@ import { mirror } from "../../../src/controller/world/mirror.ts"
 import { make } from "../../../src/controller/world/world.ts"
 import { taskUidLabel } from "../../../src/core/manifest/labels.ts"
 import { mostFinished } from "../../../src/core/reconcile/history.ts"
+import { shownPosition } from "../../../src/core/scheduling/admit.ts"
 import { Kubernetes } from "../../../src/kubernetes/client.ts"
 import { agentTasks, jobs, pods } from "../../../src/kubernetes/kinds.ts"
 import type { OwnerReference, WatchEvent } from "../../../src/kubernetes/object.ts"
+import type { AgentTaskStatus } from "../../../src/schema/task/agent-task.ts"
 import { noon, plainSeed, policy, type Seed, worldOf } from "../../core/worlds.ts"
 
-const event = (type: "ADDED" | "MODIFIED" | "DELETED", name: string, resourceVersion: string, seed: Partial<Seed>): WatchEvent => {
+const event = (
+  type: "ADDED" | "MODIFIED" | "DELETED",
+  name: string,
+  resourceVersion: string,
+  seed: Partial<Seed>,
+  more: AgentTaskStatus = {}
+): WatchEvent => {
   const { metadata: { ownerReferences: _, ...metadata }, spec, status } = worldOf({ ...plainSeed, ...seed }).task
-  return { type, object: { metadata: { ...metadata, name, uid: `${name}-uid`, resourceVersion }, spec, status } }
+  return { type, object: { metadata: { ...metadata, name, uid: `${name}-uid`, resourceVersion }, spec, status: { ...status, ...more } } }
 }
 const whole: WatchEvent = { type: "BOOKMARK", resourceVersion: "3", whole: true }
-const fromFlux: Partial<Seed> = { source: "known", life: "queued" }
+const fromFlux: Partial<Seed> = { source: "known", life: "queued", stage: "apply" }
 
 /** Keeps a world in step with a cluster in which the test tells what happens to one kind; there is nothing of the others. */
 const mirrored = Effect.fnUntraced(function*({ plural }: { readonly plural: string }, world = make(policy)) {
@@ -62,13 +70,47 @@ describe("the task that waits for its turn", () => {
   ])("is looked at once when the one before it frees its turn, and else not: it $given", ({ events, woken = 1 }) =>
     Effect.gen(function*() {
       const { looks, queue, synced } = yield* mirrored(agentTasks)
-      yield* Queue.offerAll(queue, [event("ADDED", "first", "1", fromFlux), event("ADDED", "second", "2", {}), whole])
+      const told = { position: 1, reason: "WorkspaceBusy", blockedBy: "first" } as const
+      const second = event("ADDED", "second", "2", { life: "queued", stage: "apply" }, { queue: told })
+      yield* Queue.offerAll(queue, [event("ADDED", "first", "1", fromFlux), second, whole])
       yield* synced
       looks.length = 0
       yield* Queue.offerAll(queue, events)
       yield* TestClock.adjust("1 second")
       expect(looks.filter((key) => key === "tasks/second")).toHaveLength(woken)
     }).pipe(Effect.scoped))
+})
+
+describe("the tasks that wait for a slot", () => {
+  const waiting = (index: number) => {
+    const queue = { position: shownPosition(index), reason: "ConcurrencyLimit" } as const
+    return event("ADDED", `task-${`${index}`.padStart(2, "0")}`, "1", { life: "queued" }, { queue }) // of one age, so the name decides
+  }
+  const running = (name: string) => event("ADDED", name, "2", { life: "claimed" })
+  const over = (name: string) => event("MODIFIED", name, "4", { life: "succeeded" })
+
+  it.effect.each([
+    { ends: ["first"], looks: ["first", "task-01", "task-02", "task-05", "task-17"] },
+    { ends: ["first", "second"], looks: ["first", "second", "task-01", "task-02", "task-03", "task-05", "task-06", "task-17", "task-18"] }
+  ])(
+    "are looked at once for all that end together, and only if they may start or another place is theirs: $ends.length",
+    ({ ends, looks }) =>
+      Effect.gen(function*() {
+        const world = make({ ...policy, limits: { total: 2, perWorkspace: 2 } })
+        const mirrors = yield* mirrored(agentTasks, world)
+        yield* Queue.offerAll(mirrors.queue, [
+          running("first"),
+          running("second"),
+          ...Array.from({ length: 40 }, (_, index) => waiting(index + 1)),
+          whole
+        ])
+        yield* mirrors.synced
+        mirrors.looks.length = 0
+        yield* Queue.offerAll(mirrors.queue, ends.map(over))
+        yield* TestClock.adjust("1 second")
+        expect(mirrors.looks).toEqual(looks.map((name) => `tasks/${name}`))
+      }).pipe(Effect.scoped)
+  )
 })
 
 describe("a task that becomes history", () => {

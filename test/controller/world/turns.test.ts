@@ -172,6 +172,20 @@ describe("turns", () => {
     }
   )
 
+  it.each<readonly [tells: string, queue: NonNullable<AgentTask["status"]["queue"]>, isUntold: boolean]>([
+    ["its turn", { position: 4, reason: "WorkspaceBusy", blockedBy: "task-0" }, false],
+    ["another place", { position: 16, reason: "WorkspaceBusy", blockedBy: "task-0" }, true],
+    ["another reason", { position: 4, reason: "ConcurrencyLimit", blockedBy: "task-0" }, true],
+    ["another task", { position: 4, reason: "WorkspaceBusy", blockedBy: "task-9" }, true],
+    ["nobody", { position: 4, reason: "WorkspaceBusy" }, true]
+  ])("takes one that has to wait to be told of its turn only if its status tells just that: it tells of %s", (_, queue, isUntold) => {
+    const world = make(policy)
+    const apply = (index: number): AgentTask => ({ ...task(index), spec: { ...task(index).spec, stage: "apply" } })
+    for (const index of [0, 1]) world.setTask(key(index), Option.some(apply(index)))
+    world.setTask(key(2), Option.some({ ...apply(2), status: { phase: "Queued", reason: queue.reason, queue } }))
+    expect(world.untold()).toEqual([key(0), key(1), ...isUntold ? [key(2)] : []])
+  })
+
   it("gives turns by new limits from the moment they hold", () => {
     const world = make({ ...policy, limits: { total: 1, perWorkspace: 1 } })
     for (const index of [0, 1]) world.setTask(key(index), Option.some(task(index)))

@@ -3,6 +3,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Equal, Option } from "effect"
 import { Action } from "../../../src/core/reconcile/action.ts"
 import { plan } from "../../../src/core/reconcile/plan.ts"
+import { tellsOf } from "../../../src/core/reconcile/waiting.ts"
 import { isOver, mayFollow } from "../../../src/core/task/status.ts"
 import { noon, perform, policyOf, Seed, worldOf } from "../worlds.ts"
 
@@ -183,6 +184,11 @@ describe("plan", () => {
     if (phase !== "Queued" || reason === "Accepted" || (seed.deleted && seed.pool && !seed.cancel)) return
     expect(queue).toMatchObject({ reason, position: expect.any(Number) })
     expect(message).toMatch(/\S/u)
+  })
+
+  it.prop("tells a task of its turn, so that it is looked at for that only once", [Seed], ([seed]) => {
+    const { situation, status } = decide(seed)
+    if (situation === "not its turn") expect(tellsOf(status, worldOf(seed).turn)).toBe(true)
   })
 
   it.prop("leaves a claimed stage alone while its node does not answer, or its Pod is not ready", [Seed], ([seed]) => {

@@ -1559,12 +1559,12 @@ describe("plan, of a task that waits", () => {
     expect(status.queue).toEqual({ position: 1, reason: "WorkspaceBusy" })
   })
 
-  it("says of a place far back in the queue that it is rounded", () => {
+  it("says of a place behind the first that it is rounded up", () => {
     const turn = (position: number) => Turn.Waiting({ reason: "ConcurrencyLimit", position, blockedBy: Option.none() })
     const said = (position: number) => plan(policyOf(plainSeed), { ...worldOf(plainSeed), turn: turn(position) }, noon).status.message
-    expect([said(4), said(8)]).toEqual([
-      "Number 4 in the queue: the limits on running tasks are reached; wait, or raise task.limits.",
-      "About number 8 in the queue: the limits on running tasks are reached; wait, or raise task.limits."
+    expect([said(1), said(16)]).toEqual([
+      "Number 1 in the queue: the limits on running tasks are reached; wait, or raise task.limits.",
+      "Among the first 16 in the queue: the limits on running tasks are reached; wait, or raise task.limits."
     ])
   })
 })

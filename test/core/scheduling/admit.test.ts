@@ -180,10 +180,14 @@ describe("admit", () => {
     expect(turns.filter(([, { _tag }]) => _tag === "Admitted").map(([uid]) => uid)).toEqual(["uid-0", "uid-2"])
   })
 
-  it.each([[1, 1], [3, 3], [4, 4], [5, 8], [9, 16], [100, 128]])(
+  it.each([[1, 1], [2, 4], [4, 4], [5, 16], [16, 16], [17, 64], [1000, 1024], [1024, 1024]])(
     "shows position %i as %i, so that a long queue is not a flood of writes",
     (position, shown) => {
       expect(shownPosition(position)).toBe(shown)
     }
   )
+
+  it("tells the last of a thousand six places until it is next", () => {
+    expect(new Set(Array.from({ length: 1000 }, (_, index) => shownPosition(index + 1))).size).toBe(6)
+  })
 })
