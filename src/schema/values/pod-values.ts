@@ -5,6 +5,7 @@ import type { V1Affinity, V1Container, V1Volume } from "@kubernetes/client-node"
 import { Predicate, Schema } from "effect"
 import { keyPattern } from "../document/explain.ts"
 import { ObjectName } from "../names.ts"
+import { optional } from "./value.ts"
 
 const maybe = Schema.optionalKey
 const text = maybe(Schema.String)
@@ -56,9 +57,9 @@ export type SecurityContext = typeof SecurityContext.Type
 
 const Toleration = Schema.Struct({
   key: text,
-  operator: maybe(Schema.Literals(["Exists", "Equal", "Lt", "Gt"])),
+  operator: maybe(optional(Schema.Literals(["Exists", "Equal", "Lt", "Gt"]))),
   value: text,
-  effect: maybe(Schema.Literals(["NoSchedule", "PreferNoSchedule", "NoExecute"])),
+  effect: maybe(optional(Schema.Literals(["NoSchedule", "PreferNoSchedule", "NoExecute"]))),
   tolerationSeconds: maybe(Schema.Int)
 })
 export const Tolerations = list(Toleration)
