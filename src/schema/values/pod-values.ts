@@ -36,13 +36,14 @@ export const SeccompProfile = Schema.Struct({
   type: Schema.Literals(["RuntimeDefault", "Localhost", "Unconfined"]),
   localhostProfile: text
 })
+export const AppArmorProfile = Schema.Struct({ type: Schema.String, localhostProfile: text })
 export const UserId = whole
 const Sysctl = Schema.Struct({ name: Schema.String, value: Schema.String })
 
 /** A container's own security context; where the values leave it empty, another one is inherited. */
 export const SecurityContext = Schema.Struct({
   allowPrivilegeEscalation: maybe(Schema.Boolean),
-  appArmorProfile: maybe(Schema.Struct({ type: Schema.String, localhostProfile: text })),
+  appArmorProfile: maybe(AppArmorProfile),
   capabilities: maybe(Capabilities),
   privileged: maybe(Schema.Boolean),
   procMount: text,
