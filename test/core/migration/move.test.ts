@@ -178,6 +178,12 @@ describe("what changes", () => {
       says: "Roles and bindings are made for the account `theirs`; the chart made none without `serviceAccount.create`."
     },
     {
+      given: "what an account of others may have in a cloud",
+      config: { serviceAccount: { create: false, name: "theirs" } },
+      says:
+        "What `theirs` may do in your cloud, tasks may only where it is granted to `system:serviceaccount:scalr:blue-task` too, which has `serviceAccount.annotations`."
+    },
+    {
       given: "the metadata service closed",
       config: { restrictMetadataService: true },
       says:
