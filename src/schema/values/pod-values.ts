@@ -32,27 +32,28 @@ export type Resources = typeof Resources.Type
 
 export const Capabilities = Schema.Struct({ add: maybe(list(Schema.String)), drop: maybe(list(Schema.String)) })
 export const SeLinuxOptions = Schema.Struct({ user: text, role: text, type: text, level: text })
-export const SeccompProfile = Schema.Struct({
+/** A profile of seccomp or of AppArmor. */
+export const Profile = Schema.Struct({
   type: Schema.Literals(["RuntimeDefault", "Localhost", "Unconfined"]),
   localhostProfile: text
 })
-export const AppArmorProfile = Schema.Struct({ type: Schema.String, localhostProfile: text })
+export const ProcMount = Schema.Literals(["Default", "Unmasked"])
 export const UserId = whole
 const Sysctl = Schema.Struct({ name: Schema.String, value: Schema.String })
 
 /** A container's own security context; where the values leave it empty, another one is inherited. */
 export const SecurityContext = Schema.Struct({
   allowPrivilegeEscalation: maybe(Schema.Boolean),
-  appArmorProfile: maybe(AppArmorProfile),
+  appArmorProfile: maybe(Profile),
   capabilities: maybe(Capabilities),
   privileged: maybe(Schema.Boolean),
-  procMount: text,
+  procMount: maybe(ProcMount),
   readOnlyRootFilesystem: maybe(Schema.Boolean),
   runAsGroup: maybe(UserId),
   runAsNonRoot: maybe(Schema.Boolean),
   runAsUser: maybe(UserId),
   seLinuxOptions: maybe(SeLinuxOptions),
-  seccompProfile: maybe(SeccompProfile)
+  seccompProfile: maybe(Profile)
 })
 export type SecurityContext = typeof SecurityContext.Type
 
