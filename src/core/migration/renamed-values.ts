@@ -55,6 +55,7 @@ const renames: ReadonlyArray<Rename> = [
   { from: "agent.controller.extraEnv", to: ["controller.extraEnv"], as: byName },
   { from: "agent.controller.extraEnvFrom", to: ["controller.extraEnvFrom"] },
   { from: "agent.controller.securityContext", to: ["controller.securityContext"] },
+  { from: "global.labels", to: ["global.labels", "global.podLabels"] }, // the chart's reach the Pods too
   ...["runAsUser", "runAsGroup"].map((id) => ({
     from: `global.podSecurityContext.${id}`,
     to: [

@@ -20,6 +20,10 @@ describe("keys that the chart renamed later", () => {
     },
     { given: { persistence: { data: { emptyDir: { sizeLimit: "4Gi" } } } }, values: { persistence: { emptyDir: { sizeLimit: "4Gi" } } } },
     {
+      given: { global: { labels: { team: "a", tier: "b" }, podLabels: { tier: "c" } } },
+      values: { global: { labels: { team: "a", tier: "b" }, podLabels: { team: "a", tier: "c" } } }
+    },
+    {
       given: { global: { podSecurityContext: { fsGroup: 5 } }, task: { podSecurityContext: { fsGroup: 6 } } },
       values: { controller: { podSecurityContext: { fsGroup: 5 } }, task: { podSecurityContext: { fsGroup: 6 } } }
     }
