@@ -56,15 +56,6 @@ const renames: ReadonlyArray<Rename> = [
   { from: "agent.controller.extraEnvFrom", to: ["controller.extraEnvFrom"] },
   { from: "agent.controller.securityContext", to: ["controller.securityContext"] },
   { from: "global.labels", to: ["global.labels", "global.podLabels"] }, // the chart's reach the Pods too
-  ...["runAsUser", "runAsGroup"].map((id) => ({
-    from: `global.podSecurityContext.${id}`,
-    to: [
-      `controller.podSecurityContext.${id}`,
-      `task.podSecurityContext.${id}`,
-      `agent.securityContext.${id}`,
-      `task.runner.securityContext.${id}`
-    ]
-  })),
   { from: "global.podSecurityContext", to: ["controller.podSecurityContext", "task.podSecurityContext"] },
   { from: "persistence.cache.hostPath", to: ["persistence.hostPath"], as: ofCache },
   { from: "persistence.cache.persistentVolumeClaim", to: ["persistence.persistentVolumeClaim"], as: ofCache },
@@ -86,6 +77,18 @@ const withDefault = (all: Tree, key: string, value: unknown): Tree => {
   return isTree(own) && isTree(value) ? withValue(all, key, union(value, own)) : all
 }
 
+/** What containers have by default here, and what they have from their Pod in later charts. */
+const ofContainers = [
+  "agent.securityContext.runAsNonRoot", // the chart's runner has it too
+  ...["runAsGroup", "runAsUser", "seccompProfile"].flatMap((key) => [`agent.securityContext.${key}`, `task.runner.securityContext.${key}`])
+]
+
+/** Takes these away where one context is for all Pods, so that each container has what its Pod says. */
+const fromPods = (given: Tree): Tree =>
+  get(given, "global.podSecurityContext") === undefined
+    ? given
+    : ofContainers.reduce((all, key) => withDefault(all, key, null), usersApart(given))
+
 export interface Renamed {
   readonly values: Tree
   readonly renamed: ReadonlyArray<Pick<Rename, "from" | "to">>
@@ -93,7 +96,7 @@ export interface Renamed {
 }
 
 export const renamedValues = (given: Tree): Renamed => {
-  let values = usersApart(given)
+  let values = fromPods(given)
   const renamed: Array<Rename> = []
   for (const rename of renames) {
     const value = get(values, rename.from)
