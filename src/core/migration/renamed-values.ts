@@ -3,6 +3,7 @@
 // Used by core/migration/release-values.ts.
 import { isTree, type Tree, union } from "../../schema/document/layers.ts"
 import { type UnknownKey, unknownKeys } from "../../schema/document/unknown-keys.ts"
+import { blocksDrains } from "../../schema/values/value-sections.ts"
 import { Values } from "../../schema/values/values.ts"
 import { get, without, withValue } from "../resolve/tree-path.ts"
 
@@ -29,7 +30,8 @@ const ofCache = (value: unknown, all: Tree): unknown => get(all, "persistence.ca
 const budget = (value: unknown, all: Tree): unknown => {
   const replicas = get(all, "agent.replicaCount") ?? 1
   const leaves = isTree(value) ? value["minAvailable"] ?? 1 : undefined
-  return typeof leaves === "number" && typeof replicas === "number" && leaves >= replicas ? undefined : value
+  const isCount = typeof leaves === "number" || typeof leaves === "string"
+  return isCount && typeof replicas === "number" && blocksDrains(leaves, replicas) ? undefined : value
 }
 
 const notInverse = (value: unknown): unknown => typeof value === "boolean" ? !value : undefined

@@ -53,6 +53,11 @@ describe("keys that the chart renamed later", () => {
       key: "agent.podDisruptionBudget"
     },
     {
+      given: { agent: { podDisruptionBudget: { enabled: true, minAvailable: "50%" } } },
+      because: "half of one controller is one",
+      key: "agent.podDisruptionBudget"
+    },
+    {
       given: { agent: { controller: { extraEnv: [{ name: "A", valueFrom: {} }] } } },
       because: "a variable from elsewhere is no text",
       key: "agent.controller"
