@@ -61,12 +61,18 @@ const resources = oneOf(
   { limits: null },
   { limits: { cpu: 9.5, "ephemeral-storage": "2e9" }, requests: { cpu: "75m", "ephemeral-storage": "1Gi" } }
 )
-const tolerations = someOf({ operator: "Exists" }, { key: "example.com/spot", operator: "Equal", value: "true", effect: "NoSchedule" }, {
-  key: "slow",
-  effect: "NoExecute",
-  operator: "Exists",
-  tolerationSeconds: 30
-}, { key: "plain", value: "v" })
+const tolerations = someOf(
+  { operator: "Exists" },
+  { key: "example.com/spot", operator: "Equal", value: "true", effect: "NoSchedule" },
+  {
+    key: "slow",
+    effect: "NoExecute",
+    operator: "Exists",
+    tolerationSeconds: 30
+  },
+  { key: "plain", value: "v" },
+  { key: "empty", operator: "", value: "v", effect: "" }
+)
 const affinities = oneOf(
   {
     nodeAffinity: {

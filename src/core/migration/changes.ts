@@ -23,8 +23,12 @@ const names = (move: Move): ReadonlyArray<string> => {
     ),
     `Tasks have a service account of their own, \`${taskAccountName}\`, that may write the status of a task and nothing else; the controller's is \`${account.name}\`.`,
     ...when(
-      Object.keys(account.annotations).length > 0,
-      `Both accounts have the annotations of \`serviceAccount.annotations\`; what they give in your cloud must be granted to \`system:serviceaccount:${namespace}:${taskAccountName}\` too.`
+      account.create && Object.keys(account.annotations).length > 0,
+      `Both accounts have the annotations of \`serviceAccount.annotations\`; what they give in your cloud must be granted to \`system:serviceaccount:${taskNamespace}:${taskAccountName}\` too.`
+    ),
+    ...when(
+      !account.create,
+      `What \`${account.name}\` may do in your cloud, tasks may only where it is granted to \`system:serviceaccount:${taskNamespace}:${taskAccountName}\` too, which has \`serviceAccount.annotations\`.`
     )
   ]
 }

@@ -3,6 +3,7 @@
 // Used by core/migration/release-values.ts.
 import { isTree, type Tree, union } from "../../schema/document/layers.ts"
 import { type UnknownKey, unknownKeys } from "../../schema/document/unknown-keys.ts"
+import { blocksDrains } from "../../schema/values/value-sections.ts"
 import { Values } from "../../schema/values/values.ts"
 import { get, without, withValue } from "../resolve/tree-path.ts"
 
@@ -29,7 +30,8 @@ const ofCache = (value: unknown, all: Tree): unknown => get(all, "persistence.ca
 const budget = (value: unknown, all: Tree): unknown => {
   const replicas = get(all, "agent.replicaCount") ?? 1
   const leaves = isTree(value) ? value["minAvailable"] ?? 1 : undefined
-  return typeof leaves === "number" && typeof replicas === "number" && leaves >= replicas ? undefined : value
+  const isCount = typeof leaves === "number" || typeof leaves === "string"
+  return isCount && typeof replicas === "number" && blocksDrains(leaves, replicas) ? undefined : value
 }
 
 const notInverse = (value: unknown): unknown => typeof value === "boolean" ? !value : undefined
@@ -55,15 +57,7 @@ const renames: ReadonlyArray<Rename> = [
   { from: "agent.controller.extraEnv", to: ["controller.extraEnv"], as: byName },
   { from: "agent.controller.extraEnvFrom", to: ["controller.extraEnvFrom"] },
   { from: "agent.controller.securityContext", to: ["controller.securityContext"] },
-  ...["runAsUser", "runAsGroup"].map((id) => ({
-    from: `global.podSecurityContext.${id}`,
-    to: [
-      `controller.podSecurityContext.${id}`,
-      `task.podSecurityContext.${id}`,
-      `agent.securityContext.${id}`,
-      `task.runner.securityContext.${id}`
-    ]
-  })),
+  { from: "global.labels", to: ["global.labels", "global.podLabels"] }, // the chart's reach the Pods too
   { from: "global.podSecurityContext", to: ["controller.podSecurityContext", "task.podSecurityContext"] },
   { from: "persistence.cache.hostPath", to: ["persistence.hostPath"], as: ofCache },
   { from: "persistence.cache.persistentVolumeClaim", to: ["persistence.persistentVolumeClaim"], as: ofCache },
@@ -85,6 +79,18 @@ const withDefault = (all: Tree, key: string, value: unknown): Tree => {
   return isTree(own) && isTree(value) ? withValue(all, key, union(value, own)) : all
 }
 
+/** What containers have by default here, and what they have from their Pod in later charts. */
+const ofContainers = [
+  "agent.securityContext.runAsNonRoot", // the chart's runner has it too
+  ...["runAsGroup", "runAsUser", "seccompProfile"].flatMap((key) => [`agent.securityContext.${key}`, `task.runner.securityContext.${key}`])
+]
+
+/** Takes these away where one context is for all Pods, so that each container has what its Pod says. */
+const fromPods = (given: Tree): Tree =>
+  get(given, "global.podSecurityContext") === undefined
+    ? given
+    : ofContainers.reduce((all, key) => withDefault(all, key, null), usersApart(given))
+
 export interface Renamed {
   readonly values: Tree
   readonly renamed: ReadonlyArray<Pick<Rename, "from" | "to">>
@@ -92,7 +98,7 @@ export interface Renamed {
 }
 
 export const renamedValues = (given: Tree): Renamed => {
-  let values = usersApart(given)
+  let values = fromPods(given)
   const renamed: Array<Rename> = []
   for (const rename of renames) {
     const value = get(values, rename.from)

@@ -187,7 +187,7 @@ const forJobs = (values: Values, name: string, ofTask: Pick<TaskConfig, "runner"
   const clientCertificate = clientCertificateOf(values.global.tls)
   return {
     name,
-    taskAccountName: `${name}-task`,
+    taskAccountName: values.serviceAccount.name === `${name}-task` ? `${name}-tasks` : `${name}-task`, // never the controller's
     tokenTtlSeconds: values.serviceAccount.tokenTTL,
     imagePullSecrets: values.global.imagePullSecrets,
     objectLabels: values.global.labels,

@@ -4,7 +4,7 @@
 import { Schema } from "effect"
 import { ObjectName } from "../names.ts"
 import * as pod from "./pod-values.ts"
-import { optional, removable, removables, Repository, section, Tag, value, whole } from "./value.ts"
+import { optional, passedOn, removable, removables, Repository, section, Tag, value, whole } from "./value.ts"
 
 export const image = (of: string, repository: string, pullPolicy: "IfNotPresent" | "") =>
   section({
@@ -28,18 +28,21 @@ export const image = (of: string, repository: string, pullPolicy: "IfNotPresent"
 export const securityContext = (of: string, readOnlyRootFilesystem: boolean) =>
   removables({
     allowPrivilegeEscalation: removable(Schema.Boolean, false, `Lets a process in ${of} gain more privileges than its parent has.`),
+    appArmorProfile: passedOn(pod.Profile, `AppArmor profile of ${of}.`),
     capabilities: removable(pod.Capabilities, { drop: ["ALL"] }, `Linux capabilities given to (add) and taken from (drop) ${of}.`),
     privileged: removable(Schema.Boolean, false, `Gives ${of} all privileges on the node.`),
+    procMount: passedOn(pod.ProcMount, `How /proc is mounted in ${of}: Default or Unmasked.`),
     readOnlyRootFilesystem: removable(Schema.Boolean, readOnlyRootFilesystem, `Leaves nothing but volumes to write to in ${of}.`),
     runAsGroup: removable(pod.UserId, 1001, `Group id of ${of}.`),
     runAsNonRoot: removable(Schema.Boolean, true, `Refuses root in ${of}.`),
     runAsUser: removable(pod.UserId, 1001, `User id of ${of}.`),
     seLinuxOptions: removable(pod.SeLinuxOptions, {}, `SELinux label of ${of}.`),
-    seccompProfile: removable(pod.SeccompProfile, { type: "RuntimeDefault" }, `System call filter of ${of}.`)
+    seccompProfile: removable(pod.Profile, { type: "RuntimeDefault" }, `System call filter of ${of}.`)
   })
 
 const podSecurityContext = (of: string) =>
   removables({
+    appArmorProfile: passedOn(pod.Profile, `AppArmor profile in ${of}, unless a container has its own.`),
     fsGroup: removable(pod.UserId, 1001, `Group that the volumes of ${of} belong to.`),
     fsGroupChangePolicy: removable(
       Schema.Literals(["OnRootMismatch", "Always"]),
@@ -49,13 +52,21 @@ const podSecurityContext = (of: string) =>
     runAsGroup: removable(pod.UserId, 1001, `Group id in ${of}, unless a container has its own.`),
     runAsNonRoot: removable(Schema.Boolean, true, `Refuses root in ${of}, unless a container says otherwise.`),
     runAsUser: removable(pod.UserId, 1001, `User id in ${of}, unless a container has its own.`),
+    seLinuxChangePolicy: passedOn(
+      Schema.Literals(["MountOption", "Recursive"]),
+      `How volumes get the SELinux label of ${of}: MountOption, or Recursive, file by file.`
+    ),
     seLinuxOptions: removable(pod.SeLinuxOptions, {}, `SELinux label in ${of}, unless a container has its own.`),
     seccompProfile: removable(
-      pod.SeccompProfile,
+      pod.Profile,
       { type: "RuntimeDefault" },
       `System call filter in ${of}, unless a container has its own.`
     ),
     supplementalGroups: removable(pod.SupplementalGroups, [], `Further groups of the processes in ${of}.`),
+    supplementalGroupsPolicy: passedOn(
+      Schema.Literals(["Merge", "Strict"]),
+      `Whether the groups that the image gives its user count too in ${of}: Merge, so that they do, or Strict.`
+    ),
     sysctls: removable(pod.Sysctls, [], `Kernel parameters of ${of}, as name and value.`)
   })
 

@@ -5,6 +5,7 @@ import type { V1Affinity, V1Container, V1Volume } from "@kubernetes/client-node"
 import { Predicate, Schema } from "effect"
 import { keyPattern } from "../document/explain.ts"
 import { ObjectName } from "../names.ts"
+import { optional } from "./value.ts"
 
 const maybe = Schema.optionalKey
 const text = maybe(Schema.String)
@@ -31,34 +32,36 @@ export type Resources = typeof Resources.Type
 
 export const Capabilities = Schema.Struct({ add: maybe(list(Schema.String)), drop: maybe(list(Schema.String)) })
 export const SeLinuxOptions = Schema.Struct({ user: text, role: text, type: text, level: text })
-export const SeccompProfile = Schema.Struct({
+/** A profile of seccomp or of AppArmor. */
+export const Profile = Schema.Struct({
   type: Schema.Literals(["RuntimeDefault", "Localhost", "Unconfined"]),
   localhostProfile: text
 })
+export const ProcMount = Schema.Literals(["Default", "Unmasked"])
 export const UserId = whole
 const Sysctl = Schema.Struct({ name: Schema.String, value: Schema.String })
 
 /** A container's own security context; where the values leave it empty, another one is inherited. */
 export const SecurityContext = Schema.Struct({
   allowPrivilegeEscalation: maybe(Schema.Boolean),
-  appArmorProfile: maybe(Schema.Struct({ type: Schema.String, localhostProfile: text })),
+  appArmorProfile: maybe(Profile),
   capabilities: maybe(Capabilities),
   privileged: maybe(Schema.Boolean),
-  procMount: text,
+  procMount: maybe(ProcMount),
   readOnlyRootFilesystem: maybe(Schema.Boolean),
   runAsGroup: maybe(UserId),
   runAsNonRoot: maybe(Schema.Boolean),
   runAsUser: maybe(UserId),
   seLinuxOptions: maybe(SeLinuxOptions),
-  seccompProfile: maybe(SeccompProfile)
+  seccompProfile: maybe(Profile)
 })
 export type SecurityContext = typeof SecurityContext.Type
 
 const Toleration = Schema.Struct({
   key: text,
-  operator: maybe(Schema.Literals(["Exists", "Equal", "Lt", "Gt"])),
+  operator: maybe(optional(Schema.Literals(["Exists", "Equal", "Lt", "Gt"]))),
   value: text,
-  effect: maybe(Schema.Literals(["NoSchedule", "PreferNoSchedule", "NoExecute"])),
+  effect: maybe(optional(Schema.Literals(["NoSchedule", "PreferNoSchedule", "NoExecute"]))),
   tolerationSeconds: maybe(Schema.Int)
 })
 export const Tolerations = list(Toleration)

@@ -27,6 +27,15 @@ const volumesAreNew: Rule = ({ task: { extraVolumes } }) =>
     { path: ["task", "extraVolumes", index], issue: `"${name}" is the name of a volume of ours; choose another` }
   )
 
+/** The directories at which worker or controller mount a volume of ours, see core/task/places. */
+const placesOfOurs =
+  /^\/(tmp|etc\/agent-job|var\/(lib\/agent-job\/private|run\/agent-job\/[^/]+|run\/secrets\/kubernetes\.io\/serviceaccount))\/*$/u
+
+const dataDirIsNew: Rule = ({ agent: { dataDir } }) => [
+  placesOfOurs.test(dataDir) &&
+  { path: ["agent", "dataDir"], issue: "is where agent-job itself mounts something; choose another directory, such as one below it" }
+]
+
 const containersAreNew: Rule = ({ task: { sidecars } }) =>
   sidecars.map(({ name }, index) =>
     containersOfOurs.includes(name) &&
@@ -174,6 +183,7 @@ const identityIsOpenedInAWall: Rule = ({ restrictMetadataService, task: { networ
 const rules = [
   serverNeedsToken,
   volumesAreNew,
+  dataDirIsNew,
   containersAreNew,
   mountsHaveVolumes,
   failureRulesHaveContainers,

@@ -35,6 +35,11 @@ const agent = section({
   ...mirrorContradictions(providerNetworkMirrors)
 ]))
 
+/** Reports whether a budget lets no Pod go. Kubernetes rounds a share of the Pods up, so half of one is one. */
+export const blocksDrains = (minAvailable: number | string, replicas: number): boolean =>
+  (typeof minAvailable === "number" ? minAvailable : Math.ceil((Number.parseInt(minAvailable, 10) * replicas) / 100)) >=
+    Math.max(replicas, 1)
+
 const controller = section({
   ...agentContainer("the controller", { limits: { cpu: "500m", memory: "256Mi" }, requests: { cpu: "100m", memory: "128Mi" } }),
   ...scheduling("the controller's Pod"),
@@ -45,7 +50,7 @@ const controller = section({
   replicas: value(whole, 1, "Pods of the controller: one leads, the others stand by; 0 pauses everything that has not begun.")
 }).check(
   Schema.makeFilter(({ podDisruptionBudget: { enabled, minAvailable }, replicas }) =>
-    enabled && typeof minAvailable === "number" && minAvailable >= replicas
+    enabled && blocksDrains(minAvailable, replicas)
       ? {
         path: ["podDisruptionBudget", "minAvailable"],
         issue:

@@ -21,9 +21,14 @@ const withDefaults = <S extends Schema.Top & { readonly Encoded: object }>(schem
 export const removable = <S extends Schema.Top>(schema: S, fallback: S["Encoded"], description: string) =>
   Schema.optionalKey(schema.annotate({ description, default: fallback }) as S)
 
+/** Returns the schema of a key that has no default: Kubernetes gets what the values say, and decides where they say nothing. */
+export const passedOn = <S extends Schema.Top>(schema: S, description: string) => Schema.optionalKey(schema.annotate({ description }) as S)
+
 /** Returns the schema of a map of such keys. The map has the defaults of all of them, but only where nothing at all is said of it. */
 export const removables = <F extends Schema.Struct.Fields>(fields: F) => {
-  const defaults = Object.entries(fields).map(([key, { ast }]) => [key, SchemaAST.resolve(ast)?.["default"]])
+  const defaults = Object.entries(fields)
+    .map(([key, { ast }]) => [key, SchemaAST.resolve(ast)?.["default"]])
+    .filter(([, fallback]) => fallback !== undefined)
   const map = Schema.Struct(fields)
   return Schema.withDecodingDefaultKey<typeof map>(Effect.succeed(Object.fromEntries(defaults) as (typeof map)["Encoded"]))(map)
 }

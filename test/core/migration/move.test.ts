@@ -83,12 +83,13 @@ describe("the values of a release", () => {
 
   it("of 0.6.5 say what its defaults are, where ours differ", () => {
     const user = { runAsGroup: 1000, runAsUser: 1000 }
+    const none = { runAsGroup: null, runAsUser: null, seccompProfile: null }
     expect(said(laterRelease({ agent: { resources: { requests: { memory: "512Mi" } } } }))).toEqual({
-      agent: { securityContext: user },
+      agent: { securityContext: { ...none, runAsNonRoot: null } },
       controller: { podSecurityContext: { fsGroup: 1000, ...user }, resources: { limits: null, requests: { memory: "512Mi" } } },
       persistence: { emptyDir: { sizeLimit: "4Gi" } },
       restrictMetadataService: true,
-      task: { podSecurityContext: { fsGroup: 1000, ...user }, runner: { securityContext: user } }
+      task: { podSecurityContext: { fsGroup: 1000, ...user }, runner: { securityContext: none } }
     })
   })
 
@@ -112,8 +113,11 @@ describe("the values of a release", () => {
       agent: { podSecurityContext: { seccompProfile: null, fsGroup: 7 } },
       global: { podSecurityContext: { runAsUser: null } }
     })).values
-    for (const context of [agent.securityContext, controller.podSecurityContext, task.podSecurityContext, task.runner.securityContext]) {
+    for (const context of [controller.podSecurityContext, task.podSecurityContext]) {
       expect([context.runAsUser, context.runAsGroup]).toEqual([undefined, 1000])
+    }
+    for (const context of [agent.securityContext, task.runner.securityContext]) {
+      expect([context.runAsUser, context.runAsGroup]).toEqual([undefined, undefined])
     }
     expect([controller.podSecurityContext, task.podSecurityContext].map(({ fsGroup, seccompProfile }) => [fsGroup, seccompProfile]))
       .toEqual([[7, undefined], [1000, { type: "RuntimeDefault" }]])
@@ -125,7 +129,9 @@ describe("the values of a release", () => {
       expect(context).not.toHaveProperty("runAsUser")
       expect(context).not.toHaveProperty("runAsGroup")
       expect(context).not.toHaveProperty("fsGroup")
-      expect(context.seccompProfile).toEqual({ type: "RuntimeDefault" })
+    }
+    for (const { seccompProfile } of [controller.podSecurityContext, task.podSecurityContext]) {
+      expect(seccompProfile).toEqual({ type: "RuntimeDefault" })
     }
   })
 
@@ -176,6 +182,12 @@ describe("what changes", () => {
       given: "an account of others",
       config: { serviceAccount: { create: false, name: "theirs" } },
       says: "Roles and bindings are made for the account `theirs`; the chart made none without `serviceAccount.create`."
+    },
+    {
+      given: "what an account of others may have in a cloud",
+      config: { serviceAccount: { create: false, name: "theirs" } },
+      says:
+        "What `theirs` may do in your cloud, tasks may only where it is granted to `system:serviceaccount:scalr:blue-task` too, which has `serviceAccount.annotations`."
     },
     {
       given: "the metadata service closed",

@@ -20,6 +20,10 @@ describe("keys that the chart renamed later", () => {
     },
     { given: { persistence: { data: { emptyDir: { sizeLimit: "4Gi" } } } }, values: { persistence: { emptyDir: { sizeLimit: "4Gi" } } } },
     {
+      given: { global: { labels: { team: "a", tier: "b" }, podLabels: { tier: "c" } } },
+      values: { global: { labels: { team: "a", tier: "b" }, podLabels: { team: "a", tier: "c" } } }
+    },
+    {
       given: { global: { podSecurityContext: { fsGroup: 5 } }, task: { podSecurityContext: { fsGroup: 6 } } },
       values: { controller: { podSecurityContext: { fsGroup: 5 } }, task: { podSecurityContext: { fsGroup: 6 } } }
     }
@@ -27,12 +31,18 @@ describe("keys that the chart renamed later", () => {
     expect(renamedValues(given)).toMatchObject({ values, unknown: [] })
   })
 
-  it("say of every container what one user said of all Pods", () => {
-    const user = { runAsUser: 1000 }
-    expect(renamedValues({ global: { podSecurityContext: user } }).values).toEqual({
-      agent: { securityContext: user },
-      controller: { podSecurityContext: user },
-      task: { podSecurityContext: user, runner: { securityContext: user } }
+  it("leave the containers, which have their Pod's user and profile in the chart, without their own but for what they say", () => {
+    const [user, another] = [{ runAsUser: 1000 }, { runAsUser: 2000 }]
+    const none = { runAsUser: null, runAsGroup: null, seccompProfile: null }
+    const given = {
+      agent: { podSecurityContext: another },
+      global: { podSecurityContext: user },
+      task: { runner: { securityContext: { runAsGroup: 3000 } } }
+    }
+    expect(renamedValues(given).values).toEqual({
+      agent: { securityContext: { ...none, runAsNonRoot: null } },
+      controller: { podSecurityContext: another },
+      task: { podSecurityContext: user, runner: { securityContext: { ...none, runAsGroup: 3000 } } }
     })
   })
 
@@ -40,6 +50,11 @@ describe("keys that the chart renamed later", () => {
     {
       given: { agent: { podDisruptionBudget: { enabled: true, minAvailable: 1 } } },
       because: "it would keep the only controller's node from ever being drained",
+      key: "agent.podDisruptionBudget"
+    },
+    {
+      given: { agent: { podDisruptionBudget: { enabled: true, minAvailable: "50%" } } },
+      because: "half of one controller is one",
       key: "agent.podDisruptionBudget"
     },
     {

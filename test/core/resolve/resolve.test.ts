@@ -230,6 +230,25 @@ describe("security contexts", () => {
     expect(worker.securityContext).toEqual({ runAsUser: 3000 })
     expect(runner.securityContext).toMatchObject({ runAsUser: 1001, readOnlyRootFilesystem: false })
   })
+
+  it("take what Kubernetes has beside the chart's keys, and have none of it by default", () => {
+    const [own, ofPod] = [
+      { appArmorProfile: { type: "Localhost", localhostProfile: "agent" }, procMount: "Default" },
+      { appArmorProfile: { type: "RuntimeDefault" }, seLinuxChangePolicy: "Recursive", supplementalGroupsPolicy: "Strict" }
+    ]
+    const given = {
+      agent: { securityContext: own },
+      controller: { podSecurityContext: ofPod },
+      task: { podSecurityContext: ofPod, runner: { securityContext: own } }
+    }
+    const { controller, runner, worker } = parts(given)
+    for (const { securityContext } of [controller, runner, worker]) {
+      expect(securityContext).toMatchObject({ ...own, allowPrivilegeEscalation: false })
+    }
+    const config = configOf(given)
+    for (const { pod } of [config.controller, config.task]) expect(pod.securityContext).toMatchObject({ ...ofPod, runAsNonRoot: true })
+    expect(JSON.stringify(configOf())).not.toMatch(/appArmor|procMount|seLinuxChange|supplementalGroups/u)
+  })
 })
 
 describe("labels of Pods", () => {

@@ -1,6 +1,7 @@
 // What Kubernetes would refuse in every Pod is reported for the values already, with the key.
 import { describe, expect, it } from "@effect/vitest"
 import { Result } from "effect"
+import { place } from "../../../src/core/task/places.ts"
 import { parseValues } from "../../../src/schema/values/values.ts"
 import { cases } from "./pod-rules.ts"
 
@@ -24,6 +25,10 @@ describe("what Kubernetes would refuse", () => {
       ])
     }
   })
+  it.each(Object.entries(place).filter(([name]) => name !== "serverData"))(
+    "is told for the shared volume at our own place %s",
+    (_, path) => expect(problems({ agent: { dataDir: `${path}/` } })).toEqual([expect.stringMatching(/^agent\.dataDir: /u)])
+  )
   it.each([
     { given: "1e3", limit: "1k" },
     { given: "1000m", limit: 1 },

@@ -52,6 +52,12 @@ export const cases: ReadonlyArray<Case> = [
     right: runner({ extraVolumeMounts: [{ name: "data", mountPath: "/a" }, { name: "data", mountPath: "/b" }] })
   },
   {
+    given: "the shared volume where another one is",
+    wrong: { agent: { dataDir: "/tmp" } },
+    says: "agent.dataDir: is where agent-job itself mounts something",
+    right: { agent: { dataDir: "/tmp/agent" } }
+  },
+  {
     given: "two volumes of one name",
     wrong: task({ extraVolumes: [{ name: "a", emptyDir: {} }, { name: "a", emptyDir: {} }] }),
     says: `task.extraVolumes[1].name: a volume "a" is there already`,
@@ -67,13 +73,13 @@ export const cases: ReadonlyArray<Case> = [
     given: "a taint of any value, with a value",
     wrong: task({ tolerations: [{ key: "a", operator: "Exists", value: "b" }] }),
     says: "task.tolerations[0].value: must be empty",
-    right: task({ tolerations: [{ key: "a", operator: "Exists" }] })
+    right: task({ tolerations: [{ key: "a", operator: "Exists" }, { key: "a", operator: "", value: "b" }] })
   },
   {
     given: "no taint's name",
     wrong: task({ tolerations: [{ value: "b" }] }),
     says: "task.tolerations[0]: needs a key",
-    right: task({ tolerations: [{ operator: "Exists" }] })
+    right: task({ tolerations: [{ operator: "Exists", effect: "" }] })
   },
   {
     given: "seconds of a taint that evicts nobody",

@@ -131,6 +131,8 @@ describe("the values", () => {
     ["task.hostAliases", [{ ip: "10.0.0.256", hostnames: ["a"] }], "an IP address"],
     ["task.dnsPolicy", "None", "task.dnsConfig: needs nameservers"],
     ["controller.podDisruptionBudget", { enabled: true }, "minAvailable: is 1 of 1, so that no node"],
+    ["controller.podDisruptionBudget", { enabled: true, minAvailable: "1%" }, "minAvailable: is 1% of 1, so that no node"],
+    ["controller", { replicas: 3, podDisruptionBudget: { enabled: true, minAvailable: "67%" } }, "is 67% of 3, so that no node"],
     ["controller.podDisruptionBudget.minAvailable", "half", "must be "],
     ["task.job.activeDeadlineSeconds", 899, "leaves no minute for a stage: start and end take up to 840 seconds; give at least 900, or 0"],
     ["task.job.podFailurePolicy.rules", [{ action: "Ignore", onExitCodes: { operator: "In", values: [1] } }], `must be "FailJob"`],

@@ -44,7 +44,7 @@ describe("an installation", () => {
   it("with everything is as in test/golden/install-full.yaml", () =>
     expect(golden(install(configOf(everything)).slice(1))).toMatchFileSnapshot("../../../golden/install-full.yaml"))
 
-  it.each([{}, everything])("has no two objects of one kind and place: %j", (values) => {
+  it.each([{}, everything, { serviceAccount: { name: "agent-job-task" } }])("has no two objects of one kind and place: %j", (values) => {
     const keys = install(configOf(values)).map(({ kind, metadata }) =>
       JSON.stringify([kind, metadata && "namespace" in metadata ? metadata.namespace : "", metadata?.name])
     )
