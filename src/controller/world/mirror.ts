@@ -36,7 +36,7 @@ export const mirror = Effect.fnUntraced(function*(
 
   const turnsMoved = Latch.makeUnsafe(false)
   yield* turnsMoved.await.pipe(
-    Effect.andThen(turnsMoved.close),
+    Effect.andThen(turnsMoved.close), // before the look, since another task may end during it
     Effect.andThen(Effect.suspend(() => Effect.forEach(world.untold(), enqueue, { discard: true }))), // once for all that ended together
     Effect.forever,
     Effect.forkScoped

@@ -1,6 +1,6 @@
 // When the world is in step, and what the events of one task mean for others: one that frees its turn wakes those that wait for one.
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Layer, Option, Queue, Stream } from "effect"
+import { Effect, Latch, Layer, Option, Queue, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { mirror } from "../../../src/controller/world/mirror.ts"
 import { make } from "../../../src/controller/world/world.ts"
@@ -27,14 +27,21 @@ const whole: WatchEvent = { type: "BOOKMARK", resourceVersion: "3", whole: true 
 const fromFlux: Partial<Seed> = { source: "known", life: "queued", stage: "apply" }
 
 /** Keeps a world in step with a cluster in which the test tells what happens to one kind; there is nothing of the others. */
-const mirrored = Effect.fnUntraced(function*({ plural }: { readonly plural: string }, world = make(policy)) {
+const mirrored = Effect.fnUntraced(function*(
+  { plural }: { readonly plural: string },
+  world = make(policy),
+  enqueued: (key: string) => Effect.Effect<void> = () => Effect.void
+) {
   const queue = yield* Queue.unbounded<WatchEvent>()
   const kubernetes = Layer.mock(Kubernetes, {
     namespace: "tasks",
     watch: (kind) => kind.plural === plural ? Stream.fromQueue(queue) : Stream.concat(Stream.make(whole), Stream.never)
   })
   const looks: Array<string> = []
-  const { synced } = yield* Effect.provide(mirror(world, "tasks", (key) => Effect.sync(() => void looks.push(key))), kubernetes)
+  const { synced } = yield* Effect.provide(
+    mirror(world, "tasks", (key) => Effect.andThen(Effect.sync(() => void looks.push(key)), enqueued(key))),
+    kubernetes
+  )
   return { queue, looks, synced }
 })
 
@@ -70,13 +77,15 @@ describe("the task that waits for its turn", () => {
   ])("is looked at once when the one before it frees its turn, and else not: it $given", ({ events, woken = 1 }) =>
     Effect.gen(function*() {
       const { looks, queue, synced } = yield* mirrored(agentTasks)
-      const told = { position: 1, reason: "WorkspaceBusy", blockedBy: "first" } as const
+      const told = { position: 16, reason: "WorkspaceBusy", blockedBy: "first" } as const // no longer its turn, so each look at all finds it
       const second = event("ADDED", "second", "2", { life: "queued", stage: "apply" }, { queue: told })
       yield* Queue.offerAll(queue, [event("ADDED", "first", "1", fromFlux), second, whole])
       yield* synced
       looks.length = 0
-      yield* Queue.offerAll(queue, events)
-      yield* TestClock.adjust("1 second")
+      for (const one of events) {
+        yield* Queue.offer(queue, one)
+        yield* TestClock.adjust("1 second")
+      }
       expect(looks.filter((key) => key === "tasks/second")).toHaveLength(woken)
     }).pipe(Effect.scoped))
 })
@@ -111,6 +120,26 @@ describe("the tasks that wait for a slot", () => {
         expect(mirrors.looks).toEqual(looks.map((name) => `tasks/${name}`))
       }).pipe(Effect.scoped)
   )
+
+  it.effect("are looked at again for one that ends while they are looked at", () =>
+    Effect.gen(function*() {
+      const world = make({ ...policy, limits: { total: 2, perWorkspace: 2 } })
+      const looked = Latch.makeUnsafe()
+      const mirrors = yield* mirrored(agentTasks, world, (key) => key === "tasks/task-01" ? looked.await : Effect.void)
+      looked.openUnsafe()
+      yield* Queue.offerAll(mirrors.queue, [running("first"), running("second"), waiting(1), waiting(2), whole])
+      yield* mirrors.synced
+      mirrors.looks.length = 0
+      looked.closeUnsafe()
+      yield* Queue.offer(mirrors.queue, over("first"))
+      yield* TestClock.adjust("1 second")
+      expect(mirrors.looks).toEqual(["tasks/first", "tasks/task-01"])
+      yield* Queue.offer(mirrors.queue, over("second"))
+      yield* TestClock.adjust("1 second")
+      looked.openUnsafe()
+      yield* TestClock.adjust("1 second")
+      expect(mirrors.looks).toEqual(["first", "task-01", "second", "task-02", "task-01", "task-02"].map((name) => `tasks/${name}`))
+    }).pipe(Effect.scoped))
 })
 
 describe("a task that becomes history", () => {
