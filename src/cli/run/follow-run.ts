@@ -67,9 +67,12 @@ export const askAgain = (every: Duration.Duration) =>
     Schedule.modifyDelay(({ input }) => Effect.succeed(pauseAfter(input, every)))
   )
 
+/** How long a server that gives no usable answer is asked again, unless it is only busy: long enough for it to restart. */
+const longestAway = Duration.toMillis("2 minutes")
+
 /**
- * Retries a call while the server gives no usable answer, for two minutes by default: long enough for the server to restart. A busy one may
- * ask for longer. A pause may be interrupted, also where the call may not.
+ * Retries a call while the server gives no usable answer, until it has been away for two minutes. A busy one may ask for longer. A pause
+ * may be interrupted, also where the call may not.
  */
 export const patiently = Effect.fnUntraced(function*<A, E, R>(
   call: Effect.Effect<A, E, R>,
@@ -77,11 +80,15 @@ export const patiently = Effect.fnUntraced(function*<A, E, R>(
 ) {
   const { every, times } = yield* Patience
   const screen = yield* Screen
+  let awaySince: number | undefined
   for (let left = times;; left--) {
     const answer = yield* Effect.result(call)
     if (Result.isSuccess(answer)) return answer.success
     const error = answer.failure
     if (left === 0 || !(error instanceof ServerUnreachable) || !again(error)) return yield* Effect.fail(error)
+    const at = yield* Clock.currentTimeMillis
+    awaySince = error.busySeconds === undefined ? awaySince ?? at : undefined
+    if (awaySince !== undefined && at - awaySince >= longestAway) return yield* Effect.fail(error)
     const what = error.busySeconds === undefined ? "No usable answer from the server" : "The server is busy"
     yield* screen.status(`${what} (${error.detail}); trying again`)
     yield* Effect.interruptible(Effect.sleep(pauseAfter(error, every)))

@@ -8,7 +8,7 @@ import { isRunStatus, type RunView } from "../../schema/api/run.ts"
 import type { GivenVariable } from "../flags/run-variables.ts"
 import { type NewRun, ServerClient } from "../server/server-client.ts"
 import { counted } from "../terminal/counted.ts"
-import { Cancelled, Failed, isAwayForNow, MaybeStarted, type ServerFailure } from "../terminal/failure.ts"
+import { Cancelled, Failed, isAwayForNow, MaybeStarted, mayComeThrough, type ServerFailure } from "../terminal/failure.ts"
 import { Screen } from "../terminal/screen.ts"
 import { decide } from "./approval.ts"
 import { archiveOf } from "./archive.ts"
@@ -51,8 +51,8 @@ const prepared = Effect.fn("prepared")(function*(request: RunRequest) {
   const { created, id: workspaceId } = yield* patiently(server.ensureWorkspace(workspace), isAwayForNow)
   if (created) yield* screen.step(`Made the workspace ${workspace}`)
   yield* screen.status(`Uploading ${size(archive.bytes.length)}`)
-  const version = yield* patiently(server.createVersion(workspaceId, { speculative: planOnly }))
-  yield* patiently(server.upload(version.uploadUrl, archive.bytes))
+  const version = yield* patiently(server.createVersion(workspaceId, { speculative: planOnly }), mayComeThrough)
+  yield* patiently(server.upload(version.uploadUrl, archive.bytes), mayComeThrough)
   return {
     workspaceId,
     configurationVersionId: version.id,

@@ -56,6 +56,8 @@ export const makeRequests = ({ token, url }: Connection, http: HttpClient.HttpCl
       })
   }
 
+  const strange = (detail: string) => new ServerUnreachable({ url, detail, strange: true })
+
   /**
    * Returns the address below `url` of a path with a secret in it, because the server may know itself by another address, and a proxy may
    * serve it below a path.
@@ -68,7 +70,7 @@ export const makeRequests = ({ token, url }: Connection, http: HttpClient.HttpCl
   /** Returns the failure of an answer that something before the server gives, perhaps while the server is away for a moment. */
   const refusedBefore = (response: HttpClientResponse.HttpClientResponse): ServerFailure => {
     const { status } = response
-    if (status === 401 || status === 403) return unreachable(notOwn(status))
+    if (status === 401 || status === 403) return strange(notOwn(status))
     if (status === 404 || status === 429 || status >= 500) {
       return new ServerUnreachable({ url, detail: `it answers ${status}`, status, hadNoEffect: status === 429, ...pauseAskedFor(response) })
     }
@@ -142,7 +144,7 @@ export const makeRequests = ({ token, url }: Connection, http: HttpClient.HttpCl
       Effect.mapError(unreachable),
       Effect.flatMap((response) => {
         if (isOwn(response, expected)) return Effect.succeed(response)
-        if (response.status < 400) return Effect.andThen(letGo(response), Effect.fail(unreachable(strangeAnswer(url, request, response))))
+        if (response.status < 400) return Effect.andThen(letGo(response), Effect.fail(strange(strangeAnswer(url, request, response))))
         return Effect.flatMap(Effect.orElseSucceed(response.text, () => ""), (text) => Effect.fail(refused(response, text, thing)))
       }),
       Effect.timeoutOrElse({ duration: timeout, orElse: () => Effect.fail(new ServerUnreachable({ url, detail, lasting })) }),
@@ -173,7 +175,7 @@ export const makeRequests = ({ token, url }: Connection, http: HttpClient.HttpCl
       Effect.flatMap(bytesOf),
       Effect.flatMap((answer) =>
         Effect.mapError(Effect.flatMap(Effect.fromOption(parseExactly(answer)), Schema.decodeUnknownEffect(schema)), () =>
-          new ServerUnreachable({ url, detail: "what answers there is no agent-job server of this version" }))
+          strange("what answers there is no agent-job server of this version"))
       )
     )
 

@@ -45,6 +45,8 @@ export class ServerUnreachable extends Data.TaggedError("ServerUnreachable")<{
   readonly busySeconds?: number
   /** Whether it would be no other if it were asked again, because the address is wrong or the way too slow for the request. */
   readonly lasting?: boolean
+  /** Whether something else answered in its place, such as a login page or a firewall. */
+  readonly strange?: boolean
 }> {
   override readonly [Runtime.errorExitCode] = exitCode.unreachable
   override get message() {
@@ -90,7 +92,10 @@ export class ServerRefused extends Data.TaggedError("ServerRefused")<{ readonly 
 export type ServerFailure = ServerUnreachable | TokenRefused | NothingThere | ServerRefused
 
 /** Reports whether the server may answer if it is asked again. */
-export const mayPass = (error: ServerFailure): boolean => error._tag === "ServerUnreachable" && error.lasting !== true
+export const mayPass = (error: ServerFailure): error is ServerUnreachable => error._tag === "ServerUnreachable" && error.lasting !== true
+
+/** Reports the same of a request that costs too much to be sent again and again to something else that answers. */
+export const mayComeThrough = (error: ServerFailure): boolean => mayPass(error) && error.strange !== true
 
 const awayForNow: ReadonlyArray<number | undefined> = [502, 503, 504]
 

@@ -111,7 +111,13 @@ const make = Effect.fnUntraced(function*(directory: string) {
   /** The prefix of this process's unfinished files, which tells them from those of an earlier process. */
   const unfinished = `new-${randomUUID()}`
   const path = (sha256: string) => join(directory, Sha256.make(sha256))
-  const storage = storageIn(directory)
+  /** When the disk took the large file, in nanoseconds of the monotonic clock; undefined if it has failed in anything since. */
+  let tookLargeAt: bigint | undefined
+  const failure = storageIn(directory)
+  const storage = (cause: unknown) => {
+    tookLargeAt = undefined
+    return failure(cause)
+  }
   const onDisk = <A>(use: () => Promise<A>) => Effect.tryPromise({ try: use, catch: storage })
   /** Runs a synchronous step of a transaction, of which the server has only one at a time. */
   const atOnce = <A>(use: () => A) => Effect.try({ try: use, catch: storage })
@@ -187,8 +193,6 @@ const make = Effect.fnUntraced(function*(directory: string) {
     () => false
   )
 
-  /** When the disk took the large file, in nanoseconds of the monotonic clock; undefined if it has refused a file since. */
-  let tookLargeAt: bigint | undefined
   const isTrusted = (now: bigint) => tookLargeAt !== undefined && Duration.isLessThan(Duration.nanos(now - tookLargeAt), largeProbeCounts)
 
   const tryDisk = Effect.gen(function*() {
@@ -196,11 +200,7 @@ const make = Effect.fnUntraced(function*(directory: string) {
     if (isTrusted(now) && (yield* isAmple)) return yield* write(smallProbe)
     yield* write(largeProbe)
     tookLargeAt = now
-  }).pipe(Effect.tapError(() =>
-    Effect.sync(() => {
-      tookLargeAt = undefined
-    })
-  ))
+  })
 
   /** The verdict is shared, because anybody may ask for it without a token: the disk is tried only now and then. */
   const probe = yield* sharedVerdict(tryDisk)

@@ -118,6 +118,20 @@ it.effect.each([
     })
 )
 
+it.effect("a server that answers late is away for two minutes too, however often it was asked", () =>
+  Effect.gen(function*() {
+    let asked = 0
+    const late = Effect.gen(function*() {
+      asked++
+      yield* Effect.sleep("1 minute")
+      return yield* new ServerUnreachable({ url: "http://server", detail: "it answers 504", status: 504 })
+    })
+    const fiber = yield* Effect.forkChild(Effect.flip(Effect.provide(patiently(late), toldScreen().layer)))
+    yield* TestClock.adjust("1 hour")
+    expect((yield* Fiber.join(fiber)).detail).toBe("it answers 504")
+    expect(asked).toBe(3)
+  }))
+
 it.effect("a server that is busy is left alone for as long as it asks for, and one that is away for two seconds", () =>
   Effect.gen(function*() {
     const screen = toldScreen()

@@ -328,6 +328,7 @@ describe("a server that is busy, or away, before the run is started", () => {
   const noConnection = failing("connection refused", { hadNoEffect: true })
   const inFront = failing("it answers 503", { status: 503 })
   const lost = failing("the connection was closed")
+  const instead = failing("it answers 403, which is not the server's own", { strange: true })
 
   type Asked = "ensureWorkspace" | "createVersion" | "upload" | "createRun"
 
@@ -388,6 +389,8 @@ describe("a server that is busy, or away, before the run is started", () => {
     { what: "does not listen, as where the address is wrong", failures: { ensureWorkspace: noConnection }, asked: 1 },
     { what: "does not listen any more", failures: { createVersion: noConnection }, asked: 1 + 3 },
     { what: "takes no archive now", failures: { upload: lost }, asked: 2 + 3 },
+    { what: "gets no archive through what is before it", failures: { upload: instead }, asked: 2 + 1 },
+    { what: "is not what answers", failures: { createVersion: instead }, asked: 1 + 1 },
     { what: "is busy when it is asked for the run", failures: { createRun: busy }, asked: 3 + 3 },
     { what: "does not listen when it is asked for the run", failures: { createRun: noConnection }, asked: 3 + 3 }
   ])(

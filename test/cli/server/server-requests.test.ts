@@ -4,7 +4,7 @@ import { Effect, Option, Redacted, Schema } from "effect"
 import { HttpClient, HttpClientError, HttpClientRequest as Request } from "effect/http"
 import { createServer as createSecure } from "node:https"
 import { makeRequests } from "../../../src/cli/server/server-requests.ts"
-import { exitCodeOf, isAwayForNow } from "../../../src/cli/terminal/failure.ts"
+import { exitCodeOf, isAwayForNow, mayComeThrough } from "../../../src/cli/terminal/failure.ts"
 import { toAnybody } from "../../../src/http/connections.ts"
 import { authority } from "../../http/certificates.ts"
 import { listening } from "../../http/forward-proxy.ts"
@@ -93,6 +93,20 @@ it.live.each([
       expect(error).toMatchObject({ _tag: "ServerUnreachable", busySeconds: seconds })
       expect(error.message).toMatch(/^The agent-job server at http:\S+ is busy \(.*\); try again later\.$/u)
       expect(error.message).toContain(`(${says})`)
+    })
+)
+
+it.live.each([
+  { given: "a firewall", answer: { status: 403 }, comesThrough: false },
+  { given: "a login page", answer: { status: 302, headers: { location: "https://login.example.com/" } }, comesThrough: false },
+  { given: "another program", answer: { body: { surprising: true } }, comesThrough: false },
+  { given: "the server, by a mistake of its own", answer: refusal(500, "a mistake"), comesThrough: true },
+  { given: "nobody", answer: "reset" as const, comesThrough: true }
+])(
+  "tells whether a large request may come through if it is sent again: answered by $given ($comesThrough)",
+  ({ answer, comesThrough }) =>
+    Effect.gen(function*() {
+      expect(mayComeThrough(yield* failureOn(answer))).toBe(comesThrough)
     })
 )
 

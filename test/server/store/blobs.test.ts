@@ -1,6 +1,6 @@
-// What readiness costs the disk: anybody may ask, so it is seldom written more than a little, and no less often finds the disk full.
+// What readiness costs the disk: anybody may ask, so it is seldom written more than a little, and it finds the disk full as soon as anything was refused.
 import { describe, expect, it, vi } from "@effect/vitest"
-import { Context, Effect, Exit, Layer } from "effect"
+import { Context, Effect, Exit, Layer, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import promises from "node:fs/promises"
 import { syncBuiltinESMExports } from "node:module"
@@ -15,7 +15,8 @@ const small = 4096
 const asking = Effect.gen(function*() {
   const disk = { freeBytes: 1e9, takesBytes: Number.POSITIVE_INFINITY }
   const written: Array<number> = []
-  const { statfs, writeFile } = promises
+  const { open, statfs, writeFile } = promises
+  const full = () => Promise.reject(Object.assign(new Error("no space"), { code: "EDQUOT" }))
   const restore = () => {
     vi.restoreAllMocks()
     syncBuiltinESMExports()
@@ -25,9 +26,13 @@ const asking = Effect.gen(function*() {
       vi.spyOn(promises, "writeFile").mockImplementation((file, data, options) => {
         const { byteLength } = data as Uint8Array
         written.push(byteLength)
-        return byteLength > disk.takesBytes
-          ? Promise.reject(Object.assign(new Error("no space"), { code: "EDQUOT" }))
-          : writeFile(file, data, options)
+        return byteLength > disk.takesBytes ? full() : writeFile(file, data, options)
+      })
+      vi.spyOn(promises, "open").mockImplementation(async (...given) => {
+        const handle = await open(...given)
+        const append = handle.appendFile.bind(handle)
+        handle.appendFile = (data, options) => (data as Uint8Array).byteLength > disk.takesBytes ? full() : append(data, options)
+        return handle
       })
       vi.spyOn(promises, "statfs").mockImplementation(async (path) => ({
         ...(await statfs(path)),
@@ -38,11 +43,11 @@ const asking = Effect.gen(function*() {
     }),
     () => Effect.sync(restore)
   )
-  const { probe } = Context.get(yield* Layer.build(Blobs.layer(join(yield* directory, "blobs"))), Blobs)
+  const { probe, receive } = Context.get(yield* Layer.build(Blobs.layer(join(yield* directory, "blobs"))), Blobs)
   const ask = Effect.andThen(TestClock.adjust("10 seconds"), Effect.map(Effect.exit(probe), Exit.isSuccess))
   const asked = (times: number) =>
     Effect.map(Effect.replicateEffect(ask, times), (answers) => [answers.every((can) => can), written.splice(0)])
-  return { disk, asked }
+  return { disk, asked, receive }
 })
 
 describe("the question whether the disk takes a blob", () => {
@@ -74,5 +79,15 @@ describe("the question whether the disk takes a blob", () => {
       expect(yield* asked(2)).toEqual([false, [large, large]])
       disk.takesBytes = large
       expect(yield* asked(2)).toEqual([true, [large, small]])
+    }))
+
+  it.effect("writes as much as a state as soon as the disk has refused a state, though it shows room", () =>
+    Effect.gen(function*() {
+      const { asked, disk, receive } = yield* asking
+      yield* asked(2)
+      disk.takesBytes = small
+      const state = Stream.make(new Uint8Array(large))
+      expect((yield* Effect.flip(Effect.scoped(receive(state, { limitBytes: 2 * large })))).message).toContain("full")
+      expect(yield* asked(1)).toEqual([false, [large]])
     }))
 })
