@@ -68,7 +68,7 @@ export const askAgain = (every: Duration.Duration) =>
   )
 
 /** How long a server that gives no usable answer is asked again, unless it is only busy: long enough for it to restart. */
-const longestAway = Duration.toMillis("2 minutes")
+const longestAway = Duration.minutes(2)
 
 /**
  * Retries a call while the server gives no usable answer, until it has been away for two minutes. A busy one may ask for longer. A pause
@@ -80,15 +80,15 @@ export const patiently = Effect.fnUntraced(function*<A, E, R>(
 ) {
   const { every, times } = yield* Patience
   const screen = yield* Screen
-  let awaySince: number | undefined
+  let awaySince: bigint | undefined // in nanoseconds of the monotonic clock
   for (let left = times;; left--) {
     const answer = yield* Effect.result(call)
     if (Result.isSuccess(answer)) return answer.success
     const error = answer.failure
     if (left === 0 || !(error instanceof ServerUnreachable) || !again(error)) return yield* Effect.fail(error)
-    const at = yield* Clock.currentTimeMillis
+    const at = yield* Clock.monotonicTimeNanos
     awaySince = error.busySeconds === undefined ? awaySince ?? at : undefined
-    if (awaySince !== undefined && at - awaySince >= longestAway) return yield* Effect.fail(error)
+    if (Duration.isGreaterThanOrEqualTo(Duration.nanos(at - (awaySince ?? at)), longestAway)) return yield* Effect.fail(error)
     const what = error.busySeconds === undefined ? "No usable answer from the server" : "The server is busy"
     yield* screen.status(`${what} (${error.detail}); trying again`)
     yield* Effect.interruptible(Effect.sleep(pauseAfter(error, every)))

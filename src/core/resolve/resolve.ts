@@ -181,13 +181,13 @@ const forController = (values: Values, token: TokenConfig | undefined): Tree =>
   })
 
 /** Returns everything that Jobs are built from. */
-const forJobs = (values: Values, name: string, ofTask: Pick<TaskConfig, "runner" | "worker">) => {
+const forJobs = (values: Values, name: string, taskAccountName: string, ofTask: Pick<TaskConfig, "runner" | "worker">) => {
   const cache = cacheOf(values.persistence, name)
   const trust = trustOf(values.global.tls, name)
   const clientCertificate = clientCertificateOf(values.global.tls)
   return {
     name,
-    taskAccountName: values.serviceAccount.name === `${name}-task` ? `${name}-tasks` : `${name}-task`, // never the controller's
+    taskAccountName,
     tokenTtlSeconds: values.serviceAccount.tokenTTL,
     imagePullSecrets: values.global.imagePullSecrets,
     objectLabels: values.global.labels,
@@ -201,6 +201,10 @@ const forJobs = (values: Values, name: string, ofTask: Pick<TaskConfig, "runner"
   }
 }
 
+/** Returns the name of the tasks' account, which is not the one that is made for the controller in the same namespace. */
+const taskAccountNameOf = ({ serviceAccount }: Values, name: string, isBeside: boolean): string =>
+  isBeside && serviceAccount.create && serviceAccount.name === `${name}-task` ? `${name}-tasks` : `${name}-task`
+
 const admissionPoliciesOf = ({ admissionPolicies: { enabled, ...allowed } }: Values): Pick<ResolvedConfig, "admissionPolicies"> =>
   enabled ? { admissionPolicies: allowed } : {}
 
@@ -208,12 +212,13 @@ export const resolve = (values: Values, { name: release, namespace, version }: R
   const name = fullName(values, release)
   const { controller, runner, worker } = containers(values, version)
   const token = tokenOf(values.agent, name)
-  const jobs = forJobs(values, name, { runner, worker })
+  const taskNamespace = values.task.namespace || namespace
+  const jobs = forJobs(values, name, taskAccountNameOf(values, name, taskNamespace === namespace), { runner, worker })
   const configHash = fingerprint(canonical(jobs))
   return {
     ...jobs,
     namespace,
-    taskNamespace: values.task.namespace || namespace,
+    taskNamespace,
     version,
     configHash,
     policy: {

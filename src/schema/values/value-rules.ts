@@ -27,12 +27,17 @@ const volumesAreNew: Rule = ({ task: { extraVolumes } }) =>
     { path: ["task", "extraVolumes", index], issue: `"${name}" is the name of a volume of ours; choose another` }
   )
 
-/** The directories at which worker or controller mount a volume of ours, see core/task/places. */
-const placesOfOurs =
-  /^\/(tmp|etc\/agent-job|var\/(lib\/agent-job\/private|run\/agent-job\/[^/]+|run\/secrets\/kubernetes\.io\/serviceaccount))\/*$/u
+/** The directories at which agent-job mounts something, see core/task/places. */
+const placesOfOurs: ReadonlySet<string> = new Set([
+  "/tmp",
+  "/etc/agent-job",
+  "/var/lib/agent-job/private",
+  ...["token", "source", "plans", "pool", "user", "ca-bundle", "client-certificate"].map((name) => `/var/run/agent-job/${name}`),
+  "/var/run/secrets/kubernetes.io/serviceaccount"
+])
 
 const dataDirIsNew: Rule = ({ agent: { dataDir } }) => [
-  placesOfOurs.test(dataDir) &&
+  placesOfOurs.has(dataDir.replace(/\/+$/u, "")) &&
   { path: ["agent", "dataDir"], issue: "is where agent-job itself mounts something; choose another directory, such as one below it" }
 ]
 

@@ -25,6 +25,20 @@ describe("the name", () => {
   it("has no dot in the names of Jobs", () => expect(configOf({ fullnameOverride: "runs.example" }).policy.basename).toBe("runs-example"))
 })
 
+describe("the account of tasks", () => {
+  const controllers = { name: "agent-job-task" }
+  it.each([
+    { beside: "the controller's", values: {}, expected: "agent-job-task" },
+    { beside: "a controller's that is made with that name", values: { serviceAccount: controllers }, expected: "agent-job-tasks" },
+    { beside: "one that others make", values: { serviceAccount: { ...controllers, create: false } }, expected: "agent-job-task" },
+    {
+      beside: "a controller's of that name elsewhere",
+      values: { serviceAccount: controllers, task: { namespace: "tasks" } },
+      expected: "agent-job-task"
+    }
+  ])("has a name of its own beside $beside", ({ expected, values }) => expect(configOf(values).taskAccountName).toBe(expected))
+})
+
 describe("images", () => {
   it.each([
     { given: "nothing", values: {}, controller: "scalr/agent:1.2.3", worker: "scalr/agent:1.2.3", runner: "scalr/agent-runner:1.2.3" },

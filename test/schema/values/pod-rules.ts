@@ -55,7 +55,7 @@ export const cases: ReadonlyArray<Case> = [
     given: "the shared volume where another one is",
     wrong: { agent: { dataDir: "/tmp" } },
     says: "agent.dataDir: is where agent-job itself mounts something",
-    right: { agent: { dataDir: "/tmp/agent" } }
+    right: { agent: { dataDir: "/var/run/agent-job/data" } }
   },
   {
     given: "two volumes of one name",
