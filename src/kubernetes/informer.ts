@@ -180,7 +180,8 @@ export const make = Effect.fnUntraced(function*<A>(
       Stream.runForEachArray((events) =>
         heard.pipe(
           Effect.andThen(Effect.forEach(events, observe, { discard: true })),
-          Effect.andThen(Effect.yieldNow) // the server sends each object by itself; after a turn of the loop, many have come, and a wake-up serves them all
+          // The server sends each object by itself. After a turn of the loop many have come, and one wake-up serves them all.
+          Effect.andThen(Effect.yieldNow)
         )
       ),
       Effect.andThen(heard),

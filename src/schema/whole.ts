@@ -6,5 +6,5 @@ import { Effect, Schema, SchemaParser } from "effect"
 export const whole = <A, E>(schema: Schema.Codec<A, E>): Schema.Codec<A, E> =>
   Schema.declareConstructor<A, E>()([schema], ([known]) => {
     const check = SchemaParser.decodeUnknownEffect(known)
-    return (input, _, options) => Effect.mapEager(check(input, options), () => input as A) // eager, since a decoder that is no Exit runs in a fiber of its own
+    return (input, _, options) => Effect.mapEager(check(input, options), () => input as A) // a decoder that is not eager runs in a fiber
   })

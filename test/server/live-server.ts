@@ -54,11 +54,14 @@ export const optionsIn = (made: string) => ({
 export const withoutJournalBytes =
   "ALTER TABLE effects DROP COLUMN journalBytes; DELETE FROM effect_sql_migrations WHERE migration_id >= 33"
 
+/** Takes the directories of runs, and what came after them, out of a database again, as a version that had none left it. */
+export const withoutDirectories =
+  `${withoutJournalBytes}; ALTER TABLE agents DROP COLUMN resting; ALTER TABLE runs DROP COLUMN workingDirectory; DELETE FROM effect_sql_migrations WHERE migration_id >= 31`
+
 /** Takes the pools, and what came after them, out of a database again, as a version that had none left it. */
-export const withoutPools =
-  `${withoutJournalBytes}; ALTER TABLE agents DROP COLUMN resting; ALTER TABLE runs DROP COLUMN workingDirectory; DROP INDEX workspacesByPool; ${
-    ["workspaces", "taskTokens", "agents"].map((table) => `ALTER TABLE ${table} DROP COLUMN pool`).join("; ")
-  }; DELETE FROM effect_sql_migrations WHERE migration_id >= 30`
+export const withoutPools = `${withoutDirectories}; DROP INDEX workspacesByPool; ${
+  ["workspaces", "taskTokens", "agents"].map((table) => `ALTER TABLE ${table} DROP COLUMN pool`).join("; ")
+}; DELETE FROM effect_sql_migrations WHERE migration_id >= 30`
 
 const unlimited = { perSecond: 1e6, burst: 1e6 }
 /** Lets a server take any number of requests, for a test that is not about how many. */

@@ -22,7 +22,7 @@ export interface Turns {
   /** The keys of the tasks that are not over and have no slot. */
   readonly waiting: () => ReadonlyArray<string>
   /**
-   * The keys of those that may start now, or whose status says something else of their turn. A pass over any other would change nothing of it.
+   * The keys of those that may start now, or whose status says something else of their turn. A pass changes nothing of any other.
    */
   readonly untold: () => ReadonlyArray<string>
   /**

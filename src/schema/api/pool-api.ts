@@ -68,15 +68,24 @@ export const WaitRequest = Schema.Struct({
     "Why the stage has not started yet, or why it is doubted that it still runs, shown with the run. Of a stage that runs, any reason but NodeUnreachable and PodNotReady takes that back."
 })
 
+/** Where the server is told of a stage, with the stage's id as a parameter. */
+export const poolRoute = {
+  acknowledge: "/api/pool/v1/assignments/:id/acknowledge",
+  wait: "/api/pool/v1/assignments/:id/wait",
+  result: "/api/pool/v1/assignments/:id/result"
+} as const
+
+const atStage = (route: string) => (id: string) => route.replace(":id", () => encodeURIComponent(id))
+
 /** The paths of the API, below the server's URL. */
 export const poolPath = {
   acquire: "/api/pool/v1/acquire",
   cancellations: "/api/pool/v1/cancellations",
-  acknowledge: (id: string) => `/api/pool/v1/assignments/${encodeURIComponent(id)}/acknowledge`,
-  wait: (id: string) => `/api/pool/v1/assignments/${encodeURIComponent(id)}/wait`,
+  acknowledge: atStage(poolRoute.acknowledge),
+  wait: atStage(poolRoute.wait),
   /**
    * Takes a StageResult, with the AgentTask's UID as `?taskUid=`. A controller that made no task leaves that out, which is accepted only
    * while the stage belongs to no task.
    */
-  result: (id: string) => `/api/pool/v1/assignments/${encodeURIComponent(id)}/result`
+  result: atStage(poolRoute.result)
 } as const

@@ -4,7 +4,7 @@
 import { Context, Effect, Layer, Option } from "effect"
 import { SqlClient, type SqlError, type Statement } from "effect/sql"
 import { AuditEntry, type AuditList } from "../../schema/api/audit.ts"
-import { poolPath } from "../../schema/api/pool-api.ts"
+import { poolPath, poolRoute } from "../../schema/api/pool-api.ts"
 import { stateRoute } from "../../schema/api/state.ts"
 import { taskPath } from "../../schema/api/task-api.ts"
 import { tfePath } from "../../schema/api/tfe-api.ts"
@@ -40,7 +40,7 @@ const lookedThrough = 20_000
 const unrecordedPaths: ReadonlySet<string> = new Set([
   poolPath.acquire,
   poolPath.cancellations,
-  "/api/pool/v1/assignments/:id/wait",
+  poolRoute.wait,
   taskPath.log,
   taskPath.effects
 ])

@@ -12,6 +12,7 @@ import {
   CancellationsRequest,
   CancellationsResponse,
   poolPath,
+  poolRoute,
   WaitRequest
 } from "../../schema/api/pool-api.ts"
 import { PoolList, poolsPath } from "../../schema/api/pools.ts"
@@ -59,14 +60,14 @@ const pool = HttpApiGroup.make("pool").add(
     success: CancellationsResponse,
     error: refusals
   }),
-  HttpApiEndpoint.post("acknowledge", "/api/pool/v1/assignments/:id/acknowledge", {
+  HttpApiEndpoint.post("acknowledge", poolRoute.acknowledge, {
     params: id,
     payload: AcknowledgeRequest,
     success: done,
     error: refusals
   }),
-  HttpApiEndpoint.post("wait", "/api/pool/v1/assignments/:id/wait", { params: id, payload: WaitRequest, success: done, error: refusals }),
-  HttpApiEndpoint.post("result", "/api/pool/v1/assignments/:id/result", {
+  HttpApiEndpoint.post("wait", poolRoute.wait, { params: id, payload: WaitRequest, success: done, error: refusals }),
+  HttpApiEndpoint.post("result", poolRoute.result, {
     params: id,
     query: { taskUid: Schema.optionalKey(Uid) },
     payload: ToldResult,

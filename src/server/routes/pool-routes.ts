@@ -3,7 +3,7 @@
 // Used by server/lifecycle/server.
 import { Effect, Option, Schema } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
-import { AcknowledgeRequest, AcquireRequest, CancellationsRequest, poolPath, WaitRequest } from "../../schema/api/pool-api.ts"
+import { AcknowledgeRequest, AcquireRequest, CancellationsRequest, poolPath, poolRoute, WaitRequest } from "../../schema/api/pool-api.ts"
 import { Uid } from "../../schema/names.ts"
 import { ToldResult } from "../../schema/task/stage-result.ts"
 import { routesFor } from "../access/authorize.ts"
@@ -39,19 +39,19 @@ export const poolRoutes = HttpRouter.addAll(Effect.gen(function*() {
         if (resting !== undefined) yield* note(resting.agent, pool, resting.because)
         return HttpServerResponse.jsonUnsafe(yield* assignments.cancellations(after, waitSeconds))
       })),
-    route("POST", "/api/pool/v1/assignments/:id/acknowledge", (request, params, { name: pool }) =>
+    route("POST", poolRoute.acknowledge, (request, params, { name: pool }) =>
       Effect.gen(function*() {
         const { taskUid } = yield* acknowledgeRequest(request)
         yield* assignments.acknowledge(id(params), { pool, taskUid: Option.some(taskUid) })
         return noContent
       })),
-    route("POST", "/api/pool/v1/assignments/:id/wait", (request, params, { name: pool }) =>
+    route("POST", poolRoute.wait, (request, params, { name: pool }) =>
       Effect.gen(function*() {
         const { message, reason, taskUid } = yield* waitRequest(request)
         yield* assignments.wait(id(params), { pool, taskUid: Option.fromUndefinedOr(taskUid) }, reason, message)
         return noContent
       })),
-    route("POST", "/api/pool/v1/assignments/:id/result", (request, params, { name: pool }) =>
+    route("POST", poolRoute.result, (request, params, { name: pool }) =>
       Effect.gen(function*() {
         const taskUid = decodeUid(queryOf(request, "taskUid"))
         yield* assignments.end(id(params), { pool, taskUid }, yield* result(request))

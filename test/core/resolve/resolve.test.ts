@@ -36,7 +36,7 @@ describe("the account of tasks", () => {
       values: { serviceAccount: controllers, task: { namespace: "tasks" } },
       expected: "agent-job-task"
     }
-  ])("has a name of its own beside $beside", ({ expected, values }) => expect(configOf(values).taskAccountName).toBe(expected))
+  ])("is $expected beside $beside", ({ expected, values }) => expect(configOf(values).taskAccountName).toBe(expected))
 })
 
 describe("images", () => {

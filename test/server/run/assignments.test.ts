@@ -33,7 +33,7 @@ import {
   server,
   succeeded,
   withChanges,
-  withoutJournalBytes,
+  withoutDirectories,
   worker
 } from "../live-server.ts"
 
@@ -112,9 +112,7 @@ describe("an assignment", () => {
         return id
       }))
       const database = new DatabaseSync(join(made, "data", "agent-job.sqlite"))
-      database.exec(
-        `${withoutJournalBytes}; ALTER TABLE agents DROP COLUMN resting; ALTER TABLE runs DROP COLUMN workingDirectory; DELETE FROM effect_sql_migrations WHERE migration_id >= 31`
-      )
+      database.exec(withoutDirectories)
       database.close()
       const url = yield* serve(made)
       yield* person(url).as("PATCH", `/api/v2/workspaces/${workspaceId}`, { data: { attributes: { "working-directory": "elsewhere" } } })

@@ -8,6 +8,17 @@ import { taskPath } from "../../../src/schema/api/task-api.ts"
 import { agent, directory, failed, person, planWith, serve, server, withoutJournalBytes, worker } from "../live-server.ts"
 import { applying, entry, lost, made } from "./applying.ts"
 
+/** Starts a server whose data are in this folder, stores the journal of an apply there, and stops the server; returns the apply. */
+const journalled = (folder: string) =>
+  Effect.scoped(Effect.gen(function*() {
+    const url = yield* serve(folder)
+    yield* person(url).start("demo", { "auto-apply": true })
+    yield* planWith(url)
+    const apply = yield* agent(url).take
+    yield* worker(url, apply).as("POST", taskPath.effects, { entries: made })
+    return apply
+  }))
+
 describe("the journal of a stage", () => {
   it.live("is appended to, and what is repeated is stored once", () =>
     Effect.gen(function*() {
@@ -85,14 +96,7 @@ describe("the journal of a stage", () => {
     Effect.gen(function*() {
       const folder = yield* directory
       const file = join(folder, "data", "agent-job.sqlite")
-      const apply = yield* Effect.scoped(Effect.gen(function*() {
-        const url = yield* serve(folder)
-        yield* person(url).start("demo", { "auto-apply": true })
-        yield* planWith(url)
-        const apply = yield* agent(url).take
-        yield* worker(url, apply).as("POST", taskPath.effects, { entries: made })
-        return apply
-      }))
+      const apply = yield* journalled(folder)
       const [fits, comesAfter] = [entry(6, "done", "time_sleep.c", "3"), entry(7, "started", "time_sleep.d")]
       const sizeOf = (...entries: ReadonlyArray<JournalEntry>) => entries.reduce((sum, one) => sum + JSON.stringify(one).length, 0)
       const before = entry(1, "started", "a".repeat(journalLimitBytes - sizeOf(entry(1, "started", ""), ...made.slice(1), fits)))
@@ -112,14 +116,7 @@ describe("the journal of a stage", () => {
   it.live("outlives a restart of the server", () =>
     Effect.gen(function*() {
       const folder = yield* directory
-      const apply = yield* Effect.scoped(Effect.gen(function*() {
-        const url = yield* serve(folder)
-        yield* person(url).start("demo", { "auto-apply": true })
-        yield* planWith(url)
-        const apply = yield* agent(url).take
-        yield* worker(url, apply).as("POST", taskPath.effects, { entries: made })
-        return apply
-      }))
+      const apply = yield* journalled(folder)
       const url = yield* serve(folder)
       yield* agent(url).report(apply.id, lost)
       expect((yield* person(url).view(apply.runId)).stages.at(-1)?.effects).toMatchObject({ unsavedCount: 2, unknownCount: 1 })

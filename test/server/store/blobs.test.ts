@@ -1,4 +1,4 @@
-// What readiness costs the disk: anybody may ask, so it is seldom written more than a little, and it finds the disk full as soon as anything was refused.
+// What readiness costs the disk: anybody may ask, so it seldom writes more than a little, and much again once anything was refused.
 import { describe, expect, it, vi } from "@effect/vitest"
 import { Context, Effect, Exit, Layer, Stream } from "effect"
 import { TestClock } from "effect/testing"
