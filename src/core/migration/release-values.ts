@@ -1,7 +1,7 @@
 // The values of a Helm release as ours, without its secrets, and the keys of it that have another name here or none.
 // Invariant: the result means what the release means with the chart's defaults, also where our defaults differ from those.
 // Used by core/migration/move.ts.
-import { isTree, merge, type Tree } from "../../schema/document/layers.ts"
+import { isTree, leaves, merge, type Tree } from "../../schema/document/layers.ts"
 import type { HelmRelease } from "../../schema/kubernetes/helm-release.ts"
 import { missing } from "../../schema/values/null-values.ts"
 import { defaultValues } from "../../schema/values/values.ts"
@@ -30,6 +30,8 @@ const asWholes = (values: Tree): Tree =>
     return isTree(wanted) ? withValue(all, key, exactly(treeAt(defaultValues, key), wanted)) : all
   }, values)
 
+const hasNoValue = (inside: unknown): boolean => leaves(inside).every(({ value }) => value === null || value === undefined)
+
 /** Returns the values with null for each key that `own` takes away and that nothing else gives a value: here a default would come back. */
 const withNulls = (values: Tree, own: Tree): Tree => ({
   ...values,
@@ -37,7 +39,7 @@ const withNulls = (values: Tree, own: Tree): Tree => ({
     Object.entries(own).flatMap(([key, said]): ReadonlyArray<readonly [string, unknown]> => {
       const inside = values[key]
       if (isTree(said)) return [[key, withNulls(isTree(inside) ? inside : {}, said)]]
-      return said === null && inside === undefined ? [[key, null]] : []
+      return said === null && hasNoValue(inside) ? [[key, null]] : []
     })
   )
 })

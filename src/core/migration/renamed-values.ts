@@ -1,7 +1,7 @@
 // Values of the Helm chart as ours: keys that later charts (0.5.68 on) renamed get their names here, unknown keys are taken out and named.
 // Invariant: a key that has the same name here keeps its value, and nothing is dropped without being in `unknown`.
 // Used by core/migration/release-values.ts.
-import { isTree, type Tree, union } from "../../schema/document/layers.ts"
+import { isTree, saying, type Tree, union } from "../../schema/document/layers.ts"
 import { type UnknownKey, unknownKeys } from "../../schema/document/unknown-keys.ts"
 import { blocksDrains } from "../../schema/values/value-sections.ts"
 import { Values } from "../../schema/values/values.ts"
@@ -72,10 +72,10 @@ const usersApart = (given: Tree): Tree =>
     ? withValue(given, "global.podSecurityContext", { fsGroup: null, runAsGroup: null, runAsUser: null })
     : given
 
-/** Sets a key to a value. What the key has already takes precedence, null too. */
+/** Sets a key to a value. What the key has already takes precedence, null too, also where it takes away a section around the key. */
 const withDefault = (all: Tree, key: string, value: unknown): Tree => {
   const own = get(all, key)
-  if (own === undefined) return withValue(all, key, value)
+  if (own === undefined) return saying(all, key.split(".")).says === "instead" ? all : withValue(all, key, value)
   return isTree(own) && isTree(value) ? withValue(all, key, union(value, own)) : all
 }
 

@@ -7,26 +7,43 @@ import type { Sections } from "./value-sections.ts"
 type Key = Contradiction["path"]
 
 /**
- * Finds containers that are root although runAsNonRoot refuses root. The API server accepts such a Pod, and only the kubelet refuses it.
- * What a container does not say comes from its Pod, and an empty context is replaced by the agent's.
+ * Returns the security contexts of our containers, each with its key and its Pod's: what it does not say comes from there, and an empty one
+ * is replaced by the agent's.
  */
-const rootIsAllowed: Rule = ({ agent, controller, task }) => {
+const contexts = ({ agent, controller, task }: Sections) => {
   const agents: Key = ["agent", "securityContext"]
   const inherited = (own: Sections["controller"]["securityContext"], path: Key) =>
     Object.keys(own).length === 0 ? { own: agent.securityContext, path: agents } : { own, path }
-  const contexts = [
-    { ...inherited(controller.securityContext, ["controller", "securityContext"]), pod: controller.podSecurityContext },
-    { ...inherited(task.worker.securityContext, ["task", "worker", "securityContext"]), pod: task.podSecurityContext },
-    { own: task.runner.securityContext, path: ["task", "runner", "securityContext"], pod: task.podSecurityContext }
+  const ofController = { pod: controller.podSecurityContext, userNamespace: false }
+  const ofTask = { pod: task.podSecurityContext, userNamespace: task.userNamespaces }
+  return [
+    { ...inherited(controller.securityContext, ["controller", "securityContext"]), ...ofController },
+    { ...inherited(task.worker.securityContext, ["task", "worker", "securityContext"]), ...ofTask },
+    { own: task.runner.securityContext, path: ["task", "runner", "securityContext"] satisfies Key, ...ofTask }
   ]
-  const found = contexts.flatMap(({ own, path, pod }) =>
-    (own.runAsNonRoot ?? pod.runAsNonRoot) && (own.runAsUser ?? pod.runAsUser) === 0 ? [path] : []
-  )
-  return found.filter((path, index) => found.indexOf(path) === index).map((path) => ({
-    path: [...path, "runAsUser"],
-    issue: "is root, which runAsNonRoot refuses; the Pod would never start"
-  }))
 }
+
+/** Reports an issue once for each key, since two containers may have the agent's. */
+const issues = (paths: ReadonlyArray<Key>, issue: string) =>
+  [...new Map(paths.map((path) => [path.join("."), path])).values()].map((path) => ({ path, issue }))
+
+/** Finds containers that are root although runAsNonRoot refuses root. The API server accepts such a Pod, and only the kubelet refuses it. */
+const rootIsAllowed: Rule = (values) =>
+  issues(
+    contexts(values).flatMap(({ own, path, pod }) =>
+      (own.runAsNonRoot ?? pod.runAsNonRoot) && (own.runAsUser ?? pod.runAsUser) === 0 ? [[...path, "runAsUser"]] : []
+    ),
+    "is root, which runAsNonRoot refuses; the Pod would never start"
+  )
+
+/** Finds containers that would see the node's own /proc, which Kubernetes leaves to Pods with users of their own. */
+const procIsMasked: Rule = (values) =>
+  issues(
+    contexts(values).flatMap(({ own, path, userNamespace }) =>
+      own.procMount === "Unmasked" && !userNamespace ? [[...path, "procMount"]] : []
+    ),
+    "is Unmasked, which Kubernetes refuses without user namespaces: tasks have them with task.userNamespaces, the controller never"
+  )
 
 const again = (names: ReadonlyArray<string>, path: (index: number) => Key, what: string) =>
   names.map((name, index) => names.indexOf(name) < index && { path: path(index), issue: `${what} "${name}" is there already` })
@@ -57,4 +74,4 @@ const tolerationsAreWhole: Rule = (values) =>
     ])
   )
 
-export const podRules: ReadonlyArray<Rule> = [rootIsAllowed, namesAreOnce, tolerationsAreWhole]
+export const podRules: ReadonlyArray<Rule> = [rootIsAllowed, procIsMasked, namesAreOnce, tolerationsAreWhole]

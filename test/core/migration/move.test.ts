@@ -135,6 +135,11 @@ describe("the values of a release", () => {
     }
   })
 
+  it("of 0.6.5 have no context at all for a container where null takes it away", () => {
+    const { agent, task } = moved(laterRelease({ agent: { securityContext: null }, task: { runner: { securityContext: null } } })).values
+    expect([agent.securityContext, task.runner.securityContext]).toEqual([{}, {}])
+  })
+
   it("have the default of a key that must have a value, which is named", () => {
     const release = whole({ agent: { url: null }, controller: { terminationGracePeriodSeconds: null, securityContext: null } })
     expect(said(release)).toEqual({})

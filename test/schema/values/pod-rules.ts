@@ -40,6 +40,18 @@ export const cases: ReadonlyArray<Case> = [
     late: true
   },
   {
+    given: "all of /proc on the node",
+    wrong: runner({ securityContext: { procMount: "Unmasked" } }),
+    says: "task.runner.securityContext.procMount: is Unmasked",
+    right: task({ userNamespaces: true, runner: { securityContext: { procMount: "Unmasked" } } })
+  },
+  {
+    given: "all of /proc on the node, as every container has",
+    wrong: { agent: { securityContext: { procMount: "Unmasked" } } },
+    says: "agent.securityContext.procMount: is Unmasked",
+    right: { agent: { securityContext: { procMount: "Default" } } }
+  },
+  {
     given: "a mount of no volume",
     wrong: runner({ extraVolumeMounts: [{ name: "a", mountPath: "/a" }] }),
     says: `task.runner.extraVolumeMounts[0].name: there is no volume "a"`,
