@@ -25,7 +25,7 @@ unit: ## the tests that need no cluster, in minutes
 	@scripts/test unit
 check: ## types, lint and format, in seconds
 	@scripts/verify types lint format
-verify: ## types, lint, format, generated files up to date, dead exports
+verify: ## types, lint, format, shell scripts, generated files up to date, dead exports
 	@scripts/verify
 
 ##@ Test it for longer
@@ -38,7 +38,7 @@ faults: ## a controller killed at each of its writes, and 5,000 runs with one an
 	@scripts/test faults
 fuzz: ## N=50000 requests to the server, and a fifth as many inputs to each decoder; prints what came of them, and each that broke something
 	@scripts/fuzz $(or $(N),50000)
-mutants: ## plant each of a hundred bugs alone, and see a fast test catch it; writes docs/mutants.md
+mutants: ## plant each of more than a hundred bugs alone, and see a fast test catch it; writes docs/mutants.md
 	@scripts/mutants
 kill-matrix: ## each part killed at each moment of a run, on the real node; CELLS="text,text": those whose names have one
 	@scripts/test kills
