@@ -99,17 +99,26 @@ describe("the source", () => {
     expect(files.flatMap((file) => named(file).filter((name) => !exists(name)).map((name) => `${file} names ${name}`))).toEqual([])
   })
 
-  it("is imported by each module that a header names as its user, and by no other where it says alone", () => {
+  it("is imported by each module, and from each folder, that a header names as its user, and by no other where it says alone", () => {
     const header = (file: string) => read(file).split("\n").filter((line) => line.startsWith("//")).slice(0, 3).join(" ")
     const uses = new Map(files.map((file) => [file, localImports(file)] as const))
     const clauses = (file: string) =>
-      [...header(file).matchAll(/\b(?:used|called|run|started|fed|read|made|told|taken|written|carried out) by (.*?)(?:;|\.(?: |$)|$)/giu)]
+      [
+        ...header(file).matchAll(
+          /\b(?:used|called|run|started|fed|read|made|told|taken|written|carried out) (?:by|in) (.*?)(?:;|\.(?: |$)|$)/giu
+        )
+      ]
         .map(([, by]) => by ?? "")
-    const named = (clause: string) =>
-      (clause.match(/\b[a-z]+(?:\/[a-z-]+)+/gu) ?? []).map((name) => `src/${name}.ts`).filter((user) => uses.has(user))
+    const paths = (clause: string) => (clause.match(/\b[a-z]+(?:\/[a-z-]+)+/gu) ?? []).map((name) => `src/${name}`)
+    const named = (clause: string) => paths(clause).map((path) => `${path}.ts`).filter((user) => uses.has(user))
+    const folders = (clause: string) =>
+      paths(clause).filter((path) => !uses.has(`${path}.ts`)).map((path) => `${path}/`)
+        .filter((folder) => files.some((user) => user.startsWith(folder)))
     const wrong = files.flatMap((file) =>
       clauses(file).flatMap((clause) => [
         ...named(clause).filter((user) => uses.get(user)?.includes(file) === false).map((user) => `${user} does not import ${file}`),
+        ...folders(clause).filter((folder) => !files.some((user) => user.startsWith(folder) && uses.get(user)?.includes(file) === true))
+          .map((folder) => `nothing in ${folder} imports ${file}`),
         ...files.filter((user) =>
           named(clause).length > 0 && / alone\b/u.test(clause) && uses.get(user)?.includes(file) === true && !named(clause).includes(user)
         ).map(

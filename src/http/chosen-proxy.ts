@@ -1,6 +1,6 @@
 // Which proxy a request goes through, so that a failure can name it: the rule is that of undici's EnvHttpProxyAgent.
 // Pure. Of a proxy it returns host and port alone, since its URL may have a password.
-// Used by http/connections.
+// Used by http/connections, and as a type in cli/server.
 
 /** What the environment says; empty where it says nothing. */
 interface ProxySettings {

@@ -1,6 +1,6 @@
 // What can go wrong between this program and a Kubernetes API server, one class for each thing a caller may do about it.
 // Every message is one sentence: what happened, to which object, what to do next; it never holds a credential.
-// Made by answer.ts, client.ts, in-cluster.ts and kubeconfig.ts; matched by tag in all code that uses the client.
+// Made in this folder, and by cli/doctor/doctor-unknown, controller/reconcile/refusals and controller/reconcile/warnings; matched by tag in all code that uses the client.
 import { Data, Duration } from "effect"
 import { isOfQuota } from "../schema/kubernetes/quota.ts"
 

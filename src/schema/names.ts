@@ -1,6 +1,6 @@
 // The names and digests that cross borders, most of them with a brand that only decoding or `make` can give.
 // Every pattern has the `u` flag, so that it reaches the CRD and the JSON Schemas too.
-// Used by every folder of schemas.
+// Used in every part of the program but http and queue.
 import { Schema } from "effect"
 
 /** What an AgentTask is called in the Kubernetes API. */

@@ -1,5 +1,5 @@
 // Finds out what the network enforces: starts Pods that try to connect under its own NetworkPolicies, and reads their termination messages.
-// Invariant: it deletes what it made, however it ends. If the doctor is killed, its Pods end by their deadline.
+// Invariant: it deletes what it made, however it ends. What it could not, or was made without an answer, stays: Pods end by their deadline, and policies select no other Pods.
 // Used by examination.
 import { Effect, Option, Random, Schedule, Schema, type Scope } from "effect"
 import { metadataTargets, type NetworkFindings } from "../../core/doctor/network.ts"

@@ -1,6 +1,6 @@
 // What a stage made, or may have made, that its state does not have, as lines for a person.
 // Pure.
-// Used by summary and rows.
+// Used by summary, rows and state-rows.
 import { leftOverGroups, unreadSentence } from "../../core/state/left-over-message.ts"
 import type { LeftOver } from "../../schema/api/effects.ts"
 

@@ -1,6 +1,6 @@
 // Spans of time as people read them: tenths of a second while something goes on, one or two units for an age.
 // Pure: the times are arguments.
-// Used by the screen, run and get.
+// Used by the screen, in cli/run, and by cli/cluster/draining.
 
 /** "0.4s", "59.9s", "1m05s", "1h02m": how long something takes. */
 export const elapsed = (milliseconds: number): string => {

@@ -1,5 +1,5 @@
 // The newest warning event about each object of a namespace, from one read for all passes: for each read, whatever it selects, the API
-// server walks through all events of the namespace. One read runs at a time, and the next begins at least `answerMillis` after it.
+// server walks through all events of the namespace. One such read runs at a time, and the next begins at least `answerMillis` after it. Beyond `mostPages`, each object is read by itself.
 // Used by controller/reconcile/ask and controller/reconcile/reconcile.
 import { Cache, Effect, Exit, Option, Result, Schema } from "effect"
 import type { Warning } from "../../core/task/observed.ts"

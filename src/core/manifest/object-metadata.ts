@@ -1,6 +1,6 @@
 // The metadata of an installation's objects: name, namespace, our labels, and the labels and annotations that the values give all of them.
 // Invariant: a label of ours is never overridden.
-// Used by every builder.
+// Used by most builders of an installation's objects; the CRD, admission policies, Jobs and Pods have metadata of their own.
 import type { V1ObjectMeta } from "@kubernetes/client-node"
 import type { ResolvedConfig } from "../resolve/resolve.ts"
 import { type Component, labels } from "./labels.ts"

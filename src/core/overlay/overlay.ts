@@ -1,6 +1,6 @@
 // A Kustomize overlay for some values: the base, the components that say the same as the values, and patches for what is left.
 // Law: `kustomize build` of it gives what `render` prints of the same values, except a Secret with a token, which the overlay only names.
-// Used by cli/values/write-overlay.ts; the law is in test/cli/commands/overlay.cluster.test.ts.
+// Used in cli/values; the law is in test/cli/commands/overlay.cluster.test.ts.
 import { difference as treeDifference, merge, union } from "../../schema/document/layers.ts"
 import { defaultValues, type Values } from "../../schema/values/values.ts"
 import { configMapName, layerText } from "../manifest/installation/config-map.ts"

@@ -1,6 +1,6 @@
 // Finds the objects of two installations that have the same role, whatever the installations are called.
 // Invariant: every object is in a pair, gone or added, and only in one of these.
-// Used by core/overlay/overlay.ts and core/overlay/identity.ts.
+// Used in core/overlay, and as a type by cli/values/overlay-files.ts.
 import type { InstalledObject } from "../manifest/installation/install.ts"
 import type { ResolvedConfig } from "../resolve/resolve.ts"
 

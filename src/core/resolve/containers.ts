@@ -1,6 +1,6 @@
 // Our containers as the values want them: image, environment, resources and security context, each with what it inherits.
 // Invariant: global reaches all of them, agent never the runner. The nearer of two values of a variable counts, and a person's before ours.
-// Used by core/resolve/resolve; its tables are in test/core/resolve/resolve.test.ts.
+// Used by core/resolve/resolve, and as a type in core/manifest; its tables are in test/core/resolve/resolve.test.ts.
 import type { V1EnvFromSource, V1ResourceRequirements, V1SecurityContext, V1VolumeMount } from "@kubernetes/client-node"
 import type { Environment, EnvironmentSources, Quantity, Resources, SecurityContext } from "../../schema/values/pod-values.ts"
 import type { Values } from "../../schema/values/values.ts"

@@ -1,6 +1,6 @@
 // A Pod as the values want it, apart from its containers: its labels and annotations, where it runs, and what surrounds it.
 // Invariant: global labels and annotations reach both Pods, and the Pod's own win.
-// Used by core/resolve/resolve; its tables are in test/core/resolve/resolve.test.ts.
+// Used by core/resolve/resolve, and as a type in core/manifest; its tables are in test/core/resolve/resolve.test.ts.
 import type {
   V1Affinity,
   V1HostAlias,

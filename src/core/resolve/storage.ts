@@ -1,6 +1,6 @@
 // The cache of providers and engines that the Pods of tasks share, as the values want it: a directory of each node, a claim, or none.
 // Invariant: a claim is made only if the values name neither an existing claim nor a directory of the node.
-// Used by core/resolve/resolve.
+// Used by core/resolve/resolve, and as a type in core/manifest.
 import type { V1Volume } from "@kubernetes/client-node"
 import type { Values } from "../../schema/values/values.ts"
 import { text } from "./plain.ts"

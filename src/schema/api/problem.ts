@@ -1,5 +1,5 @@
 // How our own APIs refuse a request: with one sentence, a word for programs, and nothing secret.
-// Invariant: asking again can help after 429, 5xx, or a request that did not arrive whole, and after no other 4xx.
+// Invariant: asking again can help after 429, 5xx, or a request that did not arrive whole; of other 4xx, only after a 409 about what ends by itself, such as `locked`.
 // Used by the pool and task APIs on both sides, and by the user API but for its TFE paths, which have the TFE form.
 import { Schema } from "effect"
 

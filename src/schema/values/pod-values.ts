@@ -1,6 +1,6 @@
 // The Kubernetes pieces of the values: quantities, security contexts, tolerations, mounts, labels, environment.
 // Small pieces are closed, so that a typing error is found here. The API server checks the content of volumes, containers and affinities.
-// Used by schema/values/value-sections.ts and schema/values/component-values.ts.
+// Used in schema/values, and by core/manifest/labels and core/resolve/containers.
 import type { V1Affinity, V1Container, V1Volume } from "@kubernetes/client-node"
 import { Predicate, Schema } from "effect"
 import { keyPattern } from "../document/explain.ts"

@@ -1,4 +1,4 @@
-// The record of every write that a person, an agent or a stage made: who did what, when and in which request.
+// The record of the writes that a person, an agent or a stage made, but for those that come all the time (`unrecordedPaths`): who did what, when and in which request.
 // Invariant: the transaction of a change has its entry (store/act); entries are only ever added, which the table itself enforces.
 // Used by server/access/authorize, which serves every route that writes, and by the route that shows the trail.
 import { Context, Effect, Layer, Option } from "effect"

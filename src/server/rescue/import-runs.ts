@@ -1,5 +1,5 @@
 // Runs that import what a stage made and the state lacks: the stage's configuration with import blocks, planned for these addresses alone.
-// Invariant: while its rescue is pending, no other run of the workspace starts; it ends with the rescue; a person confirms its plan.
+// Invariant: while its rescue is pending, no other run of the workspace starts, but for a plan offered before; it ends with the rescue; a person confirms its plan.
 // Used by workspace-state-routes and upkeep; runs and assignments know of it by the run's `rescueId`.
 import { Context, Effect, Layer, Schema, Stream } from "effect"
 import { Tar } from "effect/encoding"

@@ -1,5 +1,5 @@
 // Runs: each step of core/run/run-machine, and all that follows from it, in one transaction.
-// Invariant: one run that may apply holds a workspace, from its turn, or its approval if it was saved, to its end; others wait, oldest first.
+// Invariant: one run that may apply holds a workspace, from its turn, or its approval if it was saved, to its end; others wait, oldest first. An import holds none: its rescue keeps others from applying.
 // Used by the TFE routes (a person's wishes) and by assignments and stage-ends (an agent's words).
 import { Context, Effect, Layer, Option, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
