@@ -3,7 +3,7 @@
 // Made from a seed here, carried out by test/simulation/run.
 import { Gone, Unreachable } from "../../src/kubernetes/errors.ts"
 import { type Fault, randomOf } from "./one-thread.ts"
-import type { ControllerName, Simulation } from "./simulation.ts"
+import { type ControllerName, type Simulation, templates } from "./simulation.ts"
 
 export interface Step {
   readonly do: Verb
@@ -66,6 +66,8 @@ const table = {
   "a rescue is settled": { weight: 1, perform: (_) => _.pool?.settleAll() },
   "a state is locked by force": { weight: 0.5, trouble: true, perform: (_, { nth }) => _.lockByForce(nth) },
   "a state is written by hand": { weight: 0.5, trouble: true, perform: (_, { nth }) => _.writeByHand(nth) },
+  "a source has something new": { weight: 2, perform: (_) => _.source.publish() },
+  "a source is not ready": { weight: 0.5, trouble: true, perform: (_) => _.source.fail() },
   "a stranger's Job": { weight: 0.3, trouble: true, perform: (_, { by, nth }) => by % 2 === 0 ? _.strangersJob(nth) : _.copyJob(nth) },
   "garbage in the store": { weight: 0.1, trouble: true, perform: (_) => _.garbage() },
   "a quota is full": {
@@ -188,7 +190,6 @@ const calm = (rounds: number): ReadonlyArray<Step> => Array.from({ length: round
 const underWay = (
   rounds: number
 ): ReadonlyArray<Step> => [step("start a run", 3), step("start a run", 3), ...calm(7), step("an engine ends"), ...calm(rounds)]
-
 /**
  * Makes the schedule of a seed: up to a hundred random steps with few tasks. Half of the kinds of trouble are left out at random, so that
  * rare kinds meet without the others in the way.
@@ -197,7 +198,7 @@ export const schedule = (seed: number, { withPool = false } = {}): ReadonlyArray
   const random = randomOf(seed)
   const length = 20 + Math.floor(random() ** 2 * 80)
   const tasks = 1 + Math.floor(random() * 3)
-  const offset = Math.floor(random() * 5)
+  const offset = Math.floor(random() * templates.length)
   const below = (limit: number) => Math.floor(random() * limit)
   const mine = rows.filter(([, { trouble }]) => trouble === undefined || random() < 0.5)
   const myFaults = faults.filter(() => random() < 0.5)
@@ -216,7 +217,7 @@ export const schedule = (seed: number, { withPool = false } = {}): ReadonlyArray
     ...begin,
     ...Array.from({ length }, (): Step => {
       const verb = draw()
-      const nth = verb === "create a task" ? (offset + below(tasks)) % 5 : below(8)
+      const nth = verb === "create a task" ? (offset + below(tasks)) % templates.length : below(8)
       return { do: verb, nth, by: below(8), fault: random() < faultRate ? myFaults[below(myFaults.length)] ?? "none" : "none" }
     })
   ]
