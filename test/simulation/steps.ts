@@ -182,7 +182,7 @@ const faults: ReadonlyArray<Fault> = [
   "killed after"
 ]
 
-const step = (verb: Verb, by = 0): Step => ({ do: verb, nth: 0, by, fault: "none" })
+const step = (verb: Verb, by = 0, nth = 0): Step => ({ do: verb, nth, by, fault: "none" })
 const calm = (rounds: number): ReadonlyArray<Step> => Array.from({ length: rounds }, () => step("all goes well for a while"))
 /**
  * Returns steps that start two runs, bring the first one's plan to a good end, and go on for some rounds. Random steps seldom get so far.
@@ -190,6 +190,16 @@ const calm = (rounds: number): ReadonlyArray<Step> => Array.from({ length: round
 const underWay = (
   rounds: number
 ): ReadonlyArray<Step> => [step("start a run", 3), step("start a run", 3), ...calm(7), step("an engine ends"), ...calm(rounds)]
+/**
+ * Returns steps that start a task, for some rounds, and perhaps bring its engine to a good end, go on, and have the source publish. Random
+ * steps alone bring one schedule in eight to an engine.
+ */
+const begun = (task: number, rounds: number, after: number): ReadonlyArray<Step> => [
+  step("create a task", 0, task),
+  ...calm(rounds),
+  ...after > 0 ? [step("an engine ends"), ...calm(after), step("a source has something new")] : []
+]
+
 /**
  * Makes the schedule of a seed: up to a hundred random steps with few tasks. Half of the kinds of trouble are left out at random, so that
  * rare kinds meet without the others in the way.
@@ -211,7 +221,8 @@ export const schedule = (seed: number, { withPool = false } = {}): ReadonlyArray
   }
   const begin = [
     step("a controller starts"),
-    ...withPool && random() < 0.7 ? [...underWay(below(10)), ...random() < 0.3 ? [step("a state is locked by force")] : []] : []
+    ...withPool && random() < 0.7 ? [...underWay(below(10)), ...random() < 0.3 ? [step("a state is locked by force")] : []] : [],
+    ...random() < 0.5 ? begun((offset + below(tasks)) % templates.length, below(14), Math.max(0, below(16) - 8)) : []
   ]
   return [
     ...begin,
