@@ -69,6 +69,23 @@ describe("what a schedule once found", () => {
       go("the Job controller looks"),
       go("time goes by", 0, 5)
     ])).toBeUndefined())
+
+  it.each([
+    { when: "the controller crashes before its status names it", next: [go("a controller crashes")] },
+    {
+      when: "the write that names it fails, and no cache has it",
+      next: [go("answer a controller", 5, 5, "too many requests"), go("answer a controller", 6, 2)]
+    }
+  ])("an apply is under way for its task, though $when and the source has something new", ({ next }) =>
+    expect(runSteps(3095, [
+      go("a controller starts"),
+      go("create a task", 5),
+      ...goesWell(7),
+      go("an engine ends"),
+      ...goesWell(6),
+      go("a source has something new"),
+      ...next
+    ])).toBeUndefined())
 })
 
 describe("what chance seldom comes to", () => {
