@@ -185,6 +185,19 @@ describe("what chance seldom comes to", () => {
     expect(simulation.tasks).toMatchObject([{ status: { phase: "Failed", reason: "NodeLost" } }])
   })
 
+  it("a state that is on its way when its lock is taken by force is not stored under the other's lock", () =>
+    expect(runSteps(170, [
+      go("a controller starts"),
+      go("start a run", 0, 3),
+      ...goesWell(7),
+      go("an engine ends"),
+      ...goesWell(8),
+      go("answer a worker", 3),
+      go("answer a worker"),
+      go("answer a worker"),
+      go("a state is locked by force")
+    ])).toBeUndefined())
+
   it("a stranger's Job of the derived name stays as it is", () =>
     expect(runSteps(0, [go("a stranger's Job"), go("create a task"), go("a controller starts"), ...goesWell(8)])).toBeUndefined())
 
