@@ -5,7 +5,7 @@ import { Cause, Duration, Effect, Option, Queue, Stream } from "effect"
 import { objectOf, refusal } from "../../src/kubernetes/answer.ts"
 import { Kubernetes, type Selection } from "../../src/kubernetes/client.ts"
 import { type Call, Conflict, type KubernetesError, TooManyRequests, Unreachable, type Verb } from "../../src/kubernetes/errors.ts"
-import type { Kind } from "../../src/kubernetes/kinds.ts"
+import { fluxSources, type Kind } from "../../src/kubernetes/kinds.ts"
 import type { Place, WatchEvent } from "../../src/kubernetes/object.ts"
 import { type Answer, type ApiServer, type Change, matches } from "./api-server.ts"
 import type { Fault, Process } from "./one-thread.ts"
@@ -111,10 +111,11 @@ export const clientOf = (
   const ask = <A>(
     verb: Verb,
     object: string,
-    perform: (call: Call) => Effect.Effect<A, KubernetesError>
+    perform: (call: Call) => Effect.Effect<A, KubernetesError>,
+    poll = false
   ): Effect.Effect<A, KubernetesError> => {
     const call = { verb, object }
-    return process.ask(`${verb} ${object}`, (fault) => guarded(call, fault, () => perform(call)))
+    return process.ask(`${verb} ${object}`, (fault) => guarded(call, fault, () => perform(call)), poll)
   }
   const one = <A>(
     verb: Verb,
@@ -125,7 +126,8 @@ export const clientOf = (
     ask(
       verb,
       objectName(kind, place),
-      (call) => Effect.flatMap(answered(call, perform()), (object) => Effect.fromResult(objectOf(kind, call, object)))
+      (call) => Effect.flatMap(answered(call, perform()), (object) => Effect.fromResult(objectOf(kind, call, object))),
+      kind.plural === fluxSources.GitRepository.plural // which nobody watches
     )
 
   const open = (
@@ -159,7 +161,8 @@ export const clientOf = (
       get: (kind, place) => one("get", kind, place, () => server.get(kind, place)),
       list: (kind, selection) => ask("list", kind.plural, () => Effect.succeed(server.page(kind, { limit: 500, ...selection }))),
       listAll: unused("listAll"),
-      watch: (kind, options) => Stream.unwrap(ask("watch", kind.plural, (call) => open(kind, options, options.resourceVersion, call))),
+      watch: (kind, options) =>
+        Stream.unwrap(ask("watch", kind.plural, (call) => open(kind, options, options.resourceVersion, call), true)),
       create: (kind, object) => one("create", kind, object.metadata, () => server.create(kind, object)),
       apply: (kind, object) => one("apply", kind, object.metadata, () => server.apply(kind, object)),
       update: (kind, object) => one("update", kind, object.metadata, () => server.update(kind, object)),

@@ -2,6 +2,7 @@
 // The numbers are those of the design's list of invariants: I1 one execution, I2 one writer for each workspace, I6 … I18.
 // Used by test/simulation/run and test/simulation/crash-points.
 import { taskUidLabel } from "../../src/core/manifest/labels.ts"
+import { isUnpinned } from "../../src/core/reconcile/flux-source.ts"
 import { mostRetries } from "../../src/core/run/disruption.ts"
 import { leaseName } from "../../src/core/scheduling/workspace-lease.ts"
 import { isCalledOff, isOver, mayFollow } from "../../src/core/task/status.ts"
@@ -10,21 +11,12 @@ import { assignmentId } from "../../src/schema/api/pool-api.ts"
 import type { AgentTask, AgentTaskStatus } from "../../src/schema/task/agent-task.ts"
 import { reasons } from "../../src/schema/task/reason.ts"
 import type { Change } from "./api-server.ts"
+import { judgeAttempt, judgeFollowers, judgePlans } from "./attempts.ts"
 import type { Engine } from "./engine.ts"
 import type { PoolServer, Stored } from "./pool-server.ts"
 import { same } from "./same.ts"
 import type { Simulation } from "./simulation.ts"
-
-export class Violation extends Error {
-  readonly invariant: string
-  constructor(invariant: string, message: string) {
-    super(`${invariant}: ${message}`)
-    this.invariant = invariant
-  }
-}
-const demand = (holds: boolean, invariant: string, message: () => string): void => {
-  if (!holds) throw new Violation(invariant, message())
-}
+import { demand } from "./violation.ts"
 
 const isOwned = ({ metadata: { ownerReferences = [] } }: Change["object"]): boolean => ownerReferences.length > 0
 const statusOf = (object: Change["object"] | undefined): AgentTaskStatus => (object?.["status"] ?? {}) as AgentTaskStatus
@@ -82,7 +74,7 @@ const judgeTask = (simulation: Simulation, { before, object, type }: Change): vo
       demand(isSaved(simulation, object as unknown as AgentTask), "I7", () => `${named} is Succeeded without a confirmed state`)
     }
   }
-  if (to.phase === "Queued") {
+  if (to.phase === "Queued" && to.reason !== "Accepted") { // one that has waited for its source is still queued when it writes down the artifact
     demand(
       to.queue !== undefined && to.queue.position >= 1 && to.reason === to.queue.reason && (to.message ?? "").length > 5,
       "I11",
@@ -157,7 +149,7 @@ const judgeLimits = ({ cluster, config: { policy: { limits } }, crowded, tasks }
  * Returns the tasks that could start while no Job is there: they are neither called off nor claimed, and the holder of their workspace
  * neither runs nor has a Pod left.
  */
-export const waitForNobody = ({ cluster, server, tasks }: Simulation): ReadonlyArray<AgentTask> => {
+export const waitForNobody = ({ cluster, server, source, tasks }: Simulation): ReadonlyArray<AgentTask> => {
   if (server.refuses !== "nothing" || cluster.jobs.some(({ spec }) => spec.template !== undefined)) return []
   const busy = new Set<string | undefined>([
     ...tasks.filter(({ status }) => !isOver(status.phase) && status.claim !== undefined).map(({ metadata }) => metadata.uid),
@@ -165,7 +157,7 @@ export const waitForNobody = ({ cluster, server, tasks }: Simulation): ReadonlyA
   ])
   const held = new Set(server.all(leases).filter((lease) => busy.has(leaseOf(lease).holderIdentity)).map(({ metadata }) => metadata.name))
   return tasks.filter((task) =>
-    !isOver(task.status.phase) && !isCalledOff(task) && !busy.has(task.metadata.uid) &&
+    !isOver(task.status.phase) && !isCalledOff(task) && !busy.has(task.metadata.uid) && (source.ready || !isUnpinned(task)) &&
     (task.spec.stage === "plan" || !held.has(leaseName(task.spec.workspace)))
   )
 }
@@ -275,8 +267,13 @@ const judgePool = (simulation: Simulation, pool: PoolServer): void => {
   judgeStates(simulation, stored)
 }
 
-/** Checks, when everything is over, that everything an engine made is in a stored state, or its stage was put in doubt. */
-export const judgeEnd = ({ pool, truth }: Simulation): void => {
+/**
+ * Checks, when everything is over, that everything an engine made is in a stored state, or its stage was put in doubt, and that who follows
+ * a source is up to date.
+ */
+export const judgeEnd = (simulation: Simulation): void => {
+  judgeFollowers(simulation)
+  const { pool, truth } = simulation
   if (pool === undefined) return
   const { digests, doubts } = pool.stored
   for (const engine of truth.engines) {
@@ -290,6 +287,7 @@ export const judge = (simulation: Simulation, from: number): number => {
   const { history } = simulation.server
   for (const change of history.slice(from)) {
     if (change.kind === agentTasks.plural) judgeTask(simulation, change)
+    if (change.kind === agentTasks.plural && change.type === "ADDED") judgeAttempt(simulation, change)
     if (change.kind === agentTasks.plural && change.type === "DELETED") simulation.madeForGone.set(change.object.metadata.uid, 0)
     if (change.kind === jobs.plural) judgeJob(simulation, change)
     if (change.kind === pods.plural) judgePod(simulation, change)
@@ -299,6 +297,7 @@ export const judge = (simulation: Simulation, from: number): number => {
     if (change.kind === leases.plural && change.before !== undefined) judgeLease(change.before, change.object)
   }
   judgeTruth(simulation)
+  judgePlans(simulation)
   judgeLimits(simulation)
   if (simulation.pool !== undefined) judgePool(simulation, simulation.pool)
   return history.length

@@ -2,9 +2,10 @@
 // A schedule that fails is made as short as possible by leaving out steps and faults.
 // Used by the tests beside it and by test/simulation/main.
 import { isOver } from "../../src/core/task/status.ts"
-import { judge, judgeEnd, Violation, waitForNobody } from "./invariants.ts"
+import { judge, judgeEnd, waitForNobody } from "./invariants.ts"
 import { Simulation } from "./simulation.ts"
 import { perform, schedule, type Step } from "./steps.ts"
+import { Violation } from "./violation.ts"
 
 export interface Failure {
   readonly seed: number
@@ -19,15 +20,16 @@ export interface Failure {
 const poolEvery = 17
 const hasPool = (seed: number): boolean => seed % poolEvery === 0
 const longestRounds = 600
-/** How many rounds of up to 30 s may pass with nothing to do: longer than any backoff. */
-const longestSilence = 4
+/** For how long there may be nothing to do: longer than any backoff. */
+const longestSilenceMillis = 120_000
 
 /** Goes on, with faults left as they are, while no Job is there but a task could start; fails once nothing moves any more. */
 const comeToStart = (simulation: Simulation, judged: number): number => {
+  const { thread } = simulation
   let from = judged
-  let still = 0
+  let movedAt = thread.elapsed
   for (let round = 0; waitForNobody(simulation).length > 0; round++) {
-    if (still >= longestSilence || round >= longestRounds) {
+    if (thread.elapsed - movedAt >= longestSilenceMillis || round >= longestRounds) {
       throw new Violation(
         "I12",
         `no Job is there, and nobody starts of ${
@@ -38,29 +40,32 @@ const comeToStart = (simulation: Simulation, judged: number): number => {
     simulation.keepControlled()
     const moved = simulation.round({ enginesEnd: false })
     from = judge(simulation, from)
-    still = moved ? 0 : still + 1
-    if (!moved) simulation.thread.pass(Math.min(Math.max(simulation.thread.untilWake, 0), 30_000))
+    if (moved) movedAt = thread.elapsed
+    else thread.pass(Math.min(Math.max(thread.untilWake, 0), 30_000))
   }
   return from
 }
 
 /** Repairs all faults and goes on until everything is over and nothing moves any more; fails after a few hours of simulated time. */
 export const comeToRest = (simulation: Simulation, judged: number): number => {
+  const { thread } = simulation
   let from = judged
-  let still = 0
+  let movedAt = thread.elapsed
   simulation.heal()
   for (let round = 0; round < longestRounds; round++) {
     simulation.keepControlled()
     const moved = simulation.round({ enginesEnd: true })
     from = judge(simulation, from)
     if (!moved) simulation.pool?.settleAll() // a person looks at states in doubt when nothing goes on by itself
-    still = moved ? 0 : still + 1
-    if (moved) continue
-    if (still >= longestSilence && simulation.atRest) {
+    if (moved) {
+      movedAt = thread.elapsed
+      continue
+    }
+    if (thread.elapsed - movedAt >= longestSilenceMillis && simulation.atRest) {
       judgeEnd(simulation)
       return from
     }
-    simulation.thread.pass(Math.min(Math.max(simulation.thread.untilWake, 0), 30_000))
+    thread.pass(Math.min(Math.max(thread.untilWake, 0), 30_000))
   }
   const open = simulation.tasks.filter(({ status }) => !isOver(status.phase)).map(({ metadata, status }) =>
     `${metadata.name} is ${status.phase}: ${status.message}`

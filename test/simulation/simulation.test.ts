@@ -69,6 +69,23 @@ describe("what a schedule once found", () => {
       go("the Job controller looks"),
       go("time goes by", 0, 5)
     ])).toBeUndefined())
+
+  it.each([
+    { when: "the controller crashes before its status names it", next: [go("a controller crashes")] },
+    {
+      when: "the write that names it fails, and no cache has it",
+      next: [go("answer a controller", 5, 5, "too many requests"), go("answer a controller", 6, 2)]
+    }
+  ])("an apply is under way for its task, though $when and the source has something new", ({ next }) =>
+    expect(runSteps(3095, [
+      go("a controller starts"),
+      go("create a task", 5),
+      ...goesWell(7),
+      go("an engine ends"),
+      ...goesWell(6),
+      go("a source has something new"),
+      ...next
+    ])).toBeUndefined())
 })
 
 describe("what chance seldom comes to", () => {
@@ -167,6 +184,19 @@ describe("what chance seldom comes to", () => {
     comeToRest(simulation, 0)
     expect(simulation.tasks).toMatchObject([{ status: { phase: "Failed", reason: "NodeLost" } }])
   })
+
+  it("a state that is on its way when its lock is taken by force is not stored under the other's lock", () =>
+    expect(runSteps(170, [
+      go("a controller starts"),
+      go("start a run", 0, 3),
+      ...goesWell(7),
+      go("an engine ends"),
+      ...goesWell(8),
+      go("answer a worker", 3),
+      go("answer a worker"),
+      go("answer a worker"),
+      go("a state is locked by force")
+    ])).toBeUndefined())
 
   it("a stranger's Job of the derived name stays as it is", () =>
     expect(runSteps(0, [go("a stranger's Job"), go("create a task"), go("a controller starts"), ...goesWell(8)])).toBeUndefined())

@@ -8,12 +8,14 @@ import { isOver } from "../../src/core/task/status.ts"
 import { agentTasks, jobs } from "../../src/kubernetes/kinds.ts"
 import type { Place } from "../../src/kubernetes/object.ts"
 import type { AgentTask } from "../../src/schema/task/agent-task.ts"
+import type { OnChange } from "../../src/schema/task/source.ts"
 import { configOf } from "../core/configs.ts"
 import { ApiServer } from "./api-server.ts"
 import { Cluster } from "./cluster.ts"
 import { type ControllerProcess, startController } from "./controller-process.ts"
 import { type Fault, OneThread, type Process, type Wait } from "./one-thread.ts"
 import { PoolServer } from "./pool-server.ts"
+import { Source } from "./source.ts"
 import { type Container, startWorker, type Truth } from "./worker-process.ts"
 
 export type ControllerName = "a" | "b"
@@ -35,13 +37,22 @@ const configs: ReadonlyArray<ResolvedConfig> = [0, 1, 2].map((backoffLimit) =>
   })
 )
 
-const templates = [
+interface Template extends Pick<AgentTask["spec"], "stage"> {
+  readonly workspace: string
+  /** What a new artifact starts, if the task takes its configuration from the source. */
+  readonly onChange?: OnChange
+}
+
+export const templates = [
   { workspace: "one", stage: "apply" },
   { workspace: "one", stage: "destroy" },
   { workspace: "one", stage: "plan" },
   { workspace: "two", stage: "apply" },
-  { workspace: "two", stage: "plan" }
-] as const
+  { workspace: "two", stage: "plan" },
+  { workspace: "one", stage: "plan", onChange: "planAndApply" },
+  { workspace: "two", stage: "plan", onChange: "plan" },
+  { workspace: "two", stage: "apply", onChange: "none" }
+] as const satisfies ReadonlyArray<Template>
 
 /** Returns the workspace of the run of this number. */
 const workspaceAt = (nth: number): string => nth % 2 === 0 ? "one" : "two"
@@ -68,6 +79,8 @@ export class Simulation {
   crowded = false
   /** Decides what happens to each request of a round; by default all are answered. The crash points replace it. */
   disturb: (process: Process) => Fault = () => "none"
+  /** The source of Flux that some tasks follow. */
+  readonly source: Source
   /** The server that runs come from, in addition to the tasks that people create. */
   readonly pool: PoolServer | undefined
   #seed: number
@@ -76,6 +89,7 @@ export class Simulation {
     this.#seed = seed
     this.pool = withPool ? new PoolServer(this.thread, seed) : undefined
     this.config = configs[seed % configs.length] ?? configOf()
+    this.source = new Source(this.server, this.config.taskNamespace)
     this.cluster = new Cluster({
       server: this.server,
       now: () => this.thread.now,
@@ -146,10 +160,11 @@ export class Simulation {
   // ── people ──
 
   create(template: number): void {
-    const { stage, workspace } = templates[template % templates.length] ?? templates[0]
+    const chosen: Template = templates[template % templates.length] ?? templates[0]
+    const { onChange, stage, workspace } = chosen
     this.server.create(agentTasks, {
       metadata: { name: `task-${template}`, namespace: this.config.taskNamespace },
-      spec: { workspace, stage, source: { inline: { "main.tf": "" } } }
+      spec: { workspace, stage, ...onChange === undefined ? { source: { inline: { "main.tf": "" } } } : this.source.followed(onChange) }
     })
   }
   cancel(nth: number): void {
@@ -169,9 +184,10 @@ export class Simulation {
     const task = this.tasks[nth % this.tasks.length]
     if (task !== undefined) this.server.remove(agentTasks, task.metadata)
   }
-  /** Adds a finalizer of a person's own, which keeps a deleted task. */
+  /** Adds a finalizer of a person's own, which keeps a deleted task. An attempt that is kept would hold its name for ever. */
   keepTask(nth: number): void {
     const task = this.tasks[nth % this.tasks.length]
+    if (task?.metadata.ownerReferences !== undefined) return
     const found = task === undefined ? undefined : this.server.find(agentTasks, task.metadata)
     if (found === undefined || found.metadata.deletionTimestamp !== undefined) return
     const { finalizers = [], labels = {}, name, namespace } = found.metadata
@@ -237,10 +253,11 @@ export class Simulation {
     return answered > 0 || revision !== this.server.revision
   }
 
-  /** Ends all faults: quotas have room, and the nodes and the pool answer. */
+  /** Ends all faults: quotas have room, the source is ready, and the nodes and the pool answer. */
   heal(): void {
     this.server.refuses = "nothing"
     this.cluster.hasRoomForPods = true
+    this.source.heal()
     this.pool?.start()
     for (const name of this.cluster.nodes.keys()) {
       this.cluster.setNode(name, "removed")

@@ -3,7 +3,7 @@
 // Made from a seed here, carried out by test/simulation/run.
 import { Gone, Unreachable } from "../../src/kubernetes/errors.ts"
 import { type Fault, randomOf } from "./one-thread.ts"
-import type { ControllerName, Simulation } from "./simulation.ts"
+import { type ControllerName, type Simulation, templates } from "./simulation.ts"
 
 export interface Step {
   readonly do: Verb
@@ -66,6 +66,8 @@ const table = {
   "a rescue is settled": { weight: 1, perform: (_) => _.pool?.settleAll() },
   "a state is locked by force": { weight: 0.5, trouble: true, perform: (_, { nth }) => _.lockByForce(nth) },
   "a state is written by hand": { weight: 0.5, trouble: true, perform: (_, { nth }) => _.writeByHand(nth) },
+  "a source has something new": { weight: 2, perform: (_) => _.source.publish() },
+  "a source is not ready": { weight: 0.5, trouble: true, perform: (_) => _.source.fail() },
   "a stranger's Job": { weight: 0.3, trouble: true, perform: (_, { by, nth }) => by % 2 === 0 ? _.strangersJob(nth) : _.copyJob(nth) },
   "garbage in the store": { weight: 0.1, trouble: true, perform: (_) => _.garbage() },
   "a quota is full": {
@@ -180,7 +182,7 @@ const faults: ReadonlyArray<Fault> = [
   "killed after"
 ]
 
-const step = (verb: Verb, by = 0): Step => ({ do: verb, nth: 0, by, fault: "none" })
+const step = (verb: Verb, by = 0, nth = 0): Step => ({ do: verb, nth, by, fault: "none" })
 const calm = (rounds: number): ReadonlyArray<Step> => Array.from({ length: rounds }, () => step("all goes well for a while"))
 /**
  * Returns steps that start two runs, bring the first one's plan to a good end, and go on for some rounds. Random steps seldom get so far.
@@ -188,6 +190,15 @@ const calm = (rounds: number): ReadonlyArray<Step> => Array.from({ length: round
 const underWay = (
   rounds: number
 ): ReadonlyArray<Step> => [step("start a run", 3), step("start a run", 3), ...calm(7), step("an engine ends"), ...calm(rounds)]
+/**
+ * Returns steps that start a task, for some rounds, and perhaps bring its engine to a good end, go on, and have the source publish. Random
+ * steps alone bring one schedule in eight to an engine.
+ */
+const begun = (task: number, rounds: number, after: number): ReadonlyArray<Step> => [
+  step("create a task", 0, task),
+  ...calm(rounds),
+  ...after > 0 ? [step("an engine ends"), ...calm(after), step("a source has something new")] : []
+]
 
 /**
  * Makes the schedule of a seed: up to a hundred random steps with few tasks. Half of the kinds of trouble are left out at random, so that
@@ -197,7 +208,7 @@ export const schedule = (seed: number, { withPool = false } = {}): ReadonlyArray
   const random = randomOf(seed)
   const length = 20 + Math.floor(random() ** 2 * 80)
   const tasks = 1 + Math.floor(random() * 3)
-  const offset = Math.floor(random() * 5)
+  const offset = Math.floor(random() * templates.length)
   const below = (limit: number) => Math.floor(random() * limit)
   const mine = rows.filter(([, { trouble }]) => trouble === undefined || random() < 0.5)
   const myFaults = faults.filter(() => random() < 0.5)
@@ -210,13 +221,14 @@ export const schedule = (seed: number, { withPool = false } = {}): ReadonlyArray
   }
   const begin = [
     step("a controller starts"),
-    ...withPool && random() < 0.7 ? [...underWay(below(10)), ...random() < 0.3 ? [step("a state is locked by force")] : []] : []
+    ...withPool && random() < 0.7 ? [...underWay(below(10)), ...random() < 0.3 ? [step("a state is locked by force")] : []] : [],
+    ...random() < 0.5 ? begun((offset + below(tasks)) % templates.length, below(14), Math.max(0, below(16) - 8)) : []
   ]
   return [
     ...begin,
     ...Array.from({ length }, (): Step => {
       const verb = draw()
-      const nth = verb === "create a task" ? (offset + below(tasks)) % 5 : below(8)
+      const nth = verb === "create a task" ? (offset + below(tasks)) % templates.length : below(8)
       return { do: verb, nth, by: below(8), fault: random() < faultRate ? myFaults[below(myFaults.length)] ?? "none" : "none" }
     })
   ]

@@ -2,6 +2,7 @@
 // Always holds: what the engine really did is noted in Truth, which no product code can reach.
 // Started by the kubelet in test/simulation/cluster.
 import { Cause, ConfigProvider, Effect, Exit, Fiber, Layer, Option, Schedule } from "effect"
+import { createHash } from "node:crypto"
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -9,6 +10,7 @@ import type { StopCause } from "../../src/core/stage/outcome.ts"
 import { claimLostExitCode } from "../../src/core/task/places.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { secrets } from "../../src/kubernetes/kinds.ts"
+import { Sha256 } from "../../src/schema/names.ts"
 import type { AgentTask } from "../../src/schema/task/agent-task.ts"
 import type { StageResult } from "../../src/schema/task/stage-result.ts"
 import type { TaskApiError } from "../../src/worker/network/task-api-error.ts"
@@ -53,6 +55,10 @@ interface Ended extends Pick<StageResult, "stateDigest"> {
   readonly stored: Option.Option<boolean>
 }
 
+/** Returns the digest of the plan that the task makes; a pool has stored one that is always the same. */
+const planDigestOf = ({ metadata: { uid }, spec: { pool } }: AgentTask): Sha256 =>
+  pool === undefined ? Sha256.make(createHash("sha256").update(uid).digest("hex")) : planSha256
+
 const resultOf = (task: AgentTask, { code, stored, ...digest }: Ended, stopped: StopCause | undefined): Omit<StageResult, "finishedAt"> => {
   const saved = Option.getOrElse(stored, () => true)
   const state = task.spec.stage === "plan" || Option.isNone(stored) ? {} : { statePushed: saved, ...digest }
@@ -71,7 +77,7 @@ const resultOf = (task: AgentTask, { code, stored, ...digest }: Ended, stopped: 
     reason: "Completed",
     message: "Done.",
     exitCode: 0,
-    ...(task.spec.stage === "plan" ? { hasChanges: true, planDigest: planSha256 } : state)
+    ...(task.spec.stage === "plan" ? { hasChanges: true, planDigest: planDigestOf(task) } : state)
   }
 }
 

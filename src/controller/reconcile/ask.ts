@@ -2,6 +2,7 @@
 // The world is told at once what an answer shows of Jobs, slots and holders.
 // Called by controller/reconcile/reconcile; controller/reconcile/observe joins the answers with the caches.
 import { Array, Effect, Option } from "effect"
+import { attemptOf, madeNames } from "../../core/reconcile/attempts.ts"
 import { isUnpinned } from "../../core/reconcile/flux-source.ts"
 import { follows } from "../../core/reconcile/follow.ts"
 import { isPodOver, startTrouble } from "../../core/reconcile/pod-trouble.ts"
@@ -17,7 +18,7 @@ import { find } from "../../kubernetes/find.ts"
 import { agentTasks, decoding, jobs, pods } from "../../kubernetes/kinds.ts"
 import { keyOf } from "../../kubernetes/object.ts"
 import { Job, Pod } from "../../schema/kubernetes/kubernetes.ts"
-import { type AgentTask, mutates } from "../../schema/task/agent-task.ts"
+import { AgentTask, mutates } from "../../schema/task/agent-task.ts"
 import { projectPod, taskOfJob } from "../world/project.ts"
 import type { World } from "../world/world.ts"
 import { Behind } from "./behind.ts"
@@ -104,6 +105,17 @@ const upToDate = ({ metadata: { name, namespace, resourceVersion, uid } }: Agent
         : Effect.fail(new Behind({ object: `AgentTask ${keyOf({ namespace, name })}` }))
   )
 
+/** Returns the apply of the newest attempt if the task made one that its status does not name yet. */
+const unnamedApply = (task: AgentTask): Read<Option.Option<AgentTask>> => {
+  const [name] = task.status.latest?.apply === undefined ? madeNames(task).apply : []
+  if (name === undefined) return Effect.succeedNone
+  const { namespace, uid } = task.metadata
+  return Effect.map(
+    find(decoding(agentTasks, AgentTask), { namespace, name }),
+    Option.filter((made) => Option.contains(attemptOf(made), uid))
+  )
+}
+
 /** How long a start may be silent before its events are read. */
 const silentMillis = 5_000
 
@@ -188,7 +200,7 @@ export const ask = Effect.fn("ask")(
 
 /**
  * Reads the cached Job and then its Pods from the API server: the Pods come last, because a new one may appear at any time. A cached Pod
- * that is over and gone is kept, because the cache still knows how it ended. Of a task that is over, it reads the source.
+ * that is over and gone is kept, because the cache still knows how it ended. Of a task that is over, it reads the source and the apply.
  */
 export const askLive = Effect.fn("askLive")(
   function*(
@@ -197,7 +209,9 @@ export const askLive = Effect.fn("askLive")(
     answers: Answers
   ): Effect.fn.Return<Answers, KubernetesError | Behind, Kubernetes> {
     const { task, world } = asking
-    if (isOver(task.status.phase)) return { ...answers, live: true, source: yield* readSource(task) }
+    if (isOver(task.status.phase)) {
+      return { ...answers, live: true, source: yield* readSource(task), apply: yield* unnamedApply(task) }
+    }
     if (Option.isNone(cached)) return answers
     const job = Option.some(yield* stillThere(asking, cached.value))
     const live = yield* podsOf(task, cached.value)

@@ -22,6 +22,8 @@ export interface Answers {
   readonly holder: Holder
   readonly source: SourceSeen
   readonly warning: Option.Option<Warning>
+  /** The apply of the newest attempt, which the caches may not have heard of. */
+  readonly apply: Option.Option<AgentTask>
 }
 
 export const noAnswers: Answers = {
@@ -30,7 +32,8 @@ export const noAnswers: Answers = {
   pods: Option.none(),
   holder: Holder.NotAsked(),
   source: SourceSeen.NotAsked(),
-  warning: Option.none()
+  warning: Option.none(),
+  apply: Option.none()
 }
 
 /**
@@ -76,7 +79,7 @@ export const observe = (world: World, task: AgentTask, answers: Answers, at: num
     holder: answers.holder,
     source: answers.source,
     latest: madeAs(names.attempt),
-    latestApply: madeAs(names.apply),
+    latestApply: Option.orElse(madeAs(names.apply), () => answers.apply),
     warning: answers.warning,
     refusal: world.refusal(uid, at),
     deniedMillis: world.deniedMillis(uid),

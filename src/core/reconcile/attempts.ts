@@ -29,15 +29,15 @@ export const applyName = (plan: string): string => named(plan, mostOf.apply, "ap
 export const nextAttempt = ({ spec, status: { latest } }: AgentTask): number => (latest?.attempt ?? spec.attempt ?? 1) + 1
 
 /**
- * Returns the names that the newest attempt and its apply may have. A cancel that comes between the making of one and the write of the
- * status keeps the status from naming it, so a cancelled follower may have made what would have been next.
+ * Returns the names that the newest attempt and its apply may have. The status may not name yet what was made last: a crash, or a cancel,
+ * may come between the making and the write of the status.
  */
 export const madeNames = (task: AgentTask): Readonly<Record<"attempt" | "apply", ReadonlyArray<string>>> => {
   const { metadata: { name }, spec, status: { latest } } = task
   const isCancelled = isFollower(task) && spec.cancel === true
   return {
     attempt: [...isCancelled ? [attemptName(name, nextAttempt(task))] : [], ...latest === undefined ? [] : [latest.name]],
-    apply: latest?.apply !== undefined ? [latest.apply] : isCancelled ? [applyName(latest?.name ?? name)] : []
+    apply: latest?.apply !== undefined ? [latest.apply] : isFollower(task) ? [applyName(latest?.name ?? name)] : []
   }
 }
 

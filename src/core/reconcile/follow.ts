@@ -45,11 +45,11 @@ interface Offer {
   readonly fluxSource: FluxSource
 }
 
-/** Returns what the source of a task that follows it has at present, or none while it is not ready or the newest attempt is under way. */
+/** Returns what the source of a task that follows it has at present, or none while it is not ready. */
 const offered = (observed: Observed): Option.Option<Offer> => {
   const { source, task } = observed
   const { fluxSource } = task.spec.source
-  return fluxSource !== undefined && follows(task) && Option.isNone(underWay(observed)) && source._tag === "Ready"
+  return fluxSource !== undefined && follows(task) && source._tag === "Ready"
     ? Option.some({ artifact: source.artifact, fluxSource })
     : Option.none()
 }
@@ -120,7 +120,8 @@ const applySpec = (
 
 export const when = {
   refused: ({ observed: { refusal, task } }) => Option.filter(refusal, () => follows(task)),
-  newArtifact: ({ observed }) => Option.filter(offered(observed), ({ artifact }) => artifact.sha256 !== tried(observed)),
+  newArtifact: ({ observed }) =>
+    Option.filter(offered(observed), ({ artifact }) => Option.isNone(underWay(observed)) && artifact.sha256 !== tried(observed)),
   planned: ({ now, observed }) =>
     Option.zipWith(
       offered(observed),
