@@ -244,6 +244,17 @@ describe("a follower that applies what it plans", () => {
     expect(ready(applied)[0]?.slice(0, 2)).toEqual(["Ready", "True"])
   })
 
+  it.each(
+    [
+      { apply: "alive", given: "under way, even if the source has something new", makes: "task-2-apply" },
+      { apply: "over", given: "over, unless the source has something new", makes: "task-3" }
+    ] as const
+  )("names an apply that a crash kept from the status, if it is $given", ({ apply, makes }) => {
+    const unnamed = worldOf({ ...followed, source: "new", latest: "over" })
+    const { latestApply } = worldOf({ ...followed, latest: "over", latestApply: apply })
+    expect(made({ ...unnamed, latestApply })).toEqual([makes])
+  })
+
   it.each([{ source: "known", applies: ["task-2-apply"] }, { source: "notReady", applies: [] }] as const)(
     "applies no plan an hour after its end whose changes could not be counted, and says so (source: $source)",
     ({ applies, source }) => {
