@@ -278,6 +278,7 @@ const job = ({ job, jobAgeSeconds, jobDeleting, pod, warning }: Seed): Option.Op
   job === "none" ? Option.none() : Option.some({
     name: "agent-job-task",
     uid: Uid.make("job-uid"),
+    resourceVersion: "1",
     state: job === "suspended" ? "active" : job,
     suspended: job === "suspended",
     reason: "",

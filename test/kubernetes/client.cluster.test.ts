@@ -3,7 +3,7 @@ import { Context, Effect, Fiber, Layer, Schema, Stream } from "effect"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import type { Credentials } from "../../src/kubernetes/credentials.ts"
 import type { KubernetesError } from "../../src/kubernetes/errors.ts"
-import { configMaps, decoding, leases, pods, secrets } from "../../src/kubernetes/kinds.ts"
+import { configMaps, decoding, jobs, leases, pods, secrets } from "../../src/kubernetes/kinds.ts"
 import { fromKubeconfig } from "../../src/kubernetes/kubeconfig.ts"
 import { denyingPolicy } from "./denying-policy.ts"
 import { Cluster, RealCluster } from "./real-cluster.ts"
@@ -73,6 +73,20 @@ layer(RealCluster, { excludeTestServices: true })("a real API server", (it) => {
         .toBe("Conflict")
       expect((yield* Effect.flip(kubernetes.delete(things, at("raced"), { resourceVersion })))._tag).toBe("Conflict")
       expect((yield* kubernetes.get(things, at("raced")))["status"]).toEqual({ phase: "Running", note: "first" })
+    }))
+
+  it.effect("keeps a Job that has made a Pod from who deletes it as it was before", () =>
+    Effect.gen(function*() {
+      const { at, kubernetes } = yield* setup
+      const template = { spec: { restartPolicy: "Never", containers: [{ name: "worker", image: "none" }] } }
+      const { metadata: { resourceVersion, uid } } = yield* kubernetes.create(jobs, { metadata: at("with-a-pod"), spec: { template } })
+      const job = kubernetes.get(
+        decoding(jobs, Schema.Struct({ status: Schema.Struct({ active: Schema.optionalKey(Schema.Int) }) })),
+        at("with-a-pod")
+      )
+      yield* job.pipe(Effect.repeat({ until: ({ status }) => status.active === 1 }), Effect.timeout("30 seconds"))
+      expect((yield* Effect.flip(kubernetes.delete(jobs, at("with-a-pod"), { uid, resourceVersion })))._tag).toBe("Conflict")
+      yield* kubernetes.delete(jobs, at("with-a-pod"), { uid })
     }))
 
   it.effect("names the fields that break a schema or a rule", () =>

@@ -144,6 +144,13 @@ export class Cluster {
       }
     })
   }
+  /** Says how many Pods of the Job are not over, so that a Job which made a Pod has another version. */
+  #countActive(job: Job): void {
+    const now = this.#server.find(jobs, job.metadata) as Job | undefined
+    if (now?.metadata.uid !== job.metadata.uid) return
+    const active = this.#podsOf(now).filter((pod) => !isOver(pod)).length
+    this.#write(jobs, now, { status: { ...now.status, active } }, "status")
+  }
   #finish(job: Job, type: "Complete" | "Failed", reason: string): void {
     this.#write(jobs, job, {
       status: {
@@ -166,6 +173,10 @@ export class Cluster {
 
   /** Syncs one Job once. `extra` asks for one Pod too many, as if the Job controller's cache of Pods were behind. */
   lookAtJob(job: Job, extra = false): void {
+    this.#sync(job, extra)
+    this.#countActive(job)
+  }
+  #sync(job: Job, extra: boolean): void {
     const { activeDeadlineSeconds = 0, backoffLimit = 6, podFailurePolicy, podReplacementPolicy } = job.spec
     const counted = this.#counted.get(job.metadata.uid) ?? { failed: new Set(), succeeded: new Set(), ignored: new Set(), waitsUntil: 0 }
     this.#counted.set(job.metadata.uid, counted)

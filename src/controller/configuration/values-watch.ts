@@ -1,5 +1,5 @@
 // Ticks when values files may have changed: at once when the file system reports it, and every minute in case it does not.
-// Invariant: it never fails, and ticks rather once too often; a burst of changes is one tick.
+// Invariant: it never fails, and ticks rather once too often; a burst of changes is one tick, and one that does not end is one each minute.
 // Used by controller/lifecycle/controller.
 import { Effect, Queue, Stream } from "effect"
 import { type FSWatcher, statSync, watch } from "node:fs"
@@ -20,5 +20,7 @@ const events = (path: string): Stream.Stream<void> =>
     Stream.drain(Stream.fromEffect(Effect.logDebug("the values cannot be watched, so they are read every minute", cause)))
   ))
 
-export const valuesWatch = (path: string): Stream.Stream<void> =>
-  Stream.merge(events(path), Stream.tick("1 minute")).pipe(Stream.debounce("200 millis"))
+const calmed = Stream.debounce("200 millis")
+
+/** Each of the two is calmed by itself, so that a directory which never stops to change does not hold up the minute. */
+export const valuesWatch = (path: string): Stream.Stream<void> => Stream.merge(calmed(events(path)), calmed(Stream.tick("1 minute")))

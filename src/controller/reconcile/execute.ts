@@ -1,5 +1,5 @@
 // Carries out the actions of `plan`. Only pool-intake, which makes tasks, and the election of kubernetes/lease write to the cluster too.
-// Every write fails safe: a create has a derived name, the version seen guards a take-over, and the UID guards a delete.
+// Every write fails safe: a create has a derived name, the version seen guards a take-over and a delete that a claim may forestall, and the UID any delete.
 // Called by controller/reconcile/reconcile.
 import { Context, Effect, Layer, Option, Result } from "effect"
 import { job } from "../../core/manifest/job.ts"
@@ -14,7 +14,7 @@ import type { JobSeen } from "../../core/task/observed.ts"
 import { isOver } from "../../core/task/status.ts"
 import { endInPlainReasons } from "../../core/task/task-result.ts"
 import { doesTheSame, withTextsOf } from "../../core/task/task-spec.ts"
-import { Kubernetes } from "../../kubernetes/client.ts"
+import { type Guard, Kubernetes } from "../../kubernetes/client.ts"
 import { microTime } from "../../kubernetes/clock.ts"
 import type { KubernetesError } from "../../kubernetes/errors.ts"
 import { agentTasks, decoding, events, jobs, type Kind, leases } from "../../kubernetes/kinds.ts"
@@ -150,20 +150,24 @@ const make = Effect.fnUntraced(function*(identity: string) {
   const unlessNotFound = <A, E extends { readonly _tag: string }>(effect: Effect.Effect<A, E | KubernetesError>) =>
     Effect.catchTag(withoutJob(effect), "NotFound", () => Effect.succeedNone)
 
-  const deletion = (task: AgentTask, { name, uid }: Extract<Action, { readonly _tag: "DeleteJob" }>) =>
-    kubernetes.delete(jobs, { name, namespace: task.metadata.namespace }, { uid })
-
   /**
    * Deletes the Job. No worker can claim a task that is over. Any other task is read from the API server first, because the cache may lag
-   * behind a claim, and a claim keeps the Job; the event of the claim brings the task back.
+   * behind a claim, and a claim keeps the Job; the event of the claim brings the task back. A request that comes late or is repeated takes
+   * no Job from a later claim either: its Job had no Pod at work when it was looked up, before the task was read, and the Job controller
+   * has changed its status, and so its version, by the time that a Pod which it made since then can claim.
    */
-  const deleteJob = (task: AgentTask, action: Extract<Action, { readonly _tag: "DeleteJob" }>) =>
-    isOver(task.status.phase)
-      ? deletion(task, action)
-      : Effect.flatMap(kubernetes.get(tasks, placeOf(task)), ({ metadata, status }) =>
-        metadata.uid === task.metadata.uid && status.claim === undefined
-          ? deletion(task, action)
-          : Effect.logInfo("its Job stays, since a Pod of it has taken the task meanwhile"))
+  const deleteJob = (task: AgentTask, { name, resourceVersion, uid }: Extract<Action, { readonly _tag: "DeleteJob" }>) => {
+    const deletion = (guard: Guard) => kubernetes.delete(jobs, { name, namespace: task.metadata.namespace }, guard)
+    return isOver(task.status.phase)
+      ? deletion({ uid })
+      : Effect.flatMap(
+        kubernetes.get(tasks, placeOf(task)),
+        ({ metadata, status }) =>
+          metadata.uid === task.metadata.uid && status.claim === undefined
+            ? deletion({ uid, resourceVersion })
+            : Effect.logInfo("its Job stays, since a Pod of it has taken the task meanwhile")
+      )
+  }
 
   const execute = (task: AgentTask, { config, now }: Pass) =>
     Action.$match({

@@ -48,9 +48,12 @@ export const podOf = (task: AgentTask, job: Option.Option<JobSeen>, seen: Readon
   return Option.fromUndefinedOr(byAge.findLast((pod) => !isPodOver(pod) && !pod.deleting) ?? byAge.at(-1))
 }
 
-/** Reports whether the cached Job is further than the answered one: it is another Job, is being deleted, or has ended. */
+/**
+ * Reports whether the cached Job is further than the answered one: it is another Job, or is being deleted or has ended, which the answered
+ * one is not or has not.
+ */
 const isFurther = ({ deleting, state, uid }: JobSeen, answered: Option.Option<JobSeen>): boolean =>
-  !Option.exists(answered, (_) => _.uid === uid) || deleting || state !== "active"
+  !Option.exists(answered, (_) => _.uid === uid && (_.deleting || !deleting) && (_.state !== "active" || state === "active"))
 
 /** Joins the answers with the caches. `at` is in monotonic milliseconds. */
 export const observe = (world: World, task: AgentTask, answers: Answers, at: number): Observed => {

@@ -16,7 +16,8 @@ export type Action = Data.TaggedEnum<{
   TakeWorkspace: { readonly from: Vacant; readonly epoch: number }
   /** `epoch` is the epoch of the Lease that the task holds, or 0 for a plan, which holds none. */
   CreateJob: { readonly epoch: number }
-  DeleteJob: { readonly name: string; readonly uid: string }
+  /** `resourceVersion` is that of the Job whose Pods were looked up for the decision. */
+  DeleteJob: { readonly name: string; readonly uid: string; readonly resourceVersion: string }
   /** Makes another task, owned by this one. */
   CreateTask: { readonly name: string; readonly spec: AgentTaskSpec }
   /** Asks the worker of this task, or of one that it made, to stop, by setting `spec.cancel`. */

@@ -85,7 +85,8 @@ export const ended = (
 })
 
 /** Deletes the Job, unless that is under way. */
-export const deleteJob: RespondTo<JobSeen> = (s, { deleting, name, uid }) => unchanged(s, deleting ? [] : [Action.DeleteJob({ name, uid })])
+export const deleteJob: RespondTo<JobSeen> = (s, { deleting, name, resourceVersion, uid }) =>
+  unchanged(s, deleting ? [] : [Action.DeleteJob({ name, uid, resourceVersion })])
 
 /** Cancels the task, or one that it made, unless that was done already. */
 export const cancel: RespondTo<AgentTask> = (s, { metadata: { name, uid }, spec }) =>

@@ -12,6 +12,7 @@ import type { StageResult } from "../../schema/task/stage-result.ts"
 export interface JobSeen {
   readonly name: string
   readonly uid: Uid
+  readonly resourceVersion: string
   readonly state: "active" | "complete" | "failed"
   /** The reason of the condition that ended the Job, or is about to, such as DeadlineExceeded; empty if there is none. */
   readonly reason: string

@@ -15,6 +15,7 @@ export const jobSeen = ({ metadata, status }: Job): JobSeen => {
   return {
     name: metadata.name,
     uid: metadata.uid,
+    resourceVersion: metadata.resourceVersion,
     state: ended === undefined ? "active" : ended.type === "Complete" ? "complete" : "failed",
     reason: why?.reason ?? "",
     message: why?.message ?? "",

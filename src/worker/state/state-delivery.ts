@@ -33,6 +33,7 @@ export class StateDelivery extends Context.Service<StateDelivery, {
   readonly keepSharedCopyAs: (stage: KeptAs) => Effect.Effect<void>
   /** Reads the newest state; none if there is none yet. */
   readonly read: Effect.Effect<Option.Option<Uint8Array>, TaskApiError>
+  /** Fails with `Declined`, and the lock that is held, as long as that was not given back or a state is unsaved. */
   readonly lock: (info: LockInfo) => Effect.Effect<void, TaskApiError>
   /**
    * Succeeds when the server has the state, however long the engine has to wait; in a stage that has to stop, it fails after some seconds.
@@ -55,6 +56,13 @@ export class StateDelivery extends Context.Service<StateDelivery, {
 /** How long the server may take to answer a read whose result the worker already knows, while the engine waits. */
 const answerPatience = Duration.seconds(10)
 const notLocked = new Declined({ status: 409, message: "The state is not locked, so it may not be written.", body: undefined })
+
+const stillLocked = (info: LockInfo) =>
+  new Declined({
+    status: 409,
+    message: `The state is locked by ${info.ID}; another lock is given only once that one was given back and its state is saved.`,
+    body: info
+  })
 
 /**
  * Reports whether the file that was left in the runner, where not only the engine writes, replaces a state that is on its way: it has the
@@ -218,6 +226,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
   const lock = (info: LockInfo, ask: Asking) =>
     Effect.gen(function*() {
       if (held?.info.ID !== info.ID) {
+        if (held?.lock !== undefined && (!held.isOver || progress._tag === "Unsaved")) return yield* stillLocked(held.info)
         yield* giveBack(ask)
         held = { info, isOver: true }
       }

@@ -54,10 +54,23 @@ describe("a watch of values", () => {
       }).pipe(Effect.scoped)
   )
 
+  it.effect("ticks every minute where the directory never stops to change", () =>
+    Effect.gen(function*() {
+      const { change, path } = edited()
+      let ticks = 0
+      yield* Effect.forkScoped(Stream.runForEach(valuesWatch(path), () => Effect.sync(() => void ticks++)))
+      for (let millis = 0; millis < 61_000; millis += 100) {
+        change()
+        yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve))) // hears of the change
+        yield* TestClock.adjust("100 millis")
+      }
+      expect(ticks).toBeGreaterThanOrEqual(2)
+    }).pipe(Effect.scoped))
+
   it.effect("ticks every minute where nothing can be watched", () =>
     Effect.gen(function*() {
       const ticks = yield* Effect.forkScoped(Stream.runCollect(Stream.take(valuesWatch("/no/such/place"), 3)))
-      yield* TestClock.adjust("3 minutes")
+      yield* Effect.repeat(TestClock.adjust("1 minute"), { times: 3 })
       expect((yield* Fiber.join(ticks)).length).toBe(3)
     }).pipe(Effect.scoped))
 })

@@ -1,7 +1,7 @@
 // Actions that the API server refuses: told as what they mean, which the table can answer, and not as errors that are tried again.
 // Writes that come too late: what a faster writer wrote stays.
 import { describe, expect, it } from "@effect/vitest"
-import { Context, Effect, Layer } from "effect"
+import { Context, Effect, Layer, Result } from "effect"
 import { Executor } from "../../../src/controller/reconcile/execute.ts"
 import { Action, Notice } from "../../../src/core/reconcile/action.ts"
 import { leaseName, nextEpoch, type Vacant } from "../../../src/core/scheduling/workspace-lease.ts"
@@ -17,6 +17,7 @@ import { configOf, taskOf } from "../../core/configs.ts"
 import { noon, plainSeed, worldOf } from "../../core/worlds.ts"
 import type { ApiServer } from "../../simulation/api-server.ts"
 import { instantCluster } from "../instant-cluster.ts"
+import { plantJob } from "./planted.ts"
 
 const world = worldOf(plainSeed)
 const makesJob = Action.CreateJob({ epoch: 0 })
@@ -29,11 +30,16 @@ const plantTask = (server: ApiServer, task: AgentTask, more: object = {}): Agent
   return { ...task, metadata: { ...task.metadata, resourceVersion: String(server.revision) } }
 }
 
+const executorOf = (kubernetes: Kubernetes["Service"]) =>
+  Effect.map(
+    Layer.build(Executor.layer("test").pipe(Layer.provide(Layer.succeed(Kubernetes, Kubernetes.of(kubernetes))))),
+    (parts) => Context.get(parts, Executor)
+  )
+
 /** A cluster, and the executor that writes to it. */
 const writing = Effect.gen(function*() {
   const { kubernetes, server } = instantCluster()
-  const parts = yield* Layer.build(Executor.layer("test").pipe(Layer.provide(Layer.succeed(Kubernetes, kubernetes))))
-  const { all, say, writeStatus } = Context.get(parts, Executor)
+  const { all, say, writeStatus } = yield* executorOf(kubernetes)
   const pass = { config: configOf(), now: noon }
   return {
     server,
@@ -47,9 +53,8 @@ const writing = Effect.gen(function*() {
 const refused = Effect.fnUntraced(function*(action: Action, answer: KubernetesError) {
   const { kubernetes, server } = instantCluster()
   const task = plantTask(server, world.task)
-  const refusing = Layer.succeed(Kubernetes, Kubernetes.of({ ...kubernetes, create: () => Effect.fail(answer) }))
-  const parts = yield* Layer.build(Executor.layer("test").pipe(Layer.provide(refusing)))
-  return yield* Effect.flip(Context.get(parts, Executor).all(task, [action], { config: configOf(), now: noon }))
+  const { all } = yield* executorOf({ ...kubernetes, create: () => Effect.fail(answer) })
+  return yield* Effect.flip(all(task, [action], { config: configOf(), now: noon }))
 }, Effect.scoped)
 
 const takesWorkspace = Action.TakeWorkspace({ from: Holder.Free(), epoch: 1 })
@@ -227,6 +232,12 @@ describe("a write that comes late", () => {
       expect(server.history).toHaveLength(1)
     }).pipe(Effect.scoped))
 
+  /** Deletes the Job at the version that the API server has now. */
+  const deletion = (server: ApiServer) => {
+    const { name = "", resourceVersion = "", uid = "" } = server.all(jobs)[0]?.metadata ?? {}
+    return Action.DeleteJob({ name, uid, resourceVersion })
+  }
+
   it.effect.each(
     [
       { given: "one that nobody has taken", seen: {}, live: { phase: "Starting" }, stays: false },
@@ -243,8 +254,29 @@ describe("a write that comes late", () => {
         status: live,
         metadata: { name: "task", namespace: "tasks", uid: task.metadata.uid, resourceVersion: "", creationTimestamp: noon }
       })
-      const uid = server.all(jobs)[0]?.metadata.uid ?? ""
-      yield* carryOut(Action.DeleteJob({ name: "agent-job-task", uid: Uid.make(uid) }), task)
+      yield* carryOut(deletion(server), task)
+      expect(server.all(jobs)).toHaveLength(stays ? 1 : 0)
+    }).pipe(Effect.scoped))
+
+  it.effect.each(
+    [
+      { given: "has made a Pod, which has taken the task", seen: {}, stays: true },
+      { given: "has a new status, but of a task that is over", seen: { phase: "Failed" }, stays: false }
+    ] as const
+  )("that deletes a Job which meanwhile $given is refused: $stays", ({ seen, stays }) =>
+    Effect.gen(function*() {
+      const { kubernetes, server } = instantCluster()
+      const task = plantTask(server, { ...world.task, status: seen })
+      plantJob(server)
+      const action = deletion(server)
+      const late: Kubernetes["Service"]["delete"] = (...request) => {
+        plantJob(server, {}, { active: 1 })
+        if (stays) plantTask(server, { ...world.task, status: { phase: "Running", ...claimed } })
+        return kubernetes.delete(...request)
+      }
+      const { all } = yield* executorOf({ ...kubernetes, delete: late })
+      const answer = yield* Effect.result(all(task, [action], { config: configOf(), now: noon }))
+      expect(Result.isFailure(answer) ? answer.failure._tag : "deleted").toBe(stays ? "Conflict" : "deleted")
       expect(server.all(jobs)).toHaveLength(stays ? 1 : 0)
     }).pipe(Effect.scoped))
 

@@ -58,6 +58,14 @@ describe("the Pod of a task that nobody claimed", () => {
 })
 
 describe("a Job that goes while its task is looked at", () => {
+  it("is as the API server has it where the cache knows nothing further of it", () => {
+    const { job, task } = worldOf({ ...plainSeed, life: "starting", job: "failed" })
+    const world = make(policy)
+    world.setJob("tasks/agent-job-task", Option.map(job, (seen) => ({ taskUid: task.metadata.uid, seen })))
+    const answers = { ...noAnswers, live: true, job: Option.map(job, (seen) => ({ ...seen, resourceVersion: "2" })) }
+    expect(observe(world, task, answers, 0).job).toMatchObject(Option.some({ resourceVersion: "2", state: "failed" }))
+  })
+
   it("has gone further than the API server's answer says, if the cache has heard so since", () => {
     const { job, task } = worldOf({ ...plainSeed, life: "evicted", job: "active", jobAgeSeconds: 10 })
     const world = make(policy)

@@ -190,6 +190,33 @@ describe("a pass that decides", () => {
       expect(deletions).toHaveLength(deleted)
     }).pipe(Effect.scoped))
 
+  it.effect("looks again at a launch whose Job changes while it is cleared away, and clears it away as it is then", () =>
+    Effect.gen(function*() {
+      const world = make(policy)
+      const { job, task } = worldOf({ ...plainSeed, life: "evicted", job: "failed", jobAgeSeconds: 10 })
+      const { metadata: { name, namespace, uid }, spec, status } = task
+      world.setTask("tasks/task", Option.some(task))
+      world.setJob("tasks/agent-job-task", Option.map(job, (seen) => ({ taskUid: uid, seen })))
+      const { kubernetes, server } = instantCluster()
+      const failed = (message: string) =>
+        plantJob(server, {}, { conditions: [{ type: "Failed", status: "True", reason: "PodFailurePolicy", message }] })
+      server.plant(agentTasks, { metadata: { name, namespace, uid, resourceVersion: "", creationTimestamp: noon }, spec, status })
+      failed("as it was heard of")
+      let tries = 0
+      const late: Kubernetes["Service"]["delete"] = (...request) => {
+        if (++tries === 1) failed("as it is since")
+        return kubernetes.delete(...request)
+      }
+      const reconcile = yield* reconcilerOf({ world, executor: writes, kubernetes: { ...kubernetes, delete: late } })
+      yield* TestClock.setTime(Date.parse(noon))
+      yield* reconcile("tasks/task") // the age of the Job counts from here
+      yield* TestClock.adjust("10 seconds")
+      expect(yield* reconcile("tasks/task")).toEqual(Option.some(Duration.millis(200)))
+      expect(server.all(jobs)).toHaveLength(1)
+      yield* reconcile("tasks/task")
+      expect([tries, server.all(jobs)]).toEqual([2, []])
+    }).pipe(Effect.scoped))
+
   it.effect.each(
     [
       {

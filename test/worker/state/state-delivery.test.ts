@@ -77,7 +77,7 @@ describe("a worker that comes late", () => {
       expect((yield* Effect.flip(delivery.push(state(9)))).message).toContain("It is kept as ev-")
       expect(yield* Effect.flip(delivery.lock({ ID: "again" }))).toMatchObject({
         status: 409,
-        message: expect.stringContaining("opened by force")
+        body: { ID: "engine-lock" }
       })
       expect((yield* looked).version.serial).toBe(2)
       expect((yield* looked).evidence).toMatchObject([{ serial: 9 }])
@@ -187,6 +187,33 @@ describe("a state that is read", () => {
       expect(fetching).toBe(1)
       yield* Fiber.interrupt(second)
       expect(fetching).toBe(0)
+    }))
+})
+
+describe("an engine that asks for a second lock", () => {
+  it.effect.each([
+    { given: "while it has the first", unlocked: false },
+    { given: "when it has given the first back", unlocked: true }
+  ])("does not get it $given, as long as its state is unsaved, and the first stays", ({ unlocked }) =>
+    Effect.gen(function*() {
+      const { deaf, delivery, done } = yield* withOutages()
+      yield* delivery.lock({ ID: "a" })
+      deaf.add("push")
+      yield* Fiber.interrupt(yield* Effect.forkChild(delivery.push(state(1)), { startImmediately: true }))
+      if (unlocked) yield* delivery.unlock({ ID: "a" })
+      expect(yield* Effect.flip(delivery.lock({ ID: "b" }))).toMatchObject({ _tag: "Declined", status: 409, body: { ID: "a" } })
+      deaf.clear()
+      expect([yield* delivery.settle(Option.none()), done]).toEqual([saved(state(1)), ["lock", "push"]])
+    }))
+
+  it.effect("gets it in place of one that it never heard of", () =>
+    Effect.gen(function*() {
+      const { deaf, delivery, done } = yield* withOutages()
+      deaf.add("lock")
+      yield* Effect.flip(delivery.lock({ ID: "a" }))
+      deaf.clear()
+      yield* delivery.lock({ ID: "b" })
+      expect(done).toEqual(["unlock", "lock"])
     }))
 })
 

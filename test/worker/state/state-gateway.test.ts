@@ -220,6 +220,17 @@ describe("the state gateway", () => {
       expect((yield* unlock(env)).status).toBe(409)
     })))
 
+  it.live("names its own lock to who asks for another one before that is given back", () =>
+    withGateway(Effect.fnUntraced(function*(env, { api }) {
+      yield* lock(env)
+      const answer = yield* ask(env, "lock", JSON.stringify({ ID: "next-lock" }))
+      expect([answer.status, JSON.parse(answer.text)]).toEqual([409, lockInfo])
+      expect(api).toMatchObject({ lock: { ID: "engine-lock" }, epoch: 1 })
+      yield* unlock(env) // as `force-unlock` does for an engine that was killed
+      expect((yield* ask(env, "lock", JSON.stringify({ ID: "next-lock" }))).status).toBe(200)
+      expect(api).toMatchObject({ lock: { ID: "next-lock" }, epoch: 2 })
+    })))
+
   it.live("reads through an outage too while it is locked, since the engine reads before it writes", () =>
     withGateway(Effect.fnUntraced(function*(env, { api }) {
       let tries = 0

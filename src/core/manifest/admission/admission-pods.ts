@@ -4,7 +4,7 @@
 import type { V1Volume } from "@kubernetes/client-node"
 import { workerVolumes } from "../../../schema/values/value-rules.ts"
 import type { ResolvedConfig } from "../../resolve/resolve.ts"
-import { selectorLabels } from "../labels.ts"
+import { labels, selectorLabels, stageLabel, taskUidLabel } from "../labels.ts"
 import { cel, type Check, onCreate, type Policy, userOf } from "./admission-policy.ts"
 
 const onUpdate = ({ expression, ...said }: Check): Check => ({ expression: `request.operation != 'UPDATE' || (${expression})`, ...said })
@@ -42,8 +42,8 @@ const holders = ({ task: { sidecars } }: ResolvedConfig): Readonly<Record<string
 
 const asTask = (account: string) => ({ name: "as-a-task", expression: `object.?spec.?serviceAccountName.orValue('') == ${cel(account)}` })
 
-const isOurs = (labels: Readonly<Record<string, string>>): string =>
-  Object.entries(labels).map(([key, value]) => `object.metadata.?labels[?${cel(key)}].orValue('') == ${cel(value)}`).join(" && ")
+const isOurs = (wanted: Readonly<Record<string, string>>): string =>
+  Object.entries(wanted).map(([key, value]) => `object.metadata.?labels[?${cel(key)}].orValue('') == ${cel(value)}`).join(" && ")
 
 const sameImages = (field: "containers" | "initContainers"): string =>
   `oldObject.spec.?${field}.orValue([]).all(was, object.spec.?${field}.orValue([]).exists(is, is.name == was.name && is.image == was.image))`
@@ -107,10 +107,10 @@ export const podPolicy = (config: ResolvedConfig): Policy => ({
       message: "the images of a Pod with the account of tasks stay"
     }),
     onUpdate({
-      expression: Object.keys(selectorLabels(config, "task")).map((key) =>
+      expression: [...Object.keys(labels(config, "task")), taskUidLabel, stageLabel].map((key) =>
         `object.metadata.?labels[?${cel(key)}] == oldObject.metadata.?labels[?${cel(key)}]`
       ).join(" && "),
-      message: "the labels that network policies select a Pod by stay"
+      message: "the labels that network policies, the disruption budget and the controller select a Pod by stay"
     })
   ]
 })

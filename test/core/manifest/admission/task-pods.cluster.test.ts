@@ -107,7 +107,10 @@ layer(installation({ admissionPolicies: { enabled: true } }), { timeout: 60_000,
           ),
           "another image of the worker": patch({ spec: { containers: [{ name: "worker", image: "mine" }] } }),
           "another image of the runner": patch({ spec: { initContainers: [{ name: "runner", image: "mine" }] } }),
-          "a label that takes it out of a network policy": patch({ metadata: { labels: { "app.kubernetes.io/component": "other" } } })
+          "a label that takes it out of a network policy": patch({ metadata: { labels: { "app.kubernetes.io/component": "other" } } }),
+          "a stage that its disruption budget does not hold": patch({ metadata: { labels: { "scalr.io/stage": "other" } } }),
+          "another task": patch({ metadata: { labels: { "scalr.io/task-uid": "other" } } }),
+          "no manager, so that the controller does not see it": patch({ metadata: { labels: { "app.kubernetes.io/managed-by": null } } })
         }
         for (const [given, attempt] of Object.entries(attempts)) {
           expect([given, yield* attempt]).toEqual([given, expect.stringMatching(policy)])
