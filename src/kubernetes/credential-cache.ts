@@ -31,6 +31,6 @@ export const forAMinute = Effect.fnUntraced(function*(headers: Credentials["head
   return [cached, Cache.invalidateAll(cache)] as const
 })
 
-/** The kubelet replaces the token file well before the token expires. */
-export const bearer = (path: string) =>
-  read(path, "mount a service account token there").pipe(Effect.map((token) => ({ authorization: `Bearer ${token.trim()}` })))
+/** The kubelet replaces the token file well before the token expires. `next` is what to do where it cannot be read. */
+export const bearer = (path: string, next: string) =>
+  read(path, next).pipe(Effect.map((token) => ({ authorization: `Bearer ${token.trim()}` })))

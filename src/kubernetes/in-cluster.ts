@@ -43,7 +43,9 @@ export const inCluster = Effect.fn("Credentials.inCluster")(function*(
     ca = text
   }))
   const namespace = yield* read(join(directory, "namespace"), "").pipe(Effect.orElseSucceed(() => "default"))
-  const [headers, refresh] = yield* forAMinute(Effect.tap(bearer(join(directory, "token")), () => renewAuthority))
+  const [headers, refresh] = yield* forAMinute(
+    Effect.tap(bearer(join(directory, "token"), "mount a service account token there"), () => renewAuthority)
+  )
   yield* headers
   return {
     server: `https://${host.includes(":") ? `[${host}]` : host}:${port}`,

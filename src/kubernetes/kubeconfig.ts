@@ -30,19 +30,25 @@ const kubeconfigFiles = Effect.fnUntraced(function*(path: string | undefined) {
   return { files: [join(home, ".kube", "config")], named: false }
 })
 
+const mayLack = <S extends Schema.Top>(schema: S) => Schema.optionalKey(Schema.NullOr(schema))
+
 const Users = Schema.Struct({
-  users: Schema.Array(
-    Schema.Struct({ name: Schema.String, user: Schema.NullOr(Schema.Struct({ tokenFile: Schema.optionalKey(Schema.String) })) })
-  )
+  users: Schema.Array(Schema.Struct({ name: Schema.String, user: mayLack(Schema.Struct({ tokenFile: mayLack(Schema.String) })) }))
 })
 const decodeUsers = Schema.decodeUnknownOption(Users)
 
-/** Returns the standard `tokenFile` of a user, which client-node does not read. */
-const tokenFileOf = async (text: string, wanted: string): Promise<string | undefined> => {
+interface Source {
+  readonly file: string
+  readonly text: string
+}
+
+/** Returns the path of a user's standard `tokenFile`, which client-node does not read. */
+const tokenFileOf = async ({ file, text }: Source, wanted: string): Promise<string | undefined> => {
   if (!text.includes("tokenFile")) return undefined
   const { parse } = await import("yaml")
   const users = Option.match(decodeUsers(parse(text)), { onNone: () => [], onSome: (document) => document.users })
-  return users.find(({ name }) => name === wanted)?.user?.tokenFile
+  const tokenFile = users.find(({ name }) => name === wanted)?.user?.tokenFile
+  return tokenFile ? resolve(dirname(file), tokenFile) : undefined
 }
 
 /** Returns the first line of the message. A YAML parser adds lines of the file below it, which may contain a credential. */
@@ -78,23 +84,23 @@ const load = Effect.fnUntraced(function*({ path, context }: KubeconfigOptions) {
       const { KubeConfig } = await import("@kubernetes/client-node")
       const config = new KubeConfig()
       config.users.push(nobody)
-      for (const { file, text } of found) {
+      const sources = new Map<string, Source>()
+      for (const source of found) {
         const next = new KubeConfig()
-        next.loadFromString(text)
-        next.makePathsAbsolute(dirname(resolve(file)))
+        next.loadFromString(source.text)
+        next.makePathsAbsolute(dirname(resolve(source.file)))
         config.clusters.push(...next.clusters.filter(({ name }) => config.getCluster(name) === null))
-        config.users.push(...next.users.filter(({ name }) => config.getUser(name) === null))
+        const users = next.users.filter(({ name }) => config.getUser(name) === null)
+        config.users.push(...users)
+        users.forEach(({ name }) => sources.set(name, source))
         const contexts = next.contexts.filter(({ name }) => config.getContextObject(name) === null)
         config.contexts.push(...contexts.map((context) => context.user ? context : { ...context, user: nobody.name }))
         config.currentContext ||= next.currentContext
       }
       config.setCurrentContext(context ?? config.currentContext)
-      const user = config.getCurrentUser()?.name
-      for (const { file, text } of user === undefined ? [] : found) {
-        const tokenFile = await tokenFileOf(text, user ?? "")
-        if (tokenFile !== undefined) return { config, tokenFile: resolve(dirname(file), tokenFile) }
-      }
-      return { config, tokenFile: undefined }
+      const user = config.getCurrentUser()?.name ?? nobody.name
+      const source = sources.get(user)
+      return { config, tokenFile: source && await tokenFileOf(source, user) }
     },
     catch: (error) =>
       new KubeconfigUnusable({
@@ -192,7 +198,9 @@ export const fromKubeconfig = Effect.fn("Credentials.fromKubeconfig")(function*(
   if (isPlain(cluster)) return { ...at, tls: {}, headers: Effect.succeed({}), refresh: Effect.void }
   let current = config
   const [headers, forget] = yield* forAMinute(
-    first.tokenFile === undefined ? Effect.suspend(() => Effect.map(login(current), headersOf)) : bearer(first.tokenFile)
+    first.tokenFile === undefined
+      ? Effect.suspend(() => Effect.map(login(current), headersOf))
+      : bearer(first.tokenFile, `write a token there, or correct the tokenFile of user ${context.user} in the kubeconfig`)
   )
   const tls = tlsOf(yield* login(config))
   yield* headers

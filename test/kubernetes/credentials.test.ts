@@ -256,6 +256,45 @@ echo "{\\"apiVersion\\":\\"client.authentication.k8s.io/v1\\",\\"kind\\":\\"Exec
       expect(yield* credentials.headers).toEqual({ authorization: "Bearer first" })
     }))
 
+  it.effect.each([
+    { given: "has a token", user: { token: "first" }, sent: "Bearer first" },
+    { given: "has a token file", user: { tokenFile: "first" }, sent: "Bearer of the first file" },
+    { given: "logs in by nothing", user: {}, sent: undefined }
+  ])(
+    "are of the user in the first file that names it, which $given, also where a later file gives that name a token file",
+    ({ sent, user }) =>
+      Effect.gen(function*() {
+        const directory = yield* directoryWith({
+          a: kubeconfig({ user }),
+          b: kubeconfig({ user: { tokenFile: "second" } }),
+          first: "of the first file",
+          second: "of the second file"
+        })
+        const credentials = yield* discover().pipe(environment({ KUBECONFIG: `${join(directory, "a")}:${join(directory, "b")}` }))
+        expect(credentials.server).toBe("https://here.example:6443")
+        expect(yield* credentials.headers).toEqual(sent === undefined ? {} : { authorization: sent })
+      })
+  )
+
+  it.effect.each(["{ name: other }", "{ name: other, user: }", "{ name: other, user: { tokenFile: } }"])(
+    "follow a token file also beside another user who logs in by nothing, as %s",
+    (other) =>
+      Effect.gen(function*() {
+        const directory = yield* directoryWith({
+          config: kubeconfig({ user: { tokenFile: "token" } }).replace(`"users":[`, `"users": [${other}, `),
+          token: "one"
+        })
+        const { headers } = yield* fromKubeconfig({ path: join(directory, "config") })
+        expect(yield* headers).toEqual({ authorization: "Bearer one" })
+      })
+  )
+
+  it.effect("are the token where the name of the token file is empty", () =>
+    Effect.gen(function*() {
+      const { headers } = yield* from(kubeconfig({ user: { token: "t0ken", tokenFile: "" } }))
+      expect(yield* headers).toEqual({ authorization: "Bearer t0ken" })
+    }))
+
   it.effect("are preferred in a Pod only when asked for", () =>
     Effect.gen(function*() {
       const directory = yield* directoryWith({ config: kubeconfig({}), "ca.crt": authority("mounted"), token: "mounted" })
@@ -363,6 +402,13 @@ echo "{\\"apiVersion\\":\\"client.authentication.k8s.io/v1\\",\\"kind\\":\\"Exec
       text: kubeconfig({ user: { "client-certificate": "/no/such/cert" } }),
       tag: "NoCredentials",
       says: "Cannot log in with the context main: its file /no/such/cert cannot be read (no such file or directory); run"
+    },
+    {
+      given: "a missing token file",
+      text: kubeconfig({ user: { tokenFile: "/no/such/token" } }),
+      tag: "NoCredentials",
+      says:
+        "Cannot read /no/such/token: no such file or directory; write a token there, or correct the tokenFile of user me in the kubeconfig."
     }
   ])("say what is wrong with $given", ({ context, says, tag, text }) =>
     Effect.gen(function*() {

@@ -1,5 +1,5 @@
 // One Lease in a pretended API server with compare-and-swap, and a connection to it for each contender, which a test may cut.
-// Used by the lease's tests.
+// Used by the tests of the lease and of drain.
 import { Effect, Layer } from "effect"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { AlreadyExists, Conflict, type KubernetesError, NotFound, Unreachable } from "../../src/kubernetes/errors.ts"

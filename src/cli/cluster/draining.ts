@@ -1,7 +1,7 @@
 // Drains a cluster, or undoes that: marks the Lease of the leading controller, waits for its answer there, and lists the Jobs that run.
 // Invariant: while it waits it says what for, and it never touches what runs.
 // Used by drain.
-import { Clock, Duration, Effect, Option, Result, Schedule, Schema, Stream } from "effect"
+import { Clock, Duration, Effect, Equal, Option, Result, Schedule, Schema, Stream } from "effect"
 import { leaderLeaseName } from "../../core/manifest/installation/rbac.ts"
 import { stageLabel, taskLabel, taskSelector } from "../../core/manifest/labels.ts"
 import { resolve } from "../../core/resolve/resolve.ts"
@@ -38,9 +38,6 @@ const neverRan = ({ controllerNamespace, name }: Installation) =>
       leaderLeaseName({ name })
     }, so no controller ever ran there; say which is meant with --name and --controller-namespace.`
   })
-
-const leaseOf = (installation: Installation) =>
-  Effect.catchTag(leaderLease(controllerOf(installation)), "NotFound", () => Effect.fail(neverRan(installation)))
 
 const mark = (installation: Installation, change: Parameters<typeof markLeader>[1]) =>
   Effect.catchTag(markLeader(controllerOf(installation), change), "NotFound", () => Effect.fail(neverRan(installation)))
@@ -93,15 +90,32 @@ const namespaceOf = Effect.fnUntraced(function*(installation: Installation, give
   return namespace
 })
 
+/**
+ * Returns the annotations of the Lease; one that was deleted has none. Fails if somebody has asked for another thing than this command did:
+ * for the drain of that time, or for the end of one.
+ */
+const unlessOverruled = Effect.fnUntraced(function*(installation: Installation, since: Option.Option<string>) {
+  const annotations = yield* leaderLease(controllerOf(installation)).pipe(
+    Effect.map(annotationsOf),
+    Effect.catchTag("NotFound", () => Effect.succeed({}))
+  )
+  if (Equal.equals(drainedSince(annotations), since)) return annotations
+  return yield* new Failed({
+    message: Option.isSome(since)
+      ? `Somebody has ended this drain of ${shown(installation)}, so tasks may have started since; find out why, and drain it again.`
+      : `Somebody drains ${shown(installation)} again, so waiting tasks do not start; find out why, and end that drain too.`
+  })
+})
+
 /** How long to wait for the controller's answer: longer than a new leader waits for Jobs that the former leader may still create. */
 const patience = Duration.millis(1.5 * formerLeadMillis)
 
-/** Waits until the controller has answered the mark. Fails if that takes longer than `patience`. */
-const awaitAnswer = Effect.fnUntraced(function*(installation: Installation) {
+/** Waits until the controller has answered the mark. Fails if that takes longer than `patience`, or if somebody marks otherwise. */
+const awaitAnswer = Effect.fnUntraced(function*(installation: Installation, since: Option.Option<string>) {
   const screen = yield* Screen
-  yield* leaseOf(installation).pipe(
-    Effect.tap((lease) => isAnswered(annotationsOf(lease)) ? Effect.void : screen.status("Waiting for the controller to answer")),
-    Effect.repeat({ until: (lease) => isAnswered(annotationsOf(lease)), schedule: Schedule.spaced("500 millis") }),
+  yield* unlessOverruled(installation, since).pipe(
+    Effect.tap((annotations) => isAnswered(annotations) ? Effect.void : screen.status("Waiting for the controller to answer")),
+    Effect.repeat({ until: isAnswered, schedule: Schedule.spaced("500 millis") }),
     Effect.timeoutOrElse({
       duration: patience,
       orElse: () =>
@@ -159,11 +173,11 @@ const changes = (all: ReadonlyArray<Running>) => all.filter(({ stage }) => stage
 /** How many looks in a row have to find no change running: the API server may still create a Job after a request that got no response. */
 const quietLooks = 2
 
-const untilQuiet = Effect.fnUntraced(function*(namespace: string) {
+const untilQuiet = Effect.fnUntraced(function*<E, R>(look: Effect.Effect<ReadonlyArray<Running>, E, R>) {
   const screen = yield* Screen
   let quiet = 0
   while (true) {
-    const all = yield* running(namespace)
+    const all = yield* look
     const waited = changes(all)
     quiet = waited.length === 0 ? quiet + 1 : 0
     if (quiet === quietLooks) return all
@@ -193,12 +207,11 @@ export const drain = Effect.fn("drain")(function*(installation: Installation, gi
   const namespace = yield* namespaceOf(installation, given)
   const now = yield* currentInstant
   const lease = yield* mark(installation, (annotations) => drained(annotations, now))
-  yield* awaitAnswer(installation)
-  const all = yield* Effect.flatMap(
-    wait ? untilQuiet(namespace) : running(namespace),
-    Effect.forEach(withWorkspace(namespace), { concurrency: 8 })
-  )
-  const since = Option.getOrElse(drainedSince(annotationsOf(lease)), () => now)
+  const asked = drainedSince(annotationsOf(lease))
+  yield* awaitAnswer(installation, asked)
+  const look = Effect.tap(running(namespace), () => unlessOverruled(installation, asked))
+  const all = yield* Effect.flatMap(wait ? untilQuiet(look) : look, Effect.forEach(withWorkspace(namespace), { concurrency: 8 }))
+  const since = Option.getOrElse(asked, () => now)
   return {
     document: { installation: controllerOf(installation), drained: true, since, running: all },
     lines: [
@@ -213,7 +226,7 @@ export const drain = Effect.fn("drain")(function*(installation: Installation, gi
 export const undo = Effect.fn("undoDrain")(function*(installation: Installation, given: Option.Option<string>) {
   if (Option.isSome(given)) yield* checkGiven(installation, given.value)
   yield* mark(installation, undrained)
-  yield* awaitAnswer(installation)
+  yield* awaitAnswer(installation, Option.none())
   return {
     document: { installation: controllerOf(installation), drained: false },
     lines: [`No longer draining ${shown(installation)}: waiting tasks start.`]

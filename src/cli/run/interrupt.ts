@@ -137,8 +137,13 @@ export const onInterrupt = Effect.fn("onInterrupt")(function*(runId: string, pro
   const end = yield* Effect.exit(
     Effect.raceFirst(Effect.interruptible(cancelAndWait(runId, progress, report)), Effect.interruptible(left(runId, progress, report)))
   )
-  process.exitCode = Exit.isSuccess(end) ? end.value : exitCode.unreachable
-  if (Exit.isSuccess(end)) return
+  if (Exit.isSuccess(end)) {
+    process.exitCode = end.value
+    return
+  }
+  const error = Cause.squash(end.cause)
+  process.exitCode = exitCodeOf(error)
+  yield* screen.step(sentenceOf(error))
   yield* screen.step(`Cannot cancel ${runId}; try again with: agent-job cancel ${runId}`)
   yield* report(runId, progress.followed.run)
 })

@@ -1,8 +1,17 @@
-// Which installation a drain reaches, and what its answer says about it.
+// Which installation a drain reaches, what its answer says about it, and what it says when nobody answers or somebody ends it.
 import { expect, it } from "@effect/vitest"
-import { Effect, Option } from "effect"
+import { Effect, Fiber, Layer, Option, Stream } from "effect"
+import { TestClock } from "effect/testing"
 import type { ServerResponse } from "node:http"
 import { drain, undo } from "../../../src/cli/cluster/draining.ts"
+import { annotationsOf } from "../../../src/cli/cluster/leader-lease.ts"
+import type { Screen } from "../../../src/cli/terminal/screen.ts"
+import * as marks from "../../../src/core/scheduling/draining.ts"
+import { Kubernetes } from "../../../src/kubernetes/client.ts"
+import { NotFound } from "../../../src/kubernetes/errors.ts"
+import { leases as leaseKind, namespaces } from "../../../src/kubernetes/kinds.ts"
+import type { KubernetesObject } from "../../../src/kubernetes/object.ts"
+import { FakeLease } from "../../kubernetes/fake-lease.ts"
 import { against, list } from "../scripted-cluster.ts"
 import { toldScreen } from "../told-screen.ts"
 
@@ -110,4 +119,153 @@ it.live("names each task and workspace whole, also where a label cannot", () =>
       running: [{ task: "short", workspace: "demo" }, { task: long, workspace }, { task: "gone", workspace: "" }]
     })
     expect(lines.join("\n")).toMatch(new RegExp(`\n  ${long} +${workspace} +apply`, "u"))
+  }))
+
+const refusal = { verb: "get", object: "ConfigMap agent-job/agent-job-config", code: 404, reason: "NotFound", detail: "" } as const
+const applyJob = { metadata: { ...kept, name: "agent-job-a", labels: { "scalr.io/task": "a", "scalr.io/stage": "apply" } } }
+
+/** An installation whose Lease and Jobs a test changes as the controller, an apply or another person does. */
+const shared = () => {
+  const fake = new FakeLease()
+  fake.put({ metadata: {} })
+  const jobs: Array<KubernetesObject> = []
+  /** What happens during the next looks at the Jobs. */
+  const meanwhile: Array<() => void> = []
+  const change = (to: (annotations: Readonly<Record<string, string>>) => Readonly<Record<string, string>>) =>
+    fake.edit({ annotations: to(fake.lease === undefined ? {} : annotationsOf(fake.lease)) })
+  const layer = Layer.effect(
+    Kubernetes,
+    Effect.map(Kubernetes, (ofLease) =>
+      Kubernetes.of({
+        ...ofLease,
+        get: (kind, place) => {
+          if (kind.plural === leaseKind.plural) return ofLease.get(kind, place)
+          return kind.plural === namespaces.plural
+            ? Effect.orDie(Effect.fromResult(kind.decode({ metadata: { ...kept, name: place.name } })))
+            : Effect.fail(new NotFound(refusal))
+        },
+        listAll: () =>
+          Stream.suspend(() => {
+            meanwhile.shift()?.()
+            return Stream.fromIterable([...jobs])
+          })
+      }))
+  ).pipe(Layer.provide(fake.connect({ state: "works" })))
+  const screen = toldScreen()
+  return {
+    fake,
+    jobs,
+    meanwhile,
+    change,
+    screen,
+    since: () => fake.lease === undefined ? Option.none() : marks.drainedSince(annotationsOf(fake.lease)),
+    controllerAnswers: () => change((annotations) => marks.answered(annotations, false)),
+    begin: <A, E>(work: Effect.Effect<A, E, Kubernetes | Screen>) =>
+      Effect.forkChild(Effect.result(work.pipe(Effect.provide([layer, screen.layer])))).pipe(Effect.tap(TestClock.adjust("1 second")))
+  }
+}
+const typed = Option.some("agent-job-tasks")
+
+it.effect("says after 90 s that no controller answers, and that the request stays", () =>
+  Effect.gen(function*() {
+    const { begin, screen, since } = shared()
+    const draining = yield* begin(drain(ours, typed, false))
+    expect(screen.of("status")).toContain("Waiting for the controller to answer")
+    yield* TestClock.adjust("88 seconds")
+    expect(draining.pollUnsafe()).toBeUndefined()
+    yield* TestClock.adjust("1 second")
+    expect(yield* Fiber.join(draining)).toMatchObject({
+      failure: {
+        _tag: "Failed",
+        message:
+          "The controller has not answered for 90 seconds, but the request stays: it is answered once a replica leads and no Job that was decided on before is still being created; see kubectl -n agent-job get pods."
+      }
+    })
+    expect(since()).toEqual(Option.some("1970-01-01T00:00:00.000Z"))
+  }))
+
+const ended = "Somebody has ended this drain of agent-job in agent-job, so tasks may have started since; find out why, and drain it again."
+const ends = [
+  { given: "ends it", by: ({ change }: ReturnType<typeof shared>) => change(marks.undrained) },
+  {
+    given: "ends it and drains anew",
+    by: ({ change, controllerAnswers }: ReturnType<typeof shared>) => {
+      change((annotations) => marks.drained(marks.undrained(annotations), since))
+      controllerAnswers()
+    }
+  },
+  {
+    given: "deletes the Lease",
+    by: ({ fake }: ReturnType<typeof shared>) => {
+      fake.lease = undefined
+    }
+  }
+]
+
+it.effect.each(ends)(
+  "does not say that nothing starts where somebody $given before the controller has answered",
+  ({ by }) =>
+    Effect.gen(function*() {
+      const world = shared()
+      const draining = yield* world.begin(drain(ours, typed, false))
+      by(world)
+      yield* TestClock.adjust("1 second")
+      expect(yield* Fiber.join(draining)).toMatchObject({ failure: { _tag: "Failed", message: ended } })
+    })
+)
+
+it.effect.each(ends)("does not say so either where somebody $given while it looks for what runs", ({ by }) =>
+  Effect.gen(function*() {
+    const world = shared()
+    world.meanwhile.push(() => by(world))
+    const draining = yield* world.begin(drain(ours, typed, false))
+    world.controllerAnswers()
+    yield* TestClock.adjust("1 second")
+    expect(yield* Fiber.join(draining)).toMatchObject({ failure: { _tag: "Failed", message: ended } })
+  }))
+
+it.effect.each(ends)("--wait does not say so either where somebody $given while an apply runs", ({ by }) =>
+  Effect.gen(function*() {
+    const world = shared()
+    world.jobs.push(applyJob)
+    const draining = yield* world.begin(drain(ours, typed, true))
+    world.controllerAnswers()
+    yield* TestClock.adjust("1 second")
+    expect(world.screen.of("status").at(-1)).toBe("Waiting for a (apply)")
+    by(world)
+    yield* TestClock.adjust("1 second")
+    expect(draining.pollUnsafe()).toBeDefined()
+    expect(yield* Fiber.join(draining)).toMatchObject({ failure: { _tag: "Failed", message: ended } })
+  }))
+
+it.effect("--wait returns once the apply is over where nobody ends it, also where the drain was asked for before", () =>
+  Effect.gen(function*() {
+    const world = shared()
+    world.jobs.push(applyJob)
+    world.change((annotations) => marks.drained(annotations, since))
+    world.controllerAnswers()
+    const draining = yield* world.begin(drain(ours, typed, true))
+    world.change((annotations) => marks.drained(annotations, "2026-01-31T13:00:00Z"))
+    yield* TestClock.adjust("1 hour")
+    expect(draining.pollUnsafe()).toBeUndefined()
+    world.jobs.pop()
+    yield* TestClock.adjust("2 seconds")
+    expect(yield* Fiber.join(draining)).toMatchObject({ success: { document: { drained: true, since, running: [] } } })
+  }))
+
+it.effect("--undo does not say that tasks start where somebody drains again before the controller has answered", () =>
+  Effect.gen(function*() {
+    const world = shared()
+    world.change((annotations) => marks.drained(annotations, since))
+    world.controllerAnswers()
+    const undoing = yield* world.begin(undo(ours, typed))
+    world.change((annotations) => marks.drained(annotations, "2026-01-31T13:00:00Z"))
+    world.controllerAnswers()
+    yield* TestClock.adjust("1 second")
+    expect(yield* Fiber.join(undoing)).toMatchObject({
+      failure: {
+        _tag: "Failed",
+        message: "Somebody drains agent-job in agent-job again, so waiting tasks do not start; find out why, and end that drain too."
+      }
+    })
   }))

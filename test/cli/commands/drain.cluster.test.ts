@@ -83,6 +83,24 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("agent-
       yield* run(yield* drain("--undo"), environment)
     }).pipe(Effect.scoped))
 
+  it.effect("--wait ends with exit code 1 as soon as somebody ends the drain, though an apply runs", () =>
+    Effect.gen(function*() {
+      const { namespace } = yield* Tasks
+      yield* runController()
+      yield* createTask("applying", { stage: "apply", workspace: WorkspaceName.make("applying") })
+      yield* untilLaunched("applying")
+      const waiting = yield* agentJob(yield* drain("--wait"), environment)
+      yield* waiting.until(/Waiting for .*applying \(apply\)/u)
+      expect((yield* run(yield* drain("--undo"), environment)).code).toBe(0)
+      expect(yield* waiting.ended).toMatchObject({
+        code: 1,
+        out: "",
+        error: expect.stringContaining(
+          `error: Somebody has ended this drain of agent-job in ${namespace}, so tasks may have started since; find out why, and drain it again.\n`
+        )
+      })
+    }).pipe(Effect.scoped))
+
   it.effect("looks for what runs where the installation's values say that tasks are", () =>
     Effect.gen(function*() {
       const { namespace } = yield* Tasks

@@ -976,6 +976,29 @@ describe("an interrupt", () => {
       expect(process.exitCode).toBe(6)
     }))
 
+  it.live.each([
+    { given: "by a server that refuses the token", refusal: new TokenRefused({ url: "http://server", given: true }), code: 5 },
+    { given: "for a reason of the server", refusal: new ServerRefused({ status: 403, message: "Only its pool may cancel it." }), code: 1 },
+    { given: "as the run is gone", refusal: new NothingThere({ message: "There is no such run; see agent-job get runs." }), code: 3 }
+  ])("whose cancel is refused, $given, says why, with that code", ({ code, refusal }) =>
+    Effect.gen(function*() {
+      yield* exitCode
+      const until = yield* Deferred.make<void>()
+      const screen = toldScreen()
+      const refusing = asking(() => ({ act: () => Effect.fail(refusal) }))
+      const { run } = yield* running(screen, request({ json: true }), { plan: { ...quickstart.plan, until } }, refusing)
+      const fiber = yield* Effect.forkChild(run)
+      yield* screen.until("Initializing…")
+      yield* Fiber.interrupt(fiber)
+      const id = runId(screen)
+      expect(screen.of("step").slice(-2)).toEqual([
+        refusal.message,
+        `Cannot cancel ${id}; try again with: agent-job cancel ${id}`
+      ])
+      expect(screen.of("result").map((text) => JSON.parse(text))).toMatchObject([{ run: { id } }])
+      expect(process.exitCode).toBe(code)
+    }))
+
   it.live("that comes later than the end of the apply says so", () =>
     Effect.gen(function*() {
       yield* exitCode
