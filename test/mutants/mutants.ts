@@ -542,6 +542,41 @@ export const mutants: ReadonlyArray<Mutant> = [
     test: "controller/reconcile/execute.test.ts"
   },
   {
+    name: "a late delete takes the Job from a claim that came meanwhile",
+    file: execute,
+    from: "deletion({ uid, resourceVersion })",
+    to: "deletion({ uid })",
+    test: "controller/reconcile/execute.test.ts"
+  },
+  {
+    name: "an attempt is made beside an apply that no status names",
+    file: "src/core/reconcile/attempts.ts",
+    from: ": isFollower(task) ? [applyName(",
+    to: ": isCancelled ? [applyName(",
+    test: schedules
+  },
+  {
+    name: "a second lock is given while the state of the first is unsaved",
+    file: "src/worker/state/state-delivery.ts",
+    from: "(!held.isOver || progress._tag === \"Unsaved\")",
+    to: "held === undefined",
+    test: "worker/state/state-delivery.test.ts"
+  },
+  {
+    name: "a drain that somebody ended is told as one that holds",
+    file: "src/cli/cluster/draining.ts",
+    from: "Equal.equals(drainedSince(annotations), since)",
+    to: "Equal.equals(since, since)",
+    test: "cli/cluster/draining.test.ts"
+  },
+  {
+    name: "a token is sent that another kubeconfig file has for a user of that name",
+    file: "src/kubernetes/kubeconfig.ts",
+    from: "const users = next.users.filter(({ name }) => config.getUser(name) === null)",
+    to: "const users = next.users",
+    test: "kubernetes/credentials.test.ts"
+  },
+  {
     name: "what a webhook denies without a code is asked again without a word",
     file: "src/controller/reconcile/refusals.ts",
     from: "if (error._tag === \"Rejected\") return",
