@@ -132,7 +132,7 @@ const make = Effect.gen(function*() {
     if (unread) { // every import would be for the same things, and none would settle the rescue
       return yield* conflict(
         "state-unread",
-        `The state of ${name} is encrypted, or too large for the server to look into, so nobody knows whether it has what ${rescue.stageId} made; import by hand what it lacks, with: agent-job state rescue ${name} --import-blocks FILE, and then settle with --keep.`
+        `The state of ${name} is encrypted, damaged, or too large for the server to look into, so nobody knows whether it has what ${rescue.stageId} made; import by hand what it lacks, with: agent-job state rescue ${name} --import-blocks FILE, and then settle with --keep.`
       )
     }
     const before = yield* runs.whole((yield* stages.get(rescue.stageId)).runId)
