@@ -32,7 +32,6 @@ const isDirect = (noProxy: string, { hostname, port, protocol }: URL): boolean =
 
 /** Returns the proxy for requests to a URL, if they go through one. */
 export const chosenProxy = ({ httpProxy, httpsProxy, noProxy }: ProxySettings, url: string): ChosenProxy | undefined => {
-  if (!URL.canParse(url)) return undefined
   const to = new URL(url)
   const variable = to.protocol === "https:" && httpsProxy !== "" ? "HTTPS_PROXY" : "HTTP_PROXY"
   const proxy = variable === "HTTPS_PROXY" ? httpsProxy : httpProxy

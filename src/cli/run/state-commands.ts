@@ -79,7 +79,8 @@ const writeBlocks = (given: Given, file: string) =>
       const blocks = pending.flatMap(({ effects }) => effects === undefined ? [] : [importBlocks(effects)]).join("\n")
       if (blocks === "") {
         return yield* new NothingThere({
-          message: `Nothing that was made is missing in the state of ${workspace}, so there is nothing to import.`
+          message:
+            `Nothing is known to be missing in the state of ${workspace}, so there are no blocks to write; look at what is in doubt with: agent-job state rescue ${workspace}`
         })
       }
       yield* Effect.try({

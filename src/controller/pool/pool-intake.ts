@@ -158,7 +158,7 @@ const accept = Effect.fn("PoolIntake.accept")(function*(intake: Intake, assignme
     return yield* refuse(
       id,
       "InvalidConfiguration",
-      `A ${stage} stage ${planSha256 === undefined ? "needs an approved plan" : "cannot be given a plan"}; nothing was run.`
+      `The ${stage} stage ${planSha256 === undefined ? "needs an approved plan" : "cannot be given a plan"}; nothing was run.`
     )
   }
   const pool = yield* Pool

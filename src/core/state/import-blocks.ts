@@ -18,7 +18,7 @@ export const importable = (unsaved: ReadonlyArray<Effected>): ReadonlyArray<Effe
  * documentation describes.
  */
 export const importBlocks = (
-  { unknown, unknownCount, unsaved, unsavedCount, unseen = [], unseenCount = 0 }: Omit<LeftOver, "incomplete">
+  { incomplete = false, unknown, unknownCount, unsaved, unsavedCount, unseen = [], unseenCount = 0 }: LeftOver
 ): string =>
   [
     ...unsaved.map((effect) =>
@@ -31,5 +31,8 @@ export const importBlocks = (
       `# ${effectName(effect)} may have been made: look for it, and import or remove it by hand.\n`
     ),
     ...(unseenCount > unseen.length ? [`# ${unseenCount - unseen.length} more may have been made, which are not listed.\n`] : []),
-    ...(unknownCount > unknown.length ? [`# ${unknownCount - unknown.length} more were begun, which are not listed.\n`] : [])
+    ...(unknownCount > unknown.length ? [`# ${unknownCount - unknown.length} more were begun, which are not listed.\n`] : []),
+    ...(incomplete
+      ? ["# There may be more, since the journal was full: look for what else was made, and import or remove it by hand.\n"]
+      : [])
   ].join("\n")

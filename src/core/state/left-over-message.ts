@@ -40,7 +40,8 @@ export const leftOverGroups = (
   { says: "Planned, unknown whether it was made", named: unseen.map(effectName), count: unseenCount, unsure: true }
 ]
 
-export const unreadSentence = "The state may already contain some of this: it is encrypted, or too large for the server to look into."
+export const unreadSentence =
+  "The state may already contain some of this: it is encrypted, damaged, or too large for the server to look into."
 
 /** Returns the sentences, or an empty text if there is nothing to say. */
 export const leftOverMessage = (left: LeftOver): string =>

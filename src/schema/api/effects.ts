@@ -71,7 +71,7 @@ export const LeftOver = Schema.Struct({
   incomplete: Schema.optionalKey(Schema.Boolean.annotate({ description: "The journal was full: there may be more." })),
   unread: Schema.optionalKey(
     Schema.Boolean.annotate({
-      description: "The state is encrypted, or too large for the server to look into: it may contain what is named here."
+      description: "The state is encrypted, damaged, or too large for the server to look into: it may contain what is named here."
     })
   )
 })

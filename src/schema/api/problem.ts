@@ -40,7 +40,6 @@ export type ProblemCode =
   | "request-timeout"
   | "rescue-pending"
   | "result-exists"
-  | "settled"
   | "stage-over"
   | "state-unread"
   | "stopping"

@@ -10,7 +10,7 @@ import { importable, importBlocks } from "../../core/state/import-blocks.ts"
 import type { Effected } from "../../schema/api/effects.ts"
 import { archiveLimitBytes } from "../../schema/api/task-api.ts"
 import { RunId } from "../../schema/names.ts"
-import { conflict, notFound, type StoreFailure } from "../refused.ts"
+import { conflict, type StoreFailure } from "../refused.ts"
 import { Configurations } from "../run/configurations.ts"
 import { LeftOvers } from "../run/left-overs.ts"
 import { Runs, type WholeRun } from "../run/runs.ts"
@@ -63,7 +63,7 @@ const make = Effect.gen(function*() {
   /** Makes an archive of the run's configuration with the import blocks beside it; it is not stored yet. */
   const archiveWith = Effect.fnUntraced(function*(configurationVersionId: string, directory: string, found: ReadonlyArray<Effected>) {
     const { sha256 } = yield* configurations.get(configurationVersionId)
-    if (sha256 === null) return yield* notFound()
+    if (sha256 === null) return yield* Effect.die(new Error(`the configuration version ${configurationVersionId} has a run and no archive`))
     const path = directory === "" ? fileName : `${directory.replace(/\/+$/u, "")}/${fileName}`
     const blocks = importBlocks({ unsaved: found, unsavedCount: found.length, unknown: [], unknownCount: 0 })
     const bytes = Stream.concat(Stream.fromEffect(beginning(path, blocks)), blobs.stream(sha256))
@@ -132,7 +132,7 @@ const make = Effect.gen(function*() {
     if (unread) { // every import would be for the same things, and none would settle the rescue
       return yield* conflict(
         "state-unread",
-        `The state of ${name} is encrypted, or too large for the server to look into, so nobody knows whether it has what ${rescue.stageId} made; import by hand what it lacks, with: agent-job state rescue ${name} --import-blocks FILE, and then settle with --keep.`
+        `The state of ${name} is encrypted, damaged, or too large for the server to look into, so nobody knows whether it has what ${rescue.stageId} made; import by hand what it lacks, with: agent-job state rescue ${name} --import-blocks FILE, and then settle with --keep.`
       )
     }
     const before = yield* runs.whole((yield* stages.get(rescue.stageId)).runId)

@@ -9,7 +9,7 @@ import { isEncrypted } from "../../core/state/state-objects.ts"
 import type { SettleRescue } from "../../schema/api/state.ts"
 import { Bodies } from "../access/bodies.ts"
 import { conflict, invalid, type StoreFailure } from "../refused.ts"
-import { LeftOvers } from "../run/left-overs.ts"
+import { LeftOvers, type StateBytes } from "../run/left-overs.ts"
 import { Runs } from "../run/runs.ts"
 import { Stages } from "../run/stages.ts"
 import { Evidence, type EvidenceRow } from "../workspace/evidence.ts"
@@ -35,7 +35,7 @@ interface Decision {
 interface Settling<E> {
   readonly isMeant: (rescue: Rescue) => boolean
   readonly how: string
-  readonly state: Effect.Effect<Uint8Array, E>
+  readonly state: Effect.Effect<StateBytes, E>
 }
 
 /** The refusal of evidence that is no state: of a stage's state only the head was read when it was kept. */

@@ -10,7 +10,7 @@ import { Bodies } from "../access/bodies.ts"
 import type { StoreFailure } from "../refused.ts"
 import type { Rescue } from "../workspace/rescues.ts"
 import { Heap } from "../workspace/state-body.ts"
-import { contentOf, type StateContent } from "../workspace/state-content.ts"
+import { contentOf, type StateContent, unreadable } from "../workspace/state-content.ts"
 import { type StateVersion, StateVersions } from "../workspace/state-versions.ts"
 import { Journals } from "./journals.ts"
 import { type StageRow, Stages } from "./stages.ts"
@@ -24,9 +24,12 @@ interface Ended extends Pick<StageRow, "id" | "runId"> {
   readonly result: ToldResult
 }
 
+/** A state, empty where none is stored; undefined if its file is damaged or cannot be read. */
+export type StateBytes = Uint8Array | undefined
+
 export class LeftOvers extends Context.Service<LeftOvers, {
   /** Returns what `state` lacks of what the stages of these rescues made; all are of one workspace. */
-  readonly of: <E>(state: Effect.Effect<Uint8Array, E>, doubted: Doubted) => Effect.Effect<ByStage, E | StoreFailure>
+  readonly of: <E>(state: Effect.Effect<StateBytes, E>, doubted: Doubted) => Effect.Effect<ByStage, E | StoreFailure>
   /**
    * Returns the same for requests that only look, using the stored state. There may be many of them, so the state is read only when there
    * is room for it; fails with 503 if there is none in time. Never call it in a transaction, because it may wait for that room.
@@ -38,12 +41,12 @@ export class LeftOvers extends Context.Service<LeftOvers, {
    * Stores the same once more in the transaction that settles the rescues of these stages: the rescues show it no longer, and what came
    * late would be named nowhere.
    */
-  readonly storeSettled: <E>(state: Effect.Effect<Uint8Array, E>, doubted: Doubted) => Effect.Effect<void, E | StoreFailure>
+  readonly storeSettled: <E>(state: Effect.Effect<StateBytes, E>, doubted: Doubted) => Effect.Effect<void, E | StoreFailure>
   /**
    * Returns an effect that gives the current state. Everything in one transaction uses the same one, so the state is read once, and only if
    * it is looked into.
    */
-  readonly stateNow: (workspaceId: string) => Effect.Effect<Effect.Effect<Uint8Array, SqlError.SqlError>>
+  readonly stateNow: (workspaceId: string) => Effect.Effect<Effect.Effect<StateBytes, SqlError.SqlError>>
   /**
    * Reports whether the last state of the stage was confirmed, and yet is not here: this database is a copy from before that state came. The
    * rows of states are never removed, and the result of a stage that pushed none does not speak of it. A worker of an earlier release does
@@ -96,9 +99,8 @@ const make = Effect.gen(function*() {
       ? Effect.map(stateDigest === undefined ? states.hasAnyOf(runId) : states.hasEver(runId, stateDigest), (has) => !has)
       : Effect.succeed(false)
 
-  /** Returns the bytes of a state version; none if there is no version or its file is damaged. */
-  const stored = (version: StateVersion | undefined) =>
-    version === undefined ? Effect.succeed(nothing) : Effect.orElseSucceed(states.read(version), () => nothing)
+  const stored = (version: StateVersion | undefined): Effect.Effect<StateBytes> =>
+    version === undefined ? Effect.succeed(nothing) : Effect.orElseSucceed(states.read(version), () => undefined)
 
   const stateNow = (workspaceId: string) => Effect.cached(Effect.flatMap(states.current(workspaceId), stored))
 
@@ -108,13 +110,13 @@ const make = Effect.gen(function*() {
    * while the state is parsed, so it is parsed once for all journals that are held together.
    */
   const leftBy = Effect.fn("LeftOvers.leftBy")(
-    function*<E>(ended: ReadonlyArray<Ended>, state: Effect.Effect<Uint8Array, E>, limit: number) {
+    function*<E>(ended: ReadonlyArray<Ended>, state: Effect.Effect<StateBytes, E>, limit: number) {
       const found = new Map<string, LeftOver>()
       let held: ReadonlyArray<StageJournals> = []
       let heldSize = 0
       const look = Effect.suspend(() =>
         held.length === 0 ? Effect.void : Effect.map(state, (bytes) => {
-          const content = contentOf(heapBytes, bytes)
+          const content = bytes === undefined ? unreadable : contentOf(heapBytes, bytes)
           for (const one of held) {
             const left = leftIn(content, one)
             if (left !== undefined) found.set(one.stageId, left)
@@ -144,7 +146,7 @@ const make = Effect.gen(function*() {
       (all) => all.flatMap((stage) => stage.result === null ? [] : [{ ...stage, result: stage.result }])
     )
 
-  const of = <E>(state: Effect.Effect<Uint8Array, E>, doubted: Doubted) =>
+  const of = <E>(state: Effect.Effect<StateBytes, E>, doubted: Doubted) =>
     Effect.flatMap(endedOf(doubted), (ended) => leftBy(ended, state, namedLimit.rescue))
 
   const look = Effect.fn("LeftOvers.look")(function*(workspaceId: string, doubted: Doubted) {
@@ -159,7 +161,7 @@ const make = Effect.gen(function*() {
    * Stores by stage what the state lacks, for the stages' views, and returns it. Forgets the journals of stages that succeeded, with a
    * state that is here.
    */
-  const storeOf = Effect.fnUntraced(function*<E>(ended: ReadonlyArray<Ended & StageRow>, state: Effect.Effect<Uint8Array, E>) {
+  const storeOf = Effect.fnUntraced(function*<E>(ended: ReadonlyArray<Ended & StageRow>, state: Effect.Effect<StateBytes, E>) {
     const looked: Array<Ended> = []
     for (const stage of ended.filter(({ stage }) => stage !== "plan")) {
       if (stage.result.outcome !== "succeeded" || (yield* isConfirmedElsewhere(stage))) {
@@ -181,7 +183,7 @@ const make = Effect.gen(function*() {
     return (yield* storeOf([{ ...ended, result }], yield* stateNow(workspaceId))).get(ended.id)
   })
 
-  const storeSettled = Effect.fn("LeftOvers.storeSettled")(<E>(state: Effect.Effect<Uint8Array, E>, doubted: Doubted) =>
+  const storeSettled = Effect.fn("LeftOvers.storeSettled")(<E>(state: Effect.Effect<StateBytes, E>, doubted: Doubted) =>
     Effect.flatMap(endedOf(doubted), (ended) => Effect.asVoid(storeOf(ended, state)))
   )
 

@@ -4,7 +4,7 @@
 import { Context, Effect, Layer, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { Timestamp } from "../../schema/names.ts"
-import { conflict, type StoreFailure } from "../refused.ts"
+import { conflict } from "../refused.ts"
 import { Commits } from "../store/commits.ts"
 import { row, rows } from "../store/database.ts"
 import { newId } from "../store/ids.ts"
@@ -45,10 +45,10 @@ export class Rescues extends Context.Service<Rescues, {
   /** Opens a rescue, in the transaction that finds the doubt. If the stage has an open rescue, that one stays as it is. */
   readonly open: (doubt: Doubt) => Effect.Effect<void, SqlError.SqlError>
   /**
-   * Settles a rescue once, in the caller's transaction; the stages that waited for it are offered from then on. `how` is shown with the
-   * rescue. Fails with 409 `settled` if it is settled already.
+   * Settles a rescue that is pending, in the transaction in which the caller has read it; the stages that waited for it are offered from
+   * then on. `how` is shown with the rescue.
    */
-  readonly settle: (id: string, settledBy: string, how: string) => Effect.Effect<void, StoreFailure>
+  readonly settle: (id: string, settledBy: string, how: string) => Effect.Effect<void, SqlError.SqlError>
 }>()("agent-job/server/Rescues") {
   static readonly layer = Layer.effect(Rescues, Effect.suspend(() => make))
 }
@@ -68,7 +68,7 @@ const make = Effect.gen(function*() {
     const settled = yield* sql`UPDATE rescues SET ${
       sql.update({ settledAt: yield* now, settledBy, how })
     } WHERE id = ${id} AND settledAt IS NULL RETURNING id`
-    if (settled.length === 0) return yield* conflict("settled", "Somebody else has settled this rescue meanwhile; look at it again.")
+    if (settled.length === 0) return yield* Effect.die(new Error(`the rescue ${id} is settled already`))
     yield* sql`UPDATE evidence SET decided = 1 WHERE stageId = (SELECT stageId FROM rescues WHERE id = ${id})`
     yield* commits.news("assignments")
   })

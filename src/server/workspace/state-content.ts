@@ -15,12 +15,15 @@ export interface StateContent {
   readonly isReadable: boolean
 }
 
+/** The content of a state that the server cannot look into. */
+export const unreadable: StateContent = { objects: new Map(), isReadable: false }
+
 /**
  * Returns the objects of a state. `isReadable` says whether they are all there are: of a state that is encrypted, or has too much in it,
  * none are seen.
  */
 export const contentOf = (heapBytes: number, bytes: Uint8Array): StateContent => {
-  if (excessOf(heapBytes, bytes) !== undefined) return { objects: new Map(), isReadable: false }
+  if (excessOf(heapBytes, bytes) !== undefined) return unreadable
   const text = new TextDecoder().decode(bytes)
   const objects = stateObjects(text)
   return { objects, isReadable: objects.size > 0 || !isEncrypted(text) }

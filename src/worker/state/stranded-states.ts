@@ -80,7 +80,7 @@ export const strandedCopy = (cacheDirectory: string, { id, keptStateKey }: KeptA
 const isFinal = (error: TaskApiError): boolean =>
   error._tag === "Declined" && isOneOf(problemCodeOf(error), "invalid", "not-kept", "too-large")
 
-/** Takes one file to the server; returns whether the server has it now, or it is not of this server, or it stays for another reason. */
+/** Takes one file to the server; returns whether it is only there now, or is not of this server, or stays for another reason. */
 const carry = Effect.fnUntraced(
   function*(root: number, name: string) {
     const { takeKeptState } = yield* TaskApi
@@ -90,8 +90,18 @@ const carry = Effect.fnUntraced(
       takeKeptState(kept.value),
       (error) => isFinal(error) ? renameFile(root, name, `${name}${refusedSuffix}`) : Effect.void
     )
-    yield* removeFile(root, [name])
-    return "taken" as const
+    return yield* removeFile(root, [name]).pipe(
+      Effect.as("taken" as const),
+      Effect.catch(({ message }) =>
+        Effect.as(
+          Effect.logWarning(
+            `The server has the kept state ${name}, whose file stays on the volume; remove it by hand, or it is sent again`,
+            message
+          ),
+          "left" as const
+        )
+      )
+    )
   },
   (effect, _, name) =>
     Effect.catch(

@@ -1,13 +1,15 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { writeFileSync } from "node:fs"
+import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { hostname, userInfo } from "node:os"
 import { join } from "node:path"
 import { parse } from "yaml"
+import type { JournalEntry } from "../../../src/schema/api/effects.ts"
 import { taskHeader, taskPath } from "../../../src/schema/api/task-api.ts"
 import { ScriptedServer } from "../../kubernetes/scripted-server.ts"
 import { canBeNameless, nameless } from "../../nameless.ts"
 import { agent, directory, failed, person, planWith, serve, userToken, worker } from "../../server/live-server.ts"
+import { lost } from "../../server/run/applying.ts"
 import { ran } from "../typed.ts"
 
 it.live("a state in doubt is shown, looked into and settled, for a person and for a program", () =>
@@ -141,20 +143,45 @@ describe.skipIf(!canBeNameless)("who decides", () => {
     }))
 })
 
+/** A server with an apply of demo that told these entries and was lost; `blocks` asks the program for its import blocks. */
+const lostApply = Effect.fnUntraced(function*(entries: ReadonlyArray<JournalEntry>) {
+  const url = yield* Effect.flatMap(directory, serve)
+  yield* person(url).start("demo", { "auto-apply": true })
+  yield* planWith(url)
+  const apply = yield* agent(url).take
+  yield* worker(url, apply).lock("a")
+  if (entries.length > 0) yield* worker(url, apply).as("POST", taskPath.effects, { entries })
+  yield* agent(url).report(apply.id, lost)
+  const file = join(yield* directory, "import.tf")
+  const blocks = ran({ AGENT_JOB_URL: url, AGENT_JOB_TOKEN: userToken }, "state", "rescue", "demo", "--import-blocks", file)
+  return { url, file, blocks }
+})
+
 it.live("the command that is printed with import blocks says what was seen, so that it settles nothing that came since", () =>
   Effect.gen(function*() {
-    const url = yield* Effect.flatMap(directory, serve)
-    yield* person(url).start("demo", { "auto-apply": true })
-    yield* planWith(url)
-    const apply = yield* agent(url).take
-    yield* worker(url, apply).lock("a")
-    const entries = [{ number: 1, kind: "done", action: "create", address: "time_sleep.a", idKey: "id", id: "1" }]
-    yield* worker(url, apply).as("POST", taskPath.effects, { entries })
-    yield* agent(url).report(apply.id, { ...failed(), reason: "NodeLost" })
-    const file = join(yield* directory, "import.tf")
-    const { out } = yield* ran({ AGENT_JOB_URL: url, AGENT_JOB_TOKEN: userToken }, "state", "rescue", "demo", "--import-blocks", file)
+    const { blocks, url } = yield* lostApply([{ number: 1, kind: "done", action: "create", address: "time_sleep.a", idKey: "id", id: "1" }])
+    const { out } = yield* blocks
     const { pending: [{ id }] } = yield* person(url).state("demo")
     expect(out).toContain(`settle with: agent-job state rescue demo --keep --seen ${id}, and run`)
+  }))
+
+it.live("import blocks of a full journal are written though nothing of it is missing, and say that there may be more", () =>
+  Effect.gen(function*() {
+    const { blocks, file } = yield* lostApply([{ number: 1, kind: "full", action: "create", address: "" }])
+    expect(yield* blocks).toMatchObject({ code: 0, error: "" })
+    expect(readFileSync(file, "utf8")).toMatch(/^# There may be more, since the journal was full: .*\n$/u)
+  }))
+
+it.live("import blocks are not written where nothing is known to be missing, which is not said to be all that was made", () =>
+  Effect.gen(function*() {
+    const { blocks, file } = yield* lostApply([])
+    expect(yield* blocks).toMatchObject({
+      code: 3,
+      out: "",
+      error:
+        "error: Nothing is known to be missing in the state of demo, so there are no blocks to write; look at what is in doubt with: agent-job state rescue demo\n"
+    })
+    expect(existsSync(file)).toBe(false)
   }))
 
 it.live("what a stage chose in its lock or its state speaks to no terminal, in whatever form it is asked for", () =>

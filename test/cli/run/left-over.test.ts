@@ -24,7 +24,7 @@ describe("what a stage left", () => {
     expect(leftOver({ ...none, incomplete: true })).toEqual(["The journal of this stage was full, so there may be more."]))
   it("says that the state may have some of it where nobody looked into that", () =>
     expect(leftOver({ ...none, unread: true })).toEqual([
-      "The state may already contain some of this: it is encrypted, or too large for the server to look into."
+      "The state may already contain some of this: it is encrypted, damaged, or too large for the server to look into."
     ]))
   it("is nothing of a stage whose state has it all", () => expect(leftOver(none)).toEqual([]))
 })

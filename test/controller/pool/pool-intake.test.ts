@@ -164,6 +164,28 @@ it.effect("tells the pool why it cannot make a task of an offer, and goes on wit
     expect(told).toContainEqual(["acknowledge", other.id])
   }))
 
+it.effect("refuses an apply without an approved plan, and makes neither task nor Secret", () =>
+  Effect.gen(function*() {
+    const { kubernetes, server } = instantCluster()
+    const apply = Schema.decodeUnknownSync(Assignment)({ ...assignment, id: "run-1.apply.1", stage: "apply" })
+    const told: Array<unknown> = []
+    const offers = [[apply]]
+    const pool = Layer.mock(Pool, {
+      acquire: () => Effect.suspend(() => offers.length === 0 ? Effect.never : Effect.succeed(offers.splice(0)[0] ?? [])),
+      cancellations: () => Effect.never,
+      acknowledge: (id) => Effect.sync(() => void told.push(["acknowledge", id])),
+      report: (id, taskUid, { message, outcome, reason }) =>
+        Effect.sync(() => void told.push([id, Option.getOrNull(taskUid), outcome, reason, message]))
+    })
+    const running = yield* taking(pool, kubernetes)
+    yield* TestClock.adjust("1 second")
+    yield* Fiber.interrupt(running)
+    expect(told).toEqual([
+      [apply.id, null, "failed", "InvalidConfiguration", "The apply stage needs an approved plan; nothing was run."]
+    ])
+    expect([server.all(agentTasks), server.all(secrets)]).toEqual([[], []])
+  }))
+
 /**
  * Returns what the pool is told, and whether the task is cancelled, when a stage is offered whose token's Secret exists and the API server
  * answers a patch with `body`.

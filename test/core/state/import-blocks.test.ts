@@ -27,6 +27,19 @@ describe("importBlocks", () => {
     expect(importBlocks({ unsaved: [made("t.a")], unsavedCount: 3, unknown: [made("t.b")], unknownCount: 5 }).split("\n")).toEqual(
       expect.arrayContaining(["# 2 more were made, which are not listed.", "# 4 more were begun, which are not listed."])
     ))
+  it.each([
+    { given: "a missing thing", unsaved: [made("t.a", "1")], first: ["import {\n  to = t.a\n  id = \"1\"\n}\n"] },
+    { given: "no missing thing", unsaved: [], first: [] }
+  ])(
+    "of a full journal say that there may be more, with $given",
+    ({ first, unsaved }) =>
+      expect(importBlocks({ unsaved, unsavedCount: unsaved.length, unknown: [], unknownCount: 0, incomplete: true })).toBe(
+        [
+          ...first,
+          "# There may be more, since the journal was full: look for what else was made, and import or remove it by hand.\n"
+        ].join("\n")
+      )
+  )
   it.each(["a.b }", "a.b\nresource", `a["\${file(1)}"].b`, "a.b # c", "", "file(\"x\")"])(
     "take %j for no address",
     (address) => expect(blocksOf([made(address, "1")])).not.toContain("import {")

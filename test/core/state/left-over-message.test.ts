@@ -37,7 +37,7 @@ describe("leftOverMessage", () => {
     {
       given: "a state that is not looked into",
       says:
-        "Made, but not in the state: t.a. The state may already contain some of this: it is encrypted, or too large for the server to look into.",
+        "Made, but not in the state: t.a. The state may already contain some of this: it is encrypted, damaged, or too large for the server to look into.",
       about: { ...effects([effect("create", "t.a")], []), unread: true }
     }
   ])("says of $given: $says", ({ about, says }) => expect(leftOverMessage(about)).toBe(says))

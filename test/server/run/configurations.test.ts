@@ -50,6 +50,21 @@ describe("an upload", () => {
       expect((yield* ask(version.uploadUrl, undefined, "PUT", archiveOf({ "other.tf": "" }))).status).toBe(409)
     }))
 
+  it.live("of the same length does not replace the archive that is there", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const me = person(url)
+      const uncompressed = (content: string) => gzipSync(gunzipSync(archiveOf({ "main.tf": content })), { level: 0 })
+      const [archive, another] = [uncompressed("# a"), uncompressed("# b")]
+      expect(another.byteLength).toBe(archive.byteLength)
+      const workspaceId = yield* me.workspace("demo")
+      const { uploadUrl } = yield* me.upload(workspaceId, archive)
+      const refused = yield* ask(uploadUrl, undefined, "PUT", another)
+      expect([refused.status, refused.text]).toEqual([409, expect.stringContaining("has another archive already")])
+      yield* me.run(workspaceId)
+      expect((yield* agent(url).take).archiveSha256).toBe(sha256(archive))
+    }))
+
   it.live("is one of two that come at once; the other one hears that it is not kept", () =>
     Effect.gen(function*() {
       const url = yield* server

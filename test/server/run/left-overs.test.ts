@@ -186,7 +186,7 @@ describe("the end of a stage", () => {
         yield* applier.unlock("a")
         yield* applier.result(result)
         expect(yield* effects).toEqual(left === undefined ? undefined : expect.objectContaining(left))
-        const why = "The state may already contain some of this: it is encrypted, or too large for the server to look into"
+        const why = "The state may already contain some of this: it is encrypted, damaged, or too large for the server to look into"
         const { pending } = yield* person(url).state("demo")
         expect(pending).toEqual(left === undefined ? [] : [expect.objectContaining({ message: expect.stringContaining(why) })])
       })
@@ -681,8 +681,26 @@ describe("the import of what is missing", () => {
       expect([status, json.error, json.message]).toEqual([
         409,
         "state-unread",
-        `The state of demo is encrypted, or too large for the server to look into, so nobody knows whether it has what ${apply.id} made; import by hand what it lacks, with: agent-job state rescue demo --import-blocks FILE, and then settle with --keep.`
+        `The state of demo is encrypted, damaged, or too large for the server to look into, so nobody knows whether it has what ${apply.id} made; import by hand what it lacks, with: agent-job state rescue demo --import-blocks FILE, and then settle with --keep.`
       ])
+    }))
+
+  it.live("is refused where the file of the state is damaged, which counts as unread and not as empty", () =>
+    Effect.gen(function*() {
+      const { append, applier, apply, effects, folder, url } = yield* applying
+      yield* append(...made.slice(0, 2))
+      yield* applier.pushState(stateWith(["a", "1"]), "a", 1)
+      const file = join(folder, "data", "blobs", (yield* person(url).state("demo")).version.sha256)
+      const bytes = readFileSync(file)
+      writeFileSync(file, bytes.with(-1, bytes.at(-1)! ^ 1))
+      yield* agent(url).report(apply.id, lost)
+      expect(yield* effects).toMatchObject({ unsavedCount: 1, unread: true })
+      expect(yield* pending(url)).toMatchObject([{
+        message: expect.stringContaining("The state may already contain some of this: it is encrypted, damaged, or too large"),
+        effects: { unsavedCount: 1, unread: true }
+      }])
+      expect(yield* person(url).as("POST", statePath.import("demo"))).toMatchObject({ status: 409, json: { error: "state-unread" } })
+      expect(yield* agent(url).acquire()).toEqual([])
     }))
 
   it.live("does not begin for a rescue that a person settles while its archive is made", () =>

@@ -1,9 +1,9 @@
 // What becomes of a state that the server does not take, on a volume that outlives the Pod.
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Layer, Option, Random } from "effect"
+import { Deferred, Effect, Fiber, Layer, Logger, Option, Random } from "effect"
 import { TestClock } from "effect/testing"
 import { createDecipheriv } from "node:crypto"
-import { existsSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { keptStateLine } from "../../../src/schema/api/task-api.ts"
 import { TaskApi } from "../../../src/worker/network/task-api.ts"
@@ -182,6 +182,23 @@ describe("the next worker", () => {
       )
       yield* carryStrandedStates
       expect(readdirSync(folder(parts))).toEqual(["run-z.apply.1.state.new"])
+    })))
+
+  it.live("says that the server has a state whose file it cannot remove", () =>
+    withParts(Effect.fnUntraced(function*(parts) {
+      const name = "run-x.apply.1.state"
+      leave(parts, [name])
+      parts.api.onRequest = () => { // a directory is in the place of the file by the time that this is removed
+        rmSync(join(folder(parts), name))
+        mkdirSync(join(folder(parts), name))
+      }
+      const said: Array<unknown> = []
+      yield* Effect.provide(carryStrandedStates, Logger.layer([Logger.make(({ message }) => said.push(message))]))
+      expect(parts.api.keptStates.map(String)).toEqual([`sealed ${name}`])
+      expect(said).toEqual([[
+        `The server has the kept state ${name}, whose file stays on the volume; remove it by hand, or it is sent again`,
+        expect.stringContaining(name)
+      ]])
     })))
 
   it.live("leaves where it is what something before the server says yes to", () =>

@@ -137,6 +137,32 @@ describe("a packed tree", () => {
     }))
 
   it.effect.each([
+    {
+      given: "a file changes meanwhile",
+      change: ({ at }: Tree) => truncateSync(at("main.tf"), 1),
+      failure: { reason: "InvalidConfiguration", message: "they changed while they were read; leave them out" }
+    },
+    {
+      given: "the disk gets full",
+      change: ({ archive }: Tree) => symlinkSync("/dev/full", archive),
+      failure: {
+        reason: "DiskFull",
+        message: "The Pod's volume was full when the worker wrote the files; raise persistence.emptyDir.sizeLimit."
+      }
+    }
+  ])("is refused, and leaves no archive, when $given", ({ change, failure }) =>
+    Effect.gen(function*() {
+      const here = yield* treeAt
+      here.write("main.tf", "# as it was listed")
+      const isKept = () => {
+        change(here)
+        return true
+      }
+      expect(yield* Effect.flip(here.pack({ isKept }))).toMatchObject(failure)
+      expect(existsSync(here.archive)).toBe(false)
+    }))
+
+  it.effect.each([
     { given: "a file", path: "m/secret.sh", mode: 0o600, named: "m/secret.sh" },
     { given: "a directory", path: "m/hidden", mode: 0o700, named: "m/hidden" },
     { given: "a directory without its entries", path: "m/hidden", mode: 0o744, named: "m/hidden" }
