@@ -129,6 +129,17 @@ describe("the source", () => {
     expect(wrong).toEqual([])
   })
 
+  it("gives the Pods of tasks the environment variables that their programs read, under the same names", () => {
+    const namedIn = (...folders: ReadonlyArray<string>) =>
+      new Set(
+        files.filter((file) => folders.some((folder) => file.startsWith(folder)))
+          .flatMap((file) => read(file).match(/(?<=["`])AGENT_JOB_\w+/gu) ?? [])
+      )
+    const haveDefaults = ["TERMINATION_LOG", "READY_PORT", "POOL_PATIENCE", "STATE_PATIENCE", "RUNNER_PATIENCE"]
+    const given = [...namedIn("src/core/"), ...haveDefaults.map((name) => `AGENT_JOB_${name}`)]
+    expect(given.sort()).toEqual([...namedIn("src/worker/", "src/http/")].sort())
+  })
+
   it("has no escape from its types", () => {
     expect(lines(/(?:: |<|\bas )any(?=\s*(?:[;,)>\]=|&]|\/\/|$))|@ts-(?:ignore|expect-error|nocheck)/u, files)).toEqual([])
   })
