@@ -2,6 +2,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { existsSync, globSync, readFileSync } from "node:fs"
 import { dirname, join, normalize } from "node:path"
+import { reasons } from "../src/schema/task/reason.ts"
 
 const files = globSync("src/**/*.ts").sort()
 const tests = globSync("test/**/*.ts").sort()
@@ -138,6 +139,11 @@ describe("the source", () => {
     const haveDefaults = ["TERMINATION_LOG", "READY_PORT", "POOL_PATIENCE", "STATE_PATIENCE", "RUNNER_PATIENCE"]
     const given = [...namedIn("src/core/"), ...haveDefaults.map((name) => `AGENT_JOB_${name}`)]
     expect(given.sort()).toEqual([...namedIn("src/worker/", "src/http/")].sort())
+  })
+
+  it("gives each reason that it explains", () => {
+    const given = files.filter((file) => file !== "src/schema/task/reason.ts").map(read).join("\n")
+    expect(Object.keys(reasons).filter((reason) => !given.includes(`"${reason}"`))).toEqual([])
   })
 
   it("has no escape from its types", () => {
