@@ -2,6 +2,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { existsSync, globSync, readFileSync } from "node:fs"
 import { dirname, join, normalize } from "node:path"
+import { reasons } from "../src/schema/task/reason.ts"
 
 const files = globSync("src/**/*.ts").sort()
 const tests = globSync("test/**/*.ts").sort()
@@ -127,6 +128,22 @@ describe("the source", () => {
       ])
     )
     expect(wrong).toEqual([])
+  })
+
+  it("gives the Pods of tasks the environment variables that their programs read, under the same names", () => {
+    const namedIn = (...folders: ReadonlyArray<string>) =>
+      new Set(
+        files.filter((file) => folders.some((folder) => file.startsWith(folder)))
+          .flatMap((file) => read(file).match(/(?<=["`])AGENT_JOB_\w+/gu) ?? [])
+      )
+    const haveDefaults = ["TERMINATION_LOG", "READY_PORT", "POOL_PATIENCE", "STATE_PATIENCE", "RUNNER_PATIENCE"]
+    const given = [...namedIn("src/core/"), ...haveDefaults.map((name) => `AGENT_JOB_${name}`)]
+    expect(given.sort()).toEqual([...namedIn("src/worker/", "src/http/")].sort())
+  })
+
+  it("gives each reason that it explains", () => {
+    const given = files.filter((file) => file !== "src/schema/task/reason.ts").map(read).join("\n")
+    expect(Object.keys(reasons).filter((reason) => !given.includes(`"${reason}"`))).toEqual([])
   })
 
   it("has no escape from its types", () => {

@@ -5,7 +5,7 @@ import { plan } from "../../src/core/reconcile/plan.ts"
 import { move, RunEvent, type RunState } from "../../src/core/run/run-machine.ts"
 import { isOver } from "../../src/core/task/status.ts"
 import { RunStatus } from "../../src/schema/api/run.ts"
-import { noon, policyOf, Seed, worldOf } from "./worlds.ts"
+import { noon, policyOf, type Seed, seeds, worldOf } from "./worlds.ts"
 
 const actionsOf = (seed: Seed) => plan(policyOf(seed), worldOf(seed), noon).actions
 const makes = (seed: Seed, ...tags: ReadonlyArray<string>): boolean => actionsOf(seed).some(({ _tag }) => tags.includes(_tag))
@@ -13,7 +13,7 @@ const makes = (seed: Seed, ...tags: ReadonlyArray<string>): boolean => actionsOf
 const finals = ["succeeded", "failed", "cancelled", "lost"] as const
 
 describe("here not:", () => {
-  it.prop("a copy of a finished task in a cache, hours old, had its Pod made again", [Seed], ([seed]) => {
+  it.prop("a copy of a finished task in a cache, hours old, had its Pod made again", [seeds], ([seed]) => {
     for (const life of finals) {
       const finished = { ...seed, life, follows: "no" } as const
       expect(isOver(worldOf(finished).task.status.phase)).toBe(true)
@@ -21,7 +21,7 @@ describe("here not:", () => {
     }
   })
 
-  it.prop("a retry's Pod was made while the first one still lived", [Seed], ([seed]) => {
+  it.prop("a retry's Pod was made while the first one still lived", [seeds], ([seed]) => {
     const alive = { ...seed, life: "claimed", pod: "Running", worker: "running", runner: "running", lastWords: false } as const
     expect(makes(alive, "CreateJob", "CreateTask", "TakeWorkspace")).toBe(false)
     const silent = { ...alive, pod: "silent" } as const // a Pod that has not been seen for hours is not dead
@@ -29,13 +29,13 @@ describe("here not:", () => {
     if (Option.isSome(worldOf(seed).job)) expect(makes(seed, "CreateJob")).toBe(false)
   })
 
-  it.prop("the next attempt was made before there was evidence of the last one's end", [Seed], ([seed]) => {
+  it.prop("the next attempt was made before there was evidence of the last one's end", [seeds], ([seed]) => {
     const waits = { ...seed, latest: "alive" } as const
     if (waits.source !== "none") expect(makes(waits, "CreateTask")).toBe(false)
     if (!isOver(worldOf(seed).task.status.phase)) expect(makes(seed, "CreateTask")).toBe(false)
   })
 
-  it.prop("a task that failed was brought back by a child that recovered, or the other way round", [Seed], ([seed]) => {
+  it.prop("a task that failed was brought back by a child that recovered, or the other way round", [seeds], ([seed]) => {
     for (const life of finals) {
       const over = worldOf({ ...seed, life })
       const { phase, reason, result } = plan(policyOf(seed), over, noon).status

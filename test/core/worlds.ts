@@ -1,7 +1,7 @@
 // Worlds for the laws of the core: a small seed that any generator can make, and the world of one task that it stands for.
 // `perform` is the one model of what the cluster does with a plan; it knows no time and no faults.
 // Used by the tests beside it.
-import { Option, Schema } from "effect"
+import { Arbitrary, Option, Schema, Struct } from "effect"
 import { type Action, Notice } from "../../src/core/reconcile/action.ts"
 import type { Plan } from "../../src/core/reconcile/plan.ts"
 import { heldBack } from "../../src/core/scheduling/draining.ts"
@@ -43,7 +43,7 @@ const containers = Schema.Literals([
   "ClaimLost"
 ])
 
-export const Seed = Schema.Struct({
+const Seed = Schema.Struct({
   stage: Schema.Literals(["plan", "apply", "destroy"]),
   /** Whether the task's name has a dot, so that the name of its Job does not simply follow from it. */
   dotted: Schema.Boolean,
@@ -64,7 +64,8 @@ export const Seed = Schema.Struct({
     "succeeded",
     "failed",
     "cancelled",
-    "lost"
+    "lost",
+    "ofNewerVersion"
   ]),
   reported: Schema.Boolean,
   launches: small,
@@ -132,6 +133,24 @@ export const plainSeed: Seed = {
   latest: "none",
   latestApply: "none"
 }
+
+const origins = {
+  new: plainSeed,
+  queued: { ...plainSeed, life: "queued", stage: "apply" },
+  claimed: { ...plainSeed, life: "claimed", job: "active", pod: "Running", worker: "running", runner: "running" },
+  followed: { ...plainSeed, life: "succeeded", source: "known", follows: "planAndApply" }
+} satisfies Readonly<Record<string, Seed>>
+
+const Drawn = Schema.Struct({ origin: Schema.Literals(Struct.keys(origins)), ...Struct.map(Seed.fields, Schema.optionalKey) })
+
+/**
+ * Seeds for the laws: each differs in some fields from one of these origins. Were all fields drawn, nearly every task would be over, called
+ * off or refused, and a law would say nothing of the situations below these. How many differ grows with the size of the check.
+ */
+export const seeds = Arbitrary.map(Arbitrary.schema(Drawn), ({ origin, ...drawn }): Seed => ({ ...origins[origin], ...drawn }))
+
+/** The size with which all fields may differ. */
+export const everyField = Object.keys(plainSeed).length
 
 const uid = Uid.make("task-uid")
 export const success: StageResult = { outcome: "succeeded", reason: "Completed", message: "done", exitCode: 0, finishedAt: before(1) }
@@ -202,6 +221,8 @@ const statusOf = ({ launches, life, reported }: Seed): AgentTaskStatus => {
       return { phase: "Cancelled", reason: "Cancelled", ...reportedAt }
     case "lost":
       return { phase: "Failed", reason: "Lost", ...claimed, ...reportedAt, finishedAt: before(6) }
+    case "ofNewerVersion":
+      return { phase: "Moonlit", ...(launches > 0 && claimed) }
   }
 }
 

@@ -2,9 +2,10 @@
 import { Effect, Layer } from "effect"
 import { HttpRouter } from "effect/http"
 import { routes, stores } from "../../src/server/lifecycle/server.ts"
+import { tfeRefusedRoutes } from "../../src/server/tfe/tfe-refused-routes.ts"
 import { directory, optionsIn } from "./live-server.ts"
 
-export const registered = Effect.gen(function*() {
+const routesOf = Effect.fnUntraced(function*(layer: typeof routes | typeof tfeRefusedRoutes) {
   const found: Array<string> = []
   const recorder = Layer.effect(
     HttpRouter.HttpRouter,
@@ -17,6 +18,11 @@ export const registered = Effect.gen(function*() {
         }
       }))
   )
-  yield* Layer.build(routes.pipe(Layer.provide(recorder), Layer.provide(stores(optionsIn(yield* directory)))))
+  yield* Layer.build(layer.pipe(Layer.provide(recorder), Layer.provide(stores(optionsIn(yield* directory)))))
   return found
 })
+
+export const registered = routesOf(routes)
+
+/** Those that refuse whatever they are asked. */
+export const refusing = Effect.map(routesOf(tfeRefusedRoutes), (all) => all.filter((route) => !route.startsWith("GET ")))

@@ -54,6 +54,9 @@ const offered = (observed: Observed): Option.Option<Offer> => {
     : Option.none()
 }
 
+/** Returns what the next attempt can be made from, or none while the newest one or its apply is under way. */
+const offeredAnew = (observed: Observed): Option.Option<Offer> => Option.filter(offered(observed), () => Option.isNone(underWay(observed)))
+
 /** Returns how long ago an attempt ended, by the clock of its node, which may be behind: no attempt ends before it is made. */
 const millisSinceEndOf = (
   { metadata: { creationTimestamp }, status: { finishedAt = creationTimestamp } }: AgentTask,
@@ -120,15 +123,14 @@ const applySpec = (
 
 export const when = {
   refused: ({ observed: { refusal, task } }) => Option.filter(refusal, () => follows(task)),
-  newArtifact: ({ observed }) =>
-    Option.filter(offered(observed), ({ artifact }) => Option.isNone(underWay(observed)) && artifact.sha256 !== tried(observed)),
+  newArtifact: ({ observed }) => Option.filter(offeredAnew(observed), ({ artifact }) => artifact.sha256 !== tried(observed)),
   planned: ({ now, observed }) =>
     Option.zipWith(
       offered(observed),
       Option.filter(notApplied(observed), (wanted) => !isOutdated(wanted, now)),
       ({ artifact }, wanted) => ({ ...wanted, artifact })
     ),
-  disrupted: (s) => Option.filter(offered(s.observed), () => Option.exists(againInMillis(s), (millis) => millis <= 0)),
+  disrupted: (s) => Option.filter(offeredAnew(s.observed), () => Option.exists(againInMillis(s), (millis) => millis <= 0)),
   atRest: is(({ observed: { task } }) => follows(task)),
   cancelled: ({ observed }) =>
     Option.filter(underWay(observed), () => isOver(observed.task.status.phase) && observed.task.spec.cancel === true)

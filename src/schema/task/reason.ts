@@ -3,9 +3,7 @@
 // Used by the status of AgentTasks, results, events and the error messages of the worker.
 import { Schema } from "effect"
 
-/** What each reason means and what to do about it; printed into docs/reasons.md. */
-export const reasons = {
-  // while it waits
+const whileItWaits = {
   Accepted: "The controller has seen the task and decides next whether it may start.",
   WorkspaceBusy: "Another apply or destroy holds the workspace; this one starts when that one is over.",
   ConcurrencyLimit: "As many tasks are running as the limits allow; wait, or raise task.limits.",
@@ -20,8 +18,10 @@ export const reasons = {
     "Nothing starts before the isolation of tasks is proven for the present values; run agent-job doctor, and correct what it finds.",
   Draining: "The cluster is draining, so nothing new starts; agent-job drain --undo ends that.",
   NameHeld:
-    "The name of its Job is still taken, by the Job of a former task of this name or of a task whose Job gets the same name; wait until that Job is gone, or make this task again under another name.",
-  // while it starts and runs
+    "The name of its Job is still taken, by the Job of a former task of this name or of a task whose Job gets the same name; wait until that Job is gone, or make this task again under another name."
+}
+
+const whileItStartsAndRuns = {
   JobCreated:
     "The Job was created; Kubernetes is scheduling the Pod, setting up its network and pulling its images. If the Job is suspended, as by Kueue, the message says so, and the task waits until it is resumed.",
   Unschedulable:
@@ -33,8 +33,10 @@ export const reasons = {
     "A container of the stage has not been ready for two minutes: its node died, or it is started again, or the kubelet's probe does not reach the worker. The stage may still be running, so the task keeps its place and its workspace; check the node and the Pod, and delete the Node object only if the machine is off.",
   StateUnsaved:
     "The pool's server has not yet taken the newest state, the end of the journal of what was made, or the release of the lock; the worker goes on trying, or its log says how to save the state by hand. Do not delete its Pod; check the server and the network.",
-  Stopping: "A cancel was asked for; the engine was interrupted once and is given time to save its state.",
-  // how it ended
+  Stopping: "A cancel was asked for; the engine was interrupted once and is given time to save its state."
+}
+
+const howItEnded = {
   Completed: "The stage ended with success.",
   Cancelled: "The task was cancelled, or deleted before a worker took it.",
   ExitCode: "The engine ended with an error; its log says which.",
@@ -64,26 +66,16 @@ export const reasons = {
   Denied:
     "The API server refused the Job for good, or denied it for all of task.startupTimeoutSeconds; the message is its answer: correct what it names, and run the task again.",
   Lost: "The worker ended without a result; a plan may be made again, an apply never is: look at the state before the next run."
-} as const
+}
+
+/** What each reason means and what to do about it; printed into docs/reasons.md. */
+export const reasons = { ...whileItWaits, ...whileItStartsAndRuns, ...howItEnded }
 
 export type Reason = keyof typeof reasons
 export const Reason = Schema.Literals(Object.keys(reasons) as ReadonlyArray<Reason>).annotate({ description: "Why, from a closed list." })
 
 /** Reasons with which a task may end as Failed. */
-export type FailureReason = Exclude<
-  Reason,
-  | WaitReason
-  | "Accepted"
-  | "JobCreated"
-  | "Unschedulable"
-  | "Claimed"
-  | "NodeUnreachable"
-  | "PodNotReady"
-  | "StateUnsaved"
-  | "Stopping"
-  | "Completed"
-  | "Cancelled"
->
+export type FailureReason = Exclude<keyof typeof howItEnded, "Completed" | "Cancelled"> | "StateRescuePending"
 
 /** Reasons to doubt that a claimed stage still runs. Any other reason of such a stage takes the doubt back. */
 export const doubts: ReadonlyArray<string> = ["NodeUnreachable", "PodNotReady"] satisfies ReadonlyArray<Reason>

@@ -6,7 +6,7 @@ import { groups } from "../../../src/generate/components/alerts.ts"
 import { dashboard } from "../../../src/generate/components/dashboard.ts"
 import { RunStatus } from "../../../src/schema/api/run.ts"
 import { mutates, Stage } from "../../../src/schema/task/agent-task.ts"
-import { noon, policyOf, Seed, worldOf } from "../../core/worlds.ts"
+import { everyField, noon, policyOf, seeds, worldOf } from "../../core/worlds.ts"
 
 const sources = globSync("src/{controller,kubernetes,server}/**/*.ts")
 const programs = sources.map((file) => readFileSync(file, "utf8")).join("\n")
@@ -96,13 +96,13 @@ const counts = (expr: string, label: "situation" | "stage", value: string): bool
 
 const doNotStart = rules.find(({ alert }) => alert === "AgentJobTasksDoNotStart")?.expr ?? ""
 
-it.prop("AgentJobTasksDoNotStart counts all situations in which a task fails before the claim, and none after it", [Seed], ([seed]) => {
+it.prop("AgentJobTasksDoNotStart counts all situations in which a task fails before the claim, and none after it", [seeds], ([seed]) => {
   const world = worldOf(seed)
   const { claim, phase } = world.task.status
   const { situation, status } = plan(policyOf(seed), world, noon)
   if (isOver(phase) || status.phase !== "Failed") return
   expect([situation, counts(doNotStart, "situation", situation)]).toEqual([situation, claim === undefined])
-})
+}, { arbitrary: { runs: 10_000, size: everyField } })
 
 it.each(Stage.literals)("the loss of a claimed %s is told by one alert, and pages only where it may have changed something", (stage) => {
   const situation = "claimed, and the worker is over without a result"
