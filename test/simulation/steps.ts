@@ -178,6 +178,8 @@ const faults: ReadonlyArray<Fault> = [
   "not sent",
   "conflict",
   "too many requests",
+  "failed before",
+  "failed after",
   "killed before",
   "killed after"
 ]
