@@ -115,6 +115,8 @@ const table = {
   "a controller crashes": { weight: 2, trouble: true, perform: (_, step) => _.crash(who(step)) },
   "a controller starts": { weight: 4, perform: (_, step) => _.start("a", step.fault === "none" ? 0 : (step.nth - 4) * 150_000) },
   "another controller starts": { weight: 1, trouble: true, perform: (_) => _.start("b") },
+  "the cluster is drained": { weight: 0.5, trouble: true, perform: (_) => _.drain() },
+  "the drain ends": { weight: 1, perform: (_) => _.endDrain() },
   // the cluster
   "the Job controller looks": { weight: 10, perform: ofJob((_, job) => _.cluster.lookAtJob(job)) },
   "a Pod too many": { weight: 1, trouble: true, perform: ofJob((_, job) => _.cluster.lookAtJob(job, true)) },
