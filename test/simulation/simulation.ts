@@ -214,6 +214,11 @@ export class Simulation {
     const { finalizers = [], labels = {}, name, namespace } = found.metadata
     this.server.update(agentTasks, { ...found, metadata: { name, namespace, labels, finalizers: [...finalizers, "example.com/keep"] } })
   }
+  /** Removes the finalizers of Jobs whose task is over or gone: until then, the task has to come to its end with its Job kept. */
+  letJobsGo(): void {
+    const open = new Set<string>(this.tasks.filter(({ status }) => !isOver(status.phase)).map(({ metadata }) => metadata.uid))
+    for (const job of this.cluster.jobs) if (!open.has(job.metadata.ownerReferences?.[0]?.uid ?? "")) this.cluster.letJobGo(job)
+  }
   lockByForce(nth: number): void {
     this.pool?.lockByForce(workspaceAt(nth))
   }

@@ -60,6 +60,16 @@ const table = {
     }
   },
   "delete a Job": { weight: 1, trouble: true, perform: ofJob((_, job) => _.deleteJob(job.metadata)) },
+  "delete a Job that a finalizer keeps": {
+    weight: 1,
+    trouble: true,
+    perform: ofJob((_, job, { by }) => {
+      _.cluster.keepJob(job)
+      _.deleteJob(job.metadata)
+      if (by % 2 === 0) _.cluster.deletePodsOf(job) // as in a deletion in the foreground
+    })
+  },
+  "a Job's finalizer is removed": { weight: 1, perform: ofJob((_, job) => _.cluster.letJobGo(job)) },
   "delete a Pod": { weight: 1, trouble: true, perform: ofPod((_, pod) => _.cluster.deletePod(pod)) },
   "start a run": { weight: 3, perform: (_, { by, nth }) => _.startRun(nth, by) },
   "cancel a run": { weight: 1, trouble: true, perform: (_, { nth }) => _.pool?.cancelRun(nth) },
