@@ -78,6 +78,10 @@ export const clientOf = (
     { name, namespace }: { readonly name?: string | undefined; readonly namespace?: string | undefined }
   ) => `${kind} ${namespace ?? ""}/${name ?? ""}`
   const unreachable = (call: Call, detail: string) => new Unreachable({ ...call, detail })
+  const failed = (call: Call) => {
+    const message = "Internal error occurred: etcdserver: request timed out"
+    return Effect.fail(refusal(call, 500, JSON.stringify({ code: 500, reason: "InternalError", message }), Option.none(), 0))
+  }
 
   const answered = (call: Call, answer: Answer) =>
     "object" in answer
@@ -104,7 +108,9 @@ export const clientOf = (
     if (fault === "conflict" && call.verb !== "get" && call.verb !== "list" && call.verb !== "create") {
       return Effect.fail(new Conflict({ ...call, code: 409, reason: "Conflict", detail: "the object has been modified" }))
     }
+    if (fault === "failed before") return failed(call)
     const done = perform()
+    if (fault === "failed after") return failed(call)
     return fault === "lost answer" ? Effect.fail(unreachable(call, "connection reset")) : done
   }
 

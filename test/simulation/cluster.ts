@@ -12,9 +12,13 @@ import type { Container } from "./worker-process.ts"
 type Pod = KubernetesObject & { readonly spec: V1Pod["spec"] & {}; readonly status: V1Pod["status"] & {} }
 type Job = KubernetesObject & { readonly spec: V1Job["spec"] & {}; readonly status?: V1Job["status"] }
 
-/** Finalizers: the first keeps a deleted Pod until its kubelet has ended it, the second until the Job controller has counted it. */
+/**
+ * Finalizers: the first keeps a deleted Pod until its kubelet has ended it, the second until the Job controller has counted it. The third is
+ * a person's own.
+ */
 const kubeletHas = "model/kubelet"
 const jobCounts = "batch.kubernetes.io/job-tracking"
+const personKeeps = "example.com/keep"
 
 export interface Parts {
   readonly server: ApiServer
@@ -98,18 +102,22 @@ export class Cluster {
   #setStatus(pod: Pod, status: V1Pod["status"]): void {
     this.#write(pods, pod, { status: { ...pod.status, ...status } }, "status")
   }
+  #setFinalizers(kind: Kind<unknown>, object: KubernetesObject, finalizers: ReadonlyArray<string>): void {
+    const { resourceVersion: _, ...metadata } = object.metadata
+    this.#write(kind, object, { metadata: { ...metadata, finalizers } })
+  }
   #strip(kind: Kind<unknown>, object: KubernetesObject, finalizer: string): void {
     const { finalizers = [] } = object.metadata
-    if (finalizers.includes(finalizer)) {
-      this.#write(kind, object, {
-        metadata: {
-          name: object.metadata.name,
-          namespace: object.metadata.namespace,
-          labels: object.metadata.labels,
-          finalizers: finalizers.filter((_) => _ !== finalizer)
-        }
-      })
-    }
+    if (finalizers.includes(finalizer)) this.#setFinalizers(kind, object, finalizers.filter((_) => _ !== finalizer))
+  }
+
+  /** Adds a finalizer of a person's own, which keeps a deleted Job, and its Pods with it. */
+  keepJob(job: Job): void {
+    const { deletionTimestamp, finalizers = [] } = job.metadata
+    if (deletionTimestamp === undefined && !finalizers.includes(personKeeps)) this.#setFinalizers(jobs, job, [...finalizers, personKeeps])
+  }
+  letJobGo(job: Job): void {
+    this.#strip(jobs, job, personKeeps)
   }
 
   // ── Job controller ──
@@ -158,13 +166,16 @@ export class Cluster {
         completionTime: this.#server.time
       }
     }, "status")
-    for (const pod of this.#podsOf(job)) if (!isOver(pod)) this.deletePod(pod)
+    this.deletePodsOf(job)
   }
   /** Says that the Job is about to fail and deletes its Pods. It is Failed only once they are over, as in Kubernetes 1.31 and later. */
   #fail(job: Job, reason: string): void {
     this.#write(jobs, job, {
       status: { conditions: [{ type: "FailureTarget", status: "True", reason, message: "The Job is about to fail." }] }
     }, "status")
+    this.deletePodsOf(job)
+  }
+  deletePodsOf(job: Job): void {
     for (const pod of this.#podsOf(job)) if (!isOver(pod)) this.deletePod(pod)
   }
   #podsOf(job: Job): ReadonlyArray<Pod> {
@@ -201,6 +212,7 @@ export class Cluster {
     if (this.#parts.now() - Date.parse(String(job.metadata.creationTimestamp)) > activeDeadlineSeconds * 1000) {
       return this.#fail(now as Job, "DeadlineExceeded")
     }
+    if (now.metadata.deletionTimestamp !== undefined) return // no Pod is made or deleted any more
     const staying = active.filter(({ metadata }) => metadata.deletionTimestamp === undefined)
     if ((podReplacementPolicy === "Failed" ? active : staying).length === 0 || extra) {
       if (!extra && this.#parts.now() < counted.waitsUntil) return

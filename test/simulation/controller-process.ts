@@ -1,9 +1,10 @@
 // A controller as a process of the simulation: the product's mirror, queue, reconciler and executor, from its start to its crash.
 // It leads at once and for ever: two at a time are what an election should prevent, and even then they must do no harm.
 // Used by test/simulation/simulation.
-import { Effect, Layer, Option, Stream, SubscriptionRef } from "effect"
+import { Effect, Layer, Option, Ref, Stream, SubscriptionRef } from "effect"
 import { Configuration } from "../../src/controller/configuration/configuration.ts"
 import { makeAttention } from "../../src/controller/lifecycle/attention.ts"
+import { answerAnnotations } from "../../src/controller/lifecycle/controller.ts"
 import { whileLeader } from "../../src/controller/lifecycle/leader.ts"
 import { Pool } from "../../src/controller/pool/pool.ts"
 import { Executor } from "../../src/controller/reconcile/execute.ts"
@@ -17,10 +18,15 @@ import { clientOf, type Watch } from "./client.ts"
 import type { OneThread } from "./one-thread.ts"
 import { Process } from "./one-thread.ts"
 
+/** Those of the Lease of the lead. */
+export type Annotations = Readonly<Record<string, string>>
+
 export interface ControllerProcess {
   readonly process: Process
   readonly watches: ReadonlySet<Watch>
   readonly world: World.World
+  /** Has the controller read the annotations, as each renewal of its lead does. Returns them with its answer. */
+  readonly renew: (annotations: Annotations) => Annotations
 }
 
 interface Start {
@@ -38,21 +44,31 @@ export const startController = ({ config, name, pool, seed, server, skew, thread
   process.skew = skew
   const { kubernetes, watches } = clientOf(server, process)
   const world = World.make(config.policy)
+  const attention = makeAttention(world)
+  const drained = Effect.runSync(SubscriptionRef.make(false))
+  const current = Effect.succeed(config)
+  const answer = answerAnnotations({ annotationsSeen: Ref.makeUnsafe({}), attention, current, drained, world })
   const parts = Reconciler.layer(world).pipe(
     Layer.provide(Executor.layer(name)),
     Layer.provideMerge(Option.match(pool, { onNone: () => Layer.empty, onSome: (of) => Layer.succeed(Pool, of(process)) })),
     Layer.provideMerge(Layer.succeed(Kubernetes, kubernetes)),
     Layer.provideMerge(
-      Layer.succeed(Configuration, Configuration.of({ current: Effect.succeed(config), changes: Stream.never, outdated: Effect.never }))
+      Layer.succeed(Configuration, Configuration.of({ current, changes: Stream.never, outdated: Effect.never }))
     )
   )
   process.run(
     Effect.gen(function*() {
-      const attention = makeAttention(world)
       const { synced } = yield* mirror(world, config.taskNamespace, attention.look)
       yield* synced
-      yield* Effect.scoped(whileLeader({ world, config, identity: name, attention, drained: yield* SubscriptionRef.make(false) }))
+      yield* Effect.scoped(whileLeader({ world, config, identity: name, attention, drained }))
     }).pipe(Effect.scoped, Effect.provide(parts))
   )
-  return { process, watches, world }
+  const renew = (annotations: Annotations): Annotations => {
+    let answered = annotations
+    process.run(Effect.map(answer(annotations, false), (_) => {
+      answered = _
+    }))
+    return answered
+  }
+  return { process, watches, world, renew }
 }

@@ -1,5 +1,5 @@
-// Crashes enumerated: each scenario runs again for every request in it, with the process killed before or after it, or with the request
-// or its answer lost. One of a controller changes no task's end; one of a worker may make its task fail, but never starts an engine twice.
+// Crashes enumerated: each scenario runs again for every request in it, with a process killed, a message lost or a server failed before or
+// after it. One of a controller changes no task's end; one of a worker may make its task fail, but never starts an engine twice.
 // Run by test/simulation/crash-points.test.ts, and counted by test/simulation/main.
 import { taskUidLabel } from "../../src/core/manifest/labels.ts"
 import { judge } from "./invariants.ts"
@@ -66,7 +66,7 @@ export const scenarios = {
 } satisfies Readonly<Record<string, Scenario>>
 export type ScenarioName = keyof typeof scenarios
 
-const modes: ReadonlyArray<Fault> = ["killed before", "killed after", "lost answer", "not sent"]
+const modes: ReadonlyArray<Fault> = ["killed before", "killed after", "lost answer", "not sent", "failed before", "failed after"]
 
 interface Crash {
   readonly at: number

@@ -117,6 +117,15 @@ const judgeLease = (before: Change["object"], after: Change["object"]): void => 
   )
 }
 
+/** Checks that nothing begins once the controllers have answered a drain: no Job is made, and no task takes a workspace. */
+const judgeDrain = ({ drainedAt = Infinity }: Simulation, { before, kind, object, revision }: Change): void => {
+  if (revision <= drainedAt) return
+  const begins = kind === jobs.plural
+    ? before === undefined && isOwned(object)
+    : kind === leases.plural && (before === undefined || leaseOf(before).holderIdentity !== leaseOf(object).holderIdentity)
+  demand(!begins, "I10", () => `${kind} ${object.metadata.name} was written though the cluster is drained`)
+}
+
 const judgeTruth = ({ truth: { engines } }: Simulation): void => {
   const started = new Set<string>()
   const changing = new Map<string, string>()
@@ -149,8 +158,8 @@ const judgeLimits = ({ cluster, config: { policy: { limits } }, crowded, tasks }
  * Returns the tasks that could start while no Job is there: they are neither called off nor claimed, and the holder of their workspace
  * neither runs nor has a Pod left.
  */
-export const waitForNobody = ({ cluster, server, source, tasks }: Simulation): ReadonlyArray<AgentTask> => {
-  if (server.refuses !== "nothing" || cluster.jobs.some(({ spec }) => spec.template !== undefined)) return []
+export const waitForNobody = ({ cluster, isDrained, server, source, tasks }: Simulation): ReadonlyArray<AgentTask> => {
+  if (isDrained || server.refuses !== "nothing" || cluster.jobs.some(({ spec }) => spec.template !== undefined)) return []
   const busy = new Set<string | undefined>([
     ...tasks.filter(({ status }) => !isOver(status.phase) && status.claim !== undefined).map(({ metadata }) => metadata.uid),
     ...cluster.pods.map(({ metadata }) => metadata.labels?.[taskUidLabel])
@@ -295,7 +304,9 @@ export const judge = (simulation: Simulation, from: number): number => {
       demand(isOwned(change.before), "I13", () => `the stranger's Job ${change.object.metadata.name} was touched`)
     }
     if (change.kind === leases.plural && change.before !== undefined) judgeLease(change.before, change.object)
+    judgeDrain(simulation, change)
   }
+  if (simulation.isDrained) simulation.renew()
   judgeTruth(simulation)
   judgePlans(simulation)
   judgeLimits(simulation)

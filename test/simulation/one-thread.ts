@@ -3,8 +3,26 @@
 // never runs again. Used by every process of the simulation.
 import { Clock, Context, Duration, Effect, Logger, Random, References, Scheduler } from "effect"
 
-/** What happens to a request: "none" means that it is answered; the others are failures of the network, the server or the process. */
-export type Fault = "none" | "lost answer" | "not sent" | "conflict" | "too many requests" | "killed before" | "killed after"
+/**
+ * What happens to a request: "none" means that it is answered; the others are failures of the network, the server or the process. A server
+ * that failed says so, whether it did what it was asked for or not.
+ */
+export type Fault =
+  | "none"
+  | "lost answer"
+  | "not sent"
+  | "conflict"
+  | "too many requests"
+  | "failed before"
+  | "failed after"
+  | "killed before"
+  | "killed after"
+
+/** Reports whether a server that compares no versions does nothing of what it is asked for. */
+export const isRefused = (fault: Fault): boolean =>
+  fault === "not sent" || fault === "conflict" || fault === "too many requests" || fault === "failed before"
+/** Reports whether a server does what it is asked for, and the process does not hear so. */
+export const isUnheard = (fault: Fault): boolean => fault === "lost answer" || fault === "failed after"
 
 /** A request that is not answered yet. */
 export interface Wait {

@@ -37,7 +37,7 @@ import { Workspaces } from "../../src/server/workspace/workspaces.ts"
 import { NoAnswer, refusalOf, type TaskApiError } from "../../src/worker/network/task-api-error.ts"
 import type { TaskApi } from "../../src/worker/network/task-api.ts"
 import type { Engine } from "./engine.ts"
-import { type Fault, OneThread, Process, randomOf } from "./one-thread.ts"
+import { type Fault, isRefused, isUnheard, OneThread, Process, randomOf } from "./one-thread.ts"
 
 type Stores = Assignments | Rescues | Runs | StageStates | Stages | StateLocks | StateVersions | Workspaces
 type Storing<A, E = unknown> = Effect.Effect<A, E, Stores | SqlClient.SqlClient>
@@ -220,7 +220,7 @@ export class PoolServer {
   #request<A, E, F>(fault: Fault, storing: Storing<A, E>, unreachable: (detail: string) => F): Effect.Effect<A, E | F> {
     const process = this.#process
     if (process?.alive !== true || fault === "not sent") return Effect.fail(unreachable("connection refused"))
-    if (fault === "too many requests" || fault === "conflict") return Effect.fail(unreachable("503"))
+    if (isRefused(fault)) return Effect.fail(unreachable("503"))
     let ended: Exit.Exit<A, E | F> | undefined
     let tell: (exit: Exit.Exit<A, E | F>) => void = () => undefined
     const end = (exit: Exit.Exit<A, E | F>) => {
@@ -233,7 +233,7 @@ export class PoolServer {
       this.#open.delete(open)
       end(exit)
     }))
-    if (fault === "lost answer") return Effect.fail(unreachable("connection reset"))
+    if (isUnheard(fault)) return Effect.fail(unreachable("connection reset"))
     return Effect.callback((resume) => {
       tell = (exit) => resume(exit)
       if (ended !== undefined) tell(ended)

@@ -56,7 +56,10 @@ export const comeToRest = (simulation: Simulation, judged: number): number => {
     simulation.keepControlled()
     const moved = simulation.round({ enginesEnd: true })
     from = judge(simulation, from)
-    if (!moved) simulation.pool?.settleAll() // a person looks at states in doubt when nothing goes on by itself
+    if (!moved) { // a person looks at what is left when nothing goes on by itself
+      simulation.pool?.settleAll()
+      simulation.letJobsGo()
+    }
     if (moved) {
       movedAt = thread.elapsed
       continue

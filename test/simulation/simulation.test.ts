@@ -285,6 +285,21 @@ describe("what chance seldom comes to", () => {
     expect(simulation.tasks).toMatchObject([{ status: { phase: "Failed", reason: "Evicted", launches: 5 } }])
   })
 
+  it("a task fails whose Job is deleted with its Pod before a worker starts, and kept by somebody's finalizer", () => {
+    const simulation = new Simulation(0)
+    simulation.start("a")
+    simulation.create(0)
+    const { cluster } = simulation
+    for (let round = 0; round < 6; round++) simulation.round({ containersStart: false, enginesEnd: false })
+    for (const job of cluster.jobs) {
+      cluster.keepJob(job)
+      simulation.deleteJob(job.metadata)
+      cluster.deletePodsOf(job)
+    }
+    comeToRest(simulation, 0)
+    expect(simulation.tasks).toMatchObject([{ status: { phase: "Failed", reason: "StartupTimeout", launches: 1 } }])
+  })
+
   it("what a newer task puts past the history limit goes at once, not when it is looked at again", () => {
     const simulation = new Simulation(0, { withPool: true })
     simulation.start("a")

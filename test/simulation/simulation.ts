@@ -4,6 +4,7 @@
 import { Option } from "effect"
 import { taskLabels } from "../../src/core/manifest/labels.ts"
 import type { ResolvedConfig } from "../../src/core/resolve/resolve.ts"
+import { drained, drainedSince, isAnswered, undrained } from "../../src/core/scheduling/draining.ts"
 import { isOver } from "../../src/core/task/status.ts"
 import { agentTasks, jobs } from "../../src/kubernetes/kinds.ts"
 import type { Place } from "../../src/kubernetes/object.ts"
@@ -12,7 +13,7 @@ import type { OnChange } from "../../src/schema/task/source.ts"
 import { configOf } from "../core/configs.ts"
 import { ApiServer } from "./api-server.ts"
 import { Cluster } from "./cluster.ts"
-import { type ControllerProcess, startController } from "./controller-process.ts"
+import { type Annotations, type ControllerProcess, startController } from "./controller-process.ts"
 import { type Fault, OneThread, type Process, type Wait } from "./one-thread.ts"
 import { PoolServer } from "./pool-server.ts"
 import { Source } from "./source.ts"
@@ -77,6 +78,10 @@ export class Simulation {
   readonly workers: Array<Container> = []
   /** Whether two controllers ever ran at the same time. */
   crowded = false
+  /** The revision since which nothing may begin: all controllers have answered a drain. */
+  drainedAt: number | undefined
+  /** What people wrote on the Lease of the lead. */
+  #asked: Annotations = {}
   /** Decides what happens to each request of a round; by default all are answered. The crash points replace it. */
   disturb: (process: Process) => Fault = () => "none"
   /** The source of Flux that some tasks follow. */
@@ -122,21 +127,28 @@ export class Simulation {
     if (this.controllers.get(name)?.process.alive === true) return
     if ([...this.controllers.values()].some(({ process }) => process.alive)) this.crowded = true
     this.leads++
-    this.controllers.set(
+    const controller = startController({
+      thread: this.thread,
+      server: this.server,
+      config: this.config,
       name,
-      startController({
-        thread: this.thread,
-        server: this.server,
-        config: this.config,
-        name,
-        seed: this.#seed++,
-        skew,
-        pool: Option.map(Option.fromUndefinedOr(this.pool), (pool) => (process: Process) => pool.forAgent(process))
-      })
-    )
+      seed: this.#seed++,
+      skew,
+      pool: Option.map(Option.fromUndefinedOr(this.pool), (pool) => (process: Process) => pool.forAgent(process))
+    })
+    controller.renew(this.#asked) // before it leads
+    this.controllers.set(name, controller)
   }
   crash(name: ControllerName): void {
     this.controllers.get(name)?.process.kill()
+  }
+  get isDrained(): boolean {
+    return Option.isSome(drainedSince(this.#asked))
+  }
+  /** Renews the lead, and notes when the last of the controllers that run has answered a drain. */
+  renew(): void {
+    const answers = [...this.controllers.values()].filter(({ process }) => process.alive).map(({ renew }) => renew(this.#asked))
+    if (this.isDrained && answers.every(isAnswered)) this.drainedAt ??= this.server.revision
   }
   answer(waits: ReadonlyArray<Wait>, nth: number, fault: Fault): void {
     waits[nth % waits.length]?.answer(fault)
@@ -176,6 +188,15 @@ export class Simulation {
       })
     }
   }
+  drain(): void {
+    this.#asked = drained(this.#asked, this.server.time)
+    this.renew()
+  }
+  endDrain(): void {
+    this.#asked = undrained(this.#asked)
+    this.drainedAt = undefined
+    this.renew()
+  }
   deleteJob(job: Place & { readonly uid: string }): void {
     this.takenAway.add(job.uid)
     this.server.remove(jobs, job)
@@ -192,6 +213,11 @@ export class Simulation {
     if (found === undefined || found.metadata.deletionTimestamp !== undefined) return
     const { finalizers = [], labels = {}, name, namespace } = found.metadata
     this.server.update(agentTasks, { ...found, metadata: { name, namespace, labels, finalizers: [...finalizers, "example.com/keep"] } })
+  }
+  /** Removes the finalizers of Jobs whose task is over or gone: until then, the task has to come to its end with its Job kept. */
+  letJobsGo(): void {
+    const open = new Set<string>(this.tasks.filter(({ status }) => !isOver(status.phase)).map(({ metadata }) => metadata.uid))
+    for (const job of this.cluster.jobs) if (!open.has(job.metadata.ownerReferences?.[0]?.uid ?? "")) this.cluster.letJobGo(job)
   }
   lockByForce(nth: number): void {
     this.pool?.lockByForce(workspaceAt(nth))
@@ -253,8 +279,9 @@ export class Simulation {
     return answered > 0 || revision !== this.server.revision
   }
 
-  /** Ends all faults: quotas have room, the source is ready, and the nodes and the pool answer. */
+  /** Ends all faults: nothing is drained, quotas have room, the source is ready, and the nodes and the pool answer. */
   heal(): void {
+    this.endDrain()
     this.server.refuses = "nothing"
     this.cluster.hasRoomForPods = true
     this.source.heal()

@@ -60,6 +60,16 @@ const table = {
     }
   },
   "delete a Job": { weight: 1, trouble: true, perform: ofJob((_, job) => _.deleteJob(job.metadata)) },
+  "delete a Job that a finalizer keeps": {
+    weight: 1,
+    trouble: true,
+    perform: ofJob((_, job, { by }) => {
+      _.cluster.keepJob(job)
+      _.deleteJob(job.metadata)
+      if (by % 2 === 0) _.cluster.deletePodsOf(job) // as in a deletion in the foreground
+    })
+  },
+  "a Job's finalizer is removed": { weight: 1, perform: ofJob((_, job) => _.cluster.letJobGo(job)) },
   "delete a Pod": { weight: 1, trouble: true, perform: ofPod((_, pod) => _.cluster.deletePod(pod)) },
   "start a run": { weight: 3, perform: (_, { by, nth }) => _.startRun(nth, by) },
   "cancel a run": { weight: 1, trouble: true, perform: (_, { nth }) => _.pool?.cancelRun(nth) },
@@ -115,6 +125,8 @@ const table = {
   "a controller crashes": { weight: 2, trouble: true, perform: (_, step) => _.crash(who(step)) },
   "a controller starts": { weight: 4, perform: (_, step) => _.start("a", step.fault === "none" ? 0 : (step.nth - 4) * 150_000) },
   "another controller starts": { weight: 1, trouble: true, perform: (_) => _.start("b") },
+  "the cluster is drained": { weight: 0.5, trouble: true, perform: (_) => _.drain() },
+  "the drain ends": { weight: 1, perform: (_) => _.endDrain() },
   // the cluster
   "the Job controller looks": { weight: 10, perform: ofJob((_, job) => _.cluster.lookAtJob(job)) },
   "a Pod too many": { weight: 1, trouble: true, perform: ofJob((_, job) => _.cluster.lookAtJob(job, true)) },
@@ -178,6 +190,8 @@ const faults: ReadonlyArray<Fault> = [
   "not sent",
   "conflict",
   "too many requests",
+  "failed before",
+  "failed after",
   "killed before",
   "killed after"
 ]

@@ -23,7 +23,7 @@ import type { ApiServer } from "./api-server.ts"
 import { clientOf, type Watch } from "./client.ts"
 import { liveWithState } from "./engine-state.ts"
 import { Engine } from "./engine.ts"
-import { type OneThread, Process } from "./one-thread.ts"
+import { isRefused, isUnheard, type OneThread, Process } from "./one-thread.ts"
 import { planSha256, type PoolServer, type StatesOfStage } from "./pool-server.ts"
 
 /** What really happened, whatever the objects say. */
@@ -151,9 +151,9 @@ export const startWorker = ({ pod, pool, reaches, seed, server, thread, truth }:
   /** Pushes the state to the task's own backend, which answers once it is stored; returns whether the worker got that answer. */
   const save = (task: AgentTask) =>
     process.ask("push the state", (fault) => {
-      const heard = reaches() === true && fault !== "not sent" && fault !== "too many requests" && fault !== "conflict"
+      const heard = reaches() === true && !isRefused(fault)
       if (heard) truth.states.add(task.metadata.uid)
-      return heard && fault !== "lost answer" ? Effect.succeed(true) : Effect.fail("not confirmed" as const)
+      return heard && !isUnheard(fault) ? Effect.succeed(true) : Effect.fail("not confirmed" as const)
     }).pipe(Effect.retry({ times: 2 }), Effect.orElseSucceed(() => false))
 
   /** Waits until the engine has ended and its plan or state is stored, or is given up. */
