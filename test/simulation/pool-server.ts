@@ -39,7 +39,7 @@ import type { TaskApi } from "../../src/worker/network/task-api.ts"
 import type { Engine } from "./engine.ts"
 import { type Fault, isRefused, isUnheard, OneThread, Process, randomOf } from "./one-thread.ts"
 
-type Stores = Assignments | Rescues | Runs | StageStates | Stages | StateLocks | StateVersions | Workspaces
+type Stores = Assignments | Rescues | Runs | StageEnds | StageStates | Stages | StateLocks | StateVersions | Workspaces
 type Storing<A, E = unknown> = Effect.Effect<A, E, Stores | SqlClient.SqlClient>
 
 const url = "http://pool"
@@ -351,9 +351,19 @@ export class PoolServer {
   }
   /** Decides on a run, as a person; nothing if this is the wrong moment for that. */
   decide(nth: number, event: RunEvent): void {
+    const id = this.#runAt(nth)
+    if (id !== undefined) this.#step(id, event)
+  }
+  /** Asks a run to stop, and ends it by force at once, as a person whose patience is over. */
+  forceCancel(nth: number): void {
+    const id = this.#runAt(nth)
+    if (id === undefined) return
+    this.#step(id, RunEvent.Cancel())
+    this.#do(Effect.ignore(Effect.flatMap(StageEnds, (_) => _.forceCancel(id, "a person"))))
+  }
+  #runAt(nth: number): RunId | undefined {
     const { runs } = this.stored
-    const { [nth % Math.max(runs.length, 1)]: run } = runs
-    if (run !== undefined) this.#step(run.id, event)
+    return runs[nth % Math.max(runs.length, 1)]?.id
   }
   #step(id: RunId, event: RunEvent): void {
     const heard = Effect.sync(() => void (event._tag === "Confirm" && this.confirmed.add(id)))

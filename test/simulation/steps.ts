@@ -74,6 +74,7 @@ const table = {
   "delete a Pod": { weight: 1, trouble: true, perform: ofPod((_, pod) => _.cluster.deletePod(pod)) },
   "start a run": { weight: 3, perform: (_, { by, nth }) => _.startRun(nth, by) },
   "cancel a run": { weight: 1, trouble: true, perform: (_, { nth }) => _.pool?.decide(nth, RunEvent.Cancel()) },
+  "end a run by force": { weight: 0.5, trouble: true, perform: (_, { nth }) => _.pool?.forceCancel(nth) },
   "confirm a run": { weight: 1, perform: (_, { nth }) => _.pool?.decide(nth, RunEvent.Confirm({})) },
   "discard a run": { weight: 1, trouble: true, perform: (_, { nth }) => _.pool?.decide(nth, RunEvent.Discard()) },
   "a rescue is settled": { weight: 1, perform: (_) => _.pool?.settleAll() },
