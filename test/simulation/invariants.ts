@@ -178,7 +178,7 @@ const stageOf = ({ task: { spec } }: Engine): string =>
  * Checks that what the pool has stored of a stage is what its one task did, once, and that a stage that an agent acknowledged has a task or
  * a result.
  */
-const judgeStages = ({ server, truth }: Simulation, { results }: PoolServer, { digests, runs, stages }: Stored): void => {
+const judgeStages = ({ server, truth }: Simulation, { confirmed, results }: PoolServer, { digests, runs, stages }: Stored): void => {
   const there = new Set(server.all(agentTasks).map(({ metadata }) => metadata.uid))
   for (const { acknowledgedAt, id, result, taskUid } of stages) {
     const before = results.get(id)
@@ -207,11 +207,15 @@ const judgeStages = ({ server, truth }: Simulation, { results }: PoolServer, { d
     demand(!started.has(id), "I1", () => `the engine of ${id} was started by two tasks`)
     started.add(id)
   }
-  for (const { id, status } of runs) {
-    if (status !== "applied") continue
-    const applied = truth.engines.filter(({ exitCode, lastState, task: { spec } }) =>
-      spec.pool?.runId === id && spec.stage !== "plan" && exitCode === 0 && lastState !== undefined && digests.has(lastState)
+  for (const { autoApply, id, status } of runs) {
+    const applies = truth.engines.filter(({ task: { spec } }) => spec.pool?.runId === id && spec.stage !== "plan")
+    demand(
+      applies.length === 0 || (status !== "discarded" && (autoApply || confirmed.has(id))),
+      "I1",
+      () => `the run ${id} is ${status}, and was applied though nobody confirmed it`
     )
+    if (status !== "applied") continue
+    const applied = applies.filter(({ exitCode, lastState }) => exitCode === 0 && lastState !== undefined && digests.has(lastState))
     demand(applied.length === 1, "I7", () => `the run ${id} is applied, but ${applied.length} engines did so`)
   }
 }

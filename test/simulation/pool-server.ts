@@ -8,7 +8,7 @@ import { isSettled, Pool, type PoolError, PoolRefused, PoolUnreachable } from ".
 import { isFinal, RunEvent } from "../../src/core/run/run-machine.ts"
 import { keptByDefault } from "../../src/schema/api/keep.ts"
 import { RunStatus } from "../../src/schema/api/run.ts"
-import { Sha256, WorkspaceName } from "../../src/schema/names.ts"
+import { RunId, Sha256, WorkspaceName } from "../../src/schema/names.ts"
 import { Stage } from "../../src/schema/task/agent-task.ts"
 import { StageResult } from "../../src/schema/task/stage-result.ts"
 import { Bodies } from "../../src/server/access/bodies.ts"
@@ -19,7 +19,7 @@ import { Assignments } from "../../src/server/run/assignments.ts"
 import { Journals } from "../../src/server/run/journals.ts"
 import { LeftOvers } from "../../src/server/run/left-overs.ts"
 import { Pools } from "../../src/server/run/pools.ts"
-import { Runs } from "../../src/server/run/runs.ts"
+import { type NewRun, Runs } from "../../src/server/run/runs.ts"
 import { StageEnds } from "../../src/server/run/stage-ends.ts"
 import { StageStates } from "../../src/server/run/stage-states.ts"
 import { type StageRow, Stages } from "../../src/server/run/stages.ts"
@@ -39,7 +39,7 @@ import type { TaskApi } from "../../src/worker/network/task-api.ts"
 import type { Engine } from "./engine.ts"
 import { type Fault, isRefused, isUnheard, OneThread, Process, randomOf } from "./one-thread.ts"
 
-type Stores = Assignments | Rescues | Runs | StageStates | Stages | StateLocks | StateVersions | Workspaces
+type Stores = Assignments | Rescues | Runs | StageEnds | StageStates | Stages | StateLocks | StateVersions | Workspaces
 type Storing<A, E = unknown> = Effect.Effect<A, E, Stores | SqlClient.SqlClient>
 
 const url = "http://pool"
@@ -95,7 +95,7 @@ const StoredStage = Schema.Struct({
   acknowledgedAt: Schema.NullOr(Schema.String),
   result: Schema.NullOr(Schema.fromJsonString(StageResult))
 })
-const StoredRun = Schema.Struct({ id: Schema.String, status: RunStatus })
+const StoredRun = Schema.Struct({ id: RunId, status: RunStatus, autoApply: Schema.BooleanFromBit })
 const StoredState = Schema.Struct({
   workspaceId: Schema.String,
   runId: Schema.NullOr(Schema.String),
@@ -115,7 +115,7 @@ const stored = Effect.gen(function*() {
   const states = yield* statesOf(sql`SELECT workspaceId, runId, serial, lineage, sha256, epoch FROM stateVersions ORDER BY seq`)
   return {
     stages: yield* stagesOf(sql`SELECT id, runId, stage, taskUid, acknowledgedAt, result FROM stages ORDER BY seq`),
-    runs: yield* runsOf(sql`SELECT id, status FROM runs ORDER BY seq`),
+    runs: yield* runsOf(sql`SELECT id, status, autoApply FROM runs ORDER BY seq`),
     /** All states, oldest first. */
     states,
     digests: new Set<string>(states.map(({ sha256 }) => sha256)),
@@ -153,6 +153,8 @@ interface Open {
 export class PoolServer {
   /** The result of each stage when it was first seen, by the stage's id; for the invariants. */
   readonly results = new Map<string, StageResult>()
+  /** The runs whose plan a person confirmed; for the invariants. */
+  readonly confirmed = new Set<string>()
   /** The engines whose beginning has already been checked; for the invariants. */
   readonly begun = new Set<Engine>()
   readonly #thread: OneThread
@@ -326,7 +328,7 @@ export class PoolServer {
 
   // ── people ──
 
-  startRun(workspace: string, { destroy, planOnly }: { readonly destroy: boolean; readonly planOnly: boolean }): void {
+  startRun(workspace: string, { autoApply, destroy, planOnly }: Pick<NewRun, "autoApply" | "destroy" | "planOnly">): void {
     this.#do(Effect.gen(function*() {
       const [runs, workspaces, sql] = [yield* Runs, yield* Workspaces, yield* SqlClient.SqlClient]
       const { id: workspaceId } = yield* workspaces.ensure(WorkspaceName.make(workspace))
@@ -338,7 +340,7 @@ export class PoolServer {
         configurationVersionId,
         archiveSha256,
         planOnly,
-        autoApply: true,
+        autoApply,
         destroy,
         message: "",
         engine: undefined,
@@ -347,10 +349,29 @@ export class PoolServer {
       })
     }))
   }
-  cancelRun(nth: number): void {
+  /** Decides on a run, as a person; nothing if this is the wrong moment for that. */
+  decide(nth: number, event: RunEvent): void {
+    const id = this.#runAt(nth)
+    if (id !== undefined) this.#step(id, event)
+  }
+  /** Asks a run to stop, and ends it by force at once, as a person whose patience is over. */
+  forceCancel(nth: number): void {
+    const id = this.#runAt(nth)
+    if (id === undefined) return
+    this.#step(id, RunEvent.Cancel())
+    this.#do(Effect.ignore(Effect.flatMap(StageEnds, (_) => _.forceCancel(id, "a person"))))
+  }
+  #runAt(nth: number): RunId | undefined {
     const { runs } = this.stored
-    const { [nth % Math.max(runs.length, 1)]: run } = runs
-    if (run !== undefined) this.#do(Effect.ignore(Effect.flatMap(Runs, (runs) => runs.step(run.id, RunEvent.Cancel()))))
+    return runs[nth % Math.max(runs.length, 1)]?.id
+  }
+  #step(id: RunId, event: RunEvent): void {
+    const heard = Effect.sync(() => void (event._tag === "Confirm" && this.confirmed.add(id)))
+    this.#do(Effect.ignore(Effect.andThen(Effect.flatMap(Runs, (runs) => runs.step(id, event)), heard)))
+  }
+  /** Confirms each plan that waits for a person. */
+  confirmAll(): void {
+    for (const { id, status } of this.stored.runs) if (status === "planned") this.#step(id, RunEvent.Confirm({}))
   }
   /** Settles each state in doubt, as a person would after a look at it, so that its workspace can go on. */
   settleAll(): void {

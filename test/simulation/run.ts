@@ -58,6 +58,7 @@ export const comeToRest = (simulation: Simulation, judged: number): number => {
     from = judge(simulation, from)
     if (!moved) { // a person looks at what is left when nothing goes on by itself
       simulation.pool?.settleAll()
+      simulation.pool?.confirmAll()
       simulation.letJobsGo()
     }
     if (moved) {

@@ -198,6 +198,17 @@ describe("what chance seldom comes to", () => {
       go("a state is locked by force")
     ])).toBeUndefined())
 
+  it("what a run makes that was ended by force is in doubt, and the next run waits until a person has looked", () =>
+    expect(runSteps(170, [
+      go("a controller starts"),
+      go("start a run", 0, 3),
+      ...goesWell(7),
+      go("an engine ends"),
+      ...goesWell(11),
+      go("end a run by force"),
+      go("start a run", 0, 3)
+    ])).toBeUndefined())
+
   it("a stranger's Job of the derived name stays as it is", () =>
     expect(runSteps(0, [go("a stranger's Job"), go("create a task"), go("a controller starts"), ...goesWell(8)])).toBeUndefined())
 

@@ -226,7 +226,7 @@ export class Simulation {
     this.pool?.writeByHand(workspaceAt(nth))
   }
   startRun(nth: number, by: number): void {
-    this.pool?.startRun(workspaceAt(nth), { destroy: by === 7, planOnly: by < 2 })
+    this.pool?.startRun(workspaceAt(nth), { autoApply: by !== 5, destroy: by === 7, planOnly: by < 2 })
   }
   /** Creates a copy of a task's Job under another name and without its owner, as people do to debug a task. */
   copyJob(nth: number): void {

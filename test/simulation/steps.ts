@@ -1,6 +1,7 @@
 // The steps of a schedule. Each has a name, is possible at any time, and has no effect where there is nothing to do,
 // so that every list of steps is a schedule, and one that fails can be made shorter by leaving out steps.
 // Made from a seed here, carried out by test/simulation/run.
+import { RunEvent } from "../../src/core/run/run-machine.ts"
 import { Gone, Unreachable } from "../../src/kubernetes/errors.ts"
 import { type Fault, randomOf } from "./one-thread.ts"
 import { type ControllerName, type Simulation, templates } from "./simulation.ts"
@@ -72,7 +73,10 @@ const table = {
   "a Job's finalizer is removed": { weight: 1, perform: ofJob((_, job) => _.cluster.letJobGo(job)) },
   "delete a Pod": { weight: 1, trouble: true, perform: ofPod((_, pod) => _.cluster.deletePod(pod)) },
   "start a run": { weight: 3, perform: (_, { by, nth }) => _.startRun(nth, by) },
-  "cancel a run": { weight: 1, trouble: true, perform: (_, { nth }) => _.pool?.cancelRun(nth) },
+  "cancel a run": { weight: 1, trouble: true, perform: (_, { nth }) => _.pool?.decide(nth, RunEvent.Cancel()) },
+  "end a run by force": { weight: 0.5, trouble: true, perform: (_, { nth }) => _.pool?.forceCancel(nth) },
+  "confirm a run": { weight: 1, perform: (_, { nth }) => _.pool?.decide(nth, RunEvent.Confirm({})) },
+  "discard a run": { weight: 1, trouble: true, perform: (_, { nth }) => _.pool?.decide(nth, RunEvent.Discard()) },
   "a rescue is settled": { weight: 1, perform: (_) => _.pool?.settleAll() },
   "a state is locked by force": { weight: 0.5, trouble: true, perform: (_, { nth }) => _.lockByForce(nth) },
   "a state is written by hand": { weight: 0.5, trouble: true, perform: (_, { nth }) => _.writeByHand(nth) },
@@ -199,11 +203,13 @@ const faults: ReadonlyArray<Fault> = [
 const step = (verb: Verb, by = 0, nth = 0): Step => ({ do: verb, nth, by, fault: "none" })
 const calm = (rounds: number): ReadonlyArray<Step> => Array.from({ length: rounds }, () => step("all goes well for a while"))
 /**
- * Returns steps that start two runs, bring the first one's plan to a good end, and go on for some rounds. Random steps seldom get so far.
+ * Returns steps that start two runs, bring the first one's plan to a good end, and go on for some rounds. `by` says whether the
+ * first one applies by itself. Random steps seldom get so far.
  */
 const underWay = (
-  rounds: number
-): ReadonlyArray<Step> => [step("start a run", 3), step("start a run", 3), ...calm(7), step("an engine ends"), ...calm(rounds)]
+  rounds: number,
+  by: number
+): ReadonlyArray<Step> => [step("start a run", by), step("start a run", 3), ...calm(7), step("an engine ends"), ...calm(rounds)]
 /**
  * Returns steps that start a task, for some rounds, and perhaps bring its engine to a good end, go on, and have the source publish. Random
  * steps alone bring one schedule in eight to an engine.
@@ -233,9 +239,13 @@ export const schedule = (seed: number, { withPool = false } = {}): ReadonlyArray
     for (const [verb, { weight }] of mine) if ((left -= weight) < 0) return verb
     return "time goes by"
   }
+  const runs = () => [
+    ...underWay(below(10), random() < 0.3 ? 5 : 3),
+    ...random() < 0.3 ? [step("a state is locked by force")] : []
+  ]
   const begin = [
     step("a controller starts"),
-    ...withPool && random() < 0.7 ? [...underWay(below(10)), ...random() < 0.3 ? [step("a state is locked by force")] : []] : [],
+    ...withPool && random() < 0.7 ? runs() : [],
     ...random() < 0.5 ? begun((offset + below(tasks)) % templates.length, below(14), Math.max(0, below(16) - 8)) : []
   ]
   return [
