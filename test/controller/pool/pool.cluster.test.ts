@@ -137,6 +137,7 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
       yield* untilProdIsMissed(run)
       yield* bind("dev")
       yield* untilLaunched(`${run}-plan`)
+      yield* until("the acknowledgement", people.view(run), ({ status }) => status === "planning") // until then the plan has not begun
       yield* bind("prod")
       const planner = worker(url, { taskToken: yield* taskToken(`${run}-plan`) }, (yield* getTask(`${run}-plan`)).metadata.uid)
       yield* planner.savePlan("the plan")
