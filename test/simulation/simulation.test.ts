@@ -17,6 +17,9 @@ const comeToWait = (simulation: Simulation, seconds: number): number => {
   return judge(simulation, 0)
 }
 
+/** A run of the pool begins, and its plan comes to a good end. */
+const aPlanEnds = [go("a controller starts"), go("start a run", 0, 3), ...goesWell(7), go("an engine ends")]
+
 describe("the simulation", () => {
   keepsAllInvariants(1)
 
@@ -187,10 +190,7 @@ describe("what chance seldom comes to", () => {
 
   it("a state that is on its way when its lock is taken by force is not stored under the other's lock", () =>
     expect(runSteps(170, [
-      go("a controller starts"),
-      go("start a run", 0, 3),
-      ...goesWell(7),
-      go("an engine ends"),
+      ...aPlanEnds,
       ...goesWell(8),
       go("answer a worker", 3),
       go("answer a worker"),
@@ -200,10 +200,7 @@ describe("what chance seldom comes to", () => {
 
   it("what a run makes that was ended by force is in doubt, and the next run waits until a person has looked", () =>
     expect(runSteps(170, [
-      go("a controller starts"),
-      go("start a run", 0, 3),
-      ...goesWell(7),
-      go("an engine ends"),
+      ...aPlanEnds,
       ...goesWell(11),
       go("end a run by force"),
       go("start a run", 0, 3)
