@@ -46,7 +46,7 @@ gitops-test: ## Flux, Argo CD and the linters of manifests; the first time build
 	@scripts/test gitops long
 bench: ## measure what the budgets are about
 	@scripts/bench
-scorecard: ## print what the long tests found, and keep it in docs/reliability.md; what was not run says so
+scorecard: ## print what the long tests found, and keep it in docs/reliability.md and docs/scorecard.json; what was not run says so
 	@scripts/scorecard
 
 ##@ Build it
