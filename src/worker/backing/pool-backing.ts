@@ -61,7 +61,8 @@ export const poolBacking = Effect.fnUntraced(function*({ plan, source, stage }: 
       })),
     sealing: {
       key: Effect.succeed(Buffer.from(begun.sealKey, "hex")),
-      state: stage === "plan" ? Effect.succeed(markOf(begun)) : Effect.map(taskApi.details, markOf) // a plan from a later state than this is refused by its apply
+      state: stage === "plan" ? Effect.succeed(markOf(begun)) : Effect.map(taskApi.details, markOf), // a plan from a later state than this is refused by its apply
+      backend: Effect.succeedNone
     },
     bringPlan: Option.map(Option.fromUndefinedOr(plan), ({ sha256 }) =>
       Effect.fnUntraced(function*(provisioned: Provisioned) {
