@@ -14,6 +14,7 @@ export type ProblemCode =
   | "configuration-removed"
   | "damaged"
   | "digest-mismatch"
+  | "evidence-full"
   | "fenced"
   | "import-runs"
   | "internal"
