@@ -20,6 +20,7 @@ export type ProblemCode =
   | "internal"
   | "invalid"
   | "journal-gap"
+  | "link-expired"
   | "locked"
   | "log-gap"
   | "no-plan"
