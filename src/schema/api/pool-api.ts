@@ -21,7 +21,9 @@ export const Assignment = Schema.Struct({
   archiveSha256: Sha256,
   planSha256: Schema.optionalKey(Sha256),
   timeoutSeconds: Schema.optionalKey(Schema.Int),
-  taskToken: Schema.String.annotate({ description: "For the worker of this assignment alone; ends with the stage." })
+  taskToken: Schema.String.check(Schema.isMaxLength(1024)).annotate({
+    description: "For the worker of this assignment alone; ends with the stage."
+  })
 })
 export type Assignment = typeof Assignment.Type
 
