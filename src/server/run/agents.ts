@@ -17,6 +17,9 @@ const aheadMillis = 5_000
 /** How long an agent without a stage is remembered after it was last heard. */
 const rememberedMillis = 30 * 24 * 3600 * 1000
 
+/** How many of a pool are remembered, beside those with a stage: whoever has a token may give itself any number of names. */
+const rememberedOfPool = 1000
+
 /** How many there are of something for a pool; for null, of what is of none, or of one that is not known. */
 export const CountOfPool = Schema.Struct({ pool: Schema.NullOr(Schema.String), n: Schema.Int })
 
@@ -33,7 +36,10 @@ export const connected = ({ asking, full }: Present): number => asking + full
 const PresentRow = Schema.Struct({ ...CountOfPool.fields, resting: Schema.NullOr(Schema.String) })
 
 export class Agents extends Context.Service<Agents, {
-  /** Notes that the agent asks for work, or why it is resting, with a token of that pool. */
+  /**
+   * Notes that the agent asks for work, or why it is resting, with a token of that pool. A new one may push out the one of its pool that was
+   * heard longest ago and has no stage.
+   */
   readonly heard: (agent: string, pool: string, resting?: Resting) => Effect.Effect<void, SqlError.SqlError>
   /**
    * Returns since when the agent has not been heard, for a sentence; undefined if it was within the last 90 s, or never. `pool` is null if
@@ -59,12 +65,22 @@ const make = Effect.gen(function*() {
 
   const ofPool = (pool: string | null) => pool === null ? sql`TRUE` : sql`pool = ${pool}`
 
+  const hasStage = sql`EXISTS (SELECT 1 FROM stages WHERE agent = agents.name AND endedAt IS NULL)`
+
+  /** Removes the agents of the pool that were heard longest ago, where there are too many. */
+  const forgetOf = (pool: string) =>
+    sql`DELETE FROM agents WHERE pool = ${pool} AND NOT ${hasStage}
+      AND seenAt < (SELECT seenAt FROM agents WHERE pool = ${pool} ORDER BY seenAt DESC LIMIT 1 OFFSET ${rememberedOfPool - 1})`
+
   return Agents.of({
     heard: Effect.fn("Agents.heard")(function*(agent: string, pool: string, resting?: Resting) {
       const seenAt = yield* now
-      yield* sql`INSERT INTO agents ${
-        sql.insert({ name: agent, pool, firstSeenAt: seenAt, seenAt, resting: resting ?? null })
-      } ON CONFLICT DO UPDATE SET seenAt = excluded.seenAt, resting = excluded.resting`
+      const heard = yield* row(Schema.Struct({ firstSeenAt: Schema.String }))(
+        sql`INSERT INTO agents ${
+          sql.insert({ name: agent, pool, firstSeenAt: seenAt, seenAt, resting: resting ?? null })
+        } ON CONFLICT DO UPDATE SET seenAt = excluded.seenAt, resting = excluded.resting RETURNING firstSeenAt`
+      )
+      if (heard?.firstSeenAt === seenAt) yield* forgetOf(pool)
     }),
     silentSince: Effect.fn("Agents.silentSince")(function*(agent: string, pool: string | null) {
       const soon = yield* instantAfter(aheadMillis)
@@ -91,7 +107,7 @@ const make = Effect.gen(function*() {
     }),
     forget: Effect.gen(function*() {
       const old = yield* instantAfter(-rememberedMillis)
-      yield* sql`DELETE FROM agents WHERE seenAt < ${old} AND NOT EXISTS (SELECT 1 FROM stages WHERE agent = agents.name AND endedAt IS NULL)`
+      yield* sql`DELETE FROM agents WHERE seenAt < ${old} AND NOT ${hasStage}`
     })
   })
 })

@@ -23,9 +23,6 @@ import { Runs, type WholeRun } from "./runs.ts"
 import { StageEnds } from "./stage-ends.ts"
 import { type StageRow, StageRow as Row, Stages, stepOf } from "./stages.ts"
 
-/** How much of an agent's name is recorded: a Pod's name is no longer. */
-const longestName = 253
-
 /** What is read of a stage that waits. */
 const Waiting = Row.mapFields(Struct.pick(["id", "seq", "runId", "stage", "attempt", "agent", "notBefore", "offeredAt", "offers"]))
 type Waiting = typeof Waiting.Type
@@ -201,7 +198,7 @@ const make = Effect.gen(function*() {
     if (offered.length === 0) return []
     const taskToken = yield* newTaskToken
     yield* sql`INSERT INTO taskTokens ${sql.insert({ hash: tokenHash(taskToken), stageId: stage.id, pool })}`
-    yield* record(sql, [stage.id, agent.slice(0, longestName)])
+    yield* record(sql, [stage.id, agent])
     return [assignmentOf(stage, yield* runs.whole(stage.runId), taskToken)]
   })
 
