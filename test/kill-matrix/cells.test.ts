@@ -17,6 +17,7 @@ describe("the kill matrix", () => {
 
   it("leaves to timing only what it says what decides", () =>
     expect(decided.map(({ moment, target }) => `${target} × ${moment}`)).toEqual([
+      "worker out of memory × plan saved",
       "exec loop × planning",
       "Pod deleted × state pushed",
       "Pod deleted by force × state pushed",
@@ -32,6 +33,7 @@ describe("the kill matrix", () => {
       ["exec loop", "planning", {}, "applied"],
       ["Job deleted", "state pushed", { whole: true }, "applied"],
       ["Pod deleted by force", "state pushed", {}, "in order"],
+      ["worker out of memory", "plan saved", { planned: true }, "applied"],
       ["AgentTask deleted", "plan saved", { planned: true }, "applied"],
       ["AgentTask deleted", "plan saved", {}, "in order"],
       ["network of the Pod", "applying", { allMade: true }, "applied"],

@@ -81,7 +81,7 @@ const byInterrupt: Decision = {
   outcome: ({ whole }) => whole ? "applied" : "in order"
 }
 const byResult: Decision = {
-  by: "applied if the server had the plan's result before it had the deletion; else in order",
+  by: "applied if the plan had its result before it was hit; else in order",
   outcome: ({ planned }) => planned ? "applied" : "in order"
 }
 const byRequests: Decision = {
@@ -102,7 +102,7 @@ const outcomeOf = (target: Target, moment: Moment): Outcome | Decision => {
     case "worker":
       return isPlan(moment) ? "applied" : "named" // a plan is made again
     case "worker out of memory":
-      return isPlan(moment) ? "in order" : "named" // a plan is not made again with the memory that was too small
+      return moment === "plan saved" ? byResult : moment === "planning" ? "in order" : "named" // it would be too small for another plan too
     case "exec loop":
       return moment === "planning" ? byCommand : moment === "plan saved" ? "applied" : "named"
     case "engine":
