@@ -2,7 +2,7 @@
 // Used by matrix.kills.test.ts.
 import { Schema } from "effect"
 import { execFileSync } from "node:child_process"
-import { readdirSync } from "node:fs"
+import { existsSync, readdirSync } from "node:fs"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { follow, kubectl, productNamespace, taskNamespace, tryKubectl } from "../end-to-end/cluster.ts"
@@ -62,6 +62,7 @@ const cutOff = async (pod: string): Promise<Blow> => {
   return async () => {
     execFileSync("ip", ["link", "set", link, "down"])
     await sleep(downSeconds * 1000)
+    if (!existsSync(`/sys/class/net/${link}`)) return // the Pod had done its work, and is gone
     execFileSync("ip", ["link", "set", link, "up"])
     execFileSync("ip", ["route", "replace", ...route.trim().split(" ")]) // the route went with the link
   }
