@@ -206,6 +206,16 @@ describe("endOf", () => {
       pod: { ...refused, reason },
       reason: "Evicted"
     })),
+    {
+      given: "a scheduler that needs its place for another",
+      pod: {
+        deleting: true,
+        disruption: "default-scheduler: preempting to accommodate a higher priority pod",
+        worker: ended("Error", 143)
+      },
+      reason: "Evicted"
+    },
+    { given: "a kubelet that needs its place for another", pod: { phase: "Failed" as const, reason: "Preempting" }, reason: "Evicted" },
     { given: "a drain of its node", pod: { disruption: "Eviction API: evicting", worker: ended("Error", 1) }, reason: "Evicted" },
     { given: "somebody who deleted it", pod: { deleting: true, worker: ended("Error", 1) }, reason: "Evicted" },
     {
