@@ -129,6 +129,16 @@ const table = {
   "a controller crashes": { weight: 2, trouble: true, perform: (_, step) => _.crash(who(step)) },
   "a controller starts": { weight: 4, perform: (_, step) => _.start("a", step.fault === "none" ? 0 : (step.nth - 4) * 150_000) },
   "another controller starts": { weight: 1, trouble: true, perform: (_) => _.start("b") },
+  "the values change": { weight: 1.5, trouble: true, perform: (_, { nth }) => _.changeValues(nth) },
+  "a controller is started again with other values": {
+    weight: 0.3,
+    trouble: true,
+    perform: (_, step) => {
+      _.crash(who(step))
+      _.changeValues(step.nth)
+      _.start(who(step))
+    }
+  },
   "the cluster is drained": { weight: 0.5, trouble: true, perform: (_) => _.drain() },
   "the drain ends": { weight: 1, perform: (_) => _.endDrain() },
   // the cluster
@@ -246,7 +256,8 @@ export const schedule = (seed: number, { withPool = false } = {}): ReadonlyArray
   const begin = [
     step("a controller starts"),
     ...withPool && random() < 0.7 ? runs() : [],
-    ...random() < 0.5 ? begun((offset + below(tasks)) % templates.length, below(14), Math.max(0, below(16) - 8)) : []
+    ...random() < 0.5 ? begun((offset + below(tasks)) % templates.length, below(14), Math.max(0, below(16) - 8)) : [],
+    ...random() < 0.1 ? [step("the values change", 0, below(8))] : []
   ]
   return [
     ...begin,
