@@ -1,0 +1,103 @@
+// The schedule of a seed: a begin that brings tasks or runs to where random steps seldom get, and then up to a hundred random steps.
+// Always holds: a seed gives the same schedule on every machine, and a begin has no step that the random ones do not have.
+// Used by test/simulation/run.
+import { type Fault, randomOf } from "./one-thread.ts"
+import { templates } from "./simulation.ts"
+import { noContainers, rows, type Step, type Verb } from "./steps.ts"
+
+const faults: ReadonlyArray<Fault> = [
+  "lost answer",
+  "lost answer",
+  "not sent",
+  "conflict",
+  "too many requests",
+  "failed before",
+  "failed after",
+  "killed before",
+  "killed after"
+]
+
+/** What a begin draws: one of the schedule's tasks, and numbers below a limit. */
+interface Draw {
+  readonly task: () => number
+  readonly below: (limit: number) => number
+}
+type Begin = (draw: Draw) => ReadonlyArray<Step>
+
+const step = (verb: Verb, by = 0, nth = 0): Step => ({ do: verb, nth, by, fault: "none" })
+const calm = (rounds: number, by = 0): ReadonlyArray<Step> => Array.from({ length: rounds }, () => step("all goes well for a while", by))
+/** How long most starts may take, as an index of the times that go by. */
+const aStart = 5
+
+/**
+ * Starts two runs, brings the first one's plan to a good end, and goes on for some rounds. The number says whether the first one applies by
+ * itself.
+ */
+const runsUnderWay: Begin = ({ below }) => [
+  step("start a run", below(10) < 3 ? 5 : 3),
+  step("start a run", 3),
+  ...calm(7),
+  step("an engine ends"),
+  ...calm(below(10)),
+  ...below(10) < 3 ? [step("a state is locked by force")] : []
+]
+
+/**
+ * Starts a task, for some rounds, and perhaps brings its engine to a good end, goes on, and has the source publish. Random steps alone bring
+ * one schedule in eight to an engine.
+ */
+const taskUnderWay: Begin = ({ below, task }) => {
+  const after = Math.max(0, below(16) - 8)
+  return [
+    step("create a task", 0, task()),
+    ...calm(below(14)),
+    ...after > 0 ? [step("an engine ends"), ...calm(after), step("a source has something new")] : []
+  ]
+}
+
+/** Starts a task whose Pod gets a node, and no image until that may have taken too long. */
+const noImage: Begin = ({ below, task }) => [
+  step("create a task", 0, task()),
+  ...calm(2 + below(2), noContainers),
+  step("no image for a Pod", below(2)),
+  step("time goes by", below(1 + aStart)),
+  ...calm(below(3), noContainers)
+]
+
+/** Begins with one of these, so often. */
+const begins: ReadonlyArray<{ readonly weight: number; readonly begin: Begin }> = [
+  { weight: 40, begin: () => [] },
+  { weight: 50, begin: taskUnderWay },
+  { weight: 5, begin: noImage }
+]
+
+/**
+ * Makes the schedule of a seed, with few tasks. Half of the kinds of trouble are left out at random, so that rare kinds meet without the
+ * others in the way.
+ */
+export const schedule = (seed: number, { withPool = false } = {}): ReadonlyArray<Step> => {
+  const random = randomOf(seed)
+  const length = 20 + Math.floor(random() ** 2 * 80)
+  const tasks = 1 + Math.floor(random() * 3)
+  const offset = Math.floor(random() * templates.length)
+  const below = (limit: number) => Math.floor(random() * limit)
+  const task = () => (offset + below(tasks)) % templates.length
+  const mine = rows.filter(({ trouble }) => trouble === undefined || random() < 0.5)
+  const myFaults = faults.filter(() => random() < 0.5)
+  const faultRate = random() < 0.3 ? 0 : random() * 0.3
+  const drawOf = <A extends { readonly weight: number }>(all: ReadonlyArray<A>): A | undefined => {
+    let left = random() * all.reduce((sum, { weight }) => sum + weight, 0)
+    return all.find(({ weight }) => (left -= weight) < 0)
+  }
+  return [
+    step("a controller starts"),
+    ...withPool && random() < 0.7 ? runsUnderWay({ below, task }) : [],
+    ...drawOf(begins)?.begin({ below, task }) ?? [],
+    ...random() < 0.1 ? [step("the values change", 0, below(8))] : [],
+    ...Array.from({ length }, (): Step => {
+      const verb = drawOf(mine)?.verb ?? "time goes by"
+      const nth = verb === "create a task" ? task() : below(8)
+      return { do: verb, nth, by: below(8), fault: random() < faultRate ? myFaults[below(myFaults.length)] ?? "none" : "none" }
+    })
+  ]
+}
