@@ -169,19 +169,24 @@ const judgeLimits = (simulation: Simulation): void => {
 }
 
 /**
- * Returns the tasks that could start while no Job is there: they are neither called off nor claimed, and the holder of their workspace
- * neither runs nor has a Pod left.
+ * Returns the tasks that could start while no Job is there: they are neither called off nor claimed, those that are claimed leave them a
+ * slot, and the holder of their workspace neither runs nor has a Pod left.
  */
-export const waitForNobody = ({ cluster, isDrained, server, source, tasks }: Simulation): ReadonlyArray<AgentTask> => {
+export const waitForNobody = (
+  { cluster, config: { policy: { limits } }, isDrained, server, source, tasks }: Simulation
+): ReadonlyArray<AgentTask> => {
   if (isDrained || server.refuses !== "nothing" || cluster.jobs.some(({ spec }) => spec.template !== undefined)) return []
+  const claimed = tasks.filter(({ status }) => !isOver(status.phase) && status.claim !== undefined)
+  if (claimed.length >= limits.total) return []
+  const isFull = (workspace: string) => claimed.filter(({ spec }) => spec.workspace === workspace).length >= limits.perWorkspace
   const busy = new Set<string | undefined>([
-    ...tasks.filter(({ status }) => !isOver(status.phase) && status.claim !== undefined).map(({ metadata }) => metadata.uid),
+    ...claimed.map(({ metadata }) => metadata.uid),
     ...cluster.pods.map(({ metadata }) => metadata.labels?.[taskUidLabel])
   ])
   const held = new Set(server.all(leases).filter((lease) => busy.has(leaseOf(lease).holderIdentity)).map(({ metadata }) => metadata.name))
   return tasks.filter((task) =>
     !isOver(task.status.phase) && !isCalledOff(task) && !busy.has(task.metadata.uid) && (source.ready || !isUnpinned(task)) &&
-    (task.spec.stage === "plan" || !held.has(leaseName(task.spec.workspace)))
+    !isFull(task.spec.workspace) && (task.spec.stage === "plan" || !held.has(leaseName(task.spec.workspace)))
   )
 }
 
@@ -213,6 +218,9 @@ const judgeStages = ({ server, truth }: Simulation, { confirmed, results }: Pool
         )
       }
     }
+  }
+  for (const [run, plans] of Map.groupBy(stages.filter(({ stage }) => stage === "plan"), ({ runId }) => runId)) {
+    demand(plans.length <= 1 + mostRetries, "I17", () => `${run} has ${plans.length} plans`)
   }
   const started = new Set<string>()
   for (const engine of truth.engines) {

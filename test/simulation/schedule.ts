@@ -1,6 +1,7 @@
 // The schedule of a seed: a begin that brings tasks or runs to where random steps seldom get, and then up to a hundred random steps.
 // Always holds: a seed gives the same schedule on every machine, and a begin has no step that the random ones do not have.
 // Used by test/simulation/run.
+import { mostRetries } from "../../src/core/run/disruption.ts"
 import { type Fault, randomOf } from "./one-thread.ts"
 import { templates } from "./simulation.ts"
 import { noContainers, rows, type Step, type Verb } from "./steps.ts"
@@ -17,8 +18,9 @@ const faults: ReadonlyArray<Fault> = [
   "killed after"
 ]
 
-/** What a begin draws: one of the schedule's tasks, and numbers below a limit. */
+/** What a begin draws from: the schedule's tasks, and numbers below a limit. */
 interface Draw {
+  readonly withPool: boolean
   readonly task: () => number
   readonly below: (limit: number) => number
 }
@@ -26,8 +28,8 @@ type Begin = (draw: Draw) => ReadonlyArray<Step>
 
 const step = (verb: Verb, by = 0, nth = 0): Step => ({ do: verb, nth, by, fault: "none" })
 const calm = (rounds: number, by = 0): ReadonlyArray<Step> => Array.from({ length: rounds }, () => step("all goes well for a while", by))
-/** How long most starts may take, as an index of the times that go by. */
-const aStart = 5
+/** Indexes of the times that go by: a second, more than the shortest pause between two launches, and as long as most starts may take. */
+const [aSecond, aPause, aStart] = [1, 3, 5]
 
 /**
  * Starts two runs, brings the first one's plan to a good end, and goes on for some rounds. The number says whether the first one applies by
@@ -64,11 +66,49 @@ const noImage: Begin = ({ below, task }) => [
   ...calm(below(3), noContainers)
 ]
 
+/** Starts a task whose Pod is evicted before a worker starts, and drains the cluster about when the next launch is due. */
+const betweenLaunches: Begin = ({ below, task }) => [
+  step("create a task", 0, task()),
+  ...calm(6, noContainers),
+  step("a Pod is evicted"),
+  ...calm(3, noContainers),
+  step("time goes by", aPause),
+  ...calm(5 + below(4), noContainers),
+  step("the cluster is drained"),
+  ...calm(8, noContainers)
+]
+
+/** Has the API server fail when it makes the Job of one of two plans of which only one may run; more may be made later. */
+const unsureLaunch: Begin = ({ below }) => [
+  step("the values change"),
+  step("time goes by", aSecond),
+  step("create a task", 0, 2),
+  step("create a task", 0, 4),
+  ...calm(1),
+  { ...step("all goes well for a while"), fault: below(3) === 0 ? "failed before" : "failed after" },
+  ...calm(below(3))
+]
+
+/** Starts a plan that follows a source, or one of the pool, and disrupts it once more than it is made again. */
+const disruptedPlan: Begin = ({ below, withPool }) => [
+  withPool ? step("start a run", 0) : step("create a task", 0, 5 + below(2)),
+  ...Array.from({ length: 1 + mostRetries }, () => [
+    ...calm(12),
+    step("a Pod is evicted"),
+    ...calm(4),
+    step("time goes by", aStart)
+  ]).flat(),
+  ...calm(below(9))
+]
+
 /** Begins with one of these, so often. */
 const begins: ReadonlyArray<{ readonly weight: number; readonly begin: Begin }> = [
   { weight: 40, begin: () => [] },
   { weight: 50, begin: taskUnderWay },
-  { weight: 5, begin: noImage }
+  { weight: 5, begin: noImage },
+  { weight: 5, begin: betweenLaunches },
+  { weight: 5, begin: unsureLaunch },
+  { weight: 5, begin: disruptedPlan }
 ]
 
 /**
@@ -82,6 +122,7 @@ export const schedule = (seed: number, { withPool = false } = {}): ReadonlyArray
   const offset = Math.floor(random() * templates.length)
   const below = (limit: number) => Math.floor(random() * limit)
   const task = () => (offset + below(tasks)) % templates.length
+  const draw: Draw = { below, task, withPool }
   const mine = rows.filter(({ trouble }) => trouble === undefined || random() < 0.5)
   const myFaults = faults.filter(() => random() < 0.5)
   const faultRate = random() < 0.3 ? 0 : random() * 0.3
@@ -91,8 +132,8 @@ export const schedule = (seed: number, { withPool = false } = {}): ReadonlyArray
   }
   return [
     step("a controller starts"),
-    ...withPool && random() < 0.7 ? runsUnderWay({ below, task }) : [],
-    ...drawOf(begins)?.begin({ below, task }) ?? [],
+    ...withPool && random() < 0.7 ? runsUnderWay(draw) : [],
+    ...drawOf(begins)?.begin(draw) ?? [],
     ...random() < 0.1 ? [step("the values change", 0, below(8))] : [],
     ...Array.from({ length }, (): Step => {
       const verb = drawOf(mine)?.verb ?? "time goes by"

@@ -67,6 +67,13 @@ export const templates = [
 /** Returns the workspace of the run of this number. */
 const workspaceAt = (nth: number): string => nth % 2 === 0 ? "one" : "two"
 
+interface Round {
+  readonly enginesEnd: boolean
+  readonly containersStart?: boolean
+  /** What happens to each request that is answered in it, if `disturb` is not to decide. */
+  readonly fault?: Fault
+}
+
 export class Simulation {
   readonly thread = new OneThread()
   readonly server = new ApiServer(() => this.thread.now)
@@ -270,7 +277,7 @@ export class Simulation {
   // ── what goes by itself when nothing fails ──
 
   /** Lets everything in the installation act once; returns whether anything happened. */
-  round({ containersStart = true, enginesEnd }: { readonly enginesEnd: boolean; readonly containersStart?: boolean }): boolean {
+  round({ containersStart = true, enginesEnd, fault }: Round): boolean {
     const { revision } = this.server
     let answered = 0
     this.thread.pass(100)
@@ -282,7 +289,7 @@ export class Simulation {
       for (const wait of process.waits.slice()) {
         if (!process.waits.includes(wait)) continue
         if (!wait.poll) answered++
-        wait.answer(this.disturb(process))
+        wait.answer(fault ?? this.disturb(process))
       }
     }
     const { cluster } = this

@@ -185,8 +185,8 @@ const table = {
   "time goes by": { weight: 8, perform: (_, { by }) => _.thread.pass(times[by] ?? 1_000) },
   "all goes well for a while": {
     weight: 6,
-    perform: (_, { by }) => {
-      _.round({ containersStart: by !== noContainers, enginesEnd: false })
+    perform: (_, { by, fault }) => { // a fault meets every request
+      _.round({ containersStart: by !== noContainers, enginesEnd: false, fault })
     }
   }
 } satisfies Readonly<Record<string, Row>>
