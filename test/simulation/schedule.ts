@@ -101,14 +101,44 @@ const disruptedPlan: Begin = ({ below, withPool }) => [
   ...calm(below(9))
 ]
 
-/** Begins with one of these, so often. */
-const begins: ReadonlyArray<{ readonly weight: number; readonly begin: Begin }> = [
-  { weight: 40, begin: () => [] },
+/**
+ * Ends a run by force while its apply goes on, and settles that doubt, so that the next run of the workspace goes on to its own apply. About
+ * when that is offered, the former engine ends with a state that is refused, and the workspace is in doubt again.
+ */
+const doubtAfterOffer: Begin = ({ below }) => [
+  step("start a run", 3),
+  step("start a run", 3, 2),
+  ...calm(7),
+  step("an engine ends"),
+  ...calm(12),
+  step("end a run by force"),
+  step("a rescue is settled"),
+  ...calm(8),
+  step("an engine ends", 0, 1),
+  ...calm(below(8)),
+  step("an engine ends"),
+  ...calm(below(8))
+]
+
+interface Begins {
+  readonly weight: number
+  readonly begin: Begin
+}
+const nothing: Begin = () => []
+/** A schedule begins with one of these, so often. */
+const begins: ReadonlyArray<Begins> = [
+  { weight: 40, begin: nothing },
   { weight: 50, begin: taskUnderWay },
   { weight: 5, begin: noImage },
   { weight: 5, begin: betweenLaunches },
   { weight: 5, begin: unsureLaunch },
   { weight: 5, begin: disruptedPlan }
+]
+/** One with a pool begins with one of these first. */
+const poolBegins: ReadonlyArray<Begins> = [
+  { weight: 25, begin: nothing },
+  { weight: 60, begin: runsUnderWay },
+  { weight: 15, begin: doubtAfterOffer }
 ]
 
 /**
@@ -132,7 +162,7 @@ export const schedule = (seed: number, { withPool = false } = {}): ReadonlyArray
   }
   return [
     step("a controller starts"),
-    ...withPool && random() < 0.7 ? runsUnderWay(draw) : [],
+    ...withPool ? drawOf(poolBegins)?.begin(draw) ?? [] : [],
     ...drawOf(begins)?.begin(draw) ?? [],
     ...random() < 0.1 ? [step("the values change", 0, below(8))] : [],
     ...Array.from({ length }, (): Step => {
