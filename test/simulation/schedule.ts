@@ -132,13 +132,13 @@ const begins: ReadonlyArray<Begins> = [
   { weight: 5, begin: noImage },
   { weight: 5, begin: betweenLaunches },
   { weight: 5, begin: unsureLaunch },
-  { weight: 5, begin: disruptedPlan }
+  { weight: 3, begin: disruptedPlan }
 ]
 /** One with a pool begins with one of these first. */
 const poolBegins: ReadonlyArray<Begins> = [
-  { weight: 25, begin: nothing },
+  { weight: 30, begin: nothing },
   { weight: 60, begin: runsUnderWay },
-  { weight: 15, begin: doubtAfterOffer }
+  { weight: 10, begin: doubtAfterOffer }
 ]
 
 /**
