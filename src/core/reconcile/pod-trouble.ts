@@ -33,14 +33,22 @@ const containers = ({ install, others, runner, worker }: PodSeen): PodSeen["othe
   ...others
 ]
 
+/** Adds where to make a Secret or ConfigMap that the kubelet does not find. */
+const whereToMake = (words: string): string =>
+  /(?:secret|configmap) "[^"]*" not found\]?$/u.test(words) ? `${words}; make it in the tasks' namespace` : words
+
 const troubleOf = ([name, seen]: readonly [string, ContainerSeen]): ReadonlyArray<Trouble> => {
-  const say = (what: string): string => `Container ${name} ${what}: ${inLine(seen.message) || seen.reason}`
+  const say = (what: string): string => `Container ${name} ${what}: ${whereToMake(inLine(seen.message)) || seen.reason}`
   if (name === "runner" && (seen.reason === "StartError" || seen.lastReason === "StartError")) {
     return [{ reason: "InvalidConfiguration", message: say("cannot start; the image needs /bin/sh"), final: false }]
   }
   if (seen.state === "waiting") {
-    if (imageNevers.has(seen.reason)) return [{ reason: "ImagePull", message: say("can never get its image"), final: true }]
-    if (imageWaits.has(seen.reason)) return [{ reason: "ImagePull", message: say("cannot get its image yet"), final: false }]
+    if (imageNevers.has(seen.reason)) {
+      return [{ reason: "ImagePull", message: say("can never get its image; correct its name or its pull policy"), final: true }]
+    }
+    if (imageWaits.has(seen.reason)) {
+      return [{ reason: "ImagePull", message: say("cannot get its image yet; check its name, tag and pull secrets"), final: false }]
+    }
     if (configurationWaits.has(seen.reason)) return [{ reason: "InvalidConfiguration", message: say("cannot be created"), final: false }]
     if (seen.reason === "CrashLoopBackOff") {
       return [{ reason: "InvalidConfiguration", message: say("ends as soon as it starts"), final: false }]
@@ -82,7 +90,11 @@ const warningTrouble = ({ message, reason }: Warning, node: string): Option.Opti
     return Option.some({ reason: "JobCreated", message: `Node ${node} cannot set up the Pod yet: ${inLine(message)}`, final: false })
   }
   return reason === "FailedMount" || reason === "FailedAttachVolume"
-    ? Option.some({ reason: "InvalidConfiguration", message: `A volume of the Pod cannot be mounted: ${inLine(message)}`, final: false })
+    ? Option.some({
+      reason: "InvalidConfiguration",
+      message: `A volume of the Pod cannot be mounted: ${whereToMake(inLine(message))}`,
+      final: false
+    })
     : Option.none()
 }
 
