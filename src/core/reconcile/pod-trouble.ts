@@ -198,7 +198,13 @@ const finalReason = (reason: Trouble["reason"]): FailureReason =>
     ? "StartupTimeout"
     : reason
 
-const notTakenInTime = "The worker did not take the task within task.startupTimeoutSeconds; the events of its Job and Pod may say why."
+/** Names the node: if it fell silent before its Pod was ready, the Pod does not show that. */
+const notTakenInTime = (pod: Option.Option<PodSeen>): string =>
+  Option.match(Option.filter(pod, ({ node }) => node !== ""), {
+    onNone: () => "The worker did not take the task within task.startupTimeoutSeconds; the events of its Job and Pod may say why.",
+    onSome: ({ name, node }) =>
+      `The worker in Pod ${name} did not take the task within task.startupTimeoutSeconds; see whether node ${node} answers, and what the events of Job and Pod say.`
+  })
 
 /** Returns why a stage that was not claimed is not started any more. */
 export const endOfStart = (
@@ -209,7 +215,7 @@ export const endOfStart = (
   const hasBegun = Option.exists(pod, ({ worker }) => Option.exists(worker, ({ state }) => state === "terminated"))
   if (isOver && (hasBegun || (Option.isSome(pod) && hadToGo(end.reason)))) return end // whatever the Pod waited for
   return Option.match(troubleOfStart({ job, pod, warning }), {
-    onNone: () => isOver ? end : { reason: "StartupTimeout", message: notTakenInTime },
+    onNone: () => isOver ? end : { reason: "StartupTimeout", message: notTakenInTime(pod) },
     onSome: ({ message, reason }) => ({ reason: finalReason(reason), message })
   })
 }

@@ -1193,6 +1193,27 @@ describe("plan, of a start", () => {
     )
   })
 
+  it.each<readonly [seed: Partial<Seed>, says: string]>([
+    [{ pod: "Pending" }, "Job agent-job-task was created; its Pod is starting."],
+    [{ jobAgeSeconds: 179 }, "Job agent-job-task was created; its Pod is starting."],
+    [{ jobAgeSeconds: 179, pod: "Pending" }, "Job agent-job-task was created; its Pod pod is starting on node node."],
+    [{ pod: "Pending", jobDeleting: true }, "Job agent-job-task is being deleted; its Pod pod is still there."],
+    [{ job: "suspended", jobDeleting: true }, "Job agent-job-task is being deleted; a finalizer keeps it."]
+  ])("says of a start what is there of it, and where: %o", (seed, says) => {
+    const whole: Seed = { ...plainSeed, life: "starting", launches: 1, job: "active", jobAgeSeconds: 10, ...seed }
+    expect(plan(policyOf(whole), worldOf(whole), noon).status).toMatchObject({ phase: "Starting", reason: "JobCreated", message: says })
+  })
+
+  it("says of a Pod that did not start in time which node to look at: one that fell silent leaves no trace in a Pod that was never ready", () => {
+    const whole: Seed = { ...plainSeed, life: "starting", job: "active", jobAgeSeconds: 180, pod: "Pending" }
+    expect(plan(policyOf(whole), worldOf(whole), noon).status).toMatchObject({
+      phase: "Failed",
+      reason: "StartupTimeout",
+      message:
+        "The worker in Pod pod did not take the task within task.startupTimeoutSeconds; see whether node node answers, and what the events of Job and Pod say. Nothing was run."
+    })
+  })
+
   it("says of a Pod that is larger than its quota what it asks for, and where to ask for less", () => {
     const { status } = plan(
       policyOf(plainSeed),
