@@ -108,9 +108,14 @@ export const troubleOfStart = ({ job, pod, warning }: StartSeen): Option.Option<
     const message = "Its Job is suspended, by a queue such as Kueue or by hand; it starts once the Job's spec.suspend is false."
     return Option.some({ reason: "JobCreated", message, final: false })
   }
+  const isSetUp = Option.exists(pod, (_) => _.isSetUp) // a warning of a volume, the sandbox or the network is old then
   return Option.orElse(
     Option.flatMap(pod, startTrouble),
-    () => Option.flatMap(warning, (told) => warningTrouble(told, Option.match(pod, { onNone: () => "", onSome: ({ node }) => node })))
+    () =>
+      Option.flatMap(
+        isSetUp ? Option.none() : warning,
+        (told) => warningTrouble(told, Option.match(pod, { onNone: () => "", onSome: ({ node }) => node }))
+      )
   )
 }
 

@@ -162,6 +162,20 @@ describe("troubleOfStart", () => {
   })
 })
 
+describe("troubleOfStart of a Pod that is set up", () => {
+  it.each(["FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox", "NetworkNotReady"])(
+    "no longer believes a warning: %s",
+    (reason) => {
+      const warning = Option.some({ reason, message: "secret \"creds\" not found" })
+      const pod = { ...healthy, phase: "Pending" as const, worker: waiting("PodInitializing"), runner: waiting("ContainerCreating") }
+      const { job } = worldOf({ ...plainSeed, job: "active" })
+      const reasonOfEnd = (isSetUp: boolean) => endOfStart({ job, pod: Option.some({ ...pod, isSetUp }), warning }).message
+      expect(reasonOfEnd(false)).toContain("secret \"creds\" not found")
+      expect(reasonOfEnd(true)).toMatch(/^The worker in Pod pod did not take the task/u)
+    }
+  )
+})
+
 describe("troubleOfStart of a message that has several lines", () => {
   it.each([
     ["FailedMount", "A volume of the Pod cannot be mounted: mount failed: exit status 32"],
