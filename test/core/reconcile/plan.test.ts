@@ -1095,11 +1095,22 @@ describe("plan, of a task that is claimed", () => {
         expect(told.status).toEqual(unheard.task.status)
         expect(plan(policyOf(whole), perform(unheard, told), noon).notices).toEqual([])
       }
-      const started = { reason: "JobCreated", message: "Job agent-job-task was created." } as const
-      const neverSilent = { ...worldOf(whole), reportedWait: Option.some(started) } // the pool was told of no silence
-      expect(plan(policyOf(whole), neverSilent, noon).notices).toEqual([])
+      const runs = { reason: "Claimed", message: "Running in Pod pod on node node." } as const
+      expect(plan(policyOf(whole), { ...worldOf(whole), reportedWait: Option.some(runs) }, noon).notices).toEqual([])
     }
   )
+
+  it("tells the pool that its Pod is no longer starting, and what the worker waits for, which cannot tell a server that it does not reach", () => {
+    const whole: Seed = { ...plainSeed, life: "claimed", pool: true, job: "active", pod: "Running", worker: "running" }
+    const starting = { reason: "JobCreated", message: "Job agent-job-task was created; its Pod is starting." } as const
+    const world = { ...worldOf(whole), reportedWait: Option.some(starting) }
+    const says = (message?: string) => {
+      const status = { ...world.task.status, ...(message !== undefined && { message }) }
+      return plan(policyOf(whole), { ...world, task: { ...world.task, status } }, noon).notices
+    }
+    expect(says()).toMatchObject([{ _tag: "ReportWait", reason: "Claimed", message: "Running in Pod pod on node node." }])
+    expect(says("The server does not answer.")).toMatchObject([{ reason: "Claimed", message: "The server does not answer." }])
+  })
 
   it("says again that a task runs whose node was silent and answers", () => {
     const whole: Seed = { ...plainSeed, life: "claimed", job: "active", pod: "Running", worker: "running" }
