@@ -342,6 +342,13 @@ export const mutants: ReadonlyArray<Mutant> = [
     to: "const limit = 63",
     test: "core/task/job-name.test.ts"
   },
+  {
+    name: "a task's Job is called as that of the task without the basename in its name",
+    file: "src/core/task/job-name.ts",
+    from: " && !task.startsWith(`${basename}-`)",
+    to: "",
+    test: "core/task/job-name.test.ts"
+  },
   // the worker
   {
     name: "a container that is started again has the claim of the first",
