@@ -351,6 +351,13 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   // the worker
   {
+    name: "the message of a stage has the secrets that its log does not show",
+    file: "src/worker/stage/stage.ts",
+    from: "withLeft(log.redact(outcome.message), unsavedEffects)",
+    to: "withLeft(outcome.message, unsavedEffects)",
+    test: "worker/stage/stage.test.ts"
+  },
+  {
     name: "a container that is started again has the claim of the first",
     file: claim,
     from: "claim?.podUid === podUid && claim.nonce === nonce",
