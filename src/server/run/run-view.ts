@@ -24,7 +24,6 @@ const statusOf = (stage: StageRow): StageStatus => {
 const stageView = (stage: StageRow, url: string): StageView => {
   const reason = stage.result?.reason ?? stage.waitReason
   const message = stage.result?.message ?? stage.waitMessage
-  const startedAt = stage.startedAt ?? stage.acknowledgedAt
   return {
     id: stage.id,
     stage: stage.stage,
@@ -33,7 +32,7 @@ const stageView = (stage: StageRow, url: string): StageView => {
     ...(stage.agent !== null && { agent: stage.agent }),
     ...(reason !== null && { reason }),
     ...(message !== null && { message }),
-    ...(startedAt !== null && { startedAt }),
+    ...(stage.startedAt !== null && { startedAt: stage.startedAt }),
     ...(stage.endedAt !== null && { finishedAt: stage.endedAt }),
     logUrl: url,
     ...(stage.result !== null && { result: stage.result }),

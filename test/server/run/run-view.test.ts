@@ -1,4 +1,4 @@
-// What the server tells of a stage whose agent is silent, of a run behind such a one, and of a plan that is made again.
+// What the server tells of a stage whose agent is silent, of a run behind such a one, and of the time that a stage took.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"
@@ -81,6 +81,17 @@ describe("a stage that an agent has taken", () => {
       yield* agent(url).take
       yield* person(url).act(id, "cancel")
       expect((yield* waitOf(url, id))?.message).toBe("Agent agent-1 has the stage and has not stopped it yet.")
+    }))
+
+  it.effect("has taken no time before its worker began, however long its agent has had it", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const id = yield* person(url).start("demo")
+      const plan = yield* agent(url).take
+      yield* TestClock.adjust("2 hours")
+      expect((yield* person(url).view(id)).stages[0]).not.toHaveProperty("startedAt")
+      yield* worker(url, plan).as("GET", taskPath.assignment)
+      expect((yield* person(url).view(id)).stages[0]).toMatchObject({ startedAt: "1970-01-01T02:00:00.000Z" })
     }))
 })
 
