@@ -195,8 +195,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a workspace takes all slots",
     file: admit,
-    from: " || (perWorkspace.get(workspace) ?? 0) >= limits.perWorkspace",
-    to: "",
+    from: "(perWorkspace.get(workspace) ?? 0) >= limits.perWorkspace",
+    to: "name === \"\"",
     test: "core/scheduling/admit.test.ts"
   },
   { name: "workspaces take no turns", file: admit, from: "a.round - b.round || ", to: "", test: "core/scheduling/admit.test.ts" },
