@@ -1,15 +1,17 @@
-// Compares the model of the API server with a real one: both get the same random requests, and must give the same answers and objects.
+// Compares the model of the API server with a real one: both get the same random requests, and must give the same answers and objects,
+// tell a watch the same, and delete the same objects with their owners.
 import { describe, expect, layer } from "@effect/vitest"
-import { Context, Effect, Layer, Predicate, Result } from "effect"
+import { Context, Effect, Fiber, Layer, Predicate, Result, Schedule, Stream } from "effect"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
-import type { KubernetesError } from "../../src/kubernetes/errors.ts"
-import { agentTasks, events, leases } from "../../src/kubernetes/kinds.ts"
+import { agentTasks, events, jobs, type Kind } from "../../src/kubernetes/kinds.ts"
 import { fromKubeconfig } from "../../src/kubernetes/kubeconfig.ts"
-import type { KubernetesObject } from "../../src/kubernetes/object.ts"
+import type { WatchEvent } from "../../src/kubernetes/object.ts"
 import { servedNamespace } from "../core/manifest/served-namespace.ts"
+import { until } from "../until.ts"
 import { ApiServer } from "./api-server.ts"
-import { clientOf } from "./client.ts"
-import { randomOf } from "./one-thread.ts"
+import { clientOf, type Watch } from "./client.ts"
+import { Cluster } from "./cluster.ts"
+import { comparable, compared, jobSpec, type Request, script, send, type Side, taskSpec } from "./random-requests.ts"
 import { same } from "./same.ts"
 
 class Place extends Context.Service<Place, { readonly namespace: string }>()("test/Place") {}
@@ -19,147 +21,54 @@ const Real = Layer.effect(Place, Effect.map(servedNamespace("test-model"), (name
   Layer.orDie
 )
 
-const at = "2026-01-31T12:00:00Z"
-const inline = { inline: { "main.tf": "" } }
-const specs = [
-  { workspace: "demo", stage: "plan", source: inline },
-  { workspace: "demo", stage: "apply", source: inline, cancel: true },
-  { workspace: "other", stage: "plan", source: inline },
-  { workspace: "../a", stage: "plan", source: inline },
-  { workspace: "demo", stage: "plan", source: {} },
-  { workspace: "demo", stage: "plan", source: inline, plan: { sha256: "a".repeat(64) } },
-  { workspace: "demo", stage: "plan", source: inline, variables: [{ name: "a" }] }
-] as const
-const claim = { podUid: "a", nonce: "n", epoch: 0, at }
-const result = { outcome: "succeeded", reason: "Completed", message: "ok", finishedAt: at }
-const source = { revision: "main@sha1:a", url: "http://flux/a.tar.gz", sha256: "a".repeat(64) }
-const statuses = [
-  { phase: "Queued", reason: "WorkspaceBusy" },
-  { phase: "Starting" },
-  { phase: "Starting", source },
-  { phase: "Running", claim },
-  { phase: "Running", claim, source },
-  { phase: "Running", claim: { ...claim, nonce: "m" } },
-  { phase: "Running" },
-  { phase: "Succeeded", claim, result },
-  { phase: "Failed", result: { ...result, message: "other" } },
-  { phase: "Failed" },
-  {},
-  { phase: "Pending", reason: "Whatever" },
-  { phase: "Nothing" }
-] as const
-
-/** One of the two API servers; `seen` has all versions of each object that the script has read, the newest last. */
-interface Side {
-  readonly kubernetes: Kubernetes["Service"]
-  readonly namespace: string
-  readonly seen: Map<string, Array<KubernetesObject>>
-}
-interface Request {
-  readonly verb: "create" | "create kept" | "status" | "spec" | "let go" | "apply" | "delete" | "get" | "lease" | "lease apply"
-  readonly name: string
-  readonly nth: number
-  /** Which version of the object the request names: the newest or an older one, that of another object, or none. */
-  readonly guard: "newest" | "older" | "other" | "none"
+/** A side whose watches and garbage collection the test can wait for. */
+interface Played extends Side {
+  /** Sends what the open watches have to be told. */
+  readonly deliver: Effect.Effect<void>
+  /** Ends when no object is left whose owners are all gone, unless it is being deleted. */
+  readonly collect: Effect.Effect<void>
 }
 
-const verbs: ReadonlyArray<Request["verb"]> = [
-  "create",
-  "create kept",
-  "status",
-  "status",
-  "status",
-  "spec",
-  "let go",
-  "apply",
-  "delete",
-  "get",
-  "lease",
-  "lease apply"
-] as ReadonlyArray<Request["verb"]>
-const guards: ReadonlyArray<Request["guard"]> = ["newest", "newest", "newest", "older", "other", "none"]
-
-const script = (seed: number): ReadonlyArray<Request> => {
-  const random = randomOf(seed)
-  const one = <A>(all: ReadonlyArray<A>): A => {
-    const [first] = all
-    const chosen = all[Math.floor(random() * all.length)] ?? first
-    if (chosen === undefined) throw new Error("nothing to choose from")
-    return chosen
-  }
-  return Array.from(
-    { length: 25 },
-    () => ({ verb: one(verbs), name: `s${seed}-${one(["a", "b"])}`, nth: Math.floor(random() * 100), guard: one(guards) })
-  )
-}
-
-const send = (
-  { kubernetes, namespace, seen }: Side,
-  { guard, name, nth, verb }: Request
-): Effect.Effect<KubernetesObject | void, KubernetesError> => {
-  const known = seen.get(`${verb.startsWith("lease") ? "Lease" : "AgentTask"}/${name}`) ?? []
-  const newest = known.at(-1)
-  const of = guard === "older"
-    ? known.findLast((_) => !same([_["spec"], _["status"]], [newest?.["spec"], newest?.["status"]])) ?? newest
-    : newest
-  const place = { name, namespace }
-  const uid = guard === "none" ? {} : { uid: guard === "other" ? "0a1b2c3d-0000-4000-8000-000000000001" : of?.metadata.uid ?? "none" }
-  const resourceVersion = of?.metadata.resourceVersion ?? "1"
-  const spec = specs[nth % specs.length]
-  switch (verb) {
-    case "create":
-      return kubernetes.create(agentTasks, { metadata: place, spec: specs[nth % 9] ?? specs[0] })
-    case "create kept":
-      return kubernetes.create(agentTasks, { metadata: { ...place, finalizers: ["scalr.io/report"] }, spec: specs[0] })
-    case "status":
-      return kubernetes.updateStatus(agentTasks, {
-        metadata: { ...place, ...uid, resourceVersion },
-        spec: of?.["spec"] ?? specs[0],
-        status: statuses[nth % statuses.length]
-      })
-    case "spec":
-      return kubernetes.update(agentTasks, {
-        metadata: { ...place, ...uid, resourceVersion, finalizers: of?.metadata.finalizers ?? [] },
-        spec: nth % 2 === 0 ? { ...specs[0], cancel: true } : spec
-      })
-    case "let go":
-      return kubernetes.update(agentTasks, {
-        metadata: { ...place, ...uid, resourceVersion, finalizers: [] },
-        spec: of?.["spec"] ?? specs[0]
-      })
-    case "apply":
-      return kubernetes.apply(agentTasks, { metadata: { ...place, ...uid }, spec: { cancel: true } })
-    case "delete":
-      return kubernetes.delete(agentTasks, place, guard === "older" ? { resourceVersion } : uid)
-    case "get":
-      return kubernetes.get(agentTasks, place)
-    case "lease":
-      return kubernetes.create(leases, { metadata: place, spec: { holderIdentity: String(nth % 3), leaseTransitions: 1 } })
-    case "lease apply":
-      return kubernetes.apply(leases, {
-        metadata: { ...place, ...(guard !== "none" && { resourceVersion }) },
-        spec: { holderIdentity: String(nth % 3), leaseTransitions: nth }
-      })
-  }
-}
-
-/** Returns the parts that can be compared: without the UIDs, times and versions that each server makes up. */
-const comparable = (verb: Request["verb"], object: KubernetesObject, before: KubernetesObject | undefined) => {
-  const { metadata: { deletionTimestamp, finalizers = [], generation, name, resourceVersion, uid }, spec, status } = object
+const real = (kubernetes: Kubernetes["Service"], namespace: string): Played => {
+  const all = (kind: Kind) => Stream.runCollect(kubernetes.listAll(kind, { namespace }))
+  const orphans = Effect.gen(function*() {
+    const owned = yield* all(jobs)
+    const there = new Set((yield* all(agentTasks)).map(({ metadata: { uid } }) => uid))
+    return owned.filter(({ metadata: { deletionTimestamp, ownerReferences = [] } }) =>
+      deletionTimestamp === undefined && ownerReferences.length > 0 && !ownerReferences.some(({ uid }) => there.has(uid))
+    )
+  })
   return {
-    name,
-    spec,
-    status,
-    finalizers,
-    ...(object.kind === "AgentTask" && { generation }),
-    deleting: deletionTimestamp !== undefined,
-    sameObject: before?.metadata.uid === uid,
-    // A write of the whole object that changes nothing may still change its managed fields, which the model does not have.
-    ...(verb === "status" && { sameVersion: before?.metadata.resourceVersion === resourceVersion })
+    kubernetes,
+    namespace,
+    seen: new Map(),
+    deliver: Effect.void,
+    collect: Effect.orDie(
+      Effect.repeat(orphans, { until: ({ length }) => length === 0, schedule: Schedule.spaced("10 millis") }).pipe(
+        Effect.timeout("90 seconds")
+      )
+    )
   }
 }
 
-const play = Effect.fnUntraced(function*(side: Side, requests: ReadonlyArray<Request>) {
+const model = (namespace: string): Played & { readonly server: ApiServer; readonly watches: ReadonlySet<Watch> } => {
+  const server = new ApiServer(() => Date.now())
+  const { kubernetes, watches } = clientOf(server, { ask: (_, answer) => Effect.suspend(() => answer("none")) })
+  const cluster = new Cluster({ server, now: Date.now, start: () => expect.fail("no Pod is here"), engineOf: () => undefined })
+  return {
+    kubernetes,
+    namespace,
+    server,
+    watches,
+    seen: new Map(),
+    deliver: Effect.andThen(until(() => watches.size > 0), Effect.sync(() => watches.forEach((watch) => watch.deliver(Infinity)))),
+    collect: Effect.sync(() => cluster.collect())
+  }
+}
+
+const mayOrphan: ReadonlyArray<Request["verb"]> = ["delete", "let go", "job", "job kept"]
+
+const play = Effect.fnUntraced(function*(side: Played, requests: ReadonlyArray<Request>) {
   const answers: Array<unknown> = []
   for (const request of requests) {
     const answer = yield* Effect.result(send(side, request))
@@ -168,11 +77,64 @@ const play = Effect.fnUntraced(function*(side: Side, requests: ReadonlyArray<Req
     else {
       const key = `${answer.success.kind}/${request.name}`
       const known = side.seen.get(key) ?? []
-      answers.push({ ...request, ...comparable(request.verb, answer.success, known.at(-1)) })
+      answers.push({ ...request, ...compared(request.verb, answer.success, known.at(-1)) })
       side.seen.set(key, [...known, answer.success])
     }
+    if (mayOrphan.includes(request.verb) && Result.isSuccess(answer)) yield* side.collect
   }
   return answers
+})
+
+/** Returns what a watch from the version tells until it tells of an object of that name. */
+const told = Effect.fnUntraced(function*(
+  { deliver, kubernetes, namespace }: Played,
+  kind: Kind,
+  { labelSelector, resourceVersion }: { readonly labelSelector?: string; readonly resourceVersion: string | undefined },
+  last: string
+) {
+  const { watched: _, ...whole } = kind // in JSON, which has all fields
+  const events = yield* kubernetes.watch(whole, { namespace, labelSelector, resourceVersion }).pipe(
+    Stream.takeUntil((event) => event.type !== "BOOKMARK" && event.object.metadata.name === last),
+    Stream.runCollect,
+    Effect.forkChild
+  )
+  yield* deliver
+  return yield* Fiber.join(events)
+})
+
+/** Returns the events that can be compared, with their versions: without the bookmarks, and the changes of only what the model does not have. */
+const traceOf = (events: ReadonlyArray<WatchEvent>) => {
+  const before = new Map<string, unknown>()
+  return events.flatMap((event) => {
+    if (event.type === "BOOKMARK") return []
+    const object = comparable(event.object)
+    if (event.type === "MODIFIED" && same(before.get(object.name), object)) return []
+    before.set(object.name, object)
+    return [{ version: Number(event.object.metadata.resourceVersion), event: { type: event.type, ...object } }]
+  })
+}
+
+/** Returns what watches tell of a script: of all its tasks, of those with a label, of its Jobs, and from a version within the script. */
+const traces = Effect.fnUntraced(function*(side: Played, resourceVersion: string, seed: number) {
+  const last = `s${seed}-end`
+  const metadata = { name: last, namespace: side.namespace, labels: { team: "a" } }
+  yield* side.kubernetes.create(agentTasks, { metadata, spec: taskSpec })
+  yield* side.kubernetes.create(jobs, { metadata, spec: jobSpec })
+  const tasks = traceOf(yield* told(side, agentTasks, { resourceVersion }, last))
+  const labelled = traceOf(yield* told(side, agentTasks, { resourceVersion, labelSelector: "team=a" }, last))
+  const ofJobs = traceOf(yield* told(side, jobs, { resourceVersion }, last))
+  const versions = [...side.seen.values()].map(([made]) => made?.metadata.resourceVersion)
+  const from = versions[seed % versions.length] ?? resourceVersion
+  const later = traceOf(yield* told(side, agentTasks, { resourceVersion: from }, last))
+  expect(later.map(({ event }) => event).slice(-1)).toEqual(tasks.map(({ event }) => event).slice(-1))
+  expect(later.every(({ version }) => version > Number(from))).toBe(true)
+  const only = (trace: ReturnType<typeof traceOf>) => trace.map(({ event }) => event)
+  return {
+    tasks: only(tasks),
+    labelled: only(labelled),
+    jobs: only(ofJobs),
+    later: only(tasks.filter(({ version }) => version > Number(from)))
+  }
 })
 
 const scripts = Number(process.env["CONFORMANCE_SCRIPTS"] ?? 60)
@@ -184,14 +146,15 @@ layer(Real, { excludeTestServices: true })("a real API server and the model", (i
         const { namespace } = yield* Place
         const kubernetes = yield* Kubernetes
         for (let seed = 1; seed <= scripts; seed++) {
-          const server = new ApiServer(() => Date.now())
-          const model = clientOf(server, { ask: (_, answer) => Effect.suspend(() => answer("none")) }).kubernetes
           const requests = script(seed)
-          const [really, modelled] = [
-            yield* play({ kubernetes, namespace, seen: new Map() }, requests),
-            yield* play({ kubernetes: model, namespace, seen: new Map() }, requests)
-          ]
-          for (const [at, answer] of really.entries()) expect(modelled[at], `script ${seed}, request ${at}`).toEqual(answer)
+          const [really, modelled] = [real(kubernetes, namespace), model(namespace)]
+          const played = Effect.fnUntraced(function*(side: Played) {
+            const { resourceVersion } = yield* side.kubernetes.list(agentTasks, { namespace, limit: 1 })
+            return { answers: yield* play(side, requests), ...yield* traces(side, resourceVersion, seed) }
+          })
+          const [wanted, given] = [yield* played(really), yield* played(modelled)]
+          for (const [at, answer] of wanted.answers.entries()) expect(given.answers[at], `script ${seed}, request ${at}`).toEqual(answer)
+          expect(given, `script ${seed}`).toEqual(wanted)
         }
       }), 300_000)
 

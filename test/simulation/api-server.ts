@@ -192,11 +192,17 @@ export class ApiServer {
   #store(kind: Kind<unknown>, before: KubernetesObject, next: KubernetesObject): Answer {
     const problems = kind.plural === agentTasks.plural ? checkTask(next, before) : []
     if (problems.length > 0) return invalid(kind, problems)
+    const { deletionTimestamp, finalizers: kept = [] } = before.metadata
+    if (deletionTimestamp !== undefined && next.metadata.finalizers?.every((finalizer) => kept.includes(finalizer)) === false) {
+      return invalid(kind, ["no new finalizers can be added if the object is being deleted"], "metadata.finalizers")
+    }
     if (same(next, before)) return { code: 200, object: before }
     const generation = Number(before.metadata.generation ?? 1) + (same(next["spec"], before["spec"]) ? 0 : 1)
     const changed = { ...next, metadata: { ...next.metadata, generation } }
     const done = changed.metadata.deletionTimestamp !== undefined && (changed.metadata.finalizers ?? []).length === 0
-    return { code: 200, object: this.#commit(kind, done ? "DELETED" : "MODIFIED", changed) }
+    if (!done) return { code: 200, object: this.#commit(kind, "MODIFIED", changed) }
+    this.#commit(kind, "DELETED", before) // watches are told of it as it was stored
+    return { code: 200, object: changed }
   }
 
   #replace(kind: Kind<unknown>, given: Written, next: (before: KubernetesObject) => KubernetesObject): Answer {
@@ -211,11 +217,11 @@ export class ApiServer {
   }
 
   update(kind: Kind<unknown>, given: Written): Answer {
-    const { metadata: { annotations, finalizers, labels }, ...rest } = plain<Written>(given)
+    const { metadata: { annotations, finalizers, labels, ownerReferences }, ...rest } = plain<Written>(given)
     return this.#replace(kind, given, (before) => ({
       ...before,
       ...rest,
-      metadata: { ...withoutGiven(before.metadata), ...present({ annotations, finalizers, labels }) },
+      metadata: { ...withoutGiven(before.metadata), ...present({ annotations, finalizers, labels, ownerReferences }) },
       ...(kind.plural === agentTasks.plural && before["status"] !== undefined && { status: before["status"] })
     } as KubernetesObject))
   }
@@ -286,7 +292,7 @@ export class ApiServer {
   }
 }
 
-const withoutGiven = ({ annotations: _a, finalizers: _f, labels: _l, ...rest }: KubernetesObject["metadata"]) => rest
+const withoutGiven = ({ annotations: _a, finalizers: _f, labels: _l, ownerReferences: _o, ...rest }: KubernetesObject["metadata"]) => rest
 /** Returns the fields without the empty ones, which are not stored. */
 const present = (fields: Fields): Fields =>
   Object.fromEntries(

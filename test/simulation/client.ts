@@ -32,25 +32,32 @@ export class Watch {
     this.#next = next
   }
 
-  #isMine(change: Change | undefined): change is Change {
-    return change !== undefined && change.kind === this.plural && matches(change.object, this.#selection)
+  /** Returns what the watch is told of a change; an object that begins to be selected is added, and one that no longer is, deleted. */
+  #eventOf(change: Change | undefined): WatchEvent | undefined {
+    if (change?.kind !== this.plural) return undefined
+    const { before, object, type } = change
+    const was = before !== undefined && matches(before, this.#selection)
+    const is = type !== "DELETED" && matches(object, this.#selection)
+    if (is) return { type: was ? "MODIFIED" : "ADDED", object }
+    const { metadata: { resourceVersion } } = object
+    return was ? { type: "DELETED", object: { ...before, metadata: { ...before.metadata, resourceVersion } } } : undefined
   }
   /** Whether a change still has to be sent. */
   get behind(): boolean {
     const { history } = this.#server
-    while (this.#next < history.length && !this.#isMine(history[this.#next])) this.#next++
+    while (this.#next < history.length && this.#eventOf(history[this.#next]) === undefined) this.#next++
     return this.#next < history.length
   }
   deliver(count: number): void {
     for (let left = count; left > 0 && this.behind; left--) {
-      const change = this.#server.history[this.#next++]
-      if (change !== undefined) Queue.offerUnsafe(this.#queue, { type: change.type, object: change.object })
+      const event = this.#eventOf(this.#server.history[this.#next++])
+      if (event !== undefined) Queue.offerUnsafe(this.#queue, event)
     }
   }
   /** Sends the last events once more, as when a connection is opened again from an older version. */
   repeat(count: number): void {
-    const sent = this.#server.history.slice(0, this.#next).filter((_) => this.#isMine(_)).slice(-count)
-    for (const { object, type } of sent) Queue.offerUnsafe(this.#queue, { type, object })
+    const sent = this.#server.history.slice(0, this.#next).flatMap((change) => this.#eventOf(change) ?? []).slice(-count)
+    for (const event of sent) Queue.offerUnsafe(this.#queue, event)
   }
   bookmark(): void {
     if (!this.behind) Queue.offerUnsafe(this.#queue, { type: "BOOKMARK", resourceVersion: String(this.#server.revision), whole: false })

@@ -19,6 +19,8 @@ type Job = KubernetesObject & { readonly spec: V1Job["spec"] & {}; readonly stat
 const kubeletHas = "model/kubelet"
 const jobCounts = "batch.kubernetes.io/job-tracking"
 const personKeeps = "example.com/keep"
+/** Of a Job that was deleted by its TTL, which goes after its Pods. */
+const podsFirst = "foregroundDeletion"
 
 export interface Parts {
   readonly server: ApiServer
@@ -49,9 +51,9 @@ const isOver = ({ status }: Pod): boolean => status.phase === "Failed" || status
 const isGone = ({ metadata, spec }: Pod): boolean => metadata.deletionTimestamp !== undefined && spec.nodeName === undefined
 const isFinished = ({ status }: Job): boolean =>
   status?.conditions?.some(({ status, type }) => status === "True" && (type === "Complete" || type === "Failed")) === true
-/** Returns the reason for which the Job is about to fail; undefined if it is not. */
-const failureTarget = ({ status }: Job): string | undefined =>
-  status?.conditions?.find(({ status, type }) => status === "True" && type === "FailureTarget")?.reason
+/** Returns the condition by which the Job is about to fail or to be complete; undefined if it is not. */
+const targetOf = ({ status }: Job) =>
+  status?.conditions?.find(({ status, type }) => status === "True" && (type === "FailureTarget" || type === "SuccessCriteriaMet"))
 const ownerOf = ({ metadata }: KubernetesObject): string | undefined =>
   metadata.ownerReferences?.find(({ controller }) => controller === true)?.uid
 const isReady = ({ status }: Pod): boolean => status.conditions?.some(({ status, type }) => type === "Ready" && status === "True") === true
@@ -166,14 +168,17 @@ export class Cluster {
         completionTime: this.#server.time
       }
     }, "status")
+  }
+  /**
+   * Says that the Job is about to fail or to be complete, and deletes its Pods. It is Failed or Complete only once they are over, as in
+   * Kubernetes 1.31 and later.
+   */
+  #aim(job: Job, type: "FailureTarget" | "SuccessCriteriaMet", reason: string): void {
+    this.#write(jobs, job, { status: { conditions: [{ type, status: "True", reason, message: "The Job is about to end." }] } }, "status")
     this.deletePodsOf(job)
   }
-  /** Says that the Job is about to fail and deletes its Pods. It is Failed only once they are over, as in Kubernetes 1.31 and later. */
   #fail(job: Job, reason: string): void {
-    this.#write(jobs, job, {
-      status: { conditions: [{ type: "FailureTarget", status: "True", reason, message: "The Job is about to fail." }] }
-    }, "status")
-    this.deletePodsOf(job)
+    this.#aim(job, "FailureTarget", reason)
   }
   deletePodsOf(job: Job): void {
     for (const pod of this.#podsOf(job)) if (!isOver(pod)) this.deletePod(pod)
@@ -196,7 +201,7 @@ export class Cluster {
       if (![counted.failed, counted.succeeded, counted.ignored].some((_) => _.has(pod.metadata.uid))) {
         const matched = (podFailurePolicy?.rules ?? []).find((rule) => ruleMatches(pod, rule))
         if (pod.status.phase === "Succeeded") counted.succeeded.add(pod.metadata.uid)
-        else if (matched?.action === "FailJob" && !isFinished(job) && failureTarget(job) === undefined) this.#fail(job, "PodFailurePolicy")
+        else if (matched?.action === "FailJob" && !isFinished(job) && targetOf(job) === undefined) this.#fail(job, "PodFailurePolicy")
         else (matched?.action === "Ignore" ? counted.ignored : counted.failed).add(pod.metadata.uid)
         counted.waitsUntil = this.#parts.now() + Math.min(10_000 * 2 ** (counted.failed.size + counted.ignored.size - 1), 600_000)
       }
@@ -205,10 +210,14 @@ export class Cluster {
     const now = this.#server.find(jobs, job.metadata)
     if (now === undefined || now.metadata.uid !== job.metadata.uid || isFinished(now as Job)) return
     const active = all.filter((pod) => !isOver(pod))
-    const target = failureTarget(now as Job)
-    if (target !== undefined) return active.every(isGone) ? this.#finish(now as Job, "Failed", target) : undefined
+    const target = targetOf(now as Job)
+    if (target !== undefined) {
+      if (!active.every(isGone)) return
+      for (const pod of active) this.#strip(pods, pod, jobCounts)
+      return this.#finish(now as Job, target.type === "FailureTarget" ? "Failed" : "Complete", target.reason ?? "")
+    }
     if (counted.failed.size > backoffLimit) return this.#fail(now as Job, "BackoffLimitExceeded")
-    if (counted.succeeded.size > 0) return this.#finish(now as Job, "Complete", "CompletionsReached")
+    if (counted.succeeded.size > 0) return this.#aim(now as Job, "SuccessCriteriaMet", "CompletionsReached")
     if (this.#parts.now() - Date.parse(String(job.metadata.creationTimestamp)) > activeDeadlineSeconds * 1000) {
       return this.#fail(now as Job, "DeadlineExceeded")
     }
@@ -227,7 +236,11 @@ export class Cluster {
   /** Deletes a Job that finished longer ago than its TTL. */
   expireJob(job: Job): void {
     const ended = job.status?.completionTime
-    if (isFinished(job) && this.#parts.now() - Date.parse(String(ended)) >= (job.spec.ttlSecondsAfterFinished ?? Infinity) * 1000) {
+    if (
+      job.metadata.deletionTimestamp === undefined && isFinished(job) &&
+      this.#parts.now() - Date.parse(String(ended)) >= (job.spec.ttlSecondsAfterFinished ?? Infinity) * 1000
+    ) {
+      this.#setFinalizers(jobs, job, [...job.metadata.finalizers ?? [], podsFirst])
       this.#server.remove(jobs, job.metadata)
     }
   }
@@ -244,6 +257,7 @@ export class Cluster {
         name: pod.metadata.name,
         namespace: pod.metadata.namespace,
         labels: pod.metadata.labels,
+        ownerReferences: pod.metadata.ownerReferences,
         finalizers: [...pod.metadata.finalizers ?? [], kubeletHas]
       },
       spec: { ...pod.spec, nodeName: node },
@@ -444,8 +458,14 @@ export class Cluster {
 
   // ── garbage collection ──
 
-  /** Deletes the objects whose owners are all gone. */
+  /** Deletes the objects whose owners are all gone, and says of Pods that were deleted before they had a node that they have failed. */
   collect(): void {
+    for (const pod of this.pods) if (isGone(pod) && !isOver(pod)) this.#setStatus(pod, { phase: "Failed" })
+    for (const job of this.jobs.filter(({ metadata }) => metadata.finalizers?.includes(podsFirst))) {
+      const left = this.#podsOf(job)
+      for (const pod of left) this.deletePod(pod)
+      if (left.length === 0) this.#strip(jobs, job, podsFirst)
+    }
     const there = new Set([agentTasks, jobs, pods].flatMap((kind) => this.#server.all(kind).map(({ metadata }) => metadata.uid)))
     for (const kind of [jobs, pods, secrets, leases, agentTasks]) {
       for (const object of this.#server.all(kind)) {

@@ -1,6 +1,6 @@
 // The invariants, checked after every step: on each change that was written, and on what really happened.
-// The numbers are those of the design's list of invariants: I1 one execution, I2 one writer for each workspace, I6 … I18.
-// Used by test/simulation/run and test/simulation/crash-points.
+// Not here are I14, no leak (test/server/canary.test.ts), I15, contained Pods (test/core/manifest/every-value.test.ts), and the turns of I11
+// (test/core/scheduling/admit.test.ts). Used by test/simulation/run and test/simulation/crash-points.
 import { taskUidLabel } from "../../src/core/manifest/labels.ts"
 import { isUnpinned } from "../../src/core/reconcile/flux-source.ts"
 import { finished } from "../../src/core/reconcile/history.ts"
@@ -30,6 +30,11 @@ const isSaved = ({ pool, truth }: Simulation, { metadata, spec }: AgentTask): bo
     task.metadata.uid === metadata.uid && lastState !== undefined && digests?.has(lastState) === true
   )
 }
+
+/** Reports whether there is a task of that name, or was: the controller's cache may be behind. */
+const wasThere = ({ config: { taskNamespace: namespace }, server }: Simulation, name: string): boolean =>
+  server.find(agentTasks, { name, namespace }) !== undefined ||
+  server.history.some(({ kind, object: { metadata } }) => kind === agentTasks.plural && metadata.name === name)
 
 const mostLaunchesOf = (simulation: Simulation, task: AgentTask): number =>
   Math.max(...simulation.policiesSince(task).map(({ maxLaunches }) => maxLaunches)) + mostRetries
@@ -84,6 +89,12 @@ const judgeTask = (simulation: Simulation, { before, object, type }: Change): vo
       to.queue !== undefined && to.queue.position >= 1 && to.reason === to.queue.reason && (to.message ?? "").length > 5,
       "I11",
       () => `${named} waits without a word`
+    )
+    const { blockedBy } = to.queue ?? {}
+    demand(
+      blockedBy === undefined || (blockedBy !== metadata.name && wasThere(simulation, blockedBy)),
+      "I11",
+      () => `${named} waits for ${blockedBy}, which is no other task`
     )
   }
 }
