@@ -12,9 +12,13 @@ const { packages: lock }: { readonly packages: Lock } = read("package-lock.json"
 
 let parts: ReadonlyArray<Part> = []
 let licences = ""
-beforeAll(async () => {
+const make = async () => {
   await using bundle = await rolldown(config)
-  const made = await bundle.generate({ format: "cjs", codeSplitting: false })
+  return await bundle.generate({ format: "cjs", minify: true, codeSplitting: false })
+}
+let made: Awaited<ReturnType<typeof make>>
+beforeAll(async () => {
+  made = await make()
   const assets = made.output.filter((file) => file.type === "asset")
   const text = (name: string) => String(assets.find(({ fileName }) => fileName === name)?.source)
   parts = JSON.parse(text("packages.json"))
@@ -22,6 +26,11 @@ beforeAll(async () => {
 }, 60_000)
 
 describe("the bundle", () => {
+  it("is the same, byte for byte, when it is made again", async () => {
+    const bytes = ({ output }: typeof made) =>
+      output.map((file) => [file.fileName, file.type === "chunk" ? file.code : String(file.source)])
+    expect(bytes(await make())).toEqual(bytes(made))
+  }, 60_000)
   it("tells of each dependency, and of what is in it without being one", () => {
     const names = parts.map(({ name }) => name)
     expect(names).toEqual(expect.arrayContaining([...Object.keys(manifest.dependencies), "ws"]))
