@@ -1,5 +1,5 @@
 // Reads the values of an installation, and where they put its tasks, from the ConfigMap of its controller.
-// Used by examination, draining, no-tasks.
+// Used by examination, draining, no-tasks and bundle.
 import { Effect, Schema } from "effect"
 import { valuesIn } from "../../controller/configuration/values-files.ts"
 import { resolve } from "../../core/resolve/resolve.ts"
