@@ -10,7 +10,7 @@ import { gunzipSync } from "node:zlib"
 import { archiveOf, nameOfDirectory, staysInside } from "../../../src/cli/run/archive.ts"
 
 /** Makes a temporary directory with these files. It is removed when the scope closes. */
-const directoryWith = (files: Readonly<Record<string, string>>) =>
+const directoryWith = (files: Readonly<Record<string, string | Buffer>>) =>
   Effect.acquireRelease(
     Effect.sync(() => {
       const made = mkdtempSync(join(tmpdir(), "archive-"))
@@ -115,6 +115,24 @@ describe("the archive of a directory", () => {
       expect(yield* refusal(directory)).toBe(
         ".terraformignore:2: [z-a] cannot be used as a rule: a range such as [a-z] goes from the lower to the higher character; correct that line."
       )
+    }))
+
+  it.effect.each([
+    { of: "UTF-16, as PowerShell 5 writes", rules: Buffer.from("\uFEFF*.pem\r\n", "utf16le") },
+    { of: "UTF-16 without its mark", rules: Buffer.from("*.pem\n", "utf16le") },
+    { of: "another character set", rules: Buffer.from("schl\u00FCssel.pem\n", "latin1") }
+  ])("is not made by rules in $of", ({ rules }) =>
+    Effect.gen(function*() {
+      const directory = yield* directoryWith({ ...main, "prod.pem": "", ".terraformignore": rules })
+      expect(yield* refusal(directory)).toBe(
+        ".terraformignore is not UTF-8 text, so its rules cannot be used; save it as UTF-8, which PowerShell 5 does only when told to."
+      )
+    }))
+
+  it.effect("is not made by rules that cannot be read", () =>
+    Effect.gen(function*() {
+      const directory = yield* directoryWith({ ...main, ".terraformignore/x": "" })
+      expect(yield* refusal(directory)).toMatch(/^Cannot read DIR\/\.terraformignore: .*; correct that\.$/u)
     }))
 
   it.effect("has names longer than a tar header holds, and unusual ones", () =>
