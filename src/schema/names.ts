@@ -27,6 +27,17 @@ export const ObjectName = Schema.String.check(
   Schema.isMaxLength(253)
 )
 
+/** The most characters of the full name of an installation, which the names of its objects begin with. */
+export const installationNameLimit = 40
+
+/** The name of an installation that a person gives. */
+export const InstallationName = ObjectName.check(
+  Schema.isMaxLength(installationNameLimit, {
+    expected:
+      `at most ${installationNameLimit} characters, since no name of its objects has more of it; for an installation that has a longer one, give the first ${installationNameLimit}`
+  })
+)
+
 /** A key of a Secret or ConfigMap, at most 253 characters. */
 export const ObjectKey = Schema.String.check(
   Schema.isPattern(/^[-._a-zA-Z0-9]+$/u, { expected: "letters, digits, '-', '_' or '.'" }),

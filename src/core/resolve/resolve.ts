@@ -3,6 +3,7 @@
 // Called by the CLI, the controller and generate; its tables are in test/core/resolve/resolve.test.ts.
 import type { V1Container, V1LocalObjectReference, V1PodFailurePolicyRule, V1Volume } from "@kubernetes/client-node"
 import type { Tree } from "../../schema/document/layers.ts"
+import { installationNameLimit } from "../../schema/names.ts"
 import type { ProviderMirrors } from "../../schema/values/provider-mirrors.ts"
 import { nodeWaitSeconds, secondsBesideStage } from "../../schema/values/value-rules.ts"
 import { overrides, type Values } from "../../schema/values/values.ts"
@@ -120,11 +121,9 @@ export interface ResolvedConfig {
   readonly controllerValues: Tree
 }
 
-const nameLimit = 40
-
 const fullName = ({ fullnameOverride, nameOverride }: Values, release: string): string => {
-  if (fullnameOverride !== "") return cutName(fullnameOverride, nameLimit)
-  return cutName(nameOverride === "" || release.includes(nameOverride) ? release : `${release}-${nameOverride}`, nameLimit)
+  if (fullnameOverride !== "") return cutName(fullnameOverride, installationNameLimit)
+  return cutName(nameOverride === "" || release.includes(nameOverride) ? release : `${release}-${nameOverride}`, installationNameLimit)
 }
 
 const tokenOf = ({ auth, token, tokenExistingSecret: existing }: Values["agent"], name: string): TokenConfig | undefined => {
