@@ -126,6 +126,14 @@ const fullName = ({ fullnameOverride, nameOverride }: Values, release: string): 
   return cutName(nameOverride === "" || release.includes(nameOverride) ? release : `${release}-${nameOverride}`, installationNameLimit)
 }
 
+/** Kubernetes takes exit codes only in order, each once. */
+const inKubernetesOrder = ({ onExitCodes, ...rule }: V1PodFailurePolicyRule): V1PodFailurePolicyRule => ({
+  ...rule,
+  ...(onExitCodes !== undefined && {
+    onExitCodes: { ...onExitCodes, values: [...new Set(onExitCodes.values)].toSorted((a, b) => a - b) }
+  })
+})
+
 const tokenOf = ({ auth, token, tokenExistingSecret: existing }: Values["agent"], name: string): TokenConfig | undefined => {
   const value = token || auth.token
   if (value !== "") return { secret: { name: `${name}-token`, key: "token" }, value }
@@ -160,7 +168,7 @@ const taskOf = ({ agent, global, task }: Values, { runner, worker }: Pick<TaskCo
   ttlSecondsAfterFinished: task.job.ttlSecondsAfterFinished,
   secondsBesideStage: secondsBesideStage(task),
   ...(task.job.activeDeadlineSeconds > 0 && { timeoutLimitSeconds: task.job.activeDeadlineSeconds - secondsBesideStage(task) }),
-  failureRules: task.job.podFailurePolicy.rules,
+  failureRules: task.job.podFailurePolicy.rules.map(inKubernetesOrder),
   ...mirrorsOf(agent),
   userNamespaces: task.userNamespaces,
   jobLabels: task.jobLabels,

@@ -166,6 +166,11 @@ const requestsFitLimits: Rule = ({ controller, task }) => {
   )
 }
 
+const claimHasRoom: Rule = ({ persistence: { enabled, hostPath, persistentVolumeClaim: { claimName, storage } } }) => [
+  enabled && hostPath.path === "" && claimName === "" && amountOf(storage) === 0 &&
+  { path: ["persistence", "persistentVolumeClaim", "storage"], issue: "must be more than 0, since a claim of that size is made" }
+]
+
 const cliConfigFile = "TF_CLI_CONFIG_FILE"
 
 const oneCliConfiguration: Rule = ({ agent: { providerFilesystemMirrors, providerNetworkMirrors }, global, task: { runner } }) => [
@@ -197,6 +202,7 @@ const rules = [
   privilegedMayEscalate,
   filesAreShared,
   requestsFitLimits,
+  claimHasRoom,
   oneCliConfiguration,
   identityIsOpenedInAWall,
   ...podRules
