@@ -239,6 +239,10 @@ describe("what is typed wrong", () => {
       said: "error: An environment variable is a text, and its name has letters, digits and \"_\" only; a-b has a \"-\"."
     },
     {
+      args: ["vars", "set", "demo", "UID", "--env"],
+      said: "error: The environment variable UID belongs to the runner's shell; choose another name."
+    },
+    {
       args: ["vars", "set", "demo", "region", "--from-file", "/nope"],
       said:
         "error: The value of region cannot be read from /nope (no such file or directory); name a file that you may read, or pipe the value into this command."
