@@ -44,6 +44,7 @@ const acrossKeys = [
     file: { persistence: { enabled: true, persistentVolumeClaim: { storage: 0 } } }
   },
   { says: "needs localhostProfile", file: { agent: { securityContext: { seccompProfile: { type: "Localhost" } } } } },
+  { says: "is no address that a program can ask", file: { agent: { url: "http://a:99999", token: "a" } } },
   { says: "is Unmasked, which Kubernetes refuses", file: { agent: { securityContext: { procMount: "Unmasked" } } } },
   { says: "is root, which runAsNonRoot refuses", file: { task: { runner: { securityContext: { runAsUser: 0 } } } } },
   {
