@@ -25,7 +25,7 @@ unit: ## the tests that need no cluster, in minutes
 	@scripts/test unit
 check: ## types, lint and format, in seconds
 	@scripts/verify types lint format
-verify: ## types, lint, format, shell scripts, generated files up to date, dead exports
+verify: ## types, lint, format, shell scripts, which folder imports which, generated files up to date, dead exports
 	@scripts/verify
 
 ##@ Test it for longer

@@ -5,6 +5,8 @@ import { createServer } from "node:http"
 import { createServer as createTcpServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { parse } from "yaml"
+import manifest from "../package.json" with { type: "json" }
 import { playing, quickstart } from "./cli/fake-agent.ts"
 import { agentJob, run, start } from "./cli/program.ts"
 import { freePort } from "./free-port.ts"
@@ -329,6 +331,21 @@ describe("the server as a command", () => {
         "FATAL",
         expect.stringContaining("The pool token file /nope cannot be read")
       ])
+    }))
+})
+
+describe("the version", () => {
+  const platform = `${process.platform}/${process.arch}`
+  const document = { version: manifest.version, node: process.versions.node, platform }
+
+  it.live.each<{ readonly output: string; readonly printed: (out: string) => unknown; readonly wanted: unknown }>([
+    { output: "table", printed: (out) => out, wanted: `agent-job ${manifest.version} (Node ${process.versions.node}, ${platform})\n` },
+    { output: "json", printed: JSON.parse, wanted: document },
+    { output: "yaml", printed: parse, wanted: document }
+  ])("is that of package.json with the Node it runs on, as $output", ({ output, printed, wanted }) =>
+    Effect.gen(function*() {
+      const { code, out } = yield* run(["version", "-o", output], {})
+      expect([code, printed(out)]).toEqual([0, wanted])
     }))
 })
 

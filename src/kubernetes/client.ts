@@ -73,11 +73,15 @@ export class Kubernetes extends Context.Service<Kubernetes, {
   /** Fails with `AlreadyExists` when the name is taken, perhaps by an earlier try whose answer was lost: compare the owner. */
   readonly create: <A, O extends Writable>(kind: Kind<A>, object: O) => Effect.Effect<A, KubernetesError>
   /**
-   * Applies on the server side as field manager `agent-job`, and takes over fields that other managers own. It creates an object that does
-   * not exist; with `metadata.uid` in the object it never does, and fails with `NotFound` when the object of that UID is gone. With a
+   * Applies on the server side as field manager `agent-job`, and takes over fields that other managers own; if `force` is false it fails
+   * with `Conflict` instead, where they have another value. It creates an object that does not exist; with `metadata.uid` in the object it never does, and fails with `NotFound` when the object of that UID is gone. With a
    * resource version it fails with `Conflict` when the object is newer, but still creates one that is gone.
    */
-  readonly apply: <A, O extends Writable>(kind: Kind<A>, object: O) => Effect.Effect<A, KubernetesError>
+  readonly apply: <A, O extends Writable>(
+    kind: Kind<A>,
+    object: O,
+    options?: { readonly force?: boolean }
+  ) => Effect.Effect<A, KubernetesError>
   /** Replaces the whole object (PUT). Fails with `Conflict` unless `metadata.resourceVersion` is the newest. */
   readonly update: <A, O extends Writable & Versioned>(kind: Kind<A>, object: O) => Effect.Effect<A, KubernetesError>
   /**
@@ -341,8 +345,8 @@ const make = (credentials: Credentials, http: HttpClient.HttpClient) => {
         { idempotent: false }
       )
     },
-    apply: (kind, object) => {
-      const request = Request.patch(pathOf(kind, object.metadata), { urlParams: { fieldManager, force: true } })
+    apply: (kind, object, { force = true } = {}) => {
+      const request = Request.patch(pathOf(kind, object.metadata), { urlParams: { fieldManager, force } })
       return single(kind, json(request, whole(kind, object), "application/apply-patch+yaml"), one("apply", kind, object.metadata), {
         idempotent: object.metadata.uid !== undefined
       })

@@ -554,14 +554,6 @@ describe("docs/cli.md", () => {
 })
 
 describe("the version", () => {
-  it.effect("is that of package.json, with the Node it runs on", () =>
-    Effect.gen(function*() {
-      expect(JSON.parse((yield* typed({}, "version", "-o", "json")).out)).toEqual({
-        version: "0.1.0",
-        node: process.versions.node,
-        platform: `${process.platform}/${process.arch}`
-      })
-    }))
   it.effect.each(["--version", "-v"])("is short with %s", (flag) =>
     Effect.gen(function*() {
       expect(yield* typed({}, flag)).toEqual({ code: 0, said: "", out: "agent-job 1.2.3" })

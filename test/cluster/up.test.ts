@@ -11,9 +11,13 @@ import { text } from "node:stream/consumers"
 /** The scripts run in a copy that every user may read, because root's checkout may be closed to others. */
 const place = mkdtempSync(join(tmpdir(), "up-"))
 const state = join(place, "state")
+const copied = [
+  ...["up", "packages", "env.bash"].map((name) => `test/cluster/${name}`),
+  ...["cluster", "place.bash", "steps.bash"].map((name) => `scripts/${name}`)
+]
 
 beforeAll(() => {
-  for (const name of ["up", "packages", "env.bash"]) cpSync(join("test/cluster", name), join(place, name))
+  for (const file of copied) cpSync(file, join(place, file))
   for (const folder of [place, join(place, "cache")]) {
     mkdirSync(folder, { recursive: true })
     chmodSync(folder, 0o777)
@@ -57,10 +61,17 @@ describe("starting the embedded cluster", () => {
   const nobody = process.getuid?.() === 0 ? { user: 65534 } : {}
 
   it("says that a node needs root, and what to do without", async () => {
-    const { error, status } = await start("up", nobody)
+    const { error, status } = await start("test/cluster/up", nobody)
     assert.strictEqual(status, 2)
     assert.match(error, /^error: the embedded node needs root .*CONTEXT=name.*\n$/u)
     assert.isFalse(existsSync(state))
+  })
+
+  it("says so before it builds anything", async () => {
+    const { error, status } = await start("scripts/cluster", nobody)
+    assert.strictEqual(status, 2)
+    assert.match(error, /^error: the embedded node needs root /u)
+    assert.isFalse(existsSync(join(place, "cache", "bin")))
   })
 
   it("names the port that is in use", async () => {
@@ -69,7 +80,7 @@ describe("starting the embedded cluster", () => {
     const address = server.address()
     assert.isTrue(address !== null && typeof address !== "string")
     const port = address !== null && typeof address !== "string" ? address.port : 0
-    const { error, status } = await start("up", { offset: port - 6443 })
+    const { error, status } = await start("test/cluster/up", { offset: port - 6443 })
     server.close()
     assert.strictEqual(status, 1)
     assert.match(error, new RegExp(`^error: port ${port} is in use by .*; end that first\\n$`, "u"))
@@ -80,7 +91,7 @@ describe("starting the embedded cluster", () => {
     const path = programs("full", {
       df: "printf 'Filesystem 1024-blocks Used Available Capacity Mounted on\\n/dev/sda 9999999 9999999 1000 100%% /\\n'"
     })
-    const { error, status } = await start("up", { offset: 20_000, path })
+    const { error, status } = await start("test/cluster/up", { offset: 20_000, path })
     assert.strictEqual(status, 1)
     assert.match(error, /^error: the cluster needs 2 GiB free in .*, and its disk has 0 GiB: make room there\n$/u)
     assert.isFalse(existsSync(state))
@@ -88,7 +99,7 @@ describe("starting the embedded cluster", () => {
 
   it("says which packages are missing to those who may not install them", async () => {
     const path = programs("bare", { "pkg-config": "exit 1" })
-    const { error, status } = await start("packages", { ...nobody, path })
+    const { error, status } = await start("test/cluster/packages", { ...nobody, path })
     assert.strictEqual(status, 2)
     assert.match(error, /^error: please install, for the embedded cluster.*libseccomp-dev/u)
   })

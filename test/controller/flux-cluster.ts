@@ -45,8 +45,10 @@ const ready = (status: string, reason: string, message: string) => ({
 
 const repository = (name: string) => Effect.map(Tasks, ({ namespace }) => ({ name, namespace }))
 
-export const createRepository = Effect.fnUntraced(function*(name: string) {
-  return yield* (yield* Kubernetes).create(fluxSources.GitRepository, {
+type SourceKind = keyof typeof fluxSources
+
+export const createRepository = Effect.fnUntraced(function*(name: string, kind: SourceKind = "GitRepository") {
+  return yield* (yield* Kubernetes).create(fluxSources[kind], {
     metadata: yield* repository(name),
     spec: { interval: "1h", url: "https://example.com/infra.git" }
   })
@@ -55,8 +57,13 @@ export const createRepository = Effect.fnUntraced(function*(name: string) {
 export const digestOf = (revision: string): string => createHash("sha256").update(revision).digest("hex")
 
 /** Writes the status that source-controller writes once it has fetched this revision. `content` names what the artifact contains. */
-export const serve = Effect.fnUntraced(function*(name: string, revision: string, content = revision) {
-  yield* tellStatus(fluxSources.GitRepository, yield* repository(name), {
+export const serve = Effect.fnUntraced(function*(
+  name: string,
+  revision: string,
+  content = revision,
+  kind: SourceKind = "GitRepository"
+) {
+  yield* tellStatus(fluxSources[kind], yield* repository(name), {
     ...ready("True", "Succeeded", `stored artifact for revision '${revision}'`),
     artifact: {
       revision,

@@ -106,6 +106,22 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "90 seconds" })("a task
       expect((yield* untilStatus("early", isPhase("Succeeded"))).source?.revision).toBe("main@sha1:a")
     }).pipe(Effect.scoped))
 
+  it.effect.each<{ readonly kind: "OCIRepository" | "Bucket"; readonly revision: string }>([
+    { kind: "OCIRepository", revision: "v1.2.3@sha256:a" },
+    { kind: "Bucket", revision: "sha256:b" }
+  ])("starts from the artifact of a source of kind $kind, too", ({ kind, revision }) =>
+    Effect.gen(function*() {
+      const name = kind.toLowerCase()
+      yield* installFluxKinds
+      yield* createRepository(name, kind)
+      yield* serve(name, revision, "content", kind)
+      yield* runController()
+      yield* createTask(name, { workspace: WorkspaceName.make(name), source: { fluxSource: { kind, name } } })
+      expect(yield* launched(name)).toMatchObject({ source: { revision, sha256: digestOf("content") } })
+      yield* claim(name)
+      yield* finish(name)
+    }).pipe(Effect.scoped))
+
   it.effect("that waits for its turn runs what the source has when it comes", () =>
     Effect.gen(function*() {
       yield* installFluxKinds

@@ -344,6 +344,7 @@ const pod = ({ lastWords, pod, runner, worker }: Seed): Option.Option<PodSeen> =
     unready: pod === "unready",
     nodeAnswers: pod !== "silent",
     unschedulable: pod === "unschedulable" ? "0/1 nodes are available" : "",
+    isSetUp: false,
     worker: container(worker),
     runner: container(runner),
     install: Option.none(),

@@ -174,7 +174,10 @@ describe.concurrent("an AgentTask whose runner", () => {
       await scene.task({ stage: "plan", source: harmless, jobTemplate: { runner: { image: "Not A Name" } } })
     )
     assert.deepInclude(status, { phase: "Failed", reason: "ImagePull" })
-    assert.match(status.message ?? "", /^Container runner can never get its image: .*Not A Name.* Nothing was run\.$/u)
+    assert.match(
+      status.message ?? "",
+      /^Container runner can never get its image; correct its name or its pull policy: .*Not A Name.* Nothing was run\.$/u
+    )
   })
 })
 

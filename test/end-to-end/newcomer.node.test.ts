@@ -18,7 +18,7 @@ const typed = (commands: string) =>
 describe.concurrent("a newcomer", () => {
   it("reaches the server and the cluster with what `make env` prints", async () => {
     const { code, stderr, stdout } = await typed(
-      "agent-job get runs >/dev/null; kubectl get atasks --all-namespaces --output=name >/dev/null; tofu version; printf '%s\\n' \"$AGENT_JOB_URL\""
+      "agent-job get runs >/dev/null; kubectl get atasks --all-namespaces --output=name >/dev/null; tofu version; kustomize version >/dev/null; printf '%s\\n' \"$AGENT_JOB_URL\""
     )
     assert.strictEqual(code, 0, stderr)
     assert.match(stdout, /^OpenTofu v/mu)

@@ -31,10 +31,16 @@ describe.concurrent("an AgentTask whose Pod", () => {
       "cannot get its image yet",
       ({ status }) => status.phase === "Starting" && status.reason === "ImagePull"
     )
-    assert.match(message ?? "", /^Container runner cannot get its image yet: .*registry\.invalid\/none:1/u)
+    assert.match(
+      message ?? "",
+      /^Container runner cannot get its image yet; check its name, tag and pull secrets: .*registry\.invalid\/none:1/u
+    )
     const { status } = await untilOver(name)
     assert.deepInclude(status, { phase: "Failed", reason: "ImagePull" })
-    assert.match(status.message ?? "", /^Container runner cannot get its image yet: .*registry\.invalid\/none:1.* Nothing was run\.$/su)
+    assert.match(
+      status.message ?? "",
+      /^Container runner cannot get its image yet; check its name, tag and pull secrets: .*registry\.invalid\/none:1.* Nothing was run\.$/su
+    )
     assert.isUndefined(status.claim)
   })
 
@@ -46,7 +52,10 @@ describe.concurrent("an AgentTask whose Pod", () => {
       "waits for the Secret",
       ({ status }) => status.phase === "Starting" && status.reason === "InvalidConfiguration"
     )
-    assert.strictEqual(message, `Container worker cannot be created: secret "${scene.name}-none" not found`)
+    assert.strictEqual(
+      message,
+      `Container worker cannot be created: secret "${scene.name}-none" not found; make it in the tasks' namespace`
+    )
     const { status } = await untilOver(name)
     assert.deepInclude(status, { phase: "Failed", reason: "InvalidConfiguration", message: `${message}. Nothing was run.` })
   })
@@ -58,7 +67,7 @@ describe.concurrent("an AgentTask whose Pod", () => {
       "waits for the ConfigMap",
       ({ status }) => status.phase === "Starting" && status.reason === "InvalidConfiguration"
     )
-    assert.include(message, `configmap "${scene.name}-none" not found`)
+    assert.include(message, `configmap "${scene.name}-none" not found; make it in the tasks' namespace`)
     const { status } = await untilOver(name)
     assert.deepInclude(status, { phase: "Failed", reason: "InvalidConfiguration" })
   })

@@ -19,9 +19,12 @@ const numbered = globSync("test/faults/*.test.ts").flatMap((file) =>
 
 const named = ({ shownBy = {} }: Row) => Object.entries(shownBy).flatMap(([file, titles]) => titles.map((title) => ({ file, title })))
 
+/** The numbers from 1 to the last, each after the letter. */
+const upTo = (letter: string, last: number): ReadonlyArray<string> => Array.from({ length: last }, (_, at) => `${letter}${at + 1}`)
+
 describe("the catalogue of faults", () => {
-  it("has a row for each number from F1 to F24", () =>
-    expect(Object.keys(faults)).toEqual(Array.from({ length: 24 }, (_, at) => `F${at + 1}`)))
+  it("has a row for each number from F1 to F24, and from R1 to R37", () =>
+    expect([Object.keys(faults), Object.keys(mistakes)]).toEqual([upTo("F", 24), upTo("R", 37)]))
   it("has a row for every number that a title begins with", () =>
     expect(numbered.filter(({ number }) => rows.every(([known]) => known !== number))).toEqual([]))
   it.each(rows)("%s is shown by tests that are there", (number, row) => {

@@ -75,8 +75,10 @@ export const faults: Readonly<Record<string, Row>> = {
     fault: "the controller dies between any two of its writes",
     shownBy: {
       "test/controller/pool/pool.cluster.test.ts": ["loses no run when it stops between any two steps"],
+      "test/simulation/crash-points.test.ts": ["in ${name} ends as without it"],
       "test/end-to-end/disruption.alone.test.ts": ["goes on to its end when the controller is killed while it plans"]
-    }
+    },
+    notShown: ["two crashes at chosen requests of one run: the schedules of the simulation have any number of them, at random"]
   },
   F10: {
     fault: "two controllers, and a leader that was held up",
@@ -92,10 +94,14 @@ export const faults: Readonly<Record<string, Row>> = {
     fault: "the node is lost while it applies",
     shownBy: {
       "test/core/reconcile/plan.laws.test.ts": ["leaves a claimed stage alone while its node does not answer, or its Pod is not ready"],
+      "test/core/reconcile/pod-trouble.test.ts": ["blames $given on $reason"],
       "test/simulation/simulation.test.ts": ["an apply whose node is lost says so"],
       "test/controller/lifecycle/controller.cluster.test.ts": ["ends a claimed task whose Pod is gone as lost, and never starts it again"]
     },
-    notShown: ["outside the kill matrix: a kubelet that is killed, or a network that is cut, under a real apply"]
+    notShown: [
+      "outside the kill matrix: a kubelet that is killed, or a network that is cut, under a real apply",
+      "a machine that loses its power, and a real node with the taint out-of-service: what Kubernetes then says of its Pods is"
+    ]
   },
   F12: {
     fault: "eviction, drain, a volume over its limit",
@@ -104,9 +110,11 @@ export const faults: Readonly<Record<string, Row>> = {
         "whose Pod is deleted while it applies is interrupted once, keeps its state and fails as Evicted"
       ],
       "test/end-to-end/start-up.alone.test.ts": ["fills its volume is Evicted; the run says so, and keeps its state"],
+      "test/end-to-end/drain.alone.test.ts": ["takes a plan, which is planned again, and waits for an apply"],
+      "test/core/reconcile/pod-trouble.test.ts": ["blames $given on $reason"],
       "test/core/reconcile/plan.laws.test.ts": ["never calls anything a success without the worker's own result"]
     },
-    notShown: ["pressure of memory on a real node"]
+    notShown: ["pressure of memory on a real node", "an eviction at each of twenty points of one stage", "a preemption by a real scheduler"]
   },
   F13: {
     fault: "the runner is out of memory",
@@ -184,7 +192,10 @@ export const faults: Readonly<Record<string, Row>> = {
         "says where the state is when the server takes it no more"
       ],
       "test/worker/engine/log-shipper.test.ts": ["is marked where something had to be dropped, and keeps its end"]
-    }
+    },
+    notShown: [
+      "a name that is not found any more, and a certificate that runs out, under a stage: a refused connection is, which the worker waits out in the same way"
+    ]
   },
   F21: {
     fault: "objects vanish",
@@ -192,7 +203,8 @@ export const faults: Readonly<Record<string, Row>> = {
       "test/controller/lifecycle/controller.cluster.test.ts": ["fails a task whose Job was deleted before the claim"],
       "test/controller/pool/pool.cluster.test.ts": ["cancels the task of a cancelled run, and the run of a deleted task"],
       "test/end-to-end/cancel.node.test.ts": ["while it applies for a run ends in order, tells the run, and goes away"]
-    }
+    },
+    notShown: ["a Job that is deleted with its Pods left behind (orphan): the simulation deletes it with them, or keeps it by a finalizer"]
   },
   F22: {
     fault: "Kubernetes itself runs twice",
@@ -204,7 +216,10 @@ export const faults: Readonly<Record<string, Row>> = {
       ],
       "test/core/manifest/job.test.ts": ["never lets Kubernetes run a stage twice"]
     },
-    notShown: ["a kubelet that is killed right after it started a container: two starts of the worker in one Pod are shown in its place"]
+    notShown: [
+      "a kubelet that is killed right after it started a container: two starts of the worker in one Pod are shown in its place",
+      "an event that tells of the second Pod: there is none, and the exit code and the log of its worker say it"
+    ]
   },
   F23: {
     fault: "a stop, a cancel or the end of a token in the middle of an apply",
@@ -275,9 +290,133 @@ export const mistakes: Readonly<Record<string, Row>> = {
       "test/controller/lifecycle/controller.cluster.test.ts": ["explains a Job whose Pod cannot be made at all, in the server's words"]
     }
   },
+  R7: {
+    fault: "values from Secrets are printed into the log",
+    shownBy: {
+      "test/worker/stage/provision.test.ts": ["takes the values of Secrets from the Pod, and treats them as secret"],
+      "test/worker/stage/worker.cluster.test.ts": [
+        "gives the engine every value as it is, over those of the configuration, and hides what is secret"
+      ]
+    },
+    notShown: ["a Secret that the values give every runner as a whole (extraEnvFrom): the log does not hide it, as docs/security.md says"]
+  },
+  R8: {
+    fault: "a Pod that is gone is made again, or its exit code 0 is taken for a success",
+    shownBy: {
+      "test/controller/lifecycle/controller.cluster.test.ts": ["ends a claimed task whose Pod is gone as lost, and never starts it again"],
+      "test/core/reconcile/plan.laws.test.ts": [
+        "never starts what was claimed",
+        "never calls anything a success without the worker's own result"
+      ]
+    }
+  },
+  R9: {
+    fault: "the runner is killed for want of memory, and the stage goes on for ever",
+    shownBy: {
+      "test/end-to-end/bad-input.node.test.ts": ["has too little memory is OutOfMemory"],
+      "test/worker/stage/worker.cluster.test.ts": ["ends the stage with OutOfMemory when its container is started again"]
+    }
+  },
+  R10: {
+    fault: "what ran on a drained node is shown as running for ever",
+    shownBy: {
+      "test/end-to-end/drain.alone.test.ts": [
+        "takes a plan, which is planned again, and waits for an apply",
+        "that meets an apply before its claim has it launched again"
+      ],
+      "test/end-to-end/cancel.node.test.ts": [
+        "whose Pod is deleted while it applies is interrupted once, keeps its state and fails as Evicted"
+      ]
+    },
+    notShown: ["a drain at each second of an apply"]
+  },
+  R11: {
+    fault: "the result is there, and the process goes on for hours in its slot",
+    shownBy: {
+      "test/core/reconcile/plan.test.ts": ["looks at the Job of a task that is over when it may be left over"],
+      "test/core/manifest/job.test.ts": ["ends some time after the task's own timeout, start and grace"],
+      "test/worker/task/stop.cluster.test.ts": [
+        "ends with DeadlineExceeded when $given",
+        "is ended by force when it does not listen, within the grace"
+      ]
+    }
+  },
+  R12: {
+    fault: "a Pod that takes long to start counts as capacity, and nobody says what it waits for",
+    shownBy: {
+      "test/core/reconcile/plan.test.ts": ["tells of a start that takes longer than most"],
+      "test/end-to-end/start-up.alone.test.ts": [
+        "waits for an image says which, and ends as ImagePull",
+        "fits on no node says why, and ends as StartupTimeout"
+      ]
+    }
+  },
+  R13: {
+    fault: "a restart of the controller kills what runs, and a SIGTERM does not reach the engine",
+    shownBy: {
+      "test/end-to-end/disruption.alone.test.ts": [
+        "is applied and reported while there is no controller at all",
+        "is applied undisturbed while another controller takes the place"
+      ],
+      "test/worker/task/stop.cluster.test.ts": ["gets one interrupt for a cancel, a SIGTERM and another cancel"]
+    },
+    notShown: ["a rollout of the controller under twenty applies: one is undisturbed"]
+  },
+  R14: {
+    fault: "a lock outlives its holder, and nobody can tell",
+    shownBy: {
+      "test/core/scheduling/workspace-lease.test.ts": ["names the task and the node as far as they are known: $by"],
+      "test/controller/reconcile/workspace-holder.test.ts": [
+        "is held by it as long as one Pod of it is there",
+        "is not held by a Pod that has surely ended: one $given is left: $left"
+      ],
+      "test/server/workspace/state-locks.test.ts": ["ends with the stage that holds it, so that nobody is stuck behind it"]
+    }
+  },
   R15: {
     fault: "a pass waits for ever on a call that never answers",
     shownBy: { "test/kubernetes/client.test.ts": ["ends a call that is never answered"] }
+  },
+  R16: {
+    fault: "a plan or a state is too large for the object of Kubernetes that holds it",
+    shownBy: {
+      "test/server/regressions.test.ts": ["a plan or a state of many megabytes did not fit"],
+      "test/server/access/limits.test.ts": ["are read only as there is room for them"]
+    }
+  },
+  R17: {
+    fault: "a stale copy of what is over makes its Pod again",
+    shownBy: {
+      "test/core/regressions.test.ts": ["a copy of a finished task in a cache, hours old, had its Pod made again"],
+      "test/controller/regressions.cluster.test.ts": [
+        "a task was run again that had finished, but that a stale cache still showed as $seen"
+      ]
+    }
+  },
+  R18: {
+    fault: "a Pod is made twice, or a container is started twice in one Pod",
+    shownBy: {
+      "test/worker/task/claim.cluster.test.ts": ["is lost with exit code 75 by a container that the kubelet started twice in one Pod"],
+      "test/worker/stage/worker-process.cluster.test.ts": ["exits with 75 when $given, with no engine started and the claim as it was"]
+    }
+  },
+  R19: {
+    fault: "an evicted Pod, or one whose node was started anew, is recorded as a success",
+    shownBy: {
+      "test/core/reconcile/plan.laws.test.ts": ["never calls anything a success without the worker's own result"],
+      "test/end-to-end/start-up.alone.test.ts": ["fills its volume is Evicted; the run says so, and keeps its state"]
+    },
+    notShown: ["a node that is started anew under a stage"]
+  },
+  R20: {
+    fault: "an interrupted Pod leaves half a result, and its run never ends",
+    shownBy: {
+      "test/core/task/seen.test.ts": ["reads the worker's last words, and nothing into other words"],
+      "test/core/reconcile/pod-trouble.test.ts": [
+        "adds what the worker said last, on one line, unless that is a result that cannot be read"
+      ],
+      "test/simulation/crash-points.test.ts": ["in ${name} ends as without it"]
+    }
   },
   R21: {
     fault: "random names and a failed status write make duplicates",
@@ -286,10 +425,77 @@ export const mistakes: Readonly<Record<string, Row>> = {
       "test/core/reconcile/plan.test.ts": ["counts a first launch that failed before it was told of"]
     }
   },
+  R22: {
+    fault: "the Pod of a retry is made while the first one still lives",
+    shownBy: {
+      "test/core/regressions.test.ts": [
+        "a retry's Pod was made while the first one still lived",
+        "the next attempt was made before there was evidence of the last one's end"
+      ]
+    }
+  },
+  R23: {
+    fault: "a child fails, comes back and succeeds, and its parent stays failed",
+    shownBy: {
+      "test/core/regressions.test.ts": ["a task that failed was brought back by a child that recovered"],
+      "test/server/regressions.test.ts": ["a stage was reported as failed, came back and succeeded"]
+    }
+  },
+  R24: {
+    fault: "a system's token is sent to a URL of the user, and a user's text becomes a flag",
+    shownBy: {
+      "test/worker/network/archive-url.test.ts": ["takes an archive whose digest is right, with no credential sent"],
+      "test/core/stage/cli-configuration.test.ts": ["has the token of a mirror's host, and of no other"],
+      "test/core/stage/stage-commands.test.ts": ["make no flag of what a user wrote"]
+    }
+  },
+  R25: {
+    fault: "a cancelled run is given out again, and a start that failed is tried again at once",
+    shownBy: {
+      "test/core/regressions.test.ts": ["a run went from cancelled to allocated"],
+      "test/server/regressions.test.ts": [
+        "a cancelled run was given out again",
+        "a stage whose start failed was tried again at once, and again"
+      ]
+    }
+  },
+  R26: {
+    fault: "agents race for a stage, and a run that is over keeps its workspace",
+    shownBy: {
+      "test/server/regressions.test.ts": [
+        "agents raced for one stage, and two of them ran it",
+        "a run ended as $end and kept its workspace, or the lock of its state"
+      ],
+      "test/worker/task/claim.cluster.test.ts": ["lets one of sixty-four that race have the task"]
+    }
+  },
+  R27: {
+    fault: "the route that reports failures is broken itself",
+    shownBy: {
+      "test/end-to-end/runs.node.test.ts": ["that fails while it applies says why, exits with 1"],
+      "test/worker/task/report.test.ts": [
+        "goes to the status although the pool never answers",
+        "goes to the pool although the status cannot be written"
+      ]
+    }
+  },
+  R28: {
+    fault: "a workspace is deleted under its runs, and later ones hang",
+    shownBy: {
+      "test/server/tfe/tfe-workspace-routes.test.ts": ["deletes no workspace"],
+      "test/core/reconcile/plan.laws.test.ts": ["explains every wait"]
+    }
+  },
   R29: {
     fault: "attempts are capped for each run, and runs are made for ever",
     shownBy: {
       "test/core/reconcile/plan.laws.test.ts": ["never makes a Job while one is there, while it waits, or past the limit of launches"]
+    }
+  },
+  R30: {
+    fault: "the result of another attempt is taken for this one's",
+    shownBy: {
+      "test/server/regressions.test.ts": ["the result, plan or log of another attempt was taken for this one's"]
     }
   },
   R31: {
@@ -298,6 +504,44 @@ export const mistakes: Readonly<Record<string, Row>> = {
       "test/end-to-end/cancel.node.test.ts": [
         "while it applies for a run ends in order, tells the run, and goes away",
         "without a pool takes its Job and Pod along"
+      ]
+    }
+  },
+  R32: {
+    fault: "a busy Pod is evicted, and its work is done again",
+    shownBy: {
+      "test/end-to-end/drain.alone.test.ts": ["takes a plan, which is planned again, and waits for an apply"],
+      "test/core/manifest/job.test.ts": ["takes what the task's own template may change, and no more"],
+      "test/core/reconcile/plan.laws.test.ts": ["never starts what was claimed"]
+    },
+    notShown: ["an autoscaler that heeds the Pod's annotations: they are on it"]
+  },
+  R33: {
+    fault: "Kubernetes makes two Pods for one Job, and ends the one that works with the other",
+    shownBy: {
+      "test/core/manifest/job.test.ts": [
+        "never lets Kubernetes run a stage twice",
+        "has rules of the values after the one that spares the winner of a claim"
+      ],
+      "test/end-to-end/pod.node.test.ts": ["that comes second exits with 75 and runs nothing, and the first one does not notice"]
+    }
+  },
+  R34: {
+    fault: "a Pod that cannot be set up stays pending for ever",
+    shownBy: {
+      "test/core/reconcile/pod-trouble.test.ts": ["says why the node cannot set the Pod up: %s"],
+      "test/end-to-end/start-up.alone.test.ts": ["fits on no node says why, and ends as StartupTimeout"]
+    }
+  },
+  R35: {
+    fault: "a node is lost under an apply, which its Job then runs again"
+  },
+  R36: {
+    fault: "a policy that closes the metadata service takes DNS along",
+    shownBy: {
+      "test/core/network/network-policy.test.ts": [
+        "leave %s open for DNS, where a cloud's resolver is",
+        "and all that is link-local are reached by nobody, at no port but that of DNS"
       ]
     }
   },

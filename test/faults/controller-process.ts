@@ -14,8 +14,8 @@ export interface Program {
   /** Starts the program, for the first time or again. */
   readonly start: Effect.Effect<void>
   readonly signal: (signal: NodeJS.Signals) => void
-  /** Completes when the program has ended. */
-  readonly ended: Effect.Effect<void>
+  /** Completes with the exit code when the program has ended; null if a signal ended it, or if it was never started. */
+  readonly ended: Effect.Effect<number | null>
   readonly isRunning: () => boolean
   /** Returns the resident memory in MiB, as the kernel counts it. 0 when the program does not run. */
   readonly residentMebibytes: () => number
@@ -107,6 +107,7 @@ export const controllerProgram = (
       signal: (signal) => void child?.kill(signal),
       ended: Effect.promise(async () => {
         if (alive(child)) await once(child, "exit")
+        return child?.exitCode ?? null
       }),
       isRunning: () => alive(child),
       residentMebibytes: () =>

@@ -3,7 +3,7 @@ import { expect, layer } from "@effect/vitest"
 import { Effect, Scope } from "effect"
 import { leaseName } from "../../src/core/scheduling/workspace-lease.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
-import { agentTasks, jobs, leases } from "../../src/kubernetes/kinds.ts"
+import { agentTasks, configMaps, jobs, type Kind, leases } from "../../src/kubernetes/kinds.ts"
 import { WorkspaceName } from "../../src/schema/names.ts"
 import {
   claim,
@@ -20,6 +20,7 @@ import {
   untilLaunched,
   untilStatus
 } from "../controller/task-cluster.ts"
+import { serviceAccounts } from "../kubernetes/service-accounts.ts"
 import { type FaultyApi, faultyApi } from "./faulty-api.ts"
 import type { Fault, Match, Rule } from "./rule.ts"
 
@@ -77,6 +78,8 @@ const wholeCancel = Effect.fnUntraced(function*(name: string) {
 const cancelled = { message: "Cancelled before it started; nothing was run.", phase: "Cancelled", reason: "Cancelled" }
 
 const status = { resource: agentTasks.plural, subresource: "status" }
+
+const limitRanges: Kind = { ...configMaps, kind: "LimitRange", plural: "limitranges" }
 
 layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the controller", (it) => {
   it.effect.each([0, 1])(
@@ -337,6 +340,24 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
       }
       expect(yield* wholeApply("beside-the-refused")).toEqual(ended)
       expect(yield* Effect.forEach(tasks, ({ name }) => made(api, name))).toEqual([0, 0, 0])
+    }).pipe(Effect.scoped))
+
+  it.effect("F16 explains a Job whose Pod a LimitRange refuses, with its words", () =>
+    Effect.gen(function*() {
+      const { namespace } = yield* Tasks
+      const kubernetes = yield* Kubernetes
+      yield* kubernetes.apply(serviceAccounts, { metadata: { namespace, name: "agent-job-task" } })
+      yield* Effect.acquireRelease(
+        kubernetes.create(limitRanges, {
+          metadata: { namespace, name: "small" },
+          spec: { limits: [{ type: "Container", max: { memory: "1Mi" } }] }
+        }),
+        () => Effect.ignore(kubernetes.delete(limitRanges, { namespace, name: "small" }))
+      )
+      yield* controllerWith([])
+      yield* createTask("too-large", apply("too-large"))
+      const { message } = yield* untilStatus("too-large", ({ reason }) => reason === "Refused")
+      expect(message).toContain("maximum memory usage per Container is 1Mi")
     }).pipe(Effect.scoped))
 
   it.effect("F16 goes on when a webhook that does not answer makes the API server fail", () =>

@@ -4,7 +4,18 @@ import { expect, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { jobs, pods } from "../../src/kubernetes/kinds.ts"
-import { claimBy, createTask, getTask, runController, TaskCluster, Tasks, until, untilLaunched } from "../controller/task-cluster.ts"
+import {
+  claimBy,
+  createTask,
+  getTask,
+  isPhase,
+  runController,
+  TaskCluster,
+  Tasks,
+  until,
+  untilLaunched,
+  untilStatus
+} from "../controller/task-cluster.ts"
 import { serviceAccounts } from "../kubernetes/service-accounts.ts"
 import { tellStatus } from "../kubernetes/tell-status.ts"
 
@@ -120,5 +131,47 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("a Job 
       expect(winner?.metadata.deletionTimestamp).toBeUndefined()
       expect(yield* jobOf("loser")).not.toMatch(/Failed|FailureTarget/u)
       expect((yield* getTask("loser")).status).toMatchObject({ phase: "Running", claim: { podUid: uid } })
+    }).pipe(Effect.scoped))
+
+  const lostWithItsNode = {
+    phase: "Failed",
+    startTime: new Date().toISOString(),
+    conditions: [{ type: "DisruptionTarget", status: "True", reason: "DeletionByPodGC", lastTransitionTime: new Date().toISOString() }]
+  }
+
+  it.effect("R35 comes about by other rules when the node of the first is lost: a disruption that is ignored, and exit codes that nobody told", () =>
+    Effect.gen(function*() {
+      const { namespace } = yield* Tasks
+      const podFailurePolicy = {
+        rules: [
+          { action: "FailJob", onExitCodes: { operator: "NotIn", values: [0] } },
+          { action: "Ignore", onPodConditions: [{ type: "DisruptionTarget", status: "True" }] }
+        ]
+      }
+      const spec = { restartPolicy: "Never", nodeSelector: { "test/nowhere": "true" }, containers: [{ name: "worker", image: "none" }] }
+      yield* (yield* Kubernetes).create(jobs, {
+        metadata: { namespace, name: "agent-job-twice" },
+        spec: { backoffLimit: 1, podFailurePolicy, template: { spec } }
+      })
+      const { metadata: { name, uid } } = yield* onlyPod("twice")
+      yield* write(name, lostWithItsNode)
+      yield* until("another Pod", owned("twice"), (_) => _.some(({ metadata }) => metadata.uid !== uid))
+    }))
+
+  it.effect("R35 never comes to be by ours: the Job fails, though no controller is there, and its task says NodeLost", () =>
+    Effect.gen(function*() {
+      yield* accounts
+      yield* Effect.scoped(Effect.gen(function*() {
+        yield* runController()
+        yield* createTask("once", { stage: "apply" })
+        yield* untilLaunched("once")
+      }))
+      const { metadata: { name, uid } } = yield* onlyPod("once")
+      yield* claims("once", { name, uid })
+      yield* write(name, lostWithItsNode)
+      yield* until("the end of the Job", jobOf("once"), (status) => status.includes("\"type\":\"Failed\""))
+      expect((yield* owned("once")).filter(({ metadata }) => metadata.uid !== uid)).toEqual([])
+      yield* runController()
+      expect(yield* untilStatus("once", isPhase("Failed"))).toMatchObject({ reason: "NodeLost", claim: { podUid: uid } })
     }).pipe(Effect.scoped))
 })

@@ -315,8 +315,10 @@ describe("promtool", () => {
     { alert: "AgentJobNodeSilent", situation: "claimed, and its node does not answer", minutes: 2 },
     { alert: "AgentJobNodeSilent", situation: "claimed, and its Pod has not been ready for two minutes", minutes: 2 },
     { alert: "AgentJobStateUnsaved", situation: "claimed, and its newest state is not saved", minutes: 2 },
-    { alert: "AgentJobJobsRefused", situation: "the API server refused its Job for now", minutes: 1 }
-  ])("sees by them what lasts, for as long as it does: $alert, $situation", ({ alert, minutes, situation }) => {
+    { alert: "AgentJobJobsRefused", situation: "the API server refused its Job for now", minutes: 1 },
+    { alert: "AgentJobQuotaFull", situation: "its Job has waited for a quota for a minute", minutes: 2 },
+    { alert: "AgentJobWorkspaceHeld", situation: "another task holds the workspace", minutes: 1, after: ["33m", "50m"] }
+  ])("sees by them what lasts, for as long as it does: $alert, $situation", ({ after = ["15m", "40m"], alert, minutes, situation }) => {
     const of = (namespace: string, values: string) => ({
       series: `agent_job_reconcile_total{namespace="${namespace}",pod="one",situation="${situation}",stage="apply"}`,
       values
@@ -334,7 +336,7 @@ describe("promtool", () => {
       ],
       alert_rule_test: [
         look(alert, "9m"),
-        ...["15m", "40m", "1h", "90m"].map((at) => look(alert, at, "lasts")),
+        ...[...after, "1h", "90m"].map((at) => look(alert, at, "lasts")),
         look(alert, "95m")
       ]
     })).toMatchObject(obeyed)

@@ -28,16 +28,34 @@ export const targets = [
 export type Target = typeof targets[number]
 
 /**
- * How a run may end. `applied`: as if nothing had happened, except that a plan may have been made again. `in order`: the engine was stopped
- * with one interrupt, and the state is saved. `named`: the stage ended abruptly, and the result says so and names what the state lacks.
- * A cell with several outcomes is a race.
+ * How a run may end. `applied`: as if nothing had happened, except that a plan may have been made again. `in order`: it did not come to its
+ * end, and the state has all that was made. `named`: the stage ended abruptly, and the result says so and names what the state lacks.
  */
 export type Outcome = "applied" | "in order" | "named"
+
+/** What the tests see of a run apart from how it ended, where that depends on which of two things came first. */
+export interface Seen {
+  /** The exec loop died with a command in work: one that it had taken and not ended. */
+  readonly midCommand: boolean
+  /** The listener heard of all things. */
+  readonly allMade: boolean
+  /** The state has all things, and none of them is tainted. */
+  readonly whole: boolean
+  /** The server has the plan's result, which is a success. */
+  readonly planned: boolean
+}
+
+/** An outcome that timing decides. */
+export interface Decision {
+  /** What decides, as a sentence for the matrix's page. */
+  readonly by: string
+  readonly outcome: (seen: Seen) => Outcome
+}
 
 export interface Cell {
   readonly target: Target
   readonly moment: Moment
-  readonly outcomes: ReadonlyArray<Outcome>
+  readonly outcome: Outcome | Decision
 }
 
 export interface Impossible {
@@ -48,54 +66,81 @@ export interface Impossible {
 
 /** Parts of the whole installation or node. A run outlives each of them. */
 const outlived: ReadonlyArray<Target> = ["controller", "server", "kubelet", "containerd", "kube-apiserver", "etcd"]
-/** Targets that matter only while the engine runs. */
-const inRunner: ReadonlyArray<Target> = ["exec loop", "engine", "runner out of memory", "network of the Pod"]
+/** Targets that are there only while a command of the engine runs. */
+const ofEngine: ReadonlyArray<Target> = ["engine", "runner out of memory"]
+/** Targets that are there once the containers run. */
+const inContainers: ReadonlyArray<Target> = [...ofEngine, "worker", "worker out of memory", "exec loop"]
 const isPlan = (moment: Moment) => moment === "planning" || moment === "plan saved"
 
-const outcomesOf = (target: Target, moment: Moment): ReadonlyArray<Outcome> => {
-  if (outlived.includes(target)) return ["applied"]
-  if (moment === "reporting") return ["applied"] // the result is written, so no death changes it any more
+const byCommand: Decision = {
+  by: "in order if the loop had a command in work as it died; else the next loop takes the next command: applied",
+  outcome: ({ midCommand }) => midCommand ? "in order" : "applied"
+}
+const byInterrupt: Decision = {
+  by: "in order if the interrupt came before the last thing was whole; else the apply ended by itself: applied",
+  outcome: ({ whole }) => whole ? "applied" : "in order"
+}
+const byResult: Decision = {
+  by: "applied if the plan had its result before it was hit; else in order",
+  outcome: ({ planned }) => planned ? "applied" : "in order"
+}
+const byRequests: Decision = {
+  by: "applied if the requests of the configuration itself outlasted the cut, so that all was made; else in order",
+  outcome: ({ allMade }) => allMade ? "applied" : "in order"
+}
+
+const outcomeOf = (target: Target, moment: Moment): Outcome | Decision => {
+  if (outlived.includes(target)) return "applied"
+  if (moment === "reporting") return "applied" // the result is written, so no death changes it any more
   switch (target) {
     case "network of the Pod":
-      return ["applied", "in order"] // what the configuration itself asks for over the network may fail
+      return moment === "applying" ? byRequests : "applied" // the worker asks again until the network is back
     case "disk full":
-      return ["applied", "in order"] // what the engine itself has to write fails
+      return moment === "planning" ? "in order" : "applied" // what is planned has to be written; an apply writes only its state, to the server
     case "Pod evicted":
-      return ["applied"] // a plan is made again, and an apply cannot be evicted
-    case "worker out of memory":
-      return moment === "applying" ? ["named"] : ["named", "applied"]
+      return "applied" // a plan is made again, and an apply cannot be evicted
     case "worker":
-    case "Pod deleted by force":
-      return isPlan(moment) || moment === "starting" ? ["applied"] : moment === "state pushed" ? ["named", "applied"] : ["named"]
+      return isPlan(moment) ? "applied" : "named" // a plan is made again
+    case "worker out of memory":
+      return moment === "plan saved" ? byResult : moment === "planning" ? "in order" : "named" // it would be too small for another plan too
     case "exec loop":
+      return moment === "planning" ? byCommand : moment === "plan saved" ? "applied" : "named"
     case "engine":
     case "runner out of memory":
-      return isPlan(moment) ? ["named", "applied"] : moment === "starting" ? ["applied"] : ["named", "applied"]
+      return moment === "planning" ? "in order" : "named"
     case "Pod deleted":
+    case "Pod deleted by force": // the kubelet gives the containers their grace all the same
     case "Job deleted":
-      return isPlan(moment) || moment === "starting" ? ["applied"] : ["in order", "applied"]
+      return moment === "state pushed" ? byInterrupt : moment === "applying" ? "in order" : "applied" // a plan is made again
     case "AgentTask deleted":
-      return moment === "plan saved" ? ["in order", "applied"] : moment === "state pushed" ? ["in order", "applied"] : ["in order"]
+      return moment === "state pushed" ? byInterrupt : moment === "plan saved" ? byResult : "in order" // which cancels the run
     default:
-      return ["applied"]
+      return "applied"
   }
 }
 
 const impossible = (target: Target, moment: Moment): string | undefined => {
   if (moment === "queued" && !outlived.includes(target)) return "there is no task yet"
-  if (moment === "starting" && ["worker", "worker out of memory", ...inRunner].includes(target)) return "there is no such process yet"
+  if (moment === "starting" && inContainers.includes(target)) return "there is no such process yet"
   if (moment === "starting" && target === "disk full") return "there is no disk yet"
-  if ((moment === "plan saved" || moment === "reporting") && target === "worker out of memory") return "it is over before its memory is"
-  if (moment === "plan saved" && inRunner.includes(target)) return "the engine of the plan is gone"
-  if (moment === "reporting" && inRunner.includes(target)) return "the engine is gone"
+  if (moment === "starting" && target === "network of the Pod") return "there is no network yet"
+  if ((moment === "plan saved" || moment === "reporting") && ofEngine.includes(target)) return "the engine's last command has ended"
   return undefined
 }
 
 const all = targets.flatMap((target) => moments.map((moment) => ({ target, moment, why: impossible(target, moment) })))
 
 export const cells: ReadonlyArray<Cell> = all.flatMap(({ moment, target, why }) =>
-  why === undefined ? [{ target, moment, outcomes: outcomesOf(target, moment) }] : []
+  why === undefined ? [{ target, moment, outcome: outcomeOf(target, moment) }] : []
 )
 export const impossibleCells: ReadonlyArray<Impossible> = all.flatMap(({ moment, target, why }) =>
   why === undefined ? [] : [{ target, moment, why }]
 )
+
+/** The cells whose outcome timing decides, each with what decides it. */
+export const decided = cells.flatMap(({ moment, outcome, target }) =>
+  typeof outcome === "string" ? [] : [{ target, moment, by: outcome.by }]
+)
+
+/** Returns how the run has to end, for what was seen of it. */
+export const expectedOf = ({ outcome }: Cell, seen: Seen): Outcome => typeof outcome === "string" ? outcome : outcome.outcome(seen)

@@ -6,7 +6,7 @@ import { StateView } from "../../src/schema/api/state.ts"
 import { taskOf, untilOver } from "../end-to-end/cluster.ts"
 import { agentJob, type Files, type Scene } from "../end-to-end/product.ts"
 import { stateOf } from "../end-to-end/server.ts"
-import type { Outcome } from "./cells.ts"
+import type { Outcome, Seen } from "./cells.ts"
 import { type Listener, things } from "./workload.ts"
 
 const decodeState = Schema.decodeUnknownSync(Schema.fromJsonString(StateView))
@@ -55,6 +55,8 @@ const stored = async (workspace: string) => {
 
 export interface Aftermath {
   readonly outcome: Outcome
+  /** What was seen beside the outcome, but for what the blow met. */
+  readonly seen: Omit<Seen, "midCommand">
   readonly doubled: ReadonlyArray<string>
   /** What was made and is neither in the state nor named. */
   readonly lost: ReadonlyArray<string>
@@ -87,6 +89,11 @@ export const aftermath = async (run: RunView, scene: Scene, files: Files, listen
   }
   return {
     outcome: run.status === "applied" ? "applied" : unsaved.length === 0 && pending === 0 ? "in order" : "named",
+    seen: {
+      allMade: made.size === things.length,
+      whole: inState.length === things.length && tainted === 0,
+      planned: run.stages.some(({ stage, status }) => stage === "plan" && status === "finished")
+    },
     doubled: [...made].flatMap(([thing, count]) => count > 1 ? [`${thing} ${count} times`] : []),
     lost: untold.filter((_) => !planned.includes(_)),
     troubles

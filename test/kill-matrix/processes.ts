@@ -35,22 +35,29 @@ export const kill = (pids: ReadonlyArray<number>): number => {
   return living.length
 }
 
-/** A program that joins the cgroup it is given, and allocates 64 MiB again and again. */
-const glutton = `
-import { writeFileSync } from "node:fs"
-writeFileSync(process.argv[1], String(process.pid))
-const taken = []
-setInterval(() => taken.push(Buffer.alloc(64 * 2 ** 20, 1)), 1)
-`
+/** A program that joins the cgroup it is given, and takes more memory than there is. It begins small, or the kernel would choose it. */
+const eat = `echo $$ >"$0" && exec dd if=/dev/zero of=/dev/null bs=1G`
 
 const memoryOf = (group: string, file: string) => join("/sys/fs/cgroup/memory", group, file)
 
 /** Returns how often the kernel's OOM killer has ended a process of the cgroup. */
 const kills = (group: string): number => Number(/^oom_kill (\d+)$/mu.exec(readFileSync(memoryOf(group, "memory.oom_control"), "utf8"))?.[1])
 
+/** Stops these processes where they are. Returns those that were still there. */
+export const freeze = (pids: ReadonlyArray<number>): ReadonlyArray<number> =>
+  pids.filter((pid) => {
+    try {
+      process.kill(pid, "SIGSTOP")
+      return fileOf(String(pid), "cmdline") !== ""
+    } catch {
+      return false // it has just ended
+    }
+  })
+
 /**
- * Uses up the memory of the container in which these processes run until the OOM killer has ended one of them, and fails if it has not. It
- * lowers the container's limit first, or the processes would end before the memory does.
+ * Uses up the memory of the container in which these frozen processes are until the OOM killer has ended one of them; fails if it ends none.
+ * It lowers the container's limit first, so that this is soon. They are frozen because they would else do more, or end, before the kernel
+ * comes.
  */
 export const starve = async (pids: ReadonlyArray<number>): Promise<void> => {
   const [first] = pids
@@ -62,10 +69,12 @@ export const starve = async (pids: ReadonlyArray<number>): Promise<void> => {
     memoryOf(group, "memory.limit_in_bytes"),
     String(Number(readFileSync(memoryOf(group, "memory.usage_in_bytes"), "utf8")) + 32 * 2 ** 20)
   )
-  const eater = spawn(process.execPath, ["--input-type=module", "--eval", glutton, memoryOf(group, "cgroup.procs")], { stdio: "ignore" })
-  for (let waited = 0; waited < 20_000 && kills(group) === before && eater.exitCode === null; waited += 20) await sleep(20)
+  const eater = spawn("sh", ["-c", eat, memoryOf(group, "cgroup.procs")], { stdio: "ignore" })
+  const alive = () => pids.every((pid) => fileOf(String(pid), "cmdline") !== "")
+  for (let waited = 0; waited < 20_000 && (alive() || kills(group) === before); waited += 5) await sleep(5)
+  const byKernel = kills(group) > before
   eater.kill("SIGKILL")
-  if (kills(group) === before) throw new Error("The kernel killed nobody for want of memory")
+  if (!byKernel || alive()) throw new Error("The kernel killed none of these processes for want of memory")
 }
 
 /** Returns the start time in /proc/PID/stat, the 20th field after the program's name. With the id, it identifies a process for good. */

@@ -1,13 +1,16 @@
 // How the tests hit each part: on this node as root, or through the API as anybody with the right could.
 // Used by matrix.kills.test.ts.
+import { Schema } from "effect"
 import { execFileSync } from "node:child_process"
+import { existsSync, readdirSync } from "node:fs"
+import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
-import { kubectl, productNamespace, taskNamespace, tryKubectl } from "../end-to-end/cluster.ts"
+import { follow, kubectl, productNamespace, taskNamespace, tryKubectl } from "../end-to-end/cluster.ts"
 import { eventually } from "../end-to-end/process.ts"
 import type { Target } from "./cells.ts"
 import { smallDisk } from "./disk.ts"
 import { directoryOf, podOf } from "./pods.ts"
-import { inPod, kill, killPart, starve } from "./processes.ts"
+import { freeze, inPod, kill, killPart, starve } from "./processes.ts"
 
 const downSeconds = 4
 
@@ -47,16 +50,22 @@ const killAndRestart = async (part: string) => {
   restart()
 }
 
+const addressed = Schema.decodeUnknownSync(Schema.Struct({ status: Schema.Struct({ podIP: Schema.optionalKey(Schema.String) }) }))
+
 /** Takes the node's end of the Pod's only link down, and up again. It finds the link by the Pod's address, so it never takes another. */
-const cutOff = async (pod: string) => {
-  const address = (await kubectl(["get", "pod", pod, "--output=jsonpath={.status.podIP}"])).trim()
+const cutOff = async (pod: string): Promise<Blow> => {
+  const selector = ["pods", `--field-selector=metadata.name=${pod}`]
+  const address = await follow(`the address of ${pod}`, selector, (object) => addressed(object).status.podIP)
   const route = execFileSync("ip", ["route", "show", `${address}/32`], { encoding: "utf8" })
   const link = / dev (veth\w+) /u.exec(route)?.[1]
-  if (address === "" || link === undefined) throw new Error(`The Pod ${pod} has no link on this node: ${route}`)
-  execFileSync("ip", ["link", "set", link, "down"])
-  await sleep(downSeconds * 1000)
-  execFileSync("ip", ["link", "set", link, "up"])
-  execFileSync("ip", ["route", "replace", ...route.trim().split(" ")]) // the route went with the link
+  if (link === undefined) throw new Error(`The Pod ${pod} has no link on this node: ${route}`)
+  return async () => {
+    execFileSync("ip", ["link", "set", link, "down"])
+    await sleep(downSeconds * 1000)
+    if (!existsSync(`/sys/class/net/${link}`)) return // the Pod had done its work, and is gone
+    execFileSync("ip", ["link", "set", link, "up"])
+    execFileSync("ip", ["route", "replace", ...route.trim().split(" ")]) // the route went with the link
+  }
 }
 
 const evict = async (pod: string) => {
@@ -66,14 +75,42 @@ const evict = async (pod: string) => {
 
 const worker = /main\.cjs worker/u
 const engine = /(?:^|\/)tofu /u
+const execLoop = /exec-loop/u
 
 type PodTarget = Exclude<
   Target,
   "controller" | "server" | "kubelet" | "containerd" | "kube-apiserver" | "etcd" | "Job deleted" | "AgentTask deleted"
 >
 
-/** Hits the target. Completes when a part that the tests restart is up again. Fails if there is no process left to kill. */
-export type Blow = () => Promise<void> | void
+/**
+ * Hits the target, and says if that ended a command of the engine which the exec loop had in work. Completes when a part that the tests
+ * restart is up again. Fails if there is no process left to kill.
+ */
+export type Blow = () => Promise<"command" | void> | void
+
+/** Freezes the first matching process that it meets, with those beside it. */
+const frozen = (pod: string, commandLine: RegExp): Promise<ReadonlyArray<number>> =>
+  eventually(`a process ${String(commandLine)} in ${pod} that stands still`, () => {
+    const pids = freeze(inPod(pod, commandLine))
+    return pids.length > 0 ? pids : undefined
+  })
+
+/** Kills the exec loop, and looks at what the next one will find before the kubelet starts that. */
+const killLoop = async (pod: string): Promise<Blow> => {
+  const pids = await running(pod, execLoop)
+  const taken = join(await directoryOf(pod), "volumes/kubernetes.io~empty-dir/data/exec/taken")
+  return async () => {
+    killAll(pids)
+    await eventually(
+      `the death of the exec loop in ${pod}`,
+      () => inPod(pod, execLoop).some((pid) => pids.includes(pid)) ? undefined : true,
+      {
+        everyMillis: 1
+      }
+    )
+    return readdirSync(taken).length > 0 ? "command" : undefined
+  }
+}
 
 const inItsPod = async (target: PodTarget, pod: string): Promise<Blow> => {
   switch (target) {
@@ -81,16 +118,16 @@ const inItsPod = async (target: PodTarget, pod: string): Promise<Blow> => {
       const pids = await running(pod, worker)
       return () => killAll(pids)
     }
-    case "exec loop": {
-      const pids = await running(pod, /exec-loop/u)
-      return () => killAll(pids)
-    }
+    case "exec loop":
+      return killLoop(pod)
     case "engine":
       return () => killRunning(pod, engine)
-    case "worker out of memory":
-      return async () => starve(await running(pod, worker))
+    case "worker out of memory": {
+      const pids = await running(pod, worker)
+      return () => starve(freeze(pids))
+    }
     case "runner out of memory":
-      return async () => starve(await running(pod, engine))
+      return async () => starve(await frozen(pod, engine))
     case "disk full": {
       const disk = await smallDisk(await directoryOf(pod))
       const [pid] = await running(pod, worker)
@@ -104,7 +141,7 @@ const inItsPod = async (target: PodTarget, pod: string): Promise<Blow> => {
     case "Pod deleted by force":
       return async () => void await tryKubectl(["delete", "pod", pod, "--grace-period=0", "--force", "--wait=false"])
     case "network of the Pod":
-      return () => cutOff(pod)
+      return cutOff(pod)
   }
 }
 

@@ -851,6 +851,13 @@ export const mutants: ReadonlyArray<Mutant> = [
     test: "core/stage/seal.test.ts"
   },
   {
+    name: "a sealed plan is applied with another backend",
+    file: "src/core/stage/seal.ts",
+    from: "another(\"backend of the state\", sealed.backend ?? null, now.backend ?? null)",
+    to: "Option.none()",
+    test: "core/stage/seal.test.ts"
+  },
+  {
     name: "another module takes a sealed plan",
     file: "src/core/stage/seal.ts",
     from: "? others(\"modules\", sealed, now)",

@@ -1,5 +1,6 @@
 // The promises as figures: what is counted, which report has it, and which value it has to have. Nothing here is measured.
 // Used by main.ts, which shows a figure without a report as not run.
+import { cells } from "../kill-matrix/cells.ts"
 
 export interface Row {
   readonly name: string
@@ -27,7 +28,13 @@ export const rows: ReadonlyArray<Row> = [
   },
   { name: "mutants planted", report: "mutants", figure: "planted", target: atLeast(40), command: "make mutants" },
   { name: "mutants that no test caught", report: "mutants", figure: "survived", target: none, command: "make mutants" },
-  { name: "cells of the kill matrix run", report: "kill-matrix", figure: "cells", target: atLeast(97), command: "make kill-matrix" },
+  {
+    name: "cells of the kill matrix run",
+    report: "kill-matrix",
+    figure: "cells",
+    target: atLeast(cells.length),
+    command: "make kill-matrix"
+  },
   {
     name: "cells that ended otherwise than written down",
     report: "kill-matrix",
@@ -41,14 +48,14 @@ export const rows: ReadonlyArray<Row> = [
     name: "seconds from a kill to the end of the run, p50",
     report: "kill-matrix",
     figure: "recoveryP50Seconds",
-    target: { atMost: 60 },
+    target: { atMost: 5 },
     command: "make kill-matrix"
   },
   {
     name: "seconds from a kill to the end of the run, p99",
     report: "kill-matrix",
     figure: "recoveryP99Seconds",
-    target: { atMost: 300 },
+    target: { atMost: 60 },
     command: "make kill-matrix"
   },
   {
@@ -65,14 +72,14 @@ export const rows: ReadonlyArray<Row> = [
     name: "slope of the controller's resident memory in it, MiB per 1,000 tasks",
     report: "soak",
     figure: "residentSlope",
-    target: { atMost: 1 },
+    target: none,
     command: "make faults"
   },
   {
     name: "slope of what lives of it after a collection, MiB per 1,000 tasks",
     report: "soak",
     figure: "liveSlope",
-    target: { atMost: 1 },
+    target: none,
     command: "make faults"
   },
   {
@@ -88,7 +95,7 @@ export const rows: ReadonlyArray<Row> = [
     name: "fuzz inputs: archives, protocol, engine output, values, tasks",
     report: "fuzz",
     figure: "decoderInputs",
-    target: atLeast(50_000),
+    target: atLeast(10_000_000),
     command: "make fuzz"
   },
   { name: "crashes and broken promises in them", report: "fuzz", figure: "failures", target: none, command: "make fuzz" }

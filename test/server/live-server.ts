@@ -50,9 +50,13 @@ export const optionsIn = (made: string) => ({
   poolTokenFile: join(made, "pool.token")
 })
 
-/** Takes the sizes of journals out of a database again, as a version that had none left it. */
+/** Takes the pools of agents out of a database again, as a version that had a row for each name alone left it. */
+export const withoutAgentsOfPools =
+  `ALTER TABLE stages DROP COLUMN agentPool; CREATE TABLE earlier (name TEXT PRIMARY KEY, firstSeenAt TEXT NOT NULL, seenAt TEXT NOT NULL, pool TEXT, resting TEXT) STRICT, WITHOUT ROWID; INSERT INTO earlier SELECT name, firstSeenAt, MAX(seenAt), NULLIF(pool, ''), resting FROM agents GROUP BY name; DROP TABLE agents; ALTER TABLE earlier RENAME TO agents; CREATE INDEX agentsByAge ON agents (seenAt); DELETE FROM effect_sql_migrations WHERE migration_id >= 34`
+
+/** Takes the sizes of journals, and what came after them, out of a database again, as a version that had none left it. */
 export const withoutJournalBytes =
-  "ALTER TABLE effects DROP COLUMN journalBytes; DELETE FROM effect_sql_migrations WHERE migration_id >= 33"
+  `${withoutAgentsOfPools}; ALTER TABLE effects DROP COLUMN journalBytes; DELETE FROM effect_sql_migrations WHERE migration_id >= 33`
 
 /** Takes the directories of runs, and what came after them, out of a database again, as a version that had none left it. */
 export const withoutDirectories =

@@ -46,6 +46,7 @@ const isOfMigration = (text: string) =>
   text.includes("effect_sql_migrations") ||
   text.startsWith("UPDATE runs SET workingDirectory = ") ||
   text.startsWith("UPDATE effects SET journalBytes = ") ||
+  text.startsWith("INSERT INTO agentsOfPools ") ||
   /^UPDATE (?:evidence SET (?:decided = 1 WHERE EXISTS|storedVersionId = \()|workspaces SET terraformVersion = 'latest' WHERE length)/u
     .test(text)
 

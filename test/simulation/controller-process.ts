@@ -4,7 +4,7 @@
 import { Effect, Layer, Option, Ref, Stream, SubscriptionRef } from "effect"
 import { Configuration } from "../../src/controller/configuration/configuration.ts"
 import { makeAttention } from "../../src/controller/lifecycle/attention.ts"
-import { answerAnnotations } from "../../src/controller/lifecycle/controller.ts"
+import { answerAnnotations, takeOver } from "../../src/controller/lifecycle/controller.ts"
 import { whileLeader } from "../../src/controller/lifecycle/leader.ts"
 import { Pool } from "../../src/controller/pool/pool.ts"
 import { Executor } from "../../src/controller/reconcile/execute.ts"
@@ -27,6 +27,8 @@ export interface ControllerProcess {
   readonly world: World.World
   /** Has the controller read the annotations, as each renewal of its lead does. Returns them with its answer. */
   readonly renew: (annotations: Annotations) => Annotations
+  /** Has the controller take over other values, as when it has read its files anew. */
+  readonly takeOver: (config: ResolvedConfig) => void
 }
 
 interface Start {
@@ -46,8 +48,10 @@ export const startController = ({ config, name, pool, seed, server, skew, thread
   const world = World.make(config.policy)
   const attention = makeAttention(world)
   const drained = Effect.runSync(SubscriptionRef.make(false))
-  const current = Effect.succeed(config)
-  const answer = answerAnnotations({ annotationsSeen: Ref.makeUnsafe({}), attention, current, drained, world })
+  const holds = Ref.makeUnsafe(config)
+  const current = Ref.get(holds)
+  const annotationsSeen = Ref.makeUnsafe({})
+  const answer = answerAnnotations({ annotationsSeen, attention, current, drained, world })
   const parts = Reconciler.layer(world).pipe(
     Layer.provide(Executor.layer(name)),
     Layer.provideMerge(Option.match(pool, { onNone: () => Layer.empty, onSome: (of) => Layer.succeed(Pool, of(process)) })),
@@ -70,5 +74,11 @@ export const startController = ({ config, name, pool, seed, server, skew, thread
     }))
     return answered
   }
-  return { process, watches, world, renew }
+  return {
+    process,
+    watches,
+    world,
+    renew,
+    takeOver: (next) => process.run(Effect.andThen(Ref.set(holds, next), takeOver(next, { annotationsSeen, attention, world })))
+  }
 }

@@ -3,12 +3,13 @@
 // Used by test/simulation/run and test/simulation/crash-points.
 import { taskUidLabel } from "../../src/core/manifest/labels.ts"
 import { isUnpinned } from "../../src/core/reconcile/flux-source.ts"
+import { finished } from "../../src/core/reconcile/history.ts"
 import { mostRetries } from "../../src/core/run/disruption.ts"
 import { leaseName } from "../../src/core/scheduling/workspace-lease.ts"
 import { isCalledOff, isOver, mayFollow } from "../../src/core/task/status.ts"
 import { agentTasks, jobs, leases, pods } from "../../src/kubernetes/kinds.ts"
 import { assignmentId } from "../../src/schema/api/pool-api.ts"
-import type { AgentTask, AgentTaskStatus } from "../../src/schema/task/agent-task.ts"
+import { type AgentTask, type AgentTaskStatus, mutates } from "../../src/schema/task/agent-task.ts"
 import { reasons } from "../../src/schema/task/reason.ts"
 import type { Change } from "./api-server.ts"
 import { judgeAttempt, judgeFollowers, judgePlans } from "./attempts.ts"
@@ -30,9 +31,12 @@ const isSaved = ({ pool, truth }: Simulation, { metadata, spec }: AgentTask): bo
   )
 }
 
+const mostLaunchesOf = (simulation: Simulation, task: AgentTask): number =>
+  Math.max(...simulation.policiesSince(task).map(({ maxLaunches }) => maxLaunches)) + mostRetries
+
 const judgeTask = (simulation: Simulation, { before, object, type }: Change): void => {
   if (type === "DELETED" || object.metadata.uid === "garbage") return
-  const { config, truth } = simulation
+  const { truth } = simulation
   const { metadata, spec } = object as unknown as AgentTask
   const [from, to] = [statusOf(before), statusOf(object)]
   const named = `${metadata.name} (${metadata.uid})`
@@ -45,7 +49,8 @@ const judgeTask = (simulation: Simulation, { before, object, type }: Change): vo
     const job = simulation.server.find(jobs, { name: `agent-job-${metadata.name}`, namespace: metadata.namespace })
     demand(job !== undefined && !isOwned(job), "I13", () => `${named} ended for a stranger's Job, but none has its name`)
   }
-  demand((to.launches ?? 0) <= config.policy.maxLaunches + mostRetries, "I17", () => `${named} was launched ${to.launches} times`)
+  const mostLaunches = mostLaunchesOf(simulation, object as unknown as AgentTask)
+  demand((to.launches ?? 0) <= mostLaunches, "I17", () => `${named} was launched ${to.launches} times`)
   const made = simulation.made.get(metadata.uid) ?? 0
   demand((to.launches ?? 0) <= made, "I17", () => `${named} says ${to.launches} launches, but ${made} Jobs were made for it`)
   if (to.phase === "Failed" && to.claim === undefined && !isOver(from.phase)) {
@@ -87,12 +92,14 @@ const judgeTask = (simulation: Simulation, { before, object, type }: Change): vo
  * Checks that a task starts no more often than it may, counted by its Jobs that had a Pod, whatever its status says. A task that is gone
  * is not counted: its Jobs are collected as soon as they are made.
  */
-const judgePod = ({ config, launched, tasks }: Simulation, { before, object: { metadata } }: Change): void => {
-  const task = metadata.labels?.[taskUidLabel]
-  if (before !== undefined || task === undefined || !tasks.some(({ metadata: { uid } }) => uid === task)) return
-  const ofTask = launched.get(task) ?? new Set()
-  launched.set(task, ofTask.add(metadata.ownerReferences?.[0]?.uid ?? ""))
-  demand(ofTask.size <= config.policy.maxLaunches + mostRetries, "I17", () => `${task} was started by ${ofTask.size} Jobs`)
+const judgePod = (simulation: Simulation, { before, object: { metadata } }: Change): void => {
+  const { launched, tasks } = simulation
+  const task = tasks.find(({ metadata: { uid } }) => uid === metadata.labels?.[taskUidLabel])
+  if (before !== undefined || task === undefined) return
+  const { name, uid } = task.metadata
+  const ofTask = launched.get(uid) ?? new Set()
+  launched.set(uid, ofTask.add(metadata.ownerReferences?.[0]?.uid ?? ""))
+  demand(ofTask.size <= mostLaunchesOf(simulation, task), "I17", () => `${name} was started by ${ofTask.size} Jobs`)
 }
 
 /** Checks that each controller makes at most one Job for a task that is gone: it may not know that yet, but learns it when the Job goes. */
@@ -144,30 +151,42 @@ const judgeTruth = ({ truth: { engines } }: Simulation): void => {
 }
 
 /**
- * Checks that no more tasks have Jobs than there are slots. One controller alone never gives more, because slots are derived from objects.
- * A task that was cancelled or deleted before its claim does not count, because it never runs.
+ * Checks that no more tasks have Jobs than there are slots, or were since the newest of them was made. One controller alone never gives
+ * more, because slots are derived from objects. A task that was cancelled or deleted before its claim does not count: it never runs.
  */
-const judgeLimits = ({ cluster, config: { policy: { limits } }, crowded, tasks }: Simulation): void => {
+const judgeLimits = (simulation: Simulation): void => {
+  const { cluster, crowded, tasks } = simulation
   if (crowded) return
-  const open = new Set<string>(tasks.filter((task) => !isOver(task.status.phase) && !isCalledOff(task)).map(({ metadata }) => metadata.uid))
-  const live = cluster.jobs.filter(({ metadata }) => open.has(metadata.ownerReferences?.[0]?.uid ?? ""))
-  demand(live.length <= limits.total, "I10", () => `${live.length} tasks have Jobs, but ${limits.total} may run`)
+  const owners = new Set<string>(cluster.jobs.map(({ metadata }) => metadata.ownerReferences?.[0]?.uid ?? ""))
+  const live = tasks.filter((task) => owners.has(task.metadata.uid) && !isOver(task.status.phase) && !isCalledOff(task))
+  const within = (some: ReadonlyArray<AgentTask>, which: "total" | "perWorkspace") => {
+    const limits = some.map((task) => Math.max(...simulation.policiesSince(task).map(({ limits }) => limits[which])))
+    const limit = Math.min(...limits)
+    demand(some.length <= limit, "I10", () => `${some.length} tasks have Jobs, but ${limit} may run (${which})`)
+  }
+  within(live, "total")
+  for (const inOne of Map.groupBy(live, ({ spec }) => spec.workspace).values()) within(inOne, "perWorkspace")
 }
 
 /**
- * Returns the tasks that could start while no Job is there: they are neither called off nor claimed, and the holder of their workspace
- * neither runs nor has a Pod left.
+ * Returns the tasks that could start while no Job is there: they are neither called off nor claimed, those that are claimed leave them a
+ * slot, and the holder of their workspace neither runs nor has a Pod left.
  */
-export const waitForNobody = ({ cluster, isDrained, server, source, tasks }: Simulation): ReadonlyArray<AgentTask> => {
+export const waitForNobody = (
+  { cluster, config: { policy: { limits } }, isDrained, server, source, tasks }: Simulation
+): ReadonlyArray<AgentTask> => {
   if (isDrained || server.refuses !== "nothing" || cluster.jobs.some(({ spec }) => spec.template !== undefined)) return []
+  const claimed = tasks.filter(({ status }) => !isOver(status.phase) && status.claim !== undefined)
+  if (claimed.length >= limits.total) return []
+  const isFull = (workspace: string) => claimed.filter(({ spec }) => spec.workspace === workspace).length >= limits.perWorkspace
   const busy = new Set<string | undefined>([
-    ...tasks.filter(({ status }) => !isOver(status.phase) && status.claim !== undefined).map(({ metadata }) => metadata.uid),
+    ...claimed.map(({ metadata }) => metadata.uid),
     ...cluster.pods.map(({ metadata }) => metadata.labels?.[taskUidLabel])
   ])
   const held = new Set(server.all(leases).filter((lease) => busy.has(leaseOf(lease).holderIdentity)).map(({ metadata }) => metadata.name))
   return tasks.filter((task) =>
     !isOver(task.status.phase) && !isCalledOff(task) && !busy.has(task.metadata.uid) && (source.ready || !isUnpinned(task)) &&
-    (task.spec.stage === "plan" || !held.has(leaseName(task.spec.workspace)))
+    !isFull(task.spec.workspace) && (task.spec.stage === "plan" || !held.has(leaseName(task.spec.workspace)))
   )
 }
 
@@ -199,6 +218,9 @@ const judgeStages = ({ server, truth }: Simulation, { confirmed, results }: Pool
         )
       }
     }
+  }
+  for (const [run, plans] of Map.groupBy(stages.filter(({ stage }) => stage === "plan"), ({ runId }) => runId)) {
+    demand(plans.length <= 1 + mostRetries, "I17", () => `${run} has ${plans.length} plans`)
   }
   const started = new Set<string>()
   for (const engine of truth.engines) {
@@ -280,12 +302,21 @@ const judgePool = (simulation: Simulation, pool: PoolServer): void => {
   judgeStates(simulation, stored)
 }
 
+/** Checks that no workspace has more finished tasks of one kind than it may keep; a task that a finalizer keeps is not counted. */
+const judgeHistory = ({ config: { policy: { historyPerWorkspace } }, tasks }: Simulation): void => {
+  const kept = finished(tasks).filter(({ metadata }) => metadata.deletionTimestamp === undefined)
+  for (const [kind, alike] of Map.groupBy(kept, ({ spec }) => `${mutates(spec.stage) ? "changes" : "plans"} of ${spec.workspace}`)) {
+    demand(alike.length <= historyPerWorkspace, "I17", () => `${alike.length} ${kind} are kept, of ${historyPerWorkspace} at most`)
+  }
+}
+
 /**
  * Checks, when everything is over, that everything an engine made is in a stored state, or its stage was put in doubt, and that who follows
  * a source is up to date.
  */
 export const judgeEnd = (simulation: Simulation): void => {
   judgeFollowers(simulation)
+  judgeHistory(simulation)
   const { pool, truth } = simulation
   if (pool === undefined) return
   const { digests, doubts } = pool.stored

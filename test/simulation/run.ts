@@ -3,8 +3,9 @@
 // Used by the tests beside it and by test/simulation/main.
 import { isOver } from "../../src/core/task/status.ts"
 import { judge, judgeEnd, waitForNobody } from "./invariants.ts"
+import { schedule } from "./schedule.ts"
 import { Simulation } from "./simulation.ts"
-import { perform, schedule, type Step } from "./steps.ts"
+import { perform, type Step } from "./steps.ts"
 import { Violation } from "./violation.ts"
 
 export interface Failure {

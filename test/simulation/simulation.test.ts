@@ -3,8 +3,9 @@ import { describe, expect, it } from "@effect/vitest"
 import { judge } from "./invariants.ts"
 import { keepsAllInvariants } from "./part.ts"
 import { comeToRest, runSteps } from "./run.ts"
+import { schedule } from "./schedule.ts"
 import { Simulation } from "./simulation.ts"
-import { perform, schedule, type Step } from "./steps.ts"
+import { perform, type Step } from "./steps.ts"
 
 const go = (verb: Step["do"], nth = 0, by = 0, fault: Step["fault"] = "none"): Step => ({ do: verb, nth, by, fault })
 const goesWell = (rounds: number): ReadonlyArray<Step> => Array.from({ length: rounds }, () => go("all goes well for a while"))

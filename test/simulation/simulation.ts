@@ -6,6 +6,7 @@ import { taskLabels } from "../../src/core/manifest/labels.ts"
 import type { ResolvedConfig } from "../../src/core/resolve/resolve.ts"
 import { drained, drainedSince, isAnswered, undrained } from "../../src/core/scheduling/draining.ts"
 import { isOver } from "../../src/core/task/status.ts"
+import type { TaskPolicy } from "../../src/core/task/task-policy.ts"
 import { agentTasks, jobs } from "../../src/kubernetes/kinds.ts"
 import type { Place } from "../../src/kubernetes/object.ts"
 import type { AgentTask } from "../../src/schema/task/agent-task.ts"
@@ -21,22 +22,30 @@ import { type Container, startWorker, type Truth } from "./worker-process.ts"
 
 export type ControllerName = "a" | "b"
 
+const configWith = (task: object): ResolvedConfig =>
+  configOf({
+    agent: { url: "http://pool", tokenExistingSecret: { name: "pool" } },
+    task: { terminationGracePeriodSeconds: 60, ...task }
+  })
+
 /**
  * One configuration for each number of launches. Limits are small, so that tasks get in each other's way, and a startup timeout is shorter
  * than some waits for a quota.
  */
 const configs: ReadonlyArray<ResolvedConfig> = [0, 1, 2].map((backoffLimit) =>
-  configOf({
-    agent: { url: "http://pool", tokenExistingSecret: { name: "pool" } },
-    task: {
-      historyPerWorkspace: 1,
-      limits: { total: 3, perWorkspace: 2 },
-      startupTimeoutSeconds: 120 - 40 * backoffLimit,
-      terminationGracePeriodSeconds: 60,
-      job: { backoffLimit }
-    }
+  configWith({
+    historyPerWorkspace: 1,
+    limits: { total: 3, perWorkspace: 2 },
+    startupTimeoutSeconds: 120 - 40 * backoffLimit,
+    job: { backoffLimit }
   })
 )
+/** Those that the values may change to; no schedule begins with one of the first two. */
+const laterConfigs: ReadonlyArray<ResolvedConfig> = [
+  configWith({ historyPerWorkspace: 0, limits: { total: 1, perWorkspace: 1 }, startupTimeoutSeconds: 40, job: { backoffLimit: 0 } }),
+  configWith({ historyPerWorkspace: 3, limits: { total: 4, perWorkspace: 3 }, startupTimeoutSeconds: 240, job: { backoffLimit: 1 } }),
+  ...configs
+]
 
 interface Template extends Pick<AgentTask["spec"], "stage"> {
   readonly workspace: string
@@ -58,6 +67,13 @@ export const templates = [
 /** Returns the workspace of the run of this number. */
 const workspaceAt = (nth: number): string => nth % 2 === 0 ? "one" : "two"
 
+interface Round {
+  readonly enginesEnd: boolean
+  readonly containersStart?: boolean
+  /** What happens to each request that is answered in it, if `disturb` is not to decide. */
+  readonly fault?: Fault
+}
+
 export class Simulation {
   readonly thread = new OneThread()
   readonly server = new ApiServer(() => this.thread.now)
@@ -73,7 +89,9 @@ export class Simulation {
   readonly takenAway = new Set<string>()
   readonly truth: Truth = { engines: [], results: new Map(), states: new Set() }
   readonly cluster: Cluster
-  readonly config: ResolvedConfig
+  config: ResolvedConfig
+  /** The policies that no longer hold, and until when each did. */
+  readonly #formerPolicies: Array<{ readonly policy: TaskPolicy; readonly until: number }> = []
   readonly controllers = new Map<ControllerName, ControllerProcess>()
   readonly workers: Array<Container> = []
   /** Whether two controllers ever ran at the same time. */
@@ -149,6 +167,17 @@ export class Simulation {
   renew(): void {
     const answers = [...this.controllers.values()].filter(({ process }) => process.alive).map(({ renew }) => renew(this.#asked))
     if (this.isDrained && answers.every(isAnswered)) this.drainedAt ??= this.server.revision
+  }
+  /** Gives the controllers that run, and those that start later, other values. */
+  changeValues(nth: number): void {
+    this.#formerPolicies.push({ policy: this.config.policy, until: this.thread.now })
+    this.config = laterConfigs[nth % laterConfigs.length] ?? this.config
+    for (const { process, takeOver } of this.controllers.values()) if (process.alive) takeOver(this.config)
+  }
+  /** All policies that ever held since this task was made; it may have begun by each of them. */
+  policiesSince({ metadata: { creationTimestamp } }: Pick<AgentTask, "metadata">): ReadonlyArray<TaskPolicy> {
+    const former = this.#formerPolicies.filter(({ until }) => until >= Date.parse(creationTimestamp))
+    return [...former.map(({ policy }) => policy), this.config.policy]
   }
   answer(waits: ReadonlyArray<Wait>, nth: number, fault: Fault): void {
     waits[nth % waits.length]?.answer(fault)
@@ -248,7 +277,7 @@ export class Simulation {
   // ── what goes by itself when nothing fails ──
 
   /** Lets everything in the installation act once; returns whether anything happened. */
-  round({ containersStart = true, enginesEnd }: { readonly enginesEnd: boolean; readonly containersStart?: boolean }): boolean {
+  round({ containersStart = true, enginesEnd, fault }: Round): boolean {
     const { revision } = this.server
     let answered = 0
     this.thread.pass(100)
@@ -260,7 +289,7 @@ export class Simulation {
       for (const wait of process.waits.slice()) {
         if (!process.waits.includes(wait)) continue
         if (!wait.poll) answered++
-        wait.answer(this.disturb(process))
+        wait.answer(fault ?? this.disturb(process))
       }
     }
     const { cluster } = this

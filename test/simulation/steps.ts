@@ -1,10 +1,10 @@
 // The steps of a schedule. Each has a name, is possible at any time, and has no effect where there is nothing to do,
 // so that every list of steps is a schedule, and one that fails can be made shorter by leaving out steps.
-// Made from a seed here, carried out by test/simulation/run.
+// Drawn by test/simulation/schedule, carried out by test/simulation/run.
 import { RunEvent } from "../../src/core/run/run-machine.ts"
 import { Gone, Unreachable } from "../../src/kubernetes/errors.ts"
-import { type Fault, randomOf } from "./one-thread.ts"
-import { type ControllerName, type Simulation, templates } from "./simulation.ts"
+import type { Fault } from "./one-thread.ts"
+import type { ControllerName, Simulation } from "./simulation.ts"
 
 export interface Step {
   readonly do: Verb
@@ -29,6 +29,8 @@ const broken = new Unreachable({ ...call, detail: "connection reset" })
 const names: ReadonlyArray<ControllerName> = ["a", "b"]
 const who = ({ by }: Step): ControllerName => names[by % 4 === 3 ? 1 : 0] ?? "a"
 const pick = <A>(all: ReadonlyArray<A>, nth: number): A | undefined => all[nth % all.length]
+/** The `by` of a round in which no container starts, though everything else goes well. */
+export const noContainers = 1
 const times = [100, 1_000, 4_000, 11_000, 35_000, 95_000, 200_000, 3_700_000]
 
 const ofWatch = (act: (watch: ReturnType<Simulation["watchesOf"]>[number], step: Step) => void): Perform => (simulation, step) => {
@@ -129,6 +131,16 @@ const table = {
   "a controller crashes": { weight: 2, trouble: true, perform: (_, step) => _.crash(who(step)) },
   "a controller starts": { weight: 4, perform: (_, step) => _.start("a", step.fault === "none" ? 0 : (step.nth - 4) * 150_000) },
   "another controller starts": { weight: 1, trouble: true, perform: (_) => _.start("b") },
+  "the values change": { weight: 1.5, trouble: true, perform: (_, { nth }) => _.changeValues(nth) },
+  "a controller is started again with other values": {
+    weight: 0.3,
+    trouble: true,
+    perform: (_, step) => {
+      _.crash(who(step))
+      _.changeValues(step.nth)
+      _.start(who(step))
+    }
+  },
   "the cluster is drained": { weight: 0.5, trouble: true, perform: (_) => _.drain() },
   "the drain ends": { weight: 1, perform: (_) => _.endDrain() },
   // the cluster
@@ -173,87 +185,18 @@ const table = {
   "time goes by": { weight: 8, perform: (_, { by }) => _.thread.pass(times[by] ?? 1_000) },
   "all goes well for a while": {
     weight: 6,
-    perform: (_) => {
-      _.round({ enginesEnd: false })
+    perform: (_, { by, fault }) => { // a fault meets every request
+      _.round({ containersStart: by !== noContainers, enginesEnd: false, fault })
     }
   }
 } satisfies Readonly<Record<string, Row>>
 
 export type Verb = keyof typeof table
-const rows = Object.entries(table) as ReadonlyArray<readonly [Verb, Row]>
+/** All steps, with how often each is drawn. */
+export const rows = (Object.entries(table) as ReadonlyArray<readonly [Verb, Row]>).map(([verb, row]) => ({ verb, ...row }))
 
 export const perform = (simulation: Simulation, step: Step): void => {
   const row: Row = table[step.do]
   row.perform(simulation, step)
   simulation.thread.settle()
-}
-
-const faults: ReadonlyArray<Fault> = [
-  "lost answer",
-  "lost answer",
-  "not sent",
-  "conflict",
-  "too many requests",
-  "failed before",
-  "failed after",
-  "killed before",
-  "killed after"
-]
-
-const step = (verb: Verb, by = 0, nth = 0): Step => ({ do: verb, nth, by, fault: "none" })
-const calm = (rounds: number): ReadonlyArray<Step> => Array.from({ length: rounds }, () => step("all goes well for a while"))
-/**
- * Returns steps that start two runs, bring the first one's plan to a good end, and go on for some rounds. `by` says whether the
- * first one applies by itself. Random steps seldom get so far.
- */
-const underWay = (
-  rounds: number,
-  by: number
-): ReadonlyArray<Step> => [step("start a run", by), step("start a run", 3), ...calm(7), step("an engine ends"), ...calm(rounds)]
-/**
- * Returns steps that start a task, for some rounds, and perhaps bring its engine to a good end, go on, and have the source publish. Random
- * steps alone bring one schedule in eight to an engine.
- */
-const begun = (task: number, rounds: number, after: number): ReadonlyArray<Step> => [
-  step("create a task", 0, task),
-  ...calm(rounds),
-  ...after > 0 ? [step("an engine ends"), ...calm(after), step("a source has something new")] : []
-]
-
-/**
- * Makes the schedule of a seed: up to a hundred random steps with few tasks. Half of the kinds of trouble are left out at random, so that
- * rare kinds meet without the others in the way.
- */
-export const schedule = (seed: number, { withPool = false } = {}): ReadonlyArray<Step> => {
-  const random = randomOf(seed)
-  const length = 20 + Math.floor(random() ** 2 * 80)
-  const tasks = 1 + Math.floor(random() * 3)
-  const offset = Math.floor(random() * templates.length)
-  const below = (limit: number) => Math.floor(random() * limit)
-  const mine = rows.filter(([, { trouble }]) => trouble === undefined || random() < 0.5)
-  const myFaults = faults.filter(() => random() < 0.5)
-  const faultRate = random() < 0.3 ? 0 : random() * 0.3
-  const total = mine.reduce((sum, [, { weight }]) => sum + weight, 0)
-  const draw = (): Verb => {
-    let left = random() * total
-    for (const [verb, { weight }] of mine) if ((left -= weight) < 0) return verb
-    return "time goes by"
-  }
-  const runs = () => [
-    ...underWay(below(10), random() < 0.3 ? 5 : 3),
-    ...random() < 0.3 ? [step("a state is locked by force")] : []
-  ]
-  const begin = [
-    step("a controller starts"),
-    ...withPool && random() < 0.7 ? runs() : [],
-    ...random() < 0.5 ? begun((offset + below(tasks)) % templates.length, below(14), Math.max(0, below(16) - 8)) : []
-  ]
-  return [
-    ...begin,
-    ...Array.from({ length }, (): Step => {
-      const verb = draw()
-      const nth = verb === "create a task" ? (offset + below(tasks)) % templates.length : below(8)
-      return { do: verb, nth, by: below(8), fault: random() < faultRate ? myFaults[below(myFaults.length)] ?? "none" : "none" }
-    })
-  ]
 }

@@ -17,6 +17,5 @@ export const claimedTask = Effect.fnUntraced(function*(before: AgentTaskStatus =
   const context = yield* Layer.build(
     TaskStatus.layer(claim).pipe(Layer.provide(Layer.merge(kubernetes.layer, podSettings("/none", "/none"))))
   )
-  const { unsavedDuring } = Context.get(context, TaskStatus)
-  return { kubernetes, status: () => kubernetes.task().status, unsavedDuring }
+  return { kubernetes, status: () => kubernetes.task().status, taskStatus: Context.get(context, TaskStatus) }
 })

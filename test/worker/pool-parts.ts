@@ -22,7 +22,7 @@ export const taskUid = "task-uid-1"
 export const saved = (state: Uint8Array | string) => SettledState.Saved({ digest: Sha256.make(sha256(Buffer.from(state))) })
 
 /** For tests without an AgentTask in whose status anything could be said. */
-export const noTaskStatus = Layer.succeed(TaskStatus, { unsavedDuring: (work) => work })
+export const noTaskStatus = Layer.succeed(TaskStatus, { unansweredDuring: (work) => work, unsavedDuring: (work) => work })
 
 export interface PoolParts {
   readonly api: FakeTaskApi
@@ -51,7 +51,10 @@ export const poolParts = (patience = "2 seconds", statePatience = "10 seconds"):
       Effect.sync(() => {
         isUnsaved = now
       })
-    const taskStatus = Layer.succeed(TaskStatus, { unsavedDuring: (work) => Effect.andThen(mark(true), Effect.tap(work, mark(false))) })
+    const taskStatus = Layer.succeed(TaskStatus, {
+      unansweredDuring: (work) => work,
+      unsavedDuring: (work) => Effect.andThen(mark(true), Effect.tap(work, mark(false)))
+    })
     const released = Deferred.makeUnsafe<void>()
     const tooLate = Deferred.makeUnsafe<void>()
     const stop = neverStops({ plan: signalPlan(8), released: Deferred.await(released), tooLate: Deferred.await(tooLate) })

@@ -7,6 +7,7 @@ const digest = (digit: string): Sha256 => Sha256.make(digit.repeat(64))
 
 export const seal = (more: Partial<Seal> = {}): Seal => ({
   version: 1,
+  backend: digest("9"),
   configuration: digest("1"),
   directory: "",
   engine: { name: "tofu", version: "1.12.6" },

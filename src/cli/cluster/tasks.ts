@@ -70,7 +70,16 @@ export const cancelTask = Effect.fn("cancelTask")(function*(at: ClusterFlags, na
   if (isOver(task.status.phase) && !follows(task)) {
     return yield* new Failed({ message: `AgentTask ${name} is ${task.status.phase} already; there is nothing to cancel.` })
   }
-  yield* kubernetes.apply(agentTasks, cancellationOf(task))
+  // Not by force: what Git has as `cancel: false` would be refused from then on, as a cancel cannot be taken back.
+  yield* kubernetes.apply(agentTasks, cancellationOf(task), { force: false }).pipe(
+    Effect.catchTag("Conflict", ({ detail }) =>
+      Effect.fail(
+        new Failed({
+          message:
+            `AgentTask ${name} is not cancelled, because somebody else sets its spec.cancel (${detail}); set it to true there, such as in Git.`
+        })
+      ))
+  )
   yield* screen.line(`AgentTask ${name} is asked to stop; see how it ends with: agent-job get ${name} --namespace ${namespace}`)
 })
 

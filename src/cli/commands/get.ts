@@ -154,8 +154,8 @@ const answerFor = (kind: Kind, given: Given) => {
     case "task":
       return fromCluster(
         given,
-        ({ getTask }, { taskTable }, now) =>
-          Effect.map(getTask(given, one), ({ object, task }) => ({ document: object, lines: taskTable([task], now) }))
+        ({ getTask }, { taskDetails }, now) =>
+          Effect.map(getTask(given, one), ({ object, task }) => ({ document: object, lines: taskDetails(task, now) }))
       )
   }
 }

@@ -2,6 +2,8 @@
 // Pure: the time is an argument.
 // Used by get and vars.
 import { rescueAdvice } from "../../core/run/state-doubt.ts"
+import { isOver } from "../../core/task/status.ts"
+import { inLine } from "../../core/text/in-line.ts"
 import type { AuditEntry, AuditList } from "../../schema/api/audit.ts"
 import type { PoolList, PoolView } from "../../schema/api/pools.ts"
 import type { RunView, StageView } from "../../schema/api/run.ts"
@@ -152,3 +154,10 @@ export const taskTable = (tasks: ReadonlyArray<AgentTask>, now: number): Readonl
       age(metadata.creationTimestamp, now)
     ])
   )
+
+/** Returns one AgentTask as `taskTable` does, and what it says of itself: what it waits for, what it does now, or how it ended. */
+export const taskDetails = (task: AgentTask, now: number): ReadonlyArray<string> => {
+  const { claim, message, phase } = task.status
+  const label = isOver(phase) ? "Ended" : claim === undefined ? "Waits" : "Now"
+  return [...taskTable([task], now), ...(message === undefined ? [] : ["", `${label}: ${inLine(message)}`])]
+}

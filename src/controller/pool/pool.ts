@@ -49,7 +49,7 @@ export class PoolRefused extends Data.TaggedError("PoolRefused")<{
 export type PoolError = PoolUnreachable | PoolTokenUnreadable | PoolRefused
 
 export class Pool extends Context.Service<Pool, {
-  /** Waits up to `waitSeconds` for work; an empty list is a normal answer. */
+  /** Waits up to `waitSeconds` for work, and returns `max` assignments at most; an empty list is a normal answer. */
   readonly acquire: (agent: string, waitSeconds: number, max: number) => Effect.Effect<ReadonlyArray<Assignment>, PoolError>
   /**
    * Fails with `PoolRefused` and the code `taken` when another agent was faster, or `rescue-pending` when the state that the stage would
@@ -159,7 +159,10 @@ const make = Effect.fnUntraced(function*(url: string, tokenFile: string) {
 
   return Pool.of({
     acquire: (agent, waitSeconds, max) =>
-      Effect.map(ask(poolPath.acquire, { agent, waitSeconds, max }, waitSeconds, AcquireResponse), ({ assignments }) => assignments),
+      Effect.map(
+        ask(poolPath.acquire, { agent, waitSeconds, max }, waitSeconds, AcquireResponse),
+        ({ assignments }) => assignments.slice(0, max) // a hostile server would fill the cluster with more
+      ),
     acknowledge: (id, taskUid) => tell(poolPath.acknowledge(id), { taskUid }),
     cancellations: (after, waitSeconds, resting) =>
       ask(poolPath.cancellations, { after, waitSeconds, resting }, waitSeconds, CancellationsResponse),

@@ -1,8 +1,10 @@
 // What the conditions of a task that follows its source say of its attempts, in place of the task's own end.
 // Always holds: phase, reason, message and result stay those of the task itself.
 // Used by core/reconcile/follow and core/reconcile/over alone.
+import { Option } from "effect"
 import type { AgentTask, AgentTaskStatus } from "../../schema/task/agent-task.ts"
 import { conditionsAfter, fitting, type Step, type Told } from "../task/status.ts"
+import { andThen } from "./response.ts"
 
 /** Returns the status of a task that is over, with conditions made from `told`. The rest of the status stays. */
 const saying = (
@@ -40,6 +42,25 @@ export const outdated: Why = {
 /** Returns the status with conditions that say why the newest attempt's plan is not applied. */
 export const unapplied = (task: AgentTask, { metadata: { name } }: AgentTask, { message, ...why }: Why, now: string): AgentTaskStatus =>
   saying(task, { phase: "Pending", reason: "SourceNotReady", message: fitting(`${name}: ${message}`), ...why }, now)
+
+/**
+ * Returns the status with conditions that say that an attempt which was disrupted is made again; `lack` is what the source lacks for that,
+ * if anything.
+ */
+export const toBeMadeAgain = (task: AgentTask, { metadata: { name }, status }: AgentTask, lack: Option.Option<string>, now: string) => {
+  const { message = "", reason = "Lost" } = status
+  const ended = `${name}: ${message}`
+  return saying(task, {
+    phase: "Pending",
+    ...Option.match(lack, {
+      onNone: () => ({ reason, message: andThen(ended, "It is planned again.") }),
+      onSome: (lack) => ({
+        reason: "SourceNotReady",
+        message: fitting(`${andThen(ended, "It is planned again once the source is ready.")} ${lack}`)
+      })
+    })
+  }, now)
+}
 
 const cannotBeMade = "Its next attempt cannot be made."
 

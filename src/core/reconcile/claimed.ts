@@ -67,13 +67,14 @@ export const showStopping: Respond = (s) =>
   )
 
 /**
- * Leaves the task to its worker. A pool that last heard a doubt, or may have heard one, from another lead or though no answer came, is told
- * that the worker runs, until it has heard that.
+ * Leaves the task to its worker. The pool is told that the worker runs, until it has heard that: it may have heard last that the Pod starts
+ * or a doubt, and a worker that does not reach it says only in the status what it waits for.
  */
 const leave: Respond = (s) => {
-  const { reportedWait, task: { status: { pod } } } = s.observed
-  const mayBeInDoubt = !Option.exists(reportedWait, ({ reason }) => !doubts.includes(reason))
-  return { ...unchanged(s), notices: mayBeInDoubt && pod !== undefined ? noticesToPool(s, running(pod)) : [] }
+  const { message, pod, reason } = s.observed.task.status
+  if (pod === undefined) return unchanged(s)
+  const runs = running(pod)
+  return { ...unchanged(s), notices: noticesToPool(s, reason === "Claimed" ? { ...runs, message: message ?? runs.message } : runs) }
 }
 
 export const leaveUnsaved: Respond = (s) => later(leave(s), troubleAgainMillis)

@@ -10,7 +10,17 @@ import { isForGood, type Observed, type Refusal, waitReasonOf } from "../task/ob
 import { acknowledged, isOver } from "../task/status.ts"
 import { spreadMillis } from "../text/fingerprint.ts"
 import { Action, Notice } from "./action.ts"
-import { isInterim, lostSight, outdated, ownAgain, reflected, unapplied, unattempted, unready } from "./attempt-conditions.ts"
+import {
+  isInterim,
+  lostSight,
+  outdated,
+  ownAgain,
+  reflected,
+  toBeMadeAgain,
+  unapplied,
+  unattempted,
+  unready
+} from "./attempt-conditions.ts"
 import { applyName, attemptName, isFollower, nextAttempt } from "./attempts.ts"
 import { keep } from "./over.ts"
 import { cancel, later, type Respond, type RespondTo, unchanged } from "./response.ts"
@@ -177,12 +187,17 @@ export const tellRefusal: RespondTo<Refusal> = (s, { kind, message }) => {
 const spokenOf = (observed: Observed): Option.Option<AgentTask> =>
   observed.task.status.latest?.apply === undefined ? newest(observed) : observed.latestApply
 
-const said = ({ now, observed }: Situation): AgentTaskStatus => {
+const said = (s: Situation): AgentTaskStatus => {
+  const { now, observed } = s
   const { source, task } = observed
   const { latest } = task.status
   const wanted = notApplied(observed)
   if (Option.isSome(wanted) && isOutdated(wanted.value, now)) return unapplied(task, wanted.value.plan, outdated, now)
   if (Option.isSome(wanted) && source._tag === "NotReady") return unapplied(task, wanted.value.plan, unready(source.message), now)
+  const disrupted = Option.filter(newest(observed), () => Option.isSome(againInMillis(s)))
+  if (Option.isSome(disrupted)) {
+    return toBeMadeAgain(task, disrupted.value, source._tag === "NotReady" ? Option.some(source.message) : Option.none(), now)
+  }
   return Option.match(Option.filter(spokenOf(observed), (of) => of !== task), {
     onNone: () =>
       latest === undefined

@@ -103,7 +103,7 @@ export const rows: ReadonlyArray<Row> = [
   row({
     situation: "over, and it follows its source",
     means:
-      "look at the source from time to time; the conditions are those of the newest attempt, or of its apply once there is one or the source keeps it waiting; they say so where that one was deleted before its end was seen",
+      "look at the source from time to time; the conditions are those of the newest attempt, or of its apply once there is one or the source keeps it waiting; they say so where it is to be made again, and where that one was deleted before its end was seen",
     when: follow.when.atRest,
     respond: follow.reflect
   }),

@@ -33,14 +33,22 @@ const containers = ({ install, others, runner, worker }: PodSeen): PodSeen["othe
   ...others
 ]
 
+/** Adds where to make a Secret or ConfigMap that the kubelet does not find. */
+const whereToMake = (words: string): string =>
+  /(?:secret|configmap) "[^"]*" not found\]?$/u.test(words) ? `${words}; make it in the tasks' namespace` : words
+
 const troubleOf = ([name, seen]: readonly [string, ContainerSeen]): ReadonlyArray<Trouble> => {
-  const say = (what: string): string => `Container ${name} ${what}: ${inLine(seen.message) || seen.reason}`
+  const say = (what: string): string => `Container ${name} ${what}: ${whereToMake(inLine(seen.message)) || seen.reason}`
   if (name === "runner" && (seen.reason === "StartError" || seen.lastReason === "StartError")) {
     return [{ reason: "InvalidConfiguration", message: say("cannot start; the image needs /bin/sh"), final: false }]
   }
   if (seen.state === "waiting") {
-    if (imageNevers.has(seen.reason)) return [{ reason: "ImagePull", message: say("can never get its image"), final: true }]
-    if (imageWaits.has(seen.reason)) return [{ reason: "ImagePull", message: say("cannot get its image yet"), final: false }]
+    if (imageNevers.has(seen.reason)) {
+      return [{ reason: "ImagePull", message: say("can never get its image; correct its name or its pull policy"), final: true }]
+    }
+    if (imageWaits.has(seen.reason)) {
+      return [{ reason: "ImagePull", message: say("cannot get its image yet; check its name, tag and pull secrets"), final: false }]
+    }
     if (configurationWaits.has(seen.reason)) return [{ reason: "InvalidConfiguration", message: say("cannot be created"), final: false }]
     if (seen.reason === "CrashLoopBackOff") {
       return [{ reason: "InvalidConfiguration", message: say("ends as soon as it starts"), final: false }]
@@ -82,7 +90,11 @@ const warningTrouble = ({ message, reason }: Warning, node: string): Option.Opti
     return Option.some({ reason: "JobCreated", message: `Node ${node} cannot set up the Pod yet: ${inLine(message)}`, final: false })
   }
   return reason === "FailedMount" || reason === "FailedAttachVolume"
-    ? Option.some({ reason: "InvalidConfiguration", message: `A volume of the Pod cannot be mounted: ${inLine(message)}`, final: false })
+    ? Option.some({
+      reason: "InvalidConfiguration",
+      message: `A volume of the Pod cannot be mounted: ${whereToMake(inLine(message))}`,
+      final: false
+    })
     : Option.none()
 }
 
@@ -96,9 +108,14 @@ export const troubleOfStart = ({ job, pod, warning }: StartSeen): Option.Option<
     const message = "Its Job is suspended, by a queue such as Kueue or by hand; it starts once the Job's spec.suspend is false."
     return Option.some({ reason: "JobCreated", message, final: false })
   }
+  const isSetUp = Option.exists(pod, (_) => _.isSetUp) // a warning of a volume, the sandbox or the network is old then
   return Option.orElse(
     Option.flatMap(pod, startTrouble),
-    () => Option.flatMap(warning, (told) => warningTrouble(told, Option.match(pod, { onNone: () => "", onSome: ({ node }) => node })))
+    () =>
+      Option.flatMap(
+        isSetUp ? Option.none() : warning,
+        (told) => warningTrouble(told, Option.match(pod, { onNone: () => "", onSome: ({ node }) => node }))
+      )
   )
 }
 
@@ -186,7 +203,13 @@ const finalReason = (reason: Trouble["reason"]): FailureReason =>
     ? "StartupTimeout"
     : reason
 
-const notTakenInTime = "The worker did not take the task within task.startupTimeoutSeconds; the events of its Job and Pod may say why."
+/** Names the node: if it fell silent before its Pod was ready, the Pod does not show that. */
+const notTakenInTime = (pod: Option.Option<PodSeen>): string =>
+  Option.match(Option.filter(pod, ({ node }) => node !== ""), {
+    onNone: () => "The worker did not take the task within task.startupTimeoutSeconds; the events of its Job and Pod may say why.",
+    onSome: ({ name, node }) =>
+      `The worker in Pod ${name} did not take the task within task.startupTimeoutSeconds; see whether node ${node} answers, and what the events of Job and Pod say.`
+  })
 
 /** Returns why a stage that was not claimed is not started any more. */
 export const endOfStart = (
@@ -197,7 +220,7 @@ export const endOfStart = (
   const hasBegun = Option.exists(pod, ({ worker }) => Option.exists(worker, ({ state }) => state === "terminated"))
   if (isOver && (hasBegun || (Option.isSome(pod) && hadToGo(end.reason)))) return end // whatever the Pod waited for
   return Option.match(troubleOfStart({ job, pod, warning }), {
-    onNone: () => isOver ? end : { reason: "StartupTimeout", message: notTakenInTime },
+    onNone: () => isOver ? end : { reason: "StartupTimeout", message: notTakenInTime(pod) },
     onSome: ({ message, reason }) => ({ reason: finalReason(reason), message })
   })
 }

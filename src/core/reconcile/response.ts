@@ -1,6 +1,6 @@
 // What a response to a row is, and what all of them share: nothing changes, a task under way says news, a task ends, a Job is deleted.
 // A status counts every launch that this process knows of, and the pool is told news until it has taken them.
-// Used by core/reconcile/plan for its rows, and by core/reconcile/over, core/reconcile/claimed, core/reconcile/waiting, core/reconcile/start and core/reconcile/follow, which respond to them.
+// Used by core/reconcile/plan for its rows, by core/reconcile/attempt-conditions for its words, and by core/reconcile/over, core/reconcile/claimed, core/reconcile/waiting, core/reconcile/start and core/reconcile/follow, which respond to them.
 import { Option } from "effect"
 import { type AgentTask, type AgentTaskStatus, longestStatusMessage, type Phase } from "../../schema/task/agent-task.ts"
 import type { FailureReason, Reason } from "../../schema/task/reason.ts"

@@ -49,6 +49,8 @@ import { millisSince, podWent, type Situation } from "./situation.ts"
 const lookAgainAfter = (age: number): number => Math.min(Math.max(lookAgainMillis, age), 60_000)
 /** How long the status is silent about a new start: a start that goes well is told by the worker's claim alone. */
 const quietMillis = 3_000
+/** How long a start may take before the status also names the Pod's node, which may be what is slow. Usually that would be a write for nothing. */
+const slowMillis = 30_000
 
 export const finishCalledOff: Respond = (s) =>
   ended(
@@ -74,11 +76,9 @@ const isFresh = ({ observed: { task: { status: { phase = "Pending" } } } }: Situ
 
 const ourJob = ({ observed: { task }, policy }: Situation): string => jobName(policy.basename, task.metadata.name)
 
-const jobMade = (s: Situation): News => ({
-  phase: "Starting",
-  reason: "JobCreated",
-  message: `Job ${ourJob(s)} was created; its Pod is starting.`
-})
+const starting = (message: string): News => ({ phase: "Starting", reason: "JobCreated", message })
+
+const jobMade = (s: Situation, pod = "its Pod is starting"): News => starting(`Job ${ourJob(s)} was created; ${pod}.`)
 
 /** Returns the response with the Job counted, as the status mentions that Job now. */
 const launched = (s: Situation, job: JobSeen, response: Response): Response => ({
@@ -144,10 +144,28 @@ export const clearAwayOrFail: RespondTo<JobWatched> = (s, job) => {
   return later({ ...told, status: withFailedLaunch(status) }, 0)
 }
 
-/** Returns what the start waits for, or that the Pod starts if nothing is known to keep it. */
-const startNews = (s: Situation): News =>
-  Option.match(troubleOfStart(s.observed), {
+/** Returns what a Job that is being deleted waits for. */
+const jobGoing = ({ observed: { pod } }: Situation, { name }: JobWatched): News =>
+  starting(
+    `Job ${name} is being deleted; ${
+      Option.match(pod, {
+        onNone: () => "a finalizer keeps it",
+        onSome: (pod) => `its Pod ${pod.name} is still there`
+      })
+    }.`
+  )
+
+/** Returns that the Pod starts, and once that takes long also where. */
+const podStarting = (s: Situation, job: JobWatched): News =>
+  Option.match(Option.filter(s.observed.pod, ({ node }) => node !== "" && jobAgeMillis(s, job) >= slowMillis), {
     onNone: () => jobMade(s),
+    onSome: ({ name, node }) => jobMade(s, `its Pod ${name} is starting on node ${node}`)
+  })
+
+/** Returns what the start waits for, or that the Pod starts if nothing is known to keep it. */
+const startNews = (s: Situation, job: JobWatched): News =>
+  job.deleting ? jobGoing(s, job) : Option.match(troubleOfStart(s.observed), {
+    onNone: () => podStarting(s, job),
     onSome: ({ message, reason }) => ({ phase: "Starting", reason, message })
   })
 
@@ -157,7 +175,7 @@ const startNews = (s: Situation): News =>
  */
 export const makeAnew: RespondTo<JobWatched> = (s, job) => {
   if (isGivenUp(s.observed.task, job)) return deleteAndLook(s, job)
-  const { status } = launched(s, job, { ...unchanged(s), status: step(s, startNews(s)) })
+  const { status } = launched(s, job, { ...unchanged(s), status: step(s, startNews(s, job)) })
   return later({ ...unchanged(s), status: withJobGivenUp(status) }, 0)
 }
 
@@ -184,7 +202,7 @@ export const showStarting: RespondTo<JobWatched> = (s, job) => {
     ? quotaPatienceMillis - job.knownMillis
     : longestStartMillis(s.observed, s.policy) - job.startingMillis
   const again = lookAgainAfter(age)
-  const news = startNews(s)
+  const news = startNews(s, job)
   const told = underWay(s, news)
   return later(
     sameNews(s, news) && isCounted(task, job) && !isLaunchMarkedFailed(task, job) ? told : launched(s, job, told),

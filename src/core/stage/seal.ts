@@ -43,6 +43,7 @@ const anotherState = (sealed: Seal["state"], now: Seal["state"]): Words =>
     : shown("state", stateWords(sealed), stateWords(now))
 
 const parts: { readonly [_ in Exclude<keyof Seal, "version">]-?: (sealed: Seal, now: Seal) => Words } = {
+  backend: (sealed, now) => another("backend of the state", sealed.backend ?? null, now.backend ?? null),
   configuration: (sealed, now) => another("configuration archive", sealed.configuration, now.configuration),
   directory: (sealed, now) => shown("working directory", placed(sealed.directory), placed(now.directory)),
   engine: (sealed, now) => shown("engine", engineWords(sealed.engine), engineWords(now.engine)),

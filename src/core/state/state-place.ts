@@ -2,6 +2,8 @@
 // Always holds: a state in the Pod's own files, or a pool's state or lock that is not at its server, is found before anything changes.
 // Used by worker/backing/own-backing.ts and worker/backing/pool-backing.ts.
 import { Option, Schema } from "effect"
+import type { JobTemplate } from "../../schema/task/agent-task.ts"
+import { canonical } from "../text/canonical.ts"
 import { backendFileName } from "../text/hcl.ts"
 import { shortName } from "../text/sentence.ts"
 
@@ -25,6 +27,8 @@ const isBelow = (path: string, directory: string): boolean => path === directory
  */
 const outlives = (path: unknown, mounts: ReadonlyArray<string>): boolean =>
   typeof path === "string" && !path.split("/").includes("..") && mounts.some((mount) => isBelow(path, mount))
+
+type Claim = NonNullable<JobTemplate["volumeClaims"]>[number]
 
 const ownWorkspace = "default"
 
@@ -54,6 +58,19 @@ export const stateTrouble = (
       : `The backend local keeps the state in the Pod's own files, ${remedy} A path on a claim of spec.jobTemplate.volumeClaims is such a backend.`
   )
 }
+
+/** The settings of the backend local that say where states are. */
+const localPlaces = ["path", "workspace_dir"]
+
+/**
+ * Returns in one text where the state is: the backend of the note, its settings and, if they are paths in the runner, the claims that these
+ * are on. The text may have secrets. An engine keeps the same settings in a saved plan, whose apply uses those and no others.
+ */
+export const statePlace = (note: Option.Option<string>, claims: ReadonlyArray<Claim>): Option.Option<string> =>
+  Option.map(Option.fromUndefinedOr(backendIn(note)), ({ config, type }) => {
+    const paths = type === "local" ? localPlaces.map((key) => config?.[key]) : []
+    return canonical({ type, config, claims: claims.filter(({ mountPath }) => paths.some((path) => outlives(path, [mountPath]))) })
+  })
 
 /** The settings that the environment of the command gives, and that the configuration would override. */
 const addresses = ["address", "lock_address", "unlock_address"]

@@ -71,6 +71,8 @@ export interface PodSeen {
   readonly nodeAnswers: boolean
   /** What the scheduler says while no node can take the Pod; else empty. */
   readonly unschedulable: string
+  /** Whether the kubelet has set the Pod up: its volumes, sandbox and network. Clusters before Kubernetes 1.29 do not say so. */
+  readonly isSetUp: boolean
   readonly worker: Option.Option<ContainerSeen>
   readonly runner: Option.Option<ContainerSeen>
   readonly install: Option.Option<ContainerSeen>

@@ -84,6 +84,7 @@ export const podSeen = (pod: Pod): PodSeen => {
     nodeAnswers: (unready === undefined || unready.reason === "ReadinessGatesNotReady" || !has("ContainersReady", "True")) &&
       !has("Ready", "Unknown"),
     unschedulable: unschedulable === undefined ? "" : unschedulable.message ?? unschedulable.reason ?? "unschedulable",
+    isSetUp: has("PodReadyToStartContainers", "True"),
     worker,
     runner: Option.map(find("runner"), containerSeen),
     install: Option.map(find("install"), containerSeen),

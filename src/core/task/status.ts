@@ -127,13 +127,24 @@ export interface Launch {
   readonly configHash: string
 }
 
+type RunningPod = Pick<NonNullable<AgentTaskStatus["pod"]>, "name" | "node">
+
+const runsIn = ({ name, node }: RunningPod): string => `Running in Pod ${name}${node === undefined ? "" : ` on node ${node}`}`
+
 /** Returns what the status says while a worker runs the task. */
-export const running = (
-  { name, node }: Pick<NonNullable<AgentTaskStatus["pod"]>, "name" | "node">
-): Pick<Step, "phase" | "reason" | "message"> => ({
+export const running = (pod: RunningPod): Pick<Step, "phase" | "reason" | "message"> => ({
   phase: "Running",
   reason: "Claimed",
-  message: `Running in Pod ${name}${node === undefined ? "" : ` on node ${node}`}.`
+  message: `${runsIn(pod)}.`
+})
+
+/** Returns what the status says while the pool's server gives the worker no answer. The worker writes it itself. */
+export const unanswered = (pod: RunningPod): Pick<Step, "phase" | "reason" | "message"> => ({
+  phase: "Running",
+  reason: "Claimed",
+  message: `${
+    runsIn(pod)
+  }, but its worker has no answer from the pool's server yet; see the log of the worker, and let the Pod reach that server.`
 })
 
 /**

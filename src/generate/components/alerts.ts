@@ -167,6 +167,24 @@ const tasks: ReadonlyArray<Row> = [
     lasting: "10m",
     summary: "The API server refuses Jobs, and their tasks are waiting.",
     description: "The message of the task has its answer: most often a quota or a webhook that does not answer."
+  },
+  {
+    name: "AgentJobQuotaFull",
+    severity: "warning",
+    expr: lasts("its Job has waited for a quota for a minute", "5m"),
+    lasting: "10m",
+    summary: "A quota has had no room for the Pods of tasks for ten minutes.",
+    description:
+      "`kubectl get atasks -A -o wide` shows them with the reason QuotaExceeded and the quota's words. Raise the quota, or lower task.limits to what it has room for."
+  },
+  {
+    name: "AgentJobWorkspaceHeld",
+    severity: "warning",
+    expr: lasts("another task holds the workspace", "3m"),
+    lasting: "30m",
+    summary: "Tasks have waited for half an hour for a workspace that a former task, or one that does not run here, still holds.",
+    description:
+      "`kubectl get atasks -A -o wide` says which: most often a Pod that is left on a node which does not answer. Repair the node, or delete its Node object if the machine is off."
   }
 ]
 

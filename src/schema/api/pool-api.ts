@@ -21,13 +21,18 @@ export const Assignment = Schema.Struct({
   archiveSha256: Sha256,
   planSha256: Schema.optionalKey(Sha256),
   timeoutSeconds: Schema.optionalKey(Schema.Int),
-  taskToken: Schema.String.annotate({ description: "For the worker of this assignment alone; ends with the stage." })
+  taskToken: Schema.String.check(Schema.isMaxLength(1024)).annotate({
+    description: "For the worker of this assignment alone; ends with the stage."
+  })
 })
 export type Assignment = typeof Assignment.Type
 
+/** What an agent calls itself: the name of its Pod, which is no longer. */
+const AgentName = Schema.String.check(Schema.isMaxLength(253))
+
 /** `POST /api/pool/v1/acquire`: answers at once when there is work, else after `waitSeconds` with an empty list. */
 export const AcquireRequest = Schema.Struct({
-  agent: Schema.String.annotate({ description: "Who asks, for the list of agents." }),
+  agent: AgentName.annotate({ description: "Who asks, for the list of agents." }),
   waitSeconds: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 60 })),
   max: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 100 }))
 })
@@ -44,7 +49,7 @@ export const CancellationsRequest = Schema.Struct({
   after: Schema.Int,
   waitSeconds: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 60 })),
   resting: Schema.optionalKey(
-    Schema.Struct({ agent: Schema.String, because: Schema.String }).annotate({
+    Schema.Struct({ agent: AgentName, because: Schema.String }).annotate({
       description:
         "Which agent asks for no work at present, and why: drained, or full, which any other word counts as. An agent that neither asks nor says this counts as gone after 90 seconds."
     })

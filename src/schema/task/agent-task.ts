@@ -48,7 +48,12 @@ export const VariableCategory = Schema.Literals(["terraform", "env"])
 export const Variable = Schema.Struct({
   name: VariableName,
   ...values,
-  sensitive: Schema.optionalKey(Schema.Boolean.annotate({ description: "Kept out of every log and message." })),
+  sensitive: Schema.optionalKey(
+    Schema.Boolean.annotate({
+      description:
+        "Kept out of every log and message. Whoever may read AgentTasks, as each worker may, reads a value in one, so give a secret by valueFrom."
+    })
+  ),
   hcl: Schema.optionalKey(Schema.Boolean.annotate({ description: "The value is an HCL expression, not a text." })),
   category: Schema.optionalKey(
     VariableCategory.annotate({

@@ -13,6 +13,9 @@ const digests = Schema.Record(Schema.String, Sha256)
 
 export const Seal = Schema.Struct({
   version: Schema.Literal(1),
+  backend: Schema.optionalKey(Sha256).annotate({
+    description: "Of where the engine keeps the state, HMAC-SHA-256; absent: in a pool, before init, and where an older version planned."
+  }),
   configuration: Sha256.annotate({ description: "Of the archive." }),
   directory: Schema.String.annotate({ description: "Of the root module in it; empty is the archive's root." }),
   engine: Schema.Struct({ name: Engine.fields.name, version: Schema.String }),

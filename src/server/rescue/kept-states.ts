@@ -4,6 +4,7 @@
 import { Context, Effect, Layer, Result } from "effect"
 import { createDecipheriv } from "node:crypto"
 import { keptStateBytes, keptStateLine, type KeptStateParts, unframe } from "../../schema/api/task-api.ts"
+import { mutates } from "../../schema/task/agent-task.ts"
 import { Tokens } from "../access/tokens.ts"
 import { conflict, invalid, type StoreFailure } from "../refused.ts"
 import { Runs } from "../run/runs.ts"
@@ -36,7 +37,8 @@ export class KeptStates extends Context.Service<KeptStates, {
   readonly keyOf: (stage: string) => string
   /**
    * Takes an encrypted state from a worker; succeeds too if it was stored, or kept as evidence, before. Fails with 422 if it is none, and
-   * with 409 `not-of-this-server`, `not-over` while its stage runs, or `not-kept` where nothing of it is kept.
+   * with 409 `not-of-this-server`, `not-over` while its stage runs, `not-kept` where nothing of it is ever kept, or `evidence-full` until a
+   * person has settled what its workspace waits for.
    */
   readonly take: (bytes: Uint8Array) => Effect.Effect<void, StoreFailure>
   /**
@@ -66,7 +68,7 @@ const make = Effect.gen(function*() {
       const fate = yield* states.keepAsEvidence(stageId, workspaceId, state)
       if (fate._tag === "Dropped") {
         return yield* conflict(
-          "not-kept",
+          fate.limit === "stage" ? "not-kept" : "evidence-full",
           `The server has nothing of this state of ${stageId}, so its copy is to stay where it is. ${fateSentence(fate)}`
         )
       }
@@ -81,8 +83,14 @@ const make = Effect.gen(function*() {
   const open = (kept: KeptStateParts) =>
     Effect.map(Effect.fromResult(decrypted(Buffer.from(keyOf(kept.stage), "hex"), kept)), (state) => ({ state, stageId: kept.stage }))
 
-  /** Takes the decrypted state of a stage, which has to be over. */
-  const takeOf = Effect.fnUntraced(function*({ endedAt, id, runId }: StageRow, bytes: Uint8Array) {
+  /** Takes the decrypted state of a stage, which has to be over. Its key never ends, so whoever had the stage can make one. */
+  const takeOf = Effect.fnUntraced(function*({ endedAt, id, runId, stage }: StageRow, bytes: Uint8Array) {
+    if (!mutates(stage)) {
+      return yield* conflict(
+        "not-kept",
+        `The stage ${id} is a ${stage}, which makes no state, so nothing of this is kept; look at where it comes from.`
+      )
+    }
     if (endedAt === null) {
       return yield* conflict("not-over", `The stage ${id} still runs and may save its state itself; bring this copy once it is over.`)
     }

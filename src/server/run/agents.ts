@@ -1,5 +1,5 @@
 // The agents: who asked for work or said why not, with a token of which pool, and when.
-// A name has one row, with the pool whose token it showed last. Nothing about a stage is decided by it, but what people are told of the wait.
+// A name has a row for each pool with whose token it asked. Nothing about a stage is decided by it, but what people are told of the wait.
 // Used by assignments and pool-routes (which hear them), pools, run-view, the metrics and the chores.
 import { Context, Effect, Layer, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
@@ -17,6 +17,9 @@ const aheadMillis = 5_000
 /** How long an agent without a stage is remembered after it was last heard. */
 const rememberedMillis = 30 * 24 * 3600 * 1000
 
+/** How many of a pool are remembered, beside those with a stage: whoever has a token may give itself any number of names. */
+const rememberedOfPool = 1000
+
 /** How many there are of something for a pool; for null, of what is of none, or of one that is not known. */
 export const CountOfPool = Schema.Struct({ pool: Schema.NullOr(Schema.String), n: Schema.Int })
 
@@ -33,14 +36,20 @@ export const connected = ({ asking, full }: Present): number => asking + full
 const PresentRow = Schema.Struct({ ...CountOfPool.fields, resting: Schema.NullOr(Schema.String) })
 
 export class Agents extends Context.Service<Agents, {
-  /** Notes that the agent asks for work, or why it is resting, with a token of that pool. */
+  /**
+   * Notes that the agent asks for work, or why it is resting, with a token of that pool. A new one may push out the one of its pool that was
+   * heard longest ago and has no stage.
+   */
   readonly heard: (agent: string, pool: string, resting?: Resting) => Effect.Effect<void, SqlError.SqlError>
-  /** Returns since when the agent has not been heard, for a sentence; undefined if it was within the last 90 s, or never. */
-  readonly silentSince: (agent: string) => Effect.Effect<string | undefined, SqlError.SqlError>
+  /**
+   * Returns since when the agent has not been heard, for a sentence; undefined if it was within the last 90 s, or never. `pool` is null if
+   * it is not known, here and below.
+   */
+  readonly silentSince: (agent: string, pool: string | null) => Effect.Effect<string | undefined, SqlError.SqlError>
   /** Returns what counts the agents of a pool, or of all for null, that were heard within the last 90 s. */
   readonly present: Effect.Effect<(pool: string | null) => Present, SqlError.SqlError>
-  /** Reports whether an agent of the same pool as this one takes work, now or once there is room; of any, if its pool is not known. */
-  readonly hasPeer: (agent: string) => Effect.Effect<boolean, SqlError.SqlError>
+  /** Reports whether an agent of the pool takes work, now or once there is room; of any, if the pool is not known. */
+  readonly hasAny: (pool: string | null) => Effect.Effect<boolean, SqlError.SqlError>
   /** Removes the agents that have not been heard for 30 days and have no stage: each new name of a controller adds one. */
   readonly forget: Effect.Effect<void, SqlError.SqlError>
 }>()("agent-job/server/Agents") {
@@ -54,17 +63,31 @@ const make = Effect.gen(function*() {
     return sql`(seenAt > ${yield* instantAfter(-connectedMillis)} AND seenAt <= ${yield* instantAfter(aheadMillis)})`
   })
 
+  const ofPool = (pool: string | null) => pool === null ? sql`TRUE` : sql`pool = ${pool}`
+
+  const hasStage = sql`EXISTS (SELECT 1 FROM stages WHERE agent = agents.name AND endedAt IS NULL)`
+
+  /** Removes the agents of the pool that were heard longest ago, where there are too many. */
+  const forgetOf = (pool: string) =>
+    sql`DELETE FROM agents WHERE pool = ${pool} AND NOT ${hasStage}
+      AND seenAt < (SELECT seenAt FROM agents WHERE pool = ${pool} ORDER BY seenAt DESC LIMIT 1 OFFSET ${rememberedOfPool - 1})`
+
   return Agents.of({
     heard: Effect.fn("Agents.heard")(function*(agent: string, pool: string, resting?: Resting) {
       const seenAt = yield* now
-      yield* sql`INSERT INTO agents ${
-        sql.insert({ name: agent, pool, firstSeenAt: seenAt, seenAt, resting: resting ?? null })
-      } ON CONFLICT (name) DO UPDATE SET seenAt = excluded.seenAt, pool = excluded.pool, resting = excluded.resting`
+      const heard = yield* row(Schema.Struct({ firstSeenAt: Schema.String }))(
+        sql`INSERT INTO agents ${
+          sql.insert({ name: agent, pool, firstSeenAt: seenAt, seenAt, resting: resting ?? null })
+        } ON CONFLICT DO UPDATE SET seenAt = excluded.seenAt, resting = excluded.resting RETURNING firstSeenAt`
+      )
+      if (heard?.firstSeenAt === seenAt) yield* forgetOf(pool)
     }),
-    silentSince: Effect.fn("Agents.silentSince")(function*(agent: string) {
+    silentSince: Effect.fn("Agents.silentSince")(function*(agent: string, pool: string | null) {
       const soon = yield* instantAfter(aheadMillis)
       const silent = yield* row(Schema.Struct({ seenAt: Schema.String }))(
-        sql`SELECT seenAt FROM agents WHERE name = ${agent} AND NOT ${yield* seenLately}`
+        sql`SELECT seenAt FROM (SELECT seenAt FROM agents WHERE name = ${agent} AND ${
+          ofPool(pool)
+        } ORDER BY seenAt DESC LIMIT 1) WHERE NOT ${yield* seenLately}`
       )
       return silent !== undefined && silent.seenAt > soon ? "before the server's clock was put back" : silent?.seenAt
     }),
@@ -78,15 +101,13 @@ const make = Effect.gen(function*() {
         return { asking: count(null), full: count("full"), drained: count("drained") }
       }
     }),
-    hasPeer: Effect.fn("Agents.hasPeer")(function*(agent: string) {
-      const peers = yield* counted(
-        sql`SELECT count(*) AS n FROM agents WHERE ${yield* seenLately} AND resting IS NOT 'drained' AND COALESCE((SELECT pool FROM agents AS this WHERE name = ${agent}), pool) IS pool`
-      )
-      return peers > 0
+    hasAny: Effect.fn("Agents.hasAny")(function*(pool: string | null) {
+      const takers = sql`SELECT count(*) AS n FROM agents WHERE ${yield* seenLately} AND resting IS NOT 'drained' AND ${ofPool(pool)}`
+      return (yield* counted(takers)) > 0
     }),
     forget: Effect.gen(function*() {
       const old = yield* instantAfter(-rememberedMillis)
-      yield* sql`DELETE FROM agents WHERE seenAt < ${old} AND NOT EXISTS (SELECT 1 FROM stages WHERE agent = agents.name AND endedAt IS NULL)`
+      yield* sql`DELETE FROM agents WHERE seenAt < ${old} AND NOT ${hasStage}`
     })
   })
 })

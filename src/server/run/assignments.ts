@@ -23,9 +23,6 @@ import { Runs, type WholeRun } from "./runs.ts"
 import { StageEnds } from "./stage-ends.ts"
 import { type StageRow, StageRow as Row, Stages, stepOf } from "./stages.ts"
 
-/** How much of an agent's name is recorded: a Pod's name is no longer. */
-const longestName = 253
-
 /** What is read of a stage that waits. */
 const Waiting = Row.mapFields(Struct.pick(["id", "seq", "runId", "stage", "attempt", "agent", "notBefore", "offeredAt", "offers"]))
 type Waiting = typeof Waiting.Type
@@ -90,6 +87,16 @@ const ownedBy = (stage: StageRow, taskUid: Option.Option<string>) =>
   stage.taskUid === null || Option.contains(taskUid, stage.taskUid)
     ? Effect.succeed(stage)
     : Effect.fail(conflict("taken", `Another agent has the stage ${stage.id}; what this one asks or says of it changes nothing.`))
+
+/**
+ * Returns the stage unless a task has it that another pool took it for than the one to which the token was offered: such a token opens
+ * nothing more, even for who knows that task's UID. Where either pool is not known, as of what an older version offered, the UID alone
+ * counts.
+ */
+const takenByPool = (stage: StageRow, pool: string | null) =>
+  stage.taskUid === null || stage.agentPool === null || pool === null || stage.agentPool === pool
+    ? Effect.succeed(stage)
+    : ofOtherPool(stage)
 
 /**
  * How long the feed of cancellations names a stage that ended without its agent's word, because the agent may have been away. This is
@@ -166,8 +173,9 @@ const make = Effect.gen(function*() {
   const take = Effect.fnUntraced(function*(id: string, by: Speaker) {
     const stage = yield* spokenFor(id, by)
     if (stage.taskUid !== null || Option.isNone(by.taskUid)) return stage
-    yield* sql`UPDATE stages SET taskUid = ${by.taskUid.value} WHERE id = ${id}`
-    return { ...stage, taskUid: by.taskUid.value }
+    const taken = { taskUid: by.taskUid.value, agentPool: by.pool ?? null }
+    yield* sql`UPDATE stages SET ${sql.update(taken)} WHERE id = ${id}`
+    return { ...stage, ...taken }
   })
 
   /**
@@ -185,12 +193,12 @@ const make = Effect.gen(function*() {
    */
   const offer = Effect.fnUntraced(function*(stage: Waiting, agent: string, pool: string) {
     const offered = yield* sql`UPDATE stages SET ${
-      sql.update({ agent, offeredAt: yield* now, waitReason: null, waitMessage: null })
+      sql.update({ agent, agentPool: pool, offeredAt: yield* now, waitReason: null, waitMessage: null })
     }, offers = offers + 1 WHERE id = ${stage.id} AND ${isOpen} AND ${pools.mayTake(pool)} RETURNING id`
     if (offered.length === 0) return []
     const taskToken = yield* newTaskToken
     yield* sql`INSERT INTO taskTokens ${sql.insert({ hash: tokenHash(taskToken), stageId: stage.id, pool })}`
-    yield* record(sql, [stage.id, agent.slice(0, longestName)])
+    yield* record(sql, [stage.id, agent])
     return [assignmentOf(stage, yield* runs.whole(stage.runId), taskToken)]
   })
 
@@ -309,9 +317,9 @@ const make = Effect.gen(function*() {
    * Starts the stage. The request of its worker shows that the assignment arrived, even if the acknowledgement got lost. From here on a
    * doubt does not stop the stage.
    */
-  const begin = (id: string, by: Speaker & { readonly taskUid: Option.Some<string> }) =>
+  const begin = (id: string, by: { readonly pool: string | null; readonly taskUid: Option.Some<string> }) =>
     sql.withTransaction(Effect.gen(function*() {
-      const before = yield* stages.get(id)
+      const before = yield* takenByPool(yield* stages.get(id), by.pool)
       yield* acknowledge(id, by)
       const stage = yield* stages.get(id)
       const isPast = stage.endedAt !== null || stage.startedAt !== null // since its token was looked up
@@ -336,7 +344,7 @@ const make = Effect.gen(function*() {
 
   const enter = Effect.fn("Assignments.enter")(function*({ pool, stage }: Offered, taskUid: Option.Option<string>) {
     // A stage that started before tasks had to name themselves goes on without a UID.
-    if (stage.endedAt !== null || stage.startedAt !== null) return yield* ownedBy(stage, taskUid)
+    if (stage.endedAt !== null || stage.startedAt !== null) return yield* takenByPool(yield* ownedBy(stage, taskUid), pool)
     if (Option.isNone(taskUid)) return yield* invalid(`A request of a task names its AgentTask's UID in the header ${taskHeader.taskUid}.`)
     return yield* begin(stage.id, { pool, taskUid })
   })

@@ -6,12 +6,12 @@ import { SqlClient, type SqlError } from "effect/sql"
 import { constants, createGunzip } from "node:zlib"
 import { archiveLimitBytes } from "../../schema/api/task-api.ts"
 import { Sha256, Timestamp } from "../../schema/names.ts"
-import { conflict, invalid, orNotFound, type Refused, type StoreFailure } from "../refused.ts"
+import { conflict, invalid, orNotFound, Refused, type StoreFailure } from "../refused.ts"
 import { actsOn, endsAs } from "../store/act.ts"
 import { Blobs } from "../store/blobs.ts"
 import { row } from "../store/database.ts"
 import { newId } from "../store/ids.ts"
-import { now } from "../store/instants.ts"
+import { instantAfter, now } from "../store/instants.ts"
 
 export const ConfigurationVersion = Schema.Struct({
   id: Schema.String,
@@ -23,6 +23,12 @@ export const ConfigurationVersion = Schema.Struct({
   createdAt: Timestamp
 })
 export type ConfigurationVersion = typeof ConfigurationVersion.Type
+
+/**
+ * How long a version that has no archive takes one. Its link follows from a key that each copy of the data has, so an old one must not open
+ * the versions that nobody looks at any more.
+ */
+const takenForMillis = 24 * 3600 * 1000
 
 const tarBlock = 512
 
@@ -54,6 +60,12 @@ const isTarHeader = (block: Uint8Array): boolean => {
 }
 
 const another = conflict("already-uploaded", "This configuration version has another archive already; create a new version.")
+const tooLate = new Refused({
+  status: 410,
+  error: "link-expired",
+  message:
+    "This configuration version was made more than 24 hours ago and has no archive, so its link takes none any more; create a new version."
+})
 const replaced = conflict(
   "another-upload",
   "Another upload of this configuration version has begun, so this one was ended; if both are yours, create a version for each."
@@ -86,8 +98,8 @@ export class Configurations extends Context.Service<Configurations, {
   readonly latest: (workspaceId: string) => Effect.Effect<ConfigurationVersion | undefined, SqlError.SqlError>
   /**
    * Stores the archive of a version. `saidBytes` is the length that the request states, if it does. Fails with 409 `already-uploaded` if
-   * the version has another one, with 409 `another-upload` if the next upload of the version begins meanwhile, and with 422 if the body is
-   * no gzipped tar archive.
+   * the version has another one, with 409 `another-upload` if the next upload of the version begins meanwhile, with 410 `link-expired` a day
+   * after the version was made, and with 422 if the body is no gzipped tar archive.
    */
   readonly upload: <E>(
     id: string,
@@ -120,7 +132,8 @@ const make = Effect.gen(function*() {
     )
 
   const upload = Effect.fn("Configurations.upload")(function*<E>(id: string, bytes: Stream.Stream<Uint8Array, E>, saidBytes?: number) {
-    const { sizeBytes: storedBytes, status } = yield* get(id)
+    const { createdAt, sizeBytes: storedBytes, status } = yield* get(id)
+    if (status !== "uploaded" && createdAt < (yield* instantAfter(-takenForMillis))) return yield* tooLate
     if (status === "uploaded" && saidBytes !== undefined && saidBytes !== storedBytes) return yield* another
     const received = yield* endingEarlier(id, blobs.receive(bytes, { limitBytes: archiveLimitBytes }))
     const { sha256, sizeBytes } = received

@@ -58,7 +58,13 @@ const make = Effect.gen(function*() {
   )
   const bound = rows(CountOfPool)(sql`SELECT pool, count(*) AS n FROM workspaces GROUP BY pool`)
 
-  const untaken = Effect.map(Effect.all([agents.present, waiting]), ([present, waits]) => {
+  /** Who is there of a pool. One whose token has another name by now asks under that. */
+  const presentNow = Effect.map(
+    agents.present,
+    (present) => (pool: string | null): Present => pool === null || hasToken(pool) ? present(pool) : { asking: 0, full: 0, drained: 0 }
+  )
+
+  const untaken = Effect.map(Effect.all([presentNow, waiting]), ([present, waits]) => {
     const sumOf = (counts: (of: Present) => boolean) => waits.reduce((sum, { n, pool }) => counts(present(pool)) ? sum + n : sum, 0)
     return {
       unasked: sumOf((of) => connected(of) === 0 && of.drained === 0),
@@ -67,7 +73,7 @@ const make = Effect.gen(function*() {
   })
 
   const list = Effect.gen(function*() {
-    const [present, waits, perName] = yield* Effect.all([agents.present, waiting, bound])
+    const [present, waits, perName] = yield* Effect.all([presentNow, waiting, bound])
     const workspacesOf = (pool: string | null) =>
       perName.reduce((sum, { n, pool: named }) => of({ pool: named }) === pool ? sum + n : sum, 0)
     const counts = (pool: string | null) => ({ waiting: countOf(waits, pool), workspaces: workspacesOf(pool) })

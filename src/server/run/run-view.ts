@@ -120,12 +120,13 @@ export const makeRunViews = Effect.gen(function*() {
     if (open.acknowledgedAt === null) return yield* untakenOf(run, open)
     const told = waitOf(open)
     if (told !== undefined) return told
-    const since = open.agent === null ? undefined : yield* agents.silentSince(open.agent)
+    const pool = open.agentPool !== null && pools.hasToken(open.agentPool) ? open.agentPool : null // its token may have got another name
+    const since = open.agent === null ? undefined : yield* agents.silentSince(open.agent, pool)
     const has = `Agent ${open.agent} has the stage`
     if (since === undefined) return { position: 1, message: `${has} and is about to start its Pod.` }
     return {
       position: 1,
-      message: (yield* agents.hasPeer(open.agent ?? ""))
+      message: (yield* agents.hasAny(pool))
         ? `${has}, but has not been heard since ${since}. Another agent is there, and starts the Pod if it has replaced ${open.agent}; if nothing starts, check that the controller of ${open.agent} runs and reaches the server.`
         : `${has}, but has not been heard since ${since}; if this lasts, check that its controller runs and reaches the server.`
     }

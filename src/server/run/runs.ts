@@ -9,12 +9,12 @@ import { RunId, Sha256, Timestamp, WorkspaceName } from "../../schema/names.ts"
 import { Engine, mutates, PlanOptions } from "../../schema/task/agent-task.ts"
 import { Changes } from "../../schema/task/stage-result.ts"
 import { conflict, invalid, orNotFound, type StoreFailure, unauthorized } from "../refused.ts"
-import { actsOn } from "../store/act.ts"
+import { actsOn, endsAs } from "../store/act.ts"
 import { Blobs, type Received } from "../store/blobs.ts"
 import { Commits } from "../store/commits.ts"
 import { counted, row, rows } from "../store/database.ts"
 import { newRunId } from "../store/ids.ts"
-import { now } from "../store/instants.ts"
+import { instantAfter, now } from "../store/instants.ts"
 import { NamedBlobs } from "../store/named-blobs.ts"
 import { RunVariable } from "../workspace/variables.ts"
 import { type Workspace, Workspaces } from "../workspace/workspaces.ts"
@@ -79,6 +79,8 @@ export interface NewRun {
   readonly engine: Engine | undefined
   readonly options: PlanOptions
   readonly variables: ReadonlyArray<RunVariable>
+  /** Whether the request may be a repeated one, whose first answer was lost; its run is then the one that there is. */
+  readonly once?: boolean
   /** The rescue that the run imports for; absent for other runs. An import does not wait for the workspace, which waits for it. */
   readonly rescueId?: string
 }
@@ -91,6 +93,9 @@ export interface RunFacts {
   readonly approvedBy?: string
   readonly stoppedBy?: string
 }
+
+/** Stock clients repeat a request for up to 7 minutes: 30 times, after up to 0.9 s, 1.8 s and so on. */
+const repeatedForMillis = 600_000
 
 const openStatuses = RunStatus.literals.filter((status) => !isFinal(status))
 
@@ -150,8 +155,8 @@ export class Runs extends Context.Service<Runs, {
    */
   readonly pendingBefore: (run: Run) => Effect.Effect<number, SqlError.SqlError>
   /**
-   * Creates a run, with its first stage if its workspace is free or the run does not wait for it. Fails with 422 if the archive is no
-   * longer stored.
+   * Creates a run, with its first stage if its workspace is free or the run does not wait for it; or returns the one that the same request
+   * started before. Fails with 422 if the archive is no longer stored.
    */
   readonly create: (run: NewRun) => Effect.Effect<WholeRun, StoreFailure>
   /**
@@ -222,28 +227,46 @@ const make = Effect.gen(function*() {
     yield* stages.create(next.id, "plan")
   })
 
-  const create = Effect.fn("Runs.create")(function*({ engine, options, variables, ...asked }: NewRun) {
-    const id = yield* newRunId
+  /** Returns the run that the same request started, unless that ended without an apply, or is older than any repeated request. */
+  const startedBefore = Effect.fnUntraced(function*(wanted: Readonly<Record<string, unknown>>) {
+    const isSame = Object.entries(wanted).map(([column, value]) => sql`${sql(column)} IS ${value}`)
+    const since = yield* instantAfter(-repeatedForMillis)
+    const found = yield* row(Schema.Struct({ id: RunId }))(
+      sql`SELECT id FROM runs WHERE ${sql.and(isSame)} AND createdAt >= ${since} AND ${
+        sql.in("status", [...openStatuses, "applied"])
+      } ORDER BY seq LIMIT 1`
+    )
+    return found?.id
+  })
+
+  const create = Effect.fn("Runs.create")(function*({ engine, once = false, options, variables, ...asked }: NewRun) {
+    const newId = yield* newRunId
     const createdAt = yield* now
-    const made = {
+    const wanted = {
       ...asked,
-      id,
+      engine: engine === undefined ? null : JSON.stringify(engine),
+      options: JSON.stringify(options),
+      variables: JSON.stringify(variables)
+    }
+    const made = {
+      ...wanted,
+      id: newId,
       createdAt,
       status: "pending",
       cancelAsked: false,
-      engine: engine === undefined ? null : JSON.stringify(engine),
-      options: JSON.stringify(options),
-      variables: JSON.stringify(variables),
       timestamps: JSON.stringify({ pending: createdAt })
     }
     const noArchive = invalid("The archive of the run's configuration version is not stored any more; upload it again, or a new version.")
-    yield* sql.withTransaction(Effect.gen(function*() {
+    const id = yield* sql.withTransaction(Effect.gen(function*() {
+      const before = once ? yield* startedBefore(wanted) : undefined
       if (Option.isNone(yield* blobs.about(asked.archiveSha256))) return yield* noArchive
-      yield* actsOn(id)
+      yield* actsOn(before ?? newId)
+      if (before !== undefined) return yield* Effect.as(endsAs("repeated"), before)
       const [last] = yield* rows(Schema.Struct({ seq: Schema.Int }))(sql`SELECT COALESCE(MAX(seq), 0) AS seq FROM runs`)
       const workingDirectory = asked.workingDirectory ?? (yield* workspaces.get(asked.workspaceId)).workingDirectory
       yield* sql`INSERT INTO runs ${sql.insert({ ...made, workingDirectory, seq: (last?.seq ?? 0) + 1 })}`
-      yield* queues(asked) ? dispatch(asked.workspaceId) : stages.create(id, "plan")
+      yield* queues(asked) ? dispatch(asked.workspaceId) : stages.create(newId, "plan")
+      return newId
     }))
     return yield* whole(id)
   })

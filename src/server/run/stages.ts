@@ -21,6 +21,7 @@ export const StageRow = Schema.Struct({
   stage: Stage,
   attempt: Schema.Int,
   agent: Schema.NullOr(Schema.String),
+  agentPool: Schema.NullOr(Schema.String),
   taskUid: Schema.NullOr(Schema.String),
   notBefore: Schema.NullOr(Timestamp),
   offeredAt: Schema.NullOr(Timestamp),

@@ -201,5 +201,20 @@ export const migrations = Migrator.fromRecord({
     `UPDATE effects SET journalBytes = sizes.bytes
       FROM (SELECT stageId, number, SUM(OCTET_LENGTH(entry)) OVER (PARTITION BY stageId ORDER BY number) AS bytes FROM effects) AS sizes
       WHERE sizes.stageId = effects.stageId AND sizes.number = effects.number`
+  ),
+  /**
+   * The pool of the agent that was offered a stage, and once a task has it, of the token that took it; not known of what an older version
+   * offered. An agent has a row for each pool, so that no pool hides another's; `''` is of one that is not known.
+   */
+  "0034_agents_of_pools": statements(
+    `ALTER TABLE stages ADD COLUMN agentPool TEXT`,
+    `CREATE TABLE agentsOfPools (
+      name TEXT NOT NULL, pool TEXT NOT NULL, firstSeenAt TEXT NOT NULL, seenAt TEXT NOT NULL, resting TEXT, PRIMARY KEY (name, pool)
+    ) STRICT, WITHOUT ROWID`,
+    `INSERT INTO agentsOfPools (name, pool, firstSeenAt, seenAt, resting) SELECT name, COALESCE(pool, ''), firstSeenAt, seenAt, resting FROM agents`,
+    `DROP TABLE agents`,
+    `ALTER TABLE agentsOfPools RENAME TO agents`,
+    `CREATE INDEX agentsByAge ON agents (seenAt)`,
+    `CREATE INDEX agentsByPool ON agents (pool, seenAt)`
   )
 })

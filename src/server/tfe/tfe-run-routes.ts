@@ -93,6 +93,7 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
     return yield* runs.create({
       workspaceId: workspace.id,
       configurationVersionId: version.id,
+      once: asked !== undefined, // a client that asks for another run makes another version, or names none
       archiveSha256: version.sha256,
       planOnly,
       saved,

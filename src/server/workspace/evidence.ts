@@ -1,6 +1,6 @@
 // States that were refused, kept aside as files and rows until a person has looked: no stage's state is ever dropped without a word.
-// Invariant: bounded. A stage keeps its highest serials, a workspace the states of pending rescues and then the newest; files go with rows.
-// Used by refused-states (keeps them) and state-views, settlements and workspace-state-routes (show and take them).
+// Invariant: bounded. A stage keeps its highest serials; a workspace first the highest of each stage that runs or has a pending rescue, which
+// may be the only copy and gives way to none. Used by refused-states, and by what shows and takes them.
 import { Context, Effect, Layer, Result, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { Sha256, Timestamp } from "../../schema/names.ts"
@@ -42,8 +42,8 @@ export interface RefusedState extends Omit<EvidenceRow, "id" | "receivedAt" | "s
 const Gone = Schema.Struct({ id: Schema.String, sha256: Sha256 })
 
 /**
- * The limit that dropped a state: its stage has enough states of higher serials, or its workspace has enough states of pending rescues or
- * newer ones.
+ * The limit that dropped a state: its stage has enough states of higher serials, or its workspace has, of other stages or of its own, so
+ * many that give way to none.
  */
 export type EvidenceLimit = "stage" | "workspace"
 
@@ -55,8 +55,8 @@ export class Evidence extends Context.Service<Evidence, {
   /** Returns the state of a stage that has this digest. */
   readonly ofStage: (stageId: string, sha256: string) => Effect.Effect<EvidenceRow | undefined, SqlError.SqlError>
   /**
-   * Keeps a state and returns its row, or the limit that dropped it. The same state of a stage is kept once. For a new state, `ifNew` runs
-   * in the same transaction before the workspace's limit is applied, because a rescue that it opens counts there.
+   * Keeps a state and returns its row, or the limit that dropped it. The same state of a stage is kept once. For a new state that is kept,
+   * `ifNew` runs in the same transaction.
    */
   readonly keep: (
     refused: RefusedState,
@@ -84,11 +84,24 @@ const make = Effect.gen(function*() {
     rows(Gone)(sql`DELETE FROM evidence WHERE id IN (
       SELECT id FROM (SELECT id, ROW_NUMBER() OVER kept AS place, SUM(sizeBytes) OVER kept AS bytes FROM evidence WHERE stageId = ${stageId} WINDOW kept AS (ORDER BY serial DESC, seq DESC))
       WHERE place > ${perStage.count} OR (place > 1 AND bytes > ${perStage.bytes})) RETURNING id, sha256`)
-  const pruneWorkspace = (workspaceId: string) =>
-    rows(Gone)(sql`DELETE FROM evidence WHERE id IN (
-      SELECT id FROM (SELECT id, ROW_NUMBER() OVER kept AS place, SUM(sizeBytes) OVER kept AS bytes FROM evidence WHERE workspaceId = ${workspaceId}
-        WINDOW kept AS (ORDER BY EXISTS (SELECT 1 FROM rescues WHERE rescues.stageId = evidence.stageId AND settledAt IS NULL) DESC, seq DESC))
-      WHERE place > ${perWorkspace.count} OR (place > 1 AND bytes > ${perWorkspace.bytes})) RETURNING id, sha256`)
+  /**
+   * Removes the states of a workspace past its limits, and returns them: the new one alone, if there is no room beside those that give way
+   * to none. What their senders were told is that nobody else has to keep them.
+   */
+  const pruneWorkspace = Effect.fnUntraced(function*(workspaceId: string, newId: string) {
+    const past = yield* rows(Gone)(sql`SELECT id, sha256 FROM (
+        SELECT id, sha256, ROW_NUMBER() OVER kept AS place, SUM(sizeBytes) OVER kept AS bytes FROM (
+          SELECT *, id = ${newId} AS isNew, ROW_NUMBER() OVER (PARTITION BY stageId, id = ${newId} ORDER BY serial DESC, seq DESC) = 1 AS isHighest,
+            EXISTS (SELECT 1 FROM rescues WHERE rescues.stageId = evidence.stageId AND settledAt IS NULL)
+              OR EXISTS (SELECT 1 FROM stages WHERE stages.id = evidence.stageId AND endedAt IS NULL) AS waits
+          FROM evidence WHERE workspaceId = ${workspaceId})
+        WINDOW kept AS (ORDER BY waits AND isHighest AND NOT isNew DESC, isNew DESC, waits DESC, seq DESC))
+      WHERE place > ${perWorkspace.count} OR (place > 1 AND bytes > ${perWorkspace.bytes})`)
+    const isDropped = past.some(({ id }) => id === newId)
+    const gone = past.filter(({ id }) => !isDropped || id === newId)
+    if (gone.length > 0) yield* sql`DELETE FROM evidence WHERE ${sql.in("id", gone.map(({ id }) => id))}`
+    return gone
+  })
 
   /**
    * Returns SQL for the version that is stored, or for NULL if later runs may have stored it since the state was written: they could begin
@@ -114,8 +127,8 @@ const make = Effect.gen(function*() {
           ${storedBefore(refused)}
         FROM evidence WHERE true ON CONFLICT DO NOTHING RETURNING id`
       const ofStages = yield* pruneStage(stageId)
-      if (made.length > 0 && !isIn(ofStages)) yield* ifNew
-      const ofWorkspace = yield* pruneWorkspace(workspaceId)
+      const ofWorkspace = yield* pruneWorkspace(workspaceId, id)
+      if (made.length > 0 && !isIn([...ofStages, ...ofWorkspace])) yield* ifNew
       yield* blobs.store(refused.received) // also a known state, whose file may be damaged
       yield* endsAs(isIn([...ofStages, ...ofWorkspace]) ? "not kept" : "kept as evidence")
       return { ofStages, ofWorkspace }

@@ -24,7 +24,7 @@ const RefusedStateFate = Data.taggedEnum<RefusedStateFate>()
 
 const dropped = {
   stage: "It is not kept, since states of higher serials are.",
-  workspace: "It is not kept, since its workspace has as many states of rescues that wait, or newer ones, as the server keeps."
+  workspace: "It is not kept, since its workspace has as many states as the server keeps there of stages that run or wait for a rescue."
 }
 
 /** Says what became of a state, for a person. */

@@ -7,12 +7,16 @@ import { openFolder, readFile } from "../volume/folder.ts"
 
 const limitBytes = 1024 * 1024
 
-/** Fails with what `trouble` finds wrong in the engine's note of its backend. Without a backend there is no note. */
+/** Returns the engine's note of its backend. Before `init`, and without a backend, there is none. */
+export const backendNote = Effect.fnUntraced(function*(engineDirectory: string) {
+  const found = yield* readFile(yield* openFolder(engineDirectory), ["terraform.tfstate"], limitBytes)
+  return Option.map(found, (bytes) => new TextDecoder().decode(bytes))
+}, Effect.scoped)
+
+/** Fails with what `trouble` finds wrong in the engine's note of its backend. */
 export const checkBackendNote = Effect.fnUntraced(
   function*<E>(engineDirectory: string, trouble: (note: Option.Option<string>) => Effect.Effect<Option.Option<string>, E>) {
-    const found = yield* Effect.flatMap(openFolder(engineDirectory), (directory) => readFile(directory, ["terraform.tfstate"], limitBytes))
-    const told = yield* trouble(Option.map(found, (bytes) => new TextDecoder().decode(bytes)))
+    const told = yield* trouble(yield* backendNote(engineDirectory))
     if (Option.isSome(told)) return yield* invalid(told.value)
-  },
-  Effect.scoped
+  }
 )

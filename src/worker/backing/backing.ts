@@ -31,6 +31,8 @@ export interface Sealing {
   readonly key: Effect.Effect<Uint8Array, StageFailed, Settings>
   /** Which state the plan was made from, or the apply would start from now. */
   readonly state: Effect.Effect<Seal["state"], StageFailed>
+  /** Where the engine keeps the state, in one text, as `init` has set it; none before, and where the engine has no say in that. */
+  readonly backend: Effect.Effect<Option.Option<string>, StageFailed, Settings>
 }
 
 export interface Backing {

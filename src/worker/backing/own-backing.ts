@@ -3,7 +3,7 @@
 // Used by worker/stage/worker.ts.
 import { Effect, Option } from "effect"
 import { join } from "node:path"
-import { placesByWorkspace, stateTrouble } from "../../core/state/state-place.ts"
+import { placesByWorkspace, statePlace, stateTrouble } from "../../core/state/state-place.ts"
 import type { AgentTask, AgentTaskSpec } from "../../schema/task/agent-task.ts"
 import type { Artifact } from "../../schema/task/source.ts"
 import { noCommandEnv } from "../engine/engine.ts"
@@ -12,9 +12,10 @@ import { Settings } from "../settings.ts"
 import { invalid, type StageFailed } from "../stage-failed.ts"
 import { SettledState } from "../state/state-delivery.ts"
 import { unpack } from "../volume/archive.ts"
-import { checkBackendNote } from "./backend-note.ts"
+import { backendNote, checkBackendNote } from "./backend-note.ts"
 import type { Backing } from "./backing.ts"
 import { bringKeptPlan, bringPlannedSource, keepPlan, sealingKey } from "./kept-plan.ts"
+import { engineFolder } from "./modules-folder.ts"
 
 /** Returns the archive to fetch, if the source is one; for a Flux source it is the artifact that was recorded before the Job was made. */
 const archiveOf = (
@@ -35,6 +36,10 @@ const fetchSource = ({ sha256, url }: Pick<Artifact, "url" | "sha256">) =>
     yield* unpack(file, root)
   })
 
+const noteAfterInit = Effect.flatMap(Settings, ({ dataDirectory }) => backendNote(join(dataDirectory, engineFolder)))
+
+const onlyLookedAt = "For a plan that nobody will apply, leave spec.savePlan out."
+
 export const ownBacking = Effect.fnUntraced(
   function*({ spec, status }: Pick<AgentTask, "spec" | "status">): Effect.fn.Return<Backing, StageFailed> {
     const { jobTemplate, plan, savePlan, source, stage, workspace } = spec
@@ -49,7 +54,8 @@ export const ownBacking = Effect.fnUntraced(
     }
     const archive = yield* archiveOf(source, status.source)
     const savedPlan = Option.fromUndefinedOr(source.savedPlan)
-    const mounts = (jobTemplate?.volumeClaims ?? []).map(({ mountPath }) => mountPath)
+    const claims = jobTemplate?.volumeClaims ?? []
+    const mounts = claims.map(({ mountPath }) => mountPath)
     return {
       variables: [],
       secrets: [],
@@ -60,13 +66,20 @@ export const ownBacking = Effect.fnUntraced(
         Option.map(savedPlan, ({ sha256 }) => bringPlannedSource(workspace, sha256)),
         () => Option.map(archive, fetchSource)
       ),
-      sealing: { key: sealingKey(workspace, stage === "plan"), state: Effect.succeed("engine") },
+      sealing: {
+        key: sealingKey(workspace, stage === "plan"),
+        state: Effect.succeed("engine"),
+        backend: Effect.map(noteAfterInit, (note) => statePlace(note, claims))
+      },
       bringPlan: Option.map(savedPlan, () => bringKeptPlan),
       openFor: () => Effect.succeed(noCommandEnv),
-      mayRun: ({ mutates }, engineDirectory, workspace) =>
-        mutates // a plan writes no state
+      mayRun: ({ mutates, subcommand }, engineDirectory, workspace) =>
+        mutates || (subcommand === "plan" && savePlan !== undefined) // the apply of a kept plan uses the backend of the plan
           ? checkBackendNote(engineDirectory, (note) =>
-            Effect.map(placesByWorkspace(note) ? workspace : Effect.undefined, (name) => stateTrouble(note, mounts, name)))
+            Effect.map(
+              placesByWorkspace(note) ? workspace : Effect.undefined,
+              (name) => Option.map(stateTrouble(note, mounts, name), (trouble) => mutates ? trouble : `${trouble} ${onlyLookedAt}`)
+            ))
           : Effect.void,
       settleState: () => Effect.succeed(SettledState.Unwritten()),
       giveStateBack: Effect.void,

@@ -32,14 +32,14 @@ const refuse = (message: string) => Effect.fail(invalid(message))
 export const poolBacking = Effect.fnUntraced(function*({ plan, source, stage }: AgentTaskSpec) {
   const taskApi = yield* TaskApi
   const delivery = yield* StateDelivery
-  const { unsavedDuring } = yield* TaskStatus
+  const { unansweredDuring, unsavedDuring } = yield* TaskStatus
   const { privateDirectory } = yield* Settings
   if (stage !== "plan" && plan === undefined) {
     return yield* refuse(
       `spec.plan is missing: the ${stage} of a pool's run applies the plan that was approved, and only that; plan again.`
     )
   }
-  const begun = yield* taskApi.details
+  const begun = yield* unansweredDuring(taskApi.details)
   yield* delivery.keepSharedCopyAs(begun)
   yield* carryStrandedStates
 
@@ -61,7 +61,8 @@ export const poolBacking = Effect.fnUntraced(function*({ plan, source, stage }: 
       })),
     sealing: {
       key: Effect.succeed(Buffer.from(begun.sealKey, "hex")),
-      state: stage === "plan" ? Effect.succeed(markOf(begun)) : Effect.map(taskApi.details, markOf) // a plan from a later state than this is refused by its apply
+      state: stage === "plan" ? Effect.succeed(markOf(begun)) : Effect.map(taskApi.details, markOf), // a plan from a later state than this is refused by its apply
+      backend: Effect.succeedNone
     },
     bringPlan: Option.map(Option.fromUndefinedOr(plan), ({ sha256 }) =>
       Effect.fnUntraced(function*(provisioned: Provisioned) {

@@ -8,6 +8,7 @@ import { createReadStream, readFileSync, statSync } from "node:fs"
 import { notOwn } from "../../core/network/server-refusal.ts"
 import { reasonOf } from "../../http/cause.ts"
 import { toServer } from "../../http/connections.ts"
+import { monotonicMillis } from "../../kubernetes/clock.ts"
 import { type JournalEntry, JournalPosition, JournalRequest } from "../../schema/api/effects.ts"
 import { isOneOf } from "../../schema/api/problem.ts"
 import {
@@ -68,6 +69,8 @@ export const sha256 = (bytes: Uint8Array): string => createHash("sha256").update
 
 const smallBodyTimeout = Duration.seconds(30)
 const largeBodyTimeout = Duration.minutes(10)
+/** How long the server may be silent before the worker's output says so. */
+const silentMillis = 20_000
 
 const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
   const { poolPatience, tokenFile } = yield* Settings
@@ -177,11 +180,20 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
   }
 
   const patiently: TaskApi["Service"]["patiently"] = (ask) =>
-    askAgain(Effect.tapError(ask, (error) => Effect.logDebug(error.message)), {
-      while: ({ _tag }) => _tag === "NoAnswer",
-      first: "200 millis",
-      spaced: "5 seconds",
-      limit: poolPatience
+    Effect.flatMap(monotonicMillis, (since) => {
+      let isTold = false
+      const tell = ({ message }: { readonly message: string }) =>
+        Effect.flatMap(monotonicMillis, (now) => {
+          if (isTold || now - since < silentMillis) return Effect.logDebug(message)
+          isTold = true
+          return Effect.logWarning(message)
+        })
+      return askAgain(Effect.tapError(ask, tell), {
+        while: ({ _tag }) => _tag === "NoAnswer",
+        first: "200 millis",
+        spaced: "5 seconds",
+        limit: poolPatience
+      })
     })
 
   const download: TaskApi["Service"]["download"] = (what, file, sha256) => {

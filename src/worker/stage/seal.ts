@@ -1,7 +1,7 @@
 // The seal of what an apply runs, part by part: taken when a plan is kept, and again before the apply, which wants every part unchanged.
 // Always holds: a seal tells nothing of a variable's value without the key, which neither the stage's runner nor the plan's package gets.
 // Used by worker/stage/preparation.ts.
-import { Effect, Option } from "effect"
+import { Effect, Option, Struct } from "effect"
 import { createHash, createHmac, type Hash } from "node:crypto"
 import { brokenSeal, differences } from "../../core/stage/seal.ts"
 import { lockFileName, savedPlanName } from "../../core/stage/stage-commands.ts"
@@ -65,8 +65,10 @@ export const sealOf = Effect.fn("Seal.of")(
     const { dataDirectory, privateDirectory } = yield* Settings
     const archives = yield* openFolder(privateDirectory)
     const key = yield* sealing.key
+    const backend = yield* sealing.backend
     return {
       version: 1,
+      ...(Option.isSome(backend) && { backend: keyed(key, "backend", backend.value) }),
       configuration: yield* needed(yield* digestOf(archives, [archiveFile], archiveLimitBytes), "configuration archive"),
       directory: directory.join("/"),
       engine,
@@ -81,11 +83,14 @@ export const sealOf = Effect.fn("Seal.of")(
   Effect.scoped
 )
 
+const optionalParts = ["backend", "modules"] as const
+
 /**
- * Fails with DigestMismatch if a part is not as it was sealed; the message names each such part. The modules count only if they were sealed,
- * because older versions did not.
+ * Fails with DigestMismatch if a part is not as it was sealed; the message names each such part. A part that one of the two has not does not
+ * count: older versions sealed no modules, and the backend is known only after `init`.
  */
-export const unbroken = (sealed: Seal, { modules, ...now }: Seal): Effect.Effect<void, StageFailed> => {
-  const different = differences(sealed, sealed.modules === undefined || modules === undefined ? now : { ...now, modules })
+export const unbroken = (sealed: Seal, now: Seal): Effect.Effect<void, StageFailed> => {
+  const unknown = optionalParts.filter((part) => sealed[part] === undefined || now[part] === undefined)
+  const different = differences(Struct.omit(sealed, unknown), Struct.omit(now, unknown))
   return different.length === 0 ? Effect.void : Effect.fail(new StageFailed({ reason: "DigestMismatch", message: brokenSeal(different) }))
 }

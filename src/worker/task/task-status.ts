@@ -2,7 +2,7 @@
 // Always holds: a task that is over or has another claim is left alone; no work waits for these writes, which come one after another.
 // Made by worker/stage/worker.ts, used by worker/state/state-delivery, worker/backing/pool-backing and worker/backing/last-state.
 import { Context, Duration, Effect, Latch, Layer, type Scope } from "effect"
-import { advance, isOver, running, unsaved } from "../../core/task/status.ts"
+import { advance, isOver, running, type Step, unanswered, unsaved } from "../../core/task/status.ts"
 import { Kubernetes } from "../../kubernetes/client.ts"
 import { currentInstant } from "../../kubernetes/clock.ts"
 import type { KubernetesError } from "../../kubernetes/errors.ts"
@@ -16,6 +16,8 @@ export class TaskStatus extends Context.Service<TaskStatus, {
    * fails later than that, the status stays so until the result; an earlier failure, such as a refusal, is left to the result alone.
    */
   readonly unsavedDuring: <A, E, R>(work: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  /** Runs the work likewise; if that takes long, the status says that the server does not answer the worker. */
+  readonly unansweredDuring: <A, E, R>(work: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 }>()("agent-job/worker/TaskStatus") {
   static readonly layer = (claim: Claim) => Layer.effect(TaskStatus, Effect.suspend(() => make(claim)))
 }
@@ -32,18 +34,24 @@ const patience = Duration.seconds(5)
  */
 type Has = "unsaid" | "said" | "unsure"
 
+type Words = Pick<Step, "phase" | "reason" | "message">
+
 const make = Effect.fnUntraced(
   function*({ nonce }: Claim): Effect.fn.Return<TaskStatus["Service"], never, Kubernetes | Settings | Scope.Scope> {
     const kubernetes = yield* Kubernetes
     const { namespace, pod, task: name } = yield* Settings
     const changed = Latch.makeUnsafe(false)
     let isWanted = false
+    /** What is wanted, or was last. */
+    let words: Words = unsaved
     let has: Has = "unsaid"
 
-    const want = (wanted: boolean) =>
+    const want = (wanted: boolean, now?: Words) =>
       Effect.sync(() => {
-        if (wanted === isWanted) return
+        const said = now ?? words
+        if (wanted === isWanted && said === words) return
         isWanted = wanted
+        words = said
         changed.openUnsafe()
       })
 
@@ -52,17 +60,17 @@ const make = Effect.fnUntraced(
      * worker wrote, not what the controller has written since.
      */
     const next = Effect.fnUntraced(
-      function*(wanted: boolean, had: Has): Effect.fn.Return<Has, KubernetesError> {
+      function*(wanted: boolean, words: Words, had: Has): Effect.fn.Return<Has, KubernetesError> {
         const task = yield* kubernetes.get(taskKind, { namespace, name })
         const { metadata, status } = task
         if (status.claim?.nonce !== nonce || isOver(status.phase)) return "unsaid"
-        const isThere = status.reason === unsaved.reason
+        const isThere = status.reason === words.reason && status.message === words.message
         if (!wanted && !isThere) {
           return had === "unsure" ? "said" : "unsaid" // so that the status is looked at once more
         }
         if (wanted !== isThere) {
           const told = advance(status, {
-            ...(wanted ? unsaved : running(pod)),
+            ...(wanted ? words : running(pod)),
             generation: metadata.generation,
             now: yield* currentInstant
           })
@@ -77,7 +85,7 @@ const make = Effect.fnUntraced(
     const step = Effect.suspend(() => {
       const [wanted, had] = [isWanted, has]
       if (wanted) has = "unsure"
-      return next(wanted, had)
+      return next(wanted, words, had)
     }).pipe(
       Effect.map((now) => {
         has = now
@@ -93,13 +101,11 @@ const make = Effect.fnUntraced(
     // Runs beside the work and is not interrupted when the work ends, because an interrupted write might still succeed after the next one.
     yield* Effect.forkScoped(Effect.forever(Effect.andThen(due, Effect.andThen(Effect.sync(() => changed.closeUnsafe()), step))))
 
-    const keepWanting = Effect.forever(Effect.andThen(Effect.sleep(tellEvery), want(true)))
-    return TaskStatus.of({
-      unsavedDuring: (work) =>
-        Effect.raceFirst(work, keepWanting).pipe(
-          Effect.tap(want(false)),
-          Effect.tapError(() => Effect.suspend(() => has === "unsaid" ? Effect.void : want(true))) // what is said already stays
-        )
-    })
+    const during = (said: Words) => <A, E, R>(work: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+      Effect.raceFirst(work, Effect.forever(Effect.andThen(Effect.sleep(tellEvery), want(true, said)))).pipe(
+        Effect.tap(want(false)),
+        Effect.tapError(() => Effect.suspend(() => has === "unsaid" ? Effect.void : want(true, said))) // what is said already stays
+      )
+    return TaskStatus.of({ unsavedDuring: during(unsaved), unansweredDuring: during(unanswered(pod)) })
   }
 )

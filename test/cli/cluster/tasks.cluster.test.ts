@@ -2,6 +2,7 @@ import { expect, layer } from "@effect/vitest"
 import { Effect, Fiber, Option } from "effect"
 import { listTasks, showTaskLog } from "../../../src/cli/cluster/tasks.ts"
 import { createTask, finish, getTask, runController, TaskCluster, Tasks, untilStatus } from "../../controller/task-cluster.ts"
+import { kubectl } from "../../kustomize/api-server.ts"
 import { run } from "../program.ts"
 import { toldScreen } from "../told-screen.ts"
 
@@ -52,6 +53,22 @@ layer(TaskCluster, { excludeTestServices: true })("AgentTasks on the command lin
       expect(yield* cancel("follower")).toMatchObject({ code: 0, out: expect.stringContaining("AgentTask follower is asked to stop") })
       expect((yield* getTask("follower")).spec.cancel).toBe(true)
       expect((yield* cancel("follower")).error).toBe("error: AgentTask follower is Succeeded already; there is nothing to cancel.\n")
+    }))
+
+  it.effect("whose cancel somebody else keeps as false are not cancelled, and it says who does", () =>
+    Effect.gen(function*() {
+      const { namespace } = yield* Tasks
+      const spec = { workspace: "demo", stage: "plan", cancel: false, source: { inline: { "main.tf": "" } } }
+      const task = { apiVersion: "scalr.io/v1", kind: "AgentTask", metadata: { name: "in-git", namespace }, spec }
+      yield* Effect.promise(() => kubectl(["apply", "--server-side", "--field-manager=git", "-f", "-"], JSON.stringify(task)))
+      const { code, error } = yield* run(["cancel", "in-git", "--namespace", namespace], environment)
+      expect([code, error]).toEqual([
+        1,
+        expect.stringMatching(
+          /^error: AgentTask in-git is not cancelled, because somebody else sets its spec\.cancel \(.*"git".*\); set it to true there, such as in Git\.\n$/u
+        )
+      ])
+      expect((yield* getTask("in-git")).spec.cancel).toBe(false)
     }))
 
   it.effect("that are not there are exit code 3", () =>

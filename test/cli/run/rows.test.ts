@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Schema } from "effect"
-import { auditTable, runDetails, runTable, taskTable } from "../../../src/cli/run/rows.ts"
+import { auditTable, runDetails, runTable, taskDetails, taskTable } from "../../../src/cli/run/rows.ts"
 import { rescueAdvice } from "../../../src/core/run/state-doubt.ts"
 import { Sha256 } from "../../../src/schema/names.ts"
 import { AgentTask } from "../../../src/schema/task/agent-task.ts"
@@ -189,4 +189,15 @@ describe("the table of AgentTasks", () => {
       "a      demo        plan    -           -          -           1h",
       "b      demo        plan    Succeeded   +1 ~0 -0   Completed   1h"
     ]))
+  const claim = { podUid: "p", nonce: "n", epoch: 0, at: "2026-01-31T11:00:00Z" }
+  it.each([
+    [{ phase: "Queued", message: "Waiting for b, which holds workspace demo." }, "Waits: Waiting for b, which holds workspace demo."],
+    [{ phase: "Running", claim, message: "Running in Pod p on node n." }, "Now: Running in Pod p on node n."],
+    [{ phase: "Failed", claim, message: "The engine\nended." }, "Ended: The engine ended."]
+  ])(
+    "is followed, of one task, by what that says of itself: %o",
+    (status, line) => expect(taskDetails(task("a", status), now)).toEqual([...taskTable([task("a", status)], now), "", line])
+  )
+  it("is all that there is of a task of which nothing is known", () =>
+    expect(taskDetails(task("a", {}), now)).toEqual(taskTable([task("a", {})], now)))
 })

@@ -1,11 +1,13 @@
 // The controller against a real API server: what it makes of AgentTasks, and what it leaves alone.
 import { expect, layer } from "@effect/vitest"
 import { Effect } from "effect"
+import { leaderLeaseName } from "../../../src/core/manifest/installation/rbac.ts"
 import { managedByUs, taskUidLabel } from "../../../src/core/manifest/labels.ts"
 import { leaseName } from "../../../src/core/scheduling/workspace-lease.ts"
 import { Kubernetes } from "../../../src/kubernetes/client.ts"
 import { agentTasks, jobs, leases } from "../../../src/kubernetes/kinds.ts"
 import { WorkspaceName } from "../../../src/schema/names.ts"
+import { controllerProgram } from "../../faults/controller-process.ts"
 import { denyingPolicy, policyWords } from "../../kubernetes/denying-policy.ts"
 import { fullQuota } from "../../kubernetes/full-quota.ts"
 import { serviceAccounts } from "../../kubernetes/service-accounts.ts"
@@ -265,5 +267,20 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
         "agent-job-replica-one",
         "agent-job-replica-three"
       ])
+    }).pipe(Effect.scoped))
+
+  it.effect("ends with 0 on SIGTERM as a program, and has given back its lead", () =>
+    Effect.gen(function*() {
+      const { namespace } = yield* Tasks
+      const program = yield* controllerProgram({ kubeconfig: process.env["KUBECONFIG"] ?? "", identity: "program" })
+      yield* program.start
+      yield* createTask("before-the-end")
+      yield* untilLaunched("before-the-end")
+      const lead = Effect.map((yield* Kubernetes).get(leases, { name: leaderLeaseName({ name: "agent-job" }), namespace }), ({ spec }) =>
+        Object(spec).holderIdentity)
+      expect(yield* lead).toBe("program")
+      program.signal("SIGTERM")
+      expect(yield* program.ended).toBe(0)
+      expect(yield* lead).not.toBe("program")
     }).pipe(Effect.scoped))
 })

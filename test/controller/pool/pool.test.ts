@@ -44,6 +44,25 @@ it.live("takes work, says why it waits, and reports each stage once", () =>
     yield* pool.report("run-unknown.plan.1", ofTask, failed()) // as to a server that was set up anew
   }).pipe(Effect.scoped))
 
+it.live.each([
+  { given: "more stages than it asked for, as many as it asked for", offered: 3000, tokenLength: 47, taken: 2 },
+  { given: "a token that is no token, none", offered: 2, tokenLength: 1025, taken: undefined }
+])("takes, from a pool that offers $given", ({ offered, taken, tokenLength }) =>
+  Effect.gen(function*() {
+    const assignments = Array.from({ length: offered }, (_, n) => ({
+      id: `run-${n}.plan.1`,
+      runId: `run-${n}`,
+      workspace: "demo",
+      stage: "plan",
+      attempt: 1,
+      archiveSha256: "b".repeat(64),
+      taskToken: "t".repeat(tokenLength)
+    }))
+    const { pool } = yield* answeredBy((_, response) => void response.end(JSON.stringify({ assignments })))
+    const got = yield* Effect.option(pool.acquire("agent", 0, 2))
+    expect(Option.getOrUndefined(Option.map(got, ({ length }) => length))).toBe(taken)
+  }).pipe(Effect.scoped))
+
 it.live("is refused a stage that another agent took, and counts what it has to say of it as told", () =>
   Effect.gen(function*() {
     const { people, pool } = yield* setUp

@@ -3,6 +3,7 @@ import { describe, expect, it } from "@effect/vitest"
 import type { V1Container, V1NetworkPolicy, V1Role, V1RoleBinding } from "@kubernetes/client-node"
 import { parseDocument } from "yaml"
 import { manifestYaml } from "../../../src/cli/terminal/manifest-yaml.ts"
+import { crd } from "../../../src/core/manifest/installation/crd.ts"
 import { deployment } from "../../../src/core/manifest/installation/deployment.ts"
 import { install, type InstalledObject } from "../../../src/core/manifest/installation/install.ts"
 import { job } from "../../../src/core/manifest/job.ts"
@@ -25,6 +26,8 @@ describe("a defect of the chart is none here:", () => {
     for (const labels of [podOf()?.metadata?.labels, deployment(configOf()).spec?.template.metadata?.labels]) {
       for (const { key, values } of matchExpressions) expect(values).toContain(labels?.[key])
     }
+    const closed = JSON.stringify(policy?.spec?.egress)
+    for (const address of ["169.254.0.0/16", "fd00:ec2::254/128"]) expect(closed).toContain(address)
   })
 
   it("the Secret of a token is made", () => expect(ofKind("Secret", { agent: { token: "t" } })).toHaveLength(1))
@@ -109,7 +112,12 @@ describe("a defect of the chart is none here:", () => {
     expect(made).not.toMatch(/very-secret|agent-job-token/u)
   })
 
-  it("a start and a stage have limits, and Pods say whether they are ready", () => {
+  it("a start and a stage have limits, Pods say whether they are ready, and the task says how it is", () => {
+    expect(configOf().policy.startupTimeoutSeconds).toBeGreaterThan(0)
+    expect(crd().spec).toMatchObject({
+      versions: [{ schema: { openAPIV3Schema: { properties: { spec: {}, status: {} } } }, subresources: { status: {} } }]
+    })
+    expect(ofKind("PodDisruptionBudget")).not.toEqual([])
     expect(job(taskOf(), configOf(), 0).spec?.activeDeadlineSeconds).toBeGreaterThan(0)
     expect(container("worker").readinessProbe).toBeDefined()
     expect(deployment(configOf()).spec?.template.spec?.containers[0]).toMatchObject({ livenessProbe: {}, readinessProbe: {} })

@@ -1,5 +1,7 @@
 // What is rendered for many values at once passes the strict validation of the API server, and so do the Jobs of tasks.
 import { afterAll, beforeAll, expect, it } from "@effect/vitest"
+import { choices } from "../../helm-parity/choices.ts"
+import { generatedFile } from "../../helm-parity/generated-values.ts"
 import { begin, dryRun, end } from "../../kustomize/api-server.ts"
 import type { Built } from "../../kustomize/build.ts"
 import { configIn, render, sample } from "./some-values.ts"
@@ -9,9 +11,11 @@ const seed = Number(process.env.PROPERTY_SEED ?? 1)
 beforeAll(begin)
 afterAll(end)
 
-it("is taken for 200 files", { timeout: 300_000 }, async () => {
-  const configs = sample(260, seed).flatMap((file) => configIn(file) ?? []).slice(0, 200)
-  expect(configs).toHaveLength(200)
+it("is taken for 200 files and more", { timeout: 300_000 }, async () => {
+  // Half of them have many keys with one value each, half have many values.
+  const files = [...sample(130, seed), ...Array.from({ length: 130 }, (_, nth) => generatedFile(choices(seed + nth)))]
+  const configs = files.flatMap((file) => configIn(file) ?? [])
+  expect(configs.length).toBeGreaterThanOrEqual(200)
   const rendered = configs.flatMap((config) => render(config).filter(({ kind }) => kind !== "CustomResourceDefinition"))
   // Many objects are the same.
   const objects = [...new Set(rendered.map((object) => JSON.stringify(object)))].map((text) => JSON.parse(text) as Built)

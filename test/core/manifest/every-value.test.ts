@@ -117,8 +117,7 @@ describe("Pod Security restricted", () => {
   it.prop(
     "is passed with any values that each pass it",
     [places],
-    ([places]) => expect(broken(rowsAt(places).filter((row) => !unsafe.includes(row)))).toEqual([]),
-    { arbitrary: { runs: 300 } }
+    ([places]) => expect(broken(rowsAt(places).filter((row) => !unsafe.includes(row)))).toEqual([])
   )
 })
 

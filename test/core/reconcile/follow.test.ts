@@ -125,6 +125,38 @@ describe("an attempt at a new artifact", () => {
     expect(spentAfter(2, -3600).actions).toMatchObject([{ _tag: "CreateTask" }]) // by the clock of a node that is an hour ahead
   })
 
+  it.each(
+    [
+      { newest: "task-2", seed: { latest: "lost" }, source: "known", reason: "Evicted", next: "It is planned again." },
+      { newest: "task", seed: { life: "lost" }, source: "known", reason: "Evicted", next: "It is planned again." },
+      {
+        newest: "task-2",
+        seed: { latest: "lost" },
+        source: "notReady",
+        reason: "SourceNotReady",
+        next: "It is planned again once the source is ready. It is not ready."
+      }
+    ] as const
+  )(
+    "that was disrupted needs nobody while $newest is to be made again, with a source that is $source",
+    ({ newest, next, reason, seed, source }) => {
+      const world = worldOf({ ...followed, follows: "plan", ...seed, source })
+      const evicted = (task: AgentTask): AgentTask => ({
+        ...task,
+        status: { ...task.status, reason: "Evicted", message: "Pod p was evicted", finishedAt: before(1) }
+      })
+      const seen = newest === "task" ? { ...world, task: evicted(world.task) } : { ...world, latest: Option.map(world.latest, evicted) }
+      const message = `${newest}: Pod p was evicted. ${next}`
+      const told = plan(policy, seen, noon).status
+      expect(told.conditions).toMatchObject([
+        { type: "Ready", status: "False", reason, message },
+        { type: "Reconciling", status: "True" },
+        { type: "Stalled", status: "False" }
+      ])
+      expect([told.phase, told.reason, told.message]).toEqual([seen.task.status.phase, seen.task.status.reason, seen.task.status.message])
+    }
+  )
+
   it("is made within 30 s of its artifact, however old a shared answer is, and not by all followers at once", () => {
     const waits = ["a", "b", "c"].map((uid) => {
       const world = worldOf({ ...followed, source: "known", follows: "plan" })

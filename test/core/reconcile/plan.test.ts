@@ -1095,11 +1095,22 @@ describe("plan, of a task that is claimed", () => {
         expect(told.status).toEqual(unheard.task.status)
         expect(plan(policyOf(whole), perform(unheard, told), noon).notices).toEqual([])
       }
-      const started = { reason: "JobCreated", message: "Job agent-job-task was created." } as const
-      const neverSilent = { ...worldOf(whole), reportedWait: Option.some(started) } // the pool was told of no silence
-      expect(plan(policyOf(whole), neverSilent, noon).notices).toEqual([])
+      const runs = { reason: "Claimed", message: "Running in Pod pod on node node." } as const
+      expect(plan(policyOf(whole), { ...worldOf(whole), reportedWait: Option.some(runs) }, noon).notices).toEqual([])
     }
   )
+
+  it("tells the pool that its Pod is no longer starting, and what the worker waits for, which cannot tell a server that it does not reach", () => {
+    const whole: Seed = { ...plainSeed, life: "claimed", pool: true, job: "active", pod: "Running", worker: "running" }
+    const starting = { reason: "JobCreated", message: "Job agent-job-task was created; its Pod is starting." } as const
+    const world = { ...worldOf(whole), reportedWait: Option.some(starting) }
+    const says = (message?: string) => {
+      const status = { ...world.task.status, ...(message !== undefined && { message }) }
+      return plan(policyOf(whole), { ...world, task: { ...world.task, status } }, noon).notices
+    }
+    expect(says()).toMatchObject([{ _tag: "ReportWait", reason: "Claimed", message: "Running in Pod pod on node node." }])
+    expect(says("The server does not answer.")).toMatchObject([{ reason: "Claimed", message: "The server does not answer." }])
+  })
 
   it("says again that a task runs whose node was silent and answers", () => {
     const whole: Seed = { ...plainSeed, life: "claimed", job: "active", pod: "Running", worker: "running" }
@@ -1191,6 +1202,27 @@ describe("plan, of a start", () => {
     expect(plan(policyOf(whole), worldOf(whole), noon).status.message).toBe(
       "Its Job is suspended, by a queue such as Kueue or by hand; it starts once the Job's spec.suspend is false."
     )
+  })
+
+  it.each<readonly [seed: Partial<Seed>, says: string]>([
+    [{ pod: "Pending" }, "Job agent-job-task was created; its Pod is starting."],
+    [{ jobAgeSeconds: 179 }, "Job agent-job-task was created; its Pod is starting."],
+    [{ jobAgeSeconds: 179, pod: "Pending" }, "Job agent-job-task was created; its Pod pod is starting on node node."],
+    [{ pod: "Pending", jobDeleting: true }, "Job agent-job-task is being deleted; its Pod pod is still there."],
+    [{ job: "suspended", jobDeleting: true }, "Job agent-job-task is being deleted; a finalizer keeps it."]
+  ])("says of a start what is there of it, and where: %o", (seed, says) => {
+    const whole: Seed = { ...plainSeed, life: "starting", launches: 1, job: "active", jobAgeSeconds: 10, ...seed }
+    expect(plan(policyOf(whole), worldOf(whole), noon).status).toMatchObject({ phase: "Starting", reason: "JobCreated", message: says })
+  })
+
+  it("says of a Pod that did not start in time which node to look at: one that fell silent leaves no trace in a Pod that was never ready", () => {
+    const whole: Seed = { ...plainSeed, life: "starting", job: "active", jobAgeSeconds: 180, pod: "Pending" }
+    expect(plan(policyOf(whole), worldOf(whole), noon).status).toMatchObject({
+      phase: "Failed",
+      reason: "StartupTimeout",
+      message:
+        "The worker in Pod pod did not take the task within task.startupTimeoutSeconds; see whether node node answers, and what the events of Job and Pod say. Nothing was run."
+    })
   })
 
   it("says of a Pod that is larger than its quota what it asks for, and where to ask for less", () => {

@@ -52,22 +52,22 @@ describe("startTrouble", () => {
       pod: { runner: waiting(reason) },
       reason: "ImagePull",
       final: false,
-      says: "Container runner cannot get its image yet"
+      says: `Container runner cannot get its image yet; check its name, tag and pull secrets: ${reason}`
     })),
     {
       given: "an image whose name is none",
       pod: { worker: waiting("InvalidImageName") },
       reason: "ImagePull",
       final: true,
-      says: "worker"
+      says: "Container worker can never get its image; correct its name or its pull policy: InvalidImageName"
     },
-    {
-      given: "a Secret that is missing",
-      pod: { worker: waiting("CreateContainerConfigError", "secret \"creds\" not found") },
+    ...["secret", "configmap"].map((kind) => ({
+      given: `a ${kind} that is missing`,
+      pod: { worker: waiting("CreateContainerConfigError", `${kind} "creds" not found`) },
       reason: "InvalidConfiguration",
       final: false,
-      says: "creds"
-    },
+      says: `Container worker cannot be created: ${kind} "creds" not found; make it in the tasks' namespace`
+    })),
     ...["PreCreateHookError", "PreStartHookError", "PostStartHookError"].map((reason) => ({
       given: `a sidecar that cannot start (${reason})`,
       pod: {
@@ -162,6 +162,20 @@ describe("troubleOfStart", () => {
   })
 })
 
+describe("troubleOfStart of a Pod that is set up", () => {
+  it.each(["FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox", "NetworkNotReady"])(
+    "no longer believes a warning: %s",
+    (reason) => {
+      const warning = Option.some({ reason, message: "secret \"creds\" not found" })
+      const pod = { ...healthy, phase: "Pending" as const, worker: waiting("PodInitializing"), runner: waiting("ContainerCreating") }
+      const { job } = worldOf({ ...plainSeed, job: "active" })
+      const reasonOfEnd = (isSetUp: boolean) => endOfStart({ job, pod: Option.some({ ...pod, isSetUp }), warning }).message
+      expect(reasonOfEnd(false)).toContain("secret \"creds\" not found")
+      expect(reasonOfEnd(true)).toMatch(/^The worker in Pod pod did not take the task/u)
+    }
+  )
+})
+
 describe("troubleOfStart of a message that has several lines", () => {
   it.each([
     ["FailedMount", "A volume of the Pod cannot be mounted: mount failed: exit status 32"],
@@ -169,6 +183,15 @@ describe("troubleOfStart of a message that has several lines", () => {
   ])("is one line of %s", (reason, says) => {
     const warning = Option.some({ reason, message: "mount failed:\n\texit status 32\n" })
     expect(Option.getOrThrow(troubleOfStart({ job: Option.none(), pod: Option.none(), warning })).message).toBe(says)
+  })
+  it("says where to make what a volume lacks", () => {
+    const warning = Option.some({
+      reason: "FailedMount",
+      message: "MountVolume.SetUp failed for volume \"source\" : configmap \"files\" not found"
+    })
+    expect(Option.getOrThrow(troubleOfStart({ job: Option.none(), pod: Option.none(), warning })).message).toBe(
+      "A volume of the Pod cannot be mounted: MountVolume.SetUp failed for volume \"source\" : configmap \"files\" not found; make it in the tasks' namespace"
+    )
   })
   it("is one line of the scheduler", () =>
     expect(Option.getOrThrow(startTrouble({ ...healthy, unschedulable: "0/1 nodes:\ncpu" })).message).toBe(
@@ -206,6 +229,16 @@ describe("endOf", () => {
       pod: { ...refused, reason },
       reason: "Evicted"
     })),
+    {
+      given: "a scheduler that needs its place for another",
+      pod: {
+        deleting: true,
+        disruption: "default-scheduler: preempting to accommodate a higher priority pod",
+        worker: ended("Error", 143)
+      },
+      reason: "Evicted"
+    },
+    { given: "a kubelet that needs its place for another", pod: { phase: "Failed" as const, reason: "Preempting" }, reason: "Evicted" },
     { given: "a drain of its node", pod: { disruption: "Eviction API: evicting", worker: ended("Error", 1) }, reason: "Evicted" },
     { given: "somebody who deleted it", pod: { deleting: true, worker: ended("Error", 1) }, reason: "Evicted" },
     {

@@ -17,6 +17,7 @@ const rows: ReadonlyArray<
   { changed: "nothing", now: {}, words: [] },
   { changed: "the order of its variables", now: { variables: Object.fromEntries(Object.entries(variables).reverse()) }, words: [] },
   { changed: "the archive", now: { configuration: other }, words: ["another configuration archive"] },
+  { changed: "where the engine keeps the state", now: { backend: other }, words: ["another backend of the state"] },
   {
     changed: "the directory",
     sealed: { directory: "live" },
@@ -78,8 +79,20 @@ const rows: ReadonlyArray<
   }
 ]
 
-const Part = Schema.Literals(["configuration", "directory", "engine", "environment", "lockFile", "modules", "plan", "state", "variables"])
+const Part = Schema.Literals([
+  "backend",
+  "configuration",
+  "directory",
+  "engine",
+  "environment",
+  "lockFile",
+  "modules",
+  "plan",
+  "state",
+  "variables"
+])
 const wordsOf: Readonly<Record<typeof Part.Type, RegExp>> = {
+  backend: /another backend of the state/u,
   configuration: /configuration archive/u,
   directory: /working directory/u,
   engine: /another engine/u,

@@ -1,7 +1,7 @@
 // Which backends that the engine notes down mean that a state would be lost with its Pod.
 import { describe, expect, it } from "@effect/vitest"
 import { Option } from "effect"
-import { placesByWorkspace, poolStateTrouble, stateTrouble } from "../../../src/core/state/state-place.ts"
+import { placesByWorkspace, poolStateTrouble, statePlace, stateTrouble } from "../../../src/core/state/state-place.ts"
 
 const note = (type: string, config: object | null = {}) => Option.some(JSON.stringify({ version: 3, backend: { type, config, hash: 1 } }))
 
@@ -51,6 +51,43 @@ describe("stateTrouble", () => {
     expect(placesByWorkspace(note("s3"))).toBe(false)
     expect(placesByWorkspace(Option.none())).toBe(false)
     expect(placesByWorkspace(note("local"))).toBe(true)
+  })
+})
+
+describe("statePlace", () => {
+  const claims = [{ claimName: "state", mountPath: "/mnt/state" }, {
+    claimName: "more",
+    mountPath: "/mnt/more"
+  }]
+  const local = (config: object) => note("local", { path: null, workspace_dir: null, ...config })
+  const here = statePlace(local({ path: "/mnt/state/x.tfstate" }), claims)
+
+  it.each([
+    { given: "the backend is of another kind", found: note("s3", { path: "/mnt/state/x.tfstate", workspace_dir: null }), mounted: claims },
+    { given: "a setting is another one", found: local({ path: "/mnt/state/y.tfstate" }), mounted: claims },
+    {
+      given: "the claim at its path is another one",
+      found: local({ path: "/mnt/state/x.tfstate" }),
+      mounted: [{ claimName: "other", mountPath: "/mnt/state" }]
+    }
+  ])("is another one when $given", ({ found, mounted }) => expect(statePlace(found, mounted)).not.toEqual(here))
+
+  it("is the same whatever else the engine notes, and whatever claims the state is not on", () => {
+    const noted =
+      `{"version": 4, "backend": {"hash": 2, "config": {"workspace_dir": null, "path": "/mnt/state/x.tfstate"}, "type": "local"}}`
+    expect(statePlace(Option.some(noted), claims.slice(0, 1))).toEqual(here)
+    const s3 = note("s3", { bucket: "b" })
+    expect(statePlace(s3, claims)).toEqual(statePlace(s3, []))
+  })
+
+  it("has the claim of other workspaces too", () => {
+    const found = local({ workspace_dir: "/mnt/more/workspaces" })
+    expect(statePlace(found, claims)).not.toEqual(statePlace(found, claims.slice(0, 1)))
+  })
+
+  it("is none before there is a backend", () => {
+    expect(statePlace(Option.none(), claims)).toEqual(Option.none())
+    expect(statePlace(Option.some("{"), claims)).toEqual(Option.none())
   })
 })
 

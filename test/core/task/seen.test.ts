@@ -40,6 +40,10 @@ describe("podSeen", () => {
     ])
     expect(pod({ containerStatuses: [waiting("worker", "PodInitializing")] }).others).toEqual([])
   })
+  it.each([["True", true], ["False", false]] as const)(
+    "tells whether the kubelet has set the Pod up: %s",
+    (status, isSetUp) => expect(pod({ conditions: [{ type: "PodReadyToStartContainers", status }] }).isSetUp).toBe(isSetUp)
+  )
   it.each([
     {
       given: "a Pod that is ready",

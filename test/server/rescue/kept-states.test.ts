@@ -12,11 +12,15 @@ const bytes = (serial: number) => Buffer.from(JSON.stringify(state(serial)))
 /** A state that is nested too deep to be parsed. */
 const deep = (serial: number) => Buffer.from(`{"serial":${serial},"lineage":"l","deep":${"[".repeat(500)}${"]".repeat(500)}}`)
 
+/** Makes the states that are evidence now as large as all that a workspace may have. */
+const fill = (context: Context.Context<never>) =>
+  Context.getUnsafe(context, SqlClient.SqlClient)`UPDATE evidence SET sizeBytes = ${512 * 1024 * 1024}`
+
 /** An apply of `demo` with the key of its kept states, and a plan of another workspace that runs beside it. */
 const applying = Effect.gen(function*() {
   const { context, url } = yield* Effect.flatMap(directory, (made) => serveOpenly(made))
   yield* person(url).start("demo", { "auto-apply": true })
-  yield* planWith(url)
+  const plan = yield* planWith(url)
   const apply = yield* agent(url).take
   const applier = worker(url, apply)
   const key = Buffer.from(String((yield* applier.as("GET", taskPath.assignment)).json.keptStateKey), "hex")
@@ -28,7 +32,8 @@ const applying = Effect.gen(function*() {
   const looked = Effect.map(person(url).as("GET", statePath.state("demo")), ({ json }) => json)
   const lose = agent(url).report(apply.id, { ...failed(), reason: "NodeLost" })
   const bring = (body: Uint8Array, workspace = "demo") => person(url).as("POST", statePath.bring(workspace), body)
-  return { context, url, apply, applier, key, other, carry, looked, lose, bring }
+  const keyOf = (stage: string) => Buffer.from(Context.getUnsafe(context, Tokens).secretOf(`kept state ${stage}`), "hex")
+  return { context, url, plan, apply, applier, key, keyOf, other, carry, looked, lose, bring }
 })
 
 describe("a refused state", () => {
@@ -46,7 +51,7 @@ describe("a refused state", () => {
       expect((yield* looked).pending).toHaveLength(1)
     }))
 
-  it.live("of a stage that runs is dropped where those of rescues that wait fill its workspace, and says so", () =>
+  it.live("is dropped where those that wait for a person fill its workspace, and says so", () =>
     Effect.gen(function*() {
       const { apply, carry, context, key, looked, lose, url } = yield* applying
       yield* lose
@@ -57,16 +62,13 @@ describe("a refused state", () => {
       yield* next.lock("b")
       yield* carry(sealed(apply.id, key, bytes(7)))
       expect((yield* looked).pending).toHaveLength(1)
-      const sql: SqlClient.SqlClient = Context.getUnsafe(context, SqlClient.SqlClient)
-      yield* sql`INSERT INTO evidence (id, seq, workspaceId, stageId, serial, lineage, sha256, sizeBytes, why, receivedAt)
-        WITH RECURSIVE more (number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM more WHERE number < 40)
-        SELECT id || number, seq + number, workspaceId, stageId, serial, lineage, printf('%064d', number), sizeBytes, why, receivedAt FROM evidence, more`
+      yield* fill(context)
       const refused = yield* next.pushState(state(9), "stranger", 1)
       expect([refused.status, refused.json.kept, refused.json.message]).toEqual([
         409,
         undefined,
         expect.stringContaining(
-          "It is not kept, since its workspace has as many states of rescues that wait, or newer ones, as the server keeps."
+          "It is not kept, since its workspace has as many states as the server keeps there of stages that run or wait for a rescue."
         )
       ])
     }))
@@ -173,6 +175,46 @@ describe("a kept state", () => {
         expect(yield* refused).toMatchObject({ status: 409, json: { error: "not-kept", message } })
       }
       expect((yield* looked).evidence).toHaveLength(8)
+    }))
+
+  it.live("takes the place of another stage's highest in no case, and is to be brought again once a person has settled that", () =>
+    Effect.gen(function*() {
+      const { applier, apply, bring, carry, context, key, looked, url } = yield* applying
+      yield* applier.unlock("a")
+      yield* applier.result(succeeded({ ...withChanges, statePushed: true }))
+      yield* person(url).start("demo", { "auto-apply": true })
+      yield* planWith(url)
+      const next = yield* agent(url).take
+      const nexter = worker(url, next)
+      const { epoch } = (yield* nexter.lock("b")).json
+      expect(
+        (yield* nexter.pushState(state(7, "l", { outputs: { only: { value: "copy", type: "string" } } }), "stranger", epoch)).json.kept
+      )
+        .toBe(true)
+      yield* fill(context)
+      const message =
+        `The server has nothing of this state of ${apply.id}, so its copy is to stay where it is. ${"It is not kept, since its workspace has as many states as the server keeps there of stages that run or wait for a rescue."}`
+      for (const refused of [carry(sealed(apply.id, key, bytes(100))), bring(sealed(apply.id, key, bytes(100)))]) {
+        expect(yield* refused).toMatchObject({ status: 409, json: { error: "evidence-full", message } })
+      }
+      expect(yield* looked).toMatchObject({ evidence: [{ stage: next.id, serial: 7 }], pending: [] })
+      yield* agent(url).report(next.id, { ...failed(), reason: "NodeLost" })
+      expect((yield* carry(sealed(apply.id, key, bytes(100)))).json.error).toBe("evidence-full")
+      expect((yield* looked).evidence).toMatchObject([{ stage: next.id, serial: 7 }])
+      yield* person(url).settle("demo")
+      expect((yield* carry(sealed(apply.id, key, bytes(100)))).status).toBe(204)
+    }))
+
+  it.live("of a plan is refused, since a plan makes none, and opens no rescue", () =>
+    Effect.gen(function*() {
+      const { bring, carry, keyOf, looked, lose, plan } = yield* applying
+      yield* lose
+      const forged = sealed(plan.id, keyOf(plan.id), bytes(100))
+      const message = `The stage ${plan.id} is a plan, which makes no state, so nothing of this is kept; look at where it comes from.`
+      for (const refused of [carry(forged), bring(forged)]) {
+        expect(yield* refused).toMatchObject({ status: 409, json: { error: "not-kept", message } })
+      }
+      expect((yield* looked).evidence).toEqual([])
     }))
 
   it.live("opens no rescue when nothing of it is kept", () =>

@@ -10,6 +10,7 @@ import { carriesOut, specOf } from "../../../src/core/task/intake.ts"
 import { poolPath } from "../../../src/schema/api/pool-api.ts"
 import { taskHeader, taskPath } from "../../../src/schema/api/task-api.ts"
 import { type RunId, WorkspaceName } from "../../../src/schema/names.ts"
+import { Agents } from "../../../src/server/run/agents.ts"
 import { Assignments } from "../../../src/server/run/assignments.ts"
 import { Configurations } from "../../../src/server/run/configurations.ts"
 import { Runs } from "../../../src/server/run/runs.ts"
@@ -444,7 +445,39 @@ describe("a stage that two agents were offered", () => {
     }))
 })
 
-describe("an agent", () =>
+describe("an agent", () => {
+  it.live("has a name of at most 253 characters, whether it asks for work or says why not", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const statusOf = (path: string, body: object) => Effect.map(agent(url).post(path, body), ({ status }) => status)
+      for (const [length, status] of [[253, 200], [254, 422]] as const) {
+        const name = "x".repeat(length)
+        expect(yield* statusOf(poolPath.acquire, { agent: name, waitSeconds: 0, max: 1 })).toBe(status)
+        expect(yield* statusOf(poolPath.cancellations, { after: 0, waitSeconds: 0, resting: { agent: name, because: "full" } })).toBe(
+          status
+        )
+      }
+    }))
+
+  it.effect("is forgotten when a thousand others of its pool were heard since, unless it has a stage", () =>
+    inStores(Effect.gen(function*() {
+      const [agents, sql] = [yield* Agents, yield* SqlClient.SqlClient]
+      const heard = Effect.fnUntraced(function*(name: string, pool: string) {
+        yield* agents.heard(name, pool)
+        yield* TestClock.adjust("1 second")
+      })
+      yield* offering
+      yield* sql`UPDATE stages SET agent = 'with a stage'`
+      yield* heard("other", "other")
+      for (const name of ["with a stage", "gone", "back"]) yield* heard(name, "prod")
+      for (let number = 0; number < 998; number++) yield* heard(`${number}`, "prod")
+      yield* heard("back", "prod")
+      const left = () => Effect.map(sql`SELECT name FROM agents WHERE length(name) > 3`, (rows) => rows.map(({ name }) => name).sort())
+      expect(yield* left()).toEqual(["back", "gone", "other", "with a stage"])
+      yield* heard("998", "prod")
+      expect(yield* left()).toEqual(["back", "other", "with a stage"])
+    })))
+
   it.effect("is forgotten when it has asked for no work for 30 days, unless it has a stage", () =>
     Effect.gen(function*() {
       const made = yield* directory
@@ -459,7 +492,8 @@ describe("an agent", () =>
       yield* Scope.close(life, Exit.void)
       using database = new DatabaseSync(join(made, "data", "agent-job.sqlite"), { readOnly: true })
       expect(database.prepare("SELECT name FROM agents ORDER BY name").all()).toEqual([{ name: "back" }, { name: "with a stage" }])
-    })))
+    }))
+})
 
 describe("the feed of cancellations", () => {
   it.live("answers a controller that says nothing of itself, as earlier ones do, and one that says what this server does not know", () =>

@@ -1,11 +1,13 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Context, Effect } from "effect"
+import { SqlClient } from "effect/sql"
 import { readdirSync } from "node:fs"
 import { request } from "node:http"
 import { join } from "node:path"
 import { constants, deflateRawSync, gunzipSync, gzipSync } from "node:zlib"
 import { taskHeader, taskPath } from "../../../src/schema/api/task-api.ts"
 import { tfePath } from "../../../src/schema/api/tfe-api.ts"
+import { instantAfter } from "../../../src/server/store/instants.ts"
 import { until } from "../../until.ts"
 import {
   agent,
@@ -16,6 +18,7 @@ import {
   type Resource,
   serve,
   serveAt,
+  serveOpenly,
   server,
   sha256,
   userToken,
@@ -143,6 +146,29 @@ describe("an upload", () => {
       for (const [archive, status] of [[inTheEnd, 204], [tornLater, 204], [tornInIt, 422]] as const) {
         expect((yield* me.upload(workspaceId, archive)).status).toBe(status)
       }
+    }))
+
+  it.live("has a day from the making of its version on, and after that only the archive that came may come again", () =>
+    Effect.gen(function*() {
+      const { context, url } = yield* Effect.flatMap(directory, (made) => serveOpenly(made))
+      const me = person(url)
+      const workspaceId = yield* me.workspace("demo")
+      const good = yield* me.upload(workspaceId, archiveOf({ "main.tf": "" }))
+      const spoiled = yield* me.upload(workspaceId, Buffer.from("not an archive"))
+      const age = (hours: number) =>
+        Effect.flatMap(
+          instantAfter(-hours * 3600_000),
+          (createdAt) => Context.getUnsafe(context, SqlClient.SqlClient)`UPDATE configurationVersions SET createdAt = ${createdAt}`
+        )
+      yield* age(25)
+      const late = yield* ask(spoiled.uploadUrl, undefined, "PUT", archiveOf({ "main.tf": "" }))
+      expect([late.status, late.json.errors[0].detail]).toEqual([
+        410,
+        "This configuration version was made more than 24 hours ago and has no archive, so its link takes none any more; create a new version."
+      ])
+      expect((yield* ask(good.uploadUrl, undefined, "PUT", archiveOf({ "main.tf": "" }))).status).toBe(204)
+      yield* age(23)
+      expect((yield* ask(spoiled.uploadUrl, undefined, "PUT", archiveOf({ "main.tf": "" }))).status).toBe(204)
     }))
 
   it.live("is not there under a wrong secret", () =>

@@ -179,6 +179,50 @@ describe("a stage of a workspace", () => {
     }))
 })
 
+describe("the token of an offer", () => {
+  it.live("opens nothing once a task of another pool has the stage, though its UID is known", () =>
+    Effect.gen(function*() {
+      const { dev, me, prod, url } = yield* serverOf(null)
+      yield* me.start("demo")
+      const [offered] = yield* dev.acquire()
+      yield* bind(url, "prod")
+      expect((yield* prod.acknowledge(offered!.id)).status).toBe(204)
+      const stolen = worker(url, offered!, "uid-prod")
+      for (const _ of ["before it has begun", "again"]) expect(yield* stolen.as("GET", taskPath.assignment)).toEqual(taken)
+      expect(yield* stolen.as("POST", taskPath.effects, { entries: [{ number: 1, kind: "full" }] })).toEqual(taken)
+      expect(yield* stolen.result(failed())).toEqual(taken)
+      expect((yield* prod.report(offered!.id, failed())).status).toBe(204)
+    }))
+
+  it.live("opens its stage for the task that has it, also once the workspace is bound to another pool", () =>
+    Effect.gen(function*() {
+      const { dev, me, url } = yield* serverOf(null)
+      yield* me.start("demo")
+      const plan = yield* dev.take
+      yield* bind(url, "prod")
+      expect((yield* worker(url, plan, "uid-dev").as("GET", taskPath.assignment)).status).toBe(200)
+    }))
+})
+
+describe("an agent", () => {
+  it.effect("is there for its own pool, whatever another pool calls its agents", () =>
+    Effect.gen(function*() {
+      const { me, prod, url } = yield* serverOf("prod")
+      yield* prod.acquire()
+      const run = yield* me.start("demo")
+      const impostor = agent(url, "agent-prod", "uid-dev", devToken)
+      yield* impostor.acquire()
+      expect([yield* waitOf(url, run), yield* unasked(url)]).toEqual([
+        "It is offered to the agents of the pool prod and waits for one to take it.",
+        "0"
+      ])
+      yield* prod.take
+      yield* TestClock.adjust("2 minutes")
+      yield* impostor.acquire()
+      expect(yield* waitOf(url, run)).toMatch(/^Agent agent-prod has the stage, but has not been heard since .*; if this lasts, /u)
+    }))
+})
+
 describe("a pool", () => {
   it.live("has all the tokens of its name, so that one is rotated by having both for a while", () =>
     Effect.gen(function*() {

@@ -1,11 +1,17 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Stream } from "effect"
+import { TestClock } from "effect/testing"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { RunEvent } from "../../../src/core/run/run-machine.ts"
 import { auditPath } from "../../../src/schema/api/audit.ts"
 import { runPath } from "../../../src/schema/api/run.ts"
 import { taskPath } from "../../../src/schema/api/task-api.ts"
 import { tfePath } from "../../../src/schema/api/tfe-api.ts"
+import { WorkspaceName } from "../../../src/schema/names.ts"
+import { Configurations } from "../../../src/server/run/configurations.ts"
+import { Runs } from "../../../src/server/run/runs.ts"
+import { Workspaces } from "../../../src/server/workspace/workspaces.ts"
 import {
   agent,
   applying,
@@ -14,7 +20,9 @@ import {
   cancelled,
   directory,
   failed,
+  inStores,
   person,
+  plainRun,
   planWith,
   type Resource,
   serve,
@@ -108,6 +116,52 @@ describe("a second run of a workspace", () => {
       expect(yield* me.view(first)).toMatchObject({ status: "errored", failure: "The provider could not be installed." })
       expect((yield* agent(url).take).runId).toBe(second)
     }))
+})
+
+describe("a run that is asked for again with the same configuration", () => {
+  /** Starts a run, or gets the one that is meant, each time it is run; all of one configuration version. */
+  const asking = Effect.gen(function*() {
+    const runs = yield* Runs
+    const { id: workspaceId } = yield* (yield* Workspaces).ensure(WorkspaceName.make("demo"))
+    const configurations = yield* Configurations
+    const { id: configurationVersionId } = yield* configurations.create(workspaceId, false)
+    yield* configurations.upload(configurationVersionId, Stream.succeed(archiveOf({ "main.tf": "" })))
+    const archiveSha256 = (yield* configurations.get(configurationVersionId)).sha256 ?? expect.fail("it was uploaded")
+    const wanted = { ...plainRun, workspaceId, configurationVersionId, archiveSha256, autoApply: true }
+    return { runs, ask: Effect.map(runs.create({ ...wanted, once: true }), ({ id }) => id), other: runs.create(wanted) }
+  })
+  const planned = RunEvent.Planned({ hasChanges: true })
+
+  it.effect("is the same for as long as clients repeat a request, and then another one", () =>
+    inStores(Effect.gen(function*() {
+      const { ask } = yield* asking
+      const first = yield* ask
+      yield* TestClock.adjust("10 minutes")
+      expect(yield* ask).toBe(first)
+      yield* TestClock.adjust("1 second")
+      expect(yield* ask).not.toBe(first)
+    })))
+
+  it.effect.each<{ readonly how: string; readonly events: ReadonlyArray<RunEvent>; readonly isSame: boolean }>([
+    { how: "is planned", events: [planned], isSame: true },
+    { how: "is applied", events: [planned, RunEvent.Applied()], isSame: true },
+    { how: "has failed", events: [RunEvent.Failed({ step: "plan" })], isSame: false },
+    { how: "was cancelled", events: [RunEvent.Cancel()], isSame: false },
+    { how: "found nothing to change", events: [RunEvent.Planned({ hasChanges: false })], isSame: false }
+  ])("is the same where it $how: $isSame", ({ events, isSame }) =>
+    inStores(Effect.gen(function*() {
+      const { ask, runs } = yield* asking
+      const first = yield* ask
+      for (const event of events) yield* runs.step(first, event)
+      expect((yield* ask) === first).toBe(isSame)
+    })))
+
+  it.effect("is another one where it cannot be a repeated request", () =>
+    inStores(Effect.gen(function*() {
+      const { ask, other } = yield* asking
+      const first = yield* ask
+      expect((yield* other).id).not.toBe(first)
+    })))
 })
 
 describe("a run that waits for an agent", () =>

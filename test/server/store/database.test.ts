@@ -1,11 +1,11 @@
 import { expect, it } from "@effect/vitest"
-import { Effect, Layer, Logger } from "effect"
+import { Context, Effect, Layer, Logger } from "effect"
 import { SqlClient } from "effect/sql"
 import { chmodSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { layerDatabase } from "../../../src/server/store/database.ts"
 import { canBeNameless, nameless } from "../../nameless.ts"
-import { directory, withoutPools } from "../live-server.ts"
+import { directory, withoutAgentsOfPools, withoutPools } from "../live-server.ts"
 
 it.live("commits to the disk itself, so that a power cut loses nothing either (no test can cut the power)", () =>
   Effect.gen(function*() {
@@ -56,13 +56,35 @@ it.live("keeps nothing of a value that was replaced or deleted", () =>
         const sql = yield* SqlClient.SqlClient
         const long = "and more than a page of it ".repeat(1000)
         for (const name of ["deleted", "replaced"]) {
-          yield* sql`INSERT INTO agents ${sql.insert({ name, firstSeenAt: `the value, ${name}`, seenAt: `the value, ${long}` })}`
+          yield* sql`INSERT INTO agents ${sql.insert({ name, pool: "", firstSeenAt: `the value, ${name}`, seenAt: `the value, ${long}` })}`
         }
         yield* sql`DELETE FROM agents WHERE name = 'deleted'`
         yield* sql`UPDATE agents SET firstSeenAt = 'kept', seenAt = 'kept'`
       }).pipe(Effect.provide(context))))
     const bytes = readFileSync(file, "latin1")
     expect(["kept", "the value", "more than a page"].map((text) => bytes.includes(text))).toEqual([true, false, false])
+  }))
+
+it.live("has a row of an agent for each pool, and those of a version that had one for each name", () =>
+  Effect.gen(function*() {
+    const file = join(yield* directory, "db.sqlite")
+    const open = <A, E>(use: (sql: SqlClient.SqlClient) => Effect.Effect<A, E>) =>
+      Effect.scoped(Effect.flatMap(Layer.build(layerDatabase(file)), (context) => use(Context.get(context, SqlClient.SqlClient))))
+    const [firstSeenAt, seenAt] = ["2026-01-01T00:00:00.000Z", "2026-01-02T00:00:00.000Z"]
+    const before = [{ name: "a", pool: "prod", resting: "full" }, { name: "b", pool: null, resting: null }]
+    yield* open((sql) =>
+      Effect.gen(function*() {
+        for (const statement of withoutAgentsOfPools.split("; ")) yield* sql.unsafe(statement)
+        for (const agent of before) yield* sql`INSERT INTO agents ${sql.insert({ ...agent, firstSeenAt, seenAt })}`
+      })
+    )
+    const kept = before.map((agent) => ({ ...agent, pool: agent.pool ?? "", firstSeenAt, seenAt }))
+    yield* open((sql) =>
+      Effect.gen(function*() {
+        expect(yield* sql`SELECT * FROM agents ORDER BY name, pool`).toEqual(kept)
+        yield* sql`INSERT INTO agents ${sql.insert({ name: "a", pool: "dev", firstSeenAt, seenAt })}`
+      })
+    )
   }))
 
 it.live("once notes which refused states a person had decided on, and what was stored when they came, by the times that tell it alone", () =>
@@ -88,7 +110,6 @@ it.live("once notes which refused states a person had decided on, and what was s
         yield* sql`ALTER TABLE evidence DROP COLUMN storedVersionId`
         yield* sql`DROP TABLE retentionPasses`
         yield* sql`DROP TABLE logsToRemove`
-        yield* sql`DROP INDEX agentsByAge`
         yield* sql`DROP INDEX stagesOfAgents`
         yield* sql`DROP INDEX workspacesByLockHolder`
         yield* sql`ALTER TABLE runs DROP COLUMN stoppedBy`
@@ -98,6 +119,7 @@ it.live("once notes which refused states a person had decided on, and what was s
         yield* sql`ALTER TABLE runs DROP COLUMN mayAsk`
         yield* sql`ALTER TABLE runs DROP COLUMN allowEmptyApply`
         for (const statement of withoutPools.split("; ")) yield* sql.unsafe(statement)
+        yield* sql`DROP INDEX agentsByAge`
         yield* sql`CREATE INDEX runsPending ON runs (workspaceId, seq) WHERE status = 'pending'`
         yield* sql`DELETE FROM effect_sql_migrations WHERE migration_id >= 19`
         yield* sql`PRAGMA foreign_keys = OFF`

@@ -1,6 +1,7 @@
 // What a stock client asks of a run and this server does not do, and what a run shows of its variables.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { auditPath } from "../../../src/schema/api/audit.ts"
 import { taskPath } from "../../../src/schema/api/task-api.ts"
 import { tfePath } from "../../../src/schema/api/tfe-api.ts"
 import { agent, archiveOf, person, server, worker } from "../live-server.ts"
@@ -83,6 +84,41 @@ describe("a run", () => {
       const me = person(yield* server)
       const path = tfePath.configurationVersions(yield* me.workspace("demo"))
       expect((yield* me.as("POST", path, { data: { type: "configuration-versions" } })).status).toBe(201)
+    }))
+})
+
+describe("a request for a run that comes again, as stock clients send it when the answer is lost", () => {
+  const attributes = { message: "m", "auto-apply": true, "replace-addrs": ["a.b"], variables: [{ key: "region", value: "\"eu\"" }] }
+
+  it.live("gets the run that it started, also at the same moment, and leaves none beside it", () =>
+    Effect.gen(function*() {
+      const { id, me } = yield* ready
+      const version = (yield* me.upload(id, archive)).id
+      const both = yield* Effect.all([me.run(id, attributes, version), me.run(id, attributes, version)], { concurrency: "unbounded" })
+      const again = yield* me.run(id, attributes, version)
+      const { id: run } = again.json.data
+      expect([...both, again].map(({ json, status }) => [status, json.data.id])).toEqual([[201, run], [201, run], [201, run]])
+      expect((yield* me.as("GET", `/api/v2/workspaces/${id}/runs`)).json.data).toHaveLength(1)
+      const actions = (yield* me.as("GET", auditPath.run(run))).json.entries.map(({ action }: { action: string }) => action)
+      expect(actions).toEqual(["POST /api/v2/runs (repeated)", "POST /api/v2/runs (repeated)", "POST /api/v2/runs"])
+    }))
+
+  it.live.each<{ what: string; other: object; isNamed?: false; isOfAnother?: true }>([
+    { what: "asks for something else", other: { "auto-apply": false } },
+    { what: "says something else", other: { message: "again" } },
+    { what: "has another value", other: { variables: [{ key: "region", value: "\"us\"" }] } },
+    { what: "replaces something else", other: { "replace-addrs": ["a.c"] } },
+    { what: "is of another configuration version", other: {}, isOfAnother: true },
+    { what: "names no configuration version", other: {}, isNamed: false }
+  ])("starts another run when it $what", ({ isNamed = true, isOfAnother = false, other }) =>
+    Effect.gen(function*() {
+      const { id, me } = yield* ready
+      const version = (yield* me.upload(id, archive)).id
+      const first = yield* me.run(id, attributes, isNamed ? version : undefined)
+      const second = isOfAnother ? (yield* me.upload(id, archive)).id : version
+      const again = yield* me.run(id, { ...attributes, ...other }, isNamed ? second : undefined)
+      expect([first.status, again.status]).toEqual([201, 201])
+      expect(again.json.data.id).not.toBe(first.json.data.id)
     }))
 })
 

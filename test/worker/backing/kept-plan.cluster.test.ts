@@ -1,7 +1,7 @@
 // From an artifact of Flux to an approved apply, with the real engine and no server: what was planned is what is applied.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { existsSync, globSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { tmpdir } from "node:os"
@@ -45,21 +45,21 @@ const sourceController = Effect.map(
 /** Runs the worker with no address forbidden, because the source-controller of this file is on loopback. */
 const reaching = (running: ReturnType<Pod["run"]>) => Effect.provideService(running, Forbidden, () => false)
 
-/** Directories that outlive the Pods, one for plans and one for the state, and what the tasks of both stages have in common. */
+/** Directories that outlive the Pods, for plans, for the state and for another state, and what the tasks of both stages have in common. */
 const claims = Effect.map(
   Effect.acquireRelease(
     Effect.sync(() => mkdtempSync(join(tmpdir(), "agent-job-claims-"))),
     (made) => Effect.sync(() => rmSync(made, { recursive: true }))
   ),
   (outlives) => {
-    const [plans, state] = [join(outlives, "plans"), join(outlives, "state")]
-    for (const directory of [plans, state]) mkdirSync(directory)
+    const [plans, state, elsewhere] = [join(outlives, "plans"), join(outlives, "state"), join(outlives, "elsewhere")]
+    for (const directory of [plans, state, elsewhere]) mkdirSync(directory)
     const shared = {
       workspace: "demo",
       backend: { type: "local", config: { path: join(state, "terraform.tfstate") } },
       jobTemplate: { volumeClaims: [{ claimName: "state", mountPath: state }] }
     }
-    return { plans, state, shared }
+    return { plans, state, elsewhere, shared }
   }
 )
 
@@ -147,6 +147,71 @@ describe("a kept plan", () => {
       })
       expect(existsSync(join(state, "terraform.tfstate"))).toBe(false)
       expect(yield* apply({ variables: variables("swordfish") })).toMatchObject({ outcome: "succeeded", changes: { add: 1 } })
+    }))
+
+  it.live.each([
+    {
+      given: "another backend",
+      apply: ({ elsewhere }: { readonly elsewhere: string }) => ({
+        backend: { type: "local", config: { path: join(elsewhere, "terraform.tfstate") } },
+        jobTemplate: { volumeClaims: [{ claimName: "elsewhere", mountPath: elsewhere }] }
+      })
+    },
+    {
+      given: "the same path on another claim",
+      apply: ({ state }: { readonly state: string }) => ({ jobTemplate: { volumeClaims: [{ claimName: "elsewhere", mountPath: state }] } })
+    }
+  ])("is applied nowhere if the apply names $given", ({ apply }) =>
+    Effect.gen(function*() {
+      const { moveTo } = yield* sourceController
+      const { elsewhere, plans, shared, state } = yield* claims
+      const ran = (spec: Record<string, unknown>, status: AgentTaskStatus = { phase: "Starting" }) =>
+        Effect.gen(function*() {
+          const kubernetes = fakeKubernetes({ ...shared, ...spec }, status)
+          const { dataDirectory, run } = yield* pod()
+          yield* reaching(run(kubernetes, { AGENT_JOB_PLANS_DIR: plans }))
+          return { ...kubernetes.task().status.result, inPod: globSync(join(dataDirectory, "work/**/*.tfstate")) }
+        }).pipe(Effect.scoped)
+      const source = { fluxSource: { kind: "GitRepository", name: "infra", path: "live" } }
+      const { planDigest } = yield* ran({ stage: "plan", source, savePlan: { claimName: "plans" } }, {
+        phase: "Starting",
+        source: moveTo(infra(1))
+      })
+      const approval = { stage: "apply", source: { savedPlan: { claimName: "plans", sha256: planDigest } }, workingDirectory: "live" }
+      expect(yield* ran({ ...approval, ...apply({ elsewhere, state }) })).toMatchObject({
+        outcome: "failed",
+        reason: "DigestMismatch",
+        message: "The saved plan was made with another backend of the state than this apply would get; plan again.",
+        inPod: []
+      })
+      expect([...readdirSync(state), ...readdirSync(elsewhere)]).toEqual([])
+      expect(yield* ran(approval)).toMatchObject({ outcome: "succeeded" })
+      expect(readdirSync(state)).toEqual(["terraform.tfstate"])
+    }))
+
+  it.live("is not made where its state would be deleted with the Pod, for its apply would go there whatever backend that names", () =>
+    Effect.gen(function*() {
+      const { moveTo } = yield* sourceController
+      const { plans } = yield* claims
+      const planning = (more: object) =>
+        Effect.gen(function*() {
+          const source = { fluxSource: { kind: "GitRepository", name: "infra", path: "live" } }
+          const kubernetes = fakeKubernetes({ workspace: "demo", stage: "plan", source, ...more }, {
+            phase: "Starting",
+            source: moveTo(infra(1))
+          })
+          const { run } = yield* pod()
+          yield* reaching(run(kubernetes, { AGENT_JOB_PLANS_DIR: plans }))
+          return kubernetes.task().status.result
+        }).pipe(Effect.scoped)
+      expect(yield* planning({ savePlan: { claimName: "plans" } })).toMatchObject({
+        outcome: "failed",
+        reason: "InvalidConfiguration",
+        message:
+          "The configuration has no backend for its state, so it would be deleted with the Pod; give the configuration a backend, or set spec.backend. For a plan that nobody will apply, leave spec.savePlan out."
+      })
+      expect(readdirSync(plans)).toEqual([])
+      expect(yield* planning({})).toMatchObject({ outcome: "succeeded", changes: { add: 1 } })
     }))
 
   it.live("is never made of other bytes than the status says", () =>

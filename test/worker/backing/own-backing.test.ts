@@ -6,11 +6,13 @@ import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import type { StageCommand } from "../../../src/core/stage/stage-commands.ts"
 import { Sha256, WorkspaceName } from "../../../src/schema/names.ts"
 import type { AgentTask } from "../../../src/schema/task/agent-task.ts"
 import { ownBacking } from "../../../src/worker/backing/own-backing.ts"
 import { Forbidden } from "../../../src/worker/network/archive-url.ts"
 import { openFolder } from "../../../src/worker/volume/folder.ts"
+import { temporaryFolder } from "../../temporary-folder.ts"
 import { sha256, tarGz } from "../fake-task-api.ts"
 import { podSettings } from "../pod-settings.ts"
 
@@ -81,6 +83,28 @@ describe("a task whose source Flux keeps", () => {
           reason: "InvalidConfiguration",
           message: "status.source is missing, so the worker does not know which revision of source.fluxSource to run; make a new AgentTask."
         }
+      })
+    }))
+})
+
+describe("a plan without a lasting place for its state", () => {
+  const command: StageCommand = { subcommand: "plan", args: ["plan"], output: "printed", mutates: false }
+  const planned = Effect.fnUntraced(function*(savePlan: Pick<AgentTask["spec"], "savePlan">) {
+    const { spec, status } = pinned("https://a.example", "a".repeat(64))
+    const { mayRun } = yield* ownBacking({ spec: { ...spec, ...savePlan }, status })
+    return yield* Effect.option(Effect.flip(mayRun(command, yield* temporaryFolder("engine"), Effect.succeed("default"))))
+  })
+
+  it.effect("is made, if nobody can apply it", () =>
+    Effect.gen(function*() {
+      expect(yield* planned({})).toEqual(Option.none())
+    }))
+
+  it.effect("is refused if it is to be kept, and told what to do", () =>
+    Effect.gen(function*() {
+      expect(Option.getOrNull(yield* planned({ savePlan: { claimName: "plans" } }))).toMatchObject({
+        reason: "InvalidConfiguration",
+        message: expect.stringMatching(/or set spec\.backend\. For a plan that nobody will apply, leave spec\.savePlan out\.$/u)
       })
     }))
 })

@@ -9,6 +9,7 @@ import { RunId, Sha256, WorkspaceName } from "../../../src/schema/names.ts"
 import { poolBacking } from "../../../src/worker/backing/pool-backing.ts"
 import { Log } from "../../../src/worker/engine/log-shipper.ts"
 import { SettledState, StateDelivery } from "../../../src/worker/state/state-delivery.ts"
+import { TaskStatus } from "../../../src/worker/task/task-status.ts"
 import { openFolder } from "../../../src/worker/volume/folder.ts"
 import { until } from "../../until.ts"
 import { type FakeTaskApi, type Fault, sha256, tarGz } from "../fake-task-api.ts"
@@ -25,6 +26,27 @@ const savedPlan = Buffer.concat(
     )
   )
 )
+
+describe("the backing of a stage of a pool", () => {
+  it.live("has the status tell when the server does not answer its first question", () =>
+    Effect.gen(function*() {
+      const { api, layer } = yield* poolParts("300 millis")
+      api.goDown()
+      const told: Array<string> = []
+      const taskStatus = Layer.succeed(TaskStatus, {
+        unansweredDuring: (work) => Effect.tapError(work, () => Effect.sync(() => told.push("unanswered"))),
+        unsavedDuring: (work) => work
+      })
+      const planning = poolBacking({
+        workspace: WorkspaceName.make("demo"),
+        stage: "plan",
+        source: { pool: { archiveSha256: Sha256.make(sha256(Buffer.from(""))) } },
+        pool: { url: api.url, runId: RunId.make("run-a"), tokenSecret: { name: "token" } }
+      })
+      const failed = Effect.flip(Effect.provide(planning, taskStatus)).pipe(Effect.provide(layer))
+      expect([(yield* failed).reason, told]).toEqual(["PoolUnreachable", ["unanswered"]])
+    }).pipe(Effect.scoped))
+})
 
 /** An apply that is about to start, from an archive of these files. */
 const applying = Effect.fnUntraced(function*(files: Readonly<Record<string, string>>, statePatience = "1 second") {

@@ -1,13 +1,14 @@
 // The worker's client of the task API: who gets the token, which requests are repeated, and what an answer means.
 import { describe, expect, it } from "@effect/vitest"
-import { Context, Effect, Layer, Option } from "effect"
+import { Context, Effect, Layer, Logger, Option } from "effect"
+import { TestClock } from "effect/testing"
 import { readFileSync, rmSync, writeFileSync } from "node:fs"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { join } from "node:path"
 import { makeJournal } from "../../../src/worker/engine/journal.ts"
 import { Log } from "../../../src/worker/engine/log-shipper.ts"
-import { refusalOf, type TaskApiError } from "../../../src/worker/network/task-api-error.ts"
+import { NoAnswer, refusalOf, type TaskApiError } from "../../../src/worker/network/task-api-error.ts"
 import { TaskApi } from "../../../src/worker/network/task-api.ts"
 import { Settings } from "../../../src/worker/settings.ts"
 import { sha256 } from "../fake-task-api.ts"
@@ -46,6 +47,22 @@ describe("the task API", () => {
       )
       expect(message).not.toContain(api.token)
     })))
+
+  it.effect("says in its output, once, that the server has not answered for 20 seconds, and why", () =>
+    withTaskApi(
+      Effect.fnUntraced(function*({ patiently }) {
+        const said: Array<unknown> = []
+        const logger = Logger.make(({ logLevel, message }) => void said.push([logLevel, message]))
+        const away = new NoAnswer({ url: "http://pool", detail: "connection refused" })
+        const asking = patiently(Effect.fail(away)).pipe(Effect.ignore, Effect.provide(Logger.layer([logger])))
+        yield* Effect.forkChild(asking)
+        yield* TestClock.adjust("15 seconds")
+        expect(said).toEqual([])
+        yield* TestClock.adjust("4 minutes")
+        expect(said).toEqual([["Warn", [away.message]]])
+      }),
+      "5 minutes"
+    ))
 
   it.live("gives the server's own words when it cannot take what it is sent, and no advice on the network", () =>
     withTaskApi(Effect.fnUntraced(function*({ tellResult }, { api }) {

@@ -1,6 +1,6 @@
 // What of a directory and a task goes into a seal, and what nobody can learn from the seal.
 import { describe, expect, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Option } from "effect"
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -33,10 +33,11 @@ const planned = Effect.gen(function*() {
   writeFileSync(join(place, "engine/modules/vpc/run.sh"), "echo one")
   symlinkSync("run.sh", join(place, "engine/modules/vpc/link"))
   const root = yield* openFolder(join(place, "work"))
-  const sealed = (more: Partial<Variables> = {}, sealingKey: Uint8Array = key) =>
+  const sealed = (more: Partial<Variables> = {}, sealingKey: Uint8Array = key, backend: Option.Option<string> = Option.none()) =>
     sealOf({ root, directory: ["live"], path: join(place, "work/live") }, { name: "tofu", version: "1.12.6" }, { ...variables, ...more }, {
       key: Effect.succeed(sealingKey),
-      state: Effect.succeed({ lineage: "one", serial: 4 })
+      state: Effect.succeed({ lineage: "one", serial: 4 }),
+      backend: Effect.succeed(backend)
     })
       .pipe(Effect.provide(podSettings(place, join(place, "private"))))
   return { place, sealed }
@@ -143,6 +144,21 @@ describe("the seal of a directory", () => {
       )
       // The later one of two values counts, as it does for the engine.
       yield* unbroken(first, yield* sealed({ inputs: [{ ...region, value: "us" }, password, region] }))
+    }))
+
+  it.effect("is broken by another backend, once init has told of it, and shows none of it", () =>
+    Effect.gen(function*() {
+      const { sealed } = yield* planned
+      const withBackend = (text: string, sealingKey = key) => sealed({}, sealingKey, Option.some(text))
+      const first = yield* withBackend("hunter2 at one")
+      yield* unbroken(first, yield* withBackend("hunter2 at one"))
+      yield* unbroken(first, yield* sealed()) // before init
+      expect(yield* Effect.flip(unbroken(first, yield* withBackend("hunter2 at two")))).toMatchObject({
+        reason: "DigestMismatch",
+        message: "The saved plan was made with another backend of the state than this apply would get; plan again."
+      })
+      expect(sealText(first)).not.toContain("hunter2")
+      expect((yield* withBackend("hunter2 at one", Buffer.alloc(32, 2))).backend).not.toBe(first.backend)
     }))
 
   it.effect("shows no value, nor that two are the same, and means nothing without its key", () =>

@@ -48,7 +48,7 @@ const settling = Effect.fnUntraced(
     const journal = yield* makeJournal({ redact: (text) => text, redactKey: (key) => key }, Option.some(send))
     journal.add({ kind: "done", action: "create", address: "a.b" })
     for (const entry of more) journal.add(entry)
-    const { status, unsavedDuring: showWaitingDuring } = yield* claimedTask()
+    const { status, taskStatus: { unsavedDuring: showWaitingDuring } } = yield* claimedTask()
     const backing = {
       settleState: () => Effect.succeed(SettledState.Saved({ digest })),
       storedState: Effect.succeedNone,

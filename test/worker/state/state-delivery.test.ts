@@ -119,6 +119,7 @@ describe("a state that the server has taken", () => {
       const { api, layer } = yield* poolParts()
       const said = Deferred.makeUnsafe<void>()
       const slow = Layer.succeed(TaskStatus, {
+        unansweredDuring: (work) => work,
         unsavedDuring: (work) => Effect.tap(work, Effect.andThen(Deferred.succeed(said, undefined), Effect.never))
       })
       const delivery = Context.get(
@@ -156,9 +157,9 @@ const withOutages = Effect.fnUntraced(function*() {
     pushState: (bytes) => Effect.tap(ask("push"), Effect.sync(() => void pushed.push(bytes))),
     unlockState: () => ask("unlock")
   })
-  const { status, unsavedDuring } = yield* claimedTask()
+  const { status, taskStatus } = yield* claimedTask()
   const parts = StateDelivery.layer.pipe(
-    Layer.provide(Layer.mergeAll(Layer.succeed(TaskStatus, { unsavedDuring }), taskApi, podSettings("/none", "/none"), stop))
+    Layer.provide(Layer.mergeAll(Layer.succeed(TaskStatus, taskStatus), taskApi, podSettings("/none", "/none"), stop))
   )
   return { deaf, done, pushed, token, reason: () => status().reason, delivery: Context.get(yield* Layer.build(parts), StateDelivery) }
 })

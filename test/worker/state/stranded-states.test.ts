@@ -265,15 +265,18 @@ describe("the next worker", () => {
       }))
   )
 
-  it.live("leaves as it is what is not of this server, and sends it again for one that knows it", () =>
-    withParts(Effect.fnUntraced(function*(parts) {
-      leave(parts, ["run-x.apply.1.state"])
-      parts.api.fault("POST /kept-state", { status: 409, error: "not-of-this-server" })
-      yield* carryStrandedStates
-      expect(readdirSync(folder(parts))).toEqual(["run-x.apply.1.state"])
-      yield* carryStrandedStates
-      expect([parts.api.keptStates.map(String), readdirSync(folder(parts))]).toEqual([["sealed run-x.apply.1.state"], []])
-    })))
+  it.live.each(["not-of-this-server", "evidence-full"])(
+    "leaves as it is what is refused as %s, and sends it again later",
+    (error) =>
+      withParts(Effect.fnUntraced(function*(parts) {
+        leave(parts, ["run-x.apply.1.state"])
+        parts.api.fault("POST /kept-state", { status: 409, error })
+        yield* carryStrandedStates
+        expect(readdirSync(folder(parts))).toEqual(["run-x.apply.1.state"])
+        yield* carryStrandedStates
+        expect([parts.api.keptStates.map(String), readdirSync(folder(parts))]).toEqual([["sealed run-x.apply.1.state"], []])
+      }))
+  )
 
   /** Leaves states one after the other, in the order of `names`. */
   const leaveInOrder = (parts: PoolParts, names: ReadonlyArray<string>) => {

@@ -3,17 +3,20 @@ import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import type { AgentTaskStatus } from "../../../src/schema/task/agent-task.ts"
+import type { TaskStatus } from "../../../src/worker/task/task-status.ts"
 import { claim, claimed, claimedTask } from "../claimed-task.ts"
 
 /** Starts work that goes on until `finish` or `fail`, beside the status of its task. */
-const working = (before?: AgentTaskStatus) =>
+const working = (before?: AgentTaskStatus, during: keyof TaskStatus["Service"] = "unsavedDuring") =>
   Effect.gen(function*() {
-    const { kubernetes, status, unsavedDuring } = yield* claimedTask(before)
+    const { kubernetes, status, taskStatus } = yield* claimedTask(before)
+    const { unansweredDuring, unsavedDuring } = taskStatus
     const done = Deferred.makeUnsafe<string, string>()
-    const work = yield* Effect.forkChild(unsavedDuring(Deferred.await(done)))
+    const work = yield* Effect.forkChild(taskStatus[during](Deferred.await(done)))
     return {
       kubernetes,
       status,
+      unansweredDuring,
       unsavedDuring,
       finish: Effect.andThen(Deferred.succeed(done, "stored"), Fiber.join(work)),
       fail: Effect.andThen(Deferred.fail(done, "refused"), Effect.flip(Fiber.join(work)))
@@ -201,5 +204,36 @@ describe("a state that is not saved", () => {
       yield* TestClock.adjust("25 seconds")
       expect(status().reason).toBe("Claimed")
       expect(yield* finish).toBe("stored")
+    }))
+})
+
+describe("a server that does not answer the worker", () => {
+  const runs = "Running in Pod demo-abcde on node node-1."
+  const waits =
+    "Running in Pod demo-abcde on node node-1, but its worker has no answer from the pool's server yet; see the log of the worker, and let the Pod reach that server."
+
+  it.effect("is said after 20 seconds, once, and taken back when it answers", () =>
+    Effect.gen(function*() {
+      const { finish, kubernetes, status } = yield* working(claimed, "unansweredDuring")
+      yield* TestClock.adjust("19 seconds")
+      expect([status().message, kubernetes.writes()]).toEqual([runs, 0])
+      yield* TestClock.adjust("4 minutes")
+      expect([status().phase, status().reason, status().message, kubernetes.writes()]).toEqual(["Running", "Claimed", waits, 1])
+      yield* finish
+      expect([status().reason, status().message, kubernetes.writes()]).toEqual(["Claimed", runs, 2])
+    }))
+
+  it.effect("gives way to a state that is not saved, which is taken back in its turn", () =>
+    Effect.gen(function*() {
+      const { finish, kubernetes, status, unsavedDuring } = yield* working(claimed, "unansweredDuring")
+      yield* TestClock.adjust("20 seconds")
+      kubernetes.disturb("drop")
+      yield* finish
+      const saving = yield* Effect.forkChild(unsavedDuring(Effect.sleep("1 minute")))
+      yield* TestClock.adjust("20 seconds")
+      expect(status().reason).toBe("StateUnsaved")
+      yield* TestClock.adjust("40 seconds")
+      yield* Fiber.join(saving)
+      expect([status().reason, status().message]).toEqual(["Claimed", runs])
     }))
 })

@@ -49,7 +49,8 @@ const columns = [
   { name: "Pod", type: "string", jsonPath: ".status.pod.name", priority: wideOnly },
   { name: "Node", type: "string", jsonPath: ".status.pod.node", priority: wideOnly },
   { name: "Revision", type: "string", description: "Of the Flux source.", jsonPath: ".status.source.revision", priority: wideOnly },
-  { name: "Duration", type: "string", description: "From the claim to the end.", jsonPath: ".status.duration", priority: wideOnly }
+  { name: "Duration", type: "string", description: "From the claim to the end.", jsonPath: ".status.duration", priority: wideOnly },
+  { name: "Message", type: "string", jsonPath: ".status.message", priority: wideOnly }
 ]
 
 export const crdName = `${agentTaskResource.plural}.${agentTaskResource.group}`

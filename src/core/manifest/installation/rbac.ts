@@ -71,7 +71,12 @@ const lead = (config: ResolvedConfig): ReadonlyArray<Right> => [
  * and a claim names its Pod and is written once.
  */
 const runOneTask: ReadonlyArray<Right> = [
-  may("get watch", "scalr.io", "atasks", "its task, and whether that is cancelled"),
+  may(
+    "get watch",
+    "scalr.io",
+    "atasks",
+    "its task, and whether that is cancelled; it could read the others too, since no policy narrows that"
+  ),
   may("update", "scalr.io", "atasks/status", "the claim and the result")
 ]
 

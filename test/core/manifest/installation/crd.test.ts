@@ -28,7 +28,8 @@ describe("a printer column of the CRD", () => {
       "Pod",
       "Node",
       "Revision",
-      "Duration"
+      "Duration",
+      "Message"
     ])
   })
 })
