@@ -59,6 +59,7 @@ const rbacFile = (): GeneratedFile =>
     "What the roles of an installation grant, each verb because some code uses it: a test compares this with the audit log of an API server. Nobody gets or lists Secrets, makes Pods,",
     "or runs commands in them; the server speaks to no Kubernetes at all, and the runner has no token. The namespaces are those of `kustomize/base`. What a role cannot say, such as",
     "\"its own task\" or \"the Secrets that it made\", the policies of the component `admission` do ([ADR 0015](adr/0015-let-the-api-server-hold-tasks-to-their-own-objects.md)).",
+    "But who makes Jobs has what their Pods have: [what a token of the controller is good for](security.md#who-attacks).",
     "",
     ...table(
       ["Who", "In namespace", "May", "What", "Why"],

@@ -379,7 +379,8 @@ export const worldOf = (seed: Seed): Observed => ({
     : Turn.Waiting({
       reason: seed.turn === "busy" ? "WorkspaceBusy" : "ConcurrencyLimit",
       position: 1,
-      blockedBy: seed.turn === "busy" ? Option.some("other") : Option.none()
+      blockedBy: seed.turn === "busy" ? Option.some("other") : Option.none(),
+      limit: seed.turn === "busy" ? Option.none() : Option.some("total")
     }),
   holder: seed.stage === "plan" ? Holder.NotAsked() : holders[seed.holder],
   source: sources[seed.source],

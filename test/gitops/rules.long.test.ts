@@ -152,6 +152,32 @@ describe("promtool", () => {
     })).toMatchObject(obeyed)
   })
 
+  it("sees by them that no controller is heard of what has begun, which then keeps nobody from hearing that others wait", () => {
+    const of = (namespace: string, silent: string, started: string) => [
+      ...Object.entries({ silent, started, waiting: "1x60", taken: "0x60" }).map(([progress, values]) => ({
+        series: `agent_job_server_stages{namespace="${namespace}",pod="server",progress="${progress}"}`,
+        values
+      })),
+      { series: `agent_job_server_runs{namespace="${namespace}",pod="server",status="pending"}`, values: "1x60" }
+    ]
+    expect(promtool({
+      interval: "1m",
+      input_series: [
+        ...of("heard", "0x60", "1x60"),
+        ...of("upgraded", "0x20 1x5 0x35", "1x20 0x5 1x35"),
+        ...of("gone", "0x20 1x40", "1x20 0x40"),
+        ...of("beside", "1x60", "1x60")
+      ],
+      alert_rule_test: [
+        look("AgentJobStagesSilent", "9m"),
+        look("AgentJobStagesSilent", "20m", "beside"),
+        look("AgentJobStagesSilent", "32m", "beside", "gone"),
+        look("AgentJobRunsWait", "35m"),
+        look("AgentJobRunsWait", "40m", "gone")
+      ]
+    })).toMatchObject(obeyed)
+  })
+
   it("sees by them that work waits for hours for a cluster that is drained, and not that a drained one has none", () => {
     const alert = "AgentJobDrainForgotten"
     const of = (namespace: string, values: string) => [

@@ -195,8 +195,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a workspace takes all slots",
     file: admit,
-    from: " || (perWorkspace.get(workspace) ?? 0) >= limits.perWorkspace",
-    to: "",
+    from: "(perWorkspace.get(workspace) ?? 0) >= limits.perWorkspace",
+    to: "name === \"\"",
     test: "core/scheduling/admit.test.ts"
   },
   { name: "workspaces take no turns", file: admit, from: "a.round - b.round || ", to: "", test: "core/scheduling/admit.test.ts" },
@@ -342,7 +342,21 @@ export const mutants: ReadonlyArray<Mutant> = [
     to: "const limit = 63",
     test: "core/task/job-name.test.ts"
   },
+  {
+    name: "a task's Job is called as that of the task without the basename in its name",
+    file: "src/core/task/job-name.ts",
+    from: " && !task.startsWith(`${basename}-`)",
+    to: "",
+    test: "core/task/job-name.test.ts"
+  },
   // the worker
+  {
+    name: "the message of a stage has the secrets that its log does not show",
+    file: "src/worker/stage/stage.ts",
+    from: "withLeft(log.redact(outcome.message), unsavedEffects)",
+    to: "withLeft(outcome.message, unsavedEffects)",
+    test: "worker/stage/stage.test.ts"
+  },
   {
     name: "a container that is started again has the claim of the first",
     file: claim,

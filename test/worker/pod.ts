@@ -31,8 +31,11 @@ export interface Pod {
   readonly run: (kubernetes: FakeKubernetes, env?: Readonly<Record<string, string>>) => Effect.Effect<Exit.Exit<void, unknown>>
 }
 
+const foundInPath = (program: string): string | undefined =>
+  (process.env.PATH ?? "").split(":").map((directory) => join(directory, program)).find(existsSync)
+
 export const find = (program: string): string => {
-  const found = (process.env.PATH ?? "").split(":").map((directory) => join(directory, program)).find(existsSync)
+  const found = foundInPath(program)
   if (found === undefined) throw new Error(`${program} is not in PATH; run test/cluster/build tofu provider-time`)
   return found
 }
@@ -41,7 +44,8 @@ export const find = (program: string): string => {
 const runnerImage = (place: string, programs: Readonly<Record<string, string>>): Record<string, string> => {
   const folder = join(place, "mirror/registry.opentofu.org/hashicorp/time/0.14.2", `linux_${process.arch === "arm64" ? "arm64" : "amd64"}`)
   mkdirSync(folder, { recursive: true })
-  cpSync(find("terraform-provider-time"), join(folder, "terraform-provider-time_v0.14.2"))
+  const provider = programs.tofu === undefined ? find("terraform-provider-time") : foundInPath("terraform-provider-time") // a script may need none
+  if (provider !== undefined) cpSync(provider, join(folder, "terraform-provider-time_v0.14.2"))
   writeFileSync(join(place, "tofurc"), `provider_installation {\n  filesystem_mirror {\n    path = "${join(place, "mirror")}"\n  }\n}\n`)
   mkdirSync(join(place, "bin"))
   for (const [name, script] of Object.entries(programs)) writeFileSync(join(place, "bin", name), script, { mode: 0o755 })

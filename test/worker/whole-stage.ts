@@ -1,5 +1,5 @@
 // Whole stages in Pods of their own: the real engine, the real exec loop and a real provider; the API server and the pool are in memory.
-// Used by the cluster tests beside it, each of one subject.
+// Used by the cluster tests beside it, each of one subject, and by stage/stage.test.ts, whose engine is a script.
 import { expect } from "@effect/vitest"
 import { Cause, Effect, Exit, Runtime } from "effect"
 import { writeFileSync } from "node:fs"

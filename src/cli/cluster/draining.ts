@@ -4,7 +4,6 @@
 import { Clock, Duration, Effect, Equal, Option, Result, Schedule, Schema, Stream } from "effect"
 import { leaderLeaseName } from "../../core/manifest/installation/rbac.ts"
 import { stageLabel, taskLabel, taskSelector } from "../../core/manifest/labels.ts"
-import { resolve } from "../../core/resolve/resolve.ts"
 import { drained, drainedSince, formerLeadMillis, isAnswered, undrained } from "../../core/scheduling/draining.ts"
 import { jobSeen } from "../../core/task/seen.ts"
 import { Kubernetes } from "../../kubernetes/client.ts"
@@ -13,14 +12,13 @@ import { agentTasks, decoding, jobs, namespaces } from "../../kubernetes/kinds.t
 import { Job } from "../../schema/kubernetes/kubernetes.ts"
 import { controllingOwner } from "../../schema/kubernetes/owner.ts"
 import { agentTaskResource, workspaceKey } from "../../schema/names.ts"
-import { appVersion } from "../../schema/values/values.ts"
 import type { Answer } from "../terminal/answer.ts"
 import { counted } from "../terminal/counted.ts"
 import { age } from "../terminal/elapsed.ts"
 import { BadInput, Failed, NothingThere } from "../terminal/failure.ts"
 import { Screen } from "../terminal/screen.ts"
 import { columns } from "../terminal/table.ts"
-import { installedValues } from "../values/installed-values.ts"
+import { installedTaskNamespace } from "../values/installed-values.ts"
 import { annotationsOf, leaderLease, markLeader } from "./leader-lease.ts"
 
 export interface Installation {
@@ -46,10 +44,7 @@ const instead =
   "give --name and --controller-namespace of the installation, and --namespace too if it has no such ConfigMap that you may read"
 
 /** Returns the namespace of the tasks by the values of the installation. */
-const valuesSay = Effect.fnUntraced(function*({ controllerNamespace, name }: Installation) {
-  const values = yield* installedValues(name, controllerNamespace, instead)
-  return resolve(values, { name, namespace: controllerNamespace, version: appVersion }).taskNamespace
-})
+const valuesSay = ({ controllerNamespace, name }: Installation) => installedTaskNamespace(name, controllerNamespace, instead)
 
 /**
  * Fails if the tasks of the installation are known to be elsewhere than in the given namespace, because then another installation is meant.
@@ -137,7 +132,15 @@ interface Running {
   readonly since: string
 }
 
-const tasks = decoding(agentTasks, Schema.Struct({ spec: Schema.Struct({ workspace: Schema.String }) }))
+const Task = Schema.Struct({
+  spec: Schema.Struct({ workspace: Schema.String }),
+  status: Schema.optionalKey(Schema.Struct({ reason: Schema.optionalKey(Schema.String) }))
+})
+const tasks = decoding(agentTasks, Task)
+
+/** Returns the task; none if it cannot be read. */
+const taskAt = (namespace: string, name: string) =>
+  Effect.option(Effect.flatMap(Kubernetes, (kubernetes) => kubernetes.get(tasks, { namespace, name })))
 
 /** The label has no more than the beginning of a long name. */
 const taskOf = ({ labels = {}, ownerReferences }: Job["metadata"]): string =>
@@ -154,10 +157,17 @@ const runningOf = ({ metadata }: Job): Running => ({
 const withWorkspace = (namespace: string) => (one: Running) =>
   one.workspace !== ""
     ? Effect.succeed(one)
-    : Effect.flatMap(Kubernetes, (kubernetes) => kubernetes.get(tasks, { namespace, name: one.task })).pipe(
-      Effect.map(({ spec: { workspace } }) => ({ ...one, workspace })),
-      Effect.orElseSucceed(() => one)
+    : Effect.map(
+      taskAt(namespace, one.task),
+      Option.match({ onNone: () => one, onSome: ({ spec: { workspace } }) => ({ ...one, workspace }) })
     )
+
+/** Names a task with its stage, since when that runs, and what its status says, if it can be read. */
+const waitedFor = (namespace: string) => ({ since, stage, task }: Running) =>
+  Effect.map(taskAt(namespace, task), (found) => {
+    const reason = Option.getOrUndefined(found)?.status?.reason
+    return `${task} (${[stage, `since ${since}`, ...(reason === undefined ? [] : [reason])].join(", ")})`
+  })
 
 const decodeJob = Schema.decodeUnknownResult(Job)
 
@@ -173,7 +183,7 @@ const changes = (all: ReadonlyArray<Running>) => all.filter(({ stage }) => stage
 /** How many looks in a row have to find no change running: the API server may still create a Job after a request that got no response. */
 const quietLooks = 2
 
-const untilQuiet = Effect.fnUntraced(function*<E, R>(look: Effect.Effect<ReadonlyArray<Running>, E, R>) {
+const untilQuiet = Effect.fnUntraced(function*<E, R>(namespace: string, look: Effect.Effect<ReadonlyArray<Running>, E, R>) {
   const screen = yield* Screen
   let quiet = 0
   while (true) {
@@ -181,7 +191,8 @@ const untilQuiet = Effect.fnUntraced(function*<E, R>(look: Effect.Effect<Readonl
     const waited = changes(all)
     quiet = waited.length === 0 ? quiet + 1 : 0
     if (quiet === quietLooks) return all
-    if (waited.length > 0) yield* screen.status(`Waiting for ${waited.map(({ stage, task }) => `${task} (${stage})`).join(", ")}`)
+    const named = yield* Effect.forEach(waited, waitedFor(namespace), { concurrency: 8 })
+    if (named.length > 0) yield* screen.status(`Waiting for ${named.join(", ")}`)
     yield* Effect.sleep("1 second")
   }
 })
@@ -210,7 +221,7 @@ export const drain = Effect.fn("drain")(function*(installation: Installation, gi
   const asked = drainedSince(annotationsOf(lease))
   yield* awaitAnswer(installation, asked)
   const look = Effect.tap(running(namespace), () => unlessOverruled(installation, asked))
-  const all = yield* Effect.flatMap(wait ? untilQuiet(look) : look, Effect.forEach(withWorkspace(namespace), { concurrency: 8 }))
+  const all = yield* Effect.flatMap(wait ? untilQuiet(namespace, look) : look, Effect.forEach(withWorkspace(namespace), { concurrency: 8 }))
   const since = Option.getOrElse(asked, () => now)
   return {
     document: { installation: controllerOf(installation), drained: true, since, running: all },

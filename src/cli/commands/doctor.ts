@@ -22,8 +22,12 @@ export const doctor = Command.make(
   flags,
   Effect.fn("doctor")(function*(given) {
     const answer = yield* lazily(async () => {
-      const [{ examine }, { cluster }] = await Promise.all([import("../doctor/examination.ts"), import("../cluster/cluster.ts")])
-      return Effect.provide(examine(given), cluster(given))
+      const [{ examine }, { cluster }, { Screen }] = await Promise.all([
+        import("../doctor/examination.ts"),
+        import("../cluster/cluster.ts"),
+        import("../terminal/screen.ts")
+      ])
+      return examine(given).pipe(Effect.provide(cluster(given)), Effect.provide(Screen.layer({ colours: true, forProgram: true })))
     })
     yield* print(given.output, answer)
     const { checks } = answer.document

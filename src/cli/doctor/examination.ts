@@ -8,6 +8,7 @@ import { serverTargets } from "../../core/network/pool-server.ts"
 import { resolve, type ResolvedConfig } from "../../core/resolve/resolve.ts"
 import { appVersion } from "../../schema/values/values.ts"
 import type { Answer } from "../terminal/answer.ts"
+import { Screen } from "../terminal/screen.ts"
 import { table } from "../terminal/table.ts"
 import { installedValues } from "../values/installed-values.ts"
 import { givenValues } from "../values/values-flag.ts"
@@ -26,9 +27,21 @@ export interface Examination {
 
 const apiServer = [{ address: "kubernetes.default.svc", port: 443 }]
 
+/** Says each second what is waited for, and never ends: a status that stays is printed where no line changes in place. */
+const sayWaiting = Effect.fnUntraced(function*({ taskNamespace }: ResolvedConfig) {
+  const { status } = yield* Screen
+  return yield* Effect.forever(Effect.andThen(
+    status(
+      `Waiting for the Pods that try the network, up to three minutes; kubectl -n ${taskNamespace} get pods,events says what keeps them`
+    ),
+    Effect.sleep("1 second")
+  ))
+})
+
 const examineTraffic = Effect.fnUntraced(function*(config: ResolvedConfig) {
   const isClosedElsewhere = yield* isClosedWhole(config)
-  const found = yield* Effect.scoped(examineNetwork(config, [...apiServer, ...serverTargets(config)]))
+  const examining = Effect.scoped(examineNetwork(config, [...apiServer, ...serverTargets(config)]))
+  const found = yield* Effect.raceFirst(sayWaiting(config), examining)
   const checks = Option.match(found, {
     onNone: () => [nothingStarted(config)],
     onSome: (found) => networkChecks({ config, found, apiServer, isClosedElsewhere })

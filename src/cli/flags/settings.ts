@@ -177,3 +177,7 @@ export const connection = Effect.fn("connection")(function*({ tokenFile, url }: 
   }
   return { url: yield* checkedUrl(given.value), token } satisfies Connection
 })
+
+/** Returns the same where a server is named, and none where none is. */
+export const connectionIfNamed = (given: ServerFlags) =>
+  connection(given).pipe(Effect.asSome, Effect.catchIf((error) => error === noServer, () => Effect.succeedNone))

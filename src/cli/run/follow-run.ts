@@ -123,13 +123,15 @@ export const followStep = Effect.fn("followStep")(
     const server = yield* ServerClient
     const { step, text } = followed
     let overSince: number | undefined
+    let doubted = false // whether the status shown now doubts that the step is at work
     let [holdSeconds, pauseMillis] = [hold.shortest, pause.shortest]
     while (true) {
       const run = yield* patiently(server.run(runId))
       followed.run = run
       const stage = stageOf(run, step)
       const over = stepIsOver(run, step)
-      if (!over && !followed.begun) yield* screen.status(waiting(run, step))
+      if (!over && (!followed.begun || doubted || run.queue !== undefined)) yield* screen.status(waiting(run, step))
+      doubted = run.queue !== undefined
       const ended = stage !== undefined && (yield* showLog(followed, stage.logUrl, over ? 0 : holdSeconds))
       if (over) {
         const now = yield* Clock.currentTimeMillis

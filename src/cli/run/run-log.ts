@@ -7,7 +7,7 @@ import { ServerClient } from "../server/server-client.ts"
 import { Failed, NothingThere } from "../terminal/failure.ts"
 import { Screen } from "../terminal/screen.ts"
 import { follow, followStep, lessOften, patiently, showLog } from "./follow-run.ts"
-import { stageOf, waiting } from "./summary.ts"
+import { stageOf, stepIsOver, waiting } from "./summary.ts"
 
 export interface LogRequest {
   /** Id of the run; the newest if none. */
@@ -25,12 +25,15 @@ const newest = Effect.fnUntraced(function*(workspace: Option.Option<string>) {
   return yield* new NothingThere({ message: `There is no run yet${where}; start one with: agent-job run DIR` })
 })
 
+/** Returns that a plan waits for a decision, as a sentence but for its beginning, and what to type. */
+const undecided = ({ id }: RunView): string => `waits for a decision: agent-job approve ${id}, or agent-job discard ${id}`
+
 /** Waits until the run is no longer planned, and returns it as it is then. */
 const decided = Effect.fnUntraced(function*(run: RunView) {
   const screen = yield* Screen
   const server = yield* ServerClient
   if (run.status !== "planned") return run
-  yield* screen.status(`${run.id} waits for a decision: agent-job approve ${run.id}, or agent-job discard ${run.id}`)
+  yield* screen.status(`${run.id} ${undecided(run)}`)
   return yield* patiently(server.run(run.id)).pipe(
     Effect.repeat({ while: ({ status }) => status === "planned", schedule: lessOften })
   )
@@ -89,5 +92,10 @@ export const showRunLog = Effect.fn("showRunLog")(function*({ follow, run: id, s
       }log: ${why}; see agent-job get ${run.id}.`
     })
   }
-  yield* screen.line(`${run.id} has no ${Option.getOrElse(step, () => "plan")} log yet. ${waiting(run, "plan")}`)
+  const due = stepIsOver(run, "plan") ? "apply" : "plan"
+  yield* screen.line(
+    `${run.id} has no ${Option.getOrElse(step, () => due)} log yet. ${
+      run.status === "planned" ? `It ${undecided(run)}` : waiting(run, due)
+    }`
+  )
 })

@@ -65,13 +65,14 @@ export const failure = (run: RunView, step: Step): string => {
   ].join("\n")
 }
 
-/** Returns why a step has not begun, such as its place in the queue or what keeps its Pod from starting, or else that it runs. */
+/** Returns why a step has not begun, or stands still, such as its place in the queue or what its Pod waits for, or else that it runs. */
 export const waiting = (run: RunView, step: Step): string => {
   const stage = stageOf(run, step)
-  if (run.cancelAsked) return "Stopping"
-  if (run.queue !== undefined) {
-    return `${unpointed(run.queue.message)}${run.queue.position > 1 ? ` (number ${run.queue.position} in line)` : ""}`
-  }
+  const queued = run.queue === undefined
+    ? undefined
+    : `${unpointed(run.queue.message)}${run.queue.position > 1 ? ` (number ${run.queue.position} in line)` : ""}`
+  if (run.cancelAsked) return queued === undefined ? "Stopping" : `Stopping: ${queued}`
+  if (queued !== undefined) return queued
   if (stage?.message !== undefined && stage.status !== "running") return unpointed(stage.message)
   switch (stage?.status) {
     case "running":

@@ -22,7 +22,8 @@ export interface Turns {
   /** The keys of the tasks that are not over and have no slot. */
   readonly waiting: () => ReadonlyArray<string>
   /**
-   * The keys of those that may start now, or whose status says something else of their turn. A pass changes nothing of any other.
+   * The keys of those that may start now, or whose status says something else of their turn. A pass changes nothing of any other but which
+   * limit it names: that alone is not worth a write for each of thousands.
    */
   readonly untold: () => ReadonlyArray<string>
   /**

@@ -17,6 +17,11 @@ const waitFor = (s: Situation, reason: WaitReason, message: string, position: nu
 /** Returns the place in the queue in words. Behind the first, only a position that was rounded up is known. */
 const place = (position: number): string => position === 1 ? "Number 1 in the queue" : `Among the first ${position} in the queue`
 
+const limitReached = ({ observed: { task: { spec } }, policy: { limits } }: Situation, { limit }: Waiting): string =>
+  Option.contains(limit, "perWorkspace")
+    ? `as many tasks of workspace ${spec.workspace} are running as task.limits.perWorkspace allows (${limits.perWorkspace})`
+    : `as many tasks are running as task.limits.total allows (${limits.total})`
+
 export const queue: RespondTo<Waiting> = (s, turn) => {
   const blockedBy = Option.getOrUndefined(turn.blockedBy)
   if (turn.reason === "IsolationUnproven") {
@@ -32,7 +37,7 @@ export const queue: RespondTo<Waiting> = (s, turn) => {
   }
   const message = turn.reason === "WorkspaceBusy"
     ? `Waiting for ${blockedBy}, which goes before it in workspace ${s.observed.task.spec.workspace}.`
-    : `${place(turn.position)}: the limits on running tasks are reached; wait, or raise task.limits.`
+    : `${place(turn.position)}: ${limitReached(s, turn)}; wait, or raise it.`
   return waitFor(s, turn.reason, message, turn.position, blockedBy)
 }
 

@@ -90,13 +90,17 @@ export const admit = (
     const { metadata: { name, uid }, spec: { stage, workspace } } = task
     const other = mutates(stage) ? changing.get(workspace) : undefined
     const holder = other === name ? undefined : other
-    const full = total >= limits.total || (perWorkspace.get(workspace) ?? 0) >= limits.perWorkspace
+    const limit = (perWorkspace.get(workspace) ?? 0) >= limits.perWorkspace
+      ? "perWorkspace" // also where both are reached: with more in all, this task would still wait
+      : total >= limits.total
+      ? "total"
+      : undefined
     if (holder === undefined && shutOut) {
       turns.set(uid, admitted) // without a slot: the task looks at the Lease from time to time, and says who holds it
       changing.set(workspace, name)
       continue
     }
-    if (holder === undefined && !full) {
+    if (holder === undefined && limit === undefined) {
       turns.set(uid, admitted)
       take(task)
       continue
@@ -106,7 +110,8 @@ export const admit = (
       Turn.Waiting({
         reason: holder === undefined ? "ConcurrencyLimit" : "WorkspaceBusy",
         position: shownPosition(++position),
-        blockedBy: Option.fromUndefinedOr(holder)
+        blockedBy: Option.fromUndefinedOr(holder),
+        limit: holder === undefined ? Option.fromUndefinedOr(limit) : Option.none()
       })
     )
     if (mutates(stage) && holder === undefined) changing.set(workspace, name) // the next one waits for this one

@@ -40,4 +40,9 @@ export const isProven = (annotations: Annotations, config: ResolvedConfig): bool
   annotations[mark]?.split(" ").at(-1) === subject(config)
 
 /** The turn of every task that has not begun, while the isolation of tasks is not proven. */
-export const waitsForProof: Turn = Turn.Waiting({ reason: "IsolationUnproven", position: 1, blockedBy: Option.none() })
+export const waitsForProof: Turn = Turn.Waiting({
+  reason: "IsolationUnproven",
+  position: 1,
+  blockedBy: Option.none(),
+  limit: Option.none()
+})

@@ -19,13 +19,14 @@ export const longestPlainTaskName = (basename: string): number => limit - basena
 
 /**
  * Returns `<basename>-<task>`. If that is too long, the basename is dropped first, and then the end of the task's name is cut. Dots become
- * dashes, because the host names of Pods have none.
+ * dashes, because the host names of Pods have none. A name that begins with the basename is cut too: it may be that of another task's Job,
+ * whose status policies would let this one's worker write.
  */
 export const jobName = (basename: string, taskName: string): string => {
   const task = taskName.includes(".") ? `${taskName.replaceAll(".", "-")}-${fingerprint(taskName)}` : taskName
   const whole = `${basename}-${task}`
   if (whole.length <= limit) return whole
-  return task.length <= limit ? task : cut(task)
+  return task.length <= limit && !task.startsWith(`${basename}-`) ? task : cut(task)
 }
 
 export const isPlain = (basename: string, taskName: string): boolean => jobName(basename, taskName) === `${basename}-${taskName}`

@@ -8,6 +8,7 @@ import type { AgentTask } from "../../schema/task/agent-task.ts"
 import type { Reason, WaitReason } from "../../schema/task/reason.ts"
 import type { Artifact } from "../../schema/task/source.ts"
 import type { StageResult } from "../../schema/task/stage-result.ts"
+import type { TaskPolicy } from "./task-policy.ts"
 
 export interface JobSeen {
   readonly name: string
@@ -91,7 +92,13 @@ export interface PodSeen {
  */
 export type Turn = Data.TaggedEnum<{
   Admitted: {}
-  Waiting: { readonly reason: WaitReason; readonly position: number; readonly blockedBy: Option.Option<string> }
+  Waiting: {
+    readonly reason: WaitReason
+    readonly position: number
+    readonly blockedBy: Option.Option<string>
+    /** The limit that is reached, if that is the reason. */
+    readonly limit: Option.Option<keyof TaskPolicy["limits"]>
+  }
 }>
 export const Turn = Data.taggedEnum<Turn>()
 export type Waiting = Extract<Turn, { readonly _tag: "Waiting" }>

@@ -56,7 +56,7 @@ export const StageView = Schema.Struct({
   agent: Schema.optionalKey(Schema.String),
   reason: Schema.optionalKey(Schema.String),
   message: Schema.optionalKey(Schema.String),
-  startedAt: Schema.optionalKey(Timestamp),
+  startedAt: Schema.optionalKey(Timestamp.annotate({ description: "When its worker began." })),
   finishedAt: Schema.optionalKey(Timestamp),
   logUrl: Schema.String.annotate({ description: "Needs no token; framed as the TFE API frames logs." }),
   result: Schema.optionalKey(ToldResult),

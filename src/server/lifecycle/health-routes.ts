@@ -8,7 +8,7 @@ import { RunStatus } from "../../schema/api/run.ts"
 import { Timestamp } from "../../schema/names.ts"
 import { logBeneath, problem, refusedOf, routesWith } from "../access/http-answer.ts"
 import { Refused } from "../refused.ts"
-import { Agents, connected } from "../run/agents.ts"
+import { Agents, connected, heard } from "../run/agents.ts"
 import { Pools } from "../run/pools.ts"
 import { Settings } from "../settings.ts"
 import { Blobs } from "../store/blobs.ts"
@@ -17,9 +17,15 @@ import { counted, rows } from "../store/database.ts"
 import { sharedVerdict } from "../store/shared-verdict.ts"
 
 const Count = Schema.Struct({ status: RunStatus, n: Schema.Int })
-/** How far a stage that is not over came: no agent has it, one has taken it, its worker has begun. */
-const Progress = Schema.Literals(["waiting", "taken", "started"])
-const Open = Schema.Struct({ progress: Progress, n: Schema.Int, heldBack: Schema.Int, since: Schema.NullOr(Timestamp) })
+/** How far a stage that is not over came: no agent has it, one has taken it, its worker has begun, or has begun and no agent of its pool is heard. */
+const progresses = ["waiting", "taken", "started", "silent"] as const
+const Open = Schema.Struct({
+  progress: Schema.Literals(progresses),
+  agentPool: Schema.NullOr(Schema.String),
+  n: Schema.Int,
+  heldBack: Schema.Int,
+  since: Schema.NullOr(Timestamp)
+})
 
 /** Returns the seconds since then; 0 if there is no time, or if it is in the future because the clock was set back. */
 const ageSeconds = (since: string | null, now: number) => since === null ? 0 : Math.max(0, Math.floor((now - Date.parse(since)) / 1000))
@@ -42,9 +48,13 @@ export const healthRoutes = HttpRouter.addAll(Effect.gen(function*() {
       const doubts = yield* counted(sql`SELECT count(*) AS n FROM rescues WHERE settledAt IS NULL`)
       const open = yield* rows(Open)(
         sql`SELECT CASE WHEN startedAt IS NOT NULL THEN 'started' WHEN acknowledgedAt IS NOT NULL THEN 'taken' ELSE 'waiting' END AS progress,
-          count(*) AS n, sum(acknowledgedAt IS NOT NULL AND waitReason IS 'Draining') AS heldBack, min(startedAt) AS since
-          FROM stages WHERE endedAt IS NULL GROUP BY 1`
+          agentPool, count(*) AS n, sum(acknowledgedAt IS NOT NULL AND waitReason IS 'Draining') AS heldBack, min(startedAt) AS since
+          FROM stages WHERE endedAt IS NULL GROUP BY 1, 2`
       )
+      const present = yield* agents.present
+      const isSilent = (of: typeof Open.Type) => of.progress === "started" && heard(present(pools.ofStage(of))) === 0
+      const inProgress = (progress: string) =>
+        open.reduce((sum, of) => (isSilent(of) ? "silent" : of.progress) === progress ? sum + of.n : sum, 0)
       const { drained, unasked } = yield* pools.untaken
       const free = yield* Effect.option(Effect.tryPromise(() => statfs(dataDir)))
       const lines = [
@@ -56,18 +66,16 @@ export const healthRoutes = HttpRouter.addAll(Effect.gen(function*() {
         ...gauge(
           "agent_job_server_oldest_run_at_work_seconds",
           "Since the worker began that has been at work on a run for the longest; 0 if none is.",
-          ageSeconds(open.find(({ progress }) => progress === "started")?.since ?? null, yield* Clock.currentTimeMillis)
+          ageSeconds(open.flatMap(({ since }) => since ?? []).sort()[0] ?? null, yield* Clock.currentTimeMillis)
         ),
-        "# HELP agent_job_server_stages Stages that are not over: waiting for an agent, taken by one, or started by their worker.",
+        "# HELP agent_job_server_stages Stages that are not over: waiting for an agent, taken by one, started by their worker, or started and silent, since no agent of their pool was heard in the last 90 seconds.",
         "# TYPE agent_job_server_stages gauge",
-        ...Progress.literals.map((progress) =>
-          `agent_job_server_stages{progress="${progress}"} ${open.find((count) => count.progress === progress)?.n ?? 0}`
-        ),
+        ...progresses.map((progress) => `agent_job_server_stages{progress="${progress}"} ${inProgress(progress)}`),
         ...gauge("agent_job_server_states_in_doubt", "States that wait for a person, and their workspaces with them.", doubts),
         ...gauge(
           "agent_job_server_agents",
           "Agents that asked for work in the last 90 seconds, or said that they have as much as they take.",
-          connected((yield* agents.present)(null))
+          connected(present(null))
         ),
         ...gauge(
           "agent_job_server_stages_unasked",

@@ -10,6 +10,7 @@ import { Settings } from "../settings.ts"
 import { rows } from "../store/database.ts"
 import type { Workspace } from "../workspace/workspaces.ts"
 import { Agents, connected, CountOfPool, type Present } from "./agents.ts"
+import type { StageRow } from "./stages.ts"
 
 type Counts = ReadonlyArray<typeof CountOfPool.Type>
 
@@ -18,8 +19,10 @@ const countOf = (counts: Counts, pool: string | null): number => counts.find((co
 export class Pools extends Context.Service<Pools, {
   /** Returns the pool whose agents alone take the stages of the workspace; null if all may. */
   readonly of: (workspace: Pick<Workspace, "pool">) => string | null
+  /** Returns the pool whose agents say what becomes of a stage; null if it is not known, or its token has another name by now. */
+  readonly ofStage: (stage: Pick<StageRow, "agentPool">) => string | null
   /**
-   * The same in SQL, of a row of `stages`: holds if an agent with a token of that pool may take the stage. `null` is a token that was
+   * What `of` says in SQL, of a row of `stages`: holds if an agent with a token of that pool may take the stage. `null` is a token that was
    * offered before pools were noted, which takes what any may.
    */
   readonly mayTake: (pool: string | null) => Statement.Fragment
@@ -93,6 +96,7 @@ const make = Effect.gen(function*() {
 
   return Pools.of({
     of,
+    ofStage: ({ agentPool }) => agentPool !== null && hasToken(agentPool) ? agentPool : null,
     mayTake: (pool) =>
       sql`EXISTS (SELECT 1 FROM runs JOIN workspaces ON workspaces.id = runs.workspaceId
         WHERE runs.id = stages.runId AND (${ofRow} IS NULL OR ${ofRow} = ${pool}))`,

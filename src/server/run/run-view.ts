@@ -3,12 +3,14 @@
 import { Effect } from "effect"
 import { isFinal } from "../../core/run/run-machine.ts"
 import { rescueAdvice } from "../../core/run/state-doubt.ts"
+import { sentence } from "../../core/text/sentence.ts"
 import type { RunView, StageStatus, StageView } from "../../schema/api/run.ts"
 import { mutates } from "../../schema/task/agent-task.ts"
 import { logUrl } from "../access/links.ts"
 import { Tokens } from "../access/tokens.ts"
+import { now } from "../store/instants.ts"
 import { Rescues } from "../workspace/rescues.ts"
-import { Agents } from "./agents.ts"
+import { Agents, heard } from "./agents.ts"
 import { Pools } from "./pools.ts"
 import { type Run, Runs } from "./runs.ts"
 import { type StageRow, Stages, stepOf, stepStatus } from "./stages.ts"
@@ -22,7 +24,6 @@ const statusOf = (stage: StageRow): StageStatus => {
 const stageView = (stage: StageRow, url: string): StageView => {
   const reason = stage.result?.reason ?? stage.waitReason
   const message = stage.result?.message ?? stage.waitMessage
-  const startedAt = stage.startedAt ?? stage.acknowledgedAt
   return {
     id: stage.id,
     stage: stage.stage,
@@ -31,7 +32,7 @@ const stageView = (stage: StageRow, url: string): StageView => {
     ...(stage.agent !== null && { agent: stage.agent }),
     ...(reason !== null && { reason }),
     ...(message !== null && { message }),
-    ...(startedAt !== null && { startedAt }),
+    ...(stage.startedAt !== null && { startedAt: stage.startedAt }),
     ...(stage.endedAt !== null && { finishedAt: stage.endedAt }),
     logUrl: url,
     ...(stage.result !== null && { result: stage.result }),
@@ -42,6 +43,8 @@ const stageView = (stage: StageRow, url: string): StageView => {
 /** Returns what its agent said that the stage waits for. */
 const waitOf = ({ waitMessage, waitReason }: StageRow) =>
   waitMessage === null ? undefined : { position: 1, ...(waitReason !== null && { reason: waitReason }), message: waitMessage }
+
+const endIt = ({ id }: Run): string => `Only if its cluster is gone, end the run with agent-job cancel ${id}, and then with --force.`
 
 const failureOf = (run: Run, stages: ReadonlyArray<StageRow>) => run.failure ?? stages.at(-1)?.result?.message
 
@@ -88,48 +91,89 @@ export const makeRunViews = Effect.gen(function*() {
     }
   })
 
-  /** Returns what a stage waits for that nobody has taken. What an agent said of it is over when none takes it. */
+  /**
+   * Returns what a stage waits for that nobody has taken. What an agent said of it is over when none takes it; why it is made again is not,
+   * but says all only until its time has come.
+   */
   const untakenOf = Effect.fnUntraced(function*(run: Run, open: StageRow) {
     const told = waitOf(open)
     const { hasTaker, message } = yield* offerOf(run)
     if (told === undefined || (!hasTaker && open.offeredAt !== null)) return { position: 1, message }
-    return hasTaker ? told : { ...told, message: `${told.message} ${message}` }
+    const isDue = open.offeredAt === null && (open.notBefore === null || open.notBefore <= (yield* now))
+    return hasTaker && !isDue ? told : { ...told, message: `${told.message} ${message}` }
   })
 
-  const queueOf = Effect.fnUntraced(function*(run: Run, open: StageRow | undefined) {
-    if (isFinal(run.status) || run.status === "planned") return undefined
-    if (open === undefined) {
-      const { currentRunId } = yield* runs.workspaceOf(run)
-      const holder = currentRunId === null ? undefined : yield* runs.find(currentRunId)
-      return {
-        position: 1 + (yield* runs.pendingBefore(run)),
-        ...(holder !== undefined && { blockedBy: holder.id }),
-        message: holder === undefined
-          ? "It waits for its turn in the workspace."
-          : holder.status === "planned"
-          ? `The run ${holder.id} holds the workspace and waits for somebody to apply or discard it.`
-          : `The run ${holder.id} holds the workspace and is ${holder.status}.`
-      }
-    }
-    if (open.startedAt !== null) return waitOf(open)
+  /** Returns since when nothing is heard of a stage that an agent has, and what to do about that; undefined if an agent of its pool is there. */
+  const silenceOf = Effect.fnUntraced(function*(run: Run, stage: StageRow) {
+    if (stage.agent === null) return undefined
+    const pool = pools.ofStage(stage)
+    const since = yield* agents.silentSince(stage.agent, pool)
+    if (since === undefined || heard((yield* agents.present)(pool)) > 0) return undefined
+    return `agent ${stage.agent} has not been heard since ${since}, and no other of its pool is there; if this lasts, check that its controller runs and reaches the server. ${
+      endIt(run)
+    }`
+  })
+
+  /** Returns what its agent told of a stage, and that it has been silent since then; of one that has begun, also where it told nothing. */
+  const toldOf = Effect.fnUntraced(function*(run: Run, open: StageRow) {
+    const told = waitOf(open)
+    const silence = yield* silenceOf(run, open)
+    if (silence === undefined) return told
+    if (told !== undefined) return { ...told, message: `${sentence(told.message)} But ${silence}` }
+    return open.startedAt === null ? undefined : { position: 1, message: `The stage may still be running, but ${silence}` }
+  })
+
+  /** Returns what the stage of a run waits for that is not over. */
+  const openOf = Effect.fnUntraced(function*(run: Run, open: StageRow) {
+    if (open.startedAt !== null) return yield* toldOf(run, open)
     const waits = run.rescueId === null && (open.acknowledgedAt === null || mutates(open.stage))
     const [rescue] = waits ? yield* rescues.pending(run.workspaceId) : []
     if (rescue !== undefined) {
       return { position: 1, reason: "StateRescuePending", message: `${rescue.message}; ${rescueAdvice(run.workspace)}` }
     }
     if (open.acknowledgedAt === null) return yield* untakenOf(run, open)
-    const told = waitOf(open)
+    const told = yield* toldOf(run, open)
     if (told !== undefined) return told
-    const pool = open.agentPool !== null && pools.hasToken(open.agentPool) ? open.agentPool : null // its token may have got another name
+    const pool = pools.ofStage(open)
     const since = open.agent === null ? undefined : yield* agents.silentSince(open.agent, pool)
     const has = `Agent ${open.agent} has the stage`
-    if (since === undefined) return { position: 1, message: `${has} and is about to start its Pod.` }
+    if (since === undefined) {
+      return { position: 1, message: run.cancelAsked ? `${has} and has not stopped it yet.` : `${has} and is about to start its Pod.` }
+    }
     return {
       position: 1,
       message: (yield* agents.hasAny(pool))
         ? `${has}, but has not been heard since ${since}. Another agent is there, and starts the Pod if it has replaced ${open.agent}; if nothing starts, check that the controller of ${open.agent} runs and reaches the server.`
-        : `${has}, but has not been heard since ${since}; if this lasts, check that its controller runs and reaches the server.`
+        : `${has}, but has not been heard since ${since}; if this lasts, check that its controller runs and reaches the server. ${
+          endIt(run)
+        }`
     }
+  })
+
+  /** Returns what the run waits for that holds the workspace, as the end of a sentence about it. */
+  const becauseOf = Effect.fnUntraced(function*(holder: Run) {
+    const open = (yield* stages.listedOf(holder.id)).findLast(({ endedAt }) => endedAt === null)
+    const why = open === undefined ? undefined : yield* openOf(holder, open)
+    return why === undefined ? "." : `: ${why.message}`
+  })
+
+  const behindOf = Effect.fnUntraced(function*(run: Run) {
+    const { currentRunId } = yield* runs.workspaceOf(run)
+    const holder = currentRunId === null ? undefined : yield* runs.find(currentRunId)
+    return {
+      position: 1 + (yield* runs.pendingBefore(run)),
+      ...(holder !== undefined && { blockedBy: holder.id }),
+      message: holder === undefined
+        ? "It waits for its turn in the workspace."
+        : holder.status === "planned"
+        ? `The run ${holder.id} holds the workspace and waits for somebody to apply or discard it.`
+        : `The run ${holder.id} holds the workspace and is ${holder.status}${yield* becauseOf(holder)}`
+    }
+  })
+
+  const queueOf = Effect.fnUntraced(function*(run: Run, open: StageRow | undefined) {
+    if (isFinal(run.status) || run.status === "planned") return undefined
+    return yield* open === undefined ? behindOf(run) : openOf(run, open)
   })
 
   /** Returns the view of a run. `base` is the server's URL as the client knows it; `ofRun` gives the run's stages. */

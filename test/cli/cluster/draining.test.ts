@@ -129,6 +129,7 @@ const shared = () => {
   const fake = new FakeLease()
   fake.put({ metadata: {} })
   const jobs: Array<KubernetesObject> = []
+  const tasks = new Map<string, object>()
   /** What happens during the next looks at the Jobs. */
   const meanwhile: Array<() => void> = []
   const change = (to: (annotations: Readonly<Record<string, string>>) => Readonly<Record<string, string>>) =>
@@ -140,9 +141,10 @@ const shared = () => {
         ...ofLease,
         get: (kind, place) => {
           if (kind.plural === leaseKind.plural) return ofLease.get(kind, place)
-          return kind.plural === namespaces.plural
-            ? Effect.orDie(Effect.fromResult(kind.decode({ metadata: { ...kept, name: place.name } })))
-            : Effect.fail(new NotFound(refusal))
+          const found = kind.plural === namespaces.plural ? {} : tasks.get(place.name)
+          return found === undefined
+            ? Effect.fail(new NotFound(refusal))
+            : Effect.orDie(Effect.fromResult(kind.decode({ metadata: { ...kept, name: place.name }, ...found })))
         },
         listAll: () =>
           Stream.suspend(() => {
@@ -155,6 +157,7 @@ const shared = () => {
   return {
     fake,
     jobs,
+    tasks,
     meanwhile,
     change,
     screen,
@@ -231,11 +234,29 @@ it.effect.each(ends)("--wait does not say so either where somebody $given while 
     const draining = yield* world.begin(drain(ours, typed, true))
     world.controllerAnswers()
     yield* TestClock.adjust("1 second")
-    expect(world.screen.of("status").at(-1)).toBe("Waiting for a (apply)")
+    expect(world.screen.of("status").at(-1)).toBe(`Waiting for a (apply, since ${since})`)
     by(world)
     yield* TestClock.adjust("1 second")
     expect(draining.pollUnsafe()).toBeDefined()
     expect(yield* Fiber.join(draining)).toMatchObject({ failure: { _tag: "Failed", message: ended } })
+  }))
+
+it.effect("--wait says since when an apply runs, and what is told of it, of each that it waits for", () =>
+  Effect.gen(function*() {
+    const world = shared()
+    world.jobs.push(applyJob, {
+      metadata: { ...applyJob.metadata, name: "agent-job-b", labels: { "scalr.io/task": "b", "scalr.io/stage": "apply" } }
+    })
+    const told = (reason: string) => world.tasks.set("a", { spec: { workspace: "demo" }, status: { reason } })
+    told("Claimed")
+    yield* world.begin(drain(ours, typed, true))
+    world.controllerAnswers()
+    yield* TestClock.adjust("1 second")
+    const b = `b (apply, since ${since})`
+    expect(world.screen.of("status").at(-1)).toBe(`Waiting for a (apply, since ${since}, Claimed), ${b}`)
+    told("NodeUnreachable")
+    yield* TestClock.adjust("1 second")
+    expect(world.screen.of("status").at(-1)).toBe(`Waiting for a (apply, since ${since}, NodeUnreachable), ${b}`)
   }))
 
 it.effect("--wait returns once the apply is over where nobody ends it, also where the drain was asked for before", () =>

@@ -73,7 +73,7 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("agent-
       yield* untilLaunched("changing")
       yield* untilLaunched("planning")
       const waiting = yield* agentJob(yield* drain("--wait"), environment)
-      yield* waiting.until(/Waiting for .*changing \(destroy\)/u)
+      yield* waiting.until(/Waiting for .*changing \(destroy, since /u)
       yield* Effect.forEach((yield* jobNames).filter((name) => !name.includes("planning")), (name) =>
         Effect.flatMap(Kubernetes, (kubernetes) => kubernetes.delete(jobs, { name, namespace })), { discard: true })
       const { code, out } = yield* waiting.ended
@@ -90,7 +90,7 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("agent-
       yield* createTask("applying", { stage: "apply", workspace: WorkspaceName.make("applying") })
       yield* untilLaunched("applying")
       const waiting = yield* agentJob(yield* drain("--wait"), environment)
-      yield* waiting.until(/Waiting for .*applying \(apply\)/u)
+      yield* waiting.until(/Waiting for .*applying \(apply, since /u)
       expect((yield* run(yield* drain("--undo"), environment)).code).toBe(0)
       expect(yield* waiting.ended).toMatchObject({
         code: 1,

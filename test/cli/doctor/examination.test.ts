@@ -8,6 +8,7 @@ import { type ProbeTarget, Targets } from "../../../src/schema/kubernetes/probe.
 import { configOf } from "../../core/configs.ts"
 import type { Answer } from "../../kubernetes/scripted-server.ts"
 import { against } from "../scripted-cluster.ts"
+import { toldScreen } from "../told-screen.ts"
 
 const values = { agent: { token: "t", url: "http://agent-job-server.theirs.svc:8080" }, restrictMetadataService: true }
 const listener = { address: "10.0.0.7", port: 8083 }
@@ -60,12 +61,13 @@ const examined = Effect.fnUntraced(function*(reaches: (probe: string, target: Pr
     return { body: { items: [], ...podOf(path.split("-").at(-1) ?? "") } }
   }
 
+  const screen = toldScreen()
   yield* against(
-    examine({ name: "agent-job", namespace: "agent-job", values: [], noPods: false }),
+    examine({ name: "agent-job", namespace: "agent-job", values: [], noPods: false }).pipe(Effect.provide(screen.layer)),
     { [valuesPath]: { body: { metadata: kept, data: { "values.yaml": JSON.stringify(values) } } } },
     answer
   )
-  return { tried, annotations }
+  return { tried, annotations, statuses: screen.of("status") }
 })
 
 /** What reaches what in a network that enforces policies. */
@@ -81,6 +83,14 @@ it.live("a Pod like a task's tries another Pod, metadata services, the API serve
       closed: [listener],
       task: [listener, ...metadataTargets, apiServer, server]
     })
+  }))
+
+it.live("an examination says while its Pods try the network what it waits for, and what tells more", () =>
+  Effect.gen(function*() {
+    const { statuses } = yield* examined(enforced)
+    expect([...new Set(statuses)]).toEqual([
+      "Waiting for the Pods that try the network, up to three minutes; kubectl -n agent-job get pods,events says what keeps them"
+    ])
   }))
 
 it.live("an examination that proves isolation leaves the proof for these values", () =>

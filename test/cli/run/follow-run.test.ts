@@ -70,6 +70,20 @@ it.effect("the end of a log ends the wait for more of it", () =>
     expect(screen.transcript()).toBe("Planning\n")
   }))
 
+it.effect("a run that is doubted once its log has begun says so, and that it is at work once that is over", () =>
+  Effect.gen(function*() {
+    const { is, screen, started } = yield* following
+    yield* started
+    yield* TestClock.adjust("20 seconds")
+    expect(screen.of("status")).toEqual(["Planning"])
+    is(run({ ...planning, queue: { position: 1, reason: "NodeUnreachable", message: "Node n1 does not answer." } }))
+    yield* TestClock.adjust("1 minute")
+    expect(screen.of("status").slice(1)).toEqual(Array.from({ length: 3 }, () => "Node n1 does not answer"))
+    is(planning)
+    yield* TestClock.adjust("1 hour")
+    expect(screen.of("status").slice(4)).toEqual(["Planning"])
+  }))
+
 it.effect("a run that has no stage yet is looked at a quarter later each time, and every ten seconds in the end", () =>
   Effect.gen(function*() {
     const { asked, is, started } = yield* following

@@ -1,10 +1,12 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Option, Redacted } from "effect"
+import { Deferred, Effect, Fiber, Layer, Option, Redacted } from "effect"
 import { type LogRequest, showRunLog } from "../../../src/cli/run/run-log.ts"
 import { ServerClient } from "../../../src/cli/server/server-client.ts"
+import type { StageView } from "../../../src/schema/api/run.ts"
 import { ScriptedServer } from "../../kubernetes/scripted-server.ts"
 import { directory, person, serve, userToken } from "../../server/live-server.ts"
 import { green, playing, quickstart } from "../fake-agent.ts"
+import { planned, run, stage } from "../run-views.ts"
 import { toldScreen } from "../told-screen.ts"
 
 const asked = (more: Partial<LogRequest> = {}): LogRequest => ({
@@ -68,7 +70,44 @@ describe("the log of a run", () => {
       const second = yield* person(url).start("demo")
       const screen = toldScreen()
       yield* logOf(url, screen, asked())
-      expect(screen.transcript()).toBe(`${second} has no plan log yet. The run ${first} holds the workspace and is pending\n`)
+      expect(screen.transcript()).toBe(
+        `${second} has no plan log yet. The run ${first} holds the workspace and is pending: No controller has asked for work in the last 90 seconds; check that one runs, is not drained, and has the right pool token\n`
+      )
+    }))
+
+  const ofApply = (more: Partial<StageView>) => stage({ id: "run-a1.apply.1", stage: "apply", ...more })
+  const noController = { position: 1, message: "No controller has asked for work in the last 90 seconds." }
+  it.effect.each([
+    { given: "its plan is made", view: run({ stages: [stage({ status: "running" })] }), told: "Planning" },
+    { given: "its plan waits", view: run({ status: "pending", stages: [stage({})], queue: noController }), told: noController.message },
+    {
+      given: "somebody has to decide",
+      view: planned,
+      told: "It waits for a decision: agent-job approve run-a1, or agent-job discard run-a1"
+    },
+    {
+      given: "it is offered",
+      view: run({ ...planned, status: "confirmed", stages: [...planned.stages, ofApply({})], queue: noController }),
+      told: noController.message
+    },
+    {
+      given: "it begins",
+      view: run({ ...planned, status: "applying", stages: [...planned.stages, ofApply({ status: "running" })] }),
+      told: "Applying"
+    }
+  ])("of an apply is not there yet while $given, and that is said", ({ told, view }) =>
+    Effect.gen(function*() {
+      const screen = toldScreen()
+      const server = Layer.mock(ServerClient, {
+        url: "http://server",
+        run: () => Effect.succeed(view),
+        log: () => Effect.succeed(new Uint8Array(0))
+      })
+      yield* showRunLog(asked({ run: Option.some(view.id), step: Option.some("apply") })).pipe(
+        Effect.provide(server),
+        Effect.provide(screen.layer)
+      )
+      expect(screen.transcript()).toBe(`run-a1 has no apply log yet. ${told.replace(/\.$/u, "")}\n`)
     }))
 
   it.live.each([false, true])(

@@ -94,7 +94,12 @@ describe("why a run waits", () => {
     ],
     ["it begins", run({ stages: [stage({ status: "running" })] }), "Planning"],
     ["nobody took it", run({ stages: [stage({})] }), "Waiting for a controller to take the plan"],
-    ["it stops", run({ cancelAsked: true }), "Stopping"]
+    ["it stops", run({ cancelAsked: true }), "Stopping"],
+    [
+      "what keeps it from that",
+      run({ cancelAsked: true, stages: [stage({ status: "running" })], queue: { position: 1, message: "Node n1 does not answer." } }),
+      "Stopping: Node n1 does not answer"
+    ]
   ])("%s", (_, view, said) => expect(waiting(view, "plan")).toBe(said))
 })
 

@@ -1557,7 +1557,7 @@ describe("plan, of a task that waits", () => {
   it.each<readonly [message: string, seed: Partial<Seed>]>([
     ["Waiting for other, which goes before it in workspace demo.", { turn: "busy" }],
     ["Waiting for other, which holds workspace demo.", { stage: "apply", holder: "taken" }],
-    ["Number 1 in the queue: the limits on running tasks are reached; wait, or raise task.limits.", { turn: "limit" }],
+    ["Number 1 in the queue: as many tasks are running as task.limits.total allows (10); wait, or raise it.", { turn: "limit" }],
     ["Nothing new starts while the cluster is draining; agent-job drain --undo ends that.", { turn: "drained" }],
     ["Nothing starts before the isolation of tasks is proven for the present values; run agent-job doctor.", { turn: "unproven" }],
     ["Cancelled before it started; nothing was run.", { cancel: true }],
@@ -1592,11 +1592,10 @@ describe("plan, of a task that waits", () => {
   })
 
   it("says of a place behind the first that it is rounded up", () => {
-    const turn = (position: number) => Turn.Waiting({ reason: "ConcurrencyLimit", position, blockedBy: Option.none() })
+    const turn = (position: number) =>
+      Turn.Waiting({ reason: "ConcurrencyLimit", position, blockedBy: Option.none(), limit: Option.some("perWorkspace") })
     const said = (position: number) => plan(policyOf(plainSeed), { ...worldOf(plainSeed), turn: turn(position) }, noon).status.message
-    expect([said(1), said(16)]).toEqual([
-      "Number 1 in the queue: the limits on running tasks are reached; wait, or raise task.limits.",
-      "Among the first 16 in the queue: the limits on running tasks are reached; wait, or raise task.limits."
-    ])
+    const because = "as many tasks of workspace demo are running as task.limits.perWorkspace allows (5); wait, or raise it."
+    expect([said(1), said(16)]).toEqual([`Number 1 in the queue: ${because}`, `Among the first 16 in the queue: ${because}`])
   })
 })

@@ -94,6 +94,15 @@ describe("admit", () => {
     expect(turns.get(Uid.make("uid-2"))).toMatchObject({ reason: "WorkspaceBusy", blockedBy: Option.some("task-1") })
   })
 
+  it("names the limit that keeps a task back, and that of its workspace where both do", () => {
+    const plan = { workspace: "a", stage: "plan", second: 0, occupies: true, holds: false, refused: false, shutOut: false } as const
+    const limitFor = (workspace: "a" | "b", limits: TaskPolicy["limits"]) =>
+      turnsOf(given([plan, { ...plan, workspace, second: 1, occupies: false }]), limits).get(Uid.make("uid-1"))
+    expect(limitFor("b", { total: 1, perWorkspace: 1 })).toMatchObject({ reason: "ConcurrencyLimit", limit: Option.some("total") })
+    expect(limitFor("a", { total: 2, perWorkspace: 1 })).toMatchObject({ reason: "ConcurrencyLimit", limit: Option.some("perWorkspace") })
+    expect(limitFor("a", { total: 1, perWorkspace: 1 })).toMatchObject({ reason: "ConcurrencyLimit", limit: Option.some("perWorkspace") })
+  })
+
   it("lets the holder of the Lease go before an older one of its workspace, which would wait for it", () => {
     const apply = { workspace: "a", stage: "apply", second: 0, occupies: false, holds: false, refused: false, shutOut: false } as const
     const plan = { workspace: "b", stage: "plan", second: 3, occupies: false, holds: false, refused: false, shutOut: false } as const

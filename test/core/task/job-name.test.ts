@@ -12,6 +12,11 @@ describe("jobName", () => {
   it.prop("differs for different tasks", [TaskName, TaskName], ([one, other]) => {
     if (one !== other) expect(jobName("agent-job", one)).not.toBe(jobName("agent-job", other))
   })
+  it.each([41, 47])("differs for a task of %i characters and one whose name has the basename before that", (length) => {
+    const task = "a".repeat(length)
+    expect(jobName("agent-job", `agent-job-${task}`)).not.toBe(jobName("agent-job", task))
+    expect(jobName("agent-job", `agent-job-${task}`)).toMatch(/^agent-job-a{37,}-[a-z0-9]{1,7}$/u)
+  })
   it("drops the basename first, and then cuts the end, of what is longer than 57 characters", () => {
     expect([47, 48, 57].map((length) => jobName("agent-job", "a".repeat(length)))).toEqual([
       `agent-job-${"a".repeat(47)}`,

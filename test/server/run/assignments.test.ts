@@ -255,7 +255,7 @@ describe("an assignment", () => {
       expect((yield* person(url).view(id)).queue?.message).toBe("Agent agent-1 has the stage and is about to start its Pod.")
       yield* TestClock.adjust("1 second")
       expect((yield* person(url).view(id)).queue?.message).toBe(
-        "Agent agent-1 has the stage, but has not been heard since 1970-01-01T00:00:00.000Z; if this lasts, check that its controller runs and reaches the server."
+        `Agent agent-1 has the stage, but has not been heard since 1970-01-01T00:00:00.000Z; if this lasts, check that its controller runs and reaches the server. Only if its cluster is gone, end the run with agent-job cancel ${id}, and then with --force.`
       )
       yield* agent(url).acquire()
       expect((yield* person(url).view(id)).queue?.message).toContain("is about to start its Pod")
@@ -286,7 +286,7 @@ describe("an assignment", () => {
       expect((yield* person(url).view(id)).queue?.message).toContain("is about to start its Pod")
       yield* TestClock.setTime(0)
       expect((yield* person(url).view(id)).queue?.message).toBe(
-        "Agent agent-1 has the stage, but has not been heard since before the server's clock was put back; if this lasts, check that its controller runs and reaches the server."
+        `Agent agent-1 has the stage, but has not been heard since before the server's clock was put back; if this lasts, check that its controller runs and reaches the server. Only if its cluster is gone, end the run with agent-job cancel ${id}, and then with --force.`
       )
       expect((yield* ask(`${url}/metrics`, undefined)).text).toContain("agent_job_server_agents 0")
     }))

@@ -71,7 +71,10 @@ const unasked = (url: string) => measured(url, "stages_unasked")
 /** Returns how many stages wait for agents that are drained. */
 const drained = (url: string) => measured(url, "stages_drained")
 const measured = (url: string, name: string) =>
-  Effect.map(ask(`${url}/metrics`, undefined), ({ text }) => new RegExp(`^agent_job_server_${name} (\\d+)$`, "mu").exec(text)?.[1])
+  Effect.map(
+    ask(`${url}/metrics`, undefined),
+    ({ text }) => new RegExp(`^agent_job_server_${RegExp.escape(name)} (\\d+)$`, "mu").exec(text)?.[1]
+  )
 
 describe("a stage of a workspace", () => {
   it.effect("that is bound to a pool is offered to the agents of that pool alone", () =>
@@ -294,6 +297,18 @@ describe("a pool", () => {
       expect(yield* waitOf(url, run)).toContain("has not been heard since 1970-01-01T00:00:00.000Z; if this lasts,")
       yield* agent(url, "agent-prod-2", "uid-prod", prodToken).acquire()
       expect(yield* waitOf(url, run)).toContain("Another agent is there")
+    }))
+
+  it.effect("of which no agent is heard is silent about what it has begun, whoever else is heard", () =>
+    Effect.gen(function*() {
+      const { dev, me, prod, url } = yield* serverOf("prod")
+      const run = yield* me.start("demo")
+      const plan = yield* prod.take
+      yield* worker(url, plan, "uid-prod").as("GET", taskPath.assignment)
+      yield* TestClock.adjust("2 minutes")
+      yield* dev.acquire()
+      expect(yield* waitOf(url, run)).toContain("The stage may still be running, but agent agent-prod has not been heard since")
+      expect(yield* measured(url, "stages{progress=\"silent\"}")).toBe("1")
     }))
 
   it.effect("of which no agent asks is what a run waits for, whatever an agent of the pool before said, or the end of an attempt", () =>

@@ -1,11 +1,13 @@
-// What a stage tells of its plan before it goes on.
+// What a stage tells of its plan before it goes on, and that nothing it tells at its end has a secret in it.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Option } from "effect"
 import { TestClock } from "effect/testing"
 import { makeJournal } from "../../../src/worker/engine/journal.ts"
 import { Log } from "../../../src/worker/engine/log-shipper.ts"
 import { tellPlanned } from "../../../src/worker/stage/stage.ts"
+import { tarGz, taskApi } from "../fake-task-api.ts"
 import { podSettings } from "../pod-settings.ts"
+import { poolTask, ran, text, token } from "../whole-stage.ts"
 
 describe("a plan that is too large to be read", () => {
   it.effect("says so in its log, and to the server that its apply makes more than it knows", () =>
@@ -36,5 +38,31 @@ describe("a plan that is too large to be read", () => {
       yield* Fiber.join(telling)
       expect(heard).toEqual(["full"])
       expect(told.join("")).toContain("larger than the worker reads")
+    }))
+})
+
+describe("a stage that fails", () => {
+  const secret = "hunter2-in-the-first-line\nhunter2-in-the-second"
+  const base64 = Buffer.from(secret).toString("base64")
+  /** An engine that prints this when it begins, and fails. */
+  const engine = (says: string) =>
+    `#!/bin/sh\n[ "$1" = version ] && echo '{"terraform_version": "9.9.9"}' && exit\ncat <<'END'\n${says}\nEND\nexit 1\n`
+
+  it.live.each([
+    { given: "the engine's error", says: `Error: ${secret}` },
+    { given: "the engine's error, in base64", says: `Error: ${base64}` },
+    { given: "the lines of the engine's error", says: secret.split("\n").map((line) => `│ Error: ${line}`).join("\n") },
+    { given: "the engine's error, around a sign that the message leaves out", says: `Error: ${secret.replaceAll("ter2", "\u0007ter2")}` },
+    { given: "what the worker itself complains of", says: "nothing", task: { workingDirectory: "live/hunter2-in-the-second" } }
+  ])("tells nobody a secret that is in $given", ({ says, task = {} }) =>
+    Effect.gen(function*() {
+      const api = yield* taskApi
+      api.archive = tarGz({ "main.tf": "" })
+      api.variables = [{ name: "password", value: secret, sensitive: true }]
+      const { lastWords, log, status } = yield* ran(poolTask(api, "plan", task), { tofu: engine(says) }, (here) => token(here, api))
+      expect([status.phase, status.message], log()).toEqual(["Failed", expect.stringContaining("***")])
+      const told = { status, lastWords: lastWords(), results: api.results, serverLog: text(api.log), log: log() }
+      expect([told.lastWords, told.results]).toEqual([status.result, [status.result]])
+      expect(JSON.stringify(told)).not.toMatch(new RegExp(`hunter2|${base64.slice(0, 12)}`, "u"))
     }))
 })

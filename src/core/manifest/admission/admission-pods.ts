@@ -1,4 +1,4 @@
-// Policies on Jobs and Pods with the tasks' account: the controller makes the Jobs, Kubernetes the Pods, and only the worker has its volumes.
+// Policies on Jobs and Pods with the tasks' account: the controller makes such Jobs and no others, Kubernetes the Pods, the worker has its volumes.
 // Invariant: every Pod that our builder makes from the same values passes, and no policy keeps an existing Pod from ending.
 // Used by core/manifest/admission/admission.
 import type { V1Volume } from "@kubernetes/client-node"
@@ -40,8 +40,6 @@ const holders = ({ task: { sidecars } }: ResolvedConfig): Readonly<Record<string
     ...sidecars.filter(({ volumeMounts }) => volumeMounts?.some(({ name }) => name === volume)).map(({ name }) => name)
   ]]))
 
-const asTask = (account: string) => ({ name: "as-a-task", expression: `object.?spec.?serviceAccountName.orValue('') == ${cel(account)}` })
-
 const isOurs = (wanted: Readonly<Record<string, string>>): string =>
   Object.entries(wanted).map(([key, value]) => `object.metadata.?labels[?${cel(key)}].orValue('') == ${cel(value)}`).join(" && ")
 
@@ -52,7 +50,7 @@ export const podPolicy = (config: ResolvedConfig): Policy => ({
   name: "task-pod",
   rules: [{ apiGroups: [""], apiVersions: ["v1"], resources: ["pods", "pods/ephemeralcontainers"], operations: ["CREATE", "UPDATE"] }],
   inTaskNamespace: true,
-  matchCondition: asTask(config.taskAccountName),
+  matchCondition: { name: "as-a-task", expression: `object.?spec.?serviceAccountName.orValue('') == ${cel(config.taskAccountName)}` },
   variables: {
     containers: "object.spec.containers + object.spec.?initContainers.orValue([])",
     volumes: "object.spec.?volumes.orValue([])",
@@ -115,23 +113,28 @@ export const podPolicy = (config: ResolvedConfig): Policy => ({
   ]
 })
 
-export const jobPolicy = (config: ResolvedConfig): Policy => ({
-  name: "task-job",
-  rules: [{ apiGroups: ["batch"], apiVersions: ["v1"], resources: ["jobs"], operations: ["CREATE"] }],
-  inTaskNamespace: true,
-  matchCondition: {
-    ...asTask(config.taskAccountName),
-    expression: `object.spec.template.spec.?serviceAccountName.orValue('') == ${cel(config.taskAccountName)}`
-  },
-  checks: [
-    {
-      expression: `request.userInfo.username == ${cel(userOf(config.namespace, config.account.name))}`,
-      message: "only the controller makes a Job with the account of tasks; make an AgentTask instead"
-    },
-    {
-      expression:
-        "object.metadata.?ownerReferences.orValue([]).exists(o, o.?controller.orValue(false) && o.apiVersion.startsWith('scalr.io/') && o.kind == 'AgentTask')",
-      message: "a Job with the account of tasks belongs to an AgentTask"
-    }
-  ]
-})
+export const jobPolicy = (config: ResolvedConfig): Policy => {
+  const byController = `request.userInfo.username == ${cel(userOf(config.namespace, config.account.name))}`
+  const asTask = `object.spec.template.spec.?serviceAccountName.orValue('') == ${cel(config.taskAccountName)}`
+  return {
+    name: "task-job",
+    rules: [{ apiGroups: ["batch"], apiVersions: ["v1"], resources: ["jobs"], operations: ["CREATE"] }],
+    inTaskNamespace: true,
+    matchCondition: { name: "as-a-task", expression: `${asTask} || ${byController}` }, // an overlay that was written before patches it by this name
+    checks: [
+      {
+        expression: byController,
+        message: "only the controller makes a Job with the account of tasks; make an AgentTask instead"
+      },
+      {
+        expression: asTask,
+        message: "the controller makes Jobs with the account of tasks alone, whose Pods the policy on Pods holds to their shape"
+      },
+      {
+        expression:
+          "object.metadata.?ownerReferences.orValue([]).exists(o, o.?controller.orValue(false) && o.apiVersion.startsWith('scalr.io/') && o.kind == 'AgentTask')",
+        message: "a Job with the account of tasks belongs to an AgentTask"
+      }
+    ]
+  }
+}

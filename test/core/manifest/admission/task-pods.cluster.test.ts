@@ -39,6 +39,8 @@ layer(installation({ admissionPolicies: { enabled: true } }), { timeout: 60_000,
           "a Pod by the controller": controller.create(pods, podOf({})),
           "a Job by hand": kubernetes.create(jobs, jobOf({})),
           "a Job of no AgentTask": controller.create(jobs, jobOf({}, { ownerReferences: [] })),
+          "a Job by the controller, with another account": controller.create(jobs, jobOf({ serviceAccountName: "default" })),
+          "a Job by the controller, with no account": controller.create(jobs, jobOf({ serviceAccountName: undefined })),
           "a Pod of no Job": asKubernetes({}, { ownerReferences: [] }),
           "a Pod with the name of another Job's": asKubernetes({}, { name: "agent-job-victim-abcde" }),
           "a Pod that network policies do not select": asKubernetes({}, {
@@ -83,6 +85,8 @@ layer(installation({ admissionPolicies: { enabled: true } }), { timeout: 60_000,
             expect.stringMatching(given === "a Pod by the controller" ? /^Forbidden/u : policy)
           ])
         }
+        yield* controller.create(jobs, jobOf({}))
+        yield* kubernetes.create(jobs, jobOf({ serviceAccountName: "default" }))
         yield* asKubernetes({})
         yield* asKubernetes({
           containers: [worker, { name: "istio-proxy", image: "i", volumeMounts: [{ name: "data", mountPath: "/data" }] }]

@@ -51,6 +51,8 @@ layer(installation({ admissionPolicies: { enabled: true } }), { timeout: 60_000,
           yield* begun("victim-2"),
           yield* createTask("vic.tim")
         ]
+        const long = yield* createTask(`victim-of-${"a".repeat(37)}`)
+        const twin = yield* begun(`agent-job-${long.metadata.name}`)
         const { taskAccountName: account, taskNamespace: namespace } = config
         const gone = yield* begun("gone")
         yield* kubernetes.delete(jobs, { namespace, name: "agent-job-gone" })
@@ -76,6 +78,11 @@ layer(installation({ admissionPolicies: { enabled: true } }), { timeout: 60_000,
           "the token of another task's Pod claims as the victim's Pod": write(mine.worker, victim.task, () => claimBy(victim)),
           "the Pod of victim-2 claims victim": write(longer.worker, victim.task, () => claimBy({ ...victim, pod: longer.pod })),
           "the Pod of victim claims victim-2": write(victim.worker, longer.task, () => claimBy({ ...longer, pod: victim.pod })),
+          "the Pod of a task that is called as the victim's Job claims the victim": write(
+            twin.worker,
+            long,
+            () => claimBy({ ...twin, task: long })
+          ),
           "a Pod claims a task whose Job nobody has named": write(mine.worker, dotted, () => claimBy({ ...mine, task: dotted })),
           "another task's Pod cancels nothing, but says it is over": write(mine.worker, victim.task, () => ({ phase: "Cancelled" })),
           "another task's Pod reports a result": write(

@@ -1,0 +1,127 @@
+// What the server tells of a stage whose agent is silent, of a run behind such a one, and of the time that a stage took.
+import { describe, expect, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { TestClock } from "effect/testing"
+import { taskPath } from "../../../src/schema/api/task-api.ts"
+import { agent, applying, ask, evicted, person, server, worker } from "../live-server.ts"
+
+const waitOf = (url: string, run: string) => Effect.map(person(url).view(run), ({ queue }) => queue)
+
+/** Returns how many stages came how far, as the alerts see it. */
+const progress = (url: string, ...names: ReadonlyArray<string>) =>
+  Effect.map(
+    ask(`${url}/metrics`, undefined),
+    ({ text }) => names.map((name) => new RegExp(`^agent_job_server_stages\\{progress="${name}"\\} (\\d+)$`, "mu").exec(text)?.[1])
+  )
+
+/** An apply that its worker has begun, with a second run behind it. */
+const begun = Effect.gen(function*() {
+  const { applier, apply, id, url } = yield* applying
+  yield* applier.as("GET", taskPath.assignment)
+  const behind = yield* person(url).start("demo")
+  return { applier, apply, behind, id, url }
+})
+
+const silence = (run: string) =>
+  `agent agent-1 has not been heard since 1970-01-01T00:00:00.000Z, and no other of its pool is there; if this lasts, check that its controller runs and reaches the server. Only if its cluster is gone, end the run with agent-job cancel ${run}, and then with --force.`
+const begunAndSilent = (run: string) => `The stage may still be running, but ${silence(run)}`
+
+describe("a stage that has begun", () => {
+  it.effect("says since when no agent of its pool is heard, to those behind it too, and says no more once one is", () =>
+    Effect.gen(function*() {
+      const { behind, id, url } = yield* begun
+      yield* TestClock.adjust("89 seconds")
+      expect([yield* waitOf(url, id), yield* progress(url, "started", "silent")]).toEqual([undefined, ["1", "0"]])
+      yield* TestClock.adjust("1 day")
+      expect(yield* waitOf(url, id)).toEqual({ position: 1, message: begunAndSilent(id) })
+      expect((yield* waitOf(url, behind))?.message).toBe(`The run ${id} holds the workspace and is applying: ${begunAndSilent(id)}`)
+      expect(yield* progress(url, "started", "silent")).toEqual(["0", "1"])
+      yield* agent(url, "new-pod").cancellations(0, 0, "drained") // watches what has begun, as any that is there
+      yield* TestClock.adjust("6 seconds") // the metrics are counted now and then
+      expect([yield* waitOf(url, id), yield* progress(url, "started", "silent")]).toEqual([undefined, ["1", "0"]])
+      expect((yield* waitOf(url, behind))?.message).toBe(`The run ${id} holds the workspace and is applying.`)
+    }))
+
+  it.effect("says so after the doubt that its agent has told", () =>
+    Effect.gen(function*() {
+      const { apply, id, url } = yield* begun
+      yield* agent(url).wait(apply.id, "NodeUnreachable", "Node n does not answer.")
+      yield* TestClock.adjust("89 seconds")
+      expect(yield* waitOf(url, id)).toEqual({ position: 1, reason: "NodeUnreachable", message: "Node n does not answer." })
+      yield* TestClock.adjust("1 second")
+      expect(yield* waitOf(url, id)).toEqual({
+        position: 1,
+        reason: "NodeUnreachable",
+        message: `Node n does not answer. But ${silence(id)}`
+      })
+    }))
+})
+
+describe("a stage that an agent has taken", () => {
+  it.effect("says what its agent told, and once no agent of the pool is heard, since when", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const id = yield* person(url).start("demo")
+      const plan = yield* agent(url).take
+      yield* agent(url).wait(plan.id, "JobCreated", "Job agent-job-x was created; its Pod is starting.")
+      yield* TestClock.adjust("1 day")
+      expect(yield* waitOf(url, id)).toEqual({
+        position: 1,
+        reason: "JobCreated",
+        message: `Job agent-job-x was created; its Pod is starting. But ${silence(id)}`
+      })
+      yield* agent(url, "new-pod").cancellations(0, 0, "drained")
+      expect((yield* waitOf(url, id))?.message).toBe("Job agent-job-x was created; its Pod is starting.")
+    }))
+
+  it.effect("is to be stopped, and not about to start, once a cancel was asked for", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const id = yield* person(url).start("demo")
+      yield* agent(url).take
+      yield* person(url).act(id, "cancel")
+      expect((yield* waitOf(url, id))?.message).toBe("Agent agent-1 has the stage and has not stopped it yet.")
+    }))
+
+  it.effect("has taken no time before its worker began, however long its agent has had it", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const id = yield* person(url).start("demo")
+      const plan = yield* agent(url).take
+      yield* TestClock.adjust("2 hours")
+      expect((yield* person(url).view(id)).stages[0]).not.toHaveProperty("startedAt")
+      yield* worker(url, plan).as("GET", taskPath.assignment)
+      expect((yield* person(url).view(id)).stages[0]).toMatchObject({ startedAt: "1970-01-01T02:00:00.000Z" })
+    }))
+})
+
+describe("a run behind another", () => {
+  it.effect("says why that one is pending", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const first = yield* person(url).start("demo")
+      const behind = yield* person(url).start("demo")
+      expect(yield* waitOf(url, behind)).toEqual({
+        position: 1,
+        blockedBy: first,
+        message:
+          `The run ${first} holds the workspace and is pending: No controller has asked for work in the last 90 seconds; check that one runs, is not drained, and has the right pool token.`
+      })
+    }))
+})
+
+describe("a plan that is made again", () => {
+  it.effect("is offered once its time has come", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const id = yield* person(url).start("demo")
+      const plan = yield* agent(url).take
+      yield* worker(url, plan).result(evicted)
+      yield* agent(url).acquire()
+      const why = "The Pod had to leave its node during tofu plan; nothing was changed. It is planned again 5 seconds later, as attempt 2."
+      yield* TestClock.adjust("4 seconds")
+      expect((yield* waitOf(url, id))?.message).toBe(why)
+      yield* TestClock.adjust("56 seconds")
+      expect((yield* waitOf(url, id))?.message).toBe(`${why} It is offered to the agents and waits for one to take it.`)
+    }))
+})
