@@ -1,4 +1,5 @@
 // The entry point: runs the command line on Node, prints an error as one sentence and sets the exit code. Layers and run, nothing else.
+import "./cli/terminal/early-signal.ts" // first of all
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cause, Console, Effect, Layer, References, Stdio } from "effect"

@@ -310,6 +310,20 @@ describe("the server as a command", () => {
       expect([code, error]).toEqual([0, ""])
     }))
 
+  it.live("ends well on a SIGTERM that comes while it is loaded, which would be lost to the first process of a container", () =>
+    Effect.gen(function*() {
+      const hook = `data:text/javascript,${
+        encodeURIComponent(`
+        import { registerHooks } from "node:module"
+        const signalled = (loaded) => ({ ...loaded, source: 'process.kill(process.pid, "SIGTERM");' + loaded.source })
+        const load = (url, context, next) => url.endsWith("/src/cli/agent-job.ts") ? signalled(next(url, context)) : next(url, context)
+        registerHooks({ load })`)
+      }`
+      const { ended } = yield* start(process.execPath, ["--import", hook, "src/main.ts", ...flags(yield* tokens, yield* freePort)])
+      const { code, error } = yield* ended
+      expect([code, error]).toEqual([0, ""])
+    }))
+
   it.live("says in one JSON line that its port is in use", () =>
     Effect.gen(function*() {
       const made = yield* tokens

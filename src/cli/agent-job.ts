@@ -4,6 +4,7 @@
 import { Effect, Predicate } from "effect"
 import { Command, Completions } from "effect/cli"
 import { approve, discard } from "./commands/approve.ts"
+import { bundle } from "./commands/bundle.ts"
 import { cancel } from "./commands/cancel.ts"
 import { config } from "./commands/config.ts"
 import { controller } from "./commands/controller.ts"
@@ -37,7 +38,7 @@ const agentJob = Command.make("agent-job").pipe(
   Command.withDescription(description),
   Command.withSubcommands([
     { group: "RUNS", commands: [run, get, logs, approve, discard, cancel, vars, state, pool] },
-    { group: "INSTALLATION", commands: [render, config, overlay, migrate, doctor, drain, server, controller, version] },
+    { group: "INSTALLATION", commands: [render, config, overlay, migrate, doctor, bundle, drain, server, controller, version] },
     { group: "INSIDE A TASK'S POD", commands: [worker, install, probe] }
   ]),
   Command.withExamples([

@@ -74,11 +74,14 @@ const errorOf = (call: Call, code: number, status: typeof Status.Type, retryAfte
     : new Unreachable({ ...call, detail: `HTTP ${code} ${refusal.reason}: ${refusal.detail}`, answered: status.reason !== "" })
 }
 
+/** The longest delay that is believed: one answer, which may be a proxy's, would otherwise keep a watch or a task waiting for a day. */
+const longestDelay = Duration.minutes(1)
+
 /** Returns the error of a response with status 400 or above; `now` (Unix milliseconds) is for a Retry-After that is a date. */
 export const refusal = (call: Call, code: number, body: string, retryAfter: Option.Option<string>, now: number): KubernetesError => {
   const delay = retryAfter.pipe(
     Option.flatMap((value) => Result.getSuccess(Headers.parseRetryAfter(value))),
-    Option.map((parsed) => Headers.retryAfterDelay(parsed, now))
+    Option.map((parsed) => Duration.min(Headers.retryAfterDelay(parsed, now), longestDelay))
   )
   return errorOf(call, code, Option.getOrElse(decodeStatus(body), () => ({ code, message: body, reason: "" })), delay)
 }

@@ -38,6 +38,8 @@ export interface LogOptions {
   readonly container?: string | undefined
   /** Whether the stream goes on until the container ends. */
   readonly follow?: boolean | undefined
+  /** Whether the log is that of the container before it was started again. */
+  readonly previous?: boolean | undefined
 }
 
 /**

@@ -21,10 +21,30 @@ export const configHashAnnotation = "scalr.io/config-hash"
 /** The workspace, as a label of a task's Job and Pods where it can be one, and as an annotation of the workspace's Lease. */
 export const workspaceKey = "scalr.io/workspace"
 
-/** A Kubernetes object name: DNS-1123 subdomain, at most 253 characters. */
+/**
+ * A Kubernetes object name as an AgentTask may have it, at most 253 characters. No object has a name with an empty part, such as `a..b`, but
+ * the API server must go on taking the tasks that it took.
+ */
 export const ObjectName = Schema.String.check(
   Schema.isPattern(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/u, { expected: "a lowercase DNS name" }),
   Schema.isMaxLength(253)
+)
+
+/** A Kubernetes object name: DNS-1123 subdomain, at most 253 characters. */
+export const Subdomain = Schema.String.check(
+  Schema.isPattern(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/u, { expected: "a lowercase DNS name" }),
+  Schema.isMaxLength(253)
+)
+
+/** The most characters of the full name of an installation, which the names of its objects begin with. */
+export const installationNameLimit = 40
+
+/** The name of an installation that a person gives. */
+export const InstallationName = Subdomain.check(
+  Schema.isMaxLength(installationNameLimit, {
+    expected:
+      `at most ${installationNameLimit} characters, since no name of its objects has more of it; for an installation that has a longer one, give the first ${installationNameLimit}`
+  })
 )
 
 /** A key of a Secret or ConfigMap, at most 253 characters. */

@@ -239,6 +239,10 @@ describe("what is typed wrong", () => {
       said: "error: An environment variable is a text, and its name has letters, digits and \"_\" only; a-b has a \"-\"."
     },
     {
+      args: ["vars", "set", "demo", "UID", "--env"],
+      said: "error: The environment variable UID belongs to the runner's shell; choose another name."
+    },
+    {
       args: ["vars", "set", "demo", "region", "--from-file", "/nope"],
       said:
         "error: The value of region cannot be read from /nope (no such file or directory); name a file that you may read, or pipe the value into this command."
@@ -246,6 +250,11 @@ describe("what is typed wrong", () => {
     {
       args: ["render", "--name", "Blue"],
       said: "error: --name cannot be \"Blue\": it must be a lowercase DNS name\nSee: agent-job render --help"
+    },
+    {
+      args: ["render", "--name", "team-alpha-production-environment-europe-1"],
+      said:
+        "error: --name cannot be \"team-alpha-production-environment-europe-1\": it must be at most 40 characters, since no name of its objects has more of it; for an installation that has a longer one, give the first 40\nSee: agent-job render --help"
     },
     { args: ["render", "--name", ""], said: "error: --name needs a value (it must be a lowercase DNS name)\nSee: agent-job render --help" },
     {

@@ -1,5 +1,5 @@
 // A client of an API server that answers by the path and the body of a request.
-// Used by the tests of doctor, drain and migrate.
+// Used by the tests of doctor, drain, migrate and bundle.
 import { Context, Effect, Layer } from "effect"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { type Answer, ScriptedServer } from "../kubernetes/scripted-server.ts"

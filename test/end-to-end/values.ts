@@ -7,10 +7,19 @@ import { kubectl, productNamespace } from "./cluster.ts"
 
 const deployment = "deployment/agent-job-controller"
 
+const resources = { requests: { cpu: "50m", memory: "64Mi" } }
+/** Values with which a stage's Pod requests so little that several fit on a small node at once. */
+export const smallPods = { task: { runner: { resources }, worker: { resources } } }
+
 const inProduct = (args: ReadonlyArray<string>, input?: string) => kubectl(["--namespace", productNamespace, ...args], input)
 
-/** Mounts the volume into the controller's Pod, and waits until only the new controller is left. */
-const mount = async (volume: unknown) => {
+/** Returns the name of the ConfigMap that the controller has its values from. */
+export const configOf = (): Promise<string> =>
+  inProduct(["get", deployment, "--output=jsonpath={.spec.template.spec.volumes[?(@.name==\"config\")].configMap.name}"])
+
+/** Gives the controller its values from this ConfigMap, and waits until only the new controller is left. */
+export const mountConfig = async (name: string): Promise<void> => {
+  const volume = { name: "config", configMap: { name } }
   await inProduct([
     "patch",
     deployment,
@@ -23,11 +32,7 @@ const mount = async (volume: unknown) => {
 
 /** Restarts the controller with these values over its own. Returns a function that restores the original values. */
 export const changeValues = async (change: Tree): Promise<() => Promise<void>> => {
-  const config = await inProduct([
-    "get",
-    deployment,
-    "--output=jsonpath={.spec.template.spec.volumes[?(@.name==\"config\")].configMap.name}"
-  ])
+  const config = await configOf()
   const layers: unknown = JSON.parse(await inProduct(["get", "configmap", config, "--output=jsonpath={.data}"]))
   if (!isTree(layers)) throw new Error(`the ConfigMap ${config} has no values`)
   const own: unknown = parse(String(layers["values.yaml"] ?? "{}"))
@@ -39,9 +44,9 @@ export const changeValues = async (change: Tree): Promise<() => Promise<void>> =
     data: { ...layers, "values.yaml": stringify(merge(isTree(own) ? own : {}, change)) }
   }
   await inProduct(["apply", "--filename=-"], JSON.stringify(object))
-  await mount({ name: "config", configMap: { name } })
+  await mountConfig(name)
   return async () => {
-    await mount({ name: "config", configMap: { name: config } })
+    await mountConfig(config)
     await inProduct(["delete", "configmap", name])
   }
 }

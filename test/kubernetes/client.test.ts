@@ -307,6 +307,13 @@ describe("trying again", () => {
       expect(yield* Effect.flip(kubernetes.get(jobs, at))).toMatchObject({ retryAfter: Duration.seconds(30) })
     }))
 
+  it.live.each(["86400", "Fri, 31 Dec 9999 23:59:59 GMT"])("takes a Retry-After of %s for a minute", (header) =>
+    Effect.gen(function*() {
+      const { kubernetes, server } = yield* setup
+      server.script.push(status(503, "ServiceUnavailable", {}, { "retry-after": header }))
+      expect(yield* Effect.flip(kubernetes.get(jobs, at))).toMatchObject({ retryAfter: Duration.minutes(1) })
+    }))
+
   it.live("reads the credentials anew after a 401, once", () =>
     Effect.gen(function*() {
       const { kubernetes, server } = yield* setup

@@ -47,7 +47,7 @@ const maker = () => {
       tags: ["agent-job", "agent-job-runner"].map((name) => readFileSync(join(folder, `.cache/${name}.image`), "utf8").trim())
     }
   }
-  return { make, program, run, write }
+  return { folder, make, program, run, write }
 }
 
 it("builds both images once, and asks nobody for what is there", () => {
@@ -97,4 +97,17 @@ it("builds on another base under another name, and again when the base is anothe
   expect(second.built).toEqual(second.tags)
   expect(new Set([...ours.tags, ...first.tags, ...second.tags]).size).toBe(6)
   expect(make().tags).toEqual(ours.tags)
+})
+
+it("builds agent-job of another commit's files beside the present one, which stays, and under a tag of its own even if it is the same", () => {
+  const { folder, make, run } = maker()
+  const { tags } = make()
+  run("mkdir earlier && cp -r scripts images test dist libc6 node_modules earlier")
+  const { said, status } = run("scripts/image earlier", { CONTAINER_ENGINE: "buildah" })
+  expect(status, said).toBe(0)
+  const built = readFileSync(join(folder, "earlier/.cache/agent-job.image"), "utf8").trim()
+  expect(built).toMatch(/^agent-job:[0-9a-f]{12}-earlier$/u)
+  expect(readFileSync(join(folder, "earlier/calls"), "utf8")).toContain(` -t ${built} `)
+  expect(existsSync(join(folder, "earlier/.cache/agent-job.tar"))).toBe(true)
+  expect(make()).toMatchObject({ built: [], tags })
 })

@@ -8,7 +8,9 @@ import { StateDelivery } from "../../src/worker/state/state-delivery.ts"
 import type { Engine } from "./engine.ts"
 import type { StatesOfStage } from "./pool-server.ts"
 
-const State = Schema.fromJsonString(Schema.Struct({ serial: Schema.Int, lineage: Schema.String, by: Schema.String }))
+const State = Schema.fromJsonString(
+  Schema.Struct({ version: Schema.Literal(4), serial: Schema.Int, lineage: Schema.String, by: Schema.String })
+)
 type State = typeof State.Type
 const decode = Schema.decodeUnknownSync(State)
 const bytesOf = (state: State): Uint8Array => Buffer.from(JSON.stringify(state))
@@ -56,7 +58,7 @@ const live = Effect.fnUntraced(function*(engine: Engine, { done, ended }: Life, 
     yield* delivery.lock(info)
     const before = Option.map(yield* delivery.read, (bytes) => decode(new TextDecoder().decode(bytes)))
     const { lineage, serial } = Option.getOrElse(before, () => ({ lineage: engine.podUid, serial: 0 }))
-    const next = (by: number): State => ({ serial: serial + by, lineage, by: engine.podUid })
+    const next = (by: number): State => ({ version: 4, serial: serial + by, lineage, by: engine.podUid })
     engine.lastState = digestOf(bytesOf(next(2))) // from now on the engine makes things
     yield* push(next(1))
     const code = yield* done

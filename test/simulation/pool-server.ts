@@ -402,7 +402,7 @@ export class PoolServer {
         const { id } = yield* workspaces.named(workspace)
         const before = yield* states.current(id)
         if (before !== undefined) {
-          const bytes = Buffer.from(JSON.stringify({ serial: before.serial + 1, lineage: before.lineage, by: byHand.ID }))
+          const bytes = Buffer.from(JSON.stringify({ version: 4, serial: before.serial + 1, lineage: before.lineage, by: byHand.ID }))
           yield* states.accept(id, { bytes, sha256: undefined, lockId: byHand.ID, by: undefined })
         }
         yield* locks.unlock(id, byHand.ID, { person: "a person" })

@@ -20,7 +20,8 @@ export interface Failure {
  */
 const poolEvery = 17
 const hasPool = (seed: number): boolean => seed % poolEvery === 0
-const longestRounds = 600
+/** Of two controllers whose clocks differ, one says for half a minute what the other does not say yet, and each of these rounds is short. */
+const longestRounds = 1200
 /** For how long there may be nothing to do: longer than any backoff. */
 const longestSilenceMillis = 120_000
 

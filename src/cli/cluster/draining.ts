@@ -4,7 +4,6 @@
 import { Clock, Duration, Effect, Equal, Option, Result, Schedule, Schema, Stream } from "effect"
 import { leaderLeaseName } from "../../core/manifest/installation/rbac.ts"
 import { stageLabel, taskLabel, taskSelector } from "../../core/manifest/labels.ts"
-import { resolve } from "../../core/resolve/resolve.ts"
 import { drained, drainedSince, formerLeadMillis, isAnswered, undrained } from "../../core/scheduling/draining.ts"
 import { jobSeen } from "../../core/task/seen.ts"
 import { Kubernetes } from "../../kubernetes/client.ts"
@@ -13,14 +12,13 @@ import { agentTasks, decoding, jobs, namespaces } from "../../kubernetes/kinds.t
 import { Job } from "../../schema/kubernetes/kubernetes.ts"
 import { controllingOwner } from "../../schema/kubernetes/owner.ts"
 import { agentTaskResource, workspaceKey } from "../../schema/names.ts"
-import { appVersion } from "../../schema/values/values.ts"
 import type { Answer } from "../terminal/answer.ts"
 import { counted } from "../terminal/counted.ts"
 import { age } from "../terminal/elapsed.ts"
 import { BadInput, Failed, NothingThere } from "../terminal/failure.ts"
 import { Screen } from "../terminal/screen.ts"
 import { columns } from "../terminal/table.ts"
-import { installedValues } from "../values/installed-values.ts"
+import { installedTaskNamespace } from "../values/installed-values.ts"
 import { annotationsOf, leaderLease, markLeader } from "./leader-lease.ts"
 
 export interface Installation {
@@ -46,10 +44,7 @@ const instead =
   "give --name and --controller-namespace of the installation, and --namespace too if it has no such ConfigMap that you may read"
 
 /** Returns the namespace of the tasks by the values of the installation. */
-const valuesSay = Effect.fnUntraced(function*({ controllerNamespace, name }: Installation) {
-  const values = yield* installedValues(name, controllerNamespace, instead)
-  return resolve(values, { name, namespace: controllerNamespace, version: appVersion }).taskNamespace
-})
+const valuesSay = ({ controllerNamespace, name }: Installation) => installedTaskNamespace(name, controllerNamespace, instead)
 
 /**
  * Fails if the tasks of the installation are known to be elsewhere than in the given namespace, because then another installation is meant.

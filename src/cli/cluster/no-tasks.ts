@@ -1,20 +1,15 @@
 // Says why a list of AgentTasks is empty: there is no such namespace, or the tasks are in another one, if the caller may read which.
 // Used by get.
 import { Effect, Option } from "effect"
-import { resolve } from "../../core/resolve/resolve.ts"
 import { Kubernetes } from "../../kubernetes/client.ts"
 import { namespaces } from "../../kubernetes/kinds.ts"
-import { appVersion } from "../../schema/values/values.ts"
 import { NothingThere } from "../terminal/failure.ts"
-import { installedValues } from "../values/installed-values.ts"
+import { installedTaskNamespace } from "../values/installed-values.ts"
 
 const installation = { name: "agent-job", namespace: "agent-job" }
 
 /** The task namespace of the installation with the default name; none if its values cannot be read, which few callers may. */
-const taskNamespace = installedValues(installation.name, installation.namespace, "").pipe(
-  Effect.map((values) => resolve(values, { ...installation, version: appVersion }).taskNamespace),
-  Effect.option
-)
+const taskNamespace = Effect.option(installedTaskNamespace(installation.name, installation.namespace, ""))
 
 const elsewhere = (namespace: string, found: Option.Option<string>): string => {
   if (Option.isNone(found)) return "; list those of another one with --namespace."

@@ -5,6 +5,7 @@ import { Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { readFile } from "node:fs/promises"
 import { buffer } from "node:stream/consumers"
+import { environmentFault } from "../../core/stage/environment-fault.ts"
 import { errorInWords } from "../../schema/system-error.ts"
 import { isVariableName, noVariableName } from "../flags/run-variables.ts"
 import { inputFlag, serverFlags, toggle, workspaceArgument as workspace } from "../flags/settings.ts"
@@ -120,7 +121,12 @@ const set = Command.make(
         }.`
       })
     }
-    const value = yield* valueFor(given)
+    const checked = (value: string) => {
+      const fault = given.env ? environmentFault(name, value) : undefined
+      return fault === undefined ? Effect.succeed(value) : Effect.fail(new BadInput({ message: `${fault}.` }))
+    }
+    yield* checked("") // the name alone, before a person types a value
+    const value = yield* Effect.flatMap(valueFor(given), checked)
     yield* withServer(
       given,
       forPrograms,

@@ -5,7 +5,7 @@ import { Config, Effect, FileSystem, Option, Redacted, Schema } from "effect"
 import { Argument, Flag } from "effect/cli"
 import { resolve } from "node:path"
 import { firstToken } from "../../core/text/token-lines.ts"
-import { ObjectName, WorkspaceName } from "../../schema/names.ts"
+import { InstallationName, installationNameLimit, WorkspaceName } from "../../schema/names.ts"
 import { Namespace } from "../../schema/values/value.ts"
 import { BadInput } from "../terminal/failure.ts"
 
@@ -89,10 +89,10 @@ export const clusterFlags = {
 /** Flags that say which installation is meant. */
 export const installationFlags = {
   name: Flag.String("name").pipe(
-    Flag.withSchema(ObjectName),
+    Flag.withSchema(InstallationName),
     Flag.withMetavar("NAME"),
     Flag.withDefault("agent-job"),
-    Flag.withDescription("The name of the installation; agent-job by default.")
+    Flag.withDescription(`The name of the installation, at most ${installationNameLimit} characters; agent-job by default.`)
   ),
   namespace: namespaceFlag.pipe(
     Flag.withDefault("agent-job"),
@@ -177,3 +177,7 @@ export const connection = Effect.fn("connection")(function*({ tokenFile, url }: 
   }
   return { url: yield* checkedUrl(given.value), token } satisfies Connection
 })
+
+/** Returns the same where a server is named, and none where none is. */
+export const connectionIfNamed = (given: ServerFlags) =>
+  connection(given).pipe(Effect.asSome, Effect.catchIf((error) => error === noServer, () => Effect.succeedNone))

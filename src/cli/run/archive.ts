@@ -8,6 +8,7 @@ import { isUtf8 } from "node:buffer"
 import { lstat, readdir, readFile, readlink, realpath, stat } from "node:fs/promises"
 import { basename, dirname, isAbsolute, join, normalize, resolve, sep } from "node:path"
 import { constants, createGzip } from "node:zlib"
+import { entryAction } from "../../core/stage/archive-entry.ts"
 import { codeOf, errorInWords } from "../../schema/system-error.ts"
 import { BadInput } from "../terminal/failure.ts"
 import { type IgnoreRules, ignoreRules } from "./ignore-rules.ts"
@@ -97,6 +98,24 @@ const entriesOf = (root: string, rules: IgnoreRules, directory = ""): Effect.Eff
     return (yield* Effect.all(perEntry)).flat()
   })
 
+const types = { directory: "Directory", file: "File", link: "Symlink" } as const
+
+/** Fails at the first entry that a stage would refuse to unpack, which its user would learn only from the Pod. */
+const checkEntries = (directory: string, entries: ReadonlyArray<Entry>) =>
+  Effect.forEach(entries, (entry) => {
+    const [mode, linkTarget] = [entry.type === "file" ? entry.mode : 0, entry.type === "link" ? entry.target : undefined]
+    const action = entryAction({ path: entry.path, type: types[entry.type], mode, linkTarget })
+    return action._tag === "Refuse"
+      ? Effect.fail(
+        new BadInput({
+          message: `No run can unpack ${directory}: it holds ${
+            JSON.stringify(entry.path)
+          }, ${action.why}; change that, or name it in .terraformignore.`
+        })
+      )
+      : Effect.void
+  }, { discard: true })
+
 const tarEntry = Effect.fnUntraced(function*(root: string, entry: Entry) {
   switch (entry.type) {
     case "directory":
@@ -156,20 +175,33 @@ export const rootOf = Effect.fnUntraced(function*(directory: string) {
   return yield* new BadInput({ message: `${directory} is not a directory; name the one that has the configuration.` })
 })
 
-const rulesIn = (text: string) =>
-  Effect.mapError(Effect.fromResult(ignoreRules(text)), ({ line, rule }) =>
+/** Reads the rules. What they keep from the server may be secret, so that a file with rules that cannot be read is not one without rules. */
+const rulesOf = Effect.fnUntraced(function*(root: string) {
+  const path = join(root, ".terraformignore")
+  const bytes = yield* Effect.tryPromise({
+    try: () => readFile(path).catch((error: unknown) => codeOf(error) === "ENOENT" ? Buffer.of() : Promise.reject(error)),
+    catch: (error) => new BadInput({ message: `Cannot read ${path}: ${problemOf(error)}; correct that.` })
+  })
+  if (!isUtf8(bytes) || bytes.includes(0)) {
+    return yield* new BadInput({
+      message:
+        ".terraformignore is not UTF-8 text, so its rules cannot be used; save it as UTF-8, which PowerShell 5 does only when told to."
+    })
+  }
+  return yield* Effect.mapError(Effect.fromResult(ignoreRules(bytes.toString())), ({ line, rule }) =>
     new BadInput({
       message:
         `.terraformignore:${line}: ${rule} cannot be used as a rule: a range such as [a-z] goes from the lower to the higher character; correct that line.`
     }))
+})
 
 /** Packs the directory. Fails if it is no directory, has no configuration, holds something that cannot be archived, or is too large. */
 export const archiveOf = Effect.fn("archiveOf")(function*(directory: string) {
   const root = yield* rootOf(directory)
-  const ignore = yield* Effect.orElseSucceed(Effect.tryPromise(() => readFile(join(root, ".terraformignore"), "utf8")), () => "")
-  const entries = yield* entriesOf(root, yield* rulesIn(ignore))
+  const entries = yield* entriesOf(root, yield* rulesOf(root))
   const files = entries.filter((entry) => entry.type === "file")
   if (!files.some(({ path }) => !path.includes("/") && configuration.test(path))) return yield* noConfiguration(directory)
+  yield* checkEntries(directory, entries)
   const tar = Stream.fromIterable(entries).pipe(Stream.mapEffect((entry) => tarEntry(root, entry)), Stream.pipeThroughChannel(Tar.encode()))
   const bytes = yield* compressed(directory, tar).pipe(
     Effect.catchTag(

@@ -1,6 +1,6 @@
 // The client of the server's user API: workspaces, uploads and runs in the TFE shapes, and our own views of runs and states.
 // Invariant: every call ends in time, with a value or a ServerFailure, as cli/server/server-requests sees to.
-// Used by run, logs, get, cancel, approve, discard, vars, state and pool.
+// Used by run, logs, get, cancel, approve, discard, vars, state, pool and bundle.
 import { Context, Duration, Effect, Layer, Option, Stream } from "effect"
 import { HttpClient, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
 import { createHash } from "node:crypto"

@@ -1,6 +1,6 @@
 // Turns the bytes of a stored log into text that is safe to print: removes the frame, and all escape sequences but colours.
 // Invariant: text comes out the same however the bytes are cut into chunks.
-// Used by run and logs.
+// Used by run, logs and bundle.
 
 /** The first byte of every log (TFE API). */
 const begin = 0x02

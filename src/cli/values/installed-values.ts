@@ -1,9 +1,11 @@
-// Reads the values of an installation from the ConfigMap of its controller.
-// Used by examination, draining and no-tasks.
+// Reads the values of an installation, and where they put its tasks, from the ConfigMap of its controller.
+// Used by examination, draining, no-tasks and bundle.
 import { Effect, Schema } from "effect"
 import { valuesIn } from "../../controller/configuration/values-files.ts"
+import { resolve } from "../../core/resolve/resolve.ts"
 import { Kubernetes } from "../../kubernetes/client.ts"
 import { configMaps, decoding } from "../../kubernetes/kinds.ts"
+import { appVersion } from "../../schema/values/values.ts"
 import { BadInput, NotAllowed } from "../terminal/failure.ts"
 import { unusable } from "./values-flag.ts"
 
@@ -25,3 +27,10 @@ export const installedValues = Effect.fnUntraced(function*(name: string, namespa
   }))
   return yield* Effect.matchEffect(valuesIn(data), { onFailure: unusable, onSuccess: ({ values }) => Effect.succeed(values) })
 })
+
+/** Returns the namespace of the tasks by the values of the installation. `otherwise` is as above. */
+export const installedTaskNamespace = (name: string, namespace: string, otherwise: string) =>
+  Effect.map(
+    installedValues(name, namespace, otherwise),
+    (values) => resolve(values, { name, namespace, version: appVersion }).taskNamespace
+  )

@@ -3,6 +3,7 @@
 // Called by the CLI, the controller and generate; its tables are in test/core/resolve/resolve.test.ts.
 import type { V1Container, V1LocalObjectReference, V1PodFailurePolicyRule, V1Volume } from "@kubernetes/client-node"
 import type { Tree } from "../../schema/document/layers.ts"
+import { installationNameLimit } from "../../schema/names.ts"
 import type { ProviderMirrors } from "../../schema/values/provider-mirrors.ts"
 import { nodeWaitSeconds, secondsBesideStage } from "../../schema/values/value-rules.ts"
 import { overrides, type Values } from "../../schema/values/values.ts"
@@ -120,12 +121,18 @@ export interface ResolvedConfig {
   readonly controllerValues: Tree
 }
 
-const nameLimit = 40
-
 const fullName = ({ fullnameOverride, nameOverride }: Values, release: string): string => {
-  if (fullnameOverride !== "") return cutName(fullnameOverride, nameLimit)
-  return cutName(nameOverride === "" || release.includes(nameOverride) ? release : `${release}-${nameOverride}`, nameLimit)
+  if (fullnameOverride !== "") return cutName(fullnameOverride, installationNameLimit)
+  return cutName(nameOverride === "" || release.includes(nameOverride) ? release : `${release}-${nameOverride}`, installationNameLimit)
 }
+
+/** Kubernetes takes exit codes only in order, each once. */
+const inKubernetesOrder = ({ onExitCodes, ...rule }: V1PodFailurePolicyRule): V1PodFailurePolicyRule => ({
+  ...rule,
+  ...(onExitCodes !== undefined && {
+    onExitCodes: { ...onExitCodes, values: [...new Set(onExitCodes.values)].toSorted((a, b) => a - b) }
+  })
+})
 
 const tokenOf = ({ auth, token, tokenExistingSecret: existing }: Values["agent"], name: string): TokenConfig | undefined => {
   const value = token || auth.token
@@ -161,7 +168,7 @@ const taskOf = ({ agent, global, task }: Values, { runner, worker }: Pick<TaskCo
   ttlSecondsAfterFinished: task.job.ttlSecondsAfterFinished,
   secondsBesideStage: secondsBesideStage(task),
   ...(task.job.activeDeadlineSeconds > 0 && { timeoutLimitSeconds: task.job.activeDeadlineSeconds - secondsBesideStage(task) }),
-  failureRules: task.job.podFailurePolicy.rules,
+  failureRules: task.job.podFailurePolicy.rules.map(inKubernetesOrder),
   ...mirrorsOf(agent),
   userNamespaces: task.userNamespaces,
   jobLabels: task.jobLabels,

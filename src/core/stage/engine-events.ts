@@ -5,6 +5,7 @@ import { Option, Schema } from "effect"
 import { type EffectAction, type JournalEntry, longestIdentity } from "../../schema/api/effects.ts"
 import { plainText } from "./outcome.ts"
 import { addressPattern } from "./resource-address.ts"
+import { writtenAddress } from "./written-address.ts"
 
 export type UnnumberedEntry = Omit<JournalEntry, "number">
 
@@ -30,10 +31,6 @@ const decodeDiagnostic = Schema.decodeUnknownOption(Schema.fromJsonString(Diagno
 const kinds = { apply_start: "started", apply_complete: "done", apply_errored: "failed" } as const
 
 const control = /\p{C}/u
-const controls = /\p{C}/gu
-
-/** Returns an address as a journal stores it: without control characters, and no longer than a journal takes. */
-export const writtenAddress = (address: string): string => address.slice(0, longestIdentity.address).replace(controls, "")
 
 /** Returns an entry. An id that is too long or has control characters is left out, because a part of an id identifies nothing. */
 const told = (kind: UnnumberedEntry["kind"], action: EffectAction, address: string, idKey = "", id = ""): UnnumberedEntry => ({

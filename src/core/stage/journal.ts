@@ -4,8 +4,9 @@
 import { Option } from "effect"
 import { type JournalEntry, journalLimit } from "../../schema/api/effects.ts"
 import type { Changes } from "../../schema/task/stage-result.ts"
-import { type UnnumberedEntry, writtenAddress } from "./engine-events.ts"
+import type { UnnumberedEntry } from "./engine-events.ts"
 import type { Creation } from "./plan-changes.ts"
+import { writtenAddress } from "./written-address.ts"
 
 /** Returns the entry that follows `count` others: the last possible entry says that the journal is full, and nothing follows that one. */
 export const nextEntry = (count: number, told: UnnumberedEntry): Option.Option<JournalEntry> => {

@@ -83,9 +83,9 @@ const decodeText = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Strin
 const unescaped = (literal: string): string =>
   literal.includes("\\") ? Option.getOrElse(decodeText(`"${literal}"`), () => literal) : literal
 
-/** Returns the texts of a JSON object or array, however deep it is; none for any other text. */
+/** Returns the texts of a JSON object or array, however deep it is; none for any other text. A mark of the byte order, as of a file, may be before it. */
 const inJson = (document: string): ReadonlyArray<Text> =>
-  /^\s*[{[]/u.test(document) && Option.isSome(decode(document)) ? textsOf(document, unescaped) : []
+  /^\s*[{[]/u.test(document) && Option.isSome(decode(document.replace(/^\uFEFF/u, ""))) ? textsOf(document, unescaped) : []
 
 const isPart = ({ key, text }: Text): boolean =>
   text.trim().length >= shortestPart && !openNothing.has(key.replaceAll(/[_-]/gu, "").toLowerCase())

@@ -2,7 +2,7 @@
 // Invariant: a key means the same wherever it is; `of` only says in its description to what it applies.
 // Used by schema/values/value-sections.ts.
 import { Schema } from "effect"
-import { ObjectName } from "../names.ts"
+import { Subdomain } from "../names.ts"
 import * as pod from "./pod-values.ts"
 import { optional, passedOn, removable, removables, Repository, section, Tag, value, whole } from "./value.ts"
 
@@ -93,7 +93,7 @@ export const scheduling = (of: string) => ({
   podAnnotations: value(pod.Annotations, {}, `Annotations of ${of}; they override those of global.podAnnotations with the same key.`),
   podLabels: value(pod.OwnLabels, {}, `Labels of ${of}; they override those of global.podLabels with the same key.`),
   podSecurityContext: podSecurityContext(of),
-  priorityClassName: value(optional(ObjectName), "", `Priority class of ${of}, which must exist.`),
+  priorityClassName: value(optional(Subdomain), "", `Priority class of ${of}, which must exist.`),
   terminationGracePeriodSeconds: value(whole, 360, `Seconds that ${of} gets to end in order before it is killed.`),
   tolerations: value(pod.Tolerations, [], `Taints of nodes that ${of} accepts.`),
   topologySpreadConstraints: value(

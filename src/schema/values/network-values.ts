@@ -2,7 +2,7 @@
 // Invariant: no password, token or private key can be given here; each is named by the Secret that has it.
 // Used by schema/values/value-sections.ts.
 import { Schema } from "effect"
-import { ObjectKey, ObjectName } from "../names.ts"
+import { ObjectKey, Subdomain } from "../names.ts"
 import { FilesystemMirror, mirrorHost, NetworkMirror } from "./provider-mirrors.ts"
 import { optional, section, value } from "./value.ts"
 
@@ -37,7 +37,7 @@ const bundleIn = (kind: string) =>
   section({
     key: value(ObjectKey, "ca-bundle.crt", `Key of the certificates in that ${kind}.`),
     name: value(
-      optional(ObjectName),
+      optional(Subdomain),
       "",
       `A ${kind} with certificates as in global.tls.caBundle, in the namespaces of controller and tasks.`
     )
@@ -55,7 +55,7 @@ export const tls = section({
     certKey: value(ObjectKey, "tls.crt", "Key of the certificate in that Secret."),
     keyKey: value(ObjectKey, "tls.key", "Key of the private key in that Secret."),
     name: value(
-      optional(ObjectName),
+      optional(Subdomain),
       "",
       "A Secret, in the namespaces of controller and tasks, with the client certificate that controller and worker show to the server of agent.url; the runner never has it."
     )

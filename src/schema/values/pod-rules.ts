@@ -2,6 +2,7 @@
 // Invariant: only what is certain is refused; test/schema/values/pod-rules.cluster.test.ts tries each rule, and a near miss, on a real API server.
 // Used by schema/values/value-rules.
 import type { Contradiction, Rule } from "./contradiction.ts"
+import { amountOf } from "./quantity.ts"
 import type { Sections } from "./value-sections.ts"
 
 type Key = Contradiction["path"]
@@ -74,4 +75,51 @@ const tolerationsAreWhole: Rule = (values) =>
     ])
   )
 
-export const podRules: ReadonlyArray<Rule> = [rootIsAllowed, procIsMasked, namesAreOnce, tolerationsAreWhole]
+const profilesAreNamed: Rule = ({ agent, controller, task }) =>
+  [
+    { path: ["agent", "securityContext"], context: agent.securityContext },
+    { path: ["controller", "podSecurityContext"], context: controller.podSecurityContext },
+    { path: ["controller", "securityContext"], context: controller.securityContext },
+    { path: ["task", "podSecurityContext"], context: task.podSecurityContext },
+    { path: ["task", "worker", "securityContext"], context: task.worker.securityContext },
+    { path: ["task", "runner", "securityContext"], context: task.runner.securityContext }
+  ].flatMap(({ context, path }) =>
+    (["appArmorProfile", "seccompProfile"] as const).map((kind) =>
+      context[kind]?.type === "Localhost" && (context[kind].localhostProfile ?? "") === "" &&
+      { path: [...path, kind], issue: "needs localhostProfile, the name of a profile on the node, with the type Localhost" }
+    )
+  )
+
+/** What a container may have of a node's own resources; all others are devices and the like, with a name of their maker. */
+const ofNode = /^(?:cpu|memory|ephemeral-storage|hugepages-.+)$/u
+const isDevice = (name: string): boolean => name.includes("/") && !name.includes("kubernetes.io/")
+
+const resourcesAreKnown: Rule = ({ controller, task }) =>
+  [
+    { path: ["controller", "resources"], resources: controller.resources },
+    { path: ["task", "worker", "resources"], resources: task.worker.resources },
+    { path: ["task", "runner", "resources"], resources: task.runner.resources }
+  ].flatMap(({ path, resources: { limits = {}, requests = {} } }) =>
+    Object.entries({ limits, requests }).flatMap(([kind, amounts]) =>
+      Object.entries(amounts).flatMap(([name, amount]) => [
+        !name.includes("/") && !ofNode.test(name) &&
+        {
+          path: [...path, kind, name],
+          issue: "is no resource of a container: these are cpu, memory, ephemeral-storage, hugepages-SIZE, and names such as nvidia.com/gpu"
+        },
+        isDevice(name) && !Number.isInteger(amountOf(amount)) &&
+        { path: [...path, kind, name], issue: "must be a whole number, since no part of such a thing can be had" },
+        isDevice(name) && kind === "requests" && amountOf(limits[name] ?? Infinity) > amountOf(amount) &&
+        { path: [...path, kind, name], issue: "needs the same amount in limits, since it cannot be shared" }
+      ])
+    )
+  )
+
+export const podRules: ReadonlyArray<Rule> = [
+  rootIsAllowed,
+  procIsMasked,
+  namesAreOnce,
+  tolerationsAreWhole,
+  profilesAreNamed,
+  resourcesAreKnown
+]

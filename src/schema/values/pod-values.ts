@@ -4,7 +4,7 @@
 import type { V1Affinity, V1Container, V1Volume } from "@kubernetes/client-node"
 import { Predicate, Schema } from "effect"
 import { keyPattern } from "../document/explain.ts"
-import { ObjectName } from "../names.ts"
+import { Subdomain } from "../names.ts"
 import { optional } from "./value.ts"
 
 const maybe = Schema.optionalKey
@@ -57,8 +57,12 @@ export const SecurityContext = Schema.Struct({
 })
 export type SecurityContext = typeof SecurityContext.Type
 
+const qualifiedName = /^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/u
+
 const Toleration = Schema.Struct({
-  key: text,
+  key: maybe(
+    optional(Schema.String.check(Schema.isPattern(qualifiedName, { expected: "the name of a taint, such as example.com/purpose" })))
+  ),
   operator: maybe(optional(Schema.Literals(["Exists", "Equal", "Lt", "Gt"]))),
   value: text,
   effect: maybe(optional(Schema.Literals(["NoSchedule", "PreferNoSchedule", "NoExecute"]))),
@@ -94,7 +98,7 @@ export type TopologySpread = typeof TopologySpread.Type
 
 const VolumeMount = Schema.Struct({
   name: Schema.String,
-  mountPath: Schema.String,
+  mountPath: Schema.String.check(Schema.isPattern(/^[^:]+$/u, { expected: "a path without a ':'" })),
   mountPropagation: text,
   readOnly: maybe(Schema.Boolean),
   recursiveReadOnly: text,
@@ -112,16 +116,16 @@ export const NamePatterns = list(
   )
 )
 
-export const PullSecrets = list(Schema.Struct({ name: ObjectName }))
+export const PullSecrets = list(Schema.Struct({ name: Subdomain }))
 const isAddress = Schema.isPattern(/^((25[0-5]|2[0-4]\d|1?\d?\d)(\.(25[0-5]|2[0-4]\d|1?\d?\d)){3}|(?=.*:.*:)[0-9a-fA-F:.]{2,45})$/u, {
   expected: "an IP address"
 })
 const Address = Schema.String.check(isAddress)
 
-export const HostAliases = list(Schema.Struct({ ip: Address, hostnames: list(ObjectName) }))
+export const HostAliases = list(Schema.Struct({ ip: Address, hostnames: list(Subdomain) }))
 export const DnsPolicy = Schema.Literals(["ClusterFirst", "ClusterFirstWithHostNet", "Default", "None"])
 export const DnsConfig = Schema.Struct({
-  nameservers: maybe(list(Address)),
+  nameservers: maybe(list(Address).check(Schema.isMaxLength(3))),
   searches: maybe(list(Schema.String)),
   options: maybe(list(Schema.Struct({ name: Schema.String, value: text })))
 })
@@ -162,8 +166,6 @@ const keysLike = <V>(keys: RegExp, problem: (key: string) => string | undefined)
       }),
     { [keyPattern]: keys, toJsonSchema: () => ({ propertyNames: { pattern: keys.source } }) }
   )
-
-const qualifiedName = /^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/u
 
 /** Keys of labels and annotations with their prefixes, and prefixes that end in `/`. Those of Kubernetes and of agent-job are none of them. */
 export const PrefixedKeys = list(
@@ -226,7 +228,7 @@ const either = <K extends string>(...keys: readonly [K, K]) =>
     }
   )
 
-const SourceRef = Schema.Struct({ name: ObjectName, optional: maybe(Schema.Boolean) })
+const SourceRef = Schema.Struct({ name: Subdomain, optional: maybe(Schema.Boolean) })
 export const EnvironmentSources = list(
   Schema.Struct({
     prefix: maybe(Schema.String.check(Schema.isPattern(variableName, { expected: "the beginning of a variable's name" }))),
@@ -239,7 +241,7 @@ export type EnvironmentSources = typeof EnvironmentSources.Type
 const ExitCodes = Schema.Struct({
   containerName: text,
   operator: Schema.Literals(["In", "NotIn"]),
-  values: list(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 255 })))
+  values: list(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 255 }))).check(Schema.isMinLength(1))
 })
 
 /** The rules of a Job's podFailurePolicy, except for the actions that let Kubernetes start a Pod again. */
@@ -247,6 +249,10 @@ export const FailureRules = list(
   Schema.Struct({
     action: Schema.Literal("FailJob"),
     onExitCodes: maybe(ExitCodes),
-    onPodConditions: maybe(list(Schema.Struct({ type: Schema.String, status: maybe(Schema.Literals(["True", "False", "Unknown"])) })))
+    onPodConditions: maybe(
+      list(Schema.Struct({ type: Schema.String, status: maybe(Schema.Literals(["True", "False", "Unknown"])) })).check(
+        Schema.isMinLength(1)
+      )
+    )
   }).check(either("onExitCodes", "onPodConditions"))
 ).check(Schema.isMaxLength(19))

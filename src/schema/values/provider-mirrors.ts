@@ -2,7 +2,7 @@
 // Invariant: no text in here needs an escape in the engine's own files, and a token is given only by the name of its Secret.
 // Used by schema/values/network-values, core/stage/cli-configuration and worker/stage/provider-mirrors.
 import { Schema } from "effect"
-import { ObjectKey, ObjectName } from "../names.ts"
+import { ObjectKey, Subdomain } from "../names.ts"
 import { value } from "./value.ts"
 
 const text = (pattern: RegExp, expected: string) => Schema.String.check(Schema.isPattern(pattern, { expected }))
@@ -26,7 +26,7 @@ export const NetworkMirror = Schema.Struct({
     "a mirror's URL that begins with https://, without user and password"
   ),
   include,
-  tokenSecret: Schema.optionalKey(Schema.Struct({ name: ObjectName, key: value(ObjectKey, "token", "Key of the token in that Secret.") }))
+  tokenSecret: Schema.optionalKey(Schema.Struct({ name: Subdomain, key: value(ObjectKey, "token", "Key of the token in that Secret.") }))
 })
 export type NetworkMirror = typeof NetworkMirror.Type
 

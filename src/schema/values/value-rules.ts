@@ -166,6 +166,22 @@ const requestsFitLimits: Rule = ({ controller, task }) => {
   )
 }
 
+/** Finds what has the form of a URL, but no host or port that there can be: programs would end with it. */
+const urlsCanBeAsked: Rule = ({ agent, global: { proxy } }) =>
+  [
+    { path: ["agent", "url"], url: agent.url },
+    { path: ["global", "proxy", "httpProxy"], url: proxy.httpProxy },
+    { path: ["global", "proxy", "httpsProxy"], url: proxy.httpsProxy }
+  ].map(({ path, url }) =>
+    url !== "" && !URL.canParse(url) &&
+    { path, issue: "is no address that a program can ask; correct its host, or its port, which is at most 65535" }
+  )
+
+const claimHasRoom: Rule = ({ persistence: { enabled, hostPath, persistentVolumeClaim: { claimName, storage } } }) => [
+  enabled && hostPath.path === "" && claimName === "" && amountOf(storage) === 0 &&
+  { path: ["persistence", "persistentVolumeClaim", "storage"], issue: "must be more than 0, since a claim of that size is made" }
+]
+
 const cliConfigFile = "TF_CLI_CONFIG_FILE"
 
 const oneCliConfiguration: Rule = ({ agent: { providerFilesystemMirrors, providerNetworkMirrors }, global, task: { runner } }) => [
@@ -197,6 +213,8 @@ const rules = [
   privilegedMayEscalate,
   filesAreShared,
   requestsFitLimits,
+  urlsCanBeAsked,
+  claimHasRoom,
   oneCliConfiguration,
   identityIsOpenedInAWall,
   ...podRules

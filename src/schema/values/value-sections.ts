@@ -2,7 +2,7 @@
 // Invariant: a key of the Helm chart agent-job 0.5.59 has the chart's name and default. A newer key changes nothing until it is given.
 // Used by schema/values/values.ts and schema/values/value-rules.ts.
 import { Schema } from "effect"
-import { ObjectKey, ObjectName } from "../names.ts"
+import { ObjectKey, Subdomain } from "../names.ts"
 import { agentContainer, environment, image, scheduling, securityContext } from "./component-values.ts"
 import { mirrorContradictions, mirrors, proxy, taskNetworkPolicy, tls } from "./network-values.ts"
 import * as pod from "./pod-values.ts"
@@ -22,7 +22,7 @@ const agent = section({
   token: value(Schema.String, "", "Token of the agent pool; it is put into a Secret. Only without agent.tokenExistingSecret.name."),
   tokenExistingSecret: section({
     key: value(ObjectKey, "token", "Key of the token in that Secret."),
-    name: value(optional(ObjectName), "", "A Secret of the controller's namespace that has the token of the agent pool.")
+    name: value(optional(Subdomain), "", "A Secret of the controller's namespace that has the token of the agent pool.")
   }),
   url: value(optional(Url), "", "URL of the server that gives work; empty: only AgentTasks that others make are run.")
 }).check(Schema.makeFilter(({ auth, providerNetworkMirrors, token, tokenExistingSecret }) => [
@@ -121,7 +121,7 @@ const task = section({
     ),
     securityContext: securityContext("the runner", false)
   }),
-  runtimeClassName: value(optional(ObjectName), "", "Runtime class of the Pods of tasks, such as one with a sandbox; it must exist."),
+  runtimeClassName: value(optional(Subdomain), "", "Runtime class of the Pods of tasks, such as one with a sandbox; it must exist."),
   sidecars: value(
     Schema.mutable(Schema.Array(pod.Container)),
     [],
@@ -170,7 +170,7 @@ const persistence = section({
       "ReadWriteMany",
       "Access mode of the claim that is made; several nodes need ReadWriteMany."
     ),
-    claimName: value(optional(ObjectName), "", "An existing claim in the namespace of the tasks; empty: one is made."),
+    claimName: value(optional(Subdomain), "", "An existing claim in the namespace of the tasks; empty: one is made."),
     storage: value(pod.Quantity, "20Gi", "Size of the claim that is made."),
     storageClassName: value(
       StorageClass,
@@ -194,7 +194,7 @@ const serviceAccount = section({
   ),
   create: value(Schema.Boolean, true, "Makes the controller's service account; else it must exist."),
   labels: value(pod.Labels, {}, "Labels of the service account."),
-  name: value(optional(ObjectName), "", "Name of the controller's service account; empty: the full name, or \"default\" if none is made."),
+  name: value(optional(Subdomain), "", "Name of the controller's service account; empty: the full name, or \"default\" if none is made."),
   tokenTTL: value(
     Schema.Int.check(Schema.isInt32(), Schema.isGreaterThanOrEqualTo(600)),
     3600,
@@ -239,7 +239,7 @@ export const Sections = section({
   agent,
   controller,
   fullnameOverride: value(
-    optional(ObjectName),
+    optional(Subdomain),
     "",
     "Full name of all objects, instead of one made from the release's; cut at 40 characters."
   ),
@@ -254,7 +254,7 @@ export const Sections = section({
     proxy,
     tls
   }),
-  nameOverride: value(optional(ObjectName), "", "Put after the release's name in the names of all objects."),
+  nameOverride: value(optional(Subdomain), "", "Put after the release's name in the names of all objects."),
   persistence,
   restrictMetadataService: value(
     Schema.Boolean,

@@ -81,5 +81,5 @@ export const pageSizeOf = (request: HttpServerRequest.HttpServerRequest, otherwi
 export const workspaceName = (name: string): Effect.Effect<WorkspaceName, Refused> =>
   Effect.mapError(
     Effect.fromOption(WorkspaceName.makeOption(name)),
-    () => invalid("A workspace's name has letters, digits, '-' and '_', and begins with a letter or digit.")
+    () => invalid("A workspace's name has letters, digits, '-' and '_', begins with a letter or digit, and has at most 90 characters.")
   )

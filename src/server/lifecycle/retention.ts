@@ -148,7 +148,7 @@ const make = Effect.gen(function*() {
     yield* removeLogs
     const since = keep.days === 0 ? undefined : yield* earlierPass
     if (since === undefined) return false
-    const old = instantOf(Date.parse(since) - Duration.toMillis(Duration.days(keep.days)))
+    const old = instantOf(Math.max(0, Date.parse(since) - Duration.toMillis(Duration.days(keep.days)))) // a date goes not back as far as any number
     let most = atOnce
     for (const workspace of yield* workspaces.list) if (most > 0) most -= yield* passOf(workspace, old, most)
     return most <= 0

@@ -2,11 +2,13 @@
 // Used by server/lifecycle/server.
 import { Effect, Option } from "effect"
 import { HttpRouter, type HttpServerRequest, HttpServerResponse } from "effect/http"
+import { environmentFault } from "../../core/stage/environment-fault.ts"
 import { poolOfId } from "../../schema/api/pools.ts"
 import { CreateVariable, CreateWorkspace, tfePath, UpdateWorkspace } from "../../schema/api/tfe-api.ts"
 import { openRoutes } from "../access/authorize.ts"
 import { jsonApiErrors, noContent, type Params } from "../access/http-answer.ts"
 import { jsonOf, parametersOf, queryOf } from "../access/http-request.ts"
+import { invalid } from "../refused.ts"
 import { Pools } from "../run/pools.ts"
 import { Runs } from "../run/runs.ts"
 import { Rescues } from "../workspace/rescues.ts"
@@ -127,6 +129,8 @@ export const tfeWorkspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
       Effect.gen(function*() {
         const { id: workspaceId } = yield* workspaces.get(id)
         const { data: { attributes: { category, description, hcl, key, sensitive, value } } } = yield* createVariable(request)
+        const fault = category === "env" ? environmentFault(key, value ?? "") : undefined
+        if (fault !== undefined) return yield* invalid(`${fault}.`)
         const stored = yield* variables.set({
           workspaceId,
           key,

@@ -1,9 +1,10 @@
 // What is known of a state from its bytes, before it is stored: its head, or why nothing of it can be parsed.
 // Always holds: nothing is parsed that would take more memory than the server has, and nothing of a stage that would take much of its time.
 // Used by state-versions (each body), kept-states and settlements (a person's), state-content, left-overs and the TFE routes (the heap).
-import { Context, Effect, Option, Result, Schema } from "effect"
+import { Context, Effect, Option, Schema } from "effect"
 import { getHeapStatistics } from "node:v8"
 import { engineHead, stateHead } from "../../core/state/state-head.ts"
+import { memberOf } from "../../core/text/exact-json.ts"
 import { jsonExcess, jsonFault, type JsonLimits } from "../../core/text/json-limits.ts"
 import { invalid, type Refused } from "../refused.ts"
 
@@ -61,17 +62,27 @@ export const excessOf = (heapBytes: number, bytes: Uint8Array): Refused | undefi
   return excess === undefined ? undefined : { levels: tooDeep, values: tooMuch }[excess]
 }
 
-const decode = Schema.decodeUnknownResult(Schema.fromJsonString(State))
+const decode = Schema.decodeUnknownOption(Schema.fromJsonString(State))
 
 const noState = () =>
   invalid(
-    "The body is not a state, which is JSON with a serial and a lineage, so nothing was stored; send the file as the engine writes it."
+    "The body is not a state, which is JSON with a version, a serial and a lineage, so nothing was stored; send the file as the engine writes it."
   )
 
+const isDigits = (json: Uint8Array | undefined): boolean => json !== undefined && /^\s*\d+\s*$/u.test(new TextDecoder().decode(json))
+
+/**
+ * Reports whether the engines read the numbers of the state, as far as these tell it: they take nothing but digits, and only a state that
+ * they encrypted has no version.
+ */
+const isOfEngine = (json: Uint8Array): boolean =>
+  isDigits(memberOf(json, "serial")) && (memberOf(json, "encrypted_data") !== undefined || isDigits(memberOf(json, "version")))
+
+/** Nothing is skipped before the JSON, because the engines read no mark of a byte order. */
 const parse = (bytes: Uint8Array, otherwise = noState()) =>
-  Result.match(decode(new TextDecoder().decode(bytes)), {
-    onFailure: () => Effect.fail(otherwise),
-    onSuccess: ({ lineage, serial }) => Effect.succeed<Identified>({ lineage, serial })
+  Option.match(Option.filter(decode(new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes)), () => isOfEngine(bytes)), {
+    onNone: () => Effect.fail(otherwise),
+    onSome: ({ lineage, serial }) => Effect.succeed<Identified>({ lineage, serial })
   })
 
 /** Returns no more than the head of a state with too much in it, which is enough to keep it as evidence. */

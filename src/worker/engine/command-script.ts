@@ -2,6 +2,7 @@
 // Always holds: no value is ever read as shell text, and no secret becomes an argument of a process.
 // Used by worker/engine/exec-loop.ts.
 import { Result } from "effect"
+import { environmentFault } from "../../core/stage/environment-fault.ts"
 import { eventsDescriptor } from "../../core/stage/stage-commands.ts"
 
 export interface Command {
@@ -15,24 +16,15 @@ export interface Command {
   readonly events?: boolean | undefined
 }
 
-// Names of variables that bash or dash refuses, or sets itself.
-const shellName =
-  /^(?:_|BASH.*|DIRSTACK|EPOCHREALTIME|EPOCHSECONDS|EUID|FUNCNAME|GROUPS|HISTCMD|LINENO|OPTIND|PPID|RANDOM|SECONDS|SHELLOPTS|SHLVL|SRANDOM|UID)$/u
-const identifier = /^[A-Za-z_][A-Za-z0-9_]*$/u
-
 const quote = (value: string) => `'${value.replaceAll("'", `'\\''`)}'`
 const hasNul = (value: string) => value.includes("\0")
 
 /** Returns a sentence, without values of variables, that says why no shell can pass the command on unchanged; undefined if one can. */
 const refusal = ({ argv: [program, ...args], cwd, env }: Command) => {
-  const badName = Object.keys(env).find((name) => !identifier.test(name))
-  const shellsOwn = Object.keys(env).find((name) => shellName.test(name))
-  const badValue = Object.entries(env).find(([, value]) => hasNul(value))?.[0]
-  if (badName !== undefined) {
-    return `The environment variable ${JSON.stringify(badName)} cannot be set; use only letters, digits and underscores in its name`
+  for (const [name, value] of Object.entries(env)) {
+    const fault = environmentFault(name, value)
+    if (fault !== undefined) return fault
   }
-  if (shellsOwn !== undefined) return `The environment variable ${shellsOwn} belongs to the runner's shell; choose another name`
-  if (badValue !== undefined) return `The environment variable ${badValue} has a NUL byte in its value; remove it`
   if (program === "" || program.startsWith("-") || hasNul(program)) {
     return `${JSON.stringify(program)} is not the name of a program; give a path or a name in PATH`
   }

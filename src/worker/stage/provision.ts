@@ -5,6 +5,7 @@ import { Effect, Option } from "effect"
 import { readdirSync, readFileSync, statSync } from "node:fs"
 import { join } from "node:path"
 import { backendFile, backendFileName, variablesFile, variablesFileAfter } from "../../core/text/hcl.ts"
+import { shortened } from "../../core/text/sentence.ts"
 import type { AgentTaskSpec } from "../../schema/task/agent-task.ts"
 import type { Backing, Provisioned } from "../backing/backing.ts"
 import { engineFolder, inModules } from "../backing/modules-folder.ts"
@@ -19,10 +20,25 @@ const checkedSegments = (what: string, path: string): Effect.Effect<Segments, St
     () => invalid(`${what} ${JSON.stringify(path)} leads outside the configuration; give a relative path without "..".`)
   )
 
+/** The most bytes in the name of a file or directory, which Linux limits. */
+const longestName = 255
+
+const fileSegments = (name: string): Effect.Effect<Segments, StageFailed> =>
+  Effect.filterOrFail(
+    checkedSegments("The file name", name),
+    (path) => path.length > 0 && path.every((part) => Buffer.byteLength(part) <= longestName),
+    () =>
+      invalid(
+        `The file name ${
+          JSON.stringify(shortened(name, 100))
+        } is empty, or longer than ${longestName} bytes between two "/"; give another one.`
+      )
+  )
+
 const writeAllFiles = (root: number, files: Readonly<Record<string, string | Uint8Array>>): Effect.Effect<void, StageFailed> =>
   Effect.forEach(
     Object.entries(files),
-    ([name, content]) => Effect.flatMap(checkedSegments("The file name", name), (path) => writeFile(root, path, content)),
+    ([name, content]) => Effect.flatMap(fileSegments(name), (path) => writeFile(root, path, content)),
     { discard: true }
   )
 

@@ -39,6 +39,12 @@ describe("the variables of a workspace", () => {
         error:
           "error: The value of empty is empty, so nothing was set; see what is piped into this command, or take the variable away with: agent-job vars delete demo empty\n"
       })
+      expect(yield* typed("é".repeat(65_536), "vars", "set", "demo", "LONG", "--env")).toEqual({
+        code: 2,
+        out: "",
+        error:
+          "error: The environment variable LONG has 128 KiB or more with its name, so that no program could start with it; make its value smaller.\n"
+      })
       expect(yield* typed("", "vars", "set", "demo", "EMPTY", "--env")).toMatchObject({
         code: 2,
         error: expect.stringContaining("take the variable away with: agent-job vars delete demo EMPTY --env\n")

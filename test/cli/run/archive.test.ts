@@ -10,7 +10,7 @@ import { gunzipSync } from "node:zlib"
 import { archiveOf, nameOfDirectory, staysInside } from "../../../src/cli/run/archive.ts"
 
 /** Makes a temporary directory with these files. It is removed when the scope closes. */
-const directoryWith = (files: Readonly<Record<string, string>>) =>
+const directoryWith = (files: Readonly<Record<string, string | Buffer>>) =>
   Effect.acquireRelease(
     Effect.sync(() => {
       const made = mkdtempSync(join(tmpdir(), "archive-"))
@@ -117,9 +117,27 @@ describe("the archive of a directory", () => {
       )
     }))
 
+  it.effect.each([
+    { of: "UTF-16, as PowerShell 5 writes", rules: Buffer.from("\uFEFF*.pem\r\n", "utf16le") },
+    { of: "UTF-16 without its mark", rules: Buffer.from("*.pem\n", "utf16le") },
+    { of: "another character set", rules: Buffer.from("schl\u00FCssel.pem\n", "latin1") }
+  ])("is not made by rules in $of", ({ rules }) =>
+    Effect.gen(function*() {
+      const directory = yield* directoryWith({ ...main, "prod.pem": "", ".terraformignore": rules })
+      expect(yield* refusal(directory)).toBe(
+        ".terraformignore is not UTF-8 text, so its rules cannot be used; save it as UTF-8, which PowerShell 5 does only when told to."
+      )
+    }))
+
+  it.effect("is not made by rules that cannot be read", () =>
+    Effect.gen(function*() {
+      const directory = yield* directoryWith({ ...main, ".terraformignore/x": "" })
+      expect(yield* refusal(directory)).toMatch(/^Cannot read DIR\/\.terraformignore: .*; correct that\.$/u)
+    }))
+
   it.effect("has names longer than a tar header holds, and unusual ones", () =>
     Effect.gen(function*() {
-      const long = `${"deep/".repeat(40)}${"n".repeat(120)}.tf`
+      const long = `${"deep/".repeat(30)}${"n".repeat(120)}.tf`
       const directory = yield* directoryWith({ ...main, [long]: "", "日本 語.tf": "", "-rf.tf": "" })
       const paths = yield* pathsOf(directory)
       expect(paths).toEqual(expect.arrayContaining([long, "日本 語.tf", "-rf.tf"]))
@@ -193,6 +211,32 @@ describe("what cannot be archived", () => {
       symlinkSync(Buffer.from("caf\u00e9", "latin1"), join(directory, "link"))
       expect(yield* refusal(directory)).toBe(
         "The name that link leads to is not UTF-8; rename it, or name link in .terraformignore."
+      )
+    }))
+
+  it.effect.each([
+    { what: "a backslash", path: "a\\b.tf", why: "whose name has a backslash or control character" },
+    { what: "a control character", path: "a\nb.tf", why: "whose name has a backslash or control character" },
+    { what: "a sign that stands for what is no UTF-8", path: "a\ufffd.tf", why: "whose name is not UTF-8, or has U+FFFD in it" },
+    { what: "a drive", path: "C:x.tf", why: "an absolute path" },
+    { what: "33 parts", path: `${"d/".repeat(32)}x.tf`, why: "which is too deep" },
+    { what: "more than 1,024 bytes", path: `${"d".repeat(200)}/`.repeat(5) + "é".repeat(20), why: "whose name is too long" }
+  ])("is a file whose name no stage takes, for $what, unless .terraformignore leaves it out", ({ path, why }) =>
+    Effect.gen(function*() {
+      const directory = yield* directoryWith({ ...main, [path]: "" })
+      expect(yield* refusal(directory)).toBe(
+        `No run can unpack DIR: it holds ${JSON.stringify(path)}, ${why}; change that, or name it in .terraformignore.`
+      )
+      writeFileSync(join(directory, ".terraformignore"), "/*\n!/main.tf\n")
+      expect(yield* pathsOf(directory)).toEqual(["main.tf"])
+    }))
+
+  it.effect("is a link whose way goes up after it went down, which the worker does not follow", () =>
+    Effect.gen(function*() {
+      const directory = yield* directoryWith({ ...main, "a/b": "" })
+      symlinkSync("../a/../main.tf", join(directory, "a/l"))
+      expect(yield* refusal(directory)).toBe(
+        "No run can unpack DIR: it holds \"a/l\", a link that leads outside the archive; change that, or name it in .terraformignore."
       )
     }))
 

@@ -216,6 +216,12 @@ describe("the Job", () => {
     expect(made.spec?.podFailurePolicy?.rules).toEqual([...build(taskOf()).spec?.podFailurePolicy?.rules ?? [], ...rules])
   })
 
+  it("has the exit codes of such a rule in order and once, which is all that Kubernetes takes", () => {
+    const rules = [{ action: "FailJob", onExitCodes: { operator: "In", values: [42, 3, 42] } }]
+    const made = job(taskOf(), configOf({ task: { job: { podFailurePolicy: { rules } } } }), 0)
+    expect(made.spec?.podFailurePolicy?.rules.at(-1)?.onExitCodes).toEqual({ operator: "In", values: [3, 42] })
+  })
+
   it("is marked as the task says, over it as the values say, for all objects and over it for Jobs, and ours over all", () => {
     const config = configOf({
       global: {

@@ -23,6 +23,12 @@ describe("secretParts", () => {
     { given: "a plain value", value: "hunter2-hunter2", hcl: false, parts: [] },
     { given: "a plain value that looks like HCL", value: `user = "hunter2-hunter2"`, hcl: false, parts: [] },
     { given: "a quoted string", value: `"quoted-pass-123"`, hcl: true, parts: ["quoted-pass-123"] },
+    {
+      given: "JSON with the mark of its byte order",
+      value: "\uFEFF{\"password\": \"hunter2-hunter2\"}",
+      hcl: false,
+      parts: ["hunter2-hunter2"]
+    },
     { given: "a list", value: `["alpha-token-0001", "beta-token-0002",]`, hcl: true, parts: ["alpha-token-0001", "beta-token-0002"] },
     { given: "an object", value: `{ login = { password = "hunter2-hunter2" } }`, hcl: true, parts: ["hunter2-hunter2"] },
     {

@@ -28,10 +28,10 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("a Job"
 
   it.effect.each(cases.map((_, index) => ({ ..._, index })))(
     "is refused for $given",
-    ({ index, late, right, wrong }) =>
+    ({ alone, index, late, right, wrong }) =>
       Effect.gen(function*() {
         yield* create(right, `right-${index}`)
-        if (late !== true) expect((yield* Effect.flip(create(wrong, `wrong-${index}`)))._tag).toBe("Invalid")
+        if (late !== true && alone !== true) expect((yield* Effect.flip(create(wrong, `wrong-${index}`)))._tag).toBe("Invalid")
       })
   )
 })

@@ -37,6 +37,8 @@ describe("what Kubernetes would refuse", () => {
     { given: "1500u", limit: "1.5m" }
   ])(
     "counts $given as no more than $limit",
-    ({ given, limit }) => expect(problems({ controller: { resources: { requests: { x: given }, limits: { x: limit } } } })).toEqual([])
+    ({ given, limit }) =>
+      expect(problems({ controller: { resources: { requests: { "ephemeral-storage": given }, limits: { "ephemeral-storage": limit } } } }))
+        .toEqual([])
   )
 })

@@ -1,4 +1,4 @@
-// Values that are right one by one and wrong for Kubernetes, each with the key and message reported, and a near miss that is right.
+// Values that are wrong for Kubernetes, most of them right one by one, each with the key and message reported, and a near miss that is right.
 // Used by pod-rules.test.ts, and by pod-rules.cluster.test.ts, which asks a real API server about the same.
 
 interface Case {
@@ -8,10 +8,14 @@ interface Case {
   readonly right: object
   /** Set if the API server accepts the Job and only the kubelet refuses it. */
   readonly late?: true
+  /** Set if the key is wrong by itself, so that no Job can be made of it. */
+  readonly alone?: true
 }
 
 const task = (given: object) => ({ task: given })
 const runner = (given: object) => task({ runner: given })
+const failure = (values: ReadonlyArray<number>) =>
+  task({ job: { podFailurePolicy: { rules: [{ action: "FailJob", onExitCodes: { operator: "In", values } }] } } })
 
 export const cases: ReadonlyArray<Case> = [
   {
@@ -98,5 +102,83 @@ export const cases: ReadonlyArray<Case> = [
     wrong: task({ tolerations: [{ key: "a", tolerationSeconds: 1 }] }),
     says: "task.tolerations[0].tolerationSeconds: needs",
     right: task({ tolerations: [{ key: "a", effect: "NoExecute", tolerationSeconds: 1 }] })
+  },
+  {
+    given: "no container's resource",
+    wrong: runner({ resources: { limits: { Memory: "1Gi" } } }),
+    says: "task.runner.resources.limits.Memory: is no resource of a container",
+    right: runner({ resources: { limits: { "hugepages-2Mi": "2Mi" } } })
+  },
+  {
+    given: "half of a device",
+    wrong: runner({ resources: { limits: { "nvidia.com/gpu": 0.5 } } }),
+    says: "task.runner.resources.limits.nvidia.com/gpu: must be a whole number",
+    right: runner({ resources: { limits: { "nvidia.com/gpu": "1000m" } } })
+  },
+  {
+    given: "a device with no limit",
+    wrong: runner({ resources: { requests: { "nvidia.com/gpu": 1 } } }),
+    says: "task.runner.resources.requests.nvidia.com/gpu: needs the same amount in limits",
+    right: runner({ resources: { requests: { "nvidia.com/gpu": 1 }, limits: { "nvidia.com/gpu": "1" } } })
+  },
+  {
+    given: "fewer devices than the limit",
+    wrong: runner({ resources: { requests: { "nvidia.com/gpu": 1 }, limits: { "nvidia.com/gpu": 2 } } }),
+    says: "task.runner.resources.requests.nvidia.com/gpu: needs the same amount in limits",
+    right: runner({ resources: { limits: { "nvidia.com/gpu": 2 } } })
+  },
+  {
+    given: "a profile with no name",
+    wrong: runner({ securityContext: { seccompProfile: { type: "Localhost" } } }),
+    says: "task.runner.securityContext.seccompProfile: needs localhostProfile",
+    right: runner({ securityContext: { seccompProfile: { type: "Localhost", localhostProfile: "a.json" } } })
+  },
+  {
+    given: "a profile of the whole Pod with no name",
+    wrong: task({ podSecurityContext: { appArmorProfile: { type: "Localhost", localhostProfile: "" } } }),
+    says: "task.podSecurityContext.appArmorProfile: needs localhostProfile",
+    right: task({ podSecurityContext: { appArmorProfile: { type: "RuntimeDefault" } } })
+  },
+  {
+    given: "a mount at a place with a colon",
+    wrong: runner({ extraVolumeMounts: [{ name: "data", mountPath: "/a:b" }] }),
+    says: "task.runner.extraVolumeMounts[0].mountPath",
+    right: runner({ extraVolumeMounts: [{ name: "data", mountPath: "/a b" }] }),
+    alone: true
+  },
+  {
+    given: "a taint whose name has a blank",
+    wrong: task({ tolerations: [{ key: "a b", operator: "Exists" }] }),
+    says: "task.tolerations[0].key",
+    right: task({ tolerations: [{ key: "example.com/a_B", operator: "Exists" }, { key: "", operator: "Exists" }] }),
+    alone: true
+  },
+  {
+    given: "four name servers",
+    wrong: task({ dnsConfig: { nameservers: ["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4"] } }),
+    says: "task.dnsConfig.nameservers",
+    right: task({ dnsConfig: { nameservers: ["10.0.0.1", "10.0.0.2", "10.0.0.3"] } }),
+    alone: true
+  },
+  {
+    given: "a name with an empty part",
+    wrong: task({ runtimeClassName: "a..b" }),
+    says: "task.runtimeClassName: must be a lowercase DNS name",
+    right: task({ runtimeClassName: "a.b-c.d" }),
+    alone: true
+  },
+  {
+    given: "a name with a part that begins with a dash",
+    wrong: task({ runtimeClassName: "a.-b" }),
+    says: "task.runtimeClassName: must be a lowercase DNS name",
+    right: task({ runtimeClassName: "a--b" }),
+    alone: true
+  },
+  {
+    given: "no exit code of a failure",
+    wrong: failure([]),
+    says: "task.job.podFailurePolicy.rules[0].onExitCodes.values",
+    right: failure([3, 1, 3]), // Kubernetes wants them in order and once, which the Job has
+    alone: true
   }
 ]

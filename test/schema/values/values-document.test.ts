@@ -36,6 +36,16 @@ const acrossKeys = [
   { says: "there is no volume", file: { task: { runner: { extraVolumeMounts: [{ name: "a", mountPath: "/a" }] } } } },
   { says: "allowPrivilegeEscalation: true too", file: { agent: { securityContext: { privileged: true } } } },
   { says: "is less than the request of", file: { task: { worker: { resources: { limits: { cpu: "1m" } } } } } },
+  { says: "is no resource of a container", file: { task: { worker: { resources: { limits: { a: 1 } } } } } },
+  { says: "must be a whole number, since", file: { task: { worker: { resources: { limits: { "a/b": 0.5 } } } } } },
+  { says: "needs the same amount in limits", file: { task: { worker: { resources: { requests: { "a/b": 1 } } } } } },
+  {
+    says: "must be more than 0, since a claim of that size is made",
+    file: { persistence: { enabled: true, persistentVolumeClaim: { storage: 0 } } }
+  },
+  { says: "needs localhostProfile", file: { agent: { securityContext: { seccompProfile: { type: "Localhost" } } } } },
+  { says: "is no address that a program can ask", file: { agent: { url: "http://a:99999", token: "a" } } },
+  { says: "is Unmasked, which Kubernetes refuses", file: { agent: { securityContext: { procMount: "Unmasked" } } } },
   { says: "is root, which runAsNonRoot refuses", file: { task: { runner: { securityContext: { runAsUser: 0 } } } } },
   {
     says: "neither a user nor a group in common",

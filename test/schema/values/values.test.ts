@@ -171,6 +171,8 @@ describe("the values", () => {
     ["task.worker.resources.limits.memory", "1Mi", "1Mi is less than the request of "],
     ["controller.resources.limits.cpu", 0.05, "0.05 is less than the request of 100m"],
     ["persistence.hostPath.type", "Socket", "must be "],
+    ["global.proxy.httpProxy", "http://[::1", "is no address that a program can ask"],
+    ["global.proxy.httpsProxy", "http://:8080", "is no address that a program can ask"],
     ["fullnameOverride", "Blue", "must be a lowercase DNS name"],
     ["agent", "token", "must be a map of keys, not a text"]
   ])("refuse %s: %j", (key, value, told) => {

@@ -149,7 +149,7 @@ describe("a run that is old and has enough newer ones after it", () => {
       })
     ))
 
-  it.effect.each<Keep>([{ ...keep, days: 0 }, { ...keep, runs: 0 }])(
+  it.effect.each<Keep>([{ ...keep, days: 0 }, { ...keep, days: 200_000_000 }, { ...keep, runs: 0 }])(
     "stays for ever where that was asked for (%o)",
     (kept) =>
       inStores(() =>

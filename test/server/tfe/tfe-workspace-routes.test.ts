@@ -180,6 +180,24 @@ describe("a workspace that is there", () => {
     }))
 })
 
+describe("an environment variable that no stage can have", () =>
+  it.live.each([
+    { key: "UID", value: "1", says: "The environment variable UID belongs to the runner's shell; choose another name." },
+    {
+      key: "C-D",
+      value: "1",
+      says: "The environment variable \"C-D\" cannot be set; use only letters, digits and underscores in its name."
+    },
+    { key: "A", value: "b\0", says: "The environment variable A has a NUL byte in its value; remove it." }
+  ])("is refused: $key", ({ key, says, value }) =>
+    Effect.gen(function*() {
+      const me = person(yield* server)
+      const path = tfePath.variables(yield* me.workspace("demo"))
+      const set = (category: string) => me.as("POST", path, { data: { attributes: { key, value, category } } })
+      expect(said(yield* set("env"))).toEqual([422, says])
+      expect((yield* set("terraform")).status).toBe(201)
+    })))
+
 describe("the variables of a workspace", () =>
   it.live("are all that a run gets, so both lists of them say the same", () =>
     Effect.gen(function*() {

@@ -16,7 +16,7 @@ const told = (known: typeof identify, text: string, heapBytes = ample) =>
 const begun = "{\n  \"version\": 4,\n  \"terraform_version\": \"1.12.0\",\n  \"serial\": 7,\n  \"lineage\": \"l\",\n"
 const head = { serial: 7, lineage: "l" }
 const noState =
-  "The body is not a state, which is JSON with a serial and a lineage, so nothing was stored; send the file as the engine writes it."
+  "The body is not a state, which is JSON with a version, a serial and a lineage, so nothing was stored; send the file as the engine writes it."
 const many = (count: number) => `"x": [${"1,".repeat(count)}1]`
 
 describe("a state of a stage", () => {
@@ -24,7 +24,7 @@ describe("a state of a stage", () => {
     { given: "as the engines begin one is known by its head", text: `${begun}"outputs": {}}`, expected: head },
     { given: "is not parsed then, whatever it has", text: `${begun}"outputs": not JSON}`, expected: head },
     { given: "is not parsed then, however much it has", text: `${begun}${many(3_000_000)}}`, expected: head },
-    { given: "that begins otherwise is parsed", text: "{\"lineage\": \"l\", \"serial\": 7}", expected: head },
+    { given: "that begins otherwise is parsed", text: "{\"lineage\": \"l\", \"serial\": 7, \"version\": 4}", expected: head },
     { given: "that begins otherwise and is no JSON is none", text: "{\"lineage\": \"l\", \"serial\": 7, x}", expected: noState },
     { given: "is none when its end is missing", text: `${begun}"resources": [{"a": 1}`, expected: noState },
     { given: "is none when a text has no end", text: `${begun}"a": "}`, expected: noState },
@@ -41,8 +41,25 @@ describe("a state of a person", () => {
   it.each([
     { given: "is parsed", text: `${begun}"outputs": {}}`, expected: head },
     { given: "is none where it is no JSON", text: `${begun}"outputs": not JSON}`, expected: noState },
+    { given: "is none with a mark of its byte order, which no engine reads", text: `\uFEFF${begun}"outputs": {}}`, expected: noState },
+    { given: "is none without a version", text: "{\"serial\": 7, \"lineage\": \"l\"}", expected: noState },
+    {
+      given: "is none with a version that is no whole number",
+      text: "{\"version\": 4.0, \"serial\": 7, \"lineage\": \"l\"}",
+      expected: noState
+    },
+    {
+      given: "has no version where the engine encrypts it",
+      text: "{\"serial\": 7, \"lineage\": \"l\", \"meta\": {}, \"encrypted_data\": \"QQ==\", \"encryption_version\": \"v0\"}",
+      expected: head
+    },
     { given: "is of the serial that its reader finds", text: `${begun}"serial": 9}`, expected: { ...head, serial: 9 } }
   ])("$given", ({ expected, text }) => expect(told(identify, text)).toEqual(expected))
+
+  it.each(["-5", "-0", "7.0", "7e0", "\"7\"", "null", "9007199254740993"])(
+    "is none with the serial %s, which no engine reads",
+    (serial) => expect(told(identify, `{"version": 4, "serial": ${serial}, "lineage": "l"}`)).toEqual(noState)
+  )
 
   it("is not parsed with more than two million values, for which all would wait, however much memory there is", () => {
     expect(told(identify, `${begun}${many(1_999_000)}, not JSON}`, 64 * ample)).toEqual(noState)

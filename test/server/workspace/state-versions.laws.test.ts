@@ -177,7 +177,13 @@ describe("the epoch machine", () => {
                   step.flaw === 1 ? model.epoch - 1 : model.epoch,
                   step.otherLine === 0 ? "m" : "l"
                 ]
-                yield* send(step.who, { id, epoch, serial, lineage, text: JSON.stringify({ serial, lineage, content: step.content }) })
+                yield* send(step.who, {
+                  id,
+                  epoch,
+                  serial,
+                  lineage,
+                  text: JSON.stringify({ version: 4, serial, lineage, content: step.content })
+                })
                 break
               }
               case "PushAgain": {

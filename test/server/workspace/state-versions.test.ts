@@ -314,6 +314,14 @@ describe("a state that a person brings", () => {
       expect([status, json.error, (yield* stored).serial]).toEqual([409, "old-serial", 7])
     }))
 
+  it.live("is told what a workspace can be called", () =>
+    Effect.gen(function*() {
+      const { url } = yield* bringing
+      const { json, status } = yield* person(url).as("POST", statePath.push("w".repeat(91)), state(1))
+      expect([status, json.message]).toEqual([422, expect.stringContaining("at most 90 characters")])
+      expect((yield* person(url).as("POST", statePath.push("w".repeat(90)), state(1))).status).toBe(200)
+    }))
+
   it.live("makes no workspace where it is refused", () =>
     Effect.gen(function*() {
       const { push, url } = yield* bringing

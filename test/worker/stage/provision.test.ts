@@ -78,6 +78,18 @@ describe("provision", () => {
       })
   )
 
+  it.effect.each([{ name: "" }, { name: "./" }, { name: "x".repeat(256) }, { name: `a/${"é".repeat(128)}` }])(
+    "refuses the file name $name, which no file can have",
+    ({ name }) =>
+      Effect.gen(function*() {
+        const { result } = yield* provisioned(spec({ source: { inline: { [name]: "x" } } }))
+        expect(result).toMatchObject({
+          reason: "InvalidConfiguration",
+          message: expect.stringContaining("is empty, or longer than 255 bytes between two \"/\"; give another one")
+        })
+      })
+  )
+
   it.effect("takes the keys of a mounted ConfigMap, which the kubelet makes as links", () =>
     Effect.gen(function*() {
       const { names, read } = yield* provisioned(spec({ source: { configMap: { name: "config" } } }), {

@@ -1,0 +1,36 @@
+// Takes out of an object of the cluster what may be secret in it, so that it can be given to somebody else.
+// Invariant: no value of a variable, no argument of a command, no setting of a backend and no file of a task is left.
+// Used by bundle.
+import { isTree } from "../../schema/document/layers.ts"
+
+const mask = "(masked)"
+
+/** An annotation in which kubectl keeps the whole object, values of variables included. */
+const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
+
+/** Keys below which every text is masked: what a container runs, the files of a task, and the settings of its backend. */
+const maskedKeys: ReadonlyArray<string> = ["args", "command", "inline", "config"]
+
+/** A user with a password or a token in a URL, and its query, which may have a signature. */
+const login = /(\b[a-z][a-z0-9+.-]*:\/\/)[^\s/?#@"']+@/giu
+const query = /(\b[a-z][a-z0-9+.-]*:\/\/[^\s?"']+\?)[^\s"']+/giu
+
+const withoutUrlSecrets = (text: string): string => text.replace(login, `$1${mask}@`).replace(query, `$1${mask}`)
+
+const maskedWhole = (value: unknown): unknown => {
+  if (Array.isArray(value)) return value.map(maskedWhole)
+  return isTree(value) ? Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, maskedWhole(inner)])) : mask
+}
+
+/** Returns the object without what may be secret, and without the bookkeeping of the API server. */
+export const masked = (value: unknown): unknown => {
+  if (typeof value === "string") return withoutUrlSecrets(value)
+  if (Array.isArray(value)) return value.map(masked)
+  if (!isTree(value)) return value
+  const isVariable = "name" in value
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([key]) => key !== "managedFields" && key !== lastApplied)
+      .map(([key, inner]) => [key, (isVariable && key === "value") || maskedKeys.includes(key) ? maskedWhole(inner) : masked(inner)])
+  )
+}

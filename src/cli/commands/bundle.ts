@@ -1,0 +1,60 @@
+// `agent-job bundle FILE`: collects the logs of an installation, of its Pods and of those that are gone, in one archive.
+// The exit code is 0 if the archive is written; what is missing in it is printed.
+// Used by agent-job.ts.
+import { Effect, Option } from "effect"
+import { Argument, Command, Flag } from "effect/cli"
+import { resolve } from "node:path"
+import {
+  clusterFlags,
+  connectionIfNamed,
+  controllerNamespaceFlag,
+  installationFlags,
+  namespaceFlag,
+  serverFlags,
+  toggle
+} from "../flags/settings.ts"
+import { forPeople } from "../server/with-server.ts"
+import { lazily } from "../terminal/lazily.ts"
+
+const flags = {
+  file: Argument.String("FILE").pipe(
+    Argument.map((given) => resolve(given)),
+    Argument.withDescription("The archive to write, such as agent-job.tar.gz; only you may read it.")
+  ),
+  force: toggle("force", "Replace the file if it is there."),
+  name: installationFlags.name,
+  controllerNamespace: controllerNamespaceFlag,
+  namespace: namespaceFlag.pipe(Flag.optional, Flag.withDescription("Where its AgentTasks are; by default where its values say.")),
+  context: clusterFlags.context,
+  ...serverFlags
+}
+
+export const bundle = Command.make(
+  "bundle",
+  flags,
+  Effect.fn("bundle")(function*(given) {
+    const connection = yield* connectionIfNamed(given)
+    return yield* lazily(async () => {
+      const [{ bundle }, { cluster }, { Screen }, { ServerClient }] = await Promise.all([
+        import("../bundle/bundle.ts"),
+        import("../cluster/cluster.ts"),
+        import("../terminal/screen.ts"),
+        import("../server/server-client.ts")
+      ])
+      const work = Option.match(connection, {
+        onNone: () => bundle(given, Option.none()),
+        onSome: (at) =>
+          Effect.flatMap(ServerClient, (server) => bundle(given, Option.some(server))).pipe(Effect.provide(ServerClient.layer(at)))
+      })
+      return work.pipe(Effect.provide(cluster(given)), Effect.provide(Screen.layer(forPeople)))
+    })
+  })
+).pipe(
+  Command.withDescription(
+    "Collect in one archive the logs of all Pods, those of runs whose Pods are gone, and the objects beside them, with what may be secret masked."
+  ),
+  Command.withExamples([
+    { command: "agent-job bundle agent-job.tar.gz", description: "With AGENT_JOB_URL also the logs that the server has" },
+    { command: "agent-job bundle blue.tar.gz --name blue --controller-namespace scalr", description: "Another installation" }
+  ])
+)

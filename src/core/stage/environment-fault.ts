@@ -1,0 +1,25 @@
+// Why no stage can have an environment variable: its shell or the kernel would not pass it on.
+// Always holds: the reason has no value in it, since values may be secret.
+// Used by worker/engine/command-script, and where variables are set: cli/commands/vars and server/tfe/tfe-workspace-routes.
+
+// Names of variables that bash or dash refuses, or sets itself.
+const shellName =
+  /^(?:_|BASH.*|DIRSTACK|EPOCHREALTIME|EPOCHSECONDS|EUID|FUNCNAME|GROUPS|HISTCMD|LINENO|OPTIND|PPID|RANDOM|SECONDS|SHELLOPTS|SHLVL|SRANDOM|UID)$/u
+const identifier = /^[A-Za-z_][A-Za-z0-9_]*$/u
+
+/** The most bytes of `name=value`, with the NUL after it: MAX_ARG_STRLEN of Linux, above which no program starts. */
+const mostBytes = 131_072
+
+/** Returns a sentence without its full stop, or undefined if a stage can have the variable. */
+export const environmentFault = (name: string, value: string): string | undefined => {
+  if (!identifier.test(name)) {
+    return `The environment variable ${JSON.stringify(name)} cannot be set; use only letters, digits and underscores in its name`
+  }
+  if (shellName.test(name)) return `The environment variable ${name} belongs to the runner's shell; choose another name`
+  if (value.includes("\0")) return `The environment variable ${name} has a NUL byte in its value; remove it`
+  return new TextEncoder().encode(`${name}=${value}`).length >= mostBytes
+    ? `The environment variable ${name} has ${
+      mostBytes / 1024
+    } KiB or more with its name, so that no program could start with it; make its value smaller`
+    : undefined
+}

@@ -1,0 +1,33 @@
+import { describe, expect, it } from "@effect/vitest"
+import { spawnSync } from "node:child_process"
+import { environmentFault } from "../../../src/core/stage/environment-fault.ts"
+
+describe("an environment variable", () => {
+  it.each([
+    ["AWS_REGION", "eu-west-1"],
+    ["lower_1", ""],
+    ["_A", "a\nb'\u{1f600}"],
+    ["UIDS", "1"],
+    ["LONGEST", "x".repeat(131_072 - "LONGEST=".length - 1)]
+  ])("of a stage may be %s", (name, value) => expect(environmentFault(name, value)).toBeUndefined())
+
+  it.each([
+    { name: "C-D", value: "1", fault: /^The environment variable "C-D" cannot be set; use only letters, digits and underscores/u },
+    { name: "1A", value: "1", fault: /^The environment variable "1A" cannot be set/u },
+    ...["UID", "SECONDS", "BASH_X", "_"].map((name) => ({
+      name,
+      value: "1",
+      fault: /belongs to the runner's shell; choose another name$/u
+    })),
+    { name: "A", value: "b\0", fault: /^The environment variable A has a NUL byte in its value; remove it$/u },
+    { name: "A", value: "x".repeat(131_070), fault: /^The environment variable A has 128 KiB or more/u },
+    { name: "A", value: "é".repeat(65_536), fault: /^The environment variable A has 128 KiB or more/u }
+  ])("of a stage cannot be $name: $fault", ({ fault, name, value }) => expect(environmentFault(name, value)).toMatch(fault))
+
+  it("is what Linux starts a program with, to the byte", () => {
+    const starts = (value: string) => spawnSync("/bin/true", { env: { A: value } }).status === 0
+    const longest = "x".repeat(131_072 - "A=".length - 1)
+    expect([longest, `${longest}x`].map(starts)).toEqual([true, false])
+    expect([longest, `${longest}x`].map((value) => environmentFault("A", value) === undefined)).toEqual([true, false])
+  })
+})
