@@ -81,6 +81,13 @@ resource "terraform_data" "second" {
 `
 }
 
+/** Runs the script in the runner while it is applied. The script has a file of its own, so that its quotes stay as they are. */
+export const scripted = (script: string): Files => ({
+  "main.tf":
+    `resource "terraform_data" "script" {\n  provisioner "local-exec" {\n    command = file("\${path.module}/script.sh")\n  }\n}\n`,
+  "script.sh": script
+})
+
 /** Returns a configuration of one file as the source of an AgentTask. */
 export const inline = (content: string) => ({ inline: { "main.tf": content } })
 

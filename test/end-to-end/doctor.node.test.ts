@@ -1,18 +1,12 @@
 // What the doctor finds in the installation of the overlay `standalone`, with real Pods on a node whose network enforces its policies.
-import { Schema } from "effect"
 import { assert } from "vitest"
 import { kubectl } from "./cluster.ts"
-import { agentJob, it } from "./product.ts"
-
-const Diagnosis = Schema.Struct({
-  checks: Schema.Array(Schema.Struct({ name: Schema.String, outcome: Schema.String, message: Schema.String }))
-})
-const decodeDiagnosis = Schema.decodeUnknownSync(Schema.fromJsonString(Diagnosis))
+import { diagnose } from "./doctor.ts"
+import { it } from "./product.ts"
 
 it("the doctor proves that the network holds to its policies, says what is open, and leaves nothing behind", async () => {
-  const { code, stdout, stderr } = await agentJob("doctor", "-o", "json")
+  const { code, found, stderr } = await diagnose()
   assert.strictEqual(code, 0, stderr)
-  const found = Object.fromEntries(decodeDiagnosis(stdout).checks.map(({ message, name, outcome }) => [name, `${outcome}: ${message}`]))
   assert.strictEqual(found["network policies are enforced"], "ok: of two identical Pods, the one that a policy isolates reaches nothing")
   assert.match(
     found["metadata services are closed to tasks"] ?? "",

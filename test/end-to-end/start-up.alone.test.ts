@@ -2,7 +2,7 @@
 // While this file runs, the controller has other values: a short startup timeout, no more time for a node than that, small volumes and little memory.
 import { afterAll, assert, beforeAll, describe, vi } from "vitest"
 import { kubectl, untilOver, untilTask } from "./cluster.ts"
-import { harmless } from "./configurations.ts"
+import { harmless, scripted } from "./configurations.ts"
 import { it } from "./product.ts"
 import { required, resourcesOf, untilFinal } from "./server.ts"
 import { changeValues } from "./values.ts"
@@ -139,5 +139,13 @@ resource "terraform_data" "greedy" {
       "The runner came to 80 % of its memory limit during tofu apply, which was interrupted; what it had made is in the state. To go further, raise task.runner.resources.limits.memory."
     assert.deepInclude((await untilFinal(id)).stages[1]?.result, { outcome: "failed", reason: "OutOfMemory", message, statePushed: true })
     assert.include(await resourcesOf(scene.name), "terraform_data.first")
+  })
+
+  it("by a flood of processes that heed no signal is killed at its limit, and its worker reports that", async ({ scene }) => {
+    const one = "(trap '' TERM INT HUP; (head -c 1000000 /dev/zero; exec sleep 900) | exec setsid tail -c 1000000) >/dev/null 2>&1"
+    const { code, report: { run } } = await scene.run(scripted(`for n in $(seq 600); do ${one} & done; wait\n`), "--auto-approve")
+    assert.strictEqual(code, 1)
+    assert.deepInclude(run.stages[1]?.result, { outcome: "failed", reason: "OutOfMemory" }, run.failure)
+    assert.match(run.failure ?? "", /^tofu apply was killed, most likely because it used more memory than its limit;/u)
   })
 })

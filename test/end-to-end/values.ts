@@ -30,12 +30,21 @@ export const mountConfig = async (name: string): Promise<void> => {
   await inProduct(["rollout", "status", deployment, "--timeout=90s"])
 }
 
+/** Returns the values files in the ConfigMap, by name. */
+const layersOf = async (config: string): Promise<Readonly<Record<string, string>>> => {
+  const layers: unknown = JSON.parse(await inProduct(["get", "configmap", config, "--output=jsonpath={.data}"]))
+  if (!isTree(layers)) throw new Error(`the ConfigMap ${config} has no values`)
+  return Object.fromEntries(Object.entries(layers).map(([name, text]) => [name, String(text)]))
+}
+
+/** Returns the values files of the controller as it runs, by name. */
+export const currentLayers = async (): Promise<Readonly<Record<string, string>>> => layersOf(await configOf())
+
 /** Restarts the controller with these values over its own. Returns a function that restores the original values. */
 export const changeValues = async (change: Tree): Promise<() => Promise<void>> => {
   const config = await configOf()
-  const layers: unknown = JSON.parse(await inProduct(["get", "configmap", config, "--output=jsonpath={.data}"]))
-  if (!isTree(layers)) throw new Error(`the ConfigMap ${config} has no values`)
-  const own: unknown = parse(String(layers["values.yaml"] ?? "{}"))
+  const layers = await layersOf(config)
+  const own: unknown = parse(layers["values.yaml"] ?? "{}")
   const name = `${config}-e2e`
   const object = {
     apiVersion: "v1",

@@ -243,7 +243,14 @@ export const faults: Readonly<Record<string, Row>> = {
         "makes a command wait that writes faster than its output is read"
       ],
       "test/worker/volume/folder.test.ts": ["is not left through a link, by writing or reading"],
-      "test/kubernetes/informer.test.ts": ["leaves out an object it cannot use, and no other"]
+      "test/kubernetes/informer.test.ts": ["leaves out an object it cannot use, and no other"],
+      "test/end-to-end/hostile.node.test.ts": [
+        "that leaves links and pipes where the worker reads, and can make no device there, harms only its own run",
+        "that says to worker and exec loop, in every pipe between them, that all ended well changes no result, exit code or state"
+      ],
+      "test/end-to-end/start-up.alone.test.ts": [
+        "by a flood of processes that heed no signal is killed at its limit, and its worker reports that"
+      ]
     },
     notShown: ["objects that were written into etcd past the API server"]
   }
