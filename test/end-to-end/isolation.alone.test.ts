@@ -41,7 +41,7 @@ const startMetadata = async (): Promise<() => Promise<void>> => {
 const Anything = Schema.Record(Schema.String, Schema.Unknown)
 const Rendered = Schema.Struct({
   kind: Schema.String,
-  metadata: Schema.StructWithRest(Schema.Struct({ namespace: Schema.optionalKey(Schema.String) }), [Anything])
+  metadata: Schema.StructWithRest(Schema.Struct({ name: Schema.String, namespace: Schema.optionalKey(Schema.String) }), [Anything])
 })
 const Listed = Schema.Struct({ items: Schema.Array(Schema.StructWithRest(Rendered, [Anything])) })
 const decodeList = Schema.decodeUnknownSync(Schema.fromJsonString(Listed))
@@ -49,11 +49,14 @@ const decodeList = Schema.decodeUnknownSync(Schema.fromJsonString(Listed))
 /** Writes the values of the controller for a command that is given values. Returns their folder. */
 const valuesIn = async (scene: Scene): Promise<string> => scene.directory(await currentLayers())
 
-/** Returns the policies that an installation with the values of the controller has for its tasks. */
+/** Returns the policies that an installation with the values of the controller has for its tasks, without those that are there already. */
 const policiesOf = async (scene: Scene): Promise<string> => {
   const { stderr, stdout } = await agentJob("render", "--values", await valuesIn(scene), "-o", "json")
   assert.notStrictEqual(stdout, "", stderr)
-  const items = decodeList(stdout).items.filter(({ kind, metadata }) => kind === "NetworkPolicy" && metadata.namespace === taskNamespace)
+  const there = (await kubectl(["get", "networkpolicies", "--output=name"])).split("\n")
+  const isMissing = ({ kind, metadata: { name, namespace } }: typeof Rendered.Type) =>
+    kind === "NetworkPolicy" && namespace === taskNamespace && !there.some((_) => _.endsWith(`/${name}`))
+  const items = decodeList(stdout).items.filter(isMissing)
   return JSON.stringify({ apiVersion: "v1", kind: "List", items })
 }
 
