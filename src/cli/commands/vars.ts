@@ -5,7 +5,6 @@ import { Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { readFile } from "node:fs/promises"
 import { buffer } from "node:stream/consumers"
-import { environmentFault } from "../../core/stage/environment-fault.ts"
 import { errorInWords } from "../../schema/system-error.ts"
 import { isVariableName, noVariableName } from "../flags/run-variables.ts"
 import { inputFlag, serverFlags, toggle, workspaceArgument as workspace } from "../flags/settings.ts"
@@ -121,6 +120,7 @@ const set = Command.make(
         }.`
       })
     }
+    const { environmentFault } = yield* loading(() => import("../../core/stage/environment-fault.ts"))
     const checked = (value: string) => {
       const fault = given.env ? environmentFault(name, value) : undefined
       return fault === undefined ? Effect.succeed(value) : Effect.fail(new BadInput({ message: `${fault}.` }))
