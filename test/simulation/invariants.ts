@@ -313,12 +313,9 @@ const judgePool = (simulation: Simulation, pool: PoolServer): void => {
   judgeStates(simulation, stored)
 }
 
-/**
- * Checks that no workspace has more finished tasks of one kind than it may keep; a task that a finalizer keeps is not counted. Nor are
- * attempts: where a person deletes the newest, one more stays until its key is looked at again, which may take ten minutes.
- */
+/** Checks that no workspace has more finished tasks of one kind than it may keep; a task that a finalizer keeps is not counted. */
 const judgeHistory = ({ config: { policy: { historyPerWorkspace } }, tasks }: Simulation): void => {
-  const kept = finished(tasks).filter(({ metadata, spec }) => metadata.deletionTimestamp === undefined && spec.pool !== undefined)
+  const kept = finished(tasks).filter(({ metadata }) => metadata.deletionTimestamp === undefined)
   for (const [kind, alike] of Map.groupBy(kept, ({ spec }) => `${mutates(spec.stage) ? "changes" : "plans"} of ${spec.workspace}`)) {
     demand(alike.length <= historyPerWorkspace, "I17", () => `${alike.length} ${kind} are kept, of ${historyPerWorkspace} at most`)
   }
