@@ -26,10 +26,10 @@ const longestRounds = 1200
 const longestSilenceMillis = 120_000
 /**
  * For how long nothing may move until all is at rest. Each key is looked at again after ten minutes, and an attempt past the history goes
- * only then where a person has deleted a newer one.
+ * only then where a person has deleted a newer one. With a pool something moves more often than that.
  */
-const restMillis = ({ tasks }: Simulation): number =>
-  tasks.some(({ metadata }) => metadata.ownerReferences !== undefined) ? 660_000 : longestSilenceMillis
+const restMillis = ({ pool, tasks }: Simulation): number =>
+  pool === undefined && tasks.some(({ metadata }) => metadata.ownerReferences !== undefined) ? 660_000 : longestSilenceMillis
 
 /** Goes on, with faults left as they are, while no Job is there but a task could start; fails once nothing moves any more. */
 const comeToStart = (simulation: Simulation, judged: number): number => {
