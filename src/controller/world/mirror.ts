@@ -26,6 +26,10 @@ const ofTask = <Seen>(found: Option.Option<Projected<Seen>>) =>
 
 const isUnfinished = ({ status }: AgentTask): boolean => !isOver(status.phase)
 
+/** Reports whether one more task counts as history: this one, which may go from now on, or the attempt that is no longer its newest. */
+const addsToHistory = (before: AgentTask, after: AgentTask): boolean =>
+  (mayExpire(after) && !mayExpire(before)) || before.status.latest?.name !== after.status.latest?.name
+
 export const mirror = Effect.fnUntraced(function*(
   world: World,
   namespace: string,
@@ -48,9 +52,9 @@ export const mirror = Effect.fnUntraced(function*(
       world.setTask(key, task)
       const ended = Option.exists(before, isUnfinished) && !Option.exists(task, isUnfinished)
       const gaveWay = Option.exists(task, waitsForSource) && !Option.exists(before, waitsForSource)
-      const becameHistory = Option.exists(before, (_) => !mayExpire(_)) ? Option.filter(task, mayExpire) : Option.none()
+      const moreHistory = Option.filter(task, (task) => Option.exists(before, (before) => addsToHistory(before, task)))
       const follower = Option.flatMap(Option.orElse(task, () => before), attemptOf)
-      const old = Option.toArray(becameHistory).flatMap(({ spec }) => world.pastHistory(spec.workspace))
+      const old = Option.toArray(moreHistory).flatMap(({ spec }) => world.pastHistory(spec.workspace))
       return Effect.all([
         enqueue(key),
         enqueueOwner(follower),

@@ -5,11 +5,13 @@ import { TestClock } from "effect/testing"
 import { mirror } from "../../../src/controller/world/mirror.ts"
 import { make } from "../../../src/controller/world/world.ts"
 import { taskUidLabel } from "../../../src/core/manifest/labels.ts"
+import { attemptName } from "../../../src/core/reconcile/attempts.ts"
 import { mostFinished } from "../../../src/core/reconcile/history.ts"
 import { shownPosition } from "../../../src/core/scheduling/admit.ts"
 import { Kubernetes } from "../../../src/kubernetes/client.ts"
 import { agentTasks, jobs, pods } from "../../../src/kubernetes/kinds.ts"
 import type { OwnerReference, WatchEvent } from "../../../src/kubernetes/object.ts"
+import { Sha256 } from "../../../src/schema/names.ts"
 import type { AgentTaskStatus } from "../../../src/schema/task/agent-task.ts"
 import { noon, plainSeed, policy, type Seed, worldOf } from "../../core/worlds.ts"
 
@@ -172,6 +174,37 @@ describe("a task that becomes history", () => {
       yield* Queue.offer(queue, finished(plans, "4"))
       yield* TestClock.adjust("1 second")
       expect(looks).toContain("tasks/task-0")
+    }).pipe(Effect.scoped))
+})
+
+describe("a follower that makes its next attempt", () => {
+  it.effect("has the oldest looked at, though the next one may never end: a person may delete it", () =>
+    Effect.gen(function*() {
+      const world = make({ ...policy, historyPerWorkspace: 1 })
+      const { looks, queue, synced } = yield* mirrored(agentTasks, world)
+      const seed: Partial<Seed> = { source: "known", life: "failed", follows: "plan" }
+      const sha256 = Sha256.make("0".repeat(64))
+      const follower = (attempt: number): WatchEvent =>
+        event("MODIFIED", "task", `${attempt}`, seed, { latest: { attempt, name: attemptName("task", attempt), sha256 } })
+      const controller = { apiVersion: "scalr.io/v1", kind: "AgentTask", name: "task", uid: "task-uid", controller: true }
+      const ended = (attempt: number): WatchEvent => {
+        const { task: { metadata, spec, status } } = worldOf({ ...plainSeed, ...seed, follows: "no" })
+        const name = attemptName("task", attempt)
+        return {
+          type: "ADDED",
+          object: {
+            metadata: { ...metadata, name, uid: `${name}-uid`, resourceVersion: "1", ownerReferences: [controller] },
+            spec: { ...spec, attempt },
+            status
+          }
+        }
+      }
+      yield* Queue.offerAll(queue, [follower(3), ended(2), ended(3), whole])
+      yield* synced
+      looks.length = 0
+      yield* Queue.offer(queue, follower(4))
+      yield* TestClock.adjust("1 second")
+      expect(looks).toContain("tasks/task-2")
     }).pipe(Effect.scoped))
 })
 
