@@ -20,17 +20,9 @@ export interface Failure {
  */
 const poolEvery = 17
 const hasPool = (seed: number): boolean => seed % poolEvery === 0
-/** Of two controllers whose clocks differ, one says for half a minute what the other does not say yet, and each of these rounds is short. */
-const longestRounds = 1200
+const longestRounds = 600
 /** For how long there may be nothing to do: longer than any backoff. */
 const longestSilenceMillis = 120_000
-/**
- * For how long nothing may move until all is at rest. Each key is looked at again after ten minutes, and an attempt past the history goes
- * only then where a person has deleted a newer one. With a pool something moves more often than that.
- */
-const restMillis = ({ pool, tasks }: Simulation): number =>
-  pool === undefined && tasks.some(({ metadata }) => metadata.ownerReferences !== undefined) ? 660_000 : longestSilenceMillis
-
 /** Goes on, with faults left as they are, while no Job is there but a task could start; fails once nothing moves any more. */
 const comeToStart = (simulation: Simulation, judged: number): number => {
   const { thread } = simulation
@@ -73,7 +65,7 @@ export const comeToRest = (simulation: Simulation, judged: number): number => {
       movedAt = thread.elapsed
       continue
     }
-    if (thread.elapsed - movedAt >= restMillis(simulation) && simulation.atRest) {
+    if (thread.elapsed - movedAt >= longestSilenceMillis && simulation.atRest) {
       judgeEnd(simulation)
       return from
     }

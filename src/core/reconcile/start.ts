@@ -155,12 +155,14 @@ const jobGoing = ({ observed: { pod } }: Situation, { name }: JobWatched): News 
     }.`
   )
 
-/** Returns that the Pod starts, and once that takes long also where. */
-const podStarting = (s: Situation, job: JobWatched): News =>
-  Option.match(Option.filter(s.observed.pod, ({ node }) => node !== "" && jobAgeMillis(s, job) >= slowMillis), {
-    onNone: () => jobMade(s),
-    onSome: ({ name, node }) => jobMade(s, `its Pod ${name} is starting on node ${node}`)
-  })
+/** Returns that the Pod starts, and once that takes long also where, which stays said: another controller's clock may differ. */
+const podStarting = (s: Situation, job: JobWatched): News => {
+  const onNode = Option.map(
+    Option.filter(s.observed.pod, ({ node }) => node !== ""),
+    ({ name, node }) => jobMade(s, `its Pod ${name} is starting on node ${node}`)
+  )
+  return Option.getOrElse(Option.filter(onNode, (told) => sameNews(s, told) || jobAgeMillis(s, job) >= slowMillis), () => jobMade(s))
+}
 
 /** Returns what the start waits for, or that the Pod starts if nothing is known to keep it. */
 const startNews = (s: Situation, job: JobWatched): News =>

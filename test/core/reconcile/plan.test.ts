@@ -1215,6 +1215,13 @@ describe("plan, of a start", () => {
     expect(plan(policyOf(whole), worldOf(whole), noon).status).toMatchObject({ phase: "Starting", reason: "JobCreated", message: says })
   })
 
+  it("goes on saying where the Pod starts, so that a controller whose clock is behind takes nothing back", () => {
+    const seed: Seed = { ...plainSeed, life: "starting", launches: 1, job: "active", pod: "Pending" }
+    const { status } = plan(policyOf(seed), worldOf({ ...seed, jobAgeSeconds: 179 }), noon)
+    const young = worldOf({ ...seed, jobAgeSeconds: 10 })
+    expect(plan(policyOf(seed), { ...young, task: { ...young.task, status } }, noon).status).toEqual(status)
+  })
+
   it("says of a Pod that did not start in time which node to look at: one that fell silent leaves no trace in a Pod that was never ready", () => {
     const whole: Seed = { ...plainSeed, life: "starting", job: "active", jobAgeSeconds: 180, pod: "Pending" }
     expect(plan(policyOf(whole), worldOf(whole), noon).status).toMatchObject({
