@@ -113,13 +113,7 @@ const set = Command.make(
     const name = given.variable
     const category = categoryOf(given)
     if (!isVariableName(name)) return yield* new BadInput({ message: notTheName(name) })
-    if (given.env && (given.hcl || name.includes("-"))) {
-      return yield* new BadInput({
-        message: `An environment variable is a text, and its name has letters, digits and "_" only; ${
-          given.hcl ? "leave --hcl out" : `${name} has a "-"`
-        }.`
-      })
-    }
+    if (given.env && given.hcl) return yield* new BadInput({ message: "An environment variable is a text; leave --hcl out." })
     const { environmentFault } = yield* loading(() => import("../../core/stage/environment-fault.ts"))
     const checked = (value: string) => {
       const fault = given.env ? environmentFault(name, value) : undefined

@@ -8,7 +8,7 @@ import { RunStatus } from "../../schema/api/run.ts"
 import { Timestamp } from "../../schema/names.ts"
 import { logBeneath, problem, refusedOf, routesWith } from "../access/http-answer.ts"
 import { Refused } from "../refused.ts"
-import { Agents, connected, heard } from "../run/agents.ts"
+import { Agents, connected } from "../run/agents.ts"
 import { Pools } from "../run/pools.ts"
 import { Settings } from "../settings.ts"
 import { Blobs } from "../store/blobs.ts"
@@ -52,7 +52,8 @@ export const healthRoutes = HttpRouter.addAll(Effect.gen(function*() {
           FROM stages WHERE endedAt IS NULL GROUP BY 1, 2`
       )
       const present = yield* agents.present
-      const isSilent = (of: typeof Open.Type) => of.progress === "started" && heard(present(pools.ofStage(of))) === 0
+      const isHeard = yield* pools.isHeard
+      const isSilent = (of: typeof Open.Type) => of.progress === "started" && !isHeard(of)
       const inProgress = (progress: string) =>
         open.reduce((sum, of) => (isSilent(of) ? "silent" : of.progress) === progress ? sum + of.n : sum, 0)
       const { drained, unasked } = yield* pools.untaken

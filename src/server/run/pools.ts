@@ -9,7 +9,7 @@ import { invalid, type Refused } from "../refused.ts"
 import { Settings } from "../settings.ts"
 import { rows } from "../store/database.ts"
 import type { Workspace } from "../workspace/workspaces.ts"
-import { Agents, connected, CountOfPool, type Present } from "./agents.ts"
+import { Agents, connected, CountOfPool, heard, type Present } from "./agents.ts"
 import type { StageRow } from "./stages.ts"
 
 type Counts = ReadonlyArray<typeof CountOfPool.Type>
@@ -21,6 +21,8 @@ export class Pools extends Context.Service<Pools, {
   readonly of: (workspace: Pick<Workspace, "pool">) => string | null
   /** Returns the pool whose agents say what becomes of a stage; null if it is not known, or its token has another name by now. */
   readonly ofStage: (stage: Pick<StageRow, "agentPool">) => string | null
+  /** Tells of stages that agents have whether an agent of the stage's pool was heard within the last 90 s. */
+  readonly isHeard: Effect.Effect<(stage: Pick<StageRow, "agentPool">) => boolean, SqlError.SqlError>
   /**
    * What `of` says in SQL, of a row of `stages`: holds if an agent with a token of that pool may take the stage. `null` is a token that was
    * offered before pools were noted, which takes what any may.
@@ -53,6 +55,7 @@ const make = Effect.gen(function*() {
   }
 
   const of = ({ pool }: Pick<Workspace, "pool">) => pool ?? defaultPool
+  const ofStage = ({ agentPool }: Pick<StageRow, "agentPool">) => agentPool !== null && hasToken(agentPool) ? agentPool : null
   const ofRow = sql`COALESCE(workspaces.pool, ${defaultPool})`
 
   const waiting = rows(CountOfPool)(
@@ -96,7 +99,8 @@ const make = Effect.gen(function*() {
 
   return Pools.of({
     of,
-    ofStage: ({ agentPool }) => agentPool !== null && hasToken(agentPool) ? agentPool : null,
+    ofStage,
+    isHeard: Effect.map(agents.present, (present) => (stage) => heard(present(ofStage(stage))) > 0),
     mayTake: (pool) =>
       sql`EXISTS (SELECT 1 FROM runs JOIN workspaces ON workspaces.id = runs.workspaceId
         WHERE runs.id = stages.runId AND (${ofRow} IS NULL OR ${ofRow} = ${pool}))`,

@@ -10,7 +10,7 @@ import { logUrl } from "../access/links.ts"
 import { Tokens } from "../access/tokens.ts"
 import { now } from "../store/instants.ts"
 import { Rescues } from "../workspace/rescues.ts"
-import { Agents, heard } from "./agents.ts"
+import { Agents } from "./agents.ts"
 import { Pools } from "./pools.ts"
 import { type Run, Runs } from "./runs.ts"
 import { type StageRow, Stages, stepOf, stepStatus } from "./stages.ts"
@@ -106,9 +106,8 @@ export const makeRunViews = Effect.gen(function*() {
   /** Returns since when nothing is heard of a stage that an agent has, and what to do about that; undefined if an agent of its pool is there. */
   const silenceOf = Effect.fnUntraced(function*(run: Run, stage: StageRow) {
     if (stage.agent === null) return undefined
-    const pool = pools.ofStage(stage)
-    const since = yield* agents.silentSince(stage.agent, pool)
-    if (since === undefined || heard((yield* agents.present)(pool)) > 0) return undefined
+    const since = yield* agents.silentSince(stage.agent, pools.ofStage(stage))
+    if (since === undefined || (yield* pools.isHeard)(stage)) return undefined
     return `agent ${stage.agent} has not been heard since ${since}, and no other of its pool is there; if this lasts, check that its controller runs and reaches the server. ${
       endIt(run)
     }`
