@@ -52,8 +52,22 @@ const merged = (before: unknown, given: unknown): unknown => {
   return { ...before, ...Object.fromEntries(Object.entries(given).map(([key, value]) => [key, merged(before[key], value)])) }
 }
 
-/** Returns a copy as it comes over the wire: without undefined fields, and with nothing shared. */
-const plain = <T>(value: T): T => JSON.parse(JSON.stringify(value))
+/** What was copied once. Nobody changes it, so that an object that is written again shares what stayed as it was. */
+const copies = new WeakSet<object>()
+
+/** Returns a copy as it comes over the wire: without undefined fields, and with nothing shared that is not a copy itself. */
+const plain = <T>(value: T): T => {
+  if (typeof value !== "object" || value === null || copies.has(value)) return value
+  if (Array.isArray(value)) {
+    const items = value.map(plain)
+    copies.add(items)
+    return items as T
+  }
+  const fields: Record<string, unknown> = {}
+  for (const key in value) if (value[key] !== undefined) fields[key] = plain(value[key])
+  copies.add(fields)
+  return fields as T
+}
 
 const conflict = (kind: Kind<unknown>, { name }: Place, message: string): Answer => ({
   code: 409,
