@@ -42,7 +42,10 @@ describe("what is typed wrong", () => {
       said: "error: One argument is too many; a value with blanks needs quotes, as in --var 'name=a b'\nSee: agent-job run --help"
     },
     { args: ["TOKEN=s3cret", "run", "."], said: "error: There is no command \"TOKEN=…\"\nSee: agent-job --help" },
-    { args: ["run", ".", "-o", "xml"], said: "error: --output cannot be \"xml\": \"text\" | \"json\"\nSee: agent-job run --help" },
+    {
+      args: ["run", ".", "-o", "xml"],
+      said: "error: --output cannot be \"xml\": \"text\" | \"json\" | \"yaml\"\nSee: agent-job run --help"
+    },
     {
       args: ["run", ".", "--var", "password=correct", "horse"],
       said: "error: One argument is too many; a value with blanks needs quotes, as in --var 'name=a b'\nSee: agent-job run --help"
@@ -236,7 +239,7 @@ describe("what is typed wrong", () => {
     },
     {
       args: ["vars", "set", "demo", "a-b", "--env"],
-      said: "error: An environment variable is a text, and its name has letters, digits and \"_\" only; a-b has a \"-\"."
+      said: "error: The environment variable \"a-b\" cannot be set; use only letters, digits and underscores in its name."
     },
     {
       args: ["vars", "set", "demo", "UID", "--env"],
