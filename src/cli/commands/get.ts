@@ -119,14 +119,16 @@ const answerFor = (kind: Kind, given: Given) => {
       )
     case "workspaces":
       return fromServer(given, (server, { workspaceTable }, now) =>
+        Effect.map(server.workspaces, (workspaces) => ({
+          document: { workspaces },
+          lines: workspaces.length === 0 ? ["No workspaces yet; the first run of one makes it."] : workspaceTable(workspaces, now)
+        })))
+    case "workspace":
+      return fromServer(given, (server, { workspaceTable }, now) =>
         Effect.gen(function*() {
-          if (Option.isSome(given.name)) yield* server.workspace(given.name.value)
-          const all = yield* server.workspaces
-          const workspaces = all.filter(({ name }) => Option.getOrElse(given.name, () => name) === name)
-          return {
-            document: { workspaces },
-            lines: workspaces.length === 0 ? ["No workspaces yet; the first run of one makes it."] : workspaceTable(workspaces, now)
-          }
+          yield* server.workspace(one) // fails if there is none
+          const workspaces = (yield* server.workspaces).filter(({ name }) => name === one)
+          return { document: workspaces[0], lines: workspaceTable(workspaces, now) }
         }))
     case "pools":
       return fromServer(

@@ -2,6 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
+import { parse } from "yaml"
 import { ScriptedServer } from "../../kubernetes/scripted-server.ts"
 import { directory, person, serve, server, userToken } from "../../server/live-server.ts"
 import { planned } from "../run-views.ts"
@@ -87,7 +88,11 @@ describe("agent-job get with a kind and a name", () =>
       expect(yield* get("run", id)).toEqual(yield* get(id))
       const { out } = yield* get("runs", "demo")
       expect([out.includes(id), out.includes(other)]).toEqual([true, false])
-      expect(JSON.parse((yield* get("workspace", "demo", "-o", "json")).out)).toMatchObject({ workspaces: [{ name: "demo", run: id }] })
+      const { workspaces } = JSON.parse((yield* get("workspaces", "-o", "json")).out)
+      expect(workspaces).toMatchObject([{ name: "demo", run: id }, { name: "other", run: other }])
+      expect(JSON.parse((yield* get("workspace", "demo", "-o", "json")).out)).toEqual(workspaces[0])
+      expect(parse((yield* get("workspaces", "demo", "-o", "yaml")).out)).toEqual(workspaces[0])
+      expect((yield* get("workspace", "demo")).out).toMatch(/^WORKSPACE .*\ndemo +run-\S+ [^\n]*\n$/u)
       expect(yield* get("workspaces", "nope")).toEqual({
         code: 3,
         out: "",
