@@ -16,13 +16,13 @@ const beforeOf = (given: string): Option.Option<number | string> =>
   isRunId(given) ? Option.some(given) : /^[1-9]\d{0,14}$/u.test(given) ? Option.some(Number(given)) : Option.none()
 
 const flags = {
-  what: Argument.String("what").pipe(
+  what: Argument.String("WHAT").pipe(
     Argument.withDefault("runs"),
     Argument.withDescription(
       "runs, workspaces or pools (of the server), tasks (AgentTasks of the cluster), audit (who changed what on the server), a run's id, or a task's name."
     )
   ),
-  name: Argument.String("name").pipe(
+  name: Argument.String("NAME").pipe(
     Argument.optional,
     Argument.withDescription(
       "The workspace, run or task to show; with runs or audit, the workspace whose runs or entries to list, and with audit also the run."

@@ -90,7 +90,7 @@ export const run = Command.make(
 ).pipe(
   Command.withShortDescription("Plan a directory, ask, and apply that very plan."),
   Command.withDescription([
-    "Uploads DIR to the server and plans it in a Pod of its own; shows the log as it grows and asks before it applies that very plan, in another Pod.",
+    "Upload DIR to the server and plan it in a Pod of its own; show the log as it grows, and ask before applying that very plan, in another Pod.",
     "  Without a terminal it stops after the plan and says how to approve it, unless --auto-approve is given.",
     "  Ctrl-C cancels the run and waits until its state is safe; a second one leaves at once.",
     "  Not uploaded: what .terraformignore names, .git, and .terraform except .terraform/modules."

@@ -8,7 +8,7 @@ export const outputFlag = Flag.Literals("output", ["table", "json", "yaml"]).pip
   Flag.withMetavar("table|json|yaml"),
   Flag.withAlias("o"),
   Flag.withDefault("table"),
-  Flag.withDescription("How to print it.")
+  Flag.withDescription("How to print it; table by default.")
 )
 
 export type Format = "table" | "json" | "yaml"
