@@ -65,6 +65,9 @@ const olderRuns = (given: Given, older: string): string =>
     ["agent-job get runs", ...narrowedBy(given)].join(" ")
   } --before ${older}`
 
+const olderEntries = (given: Given, older: number): string =>
+  `Older entries: ${["agent-job get audit", ...narrowedBy(given)].join(" ")} --before ${older}`
+
 type Rows = typeof import("../run/rows.ts")
 type Tasks = Pick<typeof import("../cluster/tasks.ts"), "getTask" | "listTasks">
 
@@ -138,10 +141,11 @@ const answerFor = (kind: Kind, given: Given) => {
     case "audit":
       return fromServer(
         given,
-        (server, { auditLines }) =>
+        (server, { auditTable }) =>
           Effect.map(server.audit(aboutOf(given), Option.filter(given.before, Predicate.isNumber)), (trail) => ({
             document: trail,
-            lines: auditLines(trail, narrowedBy(given))
+            lines: trail.entries.length === 0 ? ["There are no such entries."] : auditTable(trail.entries),
+            ...(trail.older !== undefined && { note: olderEntries(given, trail.older) })
           }))
       )
     case "tasks":
