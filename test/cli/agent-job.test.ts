@@ -42,7 +42,10 @@ describe("what is typed wrong", () => {
       said: "error: One argument is too many; a value with blanks needs quotes, as in --var 'name=a b'\nSee: agent-job run --help"
     },
     { args: ["TOKEN=s3cret", "run", "."], said: "error: There is no command \"TOKEN=…\"\nSee: agent-job --help" },
-    { args: ["run", ".", "-o", "xml"], said: "error: --output cannot be \"xml\": \"text\" | \"json\"\nSee: agent-job run --help" },
+    {
+      args: ["run", ".", "-o", "xml"],
+      said: "error: --output cannot be \"xml\": \"text\" | \"json\" | \"yaml\"\nSee: agent-job run --help"
+    },
     {
       args: ["run", ".", "--var", "password=correct", "horse"],
       said: "error: One argument is too many; a value with blanks needs quotes, as in --var 'name=a b'\nSee: agent-job run --help"
@@ -236,7 +239,7 @@ describe("what is typed wrong", () => {
     },
     {
       args: ["vars", "set", "demo", "a-b", "--env"],
-      said: "error: An environment variable is a text, and its name has letters, digits and \"_\" only; a-b has a \"-\"."
+      said: "error: The environment variable \"a-b\" cannot be set; use only letters, digits and underscores in its name."
     },
     {
       args: ["vars", "set", "demo", "UID", "--env"],
@@ -533,7 +536,9 @@ describe("help", () => {
       expect(rows.map((row) => /^ {2}(\S+) {2,}\S/u.exec(row)?.[1])).toEqual(names)
     }))
   it.effect.each([
-    { command: "render", line: /^ {2}--output, -o yaml\|json /u },
+    { command: "render", line: /^ {2}--output, -o yaml\|json .*\bby default\b/u },
+    { command: "run", line: /^ {2}--output, -o text\|json\|yaml .*; text by default\.$/u },
+    { command: "version", line: /^ {2}--output, -o table\|json\|yaml .*; table by default\.$/u },
     { command: "render", line: /^ {2}--name NAME .*; agent-job by default\.$/u },
     { command: "server", line: /^ {2}--port PORT .*; 8080 by default\.$/u },
     { command: "server", line: /^ {2}--keep-days NUMBER .* 30 by default\.$/u },
@@ -544,6 +549,44 @@ describe("help", () => {
   ])("of $command says what a value is, and the one without the flag: $line", ({ command, line }) =>
     Effect.gen(function*() {
       expect((yield* typed({}, command, "--help")).out.split("\n")).toContainEqual(expect.stringMatching(line))
+    }))
+})
+
+describe("the help of every command", () => {
+  const helpOf = (path: ReadonlyArray<string>) => Effect.map(typed({}, ...path, "--help"), ({ out }) => ({ command: path.join(" "), out }))
+  const below = (out: string) => [...out.matchAll(/^ {2}([a-z]+) {2,}\S/gmu)].map(([, name = ""]) => name)
+  const all = Effect.gen(function*() {
+    const commands = yield* Effect.forEach(below((yield* helpOf([])).out), (name) => helpOf([name]))
+    const groups = commands.filter(({ out }) => out.includes("SUBCOMMANDS"))
+    const paths = groups.flatMap(({ command, out }) => below(out).map((name) => [command, name]))
+    return [...commands, ...yield* Effect.forEach(paths, helpOf)]
+  })
+  const flagsIn = (out: string) => [...out.matchAll(/^ {2}--([a-z-]+)/gmu)].map(([, name = ""]) => name)
+
+  it.effect("has its own flags first, then how to print, then where the server is, then where the cluster is", () =>
+    Effect.gen(function*() {
+      for (const { command, out } of yield* all) {
+        const flags = flagsIn(out)
+        const last = ["output", "no-color", ...(flags.includes("token-file") ? ["url", "token-file"] : []), "context"]
+        const shared = last.filter((name) => flags.includes(name))
+        // After --context is only the namespace in that cluster, where it does not say which installation is meant.
+        const told = flags.at(-2) === "context" ? flags.filter((name) => name !== "namespace") : flags
+        expect([command, shared.length === 0 ? [] : told.slice(-shared.length)]).toEqual([command, shared])
+      }
+    }))
+
+  it.effect("names its arguments in capitals", () =>
+    Effect.gen(function*() {
+      for (const { command, out } of yield* all) {
+        const usage = /^USAGE\n(.*)$/mu.exec(out)?.[1] ?? ""
+        expect([command, usage.replace("<subcommand>", "").match(/<[^>]*[a-z][^>]*>/gu)]).toEqual([command, null])
+      }
+    }))
+
+  it.effect("has an example where it is for people and takes an argument", () =>
+    Effect.gen(function*() {
+      const without = (yield* all).filter(({ out }) => out.includes("ARGUMENTS") && !out.includes("EXAMPLES"))
+      expect(without.map(({ command }) => command)).toEqual(["install"])
     }))
 })
 

@@ -29,7 +29,7 @@ export const typed = (environment: Record<string, string>, ...args: ReadonlyArra
       NodeServices.layer,
       CliConfig.layer({ builtIns }),
       CliOutput.layerPresenter(presenter),
-      TestConsole.layer,
+      Layer.fresh(TestConsole.layer),
       ConfigProvider.layer(ConfigProvider.fromUnknown(environment))
     ))
   )

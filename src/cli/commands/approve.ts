@@ -9,20 +9,21 @@ import { forPeople, withServer } from "../server/with-server.ts"
 import { BadInput, Failed } from "../terminal/failure.ts"
 import { loading } from "../terminal/lazily.ts"
 
-const flags = { run: Argument.String("RUN").pipe(Argument.withDescription("A run's id, such as run-k3v9x2.")), ...serverFlags }
-
+const run = Argument.String("RUN").pipe(Argument.withDescription("A run's id, such as run-k3v9x2."))
 const seal = Flag.String("seal").pipe(
   Flag.withMetavar("SEAL"),
   Flag.optional,
   Flag.withDescription("Approve only if the plan's seal begins with this: the 12 characters shown with the plan, or more.")
 )
 
+const flags = { approve: { run, seal, ...serverFlags }, discard: { run, ...serverFlags } }
+
 const known = (run: string) =>
   isRunId(run)
     ? Effect.void
     : Effect.fail(new BadInput({ message: `${JSON.stringify(run)} is not the id of a run; \`agent-job get runs\` lists them.` }))
 
-const approveRun = Effect.fn("approve")(function*(given: Command.Command.Config.Infer<typeof flags & { readonly seal: typeof seal }>) {
+const approveRun = Effect.fn("approve")(function*(given: Command.Command.Config.Infer<typeof flags.approve>) {
   const { run: id } = given
   const seen = Option.getOrUndefined(given.seal)
   yield* known(id)
@@ -45,7 +46,7 @@ const approveRun = Effect.fn("approve")(function*(given: Command.Command.Config.
   )
 })
 
-const discardRun = Effect.fn("discard")(function*(given: Command.Command.Config.Infer<typeof flags>) {
+const discardRun = Effect.fn("discard")(function*(given: Command.Command.Config.Infer<typeof flags.discard>) {
   yield* known(given.run)
   yield* withServer(
     given,
@@ -54,10 +55,12 @@ const discardRun = Effect.fn("discard")(function*(given: Command.Command.Config.
   )
 })
 
-export const approve = Command.make("approve", { ...flags, seal }, approveRun).pipe(
-  Command.withDescription("Apply the plan of a run that waits for a decision.")
+export const approve = Command.make("approve", flags.approve, approveRun).pipe(
+  Command.withDescription("Apply the plan of a run that waits for a decision."),
+  Command.withExamples([{ command: "agent-job approve run-k3v9x2" }, { command: "agent-job approve run-k3v9x2 --seal 3f9a0c41d2e7" }])
 )
 
-export const discard = Command.make("discard", flags, discardRun).pipe(
-  Command.withDescription("End a run that waits for a decision, without changing anything.")
+export const discard = Command.make("discard", flags.discard, discardRun).pipe(
+  Command.withDescription("End a run that waits for a decision, without changing anything."),
+  Command.withExamples([{ command: "agent-job discard run-k3v9x2" }])
 )

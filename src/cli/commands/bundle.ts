@@ -2,14 +2,14 @@
 // The exit code is 0 if the archive is written; what is missing in it is printed.
 // Used by agent-job.ts.
 import { Effect, Option } from "effect"
-import { Argument, Command, Flag } from "effect/cli"
+import { Argument, Command } from "effect/cli"
 import { resolve } from "node:path"
 import {
   clusterFlags,
   connectionIfNamed,
   controllerNamespaceFlag,
   installationFlags,
-  namespaceFlag,
+  itsTasksFlag,
   serverFlags,
   toggle
 } from "../flags/settings.ts"
@@ -24,9 +24,9 @@ const flags = {
   force: toggle("force", "Replace the file if it is there."),
   name: installationFlags.name,
   controllerNamespace: controllerNamespaceFlag,
-  namespace: namespaceFlag.pipe(Flag.optional, Flag.withDescription("Where its AgentTasks are; by default where its values say.")),
-  context: clusterFlags.context,
-  ...serverFlags
+  namespace: itsTasksFlag,
+  ...serverFlags,
+  context: clusterFlags.context
 }
 
 export const bundle = Command.make(

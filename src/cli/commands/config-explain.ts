@@ -8,7 +8,7 @@ import { lazily } from "../terminal/lazily.ts"
 import { loaded, unusable, valuesFlag } from "../values/values-flag.ts"
 
 const flags = {
-  key: Argument.String("key").pipe(
+  key: Argument.String("KEY").pipe(
     Argument.withDefault(""),
     Argument.withDescription(
       "A key such as task.worker.image.tag, or a part of the values such as task; without one, everything that a file sets."

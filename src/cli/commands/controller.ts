@@ -11,8 +11,8 @@ import { serve } from "../terminal/serve.ts"
 const flags = {
   values: pathFlag("values").pipe(
     Flag.withAlias("f"),
-    Flag.withMetavar("PATH"),
-    Flag.withDescription("The values file (YAML), or a directory of them: its *.yaml are laid over each other by name, values.yaml last.")
+    Flag.withMetavar("FILE"),
+    Flag.withDescription("A values file (YAML), or a directory of them: its *.yaml are laid over each other by name, values.yaml last.")
   ),
   name: Flag.String("name").pipe(
     Flag.withMetavar("NAME"),

@@ -12,9 +12,9 @@ import { valuesFlag } from "../values/values-flag.ts"
 const flags = {
   values: valuesFlag.pipe(Flag.withDescription("A values file, or a directory of them; without one, what the controller's ConfigMap has.")),
   ...installationFlags,
-  context: clusterFlags.context,
   noPods: toggle("no-pods", "Start no Pods, so that nothing is found out about the network."),
-  output: outputFlag
+  output: outputFlag,
+  context: clusterFlags.context
 }
 
 export const doctor = Command.make(

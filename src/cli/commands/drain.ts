@@ -1,8 +1,8 @@
 // `agent-job drain`: lets nothing new start in a cluster, says what still runs, and with --wait waits until no apply or destroy runs.
 // Used by agent-job.ts.
 import { Effect } from "effect"
-import { Command, Flag } from "effect/cli"
-import { clusterFlags, controllerNamespaceFlag, installationFlags, namespaceFlag, toggle } from "../flags/settings.ts"
+import { Command } from "effect/cli"
+import { clusterFlags, controllerNamespaceFlag, installationFlags, itsTasksFlag, toggle } from "../flags/settings.ts"
 import { outputFlag, print } from "../terminal/answer.ts"
 import { BadInput } from "../terminal/failure.ts"
 import { lazily } from "../terminal/lazily.ts"
@@ -12,10 +12,7 @@ const flags = {
   undo: toggle("undo", "End it: what waits starts."),
   name: installationFlags.name,
   controllerNamespace: controllerNamespaceFlag,
-  namespace: namespaceFlag.pipe(
-    Flag.optional,
-    Flag.withDescription("Where its AgentTasks are; by default where its values say. This does not choose the installation.")
-  ),
+  namespace: itsTasksFlag,
   output: outputFlag,
   context: clusterFlags.context
 }

@@ -16,13 +16,13 @@ const beforeOf = (given: string): Option.Option<number | string> =>
   isRunId(given) ? Option.some(given) : /^[1-9]\d{0,14}$/u.test(given) ? Option.some(Number(given)) : Option.none()
 
 const flags = {
-  what: Argument.String("what").pipe(
+  what: Argument.String("WHAT").pipe(
     Argument.withDefault("runs"),
     Argument.withDescription(
       "runs, workspaces or pools (of the server), tasks (AgentTasks of the cluster), audit (who changed what on the server), a run's id, or a task's name."
     )
   ),
-  name: Argument.String("name").pipe(
+  name: Argument.String("NAME").pipe(
     Argument.optional,
     Argument.withDescription(
       "The workspace, run or task to show; with runs or audit, the workspace whose runs or entries to list, and with audit also the run."
@@ -64,6 +64,9 @@ const olderRuns = (given: Given, older: string): string =>
   `Older runs${Option.isNone(given.before) ? ", also those that are over" : ""}: ${
     ["agent-job get runs", ...narrowedBy(given)].join(" ")
   } --before ${older}`
+
+const olderEntries = (given: Given, older: number): string =>
+  `Older entries: ${["agent-job get audit", ...narrowedBy(given)].join(" ")} --before ${older}`
 
 type Rows = typeof import("../run/rows.ts")
 type Tasks = Pick<typeof import("../cluster/tasks.ts"), "getTask" | "listTasks">
@@ -119,14 +122,16 @@ const answerFor = (kind: Kind, given: Given) => {
       )
     case "workspaces":
       return fromServer(given, (server, { workspaceTable }, now) =>
+        Effect.map(server.workspaces, (workspaces) => ({
+          document: { workspaces },
+          lines: workspaces.length === 0 ? ["No workspaces yet; the first run of one makes it."] : workspaceTable(workspaces, now)
+        })))
+    case "workspace":
+      return fromServer(given, (server, { workspaceTable }, now) =>
         Effect.gen(function*() {
-          if (Option.isSome(given.name)) yield* server.workspace(given.name.value)
-          const all = yield* server.workspaces
-          const workspaces = all.filter(({ name }) => Option.getOrElse(given.name, () => name) === name)
-          return {
-            document: { workspaces },
-            lines: workspaces.length === 0 ? ["No workspaces yet; the first run of one makes it."] : workspaceTable(workspaces, now)
-          }
+          yield* server.workspace(one) // fails if there is none
+          const workspaces = (yield* server.workspaces).filter(({ name }) => name === one)
+          return { document: workspaces[0], lines: workspaceTable(workspaces, now) }
         }))
     case "pools":
       return fromServer(
@@ -136,10 +141,11 @@ const answerFor = (kind: Kind, given: Given) => {
     case "audit":
       return fromServer(
         given,
-        (server, { auditLines }) =>
+        (server, { auditTable }) =>
           Effect.map(server.audit(aboutOf(given), Option.filter(given.before, Predicate.isNumber)), (trail) => ({
             document: trail,
-            lines: auditLines(trail, narrowedBy(given))
+            lines: trail.entries.length === 0 ? ["There are no such entries."] : auditTable(trail.entries),
+            ...(trail.older !== undefined && { note: olderEntries(given, trail.older) })
           }))
       )
     case "tasks":

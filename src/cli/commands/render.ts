@@ -22,7 +22,7 @@ const flags = {
     Flag.withAlias("o"),
     Flag.withMetavar("yaml|json"),
     Flag.withDefault("yaml"),
-    Flag.withDescription("yaml: one document an object; json: one List.")
+    Flag.withDescription("yaml, by default: one document an object; json: one List.")
   )
 }
 

@@ -29,11 +29,11 @@ const flags = {
     Flag.atLeast(0),
     Flag.withDescription("Set an input variable, once for each. A value that begins with [, { or \" is an HCL expression.")
   ),
-  output: Flag.Literals("output", ["text", "json"]).pipe(
+  output: Flag.Literals("output", ["text", "json", "yaml"]).pipe(
     Flag.withAlias("o"),
-    Flag.withMetavar("text|json"),
+    Flag.withMetavar("text|json|yaml"),
     Flag.withDefault("text"),
-    Flag.withDescription("json: one document on stdout at the end, everything else on stderr.")
+    Flag.withDescription("json, yaml: one document on stdout at the end, everything else on stderr; text by default.")
   ),
   noColor,
   ...serverFlags
@@ -68,10 +68,9 @@ export const run = Command.make(
       (message) => new BadInput({ message })
     )
     const workspace = yield* workspaceOf(given.workspace, directory)
-    const json = output === "json"
     return yield* withServer(
       given,
-      { colours: !noColor, forProgram: json },
+      { colours: !noColor, forProgram: output !== "text" },
       () =>
         lazily(async () =>
           (await import("../run/run-directory.ts")).runDirectory({
@@ -83,7 +82,7 @@ export const run = Command.make(
             planOnly,
             engine,
             variables,
-            json
+            output
           })
         )
     )
@@ -91,7 +90,7 @@ export const run = Command.make(
 ).pipe(
   Command.withShortDescription("Plan a directory, ask, and apply that very plan."),
   Command.withDescription([
-    "Uploads DIR to the server and plans it in a Pod of its own; shows the log as it grows and asks before it applies that very plan, in another Pod.",
+    "Upload DIR to the server and plan it in a Pod of its own; show the log as it grows, and ask before applying that very plan, in another Pod.",
     "  Without a terminal it stops after the plan and says how to approve it, unless --auto-approve is given.",
     "  Ctrl-C cancels the run and waits until its state is safe; a second one leaves at once.",
     "  Not uploaded: what .terraformignore names, .git, and .terraform except .terraform/modules."

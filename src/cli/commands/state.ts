@@ -6,7 +6,7 @@ import { inputFlag, pathFlag, serverFlags, toggle, workspaceArgument as workspac
 import { outputFlag } from "../terminal/answer.ts"
 import { lazily } from "../terminal/lazily.ts"
 
-const common = { workspace, output: outputFlag, ...serverFlags }
+const common = { output: outputFlag, ...serverFlags }
 
 /** The work of these commands, loaded when one runs. */
 const work = () => import("../run/state-commands.ts")
@@ -14,12 +14,13 @@ const work = () => import("../run/state-commands.ts")
 const show = Command.make(
   "show",
   {
-    ...common,
+    workspace,
     evidence: Flag.String("evidence").pipe(
       Flag.withMetavar("EVIDENCE"),
       Flag.optional,
       Flag.withDescription("Print this refused state as it is, secrets included.")
-    )
+    ),
+    ...common
   },
   Effect.fn("state show")((given) => lazily(async () => (await work()).show(given)))
 ).pipe(
@@ -33,13 +34,14 @@ const show = Command.make(
 const push = Command.make(
   "push",
   {
-    ...common,
+    workspace,
     file: Argument.String("FILE").pipe(Argument.withDescription("The file with the state, as `tofu state pull` writes it.")),
     replace: Flag.String("replace").pipe(
       Flag.withMetavar("VERSION"),
       Flag.optional,
       Flag.withDescription("Put it in the place of this version, by the id that `state show` says, whatever lineage that has.")
-    )
+    ),
+    ...common
   },
   Effect.fn("state push")((given) => lazily(async () => (await work()).push(given)))
 ).pipe(
@@ -55,7 +57,7 @@ const push = Command.make(
 const rescue = Command.make(
   "rescue",
   {
-    ...common,
+    workspace,
     use: Flag.String("use").pipe(
       Flag.withMetavar("EVIDENCE"),
       Flag.optional,
@@ -79,7 +81,8 @@ const rescue = Command.make(
       Flag.withMetavar("FILE"),
       Flag.optional,
       Flag.withDescription("Write import blocks for what was made and is not in the state; nothing is settled.")
-    )
+    ),
+    ...common
   },
   Effect.fn("state rescue")((given) => lazily(async () => (await work()).rescue(given)))
 ).pipe(
@@ -92,13 +95,14 @@ const rescue = Command.make(
 const unlock = Command.make(
   "unlock",
   {
-    ...common,
+    workspace,
     force: toggle("force", "Open the lock though its holder may still be at work."),
     lock: Flag.String("lock").pipe(
       Flag.withMetavar("LOCK"),
       Flag.optional,
       Flag.withDescription("Only this lock, by the id that `state show` says; without it, whichever there is now.")
-    )
+    ),
+    ...common
   },
   Effect.fn("state unlock")((given) => lazily(async () => (await work()).unlock(given)))
 ).pipe(

@@ -6,7 +6,7 @@ import { WorkspaceName } from "../../schema/names.ts"
 import { isRunId, isTaskName } from "./run-or-task.ts"
 
 const lists = ["runs", "workspaces", "pools", "tasks", "audit"] as const
-export type Kind = (typeof lists)[number] | "run" | "task"
+export type Kind = (typeof lists)[number] | "run" | "task" | "workspace"
 
 /** Returns what kind of thing is asked for. A list may be called by its singular, too. */
 export const kindOf = (what: string): Option.Option<Kind> => {
@@ -45,10 +45,11 @@ const noName = (kind: Kind, name: string): string | undefined => {
   return isRunId(name) || isWorkspaceName(name) ? undefined : `${given} is neither the name of a workspace nor a run's id.`
 }
 
-/** Returns what is asked for with this name, of runs and tasks the one that it names. Other lists are narrowed down by it. */
+/** Returns what is asked for with this name, of runs, workspaces and tasks the one that it names. Other lists are narrowed down by it. */
 export const oneOf = (kind: Kind, name: Option.Option<string>): Kind => {
   if (kind === "runs" && Option.exists(name, isRunId)) return "run"
-  return kind === "tasks" && Option.isSome(name) ? "task" : kind
+  if (Option.isNone(name)) return kind
+  return kind === "tasks" ? "task" : kind === "workspaces" ? "workspace" : kind
 }
 
 /** Returns why these arguments do not go with each other, or undefined. */

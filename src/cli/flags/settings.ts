@@ -71,6 +71,12 @@ export const controllerNamespaceFlag = namespaceCalled("controller-namespace").p
   Flag.withDescription("Where the controller is; agent-job by default.")
 )
 
+/** The flag for the namespace of the AgentTasks of an installation that other flags name. */
+export const itsTasksFlag = namespaceFlag.pipe(
+  Flag.optional,
+  Flag.withDescription("Where its AgentTasks are; by default where its values say. This does not choose the installation.")
+)
+
 /** The namespace where the shipped values put AgentTasks. */
 export const usualTaskNamespace = "agent-job-tasks"
 

@@ -43,7 +43,7 @@ const endOf = ({ id, status }: RunView) => {
   }
 }
 
-/** Prints the run for a program (`-o json`), as it was seen last. Asks the server nothing, because nothing may hold up the end any more. */
+/** Prints the run for a program, as it was seen last. Asks the server nothing, because nothing may hold up the end any more. */
 type Report = (runId: string, run: RunView | undefined) => Effect.Effect<void, never, Screen>
 
 /** Cancels the run and follows it to its end: through its apply too, which may have begun since the run was seen last. */

@@ -4,7 +4,7 @@
 import { rescueAdvice } from "../../core/run/state-doubt.ts"
 import { isOver } from "../../core/task/status.ts"
 import { inLine } from "../../core/text/in-line.ts"
-import type { AuditEntry, AuditList } from "../../schema/api/audit.ts"
+import type { AuditEntry } from "../../schema/api/audit.ts"
 import type { PoolList, PoolView } from "../../schema/api/pools.ts"
 import type { RunView, StageView } from "../../schema/api/run.ts"
 import type { AgentTask } from "../../schema/task/agent-task.ts"
@@ -100,12 +100,6 @@ export const auditTable = (entries: ReadonlyArray<AuditEntry>): ReadonlyArray<st
     ["SEQ", "AT", "WHO", "ACTION", "OBJECT", "REQUEST"],
     entries.map(({ action, at, kind, name, object, requestId, seq }) => [String(seq), at, `${kind} ${name}`, action, object, requestId])
   )
-
-/** Returns a part of the trail, and the command that shows what is older; `asked` is how its workspace or run was given, if one was. */
-export const auditLines = ({ entries, older }: AuditList, asked: ReadonlyArray<string>): ReadonlyArray<string> => [
-  ...(entries.length === 0 ? ["There are no such entries."] : auditTable(entries)),
-  ...(older === undefined ? [] : [`Older entries: ${["agent-job get audit", ...asked].join(" ")} --before ${older}`])
-]
 
 /** Returns the workspaces, each with the run that holds it and with the command that settles what is in doubt of its state. */
 export const workspaceTable = (workspaces: ReadonlyArray<WorkspaceRow>, now: number): ReadonlyArray<string> =>

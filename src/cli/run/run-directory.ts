@@ -7,8 +7,10 @@ import { expressionOf } from "../../core/text/hcl.ts"
 import { isRunStatus, type RunView } from "../../schema/api/run.ts"
 import type { GivenVariable } from "../flags/run-variables.ts"
 import { type NewRun, ServerClient } from "../server/server-client.ts"
+import { writerOf } from "../terminal/answer.ts"
 import { counted } from "../terminal/counted.ts"
 import { Cancelled, Failed, isAwayForNow, MaybeStarted, mayComeThrough, type ServerFailure } from "../terminal/failure.ts"
+import { loading } from "../terminal/lazily.ts"
 import { Screen } from "../terminal/screen.ts"
 import { decide } from "./approval.ts"
 import { archiveOf } from "./archive.ts"
@@ -27,11 +29,11 @@ export interface RunRequest {
   /** The engine; none: one that the runner's image has. */
   readonly engine: NewRun["engine"]
   readonly variables: ReadonlyArray<GivenVariable>
-  /** Whether one JSON document is printed at the end, instead of a summary for people. */
-  readonly json: boolean
+  /** Whether a summary for people is printed at the end, or one document. */
+  readonly output: "text" | "json" | "yaml"
 }
 
-/** What `-o json` prints, also for a run that failed or was interrupted, or whose end was not seen. */
+/** What `-o json` and `-o yaml` print, also for a run that failed or was interrupted, or whose end was not seen. */
 interface Report<Run extends { readonly id: string } = RunView> extends Outputs {
   /** The run as it was seen last. */
   readonly run: Run
@@ -96,9 +98,6 @@ const followRun = Effect.fn("followRun")(function*(runId: string, progress: Prog
   return yield* followStep(runId, progress.followed)
 })
 
-const print = (report: Report<{ readonly id: string }>) =>
-  Effect.flatMap(Screen, (screen) => screen.result(JSON.stringify(report, null, 2)))
-
 /** Says what becomes of the run although the command ends, unless there is no such run. */
 const lostSight = Effect.fnUntraced(function*(runId: string, { _tag }: ServerFailure) {
   const screen = yield* Screen
@@ -131,11 +130,13 @@ const tell = Effect.fnUntraced(function*({ outputs, run, stateSerial }: Report, 
 /** Runs the directory and prints the result. Fails with `Failed` if the run failed, with `Cancelled` if it was cancelled or discarded. */
 export const runDirectory = Effect.fn("runDirectory")(function*(request: RunRequest) {
   const screen = yield* Screen
-  const { workspace } = request
+  const { output, workspace } = request
+  const write = output === "text" ? undefined : yield* loading(() => writerOf(output)) // now, since an interrupt waits for nothing
+  const print = (report: Report<{ readonly id: string }>) => write === undefined ? Effect.void : screen.result(write(report))
   const wanted = yield* prepared(request)
   const { workspaceId } = wanted
   const progress: Progress = { followed: follow("plan", screen.colours, "Planning"), asked: false }
-  const asSeen = (runId: string, run: RunView | undefined) => request.json ? print({ run: run ?? { id: runId }, ...notKnown }) : Effect.void
+  const asSeen = (runId: string, run: RunView | undefined) => print({ run: run ?? { id: runId }, ...notKnown })
   const stop = (runId: string) => onInterrupt(runId, progress, asSeen)
   const run = yield* Effect.uninterruptibleMask((restore) =>
     Effect.gen(function*() {
@@ -151,8 +152,7 @@ export const runDirectory = Effect.fn("runDirectory")(function*(request: RunRequ
     })
   )
   const report: Report = { run, ...(yield* Effect.onInterrupt(outputsOf(run, workspaceId), () => asSeen(run.id, run))) }
-  if (request.json) yield* print(report)
-  else yield* tell(report, request.directory)
+  yield* write === undefined ? tell(report, request.directory) : print(report)
   switch (run.status) {
     case "planned": {
       const why = whyNotByItself(run)

@@ -1,5 +1,5 @@
 // The answer of a command: lines for a person, a document for a program.
-// Used by the commands that take --output table, json or yaml.
+// Used by the commands that take --output table, json or yaml, and by run-directory.
 import { Effect } from "effect"
 import { Flag } from "effect/cli"
 import { lazily } from "./lazily.ts"
@@ -8,7 +8,7 @@ export const outputFlag = Flag.Literals("output", ["table", "json", "yaml"]).pip
   Flag.withMetavar("table|json|yaml"),
   Flag.withAlias("o"),
   Flag.withDefault("table"),
-  Flag.withDescription("How to print it.")
+  Flag.withDescription("How to print it; table by default.")
 )
 
 export type Format = "table" | "json" | "yaml"
@@ -21,14 +21,14 @@ export interface Answer {
   readonly note?: string
 }
 
+/** Returns what makes the text for a program of a document. */
+export const writerOf = async (format: "json" | "yaml"): Promise<(document: unknown) => string> =>
+  format === "json" ? (document) => JSON.stringify(document, null, 2) : (await import("./manifest-yaml.ts")).manifestYaml
+
 export const print = (format: Format, { document, lines, note }: Answer) =>
   lazily(async () => {
     const { Screen } = await import("./screen.ts")
-    const text = format === "table"
-      ? lines.join("\n")
-      : format === "json"
-      ? JSON.stringify(document, null, 2)
-      : (await import("./manifest-yaml.ts")).manifestYaml(document)
+    const text = format === "table" ? lines.join("\n") : (await writerOf(format))(document)
     return Effect.flatMap(
       Screen,
       ({ line, result }) => Effect.andThen(result(text), note === undefined ? Effect.void : line(note))

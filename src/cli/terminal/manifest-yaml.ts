@@ -10,9 +10,18 @@ const numberOfGo: ScalarTag = {
   resolve: (text) => text
 }
 
+/** A number that core/text/exact-json.ts has read, with all its digits. */
+const exactNumber: ScalarTag = {
+  tag: "tag:yaml.org,2002:float",
+  default: true,
+  identify: JSON.isRawJSON,
+  resolve: (text) => text,
+  stringify: ({ value }) => JSON.stringify(value)
+}
+
 export const readAlike: DocumentOptions & SchemaOptions & { readonly aliasDuplicateObjects: false } = {
   compat: "yaml-1.1",
-  customTags: (tags) => [...tags, numberOfGo],
+  customTags: (tags) => [...tags, numberOfGo, exactNumber],
   aliasDuplicateObjects: false
 }
 

@@ -9,6 +9,7 @@ declare global {
   interface JSON {
     parse(text: string, reviver: (key: string, value: unknown, context: { readonly source?: string }) => unknown): unknown
     rawJSON(text: string): object
+    isRawJSON(value: unknown): boolean
   }
 }
 

@@ -2,6 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
+import { parse } from "yaml"
 import { ScriptedServer } from "../../kubernetes/scripted-server.ts"
 import { directory, person, serve, server, userToken } from "../../server/live-server.ts"
 import { planned } from "../run-views.ts"
@@ -87,7 +88,11 @@ describe("agent-job get with a kind and a name", () =>
       expect(yield* get("run", id)).toEqual(yield* get(id))
       const { out } = yield* get("runs", "demo")
       expect([out.includes(id), out.includes(other)]).toEqual([true, false])
-      expect(JSON.parse((yield* get("workspace", "demo", "-o", "json")).out)).toMatchObject({ workspaces: [{ name: "demo", run: id }] })
+      const { workspaces } = JSON.parse((yield* get("workspaces", "-o", "json")).out)
+      expect(workspaces).toMatchObject([{ name: "demo", run: id }, { name: "other", run: other }])
+      expect(JSON.parse((yield* get("workspace", "demo", "-o", "json")).out)).toEqual(workspaces[0])
+      expect(parse((yield* get("workspaces", "demo", "-o", "yaml")).out)).toEqual(workspaces[0])
+      expect((yield* get("workspace", "demo")).out).toMatch(/^WORKSPACE .*\ndemo +run-\S+ [^\n]*\n$/u)
       expect(yield* get("workspaces", "nope")).toEqual({
         code: 3,
         out: "",
@@ -111,12 +116,13 @@ describe("agent-job get audit", () =>
       db.close()
       const url = yield* serve(made)
       yield* person(url).workspace("demo")
-      const get = (...args: ReadonlyArray<string>) =>
-        Effect.map(ran({ AGENT_JOB_URL: url, AGENT_JOB_TOKEN: userToken }, "get", "audit", ...args), ({ out }) => out.trimEnd().split("\n"))
+      const asked = (...args: ReadonlyArray<string>) => ran({ AGENT_JOB_URL: url, AGENT_JOB_TOKEN: userToken }, "get", "audit", ...args)
+      const get = (...args: ReadonlyArray<string>) => Effect.map(asked(...args), ({ out }) => out.trimEnd().split("\n"))
       const numbers = (lines: ReadonlyArray<string>) => lines.slice(1).map((line) => Number.parseInt(line, 10)).filter(Number.isInteger)
       const all = yield* get()
       expect(numbers(all)).toEqual(Array.from({ length: 100 }, (_, n) => 151 - n))
-      expect(all.at(-1)).toBe("Older entries: agent-job get audit --before 52")
+      expect(all).toHaveLength(101)
+      expect((yield* asked()).error).toBe("Older entries: agent-job get audit --before 52\n")
       const older = yield* get("--before", "52")
       expect(numbers(older)).toEqual(Array.from({ length: 51 }, (_, n) => 51 - n))
       expect(older.at(-1)).toMatch(/^1 /u)

@@ -20,7 +20,7 @@ describe("what narrows a list down", () => {
   const none: Narrowing = { workspace: Option.none(), name: Option.none(), before: Option.none() }
   const [workspace, name, id] = [{ workspace: Option.some("demo") }, { name: Option.some("demo") }, { name: Option.some("run-a1") }]
   const [entry, before] = [{ before: Option.some(7) }, { before: Option.some("run-a2") }]
-  const kinds = ["runs", "workspaces", "pools", "tasks", "audit", "run", "task"] as const
+  const kinds = ["runs", "workspaces", "pools", "tasks", "audit", "run", "task", "workspace"] as const
 
   it.each([
     { given: {}, with: [...kinds] },
@@ -44,7 +44,7 @@ it.each(
     { kind: "runs", name: "run-a1", one: "run" },
     { kind: "runs", name: "demo", one: "runs" },
     { kind: "tasks", name: "a-task", one: "task" },
-    { kind: "workspaces", name: "demo", one: "workspaces" },
+    { kind: "workspaces", name: "demo", one: "workspace" },
     { kind: "audit", name: "run-a1", one: "audit" }
   ] as const
 )("$kind with the name $name means $one", ({ kind, name, one }) => expect(oneOf(kind, Option.some(name))).toBe(one))

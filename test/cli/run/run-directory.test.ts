@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Exit, Fiber, Layer, Option, Redacted, Scope } from "effect"
+import { parse } from "yaml"
 import { archiveOf } from "../../../src/cli/run/archive.ts"
 import { Patience } from "../../../src/cli/run/follow-run.ts"
 import { runDirectory, type RunRequest } from "../../../src/cli/run/run-directory.ts"
@@ -32,7 +33,7 @@ const request = (more: Partial<RunRequest> = {}): RunRequest => ({
   planOnly: false,
   engine: Option.none(),
   variables: [],
-  json: false,
+  output: "text",
   ...more
 })
 
@@ -272,32 +273,40 @@ describe("a run", () => {
       expect(screen.transcript()).toContain("Applying\ncard.ada: Creating...\nError: no\n")
     }))
 
-  it.live("for a program is one document, sensitive values left out", () =>
+  it.live.each(
+    [
+      { output: "json", read: (text: string) => JSON.parse(text) },
+      { output: "yaml", read: (text: string) => parse(text) }
+    ] as const
+  )("for a program is one document of $output, sensitive values left out", ({ output, read }) =>
     Effect.gen(function*() {
       const screen = toldScreen()
-      const { run } = yield* running(screen, request({ autoApprove: true, json: true }))
+      const { run } = yield* running(screen, request({ autoApprove: true, output }))
       yield* run
       const [result, ...others] = screen.of("result")
       expect(others).toEqual([])
       expect(result).not.toContain("swordfish")
-      expect(JSON.parse(result ?? "")).toMatchObject({
+      expect(read(result ?? "")).toMatchObject({
         run: { status: "applied", workspace: "demo", changes: { add: 3, change: 0, destroy: 0 } },
         stateSerial: 7,
         outputs: [{ name: "cards", sensitive: false }, { name: "created_at" }, { name: "session", sensitive: true, value: null }]
       })
     }))
 
-  it.live.each([
-    { output: "text", json: false, says: /^ {2}big = \[12345678901234567890,1e400\]$/mu },
-    { output: "json", json: true, says: /"value": \[\s+12345678901234567890,\s+1e400\s+\]/u }
-  ])("shows all digits of a number as $output", ({ json, says }) =>
+  it.live.each(
+    [
+      { output: "text", says: /^ {2}big = \[12345678901234567890,1e400\]$/mu },
+      { output: "json", says: /"value": \[\s+12345678901234567890,\s+1e400\s+\]/u },
+      { output: "yaml", says: /^ {4}value:\n {6}- 12345678901234567890\n {6}- 1e400$/mu }
+    ] as const
+  )("shows all digits of a number as $output", ({ output, says }) =>
     Effect.gen(function*() {
       const screen = toldScreen()
       const big = { value: [JSON.rawJSON("12345678901234567890"), JSON.rawJSON("1e400")], type: ["tuple", ["number", "number"]] }
       const play = { ...quickstart, apply: { ...quickstart.apply!, state: { serial: 7, outputs: { big } } } }
-      const { run } = yield* running(screen, request({ autoApprove: true, json }), play)
+      const { run } = yield* running(screen, request({ autoApprove: true, output }), play)
       yield* run
-      expect(json ? screen.of("result").join("") : screen.transcript()).toMatch(says)
+      expect(screen.transcript()).toMatch(says)
     }))
 
   it.live("goes on when the server was started again meanwhile", () =>
@@ -457,7 +466,7 @@ describe("outputs that the server does not give", () => {
     Effect.gen(function*() {
       const screen = toldScreen()
       const silent = asking(() => ({ stateVersion: () => Effect.fail(away) }))
-      const { run } = yield* running(screen, request({ autoApprove: true, json: true }), quickstart, silent)
+      const { run } = yield* running(screen, request({ autoApprove: true, output: "json" }), quickstart, silent)
       yield* impatient(run)
       expect(screen.of("result").map((text) => JSON.parse(text))).toMatchObject([
         { run: { status: "applied" }, outputs: null, stateSerial: null }
@@ -507,7 +516,7 @@ describe("the outputs and the serial of a run", () => {
     }
   ])("are never those of a later run that changed the state $given", ({ between, line, serial }) =>
     Effect.gen(function*() {
-      for (const json of [false, true]) {
+      for (const output of ["text", "json"] as const) {
         const screen = toldScreen()
         let changed = false
         const crossed = asking((server, url) =>
@@ -520,10 +529,10 @@ describe("the outputs and the serial of a run", () => {
             })
           )
         )
-        const { run } = yield* running(screen, request({ autoApprove: true, json }), changing(), crossed)
+        const { run } = yield* running(screen, request({ autoApprove: true, output }), changing(), crossed)
         yield* run
         expect(screen.of("line")).toContain(passed)
-        if (json) {
+        if (output === "json") {
           expect(screen.of("result").map((text) => JSON.parse(text))).toMatchObject([
             { run: { status: "applied" }, outputs: null, stateSerial: serial }
           ])
@@ -547,7 +556,7 @@ describe("the outputs and the serial of a run", () => {
       }
       const { url } = yield* running(screen, request(), play)
       yield* another(url)
-      yield* runDirectory(request({ json: true })).pipe(Effect.provide(client(url)), Effect.provide(screen.layer))
+      yield* runDirectory(request({ output: "json" })).pipe(Effect.provide(client(url)), Effect.provide(screen.layer))
       expect(screen.of("result").map((text) => JSON.parse(text))).toMatchObject([
         {
           run: { status: "planned_and_finished" },
@@ -606,7 +615,7 @@ describe("a run whose server does not come back", () => {
         const screen = toldScreen()
         const until = yield* Deferred.make<void>()
         const play = { plan: quickstart.plan, apply: { ...quickstart.apply!, until } }
-        const { run } = yield* running(screen, request({ autoApprove: true, json: true }), play, leaving(last))
+        const { run } = yield* running(screen, request({ autoApprove: true, output: "json" }), play, leaving(last))
         const error = yield* Effect.flip(impatient(run))
         const id = runId(screen)
         expect([error._tag, exitCodeOf(error)]).toEqual(["ServerUnreachable", 4])
@@ -880,16 +889,21 @@ describe("an interrupt", () => {
       expect(process.exitCode).toBe(code)
     }))
 
-  it.live("prints for a program what became of the run", () =>
+  it.live.each(
+    [
+      { output: "json", read: (text: string) => JSON.parse(text) },
+      { output: "yaml", read: (text: string) => parse(text) }
+    ] as const
+  )("prints for a program what became of the run, as $output", ({ output, read }) =>
     Effect.gen(function*() {
       yield* exitCode
       const until = yield* Deferred.make<void>()
       const screen = toldScreen()
-      const { run } = yield* running(screen, request({ json: true }), { plan: { ...quickstart.plan, until } })
+      const { run } = yield* running(screen, request({ output }), { plan: { ...quickstart.plan, until } })
       const fiber = yield* Effect.forkChild(run)
       yield* screen.until("Initializing…")
       yield* Fiber.interrupt(fiber)
-      expect(screen.of("result").map((text) => JSON.parse(text))).toEqual([{
+      expect(screen.of("result").map((text) => read(text))).toEqual([{
         run: expect.objectContaining({ id: runId(screen), status: "canceled" }),
         outputs: null,
         stateSerial: null
@@ -926,7 +940,7 @@ describe("an interrupt", () => {
       const screen = toldScreen()
       const { run, url } = yield* running(
         screen,
-        request({ autoApprove: true, json: true }),
+        request({ autoApprove: true, output: "json" }),
         { plan: quickstart.plan, apply: { ...quickstart.apply!, until } },
         behind
       )
@@ -986,7 +1000,7 @@ describe("an interrupt", () => {
       const until = yield* Deferred.make<void>()
       const screen = toldScreen()
       const refusing = asking(() => ({ act: () => Effect.fail(refusal) }))
-      const { run } = yield* running(screen, request({ json: true }), { plan: { ...quickstart.plan, until } }, refusing)
+      const { run } = yield* running(screen, request({ output: "json" }), { plan: { ...quickstart.plan, until } }, refusing)
       const fiber = yield* Effect.forkChild(run)
       yield* screen.until("Initializing…")
       yield* Fiber.interrupt(fiber)
@@ -1012,7 +1026,7 @@ describe("an interrupt", () => {
           ),
         stateVersion: () => Effect.never
       }))
-      const { run } = yield* running(screen, request({ autoApprove: true, json: true }), {
+      const { run } = yield* running(screen, request({ autoApprove: true, output: "json" }), {
         plan: quickstart.plan,
         apply: { ...quickstart.apply!, until }
       }, late)
@@ -1034,7 +1048,7 @@ describe("an interrupt", () => {
       const url = yield* Effect.flatMap(directory, serve)
       // The test plays an agent that has taken the plan and does not hear of the cancel.
       const fiber = yield* Effect.forkChild(
-        runDirectory(request({ json: true })).pipe(Effect.provide(client(url)), Effect.provide(screen.layer))
+        runDirectory(request({ output: "json" })).pipe(Effect.provide(client(url)), Effect.provide(screen.layer))
       )
       yield* screen.until("Started run-")
       const taken = yield* agent(url).take
@@ -1074,7 +1088,7 @@ describe("an interrupt", () => {
       const { clientOf, question, screen } = notLooking((run) => run)
       const held = yield* Deferred.make<void>()
       const play = { plan: quickstart.plan, apply: { ...quickstart.apply!, until: held } }
-      const { run, url } = yield* running(screen, request({ json: true }), play, clientOf)
+      const { run, url } = yield* running(screen, request({ output: "json" }), play, clientOf)
       const fiber = yield* Effect.forkChild(run)
       yield* screen.until("Apply these changes")
       const id = runId(screen)
@@ -1096,7 +1110,7 @@ describe("an interrupt", () => {
       yield* exitCode
       const looking = yield* Deferred.make<void>()
       const { clientOf, question, screen } = notLooking(() => Effect.andThen(Deferred.succeed(looking, undefined), look))
-      const { run } = yield* running(screen, request({ json: true }), quickstart, clientOf)
+      const { run } = yield* running(screen, request({ output: "json" }), quickstart, clientOf)
       const fiber = yield* Effect.forkChild(run)
       yield* screen.until("Apply these changes")
       question.interrupted = true
@@ -1116,7 +1130,7 @@ describe("an interrupt", () => {
     Effect.gen(function*() {
       yield* exitCode
       const screen = toldScreen(Effect.never)
-      const { run, url } = yield* running(screen, request({ json: true }))
+      const { run, url } = yield* running(screen, request({ output: "json" }))
       const fiber = yield* Effect.forkChild(run)
       yield* screen.until("Apply these changes")
       yield* Fiber.interrupt(fiber)

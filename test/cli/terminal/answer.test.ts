@@ -34,3 +34,11 @@ it.effect("is YAML without broken lines", () =>
     const said = "a word ".repeat(20).trim()
     expect(yield* yaml({ said })).toBe(`said: ${said}\n`)
   }))
+
+it.effect("is YAML with all digits of a number, as JSON has them", () =>
+  Effect.gen(function*() {
+    const numbers = ["12345678901234567890", "0.1000000000000000055511151231257827", "1e400"]
+    expect(yield* yaml({ numbers: numbers.map(JSON.rawJSON), text: "1e400" })).toBe(
+      `numbers:\n${numbers.map((number) => `  - ${number}\n`).join("")}text: "1e400"\n`
+    )
+  }))
