@@ -377,10 +377,8 @@ export const worldOf = (seed: Seed): Observed => ({
     : seed.turn === "unproven"
     ? waitsForProof
     : Turn.Waiting({
-      reason: seed.turn === "busy" ? "WorkspaceBusy" : "ConcurrencyLimit",
       position: 1,
-      blockedBy: seed.turn === "busy" ? Option.some("other") : Option.none(),
-      limit: seed.turn === "busy" ? Option.none() : Option.some("total")
+      why: seed.turn === "busy" ? { reason: "WorkspaceBusy", blockedBy: "other" } : { reason: "ConcurrencyLimit", limit: "total" }
     }),
   holder: seed.stage === "plan" ? Holder.NotAsked() : holders[seed.holder],
   source: sources[seed.source],

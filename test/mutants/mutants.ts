@@ -203,15 +203,15 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "two that wait for a workspace overtake each other",
     file: admit,
-    from: "if (mutates(stage) && holder === undefined) changing.set",
-    to: "if (name === \"\") changing.set",
+    from: "if (mutates(stage)) changing.set(workspace, name) // the next",
+    to: "if (name === \"\") changing.set(workspace, name) // the next",
     test: "core/scheduling/admit.test.ts"
   },
   {
     name: "who is shut out of its workspace takes a slot while it asks",
     file: admit,
-    from: "if (holder === undefined && shutOut)",
-    to: "if (shutOut && name === \"\")",
+    from: "} else if (shutOut) {",
+    to: "} else if (shutOut && name === \"\") {",
     test: "core/scheduling/admit.test.ts"
   },
   {
@@ -538,7 +538,7 @@ export const mutants: ReadonlyArray<Mutant> = [
     name: "the last state is not sent again when the engine is gone",
     file: "src/worker/state/state-delivery.ts",
     from: "    yield* deliver(bytes, afterEngine)",
-    to: "    progress = Progress.Saved({ digest: sha256(bytes) })",
+    to: "    confirmed = SettledState.Saved({ digest: sha256(bytes) })",
     test: "worker/state/state-gateway.test.ts"
   },
   {
@@ -572,7 +572,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a second lock is given while the state of the first is unsaved",
     file: "src/worker/state/state-delivery.ts",
-    from: "(!held.isOver || progress._tag === \"Unsaved\")",
+    from: "(!held.isOver || onItsWay !== undefined)",
     to: "held === undefined",
     test: "worker/state/state-delivery.test.ts"
   },

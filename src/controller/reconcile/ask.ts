@@ -161,8 +161,8 @@ const needsLease = ({ task, world }: Asking): boolean => {
   const turn = world.turn(task)
   if (!mutates(stage)) return false
   if (turn._tag === "Admitted") return true
-  const other = Option.flatMap(turn.blockedBy, (name) => world.task(keyOf({ namespace, name })))
-  return turn.reason === "WorkspaceBusy" && !world.knowsHolder(workspace) && !Option.exists(other, world.occupies)
+  return turn.why.reason === "WorkspaceBusy" && !world.knowsHolder(workspace) &&
+    !Option.exists(world.task(keyOf({ namespace, name: turn.why.blockedBy })), world.occupies)
 }
 
 /**

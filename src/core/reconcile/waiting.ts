@@ -1,13 +1,14 @@
 // The responses to a task that may not start yet: it is queued, with what or whom it waits for.
 // Always holds: the status of a task that is queued has a reason, a place in the queue and one sentence.
 // Used by core/reconcile/plan; controller/world/turns asks which status tells of its turn.
-import { Option } from "effect"
 import type { AgentTaskStatus } from "../../schema/task/agent-task.ts"
 import type { WaitReason } from "../../schema/task/reason.ts"
 import { type OtherHolder, waitsForLeft } from "../scheduling/workspace-lease.ts"
 import { askAgainMillis, type Refusal, type Turn, type Waiting, waitReasonOf } from "../task/observed.ts"
 import { later, lookAgainMillis, type Respond, type RespondTo, type Response, unchanged, underWay } from "./response.ts"
 import type { Situation } from "./situation.ts"
+
+const blockedBy = ({ why }: Waiting): string | undefined => why.reason === "WorkspaceBusy" ? why.blockedBy : undefined
 
 const waitFor = (s: Situation, reason: WaitReason, message: string, position: number, blockedBy?: string): Response => {
   const response = underWay(s, { phase: "Queued", reason, message })
@@ -17,34 +18,28 @@ const waitFor = (s: Situation, reason: WaitReason, message: string, position: nu
 /** Returns the place in the queue in words. Behind the first, only a position that was rounded up is known. */
 const place = (position: number): string => position === 1 ? "Number 1 in the queue" : `Among the first ${position} in the queue`
 
-const limitReached = ({ observed: { task: { spec } }, policy: { limits } }: Situation, { limit }: Waiting): string =>
-  Option.contains(limit, "perWorkspace")
-    ? `as many tasks of workspace ${spec.workspace} are running as task.limits.perWorkspace allows (${limits.perWorkspace})`
-    : `as many tasks are running as task.limits.total allows (${limits.total})`
-
-export const queue: RespondTo<Waiting> = (s, turn) => {
-  const blockedBy = Option.getOrUndefined(turn.blockedBy)
-  if (turn.reason === "IsolationUnproven") {
-    return waitFor(
-      s,
-      "IsolationUnproven",
-      "Nothing starts before the isolation of tasks is proven for the present values; run agent-job doctor.",
-      turn.position
-    )
+const waitsFor = ({ observed: { task: { spec: { workspace } } }, policy: { limits } }: Situation, { position, why }: Waiting): string => {
+  switch (why.reason) {
+    case "IsolationUnproven":
+      return "Nothing starts before the isolation of tasks is proven for the present values; run agent-job doctor."
+    case "Draining":
+      return "Nothing new starts while the cluster is draining; agent-job drain --undo ends that."
+    case "WorkspaceBusy":
+      return `Waiting for ${why.blockedBy}, which goes before it in workspace ${workspace}.`
+    case "ConcurrencyLimit": {
+      const reached = why.limit === "perWorkspace"
+        ? `as many tasks of workspace ${workspace} are running as task.limits.perWorkspace allows (${limits.perWorkspace})`
+        : `as many tasks are running as task.limits.total allows (${limits.total})`
+      return `${place(position)}: ${reached}; wait, or raise it.`
+    }
   }
-  if (turn.reason === "Draining") {
-    return waitFor(s, "Draining", "Nothing new starts while the cluster is draining; agent-job drain --undo ends that.", turn.position)
-  }
-  const message = turn.reason === "WorkspaceBusy"
-    ? `Waiting for ${blockedBy}, which goes before it in workspace ${s.observed.task.spec.workspace}.`
-    : `${place(turn.position)}: ${limitReached(s, turn)}; wait, or raise it.`
-  return waitFor(s, turn.reason, message, turn.position, blockedBy)
 }
+
+export const queue: RespondTo<Waiting> = (s, turn) => waitFor(s, turn.why.reason, waitsFor(s, turn), turn.position, blockedBy(turn))
 
 /** Reports whether the status says already that the task waits for this turn: then a pass over it would change nothing. */
 export const tellsOf = ({ queue }: AgentTaskStatus, turn: Turn): boolean =>
-  turn._tag === "Waiting" && queue?.reason === turn.reason && queue.position === turn.position &&
-  queue.blockedBy === Option.getOrUndefined(turn.blockedBy)
+  turn._tag === "Waiting" && queue?.reason === turn.why.reason && queue.position === turn.position && queue.blockedBy === blockedBy(turn)
 
 export const queueBehindHolder: RespondTo<OtherHolder> = (s, holder) => {
   const { workspace } = s.observed.task.spec

@@ -1,7 +1,6 @@
 // Which tasks may start now, and why the others wait: one decision over all tasks at once, so that the answers are consistent.
 // No task is admitted beyond the limits. Slots go to the workspace with the fewest, then to the oldest task; in a workspace, its holder first.
 // Called by controller/world/turns; its laws are in test/core/scheduling/admit.test.ts.
-import { Option } from "effect"
 import type { Uid } from "../../schema/names.ts"
 import { type AgentTask, mutates } from "../../schema/task/agent-task.ts"
 import { Turn } from "../task/observed.ts"
@@ -95,26 +94,18 @@ export const admit = (
       : total >= limits.total
       ? "total"
       : undefined
-    if (holder === undefined && shutOut) {
+    if (holder !== undefined) {
+      turns.set(uid, Turn.Waiting({ position: shownPosition(++position), why: { reason: "WorkspaceBusy", blockedBy: holder } }))
+    } else if (shutOut) {
       turns.set(uid, admitted) // without a slot: the task looks at the Lease from time to time, and says who holds it
       changing.set(workspace, name)
-      continue
-    }
-    if (holder === undefined && limit === undefined) {
+    } else if (limit === undefined) {
       turns.set(uid, admitted)
       take(task)
-      continue
+    } else {
+      turns.set(uid, Turn.Waiting({ position: shownPosition(++position), why: { reason: "ConcurrencyLimit", limit } }))
+      if (mutates(stage)) changing.set(workspace, name) // the next one waits for this one
     }
-    turns.set(
-      uid,
-      Turn.Waiting({
-        reason: holder === undefined ? "ConcurrencyLimit" : "WorkspaceBusy",
-        position: shownPosition(++position),
-        blockedBy: Option.fromUndefinedOr(holder),
-        limit: holder === undefined ? Option.fromUndefinedOr(limit) : Option.none()
-      })
-    )
-    if (mutates(stage) && holder === undefined) changing.set(workspace, name) // the next one waits for this one
   }
   return turns
 }

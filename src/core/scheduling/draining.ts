@@ -36,4 +36,4 @@ export const answered = (annotations: Annotations, launching: boolean): Annotati
 export const isAnswered = (annotations: Annotations): boolean => annotations[asked] === annotations[kept]
 
 /** The turn of every task that has not begun, while the cluster is drained. */
-export const heldBack: Turn = Turn.Waiting({ reason: "Draining", position: 1, blockedBy: Option.none(), limit: Option.none() })
+export const heldBack: Turn = Turn.Waiting({ position: 1, why: { reason: "Draining" } })

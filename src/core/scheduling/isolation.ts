@@ -1,7 +1,7 @@
 // Holds tasks back until their isolation is proven: the proof, an annotation on the leader's Lease, and the turn of tasks that wait for it.
 // Invariant: a proof is only for the network that the present values ask for; other values need another proof.
 // Used by cli/doctor/doctor-network, which proves it, and by controller/lifecycle/controller and controller/world/turns.
-import { Option, Record } from "effect"
+import { Record } from "effect"
 import { otherServerNamespace } from "../network/pool-server.ts"
 import type { ResolvedConfig } from "../resolve/resolve.ts"
 import { Turn } from "../task/observed.ts"
@@ -40,9 +40,4 @@ export const isProven = (annotations: Annotations, config: ResolvedConfig): bool
   annotations[mark]?.split(" ").at(-1) === subject(config)
 
 /** The turn of every task that has not begun, while the isolation of tasks is not proven. */
-export const waitsForProof: Turn = Turn.Waiting({
-  reason: "IsolationUnproven",
-  position: 1,
-  blockedBy: Option.none(),
-  limit: Option.none()
-})
+export const waitsForProof: Turn = Turn.Waiting({ position: 1, why: { reason: "IsolationUnproven" } })

@@ -17,7 +17,6 @@ export interface JobSeen {
   readonly state: "active" | "complete" | "failed"
   /** The reason of the condition that ended the Job, or is about to, such as DeadlineExceeded; empty if there is none. */
   readonly reason: string
-  readonly message: string
   readonly deleting: boolean
   /** Whether Kubernetes makes no Pod for the Job until somebody sets its spec.suspend to false, as Kueue does. */
   readonly suspended: boolean
@@ -92,14 +91,13 @@ export interface PodSeen {
  */
 export type Turn = Data.TaggedEnum<{
   Admitted: {}
-  Waiting: {
-    readonly reason: WaitReason
-    readonly position: number
-    readonly blockedBy: Option.Option<string>
-    /** The limit that is reached, if that is the reason. */
-    readonly limit: Option.Option<keyof TaskPolicy["limits"]>
-  }
+  Waiting: { readonly position: number; readonly why: WhyNot }
 }>
+/** Why a task may not start yet, with what the reason is about: the task that goes before it, or the limit that is reached. */
+export type WhyNot =
+  | { readonly reason: "WorkspaceBusy"; readonly blockedBy: string }
+  | { readonly reason: "ConcurrencyLimit"; readonly limit: keyof TaskPolicy["limits"] }
+  | { readonly reason: "Draining" | "IsolationUnproven" }
 export const Turn = Data.taggedEnum<Turn>()
 export type Waiting = Extract<Turn, { readonly _tag: "Waiting" }>
 

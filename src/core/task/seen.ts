@@ -18,7 +18,6 @@ export const jobSeen = ({ metadata, status }: Job): JobSeen => {
     resourceVersion: metadata.resourceVersion,
     state: ended === undefined ? "active" : ended.type === "Complete" ? "complete" : "failed",
     reason: why?.reason ?? "",
-    message: why?.message ?? "",
     deleting: metadata.deletionTimestamp !== undefined,
     suspended: holds("Suspended") !== undefined,
     createdAt: metadata.creationTimestamp,

@@ -4,7 +4,7 @@
 import { Context, Effect, Layer, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import type { Resting } from "../../schema/api/pool-api.ts"
-import { counted, row, rows } from "../store/database.ts"
+import { row, rows } from "../store/database.ts"
 import { instantAfter, now } from "../store/instants.ts"
 
 /** How long an agent counts as there after it was last heard; a long poll takes up to 60 s. */
@@ -50,8 +50,6 @@ export class Agents extends Context.Service<Agents, {
   readonly silentSince: (agent: string, pool: string | null) => Effect.Effect<string | undefined, SqlError.SqlError>
   /** Returns what counts the agents of a pool, or of all for null, that were heard within the last 90 s. */
   readonly present: Effect.Effect<(pool: string | null) => Present, SqlError.SqlError>
-  /** Reports whether an agent of the pool takes work, now or once there is room; of any, if the pool is not known. */
-  readonly hasAny: (pool: string | null) => Effect.Effect<boolean, SqlError.SqlError>
   /** Removes the agents that have not been heard for 30 days and have no stage: each new name of a controller adds one. */
   readonly forget: Effect.Effect<void, SqlError.SqlError>
 }>()("agent-job/server/Agents") {
@@ -102,10 +100,6 @@ const make = Effect.gen(function*() {
           heard.reduce((sum, of) => of.resting === resting && (pool === null || of.pool === pool) ? sum + of.n : sum, 0)
         return { asking: count(null), full: count("full"), drained: count("drained") }
       }
-    }),
-    hasAny: Effect.fn("Agents.hasAny")(function*(pool: string | null) {
-      const takers = sql`SELECT count(*) AS n FROM agents WHERE ${yield* seenLately} AND resting IS NOT 'drained' AND ${ofPool(pool)}`
-      return (yield* counted(takers)) > 0
     }),
     forget: Effect.gen(function*() {
       const old = yield* instantAfter(-rememberedMillis)

@@ -10,7 +10,7 @@ import { logUrl } from "../access/links.ts"
 import { Tokens } from "../access/tokens.ts"
 import { now } from "../store/instants.ts"
 import { Rescues } from "../workspace/rescues.ts"
-import { Agents } from "./agents.ts"
+import { Agents, connected } from "./agents.ts"
 import { Pools } from "./pools.ts"
 import { type Run, Runs } from "./runs.ts"
 import { type StageRow, Stages, stepOf, stepStatus } from "./stages.ts"
@@ -141,7 +141,7 @@ export const makeRunViews = Effect.gen(function*() {
     }
     return {
       position: 1,
-      message: (yield* agents.hasAny(pool))
+      message: connected((yield* agents.present)(pool)) > 0
         ? `${has}, but has not been heard since ${since}. Another agent is there, and starts the Pod if it has replaced ${open.agent}; if nothing starts, check that the controller of ${open.agent} runs and reaches the server.`
         : `${has}, but has not been heard since ${since}; if this lasts, check that its controller runs and reaches the server. ${
           endIt(run)

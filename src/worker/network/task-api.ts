@@ -21,6 +21,7 @@ import {
   taskHeader,
   taskPath
 } from "../../schema/api/task-api.ts"
+import { Sha256 } from "../../schema/names.ts"
 import { StageResult } from "../../schema/task/stage-result.ts"
 import { Settings } from "../settings.ts"
 import { fileTrouble, invalid, type StageFailed } from "../stage-failed.ts"
@@ -65,7 +66,7 @@ export class TaskApi extends Context.Service<TaskApi, {
 }
 
 /** Returns the SHA-256 in hex, by which the server and the worker name a state. */
-export const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex")
+export const sha256 = (bytes: Uint8Array): Sha256 => Sha256.make(createHash("sha256").update(bytes).digest("hex"))
 
 const smallBodyTimeout = Duration.seconds(30)
 const largeBodyTimeout = Duration.minutes(10)

@@ -5,7 +5,7 @@ import { Effect, Option, Schema } from "effect"
 import { KeptRefusal } from "../../schema/api/task-api.ts"
 import type { TaskApiError } from "../network/task-api-error.ts"
 import { sha256 } from "../network/task-api.ts"
-import { type KeptAs, type StrandedCopy, strandedCopy } from "./stranded-states.ts"
+import { type KeptAs, strand, takeBack } from "./stranded-states.ts"
 
 export interface SharedCopy {
   /** Makes later copies those of this stage. Nothing is copied before. */
@@ -26,21 +26,23 @@ const isEvidence = (error: TaskApiError): boolean => error._tag === "Declined" &
 
 /** Returns the copy in the directory of the shared volume; without one, nothing is ever copied. */
 export const sharedCopy = (cacheDirectory: Option.Option<string>): SharedCopy => {
-  let copy = Option.none<StrandedCopy>()
+  let keepAs: KeptAs | undefined
   let kept: { readonly digest: string; readonly file: string } | undefined
   /** The digest of the last state that the server refused and keeps as evidence. */
   let evidence: string | undefined
 
   const keep = Effect.fnUntraced(function*(bytes: Uint8Array) {
     const digest = sha256(bytes)
-    if (Option.isNone(copy) || kept?.digest === digest || evidence === digest) return
-    kept = { digest, file: yield* copy.value.keep(bytes) }
+    if (Option.isNone(cacheDirectory) || keepAs === undefined || kept?.digest === digest || evidence === digest) return
+    const before = kept
+    kept = { digest, file: yield* strand(cacheDirectory.value, keepAs, bytes) }
+    if (before !== undefined) yield* takeBack(before.file)
   }, Effect.catch((error) => Effect.logWarning(error.message)))
 
   return {
     keepAs: (stage) =>
       Effect.sync(() => {
-        copy = Option.map(cacheDirectory, (directory) => strandedCopy(directory, stage))
+        keepAs = stage
       }),
     keep,
     notTaken: (bytes, error) =>
@@ -49,9 +51,9 @@ export const sharedCopy = (cacheDirectory: Option.Option<string>): SharedCopy =>
         return keep(bytes)
       }),
     remove: Effect.suspend(() => {
-      if (Option.isNone(copy) || kept === undefined) return Effect.void
+      const before = kept
       kept = undefined
-      return copy.value.remove
+      return before === undefined ? Effect.void : takeBack(before.file)
     }),
     fileOf: (bytes) => kept?.digest === sha256(bytes) ? Option.some(kept.file) : Option.none()
   }

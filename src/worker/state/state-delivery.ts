@@ -5,7 +5,7 @@ import { Clock, Context, Data, Duration, Effect, Layer, Option, Semaphore } from
 import { randomUUID } from "node:crypto"
 import { engineHead } from "../../core/state/state-head.ts"
 import type { LockInfo } from "../../schema/api/task-api.ts"
-import { Sha256 } from "../../schema/names.ts"
+import type { Sha256 } from "../../schema/names.ts"
 import { askAgain } from "../network/patience.ts"
 import { Declined, mayBeRenewed, NoAnswer, type TaskApiError } from "../network/task-api-error.ts"
 import { sha256, type StateLock, TaskApi } from "../network/task-api.ts"
@@ -27,6 +27,7 @@ export type SettledState = Data.TaggedEnum<{
   Unsaved: { readonly why: string; readonly shared: Option.Option<string>; readonly unkept: Option.Option<string> }
 }>
 export const SettledState = Data.taggedEnum<SettledState>()
+type Confirmed = Exclude<SettledState, { readonly _tag: "Unsaved" }>
 
 export class StateDelivery extends Context.Service<StateDelivery, {
   /** Makes each state that the server does not take go to the shared volume too, if the Pod has one. Called before any lock. */
@@ -75,28 +76,10 @@ const mayReplace = (onItsWay: Uint8Array, leftoverState: Uint8Array): boolean =>
       Option.exists(engineHead(leftoverState), ({ lineage, serial }) => lineage === before.lineage && serial >= before.serial)
   })
 
-/** What became of the engine's states so far, in the words of `SettledState`. */
-type Progress = Data.TaggedEnum<{
-  Untouched: {}
-  Unwritten: {}
-  /** The server has not confirmed `bytes`. `savedBefore`: the digest of the last state that it has confirmed, if it has any of this stage. */
-  Unsaved: { readonly bytes: Uint8Array; readonly savedBefore: Option.Option<string> }
-  Saved: { readonly digest: string }
-}>
-const Progress = Data.taggedEnum<Progress>()
-
-/** Returns the digest of the last state that the server has confirmed. */
-const savedOf: (progress: Progress) => Option.Option<string> = Progress.$match({
-  Untouched: () => Option.none(),
-  Unwritten: () => Option.none(),
-  Unsaved: ({ savedBefore }) => savedBefore,
-  Saved: ({ digest }) => Option.some(digest)
-})
-
 /** Reports whether the state that the engine left in a file is sent, and not the one on its way, if there is one. */
-const isToBeSent = (leftoverState: Uint8Array, progress: Progress): boolean =>
-  !Option.contains(savedOf(progress), sha256(leftoverState)) &&
-  (progress._tag !== "Unsaved" || mayReplace(progress.bytes, leftoverState))
+const isToBeSent = (leftoverState: Uint8Array, confirmed: Confirmed, onItsWay: Uint8Array | undefined): boolean =>
+  !(confirmed._tag === "Saved" && confirmed.digest === sha256(leftoverState)) &&
+  (onItsWay === undefined || mayReplace(onItsWay, leftoverState))
 
 interface Held {
   readonly info: LockInfo
@@ -121,7 +104,9 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
   /** Apart from `inTurn`, so that an engine can read while a push waits. One read at a time, because each has a whole state in memory. */
   const reading = Semaphore.makeUnsafe(1)
   let held: Held | undefined
-  let progress: Progress = Progress.Untouched()
+  let confirmed: Confirmed = SettledState.Untouched()
+  /** The state that the server has not confirmed. */
+  let onItsWay: Uint8Array | undefined
 
   /** When the engine was known to be gone, by the monotonic clock; the start of the stage until then. */
   let goneAt = yield* Clock.monotonicTimeNanos
@@ -179,15 +164,11 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
     if (held?.info.ID === under.ID) held = { ...held, known: newest }
   }
 
-  /** Notes that the server may lack this state from now on. */
-  const markUnsaved = (bytes: Uint8Array) => {
-    progress = Progress.Unsaved({ bytes, savedBefore: savedOf(progress) })
-  }
-
   /** Notes that the server has the state. Nothing comes between the server's answer and this, not even an interruption. */
-  const confirm = (bytes: Uint8Array, digest: string, under: LockInfo) =>
+  const confirm = (bytes: Uint8Array, digest: Sha256, under: LockInfo) =>
     Effect.sync(() => {
-      progress = Progress.Saved({ digest })
+      confirmed = SettledState.Saved({ digest })
+      onItsWay = undefined
       learn(under, Option.some(bytes))
     })
 
@@ -196,7 +177,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
       if (held?.lock === undefined) return yield* notLocked
       const { info, lock } = held
       const digest = sha256(bytes)
-      markUnsaved(bytes)
+      onItsWay = bytes
       yield* keepUnsavedCopy(privateDirectory, bytes).pipe(Effect.catch((error) => Effect.logWarning(error.message))) // the state is sent all the same
       const told = Effect.tapError(taskApi.pushState(bytes, digest, lock), (error) => shared.notTaken(bytes, error))
       // An engine may hang up. Its request is not interruptible by itself, but may be interrupted now, since the state is not lost with it.
@@ -226,13 +207,13 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
   const lock = (info: LockInfo, ask: Asking) =>
     Effect.gen(function*() {
       if (held?.info.ID !== info.ID) {
-        if (held?.lock !== undefined && (!held.isOver || progress._tag === "Unsaved")) return yield* stillLocked(held.info)
+        if (held?.lock !== undefined && (!held.isOver || onItsWay !== undefined)) return yield* stillLocked(held.info)
         yield* giveBack(ask)
         held = { info, isOver: true }
       }
       const granted = yield* Effect.tapErrorTag(ask(taskApi.lockState(info)), "Declined", () => Effect.sync(forgetAsked))
       held = { info, lock: granted, isOver: false }
-      if (progress._tag === "Untouched") progress = Progress.Unwritten()
+      if (confirmed._tag === "Untouched") confirmed = SettledState.Unwritten()
     })
 
   /** Notes that the lock may be given back once no state is unsaved. */
@@ -247,7 +228,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
       markLockReturned()
     }
     yield* deliver(bytes, afterEngine)
-    return SettledState.Saved({ digest: Sha256.make(sha256(bytes)) })
+    return SettledState.Saved({ digest: sha256(bytes) })
   }, unsavedDuring)
 
   /** Keeps a state that could not be delivered. There may have been no time to try even once, so nothing may have it yet. */
@@ -261,22 +242,16 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
   })
 
   const sendLast = (bytes: Uint8Array): Effect.Effect<SettledState> => {
-    markUnsaved(bytes)
+    onItsWay = bytes
     return Effect.catch(rescue(bytes), ({ message }) => leave(bytes, message))
   }
 
   const settle = (leftoverState: Option.Option<Uint8Array>): Effect.Effect<SettledState> =>
     Effect.flatMap(Clock.monotonicTimeNanos, (now) => {
       goneAt = now
-      return Option.match(Option.filter(leftoverState, (bytes) => isToBeSent(bytes, progress)), {
+      return Option.match(Option.filter(leftoverState, (bytes) => isToBeSent(bytes, confirmed, onItsWay)), {
         onSome: sendLast,
-        onNone: () =>
-          Progress.$match(progress, {
-            Untouched: () => Effect.succeed(SettledState.Untouched()),
-            Unwritten: () => Effect.succeed(SettledState.Unwritten()),
-            Unsaved: ({ bytes }) => sendLast(bytes),
-            Saved: ({ digest }) => Effect.succeed(SettledState.Saved({ digest: Sha256.make(digest) }))
-          })
+        onNone: () => onItsWay === undefined ? Effect.succeed<SettledState>(confirmed) : sendLast(onItsWay)
       })
     })
 
@@ -315,7 +290,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
       ),
     settle: (leftoverState) => inTurn.withPermit(settle(leftoverState)),
     giveBack: inTurn.withPermit(
-      Effect.suspend(() => held?.isOver === true && progress._tag !== "Unsaved" ? giveBack(forLockAlone) : Effect.void)
+      Effect.suspend(() => held?.isOver === true && onItsWay === undefined ? giveBack(forLockAlone) : Effect.void)
     )
   })
 })

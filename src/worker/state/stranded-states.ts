@@ -37,41 +37,24 @@ export const sealed = (stage: string, key: Uint8Array, bytes: Uint8Array): Uint8
   return frame({ stage, vector, tag: cipher.getAuthTag(), hidden })
 }
 
-export interface StrandedCopy {
-  /** Writes the state, encrypted, and removes the one before; returns the path of the file. */
-  readonly keep: (bytes: Uint8Array) => Effect.Effect<string, { readonly message: string }>
-  /** Removes the state again. Best effort: the server recognises an unneeded copy when it comes. */
-  readonly remove: Effect.Effect<void>
-}
-
 /** The stage that a kept state belongs to, and the key that encrypts it, both from the server. */
 export type KeptAs = Pick<TaskDetails, "id" | "keptStateKey">
 
-/** Returns what keeps a stage's state on the shared volume; it asks no server, since it is needed when there is no answer. */
-export const strandedCopy = (cacheDirectory: string, { id, keptStateKey }: KeptAs): StrandedCopy => {
-  const folder = folderOf(cacheDirectory)
-  let kept: string | undefined
-  const forget = (): void => {
-    if (kept !== undefined) rmSync(kept, { force: true })
-    kept = undefined
-  }
-  return {
-    keep: (bytes) =>
-      Effect.try({
-        try: () => {
-          // Each state has a file of its own, so that a worker that has carried one to the server removes that one, not a later one.
-          const file = join(folder, `${encodeURIComponent(id)}.${randomBytes(6).toString("hex")}${suffix}`)
-          mkdirSync(folder, { recursive: true })
-          storeWhole(file, sealed(id, Buffer.from(keptStateKey, "hex"), bytes))
-          forget()
-          kept = file
-          return file
-        },
-        catch: trouble
-      }),
-    remove: Effect.ignore(Effect.try({ try: forget, catch: trouble }))
-  }
-}
+/** Writes the state, encrypted, to a file of its own; returns its path. A worker that has carried one removes that one, not a later one. */
+export const strand = (cacheDirectory: string, { id, keptStateKey }: KeptAs, bytes: Uint8Array) =>
+  Effect.try({
+    try: () => {
+      const folder = folderOf(cacheDirectory)
+      const file = join(folder, `${encodeURIComponent(id)}.${randomBytes(6).toString("hex")}${suffix}`)
+      mkdirSync(folder, { recursive: true })
+      storeWhole(file, sealed(id, Buffer.from(keptStateKey, "hex"), bytes))
+      return file
+    },
+    catch: trouble
+  })
+
+/** Removes a file of `strand`. Best effort: the server recognises an unneeded copy when it comes. */
+export const takeBack = (file: string) => Effect.ignore(Effect.try({ try: () => rmSync(file, { force: true }), catch: trouble }))
 
 /**
  * Reports whether the server would refuse the state for ever. A server that says `not-of-this-server` may be another one, or may lack the

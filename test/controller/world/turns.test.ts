@@ -47,12 +47,12 @@ describe("turns", () => {
       if (first === undefined || second === undefined) return expect.fail()
       const deleted = { ...first, metadata: { ...first.metadata, deletionTimestamp: "2026-01-01T00:01:00Z" } }
       for (const [index, each] of [first, second].entries()) world.setTask(key(index), Option.some(each))
-      expect(world.turn(second)).toMatchObject({ reason: waits })
+      expect(world.turn(second)).toMatchObject({ why: { reason: waits } })
       world.setTask(key(0), Option.some(deleted))
       expect(world.turn(second)._tag).toBe("Admitted")
       // Its worker claimed it in time.
       world.setTask(key(0), Option.some({ ...deleted, status: worldOf({ ...plainSeed, life: "claimed" }).task.status }))
-      expect(world.turn(second)).toMatchObject({ reason: waits })
+      expect(world.turn(second)).toMatchObject({ why: { reason: waits } })
     }
   )
 
@@ -201,7 +201,7 @@ describe("turns", () => {
     for (const [index, each] of [task(0), evicted, task(2)].entries()) world.setTask(key(index), Option.some(each))
     world.setJob("tasks/job-2", Option.some(job(2)))
     const turns = () =>
-      [task(0), evicted, task(2)].map((_) => world.turn(_)).map((turn) => turn._tag === "Waiting" ? turn.reason : turn._tag)
+      [task(0), evicted, task(2)].map((_) => world.turn(_)).map((turn) => turn._tag === "Waiting" ? turn.why.reason : turn._tag)
     world.setDrained(true)
     expect(turns()).toEqual(["Draining", "Draining", "Admitted"])
     world.setDrained(false)
@@ -222,7 +222,7 @@ describe("turns", () => {
 
   it("holds back what has not begun until the isolation is proven, where the values want that", () => {
     const reasons = (world: ReturnType<typeof make>) =>
-      [task(0), task(1)].map((_) => world.turn(_)).map((turn) => turn._tag === "Waiting" ? turn.reason : turn._tag)
+      [task(0), task(1)].map((_) => world.turn(_)).map((turn) => turn._tag === "Waiting" ? turn.why.reason : turn._tag)
     const world = make({ ...policy, requireProvenIsolation: true })
     for (const index of [0, 1]) world.setTask(key(index), Option.some(task(index)))
     world.setJob("tasks/job-1", Option.some(job(1)))

@@ -1599,8 +1599,7 @@ describe("plan, of a task that waits", () => {
   })
 
   it("says of a place behind the first that it is rounded up", () => {
-    const turn = (position: number) =>
-      Turn.Waiting({ reason: "ConcurrencyLimit", position, blockedBy: Option.none(), limit: Option.some("perWorkspace") })
+    const turn = (position: number) => Turn.Waiting({ position, why: { reason: "ConcurrencyLimit", limit: "perWorkspace" } })
     const said = (position: number) => plan(policyOf(plainSeed), { ...worldOf(plainSeed), turn: turn(position) }, noon).status.message
     const because = "as many tasks of workspace demo are running as task.limits.perWorkspace allows (5); wait, or raise it."
     expect([said(1), said(16)]).toEqual([`Number 1 in the queue: ${because}`, `Among the first 16 in the queue: ${because}`])

@@ -1,6 +1,6 @@
 // Which tasks may start: limits are kept, applies of a workspace exclude each other, every wait is explained, and no task starves.
 import { describe, expect, it } from "@effect/vitest"
-import { Option, Schema } from "effect"
+import { Schema } from "effect"
 import { admit, type Candidate, shownPosition } from "../../../src/core/scheduling/admit.ts"
 import type { TaskPolicy } from "../../../src/core/task/task-policy.ts"
 import { Uid, WorkspaceName } from "../../../src/schema/names.ts"
@@ -91,27 +91,27 @@ describe("admit", () => {
     const plan = { workspace: "b", stage: "plan", second: 0, occupies: true, holds: false, refused: false, shutOut: false } as const
     const apply = { workspace: "a", stage: "apply", second: 1, occupies: false, holds: false, refused: false, shutOut: false } as const
     const turns = turnsOf(given([plan, apply, { ...apply, second: 2 }]), { total: 1, perWorkspace: 1 })
-    expect(turns.get(Uid.make("uid-2"))).toMatchObject({ reason: "WorkspaceBusy", blockedBy: Option.some("task-1") })
+    expect(turns.get(Uid.make("uid-2"))).toMatchObject({ why: { reason: "WorkspaceBusy", blockedBy: "task-1" } })
   })
 
   it("names the limit that keeps a task back, and that of its workspace where both do", () => {
     const plan = { workspace: "a", stage: "plan", second: 0, occupies: true, holds: false, refused: false, shutOut: false } as const
     const limitFor = (workspace: "a" | "b", limits: TaskPolicy["limits"]) =>
       turnsOf(given([plan, { ...plan, workspace, second: 1, occupies: false }]), limits).get(Uid.make("uid-1"))
-    expect(limitFor("b", { total: 1, perWorkspace: 1 })).toMatchObject({ reason: "ConcurrencyLimit", limit: Option.some("total") })
-    expect(limitFor("a", { total: 2, perWorkspace: 1 })).toMatchObject({ reason: "ConcurrencyLimit", limit: Option.some("perWorkspace") })
-    expect(limitFor("a", { total: 1, perWorkspace: 1 })).toMatchObject({ reason: "ConcurrencyLimit", limit: Option.some("perWorkspace") })
+    expect(limitFor("b", { total: 1, perWorkspace: 1 })).toMatchObject({ why: { reason: "ConcurrencyLimit", limit: "total" } })
+    expect(limitFor("a", { total: 2, perWorkspace: 1 })).toMatchObject({ why: { reason: "ConcurrencyLimit", limit: "perWorkspace" } })
+    expect(limitFor("a", { total: 1, perWorkspace: 1 })).toMatchObject({ why: { reason: "ConcurrencyLimit", limit: "perWorkspace" } })
   })
 
   it("lets the holder of the Lease go before an older one of its workspace, which would wait for it", () => {
     const apply = { workspace: "a", stage: "apply", second: 0, occupies: false, holds: false, refused: false, shutOut: false } as const
     const plan = { workspace: "b", stage: "plan", second: 3, occupies: false, holds: false, refused: false, shutOut: false } as const
     const turns = turnsOf(given([apply, plan, { ...apply, second: 2, holds: true }]), { total: 1, perWorkspace: 1 })
-    expect([...turns].map(([uid, turn]) => [uid, turn._tag === "Admitted" ? "starts" : turn.reason])).toEqual([["uid-2", "starts"], [
+    expect([...turns].map(([uid, turn]) => [uid, turn._tag === "Admitted" ? "starts" : turn.why.reason])).toEqual([["uid-2", "starts"], [
       "uid-1",
       "ConcurrencyLimit"
     ], ["uid-0", "WorkspaceBusy"]])
-    expect(turns.get(Uid.make("uid-0"))).toMatchObject({ blockedBy: Option.some("task-2") })
+    expect(turns.get(Uid.make("uid-0"))).toMatchObject({ why: { blockedBy: "task-2" } })
   })
 
   it("lets who was refused go last, so that it takes no slot from others, but keeps its workspace if it holds that", () => {
@@ -130,7 +130,7 @@ describe("admit", () => {
     const apply = { workspace: "a", stage: "apply", second: 1, occupies: false, holds: true, refused: true, shutOut: false } as const
     const turns = turnsOf(given([apply, { ...apply, second: 0, holds: false, refused: false }]), { total: 9, perWorkspace: 9 })
     expect(turns.get(Uid.make("uid-0"))).toMatchObject({ _tag: "Admitted" })
-    expect(turns.get(Uid.make("uid-1"))).toMatchObject({ reason: "WorkspaceBusy", blockedBy: Option.some("task-0") })
+    expect(turns.get(Uid.make("uid-1"))).toMatchObject({ why: { reason: "WorkspaceBusy", blockedBy: "task-0" } })
   })
 
   it("lets the first that waits for a holder which is none of them look at the Lease, and takes no slot from others for that", () => {
@@ -140,13 +140,13 @@ describe("admit", () => {
       total: 2,
       perWorkspace: 1
     })
-    expect([...turns].map(([uid, turn]) => [uid, turn._tag === "Admitted" ? "goes on" : turn.reason])).toEqual([
+    expect([...turns].map(([uid, turn]) => [uid, turn._tag === "Admitted" ? "goes on" : turn.why.reason])).toEqual([
       ["uid-3", "goes on"],
       ["uid-2", "goes on"],
       ["uid-0", "goes on"],
       ["uid-1", "WorkspaceBusy"]
     ])
-    expect(turns.get(Uid.make("uid-1"))).toMatchObject({ blockedBy: Option.some("task-0"), position: 1 })
+    expect(turns.get(Uid.make("uid-1"))).toMatchObject({ why: { blockedBy: "task-0" }, position: 1 })
   })
 
   it.prop("explains every wait, with a blocker that exists and blocks", [Tasks, Limits], ([seeds, limits]) => {
@@ -155,8 +155,9 @@ describe("admit", () => {
       if (turn._tag === "Admitted") continue
       expect(turn.position).toBeGreaterThanOrEqual(1)
       const self = tasks.find((_) => uidOf(_) === uid)
-      if (turn.reason !== "WorkspaceBusy") continue
-      const blocker = tasks.find(({ task }) => Option.contains(turn.blockedBy, task.metadata.name))
+      if (turn.why.reason !== "WorkspaceBusy") continue
+      const { blockedBy } = turn.why
+      const blocker = tasks.find(({ task }) => task.metadata.name === blockedBy)
       expect(blocker?.task.spec.workspace).toBe(self?.task.spec.workspace)
       expect(blocker !== undefined && changes(blocker)).toBe(true)
     }
