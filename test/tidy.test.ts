@@ -195,3 +195,10 @@ describe("ARCHITECTURE.md", () => {
   })
   it("stays under 200 lines", () => expect(text.split("\n").length).toBeLessThan(200))
 })
+
+describe("CHANGELOG.md", () => {
+  it("says each thing once: a merge keeps both versions of a line", () => {
+    const begins = read("CHANGELOG.md").split("\n").filter((line) => line.startsWith("- ")).map((line) => line.slice(0, 40))
+    expect(begins.filter((begin, index) => begins.indexOf(begin) !== index)).toEqual([])
+  })
+})
