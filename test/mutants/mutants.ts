@@ -523,15 +523,15 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a worker takes a stage that has gone to another pool",
     file: "src/server/run/assignments.ts",
-    from: "begin(stage.id, { pool, taskUid })",
-    to: "begin(stage.id, { taskUid })",
+    from: "acknowledge(id, Speaker.Agent({ pool, taskUid: Option.some(taskUid) }))",
+    to: "acknowledge(id, Speaker.Worker({ taskUid: Option.some(taskUid) }))",
     test: "server/run/pools.laws.test.ts"
   },
   {
     name: "a task loses its stage when the workspace moves",
     file: "src/server/run/assignments.ts",
-    from: "if (stage.taskUid !== null || pool === undefined) return stage",
-    to: "if (pool === undefined) return stage",
+    from: "if (stage.taskUid !== null || by._tag === \"Worker\") return stage",
+    to: "if (by._tag === \"Worker\") return stage",
     test: "server/run/pools.laws.test.ts"
   },
   {

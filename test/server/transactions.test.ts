@@ -10,7 +10,7 @@ import type { StageResult } from "../../src/schema/task/stage-result.ts"
 import { stores } from "../../src/server/lifecycle/server.ts"
 import { ImportRuns } from "../../src/server/rescue/import-runs.ts"
 import { Settlements } from "../../src/server/rescue/settlements.ts"
-import { Assignments } from "../../src/server/run/assignments.ts"
+import { Assignments, Speaker } from "../../src/server/run/assignments.ts"
 import { Configurations } from "../../src/server/run/configurations.ts"
 import { type NewRun, Runs } from "../../src/server/run/runs.ts"
 import { StageEnds } from "../../src/server/run/stage-ends.ts"
@@ -47,7 +47,7 @@ interface Written {
 const demo = WorkspaceName.make("demo")
 const task = "task-uid"
 const pool = "west"
-const by = { pool, taskUid: Option.some(task) }
+const by = Speaker.Agent({ pool, taskUid: Option.some(task) })
 const plan = "the plan"
 const bytesOf = (serial: number) => Buffer.from(JSON.stringify(state(serial)))
 

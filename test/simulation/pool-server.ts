@@ -15,7 +15,7 @@ import { Bodies } from "../../src/server/access/bodies.ts"
 import { Tokens } from "../../src/server/access/tokens.ts"
 import { conflict, Refused, unauthorized } from "../../src/server/refused.ts"
 import { Agents } from "../../src/server/run/agents.ts"
-import { Assignments } from "../../src/server/run/assignments.ts"
+import { Assignments, Speaker } from "../../src/server/run/assignments.ts"
 import { Journals } from "../../src/server/run/journals.ts"
 import { LeftOvers } from "../../src/server/run/left-overs.ts"
 import { Pools } from "../../src/server/run/pools.ts"
@@ -260,13 +260,14 @@ export class PoolServer {
     return Pool.of({
       acquire: (agent, waitSeconds, max) => ask("acquire", assignments((_) => _.acquire({ name: agent, pool }, waitSeconds, max)), true),
       acknowledge: (id, taskUid) =>
-        ask(`acknowledge ${id}`, assignments((_) => _.acknowledge(id, { pool, taskUid: Option.some(taskUid) }))),
+        ask(`acknowledge ${id}`, assignments((_) => _.acknowledge(id, Speaker.Agent({ pool, taskUid: Option.some(taskUid) })))),
       cancellations: (after, waitSeconds) => ask("cancellations", assignments((_) => _.cancellations(after, waitSeconds)), true),
       report: (id, taskUid, result, from = url) =>
-        ask(`report ${id}`, assignments((_) => _.end(id, { pool, taskUid }, result))).pipe(
+        ask(`report ${id}`, assignments((_) => _.end(id, Speaker.Agent({ pool, taskUid }), result))).pipe(
           Effect.catchIf((error) => isSettled(error, from), () => Effect.void)
         ),
-      wait: (id, taskUid, reason, message) => ask(`wait ${id}`, assignments((_) => _.wait(id, { pool, taskUid }, reason, message)))
+      wait: (id, taskUid, reason, message) =>
+        ask(`wait ${id}`, assignments((_) => _.wait(id, Speaker.Agent({ pool, taskUid }), reason, message)))
     })
   }
 
@@ -304,7 +305,7 @@ export class PoolServer {
         ask(
           "the result",
           Effect.flatMap(stageThat(({ endedAt, result }) => Effect.succeed(endedAt === null || result !== null)), (found) =>
-            Effect.flatMap(Assignments, (_) => _.end(found.id, { taskUid: Option.some(taskUid) }, result)))
+            Effect.flatMap(Assignments, (_) => _.end(found.id, Speaker.Worker({ taskUid: Option.some(taskUid) }), result)))
         ),
       states: {
         state: ask(

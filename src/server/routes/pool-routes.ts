@@ -10,7 +10,7 @@ import { routesFor } from "../access/authorize.ts"
 import { logBeneath, noContent, problem, refusedOf } from "../access/http-answer.ts"
 import { jsonOf, queryOf } from "../access/http-request.ts"
 import { Agents } from "../run/agents.ts"
-import { Assignments } from "../run/assignments.ts"
+import { Assignments, Speaker } from "../run/assignments.ts"
 
 const acknowledgeRequest = jsonOf(AcknowledgeRequest)
 const acquireRequest = jsonOf(AcquireRequest)
@@ -42,19 +42,19 @@ export const poolRoutes = HttpRouter.addAll(Effect.gen(function*() {
     route("POST", poolRoute.acknowledge, (request, params, { name: pool }) =>
       Effect.gen(function*() {
         const { taskUid } = yield* acknowledgeRequest(request)
-        yield* assignments.acknowledge(id(params), { pool, taskUid: Option.some(taskUid) })
+        yield* assignments.acknowledge(id(params), Speaker.Agent({ pool, taskUid: Option.some(taskUid) }))
         return noContent
       })),
     route("POST", poolRoute.wait, (request, params, { name: pool }) =>
       Effect.gen(function*() {
         const { message, reason, taskUid } = yield* waitRequest(request)
-        yield* assignments.wait(id(params), { pool, taskUid: Option.fromUndefinedOr(taskUid) }, reason, message)
+        yield* assignments.wait(id(params), Speaker.Agent({ pool, taskUid: Option.fromUndefinedOr(taskUid) }), reason, message)
         return noContent
       })),
     route("POST", poolRoute.result, (request, params, { name: pool }) =>
       Effect.gen(function*() {
         const taskUid = decodeUid(queryOf(request, "taskUid"))
-        yield* assignments.end(id(params), { pool, taskUid }, yield* result(request))
+        yield* assignments.end(id(params), Speaker.Agent({ pool, taskUid }), yield* result(request))
         return noContent
       }))
   ]

@@ -25,7 +25,7 @@ import { bytesOf, countOf, jsonOf } from "../access/http-request.ts"
 import { type Caller, Tokens } from "../access/tokens.ts"
 import { conflict, invalid, Refused } from "../refused.ts"
 import { KeptStates } from "../rescue/kept-states.ts"
-import { Assignments } from "../run/assignments.ts"
+import { Assignments, Speaker } from "../run/assignments.ts"
 import { Logs } from "../run/logs.ts"
 import { type Run, Runs } from "../run/runs.ts"
 import { StageEnds } from "../run/stage-ends.ts"
@@ -194,7 +194,7 @@ export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
       })),
     forRunningOrReported("POST", taskPath.result, (request, _, stage) =>
       Effect.gen(function*() {
-        yield* assignments.end(stage.id, { taskUid: taskUidOf(request) }, yield* result(request))
+        yield* assignments.end(stage.id, Speaker.Worker({ taskUid: taskUidOf(request) }), yield* result(request))
         return noContent
       }))
   ]

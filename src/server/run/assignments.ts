@@ -1,7 +1,7 @@
 // What agents take from the pool: stages, each offered with a token of its own until it is acknowledged. Used by the pool and task routes.
 // An offer without an acknowledgement is repeated after 30 s; to the same agent, which asks because the offer got lost, after 2 s at first.
 // So two agents may have the same offer. The stage belongs to the AgentTask that takes it first, and all others are refused.
-import { Clock, Context, Effect, Equal, Layer, Option, Schema, Struct } from "effect"
+import { Clock, Context, Data, Effect, Equal, Layer, Option, Schema, Struct } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { mostRetries, retryDelayMillis } from "../../core/run/disruption.ts"
 import { RunEvent } from "../../core/run/run-machine.ts"
@@ -61,13 +61,14 @@ const assignmentOf = (stage: Waiting, run: WholeRun, taskToken: string): Assignm
   taskToken
 })
 
-/** Who speaks for a stage. */
-export interface Speaker {
-  /** The pool of its token, which counts until the stage belongs to a task; absent: a worker, which `enter` has let in. */
-  readonly pool?: string | null
-  /** The UID of the AgentTask; none: no task was made. */
-  readonly taskUid: Option.Option<string>
-}
+/** Who speaks for a stage, with the UID of the AgentTask; none: no task was made. */
+export type Speaker = Data.TaggedEnum<{
+  /** The pool is that of its token, and counts until the stage belongs to a task; null: it was offered before pools were noted. */
+  Agent: { readonly pool: string | null; readonly taskUid: Option.Option<string> }
+  /** One that `enter` has let in. */
+  Worker: { readonly taskUid: Option.Option<string> }
+}>
+export const Speaker = Data.taggedEnum<Speaker>()
 
 /** A stage as the token of one of its offers shows it, with the pool to which that was made; null if it was before pools were noted. */
 export interface Offered {
@@ -163,17 +164,17 @@ const make = Effect.gen(function*() {
   const stages = yield* Stages
 
   /** Returns the stage if the speaker may speak for it: its own, or one that belongs to no task and that its pool may take. */
-  const spokenFor = Effect.fnUntraced(function*(id: string, { pool, taskUid }: Speaker) {
-    const stage = yield* ownedBy(yield* stages.get(id), taskUid)
-    if (stage.taskUid !== null || pool === undefined) return stage
-    const mayTake = (yield* sql`SELECT id FROM stages WHERE id = ${id} AND ${pools.mayTake(pool)}`).length > 0
+  const spokenFor = Effect.fnUntraced(function*(id: string, by: Speaker) {
+    const stage = yield* ownedBy(yield* stages.get(id), by.taskUid)
+    if (stage.taskUid !== null || by._tag === "Worker") return stage
+    const mayTake = (yield* sql`SELECT id FROM stages WHERE id = ${id} AND ${pools.mayTake(by.pool)}`).length > 0
     return mayTake ? stage : yield* ofOtherPool(stage)
   })
 
   const take = Effect.fnUntraced(function*(id: string, by: Speaker) {
     const stage = yield* spokenFor(id, by)
     if (stage.taskUid !== null || Option.isNone(by.taskUid)) return stage
-    const taken = { taskUid: by.taskUid.value, agentPool: by.pool ?? null }
+    const taken = { taskUid: by.taskUid.value, agentPool: by._tag === "Agent" ? by.pool : null }
     yield* sql`UPDATE stages SET ${sql.update(taken)} WHERE id = ${id}`
     return { ...stage, ...taken }
   })
@@ -317,13 +318,13 @@ const make = Effect.gen(function*() {
    * Starts the stage. The request of its worker shows that the assignment arrived, even if the acknowledgement got lost. From here on a
    * doubt does not stop the stage.
    */
-  const begin = (id: string, by: { readonly pool: string | null; readonly taskUid: Option.Some<string> }) =>
+  const begin = (id: string, pool: string | null, taskUid: string) =>
     sql.withTransaction(Effect.gen(function*() {
-      const before = yield* takenByPool(yield* stages.get(id), by.pool)
-      yield* acknowledge(id, by)
+      const before = yield* takenByPool(yield* stages.get(id), pool)
+      yield* acknowledge(id, Speaker.Agent({ pool, taskUid: Option.some(taskUid) }))
       const stage = yield* stages.get(id)
       const isPast = stage.endedAt !== null || stage.startedAt !== null // since its token was looked up
-      if (!isPast || before.taskUid === null) yield* record(sql, [id, by.taskUid.value], isPast ? "took the stage" : "began the stage")
+      if (!isPast || before.taskUid === null) yield* record(sql, [id, taskUid], isPast ? "took the stage" : "began the stage")
       if (isPast) return stage
       yield* refuseInDoubt(stage)
       yield* sql`UPDATE stages SET startedAt = ${yield* now}, waitReason = NULL, waitMessage = NULL WHERE id = ${id}`
@@ -346,7 +347,7 @@ const make = Effect.gen(function*() {
     // A stage that started before tasks had to name themselves goes on without a UID.
     if (stage.endedAt !== null || stage.startedAt !== null) return yield* takenByPool(yield* ownedBy(stage, taskUid), pool)
     if (Option.isNone(taskUid)) return yield* invalid(`A request of a task names its AgentTask's UID in the header ${taskHeader.taskUid}.`)
-    return yield* begin(stage.id, { pool, taskUid })
+    return yield* begin(stage.id, pool, taskUid.value)
   })
 
   return Assignments.of({ acquire, acknowledge, wait, cancellations, end, byToken, enter })

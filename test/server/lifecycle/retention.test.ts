@@ -10,7 +10,7 @@ import type { StageResult } from "../../../src/schema/task/stage-result.ts"
 import { Retention } from "../../../src/server/lifecycle/retention.ts"
 import { stores } from "../../../src/server/lifecycle/server.ts"
 import { ImportRuns } from "../../../src/server/rescue/import-runs.ts"
-import { Assignments } from "../../../src/server/run/assignments.ts"
+import { Assignments, Speaker } from "../../../src/server/run/assignments.ts"
 import { Configurations } from "../../../src/server/run/configurations.ts"
 import { Logs } from "../../../src/server/run/logs.ts"
 import { type NewRun, Runs } from "../../../src/server/run/runs.ts"
@@ -77,9 +77,9 @@ const stage = Effect.fnUntraced(function*(result: StageResult) {
   const assignments = yield* Assignments
   const [taken] = yield* assignments.acquire({ name: "agent-1", pool: "p" }, 0, 1)
   const { id } = taken ?? expect.fail("there is work")
-  yield* assignments.acknowledge(id, { pool: "p", taskUid: Option.some("uid") })
+  yield* assignments.acknowledge(id, Speaker.Agent({ pool: "p", taskUid: Option.some("uid") }))
   yield* (yield* Logs).append(id, 0, Buffer.from("log\n"))
-  yield* assignments.end(id, { pool: "p", taskUid: Option.some("uid") }, result)
+  yield* assignments.end(id, Speaker.Agent({ pool: "p", taskUid: Option.some("uid") }), result)
   return { id, taskToken: taken?.taskToken ?? "" }
 })
 

@@ -11,7 +11,7 @@ import { poolPath } from "../../../src/schema/api/pool-api.ts"
 import { taskHeader, taskPath } from "../../../src/schema/api/task-api.ts"
 import { type RunId, WorkspaceName } from "../../../src/schema/names.ts"
 import { Agents } from "../../../src/server/run/agents.ts"
-import { Assignments } from "../../../src/server/run/assignments.ts"
+import { Assignments, Speaker } from "../../../src/server/run/assignments.ts"
 import { Configurations } from "../../../src/server/run/configurations.ts"
 import { Runs } from "../../../src/server/run/runs.ts"
 import { Blobs } from "../../../src/server/store/blobs.ts"
@@ -552,14 +552,14 @@ describe("the feed of cancellations", () => {
       const [assignments, commits, sql] = [yield* Assignments, yield* Commits, yield* SqlClient.SqlClient]
       const { stageId } = yield* offering
       yield* assignments.acquire({ name: "one", pool: "p" }, 0, 1)
-      yield* assignments.acknowledge(stageId, { pool: "p", taskUid: Option.some("uid") })
+      yield* assignments.acknowledge(stageId, Speaker.Agent({ pool: "p", taskUid: Option.some("uid") }))
       const looks: Array<string> = []
       let now = "at first"
       const look = Effect.sync(() => ({ found: looks.push(now) > 1 && now === "told" ? Option.some(looks) : Option.none() }))
       const waiting = yield* Effect.forkChild(commits.await("cancellations", 60, look))
       yield* Effect.repeat(Effect.yieldNow, { until: () => looks.length > 0 })
       now = "ended"
-      yield* assignments.end(stageId, { pool: "p", taskUid: Option.some("uid") }, succeeded({ hasChanges: false }))
+      yield* assignments.end(stageId, Speaker.Agent({ pool: "p", taskUid: Option.some("uid") }), succeeded({ hasChanges: false }))
       yield* Effect.repeat(Effect.yieldNow, { times: 10 })
       now = "told"
       yield* sql.withTransaction(commits.news("cancellations"))

@@ -6,7 +6,7 @@ import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { WorkspaceName } from "../../../src/schema/names.ts"
 import { stores } from "../../../src/server/lifecycle/server.ts"
-import { Assignments, type Offered } from "../../../src/server/run/assignments.ts"
+import { Assignments, type Offered, Speaker } from "../../../src/server/run/assignments.ts"
 import { Configurations } from "../../../src/server/run/configurations.ts"
 import { Runs } from "../../../src/server/run/runs.ts"
 import { Stages } from "../../../src/server/run/stages.ts"
@@ -68,7 +68,7 @@ layer(stored)("a stage", (it) => {
             expect(offered.length === 0 || isOwn).toBe(true)
             for (const { taskToken } of offered) tokens.set(step.by, (yield* assignments.byToken(taskToken))!)
           }
-          const by = { pool: step.by, taskUid: Option.some(taskUid) }
+          const by = Speaker.Agent({ pool: step.by, taskUid: Option.some(taskUid) })
           if (step._tag === "Acknowledge") expect(Exit.isSuccess(yield* Effect.exit(assignments.acknowledge(id, by)))).toBe(isOwn)
           const offered = tokens.get(step.by)
           if (step._tag === "Enter" && offered !== undefined && before.endedAt === null) {
@@ -76,14 +76,18 @@ layer(stored)("a stage", (it) => {
             expect(Exit.isSuccess(entered)).toBe(isOwn)
           }
           if (step._tag === "End") {
-            const told = yield* Effect.exit(assignments.end(id, step.hasTask ? by : { ...by, taskUid: Option.none() }, failed()))
+            const told = yield* Effect.exit(
+              assignments.end(id, step.hasTask ? by : Speaker.Agent({ pool: step.by, taskUid: Option.none() }), failed())
+            )
             expect(Exit.isSuccess(told)).toBe(step.hasTask ? isOwn : before.taskUid === null && may)
           }
           const after = yield* stages.get(id)
           if (before.taskUid !== null) expect(after.taskUid).toBe(before.taskUid)
           else if (after.taskUid !== null) expect([after.taskUid, may]).toEqual([taskUid, true])
         }
-        yield* Effect.ignore(assignments.end(id, { taskUid: Option.some((yield* stages.get(id)).taskUid ?? "nobody") }, failed()))
+        yield* Effect.ignore(
+          assignments.end(id, Speaker.Worker({ taskUid: Option.some((yield* stages.get(id)).taskUid ?? "nobody") }), failed())
+        )
       }),
     { arbitrary: { runs: 80 }, timeout: 180_000 }
   )
