@@ -3,7 +3,7 @@
 // (test/core/scheduling/admit.test.ts). Used by test/simulation/run and test/simulation/crash-points.
 import { taskUidLabel } from "../../src/core/manifest/labels.ts"
 import { isUnpinned } from "../../src/core/reconcile/flux-source.ts"
-import { finished } from "../../src/core/reconcile/history.ts"
+import { historyOf } from "../../src/core/reconcile/history.ts"
 import { mostRetries } from "../../src/core/run/disruption.ts"
 import { leaseName } from "../../src/core/scheduling/workspace-lease.ts"
 import { isCalledOff, isOver, mayFollow } from "../../src/core/task/status.ts"
@@ -315,7 +315,7 @@ const judgePool = (simulation: Simulation, pool: PoolServer): void => {
 
 /** Checks that no workspace has more finished tasks of one kind than it may keep; a task that a finalizer keeps is not counted. */
 const judgeHistory = ({ config: { policy: { historyPerWorkspace } }, tasks }: Simulation): void => {
-  const kept = finished(tasks).filter(({ metadata }) => metadata.deletionTimestamp === undefined)
+  const kept = historyOf(tasks).filter(({ metadata }) => metadata.deletionTimestamp === undefined)
   for (const [kind, alike] of Map.groupBy(kept, ({ spec }) => `${mutates(spec.stage) ? "changes" : "plans"} of ${spec.workspace}`)) {
     demand(alike.length <= historyPerWorkspace, "I17", () => `${alike.length} ${kind} are kept, of ${historyPerWorkspace} at most`)
   }

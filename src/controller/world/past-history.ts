@@ -2,7 +2,7 @@
 // Always holds: a workspace is counted again only when one of its tasks, or the limit, has changed; an event does not sort all tasks.
 // Used by controller/world/world.
 import { Array, Option, Order } from "effect"
-import { finished, mayExpire, mostFinished, place } from "../../core/reconcile/history.ts"
+import { historyOf, mayExpire, mostFinished, place } from "../../core/reconcile/history.ts"
 import { keyOf } from "../../kubernetes/object.ts"
 import type { WorkspaceName } from "../../schema/names.ts"
 import { type AgentTask, mutates } from "../../schema/task/agent-task.ts"
@@ -96,7 +96,7 @@ export const pastHistory = (limit: () => number, most = mostFinished) => {
   const kindOf = ({ spec: { stage } }: AgentTask) => mutates(stage) ? applies : plans
 
   const countChanged = (): void => {
-    const all = [...changed].map((workspace) => ({ workspace, tasks: finished([...workspaces.get(workspace)?.values() ?? []]) }))
+    const all = [...changed].map((workspace) => ({ workspace, tasks: historyOf([...workspaces.get(workspace)?.values() ?? []]) }))
     changed.clear()
     for (const kind of [plans, applies]) {
       kind.recount(all.map(({ tasks, workspace }) => ({ workspace, tasks: tasks.filter((task) => kindOf(task) === kind) })))

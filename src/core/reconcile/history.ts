@@ -51,7 +51,7 @@ const madeHere = (tasks: ReadonlyArray<AgentTask>): (task: AgentTask) => boolean
 }
 
 /** Returns the tasks of one workspace that may be deleted once they are past a limit, newest first: those that are not needed any more. */
-export const finished = (tasks: ReadonlyArray<AgentTask>): ReadonlyArray<AgentTask> => {
+export const historyOf = (tasks: ReadonlyArray<AgentTask>): ReadonlyArray<AgentTask> => {
   const newest = newestAttempts(tasks)
   return tasks.filter(mayExpire).filter(madeHere(tasks)).filter(({ metadata }) => !newest.has(placeOf(metadata.namespace, metadata.name)))
     .sort((a, b) => place(b) < place(a) ? -1 : 1)

@@ -1,5 +1,5 @@
 // The closed list of reasons: why a task waits, and why it ended as it did, in words an operator can search for.
-// Every reason has one sentence of advice; nothing outside this list is ever put in a status.
+// Each reason has its advice; nothing outside this list is ever put in a status.
 // Used by the status of AgentTasks, results, events and the error messages of the worker.
 import { Schema } from "effect"
 

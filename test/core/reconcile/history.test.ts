@@ -1,6 +1,6 @@
 // Which finished tasks may be deleted: the oldest of each workspace, and only attempts and tasks whose end their pool knows.
 import { describe, expect, it } from "@effect/vitest"
-import { finished } from "../../../src/core/reconcile/history.ts"
+import { historyOf } from "../../../src/core/reconcile/history.ts"
 import { Sha256, Uid, WorkspaceName } from "../../../src/schema/names.ts"
 import type { AgentTask, Stage } from "../../../src/schema/task/agent-task.ts"
 import { plainSeed, type Seed, worldOf } from "../worlds.ts"
@@ -18,7 +18,7 @@ const task = (uid: string, minute: number, workspace: string, seed: Partial<Seed
 }
 
 /** Returns the uids of the tasks of one workspace that are past this limit. */
-const expired = (tasks: ReadonlyArray<AgentTask>, limit: number) => finished(tasks).slice(limit).map(({ metadata }) => metadata.uid)
+const expired = (tasks: ReadonlyArray<AgentTask>, limit: number) => historyOf(tasks).slice(limit).map(({ metadata }) => metadata.uid)
 
 describe("what may go", () => {
   it("names the oldest beyond the limit", () =>
