@@ -20,6 +20,10 @@ const seed = Number(process.env.SOAK_SEED ?? 1)
 const isFullSize = tasks >= 5000
 const workspaces = 50
 const killEverySeconds = 10
+/** The second half comes in waves, with a rest after each. */
+const waveSize = 125
+/** In so many runs the controller warms up: V8 compiles what runs often. */
+const warmUpRuns = 1000
 /** How long each half of the runs may take to end, whatever happens to them. */
 const patienceSeconds = 120 + tasks
 
@@ -118,30 +122,40 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("a soak
         yield* Fiber.interrupt(killing)
 
         yield* Effect.repeat(Effect.sleep("100 millis"), { until: () => program.leads() > kills })
-        // From here on, the number of finished tasks that are kept no longer grows.
-        const memory: Array<{ readonly tasks: number; readonly resident: number; readonly live: number }> = []
-        const measuring = yield* Effect.map(
-          program.liveMebibytes,
-          (live) => void memory.push({ tasks: done(), resident: program.residentMebibytes(), live })
-        ).pipe(Effect.repeat(Schedule.spaced("5 seconds")), Effect.forkChild)
-        const second = yield* start(tasks - half)
-        yield* allEnd(second)
-        yield* Fiber.interrupt(measuring)
-        const runs = [...first, ...second]
-        const seconds = (Date.now() - began) / 1000
-        yield* api.rules()
-        yield* pool.rules()
-        const leftJobs = yield* Effect.map(kubernetes.list(jobs, { namespace }), ({ items }) => items.length).pipe(
+        // From here on, the number of finished tasks that are kept no longer grows. Memory is measured whenever everything is at rest: under
+        // load it depends on the requests of the last five seconds, each of which the HTTP client keeps for so long.
+        const noJobs = Effect.map(kubernetes.list(jobs, { namespace }), ({ items }) => items.length).pipe(
           Effect.repeat({ until: (count) => count === 0, schedule: Schedule.spaced("1 second") }),
           Effect.timeoutOption("60 seconds")
         )
+        const memory: Array<{ readonly tasks: number; readonly resident: number; readonly live: number }> = []
+        const wave = Effect.fnUntraced(function*(count: number) {
+          const started = yield* start(count)
+          yield* allEnd(started)
+          yield* noJobs
+          const live = yield* program.liveMebibytes
+          memory.push({ tasks: done(), resident: program.residentMebibytes(), live })
+          return started
+        })
+        const waves = Array.from({ length: Math.ceil((tasks - half) / waveSize) }, (_, at) =>
+          Math.min(waveSize, tasks - half - at * waveSize))
+        const second = yield* Effect.forEach(waves, wave)
+        const runs = [...first, ...second.flat()]
+        const seconds = (Date.now() - began) / 1000
+        yield* api.rules()
+        yield* pool.rules()
+        const leftJobs = yield* noJobs
 
-        const creations = api.seen.filter((_) => _.verb === "create" && _.resource === "jobs" && _.code === 201).map(({ name }) => name)
+        const creations = api.seen.filter((_) =>
+          _.verb === "create" && _.resource === "jobs" && _.code === 201
+        ).map(({ name }) => name)
         const isFaulty = ({ fault }: { readonly fault: string }) => fault !== "pass"
         const unary = ({ verb }: Asked) => verb !== "watch"
         const share = (seen: ReadonlyArray<Asked & { readonly fault: string }>) => seen.filter(isFaulty).length / seen.length
-        const warm = memory.slice(Math.floor(memory.length / 4))
-        const perThousand = (of: "resident" | "live") => Number((1000 * slope(warm.map((at) => [at.tasks, at[of]]))).toFixed(2))
+        const warm = memory.filter((at) => at.tasks - half >= warmUpRuns)
+        const perThousand = (of: "resident" | "live") => slope(warm.map((at) => [at.tasks / 1000, at[of]]))
+        const [resident, live] = [perThousand("resident"), perThousand("live")]
+        const rounded = (value: number) => Number(value.toFixed(2))
         const figures = {
           tasks: runs.length,
           kills,
@@ -153,9 +167,11 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("a soak
           doubled: creations.length - new Set(creations).size + claims.length - new Set(claims).size,
           jobsLeft: leftJobs._tag === "Some" ? 0 : 1,
           residentMebibytes: Math.round(Math.max(...memory.map(({ resident }) => resident))),
-          residentSlope: perThousand("resident"),
+          residentSlope: rounded(resident.slope),
+          residentSlopeError: rounded(resident.error),
           liveMebibytes: Number(memory.at(-1)?.live.toFixed(1)),
-          liveSlope: perThousand("live"),
+          liveSlope: rounded(live.slope),
+          liveSlopeError: rounded(live.error),
           seconds: Math.round(seconds)
         }
         console.log(JSON.stringify({ ...figures, trouble: trouble.slice(0, 20) }, null, 2))

@@ -11,11 +11,13 @@ const decode = Schema.decodeUnknownSync(Schema.fromJsonString(Report))
 const reportOf = (name: string): Report | undefined =>
   existsSync(reportFile(name)) ? decode(readFileSync(reportFile(name), "utf8")) : undefined
 
-const isMet = ({ target }: Row, value: number): boolean => "atLeast" in target ? value >= target.atLeast : value <= target.atMost
+const isMet = ({ target }: Row, value: number, error: number): boolean =>
+  "atLeast" in target ? value + error >= target.atLeast : value - error <= target.atMost
 
 /** A figure as docs/scorecard.json has it; null where no test has measured it. */
 interface Figure extends Pick<Row, "name" | "target"> {
   readonly value: number | null
+  readonly error?: number
   readonly met: boolean | null
   readonly seed: number | null
   readonly commit: string | null
@@ -25,11 +27,12 @@ const figures = rows.map((row): Figure => {
   const { name, target } = row
   const report = reportOf(row.report)
   const value = report?.figures[row.figure]
-  if (report === undefined || value === undefined) {
+  const error = row.error === undefined ? 0 : report?.figures[row.error]
+  if (report === undefined || value === undefined || error === undefined) {
     return { name, value: null, target, met: null, seed: null, commit: null, command: row.command }
   }
   const { command, commit, seed = null } = report
-  return { name, value, target, met: isMet(row, value), seed, commit, command }
+  return { name, value, ...(row.error !== undefined && { error }), target, met: isMet(row, value, error), seed, commit, command }
 })
 
 const number = (value: number): string => Number.isInteger(value) ? value.toLocaleString("en-US") : value.toFixed(2)
@@ -38,7 +41,7 @@ const wanted = ({ target }: Figure): string =>
 const cells = (figure: Figure): ReadonlyArray<string> => [
   figure.name,
   wanted(figure),
-  figure.value === null ? "not run" : number(figure.value),
+  figure.value === null ? "not run" : [figure.value, ...(figure.error === undefined ? [] : [figure.error])].map(number).join(" ± "),
   figure.met === null ? "" : figure.met ? "yes" : "**no**",
   `\`${figure.command}\``,
   String(figure.seed ?? ""),

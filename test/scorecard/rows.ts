@@ -8,6 +8,8 @@ export interface Row {
   readonly report: string
   readonly figure: string
   readonly target: { readonly atLeast: number } | { readonly atMost: number }
+  /** The name of the figure's error in the same report. A target is met if a value within the error meets it. */
+  readonly error?: string
   /** The command that measures it. */
   readonly command: string
 }
@@ -72,14 +74,23 @@ export const rows: ReadonlyArray<Row> = [
     name: "slope of the controller's resident memory in it, MiB per 1,000 tasks",
     report: "soak",
     figure: "residentSlope",
+    error: "residentSlopeError",
     target: none,
     command: "make faults"
   },
   {
-    name: "slope of what lives of it after a collection, MiB per 1,000 tasks",
+    name: "slope of what lives of it after a collection, without compiled code, MiB per 1,000 tasks",
     report: "soak",
     figure: "liveSlope",
+    error: "liveSlopeError",
     target: none,
+    command: "make faults"
+  },
+  {
+    name: "how far off that may be, MiB per 1,000 tasks",
+    report: "soak",
+    figure: "liveSlopeError",
+    target: { atMost: 1 },
     command: "make faults"
   },
   {

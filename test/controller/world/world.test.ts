@@ -1,8 +1,9 @@
 // The controller's memory: the same facts in any order and number give the same answers, and a task is forgotten completely.
 // That each event comes to each part; what a part makes of it is in the test of that part, turns above all.
-import { describe, expect, it } from "@effect/vitest"
+import { describe, expect, it, vi } from "@effect/vitest"
 import { Option, Schema } from "effect"
 import { make, type World } from "../../../src/controller/world/world.ts"
+import { heldBack } from "../../../src/core/scheduling/draining.ts"
 import { Turn } from "../../../src/core/task/observed.ts"
 import { Uid, WorkspaceName } from "../../../src/schema/names.ts"
 import type { AgentTask } from "../../../src/schema/task/agent-task.ts"
@@ -141,6 +142,77 @@ describe("the world", () => {
       pass(world)
       expect(remembered(world)).toEqual(nothing)
     })
+  })
+
+  const events: ReadonlyArray<(world: World, index: number) => void> = [
+    (world, index) => void world.setTask(key(index), Option.some(task(index))),
+    (world, index) => void world.setTask(key(index), Option.some(task(index, "succeeded"))),
+    (world, index) => void world.setTask(key(index), Option.none()),
+    (world, index) => void world.setJob(`tasks/job-${index}`, Option.some(job(index))),
+    (world, index) => void world.setJob(`tasks/job-${index}`, Option.none()),
+    (world, index) => void world.setPod(`tasks/pod-${index}`, Option.some(pod(index))),
+    (world, index) => world.created(`uid-${index}`, job(index).seen),
+    (world, index) => world.jobNotFound(`uid-${index}`, job(index).seen.uid),
+    (world) => void world.lookAtJobs()(),
+    (world, index) =>
+      world.refuse(`uid-${index}`, { kind: index % 2 === 0 ? "QuotaExceeded" : "Forbidden", message: "no", againInMillis: 1 }, 0),
+    (world, index) => {
+      if (Option.isSome(world.task(key(index)))) world.reserve(`uid-${index}`)
+    },
+    (world, index) => {
+      const found = world.task(key(index))
+      if (Option.isSome(found)) world.setHolder(found.value.spec.workspace, Option.some(`uid-${index}`))
+    },
+    (world, index) => {
+      const { metadata } = task(index)
+      const seen = worldOf({ ...plainSeed, life: "claimed", job: "active", pod: "unready", worker: "running" })
+      world.passSaw({ ...seen, task: { ...seen.task, metadata }, turn: heldBack, warning: Option.none() }, 0)
+      world.setReportedWait(`uid-${index}`, { reason: "Refused", message: "no" })
+    }
+  ]
+  /** Makes a world, and returns the sizes of all collections that it was made with too. */
+  const measured = () => {
+    const made: Array<ReadonlySet<unknown> | ReadonlyMap<unknown, unknown>> = []
+    vi.stubGlobal(
+      "Map",
+      class<K, V> extends Map<K, V> {
+        constructor() {
+          super()
+          made.push(this)
+        }
+      }
+    )
+    vi.stubGlobal(
+      "Set",
+      class<V> extends Set<V> {
+        constructor() {
+          super()
+          made.push(this)
+        }
+      }
+    )
+    const world = make(policy)
+    vi.unstubAllGlobals()
+    return { world, sizes: () => made.map(({ size }) => size) }
+  }
+  const Happened = Schema.Array(
+    Schema.Tuple([
+      Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: events.length - 1 })),
+      Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 2 }))
+    ])
+  ).check(Schema.isMinLength(20))
+  it.prop("keeps nothing at all of tasks that are gone with their Jobs and Pods, whatever happened to them", [Happened], ([happened]) => {
+    const { sizes, world } = measured()
+    for (const [event, index] of happened) events[event]?.(world, index)
+    for (const index of [0, 1, 2]) {
+      world.setTask(key(index), Option.none())
+      world.setJob(`tasks/job-${index}`, Option.none())
+      world.setPod(`tasks/pod-${index}`, Option.none())
+      world.passEnded(`uid-${index}`)
+    }
+    world.pastHistory(task(0).spec.workspace)
+    expect(sizes().length).toBeGreaterThan(10)
+    expect(sizes().filter((size) => size > 0)).toEqual([])
   })
 
   it("forgets what the pool heard of one task, or of all", () => {
