@@ -654,6 +654,13 @@ export const mutants: ReadonlyArray<Mutant> = [
     test: "server/access/tokens.test.ts"
   },
   {
+    name: "the journal leaves out what has only begun",
+    file: "src/worker/engine/journal.ts",
+    from: "if (Option.isNone(entry)) return",
+    to: `if (Option.isNone(entry) || told.kind === "started") return`,
+    test: schedules
+  },
+  {
     name: "a journal that comes late is not accounted for",
     file: "src/server/run/stage-ends.ts",
     from: "stage.result === null) return { number }",

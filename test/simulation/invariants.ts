@@ -1,4 +1,4 @@
-// The invariants, checked after every step: on each change that was written, and on what really happened.
+// The invariants, checked after every step: on each change that was written, and on what really happened; effects has those of what engines make.
 // Not here are I14, no leak (test/server/canary.test.ts), I15, contained Pods (test/core/manifest/every-value.test.ts), and the turns of I11
 // (test/core/scheduling/admit.test.ts). Used by test/simulation/run and test/simulation/crash-points.
 import { taskUidLabel } from "../../src/core/manifest/labels.ts"
@@ -8,12 +8,11 @@ import { mostRetries } from "../../src/core/run/disruption.ts"
 import { leaseName } from "../../src/core/scheduling/workspace-lease.ts"
 import { isCalledOff, isOver, mayFollow } from "../../src/core/task/status.ts"
 import { agentTasks, jobs, leases, pods } from "../../src/kubernetes/kinds.ts"
-import { assignmentId } from "../../src/schema/api/pool-api.ts"
 import { type AgentTask, type AgentTaskStatus, mutates } from "../../src/schema/task/agent-task.ts"
 import { reasons } from "../../src/schema/task/reason.ts"
 import type { Change } from "./api-server.ts"
 import { judgeAttempt, judgeFollowers, judgePlans } from "./attempts.ts"
-import type { Engine } from "./engine.ts"
+import { judgeEffects, stageIdOf } from "./effects.ts"
 import type { PoolServer, Stored } from "./pool-server.ts"
 import { same } from "./same.ts"
 import type { Simulation } from "./simulation.ts"
@@ -201,9 +200,6 @@ export const waitForNobody = (
   )
 }
 
-const stageOf = ({ task: { spec } }: Engine): string =>
-  spec.pool === undefined ? "" : assignmentId(spec.pool.runId, spec.stage, spec.attempt ?? 1)
-
 /**
  * Checks that what the pool has stored of a stage is what its one task did, once, and that a stage that an agent acknowledged has a task or
  * a result.
@@ -236,7 +232,7 @@ const judgeStages = ({ server, truth }: Simulation, { confirmed, results }: Pool
   const started = new Set<string>()
   for (const engine of truth.engines) {
     if (engine.task.spec.pool === undefined) continue
-    const id = stageOf(engine)
+    const id = stageIdOf(engine.task)
     demand(!started.has(id), "I1", () => `the engine of ${id} was started by two tasks`)
     started.add(id)
   }
@@ -262,9 +258,9 @@ const judgeBeginnings = ({ truth: { engines } }: Simulation, { begun }: PoolServ
     for (const before of making.slice(0, making.indexOf(engine))) {
       if (before.task.spec.workspace !== engine.task.spec.workspace || digests.has(before.lastState ?? "")) continue
       demand(
-        doubts.get(stageOf(before)) === "settled",
+        doubts.get(stageIdOf(before.task)) === "settled",
         "I4",
-        () => `${stageOf(engine)} began, though what ${stageOf(before)} made is in no state, and nobody has looked`
+        () => `${stageIdOf(engine.task)} began, though what ${stageIdOf(before.task)} made is in no state, and nobody has looked`
       )
     }
   }
@@ -311,6 +307,7 @@ const judgePool = (simulation: Simulation, pool: PoolServer): void => {
   judgeStages(simulation, pool, stored)
   judgeBeginnings(simulation, pool, stored)
   judgeStates(simulation, stored)
+  judgeEffects(simulation, pool, stored)
 }
 
 /** Checks that no workspace has more finished tasks of one kind than it may keep; a task that a finalizer keeps is not counted. */
@@ -333,7 +330,7 @@ export const judgeEnd = (simulation: Simulation): void => {
   const { digests, doubts } = pool.stored
   for (const engine of truth.engines) {
     if (engine.lastState === undefined || digests.has(engine.lastState)) continue
-    demand(doubts.has(stageOf(engine)), "I4", () => `what ${stageOf(engine)} made is in no state, and nobody was told`)
+    demand(doubts.has(stageIdOf(engine.task)), "I4", () => `what ${stageIdOf(engine.task)} made is in no state, and nobody was told`)
   }
 }
 

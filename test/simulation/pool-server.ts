@@ -6,6 +6,7 @@ import { SqlClient } from "effect/sql"
 import { createHash } from "node:crypto"
 import { isSettled, Pool, type PoolError, PoolRefused, PoolUnreachable } from "../../src/controller/pool/pool.ts"
 import { isFinal, RunEvent } from "../../src/core/run/run-machine.ts"
+import { type JournalEntry, JournalPosition, LeftOver } from "../../src/schema/api/effects.ts"
 import { keptByDefault } from "../../src/schema/api/keep.ts"
 import { RunStatus } from "../../src/schema/api/run.ts"
 import { RunId, Sha256, WorkspaceName } from "../../src/schema/names.ts"
@@ -14,6 +15,7 @@ import { StageResult } from "../../src/schema/task/stage-result.ts"
 import { Bodies } from "../../src/server/access/bodies.ts"
 import { Tokens } from "../../src/server/access/tokens.ts"
 import { conflict, Refused, unauthorized } from "../../src/server/refused.ts"
+import { Settlements } from "../../src/server/rescue/settlements.ts"
 import { Agents } from "../../src/server/run/agents.ts"
 import { Assignments, Speaker } from "../../src/server/run/assignments.ts"
 import { Journals } from "../../src/server/run/journals.ts"
@@ -35,11 +37,23 @@ import { StateLocks } from "../../src/server/workspace/state-locks.ts"
 import { StateVersions } from "../../src/server/workspace/state-versions.ts"
 import { Workspaces } from "../../src/server/workspace/workspaces.ts"
 import { NoAnswer, refusalOf, type TaskApiError } from "../../src/worker/network/task-api-error.ts"
-import type { TaskApi } from "../../src/worker/network/task-api.ts"
+import { storedUpTo, type TaskApi } from "../../src/worker/network/task-api.ts"
+import { addressesIn, written } from "./engine-state.ts"
 import type { Engine } from "./engine.ts"
 import { type Fault, isRefused, isUnheard, OneThread, Process, randomOf } from "./one-thread.ts"
 
-type Stores = Assignments | Rescues | Runs | StageEnds | StageStates | Stages | StateLocks | StateVersions | Workspaces
+type Stores =
+  | Assignments
+  | Evidence
+  | Settlements
+  | Rescues
+  | Runs
+  | StageEnds
+  | StageStates
+  | Stages
+  | StateLocks
+  | StateVersions
+  | Workspaces
 type Storing<A, E = unknown> = Effect.Effect<A, E, Stores | SqlClient.SqlClient>
 
 const url = "http://pool"
@@ -74,7 +88,7 @@ const blobsIn = (files: Map<string, Uint8Array>) =>
     probe: Effect.void
   })
 
-const stores = Layer.mergeAll(Assignments.layer, StageStates.layer).pipe(
+const stores = Layer.mergeAll(Assignments.layer, Settlements.layer, StageStates.layer).pipe(
   Layer.provideMerge(StageEnds.layer),
   Layer.provideMerge(Layer.mergeAll(LeftOvers.layer, Runs.layer)),
   Layer.provideMerge(Layer.mergeAll(Journals.layer, Stages.layer)),
@@ -93,9 +107,10 @@ const StoredStage = Schema.Struct({
   stage: Stage,
   taskUid: Schema.NullOr(Schema.String),
   acknowledgedAt: Schema.NullOr(Schema.String),
-  result: Schema.NullOr(Schema.fromJsonString(StageResult))
+  result: Schema.NullOr(Schema.fromJsonString(StageResult)),
+  effects: Schema.NullOr(Schema.fromJsonString(LeftOver))
 })
-const StoredRun = Schema.Struct({ id: RunId, status: RunStatus, autoApply: Schema.BooleanFromBit })
+const StoredRun = Schema.Struct({ id: RunId, status: RunStatus, autoApply: Schema.BooleanFromBit, workspaceId: Schema.String })
 const StoredState = Schema.Struct({
   workspaceId: Schema.String,
   runId: Schema.NullOr(Schema.String),
@@ -114,8 +129,8 @@ const stored = Effect.gen(function*() {
   const doubts = yield* doubtsOf(sql`SELECT stageId, settledAt FROM rescues ORDER BY seq`)
   const states = yield* statesOf(sql`SELECT workspaceId, runId, serial, lineage, sha256, epoch FROM stateVersions ORDER BY seq`)
   return {
-    stages: yield* stagesOf(sql`SELECT id, runId, stage, taskUid, acknowledgedAt, result FROM stages ORDER BY seq`),
-    runs: yield* runsOf(sql`SELECT id, status, autoApply FROM runs ORDER BY seq`),
+    stages: yield* stagesOf(sql`SELECT id, runId, stage, taskUid, acknowledgedAt, result, effects FROM stages ORDER BY seq`),
+    runs: yield* runsOf(sql`SELECT id, status, autoApply, workspaceId FROM runs ORDER BY seq`),
     /** All states, oldest first. */
     states,
     digests: new Set<string>(states.map(({ sha256 }) => sha256)),
@@ -128,6 +143,7 @@ export type Stored = Effect.Success<typeof stored>
 /** The requests of a worker about its state. */
 export type StatesOfStage = Pick<TaskApi["Service"], "state" | "lockState" | "unlockState" | "pushState">
 
+const person = { name: "a person", shown: "a person" }
 const byHand = { ID: "by hand", Operation: "state push", Who: "a person" }
 
 /** Databases that are migrated and have no row: a simulation leaves its own to the next one, since most of a new one is its migration. */
@@ -157,6 +173,10 @@ export class PoolServer {
   readonly confirmed = new Set<string>()
   /** The engines whose beginning has already been checked; for the invariants. */
   readonly begun = new Set<Engine>()
+  /** How much each plan stage has said of what its apply makes, by the stage's id; for the invariants. */
+  readonly planned = new Map<string, number>()
+  /** The UIDs of tasks whose worker has sent entries of its journal and got no answer yet; for the invariants. */
+  readonly unheard = new Set<string>()
   readonly #thread: OneThread
   readonly #disk: Process
   readonly #sql: Context.Context<SqlClient.SqlClient>
@@ -167,6 +187,8 @@ export class PoolServer {
   readonly #open = new Set<Open>()
   readonly #scope = Scope.makeUnsafe()
   #read: { readonly written: number; readonly stored: Stored } | undefined
+  /** The addresses of what is in a state, by its digest. */
+  readonly #contents = new Map<string, ReadonlyArray<string>>()
 
   constructor(thread: OneThread, seed: number) {
     this.#thread = thread
@@ -291,6 +313,17 @@ export class PoolServer {
     const open = stageThat(({ endedAt }) => Effect.succeed(endedAt === null))
     const states = <A>(use: (_: StageStates["Service"], stage: StageRow) => Effect.Effect<A, unknown>): Storing<A> =>
       Effect.flatMap(open, (stage) => Effect.flatMap(StageStates, (_) => use(_, stage)))
+    const { planned, unheard } = this
+    /** As the routes of the task API take it: nothing of a stage that is over and left nothing in doubt. */
+    const append = (entries: ReadonlyArray<JournalEntry>) =>
+      Effect.flatMap(stageThat(() => Effect.succeed(true)), (stage) =>
+        Effect.gen(function*() {
+          const [ends, states] = [yield* StageEnds, yield* StageStates]
+          if (!(yield* states.mayPush(stage))) return yield* conflict("stage-over", "the stage is over and left nothing in doubt")
+          const number = yield* ends.journal(stage.id, entries)
+          if (stage.stage === "plan") planned.set(stage.id, number)
+          return { number }
+        }))
     const mayPush = stageThat((stage) => Effect.flatMap(StageStates, (_) => _.mayPush(stage)))
     return {
       details: ask("the assignment", Effect.asVoid(open)),
@@ -301,6 +334,15 @@ export class PoolServer {
           (found) => Effect.flatMap(Runs, (runs) => runs.savePlan(found.runId, found.id, { sha256: planSha256, sizeBytes: 0, aside: "" }))
         )
       ),
+      appendEffects: (entries: ReadonlyArray<JournalEntry>) =>
+        storedUpTo(
+          Effect.suspend(() => {
+            unheard.add(taskUid)
+            return ask("the journal", append(entries))
+          }),
+          JournalPosition,
+          ({ number }) => number
+        ).pipe(Effect.tap(({ _tag }) => Effect.sync(() => _tag === "StoredUpTo" && unheard.delete(taskUid)))),
       result: (result: StageResult) =>
         ask(
           "the result",
@@ -345,7 +387,7 @@ export class PoolServer {
         destroy,
         message: "",
         engine: undefined,
-        options: {},
+        options: destroy ? { destroy } : {},
         variables: []
       })
     }))
@@ -374,12 +416,21 @@ export class PoolServer {
   confirmAll(): void {
     for (const { id, status } of this.stored.runs) if (status === "planned") this.#step(id, RunEvent.Confirm({}))
   }
-  /** Settles each state in doubt, as a person would after a look at it, so that its workspace can go on. */
+  /** Settles each state in doubt, as a person would who has seen what is missing in it, so that its workspace can go on. */
   settleAll(): void {
     this.#do(Effect.gen(function*() {
-      const [rescues, workspaces] = [yield* Rescues, yield* Workspaces]
-      for (const { id } of yield* workspaces.list) {
-        for (const rescue of yield* rescues.pending(id)) yield* rescues.settle(rescue.id, "a person", "looked at")
+      const [refused, rescues, settlements] = [yield* Evidence, yield* Rescues, yield* Settlements]
+      const [states, workspaces] = [yield* StateVersions, yield* Workspaces]
+      for (const { id, name } of yield* workspaces.list) {
+        const pending = yield* rescues.pending(id)
+        if (pending.length === 0) continue
+        const [newest] = yield* refused.list(id)
+        const version = yield* states.current(id)
+        yield* settlements.settle(name, person, {
+          pending: pending.map((one) => one.id),
+          ...(newest !== undefined && { evidence: newest.id }),
+          ...(version !== undefined && { version: version.id })
+        })
       }
     }))
   }
@@ -403,7 +454,7 @@ export class PoolServer {
         const { id } = yield* workspaces.named(workspace)
         const before = yield* states.current(id)
         if (before !== undefined) {
-          const bytes = Buffer.from(JSON.stringify({ version: 4, serial: before.serial + 1, lineage: before.lineage, by: byHand.ID }))
+          const bytes = written(yield* states.read(before), byHand.ID)
           yield* states.accept(id, { bytes, sha256: undefined, lockId: byHand.ID, by: undefined })
         }
         yield* locks.unlock(id, byHand.ID, { person: "a person" })
@@ -416,6 +467,15 @@ export class PoolServer {
     const written = this.#now(this.#disk, Effect.provide(writes, this.#sql))
     if (this.#read?.written !== written) this.#read = { written, stored: this.#now(this.#disk, Effect.provide(stored, this.#sql)) }
     return this.#read.stored
+  }
+  /** The addresses of what is in the newest state of a workspace. */
+  savedOf(workspaceId: string, { states }: Stored): ReadonlyArray<string> {
+    const newest = states.findLast((state) => state.workspaceId === workspaceId)
+    const bytes = this.#files.get(newest?.sha256 ?? "")
+    if (newest === undefined || bytes === undefined) return []
+    const contents = this.#contents.get(newest.sha256) ?? addressesIn(bytes)
+    this.#contents.set(newest.sha256, contents)
+    return contents
   }
   get isOver(): boolean {
     return this.stored.runs.every(({ status }) => isFinal(status))

@@ -120,6 +120,17 @@ const doubtAfterOffer: Begin = ({ below }) => [
   ...calm(below(8))
 ]
 
+/** Kills the engine of an apply at any moment of what it makes, while its worker goes on. */
+const killedApply: Begin = ({ below }) => [
+  step("start a run", 3),
+  ...calm(7),
+  step("an engine ends"),
+  ...calm(11 + below(5)),
+  ...Array.from({ length: below(6) }, () => step("an engine goes on")),
+  step("an engine is killed"),
+  ...calm(below(8))
+]
+
 interface Begins {
   readonly weight: number
   readonly begin: Begin
@@ -137,8 +148,9 @@ const begins: ReadonlyArray<Begins> = [
 /** One with a pool begins with one of these first. */
 const poolBegins: ReadonlyArray<Begins> = [
   { weight: 30, begin: nothing },
-  { weight: 60, begin: runsUnderWay },
-  { weight: 10, begin: doubtAfterOffer }
+  { weight: 50, begin: runsUnderWay },
+  { weight: 10, begin: doubtAfterOffer },
+  { weight: 10, begin: killedApply }
 ]
 
 /**
@@ -153,7 +165,7 @@ export const schedule = (seed: number, { withPool = false } = {}): ReadonlyArray
   const below = (limit: number) => Math.floor(random() * limit)
   const task = () => (offset + below(tasks)) % templates.length
   const draw: Draw = { below, task, withPool }
-  const mine = rows.filter(({ trouble }) => trouble === undefined || random() < 0.5)
+  const mine = rows.filter(({ ofPool, trouble }) => (withPool || ofPool === undefined) && (trouble === undefined || random() < 0.5))
   const myFaults = faults.filter(() => random() < 0.5)
   const faultRate = random() < 0.3 ? 0 : random() * 0.3
   const drawOf = <A extends { readonly weight: number }>(all: ReadonlyArray<A>): A | undefined => {

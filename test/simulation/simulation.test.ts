@@ -192,20 +192,28 @@ describe("what chance seldom comes to", () => {
   it("a state that is on its way when its lock is taken by force is not stored under the other's lock", () =>
     expect(runSteps(170, [
       ...aPlanEnds,
-      ...goesWell(8),
-      go("answer a worker", 3),
-      go("answer a worker"),
-      go("answer a worker"),
+      ...goesWell(14),
+      go("an engine goes on"),
       go("a state is locked by force")
     ])).toBeUndefined())
 
   it("what a run makes that was ended by force is in doubt, and the next run waits until a person has looked", () =>
     expect(runSteps(170, [
       ...aPlanEnds,
-      ...goesWell(11),
+      ...goesWell(12),
       go("end a run by force"),
       go("start a run", 0, 3)
     ])).toBeUndefined())
+
+  describe("what an engine had made, or begun, that is killed at any moment of its apply, is named by its result and with its run", () => {
+    const rounds = [12, 13, 14, 15, 16, 17, 18, 19] // from its lock to its last thing
+    const killedAfter = (rounds: number, ...before: ReadonlyArray<Step>) =>
+      runSteps(170, [...aPlanEnds, ...goesWell(rounds), ...before, go("an engine is killed")])
+
+    it.each(rounds)("after %i rounds", (rounds) => expect(killedAfter(rounds)).toBeUndefined())
+    it("though the first it tells of that is lost on its way", () =>
+      expect(killedAfter(13, go("answer a worker", 0, 0, "not sent"))).toBeUndefined())
+  })
 
   it("a stranger's Job of the derived name stays as it is", () =>
     expect(runSteps(0, [go("a stranger's Job"), go("create a task"), go("a controller starts"), ...goesWell(8)])).toBeUndefined())

@@ -15,6 +15,7 @@ import { configOf } from "../core/configs.ts"
 import { ApiServer } from "./api-server.ts"
 import { Cluster } from "./cluster.ts"
 import { type Annotations, type ControllerProcess, startController } from "./controller-process.ts"
+import { killed } from "./engine.ts"
 import { type Fault, OneThread, type Process, type Wait } from "./one-thread.ts"
 import { PoolServer } from "./pool-server.ts"
 import { Source } from "./source.ts"
@@ -248,6 +249,11 @@ export class Simulation {
     const open = new Set<string>(this.tasks.filter(({ status }) => !isOver(status.phase)).map(({ metadata }) => metadata.uid))
     for (const job of this.cluster.jobs) if (!open.has(job.metadata.ownerReferences?.[0]?.uid ?? "")) this.cluster.letJobGo(job)
   }
+  /** Kills an engine whose worker goes on, as for want of memory. Those without a pool are left: their own backend knows what they made. */
+  killEngine(nth: number): void {
+    const running = this.truth.engines.filter(({ running, writesState }) => running && writesState)
+    running[nth % running.length]?.end(killed)
+  }
   lockByForce(nth: number): void {
     this.pool?.lockByForce(workspaceAt(nth))
   }
@@ -300,7 +306,10 @@ export class Simulation {
       if (containersStart) cluster.startContainer(pod)
       if (pod.status?.containerStatuses?.some(({ state }) => state?.terminated !== undefined) === true) cluster.stopRunner(pod)
     }
-    if (enginesEnd) { for (const engine of this.truth.engines) engine.end(0) }
+    for (const engine of this.truth.engines) {
+      if (enginesEnd) engine.end(0)
+      else engine.goOn()
+    }
     this.thread.settle()
     for (const pod of cluster.pods) cluster.report(pod.metadata)
     for (const job of cluster.jobs) cluster.expireJob(job)

@@ -20,6 +20,8 @@ interface Row {
   readonly weight: number
   /** Whether the step is trouble: a schedule may be free of it. */
   readonly trouble?: true
+  /** Whether the step is drawn only where there is a pool, since it does nothing without one. */
+  readonly ofPool?: true
   readonly perform: Perform
 }
 
@@ -174,6 +176,12 @@ const table = {
   // workers
   "answer a worker": { weight: 20, perform: (_, step) => _.answerWorker(step.nth, step.fault) },
   "events reach a worker": { weight: 3, perform: (_, { nth }) => pick(_.watchesOfWorkers, nth)?.deliver(Infinity) },
+  "an engine goes on": {
+    weight: 2,
+    ofPool: true,
+    perform: (_, { nth }) => pick(_.truth.engines.filter(({ running }) => running), nth)?.goOn()
+  },
+  "an engine is killed": { weight: 0.5, trouble: true, ofPool: true, perform: (_, { nth }) => _.killEngine(nth) },
   "an engine ends": {
     weight: 4,
     perform: (_, { by, nth }) => pick(_.truth.engines.filter(({ running }) => running), nth)?.end(by % 4 === 3 ? 1 : 0)

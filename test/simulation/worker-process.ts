@@ -6,6 +6,7 @@ import { createHash } from "node:crypto"
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { fromEvent } from "../../src/core/stage/engine-events.ts"
 import type { StopCause } from "../../src/core/stage/outcome.ts"
 import { claimLostExitCode } from "../../src/core/task/places.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
@@ -13,8 +14,11 @@ import { secrets } from "../../src/kubernetes/kinds.ts"
 import { Sha256 } from "../../src/schema/names.ts"
 import type { AgentTask } from "../../src/schema/task/agent-task.ts"
 import type { StageResult } from "../../src/schema/task/stage-result.ts"
+import { type Journal, makeJournal, type SendJournal } from "../../src/worker/engine/journal.ts"
+import { Log } from "../../src/worker/engine/log-shipper.ts"
 import type { TaskApiError } from "../../src/worker/network/task-api-error.ts"
 import { Settings } from "../../src/worker/settings.ts"
+import { type Outcome, tellPlanned } from "../../src/worker/stage/stage.ts"
 import { claimTask } from "../../src/worker/task/claim.ts"
 import { report, type TellPool } from "../../src/worker/task/report.ts"
 import { Stop } from "../../src/worker/task/stop.ts"
@@ -22,7 +26,7 @@ import { TaskStatus } from "../../src/worker/task/task-status.ts"
 import type { ApiServer } from "./api-server.ts"
 import { clientOf, type Watch } from "./client.ts"
 import { liveWithState } from "./engine-state.ts"
-import { Engine } from "./engine.ts"
+import { Engine, wantedOf } from "./engine.ts"
 import { isRefused, isUnheard, type OneThread, Process } from "./one-thread.ts"
 import { planSha256, type PoolServer, type StatesOfStage } from "./pool-server.ts"
 
@@ -49,23 +53,22 @@ export interface Container {
 const directory = mkdtempSync(join(tmpdir(), "simulation-"))
 process.once("exit", () => rmSync(directory, { recursive: true, force: true }))
 
-/** How an engine ended, and whether its plan, or its last state, is stored; none if it wrote no state. */
-interface Ended extends Pick<StageResult, "stateDigest"> {
+/** How an engine ended whose state is not the pool's, and whether its plan, or its last state, is stored. */
+interface Ended {
   readonly code: number
-  readonly stored: Option.Option<boolean>
+  readonly stored: boolean
 }
 
 /** Returns the digest of the plan that the task makes; a pool has stored one that is always the same. */
 const planDigestOf = ({ metadata: { uid }, spec: { pool } }: AgentTask): Sha256 =>
   pool === undefined ? Sha256.make(createHash("sha256").update(uid).digest("hex")) : planSha256
 
-const resultOf = (task: AgentTask, { code, stored, ...digest }: Ended, stopped: StopCause | undefined): Omit<StageResult, "finishedAt"> => {
-  const saved = Option.getOrElse(stored, () => true)
-  const state = task.spec.stage === "plan" || Option.isNone(stored) ? {} : { statePushed: saved, ...digest }
-  if (!saved && task.spec.stage === "plan") {
+const outcomeOf = (task: AgentTask, { code, stored }: Ended, stopped: StopCause | undefined): Outcome => {
+  const state = task.spec.stage === "plan" ? {} : { statePushed: stored }
+  if (!stored && task.spec.stage === "plan") {
     return { outcome: "failed", reason: "PoolUnreachable", message: "The pool has not got the plan.", exitCode: code }
   }
-  if (!saved) {
+  if (!stored) {
     return { outcome: "failed", reason: "StateNotSaved", message: "The server has not confirmed the state.", exitCode: code, ...state }
   }
   if (stopped !== undefined) {
@@ -82,7 +85,7 @@ const resultOf = (task: AgentTask, { code, stored, ...digest }: Ended, stopped: 
 }
 
 /** The result of a worker that the pool does not let begin. */
-const refused: Omit<StageResult, "finishedAt"> = {
+const refused: Outcome = {
   outcome: "failed",
   reason: "TokenRefused",
   message: "The pool does not know this stage."
@@ -98,16 +101,23 @@ export interface Start {
   readonly pool: Option.Option<PoolServer>
 }
 
-/** What the pool gives a worker: leave to begin, a place for its plan and its states, and a way to report its result. */
+/** What the pool gives a worker: leave to begin, a place for its plan, its states and its journal, and a way to report its result. */
 interface Backing {
   readonly mayBegin: Effect.Effect<boolean>
+  readonly sendJournal: Option.Option<SendJournal>
   readonly storePlan: Effect.Effect<boolean>
   readonly states: Option.Option<StatesOfStage>
   readonly tellPool: Option.Option<TellPool>
 }
 
+const nothing = () => Effect.void
+const asItIs = (text: string) => text
+/** A log that nobody reads, with no secret in it. */
+const quietLog = Log.of({ show: () => Effect.succeed(""), line: nothing, redact: asItIs, redactKey: asItIs, flush: nothing })
+
 const ownBacking: Backing = {
   mayBegin: Effect.succeed(true),
+  sendJournal: Option.none(),
   storePlan: Effect.succeed(true),
   states: Option.none(),
   tellPool: Option.none()
@@ -140,6 +150,7 @@ export const startWorker = ({ pod, pool, reaches, seed, server, thread, truth }:
       Effect.match(patiently(ask), { onFailure: () => false, onSuccess: () => true })
     return {
       mayBegin: succeeds(asked.details),
+      sendJournal: Option.some(asked.appendEffects),
       storePlan: succeeds(asked.storePlan),
       states: Option.some(asked.states),
       tellPool: Option.some((result) =>
@@ -156,27 +167,36 @@ export const startWorker = ({ pod, pool, reaches, seed, server, thread, truth }:
       return heard && !isUnheard(fault) ? Effect.succeed(true) : Effect.fail("not confirmed" as const)
     }).pipe(Effect.retry({ times: 2 }), Effect.orElseSucceed(() => false))
 
-  /** Waits until the engine has ended and its plan or state is stored, or is given up. */
-  const untilEnd = (task: AgentTask, engine: Engine, { states, storePlan }: Backing, stopped: () => boolean) => {
-    const ended = process.hear<number>((tell) => engine.onEnd(tell))
-    if (task.spec.stage !== "plan" && Option.isSome(states)) {
-      engine.writesState = true
-      const done = process.hear<number>((tell) => engine.onDone(tell))
-      return Effect.map(
-        liveWithState(engine, { done, ended }, states.value, patiently),
-        ({ code, settled }): Ended => ({
-          code,
-          stored: settled._tag === "Unwritten" || settled._tag === "Untouched" ? Option.none() : Option.some(settled._tag === "Saved"),
-          ...(settled._tag === "Saved" && { stateDigest: settled.digest })
-        })
-      )
-    }
-    return Effect.flatMap(ended, (code) =>
-      Effect.map(
-        task.spec.stage !== "plan" ? save(task) : code === 0 && !stopped() ? storePlan : Effect.succeed(true),
-        (stored): Ended => ({ code, stored: Option.some(stored) })
-      ))
-  }
+  /** Tells the pool what an apply of this plan makes, and stores the plan; returns whether that is stored. */
+  const keepPlan = Effect.fnUntraced(function*(task: AgentTask, journal: Journal, { sendJournal, storePlan }: Backing) {
+    const creations = wantedOf(task).map((address) => ({ address, replaces: false }))
+    yield* tellPlanned(Option.some(creations), journal, Option.isSome(sendJournal))
+    return yield* storePlan
+  })
+
+  /** Waits until the engine has ended and its plan or state is stored, or is given up; returns how the stage ended. */
+  const untilEnd = Effect.fnUntraced(
+    function*(task: AgentTask, engine: Engine, backing: Backing, stopped: () => StopCause | undefined) {
+      const { sendJournal, states } = backing
+      const journal = yield* makeJournal(quietLog, sendJournal)
+      const ended = process.hear<number>((tell) => engine.onEnd(tell))
+      if (task.spec.stage !== "plan" && Option.isSome(states)) {
+        engine.writesState = true
+        engine.hears = (line) => {
+          if (process.alive) Option.map(fromEvent(line), journal.add)
+        }
+        const done = process.hear<number>((tell) => engine.onDone(tell))
+        const news = process.hear<ReadonlyArray<string>>((tell) => engine.onNews(tell))
+        return yield* liveWithState(engine, { done, ended, news }, { journal, patiently, states: states.value, stopped })
+      }
+      const code = yield* ended
+      const stored = task.spec.stage !== "plan"
+        ? yield* save(task)
+        : code !== 0 || stopped() !== undefined || (yield* keepPlan(task, journal, backing))
+      return outcomeOf(task, { code, stored }, stopped())
+    },
+    Effect.scoped
+  )
 
   const runEngine = Effect.fnUntraced(function*(task: AgentTask, asked: Effect.Effect<StopCause>, backing: Backing) {
     const engine = new Engine(task, pod.uid)
@@ -187,9 +207,9 @@ export const startWorker = ({ pod, pool, reaches, seed, server, thread, truth }:
         stopped = cause
         engine.interrupts++
       })))
-    const end = yield* untilEnd(task, engine, backing, () => stopped !== undefined)
+    const outcome = yield* untilEnd(task, engine, backing, () => stopped)
     yield* Fiber.interrupt(stopping)
-    return resultOf(task, end, stopped)
+    return outcome
   })
 
   const program = Effect.gen(function*() {
@@ -206,6 +226,7 @@ export const startWorker = ({ pod, pool, reaches, seed, server, thread, truth }:
   }).pipe(
     Effect.provide(Stop.layerOn(signal)),
     Effect.provide(Settings.layer),
+    Effect.provideService(Log, quietLog),
     Effect.provide(
       Layer.mergeAll(
         Layer.succeed(Kubernetes, kubernetes),

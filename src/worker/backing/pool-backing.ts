@@ -28,6 +28,12 @@ const markOf = ({ state }: TaskDetails): Seal["state"] => state ?? "none"
 
 const refuse = (message: string) => Effect.fail(invalid(message))
 
+/** Returns the stored state as `Backing` has it. */
+export const storedState = ({ patiently, state }: Pick<TaskApi["Service"], "patiently" | "state">): Backing["storedState"] =>
+  Effect.option(patiently(state)).pipe(
+    Effect.map(Option.map(Option.match({ onNone: () => "", onSome: (bytes) => new TextDecoder().decode(bytes) })))
+  )
+
 /** Makes the backing. Asks the server for the stage's details, and carries stranded states to it; all else is fetched when it is needed. */
 export const poolBacking = Effect.fnUntraced(function*({ plan, source, stage }: AgentTaskSpec) {
   const taskApi = yield* TaskApi
@@ -50,9 +56,7 @@ export const poolBacking = Effect.fnUntraced(function*({ plan, source, stage }: 
     secrets: [...(yield* taskApi.secrets), begun.keptStateKey],
     ship: Option.some(taskApi.appendLog),
     sendJournal: Option.some(taskApi.appendEffects),
-    storedState: Effect.option(taskApi.patiently(taskApi.state)).pipe(
-      Effect.map(Option.map(Option.match({ onNone: () => "", onSome: (bytes) => new TextDecoder().decode(bytes) })))
-    ),
+    storedState: storedState(taskApi),
     bringSource: Option.map(Option.fromUndefinedOr(source.pool), ({ archiveSha256 }) =>
       Effect.fnUntraced(function*(root: number) {
         const file = join(privateDirectory, archiveFile)

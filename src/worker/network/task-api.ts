@@ -73,6 +73,26 @@ const largeBodyTimeout = Duration.minutes(10)
 /** How long the server may be silent before the worker's output says so. */
 const silentMillis = 20_000
 
+/**
+ * Appends to the server's copy of the log or the journal. The server answers where its copy ends, also when it refuses a request that does
+ * not begin there. Any other refusal is final, but one of the token is a failure.
+ */
+export const storedUpTo = <S extends Schema.ConstraintDecoder<unknown>>(
+  asked: Effect.Effect<S["Type"], TaskApiError>,
+  position: S,
+  endOf: (position: S["Type"]) => number
+): Effect.Effect<ServerAnswer, TaskApiError> => {
+  const answer = (position: S["Type"]): ServerAnswer => ServerAnswer.StoredUpTo({ end: endOf(position) })
+  const decode = Schema.decodeUnknownOption(position)
+  return Effect.map(asked, answer).pipe(
+    Effect.catchTags({
+      Declined: ({ body, status }) =>
+        Effect.succeed(Option.match(status === 409 ? decode(body) : Option.none(), { onNone: ServerAnswer.Refused, onSome: answer })),
+      TokenRefused: (error) => mayBeRenewed(error) ? Effect.fail(error) : Effect.succeed<ServerAnswer>(ServerAnswer.Refused())
+    })
+  )
+}
+
 const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
   const { poolPatience, tokenFile } = yield* Settings
   const path = yield* Effect.mapError(
@@ -159,26 +179,11 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
     )
   const done = (request: Request.HttpClientRequest, limit = smallBodyTimeout) => Effect.asVoid(text(request, 204, limit))
 
-  /**
-   * Appends to the server's copy of the log or the journal. The server answers where its copy ends, also when it refuses a request that
-   * does not begin there. Any other refusal is final, but one of the token is a failure.
-   */
   const append = <S extends Schema.ConstraintDecoder<unknown>>(
     request: Request.HttpClientRequest,
     position: S,
     endOf: (position: S["Type"]) => number
-  ) => {
-    const storedUpTo = (position: S["Type"]): ServerAnswer => ServerAnswer.StoredUpTo({ end: endOf(position) })
-    const decode = Schema.decodeUnknownOption(position)
-    return json(request, position).pipe(
-      Effect.map(storedUpTo),
-      Effect.catchTags({
-        Declined: ({ body, status }) =>
-          Effect.succeed(Option.match(status === 409 ? decode(body) : Option.none(), { onNone: ServerAnswer.Refused, onSome: storedUpTo })),
-        TokenRefused: (error) => mayBeRenewed(error) ? Effect.fail(error) : Effect.succeed<ServerAnswer>(ServerAnswer.Refused())
-      })
-    )
-  }
+  ) => storedUpTo(json(request, position), position, endOf)
 
   const patiently: TaskApi["Service"]["patiently"] = (ask) =>
     Effect.flatMap(monotonicMillis, (since) => {

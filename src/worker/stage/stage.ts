@@ -145,7 +145,8 @@ const perform = Effect.fnUntraced(
 const plannedOf = (spec: AgentTaskSpec, captured: Option.Option<string>) =>
   Option.flatMap(captured, (json) => plannedChanges(json, spec.options?.refreshOnly === true))
 
-const orItsFailure = <R>(effect: Effect.Effect<Outcome, StageFailed | StageStopped, R>): Effect.Effect<Outcome, never, R> =>
+/** Returns the outcome of a stage that fails or is stopped, whatever the cause. */
+export const orItsFailure = <R>(effect: Effect.Effect<Outcome, StageFailed | StageStopped, R>): Effect.Effect<Outcome, never, R> =>
   effect.pipe(
     Effect.catchTags({
       StageFailed: (failure) =>
