@@ -52,6 +52,8 @@ const endedAt = Metric.gauge("agent_job_task_ended_timestamp_seconds", {
   description: "When a decision last ended a task, by the labels that the count of such decisions has, in Unix time."
 })
 
+const makesJob = ({ actions }: Plan): boolean => actions.some(({ _tag }) => _tag === "CreateJob")
+
 const count = ({ task: { spec: { stage }, status } }: Observed, { situation, status: { phase } }: Plan, now: string) => {
   const counted = { situation, stage }
   if (phase === undefined || !isOver(phase) || isOver(status.phase)) return Metric.update(Metric.withAttributes(decisions, counted), 1)
@@ -88,7 +90,7 @@ const make = Effect.fnUntraced(function*(world: World) {
       const observed = observe(world, task, answers, at)
       const decision = plan(config.policy, observed, now)
       world.passSaw(observed, at)
-      if (decision.actions.some(({ _tag }) => _tag === "CreateJob")) world.reserve(task.metadata.uid)
+      if (makesJob(decision)) world.reserve(task.metadata.uid)
       return Option.some({ observed, decision, needsLive: decision.live && !answers.live })
     })
 
@@ -180,8 +182,10 @@ const make = Effect.fnUntraced(function*(world: World) {
       const { decision, observed } = decided.value
       return yield* carryOut(observed, decision, pass).pipe(
         Effect.tapError(({ _tag }) =>
-          _tag === "Unreachable" || _tag === "Unsure" ? Effect.void : Effect.sync(() => world.giveBack(task.metadata.uid))
-        ), // the slot is not given back while the Job may be there after all
+          _tag === "Unreachable" || _tag === "Unsure" || !makesJob(decision)
+            ? Effect.void
+            : Effect.sync(() => world.giveBack(task.metadata.uid))
+        ), // the slot is not given back while the Job may be there after all, of this pass or of one before
         Effect.catchTag("WriteRefused", (refusal) => refused(task, answers, pass, refusal)),
         Effect.catchTag("Unsure", (answer) => unsure(task, answers, pass, answer)),
         Effect.catchTag("Unsure", ({ because }) => Effect.fail(because)) // from the decision upon a refusal, which makes no Job

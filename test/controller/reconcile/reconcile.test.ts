@@ -557,6 +557,30 @@ describe("a Job that the API server failed to make", () => {
   )
 })
 
+describe("a Job that was made although the API server answered otherwise, and that no watch has told of", () => {
+  it.effect("keeps the slot of its task when a pass meets a conflict, as its worker has claimed the task meanwhile", () =>
+    Effect.gen(function*() {
+      const world = make(policy)
+      const { task } = worldOf(plainSeed)
+      world.setTask("tasks/task", Option.some(task))
+      world.reserve(task.metadata.uid) // by the pass that had no sure answer
+      const { kubernetes, server } = instantCluster()
+      const ownerReferences = [{ ...ownerReference(task), controller: true }]
+      server.create(jobs, { metadata: { name: "agent-job-task", namespace: "tasks", ownerReferences }, spec: {} })
+      const conflict = new Conflict({ verb: "update", object: "AgentTask tasks/task", code: 409, reason: "Conflict", detail: "modified" })
+      let conflicts = 0
+      const executor = carriesOut({
+        all: () => Effect.succeedNone,
+        writeStatus: () => Effect.suspend(() => (conflicts++, Effect.fail(conflict)))
+      })
+      const reconcile = yield* reconcilerOf({ world, executor, kubernetes })
+      yield* TestClock.setTime(Date.parse(noon) + 60_000) // a start that takes long is told of
+      yield* reconcile("tasks/task")
+      expect(conflicts).toBe(1)
+      expect(world.waiting()).toEqual([])
+    }).pipe(Effect.scoped))
+})
+
 describe("a pass that ends a task", () => {
   /** Returns how often a decision was counted that ends a task of this stage as failed. */
   const endsIn = (situation: string, stage: Stage) =>
