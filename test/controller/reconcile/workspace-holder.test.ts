@@ -58,7 +58,7 @@ describe("a task that has looked who holds its workspace", () => {
       server.create(pods, { metadata: { name: "pod", namespace: "tasks", labels: { [taskUidLabel]: "former-uid" } }, spec: {} })
       expect(yield* turn).toMatchObject({ _tag: "Admitted" })
       server.remove(pods, { name: "pod", namespace: "tasks" })
-      expect(yield* turn).toMatchObject({ _tag: "Waiting", reason: "ConcurrencyLimit" })
+      expect(yield* turn).toMatchObject({ _tag: "Waiting", why: { reason: "ConcurrencyLimit" } })
     }))
 })
 
