@@ -1,4 +1,5 @@
 import { expect, it } from "@effect/vitest"
+import { randomOf } from "../simulation/one-thread.ts"
 import { slope } from "./slope.ts"
 
 it("finds the growth under noise and outliers", () => {
@@ -8,16 +9,10 @@ it("finds the growth under noise and outliers", () => {
   expect(slope([])).toEqual({ slope: 0, error: 0 })
 })
 
-/** Numbers from 0 to 1, always the same. */
-const random = (seed: number) => {
-  let state = seed
-  return () => (state = Math.imul(state ^ (state >>> 15), 0x2c1b3c6d) + 0x9e3779b9 | 0, (state >>> 0) / 2 ** 32)
-}
-
 it("finds the true growth within its error nineteen times in twenty, and tells less error of less noise", () => {
   const noisy = (noise: number) =>
     Array.from({ length: 200 }, (_, seed) => {
-      const next = random(seed + 1)
+      const next = randomOf(seed + 1)
       return slope(Array.from({ length: 30 }, (_, at) => [at, at / 100 + noise * next()]))
     })
   const share = noisy(1).filter(({ error, slope }) => Math.abs(slope - 0.01) <= error).length / 200
