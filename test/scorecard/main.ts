@@ -11,8 +11,7 @@ const decode = Schema.decodeUnknownSync(Schema.fromJsonString(Report))
 const reportOf = (name: string): Report | undefined =>
   existsSync(reportFile(name)) ? decode(readFileSync(reportFile(name), "utf8")) : undefined
 
-const isMet = ({ target }: Row, value: number, error: number): boolean =>
-  "atLeast" in target ? value + error >= target.atLeast : value - error <= target.atMost
+const isMet = ({ target }: Row, value: number): boolean => "atLeast" in target ? value >= target.atLeast : value <= target.atMost
 
 /** A figure as docs/scorecard.json has it; null where no test has measured it. */
 interface Figure extends Pick<Row, "name" | "target"> {
@@ -32,7 +31,7 @@ const figures = rows.map((row): Figure => {
     return { name, value: null, target, met: null, seed: null, commit: null, command: row.command }
   }
   const { command, commit, seed = null } = report
-  return { name, value, ...(row.error !== undefined && { error }), target, met: isMet(row, value, error), seed, commit, command }
+  return { name, value, ...(row.error !== undefined && { error }), target, met: isMet(row, value), seed, commit, command }
 })
 
 const number = (value: number): string => Number.isInteger(value) ? value.toLocaleString("en-US") : value.toFixed(2)

@@ -8,7 +8,7 @@ export interface Row {
   readonly report: string
   readonly figure: string
   readonly target: { readonly atLeast: number } | { readonly atMost: number }
-  /** The name of the figure's error in the same report. A target is met if a value within the error meets it. */
+  /** The name of the figure's error in the same report, which is told beside it and makes no target easier. */
   readonly error?: string
   /** The command that measures it. */
   readonly command: string
