@@ -85,16 +85,19 @@ export const comeToRest = (simulation: Simulation, judged: number): number => {
 /** Checks that nothing is written any more, neither by the running controllers nor by one that is started again. */
 export const stayAtRest = (simulation: Simulation): void => {
   const { revision } = simulation.server
-  const quiet = (what: string, minutes: number) => {
-    for (let round = 0; round < minutes; round++) if (!simulation.round({ enginesEnd: true })) simulation.thread.pass(60_000)
+  const quiet = (what: string, pauses: ReadonlyArray<number>) => {
+    for (const seconds of pauses) {
+      simulation.thread.pass(seconds * 1_000)
+      for (let rounds = 0; rounds < 20 && simulation.round({ enginesEnd: true }); rounds++);
+    }
     if (simulation.server.revision !== revision) {
       throw new Violation("I9", `${what} wrote ${JSON.stringify(simulation.server.history.at(-1)?.object)}`.slice(0, 800))
     }
   }
-  quiet("a controller with nothing to do", 11) // every ten minutes each key is reconciled again
+  quiet("a controller with nothing to do", [0, 601, 30, 30]) // every ten minutes each key is reconciled again
   for (const name of simulation.controllers.keys()) simulation.crash(name)
   simulation.start("a")
-  quiet("a controller that was started again", 5)
+  quiet("a controller that was started again", [0, 60, 240])
 }
 
 export const runSteps = (seed: number, steps: ReadonlyArray<Step>): Violation | undefined => {
