@@ -104,7 +104,7 @@ const ofCluster = (kubernetes: Kubernetes["Service"], { controllerNamespace, nam
 const storedLog = (server: Server, logUrl: string) =>
   Stream.paginate(0, (offset) =>
     Effect.map(
-      patiently(server.log(logUrl, offset, 0), ({ busySeconds }) => busySeconds !== undefined),
+      patiently(server.log(logUrl, offset, 0), ({ why }) => why._tag === "Busy"),
       (bytes) => [[bytes], bytes.length === 0 ? Option.none() : Option.some(offset + bytes.length)]
     ))
 

@@ -58,7 +58,7 @@ export const Patience = Context.Reference<{ readonly every: Duration.Duration; r
 
 /** How long to leave the server alone: for this time, or for what a busy one asks for if that is longer. */
 const pauseAfter = (error: ServerFailure, every: Duration.Duration) =>
-  error._tag === "ServerUnreachable" ? Duration.max(every, Duration.seconds(error.busySeconds ?? 0)) : every
+  error._tag === "ServerUnreachable" && error.why._tag === "Busy" ? Duration.max(every, Duration.seconds(error.why.seconds)) : every
 
 /** When to ask again: after this time, or after what a busy server asks for if that is longer. */
 export const askAgain = (every: Duration.Duration) =>
@@ -87,9 +87,10 @@ export const patiently = Effect.fnUntraced(function*<A, E, R>(
     const error = answer.failure
     if (left === 0 || !(error instanceof ServerUnreachable) || !again(error)) return yield* Effect.fail(error)
     const at = yield* Clock.monotonicTimeNanos
-    awaySince = error.busySeconds === undefined ? awaySince ?? at : undefined
+    const isBusy = error.why._tag === "Busy"
+    awaySince = isBusy ? undefined : awaySince ?? at
     if (Duration.isGreaterThanOrEqualTo(Duration.nanos(at - (awaySince ?? at)), longestAway)) return yield* Effect.fail(error)
-    const what = error.busySeconds === undefined ? "No usable answer from the server" : "The server is busy"
+    const what = isBusy ? "The server is busy" : "No usable answer from the server"
     yield* screen.status(`${what} (${error.detail}); trying again`)
     yield* Effect.interruptible(Effect.sleep(pauseAfter(error, every)))
   }

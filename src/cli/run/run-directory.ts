@@ -9,7 +9,7 @@ import type { GivenVariable } from "../flags/run-variables.ts"
 import { type NewRun, ServerClient } from "../server/server-client.ts"
 import { writerOf } from "../terminal/answer.ts"
 import { counted } from "../terminal/counted.ts"
-import { Cancelled, Failed, isAwayForNow, MaybeStarted, mayComeThrough, type ServerFailure } from "../terminal/failure.ts"
+import { Cancelled, Failed, hadNoEffect, isAwayForNow, MaybeStarted, mayComeThrough, type ServerFailure } from "../terminal/failure.ts"
 import { loading } from "../terminal/lazily.ts"
 import { Screen } from "../terminal/screen.ts"
 import { decide } from "./approval.ts"
@@ -73,7 +73,7 @@ const start = Effect.fn("start")(function*(wanted: NewRun, workspace: string) {
   return yield* server.createRun(wanted).pipe(
     Effect.catchTag(
       "ServerUnreachable",
-      (error) => Effect.fail(error.hadNoEffect === true ? error : new MaybeStarted({ detail: error.detail, url: error.url, workspace }))
+      (error) => Effect.fail(hadNoEffect(error) ? error : new MaybeStarted({ detail: error.detail, url: error.url, workspace }))
     )
   )
 })

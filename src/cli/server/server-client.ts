@@ -14,7 +14,7 @@ import { taskHeader } from "../../schema/api/task-api.ts"
 import { organization, tfePath } from "../../schema/api/tfe-api.ts"
 import type { Sha256 } from "../../schema/names.ts"
 import type { Connection } from "../flags/settings.ts"
-import { BadInput, NothingThere, type ServerFailure, ServerUnreachable } from "../terminal/failure.ts"
+import { BadInput, NothingThere, type ServerFailure, ServerUnreachable, unanswered } from "../terminal/failure.ts"
 import {
   ConfigurationVersion,
   Identified,
@@ -187,7 +187,11 @@ const make = (connection: Connection, http: HttpClient.HttpClient, proxy: Chosen
   const noTrail = new NothingThere({
     message: `The server at ${url} has no such part of the audit trail; it is older than this command line.`
   })
-  const damaged = new ServerUnreachable({ url, detail: "what came is not what the server sent: its SHA-256 is another; try again" })
+  const damaged = new ServerUnreachable({
+    url,
+    detail: "what came is not what the server sent: its SHA-256 is another; try again",
+    why: unanswered
+  })
   const related = (type: string, id: string) => ({ data: { type, id } })
 
   return ServerClient.of({

@@ -11,7 +11,7 @@ import { letGo } from "../../http/let-go.ts"
 import { archiveLimitBytes } from "../../schema/api/task-api.ts"
 import { tfePath } from "../../schema/api/tfe-api.ts"
 import type { Connection } from "../flags/settings.ts"
-import { NothingThere, type ServerFailure, ServerRefused, ServerUnreachable, TokenRefused } from "../terminal/failure.ts"
+import { NothingThere, NoUse, type ServerFailure, ServerRefused, ServerUnreachable, TokenRefused, unanswered } from "../terminal/failure.ts"
 import { type Expected, isOwn, saidBy, strangeAnswer } from "./own-answer.ts"
 
 /** How long the headers of a response may take, unless a request says otherwise. */
@@ -22,11 +22,11 @@ const longestSilence = callTimeout
 /** The longest time that the client leaves a server alone, whatever it asks for. */
 const longestPauseSeconds = 30
 
-/** Returns how long to leave a server alone that has too much to do; nothing if its answer does not say that it has. */
-const pauseAskedFor = ({ headers, status }: HttpClientResponse.HttpClientResponse) => {
+/** Returns why an answer is of no use that may be another one soon: it may say that the server has too much to do, and for how long. */
+const soonAnother = ({ headers, status }: HttpClientResponse.HttpClientResponse, hadNoEffect: boolean): NoUse => {
   const seconds = Number(headers["retry-after"])
-  if (seconds >= 0) return { busySeconds: Math.min(seconds, longestPauseSeconds) }
-  return status === 429 ? { busySeconds: 0 } : {}
+  if (seconds >= 0) return NoUse.Busy({ seconds: Math.min(seconds, longestPauseSeconds), hadNoEffect })
+  return status === 429 ? NoUse.Busy({ seconds: 0, hadNoEffect }) : NoUse.Failing({ status, hadNoEffect })
 }
 
 /** The largest body that the server takes, in words. */
@@ -45,18 +45,15 @@ const listing = (thing: string): string => `agent-job get ${/^(?:run|log)\b/u.te
 export const makeRequests = ({ token, url }: Connection, http: HttpClient.HttpClient, proxy?: ChosenProxy) => {
   const unreachable = (error: unknown) => {
     const reason = reasonOf(error)
-    const hadNoEffect = unconnected.has(reason)
-    return proxy === undefined || !(error instanceof Error)
-      ? new ServerUnreachable({ url, detail: reason, hadNoEffect })
-      : new ServerUnreachable({
-        url,
-        detail: `asked through the proxy of ${proxy.variable}, ${proxy.address}: ${reason}`,
-        hadNoEffect,
-        throughProxy: true
-      })
+    const throughProxy = proxy !== undefined && error instanceof Error
+    return new ServerUnreachable({
+      url,
+      detail: throughProxy ? `asked through the proxy of ${proxy.variable}, ${proxy.address}: ${reason}` : reason,
+      why: NoUse.Unanswered({ hadNoEffect: unconnected.has(reason), throughProxy })
+    })
   }
 
-  const strange = (detail: string) => new ServerUnreachable({ url, detail, strange: true })
+  const strange = (detail: string) => new ServerUnreachable({ url, detail, why: NoUse.Strange() })
 
   /**
    * Returns the address below `url` of a path with a secret in it, because the server may know itself by another address, and a proxy may
@@ -72,7 +69,7 @@ export const makeRequests = ({ token, url }: Connection, http: HttpClient.HttpCl
     const { status } = response
     if (status === 401 || status === 403) return strange(notOwn(status))
     if (status === 404 || status === 429 || status >= 500) {
-      return new ServerUnreachable({ url, detail: `it answers ${status}`, status, hadNoEffect: status === 429, ...pauseAskedFor(response) })
+      return new ServerUnreachable({ url, detail: `it answers ${status}`, why: soonAnother(response, status === 429) })
     }
     return new ServerRefused({
       status,
@@ -87,13 +84,7 @@ export const makeRequests = ({ token, url }: Connection, http: HttpClient.HttpCl
     return ServerRefusal.$match(meaningOf(status, saidBy(text)), {
       NotOwn: () => refusedBefore(response),
       AskAgain: ({ message }) =>
-        new ServerUnreachable({
-          url,
-          detail: `it answers ${status}: ${message}`,
-          status,
-          hadNoEffect: status < 500,
-          ...pauseAskedFor(response)
-        }),
+        new ServerUnreachable({ url, detail: `it answers ${status}: ${message}`, why: soonAnother(response, status < 500) }),
       TokenRefused: () => new TokenRefused({ url, given: Option.isSome(token) }),
       Final: ({ message }) =>
         status === 404
@@ -125,7 +116,7 @@ export const makeRequests = ({ token, url }: Connection, http: HttpClient.HttpCl
             new ServerUnreachable({
               url,
               detail: `no agent-job API answers below ${pathname}; without that path it is ${origin}`,
-              lasting: true
+              why: NoUse.Lasting()
             })
           )
           : Effect.void
@@ -138,8 +129,13 @@ export const makeRequests = ({ token, url }: Connection, http: HttpClient.HttpCl
     expected: Expected
   ): Effect.Effect<HttpClientResponse.HttpClientResponse, ServerFailure> => {
     const { thing, timeout = callTimeout } = expected
-    const lasting = expected.timeout !== undefined // its minutes are over, so that it would take as many again
-    const detail = `no answer in ${Duration.format(timeout)}`
+    const late = new ServerUnreachable({
+      url,
+      detail: `no answer in ${Duration.format(timeout)}`,
+      why: expected.timeout === undefined
+        ? unanswered
+        : NoUse.Lasting() // its minutes are over, and it would take as many again
+    })
     return http.execute(request).pipe(
       Effect.mapError(unreachable),
       Effect.flatMap((response) => {
@@ -147,7 +143,7 @@ export const makeRequests = ({ token, url }: Connection, http: HttpClient.HttpCl
         if (response.status < 400) return Effect.andThen(letGo(response), Effect.fail(strange(strangeAnswer(url, request, response))))
         return Effect.flatMap(Effect.orElseSucceed(response.text, () => ""), (text) => Effect.fail(refused(response, text, thing)))
       }),
-      Effect.timeoutOrElse({ duration: timeout, orElse: () => Effect.fail(new ServerUnreachable({ url, detail, lasting })) }),
+      Effect.timeoutOrElse({ duration: timeout, orElse: () => Effect.fail(late) }),
       Effect.tapErrorTag("NothingThere", () => pathIsRight)
     )
   }

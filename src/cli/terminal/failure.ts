@@ -31,27 +31,31 @@ export class NothingThere extends Data.TaggedError("NothingThere")<{ readonly me
   override readonly [Runtime.errorExitCode] = exitCode.notThere
 }
 
+/** Why an answer is of no use. `hadNoEffect`: the request surely did nothing, since it did not reach the server whole or was refused. */
+export type NoUse = Data.TaggedEnum<{
+  /** None came to its end. `throughProxy`: it broke on the way through a proxy, which the detail names. */
+  Unanswered: { readonly hadNoEffect: boolean; readonly throughProxy: boolean }
+  /** The server has too much to do, and wants to be left alone for so long; 0 if it does not say. */
+  Busy: { readonly seconds: number; readonly hadNoEffect: boolean }
+  /** It has a status that may be another one soon. */
+  Failing: { readonly status: number; readonly hadNoEffect: boolean }
+  /** Something else answered in its place, such as a login page or a firewall. */
+  Strange: {}
+  /** It would be no other if it were asked for again, because the address is wrong or the way too slow for the request. */
+  Lasting: {}
+}>
+export const NoUse = Data.taggedEnum<NoUse>()
+/** No answer came to its end, though the request may have arrived. */
+export const unanswered = NoUse.Unanswered({ hadNoEffect: false, throughProxy: false })
+
 /** The server gave no usable answer: nobody listens, the network is down, it is busy, or something else answers there. */
-export class ServerUnreachable extends Data.TaggedError("ServerUnreachable")<{
-  readonly url: string
-  readonly detail: string
-  /** Whether the request surely had no effect: it did not reach the server whole, or the server refused it with 429. */
-  readonly hadNoEffect?: boolean
-  /** Whether the request broke on the way through a proxy, which the detail names. */
-  readonly throughProxy?: boolean
-  /** The status of an answer that may be another one soon. */
-  readonly status?: number
-  /** How long it wants to be left alone, where it is there but has too much to do; 0 if it does not say. */
-  readonly busySeconds?: number
-  /** Whether it would be no other if it were asked again, because the address is wrong or the way too slow for the request. */
-  readonly lasting?: boolean
-  /** Whether something else answered in its place, such as a login page or a firewall. */
-  readonly strange?: boolean
-}> {
+export class ServerUnreachable extends Data.TaggedError("ServerUnreachable")<
+  { readonly url: string; readonly detail: string; readonly why: NoUse }
+> {
   override readonly [Runtime.errorExitCode] = exitCode.unreachable
   override get message() {
-    if (this.busySeconds !== undefined) return `The agent-job server at ${this.url} is busy (${this.detail}); try again later.`
-    const next = this.throughProxy === true
+    if (this.why._tag === "Busy") return `The agent-job server at ${this.url} is busy (${this.detail}); try again later.`
+    const next = this.why._tag === "Unanswered" && this.why.throughProxy
       ? "check that proxy, or put the host into NO_PROXY"
       : "check that it runs and that AGENT_JOB_URL or --url is right"
     return `No usable answer from the agent-job server at ${this.url} (${this.detail}); ${next}.`
@@ -92,16 +96,20 @@ export class ServerRefused extends Data.TaggedError("ServerRefused")<{ readonly 
 export type ServerFailure = ServerUnreachable | TokenRefused | NothingThere | ServerRefused
 
 /** Reports whether the server may answer if it is asked again. */
-export const mayPass = (error: ServerFailure): error is ServerUnreachable => error._tag === "ServerUnreachable" && error.lasting !== true
+export const mayPass = (error: ServerFailure): error is ServerUnreachable =>
+  error._tag === "ServerUnreachable" && error.why._tag !== "Lasting"
 
 /** Reports the same of a request that costs too much to be sent again and again to something else that answers. */
-export const mayComeThrough = (error: ServerFailure): boolean => mayPass(error) && error.strange !== true
+export const mayComeThrough = (error: ServerFailure): boolean => mayPass(error) && error.why._tag !== "Strange"
 
-const awayForNow: ReadonlyArray<number | undefined> = [502, 503, 504]
+const awayForNow: ReadonlyArray<number> = [502, 503, 504]
 
 /** Reports whether an answer says that the server is busy or away for now. Without such an answer the address may be wrong. */
-export const isAwayForNow = ({ busySeconds, status }: ServerUnreachable): boolean =>
-  busySeconds !== undefined || awayForNow.includes(status)
+export const isAwayForNow = ({ why }: ServerUnreachable): boolean =>
+  why._tag === "Busy" || (why._tag === "Failing" && awayForNow.includes(why.status))
+
+/** Reports whether the request surely did nothing, so that it may be sent again even if it makes something. */
+export const hadNoEffect = ({ why }: ServerUnreachable): boolean => "hadNoEffect" in why && why.hadNoEffect
 
 /** Reports whether a decision on a run was refused as it came too late: somebody else has decided, or the run has ended. */
 export const isLate = (error: ServerFailure): boolean => error._tag === "ServerRefused" && error.status === 409

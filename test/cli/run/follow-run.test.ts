@@ -6,7 +6,7 @@ import { decide } from "../../../src/cli/run/approval.ts"
 import { follow, followStep, patiently } from "../../../src/cli/run/follow-run.ts"
 import { showRunLog } from "../../../src/cli/run/run-log.ts"
 import { ServerClient } from "../../../src/cli/server/server-client.ts"
-import { ServerUnreachable } from "../../../src/cli/terminal/failure.ts"
+import { NoUse, ServerUnreachable, unanswered } from "../../../src/cli/terminal/failure.ts"
 import type { RunView } from "../../../src/schema/api/run.ts"
 import { pending, planned, run, stage } from "../run-views.ts"
 import { toldScreen } from "../told-screen.ts"
@@ -138,7 +138,11 @@ it.effect("a server that answers late is away for two minutes too, however often
     const late = Effect.gen(function*() {
       asked++
       yield* Effect.sleep("1 minute")
-      return yield* new ServerUnreachable({ url: "http://server", detail: "it answers 504", status: 504 })
+      return yield* new ServerUnreachable({
+        url: "http://server",
+        detail: "it answers 504",
+        why: NoUse.Failing({ status: 504, hadNoEffect: false })
+      })
     })
     const fiber = yield* Effect.forkChild(Effect.flip(Effect.provide(patiently(late), toldScreen().layer)))
     yield* TestClock.adjust("1 hour")
@@ -149,12 +153,16 @@ it.effect("a server that answers late is away for two minutes too, however often
 it.effect("a server that is busy is left alone for as long as it asks for, and one that is away for two seconds", () =>
   Effect.gen(function*() {
     const screen = toldScreen()
-    const failures = [{ busySeconds: 5 }, { busySeconds: 1 }, {}]
+    const failures: Array<NoUse> = [
+      NoUse.Busy({ seconds: 5, hadNoEffect: true }),
+      NoUse.Busy({ seconds: 1, hadNoEffect: true }),
+      unanswered
+    ]
     const asked: Array<number> = []
     const call = Effect.gen(function*() {
       asked.push(yield* Clock.currentTimeMillis)
-      const failure = failures.shift()
-      if (failure !== undefined) return yield* new ServerUnreachable({ url: "http://server", detail: "so", ...failure })
+      const why = failures.shift()
+      if (why !== undefined) return yield* new ServerUnreachable({ url: "http://server", detail: "so", why })
     })
     const fiber = yield* Effect.forkChild(Effect.provide(patiently(call), screen.layer))
     yield* TestClock.adjust("1 minute")

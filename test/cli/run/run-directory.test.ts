@@ -9,10 +9,12 @@ import {
   exitCodeOf,
   MaybeStarted,
   NothingThere,
+  NoUse,
   type ServerFailure,
   ServerRefused,
   ServerUnreachable,
-  TokenRefused
+  TokenRefused,
+  unanswered
 } from "../../../src/cli/terminal/failure.ts"
 import { runPath, type RunView } from "../../../src/schema/api/run.ts"
 import { ServerWithAddress } from "../../../src/server/lifecycle/server.ts"
@@ -23,6 +25,7 @@ import { green, type Play, playing, quickstart } from "../fake-agent.ts"
 import { answers, silence, toldScreen } from "../told-screen.ts"
 
 const example = "examples/quickstart"
+const unconnected = NoUse.Unanswered({ hadNoEffect: true, throughProxy: false })
 
 const request = (more: Partial<RunRequest> = {}): RunRequest => ({
   directory: example,
@@ -45,7 +48,7 @@ const answerLost = <Asked extends ReadonlyArray<unknown>, A>(url: string, ask: (
   return (...asked: Asked) =>
     Effect.tap(
       ask(...asked),
-      () => times++ === 0 ? Effect.fail(new ServerUnreachable({ url, detail: "the connection was closed" })) : Effect.void
+      () => times++ === 0 ? Effect.fail(new ServerUnreachable({ url, detail: "the connection was closed", why: unanswered })) : Effect.void
     )
 }
 
@@ -331,13 +334,12 @@ describe("a run", () => {
 
 describe("a server that is busy, or away, before the run is started", () => {
   const eager = (times = 60) => Effect.provideService(Patience, { every: Duration.millis(1), times })
-  const failing = (detail: string, more: Partial<ServerUnreachable> = {}) =>
-    new ServerUnreachable({ url: "http://server", detail, hadNoEffect: false, ...more })
-  const busy = failing("it answers 429", { status: 429, hadNoEffect: true, busySeconds: 0 })
-  const noConnection = failing("connection refused", { hadNoEffect: true })
-  const inFront = failing("it answers 503", { status: 503 })
-  const lost = failing("the connection was closed")
-  const instead = failing("it answers 403, which is not the server's own", { strange: true })
+  const failing = (detail: string, why: NoUse) => new ServerUnreachable({ url: "http://server", detail, why })
+  const busy = failing("it answers 429", NoUse.Busy({ seconds: 0, hadNoEffect: true }))
+  const noConnection = failing("connection refused", unconnected)
+  const inFront = failing("it answers 503", NoUse.Failing({ status: 503, hadNoEffect: false }))
+  const lost = failing("the connection was closed", unanswered)
+  const instead = failing("it answers 403, which is not the server's own", NoUse.Strange())
 
   type Asked = "ensureWorkspace" | "createVersion" | "upload" | "createRun"
 
@@ -429,7 +431,7 @@ describe("a server that is busy, or away, before the run is started", () => {
   it.live("is left at once by an interrupt between two requests for the run, and starts none", () =>
     Effect.gen(function*() {
       const screen = toldScreen()
-      const { asked, clientOf } = keptWaiting({ createRun: failing("it answers 429", { hadNoEffect: true, busySeconds: 30 }) })
+      const { asked, clientOf } = keptWaiting({ createRun: failing("it answers 429", NoUse.Busy({ seconds: 30, hadNoEffect: true })) })
       const { run, url } = yield* running(screen, request(), quickstart, clientOf)
       const fiber = yield* Effect.forkChild(run)
       yield* screen.until("The server is busy (it answers 429); trying again")
@@ -442,7 +444,7 @@ describe("a server that is busy, or away, before the run is started", () => {
 
 describe("outputs that the server does not give", () => {
   const refused = new ServerRefused({ status: 413, message: "These outputs are too large." })
-  const away = new ServerUnreachable({ url: "http://server", detail: "the connection was closed" })
+  const away = new ServerUnreachable({ url: "http://server", detail: "the connection was closed", why: unanswered })
   const impatient = Effect.provideService(Patience, { every: Duration.millis(1), times: 1 })
 
   it.live.each([
@@ -592,7 +594,7 @@ describe("a run whose server does not come back", () => {
     asking((server, url) => {
       let away = last === undefined
       const unlessAway = <A>(call: Effect.Effect<A, ServerFailure>) =>
-        Effect.suspend(() => away ? Effect.fail(new ServerUnreachable({ url, detail: "connection refused" })) : call)
+        Effect.suspend(() => away ? Effect.fail(new ServerUnreachable({ url, detail: "connection refused", why: unconnected })) : call)
       return {
         run: (id) =>
           unlessAway(Effect.map(server.run(id), (run) => {
@@ -707,7 +709,9 @@ describe("the question", () => {
             ServerClient.of({
               ...server,
               run: (id) =>
-                Effect.suspend(() => away ? Effect.fail(new ServerUnreachable({ url, detail: `asked ${++missed} times` })) : server.run(id))
+                Effect.suspend(() =>
+                  away ? Effect.fail(new ServerUnreachable({ url, detail: `asked ${++missed} times`, why: unanswered })) : server.run(id)
+                )
             }))
         ).pipe(Layer.provide(client(url)))
       const screen = toldScreen(Effect.never)
@@ -762,7 +766,7 @@ describe("the question", () => {
         approve: (id, seal) =>
           times++ > 0 ? server.approve(id, seal) : Effect.andThen(
             Effect.andThen(server.approve(id, seal), Effect.repeat(server.run(id), { until: ({ final }) => final })),
-            Effect.fail(new ServerUnreachable({ url, detail: "the connection was closed" }))
+            Effect.fail(new ServerUnreachable({ url, detail: "the connection was closed", why: unanswered }))
           )
       }))
       const play = { plan: quickstart.plan, apply: { log: ["card.ada: Creating...\n", "Error: no\n"], result: failed() } }
@@ -850,16 +854,16 @@ describe("an interrupt", () => {
   it.live.each([
     {
       given: "without an answer says where to look for the run",
-      answer: Effect.fail(new ServerUnreachable({ url: "http://server", detail: "no answer in 30s" })),
+      answer: Effect.fail(new ServerUnreachable({ url: "http://server", detail: "no answer in 30s", why: unanswered })),
       signals: 0,
       told: new MaybeStarted({ url: "http://server", detail: "no answer in 30s", workspace: "demo" }).message,
       code: 4
     },
     {
       given: "which does not hear it, says no more than that",
-      answer: Effect.fail(new ServerUnreachable({ url: "http://server", detail: "connection refused", hadNoEffect: true })),
+      answer: Effect.fail(new ServerUnreachable({ url: "http://server", detail: "connection refused", why: unconnected })),
       signals: 0,
-      told: new ServerUnreachable({ url: "http://server", detail: "connection refused" }).message,
+      told: new ServerUnreachable({ url: "http://server", detail: "connection refused", why: unconnected }).message,
       code: 4
     },
     {
@@ -962,7 +966,10 @@ describe("an interrupt", () => {
       const screen = toldScreen(answers("yes"))
       const deaf = asking((server, url) => ({
         approve: (id, seal) =>
-          Effect.andThen(server.approve(id, seal), Effect.fail(new ServerUnreachable({ url, detail: "the connection was closed" })))
+          Effect.andThen(
+            server.approve(id, seal),
+            Effect.fail(new ServerUnreachable({ url, detail: "the connection was closed", why: unanswered }))
+          )
       }))
       const { run, url } = yield* running(screen, request(), { plan: quickstart.plan, apply: { ...quickstart.apply!, until } }, deaf)
       const fiber = yield* Effect.forkChild(run)
@@ -1103,7 +1110,10 @@ describe("an interrupt", () => {
     }))
 
   it.live.each([
-    { given: "where the server is away", look: Effect.fail(new ServerUnreachable({ url: "http://server", detail: "connection refused" })) },
+    {
+      given: "where the server is away",
+      look: Effect.fail(new ServerUnreachable({ url: "http://server", detail: "connection refused", why: unconnected }))
+    },
     { given: "a second time, before the server answers", look: Effect.never, signals: 1 }
   ])("at the question, $given, does not say that the run is planned", ({ look, signals = 0 }) =>
     Effect.gen(function*() {

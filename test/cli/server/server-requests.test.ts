@@ -90,7 +90,7 @@ it.live.each([
   ({ answer, says, seconds }) =>
     Effect.gen(function*() {
       const error = yield* failureOn(answer)
-      expect(error).toMatchObject({ _tag: "ServerUnreachable", busySeconds: seconds })
+      expect(error).toMatchObject({ _tag: "ServerUnreachable", why: { _tag: "Busy", seconds } })
       expect(error.message).toMatch(/^The agent-job server at http:\S+ is busy \(.*\); try again later\.$/u)
       expect(error.message).toContain(`(${says})`)
     })
@@ -197,5 +197,9 @@ it.effect.each([
     const http = HttpClient.make((request) =>
       Effect.fail(new HttpClientError.HttpClientError({ reason: new HttpClientError.TransportError({ request, cause }) }))
     )
-    expect(yield* failureWith("http://server", http)).toMatchObject({ _tag: "ServerUnreachable", detail, hadNoEffect })
+    expect(yield* failureWith("http://server", http)).toMatchObject({
+      _tag: "ServerUnreachable",
+      detail,
+      why: { _tag: "Unanswered", hadNoEffect }
+    })
   }))
