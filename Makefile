@@ -36,7 +36,7 @@ replay: ## one simulated schedule again, as short as it gets: SEED=…
 	@scripts/replay
 faults: ## a controller killed at each of its writes, and 5,000 runs with one answer in twenty faulty; SOAK_TASKS=n SOAK_SEED=n: others
 	@scripts/test faults
-fuzz: ## N=50000 requests to the server, and a fifth as many inputs to each decoder; prints what came of them, and each that broke something
+fuzz: ## N=50000 requests to the server, and ten million inputs to the decoders; prints what came of them, and each that broke something
 	@scripts/fuzz $(or $(N),50000)
 mutants: ## plant each of more than a hundred bugs alone, and see a fast test catch it; writes docs/mutants.md
 	@scripts/mutants

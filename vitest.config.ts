@@ -47,8 +47,8 @@ export default defineConfig({
     env: { PROPERTY_SEED },
     maxWorkers: 2,
     execArgv: ["--single-threaded-gc"], // two workers keep two processors busy, and helpers of the collector would only get in their way
-    // Without isolation a worker loads modules once: most files of unit and cluster tests take less time than their modules.
     projects: [
+      // Without isolation a worker loads modules once: most of these files take less time than their modules.
       { extends: true, test: { name: "unit", include: ["test/**/*.test.ts"], exclude: withCluster, isolate: false, testTimeout: 60_000 } },
       // Each control plane runs one file at a time, because what a file counts must not come from another one.
       {
@@ -56,7 +56,6 @@ export default defineConfig({
         test: {
           name: "cluster",
           include: ["test/**/*.cluster.test.ts"],
-          isolate: false,
           setupFiles: ["test/cluster.setup.ts"],
           env,
           fileParallelism: process.env.TEST_KUBECONFIG_BESIDE !== undefined,

@@ -1,5 +1,5 @@
 // Input from outside, broken in every way: each decoder accepts it or refuses it with an error of its own, soon, and nothing else happens.
-// FUZZ_INPUTS is the number of inputs for each decoder; `make fuzz N=…` sets it and prints the results.
+// FUZZ_INPUTS is the number of inputs for each decoder, FUZZ_TIMES by how much fast ones get more; `make fuzz` sets both and prints the results.
 import { describe, expect, it } from "@effect/vitest"
 import { Cause, Effect, Exit, Option, Result, Schema } from "effect"
 import { lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
@@ -20,8 +20,9 @@ import { tell } from "./figures.ts"
 import { Chance, damaged, hostileTexts, type JsonSchema, valid } from "./random.ts"
 
 const inputs = Number(process.env.FUZZ_INPUTS ?? 2000)
+const many = inputs * Number(process.env.FUZZ_TIMES ?? 5)
 const seed = Number(process.env.PROPERTY_SEED ?? 1)
-const timeout = Math.max(120_000, inputs * 20)
+const timeout = Math.max(120_000, inputs * 20, many)
 const slowMillis = 10_000
 
 /** Decodes `count` inputs; an exception, or an input that takes over `slowMillis`, counts as a crash. */
@@ -202,9 +203,9 @@ describe("a reply of the runner", () => {
           ) if (code !== undefined && !(code >= 0 && code <= 255)) throw new Error(`an impossible exit code, ${code}`)
         }
       },
-      inputs * 5
+      many
     )
-  })
+  }, timeout)
 })
 
 const plan = {
@@ -230,8 +231,8 @@ describe("the engine's JSON", () => {
       if (
         Option.isSome(counted) && !Object.values(counted.value.changes).every((count) => Number.isInteger(count) && count >= 0)
       ) throw new Error("it counted what cannot be")
-    }, inputs * 5))
-  it("of an event tells something or nothing, whatever the line is", () => feed("events", json(event), fromEvent, inputs * 5))
+    }, many), timeout)
+  it("of an event tells something or nothing, whatever the line is", () => feed("events", json(event), fromEvent, many), timeout)
   it("has lines in its log that tell something or nothing", () =>
     feed(
       "log lines",
@@ -245,14 +246,17 @@ describe("the engine's JSON", () => {
           ])
         ),
       fromLog,
-      inputs * 5
-    ))
+      many
+    ), timeout)
 })
 
 describe("a values file", () => {
   const schema = valuesDocument() as JsonSchema
-  it("as data is taken or told what is wrong with it", () =>
-    feed("values", (chance) => damaged(chance, valid(chance, schema)), parseValues))
+  it(
+    "as data is taken or told what is wrong with it",
+    () => feed("values", (chance) => damaged(chance, valid(chance, schema)), parseValues),
+    timeout
+  )
   it("as YAML is taken or told where it is wrong", () =>
     feed("values files", (chance) => {
       const text = chance.often(0.5)
@@ -278,7 +282,7 @@ describe("a values file", () => {
     }, (text) => {
       const layer = yamlLayer("values.yaml", text)
       if (layer._tag === "Success") parseLayers([layer.success])
-    }, inputs / 4))
+    }, inputs / 4), timeout)
   it("that would be large by its anchors alone is refused soon", () => {
     const bomb = [
       "a0: &a0 [x,x,x,x,x,x,x,x,x,x]",
@@ -296,6 +300,9 @@ describe("a values file", () => {
 describe("an AgentTask", () => {
   const schema = Schema.toJsonSchemaDocument(AgentTask, { referencePolicy: () => undefined }).schema as JsonSchema
   const decode = Schema.decodeUnknownOption(AgentTask)
-  it("is taken or not, whatever it holds", () =>
-    feed("AgentTasks", (chance) => damaged(chance, damaged(chance, valid(chance, schema))), decode))
+  it(
+    "is taken or not, whatever it holds",
+    () => feed("AgentTasks", (chance) => damaged(chance, damaged(chance, valid(chance, schema))), decode, many),
+    timeout
+  )
 })
