@@ -35,6 +35,8 @@ export interface Truth {
   readonly engines: Array<Engine>
   /** The result that the worker made of its engine's end, by the task's UID. */
   readonly results: Map<string, StageResult>
+  /** The UIDs of tasks whose worker had no time to wait for the pool before it made that result. */
+  readonly hurried: Set<string>
   /** The UIDs of tasks without a pool whose state the backend has stored. */
   readonly states: Set<string>
 }
@@ -201,6 +203,13 @@ export const startWorker = ({ pod, pool, reaches, seed, server, thread, truth }:
   const runEngine = Effect.fnUntraced(function*(task: AgentTask, asked: Effect.Effect<StopCause>, backing: Backing) {
     const engine = new Engine(task, pod.uid)
     truth.engines.push(engine)
+    const { poolPatience } = yield* Settings
+    const { tooLate } = yield* Stop
+    const hurry = Effect.sync(() => void truth.hurried.add(task.metadata.uid))
+    const ended = process.hear<number>((tell) => engine.onEnd(tell))
+    const hurrying = yield* Effect.forkChild(
+      Effect.andThen(Effect.raceFirst(tooLate, Effect.andThen(ended, Effect.sleep(poolPatience))), hurry)
+    )
     let stopped: StopCause | undefined
     const stopping = yield* Effect.forkChild(Effect.tap(asked, (cause) =>
       Effect.sync(() => {
@@ -208,7 +217,7 @@ export const startWorker = ({ pod, pool, reaches, seed, server, thread, truth }:
         engine.interrupts++
       })))
     const outcome = yield* untilEnd(task, engine, backing, () => stopped)
-    yield* Fiber.interrupt(stopping)
+    yield* Fiber.interruptAll([hurrying, stopping])
     return outcome
   })
 
