@@ -189,13 +189,13 @@ const make = Effect.gen(function*() {
   const isOpen = sql`acknowledgedAt IS NULL AND endedAt IS NULL AND NOT ${inDoubt}`
 
   /**
-   * Offers the stage to the agent; returns nothing if it is no longer open, because another request may have come since the stage was
-   * looked up.
+   * Offers the stage to the agent; returns nothing if it is no longer open, or was offered to another, because another request may have come
+   * since the stage was looked up.
    */
   const offer = Effect.fnUntraced(function*(stage: Waiting, agent: string, pool: string) {
     const offered = yield* sql`UPDATE stages SET ${
       sql.update({ agent, agentPool: pool, offeredAt: yield* now, waitReason: null, waitMessage: null })
-    }, offers = offers + 1 WHERE id = ${stage.id} AND ${isOpen} AND ${pools.mayTake(pool)} RETURNING id`
+    }, offers = offers + 1 WHERE id = ${stage.id} AND offers = ${stage.offers} AND ${isOpen} AND ${pools.mayTake(pool)} RETURNING id`
     if (offered.length === 0) return []
     const taskToken = yield* newTaskToken
     yield* sql`INSERT INTO taskTokens ${sql.insert({ hash: tokenHash(taskToken), stageId: stage.id, pool })}`

@@ -103,9 +103,10 @@ export class Commits extends Context.Service<Commits, {
             if (Option.isSome(found) || stopped.isOpen() || left <= 0) return found
             if (waiting[who] >= atMost[who]) return yield* tooMany
             const untilAgain = againAt === undefined ? left : againAt - (yield* Clock.currentTimeMillis)
-            waiting[who]++
-            yield* Effect.timeoutOption(news, Math.max(1, Math.min(left, untilAgain))).pipe(
-              Effect.ensuring(Effect.sync(() => waiting[who]--))
+            yield* Effect.acquireUseRelease(
+              Effect.sync(() => waiting[who]++),
+              () => Effect.timeoutOption(news, Math.max(1, Math.min(left, untilAgain))),
+              () => Effect.sync(() => waiting[who]--)
             )
           }
         })

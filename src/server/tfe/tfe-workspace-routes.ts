@@ -64,9 +64,11 @@ export const tfeWorkspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
     return { ...plain, pool: pool === bound ? pool : yield* pools.existing(pool) }
   })
 
-  const changed = Effect.fnUntraced(function*({ id, name, pool }: Workspace, request: HttpServerRequest.HttpServerRequest) {
+  /** Changes the workspace as it is once the request has come whole, which may take its time. */
+  const changed = Effect.fnUntraced(function*<E>(found: Effect.Effect<Workspace, E>, request: HttpServerRequest.HttpServerRequest) {
     const { data } = yield* updateWorkspace(request)
     const { attributes } = data
+    const { id, name, pool } = yield* found
     yield* unless((attributes.name ?? name) === name ? unkept(data) : otherName(name))
     const settings = yield* settingsOf(attributes, pool)
     return document(yield* Effect.flatMap(workspaces.update(id, settings), shown))
@@ -111,7 +113,7 @@ export const tfeWorkspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
     route("PATCH", "/api/v2/organizations/:organization/workspaces/:name", (request, params) =>
       Effect.gen(function*() {
         yield* member(params)
-        return yield* changed(yield* workspaces.named(params.name ?? ""), request)
+        return yield* changed(workspaces.named(params.name ?? ""), request)
       })),
     route(
       "GET",
@@ -121,7 +123,7 @@ export const tfeWorkspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
     route(
       "PATCH",
       "/api/v2/workspaces/:id",
-      (request, { id = "" }) => Effect.flatMap(workspaces.get(id), (workspace) => changed(workspace, request))
+      (request, { id = "" }) => changed(workspaces.get(id), request)
     ),
     route("GET", "/api/v2/workspaces/:id/vars", listed),
     route("GET", "/api/v2/workspaces/:id/all-vars", listed), // there are no variable sets, which would add to them

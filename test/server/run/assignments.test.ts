@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Context, Effect, Exit, Fiber, Option, Scope, Stream } from "effect"
+import { Context, Deferred, Effect, Exit, Fiber, Option, Scope, Stream } from "effect"
 import { SqlClient, Statement } from "effect/sql"
 import { TestClock } from "effect/testing"
 import { cpSync } from "node:fs"
@@ -357,6 +357,23 @@ describe("an assignment", () => {
       })
       expect(given.flat().map((_) => _.runId).sort()).toEqual([...workspaceIds].sort())
     }))
+
+  it.effect("is offered to one of two agents that both look for it before either has it", () =>
+    Effect.gen(function*() {
+      const { stageId } = yield* offering
+      const [assignments, sql] = [yield* Assignments, yield* SqlClient.SqlClient]
+      const ended = yield* Deferred.make<void>()
+      const busy = yield* Effect.forkChild(sql.withTransaction(Deferred.await(ended)), { startImmediately: true })
+      const agents = yield* Effect.forEach(["one", "two"], (name) =>
+        Effect.forkChild(assignments.acquire({ name, pool: "pool" }, 0, 1), { startImmediately: true }))
+      yield* Deferred.succeed(ended, undefined)
+      yield* Fiber.join(busy)
+      expect(
+        (yield* Fiber.joinAll(agents)).flat().map(({ id }) =>
+          id
+        )
+      ).toEqual([stageId])
+    }).pipe(inStores))
 })
 
 describe("a stage that two agents were offered", () => {

@@ -1,8 +1,12 @@
 // What a stock client asks of a workspace and this server does not have: nothing of it is taken for a smaller wish.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { writeFileSync } from "node:fs"
+import { request } from "node:http"
+import { join } from "node:path"
+import { poolId } from "../../../src/schema/api/pools.ts"
 import { tfePath } from "../../../src/schema/api/tfe-api.ts"
-import { type Answer, person, server } from "../live-server.ts"
+import { type Answer, directory, person, serve, server, userToken } from "../live-server.ts"
 
 const workspaces = tfePath.workspaces("default")
 const workspace = (attributes: object, relationships: object = {}) => ({ data: { type: "workspaces", attributes, relationships } })
@@ -122,6 +126,26 @@ describe("a workspace", () => {
       expect([made.status, made.json.data.attributes]).toMatchObject([201, { "auto-apply": true, "terraform-version": "1.12.6" }])
       const changed = yield* me.as("PATCH", `/api/v2/workspaces/${made.json.data.id}`, workspace({ ...asked, "auto-apply": false }))
       expect([changed.status, changed.json.data.attributes]).toMatchObject([200, { name: "demo", "auto-apply": false }])
+    }))
+
+  it.live("is changed as it is once the request has come whole: here it has no pool any more", () =>
+    Effect.gen(function*() {
+      const made = yield* directory
+      writeFileSync(join(made, "pool.token"), "pool-token-0123456789 west\n")
+      const url = yield* serve(made)
+      const me = person(url)
+      const id = yield* me.workspace("demo", { "execution-mode": "agent", "agent-pool-id": poolId("west") })
+      const body = JSON.stringify(workspace({ "execution-mode": "agent", "auto-apply": true }))
+      const headers = { authorization: `Bearer ${userToken}`, "content-length": Buffer.byteLength(body) }
+      const sent = request(`${url}/api/v2/workspaces/${id}`, { method: "PATCH", headers: { ...headers, expect: "100-continue" } })
+      const answer = Effect.callback<number | undefined>((resume) => {
+        sent.once("response", ({ statusCode }) => resume(Effect.succeed(statusCode)))
+        sent.end(body)
+      })
+      yield* Effect.callback<void>((resume) => void sent.once("continue", () => resume(Effect.void)).flushHeaders())
+      yield* me.as("PATCH", `/api/v2/workspaces/${id}`, workspace({ "execution-mode": "remote" }))
+      expect(yield* answer).toBe(422)
+      expect((yield* me.as("GET", `/api/v2/workspaces/${id}`)).json.data.attributes).toMatchObject({ "auto-apply": false })
     }))
 })
 
