@@ -3,7 +3,7 @@
 // Used by core/reconcile/follow and core/reconcile/over alone.
 import { Option } from "effect"
 import type { AgentTask, AgentTaskStatus } from "../../schema/task/agent-task.ts"
-import { conditionsAfter, fitting, type Step, type Told } from "../task/status.ts"
+import { conditionsAfter, fitting, isKnown, type Step, type Told } from "../task/status.ts"
 import { andThen } from "./response.ts"
 
 /** Returns the status of a task that is over, with conditions made from `told`. The rest of the status stays. */
@@ -77,7 +77,7 @@ export const unattempted = (
  * by the message, since an attempt may have ended with the same reason, and a message about an attempt begins with its name.
  */
 export const isInterim = ({ conditions = [] }: AgentTaskStatus): boolean =>
-  conditions.some(({ message, reason, status, type }) =>
+  conditions.filter(isKnown).some(({ message, reason, status, type }) =>
     (type === "Reconciling" && status === "True") || reason === "NodeUnreachable" || reason === "SourceNotReady" ||
     message.startsWith(cannotBeMade)
   )

@@ -6,10 +6,11 @@ import {
   type AgentTask,
   type AgentTaskStatus,
   type Claim,
-  type Condition,
+  Condition,
   longestStatusMessage,
   Phase,
-  phaseRank
+  phaseRank,
+  type ToldCondition
 } from "../../schema/task/agent-task.ts"
 import type { Reason } from "../../schema/task/reason.ts"
 import type { StageResult } from "../../schema/task/stage-result.ts"
@@ -56,11 +57,17 @@ export interface Step {
 /** A step of any task, perhaps one that a newer version wrote. */
 export type Told = Omit<Step, "phase" | "reason"> & { readonly phase: string; readonly reason: string }
 
-const types = ["Ready", "Reconciling", "Stalled"] as const
+const types = Condition.fields.type.literals
 
-const condition = (status: AgentTaskStatus, step: Told, type: Condition["type"], value: Condition["status"]): Condition => {
+const isType = Schema.is(Condition.fields.type)
+
+/** Reports whether this version knows the condition. Only a newer version can tell what another one means, or which generation it has seen. */
+export const isKnown = ({ type }: ToldCondition): boolean => isType(type)
+
+const condition = (status: AgentTaskStatus, step: Told, type: Condition["type"], value: Condition["status"]): ToldCondition => {
   const before = status.conditions?.find((_) => _.type === type)
   return {
+    ...before, // with what a newer version has written beside
     type,
     status: value,
     reason: step.reason,
@@ -70,10 +77,11 @@ const condition = (status: AgentTaskStatus, step: Told, type: Condition["type"],
   }
 }
 
-/** Returns the conditions of a status after this step. */
-export const conditionsAfter = (status: AgentTaskStatus, step: Told): ReadonlyArray<Condition> => {
+/** Returns the conditions of a status after this step. Those that only a newer version knows stay as they were. */
+export const conditionsAfter = (status: AgentTaskStatus, step: Told): ReadonlyArray<ToldCondition> => {
   const says = kstatus(step.phase, step.stalled === true)
-  return types.map((type) => condition(status, step, type, says[type]))
+  const others = status.conditions?.filter((_) => !isKnown(_)) ?? []
+  return [...types.map((type) => condition(status, step, type, says[type])), ...others]
 }
 
 /** Returns what a status keeps of a message: one from elsewhere may be longer than the API server takes. */
@@ -114,8 +122,8 @@ export const advance = (status: AgentTaskStatus, given: Step): AgentTaskStatus =
  */
 export const acknowledged = (status: AgentTaskStatus, generation: number): AgentTaskStatus => {
   const { conditions = [] } = status
-  if ([status, ...conditions].every(({ observedGeneration }) => observedGeneration === generation)) return status
-  const seen = conditions.map((_) => ({ ..._, observedGeneration: generation }))
+  if ([status, ...conditions.filter(isKnown)].every(({ observedGeneration }) => observedGeneration === generation)) return status
+  const seen = conditions.map((_) => isKnown(_) ? { ..._, observedGeneration: generation } : _)
   return { ...status, observedGeneration: generation, ...(status.conditions !== undefined && { conditions: seen }) }
 }
 

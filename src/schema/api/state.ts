@@ -59,6 +59,9 @@ export const StateView = Schema.Struct({
 })
 export type StateView = typeof StateView.Type
 
+/** A newer client may say in such a key what its decision depends on. */
+const nothingElse = { description: "Refused if it has a key that the server does not know." }
+
 /** Who does it, as the client says. It is shown beside what was done. */
 const By = Schema.String.check(Schema.isMinLength(1), Schema.isMaxLength(200))
 
@@ -74,14 +77,14 @@ export const SettleRescue = Schema.Struct({
     Schema.String.annotate({ description: "The id of the newest evidence that there was then; none: there was none." })
   ),
   version: Schema.optionalKey(Schema.String.annotate({ description: "The id of the version that was stored then; none: there was none." }))
-})
+}).annotate(nothingElse)
 export type SettleRescue = typeof SettleRescue.Type
 
 /** `POST …/state/unlock` opens this lock and no other. It succeeds if there is no lock any more. */
 export const ForceUnlock = Schema.Struct({
   by: By,
   lock: Schema.String.annotate({ description: "The id of the lock that the person saw." })
-})
+}).annotate(nothingElse)
 
 /** `POST …/state/import` starts a run that imports what is missing: its plan waits for a person. */
 export const ImportStarted = Schema.Struct({

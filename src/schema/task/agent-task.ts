@@ -232,6 +232,10 @@ export const Condition = Schema.Struct({
 })
 export type Condition = typeof Condition.Type
 
+/** A condition as it is read, since a newer version may have written it with a type or status that is unknown here. */
+const ToldCondition = Schema.Struct({ ...Condition.fields, type: Schema.String, status: Schema.String })
+export type ToldCondition = typeof ToldCondition.Type
+
 /** The claim of a task. The worker that may run the task writes it once; the API server refuses a second claim. */
 export const Claim = Schema.Struct({
   podUid: Uid,
@@ -300,13 +304,15 @@ export const WritableStatus = Schema.Struct({
 })
 
 /**
- * The status as it is read. A phase, a reason or a field that only a newer version knows is kept: after a rollback to this version no task
- * may vanish, no result may change, and a write without that field would be refused. What this version writes is in the lists.
+ * The status as it is read. A phase, a reason, a condition or a field that only a newer version knows is kept: after a rollback to this
+ * version no task may vanish, no result may change, and a write without that field would be refused. What this version writes is in the
+ * lists.
  */
 const AgentTaskStatus = whole(Schema.Struct({
   ...WritableStatus.fields,
   phase: Schema.optionalKey(Schema.String),
   reason: Schema.optionalKey(Schema.String),
+  conditions: Schema.optionalKey(Schema.Array(ToldCondition)),
   queue: Schema.optionalKey(Schema.Struct({ ...Waiting.fields, reason: Schema.String })),
   job: Schema.optionalKey(Schema.Struct({ ...JobMade.fields, replacedFor: Schema.optionalKey(Schema.String) })),
   result: Schema.optionalKey(ToldResult)

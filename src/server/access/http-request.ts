@@ -27,12 +27,19 @@ const jsonLimitBytes = 1024 * 1024
 /** The most levels of nesting in a request's JSON; none of our requests has ten. */
 const deepestRequest = 64
 
-/**
- * Reads the body as JSON and decodes it; fails with 422, which names the first wrong field without its value. `nothing` is the text that an
- * empty body stands for.
- */
-export const jsonOf = <S extends Schema.ConstraintDecoder<unknown>>(schema: S, nothing = "", limitBytes = jsonLimitBytes) => {
-  const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(schema))
+/** `nothing` is the text that an empty body stands for. Keys that the schema does not have are passed over, unless they are an error. */
+interface JsonBody {
+  readonly nothing?: string
+  readonly limitBytes?: number
+  readonly onExcessProperty?: "error"
+}
+
+/** Reads the body as JSON and decodes it; fails with 422, which names the first wrong field without its value. */
+export const jsonOf = <S extends Schema.ConstraintDecoder<unknown>>(
+  schema: S,
+  { limitBytes = jsonLimitBytes, nothing = "", ...parsing }: JsonBody = {}
+) => {
+  const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(schema), parsing)
   return (request: HttpServerRequest.HttpServerRequest): Effect.Effect<S["Type"], Failure> =>
     Effect.flatMap(bytesOf(request, limitBytes), (bytes) =>
       isDeeperThan(deepestRequest, bytes)

@@ -15,9 +15,9 @@ import { StateLocks } from "../workspace/state-locks.ts"
 import { StateVersions } from "../workspace/state-versions.ts"
 import { Workspaces } from "../workspace/workspaces.ts"
 
-const lockInfo = jsonOf(LockInfo, "", lockLimitBytes)
+const lockInfo = jsonOf(LockInfo, { limitBytes: lockLimitBytes })
 /** As force-unlock sends it: tofu the id alone, and terraform nothing. */
-const lockToOpen = jsonOf(Schema.Struct({ ID: Schema.optionalKey(Schema.String) }), "{}", lockLimitBytes)
+const lockToOpen = jsonOf(Schema.Struct({ ID: Schema.optionalKey(Schema.String) }), { nothing: "{}", limitBytes: lockLimitBytes })
 const noLockNamed = (name: string) =>
   invalid(`The request names no lock, so none was opened; see who has it, and open it, with: agent-job state unlock ${name} --force`)
 const address = stateRoute.backend

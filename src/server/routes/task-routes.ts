@@ -40,7 +40,7 @@ const logPieceLimitBytes = 256 * 1024
 
 const result = jsonOf(ToldResult)
 const journalRequest = jsonOf(JournalRequest)
-const lockInfo = jsonOf(LockInfo, "", lockLimitBytes)
+const lockInfo = jsonOf(LockInfo, { limitBytes: lockLimitBytes })
 const decodeUid = Schema.decodeUnknownOption(Uid)
 const epochOf = Schema.decodeUnknownOption(Schema.FiniteFromString.check(Schema.isInt()))
 

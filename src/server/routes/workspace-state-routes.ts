@@ -22,15 +22,16 @@ import { Workspaces } from "../workspace/workspaces.ts"
 
 const place = stateRoute.view
 
-/** Decodes a decision. An older command line leaves out what the person saw, so the refusal says that it may be older. */
+/**
+ * Decodes a decision, of which nothing is passed over: a newer command line may say what it depends on in words that are unknown here. An
+ * older one leaves out what the person saw. So the refusal says that the version may be another.
+ */
 const decisionOf = <S extends Schema.ConstraintDecoder<unknown>>(schema: S) => {
-  const decode = jsonOf(schema)
+  const decode = jsonOf(schema, { onExcessProperty: "error" })
   return (request: HttpServerRequest.HttpServerRequest) =>
     Effect.mapError(decode(request), (failure) =>
       failure._tag === "Refused" && failure.error === "invalid"
-        ? invalid(
-          `${failure.message} If a command line sent it, that is older than the server and cannot say what was seen; use one of the server's version.`
-        )
+        ? invalid(`${failure.message} If a command line sent it, that is of another version; use one of the server's version.`)
         : failure)
 }
 const decision = decisionOf(SettleRescue)

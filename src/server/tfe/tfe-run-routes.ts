@@ -26,7 +26,7 @@ import { unkeptRun, unknownRunFilter, unless } from "./tfe-refusals.ts"
 
 const createConfigurationVersion = jsonOf(CreateConfigurationVersion)
 const createRun = jsonOf(CreateRun)
-const applyRun = jsonOf(ApplyRun, "{}")
+const applyRun = jsonOf(ApplyRun, { nothing: "{}" })
 
 /**
  * The most bytes of a log in one answer, which stock clients and ours ask for. Each connection may hold one answer, until its client takes

@@ -998,6 +998,14 @@ describe("plan, of a task that is over", () => {
     expect(plan(policyOf(whole), { ...later, task: half }, noon).status).toEqual(seen)
   })
 
+  it("takes no word of a condition that only a newer version knows for one of another task", () => {
+    const world = worldOf({ ...plainSeed, life: "succeeded" })
+    const told = { phase: "Succeeded", reason: "Completed", message: "Its attempt: done.", generation: 1, now: noon } as const
+    const moonlit = { type: "Moonlit", status: "True", reason: "NodeUnreachable", message: "", lastTransitionTime: noon }
+    const status = { ...world.task.status, observedGeneration: 1, conditions: [...conditionsAfter({}, told), moonlit] }
+    expect(plan(policyOf(plainSeed), { ...world, task: { ...world.task, status } }, noon).status).toEqual(status)
+  })
+
   it("tells the pool of a result whose reason only a newer version knows, in a reason that both know", () => {
     const whole: Seed = { ...plainSeed, life: "succeeded", pool: true }
     const seen = worldOf(whole)

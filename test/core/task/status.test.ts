@@ -2,7 +2,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { reflected } from "../../../src/core/reconcile/attempt-conditions.ts"
-import { advance, claimed, finished, mayFollow } from "../../../src/core/task/status.ts"
+import { acknowledged, advance, claimed, finished, mayFollow } from "../../../src/core/task/status.ts"
 import { Uid } from "../../../src/schema/names.ts"
 import { Phase, WritableStatus } from "../../../src/schema/task/agent-task.ts"
 import { before, noon, plainSeed, success, worldOf } from "../worlds.ts"
@@ -43,6 +43,16 @@ describe("advance", () => {
     const odd = { ...running, phase: "Moonlit" }
     expect(advance(odd, { phase: "Running", reason: "Stopping", message: "", generation: 1, now: noon })).toBe(odd)
     expect(finished(odd, success, 1, false)).toMatchObject({ phase: "Succeeded", result: success })
+  })
+  it("writes conditions that only a newer version knows, and such fields of the others, back as they were", () => {
+    const moonlit = { type: "Moonlit", status: "Waning", reason: "Moonrise", message: "", lastTransitionTime: before(60) }
+    const odd = { ...running, conditions: [moonlit, ...(running.conditions ?? []).map((_) => ({ ..._, moons: 3 }))] }
+    const { conditions } = finished(odd, success, 1, false)
+    expect(conditions?.map((_) => _.type)).toEqual(["Ready", "Reconciling", "Stalled", "Moonlit"])
+    expect(conditions).toMatchObject([{ status: "True", moons: 3 }, { moons: 3 }, { moons: 3 }, moonlit])
+    const seen = acknowledged({ conditions: conditions ?? [] }, 2)
+    expect(seen.conditions?.map((_) => _.observedGeneration)).toEqual([2, 2, 2, undefined])
+    expect(acknowledged(seen, 2)).toBe(seen)
   })
   const words = Schema.Array(Schema.Literals(["a", "é", "😀"])).check(Schema.isMaxLength(8))
   it.prop("keeps of any words as much as the API server takes, also where those of another task are told", [

@@ -15,11 +15,14 @@ describe("a text of an AgentTask", () => {
   ])("of at most 512 characters may have $given: $accepted", ({ accepted, target }) => expect(accepts(target)).toBe(accepted))
 })
 
-describe("a phase and a reason that only a newer version knows", () => {
+describe("a phase, a reason and a condition that only a newer version knows", () => {
   const at = "2026-01-01T00:00:00Z"
+  const condition = { type: "Ready", status: "False", reason: "Moonstruck", message: "", lastTransitionTime: at }
+  const [waning, moonlit] = [{ ...condition, status: "Waning" }, { ...condition, type: "Moonlit", since: at }]
   const status = {
     phase: "Moonlit",
     reason: "Moonstruck",
+    conditions: [waning, moonlit],
     queue: { position: 1, reason: "Moonrise" },
     result: { outcome: "failed", reason: "Moonstruck", message: "It was the moon.", finishedAt: at }
   } as const
@@ -31,7 +34,7 @@ describe("a phase and a reason that only a newer version knows", () => {
 
   it("are read as they are, so that no task vanishes on the way back to this one", () =>
     expect(Schema.decodeUnknownSync(AgentTask)(task).status).toEqual(status))
-  it.each([{ phase: "Moonlit" }, { reason: "Moonstruck" }])(
+  it.each([{ phase: "Moonlit" }, { reason: "Moonstruck" }, { conditions: [waning] }, { conditions: [moonlit] }])(
     "are not in the lists that the API server keeps to: %j",
     (status) => expect(Schema.is(WritableStatus)(status)).toBe(false)
   )

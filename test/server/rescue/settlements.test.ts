@@ -127,13 +127,20 @@ describe("what a person decides", () => {
       expect([version.serial, pending.length, (yield* settle({})).json.pending]).toEqual([10, 1, []])
     }))
 
-  it.live("says what it is of", () =>
+  it.live("says what it is of, and nothing that the server would pass over", () =>
     Effect.gen(function*() {
       const { url } = yield* doubted
-      for (const [path, missing] of [[statePath.rescue("demo"), "pending"], [statePath.unlock("demo"), "lock"]] as const) {
-        const message =
-          `The request is not as expected at ${missing}: Missing key. If a command line sent it, that is older than the server and cannot say what was seen; use one of the server's version.`
-        expect(yield* person(url).as("POST", path, { by: "me@here" })).toMatchObject({ status: 422, json: { error: "invalid", message } })
+      const rescue = [statePath.rescue("demo"), "pending", { pending: [] }] as const
+      const unlock = [statePath.unlock("demo"), "lock", { lock: "a" }] as const
+      for (const [path, key, said] of [rescue, unlock]) {
+        const refused = (why: string) => {
+          const message =
+            `The request is not as expected at ${why}. If a command line sent it, that is of another version; use one of the server's version.`
+          return { status: 422, json: { error: "invalid", message } }
+        }
+        const send = (decision: object) => person(url).as("POST", path, { by: "me@here", ...decision })
+        expect(yield* send({})).toMatchObject(refused(`${key}: Missing key`))
+        expect(yield* send({ ...said, moon: "full" })).toMatchObject(refused("moon: Expected no excess property"))
       }
     }))
 })

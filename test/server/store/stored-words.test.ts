@@ -1,0 +1,94 @@
+// An older server refuses a database by the last step that was run on it, and cannot read a row with a word that it does not know. So a new
+// word comes with a step of its own, and a word stays for as long as rows may have it.
+import { expect, it } from "@effect/vitest"
+import { Effect, Schema } from "effect"
+import { SqlClient } from "effect/sql"
+import { AuditEntry } from "../../../src/schema/api/audit.ts"
+import { JournalEntry } from "../../../src/schema/api/effects.ts"
+import { ConfigurationVersion } from "../../../src/server/run/configurations.ts"
+import { Run } from "../../../src/server/run/runs.ts"
+import { StageRow } from "../../../src/server/run/stages.ts"
+import { layerDatabase } from "../../../src/server/store/database.ts"
+import { migrations } from "../../../src/server/store/migrations.ts"
+import { WorkspaceVariable } from "../../../src/server/workspace/variables.ts"
+
+/** The columns whose words are from a list, as the rows of each table are read. */
+const read = {
+  audit: AuditEntry.fields,
+  configurationVersions: ConfigurationVersion.fields,
+  effects: { entry: JournalEntry },
+  runs: Run.fields,
+  stages: StageRow.fields,
+  variables: WorkspaceVariable.fields
+}
+
+/** The tables that have no such column. */
+const wordless = [
+  "agents",
+  "evidence",
+  "forcedUnlocks",
+  "logChunks",
+  "logTails",
+  "logsToRemove",
+  "rescues",
+  "retentionPasses",
+  "stateVersions",
+  "taskTokens",
+  "unnamed",
+  "workspaces"
+]
+
+/** The words of each column, by the last step that a database has in which they may be. */
+const landed: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  "0034_agents_of_pools": {
+    "audit.kind": "link pool task user",
+    "configurationVersions.status": "errored pending uploaded",
+    "effects.entry": "closed create delete done failed full planned started update",
+    "runs.engine": "terraform tofu",
+    "runs.status": "applied applying canceled confirmed discarded errored pending planned planned_and_finished planning",
+    "stages.effects": "create delete update",
+    "stages.result": "cancelled failed succeeded",
+    "stages.stage": "apply destroy plan",
+    "variables.category": "env terraform"
+  }
+}
+
+/** Returns the words of all lists in a JSON schema. */
+const listed = (part: unknown): ReadonlyArray<string> =>
+  typeof part === "object" && part !== null
+    ? Object.entries(part).flatMap(([key, value]) => key === "enum" && Array.isArray(value) ? value.map(String) : listed(value))
+    : []
+
+const wordsOf = (column: Schema.Constraint) =>
+  listed(Schema.toJsonSchemaDocument(Schema.toType(column), { referencePolicy: () => undefined }).schema)
+
+const linesOf = (words: Readonly<Record<string, ReadonlyArray<string>>>): ReadonlyArray<string> =>
+  Object.entries(words).flatMap(([column, all]) => [...new Set(all)].map((word) => `${column}: ${word}`)).sort()
+
+it("has no word that came without a step of the database, nor lost one", () => {
+  const now = linesOf(
+    Object.fromEntries(
+      Object.entries(read).flatMap(([table, fields]) =>
+        Object.entries(fields).map(([column, schema]) => [`${table}.${column}`, wordsOf(schema)])
+      )
+    )
+  )
+  const then = Object.values(landed).flatMap((words) =>
+    linesOf(Object.fromEntries(Object.entries(words).map(([column, all]) => [column, all.split(" ")])))
+  )
+  expect(
+    now.filter((word) => !then.includes(word)),
+    "An older server cannot read these words, and would fail at each list with one. Add a step to migrations.ts, without statements if it has nothing else to do, so that such a server refuses the database; then name the words in this file, under that step."
+  ).toEqual([])
+  expect(then.filter((word) => !now.includes(word)), "Rows of an older server have these words; go on reading them.").toEqual([])
+})
+
+it.live("knows each step and each table", () =>
+  Effect.gen(function*() {
+    const steps = (yield* migrations).map(([id, name]) => `${String(id).padStart(4, "0")}_${name}`)
+    expect(steps).toEqual(expect.arrayContaining(Object.keys(landed)))
+    const sql = yield* SqlClient.SqlClient
+    const tables = yield* sql<{ readonly name: string }>`SELECT name FROM sqlite_schema WHERE type = 'table'`
+    const ours = tables.map(({ name }) => name).filter((name) => !/^(?:effect_sql|sqlite)_/u.test(name))
+    expect(ours.sort()).toEqual([...Object.keys(read), ...wordless].sort())
+  }).pipe(Effect.provide(layerDatabase(":memory:"))))
