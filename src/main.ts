@@ -6,7 +6,6 @@ import { Cause, Console, Effect, Layer, References, Stdio } from "effect"
 import { CliConfig, CliOutput, TerminalCapabilities } from "effect/cli"
 import { HttpClient } from "effect/http"
 import { commandLine } from "./cli/agent-job.ts"
-import { programVersion } from "./cli/commands/version.ts"
 import { isPrinted, lastSentence } from "./cli/terminal/failure.ts"
 import { builtIns, presenter } from "./cli/terminal/help.ts"
 import { teardown } from "./cli/terminal/teardown.ts"
@@ -21,7 +20,7 @@ const surroundings = Layer.mergeAll(
   untraced
 ).pipe(Layer.provideMerge(NodeServices.layer))
 
-Stdio.Stdio.use(({ args }) => Effect.flatMap(args, commandLine(programVersion))).pipe(
+Stdio.Stdio.use(({ args }) => Effect.flatMap(args, commandLine)).pipe(
   Effect.tapCause((cause) =>
     Cause.hasInterruptsOnly(cause) || isPrinted(Cause.squash(cause))
       ? Effect.void

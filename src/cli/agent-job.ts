@@ -3,6 +3,7 @@
 // Run by main.ts.
 import { Effect, Predicate } from "effect"
 import { Command, Completions } from "effect/cli"
+import { programVersion } from "../schema/program-version.ts"
 import { approve, discard } from "./commands/approve.ts"
 import { bundle } from "./commands/bundle.ts"
 import { cancel } from "./commands/cancel.ts"
@@ -53,13 +54,12 @@ const gone = new BadInput({ message: "The current directory is gone; change to o
 /** Reports whether a path could not be made absolute because the directory that we run in was removed. */
 const isGone = (defect: unknown): boolean => Predicate.hasProperty(defect, "syscall") && defect.syscall === "uv_cwd"
 
-/** Returns the program: a function that runs the command that its arguments name. */
-export const commandLine = (version: string) =>
-  Effect.fnUntraced(function*(args: ReadonlyArray<string>) {
-    const problem = misread(args, Completions.fromCommand(agentJob))
-    if (problem !== undefined) return yield* new BadInput({ message: problem })
-    return yield* Effect.catchDefect(
-      Command.runWith(agentJob, { version })(args),
-      (defect) => isGone(defect) ? Effect.fail(gone) : Effect.die(defect)
-    )
-  })
+/** Runs the command that the arguments name. */
+export const commandLine = Effect.fnUntraced(function*(args: ReadonlyArray<string>) {
+  const problem = misread(args, Completions.fromCommand(agentJob))
+  if (problem !== undefined) return yield* new BadInput({ message: problem })
+  return yield* Effect.catchDefect(
+    Command.runWith(agentJob, { version: programVersion })(args),
+    (defect) => isGone(defect) ? Effect.fail(gone) : Effect.die(defect)
+  )
+})

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Patience } from "../../src/cli/run/follow-run.ts"
 import { exitCode } from "../../src/cli/terminal/failure.ts"
+import { programVersion } from "../../src/schema/program-version.ts"
 import { agent, directory, person, planWith, serve, sha256, succeeded, userToken, worker } from "../server/live-server.ts"
 import { ran, typed } from "./typed.ts"
 
@@ -608,6 +609,6 @@ describe("docs/cli.md", () => {
 describe("the version", () => {
   it.effect.each(["--version", "-v"])("is short with %s", (flag) =>
     Effect.gen(function*() {
-      expect(yield* typed({}, flag)).toEqual({ code: 0, said: "", out: "agent-job 1.2.3" })
+      expect(yield* typed({}, flag)).toEqual({ code: 0, said: "", out: `agent-job ${programVersion}` })
     }))
 })

@@ -12,7 +12,7 @@ import { builtIns, presenter } from "../../src/cli/terminal/help.ts"
 /** Runs the command line in this process, with these arguments and this environment. */
 export const typed = (environment: Record<string, string>, ...args: ReadonlyArray<string>) =>
   Effect.gen(function*() {
-    const exit = yield* Effect.exit(commandLine("1.2.3")(args))
+    const exit = yield* Effect.exit(commandLine(args))
     const error = exit._tag === "Failure"
       ? exit.cause.reasons.map((reason) => reason._tag === "Fail" ? reason.error : reason)[0]
       : undefined

@@ -10,7 +10,7 @@ import { Holder, type JobWatched, type Observed, type PodSeen, SourceSeen, Turn 
 import { isOver } from "../../src/core/task/status.ts"
 import type { TaskPolicy } from "../../src/core/task/task-policy.ts"
 import { RunId, Sha256, Uid, WorkspaceName } from "../../src/schema/names.ts"
-import type { AgentTask, AgentTaskStatus } from "../../src/schema/task/agent-task.ts"
+import { type AgentTask, type AgentTaskStatus, ToldOptions } from "../../src/schema/task/agent-task.ts"
 import type { WaitReason } from "../../src/schema/task/reason.ts"
 import type { Artifact } from "../../src/schema/task/source.ts"
 import type { StageResult } from "../../src/schema/task/stage-result.ts"
@@ -50,6 +50,8 @@ const Seed = Schema.Struct({
   pool: Schema.Boolean,
   /** Whether the task's template sets a label that the values do not allow. */
   strangeLabel: Schema.Boolean,
+  /** Whether the task has an option that only a newer version knows. */
+  newerOption: Schema.Boolean,
   cancel: Schema.Boolean,
   deleted: Schema.Boolean,
   life: Schema.Literals([
@@ -105,6 +107,7 @@ export const plainSeed: Seed = {
   dotted: false,
   pool: false,
   strangeLabel: false,
+  newerOption: false,
   cancel: false,
   deleted: false,
   life: "new",
@@ -242,6 +245,8 @@ const fluxStatus = ({ latest, latestApply, life, source, waitsForSource }: Seed)
       { latest: { attempt: 2, name: "task-2", sha256: known.sha256, ...(latestApply !== "none" && { apply: "task-2-apply" }) } })
   }
 
+const newerOptions = Schema.decodeUnknownSync(ToldOptions)({ refresh: false, excludes: ["a.b"] })
+
 const taskOf = (seed: Seed): AgentTask => ({
   metadata: {
     name: seed.dotted ? "ta.sk" : "task",
@@ -267,6 +272,7 @@ const taskOf = (seed: Seed): AgentTask => ({
     ...(seed.follows === "planAndApply" && seed.stage === "plan" && { savePlan: { claimName: "plans" } }),
     ...(seed.cancel && { cancel: true }),
     ...(seed.strangeLabel && { jobTemplate: { labels: { "example.com/team": "a", "sidecar.istio.io/inject": "true" } } }),
+    ...(seed.newerOption && { options: newerOptions }),
     ...(seed.pool && { pool: { url: "http://pool", runId: RunId.make("run-1"), tokenSecret: { name: "token" } } })
   },
   status: { ...statusOf(seed), ...fluxStatus(seed) }

@@ -38,6 +38,8 @@ export interface FakeTaskApi {
   archive: Uint8Array
   plan: Uint8Array | undefined
   variables: ReadonlyArray<Variable>
+  /** The options of the stage, as a newer server may have more. */
+  options: object
   state: Uint8Array | undefined
   /** Every accepted state's serial. */
   readonly serials: Array<number>
@@ -113,6 +115,7 @@ export const taskApi: Effect.Effect<FakeTaskApi, never, Scope.Scope> = Effect.ge
           stage: "plan",
           archiveSha256: sha256(api.archive),
           variables: api.variables,
+          options: api.options,
           sealKey: "5".repeat(64),
           keptStateKey: "7".repeat(64),
           ...markOf(api.state)
@@ -220,6 +223,7 @@ export const taskApi: Effect.Effect<FakeTaskApi, never, Scope.Scope> = Effect.ge
     archive: new Uint8Array(),
     plan: undefined,
     variables: [],
+    options: {},
     state: undefined,
     serials: [],
     keptStates: [],

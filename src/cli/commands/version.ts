@@ -1,11 +1,8 @@
 // `agent-job version`: which agent-job this is, and on which Node it runs.
-// The version is that of package.json; a bundle has it built in.
 // Used by agent-job.ts.
 import { Command } from "effect/cli"
-import manifest from "../../../package.json" with { type: "json" }
+import { programVersion } from "../../schema/program-version.ts"
 import { outputFlag, print } from "../terminal/answer.ts"
-
-export const programVersion = manifest.version
 
 export const version = Command.make("version", { output: outputFlag }, ({ output }) => {
   const document = { version: programVersion, node: process.versions.node, platform: `${process.platform}/${process.arch}` }

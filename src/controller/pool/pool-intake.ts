@@ -15,6 +15,7 @@ import {
   taskNameOfId,
   tokenSecretName
 } from "../../core/task/intake.ts"
+import { NotUnderstood, type Offer } from "../../core/task/offer.ts"
 import { isOver } from "../../core/task/status.ts"
 import { resultOf } from "../../core/task/task-result.ts"
 import { Kubernetes } from "../../kubernetes/client.ts"
@@ -168,13 +169,30 @@ const accept = Effect.fn("PoolIntake.accept")(function*(intake: Intake, assignme
   if (isOver(task.status.phase)) yield* remind(id, task)
 }, (accepted, _, { id }) => Effect.catchTag(accepted, "Strangers", ({ message }) => refuse(id, "NameTaken", message)))
 
-/** Accepts the assignments. One that fails is offered again; it must not keep the others waiting. */
-const acceptAll = (intake: Intake, assignments: ReadonlyArray<Assignment>) =>
+/** How many offers that are not understood are remembered, so that each is logged once. Later ones are not logged. */
+const mostNotUnderstood = 100
+
+/** Returns what tells people, in the run and once in the log, why the controller cannot take an offer. */
+const makeTeller = () => {
+  const logged = new Set<string>()
+  const log = ({ id = "", message }: NotUnderstood) => {
+    if (logged.has(id) || logged.size >= mostNotUnderstood) return Effect.void
+    logged.add(id)
+    return Effect.annotateLogs(Effect.logWarning(message), { assignment: id })
+  }
+  return (offer: NotUnderstood) =>
+    Effect.andThen(Effect.suspend(() => log(offer)), offer.id === undefined ? Effect.void : tellWhy(offer.id, offer.message))
+}
+
+/** Accepts what is offered. What fails or is not understood is offered again; it must not keep the others waiting. */
+const acceptAll = (intake: Intake, offers: ReadonlyArray<Offer>, tellNotUnderstood: ReturnType<typeof makeTeller>) =>
   Effect.forEach(
-    assignments,
-    (assignment) =>
-      Effect.catch(accept(intake, assignment), ({ message }) =>
-        Effect.logWarning(message).pipe(Effect.annotateLogs({ assignment: assignment.id }))),
+    offers,
+    (offer) =>
+      offer instanceof NotUnderstood
+        ? tellNotUnderstood(offer)
+        : Effect.catch(accept(intake, offer), ({ message }) =>
+          Effect.logWarning(message).pipe(Effect.annotateLogs({ assignment: offer.id }))),
     { concurrency: 8, discard: true }
   )
 
@@ -201,14 +219,14 @@ const restingOf = Effect.fnUntraced(function*(intake: Intake) {
 const untilDrainedIs = ({ drained }: Intake, wanted: boolean) =>
   Stream.runHead(Stream.filter(SubscriptionRef.changes(drained), (isDrained) => isDrained === wanted))
 
-const take = Effect.fnUntraced(function*(intake: Intake) {
+const take = Effect.fnUntraced(function*(intake: Intake, tellNotUnderstood: ReturnType<typeof makeTeller>) {
   if (yield* SubscriptionRef.get(intake.drained)) return yield* withoutAsking(untilDrainedIs(intake, false))
   const free = yield* room(intake)
   if (free <= 0) return yield* withoutAsking(Effect.sleep("1 second"))
   const pool = yield* Pool
   const asked = pool.acquire(intake.identity, waitSeconds, Math.min(free, 100))
-  const assignments = yield* Effect.raceFirst(asked, Effect.as(untilDrainedIs(intake, true), []))
-  yield* withoutAsking(acceptAll(intake, assignments))
+  const offers = yield* Effect.raceFirst(asked, Effect.as(untilDrainedIs(intake, true), []))
+  yield* withoutAsking(acceptAll(intake, offers, tellNotUnderstood))
 })
 
 /**
@@ -263,5 +281,6 @@ export const poolIntake = Effect.fnUntraced(function*(intake: Intake) {
     Effect.flatMap((before) => persistently(followCancellations(intake, before))),
     Effect.flatMap((next) => Ref.set(followed, next))
   )
-  return yield* Effect.all([Effect.forever(persistently(take(intake))), Effect.forever(cancellations)], { concurrency: 2, discard: true })
+  const taking = persistently(take(intake, makeTeller()))
+  return yield* Effect.all([Effect.forever(taking), Effect.forever(cancellations)], { concurrency: 2, discard: true })
 })

@@ -5,11 +5,12 @@ import { Context, Data, Effect, Layer, Option, Redacted, Schema } from "effect"
 import { HttpClient, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
 import { readFile } from "node:fs/promises"
 import { meaningOf, notOwn, problemIn, ServerRefusal } from "../../core/network/server-refusal.ts"
+import { type Offer, readOffer } from "../../core/task/offer.ts"
 import { shortened } from "../../core/text/sentence.ts"
 import { firstToken } from "../../core/text/token-lines.ts"
 import { reasonOf } from "../../http/cause.ts"
 import { toServer } from "../../http/connections.ts"
-import { AcquireResponse, type Assignment, CancellationsResponse, poolPath, type Resting } from "../../schema/api/pool-api.ts"
+import { CancellationsResponse, poolPath, type Resting } from "../../schema/api/pool-api.ts"
 import { isOneOf, type Problem, type ProblemCode } from "../../schema/api/problem.ts"
 import { errorInWords } from "../../schema/system-error.ts"
 import type { Reason } from "../../schema/task/reason.ts"
@@ -49,8 +50,8 @@ export class PoolRefused extends Data.TaggedError("PoolRefused")<{
 export type PoolError = PoolUnreachable | PoolTokenUnreadable | PoolRefused
 
 export class Pool extends Context.Service<Pool, {
-  /** Waits up to `waitSeconds` for work, and returns `max` assignments at most; an empty list is a normal answer. */
-  readonly acquire: (agent: string, waitSeconds: number, max: number) => Effect.Effect<ReadonlyArray<Assignment>, PoolError>
+  /** Waits up to `waitSeconds` for work, and returns `max` offers at most; an empty list is a normal answer. */
+  readonly acquire: (agent: string, waitSeconds: number, max: number) => Effect.Effect<ReadonlyArray<Offer>, PoolError>
   /**
    * Fails with `PoolRefused` and the code `taken` when another agent was faster, or `rescue-pending` when the state that the stage would
    * change is in doubt by now.
@@ -92,6 +93,9 @@ export const isFinalRefusal = (error: PoolError): boolean => error._tag === "Poo
 /** Reports whether the pool will never take a result of this task for the stage, which is `from` the pool of that URL. */
 export const isSettled = (error: PoolError, from: string): boolean =>
   isUnknown(error) ? error.url === from : isRefusedAs(error, "result-exists", "taken")
+
+/** An `AcquireResponse` as it is read: of a newer server, one assignment may be understood and another not. */
+const Offered = Schema.Struct({ assignments: Schema.Array(Schema.Unknown) })
 
 const notUnderstood = "it answers what this version of agent-job does not understand; if it is the server, give both the same version"
 
@@ -160,8 +164,8 @@ const make = Effect.fnUntraced(function*(url: string, tokenFile: string) {
   return Pool.of({
     acquire: (agent, waitSeconds, max) =>
       Effect.map(
-        ask(poolPath.acquire, { agent, waitSeconds, max }, waitSeconds, AcquireResponse),
-        ({ assignments }) => assignments.slice(0, max) // a hostile server would fill the cluster with more
+        ask(poolPath.acquire, { agent, waitSeconds, max }, waitSeconds, Offered),
+        ({ assignments }) => assignments.slice(0, max).map(readOffer) // a hostile server would fill the cluster with more
       ),
     acknowledge: (id, taskUid) => tell(poolPath.acknowledge(id), { taskUid }),
     cancellations: (after, waitSeconds, resting) =>

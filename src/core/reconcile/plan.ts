@@ -244,7 +244,13 @@ export const rows: ReadonlyArray<Row> = [
     situation: "its template has a key that the values do not allow",
     means: "fail and name the key: what a key with a prefix does, a webhook or another controller decides",
     when: when.templateRefused,
-    respond: start.finishRefusedTemplate
+    respond: start.finishInvalid
+  }),
+  row({
+    situation: "its options have one that this version does not know",
+    means: "fail and name it: a newer CRD took it, and a plan without it would not be what was asked for",
+    when: when.optionUnknown,
+    respond: start.finishInvalid
   }),
   row({
     situation: "its Job or Lease is denied for as long as a start may take",

@@ -11,6 +11,7 @@ import { claimLostExitCode } from "../task/places.ts"
 import { isCalledOff, isOfNewerVersion, isOver } from "../task/status.ts"
 import type { TaskPolicy } from "../task/task-policy.ts"
 import { templateRefusal } from "../task/template-keys.ts"
+import { unknownOption } from "../task/unknown-option.ts"
 import { isUnpinned, waitsForSource } from "./flux-source.ts"
 import { isCounted, isGivenUp, isLaunchMarkedFailed, isOutOfPatience, launchesOf, mostLaunches, nextAfterMillis } from "./launches.ts"
 import { isEngineOver, isPodOver, longestStartMillis, troubleOfStart, waitsForQuota } from "./pod-trouble.ts"
@@ -126,6 +127,7 @@ export const when = {
   starting: ({ observed: { job } }) => job,
   launchesSpent: is((s) => launchesOf(s.observed) >= mostLaunches(s.policy, s.observed.task.status.reason)),
   templateRefused: ({ observed: { task }, policy: { allowedKeys } }) => Option.fromUndefinedOr(templateRefusal(task, allowedKeys)),
+  optionUnknown: ({ observed: { task } }) => unknownOption(task.spec.options, "controller"),
   deniedTooLong: ({ observed: { deniedMillis, refusal }, policy: { startupTimeoutSeconds } }) =>
     Option.filter(refusal, ({ kind }) => kind === "Forbidden" && deniedMillis >= startupTimeoutSeconds * 1000),
   refusedForNow: ({ observed: { refusal } }) => refusal,

@@ -62,7 +62,7 @@ export const finishCalledOff: Respond = (s) =>
 
 export const finishRefused: RespondTo<FinalRefusal> = (s, { kind, message }) => ended(s, "Failed", kind, message)
 
-export const finishRefusedTemplate: RespondTo<string> = (s, message) => ended(s, "Failed", "InvalidConfiguration", message)
+export const finishInvalid: RespondTo<string> = (s, message) => ended(s, "Failed", "InvalidConfiguration", message)
 
 export const finishDenied: RespondTo<Refusal> = (s, { message }) => {
   const { startupTimeoutSeconds } = s.policy

@@ -3,7 +3,7 @@
 // Used by worker/network/task-api and server/routes/task-routes, and for its limits and headers by whoever moves states, plans or archives.
 import { Schema } from "effect"
 import { RunId, Sha256, WorkspaceName } from "../names.ts"
-import { PlanOptions, Stage, Variable } from "../task/agent-task.ts"
+import { PlanOptions, Stage, ToldOptions, Variable } from "../task/agent-task.ts"
 import { StateMark } from "../task/seal.ts"
 
 /** The most bytes of a configuration's archive, as it is packed. */
@@ -37,6 +37,9 @@ export const TaskDetails = Schema.Struct({
   })
 })
 export type TaskDetails = typeof TaskDetails.Type
+
+/** The same as the worker reads it, since a newer server may have given the run an option that is unknown here. */
+export const ToldDetails = Schema.Struct({ ...TaskDetails.fields, options: Schema.optionalKey(ToldOptions) })
 
 /** `POST /api/task/v1/log?offset=N` appends bytes at N; 409 says where the stored log really ends. Repeating what is stored is success. */
 export const LogPosition = Schema.Struct({ offset: Schema.Int })

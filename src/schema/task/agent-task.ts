@@ -79,6 +79,9 @@ export const PlanOptions = Schema.Struct({
 })
 export type PlanOptions = typeof PlanOptions.Type
 
+/** The options as they are read. One that only a newer version knows is kept, so that it is refused (core/task/unknown-option). */
+export const ToldOptions = whole(PlanOptions)
+
 const quantities = Schema.optionalKey(
   Schema.Record(Schema.String, text(32)).check(Schema.isMaxProperties(8)).annotate({
     description: "In place of those of the values; a resource with a prefix must be among their task.allowedKeys."
@@ -347,6 +350,11 @@ export const agentTaskTransitions = transitions(
   ]
 )
 
+const ToldSpec = AgentTaskSpec.mapFields(
+  (fields) => ({ ...fields, options: Schema.optionalKey(ToldOptions) }),
+  { unsafePreserveChecks: true } // none of the rules looks into the options
+)
+
 /** As read from the API server: the fields of metadata that matter, the spec, and a status that may be absent. */
 export const AgentTask = Schema.Struct({
   metadata: Schema.Struct({
@@ -361,7 +369,7 @@ export const AgentTask = Schema.Struct({
       Schema.Array(Schema.Struct({ kind: Schema.String, uid: Uid, controller: Schema.optionalKey(Schema.Boolean) }))
     )
   }),
-  spec: AgentTaskSpec,
+  spec: ToldSpec,
   status: AgentTaskStatus.pipe(Schema.withDecodingDefaultKey(Effect.succeed({})))
 })
 export type AgentTask = typeof AgentTask.Type

@@ -4,6 +4,7 @@
 import { Effect, Option } from "effect"
 import { join } from "node:path"
 import { poolStateTrouble } from "../../core/state/state-place.ts"
+import { unknownOption } from "../../core/task/unknown-option.ts"
 import type { TaskDetails } from "../../schema/api/task-api.ts"
 import type { AgentTaskSpec } from "../../schema/task/agent-task.ts"
 import type { Seal } from "../../schema/task/seal.ts"
@@ -46,6 +47,8 @@ export const poolBacking = Effect.fnUntraced(function*({ plan, source, stage }: 
     )
   }
   const begun = yield* unansweredDuring(taskApi.details)
+  const unknown = unknownOption(begun.options, "worker")
+  if (Option.isSome(unknown)) return yield* refuse(unknown.value)
   yield* delivery.keepSharedCopyAs(begun)
   yield* carryStrandedStates
 

@@ -17,9 +17,10 @@ import {
   type LockInfo,
   LogPosition,
   planLimitBytes,
-  TaskDetails,
+  type TaskDetails,
   taskHeader,
-  taskPath
+  taskPath,
+  ToldDetails
 } from "../../schema/api/task-api.ts"
 import { Sha256 } from "../../schema/names.ts"
 import { StageResult } from "../../schema/task/stage-result.ts"
@@ -217,7 +218,7 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
 
   return TaskApi.of({
     secrets: Effect.map(Effect.option(token), Option.toArray),
-    details: Effect.mapError(patiently(json(Request.get(taskPath.assignment), TaskDetails)), stageFailure),
+    details: Effect.mapError(patiently(json(Request.get(taskPath.assignment), ToldDetails)), stageFailure),
     download,
     storePlan: (file, sha256) =>
       Effect.suspend(() => {

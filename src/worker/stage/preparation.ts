@@ -4,6 +4,7 @@
 import { Effect, Option, type Ref } from "effect"
 import { idleArguments, printsJson } from "../../core/stage/engine-arguments.ts"
 import { stageCommands, tellsEvents } from "../../core/stage/stage-commands.ts"
+import { unknownOption } from "../../core/task/unknown-option.ts"
 import { type AgentTaskSpec, defaultTimeoutSeconds } from "../../schema/task/agent-task.ts"
 import type { Seal } from "../../schema/task/seal.ts"
 import type { Backing, Provisioned } from "../backing/backing.ts"
@@ -34,8 +35,8 @@ export const prepare = Effect.fnUntraced(
       TF_INPUT: "0",
       CHECKPOINT_DISABLE: "1"
     }
-    const idle = idleArguments(variables.env)
-    if (Option.isSome(idle)) return yield* invalid(idle.value)
+    const unfit = Option.orElse(unknownOption(spec.options, "worker"), () => idleArguments(variables.env))
+    if (Option.isSome(unfit)) return yield* invalid(unfit.value)
     const { approved, place } = yield* untilStopped(bring(spec, variables, backing))
     // Asked where its commands will run: an image's version manager picks the engine by what the configuration says.
     const engine = yield* find(Option.fromUndefinedOr(spec.engine?.name), { directory: place.path, env })

@@ -1,12 +1,13 @@
 // Work from the pool when something fails on the way: what is held up, and what goes on.
 import { expect, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Metric, Option, Schema, Stream, SubscriptionRef } from "effect"
+import { Effect, Fiber, Latch, Layer, Logger, Metric, Option, Schema, Stream, SubscriptionRef } from "effect"
 import { TestClock } from "effect/testing"
 import { Configuration } from "../../../src/controller/configuration/configuration.ts"
 import { poolIntake } from "../../../src/controller/pool/pool-intake.ts"
 import { Pool, PoolRefused, PoolUnreachable } from "../../../src/controller/pool/pool.ts"
 import { make } from "../../../src/controller/world/world.ts"
 import { specOf, taskName, tokenSecretName } from "../../../src/core/task/intake.ts"
+import { readOffer } from "../../../src/core/task/offer.ts"
 import { refusal } from "../../../src/kubernetes/answer.ts"
 import { Kubernetes } from "../../../src/kubernetes/client.ts"
 import { Forbidden } from "../../../src/kubernetes/errors.ts"
@@ -162,6 +163,33 @@ it.effect("tells the pool why it cannot make a task of an offer, and goes on wit
     expect(told).toHaveLength(2)
     expect(told).toContainEqual(["wait", assignment.id, null, "Refused", expect.stringContaining("exceeded quota")])
     expect(told).toContainEqual(["acknowledge", other.id])
+  }))
+
+it.effect("tells the pool of an offer that it does not understand each time, logs it once, and goes on with the others", () =>
+  Effect.gen(function*() {
+    const strange = readOffer({ ...assignment, id: "run-2.plan.1", runId: "run-2", engine: { name: "terragrunt" } })
+    const nameless = readOffer({ ...assignment, id: "", stage: "refresh" })
+    const told: Array<unknown> = []
+    const offers = [[strange, nameless, assignment], [strange, nameless], [strange]]
+    const allTaken = yield* Latch.make()
+    const nothing = Effect.andThen(allTaken.open, Effect.never)
+    const pool = Layer.mock(Pool, {
+      acquire: () =>
+        Effect.suspend(() => Option.match(Option.fromUndefinedOr(offers.shift()), { onNone: () => nothing, onSome: Effect.succeed })),
+      cancellations: () => Effect.never,
+      acknowledge: (id) => Effect.sync(() => void told.push(["acknowledge", id])),
+      wait: (id, taskUid, reason, message) => Effect.sync(() => void told.push(["wait", id, Option.getOrNull(taskUid), reason, message]))
+    })
+    const logged: Array<unknown> = []
+    const logger = Logger.make(({ message }) => void logged.push(...[message].flat()))
+    const { kubernetes, server } = instantCluster()
+    const running = yield* Effect.provide(taking(pool, kubernetes), Logger.layer([logger]))
+    yield* allTaken.await
+    yield* Fiber.interrupt(running)
+    const why = ["wait", "run-2.plan.1", null, "Refused", expect.stringContaining("\"terragrunt\" at engine.name")]
+    expect(told).toEqual([why, ["acknowledge", assignment.id], why, why])
+    expect(server.all(agentTasks)).toHaveLength(1)
+    expect(logged).toEqual([expect.stringContaining("terragrunt"), expect.stringContaining("refresh")])
   }))
 
 it.effect("refuses an apply without an approved plan, and makes neither task nor Secret", () =>

@@ -44,23 +44,32 @@ it.live("takes work, says why it waits, and reports each stage once", () =>
     yield* pool.report("run-unknown.plan.1", ofTask, failed()) // as to a server that was set up anew
   }).pipe(Effect.scoped))
 
-it.live.each([
-  { given: "more stages than it asked for, as many as it asked for", offered: 3000, tokenLength: 47, taken: 2 },
-  { given: "a token that is no token, none", offered: 2, tokenLength: 1025, taken: undefined }
-])("takes, from a pool that offers $given", ({ offered, taken, tokenLength }) =>
+const offered = (n: number) => ({
+  id: `run-${n}.plan.1`,
+  runId: `run-${n}`,
+  workspace: "demo",
+  stage: "plan",
+  attempt: 1,
+  archiveSha256: "b".repeat(64),
+  taskToken: "t".repeat(47)
+})
+
+it.live("takes, from a pool that offers more stages than it asked for, as many as it asked for", () =>
   Effect.gen(function*() {
-    const assignments = Array.from({ length: offered }, (_, n) => ({
-      id: `run-${n}.plan.1`,
-      runId: `run-${n}`,
-      workspace: "demo",
-      stage: "plan",
-      attempt: 1,
-      archiveSha256: "b".repeat(64),
-      taskToken: "t".repeat(tokenLength)
-    }))
+    const assignments = Array.from({ length: 3000 }, (_, n) => offered(n))
     const { pool } = yield* answeredBy((_, response) => void response.end(JSON.stringify({ assignments })))
-    const got = yield* Effect.option(pool.acquire("agent", 0, 2))
-    expect(Option.getOrUndefined(Option.map(got, ({ length }) => length))).toBe(taken)
+    expect(yield* pool.acquire("agent", 0, 2)).toEqual(assignments.slice(0, 2))
+  }).pipe(Effect.scoped))
+
+it.live("takes what it understands of an offer, and gives of the rest its name and the reason", () =>
+  Effect.gen(function*() {
+    const assignments = [{ ...offered(0), engine: { name: "terragrunt" } }, offered(1), { ...offered(2), taskToken: "t".repeat(1025) }]
+    const { pool } = yield* answeredBy((_, response) => void response.end(JSON.stringify({ assignments })))
+    expect(yield* pool.acquire("agent", 0, 10)).toEqual([
+      expect.objectContaining({ _tag: "NotUnderstood", id: "run-0.plan.1", message: expect.stringContaining("terragrunt") }),
+      offered(1),
+      expect.objectContaining({ _tag: "NotUnderstood", id: "run-2.plan.1", message: expect.not.stringContaining("ttt") })
+    ])
   }).pipe(Effect.scoped))
 
 it.live("is refused a stage that another agent took, and counts what it has to say of it as told", () =>

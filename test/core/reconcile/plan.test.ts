@@ -559,7 +559,7 @@ const cases: ReadonlyArray<Case> = [
   },
   {
     given: "one whose Job is there already",
-    seed: { life: "starting", job: "active", strangeLabel: true },
+    seed: { life: "starting", job: "active", strangeLabel: true, newerOption: true },
     situation: "its Job is there",
     actions: [],
     phase: "Starting",
@@ -681,6 +681,14 @@ const cases: ReadonlyArray<Case> = [
     given: "a queued task whose template sets a label that the values do not allow",
     seed: { life: "queued", turn: "limit", strangeLabel: true },
     situation: "its template has a key that the values do not allow",
+    actions: ["Emit"],
+    phase: "Failed",
+    reason: "InvalidConfiguration"
+  },
+  {
+    given: "a queued task with an option of a newer version",
+    seed: { life: "queued", turn: "limit", newerOption: true },
+    situation: "its options have one that this version does not know",
     actions: ["Emit"],
     phase: "Failed",
     reason: "InvalidConfiguration"

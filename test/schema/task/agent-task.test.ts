@@ -40,6 +40,19 @@ describe("a phase, a reason and a condition that only a newer version knows", ()
   )
 })
 
+describe("an option that only a newer version knows", () =>
+  it("is read as it is, so that the task can be refused rather than planned without it", () => {
+    const task = (options: object) => ({
+      metadata: { name: "task", namespace: "tasks", uid: "uid", resourceVersion: "1", creationTimestamp: "2026-01-01T00:00:00Z" },
+      spec: { workspace: "demo", stage: "plan", source: { inline: {} }, options }
+    })
+    expect(Schema.decodeUnknownSync(AgentTask)(task({ refresh: false, excludes: ["a.b"] })).spec.options).toEqual({
+      refresh: false,
+      excludes: ["a.b"]
+    })
+    expect(Schema.is(AgentTask)(task({ refresh: "no" }))).toBe(false)
+  }))
+
 describe("the claim of a plan", () =>
   it("is read also where a runner mounts it, since an earlier CRD took that, and a task that is stored must not vanish", () =>
     expect(

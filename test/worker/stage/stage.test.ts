@@ -41,6 +41,20 @@ describe("a plan that is too large to be read", () => {
     }))
 })
 
+describe("a stage with an option that only a newer version knows", () =>
+  it.live.each([
+    { given: "its task has", task: { options: { excludes: ["a.b"] } }, server: {} },
+    { given: "only the server has, since an earlier controller left it out", task: {}, server: { excludes: ["a.b"] } }
+  ])("is refused before anything runs, when $given it", ({ server, task }) =>
+    Effect.gen(function*() {
+      const api = yield* taskApi
+      api.archive = tarGz({ "main.tf": "" })
+      api.options = server
+      const { log, status } = yield* ran(poolTask(api, "plan", task), { tofu: "#!/bin/sh\necho engine\n" }, (here) => token(here, api))
+      expect([status.reason, status.message], log()).toEqual(["InvalidConfiguration", expect.stringContaining("options.excludes")])
+      expect(log()).not.toContain("engine")
+    })))
+
 describe("a stage that fails", () => {
   const secret = "hunter2-in-the-first-line\nhunter2-in-the-second"
   const base64 = Buffer.from(secret).toString("base64")
