@@ -191,6 +191,7 @@ export const person = (url: string) => {
         as("POST", statePath.rescue(name), {
           by: "me@here",
           pending: pending.map(({ id }: { id: string }) => id),
+          journals: Object.fromEntries(pending.map(({ id, journal }: { id: string; journal: number }) => [id, journal])),
           evidence: evidence[0]?.id,
           version: version?.id,
           ...more

@@ -68,7 +68,7 @@ const rescue = Command.make(
       Flag.withMetavar("IDS"),
       Flag.optional,
       Flag.withDescription(
-        "With --use or --keep: settle only if nothing has changed since the `state rescue` that printed these ids: no new doubt, and no state stored or refused."
+        "With --use or --keep: settle only if nothing has changed since the `state rescue` that printed these ids: no new doubt, nothing more told of what was made, and no state stored or refused."
       )
     ),
     import: toggle("import", "Plan a run that imports what was made and is not in the state; you approve it like any other."),

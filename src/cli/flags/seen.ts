@@ -6,14 +6,20 @@ import type { SettleRescue, StateView } from "../../schema/api/state.ts"
 const evidencePrefix = "ev-"
 const versionPrefix = "sv-"
 
-export const seenIn = ({ evidence: [newest], pending, version }: Pick<StateView, "evidence" | "pending" | "version">): string =>
-  [...pending, newest, version].flatMap((seen) => seen === undefined ? [] : [seen.id]).join(",")
+/** A rescue, with the end of its journal if the server is not too old to tell it. */
+const rescueWord = ({ id, journal }: StateView["pending"][number]): string => journal === undefined ? id : `${id}:${journal}`
 
-export const readSeen = (seen: string): Pick<SettleRescue, "evidence" | "pending" | "version"> => {
+export const seenIn = ({ evidence: [newest], pending, version }: Pick<StateView, "evidence" | "pending" | "version">): string =>
+  [...pending.map(rescueWord), ...[newest, version].flatMap((seen) => seen === undefined ? [] : [seen.id])].join(",")
+
+export const readSeen = (seen: string): Pick<SettleRescue, "evidence" | "journals" | "pending" | "version"> => {
   const ids = seen.split(",").filter((id) => id !== "")
   const [evidence, version] = [evidencePrefix, versionPrefix].map((prefix) => ids.find((id) => id.startsWith(prefix)))
+  const rescues = ids.filter((id) => id !== evidence && id !== version).map((word) => word.split(":"))
+  const journals = rescues.flatMap(([id = "", journal]) => journal === undefined ? [] : [[id, Number(journal)] as const])
   return {
-    pending: ids.filter((id) => id !== evidence && id !== version),
+    pending: rescues.map(([id = ""]) => id),
+    ...(journals.length > 0 && { journals: Object.fromEntries(journals) }),
     ...(evidence !== undefined && { evidence }),
     ...(version !== undefined && { version })
   }

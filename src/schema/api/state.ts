@@ -29,6 +29,9 @@ export const RescueView = Schema.Struct({
   effects: Schema.optionalKey(
     LeftOver.annotate({ description: "Pending only: what the stage made that the state, as it is now, does not have." })
   ),
+  journal: Schema.optionalKey(
+    Schema.Int.annotate({ description: "Pending only: the number of the last entry of the stage's journal; 0: it has none." })
+  ),
   openedAt: Timestamp,
   settledAt: Schema.optionalKey(Timestamp),
   settledBy: Schema.optionalKey(Schema.String),
@@ -67,12 +70,18 @@ const By = Schema.String.check(Schema.isMinLength(1), Schema.isMaxLength(200))
 
 /**
  * `POST …/state/rescue` settles what is pending: all of it with the stored state as it is, or what one stage left with the refused state of
- * that stage as the next version. The server refuses if anything came after the person looked.
+ * that stage as the next version. The server refuses if anything came after what is named here as seen.
  */
 export const SettleRescue = Schema.Struct({
   by: By,
   use: Schema.optionalKey(Schema.String.annotate({ description: "The id of the evidence; none: the stored state stays." })),
   pending: Schema.Array(Schema.String).annotate({ description: "The ids of all rescues that were pending when the person looked." }),
+  journals: Schema.optionalKey(
+    Schema.Record(Schema.String, Schema.Int).annotate({
+      description:
+        "By the id of each of these rescues, its `journal` then. A rescue that is left out is settled with all that its stage told since."
+    })
+  ),
   evidence: Schema.optionalKey(
     Schema.String.annotate({ description: "The id of the newest evidence that there was then; none: there was none." })
   ),

@@ -9,6 +9,7 @@ import { isEncrypted } from "../../core/state/state-objects.ts"
 import type { SettleRescue } from "../../schema/api/state.ts"
 import { Bodies } from "../access/bodies.ts"
 import { conflict, invalid, type StoreFailure } from "../refused.ts"
+import { Journals } from "../run/journals.ts"
 import { LeftOvers, type StateBytes } from "../run/left-overs.ts"
 import { Runs } from "../run/runs.ts"
 import { Stages } from "../run/stages.ts"
@@ -28,7 +29,7 @@ interface Decider {
 interface Decision {
   readonly workspace: Workspace
   readonly by: Decider
-  readonly seen: Pick<SettleRescue, "pending" | "evidence" | "version">
+  readonly seen: Pick<SettleRescue, "pending" | "journals" | "evidence" | "version">
 }
 
 /** Which pending rescues are settled: those that `isMeant` selects. `how` is shown with them, and `state` is what is stored from then on. */
@@ -62,24 +63,32 @@ const make = Effect.gen(function*() {
   const leftOvers = yield* LeftOvers
   const evidence = yield* Evidence
   const heapBytes = yield* Heap
+  const journals = yield* Journals
   const rescues = yield* Rescues
   const runs = yield* Runs
   const stages = yield* Stages
   const states = yield* StateVersions
   const workspaces = yield* Workspaces
 
+  /** Reports whether the stage of a rescue has told more since the person looked; an older command line does not say what they saw. */
+  const hasToldMore = ({ id, stageId }: Rescue, { journals: ends = {} }: Decision["seen"]) =>
+    Effect.map(journals.end(stageId), (end) => end > (ends[id] ?? end))
+
   /**
-   * Returns the pending rescues, if they, the evidence and the stored state are what the person who decides saw: a run that began before
-   * the doubt came may have stored newer ones. Otherwise fails with 409 `changed`.
+   * Returns the pending rescues, if they, the journals of their stages, the evidence and the stored state are what the person who decides
+   * saw: a worker that was cut off may have told more, and a run that began before the doubt came may have stored newer states. Otherwise
+   * fails with 409 `changed`.
    */
   const asSeen = Effect.fnUntraced(function*({ seen, workspace: { id: workspaceId, name } }: Decision) {
     const pending = yield* rescues.pending(workspaceId)
     const refused = yield* evidence.list(workspaceId)
     const stored = yield* states.current(workspaceId)
     if (pending.length === 0) return yield* nothingPending(name)
+    const toldMore = yield* Effect.filter(pending, (rescue) => hasToldMore(rescue, seen))
     const newest = refused.findIndex(({ id }) => id === seen.evidence)
     const changes = [
       ...pending.filter(({ id }) => !seen.pending.includes(id)).map(({ stageId }) => `what ${stageId} left in doubt is new`),
+      ...toldMore.map(({ stageId }) => `the journal of ${stageId} has new entries`),
       ...refused.slice(0, newest === -1 ? undefined : newest).map(({ id, stageId }) => `the state ${id} of ${stageId} is new`),
       ...seen.pending.filter((id) => pending.every((one) => one.id !== id)).map((id) => `${id} is settled`),
       ...(stored?.id === seen.version

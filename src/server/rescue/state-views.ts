@@ -6,6 +6,7 @@ import type { LeftOver } from "../../schema/api/effects.ts"
 import type { StateView } from "../../schema/api/state.ts"
 import type { LockInfo } from "../../schema/api/task-api.ts"
 import type { StoreFailure } from "../refused.ts"
+import { Journals } from "../run/journals.ts"
 import { LeftOvers } from "../run/left-overs.ts"
 import { type StageRow, Stages } from "../run/stages.ts"
 import { Evidence, type EvidenceRow } from "../workspace/evidence.ts"
@@ -37,20 +38,22 @@ const lockView = ({ Created, ID, Operation, Who }: LockInfo, stage: StageRow | u
     { stage: stage.id, ...(stage.agent !== null && { agent: stage.agent }), ...(stage.taskUid !== null && { taskUid: stage.taskUid }) })
 })
 
-/** `missing` is what the stage of a pending rescue has made and the state lacks. */
-const rescueView = (
-  { how, id, message, openedAt, reason, settledAt, settledBy, stageId }: Rescue,
-  missing: LeftOver | undefined
-) => ({
+const rescueView = ({ how, id, message, openedAt, reason, settledAt, settledBy, stageId }: Rescue) => ({
   id,
   stage: stageId,
   reason,
   message,
   openedAt,
-  ...(missing !== undefined && { effects: missing }),
   ...(settledAt !== null && { settledAt }),
   ...(settledBy !== null && { settledBy }),
   ...(how !== null && { how })
+})
+
+/** `missing` is what the stage has made and the state lacks, as its journal tells up to the entry with the number `journal` at least. */
+const pendingView = (rescue: Rescue, journal: number, missing: LeftOver | undefined) => ({
+  ...rescueView(rescue),
+  journal,
+  ...(missing !== undefined && { effects: missing })
 })
 
 const evidenceView = ({ id, lineage, receivedAt, serial, sha256, sizeBytes, stageId, storedVersionId, why }: EvidenceRow) => ({
@@ -81,6 +84,7 @@ export class StateViews extends Context.Service<StateViews, {
 }
 
 const make = Effect.gen(function*() {
+  const journals = yield* Journals
   const leftOvers = yield* LeftOvers
   const evidence = yield* Evidence
   const locks = yield* StateLocks
@@ -96,14 +100,15 @@ const make = Effect.gen(function*() {
       const holder = lockHolder === null ? undefined : yield* stages.find(lockHolder)
       const pending = (yield* rescues.pending(workspaceId)).toReversed()
       const settled = yield* rescues.settled(workspaceId, shownAtMost)
+      const ends = yield* Effect.forEach(pending, ({ stageId }) => journals.end(stageId)) // first: nobody has seen what comes meanwhile
       const missing = yield* look(workspaceId, pending)
       return {
         workspace,
         ...(version !== undefined && { version: versionView(version) }),
         epoch,
         ...(lockInfo !== null && { lock: lockView(lockInfo, holder) }),
-        pending: pending.map((rescue) => rescueView(rescue, missing.get(rescue.stageId))),
-        settled: settled.map((rescue) => rescueView(rescue, undefined)),
+        pending: pending.map((rescue, at) => pendingView(rescue, ends[at] ?? 0, missing.get(rescue.stageId))),
+        settled: settled.map(rescueView),
         evidence: (yield* evidence.list(workspaceId)).map(evidenceView),
         forcedUnlocks: (yield* locks.forcedUnlocks(workspaceId, shownAtMost)).map(({ lockInfo, ...forced }) => ({
           lockId: lockInfo.ID,

@@ -1,6 +1,6 @@
 // The journals of stages as they are stored: what each plans to make, or has made, changed and destroyed.
 // Invariant: a journal has no gap and no number twice.
-// Used by stage-ends (append), left-overs (holds them against the state) and runs (forgets what their plans want).
+// Used by stage-ends (append), left-overs (holds them against the state), runs (forgets what plans want) and rescue (how far they are).
 import { Context, Effect, Layer, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { JournalEntry, journalLimitBytes } from "../../schema/api/effects.ts"
@@ -23,6 +23,8 @@ export class Journals extends Context.Service<Journals, {
    * `journal-gap` and the true end if they do not follow the stored ones, and with 422 if they do not follow each other.
    */
   readonly append: (stageId: string, entries: ReadonlyArray<JournalEntry>) => Effect.Effect<Appended, StoreFailure>
+  /** Returns the number of the last entry; 0 if there is none. */
+  readonly end: (stageId: string) => Effect.Effect<number, SqlError.SqlError>
   readonly ofStage: (stageId: string) => Effect.Effect<ReadonlyArray<JournalEntry>, SqlError.SqlError>
   /** Returns the journal of the run's last plan: what it wants to be made. */
   readonly planned: (runId: string) => Effect.Effect<ReadonlyArray<JournalEntry>, SqlError.SqlError>
@@ -110,6 +112,7 @@ const make = Effect.gen(function*() {
 
   return Journals.of({
     append,
+    end: (stageId) => Effect.map(last(stageId), ({ number }) => number),
     ofStage,
     planned,
     forget: (stageId) => Effect.asVoid(sql`DELETE FROM effects WHERE stageId = ${stageId}`),

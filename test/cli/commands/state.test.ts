@@ -162,7 +162,7 @@ it.live("the command that is printed with import blocks says what was seen, so t
     const { blocks, url } = yield* lostApply([{ number: 1, kind: "done", action: "create", address: "time_sleep.a", idKey: "id", id: "1" }])
     const { out } = yield* blocks
     const { pending: [{ id }] } = yield* person(url).state("demo")
-    expect(out).toContain(`settle with: agent-job state rescue demo --keep --seen ${id}, and run`)
+    expect(out).toContain(`settle with: agent-job state rescue demo --keep --seen ${id}:1, and run`)
   }))
 
 it.live("import blocks of a full journal are written though nothing of it is missing, and say that there may be more", () =>

@@ -2,8 +2,9 @@ import { expect, it } from "@effect/vitest"
 import { readSeen, seenIn } from "../../../src/cli/flags/seen.ts"
 import { Timestamp } from "../../../src/schema/names.ts"
 
-const rescue = (id: string) => ({
+const rescue = (id: string, journal?: number) => ({
   id,
+  ...(journal !== undefined && { journal }),
   stage: "run-a1.apply.1",
   reason: "Lost" as const,
   message: "",
@@ -30,7 +31,13 @@ it.each([
     seen: { pending: ["res-1", "res-2"] }
   },
   {
-    given: "a rescue and the stored state",
+    given: "two rescues with the ends of their journals, of which one is empty",
+    state: { pending: [rescue("res-1", 12), rescue("res-2", 0)], evidence: [], version: stored },
+    word: "res-1:12,res-2:0,sv-1",
+    seen: { pending: ["res-1", "res-2"], journals: { "res-1": 12, "res-2": 0 }, version: "sv-1" }
+  },
+  {
+    given: "a rescue and the stored state, as an older server shows them,",
     state: { pending: [rescue("res-1")], evidence: [], version: stored },
     word: "res-1,sv-1",
     seen: { pending: ["res-1"], version: "sv-1" }

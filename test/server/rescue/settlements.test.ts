@@ -60,6 +60,7 @@ describe("what a person decides", () => {
   /** The part of a decision that says what the person saw, so that the server refuses the decision if that has changed. */
   const seen = ({ evidence, pending, version }: Pick<StateView, "evidence" | "pending" | "version">) => ({
     pending: pending.map(({ id }) => id),
+    journals: Object.fromEntries(pending.map(({ id, journal }) => [id, journal])),
     evidence: evidence[0]?.id,
     version: version?.id
   })
@@ -125,6 +126,48 @@ describe("what a person decides", () => {
         changed(`the stored state is another, ${version.id} with the serial 10`)
       )
       expect([version.serial, pending.length, (yield* settle({})).json.pending]).toEqual([10, 1, []])
+    }))
+
+  const creation = (number: number, address: string) => ({
+    entries: [{ number, kind: "done", action: "create", address, idKey: "id", id: `${number}` }]
+  })
+
+  it.live("passes over nothing that was told since the look, which is in doubt until somebody has seen it", () =>
+    Effect.gen(function*() {
+      const { apply, applier, looked, settle } = yield* doubted
+      const none = seen(yield* looked)
+      yield* applier.as("POST", taskPath.effects, creation(1, "time_sleep.a"))
+      const first = seen(yield* looked)
+      const refused = changed(`the journal of ${apply.id} has new entries`)
+      expect(yield* settle(none)).toMatchObject(refused)
+      yield* applier.as("POST", taskPath.effects, creation(2, "time_sleep.b"))
+      expect(yield* settle(first)).toMatchObject(refused)
+      const second = yield* looked
+      expect(second.pending).toMatchObject([{ stage: apply.id, journal: 2, effects: { unsavedCount: 2 } }])
+      yield* applier.as("POST", taskPath.effects, creation(2, "time_sleep.b")) // comes again, since its answer was lost
+      expect((yield* settle(seen(second))).json.pending).toEqual([])
+      yield* applier.as("POST", taskPath.effects, creation(3, "time_sleep.c"))
+      expect((yield* looked).pending).toMatchObject([{ stage: apply.id, effects: { unsavedCount: 3 } }])
+    }))
+
+  it.live("uses no state of a stage that has told more since the look", () =>
+    Effect.gen(function*() {
+      const { apply, applier, looked, settle } = yield* doubted
+      yield* applier.pushState(state(7), "a", 1)
+      const before = yield* looked
+      yield* applier.as("POST", taskPath.effects, creation(1, "time_sleep.a"))
+      expect(yield* settle({ ...seen(before), use: before.evidence[0].id })).toMatchObject(
+        changed(`the journal of ${apply.id} has new entries`)
+      )
+      expect(yield* looked).toMatchObject({ version: { serial: 1 }, pending: [{ stage: apply.id }] })
+    }))
+
+  it.live("is taken without a word of the journals, as an older command line sends it", () =>
+    Effect.gen(function*() {
+      const { applier, looked, settle } = yield* doubted
+      yield* applier.as("POST", taskPath.effects, creation(1, "time_sleep.a"))
+      const { journals: _, ...older } = seen(yield* looked)
+      expect((yield* settle({ ...older, journals: undefined })).json.pending).toEqual([])
     }))
 
   it.live("says what it is of, and nothing that the server would pass over", () =>

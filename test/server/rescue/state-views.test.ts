@@ -27,6 +27,7 @@ describe("the view of a state", () => {
           stage: apply.id,
           reason: "Lost",
           message: expect.stringContaining(`The apply of ${apply.runId} ended with Lost`),
+          journal: 0,
           openedAt: time
         }],
         settled: [],
