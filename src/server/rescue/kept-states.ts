@@ -144,7 +144,11 @@ const make = Effect.gen(function*() {
       )
     }
     yield* identify(heapBytes, bytes) // a person is told at once that a file is damaged, as far as it is parsed
-    return yield* keepAsEvidence(pending.stageId, id, { bytes, why: `It is a file that ${by} brought.`, writer: "unknown" })
+    const unlessPending = conflict( // it may be settled since it was read
+      "nothing-pending",
+      `What ${pending.stageId} left in doubt is settled by now, so no state is taken; see: agent-job state show ${name}`
+    )
+    return yield* keepAsEvidence(pending.stageId, id, { bytes, why: `It is a file that ${by} brought.`, unlessPending, writer: "unknown" })
   })
 
   const takeKept = Effect.fnUntraced(function*(workspace: Workspace, kept: KeptStateParts, by: string) {

@@ -56,11 +56,11 @@ export class Evidence extends Context.Service<Evidence, {
   readonly ofStage: (stageId: string, sha256: string) => Effect.Effect<EvidenceRow | undefined, SqlError.SqlError>
   /**
    * Keeps a state and returns its row, or the limit that dropped it. The same state of a stage is kept once. For a new state that is kept,
-   * `ifNew` runs in the same transaction.
+   * `ifNew` runs in the same transaction, and if it fails nothing is kept.
    */
   readonly keep: (
     refused: RefusedState,
-    ifNew: Effect.Effect<void, SqlError.SqlError>
+    ifNew: Effect.Effect<void, StoreFailure>
   ) => Effect.Effect<Result.Result<EvidenceRow, EvidenceLimit>, StoreFailure>
   /** Returns the whole body. Fails with 503 when it is damaged. */
   readonly read: (state: EvidenceRow) => Effect.Effect<Uint8Array, Refused>
@@ -115,7 +115,7 @@ const make = Effect.gen(function*() {
           AND NOT EXISTS (SELECT 1 FROM rescues WHERE stageId = ${stageId} AND settledAt IS NOT NULL)
           AND NOT EXISTS (SELECT 1 FROM evidence WHERE stageId = ${stageId} AND storedVersionId IS NULL))))`
 
-  const keep = Effect.fn("Evidence.keep")(function*(refused: RefusedState, ifNew: Effect.Effect<void, SqlError.SqlError>) {
+  const keep = Effect.fn("Evidence.keep")(function*(refused: RefusedState, ifNew: Effect.Effect<void, StoreFailure>) {
     const { stageId, workspaceId } = refused
     const { sha256, sizeBytes } = refused.received
     const id = yield* newId("ev")

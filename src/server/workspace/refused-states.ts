@@ -6,7 +6,7 @@ import { SqlClient } from "effect/sql"
 import type { KeptRefusal } from "../../schema/api/task-api.ts"
 import { RunId } from "../../schema/names.ts"
 import { Stage } from "../../schema/task/agent-task.ts"
-import type { StoreFailure } from "../refused.ts"
+import type { Refused, StoreFailure } from "../refused.ts"
 import { row } from "../store/database.ts"
 import { Evidence, type EvidenceLimit, type RefusedState } from "./evidence.ts"
 import { Rescues } from "./rescues.ts"
@@ -41,6 +41,8 @@ export const fateDetails = ({ _tag }: RefusedStateFate): typeof KeptRefusal.Type
 /** A state to be kept as evidence. `doubt` is what the rescue says that it opens, if not that the stage sent the state after its end. */
 export interface StateToKeep extends RefusedState {
   readonly doubt?: string | undefined
+  /** The refusal of a state that opens no rescue, if its stage has no pending one. */
+  readonly unlessPending?: Refused | undefined
 }
 
 /** What is read of a stage that ended. */
@@ -68,6 +70,9 @@ export const makeKeepRefused = Effect.gen(function*() {
           })
     )
 
+  const failUnlessPending = (stageId: string, refused: Refused) =>
+    Effect.flatMap(rescues.ofStage(stageId), (rescue) => rescue?.settledAt === null ? Effect.void : Effect.fail(refused))
+
   /**
    * Keeps a stage's state as evidence, with an open rescue if the stage is over. A state that was stored before is not kept if the stage is
    * over.
@@ -77,7 +82,9 @@ export const makeKeepRefused = Effect.gen(function*() {
       const stored = yield* sql`SELECT id FROM stateVersions WHERE workspaceId = ${state.workspaceId} AND sha256 = ${state.received.sha256}`
       if (stored.length > 0) return RefusedStateFate.Stored({ serial: state.serial })
     }
-    return Result.match(yield* evidence.keep(state, openIfOver(state)), {
+    const { stageId, unlessPending } = state
+    const ifNew = unlessPending === undefined ? openIfOver(state) : failUnlessPending(stageId, unlessPending)
+    return Result.match(yield* evidence.keep(state, ifNew), {
       onSuccess: ({ id }) => RefusedStateFate.Evidence({ id }),
       onFailure: (limit) => RefusedStateFate.Dropped({ limit })
     })

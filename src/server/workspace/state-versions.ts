@@ -51,7 +51,7 @@ interface Arrived extends Pick<StateVersion, "serial" | "lineage"> {
 }
 
 /** A state that comes after the end of its stage. `why` is a sentence for the person who looks at it. */
-export interface LateState extends Body, Pick<StateToKeep, "doubt" | "why" | "writer"> {}
+export interface LateState extends Body, Pick<StateToKeep, "doubt" | "unlessPending" | "why" | "writer"> {}
 
 /** A state that a person brings, and the version that it is to replace. */
 interface Brought extends Pick<Body, "bytes"> {
@@ -96,7 +96,8 @@ export class StateVersions extends Context.Service<StateVersions, {
    */
   readonly accept: (workspaceId: string, state: NewState) => Effect.Effect<void, StoreFailure>
   /**
-   * Keeps a state of a stage that is over as evidence, with an open rescue. Returns what became of it, even if it was dropped.
+   * Keeps a state of a stage that is over as evidence, with an open rescue. Returns what became of it, even if it was dropped. Fails with
+   * `unlessPending`, if that is given and the stage has no pending rescue.
    */
   readonly keepAsEvidence: (stageId: string, workspaceId: string, state: LateState) => Effect.Effect<RefusedStateFate, StoreFailure>
   /**
@@ -234,7 +235,7 @@ const make = Effect.gen(function*() {
   }, Effect.scoped)
 
   const keepAsEvidence = Effect.fn("StateVersions.keepAsEvidence")(
-    function*(stageId: string, workspaceId: string, { doubt, why, writer, ...body }: LateState) {
+    function*(stageId: string, workspaceId: string, { doubt, unlessPending, why, writer, ...body }: LateState) {
       const { excess, state } = yield* arrivedOfStage(body)
       return yield* keepRefused({
         ...state,
@@ -242,6 +243,7 @@ const make = Effect.gen(function*() {
         stageId,
         why: excess === undefined ? why : `${why} ${excess.message}`,
         doubt,
+        unlessPending,
         writer
       })
     },

@@ -1,10 +1,11 @@
-import { describe, expect, it } from "@effect/vitest"
+import { describe, expect, it, vi } from "@effect/vitest"
 import { Context, Effect } from "effect"
 import { SqlClient } from "effect/sql"
 import { type AuditEntry, auditPath } from "../../../src/schema/api/audit.ts"
 import { statePath } from "../../../src/schema/api/state.ts"
 import { taskPath } from "../../../src/schema/api/task-api.ts"
 import { Tokens } from "../../../src/server/access/tokens.ts"
+import { Blobs } from "../../../src/server/store/blobs.ts"
 import { sealed } from "../../../src/worker/state/stranded-states.ts"
 import { agent, directory, failed, person, planWith, serveOpenly, state, succeeded, withChanges, worker } from "../live-server.ts"
 
@@ -380,6 +381,18 @@ describe("a file that a person brings", () => {
       ]])
       expect((yield* bring(sealed(apply.id, key, bytes(1)), "other")).json).toEqual(elsewhere) // it was stored before
       expect(yield* recorded).toHaveLength(1)
+    }))
+
+  it.live("becomes no evidence of a doubt that is settled while it arrives, and does not bring that back", () =>
+    Effect.gen(function*() {
+      const { apply, bring, context, looked, lose, url } = yield* applying
+      yield* lose
+      const blobs: Blobs["Service"] = Context.getUnsafe(context, Blobs)
+      const { receive } = blobs
+      vi.spyOn(blobs, "receive").mockImplementationOnce((bytes, limits) => Effect.tap(receive(bytes, limits), person(url).settle("demo")))
+      const message = `What ${apply.id} left in doubt is settled by now, so no state is taken; see: agent-job state show demo`
+      expect(yield* bring(bytes(8))).toMatchObject({ status: 409, json: { error: "nothing-pending", message } })
+      expect(yield* looked).toMatchObject({ evidence: [], pending: [], settled: [{ reason: "NodeLost" }] })
     }))
 
   it.live("is parsed, so that one that is damaged in its middle becomes no evidence", () =>
