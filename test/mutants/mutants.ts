@@ -767,6 +767,13 @@ export const mutants: ReadonlyArray<Mutant> = [
     test: "server/rescue/settlements.test.ts"
   },
   {
+    name: "what was made is settled though it was told since the look",
+    file: "src/server/rescue/settlements.ts",
+    from: "end > (ends[id]",
+    to: "end < (ends[id]",
+    test: "server/rescue/settlements.test.ts"
+  },
+  {
     name: "a lock does not raise the epoch",
     file: "src/server/workspace/state-locks.ts",
     from: "SET epoch = epoch + 1, lockInfo",
@@ -891,6 +898,13 @@ export const mutants: ReadonlyArray<Mutant> = [
     from: "over === undefined\n",
     to: "over?.stage !== \"\"\n",
     test: "server/workspace/refused-states.test.ts"
+  },
+  {
+    name: "a file joins a doubt that is settled by now",
+    file: "src/server/workspace/refused-states.ts",
+    from: "rescue?.settledAt === null",
+    to: "rescue !== undefined",
+    test: "server/rescue/kept-states.test.ts"
   },
   {
     name: "another engine applies a sealed plan",
