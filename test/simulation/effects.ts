@@ -3,7 +3,7 @@
 // Used by test/simulation/invariants.
 import { assignmentId } from "../../src/schema/api/pool-api.ts"
 import type { AgentTask } from "../../src/schema/task/agent-task.ts"
-import { type Engine, idAt, killed, wantedOf } from "./engine.ts"
+import { type Engine, idAt, wantedOf } from "./engine.ts"
 import type { PoolServer, Stored } from "./pool-server.ts"
 import { same } from "./same.ts"
 import type { Simulation } from "./simulation.ts"
@@ -14,44 +14,50 @@ export const stageIdOf = ({ spec }: AgentTask): string =>
   spec.pool === undefined ? "" : assignmentId(spec.pool.runId, spec.stage, spec.attempt ?? 1)
 
 /** Reports whether the server was told what the apply of this run makes. It may not be: a plan is good without that. */
-const isPlanned = ({ task }: Engine, { planned }: PoolServer, { stages }: Stored): boolean => {
+const isPlanned = ({ task }: Engine, { heard }: PoolServer, { stages }: Stored): boolean => {
   const plan = stages.findLast(({ runId, stage }) => runId === task.spec.pool?.runId && stage === "plan")
-  return (planned.get(plan?.id ?? "") ?? 0) >= wantedOf(task).length
+  return (heard.get(plan?.id ?? "") ?? []).length >= wantedOf(task).length
 }
 
 /**
  * Checks each engine that made or began something and whose stage is over. If its plan was told, all of that is named, though its worker
- * vanished. If its worker told the result, and the server has answered to its whole journal, that is named with its id, or as begun.
+ * vanished. What the server has heard of, however late, is in doubt, or was named when a person looked. If the worker had the time to tell
+ * everything before its result, all is named with its id, or as begun, and nothing that never began.
  */
-export const judgeEffects = ({ truth: { engines, results } }: Simulation, pool: PoolServer, stored: Stored): void => {
+export const judgeEffects = ({ truth: { engines, hurried, results } }: Simulation, pool: PoolServer, stored: Stored): void => {
   for (const engine of engines) {
-    const { begun, exitCode, known, made, task } = engine
+    const { begun, isUnsure, known, made, task } = engine
     const stage = begun.length === 0 ? undefined : stored.stages.find(({ id }) => id === stageIdOf(task))
     if (stage === undefined || stage.result === null) continue
     const { effects, id, result, runId } = stage
     const saved = pool.savedOf(stored.runs.find((run) => run.id === runId)?.workspaceId ?? "", stored)
-    const missing = (exitCode === killed ? begun : made).filter((address) => !saved.includes(address))
+    const missing = (isUnsure ? begun : made).filter((address) => !saved.includes(address))
     const { unknown = [], unsaved = [], unseen = [] } = effects ?? {}
-    const demandNamed = (address: string, isNamed: boolean) =>
+    const isNamed = (address: string, isKnown: boolean): boolean =>
+      isKnown
+        ? unsaved.some((one) => one.address === address && one.id === idAt(address))
+        : unknown.some((one) => one.address === address)
+    const demandNamed = (address: string, isThere: boolean) =>
       demand(
-        isNamed && stored.doubts.has(id),
+        isThere && stored.doubts.has(id),
         "I4",
         () => `${id} made or began ${address}, which is in no state, and people are told ${JSON.stringify(effects)}`
       )
     if (isPlanned(engine, pool, stored)) {
       for (const address of missing) demandNamed(address, [...unknown, ...unsaved, ...unseen].some((one) => one.address === address))
     }
+    const heard = pool.heard.get(id) ?? []
+    for (const address of missing.filter((address) => heard.some((entry) => entry.address === address))) {
+      const isDone = heard.some((entry) => entry.address === address && entry.kind === "done")
+      demandNamed(address, stored.doubts.get(id) === "open" || isNamed(address, isDone))
+    }
     const told = results.get(task.metadata.uid)
     if (told === undefined) continue
     for (const address of missing.filter((address) => known.includes(address))) {
       demand(told.message.includes(address), "I4", () => `${id} made ${address}, and its result leaves that out: ${told.message}`)
     }
-    if (pool.unheard.has(task.metadata.uid) || !same(told, result)) continue
-    for (const address of missing) {
-      const isNamed = known.includes(address)
-        ? unsaved.some((one) => one.address === address && one.id === idAt(address))
-        : unknown.some((one) => one.address === address)
-      demandNamed(address, isNamed)
-    }
+    if (hurried.has(task.metadata.uid) || !same(told, result)) continue
+    for (const address of missing) demandNamed(address, isNamed(address, known.includes(address)))
+    demand(unseen.length === 0, "I4", () => `${id} has told all that it made, and people have to look for ${JSON.stringify(unseen)}`)
   }
 }

@@ -20,6 +20,10 @@ const event = (type: "apply_start" | "apply_complete" | "apply_errored", addr: s
     hook: { resource: { addr }, action: "create", ...(type === "apply_complete" && { id_key: "id", id_value: idAt(addr) }) }
   })
 
+/** The line in which the engine tells that its provider gave no answer about a creation, as the product knows it from both engines. */
+const unansweredAt = (address: string): string =>
+  JSON.stringify({ type: "diagnostic", diagnostic: { severity: "error", detail: "Plugin.ApplyResourceChange request failed", address } })
+
 /** What an engine makes, once it has its lock. */
 interface Work {
   readonly wanted: ReadonlyArray<string>
@@ -46,6 +50,8 @@ export class Engine {
   #moments = 0
   /** The exit code of its work; absent until the work is done. */
   #done: number | undefined
+  /** Whether its provider has died in the middle of a creation, so that it does not know what came of that. */
+  #lostProvider = false
   readonly #heard: Array<() => void> = []
   constructor(task: AgentTask, podUid: string) {
     this.task = task
@@ -62,6 +68,10 @@ export class Engine {
   /** The addresses of what it knows to be there. */
   get known(): ReadonlyArray<string> {
     return this.#work.wanted.slice(0, Math.floor(this.#moments / 3))
+  }
+  /** Whether it began something of which it never heard the end. */
+  get isUnsure(): boolean {
+    return this.exitCode === killed || this.#lostProvider
   }
   /** Calls `tell` when the engine has ended; at once if it already has. */
   onEnd(tell: (code: number) => void): void {
@@ -111,6 +121,16 @@ export class Engine {
     if (code === 0) { while (this.known.length < this.#work.wanted.length) this.#next() }
     else if (left === 1) this.hears(event("apply_errored", begun))
     else if (left === 2) this.#next()
+  }
+  /** Ends its work in order because its provider dies, if that is in the middle of a creation. */
+  loseProvider(): void {
+    const address = this.begun.at(-1)
+    if (!this.running || this.#done !== undefined || this.#moments % 3 === 0 || address === undefined) return
+    this.#lostProvider = true
+    this.hears(event("apply_errored", address))
+    this.hears(unansweredAt(address))
+    this.#done = 1
+    this.#tell()
   }
   /** Ends its work with this code, or kills it. */
   end(code: number): void {

@@ -173,10 +173,8 @@ export class PoolServer {
   readonly confirmed = new Set<string>()
   /** The engines whose beginning has already been checked; for the invariants. */
   readonly begun = new Set<Engine>()
-  /** How much each plan stage has said of what its apply makes, by the stage's id; for the invariants. */
-  readonly planned = new Map<string, number>()
-  /** The UIDs of tasks whose worker has sent entries of its journal and got no answer yet; for the invariants. */
-  readonly unheard = new Set<string>()
+  /** The journal of each stage as the server has taken it, by the stage's id; for the invariants. */
+  readonly heard = new Map<string, ReadonlyArray<JournalEntry>>()
   readonly #thread: OneThread
   readonly #disk: Process
   readonly #sql: Context.Context<SqlClient.SqlClient>
@@ -313,7 +311,7 @@ export class PoolServer {
     const open = stageThat(({ endedAt }) => Effect.succeed(endedAt === null))
     const states = <A>(use: (_: StageStates["Service"], stage: StageRow) => Effect.Effect<A, unknown>): Storing<A> =>
       Effect.flatMap(open, (stage) => Effect.flatMap(StageStates, (_) => use(_, stage)))
-    const { planned, unheard } = this
+    const { heard } = this
     /** As the routes of the task API take it: nothing of a stage that is over and left nothing in doubt. */
     const append = (entries: ReadonlyArray<JournalEntry>) =>
       Effect.flatMap(stageThat(() => Effect.succeed(true)), (stage) =>
@@ -321,7 +319,8 @@ export class PoolServer {
           const [ends, states] = [yield* StageEnds, yield* StageStates]
           if (!(yield* states.mayPush(stage))) return yield* conflict("stage-over", "the stage is over and left nothing in doubt")
           const number = yield* ends.journal(stage.id, entries)
-          if (stage.stage === "plan") planned.set(stage.id, number)
+          const before = heard.get(stage.id) ?? []
+          heard.set(stage.id, [...before, ...entries.filter((entry) => entry.number > before.length)])
           return { number }
         }))
     const mayPush = stageThat((stage) => Effect.flatMap(StageStates, (_) => _.mayPush(stage)))
@@ -335,14 +334,7 @@ export class PoolServer {
         )
       ),
       appendEffects: (entries: ReadonlyArray<JournalEntry>) =>
-        storedUpTo(
-          Effect.suspend(() => {
-            unheard.add(taskUid)
-            return ask("the journal", append(entries))
-          }),
-          JournalPosition,
-          ({ number }) => number
-        ).pipe(Effect.tap(({ _tag }) => Effect.sync(() => _tag === "StoredUpTo" && unheard.delete(taskUid)))),
+        storedUpTo(ask("the journal", append(entries)), JournalPosition, ({ number }) => number),
       result: (result: StageResult) =>
         ask(
           "the result",

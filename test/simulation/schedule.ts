@@ -120,15 +120,33 @@ const doubtAfterOffer: Begin = ({ below }) => [
   ...calm(below(8))
 ]
 
-/** Kills the engine of an apply at any moment of what it makes, while its worker goes on. */
-const killedApply: Begin = ({ below }) => [
+/** Starts a run, and brings its apply to any moment of what its engine makes. */
+const applyUnderWay: Begin = ({ below }) => [
   step("start a run", 3),
   ...calm(7),
   step("an engine ends"),
-  ...calm(11 + below(5)),
-  ...Array.from({ length: below(6) }, () => step("an engine goes on")),
-  step("an engine is killed"),
-  ...calm(below(8))
+  ...calm(12 + below(6)),
+  ...Array.from({ length: below(3) }, () => step("an engine goes on"))
+]
+
+/** Kills the engine of an apply, or has its provider die, while its worker goes on, some of whose requests are lost. */
+const brokenApply: Begin = (draw) => [
+  ...applyUnderWay(draw),
+  step(draw.below(2) === 0 ? "an engine is killed" : "a provider dies"),
+  ...Array.from({ length: draw.below(4) }, (): ReadonlyArray<Step> => [
+    step("time goes by", draw.below(1 + aSecond)),
+    { ...step("answer a worker", 0, draw.below(2)), fault: "not sent" }
+  ]).flat(),
+  ...calm(draw.below(8))
+]
+
+/** Ends a run by force, and settles that doubt, while its engine goes on, so that the server hears late of what this makes. */
+const heardLate: Begin = (draw) => [
+  ...applyUnderWay(draw),
+  step("end a run by force"),
+  ...calm(draw.below(2)),
+  step("a rescue is settled"),
+  ...calm(draw.below(8))
 ]
 
 interface Begins {
@@ -150,7 +168,8 @@ const poolBegins: ReadonlyArray<Begins> = [
   { weight: 30, begin: nothing },
   { weight: 50, begin: runsUnderWay },
   { weight: 10, begin: doubtAfterOffer },
-  { weight: 10, begin: killedApply }
+  { weight: 15, begin: brokenApply },
+  { weight: 10, begin: heardLate }
 ]
 
 /**

@@ -205,14 +205,30 @@ describe("what chance seldom comes to", () => {
       go("start a run", 0, 3)
     ])).toBeUndefined())
 
-  describe("what an engine had made, or begun, that is killed at any moment of its apply, is named by its result and with its run", () => {
-    const rounds = [12, 13, 14, 15, 16, 17, 18, 19] // from its lock to its last thing
-    const killedAfter = (rounds: number, ...before: ReadonlyArray<Step>) =>
-      runSteps(170, [...aPlanEnds, ...goesWell(rounds), ...before, go("an engine is killed")])
+  describe("after any number of rounds of an apply, from its lock to its last thing", () => {
+    const rounds = [12, 13, 14, 15, 16, 17, 18, 19]
+    const applyWith = (rounds: number, ...next: ReadonlyArray<Step>) => runSteps(170, [...aPlanEnds, ...goesWell(rounds), ...next])
 
-    it.each(rounds)("after %i rounds", (rounds) => expect(killedAfter(rounds)).toBeUndefined())
-    it("though the first it tells of that is lost on its way", () =>
-      expect(killedAfter(13, go("answer a worker", 0, 0, "not sent"))).toBeUndefined())
+    it.each(rounds)(
+      "what an engine had made, or begun, that is killed is named by its result and with its run: %i",
+      (rounds) => expect(applyWith(rounds, go("an engine is killed"))).toBeUndefined()
+    )
+    it("so it is though the first it tells of that is lost on its way", () =>
+      expect(applyWith(13, go("answer a worker", 0, 0, "not sent"), go("an engine is killed"))).toBeUndefined())
+
+    it.each(rounds)(
+      "what an engine began whose provider dies is in doubt, though the engine ends in order: %i",
+      (rounds) => expect(applyWith(rounds, go("a provider dies"))).toBeUndefined()
+    )
+    it.each([14, 16])("so it is though all that it tells of that is lost on its way, twice: %i", (rounds) => {
+      const lost = (time: number) => [go("time goes by", 0, time), go("answer a worker", 1, 0, "not sent")]
+      expect(applyWith(rounds, go("a provider dies"), ...lost(0), ...lost(1))).toBeUndefined()
+    })
+
+    it.each(rounds)(
+      "what an engine makes whose run was ended by force is in doubt again after a person has settled that: %i",
+      (rounds) => expect(applyWith(rounds, go("end a run by force"), go("a rescue is settled"), ...goesWell(6))).toBeUndefined()
+    )
   })
 
   it("a stranger's Job of the derived name stays as it is", () =>

@@ -88,7 +88,7 @@ export class Simulation {
   leads = 0
   /** The Jobs that a person deleted, perhaps before any controller wrote about them in the task's status. */
   readonly takenAway = new Set<string>()
-  readonly truth: Truth = { engines: [], results: new Map(), states: new Set() }
+  readonly truth: Truth = { engines: [], results: new Map(), hurried: new Set(), states: new Set() }
   readonly cluster: Cluster
   config: ResolvedConfig
   /** The policies that no longer hold, and until when each did. */

@@ -181,6 +181,12 @@ const table = {
     ofPool: true,
     perform: (_, { nth }) => pick(_.truth.engines.filter(({ running }) => running), nth)?.goOn()
   },
+  "a provider dies": {
+    weight: 0.5,
+    trouble: true,
+    ofPool: true,
+    perform: (_, { nth }) => pick(_.truth.engines.filter(({ running }) => running), nth)?.loseProvider()
+  },
   "an engine is killed": { weight: 0.5, trouble: true, ofPool: true, perform: (_, { nth }) => _.killEngine(nth) },
   "an engine ends": {
     weight: 4,
