@@ -668,6 +668,34 @@ export const mutants: ReadonlyArray<Mutant> = [
     test: "server/run/left-overs.test.ts"
   },
   {
+    name: "a journal that comes late is accounted for only at its end",
+    file: "src/server/run/stage-ends.ts",
+    from: "(waits || !hasCreation)",
+    to: "(waits || hasCreation)",
+    test: schedules
+  },
+  {
+    name: "what only the journal tells leaves no doubt",
+    file: "src/core/run/state-doubt.ts",
+    from: "holds: ({ unsavedEffects }) => unsavedEffects",
+    to: "holds: () => false",
+    test: schedules
+  },
+  {
+    name: "an entry of the journal is sent once, whether the server has it or not",
+    file: "src/worker/engine/journal.ts",
+    from: "\"effects not taken\", message), \"failed\" as const)",
+    to: "\"effects not taken\", message), (stored = entries.length, \"failed\" as const))",
+    test: schedules
+  },
+  {
+    name: "a result does not wait for the journal",
+    file: "src/worker/stage/settlement.ts",
+    from: "Effect.raceFirst(toItsEnd, Effect.as(tooLate, false))",
+    to: "Effect.as(Effect.forkChild(toItsEnd), true)",
+    test: schedules
+  },
+  {
     name: "an engine that was forced ended in order, since it exits with 1",
     file: "src/worker/engine/engine.ts",
     from: "(!byForce || exitCode > 128)",
