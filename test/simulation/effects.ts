@@ -33,13 +33,15 @@ export const judgeEffects = ({ truth: { engines, hurried, results } }: Simulatio
     const saved = pool.savedOf(stored.runs.find((run) => run.id === runId)?.workspaceId ?? "", stored)
     const missing = (isUnsure ? begun : made).filter((address) => !saved.includes(address))
     const { unknown = [], unsaved = [], unseen = [] } = effects ?? {}
+    const doubt = stored.doubts.get(id)
+    const isForPeople = doubt === "open" || doubt === "settled"
     const isNamed = (address: string, isKnown: boolean): boolean =>
       isKnown
         ? unsaved.some((one) => one.address === address && one.id === idAt(address))
         : unknown.some((one) => one.address === address)
     const demandNamed = (address: string, isThere: boolean) =>
       demand(
-        isThere && stored.doubts.has(id),
+        isThere && isForPeople,
         "I4",
         () => `${id} made or began ${address}, which is in no state, and people are told ${JSON.stringify(effects)}`
       )
@@ -49,7 +51,7 @@ export const judgeEffects = ({ truth: { engines, hurried, results } }: Simulatio
     const heard = pool.heard.get(id) ?? []
     for (const address of missing.filter((address) => heard.some((entry) => entry.address === address))) {
       const isDone = heard.some((entry) => entry.address === address && entry.kind === "done")
-      demandNamed(address, stored.doubts.get(id) === "open" || isNamed(address, isDone))
+      demandNamed(address, doubt === "open" || isNamed(address, isDone))
     }
     const told = results.get(task.metadata.uid)
     if (told === undefined) continue

@@ -13,6 +13,7 @@ import { reasons } from "../../src/schema/task/reason.ts"
 import type { Change } from "./api-server.ts"
 import { judgeAttempt, judgeFollowers, judgePlans } from "./attempts.ts"
 import { judgeEffects, stageIdOf } from "./effects.ts"
+import { importedBy } from "./engine.ts"
 import type { PoolServer, Stored } from "./pool-server.ts"
 import { same } from "./same.ts"
 import type { Simulation } from "./simulation.ts"
@@ -249,7 +250,10 @@ const judgeStages = ({ server, truth }: Simulation, { confirmed, results }: Pool
   }
 }
 
-/** Checks that no engine begins to make things on a state that lacks what an earlier one made, unless a person has looked at it. */
+/**
+ * Checks that no engine begins to make things on a state that lacks what an earlier one made, unless a person has looked at it, or that is
+ * what it imports.
+ */
 const judgeBeginnings = ({ truth: { engines } }: Simulation, { begun }: PoolServer, { digests, doubts }: Stored): void => {
   const making = engines.filter(({ lastState }) => lastState !== undefined)
   for (const engine of making) {
@@ -257,8 +261,9 @@ const judgeBeginnings = ({ truth: { engines } }: Simulation, { begun }: PoolServ
     begun.add(engine)
     for (const before of making.slice(0, making.indexOf(engine))) {
       if (before.task.spec.workspace !== engine.task.spec.workspace || digests.has(before.lastState ?? "")) continue
+      const doubt = doubts.get(stageIdOf(before.task))
       demand(
-        doubts.get(stageIdOf(before.task)) === "settled",
+        doubt !== undefined && (doubt !== "open" || importedBy(engine.task).length > 0),
         "I4",
         () => `${stageIdOf(engine.task)} began, though what ${stageIdOf(before.task)} made is in no state, and nobody has looked`
       )

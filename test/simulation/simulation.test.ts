@@ -231,6 +231,37 @@ describe("what chance seldom comes to", () => {
     )
   })
 
+  it.each([
+    { when: "its engine is killed", broken: [...goesWell(18), go("an engine is killed")], imported: ["a", "b"], doubt: "imported" },
+    {
+      when: "its worker vanishes with news unsent",
+      broken: [...goesWell(15), go("answer a worker"), go("an engine goes on"), go("an engine goes on"), go("a Pod is evicted", 1)],
+      imported: ["a"],
+      doubt: "open"
+    }
+  ])("what an apply had made when $when is imported by a run, which settles the doubt if nothing else is missing", (given) => {
+    const anImportEnds = [
+      go("a rescue is imported"),
+      ...goesWell(7),
+      go("an engine ends"),
+      ...goesWell(3),
+      go("confirm a run", 1),
+      ...goesWell(11),
+      go("an engine ends"),
+      ...goesWell(5)
+    ]
+    const steps = [...aPlanEnds, ...given.broken, ...goesWell(6), ...anImportEnds]
+    const simulation = new Simulation(170, { withPool: true })
+    for (const step of steps) perform(simulation, step)
+    const { pool } = simulation
+    const { doubts = new Map(), runs = [] } = pool?.stored ?? {}
+    const saved = runs.slice(0, 1).flatMap(({ workspaceId }) => pool?.savedOf(workspaceId, pool.stored) ?? [])
+    pool?.close()
+    expect([runs.map(({ status }) => status), saved.map((address) => address.split(".")[1]), [...doubts.values()]])
+      .toEqual([["errored", "applied"], given.imported, [given.doubt]])
+    expect(runSteps(170, steps)).toBeUndefined()
+  })
+
   it("a stranger's Job of the derived name stays as it is", () =>
     expect(runSteps(0, [go("a stranger's Job"), go("create a task"), go("a controller starts"), ...goesWell(8)])).toBeUndefined())
 
