@@ -13,6 +13,16 @@ import { demand } from "./violation.ts"
 export const stageIdOf = ({ spec }: AgentTask): string =>
   spec.pool === undefined ? "" : assignmentId(spec.pool.runId, spec.stage, spec.attempt ?? 1)
 
+/**
+ * Reports whether everything that the engine made is in the state: its last state is stored, or one before that is and the newest lacks
+ * nothing, as when the engine is killed after it has written all.
+ */
+export const isInState = ({ acknowledged, lastState = "", made, task }: Engine, pool: PoolServer, stored: Stored): boolean => {
+  if (stored.digests.has(lastState)) return true
+  const saved = pool.savedOf(stored.runs.find(({ id }) => id === task.spec.pool?.runId)?.workspaceId ?? "", stored)
+  return acknowledged.size > 0 && made.every((address) => saved.includes(address))
+}
+
 /** Reports whether the server was told what the apply of this run makes. It may not be: a plan is good without that. */
 const isPlanned = ({ task }: Engine, { heard }: PoolServer, { stages }: Stored): boolean => {
   const plan = stages.findLast(({ runId, stage }) => runId === task.spec.pool?.runId && stage === "plan")
