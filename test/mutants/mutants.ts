@@ -675,6 +675,13 @@ export const mutants: ReadonlyArray<Mutant> = [
     test: schedules
   },
   {
+    name: "an import settles the doubt, whatever else is missing",
+    file: "src/server/run/stage-ends.ts",
+    from: "(left !== undefined && needRescue(left))",
+    to: "(left !== undefined && !needRescue(left))",
+    test: schedules
+  },
+  {
     name: "what only the journal tells leaves no doubt",
     file: "src/core/run/state-doubt.ts",
     from: "holds: ({ unsavedEffects }) => unsavedEffects",

@@ -13,6 +13,16 @@ import { demand } from "./violation.ts"
 export const stageIdOf = ({ spec }: AgentTask): string =>
   spec.pool === undefined ? "" : assignmentId(spec.pool.runId, spec.stage, spec.attempt ?? 1)
 
+/**
+ * Reports whether everything that the engine made is in the state: its last state is stored, or one before that is and the newest lacks
+ * nothing, as when the engine is killed after it has written all.
+ */
+export const isInState = ({ acknowledged, lastState = "", made, task }: Engine, pool: PoolServer, stored: Stored): boolean => {
+  if (stored.digests.has(lastState)) return true
+  const saved = pool.savedOf(stored.runs.find(({ id }) => id === task.spec.pool?.runId)?.workspaceId ?? "", stored)
+  return acknowledged.size > 0 && made.every((address) => saved.includes(address))
+}
+
 /** Reports whether the server was told what the apply of this run makes. It may not be: a plan is good without that. */
 const isPlanned = ({ task }: Engine, { heard }: PoolServer, { stages }: Stored): boolean => {
   const plan = stages.findLast(({ runId, stage }) => runId === task.spec.pool?.runId && stage === "plan")
@@ -33,13 +43,15 @@ export const judgeEffects = ({ truth: { engines, hurried, results } }: Simulatio
     const saved = pool.savedOf(stored.runs.find((run) => run.id === runId)?.workspaceId ?? "", stored)
     const missing = (isUnsure ? begun : made).filter((address) => !saved.includes(address))
     const { unknown = [], unsaved = [], unseen = [] } = effects ?? {}
+    const doubt = stored.doubts.get(id)
+    const isForPeople = doubt === "open" || doubt === "settled"
     const isNamed = (address: string, isKnown: boolean): boolean =>
       isKnown
         ? unsaved.some((one) => one.address === address && one.id === idAt(address))
         : unknown.some((one) => one.address === address)
     const demandNamed = (address: string, isThere: boolean) =>
       demand(
-        isThere && stored.doubts.has(id),
+        isThere && isForPeople,
         "I4",
         () => `${id} made or began ${address}, which is in no state, and people are told ${JSON.stringify(effects)}`
       )
@@ -49,7 +61,7 @@ export const judgeEffects = ({ truth: { engines, hurried, results } }: Simulatio
     const heard = pool.heard.get(id) ?? []
     for (const address of missing.filter((address) => heard.some((entry) => entry.address === address))) {
       const isDone = heard.some((entry) => entry.address === address && entry.kind === "done")
-      demandNamed(address, stored.doubts.get(id) === "open" || isNamed(address, isDone))
+      demandNamed(address, doubt === "open" || isNamed(address, isDone))
     }
     const told = results.get(task.metadata.uid)
     if (told === undefined) continue

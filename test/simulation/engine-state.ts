@@ -14,7 +14,7 @@ import { orItsFailure, type Outcome } from "../../src/worker/stage/stage.ts"
 import { StateDelivery } from "../../src/worker/state/state-delivery.ts"
 import { StageStopped } from "../../src/worker/task/stage-stopped.ts"
 import { TaskStatus } from "../../src/worker/task/task-status.ts"
-import { type Engine, idAt, wantedOf } from "./engine.ts"
+import { type Engine, idAt, importedBy, wantedOf } from "./engine.ts"
 import type { StatesOfStage } from "./pool-server.ts"
 
 const Thing = Schema.Struct({
@@ -41,9 +41,9 @@ const thingAt = (address: string): typeof Thing.Type => {
   const [type = "", name = ""] = address.split(".")
   return { mode: "managed", type, name, instances: [{ attributes: { id: idAt(address) } }] }
 }
+const addressOf = ({ name, type }: typeof Thing.Type): string => `${type}.${name}`
 /** Returns the addresses of what is in a state. */
-export const addressesIn = (bytes: Uint8Array): ReadonlyArray<string> =>
-  decode(new TextDecoder().decode(bytes)).resources.map(({ name, type }) => `${type}.${name}`)
+export const addressesIn = (bytes: Uint8Array): ReadonlyArray<string> => decode(new TextDecoder().decode(bytes)).resources.map(addressOf)
 /** Returns a state as a person writes it who changes nothing in it. */
 export const written = (bytes: Uint8Array, by: string): Uint8Array => {
   const before = decode(new TextDecoder().decode(bytes))
@@ -96,12 +96,13 @@ const live = Effect.fnUntraced(function*(engine: Engine, { done, ended, news }: 
     yield* delivery.lock(info)
     const before = Option.map(yield* delivery.read, (bytes) => decode(new TextDecoder().decode(bytes)))
     const { lineage, resources, serial } = Option.getOrElse(before, () => ({ lineage: engine.podUid, resources: [], serial: 0 }))
+    const imported = importedBy(engine.task).filter((address) => !resources.map(addressOf).includes(address))
     const next = (by: number, made: ReadonlyArray<string>): State => ({
       version: 4,
       serial: serial + by,
       lineage,
       by: engine.podUid,
-      resources: [...resources, ...made.map(thingAt)]
+      resources: [...resources, ...[...imported, ...made].map(thingAt)]
     })
     engine.begin({ wanted: wantedOf(engine.task), digestOf: (made) => digestOf(bytesOf(next(2, made))) })
     yield* push(next(1, yield* news))

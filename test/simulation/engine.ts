@@ -13,6 +13,10 @@ export const idAt = (address: string): string => `id of ${address}`
 export const wantedOf = ({ spec: { options = {}, pool } }: AgentTask): ReadonlyArray<string> =>
   pool === undefined || options.destroy === true || options.targets !== undefined ? [] : ["a", "b"].map((name) => `${pool.runId}.${name}`)
 
+/** The addresses of what is there already and comes into the state of an import. */
+export const importedBy = ({ spec: { options: { targets = [] } = {}, pool, stage } }: AgentTask): ReadonlyArray<string> =>
+  pool === undefined || stage === "plan" ? [] : targets
+
 /** A line in which the engine tells of the beginning or the end of a creation (`-json-into` of OpenTofu). */
 const event = (type: "apply_start" | "apply_complete" | "apply_errored", addr: string): string =>
   JSON.stringify({

@@ -12,7 +12,8 @@ import { type AgentTask, type AgentTaskStatus, mutates } from "../../src/schema/
 import { reasons } from "../../src/schema/task/reason.ts"
 import type { Change } from "./api-server.ts"
 import { judgeAttempt, judgeFollowers, judgePlans } from "./attempts.ts"
-import { judgeEffects, stageIdOf } from "./effects.ts"
+import { isInState, judgeEffects, stageIdOf } from "./effects.ts"
+import { importedBy } from "./engine.ts"
 import type { PoolServer, Stored } from "./pool-server.ts"
 import { same } from "./same.ts"
 import type { Simulation } from "./simulation.ts"
@@ -249,16 +250,21 @@ const judgeStages = ({ server, truth }: Simulation, { confirmed, results }: Pool
   }
 }
 
-/** Checks that no engine begins to make things on a state that lacks what an earlier one made, unless a person has looked at it. */
-const judgeBeginnings = ({ truth: { engines } }: Simulation, { begun }: PoolServer, { digests, doubts }: Stored): void => {
+/**
+ * Checks that no engine begins to make things on a state that lacks what an earlier one made, unless a person has looked at it, or that is
+ * what it imports.
+ */
+const judgeBeginnings = ({ truth: { engines } }: Simulation, pool: PoolServer, stored: Stored): void => {
+  const { begun } = pool
   const making = engines.filter(({ lastState }) => lastState !== undefined)
   for (const engine of making) {
     if (begun.has(engine)) continue
     begun.add(engine)
     for (const before of making.slice(0, making.indexOf(engine))) {
-      if (before.task.spec.workspace !== engine.task.spec.workspace || digests.has(before.lastState ?? "")) continue
+      if (before.task.spec.workspace !== engine.task.spec.workspace || isInState(before, pool, stored)) continue
+      const doubt = stored.doubts.get(stageIdOf(before.task))
       demand(
-        doubts.get(stageIdOf(before.task)) === "settled",
+        doubt !== undefined && (doubt !== "open" || importedBy(engine.task).length > 0),
         "I4",
         () => `${stageIdOf(engine.task)} began, though what ${stageIdOf(before.task)} made is in no state, and nobody has looked`
       )
@@ -327,10 +333,10 @@ export const judgeEnd = (simulation: Simulation): void => {
   judgeHistory(simulation)
   const { pool, truth } = simulation
   if (pool === undefined) return
-  const { digests, doubts } = pool.stored
+  const { stored } = pool
   for (const engine of truth.engines) {
-    if (engine.lastState === undefined || digests.has(engine.lastState)) continue
-    demand(doubts.has(stageIdOf(engine.task)), "I4", () => `what ${stageIdOf(engine.task)} made is in no state, and nobody was told`)
+    if (engine.lastState === undefined || isInState(engine, pool, stored)) continue
+    demand(stored.doubts.has(stageIdOf(engine.task)), "I4", () => `what ${stageIdOf(engine.task)} made is in no state, and nobody was told`)
   }
 }
 

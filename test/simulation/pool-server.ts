@@ -15,9 +15,11 @@ import { StageResult } from "../../src/schema/task/stage-result.ts"
 import { Bodies } from "../../src/server/access/bodies.ts"
 import { Tokens } from "../../src/server/access/tokens.ts"
 import { conflict, Refused, unauthorized } from "../../src/server/refused.ts"
+import { ImportRuns } from "../../src/server/rescue/import-runs.ts"
 import { Settlements } from "../../src/server/rescue/settlements.ts"
 import { Agents } from "../../src/server/run/agents.ts"
 import { Assignments, Speaker } from "../../src/server/run/assignments.ts"
+import { Configurations } from "../../src/server/run/configurations.ts"
 import { Journals } from "../../src/server/run/journals.ts"
 import { LeftOvers } from "../../src/server/run/left-overs.ts"
 import { Pools } from "../../src/server/run/pools.ts"
@@ -45,6 +47,7 @@ import { type Fault, isRefused, isUnheard, OneThread, Process, randomOf } from "
 type Stores =
   | Assignments
   | Evidence
+  | ImportRuns
   | Settlements
   | Rescues
   | Runs
@@ -63,6 +66,8 @@ const archiveSha256 = Sha256.make("a".repeat(64))
 /** The digest of the plan that every plan stage makes. */
 export const planSha256 = Sha256.make("c".repeat(64))
 
+const person = { name: "a person", shown: "a person" }
+
 const unused = () => Effect.die(new Error("the simulation has no such file"))
 /** The directory of files, which survives a crash. `aside`, elsewhere the place of a received file, is its content here. */
 const blobsIn = (files: Map<string, Uint8Array>) =>
@@ -77,9 +82,7 @@ const blobsIn = (files: Map<string, Uint8Array>) =>
     store: ({ aside, sha256 }) => Effect.sync(() => void files.set(sha256, Buffer.from(aside, "latin1"))),
     read: (sha256) => Effect.suspend(() => Effect.succeed(files.get(sha256) ?? new Uint8Array())),
     remove: (sha256) => Effect.sync(() => void files.delete(sha256)),
-    stream: () => {
-      throw new Error("the simulation streams no file")
-    },
+    stream: (sha256) => Stream.make(files.get(sha256) ?? new Uint8Array()),
     about: () => Effect.succeed(Option.some({ storedAt: 0, sizeBytes: 0 })),
     head: unused,
     check: unused,
@@ -88,10 +91,10 @@ const blobsIn = (files: Map<string, Uint8Array>) =>
     probe: Effect.void
   })
 
-const stores = Layer.mergeAll(Assignments.layer, Settlements.layer, StageStates.layer).pipe(
+const stores = Layer.mergeAll(Assignments.layer, ImportRuns.layer, Settlements.layer, StageStates.layer).pipe(
   Layer.provideMerge(StageEnds.layer),
   Layer.provideMerge(Layer.mergeAll(LeftOvers.layer, Runs.layer)),
-  Layer.provideMerge(Layer.mergeAll(Journals.layer, Stages.layer)),
+  Layer.provideMerge(Layer.mergeAll(Configurations.layer, Journals.layer, Stages.layer)),
   Layer.provideMerge(StateVersions.layer),
   Layer.provideMerge(Layer.mergeAll(Bodies.layer, Evidence.layer, Rescues.layer, StateLocks.layer)),
   Layer.provideMerge(NamedBlobs.layer),
@@ -119,14 +122,17 @@ const StoredState = Schema.Struct({
   sha256: Sha256,
   epoch: Schema.Int
 })
-const Doubt = Schema.Struct({ stageId: Schema.String, settledAt: Schema.NullOr(Schema.String) })
+const Doubt = Schema.Struct({ stageId: Schema.String, settledBy: Schema.NullOr(Schema.String) })
+
+/** Returns whether a rescue is open, or was settled by a person who had looked, or by the run that imported what was missing. */
+const fateOf = (settledBy: string | null) => settledBy === null ? "open" : settledBy === person.shown ? "settled" : "imported"
 
 const [stagesOf, runsOf, statesOf, doubtsOf] = [rows(StoredStage), rows(StoredRun), rows(StoredState), rows(Doubt)]
 /** How many rows have been written since the database was opened. */
 const writes = Effect.flatMap(SqlClient.SqlClient, (sql) => counted(sql`SELECT total_changes() AS n`))
 const stored = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
-  const doubts = yield* doubtsOf(sql`SELECT stageId, settledAt FROM rescues ORDER BY seq`)
+  const doubts = yield* doubtsOf(sql`SELECT stageId, settledBy FROM rescues ORDER BY seq`)
   const states = yield* statesOf(sql`SELECT workspaceId, runId, serial, lineage, sha256, epoch FROM stateVersions ORDER BY seq`)
   return {
     stages: yield* stagesOf(sql`SELECT id, runId, stage, taskUid, acknowledgedAt, result, effects FROM stages ORDER BY seq`),
@@ -134,8 +140,8 @@ const stored = Effect.gen(function*() {
     /** All states, oldest first. */
     states,
     digests: new Set<string>(states.map(({ sha256 }) => sha256)),
-    /** The stages that a rescue was opened for, and whether the last one is settled. */
-    doubts: new Map(doubts.map(({ settledAt, stageId }) => [stageId, settledAt === null ? "open" as const : "settled" as const]))
+    /** The stages that a rescue was opened for, and what became of the last one. */
+    doubts: new Map(doubts.map(({ settledBy, stageId }) => [stageId, fateOf(settledBy)]))
   }
 })
 export type Stored = Effect.Success<typeof stored>
@@ -143,7 +149,6 @@ export type Stored = Effect.Success<typeof stored>
 /** The requests of a worker about its state. */
 export type StatesOfStage = Pick<TaskApi["Service"], "state" | "lockState" | "unlockState" | "pushState">
 
-const person = { name: "a person", shown: "a person" }
 const byHand = { ID: "by hand", Operation: "state push", Who: "a person" }
 
 /** Databases that are migrated and have no row: a simulation leaves its own to the next one, since most of a new one is its migration. */
@@ -408,7 +413,14 @@ export class PoolServer {
   confirmAll(): void {
     for (const { id, status } of this.stored.runs) if (status === "planned") this.#step(id, RunEvent.Confirm({}))
   }
-  /** Settles each state in doubt, as a person would who has seen what is missing in it, so that its workspace can go on. */
+  /** Imports what is missing in a workspace, as a person; nothing if nothing can be imported, or not now. */
+  importMissing(workspace: string): void {
+    this.#do(Effect.ignore(Effect.flatMap(ImportRuns, (imports) => imports.start(workspace))))
+  }
+  /**
+   * Settles each state in doubt, as a person would who has seen what is missing in it, so that its workspace can go on. One for which an
+   * import applies is left to that.
+   */
   settleAll(): void {
     this.#do(Effect.gen(function*() {
       const [refused, rescues, settlements] = [yield* Evidence, yield* Rescues, yield* Settlements]
@@ -422,7 +434,7 @@ export class PoolServer {
           pending: pending.map((one) => one.id),
           ...(newest !== undefined && { evidence: newest.id }),
           ...(version !== undefined && { version: version.id })
-        })
+        }).pipe(Effect.catchIf((error) => error instanceof Refused && error.error === "import-runs", () => Effect.void))
       }
     }))
   }

@@ -149,6 +149,21 @@ const heardLate: Begin = (draw) => [
   ...calm(draw.below(8))
 ]
 
+/** Ends an apply abruptly, and imports what is missing then; that import is confirmed and applies for some rounds. */
+const importedApply: Begin = (draw) => [
+  ...applyUnderWay(draw),
+  ...calm(4),
+  draw.below(2) === 0 ? step("an engine is killed") : step("a Pod is evicted", 0, 1),
+  ...calm(6),
+  step("a rescue is imported"),
+  ...calm(7),
+  step("an engine ends"),
+  ...calm(3),
+  step("confirm a run", 0, 1),
+  ...calm(6 + draw.below(6)),
+  ...draw.below(2) === 0 ? [step("an engine ends"), ...calm(draw.below(4))] : []
+]
+
 interface Begins {
   readonly weight: number
   readonly begin: Begin
@@ -169,7 +184,8 @@ const poolBegins: ReadonlyArray<Begins> = [
   { weight: 50, begin: runsUnderWay },
   { weight: 10, begin: doubtAfterOffer },
   { weight: 15, begin: brokenApply },
-  { weight: 10, begin: heardLate }
+  { weight: 10, begin: heardLate },
+  { weight: 10, begin: importedApply }
 ]
 
 /**

@@ -20,6 +20,15 @@ const comeToWait = (simulation: Simulation, seconds: number): number => {
 
 /** A run of the pool begins, and its plan comes to a good end. */
 const aPlanEnds = [go("a controller starts"), go("start a run", 0, 3), ...goesWell(7), go("an engine ends")]
+/** A person imports what is missing in the first workspace, and confirms the plan of that, which then applies. */
+const anImportApplies = [
+  go("a rescue is imported"),
+  ...goesWell(7),
+  go("an engine ends"),
+  ...goesWell(3),
+  go("confirm a run", 1),
+  ...goesWell(11)
+]
 
 describe("the simulation", () => {
   keepsAllInvariants(1)
@@ -230,6 +239,38 @@ describe("what chance seldom comes to", () => {
       (rounds) => expect(applyWith(rounds, go("end a run by force"), go("a rescue is settled"), ...goesWell(6))).toBeUndefined()
     )
   })
+
+  it.each([
+    { when: "its engine is killed", broken: [...goesWell(18), go("an engine is killed")], imported: ["a", "b"], doubt: "imported" },
+    {
+      when: "its worker vanishes with news unsent",
+      broken: [...goesWell(15), go("answer a worker"), go("an engine goes on"), go("an engine goes on"), go("a Pod is evicted", 1)],
+      imported: ["a"],
+      doubt: "open"
+    }
+  ])("what an apply had made when $when is imported by a run, which settles the doubt if nothing else is missing", (given) => {
+    const steps = [...aPlanEnds, ...given.broken, ...goesWell(6), ...anImportApplies, go("an engine ends"), ...goesWell(5)]
+    const simulation = new Simulation(170, { withPool: true })
+    for (const step of steps) perform(simulation, step)
+    const { pool } = simulation
+    const { doubts = new Map(), runs = [] } = pool?.stored ?? {}
+    const saved = runs.slice(0, 1).flatMap(({ workspaceId }) => pool?.savedOf(workspaceId, pool.stored) ?? [])
+    pool?.close()
+    expect([runs.map(({ status }) => status), saved.map((address) => address.split(".")[1]), [...doubts.values()]])
+      .toEqual([["errored", "applied"], given.imported, [given.doubt]])
+    expect(runSteps(170, steps)).toBeUndefined()
+  })
+
+  it("an import that is killed when it has written all, and whose lock was taken by force, leaves nothing new in doubt", () =>
+    expect(runSteps(170, [
+      ...aPlanEnds,
+      ...goesWell(18),
+      go("an engine is killed"),
+      ...goesWell(6),
+      ...anImportApplies,
+      go("a state is locked by force"),
+      go("an engine is killed")
+    ])).toBeUndefined())
 
   it("a stranger's Job of the derived name stays as it is", () =>
     expect(runSteps(0, [go("a stranger's Job"), go("create a task"), go("a controller starts"), ...goesWell(8)])).toBeUndefined())

@@ -260,6 +260,9 @@ export class Simulation {
   writeByHand(nth: number): void {
     this.pool?.writeByHand(workspaceAt(nth))
   }
+  importMissing(nth: number): void {
+    this.pool?.importMissing(workspaceAt(nth))
+  }
   startRun(nth: number, by: number): void {
     this.pool?.startRun(workspaceAt(nth), { autoApply: by !== 5, destroy: by === 7, planOnly: by < 2 })
   }

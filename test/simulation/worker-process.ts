@@ -176,6 +176,13 @@ export const startWorker = ({ pod, pool, reaches, seed, server, thread, truth }:
     return yield* storePlan
   })
 
+  /** Notes when the worker has no more time to wait until the pool has heard everything. */
+  const noteHurry = Effect.fnUntraced(function*(uid: string, ended: Effect.Effect<number>) {
+    const [{ poolPatience }, { tooLate }] = [yield* Settings, yield* Stop]
+    yield* Effect.raceFirst(tooLate, Effect.andThen(ended, Effect.sleep(poolPatience)))
+    truth.hurried.add(uid)
+  })
+
   /** Waits until the engine has ended and its plan or state is stored, or is given up; returns how the stage ended. */
   const untilEnd = Effect.fnUntraced(
     function*(task: AgentTask, engine: Engine, backing: Backing, stopped: () => StopCause | undefined) {
@@ -187,6 +194,7 @@ export const startWorker = ({ pod, pool, reaches, seed, server, thread, truth }:
         engine.hears = (line) => {
           if (process.alive) Option.map(fromEvent(line), journal.add)
         }
+        yield* Effect.forkScoped(noteHurry(task.metadata.uid, ended))
         const done = process.hear<number>((tell) => engine.onDone(tell))
         const news = process.hear<ReadonlyArray<string>>((tell) => engine.onNews(tell))
         return yield* liveWithState(engine, { done, ended, news }, { journal, patiently, states: states.value, stopped })
