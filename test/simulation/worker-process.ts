@@ -211,13 +211,6 @@ export const startWorker = ({ pod, pool, reaches, seed, server, thread, truth }:
   const runEngine = Effect.fnUntraced(function*(task: AgentTask, asked: Effect.Effect<StopCause>, backing: Backing) {
     const engine = new Engine(task, pod.uid)
     truth.engines.push(engine)
-    const { poolPatience } = yield* Settings
-    const { tooLate } = yield* Stop
-    const hurry = Effect.sync(() => void truth.hurried.add(task.metadata.uid))
-    const ended = process.hear<number>((tell) => engine.onEnd(tell))
-    const hurrying = yield* Effect.forkChild(
-      Effect.andThen(Effect.raceFirst(tooLate, Effect.andThen(ended, Effect.sleep(poolPatience))), hurry)
-    )
     let stopped: StopCause | undefined
     const stopping = yield* Effect.forkChild(Effect.tap(asked, (cause) =>
       Effect.sync(() => {
@@ -225,7 +218,7 @@ export const startWorker = ({ pod, pool, reaches, seed, server, thread, truth }:
         engine.interrupts++
       })))
     const outcome = yield* untilEnd(task, engine, backing, () => stopped)
-    yield* Fiber.interruptAll([hurrying, stopping])
+    yield* Fiber.interrupt(stopping)
     return outcome
   })
 
