@@ -13,13 +13,17 @@ import { demand } from "./violation.ts"
 export const stageIdOf = ({ spec }: AgentTask): string =>
   spec.pool === undefined ? "" : assignmentId(spec.pool.runId, spec.stage, spec.attempt ?? 1)
 
+/** The addresses of what is in the newest state of the workspace that this run is of. */
+const savedOfRun = (runId: string | undefined, pool: PoolServer, stored: Stored): ReadonlyArray<string> =>
+  pool.savedOf(stored.runs.find(({ id }) => id === runId)?.workspaceId ?? "", stored)
+
 /**
  * Reports whether everything that the engine made is in the state: its last state is stored, or one before that is and the newest lacks
  * nothing, as when the engine is killed after it has written all.
  */
 export const isInState = ({ acknowledged, lastState = "", made, task }: Engine, pool: PoolServer, stored: Stored): boolean => {
   if (stored.digests.has(lastState)) return true
-  const saved = pool.savedOf(stored.runs.find(({ id }) => id === task.spec.pool?.runId)?.workspaceId ?? "", stored)
+  const saved = savedOfRun(task.spec.pool?.runId, pool, stored)
   return acknowledged.size > 0 && made.every((address) => saved.includes(address))
 }
 
@@ -40,7 +44,7 @@ export const judgeEffects = ({ truth: { engines, hurried, results } }: Simulatio
     const stage = begun.length === 0 ? undefined : stored.stages.find(({ id }) => id === stageIdOf(task))
     if (stage === undefined || stage.result === null) continue
     const { effects, id, result, runId } = stage
-    const saved = pool.savedOf(stored.runs.find((run) => run.id === runId)?.workspaceId ?? "", stored)
+    const saved = savedOfRun(runId, pool, stored)
     const missing = (isUnsure ? begun : made).filter((address) => !saved.includes(address))
     const { unknown = [], unsaved = [], unseen = [] } = effects ?? {}
     const doubt = stored.doubts.get(id)

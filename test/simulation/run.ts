@@ -21,6 +21,8 @@ export interface Failure {
 const poolEvery = 17
 const hasPool = (seed: number): boolean => seed % poolEvery === 0
 const longestRounds = 600
+/** More rounds than a controller that starts needs until it has nothing more to ask. */
+const longestStart = 20
 /** For how long there may be nothing to do: longer than any backoff. */
 const longestSilenceMillis = 120_000
 /** Goes on, with faults left as they are, while no Job is there but a task could start; fails once nothing moves any more. */
@@ -85,10 +87,11 @@ export const comeToRest = (simulation: Simulation, judged: number): number => {
 /** Checks that nothing is written any more, neither by the running controllers nor by one that is started again. */
 export const stayAtRest = (simulation: Simulation): void => {
   const { revision } = simulation.server
-  const quiet = (what: string, pauses: ReadonlyArray<number>) => {
-    for (const seconds of pauses) {
+  const quiet = (what: string, pausesSeconds: ReadonlyArray<number>) => {
+    for (const seconds of pausesSeconds) {
       simulation.thread.pass(seconds * 1_000)
-      for (let rounds = 0; rounds < 20 && simulation.round({ enginesEnd: true }); rounds++);
+      let rounds = 0
+      while (rounds < longestStart && simulation.round({ enginesEnd: true })) rounds++
     }
     if (simulation.server.revision !== revision) {
       throw new Violation("I9", `${what} wrote ${JSON.stringify(simulation.server.history.at(-1)?.object)}`.slice(0, 800))

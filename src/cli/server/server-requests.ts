@@ -129,13 +129,8 @@ export const makeRequests = ({ token, url }: Connection, http: HttpClient.HttpCl
     expected: Expected
   ): Effect.Effect<HttpClientResponse.HttpClientResponse, ServerFailure> => {
     const { thing, timeout = callTimeout } = expected
-    const late = new ServerUnreachable({
-      url,
-      detail: `no answer in ${Duration.format(timeout)}`,
-      why: expected.timeout === undefined
-        ? unanswered
-        : NoUse.Lasting() // its minutes are over, and it would take as many again
-    })
+    const late = expected.timeout === undefined ? unanswered : NoUse.Lasting() // its minutes are over, and it would take as many again
+    const detail = `no answer in ${Duration.format(timeout)}`
     return http.execute(request).pipe(
       Effect.mapError(unreachable),
       Effect.flatMap((response) => {
@@ -143,7 +138,7 @@ export const makeRequests = ({ token, url }: Connection, http: HttpClient.HttpCl
         if (response.status < 400) return Effect.andThen(letGo(response), Effect.fail(strange(strangeAnswer(url, request, response))))
         return Effect.flatMap(Effect.orElseSucceed(response.text, () => ""), (text) => Effect.fail(refused(response, text, thing)))
       }),
-      Effect.timeoutOrElse({ duration: timeout, orElse: () => Effect.fail(late) }),
+      Effect.timeoutOrElse({ duration: timeout, orElse: () => Effect.fail(new ServerUnreachable({ url, detail, why: late })) }),
       Effect.tapErrorTag("NothingThere", () => pathIsRight)
     )
   }
