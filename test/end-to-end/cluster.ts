@@ -68,6 +68,9 @@ export const follow = async <A>(
 const told = ({ status: { message, phase, reason } }: AgentTask) =>
   `${phase ?? "no phase"}, ${reason ?? "no reason"}, ${message ?? "no message"}`
 
+/** Reports whether nothing of the task can change any more: after its end, a pool still has to confirm the result. */
+const isSettled = ({ spec, status }: AgentTask) => isOver(status.phase) && (spec.pool === undefined || status.reportedAt !== undefined)
+
 /** Waits until a task, which need not exist yet, is as `wanted`, and returns it. Fails at once when the task ends in another way. */
 export const untilTask = async (name: string, what: string, wanted: (task: AgentTask) => boolean, seconds = 90): Promise<AgentTask> => {
   let last = "nothing"
@@ -75,7 +78,7 @@ export const untilTask = async (name: string, what: string, wanted: (task: Agent
     const task = decodeTask(object)
     last = gone ? "it was deleted" : told(task)
     if (!gone && wanted(task)) return task
-    if (gone || isOver(task.status.phase)) throw new Error(`${name} never came to "${what}": ${last}`)
+    if (gone || isSettled(task)) throw new Error(`${name} never came to "${what}": ${last}`)
     return undefined
   }, seconds).catch((error: unknown) => {
     throw error instanceof Error && error.message.includes("did not come about") ? overdue(`${name}: ${what}`, seconds, last) : error
