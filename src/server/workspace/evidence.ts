@@ -120,7 +120,7 @@ const make = Effect.gen(function*() {
     const { sha256, sizeBytes } = refused.received
     const id = yield* newId("ev")
     const isIn = (gone: ReadonlyArray<typeof Gone.Type>) => gone.some((one) => one.id === id)
-    const { ofStages, ofWorkspace } = yield* sql.withTransaction(Effect.gen(function*() {
+    const ofWorkspace = yield* sql.withTransaction(Effect.gen(function*() {
       const made =
         yield* sql`INSERT INTO evidence (id, seq, workspaceId, stageId, serial, lineage, sha256, sizeBytes, why, receivedAt, storedVersionId)
         SELECT ${id}, COALESCE(MAX(seq), 0) + 1, ${workspaceId}, ${stageId}, ${refused.serial}, ${refused.lineage}, ${sha256}, ${sizeBytes}, ${refused.why}, ${yield* now},
@@ -128,12 +128,13 @@ const make = Effect.gen(function*() {
         FROM evidence WHERE true ON CONFLICT DO NOTHING RETURNING id`
       const ofStages = yield* pruneStage(stageId)
       const ofWorkspace = yield* pruneWorkspace(workspaceId, id)
-      if (made.length > 0 && !isIn([...ofStages, ...ofWorkspace])) yield* ifNew
+      const gone = [...ofStages, ...ofWorkspace]
+      if (made.length > 0 && !isIn(gone)) yield* ifNew
       yield* blobs.store(refused.received) // also a known state, whose file may be damaged
-      yield* endsAs(isIn([...ofStages, ...ofWorkspace]) ? "not kept" : "kept as evidence")
-      return { ofStages, ofWorkspace }
+      yield* sql.afterCommit(removeUnnamed(gone))
+      yield* endsAs(isIn(gone) ? "not kept" : "kept as evidence")
+      return ofWorkspace
     }))
-    yield* removeUnnamed([...ofStages, ...ofWorkspace])
     const limit: EvidenceLimit = isIn(ofWorkspace) ? "workspace" : "stage"
     return Result.fromNullishOr(yield* ofStage(stageId, sha256), () => limit)
   })

@@ -163,13 +163,16 @@ const make = Effect.gen(function*() {
   )
 
   /**
-   * Supersedes the older states of one writer, and returns the digests of bodies that are no longer needed. A stage's states count by run,
-   * since a stage may lock as often as it likes.
+   * Supersedes the older states of one writer, and removes the files that are no longer needed after the commit. A stage's states count by
+   * run, since a stage may lock as often as it likes.
    */
   const supersede = Effect.fnUntraced(function*({ epoch, id }: Workspace, runId: RunId | undefined) {
     const ofWriter = runId === undefined ? sql`workspaceId = ${id} AND epoch = ${epoch}` : sql`runId = ${runId}`
-    return yield* rows(Superseded)(sql`UPDATE stateVersions SET supersededAt = ${yield* now} WHERE supersededAt IS NULL AND id IN (
-      SELECT id FROM stateVersions WHERE ${ofWriter} ORDER BY seq DESC LIMIT -1 OFFSET ${keptOfWriter}) RETURNING sha256`)
+    const superseded = yield* rows(Superseded)(
+      sql`UPDATE stateVersions SET supersededAt = ${yield* now} WHERE supersededAt IS NULL AND id IN (
+      SELECT id FROM stateVersions WHERE ${ofWriter} ORDER BY seq DESC LIMIT -1 OFFSET ${keptOfWriter}) RETURNING sha256`
+    )
+    yield* sql.afterCommit(removeUnnamed(superseded))
   })
 
   const receive = ({ bytes, sha256 }: Body) => blobs.receive(Stream.succeed(bytes), { limitBytes: stateLimitBytes, expected: sha256 })
@@ -187,16 +190,16 @@ const make = Effect.gen(function*() {
     return { excess, state: { lineage, serial, received: yield* receive(body) } }
   })
 
-  /** Stores a state under the lock of its writer, and returns the digests of bodies that are no longer needed. */
+  /** Stores a state under the lock of its writer. */
   const storeLocked = (workspaceId: string, { by, lockId }: Pick<NewState, "by" | "lockId">, state: Arrived) =>
     sql.withTransaction(Effect.gen(function*() {
       const workspace = yield* locks.heldBy(by, lockId, workspaceId)
       const before = yield* current(workspaceId)
-      if (isSame(before, state)) return yield* Effect.as(blobs.store(state.received), []) // its file may be damaged
+      if (isSame(before, state)) return yield* blobs.store(state.received) // its file may be damaged
       const obstacle = obstacleTo(before, state)
       if (obstacle !== undefined) return yield* refusedAs(obstacle)
       yield* insert(workspace, state, by?.runId ?? null)
-      return yield* supersede(workspace, by?.runId)
+      yield* supersede(workspace, by?.runId)
     }))
 
   /** Stores a state where nobody has the lock, in the caller's transaction and under an epoch of its own. */
@@ -223,15 +226,13 @@ const make = Effect.gen(function*() {
     const stored = excess === undefined ? storeLocked(workspaceId, { by, lockId }, state) : Effect.fail(excess)
     return yield* Effect.catchTag(stored, "Refused", (refused) =>
       refused === excess || isRefusal(refused)
-        ? Effect.as(keepInstead(workspaceId, by.holder, state, refused), [])
+        ? keepInstead(workspaceId, by.holder, state, refused)
         : Effect.fail(refused))
   })
 
   const accept = Effect.fn("StateVersions.accept")(function*(workspaceId: string, { by, ...sent }: NewState) {
-    const superseded = by === undefined
-      ? yield* storeLocked(workspaceId, { by, lockId: sent.lockId }, yield* arrived(sent))
-      : yield* acceptOfStage(workspaceId, by, sent)
-    yield* removeUnnamed(superseded)
+    if (by === undefined) yield* storeLocked(workspaceId, { by, lockId: sent.lockId }, yield* arrived(sent))
+    else yield* acceptOfStage(workspaceId, by, sent)
   }, Effect.scoped)
 
   const keepAsEvidence = Effect.fn("StateVersions.keepAsEvidence")(
