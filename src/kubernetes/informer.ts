@@ -20,6 +20,8 @@ export interface Options<A> extends Selection {
   readonly kind: Kind<unknown>
   /** Returns what is kept of an object, as a plain object of fixed shape. An object on which it throws is logged and left out. */
   readonly project: (object: KubernetesObject) => A
+  /** Called with each object that is left out, before it is reported as gone. */
+  readonly leftOut?: (object: KubernetesObject) => Effect.Effect<void>
   /**
    * Called once for each key that was added, changed, deleted or left the selection, and for every key at each resync. `seen` is the object
    * that exists now, if any.
@@ -69,7 +71,7 @@ const pauseAfter = (error: Option.Option<KubernetesError>, failures: number): Du
 }
 
 export const make = Effect.fnUntraced(function*<A>(
-  { kind, project, changed, look = () => Effect.void, resync = Duration.minutes(10), ...selection }: Options<A>
+  { kind, project, leftOut = () => Effect.void, changed, look = () => Effect.void, resync = Duration.minutes(10), ...selection }: Options<A>
 ): Effect.fn.Return<Informer, never, Kubernetes | Scope.Scope> {
   const kubernetes = yield* Kubernetes
   /** The last projection of each object, by `keyOf`. */
@@ -113,6 +115,7 @@ export const make = Effect.fnUntraced(function*<A>(
         objects.delete(key)
         return Effect.logError("cannot use an object, so it is left out", error).pipe(
           Effect.annotateLogs({ key }),
+          Effect.andThen(leftOut(object)),
           Effect.andThen(changed(key, Option.none()))
         )
       }

@@ -8,6 +8,7 @@ import { answerAnnotations, takeOver } from "../../src/controller/lifecycle/cont
 import { whileLeader } from "../../src/controller/lifecycle/leader.ts"
 import { Pool } from "../../src/controller/pool/pool.ts"
 import { Executor } from "../../src/controller/reconcile/execute.ts"
+import { tellLeftOut } from "../../src/controller/reconcile/left-out.ts"
 import { Reconciler } from "../../src/controller/reconcile/reconcile.ts"
 import { mirror } from "../../src/controller/world/mirror.ts"
 import * as World from "../../src/controller/world/world.ts"
@@ -62,7 +63,7 @@ export const startController = ({ config, name, pool, seed, server, skew, thread
   )
   process.run(
     Effect.gen(function*() {
-      const { synced } = yield* mirror(world, config.taskNamespace, attention.look)
+      const { synced } = yield* mirror(world, config.taskNamespace, attention.look, yield* tellLeftOut(name))
       yield* synced
       yield* Effect.scoped(whileLeader({ world, config, identity: name, attention, drained }))
     }).pipe(Effect.scoped, Effect.provide(parts))

@@ -13,6 +13,7 @@ import { Configuration } from "../configuration/configuration.ts"
 import { valuesWatch } from "../configuration/values-watch.ts"
 import { Pool } from "../pool/pool.ts"
 import { Executor } from "../reconcile/execute.ts"
+import { tellLeftOut } from "../reconcile/left-out.ts"
 import { Reconciler } from "../reconcile/reconcile.ts"
 import { mirror } from "../world/mirror.ts"
 import * as World from "../world/world.ts"
@@ -82,7 +83,7 @@ const run = Effect.fnUntraced(
     const attention = makeAttention(world)
     const drained = yield* SubscriptionRef.make(false)
     const synced = yield* Deferred.make<void>()
-    const { stale, synced: inStep } = yield* mirror(world, config.taskNamespace, attention.look)
+    const { stale, synced: inStep } = yield* mirror(world, config.taskNamespace, attention.look, yield* tellLeftOut(identity))
     const ready = Effect.flatMap(
       Deferred.isDone(synced),
       (done) => done ? stale : Effect.succeed(["the first list of tasks, Jobs and Pods"])

@@ -1,4 +1,4 @@
-// Carries out the actions of `plan`. Only pool-intake, which makes tasks, and the election of kubernetes/lease write to the cluster too.
+// Carries out the actions of `plan`. Only pool-intake, which makes tasks, left-out and the election of kubernetes/lease write to the cluster too.
 // Every write fails safe: a create has a derived name, the version seen guards a take-over and a delete that a claim may forestall, and the UID any delete.
 // Called by controller/reconcile/reconcile.
 import { Context, Effect, Layer, Option, Result } from "effect"
@@ -17,14 +17,14 @@ import { doesTheSame, withTextsOf } from "../../core/task/task-spec.ts"
 import { type Guard, Kubernetes } from "../../kubernetes/client.ts"
 import { microTime } from "../../kubernetes/clock.ts"
 import type { KubernetesError } from "../../kubernetes/errors.ts"
-import { agentTasks, decoding, events, jobs, type Kind, leases } from "../../kubernetes/kinds.ts"
+import { agentTasks, decoding, jobs, type Kind, leases } from "../../kubernetes/kinds.ts"
 import { keyOf, type KubernetesObject, type Place, type Writable } from "../../kubernetes/object.ts"
 import { writeStatus } from "../../kubernetes/write-status.ts"
 import { AgentTask, type AgentTaskSpec, type AgentTaskStatus } from "../../schema/task/agent-task.ts"
 import { makePoolReports, type PoolSilent, type ReportError } from "../pool/pool-reports.ts"
 import { projectJob } from "../world/project.ts"
 import { Behind } from "./behind.ts"
-import { event } from "./event.ts"
+import { emit } from "./event.ts"
 import { leaseRefusalOr, orUnsure, refusalBy, refusalOr, type Unsure, WriteRefused } from "./refusals.ts"
 
 type Failure = WriteRefused | Unsure | PoolSilent | Behind | KubernetesError | ReportError
@@ -124,14 +124,6 @@ const make = Effect.fnUntraced(function*(identity: string) {
       : kubernetes.create(leases, lease)
   }
 
-  /** Creates the event by best effort. Returns true even if that failed, so that it is tried only once. */
-  const emit = (task: AgentTask, notice: Extract<Notice, { readonly _tag: "Emit" }>, now: string) =>
-    kubernetes.create(events, event(task, notice, identity, now)).pipe(
-      Effect.catchTag("AlreadyExists", () => Effect.void),
-      Effect.catch((error) => Effect.logWarning(error.message)),
-      Effect.as(true)
-    )
-
   /** The tasks, as a cache has them, of which an event has said that their pool cannot be told. */
   const untold = new WeakSet<AgentTask>()
 
@@ -140,7 +132,7 @@ const make = Effect.fnUntraced(function*(identity: string) {
     Effect.tapError(report(task, action), ({ _tag, message }) => {
       if ((_tag !== "PoolMissing" && _tag !== "PoolChanged") || untold.has(task)) return Effect.void
       untold.add(task)
-      return emit(task, Notice.Emit({ type: "Warning", reason: "PoolUnreachable", message }), now)
+      return emit(kubernetes, task, Notice.Emit({ type: "Warning", reason: "PoolUnreachable", message }), identity, now)
     })
 
   const release = (task: AgentTask) =>
@@ -196,7 +188,10 @@ const make = Effect.fnUntraced(function*(identity: string) {
 
   return Executor.of({
     all: Effect.fn("Executor.all")((task, actions, pass) => Effect.map(Effect.forEach(actions, execute(task, pass)), Option.firstSomeOf)),
-    say: (task, notice, { now }) => notice._tag === "Emit" ? emit(task, notice, now) : reportWait(task, notice),
+    say: (task, notice, { now }) =>
+      notice._tag === "Emit"
+        ? Effect.as(emit(kubernetes, task, notice, identity, now), true) // also if that failed, so that it is tried only once
+        : reportWait(task, notice),
     writeStatus: Effect.fn("Executor.writeStatus")((task, status) =>
       Effect.map(
         writeStatus(kubernetes, agentTasks, task, status, endInPlainReasons(task.status, status)),

@@ -10,6 +10,7 @@ import { isOver } from "../../core/task/status.ts"
 import type { Kubernetes } from "../../kubernetes/client.ts"
 import * as Informer from "../../kubernetes/informer.ts"
 import { agentTasks, jobs, pods } from "../../kubernetes/kinds.ts"
+import type { KubernetesObject } from "../../kubernetes/object.ts"
 import type { AgentTask } from "../../schema/task/agent-task.ts"
 import { type Projected, projectJob, projectPod, projectTask } from "./project.ts"
 import type { World } from "./world.ts"
@@ -33,7 +34,8 @@ const addsToHistory = (before: AgentTask, after: AgentTask): boolean =>
 export const mirror = Effect.fnUntraced(function*(
   world: World,
   namespace: string,
-  enqueue: (key: string) => Effect.Effect<void>
+  enqueue: (key: string) => Effect.Effect<void>,
+  tellLeftOut: (task: KubernetesObject) => Effect.Effect<void>
 ): Effect.fn.Return<Mirror, never, Kubernetes | Scope.Scope> {
   const enqueueOwner = (uid: Option.Option<string>) =>
     Option.match(Option.flatMap(uid, world.keyOf), { onNone: () => Effect.void, onSome: enqueue })
@@ -63,7 +65,7 @@ export const mirror = Effect.fnUntraced(function*(
       ], { discard: true })
     })
 
-  const tasks = yield* Informer.make({ kind: agentTasks, namespace, project: projectTask, changed: taskChanged })
+  const tasks = yield* Informer.make({ kind: agentTasks, namespace, project: projectTask, leftOut: tellLeftOut, changed: taskChanged })
   const lookAtJobs = () => {
     const over = world.lookAtJobs()
     return Effect.suspend(() => Effect.forEach(over(), (uid) => enqueueOwner(Option.some(uid)), { discard: true }))

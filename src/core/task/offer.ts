@@ -3,10 +3,9 @@
 // Used by controller/pool/pool.
 import { Data, Predicate, Result } from "effect"
 import { Assignment } from "../../schema/api/pool-api.ts"
-import { type Mistake, parse, shown } from "../../schema/document/explain.ts"
-import { valueAt } from "../../schema/document/layers.ts"
+import { type Mistake, parse } from "../../schema/document/explain.ts"
 import { programVersion } from "../../schema/program-version.ts"
-import { shortName } from "../text/sentence.ts"
+import { unknownAt } from "./not-understood.ts"
 
 /** An assignment that this version does not understand; the message is for people who wait for its run. */
 export class NotUnderstood extends Data.TaggedError("NotUnderstood")<{
@@ -22,11 +21,8 @@ const decode = parse(Assignment)
 /** Where a newer version may have one word more. */
 const words: ReadonlyArray<string> = ["stage", "engine.name"]
 
-const unknownIn = (offered: unknown, { path }: Mistake): string => {
-  const [place, value] = [shortName(shown(path)), valueAt(offered, path)]
-  if (path.length === 0) return "what is offered"
-  return words.includes(place) && typeof value === "string" ? `${JSON.stringify(shortName(value))} at ${place}` : place
-}
+const unknownIn = (offered: unknown, mistake: Mistake): string =>
+  mistake.path.length === 0 ? "what is offered" : unknownAt(offered, mistake, words)
 
 /** Returns the id if it is one of a stage, which may be a stage that this version does not know. */
 const idOf = (offered: unknown): string | undefined =>

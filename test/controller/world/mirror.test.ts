@@ -21,7 +21,7 @@ const event = (
   resourceVersion: string,
   seed: Partial<Seed>,
   more: AgentTaskStatus = {}
-): WatchEvent => {
+): Extract<WatchEvent, { readonly type: "ADDED" | "MODIFIED" | "DELETED" }> => {
   const { metadata: { ownerReferences: _, ...metadata }, spec, status } = worldOf({ ...plainSeed, ...seed }).task
   return { type, object: { metadata: { ...metadata, name, uid: `${name}-uid`, resourceVersion }, spec, status: { ...status, ...more } } }
 }
@@ -39,12 +39,13 @@ const mirrored = Effect.fnUntraced(function*(
     namespace: "tasks",
     watch: (kind) => kind.plural === plural ? Stream.fromQueue(queue) : Stream.concat(Stream.make(whole), Stream.never)
   })
-  const looks: Array<string> = []
+  const [looks, leftOut]: [Array<string>, Array<string>] = [[], []]
+  const look = (key: string) => Effect.andThen(Effect.sync(() => void looks.push(key)), enqueued(key))
   const { synced } = yield* Effect.provide(
-    mirror(world, "tasks", (key) => Effect.andThen(Effect.sync(() => void looks.push(key)), enqueued(key))),
+    mirror(world, "tasks", look, ({ metadata }) => Effect.sync(() => void leftOut.push(metadata.name))),
     kubernetes
   )
-  return { queue, looks, synced }
+  return { queue, looks, leftOut, synced }
 })
 
 describe("the world", () => {
@@ -61,6 +62,19 @@ describe("the world", () => {
         expect(waiting.pollUnsafe()).toBeDefined()
       }).pipe(Effect.scoped)
   )
+})
+
+describe("a task that only a newer version understands", () => {
+  it.effect("is told once for each version of it, and keeps no other out of the world", () =>
+    Effect.gen(function*() {
+      const world = make(policy)
+      const { leftOut, queue } = yield* mirrored(agentTasks, world)
+      const { object, type } = event("ADDED", "newer", "4", {})
+      const newer: WatchEvent = { type, object: { ...object, spec: { stage: "refresh" } } }
+      yield* Queue.offerAll(queue, [whole, newer, newer, event("ADDED", "plain", "5", {})])
+      yield* TestClock.adjust("1 second")
+      expect([leftOut, [...world.tasks()].map(([key]) => key)]).toEqual([["newer"], ["tasks/plain"]])
+    }).pipe(Effect.scoped))
 })
 
 describe("the task that waits for its turn", () => {

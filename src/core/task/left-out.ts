@@ -1,0 +1,19 @@
+// Says of an AgentTask that only a newer version understands why nothing is done about it.
+// Always holds: the sentence has no value of the task but a word of a closed list.
+// Used by controller/reconcile/left-out.
+import { Result } from "effect"
+import { parse } from "../../schema/document/explain.ts"
+import { programVersion } from "../../schema/program-version.ts"
+import { AgentTask } from "../../schema/task/agent-task.ts"
+import { unknownAt } from "./not-understood.ts"
+
+const decode = parse(AgentTask)
+
+/** Where a newer version may have one word more. */
+const words: ReadonlyArray<string> = ["spec.stage", "spec.engine.name"]
+
+export const whyLeftOut = (task: unknown): string => {
+  const [mistake] = Result.match(decode(task), { onFailure: (mistakes) => mistakes, onSuccess: () => [] })
+  const unknown = mistake === undefined ? "this task" : unknownAt(task, mistake, words)
+  return `The controller, of agent-job ${programVersion}, does not understand ${unknown}, so it does nothing about the task; upgrade it to the version that the CRD is of.`
+}
