@@ -3,36 +3,16 @@
 // not run. Run from the root of the checkout.
 import { Schema } from "effect"
 import { existsSync, readFileSync, writeFileSync } from "node:fs"
+import { type Figure, figureOf } from "./figure.ts"
 import { Report, reportFile } from "./report.ts"
-import { type Row, rows } from "./rows.ts"
+import { rows } from "./rows.ts"
 
 const decode = Schema.decodeUnknownSync(Schema.fromJsonString(Report))
 
 const reportOf = (name: string): Report | undefined =>
   existsSync(reportFile(name)) ? decode(readFileSync(reportFile(name), "utf8")) : undefined
 
-const isMet = ({ target }: Row, value: number): boolean => "atLeast" in target ? value >= target.atLeast : value <= target.atMost
-
-/** A figure as docs/scorecard.json has it; null where no test has measured it. */
-interface Figure extends Pick<Row, "name" | "target"> {
-  readonly value: number | null
-  readonly error?: number
-  readonly met: boolean | null
-  readonly seed: number | null
-  readonly commit: string | null
-  readonly command: string
-}
-const figures = rows.map((row): Figure => {
-  const { name, target } = row
-  const report = reportOf(row.report)
-  const value = report?.figures[row.figure]
-  const error = row.error === undefined ? 0 : report?.figures[row.error]
-  if (report === undefined || value === undefined || error === undefined) {
-    return { name, value: null, target, met: null, seed: null, commit: null, command: row.command }
-  }
-  const { command, commit, seed = null } = report
-  return { name, value, ...(row.error !== undefined && { error }), target, met: isMet(row, value), seed, commit, command }
-})
+const figures = rows.map((row) => figureOf(row, reportOf(row.report)))
 
 const number = (value: number): string => Number.isInteger(value) ? value.toLocaleString("en-US") : value.toFixed(2)
 const wanted = ({ target }: Figure): string =>
