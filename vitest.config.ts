@@ -26,7 +26,7 @@ const ownCluster = {
 }
 const gitops = { globalSetup: "test/gitops/setup.ts", env: ownCluster, fileParallelism: false, testTimeout: 120_000, hookTimeout: 60_000 }
 
-const node = { globalSetup: "test/end-to-end/setup.ts", env, testTimeout: 180_000, hookTimeout: 180_000 }
+const node = { globalSetup: "test/end-to-end/setup.ts", env, testTimeout: 600_000, hookTimeout: 600_000 }
 
 const PROPERTY_SEED = process.env.PROPERTY_SEED ?? String(randomInt(2 ** 31))
 console.log(`property seed ${PROPERTY_SEED}`)

@@ -54,7 +54,9 @@ export const makeScenes = (directory: string, kubeconfig: string, names: Readonl
     ["apply", "--server-side", "-f", "-"],
     [...objects, ...accounts].map((object) => JSON.stringify(object)).join("\n---\n")
   )
-  kubectl(kubeconfig, ["wait", "--for=condition=Established", "--timeout=30s", "crd/atasks.scalr.io"])
+  for (const state of ["jsonpath={.status.conditions}", "condition=Established"]) { // kubectl can wait for a condition only once there is any
+    kubectl(kubeconfig, ["wait", `--for=${state}`, "--timeout=30s", "crd/atasks.scalr.io"])
+  }
   return scenes
 }
 

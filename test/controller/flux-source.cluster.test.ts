@@ -199,7 +199,9 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "90 seconds" })("a task
         expect(names.filter((name) => !name.includes("after"))).toEqual(["followed-2", "followed-3"])
         const { conditions, phase } = yield* untilStatus(
           "followed",
-          ({ conditions }) => conditions?.some(({ message }) => message.startsWith("followed-3: ")) === true
+          ({ conditions }) =>
+            conditions?.some(({ message, status, type }) => type === "Ready" && status === "True" && message.startsWith("followed-3: ")) ===
+              true
         )
         expect(phase).toBe("Succeeded")
         expect(conditions?.map(({ status, type }) => `${type}=${status}`)).toEqual(["Ready=True", "Reconciling=False", "Stalled=False"])

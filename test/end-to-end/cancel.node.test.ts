@@ -1,6 +1,6 @@
 // Stages that are stopped on a real node by the server's cancel, by Ctrl-C or by kubectl. In each case the state is kept.
 import { afterAll, assert, beforeAll, describe } from "vitest"
-import { kubectl, taskOf, tryKubectl, untilOver, untilTask } from "./cluster.ts"
+import { kubectl, podWithLog, taskOf, tryKubectl, untilOver, untilTask } from "./cluster.ts"
 import { slowApply, slowly } from "./configurations.ts"
 import { agentJob, it, type Scene } from "./product.ts"
 import { resourcesOf, untilFinal } from "./server.ts"
@@ -113,7 +113,7 @@ describe.concurrent("a cancel", () => {
       running.metadata.namespace,
       "logs",
       "--follow",
-      running.status.pod?.name ?? "",
+      await podWithLog(running),
       "--container=worker"
     )
     await log.says("Downloading http://")
@@ -132,7 +132,7 @@ describe.concurrent("a cancel", () => {
 
 describe.concurrent("a stage", () => {
   it("that runs longer than it may is stopped as DeadlineExceeded", async ({ scene }) => {
-    const { status } = await untilOver(await scene.task({ stage: "plan", timeoutSeconds: 12, source: { inline: endlessPlan() } }))
+    const { status } = await untilOver(await scene.task({ stage: "plan", timeoutSeconds: 40, source: { inline: endlessPlan() } }))
     assert.deepInclude(status, {
       phase: "Failed",
       reason: "DeadlineExceeded",

@@ -5,7 +5,7 @@ import { Schema } from "effect"
 import { plainText } from "../../src/core/stage/outcome.ts"
 import { isOver } from "../../src/core/task/status.ts"
 import { AgentTask, type AgentTaskSpec } from "../../src/schema/task/agent-task.ts"
-import { type Ended, overdue, Process, run } from "./process.ts"
+import { type Ended, overdue, patienceSeconds, Process, run } from "./process.ts"
 
 /** The namespaces of the product and of its tasks, as scripts/install makes them. */
 export const productNamespace = "agent-job"
@@ -46,7 +46,7 @@ export const follow = async <A>(
   what: string,
   args: ReadonlyArray<string>,
   seen: (object: unknown, gone: boolean) => A | undefined,
-  seconds = 90
+  seconds = patienceSeconds
 ): Promise<A> => {
   const watch = new Process("kubectl", ["--namespace", taskNamespace, "get", ...args, "--watch", "--output-watch-events", "--output=json"])
   let taken = 0
@@ -72,7 +72,12 @@ const told = ({ status: { message, phase, reason } }: AgentTask) =>
 const isSettled = ({ spec, status }: AgentTask) => isOver(status.phase) && (spec.pool === undefined || status.reportedAt !== undefined)
 
 /** Waits until a task, which need not exist yet, is as `wanted`, and returns it. Fails at once when the task ends in another way. */
-export const untilTask = async (name: string, what: string, wanted: (task: AgentTask) => boolean, seconds = 90): Promise<AgentTask> => {
+export const untilTask = async (
+  name: string,
+  what: string,
+  wanted: (task: AgentTask) => boolean,
+  seconds = patienceSeconds
+): Promise<AgentTask> => {
   let last = "nothing"
   const found = await follow(`${name}: ${what}`, ["atasks", `--field-selector=metadata.name=${name}`], (object, gone) => {
     const task = decodeTask(object)
@@ -89,9 +94,13 @@ export const untilTask = async (name: string, what: string, wanted: (task: Agent
 export const untilOver = (name: string, seconds?: number): Promise<AgentTask> =>
   untilTask(name, "is over", ({ status }) => isOver(status.phase), seconds)
 
-/** Returns the log of the task's worker container without colours. A task may be over before its kubelet says that the container was there. */
-export const podLog = async (task: AgentTask): Promise<string> => {
-  const name = task.status.pod?.name ?? ""
+/** Returns the Pod's name once the worker has a log there. A task may run, and even be over, before its kubelet says that the container is there. */
+export const podWithLog = async ({ status: { pod } }: AgentTask): Promise<string> => {
+  const name = pod?.name ?? ""
   await kubectl(["wait", `pods/${name}`, `--for=jsonpath={.status.containerStatuses[?(@.name=="worker")].containerID}`, "--timeout=60s"])
-  return plainText(await kubectl(["logs", name, "--container=worker"]))
+  return name
 }
+
+/** Returns the log of the task's worker container without colours. */
+export const podLog = async (task: AgentTask): Promise<string> =>
+  plainText(await kubectl(["logs", await podWithLog(task), "--container=worker"]))

@@ -14,5 +14,5 @@ it("the doctor proves that the network holds to its policies, says what is open,
   )
   assert.match(found["other Pods are closed to tasks"] ?? "", /^warning: a task's Pod reaches any other Pod;/u)
   assert.match(found["tasks reach what they need"] ?? "", /^ok: the API server, by its name, and .* of agent\.url$/u)
-  await kubectl(["wait", "--for=delete", "pods,networkpolicies", "--selector=scalr.io/doctor", "--timeout=20s"])
+  await kubectl(["wait", "--for=delete", "pods,networkpolicies", "--selector=scalr.io/doctor", "--timeout=60s"])
 })

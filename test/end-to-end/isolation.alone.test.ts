@@ -102,8 +102,9 @@ describe.skipIf((process.env.CONTEXT ?? "") !== "")("a task", () => {
   const undo: Array<() => Promise<void>> = []
   beforeAll(async () => {
     const change = { restrictMetadataService: true, task: { networkPolicy: { denyPods: true }, userNamespaces: true } }
-    const starting = [startMetadata(), changeValues(change), startListener()]
-    await Promise.all(starting.map(async (started) => undo.push(await started)))
+    const starting = [startMetadata(), changeValues(change), startListener()].map(async (started) => undo.push(await started))
+    await Promise.allSettled(starting) // so that what one has changed can be undone where another fails
+    await Promise.all(starting)
   })
   afterAll(async () => {
     await Promise.all(undo.map((end) => end()))

@@ -15,6 +15,9 @@ export interface StartOptions {
   readonly env?: Readonly<Record<string, string>>
 }
 
+/** How long a test waits for what takes a few seconds, on a machine that is much slower and busy. */
+export const patienceSeconds = 300
+
 /** Returns the error for a deadline that passed, with what was seen last. */
 export const overdue = (what: string, seconds: number, seen: string) =>
   new Error(`${what} did not come about in ${seconds} s; seen last: ${seen}`)
@@ -33,6 +36,7 @@ export class Process {
   private readonly child: ChildProcess
   private readonly said = { stdout: "", stderr: "" }
   private readonly listeners = new Set<() => void>()
+  private isOver = false
 
   constructor(program: string, args: ReadonlyArray<string>, { env, input }: StartOptions = {}) {
     const child = spawn(program, args, { env: { ...process.env, ...env }, stdio: ["pipe", "pipe", "pipe"] })
@@ -47,9 +51,13 @@ export class Process {
     if (input !== undefined) child.stdin.end(input)
     this.ended = new Promise((resolve, reject) => {
       child.once("error", reject)
-      child.once("close", (code) => resolve({ code, ...this.said }))
+      child.once("close", (code) => resolve({ code, ...this.said })) // after its exit, and after the last of what it has printed
     })
-    this.ended.then(() => this.tell(), () => this.tell())
+    const over = () => {
+      this.isOver = true
+      this.tell()
+    }
+    this.ended.then(over, over)
   }
 
   /** Everything that the process has printed so far: stdout, then stderr. */
@@ -61,12 +69,8 @@ export class Process {
     return this.said.stdout
   }
 
-  private get isOver(): boolean {
-    return this.child.exitCode !== null || this.child.signalCode !== null
-  }
-
   /** Waits until `seen` returns a value. Fails when the process ends before that, or at the deadline. */
-  until<A>(what: string, seen: (said: Process) => A | undefined, seconds = 90): Promise<A> {
+  until<A>(what: string, seen: (said: Process) => A | undefined, seconds = patienceSeconds): Promise<A> {
     return new Promise((resolve, reject) => {
       const settle = (finish: () => void) => {
         clearTimeout(deadline)

@@ -9,7 +9,7 @@ import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { test } from "vitest"
 import { RunView } from "../../src/schema/api/run.ts"
-import { kubectl, manifestOf, type TaskSpec, tryKubectl } from "./cluster.ts"
+import { kubectl, manifestOf, productNamespace, type TaskSpec, tryKubectl } from "./cluster.ts"
 import { type Ended, Process, run } from "./process.ts"
 import { runsOf } from "./server.ts"
 
@@ -60,7 +60,10 @@ export class Scene {
 
   /** Starts a process that is killed when the test ends. */
   start(program: string, ...args: ReadonlyArray<string>): Process {
-    const started = new Process(program, args)
+    return this.keep(new Process(program, args))
+  }
+
+  private keep(started: Process): Process {
     this.processes.push(started)
     return started
   }
@@ -78,7 +81,8 @@ export class Scene {
 
   /** Runs `agent-job run -o json` of the files in the test's workspace to its end. */
   async run(files: Files, ...flags: ReadonlyArray<string>): Promise<RunEnded> {
-    const { code, stderr, stdout } = await agentJob("run", await this.directory(files), "--workspace", this.name, "-o", "json", ...flags)
+    const args = ["run", await this.directory(files), "--workspace", this.name, "-o", "json", ...flags]
+    const { code, stderr, stdout } = await this.keep(new Process(program, args, { input: "" })).ended
     if (stdout === "") throw new Error(`agent-job run printed no report and ended with ${code}: ${stderr}`)
     return { code, report: decodeReport(stdout), told: stderr }
   }
@@ -103,6 +107,16 @@ export class Scene {
     return other
   }
 
+  /** Returns what its processes have printed, and how all tasks and Pods are: what is left to find out why a test failed. */
+  async story(): Promise<string> {
+    const printed = [this, ...this.others].flatMap(({ processes }) => processes.map(({ text }) => text.slice(-4000)))
+    const [tasks, log] = await Promise.all([
+      tryKubectl(["get", "atasks,jobs,pods", "--output=wide"]),
+      tryKubectl(["logs", "--namespace", productNamespace, "deployment/agent-job-controller", "--tail=40"])
+    ])
+    return [`What the processes of ${this.name} printed last:`, ...printed, tasks.stdout, log.stdout].join("\n\n")
+  }
+
   /** Ends and removes everything. It cancels runs that have not ended, whose records the server keeps. */
   async end(): Promise<void> {
     await Promise.all([...this.processes.map((started) => started.end()), ...this.others.map((other) => other.end())])
@@ -121,6 +135,9 @@ const newScene = async () => new Scene(`e2e-${randomBytes(4).toString("hex")}`, 
 
 export const it = test.extend("scene", async ({ onTestFinished }) => {
   const scene = await newScene()
-  onTestFinished(() => scene.end())
+  onTestFinished(async ({ task }) => {
+    if (task.result?.state === "fail") console.error(await scene.story())
+    await scene.end()
+  })
   return scene
 })

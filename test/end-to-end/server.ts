@@ -3,7 +3,7 @@
 import { Schema } from "effect"
 import { RunList, runPath, RunView } from "../../src/schema/api/run.ts"
 import { tfePath } from "../../src/schema/api/tfe-api.ts"
-import { overdue } from "./process.ts"
+import { overdue, patienceSeconds } from "./process.ts"
 
 /** Returns a variable that scripts/test puts into the environment. */
 export const required = (name: string): string => {
@@ -70,7 +70,7 @@ const untilSeen = async <A>(
 }
 
 /** Waits until the server answers. */
-export const untilServed = async (seconds = 90): Promise<void> =>
+export const untilServed = async (seconds = patienceSeconds): Promise<void> =>
   void await untilSeen("the server answers", seconds, () => ask(runPath.list), () => true)
 
 /** Waits until the run is as `wanted`, and returns it. Fails at once when the run ends in another way. */
@@ -78,7 +78,7 @@ export const untilRun = (
   id: string,
   what: string,
   wanted: (run: RunView) => boolean,
-  seconds = 90,
+  seconds = patienceSeconds,
   everyMillis?: number
 ): Promise<RunView> =>
   untilSeen(`${id}: ${what}`, seconds, () => runOf(id), (run) => {

@@ -9,7 +9,7 @@ import { changeValues } from "./values.ts"
 
 vi.setConfig({ maxConcurrency: 10 }) // the tests mostly wait
 
-const startupTimeoutSeconds = 30
+const startupTimeoutSeconds = 45
 let restore = async () => {}
 beforeAll(async () => {
   restore = await changeValues({

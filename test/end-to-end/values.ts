@@ -1,6 +1,7 @@
 // Changes the values of the installed controller for a while: its Deployment mounts a copy of the ConfigMap, which restarts the controller.
 // Always holds: the function that `changeValues` returns mounts the original ConfigMap again.
 // Used by the end-to-end tests that need other values.
+import { Schema } from "effect"
 import { parse, stringify } from "yaml"
 import { isTree, merge, type Tree } from "../../src/schema/document/layers.ts"
 import { kubectl, productNamespace } from "./cluster.ts"
@@ -8,8 +9,21 @@ import { kubectl, productNamespace } from "./cluster.ts"
 const deployment = "deployment/agent-job-controller"
 
 const resources = { requests: { cpu: "50m", memory: "64Mi" } }
-/** Values with which a stage's Pod requests so little that several fit on a small node at once. */
-export const smallPods = { task: { runner: { resources }, worker: { resources } } }
+/**
+ * Values with which a stage's Pod requests so little that several fit on a small node at once, and with which ended Jobs are there until a
+ * test has counted them.
+ */
+export const smallPods = { task: { job: { ttlSecondsAfterFinished: 600 }, runner: { resources }, worker: { resources } } }
+
+const Pods = Schema.fromJsonString(Schema.Struct({
+  items: Schema.Array(Schema.Struct({
+    metadata: Schema.Struct({ name: Schema.String }),
+    spec: Schema.Struct({
+      volumes: Schema.Array(Schema.Struct({ configMap: Schema.optionalKey(Schema.Struct({ name: Schema.String })) }))
+    })
+  }))
+}))
+const decodePods = Schema.decodeUnknownSync(Pods)
 
 const inProduct = (args: ReadonlyArray<string>, input?: string) => kubectl(["--namespace", productNamespace, ...args], input)
 
@@ -28,6 +42,12 @@ export const mountConfig = async (name: string): Promise<void> => {
     JSON.stringify({ spec: { template: { spec: { volumes: [volume] } } } })
   ])
   await inProduct(["rollout", "status", deployment, "--timeout=90s"])
+  // A rollout does not wait for a Pod that is being deleted, which still leads.
+  const { items } = decodePods(await inProduct(["get", "pods", "--selector=app.kubernetes.io/component=controller", "--output=json"]))
+  const former = items.filter(({ spec }) => !spec.volumes.some(({ configMap }) => configMap?.name === name))
+  if (former.length > 0) {
+    await inProduct(["wait", "--for=delete", ...former.map(({ metadata }) => `pod/${metadata.name}`), "--timeout=90s"])
+  }
 }
 
 /** Returns the values files in the ConfigMap, by name. */
@@ -52,10 +72,14 @@ export const changeValues = async (change: Tree): Promise<() => Promise<void>> =
     metadata: { name },
     data: { ...layers, "values.yaml": stringify(merge(isTree(own) ? own : {}, change)) }
   }
-  await inProduct(["apply", "--filename=-"], JSON.stringify(object))
-  await mountConfig(name)
-  return async () => {
+  const restore = async () => {
     await mountConfig(config)
     await inProduct(["delete", "configmap", name])
   }
+  await inProduct(["apply", "--filename=-"], JSON.stringify(object))
+  await mountConfig(name).catch(async (error: unknown) => {
+    await restore()
+    throw error
+  })
+  return restore
 }

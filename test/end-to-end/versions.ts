@@ -50,7 +50,7 @@ const nameAndTag = (image: string) => {
 const valuesWith = async (image: string): Promise<Tree> => {
   const installed: unknown = parse(await readFile(join(kept, "install/values.yaml"), "utf8"))
   const { name: repository, tag } = nameAndTag(image)
-  const own = { agent: { image: { repository, tag } }, task: { job: { ttlSecondsAfterFinished: 600 } } } // so that Jobs are there to be counted
+  const own = { agent: { image: { repository, tag } } }
   return [smallPods, own].reduce<Tree>(merge, isTree(installed) ? installed : {})
 }
 

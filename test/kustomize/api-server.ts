@@ -32,7 +32,9 @@ export const begin = async (): Promise<void> => {
   await kubectl(["create", "-f", kindsOfOthers]).catch((error: Error) => {
     if (!error.message.includes("already exists")) throw error
   })
-  await kubectl(["wait", "--for=condition=Established", "--timeout=30s", ...kinds.map((_) => `crd/${_}`)])
+  for (const state of ["jsonpath={.status.conditions}", "condition=Established"]) { // kubectl can wait for a condition only once there is any
+    await kubectl(["wait", `--for=${state}`, "--timeout=30s", ...kinds.map((_) => `crd/${_}`)])
+  }
   for (const name of namespaces) await kubectl(["create", "namespace", name])
   for (const name of namespaces) await kubectl(["wait", "--for=create", "--timeout=30s", "-n", name, "serviceaccount/default"])
   for (const name of namespaces) await kubectl(["label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted"])

@@ -61,6 +61,7 @@ const definitions = (move: Move): string =>
     unpacked(move),
     "  jq -r '.chart.files[] | select(.name | startswith(\"crds/\")) | \"---\", (.data | @base64d)' |",
     "  kubectl apply --server-side --force-conflicts -f - -o name |",
+    "  xargs kubectl wait --for='jsonpath={.status.conditions}' --timeout=60s -o name |", // the next wait fails on an object that has no condition yet
     "  xargs kubectl wait --for=condition=Established --timeout=60s"
   ].join("\n")
 

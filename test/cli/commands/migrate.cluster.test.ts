@@ -342,7 +342,9 @@ describe("the CustomResourceDefinition of chart 0.5.59", () => {
 
   it("is taken over by force alone and given back by force, and what the chart made of it can still be removed", async () => {
     await kubectl(["create", "--field-manager=helm", "-f", "-"], theirs)
-    await kubectl(["wait", "--for=condition=Established", "--timeout=30s", `crd/atasks.${group}`])
+    for (const state of ["jsonpath={.status.conditions}", "condition=Established"]) { // kubectl can wait for a condition only once there is any
+      await kubectl(["wait", `--for=${state}`, "--timeout=30s", `crd/atasks.${group}`])
+    }
     await kubectl(["create", "--field-manager=helm", "-f", "-"], template)
     await expect(kubectl(["apply", "--server-side", "-f", "-"], ours)).rejects.toThrow(/conflict with "helm"/u)
     expect(await kubectl(["apply", "--server-side", "--force-conflicts", "-f", "-"], ours)).toContain("serverside-applied")

@@ -401,6 +401,7 @@ describe("the way back", () => {
     "kubectl -n scalr get secret sh.helm.release.v1.blue.v3 -o 'jsonpath={.data.release}' | base64 -d | base64 -d | gunzip |",
     "  jq -r '.chart.files[] | select(.name | startswith(\"crds/\")) | \"---\", (.data | @base64d)' |",
     "  kubectl apply --server-side --force-conflicts -f - -o name |",
+    "  xargs kubectl wait --for='jsonpath={.status.conditions}' --timeout=60s -o name |",
     "  xargs kubectl wait --for=condition=Established --timeout=60s"
   ].join("\n")
 
