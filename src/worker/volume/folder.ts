@@ -37,38 +37,41 @@ export const segmentsOf = (path: string): Option.Option<Segments> => {
   return path.startsWith("/") || path.includes("\0") || names.includes("..") ? Option.none() : Option.some(names)
 }
 
-const isTaken = (error: unknown): boolean => codeOf(error) === "EEXIST"
+/** The error codes where nothing is at a path, or a link or file is in its way. */
+export const missing: ReadonlyArray<string> = ["ENOENT", "ENOTDIR", "ELOOP"]
+
+/** Returns what `call` returns, or `otherwise` if that fails with one of these codes. */
+export const unlessFails = <A>(codes: ReadonlyArray<string>, call: () => A, otherwise: A): A => {
+  try {
+    return call()
+  } catch (error) {
+    if (codes.includes(codeOf(error))) return otherwise
+    throw error
+  }
+}
 
 const make = (path: string): void => {
   mkdirSync(path)
   using(openDirectory(path), (fd) => fchmodSync(fd, directoryMode))
 }
 
-const makeUnlessThere = (path: string): void => {
-  try {
-    make(path)
-  } catch (error) {
-    if (!isTaken(error)) throw error
-  }
+const openOrMake = (path: string): number => {
+  unlessFails(["EEXIST"], () => make(path), undefined)
+  return openDirectory(path)
 }
 
-/** Opens the directory at `segments` below `parent`, makes what is missing if `create` says so, and closes the directory after use. */
-const enter = <A>(parent: number, segments: Segments, create: boolean, use: (directory: number) => A): A => {
+/** Opens the directory at `segments` below `parent`, and each above it, by `open`; closes it after use. */
+const enter = <A>(parent: number, segments: Segments, use: (directory: number) => A, open: (path: string) => number = openDirectory): A => {
   const [first, ...rest] = segments
-  if (first === undefined) return use(parent)
-  const path = pathIn(parent, first)
-  if (create) makeUnlessThere(path)
-  return using(openDirectory(path), (child) => enter(child, rest, create, use))
+  return first === undefined ? use(parent) : using(open(pathIn(parent, first)), (child) => enter(child, rest, use, open))
 }
 
-const inParent = <A>(root: number, segments: Segments, use: (path: string) => A): A => {
-  const name = segments.at(-1)
-  if (name === undefined) throw new Error("a path without a name")
-  return enter(root, segments.slice(0, -1), true, (directory) => use(pathIn(directory, name)))
-}
+/** Gives `use` a path that goes through no link but, maybe, at its end. */
+const inParent = <A>(root: number, segments: Segments, use: (path: string) => A, open?: (path: string) => number): A =>
+  enter(root, segments.slice(0, -1), (directory) => use(pathIn(directory, segments.at(-1) ?? "")), open)
 
 /** Makes the directory and those above it. Throws the file system's error, as do the other functions here that return no Effect. */
-export const makeFolder = (root: number, segments: Segments): void => enter(root, segments, true, () => undefined)
+export const makeFolder = (root: number, segments: Segments): void => enter(root, segments, () => undefined, openOrMake)
 
 /** Makes a file and the directories above it; returns a descriptor to write to. `replace` overwrites a file that is there, never a link. */
 export const createFile = (
@@ -80,7 +83,7 @@ export const createFile = (
     const fd = openSync(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | (options.replace ? O_TRUNC : O_EXCL))
     fchmodSync(fd, fileMode[options.executable ? "executable" : "plain"])
     return fd
-  })
+  }, openOrMake)
 
 export const writeAll = (fd: number, bytes: Uint8Array): void => {
   for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at)
@@ -88,7 +91,7 @@ export const writeAll = (fd: number, bytes: Uint8Array): void => {
 
 /** Makes a symbolic link. The caller checks where the link leads. */
 export const makeLink = (root: number, segments: Segments, target: string): void =>
-  inParent(root, segments, (path) => symlinkSync(target, path))
+  inParent(root, segments, (path) => symlinkSync(target, path), openOrMake)
 
 /** Opens a directory; returns its descriptor, which is closed with the scope. */
 export const openFolder = (path: string) => untilScopeCloses(Effect.try({ try: () => openDirectory(path), catch: fileTrouble(path) }))
@@ -106,30 +109,15 @@ export const writeFile = (root: number, segments: Segments, content: string | Ui
     catch: fileTrouble(segments.join("/"))
   })
 
-/** Reports whether nothing is at the path, or a link or file is in its way. */
-const isMissing = (error: unknown): boolean => ["ENOENT", "ENOTDIR", "ELOOP"].includes(codeOf(error))
-
-/** Reports whether `readlink` was asked for something that is there and no link. */
-const isNoLink = (error: unknown): boolean => codeOf(error) === "EINVAL"
-
 /** Opens a regular file to read; returns its descriptor, which the caller closes, and its size. None if there is no regular file. */
-const openRegular = (root: number, segments: Segments): Option.Option<{ readonly fd: number; readonly size: number }> => {
-  try {
-    const fd = enter(
-      root,
-      segments.slice(0, -1),
-      false,
-      (directory) => openSync(pathIn(directory, segments.at(-1) ?? ""), O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
-    )
+const openRegular = (root: number, segments: Segments): Option.Option<{ readonly fd: number; readonly size: number }> =>
+  unlessFails(missing, () => {
+    const fd = inParent(root, segments, (path) => openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK))
     const stat = fstatSync(fd)
     if (stat.isFile()) return Option.some({ fd, size: stat.size })
     closeSync(fd)
     return Option.none()
-  } catch (error) {
-    if (isMissing(error)) return Option.none()
-    throw error
-  }
-}
+  }, Option.none())
 
 /** Opens a regular file to read until the scope closes; returns its descriptor and its size. None if there is no regular file. */
 export const openFile = (root: number, segments: Segments) =>
@@ -161,59 +149,45 @@ export const readFile = (root: number, segments: Segments, limit: number): Effec
     return Option.some(yield* Effect.try({ try: () => Buffer.concat([...chunksOf(fd, size)]), catch: fileTrouble(segments.join("/")) }))
   }).pipe(Effect.scoped)
 
+/** The error code of `readlink` for something that is there and no link. */
+const noLink = "EINVAL"
+
 /** Returns where the link at the path leads, by its text alone; none if there is no link, or it leads out of `root`. */
 export const linkedTo = (root: number, segments: Segments): Effect.Effect<Option.Option<Segments>, StageFailed> =>
   Effect.try({
-    try: () => {
-      const above = segments.slice(0, -1)
-      try {
-        const target = enter(root, above, false, (directory) => readlinkSync(pathIn(directory, segments.at(-1) ?? "")))
-        return target.startsWith("/") ? Option.none() : segmentsOf(posix.join(...above, target))
-      } catch (error) {
-        if (isMissing(error) || isNoLink(error)) return Option.none()
-        throw error
-      }
-    },
+    try: () =>
+      unlessFails([...missing, noLink], () => {
+        const target = inParent(root, segments, (path) => readlinkSync(path))
+        return target.startsWith("/") ? Option.none() : segmentsOf(posix.join(...segments.slice(0, -1), target))
+      }, Option.none()),
     catch: fileTrouble(segments.join("/"))
   })
 
 /** Removes a file or link; does nothing if there is none. */
 export const removeFile = (root: number, segments: Segments): Effect.Effect<void, StageFailed> =>
   Effect.try({
-    try: () => {
-      try {
-        enter(root, segments.slice(0, -1), false, (directory) => unlinkSync(pathIn(directory, segments.at(-1) ?? "")))
-      } catch (error) {
-        if (!isMissing(error)) throw error
-      }
-    },
+    try: () => unlessFails(missing, () => inParent(root, segments, unlinkSync), undefined),
     catch: fileTrouble(segments.join("/"))
   })
 
 /** Renames a file or link that is directly in `root`; does nothing if there is none. */
 export const renameFile = (root: number, from: string, to: string): Effect.Effect<void, StageFailed> =>
   Effect.try({
-    try: () => {
-      try {
-        renameSync(pathIn(root, from), pathIn(root, to))
-      } catch (error) {
-        if (!isMissing(error)) throw error
-      }
-    },
+    try: () => unlessFails(missing, () => renameSync(pathIn(root, from), pathIn(root, to)), undefined),
     catch: fileTrouble(from)
   })
 
 /** Returns the names in a directory. */
 export const namesIn = (root: number, segments: Segments): Effect.Effect<ReadonlyArray<string>, StageFailed> =>
   Effect.try({
-    try: () => enter(root, segments, false, (directory) => readdirSync(pathIn(directory, "."))),
+    try: () => enter(root, segments, (directory) => readdirSync(pathIn(directory, "."))),
     catch: fileTrouble(segments.join("/"))
   })
 
 /** Reports whether there is a directory that is reached through directories alone, not through links. */
 export const isFolder = (root: number, segments: Segments): boolean => {
   try {
-    return enter(root, segments, false, () => true)
+    return enter(root, segments, () => true)
   } catch {
     return false
   }

@@ -3,9 +3,8 @@
 // Used by worker/volume/pack-tree.ts, worker/backing/modules-folder.ts and worker/backing/carried-files.ts.
 import { isUtf8 } from "node:buffer"
 import { closeSync, lstatSync, readdirSync, readlinkSync } from "node:fs"
-import { codeOf } from "../../schema/system-error.ts"
 import { openDirectory, pathIn } from "./descriptor.ts"
-import type { Segments } from "./folder.ts"
+import { missing, type Segments, unlessFails } from "./folder.ts"
 
 /** A file, directory or link; `type` as effect/encoding has it. */
 export interface TreeEntry {
@@ -68,13 +67,8 @@ function* below(directory: number, above: Way, wanted: (segments: Segments) => b
 export function* treeBelow(root: number, from: Segments, wanted: (segments: Segments) => boolean): Generator<TreeEntry> {
   const [first, ...rest] = from
   if (first === undefined) return yield* below(root, { segments: [], isUtf8: true }, wanted)
-  let child: number
-  try {
-    child = openDirectory(pathIn(root, first))
-  } catch (error) {
-    if (["ENOENT", "ENOTDIR", "ELOOP"].includes(codeOf(error))) return
-    throw error
-  }
+  const child = unlessFails(missing, () => openDirectory(pathIn(root, first)), undefined)
+  if (child === undefined) return
   try {
     yield* treeBelow(child, rest, wanted)
   } finally {
