@@ -11,7 +11,7 @@ import { planLimitBytes } from "../../schema/api/task-api.ts"
 import { Seal } from "../../schema/task/seal.ts"
 import { Settings } from "../settings.ts"
 import { fileTrouble, invalid, StageFailed } from "../stage-failed.ts"
-import { contentOf, createFile, openFile, openFolder, readFile, writeAll } from "../volume/folder.ts"
+import { contentOf, createFile, openFile, openFolder, readFile, writeStream } from "../volume/folder.ts"
 import { inMebibytes } from "../volume/mebibytes.ts"
 import { writeHashed } from "../volume/write-hashed.ts"
 import type { Provisioned } from "./backing.ts"
@@ -85,11 +85,7 @@ const take = (file: string, of: Take) =>
       const open = header.type === "File" ? of(header.path) : "refuse"
       if (open === "skip") return Effect.void
       if (open === "refuse") return Effect.fail(notAPlan())
-      return Effect.acquireUseRelease(
-        Effect.try({ try: open, catch: fileTrouble(header.path) }),
-        (fd) => Stream.runForEach(body, (chunk) => Effect.try({ try: () => writeAll(fd, chunk), catch: fileTrouble(header.path) })),
-        (fd) => Effect.sync(() => closeSync(fd))
-      )
+      return writeStream(open, body, fileTrouble(header.path))
     }),
     Effect.catchTag("TarError", () => Effect.fail(notAPlan()))
   )

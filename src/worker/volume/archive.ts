@@ -3,14 +3,14 @@
 // Used by the backings, worker/backing/kept-plan.ts and worker/backing/carried-files.ts, after the archive's digest was found right.
 import { Effect, Stream } from "effect"
 import { Tar } from "effect/encoding"
-import { closeSync, createReadStream, statSync } from "node:fs"
+import { createReadStream, statSync } from "node:fs"
 import { pipeline } from "node:stream"
 import { createGunzip } from "node:zlib"
 import { EntryAction, entryAction } from "../../core/stage/archive-entry.ts"
 import { shortened } from "../../core/text/sentence.ts"
 import { codeOf } from "../../schema/system-error.ts"
 import { fileTrouble, StageFailed } from "../stage-failed.ts"
-import { createFile, isFolder, makeFolder, makeLink, removeFile, type Segments, writeAll } from "./folder.ts"
+import { createFile, isFolder, makeFolder, makeLink, removeFile, type Segments, writeStream } from "./folder.ts"
 import { inMebibytes } from "./mebibytes.ts"
 
 export interface ArchiveLimits {
@@ -81,19 +81,6 @@ const unpacked = (file: string, limits: ArchiveLimits): Stream.Stream<Uint8Array
     )
   })
 
-const writeFile = (
-  root: number,
-  segments: Segments,
-  executable: boolean,
-  body: Tar.Entry<StageFailed | Tar.TarError>["body"],
-  trouble: (cause: unknown) => StageFailed
-) =>
-  Effect.acquireUseRelease(
-    Effect.try({ try: () => createFile(root, segments, { executable, replace: false }), catch: trouble }),
-    (fd) => Stream.runForEach(body, (chunk) => Effect.try({ try: () => writeAll(fd, chunk), catch: trouble })),
-    (fd) => Effect.sync(() => closeSync(fd))
-  )
-
 /** Who packed an archive: only what the worker packed itself may replace files that are there, and have links that lead anywhere. */
 export type PackedBy = "user" | "worker"
 
@@ -103,7 +90,11 @@ const unpackEntry =
     const trouble = entryTrouble(header.path)
     const replaced = (segments: Segments) => by === "worker" && !isFolder(root, segments) ? removeFile(root, segments) : Effect.void
     return EntryAction.$match(entryAction(header, by === "worker" ? "anywhere" : "inside"), {
-      WriteFile: ({ executable, segments }) => Effect.andThen(replaced(segments), writeFile(root, segments, executable, body, trouble)),
+      WriteFile: ({ executable, segments }) =>
+        Effect.andThen(
+          replaced(segments),
+          writeStream(() => createFile(root, segments, { executable, replace: false }), body, trouble)
+        ),
       MakeFolder: ({ segments }) => Effect.try({ try: () => makeFolder(root, segments), catch: trouble }),
       MakeLink: ({ segments, target }) =>
         Effect.andThen(replaced(segments), Effect.try({ try: () => makeLink(root, segments, target), catch: trouble })),

@@ -85,9 +85,21 @@ export const createFile = (
     return fd
   }, openOrMake)
 
-export const writeAll = (fd: number, bytes: Uint8Array): void => {
+const writeAll = (fd: number, bytes: Uint8Array): void => {
   for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at)
 }
+
+/** Writes what streams in to the descriptor that `open` returns, and closes it. */
+export const writeStream = <E, R>(
+  open: () => number,
+  bytes: Stream.Stream<Uint8Array, E, R>,
+  trouble: (cause: unknown) => StageFailed
+): Effect.Effect<void, E | StageFailed, R> =>
+  Effect.acquireUseRelease(
+    Effect.try({ try: open, catch: trouble }),
+    (fd) => Stream.runForEach(bytes, (chunk) => Effect.try({ try: () => writeAll(fd, chunk), catch: trouble })),
+    (fd) => Effect.sync(() => closeSync(fd))
+  )
 
 /** Makes a symbolic link. The caller checks where the link leads. */
 export const makeLink = (root: number, segments: Segments, target: string): void =>

@@ -3,10 +3,10 @@
 // Used by worker/network/download and worker/backing/saved-plan.
 import { Effect, Stream } from "effect"
 import { createHash } from "node:crypto"
-import { closeSync, openSync } from "node:fs"
+import { openSync } from "node:fs"
 import { Sha256 } from "../../schema/names.ts"
 import { fileTrouble, type StageFailed } from "../stage-failed.ts"
-import { writeAll } from "./folder.ts"
+import { writeStream } from "./folder.ts"
 
 /** Writes the stream to the file, from its beginning. `what` names it for a person. Returns the digest. */
 export const writeHashed = <E, R>(
@@ -14,15 +14,11 @@ export const writeHashed = <E, R>(
   file: string,
   what: string
 ): Effect.Effect<Sha256, E | StageFailed, R> =>
-  Effect.acquireUseRelease(
-    Effect.try({ try: () => openSync(file, "w", 0o600), catch: fileTrouble(what) }),
-    Effect.fnUntraced(function*(fd: number) {
-      const hash = createHash("sha256")
-      yield* Stream.runForEach(stream, (chunk) => {
-        hash.update(chunk)
-        return Effect.try({ try: () => writeAll(fd, chunk), catch: fileTrouble(what) })
-      })
-      return Sha256.make(hash.digest("hex"))
-    }),
-    (fd) => Effect.sync(() => closeSync(fd))
-  )
+  Effect.suspend(() => {
+    const hash = createHash("sha256")
+    const hashed = Stream.tap(stream, (chunk) => Effect.sync(() => hash.update(chunk)))
+    return Effect.map(
+      writeStream(() => openSync(file, "w", 0o600), hashed, fileTrouble(what)),
+      () => Sha256.make(hash.digest("hex"))
+    )
+  })
