@@ -40,9 +40,12 @@ const stageView = (stage: StageRow, url: string): StageView => {
   }
 }
 
+/** What a stage waits for, or why it stands still. */
+type Wait = Pick<NonNullable<RunView["queue"]>, "reason" | "message">
+
 /** Returns what its agent said that the stage waits for. */
-const waitOf = ({ waitMessage, waitReason }: StageRow) =>
-  waitMessage === null ? undefined : { position: 1, ...(waitReason !== null && { reason: waitReason }), message: waitMessage }
+const waitOf = ({ waitMessage, waitReason }: StageRow): Wait | undefined =>
+  waitMessage === null ? undefined : { ...(waitReason !== null && { reason: waitReason }), message: waitMessage }
 
 const endIt = ({ id }: Run): string => `Only if its cluster is gone, end the run with agent-job cancel ${id}, and then with --force.`
 
@@ -98,7 +101,7 @@ export const makeRunViews = Effect.gen(function*() {
   const untakenOf = Effect.fnUntraced(function*(run: Run, open: StageRow) {
     const told = waitOf(open)
     const { hasTaker, message } = yield* offerOf(run)
-    if (told === undefined || (!hasTaker && open.offeredAt !== null)) return { position: 1, message }
+    if (told === undefined || (!hasTaker && open.offeredAt !== null)) return { message }
     const isDue = open.offeredAt === null && (open.notBefore === null || open.notBefore <= (yield* now))
     return hasTaker && !isDue ? told : { ...told, message: `${told.message} ${message}` }
   })
@@ -119,7 +122,7 @@ export const makeRunViews = Effect.gen(function*() {
     const silence = yield* silenceOf(run, open)
     if (silence === undefined) return told
     if (told !== undefined) return { ...told, message: `${sentence(told.message)} But ${silence}` }
-    return open.startedAt === null ? undefined : { position: 1, message: `The stage may still be running, but ${silence}` }
+    return open.startedAt === null ? undefined : { message: `The stage may still be running, but ${silence}` }
   })
 
   /** Returns what the stage of a run waits for that is not over. */
@@ -128,7 +131,7 @@ export const makeRunViews = Effect.gen(function*() {
     const waits = run.rescueId === null && (open.acknowledgedAt === null || mutates(open.stage))
     const [rescue] = waits ? yield* rescues.pending(run.workspaceId) : []
     if (rescue !== undefined) {
-      return { position: 1, reason: "StateRescuePending", message: `${rescue.message}; ${rescueAdvice(run.workspace)}` }
+      return { reason: "StateRescuePending", message: `${rescue.message}; ${rescueAdvice(run.workspace)}` }
     }
     if (open.acknowledgedAt === null) return yield* untakenOf(run, open)
     const told = yield* toldOf(run, open)
@@ -137,10 +140,9 @@ export const makeRunViews = Effect.gen(function*() {
     const since = open.agent === null ? undefined : yield* agents.silentSince(open.agent, pool)
     const has = `Agent ${open.agent} has the stage`
     if (since === undefined) {
-      return { position: 1, message: run.cancelAsked ? `${has} and has not stopped it yet.` : `${has} and is about to start its Pod.` }
+      return { message: run.cancelAsked ? `${has} and has not stopped it yet.` : `${has} and is about to start its Pod.` }
     }
     return {
-      position: 1,
       message: connected((yield* agents.present)(pool)) > 0
         ? `${has}, but has not been heard since ${since}. Another agent is there, and starts the Pod if it has replaced ${open.agent}; if nothing starts, check that the controller of ${open.agent} runs and reaches the server.`
         : `${has}, but has not been heard since ${since}; if this lasts, check that its controller runs and reaches the server. ${
@@ -172,7 +174,9 @@ export const makeRunViews = Effect.gen(function*() {
 
   const queueOf = Effect.fnUntraced(function*(run: Run, open: StageRow | undefined) {
     if (isFinal(run.status) || run.status === "planned") return undefined
-    return yield* open === undefined ? behindOf(run) : openOf(run, open)
+    if (open === undefined) return yield* behindOf(run)
+    const wait = yield* openOf(run, open)
+    return wait && { position: 1, ...wait }
   })
 
   /** Returns the view of a run. `base` is the server's URL as the client knows it; `ofRun` gives the run's stages. */
