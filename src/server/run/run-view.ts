@@ -10,6 +10,7 @@ import { logUrl } from "../access/links.ts"
 import { Tokens } from "../access/tokens.ts"
 import { now } from "../store/instants.ts"
 import { Rescues } from "../workspace/rescues.ts"
+import { Workspaces } from "../workspace/workspaces.ts"
 import { Agents, connected } from "./agents.ts"
 import { Pools } from "./pools.ts"
 import { type Run, Runs } from "./runs.ts"
@@ -58,10 +59,11 @@ export const makeRunViews = Effect.gen(function*() {
   const runs = yield* Runs
   const stages = yield* Stages
   const tokens = yield* Tokens
+  const workspaces = yield* Workspaces
 
   /** Returns whether an agent takes what the run has offered, or is to offer, now or once there is room, and what that waits for. */
   const offerOf = Effect.fnUntraced(function*(run: Run) {
-    const workspace = yield* runs.workspaceOf(run)
+    const workspace = yield* workspaces.get(run.workspaceId)
     const pool = pools.of(workspace)
     if (pool !== null && !pools.hasToken(pool)) {
       const whose = workspace.pool === null ? "which is the server's default" : `to which the workspace ${run.workspace} is bound`
@@ -159,7 +161,7 @@ export const makeRunViews = Effect.gen(function*() {
   })
 
   const behindOf = Effect.fnUntraced(function*(run: Run) {
-    const { currentRunId } = yield* runs.workspaceOf(run)
+    const { currentRunId } = yield* workspaces.get(run.workspaceId)
     const holder = currentRunId === null ? undefined : yield* runs.find(currentRunId)
     return {
       position: 1 + (yield* runs.pendingBefore(run)),

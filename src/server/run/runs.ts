@@ -17,7 +17,7 @@ import { newRunId } from "../store/ids.ts"
 import { instantAfter, now } from "../store/instants.ts"
 import { NamedBlobs } from "../store/named-blobs.ts"
 import { RunVariable } from "../workspace/variables.ts"
-import { type Workspace, Workspaces } from "../workspace/workspaces.ts"
+import { Workspaces } from "../workspace/workspaces.ts"
 import { Journals } from "./journals.ts"
 import { type StageRow, Stages } from "./stages.ts"
 
@@ -172,7 +172,6 @@ export class Runs extends Context.Service<Runs, {
   readonly savePlan: (id: RunId, stageId: string, received: Received) => Effect.Effect<void, StoreFailure>
   /** Forgets the plan that was stored by an attempt which came to no result. */
   readonly forgetPlan: (run: Run) => Effect.Effect<void, StoreFailure>
-  readonly workspaceOf: (run: Run) => Effect.Effect<Workspace, StoreFailure>
 }>()("agent-job/server/Runs") {
   static readonly layer = Layer.effect(Runs, Effect.suspend(() => make))
 }
@@ -358,7 +357,6 @@ const make = Effect.gen(function*() {
     create,
     step,
     savePlan,
-    forgetPlan,
-    workspaceOf: (run) => workspaces.get(run.workspaceId)
+    forgetPlan
   })
 })
