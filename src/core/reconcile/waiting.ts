@@ -8,9 +8,13 @@ import { askAgainMillis, type Refusal, type Turn, type Waiting, waitReasonOf } f
 import { later, lookAgainMillis, type Respond, type RespondTo, type Response, unchanged, underWay } from "./response.ts"
 import type { Situation } from "./situation.ts"
 
-const blockedBy = ({ why }: Waiting): string | undefined => why.reason === "WorkspaceBusy" ? why.blockedBy : undefined
+/** Why a task waits, and behind which task, if behind one; whatever keeps its turn (`WhyNot`) is one of these. */
+interface Why {
+  readonly reason: WaitReason
+  readonly blockedBy?: string
+}
 
-const waitFor = (s: Situation, reason: WaitReason, message: string, position: number, blockedBy?: string): Response => {
+const waitFor = (s: Situation, { blockedBy, reason }: Why, message: string, position = 1): Response => {
   const response = underWay(s, { phase: "Queued", reason, message })
   return { ...response, status: { ...response.status, queue: { position, reason, ...(blockedBy !== undefined && { blockedBy }) } } }
 }
@@ -35,25 +39,28 @@ const waitsFor = ({ observed: { task: { spec: { workspace } } }, policy: { limit
   }
 }
 
-export const queue: RespondTo<Waiting> = (s, turn) => waitFor(s, turn.why.reason, waitsFor(s, turn), turn.position, blockedBy(turn))
+export const queue: RespondTo<Waiting> = (s, turn) => waitFor(s, turn.why, waitsFor(s, turn), turn.position)
 
 /** Reports whether the status says already that the task waits for this turn: then a pass over it would change nothing. */
-export const tellsOf = ({ queue }: AgentTaskStatus, turn: Turn): boolean =>
-  turn._tag === "Waiting" && queue?.reason === turn.why.reason && queue.position === turn.position && queue.blockedBy === blockedBy(turn)
+export const tellsOf = ({ queue }: AgentTaskStatus, turn: Turn): boolean => {
+  if (turn._tag !== "Waiting") return false
+  const { blockedBy, reason }: Why = turn.why
+  return queue?.reason === reason && queue.position === turn.position && queue.blockedBy === blockedBy
+}
 
 export const queueBehindHolder: RespondTo<OtherHolder> = (s, holder) => {
   const { workspace } = s.observed.task.spec
   const told = holder._tag === "Left"
-    ? waitFor(s, "WorkspaceBusy", waitsForLeft(holder, workspace), 1)
-    : waitFor(s, "WorkspaceBusy", `Waiting for ${holder.by}, which holds workspace ${workspace}.`, 1, holder.by)
+    ? waitFor(s, { reason: "WorkspaceBusy" }, waitsForLeft(holder, workspace))
+    : waitFor(s, { reason: "WorkspaceBusy", blockedBy: holder.by }, `Waiting for ${holder.by}, which holds workspace ${workspace}.`)
   return later(told, askAgainMillis)
 }
 
 export const queueRefused: RespondTo<Refusal> = (s, { againInMillis, kind, message }) =>
-  later(waitFor(s, waitReasonOf(kind), message, 1), againInMillis)
+  later(waitFor(s, { reason: waitReasonOf(kind) }, message), againInMillis)
 
 /** Looks again at once, because the task's turn came too late for this pass to ask for its workspace or its source. */
 export const lookAgain: Respond = (s) => later(unchanged(s), 0)
 
 export const waitForSource: RespondTo<{ readonly message: string }> = (s, { message }) =>
-  later(waitFor(s, "SourceNotReady", message, 1), lookAgainMillis)
+  later(waitFor(s, { reason: "SourceNotReady" }, message), lookAgainMillis)
