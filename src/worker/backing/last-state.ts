@@ -9,7 +9,7 @@ import { Log } from "../engine/log-shipper.ts"
 import { logWaiting } from "../engine/log-waiting.ts"
 import { Settings } from "../settings.ts"
 import { StageFailed } from "../stage-failed.ts"
-import { type SettledState, StateDelivery } from "../state/state-delivery.ts"
+import { StateDelivery, type Unsaved } from "../state/state-delivery.ts"
 import { unsavedCopyFile } from "../state/unsaved-copy.ts"
 import { Stop } from "../task/stop.ts"
 import { TaskStatus } from "../task/task-status.ts"
@@ -23,7 +23,6 @@ export const erroredState = "errored.tfstate"
 /** Where a kubelet keeps the volumes of its Pods, unless it is told otherwise. */
 const kubeletDirectory = "/var/lib/kubelet"
 
-type Unsaved = Extract<SettledState, { readonly _tag: "Unsaved" }>
 type Places = Pick<Settings["Service"], "dataDirectory" | "pod" | "privateDirectory">
 
 const notSaved = (message: string) => new StageFailed({ reason: "StateNotSaved", message })

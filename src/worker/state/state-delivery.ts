@@ -27,7 +27,9 @@ export type SettledState = Data.TaggedEnum<{
   Unsaved: { readonly why: string; readonly shared: Option.Option<string>; readonly unkept: Option.Option<string> }
 }>
 export const SettledState = Data.taggedEnum<SettledState>()
-type Confirmed = Exclude<SettledState, { readonly _tag: "Unsaved" }>
+export type Unsaved = Extract<SettledState, { readonly _tag: "Unsaved" }>
+/** What became of it if nothing is left to save. */
+export type Confirmed = Exclude<SettledState, Unsaved>
 
 export class StateDelivery extends Context.Service<StateDelivery, {
   /** Makes each state that the server does not take go to the shared volume too, if the Pod has one. Called before any lock. */
