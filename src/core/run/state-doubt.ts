@@ -1,20 +1,22 @@
 // Whether the end of a stage leaves the state of its workspace in doubt, in which case a rescue is opened: one table, read from the top.
 // Always holds: a plan leaves none, nor does a success, unless its state is not saved or the server lacks the state that it saved.
-// Used by server/run/stage-ends, and for the advice that people see; printed into docs/decisions.md.
+// Used by server/run/stage-ends and server/workspace/state-locks, and for the advice that people see; printed into docs/decisions.md.
 import type { Stage } from "../../schema/task/agent-task.ts"
 import type { ToldResult } from "../../schema/task/stage-result.ts"
 
-export interface StageEnd {
+/** How a stage stands to the state of its workspace. */
+export interface Standing {
+  /** Its lock on the state. `none`: never taken, or given back. `held`: still held. `forced`: taken from it by force. */
+  readonly lock: "none" | "held" | "forced"
+  /** Whether a state of it was refused and is kept as evidence on which no person has decided. */
+  readonly refusedState: boolean
+}
+
+export interface StageEnd extends Standing {
   readonly stage: Stage
   readonly result: Pick<ToldResult, "outcome" | "reason" | "message" | "statePushed">
-  /**
-   * The stage's lock on the state when it ended. `none`: never taken, or given back. `held`: still held. `forced`: taken from it by force.
-   */
-  readonly lock: "none" | "held" | "forced"
   /** Whether its journal has what no later plan would find; see core/state/left-over. */
   readonly unsavedEffects: boolean
-  /** Whether a state of it was refused and is kept as evidence. */
-  readonly refusedState: boolean
   /** Its last state was confirmed, and yet this server does not have it. */
   readonly confirmedElsewhere: boolean
 }

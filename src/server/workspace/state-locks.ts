@@ -3,6 +3,7 @@
 // Used by state-versions (who may write), stage-states, state-routes, stage-ends (release) and workspace-state-routes (by force).
 import { Context, Effect, Layer, Option, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
+import type { Standing } from "../../core/run/state-doubt.ts"
 import { LockInfo } from "../../schema/api/task-api.ts"
 import { RunId, Timestamp, type WorkspaceName } from "../../schema/names.ts"
 import { conflict, type StoreFailure, unauthorized } from "../refused.ts"
@@ -31,12 +32,6 @@ export interface Writer {
 
 /** Who takes a lock or gives it back: a stage, by its id, or a person, by name. */
 type By = { readonly stage: string } | { readonly person: string }
-
-/** How a stage stands to the state of its workspace: its lock, and whether it has a refused state on which no person has decided. */
-interface Standing {
-  readonly lock: "none" | "held" | "forced"
-  readonly refusedState: boolean
-}
 
 /** The holder of each lock that is not a stage's, which no id of a stage equals. */
 const person = "person"
