@@ -15,8 +15,7 @@ import { Log } from "./log-shipper.ts"
 
 /** Which engine runs, where, and with which environment. */
 export interface Workplace {
-  /** `tofu` or `terraform`; until the engine is found, all names that it may have, for messages. */
-  readonly engine: string
+  readonly engine: EngineName
   readonly directory: string
   readonly env: Readonly<Record<string, string>>
 }
@@ -110,16 +109,16 @@ export class Engine extends Context.Service<Engine, {
       ) {
         const before = yield* stop.now
         if (Option.isSome(before)) return yield* new StageStopped({ cause: before.value, during: Option.none() })
-        if (command.output === "printed") yield* log.line(`\n\u001b[1m$ ${start.engine} ${command.subcommand}\u001b[0m`)
+        if (command.output === "printed") yield* log.line(`\n\u001b[1m$ ${start.called} ${command.subcommand}\u001b[0m`)
         const { captured, end, killed, log: printed } = yield* perform(start, command, extra, listen)
-        const failure = commandFailure(start.engine, command, end, printed)
+        const failure = commandFailure(start.called, command, end, printed)
         if (Option.isNone(failure)) return captured
         const cause = yield* stop.now
         if (Option.isNone(cause) || end._tag === "Aborted" || end._tag === "Unending") return yield* new StageFailed(failure.value)
         const { exitCode } = failure.value
         const byKernel = exitCode === 128 + 9
         const byForce = killed || byKernel
-        const during = Option.some({ name: `${start.engine} ${command.subcommand}`, mutates: command.mutates, killed: byForce })
+        const during = Option.some({ name: `${start.called} ${command.subcommand}`, mutates: command.mutates, killed: byForce })
         // A command that was forced may exit with 1 as if it had ended by itself, with its lock given back, but without having written what
         // it was making. Such an exit code is left out.
         const isTold = exitCode !== undefined && (!byForce || exitCode > 128)
@@ -127,13 +126,13 @@ export class Engine extends Context.Service<Engine, {
       })
 
       const run: Engine["Service"]["run"] = Effect.fn("Engine.run")((workplace, command, extra, listen) =>
-        toItsEnd({ ...workplace, argv: [workplace.engine, ...command.args] }, command, extra, listen)
+        toItsEnd({ ...workplace, called: workplace.engine, argv: [workplace.engine, ...command.args] }, command, extra, listen)
       )
 
       const find: Engine["Service"]["find"] = Effect.fn("Engine.find")(function*(wanted, place) {
         const names = Option.match(wanted, { onNone: () => engines, onSome: (name) => [name] })
         const captured = yield* toItsEnd(
-          { ...place, engine: names.join(" or "), argv: ["/bin/sh", "-c", searchFor(names)] },
+          { ...place, called: names.join(" or "), argv: ["/bin/sh", "-c", searchFor(names)] },
           showVersion
         )
         const said = Option.getOrElse(captured, () => "")
@@ -147,8 +146,11 @@ export class Engine extends Context.Service<Engine, {
   )
 }
 
-/** A command as the runner gets it; messages about it name the engine, not `argv`. */
-type Started = Workplace & Pick<Command, "argv">
+/** A command as the runner gets it. */
+interface Started extends Omit<Workplace, "engine">, Pick<Command, "argv"> {
+  /** What messages call its program: the engine, or all names that it may have until it is found. */
+  readonly called: string
+}
 type EngineName = Seal["engine"]["name"]
 const engines: ReadonlyArray<EngineName> = ["tofu", "terraform"]
 
@@ -166,7 +168,7 @@ const noneOf = (names: ReadonlyArray<EngineName>): StageFailed => {
   return new StageFailed({ reason: "EngineMissing", message: `The runner image has ${none} in its PATH; use an image that has ${one}.` })
 }
 
-const versionOf = (engine: string, captured: Option.Option<string>): Effect.Effect<string, StageFailed> => {
+const versionOf = (engine: EngineName, captured: Option.Option<string>): Effect.Effect<string, StageFailed> => {
   const found = Option.flatMap(captured, (text) => Option.fromNullishOr(/"terraform_version"\s*:\s*"([\w.+-]{1,64})"/u.exec(text)?.[1]))
   return Effect.mapError(
     Effect.fromOption(found),
