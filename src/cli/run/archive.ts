@@ -13,11 +13,11 @@ import { codeOf, errorInWords } from "../../schema/system-error.ts"
 import { BadInput } from "../terminal/failure.ts"
 import { type IgnoreRules, ignoreRules } from "./ignore-rules.ts"
 
-/** `path` is relative with "/" between its parts; `mode` has the permission bits. */
-export type Entry =
-  | { readonly type: "file"; readonly path: string; readonly mode: number; readonly sizeBytes: number }
-  | { readonly type: "directory"; readonly path: string }
-  | { readonly type: "link"; readonly path: string; readonly target: string }
+/** `type` as effect/encoding has it; `path` is relative with "/" between its parts; `mode` has the permission bits of a file. */
+type Entry =
+  | { readonly type: "File"; readonly path: string; readonly mode: number; readonly sizeBytes: number }
+  | { readonly type: "Directory"; readonly path: string; readonly mode: 0 }
+  | { readonly type: "Symlink"; readonly path: string; readonly mode: 0; readonly linkTarget: string }
 
 export interface Archive {
   readonly bytes: Uint8Array
@@ -80,31 +80,28 @@ const entriesOf = (root: string, rules: IgnoreRules, directory = ""): Effect.Eff
       if (!isUtf8(entry.name)) return yield* notUtf8(`of ${path}`, "it")
       if (entry.isDirectory()) {
         const below = yield* entriesOf(root, rules, path)
-        return excluded ? below : [{ type: "directory", path }, ...below] satisfies ReadonlyArray<Entry>
+        return excluded ? below : [{ type: "Directory", path, mode: 0 }, ...below] satisfies ReadonlyArray<Entry>
       }
       if (entry.isSymbolicLink()) {
         const bytes = yield* reading(path, () => readlink(join(root, path), { encoding: "buffer" }))
         if (!isUtf8(bytes)) return yield* notUtf8(`that ${path} leads to`, path)
-        const target = bytes.toString()
-        yield* checkLink(root, path, target)
-        return [{ type: "link", path, target }] satisfies ReadonlyArray<Entry>
+        const linkTarget = bytes.toString()
+        yield* checkLink(root, path, linkTarget)
+        return [{ type: "Symlink", path, mode: 0, linkTarget }] satisfies ReadonlyArray<Entry>
       }
       if (!entry.isFile()) {
         return yield* new BadInput({ message: `${path} is neither a file, a directory nor a link; name it in .terraformignore.` })
       }
       const { mode, size } = yield* reading(path, () => lstat(join(root, path)))
-      return [{ type: "file", path, mode: mode & 0o100 ? 0o755 : 0o644, sizeBytes: size }] satisfies ReadonlyArray<Entry>
+      return [{ type: "File", path, mode: mode & 0o100 ? 0o755 : 0o644, sizeBytes: size }] satisfies ReadonlyArray<Entry>
     }))
     return (yield* Effect.all(perEntry)).flat()
   })
 
-const types = { directory: "Directory", file: "File", link: "Symlink" } as const
-
 /** Fails at the first entry that a stage would refuse to unpack, which its user would learn only from the Pod. */
 const checkEntries = (directory: string, entries: ReadonlyArray<Entry>) =>
   Effect.forEach(entries, (entry) => {
-    const [mode, linkTarget] = [entry.type === "file" ? entry.mode : 0, entry.type === "link" ? entry.target : undefined]
-    const action = entryAction({ path: entry.path, type: types[entry.type], mode, linkTarget })
+    const action = entryAction(entry)
     return action._tag === "Refuse"
       ? Effect.fail(
         new BadInput({
@@ -118,11 +115,11 @@ const checkEntries = (directory: string, entries: ReadonlyArray<Entry>) =>
 
 const tarEntry = Effect.fnUntraced(function*(root: string, entry: Entry) {
   switch (entry.type) {
-    case "directory":
+    case "Directory":
       return Tar.directory(entry.path)
-    case "link":
-      return Tar.symlink(entry.path, entry.target)
-    case "file":
+    case "Symlink":
+      return Tar.symlink(entry.path, entry.linkTarget)
+    case "File":
       return Tar.file(entry.path, yield* reading(entry.path, () => readFile(join(root, entry.path))), { mode: entry.mode })
   }
 })
@@ -199,7 +196,7 @@ const rulesOf = Effect.fnUntraced(function*(root: string) {
 export const archiveOf = Effect.fn("archiveOf")(function*(directory: string) {
   const root = yield* rootOf(directory)
   const entries = yield* entriesOf(root, yield* rulesOf(root))
-  const files = entries.filter((entry) => entry.type === "file")
+  const files = entries.filter((entry) => entry.type === "File")
   if (!files.some(({ path }) => !path.includes("/") && configuration.test(path))) return yield* noConfiguration(directory)
   yield* checkEntries(directory, entries)
   const tar = Stream.fromIterable(entries).pipe(Stream.mapEffect((entry) => tarEntry(root, entry)), Stream.pipeThroughChannel(Tar.encode()))
