@@ -28,17 +28,20 @@ export const pageOf = (request: HttpServerRequest.HttpServerRequest): Effect.Eff
   })
 
 /** The answer with one page of a list; without `page`, the list is complete. */
-export const documents = (data: ReadonlyArray<unknown>, page?: Page & { readonly more: boolean }) =>
+export const documents = (
+  data: ReadonlyArray<unknown>,
+  { more, number, size }: Page & { readonly more: boolean } = { number: 1, size: data.length, more: false }
+) =>
   HttpServerResponse.jsonUnsafe({
     data,
     meta: {
       pagination: {
-        "current-page": page?.number ?? 1,
-        "page-size": page?.size ?? data.length,
-        "prev-page": page !== undefined && page.number > 1 ? page.number - 1 : null,
-        "next-page": page?.more === true ? page.number + 1 : null,
-        "total-pages": (page?.number ?? 1) + (page?.more === true ? 1 : 0),
-        "total-count": ((page?.number ?? 1) - 1) * (page?.size ?? 0) + data.length + (page?.more === true ? 1 : 0)
+        "current-page": number,
+        "page-size": size,
+        "prev-page": number > 1 ? number - 1 : null,
+        "next-page": more ? number + 1 : null,
+        "total-pages": number + (more ? 1 : 0),
+        "total-count": (number - 1) * size + data.length + (more ? 1 : 0)
       }
     }
   }, { contentType })
