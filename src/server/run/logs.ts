@@ -57,14 +57,18 @@ const tailOf = ({ logEnd }: StageRow, bytes: Uint8Array): Uint8Array => {
   return lost === 0 ? bytes : Buffer.concat([new TextEncoder().encode(`[${lost} bytes are left out here.]\n`), bytes])
 }
 
-/** Returns where the log of each attempt begins and ends, and the heading before it. A log grows no more once its stage is over. */
+/**
+ * Returns where the log of each attempt begins and ends, and the heading before it. A log grows no more once its stage is over. `tails` has
+ * what is kept beyond the limit, of those that are over.
+ */
 const partsOf = (head: Uint8Array, attempts: ReadonlyArray<StageRow>, tails: ReadonlyMap<string, Uint8Array>) => {
   let end = 0
   return attempts.map((stage, index) => {
     const before = attempts[index - 1]
     const heading = { at: end, bytes: before === undefined ? head : again(before, stage) }
     const start = end + heading.bytes.byteLength
-    const tail = { at: start + stage.logStored, bytes: tails.get(stage.id) ?? nothing }
+    const beyond = tails.get(stage.id)
+    const tail = { at: start + stage.logStored, bytes: beyond === undefined ? nothing : tailOf(stage, beyond) }
     end = tail.at + tail.bytes.byteLength
     return { stage, heading, start, tail, end }
   })
@@ -150,26 +154,19 @@ const make = Effect.gen(function*() {
     const head = opening(run, step)
     const ended = over ? attempts : attempts.slice(0, -1)
     const tails = yield* tailsOf(ended.map(({ id }) => id))
-    const parts = partsOf(
-      head,
-      attempts,
-      new Map(
-        tails.flatMap(({ bytes, stageId }) =>
-          ended.filter(({ id }) => id === stageId).map((stage) => [stageId, tailOf(stage, bytes)] as const)
-        )
-      )
-    )
-    const chunks = yield* Effect.forEach(parts, ({ stage, start }) =>
-      Effect.map(
+    const parts = partsOf(head, attempts, new Map(tails.map(({ bytes, stageId }) => [stageId, bytes])))
+    const chunks = yield* Effect.forEach(parts, ({ stage, start }) => {
+      const from = offset - start
+      return Effect.map(
         rows(Chunk)(
-          sql`SELECT MAX(position, ${offset - start}) AS position, substr(bytes, MAX(0, ${
-            offset - start
-          } - position) + 1, ${limit}) AS bytes FROM logChunks WHERE stageId = ${stage.id}
-          AND position >= (SELECT COALESCE(MAX(position), 0) FROM logChunks WHERE stageId = ${stage.id} AND position <= ${offset - start})
-          AND position + length(bytes) > ${offset - start} AND position < ${offset + limit - start} ORDER BY position`
+          sql`SELECT MAX(position, ${from}) AS position, substr(bytes, MAX(0, ${from} - position) + 1, ${limit}) AS bytes
+          FROM logChunks WHERE stageId = ${stage.id}
+          AND position >= (SELECT COALESCE(MAX(position), 0) FROM logChunks WHERE stageId = ${stage.id} AND position <= ${from})
+          AND position + length(bytes) > ${from} AND position < ${from + limit} ORDER BY position`
         ),
         (found) => found.map(({ bytes, position }) => ({ at: start + position, bytes }))
-      ))
+      )
+    })
     return cut(
       [
         ...(parts.length === 0
