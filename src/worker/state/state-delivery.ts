@@ -1,17 +1,17 @@
 // What the worker knows of the state while a stage runs: the lock, and the state that the server has not acknowledged yet.
 // Always holds: states are sent one at a time, under a lock. It goes back only if the engine does not hold it and no state is unsaved,
 // since a stage that ends with its lock tells the server that its state is in doubt. Used by worker/state/state-gateway and the backings.
-import { Clock, Context, Data, Duration, Effect, Layer, Option, Semaphore } from "effect"
+import { Context, Data, Duration, Effect, Layer, Option, Semaphore } from "effect"
 import { randomUUID } from "node:crypto"
 import { engineHead } from "../../core/state/state-head.ts"
 import type { LockInfo } from "../../schema/api/task-api.ts"
 import type { Sha256 } from "../../schema/names.ts"
-import { askAgain } from "../network/patience.ts"
-import { Declined, mayBeRenewed, NoAnswer, type TaskApiError } from "../network/task-api-error.ts"
+import { Declined, type TaskApiError } from "../network/task-api-error.ts"
 import { sha256, type StateLock, TaskApi } from "../network/task-api.ts"
 import { Settings } from "../settings.ts"
-import { Stop } from "../task/stop.ts"
+import type { Stop } from "../task/stop.ts"
 import { TaskStatus } from "../task/task-status.ts"
+import { type Asking, makeAsking } from "./asking.ts"
 import { sharedCopy } from "./shared-copy.ts"
 import type { KeptAs } from "./stranded-states.ts"
 import { keepUnsavedCopy, removeUnsavedCopy } from "./unsaved-copy.ts"
@@ -93,14 +93,11 @@ interface Held {
   readonly known?: Option.Option<Uint8Array>
 }
 
-/** Asks the server for as long as it makes sense at some moment of the stage. */
-type Asking = <A>(ask: Effect.Effect<A, TaskApiError>) => Effect.Effect<A, TaskApiError>
-
 const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Service"], never, TaskApi | Settings | Stop | TaskStatus> {
-  const { cacheDirectory, pod, poolPatience, privateDirectory, statePatience } = yield* Settings
-  const { plan, released, tooLate } = yield* Stop
+  const { cacheDirectory, pod, privateDirectory } = yield* Settings
   const { unsavedDuring } = yield* TaskStatus
   const taskApi = yield* TaskApi
+  const { afterEngine, beforeEngineWorks, engineIsGone, forLockAlone, untilReleased, whileEngineWaits } = yield* makeAsking
   const shared = sharedCopy(cacheDirectory)
   const inTurn = Semaphore.makeUnsafe(1)
   /** Apart from `inTurn`, so that an engine can read while a push waits. One read at a time, because each has a whole state in memory. */
@@ -110,57 +107,11 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
   /** The state that the server has not confirmed. */
   let onItsWay: Uint8Array | undefined
 
-  /** When the engine was known to be gone, by the monotonic clock; the start of the stage until then. */
-  let goneAt = yield* Clock.monotonicTimeNanos
-
-  const withinGrace: Asking = (ask) =>
-    Effect.raceFirst(ask, Effect.andThen(tooLate, Effect.fail(new NoAnswer({ detail: "none before the end of the grace period" }))))
-  const retried = <A>(
-    ask: Effect.Effect<A, TaskApiError>,
-    mayHelp: (error: TaskApiError) => boolean,
-    limit: Duration.Duration
-  ): Effect.Effect<A, TaskApiError> => withinGrace(askAgain(ask, { while: mayHelp, first: "200 millis", spaced: "5 seconds", limit }))
-  const logged: Asking = (ask) =>
-    Effect.tapError(ask, ({ message }) => Effect.logWarning("A request to the pool's server about the state or its lock failed", message))
-  /** Asks through an outage for `poolPatience` at most: an engine that has no lock yet has done nothing that could be lost. */
-  const beforeEngineWorks: Asking = (ask) => withinGrace(taskApi.patiently(ask))
-  /** Asks through an outage for as long as the engine waits, even with a refused token, which may be renewed meanwhile. */
-  const whileEngineWaits: Asking = (ask) => retried(logged(ask), ({ _tag }) => _tag !== "Declined", Duration.infinity)
-  /** Whether an engine that has to stop has waited in vain already. */
-  let hasWaited = false
   /**
-   * Asks like `whileEngineWaits`, but not for long once the stage has to stop, and after a first time in vain only once: an engine with an
-   * answer hears its interrupt, ends what it has begun, and leaves its whole state in a file for `settle`. Where the workspace has no state
-   * yet, it would give that file another lineage than the state whose answer is missing, so there it waits on.
+   * Asks for a push while the engine waits. Where the workspace has no state yet, an engine that is told that it waits in vain would give
+   * the file that it leaves another lineage than the state whose answer is missing, so there it waits on.
    */
-  const untilReleased: Asking = (ask) => {
-    if (Option.isNone(held?.known ?? Option.none())) return whileEngineWaits(ask)
-    const [asking, patience] = hasWaited ? [logged(ask), plan.releaseAfterMillis / 10] : [whileEngineWaits(ask), plan.releaseAfterMillis]
-    return Effect.raceFirst(
-      asking,
-      Effect.all([released, Effect.sleep(patience)], { concurrency: 2, discard: true }).pipe(
-        Effect.andThen(Effect.sync(() => {
-          hasWaited = true
-        })),
-        Effect.andThen(Effect.fail(new NoAnswer({ detail: "none before the engine has to stop" })))
-      )
-    )
-  }
-  /** Asks after the engine is gone, for as long as asking again may help. All requests together take `statePatience` at most. */
-  const afterEngineWhile = <A>(ask: Effect.Effect<A, TaskApiError>, mayHelp: (error: TaskApiError) => boolean) =>
-    Effect.flatMap(
-      Clock.monotonicTimeNanos,
-      (now) => retried(ask, mayHelp, Duration.subtract(statePatience, Duration.nanos(now - goneAt)))
-    )
-  /** Asks through an outage after the engine is gone, even with a refused token, because the worker may have the only copy of the state. */
-  const afterEngine: Asking = (ask) => afterEngineWhile(logged(ask), (error) => error._tag === "NoAnswer" || mayBeRenewed(error))
-  /**
-   * Asks after the engine is gone for nothing but the end of a lock whose state is saved: through an outage like `afterEngine`, but with a
-   * refused token for `poolPatience` at a stretch. When a stage was ended without its worker, the server never accepts its token for the
-   * lock again, and its Pod must not stay for an hour.
-   */
-  const forLockAlone: Asking = (ask) =>
-    afterEngineWhile(retried(logged(ask), mayBeRenewed, poolPatience), ({ _tag }) => _tag === "NoAnswer")
+  const forPush: Asking = (ask) => Option.isSome(held?.known ?? Option.none()) ? untilReleased(ask) : whileEngineWaits(ask)
 
   const learn = (under: LockInfo, newest: Option.Option<Uint8Array>) => {
     if (held?.info.ID === under.ID) held = { ...held, known: newest }
@@ -249,13 +200,15 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
   }
 
   const settle = (leftoverState: Option.Option<Uint8Array>): Effect.Effect<SettledState> =>
-    Effect.flatMap(Clock.monotonicTimeNanos, (now) => {
-      goneAt = now
-      return Option.match(Option.filter(leftoverState, (bytes) => isToBeSent(bytes, confirmed, onItsWay)), {
-        onSome: sendLast,
-        onNone: () => onItsWay === undefined ? Effect.succeed<SettledState>(confirmed) : sendLast(onItsWay)
-      })
-    })
+    Effect.andThen(
+      engineIsGone,
+      Effect.suspend(() =>
+        Option.match(Option.filter(leftoverState, (bytes) => isToBeSent(bytes, confirmed, onItsWay)), {
+          onSome: sendLast,
+          onNone: () => onItsWay === undefined ? Effect.succeed<SettledState>(confirmed) : sendLast(onItsWay)
+        })
+      )
+    )
 
   /**
    * Reads the state under a lock. The engine reads once more before it writes: if the server is away, it gets the state that the worker
@@ -280,7 +233,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
     lock: (info) => Effect.interruptible(inTurn.withPermit(lock(info, beforeEngineWorks))),
     push: (bytes) =>
       inTurn.withPermit(
-        deliver(bytes, (push) => unsavedDuring(Effect.tapError(untilReleased(push), (error) => shared.notTaken(bytes, error))))
+        deliver(bytes, (push) => unsavedDuring(Effect.tapError(forPush(push), (error) => shared.notTaken(bytes, error))))
       ),
     unlock: ({ ID }) =>
       inTurn.withPermit(
