@@ -542,6 +542,13 @@ export const mutants: ReadonlyArray<Mutant> = [
     test: "worker/state/state-gateway.test.ts"
   },
   {
+    name: "an engine that has to stop gives up its first state as it does a later one",
+    file: "src/worker/state/state-delivery.ts",
+    from: "Option.isSome(held?.known ?? Option.none()) ? untilReleased(ask) : whileEngineWaits(ask)",
+    to: "untilReleased(ask)",
+    test: "worker/state/state-gateway.test.ts"
+  },
+  {
     name: "the Pods of a Job that was cleared away count against the next",
     file: "src/controller/reconcile/observe.ts",
     from: "seen.filter(({ owner }) => Option.exists(job, ({ uid }) => Option.contains(owner, uid)))",

@@ -150,6 +150,10 @@ describe("the state gateway", () => {
       const writing = yield* Effect.forkChild(write(env, 1))
       yield* until(() => existsSync(kept(parts)))
       yield* parts.release
+      let tries = 0
+      parts.api.onRequest = () => void tries++
+      yield* until(() => tries > 4) // longer than an engine waits that has a state
+      expect(writing.pollUnsafe()).toBeUndefined()
       up()
       expect((yield* Fiber.join(writing)).status).toBe(200)
       expect(parts.api.serials).toEqual([1])
