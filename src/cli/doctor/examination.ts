@@ -3,7 +3,7 @@
 // Used by doctor.
 import { Effect, Option } from "effect"
 import { checkNames } from "../../core/doctor/check.ts"
-import { networkChecks, nothingStarted, provesIsolation } from "../../core/doctor/network.ts"
+import { isolationBy, networkChecks, nothingStarted, proofStays } from "../../core/doctor/network.ts"
 import { serverTargets } from "../../core/network/pool-server.ts"
 import { resolve, type ResolvedConfig } from "../../core/resolve/resolve.ts"
 import { appVersion } from "../../schema/values/values.ts"
@@ -42,11 +42,19 @@ const examineTraffic = Effect.fnUntraced(function*(config: ResolvedConfig) {
   const isClosedElsewhere = yield* isClosedWhole(config)
   const examining = Effect.scoped(examineNetwork(config, [...apiServer, ...serverTargets(config)]))
   const found = yield* Effect.raceFirst(sayWaiting(config), examining)
-  const checks = Option.match(found, {
+  return Option.match(found, {
     onNone: () => [nothingStarted(config)],
     onSome: (found) => networkChecks({ config, found, apiServer, isClosedElsewhere })
   })
-  return [...checks, ...yield* Effect.as(keepProof(config, provesIsolation(checks)), []).pipe(orUnknown(checkNames.proof))]
+})
+
+const examineIsolation = Effect.fnUntraced(function*(config: ResolvedConfig) {
+  const checks = yield* examineTraffic(config).pipe(orUnknown(checkNames.networkPolicies))
+  const isolation = isolationBy(checks)
+  const ofProof = isolation === "unknown"
+    ? [proofStays]
+    : yield* Effect.as(keepProof(config, isolation === "proven"), []).pipe(orUnknown(checkNames.proof))
+  return [...checks, ...ofProof]
 })
 
 export const examine = Effect.fn("examine")(function*({ name, namespace, noPods, values }: Examination) {
@@ -56,7 +64,7 @@ export const examine = Effect.fn("examine")(function*({ name, namespace, noPods,
   const config = resolve(given, { name, namespace, version: appVersion })
   const checks = [
     ...yield* examineObjects(config),
-    ...noPods ? [] : yield* examineTraffic(config).pipe(orUnknown(checkNames.networkPolicies))
+    ...noPods ? [] : yield* examineIsolation(config)
   ]
   return {
     document: { installation: { name: config.name, namespace }, checks },

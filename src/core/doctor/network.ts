@@ -7,7 +7,7 @@ import { metadataAddresses } from "../network/network-addresses.ts"
 import { serverTargets } from "../network/pool-server.ts"
 import type { Probe } from "../network/probe.ts"
 import type { ResolvedConfig } from "../resolve/resolve.ts"
-import { type Check, check, checkNames } from "./check.ts"
+import { type Check, check, type CheckName, checkNames } from "./check.ts"
 
 /** The metadata services of clouds, which answer any caller, each with one port on which it listens. */
 export const metadataTargets: ReadonlyArray<ProbeTarget> = metadataAddresses.map((address) => ({ address, port: 80 }))
@@ -159,13 +159,24 @@ const needs = ({ config, found }: Judged, apiServer: ReadonlyArray<ProbeTarget>)
     )
 }
 
+export type Isolation = "proven" | "refuted" | "unknown"
+
 /**
- * Reports whether the network's checks prove isolation: it enforces policies, metadata services are closed, and no check failed or is
- * unknown.
+ * Returns what the network's checks say about the isolation of tasks. Policies that come late speak against it as a failed check does,
+ * whatever else is unknown.
  */
-export const provesIsolation = (checks: ReadonlyArray<Check>): boolean =>
-  [checkNames.networkPolicies, checkNames.metadataServices].every((name) => checks.some((_) => _.name === name && _.outcome === "ok")) &&
-  checks.every(({ outcome }) => outcome === "ok" || outcome === "warning")
+export const isolationBy = (checks: ReadonlyArray<Check>): Isolation => {
+  const is = (wanted: CheckName, as: Check["outcome"]) => checks.some(({ name, outcome }) => name === wanted && outcome === as)
+  if (is(checkNames.networkPolicies, "warning") || checks.some(({ outcome }) => outcome === "failed")) return "refuted"
+  if (checks.some(({ outcome }) => outcome === "unknown")) return "unknown"
+  return is(checkNames.networkPolicies, "ok") && is(checkNames.metadataServices, "ok") ? "proven" : "refuted"
+}
+
+/** The check for an examination after which a proof stays as it was, so that a cluster without room for its Pods stops nothing. */
+export const proofStays: Check = check(checkNames.proof)(
+  "unknown",
+  "stays as it was, if there is one: what was found neither proves that tasks are isolated nor speaks against it"
+)
 
 /** Returns the check for a cluster that started no Pod for the probes to connect to. */
 export const nothingStarted = ({ taskNamespace }: ResolvedConfig): Check =>

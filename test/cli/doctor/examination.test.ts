@@ -3,7 +3,7 @@ import { expect, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import { examine } from "../../../src/cli/doctor/examination.ts"
 import { metadataTargets } from "../../../src/core/doctor/network.ts"
-import { isProven } from "../../../src/core/scheduling/isolation.ts"
+import { isProven, proven } from "../../../src/core/scheduling/isolation.ts"
 import { type ProbeTarget, Targets } from "../../../src/schema/kubernetes/probe.ts"
 import { configOf } from "../../core/configs.ts"
 import type { Answer } from "../../kubernetes/scripted-server.ts"
@@ -20,6 +20,11 @@ const valuesPath = "/api/v1/namespaces/agent-job/configmaps/agent-job-config"
 const leasePath = "/apis/coordination.k8s.io/v1/namespaces/agent-job/leases/agent-job-controller"
 const formerProof = { "scalr.io/isolation-proven": "2025-12-31T12:00:00Z of-other-values" }
 
+const notAllowed: Answer = {
+  status: 403,
+  body: { kind: "Status", apiVersion: "v1", status: "Failure", code: 403, reason: "Forbidden", message: "not for you" }
+}
+
 const annotationsIn = Schema.decodeUnknownSync(Schema.fromJsonString(Schema.Struct({
   metadata: Schema.Struct({ annotations: Schema.Record(Schema.String, Schema.String) })
 })))
@@ -34,18 +39,34 @@ const probeIn = Schema.decodeUnknownSync(Schema.fromJsonString(Schema.Struct({
   })
 })))
 
+interface Network {
+  readonly reaches?: (probe: string, target: ProbeTarget) => boolean
+  /** How the Pod fares that the others are to reach. */
+  readonly listening?: object
+  readonly proof?: Readonly<Record<string, string>>
+  readonly forbidden?: boolean
+}
+
+/** What reaches what in a network that enforces policies. */
+const enforced = (probe: string, { address }: ProbeTarget): boolean =>
+  probe === "open" || (probe === "task" && [apiServer.address, server.address].includes(address))
+
+const runs = { phase: "Running", podIPs: [{ ip: listener.address }] }
+
 /**
- * Examines an installation whose probes reach what `reaches` says. Returns what each probe was told to try, and the annotations of the
- * leader's Lease afterwards.
+ * Examines an installation whose Lease has a proof of other values, unless another one is given. Returns what each probe was told to try,
+ * what was found of the proof, and the annotations of the leader's Lease afterwards.
  */
-const examined = Effect.fnUntraced(function*(reaches: (probe: string, target: ProbeTarget) => boolean) {
+const examined = Effect.fnUntraced(function*(
+  { forbidden = false, listening = runs, proof = formerProof, reaches = enforced }: Network = {}
+) {
   const tried: Record<string, ReadonlyArray<ProbeTarget>> = {}
-  let annotations: Readonly<Record<string, string>> = formerProof
+  let annotations = proof
 
   const podOf = (probe: string) => {
     const found = (tried[probe] ?? []).map((target) => ({ ...target, first: reaches(probe, target), last: reaches(probe, target) }))
     const status = probe === "listener"
-      ? { phase: "Running", podIPs: [{ ip: listener.address }] }
+      ? listening
       : { phase: "Succeeded", containerStatuses: [{ state: { terminated: { message: JSON.stringify(found) } } }] }
     return { metadata: kept, status }
   }
@@ -54,6 +75,7 @@ const examined = Effect.fnUntraced(function*(reaches: (probe: string, target: Pr
       if (body !== "") annotations = annotationsIn(body).metadata.annotations
       return { body: { metadata: { ...kept, name: "agent-job-controller", annotations } } }
     }
+    if (forbidden && path.endsWith("/networkpolicies")) return notAllowed
     if (path.endsWith("/pods") && body !== "") {
       const { metadata: { labels }, spec: { containers: [{ env }] } } = probeIn(body)
       tried[labels["scalr.io/probe"]] = env?.[0].value ?? []
@@ -62,21 +84,17 @@ const examined = Effect.fnUntraced(function*(reaches: (probe: string, target: Pr
   }
 
   const screen = toldScreen()
-  yield* against(
+  const { document: { checks } } = yield* against(
     examine({ name: "agent-job", namespace: "agent-job", values: [], noPods: false }).pipe(Effect.provide(screen.layer)),
     { [valuesPath]: { body: { metadata: kept, data: { "values.yaml": JSON.stringify(values) } } } },
     answer
   )
-  return { tried, annotations, statuses: screen.of("status") }
+  return { tried, annotations, statuses: screen.of("status"), told: checks.filter(({ name }) => name === "the proof of isolation") }
 })
-
-/** What reaches what in a network that enforces policies. */
-const enforced = (probe: string, { address }: ProbeTarget): boolean =>
-  probe === "open" || (probe === "task" && [apiServer.address, server.address].includes(address))
 
 it.live("a Pod like a task's tries another Pod, metadata services, the API server and the server of agent.url", () =>
   Effect.gen(function*() {
-    const { tried } = yield* examined(enforced)
+    const { tried } = yield* examined()
     expect(tried).toEqual({
       listener: [],
       open: [listener],
@@ -87,7 +105,7 @@ it.live("a Pod like a task's tries another Pod, metadata services, the API serve
 
 it.live("an examination says while its Pods try the network what it waits for, and what tells more", () =>
   Effect.gen(function*() {
-    const { statuses } = yield* examined(enforced)
+    const { statuses } = yield* examined()
     expect([...new Set(statuses)]).toEqual([
       "Waiting for the Pods that try the network, up to three minutes; kubectl -n agent-job get pods,events says what keeps them"
     ])
@@ -95,12 +113,34 @@ it.live("an examination says while its Pods try the network what it waits for, a
 
 it.live("an examination that proves isolation leaves the proof for these values", () =>
   Effect.gen(function*() {
-    const { annotations } = yield* examined(enforced)
+    const { annotations } = yield* examined()
     expect(isProven(annotations, configOf(values))).toBe(true)
   }))
 
-it.live("an examination that proves nothing takes a former proof away", () =>
+it.live("an examination that finds tasks not isolated takes a former proof away", () =>
   Effect.gen(function*() {
-    const { annotations } = yield* examined(() => true)
+    const { annotations } = yield* examined({ reaches: () => true })
     expect(annotations).toEqual({})
   }))
+
+it.live.each<{ given: string; network: Network }>([
+  { given: "no Pod gets as far as listening", network: { listening: { phase: "Failed" } } },
+  {
+    given: "no Pod reaches another one, whatever a policy says",
+    network: { reaches: (probe, target) => probe !== "open" && enforced(probe, target) }
+  },
+  { given: "whoever asks may not look at the policies", network: { forbidden: true } }
+])(
+  "an examination that cannot find out leaves a proof as it was, and says so, where $given",
+  ({ network }) =>
+    Effect.gen(function*() {
+      const proof = proven({}, configOf(values), "2025-12-31T12:00:00Z")
+      const { annotations, told } = yield* examined({ ...network, proof })
+      expect(annotations).toEqual(proof)
+      expect(told).toEqual([{
+        name: "the proof of isolation",
+        outcome: "unknown",
+        message: "stays as it was, if there is one: what was found neither proves that tasks are isolated nor speaks against it"
+      }])
+    })
+)

@@ -1,7 +1,7 @@
-// What the findings of the probes mean, case by case, and when they prove isolation.
+// What the findings of the probes mean, case by case, and when they prove isolation or speak against it.
 import { describe, expect, it } from "@effect/vitest"
 import { Option } from "effect"
-import { networkChecks, type NetworkFindings, provesIsolation } from "../../../src/core/doctor/network.ts"
+import { type Isolation, isolationBy, networkChecks, type NetworkFindings, nothingStarted } from "../../../src/core/doctor/network.ts"
 import type { Finding } from "../../../src/schema/kubernetes/probe.ts"
 import { configOf } from "../configs.ts"
 
@@ -239,7 +239,7 @@ describe("the server of agent.url", () => {
       apiServer,
       isClosedElsewhere: true
     })
-    return { needed: checks.find(({ name }) => name === "tasks reach what they need"), proof: provesIsolation(checks) }
+    return { needed: checks.find(({ name }) => name === "tasks reach what they need"), proof: isolationBy(checks) }
   }
   const unreached =
     "a task's Pod does not reach server.elsewhere.example:8080 of agent.url, so no run gets to its end; if that server runs, "
@@ -247,7 +247,7 @@ describe("the server of agent.url", () => {
   it("that a task reaches is named", () =>
     expect(checked(values(), true)).toMatchObject({
       needed: { outcome: "ok", message: "the API server, by its name, and server.elsewhere.example:8080 of agent.url" },
-      proof: true
+      proof: "proven"
     }))
 
   it("is not taken for the API server, which has its port", () =>
@@ -256,7 +256,7 @@ describe("the server of agent.url", () => {
     ))
 
   it("is not taken for a metadata service, which has its port", () =>
-    expect(checked(values({}, "http://server.elsewhere.example"), true, {}, 80).proof).toBe(true))
+    expect(checked(values({}, "http://server.elsewhere.example"), true, {}, 80).proof).toBe("proven"))
 
   it.each([
     {
@@ -276,7 +276,7 @@ describe("the server of agent.url", () => {
     ({ says, values }) =>
       expect(checked(values, false, { pods: false })).toEqual({
         needed: { name: "tasks reach what they need", outcome: "failed", message: `${unreached}${says}` },
-        proof: false
+        proof: "refuted"
       })
   )
 
@@ -284,18 +284,34 @@ describe("the server of agent.url", () => {
     expect(checked(values(), false, { needed: false }).needed?.message).toContain("does not reach kubernetes.default.svc:443;"))
 })
 
-describe("a proof of isolation", () => {
-  const proves = (values: object, what?: Seen, elsewhere = false) =>
-    provesIsolation(networkChecks({ config: configOf(values), found: seen(what), apiServer, isClosedElsewhere: elsewhere }))
-  it.each<{ given: string; values: object; seen?: Seen; elsewhere?: boolean; is: boolean }>([
-    { given: "policies that are enforced, and metadata that they close", values: walled, is: true },
-    { given: "no policy", values: {}, is: false },
-    { given: "a policy beside the values that they rest on", values: closed, elsewhere: true, is: true },
-    { given: "a policy that could go without any value changing", values: {}, elsewhere: true, is: false },
-    { given: "a network that does not hold to policies", values: walled, seen: { closed: both(true) }, is: false },
-    { given: "a network that nobody gets through", values: walled, seen: { open: both(false) }, is: false },
-    { given: "policies that come late", values: walled, seen: { closed: { first: true, last: false } }, is: false },
-    { given: "metadata that answer", values: walled, seen: { metadata: true }, is: false },
-    { given: "other Pods that should be closed", values: denying, is: false }
-  ])("is given by $given: $is", ({ elsewhere, is, seen: what, values }) => expect(proves(values, what, elsewhere)).toBe(is))
+describe("the isolation of tasks", () => {
+  const isolation = (values: object, what?: Seen, elsewhere = false) =>
+    isolationBy(networkChecks({ config: configOf(values), found: seen(what), apiServer, isClosedElsewhere: elsewhere }))
+  it.each<{ given: string; values: object; seen?: Seen; elsewhere?: boolean; is: Isolation }>([
+    { given: "policies that are enforced, and metadata that they close", values: walled, is: "proven" },
+    { given: "no policy", values: {}, is: "refuted" },
+    { given: "a policy beside the values that they rest on", values: closed, elsewhere: true, is: "proven" },
+    { given: "a policy that could go without any value changing", values: {}, elsewhere: true, is: "refuted" },
+    { given: "a network that does not hold to policies", values: walled, seen: { closed: both(true) }, is: "refuted" },
+    { given: "policies that come late", values: walled, seen: { closed: { first: true, last: false } }, is: "refuted" },
+    { given: "metadata that answer", values: walled, seen: { metadata: true }, is: "refuted" },
+    {
+      given: "metadata that answer, of a network of which nothing else is known",
+      values: walled,
+      seen: { metadata: true, open: both(false) },
+      is: "refuted"
+    },
+    { given: "other Pods that should be closed", values: denying, is: "refuted" },
+    { given: "a network that nobody gets through", values: walled, seen: { open: both(false) }, is: "unknown" },
+    { given: "a probe that did not tell", values: walled, seen: { closed: "nothing" }, is: "unknown" },
+    { given: "a Pod to reach that ended", values: walled, seen: { stayed: false, pods: false }, is: "unknown" }
+  ])("is $is by $given", ({ elsewhere, is, seen: what, values }) => expect(isolation(values, what, elsewhere)).toBe(is))
+
+  it("is unknown where no Pod could be started", () => expect(isolationBy([nothingStarted(configOf())])).toBe("unknown"))
+
+  it("is unknown where the probe of tasks did not tell", () => {
+    const found = seen()
+    const untold = { ...found, findings: { ...found.findings, task: Option.none() } }
+    expect(isolationBy(networkChecks({ config: configOf(walled), found: untold, apiServer, isClosedElsewhere: false }))).toBe("unknown")
+  })
 })
