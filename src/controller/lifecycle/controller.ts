@@ -40,6 +40,12 @@ interface AnswerParts extends Pick<Parts, "attention" | "drained" | "world"> {
   readonly annotationsSeen: Ref.Ref<Readonly<Record<string, string>>>
 }
 
+/** Says what a change of the proof means. Where no task waits for a proof, it means nothing. */
+const tellProof = ({ policy: { requireProvenIsolation } }: ResolvedConfig, proven: boolean) =>
+  requireProvenIsolation
+    ? Effect.logInfo(proven ? "the isolation of tasks is proven" : "the isolation of tasks is not proven any more: nothing new starts")
+    : Effect.void
+
 /**
  * Takes over a configuration and looks at all tasks: new limits or times may change the decision on any task, and what was proven may not
  * hold under these values.
@@ -49,9 +55,10 @@ export const takeOver = (
   { annotationsSeen, attention, world }: Pick<AnswerParts, "annotationsSeen" | "attention" | "world">
 ) =>
   Ref.get(annotationsSeen).pipe(
-    Effect.map((annotations) => {
+    Effect.flatMap((annotations) => {
+      const proven = isProven(annotations, config)
       world.setPolicy(config.policy)
-      world.setProven(isProven(annotations, config))
+      return world.setProven(proven) ? tellProof(config, proven) : Effect.void
     }),
     Effect.andThen(attention.lookAtAll)
   )
@@ -73,7 +80,9 @@ export const answerAnnotations = ({ annotationsSeen, attention, current, drained
       )
       yield* attention.lookAtAll
     }
-    if (world.setProven(isProven(annotations, yield* current))) yield* attention.lookAtAll
+    const config = yield* current
+    const proven = isProven(annotations, config)
+    if (world.setProven(proven)) yield* Effect.andThen(tellProof(config, proven), attention.lookAtAll)
     return answered(annotations, formerAtWork || world.launching())
   }, Effect.uninterruptible) // a renewal has a time limit, and what is news now is none at the next
 

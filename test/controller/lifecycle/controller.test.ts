@@ -1,6 +1,6 @@
 // New values in a running controller, what its Lease says meanwhile, and what a controller says that has not led yet.
 import { expect, it } from "@effect/vitest"
-import { ConfigProvider, Context, Effect, Fiber, Layer, Option, Ref, Schedule, Stream, SubscriptionRef } from "effect"
+import { ConfigProvider, Context, Effect, Fiber, Layer, Logger, Option, Ref, Schedule, Stream, SubscriptionRef } from "effect"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -48,6 +48,32 @@ it.effect("a proof of isolation holds for no new values but those that it is of,
     yield* takeOver(before, { annotationsSeen, attention, world })
     yield* takeOver(valuesOf({ restrictMetadataService: true, total: 3 }), { annotationsSeen, attention, world })
     expect(looked).toEqual(["Waiting", "Admitted", "Waiting", "Admitted", "Admitted"].map((turn) => ["tasks/task", turn]))
+  }))
+
+it.effect("logs when there is a proof of isolation, and when there is none any more, where nothing starts without one", () =>
+  Effect.gen(function*() {
+    const lines = Effect.fnUntraced(function*(requireProvenIsolation: boolean) {
+      const of = (restrictMetadataService: boolean) => configOf({ restrictMetadataService, task: { requireProvenIsolation } })
+      const logged: Array<unknown> = []
+      const logger = Logger.layer([Logger.make(({ message }) => void logged.push(...Array.isArray(message) ? message : [message]))])
+      const world = make(of(true).policy)
+      const attention = makeAttention(world)
+      const annotationsSeen = yield* Ref.make<Readonly<Record<string, string>>>({})
+      const drained = yield* SubscriptionRef.make(false)
+      const answer = answerAnnotations({ current: Effect.succeed(of(true)), drained, annotationsSeen, attention, world })
+      const proof = proven({}, of(true), noon)
+      yield* Effect.provide(
+        Effect.gen(function*() {
+          for (const annotations of [{}, proof, proof, {}, proof]) yield* answer(annotations, false)
+          for (const isRestricted of [false, false, true]) yield* takeOver(of(isRestricted), { annotationsSeen, attention, world })
+        }),
+        logger
+      )
+      return logged
+    })
+    const [isProven, isNot] = ["the isolation of tasks is proven", "the isolation of tasks is not proven any more: nothing new starts"]
+    expect(yield* lines(true)).toEqual([isProven, isNot, isProven, isNot, isProven])
+    expect(yield* lines(false)).toEqual([])
   }))
 
 /** What answers the Lease of a controller for this world, and what a drain changes. */
