@@ -4,7 +4,7 @@
 import { Effect, Schema, Stream } from "effect"
 import { BlockList, isIP, isIPv6 } from "node:net"
 import { labels, stageLabel, taskLabel, taskUidLabel } from "../../core/manifest/labels.ts"
-import { cloudIdentities, metadataAddresses } from "../../core/network/network-addresses.ts"
+import { closedMetadata } from "../../core/network/network-addresses.ts"
 import type { ResolvedConfig } from "../../core/resolve/resolve.ts"
 import { Kubernetes } from "../../kubernetes/client.ts"
 import type { KubernetesError } from "../../kubernetes/errors.ts"
@@ -80,12 +80,6 @@ const contains = (cidr: string, address: string): boolean => {
   return family(network) === family(address) && list.check(address, family(address))
 }
 
-/** Returns the metadata services that tasks must not reach: all but those from which the values let their Pods get a cloud identity. */
-const forbidden = ({ taskNetwork: { cloudIdentity } }: ResolvedConfig): ReadonlyArray<string> => {
-  const given = cloudIdentity === undefined ? [] : cloudIdentities[cloudIdentity].flatMap(({ to }) => to)
-  return metadataAddresses.filter((address) => !given.some(({ ipBlock }) => ipBlock !== undefined && contains(ipBlock.cidr, address)))
-}
-
 /** Reports whether a rule allows one of the addresses, at all ports or at the one where metadata services answer. */
 const opensOneOf = (addresses: ReadonlyArray<string>) => ({ ports = [], to = [] }: typeof Rule.Type): boolean =>
   (to.length === 0 || to.some(({ ipBlock }) =>
@@ -105,6 +99,8 @@ export const isClosedWhole = Effect.fnUntraced(
       .filter(({ policyTypes = [] }) => policyTypes.includes("Egress"))
     const ofTasks = { ...config.task.pod.labels, ...labels(config, "task") }
     return policies.some(({ podSelector }) => selectsAll(podSelector)) &&
-      !policies.some(({ egress = [], podSelector }) => selects(podSelector, ofTasks) && egress.some(opensOneOf(forbidden(config))))
+      !policies.some(({ egress = [], podSelector }) =>
+        selects(podSelector, ofTasks) && egress.some(opensOneOf(closedMetadata(config.taskNetwork.cloudIdentity)))
+      )
   }
 )

@@ -3,7 +3,7 @@
 // Used by cli/doctor/examination and cli/doctor/doctor-network.
 import { Option } from "effect"
 import { type Finding, type ProbeTarget, shown } from "../../schema/kubernetes/probe.ts"
-import { metadataAddresses } from "../network/network-addresses.ts"
+import { closedMetadata, metadataAddresses } from "../network/network-addresses.ts"
 import { serverTargets } from "../network/pool-server.ts"
 import type { Probe } from "../network/probe.ts"
 import type { ResolvedConfig } from "../resolve/resolve.ts"
@@ -82,7 +82,9 @@ const closedBy = (
 const metadataServices = (judged: Judged): Check => {
   const { config, enforced, found } = judged
   const say = check(checkNames.metadataServices)
-  const open = found.filter(isOneOf(metadataTargets)).filter(({ last }) => last)
+  const { cloudIdentity } = config.taskNetwork
+  const closed = closedMetadata(cloudIdentity)
+  const open = found.filter(isOneOf(metadataTargets)).filter(({ address, last }) => last && closed.includes(address))
   if (open.length > 0) {
     return say(
       "failed",
@@ -96,7 +98,7 @@ const metadataServices = (judged: Judged): Check => {
       return say(
         "failed",
         `task.networkPolicy.closedElsewhere is true, but the policies in ${config.taskNamespace} do not close all egress: none selects every Pod, or one opens port 80 of a metadata service to tasks (${
-          metadataAddresses.join(", ")
+          closed.join(", ")
         }); apply component restricted-egress and remove or except what opens it, or take the value back`
       )
     case "unmanaged":
@@ -109,10 +111,12 @@ const metadataServices = (judged: Judged): Check => {
         "warning",
         "no metadata service answered, but no policy of this installation closes them; give restrictMetadataService: true, or component restricted-egress"
       )
-    case "values":
+    case "values": {
+      const none = `no metadata service answered${cloudIdentity === undefined ? "" : " but what task.networkPolicy.cloudIdentity opens"}`
       return enforced
-        ? say("ok", "no metadata service answered, a policy closes them, and policies are enforced")
-        : say("unknown", "no metadata service answered, but it is not proven that policies are enforced")
+        ? say("ok", `${none}, a policy closes them, and policies are enforced`)
+        : say("unknown", `${none}, but it is not proven that policies are enforced`)
+    }
   }
 }
 

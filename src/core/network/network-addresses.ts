@@ -76,3 +76,9 @@ export const cloudIdentities = {
   eks: [{ to: addresses("169.254.170.23/32", "fd00:ec2::23/128"), ports: [tcp(80)] }],
   gke: [{ to: addresses("169.254.169.252/32"), ports: [tcp(988)] }, { to: addresses("169.254.169.254/32"), ports: [tcp(80)] }]
 } satisfies Readonly<Record<string, ReadonlyArray<V1NetworkPolicyEgressRule>>>
+
+/** Returns the metadata services that tasks must not reach: all but those from which the values let their Pods get a cloud identity. */
+export const closedMetadata = (cloudIdentity: keyof typeof cloudIdentities | undefined): ReadonlyArray<string> => {
+  const given = cloudIdentity === undefined ? [] : cloudIdentities[cloudIdentity].flatMap(({ to }) => to)
+  return metadataAddresses.filter((address) => !given.some(({ ipBlock }) => ipBlock?.cidr.split("/")[0] === address))
+}

@@ -1,7 +1,14 @@
 // What the findings of the probes mean, case by case, and when they prove isolation or speak against it.
 import { describe, expect, it } from "@effect/vitest"
 import { Option } from "effect"
-import { type Isolation, isolationBy, networkChecks, type NetworkFindings, nothingStarted } from "../../../src/core/doctor/network.ts"
+import {
+  type Isolation,
+  isolationBy,
+  metadataTargets,
+  networkChecks,
+  type NetworkFindings,
+  nothingStarted
+} from "../../../src/core/doctor/network.ts"
 import type { Finding } from "../../../src/schema/kubernetes/probe.ts"
 import { configOf } from "../configs.ts"
 
@@ -13,7 +20,8 @@ interface Seen {
   readonly open?: Partial<Finding> | "nothing"
   readonly closed?: Partial<Finding> | "nothing"
   readonly pods?: boolean
-  readonly metadata?: boolean
+  /** Whether metadata services answer: all, or those at some addresses. */
+  readonly metadata?: boolean | ReadonlyArray<string>
   readonly needed?: boolean
   readonly stayed?: boolean
 }
@@ -31,7 +39,10 @@ const seen = (
       closed: ofListener(closed),
       task: Option.some([
         { ...listener, ...both(pods) },
-        { address: "169.254.169.254", port: 80, ...both(metadata) },
+        ...metadataTargets.map((target) => ({
+          ...target,
+          ...both(typeof metadata === "boolean" ? metadata : metadata.includes(target.address))
+        })),
         ...apiServer.map((target) => ({ ...target, ...both(needed) }))
       ])
     }
@@ -39,6 +50,7 @@ const seen = (
 }
 
 const walled = { restrictMetadataService: true }
+const ofCloud = (cloudIdentity: string) => ({ ...walled, task: { networkPolicy: { cloudIdentity } } })
 const closed = { task: { networkPolicy: { closedElsewhere: true } } }
 const denying = { task: { networkPolicy: { denyPods: true } } }
 
@@ -64,6 +76,8 @@ const says = {
       "warning: no metadata service answered, but no policy of this installation closes them; give restrictMetadataService: true, or component restricted-egress",
     missing:
       "failed: task.networkPolicy.closedElsewhere is true, but the policies in agent-job do not close all egress: none selects every Pod, or one opens port 80 of a metadata service to tasks (169.254.169.254, 169.254.170.2, 169.254.170.23, 100.100.100.200, 168.63.129.16, 192.0.0.192, fd00:ec2::23, fd00:ec2::254, fd20:ce::254); apply component restricted-egress and remove or except what opens it, or take the value back",
+    identity:
+      "ok: no metadata service answered but what task.networkPolicy.cloudIdentity opens, a policy closes them, and policies are enforced",
     reached:
       "failed: a task's Pod reaches 169.254.169.254:80, where a node's own credentials may be; give restrictMetadataService: true, or component restricted-egress"
   },
@@ -161,7 +175,25 @@ describe("the network", () => {
     {
       given: "metadata that answer, though policies are enforced",
       values: walled,
-      seen: { metadata: true },
+      seen: { metadata: ["169.254.169.254"] },
+      is: { policies: "enforced", metadata: "reached", otherPods: "open", needed: "reached" }
+    },
+    {
+      given: "the identity of EKS that answers where the values open it",
+      values: ofCloud("eks"),
+      seen: { metadata: ["169.254.170.23", "fd00:ec2::23"] },
+      is: { policies: "enforced", metadata: "identity", otherPods: "open", needed: "reached" }
+    },
+    {
+      given: "the identity of GKE that answers where the values open it",
+      values: ofCloud("gke"),
+      seen: { metadata: ["169.254.169.254"] },
+      is: { policies: "enforced", metadata: "identity", otherPods: "open", needed: "reached" }
+    },
+    {
+      given: "metadata that answer beside the identity that the values open",
+      values: ofCloud("eks"),
+      seen: { metadata: ["169.254.170.23", "169.254.169.254"] },
       is: { policies: "enforced", metadata: "reached", otherPods: "open", needed: "reached" }
     },
     {
@@ -301,6 +333,13 @@ describe("the isolation of tasks", () => {
       seen: { metadata: true, open: both(false) },
       is: "refuted"
     },
+    {
+      given: "the identity of a cloud where the values open it",
+      values: ofCloud("gke"),
+      seen: { metadata: ["169.254.169.254"] },
+      is: "proven"
+    },
+    { given: "the identity of another cloud", values: ofCloud("eks"), seen: { metadata: ["169.254.169.254"] }, is: "refuted" },
     { given: "other Pods that should be closed", values: denying, is: "refuted" },
     { given: "a network that nobody gets through", values: walled, seen: { open: both(false) }, is: "unknown" },
     { given: "a probe that did not tell", values: walled, seen: { closed: "nothing" }, is: "unknown" },
