@@ -57,12 +57,12 @@ const retry = Schedule.min([Schedule.exponential("500 millis"), Schedule.spaced(
 
 const answeredAt = Metric.gauge("agent_job_pool_answered_timestamp_seconds", {
   description:
-    "When the pool last answered the leader that asked for work, or the leader last had no need to ask, or else its lead began, in Unix time."
+    "When the pool last answered the leader that asked for work, or for cancellations alone while drained or full, or else its lead began, in Unix time."
 })
 const answered = Effect.flatMap(Clock.currentTimeMillis, (millis) => Metric.update(answeredAt, millis / 1000))
 
-/** Does what keeps this agent from asking for work, during which the pool counts as answering. */
-const withoutAsking = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+/** Does what follows from an answer of the pool, during which this agent does not ask again, and the pool counts as answering. */
+const asAnswered = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.raceFirst(Effect.forever(Effect.andThen(answered, Effect.sleep("1 minute"))), effect)
 
 const tasks = decoding(agentTasks, AgentTask)
@@ -220,13 +220,13 @@ const untilDrainedIs = ({ drained }: Intake, wanted: boolean) =>
   Stream.runHead(Stream.filter(SubscriptionRef.changes(drained), (isDrained) => isDrained === wanted))
 
 const take = Effect.fnUntraced(function*(intake: Intake, tellNotUnderstood: ReturnType<typeof makeTeller>) {
-  if (yield* SubscriptionRef.get(intake.drained)) return yield* withoutAsking(untilDrainedIs(intake, false))
+  if (yield* SubscriptionRef.get(intake.drained)) return yield* untilDrainedIs(intake, false)
   const free = yield* room(intake)
-  if (free <= 0) return yield* withoutAsking(Effect.sleep("1 second"))
+  if (free <= 0) return yield* Effect.sleep("1 second")
   const pool = yield* Pool
   const asked = pool.acquire(intake.identity, waitSeconds, Math.min(free, 100))
   const offers = yield* Effect.raceFirst(asked, Effect.as(untilDrainedIs(intake, true), []))
-  yield* withoutAsking(acceptAll(intake, offers, tellNotUnderstood))
+  yield* asAnswered(acceptAll(intake, offers, tellNotUnderstood))
 })
 
 /**
@@ -261,7 +261,9 @@ interface Followed {
 /** Carries out the next cancellations, and tries those that failed once more. One that fails again must not keep the others waiting. */
 const followCancellations = Effect.fnUntraced(function*(intake: Intake, { after, failed }: Followed) {
   const pool = yield* Pool
-  const { ids, next } = yield* pool.cancellations(after, failed.length === 0 ? waitSeconds : retrySeconds, yield* restingOf(intake))
+  const resting = yield* restingOf(intake)
+  const { ids, next } = yield* pool.cancellations(after, failed.length === 0 ? waitSeconds : retrySeconds, resting)
+  if (resting !== undefined) yield* answered
   const fails = (id: string) =>
     Effect.as(cancel(intake, id), false).pipe(
       Effect.catch(({ message }) => Effect.logWarning(message).pipe(Effect.annotateLogs({ assignment: id }), Effect.as(true)))

@@ -108,7 +108,7 @@ const controller: ReadonlyArray<Row> = [
     expr:
       "time() - max by (cluster, namespace) (agent_job_pool_answered_timestamp_seconds and on (cluster, namespace, instance) agent_job_leader == 1) > 300",
     lasting: "1m",
-    summary: "The pool has not given the controller of agent-job work, or the answer that there is none, for five minutes.",
+    summary: "The pool has not told the controller of agent-job for five minutes what is to be done, or that nothing is.",
     description:
       "No run is taken, and perhaps none is cancelled. The log of the controller says why: its URL, its token, the server, the way there."
   }

@@ -347,15 +347,30 @@ it.effect.each([
 )
 
 const ofPool = worldOf({ ...plainSeed, life: "queued", pool: true }).task
+const full = { ...make(policy), waiting: () => Array(1000).fill("tasks/task"), task: () => Option.some(ofPool) }
+
 it.effect.each([
-  { given: "the cluster is drained", options: { isDrained: true }, asked: 0 },
-  {
-    given: "enough tasks wait here",
-    options: { world: { ...make(policy), waiting: () => Array(1000).fill("tasks/task"), task: () => Option.some(ofPool) } },
-    asked: 0
-  },
-  { given: "it is busy with what the pool gave it", options: {}, asked: 1 }
-])("counts the pool as silent at no time at which it is not asked for work, since $given", ({ asked, options }) =>
+  { given: "the cluster is drained", options: { isDrained: true } },
+  { given: "enough tasks wait here", options: { world: full } }
+])("says while it is not asked for work when the pool last told of cancellations, since $given", ({ options }) =>
+  Effect.gen(function*() {
+    let answers = true
+    const silent = new PoolUnreachable({ url: "http://pool", detail: "connection refused" })
+    const pool = Layer.mock(Pool, {
+      acquire: () => Effect.die("it is not asked"),
+      cancellations: (after, waitSeconds) => Effect.suspend(() => answers ? noCancellations(after, waitSeconds) : Effect.fail(silent))
+    })
+    yield* TestClock.setTime(1_000_000)
+    const running = yield* taking(pool, instantCluster().kubernetes, options)
+    yield* TestClock.adjust("10 minutes")
+    expect(yield* answeredAt).toEqual({ value: 1_600 })
+    answers = false
+    yield* TestClock.adjust("10 minutes")
+    expect(yield* answeredAt).toEqual({ value: 1_620 })
+    yield* Fiber.interrupt(running)
+  }))
+
+it.effect("does not count the pool as silent while it is busy with what that gave it", () =>
   Effect.gen(function*() {
     let calls = 0
     const pool = Layer.mock(Pool, {
@@ -364,13 +379,11 @@ it.effect.each([
       cancellations: () => Effect.never
     })
     yield* TestClock.setTime(1_000_000)
-    const running = yield* taking(pool, instantCluster().kubernetes, options)
+    const running = yield* taking(pool, instantCluster().kubernetes)
     yield* TestClock.adjust("10 minutes")
-    expect([calls, yield* answeredAt]).toMatchObject([asked, { value: expect.closeTo(1_600, -2) }])
+    expect([calls, yield* answeredAt]).toMatchObject([1, { value: expect.closeTo(1_600, -2) }])
     yield* Fiber.interrupt(running)
   }))
-
-const full = { ...make(policy), waiting: () => Array(1000).fill("tasks/task"), task: () => Option.some(ofPool) }
 
 it.effect.each([
   { given: "the cluster is drained", options: { isDrained: true }, resting: { agent: "test", because: "drained" } },
