@@ -44,7 +44,7 @@ const untilHeard = Duration.seconds(30)
 
 const decisions = Metric.counter("agent_job_reconcile_total", {
   description:
-    "Decisions on a task, by its stage, the situation it was found in and, where the decision ends it, the phase that it ends in.",
+    "Decisions on a task, by its stage, the situation it was found in and, where the decision ended it, the phase that it ended in.",
   incremental: true
 })
 
@@ -54,14 +54,21 @@ const endedAt = Metric.gauge("agent_job_task_ended_timestamp_seconds", {
 
 const makesJob = ({ actions }: Plan): boolean => actions.some(({ _tag }) => _tag === "CreateJob")
 
-const count = ({ task: { spec: { stage }, status } }: Observed, { situation, status: { phase } }: Plan, now: string) => {
+/**
+ * Returns what counts a decision: `atOnce`, or `onceWritten` if it ends the task, because an end that met a conflict has not happened and
+ * wakes nobody.
+ */
+const countsOf = ({ task: { spec: { stage }, status } }: Observed, { situation, status: { phase } }: Plan, now: string) => {
   const counted = { situation, stage }
-  if (phase === undefined || !isOver(phase) || isOver(status.phase)) return Metric.update(Metric.withAttributes(decisions, counted), 1)
+  if (phase === undefined || !isOver(phase) || isOver(status.phase)) {
+    return { atOnce: Metric.update(Metric.withAttributes(decisions, counted), 1), onceWritten: Effect.void }
+  }
   const ended = { ...counted, ends: phase }
-  return Effect.andThen(
+  const onceWritten = Effect.andThen(
     Metric.update(Metric.withAttributes(decisions, ended), 1),
     Metric.update(Metric.withAttributes(endedAt, ended), Date.parse(now) / 1000)
   )
+  return { atOnce: Effect.void, onceWritten }
 }
 
 const make = Effect.fnUntraced(function*(world: World) {
@@ -133,10 +140,14 @@ const make = Effect.fnUntraced(function*(world: World) {
       }))
 
   const carryOut = Effect.fnUntraced(function*(observed: Observed, decision: Plan, pass: Pass) {
-    yield* count(observed, decision, pass.now)
+    const { atOnce, onceWritten } = countsOf(observed, decision, pass.now)
+    yield* atOnce
     const made = yield* executor.all(observed.task, decision.actions, pass)
     if (Option.isSome(made)) world.created(observed.task.metadata.uid, made.value)
-    const again = yield* settle(observed.task, decision, made)
+    const again = yield* settle(observed.task, decision, made).pipe(
+      Effect.tapError(({ _tag }) => _tag === "Unreachable" ? onceWritten : Effect.void), // if it was written, no later pass ends the task
+      Effect.tap(onceWritten)
+    )
     const heard = yield* Effect.forEach(decision.notices, (notice) => say(observed.task, notice, pass))
     return heard.every((_) => _)
       ? again

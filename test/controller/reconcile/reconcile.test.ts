@@ -582,6 +582,9 @@ describe("a Job that was made although the API server answered otherwise, and th
 })
 
 describe("a pass that ends a task", () => {
+  const conflict = new Conflict({ verb: "update", object: "AgentTask tasks/task", code: 409, reason: "Conflict", detail: "modified" })
+  const unanswered = new Unreachable({ verb: "update the status of", object: "AgentTask tasks/task", detail: "no answer in 30s" })
+
   /** Returns how often a decision was counted that ends a task of this stage as failed. */
   const endsIn = (situation: string, stage: Stage) =>
     Effect.map(
@@ -635,6 +638,33 @@ describe("a pass that ends a task", () => {
         expect(yield* lastEnded(situation, stage)).toEqual([Date.parse("2026-07-01T12:00:00.000Z") / 1000])
       }).pipe(Effect.scoped)
   )
+
+  it.effect.each([
+    {
+      given: "but not one whose writing was refused, as the worker's result came first",
+      error: conflict,
+      at: "2026-08-01T12:00:00.000Z",
+      counted: 0
+    },
+    {
+      given: "and one whose writing had no answer, since no later pass ends the task if it happened",
+      error: unanswered,
+      at: "2026-08-02T12:00:00.000Z",
+      counted: 1
+    }
+  ])("counts an end that was written, $given", ({ at, counted, error }) =>
+    Effect.gen(function*() {
+      const situation = "claimed, and the worker is over without a result"
+      yield* TestClock.setTime(Date.parse(at))
+      const before = yield* endsIn(situation, "destroy")
+      const world = make(policy)
+      world.setTask("tasks/task", Option.some(worldOf({ ...plainSeed, stage: "destroy", life: "claimed" }).task))
+      const executor = carriesOut({ all: () => Effect.succeedNone, writeStatus: () => Effect.fail(error) })
+      const reconcile = yield* reconcilerOf({ world, executor })
+      yield* Effect.exit(reconcile("tasks/task"))
+      expect((yield* endsIn(situation, "destroy")) - before).toBe(counted)
+      expect((yield* lastEnded(situation, "destroy")).includes(Date.parse(at) / 1000)).toBe(counted === 1)
+    }).pipe(Effect.scoped))
 
   it.effect("says of a task that goes on no time of an end", () =>
     Effect.gen(function*() {
