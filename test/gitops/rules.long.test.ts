@@ -238,6 +238,28 @@ describe("promtool", () => {
     })).toMatchObject(obeyed)
   })
 
+  it("sees by them that passes fail steadily, be it of one task alone, and not that the API server was away for a while", () => {
+    const alert = "AgentJobPassesFail"
+    const of = (namespace: string, values: string, pod = "one") => ({
+      series: `agent_job_reconcile_failed_total{namespace="${namespace}",pod="${pod}"}`,
+      values
+    })
+    const nowAndThen = Array.from({ length: 15 }, (_, times) => `${times}x3`).join(" ")
+    expect(promtool({
+      interval: "1m",
+      input_series: [
+        of("well", "0x60"),
+        of("away", "0x10 100+100x8 900x40"),
+        of("rarely", nowAndThen),
+        of("long-ago", "100000x60"),
+        of("stuck", "_x10 1+1x49"), // at most once a minute
+        of("restarted", "_x10 1+1x15 stale"),
+        of("restarted", "_x27 1+1x32", "two")
+      ],
+      alert_rule_test: [look(alert, "26m"), look(alert, "30m", "restarted", "stuck"), look(alert, "60m", "restarted", "stuck")]
+    })).toMatchObject(obeyed)
+  })
+
   it("sees by them that a pool gives no answer to the leader, whatever a former leader last heard, also one that leads again", () => {
     const alert = "AgentJobPoolSilent"
     const metric = "agent_job_pool_answered_timestamp_seconds"

@@ -18,6 +18,10 @@ const longestBackoff = Duration.minutes(1)
 
 const leader = Metric.gauge("agent_job_leader", { description: "1 while this replica leads." })
 const depth = Metric.gauge("agent_job_queue_depth", { description: "Tasks that wait to be looked at." })
+const failures = Metric.counter("agent_job_reconcile_failed_total", {
+  description: "Passes over a task that failed. Each is made again later; a conflict with another writer is no failure.",
+  incremental: true
+})
 const draining = Metric.gauge("agent_job_draining", { description: "1 while this replica leads a cluster that is drained." })
 
 /** Says that this replica does not lead. One that has never led says so too, because alerts see no zero in a metric that is not there. */
@@ -35,7 +39,11 @@ export const whileLeader = Effect.fnUntraced(function*({ attention, config, drai
   const reconciler = yield* Reconciler
   /** Looks at the tasks whose turn has come, because a pass may have given back a slot or a workspace. */
   const callUp = Effect.suspend(() => Effect.forEach(world.calledUp(), attention.look, { discard: true }))
-  const work = (key: string) => Effect.ensuring(reconciler.reconcile(key), Effect.andThen(callUp, measure))
+  const work = (key: string) =>
+    reconciler.reconcile(key).pipe(
+      Effect.tapCause(() => Metric.update(failures, 1)),
+      Effect.ensuring(Effect.andThen(callUp, measure))
+    )
   let isCutOff = false
   yield* Effect.addFinalizer(() => isCutOff ? Effect.sleep(callTimeout) : Effect.void) // runs last: once another replica leads, no request of ours may be under way
   yield* Effect.addFinalizer(() => Metric.update(depth, 0)) // runs once the queue is gone

@@ -95,6 +95,15 @@ const controller: ReadonlyArray<Row> = [
     description: "See its CPU limit and how fast the API server answers it."
   },
   {
+    name: "AgentJobPassesFail",
+    severity: "warning",
+    expr: "sum by (cluster, namespace) (increase(agent_job_reconcile_failed_total[5m])) > 2", // one task is tried about five times in that time
+    lasting: "15m",
+    summary: "The controller of agent-job fails again and again at what it has to do for some tasks.",
+    description:
+      "It goes on trying, and these tasks stay as they are. `work failed` in its log names them and says why: a right that is missing (see `agent-job doctor`), an answer of the API server, or a pool that takes no result."
+  },
+  {
     name: "AgentJobWatchSilent",
     severity: "critical",
     expr: "time() - min by (cluster, namespace, kind) (agent_job_watch_heard_timestamp_seconds) > 660",

@@ -1,6 +1,6 @@
 // What a leader does besides its passes, and what it leaves behind when it ends: nothing that takes in work or says that work waits.
 import { expect, it } from "@effect/vitest"
-import { Duration, Effect, Fiber, Layer, Metric, Option, Stream, SubscriptionRef } from "effect"
+import { Duration, Effect, Fiber, Layer, Logger, Metric, Option, Stream, SubscriptionRef } from "effect"
 import { TestClock } from "effect/testing"
 import { Configuration } from "../../../src/controller/configuration/configuration.ts"
 import { makeAttention } from "../../../src/controller/lifecycle/attention.ts"
@@ -11,6 +11,7 @@ import { WriteRefused } from "../../../src/controller/reconcile/refusals.ts"
 import { make } from "../../../src/controller/world/world.ts"
 import { Action } from "../../../src/core/reconcile/action.ts"
 import { Kubernetes } from "../../../src/kubernetes/client.ts"
+import { Forbidden } from "../../../src/kubernetes/errors.ts"
 import { Uid } from "../../../src/schema/names.ts"
 import { configOf } from "../../core/configs.ts"
 import { plainSeed, policy, worldOf } from "../../core/worlds.ts"
@@ -183,3 +184,38 @@ it.effect("says that the cluster is drained while it leads, and only then: whoev
       expect(yield* gauge("agent_job_draining")).toEqual({ value: 0 })
     }
   }))
+
+it.effect("counts the passes that fail, each of which is tried again, and no others", () =>
+  Effect.gen(function*() {
+    const forbidden = new Forbidden({ verb: "update", object: "AgentTask", code: 403, reason: "Forbidden", detail: "no right" })
+    const outcomes = { "tasks/well": Effect.succeedNone, "tasks/refused": Effect.fail(forbidden), "tasks/broken": Effect.die("a defect") }
+    const failures = Effect.map(
+      Metric.snapshot,
+      (all) =>
+        all.flatMap((_) => _.type === "Counter" && _.id === "agent_job_reconcile_failed_total" ? [Number(_.state.count)] : [])[0] ?? 0
+    )
+    const before = yield* failures
+    const passes: Record<string, number> = {}
+    const reconcile = (key: string) =>
+      Effect.suspend(() => {
+        passes[key] = (passes[key] ?? 0) + 1
+        return Object.entries(outcomes).find(([name]) => name === key)?.[1] ?? Effect.succeedNone
+      })
+    const parts = Layer.mergeAll(
+      Layer.succeed(Reconciler, Reconciler.of({ reconcile })),
+      configuration,
+      Layer.mock(Kubernetes, { namespace: "tasks" })
+    )
+    const world = make(policy)
+    const attention = makeAttention(world)
+    const drained = yield* SubscriptionRef.make(false)
+    const lead = yield* Effect.forkChild(
+      Effect.scoped(whileLeader({ world, config: configOf(), identity: "test", attention, drained })).pipe(Effect.provide(parts))
+    )
+    yield* TestClock.adjust(0)
+    yield* Effect.forEach(Object.keys(outcomes), attention.look)
+    yield* TestClock.adjust("30 minutes")
+    expect(passes).toEqual({ "tasks/well": 1, "tasks/refused": 35, "tasks/broken": 35 })
+    expect((yield* failures) - before).toBe(70)
+    yield* Fiber.interrupt(lead)
+  }).pipe(Effect.provide(Logger.layer([]))))
