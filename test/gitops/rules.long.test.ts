@@ -124,57 +124,28 @@ describe("promtool", () => {
     })).toMatchObject(obeyed)
   })
 
-  it("sees by them that runs wait while none is at work, also those that a cluster has taken, unless one is", () => {
+  it("sees by them that runs have waited for long for a pool of which none is at work", () => {
     const alert = "AgentJobRunsWait"
-    const of = (namespace: string, pending: string, { started = "0x60", taken = "0x60", waiting = "0x60" }) => [
-      { series: `agent_job_server_runs{namespace="${namespace}",pod="server",status="pending"}`, values: pending },
-      { series: `agent_job_server_runs{namespace="${namespace}",pod="server",status="planning"}`, values: "1x60" },
-      ...Object.entries({ started, taken, waiting }).map(([progress, values]) => ({
-        series: `agent_job_server_stages{namespace="${namespace}",pod="server",progress="${progress}"}`,
-        values
-      }))
-    ]
+    const of = (namespace: string, values: string) => ({
+      series: `agent_job_server_idle_pool_seconds{namespace="${namespace}",pod="server"}`,
+      values
+    })
     expect(promtool({
       interval: "1m",
-      input_series: [
-        ...of("idle", "0x60", {}),
-        ...of("busy", "3x60", { waiting: "3x60", taken: "5x60", started: "1x60" }),
-        ...of("pending", "3x60", {}), // behind a plan that waits for its approval
-        ...of("waiting", "0x60", { waiting: "1x60" }),
-        ...of("taken", "0x60", { taken: "30x60" }),
-        ...of("slow", "0x60", { taken: "1x10 0x50", started: "0x10 1x50" })
-      ],
-      alert_rule_test: [
-        look(alert, "14m"),
-        look(alert, "16m", "pending", "taken", "waiting"),
-        look(alert, "1h", "pending", "taken", "waiting")
-      ]
+      input_series: [of("none", "0x60"), of("brief", "0+60x10 0x50"), of("long", "0+60x30 0x30")],
+      alert_rule_test: [look(alert, "14m"), look(alert, "15m", "long"), look(alert, "30m", "long"), look(alert, "31m")]
     })).toMatchObject(obeyed)
   })
 
-  it("sees by them that no controller is heard of what has begun, which then keeps nobody from hearing that others wait", () => {
-    const of = (namespace: string, silent: string, started: string) => [
-      ...Object.entries({ silent, started, waiting: "1x60", taken: "0x60" }).map(([progress, values]) => ({
-        series: `agent_job_server_stages{namespace="${namespace}",pod="server",progress="${progress}"}`,
-        values
-      })),
-      { series: `agent_job_server_runs{namespace="${namespace}",pod="server",status="pending"}`, values: "1x60" }
-    ]
+  it("sees by them that no controller is heard of what it has taken", () => {
+    const of = (namespace: string, values: string) => ({
+      series: `agent_job_server_stages{namespace="${namespace}",pod="server",progress="silent"}`,
+      values
+    })
     expect(promtool({
       interval: "1m",
-      input_series: [
-        ...of("heard", "0x60", "1x60"),
-        ...of("upgraded", "0x20 1x5 0x35", "1x20 0x5 1x35"),
-        ...of("gone", "0x20 1x40", "1x20 0x40"),
-        ...of("beside", "1x60", "1x60")
-      ],
-      alert_rule_test: [
-        look("AgentJobStagesSilent", "9m"),
-        look("AgentJobStagesSilent", "20m", "beside"),
-        look("AgentJobStagesSilent", "32m", "beside", "gone"),
-        look("AgentJobRunsWait", "35m"),
-        look("AgentJobRunsWait", "40m", "gone")
-      ]
+      input_series: [of("heard", "0x60"), of("upgraded", "0x20 1x5 0x35"), of("gone", "0x20 1x40")],
+      alert_rule_test: [look("AgentJobStagesSilent", "20m"), look("AgentJobStagesSilent", "32m", "gone")]
     })).toMatchObject(obeyed)
   })
 

@@ -218,21 +218,19 @@ const server: ReadonlyArray<Row> = [
   {
     name: "AgentJobRunsWait",
     severity: "warning",
-    expr:
-      `(max by (cluster, namespace) (agent_job_server_runs{status="pending"}) > 0 or max by (cluster, namespace) (agent_job_server_stages{progress=~"waiting|taken"}) > 0) and max by (cluster, namespace) (agent_job_server_stages{progress="started"}) == 0`,
-    lasting: "15m",
-    summary: "Runs are waiting while none is known to be at work.",
+    expr: "max by (cluster, namespace) (agent_job_server_idle_pool_seconds) >= 900",
+    summary: "Runs have waited for 15 minutes for a pool of which none is known to be at work.",
     description:
-      "`agent-job get RUN` says what each is waiting for: the cluster that took it may be drained, full, or without a proof that it isolates tasks; and a run that waits for approval holds its workspace."
+      "`agent-job get pools` shows whose stages wait, and `agent-job get RUN` what each is waiting for: the cluster that took it may be drained, full, or without a proof that it isolates tasks; and a run that waits for approval holds its workspace."
   },
   {
     name: "AgentJobStagesSilent",
     severity: "warning",
     expr: `max by (cluster, namespace) (agent_job_server_stages{progress="silent"}) > 0`,
     lasting: "10m",
-    summary: "Stages have begun, and no controller of their pool has been heard for ten minutes.",
+    summary: "Stages were taken or have begun, and no controller of their pool has been heard for ten minutes.",
     description:
-      "They may still be running, and hold their workspaces. `agent-job get RUN` names the controller and says since when it is silent: see its log. If its cluster is gone, end the runs with `agent-job cancel RUN`, and then with `--force` (docs/state.md)."
+      "They may still be running, or begin, and hold their workspaces. `agent-job get RUN` names the controller and says since when it is silent: see its log. If its cluster is gone, end the runs with `agent-job cancel RUN`, and then with `--force` (docs/state.md)."
   },
   {
     name: "AgentJobDrainForgotten",

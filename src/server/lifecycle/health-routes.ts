@@ -9,6 +9,7 @@ import { Timestamp } from "../../schema/names.ts"
 import { logBeneath, problem, refusedOf, routesWith } from "../access/http-answer.ts"
 import { Refused } from "../refused.ts"
 import { Agents, connected } from "../run/agents.ts"
+import { longestSeconds, lookedAgain, unseen } from "../run/idle-pools.ts"
 import { Pools } from "../run/pools.ts"
 import { Settings } from "../settings.ts"
 import { Blobs } from "../store/blobs.ts"
@@ -17,7 +18,7 @@ import { counted, rows } from "../store/database.ts"
 import { sharedVerdict } from "../store/shared-verdict.ts"
 
 const Count = Schema.Struct({ status: RunStatus, n: Schema.Int })
-/** How far a stage that is not over came: no agent has it, one has taken it, its worker has begun, or has begun and no agent of its pool is heard. */
+/** How far a stage that is not over came: no agent has it, one has taken it, its worker has begun, or it was taken and no agent of its pool is heard. */
 const progresses = ["waiting", "taken", "started", "silent"] as const
 const Open = Schema.Struct({
   progress: Schema.Literals(progresses),
@@ -41,6 +42,12 @@ export const healthRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const route = routesWith(problem)
   const ok = HttpServerResponse.text("ok\n")
 
+  let idleness = unseen
+  const lookAtIdle = Effect.gen(function*() {
+    idleness = lookedAgain(idleness, yield* pools.idle, Number(yield* Clock.monotonicTimeNanos) / 1e9)
+    return longestSeconds(idleness)
+  })
+
   /** The text is shared, because anybody may ask for it without a token: the rows are counted only now and then. */
   const metrics = yield* sharedVerdict(
     Effect.gen(function*() {
@@ -53,7 +60,7 @@ export const healthRoutes = HttpRouter.addAll(Effect.gen(function*() {
       )
       const present = yield* agents.present
       const isHeard = yield* pools.isHeard
-      const isSilent = (of: typeof Open.Type) => of.progress === "started" && !isHeard(of)
+      const isSilent = (of: typeof Open.Type) => of.progress !== "waiting" && !isHeard(of)
       const inProgress = (progress: string) =>
         open.reduce((sum, of) => (isSilent(of) ? "silent" : of.progress) === progress ? sum + of.n : sum, 0)
       const { drained, unasked } = yield* pools.untaken
@@ -69,7 +76,7 @@ export const healthRoutes = HttpRouter.addAll(Effect.gen(function*() {
           "Since the worker began that has been at work on a run for the longest; 0 if none is.",
           ageSeconds(open.flatMap(({ since }) => since ?? []).sort()[0] ?? null, yield* Clock.currentTimeMillis)
         ),
-        "# HELP agent_job_server_stages Stages that are not over: waiting for an agent, taken by one, started by their worker, or started and silent, since no agent of their pool was heard in the last 90 seconds.",
+        "# HELP agent_job_server_stages Stages that are not over: waiting for an agent, taken by one, started by their worker, or taken or started and silent, since no agent of their pool was heard in the last 90 seconds.",
         "# TYPE agent_job_server_stages gauge",
         ...progresses.map((progress) => `agent_job_server_stages{progress="${progress}"} ${inProgress(progress)}`),
         ...gauge("agent_job_server_states_in_doubt", "States that wait for a person, and their workspaces with them.", doubts),
@@ -87,6 +94,11 @@ export const healthRoutes = HttpRouter.addAll(Effect.gen(function*() {
           "agent_job_server_stages_drained",
           "Stages that wait for agents that are drained, or with one.",
           open.reduce((sum, { heldBack }) => sum + heldBack, drained)
+        ),
+        ...gauge(
+          "agent_job_server_idle_pool_seconds",
+          "For how long runs have waited for a pool of which none is known to be at work: of the pool of which that is longest; 0 if there is none.",
+          yield* lookAtIdle
         ),
         ...gauge("agent_job_server_resident_bytes", "Memory of the process.", process.memoryUsage.rss()),
         ...Option.match(free, {

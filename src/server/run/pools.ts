@@ -1,7 +1,7 @@
 // Pools: the names of the tokens of controllers, to which workspaces are bound. Agents of one pool alone take the stages of such a workspace.
 // Invariant: a pool is asked about only while a stage belongs to no task. From then on the task's UID proves whose the stage is.
 // Used by assignments, run-view, the metrics, and the routes that show and bind pools.
-import { Context, Effect, Layer } from "effect"
+import { Context, Effect, Layer, Schema } from "effect"
 import { SqlClient, type SqlError, type Statement } from "effect/sql"
 import { poolId, type PoolList, type PoolView } from "../../schema/api/pools.ts"
 import { Tokens } from "../access/tokens.ts"
@@ -11,6 +11,9 @@ import { rows } from "../store/database.ts"
 import type { Workspace } from "../workspace/workspaces.ts"
 import { Agents, connected, CountOfPool, heard, type Present } from "./agents.ts"
 import type { StageRow } from "./stages.ts"
+
+/** Of which pools there are stages that a task has and that are not over, begun by their worker or not. */
+const Acknowledged = Schema.Struct({ agentPool: Schema.NullOr(Schema.String), begun: Schema.Literals([0, 1]) })
 
 type Counts = ReadonlyArray<typeof CountOfPool.Type>
 
@@ -37,6 +40,11 @@ export class Pools extends Context.Service<Pools, {
    * all that were are drained.
    */
   readonly untaken: Effect.Effect<{ readonly unasked: number; readonly drained: number }, SqlError.SqlError>
+  /**
+   * The pools for which runs or stages wait, while of none of theirs is it known that it is at work; null is what any may take, for which
+   * any may be at work.
+   */
+  readonly idle: Effect.Effect<ReadonlyArray<string | null>, SqlError.SqlError>
   /** All pools that tokens, workspaces or the default name, sorted by name. */
   readonly list: Effect.Effect<PoolList, SqlError.SqlError>
 }>()("agent-job/server/Pools") {
@@ -62,6 +70,12 @@ const make = Effect.gen(function*() {
     sql`SELECT ${ofRow} AS pool, count(*) AS n FROM stages JOIN runs ON runs.id = stages.runId JOIN workspaces ON workspaces.id = runs.workspaceId
       WHERE stages.acknowledgedAt IS NULL AND stages.endedAt IS NULL GROUP BY 1`
   )
+  const pending = rows(CountOfPool)(
+    sql`SELECT ${ofRow} AS pool, count(*) AS n FROM runs JOIN workspaces ON workspaces.id = runs.workspaceId WHERE runs.status = 'pending' GROUP BY 1`
+  )
+  const acknowledged = rows(Acknowledged)(
+    sql`SELECT agentPool, startedAt IS NOT NULL AS begun FROM stages WHERE acknowledgedAt IS NOT NULL AND endedAt IS NULL GROUP BY 1, 2`
+  )
   const bound = rows(CountOfPool)(sql`SELECT pool, count(*) AS n FROM workspaces GROUP BY pool`)
 
   /** Who is there of a pool. One whose token has another name by now asks under that. */
@@ -76,6 +90,17 @@ const make = Effect.gen(function*() {
       unasked: sumOf((of) => connected(of) === 0 && of.drained === 0),
       drained: sumOf((of) => connected(of) === 0 && of.drained > 0)
     }
+  })
+
+  const isHeard = Effect.map(agents.present, (present) => (stage: Pick<StageRow, "agentPool">) => heard(present(ofStage(stage))) > 0)
+
+  const idle = Effect.gen(function*() {
+    const told = (yield* acknowledged).filter(yield* isHeard)
+    const atWork = new Set(told.flatMap((of) => of.begun === 1 ? [ofStage(of)] : []))
+    const inCluster = told.flatMap((of) => of.begun === 0 ? [ofStage(of)] : [])
+    const waits = new Set([...[...yield* pending, ...yield* waiting].map(({ pool }) => pool), ...inCluster])
+    // What is at work for a pool that is not known may be so for each.
+    return [...waits].filter((pool) => !(atWork.has(pool) || atWork.has(null) || (pool === null && atWork.size > 0)))
   })
 
   const list = Effect.gen(function*() {
@@ -100,7 +125,7 @@ const make = Effect.gen(function*() {
   return Pools.of({
     of,
     ofStage,
-    isHeard: Effect.map(agents.present, (present) => (stage) => heard(present(ofStage(stage))) > 0),
+    isHeard,
     mayTake: (pool) =>
       sql`EXISTS (SELECT 1 FROM runs JOIN workspaces ON workspaces.id = runs.workspaceId
         WHERE runs.id = stages.runId AND (${ofRow} IS NULL OR ${ofRow} = ${pool}))`,
@@ -112,6 +137,7 @@ const make = Effect.gen(function*() {
           invalid(`There is no pool ${JSON.stringify(pool)}: no token has that name. The pools of this server are: ${pools.join(", ")}.`)
         ),
     untaken,
+    idle,
     list
   })
 })

@@ -71,12 +71,12 @@ describe("an alert", () => {
   )
 
   it("that says that runs wait asks whether any does", () => {
-    const told = rules.filter(({ annotations }) => /\bruns (?:are )?wait/iu.test(annotations.summary + annotations.description))
+    const told = rules.filter(({ annotations }) => /\bruns (?:are |have )?wait/iu.test(annotations.summary + annotations.description))
     expect(told.length).toBeGreaterThan(0)
     for (const { alert, expr } of told) {
       expect([alert, expr]).toEqual([
         alert,
-        expect.stringMatching(/agent_job_server_(?:runs\{status="pending|stages_unasked|stages_drained\) > 0)/u)
+        expect.stringMatching(/agent_job_server_(?:idle_pool_seconds|stages_unasked|stages_drained)\) >/u)
       ])
     }
   })

@@ -311,6 +311,43 @@ describe("a pool", () => {
       expect(yield* measured(url, "stages{progress=\"silent\"}")).toBe("1")
     }))
 
+  it.effect("of which no agent is heard is silent about what it has taken, too", () =>
+    Effect.gen(function*() {
+      const { dev, me, prod, url } = yield* serverOf("prod")
+      yield* me.start("demo")
+      yield* prod.take
+      yield* TestClock.adjust("89 seconds")
+      yield* dev.acquire()
+      expect([yield* measured(url, "stages{progress=\"taken\"}"), yield* measured(url, "stages{progress=\"silent\"}")]).toEqual(["1", "0"])
+      yield* TestClock.adjust("6 seconds")
+      expect([yield* measured(url, "stages{progress=\"taken\"}"), yield* measured(url, "stages{progress=\"silent\"}")]).toEqual(["0", "1"])
+    }))
+
+  it.effect("of which nothing is at work is counted as idle from when a run waits for it, whoever else is at work", () =>
+    Effect.gen(function*() {
+      const { dev, me, prod, url } = yield* serverOf("prod")
+      const idleSeconds = measured(url, "idle_pool_seconds")
+      const other = yield* me.workspace("other")
+      yield* me.as("PATCH", tfePath.workspaceById(other), workspaceBody(to("dev")))
+      expect(yield* idleSeconds).toBe("0")
+      yield* me.start("other")
+      const plan = yield* dev.take
+      yield* worker(url, plan, "uid-dev").as("GET", taskPath.assignment)
+      yield* TestClock.adjust("1 minute")
+      expect(yield* idleSeconds).toBe("0")
+      yield* me.start("demo")
+      const others = yield* prod.take // which waits in its cluster
+      for (let minute = 0; minute <= 4; minute++) {
+        yield* Effect.all([dev.cancellations(0, 0, "full"), prod.cancellations(0, 0, "drained")])
+        yield* TestClock.adjust("1 minute")
+        expect(yield* idleSeconds).toBe(String(minute * 60))
+      }
+      yield* Effect.all([dev.cancellations(0, 0, "full"), prod.cancellations(0, 0, "drained")])
+      yield* worker(url, others, "uid-prod").as("GET", taskPath.assignment)
+      yield* TestClock.adjust("6 seconds")
+      expect(yield* idleSeconds).toBe("0")
+    }))
+
   it.effect("of which no agent asks is what a run waits for, whatever an agent of the pool before said, or the end of an attempt", () =>
     Effect.gen(function*() {
       const { dev, me, prod, url } = yield* serverOf("dev")
