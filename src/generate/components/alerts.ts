@@ -148,7 +148,7 @@ const tasks: ReadonlyArray<Row> = [
     summary:
       "A stage could not save its state, or what belongs to it, for ten minutes; the only copy of the newest state may be in the Pod of its worker.",
     description:
-      "The worker tries for an hour. `kubectl get atasks -A -o wide` names the task, with the reason StateUnsaved, and its Pod; the log of that says why, and whether a person has to save the state (docs/state.md). Delete neither the Pod nor its node meanwhile."
+      "The worker tries for an hour, and with its last try this alert is over, whether the state is saved or in doubt then. `kubectl get atasks -A -o wide` names the task, with the reason StateUnsaved, and its Pod; the log of that says why, and whether a person has to save the state (docs/state.md). Delete neither the Pod nor its node meanwhile."
   },
   {
     name: "AgentJobNodeSilent",
@@ -194,6 +194,16 @@ const tasks: ReadonlyArray<Row> = [
     summary: "Tasks have waited for half an hour for a workspace that a former task, or one that does not run here, still holds.",
     description:
       "`kubectl get atasks -A -o wide` says which: most often a Pod that is left on a node which does not answer. Repair the node, or delete its Node object if the machine is off."
+  },
+  {
+    name: "AgentJobResultUnreported",
+    severity: "warning",
+    expr: lasts("over, and the pool does not know", "3m"),
+    lasting: "15m",
+    summary:
+      "A task of a pool has been over for 15 minutes, and its server does not know: for the server its run goes on, and keeps its workspace.",
+    description:
+      "`kubectl describe atask`, or the log of the controller, says why. If the values have another `agent.url` than when the task was made, or none, set that one again; if the server does not answer, or refuses the report, see its log and the token of the controller. Only if nobody asks for the run any more, remove the finalizer from the task, and end the run with `agent-job cancel RUN`, and then with `--force` (docs/state.md)."
   }
 ]
 
