@@ -2,7 +2,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { existsSync, globSync, readFileSync } from "node:fs"
 import { dirname, join } from "node:path"
-import { parseAllDocuments } from "yaml"
+import { parse, parseAllDocuments } from "yaml"
 
 type Tree = { readonly [key: string]: unknown }
 const documents = (file: string): ReadonlyArray<Tree> => parseAllDocuments(readFileSync(file, "utf8")).map((_) => Object(_.toJS()))
@@ -31,6 +31,18 @@ describe("each Kustomization of Flux", () => {
       expect(existsSync(join(spec.path, "kustomization.yaml"))).toBe(true)
     }
   )
+
+  it.each(["staging", "production"])("in %s is listened to by the Alert", (cluster) => {
+    const here = globSync(`flux/clusters/{base,${cluster}}/*.yaml`).flatMap(documents)
+    const names = here.filter(({ kind, spec }) => kind === "Kustomization" && spec !== undefined).map((_) => at(_, "metadata", "name"))
+    const patches = here.flatMap(({ patches }) => Array.isArray(patches) ? patches : []).flatMap(({ patch }) => parse(patch))
+    const sources = [
+      ...here.flatMap((_) => at(_, "spec", "eventSources") ?? []),
+      ...patches.filter(({ path }) => path === "/spec/eventSources/-").map(({ value }) => value)
+    ]
+    expect(names.length).toBeGreaterThanOrEqual(2)
+    expect(sources.filter(({ kind }) => kind === "Kustomization").map(({ name }) => name).sort()).toEqual(names.sort())
+  })
 
   it("removes nothing that leaves Git where the CRD is", () => {
     expect(ofFlux.filter((_) => at(_, "spec", "prune") === false).map((_) => at(_, "metadata", "name"))).toEqual(["agent-job-crds"])
