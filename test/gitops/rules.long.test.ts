@@ -80,6 +80,20 @@ describe("promtool", () => {
     expect(promtool(gone, idle)).toMatchObject(obeyed)
   })
 
+  it("sees by them that nothing of agent-job is there at all, unless it is a server alone, whose controllers others look after", () => {
+    const { annotations, labels } = ruleOf("AgentJobNoController")
+    const nothing = {
+      alertname: "AgentJobNoController",
+      eval_time: "6m",
+      exp_alerts: [{ exp_labels: labels, exp_annotations: annotations }]
+    }
+    const of = (series: string) => [{ series: `${series}{namespace="here",pod="one"}`, values: "1x60" }]
+    expect(promtool(
+      { interval: "1m", input_series: of("up"), alert_rule_test: [nothing] },
+      { interval: "1m", input_series: of("agent_job_server_agents"), alert_rule_test: [look("AgentJobNoController", "6m")] }
+    )).toMatchObject(obeyed)
+  })
+
   it("sees by them that two lead, unless each does so in a cluster of its own", () => {
     const alert = "AgentJobTwoLeaders"
     const leaders = (one: string, other: string) =>
@@ -178,7 +192,7 @@ describe("promtool", () => {
       ],
       alert_rule_test: [
         look("AgentJobStateInDoubt", "14m"),
-        lookAndRead("AgentJobStateInDoubt", "20m", "doubt", "States are in doubt, and nothing runs in their workspaces: 2."),
+        lookAndRead("AgentJobStateInDoubt", "20m", "doubt", "States are in doubt, and their workspaces wait for a person: 2."),
         look("AgentJobDiskFillsUp", "24m"),
         look("AgentJobDiskFillsUp", "30m", "full")
       ]

@@ -62,7 +62,9 @@ const controller: ReadonlyArray<Row> = [
   {
     name: "AgentJobNoController",
     severity: "critical",
-    expr: `absent(agent_job_leader) or max by (cluster, namespace) (agent_job_leader) == 0 or (${vanished("agent_job_leader")})`,
+    expr: `absent(agent_job_leader or agent_job_server_agents) or max by (cluster, namespace) (agent_job_leader) == 0 or (${
+      vanished("agent_job_leader")
+    })`,
     lasting: "5m",
     summary: "No controller of agent-job leads.",
     description:
@@ -256,7 +258,7 @@ const server: ReadonlyArray<Row> = [
     severity: "warning",
     expr: "max by (cluster, namespace) (agent_job_server_states_in_doubt) > 0",
     lasting: "15m",
-    summary: "States are in doubt, and nothing runs in their workspaces: {{ $value }}.",
+    summary: "States are in doubt, and their workspaces wait for a person: {{ $value }}.",
     description:
       "`agent-job get workspaces` names the workspaces and `agent-job state rescue NAME` what to do. Until then the server removes no old runs and states of these workspaces."
   },
