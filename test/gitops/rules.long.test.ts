@@ -171,8 +171,35 @@ describe("promtool", () => {
     ]
     expect(promtool({
       interval: "1m",
-      input_series: [...of("none", "0x480"), ...of("maintained", "5x120 0x360"), ...of("forgotten", "1x480")],
-      alert_rule_test: [look(alert, "2h"), look(alert, "4h", "forgotten"), look(alert, "8h", "forgotten")]
+      input_series: [
+        ...of("none", "0x480"),
+        ...of("maintained", "5x120 0x360"),
+        ...of("forgotten", "1x480"),
+        ...of("both", "1x480"),
+        ...["alone", "both"].map((namespace) => ({
+          series: `agent_job_tasks_held_back{namespace="${namespace}",pod="one",reason="Draining"}`,
+          values: "2x480"
+        }))
+      ],
+      alert_rule_test: [
+        look(alert, "2h"),
+        look(alert, "4h", "alone", "both", "forgotten"),
+        look(alert, "8h", "alone", "both", "forgotten"),
+        look("AgentJobIsolationUnproven", "8h")
+      ]
+    })).toMatchObject(obeyed)
+  })
+
+  it("sees by them that tasks wait for a proof of isolation", () => {
+    const alert = "AgentJobIsolationUnproven"
+    const of = (namespace: string, values: string) => ({
+      series: `agent_job_tasks_held_back{namespace="${namespace}",pod="one",reason="IsolationUnproven"}`,
+      values
+    })
+    expect(promtool({
+      interval: "1m",
+      input_series: [of("proven", "0x60"), of("installed", "1x10 0x50"), of("forgotten", "3x60")],
+      alert_rule_test: [look(alert, "14m"), look(alert, "16m", "forgotten"), look("AgentJobDrainForgotten", "1h")]
     })).toMatchObject(obeyed)
   })
 

@@ -1,7 +1,7 @@
 // What only the leading controller does: it works off the queue of tasks, and takes work from the pool.
 // When its scope closes, the passes that run first come to their end.
 // Run by controller/lifecycle/controller once this replica leads.
-import { Duration, Effect, Metric, Option, Stream, SubscriptionRef } from "effect"
+import { Duration, Effect, Metric, Option, Schedule, Stream, SubscriptionRef } from "effect"
 import type { ResolvedConfig } from "../../core/resolve/resolve.ts"
 import { callTimeout } from "../../kubernetes/client.ts"
 import { makeBackoff } from "../../queue/backoff.ts"
@@ -9,6 +9,7 @@ import * as KeyedQueue from "../../queue/keyed-queue.ts"
 import { poolIntake } from "../pool/pool-intake.ts"
 import { Pool } from "../pool/pool.ts"
 import { Reconciler } from "../reconcile/reconcile.ts"
+import { holdReasons } from "../world/turns.ts"
 import type { World } from "../world/world.ts"
 import type { Attention } from "./attention.ts"
 
@@ -23,6 +24,17 @@ const failures = Metric.counter("agent_job_reconcile_failed_total", {
   incremental: true
 })
 const draining = Metric.gauge("agent_job_draining", { description: "1 while this replica leads a cluster that is drained." })
+
+const heldBack = Metric.gauge("agent_job_tasks_held_back", {
+  description:
+    "Tasks of no pool that wait while this replica leads and starts nothing new, by the reason: the cluster is drained, or without a proof that it isolates tasks."
+})
+/** How often the tasks are counted for that, which looks at each of them. */
+const countedEvery = Duration.seconds(30)
+const tellHeldBack = (count: World["heldBack"]) =>
+  Effect.suspend(() =>
+    Effect.forEach(holdReasons, (reason) => Metric.update(Metric.withAttributes(heldBack, { reason }), count(reason)), { discard: true })
+  )
 
 /** Says that this replica does not lead. One that has never led says so too, because alerts see no zero in a metric that is not there. */
 export const doesNotLead = Metric.update(leader, 0)
@@ -64,6 +76,8 @@ export const whileLeader = Effect.fnUntraced(function*({ attention, config, drai
   yield* Metric.update(leader, 1)
   yield* Effect.addFinalizer(() => Metric.update(draining, 0)) // whoever leads next may hear that the drain is over
   yield* Effect.forkScoped(Stream.runForEach(SubscriptionRef.changes(drained), (isDrained) => Metric.update(draining, Number(isDrained))))
+  yield* Effect.addFinalizer(() => tellHeldBack(() => 0))
+  yield* Effect.forkScoped(Effect.repeat(tellHeldBack(world.heldBack), Schedule.spaced(countedEvery)))
   yield* attention.attach((key) => Effect.andThen(queue.add(key), measure))
   world.clearReportedWait(Option.none()) // another replica that led meanwhile may have told the pool something else
   yield* attention.lookAtAll

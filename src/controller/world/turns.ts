@@ -15,6 +15,10 @@ import { type AgentTask, mutates } from "../../schema/task/agent-task.ts"
 import type { Cache } from "./cache.ts"
 import { heldRefusals } from "./held-refusals.ts"
 
+/** Why nothing new starts, whatever the limits leave room for. */
+export const holdReasons = ["Draining", "IsolationUnproven"] as const
+type HoldReason = (typeof holdReasons)[number]
+
 export interface Turns {
   /** Whether the task has a slot. */
   readonly occupies: (task: AgentTask) => boolean
@@ -41,6 +45,9 @@ export interface Turns {
   readonly isReserved: (taskUid: string) => boolean
   /** Whether any pass that decided to make a Job has not ended, so that the Job may still be made. */
   readonly launching: () => boolean
+
+  /** How many tasks of no pool wait because nothing new starts for this reason; a pool, which is told why its own wait, counts those. */
+  readonly heldBack: (reason: HoldReason) => number
 
   /** Sets whether the cluster is drained: while it is, no task begins. Reports whether that is a change. */
   readonly setDrained: (drained: boolean) => boolean
@@ -74,6 +81,8 @@ interface TurnEvents {
   readonly passSaw: (taskUid: string, turn: Turn) => void
   readonly forget: (task: AgentTask) => void
 }
+
+const holdTurns: Readonly<Record<HoldReason, Turn>> = { Draining: heldBack, IsolationUnproven: waitsForProof }
 
 export const make = (
   cache: Pick<Cache, "job" | "keyOf" | "task" | "taskByUid" | "tasks">,
@@ -127,9 +136,12 @@ export const make = (
     }
     return admit(occupants, candidates, policy().limits)
   }
+  /** Returns why nothing new starts, if so. */
+  const hold = (): HoldReason | undefined =>
+    drained ? "Draining" : policy().requireProvenIsolation && !proven ? "IsolationUnproven" : undefined
   const turn = (task: AgentTask): Turn => {
-    if (drained && !hasBegun(task)) return heldBack
-    if (policy().requireProvenIsolation && !proven && !hasBegun(task)) return waitsForProof
+    const held = hold()
+    if (held !== undefined && !hasBegun(task)) return holdTurns[held]
     if (occupies(task)) return Turn.Admitted() // most passes are over such a task, for which no other task need be looked at
     turns ??= allTurns()
     return turns.get(task.metadata.uid) ?? Turn.Admitted()
@@ -161,6 +173,7 @@ export const make = (
       deniedMillis: refused.deniedMillis,
       isReserved: (uid) => reserved.has(uid),
       launching: () => launching.size > 0,
+      heldBack: (reason) => hold() === reason ? waiting().filter(([, task]) => isOpen(task) && task.spec.pool === undefined).length : 0,
 
       setDrained: (next) => {
         const isNews = next !== drained

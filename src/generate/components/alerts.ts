@@ -198,6 +198,15 @@ const tasks: ReadonlyArray<Row> = [
       "`kubectl get atasks -A -o wide` says which: most often a Pod that is left on a node which does not answer. Repair the node, or delete its Node object if the machine is off."
   },
   {
+    name: "AgentJobIsolationUnproven",
+    severity: "warning",
+    expr: `max by (cluster, namespace) (agent_job_tasks_held_back{reason="IsolationUnproven"}) > 0`,
+    lasting: "15m",
+    summary: "Tasks have waited for 15 minutes for a proof that their cluster isolates them.",
+    description:
+      "`agent-job doctor` in that cluster proves it, or says what is missing: a policy, or a network that enforces it. Each change of the values that a proof is for needs a new one."
+  },
+  {
     name: "AgentJobResultUnreported",
     severity: "warning",
     expr: lasts("over, and the pool does not know", "3m"),
@@ -247,11 +256,11 @@ const server: ReadonlyArray<Row> = [
   {
     name: "AgentJobDrainForgotten",
     severity: "warning",
-    expr: "max by (cluster, namespace) (agent_job_server_stages_drained) > 0",
+    expr: `max by (cluster, namespace) (agent_job_server_stages_drained or agent_job_tasks_held_back{reason="Draining"}) > 0`,
     lasting: "3h",
     summary: "Work has been waiting for three hours for a cluster that is drained.",
     description:
-      "`agent-job get RUN` says which controllers it is waiting for. `agent-job drain --undo` in their cluster starts it; if the cluster is to stay drained, cancel its runs and bind the workspaces to another pool."
+      "`agent-job get RUN` says which controllers a run is waiting for; AgentTasks of no pool wait in their own cluster. `agent-job drain --undo` there starts it; if the cluster is to stay drained, cancel its runs and bind the workspaces to another pool."
   },
   {
     name: "AgentJobStateInDoubt",

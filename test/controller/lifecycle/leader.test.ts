@@ -219,3 +219,36 @@ it.effect("counts the passes that fail, each of which is tried again, and no oth
     expect((yield* failures) - before).toBe(70)
     yield* Fiber.interrupt(lead)
   }).pipe(Effect.provide(Logger.layer([]))))
+
+it.effect("says how many tasks wait because nothing new starts, but for those of a pool, which counts them itself", () =>
+  Effect.gen(function*() {
+    const parts = Layer.mergeAll(
+      Layer.succeed(Reconciler, Reconciler.of({ reconcile: () => Effect.succeedNone })),
+      configuration,
+      Layer.mock(Kubernetes, { namespace: "tasks" })
+    )
+    const world = make({ ...policy, requireProvenIsolation: true })
+    const setTask = (name: string, { task }: ReturnType<typeof worldOf>) =>
+      world.setTask(`tasks/${name}`, Option.some({ ...task, metadata: { ...task.metadata, name, uid: Uid.make(name) } }))
+    for (const name of ["one", "two"]) setTask(name, worldOf({ ...plainSeed, life: "queued" }))
+    setTask("of-a-pool", worldOf({ ...plainSeed, life: "queued", pool: true }))
+    setTask("begun", worldOf({ ...plainSeed, life: "claimed" }))
+    setTask("over", worldOf({ ...plainSeed, life: "succeeded" }))
+    const drained = yield* SubscriptionRef.make(false)
+    const lead = yield* Effect.forkChild(
+      Effect.scoped(whileLeader({ world, config: configOf(), identity: "test", attention: makeAttention(world), drained })).pipe(
+        Effect.provide(parts)
+      )
+    )
+    const held = Effect.map(Metric.snapshot, (all) =>
+      Object.fromEntries(
+        all.filter(({ id }) => id === "agent_job_tasks_held_back").map(({ attributes, state }) => [attributes?.["reason"], state])
+      ))
+    yield* TestClock.adjust(0)
+    expect(yield* held).toEqual({ Draining: { value: 0 }, IsolationUnproven: { value: 2 } })
+    world.setDrained(true)
+    yield* TestClock.adjust("30 seconds")
+    expect(yield* held).toEqual({ Draining: { value: 2 }, IsolationUnproven: { value: 0 } })
+    yield* Fiber.interrupt(lead)
+    expect(yield* held).toEqual({ Draining: { value: 0 }, IsolationUnproven: { value: 0 } })
+  }))
