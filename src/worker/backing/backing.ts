@@ -41,6 +41,8 @@ export interface Backing {
   /** Values that no log may show, in addition to those of variables. */
   readonly secrets: ReadonlyArray<string>
   readonly ship: Option.Option<ShipLog>
+  /** What a person should read that came up before there was a log: its first lines. */
+  readonly remarks: ReadonlyArray<string>
   /** Sends entries of the journal to the server; absent without a pool. */
   readonly sendJournal: Option.Option<SendJournal>
   /** Returns the stored state as text, empty if there is none yet; none where the worker cannot read it, or gets no answer for a while. */

@@ -60,6 +60,7 @@ export const ownBacking = Effect.fnUntraced(
       variables: [],
       secrets: [],
       ship: Option.none(),
+      remarks: [],
       sendJournal: Option.none(),
       storedState: Effect.succeedNone,
       bringSource: Option.orElse(

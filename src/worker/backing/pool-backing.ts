@@ -50,7 +50,7 @@ export const poolBacking = Effect.fnUntraced(function*({ plan, source, stage }: 
   const unknown = unknownOption(begun.options, "worker")
   if (Option.isSome(unknown)) return yield* refuse(unknown.value)
   yield* delivery.keepSharedCopyAs(begun)
-  yield* carryStrandedStates
+  const remarks = yield* carryStrandedStates
 
   const settleState = yield* settlingLastState
 
@@ -58,6 +58,7 @@ export const poolBacking = Effect.fnUntraced(function*({ plan, source, stage }: 
     variables: begun.variables,
     secrets: [...(yield* taskApi.secrets), begun.keptStateKey],
     ship: Option.some(taskApi.appendLog),
+    remarks,
     sendJournal: Option.some(taskApi.appendEffects),
     storedState: storedState(taskApi),
     bringSource: Option.map(Option.fromUndefinedOr(source.pool), ({ archiveSha256 }) =>

@@ -48,6 +48,7 @@ export const runStage = Effect.fn("Stage.run")(
       Log.layer({ secrets: [...variables.secrets, ...behind.secrets], parts: variables.parts, ship: behind.ship, print: printToStdout })
     )
     const log = Context.get(logging, Log)
+    yield* Effect.forEach(behind.remarks, log.line, { discard: true })
     const outcome = yield* stage(spec, behind, variables, facts).pipe(
       Effect.provide(
         Layer.provide(

@@ -1,12 +1,13 @@
 // Unsaved states on the volume that all Pods of tasks share, where they outlive their Pods; the worker of the next stage sends them on.
 // Always holds: each is encrypted with its stage's key, since runners may read the volume; it stays until the server has it or a later one.
 // Used by worker/state/shared-copy.ts (keeps) and worker/backing/pool-backing.ts (carries).
-import { Clock, Duration, Effect, Option, Random } from "effect"
+import { Cause, Clock, Duration, Effect, Option, Random } from "effect"
 import { createCipheriv, randomBytes } from "node:crypto"
 import { existsSync, lstatSync, mkdirSync, readdirSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { isOneOf } from "../../schema/api/problem.ts"
 import { frame, keptStateBytes, keptStateLimitBytes, keptStateLine, type TaskDetails } from "../../schema/api/task-api.ts"
+import { errorInWords } from "../../schema/system-error.ts"
 import { problemCodeOf, type TaskApiError } from "../network/task-api-error.ts"
 import { TaskApi } from "../network/task-api.ts"
 import { Settings } from "../settings.ts"
@@ -63,9 +64,12 @@ export const takeBack = (file: string) => Effect.ignore(Effect.try({ try: () => 
 const isFinal = (error: TaskApiError): boolean =>
   error._tag === "Declined" && isOneOf(problemCodeOf(error), "invalid", "not-kept", "too-large")
 
+/** Tells a person of a state that stays on the volume, and why. */
+type Tell = (what: string, why: string) => Effect.Effect<void>
+
 /** Takes one file to the server; returns whether it is only there now, or is not of this server, or stays for another reason. */
 const carry = Effect.fnUntraced(
-  function*(root: number, name: string) {
+  function*(root: number, name: string, tell: Tell) {
     const { takeKeptState } = yield* TaskApi
     const kept = yield* readFile(root, [name], keptStateLimitBytes)
     if (Option.isNone(kept)) return "left" as const
@@ -77,35 +81,32 @@ const carry = Effect.fnUntraced(
       Effect.as("taken" as const),
       Effect.catch(({ message }) =>
         Effect.as(
-          Effect.logWarning(
-            `The server has the kept state ${name}, whose file stays on the volume; remove it by hand, or it is sent again`,
-            message
-          ),
+          tell(`The server has the kept state ${name}, whose file stays on the volume; remove it by hand, or it is sent again`, message),
           "left" as const
         )
       )
     )
   },
-  (effect, _, name) =>
+  (effect, _, name, tell) =>
     Effect.catch(
       effect,
       (error) =>
         Effect.as(
-          Effect.logWarning(`The server does not have the kept state ${name}, which stays on the volume`, error.message),
+          tell(`The server does not have the kept state ${name}, which stays on the volume`, error.message),
           error._tag === "Declined" && isOneOf(problemCodeOf(error), "not-of-this-server") ? "foreign" as const : "left" as const
         )
     )
 )
 
 /** Removes files that were never written to their end, such as those of a worker that was killed; one that it cannot remove stays. */
-const removeHalfDone = Effect.fnUntraced(function*(folder: string, root: number, names: ReadonlyArray<string>) {
+const removeHalfDone = Effect.fnUntraced(function*(folder: string, root: number, names: ReadonlyArray<string>, tell: Tell) {
   const before = (yield* Clock.currentTimeMillis) - halfDoneForMillis
   yield* Effect.forEach(
     names,
     (name) =>
       Effect.try({ try: () => lstatSync(join(folder, name), { throwIfNoEntry: false }), catch: trouble }).pipe(
         Effect.flatMap((found) => found !== undefined && found.mtimeMs < before ? removeFile(root, [name]) : Effect.void),
-        Effect.catch(({ message }) => Effect.logWarning(`The half-written state ${name} stays on the volume`, message))
+        Effect.catch(({ message }) => tell(`The half-written state ${name} stays on the volume`, message))
       ),
     { discard: true }
   )
@@ -124,10 +125,24 @@ const inTurn = Effect.fnUntraced(function*(folder: string, names: ReadonlyArray<
 })
 
 /**
- * Takes to the server the states that other stages had to leave. Never fails, and begins no further state when its time is over, so that
- * the stage comes to its own work.
+ * Takes to the server the states that other stages had to leave; returns what a person should read of those that stay. Never fails, and
+ * begins no further state when its time is over, so that the stage comes to its own work.
  */
-export const carryStrandedStates = Effect.gen(function*() {
+export const carryStrandedStates = Effect.suspend(() => {
+  const told: Array<string> = []
+  const tell: Tell = (what, why) =>
+    Effect.suspend(() => {
+      told.push(`${what}: ${why}`)
+      return Effect.logWarning(what, why)
+    })
+  return carryAll(tell).pipe(
+    Effect.scoped,
+    Effect.catchCause((cause) => tell("The states on the shared volume cannot be taken to the server", errorInWords(Cause.squash(cause)))),
+    Effect.as(told)
+  )
+})
+
+const carryAll = Effect.fnUntraced(function*(tell: Tell) {
   const { cacheDirectory } = yield* Settings
   const folder = Option.map(cacheDirectory, folderOf)
   if (Option.isNone(folder) || !existsSync(folder.value)) return
@@ -135,18 +150,14 @@ export const carryStrandedStates = Effect.gen(function*() {
   const found = readdirSync(folder.value)
   const names = yield* inTurn(folder.value, found.filter((name) => name.endsWith(suffix)))
   const root = yield* openFolder(folder.value)
-  yield* removeHalfDone(folder.value, root, found.filter((name) => name.endsWith(`${suffix}${asideSuffix}`)))
+  yield* removeHalfDone(folder.value, root, found.filter((name) => name.endsWith(`${suffix}${asideSuffix}`)), tell)
   let taken = 0
   let foreign = 0
   for (const name of names) {
     const spent = Duration.nanos((yield* Clock.monotonicTimeNanos) - since)
     if (taken === carriedAtOnce || foreign === foreignAtOnce || Duration.isGreaterThanOrEqualTo(spent, carriesFor)) return
-    const carried = yield* carry(root, name)
+    const carried = yield* carry(root, name, tell)
     if (carried === "taken") taken++
     if (carried === "foreign") foreign++
   }
-}).pipe(
-  Effect.scoped,
-  Effect.catchCause((cause) => Effect.logWarning("The states on the shared volume cannot be taken to the server", cause)),
-  Effect.asVoid
-)
+})

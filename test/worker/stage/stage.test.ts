@@ -2,6 +2,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Option } from "effect"
 import { TestClock } from "effect/testing"
+import { mkdirSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
 import { makeJournal } from "../../../src/worker/engine/journal.ts"
 import { Log } from "../../../src/worker/engine/log-shipper.ts"
 import { tellPlanned } from "../../../src/worker/stage/stage.ts"
@@ -54,6 +56,22 @@ describe("a stage with an option that only a newer version knows", () =>
       expect([status.reason, status.message], log()).toEqual(["InvalidConfiguration", expect.stringContaining("options.excludes")])
       expect(log()).not.toContain("engine")
     })))
+
+it.live("a stage names in its log, as the server has it, the states that others left and it could not deliver", () =>
+  Effect.gen(function*() {
+    const api = yield* taskApi
+    api.archive = tarGz({ "main.tf": "" })
+    api.fault("POST /kept-state", { status: 409, error: "not-of-this-server" })
+    yield* ran(poolTask(api, "plan"), { tofu: "#!/bin/sh\nexit 1\n" }, (here) => {
+      const shared = join(here.privateDirectory, "shared")
+      mkdirSync(join(shared, "kept-states"), { recursive: true })
+      writeFileSync(join(shared, "kept-states", "run-x.apply.1.0a1b2c.state"), "sealed")
+      return { ...token(here, api), AGENT_JOB_CACHE_DIR: shared }
+    })
+    expect(text(api.log)).toMatch(
+      /^The server does not have the kept state run-x\.apply\.1\.0a1b2c\.state, which stays on the volume: .+\n/u
+    )
+  }))
 
 describe("a stage that fails", () => {
   const secret = "hunter2-in-the-first-line\nhunter2-in-the-second"
