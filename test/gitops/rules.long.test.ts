@@ -215,13 +215,18 @@ describe("promtool", () => {
         of("states_in_doubt", "settled", "1x10 0x50"),
         of("states_in_doubt", "doubt", "2x60"),
         of("disk_free_bytes", "roomy", "300000000x60"),
-        of("disk_free_bytes", "full", "300000000x20 200000000x40")
+        of("disk_free_bytes", "full", "300000000x20 200000000x40"),
+        of("takes_files", "full", "1x60"),
+        of("disk_free_bytes", "quota", "300000000x60"),
+        of("takes_files", "quota", "1x40 0x20")
       ],
       alert_rule_test: [
         look("AgentJobStateInDoubt", "14m"),
         lookAndRead("AgentJobStateInDoubt", "20m", "doubt", "States are in doubt, and their workspaces wait for a person: 2."),
         look("AgentJobDiskFillsUp", "24m"),
-        look("AgentJobDiskFillsUp", "30m", "full")
+        look("AgentJobDiskFillsUp", "30m", "full"),
+        look("AgentJobDiskFillsUp", "44m", "full"),
+        look("AgentJobDiskFillsUp", "50m", "full", "quota")
       ]
     })).toMatchObject(obeyed)
   })

@@ -274,10 +274,12 @@ const server: ReadonlyArray<Row> = [
   {
     name: "AgentJobDiskFillsUp",
     severity: "critical",
-    expr: "min by (cluster, namespace) (agent_job_server_disk_free_bytes) < 268435456",
+    expr:
+      "min by (cluster, namespace) (agent_job_server_disk_free_bytes) < 268435456 or min by (cluster, namespace) (agent_job_server_takes_files) == 0",
     lasting: "5m",
-    summary: "The server of agent-job has less than 256 MiB left for archives, logs and states.",
-    description: "With a full disk no state can be saved. Enlarge its claim, or keep less with --keep-days (docs/state.md)."
+    summary: "The server of agent-job has less than 256 MiB left for archives, logs and states, or its disk takes none any more.",
+    description:
+      "With a full disk no state can be saved. Enlarge its claim, or keep less with --keep-days (docs/state.md). If there is room, a quota may be full that the file system does not show, or the log of the server says what else is wrong."
   }
 ]
 

@@ -64,6 +64,7 @@ export const healthRoutes = HttpRouter.addAll(Effect.gen(function*() {
       const inProgress = (progress: string) =>
         open.reduce((sum, of) => (isSilent(of) ? "silent" : of.progress) === progress ? sum + of.n : sum, 0)
       const { drained, unasked } = yield* pools.untaken
+      const takesFiles = yield* Effect.match(blobs.probe, { onFailure: () => 0, onSuccess: () => 1 })
       const free = yield* Effect.option(Effect.tryPromise(() => statfs(dataDir)))
       const lines = [
         "# HELP agent_job_server_runs Runs by status.",
@@ -101,6 +102,11 @@ export const healthRoutes = HttpRouter.addAll(Effect.gen(function*() {
           yield* lookAtIdle
         ),
         ...gauge("agent_job_server_resident_bytes", "Memory of the process.", process.memoryUsage.rss()),
+        ...gauge(
+          "agent_job_server_takes_files",
+          "1 while the data directory takes a file of the size of a state, which a quota may keep it from though there seems to be room.",
+          takesFiles
+        ),
         ...Option.match(free, {
           onNone: () => [],
           onSome: ({ bavail, bsize }) =>

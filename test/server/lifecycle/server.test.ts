@@ -351,6 +351,16 @@ describe("health", () => {
       expect([yield* figure("oldest_run_at_work_seconds"), yield* figure("states_in_doubt")]).toEqual(["0", "1"])
     }))
 
+  it.effect("says whether the disk takes a state, however much room it shows", () =>
+    Effect.gen(function*() {
+      const made = yield* directory
+      const figure = figureOf(yield* serve(made))
+      expect(yield* figure("takes_files")).toBe("1")
+      rmSync(join(made, "data", "blobs"), { recursive: true })
+      yield* TestClock.adjust("5 seconds")
+      expect([yield* figure("takes_files"), Number(yield* figure("disk_free_bytes")) > 1024 * 1024]).toEqual(["0", true])
+    }))
+
   it.effect("says how far the stages came that are not over, and how many wait for a cluster that is drained", () =>
     Effect.gen(function*() {
       const url = yield* server
