@@ -103,12 +103,20 @@ export const makeRunViews = Effect.gen(function*() {
     return hasTaker && !isDue ? told : { ...told, message: `${told.message} ${message}` }
   })
 
-  /** Returns since when nothing is heard of a stage that an agent has, and what to do about that; undefined if an agent of its pool is there. */
+  /**
+   * Returns since when nothing is heard of the agent that has a stage, and what to do about that; undefined if another of its pool is there
+   * and the stage has not begun.
+   */
   const silenceOf = Effect.fnUntraced(function*(run: Run, stage: StageRow) {
     if (stage.agent === null) return undefined
     const since = yield* agents.silentSince(stage.agent, pools.ofStage(stage))
-    if (since === undefined || (yield* pools.isHeard)(stage)) return undefined
-    return `agent ${stage.agent} has not been heard since ${since}, and no other of its pool is there; if this lasts, check that its controller runs and reaches the server. ${
+    if (since === undefined) return undefined
+    const unheard = `agent ${stage.agent} has not been heard since ${since}`
+    if (!(yield* pools.isHeard)(stage)) {
+      return `${unheard}, and no other of its pool is there; if this lasts, check that its controller runs and reaches the server. ${endIt(run)}`
+    }
+    if (stage.startedAt === null) return undefined
+    return `${unheard}. Another agent is there, and reports its end if it has replaced ${stage.agent}; if no end comes, check that the controller of ${stage.agent} runs and reaches the server. ${
       endIt(run)
     }`
   })
