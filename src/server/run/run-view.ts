@@ -113,7 +113,9 @@ export const makeRunViews = Effect.gen(function*() {
     if (since === undefined) return undefined
     const unheard = `agent ${stage.agent} has not been heard since ${since}`
     if (!(yield* pools.isHeard)(stage)) {
-      return `${unheard}, and no other of its pool is there; if this lasts, check that its controller runs and reaches the server. ${endIt(run)}`
+      return `${unheard}, and no other of its pool is there; if this lasts, check that its controller runs and reaches the server. ${
+        endIt(run)
+      }`
     }
     if (stage.startedAt === null) return undefined
     return `${unheard}. Another agent is there, and reports its end if it has replaced ${stage.agent}; if no end comes, check that the controller of ${stage.agent} runs and reaches the server. ${
