@@ -984,6 +984,20 @@ export const mutants: ReadonlyArray<Mutant> = [
     test: "server/force-cancel.test.ts"
   },
   {
+    name: "an apply that is cancelled before it was offered is not asked for its result, though it may have run before a restore",
+    file: "src/server/run/stages.ts",
+    from: " OR stage <> 'plan'",
+    to: "",
+    test: "server/cancelled-elsewhere.test.ts"
+  },
+  {
+    name: "an agent without the task of an apply has the last word on it",
+    file: "src/server/run/assignments.ts",
+    from: "!(yield* ends.tellsOfDoubt(stage, result))",
+    to: "ends.tellsOfDoubt !== undefined",
+    test: "server/cancelled-elsewhere.test.ts"
+  },
+  {
     name: "what a new offer wiped is not said again",
     file: "src/controller/pool/pool-intake.ts",
     from: "Effect.ensuring(pool.acknowledge(id, task.metadata.uid), sayAgain(intake, task))",

@@ -33,6 +33,7 @@ import { type OptionsUnusable, type ServerError, type ServerOptions, Settings } 
 import { Blobs } from "../store/blobs.ts"
 import { Commits } from "../store/commits.ts"
 import { layerDatabase } from "../store/database.ts"
+import { databaseIn, refuseLost, warnOfNew } from "../store/earlier-data.ts"
 import { NamedBlobs } from "../store/named-blobs.ts"
 import { tfePoolRoutes } from "../tfe/tfe-pool-routes.ts"
 import { tfeRefusedRoutes } from "../tfe/tfe-refused-routes.ts"
@@ -85,7 +86,8 @@ export const stores = (options: ServerOptions) =>
     Layer.provideMerge(Layer.mergeAll(Pools.layer, Workspaces.layer)),
     Layer.provideMerge(Layer.mergeAll(Agents.layer, Commits.layer)),
     Layer.provideMerge(Tokens.layer(options)), // after the database, which only one process can open, so only one makes the key
-    Layer.provideMerge(layerDatabase(join(options.dataDir, "agent-job.sqlite"))),
+    Layer.provideMerge(layerDatabase(databaseIn(options.dataDir))),
+    Layer.provideMerge(Layer.effectDiscard(refuseLost(options.dataDir))),
     Layer.provideMerge(Blobs.layer(join(options.dataDir, "blobs"))), // makes the data directory, in which the database is
     Layer.provideMerge(
       Layer.succeed(Settings, {
@@ -111,5 +113,6 @@ export const Server = (options: ServerOptions): Layer.Layer<never, OptionsUnusab
   Layer.effectDiscard(
     HttpServer.addressFormattedWith((address) => Effect.logInfo("the server listens", { address, dataDir: options.dataDir }))
   ).pipe(
-    Layer.provide(ServerWithAddress(options))
+    Layer.provide(ServerWithAddress(options)),
+    Layer.provide(Layer.effectDiscard(warnOfNew(options.dataDir)))
   )

@@ -100,7 +100,7 @@ const takenByPool = (stage: StageRow, pool: string | null) =>
     : ofOtherPool(stage)
 
 /**
- * How long the feed of cancellations names a stage that ended without its agent's word, because the agent may have been away. This is
+ * How long the feed of cancellations names a stage that ended without its task's word, because its agent may have been away. This is
  * bounded: where no task is left that could have the last word, each agent hears of the stage at each start.
  */
 const awayMillis = 30 * 24 * 3600 * 1000
@@ -132,8 +132,8 @@ export class Assignments extends Context.Service<Assignments, {
   readonly wait: (id: string, by: Speaker, reason: string, message: string) => Effect.Effect<void, StoreFailure>
   /**
    * Returns the cancelled stages after the cursor `after`, and in `next` the cursor to ask with again. Waits up to `waitSeconds` for the
-   * first. Includes stages that are not over, and stages that ended without the word of their agent, which may have been away and still run
-   * them. A cursor past the last number is from before a restore, and maybe from a clock that was ahead, so that new numbers would not
+   * first. Includes stages that are not over, and stages that ended without the word of their task, whose agent may have been away and still
+   * run them. A cursor past the last number is from before a restore, and maybe from a clock that was ahead, so that new numbers would not
    * reach it: then all stages are returned. It is the same for all pools: the task that has a stage may be in the cluster of a pool that its
    * workspace has left. An agent that has no such task can do nothing with an id, which says nothing else.
    */
@@ -141,7 +141,10 @@ export class Assignments extends Context.Service<Assignments, {
     after: number,
     waitSeconds: number
   ) => Effect.Effect<{ readonly ids: ReadonlyArray<string>; readonly next: number }, StoreFailure>
-  /** Ends the stage with its result, once. The same result again succeeds, another one fails with 409 `result-exists`. */
+  /**
+   * Ends the stage with its result, once. The same result again succeeds, another one fails with 409 `result-exists`; but where a stage
+   * ended without the word of its task, and that tells of a doubt later, it takes the place of that end. The run stays as it is.
+   */
   readonly end: (id: string, by: Speaker, result: ToldResult) => Effect.Effect<void, StoreFailure>
   /** Returns the stage of a token; undefined if the token is unknown. */
   readonly byToken: (token: string) => Effect.Effect<Offered | undefined, SqlError.SqlError>
@@ -303,12 +306,13 @@ const make = Effect.gen(function*() {
     sql.withTransaction(Effect.gen(function*() {
       const stage = yield* take(id, by)
       if (stage.result !== null) {
-        return yield* Equal.equals(plainly(stage.result), plainly(result)) // as an older controller tells what a newer worker said
-          ? Effect.void
-          : conflict(
+        if (Equal.equals(plainly(stage.result), plainly(result))) return // as an older controller tells what a newer worker said
+        if (Option.isNone(by.taskUid) || !(yield* ends.tellsOfDoubt(stage, result))) {
+          return yield* conflict(
             "result-exists",
             `The stage ${id} has another result already, which is kept; look at it with: agent-job get ${stage.runId}`
           )
+        }
       }
       yield* ends.conclude(stage, result)
     }))

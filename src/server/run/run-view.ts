@@ -108,14 +108,22 @@ export const makeRunViews = Effect.gen(function*() {
     return hasTaker && !isDue ? told : { ...told, message: `${told.message} ${message}` }
   })
 
-  /** Returns since when nothing is heard of a stage that an agent has, and what to do about that; undefined if an agent of its pool is there. */
+  /**
+   * Returns since when nothing is heard of the agent that has a stage, and what to do about that; undefined if another of its pool is there
+   * and the stage has not begun.
+   */
   const silenceOf = Effect.fnUntraced(function*(run: Run, stage: StageRow) {
     if (stage.agent === null) return undefined
     const since = yield* agents.silentSince(stage.agent, pools.ofStage(stage))
-    if (since === undefined || (yield* pools.isHeard)(stage)) return undefined
-    return `agent ${stage.agent} has not been heard since ${since}, and no other of its pool is there; if this lasts, check that its controller runs and reaches the server. ${
-      endIt(run)
-    }`
+    if (since === undefined) return undefined
+    const unheard = `agent ${stage.agent} has not been heard since ${since}`
+    if (!(yield* pools.isHeard)(stage)) {
+      return `${unheard}, and no other of its pool is there; if this lasts, check that its controller runs and reaches the server. ${
+        endIt(run)
+      }`
+    }
+    if (stage.startedAt === null) return undefined
+    return `${unheard}; another of its pool is there, which reports the end of the stage if it has taken its place. ${endIt(run)}`
   })
 
   /** Returns what its agent told of a stage, and that it has been silent since then; of one that has begun, also where it told nothing. */

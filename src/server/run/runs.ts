@@ -302,8 +302,9 @@ const make = Effect.gen(function*() {
     yield* stages.withdraw(run.id)
     /** A restored database may not have the start of a stage whose result speaks of its state. */
     const hasBegun = ({ result, startedAt }: StageRow) => startedAt !== null || result?.statePushed !== undefined
-    const began = (yield* stages.ofRun(run.id)).some((stage) => mutates(stage.stage) && hasBegun(stage))
-    yield* began ? discardSaved(run, 0, `the run ${run.id}, which began to apply its own plan`) : journals.forgetPlanned(run.id)
+    const applies = (yield* stages.ofRun(run.id)).filter(({ stage }) => mutates(stage))
+    if (applies.some(hasBegun)) yield* discardSaved(run, 0, `the run ${run.id}, which began to apply its own plan`)
+    else if (applies.every(({ taskUid }) => taskUid !== null)) yield* journals.forgetPlanned(run.id) // no task may yet say that it ran
     yield* sql`UPDATE workspaces SET currentRunId = NULL WHERE id = ${run.workspaceId} AND currentRunId = ${run.id}`
     yield* dispatch(run.workspaceId)
     yield* removePlanFile(run)

@@ -25,10 +25,15 @@ import { type StageRow, Stages, stepOf } from "./stages.ts"
 
 export class StageEnds extends Context.Service<StageEnds, {
   /**
-   * Ends a stage, in the transaction that has made sure that the stage has no result: stores the result, opens a rescue where the state is
-   * in doubt, ends the stage's token and the lock it may hold, and moves its run on.
+   * Ends a stage, in the transaction that has made sure that the stage has no result, or only one without the word of its task: stores the
+   * result, opens a rescue where the state is in doubt, ends the stage's token and the lock it may hold, and moves its run on.
    */
   readonly conclude: (stage: StageRow, result: ToldResult) => Effect.Effect<void, StoreFailure>
+  /**
+   * Reports whether this result, with which the task of a stage comes after the stage has ended without it, leaves the state in doubt, as
+   * where it ran before a restore. Nobody has been told of a doubt of such a stage.
+   */
+  readonly tellsOfDoubt: (stage: StageRow, result: ToldResult) => Effect.Effect<boolean, StoreFailure>
   /**
    * Ends, at a person's word, a run whose cancel was asked and never carried out, as when its AgentTask is gone: its stage ends as lost,
    * and what it may have changed is in doubt.
@@ -159,9 +164,12 @@ const make = Effect.gen(function*() {
 
   const conclude = Effect.fnUntraced(function*(stage: StageRow, result: ToldResult) {
     const at = yield* now
+    /** An agent that has no task of the stage ends it; the one that has it may be of another cluster, from before a restore. */
+    const isUnheard = mutates(stage.stage) && stage.taskUid === null && stage.startedAt === null
     yield* sql`UPDATE stages SET ${
       sql.update({
         result: JSON.stringify(result),
+        forced: isUnheard,
         endedAt: stage.endedAt ?? at,
         ...(stage.endedAt === null && { acknowledgedAt: stage.acknowledgedAt ?? at })
       })
@@ -169,8 +177,9 @@ const make = Effect.gen(function*() {
     const run = yield* runs.get(stage.runId)
     const standing = yield* standingOf(stage, result)
     // A stage that has no lock made nothing, seen or unseen, or ended in order, unless this database is a copy from before its lock.
-    if (mutates(stage.stage) && standing.lock === "none" && !standing.confirmedElsewhere) yield* journals.forgetPlanned(run.id)
-    const doubted = yield* openRescueIfInDoubt(stage, run, result, standing)
+    const madeNothing = mutates(stage.stage) && standing.lock === "none" && !standing.confirmedElsewhere
+    if (madeNothing && !isUnheard) yield* journals.forgetPlanned(run.id)
+    const doubted = madeNothing && isUnheard ? "" : yield* openRescueIfInDoubt(stage, run, result, standing)
     yield* locks.release(stage.id)
     yield* commits.news(`logs ${run.id}`)
     const again = planAgainAfterMillis(stage.stage, result, stage.attempt - 1)
@@ -178,6 +187,11 @@ const make = Effect.gen(function*() {
     const { event, ...facts } = runEnd(stepOf(stage.stage), run, result, doubted)
     yield* runs.step(stage.runId, event, facts)
     if (stage.stage === "apply" && result.outcome === "succeeded" && run.rescueId !== null) yield* settleImported(run, run.rescueId)
+  })
+
+  const tellsOfDoubt = Effect.fnUntraced(function*(ended: StageRow, result: ToldResult) {
+    if (!(yield* stages.isUnheard(ended.id))) return false
+    return doubtOf({ stage: ended.stage, result, unsavedEffects: false, ...(yield* standingOf(ended, result)) }) !== undefined
   })
 
   const forceCancel = Effect.fn("StageEnds.forceCancel")((runId: string, by: string) =>
@@ -194,5 +208,5 @@ const make = Effect.gen(function*() {
     }))
   )
 
-  return StageEnds.of({ conclude, forceCancel, journal })
+  return StageEnds.of({ conclude, tellsOfDoubt, forceCancel, journal })
 })

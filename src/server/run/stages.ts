@@ -71,7 +71,10 @@ export class Stages extends Context.Service<Stages, {
     stage: StageRow,
     again: Pick<StageRow, "notBefore" | "waitMessage" | "waitReason">
   ) => Effect.Effect<void, SqlError.SqlError>
-  /** Puts the run's stages that an agent may have on the feed of cancellations. */
+  /**
+   * Puts the run's stages that an agent may have on the feed of cancellations: those that were offered, and of those that change something
+   * all, because this database may be a copy from before the offer.
+   */
   readonly cancel: (runId: RunId) => Effect.Effect<void, SqlError.SqlError>
   /**
    * Puts a stage on the feed that was over before its task was heard of. An agent whose cursor is past the stage hears of it once more; of
@@ -83,6 +86,11 @@ export class Stages extends Context.Service<Stages, {
    * it.
    */
   readonly withdraw: (runId: RunId) => Effect.Effect<void, SqlError.SqlError>
+  /**
+   * Reports whether a stage that may have changed something ended without the word of its task, and without a rescue: by an agent that has
+   * no such task, while another may have it, or by force.
+   */
+  readonly isUnheard: (id: string) => Effect.Effect<boolean, SqlError.SqlError>
 }>()("agent-job/server/Stages") {
   static readonly layer = Layer.effect(Stages, Effect.suspend(() => make))
 }
@@ -124,7 +132,7 @@ const make = Effect.gen(function*() {
 
   const cancel = Effect.fn("Stages.cancel")(function*(runId: RunId) {
     const cancelled = yield* sql`UPDATE stages SET cancelSeq = ${yield* nextCancelSeq}
-      WHERE runId = ${runId} AND offeredAt IS NOT NULL AND result IS NULL AND cancelSeq IS NULL RETURNING id`
+      WHERE runId = ${runId} AND (offeredAt IS NOT NULL OR stage <> 'plan') AND result IS NULL AND cancelSeq IS NULL RETURNING id`
     if (cancelled.length > 0) yield* commits.news("cancellations")
   })
 
@@ -138,5 +146,11 @@ const make = Effect.gen(function*() {
     yield* cancel(runId)
   })
 
-  return Stages.of({ find, get, ofRun, listedOf, newestOver, create, createAgain, cancel, cancelLate, withdraw })
+  const isUnheard = (id: string) =>
+    Effect.map(
+      sql`SELECT id FROM stages WHERE id = ${id} AND stage <> 'plan' AND forced = 1 AND NOT EXISTS (SELECT 1 FROM rescues WHERE stageId = ${id})`,
+      (found) => found.length > 0
+    )
+
+  return Stages.of({ find, get, ofRun, listedOf, newestOver, create, createAgain, cancel, cancelLate, withdraw, isUnheard })
 })

@@ -42,7 +42,7 @@ export class Blobs extends Context.Service<Blobs, {
   readonly store: (received: Received) => Effect.Effect<void, Refused>
   readonly stream: (sha256: string) => Stream.Stream<Uint8Array, Refused>
   readonly sizeBytes: (sha256: string) => Effect.Effect<number, Refused>
-  /** Fails with 503 when the file is damaged. */
+  /** Fails with 503 when the file is damaged, or, as each that reads it, missing. */
   readonly check: (sha256: string) => Effect.Effect<void, Refused>
   /** Returns the whole blob, checked against its digest. Used for states that are looked into. */
   readonly read: (sha256: string) => Effect.Effect<Uint8Array, Refused>
@@ -71,6 +71,16 @@ const storageIn = (directory: string) => (cause: unknown) => {
     beneath: { cause, code, path }
   })
 }
+
+/** Returns the refusal for a file that a row names and that is not there, as where only the database was restored. */
+const missing = (sha256: string, path: string, cause: unknown) =>
+  new Refused({
+    status: 503,
+    error: "storage",
+    message:
+      `The stored file ${sha256} is missing in the server's data directory, so it cannot be given out; copy it there from blobs/ of a backup. If it is a state, it can be pushed again instead; if it is of a run, start another.`,
+    beneath: { cause, code: "ENOENT", path }
+  })
 
 /** Syncs a directory; without that, a new name in it may be gone after a power cut. */
 export const syncDirectory = (directory: string) => {
@@ -119,6 +129,9 @@ const make = Effect.fnUntraced(function*(directory: string) {
     return failure(cause)
   }
   const onDisk = <A>(use: () => Promise<A>) => Effect.tryPromise({ try: use, catch: storage })
+  const unread = (sha256: string) => (cause: unknown) => codeOf(cause) === "ENOENT" ? missing(sha256, path(sha256), cause) : storage(cause)
+  const reading = <A>(sha256: string, use: (file: string) => Promise<A>) =>
+    Effect.tryPromise({ try: () => use(path(sha256)), catch: unread(sha256) })
   /** Runs a synchronous step of a transaction, of which the server has only one at a time. */
   const atOnce = <A>(use: () => A) => Effect.try({ try: use, catch: storage })
   yield* Effect.tryPromise({
@@ -163,10 +176,10 @@ const make = Effect.fnUntraced(function*(directory: string) {
   const opened = Effect.acquireRelease(onDisk(() => opendir(directory)), (entries) => Effect.ignore(onDisk(() => entries.close())))
   const isTorn = (name: string) => name.startsWith("new-") && !name.startsWith(unfinished)
 
-  const stream = (sha256: string) => NodeStream.fromReadable({ evaluate: () => createReadStream(path(sha256)), onError: storage })
+  const stream = (sha256: string) => NodeStream.fromReadable({ evaluate: () => createReadStream(path(sha256)), onError: unread(sha256) })
 
   const read = Effect.fn("Blobs.read")(function*(sha256: string) {
-    const bytes = yield* onDisk(() => readFile(path(sha256)))
+    const bytes = yield* reading(sha256, (file) => readFile(file))
     yield* sameDigest(sha256, createHash("sha256").update(bytes))
     return bytes
   })
@@ -223,7 +236,7 @@ const make = Effect.fnUntraced(function*(directory: string) {
         syncDirectory(directory)
       }),
     stream,
-    sizeBytes: (sha256) => Effect.map(onDisk(() => stat(path(sha256))), ({ size }) => size),
+    sizeBytes: (sha256) => Effect.map(reading(sha256, (file) => stat(file)), ({ size }) => size),
     check,
     read,
     remove: (sha256) => atOnce(() => rmSync(path(sha256), { force: true })),

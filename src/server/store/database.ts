@@ -8,6 +8,7 @@ import { chmodSync, closeSync, openSync, statSync } from "node:fs"
 import { DatabaseSync, type SQLInputValue } from "node:sqlite"
 import { ServerError } from "../settings.ts"
 import { CurrentAct, dueEntry } from "./act.ts"
+import { checkPages } from "./integrity.ts"
 import { migrations } from "./migrations.ts"
 
 const duplicatePrimaryKey = 1555
@@ -133,7 +134,9 @@ const isNotNewer = Effect.fnUntraced(function*(file: string) {
 /** A migrated database: nothing built on it can see another schema. */
 export const layerDatabase = (file: string): Layer.Layer<SqlClient.SqlClient, ServerError> =>
   Layer.effectDiscard(
-    Effect.andThen(Migrator.make({})({ loader: migrations }), isNotNewer(file)).pipe(
+    (file === inMemory ? Effect.void : checkPages(file)).pipe(
+      Effect.andThen(Migrator.make({})({ loader: migrations })),
+      Effect.andThen(isNotNewer(file)),
       Effect.mapError((cause) => cause instanceof ServerError ? cause : cannotOpen(file, cause))
     )
   ).pipe(

@@ -112,7 +112,9 @@ describe("the key of links and seals", () => {
 
   it.live.each([0, 31])("is refused with %s bytes, with what to do", (length) =>
     Effect.gen(function*() {
-      const made = yield* left({ "path.key": "x".repeat(length) })
+      const made = yield* directory
+      yield* Effect.scoped(serve(made))
+      writeFileSync(join(made, "data", "path.key"), "x".repeat(length))
       const { message } = yield* Effect.flip(Effect.scoped(Layer.build(ServerWithAddress(optionsIn(made)))))
       expect(message).toMatch(
         new RegExp(

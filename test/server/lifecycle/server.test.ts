@@ -5,6 +5,7 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, watch, writeFileSync } fr
 import { createServer } from "node:http"
 import { connect } from "node:net"
 import { join } from "node:path"
+import { statePath } from "../../../src/schema/api/state.ts"
 import { taskHeader, taskPath } from "../../../src/schema/api/task-api.ts"
 import { Server } from "../../../src/server/lifecycle/server.ts"
 import { Commits } from "../../../src/server/store/commits.ts"
@@ -21,6 +22,8 @@ import {
   serve,
   serveOpenly,
   server,
+  sha256,
+  state,
   succeeded,
   taskUid,
   userToken,
@@ -228,6 +231,42 @@ describe("an answer that cannot be read to its end", () => {
       const headers = { authorization: `Bearer ${taskToken}`, [taskHeader.taskUid]: taskUid }
       yield* Effect.promise(() => fetch(url + taskPath.archive, { headers }).then((answer) => answer.text()).catch(() => "")) // broken off
       expect(lines).toEqual([["what is stored cannot be used", { sha256: archiveSha256, code: "EISDIR", path: blobs }, expect.any(Error)]])
+    }))
+})
+
+describe("a stored file that is missing, as after a restore of the database alone", () => {
+  it.live("is named to who asks for it, with what to do, for a state also to push it again, and told to the log", () =>
+    Effect.gen(function*() {
+      const made = yield* directory
+      const { lines, logged } = listening()
+      const url = yield* logged(serve(made))
+      const me = person(url)
+      yield* me.start("demo", { "auto-apply": true })
+      yield* planWith(url)
+      const { planSha256, taskToken } = yield* agent(url).take
+      const body = JSON.stringify(state(1))
+      const push = me.as("POST", statePath.push("other"), body)
+      expect((yield* push).status).toBe(200)
+      const current = me.as("GET", "/api/state/v1/workspaces/other")
+      const file = (digest: string) => join(made, "data", "blobs", digest)
+      for (const digest of [sha256(body), planSha256!]) rmSync(file(digest))
+      const missing = (digest: string) => ({
+        status: 503,
+        json: {
+          error: "storage",
+          message:
+            `The stored file ${digest} is missing in the server's data directory, so it cannot be given out; copy it there from blobs/ of a backup. If it is a state, it can be pushed again instead; if it is of a run, start another.`
+        }
+      })
+      expect(yield* current).toMatchObject(missing(sha256(body)))
+      expect(yield* worker(url, { taskToken }).as("GET", taskPath.plan)).toMatchObject(missing(planSha256!))
+      expect(lines).toMatchObject([sha256(body), planSha256!].map((digest) => [
+        "what is stored cannot be used",
+        { code: "ENOENT", path: file(digest) },
+        expect.any(Error)
+      ]))
+      expect((yield* push).status).toBe(200)
+      expect((yield* current).text).toBe(body)
     }))
 })
 

@@ -25,9 +25,12 @@ const begun = Effect.gen(function*() {
 const silence = (run: string) =>
   `agent agent-1 has not been heard since 1970-01-01T00:00:00.000Z, and no other of its pool is there; if this lasts, check that its controller runs and reaches the server. Only if its cluster is gone, end the run with agent-job cancel ${run}, and then with --force.`
 const begunAndSilent = (run: string) => `The stage may still be running, but ${silence(run)}`
+/** The same while another agent of the pool is heard, which may be of the same cluster, or of one that was built in its place. */
+const begunBesideAnother = (run: string) =>
+  `The stage may still be running, but agent agent-1 has not been heard since 1970-01-01T00:00:00.000Z; another of its pool is there, which reports the end of the stage if it has taken its place. Only if its cluster is gone, end the run with agent-job cancel ${run}, and then with --force.`
 
 describe("a stage that has begun", () => {
-  it.effect("says since when no agent of its pool is heard, to those behind it too, and says no more once one is", () =>
+  it.effect("says since when its agent is not heard, to those behind it too, and whether another of its pool is", () =>
     Effect.gen(function*() {
       const { behind, id, url } = yield* begun
       yield* TestClock.adjust("89 seconds")
@@ -38,8 +41,11 @@ describe("a stage that has begun", () => {
       expect(yield* progress(url, "started", "silent")).toEqual(["0", "1"])
       yield* agent(url, "new-pod").cancellations(0, 0, "drained") // watches what has begun, as any that is there
       yield* TestClock.adjust("6 seconds") // the metrics are counted now and then
-      expect([yield* waitOf(url, id), yield* progress(url, "started", "silent")]).toEqual([undefined, ["1", "0"]])
-      expect((yield* waitOf(url, behind))?.message).toBe(`The run ${id} holds the workspace and is applying.`)
+      const message = begunBesideAnother(id)
+      expect([yield* waitOf(url, id), yield* progress(url, "started", "silent")]).toEqual([{ position: 1, message }, ["1", "0"]])
+      expect((yield* waitOf(url, behind))?.message).toBe(`The run ${id} holds the workspace and is applying: ${message}`)
+      yield* agent(url).acquire()
+      expect(yield* waitOf(url, id)).toBeUndefined()
     }))
 
   it.effect("says so after the doubt that its agent has told", () =>

@@ -178,3 +178,33 @@ it.live("leaves a database alone that a newer version wrote", () =>
       /^The database \S+db\.sqlite is of a newer version of agent-job \(schema 1000, this one knows \d+\); start that version again \(delete the server's Pod if it is not replaced\), or restore a copy from before the upgrade\.$/u
     )
   }))
+
+it.live("tells the log at its start, before anything else, that pages of it are damaged, which nobody has read yet", () =>
+  Effect.gen(function*() {
+    const file = join(yield* directory, "db.sqlite")
+    const said: Array<unknown> = []
+    const logger = Logger.make(({ logLevel, message }) => said.push([logLevel, message]))
+    const open = <A, E>(use: Effect.Effect<A, E, SqlClient.SqlClient>) =>
+      Effect.scoped(Effect.flatMap(Layer.build(layerDatabase(file)), (context) => Effect.provide(use, context))).pipe(
+        Effect.provide(Logger.layer([logger]))
+      )
+    yield* open(Effect.gen(function*() {
+      const sql = yield* SqlClient.SqlClient
+      for (let nth = 0; nth < 100; nth++) {
+        yield* sql`INSERT INTO agents ${sql.insert({ name: `agent-${nth}`, pool: "", firstSeenAt: "a", seenAt: "a".repeat(400) })}`
+      }
+    }))
+    yield* open(Effect.void)
+    expect(said).toEqual([])
+    const bytes = readFileSync(file)
+    bytes.fill("damaged", bytes.lastIndexOf("agent-50") - 2000, bytes.lastIndexOf("agent-50"))
+    writeFileSync(file, bytes)
+    yield* open(Effect.void)
+    expect(said).toEqual([[
+      "Error",
+      [
+        "the database is damaged, and what is in the damaged pages cannot be read: stop the server, keep a copy of its data directory, and restore the database from a backup, see docs/state.md",
+        { file, findings: expect.arrayContaining([expect.any(String)]) }
+      ]
+    ]])
+  }))

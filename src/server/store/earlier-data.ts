@@ -1,0 +1,46 @@
+// What a data directory has of an earlier server, where its database is gone: such a server must not begin anew unnoticed.
+// Always holds: the key and the blobs come after the database, so a first start that broke off leaves neither without it.
+// Used by server/lifecycle/server.
+import { Effect, Schema } from "effect"
+import { existsSync, readdirSync, statSync } from "node:fs"
+import { join } from "node:path"
+import { Sha256 } from "../../schema/names.ts"
+import { ServerError } from "../settings.ts"
+
+const name = "agent-job.sqlite"
+export const databaseIn = (dataDir: string): string => join(dataDir, name)
+
+/** A database that has any table has more than its first page, unless all else is still in its log. */
+const firstPageBytes = 4096
+const sizeOf = (file: string): number => statSync(file, { throwIfNoEntry: false })?.size ?? 0
+const hasTables = (file: string): boolean => sizeOf(file) > firstPageBytes || (sizeOf(file) > 0 && sizeOf(`${file}-wal`) > 0)
+
+const isDigest = Schema.is(Sha256)
+const leftIn = (dataDir: string): string | undefined => {
+  if (existsSync(join(dataDir, "path.key"))) return "path.key"
+  const blobs = join(dataDir, "blobs")
+  return existsSync(blobs) && readdirSync(blobs).some((file) => isDigest(file)) ? "files in blobs/" : undefined
+}
+
+/** Fails if something of an earlier server is in the directory, but not its database. */
+export const refuseLost = (dataDir: string): Effect.Effect<void, ServerError> =>
+  Effect.suspend(() => {
+    const left = hasTables(databaseIn(dataDir)) ? undefined : leftIn(dataDir)
+    return left === undefined ? Effect.void : Effect.fail(
+      new ServerError({
+        message:
+          `The data directory ${dataDir} has ${left} of an earlier server, but not its database ${name}, or one with nothing in it, so no workspace and no state would be known and runs would make everything again; restore the database from a backup (docs/state.md, "Restore"), or empty the directory to begin anew.`
+      })
+    )
+  })
+
+/** Warns of a database that is yet to be made, which a volume that was lost or exchanged has done too. */
+export const warnOfNew = (dataDir: string): Effect.Effect<void> =>
+  Effect.suspend(() =>
+    hasTables(databaseIn(dataDir))
+      ? Effect.void
+      : Effect.logWarning(
+        "a new database is made, without any workspace or state; if this server had one before, stop it and restore that, see docs/state.md",
+        { dataDir }
+      )
+  )
