@@ -122,18 +122,23 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("a soak
         yield* Fiber.interrupt(killing)
 
         yield* Effect.repeat(Effect.sleep("100 millis"), { until: () => program.leads() > kills })
-        // From here on, the number of finished tasks that are kept no longer grows. Memory is measured whenever everything is at rest: under
-        // load it depends on the requests of the last five seconds, each of which the HTTP client keeps for so long.
+        // From here on, the number of finished tasks that are kept no longer grows. Memory is measured whenever everything is at rest. Under
+        // load it depends on the requests of the last five seconds, each of which the HTTP client keeps for so long, and a wave has only
+        // just ended: so what lives is the least of several.
         const noJobs = Effect.map(kubernetes.list(jobs, { namespace }), ({ items }) => items.length).pipe(
           Effect.repeat({ until: (count) => count === 0, schedule: Schedule.spaced("1 second") }),
           Effect.timeoutOption("60 seconds")
         )
         const memory: Array<{ readonly tasks: number; readonly resident: number; readonly live: number }> = []
+        const leastLive = Effect.map(
+          Effect.forEach([0, 2, 2, 2], (seconds) => Effect.delay(program.liveMebibytes, `${seconds} seconds`)),
+          (live) => Math.min(...live)
+        )
         const wave = Effect.fnUntraced(function*(count: number) {
           const started = yield* start(count)
           yield* allEnd(started)
           yield* noJobs
-          const live = yield* program.liveMebibytes
+          const live = yield* leastLive
           memory.push({ tasks: done(), resident: program.residentMebibytes(), live })
           return started
         })
