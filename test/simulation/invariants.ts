@@ -16,7 +16,7 @@ import { isInState, judgeEffects, stageIdOf } from "./effects.ts"
 import { importedBy } from "./engine.ts"
 import type { PoolServer, Stored } from "./pool-server.ts"
 import { same } from "./same.ts"
-import type { Simulation } from "./simulation.ts"
+import { garbageUid, type Simulation } from "./simulation.ts"
 import { demand } from "./violation.ts"
 
 const isOwned = ({ metadata: { ownerReferences = [] } }: Change["object"]): boolean => ownerReferences.length > 0
@@ -40,7 +40,7 @@ const mostLaunchesOf = (simulation: Simulation, task: AgentTask): number =>
   Math.max(...simulation.policiesSince(task).map(({ maxLaunches }) => maxLaunches)) + mostRetries
 
 const judgeTask = (simulation: Simulation, { before, object, type }: Change): void => {
-  if (type === "DELETED" || object.metadata.uid === "garbage") return
+  if (type === "DELETED" || object.metadata.uid === garbageUid) return
   const { truth } = simulation
   const { metadata, spec } = object as unknown as AgentTask
   const [from, to] = [statusOf(before), statusOf(object)]

@@ -48,6 +48,9 @@ const laterConfigs: ReadonlyArray<ResolvedConfig> = [
   ...configs
 ]
 
+/** The UID of the task that nobody understands. */
+export const garbageUid = "garbage"
+
 interface Template extends Pick<AgentTask["spec"], "stage"> {
   readonly workspace: string
   /** What a new artifact starts, if the task takes its configuration from the source. */
@@ -135,7 +138,7 @@ export class Simulation {
   }
 
   get tasks(): ReadonlyArray<AgentTask> {
-    return this.server.all(agentTasks).filter(({ metadata }) => metadata.uid !== "garbage") as ReadonlyArray<unknown> as ReadonlyArray<
+    return this.server.all(agentTasks).filter(({ metadata }) => metadata.uid !== garbageUid) as ReadonlyArray<unknown> as ReadonlyArray<
       AgentTask
     >
   }
@@ -278,7 +281,7 @@ export class Simulation {
   }
   garbage(): void {
     this.server.plant(agentTasks, {
-      metadata: { name: "garbage", namespace: this.config.taskNamespace, uid: "garbage", resourceVersion: "" },
+      metadata: { name: "garbage", namespace: this.config.taskNamespace, uid: garbageUid, resourceVersion: "" },
       spec: { workspace: 7 }
     })
   }

@@ -33,7 +33,7 @@ import { type OptionsUnusable, type ServerError, type ServerOptions, Settings } 
 import { Blobs } from "../store/blobs.ts"
 import { Commits } from "../store/commits.ts"
 import { layerDatabase } from "../store/database.ts"
-import { databaseIn, refuseLost, warnOfNew } from "../store/earlier-data.ts"
+import { databaseIn, refuseLost, warningOfNew } from "../store/earlier-data.ts"
 import { NamedBlobs } from "../store/named-blobs.ts"
 import { tfePoolRoutes } from "../tfe/tfe-pool-routes.ts"
 import { tfeRefusedRoutes } from "../tfe/tfe-refused-routes.ts"
@@ -110,9 +110,9 @@ export const ServerWithAddress = (options: ServerOptions): Layer.Layer<HttpServe
 
 /** The whole server, for as long as the layer lives. */
 export const Server = (options: ServerOptions): Layer.Layer<never, OptionsUnusable | ServerError> =>
-  Layer.effectDiscard(
-    HttpServer.addressFormattedWith((address) => Effect.logInfo("the server listens", { address, dataDir: options.dataDir }))
-  ).pipe(
-    Layer.provide(ServerWithAddress(options)),
-    Layer.provide(Layer.effectDiscard(warnOfNew(options.dataDir)))
-  )
+  Layer.unwrap(Effect.map(warningOfNew(options.dataDir), (warning) =>
+    Layer.effectDiscard(
+      HttpServer.addressFormattedWith((address) =>
+        Effect.andThen(Effect.logInfo("the server listens", { address, dataDir: options.dataDir }), warning)
+      )
+    ).pipe(Layer.provide(ServerWithAddress(options)))))

@@ -34,13 +34,16 @@ export const refuseLost = (dataDir: string): Effect.Effect<void, ServerError> =>
     )
   })
 
-/** Warns of a database that is yet to be made, which a volume that was lost or exchanged has done too. */
-export const warnOfNew = (dataDir: string): Effect.Effect<void> =>
-  Effect.suspend(() =>
+/**
+ * Looks whether the database is yet to be made, as on a volume that was lost or exchanged. Returns the warning of that, for when it has been
+ * made.
+ */
+export const warningOfNew = (dataDir: string): Effect.Effect<Effect.Effect<void>> =>
+  Effect.sync(() =>
     hasTables(databaseIn(dataDir))
       ? Effect.void
       : Effect.logWarning(
-        "a new database is made, without any workspace or state; if this server had one before, stop it and restore that, see docs/state.md",
+        "the database is new, without any workspace or state; if this server had one before, stop it and restore that, see docs/state.md",
         { dataDir }
       )
   )

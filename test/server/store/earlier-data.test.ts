@@ -52,7 +52,7 @@ describe("a data directory without its database", () => {
       mkdirSync(blobs, { recursive: true })
       writeFileSync(join(blobs, "new-1"), "unfinished")
       writeFileSync(join(made, "data", "agent-job.sqlite"), "")
-      expect(yield* warnings(made)).toEqual([[expect.stringContaining("a new database is made"), { dataDir: join(made, "data") }]])
+      expect(yield* warnings(made)).toEqual([[expect.stringContaining("the database is new"), { dataDir: join(made, "data") }]])
       expect(yield* warnings(made)).toEqual([])
     }))
 })
