@@ -256,9 +256,9 @@ describe("what is typed wrong", () => {
       said: "error: --name cannot be \"Blue\": it must be a lowercase DNS name\nSee: agent-job render --help"
     },
     {
-      args: ["render", "--name", "team-alpha-production-environment-europe-1"],
+      args: ["overlay", "--name", "team-alpha-production-environment-europe-1", "--out", "mine"],
       said:
-        "error: --name cannot be \"team-alpha-production-environment-europe-1\": it must be at most 40 characters, since no name of its objects has more of it; for an installation that has a longer one, give the first 40\nSee: agent-job render --help"
+        "error: --name cannot be \"team-alpha-production-environment-europe-1\": it must be at most 40 characters, since no name of its objects has more of it; for an installation that has a longer one, give the first 40\nSee: agent-job overlay --help"
     },
     { args: ["render", "--name", ""], said: "error: --name needs a value (it must be a lowercase DNS name)\nSee: agent-job render --help" },
     {

@@ -4,6 +4,7 @@
 import { Effect, Option, Result } from "effect"
 import { Command, Flag } from "effect/cli"
 import type { ResolvedConfig } from "../../core/resolve/resolve.ts"
+import { installationNameLimit, ObjectName } from "../../schema/names.ts"
 import type { AgentTask } from "../../schema/task/agent-task.ts"
 import { inputFlag, installationFlags } from "../flags/settings.ts"
 import type { BadInput } from "../terminal/failure.ts"
@@ -18,6 +19,15 @@ const flags = {
     Flag.withDescription("An AgentTask (YAML), to see its Job too; of a file with several objects, the one AgentTask.")
   ),
   ...installationFlags,
+  // The same values give the same objects as the chart makes, also for a release of a longer name. Nothing is installed by this command.
+  name: Flag.String("name").pipe(
+    Flag.withSchema(ObjectName),
+    Flag.withMetavar("NAME"),
+    Flag.withDefault("agent-job"),
+    Flag.withDescription(
+      `The name of the installation, of which the objects have ${installationNameLimit} characters; agent-job by default.`
+    )
+  ),
   output: Flag.Literals("output", ["yaml", "json"]).pipe(
     Flag.withAlias("o"),
     Flag.withMetavar("yaml|json"),

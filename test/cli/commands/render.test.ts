@@ -28,6 +28,14 @@ const task = (source: string) =>
   `apiVersion: scalr.io/v1\nkind: AgentTask\nmetadata: { name: demo }\nspec: { workspace: demo, stage: plan, source: ${source} }\n`
 
 describe("agent-job render", () => {
+  it.live("takes the name of any release, as the chart does, and gives its objects what they have room for", () =>
+    Effect.gen(function*() {
+      const { code, out } = yield* render(["--name", "q".repeat(63), "-o", "json"])
+      expect(code).toBe(0)
+      const deployment = listOf(out).items.find(({ kind }) => kind === "Deployment")
+      expect(deployment?.metadata.name).toBe(`${"q".repeat(40)}-controller`)
+    }))
+
   it.live("prints everything an installation consists of, without values or a cluster", () =>
     Effect.gen(function*() {
       const { code, error, out } = yield* render(["-o", "json"])
