@@ -55,6 +55,7 @@ export const deployment = (config: ResolvedConfig): V1Deployment => {
           serviceAccountName: config.account.name,
           automountServiceAccountToken: config.account.automountToken,
           enableServiceLinks: false,
+          shareProcessNamespace: true, // the kernel drops a SIGTERM of the first process of a container that nobody listens for yet, as while Node starts
           ...podSettings(pod, selectorLabels(config, "controller")),
           containers: [{
             name: "controller",
