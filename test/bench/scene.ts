@@ -10,6 +10,7 @@ import { rbac } from "../../src/core/manifest/installation/rbac.ts"
 import { controllerAccount, taskAccount } from "../../src/core/manifest/installation/service-account.ts"
 import { resolve, type ResolvedConfig } from "../../src/core/resolve/resolve.ts"
 import { appVersion, parseValues } from "../../src/schema/values/values.ts"
+import { established } from "../established.ts"
 
 export const installation = { name: "agent-job", namespace: "agent-job" }
 /** The controller's user name in the audit log. */
@@ -54,7 +55,7 @@ export const makeScenes = (directory: string, kubeconfig: string, names: Readonl
     ["apply", "--server-side", "-f", "-"],
     [...objects, ...accounts].map((object) => JSON.stringify(object)).join("\n---\n")
   )
-  for (const state of ["jsonpath={.status.conditions}", "condition=Established"]) { // kubectl can wait for a condition only once there is any
+  for (const state of established) {
     kubectl(kubeconfig, ["wait", `--for=${state}`, "--timeout=30s", "crd/atasks.scalr.io"])
   }
   return scenes

@@ -4,6 +4,7 @@ import { Effect, Predicate, Schedule } from "effect"
 import { execFileSync } from "node:child_process"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { deployments, type Kind, namespaces, pods } from "../../src/kubernetes/kinds.ts"
+import { established } from "../established.ts"
 import { tellStatus } from "../kubernetes/tell-status.ts"
 
 export const statefulSets: Kind = { ...deployments, kind: "StatefulSet", plural: "statefulsets" }
@@ -22,10 +23,10 @@ export const controllerPlace = { name: "agent-job-controller", namespace: produc
 export const kubectl = (args: ReadonlyArray<string>, input = ""): string =>
   execFileSync("kubectl", args, { encoding: "utf8", input, maxBuffer: 2 ** 26, stdio: ["pipe", "pipe", "pipe"] })
 
-/** Installs CRDs and waits until they are served. kubectl can wait for a condition only once the CRD has any, so that comes first. */
+/** Installs CRDs and waits until they are served. */
 export const installDefinitions = (path: string): void => {
   kubectl(["apply", "--server-side", "--force-conflicts", "-f", path])
-  for (const state of ["jsonpath={.status.conditions}", "condition=Established"]) {
+  for (const state of established) {
     kubectl(["wait", `--for=${state}`, "--timeout=30s", "-f", path])
   }
 }

@@ -4,6 +4,7 @@
 import { execFile } from "node:child_process"
 import { randomBytes } from "node:crypto"
 import { manifestYaml } from "../../src/cli/terminal/manifest-yaml.ts"
+import { established } from "../established.ts"
 import type { Built } from "./build.ts"
 
 export const kubectl = (args: ReadonlyArray<string>, input = ""): Promise<string> =>
@@ -32,7 +33,7 @@ export const begin = async (): Promise<void> => {
   await kubectl(["create", "-f", kindsOfOthers]).catch((error: Error) => {
     if (!error.message.includes("already exists")) throw error
   })
-  for (const state of ["jsonpath={.status.conditions}", "condition=Established"]) { // kubectl can wait for a condition only once there is any
+  for (const state of established) {
     await kubectl(["wait", `--for=${state}`, "--timeout=30s", ...kinds.map((_) => `crd/${_}`)])
   }
   for (const name of namespaces) await kubectl(["create", "namespace", name])

@@ -9,6 +9,7 @@ import { join } from "node:path"
 import { promisify } from "node:util"
 import { parse, stringify } from "yaml"
 import { crd } from "../../../src/core/manifest/installation/crd.ts"
+import { established } from "../../established.ts"
 import { kubectl } from "../../kustomize/api-server.ts"
 import { build } from "../../kustomize/build.ts"
 import { type Release, releaseSecret } from "../helm-secret.ts"
@@ -342,7 +343,7 @@ describe("the CustomResourceDefinition of chart 0.5.59", () => {
 
   it("is taken over by force alone and given back by force, and what the chart made of it can still be removed", async () => {
     await kubectl(["create", "--field-manager=helm", "-f", "-"], theirs)
-    for (const state of ["jsonpath={.status.conditions}", "condition=Established"]) { // kubectl can wait for a condition only once there is any
+    for (const state of established) {
       await kubectl(["wait", `--for=${state}`, "--timeout=30s", `crd/atasks.${group}`])
     }
     await kubectl(["create", "--field-manager=helm", "-f", "-"], template)

@@ -24,19 +24,28 @@ const configuration = Layer.succeed(
   Configuration.of({ current: Effect.succeed(configOf()), changes: Stream.never, outdated: Effect.never })
 )
 
+/** Returns a lead of this world, not begun yet, and what puts tasks before it. */
+const leading = ({
+  reconcile = () => Effect.succeedNone,
+  world = make(policy),
+  drained = Effect.runSync(SubscriptionRef.make(false))
+}: Partial<Pick<Reconciler["Service"], "reconcile"> & Pick<Parameters<typeof whileLeader>[0], "world" | "drained">> = {}) => {
+  const parts = Layer.mergeAll(
+    Layer.succeed(Reconciler, Reconciler.of({ reconcile })),
+    configuration,
+    Layer.mock(Kubernetes, { namespace: "tasks" })
+  )
+  const attention = makeAttention(world)
+  const lead = Effect.scoped(whileLeader({ world, config: configOf(), identity: "test", attention, drained })).pipe(Effect.provide(parts))
+  return { attention, lead }
+}
+
 it.effect("ends a lead with an empty queue, which takes in nothing more", () =>
   Effect.gen(function*() {
     const worked: Array<string> = []
-    const parts = Layer.mergeAll(
-      Layer.succeed(Reconciler, Reconciler.of({ reconcile: (key) => Effect.as(Effect.sync(() => void worked.push(key)), Option.none()) })),
-      configuration,
-      Layer.mock(Kubernetes, { namespace: "tasks" })
-    )
     const world = make(policy)
     world.setTask("tasks/task", Option.some(worldOf(plainSeed).task))
-    const attention = makeAttention(world)
-    const drained = yield* SubscriptionRef.make(false)
-    const lead = Effect.scoped(whileLeader({ world, config: configOf(), identity: "test", attention, drained })).pipe(Effect.provide(parts))
+    const { attention, lead } = leading({ world, reconcile: (key) => Effect.as(Effect.sync(() => void worked.push(key)), Option.none()) })
     yield* Effect.raceFirst(lead, Effect.andThen(Effect.yieldNow, Effect.forEach(["tasks/a", "tasks/b", "tasks/c"], attention.look)))
     yield* Effect.forEach(["tasks/d", "tasks/e"], attention.look)
     expect(worked).toContain("tasks/task")
@@ -136,17 +145,8 @@ it.effect("calls up who was told to wait for a slot that is given back, though n
 it.effect("says that nothing waits once all tasks were looked at, as the caches ask for now and then, or once it leads no more", () =>
   Effect.gen(function*() {
     const keys = Array.from({ length: 200 }, (_, index) => `tasks/${index}`)
-    const parts = Layer.mergeAll(
-      Layer.succeed(Reconciler, Reconciler.of({ reconcile: () => Effect.as(Effect.sleep("1 minute"), Option.none()) })),
-      configuration,
-      Layer.mock(Kubernetes, { namespace: "tasks" })
-    )
-    const world = make(policy)
-    const attention = makeAttention(world)
-    const drained = yield* SubscriptionRef.make(false)
-    const lead = yield* Effect.forkChild(
-      Effect.scoped(whileLeader({ world, config: configOf(), identity: "test", attention, drained })).pipe(Effect.provide(parts))
-    )
+    const { attention, lead } = leading({ reconcile: () => Effect.as(Effect.sleep("1 minute"), Option.none()) })
+    const led = yield* Effect.forkChild(lead)
     const lookAtAll = Effect.forEach(keys, attention.look, { discard: true })
     yield* TestClock.adjust(0)
     yield* Effect.andThen(lookAtAll, TestClock.adjust("1 second"))
@@ -154,7 +154,7 @@ it.effect("says that nothing waits once all tasks were looked at, as the caches 
     yield* TestClock.adjust("13 minutes")
     expect(yield* gauge("agent_job_queue_depth")).toEqual({ value: 0 })
     yield* Effect.andThen(lookAtAll, TestClock.adjust("1 second"))
-    const end = yield* Effect.forkChild(Fiber.interrupt(lead))
+    const end = yield* Effect.forkChild(Fiber.interrupt(led))
     yield* TestClock.adjust("20 seconds") // the passes are cut off
     yield* Fiber.join(end)
     expect(yield* gauge("agent_job_queue_depth")).toEqual({ value: 0 })
@@ -162,17 +162,8 @@ it.effect("says that nothing waits once all tasks were looked at, as the caches 
 
 it.effect("says that the cluster is drained while it leads, and only then: whoever leads after it may know better", () =>
   Effect.gen(function*() {
-    const parts = Layer.mergeAll(
-      Layer.succeed(Reconciler, Reconciler.of({ reconcile: () => Effect.succeedNone })),
-      configuration,
-      Layer.mock(Kubernetes, { namespace: "tasks" })
-    )
-    const world = make(policy)
-    const attention = makeAttention(world)
     const drained = yield* SubscriptionRef.make(true)
-    const lead = Effect.scoped(whileLeader({ world, config: configOf(), identity: "test", attention, drained })).pipe(
-      Effect.provide(parts)
-    )
+    const { lead } = leading({ drained })
     for (const isDrained of [true, false]) {
       const led = yield* Effect.forkChild(lead)
       yield* TestClock.adjust(0)
@@ -201,32 +192,18 @@ it.effect("counts the passes that fail, each of which is tried again, and no oth
         passes[key] = (passes[key] ?? 0) + 1
         return Object.entries(outcomes).find(([name]) => name === key)?.[1] ?? Effect.succeedNone
       })
-    const parts = Layer.mergeAll(
-      Layer.succeed(Reconciler, Reconciler.of({ reconcile })),
-      configuration,
-      Layer.mock(Kubernetes, { namespace: "tasks" })
-    )
-    const world = make(policy)
-    const attention = makeAttention(world)
-    const drained = yield* SubscriptionRef.make(false)
-    const lead = yield* Effect.forkChild(
-      Effect.scoped(whileLeader({ world, config: configOf(), identity: "test", attention, drained })).pipe(Effect.provide(parts))
-    )
+    const { attention, lead } = leading({ reconcile })
+    const led = yield* Effect.forkChild(lead)
     yield* TestClock.adjust(0)
     yield* Effect.forEach(Object.keys(outcomes), attention.look)
     yield* TestClock.adjust("30 minutes")
     expect(passes).toEqual({ "tasks/well": 1, "tasks/refused": 35, "tasks/broken": 35 })
     expect((yield* failures) - before).toBe(70)
-    yield* Fiber.interrupt(lead)
+    yield* Fiber.interrupt(led)
   }).pipe(Effect.provide(Logger.layer([]))))
 
 it.effect("says how many tasks wait because nothing new starts, but for those of a pool, which counts them itself", () =>
   Effect.gen(function*() {
-    const parts = Layer.mergeAll(
-      Layer.succeed(Reconciler, Reconciler.of({ reconcile: () => Effect.succeedNone })),
-      configuration,
-      Layer.mock(Kubernetes, { namespace: "tasks" })
-    )
     const world = make({ ...policy, requireProvenIsolation: true })
     const setTask = (name: string, { task }: ReturnType<typeof worldOf>) =>
       world.setTask(`tasks/${name}`, Option.some({ ...task, metadata: { ...task.metadata, name, uid: Uid.make(name) } }))
@@ -234,12 +211,7 @@ it.effect("says how many tasks wait because nothing new starts, but for those of
     setTask("of-a-pool", worldOf({ ...plainSeed, life: "queued", pool: true }))
     setTask("begun", worldOf({ ...plainSeed, life: "claimed" }))
     setTask("over", worldOf({ ...plainSeed, life: "succeeded" }))
-    const drained = yield* SubscriptionRef.make(false)
-    const lead = yield* Effect.forkChild(
-      Effect.scoped(whileLeader({ world, config: configOf(), identity: "test", attention: makeAttention(world), drained })).pipe(
-        Effect.provide(parts)
-      )
-    )
+    const led = yield* Effect.forkChild(leading({ world }).lead)
     const held = Effect.map(Metric.snapshot, (all) =>
       Object.fromEntries(
         all.filter(({ id }) => id === "agent_job_tasks_held_back").map(({ attributes, state }) => [attributes?.["reason"], state])
@@ -249,6 +221,6 @@ it.effect("says how many tasks wait because nothing new starts, but for those of
     world.setDrained(true)
     yield* TestClock.adjust("30 seconds")
     expect(yield* held).toEqual({ Draining: { value: 2 }, IsolationUnproven: { value: 0 } })
-    yield* Fiber.interrupt(lead)
+    yield* Fiber.interrupt(led)
     expect(yield* held).toEqual({ Draining: { value: 0 }, IsolationUnproven: { value: 0 } })
   }))
