@@ -1,5 +1,5 @@
 // A port on which nothing listens now, for programs that have to be given a number.
-// Always holds: it is below the ports that the kernel gives to `listen(0)`, so that none takes it, and above those of the control planes.
+// Invariant: it is below the ports that the kernel gives to `listen(0)`, so that none takes it, and above those of the control planes.
 // Used by test/cli, controller, faults, gitops, main and worker.
 import { Effect } from "effect"
 import { randomInt } from "node:crypto"

@@ -1,5 +1,5 @@
 // Why a request of our own failed: the errors around the innermost cause say only that it failed.
-// Always holds: no reason quotes an answer, since an answer may hold a token.
+// Invariant: no reason quotes an answer, since an answer may hold a token.
 // Used by controller/pool/pool, worker/network/task-api, worker/network/archive-url and http/failure-words.
 import { Predicate } from "effect"
 import { codeOf } from "../schema/system-error.ts"

@@ -1,5 +1,5 @@
 // A server to which a request for an upgrade is one like any other: it is answered by HTTP, and its connection has the limits of all.
-// Always holds: nothing listens for upgrades, for which Node would take a connection out of the server's time limits.
+// Invariant: nothing listens for upgrades, for which Node would take a connection out of the server's time limits.
 // Used by server/lifecycle/listen, controller/lifecycle/health and worker/state/state-gateway.
 import type { IncomingMessage, Server, ServerResponse } from "node:http"
 

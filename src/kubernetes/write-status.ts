@@ -1,5 +1,5 @@
 // Writes the status of an AgentTask against the resource version that was read, for the controller and the worker.
-// Always holds: an end is stored as far as an older CRD knows it, as it must be told; any other status is stored whole or refused.
+// Invariant: an end is stored as far as an older CRD knows it, as it must be told; any other status is stored whole or refused.
 // Used by controller/reconcile/execute and worker/task/task-kind.
 import { Effect, Option } from "effect"
 import type { AgentTask, AgentTaskStatus } from "../schema/task/agent-task.ts"

@@ -1,5 +1,5 @@
 // Exponential backoff for each key on its own: the delay doubles with each further failure in a row, up to a cap.
-// Always holds: after `ended`, a key is as if it had never failed.
+// Invariant: after `ended`, a key is as if it had never failed.
 // Used by queue/keyed-queue, controller/reconcile/reconcile and controller/lifecycle/leader.
 import { Duration } from "effect"
 

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Runs the commands that the worker leaves in <directory>/commands, one after another; the worker's side is src/worker/engine/exec-loop.ts.
-# Always holds: a command is taken by one rename before it starts; a command that a restarted loop finds taken is aborted, never run again.
+# Invariant: a command is taken by one rename before it starts; a command that a restarted loop finds taken is aborted, never run again.
 # Usage: sh exec-loop.sh <directory> [shell] [cgroup]. Needs mkdir, mkfifo, mv and, once its worker is gone, cat. If there is setsid, each
 # command has a process group of its own; if there is sleep, the worker is told when the container comes to 80 % of its memory limit during a command.
 set +ef -u # whatever SHELLOPTS has set in the image

@@ -1,5 +1,5 @@
 // Puts the exec loop on the volume that the runner shares, before the runner's container starts it.
-// Always holds: the file appears complete; the directory admits the runner's user by its group.
+// Invariant: the file appears complete; the directory admits the runner's user by its group.
 // Run by the Pod's init container as `agent-job install <directory>`.
 import { Effect } from "effect"
 import { chmodSync, copyFileSync, existsSync, mkdirSync, renameSync } from "node:fs"

@@ -1,5 +1,5 @@
 // The worker's settings, from the environment variables of its Pod; no other part of the worker reads them.
-// Always holds: a secret leaves this file only as a redacted value.
+// Invariant: a secret leaves this file only as a redacted value.
 // Used by worker/stage/worker.ts and the parts that it starts.
 import { Config, ConfigProvider, Context, Duration, Layer, Option } from "effect"
 import { statePatienceSeconds, workerHealthPort } from "../core/task/places.ts"

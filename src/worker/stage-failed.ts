@@ -1,5 +1,5 @@
 // The one way in which the parts of the worker say that a stage cannot go on: a reason from the closed list and a sentence.
-// Always holds: the message contains no secret; an error of the operating system or of a library is reduced to its cause.
+// Invariant: the message contains no secret; an error of the operating system or of a library is reduced to its cause.
 // Used by every part of the worker, turned into the result by worker/stage/stage.ts.
 import { Data, Predicate } from "effect"
 import { codeOf } from "../schema/system-error.ts"

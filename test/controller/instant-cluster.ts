@@ -1,5 +1,5 @@
 // An in-memory API server that answers at once, and a client for it: the model that the simulation runs on, without its faults.
-// Always holds: it refuses what a real one refuses (test/simulation/api-server.cluster.test.ts), so a test sees what a guard is for.
+// Invariant: it refuses what a real one refuses (test/simulation/api-server.cluster.test.ts), so a test sees what a guard is for.
 // Used by the tests beside it.
 import { Effect } from "effect"
 import { noon } from "../core/worlds.ts"

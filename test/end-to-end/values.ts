@@ -1,5 +1,5 @@
 // Changes the values of the installed controller for a while: its Deployment mounts a copy of the ConfigMap, which restarts the controller.
-// Always holds: the function that `changeValues` returns mounts the original ConfigMap again.
+// Invariant: the function that `changeValues` returns mounts the original ConfigMap again.
 // Used by the end-to-end tests that need other values.
 import { Schema } from "effect"
 import { parse, stringify } from "yaml"

@@ -1,5 +1,5 @@
 // The present product and that of an earlier commit, each applied over the other as a person does it, by Kustomize.
-// Always holds: the server of both has a folder of its own on the volume, so that what it stored before is neither read nor migrated.
+// Invariant: the server of both has a folder of its own on the volume, so that what it stored before is neither read nor migrated.
 // Used by upgrade.alone.test.ts.
 import { spawnSync } from "node:child_process"
 import { mkdir, readFile, writeFile } from "node:fs/promises"

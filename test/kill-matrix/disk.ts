@@ -1,5 +1,5 @@
 // Puts a Pod's own volumes on disks that are small enough to be filled, so that the node's disk is not touched.
-// Always holds: the disks are mounted before the Pod's containers are made, which see no others. The kubelet unmounts them with the Pod.
+// Invariant: the disks are mounted before the Pod's containers are made, which see no others. The kubelet unmounts them with the Pod.
 // Used by targets.ts.
 import { execFileSync } from "node:child_process"
 import { closeSync, existsSync, openSync, readdirSync, readFileSync, statfsSync, statSync, writeSync } from "node:fs"

@@ -1,5 +1,5 @@
 // `make mutants`: plants each deliberate bug alone in a copy of the checkout and runs the test that has to catch it.
-// Always holds: a test that fails without any bug ends the run, and a bug that survives fails it. The table is docs/mutants.md.
+// Invariant: a test that fails without any bug ends the run, and a bug that survives fails it. The table is docs/mutants.md.
 // Run from the root of the checkout by scripts/mutants; arguments choose bugs by parts of their names or of their tests' paths.
 import { execFileSync, spawnSync } from "node:child_process"
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"

@@ -1,5 +1,5 @@
 // One exec loop in a directory of its own, under a given shell, with the real client.
-// Always holds: when the scope closes, neither the loop nor any of its commands is left.
+// Invariant: when the scope closes, neither the loop nor any of its commands is left.
 // Used by the tests of src/runner/exec-loop.sh and of src/worker/engine/exec-loop.ts.
 import { type Duration, Effect, Layer, Schedule, Stream } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"

@@ -1,5 +1,5 @@
 // What a row of the scorecard shows of a report: the figure, and whether it is what was promised. Pure.
-// Always holds: an error is shown beside its figure and makes no target easier.
+// Invariant: an error is shown beside its figure and makes no target easier.
 // Used by main.ts.
 import type { Report } from "./report.ts"
 import type { Row } from "./rows.ts"

@@ -1,5 +1,5 @@
 // A checkout of its own for a test of the scripts, with programs of the test in place of those that the scripts call.
-// Always holds: nothing outside its folder is written, because the scripts keep all they keep in their checkout and its caches.
+// Invariant: nothing outside its folder is written, because the scripts keep all they keep in their checkout and its caches.
 // Used by the tests beside it, and by test/cluster/go.test.ts.
 import { spawnSync } from "node:child_process"
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"

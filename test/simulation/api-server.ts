@@ -1,5 +1,5 @@
 // A Kubernetes API server in memory: versions, optimistic concurrency, the CRD's own rules, finalizers, and history with compaction.
-// Always holds: it answers as a real one does, which api-server.cluster.test.ts checks; a stored object is never changed in place.
+// Invariant: it answers as a real one does, which api-server.cluster.test.ts checks; a stored object is never changed in place.
 // Used by test/simulation/client for processes, and directly by the parts of the cluster itself.
 import { agentTaskOpenApi } from "../../src/core/manifest/installation/crd.ts"
 import type { Guard, Selection } from "../../src/kubernetes/client.ts"

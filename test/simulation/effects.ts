@@ -1,5 +1,5 @@
 // What engines really made, held against the stored state and what people are told of it; a part of the invariants.
-// Always holds: what an engine made or began is in the state; or the stage's view names it, and its workspace waits for a person.
+// Invariant: what an engine made or began is in the state; or the stage's view names it, and its workspace waits for a person.
 // Used by test/simulation/invariants.
 import { assignmentId } from "../../src/schema/api/pool-api.ts"
 import type { AgentTask } from "../../src/schema/task/agent-task.ts"

@@ -1,5 +1,5 @@
 // What the engine of a pool's stage does with its state, by the product's own delivery: lock, read, push twice, unlock. Then the product settles it.
-// Always holds: what the engine really made, and what it was told is stored, is noted in the Engine, which no product code can reach.
+// Invariant: what the engine really made, and what it was told is stored, is noted in the Engine, which no product code can reach.
 // Used by test/simulation/worker-process.
 import { Effect, Exit, Layer, Option, Ref, Schema } from "effect"
 import { createHash } from "node:crypto"

@@ -1,5 +1,5 @@
 // The engine of one Pod, as it really is: it makes one thing after another and runs until the schedule ends it, whatever happens to its worker.
-// Always holds: it ends once. An engine that has a state to write ends when that is done, or when it is killed.
+// Invariant: it ends once. An engine that has a state to write ends when that is done, or when it is killed.
 // Used by worker-process, engine-state and cluster; judged by invariants.
 import type { AgentTask } from "../../src/schema/task/agent-task.ts"
 

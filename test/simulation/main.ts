@@ -1,5 +1,5 @@
 // Runs schedules: `soak` as many as are asked for, with a report; `replay` one seed, whose failing schedule is shortened and printed.
-// Always holds: docs/reports/simulation.json has the figures of the last soak; one that ends early has the number of schedules that it ran.
+// Invariant: docs/reports/simulation.json has the figures of the last soak; one that ends early has the number of schedules that it ran.
 // Started by scripts/soak and scripts/replay.
 import { once } from "node:events"
 import { availableParallelism } from "node:os"

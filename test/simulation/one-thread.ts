@@ -1,5 +1,5 @@
 // One thread with its own clock: fibers run until all of them wait, and only a step of the schedule lets one go on.
-// Always holds: it uses no promise, no timer and no randomness of the machine, so that a seed always gives the same run; a killed process
+// Invariant: it uses no promise, no timer and no randomness of the machine, so that a seed always gives the same run; a killed process
 // never runs again. Used by every process of the simulation.
 import { Clock, Context, Duration, Effect, Logger, Random, References, Scheduler } from "effect"
 

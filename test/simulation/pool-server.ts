@@ -1,5 +1,5 @@
 // The pool's server as a part of the simulation: the product's own runs, stages, assignments and states, on SQLite and files in memory.
-// Always holds: a crash ends all requests that wait for an answer, and keeps what is stored.
+// Invariant: a crash ends all requests that wait for an answer, and keeps what is stored.
 // Used by test/simulation/simulation and by the processes in it, through `forAgent` and `forWorker`.
 import { Cause, Context, Effect, Exit, Layer, Option, Schema, Scope, Stream } from "effect"
 import { SqlClient } from "effect/sql"

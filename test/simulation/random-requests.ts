@@ -1,5 +1,5 @@
 // Random requests, and how they are sent to an API server: tasks, Jobs that tasks own, and Leases, with versions and UIDs that are right or not.
-// Always holds: a seed gives the same requests, whichever server they are sent to.
+// Invariant: a seed gives the same requests, whichever server they are sent to.
 // Used by test/simulation/api-server.cluster.test.
 import { Effect } from "effect"
 import type { Kubernetes } from "../../src/kubernetes/client.ts"

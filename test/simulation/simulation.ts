@@ -1,5 +1,5 @@
 // A whole installation in one thread: API server, cluster, up to two controllers, workers, and a record of what really happened.
-// Always holds: nothing moves except when one of these methods is called, and each of them may be called at any time.
+// Invariant: nothing moves except when one of these methods is called, and each of them may be called at any time.
 // Driven by test/simulation/steps, judged by test/simulation/invariants.
 import { Option } from "effect"
 import { taskLabels } from "../../src/core/manifest/labels.ts"

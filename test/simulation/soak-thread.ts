@@ -1,5 +1,5 @@
 // One thread of a soak: runs its share of the seeds, and after each one posts how it failed, or "".
-// Always holds: a schedule depends only on its seed, not on the thread that runs it or on what runs beside it.
+// Invariant: a schedule depends only on its seed, not on the thread that runs it or on what runs beside it.
 // Started by test/simulation/main, one for each processor.
 import { Schema } from "effect"
 import { parentPort, workerData } from "node:worker_threads"

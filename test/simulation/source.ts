@@ -1,5 +1,5 @@
 // The source of Flux that tasks follow, as source-controller leaves it: with an artifact, which may not be used while it is not ready.
-// Always holds: no two artifacts have the same digest, so that the newest one has never been planned before it came.
+// Invariant: no two artifacts have the same digest, so that the newest one has never been planned before it came.
 // Used by test/simulation/simulation; judged by test/simulation/attempts.
 import { createHash } from "node:crypto"
 import { fluxSources } from "../../src/kubernetes/kinds.ts"

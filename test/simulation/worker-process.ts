@@ -1,5 +1,5 @@
 // A worker as a process of the simulation: the product's claim, stop and report around an engine that ends when the schedule says so.
-// Always holds: what the engine really did is noted in Truth, which no product code can reach.
+// Invariant: what the engine really did is noted in Truth, which no product code can reach.
 // Started by the kubelet in test/simulation/cluster.
 import { Cause, ConfigProvider, Effect, Exit, Fiber, Layer, Option, Schedule } from "effect"
 import { createHash } from "node:crypto"

@@ -1,5 +1,5 @@
 // What a person saw before deciding about a state in doubt: as one word for the command line (--seen), and in the server's form.
-// Always holds: reading what was written gives the same again.
+// Invariant: reading what was written gives the same again.
 // Used by state-rows, which writes it into the commands that it prints, and by state-commands.
 import type { SettleRescue, StateView } from "../../schema/api/state.ts"
 

@@ -1,5 +1,5 @@
 // What the server answers in the TFE shapes, as far as the command line reads it, and the rows that are made of it.
-// Always holds: a field that servers of an older version do not send is optional.
+// Invariant: a field that servers of an older version do not send is optional.
 // Used by server-client, and by what shows its rows.
 import { Schema } from "effect"
 

@@ -1,5 +1,5 @@
 // Makes text from elsewhere safe for a terminal: control characters are written as JSON escapes, so that the terminal obeys none of them.
-// Always holds: JSON and YAML keep their meaning, because the control characters that they leave unescaped are inside quoted strings.
+// Invariant: JSON and YAML keep their meaning, because the control characters that they leave unescaped are inside quoted strings.
 // Used by screen and failure.
 
 /** All control characters but line feed and tab. */

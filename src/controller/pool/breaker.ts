@@ -1,5 +1,5 @@
 // A circuit breaker: leaves a silent server alone for a while; then one caller at a time finds out for all others whether it answers again.
-// Always holds: a caller that may not ask is told when to come again, and soon while another one asks, since the server may have answered by then.
+// Invariant: a caller that may not ask is told when to come again, and soon while another one asks, since the server may have answered by then.
 // Used by controller/pool/pool-reports, with one breaker for each kind of message to the pool.
 
 export interface Breaker {

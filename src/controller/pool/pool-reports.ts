@@ -1,5 +1,5 @@
 // Tells the pool how its tasks ended and why they wait; a silent pool is left alone for a while, so that it holds up no pass.
-// Always holds: reasons to wait and results have a breaker each, since a result has more time and may reach a pool that a reason does not.
+// Invariant: reasons to wait and results have a breaker each, since a result has more time and may reach a pool that a reason does not.
 // Called by controller/reconcile/execute.
 import { Data, Duration, Effect, Option } from "effect"
 import type { Action, Notice } from "../../core/reconcile/action.ts"

@@ -1,5 +1,5 @@
 // What a source of Flux has. It is read when it is needed and not watched, because a cluster need not know these kinds.
-// Always holds: a shared answer is at most `answerMillis` old, and older than no change of the task since its first look here.
+// Invariant: a shared answer is at most `answerMillis` old, and older than no change of the task since its first look here.
 // Used by controller/reconcile/ask and controller/reconcile/reconcile.
 import { Cache, Effect, Exit } from "effect"
 import { sourceSeen } from "../../core/reconcile/flux-source.ts"

@@ -1,5 +1,5 @@
 // What it means that the API server refuses to make an object or has another one of its name: a refusal for `plan`, or an error after which to retry.
-// Always holds: the same refusal has the same words each time, since other words would be another write of the status.
+// Invariant: the same refusal has the same words each time, since other words would be another write of the status.
 // Used by controller/reconcile/execute and controller/reconcile/reconcile.
 import { Data, Duration, Option } from "effect"
 import { askAgainMillis, type Refusal } from "../../core/task/observed.ts"

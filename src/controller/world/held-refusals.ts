@@ -1,5 +1,5 @@
 // What the API server refused to make for each task, while that holds, and how long each task has been denied, by our monotonic clock.
-// Always holds: between two refusals, time counts as denied only if the first of them was a denial, and then a minute at most.
+// Invariant: between two refusals, time counts as denied only if the first of them was a denial, and then a minute at most.
 // Used by controller/world/turns.
 import { Option } from "effect"
 import type { Refusal } from "../../core/task/observed.ts"

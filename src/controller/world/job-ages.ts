@@ -1,5 +1,5 @@
 // How long the Job of each task has been known, by our monotonic clock and not by its creation time, and its last Pod and warning.
-// Always holds: another Job begins anew; waits for a quota, a node or a resume do not count as the start of a Pod; once the Job is being deleted, that is timed instead.
+// Invariant: another Job begins anew; waits for a quota, a node or a resume do not count as the start of a Pod; once the Job is being deleted, that is timed instead.
 // Used by controller/world/world.
 import { Option } from "effect"
 import { isSuspended, waitsForNode, waitsForQuota } from "../../core/reconcile/pod-trouble.ts"

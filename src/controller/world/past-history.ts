@@ -1,5 +1,5 @@
 // Which finished tasks are past the history limit of their workspace, or of the installation; plans are counted apart from the others.
-// Always holds: a workspace is counted again only when one of its tasks, or the limit, has changed; an event does not sort all tasks.
+// Invariant: a workspace is counted again only when one of its tasks, or the limit, has changed; an event does not sort all tasks.
 // Used by controller/world/world.
 import { Array, Option, Order } from "effect"
 import { historyOf, mayExpire, mostFinished, place } from "../../core/reconcile/history.ts"

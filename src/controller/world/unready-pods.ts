@@ -1,5 +1,5 @@
 // Since when the Pod of each claimed task is not ready, by our monotonic clock and not by the time in its condition.
-// Always holds: it is counted from the first pass that saw the Pod so after the claim, and anew once a pass saw it ready.
+// Invariant: it is counted from the first pass that saw the Pod so after the claim, and anew once a pass saw it ready.
 // Used by controller/world/world.
 import { Option } from "effect"
 import type { Observed } from "../../core/task/observed.ts"

@@ -1,5 +1,5 @@
 // What the controller knows of all tasks: the cache of what exists, the turn of each task, and what passes said and saw.
-// Always holds: its parts hear of each change in one synchronous step, and forget a task together.
+// Invariant: its parts hear of each change in one synchronous step, and forget a task together.
 // Fed by the informers in controller/world/mirror, read in controller/reconcile, controller/pool and controller/lifecycle.
 import { Option } from "effect"
 import type { JobSeen, Observed, ReportedWait, StartSeen } from "../../core/task/observed.ts"

@@ -1,5 +1,5 @@
 // A check of the doctor: what was looked at, how it came out, and what to do if it is not as it should be.
-// Always holds: a check has the same name whether or not its answer could be found out.
+// Invariant: a check has the same name whether or not its answer could be found out.
 // Used by core/doctor/network, installation and user-namespaces, and by cli/doctor.
 
 /** The name of each check, which people and programs read. */

@@ -1,5 +1,5 @@
 // What an answer of the server means that is not the expected success: the same for every client.
-// Always holds: only an answer in the server's own form is the server's; any other may come from a proxy while the server is away.
+// Invariant: only an answer in the server's own form is the server's; any other may come from a proxy while the server is away.
 // Used by worker/network/task-api, controller/pool/pool and cli/server/server-requests, which say it in their own errors.
 import { Data, Option, Schema } from "effect"
 import { isOneOf, Problem } from "../../schema/api/problem.ts"

@@ -1,5 +1,5 @@
 // What the conditions of a task that follows its source say of its attempts, in place of the task's own end.
-// Always holds: phase, reason, message and result stay those of the task itself.
+// Invariant: phase, reason, message and result stay those of the task itself.
 // Used by core/reconcile/follow and core/reconcile/over alone.
 import { Option } from "effect"
 import type { AgentTask, AgentTaskStatus } from "../../schema/task/agent-task.ts"

@@ -1,5 +1,5 @@
 // The responses to a task that a worker has claimed: the worker runs it, and the controller says what keeps the worker, or how it ended.
-// Always holds: nothing is made or deleted for it, and it succeeds only with the worker's own result.
+// Invariant: nothing is made or deleted for it, and it succeeds only with the worker's own result.
 // Used by core/reconcile/plan.
 import { Option } from "effect"
 import { mutates } from "../../schema/task/agent-task.ts"

@@ -1,5 +1,5 @@
 // The responses to a task that is over: its result is reported, its object let go or deleted, and else it stays as it is.
-// Always holds: phase, reason and result stay.
+// Invariant: phase, reason and result stay.
 // Used by core/reconcile/plan and core/reconcile/follow.
 import { acknowledged } from "../task/status.ts"
 import { resultOf } from "../task/task-result.ts"

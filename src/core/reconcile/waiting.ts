@@ -1,5 +1,5 @@
 // The responses to a task that may not start yet: it is queued, with what or whom it waits for.
-// Always holds: the status of a task that is queued has a reason, a place in the queue and one sentence.
+// Invariant: the status of a task that is queued has a reason, a place in the queue and one sentence.
 // Used by core/reconcile/plan; controller/world/turns asks which status tells of its turn.
 import type { AgentTaskStatus } from "../../schema/task/agent-task.ts"
 import type { WaitReason } from "../../schema/task/reason.ts"

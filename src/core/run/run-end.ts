@@ -1,5 +1,5 @@
 // What the end of a stage means for its run: an event of core/run/run-machine, and what the stage found out.
-// Always holds: a plan that may be applied goes on only if the plan it saved is the one that is stored.
+// Invariant: a plan that may be applied goes on only if the plan it saved is the one that is stored.
 // Used by server/run/stage-ends.
 import type { Changes, ToldResult } from "../../schema/task/stage-result.ts"
 import { RunEvent, type RunState, type Step } from "./run-machine.ts"

@@ -1,5 +1,5 @@
 // Whether the end of a stage leaves the state of its workspace in doubt, in which case a rescue is opened: one table, read from the top.
-// Always holds: a plan leaves none, nor does a success, unless its state is not saved or the server lacks the state that it saved.
+// Invariant: a plan leaves none, nor does a success, unless its state is not saved or the server lacks the state that it saved.
 // Used by server/run/stage-ends and server/workspace/state-locks, and for the advice that people see; printed into docs/decisions.md.
 import type { Stage } from "../../schema/task/agent-task.ts"
 import type { ToldResult } from "../../schema/task/stage-result.ts"

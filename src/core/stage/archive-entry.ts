@@ -1,5 +1,5 @@
 // What to do with one entry of an untrusted archive: write it below the root, skip it, or refuse the whole archive.
-// Always holds: only directories, regular files and links are written, with plain permissions; links of a user's archive stay below the root.
+// Invariant: only directories, regular files and links are written, with plain permissions; links of a user's archive stay below the root.
 // Used by cli/run/archive.ts, worker/volume/pack-tree.ts and worker/volume/archive.ts, which also makes sure that no parent is a link when it enters a directory.
 import { Data, Option } from "effect"
 

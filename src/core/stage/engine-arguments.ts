@@ -1,5 +1,5 @@
 // Finds arguments in the environment (TF_CLI_ARGS and TF_CLI_ARGS_…) that turn a command of the engine into another one, or change its output.
-// Always holds: a word is found however it is quoted, as the engines' own shellwords parser reads it; text inside a value does not count.
+// Invariant: a word is found however it is quoted, as the engines' own shellwords parser reads it; text inside a value does not count.
 // Used by worker/stage/preparation.ts.
 import { Option } from "effect"
 

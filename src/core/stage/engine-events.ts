@@ -1,5 +1,5 @@
 // Reads what an engine says about the real things it makes, changes and destroys, as journal entries without their numbers.
-// Always holds: only a line in the engine's own format gives an entry; every other line is skipped.
+// Invariant: only a line in the engine's own format gives an entry; every other line is skipped.
 // Used by worker/stage/stage.ts, which reads them, and by core/stage/journal.ts.
 import { Option, Schema } from "effect"
 import { type EffectAction, type JournalEntry, longestIdentity } from "../../schema/api/effects.ts"

@@ -1,5 +1,5 @@
 // Why no stage can have an environment variable: its shell or the kernel would not pass it on.
-// Always holds: the reason has no value in it, since values may be secret.
+// Invariant: the reason has no value in it, since values may be secret.
 // Used by worker/engine/command-script, and where variables are set: cli/commands/vars and server/tfe/tfe-workspace-routes.
 
 // Names of variables that bash or dash refuses, or sets itself.

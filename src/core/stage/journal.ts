@@ -1,5 +1,5 @@
 // The journal of a stage: what the engine reported, or what its plan will make, numbered in order, and what that adds up to.
-// Always holds: numbers have no gap, and a journal that is full says so in its last entry.
+// Invariant: numbers have no gap, and a journal that is full says so in its last entry.
 // Used by worker/engine/journal.ts, worker/stage/stage.ts and worker/stage/settlement.ts.
 import { Option } from "effect"
 import { type JournalEntry, journalLimit } from "../../schema/api/effects.ts"

@@ -1,5 +1,5 @@
 // What the end of a command, or of a whole stage, means: a reason and one sentence, from the exit code and the end of the log.
-// Always holds: a stage succeeds only when its last command ended with 0 and every state the engine wrote is confirmed.
+// Invariant: a stage succeeds only when its last command ended with 0 and every state the engine wrote is confirmed.
 // Used by core/stage/engine-events, and in worker/engine, worker/stage and worker/task.
 import { Option } from "effect"
 import type { FailureReason } from "../../schema/task/reason.ts"

@@ -1,5 +1,5 @@
 // The form of the address of a resource's instance, as both engines write one: `module.m["x"].time_sleep.a[0]`.
-// Always holds: blanks are only inside a quoted key, and to HCL the text is an address and nothing else.
+// Invariant: blanks are only inside a quoted key, and to HCL the text is an address and nothing else.
 // Used by core/stage/engine-events.ts and core/state/import-blocks.ts.
 
 const step = String.raw`[\p{L}_][\p{L}\p{M}\p{N}_-]*(?:\[(?:\d+|"(?:[^"\\]|\\.)*")\])?`

@@ -1,5 +1,5 @@
 // Which signals a stage gets that has to stop, and when: one interrupt at once, then time to save the state, then harder ones.
-// Always holds: there is one interrupt, since a second makes the engine quit without saving, and all signals are within the grace period.
+// Invariant: there is one interrupt, since a second makes the engine quit without saving, and all signals are within the grace period.
 // Used by worker/task/stop.ts.
 
 export interface SignalPlan {

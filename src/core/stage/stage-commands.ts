@@ -1,5 +1,5 @@
 // Which commands of the engine make up a stage, in order; the same for OpenTofu and Terraform.
-// Always holds: what a user wrote stands after `=` in an argument, so that it can never be read as a flag.
+// Invariant: what a user wrote stands after `=` in an argument, so that it can never be read as a flag.
 // Used by worker/stage/stage.ts, worker/stage/preparation.ts and worker/engine/engine.ts; other parts take names of files from here.
 import { Array } from "effect"
 import type { PlanOptions, Stage } from "../../schema/task/agent-task.ts"

@@ -1,5 +1,5 @@
 // The address of a resource's instance as a journal has it, and as the key by which what a state has is found.
-// Always holds: of one thing, journal and state come to the same key; addresses that are too long for a journal differ where a hash of them does.
+// Invariant: of one thing, journal and state come to the same key; addresses that are too long for a journal differ where a hash of them does.
 // Used by core/stage/engine-events, core/stage/journal and core/state/state-objects.
 import { longestIdentity } from "../../schema/api/effects.ts"
 import { fingerprint, fingerprintAfter } from "../text/fingerprint.ts"

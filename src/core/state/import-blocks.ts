@@ -1,5 +1,5 @@
 // Writes `import` blocks for what a stage made and its state does not have.
-// Always holds: a block names one address and one id, both as the engine gave them; a thing without an id becomes a comment.
+// Invariant: a block names one address and one id, both as the engine gave them; a thing without an id becomes a comment.
 // Used by cli/run/state-commands.ts and server/rescue/import-runs.ts.
 import type { Effected, LeftOver } from "../../schema/api/effects.ts"
 import { targetLimits } from "../../schema/task/agent-task.ts"

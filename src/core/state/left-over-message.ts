@@ -1,5 +1,5 @@
 // Says what a stage made that is not in its state, in a few sentences for the end of its message. The whole list is with the run.
-// Always holds: joined by `withLeft`, the text fits into the message of a result, however long the names are.
+// Invariant: joined by `withLeft`, the text fits into the message of a result, however long the names are.
 // Used by worker/stage/stage.ts, worker/stage/settlement.ts, server/run/stage-ends.ts, cli/run/left-over.ts and core/state/import-blocks.ts.
 import type { Effected, JournalEntry, LeftOver } from "../../schema/api/effects.ts"
 import { longestMessage } from "../../schema/task/stage-result.ts"

@@ -1,5 +1,5 @@
 // Compares a stage's journal and plan with the stored state: what it made that the state lacks, and what it began or may have begun.
-// Always holds: whatever the journal says was made is in the state with its id, or was destroyed again, or is named here.
+// Invariant: whatever the journal says was made is in the state with its id, or was destroyed again, or is named here.
 // Used by server/run/left-overs and server/run/stage-ends for every stage that did not succeed, and by worker/stage/settlement for its message.
 import { type Effected, type JournalEntry, type LeftOver, namedLimit } from "../../schema/api/effects.ts"
 import type { StageResult } from "../../schema/task/stage-result.ts"

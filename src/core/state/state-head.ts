@@ -1,5 +1,5 @@
 // Reads serial and lineage from the first bytes of a state without parsing the rest, and writes another serial there.
-// Always holds: another serial changes nothing but that number, byte for byte, so that no large number of a resource loses its digits.
+// Invariant: another serial changes nothing but that number, byte for byte, so that no large number of a resource loses its digits.
 // Used by server/workspace/state-body (incoming states), server/rescue/settlements (serials of refused states) and worker/state/state-delivery.
 import { Option } from "effect"
 

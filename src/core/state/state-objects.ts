@@ -1,5 +1,5 @@
 // What a state of OpenTofu or Terraform (version 4) has, by address, with what tells one real thing from another.
-// Always holds: a text that is no such state has no objects, so that nothing counts as saved that is not.
+// Invariant: a text that is no such state has no objects, so that nothing counts as saved that is not.
 // Used by core/state/left-over, server/workspace/state-content, server/rescue/settlements and worker/stage/settlement.
 import { Option, Predicate, Schema } from "effect"
 import { keyOf, keysOf } from "../stage/written-address.ts"

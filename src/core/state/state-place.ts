@@ -1,5 +1,5 @@
 // Whether a configuration's state outlives its Pod, from the engine's own note of the backend that it was initialised with.
-// Always holds: a state in the Pod's own files, or a pool's state or lock that is not at its server, is found before anything changes.
+// Invariant: a state in the Pod's own files, or a pool's state or lock that is not at its server, is found before anything changes.
 // Used by worker/backing/own-backing.ts and worker/backing/pool-backing.ts.
 import { Option, Schema } from "effect"
 import type { JobTemplate } from "../../schema/task/agent-task.ts"

@@ -1,5 +1,5 @@
 // Whether one state may follow another, and if not, why not.
-// Always holds: the serial of a lineage only rises, a lineage stays until a person replaces the state, and a serial is left for the next.
+// Invariant: the serial of a lineage only rises, a lineage stays until a person replaces the state, and a serial is left for the next.
 // Used by server/workspace/state-versions.
 import type { StateMark } from "../../schema/task/seal.ts"
 

@@ -1,5 +1,5 @@
 // Which backend a configuration names, where another place keeps its state: its old state may be there, and be missing here.
-// Always holds: of two errors the scan makes the harmless one; to name a backend that is none costs one approval by a person.
+// Invariant: of two errors the scan makes the harmless one; to name a backend that is none costs one approval by a person.
 // Used by worker/backing/unused-backend.ts, and by cli/run for the words.
 import { statesPath } from "../../schema/api/state.ts"
 import { backendFileName } from "../text/hcl.ts"

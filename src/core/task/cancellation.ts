@@ -1,5 +1,5 @@
 // What is applied to a task to cancel it.
-// Always holds: it is guarded by the UID, so that a later task of the same name is not cancelled.
+// Invariant: it is guarded by the UID, so that a later task of the same name is not cancelled.
 // Used by controller/reconcile/execute, controller/pool/pool-intake and cli/cluster/tasks.
 import type { AgentTask } from "../../schema/task/agent-task.ts"
 

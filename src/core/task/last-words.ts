@@ -1,5 +1,5 @@
 // A result as its container's termination message: JSON whose message comes last, since the kubelet may cut off the end.
-// Always holds: what is written decodes as a StageResult in a Pod with up to 28 containers; only its message may be shorter.
+// Invariant: what is written decodes as a StageResult in a Pod with up to 28 containers; only its message may be shorter.
 // Written by worker/task/report; read by core/task/seen, when a Pod ended and the status has no result.
 import { Option, Schema } from "effect"
 import { StageResult, ToldResult } from "../../schema/task/stage-result.ts"

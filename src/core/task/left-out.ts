@@ -1,5 +1,5 @@
 // Says of an AgentTask that only a newer version understands why nothing is done about it.
-// Always holds: the sentence has no value of the task but a word of a closed list.
+// Invariant: the sentence has no value of the task but a word of a closed list.
 // Used by controller/reconcile/left-out.
 import { Result } from "effect"
 import { parse } from "../../schema/document/explain.ts"

@@ -1,5 +1,5 @@
 // Says in words what of a document only a newer version understands.
-// Always holds: only a word of a closed list is quoted, and at most a short piece of a name: all else may be a secret.
+// Invariant: only a word of a closed list is quoted, and at most a short piece of a name: all else may be a secret.
 // Used by core/task/offer and core/task/left-out.
 import { type Mistake, shown } from "../../schema/document/explain.ts"
 import { valueAt } from "../../schema/document/layers.ts"

@@ -1,5 +1,5 @@
 // Reads each assignment that a pool offers by itself, so that one which only a newer version understands keeps no other waiting.
-// Always holds: engine and options are known whole or nothing is run, and only a word of a closed list is quoted: all else may be a secret.
+// Invariant: engine and options are known whole or nothing is run, and only a word of a closed list is quoted: all else may be a secret.
 // Used by controller/pool/pool.
 import { Data, Predicate, Result } from "effect"
 import { Assignment } from "../../schema/api/pool-api.ts"

@@ -1,5 +1,5 @@
 // A task's spec as the controller caches it: without texts that only the worker reads, which would fill the memory. Also compares specs.
-// Always holds: everything else stays, each variable keeps its place in the list, and what was left out comes back with the stored spec.
+// Invariant: everything else stays, each variable keeps its place in the list, and what was left out comes back with the stored spec.
 // Used by controller/world/project, controller/reconcile/execute and core/task/intake.
 import { Equal } from "effect"
 import type { AgentTaskSpec, Variable } from "../../schema/task/agent-task.ts"

@@ -1,5 +1,5 @@
 // Bytes as a terminal shows them: without the sequences that only colour or move (CSI), and with the place of each byte in the original.
-// Always holds: what is left out after a kept byte depends on nothing before that byte, so a stream may be cut after any kept byte.
+// Invariant: what is left out after a kept byte depends on nothing before that byte, so a stream may be cut after any kept byte.
 // Used by core/text/redact.ts, which also finds a secret that has colours inside.
 
 const escape = 0x1b

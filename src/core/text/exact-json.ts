@@ -1,5 +1,5 @@
 // Reads JSON without a loss of digits. JSON.parse reads numbers into 64 bits: long ones are rounded, and large ones are printed as null.
-// Always holds: JSON.stringify prints each number either as it was written or as another spelling of the same one.
+// Invariant: JSON.stringify prints each number either as it was written or as another spelling of the same one.
 // Used by server/workspace/state-content.ts and cli/server/server-requests.ts.
 import { Option } from "effect"
 import { closes, comma, endOfText, opens, quote } from "./json-bytes.ts"

@@ -1,5 +1,5 @@
 // Writes text as HCL, and two files that are added to a configuration: the values of its variables, and the backend that replaces its own.
-// Always holds: a plain value is a quoted string in which nothing is evaluated; only a value marked `hcl` is an expression.
+// Invariant: a plain value is a quoted string in which nothing is evaluated; only a value marked `hcl` is an expression.
 // Used by worker/stage/provision.ts, by cli/run/run-directory.ts for values that a person types, and by what else writes HCL or knows these files.
 import { Order } from "effect"
 

@@ -1,5 +1,5 @@
 // Whether a value would be long as JSON, found without writing it.
-// Always holds: it is looked at no further than the limit, so that a value of many megabytes takes no more memory than it has already.
+// Invariant: it is looked at no further than the limit, so that a value of many megabytes takes no more memory than it has already.
 // Used by server/tfe/tfe-state-routes.
 import { Predicate } from "effect"
 

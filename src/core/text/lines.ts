@@ -1,5 +1,5 @@
 // Splits chunks of bytes from elsewhere into lines: each is decoded as a whole, and none is longer than the limit.
-// Always holds: what is kept between two chunks is never longer than the limit; a longer line is skipped to its end.
+// Invariant: what is kept between two chunks is never longer than the limit; a longer line is skipped to its end.
 // Used by worker/engine/engine.ts for the engine's events and its log.
 
 /** A line without an end yet. `skipped` says that it is too long already. */

@@ -1,5 +1,5 @@
 // Takes secrets out of a stream of bytes, in the forms in which programs print them, coloured or not, however the stream is chunked.
-// Always holds: every byte that belongs to an occurrence of a form is masked, and bytes are held back only while they may begin one.
+// Invariant: every byte that belongs to an occurrence of a form is masked, and bytes are held back only while they may begin one.
 // Used by worker/engine/log-shipper.ts, worker/stage/variables.ts and core/text/secret-parts.ts.
 import { Base64, Base64Url, Hex } from "effect/encoding"
 import { plainOf } from "./escapes.ts"

@@ -1,5 +1,5 @@
 // Finds the secrets inside a secret: the texts of a JSON or HCL document, which programs print without what is around them.
-// Always holds: every text and number of a document is found, except short ones and those under a key in `openNothing`, up to `mostParts`.
+// Invariant: every text and number of a document is found, except short ones and those under a key in `openNothing`, up to `mostParts`.
 // Used by worker/stage/variables.ts.
 import { Option, Schema } from "effect"
 import { shortestPart } from "./redact.ts"

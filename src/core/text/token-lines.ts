@@ -1,5 +1,5 @@
 // The grammar of a file with tokens: a token a line, and after it the name of its holder; an empty line, or one that begins with #, is none.
-// Always holds: server and clients read the same Secret alike, so that a second line, a name or a comment stops nobody.
+// Invariant: server and clients read the same Secret alike, so that a second line, a name or a comment stops nobody.
 // Used by server/access/tokens for all lines, and by controller/pool/pool and cli/flags/settings for the first.
 
 export interface TokenLine {

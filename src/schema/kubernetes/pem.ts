@@ -1,5 +1,5 @@
 // Whether a text holds certificates in PEM. A file of them may be empty or cut off while another program writes it.
-// Always holds: only the form counts, since Node takes any text for authorities and reports no error, even where it finds none in it.
+// Invariant: only the form counts, since Node takes any text for authorities and reports no error, even where it finds none in it.
 // Used by http/connections and kubernetes/in-cluster.
 
 const [begin, end] = ["-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"]

@@ -1,5 +1,5 @@
 // How much of something each caller holds at once, such as unanswered requests, or bytes that are not read or have not arrived.
-// Always holds: no caller holds more than it may, and a caller that holds nothing is not remembered.
+// Invariant: no caller holds more than it may, and a caller that holds nothing is not remembered.
 // Used by server/access/limits and server/access/bodies.
 import { Effect, type Scope, Semaphore } from "effect"
 

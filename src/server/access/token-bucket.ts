@@ -1,5 +1,5 @@
 // How often a caller may ask: a bucket that fills steadily, and from which every request takes one token.
-// Always holds: over any time, no more is granted than the burst and what has flowed in since; a refusal says when to come again.
+// Invariant: over any time, no more is granted than the burst and what has flowed in since; a refusal says when to come again.
 // Used by server/access/limits.ts.
 
 export interface Rate {

@@ -1,5 +1,5 @@
 // What a person is shown of a workspace's state: the stored version, its lock, what is in doubt, and what was refused.
-// Always holds: it changes nothing; what a stage made and the state lacks is shown with its pending rescue alone.
+// Invariant: it changes nothing; what a stage made and the state lacks is shown with its pending rescue alone.
 // Used by server/routes/workspace-state-routes.
 import { Context, Effect, Layer } from "effect"
 import type { LeftOver } from "../../schema/api/effects.ts"

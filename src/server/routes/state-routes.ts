@@ -1,5 +1,5 @@
 // The state API for people: what the stock `http` backend of tofu and terraform asks for, locking included.
-// Always holds: it locks with PUT and DELETE, and with the backend's own LOCK and UNLOCK, which lifecycle/listen takes for these.
+// Invariant: it locks with PUT and DELETE, and with the backend's own LOCK and UNLOCK, which lifecycle/listen takes for these.
 // Used by server/lifecycle/server.
 import { Effect, Schema } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"

@@ -1,5 +1,5 @@
 // What the end of a stage means: for the state, which may be in doubt; for the plan, which may be made again; for its run.
-// Always holds: one transaction ends a stage, moves its run on, opens the rescue if the state is in doubt, and ends the token and the lock.
+// Invariant: one transaction ends a stage, moves its run on, opens the rescue if the state is in doubt, and ends the token and the lock.
 // Used by assignments (an agent's word), the task API (a journal that comes late) and the TFE routes (an end by force).
 import { Clock, Context, Effect, Layer, Option } from "effect"
 import { SqlClient } from "effect/sql"

@@ -1,5 +1,5 @@
 // What a data directory has of an earlier server, where its database is gone: such a server must not begin anew unnoticed.
-// Always holds: the key and the blobs come after the database, so a first start that broke off leaves neither without it.
+// Invariant: the key and the blobs come after the database, so a first start that broke off leaves neither without it.
 // Used by server/lifecycle/server.
 import { Effect, Schema } from "effect"
 import { existsSync, readdirSync, statSync } from "node:fs"

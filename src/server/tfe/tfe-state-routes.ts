@@ -1,6 +1,6 @@
 // The TFE API's states, which can only be read: the current one, its outputs, and the download. Used by server/lifecycle/server.
 // A sensitive output's value is given only to a request for that one output, as stock clients send it.
-// Always holds: no more of outputs is in memory than server/access/bodies has room for.
+// Invariant: no more of outputs is in memory than server/access/bodies has room for.
 import { Effect, Result } from "effect"
 import { HttpRouter, type HttpServerRequest, type HttpServerResponse } from "effect/http"
 import { isLongerThan } from "../../core/text/json-length.ts"

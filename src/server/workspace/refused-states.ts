@@ -1,5 +1,5 @@
 // What becomes of a stage's state that is not stored as a version: evidence, and a rescue where nobody else would open one.
-// Always holds: a state is dropped only where others of its stage or workspace come first; its sender is told, and no rescue is opened.
+// Invariant: a state is dropped only where others of its stage or workspace come first; its sender is told, and no rescue is opened.
 // Used by state-versions, and by stage-states and kept-states for what they say.
 import { Data, Effect, Result, Schema } from "effect"
 import { SqlClient } from "effect/sql"

@@ -1,5 +1,5 @@
 // What is known of a state from its bytes, before it is stored: its head, or why nothing of it can be parsed.
-// Always holds: nothing is parsed that would take more memory than the server has, and nothing of a stage that would take much of its time.
+// Invariant: nothing is parsed that would take more memory than the server has, and nothing of a stage that would take much of its time.
 // Used by state-versions (each body), kept-states and settlements (a person's), state-content, left-overs and the TFE routes (the heap).
 import { Context, Effect, Option, Schema } from "effect"
 import { getHeapStatistics } from "node:v8"

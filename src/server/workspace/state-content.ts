@@ -1,5 +1,5 @@
 // What is in a stored state, its objects and outputs, as far as the server has memory to look into it.
-// Always holds: parsing is one step, and callers use the result in the same step, so that no two states are parsed at a time.
+// Invariant: parsing is one step, and callers use the result in the same step, so that no two states are parsed at a time.
 // Used by left-overs (objects) and by the TFE routes (outputs).
 import { Option, Schema } from "effect"
 import { isEncrypted, type StateObjects, stateObjects } from "../../core/state/state-objects.ts"

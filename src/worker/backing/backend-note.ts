@@ -1,5 +1,5 @@
 // The engine's own note of which backend it was initialised with, from its data directory.
-// Always holds: the runner may have written it, so no link is followed, and a file that is larger than any backend needs is not read.
+// Invariant: the runner may have written it, so no link is followed, and a file that is larger than any backend needs is not read.
 // Used by worker/backing/own-backing.ts and worker/backing/pool-backing.ts.
 import { Effect, Option } from "effect"
 import { invalid } from "../stage-failed.ts"

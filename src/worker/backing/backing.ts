@@ -1,5 +1,5 @@
 // What differs between a stage with a pool and one without: where its files come from, and where its state and its plan go.
-// Always holds: a stage that changes anything has a place for its state that outlives the Pod.
+// Invariant: a stage that changes anything has a place for its state that outlives the Pod.
 // Made by worker/backing/pool-backing or worker/backing/own-backing, used by worker/stage/stage.ts and worker/stage/preparation.ts.
 import type { Effect, Option, Scope } from "effect"
 import type { StageCommand } from "../../core/stage/stage-commands.ts"

@@ -1,5 +1,5 @@
 // The last state of a pool's stage, after its engine is gone: sent to the server, or else the failure says where a person finds it.
-// Always holds: a state that only a person can save keeps its Pod for as long as a server that is away would.
+// Invariant: a state that only a person can save keeps its Pod for as long as a server that is away would.
 // Used by worker/backing/pool-backing.ts.
 import { Clock, Duration, Effect, Option, Result } from "effect"
 import { join, relative } from "node:path"

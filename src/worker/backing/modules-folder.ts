@@ -1,5 +1,5 @@
 // Where the engine has the modules that `init` brought: in its own directory, inside of the directory that the runner shares.
-// Always holds: the worker follows no link on the way to them or among them.
+// Invariant: the worker follows no link on the way to them or among them.
 // Used by worker/backing/carried-files.ts, worker/stage/provision.ts and worker/stage/seal.ts.
 import { Effect } from "effect"
 import { fileTrouble } from "../stage-failed.ts"

@@ -1,5 +1,5 @@
 // The backing of a stage without a pool: its configuration is from the cluster, a URL or a kept plan, and its state where its backend says.
-// Always holds: nothing is changed before the state is known to outlive the Pod; a Flux source is run only as `status.source` records it.
+// Invariant: nothing is changed before the state is known to outlive the Pod; a Flux source is run only as `status.source` records it.
 // Used by worker/stage/worker.ts.
 import { Effect, Option } from "effect"
 import { join } from "node:path"

@@ -1,5 +1,5 @@
 // The backing of a stage of a pool: archive, variables and saved plan come by the task's token, and the state goes through the gateway.
-// Always holds: an apply runs only the approved plan; its state goes only through the gateway; the last is confirmed, or the stage fails.
+// Invariant: an apply runs only the approved plan; its state goes only through the gateway; the last is confirmed, or the stage fails.
 // Used by worker/stage/worker.ts.
 import { Effect, Option } from "effect"
 import { join } from "node:path"

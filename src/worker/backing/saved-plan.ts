@@ -1,5 +1,5 @@
 // The package of a saved plan: a tar of its seal, the plan, its lock file, its modules, what planning made and, without a pool, its configuration's archive.
-// Always holds: only these names are put into it or taken out of it, and its digest covers exactly the bytes that are kept.
+// Invariant: only these names are put into it or taken out of it, and its digest covers exactly the bytes that are kept.
 // Used by worker/backing/pool-backing.ts and worker/backing/kept-plan.ts: packed after a plan, unpacked before its apply.
 import { Effect, Option, Schema, Stream } from "effect"
 import { Tar } from "effect/encoding"

@@ -1,5 +1,5 @@
 // Tells of a backend that the configuration has and the stage does not use, since its old state may be there.
-// Always holds: nothing outside of the configuration is read, and a file that is larger than a person writes is passed over.
+// Invariant: nothing outside of the configuration is read, and a file that is larger than a person writes is passed over.
 // Used by worker/stage/preparation.ts.
 import { Effect, Option } from "effect"
 import { backendIn, isConfiguration, nothingHereYet, replacedBySpec } from "../../core/state/unused-backend.ts"

@@ -1,5 +1,5 @@
 // The sh script of one command: it sets the directory and the environment, and replaces its shell by the program; every value is quoted.
-// Always holds: no value is ever read as shell text, and no secret becomes an argument of a process.
+// Invariant: no value is ever read as shell text, and no secret becomes an argument of a process.
 // Used by worker/engine/exec-loop.ts.
 import { Result } from "effect"
 import { environmentFault } from "../../core/stage/environment-fault.ts"

@@ -1,5 +1,5 @@
 // The worker's own output, which the container runtime keeps as the container's log.
-// Always holds: output goes at its reader's pace, but a reader that stops holds up neither engine nor state for long; gaps are marked.
+// Invariant: output goes at its reader's pace, but a reader that stops holds up neither engine nor state for long; gaps are marked.
 // Used by worker/stage/stage.ts.
 import { Duration, Effect } from "effect"
 import { gapMark } from "./log-shipper.ts"

@@ -1,5 +1,5 @@
 // Runs one command of the engine in the runner: shows its output in the log, returns its end as data, and sends the signals of a stop.
-// Always holds: no command starts once the stage has to stop, and none is left running at the end unless even SIGKILL did not end it.
+// Invariant: no command starts once the stage has to stop, and none is left running at the end unless even SIGKILL did not end it.
 // Used by worker/stage/stage.ts and worker/stage/preparation.ts.
 import { Context, Effect, Fiber, Layer, Option, Ref, Stream } from "effect"
 import { type CommandEnd, commandFailure } from "../../core/stage/outcome.ts"

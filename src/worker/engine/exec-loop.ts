@@ -1,5 +1,5 @@
 // Runs commands in the runner's container through named pipes and directories on a shared volume; the other side: src/runner/exec-loop.sh.
-// Always holds: a command starts at most once, and what the runner writes can only end, delay or fill the output of its own commands.
+// Invariant: a command starts at most once, and what the runner writes can only end, delay or fill the output of its own commands.
 // Used by worker/engine/engine.ts; started by worker/stage/stage.ts.
 import { Context, Data, Deferred, type Duration, Effect, Layer, Schedule, type Scope, Stream } from "effect"
 import { randomUUID } from "node:crypto"

@@ -1,5 +1,5 @@
 // Reads the replies of the exec loop from the bytes of a pipe that every process of the runner may write to.
-// Always holds: any bytes give a list of replies, a line that is no reply is skipped, and little is kept of a line without an end.
+// Invariant: any bytes give a list of replies, a line that is no reply is skipped, and little is kept of a line without an end.
 // Used by worker/engine/exec-loop.ts.
 
 export type Reply =

@@ -1,5 +1,5 @@
 // Named pipes on a volume that the runner writes to as well: opened without following a link, read by the event loop alone.
-// Always holds: no call waits for the other side or occupies a thread; before `cut`, a reader has at most one chunk that was not asked for.
+// Invariant: no call waits for the other side or occupies a thread; before `cut`, a reader has at most one chunk that was not asked for.
 // Used by worker/engine/exec-loop.ts.
 import { Data, Effect, type Scope, Stream } from "effect"
 import { closeSync, constants, fstatSync, lstatSync, openSync, readSync, writeSync } from "node:fs"

@@ -1,5 +1,5 @@
 // The journal of a stage's effects: what the engine tells, numbered and, with a pool, sent to the server as it happens.
-// Always holds: the engine never waits for the server, an entry is sent until the server has it, and its keys and ids contain no secrets.
+// Invariant: the engine never waits for the server, an entry is sent until the server has it, and its keys and ids contain no secrets.
 // Used by worker/stage/stage.ts and worker/stage/settlement.ts.
 import { Duration, Effect, Option, type Scope } from "effect"
 import type { UnnumberedEntry } from "../../core/stage/engine-events.ts"

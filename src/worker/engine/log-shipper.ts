@@ -1,5 +1,5 @@
 // The log of a stage: what the engine prints goes, without secrets, to the worker's own output and, with a pool, to the server by offset.
-// Always holds: nothing unredacted leaves this file, the engine never waits for the server, and bytes that were dropped or lost are marked.
+// Invariant: nothing unredacted leaves this file, the engine never waits for the server, and bytes that were dropped or lost are marked.
 // Used by worker/stage/stage.ts and worker/engine/engine.ts; worker/engine/container-output.ts marks its gaps alike.
 import { Context, Duration, Effect, Layer, Option, type Scope, Stream } from "effect"
 import { begin, type Redaction, redactor } from "../../core/text/redact.ts"

@@ -1,5 +1,5 @@
 // Tells the readers of a stage's log that its engine has ended and nothing happens because the pool's server is waited for.
-// Always holds: it goes only round what the worker itself goes on trying, since it says so.
+// Invariant: it goes only round what the worker itself goes on trying, since it says so.
 // Used by worker/stage/settlement.ts and worker/backing/last-state.ts.
 import { Duration, Effect } from "effect"
 import { Log } from "./log-shipper.ts"

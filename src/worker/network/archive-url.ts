@@ -1,5 +1,5 @@
 // Fetches the archive that a task names by its URL.
-// Always holds: no credential is sent, no message contains a URL's query, which may be one, and nothing leads to a forbidden address, unless a proxy looks its name up.
+// Invariant: no credential is sent, no message contains a URL's query, which may be one, and nothing leads to a forbidden address, unless a proxy looks its name up.
 // Used by worker/backing/own-backing.ts; an archive that comes by another way is kept under the same name.
 import { Context, Data, Effect, Option, Stream } from "effect"
 import { Headers, HttpClient, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"

@@ -1,5 +1,5 @@
 // Downloads bytes from the network into a file, counts them and takes their digest on the way.
-// Always holds: success means that the file has the wanted SHA-256; no caller opens it before.
+// Invariant: success means that the file has the wanted SHA-256; no caller opens it before.
 // Used by worker/network/task-api, worker/network/archive-url and worker/backing/kept-plan.
 import { Effect, Stream } from "effect"
 import { StageFailed } from "../stage-failed.ts"

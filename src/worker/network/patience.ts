@@ -1,5 +1,5 @@
 // How a server that does not answer is asked again: soon at first, then every few seconds, up to a limit.
-// Always holds: the limit is measured by the monotonic clock, so that a step of the wall clock, or a node that slept, gives nothing up.
+// Invariant: the limit is measured by the monotonic clock, so that a step of the wall clock, or a node that slept, gives nothing up.
 // Used by worker/task/claim, worker/task/report, worker/network/task-api, worker/state/asking and worker/network/archive-url.
 import { Clock, Duration, Effect, Schedule } from "effect"
 

@@ -1,5 +1,5 @@
 // Sends log and journal to the server while the stage runs: slower while the server takes nothing, and no more once it refuses.
-// Always holds: there is one request at a time, and no caller waits for it.
+// Invariant: there is one request at a time, and no caller waits for it.
 // Used by worker/engine/journal and worker/engine/log-shipper, which know what is next.
 import { Data, Duration, Effect, Latch, Option, type Scope } from "effect"
 

@@ -1,5 +1,5 @@
 // What an answer of the pool's server other than success means for the worker, as an error that says what to do.
-// Always holds: only the server's own words are final; whatever else answers in its place may be asked again.
+// Invariant: only the server's own words are final; whatever else answers in its place may be asked again.
 // Used by worker/network/task-api.ts and the parts that deliver states.
 import { Data, Option, Predicate } from "effect"
 import { meaningOf, problemIn, ServerRefusal } from "../../core/network/server-refusal.ts"

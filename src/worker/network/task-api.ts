@@ -1,5 +1,5 @@
 // The task API of the pool's server, as the worker calls it with the token of its stage.
-// Always holds: the token goes to the server's own address and nowhere else, and is read anew for every request.
+// Invariant: the token goes to the server's own address and nowhere else, and is read anew for every request.
 // Used by worker/stage/worker, worker/backing/pool-backing, and the parts that deliver states.
 import { Context, Duration, Effect, Layer, Option, Schema, Stream } from "effect"
 import { HttpBody, HttpClient, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"

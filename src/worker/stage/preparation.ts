@@ -1,5 +1,5 @@
 // What happens before the first command of a stage: its files come, its engine is found, its log begins, and an approved plan is checked.
-// Always holds: what the stage starts from is as it was approved; the tree is noted before any command, if the plan is to be kept.
+// Invariant: what the stage starts from is as it was approved; the tree is noted before any command, if the plan is to be kept.
 // Used by worker/stage/stage.ts.
 import { Effect, Option, type Ref } from "effect"
 import { idleArguments, printsJson } from "../../core/stage/engine-arguments.ts"

@@ -1,5 +1,5 @@
 // Puts the configuration into the working directory: its files, the values of its variables and its backend.
-// Always holds: an archive is unpacked only after its digest was checked, and no file of the source is written outside of the directory.
+// Invariant: an archive is unpacked only after its digest was checked, and no file of the source is written outside of the directory.
 // Used by worker/stage/preparation.ts.
 import { Effect, Option } from "effect"
 import { readdirSync, readFileSync, statSync } from "node:fs"

@@ -1,5 +1,5 @@
 // The seal of what an apply runs, part by part: taken when a plan is kept, and again before the apply, which wants every part unchanged.
-// Always holds: a seal tells nothing of a variable's value without the key, which neither the stage's runner nor the plan's package gets.
+// Invariant: a seal tells nothing of a variable's value without the key, which neither the stage's runner nor the plan's package gets.
 // Used by worker/stage/preparation.ts.
 import { Effect, Option, Struct } from "effect"
 import { createHash, createHmac, type Hash } from "node:crypto"

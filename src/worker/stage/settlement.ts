@@ -1,5 +1,5 @@
 // What follows a command that changes something: the worker saves its state, reports what the state lacks, and gives the lock back.
-// Always holds: the lock goes back only when the server needs no more news; otherwise it compares journal and plan with the state.
+// Invariant: the lock goes back only when the server needs no more news; otherwise it compares journal and plan with the state.
 // Used by worker/stage/stage.ts and worker/stage/preparation.ts.
 import { Duration, Effect, Exit, Fiber, Option, Ref } from "effect"
 import { changesOf, closing } from "../../core/stage/journal.ts"

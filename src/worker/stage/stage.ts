@@ -1,5 +1,5 @@
 // One stage from its claim to its result: its preparation, the engine's commands in order, and the outcome.
-// Always holds: every failure becomes a result with a reason from the closed list; `succeeded` needs every command to end with 0.
+// Invariant: every failure becomes a result with a reason from the closed list; `succeeded` needs every command to end with 0.
 // Used by worker/stage/worker.ts.
 import { type Cause, Context, Effect, Layer, Option, Ref, type Scope } from "effect"
 import { join } from "node:path"

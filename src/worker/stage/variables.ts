@@ -1,5 +1,5 @@
 // Sorts the variables of a stage: input variables, the engine's environment, and the values that no log may show.
-// Always holds: a value from a Secret is a secret, whether it is marked as sensitive or not.
+// Invariant: a value from a Secret is a secret, whether it is marked as sensitive or not.
 // Used by worker/stage/stage.ts and worker/stage/preparation.ts.
 import { Effect, Redacted } from "effect"
 import type { InputValue } from "../../core/text/hcl.ts"

@@ -1,5 +1,5 @@
 // The worker of a Pod: claims its AgentTask, runs the stage, and reports the result on three roads.
-// Always holds: nothing of the stage begins without the claim; after the claim there is a result, whatever stops the stage.
+// Invariant: nothing of the stage begins without the claim; after the claim there is a result, whatever stops the stage.
 // Run by the command `agent-job worker`.
 import { Cause, Context, Data, Duration, Effect, Exit, Fiber, Layer, Option, Runtime } from "effect"
 import { currentInstant } from "../../kubernetes/clock.ts"

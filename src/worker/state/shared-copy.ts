@@ -1,5 +1,5 @@
 // The copy of a stage's state on the volume that tasks share, for as long as the server has not taken that state.
-// Always holds: a state that is there, or that the server keeps as evidence, is not written again; what goes wrong is only logged.
+// Invariant: a state that is there, or that the server keeps as evidence, is not written again; what goes wrong is only logged.
 // Used by worker/state/state-delivery.ts.
 import { Effect, Option, Schema } from "effect"
 import { KeptRefusal } from "../../schema/api/task-api.ts"

@@ -1,5 +1,5 @@
 // What the worker knows of the state while a stage runs: the lock, and the state that the server has not acknowledged yet.
-// Always holds: states are sent one at a time, under a lock. It goes back only if the engine does not hold it and no state is unsaved,
+// Invariant: states are sent one at a time, under a lock. It goes back only if the engine does not hold it and no state is unsaved,
 // since a stage that ends with its lock tells the server that its state is in doubt. Used by worker/state/state-gateway and the backings.
 import { Context, Data, Duration, Effect, Layer, Option, Semaphore } from "effect"
 import { randomUUID } from "node:crypto"

@@ -1,5 +1,5 @@
 // The engine's way to its state: an HTTP address on loopback, for one command alone, with the pool's server behind it.
-// Always holds: a client without this command's secret address gets nothing, and a state is acknowledged only after the server did.
+// Invariant: a client without this command's secret address gets nothing, and a state is acknowledged only after the server did.
 // Used by worker/backing/pool-backing.ts.
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { Effect, Option, Schema, Semaphore, Stream } from "effect"

@@ -1,5 +1,5 @@
 // Unsaved states on the volume that all Pods of tasks share, where they outlive their Pods; the worker of the next stage sends them on.
-// Always holds: each is encrypted with its stage's key, since runners may read the volume; it stays until the server has it or a later one.
+// Invariant: each is encrypted with its stage's key, since runners may read the volume; it stays until the server has it or a later one.
 // Used by worker/state/shared-copy.ts (keeps) and worker/backing/pool-backing.ts (carries).
 import { Cause, Clock, Duration, Effect, Option, Random } from "effect"
 import { createCipheriv, randomBytes } from "node:crypto"

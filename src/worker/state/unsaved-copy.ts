@@ -1,5 +1,5 @@
 // The copy of a state that the server has not acknowledged yet, in a file on the worker's own volume.
-// Always holds: the file is whole, the new one or the one before, and on the disk once the write has succeeded.
+// Invariant: the file is whole, the new one or the one before, and on the disk once the write has succeeded.
 // Used by worker/state/state-delivery.ts; worker/backing/last-state.ts names the file.
 import { Effect } from "effect"
 import { rmSync } from "node:fs"

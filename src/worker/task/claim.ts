@@ -1,5 +1,5 @@
 // Claims the task for this process: one update of its status against the resourceVersion that was read, with a nonce made for this process.
-// Always holds: nothing of the stage begins before the claim has succeeded, and a restarted container of the same Pod cannot claim again.
+// Invariant: nothing of the stage begins before the claim has succeeded, and a restarted container of the same Pod cannot claim again.
 // Used by worker/stage/worker.ts, before anything of the stage.
 import { Data, Effect, Option, Runtime } from "effect"
 import { claimLostExitCode } from "../../core/task/places.ts"

@@ -1,5 +1,5 @@
 // Tells the kubelet whether this process has the task: of two Pods of one Job, the Job controller ends the one that is not ready.
-// Always holds: 200 only between the claim and the end of the process; other clients neither fill its memory nor keep the kubelet out.
+// Invariant: 200 only between the claim and the end of the process; other clients neither fill its memory nor keep the kubelet out.
 // Used by worker/stage/worker.ts.
 import { Effect } from "effect"
 import { createServer, type Server } from "node:http"

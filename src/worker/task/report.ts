@@ -1,5 +1,5 @@
 // The three roads of a result: the container's termination message, the pool's server, and the status of the AgentTask.
-// Always holds: no road fails because another did; no result is replaced, or written to a task that this worker has not claimed.
+// Invariant: no road fails because another did; no result is replaced, or written to a task that this worker has not claimed.
 // Used by worker/stage/worker.ts, last of all.
 import { Cause, type Duration, Effect, Option } from "effect"
 import { writeFileSync } from "node:fs"

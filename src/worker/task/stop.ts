@@ -1,5 +1,5 @@
 // Why the stage has to stop: a cancel of its AgentTask, SIGTERM of the Pod, its own deadline, or something that the worker finds.
-// Always holds: only the first cause stops the stage, so the engine gets one interrupt at most; a deadline never stops the saving of state.
+// Invariant: only the first cause stops the stage, so the engine gets one interrupt at most; a deadline never stops the saving of state.
 // Used by worker/stage/stage, worker/engine/engine and everything that waits for a server.
 import { Context, Deferred, type Duration, Effect, Layer, Option, Schedule, type Scope, Stream } from "effect"
 import type { StopCause } from "../../core/stage/outcome.ts"

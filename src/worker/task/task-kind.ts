@@ -1,5 +1,5 @@
 // The AgentTask as the worker reads and writes it: decoded, so that everything past the border is typed.
-// Always holds: a status is written against the resourceVersion that was read.
+// Invariant: a status is written against the resourceVersion that was read.
 // Used by worker/task/claim, worker/task/stop, worker/task/report and worker/task/task-status.
 import { Effect } from "effect"
 import { endInPlainReasons } from "../../core/task/task-result.ts"

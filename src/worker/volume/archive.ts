@@ -1,5 +1,5 @@
 // Unpacks a tar.gz below an open directory: a configuration archive, which is untrusted, or what a worker packed with a plan.
-// Always holds: nothing is written outside of that directory, and what is read and written stays within the limits.
+// Invariant: nothing is written outside of that directory, and what is read and written stays within the limits.
 // Used by the backings, worker/backing/kept-plan.ts and worker/backing/carried-files.ts, after the archive's digest was found right.
 import { Effect, Stream } from "effect"
 import { Tar } from "effect/encoding"

@@ -1,5 +1,5 @@
 // Open descriptors, by which the worker reaches what is on a volume that the runner writes to as well.
-// Always holds: a directory is never opened through a link, and its descriptor leads to it whatever happens to its path.
+// Invariant: a directory is never opened through a link, and its descriptor leads to it whatever happens to its path.
 // Used by worker/volume/folder, worker/volume/tree, worker/backing/modules-folder, worker/engine/exec-loop, worker/volume/whole-file and worker/backing/kept-plan.
 import { Effect, type Scope } from "effect"
 import { closeSync, constants, openSync } from "node:fs"

@@ -1,5 +1,5 @@
 // Files and directories on a volume that the runner writes to as well: reached step by step from an open descriptor, never through links.
-// Always holds: segments never lead outside of the directory that they start in, whatever the runner does meanwhile.
+// Invariant: segments never lead outside of the directory that they start in, whatever the runner does meanwhile.
 // Used by worker/stage/provision, worker/volume/archive and the other parts of the worker that write or read where the runner does.
 import { Effect, Option, Stream } from "effect"
 import {

@@ -1,5 +1,5 @@
 // Packs a part of a tree that the runner writes to into a tar.gz, which volume/archive.ts unpacks in another Pod.
-// Always holds: no link is followed; what that Pod could not unpack is refused, and then no archive is left behind.
+// Invariant: no link is followed; what that Pod could not unpack is refused, and then no archive is left behind.
 // Used by worker/backing/carried-files.ts.
 import { Effect, Option, Stream } from "effect"
 import { Tar } from "effect/encoding"

@@ -1,5 +1,5 @@
 // What is below a directory that the runner writes to: its files, links and directories, by name.
-// Always holds: no link is followed; devices, pipes and sockets are left out.
+// Invariant: no link is followed; devices, pipes and sockets are left out.
 // Used by worker/volume/pack-tree.ts, worker/backing/modules-folder.ts and worker/backing/carried-files.ts.
 import { isUtf8 } from "node:buffer"
 import { closeSync, lstatSync, readdirSync, readlinkSync } from "node:fs"

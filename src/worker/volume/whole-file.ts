@@ -1,5 +1,5 @@
 // Stores files that outlive the process or the Pod: written beside their place, flushed to the disk, and only then given their name.
-// Always holds: a name has a whole file, the new one or the one before; a failed write leaves nothing beside it, which would fill the disk.
+// Invariant: a name has a whole file, the new one or the one before; a failed write leaves nothing beside it, which would fill the disk.
 // Used by worker/backing/kept-plan, worker/state/unsaved-copy and worker/state/stranded-states.
 import { fsyncSync, openSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { dirname } from "node:path"

@@ -1,5 +1,5 @@
 // Writes what streams in to a file, and takes its digest on the way.
-// Always holds: nobody but the worker may read the file, and the digest covers exactly the bytes that were written.
+// Invariant: nobody but the worker may read the file, and the digest covers exactly the bytes that were written.
 // Used by worker/network/download and worker/backing/saved-plan.
 import { Effect, Stream } from "effect"
 import { createHash } from "node:crypto"
