@@ -1,10 +1,12 @@
 // Parts of the product vanish in the middle of a run: the run ends all the same, each stage runs once, and nothing is lost.
 // The tests run one after the other, because each takes the product away from all.
+import { readFileSync } from "node:fs"
 import { afterAll, assert, beforeEach, describe } from "vitest"
-import { kubectl, productNamespace, release, untilOver } from "./cluster.ts"
+import { kubectl, productNamespace, release, untilOver, untilTask } from "./cluster.ts"
 import { held, heldApply, slowApply, slowly } from "./configurations.ts"
+import { run } from "./process.ts"
 import { it } from "./product.ts"
-import { resourcesOf, runOf, untilRun } from "./server.ts"
+import { resourcesOf, runOf, stateOf, untilRun } from "./server.ts"
 
 const inProduct = (...args: ReadonlyArray<string>) => kubectl(["--namespace", productNamespace, ...args])
 const controller = "deployment/agent-job-controller"
@@ -16,9 +18,16 @@ const untilReady = async () => {
 }
 const scale = (replicas: number) => inProduct("scale", controller, `--replicas=${replicas}`)
 
+/** Returns the command by which docs/state.md saves a state that nothing but this Pod has, without the file that it goes to. */
+const savingFrom = (pod: string): string => {
+  const [, command = ""] = /^ +(kubectl .* exec POD -c worker .*) >errored\.tfstate$/mu.exec(readFileSync("docs/state.md", "utf8")) ?? []
+  return command.replace("POD", pod)
+}
+
 beforeEach(untilReady)
 afterAll(async () => {
   await scale(1)
+  await inProduct("scale", server, "--replicas=1")
   await untilReady()
 })
 
@@ -88,6 +97,24 @@ describe("a run", () => {
     const run = await runOf(id)
     assert.strictEqual(run.status, "applied")
     assert.deepInclude(run.stages[1]?.result, { outcome: "succeeded", statePushed: true })
+    await assertOnce(id)
+  })
+
+  it("has its state in the Pod while the server is away, where the command of docs/state.md finds it whole", async ({ scene }) => {
+    const { command, id } = await scene.startRun(slowApply(6), "--auto-approve", "--no-color")
+    await command.says(slowly)
+    await inProduct("scale", server, "--replicas=0")
+    const { status: { pod } } = await untilTask(
+      `${id}-apply`,
+      "says that its state is unsaved",
+      ({ status }) => status.reason === "StateUnsaved"
+    )
+    const saved = await run("bash", ["-c", savingFrom(pod?.name ?? "")])
+    assert.strictEqual(saved.code, 0, saved.stderr)
+    await inProduct("scale", server, "--replicas=1")
+    assert.strictEqual((await command.ended).code, 0)
+    const { serial } = await stateOf(scene.name)
+    assert.deepInclude(JSON.parse(saved.stdout), { serial })
     await assertOnce(id)
   })
 })

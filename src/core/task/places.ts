@@ -31,8 +31,11 @@ export const controllerHealthPort = 8081
 /** The port where the worker says that it holds the claim. */
 export const workerHealthPort = 8082
 
-/** How long the worker keeps saving the last state after its engine has ended. The Job's deadline is that much later. */
-export const statePatienceSeconds = 3600
+/**
+ * How long the worker keeps saving the last state after its engine has ended: three days, since nothing else may have it, and a server that
+ * fails on a Friday may come back on a Monday. The Job's deadline is that much later.
+ */
+export const statePatienceSeconds = 3 * 86_400
 
 /** The worker's exit code when another Pod holds the claim. It must not end the Job, and with it the winner. */
 export const claimLostExitCode = 75

@@ -61,7 +61,7 @@ const howItEnded = {
   PoolUnreachable: "The server did not answer in time; check agent.url and the network.",
   TokenRefused:
     "The server refused the token of this stage: it is over, or another task has it; see agent-job get RUN, and start a new run if you still need one.",
-  StateNotSaved: "The engine ended, but the server has not confirmed the state; the message says where a copy is.",
+  StateNotSaved: "The engine ended, but the server has not confirmed the state; the message says where its last copy is or was.",
   NameTaken: "The name of the Job or the task is taken by an object that is not ours; delete that object, or use another name.",
   Denied:
     "The API server refused the Job for good, or denied it for all of task.startupTimeoutSeconds; the message is its answer: correct what it names, and run the task again.",

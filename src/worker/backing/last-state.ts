@@ -1,15 +1,15 @@
-// The last state of a pool's stage, after its engine is gone: sent to the server, or else the failure says where a person finds it.
-// Invariant: a state that only a person can save keeps its Pod for as long as a server that is away would.
+// The last state of a pool's stage, after its engine is gone: sent to the server, or else a person gets the time and the command to save it.
+// Invariant: a state that nothing but its Pod has keeps that for as long as a server that is away would.
 // Used by worker/backing/pool-backing.ts.
 import { Clock, Duration, Effect, Option, Result } from "effect"
-import { join, relative } from "node:path"
+import { join } from "node:path"
 import { shellWord } from "../../core/text/shell-word.ts"
 import { stateLimitBytes } from "../../schema/api/task-api.ts"
 import { Log } from "../engine/log-shipper.ts"
 import { logWaiting } from "../engine/log-waiting.ts"
 import { Settings } from "../settings.ts"
 import { StageFailed } from "../stage-failed.ts"
-import { StateDelivery, type Unsaved } from "../state/state-delivery.ts"
+import { type Confirmed, Refuge, StateDelivery, type Unsaved } from "../state/state-delivery.ts"
 import { unsavedCopyFile } from "../state/unsaved-copy.ts"
 import { Stop } from "../task/stop.ts"
 import { TaskStatus } from "../task/task-status.ts"
@@ -20,42 +20,44 @@ import type { Provisioned } from "./backing.ts"
 /** The file that the engine leaves in its directory when it could not push its state. */
 export const erroredState = "errored.tfstate"
 
-/** Where a kubelet keeps the volumes of its Pods, unless it is told otherwise. */
-const kubeletDirectory = "/var/lib/kubelet"
+type Places = Pick<Settings["Service"], "namespace" | "pod" | "privateDirectory">
 
-type Places = Pick<Settings["Service"], "dataDirectory" | "pod" | "privateDirectory">
+/** A file in the Pod that has a state which nothing else has, and the container that can print it. */
+interface Only {
+  readonly container: "runner" | "worker"
+  readonly file: string
+}
+
+/** What prints a file; the image of the worker has no program but Node. */
+const printing: Readonly<Record<Only["container"], (file: string) => string>> = {
+  runner: (file) => `cat ${shellWord(file)}`,
+  worker: (file) => `node --eval ${shellWord(`fs.createReadStream(${JSON.stringify(file)}).pipe(process.stdout)`)}`
+}
+
+/** Returns the command by which a person saves the state, for as long as the Pod runs. */
+const saving = ({ namespace, pod }: Places, { container, file }: Only) =>
+  `kubectl -n ${namespace} exec ${pod.name} -c ${container} -- ${printing[container](file)} >${erroredState}`
 
 const notSaved = (message: string) => new StageFailed({ reason: "StateNotSaved", message })
 
-/** Says where the file is on the node: once the Pod has ended, no command can be run in it any more. */
-const inFile = ({ dataDirectory, pod, privateDirectory }: Places, volume: "data" | "private", file: string, why: string) => {
-  const mounts = { data: dataDirectory, private: privateDirectory } // by the name of the volume, see core/manifest/volumes
-  return notSaved(
-    `The last state is in ${file} of Pod ${pod.name}, which is removed soon after its end (task.job.ttlSecondsAfterFinished). Save it before that from node ${pod.node}; there it usually is ${kubeletDirectory}/pods/${pod.uid}/volumes/kubernetes.io~empty-dir/${volume}/${
-      relative(mounts[volume], file)
-    } (docs/state.md). The pool's server has not confirmed this state. ${why}`
+/** Says what is lost with the Pod: the kubelet removes its volumes as soon as its containers have ended. */
+const goneWithPod = ({ pod }: Places, file: string, why: string) =>
+  notSaved(
+    `The last state was in ${file} of Pod ${pod.name}, and goes with the end of that. The pool's server has not confirmed this state: if nobody has saved the file, look for what the stage made before you run the workspace again (docs/state.md). ${why}`
   )
-}
 
-/**
- * Returns the failure that names the best place of the unsaved state. A state that the worker could not keep may be where the engine left
- * it, and the worker's own file then has an older state.
- */
-const whereabouts = (places: Places, { shared, unkept, why }: Unsaved, errored: Option.Option<string>) => {
-  const { pod, privateDirectory } = places
-  if (Option.isSome(shared)) {
-    return notSaved(
-      `The last state is kept, encrypted, as ${shared.value} on the volume that tasks share, and the next stage that runs takes it to the pool's server, which has not confirmed it yet. ${why}`
-    )
-  }
-  if (Option.isNone(unkept)) return inFile(places, "private", unsavedCopyFile(privateDirectory), why)
-  if (Option.isSome(errored)) return inFile(places, "data", errored.value, why)
-  return notSaved(
-    `The worker could not keep the last state anywhere, and the pool's server has not confirmed it, so it may be lost. Before you run the workspace again, look for what the stage made. If ${
-      unsavedCopyFile(privateDirectory)
-    } of Pod ${pod.name} on node ${pod.node} exists, it is an older state. ${unkept.value} ${why}`
+const refused = (why: string) =>
+  notSaved(`The pool's server refused the last state and keeps it as evidence, on which a person has to decide (docs/state.md). ${why}`)
+
+const onSharedVolume = (file: string, why: string) =>
+  notSaved(
+    `The last state is kept, encrypted, as ${file} on the volume that tasks share, and the next stage that runs takes it to the pool's server, which has not confirmed it yet. ${why}`
   )
-}
+
+const keptNowhere = (because: string, why: string) =>
+  notSaved(
+    `The worker could not keep the last state anywhere, and the pool's server has not confirmed it, so it is lost. Before you run the workspace again, look for what the stage made. ${because} ${why}`
+  )
 
 /** Returns the function that settles the last state (see `settleState` of the backing). */
 export const settlingLastState = Effect.gen(function*() {
@@ -64,34 +66,52 @@ export const settlingLastState = Effect.gen(function*() {
   const settings = yield* Settings
   const { tooLate } = yield* Stop
 
+  const kept: Only = { container: "worker", file: unsavedCopyFile(settings.privateDirectory) }
+
   /**
    * Tells the log that only a person can save the engine's last state, keeps the Pod for as long as for a server that is away, and then
    * fails.
    */
-  const byHand = Effect.fnUntraced(function*(file: string, why: string, since: bigint) {
+  const byHand = Effect.fnUntraced(function*(only: Only, why: string, since: bigint): Effect.fn.Return<never, StageFailed, Log> {
     const { line } = yield* Log
-    const { namespace, pod, statePatience } = settings
-    const remaining = Duration.subtract(statePatience, Duration.nanos((yield* Clock.monotonicTimeNanos) - since))
+    const remaining = Duration.subtract(settings.statePatience, Duration.nanos((yield* Clock.monotonicTimeNanos) - since))
     const staysFor = Duration.format(Duration.seconds(Math.max(0, Math.round(Duration.toSeconds(remaining)))))
     yield* line(
-      `The engine left its last state in ${file}, and the worker cannot send it to the pool's server. ${why} The Pod stays for ${staysFor}. Cancel the run only after you have saved the state, which this command does: kubectl -n ${namespace} exec ${pod.name} -c runner -- cat ${
-        shellWord(file)
-      } >${erroredState}`
+      `The last state is in ${only.file}, and the worker cannot send it to the pool's server. ${why} The Pod stays for ${staysFor}, and the file goes with it. Cancel the run only after you have saved the state, which this command does: ${
+        saving(settings, only)
+      }`
     )
-    yield* unsavedDuring(Effect.andThen(Effect.raceFirst(Effect.sleep(remaining), tooLate), inFile(settings, "data", file, why)))
+    return yield* unsavedDuring(Effect.andThen(Effect.raceFirst(Effect.sleep(remaining), tooLate), goneWithPod(settings, only.file, why)))
   })
 
-  return Effect.fnUntraced(function*({ directory, path, root }: Provisioned) {
+  const unsaved = ({ refuge, why }: Unsaved, left: Option.Option<Only>, since: bigint) =>
+    Refuge.$match(refuge, {
+      Server: () => Effect.fail(refused(why)),
+      Shared: ({ file }) => Effect.fail(onSharedVolume(file, why)),
+      Pod: () => byHand(kept, why, since),
+      Memory: ({ because }) =>
+        Option.match(left, {
+          onSome: (only) => byHand(only, why, since), // the worker's own file has an older state
+          onNone: () => Effect.fail(keptNowhere(because, why))
+        })
+    })
+
+  /** What the log tells beside that the server does not answer: where tasks share no volume, nothing but this Pod has the state. */
+  const advice = Option.isSome(settings.cacheDirectory)
+    ? ""
+    : ` Nothing but this Pod has it; if you have to end that, save the state first: ${saving(settings, kept)}`
+
+  return Effect.fnUntraced(function*({ directory, path, root }: Provisioned): Effect.fn.Return<Confirmed, StageFailed, Log> {
     const since = yield* Clock.monotonicTimeNanos
     const file = [...directory, erroredState]
-    const errored = join(path, erroredState)
+    const left: Only = { container: "runner", file: join(path, erroredState) }
     const read = yield* Effect.result(readFile(root, file, stateLimitBytes))
     const leftoverState = Result.getOrElse(read, () => Option.none<Uint8Array>())
-    const settled = yield* logWaiting("its last state", settings.statePatience, delivery.settle(leftoverState)) // even if the file cannot be read: what the engine pushed before does not wait for it
-    if (Result.isFailure(read)) yield* byHand(errored, read.failure.message, since)
-    if (settled._tag === "Unsaved") return yield* whereabouts(settings, settled, Option.as(leftoverState, errored))
+    const settled = yield* logWaiting("its last state", settings.statePatience, delivery.settle(leftoverState), advice) // even if the file cannot be read: what the engine pushed before does not wait for it
+    if (Result.isFailure(read)) return yield* byHand(left, read.failure.message, since)
+    if (settled._tag === "Unsaved") return yield* unsaved(settled, Option.as(leftoverState, left), since)
     if (Option.isNone(leftoverState) && Option.isSome(yield* Effect.scoped(openFile(root, file)))) {
-      yield* byHand(errored, `It has more than ${inMebibytes(stateLimitBytes)}, which is the most that the server takes.`, since)
+      return yield* byHand(left, `It has more than ${inMebibytes(stateLimitBytes)}, which is the most that the server takes.`, since)
     }
     return settled
   })

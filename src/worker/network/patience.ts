@@ -1,4 +1,4 @@
-// How a server that does not answer is asked again: soon at first, then every few seconds, up to a limit.
+// How a server that does not answer is asked again: soon at first, then less and less often, up to a limit.
 // Invariant: the limit is measured by the monotonic clock, so that a step of the wall clock, or a node that slept, gives nothing up.
 // Used by worker/task/claim, worker/task/report, worker/network/task-api, worker/state/asking and worker/network/archive-url.
 import { Clock, Duration, Effect, Schedule } from "effect"
@@ -6,6 +6,8 @@ import { Clock, Duration, Effect, Schedule } from "effect"
 export interface Patience<E> {
   readonly while: (error: E) => boolean
   readonly first: Duration.Input
+  /** By which factor each pause is longer than the one before. */
+  readonly growth?: number
   /** The longest pause between two attempts. */
   readonly spaced: Duration.Input
   readonly limit: Duration.Input
@@ -13,12 +15,12 @@ export interface Patience<E> {
 
 export const askAgain = <A, E, R>(
   ask: Effect.Effect<A, E, R>,
-  { first, limit, spaced, while: mayHelp }: Patience<E>
+  { first, growth = 2, limit, spaced, while: mayHelp }: Patience<E>
 ): Effect.Effect<A, E, R> =>
   Effect.flatMap(Clock.monotonicTimeNanos, (since) =>
     Effect.retry(ask, {
       while: mayHelp,
-      schedule: Schedule.min([Schedule.exponential(first), Schedule.spaced(spaced)]).pipe(
+      schedule: Schedule.min([Schedule.exponential(first, growth), Schedule.spaced(spaced)]).pipe(
         Schedule.jittered,
         Schedule.while(() =>
           Effect.map(Clock.monotonicTimeNanos, (now) => Duration.isLessThan(Duration.nanos(now - since), Duration.fromInputUnsafe(limit)))

@@ -2,7 +2,7 @@
 // Invariant: nothing is asked after the grace period; all requests after the engine's end together take `statePatience` at most.
 // Used by worker/state/state-delivery.ts.
 import { Clock, Duration, Effect } from "effect"
-import { askAgain } from "../network/patience.ts"
+import { askAgain, type Patience } from "../network/patience.ts"
 import { mayBeRenewed, NoAnswer, type TaskApiError } from "../network/task-api-error.ts"
 import { TaskApi } from "../network/task-api.ts"
 import { Settings } from "../settings.ts"
@@ -24,11 +24,13 @@ export const makeAsking = Effect.gen(function*() {
 
   const withinGrace: Asking = (ask) =>
     Effect.raceFirst(ask, Effect.andThen(tooLate, Effect.fail(new NoAnswer({ detail: "none before the end of the grace period" }))))
+  /** `pauses`: what an engine waits for is asked for every few seconds; what may take days, as often as a tenth of the time until then. */
   const retried = <A>(
     ask: Effect.Effect<A, TaskApiError>,
     mayHelp: (error: TaskApiError) => boolean,
-    limit: Duration.Duration
-  ): Effect.Effect<A, TaskApiError> => withinGrace(askAgain(ask, { while: mayHelp, first: "200 millis", spaced: "5 seconds", limit }))
+    limit: Duration.Duration,
+    pauses: Pick<Patience<never>, "growth" | "spaced"> = { spaced: "5 seconds" }
+  ): Effect.Effect<A, TaskApiError> => withinGrace(askAgain(ask, { while: mayHelp, first: "200 millis", limit, ...pauses }))
 
   /** Asks through an outage for `poolPatience` at most: an engine that has no lock yet has done nothing that could be lost. */
   const beforeEngineWorks: Asking = (ask) => withinGrace(patiently(ask))
@@ -54,14 +56,14 @@ export const makeAsking = Effect.gen(function*() {
   const afterEngineWhile = <A>(ask: Effect.Effect<A, TaskApiError>, mayHelp: (error: TaskApiError) => boolean) =>
     Effect.flatMap(
       Clock.monotonicTimeNanos,
-      (now) => retried(ask, mayHelp, Duration.subtract(statePatience, Duration.nanos(now - goneAt)))
+      (now) => retried(ask, mayHelp, Duration.subtract(statePatience, Duration.nanos(now - goneAt)), { growth: 1.1, spaced: "30 seconds" })
     )
   /** Asks through an outage after the engine is gone, even with a refused token, because the worker may have the only copy of the state. */
   const afterEngine: Asking = (ask) => afterEngineWhile(logged(ask), (error) => error._tag === "NoAnswer" || mayBeRenewed(error))
   /**
    * Asks after the engine is gone for nothing but the end of a lock whose state is saved: through an outage like `afterEngine`, but with a
    * refused token for `poolPatience` at a stretch. When a stage was ended without its worker, the server never accepts its token for the
-   * lock again, and its Pod must not stay for an hour.
+   * lock again, and its Pod must not stay for days.
    */
   const forLockAlone: Asking = (ask) =>
     afterEngineWhile(retried(logged(ask), mayBeRenewed, poolPatience), ({ _tag }) => _tag === "NoAnswer")

@@ -18,11 +18,13 @@ export interface SharedCopy {
   readonly remove: Effect.Effect<void>
   /** Returns the file on the volume that has this state; none if the volume has another state or nothing. */
   readonly fileOf: (bytes: Uint8Array) => Option.Option<string>
+  /** Reports whether the server refused this state and keeps it as evidence. */
+  readonly isEvidence: (bytes: Uint8Array) => boolean
 }
 
 const saysKept = Schema.is(KeptRefusal)
 /** Reports whether the server keeps the state that it refused. An older server does not say so; an unneeded copy does no harm. */
-const isEvidence = (error: TaskApiError): boolean => error._tag === "Declined" && saysKept(error.body)
+const keepsRefused = (error: TaskApiError): boolean => error._tag === "Declined" && saysKept(error.body)
 
 /** Returns the copy in the directory of the shared volume; without one, nothing is ever copied. */
 export const sharedCopy = (cacheDirectory: Option.Option<string>): SharedCopy => {
@@ -47,7 +49,7 @@ export const sharedCopy = (cacheDirectory: Option.Option<string>): SharedCopy =>
     keep,
     notTaken: (bytes, error) =>
       Effect.suspend(() => {
-        if (isEvidence(error)) evidence = sha256(bytes)
+        if (keepsRefused(error)) evidence = sha256(bytes)
         return keep(bytes)
       }),
     remove: Effect.suspend(() => {
@@ -55,6 +57,7 @@ export const sharedCopy = (cacheDirectory: Option.Option<string>): SharedCopy =>
       kept = undefined
       return before === undefined ? Effect.void : takeBack(before.file)
     }),
-    fileOf: (bytes) => kept?.digest === sha256(bytes) ? Option.some(kept.file) : Option.none()
+    fileOf: (bytes) => kept?.digest === sha256(bytes) ? Option.some(kept.file) : Option.none(),
+    isEvidence: (bytes) => evidence === sha256(bytes)
   }
 }

@@ -23,10 +23,24 @@ export type SettledState = Data.TaggedEnum<{
   Unwritten: {}
   /** `digest`: of the last state that the server confirmed. */
   Saved: { readonly digest: Sha256 }
-  /** `shared`: the file on the shared volume that has the state. `unkept`: why the worker's own volume does not have the state. */
-  Unsaved: { readonly why: string; readonly shared: Option.Option<string>; readonly unkept: Option.Option<string> }
+  /** `why`: what the server, or the way to it, said last. */
+  Unsaved: { readonly why: string; readonly refuge: Refuge }
 }>
 export const SettledState = Data.taggedEnum<SettledState>()
+
+/** What has a state that the server does not count as saved. */
+export type Refuge = Data.TaggedEnum<{
+  /** The server: it refused the state, and a person decides on it there. */
+  Server: {}
+  /** This file on the volume that tasks share. */
+  Shared: { readonly file: string }
+  /** The worker's own volume, which goes with the Pod. */
+  Pod: {}
+  /** Nothing but this worker's memory, since its volume did not take the state. */
+  Memory: { readonly because: string }
+}>
+export const Refuge = Data.taggedEnum<Refuge>()
+
 export type Unsaved = Extract<SettledState, { readonly _tag: "Unsaved" }>
 /** What became of it if nothing is left to save. */
 export type Confirmed = Exclude<SettledState, Unsaved>
@@ -125,13 +139,20 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
       learn(under, Option.some(bytes))
     })
 
+  /** Keeps a state on the worker's own volume. Returns why it does not have it, if so; the state is sent all the same. */
+  const keepHere = (bytes: Uint8Array) =>
+    keepUnsavedCopy(privateDirectory, bytes).pipe(
+      Effect.as(Option.none<string>()),
+      Effect.catch(({ message }) => Effect.as(Effect.logWarning(message), Option.some(message)))
+    )
+
   const deliver = (bytes: Uint8Array, ask: (push: Effect.Effect<void, TaskApiError>) => Effect.Effect<void, TaskApiError>) =>
     Effect.gen(function*() {
       if (held?.lock === undefined) return yield* notLocked
       const { info, lock } = held
       const digest = sha256(bytes)
       onItsWay = bytes
-      yield* keepUnsavedCopy(privateDirectory, bytes).pipe(Effect.catch((error) => Effect.logWarning(error.message))) // the state is sent all the same
+      yield* keepHere(bytes)
       const told = Effect.tapError(taskApi.pushState(bytes, digest, lock), (error) => shared.notTaken(bytes, error))
       // An engine may hang up. Its request is not interruptible by itself, but may be interrupted now, since the state is not lost with it.
       yield* Effect.interruptible(ask(Effect.tap(told, confirm(bytes, digest, info))))
@@ -177,27 +198,30 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
   /** Delivers a state whose engine is gone, under a new lock if there is none; the AgentTask may say meanwhile that it is unsaved. */
   const rescue = Effect.fnUntraced(function*(bytes: Uint8Array) {
     if (held?.lock === undefined) {
-      yield* lock({ ID: randomUUID(), Operation: "rescue", Who: pod.name }, afterEngine)
+      const asking: Asking = (ask) => afterEngine(Effect.tapError(ask, (error) => shared.notTaken(bytes, error)))
+      yield* lock({ ID: randomUUID(), Operation: "rescue", Who: pod.name }, asking)
       markLockReturned()
     }
     yield* deliver(bytes, afterEngine)
     return SettledState.Saved({ digest: sha256(bytes) })
   }, unsavedDuring)
 
-  /** Keeps a state that could not be delivered. There may have been no time to try even once, so nothing may have it yet. */
-  const leave = Effect.fnUntraced(function*(bytes: Uint8Array, why: string) {
-    const unkept = yield* Effect.match(keepUnsavedCopy(privateDirectory, bytes), {
-      onFailure: ({ message }) => Option.some(message),
-      onSuccess: () => Option.none<string>()
-    })
+  /** Says what has a state that could not be delivered. There may have been no time to try even once. */
+  const leave = Effect.fnUntraced(function*(bytes: Uint8Array, why: string, unkept: Option.Option<string>) {
     yield* shared.keep(bytes)
-    return SettledState.Unsaved({ why, unkept, shared: shared.fileOf(bytes) })
+    const refuge = shared.isEvidence(bytes) ? Refuge.Server() : Option.match(shared.fileOf(bytes), {
+      onSome: (file) => Refuge.Shared({ file }),
+      onNone: () => Option.match(unkept, { onNone: () => Refuge.Pod(), onSome: (because) => Refuge.Memory({ because }) })
+    })
+    return SettledState.Unsaved({ why, refuge })
   })
 
-  const sendLast = (bytes: Uint8Array): Effect.Effect<SettledState> => {
+  /** Sends a state until it is saved or that is hopeless, which may take days, so it is kept before. */
+  const sendLast = Effect.fnUntraced(function*(bytes: Uint8Array) {
     onItsWay = bytes
-    return Effect.catch(rescue(bytes), ({ message }) => leave(bytes, message))
-  }
+    const unkept = yield* keepHere(bytes)
+    return yield* Effect.catch(rescue(bytes), ({ message }) => leave(bytes, message, unkept))
+  })
 
   const settle = (leftoverState: Option.Option<Uint8Array>): Effect.Effect<SettledState> =>
     Effect.andThen(

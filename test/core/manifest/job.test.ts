@@ -186,7 +186,7 @@ describe("the Job", () => {
     ).toBe(60 + 900 + 30 + 10 + 120)
   })
 
-  it("leaves the worker of a pool's apply an hour more to save the last state, as far as the values let any Job live", () => {
+  it("leaves the worker of a pool's apply three days more to save the last state, as far as the values let any Job live", () => {
     const { plan: approved, ...spec } = fullTask().spec
     const seconds = (stage: AgentTask["spec"]["stage"], activeDeadlineSeconds = 0) =>
       job(
@@ -194,8 +194,8 @@ describe("the Job", () => {
         configOf({ task: { job: { activeDeadlineSeconds } } }),
         0
       ).spec?.activeDeadlineSeconds
-    expect([seconds("plan"), seconds("apply"), seconds("destroy")]).toEqual([1500 + 660, 1500 + 3600 + 660, 1500 + 3600 + 660])
-    expect([seconds("apply", 3000), seconds("apply", 7200)]).toEqual([3000, 600 + 3600 + 840])
+    expect([seconds("plan"), seconds("apply"), seconds("destroy")]).toEqual([1500 + 660, 1500 + 3 * 86_400 + 660, 1500 + 3 * 86_400 + 660])
+    expect([seconds("apply", 3000), seconds("apply", 1_000_000)]).toEqual([3000, 600 + 3 * 86_400 + 840])
   })
 
   it("takes retries of a start from the values", () =>

@@ -2,7 +2,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Context, Effect, Fiber, Layer, Option, Stream } from "effect"
 import { Tar } from "effect/encoding"
-import { mkdirSync, truncateSync, writeFileSync } from "node:fs"
+import { mkdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { sealText } from "../../../src/core/stage/seal.ts"
 import { RunId, Sha256, WorkspaceName } from "../../../src/schema/names.ts"
@@ -185,7 +185,7 @@ describe("the state that the engine left", () => {
         "StateNotSaved",
         expect.stringMatching(
           new RegExp(
-            `^The last state is in ${path}/errored.tfstate of Pod demo-abcde, .* has not confirmed this state. It has more than 64 MiB, which is the most that the server takes.$`,
+            `^The last state was in ${path}/errored.tfstate of Pod demo-abcde, .* It has more than 64 MiB, which is the most that the server takes.$`,
             "u"
           )
         )
@@ -221,10 +221,10 @@ describe("the state that the engine left", () => {
       const settling = yield* Effect.forkChild(settleIn(...directory))
       yield* until(() => told.length > 0 && isUnsaved())
       expect(told.join("")).toContain(
-        `The engine left its last state in ${file}, and the worker cannot send it to the pool's server. ${why}`
+        `The last state is in ${file}, and the worker cannot send it to the pool's server. ${why}`
       )
       expect(told.join("").replace(/\b59m 5\ds/u, "1h")).toContain(
-        `The Pod stays for 1h. Cancel the run only after you have saved the state, which this command does: kubectl -n tasks exec demo-abcde -c runner -- cat '${file}' >errored.tfstate`
+        `The Pod stays for 1h, and the file goes with it. Cancel the run only after you have saved the state, which this command does: kubectl -n tasks exec demo-abcde -c runner -- cat '${file}' >errored.tfstate`
       )
       expect(settling.pollUnsafe()).toBeUndefined()
       yield* endGrace
@@ -233,6 +233,35 @@ describe("the state that the engine left", () => {
 })
 
 describe("a last state that the server has not taken", () => {
+  it.live("keeps its Pod where nothing else has it, until somebody who has saved it cancels the run", () =>
+    Effect.gen(function*() {
+      const { api, delivery, endGrace, isUnsaved, privateDirectory, settle, told } = yield* applying({ "main.tf": "" }, "1 hour")
+      writeFileSync(join(privateDirectory, "cache"), "") // no volume that tasks share
+      yield* delivery.lock({ ID: "engine" })
+      api.fault("POST /state", ...Array.from({ length: 2 }, () => ({ status: 413, error: "too-large" })))
+      yield* Effect.flip(delivery.push(Buffer.from(state(2))))
+      const settling = yield* Effect.forkChild(settle)
+      yield* until(() => told.length > 0 && isUnsaved())
+      const file = `${privateDirectory}/unsaved.tfstate`
+      expect(told.join("").replace(/\b59m 5\ds/u, "1h")).toContain(
+        `The Pod stays for 1h, and the file goes with it. Cancel the run only after you have saved the state, which this command does: kubectl -n tasks exec demo-abcde -c worker -- node --eval 'fs.createReadStream("${file}").pipe(process.stdout)' >errored.tfstate`
+      )
+      expect([settling.pollUnsafe(), readFileSync(file, "utf8")]).toEqual([undefined, state(2)])
+      yield* endGrace
+      expect((yield* Effect.flip(Fiber.join(settling))).message).toContain(`The last state was in ${file} of Pod demo-abcde`)
+    }))
+
+  it.live("needs its Pod no more where the server keeps it as evidence", () =>
+    Effect.gen(function*() {
+      const { api, delivery, settle } = yield* applying({ "main.tf": "" }, "1 hour")
+      yield* delivery.lock({ ID: "engine" })
+      api.epoch++
+      yield* Effect.flip(delivery.push(Buffer.from(state(2))))
+      expect((yield* Effect.flip(settle)).message).toMatch(
+        /^The pool's server refused the last state and keeps it as evidence, .* The state is locked by somebody\.$/u
+      )
+    }))
+
   it.live.each<{ given: string; fault: Fault }>([
     { given: "breaks every further answer on its stage", fault: "break" },
     { given: "declines the stage meanwhile, as another left the state in doubt", fault: { status: 409, error: "rescue-pending" } }
@@ -248,27 +277,26 @@ describe("a last state that the server has not taken", () => {
 
   const full = (directory: string) => mkdirSync(join(directory, "unsaved.tfstate.new"))
   const copy = "unsaved.tfstate of Pod demo-abcde"
-  const onNode = "/var/lib/kubelet/pods/pod-uid/volumes/kubernetes.io~empty-dir"
   it.live.each(
     [
       ["on the shared volume, where there is one", { shared: true, room: false, left: true }, "kept, encrypted, as ", copy],
       [
-        "in the worker's copy",
+        "in the worker's copy, which went with the Pod",
         { shared: false, room: true, left: true },
-        `The last state is in AT/${copy}, which is removed soon after its end (task.job.ttlSecondsAfterFinished). Save it before that from node node-1; there it usually is ${onNode}/private/unsaved.tfstate (docs/state.md). The pool's server has not confirmed this state. The pool's server at `,
+        `The last state was in AT/${copy}, and goes with the end of that. The pool's server has not confirmed this state: if nobody has saved the file, look for what the stage made before you run the workspace again (docs/state.md). The pool's server at `,
         "errored"
       ],
       [
         "where the engine left it, when the worker had no room",
         { shared: false, room: false, left: true },
-        `The last state is in AT/work of the engine/errored.tfstate of Pod demo-abcde, which is removed soon after its end (task.job.ttlSecondsAfterFinished). Save it before that from node node-1; there it usually is ${onNode}/data/work of the engine/errored.tfstate `,
+        "The last state was in AT/work of the engine/errored.tfstate of Pod demo-abcde, and goes with the end of that. ",
         copy
       ],
       [
         "nowhere, when the engine left none either",
         { shared: false, room: false, left: false },
-        `The worker could not keep the last state anywhere, and the pool's server has not confirmed it, so it may be lost. Before you run the workspace again, look for what the stage made. If AT/${copy} on node node-1 exists, it is an older state. The worker cannot use a copy of the state (ERR_FS_EISDIR); check the volumes of the Pod and who owns them. The pool's server at `,
-        "Save it"
+        `The worker could not keep the last state anywhere, and the pool's server has not confirmed it, so it is lost. Before you run the workspace again, look for what the stage made. The worker cannot use a copy of the state (ERR_FS_EISDIR); check the volumes of the Pod and who owns them. The pool's server at `,
+        copy
       ]
     ] as const
   )("is said to be %s", ([, { left, room, shared }, said, unsaid]) =>

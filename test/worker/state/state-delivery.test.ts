@@ -140,6 +140,9 @@ describe("a state that the server has taken", () => {
  * A delivery to a server that answers no request in `deaf`, refuses every token with the status `token.refused`, if there is one, and lists
  * in `done` the requests that it has carried out and in `pushed` the states.
  */
+/** The worker goes on trying for an hour, so that a test that takes that long asks no thousand times. */
+const anHour = podSettings("/none", "/none", { AGENT_JOB_STATE_PATIENCE: "1 hour" })
+
 const withOutages = Effect.fnUntraced(function*() {
   const deaf = new Set<"lock" | "push" | "unlock">()
   const done: Array<string> = []
@@ -159,7 +162,7 @@ const withOutages = Effect.fnUntraced(function*() {
   })
   const { status, taskStatus } = yield* claimedTask()
   const parts = StateDelivery.layer.pipe(
-    Layer.provide(Layer.mergeAll(Layer.succeed(TaskStatus, taskStatus), taskApi, podSettings("/none", "/none"), stop))
+    Layer.provide(Layer.mergeAll(Layer.succeed(TaskStatus, taskStatus), taskApi, anHour, stop))
   )
   return { deaf, done, pushed, token, reason: () => status().reason, delivery: Context.get(yield* Layer.build(parts), StateDelivery) }
 })
@@ -279,7 +282,7 @@ describe("an engine that is gone", () => {
         deaf.clear()
         yield* TestClock.adjust("45 minutes")
         token.refused = undefined
-        yield* TestClock.adjust("10 seconds")
+        yield* TestClock.adjust("1 minute")
         expect([yield* Fiber.join(settling), done]).toEqual([saved(state(1)), ["lock", "push", "unlock"]])
       })
   )

@@ -7,7 +7,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, utimesSync, w
 import { join } from "node:path"
 import { keptStateLine } from "../../../src/schema/api/task-api.ts"
 import { TaskApi } from "../../../src/worker/network/task-api.ts"
-import { StateDelivery } from "../../../src/worker/state/state-delivery.ts"
+import { Refuge, StateDelivery } from "../../../src/worker/state/state-delivery.ts"
 import { carryStrandedStates } from "../../../src/worker/state/stranded-states.ts"
 import { until } from "../../until.ts"
 import { type PoolParts, poolParts } from "../pool-parts.ts"
@@ -44,9 +44,12 @@ const opened = (bytes: Uint8Array) => {
   return Buffer.concat([decipher.update(rest.subarray(28)), decipher.final()])
 }
 
-const withParts = <A, E, R>(use: (parts: PoolParts, delivery: StateDelivery["Service"]) => Effect.Effect<A, E, R>) =>
+const withParts = <A, E, R>(
+  use: (parts: PoolParts, delivery: StateDelivery["Service"]) => Effect.Effect<A, E, R>,
+  statePatience = "300 millis"
+) =>
   Effect.gen(function*() {
-    const parts = yield* poolParts("300 millis", "300 millis")
+    const parts = yield* poolParts("300 millis", statePatience)
     const context = yield* Layer.build(parts.layer)
     return yield* Effect.flatMap(
       StateDelivery,
@@ -84,7 +87,10 @@ describe("a state that the server does not take", () => {
     withParts(Effect.fnUntraced(function*(parts, delivery) {
       yield* delivery.lock({ ID: "a" })
       parts.api.goDown()
-      expect(yield* delivery.settle(Option.some(state))).toMatchObject({ _tag: "Unsaved", shared: Option.some(onlyKept(parts)) })
+      expect(yield* delivery.settle(Option.some(state))).toMatchObject({
+        _tag: "Unsaved",
+        refuge: Refuge.Shared({ file: onlyKept(parts) })
+      })
       expect(opened(readFileSync(onlyKept(parts)))).toEqual(state)
     })))
 
@@ -104,20 +110,39 @@ describe("a state that the server does not take", () => {
     withParts(Effect.fnUntraced(function*(parts, delivery) {
       yield* delivery.lock({ ID: "a" })
       const up = parts.api.goDown()
-      expect(yield* delivery.settle(Option.some(state))).toMatchObject({ _tag: "Unsaved", shared: Option.some(onlyKept(parts)) })
+      expect(yield* delivery.settle(Option.some(state))).toMatchObject({
+        _tag: "Unsaved",
+        refuge: Refuge.Shared({ file: onlyKept(parts) })
+      })
       up()
       parts.api.epoch++ // the server keeps what comes from now on as evidence
       const later = Buffer.from(JSON.stringify({ version: 4, serial: 4, lineage: "l" }))
-      expect(yield* delivery.settle(Option.some(later))).toMatchObject({ _tag: "Unsaved", shared: Option.none() })
+      expect(yield* delivery.settle(Option.some(later))).toMatchObject({ _tag: "Unsaved", refuge: Refuge.Server() })
       expect(opened(readFileSync(onlyKept(parts)))).toEqual(state)
     })))
+
+  it.live("is kept from the first time on that no lock is given for it, which may go on for days", () =>
+    withParts(
+      Effect.fnUntraced(function*(parts, delivery) {
+        parts.api.goDown()
+        const settling = yield* Effect.forkChild(delivery.settle(Option.some(state)))
+        yield* until(() => existsSync(folder(parts)) && readdirSync(folder(parts)).length > 0)
+        expect([settling.pollUnsafe(), opened(readFileSync(onlyKept(parts)))]).toEqual([undefined, state])
+        yield* parts.endGrace
+        expect(yield* Fiber.join(settling)).toMatchObject({ _tag: "Unsaved", refuge: Refuge.Shared({ file: onlyKept(parts) }) })
+      }),
+      "1 hour"
+    ))
 
   it.live("is kept though there was no time left to ask even once", () =>
     withParts(Effect.fnUntraced(function*(parts, delivery) {
       yield* delivery.lock({ ID: "a" })
       parts.api.goDown()
       yield* parts.endGrace
-      expect(yield* delivery.settle(Option.some(state))).toMatchObject({ _tag: "Unsaved", shared: Option.some(onlyKept(parts)) })
+      expect(yield* delivery.settle(Option.some(state))).toMatchObject({
+        _tag: "Unsaved",
+        refuge: Refuge.Shared({ file: onlyKept(parts) })
+      })
     })))
 
   it.live.each([
@@ -147,7 +172,7 @@ describe("a state that the server does not take", () => {
         yield* delivery.lock({ ID: "a" })
         parts.api.fault("POST /state", refusal, refusal)
         yield* Effect.flip(delivery.push(state))
-        expect(yield* delivery.settle(Option.none())).toMatchObject({ _tag: "Unsaved", shared: Option.none() })
+        expect(yield* delivery.settle(Option.none())).toMatchObject({ _tag: "Unsaved", refuge: Refuge.Server() })
         expect(existsSync(folder(parts))).toBe(false)
       }))
   )
@@ -158,14 +183,17 @@ describe("a state that the server does not take", () => {
       yield* delivery.unlock({ ID: "a" })
       yield* delivery.giveBack
       parts.api.lock = { ID: "somebody-else" }
-      expect(yield* delivery.settle(Option.some(state))).toMatchObject({ _tag: "Unsaved", shared: Option.some(onlyKept(parts)) })
+      expect(yield* delivery.settle(Option.some(state))).toMatchObject({
+        _tag: "Unsaved",
+        refuge: Refuge.Shared({ file: onlyKept(parts) })
+      })
     })))
 
   it.live("is kept nowhere when the server refuses it, which keeps it itself", () =>
     withParts(Effect.fnUntraced(function*(parts, delivery) {
       yield* delivery.lock({ ID: "a" })
       parts.api.epoch++
-      expect(yield* delivery.settle(Option.some(state))).toMatchObject({ _tag: "Unsaved", shared: Option.none() })
+      expect(yield* delivery.settle(Option.some(state))).toMatchObject({ _tag: "Unsaved", refuge: Refuge.Server() })
       expect(existsSync(folder(parts))).toBe(false)
     })))
 })
