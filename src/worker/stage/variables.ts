@@ -3,7 +3,7 @@
 // Used by worker/stage/stage.ts and worker/stage/preparation.ts.
 import { Effect, Redacted } from "effect"
 import type { InputValue } from "../../core/text/hcl.ts"
-import { shortestSecret } from "../../core/text/redact.ts"
+import { shortestSecret } from "../../core/text/secret-forms.ts"
 import { mostParts, secretParts } from "../../core/text/secret-parts.ts"
 import type { Variable } from "../../schema/task/agent-task.ts"
 import { referencedValue } from "../settings.ts"
