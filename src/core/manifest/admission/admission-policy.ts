@@ -44,6 +44,15 @@ export const cel = (value: string | ReadonlyArray<string> | Readonly<Record<stri
 /** Returns the user name that the API server gives a service account. */
 export const userOf = (namespace: string, account: string): string => `system:serviceaccount:${namespace}:${account}`
 
+/** Returns the CEL condition that the service account makes the request. */
+export const byAccount = (namespace: string, account: string): string => `request.userInfo.username == ${cel(userOf(namespace, account))}`
+
+export const byController = (config: ResolvedConfig): string => byAccount(config.namespace, config.account.name)
+
+/** Returns the CEL condition that the object, itself a CEL expression, has these labels. */
+export const hasLabels = (object: string, wanted: Readonly<Record<string, string>>): string =>
+  Object.entries(wanted).map(([key, value]) => `${object}.metadata.?labels[?${cel(key)}].orValue('') == ${cel(value)}`).join(" && ")
+
 const metadataOf = (config: ResolvedConfig, name: string) => ({
   name: `${config.name}-${name}.${config.taskNamespace}`,
   labels: { ...config.objectLabels, ...labels(config, "task") },

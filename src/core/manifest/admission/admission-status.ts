@@ -3,7 +3,7 @@
 // Used by core/manifest/admission/admission.
 import type { ResolvedConfig } from "../../resolve/resolve.ts"
 import { longestPlainTaskName } from "../../task/job-name.ts"
-import { cel, type Policy, userOf } from "./admission-policy.ts"
+import { byAccount, cel, type Policy } from "./admission-policy.ts"
 
 const ofToken = (field: string): string => `request.userInfo.?extra[?'authentication.kubernetes.io/${field}'][?0].orValue('')`
 
@@ -26,10 +26,7 @@ export const statusPolicy = (config: ResolvedConfig): Policy => ({
   name: "task-status",
   rules: [{ apiGroups: ["scalr.io"], apiVersions: ["*"], resources: ["atasks", "atasks/*"], operations: ["*"] }],
   inTaskNamespace: false,
-  matchCondition: {
-    name: "by-a-task",
-    expression: `request.userInfo.username == ${cel(userOf(config.taskNamespace, config.taskAccountName))}`
-  },
+  matchCondition: { name: "by-a-task", expression: byAccount(config.taskNamespace, config.taskAccountName) },
   variables: {
     was: "oldObject.?status.orValue({})",
     pod: ofToken("pod-name"),
