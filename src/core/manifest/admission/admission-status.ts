@@ -54,12 +54,14 @@ export const statusPolicy = (config: ResolvedConfig): Policy => ({
       message: "the claim is of the Pod that writes it, and only the claimant writes on"
     },
     {
-      expression: [
-        "!variables.claims || (object.status.phase == 'Running' && object.status.?reason.orValue('') == 'Claimed' && object.status.?job.?name.orValue('') == variables.job",
-        "object.status.?pod.?name.orValue('') == variables.pod && object.status.?pod.?uid.orValue('') == variables.podUid",
-        "(object.status.?launches.orValue(0) == variables.was.?launches.orValue(1) || (object.status.?launches.orValue(0) == 1 && variables.was.?launches.orValue(1) == 0))", // earlier workers leave a 0 as it is
-        `!has(object.status.result) && !has(object.status.finishedAt) && ${unchanged("changes", "reportedAt")})`
-      ].join(" && "),
+      expression: `!variables.claims || (${
+        [
+          "object.status.phase == 'Running' && object.status.?reason.orValue('') == 'Claimed' && object.status.?job.?name.orValue('') == variables.job",
+          "object.status.?pod.?name.orValue('') == variables.pod && object.status.?pod.?uid.orValue('') == variables.podUid",
+          "(object.status.?launches.orValue(0) == variables.was.?launches.orValue(1) || (object.status.?launches.orValue(0) == 1 && variables.was.?launches.orValue(1) == 0))", // earlier workers leave a 0 as it is
+          `!has(object.status.result) && !has(object.status.finishedAt) && ${unchanged("changes", "reportedAt")}`
+        ].join(" && ")
+      })`,
       message: "a claim says which Pod of which Job runs the task, and nothing of its end"
     },
     {
