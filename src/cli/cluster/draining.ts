@@ -2,7 +2,7 @@
 // Invariant: while it waits it says what for, and it never touches what runs.
 // Used by drain.
 import { Clock, Duration, Effect, Equal, Option, Result, Schedule, Schema, Stream } from "effect"
-import { leaderLeaseName } from "../../core/manifest/installation/rbac.ts"
+import { leaderLeaseName } from "../../core/manifest/controller-names.ts"
 import { stageLabel, taskLabel, taskSelector } from "../../core/manifest/labels.ts"
 import { drained, drainedSince, formerLeadMillis, isAnswered, undrained } from "../../core/scheduling/draining.ts"
 import { jobSeen } from "../../core/task/seen.ts"
