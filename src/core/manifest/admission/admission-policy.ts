@@ -59,8 +59,8 @@ const metadataOf = (config: ResolvedConfig, name: string) => ({
   ...(Object.keys(config.objectAnnotations).length > 0 && { annotations: config.objectAnnotations })
 })
 
-const variablesOf = ({ variables = {} }: Policy): { readonly variables?: Array<V1Variable> } =>
-  Object.keys(variables).length === 0 ? {} : { variables: Object.entries(variables).map(([name, expression]) => ({ name, expression })) }
+const variablesOf = (variables: Readonly<Record<string, string>>): Array<V1Variable> =>
+  Object.entries(variables).map(([name, expression]) => ({ name, expression }))
 
 export const policyObject = (config: ResolvedConfig, policy: Policy): V1ValidatingAdmissionPolicy => ({
   apiVersion: "admissionregistration.k8s.io/v1",
@@ -73,7 +73,7 @@ export const policyObject = (config: ResolvedConfig, policy: Policy): V1Validati
       resourceRules: [...policy.rules]
     },
     ...(policy.matchCondition !== undefined && { matchConditions: [policy.matchCondition] }),
-    ...variablesOf(policy),
+    ...(policy.variables !== undefined && { variables: variablesOf(policy.variables) }),
     validations: policy.checks.map((check) => ({ ...check, reason: "Forbidden" }))
   }
 })
