@@ -2,8 +2,8 @@
 // Invariant: what is left has only known keys; lists and free-form maps stay as they were.
 // Used by core/migration, where an unknown key is a remark and not a mistake.
 import type { Schema, SchemaAST } from "effect"
-import { nearest } from "./explain.ts"
 import { isTree, type Tree } from "./layers.ts"
+import { nearest } from "./nearest.ts"
 
 export interface UnknownKey {
   /** The path of the key, written with dots as in the table of the values. */
