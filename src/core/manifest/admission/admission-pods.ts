@@ -2,7 +2,7 @@
 // Invariant: every Pod that our builder makes from the same values passes, and no policy keeps an existing Pod from ending.
 // Used by core/manifest/admission/admission.
 import type { V1Volume } from "@kubernetes/client-node"
-import { workerVolumes } from "../../../schema/values/value-rules.ts"
+import { workerVolumes } from "../../../schema/values/task-pod.ts"
 import type { ResolvedConfig } from "../../resolve/resolve.ts"
 import { labels, selectorLabels, stageLabel, taskUidLabel } from "../labels.ts"
 import { byController, cel, type Check, hasLabels, onCreate, type Policy } from "./admission-policy.ts"
