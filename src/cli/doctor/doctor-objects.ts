@@ -3,11 +3,11 @@
 // Used by examination.
 import { Effect, Equal, Option, Schema, Stream } from "effect"
 import { type Check, type CheckName, checkNames } from "../../core/doctor/check.ts"
+import { compared } from "../../core/doctor/crd-growth.ts"
 import * as judge from "../../core/doctor/installation.ts"
 import { noRuntimeClass, userNamespaces as ofNodes } from "../../core/doctor/user-namespaces.ts"
 import { userOf } from "../../core/manifest/admission/admission-policy.ts"
 import { admissionPolicies } from "../../core/manifest/admission/admission.ts"
-import { compared } from "../../core/manifest/installation/crd-growth.ts"
 import { crdName } from "../../core/manifest/installation/crd.ts"
 import { grants } from "../../core/manifest/installation/rbac.ts"
 import type { ResolvedConfig } from "../../core/resolve/resolve.ts"

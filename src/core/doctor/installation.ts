@@ -2,9 +2,9 @@
 // Used by cli/doctor/doctor-objects.
 import { Option } from "effect"
 import { controllerName } from "../manifest/controller-names.ts"
-import type { Comparison } from "../manifest/installation/crd-growth.ts"
 import type { ResolvedConfig } from "../resolve/resolve.ts"
 import { type Check, check, checkNames } from "./check.ts"
+import type { Comparison } from "./crd-growth.ts"
 
 /** How many differences of a definition are named. */
 const namedDifferences = 3
