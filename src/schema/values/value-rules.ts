@@ -2,6 +2,7 @@
 // Invariant: the API server accepts what passes here, as far as the values alone decide it.
 // Used by schema/values/values.ts. What concerns one section stands there.
 import type { Contradiction, Rule } from "./contradiction.ts"
+import { contextsOf, orAgents, resourcesOf } from "./our-containers.ts"
 import { podRules } from "./pod-rules.ts"
 import { amountOf } from "./quantity.ts"
 import { containersOfOurs, isVolumeOfOurs, placesOfOurs, secondsBesideStage, volumesForAll } from "./task-pod.ts"
@@ -72,18 +73,11 @@ const namesAreServed: Rule = (values) =>
   )
 
 /** Finds privileged containers without privilege escalation, which Kubernetes refuses. */
-const privilegedMayEscalate: Rule = ({ agent, controller, task }) => {
-  const contexts = [
-    { path: ["agent", "securityContext"], context: agent.securityContext },
-    { path: ["controller", "securityContext"], context: controller.securityContext },
-    { path: ["task", "worker", "securityContext"], context: task.worker.securityContext },
-    { path: ["task", "runner", "securityContext"], context: task.runner.securityContext }
-  ]
-  return contexts.map(({ context, path }) =>
+const privilegedMayEscalate: Rule = (values) =>
+  contextsOf(values).map(({ context, path }) =>
     context.privileged === true && context.allowPrivilegeEscalation === false &&
     { path: [...path, "privileged"], issue: `needs ${path.join(".")}.allowPrivilegeEscalation: true too` }
   )
-}
 
 type Ids = Pick<Sections["task"]["podSecurityContext"], "runAsGroup" | "runAsUser">
 
@@ -93,7 +87,7 @@ const differ = (a: number | undefined, b: number | undefined): boolean => a !== 
 /** Finds a worker and a runner without a user or a group in common, whose volume has no group either: neither could read the other's files. */
 const filesAreShared: Rule = ({ agent, task: { podSecurityContext: pod, runner, worker } }) => {
   const idsOf = ({ runAsGroup = pod.runAsGroup, runAsUser = pod.runAsUser }: Ids) => ({ group: runAsGroup, user: runAsUser })
-  const ours = idsOf(Object.keys(worker.securityContext).length === 0 ? agent.securityContext : worker.securityContext)
+  const ours = idsOf(orAgents(worker.securityContext, agent))
   const theirs = idsOf(runner.securityContext)
   const { fsGroup, supplementalGroups = [] } = pod
   return [
@@ -110,13 +104,8 @@ const filesAreShared: Rule = ({ agent, task: { podSecurityContext: pod, runner, 
 /**
  * Finds limits below their requests, compared to the ninth digit. A limit that is given alone is compared with the request of the defaults.
  */
-const requestsFitLimits: Rule = ({ controller, task }) => {
-  const parts = [
-    { path: ["controller", "resources"], resources: controller.resources },
-    { path: ["task", "worker", "resources"], resources: task.worker.resources },
-    { path: ["task", "runner", "resources"], resources: task.runner.resources }
-  ]
-  return parts.flatMap(({ path, resources: { limits = {}, requests = {} } }) =>
+const requestsFitLimits: Rule = (values) =>
+  resourcesOf(values).flatMap(({ path, resources: { limits = {}, requests = {} } }) =>
     Object.entries(limits).map(([name, limit]) => {
       const request = requests[name]
       return request !== undefined && amountOf(request) > amountOf(limit) * (1 + 1e-9) &&
@@ -126,7 +115,6 @@ const requestsFitLimits: Rule = ({ controller, task }) => {
         }
     })
   )
-}
 
 /** Finds what has the form of a URL, but no host or port that there can be: programs would end with it. */
 const urlsCanBeAsked: Rule = ({ agent, global: { proxy } }) =>
