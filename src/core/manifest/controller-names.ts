@@ -1,5 +1,5 @@
 // The names of the controller's objects that other modules have to know: its Deployment, with role and budget, and the Lease by which it leads.
-// Used by builders in core/manifest/installation, by core/doctor and core/migration, in cli/cluster and in controller/lifecycle.
+// Used by builders in core/manifest/installation, by core/doctor and core/migration, in cli/cluster, cli/doctor and controller/lifecycle.
 import type { ResolvedConfig } from "../resolve/resolve.ts"
 
 type Named = Pick<ResolvedConfig, "name">
