@@ -2,7 +2,6 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-print-directory
-export CONTEXT ONLY SEED SCHEDULES
 
 .PHONY: help
 help: ## print this

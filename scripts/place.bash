@@ -32,8 +32,13 @@ choose_cluster() {
 	export CONTEXT KUBECONFIG=$kept/kubeconfig
 }
 
+# take_last_context: without CONTEXT, sets it to that of the cluster that `make run` used last.
+take_last_context() {
+	if [[ -z ${CONTEXT:-} && -f $kept/context ]]; then CONTEXT=$(<"$kept/context"); fi
+}
+
 # choose_last_cluster: like choose_cluster, but without CONTEXT it chooses the cluster that `make run` used last.
 choose_last_cluster() {
-	if [[ -z ${CONTEXT:-} && -f $kept/context ]]; then CONTEXT=$(<"$kept/context"); fi
+	take_last_context
 	choose_cluster
 }

@@ -1,39 +1,18 @@
 // The components, in the order of their names: each with what it is for, what to make one's own, and the few values that it sets.
 // Invariant: each alone and any two of them build, and a real API server takes what is built.
 // Written to kustomize/components by generate/kustomize, and listed in kustomize/README.
-import { Equal } from "effect"
-import { podPolicy } from "../core/manifest/admission/admission-pods.ts"
-import { type Policy, policyObject } from "../core/manifest/admission/admission-policy.ts"
-import { referencePolicy } from "../core/manifest/admission/admission-references.ts"
 import { crdName } from "../core/manifest/installation/crd.ts"
 import { server } from "../core/manifest/installation/server.ts"
 import { componentLayers } from "../core/overlay/shipped.ts"
-import type { ResolvedConfig } from "../core/resolve/resolve.ts"
-import { merge, type Tree } from "../schema/document/layers.ts"
 import { monitoring } from "./components/monitoring.ts"
 import { namespaces } from "./components/namespaces.ts"
+import { nodeCache } from "./components/node-cache.ts"
 import { pool } from "./components/pool.ts"
 import { proxy } from "./components/proxy.ts"
 import { quota } from "./components/quota.ts"
 import { restrictedEgress } from "./components/restricted-egress.ts"
-import type { Component, ObjectPatch } from "./files/component.ts"
+import type { Component } from "./files/component.ts"
 import { table } from "./files/file.ts"
-import { installationOf } from "./files/installation.ts"
-
-/** Returns patches that tell the policies of the component `admission` what this layer adds. */
-const policiesBeside = (layer: Tree): ReadonlyArray<ObjectPatch> => {
-  const variablesOf = (policyOf: (config: ResolvedConfig) => Policy, layer: Tree) => {
-    const config = installationOf(merge(componentLayers.admission, layer))
-    const { metadata, spec } = policyObject(config, policyOf(config))
-    return { name: metadata?.name ?? "", variables: spec?.variables }
-  }
-  return [podPolicy, referencePolicy].flatMap((policyOf) => {
-    const [alone, { name, variables }] = [variablesOf(policyOf, {}), variablesOf(policyOf, layer)]
-    return Equal.equals(alone.variables, variables)
-      ? []
-      : [{ apiVersion: "admissionregistration.k8s.io/v1", kind: "ValidatingAdmissionPolicy", metadata: { name }, spec: { variables } }]
-  })
-}
 
 const admission: Component = {
   name: "admission",
@@ -70,28 +49,11 @@ const mtls: Component = {
   layer: componentLayers.mtls
 }
 
-const privileged = { "pod-security.kubernetes.io/enforce": "privileged", "pod-security.kubernetes.io/warn": "privileged" }
-
 const noIngress: Component = {
   name: "no-ingress",
   does: "Lets nobody connect to the Pods of tasks.",
   adapt: ["Needs a network that enforces NetworkPolicies. The kubelet's probes come from the Pod's own node, which stays open."],
   layer: componentLayers["no-ingress"]
-}
-
-const nodeCache: Component = {
-  name: "node-cache",
-  does:
-    "Mounts a directory of each node, which the Pods of all tasks there share. It holds states that the server did not take, encrypted; nothing uses it as a cache of providers and engines yet.",
-  adapt: [
-    "Needs the directory /var/cache/agent-job on every node, writable by user 1001. Not beside persistence, in whose place it comes.",
-    "Pod Security refuses hostPath below privileged, so the tasks' namespace becomes that; the Pods stay as they are otherwise."
-  ],
-  layer: componentLayers["node-cache"],
-  ifThere: [
-    { apiVersion: "v1", kind: "Namespace", metadata: { name: "agent-job-tasks", labels: privileged } },
-    ...policiesBeside(componentLayers["node-cache"])
-  ]
 }
 
 const persistence: Component = {

@@ -77,15 +77,10 @@ const rbacFile = (): GeneratedFile =>
     )
   ])
 
-const isObject = (input: unknown): input is object => typeof input === "object" && input !== null
-
-export const referenceFiles = (): ReadonlyArray<GeneratedFile> => {
-  const api = openApi()
-  return [
-    reasonsFile(),
-    decisionsFile(),
-    rbacFile(),
-    jsonFile("schemas/agent-task.schema.json", { $id: schemaId("agent-task"), ...agentTaskOpenApi() }),
-    jsonFile("schemas/server.openapi.json", isObject(api) ? api : {})
-  ]
-}
+export const referenceFiles = (): ReadonlyArray<GeneratedFile> => [
+  reasonsFile(),
+  decisionsFile(),
+  rbacFile(),
+  jsonFile("schemas/agent-task.schema.json", { $id: schemaId("agent-task"), ...agentTaskOpenApi() }),
+  jsonFile("schemas/server.openapi.json", openApi())
+]

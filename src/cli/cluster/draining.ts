@@ -1,8 +1,8 @@
 // Drains a cluster, or undoes that: marks the Lease of the leading controller, waits for its answer there, and lists the Jobs that run.
 // Invariant: while it waits it says what for, and it never touches what runs.
 // Used by drain.
-import { Clock, Duration, Effect, Equal, Option, Result, Schedule, Schema, Stream } from "effect"
-import { leaderLeaseName } from "../../core/manifest/installation/rbac.ts"
+import { Array, Clock, Duration, Effect, Equal, Option, Schedule, Schema, Stream } from "effect"
+import { leaderLeaseName } from "../../core/manifest/controller-names.ts"
 import { stageLabel, taskLabel, taskSelector } from "../../core/manifest/labels.ts"
 import { drained, drainedSince, formerLeadMillis, isAnswered, undrained } from "../../core/scheduling/draining.ts"
 import { jobSeen } from "../../core/task/seen.ts"
@@ -174,7 +174,7 @@ const decodeJob = Schema.decodeUnknownResult(Job)
 /** Returns the tasks of the namespace that have an active Job. */
 const running = Effect.fnUntraced(function*(namespace: string) {
   const found = yield* Stream.runCollect((yield* Kubernetes).listAll(jobs, { namespace, labelSelector: taskSelector }))
-  return found.map((object) => decodeJob(object)).filter(Result.isSuccess).map(({ success }) => success)
+  return Array.getSuccesses(found.map((object) => decodeJob(object)))
     .filter((job) => jobSeen(job).state === "active").map(runningOf)
 })
 

@@ -2,7 +2,7 @@
 // The controller renews the Lease every two seconds, so a write may conflict: then it is retried on the newer version.
 // Used by draining and doctor-network.
 import { Effect, Schedule } from "effect"
-import { leaderLeaseName } from "../../core/manifest/installation/rbac.ts"
+import { leaderLeaseName } from "../../core/manifest/controller-names.ts"
 import { Kubernetes } from "../../kubernetes/client.ts"
 import { leases } from "../../kubernetes/kinds.ts"
 import type { KubernetesObject } from "../../kubernetes/object.ts"

@@ -1,7 +1,7 @@
 // What the commands do with the AgentTasks of a cluster: list them, read the log of a task's Pod, cancel one.
 // Invariant: it asks only the API server, so it works without an agent-job server.
 // Used by the commands get, logs and cancel.
-import { Console, Duration, Effect, Option, Result, Schedule, Schema, Stream } from "effect"
+import { Array, Console, Duration, Effect, Option, Schedule, Schema, Stream } from "effect"
 import { follows } from "../../core/reconcile/follow.ts"
 import { cancellationOf } from "../../core/task/cancellation.ts"
 import { isOver } from "../../core/task/status.ts"
@@ -46,7 +46,7 @@ export const listTasks = Effect.fn("listTasks")(function*(at: ClusterFlags) {
     )
   return {
     objects,
-    tasks: objects.map((object) => Schema.decodeUnknownResult(AgentTask)(object)).filter(Result.isSuccess).map(({ success }) => success)
+    tasks: Array.getSuccesses(objects.map((object) => Schema.decodeUnknownResult(AgentTask)(object)))
   }
 })
 

@@ -4,15 +4,8 @@
 import { Effect, Option } from "effect"
 import { Argument, Command } from "effect/cli"
 import { resolve } from "node:path"
-import {
-  clusterFlags,
-  connectionIfNamed,
-  controllerNamespaceFlag,
-  installationFlags,
-  itsTasksFlag,
-  serverFlags,
-  toggle
-} from "../flags/settings.ts"
+import { clusterFlags, controllerNamespaceFlag, installationFlags, itsTasksFlag, serverFlags, toggle } from "../flags/settings.ts"
+import { connectionIfNamed } from "../server/connection.ts"
 import { forPeople } from "../server/with-server.ts"
 import { lazily } from "../terminal/lazily.ts"
 

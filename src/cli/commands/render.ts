@@ -41,7 +41,7 @@ const readTask = (file: string, { policy, taskNamespace }: ResolvedConfig): Effe
     const [{ readTexts }, { located }, { parseTaskFile }, { onlyOfKind, yamlLayer }, { agentTaskResource }, { templateRefusal }] =
       await Promise.all([
         import("../../controller/configuration/values-files.ts"),
-        import("../../schema/document/explain.ts"),
+        import("../../schema/document/fault.ts"),
         import("../../schema/task/task-file.ts"),
         import("../../schema/document/yaml-layer.ts"),
         import("../../schema/names.ts"),

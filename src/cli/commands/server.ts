@@ -3,7 +3,8 @@
 import { Effect, Layer, Option, Schema } from "effect"
 import { Command, Flag } from "effect/cli"
 import { keptByDefault } from "../../schema/api/keep.ts"
-import { checkedUrl, numberFlag, pathFlag, portFlag } from "../flags/settings.ts"
+import { numberFlag, pathFlag, portFlag } from "../flags/settings.ts"
+import { checkedUrl } from "../server/connection.ts"
 import { lazily } from "../terminal/lazily.ts"
 import { serve } from "../terminal/serve.ts"
 

@@ -3,11 +3,12 @@
 // Used by examination.
 import { Effect, Equal, Option, Schema, Stream } from "effect"
 import { type Check, type CheckName, checkNames } from "../../core/doctor/check.ts"
+import { compared } from "../../core/doctor/crd-growth.ts"
 import * as judge from "../../core/doctor/installation.ts"
 import { noRuntimeClass, userNamespaces as ofNodes } from "../../core/doctor/user-namespaces.ts"
 import { userOf } from "../../core/manifest/admission/admission-policy.ts"
 import { admissionPolicies } from "../../core/manifest/admission/admission.ts"
-import { compared } from "../../core/manifest/installation/crd-growth.ts"
+import { controllerName } from "../../core/manifest/controller-names.ts"
 import { crdName } from "../../core/manifest/installation/crd.ts"
 import { grants } from "../../core/manifest/installation/rbac.ts"
 import type { ResolvedConfig } from "../../core/resolve/resolve.ts"
@@ -160,7 +161,7 @@ const Deployment = Schema.Struct({
 
 const workerImage = (config: ResolvedConfig): Look<Check> =>
   Effect.map(
-    find(decoding(deployments, Deployment), { name: `${config.name}-controller`, namespace: config.namespace }),
+    find(decoding(deployments, Deployment), { name: controllerName(config), namespace: config.namespace }),
     (found) =>
       judge.workerImage(
         config,

@@ -2,7 +2,7 @@
 // Invariant: such a word passes only if all its letters are flags of the command, as in -fw. Words after -- are not looked at.
 // Used by agent-job.ts.
 import type { Completions } from "effect/cli"
-import { nearest } from "../../schema/document/explain.ts"
+import { nearest } from "../../schema/document/nearest.ts"
 
 type Described = Completions.CommandDescriptor
 

@@ -12,12 +12,13 @@ import { counted } from "../terminal/counted.ts"
 import { Cancelled, Failed, hadNoEffect, isAwayForNow, MaybeStarted, mayComeThrough, type ServerFailure } from "../terminal/failure.ts"
 import { loading } from "../terminal/lazily.ts"
 import { Screen } from "../terminal/screen.ts"
+import { size } from "../terminal/size.ts"
 import { decide } from "./approval.ts"
 import { archiveOf } from "./archive.ts"
 import { follow, followApply, followStep, patiently } from "./follow-run.ts"
 import { onInterrupt, onInterruptedStart, type Progress } from "./interrupt.ts"
 import { notKnown, type Outputs, outputsOf } from "./outputs.ts"
-import { applySummary, approvalHint, failure, hasApply, nextSteps, outputLines, planSummary, size, whyNotByItself } from "./summary.ts"
+import { applySummary, approvalHint, failure, hasApply, nextSteps, outputLines, planSummary, whyNotByItself } from "./summary.ts"
 
 export interface RunRequest {
   readonly directory: string

@@ -5,9 +5,9 @@ import { shortName } from "../../core/text/sentence.ts"
 import type { ImportStarted, RescueView, StateView } from "../../schema/api/state.ts"
 import { seenIn } from "../flags/seen.ts"
 import { age } from "../terminal/elapsed.ts"
+import { size } from "../terminal/size.ts"
 import { table } from "../terminal/table.ts"
 import { leftOver } from "./left-over.ts"
-import { size } from "./summary.ts"
 
 const stored = ({ version }: StateView, now: number): string =>
   version === undefined

@@ -99,10 +99,6 @@ export const outputLines = (
   )
 }
 
-/** "3.1 kB": sizes as people read them. */
-export const size = (bytes: number): string =>
-  bytes < 1000 ? `${bytes} B` : bytes < 1_000_000 ? `${(bytes / 1000).toFixed(1)} kB` : `${(bytes / 1_000_000).toFixed(1)} MB`
-
 /** Returns enough of the run's seal to tell plans apart, between `before` and `after`; empty if it has no seal. */
 const shortSeal = ({ planSha256 }: RunView, before: string, after = ""): string =>
   planSha256 === undefined ? "" : `${before}${planSha256.slice(0, shortSealLength)}${after}`

@@ -13,8 +13,8 @@ import { ImportStarted, type SettleRescue, statePath, StateView } from "../../sc
 import { taskHeader } from "../../schema/api/task-api.ts"
 import { organization, tfePath } from "../../schema/api/tfe-api.ts"
 import type { Sha256 } from "../../schema/names.ts"
-import type { Connection } from "../flags/settings.ts"
 import { BadInput, NothingThere, type ServerFailure, ServerUnreachable, unanswered } from "../terminal/failure.ts"
+import type { Connection } from "./connection.ts"
 import {
   ConfigurationVersion,
   Identified,

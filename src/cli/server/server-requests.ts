@@ -10,8 +10,8 @@ import { failureInWords, notTrusted, unconnected } from "../../http/failure-word
 import { letGo } from "../../http/let-go.ts"
 import { archiveLimitBytes } from "../../schema/api/task-api.ts"
 import { tfePath } from "../../schema/api/tfe-api.ts"
-import type { Connection } from "../flags/settings.ts"
 import { NothingThere, NoUse, type ServerFailure, ServerRefused, ServerUnreachable, TokenRefused, unanswered } from "../terminal/failure.ts"
+import type { Connection } from "./connection.ts"
 import { type Expected, isOwn, saidBy, strangeAnswer } from "./own-answer.ts"
 
 /** How long the headers of a response may take, unless a request says otherwise. */

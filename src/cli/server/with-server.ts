@@ -1,9 +1,10 @@
 // Gives a command a screen and the client of the server. Both are loaded and made only when a command that needs them runs.
 // Used by run, get, logs, approve, discard, cancel, vars, state and pool.
 import { Effect } from "effect"
-import { connection, type ServerFlags } from "../flags/settings.ts"
+import type { ServerFlags } from "../flags/settings.ts"
 import { lazily } from "../terminal/lazily.ts"
 import type { Screen, ScreenOptions } from "../terminal/screen.ts"
+import { connection } from "./connection.ts"
 import type { ServerClient } from "./server-client.ts"
 
 export const forPeople: ScreenOptions = { colours: true, forProgram: false }

@@ -22,7 +22,7 @@ export const outFlag = pathFlag("out").pipe(
   Flag.withDescription("The directory to write; new, empty, or with an overlay that was written before.")
 )
 
-/** Returns a path for people: relative to the working directory if it is below that, else unchanged. */
+/** Returns a path for people: relative to the working directory if it is that or below it, else unchanged. */
 export const shown = (path: string): string => {
   const from = relative(process.cwd(), path)
   return from.startsWith("..") ? path : from || "."

@@ -3,7 +3,7 @@
 import { Effect } from "effect"
 import { Flag } from "effect/cli"
 import { relative } from "node:path"
-import type { Fault } from "../../schema/document/explain.ts"
+import type { Fault } from "../../schema/document/fault.ts"
 import type { Layer } from "../../schema/document/layers.ts"
 import type { Values } from "../../schema/values/values.ts"
 import { inputFlag } from "../flags/settings.ts"
@@ -34,7 +34,7 @@ export interface Wrong {
 /** Fails with what is wrong in the files, one line for each fault. */
 export const unusable = ({ faults, files }: Wrong): Effect.Effect<never, BadInput> =>
   lazily(async () => {
-    const { allTold } = await import("../../schema/document/explain.ts")
+    const { allTold } = await import("../../schema/document/fault.ts")
     return Effect.fail(
       new BadInput({
         message: `${files.join(", ")} cannot be used; correct this and try again:\n${allTold(faults).map((_) => `  ${_}`).join("\n")}`

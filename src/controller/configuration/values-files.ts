@@ -1,11 +1,11 @@
 // Reads values files as layers: a file is one layer, and a directory has one for each *.yaml, in the order of their names with values.yaml last.
 // Invariant: all or nothing; if files cannot be read or decoded, the error lists every problem with its place.
 // Used by the controller, the commands that take --values, and the doctor.
-import { Data, Effect, Result, Runtime } from "effect"
+import { Array, Data, Effect, Runtime } from "effect"
 import { readdir, readFile, realpath, stat } from "node:fs/promises"
 import { join } from "node:path"
 import { text as textOf } from "node:stream/consumers"
-import { allTold, type Fault } from "../../schema/document/explain.ts"
+import { allTold, type Fault } from "../../schema/document/fault.ts"
 import type { Layer } from "../../schema/document/layers.ts"
 import { yamlLayer } from "../../schema/document/yaml-layer.ts"
 import { errorInWords } from "../../schema/system-error.ts"
@@ -78,10 +78,10 @@ export const readTexts = (paths: ReadonlyArray<string>): Effect.Effect<ReadonlyA
 
 const layersOf = (texts: ReadonlyArray<ValuesText>): Effect.Effect<ReadonlyArray<Layer>, ValuesInvalid> => {
   const read = texts.map(({ file, text }) => yamlLayer(file, text))
-  const faults = read.flatMap(Result.match({ onFailure: (_) => _, onSuccess: () => [] }))
+  const faults = Array.getFailures(read).flat()
   return faults.length > 0
     ? Effect.fail(new ValuesInvalid({ files: texts.map(({ file }) => file), faults }))
-    : Effect.succeed(read.filter(Result.isSuccess).map(({ success }) => success))
+    : Effect.succeed(Array.getSuccesses(read))
 }
 
 export const loadLayers = (paths: ReadonlyArray<string>): Effect.Effect<ReadonlyArray<Layer>, ValuesInvalid> =>

@@ -2,7 +2,7 @@
 // Standby replicas only keep their caches warm. A stop, or values that need a new process, drains running passes, gives the lead back and ends with 0.
 // Started by cli/commands/controller.
 import { Deferred, Effect, Layer, Option, Ref, Stream, SubscriptionRef } from "effect"
-import { leaderLeaseName } from "../../core/manifest/installation/rbac.ts"
+import { leaderLeaseName } from "../../core/manifest/controller-names.ts"
 import type { ResolvedConfig } from "../../core/resolve/resolve.ts"
 import { answered, drainedSince, formerLeadMillis } from "../../core/scheduling/draining.ts"
 import { isProven } from "../../core/scheduling/isolation.ts"

@@ -1,9 +1,10 @@
 // Judges what is installed: the definition, the admission policies, the rights of the accounts, Pod Security and the worker's image.
 // Used by cli/doctor/doctor-objects.
 import { Option } from "effect"
-import type { Comparison } from "../manifest/installation/crd-growth.ts"
+import { controllerName } from "../manifest/controller-names.ts"
 import type { ResolvedConfig } from "../resolve/resolve.ts"
 import { type Check, check, checkNames } from "./check.ts"
+import type { Comparison } from "./crd-growth.ts"
 
 /** How many differences of a definition are named. */
 const namedDifferences = 3
@@ -90,11 +91,12 @@ const versionsOf = (...images: readonly [string, string]) => {
 }
 
 /** Returns the check of the worker's image, which comes with the values, beside that of the controller, which its Deployment has. */
-export const workerImage = ({ name, namespace, task }: ResolvedConfig, controller: Option.Option<string>): Check => {
+export const workerImage = (config: ResolvedConfig, controller: Option.Option<string>): Check => {
   const say = check(checkNames.workerImage)
-  const { image } = task.worker
+  const { namespace, task: { worker: { image } } } = config
   return Option.match(controller, {
-    onNone: () => say("unknown", `there is no Deployment ${namespace}/${name}-controller with a container "controller" to compare it with`),
+    onNone: () =>
+      say("unknown", `there is no Deployment ${namespace}/${controllerName(config)} with a container "controller" to compare it with`),
     onSome: (of) => {
       const { kind, versions: [own, its] } = versionsOf(image, of)
       if (own === undefined || its === undefined) {

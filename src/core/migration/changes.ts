@@ -1,6 +1,7 @@
 // What changes with a move from the Helm chart, one sentence each, and only what concerns this release.
 // Invariant: every key of the release that no longer has an effect gets a sentence.
 // Used by core/migration/report.ts.
+import { controllerName } from "../manifest/controller-names.ts"
 import { get } from "../resolve/tree-path.ts"
 import { isFirstChart, type Move, place } from "./move.ts"
 
@@ -11,8 +12,8 @@ const ofKind = ({ release }: Move, kind: string): ReadonlyArray<string> =>
   release.objects.filter((_) => _.kind === kind).map(({ metadata }) => metadata.name)
 
 const names = (move: Move): ReadonlyArray<string> => {
-  const { account, name, namespace, taskAccountName, taskNamespace } = move.config
-  const [old, controller] = [ofKind(move, "Deployment"), `${name}-controller`]
+  const { account, namespace, taskAccountName, taskNamespace } = move.config
+  const [old, controller] = [ofKind(move, "Deployment"), controllerName(move.config)]
   return [
     old.includes(controller)
       ? `The controller's Deployment is called \`${controller}\` as before, and is made anew, since a selector cannot be changed.`

@@ -1,6 +1,7 @@
 // The steps from a running Helm release to the new installation, with the commands to type, so that no queued run is lost.
 // Invariant: what is new is tried before anything stops; old controller and Jobs have ended before the CRD is applied; secrets stay hidden.
 // Used by core/migration/report.ts.
+import { controllerName } from "../manifest/controller-names.ts"
 import { shellWord } from "../text/shell-word.ts"
 import type { InlineSecret } from "./inline-secrets.ts"
 import { isFirstChart, type Move, place } from "./move.ts"
@@ -142,7 +143,7 @@ const applyNew = (move: Move, folder: string): Step => ({
   ].join(" "),
   commands: [
     `kubectl apply --server-side${move.definition === "elsewhere" ? "" : " --force-conflicts"} -k ${shellWord(folder)}`,
-    `kubectl -n ${move.config.namespace} rollout status deployment/${move.config.name}-controller --timeout=120s`
+    `kubectl -n ${move.config.namespace} rollout status deployment/${controllerName(move.config)} --timeout=120s`
   ]
 })
 

@@ -15,6 +15,9 @@ interface Taken {
   readonly secrets: ReadonlyArray<InlineSecret>
 }
 
+/** Takes the secrets out that stand in one part of the values. */
+type Taking = (taken: Taken) => Taken
+
 /**
  * The keys of the values, in any version of the chart, that have variables, and what follows the release's name in the name of the Secret
  * for those variables that are secrets.
@@ -81,7 +84,7 @@ const path = (key: string, ...rest: ReadonlyArray<string | number>): ReadonlyArr
  * Moves the secrets among the variables of one key into a Secret. Each variable stays at its place and refers to what the Secret gives: a
  * variable that is given by name overrides every Secret, so without it a farther variable of the same name would be in effect.
  */
-const variables = (release: string) => ({ secrets, values }: Taken, [key, suffix]: readonly [string, string]): Taken => {
+const variables = (release: string, key: string, suffix: string): Taking => ({ secrets, values }) => {
   const given = get(values, `${key}.extraEnv`)
   const found = variablesOf(given).filter(isSecret)
   if (found.length === 0) return { secrets, values }
@@ -98,7 +101,7 @@ const variables = (release: string) => ({ secrets, values }: Taken, [key, suffix
  * Moves the secrets among the variables of sidecars into Secrets. A sidecar is written as in a Pod, so the variable stays at its place in
  * the list, because the variables after it may refer to it.
  */
-const sidecars = (release: string, { secrets, values }: Taken): Taken => {
+const sidecars = (release: string): Taking => ({ secrets, values }) => {
   const given = get(values, "task.sidecars")
   if (!Array.isArray(given)) return { secrets, values }
   const made: Array<InlineSecret> = []
@@ -121,7 +124,7 @@ const sidecars = (release: string, { secrets, values }: Taken): Taken => {
   return { secrets: [...secrets, ...made], values: withValue(values, "task.sidecars", named) }
 }
 
-const clientCertificate = (release: string, { secrets, values }: Taken): Taken => {
+const clientCertificate = (release: string): Taking => ({ secrets, values }) => {
   const given = ["clientCert", "clientKey"].every((key) => textAt(values, `global.tls.${key}`) !== "")
   const left = without(without(values, "global.tls.clientCert"), "global.tls.clientKey")
   if (!given || textAt(values, "global.tls.clientCertSecret.name") !== "") return { secrets, values: left }
@@ -133,7 +136,7 @@ const clientCertificate = (release: string, { secrets, values }: Taken): Taken =
   return { secrets: [...secrets, secret], values: withValue(left, "global.tls.clientCertSecret.name", secret.name) }
 }
 
-const mirrorTokens = (release: string, { secrets, values }: Taken): Taken => {
+const mirrorTokens = (release: string): Taking => ({ secrets, values }) => {
   const mirrors = get(values, "agent.providerNetworkMirrors")
   if (!Array.isArray(mirrors)) return { secrets, values }
   const made: Array<InlineSecret> = []
@@ -152,7 +155,7 @@ const mirrorTokens = (release: string, { secrets, values }: Taken): Taken => {
  * Moves the pool's token into a Secret. An existing Secret takes precedence, as in the chart. If the values give neither, the chart's Pods
  * read a Secret that has the chart's name.
  */
-const poolToken = ({ secrets, values }: Taken, secretName: string): Taken => {
+const poolToken = (secretName: string): Taking => ({ secrets, values }) => {
   const spelling = ["agent.token", "agent.auth.token"].find((key) => textAt(values, key) !== "")
   const left = without(without(values, "agent.token"), "agent.auth.token")
   if (textAt(values, "agent.tokenExistingSecret.name") !== "") return { secrets, values: left }
@@ -166,8 +169,11 @@ const poolToken = ({ secrets, values }: Taken, secretName: string): Taken => {
  * Returns the values without their secrets, and the Secrets to make. `tokenSecret` is the name of the Secret from which an installation
  * reads the pool's token.
  */
-export const withoutSecrets = (values: Tree, release: string, tokenSecret: string): Taken => {
-  const start: Taken = { values, secrets: [] }
-  const environment = sidecars(release, Object.entries(environments).reduce(variables(release), start))
-  return poolToken(mirrorTokens(release, clientCertificate(release, environment)), tokenSecret)
-}
+export const withoutSecrets = (values: Tree, release: string, tokenSecret: string): Taken =>
+  [
+    ...Object.entries(environments).map(([key, suffix]) => variables(release, key, suffix)),
+    sidecars(release),
+    clientCertificate(release),
+    mirrorTokens(release),
+    poolToken(tokenSecret)
+  ].reduce<Taken>((taken, take) => take(taken), { values, secrets: [] })

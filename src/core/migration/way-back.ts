@@ -1,6 +1,7 @@
 // The way from a new installation back to the Helm release, with the commands to type, and its end.
 // Invariant: the new controller takes no more runs before it is deleted, and lives until what it took has ended or is given back.
 // Used by core/migration/report.ts.
+import { controllerName, leaderLeaseName } from "../manifest/controller-names.ts"
 import { shellWord } from "../text/shell-word.ts"
 import { isFirstChart, type Move } from "./move.ts"
 import { helmRelease, type Step, unpacked, untilNone } from "./step.ts"
@@ -32,8 +33,8 @@ const leaveNew = ({ config: { name, namespace, taskNamespace } }: Move): Step =>
     untilNone([
       `kubectl -n ${taskNamespace} get atasks.scalr.io -o jsonpath=${shellWord("{.items[?(@.status.phase==\"Running\")].metadata.name}")}`
     ]),
-    `kubectl -n ${namespace} delete deployment ${name}-controller --ignore-not-found --cascade=foreground`,
-    `kubectl -n ${namespace} delete lease ${name}-controller --ignore-not-found` // a new controller of that name would stay drained
+    `kubectl -n ${namespace} delete deployment ${controllerName({ name })} --ignore-not-found --cascade=foreground`,
+    `kubectl -n ${namespace} delete lease ${leaderLeaseName({ name })} --ignore-not-found` // a new controller of that name would stay drained
   ]
 })
 

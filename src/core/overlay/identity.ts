@@ -5,9 +5,8 @@ import { isTree, type Tree } from "../../schema/document/layers.ts"
 import type { InstalledObject } from "../manifest/installation/install.ts"
 import type { ResolvedConfig } from "../resolve/resolve.ts"
 import { get, withValue } from "../resolve/tree-path.ts"
-import { labelOf, nameOf, namespaceOf, type Pair } from "./pairs.ts"
+import { componentOf, isControllerAccount, labelOf, nameOf, namespaceOf, type Pair } from "./pairs.ts"
 
-const component = "app.kubernetes.io/component"
 const instance = "app.kubernetes.io/instance"
 
 /** Returns `to` as it would be with the name, namespace and instance label of `from`. */
@@ -33,7 +32,7 @@ const isBeside = (binding: InstalledObject): boolean =>
  */
 const references = (object: InstalledObject, hasAccount: boolean): ReadonlyArray<string> => {
   if (object.kind === "RoleBinding") {
-    return isBeside(object) && (hasAccount || labelOf(object, component) === "task")
+    return isBeside(object) && (hasAccount || componentOf(object) === "task")
       ? ["roleRef", "subjects"]
       : ["roleRef"]
   }
@@ -105,7 +104,7 @@ const namespaces = (from: ResolvedConfig, to: ResolvedConfig): ReadonlyArray<Jso
  */
 const names = (pairs: ReadonlyArray<Pair>): ReadonlyArray<JsonPatch> => {
   const renamed = pairs.filter(({ from, to }) => nameOf(from) !== nameOf(to))
-  const isLast = ({ from }: Pair): boolean => from.kind === "ServiceAccount" && labelOf(from, component) === "controller"
+  const isLast = ({ from }: Pair): boolean => isControllerAccount(from)
   return [...renamed.filter((_) => !isLast(_)), ...renamed.filter(isLast)].map(({ from, to }) => ({
     ...replace({ kind: from.kind, name: nameOf(from) }, "/metadata/name", nameOf(to)),
     options: { allowNameChange: true }

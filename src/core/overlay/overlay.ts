@@ -8,7 +8,7 @@ import { install, type InstalledObject } from "../manifest/installation/install.
 import { permissivePolicies } from "../network/network-policy.ts"
 import { type Release, resolve, type ResolvedConfig, type TokenConfig } from "../resolve/resolve.ts"
 import { content, identityPatches, type JsonPatch } from "./identity.ts"
-import { type Installed, labelOf, nameOf, type Pair, pairsOf } from "./pairs.ts"
+import { type Installed, isControllerAccount, nameOf, type Pair, pairsOf } from "./pairs.ts"
 import { difference } from "./patch.ts"
 import { layersOf, shipped, type ShippedComponent, shippedComponents } from "./shipped.ts"
 
@@ -35,12 +35,10 @@ const lastLayer = ({ controllerValues }: ResolvedConfig, components: ReadonlyArr
 /** Returns the pair of ConfigMaps without the values, which are files beside it. */
 const withoutData = ({ from, to }: Pair): Pair => ({ from: { ...from, data: {} }, to: { ...to, data: {} } })
 
-const isAccount = ({ to }: Pair): boolean => to.kind === "ServiceAccount" && labelOf(to, "app.kubernetes.io/component") === "controller"
-
 const overlayWith = (to: Installed, components: ReadonlyArray<ShippedComponent>): Overlay => {
   const from = shipped(components)
   const { added, gone, pairs } = pairsOf(from, to)
-  const hasAccount = pairs.some(isAccount)
+  const hasAccount = pairs.some(({ to }) => isControllerAccount(to))
   const contents = pairs.map((pair) => content(nameOf(pair.to) === configMapName(to.config) ? withoutData(pair) : pair, hasAccount))
   return {
     from,

@@ -17,13 +17,20 @@ export const namespaceOf = ({ metadata }: InstalledObject): string | undefined =
 /** Returns the value of a label, or an empty text if the object does not have it. */
 export const labelOf = ({ metadata }: InstalledObject, label: string): string => metadata?.labels?.[label] ?? ""
 
+/** Returns the component of the installation that an object belongs to. */
+export const componentOf = (object: InstalledObject): string => labelOf(object, "app.kubernetes.io/component")
+
+/** Reports whether an object is the controller's account. */
+export const isControllerAccount = (object: InstalledObject): boolean =>
+  object.kind === "ServiceAccount" && componentOf(object) === "controller"
+
 /**
  * Returns what an object is for, independent of the installation's name. An account may have any name, and the name of a policy ends in a
  * namespace.
  */
 const role = (object: InstalledObject, { name, taskNamespace }: ResolvedConfig): string => {
   const own = object.kind === "ServiceAccount" || !nameOf(object).startsWith(`${name}-`) ? "" : nameOf(object).slice(name.length)
-  return `${object.kind} ${labelOf(object, "app.kubernetes.io/component")}${
+  return `${object.kind} ${componentOf(object)}${
     namespaceOf(object) === undefined && own.endsWith(`.${taskNamespace}`) ? own.slice(0, -taskNamespace.length) : own
   }`
 }

@@ -2,8 +2,9 @@
 // Pure: the caller has read the layers. A token is never shown.
 // Used by cli/commands/config-explain.
 import { Result } from "effect"
-import { nearest, shown } from "../../schema/document/explain.ts"
+import { shown } from "../../schema/document/explain.ts"
 import { isTree, type Layer, leaves, type Path, type Place, saying, valueAt } from "../../schema/document/layers.ts"
+import { nearest } from "../../schema/document/nearest.ts"
 import { type Node, part, valueKeys, valuesDocument } from "../../schema/values/values-document.ts"
 import { defaultValues, type Values } from "../../schema/values/values.ts"
 import { effective } from "./inheritance.ts"

@@ -5,7 +5,7 @@ import type { V1Container, V1LocalObjectReference, V1PodFailurePolicyRule, V1Vol
 import type { Tree } from "../../schema/document/layers.ts"
 import { installationNameLimit } from "../../schema/names.ts"
 import type { ProviderMirrors } from "../../schema/values/provider-mirrors.ts"
-import { nodeWaitSeconds, secondsBesideStage } from "../../schema/values/value-rules.ts"
+import { nodeWaitSeconds, secondsBesideStage } from "../../schema/values/task-pod.ts"
 import { overrides, type Values } from "../../schema/values/values.ts"
 import type { TaskPolicy } from "../task/task-policy.ts"
 import { canonical } from "../text/canonical.ts"

@@ -3,8 +3,8 @@
 // Used by worker/backing/own-backing.ts and worker/backing/pool-backing.ts.
 import { Option, Schema } from "effect"
 import type { JobTemplate } from "../../schema/task/agent-task.ts"
+import { backendFileName } from "../stage/added-files.ts"
 import { canonical } from "../text/canonical.ts"
-import { backendFileName } from "../text/hcl.ts"
 import { shortName } from "../text/sentence.ts"
 
 const Note = Schema.Struct({

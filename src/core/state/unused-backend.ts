@@ -2,7 +2,7 @@
 // Invariant: of two errors the scan makes the harmless one; to name a backend that is none costs one approval by a person.
 // Used by worker/backing/unused-backend.ts, and by cli/run for the words.
 import { statesPath } from "../../schema/api/state.ts"
-import { backendFileName } from "../text/hcl.ts"
+import { backendFileName } from "../stage/added-files.ts"
 
 /** Reports whether the engine reads a file of this name as configuration, and it is not the one that we add. */
 export const isConfiguration = (name: string): boolean => name !== backendFileName && /\.(?:tf|tofu)(?:\.json)?$/u.test(name)

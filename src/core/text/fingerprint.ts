@@ -2,7 +2,7 @@
 // The hash must never change: names of live objects contain it.
 // Used by modules that derive such names, such as core/task/job-name and core/scheduling/workspace-lease, and for the hash of a configuration.
 
-/** 32-bit FNV-1a. */
+/** 32-bit FNV-1a, but over the code points of the text, where FNV takes bytes. */
 const hash = (text: string, before = 0x811c9dc5): number => {
   let hash = before
   for (const character of text) hash = Math.imul(hash ^ (character.codePointAt(0) ?? 0), 0x01000193) >>> 0

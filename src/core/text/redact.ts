@@ -1,95 +1,14 @@
 // Takes secrets out of a stream of bytes, in the forms in which programs print them, coloured or not, however the stream is chunked.
 // Invariant: every byte that belongs to an occurrence of a form is masked, and bytes are held back only while they may begin one.
-// Used by worker/engine/log-shipper.ts, worker/stage/variables.ts and core/text/secret-parts.ts.
-import { Base64, Base64Url, Hex } from "effect/encoding"
+// Used by worker/engine/log-shipper.ts.
 import { plainOf } from "./escapes.ts"
-
-/** The shortest secret that is masked, in characters. Shorter values are too common to be taken out. */
-export const shortestSecret = 4
+import { forms, shortestSecret } from "./secret-forms.ts"
 
 const mask = "***"
-/** The shortest line of a longer secret, or text within one, that is masked, in characters. Shorter ones are too often plain words. */
-export const shortestPart = 6
 /** Longer forms are looked for in pieces of this many bytes, so that little is held back, and a part of a long secret is masked too. */
 const pieceBytes = 64
 
 const encoder = new TextEncoder()
-
-/** Returns what base64 makes of the bytes after 0, 1 or 2 other bytes: the characters that depend on these bytes alone. */
-const base64 = (bytes: Uint8Array, encode: (bytes: Uint8Array) => string): ReadonlyArray<string> =>
-  [0, 1, 2].map((shift) => {
-    const shifted = new Uint8Array(shift + bytes.length)
-    shifted.set(bytes, shift)
-    const text = encode(shifted).replaceAll("=", "")
-    return text.slice(Math.ceil((shift * 8) / 6), Math.floor((shifted.length * 8) / 6))
-  })
-
-/** The signs that stay as they are in a URL, beside letters, digits and "-._", by what writes it. A space that stays becomes a plus. */
-const bareSigns = {
-  "curl, jq, Python's quote of a part": "~",
-  "Python's quote_plus, Go's query": "~ ",
-  "Python's quote of a path": "~/",
-  "Go's user": "~$&+,;=",
-  "Go's part of a path": "~$&+:=@",
-  "Go's path": "~$&+,/:;=@",
-  "Go's fragment": "~!$&()*+,/:;=?@",
-  encodeURI: "~!#$&'()*+,/:;=?@",
-  encodeURIComponent: "~!'()*",
-  "the password of URL": "~!$%&'()*+,",
-  URLSearchParams: "* "
-}
-
-const urlEscapes = Object.values(bareSigns).map((signs) => new RegExp(`[^${signs}\\w.-]`, "gu"))
-
-const percent = (sign: string): string =>
-  Array.from(encoder.encode(sign), (byte) => `%${byte.toString(16).toUpperCase().padStart(2, "0")}`).join("")
-
-const lowercasePercent = (text: string): string => text.replace(/%[0-9A-F]{2}/gu, (found) => found.toLowerCase())
-
-const inUrls = (text: string): ReadonlyArray<string> =>
-  urlEscapes.map((escaped) => text.replace(escaped, percent).replaceAll(" ", "+")).flatMap((url) => [url, lowercasePercent(url)])
-
-const json = (text: string): string => JSON.stringify(text).slice(1, -1)
-const jsonForHtml = (text: string): string =>
-  json(text).replace(/[<>&\u2028\u2029]/gu, (found) => `\\u${found.charCodeAt(0).toString(16).padStart(4, "0")}`)
-/** JSON as Python writes it, with all but ASCII escaped. */
-const jsonInAscii = (text: string): string =>
-  json(text).replace(
-    /[^\u0000-\u007f]/gu,
-    (found) => found.split("").map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`).join("")
-  )
-const hcl = (text: string): string => json(text).replaceAll("${", "$${").replaceAll("%{", "%%{")
-
-const lines = (secret: string): ReadonlyArray<string> =>
-  secret.includes("\n") ? secret.split(/\r?\n/u).map((line) => line.trim()).filter((line) => line.length >= shortestPart) : []
-
-/** Returns the lines of base64 text as programs print it: of 76 columns, or of 64 as in PEM. */
-const wrapped = (text: string): ReadonlyArray<string> => [/.{6,76}/gu, /.{6,64}/gu].flatMap((line) => text.match(line) ?? [])
-
-const spellings = (text: string): ReadonlyArray<string> => {
-  const bytes = encoder.encode(text)
-  const urls = [...new Set(inUrls(text))]
-  const documents = [json(text), jsonInAscii(text), ...[text, ...urls].map(jsonForHtml)]
-  return [
-    text,
-    hcl(text),
-    ...urls,
-    ...documents,
-    ...documents.map(json), // a document within a document
-    Hex.encode(bytes),
-    Hex.encode(bytes).toUpperCase(),
-    ...wrapped(Base64.encode(bytes).replaceAll("=", "")),
-    ...base64(bytes, Base64.encode),
-    ...base64(bytes, Base64Url.encode)
-  ]
-}
-
-const formsOf = (secret: string): ReadonlyArray<string> =>
-  [...new Set([secret, secret.trim(), ...lines(secret)])].filter(({ length }) => length >= shortestSecret).flatMap(spellings)
-
-/** Returns every spelling of a secret that is looked for: also of its composed form (NFC), in which the engine keeps all its strings. */
-export const forms = (secret: string): ReadonlyArray<string> =>
-  [...new Set([...new Set([secret, secret.normalize("NFC")])].flatMap(formsOf))].filter((form) => form.length >= shortestSecret)
 
 const pieces = (form: Uint8Array): ReadonlyArray<Uint8Array> =>
   form.length <= pieceBytes

@@ -2,7 +2,7 @@
 // Invariant: every text and number of a document is found, except short ones and those under a key in `openNothing`, up to `mostParts`.
 // Used by worker/stage/variables.ts.
 import { Option, Schema } from "effect"
-import { shortestPart } from "./redact.ts"
+import { shortestPart } from "./secret-forms.ts"
 
 /** The most parts of one value: each is looked for in many spellings, which take memory and time to make. */
 export const mostParts = 1000

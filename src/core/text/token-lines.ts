@@ -1,6 +1,6 @@
 // The grammar of a file with tokens: a token a line, and after it the name of its holder; an empty line, or one that begins with #, is none.
 // Invariant: server and clients read the same Secret alike, so that a second line, a name or a comment stops nobody.
-// Used by server/access/tokens for all lines, and by controller/pool/pool and cli/flags/settings for the first.
+// Used by server/access/tokens for all lines, and by controller/pool/pool and cli/server/connection for the first.
 
 export interface TokenLine {
   readonly token: string

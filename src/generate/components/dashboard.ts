@@ -93,9 +93,11 @@ const panels: ReadonlyArray<Panel> = [
 
 const datasource = { type: "prometheus", uid: "${datasource}" }
 
-/** Returns where a panel is: small ones are in a row, large ones below them. */
+const stats = panels.filter(({ type }) => type === "stat").length
+
+/** Returns where a panel is: small ones, which come first, are in a row, large ones below them. */
 const place = ({ type }: Panel, index: number) =>
-  type === "stat" ? { h: 5, w: 3, x: index * 3, y: 0 } : { h: 10, w: 12, x: (index - 8) * 12, y: 5 }
+  type === "stat" ? { h: 5, w: 3, x: index * 3, y: 0 } : { h: 10, w: 12, x: (index - stats) * 12, y: 5 }
 
 const panel = (of: Panel, index: number): object => ({
   id: index + 1,

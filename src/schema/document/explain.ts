@@ -3,41 +3,9 @@
 // Used wherever people write what we read: values and AgentTasks.
 import { Result, Schema, SchemaIssue } from "effect"
 import type { SchemaAST } from "effect"
-import { answerable, at, type Layer, type Path, type Place, valueAt } from "./layers.ts"
+import { type Path, valueAt } from "./layers.ts"
+import { nearest } from "./nearest.ts"
 import { inWords } from "./wording.ts"
-
-/** Returns how many letters to change, add or leave out to get from `a` to `b` (Levenshtein). */
-const distance = (a: string, b: string): number => {
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j)
-  for (const [i, letter] of [...a].entries()) {
-    const next = [i + 1]
-    for (let j = 1; j <= b.length; j++) {
-      next.push(Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, (row[j - 1] ?? 0) + (letter === b[j - 1] ? 0 : 1)))
-    }
-    row = next
-  }
-  return row[b.length] ?? 0
-}
-
-/**
- * Reports whether one word is the beginning of the other, as `timeout` is of `timeoutSeconds`. Words of one or two letters do not count.
- */
-const isStart = (a: string, b: string): boolean => Math.min(a.length, b.length) > 2 && (a.startsWith(b) || b.startsWith(a))
-
-/**
- * Returns the known word that was most likely meant, if any is near: a third of its letters may differ, two in a short word, or its end may
- * be missing.
- */
-export const nearest = (word: string, known: ReadonlyArray<string>): string | undefined => {
-  const near = (name: string): ReadonlyArray<{ readonly name: string; readonly letters: number }> => {
-    const [a, b] = [word.toLowerCase(), name.toLowerCase()]
-    const most = Math.max(2, name.length / 3)
-    if (Math.abs(a.length - b.length) > most && !isStart(a, b)) return [] // too many letters are missing, wherever they are
-    const letters = distance(a, b)
-    return letters <= most || isStart(a, b) ? [{ name, letters }] : []
-  }
-  return known.flatMap(near).sort((a, b) => a.letters - b.letters)[0]?.name
-}
 
 const keysOf = (ast: SchemaAST.AST): ReadonlyArray<string> =>
   ast._tag === "Objects" ? ast.propertySignatures.map(({ name }) => String(name)) : []
@@ -124,39 +92,3 @@ export const unknownIn = (schema: Schema.Top) => (path: Path): ReadonlyArray<Mis
 
 /** Returns a mistake for a person, as `path: what is wrong`. */
 export const line = ({ message, path }: Mistake): string => `${shown(path)}: ${message}`
-
-/** One thing that is wrong in a file. */
-export interface Fault {
-  readonly file: string
-  readonly place?: Place
-  /** The path of the key that the fault is about, if it is about one. */
-  readonly path?: string
-  readonly message: string
-}
-
-/** How many faults a person is told at once. A file with more is broken by one cause, or is no such file at all. */
-const mostTold = 20
-/** How many characters of a path or a message are told. What is longer is quoted from a file that is no text. */
-const longestTold = 1000
-
-const cut = (text: string): string => text.length > longestTold ? `${text.slice(0, longestTold).replace(/[\uD800-\uDFFF]$/u, "")}…` : text
-
-/** Returns a fault for a person, as `file:line:column path: what is wrong`. */
-export const told = ({ file, message, path, place }: Fault): string =>
-  `${place === undefined ? file : at(file, place)} ${path === undefined ? "" : `${cut(path)}: `}${cut(message)}`
-
-/** Returns faults for a person, one each, and how many there are besides them. */
-export const allTold = (faults: ReadonlyArray<Fault>): ReadonlyArray<string> => [
-  ...faults.slice(0, mostTold).map(told),
-  ...(faults.length > mostTold ? [`and ${faults.length - mostTold} more`] : [])
-]
-
-/** Returns each mistake as a fault of the layer that is answerable for it, in the order of files and lines. */
-export const located = (layers: ReadonlyArray<Layer>, mistakes: ReadonlyArray<Mistake>): ReadonlyArray<Fault> =>
-  mistakes.map(({ message, path }) => {
-    const { index, name, place } = answerable(layers, path)
-    return { index, fault: { file: name, ...(place !== undefined && { place }), path: shown(path), message } }
-  }).sort((a, b) => a.index - b.index || before(a.fault, b.fault)).map(({ fault }) => fault)
-
-const before = ({ place: a }: Fault, { place: b }: Fault): number =>
-  a === undefined || b === undefined ? 0 : a.line - b.line || a.column - b.column

@@ -2,8 +2,8 @@
 // Invariant: what is left has only known keys; lists and free-form maps stay as they were.
 // Used by core/migration, where an unknown key is a remark and not a mistake.
 import type { Schema, SchemaAST } from "effect"
-import { nearest } from "./explain.ts"
 import { isTree, type Tree } from "./layers.ts"
+import { nearest } from "./nearest.ts"
 
 export interface UnknownKey {
   /** The path of the key, written with dots as in the table of the values. */
@@ -23,9 +23,15 @@ const split = (ast: SchemaAST.AST, tree: Tree, path: string): Split => {
   const unknown: Array<UnknownKey> = []
   for (const [key, value] of Object.entries(tree)) {
     const type = types.get(key)
-    const inside = type !== undefined && isTree(value) ? split(type, value, `${path}${key}.`) : undefined
-    if (type !== undefined) known[key] = inside?.known ?? value
-    unknown.push(...(type === undefined ? [withNearest(`${path}${key}`, nearest(key, [...types.keys()]), path)] : inside?.unknown ?? []))
+    if (type === undefined) {
+      unknown.push(withNearest(`${path}${key}`, nearest(key, [...types.keys()]), path))
+    } else if (isTree(value)) {
+      const inside = split(type, value, `${path}${key}.`)
+      known[key] = inside.known
+      unknown.push(...inside.unknown)
+    } else {
+      known[key] = value
+    }
   }
   return { known, unknown }
 }

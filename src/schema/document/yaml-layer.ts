@@ -18,7 +18,7 @@ import {
   type YAMLError,
   type YAMLMap
 } from "yaml"
-import type { Fault } from "./explain.ts"
+import type { Fault } from "./fault.ts"
 import { isTree, type Layer, type Path, type Place, type Tree } from "./layers.ts"
 
 const startOf = (node: unknown): number | undefined => isNode(node) ? node.range?.[0] : undefined

@@ -2,27 +2,10 @@
 // Invariant: only what is certain is refused; test/schema/values/pod-rules.cluster.test.ts tries each rule, and a near miss, on a real API server.
 // Used by schema/values/value-rules.
 import type { Contradiction, Rule } from "./contradiction.ts"
+import { contextsInEffect, resourcesOf } from "./our-containers.ts"
 import { amountOf } from "./quantity.ts"
-import type { Sections } from "./value-sections.ts"
 
 type Key = Contradiction["path"]
-
-/**
- * Returns the security contexts of our containers, each with its key and its Pod's: what it does not say comes from there, and an empty one
- * is replaced by the agent's.
- */
-const contexts = ({ agent, controller, task }: Sections) => {
-  const agents: Key = ["agent", "securityContext"]
-  const inherited = (own: Sections["controller"]["securityContext"], path: Key) =>
-    Object.keys(own).length === 0 ? { own: agent.securityContext, path: agents } : { own, path }
-  const ofController = { pod: controller.podSecurityContext, userNamespace: false }
-  const ofTask = { pod: task.podSecurityContext, userNamespace: task.userNamespaces }
-  return [
-    { ...inherited(controller.securityContext, ["controller", "securityContext"]), ...ofController },
-    { ...inherited(task.worker.securityContext, ["task", "worker", "securityContext"]), ...ofTask },
-    { own: task.runner.securityContext, path: ["task", "runner", "securityContext"] satisfies Key, ...ofTask }
-  ]
-}
 
 /** Reports an issue once for each key, since two containers may have the agent's. */
 const issues = (paths: ReadonlyArray<Key>, issue: string) =>
@@ -31,8 +14,8 @@ const issues = (paths: ReadonlyArray<Key>, issue: string) =>
 /** Finds containers that are root although runAsNonRoot refuses root. The API server accepts such a Pod, and only the kubelet refuses it. */
 const rootIsAllowed: Rule = (values) =>
   issues(
-    contexts(values).flatMap(({ own, path, pod }) =>
-      (own.runAsNonRoot ?? pod.runAsNonRoot) && (own.runAsUser ?? pod.runAsUser) === 0 ? [[...path, "runAsUser"]] : []
+    contextsInEffect(values).flatMap(({ context, path, pod }) =>
+      (context.runAsNonRoot ?? pod.runAsNonRoot) && (context.runAsUser ?? pod.runAsUser) === 0 ? [[...path, "runAsUser"]] : []
     ),
     "is root, which runAsNonRoot refuses; the Pod would never start"
   )
@@ -40,8 +23,8 @@ const rootIsAllowed: Rule = (values) =>
 /** Finds containers that would see the node's own /proc, which Kubernetes leaves to Pods with users of their own. */
 const procIsMasked: Rule = (values) =>
   issues(
-    contexts(values).flatMap(({ own, path, userNamespace }) =>
-      own.procMount === "Unmasked" && !userNamespace ? [[...path, "procMount"]] : []
+    contextsInEffect(values).flatMap(({ context, path, userNamespace }) =>
+      context.procMount === "Unmasked" && !userNamespace ? [[...path, "procMount"]] : []
     ),
     "is Unmasked, which Kubernetes refuses without user namespaces: tasks have them with task.userNamespaces, the controller never"
   )
@@ -94,12 +77,8 @@ const profilesAreNamed: Rule = ({ agent, controller, task }) =>
 const ofNode = /^(?:cpu|memory|ephemeral-storage|hugepages-.+)$/u
 const isDevice = (name: string): boolean => name.includes("/") && !name.includes("kubernetes.io/")
 
-const resourcesAreKnown: Rule = ({ controller, task }) =>
-  [
-    { path: ["controller", "resources"], resources: controller.resources },
-    { path: ["task", "worker", "resources"], resources: task.worker.resources },
-    { path: ["task", "runner", "resources"], resources: task.runner.resources }
-  ].flatMap(({ path, resources: { limits = {}, requests = {} } }) =>
+const resourcesAreKnown: Rule = (values) =>
+  resourcesOf(values).flatMap(({ path, resources: { limits = {}, requests = {} } }) =>
     Object.entries({ limits, requests }).flatMap(([kind, amounts]) =>
       Object.entries(amounts).flatMap(([name, amount]) => [
         !name.includes("/") && !ofNode.test(name) &&

@@ -5,12 +5,10 @@ import type { V1Affinity, V1Container, V1Volume } from "@kubernetes/client-node"
 import { Predicate, Schema } from "effect"
 import { keyPattern } from "../document/explain.ts"
 import { Subdomain } from "../names.ts"
-import { optional } from "./value.ts"
+import { atLeastOne, optional, whole } from "./value.ts"
 
 const maybe = Schema.optionalKey
 const text = maybe(Schema.String)
-const whole = Schema.Int.check(Schema.isInt32(), Schema.isGreaterThanOrEqualTo(0))
-const positive = Schema.Int.check(Schema.isInt32(), Schema.isGreaterThanOrEqualTo(1))
 const list = <S extends Schema.Constraint>(item: S) => Schema.mutable(Schema.Array(item))
 
 /** A quantity as in Kubernetes: 500m, 2, 1.5, 512Mi, 20Gi, 1e3. */
@@ -86,8 +84,8 @@ const NodePolicy = maybe(Schema.Literals(["Honor", "Ignore"]))
 const SpreadConstraint = Schema.Struct({
   labelSelector: maybe(LabelSelector),
   matchLabelKeys: maybe(list(Schema.String)),
-  maxSkew: positive,
-  minDomains: maybe(positive),
+  maxSkew: atLeastOne,
+  minDomains: maybe(atLeastOne),
   nodeAffinityPolicy: NodePolicy,
   nodeTaintsPolicy: NodePolicy,
   topologyKey: Schema.String,

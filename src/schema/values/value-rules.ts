@@ -1,20 +1,12 @@
 // Rules for keys of the values that contradict each other; each tells what to do instead.
 // Invariant: the API server accepts what passes here, as far as the values alone decide it.
-// Used by schema/values/values.ts, core/resolve/resolve.ts and core/manifest/admission/admission-pods.ts. What concerns one section stands there.
+// Used by schema/values/values.ts. What concerns one section stands there.
 import type { Contradiction, Rule } from "./contradiction.ts"
+import { contextsOf, orAgents, resourcesOf } from "./our-containers.ts"
 import { podRules } from "./pod-rules.ts"
 import { amountOf } from "./quantity.ts"
+import { containersOfOurs, isVolumeOfOurs, placesOfOurs, secondsBesideStage, volumesForAll } from "./task-pod.ts"
 import type { Sections } from "./value-sections.ts"
-
-const containersOfOurs = ["install", "runner", "worker"]
-/** The names of our volumes in the Pods of tasks that of our containers only the worker mounts. */
-export const workerVolumes = ["api-token", "task-token", "agent-job-client-certificate", "private", "plans", "source", "tmp"]
-/** Our volumes that the values may mount in worker and runner. */
-const volumesForAll = ["data", "cache"]
-
-/** Reports whether a volume in the Pods of tasks is ours. The numbered ones are for claims that a task names itself. */
-const isVolumeOfOurs = (name: string): boolean =>
-  [...workerVolumes, ...volumesForAll, "agent-job-ca-bundle"].includes(name) || /^claim-\d+$/u.test(name)
 
 const serverNeedsToken: Rule = ({ agent: { auth, token, tokenExistingSecret, url } }) => [
   url !== "" && token === "" && auth.token === "" && tokenExistingSecret.name === "" &&
@@ -26,15 +18,6 @@ const volumesAreNew: Rule = ({ task: { extraVolumes } }) =>
     isVolumeOfOurs(name) &&
     { path: ["task", "extraVolumes", index], issue: `"${name}" is the name of a volume of ours; choose another` }
   )
-
-/** The directories at which agent-job mounts something, see core/task/places. */
-const placesOfOurs: ReadonlySet<string> = new Set([
-  "/tmp",
-  "/etc/agent-job",
-  "/var/lib/agent-job/private",
-  ...["token", "source", "plans", "pool", "user", "ca-bundle", "client-certificate"].map((name) => `/var/run/agent-job/${name}`),
-  "/var/run/secrets/kubernetes.io/serviceaccount"
-])
 
 const dataDirIsNew: Rule = ({ agent: { dataDir } }) => [
   placesOfOurs.has(dataDir.replace(/\/+$/u, "")) &&
@@ -72,26 +55,6 @@ const failureRulesHaveContainers: Rule = ({ task: { job: { podFailurePolicy: { r
   )
 }
 
-/** What the times around a stage follow from. */
-type Times = Pick<Sections["task"], "job" | "startupTimeoutSeconds" | "terminationGracePeriodSeconds">
-
-/** How many seconds an autoscaler has to add a node: it takes a few minutes, if it can. */
-const autoscalerSeconds = 900
-
-/**
- * Returns how many seconds a Pod may wait for a node that can take it, before it starts. A limit on the life of Jobs leaves an autoscaler
- * no time of its own.
- */
-export const nodeWaitSeconds = ({ job, startupTimeoutSeconds }: Times): number =>
-  Math.max(startupTimeoutSeconds, job.activeDeadlineSeconds > 0 ? 0 : autoscalerSeconds)
-
-/**
- * Returns how many seconds a Job may take beside its stage: for its node, its start, its orderly end, and what these may take longer, such
- * as a minute for a quota.
- */
-export const secondsBesideStage = (task: Times): number =>
-  nodeWaitSeconds(task) + task.startupTimeoutSeconds + task.terminationGracePeriodSeconds + 120
-
 const deadlineLeavesTime: Rule = ({ task }) => {
   const least = secondsBesideStage(task) + 60
   return [
@@ -110,18 +73,11 @@ const namesAreServed: Rule = (values) =>
   )
 
 /** Finds privileged containers without privilege escalation, which Kubernetes refuses. */
-const privilegedMayEscalate: Rule = ({ agent, controller, task }) => {
-  const contexts = [
-    { path: ["agent", "securityContext"], context: agent.securityContext },
-    { path: ["controller", "securityContext"], context: controller.securityContext },
-    { path: ["task", "worker", "securityContext"], context: task.worker.securityContext },
-    { path: ["task", "runner", "securityContext"], context: task.runner.securityContext }
-  ]
-  return contexts.map(({ context, path }) =>
+const privilegedMayEscalate: Rule = (values) =>
+  contextsOf(values).map(({ context, path }) =>
     context.privileged === true && context.allowPrivilegeEscalation === false &&
     { path: [...path, "privileged"], issue: `needs ${path.join(".")}.allowPrivilegeEscalation: true too` }
   )
-}
 
 type Ids = Pick<Sections["task"]["podSecurityContext"], "runAsGroup" | "runAsUser">
 
@@ -131,7 +87,7 @@ const differ = (a: number | undefined, b: number | undefined): boolean => a !== 
 /** Finds a worker and a runner without a user or a group in common, whose volume has no group either: neither could read the other's files. */
 const filesAreShared: Rule = ({ agent, task: { podSecurityContext: pod, runner, worker } }) => {
   const idsOf = ({ runAsGroup = pod.runAsGroup, runAsUser = pod.runAsUser }: Ids) => ({ group: runAsGroup, user: runAsUser })
-  const ours = idsOf(Object.keys(worker.securityContext).length === 0 ? agent.securityContext : worker.securityContext)
+  const ours = idsOf(orAgents(worker.securityContext, agent))
   const theirs = idsOf(runner.securityContext)
   const { fsGroup, supplementalGroups = [] } = pod
   return [
@@ -148,13 +104,8 @@ const filesAreShared: Rule = ({ agent, task: { podSecurityContext: pod, runner, 
 /**
  * Finds limits below their requests, compared to the ninth digit. A limit that is given alone is compared with the request of the defaults.
  */
-const requestsFitLimits: Rule = ({ controller, task }) => {
-  const parts = [
-    { path: ["controller", "resources"], resources: controller.resources },
-    { path: ["task", "worker", "resources"], resources: task.worker.resources },
-    { path: ["task", "runner", "resources"], resources: task.runner.resources }
-  ]
-  return parts.flatMap(({ path, resources: { limits = {}, requests = {} } }) =>
+const requestsFitLimits: Rule = (values) =>
+  resourcesOf(values).flatMap(({ path, resources: { limits = {}, requests = {} } }) =>
     Object.entries(limits).map(([name, limit]) => {
       const request = requests[name]
       return request !== undefined && amountOf(request) > amountOf(limit) * (1 + 1e-9) &&
@@ -164,7 +115,6 @@ const requestsFitLimits: Rule = ({ controller, task }) => {
         }
     })
   )
-}
 
 /** Finds what has the form of a URL, but no host or port that there can be: programs would end with it. */
 const urlsCanBeAsked: Rule = ({ agent, global: { proxy } }) =>

@@ -2,7 +2,8 @@
 // Invariant: names, defaults and inheritance are those of the Helm chart agent-job 0.5.59, so that its values files move over.
 // Source of schemas/values.schema.json and the tables in the documentation; resolved by core/resolve/resolve.ts.
 import { Result, Schema } from "effect"
-import { type Fault, line, located, type Mistake, parse, unknownIn } from "../document/explain.ts"
+import { line, type Mistake, parse, unknownIn } from "../document/explain.ts"
+import { type Fault, located } from "../document/fault.ts"
 import { difference, isTree, type Layer, type Tree } from "../document/layers.ts"
 import { missing, overDefaults, takenAway } from "./null-values.ts"
 import { contradictions } from "./value-rules.ts"

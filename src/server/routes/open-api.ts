@@ -200,18 +200,17 @@ const runs = HttpApiGroup.make("runs").add(
   HttpApiEndpoint.get("getRun", "/api/agent-job/v1/runs/:id", { params: id, success: RunView, error: refusals })
 ).middleware(UserToken)
 
+/** Returns a part of the document in which no object is closed: each side passes over what only a newer one says. */
+const open = (part: object): Readonly<Record<string, unknown>> =>
+  Object.fromEntries(
+    Object.entries(part).flatMap(([key, value]) => key === "additionalProperties" && value === false ? [] : [[key, within(value)]])
+  )
+const within = (value: unknown): unknown =>
+  Array.isArray(value) ? value.map(within) : typeof value === "object" && value !== null ? open(value) : value
+
 const api = HttpApi.make("agent-job").add(pool, task, state, rescue, runs).annotateMerge(
-  OpenApi.annotations({ title: "agent-job server", version: "1" })
+  OpenApi.annotations({ title: "agent-job server", version: "1", transform: open })
 )
 
-/** Returns a part of the document in which no object is closed: each side passes over what only a newer one says. */
-const open = (part: unknown): unknown => {
-  if (Array.isArray(part)) return part.map(open)
-  if (typeof part !== "object" || part === null) return part
-  return Object.fromEntries(
-    Object.entries(part).flatMap(([key, value]) => key === "additionalProperties" && value === false ? [] : [[key, open(value)]])
-  )
-}
-
 /** Returns the document, OpenAPI 3.1. */
-export const openApi = (): unknown => open(OpenApi.fromApi(api))
+export const openApi = (): object => OpenApi.fromApi(api)

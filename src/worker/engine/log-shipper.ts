@@ -28,7 +28,7 @@ export class Log extends Context.Service<Log, {
 }
 
 interface Options {
-  /** Hidden wherever they occur; see core/text/redact for the forms. */
+  /** Hidden wherever they occur; see core/text/secret-forms. */
   readonly secrets: ReadonlyArray<string>
   /** The texts inside of secrets that are documents; hidden in output, lines and messages, but not in keys. */
   readonly parts: ReadonlyArray<string>

@@ -4,7 +4,7 @@
 import { Effect, Option } from "effect"
 import { readdirSync, readFileSync, statSync } from "node:fs"
 import { join } from "node:path"
-import { backendFile, backendFileName, variablesFile, variablesFileAfter } from "../../core/text/hcl.ts"
+import { backendFile, backendFileName, variablesFile, variablesFileAfter } from "../../core/stage/added-files.ts"
 import { shortened } from "../../core/text/sentence.ts"
 import type { AgentTaskSpec } from "../../schema/task/agent-task.ts"
 import type { Backing, Provisioned } from "../backing/backing.ts"

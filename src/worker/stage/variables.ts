@@ -2,8 +2,8 @@
 // Invariant: a value from a Secret is a secret, whether it is marked as sensitive or not.
 // Used by worker/stage/stage.ts and worker/stage/preparation.ts.
 import { Effect, Redacted } from "effect"
-import type { InputValue } from "../../core/text/hcl.ts"
-import { shortestSecret } from "../../core/text/redact.ts"
+import type { InputValue } from "../../core/stage/added-files.ts"
+import { shortestSecret } from "../../core/text/secret-forms.ts"
 import { mostParts, secretParts } from "../../core/text/secret-parts.ts"
 import type { Variable } from "../../schema/task/agent-task.ts"
 import { referencedValue } from "../settings.ts"

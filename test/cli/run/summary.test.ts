@@ -10,7 +10,6 @@ import {
   planSummary,
   question,
   shortChanges,
-  size,
   stageOf,
   stepIsOver,
   waiting
@@ -198,10 +197,6 @@ describe("what to do next", () => {
 })
 
 describe("numbers", () => {
-  it.each([[0, "0 B"], [999, "999 B"], [1300, "1.3 kB"], [2_500_000, "2.5 MB"]])(
-    "%d bytes are %s",
-    (bytes, said) => expect(size(bytes)).toBe(said)
-  )
   it("of changes are short in a column", () => {
     expect(shortChanges({ add: 1, change: 2, destroy: 3 })).toBe("+1 ~2 -3")
     expect(shortChanges(undefined)).toBe("")

@@ -5,7 +5,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { loadLayers, loadValues } from "../../../src/controller/configuration/values-files.ts"
-import { told } from "../../../src/schema/document/explain.ts"
+import { told } from "../../../src/schema/document/fault.ts"
 
 const root = mkdtempSync(join(tmpdir(), "values-files-"))
 afterAll(() => rmSync(root, { recursive: true }))

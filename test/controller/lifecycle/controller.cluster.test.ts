@@ -1,7 +1,7 @@
 // The controller against a real API server: what it makes of AgentTasks, and what it leaves alone.
 import { expect, layer } from "@effect/vitest"
 import { Effect } from "effect"
-import { leaderLeaseName } from "../../../src/core/manifest/installation/rbac.ts"
+import { leaderLeaseName } from "../../../src/core/manifest/controller-names.ts"
 import { managedByUs, taskUidLabel } from "../../../src/core/manifest/labels.ts"
 import { leaseName } from "../../../src/core/scheduling/workspace-lease.ts"
 import { Kubernetes } from "../../../src/kubernetes/client.ts"

@@ -2,7 +2,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { quoted } from "../../../src/core/text/hcl.ts"
-import { redactor, shortestPart } from "../../../src/core/text/redact.ts"
+import { redactor } from "../../../src/core/text/redact.ts"
+import { shortestPart } from "../../../src/core/text/secret-forms.ts"
 import { mostParts, secretParts } from "../../../src/core/text/secret-parts.ts"
 
 /** A text inside a document, as an engine or a provider prints it without the rest. */

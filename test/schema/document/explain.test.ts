@@ -1,20 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Result, Schema } from "effect"
-import { line, nearest, parse, told } from "../../../src/schema/document/explain.ts"
-
-describe("nearest", () => {
-  it.each([
-    ["backofLimit", "backoffLimit"],
-    ["controler", "controller"],
-    ["Image", "image"],
-    ["ttlSeconds", "ttlSecondsAfterFinished"],
-    ["tt", undefined],
-    ["zzz", undefined]
-  ])(
-    "finds for %s %s",
-    (word, expected) => expect(nearest(word, ["backoffLimit", "controller", "image", "ttlSecondsAfterFinished"])).toBe(expected)
-  )
-})
+import { line, parse } from "../../../src/schema/document/explain.ts"
 
 describe("parse", () => {
   const schema = Schema.Struct({ name: Schema.String, list: Schema.optionalKey(Schema.Array(Schema.Struct({ size: Schema.Int }))) })
@@ -32,11 +18,4 @@ describe("parse", () => {
   })
 
   it("says that it is the whole that does not fit", () => expect(problems("text")).toEqual(["the file: must be a map of keys, not a text"]))
-})
-
-describe("a fault", () => {
-  it("is told in at most so many characters as a person reads, though it quotes what is no text", () => {
-    const long = "x".repeat(1_000_000)
-    expect(told({ file: "f", place: { line: 1, column: 1 }, path: long, message: `unknown key ${long}` }).length).toBeLessThan(2100)
-  })
 })

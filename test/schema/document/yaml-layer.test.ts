@@ -1,7 +1,7 @@
 // Every key of a values file has a line and a column, and so has every fault of its text.
 import { describe, expect, it, vi } from "@effect/vitest"
 import { Result } from "effect"
-import { told } from "../../../src/schema/document/explain.ts"
+import { told } from "../../../src/schema/document/fault.ts"
 import { at } from "../../../src/schema/document/layers.ts"
 import { yamlLayer } from "../../../src/schema/document/yaml-layer.ts"
 

@@ -2,10 +2,10 @@
 // Invariant: every Pod that our builder makes from the same values passes, and no policy keeps an existing Pod from ending.
 // Used by core/manifest/admission/admission.
 import type { V1Volume } from "@kubernetes/client-node"
-import { workerVolumes } from "../../../schema/values/value-rules.ts"
+import { workerVolumes } from "../../../schema/values/task-pod.ts"
 import type { ResolvedConfig } from "../../resolve/resolve.ts"
 import { labels, selectorLabels, stageLabel, taskUidLabel } from "../labels.ts"
-import { cel, type Check, onCreate, type Policy, userOf } from "./admission-policy.ts"
+import { byController, cel, type Check, hasLabels, onCreate, type Policy } from "./admission-policy.ts"
 
 const onUpdate = ({ expression, ...said }: Check): Check => ({ expression: `request.operation != 'UPDATE' || (${expression})`, ...said })
 
@@ -40,9 +40,6 @@ const holders = ({ task: { sidecars } }: ResolvedConfig): Readonly<Record<string
     ...sidecars.filter(({ volumeMounts }) => volumeMounts?.some(({ name }) => name === volume)).map(({ name }) => name)
   ]]))
 
-const isOurs = (wanted: Readonly<Record<string, string>>): string =>
-  Object.entries(wanted).map(([key, value]) => `object.metadata.?labels[?${cel(key)}].orValue('') == ${cel(value)}`).join(" && ")
-
 const sameImages = (field: "containers" | "initContainers"): string =>
   `oldObject.spec.?${field}.orValue([]).all(was, object.spec.?${field}.orValue([]).exists(is, is.name == was.name && is.image == was.image))`
 
@@ -68,7 +65,7 @@ export const podPolicy = (config: ResolvedConfig): Policy => ({
       message: "only Kubernetes itself makes a Pod with the account of tasks, for a Job"
     }),
     onCreate({
-      expression: isOurs(selectorLabels(config, "task")),
+      expression: hasLabels("object", selectorLabels(config, "task")),
       message: "a Pod with the account of tasks has the labels that network policies select it by"
     }),
     onCreate({
@@ -114,16 +111,15 @@ export const podPolicy = (config: ResolvedConfig): Policy => ({
 })
 
 export const jobPolicy = (config: ResolvedConfig): Policy => {
-  const byController = `request.userInfo.username == ${cel(userOf(config.namespace, config.account.name))}`
   const asTask = `object.spec.template.spec.?serviceAccountName.orValue('') == ${cel(config.taskAccountName)}`
   return {
     name: "task-job",
     rules: [{ apiGroups: ["batch"], apiVersions: ["v1"], resources: ["jobs"], operations: ["CREATE"] }],
     inTaskNamespace: true,
-    matchCondition: { name: "as-a-task", expression: `${asTask} || ${byController}` }, // an overlay that was written before patches it by this name
+    matchCondition: { name: "as-a-task", expression: `${asTask} || ${byController(config)}` }, // an overlay that was written before patches it by this name
     checks: [
       {
-        expression: byController,
+        expression: byController(config),
         message: "only the controller makes a Job with the account of tasks; make an AgentTask instead"
       },
       {

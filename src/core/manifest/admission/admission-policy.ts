@@ -44,14 +44,23 @@ export const cel = (value: string | ReadonlyArray<string> | Readonly<Record<stri
 /** Returns the user name that the API server gives a service account. */
 export const userOf = (namespace: string, account: string): string => `system:serviceaccount:${namespace}:${account}`
 
+/** Returns the CEL condition that the service account makes the request. */
+export const byAccount = (namespace: string, account: string): string => `request.userInfo.username == ${cel(userOf(namespace, account))}`
+
+export const byController = (config: ResolvedConfig): string => byAccount(config.namespace, config.account.name)
+
+/** Returns the CEL condition that the object, itself a CEL expression, has these labels. */
+export const hasLabels = (object: string, wanted: Readonly<Record<string, string>>): string =>
+  Object.entries(wanted).map(([key, value]) => `${object}.metadata.?labels[?${cel(key)}].orValue('') == ${cel(value)}`).join(" && ")
+
 const metadataOf = (config: ResolvedConfig, name: string) => ({
   name: `${config.name}-${name}.${config.taskNamespace}`,
   labels: { ...config.objectLabels, ...labels(config, "task") },
   ...(Object.keys(config.objectAnnotations).length > 0 && { annotations: config.objectAnnotations })
 })
 
-const variablesOf = ({ variables = {} }: Policy): { readonly variables?: Array<V1Variable> } =>
-  Object.keys(variables).length === 0 ? {} : { variables: Object.entries(variables).map(([name, expression]) => ({ name, expression })) }
+const variablesOf = (variables: Readonly<Record<string, string>>): Array<V1Variable> =>
+  Object.entries(variables).map(([name, expression]) => ({ name, expression }))
 
 export const policyObject = (config: ResolvedConfig, policy: Policy): V1ValidatingAdmissionPolicy => ({
   apiVersion: "admissionregistration.k8s.io/v1",
@@ -64,7 +73,7 @@ export const policyObject = (config: ResolvedConfig, policy: Policy): V1Validati
       resourceRules: [...policy.rules]
     },
     ...(policy.matchCondition !== undefined && { matchConditions: [policy.matchCondition] }),
-    ...variablesOf(policy),
+    ...(policy.variables !== undefined && { variables: variablesOf(policy.variables) }),
     validations: policy.checks.map((check) => ({ ...check, reason: "Forbidden" }))
   }
 })

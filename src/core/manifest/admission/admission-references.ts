@@ -5,7 +5,7 @@ import type { ResolvedConfig } from "../../resolve/resolve.ts"
 import { tokenSecretPattern } from "../../task/intake.ts"
 import { type MarkedPart, markedParts, refusalOf } from "../../task/template-keys.ts"
 import { ownClaims, ownSecrets } from "../own-objects.ts"
-import { cel, type Check, onCreate, type Policy, userOf } from "./admission-policy.ts"
+import { byController, cel, type Check, onCreate, type Policy } from "./admission-policy.ts"
 
 /**
  * Returns the check that every name in `names`, a CEL list, matches one of the patterns. A pattern is a name, or a prefix followed by `*`.
@@ -54,7 +54,6 @@ const allowedOnly = (part: MarkedPart): Check => {
 
 export const referencePolicy = (config: ResolvedConfig): Policy => {
   const { configMaps = ["*"], persistentVolumeClaims = ["*"], secrets = ["*"] } = config.admissionPolicies ?? {}
-  const byController = `request.userInfo.username == ${cel(userOf(config.namespace, config.account.name))}`
   return {
     name: "task-references",
     rules: [{ apiGroups: ["scalr.io"], apiVersions: ["*"], resources: ["atasks"], operations: ["CREATE", "UPDATE"] }],
@@ -68,7 +67,7 @@ export const referencePolicy = (config: ResolvedConfig): Policy => {
     checks: [
       ...[
         {
-          expression: `!has(object.spec.pool) || ${byController}`,
+          expression: `!has(object.spec.pool) || ${byController(config)}`,
           message: "spec.pool is for tasks that the controller makes for its pool"
         },
         {
@@ -91,7 +90,7 @@ export const referencePolicy = (config: ResolvedConfig): Policy => {
         ...among("PersistentVolumeClaims", claimNames, persistentVolumeClaims)
       ].map(onCreate),
       {
-        expression: `${byController} || size(${newOwners}) == 0`,
+        expression: `${byController(config)} || size(${newOwners}) == 0`,
         message: "an AgentTask that belongs to another one is an attempt, which the controller makes; leave out metadata.ownerReferences"
       }
     ]

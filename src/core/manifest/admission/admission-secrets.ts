@@ -4,26 +4,19 @@
 import { agentTaskResource } from "../../../schema/names.ts"
 import type { ResolvedConfig } from "../../resolve/resolve.ts"
 import { managedByUs } from "../labels.ts"
-import { cel, type Policy, userOf } from "./admission-policy.ts"
+import { byController, cel, hasLabels, type Policy } from "./admission-policy.ts"
 
 const { group, kind } = agentTaskResource
-
-const isOurs = Object.entries(managedByUs).map(([label, value]) =>
-  `variables.secret.metadata.?labels[?${cel(label)}].orValue('') == ${cel(value)}`
-)
 
 export const secretPolicy = (config: ResolvedConfig): Policy => ({
   name: "task-tokens",
   rules: [{ apiGroups: [""], apiVersions: ["*"], resources: ["secrets"], operations: ["CREATE", "UPDATE"] }],
   inTaskNamespace: true,
-  matchCondition: {
-    name: "by-the-controller",
-    expression: `request.userInfo.username == ${cel(userOf(config.namespace, config.account.name))}`
-  },
+  matchCondition: { name: "by-the-controller", expression: byController(config) },
   variables: { secret: "request.operation == 'CREATE' ? object : oldObject" },
   checks: [{
     expression: [
-      ...isOurs,
+      hasLabels("variables.secret", managedByUs),
       `variables.secret.metadata.?ownerReferences.orValue([]).exists(o, o.kind == ${cel(kind)} && o.apiVersion.startsWith(${
         cel(`${group}/`)
       }))`,

@@ -3,7 +3,7 @@
 // Used by core/manifest/admission/admission.
 import type { ResolvedConfig } from "../../resolve/resolve.ts"
 import { longestPlainTaskName } from "../../task/job-name.ts"
-import { cel, type Policy, userOf } from "./admission-policy.ts"
+import { byAccount, cel, type Policy } from "./admission-policy.ts"
 
 const ofToken = (field: string): string => `request.userInfo.?extra[?'authentication.kubernetes.io/${field}'][?0].orValue('')`
 
@@ -26,10 +26,7 @@ export const statusPolicy = (config: ResolvedConfig): Policy => ({
   name: "task-status",
   rules: [{ apiGroups: ["scalr.io"], apiVersions: ["*"], resources: ["atasks", "atasks/*"], operations: ["*"] }],
   inTaskNamespace: false,
-  matchCondition: {
-    name: "by-a-task",
-    expression: `request.userInfo.username == ${cel(userOf(config.taskNamespace, config.taskAccountName))}`
-  },
+  matchCondition: { name: "by-a-task", expression: byAccount(config.taskNamespace, config.taskAccountName) },
   variables: {
     was: "oldObject.?status.orValue({})",
     pod: ofToken("pod-name"),
@@ -57,12 +54,14 @@ export const statusPolicy = (config: ResolvedConfig): Policy => ({
       message: "the claim is of the Pod that writes it, and only the claimant writes on"
     },
     {
-      expression: [
-        "!variables.claims || (object.status.phase == 'Running' && object.status.?reason.orValue('') == 'Claimed' && object.status.?job.?name.orValue('') == variables.job",
-        "object.status.?pod.?name.orValue('') == variables.pod && object.status.?pod.?uid.orValue('') == variables.podUid",
-        "(object.status.?launches.orValue(0) == variables.was.?launches.orValue(1) || (object.status.?launches.orValue(0) == 1 && variables.was.?launches.orValue(1) == 0))", // earlier workers leave a 0 as it is
-        `!has(object.status.result) && !has(object.status.finishedAt) && ${unchanged("changes", "reportedAt")})`
-      ].join(" && "),
+      expression: `!variables.claims || (${
+        [
+          "object.status.phase == 'Running' && object.status.?reason.orValue('') == 'Claimed' && object.status.?job.?name.orValue('') == variables.job",
+          "object.status.?pod.?name.orValue('') == variables.pod && object.status.?pod.?uid.orValue('') == variables.podUid",
+          "(object.status.?launches.orValue(0) == variables.was.?launches.orValue(1) || (object.status.?launches.orValue(0) == 1 && variables.was.?launches.orValue(1) == 0))", // earlier workers leave a 0 as it is
+          `!has(object.status.result) && !has(object.status.finishedAt) && ${unchanged("changes", "reportedAt")}`
+        ].join(" && ")
+      })`,
       message: "a claim says which Pod of which Job runs the task, and nothing of its end"
     },
     {

@@ -53,7 +53,7 @@ const columns = [
   { name: "Message", type: "string", jsonPath: ".status.message", priority: wideOnly }
 ]
 
-export const crdName = `${agentTaskResource.plural}.${agentTaskResource.group}`
+export const crdName = `${plural}.${group}`
 
 export const crd = (): CustomResourceDefinition => ({
   apiVersion: "apiextensions.k8s.io/v1",

@@ -7,6 +7,7 @@ import type { ResolvedConfig, TokenConfig } from "../../resolve/resolve.ts"
 import { controllerHealthPort, place } from "../../task/places.ts"
 import { apiTokenMount, apiTokenVolume } from "../api-token.ts"
 import { certificateMounts, certificateVolumes, clientCertificateVariable, trustChecksum } from "../certificates.ts"
+import { controllerName } from "../controller-names.ts"
 import { fromField, fromObjects, withOurs } from "../environment.ts"
 import { labels, selectorLabels } from "../labels.ts"
 import { objectMetadata } from "../object-metadata.ts"
@@ -40,7 +41,7 @@ export const deployment = (config: ResolvedConfig): V1Deployment => {
   return {
     apiVersion: "apps/v1",
     kind: "Deployment",
-    metadata: objectMetadata(config, "controller", { name: `${config.name}-controller`, namespace: config.namespace }),
+    metadata: objectMetadata(config, "controller", { name: controllerName(config), namespace: config.namespace }),
     spec: {
       replicas: config.controller.replicas,
       selector: { matchLabels: selectorLabels(config, "controller") },

@@ -2,6 +2,7 @@
 // Used by core/manifest/installation/install.
 import type { V1ObjectMeta, V1PodDisruptionBudget, V1PodDisruptionBudgetSpec } from "@kubernetes/client-node"
 import type { ResolvedConfig } from "../../resolve/resolve.ts"
+import { controllerName } from "../controller-names.ts"
 import { selecting, selectorLabels, stageLabel } from "../labels.ts"
 import { objectMetadata } from "../object-metadata.ts"
 
@@ -16,7 +17,7 @@ const budget = (metadata: V1ObjectMeta, spec: V1PodDisruptionBudgetSpec): V1PodD
 const ofController = (config: ResolvedConfig): ReadonlyArray<V1PodDisruptionBudget> => {
   const { minAvailable } = config.controller
   if (minAvailable === undefined) return []
-  const metadata = objectMetadata(config, "controller", { name: `${config.name}-controller`, namespace: config.namespace })
+  const metadata = objectMetadata(config, "controller", { name: controllerName(config), namespace: config.namespace })
   return [budget(metadata, { minAvailable, selector: { matchLabels: selectorLabels(config, "controller") } })]
 }
 

@@ -3,6 +3,7 @@
 // Used by core/manifest/installation/install, and by generate for docs/rbac.md; test/core/manifest/installation/rbac.cluster.test.ts compares it with an audit log.
 import type { V1PolicyRule, V1Role, V1RoleBinding } from "@kubernetes/client-node"
 import type { ResolvedConfig } from "../../resolve/resolve.ts"
+import { controllerName, leaderLeaseName } from "../controller-names.ts"
 import type { Component } from "../labels.ts"
 import { objectMetadata } from "../object-metadata.ts"
 
@@ -58,9 +59,6 @@ const runTasks: ReadonlyArray<Right> = [
   may("create list", "events.k8s.io", "events", "tells what happened; lists why a Pod cannot be made")
 ]
 
-/** Returns the name of the Lease that the leading controller holds. */
-export const leaderLeaseName = ({ name }: Pick<ResolvedConfig, "name">): string => `${name}-controller`
-
 const lead = (config: ResolvedConfig): ReadonlyArray<Right> => [
   may("create", "coordination.k8s.io", "leases", "the Lease of the leading controller; a name cannot be asked for before there is one"),
   may("get update", "coordination.k8s.io", "leases", "takes the lead, keeps it, gives it back", [leaderLeaseName(config)])
@@ -94,7 +92,7 @@ export const grants = (config: ResolvedConfig): ReadonlyArray<Grant> => {
   const controller = { name: account.name, namespace }
   return [
     { name: `${name}-leader`, component: "controller", namespace, rights: lead(config), to: controller },
-    { name: `${name}-controller`, component: "controller", namespace: taskNamespace, rights: runTasks, to: controller },
+    { name: controllerName(config), component: "controller", namespace: taskNamespace, rights: runTasks, to: controller },
     {
       name: `${name}-task`,
       component: "task",

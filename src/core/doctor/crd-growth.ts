@@ -2,8 +2,8 @@
 // Within v1 the CRD only grows, so that nothing is lost from one version to the next (docs/crd-upgrades.md).
 // Used by cli/doctor/doctor-objects, which asks it of this program's CRD and the cluster's, and by the test of the promise.
 import { Equal, Predicate } from "effect"
-import { agentTaskResource } from "../../../schema/names.ts"
-import { agentTaskOpenApi } from "./crd.ts"
+import { agentTaskResource } from "../../schema/names.ts"
+import { agentTaskOpenApi } from "../manifest/installation/crd.ts"
 
 export type Node = { readonly [keyword: string]: unknown }
 export const nodeOf = (input: unknown): Node => Predicate.isObject(input) && !Array.isArray(input) ? { ...input } : {}

@@ -2,8 +2,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import { readFileSync } from "node:fs"
 import { parse } from "yaml"
-import { listOf, lost, type Node, nodeOf, otherRules } from "../../../../src/core/manifest/installation/crd-growth.ts"
-import { agentTaskOpenApi } from "../../../../src/core/manifest/installation/crd.ts"
+import { listOf, lost, type Node, nodeOf, otherRules } from "../../../src/core/doctor/crd-growth.ts"
+import { agentTaskOpenApi } from "../../../src/core/manifest/installation/crd.ts"
 
 const earlier = nodeOf(parse(readFileSync("test/gitops/crd-v0.yaml", "utf8")).spec.versions[0].schema.openAPIV3Schema)
 

@@ -1,0 +1,16 @@
+import { describe, expect, it } from "@effect/vitest"
+import { nearest } from "../../../src/schema/document/nearest.ts"
+
+describe("nearest", () => {
+  it.each([
+    ["backofLimit", "backoffLimit"],
+    ["controler", "controller"],
+    ["Image", "image"],
+    ["ttlSeconds", "ttlSecondsAfterFinished"],
+    ["tt", undefined],
+    ["zzz", undefined]
+  ])(
+    "finds for %s %s",
+    (word, expected) => expect(nearest(word, ["backoffLimit", "controller", "image", "ttlSecondsAfterFinished"])).toBe(expected)
+  )
+})
