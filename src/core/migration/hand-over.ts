@@ -4,7 +4,7 @@
 import { shellWord } from "../text/shell-word.ts"
 import type { InlineSecret } from "./inline-secrets.ts"
 import { isFirstChart, type Move, place } from "./move.ts"
-import { helmRelease, type Step, unpacked, untilNone } from "./step.ts"
+import { fluxHelmRelease, type Step, unpacked, untilNone } from "./step.ts"
 import { asksServer, trials } from "./trial.ts"
 
 const selector = (labels: Readonly<Record<string, string>>): string =>
@@ -79,7 +79,7 @@ const emptyQueue = ({ config: { pool }, formerServer }: Move): ReadonlyArray<Ste
 
 const stopOld = (move: Move): Step => {
   const { namespace, objects } = move.release
-  const flux = helmRelease(move)
+  const flux = fluxHelmRelease(move)
   return {
     title: "Stop the old controller",
     why: `From here on nobody takes runs${
@@ -148,7 +148,7 @@ const applyNew = (move: Move, folder: string): Step => ({
 
 const uninstall = (move: Move): Step => {
   const { clashes, release: { name, namespace } } = move
-  const flux = helmRelease(move)
+  const flux = fluxHelmRelease(move)
   return {
     title: "Remove the release",
     why: [
