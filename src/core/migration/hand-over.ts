@@ -3,7 +3,7 @@
 // Used by core/migration/report.ts.
 import { shellWord } from "../text/shell-word.ts"
 import type { InlineSecret } from "./inline-secrets.ts"
-import { isFirstChart, type Move, place } from "./move.ts"
+import { isFirstChart, type Move, objectName } from "./move.ts"
 import { fluxHelmRelease, type Step, unpacked, untilNone } from "./step.ts"
 import { asksServer, trials } from "./trial.ts"
 
@@ -156,7 +156,7 @@ const uninstall = (move: Move): Step => {
         ? []
         : [
           `Before the overlay is applied, since the release has objects of the same names (${
-            clashes.map((_) => place(_, namespace)).join(", ")
+            clashes.map((_) => objectName(_, namespace)).join(", ")
           }).`
         ]),
       "Helm removes its objects, and never a CustomResourceDefinition; it keeps the history, and with it the way back.",
