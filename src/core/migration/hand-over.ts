@@ -116,21 +116,18 @@ const waitForJobs = ({ config: { pool }, formerServer, release: { name, namespac
 })
 
 /** Returns what to know about the CustomResourceDefinition, which all installations in the cluster share, before the overlay is applied. */
-const aboutDefinition = ({ definition, release }: Move): ReadonlyArray<string> => {
-  const elsewhere = definition === "elsewhere"
-  return [
-    elsewhere
-      ? "The overlay leaves out the CustomResourceDefinition `atasks.scalr.io`: before this, apply `kustomize/crd` of the newest installation of agent-job in the cluster, unless that was done."
-      : "The overlay has the CustomResourceDefinition `atasks.scalr.io`, and --force-conflicts takes it over from whoever applied it before. Where another installation of agent-job uses it already, first migrate again with `--without-crd`, because an older definition would replace a newer one.",
-    ...(isFirstChart(release)
-      ? [
-        `The chart's definition has the same name and another schema, and Helm owns its fields${
-          elsewhere ? ", so apply ours with --force-conflicts" : ""
-        }. It is one for the whole cluster: a release in another namespace (\`kubectl get atasks -A\`) does not work after this, so move them all together.`
-      ]
-      : [])
-  ]
-}
+const aboutDefinition = ({ release, withoutCrd }: Move): ReadonlyArray<string> => [
+  withoutCrd
+    ? "The overlay leaves out the CustomResourceDefinition `atasks.scalr.io`: before this, apply `kustomize/crd` of the newest installation of agent-job in the cluster, unless that was done."
+    : "The overlay has the CustomResourceDefinition `atasks.scalr.io`, and --force-conflicts takes it over from whoever applied it before. Where another installation of agent-job uses it already, first migrate again with `--without-crd`, because an older definition would replace a newer one.",
+  ...(isFirstChart(release)
+    ? [
+      `The chart's definition has the same name and another schema, and Helm owns its fields${
+        withoutCrd ? ", so apply ours with --force-conflicts" : ""
+      }. It is one for the whole cluster: a release in another namespace (\`kubectl get atasks -A\`) does not work after this, so move them all together.`
+    ]
+    : [])
+]
 
 const applyNew = (move: Move, folder: string): Step => ({
   title: "Apply the overlay",
@@ -141,7 +138,7 @@ const applyNew = (move: Move, folder: string): Step => ({
     ...aboutDefinition(move)
   ].join(" "),
   commands: [
-    `kubectl apply --server-side${move.definition === "elsewhere" ? "" : " --force-conflicts"} -k ${shellWord(folder)}`,
+    `kubectl apply --server-side${move.withoutCrd ? "" : " --force-conflicts"} -k ${shellWord(folder)}`,
     `kubectl -n ${move.config.namespace} rollout status deployment/${move.config.name}-controller --timeout=120s`
   ]
 })

@@ -17,8 +17,8 @@ export interface Move {
   readonly config: ResolvedConfig
   /** Objects of the release that have the kind, namespace and name of a new one. */
   readonly clashes: ReadonlyArray<HelmObject>
-  /** Where the CustomResourceDefinition comes from. Absent: from the overlay. */
-  readonly definition?: "elsewhere"
+  /** Whether somebody else installs the CustomResourceDefinition. */
+  readonly withoutCrd: boolean
   /** The server of the release, in words, if the new installation asks another server or none: what is queued there stays there. */
   readonly formerServer?: string
 }
@@ -63,7 +63,7 @@ export const move = (release: HelmRelease, chosen: Chosen): Result.Result<Move, 
       given,
       values,
       config,
-      ...(chosen.definition !== undefined && { definition: chosen.definition }),
+      withoutCrd: chosen.withoutCrd,
       clashes: objects.filter((_) => names.has(objectName(_, namespace))),
       ...(isMovedAway && { formerServer: textAt(release.config, "agent.url") || "the server that the release's token names" })
     }
