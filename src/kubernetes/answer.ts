@@ -20,7 +20,7 @@ import {
   Unreachable
 } from "./errors.ts"
 import type { Kind } from "./kinds.ts"
-import { isObject, type KubernetesObject, type Page, type WatchEvent } from "./object.ts"
+import { isStoredObject, type KubernetesObject, type Page, type WatchEvent } from "./object.ts"
 
 const text = Schema.String.pipe(Schema.withDecodingDefaultKey(Effect.succeed("")))
 const causes = Schema.Array(Schema.Struct({ field: text, reason: text, message: text }))
@@ -100,11 +100,11 @@ const fieldsOf = (issue: SchemaIssue.Issue): string =>
   `see ${[...new Set(paths(issue).issues.map(({ path }) => (path ?? []).map(String).join(".") || "the object itself"))].join(", ")}`
 
 export const objectOf = <A>(kind: Kind<A>, call: Call, answer: unknown): Result.Result<A, Malformed> =>
-  isObject(answer)
+  isStoredObject(answer)
     ? Result.mapError(kind.decode(answer), ({ issue }) => malformed(call, fieldsOf(issue)))
     : Result.fail(malformed(call, "it is not a Kubernetes object"))
 
-const object = Schema.declare((value: unknown): value is KubernetesObject => isObject(value))
+const object = Schema.declare((value: unknown): value is KubernetesObject => isStoredObject(value))
 const ListAnswer = Schema.Struct({
   metadata: Schema.Struct({ resourceVersion: Schema.String, continue: text }),
   items: Schema.NullOr(Schema.Array(object))

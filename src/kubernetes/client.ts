@@ -9,7 +9,7 @@ import { objectOf, pageOf, refusal, warningsOf, watchEventOf } from "./answer.ts
 import type { Credentials, Tls } from "./credentials.ts"
 import { type Call, type KubernetesError, Unauthorized, Unreachable, type Verb } from "./errors.ts"
 import { type Kind, pods } from "./kinds.ts"
-import type { KubernetesObject, Page, Place, WatchEvent, Writable } from "./object.ts"
+import type { KubernetesObject, NamespacedName, Page, WatchEvent, Writable } from "./object.ts"
 import { acceptFor, watchEvents } from "./watch-stream.ts"
 
 /**
@@ -52,7 +52,7 @@ export interface LogOptions {
 export class Kubernetes extends Context.Service<Kubernetes, {
   /** The namespace of the credentials: the Pod's own, or the kubeconfig context's. */
   readonly namespace: string
-  readonly get: <A>(kind: Kind<A>, place: Place) => Effect.Effect<A, KubernetesError>
+  readonly get: <A>(kind: Kind<A>, name: NamespacedName) => Effect.Effect<A, KubernetesError>
   /** Returns one page, of at most 500 objects unless `limit` says otherwise. Fails with `Gone` when `continue` is too old: start anew. */
   readonly list: (
     kind: Kind<unknown>,
@@ -99,7 +99,7 @@ export class Kubernetes extends Context.Service<Kubernetes, {
    * Applies a JSON patch. If a `test` does not hold, it changes nothing and fails with `Invalid`; this guards a write to an object that the
    * program may not read.
    */
-  readonly patch: <A>(kind: Kind<A>, place: Place, steps: ReadonlyArray<PatchStep>) => Effect.Effect<A, KubernetesError>
+  readonly patch: <A>(kind: Kind<A>, name: NamespacedName, steps: ReadonlyArray<PatchStep>) => Effect.Effect<A, KubernetesError>
   /** Asks a question in the form of an object that is never stored, such as a SubjectAccessReview. Returns the answer undecoded. */
   readonly review: (
     kind: Kind<unknown>,
@@ -111,14 +111,14 @@ export class Kubernetes extends Context.Service<Kubernetes, {
    */
   readonly delete: (
     kind: Kind<unknown>,
-    place: Place,
+    name: NamespacedName,
     options?: Guard & { readonly gracePeriodSeconds?: number }
   ) => Effect.Effect<void, KubernetesError>
   /**
    * Streams the log of a Pod's container, as bytes. It is empty while the Pod has no node, and fails with `Rejected` (400) while the
    * container waits to start.
    */
-  readonly logs: (pod: Place, options?: LogOptions) => Stream.Stream<Uint8Array, KubernetesError>
+  readonly logs: (pod: NamespacedName, options?: LogOptions) => Stream.Stream<Uint8Array, KubernetesError>
 }>()("agent-job/kubernetes/Kubernetes") {
   static readonly layer = <E, R>(credentials: Effect.Effect<Credentials, E, R>): Layer.Layer<Kubernetes, E, R> =>
     Layer.effect(
@@ -310,7 +310,7 @@ const make = (credentials: Credentials, http: HttpClient.HttpClient) => {
 
   return Kubernetes.of({
     namespace: credentials.namespace,
-    get: (kind, place) => single(kind, Request.get(pathOf(kind, place)), one("get", kind, place), { idempotent: true }),
+    get: (kind, name) => single(kind, Request.get(pathOf(kind, name)), one("get", kind, name), { idempotent: true }),
     list,
     listAll: (kind, selection = {}) =>
       Stream.paginate<string, KubernetesObject, KubernetesError>(
@@ -369,11 +369,11 @@ const make = (credentials: Credentials, http: HttpClient.HttpClient) => {
         { idempotent: false, heard: logUnknown(call) }
       )
     },
-    patch: (kind, place, steps) =>
+    patch: (kind, name, steps) =>
       single(
         kind,
-        json(Request.patch(pathOf(kind, place), { urlParams: write }), steps, "application/json-patch+json"),
-        one("patch", kind, place),
+        json(Request.patch(pathOf(kind, name), { urlParams: write }), steps, "application/json-patch+json"),
+        one("patch", kind, name),
         { idempotent: false }
       ),
     review: (kind, question) => {
@@ -383,11 +383,11 @@ const make = (credentials: Credentials, http: HttpClient.HttpClient) => {
         object: kind.kind
       }, { idempotent: true })
     },
-    delete: (kind, place, { gracePeriodSeconds, ...guard } = {}) => {
+    delete: (kind, name, { gracePeriodSeconds, ...guard } = {}) => {
       const preconditions = guard.uid === undefined && guard.resourceVersion === undefined ? undefined : guard
       const body = { apiVersion: "v1", kind: "DeleteOptions", propagationPolicy: "Background", gracePeriodSeconds, preconditions }
       return Effect.asVoid(
-        unary(json(Request.delete(pathOf(kind, place)), body), one("delete", kind, place), { idempotent: preconditions !== undefined })
+        unary(json(Request.delete(pathOf(kind, name)), body), one("delete", kind, name), { idempotent: preconditions !== undefined })
       )
     },
     logs: (pod, options = {}) =>

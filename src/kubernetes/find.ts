@@ -4,10 +4,10 @@ import { Effect, Option } from "effect"
 import { Kubernetes } from "./client.ts"
 import type { KubernetesError } from "./errors.ts"
 import type { Kind } from "./kinds.ts"
-import type { Place } from "./object.ts"
+import type { NamespacedName } from "./object.ts"
 
-export const find = <A>(kind: Kind<A>, place: Place): Effect.Effect<Option.Option<A>, KubernetesError, Kubernetes> =>
-  Effect.flatMap(Kubernetes, (kubernetes) => kubernetes.get(kind, place)).pipe(
+export const find = <A>(kind: Kind<A>, name: NamespacedName): Effect.Effect<Option.Option<A>, KubernetesError, Kubernetes> =>
+  Effect.flatMap(Kubernetes, (kubernetes) => kubernetes.get(kind, name)).pipe(
     Effect.map(Option.some),
     Effect.catchTag("NotFound", () => Effect.succeedNone)
   )

@@ -1,11 +1,12 @@
 // Mirrors one kind by a watch that begins with all objects (or by list and watch), and tells which keys changed.
-// It misses nothing: the next full look finds the objects that vanished while no watch was open. It keeps projections, never whole objects.
+// It misses nothing: the next full look finds the objects that vanished while no watch was open.
 // Feeds the controller's queue; the mirror may be behind, so a write based on it needs a guard.
-import { Cause, Clock, Deferred, Duration, Effect, Metric, Option, Random, type Scope, Stream } from "effect"
+import { Cause, Clock, Duration, Effect, Metric, Option, Random, type Scope, Stream } from "effect"
 import { Kubernetes, type Selection } from "./client.ts"
 import type { KubernetesError } from "./errors.ts"
 import type { Kind } from "./kinds.ts"
-import { keyOf, type KubernetesObject, type Page, type WatchEvent } from "./object.ts"
+import { knownObjects } from "./known-objects.ts"
+import type { KubernetesObject, Page } from "./object.ts"
 
 export interface Informer {
   /** Completes after the first full look. Before that, an object whose key was not reported may exist. */
@@ -53,15 +54,6 @@ const lastHeard = Metric.gauge("agent_job_watch_heard_timestamp_seconds", {
   description: "When the API server last said something of a kind of objects, or else when this process began to watch it, in Unix time."
 })
 
-/**
- * How far the informer is: it knows nothing; it looks at all objects, with the keys named since the look began; or it is at a version from
- * which a watch goes on.
- */
-type Position =
-  | { readonly _tag: "Nothing" }
-  | { readonly _tag: "Looking"; readonly named: Set<string>; readonly afterLook: Effect.Effect<void> }
-  | { readonly _tag: "At"; readonly version: string }
-
 const backoff = (failures: number): Duration.Duration =>
   Duration.min(Duration.millis(500 * 2 ** Math.min(failures - 1, 10)), longestBackoff)
 
@@ -74,11 +66,7 @@ export const make = Effect.fnUntraced(function*<A>(
   { kind, project, leftOut = () => Effect.void, changed, look = () => Effect.void, resync = Duration.minutes(10), ...selection }: Options<A>
 ): Effect.fn.Return<Informer, never, Kubernetes | Scope.Scope> {
   const kubernetes = yield* Kubernetes
-  /** The last projection of each object, by `keyOf`. */
-  const objects = new Map<string, A>()
-  const versions = new Map<string, string>()
-  const synced = yield* Deferred.make<void>()
-  let position: Position = { _tag: "Nothing" }
+  const known = yield* knownObjects({ changed, leftOut, look, project })
   /** Whether the server can begin a watch with the whole collection. */
   let streams = true
   /** Watches and lists in a row that brought nothing. */
@@ -91,102 +79,35 @@ export const make = Effect.fnUntraced(function*<A>(
   })
   yield* heard
 
-  const moveTo = (next: Position): void => {
-    position = next
-  }
-  const beginLook = (): void => moveTo({ _tag: "Looking", named: new Set(), afterLook: look() })
-  /** Returns the version to watch from; undefined to begin with all objects. */
-  const version = (): string | undefined => position._tag === "At" ? position.version : undefined
-  const name = (key: string): void => {
-    if (position._tag === "Looking") position.named.add(key)
-  }
-
-  const store = (object: KubernetesObject): Effect.Effect<void> =>
-    Effect.suspend(() => {
-      const { managedFields: _, ...metadata } = object.metadata
-      const key = keyOf(metadata)
-      if (versions.get(key) === metadata.resourceVersion) return Effect.void
-      versions.set(key, metadata.resourceVersion)
-      try {
-        const seen = project({ ...object, metadata })
-        objects.set(key, seen)
-        return changed(key, Option.some(seen))
-      } catch (error) {
-        objects.delete(key)
-        return Effect.logError("cannot use an object, so it is left out", error).pipe(
-          Effect.annotateLogs({ key }),
-          Effect.andThen(leftOut(object)),
-          Effect.andThen(changed(key, Option.none()))
-        )
-      }
-    })
-
-  const remove = (key: string): Effect.Effect<void> =>
-    Effect.suspend(() => {
-      objects.delete(key)
-      versions.delete(key)
-      return changed(key, Option.none())
-    })
-
-  /** Ends a look: all existing objects have been named by now, so an object that has not been named is gone. */
-  const whole = (resourceVersion: string): Effect.Effect<void> =>
-    Effect.suspend(() => {
-      const before = position
-      moveTo({ _tag: "At", version: resourceVersion })
-      if (before._tag !== "Looking") return Effect.void
-      const gone = [...versions.keys()].filter((key) => !before.named.has(key))
-      return Effect.andThen(
-        Effect.forEach(gone, remove, { discard: true }),
-        Effect.andThen(before.afterLook, Deferred.succeed(synced, undefined))
-      )
-    })
-
   /** Lists page by page, so that never more than one page of whole objects is in memory. */
   const list = Effect.gen(function*() {
-    beginLook()
+    known.beginLook()
     let page: Page | undefined
     do {
       page = yield* kubernetes.list(kind, { ...selection, limit: pageLimit, continue: page?.continue })
       yield* heard
-      for (const object of page.items) {
-        name(keyOf(object.metadata))
-        yield* store(object)
-      }
+      for (const object of page.items) yield* known.store(object)
     } while (page.continue !== undefined)
-    yield* whole(page.resourceVersion)
+    yield* known.endLook(page.resourceVersion)
   })
-
-  const observe = (event: WatchEvent): Effect.Effect<void> =>
-    Effect.suspend(() => {
-      failures = 0
-      if (event.type === "BOOKMARK" && event.whole) return whole(event.resourceVersion)
-      if (position._tag === "At") {
-        moveTo({ _tag: "At", version: event.type === "BOOKMARK" ? event.resourceVersion : event.object.metadata.resourceVersion })
-      }
-      if (event.type === "BOOKMARK") {
-        return Effect.void
-      }
-      const key = keyOf(event.object.metadata)
-      name(key)
-      return event.type === "DELETED" ? remove(key) : store(event.object)
-    })
 
   /**
    * Watches over one connection until the server ends it. A watch that ends soon without an event stays counted as a failure, since
    * otherwise it would be opened again and again without a backoff.
    */
   const watch = Effect.gen(function*() {
-    if (position._tag !== "At") beginLook()
+    if (known.version() === undefined) known.beginLook()
     const timeoutSeconds = yield* Random.nextIntBetween(240, 300)
     const openedAt = yield* Clock.monotonicTimeNanos
-    yield* kubernetes.watch(kind, { ...selection, resourceVersion: version(), timeoutSeconds }).pipe(
-      Stream.runForEachArray((events) =>
-        heard.pipe(
-          Effect.andThen(Effect.forEach(events, observe, { discard: true })),
+    yield* kubernetes.watch(kind, { ...selection, resourceVersion: known.version(), timeoutSeconds }).pipe(
+      Stream.runForEachArray((events) => {
+        failures = 0
+        return heard.pipe(
+          Effect.andThen(Effect.forEach(events, known.observe, { discard: true })),
           // The server sends each object by itself. After a turn of the loop many have come, and one wake-up serves them all.
           Effect.andThen(Effect.yieldNow)
         )
-      ),
+      }),
       Effect.andThen(heard),
       Effect.timeoutOrElse({
         duration: Duration.seconds(timeoutSeconds + graceSeconds),
@@ -200,7 +121,7 @@ export const make = Effect.fnUntraced(function*<A>(
 
   const failed = (cause: Cause.Cause<KubernetesError>) => {
     const error = Cause.findErrorOption(cause)
-    if (Option.isSome(error) && error.value._tag === "Gone") moveTo({ _tag: "Nothing" })
+    if (Option.isSome(error) && error.value._tag === "Gone") known.loseVersion()
     return Effect.logWarning(
       "an informer lost its connection and tries again",
       Option.match(error, { onNone: () => Cause.pretty(cause), onSome: ({ message }) => message })
@@ -209,7 +130,7 @@ export const make = Effect.fnUntraced(function*<A>(
     )
   }
   const listThenWatch = Effect.gen(function*() {
-    if (position._tag !== "At") yield* list
+    if (known.version() === undefined) yield* list
     yield* watch
   })
   const follow = Effect.suspend(() => {
@@ -233,15 +154,13 @@ export const make = Effect.fnUntraced(function*<A>(
     Effect.annotateLogs({ kind: kind.plural }),
     Effect.forkScoped
   )
-  yield* Effect.suspend(() =>
-    Effect.forEach([...versions.keys()], (key) => changed(key, Option.fromUndefinedOr(objects.get(key))), { discard: true })
-  ).pipe(
+  yield* known.tellAll.pipe(
     Effect.delay(resync),
     Effect.forever,
     Effect.forkScoped
   )
   return {
-    synced: Deferred.await(synced),
+    synced: known.synced,
     silence: Effect.map(Clock.monotonicTimeNanos, (now) => Duration.nanos(now - heardAt))
   }
 })

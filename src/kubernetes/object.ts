@@ -64,16 +64,16 @@ export type WatchEvent =
   | { readonly type: "BOOKMARK"; readonly resourceVersion: string; readonly whole: boolean }
 
 /** Where one object is; it has no namespace if its kind is cluster-scoped. */
-export interface Place {
+export interface NamespacedName {
   readonly namespace?: string | undefined
   readonly name: string
 }
 
 /** The name of an object within its kind: "namespace/name", or "/name" without a namespace. */
-export const keyOf = ({ name, namespace }: Place): string => `${namespace ?? ""}/${name}`
+export const keyOf = ({ name, namespace }: NamespacedName): string => `${namespace ?? ""}/${name}`
 
 /** Reports whether a decoded JSON value is a stored object: it has a name, a UID and a resource version. */
-export const isObject = (value: unknown): value is KubernetesObject =>
+export const isStoredObject = (value: unknown): value is KubernetesObject =>
   Predicate.hasProperty(value, "metadata") &&
   ["name", "uid", "resourceVersion"].every((field) =>
     Predicate.hasProperty(value.metadata, field) && typeof value.metadata[field] === "string"

@@ -4,11 +4,11 @@
 import { Effect } from "effect"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import type { Kind } from "../../src/kubernetes/kinds.ts"
-import type { Place } from "../../src/kubernetes/object.ts"
+import type { NamespacedName } from "../../src/kubernetes/object.ts"
 
-export const tellStatus = (kind: Kind, place: Place, status: object) =>
+export const tellStatus = (kind: Kind, name: NamespacedName, status: object) =>
   Kubernetes.use((kubernetes) =>
-    kubernetes.get(kind, place).pipe(
+    kubernetes.get(kind, name).pipe(
       Effect.flatMap((found) => kubernetes.updateStatus(kind, { ...found, status: { ...Object(found["status"]), ...status } })),
       Effect.retry({ while: ({ _tag }) => _tag === "Conflict" })
     )

@@ -3,7 +3,7 @@ import { expect, layer } from "@effect/vitest"
 import { Data, Effect, Result, Schema, Stream } from "effect"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { jobs, type Kind, pods } from "../../src/kubernetes/kinds.ts"
-import type { Place } from "../../src/kubernetes/object.ts"
+import type { NamespacedName } from "../../src/kubernetes/object.ts"
 import { Job, Pod } from "../../src/schema/kubernetes/kubernetes.ts"
 import { Cluster, RealCluster } from "./real-cluster.ts"
 
@@ -47,7 +47,7 @@ class Changed extends Data.TaggedError("Changed") {}
 
 layer(RealCluster, { excludeTestServices: true })("a watch in protobuf of a real API server", (it) => {
   /** Compares what protobuf and JSON tell of an object. Reads again when the Job controller has written in between. */
-  const same = <S extends Schema.ConstraintDecoder<unknown>>(kind: Kind, place: Place, schema: S) =>
+  const same = <S extends Schema.ConstraintDecoder<unknown>>(kind: Kind, place: NamespacedName, schema: S) =>
     Effect.gen(function*() {
       const kubernetes = yield* Kubernetes
       const { apiVersion: _, kind: _kind, ...json } = yield* kubernetes.get(kind, place)

@@ -1027,9 +1027,9 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "an object that goes while a look breaks off stays",
-    file: "src/kubernetes/informer.ts",
-    from: "const list = Effect.gen(function*() {\n    beginLook()",
-    to: "const list = Effect.gen(function*() {\n    if (position._tag === \"Nothing\") beginLook()",
+    file: "src/kubernetes/known-objects.ts",
+    from: "const beginLook = (): void => moveTo(",
+    to: "const beginLook = (): void => position._tag === \"Looking\" ? undefined : moveTo(",
     test: "kubernetes/informer.test.ts"
   },
   {

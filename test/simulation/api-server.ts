@@ -4,7 +4,14 @@
 import { agentTaskOpenApi } from "../../src/core/manifest/installation/crd.ts"
 import type { Guard, Selection } from "../../src/kubernetes/client.ts"
 import { agentTasks, jobs, type Kind, pods } from "../../src/kubernetes/kinds.ts"
-import { keyOf, type KubernetesObject, type OwnerReference, type Page, type Place, type Writable } from "../../src/kubernetes/object.ts"
+import {
+  keyOf,
+  type KubernetesObject,
+  type NamespacedName,
+  type OwnerReference,
+  type Page,
+  type Writable
+} from "../../src/kubernetes/object.ts"
 import { checkOf } from "./custom-resource.ts"
 import { same } from "./same.ts"
 
@@ -69,12 +76,12 @@ const plain = <T>(value: T): T => {
   return fields as T
 }
 
-const conflict = (kind: Kind<unknown>, { name }: Place, message: string): Answer => ({
+const conflict = (kind: Kind<unknown>, { name }: NamespacedName, message: string): Answer => ({
   code: 409,
   reason: "Conflict",
   message: `Operation cannot be fulfilled on ${kind.plural} "${name}": ${message}`
 })
-const notFound = (kind: Kind<unknown>, { name }: Place): Answer => ({
+const notFound = (kind: Kind<unknown>, { name }: NamespacedName): Answer => ({
   code: 404,
   reason: "NotFound",
   message: `${kind.plural} "${name}" not found`
@@ -118,8 +125,8 @@ export class ApiServer {
     this.#objects.set(kind.plural, found)
     return found
   }
-  find(kind: Kind<unknown>, place: Place): KubernetesObject | undefined {
-    return this.#of(kind).get(keyOf(place))
+  find(kind: Kind<unknown>, name: NamespacedName): KubernetesObject | undefined {
+    return this.#of(kind).get(keyOf(name))
   }
   all(kind: Kind<unknown>, selection: Selection = {}): ReadonlyArray<KubernetesObject> {
     return [...this.#of(kind).values()].filter((object) => matches(object, selection))
@@ -154,14 +161,14 @@ export class ApiServer {
     return stored
   }
 
-  get(kind: Kind<unknown>, place: Place): Answer {
-    const object = this.find(kind, place)
-    return object === undefined ? notFound(kind, place) : { code: 200, object }
+  get(kind: Kind<unknown>, name: NamespacedName): Answer {
+    const object = this.find(kind, name)
+    return object === undefined ? notFound(kind, name) : { code: 200, object }
   }
 
   create(kind: Kind<unknown>, given: Written): Answer {
     const { metadata, status: _, ...rest } = plain<Written>(given)
-    const place = { name: metadata.name ?? "", namespace: metadata.namespace }
+    const { name = "", namespace } = metadata
     if (metadata.resourceVersion !== undefined) {
       return { code: 422, reason: "Invalid", message: "resourceVersion should not be set on objects to be created" }
     }
@@ -170,8 +177,8 @@ export class ApiServer {
         code: 403,
         reason: "Forbidden",
         message: this.refuses === "quota"
-          ? `jobs "${place.name}" is forbidden: exceeded quota: jobs`
-          : `jobs "${place.name}" is forbidden: a policy says no`
+          ? `jobs "${name}" is forbidden: exceeded quota: jobs`
+          : `jobs "${name}" is forbidden: a policy says no`
       }
     }
     const isTask = kind.plural === agentTasks.plural
@@ -181,7 +188,7 @@ export class ApiServer {
       kind: kind.kind,
       metadata: {
         ...metadata,
-        name: place.name,
+        name,
         uid: uidOf(this.revision + 1),
         resourceVersion: "",
         generation: 1,
@@ -192,8 +199,8 @@ export class ApiServer {
     } as KubernetesObject
     const problems = isTask ? checkTask(object, undefined) : []
     if (problems.length > 0) return invalid(kind, problems)
-    if (this.find(kind, place) !== undefined) {
-      return { code: 409, reason: "AlreadyExists", message: `${kind.plural} "${place.name}" already exists` }
+    if (this.find(kind, { name, namespace }) !== undefined) {
+      return { code: 409, reason: "AlreadyExists", message: `${kind.plural} "${name}" already exists` }
     }
     return { code: 201, object: this.#commit(kind, "ADDED", object) }
   }
@@ -272,11 +279,11 @@ export class ApiServer {
   /** Performs a JSON patch of `test` operations and of `add` for top-level fields; changes nothing if a test fails. */
   patch(
     kind: Kind<unknown>,
-    place: Place,
+    name: NamespacedName,
     operations: ReadonlyArray<{ readonly op: string; readonly path: string; readonly value?: unknown }>
   ): Answer {
-    const before = this.find(kind, place)
-    if (before === undefined) return notFound(kind, place)
+    const before = this.find(kind, name)
+    if (before === undefined) return notFound(kind, name)
     const at = (path: string) => path.split("/").slice(1).reduce<unknown>((found, key) => (found as Fields | undefined)?.[key], before)
     if (operations.some(({ op, path, value }) => op === "test" && !same(at(path), value))) {
       return { code: 422, reason: "Invalid", message: "the server rejected our request due to an error in our request" }
@@ -286,13 +293,13 @@ export class ApiServer {
   }
 
   /** Deletes in the background: what the object owns is collected later. An object with finalizers stays, with a deletion timestamp. */
-  remove(kind: Kind<unknown>, place: Place, { resourceVersion, uid }: Guard = {}): Answer {
-    const before = this.find(kind, place)
-    if (before === undefined) return notFound(kind, place)
+  remove(kind: Kind<unknown>, name: NamespacedName, { resourceVersion, uid }: Guard = {}): Answer {
+    const before = this.find(kind, name)
+    if (before === undefined) return notFound(kind, name)
     if (uid !== undefined && uid !== before.metadata.uid) {
-      return conflict(kind, place, `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${before.metadata.uid}`)
+      return conflict(kind, name, `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${before.metadata.uid}`)
     }
-    if (resourceVersion !== undefined && resourceVersion !== before.metadata.resourceVersion) return conflict(kind, place, modified)
+    if (resourceVersion !== undefined && resourceVersion !== before.metadata.resourceVersion) return conflict(kind, name, modified)
     if ((before.metadata.finalizers ?? []).length === 0) return { code: 200, object: this.#commit(kind, "DELETED", before) }
     if (before.metadata.deletionTimestamp !== undefined) return { code: 200, object: before }
     const { metadata } = before

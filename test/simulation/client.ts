@@ -6,7 +6,7 @@ import { objectOf, refusal } from "../../src/kubernetes/answer.ts"
 import { Kubernetes, type Selection } from "../../src/kubernetes/client.ts"
 import { type Call, Conflict, type KubernetesError, TooManyRequests, Unreachable, type Verb } from "../../src/kubernetes/errors.ts"
 import { fluxSources, type Kind } from "../../src/kubernetes/kinds.ts"
-import type { Place, WatchEvent } from "../../src/kubernetes/object.ts"
+import type { NamespacedName, WatchEvent } from "../../src/kubernetes/object.ts"
 import { type Answer, type ApiServer, type Change, matches } from "./api-server.ts"
 import type { Fault, Process } from "./one-thread.ts"
 
@@ -133,12 +133,12 @@ export const clientOf = (
   const one = <A>(
     verb: Verb,
     kind: Kind<A>,
-    place: { readonly name?: string | undefined; readonly namespace?: string | undefined },
+    name: { readonly name?: string | undefined; readonly namespace?: string | undefined },
     perform: () => Answer
   ) =>
     ask(
       verb,
-      objectName(kind, place),
+      objectName(kind, name),
       (call) => Effect.flatMap(answered(call, perform()), (object) => Effect.fromResult(objectOf(kind, call, object))),
       kind.plural === fluxSources.GitRepository.plural // which nobody watches
     )
@@ -171,7 +171,7 @@ export const clientOf = (
     watches,
     kubernetes: Kubernetes.of({
       namespace: "tasks",
-      get: (kind, place) => one("get", kind, place, () => server.get(kind, place)),
+      get: (kind, name) => one("get", kind, name, () => server.get(kind, name)),
       list: (kind, selection) => ask("list", kind.plural, () => Effect.succeed(server.page(kind, { limit: 500, ...selection }))),
       listAll: unused("listAll"),
       watch: (kind, options) =>
@@ -180,9 +180,9 @@ export const clientOf = (
       apply: (kind, object) => one("apply", kind, object.metadata, () => server.apply(kind, object)),
       update: (kind, object) => one("update", kind, object.metadata, () => server.update(kind, object)),
       updateStatus: (kind, object) => one("update the status of", kind, object.metadata, () => server.updateStatus(kind, object)),
-      patch: (kind, place, operations) => one("patch", kind, place, () => server.patch(kind, place, operations)),
-      delete: (kind, place: Place, { resourceVersion, uid } = {}) =>
-        Effect.asVoid(one("delete", kind, place, () => server.remove(kind, place, { uid, resourceVersion }))),
+      patch: (kind, name, operations) => one("patch", kind, name, () => server.patch(kind, name, operations)),
+      delete: (kind, name: NamespacedName, { resourceVersion, uid } = {}) =>
+        Effect.asVoid(one("delete", kind, name, () => server.remove(kind, name, { uid, resourceVersion }))),
       logs: unused("logs"),
       review: unused("review")
     })

@@ -8,7 +8,7 @@ import { drained, drainedSince, isAnswered, undrained } from "../../src/core/sch
 import { isOver } from "../../src/core/task/status.ts"
 import type { TaskPolicy } from "../../src/core/task/task-policy.ts"
 import { agentTasks, jobs } from "../../src/kubernetes/kinds.ts"
-import type { Place } from "../../src/kubernetes/object.ts"
+import type { NamespacedName } from "../../src/kubernetes/object.ts"
 import type { AgentTask } from "../../src/schema/task/agent-task.ts"
 import type { OnChange } from "../../src/schema/task/source.ts"
 import { configOf } from "../core/configs.ts"
@@ -230,7 +230,7 @@ export class Simulation {
     this.drainedAt = undefined
     this.renew()
   }
-  deleteJob(job: Place & { readonly uid: string }): void {
+  deleteJob(job: NamespacedName & { readonly uid: string }): void {
     this.takenAway.add(job.uid)
     this.server.remove(jobs, job)
   }

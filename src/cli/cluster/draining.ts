@@ -19,32 +19,25 @@ import { BadInput, Failed, NothingThere } from "../terminal/failure.ts"
 import { Screen } from "../terminal/screen.ts"
 import { columns } from "../terminal/table.ts"
 import { installedTaskNamespace } from "../values/installed-values.ts"
-import { annotationsOf, leaderLease, markLeader } from "./leader-lease.ts"
+import { annotationsOf, type Installation, leaderLease, markLeader } from "./leader-lease.ts"
 
-export interface Installation {
-  readonly name: string
-  readonly controllerNamespace: string
-}
+const shown = ({ name, namespace }: Installation): string => `${name} in ${namespace}`
 
-const shown = ({ controllerNamespace, name }: Installation): string => `${name} in ${controllerNamespace}`
-
-const controllerOf = ({ controllerNamespace, name }: Installation) => ({ name, namespace: controllerNamespace })
-
-const neverRan = ({ controllerNamespace, name }: Installation) =>
+const neverRan = ({ name, namespace }: Installation) =>
   new NothingThere({
-    message: `There is no Lease ${controllerNamespace}/${
+    message: `There is no Lease ${namespace}/${
       leaderLeaseName({ name })
     }, so no controller ever ran there; say which is meant with --name and --controller-namespace.`
   })
 
 const mark = (installation: Installation, change: Parameters<typeof markLeader>[1]) =>
-  Effect.catchTag(markLeader(controllerOf(installation), change), "NotFound", () => Effect.fail(neverRan(installation)))
+  Effect.catchTag(markLeader(installation, change), "NotFound", () => Effect.fail(neverRan(installation)))
 
 const instead =
   "give --name and --controller-namespace of the installation, and --namespace too if it has no such ConfigMap that you may read"
 
 /** Returns the namespace of the tasks by the values of the installation. */
-const valuesSay = ({ controllerNamespace, name }: Installation) => installedTaskNamespace(name, controllerNamespace, instead)
+const valuesSay = ({ name, namespace }: Installation) => installedTaskNamespace(name, namespace, instead)
 
 /**
  * Fails if the tasks of the installation are known to be elsewhere than in the given namespace, because then another installation is meant.
@@ -90,7 +83,7 @@ const namespaceOf = Effect.fnUntraced(function*(installation: Installation, give
  * for the drain of that time, or for the end of one.
  */
 const unlessOverruled = Effect.fnUntraced(function*(installation: Installation, since: Option.Option<string>) {
-  const annotations = yield* leaderLease(controllerOf(installation)).pipe(
+  const annotations = yield* leaderLease(installation).pipe(
     Effect.map(annotationsOf),
     Effect.catchTag("NotFound", () => Effect.succeed({}))
   )
@@ -118,7 +111,7 @@ const awaitAnswer = Effect.fnUntraced(function*(installation: Installation, sinc
           new Failed({
             message: `The controller has not answered for ${
               Duration.toSeconds(patience)
-            } seconds, but the request stays: it is answered once a replica leads and no Job that was decided on before is still being created; see kubectl -n ${installation.controllerNamespace} get pods.`
+            } seconds, but the request stays: it is answered once a replica leads and no Job that was decided on before is still being created; see kubectl -n ${installation.namespace} get pods.`
           })
         )
     })
@@ -224,11 +217,11 @@ export const drain = Effect.fn("drain")(function*(installation: Installation, gi
   const all = yield* Effect.flatMap(wait ? untilQuiet(namespace, look) : look, Effect.forEach(withWorkspace(namespace), { concurrency: 8 }))
   const since = Option.getOrElse(asked, () => now)
   return {
-    document: { installation: controllerOf(installation), drained: true, since, running: all },
+    document: { installation, drained: true, since, running: all },
     lines: [
       `Draining ${shown(installation)} since ${since}: nothing new starts in ${namespace}.`,
       ...runningLines(all, yield* Clock.currentTimeMillis),
-      `To end this: agent-job drain --undo --name ${installation.name} --controller-namespace ${installation.controllerNamespace}`
+      `To end this: agent-job drain --undo --name ${installation.name} --controller-namespace ${installation.namespace}`
     ]
   } satisfies Answer
 })
@@ -239,7 +232,7 @@ export const undo = Effect.fn("undoDrain")(function*(installation: Installation,
   yield* mark(installation, undrained)
   yield* awaitAnswer(installation, Option.none())
   return {
-    document: { installation: controllerOf(installation), drained: false },
+    document: { installation, drained: false },
     lines: [`No longer draining ${shown(installation)}: waiting tasks start.`]
   } satisfies Answer
 })

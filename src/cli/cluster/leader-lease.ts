@@ -7,8 +7,7 @@ import { Kubernetes } from "../../kubernetes/client.ts"
 import { leases } from "../../kubernetes/kinds.ts"
 import type { KubernetesObject } from "../../kubernetes/object.ts"
 
-/** Name and namespace of the installation. */
-interface Controller {
+export interface Installation {
   readonly name: string
   readonly namespace: string
 }
@@ -18,12 +17,12 @@ type Annotations = Readonly<Record<string, string>>
 export const annotationsOf = ({ metadata: { annotations = {} } }: KubernetesObject): Annotations => annotations
 
 /** Returns the Lease of the leading controller. Fails with `NotFound` if no controller ever ran. */
-export const leaderLease = ({ name, namespace }: Controller) =>
+export const leaderLease = ({ name, namespace }: Installation) =>
   Effect.flatMap(Kubernetes, (kubernetes) => kubernetes.get(leases, { namespace, name: leaderLeaseName({ name }) }))
 
-export const markLeader = (controller: Controller, change: (annotations: Annotations) => Annotations) =>
+export const markLeader = (installation: Installation, change: (annotations: Annotations) => Annotations) =>
   Effect.gen(function*() {
     const kubernetes = yield* Kubernetes
-    const lease = yield* leaderLease(controller)
+    const lease = yield* leaderLease(installation)
     return yield* kubernetes.update(leases, { ...lease, metadata: { ...lease.metadata, annotations: change(annotationsOf(lease)) } })
   }).pipe(Effect.retry({ while: ({ _tag }) => _tag === "Conflict", times: 10, schedule: Schedule.spaced("100 millis") }))

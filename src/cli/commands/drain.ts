@@ -28,7 +28,8 @@ export const drain = Command.make(
         import("../cluster/draining.ts"),
         import("../terminal/screen.ts")
       ])
-      const work = given.undo ? undo(given, given.namespace) : drain(given, given.namespace, given.wait)
+      const installation = { name: given.name, namespace: given.controllerNamespace }
+      const work = given.undo ? undo(installation, given.namespace) : drain(installation, given.namespace, given.wait)
       return work.pipe(Effect.provide(cluster(given)), Effect.provide(Screen.layer({ colours: true, forProgram: true })))
     })
     return yield* print(given.output, answer)

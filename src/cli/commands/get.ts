@@ -6,6 +6,7 @@ import type { Kubernetes } from "../../kubernetes/client.ts"
 import { type Kind, kindOf, type Narrowing, oneOf, refusalOf } from "../flags/get-kind.ts"
 import { isRunId } from "../flags/run-or-task.ts"
 import { type ClusterFlags, clusterFlags, type ServerFlags, serverFlags, workspaceFlag } from "../flags/settings.ts"
+import type { AuditOf } from "../server/audit-call.ts"
 import { forPrograms, type WithServer, withServer } from "../server/with-server.ts"
 import { type Answer, outputFlag, print } from "../terminal/answer.ts"
 import { BadInput } from "../terminal/failure.ts"
@@ -47,11 +48,13 @@ const flags = {
 type Given = ServerFlags & ClusterFlags & Narrowing & { readonly what: string }
 
 /** Returns whose entries of the audit trail are meant. A name that looks like a run's id is one, unless a flag says otherwise. */
-const aboutOf = ({ name, workspace }: Given) =>
-  Option.match(name, {
-    onNone: () => Option.match(workspace, { onNone: () => ({}), onSome: (workspace) => ({ workspace }) }),
-    onSome: (name) => isRunId(name) ? { run: name } : { workspace: name }
+const aboutOf = ({ name, workspace }: Given): AuditOf => {
+  if (Option.isSome(name) && isRunId(name.value)) return { _tag: "Run", id: name.value }
+  return Option.match(Option.orElse(name, () => workspace), {
+    onNone: () => ({ _tag: "All" }),
+    onSome: (name) => ({ _tag: "Workspace", name })
   })
+}
 
 /** Returns the arguments that narrowed a list down, as they were typed. */
 const narrowedBy = ({ name, workspace }: Given): ReadonlyArray<string> => [

@@ -10,7 +10,7 @@ import { Kubernetes } from "../../kubernetes/client.ts"
 import { currentInstant } from "../../kubernetes/clock.ts"
 import type { KubernetesError } from "../../kubernetes/errors.ts"
 import { decoding, type Kind, networkPolicies, pods } from "../../kubernetes/kinds.ts"
-import type { Place, Writable } from "../../kubernetes/object.ts"
+import type { NamespacedName, Writable } from "../../kubernetes/object.ts"
 import { type Finding, Findings, type ProbeTarget } from "../../schema/kubernetes/probe.ts"
 import { markLeader } from "../cluster/leader-lease.ts"
 
@@ -29,10 +29,10 @@ type ProbePod = typeof ProbePod.Type
 const probePods = decoding(pods, ProbePod)
 
 /** Creates the object, and deletes it when the scope closes. Returns its name and namespace. */
-const forNow = <O extends Writable & { readonly metadata: Place }>(
+const forNow = <O extends Writable & { readonly metadata: NamespacedName }>(
   kind: Kind<unknown>,
   object: O
-): Effect.Effect<Place, KubernetesError, Kubernetes | Scope.Scope> =>
+): Effect.Effect<NamespacedName, KubernetesError, Kubernetes | Scope.Scope> =>
   Effect.gen(function*() {
     const kubernetes = yield* Kubernetes
     yield* Effect.acquireRelease(kubernetes.create(kind, object), () =>
@@ -40,16 +40,16 @@ const forNow = <O extends Writable & { readonly metadata: Place }>(
     return object.metadata
   })
 
-const podAt = (place: Place) => Effect.flatMap(Kubernetes, (kubernetes) => kubernetes.get(probePods, place))
+const podAt = (name: NamespacedName) => Effect.flatMap(Kubernetes, (kubernetes) => kubernetes.get(probePods, name))
 
 const limit = "90 seconds"
 
 /** Polls the Pod until it is `wanted`, and returns it. Returns none if that takes longer than `limit`. */
 const waitForPod = (
-  place: Place,
+  name: NamespacedName,
   wanted: (pod: ProbePod) => boolean
 ): Effect.Effect<Option.Option<ProbePod>, KubernetesError, Kubernetes> =>
-  podAt(place).pipe(
+  podAt(name).pipe(
     Effect.repeat({ until: wanted, schedule: Schedule.spaced("500 millis") }),
     Effect.timeoutOption(limit)
   )
@@ -84,20 +84,20 @@ export const examineNetwork = Effect.fn("doctor.network")(
     const id = (yield* Random.nextIntBetween(36 ** 4, 36 ** 5)).toString(36)
     for (const policy of probePolicies(config, id)) yield* forNow(networkPolicies, policy)
     const start = (probe: Probe, targets: ReadonlyArray<ProbeTarget>) => forNow(pods, probePod(config, id, probe, targets))
-    const place = yield* start("listener", [])
-    const listener = Option.match(yield* waitForPod(place, listens), {
+    const name = yield* start("listener", [])
+    const listener = Option.match(yield* waitForPod(name, listens), {
       onNone: () => [],
       onSome: ({ status }) => (status?.podIPs ?? []).map(({ ip }) => ({ address: ip, port: listenerPort }))
     })
     if (listener.length === 0) return Option.none()
     const findingsOf = (probe: Probe, targets: ReadonlyArray<ProbeTarget>) =>
-      Effect.map(Effect.flatMap(start(probe, targets), (place) => waitForPod(place, isOver)), Option.flatMap(lastWords))
+      Effect.map(Effect.flatMap(start(probe, targets), (name) => waitForPod(name, isOver)), Option.flatMap(lastWords))
     const findings = yield* Effect.all({
       open: findingsOf("open", listener),
       closed: findingsOf("closed", listener),
       task: findingsOf("task", [...listener, ...metadataTargets, ...needed])
     }, { concurrency: "unbounded" })
-    const listenerStayed = yield* Effect.map(podAt(place), runs).pipe(Effect.catchTag("NotFound", () => Effect.succeed(false)))
+    const listenerStayed = yield* Effect.map(podAt(name), runs).pipe(Effect.catchTag("NotFound", () => Effect.succeed(false)))
     return Option.some({ listener, listenerStayed, findings })
   }
 )

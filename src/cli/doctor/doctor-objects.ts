@@ -10,7 +10,7 @@ import { userOf } from "../../core/manifest/admission/admission-policy.ts"
 import { admissionPolicies } from "../../core/manifest/admission/admission.ts"
 import { controllerName } from "../../core/manifest/controller-names.ts"
 import { crdName } from "../../core/manifest/installation/crd.ts"
-import { grants } from "../../core/manifest/installation/rbac.ts"
+import { type Grant, grants } from "../../core/manifest/installation/rbac.ts"
 import type { ResolvedConfig } from "../../core/resolve/resolve.ts"
 import { Kubernetes } from "../../kubernetes/client.ts"
 import type { KubernetesError } from "../../kubernetes/errors.ts"
@@ -61,6 +61,8 @@ const admission = Effect.fnUntraced(function*(config: ResolvedConfig) {
 const Answer = Schema.Struct({ status: Schema.Struct({ allowed: Schema.Boolean }) })
 const decodeAnswer = decodedAs(Answer, { verb: "create", object: accessReviews.kind })
 
+type Account = Grant["to"]
+
 interface Question {
   readonly verb: string
   readonly group: string
@@ -73,13 +75,13 @@ interface Question {
 const inWords = ({ namespace, resource, subresource, verb }: Question): string =>
   `${verb} ${resource}${subresource === undefined ? "" : `/${subresource}`} in ${namespace}`
 
-const may = (user: string, namespace: string, question: Question): Look<boolean> =>
+const may = ({ name, namespace }: Account, question: Question): Look<boolean> =>
   Effect.flatMap(
     Kubernetes,
     (kubernetes) =>
       kubernetes.review(accessReviews, {
         spec: {
-          user,
+          user: userOf(namespace, name),
           groups: ["system:serviceaccounts", `system:serviceaccounts:${namespace}`, "system:authenticated"],
           resourceAttributes: question
         }
@@ -99,48 +101,31 @@ const forbiddenPermissions = (namespace: string): ReadonlyArray<Question> => [
   { verb: "create", group: "", resource: "serviceaccounts", subresource: "token", namespace }
 ]
 
-type Rights = Parameters<typeof judge.rights>[0]
-
-const rights = Effect.fnUntraced(function*(
-  config: ResolvedConfig,
-  name: Rights["name"],
-  account: { readonly name: string; readonly namespace: string }
-) {
-  const user = userOf(account.namespace, account.name)
-  const wanted = grants(config).filter(({ to }) => to.name === account.name && to.namespace === account.namespace).flatMap((
-    { namespace, rights }
-  ) =>
-    rights.flatMap(({ apiGroup, names = [undefined], resources, verbs }) =>
-      resources.flatMap((path) =>
-        verbs.flatMap((verb) =>
-          names.map((name): Question => {
-            const [resource = "", subresource] = path.split("/")
-            return {
-              verb,
-              group: apiGroup,
-              resource,
-              namespace,
-              ...(subresource !== undefined && { subresource }),
-              ...(name !== undefined && { name })
-            }
-          })
-        )
-      )
-    )
+/** Returns the requests that a grant allows. */
+const allowedBy = ({ namespace, rights }: Grant): ReadonlyArray<Question> =>
+  rights.flatMap(({ apiGroup: group, names, resources, verbs }) =>
+    resources.flatMap((path) => {
+      const [resource = "", subresource] = path.split("/")
+      const about = { group, resource, namespace, ...(subresource !== undefined && { subresource }) }
+      return verbs.flatMap((verb) => names?.map((name) => ({ verb, ...about, name })) ?? [{ verb, ...about }])
+    })
   )
-  const those = (questions: ReadonlyArray<Question>, allowed: boolean) =>
-    Effect.map(
-      Effect.forEach(questions, (question) =>
-        Effect.map(may(user, account.namespace, question), (is) => is === allowed ? [inWords(question)] : []), { concurrency: 8 }),
-      (_) =>
-        _.flat()
-    )
+
+const isOf = (account: Account) => ({ to }: Grant): boolean => to.name === account.name && to.namespace === account.namespace
+
+/** Returns in words those of the requests that the account may make, or those that it may not. */
+const those = (account: Account, allowed: boolean, questions: ReadonlyArray<Question>): Look<ReadonlyArray<string>> =>
+  Effect.filter(questions, (question) => Effect.map(may(account, question), (is) => is === allowed), { concurrency: 8 }).pipe(
+    Effect.map((found) => found.map(inWords))
+  )
+
+const rights = Effect.fnUntraced(function*(config: ResolvedConfig, name: judge.Rights["name"], account: Account) {
   const spaces = [...new Set([config.namespace, config.taskNamespace])]
   return judge.rights({
     name,
     account: `${account.namespace}/${account.name}`,
-    lacking: yield* those(wanted, false),
-    excess: yield* those(spaces.flatMap(forbiddenPermissions), true)
+    lacking: yield* those(account, false, grants(config).filter(isOf(account)).flatMap(allowedBy)),
+    excess: yield* those(account, true, spaces.flatMap(forbiddenPermissions))
   })
 })
 
@@ -225,7 +210,7 @@ const userNamespaces = Effect.fnUntraced(function*(config: ResolvedConfig) {
 
 const checkOrUnknown = (name: CheckName, look: Look<Check>) => orUnknown(name)(Effect.map(look, (check) => [check]))
 
-const rightsOrUnknown = (config: ResolvedConfig, name: Rights["name"], account: Parameters<typeof rights>[2]) =>
+const rightsOrUnknown = (config: ResolvedConfig, name: judge.Rights["name"], account: Account) =>
   checkOrUnknown(name, rights(config, name, account))
 
 export const examineObjects = (config: ResolvedConfig): Look<ReadonlyArray<Check>> =>

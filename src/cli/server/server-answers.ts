@@ -1,6 +1,6 @@
 // What the server answers in the TFE shapes, as far as the command line reads it, and the rows that are made of it.
 // Invariant: a field that servers of an older version do not send is optional.
-// Used by server-client, and by what shows its rows.
+// Used by server-client and the calls beside it, and by what shows their rows.
 import { Schema } from "effect"
 
 const document = <F extends Schema.Struct.Fields>(attributes: F) =>

@@ -1,6 +1,6 @@
 // How the server is asked: a request, with the token where one is wanted, its answer decoded, and the failure of it in words.
 // Invariant: every request ends with a value or one of four errors, and no error holds the token. It ends in time: by the response headers, then by silence.
-// Used by cli/server/server-client, which says what to ask for.
+// Used by cli/server/server-client, and by the calls beside it, which say what to ask for.
 import { Duration, Effect, Option, Redacted, Schema, Stream } from "effect"
 import { type HttpClient, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
 import { meaningOf, notOwn, ServerRefusal } from "../../core/network/server-refusal.ts"
@@ -18,6 +18,8 @@ import { type Expected, isOwn, saidBy, strangeAnswer } from "./own-answer.ts"
 export const callTimeout = Duration.seconds(30)
 /** How long the body of a response may bring nothing more. A large one may take longer in all. */
 const longestSilence = callTimeout
+/** The answer to a request that makes something. */
+export const made = { status: 201 }
 
 /** The longest time that the client leaves a server alone, whatever it asks for. */
 const longestPauseSeconds = 30
@@ -40,6 +42,13 @@ const reasonOf = (error: unknown): string => {
 
 /** Returns the command that lists things such as this one: a run has its log, and a workspace all else. */
 const listing = (thing: string): string => `agent-job get ${/^(?:run|log)\b/u.test(thing) ? "runs" : "workspaces"}`
+
+export const jsonApi = (request: Request.HttpClientRequest, data: object) =>
+  Request.bodyText(request, JSON.stringify({ data }), "application/vnd.api+json")
+export const json = (request: Request.HttpClientRequest, body: object) =>
+  Request.bodyText(request, JSON.stringify(body), "application/json")
+
+export type Requests = ReturnType<typeof makeRequests>
 
 /** `proxy`: the one that requests go through, so that it is named where one of them fails on the way. */
 export const makeRequests = ({ token, url }: Connection, http: HttpClient.HttpClient, proxy?: ChosenProxy) => {
@@ -170,5 +179,5 @@ export const makeRequests = ({ token, url }: Connection, http: HttpClient.HttpCl
       )
     )
 
-  return { atOwnUrl, authorised, bytesOf, decoded, send }
+  return { url, atOwnUrl, authorised, bytesOf, decoded, send }
 }

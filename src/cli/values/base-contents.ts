@@ -8,7 +8,7 @@ import type { Options } from "../../core/overlay/overlay.ts"
 import { shippedComponents } from "../../core/overlay/shipped.ts"
 import { errorInWords } from "../../schema/system-error.ts"
 import { BadInput } from "../terminal/failure.ts"
-import { type Base, isRemote, kustomizationIn, placeOf, shown } from "./base-reference.ts"
+import { type Base, isRemote, kustomizationIn, realPathOf, shown } from "./base-reference.ts"
 import { componentBeside } from "./overlay-files.ts"
 
 /** Runs `read`, and fails if it throws: a kustomization that cannot be read is not skipped, because it might close all egress. */
@@ -59,7 +59,7 @@ const isIn = (folder: string): Effect.Effect<boolean, BadInput> => reading(folde
 
 /** Returns the shipped components beside the base, and whether it closes all egress. Its reference is resolved from `out`, the overlay. */
 export const contentsOf = ({ reference }: Base, out: string): Effect.Effect<Required<Pick<Options, "available" | "closed">>, BadInput> => {
-  const from = placeOf(resolve(out))
+  const from = realPathOf(resolve(out))
   const isThere = (component: string | undefined): Effect.Effect<boolean, BadInput> =>
     component === undefined ? Effect.succeed(false) : isRemote(reference) ? Effect.succeed(true) : isIn(resolve(from, component))
   return Effect.all({

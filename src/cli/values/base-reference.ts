@@ -53,7 +53,7 @@ export interface Base {
 }
 
 /** Returns the real path of a folder that may not exist yet, because kustomize resolves references from the real path. */
-export const placeOf = (path: string): string => existsSync(path) ? realpathSync(path) : join(placeOf(dirname(path)), basename(path))
+export const realPathOf = (path: string): string => existsSync(path) ? realpathSync(path) : join(realPathOf(dirname(path)), basename(path))
 
 /** Returns the base for a kustomization in `out`. Fails if a remote base has no version, or a local one no kustomization. */
 export const baseReference = (base: Option.Option<string>, out: string): Effect.Effect<Base, BadInput> =>
@@ -77,7 +77,7 @@ export const baseReference = (base: Option.Option<string>, out: string): Effect.
       )
     }
     return isBase(path)
-      ? Effect.succeed({ reference: relative(placeOf(resolve(out)), path), chosen: given !== undefined })
+      ? Effect.succeed({ reference: relative(realPathOf(resolve(out)), path), chosen: given !== undefined })
       : Effect.fail(
         new BadInput({
           message: `There is no kustomization.yaml that can be read in ${given}; name the base with --base: a directory, or ${example}.`

@@ -54,7 +54,7 @@ export const migrateRelease = Effect.fn("migrateRelease")(
       image: yield* image("image", given.image),
       runnerImage: yield* image("runner-image", given.runnerImage),
       ...(Option.isSome(url) && { url: url.value }),
-      ...(withoutCrd && { definition: "elsewhere" })
+      withoutCrd
     }
     const kubernetes = yield* Kubernetes
     const { line } = yield* Screen

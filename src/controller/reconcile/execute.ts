@@ -18,7 +18,7 @@ import { type Guard, Kubernetes } from "../../kubernetes/client.ts"
 import { microTime } from "../../kubernetes/clock.ts"
 import type { KubernetesError } from "../../kubernetes/errors.ts"
 import { agentTasks, decoding, jobs, type Kind, leases } from "../../kubernetes/kinds.ts"
-import { keyOf, type KubernetesObject, type Place, type Writable } from "../../kubernetes/object.ts"
+import { keyOf, type KubernetesObject, type NamespacedName, type Writable } from "../../kubernetes/object.ts"
 import { writeStatus } from "../../kubernetes/write-status.ts"
 import { AgentTask, type AgentTaskSpec, type AgentTaskStatus } from "../../schema/task/agent-task.ts"
 import { makePoolReports, type PoolSilent, type ReportError } from "../pool/pool-reports.ts"
@@ -52,7 +52,7 @@ export class Executor extends Context.Service<Executor, {
 
 const tasks = decoding(agentTasks, AgentTask)
 
-const placeOf = ({ metadata: { name, namespace } }: AgentTask) => ({ name, namespace })
+const nameOf = ({ metadata: { name, namespace } }: AgentTask) => ({ name, namespace })
 
 const make = Effect.fnUntraced(function*(identity: string) {
   const kubernetes = yield* Kubernetes
@@ -62,7 +62,7 @@ const make = Effect.fnUntraced(function*(identity: string) {
    * Makes an object that the task owns, under its derived name. If the task owns an object of that name already and it is the same, an
    * earlier try made it and the answer was lost; that object is returned. Any other object of that name is a refusal.
    */
-  const makeOwned = <O extends Writable & { readonly metadata: Place }>(
+  const makeOwned = <O extends Writable & { readonly metadata: NamespacedName }>(
     kind: Kind<KubernetesObject>,
     task: AgentTask,
     object: O,
@@ -97,7 +97,7 @@ const make = Effect.fnUntraced(function*(identity: string) {
    * decision, for example because it was called off.
    */
   const createTask = Effect.fnUntraced(function*(task: AgentTask, name: string, cached: AgentTaskSpec) {
-    const stored = yield* kubernetes.get(tasks, placeOf(task))
+    const stored = yield* kubernetes.get(tasks, nameOf(task))
     const { resourceVersion, uid } = stored.metadata
     if (uid !== task.metadata.uid || resourceVersion !== task.metadata.resourceVersion) {
       return yield* new Behind({ object: `AgentTask ${keyOf(task.metadata)}` })
@@ -137,7 +137,7 @@ const make = Effect.fnUntraced(function*(identity: string) {
 
   const release = (task: AgentTask) =>
     Effect.flatMap(
-      kubernetes.get(agentTasks, placeOf(task)),
+      kubernetes.get(agentTasks, nameOf(task)),
       (found) =>
         found.metadata.uid !== task.metadata.uid
           ? Effect.void
@@ -164,7 +164,7 @@ const make = Effect.fnUntraced(function*(identity: string) {
     return isOver(task.status.phase)
       ? deletion({ uid })
       : Effect.flatMap(
-        kubernetes.get(tasks, placeOf(task)),
+        kubernetes.get(tasks, nameOf(task)),
         ({ metadata, status }) =>
           metadata.uid === task.metadata.uid && status.claim === undefined
             ? deletion({ uid, resourceVersion })
@@ -183,7 +183,7 @@ const make = Effect.fnUntraced(function*(identity: string) {
         unlessNotFound(kubernetes.apply(agentTasks, cancellationOf({ metadata: { ...task.metadata, name, uid } }))),
       ReportResult: (action) => withoutJob(reportResult(task, action, now)),
       Release: () => unlessNotFound(release(task)),
-      DeleteTask: () => unlessNotFound(kubernetes.delete(agentTasks, placeOf(task), { uid: task.metadata.uid }))
+      DeleteTask: () => unlessNotFound(kubernetes.delete(agentTasks, nameOf(task), { uid: task.metadata.uid }))
     })
 
   return Executor.of({

@@ -48,16 +48,17 @@ export const admission = (
     : say("ok", "are there, and say what these values say")
 }
 
-/**
- * Returns the check of an account's rights. `lacking` is what no role grants though it should, `excess` what is granted though it must not
- * be, both in words.
- */
-export const rights = ({ account, excess, lacking, name }: {
+/** What was found of an account's rights. */
+export interface Rights {
   readonly name: typeof checkNames.rightsOfController | typeof checkNames.rightsOfTasks
   readonly account: string
+  /** What no role grants though it should, in words. */
   readonly lacking: ReadonlyArray<string>
+  /** What is granted though it must not be, in words. */
   readonly excess: ReadonlyArray<string>
-}): Check => {
+}
+
+export const rights = ({ account, excess, lacking, name }: Rights): Check => {
   const say = check(name)
   if (excess.length > 0) {
     return say("failed", `${account} may ${excess.join(", ")}, which nothing here grants; find the role that does, and take it away`)

@@ -3,7 +3,7 @@
 // Used by core/migration/report.ts.
 import { controllerName } from "../manifest/controller-names.ts"
 import { get } from "../resolve/tree-path.ts"
-import { isFirstChart, type Move, place } from "./move.ts"
+import { isFirstChart, type Move, objectName } from "./move.ts"
 
 const named = (names: ReadonlyArray<string>): string => names.map((_) => `\`${_}\``).join(", ")
 const when = (holds: boolean, ...sentences: ReadonlyArray<string>): ReadonlyArray<string> => holds ? sentences : []
@@ -135,4 +135,4 @@ export const changes = (move: Move): ReadonlyArray<string> =>
  * Returns the objects that go with the release, in the order of its manifest. The CustomResourceDefinition is not one of them, because Helm
  * never removes one.
  */
-export const leaving = ({ release: { namespace, objects } }: Move): ReadonlyArray<string> => objects.map((_) => place(_, namespace))
+export const leaving = ({ release: { namespace, objects } }: Move): ReadonlyArray<string> => objects.map((_) => objectName(_, namespace))

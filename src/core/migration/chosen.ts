@@ -15,8 +15,8 @@ export interface Chosen {
   readonly runnerImage: Image
   /** The server that gives work. Absent: that of the release. */
   readonly url?: string
-  /** Where the CustomResourceDefinition comes from. Absent: from the overlay. */
-  readonly definition?: "elsewhere"
+  /** Whether somebody else installs the CustomResourceDefinition. */
+  readonly withoutCrd: boolean
 }
 
 const reference = /^(?<repository>[^\s:@]+(?::\d+\/[^\s:@]+)?):(?<tag>\w[\w.-]{0,127}(?:@sha256:[0-9a-f]{64})?)$/u

@@ -4,8 +4,8 @@
 import { controllerName } from "../manifest/controller-names.ts"
 import { shellWord } from "../text/shell-word.ts"
 import type { InlineSecret } from "./inline-secrets.ts"
-import { isFirstChart, type Move, place } from "./move.ts"
-import { helmRelease, type Step, unpacked, untilNone } from "./step.ts"
+import { isFirstChart, type Move, objectName } from "./move.ts"
+import { fluxHelmRelease, type Step, unpacked, untilNone } from "./step.ts"
 import { asksServer, trials } from "./trial.ts"
 
 const selector = (labels: Readonly<Record<string, string>>): string =>
@@ -80,7 +80,7 @@ const emptyQueue = ({ config: { pool }, formerServer }: Move): ReadonlyArray<Ste
 
 const stopOld = (move: Move): Step => {
   const { namespace, objects } = move.release
-  const flux = helmRelease(move)
+  const flux = fluxHelmRelease(move)
   return {
     title: "Stop the old controller",
     why: `From here on nobody takes runs${
@@ -117,21 +117,18 @@ const waitForJobs = ({ config: { pool }, formerServer, release: { name, namespac
 })
 
 /** Returns what to know about the CustomResourceDefinition, which all installations in the cluster share, before the overlay is applied. */
-const aboutDefinition = ({ definition, release }: Move): ReadonlyArray<string> => {
-  const elsewhere = definition === "elsewhere"
-  return [
-    elsewhere
-      ? "The overlay leaves out the CustomResourceDefinition `atasks.scalr.io`: before this, apply `kustomize/crd` of the newest installation of agent-job in the cluster, unless that was done."
-      : "The overlay has the CustomResourceDefinition `atasks.scalr.io`, and --force-conflicts takes it over from whoever applied it before. Where another installation of agent-job uses it already, first migrate again with `--without-crd`, because an older definition would replace a newer one.",
-    ...(isFirstChart(release)
-      ? [
-        `The chart's definition has the same name and another schema, and Helm owns its fields${
-          elsewhere ? ", so apply ours with --force-conflicts" : ""
-        }. It is one for the whole cluster: a release in another namespace (\`kubectl get atasks -A\`) does not work after this, so move them all together.`
-      ]
-      : [])
-  ]
-}
+const aboutDefinition = ({ release, withoutCrd }: Move): ReadonlyArray<string> => [
+  withoutCrd
+    ? "The overlay leaves out the CustomResourceDefinition `atasks.scalr.io`: before this, apply `kustomize/crd` of the newest installation of agent-job in the cluster, unless that was done."
+    : "The overlay has the CustomResourceDefinition `atasks.scalr.io`, and --force-conflicts takes it over from whoever applied it before. Where another installation of agent-job uses it already, first migrate again with `--without-crd`, because an older definition would replace a newer one.",
+  ...(isFirstChart(release)
+    ? [
+      `The chart's definition has the same name and another schema, and Helm owns its fields${
+        withoutCrd ? ", so apply ours with --force-conflicts" : ""
+      }. It is one for the whole cluster: a release in another namespace (\`kubectl get atasks -A\`) does not work after this, so move them all together.`
+    ]
+    : [])
+]
 
 const applyNew = (move: Move, folder: string): Step => ({
   title: "Apply the overlay",
@@ -142,14 +139,14 @@ const applyNew = (move: Move, folder: string): Step => ({
     ...aboutDefinition(move)
   ].join(" "),
   commands: [
-    `kubectl apply --server-side${move.definition === "elsewhere" ? "" : " --force-conflicts"} -k ${shellWord(folder)}`,
+    `kubectl apply --server-side${move.withoutCrd ? "" : " --force-conflicts"} -k ${shellWord(folder)}`,
     `kubectl -n ${move.config.namespace} rollout status deployment/${controllerName(move.config)} --timeout=120s`
   ]
 })
 
 const uninstall = (move: Move): Step => {
   const { clashes, release: { name, namespace } } = move
-  const flux = helmRelease(move)
+  const flux = fluxHelmRelease(move)
   return {
     title: "Remove the release",
     why: [
@@ -157,7 +154,7 @@ const uninstall = (move: Move): Step => {
         ? []
         : [
           `Before the overlay is applied, since the release has objects of the same names (${
-            clashes.map((_) => place(_, namespace)).join(", ")
+            clashes.map((_) => objectName(_, namespace)).join(", ")
           }).`
         ]),
       "Helm removes its objects, and never a CustomResourceDefinition; it keeps the history, and with it the way back.",

@@ -17,8 +17,8 @@ export interface Move {
   readonly config: ResolvedConfig
   /** Objects of the release that have the kind, namespace and name of a new one. */
   readonly clashes: ReadonlyArray<HelmObject>
-  /** Where the CustomResourceDefinition comes from. Absent: from the overlay. */
-  readonly definition?: "elsewhere"
+  /** Whether somebody else installs the CustomResourceDefinition. */
+  readonly withoutCrd: boolean
   /** The server of the release, in words, if the new installation asks another server or none: what is queued there stays there. */
   readonly formerServer?: string
 }
@@ -40,11 +40,11 @@ const ofCluster = /^(Cluster|CustomResourceDefinition|PersistentVolume$|StorageC
  * Returns the kind, namespace and name of an object. `fallback` is the namespace of an object that names none, unless its kind has no
  * namespace.
  */
-export const place = ({ kind, metadata }: Pick<HelmObject, "kind" | "metadata">, fallback: string): string =>
+export const objectName = ({ kind, metadata }: Pick<HelmObject, "kind" | "metadata">, fallback: string): string =>
   ofCluster.test(kind) ? `${kind} ${metadata.name}` : `${kind} ${metadata.namespace ?? fallback}/${metadata.name}`
 
-const placeOf = ({ kind = "", metadata }: InstalledObject, fallback: string): string =>
-  place({
+const installedName = ({ kind = "", metadata }: InstalledObject, fallback: string): string =>
+  objectName({
     kind,
     metadata: { name: metadata?.name ?? "", ...(metadata !== undefined && "namespace" in metadata && { namespace: metadata.namespace }) }
   }, fallback)
@@ -56,15 +56,15 @@ export const move = (release: HelmRelease, chosen: Chosen): Result.Result<Move, 
   const given = releaseValues({ ...release, config: withChosen(release.config, chosen, ours) }, `${ours}-token`)
   return Result.map(parseValues(given.values), (values) => {
     const config = resolve(values, { name, namespace, version: appVersion })
-    const places = new Set(install(config).map((_) => placeOf(_, namespace)))
+    const names = new Set(install(config).map((_) => installedName(_, namespace)))
     const isMovedAway = config.pool === undefined || otherServer(release.config, chosen) !== undefined
     return {
       release,
       given,
       values,
       config,
-      ...(chosen.definition !== undefined && { definition: chosen.definition }),
-      clashes: objects.filter((_) => places.has(place(_, namespace))),
+      withoutCrd: chosen.withoutCrd,
+      clashes: objects.filter((_) => names.has(objectName(_, namespace))),
       ...(isMovedAway && { formerServer: textAt(release.config, "agent.url") || "the server that the release's token names" })
     }
   })

@@ -21,7 +21,7 @@ export const untilNone = (get: ReadonlyArray<string>): string =>
  * Returns the HelmRelease of Flux that the release belongs to, if there is one: Flux would undo what is done by hand. Flux labels all
  * objects with it.
  */
-export const helmRelease = ({ release: { objects } }: Move): { readonly name: string; readonly namespace: string } | undefined => {
+export const fluxHelmRelease = ({ release: { objects } }: Move): { readonly name: string; readonly namespace: string } | undefined => {
   const labels = objects.map(({ metadata }) => metadata.labels ?? {}).find((_) => "helm.toolkit.fluxcd.io/name" in _)
   return labels === undefined
     ? undefined

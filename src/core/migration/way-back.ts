@@ -4,7 +4,7 @@
 import { controllerName, leaderLeaseName } from "../manifest/controller-names.ts"
 import { shellWord } from "../text/shell-word.ts"
 import { isFirstChart, type Move } from "./move.ts"
-import { helmRelease, type Step, unpacked, untilNone } from "./step.ts"
+import { fluxHelmRelease, type Step, unpacked, untilNone } from "./step.ts"
 
 /** Returns what becomes of the runs that no controller has taken. */
 export const meanwhile = ({ config: { pool }, formerServer }: Move): string => {
@@ -68,7 +68,7 @@ const definitions = (move: Move): string =>
 
 const restore = (move: Move): Step => {
   const { name, namespace, objects, revision } = move.release
-  const flux = helmRelease(move)
+  const flux = fluxHelmRelease(move)
   return {
     title: "To the release",
     why: [

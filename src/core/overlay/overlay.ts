@@ -1,7 +1,7 @@
 // A Kustomize overlay for some values: the base, the components that say the same as the values, and patches for what is left.
 // Law: `kustomize build` of it gives what `render` prints of the same values, except a Secret with a token, which the overlay only names.
 // Used in cli/values; the law is in test/cli/commands/overlay.cluster.test.ts.
-import { difference as treeDifference, merge, union } from "../../schema/document/layers.ts"
+import { difference, merge, union } from "../../schema/document/layers.ts"
 import { defaultValues, type Values } from "../../schema/values/values.ts"
 import { configMapName, layerText } from "../manifest/installation/config-map.ts"
 import { install, type InstalledObject } from "../manifest/installation/install.ts"
@@ -9,7 +9,7 @@ import { permissivePolicies } from "../network/network-policy.ts"
 import { type Release, resolve, type ResolvedConfig, type TokenConfig } from "../resolve/resolve.ts"
 import { content, identityPatches, type JsonPatch } from "./identity.ts"
 import { type Installed, isControllerAccount, nameOf, type Pair, pairsOf } from "./pairs.ts"
-import { difference } from "./patch.ts"
+import { changesBetween } from "./patch.ts"
 import { layersOf, shipped, type ShippedComponent, shippedComponents } from "./shipped.ts"
 
 export interface Overlay {
@@ -29,7 +29,7 @@ export interface Overlay {
 /** Returns the last layer: what the values say, and what has to be said against the layers below. */
 const lastLayer = ({ controllerValues }: ResolvedConfig, components: ReadonlyArray<ShippedComponent>): string => {
   const below = layersOf(components).reduce(merge, defaultValues)
-  return layerText(union(controllerValues, treeDifference(below, merge(defaultValues, controllerValues)))) || "{}\n"
+  return layerText(union(controllerValues, difference(below, merge(defaultValues, controllerValues)))) || "{}\n"
 }
 
 /** Returns the pair of ConfigMaps without the values, which are files beside it. */
@@ -46,8 +46,8 @@ const overlayWith = (to: Installed, components: ReadonlyArray<ShippedComponent>)
     components,
     identity: identityPatches(from.config, to.config, pairs),
     patches: [
-      ...difference(gone, []).patches,
-      ...difference(contents.map(({ before }) => before), contents.map(({ after }) => after)).patches
+      ...changesBetween(gone, []).patches,
+      ...changesBetween(contents.map(({ before }) => before), contents.map(({ after }) => after)).patches
     ],
     resources: added,
     values: lastLayer(to.config, components)

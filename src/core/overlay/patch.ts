@@ -110,13 +110,13 @@ const objectPatch = (from: KubernetesObject, to: KubernetesObject): ReadonlyArra
   return [{ ...whose, ...patch, metadata: { ...whose.metadata, ...(isTree(patch["metadata"]) && patch["metadata"]) } }]
 }
 
-export interface Difference<A> {
+export interface Changes<A> {
   /** Strategic merge patches, one per changed object. A patch with `$patch: delete` removes its object. */
   readonly patches: ReadonlyArray<object>
   readonly added: ReadonlyArray<A>
 }
 
-export const difference = <A extends KubernetesObject>(from: ReadonlyArray<A>, to: ReadonlyArray<A>): Difference<A> => ({
+export const changesBetween = <A extends KubernetesObject>(from: ReadonlyArray<A>, to: ReadonlyArray<A>): Changes<A> => ({
   patches: from.flatMap((object) => {
     const found = to.find(same(object))
     return found === undefined ? [{ ...target(object), $patch: "delete" }] : objectPatch(object, found)

@@ -23,7 +23,7 @@ export const place = ({ metadata: { creationTimestamp, name } }: AgentTask): str
 export const mayExpire = (task: AgentTask): boolean =>
   isOver(task.status.phase) && (task.spec.pool === undefined ? Option.isSome(attemptOf(task)) : task.status.reportedAt !== undefined)
 
-const placeOf = (namespace: string, name: string): string => `${namespace}/${name}`
+const nameIn = (namespace: string, name: string): string => `${namespace}/${name}`
 
 /**
  * Returns the newest attempts and their applies, which stay: a plan may still have to be applied, and the conditions of the task that made
@@ -32,7 +32,7 @@ const placeOf = (namespace: string, name: string): string => `${namespace}/${nam
 const newestAttempts = (tasks: ReadonlyArray<AgentTask>): ReadonlySet<string> =>
   new Set(
     tasks.flatMap(({ metadata: { namespace }, status: { latest } }) =>
-      latest === undefined ? [] : [latest.name, latest.apply].filter((name) => name !== undefined).map((name) => placeOf(namespace, name))
+      latest === undefined ? [] : [latest.name, latest.apply].filter((name) => name !== undefined).map((name) => nameIn(namespace, name))
     )
   )
 
@@ -53,6 +53,6 @@ const madeHere = (tasks: ReadonlyArray<AgentTask>): (task: AgentTask) => boolean
 /** Returns the tasks of one workspace that may be deleted once they are past a limit, newest first: those that are not needed any more. */
 export const historyOf = (tasks: ReadonlyArray<AgentTask>): ReadonlyArray<AgentTask> => {
   const newest = newestAttempts(tasks)
-  return tasks.filter(mayExpire).filter(madeHere(tasks)).filter(({ metadata }) => !newest.has(placeOf(metadata.namespace, metadata.name)))
+  return tasks.filter(mayExpire).filter(madeHere(tasks)).filter(({ metadata }) => !newest.has(nameIn(metadata.namespace, metadata.name)))
     .sort((a, b) => place(b) < place(a) ? -1 : 1)
 }

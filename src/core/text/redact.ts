@@ -140,9 +140,11 @@ const redactorOf = (unique: ReadonlyMap<string, number>): Redactor => {
     const all = state.held.length === 0 ? chunk : joined([state.held, chunk])
     const plain = plainOf(all, last)
     const { bytes } = plain
+    /** Returns where the first `count` bytes end in `all`: before the colours that come next, which belong to what follows them. */
+    const endOf = (count: number): number => count === 0 ? 0 : plain.original(count - 1) + 1
     const until = last ? bytes.length : undecidedFrom(index, bytes)
-    // Colours belong to what follows them, so those before an undecided byte are undecided too.
-    const end = last || (until === bytes.length && !plain.isOpen) ? all.length : until === 0 ? 0 : plain.original(until - 1) + 1
+    // So colours before an undecided byte are undecided too.
+    const end = last || (until === bytes.length && !plain.isOpen) ? all.length : endOf(until)
     const shown: Array<Uint8Array> = []
     let { covered, masking } = state
     let clearFrom = 0
@@ -150,11 +152,11 @@ const redactorOf = (unique: ReadonlyMap<string, number>): Redactor => {
       if (!masking && index.mayBegin[firstTwo(bytes, at)] === 0) continue
       covered = Math.max(covered, at + longestMatch(index, bytes, at))
       if (at < covered && !masking) shown.push(all.subarray(clearFrom, plain.original(at)), maskBytes)
-      if (at >= covered && masking) clearFrom = at === 0 ? 0 : plain.original(at - 1) + 1
+      if (at >= covered && masking) clearFrom = endOf(at)
       masking = at < covered
     }
     if (!masking) shown.push(all.subarray(clearFrom, end))
-    else if (last) shown.push(all.subarray(until === 0 ? 0 : plain.original(until - 1) + 1)) // colours after the last secret
+    else if (last) shown.push(all.subarray(endOf(until))) // colours after the last secret
     return [{ held: all.slice(end), covered: Math.max(0, covered - until), masking }, joined(shown)]
   }
 

@@ -47,9 +47,17 @@ interface Text {
 // Each pattern takes the rest of the text where its own end is missing, so that no place is looked at twice. The word of a heredoc has to end
 // its line, as HCL has it: a search for the end of the line would go over the same text for each word.
 const blank = String.raw`(?:#|\/\/)[^\n]*|\/\*(?:[^*]|\*(?!\/))*(?:\*\/)?|\s+`
-const heredoc = String.raw`<<-?([\w-]+)\r?\n([^]*?)(?:^[ \t]*\1[ \t]*\r?$|$(?![^]))`
+const heredoc = String.raw`<<-?(?<word>[\w-]+)\r?\n(?<body>[^]*?)(?:^[ \t]*\k<word>[ \t]*\r?$|$(?![^]))`
 const token = new RegExp(
-  `${blank}|${heredoc}|"((?:[^"\\\\]+|\\\\[^])*)"?|([\\p{ID_Start}_][\\p{ID_Continue}-]*)|(\\d[\\d.]*(?:[eE][+-]?\\d+)?)|==|[^]`,
+  [
+    blank,
+    heredoc,
+    String.raw`"(?<literal>(?:[^"\\]+|\\[^])*)"?`,
+    String.raw`(?<name>[\p{ID_Start}_][\p{ID_Continue}-]*)`,
+    String.raw`(?<number>\d[\d.]*(?:[eE][+-]?\d+)?)`,
+    "==",
+    "[^]"
+  ].join("|"),
   "gmu"
 )
 
@@ -66,8 +74,9 @@ const unquoted = (literal: string): string =>
  * for what stands in a literal.
  */
 const textsOf = (expression: string, read: (literal: string) => string): ReadonlyArray<Text> => {
-  const tokens = [...expression.matchAll(token)].flatMap(([all, , body, literal, name, number]) => {
-    const text = body === undefined ? literal === undefined ? number : read(literal) : template(body)
+  const tokens = [...expression.matchAll(token)].flatMap(({ 0: all, groups = {} }) => {
+    const { body, literal, name, number } = groups
+    const text = body !== undefined ? template(body) : literal !== undefined ? read(literal) : number
     return text === undefined && name === undefined && /^(?:\s|#|\/\/|\/\*)/u.test(all) ? [] : [{ all, text, name }]
   })
   const assigns = (at: number): boolean => tokens[at]?.all === "=" || tokens[at]?.all === ":"

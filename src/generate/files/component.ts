@@ -5,7 +5,7 @@ import { manifestYaml } from "../../cli/terminal/manifest-yaml.ts"
 import { configMapName, layerText } from "../../core/manifest/installation/config-map.ts"
 import { install } from "../../core/manifest/installation/install.ts"
 import type { Described } from "../../core/overlay/file-name.ts"
-import { difference } from "../../core/overlay/patch.ts"
+import { changesBetween } from "../../core/overlay/patch.ts"
 import type { ResolvedConfig } from "../../core/resolve/resolve.ts"
 import type { Tree } from "../../schema/document/layers.ts"
 import { type GeneratedFile, mark, yamlFile } from "./file.ts"
@@ -77,7 +77,7 @@ const filled = (lists: Readonly<Record<string, ReadonlyArray<unknown>>>): object
 export const componentFiles = (component: Component): ReadonlyArray<GeneratedFile> => {
   const { files = {}, ifThere = [], layer, name, objects } = component
   const config = installationOf(layer ?? {})
-  const { added, patches } = difference(installed(installationOf({})), installed(config))
+  const { added, patches } = changesBetween(installed(installationOf({})), installed(config))
   const resources = objectFiles([...added, ...objects?.(config) ?? []])
   const changes = objectFiles(patches).map(({ file, object }) => ({ file: `patch-${file}`, object }))
   const path = (file: string): string => `kustomize/components/${name}/${file}`

@@ -4,22 +4,22 @@
 import { Schema } from "effect"
 import { Subdomain } from "../names.ts"
 import * as pod from "./pod-values.ts"
-import { optional, passedOn, removable, removables, Repository, section, Tag, value, whole } from "./value.ts"
+import { orEmpty, passedOn, removable, removables, Repository, section, Tag, value, whole } from "./value.ts"
 
 export const image = (of: string, repository: string, pullPolicy: "IfNotPresent" | "") =>
   section({
     pullPolicy: value(
-      pullPolicy === "" ? optional(pod.PullPolicy) : pod.PullPolicy,
+      pullPolicy === "" ? orEmpty(pod.PullPolicy) : pod.PullPolicy,
       pullPolicy,
       `When the node pulls the image of ${of}: Always, IfNotPresent or Never${pullPolicy === "" ? "; empty: agent.image.pullPolicy" : ""}.`
     ),
     repository: value(
-      repository === "" ? optional(Repository) : Repository,
+      repository === "" ? orEmpty(Repository) : Repository,
       repository,
       `Image of ${of}, without its tag${repository === "" ? "; empty: agent.image.repository" : ""}.`
     ),
     tag: value(
-      optional(Tag),
+      orEmpty(Tag),
       "",
       `Tag of the image of ${of}; empty: ${repository === "" ? "agent.image.tag, or else " : ""}the chart's application version.`
     )
@@ -84,7 +84,7 @@ export const scheduling = (of: string) => ({
   affinity: value(pod.Affinity, {}, `Which nodes and neighbours ${of} wants.`),
   dnsConfig: value(pod.DnsConfig, {}, `Name servers, search domains and resolver options of ${of}, beside what dnsPolicy gives.`),
   dnsPolicy: value(
-    optional(pod.DnsPolicy),
+    orEmpty(pod.DnsPolicy),
     "",
     `Where ${of} gets name servers from: ClusterFirst, Default (the node's) or None (dnsConfig alone); empty: ClusterFirst.`
   ),
@@ -93,7 +93,7 @@ export const scheduling = (of: string) => ({
   podAnnotations: value(pod.Annotations, {}, `Annotations of ${of}; they override those of global.podAnnotations with the same key.`),
   podLabels: value(pod.OwnLabels, {}, `Labels of ${of}; they override those of global.podLabels with the same key.`),
   podSecurityContext: podSecurityContext(of),
-  priorityClassName: value(optional(Subdomain), "", `Priority class of ${of}, which must exist.`),
+  priorityClassName: value(orEmpty(Subdomain), "", `Priority class of ${of}, which must exist.`),
   terminationGracePeriodSeconds: value(whole, 360, `Seconds that ${of} gets to end in order before it is killed.`),
   tolerations: value(pod.Tolerations, [], `Taints of nodes that ${of} accepts.`),
   topologySpreadConstraints: value(

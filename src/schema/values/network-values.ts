@@ -4,7 +4,7 @@
 import { Schema } from "effect"
 import { ObjectKey, Subdomain } from "../names.ts"
 import { FilesystemMirror, mirrorHost, NetworkMirror } from "./provider-mirrors.ts"
-import { optional, section, value } from "./value.ts"
+import { orEmpty, section, value } from "./value.ts"
 
 const text = (pattern: RegExp, expected: string) => Schema.String.check(Schema.isPattern(pattern, { expected }))
 
@@ -15,9 +15,9 @@ const ProxyUrl = text(
 
 export const proxy = section({
   enabled: value(Schema.Boolean, true, "False leaves the proxies below unused."),
-  httpProxy: value(optional(ProxyUrl), "", "Proxy for http:// addresses, in every container as HTTP_PROXY and http_proxy; extraEnv wins."),
+  httpProxy: value(orEmpty(ProxyUrl), "", "Proxy for http:// addresses, in every container as HTTP_PROXY and http_proxy; extraEnv wins."),
   httpsProxy: value(
-    optional(ProxyUrl),
+    orEmpty(ProxyUrl),
     "",
     "Proxy for https:// addresses, in every container as HTTPS_PROXY and https_proxy; extraEnv wins."
   ),
@@ -37,7 +37,7 @@ const bundleIn = (kind: string) =>
   section({
     key: value(ObjectKey, "ca-bundle.crt", `Key of the certificates in that ${kind}.`),
     name: value(
-      optional(Subdomain),
+      orEmpty(Subdomain),
       "",
       `A ${kind} with certificates as in global.tls.caBundle, in the namespaces of controller and tasks.`
     )
@@ -45,7 +45,7 @@ const bundleIn = (kind: string) =>
 
 export const tls = section({
   caBundle: value(
-    optional(Certificates),
+    orEmpty(Certificates),
     "",
     "Certificates in PEM that controller, worker and the Go programs of the runner (engine and providers, by SSL_CERT_DIR) trust beside those of their images."
   ),
@@ -55,7 +55,7 @@ export const tls = section({
     certKey: value(ObjectKey, "tls.crt", "Key of the certificate in that Secret."),
     keyKey: value(ObjectKey, "tls.key", "Key of the private key in that Secret."),
     name: value(
-      optional(Subdomain),
+      orEmpty(Subdomain),
       "",
       "A Secret, in the namespaces of controller and tasks, with the client certificate that controller and worker show to the server of agent.url; the runner never has it."
     )
@@ -107,7 +107,7 @@ export const taskNetworkPolicy = section({
     "Says that a NetworkPolicy beside those of the values closes all egress of the tasks' namespace, as component restricted-egress has it: `agent-job doctor` looks for it, and a proof of isolation may rest on it."
   ),
   cloudIdentity: value(
-    optional(Schema.Literals(["eks", "gke"])),
+    orEmpty(Schema.Literals(["eks", "gke"])),
     "",
     "Where the Pods of tasks get a cloud identity of their own from, which stays open to them: eks (EKS Pod Identity) or gke (Workload Identity); needs restrictMetadataService or denyPods, which would close it."
   ),

@@ -5,7 +5,7 @@ import type { V1Affinity, V1Container, V1Volume } from "@kubernetes/client-node"
 import { Predicate, Schema } from "effect"
 import { keyPattern } from "../document/explain.ts"
 import { Subdomain } from "../names.ts"
-import { atLeastOne, optional, whole } from "./value.ts"
+import { atLeastOne, orEmpty, whole } from "./value.ts"
 
 const maybe = Schema.optionalKey
 const text = maybe(Schema.String)
@@ -59,11 +59,11 @@ const qualifiedName = /^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z
 
 const Toleration = Schema.Struct({
   key: maybe(
-    optional(Schema.String.check(Schema.isPattern(qualifiedName, { expected: "the name of a taint, such as example.com/purpose" })))
+    orEmpty(Schema.String.check(Schema.isPattern(qualifiedName, { expected: "the name of a taint, such as example.com/purpose" })))
   ),
-  operator: maybe(optional(Schema.Literals(["Exists", "Equal", "Lt", "Gt"]))),
+  operator: maybe(orEmpty(Schema.Literals(["Exists", "Equal", "Lt", "Gt"]))),
   value: text,
-  effect: maybe(optional(Schema.Literals(["NoSchedule", "PreferNoSchedule", "NoExecute"]))),
+  effect: maybe(orEmpty(Schema.Literals(["NoSchedule", "PreferNoSchedule", "NoExecute"]))),
   tolerationSeconds: maybe(Schema.Int)
 })
 export const Tolerations = list(Toleration)

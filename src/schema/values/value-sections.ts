@@ -6,7 +6,7 @@ import { ObjectKey, Subdomain } from "../names.ts"
 import { agentContainer, environment, image, scheduling, securityContext } from "./component-values.ts"
 import { mirrorContradictions, mirrors, proxy, taskNetworkPolicy, tls } from "./network-values.ts"
 import * as pod from "./pod-values.ts"
-import { atLeastOne, Namespace, optional, Path, section, StorageClass, Url, value, whole } from "./value.ts"
+import { atLeastOne, Namespace, orEmpty, Path, section, StorageClass, Url, value, whole } from "./value.ts"
 
 const agent = section({
   auth: section({ token: value(Schema.String, "", "Another spelling of agent.token.") }),
@@ -22,9 +22,9 @@ const agent = section({
   token: value(Schema.String, "", "Token of the agent pool; it is put into a Secret. Only without agent.tokenExistingSecret.name."),
   tokenExistingSecret: section({
     key: value(ObjectKey, "token", "Key of the token in that Secret."),
-    name: value(optional(Subdomain), "", "A Secret of the controller's namespace that has the token of the agent pool.")
+    name: value(orEmpty(Subdomain), "", "A Secret of the controller's namespace that has the token of the agent pool.")
   }),
-  url: value(optional(Url), "", "URL of the server that gives work; empty: only AgentTasks that others make are run.")
+  url: value(orEmpty(Url), "", "URL of the server that gives work; empty: only AgentTasks that others make are run.")
 }).check(Schema.makeFilter(({ auth, providerNetworkMirrors, token, tokenExistingSecret }) => [
   ...(token !== "" && auth.token !== "" && token !== auth.token
     ? [{ path: ["auth", "token"], issue: "differs from agent.token; give the token once" }]
@@ -100,7 +100,7 @@ const task = section({
     total: value(atLeastOne, 50, "Tasks that may run at once.")
   }),
   namespace: value(
-    optional(Namespace),
+    orEmpty(Namespace),
     "",
     "Namespace of the tasks, their Jobs and Pods; empty: the controller's. Of one installation alone: a controller runs every AgentTask that it finds there."
   ),
@@ -121,7 +121,7 @@ const task = section({
     ),
     securityContext: securityContext("the runner", false)
   }),
-  runtimeClassName: value(optional(Subdomain), "", "Runtime class of the Pods of tasks, such as one with a sandbox; it must exist."),
+  runtimeClassName: value(orEmpty(Subdomain), "", "Runtime class of the Pods of tasks, such as one with a sandbox; it must exist."),
   sidecars: value(
     Schema.mutable(Schema.Array(pod.Container)),
     [],
@@ -154,12 +154,12 @@ const persistence = section({
   ),
   hostPath: section({
     path: value(
-      optional(Path),
+      orEmpty(Path),
       "",
       "Directory of each node that the Pods of tasks there share instead of a claim; user 1001 must be able to write it, and Pod Security baseline and restricted refuse it."
     ),
     type: value(
-      optional(Schema.Literals(["Directory", "DirectoryOrCreate"])),
+      orEmpty(Schema.Literals(["Directory", "DirectoryOrCreate"])),
       "Directory",
       "Directory: it must be there; DirectoryOrCreate: made for root where it is not; empty: not looked at."
     )
@@ -170,7 +170,7 @@ const persistence = section({
       "ReadWriteMany",
       "Access mode of the claim that is made; several nodes need ReadWriteMany."
     ),
-    claimName: value(optional(Subdomain), "", "An existing claim in the namespace of the tasks; empty: one is made."),
+    claimName: value(orEmpty(Subdomain), "", "An existing claim in the namespace of the tasks; empty: one is made."),
     storage: value(pod.Quantity, "20Gi", "Size of the claim that is made."),
     storageClassName: value(
       StorageClass,
@@ -194,7 +194,7 @@ const serviceAccount = section({
   ),
   create: value(Schema.Boolean, true, "Makes the controller's service account; else it must exist."),
   labels: value(pod.Labels, {}, "Labels of the service account."),
-  name: value(optional(Subdomain), "", "Name of the controller's service account; empty: the full name, or \"default\" if none is made."),
+  name: value(orEmpty(Subdomain), "", "Name of the controller's service account; empty: the full name, or \"default\" if none is made."),
   tokenTTL: value(
     Schema.Int.check(Schema.isInt32(), Schema.isGreaterThanOrEqualTo(600)),
     3600,
@@ -239,7 +239,7 @@ export const Sections = section({
   agent,
   controller,
   fullnameOverride: value(
-    optional(Subdomain),
+    orEmpty(Subdomain),
     "",
     "Full name of all objects, instead of one made from the release's; cut at 40 characters."
   ),
@@ -254,7 +254,7 @@ export const Sections = section({
     proxy,
     tls
   }),
-  nameOverride: value(optional(Subdomain), "", "Put after the release's name in the names of all objects."),
+  nameOverride: value(orEmpty(Subdomain), "", "Put after the release's name in the names of all objects."),
   persistence,
   restrictMetadataService: value(
     Schema.Boolean,

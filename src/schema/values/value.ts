@@ -34,7 +34,7 @@ export const removables = <F extends Schema.Struct.Fields>(fields: F) => {
 }
 
 /** Returns a schema that also accepts the empty text, which means that nothing is said. */
-export const optional = <S extends Schema.Schema<string>>(schema: S) => Schema.Union([Schema.Literal(""), schema])
+export const orEmpty = <S extends Schema.Schema<string>>(schema: S) => Schema.Union([Schema.Literal(""), schema])
 
 export const whole = Schema.Int.check(Schema.isInt32(), Schema.isGreaterThanOrEqualTo(0))
 export const atLeastOne = Schema.Int.check(Schema.isInt32(), Schema.isGreaterThanOrEqualTo(1))

@@ -15,8 +15,8 @@ import { FakeLease } from "../../kubernetes/fake-lease.ts"
 import { against, list } from "../scripted-cluster.ts"
 import { toldScreen } from "../told-screen.ts"
 
-const ours = { name: "agent-job", controllerNamespace: "agent-job" }
-const theirs = { name: "blue", controllerNamespace: "scalr" }
+const ours = { name: "agent-job", namespace: "agent-job" }
+const theirs = { name: "blue", namespace: "scalr" }
 const since = "2026-01-31T12:00:00Z"
 
 const kept = { uid: "u", resourceVersion: "1", creationTimestamp: since }
@@ -55,11 +55,11 @@ it.live.each([
 ])("names the installation, here $of.name, and where its tasks are", ({ given, of, tasks }) =>
   Effect.gen(function*() {
     const { document, lines } = yield* drained(both, of, given)
-    expect(document.installation).toEqual({ name: of.name, namespace: of.controllerNamespace })
+    expect(document.installation).toEqual(of)
     expect(lines).toEqual([
-      `Draining ${of.name} in ${of.controllerNamespace} since ${since}: nothing new starts in ${tasks}.`,
+      `Draining ${of.name} in ${of.namespace} since ${since}: nothing new starts in ${tasks}.`,
       "Nothing runs.",
-      `To end this: agent-job drain --undo --name ${of.name} --controller-namespace ${of.controllerNamespace}`
+      `To end this: agent-job drain --undo --name ${of.name} --controller-namespace ${of.namespace}`
     ])
   }))
 

@@ -1,6 +1,7 @@
 import { describe, expect, it, vi } from "@effect/vitest"
 import { ConfigProvider, Context, Duration, Effect, Fiber, Layer, Option, Redacted } from "effect"
 import { TestClock } from "effect/testing"
+import { AuditOf } from "../../../src/cli/server/audit-call.ts"
 import { ServerClient } from "../../../src/cli/server/server-client.ts"
 import { exitCodeOf, mayPass, type ServerFailure } from "../../../src/cli/terminal/failure.ts"
 import { forwardProxy } from "../../http/forward-proxy.ts"
@@ -39,12 +40,17 @@ describe("the client of the server", () => {
     Effect.gen(function*() {
       const url = yield* Effect.flatMap(directory, serve)
       const client = yield* at(url)
-      const trail = (about: Parameters<typeof client.audit>[0] = {}) => client.audit(about, Option.none())
+      const trail = (about: AuditOf = AuditOf.All()) => client.audit(about, Option.none())
       expect(yield* trail()).toEqual({ entries: [] })
       const { id } = yield* client.ensureWorkspace("demo")
       const made = { entries: [{ kind: "user", action: "POST /api/v2/organizations/:organization/workspaces", object: id }] }
-      expect([yield* trail(), yield* trail({ workspace: "demo" })]).toMatchObject([made, made])
-      for (const [about, thing] of [[{ workspace: "run-none" }, "workspace run-none"], [{ run: "run-none" }, "run run-none"]] as const) {
+      expect([yield* trail(), yield* trail(AuditOf.Workspace({ name: "demo" }))]).toMatchObject([made, made])
+      for (
+        const [about, thing] of [
+          [AuditOf.Workspace({ name: "run-none" }), "workspace run-none"],
+          [AuditOf.Run({ id: "run-none" }), "run run-none"]
+        ] as const
+      ) {
         expect((yield* Effect.flip(trail(about))).message).toBe(
           `There is no ${thing} on ${url}; \`agent-job get ${thing.split(" ")[0]}s\` lists what there is.`
         )
@@ -57,7 +63,7 @@ describe("the client of the server", () => {
       const nothing = { status: 404, body: { error: "not-found", message: "There is nothing here." } }
       const older = `The server at ${url} has no such part of the audit trail; it is older than this command line.`
       server.script.push(nothing, { body: planned }, nothing, { body: { data: { id: "ws-1", attributes: {} } } }, nothing)
-      for (const about of [{ run: "run-a1" }, { workspace: "demo" }, {}]) {
+      for (const about of [AuditOf.Run({ id: "run-a1" }), AuditOf.Workspace({ name: "demo" }), AuditOf.All()]) {
         expect((yield* Effect.flip(client.audit(about, Option.none()))).message).toBe(older)
       }
     }))
@@ -91,7 +97,7 @@ describe("the client of the server", () => {
         status: 200,
         body: { entries: Array.from({ length: count }, (_, n) => entry(9000 - n)), ...(older !== undefined && { older }) }
       })
-      const looked = (before: number) => client.audit({ run: "run-a" }, Option.some(before))
+      const looked = (before: number) => client.audit(AuditOf.Run({ id: "run-a" }), Option.some(before))
       server.script.push(answer(1, 70), answer(0, 60), answer(99, 50))
       const { entries, older } = yield* looked(80)
       expect([entries.length, older]).toEqual([100, 50])

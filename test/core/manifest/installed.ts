@@ -12,7 +12,7 @@ import { Kubernetes } from "../../../src/kubernetes/client.ts"
 import type { Credentials } from "../../../src/kubernetes/credentials.ts"
 import { agentTasks, decoding, jobs, namespaces, pods } from "../../../src/kubernetes/kinds.ts"
 import { fromKubeconfig } from "../../../src/kubernetes/kubeconfig.ts"
-import type { KubernetesObject, Place } from "../../../src/kubernetes/object.ts"
+import type { KubernetesObject, NamespacedName } from "../../../src/kubernetes/object.ts"
 import { merge, type Tree } from "../../../src/schema/document/layers.ts"
 import { WorkspaceName } from "../../../src/schema/names.ts"
 import { AgentTask, type AgentTaskSpec } from "../../../src/schema/task/agent-task.ts"
@@ -32,7 +32,7 @@ export class Installation extends Context.Service<Installation, {
   /** Patches the status of a task with this token, which no code of ours does. */
   readonly patchStatus: (
     token: string,
-    task: Place,
+    task: NamespacedName,
     status: object
   ) => Effect.Effect<void, { readonly _tag: "Refused"; readonly message: string }>
 }>()("test/Installation") {}

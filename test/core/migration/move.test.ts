@@ -327,9 +327,8 @@ describe("the hand-over", () => {
     { of: "0.5.59", release: firstRelease({}) },
     { of: "0.6.5", release: laterRelease({}) }
   ])("leaves the definition to another installation where that was chosen (from $of)", ({ release }) => {
-    const steps = (definition?: "elsewhere") =>
-      handOver(Result.getOrThrow(move(release, { ...chosen, ...(definition !== undefined && { definition }) })), "out")
-    const [ours, theirs] = [steps(), steps("elsewhere")].map((all) => all.find(({ title }) => title === apply))
+    const steps = (withoutCrd: boolean) => handOver(Result.getOrThrow(move(release, { ...chosen, withoutCrd })), "out")
+    const [ours, theirs] = [steps(false), steps(true)].map((all) => all.find(({ title }) => title === apply))
     expect(theirs?.commands[0]).toBe("kubectl apply --server-side -k out")
     expect(theirs?.why).toContain("leaves out the CustomResourceDefinition")
     expect(ours?.commands[0]).toBe("kubectl apply --server-side --force-conflicts -k out")

@@ -50,5 +50,6 @@ export const laterRelease = (config: object): HelmRelease => ({
 
 export const chosen: Chosen = {
   image: { repository: "registry.example.com/agent-job", tag: "0.1.0" },
-  runnerImage: { repository: "registry.example.com/agent-job-runner", tag: "0.1.0" }
+  runnerImage: { repository: "registry.example.com/agent-job-runner", tag: "0.1.0" },
+  withoutCrd: false
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import { install } from "../../../src/core/manifest/installation/install.ts"
-import { difference } from "../../../src/core/overlay/patch.ts"
+import { changesBetween } from "../../../src/core/overlay/patch.ts"
 import { isTree } from "../../../src/schema/document/layers.ts"
 import { buildOf, type Built, meaningOf, unordered } from "../../kustomize/build.ts"
 import { configOf } from "../configs.ts"
@@ -91,7 +91,7 @@ const workload = (name: string, { annotations, labels, replicas, ...pod }: typeo
 const anchor: Built = { apiVersion: "v1", kind: "Namespace", metadata: { name: "anchor" } }
 
 const patched = async (from: ReadonlyArray<Built>, to: ReadonlyArray<Built>) => {
-  const { added, patches } = difference(from, to)
+  const { added, patches } = changesBetween(from, to)
   const files = { "from.yaml": [...from, anchor], ...(added.length > 0 && { "added.yaml": added }) }
   const built = await buildOf(
     () => ({ resources: Object.keys(files), patches: patches.map((patch) => ({ patch: JSON.stringify(patch) })) }),

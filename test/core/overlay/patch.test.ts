@@ -1,11 +1,11 @@
 import { describe, expect, it } from "@effect/vitest"
 import { install } from "../../../src/core/manifest/installation/install.ts"
-import { difference } from "../../../src/core/overlay/patch.ts"
+import { changesBetween } from "../../../src/core/overlay/patch.ts"
 import { configOf } from "../configs.ts"
 
 const pod = (spec: object) => ({ apiVersion: "v1", kind: "Pod", metadata: { name: "p" }, spec })
 const patchOf = (from: object, to: object): unknown => {
-  const [patch] = difference([pod(from)], [pod(to)]).patches
+  const [patch] = changesBetween([pod(from)], [pod(to)]).patches
   return patch === undefined ? undefined : (patch as { readonly spec?: unknown }).spec
 }
 const names = (...of: ReadonlyArray<string>) => of.map((name) => ({ name }))
@@ -73,7 +73,7 @@ describe("a patch", () => {
       kind: "ServiceAccount",
       metadata: { name: "a", namespace: "n", labels: { l: "1" }, annotations }
     })
-    expect(difference([account({ a: "1" })], [account({ b: "2" })]).patches).toEqual([{
+    expect(changesBetween([account({ a: "1" })], [account({ b: "2" })]).patches).toEqual([{
       apiVersion: "v1",
       kind: "ServiceAccount",
       metadata: { name: "a", namespace: "n", annotations: { a: null, b: "2" } }
@@ -82,7 +82,7 @@ describe("a patch", () => {
 })
 
 describe("the difference between installations", () => {
-  const between = (values: object) => difference(install(configOf()), install(configOf(values)))
+  const between = (values: object) => changesBetween(install(configOf()), install(configOf(values)))
 
   it("is nothing where the values are the same", () => expect(between({})).toEqual({ patches: [], added: [] }))
 

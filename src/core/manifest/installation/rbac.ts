@@ -78,7 +78,7 @@ const runOneTask: ReadonlyArray<Right> = [
   may("update", "scalr.io", "atasks/status", "the claim and the result")
 ]
 
-interface Grant {
+export interface Grant {
   readonly name: string
   readonly component: Component
   readonly namespace: string

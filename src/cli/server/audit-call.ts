@@ -1,0 +1,50 @@
+// The call that reads the audit trail: who changed what, of all, of one run or of one workspace.
+// Used by cli/server/server-client, whose call it is, and by get, which says whose entries are meant.
+import { Data, Effect, Option } from "effect"
+import { HttpClientRequest as Request } from "effect/http"
+import { type AuditEntry, AuditList, auditPath } from "../../schema/api/audit.ts"
+import { NothingThere } from "../terminal/failure.ts"
+import type { ServerClient } from "./server-client.ts"
+import type { Requests } from "./server-requests.ts"
+
+type Client = ServerClient["Service"]
+
+/** Whose entries of the audit trail are meant. */
+export type AuditOf = Data.TaggedEnum<{
+  All: {}
+  Run: { readonly id: string }
+  Workspace: { readonly name: string }
+}>
+export const AuditOf = Data.taggedEnum<AuditOf>()
+
+/** How many entries of the audit trail to ask for, of which the server may give a part at a time. */
+const auditEntries = 100
+
+/** `run` and `workspace`: the calls that fail if there is none. */
+export const auditCall = ({ decoded, url }: Requests, { run, workspace }: Pick<Client, "run" | "workspace">): Client["audit"] => {
+  const noTrail = new NothingThere({
+    message: `The server at ${url} has no such part of the audit trail; it is older than this command line.`
+  })
+  const trailOf = AuditOf.$match({
+    All: () => ({ path: auditPath.all, isThere: Effect.void }),
+    Run: ({ id }) => ({ path: auditPath.run(id), isThere: run(id) }),
+    Workspace: ({ name }) => ({ path: auditPath.workspace(name), isThere: workspace(name) })
+  })
+
+  return Effect.fn("ServerClient.audit")(function*(about, before) {
+    const { isThere, path } = trailOf(about)
+    const entries: Array<AuditEntry> = []
+    let older = Option.getOrUndefined(before)
+    do {
+      const asked = Request.get(path, { urlParams: { ...(older !== undefined && { before: older }) } })
+      const page = yield* Effect.catchTag(
+        decoded(AuditList, asked, "audit trail"),
+        "NothingThere",
+        () => Effect.andThen(isThere, Effect.fail(noTrail))
+      )
+      entries.push(...page.entries)
+      older = page.older
+    } while (older !== undefined && entries.length < auditEntries)
+    return { entries, ...(older !== undefined && { older }) }
+  })
+}

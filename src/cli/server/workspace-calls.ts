@@ -1,0 +1,99 @@
+// The calls about workspaces: they themselves, their pools and their variables.
+// Used by cli/server/server-client, whose calls they are.
+import { Effect, Option, Stream } from "effect"
+import { HttpClientRequest as Request } from "effect/http"
+import { poolId, PoolList, poolOfId, poolsPath } from "../../schema/api/pools.ts"
+import { organization, tfePath } from "../../schema/api/tfe-api.ts"
+import { NothingThere } from "../terminal/failure.ts"
+import { Identified, VariableList, WorkspaceList } from "./server-answers.ts"
+import type { ServerClient } from "./server-client.ts"
+import { jsonApi, made, type Requests } from "./server-requests.ts"
+
+type WorkspaceCalls = Pick<
+  ServerClient["Service"],
+  | "bindPool"
+  | "deleteVariable"
+  | "ensureWorkspace"
+  | "pools"
+  | "setVariable"
+  | "unbindPool"
+  | "variables"
+  | "workspace"
+  | "workspaces"
+>
+
+export const workspaceCalls = ({ authorised, decoded, send, url }: Requests): WorkspaceCalls => {
+  const workspace = (name: string) =>
+    Effect.map(decoded(Identified, Request.get(tfePath.workspace(organization, name)), `workspace ${name}`), ({ data: { id } }) => ({ id }))
+  const create = (attributes: object) =>
+    decoded(
+      Identified,
+      jsonApi(Request.post(tfePath.workspaces(organization)), { type: "workspaces", attributes }),
+      "organization",
+      made
+    )
+  const setMode = (id: string, attributes: object) =>
+    Effect.asVoid(
+      decoded(Identified, jsonApi(Request.patch(tfePath.workspaceById(id)), { type: "workspaces", attributes }), "workspace")
+    )
+
+  return {
+    ensureWorkspace: Effect.fn("ServerClient.ensureWorkspace")(function*(name) {
+      const get = Effect.map(workspace(name), ({ id }) => ({ id, created: false }))
+      return yield* get.pipe(
+        Effect.catchTag("NothingThere", () =>
+          create({ name }).pipe(
+            Effect.map(({ data }) => ({ id: data.id, created: true })),
+            // Somebody else may have made the workspace in between.
+            Effect.catchTag("ServerRefused", (refusal) => Effect.catchTag(get, "NothingThere", () => Effect.fail(refusal)))
+          ))
+      )
+    }),
+    workspace,
+    workspaces: Stream.paginate(1, (page) =>
+      Effect.map(
+        decoded(
+          WorkspaceList,
+          Request.get(tfePath.workspaces(organization), { urlParams: { "page[number]": page, "page[size]": 100 } }),
+          "organization"
+        ),
+        ({ data, meta }) => [
+          data.map(({ attributes: { "agent-pool-id": poolId, "created-at": createdAt, "in-doubt": inDoubt, name }, relationships }) => ({
+            name,
+            run: relationships["current-run"].data?.id ?? null,
+            createdAt,
+            ...(typeof poolId === "string" && { pool: Option.getOrElse(poolOfId(poolId), () => poolId) }),
+            ...(inDoubt === true && { inDoubt })
+          })),
+          Option.fromNullishOr(meta.pagination["next-page"])
+        ]
+      )).pipe(Stream.runCollect),
+    pools: decoded(PoolList, Request.get(poolsPath), "list of pools").pipe(
+      Effect.catchTag("NothingThere", () =>
+        Effect.fail(
+          new NothingThere({
+            message: `The server at ${url} has no pools; it is older than this command line, and gives work to whoever asks.`
+          })
+        ))
+    ),
+    bindPool: Effect.fn("ServerClient.bindPool")(function*(name, pool) {
+      const bound = { "execution-mode": "agent", "agent-pool-id": poolId(pool) }
+      const found = yield* Effect.catchTag(workspace(name), "NothingThere", () => Effect.undefined)
+      if (found !== undefined) return yield* Effect.as(setMode(found.id, bound), { created: false })
+      return yield* Effect.as(create({ name, ...bound }), { created: true })
+    }),
+    unbindPool: (name) => Effect.flatMap(workspace(name), ({ id }) => setMode(id, { "execution-mode": "remote" })),
+    variables: (workspaceId) =>
+      Effect.map(
+        decoded(VariableList, Request.get(tfePath.variables(workspaceId)), "workspace"),
+        ({ data }) => data.map(({ attributes, id }) => ({ id, ...attributes }))
+      ),
+    setVariable: (workspaceId, attributes) =>
+      Effect.asVoid(send(authorised(jsonApi(Request.post(tfePath.variables(workspaceId)), { type: "vars", attributes })), {
+        ...made,
+        thing: "workspace"
+      })),
+    deleteVariable: (workspaceId, id) =>
+      Effect.asVoid(send(authorised(Request.delete(tfePath.variable(workspaceId, id))), { thing: "variable", status: 204 }))
+  }
+}
