@@ -75,6 +75,14 @@ describe("Argo CD", () => {
     for (const key of ["ignoreDifferences", "syncPolicy"]) expect(at(many, key)).toEqual(at(one, key))
   })
 
+  it.each([["application", []], ["application-set", ["template", "spec"]]] as const)(
+    "takes a release by the %s, and no branch",
+    (file, path) => {
+      const [document] = documents(`kustomize/argo-cd/${file}.yaml`)
+      expect(at(document, "spec", ...path, "source", "targetRevision")).toMatch(/^v\d+\.\d+\.\d+$/u)
+    }
+  )
+
   it("takes the newest commit when it tries a sync again, and not the one that failed", () => {
     expect(at(documents("kustomize/argo-cd/application.yaml")[0], "spec", "syncPolicy", "retry")).toMatchObject({
       limit: -1,

@@ -24,6 +24,15 @@ describe("kustomize", () => {
     expect((await dryRun(objectsOf(readFileSync(file, "utf8")))).join("\n")).toContain("agenttask.scalr.io/")
   })
 
+  it("has the sample nightly-plan, which a real API server takes, and its Pod under Pod Security restricted", async () => {
+    const [cronJob] = objectsOf(readFileSync("kustomize/samples/nightly-plan/cron-job.yaml", "utf8")) as ReadonlyArray<
+      Built & { readonly spec: { readonly jobTemplate: { readonly spec: { readonly template: { readonly spec: object } } } } }
+    >
+    if (cronJob === undefined) throw new Error("There is no CronJob in that file.")
+    const pod = { apiVersion: "v1", kind: "Pod", metadata: cronJob.metadata, spec: cronJob.spec.jobTemplate.spec.template.spec }
+    expect(await dryRun([cronJob, pod])).toHaveLength(2)
+  })
+
   it("has the sample git-approval, which a real API server takes but for what Flux alone knows", async () => {
     const objects = [
       ...await build("kustomize/samples/git-approval"),

@@ -114,6 +114,14 @@ const lacksBeginning = () => {
   }
 }
 
+/** Returns what helps whoever wants a log that is gone. Nothing is run again for its log alone, but for a plan that a person is to approve. */
+const insteadOfLog = ({ namespace }: ClusterFlags, { metadata: { name }, spec: { pool }, status: { result } }: AgentTask): string => {
+  if (pool !== undefined) return `the server still has it: agent-job logs ${pool.runId}`
+  return result?.planDigest === undefined
+    ? `what became of the task says agent-job get ${name} --namespace ${namespace}, and a higher task.job.ttlSecondsAfterFinished keeps later logs for longer`
+    : "do not approve that plan unread: plan again under another name, where a higher task.job.ttlSecondsAfterFinished keeps the log for longer, and approve that one"
+}
+
 /** Prints the log of the worker's container. `follow` waits for it to begin and stays until it ends. */
 export const showTaskLog = Effect.fn("showTaskLog")(function*(at: ClusterFlags, name: string, follow: boolean) {
   const kubernetes = yield* Kubernetes
@@ -141,11 +149,7 @@ export const showTaskLog = Effect.fn("showTaskLog")(function*(at: ClusterFlags, 
     Effect.catchTag("NotFound", () =>
       Effect.fail(
         new Failed({
-          message: `The Pod ${pod.name} of AgentTask ${name} is gone, and its log with it; ${
-            task.spec.pool === undefined
-              ? "run the task again under another name"
-              : `the server still has it: agent-job logs ${task.spec.pool.runId}`
-          }.`
+          message: `The Pod ${pod.name} of AgentTask ${name} is gone, and its log with it; ${insteadOfLog(at, task)}.`
         })
       ))
   )

@@ -168,4 +168,49 @@ describe("the log of an AgentTask", () => {
         )
       }
     ))
+
+  it.live.each<{ readonly of: string; readonly changes: object; readonly help: string }>([
+    {
+      of: "any task",
+      changes: {},
+      help:
+        "what became of the task says agent-job get one --namespace team, and a higher task.job.ttlSecondsAfterFinished keeps later logs for longer"
+    },
+    {
+      of: "a plan that was kept to be approved",
+      changes: {
+        status: {
+          ...rest.status,
+          result: {
+            outcome: "succeeded",
+            reason: "Completed",
+            message: "Planned.",
+            finishedAt: "2026-01-01T00:00:00Z",
+            planDigest: "a".repeat(64)
+          }
+        }
+      },
+      help:
+        "do not approve that plan unread: plan again under another name, where a higher task.job.ttlSecondsAfterFinished keeps the log for longer, and approve that one"
+    },
+    {
+      of: "a run's stage",
+      changes: {
+        spec: {
+          ...rest.spec,
+          source: { pool: { archiveSha256: "a".repeat(64) } },
+          pool: { url: "http://server", runId: "run-1111111111111111", tokenSecret: { name: "token" } }
+        }
+      },
+      help: "the server still has it: agent-job logs run-1111111111111111"
+    }
+  ])("of $of that is gone with its Pod is told so, with what helps", ({ changes, help }) =>
+    Effect.gen(function*() {
+      const agentJob = yield* cluster({ "/apis/scalr.io/v1/namespaces/team/atasks/one": { body: { ...task, ...changes } } }, notThere)
+      expect(yield* agentJob("logs", "one", "-n", "team")).toEqual({
+        code: 1,
+        out: "",
+        said: `error: The Pod ${task.status?.pod?.name} of AgentTask one is gone, and its log with it; ${help}.`
+      })
+    }))
 })
