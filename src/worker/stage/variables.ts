@@ -5,7 +5,7 @@ import { Effect, Redacted } from "effect"
 import type { InputValue } from "../../core/text/hcl.ts"
 import { shortestSecret } from "../../core/text/redact.ts"
 import { mostParts, secretParts } from "../../core/text/secret-parts.ts"
-import type { Variable } from "../../schema/task/agent-task.ts"
+import type { Variable } from "../../schema/task/variable.ts"
 import { referencedValue } from "../settings.ts"
 import { invalid, type StageFailed } from "../stage-failed.ts"
 
