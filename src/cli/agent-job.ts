@@ -32,7 +32,7 @@ const description = [
   "  Start with:  agent-job run DIR --workspace NAME",
   "",
   "  AGENT_JOB_URL and AGENT_JOB_TOKEN say where the server is and who you are; KUBECONFIG where the cluster is.",
-  "  Exit codes: 0 success, 1 the run failed, 2 bad input, 3 nothing there, 4 server or cluster unreachable, 5 token refused, 6 cancelled or discarded."
+  "  Exit codes: 0 success, 1 the run failed, 2 bad input, 3 nothing there, 4 server or cluster unreachable, 5 token refused, 6 cancelled or discarded, 7 a plan with changes."
 ].join("\n")
 
 const agentJob = Command.make("agent-job").pipe(

@@ -74,6 +74,10 @@ describe("what is typed wrong", () => {
       said: "error: --plan-only and --allow-empty-apply exclude each other; give one of them."
     },
     {
+      args: ["run", ".", "--detailed-exitcode"],
+      said: "error: --detailed-exitcode tells what a plan comes to; give --plan-only too."
+    },
+    {
       args: ["run", ".", "--url", "localhost:8080"],
       said: "error: \"localhost:8080\" is not the address of a server; write it like http://127.0.0.1:8080."
     },
@@ -518,7 +522,7 @@ describe("help", () => {
       expect(out).toMatch(/^ {2}--completions bash\|zsh\|fish\|/mu)
       expect(out).toMatch(/^ {2}--version, -v {2,}Show/mu)
       expect(out).toContain(
-        "Exit codes: 0 success, 1 the run failed, 2 bad input, 3 nothing there, 4 server or cluster unreachable, 5 token refused, 6 cancelled or discarded."
+        "Exit codes: 0 success, 1 the run failed, 2 bad input, 3 nothing there, 4 server or cluster unreachable, 5 token refused, 6 cancelled or discarded, 7 a plan with changes."
       )
     }))
   it.effect("of a command shows its own flags only", () =>

@@ -10,7 +10,7 @@ import type { AddressInfo } from "node:net"
 import { gzipSync } from "node:zlib"
 import type { JournalEntry } from "../../src/schema/api/effects.ts"
 import { taskHeader } from "../../src/schema/api/task-api.ts"
-import type { Variable } from "../../src/schema/task/agent-task.ts"
+import type { Variable } from "../../src/schema/task/variable.ts"
 
 /**
  * What happens to the next request of a kind. "silence" never answers it; "lose answer" carries it out and then breaks the connection. "not

@@ -19,6 +19,7 @@ const flags = {
   allowEmptyApply: toggle("allow-empty-apply", "Apply also a plan that changes nothing."),
   destroy: toggle("destroy", "Plan to destroy everything in the workspace."),
   planOnly: toggle("plan-only", "Only show what would change."),
+  detailedExitcode: toggle("detailed-exitcode", "With --plan-only: exit with 7 if the plan has changes, and with 0 if it has none."),
   engine: Flag.Literals("engine", ["tofu", "terraform"]).pipe(
     Flag.withMetavar("tofu|terraform"),
     Flag.optional,
@@ -57,10 +58,13 @@ export const run = Command.make(
   "run",
   flags,
   Effect.fn("run")(function*(given) {
-    const { allowEmptyApply, autoApprove, destroy, directory, engine, noColor, output, planOnly } = given
+    const { allowEmptyApply, autoApprove, destroy, detailedExitcode, directory, engine, noColor, output, planOnly } = given
     const toApply = autoApprove ? "--auto-approve" : allowEmptyApply ? "--allow-empty-apply" : undefined
     if (planOnly && toApply !== undefined) {
       return yield* new BadInput({ message: `--plan-only and ${toApply} exclude each other; give one of them.` })
+    }
+    if (detailedExitcode && !planOnly) {
+      return yield* new BadInput({ message: "--detailed-exitcode tells what a plan comes to; give --plan-only too." })
     }
     // Not by the flag itself, whose errors repeat what was given, and that may be a secret.
     const variables = yield* Effect.mapError(
@@ -80,6 +84,7 @@ export const run = Command.make(
             allowEmptyApply,
             destroy,
             planOnly,
+            detailedExitcode,
             engine,
             variables,
             output
@@ -98,6 +103,7 @@ export const run = Command.make(
   Command.withExamples([
     { command: "agent-job run examples/quickstart --workspace demo", description: "Plan, ask, apply" },
     { command: "agent-job run . --plan-only", description: "Only look" },
+    { command: "agent-job run . --plan-only --detailed-exitcode", description: "Look, and exit with 7 if something has changed" },
     { command: "agent-job run . --var region=eu-west-1 --var 'zones=[\"a\",\"b\"]' --auto-approve", description: "In a pipeline" },
     { command: "agent-job run examples/quickstart --workspace demo --destroy", description: "Remove everything again" }
   ])

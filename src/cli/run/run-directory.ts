@@ -9,7 +9,16 @@ import type { GivenVariable } from "../flags/run-variables.ts"
 import { type NewRun, ServerClient } from "../server/server-client.ts"
 import { writerOf } from "../terminal/answer.ts"
 import { counted } from "../terminal/counted.ts"
-import { Cancelled, Failed, hadNoEffect, isAwayForNow, MaybeStarted, mayComeThrough, type ServerFailure } from "../terminal/failure.ts"
+import {
+  Cancelled,
+  Failed,
+  hadNoEffect,
+  HasChanges,
+  isAwayForNow,
+  MaybeStarted,
+  mayComeThrough,
+  type ServerFailure
+} from "../terminal/failure.ts"
 import { loading } from "../terminal/lazily.ts"
 import { Screen } from "../terminal/screen.ts"
 import { size } from "../terminal/size.ts"
@@ -27,6 +36,8 @@ export interface RunRequest {
   readonly allowEmptyApply: boolean
   readonly destroy: boolean
   readonly planOnly: boolean
+  /** Whether a plan with changes ends with an exit code of its own. */
+  readonly detailedExitcode: boolean
   /** The engine; none: one that the runner's image has. */
   readonly engine: NewRun["engine"]
   readonly variables: ReadonlyArray<GivenVariable>
@@ -128,7 +139,10 @@ const tell = Effect.fnUntraced(function*({ outputs, run, stateSerial }: Report, 
   yield* Effect.forEach(next, (text) => screen.line(text))
 })
 
-/** Runs the directory and prints the result. Fails with `Failed` if the run failed, with `Cancelled` if it was cancelled or discarded. */
+/**
+ * Runs the directory and prints the result. Fails with `Failed` if the run failed, with `Cancelled` if it was cancelled or discarded, and
+ * with `HasChanges` if the plan has changes and that was asked.
+ */
 export const runDirectory = Effect.fn("runDirectory")(function*(request: RunRequest) {
   const screen = yield* Screen
   const { output, workspace } = request
@@ -159,6 +173,8 @@ export const runDirectory = Effect.fn("runDirectory")(function*(request: RunRequ
       const why = whyNotByItself(run)
       return why === undefined ? undefined : yield* new Failed({ message: `${run.id} was not applied by itself: ${why}.` })
     }
+    case "planned_and_finished":
+      return request.detailedExitcode && run.hasChanges !== false ? yield* new HasChanges() : undefined
     case "errored":
       return yield* new Failed({ message: failure(run, run.timestamps.confirmed === undefined ? "plan" : "apply") })
     case "canceled":

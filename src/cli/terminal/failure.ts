@@ -16,6 +16,8 @@ export const exitCode = {
   unreachable: 4,
   tokenRefused: 5,
   cancelled: 6,
+  /** No failure. OpenTofu's 2 for this is that of bad input here, which nothing may take for a change. */
+  hasChanges: 7,
   claimLost: claimLostExitCode,
   /** The reader of the output has gone. 128 + SIGPIPE, as a shell reports it, because Node itself does not die of SIGPIPE. */
   readerGone: 141
@@ -124,6 +126,11 @@ export class Cancelled extends Data.TaggedError("Cancelled")<{ readonly message:
   override readonly [Runtime.errorExitCode] = exitCode.cancelled
 }
 
+/** A plan has changes, for a script that asked by --detailed-exitcode. It is no error, and what changes is printed already. */
+export class HasChanges extends Data.TaggedError("HasChanges") {
+  override readonly [Runtime.errorExitCode] = exitCode.hasChanges
+}
+
 /** A long-running command failed and has logged why, so nothing more is printed. */
 export class AlreadyLogged extends Data.TaggedError("AlreadyLogged")<{ readonly code: number }> {
   override readonly [Runtime.errorExitCode] = this.code
@@ -154,8 +161,9 @@ export const exitCodeOf = (error: unknown): number => {
   return codesOfOthers[tagOf(error)] ?? Runtime.getErrorExitCode(error)
 }
 
-/** Reports whether an error is printed already: help and usage errors by the CLI library, those of a service in its log. */
-export const isPrinted = (error: unknown): boolean => CliError.isCliError(error) || error instanceof AlreadyLogged
+/** Reports whether nothing is left to print: the CLI library prints help and usage errors itself, and a service its errors in its log. */
+export const isPrinted = (error: unknown): boolean =>
+  CliError.isCliError(error) || error instanceof AlreadyLogged || error instanceof HasChanges
 
 /** Returns an error as one sentence. Only errors of environment variables (ConfigError) have to be reworded for that. */
 export const sentenceOf = (error: unknown): string => {

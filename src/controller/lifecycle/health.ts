@@ -2,11 +2,12 @@
 // They have a port of their own, are never authenticated and never traced, and hold nothing secret.
 // Used by controller/lifecycle/controller.
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
-import { Data, Effect, Layer } from "effect"
+import { Data, Effect, Layer, Metric } from "effect"
 import { HttpMiddleware, HttpRouter, HttpServerResponse } from "effect/http"
 import { PrometheusMetrics } from "effect/observability"
 import { createServer } from "node:http"
 import { withoutUpgrades } from "../../http/without-upgrades.ts"
+import { buildInfo, programVersion } from "../../schema/program-version.ts"
 import { codeOf } from "../../schema/system-error.ts"
 
 class HealthPortUnusable extends Data.TaggedError("HealthPortUnusable")<{ readonly port: number; readonly cause: unknown }> {
@@ -18,9 +19,13 @@ class HealthPortUnusable extends Data.TaggedError("HealthPortUnusable")<{ readon
   }
 }
 
+const { description, name } = buildInfo
+const build = Metric.gauge(name, { description, attributes: { version: programVersion } })
+
 /** Serves the endpoints. `ready` returns what is missing; an empty list means that the controller is ready. */
 export const Health = (port: number, ready: Effect.Effect<ReadonlyArray<string>>) =>
   Layer.mergeAll(
+    Layer.effectDiscard(Metric.update(build, 1)),
     PrometheusMetrics.layerHttp(),
     HttpRouter.add("GET", "/healthz", HttpServerResponse.text("ok")),
     HttpRouter.add(

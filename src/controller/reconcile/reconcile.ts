@@ -22,6 +22,7 @@ import { sharedSources } from "./flux-sources.ts"
 import { type Answers, observe } from "./observe.ts"
 import { makeOwnWrites, whileBehind } from "./own-writes.ts"
 import type { Unsure, WriteRefused } from "./refusals.ts"
+import { makeTaskTimes } from "./task-times.ts"
 import { sharedWarnings } from "./warnings.ts"
 
 type Failure = KubernetesError | ReportError
@@ -78,6 +79,7 @@ const make = Effect.fnUntraced(function*(world: World) {
   const sources = yield* sharedSources
   const warned = yield* sharedWarnings
   const ownWrites = makeOwnWrites()
+  const times = makeTaskTimes()
 
   const asking = (task: AgentTask, { config, now }: Pass): Effect.Effect<Asking> =>
     Effect.map(monotonicMillis, (at) => ({ world, task, policy: config.policy, now, at, followed: sources.look, warned }))
@@ -211,8 +213,10 @@ const make = Effect.fnUntraced(function*(world: World) {
         ownWrites.forget(key)
         backoff.ended(key)
         sources.forget(key)
+        times.forget(key)
         return Option.none()
       }
+      yield* times.saw(key, task.value)
       const { resourceVersion, uid } = task.value.metadata
       if (ownWrites.isBehind(key, resourceVersion)) return Option.none() // the event of our write brings the key back
       if (Option.isSome(world.job(uid))) backoff.ended(key)

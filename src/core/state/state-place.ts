@@ -2,7 +2,7 @@
 // Invariant: a state in the Pod's own files, or a pool's state or lock that is not at its server, is found before anything changes.
 // Used by worker/backing/own-backing.ts and worker/backing/pool-backing.ts.
 import { Option, Schema } from "effect"
-import type { JobTemplate } from "../../schema/task/agent-task.ts"
+import type { JobTemplate } from "../../schema/task/job-template.ts"
 import { backendFileName } from "../stage/added-files.ts"
 import { canonical } from "../text/canonical.ts"
 import { shortName } from "../text/sentence.ts"

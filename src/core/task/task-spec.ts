@@ -2,7 +2,8 @@
 // Invariant: everything else stays, each variable keeps its place in the list, and what was left out comes back with the stored spec.
 // Used by controller/world/project, controller/reconcile/execute and core/task/intake.
 import { Equal } from "effect"
-import type { AgentTaskSpec, Variable } from "../../schema/task/agent-task.ts"
+import type { AgentTaskSpec } from "../../schema/task/agent-task.ts"
+import type { Variable } from "../../schema/task/variable.ts"
 
 const withoutValue = (variable: Variable): Variable => variable.value === undefined ? variable : { ...variable, value: "" }
 

@@ -1,7 +1,8 @@
 // Which labels, annotations and resources a task's template may set: a key with a prefix speaks to a webhook or a driver, so values allow it.
 // Invariant: the controller and the API server's policy refuse the same templates, in the same words.
 // Used by core/reconcile/situation, core/manifest/admission/admission-references and cli/commands/render.
-import type { AgentTask, JobTemplate } from "../../schema/task/agent-task.ts"
+import type { AgentTask } from "../../schema/task/agent-task.ts"
+import type { JobTemplate } from "../../schema/task/job-template.ts"
 
 /** The parts of a task's template whose keys are looked at. The keys of its node selector are free, because they only narrow it down. */
 export const markedParts = ["annotations", "labels", "runner.resources.limits", "runner.resources.requests"] as const

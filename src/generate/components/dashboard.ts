@@ -1,4 +1,4 @@
-// The Grafana dashboard: which controllers lead, what waits, what the controller is busy with, and how the runs stand.
+// The Grafana dashboard: which controllers lead, what waits and for how long, what the controller does, how the runs stand, and all versions.
 // Invariant: it asks only for metrics that controller and server have; the data source is chosen in Grafana.
 // Used by generate/components/monitoring.
 import { mark } from "../files/file.ts"
@@ -16,6 +16,9 @@ interface Panel {
 const chosen = `cluster=~"$cluster",namespace=~"$namespace"`
 /** Returns the total of all installations, each of which counts once, whatever replicas it has. */
 const total = (series: string): string => `sum(max by (cluster, namespace) (${series}))`
+/** Returns the time that nine of ten did not exceed, of those that a histogram has counted within the hour. */
+const mostSeconds = (histogram: string, labels: string): string =>
+  `histogram_quantile(0.9, sum by (le, ${labels}) (rate(${histogram}_bucket{${chosen}}[1h])))`
 
 const panels: ReadonlyArray<Panel> = [
   {
@@ -88,6 +91,29 @@ const panels: ReadonlyArray<Panel> = [
     description: "Of the servers.",
     expr: `sum by (status) (max by (cluster, namespace, status) (agent_job_server_runs{${chosen}}))`,
     legend: "{{status}}"
+  },
+  {
+    type: "timeseries",
+    title: "How long tasks wait",
+    description: "From their creation until a worker takes them: nine of ten that began within the hour took no longer.",
+    expr: mostSeconds("agent_job_task_wait_seconds", "stage"),
+    legend: "{{stage}}",
+    unit: "s"
+  },
+  {
+    type: "timeseries",
+    title: "How long tasks run",
+    description: "From then to their end: nine of ten that ended within the hour took no longer.",
+    expr: mostSeconds("agent_job_task_run_seconds", "stage, ends"),
+    legend: "{{stage}} {{ends}}",
+    unit: "s"
+  },
+  {
+    type: "timeseries",
+    title: "Controllers and servers by version",
+    description: "More than one version lasts only as long as an upgrade.",
+    expr: `count by (version) (agent_job_build_info{${chosen}})`,
+    legend: "{{version}}"
   }
 ]
 
@@ -95,9 +121,11 @@ const datasource = { type: "prometheus", uid: "${datasource}" }
 
 const stats = panels.filter(({ type }) => type === "stat").length
 
-/** Returns where a panel is: small ones, which come first, are in a row, large ones below them. */
-const place = ({ type }: Panel, index: number) =>
-  type === "stat" ? { h: 5, w: 3, x: index * 3, y: 0 } : { h: 10, w: 12, x: (index - stats) * 12, y: 5 }
+/** Returns where a panel is: the small ones, which come first, are in a row, and the large ones below them in rows of two. */
+const place = ({ type }: Panel, index: number) => {
+  const large = index - stats
+  return type === "stat" ? { h: 5, w: 3, x: index * 3, y: 0 } : { h: 10, w: 12, x: large % 2 * 12, y: 5 + Math.floor(large / 2) * 10 }
+}
 
 const panel = (of: Panel, index: number): object => ({
   id: index + 1,

@@ -3,8 +3,9 @@
 // Used by worker/network/task-api and server/routes/task-routes, and for its limits and headers by whoever moves states, plans or archives.
 import { Schema } from "effect"
 import { RunId, Sha256, WorkspaceName } from "../names.ts"
-import { PlanOptions, Stage, ToldOptions, Variable } from "../task/agent-task.ts"
+import { PlanOptions, Stage, ToldOptions } from "../task/agent-task.ts"
 import { StateMark } from "../task/seal.ts"
+import { Variable } from "../task/variable.ts"
 
 /** The most bytes of a configuration's archive, as it is packed. */
 export const archiveLimitBytes = 256 * 1024 * 1024

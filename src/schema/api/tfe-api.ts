@@ -3,7 +3,8 @@
 // Used by the server's TFE routes and by the CLI.
 import { Effect, Schema } from "effect"
 import { Sha256, WorkspaceName } from "../names.ts"
-import { Engine, mostVariables, Targets, VariableCategory, VariableName, VariableValue, WorkingDirectory } from "../task/agent-task.ts"
+import { Engine, Targets, WorkingDirectory } from "../task/agent-task.ts"
+import { mostVariables, VariableCategory, VariableName, VariableValue } from "../task/variable.ts"
 import { text } from "../text.ts"
 
 /** Clients that give no attribute at all leave out what holds them, too. */

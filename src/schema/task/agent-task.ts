@@ -2,13 +2,15 @@
 // The CRD is generated from these schemas; its CEL rules make claim, result and phases write-once for every client.
 // Decoded at the border by the controller and the worker; everything past it is typed.
 import { Effect, Schema } from "effect"
-import { ObjectKey, ObjectName, RunId, Sha256, Timestamp, Uid, WorkspaceName } from "../names.ts"
+import { ObjectName, RunId, Sha256, Timestamp, Uid, WorkspaceName } from "../names.ts"
 import { text } from "../text.ts"
 import { whole } from "../whole.ts"
 import { cel, exactlyOneOf, transitions } from "./cel.ts"
+import { JobTemplate } from "./job-template.ts"
 import { Reason } from "./reason.ts"
 import { Artifact, type FluxSource, SavePlan, sources } from "./source.ts"
 import { StageResult, ToldResult } from "./stage-result.ts"
+import { mostVariables, Variable } from "./variable.ts"
 
 export const Stage = Schema.Literals(["plan", "apply", "destroy"])
 export type Stage = typeof Stage.Type
@@ -20,7 +22,7 @@ export type Stage = typeof Stage.Type
 export const mutates = (stage: Stage): boolean => stage !== "plan"
 
 export const Engine = Schema.Struct({
-  name: Schema.Literals(["tofu", "terraform"]),
+  name: Schema.Literals(["tofu", "terraform"]).annotate({ description: "Which of the two runs the stage; the runner image must have it." }),
   version: Schema.optionalKey(
     Schema.String.check(Schema.isMaxLength(32)).annotate({ description: "Must be what the runner image has; absent: whatever it has." })
   )
@@ -29,39 +31,6 @@ export type Engine = typeof Engine.Type
 
 /** How many seconds a stage may take if its task does not say. */
 export const defaultTimeoutSeconds = 3600
-
-/** A variable's value as it was written: a text or an HCL expression. */
-export const VariableValue = text(65_536)
-
-const values = {
-  value: Schema.optionalKey(VariableValue),
-  valueFrom: Schema.optionalKey(Schema.Struct({ secretKeyRef: Schema.Struct({ name: ObjectName, key: ObjectKey }) }))
-}
-
-/** How many variables a task may have. */
-export const mostVariables = 128
-
-export const VariableName = text(253).check(Schema.isPattern(/^[A-Za-z_][-A-Za-z0-9_]*$/u, { expected: "a variable's name" }))
-
-export const VariableCategory = Schema.Literals(["terraform", "env"])
-
-export const Variable = Schema.Struct({
-  name: VariableName,
-  ...values,
-  sensitive: Schema.optionalKey(
-    Schema.Boolean.annotate({
-      description:
-        "Kept out of every log and message. Whoever may read AgentTasks, as each worker may, reads a value in one, so give a secret by valueFrom."
-    })
-  ),
-  hcl: Schema.optionalKey(Schema.Boolean.annotate({ description: "The value is an HCL expression, not a text." })),
-  category: Schema.optionalKey(
-    VariableCategory.annotate({
-      description: "terraform: an input variable (the default); env: the engine's environment."
-    })
-  )
-}).check(exactlyOneOf(values))
-export type Variable = typeof Variable.Type
 
 /** How many addresses a plan can be narrowed to, and how many characters each may have. */
 export const targetLimits = { count: 64, length: 512 } as const
@@ -72,81 +41,87 @@ export const Targets = Schema.Array(text(targetLimits.length)).check(Schema.isMa
 /** How to plan: the flags of the engine that a run may set. */
 export const PlanOptions = Schema.Struct({
   destroy: Schema.optionalKey(Schema.Boolean.annotate({ description: "Plan the destruction of everything." })),
-  refresh: Schema.optionalKey(Schema.Boolean),
-  refreshOnly: Schema.optionalKey(Schema.Boolean),
-  targets: Schema.optionalKey(Targets),
-  replace: Schema.optionalKey(Targets)
+  refresh: Schema.optionalKey(Schema.Boolean.annotate({ description: "Look at the real resources before planning; true if absent." })),
+  refreshOnly: Schema.optionalKey(
+    Schema.Boolean.annotate({ description: "Plan only to bring state and outputs up to date with the real resources." })
+  ),
+  targets: Schema.optionalKey(
+    Targets.annotate({ description: "Addresses of what to plan, with what that depends on; absent: everything. At most 64." })
+  ),
+  replace: Schema.optionalKey(
+    Targets.annotate({ description: "Addresses of resources to make anew, though nothing else demands it. At most 64." })
+  )
 })
 export type PlanOptions = typeof PlanOptions.Type
 
 /** The options as they are read. One that only a newer version knows is kept, so that it is refused (core/task/unknown-option). */
 export const ToldOptions = whole(PlanOptions)
 
-const quantities = Schema.optionalKey(
-  Schema.Record(Schema.String, text(32)).check(Schema.isMaxProperties(8)).annotate({
-    description: "In place of those of the values; a resource with a prefix must be among their task.allowedKeys."
-  })
-)
-const marks = (description: string) =>
-  Schema.optionalKey(Schema.Record(Schema.String, text(1024)).check(Schema.isMaxProperties(32)).annotate({ description }))
-
-/** What a task may change in its own Job, and add to it: an allow-list, which typed code merges. */
-export const JobTemplate = Schema.Struct({
-  runner: Schema.optionalKey(Schema.Struct({
-    image: Schema.optionalKey(text(512)),
-    resources: Schema.optionalKey(Schema.Struct({ limits: quantities, requests: quantities }))
-  })),
-  nodeSelector: marks("Beside that of the values, which wins."),
-  annotations: marks("Of the Pod, beside those of the values, which win; a key with a prefix must be among their task.allowedKeys."),
-  labels: marks("Of Job and Pod, beside those of the values, which win; a key with a prefix must be among their task.allowedKeys."),
-  volumeClaims: Schema.optionalKey(
-    Schema.Array(
-      Schema.Struct({ claimName: ObjectName, mountPath: text(512).check(Schema.isPattern(/^\/[^:]*$/u, { expected: "an absolute path" })) })
-    )
-      .check(Schema.isMaxLength(4)).annotate({
-        description: "PersistentVolumeClaims mounted in the runner, for example to hold a local state."
-      })
-  )
-})
-export type JobTemplate = typeof JobTemplate.Type
-
 const once = (...keys: ReadonlyArray<string>) =>
   keys.map((key) => `has(self.${key}) == has(oldSelf.${key}) && (!has(self.${key}) || self.${key} == oldSelf.${key})`).join(" && ")
 
 export const WorkingDirectory = text(512)
+
+const TaskPool = Schema.Struct({
+  url: text(2048).annotate({ description: "The address of the server." }),
+  runId: RunId.annotate({ description: "The run of the server that the stage belongs to." }),
+  tokenSecret: Schema.Struct({ name: ObjectName.annotate({ description: "In the namespace of the task." }) }).annotate({
+    description: "The Secret with the token of this stage, under the key token."
+  })
+})
 
 export const AgentTaskSpec = Schema.Struct({
   workspace: WorkspaceName.annotate({
     description: "One apply or destroy at a time runs in it; free places go first to the workspace with the fewest running tasks."
   }),
   stage: Stage.annotate({ description: "plan shows what would change; apply and destroy change it." }),
-  attempt: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1_000_000 }))),
-  engine: Schema.optionalKey(Engine.annotate({ description: "Absent: tofu, or terraform where the runner image has no tofu." })),
+  attempt: Schema.optionalKey(
+    Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1_000_000 })).annotate({
+      description: "Which attempt this is at the stage of a run, or at a source that is followed; 1 if absent."
+    })
+  ),
+  engine: Schema.optionalKey(
+    Engine.annotate({ description: "What runs the stage; absent: tofu, or terraform where the runner image has no tofu." })
+  ),
   source: Schema.Struct(sources).check(exactlyOneOf(sources)).annotate({ description: "Where the configuration comes from; exactly one." }),
-  workingDirectory: Schema.optionalKey(WorkingDirectory.annotate({ description: "Below the root of the source." })),
-  options: Schema.optionalKey(PlanOptions),
+  workingDirectory: Schema.optionalKey(
+    WorkingDirectory.annotate({ description: "Where the engine runs, below the root of the source; absent: the root itself." })
+  ),
+  options: Schema.optionalKey(PlanOptions.annotate({ description: "How to plan, as the flags of the engine say it." })),
   plan: Schema.optionalKey(
-    Schema.Struct({ sha256: Sha256 }).annotate({ description: "The approved saved plan; apply and destroy run it and nothing else." })
+    Schema.Struct({ sha256: Sha256.annotate({ description: "The planDigest in the status of the plan." }) }).annotate({
+      description: "The approved saved plan; apply and destroy run it and nothing else."
+    })
   ),
   savePlan: Schema.optionalKey(
     SavePlan.annotate({ description: "Keeps the plan for source.savedPlan of a later task; status.result.planDigest names it." })
   ),
-  variables: Schema.optionalKey(Schema.Array(Variable).check(Schema.isMaxLength(mostVariables))),
+  variables: Schema.optionalKey(
+    Schema.Array(Variable).check(Schema.isMaxLength(mostVariables)).annotate({
+      description: `Input variables of the configuration, and variables of the engine's environment. At most ${mostVariables}.`
+    })
+  ),
   backend: Schema.optionalKey(
     Schema.Struct({
-      type: text(64),
-      config: Schema.optionalKey(Schema.Record(Schema.String, text(4096)).check(Schema.isMaxProperties(32)))
+      type: text(64).annotate({ description: "The name of the backend, such as s3 or local." }),
+      config: Schema.optionalKey(
+        Schema.Record(Schema.String, text(4096)).check(Schema.isMaxProperties(32)).annotate({
+          description: "Arguments of the backend, each a text. At most 32."
+        })
+      )
     })
       .annotate({ description: "Replaces the backend of the configuration." })
   ),
   timeoutSeconds: Schema.optionalKey(
     Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 604_800 })).annotate({
-      description: `From the claim to the one interrupt of the engine; ${defaultTimeoutSeconds} if absent.`
+      description: `Seconds from the claim to the one interrupt of the engine; ${defaultTimeoutSeconds} if absent.`
     })
   ),
   cancel: Schema.optionalKey(Schema.Boolean.annotate({ description: "true stops the task; there is no way back." })),
-  jobTemplate: Schema.optionalKey(JobTemplate),
-  pool: Schema.optionalKey(Schema.Struct({ url: text(2048), runId: RunId, tokenSecret: Schema.Struct({ name: ObjectName }) }))
+  jobTemplate: Schema.optionalKey(
+    JobTemplate.annotate({ description: "What the task changes in its own Job, or adds to it, beside what the values say." })
+  ),
+  pool: Schema.optionalKey(TaskPool.annotate({ description: "The server whose run this is; the controller writes it. Absent: no server." }))
 }).annotate(transitions(
   [
     `self.workspace == oldSelf.workspace && self.stage == oldSelf.stage && self.source == oldSelf.source && ${
@@ -173,7 +148,7 @@ export const AgentTaskSpec = Schema.Struct({
     "(has(self.cancel) && self.cancel) || !has(self.jobTemplate) || !has(self.jobTemplate.volumeClaims) || self.jobTemplate.volumeClaims.all(c, (!has(self.savePlan) || c.claimName != self.savePlan.claimName) && (!has(self.source.savedPlan) || c.claimName != self.source.savedPlan.claimName))",
     "the claim of the plan is for the worker alone; name another one in volumeClaims"
   ]
-)).check(
+)).annotate({ description: "What to run, where and from which source. It stays as it was made, but for cancel." }).check(
   cel(
     "has(self.source.pool) == has(self.pool)",
     "source.pool and pool go together",
@@ -226,12 +201,14 @@ export const phaseRank: Readonly<Record<Phase, number>> = {
 }
 
 export const Condition = Schema.Struct({
-  type: Schema.Literals(["Ready", "Reconciling", "Stalled"]),
-  status: Schema.Literals(["True", "False", "Unknown"]),
-  reason: Schema.String,
-  message: Schema.String,
-  lastTransitionTime: Timestamp,
-  observedGeneration: Schema.optionalKey(Schema.Int)
+  type: Schema.Literals(["Ready", "Reconciling", "Stalled"]).annotate({
+    description: "Ready: it has succeeded; Reconciling: it is under way; Stalled: it has not succeeded, or needs a person to go on."
+  }),
+  status: Schema.Literals(["True", "False", "Unknown"]).annotate({ description: "Whether that is so." }),
+  reason: Schema.String.annotate({ description: "Why, in one word." }),
+  message: Schema.String.annotate({ description: "Why, in sentences for a person." }),
+  lastTransitionTime: Timestamp.annotate({ description: "When its status changed last, in UTC." }),
+  observedGeneration: Schema.optionalKey(Schema.Int.annotate({ description: "The metadata.generation that it is about." }))
 })
 export type Condition = typeof Condition.Type
 
@@ -241,16 +218,16 @@ export type ToldCondition = typeof ToldCondition.Type
 
 /** The claim of a task. The worker that may run the task writes it once; the API server refuses a second claim. */
 export const Claim = Schema.Struct({
-  podUid: Uid,
+  podUid: Uid.annotate({ description: "UID of the Pod whose worker has it." }),
   nonce: text(64).annotate({ description: "Of the claiming process: a container started again has another one." }),
   epoch: Schema.Int.annotate({ description: "How often the workspace's Lease changed hands before this claim; 0 for plans." }),
-  at: Timestamp
+  at: Timestamp.annotate({ description: "When it was written, in UTC." })
 })
 export type Claim = typeof Claim.Type
 
 /** The newest attempt of a task that follows its source. The conditions of the task are about this attempt. */
 const Latest = Schema.Struct({
-  attempt: Schema.Int,
+  attempt: Schema.Int.annotate({ description: "Which one it is; the task itself is the first." }),
   name: Schema.String.annotate({ description: "Of its AgentTask." }),
   sha256: Sha256.annotate({ description: "Of the artifact that it was made for, or has taken since." }),
   again: Schema.optionalKey(
@@ -265,12 +242,12 @@ export const longestStatusMessage = 4096
 const Waiting = Schema.Struct({
   position: Schema.Int.annotate({ description: "1 is next; a place further back is rounded up to 4, 16, 64 and so on." }),
   reason: Reason,
-  blockedBy: Schema.optionalKey(Schema.String)
+  blockedBy: Schema.optionalKey(Schema.String.annotate({ description: "The AgentTask that goes before it or holds the workspace." }))
 }).annotate({ description: "Why it waits, and behind whom." })
 
 const JobMade = Schema.Struct({
-  name: Schema.String,
-  uid: Schema.optionalKey(Uid),
+  name: Schema.String.annotate({ description: "In the namespace of the task." }),
+  uid: Schema.optionalKey(Uid.annotate({ description: "Its UID, once it is counted among the launches; a claim leaves it out." })),
   replacedFor: Schema.optionalKey(
     Schema.Literals(["LaunchFailed", "QuotaExceeded"]).annotate({
       description: "Why another Job takes its place: its launch came to nothing, or it waited too long for a quota, which is no launch."
@@ -278,33 +255,46 @@ const JobMade = Schema.Struct({
   )
 })
 
+const PodOfClaim = Schema.Struct({
+  name: Schema.String.annotate({ description: "In the namespace of the task." }),
+  uid: Uid.annotate({ description: "Its UID, as in the claim." }),
+  node: Schema.optionalKey(Schema.String.annotate({ description: "The node that it runs on." }))
+})
+
 /** The status that the API server accepts, as in the CRD. */
 export const WritableStatus = Schema.Struct({
-  observedGeneration: Schema.optionalKey(Schema.Int),
-  phase: Schema.optionalKey(Phase),
+  observedGeneration: Schema.optionalKey(
+    Schema.Int.annotate({ description: "The metadata.generation that the status is about; -1 before anybody has looked." })
+  ),
+  phase: Schema.optionalKey(
+    Phase.annotate({ description: "How far it is; it only moves forward. Succeeded, Failed and Cancelled are final." })
+  ),
   reason: Schema.optionalKey(Reason),
-  message: Schema.optionalKey(text(longestStatusMessage)),
+  message: Schema.optionalKey(
+    text(longestStatusMessage).annotate({ description: "What happens or happened, and what to do about it, in sentences for a person." })
+  ),
   conditions: Schema.optionalKey(
     Schema.Array(Condition).check(Schema.isMaxLength(8)).annotate({
+      description: "For kubectl wait and GitOps, as kstatus has them. Of a task that follows its source they are about the newest attempt.",
       "x-kubernetes-list-type": "map",
       "x-kubernetes-list-map-keys": ["type"]
     })
   ),
   queue: Schema.optionalKey(Waiting),
-  job: Schema.optionalKey(JobMade),
-  pod: Schema.optionalKey(Schema.Struct({ name: Schema.String, uid: Uid, node: Schema.optionalKey(Schema.String) })),
+  job: Schema.optionalKey(JobMade.annotate({ description: "The Job that runs it." })),
+  pod: Schema.optionalKey(PodOfClaim.annotate({ description: "The Pod whose worker has claimed it." })),
   launches: Schema.optionalKey(Schema.Int.annotate({ description: "Jobs made for this task; more than one only while none was claimed." })),
-  claim: Schema.optionalKey(Claim),
-  result: Schema.optionalKey(StageResult),
+  claim: Schema.optionalKey(Claim.annotate({ description: "Which worker runs it; written once, so that no second one does." })),
+  result: Schema.optionalKey(StageResult.annotate({ description: "How the stage ended, from its worker; written once." })),
   source: Schema.optionalKey(Artifact.annotate({ description: "What source.fluxSource had when the Job was made; it is what runs." })),
   latest: Schema.optionalKey(Latest),
   reportedAt: Schema.optionalKey(Timestamp.annotate({ description: "When the pool confirmed the result." })),
-  startedAt: Schema.optionalKey(Timestamp),
-  finishedAt: Schema.optionalKey(Timestamp),
+  startedAt: Schema.optionalKey(Timestamp.annotate({ description: "When a worker claimed it, in UTC." })),
+  finishedAt: Schema.optionalKey(Timestamp.annotate({ description: "When it ended, in UTC." })),
   changes: Schema.optionalKey(text(64).annotate({ description: "Of a stage that ended: +added ~changed -destroyed." })),
   duration: Schema.optionalKey(text(32).annotate({ description: "From the claim to the end, such as 42s or 3m20s." })),
   configHash: Schema.optionalKey(Schema.String.annotate({ description: "Hash of the configuration that the Job was built from." }))
-})
+}).annotate({ description: "How far the task is and how it ended, from controller and worker." })
 
 /**
  * The status as it is read. A phase, a reason, a condition or a field that only a newer version knows is kept: after a rollback to this

@@ -10,7 +10,7 @@ export const OnChange = Schema.Literals(["none", "plan", "planAndApply"])
 export type OnChange = typeof OnChange.Type
 
 export const FluxSource = Schema.Struct({
-  kind: Schema.Literals(["GitRepository", "OCIRepository", "Bucket"]),
+  kind: Schema.Literals(["GitRepository", "OCIRepository", "Bucket"]).annotate({ description: "The kind of the source." }),
   name: ObjectName.annotate({ description: "In the namespace of the task." }),
   path: Schema.optionalKey(text(512).annotate({ description: "Directory of the artifact that counts as the root of the source." })),
   onChange: Schema.optionalKey(
@@ -23,7 +23,11 @@ export const FluxSource = Schema.Struct({
 export type FluxSource = typeof FluxSource.Type
 
 /** What was taken from a Flux source. */
-export const Artifact = Schema.Struct({ revision: text(512), url: text(2048), sha256: Sha256 })
+export const Artifact = Schema.Struct({
+  revision: text(512).annotate({ description: "Its revision as Flux writes it, such as main@sha1:… of a commit." }),
+  url: text(2048).annotate({ description: "Where the worker fetches it, within the cluster." }),
+  sha256: Sha256.annotate({ description: "SHA-256 of the tar.gz, in lowercase hex." })
+})
 export type Artifact = typeof Artifact.Type
 
 /** The name of a PersistentVolumeClaim on which plans are kept between stages. The runner of such a task does not mount it. */
@@ -39,12 +43,15 @@ export const sources = {
     })
   ),
   archive: Schema.optionalKey(
-    Schema.Struct({ url: text(2048), sha256: Sha256 }).annotate({
-      description: "A tar.gz of the configuration, checked against its digest before it is unpacked."
-    })
+    Schema.Struct({
+      url: text(2048).annotate({ description: "Where the worker fetches it, with http or https and without user and password." }),
+      sha256: Sha256.annotate({ description: "SHA-256 of the tar.gz, in lowercase hex." })
+    }).annotate({ description: "A tar.gz of the configuration, checked against its digest before it is unpacked." })
   ),
   configMap: Schema.optionalKey(
-    Schema.Struct({ name: ObjectName }).annotate({ description: "A ConfigMap of the same namespace; each key is a file." })
+    Schema.Struct({ name: ObjectName.annotate({ description: "In the namespace of the task." }) }).annotate({
+      description: "A ConfigMap of the same namespace; each key is a file."
+    })
   ),
   fluxSource: Schema.optionalKey(
     FluxSource.annotate({
@@ -57,6 +64,8 @@ export const sources = {
     })
   ),
   pool: Schema.optionalKey(
-    Schema.Struct({ archiveSha256: Sha256 }).annotate({ description: "The pool gives the archive to the holder of the task's token." })
+    Schema.Struct({ archiveSha256: Sha256.annotate({ description: "SHA-256 of the archive, in lowercase hex." }) }).annotate({
+      description: "The pool gives the archive to the holder of the task's token."
+    })
   )
 }

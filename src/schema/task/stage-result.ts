@@ -5,11 +5,13 @@ import { Schema } from "effect"
 import { Sha256, Timestamp } from "../names.ts"
 import { Reason } from "./reason.ts"
 
+const count = (description: string) => Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)).annotate({ description })
+
 /** Resources to add, change and destroy, from the engine's JSON, never from its text. */
 export const Changes = Schema.Struct({
-  add: Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)),
-  change: Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)),
-  destroy: Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
+  add: count("How many are made."),
+  change: count("How many are changed in place."),
+  destroy: count("How many are destroyed; one that is replaced counts here and under add.")
 })
 export type Changes = typeof Changes.Type
 
@@ -17,13 +19,15 @@ export type Changes = typeof Changes.Type
 export const longestMessage = 2048
 
 export const StageResult = Schema.Struct({
-  outcome: Schema.Literals(["succeeded", "failed", "cancelled"]),
+  outcome: Schema.Literals(["succeeded", "failed", "cancelled"]).annotate({ description: "How it ended, in one word." }),
   reason: Reason,
   message: Schema.String.check(Schema.isMaxLength(longestMessage)).annotate({ description: "One sentence for a person." }),
   exitCode: Schema.optionalKey(
     Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 255 })).annotate({ description: "Of the engine." })
   ),
-  changes: Schema.optionalKey(Changes),
+  changes: Schema.optionalKey(
+    Changes.annotate({ description: "Resources that the plan would change, or that the apply has changed; absent: not counted." })
+  ),
   hasChanges: Schema.optionalKey(Schema.Boolean.annotate({ description: "Plan only: there is something to apply, outputs included." })),
   unusedBackend: Schema.optionalKey(
     Schema.String.check(Schema.isMaxLength(64)).annotate({
@@ -34,7 +38,7 @@ export const StageResult = Schema.Struct({
   planDigest: Schema.optionalKey(Sha256.annotate({ description: "SHA-256 of the saved plan that was stored." })),
   statePushed: Schema.optionalKey(Schema.Boolean.annotate({ description: "The last state the engine wrote is confirmed by the server." })),
   stateDigest: Schema.optionalKey(Sha256.annotate({ description: "SHA-256 of the last state that the server confirmed." })),
-  finishedAt: Timestamp
+  finishedAt: Timestamp.annotate({ description: "When it ended, in UTC." })
 })
 export type StageResult = typeof StageResult.Type
 

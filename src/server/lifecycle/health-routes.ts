@@ -1,4 +1,4 @@
-// The routes for Kubernetes and Prometheus: alive, ready to store, and counts of runs, agents, states and disk. They need no token.
+// The routes for Kubernetes and Prometheus: alive, ready to store, and figures of runs, agents, states, disk and version. They need no token.
 // Used by server/lifecycle/server.
 import { Clock, Effect, Option, Schema } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
@@ -6,6 +6,7 @@ import { SqlClient } from "effect/sql"
 import { statfs } from "node:fs/promises"
 import { RunStatus } from "../../schema/api/run.ts"
 import { Timestamp } from "../../schema/names.ts"
+import { buildInfo, programVersion } from "../../schema/program-version.ts"
 import { logBeneath, problem, refusedOf, routesWith } from "../access/http-answer.ts"
 import { Refused } from "../refused.ts"
 import { Agents, connected } from "../run/agents.ts"
@@ -30,7 +31,11 @@ const Open = Schema.Struct({
 
 /** Returns the seconds since then; 0 if there is no time, or if it is in the future because the clock was set back. */
 const ageSeconds = (since: string | null, now: number) => since === null ? 0 : Math.max(0, Math.floor((now - Date.parse(since)) / 1000))
-const gauge = (name: string, help: string, value: number) => [`# HELP ${name} ${help}`, `# TYPE ${name} gauge`, `${name} ${value}`]
+const gauge = (name: string, help: string, value: number, labels = "") => [
+  `# HELP ${name} ${help}`,
+  `# TYPE ${name} gauge`,
+  `${name}${labels} ${value}`
+]
 
 export const healthRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
@@ -67,6 +72,7 @@ export const healthRoutes = HttpRouter.addAll(Effect.gen(function*() {
       const takesFiles = yield* Effect.match(blobs.probe, { onFailure: () => 0, onSuccess: () => 1 })
       const free = yield* Effect.option(Effect.tryPromise(() => statfs(dataDir)))
       const lines = [
+        ...gauge(buildInfo.name, buildInfo.description, 1, `{version="${programVersion}"}`),
         "# HELP agent_job_server_runs Runs by status.",
         "# TYPE agent_job_server_runs gauge",
         ...RunStatus.literals.map((status) =>

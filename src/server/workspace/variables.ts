@@ -3,7 +3,7 @@
 // Used by the TFE routes and the task API.
 import { Context, Effect, Layer, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
-import type { Variable } from "../../schema/task/agent-task.ts"
+import type { Variable } from "../../schema/task/variable.ts"
 import { invalid, orNotFound, type StoreFailure } from "../refused.ts"
 import { actsOn } from "../store/act.ts"
 import { row, rows } from "../store/database.ts"

@@ -5,7 +5,7 @@ import { Effect, Redacted } from "effect"
 import type { InputValue } from "../../core/stage/added-files.ts"
 import { shortestSecret } from "../../core/text/secret-forms.ts"
 import { mostParts, secretParts } from "../../core/text/secret-parts.ts"
-import type { Variable } from "../../schema/task/agent-task.ts"
+import type { Variable } from "../../schema/task/variable.ts"
 import { referencedValue } from "../settings.ts"
 import { invalid, type StageFailed } from "../stage-failed.ts"
 

@@ -1,11 +1,14 @@
-// What `agent-job run` prints for a program, and how it ends then.
+// What `agent-job run` prints for a program, and how it ends, also for scripts that ask whether a plan has changes.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { parse, parseAllDocuments } from "yaml"
-import { directory, failed, serve, userToken } from "../../server/live-server.ts"
+import { directory, failed, serve, succeeded, userToken } from "../../server/live-server.ts"
 import { type Play, playing, quickstart } from "../fake-agent.ts"
 import { ran } from "../typed.ts"
 
+const unchanged: Play = {
+  plan: { log: ["No changes.\n"], result: succeeded({ changes: { add: 0, change: 0, destroy: 0 }, hasChanges: false }) }
+}
 const failing: Play = { plan: { log: ["Error: Unsupported argument\n"], result: failed("tofu ended with exit code 1.") } }
 
 /** Runs the example on a server of its own, with an agent that plays `play`. */
@@ -45,4 +48,22 @@ describe("agent-job run for a program", () => {
         expect(yaml.error).toContain("Started run-")
       })
   )
+})
+
+describe("agent-job run --plan-only", () => {
+  const asked = ["--plan-only", "--detailed-exitcode"]
+
+  it.live.each<{ given: string; play: Play; flags: ReadonlyArray<string>; code: number }>([
+    { given: "a plan with changes, if it is asked for that", play: quickstart, flags: asked, code: 7 },
+    { given: "a plan with changes, otherwise", play: quickstart, flags: ["--plan-only"], code: 0 },
+    { given: "a plan without changes", play: unchanged, flags: asked, code: 0 },
+    { given: "a plan that failed", play: failing, flags: asked, code: 1 }
+  ])("ends with $code for $given", ({ code, flags, play }) => Effect.map(running(play, ...flags), (ended) => expect(ended.code).toBe(code)))
+
+  it.live("does not call changes an error", () =>
+    Effect.gen(function*() {
+      const { error, out } = yield* running(quickstart, ...asked, "-o", "json")
+      expect(JSON.parse(out)).toMatchObject({ run: { status: "planned_and_finished", hasChanges: true } })
+      expect(error).not.toContain("error")
+    }))
 })

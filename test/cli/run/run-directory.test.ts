@@ -34,6 +34,7 @@ const request = (more: Partial<RunRequest> = {}): RunRequest => ({
   allowEmptyApply: false,
   destroy: false,
   planOnly: false,
+  detailedExitcode: false,
   engine: Option.none(),
   variables: [],
   output: "text",

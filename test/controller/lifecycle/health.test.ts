@@ -3,6 +3,7 @@ import { expect, it } from "@effect/vitest"
 import { Effect, Layer, Ref } from "effect"
 import { connect, createServer } from "node:net"
 import { Health } from "../../../src/controller/lifecycle/health.ts"
+import { programVersion } from "../../../src/schema/program-version.ts"
 import { until } from "../../until.ts"
 
 const takenPort = Effect.acquireRelease(
@@ -30,7 +31,10 @@ it.live("answers for the process, for its caches, and with its figures", () =>
     expect(yield* get(port, "/readyz")).toEqual({ status: 503, text: "waits for tasks, Pods" })
     yield* Ref.set(missing, [])
     expect((yield* get(port, "/readyz")).status).toBe(200)
-    expect((yield* get(port, "/metrics")).status).toBe(200)
+    expect(yield* get(port, "/metrics")).toMatchObject({
+      status: 200,
+      text: expect.stringContaining(`\nagent_job_build_info{version="${programVersion}"} 1\n`)
+    })
     expect((yield* get(port, "/other")).status).toBe(404)
   }).pipe(Effect.scoped))
 

@@ -12,6 +12,7 @@ import { make, type World } from "../../../src/controller/world/world.ts"
 import { ownerReference } from "../../../src/core/manifest/owner-reference.ts"
 import { Action } from "../../../src/core/reconcile/action.ts"
 import { leaseName } from "../../../src/core/scheduling/workspace-lease.ts"
+import { finished } from "../../../src/core/task/status.ts"
 import { Kubernetes } from "../../../src/kubernetes/client.ts"
 import { Conflict, NotFound, Unreachable } from "../../../src/kubernetes/errors.ts"
 import { agentTasks, events, jobs, leases } from "../../../src/kubernetes/kinds.ts"
@@ -20,7 +21,7 @@ import * as KeyedQueue from "../../../src/queue/keyed-queue.ts"
 import { Uid } from "../../../src/schema/names.ts"
 import type { AgentTask, AgentTaskStatus, Stage } from "../../../src/schema/task/agent-task.ts"
 import { configOf } from "../../core/configs.ts"
-import { before, noon, plainSeed, policy, worldOf } from "../../core/worlds.ts"
+import { before, noon, plainSeed, policy, type Seed, success, worldOf } from "../../core/worlds.ts"
 import { instantCluster } from "../instant-cluster.ts"
 import { plantJob, plantPod, plantSource } from "./planted.ts"
 
@@ -857,5 +858,49 @@ describe("a new artifact of a followed source", () => {
       const reconcile = yield* reconcilerOf({ world, executor: carriesOut({ all }), kubernetes })
       yield* reconcile("tasks/task")
       expect([done, answers]).toEqual([made, []])
+    }).pipe(Effect.scoped))
+})
+
+describe("the passes over a task", () => {
+  /** Returns how many runs of a destroy with this end were counted. */
+  const runsCounted = (ends: string) =>
+    Effect.map(
+      Metric.snapshot,
+      (all) =>
+        all.flatMap((_) =>
+          _.type === "Histogram" && _.id === "agent_job_task_run_seconds" && Equal.equals(_.attributes, { stage: "destroy", ends })
+            ? [_.state.count]
+            : []
+        )[0] ?? 0
+    )
+
+  it.effect.each([
+    { given: "its worker wrote the end", ends: "Succeeded", writtenByWorker: true },
+    { given: "a decision did", ends: "Failed", writtenByWorker: false }
+  ])("count how long it ran, once: $given", ({ ends, writtenByWorker }) =>
+    Effect.gen(function*() {
+      const counted = yield* runsCounted(ends)
+      const world = make(policy)
+      const seed: Seed = { ...plainSeed, stage: "destroy", life: "claimed", worker: "running", runner: "running" }
+      const { job, pod, task } = worldOf({ ...seed, job: "active", pod: "Running" })
+      const has = (status: AgentTaskStatus, resourceVersion: string) =>
+        world.setTask("tasks/task", Option.some({ ...task, metadata: { ...task.metadata, resourceVersion }, status }))
+      const { uid } = task.metadata
+      has(task.status, "1")
+      world.setJob("tasks/agent-job-task", Option.map(job, (seen) => ({ taskUid: uid, seen })))
+      world.setPod("tasks/pod", Option.map(pod, (seen) => ({ taskUid: uid, seen })))
+      const executor = carriesOut({
+        all: () => Effect.succeedNone,
+        writeStatus: (_, status) => Effect.as(Effect.sync(() => has(status, "2")), "2")
+      })
+      const reconcile = yield* reconcilerOf({ world, executor })
+      yield* reconcile("tasks/task")
+      if (writtenByWorker) has(finished(task.status, success, 1, false), "2")
+      else {
+        world.setJob("tasks/agent-job-task", Option.none())
+        world.setPod("tasks/pod", Option.none())
+      }
+      yield* Effect.repeat(reconcile("tasks/task"), { times: 2 })
+      expect((yield* runsCounted(ends)) - counted).toBe(1)
     }).pipe(Effect.scoped))
 })

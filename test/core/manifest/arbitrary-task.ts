@@ -2,7 +2,8 @@
 // Used by the property tests of this folder.
 import { Arbitrary, Schema } from "effect"
 import { ObjectName, WorkspaceName } from "../../../src/schema/names.ts"
-import { type AgentTask, JobTemplate, Stage } from "../../../src/schema/task/agent-task.ts"
+import { type AgentTask, Stage } from "../../../src/schema/task/agent-task.ts"
+import { JobTemplate } from "../../../src/schema/task/job-template.ts"
 import { taskOf } from "../configs.ts"
 
 const sources = {

@@ -3,8 +3,8 @@ import { describe, expect, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { brokenSeal, differences, sealText } from "../../../src/core/stage/seal.ts"
 import { Sha256 } from "../../../src/schema/names.ts"
-import { VariableName } from "../../../src/schema/task/agent-task.ts"
 import { Seal } from "../../../src/schema/task/seal.ts"
+import { VariableName } from "../../../src/schema/task/variable.ts"
 import { seal } from "../../worker/seals.ts"
 
 const other = Sha256.make("f".repeat(64))

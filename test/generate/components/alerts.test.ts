@@ -8,13 +8,16 @@ import { RunStatus } from "../../../src/schema/api/run.ts"
 import { mutates, Stage } from "../../../src/schema/task/agent-task.ts"
 import { everyField, noon, policyOf, seeds, worldOf } from "../../core/worlds.ts"
 
-const sources = globSync("src/{controller,kubernetes,server}/**/*.ts")
+const sources = globSync("src/{controller,kubernetes,schema,server}/**/*.ts")
 const programs = sources.map((file) => readFileSync(file, "utf8")).join("\n")
 const rules = groups.flatMap(({ rules }) => rules)
 const expressions = [
   ...rules.map(({ expr }) => expr),
   ...[...JSON.stringify(dashboard()).matchAll(/"expr":("(?:[^"\\]|\\.)*")/gu)].map(([, text = ""]) => String(JSON.parse(text)))
 ]
+
+/** The metrics that the expressions ask for; a histogram is asked for by its buckets. */
+const asking = new Set(expressions.flatMap((expr) => expr.match(/agent_job_\w+/gu) ?? []).map((name) => name.replace(/_bucket$/u, "")))
 
 /** Returns the values that the expressions ask a label to have. */
 const asked = (label: string) =>
@@ -24,15 +27,13 @@ const asked = (label: string) =>
 
 describe("rules and dashboard", () => {
   it("ask only for metrics that controller and server have", () => {
-    const names = new Set(expressions.flatMap((expr) => expr.match(/agent_job_\w+/gu) ?? []))
-    expect(names.size).toBeGreaterThanOrEqual(5)
-    expect([...names].filter((name) => !new RegExp(`\\b${name}\\b`, "u").test(programs))).toEqual([])
+    expect(asking.size).toBeGreaterThanOrEqual(5)
+    expect([...asking].filter((name) => !new RegExp(`\\b${name}\\b`, "u").test(programs))).toEqual([])
   })
 
   it("ask for each of these, but for the memory of the server, which a cluster knows of every Pod", () => {
     const names = new Set(programs.match(/agent_job_\w+[a-z]/gu))
-    const asked = expressions.join("\n")
-    expect([...names].filter((name) => !new RegExp(`\\b${name}\\b`, "u").test(asked))).toEqual(["agent_job_server_resident_bytes"])
+    expect([...names].filter((name) => !asking.has(name))).toEqual(["agent_job_server_resident_bytes"])
   })
 
   it("ask only for situations and statuses that there are", () => {
@@ -44,6 +45,15 @@ describe("rules and dashboard", () => {
 it("the dashboard offers the installations that have a server and no controller too", () => {
   const queries = [...JSON.stringify(dashboard()).matchAll(/label_values\(\{__name__=~\\"(?<names>[^"\\]+)/gu)]
   expect(queries.map(({ groups }) => groups?.["names"])).toEqual(Array(2).fill("agent_job_leader|agent_job_server_agents"))
+})
+
+it("no panel of the dashboard lies on another, or leaves the grid", () => {
+  const cells = [...JSON.stringify(dashboard()).matchAll(/"gridPos":(\{[^}]*\})/gu)].flatMap(([, at = ""]) => {
+    const { h, w, x, y } = JSON.parse(at)
+    return Array.from({ length: h * w }, (_, cell) => ({ x: x + cell % w, y: y + Math.floor(cell / w) }))
+  })
+  expect(new Set(cells.map(({ x, y }) => `${x} ${y}`)).size).toBe(cells.length)
+  expect(Math.max(...cells.map(({ x }) => x))).toBeLessThan(24)
 })
 
 describe("installations of one namespace in two clusters", () => {

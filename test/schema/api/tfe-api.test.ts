@@ -1,7 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { CreateRun, CreateVariable } from "../../../src/schema/api/tfe-api.ts"
-import { mostVariables, targetLimits, Variable } from "../../../src/schema/task/agent-task.ts"
+import { targetLimits } from "../../../src/schema/task/agent-task.ts"
+import { mostVariables, Variable } from "../../../src/schema/task/variable.ts"
 
 const isTaskVariable = Schema.is(Variable)
 const isVariable = Schema.is(CreateVariable)

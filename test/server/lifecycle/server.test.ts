@@ -7,6 +7,7 @@ import { connect } from "node:net"
 import { join } from "node:path"
 import { statePath } from "../../../src/schema/api/state.ts"
 import { taskHeader, taskPath } from "../../../src/schema/api/task-api.ts"
+import { programVersion } from "../../../src/schema/program-version.ts"
 import { Server } from "../../../src/server/lifecycle/server.ts"
 import { Commits } from "../../../src/server/store/commits.ts"
 import {
@@ -351,6 +352,12 @@ describe("health", () => {
       expect((yield* ask(`${url}/healthz`, undefined)).text).toBe("ok\n")
       expect((yield* ask(`${url}/readyz`, undefined)).text).toBe("ok\n")
       expect((yield* ask(`${url}/metrics`, undefined)).text).toContain("agent_job_server_runs{status=\"pending\"} 1\n")
+    }))
+
+  it.live("says in its metrics of which version it is", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      expect((yield* ask(`${url}/metrics`, undefined)).text).toContain(`agent_job_build_info{version="${programVersion}"} 1\n`)
     }))
 
   it.effect("counts for its metrics at most every five seconds, however often they are asked for", () =>

@@ -1,6 +1,7 @@
-// The CRD without an API server: every column shows a field that exists.
+// The CRD without an API server: every column shows a field that exists, and `kubectl explain` has a sentence for every field.
 import { describe, expect, it } from "@effect/vitest"
 import { agentTaskOpenApi, crd } from "../../../../src/core/manifest/installation/crd.ts"
+import type { Structural } from "../../../../src/schema/task/structural.ts"
 
 /**
  * Returns the schema of the field at a path like `.status.job.name`. Fields of metadata have none, because
@@ -32,4 +33,33 @@ describe("a printer column of the CRD", () => {
       "Message"
     ])
   })
+})
+
+/** The fields that every object has. The API server describes them itself, whatever a definition says of them. */
+const ofKubernetes = ["apiVersion", "kind", "metadata"]
+
+/** Returns what each field says of itself, by its path as `kubectl explain` takes it. */
+const descriptions = (
+  { additionalProperties, items, properties = {} }: Structural,
+  path: string
+): ReadonlyArray<readonly [string, string]> => [
+  ...Object.entries(properties).flatMap(([key, field]) => [
+    [`${path}.${key}`, field.description ?? ""] as const,
+    ...descriptions(field, `${path}.${key}`)
+  ]),
+  ...[items, additionalProperties].flatMap((below) => below === undefined ? [] : descriptions(below, path))
+]
+
+describe("a field of the CRD", () => {
+  const own = descriptions(agentTaskOpenApi(), "atask").filter(([path]) => !ofKubernetes.some((key) => path === `atask.${key}`))
+
+  it("is described in sentences", () =>
+    expect(own.filter(([, description]) => !/^\S.*[^.\s]\.$/u.test(description)).map(([path]) => path)).toEqual([]))
+})
+
+describe("the CRD", () => {
+  /** The limit of the API server for all annotations of an object; `kubectl apply` keeps the whole object in one. */
+  const mostAnnotations = 256 * 1024
+
+  it("leaves room in the annotation of kubectl apply", () => expect(JSON.stringify(crd()).length).toBeLessThan(mostAnnotations / 4))
 })
