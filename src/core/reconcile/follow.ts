@@ -1,11 +1,9 @@
 // Tasks that follow their source: when such a task makes its next attempt, when that plan is applied, and what the task says of them.
-// Attempts are made one after another. Each takes the newest artifact when its Job is made.
+// Invariant: attempts are made one after another. Each takes the newest artifact when its Job is made.
 // Used by core/reconcile/plan, whose other rows do not know that a task is an attempt; controller/reconcile/ask and cli/cluster/tasks use `follows`.
-import { Array, Option } from "effect"
-import type { Sha256 } from "../../schema/names.ts"
-import type { AgentTask, AgentTaskSpec, AgentTaskStatus } from "../../schema/task/agent-task.ts"
+import { Option } from "effect"
+import type { AgentTask, AgentTaskStatus } from "../../schema/task/agent-task.ts"
 import type { Artifact, FluxSource } from "../../schema/task/source.ts"
-import { planAgainAfterMillis } from "../run/plan-again.ts"
 import { isForGood, type Observed, type Refusal, waitReasonOf } from "../task/observed.ts"
 import { acknowledged, isOver } from "../task/status.ts"
 import { spreadMillis } from "../text/fingerprint.ts"
@@ -22,9 +20,11 @@ import {
   unready
 } from "./attempt-conditions.ts"
 import { applyName, attemptName, isFollower, nextAttempt } from "./attempts.ts"
+import { againInMillis, newest, spokenOf, tried, underWay } from "./newest-attempt.ts"
 import { keep } from "./over.ts"
+import { isOutdated, notApplied, type Wanted } from "./plan-to-apply.ts"
 import { cancel, later, type Respond, type RespondTo, unchanged } from "./response.ts"
-import { is, millisSince, type Situation, type When } from "./situation.ts"
+import { is, type Situation, type When } from "./situation.ts"
 
 /** How long tasks that follow the same source may share one read of it. */
 export const answerMillis = 5_000
@@ -37,17 +37,6 @@ const lookMillis = 30_000 - answerMillis
  */
 export const follows = (task: AgentTask): boolean =>
   isOver(task.status.phase) && isFollower(task) && task.spec.cancel !== true && task.metadata.deletionTimestamp === undefined
-
-/** Returns the newest attempt: the task itself until it has made another, or none if the newest was deleted. */
-const newest = ({ latest, task }: Observed): Option.Option<AgentTask> => task.status.latest === undefined ? Option.some(task) : latest
-
-/** Returns what the task made and is not over: an attempt or an apply, but never both, since an apply begins once its plan is over. */
-const underWay = ({ latest, latestApply }: Observed): Option.Option<AgentTask> =>
-  Array.findFirst(Array.getSomes([latestApply, latest]), ({ status }) => !isOver(status.phase))
-
-/** Returns the digest of the artifact that the newest attempt ran, or was made for. */
-const tried = (observed: Observed): Sha256 | undefined =>
-  Option.getOrUndefined(newest(observed))?.status.source?.sha256 ?? observed.task.status.latest?.sha256
 
 /** What the next attempt, or the apply of the newest one, can be made from. */
 interface Offer {
@@ -66,70 +55,6 @@ const offered = (observed: Observed): Option.Option<Offer> => {
 
 /** Returns what the next attempt can be made from, or none while the newest one or its apply is under way. */
 const offeredAnew = (observed: Observed): Option.Option<Offer> => Option.filter(offered(observed), () => Option.isNone(underWay(observed)))
-
-/** Returns how long ago an attempt ended, by the clock of its node, which may be behind: no attempt ends before it is made. */
-const millisSinceEndOf = (
-  { metadata: { creationTimestamp }, status: { finishedAt = creationTimestamp } }: AgentTask,
-  now: string
-): number => Math.min(millisSince(finishedAt, now), millisSince(creationTimestamp, now))
-
-/** Returns in how many milliseconds the newest attempt, which was disrupted, is to be made again, or none if it is not. */
-const againInMillis = ({ now, observed }: Situation): Option.Option<number> =>
-  Option.flatMap(
-    newest(observed),
-    (attempt) => {
-      const { spec: { stage }, status: { phase, reason } } = attempt
-      return phase !== "Failed" || reason === undefined
-        ? Option.none()
-        : Option.map(
-          planAgainAfterMillis(stage, { outcome: "failed", reason }, observed.task.status.latest?.again ?? 0),
-          (delay) => {
-            const left = delay - millisSinceEndOf(attempt, now)
-            return left > delay ? 0 : left // its end is by its node's clock, which may be ahead
-          }
-        )
-    }
-  )
-
-/** An attempt whose plan is to be applied, and the spec of its apply. */
-interface Wanted {
-  readonly plan: AgentTask
-  readonly spec: AgentTaskSpec
-}
-
-/** Returns the newest attempt, if it saved a plan with changes that the task is to apply and that has no apply yet. */
-const notApplied = (observed: Observed): Option.Option<Wanted> =>
-  observed.task.spec.source.fluxSource?.onChange === "planAndApply" && observed.task.status.latest?.apply === undefined
-    ? Option.flatMap(newest(observed), (plan) => Option.map(applySpec(plan), (spec) => ({ plan, spec })))
-    : Option.none()
-
-/**
- * How long after its end a plan whose changes could not be counted is applied. Followers of versions that applied none have old ones, which
- * nobody expects to be applied any more.
- */
-const uncountedMillis = 3_600_000
-
-const isOutdated = ({ plan }: Wanted, now: string): boolean =>
-  plan.status.result?.hasChanges === undefined && millisSinceEndOf(plan, now) > uncountedMillis
-
-/**
- * Returns the spec that applies a task's saved plan in the same directory, or none if there is no such plan with changes. A plan whose
- * changes could not be counted is taken to have some, as one of a pool is (core/run/run-end).
- */
-const applySpec = (
-  { spec: { cancel: _cancel, options: _options, savePlan, source, workingDirectory, ...spec }, status: { result } }: AgentTask
-): Option.Option<AgentTaskSpec> => {
-  if (savePlan === undefined || result?.outcome !== "succeeded" || result.planDigest === undefined || result.hasChanges === false) {
-    return Option.none()
-  }
-  const directory = [source.fluxSource?.path, workingDirectory].filter((path) => path !== undefined).join("/")
-  return Option.some({
-    ...spec,
-    stage: "apply",
-    source: { savedPlan: { claimName: savePlan.claimName, sha256: result.planDigest } },
-    ...(directory !== "" && { workingDirectory: directory })
-  })
-}
 
 export const when = {
   refused: ({ observed: { refusal, task } }) => Option.filter(refusal, () => follows(task)),
@@ -182,10 +107,6 @@ export const tellRefusal: RespondTo<Refusal> = (s, { kind, message }) => {
     status: unattempted(s.observed.task, { reason, message, stalled: isForGood(kind) }, s.now)
   }, lookMillis)
 }
-
-/** Returns the task that the conditions speak of: the newest attempt, or its apply once one was made. None if that task was deleted. */
-const spokenOf = (observed: Observed): Option.Option<AgentTask> =>
-  observed.task.status.latest?.apply === undefined ? newest(observed) : observed.latestApply
 
 const said = (s: Situation): AgentTaskStatus => {
   const { now, observed } = s

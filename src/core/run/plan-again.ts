@@ -1,6 +1,6 @@
 // Which disrupted plans are made again, and after how long. Making one again changes nothing.
 // Invariant: a stage that may have changed something is never made again, and neither is a plan that failed by itself.
-// Used by server/run/stage-ends, and by core/reconcile/follow for attempts.
+// Used by server/run/stage-ends, and by core/reconcile/newest-attempt for attempts.
 import { Option } from "effect"
 import type { Stage } from "../../schema/task/agent-task.ts"
 import type { ToldResult } from "../../schema/task/stage-result.ts"

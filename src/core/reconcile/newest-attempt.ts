@@ -1,0 +1,50 @@
+// The newest attempt of a task that follows its source: which it is, what it ran, when it ended, and when it is to be made again.
+// Invariant: none of it depends on the source as it is now. Attempts are made one after another.
+// Used by core/reconcile/follow and core/reconcile/plan-to-apply.
+import { Array, Option } from "effect"
+import type { Sha256 } from "../../schema/names.ts"
+import type { AgentTask } from "../../schema/task/agent-task.ts"
+import { planAgainAfterMillis } from "../run/plan-again.ts"
+import type { Observed } from "../task/observed.ts"
+import { isOver } from "../task/status.ts"
+import { millisSince, type Situation } from "./situation.ts"
+
+/** Returns the newest attempt: the task itself until it has made another, or none if the newest was deleted. */
+export const newest = ({ latest, task }: Observed): Option.Option<AgentTask> =>
+  task.status.latest === undefined ? Option.some(task) : latest
+
+/** Returns what the task made and is not over: an attempt or an apply, but never both, since an apply begins once its plan is over. */
+export const underWay = ({ latest, latestApply }: Observed): Option.Option<AgentTask> =>
+  Array.findFirst(Array.getSomes([latestApply, latest]), ({ status }) => !isOver(status.phase))
+
+/** Returns the digest of the artifact that the newest attempt ran, or was made for. */
+export const tried = (observed: Observed): Sha256 | undefined =>
+  Option.getOrUndefined(newest(observed))?.status.source?.sha256 ?? observed.task.status.latest?.sha256
+
+/** Returns the task that the conditions speak of: the newest attempt, or its apply once one was made. None if that task was deleted. */
+export const spokenOf = (observed: Observed): Option.Option<AgentTask> =>
+  observed.task.status.latest?.apply === undefined ? newest(observed) : observed.latestApply
+
+/** Returns how long ago an attempt ended, by the clock of its node, which may be behind: no attempt ends before it is made. */
+export const millisSinceEndOf = (
+  { metadata: { creationTimestamp }, status: { finishedAt = creationTimestamp } }: AgentTask,
+  now: string
+): number => Math.min(millisSince(finishedAt, now), millisSince(creationTimestamp, now))
+
+/** Returns in how many milliseconds the newest attempt, which was disrupted, is to be made again, or none if it is not. */
+export const againInMillis = ({ now, observed }: Situation): Option.Option<number> =>
+  Option.flatMap(
+    newest(observed),
+    (attempt) => {
+      const { spec: { stage }, status: { phase, reason } } = attempt
+      return phase !== "Failed" || reason === undefined
+        ? Option.none()
+        : Option.map(
+          planAgainAfterMillis(stage, { outcome: "failed", reason }, observed.task.status.latest?.again ?? 0),
+          (delay) => {
+            const left = delay - millisSinceEndOf(attempt, now)
+            return left > delay ? 0 : left // its end is by its node's clock, which may be ahead
+          }
+        )
+    }
+  )

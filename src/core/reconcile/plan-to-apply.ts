@@ -1,0 +1,47 @@
+// The plan that a task which follows its source is to apply, and the spec of its apply.
+// Invariant: it applies that very plan, in its directory; one whose changes could not be counted only soon after its end.
+// Used by core/reconcile/follow.
+import { Option } from "effect"
+import type { AgentTask, AgentTaskSpec } from "../../schema/task/agent-task.ts"
+import type { Observed } from "../task/observed.ts"
+import { millisSinceEndOf, newest } from "./newest-attempt.ts"
+
+/** An attempt whose plan is to be applied, and the spec of its apply. */
+export interface Wanted {
+  readonly plan: AgentTask
+  readonly spec: AgentTaskSpec
+}
+
+/** Returns the newest attempt, if it saved a plan with changes that the task is to apply and that has no apply yet. */
+export const notApplied = (observed: Observed): Option.Option<Wanted> =>
+  observed.task.spec.source.fluxSource?.onChange === "planAndApply" && observed.task.status.latest?.apply === undefined
+    ? Option.flatMap(newest(observed), (plan) => Option.map(applySpec(plan), (spec) => ({ plan, spec })))
+    : Option.none()
+
+/**
+ * How long after its end a plan whose changes could not be counted is applied. Followers of versions that applied none have old ones, which
+ * nobody expects to be applied any more.
+ */
+const uncountedMillis = 3_600_000
+
+export const isOutdated = ({ plan }: Wanted, now: string): boolean =>
+  plan.status.result?.hasChanges === undefined && millisSinceEndOf(plan, now) > uncountedMillis
+
+/**
+ * Returns the spec that applies a task's saved plan in the same directory, or none if there is no such plan with changes. A plan whose
+ * changes could not be counted is taken to have some, as one of a pool is (core/run/run-end).
+ */
+const applySpec = (
+  { spec: { cancel: _cancel, options: _options, savePlan, source, workingDirectory, ...spec }, status: { result } }: AgentTask
+): Option.Option<AgentTaskSpec> => {
+  if (savePlan === undefined || result?.outcome !== "succeeded" || result.planDigest === undefined || result.hasChanges === false) {
+    return Option.none()
+  }
+  const directory = [source.fluxSource?.path, workingDirectory].filter((path) => path !== undefined).join("/")
+  return Option.some({
+    ...spec,
+    stage: "apply",
+    source: { savedPlan: { claimName: savePlan.claimName, sha256: result.planDigest } },
+    ...(directory !== "" && { workingDirectory: directory })
+  })
+}
