@@ -29,8 +29,7 @@ class StageUnsuccessful extends Data.TaggedError("StageUnsuccessful")<{ readonly
 
 const claimed = Effect.gen(function*() {
   const { readyPort, timeoutLimitSeconds } = yield* Settings
-  const ready = yield* serveReadiness(readyPort)
-  const { claim, task } = yield* Effect.tapError(claimTask(), reportUnclaimed)
+  const [ready, { claim, task }] = yield* Effect.tapError(Effect.all([serveReadiness(readyPort), claimTask()]), reportUnclaimed)
   const { metadata, spec } = task
   yield* ready
   const timeoutSeconds = spec.timeoutSeconds ?? defaultTimeoutSeconds

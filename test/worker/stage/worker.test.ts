@@ -4,6 +4,8 @@ import { ConfigProvider, Effect, Fiber, Runtime } from "effect"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { worker } from "../../../src/worker/stage/worker.ts"
+import { serveReadiness } from "../../../src/worker/task/readiness.ts"
+import { freePort } from "../../free-port.ts"
 import { temporaryFolder } from "../../temporary-folder.ts"
 import { fakeKubernetes } from "../fake-kubernetes.ts"
 import { podEnvironment } from "../pod-settings.ts"
@@ -38,10 +40,10 @@ const ran = Effect.fnUntraced(function*(variables: Readonly<Record<string, strin
 })
 
 /** A worker that has not begun: how it fails, its API server, and its termination message. */
-const unclaimed = Effect.fnUntraced(function*(task: Record<string, unknown>) {
+const unclaimed = Effect.fnUntraced(function*(task: Record<string, unknown>, readyPort = 0) {
   const place = yield* temporaryFolder("worker")
   const terminationLog = join(place, "termination-log")
-  const environment = podEnvironment(place, place, { AGENT_JOB_TERMINATION_LOG: terminationLog, AGENT_JOB_READY_PORT: "0" })
+  const environment = podEnvironment(place, place, { AGENT_JOB_TERMINATION_LOG: terminationLog, AGENT_JOB_READY_PORT: String(readyPort) })
   const kubernetes = fakeKubernetes(task)
   const failure = worker.pipe(
     Effect.provide(kubernetes.layer),
@@ -56,6 +58,17 @@ describe("a worker that cannot have the task", () => {
     Effect.gen(function*() {
       const { failure, lastWords } = yield* unclaimed({ ...spec, cancel: true })
       expect([Runtime.getErrorExitCode(yield* failure), lastWords()]).toEqual([75, "AgentTask demo is cancelled; this Pod runs nothing."])
+    }))
+
+  it.live("leaves it also when something else in the Pod has its port", () =>
+    Effect.gen(function*() {
+      const port = yield* freePort
+      yield* serveReadiness(port)
+      const { failure, lastWords } = yield* unclaimed(spec, port)
+      expect([Runtime.getErrorExitCode(yield* failure), lastWords()]).toEqual([
+        1,
+        expect.stringContaining(`Port ${port} of the Pod is in use`)
+      ])
     }))
 
   it.live("hears a SIGTERM from its very beginning, before anything else has a turn", () =>
