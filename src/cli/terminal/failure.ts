@@ -6,6 +6,7 @@ import { CliError } from "effect/cli"
 import { claimLostExitCode } from "../../core/task/places.ts"
 import type { ProxyUnusable } from "../../http/connections.ts"
 import type { KubeconfigUnusable, KubernetesError, NoCredentials } from "../../kubernetes/errors.ts"
+import { diskFullExitCode } from "../../schema/task/reason.ts"
 import type { OptionsUnusable } from "../../server/settings.ts"
 import { visible } from "./visible.ts"
 
@@ -16,6 +17,7 @@ export const exitCode = {
   unreachable: 4,
   tokenRefused: 5,
   cancelled: 6,
+  diskFull: diskFullExitCode,
   claimLost: claimLostExitCode,
   /** The reader of the output has gone. 128 + SIGPIPE, as a shell reports it, because Node itself does not die of SIGPIPE. */
   readerGone: 141

@@ -3,7 +3,7 @@
 // Used by core/reconcile/situation, core/reconcile/claimed, core/reconcile/start, controller/reconcile/ask, controller/reconcile/observe, controller/reconcile/workspace-holder and controller/world/job-ages.
 import { Option } from "effect"
 import { isOfQuota, quotaTooSmall, type TooSmall } from "../../schema/kubernetes/quota.ts"
-import type { FailureReason } from "../../schema/task/reason.ts"
+import { diskFullExitCode, type FailureReason } from "../../schema/task/reason.ts"
 import { hadToGo } from "../run/disruption.ts"
 import type { ContainerSeen, JobSeen, PodSeen, StartSeen, Warning } from "../task/observed.ts"
 import type { TaskPolicy } from "../task/task-policy.ts"
@@ -56,7 +56,8 @@ const troubleOf = ([name, seen]: readonly [string, ContainerSeen]): ReadonlyArra
   }
   const code = Option.getOrElse(seen.exitCode, () => 0)
   if (name !== "runner" && name !== "worker" && code !== 0) {
-    return [{ reason: "InvalidConfiguration", message: say(`failed with exit code ${code}`), final: true }]
+    const reason = name === "install" && code === diskFullExitCode ? "DiskFull" : "InvalidConfiguration"
+    return [{ reason, message: say(`failed with exit code ${code}`), final: true }]
   }
   return []
 }

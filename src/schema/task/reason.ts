@@ -92,3 +92,6 @@ export const WaitReason = Schema.Literals([
   "IsolationUnproven"
 ])
 export type WaitReason = typeof WaitReason.Type
+
+/** The exit code by which the container `install`, which writes no result, tells of DiskFull: the number of ENOSPC. */
+export const diskFullExitCode = 28
