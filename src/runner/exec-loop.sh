@@ -3,6 +3,7 @@
 # Invariant: a command is taken by one rename before it starts; a command that a restarted loop finds taken is aborted, never run again.
 # Usage: sh exec-loop.sh <directory> [shell] [cgroup]. Needs mkdir, mkfifo, mv and, once its worker is gone, cat. If there is setsid, each
 # command has a process group of its own; if there is sleep, the worker is told when the container comes to 80 % of its memory limit during a command.
+trap 'exit 0' TERM INT QUIT # at once, since the kernel drops a signal of process 1 that it has no trap for
 set +ef -u # whatever SHELLOPTS has set in the image
 case $- in *m*) set +m ;; esac # a shell without job control may know no such option, and would end
 cd "$1" || exit 1

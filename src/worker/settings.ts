@@ -26,7 +26,7 @@ export class Settings extends Context.Service<Settings, {
   readonly plansDirectory: Option.Option<string>
   /** Directory on the volume that the Pods of all tasks share, if there is one. */
   readonly cacheDirectory: Option.Option<string>
-  /** The Pod's termination grace period: the time from SIGTERM to SIGKILL. */
+  /** What the Pod's termination grace period leaves from SIGTERM to SIGKILL. */
   readonly graceSeconds: number
   /** The longest that a stage may take, whatever its task says; absent when there is no such limit. */
   readonly timeoutLimitSeconds: Option.Option<number>

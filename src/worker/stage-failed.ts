@@ -1,7 +1,8 @@
 // The one way in which the parts of the worker say that a stage cannot go on: a reason from the closed list and a sentence.
 // Invariant: the message contains no secret; an error of the operating system or of a library is reduced to its cause.
 // Used by every part of the worker, turned into the result by worker/stage/stage.ts.
-import { Data, Predicate } from "effect"
+import { Data, Predicate, Runtime } from "effect"
+import { diskFullExitCode } from "../core/task/places.ts"
 import { codeOf } from "../schema/system-error.ts"
 import type { FailureReason } from "../schema/task/reason.ts"
 
@@ -9,7 +10,9 @@ export class StageFailed extends Data.TaggedError("StageFailed")<{
   readonly reason: FailureReason
   readonly message: string
   readonly exitCode?: number
-}> {}
+}> {
+  override readonly [Runtime.errorExitCode] = this.reason === "DiskFull" ? diskFullExitCode : 1
+}
 
 /** Returns the failure for something that a person has written or made and has to correct. */
 export const invalid = (message: string) => new StageFailed({ reason: "InvalidConfiguration", message })

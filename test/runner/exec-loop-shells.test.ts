@@ -1,7 +1,7 @@
-// The exec loop where /bin/sh is a shell that few images have, or one that the image's environment has set otherwise.
+// The exec loop where /bin/sh is a shell that few images have, one that the image's environment has set otherwise, or stopped as it begins.
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Stream } from "effect"
-import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { delimiter, join } from "node:path"
 import { CommandEnded } from "../../src/worker/engine/exec-loop.ts"
 import { cgroupOf, client, collect, eventually, execute, place, session, shellCommand, startLoop } from "./session.ts"
@@ -36,7 +36,19 @@ const withoutJobControl = dashAfter(`options() {
 }
 alias set=options`)
 
+/** Sends the loop this signal at its first step, before it has made anything. */
+const stoppedAtOnce = (name: string) => dashAfter(`cd() { kill -${name} $$; command cd "$@"; }`)
+
 describe("exec loop", () => {
+  it.live.each(["TERM", "INT", "QUIT"])("ends with 0 on %s while it begins", (name) =>
+    Effect.gen(function*() {
+      const at = yield* place("dash")
+      stoppedAtOnce(name)(at.sh)
+      const loop = yield* startLoop(at)
+      assert.deepStrictEqual(yield* loop.exit, [0, null])
+      assert.deepStrictEqual(readdirSync(at.directory), [])
+    }))
+
   it.live.each([["ksh93", 256], ["yash", 384]] as const)(
     "tells of a signal as all do where its shell adds %2$d to it, as %1$s does",
     ([, first]) =>

@@ -1,6 +1,6 @@
 // What errors of the file system mean for a stage.
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Stream } from "effect"
+import { Effect, Runtime, Stream } from "effect"
 import { saveChecked } from "../../src/worker/network/download.ts"
 import { fileTrouble, volumeTrouble } from "../../src/worker/stage-failed.ts"
 
@@ -19,6 +19,11 @@ describe("fileTrouble", () => {
     expect(failure.message).toMatch(/^The [^\n]*the saved plan[^\n]*\.$/u)
     expect(failure.message).not.toContain("secret")
   })
+
+  it.each([["ENOSPC", 28], ["EDQUOT", 28], ["EACCES", 1]])(
+    "ends the container install, which writes no result, on %s with exit code %i",
+    (code, exitCode) => expect(Runtime.getErrorExitCode(fileTrouble("the exec loop")(trouble(code)))).toBe(exitCode)
+  )
 
   it("says what helps where the volume is another than the Pod's own", () => {
     const onClaim = volumeTrouble("the claim of the plan", "make it larger")

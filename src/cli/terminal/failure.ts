@@ -3,7 +3,7 @@
 // Made by the commands and their clients; main prints them and exits with their codes.
 import { Cause, type Config, Data, Option, Runtime } from "effect"
 import { CliError } from "effect/cli"
-import { claimLostExitCode } from "../../core/task/places.ts"
+import { claimLostExitCode, diskFullExitCode } from "../../core/task/places.ts"
 import type { ProxyUnusable } from "../../http/connections.ts"
 import type { KubeconfigUnusable, KubernetesError, NoCredentials } from "../../kubernetes/errors.ts"
 import type { OptionsUnusable } from "../../server/settings.ts"
@@ -18,6 +18,7 @@ export const exitCode = {
   cancelled: 6,
   /** No failure. OpenTofu's 2 for this is that of bad input here, which nothing may take for a change. */
   hasChanges: 7,
+  diskFull: diskFullExitCode,
   claimLost: claimLostExitCode,
   /** The reader of the output has gone. 128 + SIGPIPE, as a shell reports it, because Node itself does not die of SIGPIPE. */
   readerGone: 141

@@ -6,7 +6,7 @@ import type { AgentTask } from "../../schema/task/agent-task.ts"
 import type { ContainerConfig } from "../resolve/containers.ts"
 import type { ResolvedConfig } from "../resolve/resolve.ts"
 import { execDir, workerHealthPort } from "../task/places.ts"
-import { fromObjects, fromValues, workerEnvironment } from "./environment.ts"
+import { fromObjects, fromValues, secondsBeforeSignal, workerEnvironment } from "./environment.ts"
 import { installMounts, runnerMounts, workerMounts } from "./volumes.ts"
 
 const imageOf = ({ image, imagePullPolicy }: ContainerConfig) => ({ image, imagePullPolicy })
@@ -43,6 +43,12 @@ export const runner = (task: AgentTask, config: ResolvedConfig): V1Container => 
   securityContext: config.task.runner.securityContext
 })
 
+/** Gives Node the time to listen for SIGTERM. The API server takes no wait that is longer than the grace period. */
+const untilItListens = (config: ResolvedConfig): Pick<V1Container, "lifecycle"> => {
+  const seconds = secondsBeforeSignal(config)
+  return seconds === 0 ? {} : { lifecycle: { preStop: { sleep: { seconds } } } }
+}
+
 export const worker = (task: AgentTask, config: ResolvedConfig, epoch: number): V1Container => ({
   name: "worker",
   ...imageOf(config.task.worker),
@@ -54,6 +60,7 @@ export const worker = (task: AgentTask, config: ResolvedConfig, epoch: number): 
   volumeMounts: workerMounts(task, config),
   // Ready means "holds the claim": if a Job has two Pods, Kubernetes removes the one that is not ready.
   readinessProbe: { httpGet: { path: "/readyz", port: workerHealthPort }, periodSeconds: 5 },
+  ...untilItListens(config),
   securityContext: config.task.worker.securityContext
 })
 

@@ -41,6 +41,12 @@ const mirrorVariables = ({ task: { mirrors } }: ResolvedConfig): ReadonlyArray<V
 const timeoutLimit = ({ task: { timeoutLimitSeconds } }: ResolvedConfig): ReadonlyArray<V1EnvVar> =>
   timeoutLimitSeconds === undefined ? [] : [{ name: "AGENT_JOB_TIMEOUT_LIMIT_SECONDS", value: String(timeoutLimitSeconds) }]
 
+/**
+ * Returns how many seconds the kubelet waits before it sends SIGTERM to a worker that has to go; they are part of the grace period. The
+ * worker is process 1 of its container, for which the kernel drops a signal that nobody listens for yet, and there is no second one.
+ */
+export const secondsBeforeSignal = ({ task: { pod } }: ResolvedConfig): number => pod.terminationGracePeriodSeconds < 2 ? 0 : 1
+
 /** Returns the worker's variables. `epoch` is how often the workspace's Lease changed hands, and 0 for plans. */
 export const workerEnvironment = (task: AgentTask, config: ResolvedConfig, epoch: number): Array<V1EnvVar> =>
   withOurs(config.task.worker.env, [
@@ -59,7 +65,7 @@ export const workerEnvironment = (task: AgentTask, config: ResolvedConfig, epoch
     ...(task.spec.source.configMap === undefined ? [] : [{ name: "AGENT_JOB_SOURCE_DIR", value: place.source }]),
     ...(planClaimOf(task) === undefined ? [] : [{ name: "AGENT_JOB_PLANS_DIR", value: place.plans }]),
     ...(config.cache === undefined ? [] : [{ name: "AGENT_JOB_CACHE_DIR", value: cacheDir(config.dataDir) }]),
-    { name: "AGENT_JOB_GRACE_SECONDS", value: String(config.task.pod.terminationGracePeriodSeconds) },
+    { name: "AGENT_JOB_GRACE_SECONDS", value: String(config.task.pod.terminationGracePeriodSeconds - secondsBeforeSignal(config)) },
     ...timeoutLimit(config),
     ...clientCertificateVariable(config),
     ...mirrorVariables(config),

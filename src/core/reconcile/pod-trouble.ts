@@ -6,6 +6,7 @@ import { isOfQuota, quotaTooSmall, type TooSmall } from "../../schema/kubernetes
 import type { FailureReason } from "../../schema/task/reason.ts"
 import { hadToGo } from "../run/disruption.ts"
 import type { ContainerSeen, JobSeen, PodSeen, StartSeen, Warning } from "../task/observed.ts"
+import { diskFullExitCode } from "../task/places.ts"
 import type { TaskPolicy } from "../task/task-policy.ts"
 import { inLine } from "../text/in-line.ts"
 
@@ -56,7 +57,8 @@ const troubleOf = ([name, seen]: readonly [string, ContainerSeen]): ReadonlyArra
   }
   const code = Option.getOrElse(seen.exitCode, () => 0)
   if (name !== "runner" && name !== "worker" && code !== 0) {
-    return [{ reason: "InvalidConfiguration", message: say(`failed with exit code ${code}`), final: true }]
+    const reason = name === "install" && code === diskFullExitCode ? "DiskFull" : "InvalidConfiguration"
+    return [{ reason, message: say(`failed with exit code ${code}`), final: true }]
   }
   return []
 }

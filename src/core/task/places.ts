@@ -1,6 +1,6 @@
-// What the builders of our Pods and the programs in them agree upon: mount paths, ports, and two times and an exit code that a Job depends on.
+// What the builders of our Pods and the programs in them agree upon: mount paths, ports, and a time and exit codes that a Job depends on.
 // The worker's own paths are mounted in the worker alone. The runner sees `dataDir`, the trusted roots and what values and task mount.
-// Used by the builders of core/manifest, the worker and the command line.
+// Used by the builders of core/manifest, core/reconcile/pod-trouble, the worker and the command line.
 export const place = {
   /** The standard directory of the Kubernetes API's token, its certificate authority and the namespace. */
   apiToken: "/var/run/secrets/kubernetes.io/serviceaccount",
@@ -39,3 +39,6 @@ export const statePatienceSeconds = 3 * 86_400
 
 /** The worker's exit code when another Pod holds the claim. It must not end the Job, and with it the winner. */
 export const claimLostExitCode = 75
+
+/** The exit code by which the container `install`, which writes no result, tells of DiskFull: the number of ENOSPC. */
+export const diskFullExitCode = 28

@@ -49,13 +49,13 @@ export const runStage = Effect.fn("Stage.run")(
     )
     const log = Context.get(logging, Log)
     yield* Effect.forEach(behind.remarks, log.line, { discard: true })
-    const outcome = yield* stage(spec, behind, variables, facts).pipe(
-      Effect.provide(
-        Layer.provide(
-          Engine.layer,
-          ExecLoop.layer({ directory: join(dataDirectory, "exec"), startDeadline: runnerPatience, onCrowded: because("OutOfMemory") })
-        )
-      ),
+    const engine = Layer.provide(
+      Engine.layer,
+      ExecLoop.layer({ directory: join(dataDirectory, "exec"), startDeadline: runnerPatience, onCrowded: because("OutOfMemory") })
+    )
+    const outcome = yield* untilStopped(Layer.build(engine)).pipe(
+      Effect.flatMap((started) => Effect.provide(stage(spec, behind, variables, facts), started)),
+      Effect.scoped,
       Effect.catchTag("ExecLoopError", (error) => Effect.fail(execLoopFailure(error))),
       Effect.provide(logging),
       orItsFailure

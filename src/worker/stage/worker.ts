@@ -29,8 +29,7 @@ class StageUnsuccessful extends Data.TaggedError("StageUnsuccessful")<{ readonly
 
 const claimed = Effect.gen(function*() {
   const { readyPort, timeoutLimitSeconds } = yield* Settings
-  const ready = yield* serveReadiness(readyPort)
-  const { claim, task } = yield* Effect.tapError(claimTask(), reportUnclaimed)
+  const [ready, { claim, task }] = yield* Effect.tapError(Effect.all([serveReadiness(readyPort), claimTask()]), reportUnclaimed)
   const { metadata, spec } = task
   yield* ready
   const timeoutSeconds = spec.timeoutSeconds ?? defaultTimeoutSeconds
@@ -59,12 +58,12 @@ const finish = Effect.fnUntraced(
 
 /**
  * Runs the effect to its end although SIGTERM interrupts the program, because a stage listens for the signal itself and ends in order. The
- * process then exits with the code of the effect.
+ * process then exits with the code of the effect. The effect begins at once: a signal before it listens would be lost.
  */
 const surviveInterrupt = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.suspend(() => {
     let code = 0
-    const ended = Effect.flatMap(Effect.forkDetach(effect), Fiber.await).pipe(
+    const ended = Effect.flatMap(Effect.forkDetach(effect, { startImmediately: true }), Fiber.await).pipe(
       Effect.tap((exit) =>
         Effect.sync(() => {
           code = Exit.isSuccess(exit) ? 0 : Runtime.getErrorExitCode(Cause.squash(exit.cause))

@@ -120,6 +120,9 @@ export const openGateway = Effect.fn("StateGateway.open")(function*(writable: bo
       invalid("The worker cannot listen on 127.0.0.1 for the engine's state; the Pod's network needs a loopback address.")
     )
   )
+  const log = Effect.runForkWith(yield* Effect.context<never>())
+  // Without a listener, the error of a connection that the system cannot hand over would end the process.
+  listener.on("error", ({ message }) => void log(Effect.logWarning("A connection of the engine could not be taken", message)))
   yield* server.serve(
     Effect.gen(function*() {
       const request = yield* HttpServerRequest.HttpServerRequest

@@ -40,7 +40,8 @@ export const serveReadiness = Effect.fnUntraced(function*(port: number) {
   const endAll = keepFew(server)
   yield* Effect.acquireRelease(
     Effect.callback<void, StageFailed>((resume) => {
-      server.once("error", () => resume(Effect.fail(invalid(`Port ${port} of the Pod is in use; nothing else in it may listen there.`))))
+      // Also for what comes later: a connection that the system cannot hand over is an error of the server, and would end the process.
+      server.on("error", () => resume(Effect.fail(invalid(`Port ${port} of the Pod is in use; nothing else in it may listen there.`))))
       server.listen(port, () => resume(Effect.void))
     }),
     () =>

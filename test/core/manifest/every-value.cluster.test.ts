@@ -22,3 +22,10 @@ it("is taken for 200 files and more", { timeout: 300_000 }, async () => {
   const taken = await dryRun(objects)
   expect(taken).toHaveLength(objects.length)
 })
+
+it("is taken for a task with any grace period, however short", async () => {
+  const configs = [0, 1, 2, 360].flatMap((terminationGracePeriodSeconds) => configIn({ task: { terminationGracePeriodSeconds } }) ?? [])
+  const jobs = configs.flatMap((config) => render(config).filter(({ kind }) => kind === "Job"))
+  expect(jobs).toHaveLength(8)
+  expect(await dryRun(jobs.map((job) => JSON.parse(JSON.stringify(job)) as Built))).toHaveLength(8)
+})

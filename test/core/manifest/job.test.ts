@@ -289,9 +289,20 @@ describe("the Pod", () => {
       AGENT_JOB_DATA_DIR: "/var/lib/scalr-agent",
       AGENT_JOB_PRIVATE_DIR: "/var/lib/agent-job/private",
       AGENT_JOB_TOKEN_FILE: "/var/run/agent-job/token/token",
-      AGENT_JOB_GRACE_SECONDS: "360",
+      AGENT_JOB_GRACE_SECONDS: "359",
       AGENT_JOB_VARIABLE_1: { secretKeyRef: { name: "database", key: "password" } }
     })
+  })
+
+  it.each([
+    { grace: 360, sleep: { seconds: 1 }, left: "359" },
+    { grace: 2, sleep: { seconds: 1 }, left: "1" },
+    { grace: 1, sleep: undefined, left: "1" },
+    { grace: 0, sleep: undefined, left: "0" }
+  ])("leaves a worker that has to go a moment to listen before its SIGTERM, of $grace seconds", ({ grace, left, sleep }) => {
+    const { env, lifecycle } = container(job(taskOf(), configOf({ task: { terminationGracePeriodSeconds: grace } }), 0), "worker")
+    expect(lifecycle?.preStop?.sleep).toEqual(sleep)
+    expect(env).toContainEqual({ name: "AGENT_JOB_GRACE_SECONDS", value: left })
   })
 
   it("lets no variable of the values take the place of one of ours", () => {

@@ -107,6 +107,7 @@ describe("startTrouble", () => {
       says: "/bin/sh"
     },
     { given: "an install that failed", pod: { install: ended("Error", 1) }, reason: "InvalidConfiguration", final: true, says: "install" },
+    { given: "an install whose volume is full", pod: { install: ended("Error", 28) }, reason: "DiskFull", final: true, says: "install" },
     {
       given: "an init container of a webhook that failed",
       pod: { others: [["vault-agent-init", { ...seen, state: "terminated", reason: "Error", exitCode: Option.some(2) }]] as const },

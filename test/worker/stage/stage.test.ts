@@ -1,13 +1,18 @@
-// What a stage tells of its plan before it goes on, and that nothing it tells at its end has a secret in it.
+// What a stage tells of its plan before it goes on, that it hears a stop while it waits, and that nothing it tells at its end has a secret in it.
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Option } from "effect"
+import { Deferred, Effect, Fiber, Layer, Option } from "effect"
 import { TestClock } from "effect/testing"
 import { mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { WorkspaceName } from "../../../src/schema/names.ts"
+import type { AgentTaskSpec } from "../../../src/schema/task/agent-task.ts"
+import { ownBacking } from "../../../src/worker/backing/own-backing.ts"
 import { makeJournal } from "../../../src/worker/engine/journal.ts"
 import { Log } from "../../../src/worker/engine/log-shipper.ts"
-import { tellPlanned } from "../../../src/worker/stage/stage.ts"
+import { runStage, tellPlanned } from "../../../src/worker/stage/stage.ts"
+import { temporaryFolder } from "../../temporary-folder.ts"
 import { tarGz, taskApi } from "../fake-task-api.ts"
+import { neverStops } from "../never-stops.ts"
 import { podSettings } from "../pod-settings.ts"
 import { poolTask, ran, text, token } from "../whole-stage.ts"
 
@@ -55,6 +60,23 @@ describe("a stage with an option that only a newer version knows", () =>
       const { log, status } = yield* ran(poolTask(api, "plan", task), { tofu: "#!/bin/sh\necho engine\n" }, (here) => token(here, api))
       expect([status.reason, status.message], log()).toEqual(["InvalidConfiguration", expect.stringContaining("options.excludes")])
       expect(log()).not.toContain("engine")
+    })))
+
+describe("a stage whose runner does not answer", () =>
+  it.effect.each(["Cancelled", "Evicted"] as const)("goes no further, as %s, once it has to stop", (cause) =>
+    Effect.gen(function*() {
+      const place = yield* temporaryFolder("stage")
+      mkdirSync(join(place, "exec"))
+      const spec: AgentTaskSpec = { workspace: WorkspaceName.make("demo"), stage: "plan", source: { inline: { "main.tf": "" } } }
+      const asked = yield* Deferred.make<typeof cause>()
+      const running = yield* runStage(spec, ownBacking({ spec, status: {} })).pipe(
+        Effect.provide([podSettings(place, place), neverStops({ asked: Deferred.await(asked) })]),
+        Effect.forkChild
+      )
+      yield* TestClock.adjust("30 seconds")
+      yield* Deferred.succeed(asked, cause)
+      yield* TestClock.adjust("30 seconds") // after which it would be the runner's fault
+      expect((yield* Fiber.join(running)).outcome.reason).toBe(cause)
     })))
 
 it.live("a stage names in its log, as the server has it, the states that others left and it could not deliver", () =>

@@ -1,9 +1,11 @@
 // A worker that cannot claim says why, and a claimed one whose pool cannot be asked at all ends with a result; whole stages are in worker.cluster.test.ts.
 import { describe, expect, it } from "@effect/vitest"
-import { ConfigProvider, Effect, Runtime } from "effect"
+import { ConfigProvider, Effect, Fiber, Runtime } from "effect"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { worker } from "../../../src/worker/stage/worker.ts"
+import { serveReadiness } from "../../../src/worker/task/readiness.ts"
+import { freePort } from "../../free-port.ts"
 import { temporaryFolder } from "../../temporary-folder.ts"
 import { fakeKubernetes } from "../fake-kubernetes.ts"
 import { podEnvironment } from "../pod-settings.ts"
@@ -37,22 +39,48 @@ const ran = Effect.fnUntraced(function*(variables: Readonly<Record<string, strin
   return status
 })
 
+/** A worker that has not begun: how it fails, its API server, and its termination message. */
+const unclaimed = Effect.fnUntraced(function*(task: Record<string, unknown>, readyPort = 0) {
+  const place = yield* temporaryFolder("worker")
+  const terminationLog = join(place, "termination-log")
+  const environment = podEnvironment(place, place, { AGENT_JOB_TERMINATION_LOG: terminationLog, AGENT_JOB_READY_PORT: String(readyPort) })
+  const kubernetes = fakeKubernetes(task)
+  const failure = worker.pipe(
+    Effect.provide(kubernetes.layer),
+    Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(environment))),
+    Effect.flip
+  )
+  return { failure, kubernetes, lastWords: () => readFileSync(terminationLog, "utf8") }
+})
+
 describe("a worker that cannot have the task", () => {
   it.live("leaves the reason in its termination message, which the kubelet keeps", () =>
     Effect.gen(function*() {
-      const place = yield* temporaryFolder("worker")
-      const terminationLog = join(place, "termination-log")
-      const environment = podEnvironment(place, place, { AGENT_JOB_TERMINATION_LOG: terminationLog, AGENT_JOB_READY_PORT: "0" })
-      const kubernetes = fakeKubernetes({ ...spec, cancel: true })
-      const failure = yield* worker.pipe(
-        Effect.provide(kubernetes.layer),
-        Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(environment))),
-        Effect.flip
-      )
-      expect([Runtime.getErrorExitCode(failure), readFileSync(terminationLog, "utf8")]).toEqual([
-        75,
-        "AgentTask demo is cancelled; this Pod runs nothing."
+      const { failure, lastWords } = yield* unclaimed({ ...spec, cancel: true })
+      expect([Runtime.getErrorExitCode(yield* failure), lastWords()]).toEqual([75, "AgentTask demo is cancelled; this Pod runs nothing."])
+    }))
+
+  it.live("leaves it also when something else in the Pod has its port", () =>
+    Effect.gen(function*() {
+      const port = yield* freePort
+      yield* serveReadiness(port)
+      const { failure, lastWords } = yield* unclaimed(spec, port)
+      expect([Runtime.getErrorExitCode(yield* failure), lastWords()]).toEqual([
+        1,
+        expect.stringContaining(`Port ${port} of the Pod is in use`)
       ])
+    }))
+
+  it.live("hears a SIGTERM from its very beginning, before anything else has a turn", () =>
+    Effect.gen(function*() {
+      const { failure, kubernetes, lastWords } = yield* unclaimed(spec)
+      const running = yield* Effect.forkChild(failure, { startImmediately: true })
+      process.emit("SIGTERM", "SIGTERM")
+      expect([Runtime.getErrorExitCode(yield* Fiber.join(running)), lastWords()]).toEqual([
+        75,
+        expect.stringContaining("this one is leaving its node")
+      ])
+      expect(kubernetes.writes()).toBe(0)
     }))
 })
 

@@ -4,6 +4,7 @@ import { Effect, Fiber, Option } from "effect"
 import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { SettledState } from "../../../src/worker/state/state-delivery.ts"
 import { until } from "../../until.ts"
+import { answeringServer, noConnection } from "../answering-server.ts"
 import { type PoolParts, saved } from "../pool-parts.ts"
 import { ask, kept, lock, lockInfo, settle, state, unlock, withGateway, write } from "./gateway.ts"
 
@@ -42,6 +43,13 @@ describe("the state gateway", () => {
       expect(other).not.toBe(one)
       expect(yield* Effect.exit(Effect.tryPromise(() => fetch(first.TF_HTTP_ADDRESS ?? "")))).toMatchObject({ _tag: "Failure" })
     }))
+
+  it.live("goes on after a connection that the system could not hand over", () =>
+    withGateway(Effect.fnUntraced(function*(env) {
+      const server = yield* answeringServer(ask(env, "read"))
+      server.emit("error", noConnection)
+      expect((yield* ask(env, "read")).status).toBe(404)
+    })))
 
   it.live("lets a command that changes nothing only read", () =>
     withGateway(

@@ -4,6 +4,7 @@ import { Effect } from "effect"
 import { connect, type Socket } from "node:net"
 import { serveReadiness } from "../../../src/worker/task/readiness.ts"
 import { freePort } from "../../free-port.ts"
+import { answeringServer, noConnection } from "../answering-server.ts"
 
 const status = (port: number, path = "/readyz") => Effect.promise(async () => (await fetch(`http://127.0.0.1:${port}${path}`)).status)
 
@@ -45,6 +46,15 @@ describe("readiness", () => {
       expect(yield* status(port)).toBe(200)
       yield* Effect.forEach(held.slice(0, 136), ({ closed }) => closed, { discard: true })
       expect(held.slice(-60).some(({ socket }) => socket.destroyed)).toBe(false)
+    }))
+
+  it.live("is answered also after connections that the system could not hand over", () =>
+    Effect.gen(function*() {
+      const port = yield* freePort
+      yield* yield* serveReadiness(port)
+      const server = yield* answeringServer(status(port))
+      for (const error of [noConnection, noConnection]) server.emit("error", error)
+      expect(yield* status(port)).toBe(200)
     }))
 
   it.live("is given to nobody with a long head", () =>
