@@ -25,8 +25,9 @@ const notReady = (message: string, changed = false) => SourceSeen.NotReady({ mes
 export const sourceSeen = ({ kind, name }: FluxSource, found: Option.Option<FluxObject>): SourceSeen => {
   const named = `${kind} ${name}`
   if (Option.isNone(found)) return notReady(`There is no ${named} in the namespace of the task; make it, or correct source.fluxSource.`)
-  const { metadata, status } = found.value
+  const { metadata, spec, status } = found.value
   const changed = (status?.observedGeneration ?? 0) < (metadata.generation ?? 1)
+  if (spec?.suspend === true) return notReady(`${named} is suspended, so nothing new starts from it; resume it to go on.`, changed)
   const ready = status?.conditions?.find(({ type }) => type === "Ready")
   if (ready !== undefined && ready.status !== "True") {
     return notReady(sentence(`${named} is not ready: ${ready.message ?? ready.reason ?? "Flux does not say why"}`), changed)

@@ -69,6 +69,7 @@ export type WorkspaceLease = typeof WorkspaceLease.Type
 /** A GitRepository, OCIRepository or Bucket of Flux. */
 export const FluxObject = Schema.Struct({
   metadata: Schema.Struct({ generation: maybe(Schema.Int) }),
+  spec: maybe(Schema.Struct({ suspend: maybe(Schema.Boolean) })),
   status: maybe(Schema.Struct({
     observedGeneration: maybe(Schema.Int),
     conditions: list(condition),

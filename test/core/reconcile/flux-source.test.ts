@@ -36,6 +36,12 @@ describe("a source of Flux", () => {
       changed: true
     },
     {
+      given: "a person has suspended it, which Flux does not look at",
+      found: { ...object({ observedGeneration: 1, ...ready("True"), artifact }, 2), spec: { suspend: true } },
+      says: "GitRepository infra is suspended, so nothing new starts from it; resume it to go on.",
+      changed: true
+    },
+    {
       given: "it has failed since its spec was changed, whatever it had before",
       found: object({ observedGeneration: 1, ...ready("False", "couldn't find remote ref prod"), artifact }, 2),
       says: "GitRepository infra is not ready: couldn't find remote ref prod.",
