@@ -4,6 +4,7 @@
 import type { V1Probe, V1Service, V1ServiceAccount, V1StatefulSet } from "@kubernetes/client-node"
 import type { ResolvedConfig } from "../../resolve/resolve.ts"
 import { place } from "../../task/places.ts"
+import { fromObjects, fromValues } from "../environment.ts"
 import { labels, selectorLabels } from "../labels.ts"
 import { objectMetadata } from "../object-metadata.ts"
 import { secretFile } from "../secret-file.ts"
@@ -30,6 +31,8 @@ const service = (config: ResolvedConfig): V1Service => ({
 
 const statefulSet = (config: ResolvedConfig): V1StatefulSet => {
   const { container, pod } = config.controller
+  const own = config.server
+  const env = fromValues(own.container.env)
   const secrets = serverSecrets(config)
   return {
     apiVersion: "apps/v1",
@@ -42,8 +45,12 @@ const statefulSet = (config: ResolvedConfig): V1StatefulSet => {
       serviceName: serverName(config),
       selector: { matchLabels: selectorLabels(config, "server") },
       template: {
-        metadata: { labels: labels(config, "server") },
+        metadata: {
+          labels: { ...own.pod.labels, ...labels(config, "server") },
+          ...(Object.keys(own.pod.annotations).length > 0 && { annotations: own.pod.annotations })
+        },
         spec: {
+          ...(config.imagePullSecrets.length > 0 && { imagePullSecrets: [...config.imagePullSecrets] }),
           serviceAccountName: serverName(config),
           automountServiceAccountToken: false,
           enableServiceLinks: false,
@@ -65,6 +72,8 @@ const statefulSet = (config: ResolvedConfig): V1StatefulSet => {
               `${place.poolToken}/token`
             ],
             ports: [{ name: "http", containerPort: port }],
+            ...(env.length > 0 && { env }),
+            ...fromObjects(own.container),
             // Node takes half of the memory for its heap, and half of the heap is for a state that is parsed (server/workspace/state-body). The
             // bodies of requests that arrive are held beside the heap (server/access/bodies).
             resources: { limits: { cpu: "1", memory: "1Gi" }, requests: { cpu: "100m", memory: "128Mi" } },
