@@ -6,7 +6,7 @@ import { podPolicy } from "../core/manifest/admission/admission-pods.ts"
 import { type Policy, policyObject } from "../core/manifest/admission/admission-policy.ts"
 import { referencePolicy } from "../core/manifest/admission/admission-references.ts"
 import { crdName } from "../core/manifest/installation/crd.ts"
-import { server } from "../core/manifest/installation/server.ts"
+import { secureServer, server } from "../core/manifest/installation/server.ts"
 import { componentLayers } from "../core/overlay/shipped.ts"
 import type { ResolvedConfig } from "../core/resolve/resolve.ts"
 import { merge, type Tree } from "../schema/document/layers.ts"
@@ -133,6 +133,16 @@ const serverItself: Component = {
   objects: server
 }
 
+const serverTls: Component = {
+  name: "server-tls",
+  does: "Lets the server speak HTTPS, and nothing else, at the same address, also to the probes of Kubernetes.",
+  adapt: [
+    "Needs a Secret agent-job-server-tls of type kubernetes.io/tls in namespace agent-job, as cert-manager makes it; a renewed one is taken over without a restart.",
+    "List it after server. Set `agent.url` to the https address, and give controller and tasks the authority by ca-bundle: see \"HTTPS to the server\" in kustomize/README.md."
+  ],
+  changes: (config) => ({ before: server(config), after: secureServer(config) })
+}
+
 const withoutCrd: Component = {
   name: "without-crd",
   does: "Leaves the CustomResourceDefinition to somebody else: to another installation, or to kustomize/crd.",
@@ -159,6 +169,7 @@ export const components: ReadonlyArray<Component> = [
   restrictedEgress,
   separateUsers,
   serverItself,
+  serverTls,
   withoutCrd
 ]
 

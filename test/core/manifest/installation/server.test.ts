@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import type { V1PodTemplateSpec, V1StatefulSet } from "@kubernetes/client-node"
 import { deployment } from "../../../../src/core/manifest/installation/deployment.ts"
-import { server } from "../../../../src/core/manifest/installation/server.ts"
+import { secureServer, server } from "../../../../src/core/manifest/installation/server.ts"
 import { configOf } from "../../configs.ts"
 
 const isStatefulSet = (object: ReturnType<typeof server>[number]): object is V1StatefulSet => object.kind === "StatefulSet"
@@ -54,5 +54,37 @@ describe("the server's Pod", () => {
   it("keeps the labels that select it", () => {
     const { selector, template } = statefulSetOf({ global: { podLabels: { team: "a" } } }) ?? {}
     expect(template?.metadata?.labels).toMatchObject({ team: "a", ...selector?.matchLabels })
+  })
+})
+
+describe("the server with a certificate", () => {
+  const [, service, statefulSet] = secureServer(configOf({ global: { extraEnv: { AGENT_JOB_TLS_CERT_FILE: "/elsewhere", A: "1" } } }))
+  const spec = statefulSet !== undefined && isStatefulSet(statefulSet) ? statefulSet.spec?.template.spec : undefined
+  const [container] = spec?.containers ?? []
+
+  it("is at the same port of Service and Pod, under the name of what it speaks, also to the probes", () => {
+    expect(service).toMatchObject({ spec: { ports: [{ name: "https", port: 8080, targetPort: "https" }] } })
+    expect(container).toMatchObject({
+      ports: [{ name: "https", containerPort: 8080 }],
+      livenessProbe: { httpGet: { path: "/healthz", port: 8080, scheme: "HTTPS" } },
+      readinessProbe: { httpGet: { path: "/readyz", port: 8080, scheme: "HTTPS" } }
+    })
+  })
+
+  it("reads it from a Secret as cert-manager makes it, mounted as a folder, which the kubelet brings up to date", () => {
+    const named = (name: string) => container?.env?.filter((_) => _.name === name).map(({ value }) => value)
+    const [volume] = spec?.volumes?.filter(({ secret }) => secret?.secretName === "agent-job-server-tls") ?? []
+    const [mount] = container?.volumeMounts?.filter(({ name }) => name === volume?.name) ?? []
+    expect(mount).toMatchObject({ readOnly: true })
+    expect(mount).not.toHaveProperty("subPath")
+    expect([named("AGENT_JOB_TLS_CERT_FILE"), named("AGENT_JOB_TLS_PRIVATE_KEY_FILE"), named("A")]).toEqual([
+      [`${mount?.mountPath}/tls.crt`],
+      [`${mount?.mountPath}/tls.key`],
+      ["1"]
+    ])
+    expect(volume?.secret).toMatchObject({
+      items: [{ key: "tls.crt", path: "tls.crt" }, { key: "tls.key", path: "tls.key" }],
+      defaultMode: 0o400
+    })
   })
 })
