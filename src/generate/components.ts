@@ -16,6 +16,7 @@ import { pool } from "./components/pool.ts"
 import { proxy } from "./components/proxy.ts"
 import { quota } from "./components/quota.ts"
 import { restrictedEgress } from "./components/restricted-egress.ts"
+import { serverIngress } from "./components/server-ingress.ts"
 import type { Component, ObjectPatch } from "./files/component.ts"
 import { table } from "./files/file.ts"
 import { installationOf } from "./files/installation.ts"
@@ -169,6 +170,7 @@ export const components: ReadonlyArray<Component> = [
   restrictedEgress,
   separateUsers,
   serverItself,
+  serverIngress,
   serverTls,
   withoutCrd
 ]
