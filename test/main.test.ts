@@ -10,7 +10,9 @@ import manifest from "../package.json" with { type: "json" }
 import { playing, quickstart } from "./cli/fake-agent.ts"
 import { agentJob, run, start } from "./cli/program.ts"
 import { freePort } from "./free-port.ts"
+import { authority } from "./http/certificates.ts"
 import { agent, directory, failed, person, poolToken, serve, succeeded, userToken } from "./server/live-server.ts"
+import { temporaryFolder } from "./temporary-folder.ts"
 
 const environmentOf = (url: string, token = userToken) => ({ AGENT_JOB_URL: url, AGENT_JOB_TOKEN: token })
 
@@ -308,6 +310,21 @@ describe("the server as a command", () => {
       program.child.kill("SIGTERM")
       const { code, error } = yield* program.ended
       expect([code, error]).toEqual([0, ""])
+    }))
+
+  it.live("speaks HTTPS with the certificate that its environment names, to clients that trust its authority", () =>
+    Effect.gen(function*() {
+      const { file, sign } = authority(yield* temporaryFolder("authority"))
+      const { directory } = sign("server")
+      const port = yield* freePort
+      const program = yield* agentJob(flags(yield* tokens, port), {
+        AGENT_JOB_TLS_CERT_FILE: join(directory, "tls.crt"),
+        AGENT_JOB_TLS_PRIVATE_KEY_FILE: join(directory, "tls.key")
+      })
+      yield* program.until("\"address\":\"https://")
+      const environment = environmentOf(`https://localhost:${port}`)
+      expect(yield* run(["get"], { ...environment, NODE_EXTRA_CA_CERTS: file })).toMatchObject({ code: 0 })
+      expect(yield* run(["get"], environment)).toMatchObject({ code: 4 })
     }))
 
   it.live("ends well on a SIGTERM that comes while it is loaded, which would be lost to the first process of a container", () =>

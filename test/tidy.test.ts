@@ -130,7 +130,7 @@ describe("the source", () => {
     expect(wrong).toEqual([])
   })
 
-  it("gives the Pods of tasks the environment variables that their programs read, under the same names", () => {
+  it("gives the Pods of tasks and of the server the environment variables that their programs read, under the same names", () => {
     const namedIn = (...folders: ReadonlyArray<string>) =>
       new Set(
         files.filter((file) => folders.some((folder) => file.startsWith(folder)))
@@ -138,7 +138,7 @@ describe("the source", () => {
       )
     const haveDefaults = ["TERMINATION_LOG", "READY_PORT", "POOL_PATIENCE", "STATE_PATIENCE", "RUNNER_PATIENCE"]
     const given = [...namedIn("src/core/"), ...haveDefaults.map((name) => `AGENT_JOB_${name}`)]
-    expect(given.sort()).toEqual([...namedIn("src/worker/", "src/http/")].sort())
+    expect(given.sort()).toEqual([...namedIn("src/worker/", "src/http/", "src/cli/commands/server.ts")].sort())
   })
 
   it("gives each reason that it explains", () => {

@@ -2,7 +2,7 @@
 // Invariant: each alone and any two of them build, and a real API server takes what is built.
 // Written to kustomize/components by generate/kustomize, and listed in kustomize/README.
 import { crdName } from "../core/manifest/installation/crd.ts"
-import { server } from "../core/manifest/installation/server.ts"
+import { secureServer, server } from "../core/manifest/installation/server.ts"
 import { componentLayers } from "../core/overlay/shipped.ts"
 import { monitoring } from "./components/monitoring.ts"
 import { namespaces } from "./components/namespaces.ts"
@@ -11,6 +11,7 @@ import { pool } from "./components/pool.ts"
 import { proxy } from "./components/proxy.ts"
 import { quota } from "./components/quota.ts"
 import { restrictedEgress } from "./components/restricted-egress.ts"
+import { serverIngress } from "./components/server-ingress.ts"
 import type { Component } from "./files/component.ts"
 import { table } from "./files/file.ts"
 
@@ -95,6 +96,16 @@ const serverItself: Component = {
   objects: server
 }
 
+const serverTls: Component = {
+  name: "server-tls",
+  does: "Lets the server speak HTTPS, and nothing else, at the same address, also to the probes of Kubernetes.",
+  adapt: [
+    "Needs a Secret agent-job-server-tls of type kubernetes.io/tls in namespace agent-job, as cert-manager makes it; a renewed one is taken over without a restart.",
+    "List it after server. Set `agent.url` to the https address, and give controller and tasks the authority by ca-bundle: see \"HTTPS to the server\" in kustomize/README.md."
+  ],
+  changes: (config) => ({ before: server(config), after: secureServer(config) })
+}
+
 const withoutCrd: Component = {
   name: "without-crd",
   does: "Leaves the CustomResourceDefinition to somebody else: to another installation, or to kustomize/crd.",
@@ -121,6 +132,8 @@ export const components: ReadonlyArray<Component> = [
   restrictedEgress,
   separateUsers,
   serverItself,
+  serverIngress,
+  serverTls,
   withoutCrd
 ]
 

@@ -3,11 +3,19 @@
 import { Context, Data } from "effect"
 import type { Keep } from "../schema/api/keep.ts"
 
+/** The files of a certificate and its private key, both in PEM. */
+export interface TlsFiles {
+  readonly certFile: string
+  readonly keyFile: string
+}
+
 export interface ServerOptions {
   /** 0 takes a free port. */
   readonly port: number
   /** The address of this machine to listen at; absent: every one. */
   readonly address?: string
+  /** The server's certificate; absent: it speaks plain HTTP. */
+  readonly tls?: TlsFiles
   /** Holds the database, the blobs and the key of the secret paths; made when it is missing. */
   readonly dataDir: string
   /** How clients reach the server; absent: what each request says in its Host header. */

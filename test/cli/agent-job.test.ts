@@ -296,6 +296,11 @@ describe("what is typed wrong", () => {
       said: "error: \"foo\" is not the address of a server; write it like http://127.0.0.1:8080."
     },
     {
+      args: ["server", "--data-dir", "d", "--user-token-file", "u", "--pool-token-file", "p", "--tls-cert-file", "tls.crt"],
+      said:
+        "error: Of --tls-cert-file (AGENT_JOB_TLS_CERT_FILE) and --tls-private-key-file (AGENT_JOB_TLS_PRIVATE_KEY_FILE) only one is given; give both, or neither for plain HTTP."
+    },
+    {
       args: ["controller", "--values", "v.yaml", "--health-port", "x"],
       said: "error: --health-port cannot be \"x\": it must be a port, 0 to 65535\nSee: agent-job controller --help"
     },

@@ -29,10 +29,7 @@ const kinds = ["atasks.scalr.io", "podmonitors.monitoring.coreos.com", "promethe
 
 /** Installs the CustomResourceDefinitions of our objects, and makes the namespaces. */
 export const begin = async (): Promise<void> => {
-  await kubectl(["apply", "--server-side", "--force-conflicts", "-f", "kustomize/crd/crd.yaml"])
-  await kubectl(["create", "-f", kindsOfOthers]).catch((error: Error) => {
-    if (!error.message.includes("already exists")) throw error
-  })
+  await kubectl(["apply", "--server-side", "--force-conflicts", "-f", "kustomize/crd/crd.yaml", "-f", kindsOfOthers])
   for (const state of established) {
     await kubectl(["wait", `--for=${state}`, "--timeout=30s", ...kinds.map((_) => `crd/${_}`)])
   }

@@ -56,6 +56,8 @@ const builtOf = (chosen: ReadonlyArray<string>): ReadonlyArray<Built> => {
   return found
 }
 
+const asBuilt = (objects: ReadonlyArray<object>) => JSON.parse(JSON.stringify(objects)) as ReadonlyArray<Built>
+
 /** Returns the object with the patches that components make to what another one brings. */
 const patched = (object: Built, patches: ReadonlyArray<ObjectPatch>): ReadonlyArray<Built> => {
   const found = patches.filter(({ kind, metadata }) => kind === object.kind && metadata.name === object.metadata.name)
@@ -68,12 +70,18 @@ const patched = (object: Built, patches: ReadonlyArray<ObjectPatch>): ReadonlyAr
     ]
 }
 
+/** Returns the object as components leave it that change what another one brings. */
+const changed = (object: Built, those: ReadonlyArray<(typeof components)[number]>): Built =>
+  those.flatMap(({ changes, layer = {} }) => changes === undefined ? [] : asBuilt(changes(installationOf(layer)).after)).find((_) =>
+    idOf(_) === idOf(object)
+  ) ?? object
+
 /** Returns what the values in the ConfigMap render, and what the components bring beside that. */
 const expected = (chosen: ReadonlyArray<string>, config: ResolvedConfig): ReadonlyArray<Built> => {
   const those = components.filter(({ name }) => chosen.includes(name))
   const brought = those.flatMap(({ layer = {}, objects }) => [...install(installationOf(layer)), ...objects?.(installationOf(layer)) ?? []])
-  const all = JSON.parse(JSON.stringify([...brought, ...install(config)])) as ReadonlyArray<Built>
-  return all.flatMap((object) => patched(object, those.flatMap(({ ifThere = [] }) => ifThere)))
+  const all = asBuilt([...brought, ...install(config)])
+  return all.flatMap((object) => patched(changed(object, those), those.flatMap(({ ifThere = [] }) => ifThere)))
 }
 
 /** The ConfigMaps that kustomize makes of plain files. They are not compared, nor is the large CustomResourceDefinition. */

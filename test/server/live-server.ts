@@ -84,7 +84,7 @@ export const serveWith = (options: ServerOptions) =>
     const context = yield* Layer.build(ServerWithAddress(options))
     const url = yield* Effect.map(HttpServer.HttpServer.pipe(Effect.provide(context)), ({ address }) => {
       if (address._tag === "UnixPathAddress") throw new Error("not a TCP address")
-      return `http://127.0.0.1:${address.port}`
+      return `${options.tls === undefined ? "http" : "https"}://127.0.0.1:${address.port}`
     })
     return { url, context }
   })

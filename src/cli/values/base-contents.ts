@@ -1,4 +1,5 @@
-// Finds out which components are beside a base, and whether the base closes all egress. What is not on this machine is judged by its name.
+// Finds out which components are beside a base, whether the base closes all egress, and whether it has the server.
+// What is not on this machine is judged by its name.
 // Used by cli/values/write-overlay.ts.
 import { Effect, Option, Schema } from "effect"
 import { readFileSync, realpathSync } from "node:fs"
@@ -35,35 +36,51 @@ const listedIn = (text: string): ReadonlyArray<string> =>
     onSome: (lists) => Object.values(lists).flatMap((list) => list ?? [])
   })
 
-const closesByName = (reference: string): boolean =>
-  /^[^?]*\/(components\/restricted-egress|kustomize\/overlays\/production)\/?(\?|$)/u.test(reference)
+/** A component, by the end of its folder, and by the name of whatever is shipped with it. */
+interface Sought {
+  readonly folder: string
+  readonly name: RegExp
+}
+
+const closing: Sought = {
+  folder: "/components/restricted-egress",
+  name: /^[^?]*\/(components\/restricted-egress|kustomize\/overlays\/production)\/?(\?|$)/u
+}
+const serving: Sought = {
+  folder: "/kustomize/components/server",
+  name: /^[^?]*\/(kustomize\/(components\/server|(overlays|argo-cd)\/standalone)|flux\/platform\/standalone)\/?(\?|$)/u
+}
 
 /**
- * Reports whether the kustomization at `reference`, or one that it lists, closes all egress. `seen` has the folders that were looked at
- * before. What a kustomization lists is resolved from its real path, as kustomize does.
+ * Reports whether the kustomization at `reference` is the component, or lists it, or another one that does. `seen` has the folders that were
+ * looked at before. What a kustomization lists is resolved from its real path, as kustomize does.
  */
-const closes = (reference: string, from: string, seen = new Set<string>()): Effect.Effect<boolean, BadInput> =>
+const has = (sought: Sought, reference: string, from: string, seen = new Set<string>()): Effect.Effect<boolean, BadInput> =>
   Effect.gen(function*() {
     const folder = resolve(from, reference)
     const kustomization = yield* reading(folder, () => kustomizationIn(folder))
-    if (kustomization === undefined) return closesByName(reference)
+    if (kustomization === undefined) return sought.name.test(reference)
     const place = yield* reading(folder, () => realpathSync(folder))
-    if ([folder, place].some((path) => path.endsWith("/components/restricted-egress"))) return true
+    if ([folder, place].some((path) => path.endsWith(sought.folder))) return true
     if (seen.has(place)) return false
     seen.add(place)
     const text = yield* reading(folder, () => readFileSync(kustomization, "utf8"))
-    return Option.isSome(yield* Effect.findFirst(listedIn(text), (listed) => closes(listed, place, seen)))
+    return Option.isSome(yield* Effect.findFirst(listedIn(text), (listed) => has(sought, listed, place, seen)))
   })
 
 const isIn = (folder: string): Effect.Effect<boolean, BadInput> => reading(folder, () => kustomizationIn(folder) !== undefined)
 
-/** Returns the shipped components beside the base, and whether it closes all egress. Its reference is resolved from `out`, the overlay. */
-export const contentsOf = ({ reference }: Base, out: string): Effect.Effect<Required<Pick<Options, "available" | "closed">>, BadInput> => {
+/** Returns the shipped components beside the base, and what is in it. Its reference is resolved from `out`, the overlay. */
+export const contentsOf = (
+  { reference }: Base,
+  out: string
+): Effect.Effect<Required<Pick<Options, "available" | "closed" | "server">>, BadInput> => {
   const from = realPathOf(resolve(out))
   const isThere = (component: string | undefined): Effect.Effect<boolean, BadInput> =>
     component === undefined ? Effect.succeed(false) : isRemote(reference) ? Effect.succeed(true) : isIn(resolve(from, component))
   return Effect.all({
     available: Effect.filter(shippedComponents, ({ name }) => isThere(componentBeside(reference, name))),
-    closed: closes(reference, from)
+    closed: has(closing, reference, from),
+    server: has(serving, reference, from)
   })
 }

@@ -1,6 +1,6 @@
 // Environment variables of our containers: those that the values give, overridden by those that our programs need.
 // Invariant: the runner gets none of our programs' variables, and the value of a Secret only ever appears as a reference.
-// Used by core/manifest/containers and core/manifest/installation/deployment.
+// Used by core/manifest/containers, core/manifest/installation/deployment and core/manifest/installation/server.
 import type { V1EnvVar } from "@kubernetes/client-node"
 import type { AgentTask } from "../../schema/task/agent-task.ts"
 import type { ContainerConfig, Variables } from "../resolve/containers.ts"
@@ -15,7 +15,7 @@ export const fromValues = (variables: Variables): Array<V1EnvVar> => Object.entr
 export const fromField = (name: string, fieldPath: string): V1EnvVar => ({ name, valueFrom: { fieldRef: { fieldPath } } })
 
 /** Returns the variables from ConfigMaps and Secrets. A variable that is given by name takes precedence over them. */
-export const fromObjects = ({ envFrom }: ContainerConfig) => envFrom.length === 0 ? {} : { envFrom: [...envFrom] }
+export const fromObjects = ({ envFrom }: Pick<ContainerConfig, "envFrom">) => envFrom.length === 0 ? {} : { envFrom: [...envFrom] }
 
 /** Returns the variables of the values and ours. Ours take precedence, because the program would not know what to do otherwise. */
 export const withOurs = (values: Variables, ours: ReadonlyArray<V1EnvVar>): Array<V1EnvVar> => [

@@ -1,4 +1,5 @@
-// The names of the server's objects that other builders have to know: the Secrets with its tokens, and the claim with its database.
+// The names of the server's objects that other builders have to know: the Secrets with its tokens and certificate, and the claim with its
+// database.
 // Used by core/manifest/installation/server, core/manifest/own-objects and core/network/pool-server.
 import type { ResolvedConfig } from "../resolve/resolve.ts"
 
@@ -6,9 +7,10 @@ type Named = Pick<ResolvedConfig, "name">
 
 export const serverName = ({ name }: Named): string => `${name}-server`
 
-export const serverSecrets = ({ name }: Named): { readonly user: string; readonly pool: string } => ({
+export const serverSecrets = ({ name }: Named): { readonly user: string; readonly pool: string; readonly tls: string } => ({
   user: `${name}-user-token`,
-  pool: `${name}-pool-token`
+  pool: `${name}-pool-token`,
+  tls: `${name}-server-tls`
 })
 
 export const serverVolume = "data"

@@ -5,6 +5,7 @@ import { difference, merge, union } from "../../schema/document/layers.ts"
 import { defaultValues, type Values } from "../../schema/values/values.ts"
 import { configMapName, layerText } from "../manifest/installation/config-map.ts"
 import { install, type InstalledObject } from "../manifest/installation/install.ts"
+import { server } from "../manifest/installation/server.ts"
 import { permissivePolicies } from "../network/network-policy.ts"
 import { type Release, resolve, type ResolvedConfig, type TokenConfig } from "../resolve/resolve.ts"
 import { content, identityPatches, type JsonPatch } from "./identity.ts"
@@ -62,6 +63,8 @@ export interface Options {
   readonly available?: ReadonlyArray<ShippedComponent>
   /** Whether the base closes all egress, by component restricted-egress. */
   readonly closed?: boolean
+  /** Whether the base has the server, by component server. */
+  readonly server?: boolean
   /** Whether somebody else installs the CustomResourceDefinition. */
   readonly withoutCrd?: boolean
 }
@@ -72,6 +75,10 @@ const isWide = ({ kind, metadata }: InstalledObject, name: string): boolean =>
 const isLeftOut = (object: InstalledObject, name: string, { closed = false, withoutCrd = false }: Options): boolean =>
   object.kind === "Secret" || (withoutCrd && object.kind === "CustomResourceDefinition") || (closed && isWide(object, name))
 
+/** Returns what the values change of the server. It keeps its name, because its volume, and so all states, would not follow to another. */
+const serverPatches = (from: ResolvedConfig, to: ResolvedConfig): ReadonlyArray<object> =>
+  changesBetween(server(from), server({ ...to, name: from.name, namespace: from.namespace })).patches
+
 /**
  * Returns the overlay for some values. A component is part of it if it makes the rest shorter and the values have nothing of it to take
  * back. The Secret of a token is not part of the overlay.
@@ -79,10 +86,11 @@ const isLeftOut = (object: InstalledObject, name: string, { closed = false, with
 export const overlay = (values: Values, release: Release, options: Options = {}): Overlay => {
   const config = resolve(values, release)
   const to = { config, objects: install(config).filter((_) => !isLeftOut(_, config.name, options)) }
-  return (options.available ?? shippedComponents).reduce((best, component) => {
+  const made = (options.available ?? shippedComponents).reduce((best, component) => {
     const withIt = overlayWith(to, [...best.components, component])
     return size(withIt) < size(best) && withIt.values.length <= best.values.length ? withIt : best
   }, overlayWith(to, []))
+  return options.server === true ? { ...made, patches: [...made.patches, ...serverPatches(made.from.config, to.config)] } : made
 }
 
 /** Returns the Secret to make by hand, if the values contain the token itself. */

@@ -75,6 +75,8 @@ const resources = ({ claims, limits, requests }: Resources): V1ResourceRequireme
 
 export interface Containers {
   readonly controller: ContainerConfig
+  /** What the server's container has of its own. The rest of it is the controller's. */
+  readonly server: Pick<ContainerConfig, "env" | "envFrom">
   readonly worker: TaskContainerConfig
   readonly runner: TaskContainerConfig
 }
@@ -96,6 +98,7 @@ export const containers = ({ agent, controller, global, task }: Values, version:
   })
   return {
     controller: ofAgent(controller),
+    server: environment(proxy, global),
     worker: { ...ofAgent(task.worker), volumeMounts: task.worker.extraVolumeMounts },
     runner: {
       ...image(task.runner.image),

@@ -36,6 +36,7 @@ const reach: { readonly [Part in keyof Required<ResolvedConfig>]: Reach } = {
   restrictMetadataService: "next", // this and taskNetwork: a proof of isolation covers both
   taskNetwork: "next",
   controller: "manifests",
+  server: "manifests",
   controllerValues: "manifests"
 }
 

@@ -43,6 +43,12 @@ export interface ControllerConfig {
   readonly minAvailable?: number | string
 }
 
+/** What every Pod and every container gets, and nothing of what the values give the controller and the worker. */
+export interface ServerConfig {
+  readonly pod: Pick<PodConfig, "annotations" | "labels">
+  readonly container: Pick<ContainerConfig, "env" | "envFrom">
+}
+
 export interface TaskConfig {
   readonly pod: PodConfig
   readonly worker: TaskContainerConfig
@@ -116,6 +122,7 @@ export interface ResolvedConfig {
   readonly restrictMetadataService: boolean
   readonly taskNetwork: TaskNetworkConfig
   readonly controller: ControllerConfig
+  readonly server: ServerConfig
   readonly task: TaskConfig
   /** The values file for the controller, which resolves to the same and has no token in it. */
   readonly controllerValues: Tree
@@ -217,7 +224,7 @@ const admissionPoliciesOf = ({ admissionPolicies: { enabled, ...allowed } }: Val
 
 export const resolve = (values: Values, { name: release, namespace, version }: Release): ResolvedConfig => {
   const name = fullName(values, release)
-  const { controller, runner, worker } = containers(values, version)
+  const { controller, runner, server, worker } = containers(values, version)
   const token = tokenOf(values.agent, name)
   const taskNamespace = values.task.namespace || namespace
   const jobs = forJobs(values, name, taskAccountNameOf(values, name, taskNamespace === namespace), { runner, worker })
@@ -246,6 +253,7 @@ export const resolve = (values: Values, { name: release, namespace, version }: R
     restrictMetadataService: values.restrictMetadataService,
     taskNetwork: taskNetworkOf(values.task.networkPolicy),
     controller: controllerOf(values, controller),
+    server: { pod: { annotations: values.global.podAnnotations, labels: values.global.podLabels }, container: server },
     controllerValues: forController(values, token)
   }
 }

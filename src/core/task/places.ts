@@ -15,6 +15,7 @@ export const place = {
   /** The trusted roots, in every container of ours. */
   caBundle: "/var/run/agent-job/ca-bundle",
   clientCertificate: "/var/run/agent-job/client-certificate",
+  serverCertificate: "/var/run/agent-job/server-certificate",
   /** The server's database and blobs. */
   serverData: "/var/lib/agent-job"
 } as const

@@ -15,7 +15,8 @@ const untouched = { "kustomize.toolkit.fluxcd.io/substitute": "disabled" }
 const metadata = (config: ResolvedConfig) => objectMetadata(config, "controller", { name: config.name, namespace: config.namespace })
 
 /**
- * Returns the monitor of both programs, each of which has one of the two ports. It selects the installation in this namespace whatever its
+ * Returns the monitor of both programs, each of which has one of the ports: the server https where it speaks TLS. Its certificate is not
+ * checked, since Prometheus does not know its authority, and shows no token. It selects the installation in this namespace whatever its
  * name, because no overlay renames what a selector says.
  */
 const podMonitor = (config: ResolvedConfig) => ({
@@ -27,7 +28,10 @@ const podMonitor = (config: ResolvedConfig) => ({
       matchLabels: { "app.kubernetes.io/name": "agent-job" },
       matchExpressions: [{ key: "app.kubernetes.io/component", operator: "In", values: ["controller", "server"] }]
     },
-    podMetricsEndpoints: ["health", "http"].map((port) => ({ port, path: "/metrics", interval: "30s" }))
+    podMetricsEndpoints: [
+      ...["health", "http"].map((port) => ({ port, path: "/metrics", interval: "30s" })),
+      { port: "https", scheme: "https", tlsConfig: { insecureSkipVerify: true }, path: "/metrics", interval: "30s" }
+    ]
   }
 })
 

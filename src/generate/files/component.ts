@@ -34,6 +34,10 @@ export interface Component {
   readonly objects?: (config: ResolvedConfig) => ReadonlyArray<Described>
   /** Patches for objects of other components. A patch has no effect where its object is not used. */
   readonly ifThere?: ReadonlyArray<ObjectPatch>
+  /** Objects of other components as they are, and as they are with this one. Patches make the one of the other where they are used. */
+  readonly changes?: (
+    config: ResolvedConfig
+  ) => { readonly before: ReadonlyArray<Described>; readonly after: ReadonlyArray<Described> }
   /** Further ConfigMaps, which kustomize generates from `files`. */
   readonly configMaps?: ReadonlyArray<
     { readonly name: string; readonly namespace: string; readonly files: ReadonlyArray<string>; readonly options: object }
@@ -69,13 +73,27 @@ const comments = ({ adapt, does, inputs = [], name, objects }: Component): Reado
 ]
 
 /** Returns a patch with a target, because kustomize does not fail if the object of such a patch is missing. */
-const targeted = (patch: ObjectPatch): object => ({ target: { kind: patch.kind, name: patch.metadata.name }, patch: manifestYaml(patch) })
+const targeted = ({ kind, metadata }: Described, patch: object): object => ({
+  target: { kind, name: metadata?.name },
+  patch: manifestYaml(patch)
+})
+
+const isSame = (one: Described) => (other: Described): boolean => one.kind === other.kind && one.metadata?.name === other.metadata?.name
+
+/** Returns the patches for objects of other components. */
+const elsewhere = ({ changes, ifThere = [] }: Component, config: ResolvedConfig): ReadonlyArray<object> => {
+  const { after, before } = changes?.(config) ?? { after: [], before: [] }
+  return [
+    ...ifThere.map((patch) => targeted(patch, patch)),
+    ...before.flatMap((object) => changesBetween([object], after.filter(isSame(object))).patches.map((patch) => targeted(object, patch)))
+  ]
+}
 
 const filled = (lists: Readonly<Record<string, ReadonlyArray<unknown>>>): object =>
   Object.fromEntries(Object.entries(lists).filter(([, list]) => list.length > 0))
 
 export const componentFiles = (component: Component): ReadonlyArray<GeneratedFile> => {
-  const { files = {}, ifThere = [], layer, name, objects } = component
+  const { files = {}, layer, name, objects } = component
   const config = installationOf(layer ?? {})
   const { added, patches } = changesBetween(installed(installationOf({})), installed(config))
   const resources = objectFiles([...added, ...objects?.(config) ?? []])
@@ -87,7 +105,7 @@ export const componentFiles = (component: Component): ReadonlyArray<GeneratedFil
     ...filled({
       resources: resources.map(({ file }) => file),
       configMapGenerator: generators(component, config),
-      patches: [...changes.map(({ file }) => ({ path: file })), ...ifThere.map(targeted)],
+      patches: [...changes.map(({ file }) => ({ path: file })), ...elsewhere(component, config)],
       replacements: replacements(config, component)
     })
   }

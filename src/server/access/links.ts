@@ -1,16 +1,21 @@
 // Absolute URLs, since stock clients take no others; those that clients use without a token carry a secret as their last part.
 // Used by the documents and views.
+import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import type { HttpServerRequest } from "effect/http"
+import { TLSSocket } from "node:tls"
 import type { Step } from "../../core/run/run-machine.ts"
 import { stepId } from "../store/ids.ts"
 import type { Tokens } from "./tokens.ts"
 
 type Secrets = Tokens["Service"]
 
+const ownScheme = (request: HttpServerRequest.HttpServerRequest): string =>
+  NodeHttpServerRequest.toIncomingMessage(request).socket instanceof TLSSocket ? "https" : "http"
+
 /** Returns the address by which the client reached us: --public-url, or what its request says. */
 export const baseUrl = (publicUrl: string | undefined, request: HttpServerRequest.HttpServerRequest): string => {
   if (publicUrl !== undefined) return publicUrl.replace(/\/+$/u, "")
-  const [asked = ""] = (request.headers["x-forwarded-proto"] ?? "").split(",") // each proxy of a chain may add the one that it was asked by
+  const [asked = ""] = (request.headers["x-forwarded-proto"] ?? ownScheme(request)).split(",") // each proxy of a chain may add the one that it was asked by
   return `${asked.trim().toLowerCase() === "https" ? "https" : "http"}://${request.headers.host ?? "localhost"}`
 }
 

@@ -6,6 +6,7 @@ import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequ
 import { Context, Duration, Effect, Layer } from "effect"
 import { HttpRouter, HttpServerError, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { createServer, type Server } from "node:http"
+import { createServer as createSecureServer } from "node:https"
 import type { Socket } from "node:net"
 import type { Duplex } from "node:stream"
 import { withoutUpgrades } from "../../http/without-upgrades.ts"
@@ -13,8 +14,9 @@ import { statesPath } from "../../schema/api/state.ts"
 import { codeOf, errorInWords } from "../../schema/system-error.ts"
 import { jsonApiErrors, problem } from "../access/http-answer.ts"
 import { notFound, Refused } from "../refused.ts"
-import { ServerError, type ServerOptions } from "../settings.ts"
+import { ServerError, type ServerOptions, type TlsFiles } from "../settings.ts"
 import { newId } from "../store/ids.ts"
+import { firstPair, following } from "./certificate.ts"
 
 /** How long a request may take to arrive, in milliseconds: the largest body, a saved plan of 256 MiB, takes this long at 300 KiB/s. */
 const requestTimeout = 15 * 60_000
@@ -85,14 +87,16 @@ const shareConnections = (server: Server, ofOneAddress: number): void => {
 /** The methods by which the engines' `http` backend locks unless it is told others, and the HTTP methods of our routes for that. */
 const lockMethods: Readonly<Record<string, string>> = { LOCK: "PUT", UNLOCK: "DELETE" }
 
-const makeServer = ({ atOnce, ofOneAddress }: typeof Connections.Service): Server => {
-  const server = createServer({
-    keepAliveTimeout: 65_000,
-    headersTimeout,
-    requestTimeout,
-    connectionsCheckingInterval: 2000,
-    maxHeaderSize: headerLimitBytes
-  })
+const limits = {
+  keepAliveTimeout: 65_000,
+  headersTimeout,
+  requestTimeout,
+  connectionsCheckingInterval: 2000,
+  maxHeaderSize: headerLimitBytes
+}
+
+/** Returns the server, with the limits of all its connections. */
+const limited = (server: Server, { atOnce, ofOneAddress }: typeof Connections.Service): Server => {
   server.maxConnections = atOnce
   server.setTimeout(silentConnection)
   server.on("clientError", refuse)
@@ -169,14 +173,27 @@ export const guarded = HttpRouter.middleware((handler) =>
     Effect.map(HttpServerResponse.setHeaders(guards))
   ), { global: true })
 
-export const listen = ({ address, port }: ServerOptions) =>
+/** Returns a server that speaks TLS with the certificate in these files, also once others are in them. */
+const secureServer = Effect.fnUntraced(function*(files: TlsFiles) {
+  const pair = yield* firstPair(files)
+  const server = createSecureServer({ ...limits, ...pair, handshakeTimeout: headersTimeout })
+  // Node itself gives up no connection whose handshake takes too long: it leaves that to whoever listens for errors of clients, and nothing
+  // can be answered on it.
+  server.prependListener("tlsClientError", (_, socket) => void socket.destroy())
+  yield* Effect.forkScoped(following(files, pair, (pair) => server.setSecureContext(pair)))
+  return server
+})
+
+export const listen = ({ address, port, tls }: ServerOptions) =>
   Layer.unwrap(
-    Effect.map(Connections, (limits) =>
-      NodeHttpServer.layer(() => withoutUpgrades(makeServer(limits)), {
+    Effect.gen(function*() {
+      const server = limited(tls === undefined ? createServer(limits) : yield* secureServer(tls), yield* Connections)
+      return NodeHttpServer.layer(() => withoutUpgrades(server), {
         port,
         ...(address !== undefined && { host: address }),
         gracefulShutdownTimeout: Duration.seconds(2)
-      }))
+      })
+    })
   ).pipe(
     Layer.catchTag("ServeError", ({ cause }) =>
       Layer.effectContext(Effect.fail(

@@ -112,7 +112,8 @@ export const ServerWithAddress = (options: ServerOptions): Layer.Layer<HttpServe
 export const Server = (options: ServerOptions): Layer.Layer<never, OptionsUnusable | ServerError> =>
   Layer.unwrap(Effect.map(warningOfNew(options.dataDir), (warning) =>
     Layer.effectDiscard(
-      HttpServer.addressFormattedWith((address) =>
-        Effect.andThen(Effect.logInfo("the server listens", { address, dataDir: options.dataDir }), warning)
-      )
+      HttpServer.addressFormattedWith((formatted) => {
+        const address = options.tls === undefined ? formatted : formatted.replace("http:", "https:")
+        return Effect.andThen(Effect.logInfo("the server listens", { address, dataDir: options.dataDir }), warning)
+      })
     ).pipe(Layer.provide(ServerWithAddress(options)))))

@@ -6,7 +6,8 @@ import { tmpdir } from "node:os"
 import { join, relative, resolve as absolute } from "node:path"
 import { overlayFiles } from "../../../src/cli/values/overlay-files.ts"
 import { install } from "../../../src/core/manifest/installation/install.ts"
-import { overlay } from "../../../src/core/overlay/overlay.ts"
+import { server } from "../../../src/core/manifest/installation/server.ts"
+import { type Options, overlay } from "../../../src/core/overlay/overlay.ts"
 import { resolve, type ResolvedConfig } from "../../../src/core/resolve/resolve.ts"
 import type { Tree } from "../../../src/schema/document/layers.ts"
 import { yamlLayer } from "../../../src/schema/document/yaml-layer.ts"
@@ -20,12 +21,12 @@ interface Installation {
 }
 
 /** Returns what kustomize builds from the overlay for a values file. */
-const built = async (file: Tree, of: Installation, withoutCrd = false): Promise<ReadonlyArray<Built>> => {
+const built = async (file: Tree, of: Installation, options: Options = {}, base = "kustomize/base"): Promise<ReadonlyArray<Built>> => {
   const folder = await realpath(await mkdtemp(join(tmpdir(), "agent-job-overlay-")))
   try {
     const files = overlayFiles(
-      overlay(Result.getOrThrow(parseValues(file)), { ...of, version: "0.54.0" }, { withoutCrd }),
-      relative(folder, absolute("kustomize/base")),
+      overlay(Result.getOrThrow(parseValues(file)), { ...of, version: "0.54.0" }, options),
+      relative(folder, absolute(base)),
       ""
     )
     await Promise.all(Object.entries(files).map(([path, content]) => writeFile(join(folder, path), content)))
@@ -84,11 +85,23 @@ describe("an overlay", () => {
   it("has all but the definition of AgentTask where that is another installation's", async () => {
     const isDefinition = ({ kind }: Pick<Built, "kind">) => kind === "CustomResourceDefinition"
     const [alone, all] = [
-      await built({}, { name: "blue", namespace: "green" }, true),
+      await built({}, { name: "blue", namespace: "green" }, { withoutCrd: true }),
       await built({}, { name: "blue", namespace: "green" })
     ]
     expect(alone).toEqual(all.filter((_) => !isDefinition(_)))
     expect(all.filter(isDefinition)).toHaveLength(1)
+  })
+
+  it("gives the server of a base that has one what the values give every Pod and every container", async () => {
+    const file = {
+      agent: { image: { tag: "9" } },
+      controller: { podSecurityContext: { fsGroup: null } },
+      global: { extraEnv: { A: "1" }, imagePullSecrets: [{ name: "pull" }], labels: { owner: "b" }, podLabels: { team: "a" } },
+      task: { namespace: "agent-job-tasks" }
+    }
+    const objects = await built(file, ours, { available: [], server: true }, "kustomize/overlays/standalone")
+    const expected = server(configOf(file, ours)).map((_) => JSON.parse(JSON.stringify(_)) as Built)
+    expect(meaningOf(objects.filter((object) => expected.some((_) => idOf(_) === idOf(object))))).toEqual(meaningOf(expected))
   })
 
   it.each<{ given: string; file: Tree; of?: Installation }>([

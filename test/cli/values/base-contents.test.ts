@@ -1,4 +1,5 @@
-// Whether a base closes all egress. NetworkPolicies add up, so a policy that blocks only the metadata service opens all the rest again.
+// Whether a base closes all egress, and whether it has the server. NetworkPolicies add up, so a policy that blocks only the metadata service
+// opens all the rest again.
 import { afterEach, beforeEach, describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
@@ -119,6 +120,32 @@ describe("a base on this machine", () => {
     { given: "lists files", closed: false, files: { "mine/kustomization.yaml": "resources: [a.yaml, missing.yaml]", "mine/a.yaml": "" } },
     { given: "is none that kustomize would take", closed: false, files: { "mine/kustomization.yaml": "resources: [" } }
   ])("closes all egress, $closed, where it $given", ({ closed, files }) => expect(isClosed("../mine", files)).toBe(closed))
+})
+
+describe("the server", () => {
+  const has = (reference: string, files: ByPath = {}): boolean => Effect.runSync(contents(reference, files, {})).server
+
+  it.each([
+    [true, `${elsewhere}/overlays/standalone?ref=v0.1.0`],
+    [true, `${elsewhere}/components/server?ref=v0.1.0`],
+    [true, "https://git.example.com/agent-job//flux/platform/standalone?ref=v0.1.0"],
+    [true, `${elsewhere}/argo-cd/standalone?ref=v0.1.0`],
+    [false, `${elsewhere}/overlays/production?ref=v0.1.0`],
+    [false, "https://git.example.com/ours//components/server?ref=v0.1.0"]
+  ])("is in a base elsewhere: %s, by its name %s", (is, reference) => expect(has(reference)).toBe(is))
+
+  it.each([
+    [true, listing(`${elsewhere}/components/server?ref=v0.1.0`)],
+    [true, JSON.stringify({ resources: ["../kustomize/overlays/standalone"] })],
+    [false, JSON.stringify({ resources: ["../kustomize/overlays/agent"] })]
+  ])("is in a base on this machine: %s, where it is %s", (is, kustomization) =>
+    expect(has("../mine", {
+      "mine/kustomization.yaml": kustomization,
+      "kustomize/overlays/standalone/kustomization.yaml": "components: [../../components/server]",
+      "kustomize/overlays/agent/kustomization.yaml": "components: [../../components/pool]",
+      "kustomize/components/server/kustomization.yaml": "",
+      "kustomize/components/pool/kustomization.yaml": ""
+    })).toBe(is))
 })
 
 describe("a base behind a link", () => {

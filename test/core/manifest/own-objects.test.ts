@@ -4,7 +4,7 @@ import { describe, expect, it } from "@effect/vitest"
 import type { V1PodSpec } from "@kubernetes/client-node"
 import { Arbitrary, Schema } from "effect"
 import { install } from "../../../src/core/manifest/installation/install.ts"
-import { server } from "../../../src/core/manifest/installation/server.ts"
+import { secureServer } from "../../../src/core/manifest/installation/server.ts"
 import { ownClaims, ownSecrets } from "../../../src/core/manifest/own-objects.ts"
 import { pod } from "../../../src/core/manifest/pod.ts"
 import { merge } from "../../../src/schema/document/layers.ts"
@@ -96,7 +96,9 @@ describe("the Secrets that an installation has for itself", () => {
   it("are those of controller and server too, where the tasks are in their namespace", () => {
     const values = { agent: { tokenExistingSecret: { name: "pool" } }, controller: { extraEnvFrom: fromSecret } }
     const [beside, elsewhere] = [configOf(values), configOf({ ...values, ...apart })]
-    const [statefulSet] = server(beside).flatMap((object) => object.kind === "StatefulSet" ? [JSON.parse(JSON.stringify(object))] : [])
+    const [statefulSet] = secureServer(beside).flatMap((object) =>
+      object.kind === "StatefulSet" ? [JSON.parse(JSON.stringify(object))] : []
+    )
     expect([...ownSecrets(beside)].sort()).toEqual(
       ["agent-job-client-certificate", "pool", "s", ...secretsIn(statefulSet.spec.template.spec)].sort()
     )

@@ -1,11 +1,11 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Result } from "effect"
-import { missingSecret, type Overlay, overlay } from "../../../src/core/overlay/overlay.ts"
+import { missingSecret, type Options, type Overlay, overlay } from "../../../src/core/overlay/overlay.ts"
 import type { Release } from "../../../src/core/resolve/resolve.ts"
 import { parseValues } from "../../../src/schema/values/values.ts"
 
-const overlayOf = (values: object, of: Partial<Release> = {}): Overlay =>
-  overlay(Result.getOrThrow(parseValues(values)), { name: "agent-job", namespace: "agent-job", version: "0.54.0", ...of })
+const overlayOf = (values: object, of: Partial<Release> = {}, options: Options = {}): Overlay =>
+  overlay(Result.getOrThrow(parseValues(values)), { name: "agent-job", namespace: "agent-job", version: "0.54.0", ...of }, options)
 const inTasks = { namespace: "agent-job-tasks" }
 const metadataOf = (objects: ReadonlyArray<object>) =>
   objects.map((_) => (_ as { readonly metadata: { readonly name: string } }).metadata.name)
@@ -75,6 +75,23 @@ describe("the overlay", () => {
       { labelSelector: "app.kubernetes.io/instance=agent-job" }
     ])
     expect(identity.slice(3).every(({ options }) => options?.allowNameChange)).toBe(true)
+  })
+
+  it("brings the values to the server of a base that has one, under the name by which its volume is known", () => {
+    const global = { imagePullSecrets: [{ name: "pull" }], labels: { owner: "b" }, podLabels: { team: "a" } }
+    const patchesOf = (values: object, of: Partial<Release> = {}) =>
+      overlayOf({ task: inTasks, ...values }, of, { server: true }).patches.filter((patch) => JSON.stringify(patch).includes("-server"))
+    const patches = patchesOf({ global })
+    expect(metadataOf(patches)).toEqual(["agent-job-server", "agent-job-server", "agent-job-server"])
+    expect(patches).toContainEqual({
+      apiVersion: "apps/v1",
+      kind: "StatefulSet",
+      metadata: { name: "agent-job-server", namespace: "agent-job", labels: { owner: "b" } },
+      spec: { template: { metadata: { labels: { team: "a" } }, spec: { imagePullSecrets: [{ name: "pull" }] } } }
+    })
+    expect(patchesOf({ global }, { name: "a", namespace: "b" })).toEqual(patches)
+    expect(patchesOf({})).toEqual([])
+    expect(JSON.stringify(overlayOf({ global, task: inTasks }).patches)).not.toContain("-server")
   })
 
   it("says in its last layer what the layers below must not", () => {

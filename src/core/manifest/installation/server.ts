@@ -1,16 +1,51 @@
 // The server as Kubernetes runs it: one Pod with a volume of its own, a Service, and an account that may do nothing.
 // There is always one replica, because the database has one writer.
-// Used by generate for kustomize/components/server.
-import type { V1Probe, V1Service, V1ServiceAccount, V1StatefulSet } from "@kubernetes/client-node"
+// Used by generate for kustomize/components/server and server-tls, and by core/overlay/overlay.
+import type { V1EnvVar, V1Probe, V1Service, V1ServiceAccount, V1StatefulSet, V1Volume, V1VolumeMount } from "@kubernetes/client-node"
 import type { ResolvedConfig } from "../../resolve/resolve.ts"
 import { place } from "../../task/places.ts"
+import { fromObjects, withOurs } from "../environment.ts"
 import { labels, selectorLabels } from "../labels.ts"
 import { objectMetadata } from "../object-metadata.ts"
-import { secretFile } from "../secret-file.ts"
+import { secretFile, secretMode } from "../secret-file.ts"
 import { serverName, serverSecrets, serverVolume } from "../server-names.ts"
 
 const port = 8080
-const probe = (path: string): V1Probe => ({ httpGet: { path, port }, periodSeconds: 10, timeoutSeconds: 5 })
+
+/** What the server speaks: the name of its port, as meshes and ingresses take it, what probes say of it, and what its Pod needs for it. */
+interface Scheme {
+  readonly portName: string
+  readonly ofProbe: { readonly scheme?: string }
+  readonly env: ReadonlyArray<V1EnvVar>
+  readonly mounts: ReadonlyArray<V1VolumeMount>
+  readonly volumes: ReadonlyArray<V1Volume>
+}
+
+const http: Scheme = { portName: "http", ofProbe: {}, env: [], mounts: [], volumes: [] }
+
+const https = (config: ResolvedConfig): Scheme => ({
+  portName: "https",
+  ofProbe: { scheme: "HTTPS" },
+  env: [
+    { name: "AGENT_JOB_TLS_CERT_FILE", value: `${place.serverCertificate}/tls.crt` },
+    { name: "AGENT_JOB_TLS_PRIVATE_KEY_FILE", value: `${place.serverCertificate}/tls.key` }
+  ],
+  mounts: [{ name: "server-certificate", mountPath: place.serverCertificate, readOnly: true }],
+  volumes: [{
+    name: "server-certificate",
+    secret: {
+      secretName: serverSecrets(config).tls,
+      items: ["tls.crt", "tls.key"].map((key) => ({ key, path: key })),
+      defaultMode: secretMode(config.controller.pod)
+    }
+  }]
+})
+
+const probe = (path: string, { ofProbe }: Scheme): V1Probe => ({
+  httpGet: { path, port, ...ofProbe },
+  periodSeconds: 10,
+  timeoutSeconds: 5
+})
 const metadata = (config: ResolvedConfig) => objectMetadata(config, "server", { name: serverName(config), namespace: config.namespace })
 
 const account = (config: ResolvedConfig): V1ServiceAccount => ({
@@ -20,16 +55,22 @@ const account = (config: ResolvedConfig): V1ServiceAccount => ({
   automountServiceAccountToken: false
 })
 
-const service = (config: ResolvedConfig): V1Service => ({
+const service = (config: ResolvedConfig, { portName }: Scheme): V1Service => ({
   apiVersion: "v1",
   kind: "Service",
   metadata: metadata(config),
   // A server with a full disk is not ready, but answers and says so: its logs and states can still be read.
-  spec: { selector: selectorLabels(config, "server"), publishNotReadyAddresses: true, ports: [{ name: "http", port, targetPort: "http" }] }
+  spec: {
+    selector: selectorLabels(config, "server"),
+    publishNotReadyAddresses: true,
+    ports: [{ name: portName, port, targetPort: portName }]
+  }
 })
 
-const statefulSet = (config: ResolvedConfig): V1StatefulSet => {
+const statefulSet = (config: ResolvedConfig, scheme: Scheme): V1StatefulSet => {
   const { container, pod } = config.controller
+  const own = config.server
+  const env = withOurs(own.container.env, scheme.env)
   const secrets = serverSecrets(config)
   return {
     apiVersion: "apps/v1",
@@ -42,8 +83,12 @@ const statefulSet = (config: ResolvedConfig): V1StatefulSet => {
       serviceName: serverName(config),
       selector: { matchLabels: selectorLabels(config, "server") },
       template: {
-        metadata: { labels: labels(config, "server") },
+        metadata: {
+          labels: { ...own.pod.labels, ...labels(config, "server") },
+          ...(Object.keys(own.pod.annotations).length > 0 && { annotations: own.pod.annotations })
+        },
         spec: {
+          ...(config.imagePullSecrets.length > 0 && { imagePullSecrets: [...config.imagePullSecrets] }),
           serviceAccountName: serverName(config),
           automountServiceAccountToken: false,
           enableServiceLinks: false,
@@ -64,7 +109,9 @@ const statefulSet = (config: ResolvedConfig): V1StatefulSet => {
               "--pool-token-file",
               `${place.poolToken}/token`
             ],
-            ports: [{ name: "http", containerPort: port }],
+            ports: [{ name: scheme.portName, containerPort: port }],
+            ...(env.length > 0 && { env }),
+            ...fromObjects(own.container),
             // Node takes half of the memory for its heap, and half of the heap is for a state that is parsed (server/workspace/state-body). The
             // bodies of requests that arrive are held beside the heap (server/access/bodies).
             resources: { limits: { cpu: "1", memory: "1Gi" }, requests: { cpu: "100m", memory: "128Mi" } },
@@ -72,16 +119,18 @@ const statefulSet = (config: ResolvedConfig): V1StatefulSet => {
               { name: serverVolume, mountPath: place.serverData },
               { name: "tmp", mountPath: place.tmp },
               { name: "user-token", mountPath: place.userToken, readOnly: true },
-              { name: "pool-token", mountPath: place.poolToken, readOnly: true }
+              { name: "pool-token", mountPath: place.poolToken, readOnly: true },
+              ...scheme.mounts
             ],
-            livenessProbe: probe("/healthz"),
-            readinessProbe: probe("/readyz"),
+            livenessProbe: probe("/healthz", scheme),
+            readinessProbe: probe("/readyz", scheme),
             securityContext: container.securityContext
           }],
           volumes: [
             { name: "tmp", emptyDir: { sizeLimit: "1Gi" } },
             secretFile(pod, "user-token", secrets.user, "token"),
-            secretFile(pod, "pool-token", secrets.pool, "token")
+            secretFile(pod, "pool-token", secrets.pool, "token"),
+            ...scheme.volumes
           ]
         }
       },
@@ -93,6 +142,15 @@ const statefulSet = (config: ResolvedConfig): V1StatefulSet => {
   }
 }
 
-export const server = (
-  config: ResolvedConfig
-): ReadonlyArray<V1ServiceAccount | V1Service | V1StatefulSet> => [account(config), service(config), statefulSet(config)]
+type ServerObject = V1ServiceAccount | V1Service | V1StatefulSet
+
+const objects = (config: ResolvedConfig, scheme: Scheme): ReadonlyArray<ServerObject> => [
+  account(config),
+  service(config, scheme),
+  statefulSet(config, scheme)
+]
+
+export const server = (config: ResolvedConfig): ReadonlyArray<ServerObject> => objects(config, http)
+
+/** Returns the server that speaks TLS with the certificate of a Secret, and nothing else, on the same port. */
+export const secureServer = (config: ResolvedConfig): ReadonlyArray<ServerObject> => objects(config, https(config))

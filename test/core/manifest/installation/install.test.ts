@@ -9,7 +9,7 @@ import { deployment } from "../../../../src/core/manifest/installation/deploymen
 import { disruptionBudgets } from "../../../../src/core/manifest/installation/disruption-budget.ts"
 import { install } from "../../../../src/core/manifest/installation/install.ts"
 import { rbac } from "../../../../src/core/manifest/installation/rbac.ts"
-import { server } from "../../../../src/core/manifest/installation/server.ts"
+import { secureServer, server } from "../../../../src/core/manifest/installation/server.ts"
 import { controllerAccount, taskAccount } from "../../../../src/core/manifest/installation/service-account.ts"
 import { tokenSecret } from "../../../../src/core/manifest/installation/token-secret.ts"
 import { volumeClaim } from "../../../../src/core/manifest/installation/volume-claim.ts"
@@ -81,10 +81,10 @@ describe("an installation", () => {
   })
 
   it("runs controller and server as Pod Security restricted wants it", () => {
-    const pods = [deployment(configOf(everything)), ...server(configOf())].flatMap((object) =>
+    const pods = [deployment(configOf(everything)), ...server(configOf()), ...secureServer(configOf())].flatMap((object) =>
       "spec" in object && object.spec && "template" in object.spec && object.spec.template.spec ? [object.spec.template.spec] : []
     )
-    expect(pods).toHaveLength(2)
+    expect(pods).toHaveLength(3)
     expect(pods.flatMap(violations)).toEqual([])
   })
 })
