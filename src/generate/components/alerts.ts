@@ -226,7 +226,7 @@ const server: ReadonlyArray<Row> = [
     lasting: "5m",
     summary: "The server of agent-job does not answer Prometheus, and was there within the last day.",
     description:
-      "No run begins, and what runs cannot save its state there, for which its worker waits an hour. See the Pod of the server, its claim and its log."
+      "No run begins, and what runs cannot save its state there, for which its worker waits three days. See the Pod of the server, its claim and its log."
   },
   {
     name: "AgentJobNobodyTakesWork",

@@ -38,6 +38,8 @@ const printing: Readonly<Record<Only["container"], (file: string) => string>> = 
 const saving = ({ namespace, pod }: Places, { container, file }: Only) =>
   `kubectl -n ${namespace} exec ${pod.name} -c ${container} -- ${printing[container](file)} >${erroredState}`
 
+const tooLarge = `It has more than ${inMebibytes(stateLimitBytes)}, which is the most that the server takes.`
+
 const notSaved = (message: string) => new StageFailed({ reason: "StateNotSaved", message })
 
 /** Says what is lost with the Pod: the kubelet removes its volumes as soon as its containers have ended. */
@@ -64,9 +66,18 @@ export const settlingLastState = Effect.gen(function*() {
   const delivery = yield* StateDelivery
   const { unsavedDuring } = yield* TaskStatus
   const settings = yield* Settings
-  const { tooLate } = yield* Stop
-
+  const stop = yield* Stop
   const kept: Only = { container: "worker", file: unsavedCopyFile(settings.privateDirectory) }
+  const isTooLate = Effect.raceFirst(Effect.as(stop.tooLate, true), Effect.as(Effect.yieldNow, false))
+
+  /** Says for how long the Pod stays: not for long once somebody has cancelled the stage or ended its Pod. */
+  const staying = (seconds: number) =>
+    Effect.map(stop.now, (cause) =>
+      Option.exists(cause, (_) => _ === "Cancelled" || _ === "Evicted")
+        ? "The Pod is about to end, and the file goes with it. Save the state at once, by this command:"
+        : `The Pod stays for ${
+          Duration.format(Duration.seconds(seconds))
+        }, and the file goes with it. Cancel the run only after you have saved the state, which this command does:`)
 
   /**
    * Tells the log that only a person can save the engine's last state, keeps the Pod for as long as for a server that is away, and then
@@ -75,13 +86,16 @@ export const settlingLastState = Effect.gen(function*() {
   const byHand = Effect.fnUntraced(function*(only: Only, why: string, since: bigint): Effect.fn.Return<never, StageFailed, Log> {
     const { line } = yield* Log
     const remaining = Duration.subtract(settings.statePatience, Duration.nanos((yield* Clock.monotonicTimeNanos) - since))
-    const staysFor = Duration.format(Duration.seconds(Math.max(0, Math.round(Duration.toSeconds(remaining)))))
-    yield* line(
-      `The last state is in ${only.file}, and the worker cannot send it to the pool's server. ${why} The Pod stays for ${staysFor}, and the file goes with it. Cancel the run only after you have saved the state, which this command does: ${
-        saving(settings, only)
-      }`
-    )
-    return yield* unsavedDuring(Effect.andThen(Effect.raceFirst(Effect.sleep(remaining), tooLate), goneWithPod(settings, only.file, why)))
+    const seconds = Math.round(Duration.toSeconds(remaining))
+    if (seconds > 0 && !(yield* isTooLate)) {
+      yield* line(
+        `The last state is in ${only.file}, and the worker cannot send it to the pool's server. ${why} ${yield* staying(seconds)} ${
+          saving(settings, only)
+        }`
+      )
+    }
+    const gone = goneWithPod(settings, only.file, why)
+    return yield* unsavedDuring(Effect.andThen(Effect.raceFirst(Effect.sleep(remaining), stop.tooLate), gone))
   })
 
   const unsaved = ({ refuge, why }: Unsaved, left: Option.Option<Only>, since: bigint) =>
@@ -96,23 +110,32 @@ export const settlingLastState = Effect.gen(function*() {
         })
     })
 
-  /** What the log tells beside that the server does not answer: where tasks share no volume, nothing but this Pod has the state. */
-  const advice = Option.isSome(settings.cacheDirectory)
-    ? ""
-    : ` Nothing but this Pod has it; if you have to end that, save the state first: ${saving(settings, kept)}`
+  /** Returns what the log tells beside that the server does not answer: how to save what nothing but this Pod has. `left`: by the engine. */
+  const advice = (left: Option.Option<Only>, isUnreadable: boolean) =>
+    Effect.map(delivery.refuge, (refuge) => {
+      const only = Option.flatMap(refuge, (_) => _._tag === "Pod" ? Option.some(kept) : _._tag === "Memory" ? left : Option.none())
+      return Option.match(isUnreadable ? left : only, {
+        onNone: () => "",
+        onSome: (found) => ` Nothing but this Pod has it; if you have to end that, save the state first: ${saving(settings, found)}`
+      })
+    })
 
-  return Effect.fnUntraced(function*({ directory, path, root }: Provisioned): Effect.fn.Return<Confirmed, StageFailed, Log> {
-    const since = yield* Clock.monotonicTimeNanos
+  /** Reads what the engine left. `why`: why the worker cannot send it, if there is something that it cannot read. */
+  const leftBy = Effect.fnUntraced(function*({ directory, root }: Provisioned) {
     const file = [...directory, erroredState]
-    const left: Only = { container: "runner", file: join(path, erroredState) }
     const read = yield* Effect.result(readFile(root, file, stateLimitBytes))
-    const leftoverState = Result.getOrElse(read, () => Option.none<Uint8Array>())
-    const settled = yield* logWaiting("its last state", settings.statePatience, delivery.settle(leftoverState), advice) // even if the file cannot be read: what the engine pushed before does not wait for it
-    if (Result.isFailure(read)) return yield* byHand(left, read.failure.message, since)
-    if (settled._tag === "Unsaved") return yield* unsaved(settled, Option.as(leftoverState, left), since)
-    if (Option.isNone(leftoverState) && Option.isSome(yield* Effect.scoped(openFile(root, file)))) {
-      return yield* byHand(left, `It has more than ${inMebibytes(stateLimitBytes)}, which is the most that the server takes.`, since)
-    }
-    return settled
+    if (Result.isFailure(read)) return { state: Option.none<Uint8Array>(), why: Option.some(read.failure.message) }
+    const isTooLarge = Option.isNone(read.success) && Option.isSome(yield* Effect.scoped(openFile(root, file)))
+    return { state: read.success, why: isTooLarge ? Option.some(tooLarge) : Option.none<string>() }
+  })
+
+  return Effect.fnUntraced(function*(place: Provisioned): Effect.fn.Return<Confirmed, StageFailed, Log> {
+    const since = yield* Clock.monotonicTimeNanos
+    const left: Only = { container: "runner", file: join(place.path, erroredState) }
+    const { state, why } = yield* leftBy(place)
+    const known = Option.as(Option.firstSomeOf([state, why]), left)
+    const settled = yield* logWaiting("its last state", settings.statePatience, delivery.settle(state), advice(known, Option.isSome(why))) // also what the engine pushed before a state that cannot be read
+    if (Option.isSome(why)) return yield* byHand(left, why.value, since)
+    return settled._tag === "Unsaved" ? yield* unsaved(settled, known, since) : settled
   })
 })

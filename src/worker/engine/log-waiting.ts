@@ -8,9 +8,14 @@ const tellAfter = Duration.seconds(20)
 
 /**
  * Waits; after a while, tells that the server has not taken `what` yet, and that the worker goes on trying for up to `patience`. `advice`:
- * sentences that follow, each after a space.
+ * the sentences that are to follow then, each after a space.
  */
-export const logWaiting = <A, E, R>(what: string, patience: Duration.Duration, wait: Effect.Effect<A, E, R>, advice = "") =>
+export const logWaiting = <A, E, R>(
+  what: string,
+  patience: Duration.Duration,
+  wait: Effect.Effect<A, E, R>,
+  advice: Effect.Effect<string> = Effect.succeed("")
+) =>
   Effect.raceFirst(
     wait,
     Effect.gen(function*() {
@@ -19,7 +24,7 @@ export const logWaiting = <A, E, R>(what: string, patience: Duration.Duration, w
       yield* line(
         `The engine has ended, but the pool's server has not yet taken ${what}. The worker goes on trying for up to ${
           Duration.format(patience)
-        }.${advice}`
+        }.${yield* advice}`
       )
       return yield* Effect.never
     })

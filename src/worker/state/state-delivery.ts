@@ -64,6 +64,8 @@ export class StateDelivery extends Context.Service<StateDelivery, {
   readonly unlock: (info: LockInfo) => Effect.Effect<void, TaskApiError>
   /** Sends the state that the server has not confirmed, or `leftoverState`, the one that the engine left in a file of its own. */
   readonly settle: (leftoverState: Option.Option<Uint8Array>) => Effect.Effect<SettledState>
+  /** What has the state that is on its way at this moment; none if none is. */
+  readonly refuge: Effect.Effect<Option.Option<Refuge>>
   /** Gives the lock back after `settle`, unless the engine still had it or a state is unsaved. */
   readonly giveBack: Effect.Effect<void>
 }>()("agent-job/worker/StateDelivery") {
@@ -120,6 +122,8 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
   let confirmed: Confirmed = SettledState.Untouched()
   /** The state that the server has not confirmed. */
   let onItsWay: Uint8Array | undefined
+  /** Why the worker's own volume did not take it, if so. */
+  let unkept = Option.none<string>()
 
   /**
    * Asks for a push while the engine waits. Where the workspace has no state yet, an engine that is told that it waits in vain would give
@@ -139,12 +143,25 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
       learn(under, Option.some(bytes))
     })
 
-  /** Keeps a state on the worker's own volume. Returns why it does not have it, if so; the state is sent all the same. */
+  /** Keeps the state that is on its way on the worker's own volume. It is sent even if that fails. */
   const keepHere = (bytes: Uint8Array) =>
-    keepUnsavedCopy(privateDirectory, bytes).pipe(
-      Effect.as(Option.none<string>()),
-      Effect.catch(({ message }) => Effect.as(Effect.logWarning(message), Option.some(message)))
-    )
+    Effect.matchEffect(keepUnsavedCopy(privateDirectory, bytes), {
+      onFailure: ({ message }) =>
+        Effect.suspend(() => {
+          unkept = Option.some(message)
+          return Effect.logWarning(message)
+        }),
+      onSuccess: () =>
+        Effect.sync(() => {
+          unkept = Option.none()
+        })
+    })
+
+  const refugeOf = (bytes: Uint8Array): Refuge =>
+    shared.isEvidence(bytes) ? Refuge.Server() : Option.match(shared.fileOf(bytes), {
+      onSome: (file) => Refuge.Shared({ file }),
+      onNone: () => Option.match(unkept, { onNone: () => Refuge.Pod(), onSome: (because) => Refuge.Memory({ because }) })
+    })
 
   const deliver = (bytes: Uint8Array, ask: (push: Effect.Effect<void, TaskApiError>) => Effect.Effect<void, TaskApiError>) =>
     Effect.gen(function*() {
@@ -206,21 +223,18 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
     return SettledState.Saved({ digest: sha256(bytes) })
   }, unsavedDuring)
 
-  /** Says what has a state that could not be delivered. There may have been no time to try even once. */
-  const leave = Effect.fnUntraced(function*(bytes: Uint8Array, why: string, unkept: Option.Option<string>) {
+  /** Keeps a state that could not be delivered wherever there is room by now. There may have been no time to try even once. */
+  const leave = Effect.fnUntraced(function*(bytes: Uint8Array, why: string) {
+    if (Option.isSome(unkept)) yield* keepHere(bytes)
     yield* shared.keep(bytes)
-    const refuge = shared.isEvidence(bytes) ? Refuge.Server() : Option.match(shared.fileOf(bytes), {
-      onSome: (file) => Refuge.Shared({ file }),
-      onNone: () => Option.match(unkept, { onNone: () => Refuge.Pod(), onSome: (because) => Refuge.Memory({ because }) })
-    })
-    return SettledState.Unsaved({ why, refuge })
+    return SettledState.Unsaved({ why, refuge: refugeOf(bytes) })
   })
 
   /** Sends a state until it is saved or that is hopeless, which may take days, so it is kept before. */
   const sendLast = Effect.fnUntraced(function*(bytes: Uint8Array) {
     onItsWay = bytes
-    const unkept = yield* keepHere(bytes)
-    return yield* Effect.catch(rescue(bytes), ({ message }) => leave(bytes, message, unkept))
+    yield* keepHere(bytes)
+    return yield* Effect.catch(rescue(bytes), ({ message }) => leave(bytes, message))
   })
 
   const settle = (leftoverState: Option.Option<Uint8Array>): Effect.Effect<SettledState> =>
@@ -268,6 +282,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
         )
       ),
     settle: (leftoverState) => inTurn.withPermit(settle(leftoverState)),
+    refuge: Effect.sync(() => Option.map(Option.fromUndefinedOr(onItsWay), refugeOf)),
     giveBack: inTurn.withPermit(
       Effect.suspend(() => held?.isOver === true && onItsWay === undefined ? giveBack(forLockAlone) : Effect.void)
     )

@@ -1054,6 +1054,7 @@ describe("plan, of a task that is claimed", () => {
   it("looks again and again at a claimed task whose node is silent, so that its alert does not end before the silence", () => {
     const whole: Seed = { ...plainSeed, life: "claimed", job: "active", pod: "silent", worker: "running" }
     const silent = perform(worldOf(whole), plan(policyOf(whole), worldOf(whole), noon))
+    expect(silent.task.status.conditions).toContainEqual(expect.objectContaining({ type: "Stalled", status: "True" })) // a person is needed
     expect(plan(policyOf(whole), silent, noon)).toMatchObject({
       situation: "claimed, and its node does not answer",
       requeueAfterMillis: Option.some(120_000)

@@ -1,7 +1,15 @@
 // What a Pod's state means: why a stage does not start, whether it is over, and why it ended without a result.
 import { describe, expect, it } from "@effect/vitest"
 import { Option } from "effect"
-import { endOf, endOfStart, isPodOver, startTrouble, troubleOfStart, waitsForQuota } from "../../../src/core/reconcile/pod-trouble.ts"
+import {
+  endOf,
+  endOfStart,
+  isEndSeen,
+  isPodOver,
+  startTrouble,
+  troubleOfStart,
+  waitsForQuota
+} from "../../../src/core/reconcile/pod-trouble.ts"
 import type { ContainerSeen, PodSeen } from "../../../src/core/task/observed.ts"
 import { plainSeed, worldOf } from "../worlds.ts"
 
@@ -346,4 +354,18 @@ describe("endOf", () => {
     expect(endOfStart({ job, pod, warning: Option.none() }).reason).toBe("DeadlineExceeded")
   })
   it("calls a Pod that is gone a lost node", () => expect(endOf(Option.none(), Option.none()).reason).toBe("NodeLost"))
+})
+
+describe("the end of a Pod", () => {
+  const over: PodSeen = { ...healthy, phase: "Failed", worker: ended("Error", 1), runner: ended("Completed", 0) }
+  it.each<readonly [given: string, pod: PodSeen, isSeen: boolean]>([
+    ["every container was seen to end", over, true],
+    ["it was refused by its node, which says why", { ...healthy, ...refused, reason: "OutOfcpu" }, true],
+    ["it never had a node", { ...healthy, ...refused, node: "" }, true],
+    ["it goes on", { ...over, phase: "Running" }, false],
+    ["its worker was last seen to run", { ...over, worker: container({ state: "running" }) }, false],
+    ["its runner was last seen to run", { ...over, runner: container({ state: "running" }) }, false],
+    ["its node is gone", { ...over, disruptionReason: "DeletionByPodGC" }, false],
+    ["no kubelet has said anything of it", { ...healthy, ...refused }, false]
+  ])("is seen, or not, where %s", (_given, pod, isSeen) => expect(isEndSeen(pod)).toBe(isSeen))
 })

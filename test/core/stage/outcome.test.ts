@@ -151,7 +151,15 @@ describe("commandFailure", () => {
       end: { _tag: "Unending" } as const,
       log: "",
       reason: "Lost",
-      says: "did not end even when it was killed"
+      says: "did not end even when it was killed. Look at the state before the next run."
+    },
+    {
+      given: "one that does not even die, and changes nothing",
+      command: init,
+      end: { _tag: "Unending" } as const,
+      log: "",
+      reason: "Lost",
+      says: "did not end even when it was killed. Nothing was changed."
     }
   ])("is $reason for $given", ({ command, end, log, reason, says }) => {
     const failure = failureOf(command, end, log)

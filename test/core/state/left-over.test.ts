@@ -2,7 +2,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Arbitrary, Option, Predicate, Schema } from "effect"
 import { closing, plannedEntries } from "../../../src/core/stage/journal.ts"
-import { endedInOrder, leftOverOf, needRescue } from "../../../src/core/state/left-over.ts"
+import { endedInOrder, leftOverOf, needRescue, unansweredOf } from "../../../src/core/state/left-over.ts"
 import { stateObjects } from "../../../src/core/state/state-objects.ts"
 import { type JournalEntry, namedLimit } from "../../../src/schema/api/effects.ts"
 
@@ -353,4 +353,24 @@ describe("needRescue", () => {
       [{ ...none, incomplete: true }, true]
     ] as const
   )("of %j is %s", (effects, expected) => expect(needRescue(effects)).toBe(expected))
+})
+
+describe("unansweredOf", () => {
+  it("names the creations that a provider gave no answer about, and nothing that an engine which ended in order has put into its state", () =>
+    expect(
+      unansweredOf(
+        numbered([
+          done("create", "a.made", "1"),
+          started("create", "a.open"),
+          started("create", "a.odd"),
+          failed("create", "a.odd"),
+          unanswered("a.odd")
+        ])
+      )
+    ).toEqual({
+      unsaved: [],
+      unsavedCount: 0,
+      unknown: [{ action: "create", address: "a.odd" }],
+      unknownCount: 1
+    }))
 })

@@ -74,6 +74,8 @@ describe("an assignment", () => {
       ])
       const ids = [assignmentId(assignment.runId, assignment.stage, assignment.attempt + 1), `of-another-${id}`]
       expect(ids.map((_) => belongsToAssignment(spec, _))).toEqual([false, false])
+      const { attempt: _attempt, ...first } = spec
+      expect(belongsToAssignment(first, assignmentId(assignment.runId, assignment.stage, 1))).toBe(true)
       const { pool: _, ...strangers } = spec
       expect([carriesOut(strangers, assignment), belongsToAssignment(strangers, id)]).toEqual([false, false])
       expect(carriesOut(specOf(other, "http://pool"), assignment)).toBe(Equal.equals(specOf(other, ""), specOf(assignment, "")))

@@ -68,17 +68,15 @@ describe("lastWords", () => {
     expect(decode(text).message.length).toBeGreaterThan(100)
   })
 
-  it("have the place of a state that is not saved in a Pod with twelve containers, whatever else is known and left over", () => {
+  it("have the place of a state that is not saved of a Pod with twelve containers, whatever else is known and left over", () => {
     const digest = Sha256.make("a".repeat(64))
-    const place = `The last state is in /var/lib/agent-job/private/unsaved.tfstate of Pod ${
-      "p".repeat(63)
-    }, which is removed soon after its end (task.job.ttlSecondsAfterFinished). Save it before that from node ${
-      "n".repeat(63)
-    }; there it usually is /var/lib/kubelet/pods/00000000-0000-0000-0000-000000000000/volumes/kubernetes.io~empty-dir/private/unsaved.tfstate`
+    const place = `The last state is kept, encrypted, as /var/lib/scalr-agent/cache/kept-states/run-${"r".repeat(63)}.destroy.1.${
+      "d".repeat(12)
+    }.state on the volume that tasks share, and the next stage that runs takes it to the pool's server, which has not confirmed it yet.`
     const { message, ...rest } = kept({
       outcome: "failed",
       reason: "StateNotSaved",
-      message: `${place} (docs/state.md). ${"Nobody answers. ".repeat(90)}`,
+      message: `${place} ${"Nobody answers. ".repeat(90)}`,
       exitCode: 255,
       changes: { add: 10_000, change: 10_000, destroy: 10_000 },
       hasChanges: true,

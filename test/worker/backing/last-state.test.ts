@@ -2,22 +2,32 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Layer, Option } from "effect"
 import { TestClock } from "effect/testing"
+import { writeFileSync } from "node:fs"
+import { join } from "node:path"
 import { settlingLastState } from "../../../src/worker/backing/last-state.ts"
 import { Log } from "../../../src/worker/engine/log-shipper.ts"
-import { SettledState, StateDelivery } from "../../../src/worker/state/state-delivery.ts"
+import { Refuge, SettledState, StateDelivery } from "../../../src/worker/state/state-delivery.ts"
+import type { Stop } from "../../../src/worker/task/stop.ts"
 import { openFolder } from "../../../src/worker/volume/folder.ts"
 import { temporaryFolder } from "../../temporary-folder.ts"
 import { neverStops } from "../never-stops.ts"
 import { podSettings } from "../pod-settings.ts"
 import { noTaskStatus } from "../pool-parts.ts"
 
-/** Begins to settle the last state of an engine that has ended in this directory, with a server that answers so. */
-const settling = Effect.fnUntraced(function*(
-  directory: ReadonlyArray<string>,
-  settle: Effect.Effect<SettledState>,
-  shared: Readonly<Record<string, string>> = {}
-) {
+interface Given {
+  readonly settle: Effect.Effect<SettledState>
+  /** What has the state that is on its way. */
+  readonly refuge?: Refuge
+  /** What the engine left of it in a file. */
+  readonly left?: "nothing" | "a state" | "what cannot be read"
+  readonly stop?: Partial<Stop["Service"]>
+}
+
+/** Begins to settle the last state of an engine that has ended. */
+const settling = Effect.fnUntraced(function*({ left = "nothing", refuge, settle, stop }: Given) {
   const path = yield* temporaryFolder("last-state")
+  if (left === "a state") writeFileSync(join(path, "errored.tfstate"), "{}")
+  const directory = left === "what cannot be read" ? ["x".repeat(300)] : [] // no file in a directory of this name can be opened
   const told: Array<string> = []
   const first = Deferred.makeUnsafe<void>()
   const log = Log.layer({
@@ -29,9 +39,9 @@ const settling = Effect.fnUntraced(function*(
       return Effect.asVoid(Deferred.succeed(first, undefined))
     }
   })
-  const delivery = Layer.mock(StateDelivery, { settle: () => settle })
-  const settings = Layer.orDie(podSettings(path, path, { AGENT_JOB_STATE_PATIENCE: "1 hour", ...shared }))
-  const layer = Layer.mergeAll(log, delivery, settings, noTaskStatus, neverStops())
+  const delivery = Layer.mock(StateDelivery, { settle: () => settle, refuge: Effect.succeed(Option.fromUndefinedOr(refuge)) })
+  const settings = Layer.orDie(podSettings(path, path, { AGENT_JOB_STATE_PATIENCE: "1 hour" }))
+  const layer = Layer.mergeAll(log, delivery, settings, noTaskStatus, neverStops(stop))
   const root = yield* openFolder(path)
   const settled = yield* Effect.forkChild(
     Effect.provide(Effect.flatMap(settlingLastState, (settleState) => settleState({ root, directory, path })), layer)
@@ -40,19 +50,36 @@ const settling = Effect.fnUntraced(function*(
 })
 
 describe("a last state that the server does not take", () => {
-  it.effect.each([
-    { where: "the tasks share a volume, which has it", shared: { AGENT_JOB_CACHE_DIR: "/cache" }, advice: "" },
+  const saving = (container: string, prints: string) =>
+    ` Nothing but this Pod has it; if you have to end that, save the state first: kubectl -n tasks exec demo-abcde -c ${container} -- ${prints} >errored.tfstate`
+  const full = Refuge.Memory({ because: "It is full." })
+  it.effect.each<Omit<Given, "settle"> & { readonly where: string; readonly advice: string }>([
+    { where: "the volume that tasks share has it", refuge: Refuge.Shared({ file: "/cache/a" }), advice: "" },
+    { where: "the server has it as evidence", refuge: Refuge.Server(), advice: "" },
     {
-      where: "nothing but the Pod has it, with the command that saves it",
-      shared: {},
-      advice:
-        " Nothing but this Pod has it; if you have to end that, save the state first: kubectl -n tasks exec demo-abcde -c worker -- node --eval 'fs.createReadStream(\"PATH/unsaved.tfstate\").pipe(process.stdout)' >errored.tfstate"
+      where: "the worker's own volume has it",
+      refuge: Refuge.Pod(),
+      left: "a state",
+      advice: saving("worker", "node --eval 'fs.createReadStream(\"PATH/unsaved.tfstate\").pipe(process.stdout)'")
+    },
+    {
+      where: "that is full, and the engine left it",
+      refuge: full,
+      left: "a state",
+      advice: saving("runner", "cat PATH/errored.tfstate")
+    },
+    { where: "that is full, and the engine left nothing", refuge: full, advice: "" },
+    {
+      where: "the engine left a later one that the worker cannot read",
+      refuge: Refuge.Shared({ file: "/cache/a" }),
+      left: "what cannot be read",
+      advice: saving("runner", "cat PATH/errored.tfstate")
     }
   ])(
-    "is told after 20 seconds as one that the worker goes on trying to send, where $where",
-    ({ advice, shared }) =>
+    "is told after 20 seconds as one that the worker goes on trying to send, and how to save it meanwhile: $where",
+    ({ advice, ...given }) =>
       Effect.gen(function*() {
-        const { path, told, toldFirst } = yield* settling([], Effect.never, shared)
+        const { path, told, toldFirst } = yield* settling({ ...given, settle: Effect.never })
         yield* Effect.forkChild(Effect.forever(Effect.andThen(TestClock.adjust("20 seconds"), Effect.yieldNow)))
         yield* toldFirst
         expect(told).toEqual([
@@ -63,13 +90,36 @@ describe("a last state that the server does not take", () => {
       })
   )
 
+  const unreadable = { settle: Effect.succeed(SettledState.Untouched()), left: "what cannot be read" } as const
+
   it.effect("is never told so once only a person can save it, for as long as the Pod stays", () =>
     Effect.gen(function*() {
-      const tooLong = "x".repeat(300) // no file in a directory of this name can be opened
-      const { settled, told, toldFirst } = yield* settling([tooLong], Effect.succeed(SettledState.Untouched()))
+      const { settled, told, toldFirst } = yield* settling(unreadable)
       yield* toldFirst
       yield* TestClock.adjust("2 hours")
       expect((yield* Effect.flip(Fiber.join(settled))).reason).toBe("StateNotSaved")
-      expect(told).toEqual([expect.stringMatching(/^The last state is in .* The Pod stays for 1h, /u)])
+      expect(told).toEqual([expect.stringMatching(/^The last state is in .* The Pod stays for 1h, and .* Cancel the run only after/u)])
+    }))
+
+  it.effect.each(["Cancelled", "Evicted"] as const)(
+    "is to be saved at once when the stage is %s, since its Pod does not stay",
+    (cause) =>
+      Effect.gen(function*() {
+        const { told, toldFirst } = yield* settling({ ...unreadable, stop: { now: Effect.succeedSome(cause) } })
+        yield* toldFirst
+        expect(told).toEqual([expect.stringMatching(/ The Pod is about to end, .* at once, by this command: kubectl /u)])
+      })
+  )
+
+  it.effect.each<{ readonly given: string } & Given>([
+    { given: "the grace period is over", ...unreadable, stop: { tooLate: Effect.void } },
+    { given: "the time for it is over", ...unreadable, settle: Effect.as(Effect.sleep("1 hour"), SettledState.Untouched()) }
+  ])("is told with no command that comes too late: $given", (given) =>
+    Effect.gen(function*() {
+      const { settled, told } = yield* settling({ ...given, settle: Effect.delay(given.settle, "1 second") })
+      yield* TestClock.adjust("10 seconds")
+      yield* TestClock.adjust("2 hours")
+      expect((yield* Effect.flip(Fiber.join(settled))).message).toMatch(/^The last state was in /u)
+      expect(told.filter((line) => !line.startsWith("The engine has ended"))).toEqual([])
     }))
 })

@@ -17,7 +17,7 @@ import { podSettings } from "../pod-settings.ts"
 
 const parts = (print: (text: string) => void) =>
   Layer.mergeAll(
-    podSettings("/none", "/none"),
+    podSettings("/none", "/none", { AGENT_JOB_STATE_PATIENCE: "1 hour" }),
     neverStops(),
     Log.layer({
       secrets: [],

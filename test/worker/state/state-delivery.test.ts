@@ -136,13 +136,13 @@ describe("a state that the server has taken", () => {
     }))
 })
 
+/** The worker goes on trying for an hour, so that a test that takes that long asks no thousand times. */
+const anHour = podSettings("/none", "/none", { AGENT_JOB_STATE_PATIENCE: "1 hour" })
+
 /**
  * A delivery to a server that answers no request in `deaf`, refuses every token with the status `token.refused`, if there is one, and lists
  * in `done` the requests that it has carried out and in `pushed` the states.
  */
-/** The worker goes on trying for an hour, so that a test that takes that long asks no thousand times. */
-const anHour = podSettings("/none", "/none", { AGENT_JOB_STATE_PATIENCE: "1 hour" })
-
 const withOutages = Effect.fnUntraced(function*() {
   const deaf = new Set<"lock" | "push" | "unlock">()
   const done: Array<string> = []
