@@ -6,7 +6,7 @@ import { isOver } from "../../core/task/status.ts"
 import type { AgentTask } from "../../schema/task/agent-task.ts"
 
 /** In seconds. A Pod starts within the first of them, and a stage may take up to a week. */
-const boundaries = [5, 10, 30, 60, 120, 300, 600, 1800, 3600, 10_800, 43_200]
+const boundaries = [5, 10, 30, 60, 120, 300, 600, 1800, 3600, 10_800, 43_200, 172_800, 604_800]
 
 const waited = Metric.histogram("agent_job_task_wait_seconds", {
   description:

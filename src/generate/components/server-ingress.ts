@@ -35,7 +35,7 @@ export const serverIngress: Component = {
   does: "Lets nobody connect to the server but the controller, the tasks, and the namespaces that you label for it.",
   adapt: [
     "Needs a network that enforces NetworkPolicies. The kubelet's probes and `kubectl port-forward` come from the Pod's own node, which stays open.",
-    `Label the namespaces of your ingress controller, of Prometheus and of other installations that use the server first: \`kubectl label namespace NAME ${label}=true\`. One that has the network of its node, as some ingress controllers do, needs a rule of yours with its addresses.`
+    `First label the namespaces of your ingress controller, of Prometheus and of others that use the server (\`${label}: "true"\`), in Git if the namespace is in Git; also agent-job itself, if other Pods there use it, as those of sample nightly-plan do. One that has the network of its node, as some ingress controllers do, needs a rule of yours with its addresses.`
   ],
   objects: (config) => [policy(config)]
 }

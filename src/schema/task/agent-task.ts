@@ -114,7 +114,8 @@ export const AgentTaskSpec = Schema.Struct({
   ),
   timeoutSeconds: Schema.optionalKey(
     Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 604_800 })).annotate({
-      description: `Seconds from the claim to the one interrupt of the engine; ${defaultTimeoutSeconds} if absent.`
+      description:
+        `Seconds from the claim to the one interrupt of the engine; ${defaultTimeoutSeconds} if absent, and less where the values limit it.`
     })
   ),
   cancel: Schema.optionalKey(Schema.Boolean.annotate({ description: "true stops the task; there is no way back." })),

@@ -174,13 +174,16 @@ export const guarded = HttpRouter.middleware((handler) =>
   ), { global: true })
 
 /** Returns a server that speaks TLS with the certificate in these files, also once others are in them. */
+/** Said also to Node, whose own least version may be lowered from outside. */
+const secure = { minVersion: "TLSv1.2" } as const
+
 const secureServer = Effect.fnUntraced(function*(files: TlsFiles) {
   const pair = yield* firstPair(files)
-  const server = createSecureServer({ ...limits, ...pair, handshakeTimeout: headersTimeout })
+  const server = createSecureServer({ ...limits, ...secure, ...pair, handshakeTimeout: headersTimeout })
   // Node itself gives up no connection whose handshake takes too long: it leaves that to whoever listens for errors of clients, and nothing
   // can be answered on it.
   server.prependListener("tlsClientError", (_, socket) => void socket.destroy())
-  yield* Effect.forkScoped(following(files, pair, (pair) => server.setSecureContext(pair)))
+  yield* Effect.forkScoped(following(files, pair, (pair) => server.setSecureContext({ ...secure, ...pair })))
   return server
 })
 

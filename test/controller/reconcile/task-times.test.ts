@@ -42,7 +42,7 @@ describe("the time of a task", () => {
         expect.stringMatching(/^# HELP agent_job_task_wait_seconds .+\.$/u),
         "# TYPE agent_job_task_wait_seconds histogram",
         ...[5, 10].map((le) => `agent_job_task_wait_seconds_bucket{stage="apply",le="${le}"} 0`),
-        ...[30, 60, 120, 300, 600, 1800, 3600, 10_800, 43_200, "+Inf"].map((le) =>
+        ...[30, 60, 120, 300, 600, 1800, 3600, 10_800, 43_200, 172_800, 604_800, "+Inf"].map((le) =>
           `agent_job_task_wait_seconds_bucket{stage="apply",le="${le}"} 1`
         ),
         ...waited
