@@ -1,4 +1,4 @@
-// Finds out which components are beside a base, whether the base closes all egress, and whether it has the server.
+// Finds out which components are beside a base, whether the base closes all egress, and whether it has the server, which may speak HTTPS.
 // What is not on this machine is judged by its name.
 // Used by cli/values/write-overlay.ts.
 import { Effect, Option, Schema } from "effect"
@@ -50,6 +50,10 @@ const serving: Sought = {
   folder: "/kustomize/components/server",
   name: /^[^?]*\/(kustomize\/(components\/server|(overlays|argo-cd)\/standalone)|flux\/platform\/standalone)\/?(\?|$)/u
 }
+const servingTls: Sought = {
+  folder: "/kustomize/components/server-tls",
+  name: /^[^?]*\/kustomize\/components\/server-tls\/?(\?|$)/u
+}
 
 /**
  * Reports whether the kustomization at `reference` is the component, or lists it, or another one that does. `seen` has the folders that were
@@ -74,13 +78,14 @@ const isIn = (folder: string): Effect.Effect<boolean, BadInput> => reading(folde
 export const contentsOf = (
   { reference }: Base,
   out: string
-): Effect.Effect<Required<Pick<Options, "available" | "closed" | "server">>, BadInput> => {
+): Effect.Effect<Required<Pick<Options, "available" | "closed" | "server" | "serverTls">>, BadInput> => {
   const from = realPathOf(resolve(out))
   const isThere = (component: string | undefined): Effect.Effect<boolean, BadInput> =>
     component === undefined ? Effect.succeed(false) : isRemote(reference) ? Effect.succeed(true) : isIn(resolve(from, component))
   return Effect.all({
     available: Effect.filter(shippedComponents, ({ name }) => isThere(componentBeside(reference, name))),
     closed: has(closing, reference, from),
-    server: has(serving, reference, from)
+    server: has(serving, reference, from),
+    serverTls: has(servingTls, reference, from)
   })
 }

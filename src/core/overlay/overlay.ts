@@ -5,7 +5,7 @@ import { difference, merge, union } from "../../schema/document/layers.ts"
 import { defaultValues, type Values } from "../../schema/values/values.ts"
 import { configMapName, layerText } from "../manifest/installation/config-map.ts"
 import { install, type InstalledObject } from "../manifest/installation/install.ts"
-import { server } from "../manifest/installation/server.ts"
+import { secureServer, server } from "../manifest/installation/server.ts"
 import { permissivePolicies } from "../network/network-policy.ts"
 import { type Release, resolve, type ResolvedConfig, type TokenConfig } from "../resolve/resolve.ts"
 import { content, identityPatches, type JsonPatch } from "./identity.ts"
@@ -65,6 +65,8 @@ export interface Options {
   readonly closed?: boolean
   /** Whether the base has the server, by component server. */
   readonly server?: boolean
+  /** Whether that server speaks HTTPS, by component server-tls. */
+  readonly serverTls?: boolean
   /** Whether somebody else installs the CustomResourceDefinition. */
   readonly withoutCrd?: boolean
 }
@@ -76,8 +78,14 @@ const isLeftOut = (object: InstalledObject, name: string, { closed = false, with
   object.kind === "Secret" || (withoutCrd && object.kind === "CustomResourceDefinition") || (closed && isWide(object, name))
 
 /** Returns what the values change of the server. It keeps its name, because its volume, and so all states, would not follow to another. */
-const serverPatches = (from: ResolvedConfig, to: ResolvedConfig): ReadonlyArray<object> =>
-  changesBetween(server(from), server({ ...to, name: from.name, namespace: from.namespace })).patches
+const serverPatches = (
+  from: ResolvedConfig,
+  to: ResolvedConfig,
+  { server: has = false, serverTls = false }: Options
+): ReadonlyArray<object> => {
+  const objects = serverTls ? secureServer : server
+  return has ? changesBetween(objects(from), objects({ ...to, name: from.name, namespace: from.namespace })).patches : []
+}
 
 /**
  * Returns the overlay for some values. A component is part of it if it makes the rest shorter and the values have nothing of it to take
@@ -90,7 +98,7 @@ export const overlay = (values: Values, release: Release, options: Options = {})
     const withIt = overlayWith(to, [...best.components, component])
     return size(withIt) < size(best) && withIt.values.length <= best.values.length ? withIt : best
   }, overlayWith(to, []))
-  return options.server === true ? { ...made, patches: [...made.patches, ...serverPatches(made.from.config, to.config)] } : made
+  return { ...made, patches: [...made.patches, ...serverPatches(made.from.config, to.config, options)] }
 }
 
 /** Returns the Secret to make by hand, if the values contain the token itself. */

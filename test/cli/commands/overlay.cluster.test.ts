@@ -1,12 +1,13 @@
 // The law of overlays, with the real kustomize: an overlay builds exactly what the same values render.
-import { describe, expect, it } from "@effect/vitest"
+import { describe, expect, it, onTestFinished } from "@effect/vitest"
 import { Arbitrary, Effect, Result, Schema } from "effect"
 import { mkdtemp, realpath, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join, relative, resolve as absolute } from "node:path"
+import { contentsOf } from "../../../src/cli/values/base-contents.ts"
 import { overlayFiles } from "../../../src/cli/values/overlay-files.ts"
 import { install } from "../../../src/core/manifest/installation/install.ts"
-import { server } from "../../../src/core/manifest/installation/server.ts"
+import { secureServer, server } from "../../../src/core/manifest/installation/server.ts"
 import { type Options, overlay } from "../../../src/core/overlay/overlay.ts"
 import { resolve, type ResolvedConfig } from "../../../src/core/resolve/resolve.ts"
 import type { Tree } from "../../../src/schema/document/layers.ts"
@@ -34,6 +35,16 @@ const built = async (file: Tree, of: Installation, options: Options = {}, base =
   } finally {
     await rm(folder, { recursive: true })
   }
+}
+
+/** Makes a base of the overlay `standalone` and these components for the length of a test. Returns its folder. */
+const standaloneWith = async (components: ReadonlyArray<string>): Promise<string> => {
+  const folder = await realpath(await mkdtemp(join(tmpdir(), "agent-job-base-")))
+  onTestFinished(() => rm(folder, { recursive: true }))
+  const at = (path: string) => relative(folder, absolute("kustomize", path))
+  const kustomization = { resources: [at("overlays/standalone")], components: components.map((_) => at(`components/${_}`)) }
+  await writeFile(join(folder, "kustomization.yaml"), JSON.stringify(kustomization))
+  return folder
 }
 
 const configOf = (values: Tree, of: Installation): ResolvedConfig =>
@@ -92,17 +103,25 @@ describe("an overlay", () => {
     expect(all.filter(isDefinition)).toHaveLength(1)
   })
 
-  it("gives the server of a base that has one what the values give every Pod and every container", async () => {
-    const file = {
-      agent: { image: { tag: "9" } },
-      controller: { podSecurityContext: { fsGroup: null } },
-      global: { extraEnv: { A: "1" }, imagePullSecrets: [{ name: "pull" }], labels: { owner: "b" }, podLabels: { team: "a" } },
-      task: { namespace: "agent-job-tasks" }
+  it.each([
+    { speaks: "HTTP", components: [], expected: server },
+    { speaks: "HTTPS", components: ["server-tls"], expected: secureServer }
+  ])(
+    "gives the server of a base where it speaks $speaks what the values give every Pod and every container",
+    async ({ components, expected }) => {
+      const file = {
+        agent: { image: { tag: "9" } },
+        controller: { podSecurityContext: { fsGroup: null } },
+        global: { extraEnv: { A: "1" }, imagePullSecrets: [{ name: "pull" }], labels: { owner: "b" }, podLabels: { team: "a" } },
+        task: { namespace: "agent-job-tasks" }
+      }
+      const base = await standaloneWith(components)
+      const objects = await built(file, ours, await Effect.runPromise(contentsOf({ reference: base, chosen: true }, ".")), base)
+      const all = meaningOf(objects)
+      const wanted = meaningOf(expected(configOf(file, ours)))
+      expect(Object.fromEntries(Object.keys(wanted).map((id) => [id, all[id]]))).toEqual(wanted)
     }
-    const objects = await built(file, ours, { available: [], server: true }, "kustomize/overlays/standalone")
-    const expected = server(configOf(file, ours)).map((_) => JSON.parse(JSON.stringify(_)) as Built)
-    expect(meaningOf(objects.filter((object) => expected.some((_) => idOf(_) === idOf(object))))).toEqual(meaningOf(expected))
-  })
+  )
 
   it.each<{ given: string; file: Tree; of?: Installation }>([
     { given: "the defaults", file: {} },

@@ -137,15 +137,33 @@ describe("the server", () => {
   it.each([
     [true, listing(`${elsewhere}/components/server?ref=v0.1.0`)],
     [true, JSON.stringify({ resources: ["../kustomize/overlays/standalone"] })],
-    [false, JSON.stringify({ resources: ["../kustomize/overlays/agent"] })]
+    [false, JSON.stringify({ resources: ["../kustomize/overlays/agent"] })],
+    [false, listing("../kustomize/components/server-tls")]
   ])("is in a base on this machine: %s, where it is %s", (is, kustomization) =>
     expect(has("../mine", {
       "mine/kustomization.yaml": kustomization,
       "kustomize/overlays/standalone/kustomization.yaml": "components: [../../components/server]",
       "kustomize/overlays/agent/kustomization.yaml": "components: [../../components/pool]",
       "kustomize/components/server/kustomization.yaml": "",
+      "kustomize/components/server-tls/kustomization.yaml": "",
       "kustomize/components/pool/kustomization.yaml": ""
     })).toBe(is))
+
+  it.each([
+    [true, listing(`${elsewhere}/components/server-tls?ref=v0.1.0`)],
+    [true, JSON.stringify({ resources: ["../team"] })],
+    [false, listing(`${elsewhere}/components/server?ref=v0.1.0`)],
+    [false, listing("../kustomize/components/server")],
+    [false, listing("https://git.example.com/ours//components/server-tls?ref=v0.1.0")]
+  ])("speaks HTTPS: %s, where the base is %s", (speaks, kustomization) => {
+    const files = {
+      "mine/kustomization.yaml": kustomization,
+      "team/kustomization.yaml": listing("../kustomize/components/server", "../kustomize/components/server-tls"),
+      "kustomize/components/server/kustomization.yaml": "",
+      "kustomize/components/server-tls/kustomization.yaml": ""
+    }
+    expect(Effect.runSync(contents("../mine", files, {})).serverTls).toBe(speaks)
+  })
 })
 
 describe("a base behind a link", () => {

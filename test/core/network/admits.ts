@@ -20,9 +20,9 @@ const holds = (cidr: string, address: string): boolean => family(cidr) === famil
 const inBlock = ({ cidr, except = [] }: V1IPBlock, address: string): boolean =>
   holds(cidr, address) && !except.some((_) => holds(_, address))
 
-type Labels = Readonly<Record<string, string>>
+export type Labels = Readonly<Record<string, string>>
 
-const selects = ({ matchExpressions = [], matchLabels = {} }: V1LabelSelector, labels: Labels): boolean =>
+export const selects = ({ matchExpressions = [], matchLabels = {} }: V1LabelSelector, labels: Labels): boolean =>
   Object.entries(matchLabels).every(([key, value]) => labels[key] === value) &&
   matchExpressions.every(({ key, operator, values = [] }) => operator === "In" && values.includes(labels[key] ?? ""))
 
