@@ -50,7 +50,7 @@ afterAll(async () => {
 
 /** Says how the server answers, or why it does not. */
 const asking = `
-require("node:https").get(process.env.URL, { ca: process.env.CA, signal: AbortSignal.timeout(5000) }, ({ statusCode }) => {
+require("node:https").get(process.env.URL, { ca: process.env.CA, signal: AbortSignal.timeout(10_000) }, ({ statusCode }) => {
   console.log(statusCode)
   process.exit()
 }).on("error", ({ code }) => console.log(code))
