@@ -189,7 +189,7 @@ export const faults: Readonly<Record<string, Row>> = {
     shownBy: {
       "test/worker/backing/pool-backing.cluster.test.ts": [
         "keeps its log and its state through an outage of the server in the middle of an apply",
-        "says where the state is when the server takes it no more"
+        "says where the state is when the server keeps it as evidence"
       ],
       "test/worker/engine/log-shipper.test.ts": ["is marked where something had to be dropped, and keeps its end"]
     },

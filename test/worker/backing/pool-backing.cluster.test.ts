@@ -228,7 +228,7 @@ describe("a stage of a pool", () => {
       expect(text(api.log)).toBe(log())
     }))
 
-  it.live("says where the state is when the server takes it no more", () =>
+  it.live("says where the state is when the server keeps it as evidence", () =>
     Effect.gen(function*() {
       const api = yield* taskApi
       const digest = yield* planned(api, { "main.tf": slow.replace("60s", "1s") })
@@ -239,7 +239,7 @@ describe("a stage of a pool", () => {
       yield* Fiber.join(running)
       const { result } = kubernetes.task().status
       expect(result, log()).toMatchObject({ outcome: "failed", reason: "StateNotSaved", statePushed: false, exitCode: 1 })
-      expect(result?.message).toContain(join(privateDirectory, "unsaved.tfstate"))
+      expect(result?.message).toMatch(/^The pool's server refused the last state and keeps it as evidence, /u)
       expect(JSON.parse(readFileSync(join(privateDirectory, "unsaved.tfstate"), "utf8")).resources).toHaveLength(2)
       expect(api.lock).toEqual({ ID: "somebody-else" })
     }))
