@@ -1,7 +1,7 @@
 // What the worker knows of the state while a stage runs: the lock, and the state that the server has not acknowledged yet.
 // Invariant: states are sent one at a time, under a lock. It goes back only if the engine does not hold it and no state is unsaved,
 // since a stage that ends with its lock tells the server that its state is in doubt. Used by worker/state/state-gateway and the backings.
-import { Context, Data, Duration, Effect, Layer, Option, Semaphore } from "effect"
+import { Context, Data, Duration, Effect, Layer, Option, Result, Semaphore } from "effect"
 import { randomUUID } from "node:crypto"
 import { engineHead } from "../../core/state/state-head.ts"
 import type { LockInfo } from "../../schema/api/task-api.ts"
@@ -143,19 +143,14 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
       learn(under, Option.some(bytes))
     })
 
-  /** Keeps the state that is on its way on the worker's own volume. It is sent even if that fails. */
-  const keepHere = (bytes: Uint8Array) =>
-    Effect.matchEffect(keepUnsavedCopy(privateDirectory, bytes), {
-      onFailure: ({ message }) =>
-        Effect.suspend(() => {
-          unkept = Option.some(message)
-          return Effect.logWarning(message)
-        }),
-      onSuccess: () =>
-        Effect.sync(() => {
-          unkept = Option.none()
-        })
-    })
+  /** Makes this the state that is on its way, and keeps it on the worker's own volume, unless that has it. It is sent even if that fails. */
+  const takeOn = Effect.fnUntraced(function*(bytes: Uint8Array) {
+    if (onItsWay === bytes && Option.isNone(unkept)) return
+    onItsWay = bytes
+    const kept = yield* Effect.result(keepUnsavedCopy(privateDirectory, bytes))
+    unkept = Option.map(Result.getFailure(kept), ({ message }) => message)
+    if (Option.isSome(unkept)) yield* Effect.logWarning(unkept.value)
+  })
 
   const refugeOf = (bytes: Uint8Array): Refuge =>
     shared.isEvidence(bytes) ? Refuge.Server() : Option.match(shared.fileOf(bytes), {
@@ -168,8 +163,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
       if (held?.lock === undefined) return yield* notLocked
       const { info, lock } = held
       const digest = sha256(bytes)
-      onItsWay = bytes
-      yield* keepHere(bytes)
+      yield* takeOn(bytes)
       const told = Effect.tapError(taskApi.pushState(bytes, digest, lock), (error) => shared.notTaken(bytes, error))
       // An engine may hang up. Its request is not interruptible by itself, but may be interrupted now, since the state is not lost with it.
       yield* Effect.interruptible(ask(Effect.tap(told, confirm(bytes, digest, info))))
@@ -225,15 +219,14 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
 
   /** Keeps a state that could not be delivered wherever there is room by now. There may have been no time to try even once. */
   const leave = Effect.fnUntraced(function*(bytes: Uint8Array, why: string) {
-    if (Option.isSome(unkept)) yield* keepHere(bytes)
+    yield* takeOn(bytes)
     yield* shared.keep(bytes)
     return SettledState.Unsaved({ why, refuge: refugeOf(bytes) })
   })
 
   /** Sends a state until it is saved or that is hopeless, which may take days, so it is kept before. */
   const sendLast = Effect.fnUntraced(function*(bytes: Uint8Array) {
-    onItsWay = bytes
-    yield* keepHere(bytes)
+    yield* takeOn(bytes)
     return yield* Effect.catch(rescue(bytes), ({ message }) => leave(bytes, message))
   })
 
