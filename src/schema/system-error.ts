@@ -8,3 +8,6 @@ export const codeOf = (cause: unknown): string => Predicate.hasProperty(cause, "
 /** Returns an error's message: of the operating system's its words alone, since the sentence around them names the file and what was done. */
 export const errorInWords = (cause: unknown): string =>
   cause instanceof Error ? cause.message.replace(/^E[A-Z0-9]+: ([^,]+), .*$/su, "$1") : String(cause)
+
+/** Returns why a file cannot be read, in a few words. */
+export const whyUnreadable = (cause: unknown): string => codeOf(cause) === "ENOENT" ? "it is not there" : errorInWords(cause)

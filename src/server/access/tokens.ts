@@ -6,7 +6,7 @@ import { createHash, createHmac, randomBytes, timingSafeEqual } from "node:crypt
 import { readFile, rename, writeFile } from "node:fs/promises"
 import { dirname, join } from "node:path"
 import { type TokenLine, tokenLines } from "../../core/text/token-lines.ts"
-import { codeOf, errorInWords } from "../../schema/system-error.ts"
+import { codeOf, errorInWords, whyUnreadable } from "../../schema/system-error.ts"
 import { OptionsUnusable, ServerError, type ServerOptions } from "../settings.ts"
 import { syncDirectory } from "../store/blobs.ts"
 import { RandomBytes } from "../store/ids.ts"
@@ -98,9 +98,7 @@ const tokensIn = (file: string, whose: string) =>
     try: () => readFile(file, "utf8"),
     catch: (cause) =>
       new OptionsUnusable({
-        message: `The ${whose} token file ${file} cannot be read (${
-          codeOf(cause) === "ENOENT" ? "it is not there" : errorInWords(cause)
-        }); create it, one token a line.`
+        message: `The ${whose} token file ${file} cannot be read (${whyUnreadable(cause)}); create it, one token a line.`
       })
   }).pipe(
     Effect.map(tokenLines),

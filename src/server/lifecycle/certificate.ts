@@ -5,7 +5,7 @@ import { Data, Effect, Equal } from "effect"
 import { createPrivateKey, X509Certificate } from "node:crypto"
 import { readFileSync } from "node:fs"
 import { createSecureContext } from "node:tls"
-import { codeOf, errorInWords } from "../../schema/system-error.ts"
+import { errorInWords, whyUnreadable } from "../../schema/system-error.ts"
 import { OptionsUnusable, type TlsFiles } from "../settings.ts"
 
 /** A certificate, with those between it and its root, and its private key, in PEM. */
@@ -26,12 +26,14 @@ const attempt = <A>(work: () => A, what: (cause: unknown) => string): Effect.Eff
 const read = (whose: string, file: string) =>
   attempt(
     () => readFileSync(file, "utf8"),
-    (cause) => `the ${whose} file ${file} cannot be read (${codeOf(cause) === "ENOENT" ? "it is not there" : errorInWords(cause)})`
+    (cause) => `the ${whose} file ${file} cannot be read (${whyUnreadable(cause)})`
   )
 
-const readPair = Effect.fnUntraced(function*({ certFile, keyFile }: TlsFiles) {
-  const cert = yield* read("certificate", certFile)
-  const key = yield* read("key", keyFile)
+const readTexts = ({ certFile, keyFile }: TlsFiles): Effect.Effect<Pair, PairUnusable> =>
+  Effect.all({ cert: read("certificate", certFile), key: read("key", keyFile) })
+
+/** Fails unless the two belong together and TLS takes them. */
+const check = Effect.fnUntraced(function*({ certFile, keyFile }: TlsFiles, { cert, key }: Pair) {
   const leaf = yield* attempt(() => new X509Certificate(cert), () => `the certificate file ${certFile} has no whole certificate in PEM`)
   const own = yield* attempt(
     () => createPrivateKey(key),
@@ -44,13 +46,12 @@ const readPair = Effect.fnUntraced(function*({ certFile, keyFile }: TlsFiles) {
     () => createSecureContext({ cert, key }),
     (cause) => `TLS takes no certificate and key as those in ${certFile} and ${keyFile} (${errorInWords(cause)})`
   )
-  return { cert, key }
 })
 
 /** Reads the pair for the start, which fails without a usable one. */
 export const firstPair = (files: TlsFiles): Effect.Effect<Pair, OptionsUnusable> =>
   Effect.mapError(
-    readPair(files),
+    Effect.tap(readTexts(files), (pair) => check(files, pair)),
     ({ what }) =>
       new OptionsUnusable({
         message:
@@ -62,7 +63,9 @@ export const firstPair = (files: TlsFiles): Effect.Effect<Pair, OptionsUnusable>
 export const following = (files: TlsFiles, first: Pair, use: (pair: Pair) => void): Effect.Effect<never> =>
   Effect.suspend(() => {
     let [held, told] = [first, ""]
-    const look = Effect.matchEffect(readPair(files), {
+    const isHeld = (pair: Pair) => Equal.equals(pair, held)
+    const whole = Effect.tap(readTexts(files), (pair) => isHeld(pair) ? Effect.void : check(files, pair))
+    const look = Effect.matchEffect(whole, {
       onFailure: ({ what }) => {
         if (what === told) return Effect.void
         told = what
@@ -70,7 +73,7 @@ export const following = (files: TlsFiles, first: Pair, use: (pair: Pair) => voi
       },
       onSuccess: (pair) => {
         told = ""
-        if (Equal.equals(pair, held)) return Effect.void
+        if (isHeld(pair)) return Effect.void
         held = pair
         use(pair)
         return Effect.logInfo("the server shows a new certificate", { until: new X509Certificate(pair.cert).validTo })

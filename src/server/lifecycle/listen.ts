@@ -173,10 +173,10 @@ export const guarded = HttpRouter.middleware((handler) =>
     Effect.map(HttpServerResponse.setHeaders(guards))
   ), { global: true })
 
-/** Returns a server that speaks TLS with the certificate in these files, also once others are in them. */
 /** Said also to Node, whose own least version may be lowered from outside. */
 const secure = { minVersion: "TLSv1.2" } as const
 
+/** Returns a server that speaks TLS with the certificate in these files, also once others are in them. */
 const secureServer = Effect.fnUntraced(function*(files: TlsFiles) {
   const pair = yield* firstPair(files)
   const server = createSecureServer({ ...limits, ...secure, ...pair, handshakeTimeout: headersTimeout })
