@@ -1,7 +1,7 @@
 // Finds out which components are beside a base, whether the base closes all egress, and whether it has the server, which may speak HTTPS.
 // What is not on this machine is judged by its name.
 // Used by cli/values/write-overlay.ts.
-import { Effect, Option, Schema } from "effect"
+import { Effect, Option, Schema, Struct } from "effect"
 import { readFileSync, realpathSync } from "node:fs"
 import { resolve } from "node:path"
 import { parse } from "yaml"
@@ -42,50 +42,57 @@ interface Sought {
   readonly name: RegExp
 }
 
-const closing: Sought = {
-  folder: "/components/restricted-egress",
-  name: /^[^?]*\/(components\/restricted-egress|kustomize\/overlays\/production)\/?(\?|$)/u
-}
-const serving: Sought = {
-  folder: "/kustomize/components/server",
-  name: /^[^?]*\/(kustomize\/(components\/server|(overlays|argo-cd)\/standalone)|flux\/platform\/standalone)\/?(\?|$)/u
-}
-const servingTls: Sought = {
-  folder: "/kustomize/components/server-tls",
-  name: /^[^?]*\/kustomize\/components\/server-tls\/?(\?|$)/u
-}
+const sought = {
+  closed: {
+    folder: "/components/restricted-egress",
+    name: /^[^?]*\/(components\/restricted-egress|kustomize\/overlays\/production)\/?(\?|$)/u
+  },
+  server: {
+    folder: "/kustomize/components/server",
+    name: /^[^?]*\/(kustomize\/(components\/server|(overlays|argo-cd)\/standalone)|flux\/platform\/standalone)\/?(\?|$)/u
+  },
+  serverTls: {
+    folder: "/kustomize/components/server-tls",
+    name: /^[^?]*\/kustomize\/components\/server-tls\/?(\?|$)/u
+  }
+} satisfies Record<string, Sought>
+
+type Found = ReadonlySet<keyof typeof sought>
+
+const allThat = (is: (component: Sought) => boolean): Found => new Set(Struct.keys(sought).filter((key) => is(sought[key])))
 
 /**
- * Reports whether the kustomization at `reference` is the component, or lists it, or another one that does. `seen` has the folders that were
+ * Returns which of the components the kustomization at `reference` is or lists, or others that it lists. `seen` has the folders that were
  * looked at before. What a kustomization lists is resolved from its real path, as kustomize does.
  */
-const has = (sought: Sought, reference: string, from: string, seen = new Set<string>()): Effect.Effect<boolean, BadInput> =>
+const foundIn = (reference: string, from: string, seen = new Set<string>()): Effect.Effect<Found, BadInput> =>
   Effect.gen(function*() {
     const folder = resolve(from, reference)
     const kustomization = yield* reading(folder, () => kustomizationIn(folder))
-    if (kustomization === undefined) return sought.name.test(reference)
+    if (kustomization === undefined) return allThat(({ name }) => name.test(reference))
     const place = yield* reading(folder, () => realpathSync(folder))
-    if ([folder, place].some((path) => path.endsWith(sought.folder))) return true
-    if (seen.has(place)) return false
+    if (seen.has(place)) return new Set()
     seen.add(place)
     const text = yield* reading(folder, () => readFileSync(kustomization, "utf8"))
-    return Option.isSome(yield* Effect.findFirst(listedIn(text), (listed) => has(sought, listed, place, seen)))
+    const below = yield* Effect.forEach(listedIn(text), (listed) => foundIn(listed, place, seen))
+    const here = allThat((component) => [folder, place].some((path) => path.endsWith(component.folder)))
+    return below.reduce<Found>((all, found) => all.union(found), here)
   })
 
 const isIn = (folder: string): Effect.Effect<boolean, BadInput> => reading(folder, () => kustomizationIn(folder) !== undefined)
 
 /** Returns the shipped components beside the base, and what is in it. Its reference is resolved from `out`, the overlay. */
-export const contentsOf = (
+export const contentsOf = Effect.fnUntraced(function*(
   { reference }: Base,
   out: string
-): Effect.Effect<Required<Pick<Options, "available" | "closed" | "server" | "serverTls">>, BadInput> => {
+): Effect.fn.Return<Required<Pick<Options, "available" | "closed" | "server">>, BadInput> {
   const from = realPathOf(resolve(out))
   const isThere = (component: string | undefined): Effect.Effect<boolean, BadInput> =>
     component === undefined ? Effect.succeed(false) : isRemote(reference) ? Effect.succeed(true) : isIn(resolve(from, component))
-  return Effect.all({
-    available: Effect.filter(shippedComponents, ({ name }) => isThere(componentBeside(reference, name))),
-    closed: has(closing, reference, from),
-    server: has(serving, reference, from),
-    serverTls: has(servingTls, reference, from)
-  })
-}
+  const found = yield* foundIn(reference, from)
+  return {
+    available: yield* Effect.filter(shippedComponents, ({ name }) => isThere(componentBeside(reference, name))),
+    closed: found.has("closed"),
+    server: !found.has("server") ? "none" : found.has("serverTls") ? "https" : "http"
+  }
+})

@@ -63,10 +63,8 @@ export interface Options {
   readonly available?: ReadonlyArray<ShippedComponent>
   /** Whether the base closes all egress, by component restricted-egress. */
   readonly closed?: boolean
-  /** Whether the base has the server, by component server. */
-  readonly server?: boolean
-  /** Whether that server speaks HTTPS, by component server-tls. */
-  readonly serverTls?: boolean
+  /** What the server speaks that the base has by component server; HTTPS by component server-tls. Absent: it has none. */
+  readonly server?: "none" | "http" | "https"
   /** Whether somebody else installs the CustomResourceDefinition. */
   readonly withoutCrd?: boolean
 }
@@ -81,10 +79,11 @@ const isLeftOut = (object: InstalledObject, name: string, { closed = false, with
 const serverPatches = (
   from: ResolvedConfig,
   to: ResolvedConfig,
-  { server: has = false, serverTls = false }: Options
+  speaks: Options["server"] = "none"
 ): ReadonlyArray<object> => {
-  const objects = serverTls ? secureServer : server
-  return has ? changesBetween(objects(from), objects({ ...to, name: from.name, namespace: from.namespace })).patches : []
+  if (speaks === "none") return []
+  const objects = speaks === "https" ? secureServer : server
+  return changesBetween(objects(from), objects({ ...to, name: from.name, namespace: from.namespace })).patches
 }
 
 /**
@@ -98,7 +97,7 @@ export const overlay = (values: Values, release: Release, options: Options = {})
     const withIt = overlayWith(to, [...best.components, component])
     return size(withIt) < size(best) && withIt.values.length <= best.values.length ? withIt : best
   }, overlayWith(to, []))
-  return { ...made, patches: [...made.patches, ...serverPatches(made.from.config, to.config, options)] }
+  return { ...made, patches: [...made.patches, ...serverPatches(made.from.config, to.config, options.server)] }
 }
 
 /** Returns the Secret to make by hand, if the values contain the token itself. */

@@ -123,47 +123,36 @@ describe("a base on this machine", () => {
 })
 
 describe("the server", () => {
-  const has = (reference: string, files: ByPath = {}): boolean => Effect.runSync(contents(reference, files, {})).server
+  const speaks = (reference: string, files: ByPath = {}) => Effect.runSync(contents(reference, files, {})).server
 
   it.each([
-    [true, `${elsewhere}/overlays/standalone?ref=v0.1.0`],
-    [true, `${elsewhere}/components/server?ref=v0.1.0`],
-    [true, "https://git.example.com/agent-job//flux/platform/standalone?ref=v0.1.0"],
-    [true, `${elsewhere}/argo-cd/standalone?ref=v0.1.0`],
-    [false, `${elsewhere}/overlays/production?ref=v0.1.0`],
-    [false, "https://git.example.com/ours//components/server?ref=v0.1.0"]
-  ])("is in a base elsewhere: %s, by its name %s", (is, reference) => expect(has(reference)).toBe(is))
+    ["http", `${elsewhere}/overlays/standalone?ref=v0.1.0`],
+    ["http", `${elsewhere}/components/server?ref=v0.1.0`],
+    ["http", "https://git.example.com/agent-job//flux/platform/standalone?ref=v0.1.0"],
+    ["http", `${elsewhere}/argo-cd/standalone?ref=v0.1.0`],
+    ["none", `${elsewhere}/overlays/production?ref=v0.1.0`],
+    ["none", "https://git.example.com/ours//components/server?ref=v0.1.0"]
+  ])("of a base elsewhere speaks %s, by its name %s", (expected, reference) => expect(speaks(reference)).toBe(expected))
 
   it.each([
-    [true, listing(`${elsewhere}/components/server?ref=v0.1.0`)],
-    [true, JSON.stringify({ resources: ["../kustomize/overlays/standalone"] })],
-    [false, JSON.stringify({ resources: ["../kustomize/overlays/agent"] })],
-    [false, listing("../kustomize/components/server-tls")]
-  ])("is in a base on this machine: %s, where it is %s", (is, kustomization) =>
-    expect(has("../mine", {
+    ["http", listing(`${elsewhere}/components/server?ref=v0.1.0`)],
+    ["http", listing("../kustomize/components/server")],
+    ["http", JSON.stringify({ resources: ["../kustomize/overlays/standalone"] })],
+    ["http", listing("../kustomize/components/server", "https://git.example.com/ours//components/server-tls?ref=v0.1.0")],
+    ["none", JSON.stringify({ resources: ["../kustomize/overlays/agent"] })],
+    ["none", listing("../kustomize/components/server-tls")],
+    ["https", JSON.stringify({ resources: ["../team"] })],
+    ["https", listing(`${elsewhere}/components/server?ref=v0.1.0`, `${elsewhere}/components/server-tls?ref=v0.1.0`)]
+  ])("of a base on this machine speaks %s, where it is %s", (expected, kustomization) =>
+    expect(speaks("../mine", {
       "mine/kustomization.yaml": kustomization,
+      "team/kustomization.yaml": listing("../kustomize/overlays/standalone", "../kustomize/components/server-tls"),
       "kustomize/overlays/standalone/kustomization.yaml": "components: [../../components/server]",
       "kustomize/overlays/agent/kustomization.yaml": "components: [../../components/pool]",
       "kustomize/components/server/kustomization.yaml": "",
       "kustomize/components/server-tls/kustomization.yaml": "",
       "kustomize/components/pool/kustomization.yaml": ""
-    })).toBe(is))
-
-  it.each([
-    [true, listing(`${elsewhere}/components/server-tls?ref=v0.1.0`)],
-    [true, JSON.stringify({ resources: ["../team"] })],
-    [false, listing(`${elsewhere}/components/server?ref=v0.1.0`)],
-    [false, listing("../kustomize/components/server")],
-    [false, listing("https://git.example.com/ours//components/server-tls?ref=v0.1.0")]
-  ])("speaks HTTPS: %s, where the base is %s", (speaks, kustomization) => {
-    const files = {
-      "mine/kustomization.yaml": kustomization,
-      "team/kustomization.yaml": listing("../kustomize/components/server", "../kustomize/components/server-tls"),
-      "kustomize/components/server/kustomization.yaml": "",
-      "kustomize/components/server-tls/kustomization.yaml": ""
-    }
-    expect(Effect.runSync(contents("../mine", files, {})).serverTls).toBe(speaks)
-  })
+    })).toBe(expected))
 })
 
 describe("a base behind a link", () => {

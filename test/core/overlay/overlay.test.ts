@@ -80,7 +80,7 @@ describe("the overlay", () => {
   it("brings the values to the server of a base that has one, under the name by which its volume is known", () => {
     const global = { imagePullSecrets: [{ name: "pull" }], labels: { owner: "b" }, podLabels: { team: "a" } }
     const patchesOf = (values: object, of: Partial<Release> = {}) =>
-      overlayOf({ task: inTasks, ...values }, of, { server: true }).patches.filter((patch) => JSON.stringify(patch).includes("-server"))
+      overlayOf({ task: inTasks, ...values }, of, { server: "http" }).patches.filter((patch) => JSON.stringify(patch).includes("-server"))
     const patches = patchesOf({ global })
     expect(metadataOf(patches)).toEqual(["agent-job-server", "agent-job-server", "agent-job-server"])
     expect(patches).toContainEqual({
