@@ -4,6 +4,7 @@
 import { crdName } from "../core/manifest/installation/crd.ts"
 import { secureServer, server } from "../core/manifest/installation/server.ts"
 import { componentLayers } from "../core/overlay/shipped.ts"
+import { aggregatedRoles } from "./components/aggregated-roles.ts"
 import { monitoring } from "./components/monitoring.ts"
 import { namespaces } from "./components/namespaces.ts"
 import { nodeCache } from "./components/node-cache.ts"
@@ -117,6 +118,7 @@ const withoutCrd: Component = {
 
 export const components: ReadonlyArray<Component> = [
   admission,
+  aggregatedRoles,
   caBundle,
   ha,
   monitoring,
