@@ -63,7 +63,7 @@ const losing = (url: string) =>
         approve: answerLost(url, server.approve),
         act: answerLost(url, server.act),
         outputs: answerLost(url, server.outputs),
-        stateVersion: answerLost(url, server.stateVersion)
+        state: answerLost(url, server.state)
       }))
   ).pipe(Layer.provide(client(url)))
 
@@ -468,7 +468,7 @@ describe("outputs that the server does not give", () => {
   it.live("are null for a program, as the serial is then, which can tell that from none", () =>
     Effect.gen(function*() {
       const screen = toldScreen()
-      const silent = asking(() => ({ stateVersion: () => Effect.fail(away) }))
+      const silent = asking(() => ({ state: () => Effect.fail(away) }))
       const { run } = yield* running(screen, request({ autoApprove: true, output: "json" }), quickstart, silent)
       yield* impatient(run)
       expect(screen.of("result").map((text) => JSON.parse(text))).toMatchObject([
@@ -604,7 +604,7 @@ describe("a run whose server does not come back", () => {
           })),
         log: (...asked) => unlessAway(server.log(...asked)),
         outputs: () => Effect.die("asks for the outputs of a server that is away"),
-        stateVersion: () => Effect.die("asks for the state of a server that is away")
+        state: () => Effect.die("asks for the state of a server that is away")
       }
     })
 
@@ -1032,7 +1032,7 @@ describe("an interrupt", () => {
             Effect.andThen(Effect.repeat(server.run(id), { until: ({ final }) => final })),
             Effect.andThen(server.act(id, action))
           ),
-        stateVersion: () => Effect.never
+        state: () => Effect.never
       }))
       const { run } = yield* running(screen, request({ autoApprove: true, output: "json" }), {
         plan: quickstart.plan,

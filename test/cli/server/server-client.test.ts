@@ -382,7 +382,7 @@ describe("the client of the server", () => {
       const url = yield* Effect.flatMap(directory, serve)
       const client = yield* at(url)
       const { id } = yield* client.ensureWorkspace("demo")
-      expect([yield* client.outputs(id), yield* client.stateVersion(id)]).toEqual([[], Option.none()])
+      expect([yield* client.outputs(id), (yield* client.state("demo")).version]).toEqual([[], undefined])
     }))
 
   it.live("lists the runs of one workspace, newest first", () =>
