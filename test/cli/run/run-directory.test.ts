@@ -8,6 +8,7 @@ import { ServerClient } from "../../../src/cli/server/server-client.ts"
 import {
   exitCodeOf,
   MaybeStarted,
+  NotAllowed,
   NothingThere,
   NoUse,
   type ServerFailure,
@@ -781,12 +782,15 @@ describe("the question", () => {
       expect(screen.transcript()).toContain("Error: no\n")
     }))
 
-  it.live.each(["yes", "no"])(
-    "whose answer %j is refused, while nobody has decided, ends with the refusal",
-    (typed) =>
+  it.live.each([
+    { typed: "yes", refused: new ServerRefused({ status: 409, message: "The run has another plan." }) },
+    { typed: "no", refused: new ServerRefused({ status: 409, message: "The run has another plan." }) },
+    { typed: "yes", refused: new NotAllowed({ message: "The token of CI has role=plan, which does not allow this." }) }
+  ])(
+    "whose answer $typed is refused, while nobody has decided, ends with the refusal",
+    ({ refused, typed }) =>
       Effect.gen(function*() {
         const screen = toldScreen(answers(typed))
-        const refused = new ServerRefused({ status: 409, message: "The run has another plan." })
         const refusing = asking(() => ({ approve: () => Effect.fail(refused), act: () => Effect.fail(refused) }))
         const { run } = yield* running(screen, request(), quickstart, refusing)
         expect(yield* Effect.flip(run)).toBe(refused)
@@ -1000,7 +1004,7 @@ describe("an interrupt", () => {
 
   it.live.each([
     { given: "by a server that refuses the token", refusal: new TokenRefused({ url: "http://server", given: true }), code: 5 },
-    { given: "for a reason of the server", refusal: new ServerRefused({ status: 403, message: "Only its pool may cancel it." }), code: 1 },
+    { given: "for a reason of the server", refusal: new ServerRefused({ status: 422, message: "It is not to be cancelled." }), code: 1 },
     { given: "as the run is gone", refusal: new NothingThere({ message: "There is no such run; see agent-job get runs." }), code: 3 }
   ])("whose cancel is refused, $given, says why, with that code", ({ code, refusal }) =>
     Effect.gen(function*() {
