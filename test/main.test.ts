@@ -11,7 +11,7 @@ import { playing, quickstart } from "./cli/fake-agent.ts"
 import { agentJob, run, start } from "./cli/program.ts"
 import { freePort } from "./free-port.ts"
 import { authority } from "./http/certificates.ts"
-import { agent, directory, failed, person, poolToken, serve, succeeded, userToken } from "./server/live-server.ts"
+import { agent, directory, failed, person, planToken, poolToken, readToken, serve, succeeded, userToken } from "./server/live-server.ts"
 import { temporaryFolder } from "./temporary-folder.ts"
 
 const environmentOf = (url: string, token = userToken) => ({ AGENT_JOB_URL: url, AGENT_JOB_TOKEN: token })
@@ -310,6 +310,40 @@ describe("the server as a command", () => {
       program.child.kill("SIGTERM")
       const { code, error } = yield* program.ended
       expect([code, error]).toEqual([0, ""])
+    }))
+
+  it.live("lets a pipeline plan whose token has role=plan, a person approve, and a board look on; what is not allowed is told in a sentence, with exit code 5", () =>
+    Effect.gen(function*() {
+      const made = yield* tokens
+      writeFileSync(join(made, "user"), `${userToken} Ada\n${planToken} CI role=plan\n${readToken} Board role=read\n`)
+      const port = yield* freePort
+      const program = yield* agentJob(flags(made, port))
+      yield* program.until("\"address\":\"http://")
+      const url = `http://127.0.0.1:${port}`
+      yield* playing(url, quickstart)
+      const [ci, ada] = [environmentOf(url, planToken), environmentOf(url)]
+      const planning = ["run", "examples/quickstart", "--workspace", "demo"]
+      const withoutRole = "use a token without a role."
+      expect(yield* run(planning, ci)).toMatchObject({
+        code: 5,
+        error:
+          `error: There is no workspace demo on ${url}, and none is made: The token of CI has role=plan, which does not allow POST /api/v2/organizations/:organization/workspaces; ${withoutRole}\n`
+      })
+      yield* person(url).workspace("demo")
+      expect(yield* run([...planning, "--auto-approve"], ci)).toMatchObject({
+        code: 5,
+        error: `error: The token of CI has role=plan, which does not allow a run that applies by itself (auto-apply); ${withoutRole}\n`
+      })
+      const planned = yield* run(planning, ci)
+      expect(planned).toMatchObject({ code: 0, error: "" })
+      const [id = ""] = /run-\w+/u.exec(planned.out) ?? []
+      expect(yield* run(["approve", id], ci)).toMatchObject({
+        code: 5,
+        error: `error: The token of CI has role=plan, which does not allow POST /api/v2/runs/:id/actions/apply; ${withoutRole}\n`
+      })
+      expect(yield* run(["approve", id], ada)).toMatchObject({ code: 0, error: "" })
+      expect(yield* run(["logs", "-f", id], environmentOf(url, readToken))).toMatchObject({ code: 0 })
+      expect(yield* person(url).view(id)).toMatchObject({ startedBy: "CI", approval: { by: "Ada" } })
     }))
 
   it.live("speaks HTTPS with the certificate that its environment names, to clients that trust its authority", () =>

@@ -6,7 +6,7 @@ import type { SqlError } from "effect/sql"
 import type { ProblemCode } from "../schema/api/problem.ts"
 
 export class Refused extends Data.TaggedError("Refused")<{
-  readonly status: 400 | 401 | 404 | 408 | 409 | 410 | 413 | 414 | 422 | 423 | 429 | 500 | 503
+  readonly status: 400 | 401 | 403 | 404 | 408 | 409 | 410 | 413 | 414 | 422 | 423 | 429 | 500 | 503
   readonly error: ProblemCode
   readonly message: string
   /** More for programs, such as the holder of a lock or the true end of a log. */

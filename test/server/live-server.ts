@@ -21,13 +21,15 @@ import type { ServerOptions } from "../../src/server/settings.ts"
 import { temporaryFolder } from "../temporary-folder.ts"
 
 export const userToken = "user-token-0123456789"
+/** Of `CI`, and of a board that shows runs. */
+export const [planToken, readToken] = ["plan-token-0123456789", "read-token-0123456789"]
 export const poolToken = "pool-token-0123456789"
 
 export const sha256 = (bytes: string | Uint8Array) => createHash("sha256").update(bytes).digest("hex")
 
 /** A directory with the two token files, removed when the scope closes. */
 export const directory = Effect.map(temporaryFolder("server"), (made) => {
-  writeFileSync(join(made, "user.token"), `# people\n${userToken}\n`)
+  writeFileSync(join(made, "user.token"), `# people\n${userToken}\n${planToken} CI role=plan\n${readToken} Board role=read\n`)
   writeFileSync(join(made, "pool.token"), poolToken)
   return made
 })
@@ -50,9 +52,13 @@ export const optionsIn = (made: string) => ({
   poolTokenFile: join(made, "pool.token")
 })
 
-/** Takes the pools of agents out of a database again, as a version that had a row for each name alone left it. */
+/** Takes what tokens with a role need out of a database again, as a version that had none left it. */
+const withoutRoles =
+  "ALTER TABLE runs DROP COLUMN startedBy; ALTER TABLE configurationVersions DROP COLUMN onlyNamed; DELETE FROM effect_sql_migrations WHERE migration_id >= 35"
+
+/** Takes the pools of agents, and what came after them, out of a database again, as a version that had a row for each name alone left it. */
 export const withoutAgentsOfPools =
-  `ALTER TABLE stages DROP COLUMN agentPool; CREATE TABLE earlier (name TEXT PRIMARY KEY, firstSeenAt TEXT NOT NULL, seenAt TEXT NOT NULL, pool TEXT, resting TEXT) STRICT, WITHOUT ROWID; INSERT INTO earlier SELECT name, firstSeenAt, MAX(seenAt), NULLIF(pool, ''), resting FROM agents GROUP BY name; DROP TABLE agents; ALTER TABLE earlier RENAME TO agents; CREATE INDEX agentsByAge ON agents (seenAt); DELETE FROM effect_sql_migrations WHERE migration_id >= 34`
+  `${withoutRoles}; ALTER TABLE stages DROP COLUMN agentPool; CREATE TABLE earlier (name TEXT PRIMARY KEY, firstSeenAt TEXT NOT NULL, seenAt TEXT NOT NULL, pool TEXT, resting TEXT) STRICT, WITHOUT ROWID; INSERT INTO earlier SELECT name, firstSeenAt, MAX(seenAt), NULLIF(pool, ''), resting FROM agents GROUP BY name; DROP TABLE agents; ALTER TABLE earlier RENAME TO agents; CREATE INDEX agentsByAge ON agents (seenAt); DELETE FROM effect_sql_migrations WHERE migration_id >= 34`
 
 /** Takes the sizes of journals, and what came after them, out of a database again, as a version that had none left it. */
 export const withoutJournalBytes =
@@ -144,9 +150,9 @@ export const ask = (url: string, token: string | undefined, method = "GET", body
     return { status: response.status, headers: response.headers, text, json: text.startsWith("{") ? JSON.parse(text) : undefined }
   })
 
-export const person = (url: string) => {
+export const person = (url: string, token = userToken) => {
   const as = (method: string, path: string, body?: unknown, headers?: Record<string, string>) =>
-    ask(path.startsWith("http") ? path : url + path, userToken, method, body, headers)
+    ask(path.startsWith("http") ? path : url + path, token, method, body, headers)
   const workspace = (name: string, settings: Record<string, unknown> = {}) =>
     Effect.map(
       as("POST", tfePath.workspaces("default"), { data: { type: "workspaces", attributes: { name, ...settings } } }),

@@ -1,13 +1,31 @@
 // Which token opens which route: a table of all routes of the server, each of which is asked with every kind of token.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { type Role, roles } from "../../src/core/text/token-lines.ts"
 import { taskHeader, taskPath } from "../../src/schema/api/task-api.ts"
 import { openApi } from "../../src/server/routes/open-api.ts"
-import { agent, ask, directory, person, planWith, poolToken, serve, taskUid, userToken, withoutRates } from "./live-server.ts"
+import {
+  agent,
+  ask,
+  directory,
+  person,
+  planToken,
+  planWith,
+  poolToken,
+  readToken,
+  serve,
+  taskUid,
+  userToken,
+  withoutRates
+} from "./live-server.ts"
 import { registered } from "./registered.ts"
 
-/** What opens a route. `link` is a secret in the path instead of a token; without it, the answer is 404, as for an unknown address. */
-type Opens = "anybody" | "user" | "pool" | "task" | "link"
+/**
+ * What opens a route: a role is the least that a user's token needs. `link` is a secret in the path instead of a token; without it, the answer
+ * is 404, as for an unknown address.
+ */
+type Opens = "anybody" | Role | "pool" | "task" | "link"
+const isRole = (opens: Opens | undefined): opens is Role => roles.some((role) => role === opens)
 
 const table: Readonly<Record<string, Opens>> = {
   "GET /healthz": "anybody",
@@ -30,73 +48,73 @@ const table: Readonly<Record<string, Opens>> = {
   "POST /api/task/v1/kept-state": "task",
   "POST /api/task/v1/state/lock": "task",
   "POST /api/task/v1/state/unlock": "task",
-  "GET /api/state/v1/workspaces/:name": "user",
-  "POST /api/state/v1/workspaces/:name": "user",
-  "PUT /api/state/v1/workspaces/:name": "user",
-  "DELETE /api/state/v1/workspaces/:name": "user",
-  "GET /api/agent-job/v1/runs": "user",
-  "GET /api/agent-job/v1/runs/:id": "user",
-  "GET /api/agent-job/v1/pools": "user",
-  "GET /api/agent-job/v1/audit": "user",
-  "GET /api/agent-job/v1/runs/:id/audit": "user",
-  "GET /api/agent-job/v1/workspaces/:name/audit": "user",
-  "GET /api/agent-job/v1/workspaces/:name/state": "user",
-  "GET /api/agent-job/v1/workspaces/:name/state/evidence/:id": "user",
-  "POST /api/agent-job/v1/workspaces/:name/state/evidence": "user",
-  "POST /api/agent-job/v1/workspaces/:name/state/push": "user",
-  "POST /api/agent-job/v1/workspaces/:name/state/rescue": "user",
-  "POST /api/agent-job/v1/workspaces/:name/state/import": "user",
-  "POST /api/agent-job/v1/workspaces/:name/state/unlock": "user",
+  "GET /api/state/v1/workspaces/:name": "everything",
+  "POST /api/state/v1/workspaces/:name": "everything",
+  "PUT /api/state/v1/workspaces/:name": "everything",
+  "DELETE /api/state/v1/workspaces/:name": "everything",
+  "GET /api/agent-job/v1/runs": "read",
+  "GET /api/agent-job/v1/runs/:id": "read",
+  "GET /api/agent-job/v1/pools": "read",
+  "GET /api/agent-job/v1/audit": "read",
+  "GET /api/agent-job/v1/runs/:id/audit": "read",
+  "GET /api/agent-job/v1/workspaces/:name/audit": "read",
+  "GET /api/agent-job/v1/workspaces/:name/state": "read",
+  "GET /api/agent-job/v1/workspaces/:name/state/evidence/:id": "everything",
+  "POST /api/agent-job/v1/workspaces/:name/state/evidence": "everything",
+  "POST /api/agent-job/v1/workspaces/:name/state/push": "everything",
+  "POST /api/agent-job/v1/workspaces/:name/state/rescue": "everything",
+  "POST /api/agent-job/v1/workspaces/:name/state/import": "everything",
+  "POST /api/agent-job/v1/workspaces/:name/state/unlock": "everything",
   "GET /.well-known/terraform.json": "anybody",
-  "GET /api/v2/ping": "user",
-  "GET /api/v2/account/details": "user",
-  "GET /api/v2/organizations/:organization/entitlement-set": "user",
-  "GET /api/v2/organizations/:organization/workspaces": "user",
-  "POST /api/v2/organizations/:organization/workspaces": "user",
-  "GET /api/v2/organizations/:organization/workspaces/:name": "user",
-  "GET /api/v2/workspaces/:id": "user",
-  "PATCH /api/v2/organizations/:organization/workspaces/:name": "user",
-  "PATCH /api/v2/workspaces/:id": "user",
-  "GET /api/v2/workspaces/:id/vars": "user",
-  "GET /api/v2/workspaces/:id/all-vars": "user",
-  "POST /api/v2/workspaces/:id/vars": "user",
-  "DELETE /api/v2/workspaces/:id/vars/:variable": "user",
-  "POST /api/v2/workspaces/:id/configuration-versions": "user",
-  "GET /api/v2/configuration-versions/:id": "user",
+  "GET /api/v2/ping": "read",
+  "GET /api/v2/account/details": "read",
+  "GET /api/v2/organizations/:organization/entitlement-set": "read",
+  "GET /api/v2/organizations/:organization/workspaces": "read",
+  "POST /api/v2/organizations/:organization/workspaces": "everything",
+  "GET /api/v2/organizations/:organization/workspaces/:name": "read",
+  "GET /api/v2/workspaces/:id": "read",
+  "PATCH /api/v2/organizations/:organization/workspaces/:name": "everything",
+  "PATCH /api/v2/workspaces/:id": "everything",
+  "GET /api/v2/workspaces/:id/vars": "read",
+  "GET /api/v2/workspaces/:id/all-vars": "read",
+  "POST /api/v2/workspaces/:id/vars": "everything",
+  "DELETE /api/v2/workspaces/:id/vars/:variable": "everything",
+  "POST /api/v2/workspaces/:id/configuration-versions": "plan",
+  "GET /api/v2/configuration-versions/:id": "read",
   "PUT /api/v2/uploads/:id/:secret": "link",
-  "POST /api/v2/runs": "user",
-  "GET /api/v2/runs/:id": "user",
-  "GET /api/v2/workspaces/:id/runs": "user",
-  "GET /api/v2/organizations/:organization/runs/queue": "user",
-  "GET /api/v2/organizations/:organization/capacity": "user",
-  "GET /api/v2/runs/:id/run-events": "user",
-  "POST /api/v2/runs/:id/actions/apply": "user",
-  "POST /api/v2/runs/:id/actions/discard": "user",
-  "POST /api/v2/runs/:id/actions/cancel": "user",
-  "POST /api/v2/runs/:id/actions/force-cancel": "user",
-  "GET /api/v2/plans/:id": "user",
-  "GET /api/v2/applies/:id": "user",
+  "POST /api/v2/runs": "plan",
+  "GET /api/v2/runs/:id": "read",
+  "GET /api/v2/workspaces/:id/runs": "read",
+  "GET /api/v2/organizations/:organization/runs/queue": "read",
+  "GET /api/v2/organizations/:organization/capacity": "read",
+  "GET /api/v2/runs/:id/run-events": "read",
+  "POST /api/v2/runs/:id/actions/apply": "everything",
+  "POST /api/v2/runs/:id/actions/discard": "plan",
+  "POST /api/v2/runs/:id/actions/cancel": "plan",
+  "POST /api/v2/runs/:id/actions/force-cancel": "everything",
+  "GET /api/v2/plans/:id": "read",
+  "GET /api/v2/applies/:id": "read",
   "GET /api/v2/logs/:id/:secret": "link",
-  "GET /api/v2/workspaces/:id/current-state-version": "user",
-  "GET /api/v2/workspaces/:id/current-state-version-outputs": "user",
-  "GET /api/v2/state-version-outputs/:id": "user",
-  "GET /api/v2/state-versions/:id": "user",
-  "GET /api/v2/state-versions/:id/download": "user",
-  "GET /api/v2/organizations/:organization/projects": "user",
-  "POST /api/v2/organizations/:organization/projects": "user",
-  "DELETE /api/v2/organizations/:organization/workspaces/:name": "user",
-  "POST /api/v2/workspaces/:id/relationships/tags": "user",
-  "PATCH /api/v2/workspaces/:id/tag-bindings": "user",
-  "POST /api/v2/workspaces/:id/actions/lock": "user",
-  "POST /api/v2/workspaces/:id/actions/unlock": "user",
-  "POST /api/v2/workspaces/:id/actions/force-unlock": "user",
-  "GET /api/v2/organizations/:organization/agent-pools": "user",
-  "POST /api/v2/organizations/:organization/agent-pools": "user",
-  "GET /api/v2/agent-pools/:id": "user",
-  "PATCH /api/v2/agent-pools/:id": "user",
-  "DELETE /api/v2/agent-pools/:id": "user",
-  "POST /api/v2/queries": "user",
-  "POST /api/v2/workspaces/:id/state-versions": "user"
+  "GET /api/v2/workspaces/:id/current-state-version": "read",
+  "GET /api/v2/workspaces/:id/current-state-version-outputs": "read",
+  "GET /api/v2/state-version-outputs/:id": "read",
+  "GET /api/v2/state-versions/:id": "read",
+  "GET /api/v2/state-versions/:id/download": "everything",
+  "GET /api/v2/organizations/:organization/projects": "read",
+  "POST /api/v2/organizations/:organization/projects": "everything",
+  "DELETE /api/v2/organizations/:organization/workspaces/:name": "everything",
+  "POST /api/v2/workspaces/:id/relationships/tags": "everything",
+  "PATCH /api/v2/workspaces/:id/tag-bindings": "everything",
+  "POST /api/v2/workspaces/:id/actions/lock": "everything",
+  "POST /api/v2/workspaces/:id/actions/unlock": "everything",
+  "POST /api/v2/workspaces/:id/actions/force-unlock": "everything",
+  "GET /api/v2/organizations/:organization/agent-pools": "read",
+  "POST /api/v2/organizations/:organization/agent-pools": "everything",
+  "GET /api/v2/agent-pools/:id": "read",
+  "PATCH /api/v2/agent-pools/:id": "everything",
+  "DELETE /api/v2/agent-pools/:id": "everything",
+  "POST /api/v2/queries": "everything",
+  "POST /api/v2/workspaces/:id/state-versions": "everything"
 }
 
 const address = (row: string) => {
@@ -119,7 +137,8 @@ describe("the table of scopes", () => {
         [method, { security }]
       ) => [`${method.toUpperCase()} ${path.replaceAll(/\{(\w+)\}/gu, ":$1")}`, Object.keys(security[0] ?? {})[0]])
     )
-    const ours = Object.entries(table).filter(([row, opens]) => ["user", "pool", "task"].includes(opens) && !row.includes("/api/v2/"))
+    const named = Object.entries(table).map(([row, opens]) => [row, isRole(opens) ? "user" : opens] as const)
+    const ours = named.filter(([row, opens]) => ["user", "pool", "task"].includes(opens) && !row.includes("/api/v2/"))
     expect(Object.fromEntries(told)).toEqual(Object.fromEntries(ours))
   })
 
@@ -142,8 +161,11 @@ describe("the table of scopes", () => {
         ["one in other letters", undefined, `Bearer ${userToken.toUpperCase()}`],
         ["an unknown task's", undefined, `Bearer ajt_${"a".repeat(43)}`],
         ["an ended stage's", undefined, `Bearer ${over.taskToken}`],
-        ["a user's", "user", `Bearer ${userToken}`],
-        ["a user's as password", "user", `Basic ${Buffer.from(`me:${userToken}`).toString("base64")}`],
+        ["a user's", "everything", `Bearer ${userToken}`],
+        ["a user's as password", "everything", `Basic ${Buffer.from(`me:${userToken}`).toString("base64")}`],
+        ["a planner's", "plan", `Bearer ${planToken}`],
+        ["a reader's", "read", `Bearer ${readToken}`],
+        ["a reader's as password", "read", `Basic ${Buffer.from(`me:${readToken}`).toString("base64")}`],
         ["a pool's", "pool", `Bearer ${poolToken}`],
         ["a stage's", "task", `Bearer ${stage.taskToken}`],
         ["another stage's", "task", `Bearer ${otherStage.taskToken}`]
@@ -161,8 +183,12 @@ describe("the table of scopes", () => {
             [taskHeader.taskUid]: given === "an ended stage's" ? taskUid : given
           }
           const answer = yield* ask(url + path, undefined, method, method === "GET" ? undefined : {}, headers)
-          const may = opens === kind || opens === "anybody" || opens === "link"
+          const ofUser = isRole(opens) && isRole(kind)
+          const may = opens === kind || ofUser || opens === "anybody" || opens === "link"
           cells++
+          if ((answer.status === 403) !== (ofUser && roles.indexOf(kind) < roles.indexOf(opens))) {
+            wrong.push(`${row} with ${given} token: ${answer.status}`)
+          }
           if (may === (answer.status === 401)) wrong.push(`${row} with ${given} token: ${answer.status}`)
           if (opens === "link" && answer.status !== 404) wrong.push(`${row} without its secret: ${answer.status}`)
           if (answer.status === 401) {
@@ -171,7 +197,7 @@ describe("the table of scopes", () => {
         }
       }
       expect(wrong).toEqual([])
-      expect(cells).toBeGreaterThan(700)
+      expect(cells).toBeGreaterThan(1000)
       expect([...refusals].map((refusal) => refusal.split(" ")[0]).sort()).toEqual(["own", "tfe"])
     }))
 

@@ -101,7 +101,15 @@ const stores = Layer.mergeAll(Assignments.layer, ImportRuns.layer, Settlements.l
   Layer.provideMerge(Layer.mergeAll(Pools.layer, Workspaces.layer)),
   Layer.provideMerge(Layer.mergeAll(Agents.layer, Commits.layer)),
   Layer.provide(Layer.succeed(Settings, { dataDir: "", publicUrl: undefined, defaultPool: undefined, keep: keptByDefault })),
-  Layer.provide(Layer.succeed(Tokens, { holderOf: () => Option.none(), pools: [pool], secretOf: () => "", isSecretOf: () => false }))
+  Layer.provide(
+    Layer.succeed(Tokens, {
+      user: () => Option.none(),
+      pool: () => Option.none(),
+      pools: [pool],
+      secretOf: () => "",
+      isSecretOf: () => false
+    })
+  )
 )
 
 const StoredStage = Schema.Struct({

@@ -65,7 +65,10 @@ const flags = {
     "Certificate of the server in PEM, with the rest of its chain, to speak HTTPS instead of HTTP; read again when it changes."
   ),
   keyFile: tlsFile("tls-private-key-file", "keyFile", "Its private key in PEM."),
-  userTokenFile: file("user-token-file", "Tokens of people, one a line."),
+  userTokenFile: file(
+    "user-token-file",
+    "Tokens of people, one a line; what follows a token is a name, and may be role=plan or role=read at the end."
+  ),
   poolTokenFile: file("pool-token-file", "Tokens of controllers, one a line; what follows a token is the name of its pool."),
   defaultPool: Flag.String("default-pool").pipe(
     Flag.withMetavar("POOL"),

@@ -1,9 +1,10 @@
 // The outputs of the state that a run left, and the state's serial.
 // Invariant: what a later run, or a person, has stored is never given as this run's.
 // Used by run-directory.
-import { Effect, Option } from "effect"
+import { Effect } from "effect"
 import type { RunView } from "../../schema/api/run.ts"
-import type { Output, StoredVersion } from "../server/server-answers.ts"
+import type { StateView } from "../../schema/api/state.ts"
+import type { Output } from "../server/server-answers.ts"
 import { ServerClient } from "../server/server-client.ts"
 import type { ServerFailure } from "../terminal/failure.ts"
 import { Screen } from "../terminal/screen.ts"
@@ -20,7 +21,7 @@ const noState: Outputs = { outputs: [], stateSerial: null }
 export const notKnown: Outputs = { outputs: null, stateSerial: null }
 
 /** Reports whether the version was stored after the run, which had the workspace until its end. */
-const isLater = ({ id, status, timestamps }: RunView, { createdAt, runId }: StoredVersion): boolean =>
+const isLater = ({ id, status, timestamps }: RunView, { createdAt, runId }: NonNullable<StateView["version"]>): boolean =>
   runId !== id && Date.parse(createdAt) > Date.parse(timestamps[status] ?? createdAt)
 
 /** Returns the call's result, or null after a message if the server does not give it: the run itself has succeeded by then. */
@@ -41,15 +42,15 @@ export const outputsOf = Effect.fn("outputsOf")(function*(run: RunView, workspac
     `The state of ${workspace} was changed again after this run, so the outputs of this run are not shown; see what is there now: agent-job state show ${workspace}`
   )
   if (status !== "applied" && (status !== "planned_and_finished" || planOnly)) return notKnown
-  const newest = orNull(server.stateVersion(workspaceId))
-  const before = yield* newest
+  const state = orNull(server.state(workspace))
+  const before = yield* state
   if (before === null) return notKnown
-  if (Option.isNone(before)) return noState
-  const { id, serial } = before.value
-  if (isLater(run, before.value)) return yield* Effect.as(tellChanged, notKnown)
+  if (before.version === undefined) return noState
+  const { id, serial } = before.version
+  if (isLater(run, before.version)) return yield* Effect.as(tellChanged, notKnown)
   const outputs = yield* orNull(server.outputs(workspaceId))
-  const after = outputs === null ? null : yield* newest
+  const after = outputs === null ? null : yield* state
   if (after === null) return { outputs: null, stateSerial: serial }
-  if (Option.exists(after, (version) => version.id === id)) return { outputs, stateSerial: serial }
+  if (after.version?.id === id) return { outputs, stateSerial: serial }
   return yield* Effect.as(tellChanged, { outputs: null, stateSerial: serial })
 })

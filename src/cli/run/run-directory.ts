@@ -116,7 +116,9 @@ const lostSight = Effect.fnUntraced(function*(runId: string, { _tag }: ServerFai
   if (_tag === "ServerUnreachable" || _tag === "TokenRefused") {
     yield* screen.step(`${runId} goes on without this command; follow it with: agent-job logs -f ${runId}`)
   }
-  if (_tag === "ServerRefused") yield* screen.step(`${runId} is left as it is on the server; look with: agent-job get ${runId}`)
+  if (_tag === "ServerRefused" || _tag === "NotAllowed") {
+    yield* screen.step(`${runId} is left as it is on the server; look with: agent-job get ${runId}`)
+  }
 })
 
 /** Tells a person what was done, the outputs, and what to do next. */

@@ -8,13 +8,6 @@ const document = <F extends Schema.Struct.Fields>(attributes: F) =>
 
 export const Identified = document({})
 export const ConfigurationVersion = document({ "upload-url": Schema.String })
-export const StateVersion = Schema.Struct({
-  data: Schema.Struct({
-    id: Schema.String,
-    attributes: Schema.Struct({ serial: Schema.Int, "created-at": Schema.String }),
-    relationships: Schema.Struct({ run: Schema.Struct({ data: Schema.NullOr(Schema.Struct({ id: Schema.String })) }) })
-  })
-})
 const Output = Schema.Struct({ attributes: Schema.Struct({ name: Schema.String, sensitive: Schema.Boolean, value: Schema.Unknown }) })
 export const OutputList = Schema.Struct({ data: Schema.Array(Output) })
 export type Output = typeof Output.Type["attributes"]
@@ -53,15 +46,6 @@ export interface WorkspaceRow {
   readonly pool?: string
   /** Whether its state waits for a person. A server of an older version does not say so. */
   readonly inDoubt?: true
-}
-
-/** A version of a workspace's state. */
-export interface StoredVersion {
-  readonly id: string
-  readonly serial: number
-  readonly createdAt: string
-  /** The id of the run that stored it; null if a person did. */
-  readonly runId: string | null
 }
 
 /** A variable of a workspace. The server gives null as the value of a sensitive one. */

@@ -14,7 +14,7 @@ import { BadInput, type ServerFailure } from "../terminal/failure.ts"
 import { auditCall, type AuditOf } from "./audit-call.ts"
 import type { Connection } from "./connection.ts"
 import { runCalls } from "./run-calls.ts"
-import type { Output, StoredVersion, WorkspaceRow, WorkspaceVariable } from "./server-answers.ts"
+import type { Output, WorkspaceRow, WorkspaceVariable } from "./server-answers.ts"
 import { makeRequests } from "./server-requests.ts"
 import { stateCalls } from "./state-calls.ts"
 import { workspaceCalls } from "./workspace-calls.ts"
@@ -74,8 +74,6 @@ export class ServerClient extends Context.Service<ServerClient, {
   readonly log: (logUrl: string, offset: number, waitSeconds: number) => Effect.Effect<Uint8Array, ServerFailure>
   /** Returns the outputs of the workspace's state; none before there is a state. */
   readonly outputs: (workspaceId: string) => Effect.Effect<ReadonlyArray<Output>, ServerFailure>
-  /** Returns the newest version of the workspace's state. */
-  readonly stateVersion: (workspaceId: string) => Effect.Effect<Option.Option<StoredVersion>, ServerFailure>
   /** Returns the state of the workspace of that name. */
   readonly state: (workspace: string) => Effect.Effect<StateView, ServerFailure>
   /** Returns the bytes of a refused state. */

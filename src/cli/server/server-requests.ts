@@ -1,5 +1,5 @@
 // How the server is asked: a request, with the token where one is wanted, its answer decoded, and the failure of it in words.
-// Invariant: every request ends with a value or one of four errors, and no error holds the token. It ends in time: by the response headers, then by silence.
+// Invariant: every request ends with a value or one of five errors, and no error holds the token. It ends in time: by the response headers, then by silence.
 // Used by cli/server/server-client, and by the calls beside it, which say what to ask for.
 import { Duration, Effect, Option, Redacted, Schema, Stream } from "effect"
 import { type HttpClient, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
@@ -8,9 +8,19 @@ import { parseExactly } from "../../core/text/exact-json.ts"
 import type { ChosenProxy } from "../../http/chosen-proxy.ts"
 import { failureInWords, notTrusted, unconnected } from "../../http/failure-words.ts"
 import { letGo } from "../../http/let-go.ts"
+import { isOneOf } from "../../schema/api/problem.ts"
 import { archiveLimitBytes } from "../../schema/api/task-api.ts"
 import { tfePath } from "../../schema/api/tfe-api.ts"
-import { NothingThere, NoUse, type ServerFailure, ServerRefused, ServerUnreachable, TokenRefused, unanswered } from "../terminal/failure.ts"
+import {
+  NotAllowed,
+  NothingThere,
+  NoUse,
+  type ServerFailure,
+  ServerRefused,
+  ServerUnreachable,
+  TokenRefused,
+  unanswered
+} from "../terminal/failure.ts"
 import type { Connection } from "./connection.ts"
 import { type Expected, isOwn, saidBy, strangeAnswer } from "./own-answer.ts"
 
@@ -95,10 +105,12 @@ export const makeRequests = ({ token, url }: Connection, http: HttpClient.HttpCl
       AskAgain: ({ message }) =>
         new ServerUnreachable({ url, detail: `it answers ${status}: ${message}`, why: soonAnother(response, status < 500) }),
       TokenRefused: () => new TokenRefused({ url, given: Option.isSome(token) }),
-      Final: ({ message }) =>
-        status === 404
+      Final: ({ error, message }) => {
+        if (isOneOf(error, "not-allowed")) return new NotAllowed({ message })
+        return status === 404
           ? new NothingThere({ message: `There is no ${thing} on ${url}; \`${listing(thing)}\` lists what there is.` })
           : new ServerRefused({ status, message })
+      }
     })
   }
 

@@ -7,7 +7,7 @@ import { ImportStarted, statePath, StateView } from "../../schema/api/state.ts"
 import { taskHeader } from "../../schema/api/task-api.ts"
 import { tfePath } from "../../schema/api/tfe-api.ts"
 import { NothingThere, type ServerFailure, ServerUnreachable, unanswered } from "../terminal/failure.ts"
-import { OutputList, StateVersion } from "./server-answers.ts"
+import { OutputList } from "./server-answers.ts"
 import type { ServerClient } from "./server-client.ts"
 import { callTimeout, json, type Requests } from "./server-requests.ts"
 
@@ -21,7 +21,6 @@ type StateCalls = Pick<
   | "pushState"
   | "settleRescue"
   | "state"
-  | "stateVersion"
 >
 
 /** How long the server gives a state to arrive (server/access/bodies), and how long evidence may take to be checked before it is sent. */
@@ -60,13 +59,6 @@ export const stateCalls = ({ authorised, bytesOf, decoded, send, url }: Requests
     outputs: (workspaceId) =>
       decoded(OutputList, Request.get(tfePath.outputs(workspaceId)), "workspace").pipe(
         Effect.map(({ data }) => data.map(({ attributes }) => attributes))
-      ),
-    stateVersion: (workspaceId) =>
-      decoded(StateVersion, Request.get(tfePath.stateVersion(workspaceId)), "state").pipe(
-        Effect.map(({ data: { attributes: { "created-at": createdAt, serial }, id, relationships: { run } } }) =>
-          Option.some({ id, serial, createdAt, runId: run.data?.id ?? null })
-        ),
-        Effect.catchTag("NothingThere", () => Effect.succeed(Option.none()))
       ),
     state: (workspace) => decoded(StateView, Request.get(statePath.state(workspace)), `workspace ${workspace}`),
     evidence: (workspace, id) =>

@@ -4,7 +4,7 @@ import { Effect, Option, Stream } from "effect"
 import { HttpClientRequest as Request } from "effect/http"
 import { poolId, PoolList, poolOfId, poolsPath } from "../../schema/api/pools.ts"
 import { organization, tfePath } from "../../schema/api/tfe-api.ts"
-import { NothingThere } from "../terminal/failure.ts"
+import { NotAllowed, NothingThere } from "../terminal/failure.ts"
 import { Identified, VariableList, WorkspaceList } from "./server-answers.ts"
 import type { ServerClient } from "./server-client.ts"
 import { jsonApi, made, type Requests } from "./server-requests.ts"
@@ -44,6 +44,11 @@ export const workspaceCalls = ({ authorised, decoded, send, url }: Requests): Wo
         Effect.catchTag("NothingThere", () =>
           create({ name }).pipe(
             Effect.map(({ data }) => ({ id: data.id, created: true })),
+            Effect.catchTag(
+              "NotAllowed",
+              ({ message }) =>
+                Effect.fail(new NotAllowed({ message: `There is no workspace ${name} on ${url}, and none is made: ${message}` }))
+            ),
             // Somebody else may have made the workspace in between.
             Effect.catchTag("ServerRefused", (refusal) => Effect.catchTag(get, "NothingThere", () => Effect.fail(refusal)))
           ))

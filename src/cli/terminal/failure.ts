@@ -85,7 +85,7 @@ export class TokenRefused extends Data.TaggedError("TokenRefused")<{ readonly ur
   }
 }
 
-/** The cluster accepts the login but does not allow the request. */
+/** The cluster accepts the login, or the server the token, but does not allow the request. */
 export class NotAllowed extends Data.TaggedError("NotAllowed")<{ readonly message: string }> {
   override readonly [Runtime.errorExitCode] = exitCode.tokenRefused
 }
@@ -96,7 +96,7 @@ export class ServerRefused extends Data.TaggedError("ServerRefused")<{ readonly 
 }
 
 /** How a request to the server may fail. */
-export type ServerFailure = ServerUnreachable | TokenRefused | NothingThere | ServerRefused
+export type ServerFailure = ServerUnreachable | TokenRefused | NotAllowed | NothingThere | ServerRefused
 
 /** Reports whether the server may answer if it is asked again. */
 export const mayPass = (error: ServerFailure): error is ServerUnreachable =>

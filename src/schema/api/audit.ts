@@ -1,4 +1,4 @@
-// Who changed what on the server, as people and programs read it back.
+// Who changed what on the server, or was not allowed to, as people and programs read it back.
 // It never contains a token or a variable's value; of a request's body only a pool, and what an agent calls itself and its task.
 // Used by server/access/audit, server/routes/run-routes and the CLI.
 import { Schema } from "effect"
@@ -15,7 +15,7 @@ export const AuditEntry = Schema.Struct({
   }),
   action: Schema.String.annotate({
     description:
-      "The method and the path's pattern, and in brackets what else there is to know of it, such as \"(kept as evidence)\" of a state, or \"(pool NAME)\" or \"(no pool)\" where a workspace was bound or that was taken back. \"(broken off)\" is of an earlier version: it may have been done."
+      "The method and the path's pattern, and in brackets what else there is to know of it, such as \"(kept as evidence)\" of a state, \"(not allowed)\" of what the role of a token does not allow, also if it only reads, or \"(pool NAME)\" or \"(no pool)\" where a workspace was bound or that was taken back. \"(broken off)\" is of an earlier version: it may have been done."
   }),
   object: Schema.String.annotate({
     description:

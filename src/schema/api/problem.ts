@@ -25,6 +25,7 @@ export type ProblemCode =
   | "log-gap"
   | "no-plan"
   | "no-state"
+  | "not-allowed"
   | "not-found"
   | "not-in-doubt"
   | "not-kept"

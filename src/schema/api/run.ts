@@ -85,6 +85,9 @@ export const RunView = Schema.Struct({
     Sha256.annotate({ description: "The seal: of the saved plan and all that it was made with; what an approval names." })
   ),
   approval: Schema.optionalKey(Approval),
+  startedBy: Schema.optionalKey(
+    Schema.String.annotate({ description: "Who started it, as in the audit trail; absent: an import, or a run from before this was kept." })
+  ),
   stoppedBy: Schema.optionalKey(Schema.String.annotate({ description: "Who cancelled or discarded it, as in the audit trail." })),
   hasChanges: Schema.optionalKey(Schema.Boolean),
   changes: Schema.optionalKey(Changes),

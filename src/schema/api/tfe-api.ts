@@ -109,6 +109,5 @@ export const tfePath = {
   runs: "/api/v2/runs",
   action: (id: string, action: "apply" | "discard" | "cancel" | "force-cancel") =>
     `/api/v2/runs/${encodeURIComponent(id)}/actions/${action}`,
-  stateVersion: (workspaceId: string) => `/api/v2/workspaces/${encodeURIComponent(workspaceId)}/current-state-version`,
   outputs: (workspaceId: string) => `/api/v2/workspaces/${encodeURIComponent(workspaceId)}/current-state-version-outputs`
 } as const

@@ -9,6 +9,7 @@ import { stateRoute } from "../../schema/api/state.ts"
 import { taskPath } from "../../schema/api/task-api.ts"
 import { tfePath } from "../../schema/api/tfe-api.ts"
 import type { RunId, WorkspaceName } from "../../schema/names.ts"
+import { Refused } from "../refused.ts"
 import { type Act, CurrentAct } from "../store/act.ts"
 import { row, rows } from "../store/database.ts"
 import type { Params } from "./http-answer.ts"
@@ -65,11 +66,20 @@ const make = Effect.gen(function*() {
   const beforehand = <A, E, R>(asked: Asked, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
     Effect.provideService(effect, CurrentAct, actOf(asked, false))
 
-  /** Runs a handler. Each write that succeeds has an entry, also where it found nothing to change. */
+  /**
+   * Runs a handler. Each write that succeeds has an entry, also where it found nothing to change; and so has whatever the role of a token
+   * does not allow, be it only to read.
+   */
   const recorded = <A, E, R>(asked: Asked, answer: Effect.Effect<A, E, R>): Effect.Effect<A, E | SqlError.SqlError, R> => {
     const act = actOf(asked, isWrite(asked))
     const unlessWritten = Effect.suspend(() => act.isDue ? sql.withTransaction(Effect.void) : Effect.void)
-    return Effect.provideService(Effect.tap(answer, () => unlessWritten), CurrentAct, act)
+    const ifNotAllowed = (failure: unknown) => {
+      if (!(failure instanceof Refused) || failure.status !== 403) return Effect.void
+      act.isDue = true
+      act.end = "not allowed"
+      return unlessWritten
+    }
+    return answer.pipe(Effect.tapError(ifNotAllowed), Effect.tap(() => unlessWritten), Effect.provideService(CurrentAct, act))
   }
 
   /** Whether the object is the name of a workspace, and maybe an id after it; otherwise it is an id, and maybe more after it. */

@@ -3,12 +3,14 @@
 // Used by the routes, each with the one kind of token that it takes.
 import { Effect, Option } from "effect"
 import type { HttpServerRequest } from "effect/http"
-import { notFound, unauthorized } from "../refused.ts"
+import { neededBy, notAllowed } from "../../core/run/permission.ts"
+import type { Role } from "../../core/text/token-lines.ts"
+import { notFound, Refused, unauthorized } from "../refused.ts"
 import { Audit } from "./audit.ts"
 import { type Answer, type Failure, type Handler, type Params, routesWith } from "./http-answer.ts"
 import { type Limited, Limits } from "./limits.ts"
 import type { isLogSecret } from "./links.ts"
-import { type Caller, tokenOf, Tokens } from "./tokens.ts"
+import { type Caller, tokenOf, Tokens, type User } from "./tokens.ts"
 
 type Form = Parameters<typeof routesWith>[0]
 type Request = HttpServerRequest.HttpServerRequest
@@ -52,16 +54,38 @@ export const routesOf = <A>(who: Who<A>, form: Form) =>
         }))
   })
 
-/** Makes routes for the holder of a user's or a pool's token; the handler gets the holder. */
-export const routesFor = (kind: "user" | "pool", form: Form) =>
-  Effect.flatMap(
-    Tokens,
-    (tokens) =>
-      routesOf(
-        (token) => Effect.succeed(Option.map(tokens.holderOf(kind, token), (caller) => ({ caller, enter: Effect.succeedSome(caller) }))),
-        form
+const routesOfHolders = <A extends Caller>(holder: (token: string) => Option.Option<A>, form: Form) =>
+  routesOf((token) => Effect.succeed(Option.map(holder(token), (caller) => ({ caller, enter: Effect.succeedSome(caller) }))), form)
+
+/** Makes routes for the holder of a pool's token; the handler gets the holder. */
+export const routesForPools = (form: Form) => Effect.flatMap(Tokens, ({ pool }) => routesOfHolders(pool, form))
+
+/**
+ * Fails if the role of the user's token does not allow what is asked: with 403, of which the audit trail has an entry, or as if it were
+ * not there.
+ */
+export const permit = (user: User, needed: Role, asked: string, status: 403 | 404 = 403): Effect.Effect<void, Refused> => {
+  const message = notAllowed(user, needed, asked)
+  return message === undefined ? Effect.void : Effect.fail(new Refused({ status, error: "not-allowed", message }))
+}
+
+/**
+ * Makes routes for the holder of a user's token; the handler gets the holder. A `route` needs the role that its method says
+ * (core/run/permission), and one that is made by `needing` another role.
+ */
+export const routesForUsers = (form: Form) =>
+  Effect.gen(function*() {
+    const { user } = yield* Tokens
+    const known = yield* routesOfHolders(user, form)
+    const permitted = (needed: (method: string) => Role): typeof known => (method, path, handler) =>
+      known(method, path, (request, params, user) =>
+        Effect.andThen(permit(user, needed(method), `${method} ${path}`), handler(request, params, user)))
+    const needing = (role: Role) =>
+      permitted(() =>
+        role
       )
-  )
+    return { needing, route: permitted(neededBy) }
+  })
 
 /**
  * Makes routes whose address is the permission: its last part is a secret, and `opens` checks it against the id before it. `follows` tells

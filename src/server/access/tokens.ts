@@ -5,7 +5,8 @@ import { Context, Effect, Layer, Option } from "effect"
 import { createHash, createHmac, randomBytes, timingSafeEqual } from "node:crypto"
 import { readFile, rename, writeFile } from "node:fs/promises"
 import { dirname, join } from "node:path"
-import { type TokenLine, tokenLines } from "../../core/text/token-lines.ts"
+import type { Holder } from "../../core/run/permission.ts"
+import { knownRoles, type TokenLine, tokenLines } from "../../core/text/token-lines.ts"
 import { codeOf, errorInWords, whyUnreadable } from "../../schema/system-error.ts"
 import { OptionsUnusable, ServerError, type ServerOptions } from "../settings.ts"
 import { syncDirectory } from "../store/blobs.ts"
@@ -32,19 +33,25 @@ export const tokenOf = (authorization: string | undefined): Option.Option<string
   return Option.some(decoded.slice(decoded.indexOf(":") + 1))
 }
 
-/** Who asks, as the token or the link shows; it never has the secret itself. */
-export interface Caller {
-  readonly kind: "user" | "pool" | "task" | "link"
-  /**
-   * For a user or a pool, the name after the token in the token file, or else the first 8 hex digits of the token's SHA-256; for a task,
-   * its stage's id; for a link, the id of what it opens.
-   */
+/** The holder of a user token: its name in the token file, or else the first 8 hex digits of the token's SHA-256, and its role. */
+export interface User extends Holder {
+  readonly kind: "user"
+}
+
+/** A pool's name is found as a user's; that of a task is its stage's id, and that of a link the id of what it opens. */
+interface OfKind<Kind> {
+  readonly kind: Kind
   readonly name: string
 }
 
+/** Who asks, as the token or the link shows; it never has the secret itself. */
+export type Caller = User | OfKind<"pool"> | OfKind<"task"> | OfKind<"link">
+
 export class Tokens extends Context.Service<Tokens, {
-  /** Returns the holder of a token in the file for that kind. */
-  readonly holderOf: (kind: "user" | "pool", token: string) => Option.Option<Caller>
+  /** Returns the holder of a token in the file of the user tokens. */
+  readonly user: (token: string) => Option.Option<User>
+  /** Returns the holder of a token in the file of the pool tokens. */
+  readonly pool: (token: string) => Option.Option<OfKind<"pool">>
   /** The names in the file of the pool tokens, in its order; tokens with the same name are of one pool. */
   readonly pools: ReadonlyArray<string>
   /**
@@ -69,7 +76,8 @@ export class Tokens extends Context.Service<Tokens, {
         const secretOf = (subject: string) => createHmac("sha256", key).update(subject).digest("hex")
         return Tokens.of({
           pools: [...new Set(known.pool.map(({ name }) => name))],
-          holderOf: (kind, token) => Option.map(oneOf(known[kind], token), ({ name }) => ({ kind, name })),
+          user: (token) => Option.map(oneOf(known.user, token), ({ name, role }) => ({ kind: "user", name, role })),
+          pool: (token) => Option.map(oneOf(known.pool, token), ({ name }) => ({ kind: "pool", name })),
           secretOf,
           isSecretOf: (subject, secret) => timingSafeEqual(sha256(secretOf(subject)), sha256(secret))
         })
@@ -83,36 +91,48 @@ const oneOf = (all: ReadonlyArray<Known>, token: string): Option.Option<Known> =
   return Option.fromUndefinedOr(all.filter((known) => timingSafeEqual(known.hash, hash))[0])
 }
 
-interface Known {
+interface Known extends Holder {
   readonly hash: Buffer
-  readonly name: string
 }
 
-const knownOf = ({ name, token }: TokenLine): Known => {
-  const hash = sha256(token)
-  return { hash, name: name === "" ? hash.toString("hex").slice(0, 8) : name }
-}
+const unusable = (message: string) => Effect.fail(new OptionsUnusable({ message }))
 
-const tokensIn = (file: string, whose: string) =>
-  Effect.tryPromise({
+/** Returns the holder of a token; fails if its line has a role that no token of such a file may have. */
+const knownOf =
+  (file: string, whose: "user" | "pool") => ({ name: said, role, token }: TokenLine): Effect.Effect<Known, OptionsUnusable> => {
+    const hash = sha256(token)
+    const name = said === "" ? hash.toString("hex").slice(0, 8) : said
+    if (whose === "pool" && role !== "everything") {
+      return unusable(`The pool token file ${file} gives the token of ${name} a role, which only user tokens have; take it from that line.`)
+    }
+    return role === undefined
+      ? unusable(
+        `The user token file ${file} gives the token of ${name} a role that there is not; let that line end with ${knownRoles}, or with the name of one who may do everything.`
+      )
+      : Effect.succeed({ hash, name, role })
+  }
+
+const tokensIn = Effect.fnUntraced(function*(file: string, whose: "user" | "pool") {
+  const text = yield* Effect.tryPromise({
     try: () => readFile(file, "utf8"),
     catch: (cause) =>
       new OptionsUnusable({
         message: `The ${whose} token file ${file} cannot be read (${whyUnreadable(cause)}); create it, one token a line.`
       })
-  }).pipe(
-    Effect.map(tokenLines),
-    Effect.flatMap((tokens) =>
-      tokens.length === 0 || tokens.some(({ token }) => token.length < 16)
-        ? Effect.fail(
-          new OptionsUnusable({
-            message:
-              `The ${whose} token file ${file} must hold at least one token, each of 16 characters or more; write a random one into it.`
-          })
-        )
-        : Effect.succeed(tokens.map(knownOf))
+  })
+  const lines = tokenLines(text)
+  if (lines.length === 0 || lines.some(({ token }) => token.length < 16)) {
+    return yield* unusable(
+      `The ${whose} token file ${file} must hold at least one token, each of 16 characters or more; write a random one into it.`
     )
-  )
+  }
+  const known = yield* Effect.forEach(lines, knownOf(file, whose))
+  const twice = known.find(({ hash, role }) => known.some((other) => other.hash.equals(hash) && other.role !== role))
+  if (twice !== undefined) {
+    return yield* unusable(`The user token file ${file} has the token of ${twice.name} twice, with other roles; leave one of these lines.`)
+  }
+  return known
+})
 
 const keyBytes = 32
 

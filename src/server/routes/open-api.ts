@@ -26,7 +26,11 @@ import { ToldResult } from "../../schema/task/stage-result.ts"
 const bearer = (description: string) => HttpApiSecurity.bearer.pipe(HttpApiSecurity.annotate(OpenApi.Description, description))
 
 class UserToken extends HttpApiMiddleware.Service<UserToken>()("UserToken", {
-  security: { user: bearer("A token of the user token file; also taken as the password of basic authentication.") }
+  security: {
+    user: bearer(
+      "A token of the user token file; also taken as the password of basic authentication. One with a role gets 403 for what that does not allow."
+    )
+  }
 }) {}
 class PoolToken
   extends HttpApiMiddleware.Service<PoolToken>()("PoolToken", { security: { pool: bearer("A token of the pool token file.") } })
@@ -40,7 +44,7 @@ const refusal = Problem.annotate({
   description:
     "A refusal. Some say more: offset or number, where a log or a journal ends; another's lock; or kept, that a state is evidence now."
 })
-const refusals = [400, 401, 404, 408, 409, 413, 414, 422, 423, 429, 431, 500, 503].map((status) =>
+const refusals = [400, 401, 403, 404, 408, 409, 413, 414, 422, 423, 429, 431, 500, 503].map((status) =>
   refusal.pipe(HttpApiSchema.status(status))
 )
 const bytes = HttpApiSchema.StreamUint8Array()

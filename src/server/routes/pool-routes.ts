@@ -6,7 +6,7 @@ import { HttpRouter, HttpServerResponse } from "effect/http"
 import { AcknowledgeRequest, AcquireRequest, CancellationsRequest, poolPath, poolRoute, WaitRequest } from "../../schema/api/pool-api.ts"
 import { Uid } from "../../schema/names.ts"
 import { ToldResult } from "../../schema/task/stage-result.ts"
-import { routesFor } from "../access/authorize.ts"
+import { routesForPools } from "../access/authorize.ts"
 import { logBeneath, noContent, problem, refusedOf } from "../access/http-answer.ts"
 import { jsonOf, queryOf } from "../access/http-request.ts"
 import { Agents } from "../run/agents.ts"
@@ -22,7 +22,7 @@ const decodeUid = Schema.decodeUnknownOption(Uid)
 export const poolRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const agents = yield* Agents
   const assignments = yield* Assignments
-  const route = yield* routesFor("pool", problem)
+  const route = yield* routesForPools(problem)
   const id = ({ id = "" }: { readonly id?: string }) => id
   /** Notes that an agent is resting, and why. A disk without room for that must not keep it from hearing cancellations. */
   const note = (agent: string, pool: string, because: string) =>

@@ -6,7 +6,7 @@ import { auditPath } from "../../schema/api/audit.ts"
 import { poolsPath } from "../../schema/api/pools.ts"
 import { runPath } from "../../schema/api/run.ts"
 import { type About, Audit, everything } from "../access/audit.ts"
-import { routesFor } from "../access/authorize.ts"
+import { routesForUsers } from "../access/authorize.ts"
 import { problem } from "../access/http-answer.ts"
 import { countOf, onlyParameters, pageSizeOf, queryOf } from "../access/http-request.ts"
 import { baseUrl } from "../access/links.ts"
@@ -26,7 +26,7 @@ export const runRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const runs = yield* Runs
   const views = yield* makeRunViews
   const workspaces = yield* Workspaces
-  const route = yield* routesFor("user", problem)
+  const { route } = yield* routesForUsers(problem)
 
   const chosen = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServerRequest) {
     const [name, before, open] = ["workspace", "before", "open"].map((parameter) => queryOf(request, parameter))

@@ -5,7 +5,7 @@ import { Effect, Schema } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { stateRoute } from "../../schema/api/state.ts"
 import { LockInfo, lockLimitBytes, stateLimitBytes, taskHeader } from "../../schema/api/task-api.ts"
-import { routesFor } from "../access/authorize.ts"
+import { routesForUsers } from "../access/authorize.ts"
 import { Bodies } from "../access/bodies.ts"
 import { noContent, type Params, problem, stateAnswer, unlocked } from "../access/http-answer.ts"
 import { jsonOf, queryOf, workspaceName } from "../access/http-request.ts"
@@ -34,12 +34,12 @@ export const stateRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const locks = yield* StateLocks
   const states = yield* StateVersions
   const workspaces = yield* Workspaces
-  const route = yield* routesFor("user", asLocked)
+  const { needing, route } = yield* routesForUsers(asLocked)
 
   const existing = ({ name = "" }: Params) => workspaces.named(name)
 
   return [
-    route("GET", address, (_, params) =>
+    needing("everything")("GET", address, (_, params) =>
       Effect.gen(function*() {
         return yield* stateAnswer(blobs, yield* Effect.flatMap(states.current((yield* existing(params)).id), orNotFound))
       })),

@@ -4,7 +4,7 @@ import { Effect, type Schema } from "effect"
 import { HttpRouter, type HttpServerRequest, HttpServerResponse } from "effect/http"
 import { ForceUnlock, type ImportStarted, SettleRescue, stateRoute } from "../../schema/api/state.ts"
 import { keptStateLimitBytes, stateLimitBytes } from "../../schema/api/task-api.ts"
-import { routesFor } from "../access/authorize.ts"
+import { routesForUsers } from "../access/authorize.ts"
 import { Bodies } from "../access/bodies.ts"
 import { type Failure, problem, stateAnswer } from "../access/http-answer.ts"
 import { jsonOf, queryOf, workspaceName } from "../access/http-request.ts"
@@ -51,7 +51,7 @@ export const workspaceStateRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const versions = yield* StateVersions
   const views = yield* StateViews
   const workspaces = yield* Workspaces
-  const route = yield* routesFor("user", problem)
+  const { needing, route } = yield* routesForUsers(problem)
 
   /** Makes a route for what a person does about the state of a workspace. It answers with the view after it. */
   const actRoute = (
@@ -66,7 +66,7 @@ export const workspaceStateRoutes = HttpRouter.addAll(Effect.gen(function*() {
 
   return [
     route("GET", place, (_, { name = "" }) => Effect.map(views.view(name), (view) => HttpServerResponse.jsonUnsafe(view))),
-    route("GET", `${place}/evidence/:id`, (_, { id = "", name = "" }) =>
+    needing("everything")("GET", `${place}/evidence/:id`, (_, { id = "", name = "" }) =>
       Effect.gen(function*() {
         const workspace = yield* workspaces.named(name)
         return yield* stateAnswer(blobs, yield* evidence.get(workspace.id, id))

@@ -92,9 +92,11 @@ const makeEndingEarlier = () => {
 export class Configurations extends Context.Service<Configurations, {
   /** Fails with 404 if there is no such version. */
   readonly get: (id: string) => Effect.Effect<ConfigurationVersion, StoreFailure>
-  /** Creates a version without an archive. One that is speculative can only be planned. */
-  readonly create: (workspaceId: string, speculative: boolean) => Effect.Effect<ConfigurationVersion, StoreFailure>
-  /** Returns the newest uploaded version that may be applied. */
+  /**
+   * Creates a version without an archive. One that is speculative can only be planned. With `onlyNamed` no run has it that does not name it.
+   */
+  readonly create: (workspaceId: string, speculative: boolean, onlyNamed?: boolean) => Effect.Effect<ConfigurationVersion, StoreFailure>
+  /** Returns the newest uploaded version that may be applied, for a run that names none. */
   readonly latest: (workspaceId: string) => Effect.Effect<ConfigurationVersion | undefined, SqlError.SqlError>
   /**
    * Stores the archive of a version. `saidBytes` is the length that the request states, if it does. Fails with 409 `already-uploaded` if
@@ -118,17 +120,18 @@ const make = Effect.gen(function*() {
 
   const get = (id: string) => Effect.flatMap(one(sql`SELECT * FROM configurationVersions WHERE id = ${id}`), orNotFound)
 
-  const create = Effect.fn("Configurations.create")(function*(workspaceId: string, speculative: boolean) {
+  const create = Effect.fn("Configurations.create")(function*(workspaceId: string, speculative: boolean, onlyNamed = false) {
     const id = yield* newId("cv")
     yield* actsOn(id)
-    yield* sql`INSERT INTO configurationVersions (id, seq, workspaceId, speculative, status, createdAt)
-      SELECT ${id}, COALESCE(MAX(seq), 0) + 1, ${workspaceId}, ${speculative}, 'pending', ${yield* now} FROM configurationVersions`
+    yield* sql`INSERT INTO configurationVersions (id, seq, workspaceId, speculative, onlyNamed, status, createdAt)
+      SELECT ${id}, COALESCE(MAX(seq), 0) + 1, ${workspaceId}, ${speculative}, ${onlyNamed}, 'pending', ${yield* now} FROM configurationVersions`
     return yield* get(id)
   }, sql.withTransaction)
 
   const latest = (workspaceId: string) =>
     one(
-      sql`SELECT * FROM configurationVersions WHERE workspaceId = ${workspaceId} AND status = 'uploaded' AND speculative = 0 ORDER BY seq DESC LIMIT 1`
+      sql`SELECT * FROM configurationVersions
+        WHERE workspaceId = ${workspaceId} AND status = 'uploaded' AND speculative = 0 AND onlyNamed = 0 ORDER BY seq DESC LIMIT 1`
     )
 
   const upload = Effect.fn("Configurations.upload")(function*<E>(id: string, bytes: Stream.Stream<Uint8Array, E>, saidBytes?: number) {

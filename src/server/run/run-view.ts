@@ -211,6 +211,7 @@ export const makeRunViews = Effect.gen(function*() {
       archiveSha256: run.archiveSha256,
       ...(run.planSha256 !== null && { planSha256: run.planSha256 }),
       ...(run.approval !== null && { approval: run.approval }),
+      ...(run.startedBy !== null && { startedBy: run.startedBy }),
       ...(run.stoppedBy !== null && { stoppedBy: run.stoppedBy }),
       ...(run.hasChanges !== null && { hasChanges: run.hasChanges }),
       ...(run.changes !== null && { changes: run.changes }),

@@ -42,6 +42,7 @@ export const Run = Schema.Struct({
   engine: Schema.NullOr(Schema.fromJsonString(Engine)),
   planSha256: Schema.NullOr(Sha256),
   approval: Schema.NullOr(Schema.fromJsonString(Approval)),
+  startedBy: Schema.NullOr(Schema.String),
   stoppedBy: Schema.NullOr(Schema.String),
   hasChanges: Schema.NullOr(Schema.BooleanFromBit),
   changes: Schema.NullOr(Schema.fromJsonString(Changes)),
@@ -76,6 +77,8 @@ export interface NewRun {
   readonly mayAsk?: boolean
   readonly destroy: boolean
   readonly message: string
+  /** The name of whoever may stop it with a token that only plans; absent for an import, which nobody may. */
+  readonly startedBy?: string
   readonly engine: Engine | undefined
   readonly options: PlanOptions
   readonly variables: ReadonlyArray<RunVariable>

@@ -216,5 +216,10 @@ export const migrations = Migrator.fromRecord({
     `ALTER TABLE agentsOfPools RENAME TO agents`,
     `CREATE INDEX agentsByAge ON agents (seenAt)`,
     `CREATE INDEX agentsByPool ON agents (pool, seenAt)`
+  ),
+  /** Who started a run, who may stop it with a token that only plans, and whether a version of a configuration was made with such a token. */
+  "0035_roles": statements(
+    `ALTER TABLE runs ADD COLUMN startedBy TEXT`,
+    `ALTER TABLE configurationVersions ADD COLUMN onlyNamed INTEGER NOT NULL DEFAULT 0`
   )
 })

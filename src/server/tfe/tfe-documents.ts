@@ -1,7 +1,9 @@
 // Our records in the shapes of the TFE v2 JSON:API: pure functions, one for each type, with no more than its clients read.
 // Every shape has the relationships and permissions without which stock clients crash.
 // Used by the TFE routes.
+import { allows, type Holder, neededToStop } from "../../core/run/permission.ts"
 import { isFinal, type Step, wishes } from "../../core/run/run-machine.ts"
+import type { Role } from "../../core/text/token-lines.ts"
 import { poolId, type PoolView } from "../../schema/api/pools.ts"
 import { organization } from "../../schema/api/tfe-api.ts"
 import type { ConfigurationVersion } from "../run/configurations.ts"
@@ -37,10 +39,12 @@ export const fixedAttributes = {
 } as const
 
 /**
- * `holder` is the workspace's current run. A holder that is still pending does not count as a lock: clients would call that a manual one.
+ * `role` is that of whoever asks. `holder` is the workspace's current run. A holder that is still pending does not count as a lock: clients
+ * would call that a manual one.
  * `in-doubt` is ours, not in the TFE API; it is there only if it is known that the workspace waits for a rescue of its state.
  */
-export const workspaceDocument = (workspace: Workspace, holder: Run | undefined, inDoubt = false) => {
+export const workspaceDocument = (workspace: Workspace, role: Role, holder: Run | undefined, inDoubt = false) => {
+  const everything = allows(role, "everything")
   const pool = workspace.pool === null ? null : poolId(workspace.pool)
   return {
     id: workspace.id,
@@ -59,17 +63,17 @@ export const workspaceDocument = (workspace: Workspace, holder: Run | undefined,
       "vcs-repo": null,
       ...(inDoubt && { "in-doubt": true }),
       permissions: {
-        "can-update": true,
+        "can-update": everything,
         "can-destroy": false,
-        "can-queue-run": true,
-        "can-queue-apply": true,
-        "can-queue-destroy": true,
+        "can-queue-run": allows(role, "plan"),
+        "can-queue-apply": everything,
+        "can-queue-destroy": everything,
         "can-read-settings": true,
         "can-read-variable": true,
-        "can-update-variable": true,
-        "can-lock": true,
-        "can-unlock": true,
-        "can-force-unlock": true,
+        "can-update-variable": everything,
+        "can-lock": everything,
+        "can-unlock": everything,
+        "can-force-unlock": everything,
         "can-force-delete": false
       }
     },
@@ -104,9 +108,11 @@ export const configurationVersionDocument = (version: ConfigurationVersion, uplo
 const timestampsOf = ({ timestamps }: Run) =>
   Object.fromEntries(Object.entries(timestamps).map(([status, at]) => [`${status.replaceAll("_", "-")}-at`, at]))
 
-/** A run as lists show it. `position` is how many runs are before this one; clients print it as what they wait for. */
-export const listedRunDocument = (run: Run, position: number) => {
+/** A run as lists show it to a user. `position` is how many runs are before this one; clients print it as what they wait for. */
+export const listedRunDocument = (run: Run, user: Holder, position: number) => {
   const may = wishes(run)
+  const everything = allows(user.role, "everything")
+  const stop = allows(user.role, neededToStop(run, user))
   return {
     id: run.id,
     type: "runs",
@@ -129,7 +135,13 @@ export const listedRunDocument = (run: Run, position: number) => {
         "is-discardable": may.discard,
         "is-force-cancelable": may.forceCancel
       },
-      permissions: { "can-apply": true, "can-cancel": true, "can-discard": true, "can-force-cancel": true, "can-force-execute": false }
+      permissions: {
+        "can-apply": everything,
+        "can-cancel": stop,
+        "can-discard": stop,
+        "can-force-cancel": everything,
+        "can-force-execute": false
+      }
     },
     relationships: {
       workspace: relation("workspaces", run.workspaceId),
@@ -140,8 +152,8 @@ export const listedRunDocument = (run: Run, position: number) => {
   }
 }
 
-export const runDocument = (run: WholeRun, position: number, ofWorkspace: ReadonlyArray<WorkspaceVariable>) => {
-  const { attributes, ...listed } = listedRunDocument(run, position)
+export const runDocument = (run: WholeRun, user: Holder, position: number, ofWorkspace: ReadonlyArray<WorkspaceVariable>) => {
+  const { attributes, ...listed } = listedRunDocument(run, user, position)
   return {
     ...listed,
     attributes: {

@@ -3,7 +3,7 @@
 import { Effect } from "effect"
 import { type HttpServerRequest, HttpServerResponse } from "effect/http"
 import { organization } from "../../schema/api/tfe-api.ts"
-import { routesFor } from "../access/authorize.ts"
+import { routesForUsers } from "../access/authorize.ts"
 import { jsonApiErrors, type Params } from "../access/http-answer.ts"
 import { countOf, pageSizeOf } from "../access/http-request.ts"
 import { basePath, baseUrl } from "../access/links.ts"
@@ -50,7 +50,7 @@ export const makeTfe = Effect.gen(function*() {
   const { publicUrl } = yield* Settings
   const path = basePath(publicUrl)
   return {
-    route: yield* routesFor("user", jsonApiErrors),
+    ...(yield* routesForUsers(jsonApiErrors)),
     path,
     base: (request: HttpServerRequest.HttpServerRequest) => baseUrl(publicUrl, request),
     /** The answer to a request that made something, with the address of what it made. */

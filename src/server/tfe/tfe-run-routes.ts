@@ -3,14 +3,15 @@
 // Used by server/lifecycle/server.
 import { Effect } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
+import { allows, neededToStart, neededToStop } from "../../core/run/permission.ts"
 import { RunEvent, type Step } from "../../core/run/run-machine.ts"
 import { ApplyRun, CreateConfigurationVersion, CreateRun, organization } from "../../schema/api/tfe-api.ts"
 import type { PlanOptions } from "../../schema/task/agent-task.ts"
-import { linkRoutes } from "../access/authorize.ts"
+import { linkRoutes, permit } from "../access/authorize.ts"
 import { jsonApiErrors, noContent } from "../access/http-answer.ts"
 import { countOf, jsonOf, parametersOf, queryOf } from "../access/http-request.ts"
 import { isLogSecret, isUploadSecret, logUrl, uploadUrl } from "../access/links.ts"
-import { Tokens } from "../access/tokens.ts"
+import { Tokens, type User } from "../access/tokens.ts"
 import { invalid } from "../refused.ts"
 import { Configurations } from "../run/configurations.ts"
 import { Logs } from "../run/logs.ts"
@@ -44,7 +45,7 @@ const optionsOf = (attributes: CreateRun["data"]["attributes"]): PlanOptions => 
 })
 
 export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
-  const { base, made, member, route } = yield* makeTfe
+  const { base, made, member, needing, route } = yield* makeTfe
   const configurations = yield* Configurations
   const logs = yield* Logs
   const runs = yield* Runs
@@ -57,9 +58,9 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
 
   /** Returns the workspace's variables that a run's own may replace; nothing is read for a run without any. */
   const besides = (workspaceId: string, own: ReadonlyArray<unknown>) => own.length === 0 ? Effect.succeed([]) : variables.list(workspaceId)
-  const shown = (run: WholeRun) =>
-    Effect.zipWith(runs.pendingBefore(run), besides(run.workspaceId, run.variables), (...more) => runDocument(run, ...more))
-  const listed = (run: Run) => Effect.map(runs.pendingBefore(run), (position) => listedRunDocument(run, position))
+  const shown = (run: WholeRun, user: User) =>
+    Effect.zipWith(runs.pendingBefore(run), besides(run.workspaceId, run.variables), (...more) => runDocument(run, user, ...more))
+  const listed = (run: Run, user: User) => Effect.map(runs.pendingBefore(run), (position) => listedRunDocument(run, user, position))
 
   const step = (which: Step, id: string, url: string) =>
     Effect.gen(function*() {
@@ -67,19 +68,19 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
       return stepDocument(yield* runs.get(runOfStep(id)), rows, which, logUrl(tokens, url, runOfStep(id), which))
     })
 
-  const included = (run: Run, wanted: string, url: string) =>
+  const included = (run: Run, user: User, wanted: string, url: string) =>
     Effect.gen(function*() {
       const names = wanted.split(",")
       const workspace = yield* workspaces.get(run.workspaceId)
       const holder = workspace.currentRunId === null ? undefined : yield* runs.find(workspace.currentRunId)
       return [
-        ...(names.includes("workspace") ? [workspaceDocument(workspace, holder)] : []),
+        ...(names.includes("workspace") ? [workspaceDocument(workspace, user.role, holder)] : []),
         ...(names.includes("plan") ? [yield* step("plan", run.id, url)] : []),
         ...(names.includes("apply") ? [yield* step("apply", run.id, url)] : [])
       ]
     })
 
-  const create = Effect.fnUntraced(function*({ data: { attributes, relationships } }: CreateRun) {
+  const create = Effect.fnUntraced(function*({ data: { attributes, relationships } }: CreateRun, user: User) {
     yield* unless(unkeptRun(attributes))
     const asked = relationships?.["configuration-version"]?.data?.id
     const workspace = yield* workspaces.get(relationships?.workspace.data.id ?? "")
@@ -89,6 +90,8 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
     }
     const planOnly = attributes["plan-only"] === true || version.speculative
     const saved = attributes["save-plan"] === true && !planOnly
+    const autoApply = !saved && (attributes["auto-apply"] ?? workspace.autoApply)
+    yield* permit(user, neededToStart({ autoApply, planOnly }), "a run that applies by itself (auto-apply)")
     const own = attributes.variables ?? []
     return yield* runs.create({
       workspaceId: workspace.id,
@@ -97,11 +100,12 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
       archiveSha256: version.sha256,
       planOnly,
       saved,
-      autoApply: !saved && (attributes["auto-apply"] ?? workspace.autoApply),
+      autoApply,
       allowEmptyApply: attributes["allow-empty-apply"] === true,
       mayAsk: attributes["may-ask"] === true,
       destroy: attributes["is-destroy"] === true,
       message: attributes.message ?? "",
+      startedBy: user.name,
       engine: attributes.engine ?? undefined,
       options: optionsOf(attributes),
       variables: ownVariables(yield* besides(workspace.id, own), own)
@@ -110,18 +114,20 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
 
   const accepted = HttpServerResponse.empty({ status: 202 })
   const action = (name: "discard" | "cancel", event: RunEvent) =>
-    route(
-      "POST",
-      `/api/v2/runs/:id/actions/${name}`,
-      (_, { id = "" }, caller) => Effect.as(runs.step(id, event, { stoppedBy: caller.name }), accepted)
-    )
+    needing("plan")("POST", `/api/v2/runs/:id/actions/${name}`, (_, { id = "" }, user) =>
+      Effect.gen(function*() {
+        yield* permit(user, neededToStop(yield* runs.get(id), user), `to ${name} a run that somebody else started`)
+        yield* runs.step(id, event, { stoppedBy: user.name })
+        return accepted
+      }))
 
   return [
-    route("POST", "/api/v2/workspaces/:id/configuration-versions", (request, { id = "" }) =>
+    needing("plan")("POST", "/api/v2/workspaces/:id/configuration-versions", (request, { id = "" }, { role }) =>
       Effect.gen(function*() {
         const workspace = yield* workspaces.get(id)
         const { data: { attributes } } = yield* createConfigurationVersion(request)
-        const version = yield* configurations.create(workspace.id, attributes.speculative === true)
+        const onlyNamed = !allows(role, "everything") // so that nobody applies by mistake what was uploaded to be planned
+        const version = yield* configurations.create(workspace.id, attributes.speculative === true, onlyNamed)
         return made("/api/v2/configuration-versions", configurationVersionDocument(version, uploadUrl(tokens, base(request), version.id)))
       })),
     route(
@@ -134,33 +140,37 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
       return Effect.as(configurations.upload(id, request.stream, said === undefined ? undefined : Number(said)), noContent)
     }),
 
-    route(
-      "POST",
-      "/api/v2/runs",
-      (request) => Effect.map(Effect.flatMap(Effect.flatMap(createRun(request), create), shown), (shape) => made("/api/v2/runs", shape))
-    ),
-    route("GET", "/api/v2/runs/:id", (request, { id = "" }) =>
+    needing("plan")("POST", "/api/v2/runs", (request, _, user) =>
+      Effect.gen(function*() {
+        const run = yield* create(yield* createRun(request), user)
+        return made("/api/v2/runs", yield* shown(run, user))
+      })),
+    route("GET", "/api/v2/runs/:id", (request, { id = "" }, user) =>
       Effect.gen(function*() {
         const run = yield* runs.whole(id)
         const wanted = queryOf(request, "include")
-        return document(yield* shown(run), 200, wanted === undefined ? undefined : yield* included(run, wanted, base(request)))
+        return document(yield* shown(run, user), 200, wanted === undefined ? undefined : yield* included(run, user, wanted, base(request)))
       })),
-    route("GET", "/api/v2/workspaces/:id/runs", (request, { id = "" }) =>
+    route("GET", "/api/v2/workspaces/:id/runs", (request, { id = "" }, user) =>
       Effect.gen(function*() {
         const workspace = yield* workspaces.get(id)
         yield* unless(unknownRunFilter(parametersOf(request)))
         const { number, size } = yield* pageOf(request)
         const found = yield* runs.list(workspace.id, size + 1, (number - 1) * size)
-        return documents(yield* Effect.forEach(found.slice(0, size), listed), { number, size, more: found.length > size })
+        return documents(yield* Effect.forEach(found.slice(0, size), (run) => listed(run, user)), {
+          number,
+          size,
+          more: found.length > size
+        })
       })),
-    route("GET", "/api/v2/organizations/:organization/runs/queue", (request, params) =>
+    route("GET", "/api/v2/organizations/:organization/runs/queue", (request, params, user) =>
       Effect.gen(function*() {
         yield* member(params)
         yield* unless(unknownRunFilter(parametersOf(request)))
         const { number, size } = yield* pageOf(request)
         const before = (number - 1) * size
         const found = yield* runs.pending(size + 1, before)
-        const shown = found.slice(0, size).map((run, at) => listedRunDocument(run, before + at))
+        const shown = found.slice(0, size).map((run, at) => listedRunDocument(run, user, before + at))
         return documents(shown, { number, size, more: found.length > size })
       })),
     route("GET", "/api/v2/organizations/:organization/capacity", (_, params) =>

@@ -1,9 +1,11 @@
 // The TFE API's states, which can only be read: the current one, its outputs, and the download. Used by server/lifecycle/server.
-// A sensitive output's value is given only to a request for that one output, as stock clients send it.
+// A sensitive output's value is given only to a request for that one output, as stock clients send it, and not to a token with a role.
 // Invariant: no more of outputs is in memory than server/access/bodies has room for.
 import { Effect, Result } from "effect"
 import { HttpRouter, type HttpServerRequest, type HttpServerResponse } from "effect/http"
+import { allows } from "../../core/run/permission.ts"
 import { isLongerThan } from "../../core/text/json-length.ts"
+import { permit } from "../access/authorize.ts"
 import { Bodies } from "../access/bodies.ts"
 import { stateAnswer } from "../access/http-answer.ts"
 import type { Caller } from "../access/tokens.ts"
@@ -57,7 +59,7 @@ const aroundOutputBytes = 128
 const lengthOf = ({ body }: HttpServerResponse.HttpServerResponse): number => body._tag === "Uint8Array" ? body.contentLength : 0
 
 export const tfeStateRoutes = HttpRouter.addAll(Effect.gen(function*() {
-  const { base, route } = yield* makeTfe
+  const { base, needing, route } = yield* makeTfe
   const blobs = yield* Blobs
   const bodies = yield* Bodies
   const heapBytes = yield* Heap
@@ -104,12 +106,12 @@ export const tfeStateRoutes = HttpRouter.addAll(Effect.gen(function*() {
     )
 
   return [
-    route(
-      "GET",
-      "/api/v2/workspaces/:id/current-state-version",
-      (request, { id = "" }) =>
-        Effect.map(Effect.flatMap(states.current(id), orNotFound), (version) => document(stateVersionDocument(version, base(request))))
-    ),
+    route("GET", "/api/v2/workspaces/:id/current-state-version", (request, { id = "" }, user) =>
+      Effect.gen(function*() {
+        // Of 404 stock clients take that there is no state, and go on. For any other they would download it, and even their `init` fail.
+        yield* permit(user, "everything", "the state of the workspace", 404)
+        return document(stateVersionDocument(yield* Effect.flatMap(states.current(id), orNotFound), base(request)))
+      })),
     route("GET", "/api/v2/workspaces/:id/current-state-version-outputs", (request, { id = "" }, caller) =>
       Effect.gen(function*() {
         const workspace = yield* workspaces.get(id)
@@ -126,12 +128,13 @@ export const tfeStateRoutes = HttpRouter.addAll(Effect.gen(function*() {
     route("GET", "/api/v2/state-version-outputs/:id", (request, { id = "" }, caller) =>
       Effect.gen(function*() {
         const parsed = parseOutputId(id)
+        const whole = allows(caller.role, "everything")
         const version = yield* Effect.flatMap(states.find(parsed?.versionId ?? ""), orNotFound)
         return yield* outputsOf(
           caller,
           request,
           version,
-          (outputs) => outputs.filter(([name]) => name === parsed?.name),
+          (outputs) => outputs.filter(([name]) => name === parsed?.name).map(([name, output]) => [name, whole ? output : asListed(output)]),
           ([output]) => output === undefined ? undefined : document(outputDocument(version, ...output))
         )
       })),
@@ -141,7 +144,7 @@ export const tfeStateRoutes = HttpRouter.addAll(Effect.gen(function*() {
       (request, { id = "" }) =>
         Effect.map(Effect.flatMap(states.find(id), orNotFound), (version) => document(stateVersionDocument(version, base(request))))
     ),
-    route(
+    needing("everything")(
       "GET",
       "/api/v2/state-versions/:id/download",
       (_, { id = "" }) => Effect.flatMap(Effect.flatMap(states.find(id), orNotFound), (version) => stateAnswer(blobs, version))

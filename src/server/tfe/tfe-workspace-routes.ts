@@ -8,6 +8,7 @@ import { CreateVariable, CreateWorkspace, tfePath, UpdateWorkspace } from "../..
 import { openRoutes } from "../access/authorize.ts"
 import { jsonApiErrors, noContent, type Params } from "../access/http-answer.ts"
 import { jsonOf, parametersOf, queryOf } from "../access/http-request.ts"
+import type { User } from "../access/tokens.ts"
 import { invalid } from "../refused.ts"
 import { Pools } from "../run/pools.ts"
 import { Runs } from "../run/runs.ts"
@@ -48,10 +49,10 @@ export const tfeWorkspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const workspaces = yield* Workspaces
   const open = yield* openRoutes(jsonApiErrors)
 
-  const shown = Effect.fnUntraced(function*(workspace: Workspace) {
+  const shown = Effect.fnUntraced(function*(workspace: Workspace, { role }: User) {
     const holder = workspace.currentRunId === null ? undefined : yield* runs.find(workspace.currentRunId)
     const pending = yield* rescues.pending(workspace.id)
-    return workspaceDocument(workspace, holder, pending.length > 0)
+    return workspaceDocument(workspace, role, holder, pending.length > 0)
   })
 
   /** Returns the settings that a request asks for; `bound` is the pool that the workspace has. */
@@ -65,14 +66,16 @@ export const tfeWorkspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
   })
 
   /** Changes the workspace as it is once the request has come whole, which may take its time. */
-  const changed = Effect.fnUntraced(function*<E>(found: Effect.Effect<Workspace, E>, request: HttpServerRequest.HttpServerRequest) {
-    const { data } = yield* updateWorkspace(request)
-    const { attributes } = data
-    const { id, name, pool } = yield* found
-    yield* unless((attributes.name ?? name) === name ? unkept(data) : otherName(name))
-    const settings = yield* settingsOf(attributes, pool)
-    return document(yield* Effect.flatMap(workspaces.update(id, settings), shown))
-  })
+  const changed = Effect.fnUntraced(
+    function*<E>(found: Effect.Effect<Workspace, E>, request: HttpServerRequest.HttpServerRequest, user: User) {
+      const { data } = yield* updateWorkspace(request)
+      const { attributes } = data
+      const { id, name, pool } = yield* found
+      yield* unless((attributes.name ?? name) === name ? unkept(data) : otherName(name))
+      const settings = yield* settingsOf(attributes, pool)
+      return document(yield* shown(yield* workspaces.update(id, settings), user))
+    }
+  )
 
   const listed = Effect.fnUntraced(function*(_: unknown, { id = "" }: Params) {
     yield* workspaces.get(id)
@@ -88,43 +91,42 @@ export const tfeWorkspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
       () => Effect.succeed(document({ id: "user-default", type: "users", attributes: { username: "user" } }))
     ),
     route("GET", "/api/v2/organizations/:organization/entitlement-set", (_, params) => Effect.as(member(params), document(entitlements))),
-    route("GET", "/api/v2/organizations/:organization/workspaces", (request, params) =>
+    route("GET", "/api/v2/organizations/:organization/workspaces", (request, params, user) =>
       Effect.gen(function*() {
         yield* member(params)
         yield* unless(unknownFilter(parametersOf(request)))
         const { number, size } = yield* pageOf(request)
         const found = yield* workspaces.search(queryOf(request, "search[name]") ?? "", size + 1, (number - 1) * size)
-        return documents(yield* Effect.forEach(found.slice(0, size), shown), { number, size, more: found.length > size })
+        return documents(yield* Effect.forEach(found.slice(0, size), (workspace) => shown(workspace, user)), {
+          number,
+          size,
+          more: found.length > size
+        })
       })),
-    route("POST", "/api/v2/organizations/:organization/workspaces", (request, params) =>
+    route("POST", "/api/v2/organizations/:organization/workspaces", (request, params, user) =>
       Effect.gen(function*() {
         yield* member(params)
         const { data } = yield* createWorkspace(request)
         yield* unless(unkept(data))
         const { attributes } = data
         const settings = yield* settingsOf(attributes, null)
-        return made("/api/v2/workspaces", yield* Effect.flatMap(workspaces.create(attributes.name, settings), shown))
+        return made("/api/v2/workspaces", yield* shown(yield* workspaces.create(attributes.name, settings), user))
       })),
-    route("GET", "/api/v2/organizations/:organization/workspaces/:name", (_, params) =>
+    route("GET", "/api/v2/organizations/:organization/workspaces/:name", (_, params, user) =>
       Effect.gen(function*() {
         yield* member(params)
-        return document(yield* Effect.flatMap(workspaces.named(params.name ?? ""), shown))
+        return document(yield* shown(yield* workspaces.named(params.name ?? ""), user))
       })),
-    route("PATCH", "/api/v2/organizations/:organization/workspaces/:name", (request, params) =>
+    route("PATCH", "/api/v2/organizations/:organization/workspaces/:name", (request, params, user) =>
       Effect.gen(function*() {
         yield* member(params)
-        return yield* changed(workspaces.named(params.name ?? ""), request)
+        return yield* changed(workspaces.named(params.name ?? ""), request, user)
       })),
-    route(
-      "GET",
-      "/api/v2/workspaces/:id",
-      (_, { id = "" }) => Effect.map(Effect.flatMap(workspaces.get(id), shown), (shape) => document(shape))
-    ),
-    route(
-      "PATCH",
-      "/api/v2/workspaces/:id",
-      (request, { id = "" }) => changed(workspaces.get(id), request)
-    ),
+    route("GET", "/api/v2/workspaces/:id", (_, { id = "" }, user) =>
+      Effect.gen(function*() {
+        return document(yield* shown(yield* workspaces.get(id), user))
+      })),
+    route("PATCH", "/api/v2/workspaces/:id", (request, { id = "" }, user) => changed(workspaces.get(id), request, user)),
     route("GET", "/api/v2/workspaces/:id/vars", listed),
     route("GET", "/api/v2/workspaces/:id/all-vars", listed), // there are no variable sets, which would add to them
     route("POST", "/api/v2/workspaces/:id/vars", (request, { id = "" }) =>

@@ -8,6 +8,7 @@ import { ServerClient } from "../../../src/cli/server/server-client.ts"
 import {
   exitCodeOf,
   MaybeStarted,
+  NotAllowed,
   NothingThere,
   NoUse,
   type ServerFailure,
@@ -63,7 +64,7 @@ const losing = (url: string) =>
         approve: answerLost(url, server.approve),
         act: answerLost(url, server.act),
         outputs: answerLost(url, server.outputs),
-        stateVersion: answerLost(url, server.stateVersion)
+        state: answerLost(url, server.state)
       }))
   ).pipe(Layer.provide(client(url)))
 
@@ -468,7 +469,7 @@ describe("outputs that the server does not give", () => {
   it.live("are null for a program, as the serial is then, which can tell that from none", () =>
     Effect.gen(function*() {
       const screen = toldScreen()
-      const silent = asking(() => ({ stateVersion: () => Effect.fail(away) }))
+      const silent = asking(() => ({ state: () => Effect.fail(away) }))
       const { run } = yield* running(screen, request({ autoApprove: true, output: "json" }), quickstart, silent)
       yield* impatient(run)
       expect(screen.of("result").map((text) => JSON.parse(text))).toMatchObject([
@@ -604,7 +605,7 @@ describe("a run whose server does not come back", () => {
           })),
         log: (...asked) => unlessAway(server.log(...asked)),
         outputs: () => Effect.die("asks for the outputs of a server that is away"),
-        stateVersion: () => Effect.die("asks for the state of a server that is away")
+        state: () => Effect.die("asks for the state of a server that is away")
       }
     })
 
@@ -781,12 +782,15 @@ describe("the question", () => {
       expect(screen.transcript()).toContain("Error: no\n")
     }))
 
-  it.live.each(["yes", "no"])(
-    "whose answer %j is refused, while nobody has decided, ends with the refusal",
-    (typed) =>
+  it.live.each([
+    { typed: "yes", refused: new ServerRefused({ status: 409, message: "The run has another plan." }) },
+    { typed: "no", refused: new ServerRefused({ status: 409, message: "The run has another plan." }) },
+    { typed: "yes", refused: new NotAllowed({ message: "The token of CI has role=plan, which does not allow this." }) }
+  ])(
+    "whose answer $typed is refused, while nobody has decided, ends with the refusal",
+    ({ refused, typed }) =>
       Effect.gen(function*() {
         const screen = toldScreen(answers(typed))
-        const refused = new ServerRefused({ status: 409, message: "The run has another plan." })
         const refusing = asking(() => ({ approve: () => Effect.fail(refused), act: () => Effect.fail(refused) }))
         const { run } = yield* running(screen, request(), quickstart, refusing)
         expect(yield* Effect.flip(run)).toBe(refused)
@@ -1000,7 +1004,7 @@ describe("an interrupt", () => {
 
   it.live.each([
     { given: "by a server that refuses the token", refusal: new TokenRefused({ url: "http://server", given: true }), code: 5 },
-    { given: "for a reason of the server", refusal: new ServerRefused({ status: 403, message: "Only its pool may cancel it." }), code: 1 },
+    { given: "for a reason of the server", refusal: new ServerRefused({ status: 422, message: "It is not to be cancelled." }), code: 1 },
     { given: "as the run is gone", refusal: new NothingThere({ message: "There is no such run; see agent-job get runs." }), code: 3 }
   ])("whose cancel is refused, $given, says why, with that code", ({ code, refusal }) =>
     Effect.gen(function*() {
@@ -1032,7 +1036,7 @@ describe("an interrupt", () => {
             Effect.andThen(Effect.repeat(server.run(id), { until: ({ final }) => final })),
             Effect.andThen(server.act(id, action))
           ),
-        stateVersion: () => Effect.never
+        state: () => Effect.never
       }))
       const { run } = yield* running(screen, request({ autoApprove: true, output: "json" }), {
         plan: quickstart.plan,

@@ -293,6 +293,17 @@ describe("the client of the server", () => {
       expect(yield* Effect.flip(client.ensureWorkspace("demo"))).toMatchObject({ _tag: "ServerRefused", message: "The name is too long." })
     }))
 
+  it.live("tells that there is no workspace where its token may not make one", () =>
+    Effect.gen(function*() {
+      const { client, server } = yield* scripted
+      const detail = "The token of CI has role=plan, which does not allow this; use a token without a role."
+      server.script.push(refusal(404, "no"), { status: 403, body: { errors: [{ status: "403", title: "not allowed", detail }] } })
+      expect(yield* Effect.flip(client.ensureWorkspace("demo"))).toMatchObject({
+        _tag: "NotAllowed",
+        message: `There is no workspace demo on ${client.url}, and none is made: ${detail}`
+      })
+    }))
+
   it.live("uploads and reads logs the way it reached the server, without the token", () =>
     Effect.gen(function*() {
       const { client, server } = yield* scripted
@@ -382,7 +393,7 @@ describe("the client of the server", () => {
       const url = yield* Effect.flatMap(directory, serve)
       const client = yield* at(url)
       const { id } = yield* client.ensureWorkspace("demo")
-      expect([yield* client.outputs(id), yield* client.stateVersion(id)]).toEqual([[], Option.none()])
+      expect([yield* client.outputs(id), (yield* client.state("demo")).version]).toEqual([[], undefined])
     }))
 
   it.live("lists the runs of one workspace, newest first", () =>

@@ -1,4 +1,4 @@
-// How a request to the server ends when it does not end well: which of the four errors, in which words, and what it may have done.
+// How a request to the server ends when it does not end well: which of the five errors, in which words, and what it may have done.
 import { expect, it } from "@effect/vitest"
 import { Effect, Option, Redacted, Schema } from "effect"
 import { HttpClient, HttpClientError, HttpClientRequest as Request } from "effect/http"
@@ -26,7 +26,11 @@ const failureOn = (answer: Answer) =>
     server.script.push(answer)
     return yield* failureAt(url)
   })
-const refusal = (status: number, detail: string) => ({ status, body: { errors: [{ status: String(status), title: "no", detail }] } })
+const refusal = (status: number, detail: string, title = "no") => ({
+  status,
+  body: { errors: [{ status: String(status), title, detail }] }
+})
+const notAllowed = (status: number) => refusal(status, "The token of CI has role=plan, which does not allow this.", "not allowed")
 
 it.live.each([
   { answer: refusal(401, "no"), tag: "TokenRefused", code: 5 },
@@ -39,6 +43,14 @@ it.live.each([
     says: "(it answers 403, which is not the server's own)"
   },
   { answer: refusal(403, "not this"), tag: "ServerRefused", code: 1, says: "not this" },
+  { answer: notAllowed(403), tag: "NotAllowed", code: 5, says: "The token of CI has role=plan, which does not allow this." },
+  { answer: notAllowed(404), tag: "NotAllowed", code: 5, says: "The token of CI has role=plan, which does not allow this." },
+  {
+    answer: { status: 403, body: { error: "not-allowed", message: "The token of CI has role=plan." } },
+    tag: "NotAllowed",
+    code: 5,
+    says: "The token of CI has role=plan."
+  },
   { answer: refusal(404, "no"), tag: "NothingThere", code: 3, says: "; `agent-job get runs` lists what there is." },
   { answer: { status: 404 }, tag: "ServerUnreachable", code: 4 },
   { answer: refusal(409, "The run is over."), tag: "ServerRefused", code: 1, says: "The run is over." },

@@ -20,8 +20,10 @@ import {
   failed,
   inStores,
   person,
+  planToken,
   planWith,
   poolToken,
+  readToken,
   serve,
   server,
   succeeded,
@@ -100,6 +102,33 @@ describe("the audit trail", () => {
       const ofRun = yield* trailOf(url, auditPath.run(id))
       expect(ofRun.map(({ action }) => action.split(" ")[1])).toEqual([taskPath.assignment, poolPath.acquire, tfePath.runs])
       expect((yield* trailOf(url, auditPath.workspace("demo"))).slice(0, 3)).toEqual(ofRun)
+    }))
+
+  it.live("has what the role of a token did not allow, also what it would only have read, and nothing of it was done", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const id = yield* person(url).start("demo")
+      const before = yield* trail(url)
+      const ci = person(url, planToken)
+      const refused = [
+        yield* ask(`${url}/api/state/v1/workspaces/demo`, readToken),
+        yield* ci.act(id, "apply"),
+        yield* ci.act(id, "cancel"),
+        yield* ci.as("POST", tfePath.workspaces("default"), { data: { type: "workspaces", attributes: { name: "new" } } })
+      ]
+      const entries = (yield* trail(url)).slice(0, -before.length).toReversed()
+      expect(refused.map(({ status }) => status)).toEqual([403, 403, 403, 403])
+      expect(entries.map(({ requestId }) => requestId)).toEqual(refused.map(({ headers }) => headers.get("x-request-id")))
+      expect(entries.map(({ action, kind, name, object }) => [`${kind} ${name}`, action, object])).toEqual([
+        ["user Board", "GET /api/state/v1/workspaces/:name (not allowed)", "demo"],
+        ["user CI", "POST /api/v2/runs/:id/actions/apply (not allowed)", id],
+        ["user CI", "POST /api/v2/runs/:id/actions/cancel (not allowed)", id],
+        ["user CI", "POST /api/v2/organizations/:organization/workspaces (not allowed)", ""]
+      ])
+      expect((yield* trailOf(url, auditPath.run(id))).map(({ action }) => action.endsWith("(not allowed)")).slice(0, 2)).toEqual([
+        true,
+        true
+      ])
     }))
 
   it.live("has nothing of why a stage waits, however often its agent tells that", () =>

@@ -87,6 +87,40 @@ describe("a token file", () => {
       ({ error }) => expect(error.message).toContain("each of 16 characters or more")
     ))
 
+  it.live.each([
+    { line: "a-token-of-the-ci-01 CI role=write", whose: "CI" },
+    { line: "a-token-of-the-ci-01 role=plan CI", whose: "CI" },
+    { line: "a-token-of-the-ci-01 Role=plan", whose: "06941456" }
+  ])("gives no token a role that there is not, nor everything instead: $line", ({ line, whose }) =>
+    Effect.map(
+      refused({ "pool.token": poolToken, "user.token": `${userToken}\n${line}\n` }),
+      ({ error, made }) =>
+        expect([exitCodeOf(error), error.message]).toEqual([
+          2,
+          `The user token file ${made}/user.token gives the token of ${whose} a role that there is not; let that line end with role=read or role=plan, or with the name of one who may do everything.`
+        ])
+    ))
+
+  it.live("gives no token two roles, of which one would be everything", () =>
+    Effect.map(
+      refused({ "pool.token": poolToken, "user.token": `${userToken} CI\n${userToken} CI role=plan\n` }),
+      ({ error, made }) =>
+        expect([exitCodeOf(error), error.message]).toEqual([
+          2,
+          `The user token file ${made}/user.token has the token of CI twice, with other roles; leave one of these lines.`
+        ])
+    ))
+
+  it.live("gives no controller a role", () =>
+    Effect.map(
+      refused({ "pool.token": `${poolToken} prod role=plan\n` }),
+      ({ error, made }) =>
+        expect([exitCodeOf(error), error.message]).toEqual([
+          2,
+          `The pool token file ${made}/pool.token gives the token of prod a role, which only user tokens have; take it from that line.`
+        ])
+    ))
+
   it.live("has no token of the other one, which would open what is kept apart", () =>
     Effect.map(
       refused({
