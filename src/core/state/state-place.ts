@@ -103,5 +103,5 @@ export const poolStateTrouble = (note: Option.Option<string>): Option.Option<str
   Option.map(
     Option.fromUndefinedOr(elsewhere(note)),
     (found) =>
-      `${found}; take the backend or cloud block out of the override file that wins over ${backendFileName} (its name sorts after that, or is ${shadowingFileName}), and any -backend out of TF_CLI_ARGS_init.`
+      `${found}; take the backend or cloud block out of the override file that wins over ${backendFileName} (its name sorts after that, or is ${shadowingFileName}), and any -backend and -backend-config out of TF_CLI_ARGS_init.`
   )
