@@ -68,7 +68,10 @@ const lockTrouble = [
     says: (engine: string) => `has a version that the configuration does not allow; run ${engine} init -upgrade, and commit the file`
   }
 ]
-const localState = /ask approval for state migration|asking for state migration action/u
+/** Only to take over a local state does `init` ask for a lock, which the backend of a pool lets no `init` take. */
+const localState =
+  /ask approval for state migration|asking for state migration action|Error acquiring the state lock Error message: Unexpected HTTP response code 405/u
+const otherWorkspace = /workspaces not supported/u
 const diskTrouble = /no space left on device|disk quota exceeded/iu
 
 const because = (log: string): string => Option.match(errorSummary(log), { onNone: () => "", onSome: (summary) => `: ${summary}` })
@@ -79,32 +82,26 @@ const providerIn = (text: string): string => {
   return name === undefined ? "a provider" : `the provider ${name}`
 }
 
-/** Returns what a failed `init` means: a provider that cannot be installed, or a wrong configuration or lock file. */
+/** Returns what a failed `init` means: a provider that cannot be installed, or a wrong configuration, environment or lock file. */
 const initFailure = (engine: string, log: string): Omit<Failure, "exitCode"> => {
   const text = plainLines(log).filter((line) => line !== "").join(" ")
+  const invalid = (what: string) => ({ reason: "InvalidConfiguration", message: `${engine} init ${what}` }) as const
   if (localState.test(text)) {
-    return {
-      reason: "InvalidConfiguration",
-      message:
-        `${engine} init found a local state in the configuration, terraform.tfstate or terraform.tfstate.d, which a run does not take over: what it lists would be made again. Take it out, and import what it lists with import blocks.`
-    }
+    return invalid(
+      "found a local state in the configuration, terraform.tfstate or terraform.tfstate.d, which a run does not take over: what it lists would be made again. Take it out; bring it to a workspace of a server with agent-job state push WORKSPACE FILE, or import what it lists with import blocks."
+    )
+  }
+  if (otherWorkspace.test(text)) {
+    return invalid("failed: the backend has no other workspace than default; take TF_WORKSPACE out of the environment of the engine.")
   }
   const locked = lockTrouble.find(({ pattern }) => pattern.test(text))
-  if (locked !== undefined) {
-    return {
-      reason: "InvalidConfiguration",
-      message: `${engine} init cannot install ${providerIn(text)}: .terraform.lock.hcl ${locked.says(engine)}.`
-    }
-  }
+  if (locked !== undefined) return invalid(`cannot install ${providerIn(text)}: .terraform.lock.hcl ${locked.says(engine)}.`)
   return providerTrouble.some((pattern) => pattern.test(text))
     ? {
       reason: "ProviderMissing",
       message: `${engine} init cannot install ${providerIn(text)}; put it in the runner's mirror, or let the Pod reach its registry.`
     }
-    : {
-      reason: "InvalidConfiguration",
-      message: `${engine} init failed${because(log)}; correct the configuration, the log has the details.`
-    }
+    : invalid(`failed${because(log)}; correct the configuration, the log has the details.`)
 }
 
 const outOfMemory = (what: string, next: string): Failure => ({

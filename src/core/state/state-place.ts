@@ -74,6 +74,10 @@ export const statePlace = (note: Option.Option<string>, claims: ReadonlyArray<Cl
 
 /** The settings that the environment of the command gives, and that the configuration would override. */
 const addresses = ["address", "lock_address", "unlock_address"]
+const methods = ["update_method", "lock_method", "unlock_method"]
+const method = "POST" // all that the worker's gateway takes, besides the look at the state, for which there is no setting
+
+const insteadOf = "instead of the pool's server"
 
 /**
  * Returns what would go where instead of to the server, or undefined if state and lock go through the environment of the command, which no
@@ -81,12 +85,14 @@ const addresses = ["address", "lock_address", "unlock_address"]
  */
 const elsewhere = (note: Option.Option<string>): string | undefined => {
   const backend = backendIn(note)
-  if (backend === undefined) return "The state would go to no backend"
-  if (backend.type !== "http") return `The state would go to the backend ${backend.type}`
-  const own = addresses.find((key) => (backend.config?.[key] ?? undefined) !== undefined)
-  return own === undefined
-    ? undefined
-    : `The ${own === "address" ? "state" : "lock of the state"} would go to another ${own} of the backend http`
+  if (backend === undefined) return `The state would go to no backend ${insteadOf}`
+  const { config, type } = backend
+  if (type !== "http") return `The state would go to the backend ${type} ${insteadOf}`
+  const what = (key: string) => key.includes("lock") ? "lock of the state" : "state"
+  const address = addresses.find((key) => (config?.[key] ?? undefined) !== undefined)
+  if (address !== undefined) return `The ${what(address)} would go to another ${address} of the backend http ${insteadOf}`
+  const other = methods.find((key) => (config?.[key] ?? method) !== method)
+  return other && `The ${what(other)} would go to the pool's server by another ${other} of the backend http than ${method}`
 }
 
 /**
@@ -97,5 +103,5 @@ export const poolStateTrouble = (note: Option.Option<string>): Option.Option<str
   Option.map(
     Option.fromUndefinedOr(elsewhere(note)),
     (found) =>
-      `${found} instead of the pool's server; take the backend or cloud block out of the override file that wins over ${backendFileName} (its name sorts after that, or is ${shadowingFileName}), and any -backend out of TF_CLI_ARGS_init.`
+      `${found}; take the backend or cloud block out of the override file that wins over ${backendFileName} (its name sorts after that, or is ${shadowingFileName}), and any -backend and -backend-config out of TF_CLI_ARGS_init.`
   )

@@ -9,16 +9,14 @@ export const isConfiguration = (name: string): boolean => name !== backendFileNa
 
 const inHcl = {
   terraform: /^[ \t]*terraform[ \t]*\{/mu,
-  end: /^\}(?!\s*(?:backend[ \t]|cloud[ \t]*\{))/mu, // neither stands alone, so it was a block of `terraform` that ended
+  // The next block, and not a brace: where that stands says nothing in a file that is not formatted.
+  end: /^[ \t]*(?:action|check|data|ephemeral|import|locals|module|moved|output|provider|removed|resource|variable)[ \t]*["{]/mu,
   block: /^[ \t]*(?:backend[ \t]+"?([\w-]{1,64})"?|cloud)[ \t]*\{([^{}]*)/gmu
 }
 const inJson = { terraform: /"terraform"\s*:/u, end: /(?!)/u, block: /"(?:backend"\s*:[\s[{]*"([\w-]{1,64})|cloud)"\s*:[\s[{]*([^{}]*)/gu }
 
-/** Leaves out the comments that begin a line and may go over many, in one pass, since the text may be made to last. */
-const uncommented = (text: string): string => {
-  const parts = text.split("*/")
-  return parts.map((part, at) => at === parts.length - 1 ? part : part.split(/^[ \t]*\/\*/mu)[0]).join("")
-}
+/** A comment that begins a line and may go over many. None begins inside of another, so that a glob in a text begins none that ends far below. */
+const comment = /^[ \t]*\/\*(?:(?!\/\*)[^])*?\*\//gmu
 
 /** Reports whether such a block keeps no state anywhere else: it is the engine's own default, or it names the API for people of such a server. */
 const isOwn = (type: string, content: string): boolean =>
@@ -27,7 +25,7 @@ const isOwn = (type: string, content: string): boolean =>
 /** Returns the type of the backend that a file names, "cloud" for such a block, or undefined if it names none that could keep a state. */
 export const backendIn = (name: string, text: string): string | undefined => {
   const { block, end, terraform } = name.endsWith(".json") ? inJson : inHcl
-  const blocks = uncommented(text).split(terraform).slice(1).flatMap((rest) => [...(rest.split(end)[0] ?? "").matchAll(block)])
+  const blocks = text.replace(comment, "").split(terraform).slice(1).flatMap((rest) => [...(rest.split(end)[0] ?? "").matchAll(block)])
   const foreign = blocks.find(([, type = "cloud", content = ""]) => !isOwn(type, content))
   return foreign === undefined ? undefined : foreign[1] ?? "cloud"
 }

@@ -37,6 +37,11 @@ const unreadable = ({ id, serial }: StateVersion) =>
     `The state ${id} with the serial ${serial} is not as the engines write one, so its outputs cannot be read; look at it at /api/v2/state-versions/${id}/download, and push a good one over it.`
   )
 
+const encrypted = ({ id, serial }: StateVersion) =>
+  invalid(
+    `The engine encrypted the state ${id} with the serial ${serial}, so the server cannot read its outputs; take it from /api/v2/state-versions/${id}/download to where its key is.`
+  )
+
 const tooMuch = ({ id, serial }: StateVersion) =>
   new Refused({
     status: 413,
@@ -77,6 +82,7 @@ export const tfeStateRoutes = HttpRouter.addAll(Effect.gen(function*() {
     if (all === "too-much") return Result.fail(tooMuch(version))
     if (all === "too-many") return Result.fail(tooMany(version))
     if (all === "no-state") return Result.fail(unreadable(version))
+    if (all === "encrypted") return Result.fail(encrypted(version))
     const outputs = asked(all)
     if (outputs.length * aroundOutputBytes > outputsLimitBytes || isLongerThan(outputsLimitBytes, outputs)) {
       return Result.fail(tooLarge(version))

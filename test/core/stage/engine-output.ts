@@ -159,6 +159,36 @@ export const localState = [
   ""
 ].join("\n")
 
+export const localStateOnlyRead = [
+  "\u001b[0m\u001b[1mInitializing the backend...\u001b[0m",
+  "\u001b[31m╷\u001b[0m\u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0m\u001b[1m\u001b[31mError: \u001b[0m\u001b[0m\u001b[1mError acquiring the state lock\u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0m\u001b[0mError message: Unexpected HTTP response code 405",
+  "\u001b[31m│\u001b[0m \u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0mOpenTofu acquires a state lock to protect the state from being written",
+  "\u001b[31m│\u001b[0m \u001b[0mby multiple users at the same time. Please resolve the issue above and try",
+  "\u001b[31m│\u001b[0m \u001b[0magain. For most commands, you can disable locking with the \"-lock=false\"",
+  "\u001b[31m│\u001b[0m \u001b[0mflag, but this is not recommended.",
+  "\u001b[31m╵\u001b[0m\u001b[0m",
+  "",
+  ""
+].join("\n")
+
+export const workspaceNamed = [
+  "\u001b[0m\u001b[1mInitializing the backend...\u001b[0m",
+  "\u001b[0m\u001b[32m",
+  "Successfully configured the backend \"http\"! OpenTofu will automatically",
+  "use this backend unless the backend configuration changes.\u001b[0m",
+  "\u001b[31m╷\u001b[0m\u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0m\u001b[1m\u001b[31mError: \u001b[0m\u001b[0m\u001b[1mError loading state\u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0m\u001b[0mworkspaces not supported",
+  "\u001b[31m╵\u001b[0m\u001b[0m",
+  "",
+  ""
+].join("\n")
+
 export const localWorkspaces = [
   "\u001b[0m\u001b[1mInitializing the backend...\u001b[0m",
   "\u001b[31m╷\u001b[0m\u001b[0m",

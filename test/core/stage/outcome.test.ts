@@ -89,14 +89,39 @@ describe("commandFailure", () => {
       reason: "ExitCode",
       says: "tofu plan failed with exit code 2; the log"
     },
-    ...[printed.localState, printed.localWorkspaces].map((log) => ({
+    ...[printed.localState, printed.localWorkspaces, printed.localStateOnlyRead].map((log) => ({
       given: "a local state in the configuration",
       command: init,
       end: exited(1),
       log,
       reason: "InvalidConfiguration",
-      says: "found a local state in the configuration, terraform.tfstate or terraform.tfstate.d"
+      says:
+        "found a local state in the configuration, terraform.tfstate or terraform.tfstate.d, which a run does not take over: what it lists would be made again. Take it out; bring it to a workspace of a server with agent-job state push WORKSPACE FILE, or import what it lists with import blocks."
     })),
+    {
+      given: "a lock that somebody else has, at the backend of the configuration",
+      command: init,
+      end: exited(1),
+      log: printed.localStateOnlyRead.replace("405", "423"),
+      reason: "InvalidConfiguration",
+      says: "init failed: Error acquiring the state lock;"
+    },
+    {
+      given: "an apply whose lock may not be taken",
+      command: apply,
+      end: exited(1),
+      log: printed.localStateOnlyRead,
+      reason: "ExitCode",
+      says: "apply failed with exit code 1: Error acquiring the state lock;"
+    },
+    {
+      given: "a workspace of the engine where the backend has one alone",
+      command: init,
+      end: exited(1),
+      log: printed.workspaceNamed,
+      reason: "InvalidConfiguration",
+      says: "the backend has no other workspace than default; take TF_WORKSPACE out of the environment of the engine."
+    },
     {
       given: "a full disk",
       command: plan,

@@ -115,6 +115,21 @@ describe("poolStateTrouble", () => {
       found: note("http", { lock_address: "" }),
       says: /^The lock of the state would go to another lock_address of the backend http instead/u
     },
+    {
+      given: "http with the methods of another server",
+      found: note("http", { address: null, lock_method: "POST", unlock_method: "DELETE" }),
+      says: /^The lock of the state would go to the pool's server by another unlock_method of the backend http than POST;/u
+    },
+    {
+      given: "http with a state that is put",
+      found: note("http", { update_method: "PUT" }),
+      says: /^The state would go to the pool's server by another update_method of the backend http than POST;/u
+    },
+    {
+      given: "http with no method of the lock, which is that of a look",
+      found: note("http", { lock_method: "" }),
+      says: /^The lock of the state would go to the pool's server by another lock_method of the backend http than POST;/u
+    },
     { given: "no backend", found: Option.none(), says: /to no backend instead/u },
     { given: "a note that cannot be read", found: Option.some("{"), says: /to no backend instead/u }
   ])("refuses $given, and says what to take out", ({ found, says }) => {
@@ -125,6 +140,7 @@ describe("poolStateTrouble", () => {
   })
   it.each([
     { given: "no address", config: { address: null, lock_address: null, unlock_address: null, retry_max: null } },
+    { given: "the very methods of the server", config: { lock_method: "POST", unlock_method: "POST", update_method: "POST" } },
     { given: "a setting that leads nowhere else", config: { address: null, retry_max: 5 } },
     { given: "nothing", config: null }
   ])(

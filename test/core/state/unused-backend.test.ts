@@ -1,8 +1,29 @@
 // Which backends of a configuration may have a state that a new workspace lacks.
 import { describe, expect, it } from "@effect/vitest"
+import { Schema } from "effect"
 import { backendIn, isConfiguration } from "../../../src/core/state/unused-backend.ts"
 
 const of = (text: string, name = "main.tf") => backendIn(name, text)
+const inTerraform = [
+  `required_version = ">= 1.6"`,
+  `required_providers {\ntime = {\nsource = "hashicorp/time"\n}\n}`,
+  `encryption {\nmethod "unencrypted" "m" {\n}\n}`,
+  `provider_meta "time" {\n}`,
+  "# where the state is, not in cloud {",
+  `/* was:\nbackend "gcs" {\n}\n*/`,
+  ""
+] as const
+const beside = [
+  `resource "juju_model" "a" {\ncloud {\nname = "b"\n}\n}`,
+  `data "x" "y" {\nbackend {\n}\n}`,
+  `locals {\na = 1\n}`,
+  `moved {\nfrom = a.b\nto = a.c\n}`,
+  "/* cloud {\n} */"
+] as const
+const InTerraform = Schema.Array(Schema.Literals(inTerraform))
+const Beside = Schema.Array(Schema.Literals(beside))
+const Indents = Schema.NonEmptyArray(Schema.Literals(["", "", " ", "  ", "\t"]))
+
 const json = (terraform: unknown) => of(JSON.stringify({ terraform }, null, 2), "main.tf.json")
 
 describe("backendIn", () => {
@@ -21,6 +42,14 @@ describe("backendIn", () => {
     },
     { given: "one after a block, not formatted", text: `terraform {\nrequired_providers {\n}\n\nbackend "s3" {\n}\n}\n` },
     { given: "one with the line ends of Windows", text: `terraform {\r\n  backend "s3" {\r\n  }\r\n}\r\n` },
+    {
+      given: "one after a block and a comment, not formatted",
+      text: `terraform {\nencryption {\n}\n# of the team\nbackend "s3" {\n}\n}\n`
+    },
+    {
+      given: "one between what only looks like a comment and a comment",
+      text: `locals {\n  redirects = <<E\n/* /index.html 200\nE\n}\nterraform {\n  backend "s3" {}\n}\n/* end */\n`
+    },
     {
       given: "http of another server",
       text: `terraform {\n  backend "http" {\n    address = "https://gitlab/state"\n  }\n}\n`,
@@ -47,10 +76,24 @@ describe("backendIn", () => {
       text: `terraform {\n  backend "http" {\n    address = "https://aj/api/state/v1/workspaces/prod"\n  }\n}\n`
     }
   ])("finds none with $given", ({ text }) => expect(of(text)).toBeUndefined())
+  it.prop("finds it however the file is formatted, and none where there is none", [
+    Beside,
+    InTerraform,
+    Schema.Literals(["backend \"s3\"", "cloud", ""]),
+    InTerraform,
+    Beside,
+    Indents,
+    Schema.Boolean
+  ], ([before, above, block, below, after, indents, ofWindows]) => {
+    const blocks = [...before, "terraform {", ...above, block === "" ? "" : `${block} {\nregion = "r"\n}`, ...below, "}", ...after]
+    const lines = blocks.join("\n").split("\n").map((line, at) => `${indents[at % indents.length]}${line}`)
+    expect(of(lines.join(ofWindows ? "\r\n" : "\n"))).toBe({ "backend \"s3\"": "s3", cloud: "cloud", "": undefined }[block])
+  })
   it("finds none in JSON without one", () => expect(json({ backend: { local: {} } })).toBeUndefined())
   it("needs no longer than a moment for a text that is made to last", () => {
     const begun = performance.now()
     of("/*\n".repeat(2 ** 18))
+    of(`/*${"\n".repeat(2 ** 19)}`)
     of(`terraform {\n${"backend \"s3\"\n".repeat(2 ** 16)}`)
     of(`{"terraform":${"{\"backend\":[".repeat(2 ** 16)}`, "main.tf.json")
     expect(performance.now() - begun).toBeLessThan(5000)

@@ -12,22 +12,20 @@ import { agent, ask, directory, person, planWith, serve, server, userToken, work
 const mebibyte = 1024 * 1024
 const one = (id: string) => `/api/v2/state-version-outputs/${id}`
 
-/** Makes a workspace whose state has these outputs; returns its id. */
-const stateWith = Effect.fnUntraced(function*(url: string, outputs: Readonly<Record<string, unknown>>, workspace = "demo") {
+/** Makes a workspace with this state; returns its id. */
+const stored = Effect.fnUntraced(function*(url: string, state: Readonly<Record<string, unknown>>, workspace = "demo") {
   const address = `${url}/api/state/v1/workspaces/${workspace}`
   yield* ask(address, userToken, "PUT", { ID: "a" })
-  const state = {
-    version: 4,
-    serial: 1,
-    lineage: "l",
-    outputs: Object.fromEntries(
-      Object.entries(outputs).map(([name, value]) => [name, { value, type: "string", sensitive: name === "secret" }])
-    )
-  }
   expect((yield* ask(`${address}?ID=a`, userToken, "POST", state)).status).toBe(204)
   yield* ask(address, userToken, "DELETE", { ID: "a" })
   return yield* person(url).workspace(workspace)
 })
+
+/** Makes a workspace whose state has these outputs; returns its id. */
+const stateWith = (url: string, outputs: Readonly<Record<string, unknown>>, workspace?: string) => {
+  const written = Object.entries(outputs).map(([name, value]) => [name, { value, type: "string", sensitive: name === "secret" }] as const)
+  return stored(url, { version: 4, serial: 1, lineage: "l", outputs: Object.fromEntries(written) }, workspace)
+}
 
 describe("the outputs of a state", () => {
   it.live("that are more than 4 MiB are refused with what to do instead, all together or one of them", () =>
@@ -99,6 +97,19 @@ describe("the outputs of a state", () => {
         422,
         expect.stringMatching(
           /^The state (sv-\w+) with the serial 1 is not as the engines write one, .* \/api\/v2\/state-versions\/\1\/download/u
+        )
+      ])
+    }))
+
+  it.live("that the engine encrypted are refused with where they are, since an empty list would say that there are none", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const id = yield* stored(url, { serial: 1, lineage: "l", meta: { k: "e30=" }, encrypted_data: "eA==", encryption_version: "v0" })
+      const refused = yield* person(url).as("GET", tfePath.outputs(id))
+      expect([refused.status, refused.json.errors[0].detail]).toEqual([
+        422,
+        expect.stringMatching(
+          /^The engine encrypted the state (sv-\w+) with the serial 1, so the server cannot read its outputs; take it from \/api\/v2\/state-versions\/\1\/download to where its key is\.$/u
         )
       ])
     }))

@@ -46,6 +46,12 @@ describe("a state", () => {
   it.each([
     { given: "has its outputs", text: `${head}"outputs":{"a":{"value":1}}}`, heap: mebibyte, expected: [["a", { value: 1 }]] },
     { given: "may have none", text: `${head}"resources":[]}`, heap: mebibyte, expected: [] },
+    {
+      given: "that is encrypted shows none",
+      text: `{"serial":7,"lineage":"l","encrypted_data":"x"}`,
+      heap: mebibyte,
+      expected: "encrypted"
+    },
     { given: "that is none has none", text: `${head}"outputs":no}`, heap: mebibyte, expected: "no-state" },
     { given: "that has too much in it shows none", text: `${head}"outputs":{}}`, heap: 1024, expected: "too-much" }
   ])("$given", ({ expected, heap, text }) => expect(outputsIn(heap, bytes(text))).toEqual(expected))
