@@ -63,6 +63,7 @@ const Seed = Schema.Struct({
     "outlasted",
     "claimed",
     "unsaved",
+    "ending",
     "succeeded",
     "failed",
     "cancelled",
@@ -83,6 +84,8 @@ const Seed = Schema.Struct({
   hadPod: Schema.Boolean,
   worker: containers,
   runner: containers,
+  /** Whether a container that is not ours goes on in the Pod once the worker has ended. */
+  kept: Schema.Boolean,
   lastWords: Schema.Boolean,
   turn: Schema.Literals(["admitted", "busy", "limit", "drained", "unproven"]),
   holder: Schema.Literals(["unasked", "free", "mine", "over", "taken", "left"]),
@@ -123,6 +126,7 @@ export const plainSeed: Seed = {
   hadPod: false,
   worker: "none",
   runner: "none",
+  kept: false,
   lastWords: false,
   turn: "admitted",
   holder: "free",
@@ -216,6 +220,8 @@ const statusOf = ({ launches, life, reported }: Seed): AgentTaskStatus => {
       return { phase: "Running", reason: "Claimed", ...claimed }
     case "unsaved":
       return { phase: "Running", reason: "StateUnsaved", ...claimed }
+    case "ending":
+      return { phase: "Running", reason: "OutOfMemory", message: "The worker ran out of memory.", ...claimed }
     case "succeeded":
       return { phase: "Succeeded", reason: "Completed", ...claimed, result: success, ...reportedAt }
     case "failed":
@@ -328,7 +334,7 @@ const container = (name: Seed["worker"]): PodSeen["worker"] => {
   })
 }
 
-const pod = ({ lastWords, pod, runner, worker }: Seed): Option.Option<PodSeen> =>
+const pod = ({ kept, lastWords, pod, runner, worker }: Seed): Option.Option<PodSeen> =>
   pod === "none" ? Option.none() : Option.some({
     name: "pod",
     uid: Uid.make("pod-uid"),
@@ -355,6 +361,7 @@ const pod = ({ lastWords, pod, runner, worker }: Seed): Option.Option<PodSeen> =
     runner: container(runner),
     install: Option.none(),
     others: [],
+    keptBy: kept && Option.exists(container(worker), ({ state }) => state === "terminated") ? ["istio-proxy"] : [],
     lastWords: lastWords && worker === "Completed" ? Option.some(success) : Option.none()
   })
 
@@ -412,6 +419,12 @@ export const worldOf = (seed: Seed): Observed => ({
 export const withJob = (observed: Observed, facts: Partial<JobWatched>): Observed => ({
   ...observed,
   job: Option.map(observed.job, (job) => ({ ...job, ...facts }))
+})
+
+/** Returns the observation with other facts of its Pod, if it has one. */
+export const withPod = (observed: Observed, facts: Partial<PodSeen>): Observed => ({
+  ...observed,
+  pod: Option.map(observed.pod, (pod) => ({ ...pod, ...facts }))
 })
 
 const after = (world: Observed, action: Action): Observed => {

@@ -130,6 +130,7 @@ export const faults: Readonly<Record<string, Row>> = {
     fault: "the worker is out of memory or crashes",
     shownBy: {
       "test/runner/exec-loop.test.ts": ["interrupts the command once when its worker dies, lets it write on, and starts nothing more"],
+      "test/core/reconcile/plan.test.ts": ["ends a Pod that another container keeps once its worker has died"],
       "test/cli/terminal/serve.test.ts": ["goes on to its end when the reader of its log goes away"]
     },
     notShown: ["too few descriptors, and an event loop that is blocked for minutes"]

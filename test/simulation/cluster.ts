@@ -21,6 +21,8 @@ const jobCounts = "batch.kubernetes.io/job-tracking"
 const personKeeps = "example.com/keep"
 /** Of a Job that was deleted by its TTL, which goes after its Pods. */
 const podsFirst = "foregroundDeletion"
+/** The container that a webhook adds. */
+const proxy = "proxy"
 
 export interface Parts {
   readonly server: ApiServer
@@ -56,6 +58,9 @@ const targetOf = ({ status }: Job) =>
   status?.conditions?.find(({ status, type }) => status === "True" && (type === "FailureTarget" || type === "SuccessCriteriaMet"))
 const ownerOf = ({ metadata }: KubernetesObject): string | undefined =>
   metadata.ownerReferences?.find(({ controller }) => controller === true)?.uid
+/** Reports whether a container that is not ours goes on, so that the kubelet does not end what is left of the Pod. */
+const isKept = ({ metadata, spec }: Pod): boolean =>
+  metadata.deletionTimestamp === undefined && spec.containers.some(({ name }) => name === proxy)
 const isReady = ({ status }: Pod): boolean => status.conditions?.some(({ status, type }) => type === "Ready" && status === "True") === true
 
 const workerExit = ({ status }: Pod): number | undefined =>
@@ -79,6 +84,8 @@ export class Cluster {
   readonly #parts: Parts
   /** If false, a quota is full, and an event about the Job says so whenever a Pod cannot be created. */
   hasRoomForPods = true
+  /** Whether a webhook adds to each Pod a container that ends only when it is told to. */
+  injectsProxy = false
   readonly #counted = new Map<string, Counted>()
   #names = 0
 
@@ -149,7 +156,7 @@ export class Cluster {
       },
       spec: {
         terminationGracePeriodSeconds: spec?.terminationGracePeriodSeconds,
-        containers: spec?.containers.map(({ env, name }) => ({ name, env })),
+        containers: [...spec?.containers.map(({ env, name }) => ({ name, env })) ?? [], ...this.injectsProxy ? [{ name: proxy }] : []],
         volumes: spec?.volumes
       }
     })
@@ -334,9 +341,12 @@ export class Cluster {
       container.exitCode = 137
     }
   }
-  /** Kills the engine of a Pod in which no worker runs, as the kubelet ends what is left of a Pod. */
+  /** Kills the engine of a Pod in which no other container runs, as the kubelet ends what is left of a Pod. */
   stopRunner(pod: Pod): void {
-    if (this.#running(pod).length === 0) this.#parts.engineOf(pod.metadata.uid)?.end(killed)
+    if (this.#running(pod).length === 0 && !isKept(pod)) this.#killEngine(pod)
+  }
+  #killEngine(pod: Pod): void {
+    this.#parts.engineOf(pod.metadata.uid)?.end(killed)
   }
   /** Ends a deleted Pod: sends SIGTERM to its worker, or kills everything in it if the grace period is over. */
   terminate(pod: Pod, graceOver: boolean): void {
@@ -346,7 +356,7 @@ export class Cluster {
   }
   #killAll(pod: Pod): void {
     this.killWorker(pod)
-    this.stopRunner(pod)
+    this.#killEngine(pod)
   }
   /** Evicts a Pod, as a node under pressure does: everything in it is killed at once, and it never starts again. */
   evict(pod: Pod): void {
@@ -401,8 +411,9 @@ export class Cluster {
       const runnerRuns = engine?.running === true
       const ready = running && starts.some((_) => _.ready)
       const rest = { image: "", imageID: "", restartCount: 0 }
+      const kept = isKept(pod)
       this.#setStatus(pod, {
-        phase: code === undefined || runnerRuns ? "Running" : code === 0 ? "Succeeded" : "Failed",
+        phase: code === undefined || runnerRuns || kept ? "Running" : code === 0 ? "Succeeded" : "Failed",
         conditions: [
           { type: "PodScheduled", status: "True" },
           ...["Ready", "ContainersReady"].map((type) => ({ type, status: ready ? "True" : "False" }))
@@ -411,9 +422,12 @@ export class Cluster {
           ...rest,
           name: "runner",
           ready: true,
-          state: runnerRuns || running ? { running: {} } : { terminated: { exitCode: 0, reason: "Completed" } }
+          state: runnerRuns || running || kept ? { running: {} } : { terminated: { exitCode: 0, reason: "Completed" } }
         }],
-        containerStatuses: [{ ...rest, name: "worker", ready, state: terminated === undefined ? { running: {} } : { terminated } }]
+        containerStatuses: [
+          { ...rest, name: "worker", ready, state: terminated === undefined ? { running: {} } : { terminated } },
+          ...kept ? [{ ...rest, name: proxy, ready: true, state: { running: {} } }] : []
+        ]
       })
     }
     if (this.#running(pod).length === 0 && engine?.running !== true) {

@@ -198,6 +198,31 @@ describe("what chance seldom comes to", () => {
     expect(simulation.tasks).toMatchObject([{ status: { phase: "Failed", reason: "NodeLost" } }])
   })
 
+  it("an apply whose worker dies beside a container that does not end keeps its workspace until its engine is over, and says why", () => {
+    const simulation = new Simulation(0)
+    const goOn = (rounds: number) => {
+      for (let round = 0; round < rounds; round++) simulation.round({ enginesEnd: false })
+    }
+    simulation.cluster.injectsProxy = true
+    simulation.start("a")
+    simulation.create(0)
+    goOn(12)
+    simulation.create(1)
+    const [pod] = simulation.cluster.pods
+    if (pod !== undefined) simulation.cluster.killWorker(pod)
+    goOn(4)
+    expect(simulation.truth.engines.map(({ running }) => running)).toEqual([true])
+    simulation.thread.pass(120_000)
+    goOn(1)
+    expect(simulation.tasks).toMatchObject([
+      { spec: { stage: "apply" }, status: { phase: "Running", reason: "OutOfMemory" } },
+      { status: { phase: "Queued", reason: "WorkspaceBusy" } }
+    ])
+    comeToRest(simulation, 0)
+    expect(simulation.tasks).toMatchObject([{ status: { phase: "Failed", reason: "OutOfMemory" } }, { status: { phase: "Succeeded" } }])
+    expect(simulation.cluster.pods).toEqual([])
+  })
+
   it("a state that is on its way when its lock is taken by force is not stored under the other's lock", () =>
     expect(runSteps(170, [
       ...aPlanEnds,

@@ -1,23 +1,39 @@
 // The responses to a task that a worker has claimed: the worker runs it, and the controller says what keeps the worker, or how it ended.
-// Invariant: nothing is made or deleted for it, and it succeeds only with the worker's own result.
+// Invariant: nothing is made for it, its Job is deleted only once its worker has ended, and it succeeds only with the worker's own result.
 // Used by core/reconcile/plan.
 import { Option } from "effect"
 import { mutates } from "../../schema/task/agent-task.ts"
-import { doubts } from "../../schema/task/reason.ts"
+import { doubts, isFailure } from "../../schema/task/reason.ts"
 import type { StageResult } from "../../schema/task/stage-result.ts"
 import type { PodSeen } from "../task/observed.ts"
 import { finished, running } from "../task/status.ts"
-import { endOf } from "./pod-trouble.ts"
-import { andThen, ended, later, noticesToPool, type Respond, type RespondTo, type Response, unchanged, underWay } from "./response.ts"
-import { type Situation, unreadyPatienceMillis } from "./situation.ts"
+import { type End, endOf } from "./pod-trouble.ts"
+import {
+  andThen,
+  deleteJob,
+  ended,
+  later,
+  noticesToPool,
+  type Respond,
+  type RespondTo,
+  type Response,
+  step,
+  unchanged,
+  underWay
+} from "./response.ts"
+import { jobGoesOn, type Situation, unreadyPatienceMillis } from "./situation.ts"
 
 export const finishWithLastWords: RespondTo<StageResult> = (s, result) => {
   const { metadata, status } = s.observed.task
   return { ...unchanged(s), status: finished(status, result, metadata.generation, false) }
 }
 
+/** Returns the end that the status says of a stage under way: its Job is deleted for it, and Pods that were deleted say less. */
+const writtenEnd = ({ observed: { task: { status: { message = "", reason } } } }: Situation): Option.Option<End> =>
+  Option.map(Option.liftPredicate(reason, isFailure), (reason) => ({ reason, message }))
+
 export const finishLost: Respond = (s) => {
-  const { reason, message } = endOf(s.observed.pod, s.observed.job)
+  const { reason, message } = Option.getOrElse(writtenEnd(s), () => endOf(s.observed.pod, s.observed.job))
   const next = mutates(s.observed.task.spec.stage) ? "Look at the state before the next run." : "Nothing was changed."
   return ended(s, "Failed", reason, andThen(message, next))
 }
@@ -51,6 +67,27 @@ export const doubt: RespondTo<PodSeen> = (s, { name, node }) =>
     }),
     troubleAgainMillis
   )
+
+/**
+ * Ends a Pod whose worker is over and that another container keeps from its end. The pool hears it as a doubt, since the stage is not over
+ * for it before its engine is.
+ */
+export const endPod: RespondTo<PodSeen> = (s, pod) => {
+  const written = writtenEnd(s)
+  const { message, reason } = Option.getOrElse(written, () => {
+    const end = endOf(Option.some(pod), s.observed.job)
+    return {
+      ...end,
+      message: andThen(end.message, `Its Job is deleted, because the Pod was kept by container ${pod.keptBy.join(" and container ")}.`)
+    }
+  })
+  const { actions } = Option.match(Option.filter(s.observed.job, () => Option.isSome(written) && jobGoesOn(s)), {
+    onNone: () => unchanged(s),
+    onSome: (job) => deleteJob(s, job)
+  })
+  const status = step(s, { phase: "Running", reason, message })
+  return later({ ...unchanged(s, actions), status, notices: noticesToPool(s, { reason: "PodNotReady", message }) }, troubleAgainMillis)
+}
 
 /** Looks again at a Pod that is not ready when that has lasted for long. */
 const untilDoubt = (s: Situation, response: Response): Response =>

@@ -141,6 +141,13 @@ export const rows: ReadonlyArray<Row> = [
     respond: claimed.stall
   }),
   row({
+    situation: "claimed, and its worker is over, but another container keeps its Pod",
+    means:
+      "after two minutes, write down why the worker ended, and then delete the Job, so that the engine gets its signal and its time; the task keeps its workspace until that is over too",
+    when: when.kept,
+    respond: claimed.endPod
+  }),
+  row({
     situation: "claimed, and its newest state is not saved",
     means: "leave it to the worker, which says so itself and takes it back",
     when: when.unsaved,

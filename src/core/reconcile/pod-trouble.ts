@@ -166,11 +166,13 @@ const isNodeLost = (pod: PodSeen): boolean => isOrphan(pod) || (pod.phase === "F
 const wasOutOfMemory = (seen: Option.Option<ContainerSeen>): boolean =>
   Option.exists(seen, (_) => _.reason === "OOMKilled" || _.lastReason === "OOMKilled")
 
+export interface End {
+  readonly reason: FailureReason
+  readonly message: string
+}
+
 /** Returns why a stage ended without a result, from what is left of its Pod and Job. */
-export const endOf = (
-  pod: Option.Option<PodSeen>,
-  job: Option.Option<JobSeen>
-): { readonly reason: FailureReason; readonly message: string } => {
+export const endOf = (pod: Option.Option<PodSeen>, job: Option.Option<JobSeen>): End => {
   if (Option.exists(job, (_) => _.reason === "DeadlineExceeded")) {
     return { reason: "DeadlineExceeded", message: "Kubernetes ended the Job at its deadline (activeDeadlineSeconds)." }
   }
@@ -214,9 +216,7 @@ const notTakenInTime = (pod: Option.Option<PodSeen>): string =>
   })
 
 /** Returns why a stage that was not claimed is not started any more. */
-export const endOfStart = (
-  { job, pod, warning }: StartSeen
-): { readonly reason: FailureReason; readonly message: string } => {
+export const endOfStart = ({ job, pod, warning }: StartSeen): End => {
   const isOver = Option.exists(job, ({ state }) => state !== "active") || Option.exists(pod, isPodOver)
   const end = endOf(pod, job)
   const hasBegun = Option.exists(pod, ({ worker }) => Option.exists(worker, ({ state }) => state === "terminated"))

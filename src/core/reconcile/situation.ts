@@ -4,9 +4,10 @@
 import { Equal, Option } from "effect"
 import { assignmentId } from "../../schema/api/pool-api.ts"
 import { mutates } from "../../schema/task/agent-task.ts"
+import { isFailure } from "../../schema/task/reason.ts"
 import { isOther, isVacant } from "../scheduling/workspace-lease.ts"
 import { isPlain, jobName } from "../task/job-name.ts"
-import { isFinal, type JobSeen, type JobWatched, type Observed, SourceSeen, Turn } from "../task/observed.ts"
+import { isFinal, type JobSeen, type JobWatched, type Observed, type PodSeen, SourceSeen, Turn } from "../task/observed.ts"
 import { claimLostExitCode } from "../task/places.ts"
 import { isCalledOff, isOfNewerVersion, isOver } from "../task/status.ts"
 import type { TaskPolicy } from "../task/task-policy.ts"
@@ -73,6 +74,10 @@ const changes: Holds = ({ observed: { task } }) => mutates(task.spec.stage)
 const isUnreadyForLong: Holds = ({ observed: { task: { status }, unreadyMillis } }) =>
   unreadyMillis >= unreadyPatienceMillis || status.reason === "PodNotReady"
 
+/** Reports whether the worker has ended, but nothing ends its runner: another container keeps the Pod, or kept it until its Job was deleted. */
+const isKept = (s: Situation, pod: PodSeen): boolean =>
+  isPodOver(pod) && (isFailure(s.observed.task.status.reason) || (pod.keptBy.length > 0 && !pod.deleting && isUnreadyForLong(s)))
+
 /**
  * Reports whether the launch failed and no Pod of it is left. Its Job is to be deleted, and may be already, though the cache does not show
  * that yet.
@@ -102,6 +107,7 @@ export const when = {
   lastWords: (s) => Option.filter(Option.flatMap(s.observed.pod, ({ lastWords }) => lastWords), () => isClaimed(s)),
   lost: is((s) => isClaimed(s) && Option.match(s.observed.pod, { onNone: () => true, onSome: isEngineOver })),
   unreachable: (s) => Option.filter(s.observed.pod, (pod) => isClaimed(s) && !pod.nodeAnswers),
+  kept: (s) => Option.filter(s.observed.pod, (pod) => isClaimed(s) && isKept(s, pod)),
   unsaved: is((s) => isClaimed(s) && s.observed.task.status.reason === "StateUnsaved"),
   unready: (s) => Option.filter(s.observed.pod, ({ unready }) => isClaimed(s) && unready && isUnreadyForLong(s)),
   stopping: is((s) => isClaimed(s) && s.observed.task.spec.cancel === true),

@@ -81,6 +81,8 @@ export interface PodSeen {
    * ended the Pod.
    */
   readonly others: ReadonlyArray<readonly [name: string, seen: ContainerSeen]>
+  /** The ordinary containers that are not ours and go on though the worker has ended; the kubelet ends the runner only after them. */
+  readonly keptBy: ReadonlyArray<string>
   /** What the worker left in its termination message. */
   readonly lastWords: Option.Option<StageResult>
 }

@@ -41,19 +41,26 @@ const isUnready = ({ ready }: ContainerStatus): boolean => ready === false
 const ours: ReadonlyArray<string> = ["install", "runner", "worker"]
 /** What a container waits for that starts in its turn. */
 const inTurn: ReadonlyArray<string> = ["", "PodInitializing", "ContainerCreating"]
-const noOthers: PodSeen["others"] = []
+const none: ReadonlyArray<never> = []
+
+const isOther = ({ name }: ContainerStatus): boolean => !ours.includes(name)
 
 /** Returns the containers that are not ours and that keep the Pod from starting. It is nearly always none, which takes no memory. */
 const othersSeen = ({ spec, status }: Pod): PodSeen["others"] => {
   const sidecars = spec?.initContainers?.filter(({ restartPolicy }) => restartPolicy === "Always").map(({ name }) => name) ?? []
-  const isOther = ({ name }: ContainerStatus) => !ours.includes(name)
   const waits = ({ state }: ContainerStatus) => state?.waiting !== undefined && !inTurn.includes(state.waiting.reason ?? "")
   const failed = ({ name, state }: ContainerStatus) => (state?.terminated?.exitCode ?? 0) !== 0 && !sidecars.includes(name)
   const found = [
     ...status?.initContainerStatuses?.filter((_) => isOther(_) && (waits(_) || failed(_))) ?? [],
     ...status?.containerStatuses?.filter((_) => isOther(_) && waits(_)) ?? []
   ]
-  return found.length === 0 ? noOthers : found.map((_) => [_.name, containerSeen(_)])
+  return found.length === 0 ? none : found.map((_) => [_.name, containerSeen(_)])
+}
+
+/** Returns the ordinary containers that are not ours and have not ended. */
+const stillThere = ({ status }: Pod): PodSeen["keptBy"] => {
+  const found = status?.containerStatuses?.filter((_) => isOther(_) && _.state?.terminated === undefined) ?? none
+  return found.length === 0 ? none : found.map(({ name }) => name)
 }
 
 /** Returns what the core reads of a Pod. A termination message that is no result gives no last words. */
@@ -88,6 +95,7 @@ export const podSeen = (pod: Pod): PodSeen => {
     runner: Option.map(find("runner"), containerSeen),
     install: Option.map(find("install"), containerSeen),
     others: othersSeen(pod),
+    keptBy: Option.exists(worker, ({ state }) => state === "terminated") ? stillThere(pod) : none,
     lastWords: worker.pipe(
       Option.filter(({ state }) => state === "terminated"),
       Option.flatMap(({ message }) => decodeLastWords(message))

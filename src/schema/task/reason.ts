@@ -77,6 +77,11 @@ export const Reason = Schema.Literals(Object.keys(reasons) as ReadonlyArray<Reas
 /** Reasons with which a task may end as Failed. */
 export type FailureReason = Exclude<keyof typeof howItEnded, "Completed" | "Cancelled"> | "StateRescuePending"
 
+const { Cancelled: _cancelled, Completed: _completed, ...failures } = howItEnded
+
+/** Reports whether a stage failed for it, whether or not all of its Pod is over. */
+export const isFailure = Schema.is(Schema.Literals(Object.keys(failures) as ReadonlyArray<keyof typeof failures>))
+
 /** Reasons to doubt that a claimed stage still runs. Any other reason of such a stage takes the doubt back. */
 export const doubts: ReadonlyArray<string> = ["NodeUnreachable", "PodNotReady"] satisfies ReadonlyArray<Reason>
 

@@ -257,6 +257,12 @@ describe("a write that comes late", () => {
     [
       { given: "one that nobody has taken", seen: {}, live: { phase: "Starting" }, stays: false },
       { given: "not one that a Pod has taken meanwhile", seen: {}, live: { phase: "Running", ...claimed }, stays: true },
+      {
+        given: "one that a Pod had taken already when that was decided",
+        seen: claimed,
+        live: { phase: "Running", ...claimed },
+        stays: false
+      },
       { given: "one that is over, whoever had it", seen: { phase: "Failed" }, live: { phase: "Failed", ...claimed }, stays: false }
     ] as const
   )("deletes the Job of a task, $given", ({ live, seen, stays }) =>

@@ -3,6 +3,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Arbitrary, Effect, Equal, Option } from "effect"
 import { Action } from "../../../src/core/reconcile/action.ts"
 import { plan, rows } from "../../../src/core/reconcile/plan.ts"
+import { isPodOver } from "../../../src/core/reconcile/pod-trouble.ts"
 import { tellsOf } from "../../../src/core/reconcile/waiting.ts"
 import { isOfNewerVersion, isOver, mayFollow } from "../../../src/core/task/status.ts"
 import { everyField, noon, perform, policyOf, type Seed, seeds, worldOf } from "../worlds.ts"
@@ -211,6 +212,13 @@ describe("plan", () => {
       expect(status).toMatchObject({ phase: "Running", reason })
       expect(actions).toEqual([])
     }
+  })
+
+  law("deletes the Job of a claimed task only once its worker has ended, and its status says why", (seed) => {
+    const { pod, task: { status } } = worldOf(seed)
+    if (status.claim === undefined || isOver(status.phase) || !decide(seed).actions.some(Action.$is("DeleteJob"))) return
+    expect(Option.exists(pod, isPodOver)).toBe(true)
+    expect(status.reason).toBe("OutOfMemory")
   })
 
   it.effect("is in each of its situations in some of these worlds", () =>

@@ -7,7 +7,7 @@ import { jobName } from "../../../src/core/task/job-name.ts"
 import { Holder, type Observed, Turn } from "../../../src/core/task/observed.ts"
 import { conditionsAfter } from "../../../src/core/task/status.ts"
 import { Uid } from "../../../src/schema/names.ts"
-import { before, noon, perform, plainSeed, policyOf, type Seed, success, withJob, worldOf } from "../worlds.ts"
+import { before, noon, perform, plainSeed, policyOf, type Seed, success, withJob, withPod, worldOf } from "../worlds.ts"
 
 interface Case {
   readonly given: string
@@ -17,6 +17,17 @@ interface Case {
   readonly phase?: string
   readonly reason?: string
 }
+
+/** An apply whose worker has died and whose engine is interrupted, beside a container that does not end. */
+const kept = {
+  life: "claimed",
+  stage: "apply",
+  job: "active",
+  pod: "unready",
+  worker: "OOMKilled",
+  runner: "running",
+  kept: true
+} satisfies Partial<Seed>
 
 const cases: ReadonlyArray<Case> = [
   // the task is over
@@ -261,12 +272,52 @@ const cases: ReadonlyArray<Case> = [
     reason: "OutOfMemory"
   },
   {
+    given: "a worker whose end was written down, and its Pod is gone",
+    seed: { life: "ending", stage: "apply" },
+    situation: "claimed, and the worker is over without a result",
+    actions: ["Emit"],
+    phase: "Failed",
+    reason: "OutOfMemory"
+  },
+  {
     given: "a claimed task on a silent node",
     seed: { life: "claimed", job: "active", pod: "silent", worker: "running" },
     situation: "claimed, and its node does not answer",
     actions: [],
     phase: "Running",
     reason: "NodeUnreachable"
+  },
+  {
+    given: "a worker that died beside a container that keeps its Pod: why it ended is written down first",
+    seed: { ...kept, unreadySeconds: 120 },
+    situation: "claimed, and its worker is over, but another container keeps its Pod",
+    actions: [],
+    phase: "Running",
+    reason: "OutOfMemory"
+  },
+  {
+    given: "a worker that died with its newest state unsaved, beside a container that keeps its Pod",
+    seed: { ...kept, life: "unsaved", unreadySeconds: 120, worker: "Error" },
+    situation: "claimed, and its worker is over, but another container keeps its Pod",
+    actions: [],
+    phase: "Running",
+    reason: "Lost"
+  },
+  {
+    given: "a worker whose end is written down: its Pod is ended",
+    seed: { ...kept, life: "ending", unreadySeconds: 0 },
+    situation: "claimed, and its worker is over, but another container keeps its Pod",
+    actions: ["DeleteJob"],
+    phase: "Running",
+    reason: "OutOfMemory"
+  },
+  {
+    given: "a Pod that is being ended, whose runner still ends the engine",
+    seed: { ...kept, life: "ending", job: "none", kept: false },
+    situation: "claimed, and its worker is over, but another container keeps its Pod",
+    actions: [],
+    phase: "Running",
+    reason: "OutOfMemory"
   },
   {
     given: "a claimed task whose newest state is not saved",
@@ -311,6 +362,14 @@ const cases: ReadonlyArray<Case> = [
   {
     given: "a deleted task without a pool that runs",
     seed: { life: "claimed", deleted: true, job: "active", pod: "Running", worker: "running" },
+    situation: "claimed",
+    actions: [],
+    phase: "Running",
+    reason: "Claimed"
+  },
+  {
+    given: "a worker that died just now beside a container that may end by itself",
+    seed: { ...kept, unreadySeconds: 119 },
     situation: "claimed",
     actions: [],
     phase: "Running",
@@ -1033,6 +1092,17 @@ describe("plan, of a task that is over", () => {
     expect(decision.status.result).toBe(task.status.result)
   })
 
+  it("deletes the Job of a worker with a result that another container keeps from its end, 90 s after the result", () => {
+    const after = (seconds: number) => {
+      const whole: Seed = { ...plainSeed, ...kept, life: "succeeded", worker: "Completed" }
+      const world = worldOf(whole)
+      const status = { ...world.task.status, finishedAt: before(seconds) }
+      return plan(policyOf(whole), { ...world, task: { ...world.task, status } }, noon)
+    }
+    expect(after(89)).toMatchObject({ situation: "over", actions: [], requeueAfterMillis: Option.some(1_000) })
+    expect(after(90)).toMatchObject({ situation: "over, but its Job goes on", actions: [{ _tag: "DeleteJob" }] })
+  })
+
   it("looks at the Job of a task that is over when it may be left over", () => {
     const again = (job: Seed["job"]) => {
       const whole: Seed = { ...plainSeed, life: "succeeded", job }
@@ -1097,6 +1167,42 @@ describe("plan, of a task that is claimed", () => {
     expect(plan(policyOf(whole), ready, noon).status.reason).toBe("Claimed")
     const back = { ...anew, task: { ...anew.task, status: { ...anew.task.status, reason: "NodeUnreachable" } } }
     expect(plan(policyOf(whole), back, noon).status.reason).toBe("Claimed") // its kubelet answers again, and has not asked the worker yet
+  })
+
+  it("ends a Pod that another container keeps once its worker has died, and calls the task lost for that once its engine is over", () => {
+    const whole: Seed = { ...plainSeed, ...kept, pool: true, holder: "mine" }
+    const decide = (world: Observed) => plan(policyOf(whole), world, noon)
+    const soon = worldOf({ ...whole, unreadySeconds: 119 })
+    expect(decide(soon).requeueAfterMillis).toEqual(Option.some(1_000))
+    const told = decide(worldOf({ ...whole, unreadySeconds: 120 }))
+    const says =
+      "The worker of Pod pod ran out of memory; raise task.worker.resources.limits.memory. Its Job is deleted, because the Pod was kept by container istio-proxy."
+    expect(told.status).toMatchObject({ phase: "Running", reason: "OutOfMemory", message: says })
+    expect(told.notices).toMatchObject([{ _tag: "ReportWait", reason: "PodNotReady", message: says }]) // the pool shows it while the run goes on
+    const written = perform({ ...soon, unreadyMillis: 0 }, told) // another controller leads, which has just begun to look
+    const deletes = decide(written)
+    expect(deletes.actions).toMatchObject([{ _tag: "DeleteJob", uid: "job-uid" }])
+    expect(deletes).toMatchObject({ status: told.status, notices: [], requeueAfterMillis: Option.some(120_000) })
+    const going = withPod(withJob(written, { deleting: true }), { deleting: true, keptBy: [] })
+    expect(decide(going)).toMatchObject({ actions: [], status: told.status })
+    const silent = withPod(going, { nodeAnswers: false })
+    expect(decide(silent).status.reason).toBe("NodeUnreachable")
+    const message = `${says} Look at the state before the next run.`
+    const over = withPod(going, { runner: worldOf({ ...whole, runner: "Completed" }).pod.pipe(Option.flatMap(({ runner }) => runner)) })
+    expect(decide(over).status).toMatchObject({ phase: "Failed", reason: "OutOfMemory", message })
+    expect(decide({ ...going, job: Option.none(), pod: Option.none() }).status).toMatchObject({
+      phase: "Failed",
+      reason: "OutOfMemory",
+      message
+    })
+  })
+
+  it("leaves a Pod that is being deleted to end by itself, whatever else is in it", () => {
+    const world = worldOf({ ...plainSeed, ...kept, unreadySeconds: 120 })
+    expect(plan(policyOf(plainSeed), withPod(world, { deleting: true }), noon)).toMatchObject({
+      actions: [],
+      status: { reason: "PodNotReady" }
+    })
   })
 
   it.each(["claimed", "unsaved"] as const)(

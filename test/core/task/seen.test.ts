@@ -40,6 +40,14 @@ describe("podSeen", () => {
     ])
     expect(pod({ containerStatuses: [waiting("worker", "PodInitializing")] }).others).toEqual([])
   })
+  it("names the ordinary containers of others that keep the Pod once the worker has ended", () => {
+    const running = (name: string) => ({ name, state: { running: {} } })
+    const ended = (name: string) => ({ name, state: { terminated: { exitCode: 137 } } })
+    const beside = (worker: object) =>
+      pod({ initContainerStatuses: [running("runner"), running("proxy")], containerStatuses: [running("mesh"), ended("done"), worker] })
+    expect(beside(running("worker")).keptBy).toEqual([])
+    expect(beside(ended("worker")).keptBy).toEqual(["mesh"])
+  })
   it.each([["True", true], ["False", false]] as const)(
     "tells whether the kubelet has set the Pod up: %s",
     (status, isSetUp) => expect(pod({ conditions: [{ type: "PodReadyToStartContainers", status }] }).isSetUp).toBe(isSetUp)
