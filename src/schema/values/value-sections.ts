@@ -121,7 +121,11 @@ const task = section({
     ),
     securityContext: securityContext("the runner", false)
   }),
-  runtimeClassName: value(orEmpty(Subdomain), "", "Runtime class of the Pods of tasks, such as one with a sandbox; it must exist."),
+  runtimeClassName: value(
+    orEmpty(Subdomain),
+    "",
+    "Runtime class of the Pods of tasks, such as one with a sandbox, which has to share a volume between containers; it must exist."
+  ),
   sidecars: value(
     Schema.mutable(Schema.Array(pod.Container)),
     [],
