@@ -22,7 +22,7 @@ const admission: Component = {
     "Lets the API server hold tasks to what they are for: a task's token writes the claim and the result of its own AgentTask and nothing else, only Jobs of the controller run as the tasks' account, in our shape, only kubelets get tokens of it, and the controller is shown no Secret but the tokens of tasks.",
   adapt: [
     "Needs Kubernetes 1.30, and rights over ValidatingAdmissionPolicies, which have no namespace.",
-    "A directory of the node (hostPath), a privileged container or a key of `task.allowedKeys` in values of your own is refused until the policies know it, and a Secret or claim of the installation's own can be named by tasks until then: write such values with `agent-job overlay`. `admissionPolicies.secrets` and its neighbours bound what else an AgentTask may name."
+    "A directory of the node (hostPath), a privileged container or a key of `task.allowedKeys` in values of your own is refused until the policies know it, and a Secret or claim of the installation's own can be named by tasks until then: write such values with `agent-job overlay`, whose `--base` is what has this component. `admissionPolicies.secrets` and its neighbours bound what else an AgentTask may name."
   ],
   layer: componentLayers.admission
 }

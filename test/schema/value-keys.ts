@@ -111,6 +111,7 @@ export const ourKeys: ReadonlyArray<Row> = [
   ["admissionPolicies.enabled", false],
   ["admissionPolicies.persistentVolumeClaims", ["*"]],
   ["admissionPolicies.secrets", ["*"]],
+  ["admissionPolicies.tokenRequesters", []],
   ["task.networkPolicy.closedElsewhere", false],
   ["task.networkPolicy.cloudIdentity", ""],
   ["task.networkPolicy.denyIngress", false],

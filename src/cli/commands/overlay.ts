@@ -6,7 +6,7 @@ import { Command } from "effect/cli"
 import { installationFlags, toggle } from "../flags/settings.ts"
 import { lazily } from "../terminal/lazily.ts"
 import { baseFlag, baseReference, outFlag, shown } from "../values/base-reference.ts"
-import { givenValues, valuesFlag } from "../values/values-flag.ts"
+import { valuesFlag, valuesOver } from "../values/values-flag.ts"
 
 const flags = {
   values: valuesFlag,
@@ -21,20 +21,22 @@ export const overlay = Command.make(
   flags,
   Effect.fn("overlay")(function*({ name, namespace, out, ...given }) {
     const base = yield* baseReference(given.base, out)
-    const values = yield* givenValues(given.values)
     return yield* lazily(async () => {
-      const [{ writeOverlay }, { Screen }, { shellWord }] = await Promise.all([
+      const [{ contentsOf }, { writeOverlay }, { Screen }, { shellWord }] = await Promise.all([
+        import("../values/base-contents.ts"),
         import("../values/write-overlay.ts"),
         import("../terminal/screen.ts"),
         import("../../core/text/shell-word.ts")
       ])
       return Effect.gen(function*() {
         const { line } = yield* Screen
+        const contents = yield* contentsOf(base, out)
         const { files, hints, namespaces, secret } = yield* writeOverlay({
-          values,
+          values: yield* valuesOver(given.values, contents.layers),
           name,
           namespace,
           base,
+          contents,
           out,
           withoutCrd: given.withoutCrd
         })

@@ -1,12 +1,13 @@
-// Finds out which components are beside a base, whether the base closes all egress, and whether it has the server, which may speak HTTPS.
+// Finds out which components are beside a base, which are in it, and so what it sets, whether it closes all egress, and what its server speaks.
 // What is not on this machine is judged by its name.
-// Used by cli/values/write-overlay.ts.
-import { Effect, Option, Schema, Struct } from "effect"
+// Used by cli/commands/overlay.ts and cli/values/migrate-release.ts.
+import { Effect, Option, Schema } from "effect"
 import { readFileSync, realpathSync } from "node:fs"
 import { resolve } from "node:path"
 import { parse } from "yaml"
 import type { Options } from "../../core/overlay/overlay.ts"
-import { shippedComponents } from "../../core/overlay/shipped.ts"
+import { layersOf, shippedComponents } from "../../core/overlay/shipped.ts"
+import type { Tree } from "../../schema/document/layers.ts"
 import { errorInWords } from "../../schema/system-error.ts"
 import { BadInput } from "../terminal/failure.ts"
 import { type Base, isRemote, kustomizationIn, realPathOf, shown } from "./base-reference.ts"
@@ -36,63 +37,72 @@ const listedIn = (text: string): ReadonlyArray<string> =>
     onSome: (lists) => Object.values(lists).flatMap((list) => list ?? [])
   })
 
-/** A component, by the end of its folder, and by the name of whatever is shipped with it. */
-interface Sought {
-  readonly folder: string
-  readonly name: RegExp
+const agent = ["namespaces", "admission", "no-ingress", "pool"]
+const production = [...agent, "ha", "quota", "restricted-egress", "separate-users"]
+const standalone = [...agent, "server"]
+
+/** The components of each overlay in this repository, for one that is not on this machine. */
+export const componentsOfOverlays: Readonly<Record<string, ReadonlyArray<string>>> = {
+  "kustomize/overlays/agent": agent,
+  "kustomize/overlays/production": production,
+  "kustomize/overlays/standalone": standalone,
+  "kustomize/argo-cd/standalone": standalone,
+  "flux/platform/production": [...production, "without-crd"],
+  "flux/platform/standalone": [...standalone, "without-crd"]
 }
 
-const sought = {
-  closed: {
-    folder: "/components/restricted-egress",
-    name: /^[^?]*\/(components\/restricted-egress|kustomize\/overlays\/production)\/?(\?|$)/u
-  },
-  server: {
-    folder: "/kustomize/components/server",
-    name: /^[^?]*\/(kustomize\/(components\/server|(overlays|argo-cd)\/standalone)|flux\/platform\/standalone)\/?(\?|$)/u
-  },
-  serverTls: {
-    folder: "/kustomize/components/server-tls",
-    name: /^[^?]*\/kustomize\/components\/server-tls\/?(\?|$)/u
-  }
-} satisfies Record<string, Sought>
+/**
+ * Returns the component that a path ends in, if it ends in one. That which closes all egress is known beside others than kustomize too,
+ * because taking it for somebody else's would open all the rest.
+ */
+const componentAt = (path: string): ReadonlyArray<string> =>
+  /(?<=\/kustomize\/components\/)[^/]+$|(?<=\/components\/)restricted-egress$/u.exec(path) ?? []
 
-type Found = ReadonlySet<keyof typeof sought>
-
-const allThat = (is: (component: Sought) => boolean): Found => new Set(Struct.keys(sought).filter((key) => is(sought[key])))
+/** Returns the components that a reference to what is not on this machine stands for, by its path without what it asks for. */
+const componentsOf = (reference: string): ReadonlyArray<string> => {
+  const path = reference.replace(/\/?(\?.*)?$/u, "")
+  return Object.entries(componentsOfOverlays).find(([overlay]) => path.endsWith(`/${overlay}`))?.[1] ?? componentAt(path)
+}
 
 /**
- * Returns which of the components the kustomization at `reference` is or lists, or others that it lists. `seen` has the folders that were
- * looked at before. What a kustomization lists is resolved from its real path, as kustomize does.
+ * Returns the names of the components that the kustomization at `reference` is or lists, or others that it lists. `seen` has the folders
+ * that were looked at before. What a kustomization lists is resolved from its real path, as kustomize does.
  */
-const foundIn = (reference: string, from: string, seen = new Set<string>()): Effect.Effect<Found, BadInput> =>
+const foundIn = (reference: string, from: string, seen = new Set<string>()): Effect.Effect<ReadonlyArray<string>, BadInput> =>
   Effect.gen(function*() {
     const folder = resolve(from, reference)
     const kustomization = yield* reading(folder, () => kustomizationIn(folder))
-    if (kustomization === undefined) return allThat(({ name }) => name.test(reference))
+    if (kustomization === undefined) return componentsOf(reference)
     const place = yield* reading(folder, () => realpathSync(folder))
-    if (seen.has(place)) return new Set()
+    if (seen.has(place)) return []
     seen.add(place)
     const text = yield* reading(folder, () => readFileSync(kustomization, "utf8"))
     const below = yield* Effect.forEach(listedIn(text), (listed) => foundIn(listed, place, seen))
-    const here = allThat((component) => [folder, place].some((path) => path.endsWith(component.folder)))
-    return below.reduce<Found>((all, found) => all.union(found), here)
+    return [folder, place].flatMap(componentAt).concat(...below)
   })
 
 const isIn = (folder: string): Effect.Effect<boolean, BadInput> => reading(folder, () => kustomizationIn(folder) !== undefined)
 
+/** What a base contains, and what its layers set where the values say nothing: nothing if it is the base alone, as overlays always were. */
+export interface Contents extends Required<Pick<Options, "available" | "closed" | "present" | "server">> {
+  readonly layers: ReadonlyArray<Tree>
+}
+
 /** Returns the shipped components beside the base, and what is in it. Its reference is resolved from `out`, the overlay. */
-export const contentsOf = Effect.fnUntraced(function*(
-  { reference }: Base,
-  out: string
-): Effect.fn.Return<Required<Pick<Options, "available" | "closed" | "server">>, BadInput> {
+export const contentsOf = Effect.fnUntraced(function*({ reference }: Base, out: string): Effect.fn.Return<Contents, BadInput> {
   const from = realPathOf(resolve(out))
   const isThere = (component: string | undefined): Effect.Effect<boolean, BadInput> =>
     component === undefined ? Effect.succeed(false) : isRemote(reference) ? Effect.succeed(true) : isIn(resolve(from, component))
-  const found = yield* foundIn(reference, from)
+  const found = new Set(yield* foundIn(reference, from))
+  const present = shippedComponents.filter(({ name }) => found.has(name))
   return {
-    available: yield* Effect.filter(shippedComponents, ({ name }) => isThere(componentBeside(reference, name))),
-    closed: found.has("closed"),
-    server: !found.has("server") ? "none" : found.has("serverTls") ? "https" : "http"
+    available: yield* Effect.filter(
+      shippedComponents.filter((_) => !present.includes(_)),
+      ({ name }) => isThere(componentBeside(reference, name))
+    ),
+    present,
+    layers: found.size === 0 ? [] : layersOf(present),
+    closed: found.has("restricted-egress"),
+    server: !found.has("server") ? "none" : found.has("server-tls") ? "https" : "http"
   }
 })

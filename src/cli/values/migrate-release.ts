@@ -7,6 +7,7 @@ import { report } from "../../core/migration/report.ts"
 import { Kubernetes } from "../../kubernetes/client.ts"
 import { BadInput } from "../terminal/failure.ts"
 import { Screen } from "../terminal/screen.ts"
+import { contentsOf } from "./base-contents.ts"
 import { type Base, shown } from "./base-reference.ts"
 import { helmRelease } from "./helm-release.ts"
 import { pageMark } from "./overlay-files.ts"
@@ -59,13 +60,23 @@ export const migrateRelease = Effect.fn("migrateRelease")(
     const kubernetes = yield* Kubernetes
     const { line } = yield* Screen
     const release = yield* helmRelease(Option.getOrElse(namespace, () => kubernetes.namespace), name)
+    const contents = yield* contentsOf(base, out)
     const moved = yield* Effect.mapError(
-      Effect.fromResult(move(release, chosen)),
+      Effect.fromResult(move(release, chosen, contents.layers)),
       (problems) => unusable(`${release.namespace}/${name}`, problems)
     )
     const page = report(moved, shown(out))
     const more = { "MIGRATION.md": `<!-- ${pageMark} -->\n${page}` }
-    const { hints } = yield* writeOverlay({ values: moved.values, name, namespace: release.namespace, base, out, withoutCrd, more })
+    const { hints } = yield* writeOverlay({
+      values: moved.values,
+      name,
+      namespace: release.namespace,
+      base,
+      contents,
+      out,
+      withoutCrd,
+      more
+    })
     yield* line(page.trimEnd())
     yield* line("")
     yield* line(`Wrote ${shown(out)}, with this as MIGRATION.md.`)

@@ -4,7 +4,7 @@ import { Effect } from "effect"
 import { Flag } from "effect/cli"
 import { relative } from "node:path"
 import type { Fault } from "../../schema/document/fault.ts"
-import type { Layer } from "../../schema/document/layers.ts"
+import type { Layer, Tree } from "../../schema/document/layers.ts"
 import type { Values } from "../../schema/values/values.ts"
 import { inputFlag } from "../flags/settings.ts"
 import { BadInput } from "../terminal/failure.ts"
@@ -47,6 +47,21 @@ export const loaded = (
   paths: ReadonlyArray<string>
 ): Effect.Effect<{ readonly layers: ReadonlyArray<Layer>; readonly values: Values }, Wrong> =>
   lazily(async () => (await import("../../controller/configuration/values-files.ts")).loadValues(paths))
+
+/** Returns what the values files come to over the layers of a base. Fails if they are wrong by themselves, or over these layers. */
+export const valuesOver = Effect.fn("valuesOver")(function*(paths: ReadonlyArray<string>, below: ReadonlyArray<Tree>) {
+  const { layers } = yield* Effect.catch(loaded(paths), unusable)
+  return yield* lazily(async () => {
+    const { parseTrees } = await import("../../schema/values/values.ts")
+    return Effect.mapError(Effect.fromResult(parseTrees([...below, ...layers.map(({ tree }) => tree)])), (problems) =>
+      new BadInput({
+        message: [
+          "The values cannot be used over what the components of the base set; correct this and try again:",
+          ...problems.map((_) => `  ${_}`)
+        ].join("\n")
+      }))
+  })
+})
 
 export const givenValues = (paths: ReadonlyArray<string>): Effect.Effect<Values, BadInput> =>
   Effect.map(Effect.catch(loaded(paths), unusable), ({ values }) => values)

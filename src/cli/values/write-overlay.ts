@@ -2,10 +2,12 @@
 // Used by cli/commands/overlay.ts and cli/values/migrate-release.ts.
 import { Effect } from "effect"
 import { missingSecret, overlay } from "../../core/overlay/overlay.ts"
+import type { ResolvedConfig } from "../../core/resolve/resolve.ts"
 import { shellWord } from "../../core/text/shell-word.ts"
 import { appVersion, type Values } from "../../schema/values/values.ts"
 import { usualTaskNamespace } from "../flags/settings.ts"
-import { contentsOf } from "./base-contents.ts"
+import { BadInput } from "../terminal/failure.ts"
+import type { Contents } from "./base-contents.ts"
 import type { Base } from "./base-reference.ts"
 import { type Files, overlayFiles } from "./overlay-files.ts"
 import { writeFolder } from "./overlay-folder.ts"
@@ -16,6 +18,8 @@ export interface Wanted {
   readonly name: string
   readonly namespace: string
   readonly base: Base
+  /** What is in the base, over whose layers the values are given. */
+  readonly contents: Contents
   readonly out: string
   readonly withoutCrd?: boolean
   /** Further files to write beside those of the overlay. */
@@ -33,10 +37,22 @@ const whereTasksAre = (namespace: string): ReadonlyArray<string> =>
     ? []
     : [`Its AgentTasks are in namespace ${namespace}; get, logs and cancel find them with --namespace ${namespace}.`]
 
+/** Fails if tasks share a namespace over a base that has a policy of one name in each of two: kustomize does not build that. */
+const inTwoNamespaces = ({ namespace, taskNamespace }: ResolvedConfig, { closed }: Contents): Effect.Effect<void, BadInput> =>
+  closed && namespace === taskNamespace
+    ? Effect.fail(
+      new BadInput({
+        message:
+          `The values have the tasks in namespace ${namespace}, that of the controller, and the base closes all egress by policies of the same names in both; give the tasks another one, such as task.namespace: ${namespace}-tasks.`
+      })
+    )
+    : Effect.void
+
 /** Returns what was written, the namespaces of its objects, and the Secret that is missing because the values carry the token itself. */
 export const writeOverlay = Effect.fn("writeOverlay")(function*(wanted: Wanted) {
-  const { base, more, name, namespace, out, values, withoutCrd = false } = wanted
-  const made = overlay(values, { name, namespace, version: appVersion }, { ...(yield* contentsOf(base, out)), withoutCrd })
+  const { base, contents, more, name, namespace, out, values, withoutCrd = false } = wanted
+  const made = overlay(values, { name, namespace, version: appVersion }, { ...contents, withoutCrd })
+  yield* inTwoNamespaces(made.to.config, contents)
   const files = { ...overlayFiles(made, base.reference, again(wanted, made.to.config.name)), ...more }
   yield* writeFolder(out, files)
   const { namespace: ofController, taskNamespace } = made.to.config

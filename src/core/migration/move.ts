@@ -2,8 +2,9 @@
 // Invariant: it contains no secret.
 // Made by cli/values/migrate-release.ts; told by core/migration/changes.ts, core/migration/hand-over.ts and core/migration/way-back.ts.
 import { Result } from "effect"
+import type { Tree } from "../../schema/document/layers.ts"
 import type { HelmObject, HelmRelease } from "../../schema/kubernetes/helm-release.ts"
-import { appVersion, defaultValues, parseValues, type Values } from "../../schema/values/values.ts"
+import { appVersion, defaultValues, parseTrees, type Values } from "../../schema/values/values.ts"
 import { install, type InstalledObject } from "../manifest/installation/install.ts"
 import { resolve, type ResolvedConfig } from "../resolve/resolve.ts"
 import { textAt } from "../resolve/tree-path.ts"
@@ -49,12 +50,16 @@ const installedName = ({ kind = "", metadata }: InstalledObject, fallback: strin
     metadata: { name: metadata?.name ?? "", ...(metadata !== undefined && "namespace" in metadata && { namespace: metadata.namespace }) }
   }, fallback)
 
-/** Works out a move. Fails with a line for each value that cannot be used here. */
-export const move = (release: HelmRelease, chosen: Chosen): Result.Result<Move, ReadonlyArray<string>> => {
+/** Works out a move, to values over `layers` of a base. Fails with a line for each value that cannot be used here. */
+export const move = (
+  release: HelmRelease,
+  chosen: Chosen,
+  layers: ReadonlyArray<Tree> = []
+): Result.Result<Move, ReadonlyArray<string>> => {
   const { name, namespace, objects } = release
   const ours = nameOf(release)
   const given = releaseValues({ ...release, config: withChosen(release.config, chosen, ours) }, `${ours}-token`)
-  return Result.map(parseValues(given.values), (values) => {
+  return Result.map(parseTrees([...layers, given.values]), (values) => {
     const config = resolve(values, { name, namespace, version: appVersion })
     const names = new Set(install(config).map((_) => installedName(_, namespace)))
     const isMovedAway = config.pool === undefined || otherServer(release.config, chosen) !== undefined

@@ -113,11 +113,12 @@ export interface ResolvedConfig {
   readonly trust?: TrustConfig
   /** The client certificate of controller and worker, which the runner never gets. */
   readonly clientCertificate?: ClientCertificateConfig
-  /** The names that AgentTasks may refer to, as patterns; absent: no policies. */
+  /** The names that AgentTasks may refer to, as patterns, and who gets tokens of the tasks' account beside kubelets; absent: no policies. */
   readonly admissionPolicies?: {
     readonly secrets: ReadonlyArray<string>
     readonly configMaps: ReadonlyArray<string>
     readonly persistentVolumeClaims: ReadonlyArray<string>
+    readonly tokenRequesters: ReadonlyArray<string>
   }
   readonly restrictMetadataService: boolean
   readonly taskNetwork: TaskNetworkConfig

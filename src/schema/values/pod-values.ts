@@ -105,6 +105,9 @@ const VolumeMount = Schema.Struct({
 })
 export const VolumeMounts = list(VolumeMount)
 
+/** Names of users and groups, as the API server knows them. */
+export const UserNames = list(Schema.String.check(Schema.isPattern(/^[^\s"\\]+$/u, { expected: "the name of a user or a group" })))
+
 /** Names of objects. Each is a whole name, or the beginning of names followed by `*`. */
 export const NamePatterns = list(
   Schema.String.check(

@@ -121,7 +121,11 @@ const task = section({
     ),
     securityContext: securityContext("the runner", false)
   }),
-  runtimeClassName: value(orEmpty(Subdomain), "", "Runtime class of the Pods of tasks, such as one with a sandbox; it must exist."),
+  runtimeClassName: value(
+    orEmpty(Subdomain),
+    "",
+    "Runtime class of the Pods of tasks, such as one with a sandbox, which has to share a volume between containers; it must exist."
+  ),
   sidecars: value(
     Schema.mutable(Schema.Array(pod.Container)),
     [],
@@ -223,14 +227,18 @@ const admissionPolicies = section({
     "Lets the API server hold tasks to what they are for, by ValidatingAdmissionPolicies (Kubernetes 1.30): a token writes the status of its own task alone, only the controller's Jobs run as the tasks' account, in our shape, only kubelets get tokens of it, and the controller writes no Secret but the tokens of tasks."
   ),
   persistentVolumeClaims: exceptOwn("PersistentVolumeClaims"),
-  secrets: exceptOwn("Secrets")
+  secrets: exceptOwn("Secrets"),
+  tokenRequesters: value(
+    pod.UserNames,
+    [],
+    "Users and groups that get tokens of the tasks' account beside kubelets, such as the syncer of a vCluster or a virtual kubelet, which ask for those of the Pods that they run. Whoever is named can write the result of any task."
+  )
 }).check(
-  Schema.makeFilter(({ enabled, ...lists }) =>
-    enabled
-      ? []
-      : Object.entries(lists).flatMap(([key, patterns]) =>
-        patterns.includes("*") ? [] : [{ path: [key], issue: "needs admissionPolicies.enabled: true, which holds tasks to it" }]
-      )
+  Schema.makeFilter(({ enabled, tokenRequesters, ...lists }) =>
+    enabled ? [] : [
+      ...Object.entries(lists).flatMap(([key, patterns]) => patterns.includes("*") ? [] : [key]),
+      ...(tokenRequesters.length > 0 ? ["tokenRequesters"] : [])
+    ].map((key) => ({ path: [key], issue: "needs admissionPolicies.enabled: true, which holds tasks to it" }))
   )
 )
 

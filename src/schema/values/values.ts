@@ -27,10 +27,14 @@ const decodeOver = (trees: ReadonlyArray<Tree>): Result.Result<Values, ReadonlyA
     : Result.fail([...taken, ...Result.match(decoded, { onFailure: (_) => _, onSuccess: () => [] })])
 }
 
+/** Returns the values of trees, each over those before it and all over the defaults. Fails with a line for every problem. */
+export const parseTrees = (trees: ReadonlyArray<Tree>): Result.Result<Values, ReadonlyArray<string>> =>
+  Result.mapError(decodeOver(trees), (mistakes) => mistakes.map(line))
+
 /** Returns the values of a file, over the defaults. Fails with a line for every problem. An empty file (null) gives the defaults. */
 export const parseValues = (input: unknown): Result.Result<Values, ReadonlyArray<string>> =>
   isTree(input) || input === null || input === undefined
-    ? Result.mapError(decodeOver([input ?? {}]), (mistakes) => mistakes.map(line))
+    ? parseTrees([input ?? {}])
     : Result.fail(["the file: must be a map of keys, such as agent or task"])
 
 /** Returns the values of layers, each over those before it and all over the defaults. Fails with every fault. */

@@ -49,7 +49,8 @@ export class ExecLoopError extends Data.TaggedError("ExecLoopError")<{
 }
 
 const advice = {
-  RunnerNotReady: "; the runner's image needs /bin/sh, mkdir, mkfifo and mv: read the log of the container runner",
+  RunnerNotReady:
+    "; the runner's image needs /bin/sh, mkdir, mkfifo and mv, and a sandbox (task.runtimeClassName) has to share the volume between containers: read the log of the container runner",
   VolumeUnusable: "; check who owns the data volume, and what else writes to it",
   InvalidCommand: ""
 }

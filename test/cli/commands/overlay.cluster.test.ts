@@ -1,20 +1,26 @@
 // The law of overlays, with the real kustomize: an overlay builds exactly what the same values render.
-import { describe, expect, it, onTestFinished } from "@effect/vitest"
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "@effect/vitest"
 import { Arbitrary, Effect, Result, Schema } from "effect"
+import { readFileSync } from "node:fs"
 import { mkdtemp, realpath, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join, relative, resolve as absolute } from "node:path"
+import { parse } from "yaml"
 import { contentsOf } from "../../../src/cli/values/base-contents.ts"
 import { overlayFiles } from "../../../src/cli/values/overlay-files.ts"
 import { install } from "../../../src/core/manifest/installation/install.ts"
 import { secureServer, server } from "../../../src/core/manifest/installation/server.ts"
 import { type Options, overlay } from "../../../src/core/overlay/overlay.ts"
+import { baseLayer, componentLayers } from "../../../src/core/overlay/shipped.ts"
 import { resolve, type ResolvedConfig } from "../../../src/core/resolve/resolve.ts"
-import type { Tree } from "../../../src/schema/document/layers.ts"
+import { type Tree, union } from "../../../src/schema/document/layers.ts"
 import { yamlLayer } from "../../../src/schema/document/yaml-layer.ts"
-import { parseLayers, parseValues } from "../../../src/schema/values/values.ts"
+import { parseLayers, parseTrees, parseValues } from "../../../src/schema/values/values.ts"
 import { configIn, fileOf, places, rowsAt } from "../../core/manifest/some-values.ts"
+import { begin, dryRun, end } from "../../kustomize/api-server.ts"
 import { build, type Built, idOf, meaningOf } from "../../kustomize/build.ts"
+import { temporaryFolder } from "../../temporary-folder.ts"
+import { ran } from "../typed.ts"
 
 interface Installation {
   readonly name: string
@@ -154,4 +160,75 @@ describe("an overlay", () => {
       of: { name: "x", namespace: "x" }
     }
   ])("builds what is rendered of $given", ({ file, of = ours }) => equal(file, of))
+})
+
+describe("an overlay over a base with components", () => {
+  beforeAll(begin)
+  afterAll(end)
+
+  const { admission, ha, "no-ingress": noIngress, "node-cache": nodeCache, "separate-users": separateUsers } = componentLayers
+  const standalone = { base: () => "kustomize/overlays/standalone", layers: [admission, noIngress] }
+  const production = { base: () => "kustomize/overlays/production", layers: [admission, noIngress, ha, separateUsers] }
+  const withCache = { base: () => standaloneWith(["node-cache"]), layers: [...standalone.layers, nodeCache] }
+  const pool = { agent: { url: "https://server.example.com", tokenExistingSecret: { name: "agent-job-pool-token" } } }
+
+  const forOpenShift = parse(
+    /\*\*OpenShift\*\*[^]*?```yaml\n([^]*?)```/u.exec(readFileSync("kustomize/README.md", "utf8"))?.[1] ?? ""
+  ) as Tree
+
+  /** Writes the overlay as a person does, and returns what kustomize builds from it. */
+  const over = (base: string, file: Tree) =>
+    Effect.gen(function*() {
+      const folder = yield* temporaryFolder("over-base")
+      const [given, out] = [join(folder, "given.yaml"), join(folder, "out")]
+      yield* Effect.promise(() => writeFile(given, JSON.stringify(file)))
+      const { error } = yield* ran({}, "overlay", "--values", given, "--base", base, "--out", out)
+      expect(error).toBe("")
+      return yield* Effect.promise(async () => build(await realpath(out)))
+    })
+
+  it.live.each<{ given: string; name: string; of: { base: () => string | Promise<string>; layers: ReadonlyArray<Tree> }; file: Tree }>([
+    { given: "nothing", name: "standalone", of: standalone, file: {} },
+    { given: "nothing", name: "production", of: production, file: {} },
+    { given: "nothing", name: "one with a cache on the node", of: withCache, file: {} },
+    { given: "keys that tasks may set", name: "standalone", of: standalone, file: { task: { allowedKeys: ["example.com/"] } } },
+    { given: "keys that tasks may set", name: "production", of: production, file: { task: { allowedKeys: ["example.com/"] } } },
+    {
+      given: "another directory of the node",
+      name: "one with a cache on the node",
+      of: withCache,
+      file: { task: { extraVolumes: [{ name: "ca", hostPath: { path: "/etc/ssl" } }] } }
+    },
+    {
+      given: "what a component says, and the Secrets that tasks may name",
+      name: "standalone",
+      of: standalone,
+      file: { admissionPolicies: { enabled: true, secrets: ["team-*"] }, task: { networkPolicy: { denyIngress: true } } }
+    },
+    { given: "users of OpenShift's, as the README has them", name: "standalone", of: standalone, file: forOpenShift },
+    { given: "users of OpenShift's, as the README has them", name: "production", of: production, file: forOpenShift },
+    { given: "another number of controllers", name: "production", of: production, file: { controller: { replicas: 3 } } }
+  ])("has what the values render over what the components of the base set: $given, over $name", ({ file, of }) =>
+    Effect.gen(function*() {
+      const objects = yield* over(yield* Effect.promise(async () => of.base()), union(pool, file))
+      const all = meaningOf(objects)
+      const values = Result.getOrThrow(parseTrees([baseLayer, ...of.layers, pool, file]))
+      const config = resolve(values, { ...ours, version: "0.54.0" })
+      const wanted = meaningOf(
+        install(config).filter(({ kind, metadata }) => kind !== "ConfigMap" || metadata?.name !== "agent-job-config")
+      )
+      expect(Object.fromEntries(Object.keys(wanted).map((id) => [id, all[id]]))).toEqual(wanted)
+      expect(objects.filter(({ kind }) => kind.startsWith("ValidatingAdmissionPolicy"))).toHaveLength(12)
+      expect(yield* Effect.promise(() => dryRun(objects))).toHaveLength(objects.length)
+    }), 60_000)
+
+  it.live("takes the admission policies along where the values give the tasks another namespace", () =>
+    Effect.gen(function*() {
+      const policies = (objects: ReadonlyArray<object>) =>
+        meaningOf(objects.filter((_) => "kind" in _ && String(_.kind).startsWith("ValidatingAdmissionPolicy")))
+      const file = { task: { namespace: "agent-job" } }
+      expect(policies(yield* over("kustomize/overlays/standalone", file))).toEqual(
+        policies(install(configOf(union(file, admission), ours)))
+      )
+    }))
 })

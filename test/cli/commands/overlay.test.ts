@@ -95,6 +95,42 @@ describe("agent-job overlay", () => {
       expect(readdirSync(out()).sort()).toEqual(["kustomization.yaml", "mine.yaml", "values.yaml"])
     }))
 
+  it.live("takes from a base with components what they set where the values say nothing, and says it no second time", () =>
+    Effect.gen(function*() {
+      const base = ["--base", "kustomize/overlays/production"]
+      const { error, out: said } = yield* overlay({ task: { limits: { total: 20 } } }, ...base)
+      expect(error).toBe("")
+      expect(said).toContain("once there is namespace agent-job and agent-job-tasks, with")
+      expect(parse(read("values.yaml"))).toEqual({ task: { limits: { total: 20 }, namespace: "agent-job-tasks" } })
+      expect(readdirSync(out()).sort()).toEqual(["kustomization.yaml", "values.yaml"])
+      const before = readdirSync(out()).map((name) => [name, read(name)])
+      yield* ran({}, "overlay", "--values", join(out(), "values.yaml"), "--out", out(), ...base)
+      expect(readdirSync(out()).map((name) => [name, read(name)])).toEqual(before)
+    }))
+
+  it.live.each([
+    {
+      given: "contradict what the base's components set",
+      values: { controller: { replicas: 1 } },
+      says: [
+        "error: The values cannot be used over what the components of the base set; correct this and try again:",
+        "  controller.podDisruptionBudget.minAvailable: is 1 of 1, so that no node with a controller could ever be drained; give fewer, or more controller.replicas"
+      ]
+    },
+    {
+      given: "have the tasks beside the controller, where the base has a policy of one name in each namespace",
+      values: { task: { namespace: "agent-job" } },
+      says: [
+        "error: The values have the tasks in namespace agent-job, that of the controller, and the base closes all egress by policies of the same names in both; give the tasks another one, such as task.namespace: agent-job-tasks."
+      ]
+    }
+  ])("refuses values that $given, and writes nothing", ({ says, values }) =>
+    Effect.gen(function*() {
+      const { code, error } = yield* overlay(values, "--base", "kustomize/overlays/production")
+      expect([code, error.trimEnd().split("\n")]).toEqual([2, says])
+      expect(readdirSync(folder)).not.toContain("out")
+    }))
+
   it.live("refuses a directory with files that are not from here, and leaves it as it is", () =>
     Effect.gen(function*() {
       mkdirSync(out())

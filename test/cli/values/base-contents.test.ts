@@ -1,11 +1,12 @@
-// Whether a base closes all egress, and whether it has the server. NetworkPolicies add up, so a policy that blocks only the metadata service
-// opens all the rest again.
+// Which components a base has, whether it closes all egress, and what its server speaks. NetworkPolicies add up, so a policy that blocks only
+// the metadata service opens all the rest again.
 import { afterEach, beforeEach, describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
-import { contentsOf } from "../../../src/cli/values/base-contents.ts"
+import { componentsOfOverlays, contentsOf } from "../../../src/cli/values/base-contents.ts"
+import { baseLayer, componentLayers } from "../../../src/core/overlay/shipped.ts"
 
 let folder = ""
 beforeEach(() => {
@@ -153,6 +154,53 @@ describe("the server", () => {
       "kustomize/components/server-tls/kustomization.yaml": "",
       "kustomize/components/pool/kustomization.yaml": ""
     })).toBe(expected))
+})
+
+describe("what a base sets where the values say nothing", () => {
+  const layers = (reference: string, files: ByPath = {}) => Effect.runSync(contents(reference, files, {})).layers
+  const { admission, ha, "no-ingress": noIngress, persistence, "separate-users": separateUsers } = componentLayers
+
+  it.each([
+    { reference: `${elsewhere}/base?ref=v0.1.0`, expected: [] },
+    { reference: `${elsewhere}/overlays/standalone?ref=v0.1.0`, expected: [baseLayer, admission, noIngress] },
+    { reference: `${elsewhere}/overlays/production/?ref=v0.1.0`, expected: [baseLayer, admission, ha, noIngress, separateUsers] },
+    { reference: "https://git.example.com/ours//overlays/standalone?ref=v0.1.0", expected: [] }
+  ])("is known of a base elsewhere by its name: $reference", ({ expected, reference }) => expect(layers(reference)).toEqual(expected))
+
+  it.each<{ given: string; listed: ReadonlyArray<string>; expected: ReadonlyArray<object> }>([
+    { given: "no component", listed: [], expected: [] },
+    { given: "a component of somebody else's", listed: ["https://git.example.com/ours//components/ha?ref=v1"], expected: [] },
+    {
+      given: "components with layers",
+      listed: ["../kustomize/components/persistence", `${elsewhere}/components/ha?ref=v0.1.0`],
+      expected: [baseLayer, ha, persistence]
+    },
+    { given: "a component without one", listed: [`${elsewhere}/components/monitoring?ref=v0.1.0`], expected: [baseLayer] }
+  ])(
+    "is known of a base on this machine by what it lists: $given",
+    ({ expected, listed }) =>
+      expect(
+        layers("../mine", { "mine/kustomization.yaml": listing(...listed), "kustomize/components/persistence/kustomization.yaml": "" })
+      )
+        .toEqual(expected)
+  )
+
+  it.each(Object.keys(componentsOfOverlays))("is the same of %s here and elsewhere", async (overlay) => {
+    const of = (reference: string) => Effect.runPromise(contentsOf({ reference, chosen: true }, "."))
+    const { available, ...here } = await of(overlay)
+    expect(await of(`https://git.example.com/agent-job//${overlay}?ref=v0.1.0`)).toEqual({ ...here, available })
+    expect(here.layers.length).toBeGreaterThan(1)
+  })
+
+  it("has no component twice: one that is in the base is not to be added", () => {
+    const files = {
+      "base/kustomization.yaml": listing("../kustomize/components/ha"),
+      "components/ha/kustomization.yaml": "",
+      "components/mtls/kustomization.yaml": "",
+      "kustomize/components/ha/kustomization.yaml": ""
+    }
+    expect(Effect.runSync(contents("../base", files, {})).available.map(({ name }) => name)).toEqual(["mtls"])
+  })
 })
 
 describe("a base behind a link", () => {

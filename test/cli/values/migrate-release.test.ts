@@ -1,9 +1,11 @@
-// What the migration of a release leaves out of its overlay with --without-crd. migrate.cluster.test.ts tests everything else.
+// What the migration of a release leaves out of its overlay with --without-crd, and what it takes from the base. migrate.cluster.test.ts tests
+// everything else.
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { expect, it } from "@effect/vitest"
 import { Effect, Option } from "effect"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
+import { parse } from "yaml"
 import { baseReference } from "../../../src/cli/values/base-reference.ts"
 import { migrateRelease } from "../../../src/cli/values/migrate-release.ts"
 import { temporaryFolder } from "../../temporary-folder.ts"
@@ -17,26 +19,44 @@ const secret = () => {
   return { ...rest, metadata: { ...metadata, uid: "u", resourceVersion: "1" } }
 }
 
+const migrated = (base: Option.Option<string>, withoutCrd: boolean) =>
+  Effect.gen(function*() {
+    const out = join(yield* temporaryFolder("migrate"), "out")
+    const work = migrateRelease({
+      release: "blue",
+      namespace: Option.some("scalr"),
+      image: Option.some("registry.example.com/agent-job:0.1.0"),
+      runnerImage: Option.some("registry.example.com/agent-job-runner:0.1.0"),
+      url: Option.none(),
+      base: yield* baseReference(base, out),
+      out,
+      withoutCrd
+    })
+    yield* against(
+      work.pipe(Effect.provide(toldScreen().layer), Effect.provide(NodeServices.layer)),
+      { "/api/v1/namespaces/scalr/secrets": list(secret()) }
+    )
+    return (name: string) => readFileSync(join(out, name), "utf8")
+  })
+
+it.live.each([
+  { base: "kustomize/base", namespace: "", isBeside: true },
+  { base: "kustomize/overlays/standalone", namespace: "agent-job-tasks", isBeside: false }
+])(
+  "has the tasks of a release where the components of the base have theirs, and says so: over $base",
+  ({ base, isBeside, namespace }) =>
+    Effect.gen(function*() {
+      const read = yield* migrated(Option.some(base), false)
+      expect(parse(read("values.yaml"))).toMatchObject({ task: { namespace } })
+      expect(read("MIGRATION.md").includes("Tasks run in namespace scalr, beside the controller")).toBe(isBeside)
+    })
+)
+
 it.live.each([true, false])(
   "leaves the definition out of the overlay, of its commands and of what they say (--without-crd: %s)",
   (withoutCrd) =>
     Effect.gen(function*() {
-      const out = join(yield* temporaryFolder("migrate"), "out")
-      const work = migrateRelease({
-        release: "blue",
-        namespace: Option.some("scalr"),
-        image: Option.some("registry.example.com/agent-job:0.1.0"),
-        runnerImage: Option.some("registry.example.com/agent-job-runner:0.1.0"),
-        url: Option.none(),
-        base: yield* baseReference(Option.none(), out),
-        out,
-        withoutCrd
-      })
-      yield* against(
-        work.pipe(Effect.provide(toldScreen().layer), Effect.provide(NodeServices.layer)),
-        { "/api/v1/namespaces/scalr/secrets": list(secret()) }
-      )
-      const read = (name: string) => readFileSync(join(out, name), "utf8")
+      const read = yield* migrated(Option.none(), withoutCrd)
       expect(read("kustomization.yaml").includes("patch-custom-resource-definition.yaml")).toBe(withoutCrd)
       expect(read("kustomization.yaml").split("\n")[0]?.includes(" --without-crd ")).toBe(withoutCrd)
       expect(read("MIGRATION.md").includes("kubectl apply --server-side -k ")).toBe(withoutCrd)

@@ -12,6 +12,7 @@ export const effects: ReadonlyArray<readonly [key: string, value: unknown, chang
   ["admissionPolicies.enabled", true, "ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding"],
   ["admissionPolicies.persistentVolumeClaims", ["state"], "ValidatingAdmissionPolicy", { admissionPolicies: { enabled: true } }],
   ["admissionPolicies.secrets", ["shared-*"], "ValidatingAdmissionPolicy", { admissionPolicies: { enabled: true } }],
+  ["admissionPolicies.tokenRequesters", ["syncer"], "ValidatingAdmissionPolicy", { admissionPolicies: { enabled: true } }],
   ["agent.auth.token", "t", "Secret, controller, controller's Pod"],
   ["agent.dataDir", "/data", "controller, install, runner, worker"],
   ["agent.extraEnv", { A: "1" }, "controller, worker"],

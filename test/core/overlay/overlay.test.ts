@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Result } from "effect"
 import { missingSecret, type Options, type Overlay, overlay } from "../../../src/core/overlay/overlay.ts"
+import { shippedComponents } from "../../../src/core/overlay/shipped.ts"
 import type { Release } from "../../../src/core/resolve/resolve.ts"
 import { parseValues } from "../../../src/schema/values/values.ts"
 
@@ -49,6 +50,20 @@ describe("the overlay", () => {
       components: [],
       resources: [{ kind: "PodDisruptionBudget" }]
     })
+  })
+
+  const have = (...names: ReadonlyArray<string>): Options => ({ present: shippedComponents.filter(({ name }) => names.includes(name)) })
+
+  it("changes what a component of the base brought, and neither brings nor says it again", () => {
+    const values = { admissionPolicies: { enabled: true }, task: { ...inTasks, allowedKeys: ["example.com/"] } }
+    const { components, patches, resources, values: said } = overlayOf(values, {}, have("admission"))
+    expect([components, metadataOf(patches), resources]).toEqual([[], ["agent-job-task-references.agent-job-tasks"], []])
+    expect(said).not.toContain("admissionPolicies")
+  })
+
+  it("takes nothing away that component restricted-egress of the base took away before", () => {
+    const values = { restrictMetadataService: true, task: inTasks }
+    expect(overlayOf(values, {}, { ...have("restrict-metadata"), closed: true }).patches).toEqual([])
   })
 
   it("has objects of its own where there is no component", () => {

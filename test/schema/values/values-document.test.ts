@@ -16,6 +16,7 @@ const problems = (file: unknown): ReadonlyArray<string> => Result.match(parseVal
 /** Files that the schema accepts and the decoder refuses, because of what one key says about another. */
 const acrossKeys = [
   { says: "needs admissionPolicies.enabled", file: { admissionPolicies: { secrets: ["a"] } } },
+  { says: "needs admissionPolicies.enabled", file: { admissionPolicies: { tokenRequesters: ["a"] } } },
   { says: "is open already", file: { task: { networkPolicy: { cloudIdentity: "gke" } } } },
   { says: "agent.auth.token: differs from agent.token", file: { agent: { token: "a", auth: { token: "b" } } } },
   {

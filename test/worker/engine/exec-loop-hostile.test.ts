@@ -75,6 +75,7 @@ describe("exec loop client", () => {
       assert.strictEqual(error.reason, "RunnerNotReady")
       assert.match(error.message, says)
       assert.match(error.message, /read the log of the container runner/u)
+      assert.match(error.message, /a sandbox \(task.runtimeClassName\) has to share the volume/u)
     }))
 
   it.live.each([

@@ -1,16 +1,23 @@
-// Limits tokens of the tasks' account to kubelets, for the Pods on their nodes.
+// Limits tokens of the tasks' account to kubelets, for the Pods on their nodes, and to those whom the values name in their place.
 // Anybody else who may request tokens could get one that names a Pod, and write the status as that Pod's worker.
 // Used by core/manifest/admission/admission.
 import type { ResolvedConfig } from "../../resolve/resolve.ts"
 import { cel, type Policy } from "./admission-policy.ts"
 
-export const tokenRequestPolicy = ({ taskAccountName }: ResolvedConfig): Policy => ({
+const allowed = "for the Pods of their nodes, and those whom the values name (admissionPolicies.tokenRequesters)"
+
+export const tokenRequestPolicy = ({ admissionPolicies, taskAccountName }: ResolvedConfig): Policy => ({
   name: "task-token-requests",
   rules: [{ apiGroups: [""], apiVersions: ["*"], resources: ["serviceaccounts/token"], operations: ["CREATE"] }],
   inTaskNamespace: true,
   matchCondition: { name: "for-a-task", expression: `request.name == ${cel(taskAccountName)}` },
+  variables: { requesters: cel(admissionPolicies?.tokenRequesters ?? []) },
   checks: [{
-    expression: "request.userInfo.?groups.orValue([]).exists(group, group == 'system:nodes')",
-    message: "only a kubelet gets a token of the account of tasks, for a Pod of its node"
+    expression:
+      "request.userInfo.?username.orValue('') in variables.requesters || request.userInfo.?groups.orValue([]).exists(group, group == 'system:nodes' || group in variables.requesters)",
+    message: `only kubelets get tokens of the account of tasks, ${allowed}`,
+    messageExpression: `request.userInfo.?username.orValue('') + ${
+      cel(` gets no token of the account of tasks: only kubelets do, ${allowed}`)
+    }`
   }]
 })

@@ -9,7 +9,9 @@ import { kubectl } from "../../../kustomize/api-server.ts"
 import { createTask, Installation, installation } from "../installed.ts"
 import { begun, policy, refusal, untilHeld } from "./begun-task.ts"
 
-layer(installation({ admissionPolicies: { enabled: true } }), { timeout: 60_000, excludeTestServices: true })("the API server", (it) => {
+const values = { admissionPolicies: { enabled: true, tokenRequesters: ["syncer", "virtual-kubelets"] } }
+
+layer(installation(values), { timeout: 60_000, excludeTestServices: true })("the API server", (it) => {
   describe("shows the controller", () => {
     it.effect("no Secret but the tokens of tasks, which it may renew", () =>
       Effect.gen(function*() {
@@ -53,7 +55,7 @@ layer(installation({ admissionPolicies: { enabled: true } }), { timeout: 60_000,
   })
 
   describe("gives a token of the tasks' account", () => {
-    it.effect("to kubelets, and to nobody else who may ask for tokens", () =>
+    it.effect("to kubelets and those whom the values name, and to nobody else who may ask for tokens", () =>
       Effect.gen(function*() {
         const { config: { taskAccountName: account, taskNamespace: namespace } } = yield* Installation
         const { pod } = yield* begun("asked-for")
@@ -72,7 +74,12 @@ layer(installation({ admissionPolicies: { enabled: true } }), { timeout: 60_000,
         for (const [given, attempt] of Object.entries(attempts)) {
           expect([given, yield* attempt]).toEqual([given, expect.stringMatching(policy)])
         }
+        expect(yield* requested(account, ...editor)).toContain(
+          "editor gets no token of the account of tasks: only kubelets do, for the Pods of their nodes, and those whom the values name (admissionPolicies.tokenRequesters)"
+        )
         expect(yield* requested("default", ...editor)).toBe("it was given")
+        expect(yield* requested(account, "--as=syncer", "--as-group=editors")).toBe("it was given")
+        expect(yield* requested(account, ...editor, "--as-group=virtual-kubelets")).toBe("it was given")
       }))
   })
 })
