@@ -45,6 +45,11 @@ describe("a proof of isolation", () => {
     { given: "other Pods that are to be closed too", values: { ...walled, task: { networkPolicy: { denyPods: true } } } },
     { given: "a cloud's identity that is opened", values: { ...walled, task: { networkPolicy: { cloudIdentity: "eks" } } } },
     { given: "a policy beside the values that they rest on", values: { ...walled, task: { networkPolicy: { closedElsewhere: true } } } },
+    {
+      given: "annotations that may attach another network",
+      values: { ...walled, task: { podAnnotations: { "k8s.v1.cni.cncf.io/networks": "b" } } }
+    },
+    { given: "another runtime class", values: { ...walled, task: { runtimeClassName: "kata" } } },
     { given: "another namespace", values: { ...walled, task: { namespace: "tasks" } } },
     { given: "another installation", values: { ...walled, fullnameOverride: "other" } }
   ])("is none of $given", ({ values }) => expect(isProven(proven({}, configOf(walled), noon), configOf(values))).toBe(false))
