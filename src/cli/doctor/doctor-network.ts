@@ -11,7 +11,7 @@ import { currentInstant } from "../../kubernetes/clock.ts"
 import type { KubernetesError } from "../../kubernetes/errors.ts"
 import { decoding, type Kind, networkPolicies, pods } from "../../kubernetes/kinds.ts"
 import type { NamespacedName, Writable } from "../../kubernetes/object.ts"
-import { type Finding, Findings, type ProbeTarget } from "../../schema/kubernetes/probe.ts"
+import { ProbeReport, type ProbeTarget } from "../../schema/kubernetes/probe.ts"
 import { markLeader } from "../cluster/leader-lease.ts"
 
 const maybe = Schema.optionalKey
@@ -61,9 +61,9 @@ const isOver = (pod: ProbePod): boolean => pod.status?.phase === "Succeeded" || 
 const runs = (pod: ProbePod): boolean => pod.status?.phase === "Running" && ended(pod) === undefined
 const listens = (pod: ProbePod): boolean => isOver(pod) || (runs(pod) && (pod.status?.podIPs ?? []).length > 0)
 
-const decodeFindings = Schema.decodeUnknownOption(Findings)
+const decodeReport = Schema.decodeUnknownOption(Schema.fromJsonString(ProbeReport))
 
-const lastWords = (pod: ProbePod): Option.Option<ReadonlyArray<Finding>> => decodeFindings(ended(pod)?.message)
+const lastWords = (pod: ProbePod): Option.Option<ProbeReport> => decodeReport(ended(pod)?.message)
 
 /**
  * Records on the leader's Lease whether the isolation is proven, where a controller that requires the proof reads it. Does nothing without
@@ -91,14 +91,14 @@ export const examineNetwork = Effect.fn("doctor.network")(
       onSome: ({ status }) => (status?.podIPs ?? []).map(({ ip }) => ({ address: ip, port: listenerPort }))
     })
     if (listener.length === 0) return Option.none()
-    const findingsOf = (probe: Probe, targets: ReadonlyArray<ProbeTarget>) =>
+    const reportOf = (probe: Probe, targets: ReadonlyArray<ProbeTarget>) =>
       Effect.map(Effect.flatMap(start(probe, targets), (name) => waitForPod(name, isOver)), Option.flatMap(lastWords))
-    const findings = yield* Effect.all({
-      open: findingsOf("open", listener),
-      closed: findingsOf("closed", listener),
-      task: findingsOf("task", [...listener, ...metadataTargets, ...needed])
+    const reports = yield* Effect.all({
+      open: reportOf("open", listener),
+      closed: reportOf("closed", listener),
+      task: reportOf("task", [...listener, ...metadataTargets, ...needed])
     }, { concurrency: "unbounded" })
     const listenerStayed = yield* Effect.map(podAt(name), runs).pipe(Effect.catchTag("NotFound", () => Effect.succeed(false)))
-    return Option.some({ listener, listenerStayed, findings })
+    return Option.some({ listener, listenerStayed, reports })
   }
 )

@@ -2,7 +2,7 @@
 // Invariant: "no answer" alone proves nothing. Isolation counts as proven only where the network is seen to enforce policies.
 // Used by cli/doctor/examination and cli/doctor/doctor-network.
 import { Option } from "effect"
-import { type Finding, type ProbeTarget, shown } from "../../schema/kubernetes/probe.ts"
+import { type Finding, type ProbeReport, type ProbeTarget, shown } from "../../schema/kubernetes/probe.ts"
 import { closedMetadata, metadataAddresses } from "../network/network-addresses.ts"
 import { serverTargets } from "../network/pool-server.ts"
 import type { Probe } from "../network/probe.ts"
@@ -22,18 +22,42 @@ export interface NetworkFindings {
   readonly listener: ReadonlyArray<ProbeTarget>
   /** Whether the listener was still there when all had tried: if it was not, that somebody did not reach it means nothing. */
   readonly listenerStayed: boolean
-  readonly findings: Readonly<Record<Exclude<Probe, "listener">, Option.Option<ReadonlyArray<Finding>>>>
+  readonly reports: Readonly<Record<Exclude<Probe, "listener">, Option.Option<ProbeReport>>>
 }
 
 const isOneOf = (targets: ReadonlyArray<ProbeTarget>) => ({ address, port }: ProbeTarget): boolean =>
   targets.some((_) => _.address === address && _.port === port)
 
-const enforcement = ({ findings: { closed, open }, listener, listenerStayed }: NetworkFindings): Check => {
+const family = (address: string): "IPv4" | "IPv6" => address.includes(":") ? "IPv6" : "IPv4"
+
+/**
+ * Returns the addresses of the probes' Pods that are of a family in which the listener has none. The VPC CNI of EKS gives Pods such an
+ * address, of IPv4 a link-local one, on an interface that no policy holds (aws/aws-network-policy-agent#55). Every interface has a
+ * link-local one of IPv6, which leads nowhere.
+ */
+const besidePolicies = ({ listener, reports }: NetworkFindings): ReadonlyArray<string> => {
+  const tried = listener.map(({ address }) => family(address))
+  return Object.values(reports).flatMap((report) => Option.isSome(report) ? report.value.addresses : [])
+    .filter((address) => !tried.includes(family(address)) && !/^fe[89ab]/u.test(address))
+}
+
+const saysBeside = (address: string): string =>
+  `enforced, but a Pod also has ${
+    family(address)
+  } (${address}), in which nothing could be tried, since the Pod to connect to has none in its status.podIPs; networks let a Pod out by such an address whatever policies say, so take it from Pods: on EKS by ENABLE_${
+    family(address) === "IPv4" ? "V4" : "V6"
+  }_EGRESS=false of the VPC CNI`
+
+const enforcement = (found: NetworkFindings): Check => {
+  const { listener, listenerStayed, reports: { closed, open } } = found
   const say = check(checkNames.networkPolicies)
   if (Option.isNone(open) || Option.isNone(closed)) {
-    return say("unknown", "a probe did not tell what it reached; see its events while it runs, and try again")
+    return say(
+      "unknown",
+      "a probe did not tell what it reached, or not as this version does; see its events and image while it runs, and try again"
+    )
   }
-  const [free, held] = [open.value, closed.value].map((all) => all.filter(isOneOf(listener)))
+  const [free, held] = [open.value, closed.value].map(({ findings }) => findings.filter(isOneOf(listener)))
   if (held?.some(({ last }) => last)) {
     return say(
       "failed",
@@ -52,9 +76,13 @@ const enforcement = ({ findings: { closed, open }, listener, listenerStayed }: N
       "even a Pod with a policy that allows it does not reach another Pod, so nothing is proven about policies that deny; look for network policies outside Kubernetes"
     )
   }
-  return held?.some(({ first }) => first)
-    ? say("warning", "enforced, but a new Pod reached another one before its policy took effect, and so may a task's Pod")
-    : say("ok", "of two identical Pods, the one that a policy isolates reaches nothing")
+  if (held?.some(({ first }) => first)) {
+    return say("warning", "enforced, but a new Pod reached another one before its policy took effect, and so may a task's Pod")
+  }
+  const [beside] = besidePolicies(found)
+  return beside === undefined
+    ? say("ok", "of two identical Pods, the one that a policy isolates reaches nothing")
+    : say("warning", saysBeside(beside))
 }
 
 /** What a task's Pod reached, and what one has to know to judge that. */
@@ -79,6 +107,18 @@ const closedBy = (
   return isClosedElsewhere ? "unmanaged" : "nobody"
 }
 
+/** Returns what to do about a metadata service that answers, behind what is said of it. */
+const adviceOnMetadata = (judged: Judged): string => {
+  const { config: { name, taskNamespace, taskNetwork: { closedElsewhere, denyPods } }, enforced } = judged
+  if (closedBy(judged) !== "values") return "; give restrictMetadataService: true, or component restricted-egress"
+  const policy = `NetworkPolicy ${taskNamespace}/${name}-${denyPods ? "task-egress" : "metadata-service"}`
+  return `, though the values close it; ${
+    enforced
+      ? `look whether ${closedElsewhere ? "all egress is closed" : `${policy} is there`}, and for a policy that opens the address`
+      : "see what is said of network policies, and until they hold close it elsewhere: on the node, or at the metadata service (on AWS by a hop limit of 1)"
+  }`
+}
+
 const metadataServices = (judged: Judged): Check => {
   const { config, enforced, found } = judged
   const say = check(checkNames.metadataServices)
@@ -86,12 +126,7 @@ const metadataServices = (judged: Judged): Check => {
   const closed = closedMetadata(cloudIdentity)
   const open = found.filter(isOneOf(metadataTargets)).filter(({ address, last }) => last && closed.includes(address))
   if (open.length > 0) {
-    return say(
-      "failed",
-      `a task's Pod reaches ${
-        listed(open)
-      }, where a node's own credentials may be; give restrictMetadataService: true, or component restricted-egress`
-    )
+    return say("failed", `a task's Pod reaches ${listed(open)}, where a node's own credentials may be${adviceOnMetadata(judged)}`)
   }
   switch (closedBy(judged)) {
     case "missing":
@@ -166,8 +201,8 @@ const needs = ({ config, found }: Judged, apiServer: ReadonlyArray<ProbeTarget>)
 export type Isolation = "proven" | "refuted" | "unknown"
 
 /**
- * Returns what the network's checks say about the isolation of tasks. Policies that come late speak against it as a failed check does,
- * whatever else is unknown.
+ * Returns what the network's checks say about the isolation of tasks. Policies that come late, or hold for one family of addresses alone,
+ * speak against it as a failed check does, whatever else is unknown.
  */
 export const isolationBy = (checks: ReadonlyArray<Check>): Isolation => {
   const is = (wanted: CheckName, as: Check["outcome"]) => checks.some(({ name, outcome }) => name === wanted && outcome === as)
@@ -197,10 +232,10 @@ export const networkChecks = ({ apiServer, found, ...given }: Pick<Judged, "conf
   const policies = enforcement(found)
   return [
     policies,
-    ...Option.match(found.findings.task, {
+    ...Option.match(found.reports.task, {
       onNone: () => [check(checkNames.metadataServices)("unknown", "the probe of tasks did not tell what it reached")],
-      onSome: (ofTask) => {
-        const judged = { ...given, found: ofTask, enforced: policies.outcome === "ok" }
+      onSome: ({ findings }) => {
+        const judged = { ...given, found: findings, enforced: policies.outcome === "ok" }
         return [metadataServices(judged), otherPods(judged, found), needs(judged, apiServer)]
       }
     })

@@ -67,7 +67,7 @@ const examined = Effect.fnUntraced(function*(
 
   const podOf = (probe: string) => {
     const found = (tried[probe] ?? []).map((target) => ({ ...target, first: reaches(probe, target), last: reaches(probe, target) }))
-    const ours = { name: "probe", state: { terminated: { message: JSON.stringify(found) } } }
+    const ours = { name: "probe", state: { terminated: { message: JSON.stringify({ addresses: ["10.0.0.8"], findings: found }) } } }
     const status = probe === "listener"
       ? listening
       : injected
