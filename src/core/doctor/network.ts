@@ -3,7 +3,7 @@
 // Used by cli/doctor/examination and cli/doctor/doctor-network.
 import { Option } from "effect"
 import { type Finding, type ProbeReport, type ProbeTarget, shown } from "../../schema/kubernetes/probe.ts"
-import { closedMetadata, metadataAddresses } from "../network/network-addresses.ts"
+import { closedMetadata, isPrivate, metadataAddresses } from "../network/network-addresses.ts"
 import { serverTargets } from "../network/pool-server.ts"
 import type { Probe } from "../network/probe.ts"
 import type { ResolvedConfig } from "../resolve/resolve.ts"
@@ -107,11 +107,15 @@ const closedBy = (
   return isClosedElsewhere ? "unmanaged" : "nobody"
 }
 
+/** The policy of denyPods. */
+const taskEgress = ({ name, taskNamespace }: ResolvedConfig): string => `NetworkPolicy ${taskNamespace}/${name}-task-egress`
+
 /** Returns what to do about a metadata service that answers, behind what is said of it. */
 const adviceOnMetadata = (judged: Judged): string => {
-  const { config: { name, taskNamespace, taskNetwork: { closedElsewhere, denyPods } }, enforced } = judged
+  const { config, enforced } = judged
+  const { name, taskNamespace, taskNetwork: { closedElsewhere, denyPods } } = config
   if (closedBy(judged) !== "values") return "; give restrictMetadataService: true, or component restricted-egress"
-  const policy = `NetworkPolicy ${taskNamespace}/${name}-${denyPods ? "task-egress" : "metadata-service"}`
+  const policy = denyPods ? taskEgress(config) : `NetworkPolicy ${taskNamespace}/${name}-metadata-service`
   return `, though the values close it; ${
     enforced
       ? `look whether ${closedElsewhere ? "all egress is closed" : `${policy} is there`}, and for a policy that opens the address`
@@ -156,15 +160,19 @@ const metadataServices = (judged: Judged): Check => {
 }
 
 const otherPods = (
-  { config: { taskNetwork: { denyPods } }, enforced, found }: Judged,
+  { config: { taskNetwork: { denyPods, privateCidrs } }, enforced, found }: Judged,
   { listener, listenerStayed }: NetworkFindings
 ): Check => {
   const say = check(checkNames.otherPods)
-  const reached = found.filter(isOneOf(listener)).some(({ last }) => last)
-  if (reached) {
+  const reached = found.filter(isOneOf(listener)).filter(({ last }) => last)
+  if (reached.length > 0) {
+    const open = reached.find(({ address }) => !isPrivate(address, privateCidrs))
+    const advice = open === undefined
+      ? ""
+      : `: ${open.address} is no private address; give the network of Pods in task.networkPolicy.privateCidrs`
     return denyPods
-      ? say("failed", "a task's Pod reaches another Pod, though task.networkPolicy.denyPods is true")
-      : say("warning", "a task's Pod reaches any other Pod; give task.networkPolicy.denyPods: true to close that")
+      ? say("failed", `a task's Pod reaches another Pod, though task.networkPolicy.denyPods is true${advice}`)
+      : say("warning", `a task's Pod reaches any other Pod; give task.networkPolicy.denyPods: true to close that${advice}`)
   }
   if (!listenerStayed) return say("unknown", "a task's Pod did not reach another Pod, but that one ended meanwhile")
   if (!denyPods) return say("ok", "a task's Pod does not reach a Pod that listens")
@@ -173,13 +181,32 @@ const otherPods = (
     : say("unknown", "a task's Pod does not reach a Pod that listens, but it is not proven that policies are enforced")
 }
 
+const openPorts = ({ taskNetwork: { apiServerPorts } }: ResolvedConfig): string => `ports ${apiServerPorts.join(" and ")}`
+
+/** Returns what may keep the Pods of tasks from the API server, and what to change, behind what is said of it. */
+const closesApiServer = (config: ResolvedConfig): string => {
+  const { name, taskNamespace, taskNetwork: { closedElsewhere, denyPods } } = config
+  const shows = "kubectl get endpointslices kubernetes shows"
+  if (closedElsewhere) {
+    return `: NetworkPolicy ${name}-egress-api-server of component restricted-egress, or what else closes egress in ${taskNamespace}, has to allow what ${shows}`
+  }
+  return denyPods
+    ? `: ${taskEgress(config)} opens private networks at ${
+      openPorts(config)
+    } only; where ${shows} another one, give it in task.networkPolicy.apiServerPorts`
+    : ""
+}
+
 /** Returns what keeps the Pods of tasks from the server of `agent.url` while it runs, and what to change. */
-const closesServer = ({ name, taskNamespace, taskNetwork: { closedElsewhere, denyPods } }: ResolvedConfig): string => {
+const closesServer = (config: ResolvedConfig): string => {
+  const { name, taskNamespace, taskNetwork: { closedElsewhere, denyPods } } = config
   if (closedElsewhere) {
     return `name it in NetworkPolicy ${name}-egress-named of component restricted-egress, or in what else closes egress in ${taskNamespace}`
   }
   return denyPods
-    ? `NetworkPolicy ${taskNamespace}/${name}-task-egress closes it, since in private networks it opens only ports 443 and 6443, and a server that agent.url names as NAME.NAMESPACE.svc; name it so, or give task.networkPolicy.denyPods: false`
+    ? `${taskEgress(config)} closes it, since in private networks it opens only ${
+      openPorts(config)
+    }, and a server that agent.url names as NAME.NAMESPACE.svc; name it so, or give task.networkPolicy.denyPods: false`
     : `look for a network policy that selects the Pods of tasks in ${taskNamespace}`
 }
 
@@ -187,7 +214,12 @@ const needs = ({ config, found }: Judged, apiServer: ReadonlyArray<ProbeTarget>)
   const say = check(checkNames.needs)
   const missed = found.filter(isOneOf(apiServer)).filter(({ last }) => !last)
   if (missed.length > 0) {
-    return say("failed", `a task's Pod does not reach ${listed(missed)}; a worker could not claim its task, so open DNS and the API server`)
+    return say(
+      "failed",
+      `a task's Pod does not reach ${listed(missed)}; a worker could not claim its task, so open DNS and the API server${
+        closesApiServer(config)
+      }`
+    )
   }
   const server = found.filter(isOneOf(serverTargets(config)))
   return server.every(({ last }) => last)

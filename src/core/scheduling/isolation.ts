@@ -2,6 +2,7 @@
 // Invariant: a proof is only for the network, and the Pods in it, that the present values ask for; other values need another proof.
 // Used by cli/doctor/doctor-network, which proves it, and by controller/lifecycle/controller and controller/world/turns.
 import { Record } from "effect"
+import { usualApiServerPorts } from "../../schema/values/network-values.ts"
 import { otherServerNamespace } from "../network/pool-server.ts"
 import type { ResolvedConfig } from "../resolve/resolve.ts"
 import { Turn } from "../task/observed.ts"
@@ -17,7 +18,8 @@ type Annotations = Readonly<Record<string, string>>
  * a value that says nothing, so that a proof from before the value counted outlives an upgrade.
  */
 const subject = (config: ResolvedConfig): string => {
-  const { name, restrictMetadataService, taskNamespace, taskNetwork: { closedElsewhere, cloudIdentity, denyIngress, denyPods } } = config
+  const { name, restrictMetadataService, taskNamespace, taskNetwork } = config
+  const { apiServerPorts, closedElsewhere, cloudIdentity, denyIngress, denyPods, privateCidrs } = taskNetwork
   const { annotations, runtimeClassName } = config.task.pod
   const server = denyPods ? otherServerNamespace(config) : undefined
   return fingerprint(
@@ -30,6 +32,8 @@ const subject = (config: ResolvedConfig): string => {
       cloudIdentity,
       ...closedElsewhere ? ["closed elsewhere"] : [],
       ...server === undefined ? [] : [`server in ${server}`],
+      ...denyPods && apiServerPorts.join() !== usualApiServerPorts.join() ? [{ apiServerPorts }] : [],
+      ...denyPods && privateCidrs.length > 0 ? [{ privateCidrs }] : [],
       ...Object.keys(annotations).length === 0 ? [] : [{ annotations }],
       ...runtimeClassName === "" ? [] : [{ runtimeClassName }]
     ])

@@ -112,7 +112,11 @@ const says = {
   needed: {
     reached: "ok: the API server, by its name",
     missed:
-      "failed: a task's Pod does not reach kubernetes.default.svc:443; a worker could not claim its task, so open DNS and the API server"
+      "failed: a task's Pod does not reach kubernetes.default.svc:443; a worker could not claim its task, so open DNS and the API server",
+    missedDenying:
+      "failed: a task's Pod does not reach kubernetes.default.svc:443; a worker could not claim its task, so open DNS and the API server: NetworkPolicy agent-job/agent-job-task-egress opens private networks at ports 443 and 6443 only; where kubectl get endpointslices kubernetes shows another one, give it in task.networkPolicy.apiServerPorts",
+    missedElsewhere:
+      "failed: a task's Pod does not reach kubernetes.default.svc:443; a worker could not claim its task, so open DNS and the API server: NetworkPolicy agent-job-egress-api-server of component restricted-egress, or what else closes egress in agent-job, has to allow what kubectl get endpointslices kubernetes shows"
   }
 } as const
 type Said = { readonly [Check in keyof typeof says]: keyof (typeof says)[Check] }
@@ -267,6 +271,19 @@ describe("the network", () => {
       values: walled,
       seen: { needed: false },
       is: { policies: "enforced", metadata: "closed", otherPods: "open", needed: "missed" }
+    },
+    {
+      given: "an API server that a task does not reach behind denyPods",
+      values: denying,
+      seen: { needed: false, pods: false },
+      is: { policies: "enforced", metadata: "closed", otherPods: "closed", needed: "missedDenying" }
+    },
+    {
+      given: "an API server that a task does not reach behind a policy beside the values",
+      values: closed,
+      elsewhere: true,
+      seen: { needed: false },
+      is: { policies: "enforced", metadata: "closed", otherPods: "open", needed: "missedElsewhere" }
     }
   ])(
     "of $given: policies $is.policies, metadata $is.metadata, other Pods $is.otherPods, what tasks need $is.needed",
@@ -278,6 +295,27 @@ describe("the network", () => {
         needed: says.needed[is.needed]
       })
   )
+
+  it.each([
+    {
+      given: denying,
+      says:
+        "failed: a task's Pod reaches another Pod, though task.networkPolicy.denyPods is true: 2001:db8::7 is no private address; give the network of Pods in task.networkPolicy.privateCidrs"
+    },
+    {
+      given: { task: { networkPolicy: { denyPods: true, privateCidrs: ["2001:db8::/32"] } } },
+      says: "failed: a task's Pod reaches another Pod, though task.networkPolicy.denyPods is true"
+    },
+    {
+      given: walled,
+      says:
+        "warning: a task's Pod reaches any other Pod; give task.networkPolicy.denyPods: true to close that: 2001:db8::7 is no private address; give the network of Pods in task.networkPolicy.privateCidrs"
+    }
+  ])("that gives Pods public addresses is named where a task reaches one: $says", ({ given, says }) => {
+    const target = { address: "2001:db8::7", port: 8083 }
+    const task = Option.some({ addresses: [], findings: [{ ...target, ...both(true) }] })
+    expect(said(given, { ...seen(), listener: [target], reports: { ...seen().reports, task } }).otherPods).toBe(says)
+  })
 
   it("is unknown where the probe of tasks did not tell", () => {
     const found = seen()

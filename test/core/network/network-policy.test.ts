@@ -22,7 +22,11 @@ const metadata = [
   "fd00:ec2::23",
   "fd20:ce::254",
   "fe80::a9fe:a9fe",
-  "fe80::1"
+  "fe80::1",
+  "64:ff9b::a9fe:a9fe", // NAT64 of 169.254.169.254 and others
+  "64:ff9b::a9fe:1",
+  "64:ff9b::6464:64c8",
+  "64:ff9b::a83f:8110"
 ]
 const resolvers = ["169.254.20.10", "169.254.169.254", "169.254.169.253", "168.63.129.16"]
 
@@ -33,10 +37,22 @@ const addressOf = ({ c, d, known }: typeof Address.Type): string =>
 const Port = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 65_535 }), Schema.makeFilter((port) => port !== 53))
 const Protocol = Schema.Literals(["TCP", "UDP"])
 const Part = Schema.Literals(["controller", "task"])
-const Values = Schema.Struct({ denyPods: Schema.Boolean, denyIngress: Schema.Boolean, apart: Schema.Boolean })
+const Cidr = Schema.Literals([
+  "168.0.0.0/5",
+  "169.254.169.0/24",
+  "fe80::/16",
+  "f800::/5",
+  "64:ff9b::/96",
+  "100.100.100.200/32",
+  "203.0.113.0/24"
+])
+const Values = Schema.Struct({ denyPods: Schema.Boolean, denyIngress: Schema.Boolean, apart: Schema.Boolean, cidr: Cidr })
 
-const walled = ({ apart, ...networkPolicy }: typeof Values.Type) =>
-  configOf({ restrictMetadataService: true, task: { networkPolicy, ...(apart && { namespace: "tasks" }) } })
+const walled = ({ apart, cidr, ...networkPolicy }: typeof Values.Type) =>
+  configOf({
+    restrictMetadataService: true,
+    task: { networkPolicy: { ...networkPolicy, privateCidrs: networkPolicy.denyPods ? [cidr] : [] }, ...(apart && { namespace: "tasks" }) }
+  })
 const podOf = (config: ReturnType<typeof configOf>, part: typeof Part.Type) => ({
   namespace: part === "task" ? config.taskNamespace : config.namespace,
   labels: selectorLabels(config, part)
@@ -115,11 +131,57 @@ describe("all else", () => {
     { address: "198.18.7.1", port: 80, open: false }, // from ranges like these, some clusters give Pods their addresses
     { address: "240.1.2.3", port: 80, open: false },
     { address: "fd12:3456::10", port: 80, open: false },
-    { address: "fd12:3456::10", port: 443, open: true }
+    { address: "fd12:3456::10", port: 443, open: true },
+    { address: "64:ff9b::101:101", port: 8080, open: true }, // NAT64 of 1.1.1.1, and of private addresses
+    { address: "64:ff9b::a00:9", port: 443, open: false },
+    { address: "64:ff9b::c0a8:114", port: 8080, open: false },
+    { address: "64:ff9b::f001:203", port: 8080, open: false }
   ])("at $address:$port is open to tasks that may reach no Pods: $open", ({ address, open, port }) => {
     const values = { task: { networkPolicy: { denyPods: true } } }
     expect([reaches(values, "task", at(address, port)), reaches(values, "controller", at(address, port))]).toEqual([open, true])
   })
+})
+
+describe("networks that the values call private", () => {
+  const denying = { denyPods: true, privateCidrs: ["203.0.112.0/20", "2001:db8:4::/48"] }
+  it.each([
+    { address: "203.0.113.9", port: 8083, open: false },
+    { address: "203.0.113.9", port: 443, open: true }, // as in all private networks, since the API server may be there
+    { address: "203.0.113.9", port: 53, open: true },
+    { address: "203.0.128.1", port: 8083, open: true },
+    { address: "2001:db8:4:1::9", port: 8083, open: false },
+    { address: "2001:db8:4:1::9", port: 6443, open: true },
+    { address: "2001:db8:5::9", port: 8083, open: true },
+    { address: "64:ff9b::cb00:7109", port: 8083, open: false } // NAT64 of 203.0.113.9
+  ])(
+    "are closed to tasks as such, $address:$port open: $open",
+    ({ address, open, port }) => expect(reaches({ task: { networkPolicy: denying } }, "task", at(address, port))).toBe(open)
+  )
+
+  it("have no exception in a policy but a part of what it is one of, since the API server takes no other", () => {
+    const [policy] = networkPolicies(
+      configOf({
+        task: { networkPolicy: { denyPods: true, privateCidrs: ["169.254.0.0/16", "168.0.0.0/5", "203.0.113.0/24", "f000::/4"] } }
+      })
+    )
+    const blocks = (policy?.spec?.egress ?? []).flatMap(({ to = [] }) => to.flatMap(({ ipBlock }) => ipBlock ?? []))
+    expect(blocks.filter(({ cidr }) => ["169.254.0.0/16", "168.0.0.0/5", "203.0.113.0/24", "f000::/4"].includes(cidr))).toEqual(
+      expect.arrayContaining([
+        { cidr: "168.0.0.0/5", except: ["169.254.0.0/16", "168.63.129.16/32"] },
+        { cidr: "203.0.113.0/24" },
+        { cidr: "f000::/4", except: ["fe80::/10", "fd00:ec2::23/128", "fd00:ec2::254/128", "fd20:ce::254/128"] }
+      ])
+    )
+  })
+})
+
+describe("the API server", () => {
+  const opened = (apiServerPorts: ReadonlyArray<number>) =>
+    [443, 6443, 16_443].filter((port) =>
+      reaches({ task: { networkPolicy: { denyPods: true, apiServerPorts } } }, "task", at("10.1.2.3", port))
+    )
+  it("is open to tasks that may reach no Pods where the values say that it listens", () =>
+    expect([opened([443, 6443]), opened([443, 16_443])]).toEqual([[443, 6443], [443, 16_443]]))
 })
 
 describe("the Pods of tasks", () => {

@@ -37,6 +37,17 @@ describe("a proof of isolation", () => {
     ]).toEqual([true, false, true])
   })
 
+  it("is of the networks and ports that denyPods closes and leaves open, where it does", () => {
+    const denying = (more: object = {}) => configOf({ task: { networkPolicy: { denyPods: true, ...more } } })
+    const proof = proven({}, denying(), noon)
+    expect([
+      isProven(proof, denying({ apiServerPorts: [443, 6443] })),
+      isProven(proof, denying({ apiServerPorts: [443, 8443] })),
+      isProven(proof, denying({ privateCidrs: ["203.0.113.0/24"] })),
+      isProven(proven({}, configOf(walled), noon), configOf({ ...walled, task: { networkPolicy: { apiServerPorts: [443, 8443] } } }))
+    ]).toEqual([true, false, false, true])
+  })
+
   it("outlives other values that it has nothing to do with", () =>
     expect(isProven(proven({}, configOf(walled), noon), configOf({ ...walled, task: { limits: { total: 3 } } }))).toBe(true))
 
