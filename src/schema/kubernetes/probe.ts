@@ -1,4 +1,4 @@
-// What a probe Pod is told to reach, and what it reports of that in its termination message.
+// What a probe Pod is told to reach, and what it reports in its termination message of that and of itself.
 // `first` and `last` are the first and the last of several tries, because some networks take a moment until a policy is in force.
 // Used by worker/probe.ts and by the doctor that starts such Pods.
 import { Schema } from "effect"
