@@ -4,6 +4,7 @@ import type { V1NetworkPolicy } from "@kubernetes/client-node"
 import { Schema } from "effect"
 import { selecting, selectorLabels } from "../../../src/core/manifest/labels.ts"
 import { networkPolicies } from "../../../src/core/network/network-policy.ts"
+import type { ResolvedConfig } from "../../../src/core/resolve/resolve.ts"
 import { configOf } from "../configs.ts"
 import { admits, type Target } from "./admits.ts"
 
@@ -48,12 +49,23 @@ const Cidr = Schema.Literals([
 ])
 const Values = Schema.Struct({ denyPods: Schema.Boolean, denyIngress: Schema.Boolean, apart: Schema.Boolean, cidr: Cidr })
 
-const walled = ({ apart, cidr, ...networkPolicy }: typeof Values.Type) =>
-  configOf({
+const made = new Map<string, { readonly config: ResolvedConfig; readonly policies: ReadonlyArray<V1NetworkPolicy> }>()
+
+/** Returns the configuration of an installation that closes metadata services, and its policies, made once for the same values. */
+const walled = ({ apart, cidr, ...networkPolicy }: typeof Values.Type) => {
+  const values = {
     restrictMetadataService: true,
     task: { networkPolicy: { ...networkPolicy, privateCidrs: networkPolicy.denyPods ? [cidr] : [] }, ...(apart && { namespace: "tasks" }) }
-  })
-const podOf = (config: ReturnType<typeof configOf>, part: typeof Part.Type) => ({
+  }
+  const key = JSON.stringify(values)
+  const known = made.get(key)
+  if (known !== undefined) return known
+  const config = configOf(values)
+  const fresh = { config, policies: networkPolicies(config) }
+  made.set(key, fresh)
+  return fresh
+}
+const podOf = (config: ResolvedConfig, part: typeof Part.Type) => ({
   namespace: part === "task" ? config.taskNamespace : config.namespace,
   labels: selectorLabels(config, part)
 })
@@ -68,8 +80,8 @@ describe("metadata services", () => {
     "and all that is link-local are reached by nobody, at no port but that of DNS",
     [Address, Port, Protocol, Part, Values],
     ([address, port, protocol, part, values]) => {
-      const config = walled(values)
-      expect(admits(networkPolicies(config), podOf(config, part), { address: addressOf(address), port, protocol })).toBe(false)
+      const { config, policies } = walled(values)
+      expect(admits(policies, podOf(config, part), { address: addressOf(address), port, protocol })).toBe(false)
     },
     { arbitrary: { runs: 3000 } }
   )
