@@ -4,7 +4,8 @@
 import { Config, Effect, Schema } from "effect"
 import { writeFileSync } from "node:fs"
 import { connect, createServer } from "node:net"
-import { Findings, type ProbeTarget, Targets } from "../schema/kubernetes/probe.ts"
+import { networkInterfaces } from "node:os"
+import { ProbeReport, type ProbeTarget, Targets } from "../schema/kubernetes/probe.ts"
 
 /** Accepts connections and closes them at once, until it is interrupted, also when the other side resets one. */
 export const listen = (port: number) =>
@@ -26,9 +27,15 @@ const reached = ({ address, port }: ProbeTarget): Effect.Effect<boolean> =>
     return Effect.sync(() => socket.destroy())
   })
 
+const ownAddresses = (): ReadonlyArray<string> =>
+  Object.values(networkInterfaces()).flatMap((_ = []) => _).filter(({ internal }) => !internal).map(({ address }) => address)
+
 const rounds = 5
 
-/** Tries all of AGENT_JOB_PROBE_TARGETS in rounds, a second apart; writes the findings of the first and the last round. */
+/**
+ * Tries all of AGENT_JOB_PROBE_TARGETS in rounds, a second apart; writes the findings of the first and the last round, and which addresses
+ * this Pod has.
+ */
 export const tryTargets = Effect.gen(function*() {
   const { terminationLog, wanted } = yield* Config.all({
     wanted: Config.String("AGENT_JOB_PROBE_TARGETS"),
@@ -41,7 +48,7 @@ export const tryTargets = Effect.gen(function*() {
   for (let turn = 1; turn < rounds; turn++) last = yield* Effect.andThen(Effect.sleep("1 second"), round)
   const findings = targets.map((target, index) => ({ ...target, first: first[index] ?? false, last: last[index] ?? false }))
   yield* Effect.flatMap(
-    Effect.orDie(Schema.encodeEffect(Findings)(findings)),
+    Effect.orDie(Schema.encodeEffect(Schema.fromJsonString(ProbeReport))({ addresses: ownAddresses(), findings })),
     (text) => Effect.sync(() => writeFileSync(terminationLog, text))
   )
 })

@@ -4,34 +4,41 @@ import { ConfigProvider, Effect, Fiber, Schedule } from "effect"
 import { once } from "node:events"
 import { mkdtempSync, readFileSync } from "node:fs"
 import { connect } from "node:net"
-import { tmpdir } from "node:os"
+import { networkInterfaces, tmpdir } from "node:os"
 import { join } from "node:path"
 import { listen, tryTargets } from "../../src/worker/probe.ts"
 import { agentJob } from "../cli/program.ts"
 import { freePort } from "../free-port.ts"
 
-it.live("tells which targets it reached, at first and in the end", () =>
-  Effect.gen(function*() {
-    const [open, shut, late] = [yield* freePort, yield* freePort, yield* freePort]
-    const terminationLog = join(mkdtempSync(join(tmpdir(), "probe-")), "log")
-    yield* Effect.forkScoped(listen(open))
-    const targets = [open, shut, late].map((port) => ({ address: "127.0.0.1", port }))
-    const trying = yield* Effect.forkScoped(
-      Effect.provide(
-        tryTargets,
-        ConfigProvider.layer(
-          ConfigProvider.fromUnknown({ AGENT_JOB_PROBE_TARGETS: JSON.stringify(targets), AGENT_JOB_TERMINATION_LOG: terminationLog })
+it.live(
+  "tells which targets it reached, at first and in the end, and which addresses it has itself beside loopback",
+  () =>
+    Effect.gen(function*() {
+      const [open, shut, late] = [yield* freePort, yield* freePort, yield* freePort]
+      const terminationLog = join(mkdtempSync(join(tmpdir(), "probe-")), "log")
+      yield* Effect.forkScoped(listen(open))
+      const targets = [open, shut, late].map((port) => ({ address: "127.0.0.1", port }))
+      const trying = yield* Effect.forkScoped(
+        Effect.provide(
+          tryTargets,
+          ConfigProvider.layer(
+            ConfigProvider.fromUnknown({ AGENT_JOB_PROBE_TARGETS: JSON.stringify(targets), AGENT_JOB_TERMINATION_LOG: terminationLog })
+          )
         )
       )
-    )
-    yield* Effect.forkScoped(Effect.andThen(Effect.sleep("1500 millis"), listen(late)))
-    yield* Fiber.join(trying)
-    expect(JSON.parse(readFileSync(terminationLog, "utf8"))).toEqual([
-      { address: "127.0.0.1", port: open, first: true, last: true },
-      { address: "127.0.0.1", port: shut, first: false, last: false },
-      { address: "127.0.0.1", port: late, first: false, last: true }
-    ])
-  }).pipe(Effect.scoped), 20_000)
+      yield* Effect.forkScoped(Effect.andThen(Effect.sleep("1500 millis"), listen(late)))
+      yield* Fiber.join(trying)
+      const { addresses, findings } = JSON.parse(readFileSync(terminationLog, "utf8"))
+      expect(findings).toEqual([
+        { address: "127.0.0.1", port: open, first: true, last: true },
+        { address: "127.0.0.1", port: shut, first: false, last: false },
+        { address: "127.0.0.1", port: late, first: false, last: true }
+      ])
+      const own = Object.values(networkInterfaces()).flatMap((_ = []) => _).map(({ address }) => address)
+      expect(addresses).toEqual(own.filter((address) => !["127.0.0.1", "::1"].includes(address)))
+    }).pipe(Effect.scoped),
+  20_000
+)
 
 it.live("goes on listening when connections are reset", () =>
   Effect.gen(function*() {

@@ -3,7 +3,7 @@
 // Used by examination.
 import { Effect, Option, Random, Schedule, Schema, type Scope } from "effect"
 import { metadataTargets, type NetworkFindings } from "../../core/doctor/network.ts"
-import { listenerPort, type Probe, probePod, probePolicies } from "../../core/network/probe.ts"
+import { listenerPort, type Probe, probeContainer, probePod, probePolicies } from "../../core/network/probe.ts"
 import type { ResolvedConfig } from "../../core/resolve/resolve.ts"
 import { proven, unproven } from "../../core/scheduling/isolation.ts"
 import { Kubernetes } from "../../kubernetes/client.ts"
@@ -11,7 +11,7 @@ import { currentInstant } from "../../kubernetes/clock.ts"
 import type { KubernetesError } from "../../kubernetes/errors.ts"
 import { decoding, type Kind, networkPolicies, pods } from "../../kubernetes/kinds.ts"
 import type { NamespacedName, Writable } from "../../kubernetes/object.ts"
-import { type Finding, Findings, type ProbeTarget } from "../../schema/kubernetes/probe.ts"
+import { ProbeReport, type ProbeTarget } from "../../schema/kubernetes/probe.ts"
 import { markLeader } from "../cluster/leader-lease.ts"
 
 const maybe = Schema.optionalKey
@@ -20,7 +20,7 @@ const ProbePod = Schema.Struct({
     phase: maybe(Schema.String),
     podIPs: maybe(Schema.Array(Schema.Struct({ ip: Schema.String }))),
     containerStatuses: maybe(Schema.Array(Schema.Struct({
-      ready: maybe(Schema.Boolean),
+      name: Schema.String,
       state: maybe(Schema.Struct({ terminated: maybe(Schema.Struct({ message: maybe(Schema.String) })) }))
     })))
   }))
@@ -54,15 +54,16 @@ const waitForPod = (
     Effect.timeoutOption(limit)
   )
 
-const isOver = ({ status }: ProbePod): boolean => status?.phase === "Succeeded" || status?.phase === "Failed"
-const runs = ({ status }: ProbePod): boolean =>
-  status?.phase === "Running" && status.containerStatuses?.[0]?.state?.terminated === undefined
+/** Returns how our container ended, if it has. Its Pod may go on, with a container that somebody else has put into it. */
+const ended = ({ status }: ProbePod) => status?.containerStatuses?.find(({ name }) => name === probeContainer)?.state?.terminated
+
+const isOver = (pod: ProbePod): boolean => pod.status?.phase === "Succeeded" || pod.status?.phase === "Failed" || ended(pod) !== undefined
+const runs = (pod: ProbePod): boolean => pod.status?.phase === "Running" && ended(pod) === undefined
 const listens = (pod: ProbePod): boolean => isOver(pod) || (runs(pod) && (pod.status?.podIPs ?? []).length > 0)
 
-const decodeFindings = Schema.decodeUnknownOption(Findings)
+const decodeReport = Schema.decodeUnknownOption(Schema.fromJsonString(ProbeReport))
 
-const lastWords = ({ status }: ProbePod): Option.Option<ReadonlyArray<Finding>> =>
-  decodeFindings(status?.containerStatuses?.[0]?.state?.terminated?.message)
+const lastWords = (pod: ProbePod): Option.Option<ProbeReport> => decodeReport(ended(pod)?.message)
 
 /**
  * Records on the leader's Lease whether the isolation is proven, where a controller that requires the proof reads it. Does nothing without
@@ -90,14 +91,14 @@ export const examineNetwork = Effect.fn("doctor.network")(
       onSome: ({ status }) => (status?.podIPs ?? []).map(({ ip }) => ({ address: ip, port: listenerPort }))
     })
     if (listener.length === 0) return Option.none()
-    const findingsOf = (probe: Probe, targets: ReadonlyArray<ProbeTarget>) =>
+    const reportOf = (probe: Probe, targets: ReadonlyArray<ProbeTarget>) =>
       Effect.map(Effect.flatMap(start(probe, targets), (name) => waitForPod(name, isOver)), Option.flatMap(lastWords))
-    const findings = yield* Effect.all({
-      open: findingsOf("open", listener),
-      closed: findingsOf("closed", listener),
-      task: findingsOf("task", [...listener, ...metadataTargets, ...needed])
+    const reports = yield* Effect.all({
+      open: reportOf("open", listener),
+      closed: reportOf("closed", listener),
+      task: reportOf("task", [...listener, ...metadataTargets, ...needed])
     }, { concurrency: "unbounded" })
     const listenerStayed = yield* Effect.map(podAt(name), runs).pipe(Effect.catchTag("NotFound", () => Effect.succeed(false)))
-    return Option.some({ listener, listenerStayed, findings })
+    return Option.some({ listener, listenerStayed, reports })
   }
 )

@@ -2,8 +2,8 @@
 // Invariant: "no answer" alone proves nothing. Isolation counts as proven only where the network is seen to enforce policies.
 // Used by cli/doctor/examination and cli/doctor/doctor-network.
 import { Option } from "effect"
-import { type Finding, type ProbeTarget, shown } from "../../schema/kubernetes/probe.ts"
-import { closedMetadata, metadataAddresses } from "../network/network-addresses.ts"
+import { type Finding, type ProbeReport, type ProbeTarget, shown } from "../../schema/kubernetes/probe.ts"
+import { closedMetadata, isPrivate, metadataAddresses } from "../network/network-addresses.ts"
 import { serverTargets } from "../network/pool-server.ts"
 import type { Probe } from "../network/probe.ts"
 import type { ResolvedConfig } from "../resolve/resolve.ts"
@@ -22,18 +22,42 @@ export interface NetworkFindings {
   readonly listener: ReadonlyArray<ProbeTarget>
   /** Whether the listener was still there when all had tried: if it was not, that somebody did not reach it means nothing. */
   readonly listenerStayed: boolean
-  readonly findings: Readonly<Record<Exclude<Probe, "listener">, Option.Option<ReadonlyArray<Finding>>>>
+  readonly reports: Readonly<Record<Exclude<Probe, "listener">, Option.Option<ProbeReport>>>
 }
 
 const isOneOf = (targets: ReadonlyArray<ProbeTarget>) => ({ address, port }: ProbeTarget): boolean =>
   targets.some((_) => _.address === address && _.port === port)
 
-const enforcement = ({ findings: { closed, open }, listener, listenerStayed }: NetworkFindings): Check => {
+const family = (address: string): "IPv4" | "IPv6" => address.includes(":") ? "IPv6" : "IPv4"
+
+/**
+ * Returns the addresses of the probes' Pods that are of a family in which the listener has none. The VPC CNI of EKS gives Pods such an
+ * address, of IPv4 a link-local one, on an interface that no policy holds (aws/aws-network-policy-agent#55). Every interface has a
+ * link-local one of IPv6, which leads nowhere.
+ */
+const besidePolicies = ({ listener, reports }: NetworkFindings): ReadonlyArray<string> => {
+  const tried = listener.map(({ address }) => family(address))
+  return Object.values(reports).flatMap((report) => Option.isSome(report) ? report.value.addresses : [])
+    .filter((address) => !tried.includes(family(address)) && !/^fe[89ab]/u.test(address))
+}
+
+const saysBeside = (address: string): string =>
+  `enforced, but a Pod also has ${
+    family(address)
+  } (${address}), in which nothing could be tried, since the Pod to connect to has none in its status.podIPs; networks let a Pod out by such an address whatever policies say, so take it from Pods: on EKS by ENABLE_${
+    family(address) === "IPv4" ? "V4" : "V6"
+  }_EGRESS=false of the VPC CNI`
+
+const enforcement = (found: NetworkFindings): Check => {
+  const { listener, listenerStayed, reports: { closed, open } } = found
   const say = check(checkNames.networkPolicies)
   if (Option.isNone(open) || Option.isNone(closed)) {
-    return say("unknown", "a probe did not tell what it reached; see its events while it runs, and try again")
+    return say(
+      "unknown",
+      "a probe did not tell what it reached, or not as this version does; see its events and image while it runs, and try again"
+    )
   }
-  const [free, held] = [open.value, closed.value].map((all) => all.filter(isOneOf(listener)))
+  const [free, held] = [open.value, closed.value].map(({ findings }) => findings.filter(isOneOf(listener)))
   if (held?.some(({ last }) => last)) {
     return say(
       "failed",
@@ -52,9 +76,13 @@ const enforcement = ({ findings: { closed, open }, listener, listenerStayed }: N
       "even a Pod with a policy that allows it does not reach another Pod, so nothing is proven about policies that deny; look for network policies outside Kubernetes"
     )
   }
-  return held?.some(({ first }) => first)
-    ? say("warning", "enforced, but a new Pod reached another one before its policy took effect, and so may a task's Pod")
-    : say("ok", "of two identical Pods, the one that a policy isolates reaches nothing")
+  if (held?.some(({ first }) => first)) {
+    return say("warning", "enforced, but a new Pod reached another one before its policy took effect, and so may a task's Pod")
+  }
+  const [beside] = besidePolicies(found)
+  return beside === undefined
+    ? say("ok", "of two identical Pods, the one that a policy isolates reaches nothing")
+    : say("warning", saysBeside(beside))
 }
 
 /** What a task's Pod reached, and what one has to know to judge that. */
@@ -79,6 +107,22 @@ const closedBy = (
   return isClosedElsewhere ? "unmanaged" : "nobody"
 }
 
+/** The policy of denyPods. */
+const taskEgress = ({ name, taskNamespace }: ResolvedConfig): string => `NetworkPolicy ${taskNamespace}/${name}-task-egress`
+
+/** Returns what to do about a metadata service that answers, behind what is said of it. */
+const adviceOnMetadata = (judged: Judged): string => {
+  const { config, enforced } = judged
+  const { name, taskNamespace, taskNetwork: { closedElsewhere, denyPods } } = config
+  if (closedBy(judged) !== "values") return "; give restrictMetadataService: true, or component restricted-egress"
+  const policy = denyPods ? taskEgress(config) : `NetworkPolicy ${taskNamespace}/${name}-metadata-service`
+  return `, though the values close it; ${
+    enforced
+      ? `look whether ${closedElsewhere ? "all egress is closed" : `${policy} is there`}, and for a policy that opens the address`
+      : "see what is said of network policies, and until they hold close it elsewhere: on the node, or at the metadata service (on AWS by a hop limit of 1)"
+  }`
+}
+
 const metadataServices = (judged: Judged): Check => {
   const { config, enforced, found } = judged
   const say = check(checkNames.metadataServices)
@@ -86,12 +130,7 @@ const metadataServices = (judged: Judged): Check => {
   const closed = closedMetadata(cloudIdentity)
   const open = found.filter(isOneOf(metadataTargets)).filter(({ address, last }) => last && closed.includes(address))
   if (open.length > 0) {
-    return say(
-      "failed",
-      `a task's Pod reaches ${
-        listed(open)
-      }, where a node's own credentials may be; give restrictMetadataService: true, or component restricted-egress`
-    )
+    return say("failed", `a task's Pod reaches ${listed(open)}, where a node's own credentials may be${adviceOnMetadata(judged)}`)
   }
   switch (closedBy(judged)) {
     case "missing":
@@ -121,15 +160,19 @@ const metadataServices = (judged: Judged): Check => {
 }
 
 const otherPods = (
-  { config: { taskNetwork: { denyPods } }, enforced, found }: Judged,
+  { config: { taskNetwork: { denyPods, privateCidrs } }, enforced, found }: Judged,
   { listener, listenerStayed }: NetworkFindings
 ): Check => {
   const say = check(checkNames.otherPods)
-  const reached = found.filter(isOneOf(listener)).some(({ last }) => last)
-  if (reached) {
+  const reached = found.filter(isOneOf(listener)).filter(({ last }) => last)
+  if (reached.length > 0) {
+    const open = reached.find(({ address }) => !isPrivate(address, privateCidrs))
+    const advice = open === undefined
+      ? ""
+      : `: ${open.address} is no private address; give the network of Pods in task.networkPolicy.privateCidrs`
     return denyPods
-      ? say("failed", "a task's Pod reaches another Pod, though task.networkPolicy.denyPods is true")
-      : say("warning", "a task's Pod reaches any other Pod; give task.networkPolicy.denyPods: true to close that")
+      ? say("failed", `a task's Pod reaches another Pod, though task.networkPolicy.denyPods is true${advice}`)
+      : say("warning", `a task's Pod reaches any other Pod; give task.networkPolicy.denyPods: true to close that${advice}`)
   }
   if (!listenerStayed) return say("unknown", "a task's Pod did not reach another Pod, but that one ended meanwhile")
   if (!denyPods) return say("ok", "a task's Pod does not reach a Pod that listens")
@@ -138,13 +181,32 @@ const otherPods = (
     : say("unknown", "a task's Pod does not reach a Pod that listens, but it is not proven that policies are enforced")
 }
 
+const openPorts = ({ taskNetwork: { apiServerPorts } }: ResolvedConfig): string => `ports ${apiServerPorts.join(" and ")}`
+
+/** Returns what may keep the Pods of tasks from the API server, and what to change, behind what is said of it. */
+const closesApiServer = (config: ResolvedConfig): string => {
+  const { name, taskNamespace, taskNetwork: { closedElsewhere, denyPods } } = config
+  const shows = "kubectl get endpointslices kubernetes shows"
+  if (closedElsewhere) {
+    return `: NetworkPolicy ${name}-egress-api-server of component restricted-egress, or what else closes egress in ${taskNamespace}, has to allow what ${shows}`
+  }
+  return denyPods
+    ? `: ${taskEgress(config)} opens private networks at ${
+      openPorts(config)
+    } only; where ${shows} another one, give it in task.networkPolicy.apiServerPorts`
+    : ""
+}
+
 /** Returns what keeps the Pods of tasks from the server of `agent.url` while it runs, and what to change. */
-const closesServer = ({ name, taskNamespace, taskNetwork: { closedElsewhere, denyPods } }: ResolvedConfig): string => {
+const closesServer = (config: ResolvedConfig): string => {
+  const { name, taskNamespace, taskNetwork: { closedElsewhere, denyPods } } = config
   if (closedElsewhere) {
     return `name it in NetworkPolicy ${name}-egress-named of component restricted-egress, or in what else closes egress in ${taskNamespace}`
   }
   return denyPods
-    ? `NetworkPolicy ${taskNamespace}/${name}-task-egress closes it, since in private networks it opens only ports 443 and 6443, and a server that agent.url names as NAME.NAMESPACE.svc; name it so, or give task.networkPolicy.denyPods: false`
+    ? `${taskEgress(config)} closes it, since in private networks it opens only ${
+      openPorts(config)
+    }, and a server that agent.url names as NAME.NAMESPACE.svc; name it so, or give task.networkPolicy.denyPods: false`
     : `look for a network policy that selects the Pods of tasks in ${taskNamespace}`
 }
 
@@ -152,7 +214,12 @@ const needs = ({ config, found }: Judged, apiServer: ReadonlyArray<ProbeTarget>)
   const say = check(checkNames.needs)
   const missed = found.filter(isOneOf(apiServer)).filter(({ last }) => !last)
   if (missed.length > 0) {
-    return say("failed", `a task's Pod does not reach ${listed(missed)}; a worker could not claim its task, so open DNS and the API server`)
+    return say(
+      "failed",
+      `a task's Pod does not reach ${listed(missed)}; a worker could not claim its task, so open DNS and the API server${
+        closesApiServer(config)
+      }`
+    )
   }
   const server = found.filter(isOneOf(serverTargets(config)))
   return server.every(({ last }) => last)
@@ -166,8 +233,8 @@ const needs = ({ config, found }: Judged, apiServer: ReadonlyArray<ProbeTarget>)
 export type Isolation = "proven" | "refuted" | "unknown"
 
 /**
- * Returns what the network's checks say about the isolation of tasks. Policies that come late speak against it as a failed check does,
- * whatever else is unknown.
+ * Returns what the network's checks say about the isolation of tasks. Policies that come late, or hold for one family of addresses alone,
+ * speak against it as a failed check does, whatever else is unknown.
  */
 export const isolationBy = (checks: ReadonlyArray<Check>): Isolation => {
   const is = (wanted: CheckName, as: Check["outcome"]) => checks.some(({ name, outcome }) => name === wanted && outcome === as)
@@ -197,10 +264,10 @@ export const networkChecks = ({ apiServer, found, ...given }: Pick<Judged, "conf
   const policies = enforcement(found)
   return [
     policies,
-    ...Option.match(found.findings.task, {
+    ...Option.match(found.reports.task, {
       onNone: () => [check(checkNames.metadataServices)("unknown", "the probe of tasks did not tell what it reached")],
-      onSome: (ofTask) => {
-        const judged = { ...given, found: ofTask, enforced: policies.outcome === "ok" }
+      onSome: ({ findings }) => {
+        const judged = { ...given, found: findings, enforced: policies.outcome === "ok" }
         return [metadataServices(judged), otherPods(judged, found), needs(judged, apiServer)]
       }
     })

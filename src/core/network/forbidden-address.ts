@@ -1,19 +1,13 @@
 // Addresses that no URL of a user may lead to: this machine, its link, clouds' metadata services, and IPv6 forms that hide one of these.
 // Private ranges are allowed: Flux and most artifact stores are there, and the NetworkPolicy says what may be reached of them.
 // Used by worker/network/archive-url.ts.
+import { parse4, parse6 } from "../../schema/ip-address.ts"
 
 type Range = readonly [number, number]
 
 const range4 = (text: string): Range => {
   const [address = "", bits = "32"] = text.split("/")
   return [parse4(address) ?? 0, Number(bits)]
-}
-
-/** Returns the 32 bits of four decimal numbers, or undefined for any other spelling. */
-const parse4 = (text: string): number | undefined => {
-  const parts = text.split(".")
-  if (parts.length !== 4 || parts.some((part) => !/^(?:0|[1-9]\d{0,2})$/u.test(part) || Number(part) > 255)) return undefined
-  return parts.reduce((bits, part) => bits * 256 + Number(part), 0)
 }
 
 const forbidden4: ReadonlyArray<Range> = [
@@ -28,17 +22,6 @@ const forbidden4: ReadonlyArray<Range> = [
 ].map(range4)
 
 const isForbidden4 = (address: number): boolean => forbidden4.some(([start, bits]) => address >>> (32 - bits) === start >>> (32 - bits))
-
-/** Returns eight numbers of 16 bits, or undefined if the text is no IPv6 address. The zone is ignored. */
-const parse6 = (text: string): ReadonlyArray<number> | undefined => {
-  const [plain = ""] = text.split("%")
-  const url = `http://[${plain}]/`
-  if (!plain.includes(":") || !URL.canParse(url)) return undefined
-  const [head = "", tail] = new URL(url).hostname.slice(1, -1).split("::") // in its shortest spelling, without dots
-  const words = (part: string) => part === "" ? [] : part.split(":").map((word) => Number.parseInt(word, 16))
-  const [first, last] = [words(head), words(tail ?? "")]
-  return [...first, ...Array.from({ length: tail === undefined ? 0 : 8 - first.length - last.length }, () => 0), ...last]
-}
 
 const isForbidden6 = (words: ReadonlyArray<number>): boolean => {
   const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0, g = 0, h = 0] = words

@@ -2,6 +2,7 @@
 // Invariant: what is denied is denied in IPv4 and IPv6, for everything but DNS where a cloud's resolver has such an address.
 // Used by core/network/network-policy, core/doctor/network, cli/doctor/doctor-egress and generate.
 import type { V1NetworkPolicyEgressRule, V1NetworkPolicyPeer, V1NetworkPolicyPort } from "@kubernetes/client-node"
+import { alone, isWithin, parse4 } from "../../schema/ip-address.ts"
 
 /**
  * The link-local networks, where AWS, GCP, Azure, Oracle, IBM, OpenStack, DigitalOcean, Hetzner, Tencent and others have their metadata
@@ -23,7 +24,20 @@ export const metadataAddresses: ReadonlyArray<string> = [
   ...[...elsewhere.ipv4, ...elsewhere.ipv6].map((cidr) => cidr.replace(/\/.*$/u, ""))
 ]
 
-const denied = { ipv4: [linkLocal.ipv4, ...elsewhere.ipv4], ipv6: [linkLocal.ipv6, ...elsewhere.ipv6] }
+/**
+ * Returns the network of IPv6 at which a NAT64 offers one of IPv4, if it has the well-known prefix (RFC 6052, 2.1). One with a prefix of its
+ * own, such as a part of 64:ff9b:1::/48 (RFC 8215), is not known, and may be the only way to the internet.
+ */
+const translated = (cidr: string): string => {
+  const [address = "", length] = cidr.split("/")
+  const bits = parse4(address) ?? 0
+  return `64:ff9b::${(bits >>> 16).toString(16)}:${(bits & 0xffff).toString(16)}/${96 + Number(length)}`
+}
+
+const denied = {
+  ipv4: [linkLocal.ipv4, ...elsewhere.ipv4],
+  ipv6: [linkLocal.ipv6, ...elsewhere.ipv6, ...[linkLocal.ipv4, ...elsewhere.ipv4].map(translated)]
+}
 
 /** Networks that belong to nobody on the internet, from which some clusters give their Pods and Services addresses. */
 const unrouted = ["198.18.0.0/15", "240.0.0.0/4"]
@@ -49,27 +63,50 @@ export const dnsInside: V1NetworkPolicyEgressRule = {
 
 export const everywhere: ReadonlyArray<V1NetworkPolicyPeer> = [allBut("0.0.0.0/0", denied.ipv4), allBut("::/0", denied.ipv6)]
 
-export const internet: ReadonlyArray<V1NetworkPolicyPeer> = [
-  allBut("0.0.0.0/0", [
+const isIpv4 = (cidr: string): boolean => !cidr.includes(":")
+
+/** Returns all but what is denied, and private networks, `privateCidrs` among them. */
+export const internet = (privateCidrs: ReadonlyArray<string>): ReadonlyArray<V1NetworkPolicyPeer> => {
+  const ipv4 = [
     ...denied.ipv4.filter((_) => _ !== "100.100.100.200/32"), // it is in the shared range
     ...privateRanges.ipv4,
-    ...unrouted
-  ]),
-  allBut("::/0", [linkLocal.ipv6, privateRanges.ipv6]) // the other denied ranges are in the private one
-]
+    ...unrouted,
+    ...privateCidrs.filter(isIpv4)
+  ]
+  const ipv6 = [linkLocal.ipv6, privateRanges.ipv6, ...privateCidrs.filter((_) => !isIpv4(_))] // the other denied ranges are in the private one
+  return [allBut("0.0.0.0/0", ipv4), allBut("::/0", [...ipv6, ...ipv4.map(translated)])]
+}
 
-/** The networks of an API server that is no Pod, and of Services: only the cluster knows their addresses. */
-export const privateNetworks: ReadonlyArray<V1NetworkPolicyPeer> = [
+/** Returns the network without what is denied of it, or nothing if it is denied. */
+const undenied = (cidr: string): Array<V1NetworkPolicyPeer> => {
+  const all = [...denied.ipv4, ...denied.ipv6]
+  const parts = all.filter((_) => isWithin(_, cidr))
+  if (all.some((_) => isWithin(cidr, _))) return []
+  return parts.length === 0 ? addresses(cidr) : [allBut(cidr, parts)]
+}
+
+/**
+ * Returns the networks of an API server that is no Pod, and of Services: only the cluster knows their addresses. `privateCidrs` are those
+ * among them that have public ones.
+ */
+export const privateNetworks = (privateCidrs: ReadonlyArray<string>): ReadonlyArray<V1NetworkPolicyPeer> => [
   ...addresses(...privateRanges.ipv4.filter((_) => _ !== shared), ...unrouted),
   allBut(shared, ["100.100.100.200/32"]),
-  allBut(privateRanges.ipv6, elsewhere.ipv6)
+  allBut(privateRanges.ipv6, elsewhere.ipv6),
+  ...privateCidrs.flatMap(undenied)
 ]
+
+export const isPrivate = (address: string, privateCidrs: ReadonlyArray<string>): boolean =>
+  [...privateRanges.ipv4, ...unrouted, privateRanges.ipv6, ...privateCidrs].some((cidr) => isWithin(alone(address), cidr))
 
 /**
  * DNS at the address of the cluster's DNS Service, which only the cluster knows. A cache on the node (GKE, NodeLocal DNSCache) answers at
  * that address itself, and is no Pod that a policy could select: kubernetes/kubernetes#70555.
  */
-export const dnsService: V1NetworkPolicyEgressRule = { to: [...privateNetworks], ports: onDnsPort }
+export const dnsService = (privateCidrs: ReadonlyArray<string>): V1NetworkPolicyEgressRule => ({
+  to: [...privateNetworks(privateCidrs)],
+  ports: onDnsPort
+})
 
 /** Where the cloud's agent on a node serves the identity of a single Pod, and not that of the node. */
 export const cloudIdentities = {

@@ -35,7 +35,9 @@ export const toFlux: Rules = [{
   ports: [tcp(9090)]
 }]
 
-export const toApiServer: Rules = [{ to: [...privateNetworks], ports: [tcp(443), tcp(6443)] }]
+export const toApiServer = ({ taskNetwork: { apiServerPorts, privateCidrs } }: ResolvedConfig): Rules => [
+  { to: [...privateNetworks(privateCidrs)], ports: apiServerPorts.map(tcp) } // never without a port, which would be every port
+]
 
 const policy = (config: ResolvedConfig, name: string, namespace: string, spec: V1NetworkPolicySpec): V1NetworkPolicy => ({
   apiVersion: "networking.k8s.io/v1",
@@ -72,7 +74,7 @@ const metadataPolicies = (config: ResolvedConfig): ReadonlyArray<V1NetworkPolicy
 }
 
 const taskPolicies = (config: ResolvedConfig): ReadonlyArray<V1NetworkPolicy> => {
-  const { cloudIdentity, denyIngress, denyPods } = config.taskNetwork
+  const { cloudIdentity, denyIngress, denyPods, privateCidrs } = config.taskNetwork
   const ofTasks = (name: string, rest: Omit<V1NetworkPolicySpec, "podSelector">) =>
     policy(config, name, config.taskNamespace, { podSelector: selecting(selectorLabels(config, "task")), ...rest })
   return [
@@ -80,9 +82,16 @@ const taskPolicies = (config: ResolvedConfig): ReadonlyArray<V1NetworkPolicy> =>
       ? [
         ofTasks("task-egress", {
           policyTypes: ["Egress"],
-          egress: [dnsInside, dnsService, dnsOutside, ...toServer(config), ...toOtherServer(config), ...toFlux, ...toApiServer, {
-            to: [...internet]
-          }]
+          egress: [
+            dnsInside,
+            dnsService(privateCidrs),
+            dnsOutside,
+            ...toServer(config),
+            ...toOtherServer(config),
+            ...toFlux,
+            ...toApiServer(config),
+            { to: [...internet(privateCidrs)] }
+          ]
         })
       ]
       : []),

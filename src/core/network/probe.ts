@@ -9,11 +9,13 @@ import type { ResolvedConfig } from "../resolve/resolve.ts"
 
 /**
  * `listener` waits for connections. `open` may reach it whatever other policies say, and `closed` may reach nothing: only both together
- * prove anything. `task` has the labels by which network policies select the Pods of tasks.
+ * prove anything. `task` has the labels by which network policies select the Pods of tasks. All have the annotations of these, by which
+ * others put a proxy into a Pod or connect it to another network.
  */
 export type Probe = "listener" | "open" | "closed" | "task"
 
 export const listenerPort = 8083
+export const probeContainer = "probe"
 
 const doctorLabel = "scalr.io/doctor"
 const probeLabel = "scalr.io/probe"
@@ -32,7 +34,12 @@ export const probePod = (
   const { pod, worker } = config.task
   const labels = { ...pod.labels, ...(probe === "task" && selectorLabels(config, "task")), ...ownLabels(id, probe) }
   return {
-    metadata: { name: nameOf(config, id, probe), namespace: config.taskNamespace, labels },
+    metadata: {
+      name: nameOf(config, id, probe),
+      namespace: config.taskNamespace,
+      labels,
+      ...(Object.keys(pod.annotations).length > 0 && { annotations: pod.annotations })
+    },
     spec: {
       activeDeadlineSeconds: 300, // ends a Pod whose doctor went away
       ...(config.imagePullSecrets.length > 0 && { imagePullSecrets: [...config.imagePullSecrets] }),
@@ -41,7 +48,7 @@ export const probePod = (
       restartPolicy: "Never",
       ...podSettings({ ...pod, terminationGracePeriodSeconds: 1 }, labels),
       containers: [{
-        name: "probe",
+        name: probeContainer,
         image: worker.image,
         imagePullPolicy: worker.imagePullPolicy,
         args: probe === "listener" ? ["probe", "--listen", String(listenerPort)] : ["probe"],

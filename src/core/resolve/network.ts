@@ -78,6 +78,10 @@ export interface TaskNetworkConfig {
   readonly closedElsewhere: boolean
   readonly denyIngress: boolean
   readonly denyPods: boolean
+  /** At least one. */
+  readonly apiServerPorts: ReadonlyArray<number>
+  /** CIDRs of networks that count as private. */
+  readonly privateCidrs: ReadonlyArray<string>
   readonly cloudIdentity?: "eks" | "gke"
 }
 

@@ -1,21 +1,29 @@
 // Holds tasks back until their isolation is proven: the proof, an annotation on the leader's Lease, and the turn of tasks that wait for it.
-// Invariant: a proof is only for the network that the present values ask for; other values need another proof.
+// Invariant: a proof is only for the network, and the Pods in it, that the present values ask for; other values need another proof.
 // Used by cli/doctor/doctor-network, which proves it, and by controller/lifecycle/controller and controller/world/turns.
 import { Record } from "effect"
+import { usualApiServerPorts } from "../../schema/values/network-values.ts"
 import { otherServerNamespace } from "../network/pool-server.ts"
 import type { ResolvedConfig } from "../resolve/resolve.ts"
 import { Turn } from "../task/observed.ts"
+import { canonical } from "../text/canonical.ts"
 import { fingerprint } from "../text/fingerprint.ts"
 
 const mark = "scalr.io/isolation-proven"
 
 type Annotations = Readonly<Record<string, string>>
 
+/**
+ * Returns what a proof is of: what is asked of the network, and what else decides how the Pods of tasks are connected. Nothing is added for
+ * a value that says nothing, so that a proof from before the value counted outlives an upgrade.
+ */
 const subject = (config: ResolvedConfig): string => {
-  const { name, restrictMetadataService, taskNamespace, taskNetwork: { closedElsewhere, cloudIdentity, denyIngress, denyPods } } = config
+  const { name, restrictMetadataService, taskNamespace, taskNetwork } = config
+  const { apiServerPorts, closedElsewhere, cloudIdentity, denyIngress, denyPods, privateCidrs } = taskNetwork
+  const { annotations, runtimeClassName } = config.task.pod
   const server = denyPods ? otherServerNamespace(config) : undefined
   return fingerprint(
-    JSON.stringify([
+    canonical([
       name,
       taskNamespace,
       restrictMetadataService,
@@ -23,9 +31,13 @@ const subject = (config: ResolvedConfig): string => {
       denyPods,
       cloudIdentity,
       ...closedElsewhere ? ["closed elsewhere"] : [],
-      ...server === undefined ? [] : [`server in ${server}`]
+      ...server === undefined ? [] : [`server in ${server}`],
+      ...denyPods && apiServerPorts.join() !== usualApiServerPorts.join() ? [{ apiServerPorts }] : [],
+      ...denyPods && privateCidrs.length > 0 ? [{ privateCidrs }] : [],
+      ...Object.keys(annotations).length === 0 ? [] : [{ annotations }],
+      ...runtimeClassName === "" ? [] : [{ runtimeClassName }]
     ])
-  ) // nothing is added without closedElsewhere and such a server, so a proof from before they counted outlives an upgrade
+  )
 }
 
 /** Returns the annotations with a proof for these values. `now`, in RFC 3339, is for people to read. */

@@ -1,6 +1,6 @@
 // Writes equal data as the same text, whatever the order of its keys: JSON without spaces, with its keys sorted at every depth.
 // The text must never change: hashes of configurations and seals of plans are computed from it.
-// Used by core/resolve/resolve and core/stage/seal.
+// Used by core/resolve/resolve, core/stage/seal, core/state/state-place and core/scheduling/isolation.
 
 export const canonical = (data: unknown): string =>
   JSON.stringify(

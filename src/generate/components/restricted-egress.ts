@@ -12,7 +12,7 @@ import type { Component, ObjectPatch } from "../files/component.ts"
 type Rules = ReadonlyArray<V1NetworkPolicyEgressRule>
 
 /** The cluster's DNS, its cache on the node, and what some clouds have in its place. */
-const dns: Rules = [
+const dns = ({ taskNetwork: { privateCidrs } }: ResolvedConfig): Rules => [
   {
     to: [{
       namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": "kube-system" } },
@@ -20,7 +20,7 @@ const dns: Rules = [
     }],
     ports: [{ port: 53, protocol: "UDP" }, tcp(53)]
   },
-  dnsService,
+  dnsService(privateCidrs),
   dnsOutside
 ]
 
@@ -36,8 +36,8 @@ const policy = (config: ResolvedConfig, namespace: string) => (name: string, egr
 
 const policies = (config: ResolvedConfig): ReadonlyArray<V1NetworkPolicy> =>
   [config.namespace, config.taskNamespace].map((namespace) => policy(config, namespace)).flatMap((allow) => [
-    allow("egress", [...dns, ...toServer(config), ...toFlux]),
-    allow("egress-api-server", toApiServer),
+    allow("egress", [...dns(config), ...toServer(config), ...toFlux]),
+    allow("egress-api-server", toApiServer(config)),
     allow("egress-named", named)
   ])
 

@@ -1,6 +1,6 @@
 // Values for the network of a company: a proxy, certificates of its own, mirrors of providers, and policies for tasks.
 // Invariant: no password, token or private key can be given here; each is named by the Secret that has it.
-// Used by schema/values/value-sections.ts.
+// Used by schema/values/value-sections and core/scheduling/isolation.
 import { Schema } from "effect"
 import { ObjectKey, Subdomain } from "../names.ts"
 import { FilesystemMirror, mirrorHost, NetworkMirror } from "./provider-mirrors.ts"
@@ -100,7 +100,23 @@ export const mirrorContradictions = (all: ReadonlyArray<NetworkMirror>) =>
       }]
   })
 
+const Port = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 65_535 }))
+
+/** The form of a network. It is not a whole family, because a policy can except only a part of it. */
+const Cidr = text(
+  /^(\d{1,3}(\.\d{1,3}){3}\/([1-9]|[12]\d|3[0-2])|[\da-fA-F]*:[\da-fA-F:.]*\/([1-9]\d?|1[01]\d|12[0-8]))$/u,
+  "a network such as 203.0.113.0/24 or 2001:db8::/32"
+)
+
+/** The port of the API server's Service, and the one at which it mostly listens itself. */
+export const usualApiServerPorts: [number, ...Array<number>] = [443, 6443]
+
 export const taskNetworkPolicy = section({
+  apiServerPorts: value(
+    Schema.mutable(Schema.NonEmptyArray(Port)),
+    usualApiServerPorts,
+    "Ports of private networks that denyPods leaves open, because the API server is there: that of its Service, and the one that `kubectl get endpointslices kubernetes` shows, such as 16443 on MicroK8s and 8443 on minikube."
+  ),
   closedElsewhere: value(
     Schema.Boolean,
     false,
@@ -115,6 +131,11 @@ export const taskNetworkPolicy = section({
   denyPods: value(
     Schema.Boolean,
     false,
-    "Keeps the Pods of tasks from other Pods, private networks and metadata services, by a NetworkPolicy: they reach DNS, ports 53, 443 and 6443 of private networks, where it and the API server are, the server of agent-job in the installation's namespace or where agent.url names it as NAME.NAMESPACE.svc, Flux's artifacts and the internet. A server elsewhere in private networks is closed to them, unless it has one of these ports; `agent-job doctor` tries it."
+    "Keeps the Pods of tasks from other Pods, private networks and metadata services, by a NetworkPolicy: they reach DNS, ports 53 and apiServerPorts of private networks, where it and the API server are, the server of agent-job in the installation's namespace or where agent.url names it as NAME.NAMESPACE.svc, Flux's artifacts and the internet. A server elsewhere in private networks is closed to them, unless it has one of these ports; `agent-job doctor` tries it."
+  ),
+  privateCidrs: value(
+    Schema.mutable(Schema.Array(Cidr)),
+    [],
+    "Networks that denyPods closes as private ones, though their addresses are public, such as those of Pods on EKS with IPv6 (2600:1f13:6c4:a700::/56) and of Pods and Services on some clusters of GKE (34.118.224.0/20)."
   )
 })

@@ -1,6 +1,7 @@
 // Rules for keys of the values that contradict each other; each tells what to do instead.
 // Invariant: the API server accepts what passes here, as far as the values alone decide it.
 // Used by schema/values/values.ts. What concerns one section stands there.
+import { isCidr } from "../ip-address.ts"
 import type { Contradiction, Rule } from "./contradiction.ts"
 import { contextsOf, orAgents, resourcesOf } from "./our-containers.ts"
 import { podRules } from "./pod-rules.ts"
@@ -151,6 +152,15 @@ const identityIsOpenedInAWall: Rule = ({ restrictMetadataService, task: { networ
   }
 ]
 
+/** Finds networks that would be taken for closed, and what has the form of a network, but no address that there can be. */
+const networksAreClosed: Rule = ({ task: { networkPolicy: { denyPods, privateCidrs } } }) => {
+  const path = ["task", "networkPolicy", "privateCidrs"]
+  return [
+    privateCidrs.length > 0 && !denyPods && { path, issue: "closes nothing without task.networkPolicy.denyPods: true; give it too" },
+    ...privateCidrs.map((cidr, index) => !isCidr(cidr) && { path: [...path, index], issue: `"${cidr}" is no network; correct its address` })
+  ]
+}
+
 const rules = [
   serverNeedsToken,
   volumesAreNew,
@@ -167,6 +177,7 @@ const rules = [
   claimHasRoom,
   oneCliConfiguration,
   identityIsOpenedInAWall,
+  networksAreClosed,
   ...podRules
 ]
 

@@ -62,9 +62,14 @@ const kubelet = Effect.fnUntraced(function*(
       state: {
         terminated: {
           exitCode: 0,
-          message: JSON.stringify(
-            environmentOf(pod).map((target) => ({ ...target, first: reaches(probeOf(pod), target), last: reaches(probeOf(pod), target) }))
-          )
+          message: JSON.stringify({
+            addresses: ["10.0.0.8"],
+            findings: environmentOf(pod).map((target) => ({
+              ...target,
+              first: reaches(probeOf(pod), target),
+              last: reaches(probeOf(pod), target)
+            }))
+          })
         }
       }
     }]

@@ -28,7 +28,7 @@ describe("the egress of the tasks' namespace", () => {
   it.live.each<{ by: string; policies: ReadonlyArray<object> }>([
     { by: "a policy of all Pods that allows nothing", policies: [closed] },
     { by: "a policy of all Pods that allows some addresses", policies: [ofAll(to("10.0.0.0/8"))] },
-    { by: "one that allows the internet without metadata services", policies: [ofAll({ to: internet })] },
+    { by: "one that allows the internet without metadata services", policies: [ofAll({ to: internet([]) })] },
     { by: "one that allows everything but metadata services", policies: [ofAll({ to: everywhere })] },
     { by: "one that allows all addresses of IPv6 but the private ones", policies: [ofAll(to("::/0", "fc00::/7", "fe80::/10"))] },
     { by: "one that allows all addresses, but not at the port of metadata services", policies: [ofAll(on({ port: 443 }))] },

@@ -45,6 +45,8 @@ interface Network {
   readonly listening?: object
   readonly proof?: Readonly<Record<string, string>>
   readonly forbidden?: boolean
+  /** Whether each Pod has a container that somebody else put into it, before ours, and that does not end. */
+  readonly injected?: boolean
 }
 
 /** What reaches what in a network that enforces policies. */
@@ -58,16 +60,19 @@ const runs = { phase: "Running", podIPs: [{ ip: listener.address }] }
  * what was found of the proof, and the annotations of the leader's Lease afterwards.
  */
 const examined = Effect.fnUntraced(function*(
-  { forbidden = false, listening = runs, proof = formerProof, reaches = enforced }: Network = {}
+  { forbidden = false, injected = false, listening = runs, proof = formerProof, reaches = enforced }: Network = {}
 ) {
   const tried: Record<string, ReadonlyArray<ProbeTarget>> = {}
   let annotations = proof
 
   const podOf = (probe: string) => {
     const found = (tried[probe] ?? []).map((target) => ({ ...target, first: reaches(probe, target), last: reaches(probe, target) }))
+    const ours = { name: "probe", state: { terminated: { message: JSON.stringify({ addresses: ["10.0.0.8"], findings: found }) } } }
     const status = probe === "listener"
       ? listening
-      : { phase: "Succeeded", containerStatuses: [{ state: { terminated: { message: JSON.stringify(found) } } }] }
+      : injected
+      ? { phase: "Running", containerStatuses: [{ name: "a-proxy", state: {} }, ours] }
+      : { phase: "Succeeded", containerStatuses: [ours] }
     return { metadata: kept, status }
   }
   const answer = (path: string, body: string): Answer => {
@@ -114,6 +119,12 @@ it.live("an examination says while its Pods try the network what it waits for, a
 it.live("an examination that proves isolation leaves the proof for these values", () =>
   Effect.gen(function*() {
     const { annotations } = yield* examined()
+    expect(isProven(annotations, configOf(values))).toBe(true)
+  }))
+
+it.live("an examination hears from its Pods also where others put a container into them that goes on", () =>
+  Effect.gen(function*() {
+    const { annotations } = yield* examined({ injected: true })
     expect(isProven(annotations, configOf(values))).toBe(true)
   }))
 

@@ -24,27 +24,40 @@ interface Seen {
   readonly metadata?: boolean | ReadonlyArray<string>
   readonly needed?: boolean
   readonly stayed?: boolean
+  /** The addresses of the probes' interfaces, beside loopback. */
+  readonly addresses?: ReadonlyArray<string>
 }
 
 const seen = (
-  { closed = both(false), metadata = false, needed = true, open = both(true), pods = true, stayed = true }: Seen = {}
+  {
+    addresses = ["10.0.0.8", "fe80::8"],
+    closed = both(false),
+    metadata = false,
+    needed = true,
+    open = both(true),
+    pods = true,
+    stayed = true
+  }: Seen = {}
 ): NetworkFindings => {
   const ofListener = (found: Partial<Finding> | "nothing") =>
-    found === "nothing" ? Option.none() : Option.some([{ ...listener, ...both(false), ...found }])
+    found === "nothing" ? Option.none() : Option.some({ addresses, findings: [{ ...listener, ...both(false), ...found }] })
   return {
     listener: [listener],
     listenerStayed: stayed,
-    findings: {
+    reports: {
       open: ofListener(open),
       closed: ofListener(closed),
-      task: Option.some([
-        { ...listener, ...both(pods) },
-        ...metadataTargets.map((target) => ({
-          ...target,
-          ...both(typeof metadata === "boolean" ? metadata : metadata.includes(target.address))
-        })),
-        ...apiServer.map((target) => ({ ...target, ...both(needed) }))
-      ])
+      task: Option.some({
+        addresses,
+        findings: [
+          { ...listener, ...both(pods) },
+          ...metadataTargets.map((target) => ({
+            ...target,
+            ...both(typeof metadata === "boolean" ? metadata : metadata.includes(target.address))
+          })),
+          ...apiServer.map((target) => ({ ...target, ...both(needed) }))
+        ]
+      })
     }
   }
 }
@@ -59,13 +72,16 @@ const says = {
   policies: {
     enforced: "ok: of two identical Pods, the one that a policy isolates reaches nothing",
     late: "warning: enforced, but a new Pod reached another one before its policy took effect, and so may a task's Pod",
+    beside:
+      "warning: enforced, but a Pod also has IPv6 (fd00::ac:5), in which nothing could be tried, since the Pod to connect to has none in its status.podIPs; networks let a Pod out by such an address whatever policies say, so take it from Pods: on EKS by ENABLE_V6_EGRESS=false of the VPC CNI",
     ignored:
       "failed: a Pod that a policy closes reaches another Pod: this network takes NetworkPolicies and does not hold to them; install one that does",
     cutShort:
       "unknown: the Pod to connect to ended while others tried to reach it, so nothing is proven by one that did not; see its events while it runs, and try again",
     unreachable:
       "unknown: even a Pod with a policy that allows it does not reach another Pod, so nothing is proven about policies that deny; look for network policies outside Kubernetes",
-    untold: "unknown: a probe did not tell what it reached; see its events while it runs, and try again"
+    untold:
+      "unknown: a probe did not tell what it reached, or not as this version does; see its events and image while it runs, and try again"
   },
   metadata: {
     closed: "ok: no metadata service answered, a policy closes them, and policies are enforced",
@@ -79,7 +95,11 @@ const says = {
     identity:
       "ok: no metadata service answered but what task.networkPolicy.cloudIdentity opens, a policy closes them, and policies are enforced",
     reached:
-      "failed: a task's Pod reaches 169.254.169.254:80, where a node's own credentials may be; give restrictMetadataService: true, or component restricted-egress"
+      "failed: a task's Pod reaches 169.254.169.254:80, where a node's own credentials may be; give restrictMetadataService: true, or component restricted-egress",
+    reachedThough:
+      "failed: a task's Pod reaches 169.254.169.254:80, where a node's own credentials may be, though the values close it; look whether NetworkPolicy agent-job/agent-job-metadata-service is there, and for a policy that opens the address",
+    reachedUnproven:
+      "failed: a task's Pod reaches 169.254.169.254:80, where a node's own credentials may be, though the values close it; see what is said of network policies, and until they hold close it elsewhere: on the node, or at the metadata service (on AWS by a hop limit of 1)"
   },
   otherPods: {
     open: "warning: a task's Pod reaches any other Pod; give task.networkPolicy.denyPods: true to close that",
@@ -92,7 +112,11 @@ const says = {
   needed: {
     reached: "ok: the API server, by its name",
     missed:
-      "failed: a task's Pod does not reach kubernetes.default.svc:443; a worker could not claim its task, so open DNS and the API server"
+      "failed: a task's Pod does not reach kubernetes.default.svc:443; a worker could not claim its task, so open DNS and the API server",
+    missedDenying:
+      "failed: a task's Pod does not reach kubernetes.default.svc:443; a worker could not claim its task, so open DNS and the API server: NetworkPolicy agent-job/agent-job-task-egress opens private networks at ports 443 and 6443 only; where kubectl get endpointslices kubernetes shows another one, give it in task.networkPolicy.apiServerPorts",
+    missedElsewhere:
+      "failed: a task's Pod does not reach kubernetes.default.svc:443; a worker could not claim its task, so open DNS and the API server: NetworkPolicy agent-job-egress-api-server of component restricted-egress, or what else closes egress in agent-job, has to allow what kubectl get endpointslices kubernetes shows"
   }
 } as const
 type Said = { readonly [Check in keyof typeof says]: keyof (typeof says)[Check] }
@@ -176,7 +200,30 @@ describe("the network", () => {
       given: "metadata that answer, though policies are enforced",
       values: walled,
       seen: { metadata: ["169.254.169.254"] },
+      is: { policies: "enforced", metadata: "reachedThough", otherPods: "open", needed: "reached" }
+    },
+    {
+      given: "metadata that answer, of which no value says anything",
+      seen: { metadata: ["169.254.169.254"] },
       is: { policies: "enforced", metadata: "reached", otherPods: "open", needed: "reached" }
+    },
+    {
+      given: "metadata that answer by a family of addresses beside that of Pods",
+      values: walled,
+      seen: { addresses: ["10.0.0.8", "fe80::8", "fd00::ac:5"], metadata: ["169.254.169.254"] },
+      is: { policies: "beside", metadata: "reachedUnproven", otherPods: "open", needed: "reached" }
+    },
+    {
+      given: "one whose Pods have a family of addresses beside that by which they are known",
+      values: walled,
+      seen: { addresses: ["10.0.0.8", "fe80::8", "fd00::ac:5"] },
+      is: { policies: "beside", metadata: "unproven", otherPods: "open", needed: "reached" }
+    },
+    {
+      given: "one whose Pods have another address of the family that was tried",
+      values: walled,
+      seen: { addresses: ["10.0.0.8", "10.9.0.8"] },
+      is: { policies: "enforced", metadata: "closed", otherPods: "open", needed: "reached" }
     },
     {
       given: "the identity of EKS that answers where the values open it",
@@ -194,7 +241,7 @@ describe("the network", () => {
       given: "metadata that answer beside the identity that the values open",
       values: ofCloud("eks"),
       seen: { metadata: ["169.254.170.23", "169.254.169.254"] },
-      is: { policies: "enforced", metadata: "reached", otherPods: "open", needed: "reached" }
+      is: { policies: "enforced", metadata: "reachedThough", otherPods: "open", needed: "reached" }
     },
     {
       given: "other Pods closed",
@@ -224,6 +271,19 @@ describe("the network", () => {
       values: walled,
       seen: { needed: false },
       is: { policies: "enforced", metadata: "closed", otherPods: "open", needed: "missed" }
+    },
+    {
+      given: "an API server that a task does not reach behind denyPods",
+      values: denying,
+      seen: { needed: false, pods: false },
+      is: { policies: "enforced", metadata: "closed", otherPods: "closed", needed: "missedDenying" }
+    },
+    {
+      given: "an API server that a task does not reach behind a policy beside the values",
+      values: closed,
+      elsewhere: true,
+      seen: { needed: false },
+      is: { policies: "enforced", metadata: "closed", otherPods: "open", needed: "missedElsewhere" }
     }
   ])(
     "of $given: policies $is.policies, metadata $is.metadata, other Pods $is.otherPods, what tasks need $is.needed",
@@ -236,12 +296,47 @@ describe("the network", () => {
       })
   )
 
+  it.each([
+    {
+      given: denying,
+      says:
+        "failed: a task's Pod reaches another Pod, though task.networkPolicy.denyPods is true: 2001:db8::7 is no private address; give the network of Pods in task.networkPolicy.privateCidrs"
+    },
+    {
+      given: { task: { networkPolicy: { denyPods: true, privateCidrs: ["2001:db8::/32"] } } },
+      says: "failed: a task's Pod reaches another Pod, though task.networkPolicy.denyPods is true"
+    },
+    {
+      given: walled,
+      says:
+        "warning: a task's Pod reaches any other Pod; give task.networkPolicy.denyPods: true to close that: 2001:db8::7 is no private address; give the network of Pods in task.networkPolicy.privateCidrs"
+    }
+  ])("that gives Pods public addresses is named where a task reaches one: $says", ({ given, says }) => {
+    const target = { address: "2001:db8::7", port: 8083 }
+    const task = Option.some({ addresses: [], findings: [{ ...target, ...both(true) }] })
+    expect(said(given, { ...seen(), listener: [target], reports: { ...seen().reports, task } }).otherPods).toBe(says)
+  })
+
   it("is unknown where the probe of tasks did not tell", () => {
     const found = seen()
-    expect(said(walled, { ...found, findings: { ...found.findings, task: Option.none() } })).toEqual({
+    expect(said(walled, { ...found, reports: { ...found.reports, task: Option.none() } })).toEqual({
       policies: says.policies.enforced,
       metadata: "unknown: the probe of tasks did not tell what it reached"
     })
+  })
+
+  it("of IPv6, which gives Pods an address of IPv4 beside, is not proven, though that one is link-local", () => {
+    const address = "2001:db8::7"
+    const reaching = (reached: boolean) =>
+      Option.some({ addresses: ["2001:db8::8", "fe80::8", "169.254.172.5"], findings: [{ address, port: 8083, ...both(reached) }] })
+    const found = {
+      ...seen(),
+      listener: [{ address, port: 8083 }],
+      reports: { ...seen().reports, open: reaching(true), closed: reaching(false) }
+    }
+    expect(said(walled, found).policies).toMatch(
+      /^warning: .* also has IPv4 \(169\.254\.172\.5\), .*: on EKS by ENABLE_V4_EGRESS=false of/u
+    )
   })
 
   it.each<{ given: string; seen: Seen }>([
@@ -249,7 +344,8 @@ describe("the network", () => {
     { given: "a Pod that may reach none reaches another", seen: { closed: both(true) } },
     { given: "the probe that may reach others did not tell", seen: { open: "nothing" } },
     { given: "the probe that may reach none did not tell", seen: { closed: "nothing" } },
-    { given: "the Pod to reach ended", seen: { stayed: false } }
+    { given: "the Pod to reach ended", seen: { stayed: false } },
+    { given: "a Pod may be let out by another family of addresses", seen: { addresses: ["10.0.0.8", "fd00::ac:5"] } }
   ])(
     "never counts as isolated because nobody answered, where $given",
     ({ seen: what }) => expect(said(walled, seen(what)).metadata).toBe(says.metadata.unproven)
@@ -264,10 +360,13 @@ describe("the server of agent.url", () => {
   })
   const checked = (given: object, reached: boolean, what: Seen = {}, port = 8080) => {
     const found = seen(what)
-    const task = Option.map(found.findings.task, (all) => [...all, { address: "server.elsewhere.example", port, ...both(reached) }])
+    const task = Option.map(found.reports.task, ({ addresses, findings }) => ({
+      addresses,
+      findings: [...findings, { address: "server.elsewhere.example", port, ...both(reached) }]
+    }))
     const checks = networkChecks({
       config: configOf(given),
-      found: { ...found, findings: { ...found.findings, task } },
+      found: { ...found, reports: { ...found.reports, task } },
       apiServer,
       isClosedElsewhere: true
     })
@@ -326,6 +425,12 @@ describe("the isolation of tasks", () => {
     { given: "a policy that could go without any value changing", values: {}, elsewhere: true, is: "refuted" },
     { given: "a network that does not hold to policies", values: walled, seen: { closed: both(true) }, is: "refuted" },
     { given: "policies that come late", values: walled, seen: { closed: { first: true, last: false } }, is: "refuted" },
+    {
+      given: "a family of addresses that no policy was seen to hold",
+      values: walled,
+      seen: { addresses: ["10.0.0.8", "fd00::ac:5"] },
+      is: "refuted"
+    },
     { given: "metadata that answer", values: walled, seen: { metadata: true }, is: "refuted" },
     {
       given: "metadata that answer, of a network of which nothing else is known",
@@ -350,7 +455,7 @@ describe("the isolation of tasks", () => {
 
   it("is unknown where the probe of tasks did not tell", () => {
     const found = seen()
-    const untold = { ...found, findings: { ...found.findings, task: Option.none() } }
+    const untold = { ...found, reports: { ...found.reports, task: Option.none() } }
     expect(isolationBy(networkChecks({ config: configOf(walled), found: untold, apiServer, isClosedElsewhere: false }))).toBe("unknown")
   })
 })

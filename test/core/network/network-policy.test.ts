@@ -4,6 +4,7 @@ import type { V1NetworkPolicy } from "@kubernetes/client-node"
 import { Schema } from "effect"
 import { selecting, selectorLabels } from "../../../src/core/manifest/labels.ts"
 import { networkPolicies } from "../../../src/core/network/network-policy.ts"
+import type { ResolvedConfig } from "../../../src/core/resolve/resolve.ts"
 import { configOf } from "../configs.ts"
 import { admits, type Target } from "./admits.ts"
 
@@ -22,7 +23,11 @@ const metadata = [
   "fd00:ec2::23",
   "fd20:ce::254",
   "fe80::a9fe:a9fe",
-  "fe80::1"
+  "fe80::1",
+  "64:ff9b::a9fe:a9fe", // NAT64 of 169.254.169.254 and others
+  "64:ff9b::a9fe:1",
+  "64:ff9b::6464:64c8",
+  "64:ff9b::a83f:8110"
 ]
 const resolvers = ["169.254.20.10", "169.254.169.254", "169.254.169.253", "168.63.129.16"]
 
@@ -33,11 +38,34 @@ const addressOf = ({ c, d, known }: typeof Address.Type): string =>
 const Port = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 65_535 }), Schema.makeFilter((port) => port !== 53))
 const Protocol = Schema.Literals(["TCP", "UDP"])
 const Part = Schema.Literals(["controller", "task"])
-const Values = Schema.Struct({ denyPods: Schema.Boolean, denyIngress: Schema.Boolean, apart: Schema.Boolean })
+const Cidr = Schema.Literals([
+  "168.0.0.0/5",
+  "169.254.169.0/24",
+  "fe80::/16",
+  "f800::/5",
+  "64:ff9b::/96",
+  "100.100.100.200/32",
+  "203.0.113.0/24"
+])
+const Values = Schema.Struct({ denyPods: Schema.Boolean, denyIngress: Schema.Boolean, apart: Schema.Boolean, cidr: Cidr })
 
-const walled = ({ apart, ...networkPolicy }: typeof Values.Type) =>
-  configOf({ restrictMetadataService: true, task: { networkPolicy, ...(apart && { namespace: "tasks" }) } })
-const podOf = (config: ReturnType<typeof configOf>, part: typeof Part.Type) => ({
+const made = new Map<string, { readonly config: ResolvedConfig; readonly policies: ReadonlyArray<V1NetworkPolicy> }>()
+
+/** Returns the configuration of an installation that closes metadata services, and its policies, made once for the same values. */
+const walled = ({ apart, cidr, ...networkPolicy }: typeof Values.Type) => {
+  const values = {
+    restrictMetadataService: true,
+    task: { networkPolicy: { ...networkPolicy, privateCidrs: networkPolicy.denyPods ? [cidr] : [] }, ...(apart && { namespace: "tasks" }) }
+  }
+  const key = JSON.stringify(values)
+  const known = made.get(key)
+  if (known !== undefined) return known
+  const config = configOf(values)
+  const fresh = { config, policies: networkPolicies(config) }
+  made.set(key, fresh)
+  return fresh
+}
+const podOf = (config: ResolvedConfig, part: typeof Part.Type) => ({
   namespace: part === "task" ? config.taskNamespace : config.namespace,
   labels: selectorLabels(config, part)
 })
@@ -52,8 +80,8 @@ describe("metadata services", () => {
     "and all that is link-local are reached by nobody, at no port but that of DNS",
     [Address, Port, Protocol, Part, Values],
     ([address, port, protocol, part, values]) => {
-      const config = walled(values)
-      expect(admits(networkPolicies(config), podOf(config, part), { address: addressOf(address), port, protocol })).toBe(false)
+      const { config, policies } = walled(values)
+      expect(admits(policies, podOf(config, part), { address: addressOf(address), port, protocol })).toBe(false)
     },
     { arbitrary: { runs: 3000 } }
   )
@@ -115,11 +143,57 @@ describe("all else", () => {
     { address: "198.18.7.1", port: 80, open: false }, // from ranges like these, some clusters give Pods their addresses
     { address: "240.1.2.3", port: 80, open: false },
     { address: "fd12:3456::10", port: 80, open: false },
-    { address: "fd12:3456::10", port: 443, open: true }
+    { address: "fd12:3456::10", port: 443, open: true },
+    { address: "64:ff9b::101:101", port: 8080, open: true }, // NAT64 of 1.1.1.1, and of private addresses
+    { address: "64:ff9b::a00:9", port: 443, open: false },
+    { address: "64:ff9b::c0a8:114", port: 8080, open: false },
+    { address: "64:ff9b::f001:203", port: 8080, open: false }
   ])("at $address:$port is open to tasks that may reach no Pods: $open", ({ address, open, port }) => {
     const values = { task: { networkPolicy: { denyPods: true } } }
     expect([reaches(values, "task", at(address, port)), reaches(values, "controller", at(address, port))]).toEqual([open, true])
   })
+})
+
+describe("networks that the values call private", () => {
+  const denying = { denyPods: true, privateCidrs: ["203.0.112.0/20", "2001:db8:4::/48"] }
+  it.each([
+    { address: "203.0.113.9", port: 8083, open: false },
+    { address: "203.0.113.9", port: 443, open: true }, // as in all private networks, since the API server may be there
+    { address: "203.0.113.9", port: 53, open: true },
+    { address: "203.0.128.1", port: 8083, open: true },
+    { address: "2001:db8:4:1::9", port: 8083, open: false },
+    { address: "2001:db8:4:1::9", port: 6443, open: true },
+    { address: "2001:db8:5::9", port: 8083, open: true },
+    { address: "64:ff9b::cb00:7109", port: 8083, open: false } // NAT64 of 203.0.113.9
+  ])(
+    "are closed to tasks as such, $address:$port open: $open",
+    ({ address, open, port }) => expect(reaches({ task: { networkPolicy: denying } }, "task", at(address, port))).toBe(open)
+  )
+
+  it("have no exception in a policy but a part of what it is one of, since the API server takes no other", () => {
+    const [policy] = networkPolicies(
+      configOf({
+        task: { networkPolicy: { denyPods: true, privateCidrs: ["169.254.0.0/16", "168.0.0.0/5", "203.0.113.0/24", "f000::/4"] } }
+      })
+    )
+    const blocks = (policy?.spec?.egress ?? []).flatMap(({ to = [] }) => to.flatMap(({ ipBlock }) => ipBlock ?? []))
+    expect(blocks.filter(({ cidr }) => ["169.254.0.0/16", "168.0.0.0/5", "203.0.113.0/24", "f000::/4"].includes(cidr))).toEqual(
+      expect.arrayContaining([
+        { cidr: "168.0.0.0/5", except: ["169.254.0.0/16", "168.63.129.16/32"] },
+        { cidr: "203.0.113.0/24" },
+        { cidr: "f000::/4", except: ["fe80::/10", "fd00:ec2::23/128", "fd00:ec2::254/128", "fd20:ce::254/128"] }
+      ])
+    )
+  })
+})
+
+describe("the API server", () => {
+  const opened = (apiServerPorts: ReadonlyArray<number>) =>
+    [443, 6443, 16_443].filter((port) =>
+      reaches({ task: { networkPolicy: { denyPods: true, apiServerPorts } } }, "task", at("10.1.2.3", port))
+    )
+  it("is open to tasks that may reach no Pods where the values say that it listens", () =>
+    expect([opened([443, 6443]), opened([443, 16_443])]).toEqual([[443, 6443], [443, 16_443]]))
 })
 
 describe("the Pods of tasks", () => {

@@ -37,6 +37,17 @@ describe("a proof of isolation", () => {
     ]).toEqual([true, false, true])
   })
 
+  it("is of the networks and ports that denyPods closes and leaves open, where it does", () => {
+    const denying = (more: object = {}) => configOf({ task: { networkPolicy: { denyPods: true, ...more } } })
+    const proof = proven({}, denying(), noon)
+    expect([
+      isProven(proof, denying({ apiServerPorts: [443, 6443] })),
+      isProven(proof, denying({ apiServerPorts: [443, 8443] })),
+      isProven(proof, denying({ privateCidrs: ["203.0.113.0/24"] })),
+      isProven(proven({}, configOf(walled), noon), configOf({ ...walled, task: { networkPolicy: { apiServerPorts: [443, 8443] } } }))
+    ]).toEqual([true, false, false, true])
+  })
+
   it("outlives other values that it has nothing to do with", () =>
     expect(isProven(proven({}, configOf(walled), noon), configOf({ ...walled, task: { limits: { total: 3 } } }))).toBe(true))
 
@@ -45,6 +56,11 @@ describe("a proof of isolation", () => {
     { given: "other Pods that are to be closed too", values: { ...walled, task: { networkPolicy: { denyPods: true } } } },
     { given: "a cloud's identity that is opened", values: { ...walled, task: { networkPolicy: { cloudIdentity: "eks" } } } },
     { given: "a policy beside the values that they rest on", values: { ...walled, task: { networkPolicy: { closedElsewhere: true } } } },
+    {
+      given: "annotations that may attach another network",
+      values: { ...walled, task: { podAnnotations: { "k8s.v1.cni.cncf.io/networks": "b" } } }
+    },
+    { given: "another runtime class", values: { ...walled, task: { runtimeClassName: "kata" } } },
     { given: "another namespace", values: { ...walled, task: { namespace: "tasks" } } },
     { given: "another installation", values: { ...walled, fullnameOverride: "other" } }
   ])("is none of $given", ({ values }) => expect(isProven(proven({}, configOf(walled), noon), configOf(values))).toBe(false))

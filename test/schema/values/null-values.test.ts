@@ -57,6 +57,7 @@ const needed = [
   "task.job.ttlSecondsAfterFinished",
   "task.limits.perWorkspace",
   "task.limits.total",
+  "task.networkPolicy.apiServerPorts",
   "task.runner.image.pullPolicy",
   "task.runner.image.repository",
   "task.startupTimeoutSeconds",

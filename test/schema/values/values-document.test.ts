@@ -17,6 +17,11 @@ const problems = (file: unknown): ReadonlyArray<string> => Result.match(parseVal
 const acrossKeys = [
   { says: "needs admissionPolicies.enabled", file: { admissionPolicies: { secrets: ["a"] } } },
   { says: "needs admissionPolicies.enabled", file: { admissionPolicies: { tokenRequesters: ["a"] } } },
+  { says: "closes nothing without", file: { task: { networkPolicy: { privateCidrs: ["203.0.113.0/24"] } } } },
+  ...["256.0.0.0/8", "01.0.0.0/8", "1::2::/64", "1:2:3:4:5:6:7:8:9/64", ":/8"].map((cidr) => ({
+    says: "is no network",
+    file: { task: { networkPolicy: { denyPods: true, privateCidrs: [cidr] } } }
+  })),
   { says: "is open already", file: { task: { networkPolicy: { cloudIdentity: "gke" } } } },
   { says: "agent.auth.token: differs from agent.token", file: { agent: { token: "a", auth: { token: "b" } } } },
   {

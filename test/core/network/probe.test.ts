@@ -1,0 +1,23 @@
+// The doctor's Pods, which say something of a task's Pod only as far as whatever watches for Pods makes no difference between them.
+import { expect, it } from "@effect/vitest"
+import { job } from "../../../src/core/manifest/job.ts"
+import { probePod } from "../../../src/core/network/probe.ts"
+import { configOf, taskOf } from "../configs.ts"
+
+it.each(["listener", "open", "closed", "task"] as const)(
+  "the Pod of %s has the annotations of a task's, which keep a mesh out or attach a network, and its runtime class",
+  (probe) => {
+    const config = configOf({
+      global: { podAnnotations: { "k8s.v1.cni.cncf.io/networks": "other" } },
+      task: { podAnnotations: { "linkerd.io/inject": "disabled" }, runtimeClassName: "kata" }
+    })
+    const { metadata, spec } = probePod(config, "id", probe, [])
+    const ofTask = job(taskOf(), config, 0).spec?.template
+    expect(metadata.annotations).toEqual({ "k8s.v1.cni.cncf.io/networks": "other", "linkerd.io/inject": "disabled" })
+    expect(ofTask?.metadata?.annotations).toMatchObject({ ...metadata.annotations })
+    expect([spec?.runtimeClassName, ofTask?.spec?.runtimeClassName]).toEqual(["kata", "kata"])
+  }
+)
+
+it("a probe's Pod has no annotations where the values give none", () =>
+  expect(probePod(configOf(), "id", "task", []).metadata).not.toHaveProperty("annotations"))
