@@ -109,11 +109,11 @@ const Cidr = text(
 )
 
 /** The port of the API server's Service, and the one at which it mostly listens itself. */
-export const usualApiServerPorts: [number, ...Array<number>] = [443, 6443]
+export const usualApiServerPorts: Array<number> = [443, 6443]
 
 export const taskNetworkPolicy = section({
   apiServerPorts: value(
-    Schema.mutable(Schema.NonEmptyArray(Port)),
+    Schema.mutable(Schema.Array(Port)).check(Schema.isMinLength(1)),
     usualApiServerPorts,
     "Ports of private networks that denyPods leaves open, because the API server is there: that of its Service, and the one that `kubectl get endpointslices kubernetes` shows, such as 16443 on MicroK8s and 8443 on minikube."
   ),
