@@ -61,7 +61,8 @@ const jsonOf = (printed: string): string => printed.slice(Math.max(0, printed.se
 
 /**
  * Returns what the plan changes, or none if what `show -json` printed has another form, as from another version of the engine, or is beyond
- * the limits.
+ * the limits. `refreshOnly`: whether that was asked for; the engine's arguments may say so as well. OpenTofu's JSON does not, but such a plan
+ * names no resource that stays as it is, as any other does that has one. Only where nothing is left but what vanished do both look the same.
  */
 export const plannedChanges = (printed: string, refreshOnly: boolean): Option.Option<PlannedChanges> => {
   const json = jsonOf(printed)
@@ -74,7 +75,7 @@ export const plannedChanges = (printed: string, refreshOnly: boolean): Option.Op
       )
     )
     const count = (action: string) => resources.filter(({ actions }) => actions.includes(action)).length
-    const refreshed = refreshOnly ? plan.resource_drift ?? [] : []
+    const refreshed = refreshOnly || plan.resource_changes === undefined ? plan.resource_drift ?? [] : []
     const others = [...Object.values(plan.output_changes ?? {}), ...refreshed.map((_) => _.change)]
     return {
       changes: { add: count("create"), change: count("update"), destroy: count("delete") },

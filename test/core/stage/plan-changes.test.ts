@@ -85,13 +85,20 @@ describe("plannedChanges", () => {
   })
 
   it("count what drifted only when the plan is to take it over", () => {
-    const plan = json({ resource_drift: [{ change: { actions: ["update"] } }] })
+    const plan = json({ resource_changes: [managed("no-op")], resource_drift: [{ change: { actions: ["update"] } }] })
     expect(Option.map(plannedChanges(plan, true), (_) => _.hasChanges)).toEqual(Option.some(true))
     expect(Option.map(plannedChanges(plan, false), (_) => _.hasChanges)).toEqual(Option.some(false))
   })
 
+  it("count what drifted in a plan that only refreshes because TF_CLI_ARGS_plan says so, which names no resource that stays", () => {
+    const plan = json({ resource_drift: [{ change: { actions: ["update"] } }] })
+    expect(Option.map(plannedChanges(plan, false), (_) => _.hasChanges)).toEqual(Option.some(true))
+  })
+
   it("see that a thing has moved in a plan that only refreshes, which OpenTofu tells among what drifted", () => {
-    const plan = json({ resource_drift: [{ address: "a.c", previous_address: "a.b", change: { actions: ["no-op"] } }] })
+    const moved = { resource_drift: [{ address: "a.c", previous_address: "a.b", change: { actions: ["no-op"] } }] }
+    expect(Option.map(plannedChanges(json(moved), false), (_) => _.hasChanges)).toEqual(Option.some(true))
+    const plan = json({ ...moved, resource_changes: [managed("no-op")] })
     expect(Option.map(plannedChanges(plan, true), (_) => _.hasChanges)).toEqual(Option.some(true))
     expect(Option.map(plannedChanges(plan, false), (_) => _.hasChanges)).toEqual(Option.some(false))
   })
