@@ -49,10 +49,13 @@ export interface PlannedChanges {
   readonly hasChanges: boolean
 }
 
+interface Planned {
+  readonly change: typeof change.Type
+  readonly previous_address?: string
+}
+const isImported = ({ change: { importing } }: Planned): boolean => importing !== undefined && importing !== null
 /** Reports whether a thing is imported or has moved, which changes the state alone. OpenTofu says so nowhere else. */
-const isTakenOver = (
-  { change: { importing }, previous_address: before }: { readonly change: typeof change.Type; readonly previous_address?: string }
-): boolean => before !== undefined || (importing !== undefined && importing !== null)
+const isTakenOver = (planned: Planned): boolean => planned.previous_address !== undefined || isImported(planned)
 
 const does = ({ actions }: typeof change.Type): boolean => actions.some((action) => action !== "no-op" && action !== "read")
 
@@ -75,10 +78,17 @@ export const plannedChanges = (printed: string, refreshOnly: boolean): Option.Op
       )
     )
     const count = (action: string) => resources.filter(({ actions }) => actions.includes(action)).length
+    const [imports, forgets] = [managed.filter(isImported).length, count("forget")]
     const refreshed = refreshOnly || plan.resource_changes === undefined ? plan.resource_drift ?? [] : []
     const others = [...Object.values(plan.output_changes ?? {}), ...refreshed.map((_) => _.change)]
     return {
-      changes: { add: count("create"), change: count("update"), destroy: count("delete") },
+      changes: {
+        add: count("create"),
+        change: count("update"),
+        destroy: count("delete"),
+        ...(imports > 0 && { import: imports }),
+        ...(forgets > 0 && { forget: forgets })
+      },
       creations: managed.flatMap(({ address, change: { actions } }) =>
         address !== undefined && actions.includes("create") ? [{ address, replaces: left.has(address) }] : []
       ),

@@ -40,11 +40,18 @@ describe("plannedChanges", () => {
       hasChanges: true
     },
     { given: "an output that stays", plan: { output_changes: { a: { actions: ["no-op"] } } }, counts: [0, 0, 0], hasChanges: false },
-    { given: "a resource that is only forgotten", plan: { resource_changes: [managed("forget")] }, counts: [0, 0, 0], hasChanges: true },
+    {
+      given: "resources that are forgotten, one for another",
+      plan: { resource_changes: [managed("forget"), managed("forget", "create")] },
+      counts: [1, 0, 0],
+      besides: { forget: 2 },
+      hasChanges: true
+    },
     {
       given: "a resource that is only imported",
       plan: { resource_changes: [{ mode: "managed", change: { actions: ["no-op"], importing: { id: "i-1" } } }] },
       counts: [0, 0, 0],
+      besides: { import: 1 },
       hasChanges: true
     },
     {
@@ -54,8 +61,10 @@ describe("plannedChanges", () => {
       hasChanges: true
     },
     { given: "the engine's own word for it", plan: { applyable: true }, counts: [0, 0, 0], hasChanges: true }
-  ])("of $given are $counts", ({ counts: [add = 0, change = 0, destroy = 0], hasChanges, plan }) => {
-    expect(plannedChanges(json(plan), false)).toEqual(Option.some({ changes: { add, change, destroy }, creations: [], hasChanges }))
+  ])("of $given are $counts", ({ besides, counts: [add = 0, change = 0, destroy = 0], hasChanges, plan }) => {
+    expect(plannedChanges(json(plan), false)).toEqual(
+      Option.some({ changes: { add, change, destroy, ...besides }, creations: [], hasChanges })
+    )
   })
 
   it("name what will be made, and what of it takes the place of something", () => {
