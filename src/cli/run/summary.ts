@@ -51,7 +51,7 @@ export const plannedNumbers = (changes: Changes): string => inNumbers(changes, t
 const nothing = (changes: Changes) => Object.values(changes).every((count) => count === 0)
 
 export const planSummary = ({ changes, hasChanges, workspace }: RunView): string => {
-  if (hasChanges === false) return `No changes: ${workspace} is as its configuration says.`
+  if (hasChanges === false) return `The plan changes nothing in ${workspace}.`
   if (changes === undefined) return "Planned."
   return nothing(changes)
     ? "Plan: nothing to add, change or destroy, but the state or the outputs change."

@@ -227,7 +227,7 @@ describe("a run", () => {
       })
       yield* run
       expect(screen.of("ask")).toEqual([])
-      expect(screen.transcript()).toContain("No changes: demo is as its configuration says.")
+      expect(screen.transcript()).toContain("The plan changes nothing in demo.")
     }))
 
   it.live("that changes nothing is asked about and applied where an empty plan may be", () =>

@@ -19,7 +19,7 @@ import { applied, failed, pending, planned, run, sealed, stage } from "../run-vi
 describe("the summary of a plan", () => {
   it.each([
     [planned, "Plan: 1 to add, 2 to change, 3 to destroy."],
-    [run({ hasChanges: false, changes: { add: 0, change: 0, destroy: 0 } }), "No changes: demo is as its configuration says."],
+    [run({ hasChanges: false, changes: { add: 0, change: 0, destroy: 0 } }), "The plan changes nothing in demo."],
     [
       run({ hasChanges: true, changes: { add: 0, change: 0, destroy: 0 } }),
       "Plan: nothing to add, change or destroy, but the state or the outputs change."
