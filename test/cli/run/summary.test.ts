@@ -28,7 +28,10 @@ describe("the summary of a plan", () => {
       run({ hasChanges: true, changes: { add: 0, change: 0, destroy: 8, import: 2, forget: 1 } }),
       "Plan: 2 to import, 0 to add, 0 to change, 8 to destroy, 1 to forget."
     ],
-    [run({ hasChanges: true, changes: { add: 0, change: 0, destroy: 0, forget: 1 } }), "Plan: 0 to add, 0 to change, 0 to destroy, 1 to forget."],
+    [
+      run({ hasChanges: true, changes: { add: 0, change: 0, destroy: 0, forget: 1 } }),
+      "Plan: 0 to add, 0 to change, 0 to destroy, 1 to forget."
+    ],
     [run({}), "Planned."]
   ])("%# comes from its numbers", (view, said) => expect(planSummary(view)).toBe(said))
 })
