@@ -38,7 +38,11 @@ it.live("a run is planned, confirmed and applied, and its state and outputs are 
     })
     const version = yield* me.upload(workspaceId, archive)
     expect(version.status).toBe(204)
-    const created = yield* me.run(workspaceId, { variables: [{ key: "who", value: "\"me\"" }], "target-addrs": ["a.b"] }, version.id)
+    const created = yield* me.run(
+      workspaceId,
+      { variables: [{ key: "who", value: "\"me\"", declared: true }], "target-addrs": ["a.b"] },
+      version.id
+    )
     expect(created.status).toBe(201)
     const id: string = created.json.data.id
     expect(id).toMatch(/^run-[a-z0-9]+$/u)
@@ -60,7 +64,7 @@ it.live("a run is planned, confirmed and applied, and its state and outputs are 
     expect(details.json.variables).toEqual([
       { name: "region", value: "eu", category: "terraform", hcl: false, sensitive: false },
       { name: "token", value: "s3cret", category: "env", hcl: false, sensitive: true },
-      { name: "who", value: "\"me\"", category: "terraform", hcl: true }
+      { name: "who", value: "\"me\"", category: "terraform", hcl: true, declared: true }
     ])
     const fetched = yield* Effect.promise(async () =>
       new Uint8Array(

@@ -1,4 +1,4 @@
-// What a saved plan would change, counted from the engine's JSON (`show -json`), never from its text.
+// What a saved plan would change, counted from the engine's JSON (`show -json`), never from its text; and what else the worker asks of that JSON.
 // Counts as the engine does: a replacement is one to add and one to destroy, and data sources do not count.
 // Used by worker/stage/stage.ts.
 import { Option, Schema } from "effect"
@@ -24,7 +24,10 @@ const PlanJson = Schema.Struct({
     )
   ),
   output_changes: Schema.optionalKey(Schema.Record(Schema.String, change)),
-  applyable: Schema.optionalKey(Schema.Boolean)
+  applyable: Schema.optionalKey(Schema.Boolean),
+  configuration: Schema.optionalKey(
+    Schema.Struct({ root_module: Schema.Struct({ variables: Schema.optionalKey(Schema.Record(Schema.String, Schema.Unknown)) }) })
+  )
 })
 const decode = Schema.decodeUnknownOption(Schema.fromJsonString(PlanJson))
 
@@ -47,6 +50,8 @@ export interface PlannedChanges {
   readonly creations: ReadonlyArray<Creation>
   /** Whether there is something to apply, be it only outputs or a refreshed state. */
   readonly hasChanges: boolean
+  /** The names of the variables that the configuration declares. */
+  readonly declares?: ReadonlyArray<string>
 }
 
 interface Planned {
@@ -80,6 +85,7 @@ export const plannedChanges = (printed: string, refreshOnly: boolean): Option.Op
     const count = (action: string) => resources.filter(({ actions }) => actions.includes(action)).length
     const [imports, forgets] = [managed.filter(isImported).length, count("forget")]
     const refreshed = refreshOnly || plan.resource_changes === undefined ? plan.resource_drift ?? [] : []
+    const { configuration } = plan
     const others = [...Object.values(plan.output_changes ?? {}), ...refreshed.map((_) => _.change)]
     return {
       changes: {
@@ -92,7 +98,8 @@ export const plannedChanges = (printed: string, refreshOnly: boolean): Option.Op
       creations: managed.flatMap(({ address, change: { actions } }) =>
         address !== undefined && actions.includes("create") ? [{ address, replaces: left.has(address) }] : []
       ),
-      hasChanges: plan.applyable ?? ([...managed, ...refreshed].some(isTakenOver) || [...resources, ...others].some(does))
+      hasChanges: plan.applyable ?? ([...managed, ...refreshed].some(isTakenOver) || [...resources, ...others].some(does)),
+      ...(configuration !== undefined && { declares: Object.keys(configuration.root_module.variables ?? {}) })
     }
   })
 }

@@ -112,6 +112,16 @@ describe("plannedChanges", () => {
     expect(Option.map(plannedChanges(plan, false), (_) => _.hasChanges)).toEqual(Option.some(false))
   })
 
+  it.each([
+    { given: "some variables", configuration: { root_module: { variables: { a: { default: 1 }, b: {} } } }, declares: ["a", "b"] },
+    { given: "no variable", configuration: { root_module: {} }, declares: [] },
+    { given: "what no engine tells", configuration: undefined, declares: undefined }
+  ])(
+    "come with the names that the configuration declares, of $given",
+    ({ configuration, declares }) =>
+      expect(Option.map(plannedChanges(json({ configuration }), false), (_) => _.declares)).toEqual(Option.some(declares))
+  )
+
   it("are those of the JSON after what the engine or its wrapper prints before it", () => {
     const warning = "Warning: Unable to open CLI configuration file\n\nThe file {\"none\"} does not exist.\n"
     expect(Option.map(plannedChanges(warning + json({ resource_changes: [managed("create")] }), false), (_) => _.changes.add))
