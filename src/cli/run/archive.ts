@@ -196,16 +196,17 @@ const rulesOf = Effect.fnUntraced(function*(root: string) {
 
 /**
  * Packs the directory. Fails if it is no directory, has no configuration, holds something that cannot be archived, or is too large.
- * `workingDirectory` is the one of its workspace, relative to it, and is asked for only where the directory itself has no configuration.
+ * `workingDirectory` is the one of its workspace, relative to it, and is asked for only where there is a configuration below the directory,
+ * and none in it.
  */
 export const archiveOf = Effect.fn("archiveOf")(function*<E, R>(directory: string, workingDirectory: Effect.Effect<string, E, R>) {
   const root = yield* rootOf(directory)
   const entries = yield* entriesOf(root, yield* rulesOf(root))
   const files = entries.filter((entry) => entry.type === "File")
-  const isConfigured = (below: string) => files.some(({ path }) => dirname(path) === below && configuration.test(path))
-  if (!isConfigured(".")) {
-    const below = join(yield* workingDirectory, ".") // without "/" at its end
-    if (!isConfigured(below)) return yield* noConfiguration(directory, below === "." ? "" : below)
+  const configured = new Set(files.filter(({ path }) => configuration.test(path)).map(({ path }) => dirname(path)))
+  if (!configured.has(".")) {
+    const below = configured.size === 0 ? "." : join(yield* workingDirectory, ".") // without "/" at its end
+    if (!configured.has(below)) return yield* noConfiguration(directory, below === "." ? "" : below)
   }
   yield* checkEntries(directory, entries)
   const tar = Stream.fromIterable(entries).pipe(Stream.mapEffect((entry) => tarEntry(root, entry)), Stream.pipeThroughChannel(Tar.encode()))

@@ -311,9 +311,10 @@ describe("the configuration of a workspace with a working directory", () => {
       expect((yield* archived(directory, below)).files).toBe(2)
     }))
 
-  it.effect("is not asked for where the directory has one itself", () =>
+  it.effect("is not asked for where the directory has one itself, or there is none below", () =>
     Effect.gen(function*() {
       expect((yield* archiveOf(yield* directoryWith(main), Effect.die("asked"))).files).toBe(1)
+      yield* Effect.flip(archiveOf(yield* directoryWith({ "live/README.md": "" }), Effect.die("asked")))
     }))
 })
 
