@@ -51,7 +51,7 @@ describe.concurrent("a run", () => {
 
     const same = await agentJob("run", await scene.directory(greeting), "--workspace", scene.name, "--auto-approve", "--no-color")
     assert.strictEqual(same.code, 0)
-    assert.include(same.stdout, `No changes: ${scene.name} is as its configuration says.`)
+    assert.include(same.stdout, `The plan changes nothing in ${scene.name}.`)
     assert.match(same.stdout, / {2}greeting += "hello"\n {2}secret += \(sensitive\)\n/u)
     assert.notInclude(same.stdout, "Applying")
     assert.notInclude(same.stdout, hushed)
@@ -119,7 +119,7 @@ describe.concurrent("a run", () => {
     assert.strictEqual((await first.command.ended).code, 0)
     const { code, stdout } = await second.command.ended
     assert.strictEqual(code, 0)
-    assert.include(stdout, `No changes: ${scene.name} is as its configuration says.`)
+    assert.include(stdout, `The plan changes nothing in ${scene.name}.`)
     const [done, after] = await Promise.all([runOf(first.id), runOf(second.id)])
     const [applied = "", planning = ""] = [done.timestamps["applied"], after.timestamps["planning"]]
     assert.isTrue("" < applied && applied <= planning)

@@ -216,7 +216,8 @@ const plan = {
     { mode: "data", change: { actions: ["read"] } }
   ],
   resource_drift: [{ change: { actions: ["update"] } }],
-  output_changes: { o: { actions: ["delete"] } }
+  output_changes: { o: { actions: ["delete"] } },
+  configuration: { root_module: { variables: { region: { default: "eu" } } } }
 }
 const event = { type: "apply_complete", hook: { action: "create", resource: { addr: "a.b" }, id_key: "id", id_value: "x" } }
 

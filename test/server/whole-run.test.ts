@@ -38,7 +38,11 @@ it.live("a run is planned, confirmed and applied, and its state and outputs are 
     })
     const version = yield* me.upload(workspaceId, archive)
     expect(version.status).toBe(204)
-    const created = yield* me.run(workspaceId, { variables: [{ key: "who", value: "\"me\"" }], "target-addrs": ["a.b"] }, version.id)
+    const created = yield* me.run(
+      workspaceId,
+      { variables: [{ key: "who", value: "\"me\"", declared: true }], "target-addrs": ["a.b"] },
+      version.id
+    )
     expect(created.status).toBe(201)
     const id: string = created.json.data.id
     expect(id).toMatch(/^run-[a-z0-9]+$/u)
@@ -60,7 +64,7 @@ it.live("a run is planned, confirmed and applied, and its state and outputs are 
     expect(details.json.variables).toEqual([
       { name: "region", value: "eu", category: "terraform", hcl: false, sensitive: false },
       { name: "token", value: "s3cret", category: "env", hcl: false, sensitive: true },
-      { name: "who", value: "\"me\"", category: "terraform", hcl: true }
+      { name: "who", value: "\"me\"", category: "terraform", hcl: true, declared: true }
     ])
     const fetched = yield* Effect.promise(async () =>
       new Uint8Array(
@@ -81,7 +85,10 @@ it.live("a run is planned, confirmed and applied, and its state and outputs are 
       actions: { "is-confirmable": true, "is-discardable": true, "is-cancelable": false }
     })
     const planDocument = (yield* me.as("GET", `/api/v2/plans/${planned.json.data.relationships.plan.data.id}`)).json.data
-    expect(planDocument).toMatchObject({ type: "plans", attributes: { status: "finished", "resource-additions": 1 } })
+    expect(planDocument).toMatchObject({
+      type: "plans",
+      attributes: { status: "finished", "resource-additions": 1, "resource-imports": 0 }
+    })
     expect((yield* ask(`${planDocument.attributes["log-read-url"]}?limit=65536&offset=0`, undefined)).text).toBe("\x02Plan: 1 to add\n\x03")
 
     expect((yield* me.act(id, "apply")).status).toBe(202)

@@ -9,8 +9,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net"
 import { gzipSync } from "node:zlib"
 import type { JournalEntry } from "../../src/schema/api/effects.ts"
-import { taskHeader } from "../../src/schema/api/task-api.ts"
-import type { Variable } from "../../src/schema/task/variable.ts"
+import { type StageVariable, taskHeader } from "../../src/schema/api/task-api.ts"
 
 /**
  * What happens to the next request of a kind. "silence" never answers it; "lose answer" carries it out and then breaks the connection. "not
@@ -37,7 +36,7 @@ export interface FakeTaskApi {
   owner: string | undefined
   archive: Uint8Array
   plan: Uint8Array | undefined
-  variables: ReadonlyArray<Variable>
+  variables: ReadonlyArray<StageVariable>
   /** The options of the stage, as a newer server may have more. */
   options: object
   state: Uint8Array | undefined

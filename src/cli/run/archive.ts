@@ -152,9 +152,11 @@ const compressed = Effect.fnUntraced(function*(directory: string, tar: Stream.St
   return Buffer.concat(chunks)
 })
 
-const noConfiguration = (directory: string) =>
+const noConfiguration = (directory: string, below: string) =>
   new BadInput({
-    message: `There is no configuration in ${directory}: no file there ends in .tf or .tofu; name the directory that has them.`
+    message: `There is no configuration in ${directory}${
+      below === "" ? "" : `, nor in ${below}, where its workspace works`
+    }: no file there ends in .tf or .tofu; name the directory that has them.`
   })
 
 /** Returns the directory's path without links. Fails if there is none, or something else. */
@@ -192,12 +194,20 @@ const rulesOf = Effect.fnUntraced(function*(root: string) {
     }))
 })
 
-/** Packs the directory. Fails if it is no directory, has no configuration, holds something that cannot be archived, or is too large. */
-export const archiveOf = Effect.fn("archiveOf")(function*(directory: string) {
+/**
+ * Packs the directory. Fails if it is no directory, has no configuration, holds something that cannot be archived, or is too large.
+ * `workingDirectory` is the one of its workspace, relative to it, and is asked for only where there is a configuration below the directory,
+ * and none in it.
+ */
+export const archiveOf = Effect.fn("archiveOf")(function*<E, R>(directory: string, workingDirectory: Effect.Effect<string, E, R>) {
   const root = yield* rootOf(directory)
   const entries = yield* entriesOf(root, yield* rulesOf(root))
   const files = entries.filter((entry) => entry.type === "File")
-  if (!files.some(({ path }) => !path.includes("/") && configuration.test(path))) return yield* noConfiguration(directory)
+  const configured = new Set(files.filter(({ path }) => configuration.test(path)).map(({ path }) => dirname(path)))
+  if (!configured.has(".")) {
+    const below = configured.size === 0 ? "." : join(yield* workingDirectory, ".") // without "/" at its end
+    if (!configured.has(below)) return yield* noConfiguration(directory, below === "." ? "" : below)
+  }
   yield* checkEntries(directory, entries)
   const tar = Stream.fromIterable(entries).pipe(Stream.mapEffect((entry) => tarEntry(root, entry)), Stream.pipeThroughChannel(Tar.encode()))
   const bytes = yield* compressed(directory, tar).pipe(

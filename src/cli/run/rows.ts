@@ -12,7 +12,7 @@ import type { WorkspaceRow, WorkspaceVariable } from "../server/server-answers.t
 import { age, elapsed } from "../terminal/elapsed.ts"
 import { fit, table } from "../terminal/table.ts"
 import { leftOver } from "./left-over.ts"
-import { decisions, shortChanges, whyNotByItself } from "./summary.ts"
+import { decisions, plannedNumbers, shortChanges, whyNotByItself } from "./summary.ts"
 
 /** How many cells a variable's value may be wide. */
 const widestValue = 60
@@ -59,9 +59,7 @@ export const runDetails = (run: RunView, now: number): ReadonlyArray<string> => 
   `${run.id}   workspace ${run.workspace}   ${run.status}${run.cancelAsked && !run.final ? ", to be cancelled" : ""}   ${
     age(run.createdAt, now)
   } ago`,
-  ...(run.changes === undefined
-    ? []
-    : [`Changes: ${run.changes.add} to add, ${run.changes.change} to change, ${run.changes.destroy} to destroy`]),
+  ...(run.changes === undefined ? [] : [`Changes: ${plannedNumbers(run.changes)}`]),
   ...(run.planSha256 === undefined ? [] : [`Seal: ${run.planSha256}`]),
   ...(run.approval === undefined ? [] : [`Approved: by ${run.approval.by}, ${age(run.approval.at, now)} ago`]),
   ...(run.stoppedBy === undefined ? [] : [`${stopped[run.status] ?? "Cancel asked"}: by ${run.stoppedBy}`]),

@@ -59,7 +59,14 @@ const prepared = Effect.fn("prepared")(function*(request: RunRequest) {
   const { allowEmptyApply, autoApprove, destroy, directory, engine, planOnly, variables, workspace } = request
   const screen = yield* Screen
   const server = yield* ServerClient
-  const archive = yield* archiveOf(directory)
+  const workingDirectory = Effect.andThen(
+    screen.status(`Asking ${server.url}`),
+    patiently(server.workspace(workspace), isAwayForNow).pipe(
+      Effect.map((found) => found.workingDirectory),
+      Effect.catchTag("NothingThere", () => Effect.succeed(""))
+    )
+  )
+  const archive = yield* archiveOf(directory, workingDirectory)
   yield* screen.step(`Archived ${directory}: ${counted(archive.files, "file")}, ${size(archive.contentBytes)}`)
   yield* screen.status(`Asking ${server.url}`)
   const { created, id: workspaceId } = yield* patiently(server.ensureWorkspace(workspace), isAwayForNow)

@@ -33,19 +33,36 @@ export const hasApply = (run: RunView): boolean => run.final ? wasApproved(run) 
 export const shortChanges = (changes: Changes | undefined): string =>
   changes === undefined ? "" : `+${changes.add} ~${changes.change} -${changes.destroy}`
 
-const nothing = (changes: Changes) => changes.add + changes.change + changes.destroy === 0
+type Words = Readonly<Record<keyof Changes, string>>
+const toBeDone: Words = { import: "to import", add: "to add", change: "to change", destroy: "to destroy", forget: "to forget" }
+const done: Words = { import: "imported", add: "added", change: "changed", destroy: "destroyed", forget: "forgotten" }
+
+/** Returns the numbers in the engine's order and words. Like the engine, it tells of imports and of what is forgotten only where there are some. */
+const inNumbers = ({ add, change, destroy, forget = 0, import: imports = 0 }: Changes, words: Words): string =>
+  [
+    ...(imports === 0 ? [] : [`${imports} ${words.import}`]),
+    `${add} ${words.add}, ${change} ${words.change}, ${destroy} ${words.destroy}`,
+    ...(forget === 0 ? [] : [`${forget} ${words.forget}`])
+  ].join(", ")
+
+/** "1 to add, 2 to change, 0 to destroy", and what is imported or forgotten. */
+export const plannedNumbers = (changes: Changes): string => inNumbers(changes, toBeDone)
+
+const nothing = (changes: Changes) => Object.values(changes).every((count) => count === 0)
 
 export const planSummary = ({ changes, hasChanges, workspace }: RunView): string => {
-  if (hasChanges === false) return `No changes: ${workspace} is as its configuration says.`
+  if (hasChanges === false) return `The plan changes nothing in ${workspace}.`
   if (changes === undefined) return "Planned."
   return nothing(changes)
     ? "Plan: nothing to add, change or destroy, but the state or the outputs change."
-    : `Plan: ${changes.add} to add, ${changes.change} to change, ${changes.destroy} to destroy.`
+    : `Plan: ${plannedNumbers(changes)}.`
 }
 
+/** What the plan was to import and forget was done, since the run is applied; only the plan counts it. */
 export const applySummary = (run: RunView): string => {
-  const changes = stageOf(run, "apply")?.result?.changes ?? run.changes
-  return changes === undefined ? "Applied." : `Applied: ${changes.add} added, ${changes.change} changed, ${changes.destroy} destroyed.`
+  const applied = stageOf(run, "apply")?.result?.changes
+  const changes = applied === undefined ? run.changes : { ...run.changes, ...applied }
+  return changes === undefined ? "Applied." : `Applied: ${inNumbers(changes, done)}.`
 }
 
 const unpointed = (text: string) => text.replace(/[.\s]*$/u, "")
@@ -106,7 +123,7 @@ const shortSeal = ({ planSha256 }: RunView, before: string, after = ""): string 
 export const question = (run: RunView): string => {
   const which = `${run.workspace}${shortSeal(run, " (seal ", ")")}`
   if (run.hasChanges === false) return `Apply this plan, which changes nothing, to ${which}? Only "yes" applies it.`
-  return run.destroy
+  return run.destroy && (run.changes?.forget ?? 0) === 0
     ? `Destroy all of this in ${which}? Only "yes" destroys it.`
     : `Apply these changes to ${which}? Only "yes" applies them.`
 }

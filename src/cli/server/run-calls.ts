@@ -69,7 +69,7 @@ export const runCalls = ({ atOwnUrl, authorised, bytesOf, decoded, send }: Reque
             ...(allowEmptyApply && { "allow-empty-apply": true }),
             "may-ask": true,
             "plan-only": planOnly,
-            variables,
+            variables: variables.map((variable) => ({ ...variable, declared: true })),
             ...(Option.isSome(engine) && { engine: { name: engine.value } })
           },
           relationships: {

@@ -7,6 +7,7 @@ const document = <F extends Schema.Struct.Fields>(attributes: F) =>
   Schema.Struct({ data: Schema.Struct({ id: Schema.String, attributes: Schema.Struct(attributes) }) })
 
 export const Identified = document({})
+export const Workspace = document({ "working-directory": Schema.optionalKey(Schema.NullOr(Schema.String)) })
 export const ConfigurationVersion = document({ "upload-url": Schema.String })
 const Output = Schema.Struct({ attributes: Schema.Struct({ name: Schema.String, sensitive: Schema.Boolean, value: Schema.Unknown }) })
 export const OutputList = Schema.Struct({ data: Schema.Array(Output) })

@@ -35,7 +35,8 @@ export class ServerClient extends Context.Service<ServerClient, {
   readonly url: string
   /** Returns the workspace, and makes it if there is none of that name. */
   readonly ensureWorkspace: (name: string) => Effect.Effect<{ readonly id: string; readonly created: boolean }, ServerFailure>
-  readonly workspace: (name: string) => Effect.Effect<{ readonly id: string }, ServerFailure>
+  /** `workingDirectory`: where the engine works, below the directory of a run; empty: there itself. */
+  readonly workspace: (name: string) => Effect.Effect<{ readonly id: string; readonly workingDirectory: string }, ServerFailure>
   readonly workspaces: Effect.Effect<ReadonlyArray<WorkspaceRow>, ServerFailure>
   readonly pools: Effect.Effect<PoolList, ServerFailure>
   /** Binds the workspace to the pool, and makes it if there is none of that name. Refused if the server has no such pool. */

@@ -5,7 +5,7 @@ import { HttpClientRequest as Request } from "effect/http"
 import { poolId, PoolList, poolOfId, poolsPath } from "../../schema/api/pools.ts"
 import { organization, tfePath } from "../../schema/api/tfe-api.ts"
 import { NotAllowed, NothingThere } from "../terminal/failure.ts"
-import { Identified, VariableList, WorkspaceList } from "./server-answers.ts"
+import { Identified, VariableList, Workspace, WorkspaceList } from "./server-answers.ts"
 import type { ServerClient } from "./server-client.ts"
 import { jsonApi, made, type Requests } from "./server-requests.ts"
 
@@ -24,7 +24,10 @@ type WorkspaceCalls = Pick<
 
 export const workspaceCalls = ({ authorised, decoded, send, url }: Requests): WorkspaceCalls => {
   const workspace = (name: string) =>
-    Effect.map(decoded(Identified, Request.get(tfePath.workspace(organization, name)), `workspace ${name}`), ({ data: { id } }) => ({ id }))
+    Effect.map(
+      decoded(Workspace, Request.get(tfePath.workspace(organization, name)), `workspace ${name}`),
+      ({ data: { attributes, id } }) => ({ id, workingDirectory: attributes["working-directory"] ?? "" })
+    )
   const create = (attributes: object) =>
     decoded(
       Identified,

@@ -1,4 +1,4 @@
-// What a saved plan would change, counted from the engine's JSON (`show -json`), never from its text.
+// What a saved plan would change, counted from the engine's JSON (`show -json`), never from its text; and what else the worker asks of that JSON.
 // Counts as the engine does: a replacement is one to add and one to destroy, and data sources do not count.
 // Used by worker/stage/stage.ts.
 import { Option, Schema } from "effect"
@@ -24,7 +24,10 @@ const PlanJson = Schema.Struct({
     )
   ),
   output_changes: Schema.optionalKey(Schema.Record(Schema.String, change)),
-  applyable: Schema.optionalKey(Schema.Boolean)
+  applyable: Schema.optionalKey(Schema.Boolean),
+  configuration: Schema.optionalKey(
+    Schema.Struct({ root_module: Schema.Struct({ variables: Schema.optionalKey(Schema.Record(Schema.String, Schema.Unknown)) }) })
+  )
 })
 const decode = Schema.decodeUnknownOption(Schema.fromJsonString(PlanJson))
 
@@ -47,12 +50,17 @@ export interface PlannedChanges {
   readonly creations: ReadonlyArray<Creation>
   /** Whether there is something to apply, be it only outputs or a refreshed state. */
   readonly hasChanges: boolean
+  /** The names of the variables that the configuration declares. */
+  readonly declares?: ReadonlyArray<string>
 }
 
+interface Planned {
+  readonly change: typeof change.Type
+  readonly previous_address?: string
+}
+const isImported = ({ change: { importing } }: Planned): boolean => importing !== undefined && importing !== null
 /** Reports whether a thing is imported or has moved, which changes the state alone. OpenTofu says so nowhere else. */
-const isTakenOver = (
-  { change: { importing }, previous_address: before }: { readonly change: typeof change.Type; readonly previous_address?: string }
-): boolean => before !== undefined || (importing !== undefined && importing !== null)
+const isTakenOver = (planned: Planned): boolean => planned.previous_address !== undefined || isImported(planned)
 
 const does = ({ actions }: typeof change.Type): boolean => actions.some((action) => action !== "no-op" && action !== "read")
 
@@ -61,7 +69,8 @@ const jsonOf = (printed: string): string => printed.slice(Math.max(0, printed.se
 
 /**
  * Returns what the plan changes, or none if what `show -json` printed has another form, as from another version of the engine, or is beyond
- * the limits.
+ * the limits. `refreshOnly`: whether that was asked for; the engine's arguments may say so as well. OpenTofu's JSON does not, but such a plan
+ * names no resource that stays as it is, as any other does that has one. Only where nothing is left but what vanished do both look the same.
  */
 export const plannedChanges = (printed: string, refreshOnly: boolean): Option.Option<PlannedChanges> => {
   const json = jsonOf(printed)
@@ -74,14 +83,23 @@ export const plannedChanges = (printed: string, refreshOnly: boolean): Option.Op
       )
     )
     const count = (action: string) => resources.filter(({ actions }) => actions.includes(action)).length
-    const refreshed = refreshOnly ? plan.resource_drift ?? [] : []
+    const [imports, forgets] = [managed.filter(isImported).length, count("forget")]
+    const refreshed = refreshOnly || plan.resource_changes === undefined ? plan.resource_drift ?? [] : []
+    const { configuration } = plan
     const others = [...Object.values(plan.output_changes ?? {}), ...refreshed.map((_) => _.change)]
     return {
-      changes: { add: count("create"), change: count("update"), destroy: count("delete") },
+      changes: {
+        add: count("create"),
+        change: count("update"),
+        destroy: count("delete"),
+        ...(imports > 0 && { import: imports }),
+        ...(forgets > 0 && { forget: forgets })
+      },
       creations: managed.flatMap(({ address, change: { actions } }) =>
         address !== undefined && actions.includes("create") ? [{ address, replaces: left.has(address) }] : []
       ),
-      hasChanges: plan.applyable ?? ([...managed, ...refreshed].some(isTakenOver) || [...resources, ...others].some(does))
+      hasChanges: plan.applyable ?? ([...managed, ...refreshed].some(isTakenOver) || [...resources, ...others].some(does)),
+      ...(configuration !== undefined && { declares: Object.keys(configuration.root_module.variables ?? {}) })
     }
   })
 }

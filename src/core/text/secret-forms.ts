@@ -70,7 +70,7 @@ const spellings = (text: string): ReadonlyArray<string> => {
     hcl(text),
     ...urls,
     ...documents,
-    ...documents.map(json), // a document within a document
+    ...documents.flatMap((document) => [json(document), jsonForHtml(document)]), // a document within a document
     Hex.encode(bytes),
     Hex.encode(bytes).toUpperCase(),
     ...wrapped(Base64.encode(bytes).replaceAll("=", "")),

@@ -18,6 +18,15 @@ export const stateLimitBytes = 64 * 1024 * 1024
 /** The most bytes of a state that is kept encrypted, with the line before it and what the encryption adds. */
 export const keptStateLimitBytes = stateLimitBytes + 1024
 
+/** A variable of a stage. */
+export const StageVariable = Schema.Struct({
+  ...Variable.fields,
+  declared: Schema.optionalKey(
+    Schema.Boolean.annotate({ description: "True: a plan fails if the configuration does not declare it; of the run's own alone." })
+  )
+})
+export type StageVariable = typeof StageVariable.Type
+
 /** `GET /api/task/v1/assignment`: everything the worker needs beside the bytes. */
 export const TaskDetails = Schema.Struct({
   id: Schema.String,
@@ -28,7 +37,7 @@ export const TaskDetails = Schema.Struct({
   planSha256: Schema.optionalKey(Sha256),
   workingDirectory: Schema.optionalKey(Schema.String),
   options: Schema.optionalKey(PlanOptions),
-  variables: Schema.Array(Variable),
+  variables: Schema.Array(StageVariable),
   state: Schema.optionalKey(StateMark.annotate({ description: "The workspace's newest, at this moment; absent: there is none." })),
   sealKey: Schema.String.check(Schema.isPattern(/^[0-9a-f]{64}$/u)).annotate({
     description: "Of the digests of variables in the plan's seal: 256 bits in hex, the same for all stages of the run."

@@ -44,7 +44,10 @@ export const CreateConfigurationVersion = request(
 
 const RunVariable = Schema.Struct({
   key: VariableName,
-  value: VariableValue.annotate({ description: "An HCL expression: a text comes in quotes." })
+  value: VariableValue.annotate({ description: "An HCL expression: a text comes in quotes." }),
+  declared: Schema.optionalKey(
+    Schema.Boolean.annotate({ description: "Ours, not in the TFE API: true: the plan fails if the configuration does not declare it." })
+  )
 })
 
 /** What a run can be asked for. */

@@ -7,11 +7,15 @@ import { Reason } from "./reason.ts"
 
 const count = (description: string) => Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)).annotate({ description })
 
-/** Resources to add, change and destroy, from the engine's JSON, never from its text. */
+/** Resources by what becomes of them, from the engine's JSON, never from its text. */
 export const Changes = Schema.Struct({
   add: count("How many are made."),
   change: count("How many are changed in place."),
-  destroy: count("How many are destroyed; one that is replaced counts here and under add.")
+  destroy: count("How many are destroyed; one that is replaced counts here and under add."),
+  import: Schema.optionalKey(
+    count("Plan only: how many are taken into the state, whatever else is done with them; absent: none, or not counted.")
+  ),
+  forget: Schema.optionalKey(count("Plan only: how many leave the state and stay in the world; absent: none, or not counted."))
 })
 export type Changes = typeof Changes.Type
 

@@ -183,7 +183,8 @@ export const stepDocument = (run: Run, stages: ReadonlyArray<StageRow>, step: St
       ...(step === "plan" && { "has-changes": run.hasChanges === true }),
       "resource-additions": changes?.add ?? 0,
       "resource-changes": changes?.change ?? 0,
-      "resource-destructions": changes?.destroy ?? 0
+      "resource-destructions": changes?.destroy ?? 0,
+      "resource-imports": changes?.import ?? 0
     }
   }
 }

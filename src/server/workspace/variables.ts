@@ -3,7 +3,7 @@
 // Used by the TFE routes and the task API.
 import { Context, Effect, Layer, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
-import type { Variable } from "../../schema/task/variable.ts"
+import type { StageVariable } from "../../schema/api/task-api.ts"
 import { invalid, orNotFound, type StoreFailure } from "../refused.ts"
 import { actsOn } from "../store/act.ts"
 import { row, rows } from "../store/database.ts"
@@ -21,8 +21,16 @@ export const WorkspaceVariable = Schema.Struct({
 })
 export type WorkspaceVariable = typeof WorkspaceVariable.Type
 
-/** A run's own variable. `value` is an HCL expression, and `sensitive` says that it was in the place of a sensitive one when the run was made. */
-export const RunVariable = Schema.Struct({ key: Schema.String, value: Schema.String, sensitive: Schema.optionalKey(Schema.Boolean) })
+/**
+ * A run's own variable. `value` is an HCL expression, `sensitive` says that it was in the place of a sensitive one when the run was made, and
+ * `declared` that the configuration has to declare it.
+ */
+export const RunVariable = Schema.Struct({
+  key: Schema.String,
+  value: Schema.String,
+  sensitive: Schema.optionalKey(Schema.Boolean),
+  declared: Schema.optionalKey(Schema.Boolean)
+})
 export type RunVariable = typeof RunVariable.Type
 
 /** Returns whether a run's own variable is in the place of a sensitive one, or was when the run was made. */
@@ -34,7 +42,7 @@ export const ownVariables = (workspace: ReadonlyArray<WorkspaceVariable>, run: R
   run.map((variable) => isSensitive(workspace, variable) ? { ...variable, sensitive: true } : variable)
 
 /** Returns the variables of a stage: the workspace's, except those that the run sets itself, and the run's own. */
-export const variablesOf = (workspace: ReadonlyArray<WorkspaceVariable>, run: ReadonlyArray<RunVariable>): ReadonlyArray<Variable> => [
+export const variablesOf = (workspace: ReadonlyArray<WorkspaceVariable>, run: ReadonlyArray<RunVariable>): ReadonlyArray<StageVariable> => [
   ...workspace
     .filter(({ category, key }) => category === "env" || !run.some((variable) => variable.key === key))
     .map(({ category, hcl, key, sensitive, value }) => ({ name: key, value, category, hcl, sensitive })),

@@ -3,9 +3,9 @@
 // Made by worker/backing/pool-backing or worker/backing/own-backing, used by worker/stage/stage.ts and worker/stage/preparation.ts.
 import type { Effect, Option, Scope } from "effect"
 import type { StageCommand } from "../../core/stage/stage-commands.ts"
+import type { StageVariable } from "../../schema/api/task-api.ts"
 import type { Sha256 } from "../../schema/names.ts"
 import type { Seal } from "../../schema/task/seal.ts"
-import type { Variable } from "../../schema/task/variable.ts"
 import type { CommandEnv } from "../engine/engine.ts"
 import type { SendJournal } from "../engine/journal.ts"
 import type { Log, ShipLog } from "../engine/log-shipper.ts"
@@ -37,7 +37,7 @@ export interface Sealing {
 
 export interface Backing {
   /** The variables that the pool has for the stage, in addition to those of the task. */
-  readonly variables: ReadonlyArray<Variable>
+  readonly variables: ReadonlyArray<StageVariable>
   /** Values that no log may show, in addition to those of variables. */
   readonly secrets: ReadonlyArray<string>
   readonly ship: Option.Option<ShipLog>

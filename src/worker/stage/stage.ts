@@ -8,6 +8,7 @@ import { plannedEntries } from "../../core/stage/journal.ts"
 import { stopMessage } from "../../core/stage/outcome.ts"
 import { type Creation, type PlannedChanges, plannedChanges } from "../../core/stage/plan-changes.ts"
 import { showWorkspace, type StageCommand } from "../../core/stage/stage-commands.ts"
+import { undeclaredVariable } from "../../core/stage/undeclared-variable.ts"
 import { withLeft } from "../../core/state/left-over-message.ts"
 import type { AgentTaskSpec } from "../../schema/task/agent-task.ts"
 import type { StageResult } from "../../schema/task/stage-result.ts"
@@ -18,7 +19,7 @@ import { ExecLoop } from "../engine/exec-loop.ts"
 import { type Journal, makeJournal } from "../engine/journal.ts"
 import { Log } from "../engine/log-shipper.ts"
 import { Settings } from "../settings.ts"
-import { exitCodeOf, type StageFailed } from "../stage-failed.ts"
+import { exitCodeOf, invalid, type StageFailed } from "../stage-failed.ts"
 import { type StageStopped, untilStopped } from "../task/stage-stopped.ts"
 import { Stop } from "../task/stop.ts"
 import { prepare } from "./preparation.ts"
@@ -84,7 +85,7 @@ const stage = Effect.fnUntraced(function*(spec: AgentTaskSpec, backing: Backing,
     const done = yield* Effect.exit(perform(workplace, command, [mirrors, backing], journal))
     if (command.mutates) yield* settlement.after(done, place)
     const captured = yield* done
-    if (command.subcommand === "show") yield* learnPlanned(plannedOf(spec, captured), parts)
+    if (command.subcommand === "show") yield* learnPlanned(plannedOf(spec, captured), variables, parts)
   }
   if (Option.isSome(keepThePlan)) yield* learn(facts, { planDigest: yield* keepThePlan.value })
   return {
@@ -95,12 +96,19 @@ const stage = Effect.fnUntraced(function*(spec: AgentTaskSpec, backing: Backing,
   } satisfies Outcome
 }, Effect.scoped)
 
-/** Notes what the plan changes, and tells the server what its apply will create. */
+/**
+ * Notes what the plan changes, and tells the server what its apply will create. Fails if the plan was made without a variable that was set
+ * for it: only now is it certain what the configuration declares.
+ */
 const learnPlanned = Effect.fnUntraced(
   function*(
     planned: Option.Option<PlannedChanges>,
+    { declared }: Variables,
     { backing, facts, journal }: { readonly backing: Backing; readonly facts: Ref.Ref<StageFacts>; readonly journal: Journal }
   ) {
+    const declares = Option.flatMap(planned, ({ declares }) => Option.fromUndefinedOr(declares))
+    const undeclared = Option.flatMap(declares, (names) => undeclaredVariable(declared, names))
+    if (Option.isSome(undeclared)) return yield* invalid(undeclared.value)
     if (Option.isSome(planned)) yield* learn(facts, { changes: planned.value.changes, hasChanges: planned.value.hasChanges })
     yield* untilStopped(tellPlanned(Option.map(planned, ({ creations }) => creations), journal, Option.isSome(backing.sendJournal)))
   }

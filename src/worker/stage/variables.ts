@@ -5,6 +5,7 @@ import { Effect, Redacted } from "effect"
 import type { InputValue } from "../../core/stage/added-files.ts"
 import { shortestSecret } from "../../core/text/secret-forms.ts"
 import { mostParts, secretParts } from "../../core/text/secret-parts.ts"
+import type { StageVariable } from "../../schema/api/task-api.ts"
 import type { Variable } from "../../schema/task/variable.ts"
 import { referencedValue } from "../settings.ts"
 import { invalid, type StageFailed } from "../stage-failed.ts"
@@ -15,6 +16,8 @@ export interface Variables {
   readonly secrets: ReadonlyArray<string>
   /** The texts inside of secrets that are documents. */
   readonly parts: ReadonlyArray<string>
+  /** The names of those that the configuration has to declare. */
+  readonly declared: ReadonlyArray<string>
   /** Sentences for the beginning of the log, about what it cannot hide of the secrets. */
   readonly shown: ReadonlyArray<string>
 }
@@ -42,7 +45,7 @@ const ofPool = (variables: ReadonlyArray<Variable>): ReadonlyArray<Valued> =>
 
 /** Returns all variables of a stage; a variable of the task itself wins over one of the pool. */
 export const variablesOf = Effect.fnUntraced(
-  function*(spec: ReadonlyArray<Variable>, pool: ReadonlyArray<Variable>): Effect.fn.Return<Variables, StageFailed> {
+  function*(spec: ReadonlyArray<Variable>, pool: ReadonlyArray<StageVariable>): Effect.fn.Return<Variables, StageFailed> {
     const all = [...ofPool(pool), ...(yield* ofSpec(spec))]
     const forEngine = all.filter(({ variable }) => variable.category !== "env")
     const blank = forEngine.find(({ value, variable }) => variable.hcl === true && value.trim() === "")
@@ -61,6 +64,7 @@ export const variablesOf = Effect.fnUntraced(
       ),
       secrets: secrets.map(({ value }) => value),
       parts: secrets.flatMap(({ inside }) => inside.parts),
+      declared: pool.filter(({ declared }) => declared === true).map(({ name }) => name),
       shown: secrets.flatMap(({ inside, value, variable: { name } }) => [
         ...(value.length < shortestSecret && value !== "" ? [`The value of ${name} is too short to be kept out of this log.`] : []),
         ...(inside.isCut

@@ -32,13 +32,17 @@ const unpacked = (bytes: Uint8Array) =>
     Stream.runCollect
   )
 
+/** Packs a directory for a workspace whose working directory is `below`. */
+const archived = (directory: string, below = "") => archiveOf(directory, Effect.succeed(below))
+
 const pathsOf = (directory: string) =>
   Effect.gen(function*() {
-    const { bytes } = yield* archiveOf(directory)
+    const { bytes } = yield* archived(directory)
     return (yield* unpacked(bytes)).map(({ path, type }) => type === "Directory" ? `${path.replace(/\/$/u, "")}/` : path)
   })
 
-const refusal = (directory: string) => Effect.map(Effect.flip(archiveOf(directory)), ({ message }) => message.replaceAll(directory, "DIR"))
+const refusal = (directory: string, below?: string) =>
+  Effect.map(Effect.flip(archived(directory, below)), ({ message }) => message.replaceAll(directory, "DIR"))
 
 const main = { "main.tf": "output \"m\" { value = 1 }\n" }
 
@@ -52,7 +56,7 @@ describe("the archive of a directory", () => {
         ".terraform.lock.hcl": "# locked\n"
       })
       mkdirSync(join(directory, "empty"))
-      const archive = yield* archiveOf(directory)
+      const archive = yield* archived(directory)
       const entries = yield* unpacked(archive.bytes)
       expect(entries.map(({ path, type }) => [path.replace(/\/$/u, ""), type])).toEqual([
         [".terraform.lock.hcl", "File"],
@@ -73,15 +77,15 @@ describe("the archive of a directory", () => {
       utimesSync(join(two, "main.tf"), 1, 1)
       chmodSync(join(two, "main.tf"), 0o600)
       if (process.getuid?.() === 0) chownSync(join(two, "main.tf"), 1, 1) // only root may
-      expect((yield* unpacked((yield* archiveOf(two)).bytes)).map(({ gid, uid }) => [uid, gid])).toEqual([[0, 0], [0, 0], [0, 0]])
-      expect(Buffer.from((yield* archiveOf(one)).bytes)).toEqual(Buffer.from((yield* archiveOf(two)).bytes))
+      expect((yield* unpacked((yield* archived(two)).bytes)).map(({ gid, uid }) => [uid, gid])).toEqual([[0, 0], [0, 0], [0, 0]])
+      expect(Buffer.from((yield* archived(one)).bytes)).toEqual(Buffer.from((yield* archived(two)).bytes))
     }))
 
   it.effect("keeps what may be executed executable", () =>
     Effect.gen(function*() {
       const directory = yield* directoryWith({ ...main, "hook.sh": "#!/bin/sh\n" })
       chmodSync(join(directory, "hook.sh"), 0o700)
-      const entries = yield* unpacked((yield* archiveOf(directory)).bytes)
+      const entries = yield* unpacked((yield* archived(directory)).bytes)
       expect(entries.map(({ mode, path }) => [path, mode.toString(8)])).toEqual([["hook.sh", "755"], ["main.tf", "644"]])
     }))
 
@@ -149,7 +153,7 @@ describe("the archive of a directory", () => {
       symlinkSync("modules/a", join(directory, "a"))
       symlinkSync("../../main.tf", join(directory, "modules/a/up.tf"))
       symlinkSync("gone.tf", join(directory, "dangling.tf"))
-      const entries = yield* unpacked((yield* archiveOf(directory)).bytes)
+      const entries = yield* unpacked((yield* archived(directory)).bytes)
       expect(entries.filter(({ type }) => type === "Symlink").map(({ linkTarget, path }) => [path, linkTarget])).toEqual([
         ["a", "modules/a"],
         ["dangling.tf", "gone.tf"],
@@ -279,6 +283,14 @@ describe("what cannot be archived", () => {
       )
     }))
 
+  it.effect("is a directory whose workspace works below it, where there is no configuration either", () =>
+    Effect.gen(function*() {
+      const directory = yield* directoryWith({ "live/README.md": "", "live/eu/main.tf": "" })
+      expect(yield* refusal(directory, "live/")).toBe(
+        "There is no configuration in DIR, nor in live, where its workspace works: no file there ends in .tf or .tofu; name the directory that has them."
+      )
+    }))
+
   it.effect("is a directory that is not there, or a file", () =>
     Effect.gen(function*() {
       const directory = yield* directoryWith(main)
@@ -289,6 +301,20 @@ describe("what cannot be archived", () => {
   it.effect.each(["main.tf.json", "main.tofu", "main.tofu.json"])("is none of those with %s alone", (name) =>
     Effect.gen(function*() {
       expect(yield* pathsOf(yield* directoryWith({ [name]: "" }))).toEqual([name])
+    }))
+})
+
+describe("the configuration of a workspace with a working directory", () => {
+  it.effect.each(["live/eu", "./live/eu/"])("may be in %s alone", (below) =>
+    Effect.gen(function*() {
+      const directory = yield* directoryWith({ "live/eu/main.tf": "", "modules/card/main.tf": "" })
+      expect((yield* archived(directory, below)).files).toBe(2)
+    }))
+
+  it.effect("is not asked for where the directory has one itself, or there is none below", () =>
+    Effect.gen(function*() {
+      expect((yield* archiveOf(yield* directoryWith(main), Effect.die("asked"))).files).toBe(1)
+      yield* Effect.flip(archiveOf(yield* directoryWith({ "live/README.md": "" }), Effect.die("asked")))
     }))
 })
 

@@ -100,6 +100,11 @@ describe("a run that left its state in doubt", () => {
 })
 
 describe("one run", () => {
+  it("is told with what it imports and forgets", () =>
+    expect(runDetails({ ...applied, changes: { add: 1, change: 2, destroy: 3, import: 4, forget: 5 } }, now)).toContain(
+      "Changes: 4 to import, 1 to add, 2 to change, 3 to destroy, 5 to forget"
+    ))
+
   it("is told with its stages", () =>
     expect(runDetails(applied, now)).toEqual([
       "run-a1   workspace demo   applied   2m ago",

@@ -1,5 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Exit, Fiber, Layer, Option, Redacted, Scope } from "effect"
+import { mkdirSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
 import { parse } from "yaml"
 import { archiveOf } from "../../../src/cli/run/archive.ts"
 import { Patience } from "../../../src/cli/run/follow-run.ts"
@@ -21,6 +23,7 @@ import { runPath, type RunView } from "../../../src/schema/api/run.ts"
 import { ServerWithAddress } from "../../../src/server/lifecycle/server.ts"
 import { freePort } from "../../free-port.ts"
 import { agent, directory, failed, optionsIn, person, serve, sha256, succeeded, userToken, worker } from "../../server/live-server.ts"
+import { temporaryFolder } from "../../temporary-folder.ts"
 import { until } from "../../until.ts"
 import { green, type Play, playing, quickstart } from "../fake-agent.ts"
 import { answers, silence, toldScreen } from "../told-screen.ts"
@@ -152,8 +155,28 @@ describe("a run", () => {
       yield* run
       const view = yield* person(url).view(runId(screen))
       const { json } = yield* person(url).as("GET", `/api/v2/runs/${view.id}`)
-      expect(view.archiveSha256).toBe(sha256((yield* archiveOf(example)).bytes))
+      expect(view.archiveSha256).toBe(sha256((yield* archiveOf(example, Effect.succeed(""))).bytes))
       expect(json.data.attributes.variables).toEqual([{ key: "greeting", value: "\"good\\tbye\"" }, { key: "zones", value: "[\"a\"]" }])
+    }))
+
+  it.live("is of a directory whose workspace works below it, where alone its configuration is", () =>
+    Effect.gen(function*() {
+      const screen = toldScreen()
+      const place = yield* temporaryFolder("run")
+      mkdirSync(join(place, "live"))
+      writeFileSync(join(place, "live/main.tf"), "")
+      const { run, url } = yield* running(screen, request({ directory: place, planOnly: true }))
+      yield* person(url).workspace("demo", { "working-directory": "live" })
+      yield* run
+      expect(screen.of("step")[0]).toContain(": 1 file,")
+    }))
+
+  it.live("of a directory without a configuration makes no workspace", () =>
+    Effect.gen(function*() {
+      const screen = toldScreen()
+      const { run, url } = yield* running(screen, request({ directory: yield* temporaryFolder("run"), planOnly: true }))
+      expect(yield* Effect.flip(run)).toMatchObject({ message: expect.stringContaining("There is no configuration in ") })
+      expect((yield* person(url).as("GET", "/api/v2/organizations/default/workspaces")).json.data).toEqual([])
     }))
 
   it.live.each([
@@ -227,7 +250,7 @@ describe("a run", () => {
       })
       yield* run
       expect(screen.of("ask")).toEqual([])
-      expect(screen.transcript()).toContain("No changes: demo is as its configuration says.")
+      expect(screen.transcript()).toContain("The plan changes nothing in demo.")
     }))
 
   it.live("that changes nothing is asked about and applied where an empty plan may be", () =>

@@ -19,10 +19,18 @@ import { applied, failed, pending, planned, run, sealed, stage } from "../run-vi
 describe("the summary of a plan", () => {
   it.each([
     [planned, "Plan: 1 to add, 2 to change, 3 to destroy."],
-    [run({ hasChanges: false, changes: { add: 0, change: 0, destroy: 0 } }), "No changes: demo is as its configuration says."],
+    [run({ hasChanges: false, changes: { add: 0, change: 0, destroy: 0 } }), "The plan changes nothing in demo."],
     [
       run({ hasChanges: true, changes: { add: 0, change: 0, destroy: 0 } }),
       "Plan: nothing to add, change or destroy, but the state or the outputs change."
+    ],
+    [
+      run({ hasChanges: true, changes: { add: 0, change: 0, destroy: 8, import: 2, forget: 1 } }),
+      "Plan: 2 to import, 0 to add, 0 to change, 8 to destroy, 1 to forget."
+    ],
+    [
+      run({ hasChanges: true, changes: { add: 0, change: 0, destroy: 0, forget: 1 } }),
+      "Plan: 0 to add, 0 to change, 0 to destroy, 1 to forget."
     ],
     [run({}), "Planned."]
   ])("%# comes from its numbers", (view, said) => expect(planSummary(view)).toBe(said))
@@ -31,6 +39,10 @@ describe("the summary of a plan", () => {
 describe("the summary of an apply", () => {
   it("counts what the apply did, not what was planned", () =>
     expect(applySummary(applied)).toBe("Applied: 1 added, 0 changed, 0 destroyed."))
+  it("counts what the plan was to import and forget, which no apply tells by itself", () =>
+    expect(applySummary({ ...applied, changes: { add: 3, change: 0, destroy: 0, import: 2, forget: 1 } })).toBe(
+      "Applied: 2 imported, 1 added, 0 changed, 0 destroyed, 1 forgotten."
+    ))
   it("falls back on the plan's numbers", () => expect(applySummary(planned)).toBe("Applied: 1 added, 2 changed, 3 destroyed."))
 })
 
@@ -190,6 +202,9 @@ describe("what to do next", () => {
   it("is asked in one sentence", () => {
     expect(question(planned)).toBe("Apply these changes to demo? Only \"yes\" applies them.")
     expect(question({ ...planned, destroy: true })).toBe("Destroy all of this in demo? Only \"yes\" destroys it.")
+    expect(question({ ...planned, destroy: true, changes: { add: 0, change: 0, destroy: 1, forget: 1 } })).toBe(
+      "Apply these changes to demo? Only \"yes\" applies them."
+    )
     expect(question({ ...planned, destroy: true, hasChanges: false })).toBe(
       "Apply this plan, which changes nothing, to demo? Only \"yes\" applies it."
     )

@@ -4,9 +4,10 @@ import { TestClock } from "effect/testing"
 import { AuditOf } from "../../../src/cli/server/audit-call.ts"
 import { ServerClient } from "../../../src/cli/server/server-client.ts"
 import { exitCodeOf, mayPass, type ServerFailure } from "../../../src/cli/terminal/failure.ts"
+import { taskPath } from "../../../src/schema/api/task-api.ts"
 import { forwardProxy } from "../../http/forward-proxy.ts"
 import { type Answer, ScriptedServer } from "../../kubernetes/scripted-server.ts"
-import { agent, directory, person, planWith, serve, sha256, userToken } from "../../server/live-server.ts"
+import { agent, archiveOf, directory, person, planWith, serve, sha256, userToken, worker } from "../../server/live-server.ts"
 import { planned, run, stage } from "../run-views.ts"
 
 /** Returns a client that lives as long as the test. */
@@ -386,6 +387,28 @@ describe("the client of the server", () => {
       expect((yield* Effect.flip(client.approve(id, undefined))).message).toBe(
         `The run ${id} is discarded and cannot be applied; start another with: agent-job run DIR`
       )
+    }))
+
+  it.live("wants declared what it sets for a run, and not what all runs of the workspace have", () =>
+    Effect.gen(function*() {
+      const url = yield* Effect.flatMap(directory, serve)
+      const client = yield* at(url)
+      const { id } = yield* client.ensureWorkspace("demo")
+      yield* client.setVariable(id, { key: "region", value: "eu", category: "terraform", hcl: false, sensitive: false })
+      const { id: configurationVersionId } = yield* person(url).upload(id, archiveOf({ "main.tf": "" }))
+      yield* client.createRun({
+        workspaceId: id,
+        configurationVersionId,
+        destroy: false,
+        autoApply: false,
+        allowEmptyApply: false,
+        planOnly: true,
+        engine: Option.none(),
+        variables: [{ key: "who", value: "\"me\"" }]
+      })
+      const { json } = yield* worker(url, yield* agent(url).take).as("GET", taskPath.assignment)
+      expect(json.variables).toMatchObject([{ name: "region" }, { name: "who", declared: true }])
+      expect(json.variables[0]).not.toHaveProperty("declared")
     }))
 
   it.live("has no outputs and no state before there was an apply", () =>

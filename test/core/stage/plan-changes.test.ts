@@ -40,11 +40,18 @@ describe("plannedChanges", () => {
       hasChanges: true
     },
     { given: "an output that stays", plan: { output_changes: { a: { actions: ["no-op"] } } }, counts: [0, 0, 0], hasChanges: false },
-    { given: "a resource that is only forgotten", plan: { resource_changes: [managed("forget")] }, counts: [0, 0, 0], hasChanges: true },
+    {
+      given: "resources that are forgotten, one for another",
+      plan: { resource_changes: [managed("forget"), managed("forget", "create")] },
+      counts: [1, 0, 0],
+      besides: { forget: 2 },
+      hasChanges: true
+    },
     {
       given: "a resource that is only imported",
       plan: { resource_changes: [{ mode: "managed", change: { actions: ["no-op"], importing: { id: "i-1" } } }] },
       counts: [0, 0, 0],
+      besides: { import: 1 },
       hasChanges: true
     },
     {
@@ -54,8 +61,10 @@ describe("plannedChanges", () => {
       hasChanges: true
     },
     { given: "the engine's own word for it", plan: { applyable: true }, counts: [0, 0, 0], hasChanges: true }
-  ])("of $given are $counts", ({ counts: [add = 0, change = 0, destroy = 0], hasChanges, plan }) => {
-    expect(plannedChanges(json(plan), false)).toEqual(Option.some({ changes: { add, change, destroy }, creations: [], hasChanges }))
+  ])("of $given are $counts", ({ besides, counts: [add = 0, change = 0, destroy = 0], hasChanges, plan }) => {
+    expect(plannedChanges(json(plan), false)).toEqual(
+      Option.some({ changes: { add, change, destroy, ...besides }, creations: [], hasChanges })
+    )
   })
 
   it("name what will be made, and what of it takes the place of something", () => {
@@ -85,16 +94,33 @@ describe("plannedChanges", () => {
   })
 
   it("count what drifted only when the plan is to take it over", () => {
-    const plan = json({ resource_drift: [{ change: { actions: ["update"] } }] })
+    const plan = json({ resource_changes: [managed("no-op")], resource_drift: [{ change: { actions: ["update"] } }] })
     expect(Option.map(plannedChanges(plan, true), (_) => _.hasChanges)).toEqual(Option.some(true))
     expect(Option.map(plannedChanges(plan, false), (_) => _.hasChanges)).toEqual(Option.some(false))
   })
 
+  it("count what drifted in a plan that only refreshes because TF_CLI_ARGS_plan says so, which names no resource that stays", () => {
+    const plan = json({ resource_drift: [{ change: { actions: ["update"] } }] })
+    expect(Option.map(plannedChanges(plan, false), (_) => _.hasChanges)).toEqual(Option.some(true))
+  })
+
   it("see that a thing has moved in a plan that only refreshes, which OpenTofu tells among what drifted", () => {
-    const plan = json({ resource_drift: [{ address: "a.c", previous_address: "a.b", change: { actions: ["no-op"] } }] })
+    const moved = { resource_drift: [{ address: "a.c", previous_address: "a.b", change: { actions: ["no-op"] } }] }
+    expect(Option.map(plannedChanges(json(moved), false), (_) => _.hasChanges)).toEqual(Option.some(true))
+    const plan = json({ ...moved, resource_changes: [managed("no-op")] })
     expect(Option.map(plannedChanges(plan, true), (_) => _.hasChanges)).toEqual(Option.some(true))
     expect(Option.map(plannedChanges(plan, false), (_) => _.hasChanges)).toEqual(Option.some(false))
   })
+
+  it.each([
+    { given: "some variables", configuration: { root_module: { variables: { a: { default: 1 }, b: {} } } }, declares: ["a", "b"] },
+    { given: "no variable", configuration: { root_module: {} }, declares: [] },
+    { given: "what no engine tells", configuration: undefined, declares: undefined }
+  ])(
+    "come with the names that the configuration declares, of $given",
+    ({ configuration, declares }) =>
+      expect(Option.map(plannedChanges(json({ configuration }), false), (_) => _.declares)).toEqual(Option.some(declares))
+  )
 
   it("are those of the JSON after what the engine or its wrapper prints before it", () => {
     const warning = "Warning: Unable to open CLI configuration file\n\nThe file {\"none\"} does not exist.\n"

@@ -12,6 +12,7 @@ describe("forms", () => {
     { spelling: "in JSON", printed: JSON.stringify({ token: `S3cr<t"&/+ é` }) },
     { spelling: "in the JSON of Go", printed: `"S3cr\\u003ct\\"\\u0026/+ é"` },
     { spelling: "in JSON within JSON", printed: JSON.stringify({ body: JSON.stringify({ token: `S3cr<t"&/+ é` }) }) },
+    { spelling: "in JSON within the JSON of Go", printed: String.raw`"{\"token\":\"S3cr\u003ct\\\"\u0026/+ é\"}"` },
     { spelling: "in JSON of ASCII", printed: String.raw`"S3cr<t\"&/+ \u00e9"` },
     { spelling: "in JSON of ASCII within JSON", printed: JSON.stringify(String.raw`"S3cr<t\"&/+ \u00e9"`) },
     { spelling: "in a URL", printed: `https://example.com/?t=${encodeURIComponent(`S3cr<t"&/+ é`)}` },

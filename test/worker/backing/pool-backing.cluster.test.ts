@@ -133,6 +133,26 @@ describe("a stage of a pool", () => {
       expect([log().includes("$ tofu plan"), api.plan]).toEqual([false, undefined])
     }))
 
+  it.live("fails its plan where the run sets a variable that the configuration does not declare, as the engine does for -var", () =>
+    Effect.gen(function*() {
+      const api = yield* taskApi
+      api.archive = tarGz({ "main.tf": `variable "region" {\n  default = "eu"\n}\noutput "region" {\n  value = var.region\n}\n` })
+      const plan = (...variables: typeof api.variables) =>
+        Effect.suspend(() => {
+          api.variables = variables
+          return Effect.scoped(ran(poolTask(api, "plan"), {}, (here) => token(here, api)))
+        })
+      const failed = yield* plan({ name: "regoin", value: `"us"`, hcl: true, declared: true })
+      expect(failed.status.result, failed.log()).toMatchObject({
+        outcome: "failed",
+        reason: "InvalidConfiguration",
+        message: "This run sets the variable regoin, which its configuration does not declare; did you mean region?"
+      })
+      expect(api.plan).toBeUndefined()
+      const good = yield* plan({ name: "of-others", value: "x" }, { name: "region", value: `"us"`, hcl: true, declared: true })
+      expect(good.status.result, good.log()).toMatchObject({ outcome: "succeeded", hasChanges: true })
+    }))
+
   it.live("says that a backend of the configuration is not used, while the workspace has no state", () =>
     Effect.gen(function*() {
       const api = yield* taskApi

@@ -230,6 +230,7 @@ describe("provision", () => {
         env: { TOKEN: "also-from-secret" },
         secrets: ["from-secret", "also-from-secret", "123"],
         parts: [],
+        declared: [],
         shown: ["The value of pin is too short to be kept out of this log."]
       })
       expect(read("zzz_agent_job.auto.tfvars")).not.toContain("also-from-secret")

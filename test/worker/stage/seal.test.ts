@@ -15,6 +15,7 @@ const variables: Variables = {
   env: { TOKEN: "hunter2" },
   secrets: ["hunter2"],
   parts: [],
+  declared: [],
   shown: []
 }
 const key = Buffer.alloc(32, 1)

@@ -1,7 +1,7 @@
 // Whole stages with the real engine: how a task without a pool ends, and what a broken runner does to a stage.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
-import { existsSync, readFileSync } from "node:fs"
+import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { Uid } from "../../../src/schema/names.ts"
 import type { AgentTaskStatus } from "../../../src/schema/task/agent-task.ts"
@@ -175,6 +175,26 @@ describe("a stage without a pool", () => {
       yield* here.run(kubernetes)
       expect(kubernetes.task().status.reason, here.log()).toBe("Completed")
       expect(JSON.parse(readFileSync(join(here.claim, "demo.tfstate"), "utf8")).resources).toHaveLength(1)
+    }))
+
+  it.live("has something to apply where something drifted and the arguments of its plan say that it only refreshes", () =>
+    Effect.gen(function*() {
+      const here = yield* pod()
+      const rotating = { schema_version: 0, attributes: { id: "2020-01-01T00:00:00Z", rotation_rfc3339: "2020-01-01T00:00:01Z" } }
+      const resource = { mode: "managed", type: "time_rotating", name: "r", provider: `provider["registry.opentofu.org/hashicorp/time"]` }
+      const state = { version: 4, serial: 1, lineage: "a", resources: [{ ...resource, instances: [rotating] }] }
+      writeFileSync(join(here.claim, "demo.tfstate"), JSON.stringify(state))
+      const configuration = `${providers}resource "time_rotating" "r" {\n  rotation_rfc3339 = "2020-01-01T00:00:01Z"\n}\n`
+      const kubernetes = inline("plan", { "main.tf": configuration }, {
+        variables: [{ name: "TF_CLI_ARGS_plan", value: "-refresh-only", category: "env" }],
+        backend: { type: "local", config: { path: join(here.claim, "demo.tfstate") } },
+        jobTemplate: { volumeClaims: [{ claimName: "state", mountPath: here.claim }] }
+      })
+      yield* here.run(kubernetes)
+      expect(kubernetes.task().status.result, here.log()).toMatchObject({
+        changes: { add: 0, change: 0, destroy: 0 },
+        hasChanges: true
+      })
     }))
 
   it.live.each([
