@@ -124,8 +124,10 @@ describe("an upload", () => {
       ) {
         const version = yield* me.upload(workspaceId, bad)
         expect([version.status, version.answer.json.errors[0].detail]).toEqual([422, expect.stringContaining("not a gzipped tar archive")])
-        expect((yield* me.as("GET", `/api/v2/configuration-versions/${version.id}`)).json.data.attributes.status).toBe("errored")
+        const told = Effect.map(me.as("GET", `/api/v2/configuration-versions/${version.id}`), ({ json }) => json.data.attributes)
+        expect(yield* told).toMatchObject({ status: "errored", "error-message": "The upload was not a gzipped tar archive." })
         expect((yield* ask(version.uploadUrl, undefined, "PUT", archiveOf({ a: "b" }))).status).toBe(204)
+        expect(yield* told).toMatchObject({ status: "uploaded", "error-message": null })
       }
     }))
 

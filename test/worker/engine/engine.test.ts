@@ -119,8 +119,9 @@ describe("a command of the engine", () => {
       })
       const command = { ...apply, args: ["apply", "plan.tfplan"] }
       yield* Effect.flatMap(Engine, ({ run }) =>
-        run({ engine: "tofu", directory: "/", env: {} }, command, undefined, (line) => void heard.push(line))
-      ).pipe(Effect.provide(engineBy(execLoop)))
+        run({ engine: "tofu", directory: "/", env: {} }, command, undefined, (line) => void heard.push(line))).pipe(
+          Effect.provide(engineBy(execLoop))
+        )
       expect([started, heard]).toEqual([[["tofu", "apply", "plan.tfplan"]], ["one", "two"]])
     }))
 })
