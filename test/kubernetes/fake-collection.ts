@@ -82,10 +82,11 @@ export class FakeCollection {
     return Effect.forEach(this.#open, (queue) => Queue.offer(queue, event), { discard: true })
   }
 
-  /** Returns the events with which a watch begins that has seen nothing. */
+  /** Returns the events with which a watch begins that has seen nothing. The first bookmark says nothing of how many are to come. */
   #all(): ReadonlyArray<WatchEvent> {
     const added = [...this.objects.values()].map((object): WatchEvent => ({ type: "ADDED", object }))
-    return [...added, { type: "BOOKMARK", resourceVersion: String(this.#version), whole: true }]
+    const bookmark = { type: "BOOKMARK", resourceVersion: String(this.#version) } as const
+    return [{ ...bookmark, whole: false }, ...added, { ...bookmark, whole: true }]
   }
 
   readonly layer = Layer.mock(Kubernetes, {
@@ -121,7 +122,7 @@ export class FakeCollection {
           resourceVersion === undefined ? this.#all() : this.#history.filter(({ version }) => version > Number(resourceVersion))
         )
         if (resourceVersion === undefined && this.breaksAfter !== undefined) {
-          const broken = Stream.take(Stream.fromQueue(queue), this.breaksAfter)
+          const broken = Stream.take(Stream.fromQueue(queue), 1 + this.breaksAfter)
           this.breaksAfter = undefined
           return Stream.concat(broken, Stream.fail(unreachable))
         }

@@ -1038,5 +1038,40 @@ export const mutants: ReadonlyArray<Mutant> = [
     from: "facts: RunFacts = {}) =>\n    sql.withTransaction(Effect.gen",
     to: "facts: RunFacts = {}) =>\n    Effect.suspend(() => Effect.gen",
     test: "server/transactions.test.ts"
+  },
+  {
+    name: "a person is not told how to save a state while nothing but its Pod has it",
+    file: "src/worker/state/state-delivery.ts",
+    from: "refuge: Effect.sync(() => Option.map(Option.fromUndefinedOr(onItsWay), refugeOf))",
+    to: "refuge: Effect.succeedNone",
+    test: "worker/state/state-delivery.test.ts"
+  },
+  {
+    name: "a renewed certificate is shown after the next restart",
+    file: "src/server/lifecycle/listen.ts",
+    from: "(pair) => server.setSecureContext({ ...secure, ...pair })",
+    to: "() => undefined",
+    test: "server/lifecycle/certificate.test.ts"
+  },
+  {
+    name: "a renewed certificate is shown before its key is there",
+    file: "src/server/lifecycle/certificate.ts",
+    from: "isHeld(pair) ? Effect.void : check(files, pair)",
+    to: "Effect.void",
+    test: "server/lifecycle/certificate.test.ts"
+  },
+  {
+    name: "a task is timed by what was seen of another one of its name",
+    file: "src/controller/reconcile/task-times.ts",
+    from: "before?.uid !== uid ||",
+    to: "before === undefined ||",
+    test: "controller/reconcile/task-times.test.ts"
+  },
+  {
+    name: "a SIGTERM that comes while the program is loaded is lost",
+    file: "src/main.ts",
+    from: "import \"./cli/terminal/early-signal.ts\" // first of all\n",
+    to: "",
+    test: "main.test.ts"
   }
 ]

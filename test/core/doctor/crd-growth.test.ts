@@ -100,6 +100,7 @@ describe("the CRD", () => {
     const saying = (rule: string) => ({ "x-kubernetes-validations": [{ rule, message: "once" }] })
     expect(lost(saying("a"), saying("b"), "it")).toEqual([])
     expect([otherRules(saying("a"), saying("a"), "it"), otherRules(saying("a"), saying("b"), "it")]).toEqual([[], ["it: once"]])
+    expect(otherRules({ properties: { a: saying("a") } }, { properties: { a: saying("b") } }, "it")).toEqual(["it.a: once"])
   })
 
   it("would be found out by a rule that is gone, and not by one whose message has more words", () => {

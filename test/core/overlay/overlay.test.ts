@@ -92,6 +92,11 @@ describe("the overlay", () => {
     expect(identity.slice(3).every(({ options }) => options?.allowNameChange)).toBe(true)
   })
 
+  it("renames the controller's account last, which may get the name that the tasks' account has until then", () => {
+    const { identity } = overlayOf({}, { name: "agent-job-task" })
+    expect(identity.map(({ target }) => target).slice(-1)).toEqual([{ kind: "ServiceAccount", name: "agent-job" }])
+  })
+
   it("brings the values to the server of a base that has one, under the name by which its volume is known", () => {
     const global = { imagePullSecrets: [{ name: "pull" }], labels: { owner: "b" }, podLabels: { team: "a" } }
     const patchesOf = (values: object, of: Partial<Release> = {}) =>

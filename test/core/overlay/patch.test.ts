@@ -48,6 +48,12 @@ describe("a patch", () => {
       patch: { env: names("a", "new") }
     },
     {
+      of: "a variable that changed, which names those before",
+      from: { env: [{ name: "a" }, { name: "b", value: "1" }, { name: "c" }] },
+      to: { env: [{ name: "a" }, { name: "b", value: "2" }, { name: "c" }] },
+      patch: { env: [{ name: "a" }, { name: "b", value: "2" }] }
+    },
+    {
       of: "another order of variables",
       from: { env: names("a", "b", "c") },
       to: { env: names("b", "a", "c") },

@@ -90,6 +90,7 @@ describe("a key as it is typed", () => {
     { typed: "", path: [] },
     { typed: "task", path: ["task"] },
     { typed: "task.extraVolumes[0].name", path: ["task", "extraVolumes", 0, "name"] },
+    { typed: "task.extraVolumes[12].name", path: ["task", "extraVolumes", 12, "name"] },
     { typed: "task.extraVolumes[0].emptyDir.medium", path: ["task", "extraVolumes", 0, "emptyDir", "medium"] },
     { typed: "controller.podAnnotations.example.com/team", path: ["controller", "podAnnotations", "example.com/team"] },
     { typed: "controller.resources.limits.nvidia.com/gpu", path: ["controller", "resources", "limits", "nvidia.com/gpu"] },

@@ -143,9 +143,9 @@ describe("a log", () => {
       expect((yield* Effect.timeout(Fiber.join(waiting), "25 seconds")).text).toContain(told)
     }))
 
-  it.live("is kept up to 64 MiB, then a notice; what follows is acknowledged, and its end shown when the stage is over", () =>
+  it.live("is kept up to 64 MiB, then a notice; what follows is acknowledged, and its end shown from when the stage is over", () =>
     Effect.gen(function*() {
-      const { read, shipper } = yield* planning
+      const { id, read, shipper, url } = yield* planning
       const [piece, limit] = ["x".repeat(largestPiece), 64 * 1024 * 1024]
       const pieceCount = limit / largestPiece + 16
       for (let n = 0; n < pieceCount; n++) {
@@ -154,13 +154,16 @@ describe("a log", () => {
       expect((yield* shipper.log(pieceCount * largestPiece, "more")).json).toEqual({ offset: pieceCount * largestPiece + 4 })
       const notice = "xx\n[The log is longer than 64 MiB; of the rest only the end is kept, and shown when the stage is over.]\n"
       expect(yield* read(limit - 1)).toBe(notice)
-      yield* shipper.result(succeeded({ hasChanges: false }))
-      const end = `[${16 * largestPiece + 4 - 256 * 1024} bytes are left out here.]\n${"x".repeat(256 * 1024 - 4)}more\x03`
+      yield* shipper.result(evicted)
+      const again = "\n[Evicted: planned again, attempt 2]\n\n"
+      const end = `[${16 * largestPiece + 4 - 256 * 1024} bytes are left out here.]\n${"x".repeat(256 * 1024 - 4)}more${again}`
       const pieces = yield* Effect.forEach([0, 1, 2, 3, 4], (n) => read(limit - 1 + n * 64 * 1024))
       // A read gives at most 64 KiB.
       expect(pieces.map(({ length }) => length)).toEqual([65_536, 65_536, 65_536, 65_536, (notice + end).length - 4 * 65_536])
       expect(pieces.join("") === notice + end).toBe(true)
       expect((yield* read(limit - 1 + notice.length)) === end.slice(0, 65_536)).toBe(true)
+      yield* person(url).act(id, "cancel")
+      expect(yield* read(limit - 1 + notice.length + end.length)).toBe("\x03")
     }))
 
   it.live("takes what a worker sends at most, no piece over 256 KiB and no offset that is no number", () =>

@@ -68,6 +68,18 @@ describe("a run", () => {
     }))
 
   it.live.each([
+    { asked: { "is-destroy": true, "target-addrs": ["a.b"] }, options: { destroy: true, targets: ["a.b"] } },
+    { asked: { refresh: false, "replace-addrs": ["a.b"] }, options: { refresh: false, replace: ["a.b"] } },
+    { asked: { "refresh-only": true }, options: { refreshOnly: true } },
+    { asked: { "is-destroy": false, refresh: true, "refresh-only": false, "target-addrs": null, "replace-addrs": null }, options: {} }
+  ])("is planned with $options where a client asks for $asked", ({ asked, options }) =>
+    Effect.gen(function*() {
+      const { id, me, url } = yield* ready
+      yield* me.run(id, asked)
+      expect((yield* agent(url).take).options).toEqual(options)
+    }))
+
+  it.live.each([
     { left: "no configuration version", attributes: { message: "with what there is" } },
     { left: "no attribute either", attributes: undefined }
   ])("is of the newest configuration where a client names $left, as go-tfe writes it", ({ attributes }) =>

@@ -1,6 +1,6 @@
-// Which files of a configuration are looked at for a backend of its own.
+// Which files of a configuration are looked at for a backend of its own, and when it is told of.
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Option } from "effect"
+import { Effect, Layer, Option } from "effect"
 import { mkdirSync, symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { RunId, WorkspaceName } from "../../../src/schema/names.ts"
@@ -50,4 +50,21 @@ describe("a backend in a file that is a link", () => {
     Effect.gen(function*() {
       expect(yield* linked(target, path)).toBeUndefined()
     }))
+})
+
+describe("a backend that the task names", () => {
+  it.effect.each([{ type: "gcs", lines: 1 }, { type: "s3", lines: 0 }])(
+    "is told of only where the configuration has another: $type where that has s3",
+    ({ lines, type }) =>
+      Effect.gen(function*() {
+        const path = yield* temporaryFolder("unused")
+        writeFileSync(join(path, "main.tf"), `terraform {\n  backend "s3" {}\n}\n`)
+        const told: Array<string> = []
+        const log = Layer.mock(Log, { line: (text) => Effect.sync(() => void told.push(text)), redact: String, redactKey: String })
+        const { pool: _, ...own } = plan
+        const place = { root: yield* openFolder(path), directory: [], path }
+        yield* Effect.provide(tellUnusedBackend({ ...own, backend: { type } }, place, Effect.succeed("none")), log)
+        expect(told).toHaveLength(lines)
+      })
+  )
 })

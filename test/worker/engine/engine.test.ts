@@ -101,6 +101,31 @@ describe("the engine of a stage", () => {
 
 const apply: StageCommand = { subcommand: "apply", args: ["apply"], output: "printed", mutates: true }
 
+describe("a command of the engine", () => {
+  it.effect("is started with its arguments, and what it tells of its work is heard line by line", () =>
+    Effect.gen(function*() {
+      const [started, heard]: [Array<ReadonlyArray<string>>, Array<string>] = [[], []]
+      const execLoop = ExecLoop.of({
+        run: ({ argv }) =>
+          Effect.sync(() => {
+            started.push(argv)
+            return {
+              output: Stream.empty,
+              events: Stream.make("one\ntw", "o\nunfinished").pipe(Stream.map((text) => Buffer.from(text))),
+              ended: Effect.succeed(CommandEnded.Exited({ code: 0 })),
+              signal: () => Effect.void
+            }
+          })
+      })
+      const command = { ...apply, args: ["apply", "plan.tfplan"] }
+      yield* Effect.flatMap(Engine, ({ run }) =>
+        run({ engine: "tofu", directory: "/", env: {} }, command, undefined, (line) => void heard.push(line))).pipe(
+          Effect.provide(engineBy(execLoop))
+        )
+      expect([started, heard]).toEqual([[["tofu", "apply", "plan.tfplan"]], ["one", "two"]])
+    }))
+})
+
 describe("a command that cannot be put where the runner finds it", () => {
   const full = "The Pod's volume was full when the worker wrote a command for the runner; raise persistence.emptyDir.sizeLimit."
 

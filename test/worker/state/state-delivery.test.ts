@@ -8,9 +8,10 @@ import { join } from "node:path"
 import { statePath } from "../../../src/schema/api/state.ts"
 import { NoAnswer, TokenRefused } from "../../../src/worker/network/task-api-error.ts"
 import { TaskApi } from "../../../src/worker/network/task-api.ts"
-import { StateDelivery } from "../../../src/worker/state/state-delivery.ts"
+import { Refuge, StateDelivery } from "../../../src/worker/state/state-delivery.ts"
 import { TaskStatus } from "../../../src/worker/task/task-status.ts"
 import { agent, directory, failed, person, planWith, serve, taskUid } from "../../server/live-server.ts"
+import { temporaryFolder } from "../../temporary-folder.ts"
 import { claimedTask } from "../claimed-task.ts"
 import { neverStops } from "../never-stops.ts"
 import { podSettings } from "../pod-settings.ts"
@@ -136,14 +137,12 @@ describe("a state that the server has taken", () => {
     }))
 })
 
-/** The worker goes on trying for an hour, so that a test that takes that long asks no thousand times. */
-const anHour = podSettings("/none", "/none", { AGENT_JOB_STATE_PATIENCE: "1 hour" })
-
 /**
- * A delivery to a server that answers no request in `deaf`, refuses every token with the status `token.refused`, if there is one, and lists
- * in `done` the requests that it has carried out and in `pushed` the states.
+ * A delivery, which goes on trying for an hour so that a test that takes that long asks no thousand times, to a server that
+ * answers no request in `deaf`, refuses every token with the status `token.refused`, if there is one, and lists in `done` the requests that
+ * it has carried out and in `pushed` the states. Nothing can be kept in the directory of the worker unless one is given.
  */
-const withOutages = Effect.fnUntraced(function*() {
+const withOutages = Effect.fnUntraced(function*(own = "/none") {
   const deaf = new Set<"lock" | "push" | "unlock">()
   const done: Array<string> = []
   const pushed: Array<Uint8Array> = []
@@ -161,10 +160,36 @@ const withOutages = Effect.fnUntraced(function*() {
     unlockState: () => ask("unlock")
   })
   const { status, taskStatus } = yield* claimedTask()
+  const anHour = podSettings(own, own, { AGENT_JOB_STATE_PATIENCE: "1 hour" })
   const parts = StateDelivery.layer.pipe(
     Layer.provide(Layer.mergeAll(Layer.succeed(TaskStatus, taskStatus), taskApi, anHour, stop))
   )
   return { deaf, done, pushed, token, reason: () => status().reason, delivery: Context.get(yield* Layer.build(parts), StateDelivery) }
+})
+
+describe("a state that is on its way", () => {
+  it.effect.each([
+    { place: "on the worker's own volume", own: temporaryFolder("own"), refuge: Refuge.Pod() },
+    {
+      place: "nowhere but in memory if that does not take it",
+      own: Effect.succeed("/none"),
+      refuge: Refuge.Memory({
+        because: "The worker cannot use a copy of the state (ENOENT); check the volumes of the Pod and who owns them."
+      })
+    }
+  ])("is $place until the server has it", ({ own, refuge }) =>
+    Effect.gen(function*() {
+      const { deaf, delivery } = yield* withOutages(yield* own)
+      yield* delivery.lock({ ID: "a" })
+      yield* delivery.push(state(1))
+      expect(yield* delivery.refuge).toEqual(Option.none())
+      deaf.add("push")
+      yield* Fiber.interrupt(yield* Effect.forkChild(delivery.push(state(2)), { startImmediately: true }))
+      expect(yield* delivery.refuge).toEqual(Option.some(refuge))
+      deaf.clear()
+      yield* delivery.settle(Option.none())
+      expect(yield* delivery.refuge).toEqual(Option.none())
+    }))
 })
 
 describe("a state that is read", () => {

@@ -64,6 +64,7 @@ describe("a state that the server does not take", () => {
       const up = parts.api.goDown()
       const pushing = yield* Effect.forkChild(delivery.push(state))
       yield* until(() => kept(parts).length > 0)
+      expect(yield* delivery.refuge).toEqual(Option.some(Refuge.Shared({ file: onlyKept(parts) })))
       const hidden = readFileSync(onlyKept(parts))
       expect(hidden.includes("secret")).toBe(false)
       expect(opened(hidden)).toEqual(state)
