@@ -74,11 +74,12 @@ const foundIn = (reference: string, from: string, seen = new Set<string>()): Eff
     const kustomization = yield* reading(folder, () => kustomizationIn(folder))
     if (kustomization === undefined) return componentsOf(reference)
     const place = yield* reading(folder, () => realpathSync(folder))
-    if (seen.has(place)) return []
+    const here = [folder, place].flatMap(componentAt)
+    if (seen.has(place)) return here
     seen.add(place)
     const text = yield* reading(folder, () => readFileSync(kustomization, "utf8"))
     const below = yield* Effect.forEach(listedIn(text), (listed) => foundIn(listed, place, seen))
-    return [folder, place].flatMap(componentAt).concat(...below)
+    return here.concat(...below)
   })
 
 const isIn = (folder: string): Effect.Effect<boolean, BadInput> => reading(folder, () => kustomizationIn(folder) !== undefined)

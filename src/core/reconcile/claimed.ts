@@ -78,7 +78,12 @@ export const endPod: RespondTo<PodSeen> = (s, pod) => {
     const end = endOf(Option.some(pod), s.observed.job)
     return {
       ...end,
-      message: andThen(end.message, `Its Job is deleted, because the Pod was kept by container ${pod.keptBy.join(" and container ")}.`)
+      message: andThen(
+        end.message,
+        `Its Pod is kept by container ${
+          pod.keptBy.join(" and container ")
+        }, so its Job is to be deleted; if the Pod stays, look at node ${pod.node}.`
+      )
     }
   })
   const { actions } = Option.match(Option.filter(s.observed.job, () => Option.isSome(written) && jobGoesOn(s)), {

@@ -141,17 +141,17 @@ export const rows: ReadonlyArray<Row> = [
     respond: claimed.stall
   }),
   row({
-    situation: "claimed, and its worker is over, but another container keeps its Pod",
-    means:
-      "after two minutes, write down why the worker ended, and then delete the Job, so that the engine gets its signal and its time; the task keeps its workspace until that is over too",
-    when: when.kept,
-    respond: claimed.endPod
-  }),
-  row({
     situation: "claimed, and its newest state is not saved",
-    means: "leave it to the worker, which says so itself and takes it back",
+    means: "leave it to the worker, which says so itself and takes it back, and leave its Pod, which may have the only copy",
     when: when.unsaved,
     respond: claimed.leaveUnsaved
+  }),
+  row({
+    situation: "claimed, and its worker is over, but another container keeps its Pod",
+    means:
+      "after two minutes at most, write down why the worker ended, and then delete the Job, so that the engine gets its signal and its time; the task keeps its workspace until that is over too",
+    when: when.kept,
+    respond: claimed.endPod
   }),
   row({
     situation: "claimed, and its Pod has not been ready for two minutes",

@@ -155,9 +155,11 @@ const tasks: ReadonlyArray<Row> = [
   {
     name: "AgentJobNodeSilent",
     severity: "warning",
-    expr: `${lasts("claimed, and its node does not answer", "5m")} or ${
-      lasts("claimed, and its Pod has not been ready for two minutes", "5m")
-    }`,
+    expr: [
+      "claimed, and its node does not answer",
+      "claimed, and its worker is over, but another container keeps its Pod",
+      "claimed, and its Pod has not been ready for two minutes"
+    ].map((situation) => lasts(situation, "5m")).join(" or "),
     lasting: "10m",
     summary: "The node of a running stage does not answer, or its Pod is not ready.",
     description:

@@ -288,20 +288,36 @@ const cases: ReadonlyArray<Case> = [
     reason: "NodeUnreachable"
   },
   {
+    given: "a claimed task whose newest state is not saved",
+    seed: { life: "unsaved", job: "active", pod: "Running", worker: "running" },
+    situation: "claimed, and its newest state is not saved",
+    actions: [],
+    phase: "Running",
+    reason: "StateUnsaved"
+  },
+  {
+    given: "a cancel while the newest state is not saved",
+    seed: { life: "unsaved", job: "active", pod: "Running", worker: "running", cancel: true },
+    situation: "claimed, and its newest state is not saved",
+    actions: [],
+    phase: "Running",
+    reason: "StateUnsaved"
+  },
+  {
+    given: "a worker that died with its newest state unsaved, beside a container that keeps its Pod",
+    seed: { ...kept, life: "unsaved", unreadySeconds: 120, worker: "Error" },
+    situation: "claimed, and its newest state is not saved",
+    actions: [],
+    phase: "Running",
+    reason: "StateUnsaved"
+  },
+  {
     given: "a worker that died beside a container that keeps its Pod: why it ended is written down first",
     seed: { ...kept, unreadySeconds: 120 },
     situation: "claimed, and its worker is over, but another container keeps its Pod",
     actions: [],
     phase: "Running",
     reason: "OutOfMemory"
-  },
-  {
-    given: "a worker that died with its newest state unsaved, beside a container that keeps its Pod",
-    seed: { ...kept, life: "unsaved", unreadySeconds: 120, worker: "Error" },
-    situation: "claimed, and its worker is over, but another container keeps its Pod",
-    actions: [],
-    phase: "Running",
-    reason: "Lost"
   },
   {
     given: "a worker whose end is written down: its Pod is ended",
@@ -318,22 +334,6 @@ const cases: ReadonlyArray<Case> = [
     actions: [],
     phase: "Running",
     reason: "OutOfMemory"
-  },
-  {
-    given: "a claimed task whose newest state is not saved",
-    seed: { life: "unsaved", job: "active", pod: "Running", worker: "running" },
-    situation: "claimed, and its newest state is not saved",
-    actions: [],
-    phase: "Running",
-    reason: "StateUnsaved"
-  },
-  {
-    given: "a cancel while the newest state is not saved",
-    seed: { life: "unsaved", job: "active", pod: "Running", worker: "running", cancel: true },
-    situation: "claimed, and its newest state is not saved",
-    actions: [],
-    phase: "Running",
-    reason: "StateUnsaved"
   },
   {
     given: "a claimed task whose Pod has not been ready for two minutes",
@@ -1176,7 +1176,7 @@ describe("plan, of a task that is claimed", () => {
     expect(decide(soon).requeueAfterMillis).toEqual(Option.some(1_000))
     const told = decide(worldOf({ ...whole, unreadySeconds: 120 }))
     const says =
-      "The worker of Pod pod ran out of memory; raise task.worker.resources.limits.memory. Its Job is deleted, because the Pod was kept by container istio-proxy."
+      "The worker of Pod pod ran out of memory; raise task.worker.resources.limits.memory. Its Pod is kept by container istio-proxy, so its Job is to be deleted; if the Pod stays, look at node node."
     expect(told.status).toMatchObject({ phase: "Running", reason: "OutOfMemory", message: says })
     expect(told.notices).toMatchObject([{ _tag: "ReportWait", reason: "PodNotReady", message: says }]) // the pool shows it while the run goes on
     const written = perform({ ...soon, unreadyMillis: 0 }, told) // another controller leads, which has just begun to look
