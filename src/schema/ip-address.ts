@@ -1,6 +1,6 @@
 // IP addresses as numbers: the 32 bits of IPv4, and eight words of 16 bits of IPv6; and networks, of which one may be part of another.
 // Invariant: an address has the same numbers however a resolver, a URL or the kernel spells it.
-// Used by schema/values/value-rules, core/network and server/access/client-network.
+// Used by schema/values/value-rules and core/network.
 
 /** Returns the 32 bits of four decimal numbers, or undefined for any other spelling. */
 export const parse4 = (text: string): number | undefined => {

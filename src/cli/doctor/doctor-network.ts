@@ -2,7 +2,7 @@
 // Invariant: it deletes what it made, however it ends. What it could not, or was made without an answer, stays: Pods end by their deadline, and policies select no other Pods.
 // Used by examination.
 import { Effect, Option, Random, Schedule, Schema, type Scope } from "effect"
-import { metadataTargets, type NetworkFindings } from "../../core/doctor/network.ts"
+import { metadataTargets, type NetworkFindings, type Told, told } from "../../core/doctor/network.ts"
 import { listenerPort, type Probe, probeContainer, probePod, probePolicies } from "../../core/network/probe.ts"
 import type { ResolvedConfig } from "../../core/resolve/resolve.ts"
 import { proven, unproven } from "../../core/scheduling/isolation.ts"
@@ -63,7 +63,8 @@ const listens = (pod: ProbePod): boolean => isOver(pod) || (runs(pod) && (pod.st
 
 const decodeReport = Schema.decodeUnknownOption(Schema.fromJsonString(ProbeReport))
 
-const lastWords = (pod: ProbePod): Option.Option<ProbeReport> => decodeReport(ended(pod)?.message)
+const lastWords = (pod: ProbePod): Option.Option<Told> =>
+  Option.map(decodeReport(ended(pod)?.message), (report) => told(report, (pod.status?.podIPs ?? []).map(({ ip }) => ip)))
 
 /**
  * Records on the leader's Lease whether the isolation is proven, where a controller that requires the proof reads it. Does nothing without

@@ -22,31 +22,29 @@ export interface NetworkFindings {
   readonly listener: ReadonlyArray<ProbeTarget>
   /** Whether the listener was still there when all had tried: if it was not, that somebody did not reach it means nothing. */
   readonly listenerStayed: boolean
-  readonly reports: Readonly<Record<Exclude<Probe, "listener">, Option.Option<ProbeReport>>>
+  readonly reports: Readonly<Record<Exclude<Probe, "listener">, Option.Option<Told>>>
 }
+
+/** What a probe tells. */
+export interface Told extends Pick<ProbeReport, "findings"> {
+  /**
+   * The addresses of its Pod that the Pod's status does not have, since no policy may hold for them: the VPC CNI of EKS gives Pods of IPv6
+   * one of IPv4 on an interface of its own (aws/aws-network-policy-agent#55), and others attach further networks.
+   */
+  readonly beside: ReadonlyArray<string>
+}
+
+/** Returns what a probe tells whose Pod has these addresses. Every interface has a link-local one of IPv6, which leads nowhere. */
+export const told = ({ addresses, findings }: ProbeReport, podIPs: ReadonlyArray<string>): Told => ({
+  findings,
+  beside: addresses.filter((address) => !podIPs.includes(address) && !/^fe[89ab]/u.test(address))
+})
 
 const isOneOf = (targets: ReadonlyArray<ProbeTarget>) => ({ address, port }: ProbeTarget): boolean =>
   targets.some((_) => _.address === address && _.port === port)
 
-const family = (address: string): "IPv4" | "IPv6" => address.includes(":") ? "IPv6" : "IPv4"
-
-/**
- * Returns the addresses of the probes' Pods that are of a family in which the listener has none. The VPC CNI of EKS gives Pods such an
- * address, of IPv4 a link-local one, on an interface that no policy holds (aws/aws-network-policy-agent#55). Every interface has a
- * link-local one of IPv6, which leads nowhere.
- */
-const besidePolicies = ({ listener, reports }: NetworkFindings): ReadonlyArray<string> => {
-  const tried = listener.map(({ address }) => family(address))
-  return Object.values(reports).flatMap((report) => Option.isSome(report) ? report.value.addresses : [])
-    .filter((address) => !tried.includes(family(address)) && !/^fe[89ab]/u.test(address))
-}
-
 const saysBeside = (address: string): string =>
-  `enforced, but a Pod also has ${
-    family(address)
-  } (${address}), in which nothing could be tried, since the Pod to connect to has none in its status.podIPs; networks let a Pod out by such an address whatever policies say, so take it from Pods: on EKS by ENABLE_${
-    family(address) === "IPv4" ? "V4" : "V6"
-  }_EGRESS=false of the VPC CNI`
+  `enforced, but a Pod also has the address ${address}, which is not in its status.podIPs, and networks let Pods out by such an address whatever policies say; take it from Pods: on EKS by ENABLE_V4_EGRESS=false of the VPC CNI, in clusters with IPv4 by ENABLE_V6_EGRESS=false; elsewhere look for what attaches another network`
 
 const enforcement = (found: NetworkFindings): Check => {
   const { listener, listenerStayed, reports: { closed, open } } = found
@@ -79,7 +77,7 @@ const enforcement = (found: NetworkFindings): Check => {
   if (held?.some(({ first }) => first)) {
     return say("warning", "enforced, but a new Pod reached another one before its policy took effect, and so may a task's Pod")
   }
-  const [beside] = besidePolicies(found)
+  const [beside] = Object.values(found.reports).flatMap((report) => Option.isSome(report) ? report.value.beside : [])
   return beside === undefined
     ? say("ok", "of two identical Pods, the one that a policy isolates reaches nothing")
     : say("warning", saysBeside(beside))

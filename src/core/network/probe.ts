@@ -2,6 +2,7 @@
 // Invariant: the Pods pass Pod Security "restricted", have no token and end by themselves, and the controller never sees them.
 // Used by cli/doctor/doctor-network.ts and core/doctor/network.ts.
 import type { V1NetworkPolicy, V1Pod } from "@kubernetes/client-node"
+import { Record } from "effect"
 import type { ProbeTarget } from "../../schema/kubernetes/probe.ts"
 import { selectorLabels } from "../manifest/labels.ts"
 import { podSettings } from "../manifest/pod-settings.ts"
@@ -20,6 +21,9 @@ export const probeContainer = "probe"
 const doctorLabel = "scalr.io/doctor"
 const probeLabel = "scalr.io/probe"
 
+/** How annotations begin that name a container: Kubernetes refuses them for a Pod without that container. */
+const ofOneContainer = "container.apparmor.security.beta.kubernetes.io/"
+
 /** Returns the name of a probe's objects. `id` tells one examination by the doctor from others. */
 const nameOf = ({ name }: ResolvedConfig, id: string, probe: Probe): string => `${name}-doctor-${id}-${probe}`
 
@@ -32,13 +36,14 @@ export const probePod = (
   targets: ReadonlyArray<ProbeTarget>
 ): V1Pod & { readonly metadata: { readonly name: string; readonly namespace: string } } => {
   const { pod, worker } = config.task
+  const annotations = Record.filter(pod.annotations, (_, key) => !key.startsWith(ofOneContainer))
   const labels = { ...pod.labels, ...(probe === "task" && selectorLabels(config, "task")), ...ownLabels(id, probe) }
   return {
     metadata: {
       name: nameOf(config, id, probe),
       namespace: config.taskNamespace,
       labels,
-      ...(Object.keys(pod.annotations).length > 0 && { annotations: pod.annotations })
+      ...(Object.keys(annotations).length > 0 && { annotations })
     },
     spec: {
       activeDeadlineSeconds: 300, // ends a Pod whose doctor went away

@@ -37,10 +37,12 @@ export const endInPlainReasons = (before: AgentTaskStatus, status: AgentTaskStat
   })
 }
 
-/** Reports whether an older CRD has stored this of the result: a part of it, perhaps with a plain reason. */
-export const isStoredOf = (result: StageResult, stored: ToldResult): boolean =>
-  (stored.reason === result.reason || stored.reason === plainReason[result.outcome]) &&
-  Equal.equals({ ...result, ...stored, reason: result.reason }, result)
+/** Reports whether this is what an older version keeps of the result: a part of it, perhaps with a plain reason. */
+export const isStoredOf = (result: StageResult, stored: ToldResult): boolean => {
+  const changes = result.changes && stored.changes && { ...result.changes, ...stored.changes }
+  return (stored.reason === result.reason || stored.reason === plainReason[result.outcome]) &&
+    Equal.equals({ ...result, ...stored, ...(changes && { changes }), reason: result.reason }, result)
+}
 
 export const resultOf = (status: AgentTaskStatus, now: string): StageResult =>
   plainly(

@@ -4,7 +4,6 @@
 import { Clock, Context, Effect, Layer, Option, type Scope } from "effect"
 import type { HttpServerRequest } from "effect/http"
 import { Refused } from "../refused.ts"
-import { clientNetwork } from "./client-network.ts"
 import { makeShares } from "./shares.ts"
 import { type Bucket, fullBucket, isFull, type Rate, take } from "./token-bucket.ts"
 import type { Caller } from "./tokens.ts"
@@ -57,7 +56,7 @@ const named = {
 }
 
 export class Limits extends Context.Service<Limits, {
-  /** Fails with 429 and the seconds to wait when the caller asks too often. Without a caller, the network of the request's client counts. */
+  /** Fails with 429 and the seconds to wait when the caller asks too often. Without a caller, the request's address counts. */
   readonly admit: (caller: Option.Option<Limited>, request: HttpServerRequest.HttpServerRequest) => Effect.Effect<void, Refused>
   /**
    * Takes a place among the caller's unanswered requests, until the scope ends and the client has the answer. Fails with 429 when there is
@@ -99,7 +98,7 @@ export class Limits extends Context.Service<Limits, {
           const now = yield* Clock.currentTimeMillis
           const { kind, name } = Option.getOrElse(
             caller,
-            () => ({ kind: "address", name: clientNetwork(Option.getOrElse(request.remoteAddress, () => "")) } as const)
+            () => ({ kind: "address", name: Option.getOrElse(request.remoteAddress, () => "") } as const)
           )
           const key = `${kind} ${name}`
           const rate = rates[kind]

@@ -12,7 +12,6 @@ import type { Duplex } from "node:stream"
 import { withoutUpgrades } from "../../http/without-upgrades.ts"
 import { statesPath } from "../../schema/api/state.ts"
 import { codeOf, errorInWords } from "../../schema/system-error.ts"
-import { clientNetwork } from "../access/client-network.ts"
 import { jsonApiErrors, problem } from "../access/http-answer.ts"
 import { notFound, Refused } from "../refused.ts"
 import { ServerError, type ServerOptions, type TlsFiles } from "../settings.ts"
@@ -27,7 +26,7 @@ const silentConnection = 120_000
 const headerLimitBytes = 16 * 1024
 const urlLimit = 8 * 1024
 /**
- * The most open connections. An address, or a /64 of IPv6, may be a whole cluster, in which each of hundreds of workers keeps a few open.
+ * The most open connections. An address may be a whole cluster behind its gateway, in which each of hundreds of workers keeps a few open.
  */
 export const Connections = Context.Reference<Readonly<Record<"atOnce" | "ofOneAddress", number>>>("agent-job/server/Connections", {
   defaultValue: () => ({ atOnce: 4096, ofOneAddress: 3072 })
@@ -73,7 +72,7 @@ const refuse = (error: Error & { readonly code?: string }, socket: Duplex): void
 const shareConnections = (server: Server, ofOneAddress: number): void => {
   const open = new Map<string, number>()
   server.on("connection", (socket) => {
-    const from = clientNetwork(socket.remoteAddress ?? "")
+    const from = socket.remoteAddress ?? ""
     const count = (open.get(from) ?? 0) + 1
     open.set(from, count)
     socket.once("close", () => {

@@ -1,11 +1,11 @@
 // What agents take from the pool: stages, each offered with a token of its own until it is acknowledged. Used by the pool and task routes.
 // An offer without an acknowledgement is repeated after 30 s; to the same agent, which asks because the offer got lost, after 2 s at first.
 // So two agents may have the same offer. The stage belongs to the AgentTask that takes it first, and all others are refused.
-import { Clock, Context, Data, Effect, Equal, Layer, Option, Schema, Struct } from "effect"
+import { Clock, Context, Data, Effect, Layer, Option, Schema, Struct } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { mostRetries, retryDelayMillis } from "../../core/run/disruption.ts"
 import { RunEvent } from "../../core/run/run-machine.ts"
-import { plainly } from "../../core/task/task-result.ts"
+import { isStoredOf, plainly } from "../../core/task/task-result.ts"
 import type { Assignment } from "../../schema/api/pool-api.ts"
 import { taskHeader } from "../../schema/api/task-api.ts"
 import { mutates } from "../../schema/task/agent-task.ts"
@@ -306,7 +306,7 @@ const make = Effect.gen(function*() {
     sql.withTransaction(Effect.gen(function*() {
       const stage = yield* take(id, by)
       if (stage.result !== null) {
-        if (Equal.equals(plainly(stage.result), plainly(result))) return // as an older controller tells what a newer worker said
+        if (isStoredOf(plainly(stage.result), plainly(result))) return // as an older controller tells what a newer worker said
         if (Option.isNone(by.taskUid) || !(yield* ends.tellsOfDoubt(stage, result))) {
           return yield* conflict(
             "result-exists",

@@ -68,11 +68,12 @@ const examined = Effect.fnUntraced(function*(
   const podOf = (probe: string) => {
     const found = (tried[probe] ?? []).map((target) => ({ ...target, first: reaches(probe, target), last: reaches(probe, target) }))
     const ours = { name: "probe", state: { terminated: { message: JSON.stringify({ addresses: ["10.0.0.8"], findings: found }) } } }
+    const podIPs = [{ ip: "10.0.0.8" }]
     const status = probe === "listener"
       ? listening
       : injected
-      ? { phase: "Running", containerStatuses: [{ name: "a-proxy", state: {} }, ours] }
-      : { phase: "Succeeded", containerStatuses: [ours] }
+      ? { phase: "Running", podIPs, containerStatuses: [{ name: "a-proxy", state: {} }, ours] }
+      : { phase: "Succeeded", podIPs, containerStatuses: [ours] }
     return { metadata: kept, status }
   }
   const answer = (path: string, body: string): Answer => {

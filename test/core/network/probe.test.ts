@@ -9,7 +9,13 @@ it.each(["listener", "open", "closed", "task"] as const)(
   (probe) => {
     const config = configOf({
       global: { podAnnotations: { "k8s.v1.cni.cncf.io/networks": "other" } },
-      task: { podAnnotations: { "linkerd.io/inject": "disabled" }, runtimeClassName: "kata" }
+      task: {
+        podAnnotations: {
+          "linkerd.io/inject": "disabled",
+          "container.apparmor.security.beta.kubernetes.io/runner": "localhost/mine" // refused for a Pod without such a container
+        },
+        runtimeClassName: "kata"
+      }
     })
     const { metadata, spec } = probePod(config, "id", probe, [])
     const ofTask = job(taskOf(), config, 0).spec?.template

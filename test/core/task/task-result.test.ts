@@ -67,6 +67,12 @@ it.each([
   { given: "another outcome", stored: { ...success, outcome: "failed" as const }, is: false }
 ])("is what is stored of it if that is $given: $is", ({ is, stored }) => expect(isStoredOf(success, stored)).toBe(is))
 
+it("is what is stored of it, too, without the counts that an older CRD does not have", () => {
+  const counts = { add: 1, change: 0, destroy: 0 }
+  const result = { ...success, changes: { ...counts, import: 2 } }
+  expect([counts, { ...counts, add: 2 }].map((changes) => isStoredOf(result, { ...success, changes }))).toEqual([true, false])
+})
+
 it("is what is stored of it, too, with a plain reason in the place of one that an older CRD does not have", () => {
   const result = { ...success, outcome: "failed", reason: "DiskFull" } as const
   expect(["DiskFull", "ExitCode", "Completed"].map((reason) => isStoredOf(result, { ...result, reason }))).toEqual([true, true, false])
