@@ -103,7 +103,9 @@ const knownOf =
     const hash = sha256(token)
     const name = said === "" ? hash.toString("hex").slice(0, 8) : said
     if (whose === "pool" && role !== "everything") {
-      return unusable(`The pool token file ${file} has the word role beside the token of ${name}, and only user tokens have roles; take it from that line.`)
+      return unusable(
+        `The pool token file ${file} has the word role beside the token of ${name}, and only user tokens have roles; take it from that line.`
+      )
     }
     return role === undefined
       ? unusable(

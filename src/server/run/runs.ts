@@ -229,9 +229,15 @@ const make = Effect.gen(function*() {
     yield* stages.create(next.id, "plan")
   })
 
-  /** Returns the run that the same request started, unless that ended without an apply, or is older than any repeated request. */
-  const startedBefore = Effect.fnUntraced(function*(wanted: Readonly<Record<string, unknown>>) {
-    const isSame = Object.entries(wanted).map(([column, value]) => sql`${sql(column)} IS ${value}`)
+  /**
+   * Returns the run that the same request started, unless that ended without an apply, or is older than any repeated request. An earlier
+   * version did not note who started it.
+   */
+  const startedBefore = Effect.fnUntraced(function*({ startedBy = null, ...wanted }: Readonly<Record<string, unknown>>) {
+    const isSame = [
+      sql`(startedBy IS NULL OR startedBy IS ${startedBy})`,
+      ...Object.entries(wanted).map(([column, value]) => sql`${sql(column)} IS ${value}`)
+    ]
     const since = yield* instantAfter(-repeatedForMillis)
     const found = yield* row(Schema.Struct({ id: RunId }))(
       sql`SELECT id FROM runs WHERE ${sql.and(isSame)} AND createdAt >= ${since} AND ${

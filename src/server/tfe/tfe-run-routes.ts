@@ -116,7 +116,11 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const action = (name: "discard" | "cancel", event: RunEvent) =>
     needing("plan")("POST", `/api/v2/runs/:id/actions/${name}`, (_, { id = "" }, user) =>
       Effect.gen(function*() {
-        yield* permit(user, neededToStop(yield* runs.get(id), user), `to ${name} a run that somebody else started, or whose apply is approved`)
+        yield* permit(
+          user,
+          neededToStop(yield* runs.get(id), user),
+          `to ${name} a run that somebody else started, or whose apply is approved`
+        )
         yield* runs.step(id, event, { stoppedBy: user.name })
         return accepted
       }))

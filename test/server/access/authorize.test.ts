@@ -89,7 +89,9 @@ describe("a token with role=plan", () => {
       const mine = yield* Effect.forEach([start(), start()], (made) => Effect.map(made, ({ json }) => String(json.data.id)))
       const hers = yield* ada.start("other")
       for (const action of ["discard", "cancel"] as const) {
-        expect(said(yield* ci.act(hers, action))).toEqual(refusedTo(`to ${action} a run that somebody else started, or whose apply is approved`))
+        expect(said(yield* ci.act(hers, action))).toEqual(
+          refusedTo(`to ${action} a run that somebody else started, or whose apply is approved`)
+        )
         expect((yield* ci.act("run-none", action)).status).toBe(404)
       }
       expect((yield* ada.view(hers)).cancelAsked).toBe(false)

@@ -176,7 +176,10 @@ describe("a run that saves its plan", () => {
       const workspaceId = yield* me.workspace("demo")
       const { id } = yield* ci.upload(workspaceId, archiveOf({ "main.tf": "" }))
       const theirs = yield* Effect.forEach(Array.from({ length: 21 }, (_, at) => String(at)), (message) =>
-        Effect.tap(Effect.map(ci.run(workspaceId, { ...saving, message }, id), ({ json }) => String(json.data.id)), () => planWith(url)))
+        Effect.tap(
+          Effect.map(ci.run(workspaceId, { ...saving, message }, id), ({ json }) => String(json.data.id)),
+          () => planWith(url)
+        ))
       const statuses = yield* Effect.forEach([mine, ...theirs.slice(0, 2)], (run) => Effect.map(me.view(run), ({ status }) => status))
       expect(statuses).toEqual(["planned", "discarded", "planned"])
     }))
