@@ -1,6 +1,7 @@
 // What the role of a user's token allows: each request needs a role, and a token has one.
 // Invariant: what is not marked as needing less is allowed only to a token without a role.
 // Used by server/access/authorize for each route, by the TFE routes for runs, and by the TFE documents, which tell clients beforehand.
+import type { RunStatus } from "../../schema/api/run.ts"
 import { type Role, roles } from "../text/token-lines.ts"
 
 /** Whose token it is, as its line in the token file says. */
@@ -18,9 +19,14 @@ export const neededBy = (method: string): Role => method === "GET" ? "read" : "e
 export const neededToStart = ({ autoApply, planOnly }: { readonly autoApply: boolean; readonly planOnly: boolean }): Role =>
   autoApply && !planOnly ? "everything" : "plan"
 
-/** Returns what it needs to cancel or discard a run. Whose it is, is told by the name, which a new token may have too. */
-export const neededToStop = ({ startedBy }: { readonly startedBy: string | null }, { name }: Holder): Role =>
-  startedBy === name ? "plan" : "everything"
+/**
+ * Returns what it needs to cancel or discard a run. Whose it is, is told by the name, which a new token may have too. The apply is of whoever
+ * approved it, which no `role=plan` may.
+ */
+export const neededToStop = (
+  { startedBy, status }: { readonly startedBy: string | null; readonly status: RunStatus },
+  { name }: Holder
+): Role => startedBy === name && status !== "confirmed" && status !== "applying" ? "plan" : "everything"
 
 /** Returns the sentence that refuses what was asked; undefined if it is allowed. */
 export const notAllowed = ({ name, role }: Holder, needed: Role, asked: string): string | undefined =>

@@ -1,7 +1,7 @@
 // The record of the writes that a person, an agent or a stage made, but for those that come all the time (`unrecordedPaths`): who did what, when and in which request.
 // Invariant: the transaction of a change has its entry (store/act); entries are only ever added, which the table itself enforces.
 // Used by server/access/authorize, which serves every route that writes, and by the route that shows the trail.
-import { Context, Effect, Layer, Option } from "effect"
+import { Clock, Context, Effect, Layer, Option } from "effect"
 import { SqlClient, type SqlError, type Statement } from "effect/sql"
 import { AuditEntry, type AuditList } from "../../schema/api/audit.ts"
 import { poolPath, poolRoute } from "../../schema/api/pool-api.ts"
@@ -13,6 +13,7 @@ import { Refused } from "../refused.ts"
 import { type Act, CurrentAct } from "../store/act.ts"
 import { row, rows } from "../store/database.ts"
 import type { Params } from "./http-answer.ts"
+import { type Bucket, fullBucket, type Rate, take } from "./token-bucket.ts"
 import type { Caller } from "./tokens.ts"
 
 export interface Asked {
@@ -28,6 +29,9 @@ export type About = { readonly all: true } | { readonly run: { readonly id: RunI
   readonly workspace: { readonly id: string; readonly name: WorkspaceName }
 }
 export const everything: About = { all: true }
+
+/** How many refusals of one name have an entry: a token that may only read would fill the disk with them, and entries stay for good. */
+const recordedRefusals: Rate = { perSecond: 1 / 60, burst: 30 }
 
 const entriesAtOnce = 100
 /** How many entries are looked through for one answer, in a few hundredths of a second: the trail only grows. */
@@ -62,22 +66,33 @@ const actOf = ({ by, method, params, path, requestId }: Asked, isDue: boolean): 
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
 
+  /** By the names of those whose token has a role. */
+  const refusals = new Map<string, Bucket>()
+  const isRefusalDue = (name: string) =>
+    Effect.map(Clock.currentTimeMillis, (now) => {
+      const { bucket, waitSeconds } = take(refusals.get(name) ?? fullBucket(recordedRefusals, now), recordedRefusals, now)
+      refusals.set(name, bucket)
+      return waitSeconds === 0
+    })
+
   /** Runs what a request does before its handler. No commit of it writes the request's entry; the stores add what is recorded of it. */
   const beforehand = <A, E, R>(asked: Asked, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
     Effect.provideService(effect, CurrentAct, actOf(asked, false))
 
   /**
    * Runs a handler. Each write that succeeds has an entry, also where it found nothing to change; and so has whatever the role of a token
-   * does not allow, be it only to read.
+   * does not allow, be it only to read, unless there are too many of them.
    */
   const recorded = <A, E, R>(asked: Asked, answer: Effect.Effect<A, E, R>): Effect.Effect<A, E | SqlError.SqlError, R> => {
     const act = actOf(asked, isWrite(asked))
     const unlessWritten = Effect.suspend(() => act.isDue ? sql.withTransaction(Effect.void) : Effect.void)
     const ifNotAllowed = (failure: unknown) => {
       if (!(failure instanceof Refused) || failure.status !== 403) return Effect.void
-      act.isDue = true
       act.end = "not allowed"
-      return unlessWritten
+      return Effect.flatMap(isRefusalDue(asked.by.name), (isDue) => {
+        act.isDue = isDue
+        return unlessWritten
+      })
     }
     return answer.pipe(Effect.tapError(ifNotAllowed), Effect.tap(() => unlessWritten), Effect.provideService(CurrentAct, act))
   }

@@ -77,14 +77,10 @@ export const routesForUsers = (form: Form) =>
   Effect.gen(function*() {
     const { user } = yield* Tokens
     const known = yield* routesOfHolders(user, form)
-    const permitted = (needed: (method: string) => Role): typeof known => (method, path, handler) =>
+    const needing = (needed?: Role): typeof known => (method, path, handler) =>
       known(method, path, (request, params, user) =>
-        Effect.andThen(permit(user, needed(method), `${method} ${path}`), handler(request, params, user)))
-    const needing = (role: Role) =>
-      permitted(() =>
-        role
-      )
-    return { needing, route: permitted(neededBy) }
+        Effect.andThen(permit(user, needed ?? neededBy(method), `${method} ${path}`), handler(request, params, user)))
+    return { needing, route: needing() }
   })
 
 /**

@@ -1,6 +1,6 @@
 // How often a caller may ask: a bucket that fills steadily, and from which every request takes one token.
 // Invariant: over any time, no more is granted than the burst and what has flowed in since; a refusal says when to come again.
-// Used by server/access/limits.ts.
+// Used by server/access/limits.ts for requests, and by server/access/audit.ts for entries of refusals.
 
 export interface Rate {
   readonly perSecond: number

@@ -103,11 +103,13 @@ const knownOf =
     const hash = sha256(token)
     const name = said === "" ? hash.toString("hex").slice(0, 8) : said
     if (whose === "pool" && role !== "everything") {
-      return unusable(`The pool token file ${file} gives the token of ${name} a role, which only user tokens have; take it from that line.`)
+      return unusable(
+        `The pool token file ${file} has the word role beside the token of ${name}, and only user tokens have roles; take it from that line.`
+      )
     }
     return role === undefined
       ? unusable(
-        `The user token file ${file} gives the token of ${name} a role that there is not; let that line end with ${knownRoles}, or with the name of one who may do everything.`
+        `The user token file ${file} gives the token of ${name} a role that there is not; let that line end with ${knownRoles}, or with a name without the word role, of one who may do everything.`
       )
       : Effect.succeed({ hash, name, role })
   }

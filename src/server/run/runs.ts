@@ -2,7 +2,7 @@
 // Invariant: one run that may apply holds a workspace, from its turn, or its approval if it was saved, to its end; others wait, oldest first. An import holds none: its rescue keeps others from applying.
 // Used by the TFE routes (a person's wishes) and by assignments and stage-ends (an agent's words).
 import { Context, Effect, Layer, Option, Schema } from "effect"
-import { SqlClient, type SqlError } from "effect/sql"
+import { SqlClient, type SqlError, type Statement } from "effect/sql"
 import { isFinal, move, RunEvent } from "../../core/run/run-machine.ts"
 import { Approval, RunStatus } from "../../schema/api/run.ts"
 import { RunId, Sha256, Timestamp, WorkspaceName } from "../../schema/names.ts"
@@ -111,7 +111,7 @@ export interface Chosen {
   readonly open?: true
 }
 
-/** How many saved plans of a workspace wait for their approval: each keeps its file, and nobody may ever come for it. */
+/** How many saved plans of a workspace and a person wait for their approval: each keeps its file, and nobody may ever come for it. */
 const mostSaved = 20
 
 /** Reports whether the run waits for its workspace before it plans. An import does not, because the workspace waits for it. */
@@ -229,9 +229,15 @@ const make = Effect.gen(function*() {
     yield* stages.create(next.id, "plan")
   })
 
-  /** Returns the run that the same request started, unless that ended without an apply, or is older than any repeated request. */
-  const startedBefore = Effect.fnUntraced(function*(wanted: Readonly<Record<string, unknown>>) {
-    const isSame = Object.entries(wanted).map(([column, value]) => sql`${sql(column)} IS ${value}`)
+  /**
+   * Returns the run that the same request started, unless that ended without an apply, or is older than any repeated request. An earlier
+   * version did not note who started it.
+   */
+  const startedBefore = Effect.fnUntraced(function*({ startedBy = null, ...wanted }: Readonly<Record<string, unknown>>) {
+    const isSame = [
+      sql`(startedBy IS NULL OR startedBy IS ${startedBy})`,
+      ...Object.entries(wanted).map(([column, value]) => sql`${sql(column)} IS ${value}`)
+    ]
     const since = yield* instantAfter(-repeatedForMillis)
     const found = yield* row(Schema.Struct({ id: RunId }))(
       sql`SELECT id FROM runs WHERE ${sql.and(isSame)} AND createdAt >= ${since} AND ${
@@ -280,11 +286,11 @@ const make = Effect.gen(function*() {
   const removePlanFile = ({ planSha256 }: Run) =>
     planSha256 === null ? Effect.void : sql.afterCommit(removeUnnamed([{ sha256: planSha256 }]))
 
-  /** Discards the saved plans of a workspace that wait for their approval, but the newest `most`. */
+  /** Discards the saved plans of a workspace that wait for their approval, and that are `which`. */
   const discardSaved = Effect.fnUntraced(
-    function*({ workspaceId }: Run, most: number, stoppedBy: string): Effect.fn.Return<void, StoreFailure> {
+    function*({ workspaceId }: Run, which: Statement.Fragment, stoppedBy: string): Effect.fn.Return<void, StoreFailure> {
       const waiting = yield* rows(Schema.Struct({ id: RunId }))(
-        sql`SELECT id FROM runs WHERE workspaceId = ${workspaceId} AND saved = 1 AND status = 'planned' ORDER BY seq DESC LIMIT -1 OFFSET ${most}`
+        sql`SELECT id FROM runs WHERE workspaceId = ${workspaceId} AND saved = 1 AND status = 'planned' ${which}`
       )
       for (const { id } of waiting) yield* step(id, RunEvent.Discard(), { stoppedBy })
     }
@@ -306,7 +312,7 @@ const make = Effect.gen(function*() {
     /** A restored database may not have the start of a stage whose result speaks of its state. */
     const hasBegun = ({ result, startedAt }: StageRow) => startedAt !== null || result?.statePushed !== undefined
     const applies = (yield* stages.ofRun(run.id)).filter(({ stage }) => mutates(stage))
-    if (applies.some(hasBegun)) yield* discardSaved(run, 0, `the run ${run.id}, which began to apply its own plan`)
+    if (applies.some(hasBegun)) yield* discardSaved(run, sql``, `the run ${run.id}, which began to apply its own plan`)
     else if (applies.every(({ taskUid }) => taskUid !== null)) yield* journals.forgetPlanned(run.id) // no task may yet say that it ran
     yield* sql`UPDATE workspaces SET currentRunId = NULL WHERE id = ${run.workspaceId} AND currentRunId = ${run.id}`
     yield* dispatch(run.workspaceId)
@@ -324,7 +330,8 @@ const make = Effect.gen(function*() {
       yield* commits.news(`logs ${run.id}`)
       if (next.status === "confirmed") yield* stages.create(run.id, run.destroy ? "destroy" : "apply")
       if (run.saved && next.status === "planned") {
-        yield* discardSaved(run, mostSaved, `the run ${run.id}, since ${mostSaved} newer plans are saved`)
+        const tooMany = sql`AND startedBy IS ${run.startedBy} ORDER BY seq DESC LIMIT -1 OFFSET ${mostSaved}`
+        yield* discardSaved(run, tooMany, `the run ${run.id}, since ${mostSaved} newer plans are saved`)
       }
       if (isFinal(next.status)) yield* end(run)
       else if (next.cancelAsked) yield* stages.cancel(run.id)

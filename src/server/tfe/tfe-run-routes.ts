@@ -18,6 +18,7 @@ import { Logs } from "../run/logs.ts"
 import { type Run, Runs, type WholeRun } from "../run/runs.ts"
 import { StageEnds } from "../run/stage-ends.ts"
 import { Stages } from "../run/stages.ts"
+import { actsOn } from "../store/act.ts"
 import { runOfStep } from "../store/ids.ts"
 import { ownVariables, Variables } from "../workspace/variables.ts"
 import { Workspaces } from "../workspace/workspaces.ts"
@@ -91,6 +92,7 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
     const planOnly = attributes["plan-only"] === true || version.speculative
     const saved = attributes["save-plan"] === true && !planOnly
     const autoApply = !saved && (attributes["auto-apply"] ?? workspace.autoApply)
+    yield* actsOn(workspace.id) // in the trail, a run that is not started is about its workspace
     yield* permit(user, neededToStart({ autoApply, planOnly }), "a run that applies by itself (auto-apply)")
     const own = attributes.variables ?? []
     return yield* runs.create({
@@ -116,7 +118,11 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const action = (name: "discard" | "cancel", event: RunEvent) =>
     needing("plan")("POST", `/api/v2/runs/:id/actions/${name}`, (_, { id = "" }, user) =>
       Effect.gen(function*() {
-        yield* permit(user, neededToStop(yield* runs.get(id), user), `to ${name} a run that somebody else started`)
+        yield* permit(
+          user,
+          neededToStop(yield* runs.get(id), user),
+          `to ${name} a run that somebody else started, or whose apply is approved`
+        )
         yield* runs.step(id, event, { stoppedBy: user.name })
         return accepted
       }))

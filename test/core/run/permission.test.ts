@@ -46,12 +46,19 @@ describe("what is needed", () => {
     ({ needed, ...run }) => expect(neededToStart(run)).toBe(needed)
   )
 
-  it.each([
-    { startedBy: "CI", needed: "plan" },
-    { startedBy: "Ada", needed: "everything" },
-    { startedBy: null, needed: "everything" }
-  ])(
-    "to stop a run that $startedBy started: $needed",
-    ({ needed, startedBy }) => expect(neededToStop({ startedBy }, { name: "CI", role: "plan" })).toBe(needed)
+  it.each(
+    [
+      { startedBy: "CI", status: "pending", needed: "plan" },
+      { startedBy: "CI", status: "planning", needed: "plan" },
+      { startedBy: "CI", status: "planned", needed: "plan" },
+      { startedBy: "CI", status: "confirmed", needed: "everything" },
+      { startedBy: "CI", status: "applying", needed: "everything" },
+      { startedBy: "CI", status: "applied", needed: "plan" },
+      { startedBy: "Ada", status: "planned", needed: "everything" },
+      { startedBy: null, status: "planned", needed: "everything" }
+    ] as const
+  )(
+    "to stop a run that $startedBy started and that is $status: $needed",
+    ({ needed, ...run }) => expect(neededToStop(run, { name: "CI", role: "plan" })).toBe(needed)
   )
 })

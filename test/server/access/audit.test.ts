@@ -2,6 +2,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, Option, Schema, Scope } from "effect"
 import { SqlClient } from "effect/sql"
+import { TestClock } from "effect/testing"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
@@ -12,6 +13,7 @@ import { taskPath } from "../../../src/schema/api/task-api.ts"
 import { tfePath } from "../../../src/schema/api/tfe-api.ts"
 import { RunId, WorkspaceName } from "../../../src/schema/names.ts"
 import { Audit, everything } from "../../../src/server/access/audit.ts"
+import { Refused } from "../../../src/server/refused.ts"
 import { Workspaces } from "../../../src/server/workspace/workspaces.ts"
 import {
   agent,
@@ -108,28 +110,51 @@ describe("the audit trail", () => {
     Effect.gen(function*() {
       const url = yield* server
       const id = yield* person(url).start("demo")
+      const workspaceId = yield* person(url).workspace("demo")
       const before = yield* trail(url)
       const ci = person(url, planToken)
       const refused = [
         yield* ask(`${url}/api/state/v1/workspaces/demo`, readToken),
         yield* ci.act(id, "apply"),
         yield* ci.act(id, "cancel"),
-        yield* ci.as("POST", tfePath.workspaces("default"), { data: { type: "workspaces", attributes: { name: "new" } } })
+        yield* ci.as("POST", tfePath.workspaces("default"), { data: { type: "workspaces", attributes: { name: "new" } } }),
+        yield* ci.run(workspaceId, { "auto-apply": true })
       ]
       const entries = (yield* trail(url)).slice(0, -before.length).toReversed()
-      expect(refused.map(({ status }) => status)).toEqual([403, 403, 403, 403])
+      expect(refused.map(({ status }) => status)).toEqual([403, 403, 403, 403, 403])
       expect(entries.map(({ requestId }) => requestId)).toEqual(refused.map(({ headers }) => headers.get("x-request-id")))
       expect(entries.map(({ action, kind, name, object }) => [`${kind} ${name}`, action, object])).toEqual([
         ["user Board", "GET /api/state/v1/workspaces/:name (not allowed)", "demo"],
         ["user CI", "POST /api/v2/runs/:id/actions/apply (not allowed)", id],
         ["user CI", "POST /api/v2/runs/:id/actions/cancel (not allowed)", id],
-        ["user CI", "POST /api/v2/organizations/:organization/workspaces (not allowed)", ""]
+        ["user CI", "POST /api/v2/organizations/:organization/workspaces (not allowed)", ""],
+        ["user CI", "POST /api/v2/runs (not allowed)", workspaceId]
       ])
       expect((yield* trailOf(url, auditPath.run(id))).map(({ action }) => action.endsWith("(not allowed)")).slice(0, 2)).toEqual([
         true,
         true
       ])
     }))
+
+  it.effect("has of what a role did not allow thirty at once of a name and then one a minute, and all is answered alike", () =>
+    inStores(
+      Effect.gen(function*() {
+        const { page, recorded } = yield* Audit
+        const notAllowed = new Refused({ status: 403, error: "not-allowed", message: "It may not." })
+        const refused = (name: string, times: number) => {
+          const asked = { by: { kind: "user", name, role: "read" }, method: "GET", path: "/", params: {}, requestId: "req-1" } as const
+          return Effect.replicateEffect(Effect.flip(recorded(asked, Effect.fail(notAllowed))), times)
+        }
+        const names = Effect.map(page(everything, Option.none()), ({ entries }) => entries.map(({ name }) => name).toReversed())
+        const ofBoard = Array.from({ length: 30 }, () => "Board")
+        expect(yield* refused("Board", 100)).toEqual(Array.from({ length: 100 }, () => notAllowed))
+        yield* refused("Other", 1)
+        expect(yield* names).toEqual([...ofBoard, "Other"])
+        yield* TestClock.adjust("1 minute")
+        yield* refused("Board", 2)
+        expect(yield* names).toEqual([...ofBoard, "Other", "Board"])
+      })
+    ))
 
   it.live("has nothing of why a stage waits, however often its agent tells that", () =>
     Effect.gen(function*() {

@@ -6,6 +6,7 @@ import { join } from "node:path"
 import { statePath, statesPath } from "../../../src/schema/api/state.ts"
 import { tfePath } from "../../../src/schema/api/tfe-api.ts"
 import {
+  agent,
   type Answer,
   applying,
   archiveOf,
@@ -21,7 +22,8 @@ import {
   state,
   succeeded,
   userToken,
-  withChanges
+  withChanges,
+  worker
 } from "../live-server.ts"
 
 const archive = archiveOf({ "main.tf": "output \"m\" { value = 1 }" })
@@ -87,13 +89,29 @@ describe("a token with role=plan", () => {
       const mine = yield* Effect.forEach([start(), start()], (made) => Effect.map(made, ({ json }) => String(json.data.id)))
       const hers = yield* ada.start("other")
       for (const action of ["discard", "cancel"] as const) {
-        expect(said(yield* ci.act(hers, action))).toEqual(refusedTo(`to ${action} a run that somebody else started`))
+        expect(said(yield* ci.act(hers, action))).toEqual(
+          refusedTo(`to ${action} a run that somebody else started, or whose apply is approved`)
+        )
         expect((yield* ci.act("run-none", action)).status).toBe(404)
       }
       expect((yield* ada.view(hers)).cancelAsked).toBe(false)
       expect((yield* ci.act(mine[1] ?? "", "discard")).status).toBe(202)
       expect((yield* ci.act(mine[0] ?? "", "cancel")).status).toBe(202)
       expect(said(yield* ci.act(mine[0] ?? "", "force-cancel"))).toEqual(refusedTo("POST /api/v2/runs/:id/actions/force-cancel"))
+    }))
+
+  it.live("stops nothing that another has approved, and clients are told so beforehand", () =>
+    Effect.gen(function*() {
+      const { ada, ci, start, url } = yield* scene()
+      const run = String((yield* start()).json.data.id)
+      const maySee = Effect.map(ci.as("GET", `/api/v2/runs/${run}`), ({ json }) => json.data.attributes.permissions["can-cancel"])
+      yield* planWith(url)
+      expect(yield* maySee).toBe(true)
+      yield* ada.act(run, "apply")
+      yield* worker(url, yield* agent(url).take).lock("a")
+      expect(yield* maySee).toBe(false)
+      expect((yield* ci.act(run, "cancel")).status).toBe(403)
+      expect(yield* ada.view(run)).toMatchObject({ status: "applying", cancelAsked: false })
     }))
 
   it.live("gets a run of its own where somebody else has asked for the same", () =>

@@ -90,6 +90,8 @@ describe("a token file", () => {
   it.live.each([
     { line: "a-token-of-the-ci-01 CI role=write", whose: "CI" },
     { line: "a-token-of-the-ci-01 role=plan CI", whose: "CI" },
+    { line: "a-token-of-the-ci-01 CI role =plan", whose: "CI =plan" },
+    { line: "a-token-of-the-ci-01 CI (role=plan)", whose: "CI" },
     { line: "a-token-of-the-ci-01 Role=plan", whose: "06941456" }
   ])("gives no token a role that there is not, nor everything instead: $line", ({ line, whose }) =>
     Effect.map(
@@ -97,7 +99,7 @@ describe("a token file", () => {
       ({ error, made }) =>
         expect([exitCodeOf(error), error.message]).toEqual([
           2,
-          `The user token file ${made}/user.token gives the token of ${whose} a role that there is not; let that line end with role=read or role=plan, or with the name of one who may do everything.`
+          `The user token file ${made}/user.token gives the token of ${whose} a role that there is not; let that line end with role=read or role=plan, or with a name without the word role, of one who may do everything.`
         ])
     ))
 
@@ -117,7 +119,7 @@ describe("a token file", () => {
       ({ error, made }) =>
         expect([exitCodeOf(error), error.message]).toEqual([
           2,
-          `The pool token file ${made}/pool.token gives the token of prod a role, which only user tokens have; take it from that line.`
+          `The pool token file ${made}/pool.token has the word role beside the token of prod, and only user tokens have roles; take it from that line.`
         ])
     ))
 

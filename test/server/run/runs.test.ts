@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Stream } from "effect"
+import { SqlClient } from "effect/sql"
 import { TestClock } from "effect/testing"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
@@ -127,7 +128,7 @@ describe("a run that is asked for again with the same configuration", () => {
     const { id: configurationVersionId } = yield* configurations.create(workspaceId, false)
     yield* configurations.upload(configurationVersionId, Stream.succeed(archiveOf({ "main.tf": "" })))
     const archiveSha256 = (yield* configurations.get(configurationVersionId)).sha256 ?? expect.fail("it was uploaded")
-    const wanted = { ...plainRun, workspaceId, configurationVersionId, archiveSha256, autoApply: true }
+    const wanted = { ...plainRun, workspaceId, configurationVersionId, archiveSha256, autoApply: true, startedBy: "Ada" }
     return { runs, ask: Effect.map(runs.create({ ...wanted, once: true }), ({ id }) => id), other: runs.create(wanted) }
   })
   const planned = RunEvent.Planned({ hasChanges: true })
@@ -154,6 +155,14 @@ describe("a run that is asked for again with the same configuration", () => {
       const first = yield* ask
       for (const event of events) yield* runs.step(first, event)
       expect((yield* ask) === first).toBe(isSame)
+    })))
+
+  it.effect("is the same where a version that did not know who starts a run began it", () =>
+    inStores(Effect.gen(function*() {
+      const { ask } = yield* asking
+      const first = yield* ask
+      yield* (yield* SqlClient.SqlClient)`UPDATE runs SET startedBy = NULL`
+      expect(yield* ask).toBe(first)
     })))
 
   it.effect("is another one where it cannot be a repeated request", () =>

@@ -4,7 +4,21 @@ import { Effect } from "effect"
 import { readdirSync } from "node:fs"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
-import { agent, directory, failed, person, planWith, serve, server, sha256, succeeded, withoutPools, worker } from "../live-server.ts"
+import {
+  agent,
+  archiveOf,
+  directory,
+  failed,
+  person,
+  planToken,
+  planWith,
+  serve,
+  server,
+  sha256,
+  succeeded,
+  withoutPools,
+  worker
+} from "../live-server.ts"
 
 const saving = { "save-plan": true }
 const holderOf = (url: string) =>
@@ -151,6 +165,23 @@ describe("a run that saves its plan", () => {
       const statuses = yield* Effect.forEach(ids, (id) => Effect.map(me.view(id), ({ status }) => status))
       expect(statuses).toEqual(["discarded", "discarded", ...Array.from({ length: 20 }, () => "planned")])
       expect((yield* me.view(ids[0]!)).stoppedBy).toBe(`the run ${ids[20]}, since 20 newer plans are saved`)
+    }))
+
+  it.live("stays, however many wait that others started, who may not approve them", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const [me, ci] = [person(url), person(url, planToken)]
+      const mine = yield* me.start("demo", saving)
+      yield* planWith(url)
+      const workspaceId = yield* me.workspace("demo")
+      const { id } = yield* ci.upload(workspaceId, archiveOf({ "main.tf": "" }))
+      const theirs = yield* Effect.forEach(Array.from({ length: 21 }, (_, at) => String(at)), (message) =>
+        Effect.tap(
+          Effect.map(ci.run(workspaceId, { ...saving, message }, id), ({ json }) => String(json.data.id)),
+          () => planWith(url)
+        ))
+      const statuses = yield* Effect.forEach([mine, ...theirs.slice(0, 2)], (run) => Effect.map(me.view(run), ({ status }) => status))
+      expect(statuses).toEqual(["planned", "discarded", "planned"])
     }))
 
   it.live("ends with its plan where that changes nothing, or only a plan was asked for", () =>
