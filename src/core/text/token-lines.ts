@@ -18,8 +18,11 @@ export interface TokenLine {
 const roleWords: ReadonlyMap<string, Role> = new Map([["role=read", "read"], ["role=plan", "plan"]])
 export const knownRoles: string = [...roleWords.keys()].join(" or ")
 
-/** Reports whether a word may be meant as a role, well written or not. Taken for a part of a name, it would leave the token everything. */
-const isRole = (word: string): boolean => /(?<![\p{L}\p{N}])roles?(?![\p{L}\p{N}])/iu.test(word)
+/**
+ * Reports whether a word may be meant as a role, well written or not. Taken for a part of a name, it would leave the token everything. Names
+ * such as `deploy-role` are none.
+ */
+const isRole = (word: string): boolean => /(?<![\p{L}\p{N}])roles?(?:[=:]|(?<!-roles?)(?![\p{L}\p{N}-]))/iu.test(word)
 
 const roleIn = (words: ReadonlyArray<string>): Role | undefined => {
   const first = words.findIndex(isRole)
