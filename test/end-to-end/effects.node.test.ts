@@ -83,11 +83,12 @@ describe.concurrent("an apply that dies", () => {
 
       const { runId } = JSON.parse((await agentJob("state", "rescue", scene.name, "--import", "-o", "json")).stdout)
       const planned = await untilRun(runId, "is planned", ({ status }) => status === "planned")
-      assert.deepStrictEqual(planned.changes, { add: 0, change: 0, destroy: 0 })
+      const unsaved = run.stages.at(-1)?.effects?.unsaved ?? []
+      assert.deepStrictEqual(planned.changes, { add: 0, change: 0, destroy: 0, import: unsaved.length })
       assert.strictEqual((await agentJob("approve", runId)).code, 0)
       assert.strictEqual((await untilFinal(runId)).status, "applied")
       const saved = await idsIn(scene.name)
-      for (const { id: missing = "" } of run.stages.at(-1)?.effects?.unsaved ?? []) {
+      for (const { id: missing = "" } of unsaved) {
         assert.isTrue(
           saved.has(missing),
           `${missing} is imported`

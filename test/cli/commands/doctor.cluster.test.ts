@@ -53,6 +53,8 @@ const kubelet = Effect.fnUntraced(function*(
   const kubernetes = yield* Kubernetes
   const over = (pod: KubernetesObject) => ({
     phase: "Succeeded",
+    podIP: "10.0.0.8",
+    podIPs: [{ ip: "10.0.0.8" }],
     containerStatuses: [{
       name: "probe",
       image: "i",
