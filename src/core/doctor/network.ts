@@ -231,8 +231,8 @@ const needs = ({ config, found }: Judged, apiServer: ReadonlyArray<ProbeTarget>)
 export type Isolation = "proven" | "refuted" | "unknown"
 
 /**
- * Returns what the network's checks say about the isolation of tasks. Policies that come late, or hold for one family of addresses alone,
- * speak against it as a failed check does, whatever else is unknown.
+ * Returns what the network's checks say about the isolation of tasks. Policies that come late, and an address of a Pod for which they may not
+ * hold, speak against it as a failed check does, whatever else is unknown.
  */
 export const isolationBy = (checks: ReadonlyArray<Check>): Isolation => {
   const is = (wanted: CheckName, as: Check["outcome"]) => checks.some(({ name, outcome }) => name === wanted && outcome === as)

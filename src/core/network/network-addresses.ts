@@ -34,10 +34,8 @@ const translated = (cidr: string): string => {
   return `64:ff9b::${(bits >>> 16).toString(16)}:${(bits & 0xffff).toString(16)}/${96 + Number(length)}`
 }
 
-const denied = {
-  ipv4: [linkLocal.ipv4, ...elsewhere.ipv4],
-  ipv6: [linkLocal.ipv6, ...elsewhere.ipv6, ...[linkLocal.ipv4, ...elsewhere.ipv4].map(translated)]
-}
+const denied4 = [linkLocal.ipv4, ...elsewhere.ipv4]
+const denied = { ipv4: denied4, ipv6: [linkLocal.ipv6, ...elsewhere.ipv6, ...denied4.map(translated)] }
 
 /** Networks that belong to nobody on the internet, from which some clusters give their Pods and Services addresses. */
 const unrouted = ["198.18.0.0/15", "240.0.0.0/4"]
