@@ -231,6 +231,25 @@ describe("promtool", () => {
     })).toMatchObject(obeyed)
   })
 
+  it("sees by them that the server's certificate ends within a week, unless a longer part of its life is left than a renewal leaves", () => {
+    const of = (end: string, namespace: string, value: number) => ({
+      series: `agent_job_server_certificate_${end}_timestamp_seconds{namespace="${namespace}",pod="server"}`,
+      values: `${value}x2000`
+    })
+    const day = 86_400
+    const alert = "AgentJobCertificateEnds"
+    expect(promtool({
+      interval: "1m",
+      input_series: [
+        of("not_before", "year", -360 * day),
+        of("not_after", "year", 8 * day),
+        of("not_before", "day", 0),
+        of("not_after", "day", day)
+      ],
+      alert_rule_test: [look(alert, "19h"), look(alert, "20h", "day"), look(alert, "23h", "day"), look(alert, "25h", "day", "year")]
+    })).toMatchObject(obeyed)
+  })
+
   it("sees by them that the values cannot be used, and that the controller is behind", () => {
     const of = (metric: string, namespace: string, values: string) => ({
       series: `agent_job_${metric}{namespace="${namespace}",pod="one"}`,

@@ -14,7 +14,7 @@ export interface Authority {
   readonly file: string
   readonly cert: string
   /** A directory with tls.crt and tls.key, as the kubelet mounts one; the certificate is for server and client. */
-  readonly sign: (subject: string, alternativeNames?: string) => Signed & { readonly directory: string }
+  readonly sign: (subject: string, alternativeNames?: string, days?: number) => Signed & { readonly directory: string }
 }
 
 const openssl = (...args: ReadonlyArray<string>) => execFileSync("openssl", args, { stdio: ["ignore", "pipe", "ignore"] })
@@ -27,7 +27,7 @@ export const authority = (place: string): Authority => {
   return {
     file,
     cert: readFileSync(file, "utf8"),
-    sign: (subject, alternativeNames = "DNS:localhost,IP:127.0.0.1") => {
+    sign: (subject, alternativeNames = "DNS:localhost,IP:127.0.0.1", days = 2) => {
       const directory = join(place, subject)
       mkdirSync(directory)
       const [certFile, keyFile] = [join(directory, "tls.crt"), join(directory, "tls.key")]
@@ -46,7 +46,7 @@ export const authority = (place: string): Authority => {
         "-subj",
         `/CN=${subject}`,
         "-days",
-        "2",
+        `${days}`,
         "-addext",
         `subjectAltName=${alternativeNames}`,
         "-addext",

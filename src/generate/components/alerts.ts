@@ -220,6 +220,9 @@ const tasks: ReadonlyArray<Row> = [
   }
 ]
 
+const validFrom = "agent_job_server_certificate_not_before_timestamp_seconds"
+const validUntil = "agent_job_server_certificate_not_after_timestamp_seconds"
+
 const server: ReadonlyArray<Row> = [
   {
     name: "AgentJobNoServer",
@@ -282,6 +285,15 @@ const server: ReadonlyArray<Row> = [
     summary: "The server of agent-job has less than 256 MiB left for archives, logs and states, or its disk takes none any more.",
     description:
       "With a full disk no state can be saved. Enlarge its claim, or keep less with --keep-days (docs/state.md). If there is room, a quota may be full that the file system does not show, or the log of the server says what else is wrong."
+  },
+  {
+    name: "AgentJobCertificateEnds",
+    severity: "warning",
+    expr: `min by (cluster, namespace) (${validUntil} - time() < 604800 and ${validUntil} - time() < 0.2 * (${validUntil} - ${validFrom}))`,
+    lasting: "15m",
+    summary: "The certificate of agent-job's server ends soon, and the server shows no newer one.",
+    description:
+      "Once it has ended, no controller, worker or person trusts the server: no run begins, and what runs cannot save its state there. Renew the certificate in its Secret, or see why cert-manager did not; if the server takes none of what is there, its log says why."
   }
 ]
 

@@ -1,7 +1,7 @@
 // The server's own certificate: two files in PEM, as in a Secret of type kubernetes.io/tls, which are replaced while the server runs.
 // Invariant: what is shown to clients belongs together. While the files have no such pair, that is the former one.
-// Used by server/lifecycle/listen.
-import { Data, Effect, Equal } from "effect"
+// Used by server/lifecycle/listen, and by server/lifecycle/health-routes, which say how long it is valid.
+import { Context, Data, Effect, Equal } from "effect"
 import { createPrivateKey, X509Certificate } from "node:crypto"
 import { readFileSync } from "node:fs"
 import { createSecureContext } from "node:tls"
@@ -13,6 +13,9 @@ export interface Pair {
   readonly cert: string
   readonly key: string
 }
+
+/** Returns the pair that clients are shown now; a server that speaks HTTP shows none. */
+export const ShownPair = Context.Reference<() => Pair | undefined>("agent-job/server/ShownPair", { defaultValue: () => () => undefined })
 
 /** There is no usable pair in the files; `what` says why, in half a sentence. */
 class PairUnusable extends Data.TaggedError("PairUnusable")<{ readonly what: string }> {}

@@ -1,8 +1,10 @@
-// The routes for Kubernetes and Prometheus: alive, ready to store, and figures of runs, agents, states, disk and version. They need no token.
+// The routes for Kubernetes and Prometheus: alive, ready to store, and figures of runs, agents, states, disk, certificate and version. They
+// need no token.
 // Used by server/lifecycle/server.
 import { Clock, Effect, Option, Schema } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { SqlClient } from "effect/sql"
+import { X509Certificate } from "node:crypto"
 import { statfs } from "node:fs/promises"
 import { RunStatus } from "../../schema/api/run.ts"
 import { Timestamp } from "../../schema/names.ts"
@@ -17,6 +19,7 @@ import { Blobs } from "../store/blobs.ts"
 import { Commits } from "../store/commits.ts"
 import { counted, rows } from "../store/database.ts"
 import { sharedVerdict } from "../store/shared-verdict.ts"
+import { type Pair, ShownPair } from "./certificate.ts"
 
 const Count = Schema.Struct({ status: RunStatus, n: Schema.Int })
 /** How far a stage that is not over came: no agent has it, one has taken it, its worker has begun, or it was taken and no agent of its pool is heard. */
@@ -37,6 +40,22 @@ const gauge = (name: string, help: string, value: number, labels = "") => [
   `${name}${labels} ${value}`
 ]
 
+const validity = ({ cert }: Pair) => {
+  const { validFromDate, validToDate } = new X509Certificate(cert)
+  return [
+    ...gauge(
+      "agent_job_server_certificate_not_before_timestamp_seconds",
+      "From when the certificate is valid that the server shows, in Unix time.",
+      validFromDate.getTime() / 1000
+    ),
+    ...gauge(
+      "agent_job_server_certificate_not_after_timestamp_seconds",
+      "Until when the certificate is valid that the server shows, in Unix time.",
+      validToDate.getTime() / 1000
+    )
+  ]
+}
+
 export const healthRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const agents = yield* Agents
@@ -44,6 +63,7 @@ export const healthRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const commits = yield* Commits
   const pools = yield* Pools
   const { dataDir } = yield* Settings
+  const shown = yield* ShownPair
   const route = routesWith(problem)
   const ok = HttpServerResponse.text("ok\n")
 
@@ -70,6 +90,7 @@ export const healthRoutes = HttpRouter.addAll(Effect.gen(function*() {
         open.reduce((sum, of) => (isSilent(of) ? "silent" : of.progress) === progress ? sum + of.n : sum, 0)
       const { drained, unasked } = yield* pools.untaken
       const takesFiles = yield* Effect.match(blobs.probe, { onFailure: () => 0, onSuccess: () => 1 })
+      const pair = shown()
       const free = yield* Effect.option(Effect.tryPromise(() => statfs(dataDir)))
       const lines = [
         ...gauge(buildInfo.name, buildInfo.description, 1, `{version="${programVersion}"}`),
@@ -113,6 +134,7 @@ export const healthRoutes = HttpRouter.addAll(Effect.gen(function*() {
           "1 while the data directory takes a file of the size of a state, which a quota may keep it from though there seems to be room.",
           takesFiles
         ),
+        ...(pair === undefined ? [] : validity(pair)),
         ...Option.match(free, {
           onNone: () => [],
           onSome: ({ bavail, bsize }) =>

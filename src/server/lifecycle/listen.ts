@@ -16,7 +16,7 @@ import { jsonApiErrors, problem } from "../access/http-answer.ts"
 import { notFound, Refused } from "../refused.ts"
 import { ServerError, type ServerOptions, type TlsFiles } from "../settings.ts"
 import { newId } from "../store/ids.ts"
-import { firstPair, following } from "./certificate.ts"
+import { firstPair, following, ShownPair } from "./certificate.ts"
 
 /** How long a request may take to arrive, in milliseconds: the largest body, a saved plan of 256 MiB, takes this long at 300 KiB/s. */
 const requestTimeout = 15 * 60_000
@@ -176,26 +176,32 @@ export const guarded = HttpRouter.middleware((handler) =>
 /** Said also to Node, whose own least version may be lowered from outside. */
 const secure = { minVersion: "TLSv1.2" } as const
 
-/** Returns a server that speaks TLS with the certificate in these files, also once others are in them. */
+/** Returns a server that speaks TLS with the certificate in these files, also once others are in them, and what it shows. */
 const secureServer = Effect.fnUntraced(function*(files: TlsFiles) {
-  const pair = yield* firstPair(files)
+  let pair = yield* firstPair(files)
   const server = createSecureServer({ ...limits, ...secure, ...pair, handshakeTimeout: headersTimeout })
   // Node itself gives up no connection whose handshake takes too long: it leaves that to whoever listens for errors of clients, and nothing
   // can be answered on it.
   server.prependListener("tlsClientError", (_, socket) => void socket.destroy())
-  yield* Effect.forkScoped(following(files, pair, (pair) => server.setSecureContext({ ...secure, ...pair })))
-  return server
+  yield* Effect.forkScoped(following(files, pair, (next) => {
+    server.setSecureContext({ ...secure, ...next })
+    pair = next
+  }))
+  return { server, shown: () => pair }
 })
+
+const plainServer = Effect.sync(() => ({ server: createServer(limits), shown: () => undefined }))
 
 export const listen = ({ address, port, tls }: ServerOptions) =>
   Layer.unwrap(
     Effect.gen(function*() {
-      const server = limited(tls === undefined ? createServer(limits) : yield* secureServer(tls), yield* Connections)
-      return NodeHttpServer.layer(() => withoutUpgrades(server), {
+      const { server, shown } = yield* tls === undefined ? plainServer : secureServer(tls)
+      const guardedServer = limited(server, yield* Connections)
+      return NodeHttpServer.layer(() => withoutUpgrades(guardedServer), {
         port,
         ...(address !== undefined && { host: address }),
         gracefulShutdownTimeout: Duration.seconds(2)
-      })
+      }).pipe(Layer.merge(Layer.succeed(ShownPair, shown)))
     })
   ).pipe(
     Layer.catchTag("ServeError", ({ cause }) =>

@@ -132,6 +132,25 @@ describe("a server with a certificate", () => {
       expect(yield* after(second)).toEqual(["second", `${former}the key file ${tls.keyFile} cannot be read (it is not there)`])
     }))
 
+  it.effect("says until when that is valid which it shows, and nothing of the kind while it speaks HTTP", () =>
+    Effect.gen(function*() {
+      const { cert, sign } = yield* ca
+      const { put, tls } = yield* mounted(sign("first"))
+      const { url } = yield* serveWith({ ...optionsIn(yield* directory), tls })
+      const days = Effect.map(asked(url, cert, { path: "/metrics" }), ({ text }) => {
+        const [from = 0, until = 0] = [...text.matchAll(/^agent_job_server_certificate_\w+ (\d+)$/gmu)].map(([, seconds]) =>
+          Number(seconds)
+        )
+        return (until - from) / 86_400
+      })
+      expect(yield* days).toBe(2)
+      put(sign("second", undefined, 5))
+      yield* TestClock.adjust("1 minute")
+      expect(yield* days).toBe(5)
+      const plain = yield* serve(yield* directory)
+      expect(yield* Effect.promise(async () => (await fetch(`${plain}/metrics`)).text())).not.toContain("certificate")
+    }))
+
   it.live("has the limits of every connection also before TLS is agreed upon, and closes one that speaks plain HTTP", () =>
     Effect.gen(function*() {
       const { cert, sign } = yield* ca
