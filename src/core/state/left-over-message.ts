@@ -5,16 +5,14 @@ import type { Effected, JournalEntry, LeftOver } from "../../schema/api/effects.
 import { longestMessage } from "../../schema/task/stage-result.ts"
 import { shortened, shortName } from "../text/sentence.ts"
 
+/** How many things of a kind a message names, where the run and the rescue name more. */
 const namedInMessage = 3
+/** How long the names together may be where the message is all that has them; `withLeft` then cuts off neither them nor their count. */
+const namesLength = longestMessage / 2 - 100
 
 /** Returns a name as the engine itself writes it: `time_sleep.a [id=…]`. */
 export const effectName = ({ address, id, idKey }: Pick<Effected, "address" | "id" | "idKey">): string =>
   `${shortName(address)}${idKey === undefined || id === undefined ? "" : ` [${idKey}=${shortName(id)}]`}`
-
-const list = (named: ReadonlyArray<string>, count: number): string => {
-  const shown = named.slice(0, namedInMessage)
-  return `${shown.join(", ")}${count > shown.length ? ` and ${count - shown.length} more` : ""}`
-}
 
 /** Things of which the same is said; of `count` things, some are `named`. */
 interface Group {
@@ -23,8 +21,8 @@ interface Group {
   readonly count: number
 }
 
-const sentences = (groups: ReadonlyArray<Group>): string =>
-  groups.filter(({ count }) => count > 0).map(({ count, named, says }) => `${says}: ${list(named, count)}.`).join(" ")
+const listed = ({ count, named, says }: Group): string =>
+  count === 0 ? "" : `${says}: ${named.join(", ")}${count > named.length ? ` and ${count - named.length} more` : ""}.`
 
 /** What a stage left, in groups of which some may be empty. `unsure` tells whether somebody has to look if the things are there. */
 export const leftOverGroups = (
@@ -46,15 +44,23 @@ export const unreadSentence =
 /** Returns the sentences, or an empty text if there is nothing to say. */
 export const leftOverMessage = (left: LeftOver): string =>
   [
-    sentences(leftOverGroups(left)),
+    ...leftOverGroups(left).map((group) => listed({ ...group, named: group.named.slice(0, namedInMessage) })),
     left.incomplete === true ? "There may be more, since the journal was full." : "",
     left.unread === true ? unreadSentence : ""
   ].filter((part) => part !== "").join(" ")
 
-/** Returns the message if the state cannot be read: it names everything that was made, since nobody knows what of it is saved. */
+const thatFit = (names: ReadonlyArray<string>): ReadonlyArray<string> => {
+  let left = namesLength
+  return names.filter((name) => (left -= name.length + 2) >= 0)
+}
+
+/**
+ * Returns the message if the state cannot be read: it is about everything that was made, since nobody knows what of it is saved, and names
+ * what there is room for.
+ */
 export const madeMessage = (journal: ReadonlyArray<JournalEntry>): string => {
-  const made = journal.filter(({ action, kind }) => kind === "done" && action === "create")
-  return sentences([{ says: "Made by this stage; see that the state has it", named: made.map(effectName), count: made.length }])
+  const made = journal.filter(({ action, kind }) => kind === "done" && action === "create").map(effectName)
+  return listed({ says: "Made by this stage; see that the state has it", named: thatFit(made), count: made.length })
 }
 
 /** Joins what happened and what is left over. `happened` may say where an unsaved state is, so it keeps at least half of the room. */
