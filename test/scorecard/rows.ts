@@ -109,5 +109,19 @@ export const rows: ReadonlyArray<Row> = [
     target: atLeast(10_000_000),
     command: "make fuzz"
   },
-  { name: "crashes and broken promises in them", report: "fuzz", figure: "failures", target: none, command: "make fuzz" }
+  { name: "crashes and broken promises in them", report: "fuzz", figure: "failures", target: none, command: "make fuzz" },
+  {
+    name: "tests of the manifests with Flux, Argo CD, promtool and three linters",
+    report: "gitops",
+    figure: "tests",
+    target: atLeast(50),
+    command: "make gitops-test"
+  },
+  {
+    name: "of them, failed: as by a finding that is not accepted with its reason",
+    report: "gitops",
+    figure: "failed",
+    target: none,
+    command: "make gitops-test"
+  }
 ]
