@@ -4,7 +4,7 @@ import { job } from "../../../src/core/manifest/job.ts"
 import { probePod } from "../../../src/core/network/probe.ts"
 import { configOf, taskOf } from "../configs.ts"
 
-it.each(["listener", "open", "closed", "task"] as const)(
+it.each(["listener", "task-listener", "open", "closed", "task"] as const)(
   "the Pod of %s has the annotations of a task's, which keep a mesh out or attach a network, and its runtime class",
   (probe) => {
     const config = configOf({
