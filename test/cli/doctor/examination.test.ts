@@ -48,7 +48,7 @@ interface Network {
   readonly reaches?: (probe: string, target: ProbeTarget) => boolean
   /** How the Pod fares that the others are to reach, and the one like a task's that the open one is to reach. */
   readonly listening?: object
-  readonly taskListening?: object
+  readonly taskListening?: () => object
   readonly proof?: Readonly<Record<string, string>>
   readonly forbidden?: boolean
   /** Whether each Pod has a container that somebody else put into it, before ours, and that does not end. */
@@ -76,7 +76,7 @@ const examined = Effect.fnUntraced(function*(
     listening = running(listener),
     proof = formerProof,
     reaches = enforced,
-    taskListening = running(taskListener)
+    taskListening = () => running(taskListener)
   }: Network = {}
 ) {
   const tried: Record<string, ReadonlyArray<ProbeTarget>> = {}
@@ -89,7 +89,7 @@ const examined = Effect.fnUntraced(function*(
     const status = probe === "listener"
       ? listening
       : probe === "task-listener"
-      ? taskListening
+      ? taskListening()
       : injected
       ? { phase: "Running", podIPs, containerStatuses: [{ name: "a-proxy", state: {} }, ours] }
       : { phase: "Succeeded", podIPs, containerStatuses: [ours] }
@@ -165,12 +165,29 @@ it.live("an examination that connects to a Pod like a task's, which the values c
     expect(annotations).toEqual({})
   }))
 
+it.live("an examination lets nobody try a Pod like a task's before it listens, because a connection that nobody takes proves nothing", () =>
+  Effect.gen(function*() {
+    const proof = proven({}, configOf(values), "2025-12-31T12:00:00Z")
+    let looks = 0
+    const listens = () => looks > 1
+    const { annotations } = yield* examined({
+      proof,
+      taskListening: () => {
+        looks++
+        const { containerStatuses, ...status } = running(taskListener)
+        return { ...status, containerStatuses: containerStatuses.map((_) => ({ ..._, ready: listens() })) }
+      },
+      reaches: (probe, target) => (probe === "open" && target.address === taskListener.address && listens()) || enforced(probe, target)
+    })
+    expect(annotations).toEqual({})
+  }))
+
 it.live.each<{ given: string; network: Network }>([
   { given: "no Pod gets as far as listening", network: { listening: { phase: "Failed" } } },
-  { given: "no Pod like a task's gets as far as listening", network: { taskListening: { phase: "Failed" } } },
+  { given: "no Pod like a task's gets as far as listening", network: { taskListening: () => ({ phase: "Failed" }) } },
   {
     given: "a Pod like a task's ended meanwhile",
-    network: { taskListening: { ...running(taskListener), phase: "Failed" } }
+    network: { taskListening: () => ({ ...running(taskListener), phase: "Failed" }) }
   },
   {
     given: "no Pod reaches another one, whatever a policy says",
