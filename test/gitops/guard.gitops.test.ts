@@ -106,6 +106,7 @@ const needed = ({ product, tasks }: Installation): ReadonlyArray<string> =>
     `${tasks}: networkpolicies.networking.k8s.io "agent-job-egress"`,
     `${tasks}: networkpolicies.networking.k8s.io "agent-job-egress-api-server"`,
     `${tasks}: networkpolicies.networking.k8s.io "agent-job-egress-named"`,
+    `${tasks}: networkpolicies.networking.k8s.io "agent-job-metadata-service"`,
     `${tasks}: networkpolicies.networking.k8s.io "agent-job-task-ingress"`,
     `${tasks}: poddisruptionbudgets.policy "agent-job-changes"`,
     `${tasks}: rolebindings.rbac.authorization.k8s.io "agent-job-task"`,

@@ -78,6 +78,27 @@ describe("an overlay", () => {
     }
   )
 
+  it.each([
+    { overlay: "standalone", components: [], policy: "agent-job-metadata-service" },
+    { overlay: "standalone", components: ["restricted-egress"], policy: "agent-job-egress" },
+    { overlay: "production", components: [], policy: "agent-job-egress" }
+  ])(
+    "$overlay with $components keeps controller and tasks from metadata services by $policy alone",
+    async ({ components, overlay, policy }) => {
+      const over = (at: (path: string) => string) => ({
+        resources: [at(`kustomize/overlays/${overlay}`)],
+        components: components.map((name) => at(`kustomize/components/${name}`))
+      })
+      const closing = (await buildOf(over)).filter(({ kind, metadata }) =>
+        kind === "NetworkPolicy" && ["agent-job-metadata-service", "agent-job-egress"].includes(metadata.name)
+      )
+      expect(closing.map(({ metadata: { name, namespace } }) => `${namespace} ${name}`).sort()).toEqual([
+        `agent-job ${policy}`,
+        `agent-job-tasks ${policy}`
+      ])
+    }
+  )
+
   it("makes Pods that a namespace with Pod Security restricted lets in", async () => {
     const workloads = (await build("kustomize/overlays/standalone")).filter(({ kind }) => kind === "Deployment" || kind === "StatefulSet")
     const templates = [...workloads, job(taskOf(), configOf(), 0)].map((_) =>

@@ -2,8 +2,8 @@
 // Invariant: it deletes what it made, however it ends. What it could not, or was made without an answer, stays: Pods end by their deadline, and policies select no other Pods.
 // Used by examination.
 import { Effect, Option, Random, Schedule, Schema, type Scope } from "effect"
-import { metadataTargets, type NetworkFindings, type Told, told } from "../../core/doctor/network.ts"
-import { listenerPort, type Probe, probeContainer, probePod, probePolicies } from "../../core/network/probe.ts"
+import { type Listening, metadataTargets, type NetworkFindings, type Told, told } from "../../core/doctor/network.ts"
+import { type Listener, listenerPort, type Probe, probeContainer, probePod, probePolicies } from "../../core/network/probe.ts"
 import type { ResolvedConfig } from "../../core/resolve/resolve.ts"
 import { proven, unproven } from "../../core/scheduling/isolation.ts"
 import { Kubernetes } from "../../kubernetes/client.ts"
@@ -21,6 +21,7 @@ const ProbePod = Schema.Struct({
     podIPs: maybe(Schema.Array(Schema.Struct({ ip: Schema.String }))),
     containerStatuses: maybe(Schema.Array(Schema.Struct({
       name: Schema.String,
+      ready: maybe(Schema.Boolean),
       state: maybe(Schema.Struct({ terminated: maybe(Schema.Struct({ message: maybe(Schema.String) })) }))
     })))
   }))
@@ -54,12 +55,13 @@ const waitForPod = (
     Effect.timeoutOption(limit)
   )
 
-/** Returns how our container ended, if it has. Its Pod may go on, with a container that somebody else has put into it. */
-const ended = ({ status }: ProbePod) => status?.containerStatuses?.find(({ name }) => name === probeContainer)?.state?.terminated
+/** Returns the status of our container. Its Pod may have others, which somebody else has put into it, and go on with them. */
+const ours = ({ status }: ProbePod) => status?.containerStatuses?.find(({ name }) => name === probeContainer)
+const ended = (pod: ProbePod) => ours(pod)?.state?.terminated
 
 const isOver = (pod: ProbePod): boolean => pod.status?.phase === "Succeeded" || pod.status?.phase === "Failed" || ended(pod) !== undefined
 const runs = (pod: ProbePod): boolean => pod.status?.phase === "Running" && ended(pod) === undefined
-const listens = (pod: ProbePod): boolean => isOver(pod) || (runs(pod) && (pod.status?.podIPs ?? []).length > 0)
+const listens = (pod: ProbePod): boolean => isOver(pod) || ours(pod)?.ready === true
 
 const decodeReport = Schema.decodeUnknownOption(Schema.fromJsonString(ProbeReport))
 
@@ -77,6 +79,13 @@ export const keepProof = Effect.fn("doctor.keepProof")(function*(config: Resolve
   )
 })
 
+const inTheEnd = ({ name, targets }: Pick<Listening, "targets"> & { readonly name: NamespacedName }) =>
+  podAt(name).pipe(
+    Effect.map(runs),
+    Effect.catchTag("NotFound", () => Effect.succeed(false)),
+    Effect.map((stayed): Listening => ({ targets, stayed }))
+  )
+
 /** Returns what each probe reached, or none if the listener did not start. `needed`: the addresses that a worker has to reach. */
 export const examineNetwork = Effect.fn("doctor.network")(
   function*(
@@ -86,20 +95,22 @@ export const examineNetwork = Effect.fn("doctor.network")(
     const id = (yield* Random.nextIntBetween(36 ** 4, 36 ** 5)).toString(36)
     for (const policy of probePolicies(config, id)) yield* forNow(networkPolicies, policy)
     const start = (probe: Probe, targets: ReadonlyArray<ProbeTarget>) => forNow(pods, probePod(config, id, probe, targets))
-    const name = yield* start("listener", [])
-    const listener = Option.match(yield* waitForPod(name, listens), {
-      onNone: () => [],
-      onSome: ({ status }) => (status?.podIPs ?? []).map(({ ip }) => ({ address: ip, port: listenerPort }))
-    })
-    if (listener.length === 0) return Option.none()
+    const listen = (probe: Listener) =>
+      Effect.gen(function*() {
+        const name = yield* start(probe, [])
+        const pod = yield* waitForPod(name, listens)
+        const podIPs = Option.isSome(pod) ? pod.value.status?.podIPs ?? [] : []
+        return { name, targets: podIPs.map(({ ip }) => ({ address: ip, port: listenerPort })) }
+      })
+    const [listener, taskListener] = yield* Effect.all([listen("listener"), listen("task-listener")], { concurrency: "unbounded" })
+    if (listener.targets.length === 0) return Option.none()
     const reportOf = (probe: Probe, targets: ReadonlyArray<ProbeTarget>) =>
       Effect.map(Effect.flatMap(start(probe, targets), (name) => waitForPod(name, isOver)), Option.flatMap(lastWords))
     const reports = yield* Effect.all({
-      open: reportOf("open", listener),
-      closed: reportOf("closed", listener),
-      task: reportOf("task", [...listener, ...metadataTargets, ...needed])
+      open: reportOf("open", [...listener.targets, ...taskListener.targets]),
+      closed: reportOf("closed", listener.targets),
+      task: reportOf("task", [...listener.targets, ...metadataTargets, ...needed])
     }, { concurrency: "unbounded" })
-    const listenerStayed = yield* Effect.map(podAt(name), runs).pipe(Effect.catchTag("NotFound", () => Effect.succeed(false)))
-    return Option.some({ listener, listenerStayed, reports })
+    return Option.some({ listener: yield* inTheEnd(listener), taskListener: yield* inTheEnd(taskListener), reports })
   }
 )

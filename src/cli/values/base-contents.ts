@@ -39,7 +39,7 @@ const listedIn = (text: string): ReadonlyArray<string> =>
 
 const agent = ["namespaces", "admission", "no-ingress", "pool"]
 const production = [...agent, "ha", "quota", "restricted-egress", "separate-users"]
-const standalone = [...agent, "server"]
+const standalone = [...agent, "restrict-metadata", "server"]
 
 /** The components of each overlay in this repository, for one that is not on this machine. */
 export const componentsOfOverlays: Readonly<Record<string, ReadonlyArray<string>>> = {

@@ -31,10 +31,15 @@ const heldBack = Metric.gauge("agent_job_tasks_held_back", {
 })
 /** How often the tasks are counted for that, which looks at each of them. */
 const countedEvery = Duration.seconds(30)
+const isolation = Metric.gauge("agent_job_isolation_proven", {
+  description: "1 while this replica leads and the isolation of tasks is proven for its values, as agent-job doctor proves it."
+})
 const tellHeldBack = (count: World["heldBack"]) =>
   Effect.suspend(() =>
     Effect.forEach(holdReasons, (reason) => Metric.update(Metric.withAttributes(heldBack, { reason }), count(reason)), { discard: true })
   )
+
+const tellIsolation = (isProven: World["isProven"]) => Effect.suspend(() => Metric.update(isolation, Number(isProven())))
 
 /** Says that this replica does not lead. One that has never led says so too, because alerts see no zero in a metric that is not there. */
 export const doesNotLead = Metric.update(leader, 0)
@@ -76,8 +81,10 @@ export const whileLeader = Effect.fnUntraced(function*({ attention, config, drai
   yield* Metric.update(leader, 1)
   yield* Effect.addFinalizer(() => Metric.update(draining, 0)) // whoever leads next may hear that the drain is over
   yield* Effect.forkScoped(Stream.runForEach(SubscriptionRef.changes(drained), (isDrained) => Metric.update(draining, Number(isDrained))))
-  yield* Effect.addFinalizer(() => tellHeldBack(() => 0))
-  yield* Effect.forkScoped(Effect.repeat(tellHeldBack(world.heldBack), Schedule.spaced(countedEvery)))
+  yield* Effect.addFinalizer(() => Effect.andThen(tellHeldBack(() => 0), tellIsolation(() => false)))
+  yield* Effect.forkScoped(
+    Effect.repeat(Effect.andThen(tellHeldBack(world.heldBack), tellIsolation(world.isProven)), Schedule.spaced(countedEvery))
+  )
   yield* attention.attach((key) => Effect.andThen(queue.add(key), measure))
   world.clearReportedWait(Option.none()) // another replica that led meanwhile may have told the pool something else
   yield* attention.lookAtAll

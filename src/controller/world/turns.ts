@@ -53,6 +53,7 @@ export interface Turns {
   readonly setDrained: (drained: boolean) => boolean
   /** Sets whether the isolation of tasks is proven; it is not before the first call. Reports whether that is a change. */
   readonly setProven: (proven: boolean) => boolean
+  readonly isProven: () => boolean
   /** Takes a slot for the task, before its Job is made. */
   readonly reserve: (taskUid: string) => void
   /** Gives back the slot that was taken for the task, because no Job will come of it. */
@@ -180,6 +181,7 @@ export const make = (
         drained = next
         return isNews
       },
+      isProven: () => proven,
       setProven: (next) => {
         const isNews = next !== proven
         proven = next

@@ -15,6 +15,7 @@ export const checkNames = {
   metadataServices: "metadata services are closed to tasks",
   otherPods: "other Pods are closed to tasks",
   needs: "tasks reach what they need",
+  ingress: "tasks are closed to other Pods",
   proof: "the proof of isolation"
 } as const
 

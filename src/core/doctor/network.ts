@@ -5,7 +5,7 @@ import { Option } from "effect"
 import { type Finding, type ProbeReport, type ProbeTarget, shown } from "../../schema/kubernetes/probe.ts"
 import { closedMetadata, isPrivate, metadataAddresses } from "../network/network-addresses.ts"
 import { serverTargets } from "../network/pool-server.ts"
-import type { Probe } from "../network/probe.ts"
+import type { Listener, Probe } from "../network/probe.ts"
 import type { ResolvedConfig } from "../resolve/resolve.ts"
 import { type Check, check, type CheckName, checkNames } from "./check.ts"
 
@@ -14,15 +14,22 @@ export const metadataTargets: ReadonlyArray<ProbeTarget> = metadataAddresses.map
 
 const listed = (targets: ReadonlyArray<ProbeTarget>): string => targets.map(shown).join(", ")
 
+/** A Pod that others try to reach. */
+export interface Listening {
+  /** Where it listens; nothing if it did not get as far. */
+  readonly targets: ReadonlyArray<ProbeTarget>
+  /** Whether it was still there when all had tried: if it was not, that somebody did not reach it means nothing. */
+  readonly stayed: boolean
+}
+
 /**
- * What the probes found. Every probe tries the listener's addresses, and the probe of tasks all other targets too. None for a probe that
- * did not report.
+ * What the probes found. Every probe tries the listener's addresses, the open one those of the tasks' listener too, and the probe of tasks
+ * all other targets. None for a probe that did not report.
  */
 export interface NetworkFindings {
-  readonly listener: ReadonlyArray<ProbeTarget>
-  /** Whether the listener was still there when all had tried: if it was not, that somebody did not reach it means nothing. */
-  readonly listenerStayed: boolean
-  readonly reports: Readonly<Record<Exclude<Probe, "listener">, Option.Option<Told>>>
+  readonly listener: Listening
+  readonly taskListener: Listening
+  readonly reports: Readonly<Record<Exclude<Probe, Listener>, Option.Option<Told>>>
 }
 
 /** What a probe tells. */
@@ -47,7 +54,7 @@ const saysBeside = (address: string): string =>
   `enforced, but a Pod also has the address ${address}, which is not in its status.podIPs, and networks let Pods out by such an address whatever policies say; take it from Pods: on EKS by ENABLE_V4_EGRESS=false of the VPC CNI, in clusters with IPv4 by ENABLE_V6_EGRESS=false; elsewhere look for what attaches another network`
 
 const enforcement = (found: NetworkFindings): Check => {
-  const { listener, listenerStayed, reports: { closed, open } } = found
+  const { listener: { stayed, targets }, reports: { closed, open } } = found
   const say = check(checkNames.networkPolicies)
   if (Option.isNone(open) || Option.isNone(closed)) {
     return say(
@@ -55,14 +62,14 @@ const enforcement = (found: NetworkFindings): Check => {
       "a probe did not tell what it reached, or not as this version does; see its events and image while it runs, and try again"
     )
   }
-  const [free, held] = [open.value, closed.value].map(({ findings }) => findings.filter(isOneOf(listener)))
+  const [free, held] = [open.value, closed.value].map(({ findings }) => findings.filter(isOneOf(targets)))
   if (held?.some(({ last }) => last)) {
     return say(
       "failed",
       "a Pod that a policy closes reaches another Pod: this network takes NetworkPolicies and does not hold to them; install one that does"
     )
   }
-  if (!listenerStayed) {
+  if (!stayed) {
     return say(
       "unknown",
       "the Pod to connect to ended while others tried to reach it, so nothing is proven by one that did not; see its events while it runs, and try again"
@@ -159,10 +166,10 @@ const metadataServices = (judged: Judged): Check => {
 
 const otherPods = (
   { config: { taskNetwork: { denyPods, privateCidrs } }, enforced, found }: Judged,
-  { listener, listenerStayed }: NetworkFindings
+  { listener: { stayed, targets } }: NetworkFindings
 ): Check => {
   const say = check(checkNames.otherPods)
-  const reached = found.filter(isOneOf(listener)).filter(({ last }) => last)
+  const reached = found.filter(isOneOf(targets)).filter(({ last }) => last)
   if (reached.length > 0) {
     const open = reached.find(({ address }) => !isPrivate(address, privateCidrs))
     const advice = open === undefined
@@ -172,11 +179,40 @@ const otherPods = (
       ? say("failed", `a task's Pod reaches another Pod, though task.networkPolicy.denyPods is true${advice}`)
       : say("warning", `a task's Pod reaches any other Pod; give task.networkPolicy.denyPods: true to close that${advice}`)
   }
-  if (!listenerStayed) return say("unknown", "a task's Pod did not reach another Pod, but that one ended meanwhile")
+  if (!stayed) return say("unknown", "a task's Pod did not reach another Pod, but that one ended meanwhile")
   if (!denyPods) return say("ok", "a task's Pod does not reach a Pod that listens")
   return enforced
     ? say("ok", "a task's Pod does not reach a Pod that listens, and policies are enforced")
     : say("unknown", "a task's Pod does not reach a Pod that listens, but it is not proven that policies are enforced")
+}
+
+/** Judges who connects to a Pod like a task's. Any connection counts, since a policy that comes late lets one into a task too. */
+const ingress = (
+  { name, taskNamespace, taskNetwork: { denyIngress } }: ResolvedConfig,
+  { reports: { open }, taskListener: { stayed, targets } }: NetworkFindings,
+  enforced: boolean
+): Check => {
+  const say = check(checkNames.ingress)
+  const tries = Option.isSome(open) ? open.value.findings.filter(isOneOf(targets)) : []
+  if (tries.some(({ first, last }) => first || last)) {
+    const advice = enforced
+      ? `look whether NetworkPolicy ${taskNamespace}/${name}-task-ingress is there, and for a policy that lets others in`
+      : "see what is said of network policies"
+    return denyIngress
+      ? say("failed", `another Pod connects to one like a task's, though task.networkPolicy.denyIngress is true; ${advice}`)
+      : say("warning", "any other Pod connects to one like a task's; give task.networkPolicy.denyIngress: true to close that")
+  }
+  if (tries.length === 0 || !stayed) {
+    return say(
+      "unknown",
+      "nobody could try to connect to a Pod like a task's, or that one ended meanwhile; see the events of the doctor's Pods while they run, and try again"
+    )
+  }
+  const none = "no other Pod connects to one like a task's"
+  if (!denyIngress) return say("ok", none)
+  return enforced
+    ? say("ok", `${none}, and policies are enforced`)
+    : say("unknown", `${none}, but it is not proven that policies are enforced`)
 }
 
 const openPorts = ({ taskNetwork: { apiServerPorts } }: ResolvedConfig): string => `ports ${apiServerPorts.join(" and ")}`
@@ -260,14 +296,16 @@ export const networkChecks = ({ apiServer, found, ...given }: Pick<Judged, "conf
   readonly apiServer: ReadonlyArray<ProbeTarget>
 }): ReadonlyArray<Check> => {
   const policies = enforcement(found)
+  const enforced = policies.outcome === "ok"
   return [
     policies,
     ...Option.match(found.reports.task, {
       onNone: () => [check(checkNames.metadataServices)("unknown", "the probe of tasks did not tell what it reached")],
       onSome: ({ findings }) => {
-        const judged = { ...given, found: findings, enforced: policies.outcome === "ok" }
+        const judged = { ...given, found: findings, enforced }
         return [metadataServices(judged), otherPods(judged, found), needs(judged, apiServer)]
       }
-    })
+    }),
+    ingress(given.config, found, enforced)
   ]
 }

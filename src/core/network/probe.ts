@@ -8,12 +8,14 @@ import { selectorLabels } from "../manifest/labels.ts"
 import { podSettings } from "../manifest/pod-settings.ts"
 import type { ResolvedConfig } from "../resolve/resolve.ts"
 
+export type Listener = "listener" | "task-listener"
+
 /**
- * `listener` waits for connections. `open` may reach it whatever other policies say, and `closed` may reach nothing: only both together
- * prove anything. `task` has the labels by which network policies select the Pods of tasks. All have the annotations of these, by which
- * others put a proxy into a Pod or connect it to another network.
+ * The listeners wait for connections. `open` may reach them whatever other policies say of its egress, and `closed` may reach nothing: only
+ * both together prove anything. `task` and `task-listener` have the labels by which network policies select the Pods of tasks. All have the
+ * annotations of these, by which others put a proxy into a Pod or connect it to another network.
  */
-export type Probe = "listener" | "open" | "closed" | "task"
+export type Probe = Listener | "open" | "closed" | "task"
 
 export const listenerPort = 8083
 export const probeContainer = "probe"
@@ -27,6 +29,9 @@ const ofOneContainer = "container.apparmor.security.beta.kubernetes.io/"
 /** Returns the name of a probe's objects. `id` tells one examination by the doctor from others. */
 const nameOf = ({ name }: ResolvedConfig, id: string, probe: Probe): string => `${name}-doctor-${id}-${probe}`
 
+const listens = (probe: Probe): probe is Listener => probe === "listener" || probe === "task-listener"
+const isLikeTask = (probe: Probe): boolean => probe === "task" || probe === "task-listener"
+
 const ownLabels = (id: string, probe: Probe) => ({ [doctorLabel]: id, [probeLabel]: probe })
 
 export const probePod = (
@@ -37,7 +42,7 @@ export const probePod = (
 ): V1Pod & { readonly metadata: { readonly name: string; readonly namespace: string } } => {
   const { pod, worker } = config.task
   const annotations = Record.filter(pod.annotations, (_, key) => !key.startsWith(ofOneContainer))
-  const labels = { ...pod.labels, ...(probe === "task" && selectorLabels(config, "task")), ...ownLabels(id, probe) }
+  const labels = { ...pod.labels, ...(isLikeTask(probe) && selectorLabels(config, "task")), ...ownLabels(id, probe) }
   return {
     metadata: {
       name: nameOf(config, id, probe),
@@ -56,8 +61,10 @@ export const probePod = (
         name: probeContainer,
         image: worker.image,
         imagePullPolicy: worker.imagePullPolicy,
-        args: probe === "listener" ? ["probe", "--listen", String(listenerPort)] : ["probe"],
-        ...(probe !== "listener" && { env: [{ name: "AGENT_JOB_PROBE_TARGETS", value: JSON.stringify(targets) }] }),
+        args: listens(probe) ? ["probe", "--listen", String(listenerPort)] : ["probe"],
+        ...(listens(probe)
+          ? { readinessProbe: { tcpSocket: { port: listenerPort }, periodSeconds: 1 } } // no policy keeps the kubelet out, which alone can tell that it listens
+          : { env: [{ name: "AGENT_JOB_PROBE_TARGETS", value: JSON.stringify(targets) }] }),
         resources: worker.resources,
         securityContext: worker.securityContext
       }]

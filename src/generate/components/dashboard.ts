@@ -114,6 +114,13 @@ const panels: ReadonlyArray<Panel> = [
     description: "More than one version lasts only as long as an upgrade.",
     expr: `count by (version) (agent_job_build_info{${chosen}})`,
     legend: "{{version}}"
+  },
+  {
+    type: "timeseries",
+    title: "Isolation of tasks is proven",
+    description: "1 while there is a proof for the present values, 0 while there is none: agent-job doctor says what it lacks.",
+    expr: `max by (cluster, namespace) (agent_job_isolation_proven{${chosen}})`,
+    legend: "{{cluster}} {{namespace}}"
   }
 ]
 

@@ -39,10 +39,17 @@ type Targets = ReadonlyArray<{ readonly address: string; readonly port: number }
 const environmentOf = (pod: KubernetesObject): Targets => JSON.parse(Object(pod["spec"]).containers[0].env?.[0]?.value ?? "[]")
 const probeOf = ({ metadata }: KubernetesObject): string => metadata.labels?.["scalr.io/probe"] ?? ""
 
-const listening = { phase: "Running", podIP: "10.0.0.7", podIPs: [{ ip: "10.0.0.7" }] }
+const listeningAt = (ip: string) => ({
+  phase: "Running",
+  podIP: ip,
+  podIPs: [{ ip }],
+  containerStatuses: [{ name: "probe", image: "i", imageID: "i", ready: true, restartCount: 0, state: { running: {} } }]
+})
+const listening = listeningAt("10.0.0.7")
+const taskListening = listeningAt("10.0.0.9")
 
 /**
- * Plays the kubelet and the network: the listener runs, and each other Pod ends with a termination message that lists what it reached.
+ * Plays the kubelet and the network: the listeners run, and each other Pod ends with a termination message that lists what it reached.
  * `meanwhile` is what becomes of the listener before any of them ends.
  */
 const kubelet = Effect.fnUntraced(function*(
@@ -79,8 +86,8 @@ const kubelet = Effect.fnUntraced(function*(
   const turn = Effect.gen(function*() {
     const { items } = yield* kubernetes.list(pods, { namespace, labelSelector: "scalr.io/doctor" })
     for (const pod of items.filter((_) => Object(_["status"]).phase === "Pending")) {
-      const status = probeOf(pod) === "listener" ? listening : over(pod)
-      if (status !== listening) yield* Effect.forEach(items.filter((_) => probeOf(_) === "listener"), meanwhile)
+      const status = probeOf(pod) === "listener" ? listening : probeOf(pod) === "task-listener" ? taskListening : over(pod)
+      if (status !== listening && status !== taskListening) yield* Effect.forEach(items.filter((_) => probeOf(_) === "listener"), meanwhile)
       yield* kubernetes.updateStatus(pods, { metadata: pod.metadata, spec: pod["spec"], status })
     }
   })
@@ -88,9 +95,12 @@ const kubelet = Effect.fnUntraced(function*(
 })
 
 const apiServer = [{ address: "kubernetes.default.svc", port: 443 }]
-const isListener = ({ port }: { readonly port: number }) => port === 8083
+const isListener = ({ address }: Targets[number]) => address === "10.0.0.7"
+const isTask = ({ address }: Targets[number]) => address === "10.0.0.9"
 
-layer(installation({ admissionPolicies: { enabled: true }, restrictMetadataService: true }), {
+const values = { admissionPolicies: { enabled: true }, restrictMetadataService: true, task: { networkPolicy: { denyIngress: true } } }
+
+layer(installation(values), {
   timeout: 60_000,
   excludeTestServices: true
 })("the doctor", (it) => {
@@ -201,6 +211,7 @@ layer(installation({ admissionPolicies: { enabled: true }, restrictMetadataServi
         expect(unmarked.outcomes).toMatchObject({
           "network policies are enforced": "ok",
           "metadata services are closed to tasks": "ok",
+          "tasks are closed to other Pods": "ok",
           "the proof of isolation": "unknown"
         })
         expect(unmarked.messages).toMatch(/^Cannot get Lease .*is forbidden/mu)
@@ -228,9 +239,16 @@ layer(installation({ admissionPolicies: { enabled: true }, restrictMetadataServi
             "ok",
             "ok",
             "warning",
+            "ok",
             "ok"
           ])
-          expect(yield* examine((_, target) => target.port === 443 || isListener(target))).toEqual(["failed", "unknown", "warning", "ok"])
+          expect(yield* examine((_, target) => target.port === 443 || isListener(target) || isTask(target))).toEqual([
+            "failed",
+            "unknown",
+            "warning",
+            "ok",
+            "failed"
+          ])
           const { taskNamespace: namespace } = config
           expect((yield* kubernetes.list(networkPolicies, { namespace, labelSelector: "scalr.io/doctor" })).items).toEqual([])
           expect(
@@ -257,23 +275,34 @@ layer(installation({ admissionPolicies: { enabled: true }, restrictMetadataServi
     ])("prove nothing where the one to connect to $given before the others end", ({ meanwhile }) =>
       Effect.gen(function*() {
         const seen = yield* examine((probe, target) => target.port === 443 || (isListener(target) && probe === "open"), meanwhile)
-        expect(seen).toEqual(["unknown", "unknown", "unknown", "ok"])
+        expect(seen).toEqual(["unknown", "unknown", "unknown", "ok", "unknown"])
       }), 60_000)
 
-    it.effect("are taken where Pod Security is restricted, and one of them is selected as a task is", () =>
-      Effect.gen(function*() {
-        const { config } = yield* Installation
-        const kubernetes = yield* Kubernetes
-        yield* kubelet((_, target) => isListener(target))
-        yield* Effect.forkScoped(Effect.scoped(examineNetwork(config, apiServer)))
-        const { items } = yield* kubernetes.list(pods, { namespace: config.taskNamespace, labelSelector: "scalr.io/probe=task" }).pipe(
-          Effect.repeat({ until: ({ items }) => items.length > 0, schedule: Schedule.spaced("50 millis") })
-        )
-        expect(items[0]?.metadata.labels).toMatchObject({
-          "app.kubernetes.io/name": "agent-job",
-          "app.kubernetes.io/instance": "agent-job",
-          "app.kubernetes.io/component": "task"
-        })
-      }).pipe(Effect.scoped), 60_000)
+    it.effect(
+      "are taken where Pod Security is restricted, and two of them are selected as a task is, and have no token",
+      () =>
+        Effect.gen(function*() {
+          const { config } = yield* Installation
+          const kubernetes = yield* Kubernetes
+          yield* kubelet((_, target) => isListener(target))
+          yield* Effect.forkScoped(Effect.scoped(examineNetwork(config, apiServer)))
+          const { items } = yield* kubernetes.list(pods, {
+            namespace: config.taskNamespace,
+            labelSelector: "app.kubernetes.io/component=task"
+          }).pipe(
+            Effect.repeat({ until: ({ items }) => items.length > 1, schedule: Schedule.spaced("50 millis") })
+          )
+          expect(items.map(probeOf).sort()).toEqual(["task", "task-listener"])
+          for (const { metadata, spec } of items) {
+            expect(metadata.labels).toMatchObject({
+              "app.kubernetes.io/name": "agent-job",
+              "app.kubernetes.io/instance": "agent-job",
+              "app.kubernetes.io/component": "task"
+            })
+            expect(spec).toMatchObject({ automountServiceAccountToken: false })
+          }
+        }).pipe(Effect.scoped),
+      60_000
+    )
   })
 })

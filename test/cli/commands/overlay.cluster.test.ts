@@ -166,8 +166,15 @@ describe("an overlay over a base with components", () => {
   beforeAll(begin)
   afterAll(end)
 
-  const { admission, ha, "no-ingress": noIngress, "node-cache": nodeCache, "separate-users": separateUsers } = componentLayers
-  const standalone = { base: () => "kustomize/overlays/standalone", layers: [admission, noIngress] }
+  const {
+    admission,
+    ha,
+    "no-ingress": noIngress,
+    "node-cache": nodeCache,
+    "restrict-metadata": restrictMetadata,
+    "separate-users": separateUsers
+  } = componentLayers
+  const standalone = { base: () => "kustomize/overlays/standalone", layers: [admission, noIngress, restrictMetadata] }
   const production = { base: () => "kustomize/overlays/production", layers: [admission, noIngress, ha, separateUsers] }
   const withCache = { base: () => standaloneWith(["node-cache"]), layers: [...standalone.layers, nodeCache] }
   const pool = { agent: { url: "https://server.example.com", tokenExistingSecret: { name: "agent-job-pool-token" } } }
@@ -221,6 +228,31 @@ describe("an overlay over a base with components", () => {
       expect(objects.filter(({ kind }) => kind.startsWith("ValidatingAdmissionPolicy"))).toHaveLength(12)
       expect(yield* Effect.promise(() => dryRun(objects))).toHaveLength(objects.length)
     }), 60_000)
+
+  const inTasks = ["task-ingress", "metadata-service"]
+  it.live.each<{ given: string; file: Tree; tasks: ReadonlyArray<string>; controller?: ReadonlyArray<string> }>([
+    { given: "what the base has too", file: { restrictMetadataService: true }, tasks: inTasks },
+    {
+      given: "the identity that EKS gives Pods",
+      file: { restrictMetadataService: true, task: { networkPolicy: { cloudIdentity: "eks" } } },
+      tasks: [...inTasks, "cloud-identity"]
+    },
+    { given: "the credentials of the node", file: { restrictMetadataService: false }, tasks: ["task-ingress"], controller: [] },
+    { given: "no other Pods", file: { task: { networkPolicy: { denyPods: true } } }, tasks: ["task-ingress", "task-egress"] }
+  ])(
+    "has over standalone the policies that values ask for, and no wider one beside them: $given",
+    ({ controller, file, tasks }) =>
+      Effect.gen(function*() {
+        const objects = yield* over("kustomize/overlays/standalone", file)
+        const policies = (wanted: string) =>
+          objects.filter(({ kind, metadata }) => kind === "NetworkPolicy" && metadata.namespace === wanted).map(({ metadata }) =>
+            metadata.name
+          )
+        const named = (names: ReadonlyArray<string>) => new Set(names.map((name) => `agent-job-${name}`))
+        expect(new Set(policies("agent-job-tasks"))).toEqual(named(tasks))
+        expect(new Set(policies("agent-job"))).toEqual(named(controller ?? ["metadata-service"]))
+      })
+  )
 
   it.live("takes the admission policies along where the values give the tasks another namespace", () =>
     Effect.gen(function*() {

@@ -10,8 +10,13 @@ import type { Answer } from "../../kubernetes/scripted-server.ts"
 import { against } from "../scripted-cluster.ts"
 import { toldScreen } from "../told-screen.ts"
 
-const values = { agent: { token: "t", url: "http://agent-job-server.theirs.svc:8080" }, restrictMetadataService: true }
+const values = {
+  agent: { token: "t", url: "http://agent-job-server.theirs.svc:8080" },
+  restrictMetadataService: true,
+  task: { networkPolicy: { denyIngress: true } }
+}
 const listener = { address: "10.0.0.7", port: 8083 }
+const taskListener = { address: "10.0.0.9", port: 8083 }
 const apiServer = { address: "kubernetes.default.svc", port: 443 }
 const server = { address: "agent-job-server.theirs.svc", port: 8080 }
 
@@ -41,8 +46,9 @@ const probeIn = Schema.decodeUnknownSync(Schema.fromJsonString(Schema.Struct({
 
 interface Network {
   readonly reaches?: (probe: string, target: ProbeTarget) => boolean
-  /** How the Pod fares that the others are to reach. */
+  /** How the Pod fares that the others are to reach, and the one like a task's that the open one is to reach. */
   readonly listening?: object
+  readonly taskListening?: () => object
   readonly proof?: Readonly<Record<string, string>>
   readonly forbidden?: boolean
   /** Whether each Pod has a container that somebody else put into it, before ours, and that does not end. */
@@ -51,16 +57,27 @@ interface Network {
 
 /** What reaches what in a network that enforces policies. */
 const enforced = (probe: string, { address }: ProbeTarget): boolean =>
-  probe === "open" || (probe === "task" && [apiServer.address, server.address].includes(address))
+  (probe === "open" && address !== taskListener.address) || (probe === "task" && [apiServer.address, server.address].includes(address))
 
-const runs = { phase: "Running", podIPs: [{ ip: listener.address }] }
+const running = ({ address }: ProbeTarget) => ({
+  phase: "Running",
+  podIPs: [{ ip: address }],
+  containerStatuses: [{ name: "probe", ready: true, state: {} }]
+})
 
 /**
  * Examines an installation whose Lease has a proof of other values, unless another one is given. Returns what each probe was told to try,
  * what was found of the proof, and the annotations of the leader's Lease afterwards.
  */
 const examined = Effect.fnUntraced(function*(
-  { forbidden = false, injected = false, listening = runs, proof = formerProof, reaches = enforced }: Network = {}
+  {
+    forbidden = false,
+    injected = false,
+    listening = running(listener),
+    proof = formerProof,
+    reaches = enforced,
+    taskListening = () => running(taskListener)
+  }: Network = {}
 ) {
   const tried: Record<string, ReadonlyArray<ProbeTarget>> = {}
   let annotations = proof
@@ -71,6 +88,8 @@ const examined = Effect.fnUntraced(function*(
     const podIPs = [{ ip: "10.0.0.8" }]
     const status = probe === "listener"
       ? listening
+      : probe === "task-listener"
+      ? taskListening()
       : injected
       ? { phase: "Running", podIPs, containerStatuses: [{ name: "a-proxy", state: {} }, ours] }
       : { phase: "Succeeded", podIPs, containerStatuses: [ours] }
@@ -86,7 +105,7 @@ const examined = Effect.fnUntraced(function*(
       const { metadata: { labels }, spec: { containers: [{ env }] } } = probeIn(body)
       tried[labels["scalr.io/probe"]] = env?.[0].value ?? []
     }
-    return { body: { items: [], ...podOf(path.split("-").at(-1) ?? "") } }
+    return { body: { items: [], ...podOf(/-doctor-[^-]+-(?<probe>.+)$/u.exec(path)?.groups?.["probe"] ?? "") } }
   }
 
   const screen = toldScreen()
@@ -98,12 +117,13 @@ const examined = Effect.fnUntraced(function*(
   return { tried, annotations, statuses: screen.of("status"), told: checks.filter(({ name }) => name === "the proof of isolation") }
 })
 
-it.live("a Pod like a task's tries another Pod, metadata services, the API server and the server of agent.url", () =>
+it.live("a Pod like a task's tries another Pod, metadata services, the API server and the server of agent.url; another one tries one like a task's", () =>
   Effect.gen(function*() {
     const { tried } = yield* examined()
     expect(tried).toEqual({
       listener: [],
-      open: [listener],
+      "task-listener": [],
+      open: [listener, taskListener],
       closed: [listener],
       task: [listener, ...metadataTargets, apiServer, server]
     })
@@ -135,8 +155,40 @@ it.live("an examination that finds tasks not isolated takes a former proof away"
     expect(annotations).toEqual({})
   }))
 
+it.live("an examination that connects to a Pod like a task's, which the values close, takes a former proof away", () =>
+  Effect.gen(function*() {
+    const proof = proven({}, configOf(values), "2025-12-31T12:00:00Z")
+    const { annotations } = yield* examined({
+      proof,
+      reaches: (probe, target) => (probe === "open" && target.address === taskListener.address) || enforced(probe, target)
+    })
+    expect(annotations).toEqual({})
+  }))
+
+it.live("an examination lets nobody try a Pod like a task's before it listens, because a connection that nobody takes proves nothing", () =>
+  Effect.gen(function*() {
+    const proof = proven({}, configOf(values), "2025-12-31T12:00:00Z")
+    let looks = 0
+    const listens = () => looks > 1
+    const { annotations } = yield* examined({
+      proof,
+      taskListening: () => {
+        looks++
+        const { containerStatuses, ...status } = running(taskListener)
+        return { ...status, containerStatuses: containerStatuses.map((_) => ({ ..._, ready: listens() })) }
+      },
+      reaches: (probe, target) => (probe === "open" && target.address === taskListener.address && listens()) || enforced(probe, target)
+    })
+    expect(annotations).toEqual({})
+  }))
+
 it.live.each<{ given: string; network: Network }>([
   { given: "no Pod gets as far as listening", network: { listening: { phase: "Failed" } } },
+  { given: "no Pod like a task's gets as far as listening", network: { taskListening: () => ({ phase: "Failed" }) } },
+  {
+    given: "a Pod like a task's ended meanwhile",
+    network: { taskListening: () => ({ ...running(taskListener), phase: "Failed" }) }
+  },
   {
     given: "no Pod reaches another one, whatever a policy says",
     network: { reaches: (probe, target) => probe !== "open" && enforced(probe, target) }

@@ -158,11 +158,12 @@ describe("the server", () => {
 
 describe("what a base sets where the values say nothing", () => {
   const layers = (reference: string, files: ByPath = {}) => Effect.runSync(contents(reference, files, {})).layers
-  const { admission, ha, "no-ingress": noIngress, persistence, "separate-users": separateUsers } = componentLayers
+  const { admission, ha, "no-ingress": noIngress, persistence, "restrict-metadata": restrictMetadata, "separate-users": separateUsers } =
+    componentLayers
 
   it.each([
     { reference: `${elsewhere}/base?ref=v0.1.0`, expected: [] },
-    { reference: `${elsewhere}/overlays/standalone?ref=v0.1.0`, expected: [baseLayer, admission, noIngress] },
+    { reference: `${elsewhere}/overlays/standalone?ref=v0.1.0`, expected: [baseLayer, admission, noIngress, restrictMetadata] },
     { reference: `${elsewhere}/overlays/production/?ref=v0.1.0`, expected: [baseLayer, admission, ha, noIngress, separateUsers] },
     { reference: "https://git.example.com/ours//overlays/standalone?ref=v0.1.0", expected: [] }
   ])("is known of a base elsewhere by its name: $reference", ({ expected, reference }) => expect(layers(reference)).toEqual(expected))

@@ -176,6 +176,23 @@ it.effect("says that the cluster is drained while it leads, and only then: whoev
     }
   }))
 
+it.effect("says while it leads whether the isolation of tasks is proven, also where they do not wait for that", () =>
+  Effect.gen(function*() {
+    const world = make(policy)
+    const { lead } = leading({ world })
+    for (const isProven of [false, true]) {
+      world.setProven(!isProven)
+      const led = yield* Effect.forkChild(lead)
+      yield* TestClock.adjust(0)
+      expect(yield* gauge("agent_job_isolation_proven")).toEqual({ value: Number(!isProven) })
+      world.setProven(isProven)
+      yield* TestClock.adjust("30 seconds")
+      expect(yield* gauge("agent_job_isolation_proven")).toEqual({ value: Number(isProven) })
+      yield* Fiber.interrupt(led)
+      expect(yield* gauge("agent_job_isolation_proven")).toEqual({ value: 0 })
+    }
+  }))
+
 it.effect("counts the passes that fail, each of which is tried again, and no others", () =>
   Effect.gen(function*() {
     const forbidden = new Forbidden({ verb: "update", object: "AgentTask", code: 403, reason: "Forbidden", detail: "no right" })

@@ -14,6 +14,7 @@ import type { Finding } from "../../../src/schema/kubernetes/probe.ts"
 import { configOf } from "../configs.ts"
 
 const listener = { address: "10.0.0.7", port: 8083 }
+const taskListener = { address: "10.0.0.9", port: 8083 }
 const apiServer = [{ address: "kubernetes.default.svc", port: 443 }]
 const both = (reached: boolean) => ({ first: reached, last: reached })
 
@@ -26,12 +27,15 @@ interface Seen {
   readonly needed?: boolean
   readonly stayed?: boolean
   readonly beside?: ReadonlyArray<string>
+  /** How another Pod fared that tried to connect to one like a task's, or why none could try. */
+  readonly ingress?: Partial<Finding> | "none listens" | "it ended"
 }
 
 const seen = (
   {
     beside = [],
     closed = both(false),
+    ingress = both(false),
     metadata = false,
     needed = true,
     open = both(true),
@@ -39,13 +43,14 @@ const seen = (
     stayed = true
   }: Seen = {}
 ): NetworkFindings => {
-  const ofListener = (found: Partial<Finding> | "nothing") =>
-    found === "nothing" ? Option.none() : Option.some({ beside, findings: [{ ...listener, ...both(false), ...found }] })
+  const ofListener = (found: Partial<Finding> | "nothing", ...more: ReadonlyArray<Finding>) =>
+    found === "nothing" ? Option.none() : Option.some({ beside, findings: [{ ...listener, ...both(false), ...found }, ...more] })
+  const entry = ingress === "none listens" ? [] : [{ ...taskListener, ...both(false), ...ingress !== "it ended" && ingress }]
   return {
-    listener: [listener],
-    listenerStayed: stayed,
+    listener: { targets: [listener], stayed },
+    taskListener: { targets: entry.map(({ address, port }) => ({ address, port })), stayed: ingress !== "it ended" },
     reports: {
-      open: ofListener(open),
+      open: ofListener(open, ...entry),
       closed: ofListener(closed),
       task: Option.some({
         beside,
@@ -308,12 +313,14 @@ describe("the network", () => {
   ])("that gives Pods public addresses is named where a task reaches one: $says", ({ given, says }) => {
     const target = { address: "2001:db8::7", port: 8083 }
     const task = Option.some({ beside: [], findings: [{ ...target, ...both(true) }] })
-    expect(said(given, { ...seen(), listener: [target], reports: { ...seen().reports, task } }).otherPods).toBe(says)
+    expect(said(given, { ...seen(), listener: { targets: [target], stayed: true }, reports: { ...seen().reports, task } }).otherPods).toBe(
+      says
+    )
   })
 
   it("is unknown where the probe of tasks did not tell", () => {
     const found = seen()
-    expect(said(walled, { ...found, reports: { ...found.reports, task: Option.none() } })).toEqual({
+    expect(said(walled, { ...found, reports: { ...found.reports, task: Option.none() } })).toMatchObject({
       policies: says.policies.enforced,
       metadata: "unknown: the probe of tasks did not tell what it reached"
     })
@@ -344,6 +351,73 @@ describe("the network", () => {
     "never counts as isolated because nobody answered, where $given",
     ({ seen: what }) => expect(said(walled, seen(what)).metadata).toBe(says.metadata.unproven)
   )
+})
+
+describe("what connects to a task", () => {
+  const shut = { ...walled, task: { networkPolicy: { denyIngress: true } } }
+  const untried =
+    "unknown: nobody could try to connect to a Pod like a task's, or that one ended meanwhile; see the events of the doctor's Pods while they run, and try again"
+  it.each<{ given: string; values: object; seen: Seen; says: string; is: Isolation }>([
+    {
+      given: "nobody, and values that want it so",
+      values: shut,
+      seen: {},
+      says: "ok: no other Pod connects to one like a task's, and policies are enforced",
+      is: "proven"
+    },
+    {
+      given: "another Pod, against the values",
+      values: shut,
+      seen: { ingress: both(true) },
+      says:
+        "failed: another Pod connects to one like a task's, though task.networkPolicy.denyIngress is true; look whether NetworkPolicy agent-job/agent-job-task-ingress is there, and for a policy that lets others in",
+      is: "refuted"
+    },
+    {
+      given: "another Pod before the policy took effect, against the values",
+      values: shut,
+      seen: { ingress: { first: true, last: false } },
+      says:
+        "failed: another Pod connects to one like a task's, though task.networkPolicy.denyIngress is true; look whether NetworkPolicy agent-job/agent-job-task-ingress is there, and for a policy that lets others in",
+      is: "refuted"
+    },
+    {
+      given: "another Pod, against the values, where nothing is enforced",
+      values: shut,
+      seen: { closed: both(true), ingress: both(true) },
+      says:
+        "failed: another Pod connects to one like a task's, though task.networkPolicy.denyIngress is true; see what is said of network policies",
+      is: "refuted"
+    },
+    { given: "nobody, since no Pod like a task's listens", values: shut, seen: { ingress: "none listens" }, says: untried, is: "unknown" },
+    { given: "nobody, since that Pod ended", values: shut, seen: { ingress: "it ended" }, says: untried, is: "unknown" },
+    { given: "nobody, since the Pod that tries did not tell", values: shut, seen: { open: "nothing" }, says: untried, is: "unknown" },
+    {
+      given: "nobody, where it is not known whether anything is enforced",
+      values: shut,
+      seen: { open: both(false) },
+      says: "unknown: no other Pod connects to one like a task's, but it is not proven that policies are enforced",
+      is: "unknown"
+    },
+    {
+      given: "another Pod, of which the values say nothing",
+      values: walled,
+      seen: { ingress: both(true) },
+      says: "warning: any other Pod connects to one like a task's; give task.networkPolicy.denyIngress: true to close that",
+      is: "proven"
+    },
+    {
+      given: "nobody, of which the values say nothing",
+      values: walled,
+      seen: {},
+      says: "ok: no other Pod connects to one like a task's",
+      is: "proven"
+    }
+  ])("is $given, so that its isolation is $is", ({ is, says, seen: what, values }) => {
+    const checks = networkChecks({ config: configOf(values), found: seen(what), apiServer, isClosedElsewhere: false })
+    const [told] = checks.filter(({ name }) => name === "tasks are closed to other Pods")
+    expect([`${told?.outcome}: ${told?.message}`, isolationBy(checks)]).toEqual([says, is])
+  })
 })
 
 describe("the server of agent.url", () => {

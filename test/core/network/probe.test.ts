@@ -1,10 +1,10 @@
 // The doctor's Pods, which say something of a task's Pod only as far as whatever watches for Pods makes no difference between them.
 import { expect, it } from "@effect/vitest"
 import { job } from "../../../src/core/manifest/job.ts"
-import { probePod } from "../../../src/core/network/probe.ts"
+import { listenerPort, probePod } from "../../../src/core/network/probe.ts"
 import { configOf, taskOf } from "../configs.ts"
 
-it.each(["listener", "open", "closed", "task"] as const)(
+it.each(["listener", "task-listener", "open", "closed", "task"] as const)(
   "the Pod of %s has the annotations of a task's, which keep a mesh out or attach a network, and its runtime class",
   (probe) => {
     const config = configOf({
@@ -24,6 +24,14 @@ it.each(["listener", "open", "closed", "task"] as const)(
     expect([spec?.runtimeClassName, ofTask?.spec?.runtimeClassName]).toEqual(["kata", "kata"])
   }
 )
+
+it("only the Pods that listen have a readiness probe, by which the kubelet tells when they do: others may not reach them", () => {
+  const probes = (["listener", "task-listener", "open", "closed", "task"] as const).map((probe) => [
+    probe,
+    probePod(configOf(), "id", probe, []).spec?.containers[0]?.readinessProbe?.tcpSocket?.port
+  ])
+  expect(Object.fromEntries(probes)).toEqual({ listener: listenerPort, "task-listener": listenerPort })
+})
 
 it("a probe's Pod has no annotations where the values give none", () =>
   expect(probePod(configOf(), "id", "task", []).metadata).not.toHaveProperty("annotations"))
