@@ -86,7 +86,7 @@ Each part killed at each moment of a run, on the real node. Written by \`make ki
 - The seconds are from the kill to the end of the run. In each cell nothing was made twice, and the plan that followed had what was missing and nothing else.
 - Each blow hit its target; one that finds nothing fails its cell. Each of these is away for ${secondsAway} s: ${
       away.join(", ")
-    }. That makes no node NotReady.
+    }. That makes no node NotReady: test/kill-matrix/outages.kills.test.ts, which the same command runs, keeps the kubelet away from an apply until its node is, and the network of its Pod for over a minute.
 - A Pod is evicted by the Eviction API. refused: the budget of an apply refused it (429), as it has to until the apply has ended. An eviction by the kubelet asks nobody: test/end-to-end/start-up.alone.test.ts shows it for an apply that fills its volume. Pressure of a whole node is in no test.
 
 Each cell has one right outcome. In these, timing decides it, by what the test sees:
