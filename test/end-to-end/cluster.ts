@@ -32,9 +32,9 @@ const decodeTask = Schema.decodeUnknownSync(AgentTask)
 export const taskOf = async (name: string): Promise<AgentTask> =>
   decodeTask(JSON.parse(await kubectl(["get", "atask", name, "--output=json"])))
 
-/** Lets the apply of a run make the second resource of `heldApply`. */
-export const release = async (runId: string): Promise<void> => {
-  const { status: { pod } } = await taskOf(`${runId}-apply`)
+/** Lets the apply of a run make the second resource of `heldApply`, or its destroy remove that of `heldDestroy`. */
+export const release = async (runId: string, stage: "apply" | "destroy" = "apply"): Promise<void> => {
+  const { status: { pod } } = await taskOf(`${runId}-${stage}`)
   await kubectl(["exec", pod?.name ?? "", "--container=runner", "--", "touch", "/tmp/released"])
 }
 

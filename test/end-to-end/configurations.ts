@@ -67,6 +67,21 @@ output "first" { value = terraform_data.first.output }
 /** What the log says once `heldApply` waits to be released. */
 export const held = "terraform_data.second: Provisioning with 'local-exec'"
 
+/** Makes one resource, whose destroy waits until the test releases it. */
+export const heldDestroy: Files = {
+  "main.tf": `
+resource "terraform_data" "kept" {
+  provisioner "local-exec" {
+    when    = destroy
+    command = "until [ -e /tmp/released ]; do sleep 0.1; done"
+  }
+}
+`
+}
+
+/** What the log says once the destroy of `heldDestroy` waits to be released. */
+export const heldBack = "terraform_data.kept: Provisioning with 'local-exec'"
+
 /** Fails while it is applied, after one resource was made. */
 export const failingApply: Files = {
   "main.tf": `

@@ -2,8 +2,8 @@
 // The tests run one after the other, because each takes the node or the controller from all.
 import { Schema } from "effect"
 import { afterAll, assert, beforeAll, describe } from "vitest"
-import { kubectl, productNamespace, release, taskOf, untilOver, untilTask } from "./cluster.ts"
-import { harmless, held, heldApply } from "./configurations.ts"
+import { kubectl, productNamespace, release, taskNamespace, taskOf, untilOver, untilTask } from "./cluster.ts"
+import { harmless, held, heldApply, heldBack, heldDestroy } from "./configurations.ts"
 import { agentJob, it } from "./product.ts"
 import { untilRun } from "./server.ts"
 import { startWeb, type Web } from "./web.ts"
@@ -40,16 +40,35 @@ const tasksOnNode = async () =>
   ).items.map(({ metadata }) => metadata.name)
 
 describe("kubectl drain", () => {
-  it("takes a plan, which is planned again, and waits for an apply, which succeeds; then the node has no task", async ({ scene }) => {
-    const planning = await scene.another("plan")
-    const plan = await planning.startRun({ "main.tf": `module "never" { source = "${web.never}" }` }, "--auto-approve", "--no-color")
-    await plan.command.says("Downloading http://")
-    const apply = await scene.startRun(heldApply, "--auto-approve", "--no-color")
-    await apply.command.says(held)
-    const { status: { pod } } = await taskOf(`${apply.id}-apply`)
+  it("takes a plan, which is planned again, and waits for an apply and a destroy, which succeed; then the node has no task", async ({ scene }) => {
+    const [planning, removing] = await Promise.all([scene.another("plan"), scene.another("destroy")])
+    const startPlan = async () => {
+      const plan = await planning.startRun({ "main.tf": `module "never" { source = "${web.never}" }` }, "--auto-approve", "--no-color")
+      await plan.command.says("Downloading http://")
+      return plan
+    }
+    const startApply = async () => {
+      const apply = await scene.startRun(heldApply, "--auto-approve", "--no-color")
+      await apply.command.says(held)
+      return apply
+    }
+    const startDestroy = async () => {
+      assert.strictEqual((await removing.run(heldDestroy, "--auto-approve")).code, 0)
+      const destroy = await removing.startRun(heldDestroy, "--auto-approve", "--destroy", "--no-color")
+      await destroy.command.says(heldBack)
+      return destroy
+    }
+    const [plan, apply, destroy] = await Promise.all([startPlan(), startApply(), startDestroy()])
+    const changes = [`${apply.id}-apply`, `${destroy.id}-destroy`]
+    const podsOf = async () => (await Promise.all(changes.map((task) => taskOf(task)))).map(({ status }) => status.pod)
+    const pods = await podsOf()
 
     const drain = scene.start("kubectl", "drain", node, onlyTasks, "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=150s")
-    await drain.says("Cannot evict pod as it would violate the pod's disruption budget")
+    for (const pod of pods) {
+      await drain.says(
+        `error when evicting pods/"${pod?.name}" -n "${taskNamespace}" (will retry after 5s): Cannot evict pod as it would violate`
+      )
+    }
     const again = await untilRun(plan.id, "is planned again", ({ stages }) => stages.length === 2)
     assert.deepInclude(again.stages[0]?.result, {
       outcome: "failed",
@@ -58,12 +77,14 @@ describe("kubectl drain", () => {
     })
     assert.deepInclude(again.stages[1], { stage: "plan", attempt: 2 })
 
-    await release(apply.id)
-    const { code, stdout } = await apply.command.ended
-    assert.strictEqual(code, 0)
-    assert.include(stdout, "Apply complete! Resources: 3 added, 0 changed, 0 destroyed.")
-    assert.notInclude(stdout, "Interrupt")
-    assert.strictEqual((await untilOver(`${apply.id}-apply`)).status.pod?.uid, pod?.uid)
+    await Promise.all([release(apply.id), release(destroy.id, "destroy")])
+    const [applied, destroyed] = await Promise.all([apply.command.ended, destroy.command.ended])
+    assert.deepStrictEqual([applied.code, destroyed.code], [0, 0])
+    assert.include(applied.stdout, "Apply complete! Resources: 3 added, 0 changed, 0 destroyed.")
+    assert.include(destroyed.stdout, "Apply complete! Resources: 0 added, 0 changed, 1 destroyed.")
+    assert.notInclude(applied.stdout + destroyed.stdout, "Interrupt")
+    await Promise.all(changes.map((task) => untilOver(task)))
+    assert.deepStrictEqual(await podsOf(), pods)
     const drained = await drain.ended
     assert.strictEqual(drained.code, 0, drained.stderr)
     assert.deepStrictEqual(await tasksOnNode(), [])

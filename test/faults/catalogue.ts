@@ -96,10 +96,11 @@ export const faults: Readonly<Record<string, Row>> = {
       "test/core/reconcile/plan.laws.test.ts": ["leaves a claimed stage alone while its node does not answer, or its Pod is not ready"],
       "test/core/reconcile/pod-trouble.test.ts": ["blames $given on $reason"],
       "test/simulation/simulation.test.ts": ["an apply whose node is lost says so"],
-      "test/controller/lifecycle/controller.cluster.test.ts": ["ends a claimed task whose Pod is gone as lost, and never starts it again"]
+      "test/controller/lifecycle/controller.cluster.test.ts": ["ends a claimed task whose Pod is gone as lost, and never starts it again"],
+      "test/kill-matrix/outages.kills.test.ts": ["whose node does not answer says so", "whose Pod has no network for over a minute"]
     },
     notShown: [
-      "outside the kill matrix: a kubelet that is killed, or a network that is cut, under a real apply",
+      "a node that is silent for more than five minutes, when Kubernetes evicts all Pods that do not tolerate it for ever: an apply's Pod does",
       "a machine that loses its power, and a real node with the taint out-of-service: what Kubernetes then says of its Pods is"
     ]
   },

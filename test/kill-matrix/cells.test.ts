@@ -1,8 +1,8 @@
 // Checks that the kill matrix says of every cell how it has to end, or why there is none.
 import { describe, expect, it } from "@effect/vitest"
-import { cells, decided, expectedOf, impossibleCells, moments, type Seen, targets } from "./cells.ts"
+import { cells, decided, expectedOf, impossibleCells, mayMeet, moments, type Seen, targets } from "./cells.ts"
 
-const nothingSeen: Seen = { midCommand: false, allMade: false, whole: false, planned: false }
+const nothingSeen: Seen = { met: "target", allMade: false, whole: false, planned: false }
 const find = (target: string, moment: string) => cells.find((cell) => cell.target === target && cell.moment === moment)
 const expected = (target: string, moment: string, seen: Partial<Seen> = {}) => {
   const cell = find(target, moment)
@@ -29,7 +29,7 @@ describe("the kill matrix", () => {
 
   it.each(
     [
-      ["exec loop", "planning", { midCommand: true }, "in order"],
+      ["exec loop", "planning", { met: "command" }, "in order"],
       ["exec loop", "planning", {}, "applied"],
       ["Job deleted", "state pushed", { whole: true }, "applied"],
       ["Pod deleted by force", "state pushed", {}, "in order"],
@@ -44,7 +44,7 @@ describe("the kill matrix", () => {
   it.each(["worker", "worker out of memory", "exec loop", "engine", "runner out of memory"])(
     "%s, dead while the engine makes something, is named, whatever else is seen",
     (target) => {
-      const everything: Seen = { midCommand: true, allMade: true, whole: true, planned: true }
+      const everything: Seen = { met: "command", allMade: true, whole: true, planned: true }
       for (const moment of ["applying", "state pushed"]) {
         expect([expected(target, moment), expected(target, moment, everything)]).toEqual(["named", "named"])
       }
@@ -54,5 +54,17 @@ describe("the kill matrix", () => {
   it.each(["network of the Pod", "exec loop", "worker out of memory"])("%s is hit after the engine's end too", (target) => {
     const after = target === "worker out of memory" ? "in order" : "applied" // a plan is not made again when its memory was too small
     expect(["plan saved", "reporting"].map((moment) => expected(target, moment))).toEqual([after, "applied"])
+  })
+
+  it("meets its target with each blow, but for the evictions that the budget of an apply refuses", () => {
+    const others = cells.filter((cell) => mayMeet(cell).join() !== "target")
+    expect(others.map((cell) => [`${cell.target} × ${cell.moment}`, mayMeet(cell)])).toEqual([
+      ...["planning", "plan saved", "applying", "state pushed", "reporting"].map((
+        moment
+      ) => [`exec loop × ${moment}`, ["target", "command"]]),
+      ["Pod evicted × applying", ["budget"]],
+      ["Pod evicted × state pushed", ["budget"]],
+      ["Pod evicted × reporting", ["budget", "target"]]
+    ])
   })
 })

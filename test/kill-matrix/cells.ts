@@ -33,10 +33,15 @@ export type Target = typeof targets[number]
  */
 export type Outcome = "applied" | "in order" | "named"
 
+/**
+ * What a blow met: its target, the exec loop with a command in work (one that it had taken and not ended), or the budget that keeps the
+ * Pod of an apply from an eviction. A blow that met nothing has failed.
+ */
+export type Met = "target" | "command" | "budget"
+
 /** What the tests see of a run apart from how it ended, where that depends on which of two things came first. */
 export interface Seen {
-  /** The exec loop died with a command in work: one that it had taken and not ended. */
-  readonly midCommand: boolean
+  readonly met: Met
   /** The listener heard of all things. */
   readonly allMade: boolean
   /** The state has all things, and none of them is tainted. */
@@ -64,8 +69,13 @@ export interface Impossible {
   readonly why: string
 }
 
+/** Parts of the node and the control plane, which the tests start again. */
+const parts = ["kubelet", "containerd", "kube-apiserver", "etcd"] as const
+/** Targets that the tests keep away for so many seconds. */
+export const away: ReadonlyArray<Target> = [...parts, "network of the Pod"]
+export const secondsAway = 4
 /** Parts of the whole installation or node. A run outlives each of them. */
-const outlived: ReadonlyArray<Target> = ["controller", "server", "kubelet", "containerd", "kube-apiserver", "etcd"]
+const outlived: ReadonlyArray<Target> = ["controller", "server", ...parts]
 /** Targets that are there only while a command of the engine runs. */
 const ofEngine: ReadonlyArray<Target> = ["engine", "runner out of memory"]
 /** Targets that are there once the containers run. */
@@ -74,7 +84,7 @@ const isPlan = (moment: Moment) => moment === "planning" || moment === "plan sav
 
 const byCommand: Decision = {
   by: "in order if the loop had a command in work as it died; else the next loop takes the next command: applied",
-  outcome: ({ midCommand }) => midCommand ? "in order" : "applied"
+  outcome: ({ met }) => met === "command" ? "in order" : "applied"
 }
 const byInterrupt: Decision = {
   by: "in order if the interrupt came before the last thing was whole; else the apply ended by itself: applied",
@@ -144,3 +154,13 @@ export const decided = cells.flatMap(({ moment, outcome, target }) =>
 
 /** Returns how the run has to end, for what was seen of it. */
 export const expectedOf = ({ outcome }: Cell, seen: Seen): Outcome => typeof outcome === "string" ? outcome : outcome.outcome(seen)
+
+/** Returns what the blow may meet: the budget refuses the eviction of an apply until that has ended, which it may have as it reports. */
+export const mayMeet = ({ moment, target }: Cell): ReadonlyArray<Met> => {
+  if (target === "exec loop") return ["target", "command"]
+  if (target !== "Pod evicted" || moment === "starting" || isPlan(moment)) return ["target"]
+  return moment === "reporting" ? ["budget", "target"] : ["budget"]
+}
+
+/** Reports whether a name has one of the texts in it, which commas part. Without texts every name is chosen. */
+export const isChosen = (name: string, texts = ""): boolean => texts.split(",").some((text) => name.includes(text))

@@ -24,9 +24,9 @@ const volumesOf = (pod: string): Promise<ReadonlyArray<string>> => {
 /** The kernel's number for the type tmpfs. */
 const tmpfs = 0x01021994
 
-/** Fills the small disk. It does nothing once that is unmounted, because the directory is then on the node's disk. */
-const fill = (directory: string): void => {
-  if (!existsSync(directory) || statfsSync(directory).type !== tmpfs) return
+/** Fills the small disk. Returns false once that is unmounted, because the directory is then on the node's disk. */
+const fill = (directory: string): boolean => {
+  if (!existsSync(directory) || statfsSync(directory).type !== tmpfs) return false
   const block = Buffer.alloc(2 ** 20, 1)
   const file = openSync(join(directory, "filled"), "w", 0o600)
   try {
@@ -40,10 +40,11 @@ const fill = (directory: string): void => {
   } finally {
     closeSync(file)
   }
+  return true
 }
 
 export interface SmallDisk {
-  /** Fills every volume to the last byte. */
+  /** Fills every volume that is still there to the last byte. Fails if none is. */
   readonly fill: () => void
   /** Reports whether that process sees the small disks instead of what they cover. */
   readonly isSeenBy: (pid: number) => boolean
@@ -85,7 +86,9 @@ export const smallDisk = async (pod: string): Promise<SmallDisk> => {
     closeSync(below)
   }
   return {
-    fill: () => volumes.forEach(fill),
+    fill: () => {
+      if (volumes.filter(fill).length === 0) throw new Error(`The small disks of ${pod} were gone before they could be filled`)
+    },
     isSeenBy: (pid) => readFileSync(join("/proc", String(pid), "mountinfo"), "utf8").split(` ${nameOfDisk} `).length - 1 === volumes.length
   }
 }

@@ -56,7 +56,7 @@ const stored = async (workspace: string) => {
 export interface Aftermath {
   readonly outcome: Outcome
   /** What was seen beside the outcome, but for what the blow met. */
-  readonly seen: Omit<Seen, "midCommand">
+  readonly seen: Omit<Seen, "met">
   readonly doubled: ReadonlyArray<string>
   /** What was made and is neither in the state nor named. */
   readonly lost: ReadonlyArray<string>

@@ -1,5 +1,5 @@
 // How the tests hit each part: on this node as root, or through the API as anybody with the right could.
-// Used by matrix.kills.test.ts.
+// Used by matrix.kills.test.ts and outages.kills.test.ts.
 import { Schema } from "effect"
 import { execFileSync } from "node:child_process"
 import { existsSync, readdirSync } from "node:fs"
@@ -7,12 +7,10 @@ import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { follow, kubectl, productNamespace, taskNamespace, tryKubectl } from "../end-to-end/cluster.ts"
 import { eventually } from "../end-to-end/process.ts"
-import type { Target } from "./cells.ts"
+import { type Met, secondsAway, type Target } from "./cells.ts"
 import { smallDisk } from "./disk.ts"
-import { directoryOf, podOf } from "./pods.ts"
+import { directoryOf, jobOf, podOf } from "./pods.ts"
 import { freeze, inPod, kill, killPart, starve } from "./processes.ts"
-
-const downSeconds = 4
 
 const productPod = async (component: string): Promise<string> =>
   (await kubectl([
@@ -46,14 +44,14 @@ const killRunning = async (pod: string, commandLine: RegExp): Promise<void> =>
 /** Kills a part, and starts it again after a few seconds, as when an operator restarts it. */
 const killAndRestart = async (part: string) => {
   const restart = killPart(part)
-  await sleep(downSeconds * 1000)
+  await sleep(secondsAway * 1000)
   restart()
 }
 
 const addressed = Schema.decodeUnknownSync(Schema.Struct({ status: Schema.Struct({ podIP: Schema.optionalKey(Schema.String) }) }))
 
 /** Takes the node's end of the Pod's only link down, and up again. It finds the link by the Pod's address, so it never takes another. */
-const cutOff = async (pod: string): Promise<Blow> => {
+export const cutOff = async (pod: string, seconds = secondsAway): Promise<() => Promise<void>> => {
   const selector = ["pods", `--field-selector=metadata.name=${pod}`]
   const address = await follow(`the address of ${pod}`, selector, (object) => addressed(object).status.podIP)
   const route = execFileSync("ip", ["route", "show", `${address}/32`], { encoding: "utf8" })
@@ -61,17 +59,26 @@ const cutOff = async (pod: string): Promise<Blow> => {
   if (link === undefined) throw new Error(`The Pod ${pod} has no link on this node: ${route}`)
   return async () => {
     execFileSync("ip", ["link", "set", link, "down"])
-    await sleep(downSeconds * 1000)
+    await sleep(seconds * 1000)
     if (!existsSync(`/sys/class/net/${link}`)) return // the Pod had done its work, and is gone
     execFileSync("ip", ["link", "set", link, "up"])
     execFileSync("ip", ["route", "replace", ...route.trim().split(" ")]) // the route went with the link
   }
 }
 
-const evict = async (pod: string) => {
+/** Evicts the Pod, as a drain does. */
+const evict = async (pod: string): Promise<Met> => {
   const eviction = { apiVersion: "policy/v1", kind: "Eviction", metadata: { name: pod, namespace: taskNamespace } }
-  await tryKubectl(["create", `--raw=/api/v1/namespaces/${taskNamespace}/pods/${pod}/eviction`, "--filename=-"], JSON.stringify(eviction)) // a PodDisruptionBudget may refuse it
+  const { code, stderr } = await tryKubectl(
+    ["create", `--raw=/api/v1/namespaces/${taskNamespace}/pods/${pod}/eviction`, "--filename=-"],
+    JSON.stringify(eviction)
+  )
+  if (code !== 0 && !stderr.includes("disruption budget")) throw new Error(`The eviction of ${pod} has failed: ${stderr.trim()}`)
+  return code === 0 ? "target" : "budget"
 }
+
+/** Deletes the object, and fails if it is not there. */
+const remove = async (...args: ReadonlyArray<string>): Promise<void> => void await kubectl(["delete", ...args, "--wait=false"])
 
 const worker = /main\.cjs worker/u
 const engine = /(?:^|\/)tofu /u
@@ -83,10 +90,10 @@ type PodTarget = Exclude<
 >
 
 /**
- * Hits the target, and says if that ended a command of the engine which the exec loop had in work. Completes when a part that the tests
- * restart is up again. Fails if there is no process left to kill.
+ * Hits the target, and says what it met: where it says nothing, the target. Completes when a part that the tests restart is up again. Fails
+ * if there is nothing left to hit.
  */
-export type Blow = () => Promise<"command" | void> | void
+export type Blow = () => Promise<Met | void> | void
 
 /** Freezes the first matching process that it meets, with those beside it. */
 const frozen = (pod: string, commandLine: RegExp): Promise<ReadonlyArray<number>> =>
@@ -137,9 +144,9 @@ const inItsPod = async (target: PodTarget, pod: string): Promise<Blow> => {
     case "Pod evicted":
       return () => evict(pod)
     case "Pod deleted":
-      return async () => void await tryKubectl(["delete", "pod", pod, "--wait=false"])
+      return () => remove("pod", pod)
     case "Pod deleted by force":
-      return async () => void await tryKubectl(["delete", "pod", pod, "--grace-period=0", "--force", "--wait=false"])
+      return () => remove("pod", pod, "--grace-period=0", "--force")
     case "network of the Pod":
       return cutOff(pod)
   }
@@ -157,10 +164,12 @@ export const aim = async (target: Target, task: string): Promise<Blow> => {
     case "kube-apiserver":
     case "etcd":
       return () => killAndRestart(target)
-    case "Job deleted":
-      return async () => void await tryKubectl(["delete", "job", `--selector=scalr.io/task=${task}`, "--wait=false"])
+    case "Job deleted": {
+      const job = await jobOf(task)
+      return () => remove("job", job)
+    }
     case "AgentTask deleted":
-      return async () => void await tryKubectl(["delete", "atask", task, "--wait=false"])
+      return () => remove("atask", task)
     default:
       return inItsPod(target, await podOf(task))
   }

@@ -7,6 +7,7 @@ import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
 import { writeReport } from "../scorecard/report.ts"
 import { type Mutant, mutants } from "./mutants.ts"
+import { type End, endOf } from "./verdict.ts"
 
 const copy = mkdtempSync(join(tmpdir(), "mutants-"))
 process.once("exit", () => rmSync(copy, { recursive: true, force: true }))
@@ -19,10 +20,10 @@ symlinkSync(resolve("node_modules"), join(copy, "node_modules"))
 type Verdict = "caught" | "survived" | "out of date" | "no verdict"
 
 /**
- * Runs a test file and returns whether a test in it failed, or "no verdict" if none came to its end. It uses a fixed seed and few
- * schedules: a bug that those do not find has a test of its own.
+ * Runs a test file and returns whether a test in it failed, and which first. It uses a fixed seed and few schedules: a bug that those do
+ * not find has a test of its own.
  */
-const run = (test: string): "passed" | "failed" | "no verdict" => {
+const run = (test: string): End => {
   const report = join(copy, "report.json")
   rmSync(report, { force: true })
   spawnSync("node_modules/.bin/vitest", [
@@ -46,50 +47,54 @@ const run = (test: string): "passed" | "failed" | "no verdict" => {
     },
     timeout: 300_000
   })
-  if (!existsSync(report)) return "no verdict"
-  const { numFailedTests, numPassedTests } = JSON.parse(readFileSync(report, "utf8"))
-  return numFailedTests > 0 ? "failed" : numPassedTests > 0 ? "passed" : "no verdict" // a bug that keeps the file from loading has none
+  return existsSync(report) ? endOf(readFileSync(report, "utf8")) : { end: "no verdict" }
 }
 
-const caught = ({ file, from, test, to }: Mutant): Verdict => {
+const judge = ({ file, from, test, to }: Mutant): { readonly verdict: Verdict; readonly title?: string } => {
   const path = join(copy, file)
   const text = readFileSync(path, "utf8")
-  if (text.split(from).length !== 2) return "out of date"
+  if (text.split(from).length !== 2) return { verdict: "out of date" }
   writeFileSync(path, text.replace(from, () => to))
-  const end = run(test)
+  const { end, title } = run(test)
   writeFileSync(path, text)
-  return end === "failed" ? "caught" : end === "passed" ? "survived" : end
+  if (title !== undefined) return { verdict: "caught", title }
+  return { verdict: end === "passed" ? "survived" : "no verdict" }
 }
 
 const chosen = mutants.filter(({ name, test }) =>
   process.argv.length < 3 || process.argv.slice(2).some((part) => name.includes(part) || test.includes(part))
 )
-const unsound = [...new Set(chosen.map(({ test }) => test))].filter((test) => run(test) !== "passed")
+const unsound = [...new Set(chosen.map(({ test }) => test))].filter((test) => run(test).end !== "passed")
 if (unsound.length > 0) throw new Error(`These tests do not pass without any bug: ${unsound.join(", ")}; correct them first.`)
 
 const judged = chosen.map((mutant) => {
-  const verdict = caught(mutant)
-  console.log(`${verdict.padEnd(12)} ${mutant.name} (${mutant.test})`)
-  return { ...mutant, verdict }
+  const { title, verdict } = judge(mutant)
+  console.log(`${verdict.padEnd(12)} ${mutant.name} (${mutant.test}${title === undefined ? "" : `: ${title}`})`)
+  return { ...mutant, title, verdict }
 })
 const missed = judged.filter(({ verdict }) => verdict !== "caught")
 console.log(`${judged.length - missed.length} of ${judged.length} caught`)
 
 if (chosen.length === mutants.length) {
-  writeReport("mutants", { command: "make mutants", seed: 1, figures: { planted: judged.length, survived: missed.length } })
+  writeReport("mutants", {
+    command: "make mutants",
+    seed: 1,
+    figures: { planted: judged.length, survived: missed.length },
+    caughtBy: Object.fromEntries(judged.flatMap(({ name, title }) => title === undefined ? [] : [[name, title]]))
+  })
   writeFileSync(
     "docs/mutants.md",
     `# Mutants
 
-Deliberate bugs of one line, planted one at a time, and the fast test that has to catch each. Written by \`make mutants\`: ${
+Deliberate bugs of one line, planted one at a time, the file of fast tests that has to catch each, and the first test in it that failed. Written by \`make mutants\`: ${
       judged.length - missed.length
     } of ${judged.length} caught.
 
-| bug | in | caught by |
-| --- | --- | --- |
+| bug | in | caught by | where this failed first |
+| --- | --- | --- | --- |
 ${
-      judged.map(({ file, name, test, verdict }) =>
-        `| ${name} | \`${file}\` | ${verdict === "caught" ? `\`test/${test}\`` : `**${verdict}**`} |`
+      judged.map(({ file, name, test, title = "", verdict }) =>
+        `| ${name} | \`${file}\` | ${verdict === "caught" ? `\`test/${test}\`` : `**${verdict}**`} | ${title.replaceAll("|", "\\|")} |`
       ).join("\n")
     }
 `

@@ -13,7 +13,9 @@ export const Report = Schema.Struct({
   machine: Schema.String,
   command: Schema.String,
   seed: Schema.optionalKey(Schema.Int),
-  figures: Schema.Record(Schema.String, Schema.Finite)
+  figures: Schema.Record(Schema.String, Schema.Finite),
+  /** The first test that failed for each planted bug. Reports of other tests, and earlier ones, have none. */
+  caughtBy: Schema.optionalKey(Schema.Record(Schema.String, Schema.String))
 })
 export type Report = typeof Report.Type
 
@@ -27,7 +29,7 @@ const commit = (): string =>
 /** Writes the report of a test; has to be called in the root of the checkout. */
 export const writeReport = (
   name: string,
-  { command, figures, seed }: Pick<Report, "command" | "figures"> & { readonly seed?: number }
+  { command, figures, seed, ...rest }: Pick<Report, "command" | "figures" | "seed" | "caughtBy">
 ): void => {
   const file = reportFile(name)
   const report: Report = {
@@ -36,7 +38,8 @@ export const writeReport = (
     machine: `${cpus().length} cores (${cpus()[0]?.model.trim()})`,
     command,
     ...(seed !== undefined && { seed }),
-    figures
+    figures,
+    ...rest
   }
   mkdirSync(dirname(file), { recursive: true })
   writeFileSync(file, `${JSON.stringify(report, null, 2)}\n`)
