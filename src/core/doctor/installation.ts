@@ -77,8 +77,14 @@ export const rights = (
 }
 
 /** Returns the check that the accounts of tasks are there. `missing` are the names of those that are not. */
-export const accountsOfTasks = ({ taskNamespace }: ResolvedConfig, missing: ReadonlyArray<string>): Check => {
+export const accountsOfTasks = (
+  { account, identities = [], namespace, taskNamespace }: ResolvedConfig,
+  missing: ReadonlyArray<string>
+): Check => {
   const say = check(checkNames.accountsOfTasks)
+  if (namespace === taskNamespace && identities.some(({ name }) => name === account.name)) {
+    return say("failed", `${account.name} is the controller's account too, whose rights no task may have; give that identity another name`)
+  }
   return missing.length === 0 ? say("ok", `are all in namespace ${taskNamespace}`) : say(
     "failed",
     `${missing.join(", ")} ${

@@ -1,5 +1,5 @@
 // The identities of tasks: the service accounts that the Pods of some workspaces and stages have instead of the one of all tasks.
-// Invariant: none is the account of a controller or of all tasks, and each is named once, so that its pattern decides alone.
+// Invariant: none is the account of a controller or of all tasks, and each is named once, and fits some task that none before it fits.
 // Used by schema/values/value-sections, schema/values/value-rules and core/resolve/resolve.
 import { Schema } from "effect"
 import { Subdomain } from "../names.ts"
@@ -23,13 +23,15 @@ const notOurs = Schema.isPattern(/^(?!(default|agent-job|.*-tasks?)$)/u, {
     "no account that Kubernetes or agent-job has itself: neither default nor agent-job, nor a name that ends in -task or -tasks; choose another"
 })
 
+const stages = ["plan", "apply", "destroy"] as const
+
 const Identity = Schema.Struct({
-  name: Subdomain.check(notOurs).annotate({ description: "The service account, in the tasks' namespace." }),
-  workspaces: WorkspacePatterns.check(Schema.isMinLength(1)).annotate({
-    description: "The workspaces whose tasks have it, each by its name or by the beginning of names and *."
-  }),
+  name: Subdomain.annotate({ description: "The service account, in the tasks' namespace." }).check(notOurs),
+  workspaces: WorkspacePatterns.check(
+    Schema.isMinLength(1, { expected: "a list of one name or more, such as * for all workspaces" })
+  ).annotate({ description: "The workspaces whose tasks have it, each by its name or by the beginning of names and *." }),
   stages: value(
-    Schema.mutable(Schema.Array(Schema.Literals(["plan", "apply", "destroy"]))),
+    Schema.mutable(Schema.Array(Schema.Literals(stages))),
     [],
     "The stages that have it; none: all of them."
   ),
@@ -45,13 +47,29 @@ export const identities = value(
   "Service accounts for the Pods of some workspaces and stages, each as name, workspaces (names, or the beginning of names and *), stages (none: all), create, annotations and labels; the first that fits a task counts, and tasks that none fits have the account of all tasks."
 )
 
-/** Finds an identity that is named twice, and one with the name that the values give the controller's account. */
+type Part = Pick<Identity, "stages" | "workspaces">
+
+/** Reports whether each task that `part` fits is one that `whole` fits. */
+const isWithin = (part: Part, whole: Part): boolean =>
+  (part.stages.length === 0 ? stages : part.stages).every((stage) => whole.stages.length === 0 || whole.stages.includes(stage)) &&
+  part.workspaces.every((pattern) => whole.workspaces.some((_) => _.endsWith("*") ? pattern.startsWith(_.slice(0, -1)) : pattern === _))
+
+/** Finds identities that are named twice, that no task ever has, or that have the name that the values give the controller's account. */
 export const identitiesAreApart: Rule = ({ fullnameOverride, serviceAccount, task: { identities } }) =>
-  identities.map(({ name }, index) => {
-    const path = ["task", "identities", index, "name"]
-    if (identities.findIndex((_) => _.name === name) < index) {
-      return { path, issue: `"${name}" is there already; give that one these workspaces too, or choose another name` }
-    }
-    return name === (serviceAccount.name || fullnameOverride) &&
-      { path, issue: `"${name}" is the controller's account, whose rights no task may have; choose another name` }
+  identities.flatMap((identity, index) => {
+    const { name } = identity
+    const path = ["task", "identities", index]
+    const before = identities.slice(0, index)
+    const whole = before.find((_) => isWithin(identity, _))
+    return [
+      name === (serviceAccount.name || fullnameOverride) &&
+      { path: [...path, "name"], issue: `"${name}" is the controller's account, whose rights no task may have; choose another name` },
+      before.some((_) => _.name === name) &&
+      { path: [...path, "name"], issue: `"${name}" is there already; give that one these workspaces too, or choose another name` },
+      whole !== undefined && whole.name !== name &&
+      {
+        path,
+        issue: `no task ever has it, since "${whole.name}" before it takes all of its workspaces and stages; put it before that one`
+      }
+    ]
   })

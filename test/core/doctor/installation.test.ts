@@ -38,6 +38,19 @@ describe("what is installed", () => {
     { given: "no right too many and none that is missing", check: ofTasks({}), is: "ok" },
     { given: "an account of tasks that is missing", check: accountsOfTasks(configOf(), ["network-plan"]), is: "failed" },
     { given: "all accounts of tasks", check: accountsOfTasks(configOf(), []), is: "ok" },
+    {
+      given: "an identity that is called as the controller's account, which no values can know",
+      check: accountsOfTasks(configOf({ task: { identities: [{ name: "blue", workspaces: ["*"] }] } }, { name: "blue" }), []),
+      is: "failed"
+    },
+    {
+      given: "such a name in another namespace",
+      check: accountsOfTasks(
+        configOf({ task: { namespace: "tasks", identities: [{ name: "blue", workspaces: ["*"] }] } }, { name: "blue" }),
+        []
+      ),
+      is: "ok"
+    },
     { given: "a namespace without a level", check: podSecurity("tasks", {}), is: "warning" },
     { given: "a restricted namespace", check: podSecurity("tasks", { "pod-security.kubernetes.io/enforce": "restricted" }), is: "ok" }
   ])("with $given is $is", ({ check, is }) => {

@@ -34,6 +34,10 @@ const acrossKeys = [
     file: { task: { identities: [{ name: "a", workspaces: ["a"] }, { name: "a", workspaces: ["b"] }] } }
   },
   {
+    says: "no task ever has it",
+    file: { task: { identities: [{ name: "a", workspaces: ["*"] }, { name: "b", workspaces: ["b"] }] } }
+  },
+  {
     says: "is the controller's account",
     file: { serviceAccount: { name: "a" }, task: { identities: [{ name: "a", workspaces: ["a"] }] } }
   },

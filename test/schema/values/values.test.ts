@@ -186,10 +186,10 @@ describe("the values", () => {
     ],
     [
       "task.identities",
-      [{ name: "a", workspaces: ["a"] }, { name: "b", workspaces: ["a"] }, { name: "a", workspaces: ["b"] }],
+      [{ name: "a", workspaces: ["a"] }, { name: "b", workspaces: ["b"] }, { name: "a", workspaces: ["c"] }],
       `[2].name: "a" is there already; give that one these workspaces too, or choose another name`
     ],
-    ["task.identities", [{ name: "a", workspaces: [] }], "[0].workspaces: must be "],
+    ["task.identities", [{ name: "a", workspaces: [] }], "[0].workspaces: must be a list of one name or more"],
     ["task.identities", [{ name: "a" }], "[0].workspaces: is missing"],
     [
       "task.identities",
@@ -242,6 +242,24 @@ describe("the values", () => {
       `task.identities[1].name: "${name}" is the controller's account, whose rights no task may have; choose another name`
     ])
   })
+
+  const oneAfter = (workspaces: ReadonlyArray<string>, stages: ReadonlyArray<string>, then: object) => ({
+    task: { identities: [{ name: "first", workspaces, stages }, { name: "second", ...then }] }
+  })
+  it.each([
+    { given: "everything", file: oneAfter(["*"], [], { workspaces: ["a", "b*"], stages: ["plan"] }) },
+    { given: "its workspaces, in plans too", file: oneAfter(["b*", "a"], [], { workspaces: ["a", "b-*"], stages: ["plan"] }) },
+    { given: "its workspaces, and each stage by name", file: oneAfter(["a*"], ["plan", "apply", "destroy"], { workspaces: ["a*"] }) }
+  ])("refuse an identity that no task ever has, after one that takes $given", ({ file }) =>
+    expect(problems(file)).toEqual([
+      `task.identities[1]: no task ever has it, since "first" before it takes all of its workspaces and stages; put it before that one`
+    ]))
+  it.each([
+    { given: "some of its stages", file: oneAfter(["*"], ["plan"], { workspaces: ["a"] }) },
+    { given: "other stages", file: oneAfter(["*"], ["plan"], { workspaces: ["a"], stages: ["apply"] }) },
+    { given: "some of its workspaces", file: oneAfter(["a"], [], { workspaces: ["a", "b"] }) },
+    { given: "a part of what its names begin with", file: oneAfter(["ab*"], [], { workspaces: ["a*"] }) }
+  ])("take an identity after one that takes $given", ({ file }) => expect(problems(file)).toEqual([]))
 
   it("take workspaces by whole names, and by the beginning of names, in every form that there is", () => {
     const workspaces = ["*", "network-*", "A_b-1", "7*"]
