@@ -25,7 +25,7 @@ export const isControllerAccount = (object: InstalledObject): boolean =>
   object.kind === "ServiceAccount" && componentOf(object) === "controller"
 
 /** Reports whether an object is the account of an identity of tasks. */
-export const isIdentity = (object: InstalledObject, { identities = [] }: ResolvedConfig): boolean =>
+const isIdentity = (object: InstalledObject, { identities = [] }: ResolvedConfig): boolean =>
   object.kind === "ServiceAccount" && componentOf(object) === "task" && identities.some(({ name }) => name === nameOf(object))
 
 /**
