@@ -65,7 +65,7 @@ const rbacFile = (): GeneratedFile =>
       ["Who", "In namespace", "May", "What", "Why"],
       grants(installationOf({})).flatMap(({ namespace, rights, to }) =>
         rights.map(({ apiGroup, names = [], resources, verbs, why }) => [
-          `\`${to.name}\``,
+          to.map(({ name }) => `\`${name}\``).join(", "),
           `\`${namespace}\``,
           verbs.join(", "),
           `${resources.map((_) => `\`${_}\``).join(", ")}${apiGroup === "" ? "" : ` of ${apiGroup}`}${

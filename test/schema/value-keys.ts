@@ -127,6 +127,7 @@ export const ourKeys: ReadonlyArray<Row> = [
   ["task.startupTimeoutSeconds", 180],
   ["task.historyPerWorkspace", 20],
   ["task.allowedKeys", []],
+  ["task.identities", []],
   ["agent.extraEnvFrom", []],
   ["agent.providerFilesystemMirrors", []],
   ["agent.providerNetworkMirrors", []],

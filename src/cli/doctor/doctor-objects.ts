@@ -10,8 +10,9 @@ import { userOf } from "../../core/manifest/admission/admission-policy.ts"
 import { admissionPolicies } from "../../core/manifest/admission/admission.ts"
 import { controllerName } from "../../core/manifest/controller-names.ts"
 import { crdName } from "../../core/manifest/installation/crd.ts"
-import { type Grant, grants } from "../../core/manifest/installation/rbac.ts"
+import { type Account, type Grant, grants } from "../../core/manifest/installation/rbac.ts"
 import type { ResolvedConfig } from "../../core/resolve/resolve.ts"
+import { accountNames } from "../../core/task/identity.ts"
 import { Kubernetes } from "../../kubernetes/client.ts"
 import type { KubernetesError } from "../../kubernetes/errors.ts"
 import { find } from "../../kubernetes/find.ts"
@@ -23,7 +24,8 @@ import {
   deployments,
   namespaces,
   nodes,
-  runtimeClasses
+  runtimeClasses,
+  serviceAccounts
 } from "../../kubernetes/kinds.ts"
 import { isTree } from "../../schema/document/layers.ts"
 import { decodedAs, orUnknown } from "./doctor-unknown.ts"
@@ -60,8 +62,6 @@ const admission = Effect.fnUntraced(function*(config: ResolvedConfig) {
 
 const Answer = Schema.Struct({ status: Schema.Struct({ allowed: Schema.Boolean }) })
 const decodeAnswer = decodedAs(Answer, { verb: "create", object: accessReviews.kind })
-
-type Account = Grant["to"]
 
 interface Question {
   readonly verb: string
@@ -111,7 +111,7 @@ const allowedBy = ({ namespace, rights }: Grant): ReadonlyArray<Question> =>
     })
   )
 
-const isOf = (account: Account) => ({ to }: Grant): boolean => to.name === account.name && to.namespace === account.namespace
+const isOf = ({ name, namespace }: Account) => ({ to }: Grant): boolean => to.some((_) => _.name === name && _.namespace === namespace)
 
 /** Returns in words those of the requests that the account may make, or those that it may not. */
 const those = (account: Account, allowed: boolean, questions: ReadonlyArray<Question>): Look<ReadonlyArray<string>> =>
@@ -119,15 +119,21 @@ const those = (account: Account, allowed: boolean, questions: ReadonlyArray<Ques
     Effect.map((found) => found.map(inWords))
   )
 
-const rights = Effect.fnUntraced(function*(config: ResolvedConfig, name: judge.Rights["name"], account: Account) {
+const rightsOf = Effect.fnUntraced(function*(config: ResolvedConfig, account: Account) {
   const spaces = [...new Set([config.namespace, config.taskNamespace])]
-  return judge.rights({
-    name,
+  return {
     account: `${account.namespace}/${account.name}`,
     lacking: yield* those(account, false, grants(config).filter(isOf(account)).flatMap(allowedBy)),
     excess: yield* those(account, true, spaces.flatMap(forbiddenPermissions))
-  })
+  }
 })
+
+/** Finds out which accounts of tasks there are. */
+const accountsOfTasks = (config: ResolvedConfig): Look<Check> =>
+  Effect.filter(
+    accountNames(config),
+    (name) => Effect.map(find(serviceAccounts, { name, namespace: config.taskNamespace }), Option.isNone)
+  ).pipe(Effect.map((missing) => judge.accountsOfTasks(config, missing)))
 
 const podSecurity = ({ taskNamespace }: ResolvedConfig): Look<Check> =>
   Effect.map(
@@ -210,16 +216,25 @@ const userNamespaces = Effect.fnUntraced(function*(config: ResolvedConfig) {
 
 const checkOrUnknown = (name: CheckName, look: Look<Check>) => orUnknown(name)(Effect.map(look, (check) => [check]))
 
-const rightsOrUnknown = (config: ResolvedConfig, name: judge.Rights["name"], account: Account) =>
-  checkOrUnknown(name, rights(config, name, account))
+const rightsOrUnknown = (
+  config: ResolvedConfig,
+  name: Parameters<typeof judge.rights>[0],
+  namespace: string,
+  accounts: ReadonlyArray<string>
+) =>
+  checkOrUnknown(
+    name,
+    Effect.map(Effect.forEach(accounts, (name) => rightsOf(config, { name, namespace })), (found) => judge.rights(name, found))
+  )
 
 export const examineObjects = (config: ResolvedConfig): Look<ReadonlyArray<Check>> =>
   Effect.map(
     Effect.all([
       checkOrUnknown(checkNames.definition, definition),
       checkOrUnknown(checkNames.admission, admission(config)),
-      rightsOrUnknown(config, checkNames.rightsOfController, { name: config.account.name, namespace: config.namespace }),
-      rightsOrUnknown(config, checkNames.rightsOfTasks, { name: config.taskAccountName, namespace: config.taskNamespace }),
+      rightsOrUnknown(config, checkNames.rightsOfController, config.namespace, [config.account.name]),
+      rightsOrUnknown(config, checkNames.rightsOfTasks, config.taskNamespace, accountNames(config)),
+      checkOrUnknown(checkNames.accountsOfTasks, accountsOfTasks(config)),
       checkOrUnknown(checkNames.podSecurity, podSecurity(config)),
       checkOrUnknown(checkNames.workerImage, workerImage(config)),
       checkOrUnknown(checkNames.userNamespaces, userNamespaces(config))

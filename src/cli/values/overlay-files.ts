@@ -4,6 +4,7 @@
 import { Document, isCollection, isScalar, visit } from "yaml"
 import { configMapName } from "../../core/manifest/installation/config-map.ts"
 import { type Described, fileName } from "../../core/overlay/file-name.ts"
+import { unmoved } from "../../core/overlay/identity.ts"
 import type { Overlay } from "../../core/overlay/overlay.ts"
 import type { Installed } from "../../core/overlay/pairs.ts"
 import { manifestYaml, readAlike } from "../terminal/manifest-yaml.ts"
@@ -17,8 +18,12 @@ export const pageMark = "Written by agent-job migrate"
 /** The content of files, by path within the folder. */
 export type Files = Readonly<Record<string, string>>
 
-const filesOf = (prefix: string, objects: ReadonlyArray<Described>, { config, objects: all }: Installed): Files =>
-  Object.fromEntries(objects.map((object) => [`${prefix}${fileName(object, all, config)}`, manifestYaml(object)]))
+const filesOf = <A extends Described>(
+  prefix: string,
+  objects: ReadonlyArray<A>,
+  { config, objects: all }: Installed,
+  written: (object: A) => object = (_) => _
+): Files => Object.fromEntries(objects.map((object) => [`${prefix}${fileName(object, all, config)}`, manifestYaml(written(object))]))
 
 /** Returns the reference of a folder beside the base, at the same version. Returns `base` if its last part is not "base". */
 const beside = (base: string, folder: string): string => base.replace(/(?<![^/])base\/?(?=\?|$)/u, folder)
@@ -57,7 +62,8 @@ const inOneLine = (data: object): string => {
 
 /** Returns the files of an overlay. `again`: the command that writes them again. */
 export const overlayFiles = (overlay: Overlay, base: string, again: string): Files => {
-  const files = { patches: filesOf("patch-", overlay.patches, overlay.from), resources: filesOf("", overlay.resources, overlay.to) }
+  const { from, patches, resources, to } = overlay
+  const files = { patches: filesOf("patch-", patches, from), resources: filesOf("", resources, to, unmoved(from, to)) }
   const all: Files = {
     "kustomization.yaml": inOneLine(kustomization(overlay, base, files)),
     "values.yaml": overlay.values,

@@ -8,6 +8,7 @@ export const checkNames = {
   admission: "admission policies",
   rightsOfController: "what the controller may do",
   rightsOfTasks: "what tasks may do",
+  accountsOfTasks: "the accounts of tasks",
   podSecurity: "Pod Security of the tasks' namespace",
   workerImage: "the worker's image",
   userNamespaces: "user namespaces",

@@ -50,7 +50,6 @@ export const admission = (
 
 /** What was found of an account's rights. */
 export interface Rights {
-  readonly name: typeof checkNames.rightsOfController | typeof checkNames.rightsOfTasks
   readonly account: string
   /** What no role grants though it should, in words. */
   readonly lacking: ReadonlyArray<string>
@@ -58,14 +57,40 @@ export interface Rights {
   readonly excess: ReadonlyArray<string>
 }
 
-export const rights = ({ account, excess, lacking, name }: Rights): Check => {
+const those = (found: ReadonlyArray<Rights>, which: "excess" | "lacking", may: string): string =>
+  found.flatMap((of) => of[which].length === 0 ? [] : [`${of.account} ${may} ${of[which].join(", ")}`]).join("; ")
+
+/** Returns the check of the rights of some accounts, which are at least one. */
+export const rights = (
+  name: typeof checkNames.rightsOfController | typeof checkNames.rightsOfTasks,
+  found: ReadonlyArray<Rights>
+): Check => {
   const say = check(name)
-  if (excess.length > 0) {
-    return say("failed", `${account} may ${excess.join(", ")}, which nothing here grants; find the role that does, and take it away`)
+  const [excess, lacking] = [those(found, "excess", "may"), those(found, "lacking", "may not")]
+  if (excess !== "") return say("failed", `${excess}, which nothing here grants; find the role that does, and take it away`)
+  if (lacking !== "") return say("failed", `${lacking}; apply the roles again`)
+  const accounts = found.map(({ account }) => account).join(", ")
+  return say(
+    "ok",
+    `${accounts} ${found.length === 1 ? "has" : "have"} the rights of docs/rbac.md, and may neither get Secrets nor run commands in Pods`
+  )
+}
+
+/** Returns the check that the accounts of tasks are there. `missing` are the names of those that are not. */
+export const accountsOfTasks = (
+  { account, identities = [], namespace, taskNamespace }: ResolvedConfig,
+  missing: ReadonlyArray<string>
+): Check => {
+  const say = check(checkNames.accountsOfTasks)
+  if (namespace === taskNamespace && identities.some(({ name }) => name === account.name)) {
+    return say("failed", `${account.name} is the controller's account too, whose rights no task may have; give that identity another name`)
   }
-  return lacking.length > 0
-    ? say("failed", `${account} may not ${lacking.join(", ")}; apply the roles again`)
-    : say("ok", `${account} has the rights of docs/rbac.md, and may neither get Secrets nor run commands in Pods`)
+  return missing.length === 0 ? say("ok", `are all in namespace ${taskNamespace}`) : say(
+    "failed",
+    `${missing.join(", ")} ${
+      missing.length === 1 ? "is" : "are"
+    } not in namespace ${taskNamespace}, and no task starts with an account that is missing; make it where task.identities says create: false, otherwise apply the installation again`
+  )
 }
 
 export const podSecurity = (namespace: string, labels: Readonly<Record<string, string>>): Check => {

@@ -4,6 +4,7 @@
 import type { V1PodTemplateSpec, V1Toleration } from "@kubernetes/client-node"
 import { type AgentTask, mutates } from "../../schema/task/agent-task.ts"
 import type { ResolvedConfig } from "../resolve/resolve.ts"
+import { accountOf } from "../task/identity.ts"
 import { install, runner, sidecars, worker } from "./containers.ts"
 import { selectorLabels, taskLabels } from "./labels.ts"
 import { podSettings } from "./pod-settings.ts"
@@ -42,7 +43,7 @@ export const pod = (task: AgentTask, config: ResolvedConfig, epoch: number): V1P
     },
     spec: {
       ...(config.imagePullSecrets.length > 0 && { imagePullSecrets: [...config.imagePullSecrets] }),
-      serviceAccountName: config.taskAccountName,
+      serviceAccountName: accountOf(task.spec, config),
       automountServiceAccountToken: false, // the worker mounts its token itself
       enableServiceLinks: false,
       ...(config.task.userNamespaces && { hostUsers: false }),

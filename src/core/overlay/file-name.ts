@@ -12,13 +12,17 @@ const kebab = (kind: string): string => kind.replace(/(?<=[a-z])(?=[A-Z])/gu, "-
 
 /**
  * Returns a name such as role-task.yaml: the kind, followed by what the object's name adds to the installation's if `all` has other names
- * of that kind. If both namespaces have an object of that kind and name, that of the tasks ends in `-tasks`.
+ * of that kind. If both namespaces have an object of that kind and name, that of the tasks ends in `-tasks`. The account of an identity has any
+ * name, so that its file has all of it.
  */
 export const fileName = (
   { kind = "", metadata: { name = "", namespace } = {} }: Described,
   all: ReadonlyArray<Described>,
-  installation: Pick<ResolvedConfig, "name" | "namespace">
+  installation: Pick<ResolvedConfig, "identities" | "name" | "namespace">
 ): string => {
+  if (kind === "ServiceAccount" && installation.identities?.some((_) => _.name === name) === true) {
+    return `${kebab(kind)}-identity-${name}.yaml`
+  }
   const ofKind = all.filter((_) => _.kind === kind)
   const ofName = ofKind.filter((_) => _.metadata?.name === name)
   const rest = name.startsWith(installation.name) ? name.slice(installation.name.length).replace(/\..*$/u, "") : "" // without a policy's namespace

@@ -1,11 +1,11 @@
 // Patches from the name and namespaces of the shipped installation to those of another one, and what other patches have to change.
 // Invariant: kustomize updates references to a renamed object, so no other patch does, except where kustomize is known to lose track of it.
-// Used by core/overlay/overlay.ts.
+// Used by core/overlay/overlay.ts and cli/values/overlay-files.ts.
 import { isTree, type Tree } from "../../schema/document/layers.ts"
 import type { InstalledObject } from "../manifest/installation/install.ts"
 import type { ResolvedConfig } from "../resolve/resolve.ts"
 import { get, withValue } from "../resolve/tree-path.ts"
-import { componentOf, isControllerAccount, labelOf, nameOf, namespaceOf, type Pair } from "./pairs.ts"
+import { componentOf, type Installed, isControllerAccount, labelOf, nameOf, namespaceOf, type Pair } from "./pairs.ts"
 
 const instance = "app.kubernetes.io/instance"
 
@@ -50,13 +50,16 @@ const withConfigOf = (object: Tree, to: Tree): Tree => {
     : object
 }
 
+/** Returns as many elements of a list as another one has. Anything else is returned as it is. */
+const asLong = (list: unknown, as: unknown): unknown => Array.isArray(list) && Array.isArray(as) ? list.slice(0, as.length) : list
+
 /**
  * Returns `from` with the references that kustomize updates when other objects get other names. Without `hasAccount`, the controller's
- * account is not made and so gets no other name.
+ * account is not made and so gets no other name. Accounts that a binding has beside those that are shipped are left to a patch.
  */
 const followed = (pair: Pair, hasAccount: boolean): Tree => {
-  const to: Tree = { ...pair.to }
-  const object = references(pair.to, hasAccount).reduce<Tree>((all, key) => withValue(all, key, get(to, key)), { ...pair.from })
+  const [from, to]: [Tree, Tree] = [{ ...pair.from }, { ...pair.to }]
+  const object = references(pair.to, hasAccount).reduce((all, key) => withValue(all, key, asLong(get(to, key), get(from, key))), from)
   return pair.from.kind === "Deployment" ? withConfigOf(object, to) : object
 }
 
@@ -98,6 +101,13 @@ const namespaces = (from: ResolvedConfig, to: ResolvedConfig): ReadonlyArray<Jso
     .filter(({ after, before }) => after !== before).map(({ after, before }) =>
       replace({ namespace: before }, "/metadata/namespace", after)
     )
+
+/** Returns an object of the overlay's own as it is before the patches of namespaces, which move it along with those that are shipped. */
+export const unmoved = ({ config: from }: Installed, { config: to }: Installed) => (object: InstalledObject): InstalledObject => {
+  const namespace = namespaceOf(object)
+  if (namespace === undefined) return object
+  return { ...object, metadata: { ...object.metadata, namespace: namespace === to.taskNamespace ? from.taskNamespace : from.namespace } }
+}
 
 /**
  * Returns the patches of names. The controller's account comes last, because it may get the name that the tasks' account has until then.

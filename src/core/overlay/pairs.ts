@@ -24,11 +24,17 @@ export const componentOf = (object: InstalledObject): string => labelOf(object, 
 export const isControllerAccount = (object: InstalledObject): boolean =>
   object.kind === "ServiceAccount" && componentOf(object) === "controller"
 
+/** Reports whether an object is the account of an identity of tasks. */
+const isIdentity = (object: InstalledObject, { identities = [] }: ResolvedConfig): boolean =>
+  object.kind === "ServiceAccount" && componentOf(object) === "task" && identities.some(({ name }) => name === nameOf(object))
+
 /**
- * Returns what an object is for, independent of the installation's name. An account may have any name, and the name of a policy ends in a
- * namespace.
+ * Returns what an object is for, independent of the installation's name. The accounts of controller and tasks may have any name, that of an
+ * identity is its own, and the name of a policy ends in a namespace.
  */
-const role = (object: InstalledObject, { name, taskNamespace }: ResolvedConfig): string => {
+const role = (object: InstalledObject, config: ResolvedConfig): string => {
+  const { name, taskNamespace } = config
+  if (isIdentity(object, config)) return `identity ${nameOf(object)}`
   const own = object.kind === "ServiceAccount" || !nameOf(object).startsWith(`${name}-`) ? "" : nameOf(object).slice(name.length)
   return `${object.kind} ${componentOf(object)}${
     namespaceOf(object) === undefined && own.endsWith(`.${taskNamespace}`) ? own.slice(0, -taskNamespace.length) : own

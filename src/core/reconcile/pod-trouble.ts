@@ -34,9 +34,9 @@ const containers = ({ install, others, runner, worker }: PodSeen): PodSeen["othe
   ...others
 ]
 
-/** Adds where to make a Secret or ConfigMap that the kubelet does not find. */
+/** Adds where to make a Secret or ConfigMap that the kubelet does not find, or a service account that the API server does not. */
 const whereToMake = (words: string): string =>
-  /(?:secret|configmap) "[^"]*" not found\]?$/u.test(words) ? `${words}; make it in the tasks' namespace` : words
+  /(?:secret|configmap|serviceaccount) "[^"]*" not found\]?$/u.test(words) ? `${words}; make it in the tasks' namespace` : words
 
 const troubleOf = ([name, seen]: readonly [string, ContainerSeen]): ReadonlyArray<Trouble> => {
   const say = (what: string): string => `Container ${name} ${what}: ${whereToMake(inLine(seen.message)) || seen.reason}`
@@ -84,7 +84,7 @@ const warningTrouble = ({ message, reason }: Warning, node: string): Option.Opti
     if (never !== undefined) return Option.some({ reason: "Refused", message: tooSmall(never), final: false })
     return Option.some({
       reason: isOfQuota(message) ? "QuotaExceeded" : "Refused",
-      message: `Kubernetes cannot create the Pod: ${inLine(message)}`,
+      message: `Kubernetes cannot create the Pod: ${whereToMake(inLine(message))}`,
       final: false
     })
   }

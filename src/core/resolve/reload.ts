@@ -20,6 +20,7 @@ const reach: { readonly [Part in keyof Required<ResolvedConfig>]: Reach } = {
   configHash: "next",
   policy: "next",
   taskAccountName: "next",
+  identities: "next",
   tokenTtlSeconds: "next",
   imagePullSecrets: "next",
   dataDir: "next",

@@ -4,6 +4,7 @@
 import type { V1Container, V1LocalObjectReference, V1PodFailurePolicyRule, V1Volume } from "@kubernetes/client-node"
 import type { Tree } from "../../schema/document/layers.ts"
 import { installationNameLimit } from "../../schema/names.ts"
+import type { Identity } from "../../schema/values/identities.ts"
 import type { ProviderMirrors } from "../../schema/values/provider-mirrors.ts"
 import { nodeWaitSeconds, secondsBesideStage } from "../../schema/values/task-pod.ts"
 import { overrides, type Values } from "../../schema/values/values.ts"
@@ -103,7 +104,10 @@ export interface ResolvedConfig {
   readonly objectAnnotations: Texts
   /** The controller's service account; tasks have their own. */
   readonly account: AccountConfig
+  /** The account of the tasks that no identity fits. */
   readonly taskAccountName: string
+  /** At least one, in the order in which they are tried; absent: all tasks have the one account. */
+  readonly identities?: ReadonlyArray<Identity>
   readonly tokenTtlSeconds: number
   readonly imagePullSecrets: ReadonlyArray<V1LocalObjectReference>
   readonly dataDir: string
@@ -203,6 +207,7 @@ const forJobs = (values: Values, name: string, taskAccountName: string, ofTask: 
   return {
     name,
     taskAccountName,
+    ...(values.task.identities.length > 0 && { identities: values.task.identities }),
     tokenTtlSeconds: values.serviceAccount.tokenTTL,
     imagePullSecrets: values.global.imagePullSecrets,
     objectLabels: values.global.labels,

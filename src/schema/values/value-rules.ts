@@ -3,6 +3,7 @@
 // Used by schema/values/values.ts. What concerns one section stands there.
 import { isCidr } from "../ip-address.ts"
 import type { Contradiction, Rule } from "./contradiction.ts"
+import { identitiesAreApart } from "./identities.ts"
 import { contextsOf, orAgents, resourcesOf } from "./our-containers.ts"
 import { podRules } from "./pod-rules.ts"
 import { amountOf } from "./quantity.ts"
@@ -178,6 +179,7 @@ const rules = [
   oneCliConfiguration,
   identityIsOpenedInAWall,
   networksAreClosed,
+  identitiesAreApart,
   ...podRules
 ]
 

@@ -4,6 +4,7 @@
 import { Schema } from "effect"
 import { ObjectKey, Subdomain } from "../names.ts"
 import { agentContainer, environment, image, scheduling, securityContext } from "./component-values.ts"
+import { identities } from "./identities.ts"
 import { mirrorContradictions, mirrors, proxy, taskNetworkPolicy, tls } from "./network-values.ts"
 import * as pod from "./pod-values.ts"
 import { atLeastOne, Namespace, orEmpty, Path, section, StorageClass, Url, value, whole } from "./value.ts"
@@ -73,6 +74,7 @@ const task = section({
     20,
     "Finished AgentTasks of a pool, and of attempts at new revisions, that are kept in one workspace: so many plans, and as many applies and destroys. Of all workspaces together, the newest 1,000 plans and the newest 2,000 applies and destroys are kept."
   ),
+  identities,
   job: section({
     activeDeadlineSeconds: value(
       whole,

@@ -98,7 +98,14 @@ const apiServer = [{ address: "kubernetes.default.svc", port: 443 }]
 const isListener = ({ address }: Targets[number]) => address === "10.0.0.7"
 const isTask = ({ address }: Targets[number]) => address === "10.0.0.9"
 
-const values = { admissionPolicies: { enabled: true }, restrictMetadataService: true, task: { networkPolicy: { denyIngress: true } } }
+const values = {
+  admissionPolicies: { enabled: true },
+  restrictMetadataService: true,
+  task: {
+    identities: [{ name: "network-plan", workspaces: ["network-*"], stages: ["plan"] }],
+    networkPolicy: { denyIngress: true }
+  }
+}
 
 layer(installation(values), {
   timeout: 60_000,
@@ -115,6 +122,7 @@ layer(installation(values), {
         "admission policies": "ok",
         "what the controller may do": "ok",
         "what tasks may do": "ok",
+        "the accounts of tasks": "ok",
         "Pod Security of the tasks' namespace": "ok",
         "the worker's image": "unknown", // no controller is installed here
         "user namespaces": "ok" // these values do not use them, and no node takes their tasks
@@ -135,18 +143,22 @@ layer(installation(values), {
       )
       const { code, error, outcomes } = yield* examined
       expect([code, outcomes["admission policies"]]).toEqual([1, "failed"])
-      expect(error).toMatch(/^error: 1 of 7 checks failed: admission policies\.$/mu)
+      expect(error).toMatch(/^error: 1 of 8 checks failed: admission policies\.$/mu)
       yield* made("create", "role", "-n", taskNamespace, "too-much", "--verb=get", "--resource=secrets")
       yield* made("create", "rolebinding", "-n", taskNamespace, "too-much", "--role=too-much", `--serviceaccount=${namespace}:agent-job`)
       yield* made("delete", "rolebinding", "-n", taskNamespace, "agent-job-task")
+      yield* made("delete", "serviceaccount", "-n", taskNamespace, "network-plan")
       const again = yield* examined
       expect(again.outcomes).toMatchObject({
         "what the controller may do": "failed",
-        "what tasks may do": "failed"
+        "what tasks may do": "failed",
+        "the accounts of tasks": "failed"
       })
       expect(again.messages).toContain(`${namespace}/agent-job may get secrets in ${taskNamespace}`)
+      const lacking = `may not get atasks in ${taskNamespace}, watch atasks in ${taskNamespace}, update atasks/status in ${taskNamespace}`
+      expect(again.messages).toContain(`${taskNamespace}/agent-job-task ${lacking}; ${taskNamespace}/network-plan ${lacking}`)
       expect(again.messages).toContain(
-        `${taskNamespace}/agent-job-task may not get atasks in ${taskNamespace}, watch atasks in ${taskNamespace}, update atasks/status in ${taskNamespace}`
+        `network-plan is not in namespace ${taskNamespace}, and no task starts with an account that is missing`
       )
     }))
 

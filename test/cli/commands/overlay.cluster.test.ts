@@ -90,6 +90,15 @@ const Installations = Schema.Struct({
   namespace: Schema.Literals(["agent-job", "agent-job-tasks", "scalr"])
 })
 
+const identities = [
+  { name: "plan", workspaces: ["a"], stages: ["plan"], annotations: { "example.com/role": "reader" } },
+  { name: "agent-job-plan", workspaces: ["b"] },
+  { name: "plan.b", workspaces: ["c"], labels: { team: "a" } },
+  { name: "x-plan", workspaces: ["d"] },
+  { name: "theirs", workspaces: ["*"], create: false }
+]
+const certificate = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+
 describe("an overlay", () => {
   // Each run builds two installations at a time, because kustomize takes most of the time.
   it.effect.prop(
@@ -153,6 +162,18 @@ describe("an overlay", () => {
         controller: { podSecurityContext: { fsGroup: null }, resources: null },
         task: { podSecurityContext: null, runner: { securityContext: { runAsUser: null } } }
       }
+    },
+    ...[
+      { where: "", file: {}, of: ours },
+      { where: " and policies", file: { admissionPolicies: { enabled: true }, task: { namespace: "agent-job-tasks" } }, of: ours },
+      { where: " of another installation", file: { fullnameOverride: "x" }, of: { name: "y", namespace: "z" } },
+      { where: " in exchanged namespaces", file: { task: { namespace: "agent-job" } }, of: { name: "x", namespace: "agent-job-tasks" } },
+      { where: " without the controller's account", file: { serviceAccount: { create: false } }, of: { name: "x", namespace: "x" } }
+    ].map(({ file, of, where }) => ({ given: `identities${where}`, file: union(file, { task: { identities } }), of })),
+    {
+      given: "certificates in namespaces that are exchanged",
+      file: { global: { tls: { caBundle: certificate } }, task: { namespace: "agent-job" } },
+      of: { name: "x", namespace: "agent-job-tasks" }
     },
     {
       given: "an account that is not made",

@@ -2,11 +2,12 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Option } from "effect"
 import { checkNames } from "../../../src/core/doctor/check.ts"
-import { admission, definition, podSecurity, rights, workerImage } from "../../../src/core/doctor/installation.ts"
+import { accountsOfTasks, admission, definition, podSecurity, rights, workerImage } from "../../../src/core/doctor/installation.ts"
 import { configOf } from "../configs.ts"
 
 describe("what is installed", () => {
-  const account = { name: checkNames.rightsOfTasks, account: "tasks/a" }
+  const sound = { account: "tasks/a", lacking: [], excess: [] }
+  const ofTasks = (found: object) => rights(checkNames.rightsOfTasks, [sound, { ...sound, account: "tasks/b", ...found }])
 
   it.each([
     { given: "no definition", check: definition(Option.none()), is: "failed" },
@@ -32,14 +33,43 @@ describe("what is installed", () => {
       check: admission(configOf({ admissionPolicies: { enabled: true } }), { missing: [], weaker: ["ValidatingAdmissionPolicy a"] }),
       is: "failed"
     },
-    { given: "a right that is missing", check: rights({ ...account, lacking: ["get jobs"], excess: [] }), is: "failed" },
-    { given: "a right too many", check: rights({ ...account, lacking: [], excess: ["get secrets"] }), is: "failed" },
+    { given: "a right that is missing", check: ofTasks({ lacking: ["get jobs"] }), is: "failed" },
+    { given: "a right too many", check: ofTasks({ excess: ["get secrets"] }), is: "failed" },
+    { given: "no right too many and none that is missing", check: ofTasks({}), is: "ok" },
+    { given: "an account of tasks that is missing", check: accountsOfTasks(configOf(), ["network-plan"]), is: "failed" },
+    { given: "all accounts of tasks", check: accountsOfTasks(configOf(), []), is: "ok" },
+    {
+      given: "an identity that is called as the controller's account, which no values can know",
+      check: accountsOfTasks(configOf({ task: { identities: [{ name: "blue", workspaces: ["*"] }] } }, { name: "blue" }), []),
+      is: "failed"
+    },
+    {
+      given: "such a name in another namespace",
+      check: accountsOfTasks(
+        configOf({ task: { namespace: "tasks", identities: [{ name: "blue", workspaces: ["*"] }] } }, { name: "blue" }),
+        []
+      ),
+      is: "ok"
+    },
     { given: "a namespace without a level", check: podSecurity("tasks", {}), is: "warning" },
     { given: "a restricted namespace", check: podSecurity("tasks", { "pod-security.kubernetes.io/enforce": "restricted" }), is: "ok" }
   ])("with $given is $is", ({ check, is }) => {
     expect(check.outcome).toBe(is)
     expect(check.message).not.toBe("")
   })
+})
+
+describe("what accounts of tasks may do", () => {
+  const one = { account: "tasks/a", lacking: ["get jobs"], excess: [] }
+  const other = { ...one, account: "tasks/b" }
+  it.each([
+    { given: "lack a right", found: [one, other], says: "tasks/a may not get jobs; tasks/b may not get jobs; apply the roles again" },
+    {
+      given: "have one too many, before all else",
+      found: [one, { ...other, excess: ["get secrets"] }],
+      says: "tasks/b may get secrets, which nothing here grants; find the role that does, and take it away"
+    }
+  ])("is told of each of those that $given", ({ found, says }) => expect(rights(checkNames.rightsOfTasks, found).message).toBe(says))
 })
 
 describe("the worker's image", () => {

@@ -122,6 +122,20 @@ export const effects: ReadonlyArray<readonly [key: string, value: unknown, chang
   ["task.extraVolumes", [{ name: "v", emptyDir: {} }], "task's Pod"],
   ["task.historyPerWorkspace", 1, "policy"],
   ["task.hostAliases", [{ ip: "10.0.0.1", hostnames: ["a"] }], "task's Pod"],
+  [
+    "task.identities",
+    [
+      {
+        name: "demo-plan",
+        workspaces: ["other", "de*"],
+        stages: ["plan"],
+        annotations: { "example.com/role": "reader" },
+        labels: { a: "b" }
+      },
+      { name: "theirs", workspaces: ["demo"], create: false }
+    ],
+    "RoleBinding, ServiceAccount, task's Pod"
+  ],
   ["task.job.activeDeadlineSeconds", 3600, "Job, policy, worker"],
   ["task.job.backoffLimit", 1, "Job, policy"],
   ["task.job.podFailurePolicy.rules", [{ action: "FailJob", onExitCodes: { operator: "In", values: [42] } }], "Job"],

@@ -61,6 +61,25 @@ describe("the overlay", () => {
     expect(said).not.toContain("admissionPolicies")
   })
 
+  it("adds the accounts of identities, and says who they are in conditions and variables of the policies of the base, and in no check", () => {
+    const identities = [{ name: "network-plan", workspaces: ["network-*"], stages: ["plan"] }, {
+      name: "theirs",
+      workspaces: ["*"],
+      create: false
+    }]
+    const values = { admissionPolicies: { enabled: true }, task: { ...inTasks, identities } }
+    const { patches, resources } = overlayOf(values, {}, have("admission"))
+    expect(metadataOf(resources)).toEqual(["network-plan"])
+    expect(metadataOf(patches)).toEqual([
+      "agent-job-task",
+      "agent-job-task-status.agent-job-tasks",
+      "agent-job-task-job.agent-job-tasks",
+      "agent-job-task-pod.agent-job-tasks",
+      "agent-job-task-token-requests.agent-job-tasks"
+    ])
+    expect(JSON.stringify(patches)).not.toContain("validations")
+  })
+
   it("takes nothing away that component restricted-egress of the base took away before", () => {
     const values = { restrictMetadataService: true, task: inTasks }
     expect(overlayOf(values, {}, { ...have("restrict-metadata"), closed: true }).patches).toEqual([])

@@ -202,6 +202,16 @@ describe("troubleOfStart of a message that has several lines", () => {
       "A volume of the Pod cannot be mounted: MountVolume.SetUp failed for volume \"source\" : configmap \"files\" not found; make it in the tasks' namespace"
     )
   })
+  it("says which account of an identity is missing, as Kubernetes 1.37 words it, and where to make it", () => {
+    const forbidden =
+      "pods \"agent-job-demo-plan-\" is forbidden: error looking up service account tasks/network-plan: serviceaccount \"network-plan\" not found"
+    const warning = Option.some({ reason: "FailedCreate", message: `Error creating: ${forbidden}` })
+    expect(Option.getOrThrow(troubleOfStart({ job: Option.none(), pod: Option.none(), warning }))).toEqual({
+      reason: "Refused",
+      message: `Kubernetes cannot create the Pod: Error creating: ${forbidden}; make it in the tasks' namespace`,
+      final: false
+    })
+  })
   it("is one line of the scheduler", () =>
     expect(Option.getOrThrow(startTrouble({ ...healthy, unschedulable: "0/1 nodes:\ncpu" })).message).toBe(
       "No node can take the Pod: 0/1 nodes: cpu"

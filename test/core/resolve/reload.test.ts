@@ -15,6 +15,7 @@ describe("new values", () => {
     { given: "a timeout", values: { task: { startupTimeoutSeconds: 20 } } },
     { given: "the length of the history", values: { task: { historyPerWorkspace: 1 } } },
     { given: "the keys that tasks may set", values: { task: { allowedKeys: ["example.com/"] } } },
+    { given: "an identity of tasks", values: { task: { identities: [{ name: "a", workspaces: ["*"] }] } } },
     { given: "an image", values: { agent: { image: { tag: "2" } } } },
     { given: "resources", values: { task: { runner: { resources: { limits: { cpu: 1 } } } } } },
     { given: "a variable of every container", values: { global: { extraEnv: { A: "1" } } } },

@@ -29,6 +29,18 @@ const acrossKeys = [
     file: { agent: { token: "a", tokenExistingSecret: { name: "b" } } }
   },
   { says: "agent.url: needs a token", file: { agent: { url: "https://example.com" } } },
+  {
+    says: "is there already; give that one",
+    file: { task: { identities: [{ name: "a", workspaces: ["a"] }, { name: "a", workspaces: ["b"] }] } }
+  },
+  {
+    says: "no task ever has it",
+    file: { task: { identities: [{ name: "a", workspaces: ["*"] }, { name: "b", workspaces: ["b"] }] } }
+  },
+  {
+    says: "is the controller's account",
+    file: { serviceAccount: { name: "a" }, task: { identities: [{ name: "a", workspaces: ["a"] }] } }
+  },
   { says: "is the name of a volume of ours", file: { task: { extraVolumes: [{ name: "data" }] } } },
   { says: "is the name of a container of ours", file: { task: { sidecars: [{ name: "worker" }] } } },
   {

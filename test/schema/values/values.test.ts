@@ -174,6 +174,35 @@ describe("the values", () => {
     ["global.proxy.httpProxy", "http://[::1", "is no address that a program can ask"],
     ["global.proxy.httpsProxy", "http://:8080", "is no address that a program can ask"],
     ["fullnameOverride", "Blue", "must be a lowercase DNS name"],
+    ["task.identities", [{ name: "Network", workspaces: ["a"] }], "[0].name: must be a lowercase DNS name"],
+    ["task.identities", [{ name: "a".repeat(254), workspaces: ["a"] }], "[0].name: must be "],
+    ["task.identities", [{ name: "default", workspaces: ["a"] }], "[0].name: must be no account that Kubernetes or agent-job has itself"],
+    ["task.identities", [{ name: "agent-job", workspaces: ["a"] }], "[0].name: must be no account that Kubernetes or agent-job has itself"],
+    ["task.identities", [{ name: "blue-task", workspaces: ["a"] }], "[0].name: must be no account that Kubernetes or agent-job has itself"],
+    [
+      "task.identities",
+      [{ name: "blue-tasks", workspaces: ["a"] }],
+      "[0].name: must be no account that Kubernetes or agent-job has itself"
+    ],
+    [
+      "task.identities",
+      [{ name: "a", workspaces: ["a"] }, { name: "b", workspaces: ["b"] }, { name: "a", workspaces: ["c"] }],
+      `[2].name: "a" is there already; give that one these workspaces too, or choose another name`
+    ],
+    ["task.identities", [{ name: "a", workspaces: [] }], "[0].workspaces: must be a list of one name or more"],
+    ["task.identities", [{ name: "a" }], "[0].workspaces: is missing"],
+    [
+      "task.identities",
+      [{ name: "a", workspaces: ["a*b"] }],
+      "[0].workspaces[0]: must be a workspace's name, or the beginning of names and *"
+    ],
+    [
+      "task.identities",
+      [{ name: "a", workspaces: ["a.b"] }],
+      "[0].workspaces[0]: must be a workspace's name, or the beginning of names and *"
+    ],
+    ["task.identities", [{ name: "a", workspaces: ["a"], stages: ["import"] }], `[0].stages[0]: must be "plan", "apply" or "destroy"`],
+    ["task.identities", [{ name: "a", workspaces: ["a"], annotations: { "bad key!": "a" } }], "bad key!"],
     ["agent", "token", "must be a map of keys, not a text"]
   ])("refuse %s: %j", (key, value, told) => {
     const [first = "", ...others] = problems(tree(key, value))
@@ -202,6 +231,41 @@ describe("the values", () => {
       "agent.url: needs a token: give agent.token or agent.tokenExistingSecret.name"
     ])
     expect(problems({ agent: { auth: { token: "a" }, url: "https://example.com" } })).toEqual([])
+  })
+
+  it.each([
+    { given: "the values name", values: { serviceAccount: { name: "mine" } }, name: "mine" },
+    { given: "has the full name that the values give", values: { fullnameOverride: "blue" }, name: "blue" }
+  ])("refuse the controller's account as one of tasks, where it $given", ({ name, values }) => {
+    const identities = [{ name: "other", workspaces: ["a"] }, { name, workspaces: ["*"] }]
+    expect(problems({ ...values, task: { identities } })).toEqual([
+      `task.identities[1].name: "${name}" is the controller's account, whose rights no task may have; choose another name`
+    ])
+  })
+
+  const oneAfter = (workspaces: ReadonlyArray<string>, stages: ReadonlyArray<string>, then: object) => ({
+    task: { identities: [{ name: "first", workspaces, stages }, { name: "second", ...then }] }
+  })
+  it.each([
+    { given: "everything", file: oneAfter(["*"], [], { workspaces: ["a", "b*"], stages: ["plan"] }) },
+    { given: "its workspaces, in plans too", file: oneAfter(["b*", "a"], [], { workspaces: ["a", "b-*"], stages: ["plan"] }) },
+    { given: "its workspaces, and each stage by name", file: oneAfter(["a*"], ["plan", "apply", "destroy"], { workspaces: ["a*"] }) }
+  ])("refuse an identity that no task ever has, after one that takes $given", ({ file }) =>
+    expect(problems(file)).toEqual([
+      `task.identities[1]: no task ever has it, since "first" before it takes all of its workspaces and stages; put it before that one`
+    ]))
+  it.each([
+    { given: "some of its stages", file: oneAfter(["*"], ["plan"], { workspaces: ["a"] }) },
+    { given: "other stages", file: oneAfter(["*"], ["plan"], { workspaces: ["a"], stages: ["apply"] }) },
+    { given: "some of its workspaces", file: oneAfter(["a"], [], { workspaces: ["a", "b"] }) },
+    { given: "a part of what its names begin with", file: oneAfter(["ab*"], [], { workspaces: ["a*"] }) }
+  ])("take an identity after one that takes $given", ({ file }) => expect(problems(file)).toEqual([]))
+
+  it("take workspaces by whole names, and by the beginning of names, in every form that there is", () => {
+    const workspaces = ["*", "network-*", "A_b-1", "7*"]
+    expect(parsed({ task: { identities: [{ name: "a.b", workspaces }] } }).task.identities).toEqual([
+      { name: "a.b", workspaces, stages: [], create: true, annotations: {}, labels: {} }
+    ])
   })
 
   it("refuse a file of the engine's own beside mirrors of providers", () => {

@@ -1,11 +1,12 @@
-// Policies on Jobs and Pods with the tasks' account: the controller makes such Jobs and no others, Kubernetes the Pods, the worker has its volumes.
+// Policies on Jobs and Pods with an account of tasks: the controller makes such Jobs and no others, Kubernetes the Pods, the worker has its volumes.
 // Invariant: every Pod that our builder makes from the same values passes, and no policy keeps an existing Pod from ending.
 // Used by core/manifest/admission/admission.
 import type { V1Volume } from "@kubernetes/client-node"
 import { workerVolumes } from "../../../schema/values/task-pod.ts"
 import type { ResolvedConfig } from "../../resolve/resolve.ts"
+import { accountNames } from "../../task/identity.ts"
 import { labels, selectorLabels, stageLabel, taskUidLabel } from "../labels.ts"
-import { byController, cel, type Check, hasLabels, onCreate, type Policy } from "./admission-policy.ts"
+import { byController, cel, type Check, hasLabels, isOneOf, onCreate, type Policy } from "./admission-policy.ts"
 
 const onUpdate = ({ expression, ...said }: Check): Check => ({ expression: `request.operation != 'UPDATE' || (${expression})`, ...said })
 
@@ -47,7 +48,7 @@ export const podPolicy = (config: ResolvedConfig): Policy => ({
   name: "task-pod",
   rules: [{ apiGroups: [""], apiVersions: ["v1"], resources: ["pods", "pods/ephemeralcontainers"], operations: ["CREATE", "UPDATE"] }],
   inTaskNamespace: true,
-  matchCondition: { name: "as-a-task", expression: `object.?spec.?serviceAccountName.orValue('') == ${cel(config.taskAccountName)}` },
+  matchCondition: { name: "as-a-task", expression: isOneOf("object.?spec.?serviceAccountName.orValue('')", accountNames(config)) },
   variables: {
     containers: "object.spec.containers + object.spec.?initContainers.orValue([])",
     volumes: "object.spec.?volumes.orValue([])",
@@ -111,19 +112,21 @@ export const podPolicy = (config: ResolvedConfig): Policy => ({
 })
 
 export const jobPolicy = (config: ResolvedConfig): Policy => {
-  const asTask = `object.spec.template.spec.?serviceAccountName.orValue('') == ${cel(config.taskAccountName)}`
+  const account = "object.spec.template.spec.?serviceAccountName.orValue('')"
+  const accounts = accountNames(config)
   return {
     name: "task-job",
     rules: [{ apiGroups: ["batch"], apiVersions: ["v1"], resources: ["jobs"], operations: ["CREATE"] }],
     inTaskNamespace: true,
-    matchCondition: { name: "as-a-task", expression: `${asTask} || ${byController(config)}` }, // an overlay that was written before patches it by this name
+    matchCondition: { name: "as-a-task", expression: `${isOneOf(account, accounts)} || ${byController(config)}` }, // an overlay that was written before patches it by this name
+    variables: { accounts: cel(accounts) },
     checks: [
       {
         expression: byController(config),
         message: "only the controller makes a Job with the account of tasks; make an AgentTask instead"
       },
       {
-        expression: asTask,
+        expression: `${account} in variables.accounts`,
         message: "the controller makes Jobs with the account of tasks alone, whose Pods the policy on Pods holds to their shape"
       },
       {

@@ -8,6 +8,7 @@ import type {
   V1Variable
 } from "@kubernetes/client-node"
 import type { ResolvedConfig } from "../../resolve/resolve.ts"
+import { accountNames } from "../../task/identity.ts"
 import { labels } from "../labels.ts"
 
 export interface Check {
@@ -44,10 +45,17 @@ export const cel = (value: string | ReadonlyArray<string> | Readonly<Record<stri
 /** Returns the user name that the API server gives a service account. */
 export const userOf = (namespace: string, account: string): string => `system:serviceaccount:${namespace}:${account}`
 
-/** Returns the CEL condition that the service account makes the request. */
-export const byAccount = (namespace: string, account: string): string => `request.userInfo.username == ${cel(userOf(namespace, account))}`
+/** Returns the CEL condition that an expression is one of these texts, which are at least one. */
+export const isOneOf = (expression: string, texts: ReadonlyArray<string>): string =>
+  `${expression} ${texts.length === 1 ? `== ${cel(texts[0] ?? "")}` : `in ${cel(texts)}`}`
 
-export const byController = (config: ResolvedConfig): string => byAccount(config.namespace, config.account.name)
+/** Returns the CEL condition that one of the service accounts makes the request. */
+const byOneOf = (namespace: string, accounts: ReadonlyArray<string>): string =>
+  isOneOf("request.userInfo.username", accounts.map((account) => userOf(namespace, account)))
+
+export const byController = ({ account, namespace }: ResolvedConfig): string => byOneOf(namespace, [account.name])
+
+export const byTask = (config: ResolvedConfig): string => byOneOf(config.taskNamespace, accountNames(config))
 
 /** Returns the CEL condition that the object, itself a CEL expression, has these labels. */
 export const hasLabels = (object: string, wanted: Readonly<Record<string, string>>): string =>

@@ -3,7 +3,7 @@
 // Used by core/manifest/admission/admission.
 import type { ResolvedConfig } from "../../resolve/resolve.ts"
 import { longestPlainTaskName } from "../../task/job-name.ts"
-import { byAccount, cel, type Policy } from "./admission-policy.ts"
+import { byTask, cel, type Policy } from "./admission-policy.ts"
 
 const ofToken = (field: string): string => `request.userInfo.?extra[?'authentication.kubernetes.io/${field}'][?0].orValue('')`
 
@@ -26,7 +26,7 @@ export const statusPolicy = (config: ResolvedConfig): Policy => ({
   name: "task-status",
   rules: [{ apiGroups: ["scalr.io"], apiVersions: ["*"], resources: ["atasks", "atasks/*"], operations: ["*"] }],
   inTaskNamespace: false,
-  matchCondition: { name: "by-a-task", expression: byAccount(config.taskNamespace, config.taskAccountName) },
+  matchCondition: { name: "by-a-task", expression: byTask(config) },
   variables: {
     was: "oldObject.?status.orValue({})",
     pod: ofToken("pod-name"),

@@ -23,7 +23,7 @@ import { crd, type CustomResourceDefinition } from "./crd.ts"
 import { deployment } from "./deployment.ts"
 import { disruptionBudgets } from "./disruption-budget.ts"
 import { rbac } from "./rbac.ts"
-import { controllerAccount, taskAccount } from "./service-account.ts"
+import { controllerAccount, identityAccounts, taskAccount } from "./service-account.ts"
 import { tokenSecret } from "./token-secret.ts"
 import { volumeClaim } from "./volume-claim.ts"
 
@@ -45,6 +45,7 @@ export const install = (config: ResolvedConfig): ReadonlyArray<InstalledObject> 
   crd(),
   ...controllerAccount(config),
   taskAccount(config),
+  ...identityAccounts(config),
   ...rbac(config),
   ...tokenSecret(config),
   configMap(config),

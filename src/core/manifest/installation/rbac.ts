@@ -1,8 +1,9 @@
-// The rights of the two accounts, each verb because some code uses it: the controller runs tasks, a task writes its own status.
-// Invariant: neither gets or lists Secrets, makes Pods or runs commands in them; core/manifest/admission/admission-secrets bounds what they patch.
+// The rights of the accounts of controller and tasks, each verb because some code uses it: the controller runs tasks, a task writes its own status.
+// Invariant: none of them gets or lists Secrets, makes Pods or runs commands in them; core/manifest/admission/admission-secrets bounds what they patch.
 // Used by core/manifest/installation/install, and by generate for docs/rbac.md; test/core/manifest/installation/rbac.cluster.test.ts compares it with an audit log.
 import type { V1PolicyRule, V1Role, V1RoleBinding } from "@kubernetes/client-node"
 import type { ResolvedConfig } from "../../resolve/resolve.ts"
+import { accountNames } from "../../task/identity.ts"
 import { controllerName, leaderLeaseName } from "../controller-names.ts"
 import type { Component } from "../labels.ts"
 import { objectMetadata } from "../object-metadata.ts"
@@ -78,18 +79,24 @@ const runOneTask: ReadonlyArray<Right> = [
   may("update", "scalr.io", "atasks/status", "the claim and the result")
 ]
 
+export interface Account {
+  readonly name: string
+  readonly namespace: string
+}
+
 export interface Grant {
   readonly name: string
   readonly component: Component
   readonly namespace: string
   readonly rights: ReadonlyArray<Right>
-  readonly to: { readonly name: string; readonly namespace: string }
+  /** At least one. */
+  readonly to: ReadonlyArray<Account>
 }
 
-/** Returns the roles of an installation, with the account that each is granted to. */
+/** Returns the roles of an installation, with the accounts that each is granted to. */
 export const grants = (config: ResolvedConfig): ReadonlyArray<Grant> => {
-  const { account, name, namespace, taskAccountName, taskNamespace } = config
-  const controller = { name: account.name, namespace }
+  const { account, name, namespace, taskNamespace } = config
+  const controller = [{ name: account.name, namespace }]
   return [
     { name: `${name}-leader`, component: "controller", namespace, rights: lead(config), to: controller },
     { name: controllerName(config), component: "controller", namespace: taskNamespace, rights: runTasks, to: controller },
@@ -98,7 +105,7 @@ export const grants = (config: ResolvedConfig): ReadonlyArray<Grant> => {
       component: "task",
       namespace: taskNamespace,
       rights: runOneTask,
-      to: { name: taskAccountName, namespace: taskNamespace }
+      to: accountNames(config).map((name) => ({ name, namespace: taskNamespace }))
     }
   ]
 }
@@ -119,7 +126,7 @@ const objectsOf = (config: ResolvedConfig, { component, name, namespace, rights,
       kind: "RoleBinding",
       metadata,
       roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "Role", name },
-      subjects: [{ kind: "ServiceAccount", ...to }]
+      subjects: to.map((account) => ({ kind: "ServiceAccount", ...account }))
     }
   ]
 }

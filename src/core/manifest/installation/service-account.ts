@@ -1,5 +1,5 @@
-// The service accounts of the controller and of the tasks: two, so that a task's token does not have the rights of the controller.
-// The tasks' account does not mount its token by itself; the worker's container does.
+// The service accounts of the controller and of the tasks, which are apart, so that a task's token does not have the controller's rights.
+// The tasks' accounts do not mount their token by themselves; the worker's container does.
 // Used by core/manifest/installation/install.
 import type { V1ServiceAccount } from "@kubernetes/client-node"
 import type { ResolvedConfig } from "../../resolve/resolve.ts"
@@ -28,3 +28,15 @@ export const taskAccount = (config: ResolvedConfig): V1ServiceAccount => ({
   }),
   automountServiceAccountToken: false
 })
+
+/**
+ * Returns the accounts of identities, but for those that exist already. They have no annotation of the controller's account: what that gives
+ * in a cloud is not theirs.
+ */
+export const identityAccounts = (config: ResolvedConfig): ReadonlyArray<V1ServiceAccount> =>
+  (config.identities ?? []).filter(({ create }) => create).map(({ annotations, labels, name }) => ({
+    apiVersion: "v1",
+    kind: "ServiceAccount",
+    metadata: objectMetadata(config, "task", { name, namespace: config.taskNamespace, labels, annotations }),
+    automountServiceAccountToken: false
+  }))

@@ -1,28 +1,52 @@
 // A task with its Job and Pod, what its worker may write with its token, and how a policy refuses.
 // Used by the tests of the admission policies beside it.
+import { layer, type Vitest } from "@effect/vitest"
 import { Effect, Layer, Schedule } from "effect"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import type { ResolvedConfig } from "../../../../src/core/resolve/resolve.ts"
+import { accountOf } from "../../../../src/core/task/identity.ts"
 import { claimed } from "../../../../src/core/task/status.ts"
 import { Kubernetes } from "../../../../src/kubernetes/client.ts"
 import type { KubernetesError } from "../../../../src/kubernetes/errors.ts"
 import { agentTasks } from "../../../../src/kubernetes/kinds.ts"
-import { Uid } from "../../../../src/schema/names.ts"
+import { Uid, WorkspaceName } from "../../../../src/schema/names.ts"
 import type { AgentTask, AgentTaskStatus } from "../../../../src/schema/task/agent-task.ts"
 import type { StageResult } from "../../../../src/schema/task/stage-result.ts"
 import { neverStops } from "../../../worker/never-stops.ts"
 import { podSettings } from "../../../worker/pod-settings.ts"
-import { type Client, createTask, Installation, launched, tasks, tokenOf, userOf } from "../installed.ts"
+import { type Client, createTask, Installation, installation, launched, tasks, tokenOf, userOf } from "../installed.ts"
 
 export const at = "2026-01-01T00:00:00Z"
 export const result: StageResult = { outcome: "failed", reason: "ExitCode", message: "tofu plan failed.", exitCode: 1, finishedAt: at }
+
+/** The accounts that tasks may have, each with its values. What the policies say of one, they say of each. */
+const accounts = [
+  { account: "the account of all tasks", identities: [] },
+  { account: "the account of an identity", identities: [{ name: "demo-plan", workspaces: ["de*"], stages: ["plan"] }] }
+]
+
+/** Returns the account of the tasks that these tests create. */
+export const accountHere = (config: ResolvedConfig): string => accountOf({ workspace: WorkspaceName.make("demo"), stage: "plan" }, config)
+
+/** Runs the tests in an installation with policies for each of these accounts. */
+export const forEachAccount = (
+  values: { readonly tokenRequesters?: ReadonlyArray<string> },
+  tests: (it: Vitest.MethodsNonLive<Installation | Kubernetes>) => void
+): void =>
+  accounts.forEach(({ account, identities }) =>
+    layer(installation({ admissionPolicies: { enabled: true, ...values }, task: { identities } }), {
+      timeout: 60_000,
+      excludeTestServices: true
+    })(`the API server, with ${account},`, tests)
+  )
 
 /** Creates a task with its Job and Pod, and returns them with the client that the task's worker has. */
 export const begun = Effect.fnUntraced(function*(name: string, basename?: string) {
   const { config, withToken } = yield* Installation
   const task = yield* createTask(name)
   const { metadata: pod } = yield* launched(task, basename)
-  const token = yield* tokenOf(config.taskNamespace, config.taskAccountName, pod.name)
+  const token = yield* tokenOf(config.taskNamespace, accountOf(task.spec, config), pod.name)
   return { task, pod, token, worker: yield* withToken(token) }
 })
 type Begun = Effect.Success<ReturnType<typeof begun>>
@@ -57,7 +81,7 @@ export const untilHeld = (attempt: Effect.Effect<string>) =>
 export const held = Effect.gen(function*() {
   const { as, config } = yield* Installation
   const task = yield* createTask("probe")
-  const nobody = yield* as(userOf(config.taskNamespace, config.taskAccountName))
+  const nobody = yield* as(userOf(config.taskNamespace, accountHere(config)))
   yield* untilHeld(Effect.provideService(refusal(write(nobody, task, (status) => status)), Kubernetes, yield* Kubernetes))
 })
 

@@ -1,14 +1,14 @@
 // Which Jobs and Pods may run as the tasks' account: a real API server refuses those that the controller made not at all, or not so.
-import { describe, expect, layer } from "@effect/vitest"
+import { describe, expect } from "@effect/vitest"
 import { Effect } from "effect"
 import { job } from "../../../../src/core/manifest/job.ts"
 import { Kubernetes } from "../../../../src/kubernetes/client.ts"
 import { jobs, pods } from "../../../../src/kubernetes/kinds.ts"
 import { kubectl } from "../../../kustomize/api-server.ts"
-import { Installation, installation } from "../installed.ts"
-import { begun, policy, refusal, untilHeld } from "./begun-task.ts"
+import { Installation } from "../installed.ts"
+import { begun, forEachAccount, policy, refusal, untilHeld } from "./begun-task.ts"
 
-layer(installation({ admissionPolicies: { enabled: true } }), { timeout: 60_000, excludeTestServices: true })("the API server", (it) => {
+forEachAccount({}, (it) => {
   describe("lets run as the tasks' account", () => {
     it.effect("what the controller made for an AgentTask, in our shape, and nothing else", () =>
       Effect.gen(function*() {

@@ -1,5 +1,5 @@
 // What the token of a task can write: a real API server refuses all that is tried here, and accepts what the worker itself writes.
-import { describe, expect, layer } from "@effect/vitest"
+import { describe, expect } from "@effect/vitest"
 import { Effect, Option, Schedule } from "effect"
 import { advance, finished, running, unsaved } from "../../../../src/core/task/status.ts"
 import { Kubernetes } from "../../../../src/kubernetes/client.ts"
@@ -8,10 +8,10 @@ import type { AgentTaskStatus } from "../../../../src/schema/task/agent-task.ts"
 import { claimTask } from "../../../../src/worker/task/claim.ts"
 import { report } from "../../../../src/worker/task/report.ts"
 import { kubectl } from "../../../kustomize/api-server.ts"
-import { createTask, Installation, installation, tasks, tokenOf, userOf } from "../installed.ts"
-import { asWorker, at, begun, claimBy, held, policy, refusal, result, untilHeld, write } from "./begun-task.ts"
+import { createTask, Installation, tasks, tokenOf, userOf } from "../installed.ts"
+import { accountHere, asWorker, at, begun, claimBy, forEachAccount, held, policy, refusal, result, untilHeld, write } from "./begun-task.ts"
 
-layer(installation({ admissionPolicies: { enabled: true } }), { timeout: 60_000, excludeTestServices: true })("the API server", (it) => {
+forEachAccount({}, (it) => {
   describe("takes", () => {
     it.effect("the claim and the result of a worker, as its own code writes them", () =>
       Effect.gen(function*() {
@@ -53,7 +53,8 @@ layer(installation({ admissionPolicies: { enabled: true } }), { timeout: 60_000,
         ]
         const long = yield* createTask(`victim-of-${"a".repeat(37)}`)
         const twin = yield* begun(`agent-job-${long.metadata.name}`)
-        const { taskAccountName: account, taskNamespace: namespace } = config
+        const { taskNamespace: namespace } = config
+        const account = accountHere(config)
         const gone = yield* begun("gone")
         yield* kubernetes.delete(jobs, { namespace, name: "agent-job-gone" })
         yield* kubernetes.delete(pods, { namespace, name: gone.pod.name }, { gracePeriodSeconds: 0 }).pipe(
@@ -195,7 +196,8 @@ layer(installation({ admissionPolicies: { enabled: true } }), { timeout: 60_000,
 
     it.effect("no more where a role grants it more", () =>
       Effect.gen(function*() {
-        const { config: { taskAccountName: account, taskNamespace: namespace }, patchStatus } = yield* Installation
+        const { config, patchStatus } = yield* Installation
+        const { taskNamespace: namespace } = config
         const mine = yield* begun("granted")
         const kubernetes = yield* Kubernetes
         yield* Effect.promise(() =>
@@ -210,7 +212,7 @@ layer(installation({ admissionPolicies: { enabled: true } }), { timeout: 60_000,
           ])
         )
         yield* Effect.promise(() =>
-          kubectl(["create", "rolebinding", "-n", namespace, "more", "--role=more", `--serviceaccount=${namespace}:${account}`])
+          kubectl(["create", "rolebinding", "-n", namespace, "more", "--role=more", `--serviceaccount=${namespace}:${accountHere(config)}`])
         )
         const { metadata, spec } = yield* kubernetes.get(tasks, mine.task.metadata)
         const attempts = {

@@ -1,21 +1,20 @@
 // Which tokens the controller may read and write, and who is given one of the tasks' account, by a real API server.
-import { describe, expect, layer } from "@effect/vitest"
+import { describe, expect } from "@effect/vitest"
 import { Effect } from "effect"
 import { managedByUs } from "../../../../src/core/manifest/labels.ts"
 import { ownerReference } from "../../../../src/core/manifest/owner-reference.ts"
 import { Kubernetes } from "../../../../src/kubernetes/client.ts"
 import { secrets } from "../../../../src/kubernetes/kinds.ts"
 import { kubectl } from "../../../kustomize/api-server.ts"
-import { createTask, Installation, installation } from "../installed.ts"
-import { begun, policy, refusal, untilHeld } from "./begun-task.ts"
+import { createTask, Installation } from "../installed.ts"
+import { accountHere, begun, forEachAccount, policy, refusal, untilHeld } from "./begun-task.ts"
 
-const values = { admissionPolicies: { enabled: true, tokenRequesters: ["syncer", "virtual-kubelets"] } }
-
-layer(installation(values), { timeout: 60_000, excludeTestServices: true })("the API server", (it) => {
+forEachAccount({ tokenRequesters: ["syncer", "virtual-kubelets"] }, (it) => {
   describe("shows the controller", () => {
     it.effect("no Secret but the tokens of tasks, which it may renew", () =>
       Effect.gen(function*() {
-        const { config: { taskAccountName, taskNamespace: namespace }, controller } = yield* Installation
+        const { config, controller } = yield* Installation
+        const { taskNamespace: namespace } = config
         const admin = yield* Kubernetes
         const task = yield* createTask("owner")
         const data = { token: "aHVudGVyMg==" }
@@ -38,7 +37,7 @@ layer(installation(values), { timeout: 60_000, excludeTestServices: true })("the
         }
         for (const [name, metadata] of Object.entries(theirs)) yield* admin.create(secrets, tokenOf(name, metadata))
         const ofAccount = { type: "kubernetes.io/service-account-token", data: {} }
-        const account = { annotations: { "kubernetes.io/service-account.name": taskAccountName } }
+        const account = { annotations: { "kubernetes.io/service-account.name": accountHere(config) } }
         yield* admin.create(secrets, tokenOf("of-account", account, ofAccount))
         yield* untilHeld(refusal(patched("of-somebody")))
         const attempts = {
@@ -57,7 +56,8 @@ layer(installation(values), { timeout: 60_000, excludeTestServices: true })("the
   describe("gives a token of the tasks' account", () => {
     it.effect("to kubelets and those whom the values name, and to nobody else who may ask for tokens", () =>
       Effect.gen(function*() {
-        const { config: { taskAccountName: account, taskNamespace: namespace } } = yield* Installation
+        const { config } = yield* Installation
+        const [account, namespace] = [accountHere(config), config.taskNamespace]
         const { pod } = yield* begun("asked-for")
         const editor = ["--as=editor", "--as-group=editors"]
         const requested = (name: string, ...more: ReadonlyArray<string>) =>

@@ -35,7 +35,20 @@ const everything = {
   persistence: { enabled: true },
   restrictMetadataService: true,
   serviceAccount: { annotations: { "example.com/role": "a" } },
-  task: { namespace: "tasks", networkPolicy: { denyIngress: true, denyPods: true } }
+  task: {
+    namespace: "tasks",
+    networkPolicy: { denyIngress: true, denyPods: true },
+    identities: [
+      {
+        name: "network-plan",
+        workspaces: ["network-*"],
+        stages: ["plan"],
+        annotations: { "example.com/role": "reader" },
+        labels: { "example.com/team": "network" }
+      },
+      { name: "network", workspaces: ["network-*"], create: false }
+    ]
+  }
 }
 
 describe("an installation", () => {
@@ -68,6 +81,7 @@ describe("an installation", () => {
     ).map(({ kind, metadata }) => `${kind}/${metadata?.name}`)
     expect(inTasks).toEqual([
       "ServiceAccount/agent-job-task",
+      "ServiceAccount/network-plan",
       "Role/agent-job-controller",
       "RoleBinding/agent-job-controller",
       "Role/agent-job-task",

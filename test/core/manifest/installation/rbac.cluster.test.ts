@@ -263,7 +263,9 @@ layer(installation(values), { timeout: 120_000, excludeTestServices: true })("th
         ...new Set(all.flatMap(({ namespace, rights, to }) =>
           rights.flatMap(({ apiGroup, resources, verbs }) =>
             resources.flatMap((resource) =>
-              verbs.map((verb) => `${userOf(to.namespace, to.name)} in ${namespace}: ${verb} ${apiGroup}/${resource}`)
+              to.flatMap((account) =>
+                verbs.map((verb) => `${userOf(account.namespace, account.name)} in ${namespace}: ${verb} ${apiGroup}/${resource}`)
+              )
             )
           )
         ))

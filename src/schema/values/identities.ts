@@ -1,0 +1,75 @@
+// The identities of tasks: the service accounts that the Pods of some workspaces and stages have instead of the one of all tasks.
+// Invariant: none is the account of a controller or of all tasks, and each is named once, and fits some task that none before it fits.
+// Used by schema/values/value-sections, schema/values/value-rules and core/resolve/resolve.
+import { Schema } from "effect"
+import { Subdomain } from "../names.ts"
+import type { Rule } from "./contradiction.ts"
+import { Annotations, Labels } from "./pod-values.ts"
+import { value } from "./value.ts"
+
+/** Names of workspaces. Each is a whole name, or the beginning of names followed by `*`. */
+const WorkspacePatterns = Schema.mutable(Schema.Array(
+  Schema.String.check(
+    Schema.isPattern(/^([A-Za-z0-9][-_A-Za-z0-9]*)?\*$|^[A-Za-z0-9][-_A-Za-z0-9]*$/u, {
+      expected: "a workspace's name, or the beginning of names and *"
+    }),
+    Schema.isMaxLength(90)
+  )
+))
+
+/** The names of accounts that there are in every namespace, or in one of an installation, so that an identity would take them over. */
+const notOurs = Schema.isPattern(/^(?!(default|agent-job|.*-tasks?)$)/u, {
+  expected:
+    "no account that Kubernetes or agent-job has itself: neither default nor agent-job, nor a name that ends in -task or -tasks; choose another"
+})
+
+const stages = ["plan", "apply", "destroy"] as const
+
+const Identity = Schema.Struct({
+  name: Subdomain.annotate({ description: "The service account, in the tasks' namespace." }).check(notOurs),
+  workspaces: WorkspacePatterns.check(
+    Schema.isMinLength(1, { expected: "a list of one name or more, such as * for all workspaces" })
+  ).annotate({ description: "The workspaces whose tasks have it, each by its name or by the beginning of names and *." }),
+  stages: value(
+    Schema.mutable(Schema.Array(Schema.Literals(stages))),
+    [],
+    "The stages that have it; none: all of them."
+  ),
+  create: value(Schema.Boolean, true, "Makes the account; else it must exist."),
+  annotations: value(Annotations, {}, "Annotations of the account, such as a role of a cloud."),
+  labels: value(Labels, {}, "Labels of the account.")
+})
+export type Identity = typeof Identity.Type
+
+export const identities = value(
+  Schema.mutable(Schema.Array(Identity)),
+  [],
+  "Service accounts for the Pods of some workspaces and stages, each as name, workspaces (names, or the beginning of names and *), stages (none: all), create, annotations and labels; the first that fits a task counts, and tasks that none fits have the account of all tasks."
+)
+
+type Part = Pick<Identity, "stages" | "workspaces">
+
+/** Reports whether each task that `part` fits is one that `whole` fits. */
+const isWithin = (part: Part, whole: Part): boolean =>
+  (part.stages.length === 0 ? stages : part.stages).every((stage) => whole.stages.length === 0 || whole.stages.includes(stage)) &&
+  part.workspaces.every((pattern) => whole.workspaces.some((_) => _.endsWith("*") ? pattern.startsWith(_.slice(0, -1)) : pattern === _))
+
+/** Finds identities that are named twice, that no task ever has, or that have the name that the values give the controller's account. */
+export const identitiesAreApart: Rule = ({ fullnameOverride, serviceAccount, task: { identities } }) =>
+  identities.flatMap((identity, index) => {
+    const { name } = identity
+    const path = ["task", "identities", index]
+    const before = identities.slice(0, index)
+    const whole = before.find((_) => isWithin(identity, _))
+    return [
+      name === (serviceAccount.name || fullnameOverride) &&
+      { path: [...path, "name"], issue: `"${name}" is the controller's account, whose rights no task may have; choose another name` },
+      before.some((_) => _.name === name) &&
+      { path: [...path, "name"], issue: `"${name}" is there already; give that one these workspaces too, or choose another name` },
+      whole !== undefined && whole.name !== name &&
+      {
+        path,
+        issue: `no task ever has it, since "${whole.name}" before it takes all of its workspaces and stages; put it before that one`
+      }
+    ]
+  })
