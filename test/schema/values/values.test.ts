@@ -1,9 +1,10 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Arbitrary, Result, Schema } from "effect"
-import { union } from "../../../src/schema/document/layers.ts"
+import { isTree, type Layer, leaves, saying, type Tree, union, valueAt } from "../../../src/schema/document/layers.ts"
 import { valueKeys } from "../../../src/schema/values/values-document.ts"
-import { defaultValues, overrides, parseValues } from "../../../src/schema/values/values.ts"
+import { defaultValues, overrides, parseLayers, parseValues } from "../../../src/schema/values/values.ts"
 import { chartKeys, ourKeys } from "../value-keys.ts"
+import { made, Tape } from "./made-file.ts"
 
 const at = (tree: unknown, key: string): unknown =>
   key.split(".").reduce<unknown>(
@@ -288,6 +289,27 @@ describe("the values", () => {
     )
     expect(parsed(overrides(values))).toEqual(values)
   })
+
+  const layer = (tree: Tree): Layer => ({ name: "values.yaml", tree, place: () => ({ line: 1, column: 1 }) })
+  const seen = { good: 0 }
+  it.prop("of two files are what the later one sets, and else those of the earlier one", [
+    Arbitrary.schema(Tape),
+    Arbitrary.schema(Tape)
+  ], (tapes) => {
+    const [below, above] = [layer(made(tapes[0], true)), layer(made(tapes[1], true))]
+    const [early, late, both] = [parseLayers([below]), parseLayers([above]), parseLayers([below, above])]
+    if (Result.isFailure(early) || Result.isFailure(late) || Result.isFailure(both)) return // what contradicts
+    seen.good++
+    for (const { path, value } of leaves(above.tree)) {
+      if (isTree(value)) continue // says nothing
+      expect(valueAt(both.success, path)).toEqual(valueAt(late.success, path))
+      if (value !== null) expect({ value: valueAt(both.success, path) }).toMatchObject({ value })
+    }
+    for (const { path, value } of leaves(early.success)) {
+      if (saying(above.tree, path).says === "nothing") expect(valueAt(both.success, path)).toEqual(value)
+    }
+  })
+  it("have been seen of enough pairs of files to say so", () => expect(seen.good).toBeGreaterThan(50))
 
   it("differ in nothing by default", () => expect(overrides(defaultValues)).toEqual({}))
 })
