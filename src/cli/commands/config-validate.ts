@@ -60,7 +60,7 @@ export const validate = Command.make(
     })
 ).pipe(
   Command.withDescription(
-    "Check values files: every unknown key and wrong value, each with its file, line and column, and then what contradicts."
+    "Check values files: every unknown key, wrong value and contradiction, each with its file, line and column."
   ),
   Command.withExamples([{ command: "agent-job config validate -f base.yaml -f values.yaml" }])
 )

@@ -95,10 +95,14 @@ const network = ({ release, values }: Move): ReadonlyArray<string> =>
 const cache = (move: Move): ReadonlyArray<string> => {
   const claims = ofKind(move, "PersistentVolumeClaim")
   const made = move.config.cache?.claim?.name
-  const instead = made === undefined
-    ? ", and what is in it."
-    : `, and with it a cache, which fills itself again; ${claims.includes(made) ? "it is made anew" : `\`${made}\` comes instead`}.`
-  return when(claims.length > 0, `The claim ${named(claims)} goes with the release${instead}`)
+  const instead = made === undefined ? "" : `; ${claims.includes(made) ? "it is made anew" : `\`${made}\` comes instead`}, empty`
+  return [
+    ...when(claims.length > 0, `The claim ${named(claims)} goes with the release, and what is in it${instead}.`),
+    ...when(
+      move.config.cache !== undefined,
+      "The volume of `persistence` is mounted, and is no cache: only states that the server did not take are kept on it. Stages download their providers, but for those of a mirror (`agent.providerFilesystemMirrors`, `agent.providerNetworkMirrors`)."
+    )
+  ]
 }
 
 const retries = ({ values: { task } }: Move): ReadonlyArray<string> =>

@@ -3,8 +3,8 @@
 // Used by core/migration/release-values.ts.
 import { isTree, saying, type Tree, union } from "../../schema/document/layers.ts"
 import { type UnknownKey, unknownKeys } from "../../schema/document/unknown-keys.ts"
-import { blocksDrains } from "../../schema/values/value-sections.ts"
-import { Values } from "../../schema/values/values.ts"
+import { blocksDrains } from "../../schema/values/value-rules.ts"
+import { Sections } from "../../schema/values/value-sections.ts"
 import { get, without, withValue } from "../resolve/tree-path.ts"
 
 interface Rename {
@@ -107,6 +107,6 @@ export const renamedValues = (given: Tree): Renamed => {
     values = rename.to.reduce((all, to) => withDefault(all, to, here), without(values, rename.from))
     renamed.push(rename)
   }
-  const { known, unknown } = unknownKeys(Values, values)
+  const { known, unknown } = unknownKeys(Sections, values)
   return { values: known, renamed, unknown }
 }

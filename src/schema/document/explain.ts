@@ -51,14 +51,12 @@ const once = (mistakes: ReadonlyArray<Mistake>): ReadonlyArray<Mistake> =>
     mistakes.toReversed().map((mistake) => [mistake.message.startsWith("must be ") ? shown(mistake.path) : line(mistake), mistake])
   ).values()].toReversed()
 
-/** The decoder refuses unknown keys by these options; the schemas do not refuse them. */
-const strict: SchemaAST.ParseOptions = { onExcessProperty: "error", errors: "all" }
-
-/** Returns a function that decodes input or fails with every mistake in it. */
+/** Returns a function that decodes input or fails with every mistake in it. The schemas do not refuse unknown keys, and this does if asked to. */
 export const parse = <S extends Schema.ConstraintDecoder<unknown>>(
-  schema: S
+  schema: S,
+  unknownKeys: "error" | "ignore" = "error"
 ): (input: unknown) => Result.Result<S["Type"], ReadonlyArray<Mistake>> => {
-  const decode = Schema.decodeUnknownResult(schema, strict)
+  const decode = Schema.decodeUnknownResult(schema, { onExcessProperty: unknownKeys, errors: "all" })
   return (input) =>
     Result.mapError(
       decode(input),

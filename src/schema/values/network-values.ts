@@ -3,7 +3,7 @@
 // Used by schema/values/value-sections and core/scheduling/isolation.
 import { Schema } from "effect"
 import { ObjectKey, Subdomain } from "../names.ts"
-import { FilesystemMirror, mirrorHost, NetworkMirror } from "./provider-mirrors.ts"
+import { FilesystemMirror, NetworkMirror } from "./provider-mirrors.ts"
 import { orEmpty, section, value } from "./value.ts"
 
 const text = (pattern: RegExp, expected: string) => Schema.String.check(Schema.isPattern(pattern, { expected }))
@@ -60,16 +60,7 @@ export const tls = section({
       "A Secret, in the namespaces of controller and tasks, with the client certificate that controller and worker show to the server of agent.url; the runner never has it."
     )
   })
-}).check(Schema.makeFilter(({ caBundle, caBundleConfigMap, caBundleSecret }) => {
-  const given = [
-    caBundle !== "" && "caBundle",
-    caBundleConfigMap.name !== "" && "caBundleConfigMap",
-    caBundleSecret.name !== "" && "caBundleSecret"
-  ].filter((_) => _ !== false)
-  return given.length > 1
-    ? { path: [given[0] ?? ""], issue: `is given, and ${given.slice(1).join(" and ")} too; give one of them` }
-    : undefined
-}))
+})
 
 export const mirrors = {
   providerFilesystemMirrors: value(
@@ -83,22 +74,6 @@ export const mirrors = {
     "Mirrors that providers come from, each as url, include (as above) and, if it asks for a token, tokenSecret {name, key} in the namespace of the tasks; asked in this order after the directories."
   )
 }
-
-/**
- * Returns a contradiction for each mirror whose token differs from that of another mirror on its host: the engines know one token for each
- * host.
- */
-export const mirrorContradictions = (all: ReadonlyArray<NetworkMirror>) =>
-  all.flatMap((mirror, index) => {
-    const first = all.find((_) => mirrorHost(_) === mirrorHost(mirror))
-    const same = first?.tokenSecret?.name === mirror.tokenSecret?.name && first?.tokenSecret?.key === mirror.tokenSecret?.key
-    return same
-      ? []
-      : [{
-        path: ["providerNetworkMirrors", index, "tokenSecret"],
-        issue: `differs from that of another mirror of ${mirrorHost(mirror)}; give both the same`
-      }]
-  })
 
 const Port = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 65_535 }))
 

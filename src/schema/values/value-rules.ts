@@ -1,19 +1,48 @@
 // Rules for keys of the values that contradict each other; each tells what to do instead.
 // Invariant: the API server accepts what passes here, as far as the values alone decide it.
-// Used by schema/values/values.ts. What concerns one section stands there.
+// Used by schema/values/values.ts and core/migration/renamed-values.
+import { isTree, type Path } from "../document/layers.ts"
 import { isCidr } from "../ip-address.ts"
 import type { Contradiction, Rule } from "./contradiction.ts"
 import { identitiesAreApart } from "./identities.ts"
 import { contextsOf, orAgents, resourcesOf } from "./our-containers.ts"
 import { podRules } from "./pod-rules.ts"
+import { mirrorHost } from "./provider-mirrors.ts"
 import { amountOf } from "./quantity.ts"
 import { containersOfOurs, isVolumeOfOurs, placesOfOurs, secondsBesideStage, volumesForAll } from "./task-pod.ts"
 import type { Sections } from "./value-sections.ts"
+
+const tokenIsOne: Rule = ({ agent: { auth, token, tokenExistingSecret } }) => [
+  token !== "" && auth.token !== "" && token !== auth.token &&
+  { path: ["agent", "auth", "token"], issue: "differs from agent.token; give the token once" },
+  (token !== "" || auth.token !== "") && tokenExistingSecret.name !== "" &&
+  { path: ["agent", "token"], issue: "is given, and agent.tokenExistingSecret.name too; give one of them" }
+]
 
 const serverNeedsToken: Rule = ({ agent: { auth, token, tokenExistingSecret, url } }) => [
   url !== "" && token === "" && auth.token === "" && tokenExistingSecret.name === "" &&
   { path: ["agent", "url"], issue: "needs a token: give agent.token or agent.tokenExistingSecret.name" }
 ]
+
+/** Reports whether a budget lets no Pod go. Kubernetes rounds a share of the Pods up, so half of one is one. */
+export const blocksDrains = (minAvailable: number | string, replicas: number): boolean =>
+  (typeof minAvailable === "number" ? minAvailable : Math.ceil((Number.parseInt(minAvailable, 10) * replicas) / 100)) >=
+    Math.max(replicas, 1)
+
+const drainsAreLeft: Rule = ({ controller: { podDisruptionBudget: { enabled, minAvailable }, replicas } }) => [
+  enabled && blocksDrains(minAvailable, replicas) &&
+  {
+    path: ["controller", "podDisruptionBudget", "minAvailable"],
+    issue:
+      `is ${minAvailable} of ${replicas}, so that no node with a controller could ever be drained; give fewer, or more controller.replicas`
+  }
+]
+
+const tasksAreHeldToLists: Rule = ({ admissionPolicies: { enabled, tokenRequesters, ...lists } }) =>
+  enabled ? [] : [
+    ...Object.entries(lists).flatMap(([key, patterns]) => patterns.includes("*") ? [] : [key]),
+    ...(tokenRequesters.length > 0 ? ["tokenRequesters"] : [])
+  ].map((key) => ({ path: ["admissionPolicies", key], issue: "needs admissionPolicies.enabled: true, which holds tasks to it" }))
 
 const volumesAreNew: Rule = ({ task: { extraVolumes } }) =>
   extraVolumes.map(({ name }, index) =>
@@ -134,6 +163,29 @@ const claimHasRoom: Rule = ({ persistence: { enabled, hostPath, persistentVolume
   { path: ["persistence", "persistentVolumeClaim", "storage"], issue: "must be more than 0, since a claim of that size is made" }
 ]
 
+const certificatesAreOne: Rule = ({ global: { tls: { caBundle, caBundleConfigMap, caBundleSecret } } }) => {
+  const [first, ...others] = [
+    caBundle !== "" && "caBundle",
+    caBundleConfigMap.name !== "" && "caBundleConfigMap",
+    caBundleSecret.name !== "" && "caBundleSecret"
+  ].filter((_) => _ !== false)
+  return [
+    first !== undefined && others.length > 0 &&
+    { path: ["global", "tls", first], issue: `is given, and ${others.join(" and ")} too; give one of them` }
+  ]
+}
+
+/** Finds mirrors whose token differs from that of another mirror on their host: the engines know one token for each host. */
+const mirrorsOfHostAgree: Rule = ({ agent: { providerNetworkMirrors } }) =>
+  providerNetworkMirrors.map((mirror, index) => {
+    const first = providerNetworkMirrors.find((_) => mirrorHost(_) === mirrorHost(mirror))
+    const isSame = first?.tokenSecret?.name === mirror.tokenSecret?.name && first?.tokenSecret?.key === mirror.tokenSecret?.key
+    return !isSame && {
+      path: ["agent", "providerNetworkMirrors", index, "tokenSecret"],
+      issue: `differs from that of another mirror of ${mirrorHost(mirror)}; give both the same`
+    }
+  })
+
 const cliConfigFile = "TF_CLI_CONFIG_FILE"
 
 const oneCliConfiguration: Rule = ({ agent: { providerFilesystemMirrors, providerNetworkMirrors }, global, task: { runner } }) => [
@@ -163,7 +215,10 @@ const networksAreClosed: Rule = ({ task: { networkPolicy: { denyPods, privateCid
 }
 
 const rules = [
+  tokenIsOne,
   serverNeedsToken,
+  drainsAreLeft,
+  tasksAreHeldToLists,
   volumesAreNew,
   dataDirIsNew,
   containersAreNew,
@@ -176,6 +231,8 @@ const rules = [
   requestsFitLimits,
   urlsCanBeAsked,
   claimHasRoom,
+  certificatesAreOne,
+  mirrorsOfHostAgree,
   oneCliConfiguration,
   identityIsOpenedInAWall,
   networksAreClosed,
@@ -183,5 +240,25 @@ const rules = [
   ...podRules
 ]
 
-export const contradictions = (values: Sections): ReadonlyArray<Contradiction> =>
-  rules.flatMap((rule) => rule(values)).filter((_) => _ !== false)
+/** Returns the same data, and tells `asked` the path of each key that is asked for in it. */
+const watched = <A extends object>(node: A, asked: (path: string) => void, path: Path = []): A =>
+  new Proxy(node, {
+    get: (_, key) => {
+      const [inside, inner]: [Path, unknown] = [[...path, key], Reflect.get(node, key)]
+      asked(inside.join("."))
+      return isTree(inner) ? watched(inner, asked, inside) : inner
+    }
+  })
+
+const asksFor = (rule: Rule, values: Sections, parts: ReadonlyArray<Path>): boolean => {
+  const asked = new Set<string>()
+  rule(watched(values, (path) => asked.add(path)))
+  return parts.some((part) => asked.has(part.join(".")))
+}
+
+/**
+ * Returns what contradicts in the values. `unsure` are parts of them that are not what a person wrote, because that cannot be used: rules
+ * that ask for one of them are left out.
+ */
+export const contradictions = (values: Sections, unsure: ReadonlyArray<Path>): ReadonlyArray<Contradiction> =>
+  rules.filter((rule) => unsure.length === 0 || !asksFor(rule, values, unsure)).flatMap((rule) => rule(values)).filter((_) => _ !== false)

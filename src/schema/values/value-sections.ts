@@ -5,7 +5,7 @@ import { Schema } from "effect"
 import { ObjectKey, Subdomain } from "../names.ts"
 import { agentContainer, environment, image, scheduling, securityContext } from "./component-values.ts"
 import { identities } from "./identities.ts"
-import { mirrorContradictions, mirrors, proxy, taskNetworkPolicy, tls } from "./network-values.ts"
+import { mirrors, proxy, taskNetworkPolicy, tls } from "./network-values.ts"
 import * as pod from "./pod-values.ts"
 import { atLeastOne, Namespace, orEmpty, Path, section, StorageClass, Url, value, whole } from "./value.ts"
 
@@ -26,20 +26,7 @@ const agent = section({
     name: value(orEmpty(Subdomain), "", "A Secret of the controller's namespace that has the token of the agent pool.")
   }),
   url: value(orEmpty(Url), "", "URL of the server that gives work; empty: only AgentTasks that others make are run.")
-}).check(Schema.makeFilter(({ auth, providerNetworkMirrors, token, tokenExistingSecret }) => [
-  ...(token !== "" && auth.token !== "" && token !== auth.token
-    ? [{ path: ["auth", "token"], issue: "differs from agent.token; give the token once" }]
-    : []),
-  ...((token !== "" || auth.token !== "") && tokenExistingSecret.name !== ""
-    ? [{ path: ["token"], issue: "is given, and agent.tokenExistingSecret.name too; give one of them" }]
-    : []),
-  ...mirrorContradictions(providerNetworkMirrors)
-]))
-
-/** Reports whether a budget lets no Pod go. Kubernetes rounds a share of the Pods up, so half of one is one. */
-export const blocksDrains = (minAvailable: number | string, replicas: number): boolean =>
-  (typeof minAvailable === "number" ? minAvailable : Math.ceil((Number.parseInt(minAvailable, 10) * replicas) / 100)) >=
-    Math.max(replicas, 1)
+})
 
 const controller = section({
   ...agentContainer("the controller", { limits: { cpu: "500m", memory: "256Mi" }, requests: { cpu: "100m", memory: "128Mi" } }),
@@ -49,17 +36,7 @@ const controller = section({
     minAvailable: value(pod.CountOrPercent, 1, "Pods of the controller that a drain must leave, as a number or a percentage.")
   }),
   replicas: value(whole, 1, "Pods of the controller: one leads, the others stand by; 0 pauses everything that has not begun.")
-}).check(
-  Schema.makeFilter(({ podDisruptionBudget: { enabled, minAvailable }, replicas }) =>
-    enabled && blocksDrains(minAvailable, replicas)
-      ? {
-        path: ["podDisruptionBudget", "minAvailable"],
-        issue:
-          `is ${minAvailable} of ${replicas}, so that no node with a controller could ever be drained; give fewer, or more controller.replicas`
-      }
-      : undefined
-  )
-)
+})
 
 const task = section({
   ...scheduling("a task's Pod"),
@@ -235,14 +212,7 @@ const admissionPolicies = section({
     [],
     "Users and groups that get tokens of the tasks' account beside kubelets, such as the syncer of a vCluster or a virtual kubelet, which ask for those of the Pods that they run. Whoever is named can write the result of any task."
   )
-}).check(
-  Schema.makeFilter(({ enabled, tokenRequesters, ...lists }) =>
-    enabled ? [] : [
-      ...Object.entries(lists).flatMap(([key, patterns]) => patterns.includes("*") ? [] : [key]),
-      ...(tokenRequesters.length > 0 ? ["tokenRequesters"] : [])
-    ].map((key) => ({ path: [key], issue: "needs admissionPolicies.enabled: true, which holds tasks to it" }))
-  )
-)
+})
 
 export const Sections = section({
   admissionPolicies,

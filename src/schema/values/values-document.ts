@@ -4,7 +4,7 @@
 import { Schema } from "effect"
 import { isTree, type Tree } from "../document/layers.ts"
 import { saysNothing } from "./null-values.ts"
-import { Values } from "./values.ts"
+import { Sections } from "./value-sections.ts"
 
 /** A part of a JSON Schema. */
 export type Node = Tree
@@ -22,7 +22,7 @@ const documentOf = (schema: Schema.Top): Node =>
   Schema.toJsonSchemaDocument(schema, { onExcessProperty: "error", referencePolicy: () => undefined }).schema
 
 /** Returns the JSON Schema of complete values. */
-export const valuesDocument = (): Node => documentOf(Values)
+export const valuesDocument = (): Node => documentOf(Sections)
 
 const orNull = (node: Node): Node => {
   if ("anyOf" in node) return { ...node, anyOf: [...nodes(node, "anyOf"), { type: "null" }] }
@@ -70,7 +70,7 @@ const overlaid = (node: Node, decoded: Node | undefined, below: unknown): Node =
  * Returns the JSON Schema of one file: keys that have a value below may be missing, and null takes away what is below, except for a key that
  * needs a value.
  */
-export const valuesFileDocument = (): Node => orNull(overlaid(valuesDocument(), documentOf(Schema.toType(Values)), undefined))
+export const valuesFileDocument = (): Node => orNull(overlaid(valuesDocument(), documentOf(Schema.toType(Sections)), undefined))
 
 export interface ValueKey {
   readonly key: string

@@ -1,10 +1,10 @@
 // The values: everything a person may configure, decoded from what files say over the defaults, closed against typing errors.
 // Invariant: names, defaults and inheritance are those of the Helm chart agent-job 0.5.59, so that its values files move over.
 // Source of schemas/values.schema.json and the tables in the documentation; resolved by core/resolve/resolve.ts.
-import { Result, Schema } from "effect"
+import { Result } from "effect"
 import { line, type Mistake, parse, unknownIn } from "../document/explain.ts"
 import { type Fault, located } from "../document/fault.ts"
-import { difference, isTree, type Layer, type Tree } from "../document/layers.ts"
+import { difference, isTree, type Layer, type Path, type Tree } from "../document/layers.ts"
 import { missing, overDefaults, takenAway } from "./null-values.ts"
 import { contradictions } from "./value-rules.ts"
 import { Sections } from "./value-sections.ts"
@@ -12,19 +12,43 @@ import { Sections } from "./value-sections.ts"
 /** The version of the system that these values belong to. An empty image tag means this version, unless the program is told another one. */
 export const appVersion = "0.54.0"
 
-export const Values = Sections.check(Schema.makeFilter(contradictions))
-export type Values = typeof Values.Type
+export type Values = Sections
 
-const decode = parse(Values)
+const decode = parse(Sections)
+const decodeKnown = parse(Sections, "ignore")
 export const defaultValues: Values = Result.getOrThrow(decode({}))
 
-/** Decodes layers, merged over the defaults. An unknown key is a mistake even if its value is null, and so is null for a key that must be there. */
+const mistakesOf = Result.match({ onFailure: (_: ReadonlyArray<Mistake>) => _, onSuccess: () => [] })
+const distinct = (mistakes: ReadonlyArray<Mistake>) => [...new Map(mistakes.map((_) => [line(_), _])).values()]
+
+/** Returns the part of the values that a mistake is in, such as `task.runner`. It has a default as a whole. */
+const partOf = ({ path }: Mistake): Path => path.slice(0, 2)
+/** Returns a layer that gives a part its default again. */
+const withoutPart = ([section = "", key]: Path): Tree => ({ [section]: key === undefined ? null : { [key]: null } })
+
+/** Returns what is wrong in layers beside unknown keys, and their values, in which each part that has something wrong has its default. */
+const usable = (trees: ReadonlyArray<Tree>): { readonly values: Values; readonly wrong: ReadonlyArray<Mistake> } => {
+  const wrong = mistakesOf(decodeKnown(overDefaults(defaultValues, trees)))
+  const rest = overDefaults(defaultValues, [...trees, ...wrong.map(partOf).map(withoutPart)])
+  return { values: Result.getOrThrow(decodeKnown(rest)), wrong }
+}
+
+/**
+ * Decodes layers, merged over the defaults. An unknown key is a mistake even if its value is null, and so is null for a key that must be
+ * there. Contradictions are found beside all that, but for those in which a part with a wrong value is involved.
+ */
 const decodeOver = (trees: ReadonlyArray<Tree>): Result.Result<Values, ReadonlyArray<Mistake>> => {
-  const taken = [...trees.flatMap(takenAway).flatMap(unknownIn(Values)), ...missing(defaultValues, trees)]
   const decoded = decode(overDefaults(defaultValues, trees))
-  return taken.length === 0
-    ? decoded
-    : Result.fail([...taken, ...Result.match(decoded, { onFailure: (_) => _, onSuccess: () => [] })])
+  const gone = missing(defaultValues, trees)
+  const { values, wrong } = Result.isSuccess(decoded) ? { values: decoded.success, wrong: [] } : usable(trees)
+  const mistakes = [
+    ...trees.flatMap(takenAway).flatMap(unknownIn(Sections)),
+    ...gone,
+    ...mistakesOf(decoded),
+    ...wrong,
+    ...contradictions(values, [...gone, ...wrong].map(partOf)).map(({ issue, path }) => ({ path, message: issue }))
+  ]
+  return mistakes.length === 0 ? Result.succeed(values) : Result.fail(distinct(mistakes))
 }
 
 /** Returns the values of trees, each over those before it and all over the defaults. Fails with a line for every problem. */

@@ -23,7 +23,7 @@ const top = file(
 )
 const bad = file(
   "bad.yaml",
-  "agent:\n  imag: {}\n  dataDir: data\ntask:\n  limits:\n    total: 0\n  runner:\n    image: { pullPolicy: Sometimes }\n"
+  "agent:\n  imag: {}\n  dataDir: data\ntask:\n  limits:\n    total: 0\n  runner:\n    image: { pullPolicy: Sometimes }\n  tolerations:\n    - effect: NoExecute\ncontroller:\n  dnsPolicy: None\n  podDisruptionBudget:\n    enabled: true\n"
 )
 const late = file("late.yaml", "task:\n  runner:\n    resources:\n      requests:\n        cpu: 9\n")
 
@@ -130,7 +130,7 @@ describe("agent-job config explain", () => {
 })
 
 describe("agent-job config validate", () => {
-  it.effect("lists all unknown keys and wrong values at once, each with file, line and column, and exits with 2", () =>
+  it.effect("lists all unknown keys, wrong values and contradictions at once, each with file, line and column, and exits with 2", () =>
     Effect.gen(function*() {
       expect(yield* config("validate", "-f", base, "-f", bad)).toEqual({
         code: 2,
@@ -141,6 +141,9 @@ describe("agent-job config validate", () => {
           "  bad.yaml:3:3 agent.dataDir: must be an absolute path",
           "  bad.yaml:6:5 task.limits.total: must be a value greater than or equal to 1",
           `  bad.yaml:8:14 task.runner.image.pullPolicy: must be "Always", "IfNotPresent" or "Never"`,
+          "  bad.yaml:10:7 task.tolerations[0]: needs a key, or the operator Exists",
+          "  bad.yaml:11:1 controller.dnsConfig: needs nameservers, since controller.dnsPolicy is None",
+          "  bad.yaml:13:3 controller.podDisruptionBudget.minAvailable: is 1 of 1, so that no node with a controller could ever be drained; give fewer, or more controller.replicas",
           ""
         ].join("\n")
       })

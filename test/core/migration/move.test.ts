@@ -229,8 +229,18 @@ describe("what changes", () => {
   it("tells of a claim that goes", () => {
     const claim = objectOf("PersistentVolumeClaim", "blue-agent-job")
     expect(changes(moved(firstRelease({ persistence: { enabled: true } }, [claim])))).toContain(
-      "The claim `blue-agent-job` goes with the release, and with it a cache, which fills itself again; `blue-cache` comes instead."
+      "The claim `blue-agent-job` goes with the release, and what is in it; `blue-cache` comes instead, empty."
     )
+  })
+
+  const uncached =
+    "The volume of `persistence` is mounted, and is no cache: only states that the server did not take are kept on it. Stages download their providers, but for those of a mirror (`agent.providerFilesystemMirrors`, `agent.providerNetworkMirrors`)."
+  it.each([
+    { given: "a claim", persistence: { enabled: true }, told: [uncached] },
+    { given: "a directory of the node", persistence: { hostPath: { path: "/var/cache/tofu" } }, told: [uncached] },
+    { given: "neither", persistence: {}, told: [] }
+  ])("tells that nothing is cached on what tasks share, which is $given", ({ persistence, told }) => {
+    expect(changes(moved(firstRelease({ persistence }))).filter((_) => _.includes("cache"))).toEqual(told)
   })
 })
 

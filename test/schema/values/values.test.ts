@@ -1,8 +1,10 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Arbitrary, Result, Schema } from "effect"
+import { isTree, type Layer, leaves, saying, type Tree, union, valueAt } from "../../../src/schema/document/layers.ts"
 import { valueKeys } from "../../../src/schema/values/values-document.ts"
-import { defaultValues, overrides, parseValues } from "../../../src/schema/values/values.ts"
+import { defaultValues, overrides, parseLayers, parseValues } from "../../../src/schema/values/values.ts"
 import { chartKeys, ourKeys } from "../value-keys.ts"
+import { made, Tape } from "./made-file.ts"
 
 const at = (tree: unknown, key: string): unknown =>
   key.split(".").reduce<unknown>(
@@ -76,6 +78,63 @@ describe("the values", () => {
       `task.runner.extraVolumeMounts[0].mountPth: unknown key, did you mean "mountPath"?`,
       `task.runner.extraVolumeMounts[0].mountPath: is missing`
     ])
+  })
+
+  const contradicting = {
+    admissionPolicies: { secrets: ["a"] },
+    agent: { token: "a", tokenExistingSecret: { name: "b" } },
+    controller: { podDisruptionBudget: { enabled: true }, dnsPolicy: "None" },
+    global: { tls: { caBundle: certificate, caBundleSecret: { name: "a" } } },
+    task: {
+      job: { activeDeadlineSeconds: 1 },
+      runner: { securityContext: { privileged: true, allowPrivilegeEscalation: false } },
+      tolerations: [{}],
+      worker: { resources: { limits: { cpu: "1m" } } }
+    }
+  }
+  const contradictions = [
+    "admissionPolicies.secrets: needs admissionPolicies.enabled",
+    "agent.token: is given, and",
+    "controller.dnsConfig: needs nameservers",
+    "controller.podDisruptionBudget.minAvailable: is 1 of 1",
+    "global.tls.caBundle: is given, and",
+    "task.job.activeDeadlineSeconds: leaves no minute",
+    "task.runner.securityContext.privileged: needs",
+    "task.tolerations[0]: needs a key",
+    "task.worker.resources.limits.cpu: 1m is less than"
+  ]
+  const begin = (told: ReadonlyArray<string>) => told.toSorted().map((line) => contradictions.find((_) => line.startsWith(_)) ?? line)
+
+  it("tell all that contradicts in one list, of whatever section it is", () => {
+    expect(begin(problems(contradicting))).toEqual(contradictions)
+  })
+
+  it.each([
+    { given: "an unknown key", file: { task: { polTimeout: 1 } }, told: `task.polTimeout: unknown key` },
+    { given: "an unknown key that null takes away", file: { agent: { tokn: null } }, told: "agent.tokn: unknown key" },
+    { given: "a wrong value", file: { persistence: { enabled: "yes" } }, told: "persistence.enabled: must be" },
+    { given: "a wrong value in the same section", file: { task: { limits: { total: 0 } } }, told: "task.limits.total: must be" },
+    { given: "a value that null takes away", file: { task: { limits: { total: null } } }, told: "task.limits.total: null cannot" }
+  ])("tell what contradicts beside $given", ({ file, told }) => {
+    const all = begin(problems(union(contradicting, file)))
+    expect(all.filter((line) => !contradictions.includes(line))).toEqual([expect.stringContaining(told)])
+    expect(all.filter((line) => contradictions.includes(line))).toEqual(contradictions)
+  })
+
+  it.each([
+    { given: "its value is wrong", file: { agent: { url: "https://example.com", token: 5 } }, path: "agent.token" },
+    {
+      given: "its section is no map",
+      file: { persistence: "a", task: { runner: { extraVolumeMounts: [{ name: "cache", mountPath: "/c" }] } } },
+      path: "persistence"
+    },
+    {
+      given: "null takes away what must be there",
+      file: { controller: { replicas: null, podDisruptionBudget: { enabled: true } } },
+      path: "controller.replicas"
+    }
+  ])("do not say that a key contradicts another one where $given", ({ file, path }) => {
+    expect(problems(file)).toEqual([expect.stringMatching(new RegExp(`^${path}: `, "u"))])
   })
 
   it.each([
@@ -294,6 +353,27 @@ describe("the values", () => {
     )
     expect(parsed(overrides(values))).toEqual(values)
   })
+
+  const layer = (tree: Tree): Layer => ({ name: "values.yaml", tree, place: () => ({ line: 1, column: 1 }) })
+  const seen = { good: 0 }
+  it.prop("of two files are what the later one sets, and else those of the earlier one", [
+    Arbitrary.schema(Tape),
+    Arbitrary.schema(Tape)
+  ], (tapes) => {
+    const [below, above] = [layer(made(tapes[0], true)), layer(made(tapes[1], true))]
+    const [early, late, both] = [parseLayers([below]), parseLayers([above]), parseLayers([below, above])]
+    if (Result.isFailure(early) || Result.isFailure(late) || Result.isFailure(both)) return // what contradicts
+    seen.good++
+    for (const { path, value } of leaves(above.tree)) {
+      if (isTree(value)) continue // says nothing
+      expect(valueAt(both.success, path)).toEqual(valueAt(late.success, path))
+      if (value !== null) expect({ value: valueAt(both.success, path) }).toMatchObject({ value })
+    }
+    for (const { path, value } of leaves(early.success)) {
+      if (saying(above.tree, path).says === "nothing") expect(valueAt(both.success, path)).toEqual(value)
+    }
+  })
+  it("have been seen of enough pairs of files to say so", () => expect(seen.good).toBeGreaterThan(50))
 
   it("differ in nothing by default", () => expect(overrides(defaultValues)).toEqual({}))
 })
