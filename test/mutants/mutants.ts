@@ -458,6 +458,20 @@ export const mutants: ReadonlyArray<Mutant> = [
     test: "core/task/intake.test.ts"
   },
   {
+    name: "an apply has another plan than was approved",
+    file: "src/core/task/intake.ts",
+    from: "plan: { sha256: planSha256 } })",
+    to: "plan: { sha256: \"d\".repeat(64) } })",
+    test: schedules
+  },
+  {
+    name: "an apply has another archive than was approved",
+    file: "src/core/task/intake.ts",
+    from: "source: { pool: { archiveSha256 } },",
+    to: "source: { pool: { archiveSha256: \"a\".repeat(64) } },",
+    test: schedules
+  },
+  {
     name: "two attempts have one name",
     file: "src/core/task/intake.ts",
     from: "attempt === 1 ? `${runId}-${stage}` :",

@@ -1,5 +1,7 @@
 // Thousands of seeded schedules of crashes, lost answers, lagging caches, doubled Pods and lost nodes: nothing runs twice, everything ends.
 import { describe, expect, it } from "@effect/vitest"
+import { planOf } from "./approvals.ts"
+import { stageIdOf } from "./effects.ts"
 import { judge } from "./invariants.ts"
 import { keepsAllInvariants } from "./part.ts"
 import { comeToRest, runSteps } from "./run.ts"
@@ -222,6 +224,23 @@ describe("what chance seldom comes to", () => {
     expect(simulation.tasks).toMatchObject([{ status: { phase: "Failed", reason: "OutOfMemory" } }, { status: { phase: "Succeeded" } }])
     expect(simulation.cluster.pods).toEqual([])
   })
+
+  it.each([{ by: 3, how: "applies by itself" }, { by: 5, how: "waits for a person" }])(
+    "each of two runs that $how applies its own plan of its own archive, and nothing of the other's",
+    ({ by }) => {
+      const simulation = new Simulation(170, { withPool: true })
+      simulation.start("a")
+      for (const nth of [0, 1]) simulation.startRun(nth, by)
+      comeToRest(simulation, 0)
+      simulation.pool?.close()
+      const { apply = [], plan = [] } = Object.groupBy(simulation.tasks, ({ spec: { stage } }) => stage)
+      const digests = apply.map(({ spec: { plan, pool, source } }) => [pool?.runId, source.pool?.archiveSha256, plan?.sha256])
+      expect(digests.sort()).toEqual(
+        plan.map((task) => [task.spec.pool?.runId, task.spec.source.pool?.archiveSha256, planOf(stageIdOf(task))]).sort()
+      )
+      expect(new Set(digests.flat()).size).toBe(6)
+    }
+  )
 
   it("a state that is on its way when its lock is taken by force is not stored under the other's lock", () =>
     expect(runSteps(170, [
