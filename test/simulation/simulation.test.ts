@@ -242,6 +242,36 @@ describe("what chance seldom comes to", () => {
     }
   )
 
+  it("a plan that fails is made once, of a source or of a run, however often the controller starts anew and whatever it cannot report", () => {
+    const simulation = new Simulation(1, { withPool: true })
+    const goOn = (fault: Step["fault"]) => {
+      for (let round = 0; round < 12; round++) simulation.round({ enginesEnd: false, fault })
+    }
+    simulation.start("a")
+    simulation.create(6)
+    simulation.startRun(0, 3)
+    goOn("none")
+    expect(simulation.truth.engines).toHaveLength(2)
+    for (const engine of simulation.truth.engines) engine.end(1)
+    for (let start = 0; start < 10; start++) {
+      if (start % 2 === 0) simulation.pool?.crash()
+      else simulation.pool?.start()
+      goOn(start % 2 === 0 ? "none" : "lost answer")
+      simulation.crash("a")
+      simulation.thread.pass(3_700_000)
+      simulation.start("a")
+    }
+    comeToRest(simulation, 0)
+    const { runs = [] } = simulation.pool?.stored ?? {}
+    simulation.pool?.close()
+    expect(runs.map(({ status }) => status)).toEqual(["errored"])
+    expect(simulation.tasks.map(({ metadata: { name }, status: { phase } }) => [name, phase]).sort()).toEqual([
+      [`${runs[0]?.id}-plan`, "Failed"],
+      ["task-6", "Failed"]
+    ])
+    expect([...simulation.made.values()]).toEqual([1, 1])
+  })
+
   it("a state that is on its way when its lock is taken by force is not stored under the other's lock", () =>
     expect(runSteps(170, [
       ...aPlanEnds,
