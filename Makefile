@@ -33,7 +33,7 @@ soak: ## a million simulated schedules of faults; SEED and SCHEDULES choose othe
 	@scripts/soak
 replay: ## one simulated schedule again, as short as it gets: SEED=…
 	@scripts/replay
-faults: ## a controller killed at each of its writes, and 5,000 runs with one answer in twenty faulty; SOAK_TASKS=n SOAK_SEED=n: others
+faults: ## a controller killed at each of its writes, and 5,000 tasks with one answer in twenty faulty; SOAK_TASKS=n SOAK_SEED=n: others
 	@scripts/test faults
 fuzz: ## N=50000 requests to the server, and ten million inputs to the decoders; prints what came of them, and each that broke something
 	@scripts/fuzz $(or $(N),50000)

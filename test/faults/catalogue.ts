@@ -498,7 +498,12 @@ export const mistakes: Readonly<Record<string, Row>> = {
   R29: {
     fault: "attempts are capped for each run, and runs are made for ever",
     shownBy: {
-      "test/core/reconcile/plan.laws.test.ts": ["never makes a Job while one is there, while it waits, or past the limit of launches"]
+      "test/core/reconcile/plan.laws.test.ts": ["never makes a Job while one is there, while it waits, or past the limit of launches"],
+      "test/core/reconcile/follow.test.ts": ["that was disrupted is made three times more"],
+      "test/server/run/stage-ends.test.ts": ["is planned again three times"],
+      "test/simulation/simulation.test.ts": [
+        "a plan that fails is made once, of a source or of a run, however often the controller starts anew"
+      ]
     }
   },
   R30: {

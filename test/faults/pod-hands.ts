@@ -1,5 +1,5 @@
-// Stands in for a node: for every Pod that the Job controller makes, it claims the task and reports its end with the worker's own code.
-// These requests meet the faults. It writes the Pod's end as a kubelet does, so that the Job completes and is deleted after its TTL.
+// Stands in for a node: for every Pod that the Job controller makes, it claims the task, plays its stage and reports its end with the worker's
+// own code. These requests meet the faults. It writes the Pod's end as a kubelet does, so that the Job completes and is deleted after its TTL.
 // Used by the soak.
 import { Context, Data, Effect, Layer, Option, Queue, Schedule, type Scope } from "effect"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
@@ -9,7 +9,7 @@ import { taskUidLabel } from "../../src/core/manifest/labels.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import * as Informer from "../../src/kubernetes/informer.ts"
 import { pods, secrets } from "../../src/kubernetes/kinds.ts"
-import type { StageResult } from "../../src/schema/task/stage-result.ts"
+import { type AgentTask, mutates } from "../../src/schema/task/agent-task.ts"
 import { TaskApi } from "../../src/worker/network/task-api.ts"
 import { claimTask } from "../../src/worker/task/claim.ts"
 import { report } from "../../src/worker/task/report.ts"
@@ -18,6 +18,7 @@ import { serviceAccounts } from "../kubernetes/service-accounts.ts"
 import { tellStatus } from "../kubernetes/tell-status.ts"
 import { neverStops } from "../worker/never-stops.ts"
 import { podSettings } from "../worker/pod-settings.ts"
+import { playStage } from "./stage-hands.ts"
 
 /** Where the worker's own requests go: a client of the API server, and the URL of the pool. */
 export interface Ways {
@@ -31,6 +32,9 @@ class NoToken extends Data.TaggedError("NoToken")<{ readonly task: string }> {
   }
 }
 
+const stageOf = ({ metadata: { name }, spec: { pool, stage } }: AgentTask): string =>
+  mutates(stage) && pool !== undefined ? `the ${stage} of ${pool.runId}` : name
+
 interface Seen {
   readonly name: string
   readonly uid: string
@@ -38,12 +42,15 @@ interface Seen {
   readonly taskUid: string
 }
 
-/** Plays one Pod: claims the task, reads the token, reports the result to the task and the pool, and writes the Pod's end as a kubelet. */
+/**
+ * Plays one Pod: claims the task, reads the token, plays the stage, reports the result to the task and the pool, and writes the Pod's end as
+ * a kubelet.
+ */
 const liveThrough = Effect.fnUntraced(
   function*({ name: pod, task, taskUid, uid }: Seen, place: string, claims: Array<string>, { client, pool }: Ways) {
     const { namespace } = yield* Tasks
     const kubernetes = yield* Kubernetes
-    const tokenFile = join(place, pod)
+    const [tokenFile, planFile] = [join(place, pod), join(place, `${pod}.plan`)]
     const settings = podSettings(place, place, {
       AGENT_JOB_NAMESPACE: namespace,
       AGENT_JOB_TASK: task,
@@ -59,27 +66,20 @@ const liveThrough = Effect.fnUntraced(
     const code = yield* Effect.gen(function*() {
       const claimed = yield* Effect.result(claimTask())
       if (claimed._tag === "Failure") return 75
-      const { claim, task: { metadata } } = claimed.success
-      claims.push(task)
+      const { claim, task: claimedTask } = claimed.success
+      claims.push(stageOf(claimedTask))
       const { data } = yield* kubernetes.get(secrets, { namespace, name: `${task}-token` }).pipe(
         Effect.mapError(() => new NoToken({ task })),
         Effect.retry({ times: 300, schedule: Schedule.spaced("200 millis") }) // as the kubelet waits for it
       )
       writeFileSync(tokenFile, Buffer.from(String(Object(data).token), "base64"))
-      const taskApi = Context.get(yield* Layer.build(Layer.provide(TaskApi.layer(pool, metadata.uid), settings)), TaskApi)
-      const result: StageResult = {
-        outcome: "succeeded",
-        reason: "Completed",
-        message: "Done.",
-        exitCode: 0,
-        hasChanges: false,
-        finishedAt: new Date().toISOString()
-      }
+      const taskApi = Context.get(yield* Layer.build(Layer.provide(TaskApi.layer(pool, taskUid), settings)), TaskApi)
+      const result = yield* Effect.provideService(playStage(claimedTask, planFile), TaskApi, taskApi)
       yield* report(claim, result, {
         flushLog: () => Effect.void,
         tellPool: Option.some((result) => taskApi.patiently(taskApi.tellResult(result)))
       })
-      rmSync(tokenFile, { force: true })
+      for (const file of [tokenFile, planFile]) rmSync(file, { force: true })
       return 0
     }).pipe(Effect.scoped, Effect.provide(worker))
     const at = new Date().toISOString()
@@ -93,7 +93,7 @@ const liveThrough = Effect.fnUntraced(
 )
 
 export interface Hands {
-  /** The task of each claim that succeeded. */
+  /** The stage of each claim that succeeded: an apply of a run is the same one in whatever task, a plan may be made again. */
   readonly claims: ReadonlyArray<string>
   /** Errors of the stand-in itself. There should be none. */
   readonly trouble: ReadonlyArray<string>

@@ -1,10 +1,11 @@
-// Many runs through a controller that is killed again and again, with a part of all answers faulty: none is lost, doubled or stuck.
+// Many tasks through a controller that is killed again and again, with a part of all answers faulty: none is lost, doubled or stuck.
 // SOAK_TASKS and SOAK_SEED choose another size and other faults. A soak of full size writes its figures, memory too, for the scorecard.
 import { expect, layer } from "@effect/vitest"
 import { Effect, Fiber, Schedule } from "effect"
 import { join } from "node:path"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { jobs, leases } from "../../src/kubernetes/kinds.ts"
+import { statesPath } from "../../src/schema/api/state.ts"
 import { TaskCluster, Tasks } from "../controller/task-cluster.ts"
 import { writeReport } from "../scorecard/report.ts"
 import { archiveOf, directory, person, serve, withoutRates } from "../server/live-server.ts"
@@ -14,17 +15,20 @@ import { podHands } from "./pod-hands.ts"
 import { faultProxy } from "./proxy.ts"
 import type { Asked, Fault, Rule } from "./rule.ts"
 import { slope } from "./slope.ts"
+import { appliesIn } from "./stage-hands.ts"
 
 const tasks = Number(process.env.SOAK_TASKS ?? 5000)
 const seed = Number(process.env.SOAK_SEED ?? 1)
 const isFullSize = tasks >= 5000
-const workspaces = 50
+const workspaces = Array.from({ length: 50 }, (_, at) => `soak-${at}`)
+/** Every fourth run applies by itself, which is a second task, so that four runs are five tasks. */
+const [runsInTurn, tasksInTurn] = [4, 5]
 const killEverySeconds = 10
 /** The second half comes in waves, with a rest after each. */
 const waveSize = 125
-/** In so many runs the controller warms up: V8 compiles what runs often. */
-const warmUpRuns = 1000
-/** How long each half of the runs may take to end, whatever happens to them. */
+/** In so many tasks the controller warms up: V8 compiles what runs often. */
+const warmUpTasks = 1000
+/** How long each half of the tasks may take to end, whatever happens to them. */
 const patienceSeconds = 120 + tasks
 
 const writes = ["create", "update", "patch", "delete"] as const
@@ -49,9 +53,16 @@ const poolFaults: ReadonlyArray<Rule> =
 
 const ended = ["planned_and_finished", "errored", "canceled", "discarded", "applied"]
 
+interface Run {
+  readonly id: string
+  readonly applies: boolean
+}
+/** How many of them are there twice. */
+const doubled = (all: ReadonlyArray<string>): number => all.length - new Set(all).size
+
 layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("a soak", (it) => {
   it.effect(
-    `F2 F3 F4 F9 of ${tasks} runs, one answer in twenty faulty and the controller killed whenever it has led for ${killEverySeconds} s, loses and doubles none`,
+    `F2 F3 F4 F9 of ${tasks} tasks, one answer in twenty faulty and the controller killed whenever it has led for ${killEverySeconds} s, loses and doubles none`,
     () =>
       Effect.gen(function*() {
         const began = Date.now()
@@ -75,30 +86,45 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("a soak
         yield* api.rules(...apiFaults)
         yield* pool.rules(...poolFaults)
         const me = person(url)
-        const ids = yield* Effect.forEach(Array.from({ length: workspaces }, (_, at) => `soak-${at}`), (name) =>
-          Effect.tap(me.workspace(name), (id) => me.upload(id, archiveOf({ "main.tf": "" }))), { concurrency: 4 })
+        const ids = yield* Effect.forEach(
+          workspaces,
+          (name) => Effect.tap(me.workspace(name), (id) => me.upload(id, archiveOf({ "main.tf": "" }))),
+          { concurrency: 4 }
+        )
         const half = Math.ceil(tasks / 2)
+        const runs: Array<Run> = []
+        const tasksOf = (some: ReadonlyArray<Run>) => some.length + some.filter(({ applies }) => applies).length
+        /** Starts runs that have so many tasks, or one more. */
         const start = (count: number) =>
           Effect.forEach(
-            Array.from({ length: count }, (_, at) =>
-              ids[at % workspaces] ?? ""),
-            (id) =>
-              Effect.map(me.run(id, { "plan-only": true }), ({ json }) => String(json.data.id)),
+            Array.from({ length: Math.ceil(count * runsInTurn / tasksInTurn) }, (_, at) => at),
+            (at) => {
+              const applies = at % runsInTurn === runsInTurn - 1
+              return Effect.map(
+                me.run(ids[at % ids.length] ?? "", applies ? { "auto-apply": true } : { "plan-only": true }),
+                ({ json }) => {
+                  const run = { id: String(json.data.id), applies }
+                  runs.push(run)
+                  return run
+                }
+              )
+            },
             { concurrency: 4 }
           )
 
         const states = new Map<string, string>()
-        const done = () => [...states.values()].filter((_) => ended.includes(_)).length
-        const look = (runs: ReadonlyArray<string>) =>
+        const isEnded = ({ id }: Run) => ended.includes(states.get(id) ?? "")
+        const done = () => tasksOf(runs.filter(isEnded))
+        const look = (some: ReadonlyArray<Run>) =>
           Effect.forEach(
-            runs.filter((run) => !ended.includes(states.get(run) ?? "")),
-            (run) => Effect.map(me.view(run), ({ status }) => states.set(run, status)),
+            some.filter((run) => !isEnded(run)),
+            ({ id }) => Effect.map(me.view(id), ({ status }) => states.set(id, status)),
             { concurrency: 8, discard: true }
           )
-        const allEnd = (runs: ReadonlyArray<string>) =>
-          look(runs).pipe(
+        const allEnd = (some: ReadonlyArray<Run>) =>
+          look(some).pipe(
             Effect.repeat({
-              until: () => runs.every((run) => ended.includes(states.get(run) ?? "")),
+              until: () => some.every(isEnded),
               schedule: Schedule.spaced("1 second")
             }),
             Effect.timeoutOption(`${patienceSeconds} seconds`)
@@ -140,16 +166,18 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("a soak
           yield* noJobs
           const live = yield* leastLive
           memory.push({ tasks: done(), resident: program.residentMebibytes(), live })
-          return started
         })
-        const waves = Array.from({ length: Math.ceil((tasks - half) / waveSize) }, (_, at) =>
-          Math.min(waveSize, tasks - half - at * waveSize))
-        const second = yield* Effect.forEach(waves, wave)
-        const runs = [...first, ...second.flat()]
+        const waves = Array.from(
+          { length: Math.ceil((tasks - half) / waveSize) },
+          (_, at) => Math.min(waveSize, tasks - half - at * waveSize)
+        )
+        yield* Effect.forEach(waves, wave, { discard: true })
         const seconds = (Date.now() - began) / 1000
         yield* api.rules()
         yield* pool.rules()
         const leftJobs = yield* noJobs
+        const written = (yield* Effect.forEach(workspaces, (name) =>
+          Effect.map(me.as("GET", `${statesPath}${name}`), ({ json }) => appliesIn(json)))).flat()
 
         const creations = api.seen.filter((_) =>
           _.verb === "create" && _.resource === "jobs" && _.code === 201
@@ -157,19 +185,23 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("a soak
         const isFaulty = ({ fault }: { readonly fault: string }) => fault !== "pass"
         const unary = ({ verb }: Asked) => verb !== "watch"
         const share = (seen: ReadonlyArray<Asked & { readonly fault: string }>) => seen.filter(isFaulty).length / seen.length
-        const warm = memory.filter((at) => at.tasks - half >= warmUpRuns)
+        const warm = memory.filter((at) => at.tasks - half >= warmUpTasks)
         const perThousand = (of: "resident" | "live") => slope(warm.map((at) => [at.tasks / 1000, at[of]]))
         const [resident, live] = [perThousand("resident"), perThousand("live")]
+        /** Whether it came to the end that it was started for; one that applied has left that in the state. */
+        const isWell = ({ applies, id }: Run) =>
+          applies ? states.get(id) === "applied" && written.includes(id) : states.get(id) === "planned_and_finished"
         const rounded = (value: number) => Number(value.toFixed(2))
         const figures = {
-          tasks: runs.length,
+          tasks: tasksOf(runs),
+          applied: written.length,
           kills,
           requests: api.seen.length + pool.seen.length,
           faultyPerThousand: Math.round(1000 * share([...api.seen.filter(unary), ...pool.seen])),
           watchesCut: api.seen.filter((_) => _.verb === "watch" && isFaulty(_)).length,
-          lost: runs.filter((run) => states.get(run) === "errored" || states.get(run) === "canceled").length,
-          stuck: runs.filter((run) => !ended.includes(states.get(run) ?? "")).length,
-          doubled: creations.length - new Set(creations).size + claims.length - new Set(claims).size,
+          lost: runs.filter((run) => isEnded(run) && !isWell(run)).length,
+          stuck: runs.filter((run) => !isEnded(run)).length,
+          doubled: doubled(creations) + doubled(claims) + doubled(written),
           jobsLeft: leftJobs._tag === "Some" ? 0 : 1,
           residentMebibytes: Math.round(Math.max(...memory.map(({ resident }) => resident))),
           residentSlope: rounded(resident.slope),

@@ -458,6 +458,20 @@ export const mutants: ReadonlyArray<Mutant> = [
     test: "core/task/intake.test.ts"
   },
   {
+    name: "an apply has another plan than was approved",
+    file: "src/core/task/intake.ts",
+    from: "plan: { sha256: planSha256 } })",
+    to: "plan: { sha256: \"d\".repeat(64) } })",
+    test: schedules
+  },
+  {
+    name: "an apply has another archive than was approved",
+    file: "src/core/task/intake.ts",
+    from: "source: { pool: { archiveSha256 } },",
+    to: "source: { pool: { archiveSha256: \"a\".repeat(64) } },",
+    test: schedules
+  },
+  {
     name: "two attempts have one name",
     file: "src/core/task/intake.ts",
     from: "attempt === 1 ? `${runId}-${stage}` :",
@@ -1049,8 +1063,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a renewed certificate is shown after the next restart",
     file: "src/server/lifecycle/listen.ts",
-    from: "(pair) => server.setSecureContext({ ...secure, ...pair })",
-    to: "() => undefined",
+    from: "    server.setSecureContext({ ...secure, ...next })\n",
+    to: "",
     test: "server/lifecycle/certificate.test.ts"
   },
   {

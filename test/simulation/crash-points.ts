@@ -4,6 +4,7 @@
 import { taskUidLabel } from "../../src/core/manifest/labels.ts"
 import { judge } from "./invariants.ts"
 import type { Fault, Process } from "./one-thread.ts"
+import type { ScenarioName } from "./pinned-points.ts"
 import { comeToRest, stayAtRest } from "./run.ts"
 import { Simulation } from "./simulation.ts"
 import { Violation } from "./violation.ts"
@@ -21,7 +22,7 @@ interface Scenario {
 
 const runningEngines = ({ truth }: Simulation) => truth.engines.filter(({ running }) => running)
 
-export const scenarios = {
+const scenarios: Readonly<Record<ScenarioName, Scenario>> = {
   "a plan": { seed: 0, begin: (_) => _.create(2) },
   "an apply": { seed: 0, begin: (_) => _.create(0) },
   "a cancel in an apply": {
@@ -63,8 +64,7 @@ export const scenarios = {
   },
   "a plan that is applied by itself": { seed: 0, begin: (_) => _.create(5) },
   "a run of the pool": { seed: 0, withPool: true, begin: (_) => _.startRun(0, 3) }
-} satisfies Readonly<Record<string, Scenario>>
-export type ScenarioName = keyof typeof scenarios
+}
 
 const modes: ReadonlyArray<Fault> = ["killed before", "killed after", "lost answer", "not sent", "failed before", "failed after"]
 

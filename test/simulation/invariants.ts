@@ -1,6 +1,6 @@
-// The invariants, checked after every step: on each change that was written, and on what really happened; effects has those of what engines make.
-// Not here are I14, no leak (test/server/canary.test.ts), I15, contained Pods (test/core/manifest/every-value.test.ts), and the turns of I11
-// (test/core/scheduling/admit.test.ts). Used by test/simulation/run and test/simulation/crash-points.
+// The invariants, checked after every step: on each change that was written, and on what really happened. Those of what is approved, of what
+// engines make and of what follows a source are in approvals, effects and attempts; docs/reliability.md says where those are that are not
+// here. Used by test/simulation/run and test/simulation/crash-points.
 import { taskUidLabel } from "../../src/core/manifest/labels.ts"
 import { isUnpinned } from "../../src/core/reconcile/flux-source.ts"
 import { historyOf } from "../../src/core/reconcile/history.ts"
@@ -11,6 +11,7 @@ import { agentTasks, jobs, leases, pods } from "../../src/kubernetes/kinds.ts"
 import { type AgentTask, type AgentTaskStatus, mutates } from "../../src/schema/task/agent-task.ts"
 import { reasons } from "../../src/schema/task/reason.ts"
 import type { Change } from "./api-server.ts"
+import { judgeClaim } from "./approvals.ts"
 import { judgeAttempt, judgeFollowers, judgePlans } from "./attempts.ts"
 import { isInState, judgeEffects, stageIdOf } from "./effects.ts"
 import { importedBy } from "./engine.ts"
@@ -72,6 +73,7 @@ const judgeTask = (simulation: Simulation, { before, object, type }: Change): vo
       "I6",
       () => `${named} was claimed after its cancel or deletion`
     )
+    if (simulation.pool !== undefined) judgeClaim(simulation.pool, object as unknown as AgentTask)
   }
   if (to.phase === "Succeeded") {
     const known = truth.results.get(metadata.uid)

@@ -40,6 +40,7 @@ import { StateVersions } from "../../src/server/workspace/state-versions.ts"
 import { Workspaces } from "../../src/server/workspace/workspaces.ts"
 import { NoAnswer, refusalOf, type TaskApiError } from "../../src/worker/network/task-api-error.ts"
 import { storedUpTo, type TaskApi } from "../../src/worker/network/task-api.ts"
+import { type Approved, archiveOf, planOf } from "./approvals.ts"
 import { addressesIn, written } from "./engine-state.ts"
 import type { Engine } from "./engine.ts"
 import { type Fault, isRefused, isUnheard, OneThread, Process, randomOf } from "./one-thread.ts"
@@ -62,9 +63,6 @@ type Storing<A, E = unknown> = Effect.Effect<A, E, Stores | SqlClient.SqlClient>
 const url = "http://pool"
 /** The name of the only token of agents. */
 const pool = "simulated"
-const archiveSha256 = Sha256.make("a".repeat(64))
-/** The digest of the plan that every plan stage makes. */
-export const planSha256 = Sha256.make("c".repeat(64))
 
 const person = { name: "a person", shown: "a person" }
 
@@ -121,7 +119,14 @@ const StoredStage = Schema.Struct({
   result: Schema.NullOr(Schema.fromJsonString(StageResult)),
   effects: Schema.NullOr(Schema.fromJsonString(LeftOver))
 })
-const StoredRun = Schema.Struct({ id: RunId, status: RunStatus, autoApply: Schema.BooleanFromBit, workspaceId: Schema.String })
+const StoredRun = Schema.Struct({
+  id: RunId,
+  status: RunStatus,
+  autoApply: Schema.BooleanFromBit,
+  workspaceId: Schema.String,
+  archiveSha256: Sha256,
+  planSha256: Schema.NullOr(Sha256)
+})
 const StoredState = Schema.Struct({
   workspaceId: Schema.String,
   runId: Schema.NullOr(Schema.String),
@@ -144,7 +149,7 @@ const stored = Effect.gen(function*() {
   const states = yield* statesOf(sql`SELECT workspaceId, runId, serial, lineage, sha256, epoch FROM stateVersions ORDER BY seq`)
   return {
     stages: yield* stagesOf(sql`SELECT id, runId, stage, taskUid, acknowledgedAt, result, effects FROM stages ORDER BY seq`),
-    runs: yield* runsOf(sql`SELECT id, status, autoApply, workspaceId FROM runs ORDER BY seq`),
+    runs: yield* runsOf(sql`SELECT id, status, autoApply, workspaceId, archiveSha256, planSha256 FROM runs ORDER BY seq`),
     /** All states, oldest first. */
     states,
     digests: new Set<string>(states.map(({ sha256 }) => sha256)),
@@ -182,8 +187,8 @@ interface Open {
 export class PoolServer {
   /** The result of each stage when it was first seen, by the stage's id; for the invariants. */
   readonly results = new Map<string, StageResult>()
-  /** The runs whose plan a person confirmed; for the invariants. */
-  readonly confirmed = new Set<string>()
+  /** What a person confirmed, by the run's id, as it was at that moment; for the invariants. */
+  readonly confirmed = new Map<string, Approved>()
   /** The engines whose beginning has already been checked; for the invariants. */
   readonly begun = new Set<Engine>()
   /** The journal of each stage as the server has taken it, by the stage's id; for the invariants. */
@@ -343,7 +348,8 @@ export class PoolServer {
         "the saved plan",
         Effect.flatMap(
           open,
-          (found) => Effect.flatMap(Runs, (runs) => runs.savePlan(found.runId, found.id, { sha256: planSha256, sizeBytes: 0, aside: "" }))
+          (found) =>
+            Effect.flatMap(Runs, (runs) => runs.savePlan(found.runId, found.id, { sha256: planOf(found.id), sizeBytes: 0, aside: "" }))
         )
       ),
       appendEffects: (entries: ReadonlyArray<JournalEntry>) =>
@@ -377,12 +383,14 @@ export class PoolServer {
   // ── people ──
 
   startRun(workspace: string, { autoApply, destroy, planOnly }: Pick<NewRun, "autoApply" | "destroy" | "planOnly">): void {
+    const nth = this.stored.runs.length
+    const archiveSha256 = archiveOf(nth)
     this.#do(Effect.gen(function*() {
       const [runs, workspaces, sql] = [yield* Runs, yield* Workspaces, yield* SqlClient.SqlClient]
       const { id: workspaceId } = yield* workspaces.ensure(WorkspaceName.make(workspace))
-      const configurationVersionId = `cv-${workspace}`
+      const configurationVersionId = `cv-${nth}`
       yield* sql`INSERT INTO configurationVersions (id, seq, workspaceId, speculative, status, sha256, createdAt) 
-        SELECT ${configurationVersionId}, COALESCE(MAX(seq), 0) + 1, ${workspaceId}, 0, 'uploaded', ${archiveSha256}, '2026-01-01T00:00:00Z' FROM configurationVersions WHERE true ON CONFLICT DO NOTHING`
+        SELECT ${configurationVersionId}, COALESCE(MAX(seq), 0) + 1, ${workspaceId}, 0, 'uploaded', ${archiveSha256}, '2026-01-01T00:00:00Z' FROM configurationVersions`
       yield* runs.create({
         workspaceId,
         configurationVersionId,
@@ -414,7 +422,11 @@ export class PoolServer {
     return runs[nth % Math.max(runs.length, 1)]?.id
   }
   #step(id: RunId, event: RunEvent): void {
-    const heard = Effect.sync(() => void (event._tag === "Confirm" && this.confirmed.add(id)))
+    const run = this.stored.runs.find((one) => one.id === id)
+    const heard = Effect.sync(() => {
+      if (event._tag !== "Confirm" || run === undefined || this.confirmed.has(id)) return
+      this.confirmed.set(id, { plan: run.planSha256, archive: run.archiveSha256 })
+    })
     this.#do(Effect.ignore(Effect.andThen(Effect.flatMap(Runs, (runs) => runs.step(id, event)), heard)))
   }
   /** Confirms each plan that waits for a person. */

@@ -1,5 +1,7 @@
 // Thousands of seeded schedules of crashes, lost answers, lagging caches, doubled Pods and lost nodes: nothing runs twice, everything ends.
 import { describe, expect, it } from "@effect/vitest"
+import { planOf } from "./approvals.ts"
+import { stageIdOf } from "./effects.ts"
 import { judge } from "./invariants.ts"
 import { keepsAllInvariants } from "./part.ts"
 import { comeToRest, runSteps } from "./run.ts"
@@ -221,6 +223,53 @@ describe("what chance seldom comes to", () => {
     comeToRest(simulation, 0)
     expect(simulation.tasks).toMatchObject([{ status: { phase: "Failed", reason: "OutOfMemory" } }, { status: { phase: "Succeeded" } }])
     expect(simulation.cluster.pods).toEqual([])
+  })
+
+  it.each([{ by: 3, how: "applies by itself" }, { by: 5, how: "waits for a person" }])(
+    "each of two runs that $how applies its own plan of its own archive, and nothing of the other's",
+    ({ by }) => {
+      const simulation = new Simulation(170, { withPool: true })
+      simulation.start("a")
+      for (const nth of [0, 1]) simulation.startRun(nth, by)
+      comeToRest(simulation, 0)
+      simulation.pool?.close()
+      const { apply = [], plan = [] } = Object.groupBy(simulation.tasks, ({ spec: { stage } }) => stage)
+      const digests = apply.map(({ spec: { plan, pool, source } }) => [pool?.runId, source.pool?.archiveSha256, plan?.sha256])
+      expect(digests.sort()).toEqual(
+        plan.map((task) => [task.spec.pool?.runId, task.spec.source.pool?.archiveSha256, planOf(stageIdOf(task))]).sort()
+      )
+      expect(new Set(digests.flat()).size).toBe(6)
+    }
+  )
+
+  it("a plan that fails is made once, of a source or of a run, however often the controller starts anew and whatever it cannot report", () => {
+    const simulation = new Simulation(1, { withPool: true })
+    const goOn = (fault: Step["fault"]) => {
+      for (let round = 0; round < 12; round++) simulation.round({ enginesEnd: false, fault })
+    }
+    simulation.start("a")
+    simulation.create(6)
+    simulation.startRun(0, 3)
+    goOn("none")
+    expect(simulation.truth.engines).toHaveLength(2)
+    for (const engine of simulation.truth.engines) engine.end(1)
+    for (let start = 0; start < 10; start++) {
+      if (start % 2 === 0) simulation.pool?.crash()
+      else simulation.pool?.start()
+      goOn(start % 2 === 0 ? "none" : "lost answer")
+      simulation.crash("a")
+      simulation.thread.pass(3_700_000)
+      simulation.start("a")
+    }
+    comeToRest(simulation, 0)
+    const { runs = [] } = simulation.pool?.stored ?? {}
+    simulation.pool?.close()
+    expect(runs.map(({ status }) => status)).toEqual(["errored"])
+    expect(simulation.tasks.map(({ metadata: { name }, status: { phase } }) => [name, phase]).sort()).toEqual([
+      [`${runs[0]?.id}-plan`, "Failed"],
+      ["task-6", "Failed"]
+    ])
+    expect([...simulation.made.values()]).toEqual([1, 1])
   })
 
   it("a state that is on its way when its lock is taken by force is not stored under the other's lock", () =>

@@ -2,7 +2,6 @@
 // Invariant: what the engine really did is noted in Truth, which no product code can reach.
 // Started by the kubelet in test/simulation/cluster.
 import { Cause, ConfigProvider, Effect, Exit, Fiber, Layer, Option, Schedule } from "effect"
-import { createHash } from "node:crypto"
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -11,7 +10,7 @@ import type { StopCause } from "../../src/core/stage/outcome.ts"
 import { claimLostExitCode } from "../../src/core/task/places.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { secrets } from "../../src/kubernetes/kinds.ts"
-import { Sha256 } from "../../src/schema/names.ts"
+import type { Sha256 } from "../../src/schema/names.ts"
 import type { AgentTask } from "../../src/schema/task/agent-task.ts"
 import type { StageResult } from "../../src/schema/task/stage-result.ts"
 import { type Journal, makeJournal, type SendJournal } from "../../src/worker/engine/journal.ts"
@@ -24,11 +23,13 @@ import { report, type TellPool } from "../../src/worker/task/report.ts"
 import { Stop } from "../../src/worker/task/stop.ts"
 import { TaskStatus } from "../../src/worker/task/task-status.ts"
 import type { ApiServer } from "./api-server.ts"
+import { digestOf, planOf } from "./approvals.ts"
 import { clientOf, type Watch } from "./client.ts"
+import { stageIdOf } from "./effects.ts"
 import { liveWithState } from "./engine-state.ts"
 import { Engine, wantedOf } from "./engine.ts"
 import { isRefused, isUnheard, type OneThread, Process } from "./one-thread.ts"
-import { planSha256, type PoolServer, type StatesOfStage } from "./pool-server.ts"
+import type { PoolServer, StatesOfStage } from "./pool-server.ts"
 
 /** What really happened, whatever the objects say. */
 export interface Truth {
@@ -61,9 +62,8 @@ interface Ended {
   readonly stored: boolean
 }
 
-/** Returns the digest of the plan that the task makes; a pool has stored one that is always the same. */
-const planDigestOf = ({ metadata: { uid }, spec: { pool } }: AgentTask): Sha256 =>
-  pool === undefined ? Sha256.make(createHash("sha256").update(uid).digest("hex")) : planSha256
+/** Returns the digest of the plan that the task makes. */
+const planDigestOf = (task: AgentTask): Sha256 => task.spec.pool === undefined ? digestOf(task.metadata.uid) : planOf(stageIdOf(task))
 
 const outcomeOf = (task: AgentTask, { code, stored }: Ended, stopped: StopCause | undefined): Outcome => {
   const state = task.spec.stage === "plan" ? {} : { statePushed: stored }

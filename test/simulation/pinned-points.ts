@@ -1,0 +1,15 @@
+// How many crash points each scenario has. They are pinned, so that a request more or less is a change that has to be looked at.
+// Used by crash-points, whose test checks them, and by test/scorecard/rows, which asks for all of them.
+export const pinnedPoints = {
+  "a plan": 60,
+  "an apply": 78,
+  "a cancel in an apply": 84,
+  "a cancel before the claim": 78,
+  "a launch that fails": 78,
+  "a launch that fails, and another": 174,
+  "two applies to one workspace": 156,
+  "a plan that is applied by itself": 264,
+  "a run of the pool": 390
+}
+export type ScenarioName = keyof typeof pinnedPoints
+export const scenarioNames = Object.keys(pinnedPoints) as ReadonlyArray<ScenarioName>
