@@ -162,6 +162,28 @@ describe("an overlay", () => {
   ])("builds what is rendered of $given", ({ file, of = ours }) => equal(file, of))
 })
 
+describe("an overlay of values with secrets in the clear", () => {
+  it.live("builds what is rendered of the same values with references to Secrets, as it says in its values.yaml", () =>
+    Effect.gen(function*() {
+      const folder = yield* temporaryFolder("in-the-clear")
+      const [given, out] = [join(folder, "given.yaml"), join(folder, "out")]
+      const env = [{ name: "API_TOKEN", value: "hunter2" }, { name: "URL", value: "https://me:$(API_TOKEN)@example.com" }]
+      const file = {
+        controller: { extraEnv: { GITHUB_PAT: "hunter2" } },
+        global: { extraEnv: { DB_PASSWORD: "hunter2" } },
+        task: { podSecurityContext: null, sidecars: [{ name: "db", image: "db", env }] }
+      }
+      yield* Effect.promise(() => writeFile(given, JSON.stringify(file)))
+      expect((yield* ran({}, "overlay", "--values", given, "--out", out)).error).toBe("")
+      const values = parse(readFileSync(join(out, "values.yaml"), "utf8")) as Tree
+      const objects = yield* Effect.promise(async () => build(await realpath(out)))
+      const config = configOf(values, ours)
+      expect(told(objects, config)).toEqual(told(install(config), config))
+      expect(config.task.runner.env).toMatchObject({ DB_PASSWORD: "$(DB_PASSWORD)" })
+      expect(JSON.stringify(objects)).not.toContain("hunter2")
+    }))
+})
+
 describe("an overlay over a base with components", () => {
   beforeAll(begin)
   afterAll(end)
