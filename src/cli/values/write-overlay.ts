@@ -3,6 +3,7 @@
 // Used by cli/commands/overlay.ts and cli/values/migrate-release.ts.
 import { Effect, Result } from "effect"
 import { type InlineSecret, readersOf, withoutInlineSecrets } from "../../core/migration/inline-secrets.ts"
+import { misreadName } from "../../core/overlay/identity.ts"
 import { missingSecret, overlay } from "../../core/overlay/overlay.ts"
 import type { ResolvedConfig } from "../../core/resolve/resolve.ts"
 import { shellWord } from "../../core/text/shell-word.ts"
@@ -52,6 +53,18 @@ const inTwoNamespaces = ({ namespace, taskNamespace }: ResolvedConfig, { closed 
     )
     : Effect.void
 
+const misread = (config: ResolvedConfig): Effect.Effect<void, BadInput> => {
+  const found = misreadName(config)
+  return found === undefined
+    ? Effect.void
+    : Effect.fail(
+      new BadInput({
+        message:
+          `The ${found.what} of this overlay would be ${found.name}, and kustomize writes that as something else than text where another object refers to it; choose another name (${found.by}).`
+      })
+    )
+}
+
 /** Returns the values with references in place of secrets, and the Secrets to make. Without a secret in the clear the values are unchanged. */
 const takenOut = ({ name, values }: Wanted): { readonly values: Values; readonly secrets: ReadonlyArray<InlineSecret> } => {
   const { secrets, values: bare } = withoutInlineSecrets(values, name)
@@ -81,6 +94,7 @@ export const writeOverlay = Effect.fn("writeOverlay")(function*(wanted: Wanted) 
   const { base, contents, more, name, namespace, out, withoutCrd = false } = wanted
   const { secrets, values } = takenOut(wanted)
   const made = overlay(values, { name, namespace, version: appVersion }, { ...contents, withoutCrd })
+  yield* misread(made.to.config)
   yield* inTwoNamespaces(made.to.config, contents)
   const files = { ...overlayFiles(made, base.reference, again(wanted, made.to.config.name)), ...more }
   yield* writeFolder(out, files)

@@ -185,6 +185,24 @@ describe("agent-job overlay", () => {
       expect(readdirSync(folder)).not.toContain("out")
     }))
 
+  it.live.each([
+    { what: "ServiceAccount", name: "123", values: { serviceAccount: { name: "123" } }, args: [], by: "serviceAccount.name" },
+    { what: "ServiceAccount", name: "1e3", values: {}, args: ["--name", "1e3"], by: "serviceAccount.name" },
+    { what: "namespace", name: "2024", values: {}, args: ["--namespace", "2024"], by: "--namespace" },
+    { what: "namespace", name: "true", values: { task: { namespace: "true" } }, args: [], by: "task.namespace" }
+  ])(
+    "refuses the $what $name, which kustomize would write as something else than text",
+    ({ args, by, name, values, what }) =>
+      Effect.gen(function*() {
+        const { code, error } = yield* overlay(values, ...args)
+        expect([code, error]).toEqual([
+          2,
+          `error: The ${what} of this overlay would be ${name}, and kustomize writes that as something else than text where another object refers to it; choose another name (${by}).\n`
+        ])
+        expect(readdirSync(folder)).not.toContain("out")
+      })
+  )
+
   it.live("refuses a directory with files that are not from here, and leaves it as it is", () =>
     Effect.gen(function*() {
       mkdirSync(out())
