@@ -173,6 +173,26 @@ layer(RealFlux, { excludeTestServices: true, timeout: "60 seconds" })("flux", (i
       yield* becomes("agent-job-samples", "ReconciliationSucceeded")
     }))
 
+  it.effect("applies the approvals that are committed in the sample git-approval, each as its AgentTask, and nothing else from there", () =>
+    Effect.gen(function*() {
+      const { bootstrap, publish, read, write } = yield* Flux
+      const [sha256, approval] = ["1".repeat(64), read("kustomize/samples/git-approval/approval.yaml")]
+      write("approvals/README.md", "One file for each approved plan.\n")
+      bootstrap("kustomize/samples/git-approval")
+      yield* becomes("network-approvals", "ReconciliationSucceeded", yield* publish) // before the first approval
+      write("approvals/network-3.yaml", approval.replace("0".repeat(64), sha256))
+      yield* becomes("network-approvals", "ReconciliationSucceeded", yield* publish)
+      expect((yield* task("network-apply-1")).spec).toMatchObject({ stage: "apply", source: { savedPlan: { sha256 } } })
+      write(
+        "approvals/other.yaml",
+        JSON.stringify({ apiVersion: "v1", kind: "ConfigMap", metadata: { name: "other", namespace: taskNamespace }, data: {} })
+      )
+      yield* publish
+      expect((yield* becomes("network-approvals", "ReconciliationFailed")).message).toContain(
+        `cannot patch resource "configmaps" in API group "" in the namespace "${taskNamespace}"`
+      )
+    }))
+
   it.effect("goes on from Git to an OCI artifact, and to a server elsewhere once no apply needs the one that is here", () =>
     Effect.gen(function*() {
       const { bootstrap, publish } = yield* Flux

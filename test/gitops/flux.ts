@@ -4,8 +4,8 @@
 import { Context, Effect, Layer, Schema } from "effect"
 import { execFileSync } from "node:child_process"
 import { createHash } from "node:crypto"
-import { cpSync, readFileSync, writeFileSync } from "node:fs"
-import { join } from "node:path"
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { dirname, join } from "node:path"
 import { gzipSync } from "node:zlib"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { type Kind, namespaces } from "../../src/kubernetes/kinds.ts"
@@ -96,7 +96,10 @@ const checkout = (hasAlerts: boolean) =>
 
     return Flux.of({
       read: (path) => readFileSync(join(directory, path), "utf8"),
-      write: (path, text) => writeFileSync(join(directory, path), text),
+      write: (path, text) => {
+        mkdirSync(join(directory, dirname(path)), { recursive: true })
+        writeFileSync(join(directory, path), text)
+      },
       publish,
       bootstrap: (path) => {
         const documents = execFileSync("kustomize", ["build", join(directory, path)], { encoding: "utf8" }).split(/^---$/mu)

@@ -39,7 +39,14 @@ describe("kustomize", () => {
       ...objectsOf(readFileSync("kustomize/samples/git-approval/approval.yaml", "utf8"))
     ]
     const ours = objects.filter(({ kind, metadata: { namespace } }) => namespace === "agent-job-tasks" && kind !== "GitRepository")
-    expect(ours.map(({ kind }) => kind).sort()).toEqual(["AgentTask", "AgentTask", "PersistentVolumeClaim", "PersistentVolumeClaim"])
+    expect(ours.map(({ kind }) => kind).sort()).toEqual([
+      "AgentTask",
+      "AgentTask",
+      "PersistentVolumeClaim",
+      "PersistentVolumeClaim",
+      "Role",
+      "RoleBinding"
+    ])
     expect(await dryRun(ours)).toHaveLength(ours.length)
   })
 })

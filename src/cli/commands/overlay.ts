@@ -1,5 +1,5 @@
 // `agent-job overlay`: writes the Kustomize overlay that turns the base into what values files say.
-// Invariant: kustomize builds from the overlay what render prints for the same values, but for a token, which is never written.
+// Invariant: kustomize builds from the overlay what render prints for the same values, but for secrets in the clear, which are never written.
 // Used by agent-job.ts.
 import { Effect } from "effect"
 import { Command } from "effect/cli"
@@ -31,7 +31,7 @@ export const overlay = Command.make(
       return Effect.gen(function*() {
         const { line } = yield* Screen
         const contents = yield* contentsOf(base, out)
-        const { files, hints, namespaces, secret } = yield* writeOverlay({
+        const { files, hints, namespaces, otherSecrets, secret } = yield* writeOverlay({
           values: yield* valuesOver(given.values, contents.layers),
           name,
           namespace,
@@ -46,6 +46,7 @@ export const overlay = Command.make(
             `The token is in none of them. Make its Secret, with the token on standard input: kubectl -n ${namespace} create secret generic ${secret.name} --from-file=${secret.key}=/dev/stdin`
           )
         }
+        yield* Effect.forEach(otherSecrets, (told) => line(told))
         const first = [
           `namespace ${namespaces.join(" and ")}`,
           ...(given.withoutCrd ? ["the CustomResourceDefinition of the newest installation (kustomize/crd)"] : [])

@@ -1,10 +1,15 @@
 // Writes an overlay for some values, with the command that writes it again in every file.
+// Invariant: a secret that the values have in the clear is in no file.
 // Used by cli/commands/overlay.ts and cli/values/migrate-release.ts.
-import { Effect } from "effect"
+import { Effect, Result } from "effect"
+import { type InlineSecret, readersOf, withoutInlineSecrets } from "../../core/migration/inline-secrets.ts"
+import { misreadName } from "../../core/overlay/identity.ts"
 import { missingSecret, overlay } from "../../core/overlay/overlay.ts"
 import type { ResolvedConfig } from "../../core/resolve/resolve.ts"
 import { shellWord } from "../../core/text/shell-word.ts"
-import { appVersion, type Values } from "../../schema/values/values.ts"
+import { shown } from "../../schema/document/explain.ts"
+import { difference } from "../../schema/document/layers.ts"
+import { appVersion, defaultValues, parseTrees, type Values } from "../../schema/values/values.ts"
 import { usualTaskNamespace } from "../flags/settings.ts"
 import { BadInput } from "../terminal/failure.ts"
 import type { Contents } from "./base-contents.ts"
@@ -48,10 +53,48 @@ const inTwoNamespaces = ({ namespace, taskNamespace }: ResolvedConfig, { closed 
     )
     : Effect.void
 
-/** Returns what was written, the namespaces of its objects, and the Secret that is missing because the values carry the token itself. */
+const misread = (config: ResolvedConfig): Effect.Effect<void, BadInput> => {
+  const found = misreadName(config)
+  return found === undefined
+    ? Effect.void
+    : Effect.fail(
+      new BadInput({
+        message:
+          `The ${found.what} of this overlay would be ${found.name}, and kustomize writes that as something else than text where another object refers to it; choose another name (${found.by}).`
+      })
+    )
+}
+
+/** Returns the values with references in place of secrets, and the Secrets to make. Without a secret in the clear the values are unchanged. */
+const takenOut = ({ name, values }: Wanted): { readonly values: Values; readonly secrets: ReadonlyArray<InlineSecret> } => {
+  const { secrets, values: bare } = withoutInlineSecrets(values, name)
+  return { secrets, values: secrets.length === 0 ? values : Result.getOrThrow(parseTrees([difference(defaultValues, bare)])) }
+}
+
+/** Returns how to make the Secrets: in the namespace of each Pod that reads them. */
+const toMake = (secrets: ReadonlyArray<InlineSecret>, config: ResolvedConfig): ReadonlyArray<string> => {
+  if (secrets.length === 0) return []
+  const paths = secrets.flatMap(({ data }) => Object.values(data).map(shown))
+  return [
+    `What the values have in the clear is in none of them: ${
+      paths.join(", ")
+    }. Write each into a file with the name of its key and no line end, and make these Secrets; to one that is there, add the key:`,
+    ...secrets.flatMap((secret) =>
+      readersOf(secret, config).map((namespace) =>
+        `  kubectl -n ${namespace} create secret generic ${secret.name} ${
+          Object.keys(secret.data).map((key) => `--from-file=${shellWord(key)}`).join(" ")
+        }`
+      )
+    )
+  ]
+}
+
+/** Returns what was written, the namespaces of its objects, and the Secrets that are missing because the values carry their content. */
 export const writeOverlay = Effect.fn("writeOverlay")(function*(wanted: Wanted) {
-  const { base, contents, more, name, namespace, out, values, withoutCrd = false } = wanted
+  const { base, contents, more, name, namespace, out, withoutCrd = false } = wanted
+  const { secrets, values } = takenOut(wanted)
   const made = overlay(values, { name, namespace, version: appVersion }, { ...contents, withoutCrd })
+  yield* misread(made.to.config)
   yield* inTwoNamespaces(made.to.config, contents)
   const files = { ...overlayFiles(made, base.reference, again(wanted, made.to.config.name)), ...more }
   yield* writeFolder(out, files)
@@ -60,6 +103,7 @@ export const writeOverlay = Effect.fn("writeOverlay")(function*(wanted: Wanted) 
     files: Object.keys(files),
     namespaces: [...new Set([ofController, taskNamespace])],
     secret: missingSecret(made),
+    otherSecrets: toMake(secrets, made.to.config),
     hints: whereTasksAre(taskNamespace)
   }
 })

@@ -1,13 +1,27 @@
-// Secrets that the values of a release contain in the clear: taken out, and replaced by the names of Kubernetes Secrets to make for them.
-// Invariant: no secret value is in what is returned; a path tells where the release has it.
-// Used by core/migration/release-values.ts.
+// Secrets that values contain in the clear: taken out, and replaced by the names of Kubernetes Secrets to make for them.
+// Invariant: no secret value is in what is returned; a path tells where the values have it.
+// Used by core/migration/release-values.ts, and by cli/values/write-overlay.ts for values that come from no release.
 import { isTree, type Tree } from "../../schema/document/layers.ts"
 import { get, textAt, without, withValue } from "../resolve/tree-path.ts"
 
-/** A Secret to make. `data` gives for each key the path of its content in the user-supplied values of the release. */
+/** A Secret to make. `data` gives for each key the path of its content in the values. */
 export interface InlineSecret {
   readonly name: string
   readonly data: Readonly<Record<string, ReadonlyArray<string | number>>>
+}
+
+/** Returns the namespaces of the Pods that read a Secret for variables. */
+export const readersOf = (
+  { data }: InlineSecret,
+  { namespace, taskNamespace }: { readonly namespace: string; readonly taskNamespace: string }
+): ReadonlyArray<string> => {
+  const parts = Object.values(data).map(([part]) => part)
+  return [
+    ...new Set([
+      ...(parts.includes("task") ? [] : [namespace]),
+      ...(parts.includes("controller") ? [] : [taskNamespace])
+    ])
+  ]
 }
 
 interface Taken {
@@ -85,15 +99,17 @@ const path = (key: string, ...rest: ReadonlyArray<string | number>): ReadonlyArr
  * variable that is given by name overrides every Secret, so without it a farther variable of the same name would be in effect.
  */
 const variables = (release: string, key: string, suffix: string): Taking => ({ secrets, values }) => {
-  const given = get(values, `${key}.extraEnv`)
-  const found = variablesOf(given).filter(isSecret)
+  const env = get(values, `${key}.extraEnv`)
+  const found = variablesOf(env).filter(isSecret)
   if (found.length === 0) return { secrets, values }
   const secret = { name: `${release}-${suffix}`, data: Object.fromEntries(found.map((_) => [_.name, path(key, "extraEnv", ..._.path)])) }
-  const others = get(values, `${key}.extraEnvFrom`)
-  const referring = withValue(values, `${key}.extraEnv`, withReferences(given, found))
+  const given = get(values, `${key}.extraEnvFrom`)
+  const others: ReadonlyArray<unknown> = Array.isArray(given) ? given : []
+  const isNamed = others.some((_) => isTree(_) && textAt(_, "secretRef.name") === secret.name)
+  const referring = withValue(values, `${key}.extraEnv`, withReferences(env, found))
   return {
     secrets: [...secrets, secret],
-    values: withValue(referring, `${key}.extraEnvFrom`, [...Array.isArray(others) ? others : [], { secretRef: { name: secret.name } }])
+    values: isNamed ? referring : withValue(referring, `${key}.extraEnvFrom`, [...others, { secretRef: { name: secret.name } }])
   }
 }
 
@@ -165,15 +181,18 @@ const poolToken = (secretName: string): Taking => ({ secrets, values }) => {
   return { secrets: [...secret, ...secrets], values: withValue(left, "agent.tokenExistingSecret", { name, key: "token" }) }
 }
 
+/** Returns the values without their secrets but for the pool's token, and the Secrets to make. */
+export const withoutInlineSecrets = (values: Tree, release: string): Taken =>
+  [
+    ...Object.entries(environments).map(([key, suffix]) => variables(release, key, suffix)),
+    sidecars(release),
+    clientCertificate(release),
+    mirrorTokens(release)
+  ].reduce<Taken>((taken, take) => take(taken), { values, secrets: [] })
+
 /**
  * Returns the values without their secrets, and the Secrets to make. `tokenSecret` is the name of the Secret from which an installation
  * reads the pool's token.
  */
 export const withoutSecrets = (values: Tree, release: string, tokenSecret: string): Taken =>
-  [
-    ...Object.entries(environments).map(([key, suffix]) => variables(release, key, suffix)),
-    sidecars(release),
-    clientCertificate(release),
-    mirrorTokens(release),
-    poolToken(tokenSecret)
-  ].reduce<Taken>((taken, take) => take(taken), { values, secrets: [] })
+  poolToken(tokenSecret)(withoutInlineSecrets(values, release))

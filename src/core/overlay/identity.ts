@@ -1,6 +1,6 @@
 // Patches from the name and namespaces of the shipped installation to those of another one, and what other patches have to change.
 // Invariant: kustomize updates references to a renamed object, so no other patch does, except where kustomize is known to lose track of it.
-// Used by core/overlay/overlay.ts and cli/values/overlay-files.ts.
+// Used by core/overlay/overlay, by cli/values/overlay-files, and by cli/values/write-overlay for names that kustomize cannot refer to.
 import { isTree, type Tree } from "../../schema/document/layers.ts"
 import type { InstalledObject } from "../manifest/installation/install.ts"
 import type { ResolvedConfig } from "../resolve/resolve.ts"
@@ -79,6 +79,26 @@ const replace = (target: object, path: string, value: string): JsonPatch => ({
   target,
   patch: JSON.stringify([{ op: "replace", path, value }])
 })
+
+/** A number, a date, a truth value or nothing in YAML 1.1 as kustomize reads it, which leaves the quotes out of a reference that it updates. */
+const noText = /^(?:\d+(?:\.\d+)?(?:e-?\d+)?|\d{4}-\d{1,2}-\d{1,2}|0x[\da-f]+|0o[0-7]+|0b[01]+|true|false|null)$/u
+
+export interface Misread {
+  readonly what: "ServiceAccount" | "namespace"
+  readonly name: string
+  /** The flag or key that gives the name. */
+  readonly by: string
+}
+
+/** Returns a name to which kustomize would write references that are no text, which the API server refuses; undefined if there is none. */
+export const misreadName = ({ account, namespace, taskNamespace }: ResolvedConfig): Misread | undefined => {
+  const names: ReadonlyArray<Misread> = [
+    ...account.create ? [{ what: "ServiceAccount", name: account.name, by: "serviceAccount.name" } as const] : [],
+    { what: "namespace", name: namespace, by: "--namespace" },
+    { what: "namespace", name: taskNamespace, by: "task.namespace" }
+  ]
+  return names.find(({ name }) => noText.test(name))
+}
 
 interface Move {
   readonly before: string

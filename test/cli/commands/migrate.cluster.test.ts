@@ -1,18 +1,18 @@
 // `agent-job migrate` as a process, against releases that are stored in a real API server the way Helm stores them.
 import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { execFile } from "node:child_process"
 import { randomBytes } from "node:crypto"
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { promisify } from "node:util"
 import { parse, stringify } from "yaml"
 import { crd } from "../../../src/core/manifest/installation/crd.ts"
 import { established } from "../../established.ts"
 import { kubectl } from "../../kustomize/api-server.ts"
 import { build } from "../../kustomize/build.ts"
+import { definitionIn } from "../chart-definition.ts"
 import { type Release, releaseSecret } from "../helm-secret.ts"
+import { commandsIn, typed as typedBelow } from "../migration-page.ts"
 import { run } from "../program.ts"
 
 const suffix = randomBytes(4).toString("hex")
@@ -26,36 +26,6 @@ const config = {
   task: { job: { backoffLimit: 2 }, runner: { extraEnv: { DB_PASSWORD: "hunter2", REGION: "eu" } } }
 }
 
-/** Returns the chart's CustomResourceDefinition of AgentTask as JSON, in the given API group. */
-const definitionIn = (group: string): string =>
-  JSON.stringify({
-    apiVersion: "apiextensions.k8s.io/v1",
-    kind: "CustomResourceDefinition",
-    metadata: { name: `atasks.${group}` },
-    spec: {
-      group,
-      scope: "Namespaced",
-      names: { kind: "AgentTask", plural: "atasks", singular: "atask", shortNames: ["at"] },
-      versions: [{
-        name: "v1",
-        served: true,
-        storage: true,
-        subresources: { status: {} },
-        schema: {
-          openAPIV3Schema: {
-            type: "object",
-            properties: {
-              spec: {
-                type: "object",
-                required: ["jobTemplate"],
-                properties: { jobTemplate: { type: "object", "x-kubernetes-preserve-unknown-fields": true } }
-              }
-            }
-          }
-        }
-      }]
-    }
-  })
 const keptGroup = `kept${suffix}.test.agent-job.io`
 const blue: Release = { name: "blue", namespace, config, crds: [definitionIn(keptGroup)] }
 
@@ -102,11 +72,8 @@ const images = ["--image", "registry.example.com/agent-job:0.1.0", "--runner-ima
 const migrate = (release: string, environment = { KUBECONFIG: kubeconfig }, out = join(folder, release), chosen = images) =>
   run(["migrate", "--release", release, "--namespace", namespace, "--out", out, ...chosen], environment)
 
-/** Returns the commands, as they are written, in those sections of the page whose heading matches. */
-const commandsOf = (out: string, heading: RegExp): string =>
-  readFileSync(join(folder, out, "MIGRATION.md"), "utf8").split(/^(?=##)/mu).filter((_) => heading.test(_)).join("").split("\n").filter((
-    line
-  ) => line.startsWith("    ")).map((line) => line.slice(4)).join("\n")
+const commandsOf = (out: string, heading: RegExp): string => commandsIn(join(folder, out), heading)
+
 /**
  * Shell functions in place of what the tests lack: helm, a controller to drain, a node that runs Pods, and registries. They also hide the
  * installations of other tests.
@@ -116,8 +83,7 @@ const stubs = [
   "agent-job() { echo agent-job \"$@\"; }",
   "kubectl() { case \" $* \" in *\" rollout \"*|*\" deployments -A \"*) ;; *\" run \"*) command kubectl \"${@/#--[ar][tm]*/--dry-run=server}\" ;; *) command kubectl \"$@\" ;; esac; }"
 ]
-const typed = async (commands: string) =>
-  (await promisify(execFile)("bash", ["-c", ["set -eo pipefail", ...stubs, commands].join("\n")])).stdout.trim().split("\n")
+const typed = (commands: string) => typedBelow(commands, stubs)
 
 beforeAll(async () => {
   await kubectl(["create", "namespace", namespace])

@@ -10,6 +10,7 @@ import { contentsOf } from "../../../src/cli/values/base-contents.ts"
 import { overlayFiles } from "../../../src/cli/values/overlay-files.ts"
 import { install } from "../../../src/core/manifest/installation/install.ts"
 import { secureServer, server } from "../../../src/core/manifest/installation/server.ts"
+import { misreadName } from "../../../src/core/overlay/identity.ts"
 import { type Options, overlay } from "../../../src/core/overlay/overlay.ts"
 import { baseLayer, componentLayers } from "../../../src/core/overlay/shipped.ts"
 import { resolve, type ResolvedConfig } from "../../../src/core/resolve/resolve.ts"
@@ -18,7 +19,7 @@ import { yamlLayer } from "../../../src/schema/document/yaml-layer.ts"
 import { parseLayers, parseTrees, parseValues } from "../../../src/schema/values/values.ts"
 import { configIn, fileOf, places, rowsAt } from "../../core/manifest/some-values.ts"
 import { begin, dryRun, end } from "../../kustomize/api-server.ts"
-import { build, type Built, idOf, meaningOf } from "../../kustomize/build.ts"
+import { build, buildOf, type Built, idOf, meaningOf } from "../../kustomize/build.ts"
 import { temporaryFolder } from "../../temporary-folder.ts"
 import { ran } from "../typed.ts"
 
@@ -86,7 +87,7 @@ const valuesFiles = places.pipe(Arbitrary.map((chosen) => fileOf(rowsAt(chosen))
 
 const ours: Installation = { name: "agent-job", namespace: "agent-job" }
 const Installations = Schema.Struct({
-  name: Schema.Literals(["agent-job", "scalr", "a", "agent-job-task"]),
+  name: Schema.Literals(["agent-job", "scalr", "a", "agent-job-task", "on", "1e"]),
   namespace: Schema.Literals(["agent-job", "agent-job-tasks", "scalr"])
 })
 
@@ -107,6 +108,51 @@ describe("an overlay", () => {
     ([file, of, other, ofOther]) => Effect.promise(() => Promise.all([equal(file, of), equal(other, ofOther)])),
     { arbitrary: { runs: 25 }, timeout: 300_000 }
   )
+
+  it("is refused for just those names that kustomize writes as something else than text where an object refers to them", async () => {
+    const misread = ["123", "09", "017", "1e3", "1e-3", "1.5", "0x1f", "0o17", "0b11", "2024-01-31", "2024-1-2", "true", "false", "null"]
+    const others = [
+      "on",
+      "off",
+      "yes",
+      "no",
+      "y",
+      "n",
+      "1e",
+      "0x",
+      "0b2",
+      "0o8",
+      "1-0",
+      "1.2.3",
+      "2024-01",
+      "24-01-31",
+      "nan",
+      "inf",
+      "a1",
+      "true1"
+    ]
+    const names = [...misread, ...others]
+    const account = (index: number) => ({ kind: "ServiceAccount", name: `account-${index}`, namespace: "a" })
+    const accounts = names.map((_, index) => ({ apiVersion: "v1", kind: "ServiceAccount", metadata: account(index) }))
+    const bindings = names.map((name, index) => ({
+      apiVersion: "rbac.authorization.k8s.io/v1",
+      kind: "RoleBinding",
+      metadata: { name: `of-${name}`, namespace: "a" },
+      roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "Role", name: "a" },
+      subjects: [account(index)]
+    }))
+    const patches = names.map((name, index) => ({
+      target: { kind: "ServiceAccount", name: `^account-${index}$` },
+      options: { allowNameChange: true },
+      patch: JSON.stringify([{ op: "replace", path: "/metadata/name", value: name }])
+    }))
+    const objects = await buildOf(() => ({ resources: ["all.yaml"], patches }), { "all.yaml": [...accounts, ...bindings] })
+    const isText = (name: string) =>
+      objects.some(({ metadata, subjects }) => metadata.name === `of-${name}` && JSON.stringify(subjects).includes(`"name":"${name}"`))
+    expect(names.filter((name) => !isText(name))).toEqual(misread)
+    const config = (name: string) => configOf({ task: { namespace: "tasks" } }, { name, namespace: "a" })
+    expect(names.filter((name) => misreadName(config(name)) !== undefined)).toEqual(misread)
+  })
 
   it("has all but the definition of AgentTask where that is another installation's", async () => {
     const isDefinition = ({ kind }: Pick<Built, "kind">) => kind === "CustomResourceDefinition"
@@ -176,11 +222,37 @@ describe("an overlay", () => {
       of: { name: "x", namespace: "agent-job-tasks" }
     },
     {
+      given: "an account that is not made and is called as a number",
+      file: { serviceAccount: { create: false, name: "123" } }
+    },
+    {
       given: "an account that is not made",
       file: { serviceAccount: { create: false, name: "agent-job" } },
       of: { name: "x", namespace: "x" }
     }
   ])("builds what is rendered of $given", ({ file, of = ours }) => equal(file, of))
+})
+
+describe("an overlay of values with secrets in the clear", () => {
+  it.live("builds what is rendered of the same values with references to Secrets, as it says in its values.yaml", () =>
+    Effect.gen(function*() {
+      const folder = yield* temporaryFolder("in-the-clear")
+      const [given, out] = [join(folder, "given.yaml"), join(folder, "out")]
+      const env = [{ name: "API_TOKEN", value: "hunter2" }, { name: "URL", value: "https://me:$(API_TOKEN)@example.com" }]
+      const file = {
+        controller: { extraEnv: { GITHUB_PAT: "hunter2" } },
+        global: { extraEnv: { DB_PASSWORD: "hunter2" } },
+        task: { podSecurityContext: null, sidecars: [{ name: "db", image: "db", env }] }
+      }
+      yield* Effect.promise(() => writeFile(given, JSON.stringify(file)))
+      expect((yield* ran({}, "overlay", "--values", given, "--out", out)).error).toBe("")
+      const values = parse(readFileSync(join(out, "values.yaml"), "utf8")) as Tree
+      const objects = yield* Effect.promise(async () => build(await realpath(out)))
+      const config = configOf(values, ours)
+      expect(told(objects, config)).toEqual(told(install(config), config))
+      expect(config.task.runner.env).toMatchObject({ DB_PASSWORD: "$(DB_PASSWORD)" })
+      expect(JSON.stringify(objects)).not.toContain("hunter2")
+    }))
 })
 
 describe("an overlay over a base with components", () => {

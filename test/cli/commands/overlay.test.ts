@@ -20,6 +20,15 @@ const overlay = (values: object, ...args: ReadonlyArray<string>) => {
   return ran({}, "overlay", "--values", join(folder, "given.yaml"), "--out", out(), ...args)
 }
 
+const withSecrets = {
+  controller: { extraEnv: { GITHUB_PAT: "hunter2" } },
+  global: { extraEnv: { DB_PASSWORD: "hunter2", REGION: "eu" } },
+  task: {
+    namespace: "green-tasks",
+    sidecars: [{ name: "db", image: "db", env: [{ name: "REGION", value: "eu" }, { name: "API_TOKEN", value: "hunter2" }] }]
+  }
+}
+
 describe("agent-job overlay", () => {
   it.live("writes a kustomization over the base of the checkout, and the values beside it", () =>
     Effect.gen(function*() {
@@ -43,6 +52,51 @@ describe("agent-job overlay", () => {
         patches: [{ path: "patch-deployment.yaml" }]
       })
       expect(readdirSync(out()).map(read).join("")).not.toContain("hunter2")
+    }))
+
+  it.live("takes out the secrets that variables have in the clear, also those of sidecars, and says which Secrets to make where", () =>
+    Effect.gen(function*() {
+      const { code, error, out: said } = yield* overlay(withSecrets, "--name", "blue", "--namespace", "green")
+      expect([code, error]).toEqual([0, ""])
+      const make = (namespace: string, secret: string, key: string) =>
+        `  kubectl -n ${namespace} create secret generic ${secret} --from-file=${key}`
+      expect(said.split("\n").slice(1, -3)).toEqual([
+        "What the values have in the clear is in none of them: global.extraEnv.DB_PASSWORD, controller.extraEnv.GITHUB_PAT, task.sidecars[0].env[1].value. Write each into a file with the name of its key and no line end, and make these Secrets; to one that is there, add the key:",
+        make("green", "blue-env", "DB_PASSWORD"),
+        make("green-tasks", "blue-env", "DB_PASSWORD"),
+        make("green", "blue-controller-env", "GITHUB_PAT"),
+        make("green-tasks", "blue-sidecar-db-env", "API_TOKEN")
+      ])
+      expect(readdirSync(out()).map(read).join("") + said).not.toContain("hunter2")
+      expect(parse(read("values.yaml"))).toMatchObject({
+        controller: { extraEnv: { GITHUB_PAT: "$(GITHUB_PAT)" }, extraEnvFrom: [{ secretRef: { name: "blue-controller-env" } }] },
+        global: { extraEnv: { DB_PASSWORD: "$(DB_PASSWORD)", REGION: "eu" }, extraEnvFrom: [{ secretRef: { name: "blue-env" } }] },
+        task: {
+          sidecars: [{
+            env: [{ name: "REGION", value: "eu" }, {
+              name: "API_TOKEN",
+              valueFrom: { secretKeyRef: { name: "blue-sidecar-db-env", key: "API_TOKEN" } }
+            }]
+          }]
+        }
+      })
+    }))
+
+  it.live("needs no other Secret where one more variable is a secret, and none where the values have only references", () =>
+    Effect.gen(function*() {
+      yield* overlay(withSecrets, "--name", "blue")
+      const before = parse(read("values.yaml"))
+      expect((yield* overlay(before, "--name", "blue")).out).not.toContain("in the clear")
+      expect(parse(read("values.yaml"))).toEqual(before)
+      yield* overlay(
+        { ...before, global: { ...before.global, extraEnv: { ...before.global.extraEnv, NEW_TOKEN: "hunter2" } } },
+        "--name",
+        "blue"
+      )
+      expect(parse(read("values.yaml")).global).toEqual({
+        extraEnv: { DB_PASSWORD: "$(DB_PASSWORD)", NEW_TOKEN: "$(NEW_TOKEN)", REGION: "eu" },
+        extraEnvFrom: [{ secretRef: { name: "blue-env" } }]
+      })
     }))
 
   it.live("names the folder as a shell reads it", () =>
@@ -130,6 +184,24 @@ describe("agent-job overlay", () => {
       expect([code, error.trimEnd().split("\n")]).toEqual([2, says])
       expect(readdirSync(folder)).not.toContain("out")
     }))
+
+  it.live.each([
+    { what: "ServiceAccount", name: "123", values: { serviceAccount: { name: "123" } }, args: [], by: "serviceAccount.name" },
+    { what: "ServiceAccount", name: "1e3", values: {}, args: ["--name", "1e3"], by: "serviceAccount.name" },
+    { what: "namespace", name: "2024", values: {}, args: ["--namespace", "2024"], by: "--namespace" },
+    { what: "namespace", name: "true", values: { task: { namespace: "true" } }, args: [], by: "task.namespace" }
+  ])(
+    "refuses the $what $name, which kustomize would write as something else than text",
+    ({ args, by, name, values, what }) =>
+      Effect.gen(function*() {
+        const { code, error } = yield* overlay(values, ...args)
+        expect([code, error]).toEqual([
+          2,
+          `error: The ${what} of this overlay would be ${name}, and kustomize writes that as something else than text where another object refers to it; choose another name (${by}).\n`
+        ])
+        expect(readdirSync(folder)).not.toContain("out")
+      })
+  )
 
   it.live("refuses a directory with files that are not from here, and leaves it as it is", () =>
     Effect.gen(function*() {
