@@ -2,7 +2,7 @@
 // The tests run one after the other, because each takes the node or the controller from all.
 import { Schema } from "effect"
 import { afterAll, assert, beforeAll, describe } from "vitest"
-import { kubectl, productNamespace, release, taskOf, untilOver, untilTask } from "./cluster.ts"
+import { kubectl, ownNode, productNamespace, release, taskOf, untilOver, untilTask } from "./cluster.ts"
 import { harmless, held, heldApply } from "./configurations.ts"
 import { agentJob, it } from "./product.ts"
 import { untilRun } from "./server.ts"
@@ -39,7 +39,7 @@ const tasksOnNode = async () =>
     await kubectl(["get", "pods", "--selector=app.kubernetes.io/component=task", `--field-selector=spec.nodeName=${node}`, "--output=json"])
   ).items.map(({ metadata }) => metadata.name)
 
-describe("kubectl drain", () => {
+describe.runIf(ownNode)("kubectl drain", () => {
   it("takes a plan, which is planned again, and waits for an apply, which succeeds; then the node has no task", async ({ scene }) => {
     const planning = await scene.another("plan")
     const plan = await planning.startRun({ "main.tf": `module "never" { source = "${web.never}" }` }, "--auto-approve", "--no-color")
@@ -87,7 +87,7 @@ describe("kubectl drain", () => {
   })
 })
 
-describe("agent-job drain", () => {
+describe.runIf(ownNode)("agent-job drain", () => {
   it("waits for the apply that runs, lets nothing start meanwhile, and is ended by --undo", async ({ scene }) => {
     const { command, id } = await scene.startRun(heldApply, "--auto-approve", "--no-color")
     await command.says(held)
