@@ -3,13 +3,13 @@ import { expect, it } from "vitest"
 import { checkout } from "./checkout.ts"
 
 it.each([
-  { given: "a cluster of the user", CONTEXT: "kind-dev", calls: ["scripts/cluster", "test/cluster/build tofu provider-time"] },
+  { given: "a cluster of the user", CONTEXT: "kind-dev", calls: ["scripts/cluster", "test/cluster/build kustomize tofu provider-time"] },
   {
-    given: "the embedded one, with which it comes",
+    given: "the embedded one, with which they come",
     CONTEXT: "",
     calls: ["test/cluster/up --check", "scripts/cluster", "test/cluster/up --control-plane"]
   }
-])("has the engine for the tests that run a whole stage on this machine: $given", ({ CONTEXT, calls }) => {
+])("has the programs that tests run on this machine: $given", ({ CONTEXT, calls }) => {
   const { program, run, write } = checkout("scripts", "test/cluster/env.bash")
   for (const silent of ["scripts/packages", "test/cluster/status", "test/cluster/down"]) write(silent, "#!/bin/sh\n")
   for (const told of ["scripts/cluster", "test/cluster/build", "test/cluster/up"]) write(told, `#!/bin/sh\necho ${told} $* >>calls\n`)
