@@ -24,7 +24,10 @@ it.each([{ given: "in the home directory", path: ".kube/config" }, { given: "tha
     const { folder, program, run, write } = checkout("scripts", "test/cluster/env.bash")
     write(path, kubeconfig)
     for (const name of ["agent-job", "agent-job-runner"]) write(`.cache/${name}.image`, `${name}:1\n`)
-    program("kubectl", `[[ " $* " != *" config "* ]] || exec ${kubectl} "$@"\n[[ "$*" != *deployments,statefulsets* ]] || echo deployment.apps/a`)
+    program(
+      "kubectl",
+      `[[ " $* " != *" config "* ]] || exec ${kubectl} "$@"\n[[ "$*" != *deployments,statefulsets* ]] || echo deployment.apps/a`
+    )
     const { said, status } = run(
       `set -e
       source scripts/place.bash; choose_cluster; kubectl config current-context

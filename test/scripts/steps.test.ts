@@ -3,7 +3,11 @@ import { expect, it } from "vitest"
 import { checkout } from "./checkout.ts"
 
 it.each([
-  { COLUMNS: "80", reported: "[3/10] build runc ...", shown: "  ..  cluster: programs                        12 s  3/10 [###.......] build ru" },
+  {
+    COLUMNS: "80",
+    reported: "[3/10] build runc ...",
+    shown: "  ..  cluster: programs                        12 s  3/10 [###.......] build ru"
+  },
   { COLUMNS: "40", reported: "[3/10] build runc ...", shown: "  ..  cluster: programs 12 s  3/10 [###" },
   { COLUMNS: "40", reported: "go: downloading", shown: "  ..  cluster: programs 12 s  " },
   { COLUMNS: "20", reported: "[3/10] build runc ...", shown: "  ..  cluster: prog" }

@@ -264,7 +264,8 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
       yield* createTask("replica-first")
       yield* untilLaunched("replica-first")
       const two = yield* runController({ identity: "two" })
-      yield* until("the second replica runs", isReady(two), (ready) => ready)
+      yield* until("the second replica runs", isReady(two), (ready) =>
+        ready)
       yield* createTask("replica-both")
       yield* untilLaunched("replica-both")
       expect(yield* lead).toBe("one")
