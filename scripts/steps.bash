@@ -23,14 +23,23 @@ elapsed() {
 	fi
 }
 
-# progress LOG: prints a bar with counts and what is going on, from the last line in the log that reports progress.
+# progress LOG: prints counts, a bar and what is going on, from the last line in the log that reports progress.
 progress() {
-	local line bar='####################' rest='....................'
+	local line bar='##########' rest='..........'
 	line=$(grep -aoE '^\[[0-9]+/[0-9]+\].*' "$1" | tail -n 1) || true
 	if [[ $line =~ ^\[([0-9]+)/([0-9]+)\]\ ?(.*)$ ]] && ((BASH_REMATCH[2] > 1)); then
-		printf '[%s%s] %d/%d %s' "${bar:0:20*BASH_REMATCH[1]/BASH_REMATCH[2]}" "${rest:20*BASH_REMATCH[1]/BASH_REMATCH[2]}" \
-			"${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}" "${BASH_REMATCH[3]% ...}"
+		printf '%d/%d [%s%s] %s' "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}" \
+			"${bar:0:10*BASH_REMATCH[1]/BASH_REMATCH[2]}" "${rest:10*BASH_REMATCH[1]/BASH_REMATCH[2]}" "${BASH_REMATCH[3]% ...}"
 	fi
+}
+
+# line_of WHAT ELAPSED PROGRESS: prints what of them fits into a line of the terminal; a longer one could not be written over.
+line_of() {
+	local columns=$((${COLUMNS:-0} > 0 ? COLUMNS : 100)) form='  ..  %-34s %10s  %s' line
+	((columns >= 80)) || form='  ..  %s %s  %s'
+	# shellcheck disable=SC2059 # the form is one of these two
+	printf -v line "$form" "$@"
+	printf '%s' "${line:0:columns-1}"
 }
 
 # step WHAT COMMAND...: runs the command with its output in a log. If it fails, shows why and stops the script.
@@ -56,7 +65,7 @@ try_step() {
 		(($(milliseconds) - since > 1000)) || continue
 		now=$(progress "$log")
 		if [[ -t 1 ]]; then
-			printf '\r\e[K  ..  %-34s %10s  %s' "$what" "$(elapsed "$since")" "${now:0:$((${COLUMNS:-100} - 55))}"
+			printf '\r\e[K%s' "$(line_of "$what" "$(elapsed "$since")" "$now")"
 		elif [[ $now != "$shown" ]] && (($(milliseconds) - since > 10000)) || (($(milliseconds) - since > told + 60000)); then
 			printf '  ..  %-34s %10s  %s\n' "$what" "$(elapsed "$since")" "$now"
 			shown=$now told=$(($(milliseconds) - since))

@@ -63,7 +63,9 @@ Measured by \`make bench\`, which writes this anew: ${
 - The controller is ready when /readyz answers 200; it is first asked when its log says so, since 100 questions a second keep it from getting ready.
 - AgentTask to Job is from the reply to the POST of the task until a watch tells of the Job, at a fixed rate, 20 s each. The relay does nothing but POST a
   ready-made Job. No Job controller runs meanwhile: its Pods would take more of a small machine than all else together. For all other figures it does.
-- Writes are counted in the audit log: all requests of the controller's account that are no reads, refused ones too.
+- Writes are counted in the audit log: all requests of the controller's account that are no reads, refused ones too. The tasks of the lives are those of no
+  server, which somebody else creates. For a stage of a server's run the controller also creates the AgentTask and the Secret of its token, so a plan takes three
+  writes and an apply four; and two when the history is full: the oldest AgentTask is deleted, and loses its finalizer.
 - A worker's start is from the start of its container, as containerd tells it, to a line in its log, on the node of the embedded cluster.
 - \`helm template\` renders a chart of finished text with the same objects, which is less work for it than the templates of a real one.
 

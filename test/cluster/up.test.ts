@@ -13,7 +13,7 @@ const place = mkdtempSync(join(tmpdir(), "up-"))
 const state = join(place, "state")
 const copied = [
   ...["up", "packages", "env.bash"].map((name) => `test/cluster/${name}`),
-  ...["cluster", "place.bash", "steps.bash"].map((name) => `scripts/${name}`)
+  ...["cluster", "packages", "place.bash", "run", "server.bash", "steps.bash", "test"].map((name) => `scripts/${name}`)
 ]
 
 beforeAll(() => {
@@ -67,11 +67,11 @@ describe("starting the embedded cluster", () => {
     assert.isFalse(existsSync(state))
   })
 
-  it("says so before it builds anything", async () => {
-    const { error, status } = await start("scripts/cluster", nobody)
+  it.each(["scripts/cluster", "scripts/run", "scripts/test"])("says so before it installs or builds anything, as %s", async (script) => {
+    const { error, status } = await start(script, nobody)
     assert.strictEqual(status, 2)
     assert.match(error, /^error: the embedded node needs root /u)
-    assert.isFalse(existsSync(join(place, "cache", "bin")))
+    assert.deepStrictEqual(["cache/bin", ".cache/logs/packages"].filter((made) => existsSync(join(place, made))), [])
   })
 
   it("names the port that is in use", async () => {

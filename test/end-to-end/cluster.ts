@@ -11,6 +11,9 @@ import { type Ended, overdue, patienceSeconds, Process, run } from "./process.ts
 export const productNamespace = "agent-job"
 export const taskNamespace = "agent-job-tasks"
 
+/** Whether the node is one that the scripts started: nobody but the tests uses it, and it is this machine. With CONTEXT it is the user's. */
+export const ownNode = (process.env.CONTEXT ?? "") === ""
+
 /** Runs kubectl and returns its stdout. Fails with its stderr when it does not exit with 0. */
 export const kubectl = async (args: ReadonlyArray<string>, input?: string): Promise<string> => {
   const { code, stderr, stdout } = await tryKubectl(args, input)

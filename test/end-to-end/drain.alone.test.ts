@@ -2,7 +2,7 @@
 // The tests run one after the other, because each takes the node or the controller from all.
 import { Schema } from "effect"
 import { afterAll, assert, beforeAll, describe } from "vitest"
-import { kubectl, productNamespace, release, taskNamespace, taskOf, untilOver, untilTask } from "./cluster.ts"
+import { kubectl, ownNode, productNamespace, release, taskNamespace, taskOf, untilOver, untilTask } from "./cluster.ts"
 import { harmless, held, heldApply, heldBack, heldDestroy } from "./configurations.ts"
 import { agentJob, it } from "./product.ts"
 import { untilRun } from "./server.ts"
@@ -39,7 +39,7 @@ const tasksOnNode = async () =>
     await kubectl(["get", "pods", "--selector=app.kubernetes.io/component=task", `--field-selector=spec.nodeName=${node}`, "--output=json"])
   ).items.map(({ metadata }) => metadata.name)
 
-describe("kubectl drain", () => {
+describe.runIf(ownNode)("kubectl drain", () => {
   it("takes a plan, which is planned again, and waits for an apply and a destroy, which succeed; then the node has no task", async ({ scene }) => {
     const [planning, removing] = await Promise.all([scene.another("plan"), scene.another("destroy")])
     const startPlan = async () => {
@@ -108,7 +108,7 @@ describe("kubectl drain", () => {
   })
 })
 
-describe("agent-job drain", () => {
+describe.runIf(ownNode)("agent-job drain", () => {
   it("waits for the apply that runs, lets nothing start meanwhile, and is ended by --undo", async ({ scene }) => {
     const { command, id } = await scene.startRun(heldApply, "--auto-approve", "--no-color")
     await command.says(held)

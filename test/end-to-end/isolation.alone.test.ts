@@ -6,7 +6,7 @@ import { createServer } from "node:http"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { afterAll, assert, beforeAll, describe } from "vitest"
-import { kubectl, taskNamespace, taskOf } from "./cluster.ts"
+import { kubectl, ownNode, taskNamespace, taskOf } from "./cluster.ts"
 import { scripted } from "./configurations.ts"
 import { diagnose } from "./doctor.ts"
 import { run } from "./process.ts"
@@ -124,7 +124,7 @@ const refused = /^nc: /u
 
 const ofInternet = { internet: "what anybody serves", named: "what one is named for" }
 
-describe.skipIf((process.env.CONTEXT ?? "") !== "")("a task", () => {
+describe.runIf(ownNode)("a task", () => {
   const undo: Array<() => Promise<void>> = []
   beforeAll(async () => {
     const change = { restrictMetadataService: true, task: { networkPolicy: { denyIngress: true, denyPods: true }, userNamespaces: true } }

@@ -1,6 +1,6 @@
 // The controller against a real API server: what it makes of AgentTasks, and what it leaves alone.
 import { expect, layer } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Fiber } from "effect"
 import { leaderLeaseName } from "../../../src/core/manifest/controller-names.ts"
 import { managedByUs, taskUidLabel } from "../../../src/core/manifest/labels.ts"
 import { leaseName } from "../../../src/core/scheduling/workspace-lease.ts"
@@ -27,6 +27,9 @@ import {
   untilLaunched,
   untilStatus
 } from "../task-cluster.ts"
+
+const isReady = ({ healthPort }: { readonly healthPort: number }) =>
+  Effect.promise(() => fetch(`http://127.0.0.1:${healthPort}/readyz`).then(({ ok }) => ok, () => false))
 
 const workspace = (name: string) => ({ workspace: WorkspaceName.make(name) })
 
@@ -254,18 +257,26 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
 
   it.effect("works once when two replicas run, and goes on when the leader stops", () =>
     Effect.gen(function*() {
-      yield* Effect.scoped(Effect.gen(function*() {
-        yield* runController({ identity: "one" })
-        yield* createTask("replica-one")
-        yield* untilLaunched("replica-one")
-        yield* runController({ identity: "two" })
-      }))
-      yield* runController({ identity: "three" })
-      yield* createTask("replica-three")
-      yield* untilLaunched("replica-three")
+      const { namespace } = yield* Tasks
+      const lead = Effect.map((yield* Kubernetes).get(leases, { name: leaderLeaseName({ name: "agent-job" }), namespace }), ({ spec }) =>
+        Object(spec).holderIdentity)
+      const one = yield* runController({ identity: "one" })
+      yield* createTask("replica-first")
+      yield* untilLaunched("replica-first")
+      const two = yield* runController({ identity: "two" })
+      yield* until("the second replica runs", isReady(two), (ready) =>
+        ready)
+      yield* createTask("replica-both")
+      yield* untilLaunched("replica-both")
+      expect(yield* lead).toBe("one")
+      yield* Fiber.interrupt(one.fiber)
+      yield* createTask("replica-second")
+      yield* untilLaunched("replica-second")
+      expect(yield* lead).toBe("two")
       expect((yield* jobNames).filter((_) => _.startsWith("agent-job-replica"))).toEqual([
-        "agent-job-replica-one",
-        "agent-job-replica-three"
+        "agent-job-replica-both",
+        "agent-job-replica-first",
+        "agent-job-replica-second"
       ])
     }).pipe(Effect.scoped))
 

@@ -15,9 +15,12 @@ const sources = {
   pool: { pool: { archiveSha256: "b".repeat(64) } }
 }
 
+/** By default no text that chance makes is longer than ten characters: this one is cut in a Job's name, or fits into no label. */
+const long = Schema.isMinLength(64)
+
 const Choices = Schema.Struct({
-  name: ObjectName,
-  workspace: WorkspaceName,
+  name: Schema.Union([ObjectName, ObjectName.check(long)]),
+  workspace: Schema.Union([WorkspaceName, WorkspaceName.check(long)]),
   stage: Stage,
   source: Schema.Literals(["inline", "archive", "configMap", "fluxSource", "savedPlan", "pool"]),
   timeoutSeconds: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 604_800 }))),

@@ -4,6 +4,7 @@ import { Schema } from "effect"
 import { admit, type Candidate, shownPosition } from "../../../src/core/scheduling/admit.ts"
 import type { TaskPolicy } from "../../../src/core/task/task-policy.ts"
 import { Uid, WorkspaceName } from "../../../src/schema/names.ts"
+import type { Stage } from "../../../src/schema/task/agent-task.ts"
 
 const Task = Schema.Struct({
   workspace: Schema.Literals(["a", "b", "c"]),
@@ -14,13 +15,19 @@ const Task = Schema.Struct({
   refused: Schema.Boolean,
   shutOut: Schema.Boolean
 })
-const Tasks = Schema.Array(Task).check(Schema.isMaxLength(20))
+const Tasks = Schema.Array(Task).check(Schema.isMinLength(1), Schema.isMaxLength(20))
+const many = { arbitrary: { size: 20 } } // by default there are at most ten, and none in a third of the cases
 const Limits = Schema.Struct({
   total: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 8 })),
   perWorkspace: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 4 }))
 })
 
 const mutates = ({ stage }: Pick<typeof Task.Type, "stage">): boolean => stage !== "plan"
+
+/** Reports whether admission itself could have let the task run beside the others: one apply or destroy runs in a workspace. */
+const mayOccupy = (tasks: typeof Tasks.Type, index: number): boolean =>
+  tasks[index]?.stage === "plan" ||
+  !tasks.slice(0, index).some((task) => task.workspace === tasks[index]?.workspace && task.occupies && mutates(task))
 
 /** Reports whether the task may hold its workspace's Lease: only one apply or destroy does, and the one that runs if any does. */
 const mayHold = (tasks: typeof Tasks.Type, index: number): boolean => {
@@ -48,10 +55,23 @@ const given = (tasks: typeof Tasks.Type): ReadonlyArray<Given> =>
       metadata: { uid: Uid.make(`uid-${index}`), name: `task-${index}`, creationTimestamp: `2026-01-01T00:00:0${second}Z` },
       spec: { workspace: WorkspaceName.make(workspace), stage }
     },
-    occupies,
+    occupies: occupies && mayOccupy(tasks, index),
     holds: holds && mayHold(tasks, index),
     shutOut: isShutOut(tasks, index),
     refused
+  }))
+
+/** Returns a task of each workspace that is younger than all of the given ones. */
+const arriving = (round: number, stage: Stage): ReadonlyArray<Given> =>
+  ["a", "b", "c"].map((workspace) => ({
+    task: {
+      metadata: { uid: Uid.make(`${workspace}-${round}`), name: `${workspace}-${round}`, creationTimestamp: "2026-01-01T00:01:00Z" },
+      spec: { workspace: WorkspaceName.make(workspace), stage }
+    },
+    occupies: false,
+    holds: false,
+    refused: false,
+    shutOut: false
   }))
 
 const turnsOf = (tasks: ReadonlyArray<Given>, limits: TaskPolicy["limits"]) =>
@@ -63,10 +83,6 @@ const changes = ({ task: { spec } }: Candidate): boolean => mutates(spec)
 const perWorkspace = (tasks: ReadonlyArray<Given>) =>
   ["a", "b", "c"].map((workspace) => tasks.filter(({ task }) => task.spec.workspace === workspace))
 
-/** Reports whether admission itself could have led to these tasks: at most one apply or destroy runs in a workspace. */
-const legal = (tasks: ReadonlyArray<Given>): boolean =>
-  perWorkspace(tasks.filter((_) => _.occupies)).every((own) => own.filter(changes).length <= 1)
-
 describe("admit", () => {
   it.prop("never exceeds a limit by what it admits", [Tasks, Limits], ([seeds, limits]) => {
     const tasks = given(seeds)
@@ -77,15 +93,14 @@ describe("admit", () => {
     perWorkspace(all).forEach((own, index) => {
       if (perWorkspace(admitted)[index]?.length !== 0) expect(own.length).toBeLessThanOrEqual(limits.perWorkspace)
     })
-  })
+  }, many)
 
   it.prop("lets one apply or destroy a workspace run", [Tasks, Limits], ([seeds, limits]) => {
     const tasks = given(seeds)
-    if (!legal(tasks)) return
     const turns = turnsOf(tasks, limits)
     const running = tasks.filter((_) => _.occupies || turns.get(uidOf(_))?._tag === "Admitted")
     for (const own of perWorkspace(running)) expect(own.filter(changes).length).toBeLessThanOrEqual(1)
-  })
+  }, many)
 
   it("names the change before it to one that waits, also while both wait for a slot", () => {
     const plan = { workspace: "b", stage: "plan", second: 0, occupies: true, holds: false, refused: false, shutOut: false } as const
@@ -161,7 +176,7 @@ describe("admit", () => {
       expect(blocker?.task.spec.workspace).toBe(self?.task.spec.workspace)
       expect(blocker !== undefined && changes(blocker)).toBe(true)
     }
-  })
+  }, many)
 
   it.prop("gives every task without a slot a turn, and somebody a start while there is room", [Tasks, Limits], ([seeds, limits]) => {
     const tasks = given(seeds).map((_) => ({ ..._, occupies: false }))
@@ -169,16 +184,21 @@ describe("admit", () => {
     expect(turns.size).toBe(tasks.length)
     const able = tasks.filter(({ shutOut }) => !shutOut)
     if (able.length > 0) expect(able.some((_) => turns.get(uidOf(_))?._tag === "Admitted")).toBe(true)
-  })
+  }, many)
 
-  it.prop("lets nobody starve: repeated often enough, every task gets its start", [Tasks, Limits], ([seeds, limits]) => {
-    let waiting = given(seeds).map((_) => ({ ..._, occupies: false }))
-    for (let round = 0; waiting.length > 0; round++) {
-      expect(round).toBeLessThanOrEqual(seeds.length)
-      const turns = turnsOf(waiting, limits)
-      waiting = waiting.filter((_) => turns.get(uidOf(_))?._tag !== "Admitted")
+  it.prop("lets nobody starve while others keep coming and one task at a time ends", [Tasks, Limits], ([seeds, limits]) => {
+    const tasks = given(seeds.map((_) => ({ ..._, refused: false, shutOut: false })))
+    const first = new Set(tasks.map(uidOf))
+    let running = tasks.filter(({ occupies }) => occupies)
+    let waiting = tasks.filter(({ occupies }) => !occupies)
+    for (let round = 0; waiting.some((_) => first.has(uidOf(_))); round++) {
+      expect(round).toBeLessThanOrEqual(seeds.length * limits.total)
+      const turns = admit(running.map(({ task }) => task), waiting, limits)
+      const starts = (_: Given) => turns.get(uidOf(_))?._tag === "Admitted"
+      running = [...running, ...waiting.filter(starts)].slice(1)
+      waiting = [...waiting.filter((_) => !starts(_)), ...arriving(round, seeds[round % seeds.length]?.stage ?? "plan")]
     }
-  })
+  }, many)
 
   it("serves a workspace that has nothing running before the second task of another", () => {
     const tasks = given([

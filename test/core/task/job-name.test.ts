@@ -3,15 +3,17 @@ import { describe, expect, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { jobName } from "../../../src/core/task/job-name.ts"
 
-const TaskName = Schema.String.check(Schema.isPattern(/^[a-z0-9]([-a-z0-9.]{0,80}[a-z0-9])?$/u))
+const TaskName = Schema.String.check(Schema.isPattern(/^[a-z0-9]([-a-z0-9.]{0,250}[a-z0-9])?$/u))
+const End = Schema.String.check(Schema.isPattern(/^[a-z0-9]{1,9}$/u))
+const toTheCut = { arbitrary: { size: 100 } } // half of the names are longer than 57 characters then; by default none is longer than 10
 
 describe("jobName", () => {
   it.prop("is a DNS label of at most 57 characters", [TaskName], ([task]) => {
     expect(jobName("agent-job", task)).toMatch(/^[a-z0-9]([-a-z0-9]{0,55}[a-z0-9])?$/u)
-  })
-  it.prop("differs for different tasks", [TaskName, TaskName], ([one, other]) => {
-    if (one !== other) expect(jobName("agent-job", one)).not.toBe(jobName("agent-job", other))
-  })
+  }, toTheCut)
+  it.prop("differs for different tasks, also where only the ends of long names do", [TaskName, End, End], ([stem, one, other]) => {
+    if (one !== other) expect(jobName("agent-job", `${stem}-${one}`)).not.toBe(jobName("agent-job", `${stem}-${other}`))
+  }, toTheCut)
   it.each([41, 47])("differs for a task of %i characters and one whose name has the basename before that", (length) => {
     const task = "a".repeat(length)
     expect(jobName("agent-job", `agent-job-${task}`)).not.toBe(jobName("agent-job", task))

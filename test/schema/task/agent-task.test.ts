@@ -2,6 +2,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { AgentTask, AgentTaskSpec, WritableStatus } from "../../../src/schema/task/agent-task.ts"
+import { structuralSchema } from "../../../src/schema/task/structural.ts"
+import { rule } from "../../simulation/cel.ts"
 
 const accepts = (target: string) =>
   Schema.is(AgentTaskSpec)({ workspace: "demo", stage: "plan", source: { inline: { "main.tf": "" } }, options: { targets: [target] } })
@@ -63,3 +65,23 @@ describe("the claim of a plan", () =>
         jobTemplate: { volumeClaims: [{ claimName: "plans", mountPath: "/more" }] }
       })
     ).toBe(true)))
+
+describe("the rule that a spec is immutable", () => {
+  const { "x-kubernetes-validations": rules = [] } = structuralSchema(AgentTaskSpec)
+  const holds = rules.filter(({ message }) => message.startsWith("spec is immutable")).map((_) => rule(_.rule))
+  const accepted = (oldSelf: object, self: object) => holds.every((_) => _({ oldSelf, self }))
+  const keys = Object.keys(AgentTaskSpec.fields)
+  const whole = Object.fromEntries(keys.map((key) => [key, "as it was made"]))
+  const without = (key: string) => Object.fromEntries(Object.entries(whole).filter(([name]) => name !== key))
+
+  it.each(keys.filter((key) => key !== "cancel"))("lets nobody change, add or take away its %s", (key) => {
+    expect(accepted(whole, { ...whole, [key]: "another" })).toBe(false)
+    expect(accepted(without(key), whole)).toBe(false)
+    expect(accepted(whole, without(key))).toBe(false)
+  })
+  it("lets a cancel through, and a task that stays as it is", () => {
+    expect(holds.length).toBe(1)
+    expect(accepted(without("cancel"), whole)).toBe(true)
+    expect(accepted(without("cancel"), without("cancel"))).toBe(true)
+  })
+})
