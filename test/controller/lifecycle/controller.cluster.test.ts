@@ -261,16 +261,16 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
       const lead = Effect.map((yield* Kubernetes).get(leases, { name: leaderLeaseName({ name: "agent-job" }), namespace }), ({ spec }) =>
         Object(spec).holderIdentity)
       const one = yield* runController({ identity: "one" })
-      yield* createTask("replica-first")
+      yield* createTask("replica-first", workspace("replicas"))
       yield* untilLaunched("replica-first")
       const two = yield* runController({ identity: "two" })
       yield* until("the second replica runs", isReady(two), (ready) =>
         ready)
-      yield* createTask("replica-both")
+      yield* createTask("replica-both", workspace("replicas"))
       yield* untilLaunched("replica-both")
       expect(yield* lead).toBe("one")
       yield* Fiber.interrupt(one.fiber)
-      yield* createTask("replica-second")
+      yield* createTask("replica-second", workspace("replicas"))
       yield* untilLaunched("replica-second")
       expect(yield* lead).toBe("two")
       expect((yield* jobNames).filter((_) => _.startsWith("agent-job-replica"))).toEqual([
@@ -285,7 +285,7 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
       const { namespace } = yield* Tasks
       const program = yield* controllerProgram({ kubeconfig: process.env["KUBECONFIG"] ?? "", identity: "program" })
       yield* program.start
-      yield* createTask("before-the-end")
+      yield* createTask("before-the-end", workspace("before-the-end"))
       yield* untilLaunched("before-the-end")
       const lead = Effect.map((yield* Kubernetes).get(leases, { name: leaderLeaseName({ name: "agent-job" }), namespace }), ({ spec }) =>
         Object(spec).holderIdentity)
