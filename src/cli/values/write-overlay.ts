@@ -16,6 +16,7 @@ import type { Contents } from "./base-contents.ts"
 import type { Base } from "./base-reference.ts"
 import { type Files, overlayFiles } from "./overlay-files.ts"
 import { writeFolder } from "./overlay-folder.ts"
+import { accountsApart } from "./own-accounts.ts"
 
 export interface Wanted {
   readonly values: Values
@@ -94,6 +95,7 @@ export const writeOverlay = Effect.fn("writeOverlay")(function*(wanted: Wanted) 
   const { base, contents, more, name, namespace, out, withoutCrd = false } = wanted
   const { secrets, values } = takenOut(wanted)
   const made = overlay(values, { name, namespace, version: appVersion }, { ...contents, withoutCrd })
+  yield* accountsApart(made.to.config)
   yield* misread(made.to.config)
   yield* inTwoNamespaces(made.to.config, contents)
   const files = { ...overlayFiles(made, base.reference, again(wanted, made.to.config.name)), ...more }

@@ -2,6 +2,7 @@
 // Used by cli/doctor/doctor-objects.
 import { Option } from "effect"
 import { controllerName } from "../manifest/controller-names.ts"
+import { takenIdentity } from "../manifest/own-objects.ts"
 import type { ResolvedConfig } from "../resolve/resolve.ts"
 import { type Check, check, checkNames } from "./check.ts"
 import type { Comparison } from "./crd-growth.ts"
@@ -77,13 +78,15 @@ export const rights = (
 }
 
 /** Returns the check that the accounts of tasks are there. `missing` are the names of those that are not. */
-export const accountsOfTasks = (
-  { account, identities = [], namespace, taskNamespace }: ResolvedConfig,
-  missing: ReadonlyArray<string>
-): Check => {
+export const accountsOfTasks = (config: ResolvedConfig, missing: ReadonlyArray<string>): Check => {
   const say = check(checkNames.accountsOfTasks)
-  if (namespace === taskNamespace && identities.some(({ name }) => name === account.name)) {
-    return say("failed", `${account.name} is the controller's account too, whose rights no task may have; give that identity another name`)
+  const { taskNamespace } = config
+  const taken = takenIdentity(config)
+  if (taken !== undefined) {
+    return say(
+      "failed",
+      `${taken} is that of the controller or the server too, whose rights no task may have; give that identity another name`
+    )
   }
   return missing.length === 0 ? say("ok", `are all in namespace ${taskNamespace}`) : say(
     "failed",

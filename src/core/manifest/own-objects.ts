@@ -1,9 +1,9 @@
-// Objects in the tasks' namespace that no AgentTask may name: Secrets that are not the runner's, and claims that no runner may write whole.
+// Objects in the tasks' namespace that no AgentTask may name, such as Secrets that are not the runner's, and accounts that no task may have.
 // Invariant: every Secret that the values put into a task's Pod is among them, unless the values give the runner all of it.
-// Used by core/manifest/admission/admission-references and core/manifest/volumes.
+// Used by core/manifest/admission/admission-references, core/manifest/volumes, core/doctor/installation and cli/values/own-accounts.
 import type { V1EnvFromSource, V1EnvVar, V1Volume, V1VolumeMount } from "@kubernetes/client-node"
 import type { ResolvedConfig } from "../resolve/resolve.ts"
-import { serverClaim, serverSecrets } from "./server-names.ts"
+import { serverClaim, serverName, serverSecrets } from "./server-names.ts"
 
 type Names = ReadonlyArray<string | undefined>
 
@@ -77,4 +77,10 @@ export const ownClaims = (config: ResolvedConfig): ReadonlyArray<string> => {
     ...volumes.filter((volume) => !isWritten(volume)).map(({ persistentVolumeClaim }) => persistentVolumeClaim?.claimName),
     isShared(config) ? serverClaim(config) : undefined
   ])
+}
+
+/** Returns the name of an identity that is the account of the controller or the server, whose rights its tasks would have; or undefined. */
+export const takenIdentity = (config: ResolvedConfig): string | undefined => {
+  const accounts = isShared(config) ? [config.account.name, serverName(config)] : []
+  return config.identities?.find(({ name }) => accounts.includes(name))?.name
 }

@@ -1,6 +1,6 @@
 // The sections of the values: every key with its default and its description.
 // Invariant: a key of the Helm chart agent-job 0.5.59 has the chart's name and default. A newer key changes nothing until it is given.
-// Used by schema/values/values.ts and schema/values/value-rules.ts.
+// Source of schemas/values.schema.json and the tables in the documentation (schema/values/values-document); decoded by schema/values/values.
 import { Schema } from "effect"
 import { ObjectKey, Subdomain } from "../names.ts"
 import { agentContainer, environment, image, scheduling, securityContext } from "./component-values.ts"

@@ -1,6 +1,6 @@
 // The values: everything a person may configure, decoded from what files say over the defaults, closed against typing errors.
 // Invariant: names, defaults and inheritance are those of the Helm chart agent-job 0.5.59, so that its values files move over.
-// Source of schemas/values.schema.json and the tables in the documentation; resolved by core/resolve/resolve.ts.
+// Used wherever values are read; resolved by core/resolve/resolve.
 import { Result } from "effect"
 import { line, type Mistake, parse, unknownIn } from "../document/explain.ts"
 import { type Fault, located } from "../document/fault.ts"
