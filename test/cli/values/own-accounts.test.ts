@@ -29,7 +29,13 @@ describe("an identity", () => {
     Effect.gen(function*() {
       const { code, error, out } = yield* ran(
         {},
-        ...["render", "--name", "prod", "--namespace", "prod", "--values", "test/cli/values/taken-identity.yaml"]
+        "render",
+        "--name",
+        "prod",
+        "--namespace",
+        "prod",
+        "--values",
+        "test/cli/values/taken-identity.yaml"
       )
       expect([code, out]).toEqual([2, ""])
       expect(error).toContain("The identity prod (task.identities)")
