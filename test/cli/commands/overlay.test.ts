@@ -99,6 +99,38 @@ describe("agent-job overlay", () => {
       })
     }))
 
+  it.live.each([
+    {
+      what: "a variable",
+      values: withSecrets,
+      at: "global.extraEnv.DB_PASSWORD, controller.extraEnv.GITHUB_PAT, task.sidecars[0].env[1].value"
+    },
+    { what: "the token", values: { agent: { token: "hunter2", url: "https://example.com" } }, at: "agent.token" }
+  ])("refuses to write values.yaml anew while it has a secret, which would be gone: $what", ({ at, values }) =>
+    Effect.gen(function*() {
+      yield* overlay({}, "--name", "blue")
+      writeFileSync(join(out(), "values.yaml"), `${read("values.yaml").split("\n")[0]}\n${JSON.stringify(values)}`)
+      const before = read("values.yaml")
+      const { code, error } = yield* ran({}, "overlay", "--values", join(out(), "values.yaml"), "--out", out(), "--name", "blue")
+      expect([code, error]).toEqual([
+        2,
+        `error: ${
+          join(out(), "values.yaml")
+        } has secrets that it would not have any more once it is written anew (${at}), and it may be their only copy; take them out of it first, into a values file elsewhere, and name that one with a second --values.\n`
+      ])
+      expect(read("values.yaml")).toBe(before)
+    }))
+
+  it.live("takes secrets from a second file, and leaves that one as it is", () =>
+    Effect.gen(function*() {
+      yield* overlay({ global: { extraEnv: { REGION: "eu" } } }, "--name", "blue")
+      writeFileSync(join(folder, "secret.yaml"), JSON.stringify(withSecrets))
+      const files = ["--values", join(out(), "values.yaml"), "--values", join(folder, "secret.yaml")]
+      const { code, out: said } = yield* ran({}, "overlay", ...files, "--out", out(), "--name", "blue")
+      expect([code, said]).toEqual([0, expect.stringContaining("--from-file=DB_PASSWORD")])
+      expect(parse(readFileSync(join(folder, "secret.yaml"), "utf8"))).toEqual(withSecrets)
+    }))
+
   it.live("names the folder as a shell reads it", () =>
     Effect.gen(function*() {
       const ours = join(folder, "ada's")
