@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { withoutSecrets } from "../../../src/core/migration/inline-secrets.ts"
+import { secretsLeft, withoutSecrets } from "../../../src/core/migration/inline-secrets.ts"
 import { configOf } from "../configs.ts"
 
 const taken = (values: object) => withoutSecrets({ ...values }, "blue", "blue-token")
@@ -140,6 +140,26 @@ describe("a secret in the clear", () => {
       expect(taken({ agent: { extraEnv: { [name]: value } } })).toEqual({ values: { agent: { extraEnv: { [name]: value } } }, secrets: [] })
     }
   )
+
+  it.each([
+    { with: "a prefix", from: { prefix: "X_", secretRef: { name: "blue-agent-env" } }, isAdded: true },
+    { with: "another name", from: { secretRef: { name: "other" } }, isAdded: true },
+    { with: "its own name", from: { secretRef: { name: "blue-agent-env" } }, isAdded: false }
+  ])("comes from a Secret of its own, also beside one with $with", ({ from, isAdded }) => {
+    const { values } = taken({ agent: { extraEnv: { DB_PASSWORD: "hunter2" }, extraEnvFrom: [from] } })
+    expect(values).toMatchObject({ agent: { extraEnvFrom: isAdded ? [from, { secretRef: { name: "blue-agent-env" } }] : [from] } })
+  })
+
+  it("stays where it is beside a reference, which Kubernetes does not replace in what a Secret gives", () => {
+    const own = "https://$(USER):hunter2@db"
+    const given = {
+      global: { extraEnv: { USER: "ada", URL: own } },
+      task: { sidecars: [{ name: "db", env: [{ name: "USER", value: "ada" }, { name: "URL", value: own }] }] }
+    }
+    expect(taken(given)).toEqual({ values: given, secrets: [] })
+    expect(secretsLeft(given)).toEqual([["global", "extraEnv", "URL"], ["task", "sidecars", 0, "env", 1, "value"]])
+    expect(secretsLeft({ global: { extraEnv: { URL: "https://$(USER):$(PASSWORD)@db", DB_PASSWORD: "hunter2" } } })).toEqual([])
+  })
 
   it.each([
     { beside: "a farther variable of its name", values: { global: { extraEnv: { HTTPS_PROXY: "" } } } },
