@@ -2,7 +2,7 @@
 // Invariant: a secret that the values have in the clear is in no file.
 // Used by cli/commands/overlay.ts and cli/values/migrate-release.ts.
 import { Effect, Result } from "effect"
-import { type InlineSecret, readersOf, withoutInlineSecrets } from "../../core/migration/inline-secrets.ts"
+import { type InlineSecret, readersOf, secretsLeft, withoutInlineSecrets } from "../../core/migration/inline-secrets.ts"
 import { misreadName } from "../../core/overlay/identity.ts"
 import { missingSecret, overlay } from "../../core/overlay/overlay.ts"
 import type { ResolvedConfig } from "../../core/resolve/resolve.ts"
@@ -89,6 +89,18 @@ const toMake = (secrets: ReadonlyArray<InlineSecret>, config: ResolvedConfig): R
   ]
 }
 
+/** Returns a hint about the secrets that stay in the clear, if there are any. */
+const inClear = (values: Values): ReadonlyArray<string> => {
+  const left = secretsLeft({ ...values })
+  return left.length === 0
+    ? []
+    : [
+      `values.yaml still has secrets in the clear: ${
+        left.map(shown).join(", ")
+      }. Each is beside a $(NAME), which Kubernetes replaces in no text that a Secret gives; put the whole text into a Secret, and name that in extraEnvFrom, or in a sidecar's valueFrom.`
+    ]
+}
+
 /** Returns what was written, the namespaces of its objects, and the Secrets that are missing because the values carry their content. */
 export const writeOverlay = Effect.fn("writeOverlay")(function*(wanted: Wanted) {
   const { base, contents, more, name, namespace, out, withoutCrd = false } = wanted
@@ -104,6 +116,6 @@ export const writeOverlay = Effect.fn("writeOverlay")(function*(wanted: Wanted) 
     namespaces: [...new Set([ofController, taskNamespace])],
     secret: missingSecret(made),
     otherSecrets: toMake(secrets, made.to.config),
-    hints: whereTasksAre(taskNamespace)
+    hints: [...whereTasksAre(taskNamespace), ...inClear(values)]
   }
 })

@@ -99,6 +99,17 @@ describe("agent-job overlay", () => {
       })
     }))
 
+  it.live("names the secrets that it leaves in the clear, beside references that no Secret replaces", () =>
+    Effect.gen(function*() {
+      const extraEnv = { DB_URL: "https://$(DB_USER):hunter2@db.example.com", DB_USER: "ada" }
+      const { code, out: said } = yield* overlay({ global: { extraEnv } })
+      expect([code, said.split("\n").at(-2)]).toEqual([
+        0,
+        "values.yaml still has secrets in the clear: global.extraEnv.DB_URL. Each is beside a $(NAME), which Kubernetes replaces in no text that a Secret gives; put the whole text into a Secret, and name that in extraEnvFrom, or in a sidecar's valueFrom."
+      ])
+      expect(parse(read("values.yaml")).global).toEqual({ extraEnv })
+    }))
+
   it.live.each([
     {
       what: "a variable",
