@@ -1,5 +1,5 @@
 // `agent-job overlay`: writes the Kustomize overlay that turns the base into what values files say.
-// Invariant: kustomize builds from the overlay what render prints for the same values, but for secrets in the clear, which are never written.
+// Invariant: kustomize builds from it what render prints for the same values, but for secrets that are recognised, by name or form.
 // Used by agent-job.ts.
 import { Effect } from "effect"
 import { Command } from "effect/cli"

@@ -1,5 +1,5 @@
 // Writes an overlay for some values, with the command that writes it again in every file.
-// Invariant: a secret that the values have in the clear is in no file.
+// Invariant: a secret that the values have in the clear and that is recognised, by name or form, is in no file, or is named to the user.
 // Used by cli/commands/overlay.ts and cli/values/migrate-release.ts.
 import { Effect, Result } from "effect"
 import { type InlineSecret, readersOf, secretsLeft, withoutInlineSecrets } from "../../core/migration/inline-secrets.ts"
@@ -76,7 +76,7 @@ const toMake = (secrets: ReadonlyArray<InlineSecret>, config: ResolvedConfig): R
   if (secrets.length === 0) return []
   const paths = secrets.flatMap(({ data }) => Object.values(data).map(shown))
   return [
-    `What the values have in the clear is in none of them: ${
+    `The secrets in the clear that were recognised, by name or form, are in none of them: ${
       paths.join(", ")
     }. Write each into a file with the name of its key and no line end, and make these Secrets; to one that is there, add the key:`,
     ...secrets.flatMap((secret) =>

@@ -24,7 +24,8 @@ const makeSecrets = (move: Move): ReadonlyArray<Step> => {
   const { given: { secrets }, release: { namespace } } = move
   return secrets.length === 0 ? [] : [{
     title: `Make the Secret${secrets.length === 1 ? "" : "s"} ${secrets.map((_) => `\`${_.name}\``).join(", ")}`,
-    why: "What stood in the values in the clear is in no file of the overlay. It comes from the release itself, and is not shown.",
+    why:
+      "The secrets in the values that were recognised, by name or form, are in no file of the overlay. They come from the release itself, and are not shown.",
     commands: [
       [
         unpacked(move),

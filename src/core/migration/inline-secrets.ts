@@ -1,5 +1,5 @@
 // Secrets that values contain in the clear: taken out, and replaced by the names of Kubernetes Secrets to make for them.
-// Invariant: no secret that is recognised, but for those of secretsLeft, is in what is returned; a path tells where the values have it.
+// Invariant: no secret that is recognised, by name or form, is in what is returned, but for those of secretsLeft; a path tells of each.
 // Used by core/migration/release-values.ts, and by cli/values/write-overlay.ts for values that come from no release.
 import { isTree, type Tree } from "../../schema/document/layers.ts"
 import { get, textAt, without, withValue } from "../resolve/tree-path.ts"

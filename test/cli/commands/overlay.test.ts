@@ -61,7 +61,7 @@ describe("agent-job overlay", () => {
       const make = (namespace: string, secret: string, key: string) =>
         `  kubectl -n ${namespace} create secret generic ${secret} --from-file=${key}`
       expect(said.split("\n").slice(1, -3)).toEqual([
-        "What the values have in the clear is in none of them: global.extraEnv.DB_PASSWORD, controller.extraEnv.GITHUB_PAT, task.sidecars[0].env[1].value. Write each into a file with the name of its key and no line end, and make these Secrets; to one that is there, add the key:",
+        "The secrets in the clear that were recognised, by name or form, are in none of them: global.extraEnv.DB_PASSWORD, controller.extraEnv.GITHUB_PAT, task.sidecars[0].env[1].value. Write each into a file with the name of its key and no line end, and make these Secrets; to one that is there, add the key:",
         make("green", "blue-env", "DB_PASSWORD"),
         make("green-tasks", "blue-env", "DB_PASSWORD"),
         make("green", "blue-controller-env", "GITHUB_PAT"),
