@@ -54,7 +54,7 @@ const isWithin = (part: Part, whole: Part): boolean =>
   (part.stages.length === 0 ? stages : part.stages).every((stage) => whole.stages.length === 0 || whole.stages.includes(stage)) &&
   part.workspaces.every((pattern) => whole.workspaces.some((_) => _.endsWith("*") ? pattern.startsWith(_.slice(0, -1)) : pattern === _))
 
-/** Finds identities that are named twice, of which one before takes everything, or that have the name that the values give the controller's account. */
+/** Finds identities named twice, of which one before takes everything, or that have the name that the values give the controller's account. */
 export const identitiesAreApart: Rule = ({ fullnameOverride, serviceAccount, task: { identities } }) =>
   identities.flatMap((identity, index) => {
     const { name } = identity
