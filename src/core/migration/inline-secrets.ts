@@ -13,16 +13,22 @@ export interface InlineSecret {
   readonly data: Readonly<Record<string, Path>>
 }
 
-/** Returns the namespaces of the Pods that read a Secret for variables. */
+/** Returns whose Pods alone read what stands at a path; undefined if both do. */
+const readerOf = ([part, key = ""]: Path): "controller" | "tasks" | undefined => {
+  if (part === "task") return "tasks"
+  return part === "controller" || (part === "agent" && ["auth", "controller", "token"].includes(String(key))) ? "controller" : undefined
+}
+
+/** Returns the namespaces of the Pods that read a Secret. */
 export const readersOf = (
   { data }: InlineSecret,
   { namespace, taskNamespace }: { readonly namespace: string; readonly taskNamespace: string }
 ): ReadonlyArray<string> => {
-  const parts = Object.values(data).map(([part]) => part)
+  const readers = Object.values(data).map(readerOf)
   return [
     ...new Set([
-      ...(parts.includes("task") ? [] : [namespace]),
-      ...(parts.includes("controller") ? [] : [taskNamespace])
+      ...(readers.includes("tasks") ? [] : [namespace]),
+      ...(readers.includes("controller") ? [] : [taskNamespace])
     ])
   ]
 }
