@@ -1,5 +1,5 @@
 // `agent-job overlay`: writes the Kustomize overlay that turns the base into what values files say.
-// Invariant: kustomize builds from the overlay what render prints for the same values, but for secrets in the clear, which are never written.
+// Invariant: kustomize builds from it what render prints for the same values, but for secrets that are recognised, by name or form.
 // Used by agent-job.ts.
 import { Effect } from "effect"
 import { Command } from "effect/cli"
@@ -22,8 +22,9 @@ export const overlay = Command.make(
   Effect.fn("overlay")(function*({ name, namespace, out, ...given }) {
     const base = yield* baseReference(given.base, out)
     return yield* lazily(async () => {
-      const [{ contentsOf }, { writeOverlay }, { Screen }, { shellWord }] = await Promise.all([
+      const [{ contentsOf }, { keepOnlyCopies }, { writeOverlay }, { Screen }, { shellWord }] = await Promise.all([
         import("../values/base-contents.ts"),
+        import("../values/only-copies.ts"),
         import("../values/write-overlay.ts"),
         import("../terminal/screen.ts"),
         import("../../core/text/shell-word.ts")
@@ -31,8 +32,10 @@ export const overlay = Command.make(
       return Effect.gen(function*() {
         const { line } = yield* Screen
         const contents = yield* contentsOf(base, out)
+        const { layers, values } = yield* valuesOver(given.values, contents.layers)
+        yield* keepOnlyCopies(layers, out)
         const { files, hints, namespaces, otherSecrets, secret } = yield* writeOverlay({
-          values: yield* valuesOver(given.values, contents.layers),
+          values,
           name,
           namespace,
           base,

@@ -67,7 +67,7 @@ export const migrateRelease = Effect.fn("migrateRelease")(
     )
     const page = report(moved, shown(out))
     const more = { "MIGRATION.md": `<!-- ${pageMark} -->\n${page}` }
-    const { hints } = yield* writeOverlay({
+    const { hints, otherSecrets } = yield* writeOverlay({
       values: moved.values,
       name,
       namespace: release.namespace,
@@ -80,6 +80,6 @@ export const migrateRelease = Effect.fn("migrateRelease")(
     yield* line(page.trimEnd())
     yield* line("")
     yield* line(`Wrote ${shown(out)}, with this as MIGRATION.md.`)
-    yield* Effect.forEach(hints, (hint) => line(hint))
+    yield* Effect.forEach([...otherSecrets, ...hints], (told) => line(told)) // such as a secret in a default of the chart, that no step makes
   }
 )

@@ -48,10 +48,10 @@ export const loaded = (
 ): Effect.Effect<{ readonly layers: ReadonlyArray<Layer>; readonly values: Values }, Wrong> =>
   lazily(async () => (await import("../../controller/configuration/values-files.ts")).loadValues(paths))
 
-/** Returns what the values files come to over the layers of a base. Fails if they are wrong by themselves, or over these layers. */
+/** Returns what the values files come to over the layers of a base, and their own. Fails if they are wrong by themselves, or over those. */
 export const valuesOver = Effect.fn("valuesOver")(function*(paths: ReadonlyArray<string>, below: ReadonlyArray<Tree>) {
   const { layers } = yield* Effect.catch(loaded(paths), unusable)
-  return yield* lazily(async () => {
+  const values = yield* lazily(async () => {
     const { parseTrees } = await import("../../schema/values/values.ts")
     return Effect.mapError(Effect.fromResult(parseTrees([...below, ...layers.map(({ tree }) => tree)])), (problems) =>
       new BadInput({
@@ -61,6 +61,7 @@ export const valuesOver = Effect.fn("valuesOver")(function*(paths: ReadonlyArray
         ].join("\n")
       }))
   })
+  return { layers, values }
 })
 
 export const givenValues = (paths: ReadonlyArray<string>): Effect.Effect<Values, BadInput> =>

@@ -1,8 +1,8 @@
 // Writes an overlay for some values, with the command that writes it again in every file.
-// Invariant: a secret that the values have in the clear is in no file.
+// Invariant: a secret that the values have in the clear and that is recognised, by name or form, is in no file, or is named to the user.
 // Used by cli/commands/overlay.ts and cli/values/migrate-release.ts.
 import { Effect, Result } from "effect"
-import { type InlineSecret, readersOf, withoutInlineSecrets } from "../../core/migration/inline-secrets.ts"
+import { type InlineSecret, readersOf, secretsLeft, withoutInlineSecrets } from "../../core/migration/inline-secrets.ts"
 import { misreadName } from "../../core/overlay/identity.ts"
 import { missingSecret, overlay } from "../../core/overlay/overlay.ts"
 import type { ResolvedConfig } from "../../core/resolve/resolve.ts"
@@ -77,7 +77,7 @@ const toMake = (secrets: ReadonlyArray<InlineSecret>, config: ResolvedConfig): R
   if (secrets.length === 0) return []
   const paths = secrets.flatMap(({ data }) => Object.values(data).map(shown))
   return [
-    `What the values have in the clear is in none of them: ${
+    `The secrets in the clear that were recognised, by name or form, are in none of them: ${
       paths.join(", ")
     }. Write each into a file with the name of its key and no line end, and make these Secrets; to one that is there, add the key:`,
     ...secrets.flatMap((secret) =>
@@ -88,6 +88,18 @@ const toMake = (secrets: ReadonlyArray<InlineSecret>, config: ResolvedConfig): R
       )
     )
   ]
+}
+
+/** Returns a hint about the secrets that stay in the clear, if there are any. */
+const inClear = (values: Values): ReadonlyArray<string> => {
+  const left = secretsLeft({ ...values })
+  return left.length === 0
+    ? []
+    : [
+      `values.yaml still has secrets in the clear: ${
+        left.map(shown).join(", ")
+      }. Each is beside a $(NAME), which Kubernetes replaces in no text that a Secret gives; put the whole text into a Secret, and name that in extraEnvFrom, or in a sidecar's valueFrom.`
+    ]
 }
 
 /** Returns what was written, the namespaces of its objects, and the Secrets that are missing because the values carry their content. */
@@ -106,6 +118,6 @@ export const writeOverlay = Effect.fn("writeOverlay")(function*(wanted: Wanted) 
     namespaces: [...new Set([ofController, taskNamespace])],
     secret: missingSecret(made),
     otherSecrets: toMake(secrets, made.to.config),
-    hints: whereTasksAre(taskNamespace)
+    hints: [...whereTasksAre(taskNamespace), ...inClear(values)]
   }
 })

@@ -3,7 +3,7 @@
 // Used by core/migration/report.ts.
 import { controllerName } from "../manifest/controller-names.ts"
 import { shellWord } from "../text/shell-word.ts"
-import type { InlineSecret } from "./inline-secrets.ts"
+import { type InlineSecret, readersOf } from "./inline-secrets.ts"
 import { isFirstChart, type Move, objectName } from "./move.ts"
 import { fluxHelmRelease, type Step, unpacked, untilNone } from "./step.ts"
 import { asksServer, trials } from "./trial.ts"
@@ -14,22 +14,27 @@ const selector = (labels: Readonly<Record<string, string>>): string =>
 const inJq = (path: ReadonlyArray<string | number>): string =>
   path.map((_) => typeof _ === "string" && /^\w+$/u.test(_) ? `.${_}` : `[${JSON.stringify(_)}]`).join("")
 
-const secretObject = ({ data, name }: InlineSecret): string =>
-  `{apiVersion: "v1", kind: "Secret", metadata: {name: ${JSON.stringify(name)}}, stringData: {${
+const secretObject = ({ data, name }: InlineSecret, namespace: string): string =>
+  `{apiVersion: "v1", kind: "Secret", metadata: {name: ${JSON.stringify(name)}, namespace: ${JSON.stringify(namespace)}}, stringData: {${
     Object.entries(data).map(([key, path]) => `${JSON.stringify(key)}: (.config${inJq(path)} | tostring)`).join(", ")
   }}}`
 
 /** Returns the step that copies secret values from the Secret of the release into ours. They pass through pipes only. */
 const makeSecrets = (move: Move): ReadonlyArray<Step> => {
-  const { given: { secrets }, release: { namespace } } = move
+  const { config, given: { secrets }, release: { namespace } } = move
+  const placed = secrets.flatMap((secret) => readersOf(secret, config).map((reader) => ({ secret, reader })))
+  const elsewhere = placed.some(({ reader }) => reader !== namespace)
   return secrets.length === 0 ? [] : [{
     title: `Make the Secret${secrets.length === 1 ? "" : "s"} ${secrets.map((_) => `\`${_.name}\``).join(", ")}`,
-    why: "What stood in the values in the clear is in no file of the overlay. It comes from the release itself, and is not shown.",
+    why:
+      `The secrets in the values that were recognised, by name or form, are in no file of the overlay. They come from the release itself, and are not shown.${
+        elsewhere ? ` Make namespace ${config.taskNamespace} first, unless it is there: its Pods read some of them.` : ""
+      }`,
     commands: [
       [
         unpacked(move),
-        `  jq ${shellWord(secrets.map(secretObject).join(", "))} |`,
-        `  kubectl -n ${namespace} apply --server-side -f -`
+        `  jq ${shellWord(placed.map(({ reader, secret }) => secretObject(secret, reader)).join(", "))} |`,
+        "  kubectl apply --server-side -f -"
       ].join("\n")
     ]
   }]

@@ -1,25 +1,34 @@
 // Secrets that values contain in the clear: taken out, and replaced by the names of Kubernetes Secrets to make for them.
-// Invariant: no secret value is in what is returned; a path tells where the values have it.
+// Invariant: no secret that is recognised, by name or form, is in what is returned, but for those of secretsLeft; a path tells of each.
 // Used by core/migration/release-values.ts, and by cli/values/write-overlay.ts for values that come from no release.
 import { isTree, type Tree } from "../../schema/document/layers.ts"
 import { get, textAt, without, withValue } from "../resolve/tree-path.ts"
+import { isSecret, isSecretBesideReference, type Variable } from "./secret-variable.ts"
+
+type Path = ReadonlyArray<string | number>
 
 /** A Secret to make. `data` gives for each key the path of its content in the values. */
 export interface InlineSecret {
   readonly name: string
-  readonly data: Readonly<Record<string, ReadonlyArray<string | number>>>
+  readonly data: Readonly<Record<string, Path>>
 }
 
-/** Returns the namespaces of the Pods that read a Secret for variables. */
+/** Returns whose Pods alone read what stands at a path; undefined if both do. */
+const readerOf = ([part, key = ""]: Path): "controller" | "tasks" | undefined => {
+  if (part === "task") return "tasks"
+  return part === "controller" || (part === "agent" && ["auth", "controller", "token"].includes(String(key))) ? "controller" : undefined
+}
+
+/** Returns the namespaces of the Pods that read a Secret. */
 export const readersOf = (
   { data }: InlineSecret,
   { namespace, taskNamespace }: { readonly namespace: string; readonly taskNamespace: string }
 ): ReadonlyArray<string> => {
-  const parts = Object.values(data).map(([part]) => part)
+  const readers = Object.values(data).map(readerOf)
   return [
     ...new Set([
-      ...(parts.includes("task") ? [] : [namespace]),
-      ...(parts.includes("controller") ? [] : [taskNamespace])
+      ...(readers.includes("tasks") ? [] : [namespace]),
+      ...(readers.includes("controller") ? [] : [taskNamespace])
     ])
   ]
 }
@@ -45,15 +54,13 @@ const environments = {
   "task.runner": "runner-env"
 }
 
-interface Variable {
-  readonly name: string
-  readonly value: unknown
+interface Placed extends Variable {
   /** The path of the value below the key of the variables. */
-  readonly path: ReadonlyArray<string | number>
+  readonly path: Path
 }
 
 /** Returns the variables of a map by name, or of a list as in a Pod. */
-const variablesOf = (given: unknown): ReadonlyArray<Variable> => {
+const variablesOf = (given: unknown): ReadonlyArray<Placed> => {
   if (isTree(given)) return Object.entries(given).map(([name, value]) => ({ name, value, path: [name] }))
   return Array.isArray(given)
     ? given.flatMap((_: unknown, index) =>
@@ -63,7 +70,7 @@ const variablesOf = (given: unknown): ReadonlyArray<Variable> => {
 }
 
 /** Returns the variables with those in `found` as references to the variables of the same names that a Secret gives. */
-const withReferences = (given: unknown, found: ReadonlyArray<Variable>): unknown => {
+const withReferences = (given: unknown, found: ReadonlyArray<Placed>): unknown => {
   const isFound = (at: string | number) => found.some(({ path: [first] }) => first === at)
   if (isTree(given)) return Object.fromEntries(Object.entries(given).map(([name, value]) => [name, isFound(name) ? `$(${name})` : value]))
   return Array.isArray(given)
@@ -71,28 +78,7 @@ const withReferences = (given: unknown, found: ReadonlyArray<Variable>): unknown
     : given
 }
 
-const namesSecret = new RegExp(
-  "token|passw|passphrase|pass$|(^|[-_.])pass[-_.]|pwd|secret|credential|(private|api|access)[-_.]?key|[-_.]key$|dsn$" +
-    "|(^|[-_.])pat$|auth[-_.]?config$|^TF_ENCRYPTION$",
-  "iu"
-)
-const holdsSecret = /:\/\/([^/\s:@]*:[^/\s@]+|[^/?#\s:@]{16,}:?)@|-----BEGIN [A-Z ]*PRIVATE KEY-----/u
-
-/** A reference to another variable. Kubernetes replaces it by the value of that variable, but not in a text that comes from a Secret. */
-const reference = /\$\([^)]*\)/gu
-
-/**
- * Reports whether a variable is a secret: by its name, or by a private key in its value, or a URL with a password or a user so long that it
- * is a token. If the value has a reference in it, only the value counts, because the variable may be named after what it refers to.
- */
-const isSecret = ({ name, value }: Variable): boolean => {
-  if (typeof value === "number") return namesSecret.test(name)
-  if (typeof value !== "string" || value === "") return false
-  const own = value.replace(reference, "")
-  return holdsSecret.test(own) || (own === value && namesSecret.test(name))
-}
-
-const path = (key: string, ...rest: ReadonlyArray<string | number>): ReadonlyArray<string | number> => [...key.split("."), ...rest]
+const path = (key: string, ...rest: Path): Path => [...key.split("."), ...rest]
 
 /**
  * Moves the secrets among the variables of one key into a Secret. Each variable stays at its place and refers to what the Secret gives: a
@@ -105,7 +91,7 @@ const variables = (release: string, key: string, suffix: string): Taking => ({ s
   const secret = { name: `${release}-${suffix}`, data: Object.fromEntries(found.map((_) => [_.name, path(key, "extraEnv", ..._.path)])) }
   const given = get(values, `${key}.extraEnvFrom`)
   const others: ReadonlyArray<unknown> = Array.isArray(given) ? given : []
-  const isNamed = others.some((_) => isTree(_) && textAt(_, "secretRef.name") === secret.name)
+  const isNamed = others.some((_) => isTree(_) && textAt(_, "secretRef.name") === secret.name && textAt(_, "prefix") === "")
   const referring = withValue(values, `${key}.extraEnv`, withReferences(env, found))
   return {
     secrets: [...secrets, secret],
@@ -138,6 +124,22 @@ const sidecars = (release: string): Taking => ({ secrets, values }) => {
     }
   })
   return { secrets: [...secrets, ...made], values: withValue(values, "task.sidecars", named) }
+}
+
+/**
+ * Returns where variables have a secret beside a reference to another variable. They stay as they are, in the clear: Kubernetes replaces no
+ * reference in what a Secret gives.
+ */
+export const secretsLeft = (values: Tree): ReadonlyArray<Path> => {
+  const sidecars = get(values, "task.sidecars")
+  const all = [
+    ...Object.keys(environments).map((key) => ({ at: path(key, "extraEnv"), env: get(values, `${key}.extraEnv`) })),
+    ...(Array.isArray(sidecars) ? sidecars : []).map((_: unknown, index) => ({
+      at: path("task.sidecars", index, "env"),
+      env: isTree(_) ? _["env"] : undefined
+    }))
+  ]
+  return all.flatMap(({ at, env }) => variablesOf(env).filter(isSecretBesideReference).map((_) => [...at, ..._.path]))
 }
 
 const clientCertificate = (release: string): Taking => ({ secrets, values }) => {

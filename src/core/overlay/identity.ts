@@ -81,7 +81,7 @@ const replace = (target: object, path: string, value: string): JsonPatch => ({
 })
 
 /** A number, a date, a truth value or nothing in YAML 1.1 as kustomize reads it, which leaves the quotes out of a reference that it updates. */
-const noText = /^(?:\d+(?:\.\d+)?(?:e-?\d+)?|\d{4}-\d{1,2}-\d{1,2}|0x[\da-f]+|0o[0-7]+|0b[01]+|true|false|null)$/u
+const noText = /^(?:\d+(?:\.\d*)?(?:e-?\d+)?|\d{4}-\d{1,2}-\d{1,2}|0x[\da-f]+|0o[0-7]+|0b[01]+|true|false|null)$/u
 
 export interface Misread {
   readonly what: "ServiceAccount" | "namespace"

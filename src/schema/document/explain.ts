@@ -16,6 +16,8 @@ const standard = SchemaIssue.makeFormatterStandardSchemaV1()
 export interface Mistake {
   readonly path: Path
   readonly message: string
+  /** The path of the key that an unknown one seems to mean. */
+  readonly meant?: Path
 }
 
 /** Returns a path as people write it: `a.b[0].c`. */
@@ -24,7 +26,9 @@ export const shown = (path: Path): string =>
 
 const stranger = (path: Path, known: ReadonlyArray<string>): Mistake => {
   const guess = nearest(String(path.at(-1)), known)
-  return { path, message: `unknown key${guess === undefined ? `; known here are ${known.join(", ")}` : `, did you mean "${guess}"?`}` }
+  return guess === undefined
+    ? { path, message: `unknown key; known here are ${known.join(", ")}` }
+    : { path, message: `unknown key, did you mean "${guess}"?`, meant: [...path.slice(0, -1), guess] }
 }
 
 const explain = (issue: SchemaIssue.Issue, path: Path = []): ReadonlyArray<Mistake> => {
@@ -60,7 +64,7 @@ export const parse = <S extends Schema.ConstraintDecoder<unknown>>(
   return (input) =>
     Result.mapError(
       decode(input),
-      ({ issue }) => once(explain(issue).map(({ message, path }) => ({ path, message: inWords(message, valueAt(input, path)) })))
+      ({ issue }) => once(explain(issue).map((_) => ({ ..._, message: inWords(_.message, valueAt(input, _.path)) })))
     )
 }
 

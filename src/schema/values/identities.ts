@@ -1,5 +1,5 @@
 // The identities of tasks: the service accounts that the Pods of some workspaces and stages have instead of the one of all tasks.
-// Invariant: none is the account of a controller or of all tasks, and each is named once, and fits some task that none before it fits.
+// Invariant: none is the account of a controller or of all tasks, each is named once, and there is none of which one before it takes everything.
 // Used by schema/values/value-sections, schema/values/value-rules and core/resolve/resolve.
 import { Schema } from "effect"
 import { Subdomain } from "../names.ts"
@@ -54,7 +54,7 @@ const isWithin = (part: Part, whole: Part): boolean =>
   (part.stages.length === 0 ? stages : part.stages).every((stage) => whole.stages.length === 0 || whole.stages.includes(stage)) &&
   part.workspaces.every((pattern) => whole.workspaces.some((_) => _.endsWith("*") ? pattern.startsWith(_.slice(0, -1)) : pattern === _))
 
-/** Finds identities that are named twice, that no task ever has, or that have the name that the values give the controller's account. */
+/** Finds identities named twice, of which one before takes everything, or that have the name that the values give the controller's account. */
 export const identitiesAreApart: Rule = ({ fullnameOverride, serviceAccount, task: { identities } }) =>
   identities.flatMap((identity, index) => {
     const { name } = identity

@@ -21,8 +21,8 @@ export const defaultValues: Values = Result.getOrThrow(decode({}))
 const mistakesOf = Result.match({ onFailure: (_: ReadonlyArray<Mistake>) => _, onSuccess: () => [] })
 const distinct = (mistakes: ReadonlyArray<Mistake>) => [...new Map(mistakes.map((_) => [line(_), _])).values()]
 
-/** Returns the part of the values that a mistake is in, such as `task.runner`. It has a default as a whole. */
-const partOf = ({ path }: Mistake): Path => path.slice(0, 2)
+/** Returns the part of the values that a mistake is in or seems to mean, such as `task.runner`. It has a default as a whole. */
+const partOf = ({ meant, path }: Mistake): Path => (meant ?? path).slice(0, 2)
 /** Returns a layer that gives a part its default again. */
 const withoutPart = ([section = "", key]: Path): Tree => ({ [section]: key === undefined ? null : { [key]: null } })
 
@@ -35,18 +35,21 @@ const usable = (trees: ReadonlyArray<Tree>): { readonly values: Values; readonly
 
 /**
  * Decodes layers, merged over the defaults. An unknown key is a mistake even if its value is null, and so is null for a key that must be
- * there. Contradictions are found beside all that, but for those in which a part with a wrong value is involved.
+ * there. Contradictions are found beside all that, but for those in which a part with a wrong value is involved, or one that an unknown key
+ * seems to mean.
  */
 const decodeOver = (trees: ReadonlyArray<Tree>): Result.Result<Values, ReadonlyArray<Mistake>> => {
   const decoded = decode(overDefaults(defaultValues, trees))
   const gone = missing(defaultValues, trees)
   const { values, wrong } = Result.isSuccess(decoded) ? { values: decoded.success, wrong: [] } : usable(trees)
+  const refused = mistakesOf(decoded)
+  const unsure = [...gone, ...wrong, ...refused.filter(({ meant }) => meant !== undefined)].map(partOf)
   const mistakes = [
     ...trees.flatMap(takenAway).flatMap(unknownIn(Sections)),
     ...gone,
-    ...mistakesOf(decoded),
+    ...refused,
     ...wrong,
-    ...contradictions(values, [...gone, ...wrong].map(partOf)).map(({ issue, path }) => ({ path, message: issue }))
+    ...contradictions(values, unsure).map(({ issue, path }) => ({ path, message: issue }))
   ]
   return mistakes.length === 0 ? Result.succeed(values) : Result.fail(distinct(mistakes))
 }

@@ -110,7 +110,23 @@ describe("an overlay", () => {
   )
 
   it("is refused for just those names that kustomize writes as something else than text where an object refers to them", async () => {
-    const misread = ["123", "09", "017", "1e3", "1e-3", "1.5", "0x1f", "0o17", "0b11", "2024-01-31", "2024-1-2", "true", "false", "null"]
+    const misread = [
+      "123",
+      "09",
+      "017",
+      "1e3",
+      "1e-3",
+      "1.e3",
+      "1.5",
+      "0x1f",
+      "0o17",
+      "0b11",
+      "2024-01-31",
+      "2024-1-2",
+      "true",
+      "false",
+      "null"
+    ]
     const others = [
       "on",
       "off",

@@ -61,7 +61,7 @@ describe("agent-job overlay", () => {
       const make = (namespace: string, secret: string, key: string) =>
         `  kubectl -n ${namespace} create secret generic ${secret} --from-file=${key}`
       expect(said.split("\n").slice(1, -3)).toEqual([
-        "What the values have in the clear is in none of them: global.extraEnv.DB_PASSWORD, controller.extraEnv.GITHUB_PAT, task.sidecars[0].env[1].value. Write each into a file with the name of its key and no line end, and make these Secrets; to one that is there, add the key:",
+        "The secrets in the clear that were recognised, by name or form, are in none of them: global.extraEnv.DB_PASSWORD, controller.extraEnv.GITHUB_PAT, task.sidecars[0].env[1].value. Write each into a file with the name of its key and no line end, and make these Secrets; to one that is there, add the key:",
         make("green", "blue-env", "DB_PASSWORD"),
         make("green-tasks", "blue-env", "DB_PASSWORD"),
         make("green", "blue-controller-env", "GITHUB_PAT"),
@@ -97,6 +97,49 @@ describe("agent-job overlay", () => {
         extraEnv: { DB_PASSWORD: "$(DB_PASSWORD)", NEW_TOKEN: "$(NEW_TOKEN)", REGION: "eu" },
         extraEnvFrom: [{ secretRef: { name: "blue-env" } }]
       })
+    }))
+
+  it.live("names the secrets that it leaves in the clear, beside references that no Secret replaces", () =>
+    Effect.gen(function*() {
+      const extraEnv = { DB_URL: "https://$(DB_USER):hunter2@db.example.com", DB_USER: "ada" }
+      const { code, out: said } = yield* overlay({ global: { extraEnv } })
+      expect([code, said.split("\n").at(-2)]).toEqual([
+        0,
+        "values.yaml still has secrets in the clear: global.extraEnv.DB_URL. Each is beside a $(NAME), which Kubernetes replaces in no text that a Secret gives; put the whole text into a Secret, and name that in extraEnvFrom, or in a sidecar's valueFrom."
+      ])
+      expect(parse(read("values.yaml")).global).toEqual({ extraEnv })
+    }))
+
+  it.live.each([
+    {
+      what: "a variable",
+      values: withSecrets,
+      at: "global.extraEnv.DB_PASSWORD, controller.extraEnv.GITHUB_PAT, task.sidecars[0].env[1].value"
+    },
+    { what: "the token", values: { agent: { token: "hunter2", url: "https://example.com" } }, at: "agent.token" }
+  ])("refuses to write values.yaml anew while it has a secret, which would be gone: $what", ({ at, values }) =>
+    Effect.gen(function*() {
+      yield* overlay({}, "--name", "blue")
+      writeFileSync(join(out(), "values.yaml"), `${read("values.yaml").split("\n")[0]}\n${JSON.stringify(values)}`)
+      const before = read("values.yaml")
+      const { code, error } = yield* ran({}, "overlay", "--values", join(out(), "values.yaml"), "--out", out(), "--name", "blue")
+      expect([code, error]).toEqual([
+        2,
+        `error: ${
+          join(out(), "values.yaml")
+        } has secrets that it would not have any more once it is written anew (${at}), and it may be their only copy; take them out of it first, into a values file elsewhere, and name that one with a second --values.\n`
+      ])
+      expect(read("values.yaml")).toBe(before)
+    }))
+
+  it.live("takes secrets from a second file, and leaves that one as it is", () =>
+    Effect.gen(function*() {
+      yield* overlay({ global: { extraEnv: { REGION: "eu" } } }, "--name", "blue")
+      writeFileSync(join(folder, "secret.yaml"), JSON.stringify(withSecrets))
+      const files = ["--values", join(out(), "values.yaml"), "--values", join(folder, "secret.yaml")]
+      const { code, out: said } = yield* ran({}, "overlay", ...files, "--out", out(), "--name", "blue")
+      expect([code, said]).toEqual([0, expect.stringContaining("--from-file=DB_PASSWORD")])
+      expect(parse(readFileSync(join(folder, "secret.yaml"), "utf8"))).toEqual(withSecrets)
     }))
 
   it.live("names the folder as a shell reads it", () =>

@@ -14,12 +14,12 @@ import { against, list } from "../scripted-cluster.ts"
 import { toldScreen } from "../told-screen.ts"
 
 /** Returns the Secret of the release as an API server returns it. */
-const secret = () => {
-  const { metadata, ...rest } = releaseSecret({ name: "blue", namespace: "scalr" })
+const secret = (more: object) => {
+  const { metadata, ...rest } = releaseSecret({ name: "blue", namespace: "scalr", ...more })
   return { ...rest, metadata: { ...metadata, uid: "u", resourceVersion: "1" } }
 }
 
-const migrated = (base: Option.Option<string>, withoutCrd: boolean) =>
+const migrated = (base: Option.Option<string>, withoutCrd: boolean, more: object = {}) =>
   Effect.gen(function*() {
     const out = join(yield* temporaryFolder("migrate"), "out")
     const work = migrateRelease({
@@ -32,11 +32,12 @@ const migrated = (base: Option.Option<string>, withoutCrd: boolean) =>
       out,
       withoutCrd
     })
+    const screen = toldScreen()
     yield* against(
-      work.pipe(Effect.provide(toldScreen().layer), Effect.provide(NodeServices.layer)),
-      { "/api/v1/namespaces/scalr/secrets": list(secret()) }
+      work.pipe(Effect.provide(screen.layer), Effect.provide(NodeServices.layer)),
+      { "/api/v1/namespaces/scalr/secrets": list(secret(more)) }
     )
-    return (name: string) => readFileSync(join(out, name), "utf8")
+    return { read: (name: string) => readFileSync(join(out, name), "utf8"), told: screen.of("line") }
   })
 
 it.live.each([
@@ -46,7 +47,7 @@ it.live.each([
   "has the tasks of a release where the components of the base have theirs, and says so: over $base",
   ({ base, isBeside, namespace }) =>
     Effect.gen(function*() {
-      const read = yield* migrated(Option.some(base), false)
+      const { read } = yield* migrated(Option.some(base), false)
       expect(parse(read("values.yaml"))).toMatchObject({ task: { namespace } })
       expect(read("MIGRATION.md").includes("Tasks run in namespace scalr, beside the controller")).toBe(isBeside)
     })
@@ -56,9 +57,22 @@ it.live.each([true, false])(
   "leaves the definition out of the overlay, of its commands and of what they say (--without-crd: %s)",
   (withoutCrd) =>
     Effect.gen(function*() {
-      const read = yield* migrated(Option.none(), withoutCrd)
+      const { read } = yield* migrated(Option.none(), withoutCrd)
       expect(read("kustomization.yaml").includes("patch-custom-resource-definition.yaml")).toBe(withoutCrd)
       expect(read("kustomization.yaml").split("\n")[0]?.includes(" --without-crd ")).toBe(withoutCrd)
       expect(read("MIGRATION.md").includes("kubectl apply --server-side -k ")).toBe(withoutCrd)
     })
 )
+
+it.live("tells of secrets that the defaults of the chart have, which its commands do not make, and of those that stay in the clear", () =>
+  Effect.gen(function*() {
+    const { read, told } = yield* migrated(Option.none(), false, {
+      defaults: { task: { runner: { extraEnv: { DB_PASSWORD: "hunter2" } } } },
+      config: { global: { extraEnv: { URL: "https://$(USER):hunter3@db" } } }
+    })
+    expect(told).toEqual(expect.arrayContaining([
+      "  kubectl -n scalr create secret generic blue-runner-env --from-file=DB_PASSWORD",
+      expect.stringContaining("values.yaml still has secrets in the clear: global.extraEnv.URL.")
+    ]))
+    expect(read("values.yaml") + told.join("")).not.toContain("hunter2")
+  }))

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { withoutSecrets } from "../../../src/core/migration/inline-secrets.ts"
+import { secretsLeft, withoutSecrets } from "../../../src/core/migration/inline-secrets.ts"
 import { configOf } from "../configs.ts"
 
 const taken = (values: object) => withoutSecrets({ ...values }, "blue", "blue-token")
@@ -99,6 +99,19 @@ describe("a secret in the clear", () => {
     ["my.password", "hunter2"],
     ["SENTRY_DSN", "https://hunter2@example.com/1"],
     ["PIN_TOKEN", 1234],
+    ["DB_PASSWORD", 12345678],
+    ["API_TOKEN", 123456789012],
+    ["AWS_SECRET_ACCESS_KEY", "/hunter2hunter2hunter2hunter2hunter2hunt"],
+    ["NPM_AUTH", "hunter2"],
+    ["PROXY_AUTHORIZATION", "hunter2"],
+    ["VAULT_JWT", "hunter2"],
+    ["SLACK_WEBHOOK_URL", "https://hooks.example.com/services/hunter2"],
+    ["STORAGE_CONNECTION_STRING", "Host=db;User=hunter2"],
+    ["STORAGE", "DefaultEndpointsProtocol=https;AccountName=x;AccountKey=hunter2=="],
+    ["AUTH_HEADER", "Authorization: Basic hunter2"],
+    ["HEADER", "Bearer hunter2"],
+    ["TF_CLI_ARGS_init", "-backend-config=access_key=hunter2"],
+    ["JAVA_OPTS", "-Dpassword=hunter2"],
     ["TF_ENCRYPTION", "key_provider \"pbkdf2\" \"k\" { passphrase = \"hunter2\" }"],
     ["GITHUB_PAT", "hunter2"],
     ["DOCKER_AUTH_CONFIG", "{\"auths\":{\"r\":{\"auth\":\"hunter2\"}}}"],
@@ -116,6 +129,21 @@ describe("a secret in the clear", () => {
     ["PASSIVE", "yes"],
     ["KEYBOARD", "us"],
     ["BYPASS_PROXY", "no"],
+    ["BYPASS", "some"],
+    ["COMPASS", "north"],
+    ["MAX_TOKENS", 4096],
+    ["MAX_TOKENS_TEXT", "4096"],
+    ["TOKEN_TTL", "1h"],
+    ["TOKEN_FACTOR", 0.5],
+    ["USE_TOKENS", "true"],
+    ["SECRETS_DIR", "secrets"],
+    ["SECRET_PATH", "kv/app"],
+    ["GOOGLE_APPLICATION_CREDENTIALS", "/var/run/google/key.json"],
+    ["AWS_WEB_IDENTITY_TOKEN_FILE", "token"],
+    ["JWT_ISSUER", "https://example.com"],
+    ["WEBHOOK_NAME", "plan"],
+    ["AUTHOR", "ada"],
+    ["TF_CLI_ARGS_plan", "-var=access_key=$(ACCESS_KEY) -lock=false"],
     ["USE_TOKEN", true],
     ["JAVA_COMPAT", "yes"],
     ["SPAT", "yes"],
@@ -140,6 +168,26 @@ describe("a secret in the clear", () => {
       expect(taken({ agent: { extraEnv: { [name]: value } } })).toEqual({ values: { agent: { extraEnv: { [name]: value } } }, secrets: [] })
     }
   )
+
+  it.each([
+    { with: "a prefix", from: { prefix: "X_", secretRef: { name: "blue-agent-env" } }, isAdded: true },
+    { with: "another name", from: { secretRef: { name: "other" } }, isAdded: true },
+    { with: "its own name", from: { secretRef: { name: "blue-agent-env" } }, isAdded: false }
+  ])("comes from a Secret of its own, also beside one with $with", ({ from, isAdded }) => {
+    const { values } = taken({ agent: { extraEnv: { DB_PASSWORD: "hunter2" }, extraEnvFrom: [from] } })
+    expect(values).toMatchObject({ agent: { extraEnvFrom: isAdded ? [from, { secretRef: { name: "blue-agent-env" } }] : [from] } })
+  })
+
+  it("stays where it is beside a reference, which Kubernetes does not replace in what a Secret gives", () => {
+    const own = "https://$(USER):hunter2@db"
+    const given = {
+      global: { extraEnv: { USER: "ada", URL: own } },
+      task: { sidecars: [{ name: "db", env: [{ name: "USER", value: "ada" }, { name: "URL", value: own }] }] }
+    }
+    expect(taken(given)).toEqual({ values: given, secrets: [] })
+    expect(secretsLeft(given)).toEqual([["global", "extraEnv", "URL"], ["task", "sidecars", 0, "env", 1, "value"]])
+    expect(secretsLeft({ global: { extraEnv: { URL: "https://$(USER):$(PASSWORD)@db", DB_PASSWORD: "hunter2" } } })).toEqual([])
+  })
 
   it.each([
     { beside: "a farther variable of its name", values: { global: { extraEnv: { HTTPS_PROXY: "" } } } },

@@ -345,6 +345,24 @@ describe("the hand-over", () => {
     expect(ours?.why).toContain("first migrate again with `--without-crd`")
   })
 
+  it("makes each Secret in the namespaces of the Pods that read it, and the token in that of the controller alone", () => {
+    const release = firstRelease({
+      agent: { token: "a", controller: { extraEnv: [{ name: "API_TOKEN", value: "d" }] } },
+      global: { extraEnv: { DB_PASSWORD: "b" } },
+      task: { namespace: "tasks", runner: { extraEnv: { GITHUB_PAT: "c" } } }
+    })
+    const step = handOver(moved(release), "out")[0]
+    const made = [...step?.commands[0]?.matchAll(/name: "(?<name>[^"]+)", namespace: "(?<namespace>[^"]+)"/gu) ?? []]
+    expect(made.map(({ groups }) => `${groups?.["namespace"]}/${groups?.["name"]}`)).toEqual([
+      "scalr/blue-token",
+      "scalr/blue-env",
+      "tasks/blue-env",
+      "scalr/blue-agent-controller-env",
+      "tasks/blue-runner-env"
+    ])
+    expect(step?.why).toContain("Make namespace tasks first")
+  })
+
   const fluxLabels = { "helm.toolkit.fluxcd.io/name": "agents", "helm.toolkit.fluxcd.io/namespace": "flux-system" }
   const ofFlux = firstRelease({}, [{ kind: "Role", metadata: { name: "r", labels: fluxLabels } }])
 

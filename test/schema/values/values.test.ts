@@ -122,6 +122,22 @@ describe("the values", () => {
   })
 
   it.each([
+    { meant: "agent.token", file: { agent: { url: "https://example.com", tokn: "a" } }, told: "agent.tokn" },
+    {
+      meant: "controller.replicas",
+      file: { controller: { replica: 2, podDisruptionBudget: { enabled: true } } },
+      told: "controller.replica"
+    },
+    {
+      meant: "admissionPolicies",
+      file: { admissionPolices: { enabled: true }, admissionPolicies: { secrets: ["a"] } },
+      told: "admissionPolices"
+    }
+  ])("leave out those that look at $meant, which an unknown key seems to mean", ({ file, told }) => {
+    expect(problems(file)).toEqual([expect.stringContaining(`${told}: unknown key, did you mean`)])
+  })
+
+  it.each([
     { given: "its value is wrong", file: { agent: { url: "https://example.com", token: 5 } }, path: "agent.token" },
     {
       given: "its section is no map",
