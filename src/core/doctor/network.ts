@@ -90,14 +90,20 @@ const enforcement = (found: NetworkFindings): Check => {
     : say("warning", saysBeside(beside))
 }
 
+/** What the NetworkPolicies of the tasks' namespace say. Nobody can try that for everybody. */
+export interface PoliciesRead {
+  /** Whether a policy which is not part of the values closes all egress of the namespace. */
+  readonly isClosedElsewhere: boolean
+  /** The names of the policies that let somebody in to the Pod of some task. */
+  readonly letIn: ReadonlyArray<string>
+}
+
 /** What a task's Pod reached, and what one has to know to judge that. */
-interface Judged {
+interface Judged extends PoliciesRead {
   readonly config: ResolvedConfig
   readonly found: ReadonlyArray<Finding>
   /** Whether it is proven that the network holds to policies. */
   readonly enforced: boolean
-  /** Whether a policy which is not part of the values closes all egress of the namespace. */
-  readonly isClosedElsewhere: boolean
 }
 
 /**
@@ -111,6 +117,9 @@ const closedBy = (
   if (restrictMetadataService || denyPods || closedElsewhere) return "values"
   return isClosedElsewhere ? "unmanaged" : "nobody"
 }
+
+const policiesNamed = (namespace: string, names: ReadonlyArray<string>): string =>
+  names.map((name) => `NetworkPolicy ${namespace}/${name}`).join(", ")
 
 /** The policy of denyPods. */
 const taskEgress = ({ name, taskNamespace }: ResolvedConfig): string => `NetworkPolicy ${taskNamespace}/${name}-task-egress`
@@ -188,11 +197,18 @@ const otherPods = (
 
 /** Judges who connects to a Pod like a task's. Any connection counts, since a policy that comes late lets one into a task too. */
 const ingress = (
-  { name, taskNamespace, taskNetwork: { denyIngress } }: ResolvedConfig,
-  { reports: { open }, taskListener: { stayed, targets } }: NetworkFindings,
-  enforced: boolean
+  { config: { name, taskNamespace, taskNetwork: { denyIngress } }, enforced, letIn }: Omit<Judged, "found">,
+  { reports: { open }, taskListener: { stayed, targets } }: NetworkFindings
 ): Check => {
   const say = check(checkNames.ingress)
+  if (denyIngress && letIn.length > 0) {
+    return say(
+      "failed",
+      `though task.networkPolicy.denyIngress is true, others are let in to tasks by ${
+        policiesNamed(taskNamespace, letIn)
+      }; policies add up, so remove that, or let its podSelector leave tasks out`
+    )
+  }
   const tries = Option.isSome(open) ? open.value.findings.filter(isOneOf(targets)) : []
   if (tries.some(({ first, last }) => first || last)) {
     const advice = enforced
@@ -208,10 +224,10 @@ const ingress = (
       "nobody could try to connect to a Pod like a task's, or that one ended meanwhile; see the events of the doctor's Pods while they run, and try again"
     )
   }
-  const none = "no other Pod connects to one like a task's"
+  const none = "no other Pod of its namespace connects to one like a task's"
   if (!denyIngress) return say("ok", none)
   return enforced
-    ? say("ok", `${none}, and policies are enforced`)
+    ? say("ok", `${none}, no policy lets others in, and policies are enforced`)
     : say("unknown", `${none}, but it is not proven that policies are enforced`)
 }
 
@@ -291,7 +307,7 @@ export const nothingStarted = ({ taskNamespace }: ResolvedConfig): Check =>
   )
 
 /** Returns the checks of the network. `apiServer` is what every worker has to reach. */
-export const networkChecks = ({ apiServer, found, ...given }: Pick<Judged, "config" | "isClosedElsewhere"> & {
+export const networkChecks = ({ apiServer, found, ...given }: Omit<Judged, "found" | "enforced"> & {
   readonly found: NetworkFindings
   readonly apiServer: ReadonlyArray<ProbeTarget>
 }): ReadonlyArray<Check> => {
@@ -306,6 +322,6 @@ export const networkChecks = ({ apiServer, found, ...given }: Pick<Judged, "conf
         return [metadataServices(judged), otherPods(judged, found), needs(judged, apiServer)]
       }
     }),
-    ingress(given.config, found, enforced)
+    ingress({ ...given, enforced }, found)
   ]
 }
