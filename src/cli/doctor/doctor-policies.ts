@@ -1,11 +1,12 @@
-// Reads the NetworkPolicies of the tasks' namespace: whether they close all egress, as component restricted-egress does, and who is let in.
+// Reads the NetworkPolicies of the tasks' namespace: whether they close all egress, which of them close nothing, and which let others in.
 // Invariant: policies add up, so one that selects the Pod of any task opens for it what all others close.
 // Used by examination.
 import { Effect, Schema, Stream } from "effect"
 import { BlockList, isIP, isIPv6 } from "node:net"
 import type { PoliciesRead } from "../../core/doctor/network.ts"
 import { labels, stageLabel, taskLabel, taskUidLabel } from "../../core/manifest/labels.ts"
-import { closedMetadata } from "../../core/network/network-addresses.ts"
+import { closedMetadata, metadataAddresses } from "../../core/network/network-addresses.ts"
+import { metadataPolicyName } from "../../core/network/network-policy.ts"
 import type { ResolvedConfig } from "../../core/resolve/resolve.ts"
 import { Kubernetes } from "../../kubernetes/client.ts"
 import type { KubernetesError } from "../../kubernetes/errors.ts"
@@ -110,6 +111,17 @@ const isClosedWhole = (
   egress.some(({ spec }) => selectsAll(spec.podSelector)) &&
   !egress.some((policy) => isOfTasks(policy) && policy.spec.egress?.some(opensOneOf(closed)))
 
+/**
+ * Returns the policies that close nothing to tasks, because ours beside them opens all but metadata services. One that opens a metadata
+ * service is not among them, since it is there to add to ours.
+ */
+const closingInVain = (egressOfTasks: ReadonlyArray<Policy>, ours: string): ReadonlyArray<string> => {
+  const others = egressOfTasks.filter((policy) => nameOf(policy) !== ours)
+  return others.length === egressOfTasks.length
+    ? []
+    : others.filter(({ spec: { egress = [] } }) => !egress.some(opensOneOf(metadataAddresses))).map(nameOf)
+}
+
 export const readPolicies = Effect.fnUntraced(
   function*(config: ResolvedConfig): Effect.fn.Return<PoliciesRead, KubernetesError, Kubernetes> {
     const found = yield* Stream.runCollect((yield* Kubernetes).listAll(networkPolicies, { namespace: config.taskNamespace }))
@@ -119,7 +131,8 @@ export const readPolicies = Effect.fnUntraced(
     const isOfTasks = ({ spec }: Policy): boolean => selects(spec.podSelector, ofTasks)
     return {
       isClosedElsewhere: isClosedWhole(ofType("Egress"), isOfTasks, closedMetadata(config.taskNetwork.cloudIdentity)),
-      letIn: ofType("Ingress").filter(({ spec: { ingress = [] } }) => ingress.length > 0).filter(isOfTasks).map(nameOf)
+      letIn: ofType("Ingress").filter(({ spec: { ingress = [] } }) => ingress.length > 0).filter(isOfTasks).map(nameOf),
+      inVain: closingInVain(ofType("Egress").filter(isOfTasks), metadataPolicyName(config))
     }
   }
 )

@@ -4,6 +4,7 @@
 import { Option } from "effect"
 import { type Finding, type ProbeReport, type ProbeTarget, shown } from "../../schema/kubernetes/probe.ts"
 import { closedMetadata, isPrivate, metadataAddresses } from "../network/network-addresses.ts"
+import { metadataPolicyName } from "../network/network-policy.ts"
 import { serverTargets } from "../network/pool-server.ts"
 import type { Listener, Probe } from "../network/probe.ts"
 import type { ResolvedConfig } from "../resolve/resolve.ts"
@@ -96,6 +97,8 @@ export interface PoliciesRead {
   readonly isClosedElsewhere: boolean
   /** The names of the policies that let somebody in to the Pod of some task. */
   readonly letIn: ReadonlyArray<string>
+  /** The names of the policies that close nothing to tasks, because beside them one opens all but metadata services. */
+  readonly inVain: ReadonlyArray<string>
 }
 
 /** What a task's Pod reached, and what one has to know to judge that. */
@@ -127,9 +130,9 @@ const taskEgress = ({ name, taskNamespace }: ResolvedConfig): string => `Network
 /** Returns what to do about a metadata service that answers, behind what is said of it. */
 const adviceOnMetadata = (judged: Judged): string => {
   const { config, enforced } = judged
-  const { name, taskNamespace, taskNetwork: { closedElsewhere, denyPods } } = config
+  const { taskNamespace, taskNetwork: { closedElsewhere, denyPods } } = config
   if (closedBy(judged) !== "values") return "; give restrictMetadataService: true, or component restricted-egress"
-  const policy = denyPods ? taskEgress(config) : `NetworkPolicy ${taskNamespace}/${name}-metadata-service`
+  const policy = denyPods ? taskEgress(config) : policiesNamed(taskNamespace, [metadataPolicyName(config)])
   return `, though the values close it; ${
     enforced
       ? `look whether ${closedElsewhere ? "all egress is closed" : `${policy} is there`}, and for a policy that opens the address`
@@ -231,6 +234,21 @@ const ingress = (
     : say("unknown", `${none}, but it is not proven that policies are enforced`)
 }
 
+/** Judges policies that close nothing, which is a failure where the values promise that more is closed than metadata services. */
+const closingInVain = (config: ResolvedConfig, inVain: ReadonlyArray<string>): ReadonlyArray<Check> => {
+  const { taskNamespace, taskNetwork: { closedElsewhere, denyPods } } = config
+  return inVain.length === 0 ? [] : [
+    check(checkNames.inVain)(
+      closedElsewhere || denyPods ? "failed" : "warning",
+      `${
+        policiesNamed(taskNamespace, [metadataPolicyName(config)])
+      } lets tasks out to all but metadata services, and policies add up, so that beside it these close nothing to them: ${
+        policiesNamed(taskNamespace, inVain)
+      }; take component restrict-metadata out, or restrictMetadataService: true, and where they close all egress give task.networkPolicy.closedElsewhere: true`
+    )
+  ]
+}
+
 const openPorts = ({ taskNetwork: { apiServerPorts } }: ResolvedConfig): string => `ports ${apiServerPorts.join(" and ")}`
 
 /** Returns what may keep the Pods of tasks from the API server, and what to change, behind what is said of it. */
@@ -322,6 +340,7 @@ export const networkChecks = ({ apiServer, found, ...given }: Omit<Judged, "foun
         return [metadataServices(judged), otherPods(judged, found), needs(judged, apiServer)]
       }
     }),
-    ingress({ ...given, enforced }, found)
+    ingress({ ...given, enforced }, found),
+    ...closingInVain(given.config, given.inVain)
   ]
 }

@@ -237,7 +237,8 @@ layer(installation(values), {
       const found = yield* Effect.scoped(examineNetwork(config, apiServer))
       return Option.match(found, {
         onNone: () => [],
-        onSome: (found) => networkChecks({ config, found, apiServer, isClosedElsewhere: false, letIn: [] }).map(({ outcome }) => outcome)
+        onSome: (found) =>
+          networkChecks({ config, found, apiServer, isClosedElsewhere: false, letIn: [], inVain: [] }).map(({ outcome }) => outcome)
       })
     }, Effect.scoped)
 

@@ -1,5 +1,5 @@
-// When NetworkPolicies count as closing all egress of the tasks' namespace, and which of them let others in to tasks: policies add up, so one
-// can open what another closes.
+// When NetworkPolicies count as closing all egress of the tasks' namespace, which of them let others in to tasks, and which close nothing: policies
+// add up, so one can open what another closes.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { readPolicies } from "../../../src/cli/doctor/doctor-policies.ts"
@@ -154,5 +154,35 @@ describe("the policies that let others in to tasks", () => {
     Effect.gen(function*() {
       const given = configOf({ task: { networkPolicy: { denyIngress: true, denyPods: true } } }, { namespace: "agent-job" })
       expect((yield* readOf(given, ...networkPolicies(given).map((_) => policy(_.spec ?? {})))).letIn).toEqual([])
+    }))
+})
+
+describe("the policies of egress that close nothing, since beside them one opens all but metadata services to tasks", () => {
+  const named = (name: string, { spec }: { readonly spec: object }) => ({ ...policy(spec), metadata: { ...policy({}).metadata, name } })
+  const identity = { task: { networkPolicy: { cloudIdentity: "gke" } } }
+  const given = configOf({ restrictMetadataService: true, ...identity }, { namespace: "agent-job" })
+  const ours = networkPolicies(given).map(({ metadata, spec }) => named(metadata?.name ?? "", { spec: spec ?? {} }))
+  const inVain = (...policies: ReadonlyArray<object>) => Effect.map(readOf(given, ...policies), (_) => _.inVain)
+
+  it.live.each<{ which: string; policy: { readonly spec: object }; closes: boolean }>([
+    { which: "one that closes all egress", policy: closed, closes: false },
+    { which: "one that allows a network", policy: ofAll(to("10.0.0.0/8")), closes: false },
+    { which: "one that allows the internet", policy: ofAll({ to: internet([]) }), closes: false },
+    { which: "one that allows Pods", policy: ofAll({ to: [{ podSelector: {} }] }), closes: false },
+    { which: "one of the Pods of tasks", policy: ofSome({ matchLabels: { "app.kubernetes.io/component": "task" } }), closes: false },
+    { which: "one of other Pods", policy: ofSome({ matchLabels: { app: "x" } }), closes: true },
+    { which: "one that opens a metadata service, which is meant to add", policy: ofAll(to("169.254.169.254/32")), closes: true },
+    { which: "one of ingress", policy: policy({ podSelector: {}, policyTypes: ["Ingress"] }), closes: true }
+  ])("are not spoken of as such without it; and with it, $which closes something: $closes", ({ closes, policy }) =>
+    Effect.gen(function*() {
+      expect(yield* inVain(...ours, named("theirs", policy))).toEqual(closes ? [] : ["theirs"])
+      expect(yield* inVain(named("theirs", policy))).toEqual([])
+    }))
+
+  it.live("are none where that one is of the controller alone, as with denyPods", () =>
+    Effect.gen(function*() {
+      const config = configOf({ restrictMetadataService: true, task: { networkPolicy: { denyPods: true } } }, { namespace: "agent-job" })
+      const policies = networkPolicies(config).map(({ metadata, spec }) => named(metadata?.name ?? "", { spec: spec ?? {} }))
+      expect((yield* readOf(config, ...policies, named("theirs", closed))).inVain).toEqual([])
     }))
 })

@@ -18,7 +18,7 @@ const listener = { address: "10.0.0.7", port: 8083 }
 const taskListener = { address: "10.0.0.9", port: 8083 }
 const apiServer = [{ address: "kubernetes.default.svc", port: 443 }]
 /** What is read where there are no policies but those of the values. */
-const read: PoliciesRead = { isClosedElsewhere: false, letIn: [] }
+const read: PoliciesRead = { isClosedElsewhere: false, letIn: [], inVain: [] }
 const both = (reached: boolean) => ({ first: reached, last: reached })
 
 interface Seen {
@@ -438,6 +438,32 @@ describe("what connects to a task", () => {
     const [told] = checks.filter(({ name }) => name === "tasks are closed to other Pods")
     expect([`${told?.outcome}: ${told?.message}`, isolationBy(checks)]).toEqual([says, is])
   })
+})
+
+describe("policies of egress beside the one that opens all but metadata services", () => {
+  const says =
+    "NetworkPolicy agent-job/agent-job-metadata-service lets tasks out to all but metadata services, and policies add up, so that beside it these close nothing to them: NetworkPolicy agent-job/theirs, NetworkPolicy agent-job/more; take component restrict-metadata out, or restrictMetadataService: true, and where they close all egress give task.networkPolicy.closedElsewhere: true"
+  const told = (values: object, inVain: ReadonlyArray<string>) => {
+    const checks = networkChecks({
+      config: configOf(values),
+      found: seen({ pods: false }),
+      apiServer,
+      ...read,
+      isClosedElsewhere: true,
+      inVain
+    })
+    const found = checks.filter(({ name }) => name === "egress policies close what they say").map((
+      { message, outcome }
+    ) => [outcome, message])
+    return { found, is: isolationBy(checks) }
+  }
+  it.each<{ given: string; values: object; outcome: string; is: Isolation }>([
+    { given: "a warning where the values promise no more", values: walled, outcome: "warning", is: "proven" },
+    { given: "a failure where the values promise that all egress is closed", values: closed, outcome: "failed", is: "refuted" },
+    { given: "a failure where the values promise that other Pods are closed", values: denying, outcome: "failed", is: "refuted" }
+  ])("are $given", ({ is, outcome, values }) => expect(told(values, ["theirs", "more"])).toEqual({ found: [[outcome, says]], is }))
+
+  it("are not spoken of where there are none", () => expect(told(walled, [])).toEqual({ found: [], is: "proven" }))
 })
 
 describe("the server of agent.url", () => {
