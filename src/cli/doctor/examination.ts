@@ -8,6 +8,7 @@ import { serverTargets } from "../../core/network/pool-server.ts"
 import { resolve, type ResolvedConfig } from "../../core/resolve/resolve.ts"
 import { appVersion } from "../../schema/values/values.ts"
 import type { Answer } from "../terminal/answer.ts"
+import { inOrder } from "../terminal/readers.ts"
 import { Screen } from "../terminal/screen.ts"
 import { table } from "../terminal/table.ts"
 import { installedValues } from "../values/installed-values.ts"
@@ -41,7 +42,7 @@ const sayWaiting = Effect.fnUntraced(function*({ taskNamespace }: ResolvedConfig
 const examineTraffic = Effect.fnUntraced(function*(config: ResolvedConfig) {
   const policies = yield* readPolicies(config)
   const examining = Effect.scoped(examineNetwork(config, [...apiServer, ...serverTargets(config)]))
-  const found = yield* Effect.raceFirst(sayWaiting(config), examining)
+  const found = yield* inOrder(Effect.raceFirst(sayWaiting(config), examining))
   return Option.match(found, {
     onNone: () => [nothingStarted(config)],
     onSome: (found) => networkChecks({ config, found, apiServer, ...policies })
