@@ -13,6 +13,7 @@ import { Screen } from "../terminal/screen.ts"
 import { table } from "../terminal/table.ts"
 import { installedValues } from "../values/installed-values.ts"
 import { givenValues } from "../values/values-flag.ts"
+import { removeLeft } from "./doctor-left.ts"
 import { examineNetwork, keepProof } from "./doctor-network.ts"
 import { examineObjects } from "./doctor-objects.ts"
 import { readPolicies } from "./doctor-policies.ts"
@@ -41,6 +42,7 @@ const sayWaiting = Effect.fnUntraced(function*({ taskNamespace }: ResolvedConfig
 
 const examineTraffic = Effect.fnUntraced(function*(config: ResolvedConfig) {
   const policies = yield* readPolicies(config)
+  yield* removeLeft(config)
   const examining = Effect.scoped(examineNetwork(config, [...apiServer, ...serverTargets(config)]))
   const found = yield* inOrder(Effect.raceFirst(sayWaiting(config), examining))
   return Option.match(found, {

@@ -1,6 +1,6 @@
 // The Pods and NetworkPolicies with which the doctor finds out what the network really enforces, and what a task's Pod reaches.
 // Invariant: the Pods pass Pod Security "restricted", have no token and end by themselves, and the controller never sees them.
-// Used by cli/doctor/doctor-network.ts and core/doctor/network.ts.
+// Used by cli/doctor/doctor-network.ts, cli/doctor/doctor-left.ts and core/doctor/network.ts.
 import type { V1NetworkPolicy, V1NetworkPolicySpec, V1Pod } from "@kubernetes/client-node"
 import { Record, Struct } from "effect"
 import type { ProbeTarget } from "../../schema/kubernetes/probe.ts"
@@ -20,7 +20,8 @@ export type Probe = Listener | "open" | "closed" | "task"
 export const listenerPort = 8083
 export const probeContainer = "probe"
 
-const doctorLabel = "scalr.io/doctor"
+/** On all objects of a doctor, with the id of its examination. */
+export const doctorLabel = "scalr.io/doctor"
 const probeLabel = "scalr.io/probe"
 
 /** How annotations begin that name a container: Kubernetes refuses them for a Pod without that container. */
