@@ -10,7 +10,8 @@ it("the doctor proves that the network holds to its policies and what they close
   assert.strictEqual(found["network policies are enforced"], "ok: of two identical Pods, the one that a policy isolates reaches nothing")
   assert.deepInclude(found, {
     "metadata services are closed to tasks": "ok: no metadata service answered, a policy closes them, and policies are enforced",
-    "tasks are closed to other Pods": "ok: no other Pod connects to one like a task's, and policies are enforced"
+    "tasks are closed to other Pods":
+      "ok: no other Pod of its namespace connects to one like a task's, no policy lets others in, and policies are enforced"
   })
   assert.match(found["other Pods are closed to tasks"] ?? "", /^warning: a task's Pod reaches any other Pod;/u)
   assert.match(found["tasks reach what they need"] ?? "", /^ok: the API server, by its name, and .* of agent\.url$/u)

@@ -174,7 +174,8 @@ describe.runIf(ownNode)("a task", () => {
       "network policies are enforced": "ok: of two identical Pods, the one that a policy isolates reaches nothing",
       "metadata services are closed to tasks": "ok: no metadata service answered, a policy closes them, and policies are enforced",
       "other Pods are closed to tasks": "ok: a task's Pod does not reach a Pod that listens, and policies are enforced",
-      "tasks are closed to other Pods": "ok: no other Pod connects to one like a task's, and policies are enforced"
+      "tasks are closed to other Pods":
+        "ok: no other Pod of its namespace connects to one like a task's, no policy lets others in, and policies are enforced"
     })
     assert.match(found["tasks reach what they need"] ?? "", /^ok: /u)
     assert.strictEqual(code, 0)

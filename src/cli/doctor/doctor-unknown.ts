@@ -1,6 +1,6 @@
 // Turns a request that the doctor may not make, or that the API server refuses, into a check with the outcome unknown. Other checks go on.
 // Invariant: a cluster that does not answer, or does not accept this login, ends the examination.
-// Used by examination, doctor-egress and doctor-objects.
+// Used by examination, doctor-policies and doctor-objects.
 import { Effect, Schema } from "effect"
 import { type Check, check, type CheckName } from "../../core/doctor/check.ts"
 import { type Call, type KubernetesError, Malformed } from "../../kubernetes/errors.ts"

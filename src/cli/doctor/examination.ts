@@ -8,13 +8,15 @@ import { serverTargets } from "../../core/network/pool-server.ts"
 import { resolve, type ResolvedConfig } from "../../core/resolve/resolve.ts"
 import { appVersion } from "../../schema/values/values.ts"
 import type { Answer } from "../terminal/answer.ts"
+import { inOrder } from "../terminal/readers.ts"
 import { Screen } from "../terminal/screen.ts"
 import { table } from "../terminal/table.ts"
 import { installedValues } from "../values/installed-values.ts"
 import { givenValues } from "../values/values-flag.ts"
-import { isClosedWhole } from "./doctor-egress.ts"
+import { removeLeft } from "./doctor-left.ts"
 import { examineNetwork, keepProof } from "./doctor-network.ts"
 import { examineObjects } from "./doctor-objects.ts"
+import { readPolicies } from "./doctor-policies.ts"
 import { orUnknown } from "./doctor-unknown.ts"
 
 export interface Examination {
@@ -39,12 +41,13 @@ const sayWaiting = Effect.fnUntraced(function*({ taskNamespace }: ResolvedConfig
 })
 
 const examineTraffic = Effect.fnUntraced(function*(config: ResolvedConfig) {
-  const isClosedElsewhere = yield* isClosedWhole(config)
+  const policies = yield* readPolicies(config)
+  yield* removeLeft(config)
   const examining = Effect.scoped(examineNetwork(config, [...apiServer, ...serverTargets(config)]))
-  const found = yield* Effect.raceFirst(sayWaiting(config), examining)
+  const found = yield* inOrder(Effect.raceFirst(sayWaiting(config), examining))
   return Option.match(found, {
     onNone: () => [nothingStarted(config)],
-    onSome: (found) => networkChecks({ config, found, apiServer, isClosedElsewhere })
+    onSome: (found) => networkChecks({ config, found, apiServer, ...policies })
   })
 })
 

@@ -1,6 +1,6 @@
 // What a command does about those who read its output: it waits for them at its end; once they are gone it ends, or goes on unheard.
 // Both streams keep a listener until the process ends, because a stream reports a failure only after the write.
-// Used by teardown, screen, serve and interrupt.
+// Used by teardown, screen, serve, interrupt and examination.
 import { Effect } from "effect"
 import { exitCode } from "./failure.ts"
 
@@ -42,6 +42,19 @@ export const outliveReaders = Effect.sync(() => {
     if (!stream.listeners("error").includes(goOn)) stream.on("error", goOn)
   }
 })
+
+const terminate = () => void process.emit("SIGTERM")
+
+/**
+ * Lets the effect remove what it has made, also where the terminal is closed: that counts as SIGTERM, as often as it is told, and what is
+ * then written to the terminal fails. Not for a run, which SIGTERM cancels and a lost connection must not.
+ */
+export const inOrder = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.acquireUseRelease(
+    Effect.andThen(outliveReaders, Effect.sync(() => process.on("SIGHUP", terminate))),
+    () => effect,
+    () => Effect.andThen(endWithReaders, Effect.sync(() => process.off("SIGHUP", terminate)))
+  )
 
 /** Calls `done` once all that was written to the stream has arrived, or cannot. */
 const settle = (stream: NodeJS.WriteStream, done: () => void): void => {

@@ -14,6 +14,7 @@ export const checkNames = {
   userNamespaces: "user namespaces",
   networkPolicies: "network policies are enforced",
   metadataServices: "metadata services are closed to tasks",
+  inVain: "egress policies close what they say",
   otherPods: "other Pods are closed to tasks",
   needs: "tasks reach what they need",
   ingress: "tasks are closed to other Pods",

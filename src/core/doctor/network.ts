@@ -4,6 +4,7 @@
 import { Option } from "effect"
 import { type Finding, type ProbeReport, type ProbeTarget, shown } from "../../schema/kubernetes/probe.ts"
 import { closedMetadata, isPrivate, metadataAddresses } from "../network/network-addresses.ts"
+import { metadataPolicyName } from "../network/network-policy.ts"
 import { serverTargets } from "../network/pool-server.ts"
 import type { Listener, Probe } from "../network/probe.ts"
 import type { ResolvedConfig } from "../resolve/resolve.ts"
@@ -90,14 +91,22 @@ const enforcement = (found: NetworkFindings): Check => {
     : say("warning", saysBeside(beside))
 }
 
+/** What the NetworkPolicies of the tasks' namespace say. Nobody can try that for everybody. */
+export interface PoliciesRead {
+  /** Whether a policy which is not part of the values closes all egress of the namespace. */
+  readonly isClosedElsewhere: boolean
+  /** The names of the policies that let somebody in to the Pod of some task. */
+  readonly letIn: ReadonlyArray<string>
+  /** The names of the policies that close nothing to tasks, because beside them one opens all but metadata services. */
+  readonly inVain: ReadonlyArray<string>
+}
+
 /** What a task's Pod reached, and what one has to know to judge that. */
-interface Judged {
+interface Judged extends PoliciesRead {
   readonly config: ResolvedConfig
   readonly found: ReadonlyArray<Finding>
   /** Whether it is proven that the network holds to policies. */
   readonly enforced: boolean
-  /** Whether a policy which is not part of the values closes all egress of the namespace. */
-  readonly isClosedElsewhere: boolean
 }
 
 /**
@@ -112,15 +121,18 @@ const closedBy = (
   return isClosedElsewhere ? "unmanaged" : "nobody"
 }
 
+const policiesNamed = (namespace: string, names: ReadonlyArray<string>): string =>
+  names.map((name) => `NetworkPolicy ${namespace}/${name}`).join(", ")
+
 /** The policy of denyPods. */
 const taskEgress = ({ name, taskNamespace }: ResolvedConfig): string => `NetworkPolicy ${taskNamespace}/${name}-task-egress`
 
 /** Returns what to do about a metadata service that answers, behind what is said of it. */
 const adviceOnMetadata = (judged: Judged): string => {
   const { config, enforced } = judged
-  const { name, taskNamespace, taskNetwork: { closedElsewhere, denyPods } } = config
+  const { taskNamespace, taskNetwork: { closedElsewhere, denyPods } } = config
   if (closedBy(judged) !== "values") return "; give restrictMetadataService: true, or component restricted-egress"
-  const policy = denyPods ? taskEgress(config) : `NetworkPolicy ${taskNamespace}/${name}-metadata-service`
+  const policy = denyPods ? taskEgress(config) : policiesNamed(taskNamespace, [metadataPolicyName(config)])
   return `, though the values close it; ${
     enforced
       ? `look whether ${closedElsewhere ? "all egress is closed" : `${policy} is there`}, and for a policy that opens the address`
@@ -188,11 +200,18 @@ const otherPods = (
 
 /** Judges who connects to a Pod like a task's. Any connection counts, since a policy that comes late lets one into a task too. */
 const ingress = (
-  { name, taskNamespace, taskNetwork: { denyIngress } }: ResolvedConfig,
-  { reports: { open }, taskListener: { stayed, targets } }: NetworkFindings,
-  enforced: boolean
+  { config: { name, taskNamespace, taskNetwork: { denyIngress } }, enforced, letIn }: Omit<Judged, "found">,
+  { reports: { open }, taskListener: { stayed, targets } }: NetworkFindings
 ): Check => {
   const say = check(checkNames.ingress)
+  if (denyIngress && letIn.length > 0) {
+    return say(
+      "failed",
+      `though task.networkPolicy.denyIngress is true, others are let in to tasks by ${
+        policiesNamed(taskNamespace, letIn)
+      }; policies add up, so remove that, or let its podSelector leave tasks out`
+    )
+  }
   const tries = Option.isSome(open) ? open.value.findings.filter(isOneOf(targets)) : []
   if (tries.some(({ first, last }) => first || last)) {
     const advice = enforced
@@ -208,11 +227,26 @@ const ingress = (
       "nobody could try to connect to a Pod like a task's, or that one ended meanwhile; see the events of the doctor's Pods while they run, and try again"
     )
   }
-  const none = "no other Pod connects to one like a task's"
+  const none = "no other Pod of its namespace connects to one like a task's"
   if (!denyIngress) return say("ok", none)
   return enforced
-    ? say("ok", `${none}, and policies are enforced`)
+    ? say("ok", `${none}, no policy lets others in, and policies are enforced`)
     : say("unknown", `${none}, but it is not proven that policies are enforced`)
+}
+
+/** Judges policies that close nothing, which is a failure where the values promise that more is closed than metadata services. */
+const closingInVain = (config: ResolvedConfig, inVain: ReadonlyArray<string>): ReadonlyArray<Check> => {
+  const { taskNamespace, taskNetwork: { closedElsewhere, denyPods } } = config
+  return inVain.length === 0 ? [] : [
+    check(checkNames.inVain)(
+      closedElsewhere || denyPods ? "failed" : "warning",
+      `${
+        policiesNamed(taskNamespace, [metadataPolicyName(config)])
+      } lets tasks out to all but metadata services, and policies add up, so that beside it these close nothing to them: ${
+        policiesNamed(taskNamespace, inVain)
+      }; take component restrict-metadata out, or restrictMetadataService: true, and where they close all egress give task.networkPolicy.closedElsewhere: true`
+    )
+  ]
 }
 
 const openPorts = ({ taskNetwork: { apiServerPorts } }: ResolvedConfig): string => `ports ${apiServerPorts.join(" and ")}`
@@ -291,7 +325,7 @@ export const nothingStarted = ({ taskNamespace }: ResolvedConfig): Check =>
   )
 
 /** Returns the checks of the network. `apiServer` is what every worker has to reach. */
-export const networkChecks = ({ apiServer, found, ...given }: Pick<Judged, "config" | "isClosedElsewhere"> & {
+export const networkChecks = ({ apiServer, found, ...given }: Omit<Judged, "found" | "enforced"> & {
   readonly found: NetworkFindings
   readonly apiServer: ReadonlyArray<ProbeTarget>
 }): ReadonlyArray<Check> => {
@@ -306,6 +340,7 @@ export const networkChecks = ({ apiServer, found, ...given }: Pick<Judged, "conf
         return [metadataServices(judged), otherPods(judged, found), needs(judged, apiServer)]
       }
     }),
-    ingress(given.config, found, enforced)
+    ingress({ ...given, enforced }, found),
+    ...closingInVain(given.config, given.inVain)
   ]
 }

@@ -53,6 +53,9 @@ const ofComponents = ({ name }: ResolvedConfig, components: ReadonlyArray<"contr
   ]
 })
 
+/** The name of the policy that opens all but metadata services. */
+export const metadataPolicyName = ({ name }: ResolvedConfig): string => `${name}-metadata-service`
+
 /**
  * The names, after the installation's name, of the policies that open all but what they deny: beside policies that close all egress they
  * would open the rest.

@@ -1,8 +1,8 @@
 // The Pods and NetworkPolicies with which the doctor finds out what the network really enforces, and what a task's Pod reaches.
 // Invariant: the Pods pass Pod Security "restricted", have no token and end by themselves, and the controller never sees them.
-// Used by cli/doctor/doctor-network.ts and core/doctor/network.ts.
-import type { V1NetworkPolicy, V1Pod } from "@kubernetes/client-node"
-import { Record } from "effect"
+// Used by cli/doctor/doctor-network.ts, cli/doctor/doctor-left.ts and core/doctor/network.ts.
+import type { V1NetworkPolicy, V1NetworkPolicySpec, V1Pod } from "@kubernetes/client-node"
+import { Record, Struct } from "effect"
 import type { ProbeTarget } from "../../schema/kubernetes/probe.ts"
 import { selectorLabels } from "../manifest/labels.ts"
 import { podSettings } from "../manifest/pod-settings.ts"
@@ -11,8 +11,8 @@ import type { ResolvedConfig } from "../resolve/resolve.ts"
 export type Listener = "listener" | "task-listener"
 
 /**
- * The listeners wait for connections. `open` may reach them whatever other policies say of its egress, and `closed` may reach nothing: only
- * both together prove anything. `task` and `task-listener` have the labels by which network policies select the Pods of tasks. All have the
+ * The listeners wait for connections, the first from everybody whatever other policies say. `open` may reach others whatever they say, and
+ * `closed` may reach nothing: only both together prove anything. `task` and `task-listener` have the labels by which network policies select the Pods of tasks. All have the
  * annotations of these, by which others put a proxy into a Pod or connect it to another network.
  */
 export type Probe = Listener | "open" | "closed" | "task"
@@ -20,7 +20,8 @@ export type Probe = Listener | "open" | "closed" | "task"
 export const listenerPort = 8083
 export const probeContainer = "probe"
 
-const doctorLabel = "scalr.io/doctor"
+/** On all objects of a doctor, with the id of its examination. */
+export const doctorLabel = "scalr.io/doctor"
 const probeLabel = "scalr.io/probe"
 
 /** How annotations begin that name a container: Kubernetes refuses them for a Pod without that container. */
@@ -72,11 +73,18 @@ export const probePod = (
   }
 }
 
+const rules = {
+  // From everybody, so that where Pods are closed to others by default only its own egress can keep one from the listener.
+  listener: { policyTypes: ["Ingress"], ingress: [{}] },
+  open: { policyTypes: ["Egress"], egress: [{}] },
+  closed: { policyTypes: ["Egress"] }
+} satisfies Partial<Record<Probe, Omit<V1NetworkPolicySpec, "podSelector">>>
+
 export const probePolicies = (
   config: ResolvedConfig,
   id: string
 ): ReadonlyArray<V1NetworkPolicy & { readonly metadata: { readonly name: string; readonly namespace: string } }> =>
-  (["open", "closed"] as const).map((probe) => ({
+  Struct.keys(rules).map((probe) => ({
     metadata: { name: nameOf(config, id, probe), namespace: config.taskNamespace, labels: ownLabels(id, probe) },
-    spec: { podSelector: { matchLabels: ownLabels(id, probe) }, policyTypes: ["Egress"], ...(probe === "open" && { egress: [{}] }) }
+    spec: { podSelector: { matchLabels: ownLabels(id, probe) }, ...rules[probe] }
   }))

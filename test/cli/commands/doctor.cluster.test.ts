@@ -13,7 +13,7 @@ import { networkPolicies, pods } from "../../../src/kubernetes/kinds.ts"
 import type { KubernetesObject } from "../../../src/kubernetes/object.ts"
 import { Installation, installation, tokenOf } from "../../core/manifest/installed.ts"
 import { kubectl } from "../../kustomize/api-server.ts"
-import { run } from "../program.ts"
+import { run, start } from "../program.ts"
 
 const environment = { KUBECONFIG: process.env.KUBECONFIG ?? "" }
 
@@ -170,6 +170,28 @@ layer(installation(values), {
       })
     }))
 
+  it.effect("leaves nothing behind when its terminal is closed while its Pods try the network", () =>
+    Effect.gen(function*() {
+      const { config: { namespace, taskNamespace } } = yield* Installation
+      const kubernetes = yield* Kubernetes
+      const left = Effect.map(
+        Effect.all(
+          [pods, networkPolicies].map((kind) => kubernetes.list(kind, { namespace: taskNamespace, labelSelector: "scalr.io/doctor" }))
+        ),
+        (pages) => pages.flatMap(({ items }) => items).filter(({ metadata }) => metadata.deletionTimestamp === undefined).length
+      )
+      const until = (number: number) => Effect.repeat(left, { until: (_) => _ === number, schedule: Schedule.spaced("50 millis") })
+      const { child } = yield* start("script", [
+        "--quiet",
+        "--command",
+        `exec "${process.execPath}" src/main.ts doctor --namespace ${namespace}`,
+        "/dev/null"
+      ], { ...environment, TERM: "xterm" })
+      yield* until(5) // no kubelet lets the listeners run
+      child.kill("SIGKILL")
+      expect(yield* until(0)).toBe(0)
+    }).pipe(Effect.scoped), 60_000)
+
   describe("of somebody who may not do it all", () => {
     /** The environment of an account that may get the values, and nothing else. */
     const examiner = Effect.gen(function*() {
@@ -237,7 +259,8 @@ layer(installation(values), {
       const found = yield* Effect.scoped(examineNetwork(config, apiServer))
       return Option.match(found, {
         onNone: () => [],
-        onSome: (found) => networkChecks({ config, found, apiServer, isClosedElsewhere: false }).map(({ outcome }) => outcome)
+        onSome: (found) =>
+          networkChecks({ config, found, apiServer, isClosedElsewhere: false, letIn: [], inVain: [] }).map(({ outcome }) => outcome)
       })
     }, Effect.scoped)
 

@@ -8,6 +8,7 @@ import {
   networkChecks,
   type NetworkFindings,
   nothingStarted,
+  type PoliciesRead,
   told
 } from "../../../src/core/doctor/network.ts"
 import type { Finding } from "../../../src/schema/kubernetes/probe.ts"
@@ -16,6 +17,8 @@ import { configOf } from "../configs.ts"
 const listener = { address: "10.0.0.7", port: 8083 }
 const taskListener = { address: "10.0.0.9", port: 8083 }
 const apiServer = [{ address: "kubernetes.default.svc", port: 443 }]
+/** What is read where there are no policies but those of the values. */
+const read: PoliciesRead = { isClosedElsewhere: false, letIn: [], inVain: [] }
 const both = (reached: boolean) => ({ first: reached, last: reached })
 
 interface Seen {
@@ -127,7 +130,7 @@ const says = {
 type Said = { readonly [Check in keyof typeof says]: keyof (typeof says)[Check] }
 
 const said = (values: object, found: NetworkFindings, isClosedElsewhere = false) => {
-  const checks = networkChecks({ config: configOf(values), found, apiServer, isClosedElsewhere })
+  const checks = networkChecks({ config: configOf(values), found, apiServer, ...read, isClosedElsewhere })
   const [policies, metadata, otherPods, needed] = checks.map(({ message, outcome }) => `${outcome}: ${message}`)
   return { policies, metadata, otherPods, needed }
 }
@@ -357,12 +360,29 @@ describe("what connects to a task", () => {
   const shut = { ...walled, task: { networkPolicy: { denyIngress: true } } }
   const untried =
     "unknown: nobody could try to connect to a Pod like a task's, or that one ended meanwhile; see the events of the doctor's Pods while they run, and try again"
-  it.each<{ given: string; values: object; seen: Seen; says: string; is: Isolation }>([
+  it.each<{ given: string; values: object; seen: Seen; letIn?: ReadonlyArray<string>; says: string; is: Isolation }>([
+    {
+      given: "nobody who tries, but somebody else by a policy, against the values",
+      values: shut,
+      seen: {},
+      letIn: ["monitoring", "more"],
+      says:
+        "failed: though task.networkPolicy.denyIngress is true, others are let in to tasks by NetworkPolicy agent-job/monitoring, NetworkPolicy agent-job/more; policies add up, so remove that, or let its podSelector leave tasks out",
+      is: "refuted"
+    },
+    {
+      given: "nobody who tries, but somebody else by a policy, of which the values say nothing",
+      values: walled,
+      seen: {},
+      letIn: ["monitoring"],
+      says: "ok: no other Pod of its namespace connects to one like a task's",
+      is: "proven"
+    },
     {
       given: "nobody, and values that want it so",
       values: shut,
       seen: {},
-      says: "ok: no other Pod connects to one like a task's, and policies are enforced",
+      says: "ok: no other Pod of its namespace connects to one like a task's, no policy lets others in, and policies are enforced",
       is: "proven"
     },
     {
@@ -396,7 +416,7 @@ describe("what connects to a task", () => {
       given: "nobody, where it is not known whether anything is enforced",
       values: shut,
       seen: { open: both(false) },
-      says: "unknown: no other Pod connects to one like a task's, but it is not proven that policies are enforced",
+      says: "unknown: no other Pod of its namespace connects to one like a task's, but it is not proven that policies are enforced",
       is: "unknown"
     },
     {
@@ -410,14 +430,40 @@ describe("what connects to a task", () => {
       given: "nobody, of which the values say nothing",
       values: walled,
       seen: {},
-      says: "ok: no other Pod connects to one like a task's",
+      says: "ok: no other Pod of its namespace connects to one like a task's",
       is: "proven"
     }
-  ])("is $given, so that its isolation is $is", ({ is, says, seen: what, values }) => {
-    const checks = networkChecks({ config: configOf(values), found: seen(what), apiServer, isClosedElsewhere: false })
+  ])("is $given, so that its isolation is $is", ({ is, letIn = [], says, seen: what, values }) => {
+    const checks = networkChecks({ config: configOf(values), found: seen(what), apiServer, ...read, letIn })
     const [told] = checks.filter(({ name }) => name === "tasks are closed to other Pods")
     expect([`${told?.outcome}: ${told?.message}`, isolationBy(checks)]).toEqual([says, is])
   })
+})
+
+describe("policies of egress beside the one that opens all but metadata services", () => {
+  const says =
+    "NetworkPolicy agent-job/agent-job-metadata-service lets tasks out to all but metadata services, and policies add up, so that beside it these close nothing to them: NetworkPolicy agent-job/theirs, NetworkPolicy agent-job/more; take component restrict-metadata out, or restrictMetadataService: true, and where they close all egress give task.networkPolicy.closedElsewhere: true"
+  const told = (values: object, inVain: ReadonlyArray<string>) => {
+    const checks = networkChecks({
+      config: configOf(values),
+      found: seen({ pods: false }),
+      apiServer,
+      ...read,
+      isClosedElsewhere: true,
+      inVain
+    })
+    const found = checks.filter(({ name }) => name === "egress policies close what they say").map((
+      { message, outcome }
+    ) => [outcome, message])
+    return { found, is: isolationBy(checks) }
+  }
+  it.each<{ given: string; values: object; outcome: string; is: Isolation }>([
+    { given: "a warning where the values promise no more", values: walled, outcome: "warning", is: "proven" },
+    { given: "a failure where the values promise that all egress is closed", values: closed, outcome: "failed", is: "refuted" },
+    { given: "a failure where the values promise that other Pods are closed", values: denying, outcome: "failed", is: "refuted" }
+  ])("are $given", ({ is, outcome, values }) => expect(told(values, ["theirs", "more"])).toEqual({ found: [[outcome, says]], is }))
+
+  it("are not spoken of where there are none", () => expect(told(walled, [])).toEqual({ found: [], is: "proven" }))
 })
 
 describe("the server of agent.url", () => {
@@ -436,6 +482,7 @@ describe("the server of agent.url", () => {
       config: configOf(given),
       found: { ...found, reports: { ...found.reports, task } },
       apiServer,
+      ...read,
       isClosedElsewhere: true
     })
     return { needed: checks.find(({ name }) => name === "tasks reach what they need"), proof: isolationBy(checks) }
@@ -485,7 +532,7 @@ describe("the server of agent.url", () => {
 
 describe("the isolation of tasks", () => {
   const isolation = (values: object, what?: Seen, elsewhere = false) =>
-    isolationBy(networkChecks({ config: configOf(values), found: seen(what), apiServer, isClosedElsewhere: elsewhere }))
+    isolationBy(networkChecks({ config: configOf(values), found: seen(what), apiServer, ...read, isClosedElsewhere: elsewhere }))
   it.each<{ given: string; values: object; seen?: Seen; elsewhere?: boolean; is: Isolation }>([
     { given: "policies that are enforced, and metadata that they close", values: walled, is: "proven" },
     { given: "no policy", values: {}, is: "refuted" },
@@ -524,6 +571,6 @@ describe("the isolation of tasks", () => {
   it("is unknown where the probe of tasks did not tell", () => {
     const found = seen()
     const untold = { ...found, reports: { ...found.reports, task: Option.none() } }
-    expect(isolationBy(networkChecks({ config: configOf(walled), found: untold, apiServer, isClosedElsewhere: false }))).toBe("unknown")
+    expect(isolationBy(networkChecks({ config: configOf(walled), found: untold, apiServer, ...read }))).toBe("unknown")
   })
 })

@@ -1,7 +1,8 @@
 // The doctor's Pods, which say something of a task's Pod only as far as whatever watches for Pods makes no difference between them.
 import { expect, it } from "@effect/vitest"
+import type { V1NetworkPolicySpec } from "@kubernetes/client-node"
 import { job } from "../../../src/core/manifest/job.ts"
-import { listenerPort, probePod } from "../../../src/core/network/probe.ts"
+import { listenerPort, probePod, probePolicies } from "../../../src/core/network/probe.ts"
 import { configOf, taskOf } from "../configs.ts"
 
 it.each(["listener", "task-listener", "open", "closed", "task"] as const)(
@@ -35,3 +36,13 @@ it("only the Pods that listen have a readiness probe, by which the kubelet tells
 
 it("a probe's Pod has no annotations where the values give none", () =>
   expect(probePod(configOf(), "id", "task", []).metadata).not.toHaveProperty("annotations"))
+
+it("the doctor lets everybody in to its listener, and nobody in to the one like a task's: what keeps a Pod from the first is then its egress", () => {
+  const letsIn = ({ ingress = [], policyTypes = [] }: V1NetworkPolicySpec) => policyTypes.includes("Ingress") && ingress.length > 0
+  const opened = probePolicies(configOf(), "id").flatMap(({ spec }) => spec !== undefined && letsIn(spec) ? [spec] : [])
+  expect(opened).toEqual([{
+    podSelector: { matchLabels: { "scalr.io/doctor": "id", "scalr.io/probe": "listener" } },
+    policyTypes: ["Ingress"],
+    ingress: [{}]
+  }])
+})

@@ -1,7 +1,8 @@
-// When NetworkPolicies count as closing all egress of the tasks' namespace: policies add up, so one can open what another closes.
+// When NetworkPolicies count as closing all egress of the tasks' namespace, which of them let others in to tasks, and which close nothing: policies
+// add up, so one can open what another closes.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { isClosedWhole } from "../../../src/cli/doctor/doctor-egress.ts"
+import { readPolicies } from "../../../src/cli/doctor/doctor-policies.ts"
 import { taskLabels } from "../../../src/core/manifest/labels.ts"
 import { everywhere, internet } from "../../../src/core/network/network-addresses.ts"
 import { networkPolicies } from "../../../src/core/network/network-policy.ts"
@@ -18,10 +19,11 @@ const on = (port: object) => ({ ...to("0.0.0.0/0"), ports: [port] })
 
 const config = configOf({ task: { podLabels: { team: "a" } } }, { namespace: "agent-job" })
 const labelsOfTask = taskLabels(taskOf({ stage: "apply" }), config, {})
-const isClosedBy = (config: ResolvedConfig, ...policies: ReadonlyArray<object>) =>
-  against(isClosedWhole(config), {
+const readOf = (config: ResolvedConfig, ...policies: ReadonlyArray<object>) =>
+  against(readPolicies(config), {
     [`/apis/networking.k8s.io/v1/namespaces/${config.taskNamespace}/networkpolicies`]: list(...policies)
   })
+const isClosedBy = (...given: Parameters<typeof readOf>) => Effect.map(readOf(...given), ({ isClosedElsewhere }) => isClosedElsewhere)
 const isClosed = (...policies: ReadonlyArray<object>) => isClosedBy(config, ...policies)
 
 describe("the egress of the tasks' namespace", () => {
@@ -108,11 +110,79 @@ describe("the egress of the tasks' namespace", () => {
       })
   )
 
-  it.live.each([{ podSelector: "all" }, ...["all", "10.0.0.0", "10.0.0.0/33", "010.0.0.0/8"].map((cidr) => ofAll(to(cidr)).spec)])(
+  it.live.each([
+    { podSelector: "all" },
+    { podSelector: {}, ingress: "all" },
+    ...["all", "10.0.0.0", "10.0.0.0/33", "010.0.0.0/8"].map((cidr) => ofAll(to(cidr)).spec)
+  ])(
     "is unknown where a policy has a shape that is not known: %j",
     (spec) =>
       Effect.gen(function*() {
         expect(yield* Effect.flip(isClosed(closed, policy(spec)))).toMatchObject({ _tag: "Malformed" })
       })
   )
+})
+
+describe("the policies that let others in to tasks", () => {
+  const ingress = (podSelector: object, ...ingress: ReadonlyArray<object>) => policy({ podSelector, policyTypes: ["Ingress"], ingress })
+  const fromMonitoring = { from: [{ namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": "monitoring" } } }] }
+  const ofTasks = { matchLabels: { "app.kubernetes.io/component": "task" } }
+
+  it.live.each<{ which: string; policy: object; lets: boolean }>([
+    { which: "one of all Pods that lets somebody in", policy: ingress({}, fromMonitoring), lets: true },
+    { which: "one of the Pods of tasks that lets somebody in", policy: ingress(ofTasks, fromMonitoring), lets: true },
+    {
+      which: "one of the Pods of a workspace that lets everybody in",
+      policy: ingress({ matchLabels: { "scalr.io/workspace": "w" } }, {}),
+      lets: true
+    },
+    {
+      which: "one of ingress and egress",
+      policy: policy({ podSelector: {}, policyTypes: ["Ingress", "Egress"], ingress: [{}] }),
+      lets: true
+    },
+    { which: "one of other Pods", policy: ingress({ matchLabels: { app: "x" } }, {}), lets: false },
+    { which: "one that lets nobody in", policy: ingress({}), lets: false },
+    { which: "one without rules", policy: policy({ podSelector: {}, policyTypes: ["Ingress"] }), lets: false },
+    { which: "one of egress", policy: ofAll({}), lets: false }
+  ])("$which: $lets", ({ lets, policy }) =>
+    Effect.gen(function*() {
+      expect((yield* readOf(config, policy)).letIn).toEqual(lets ? ["p"] : [])
+    }))
+
+  it.live("are none of those of the values", () =>
+    Effect.gen(function*() {
+      const given = configOf({ task: { networkPolicy: { denyIngress: true, denyPods: true } } }, { namespace: "agent-job" })
+      expect((yield* readOf(given, ...networkPolicies(given).map((_) => policy(_.spec ?? {})))).letIn).toEqual([])
+    }))
+})
+
+describe("the policies of egress that close nothing, since beside them one opens all but metadata services to tasks", () => {
+  const named = (name: string, { spec }: { readonly spec: object }) => ({ ...policy(spec), metadata: { ...policy({}).metadata, name } })
+  const identity = { task: { networkPolicy: { cloudIdentity: "gke" } } }
+  const given = configOf({ restrictMetadataService: true, ...identity }, { namespace: "agent-job" })
+  const ours = networkPolicies(given).map(({ metadata, spec }) => named(metadata?.name ?? "", { spec: spec ?? {} }))
+  const inVain = (...policies: ReadonlyArray<object>) => Effect.map(readOf(given, ...policies), (_) => _.inVain)
+
+  it.live.each<{ which: string; policy: { readonly spec: object }; closes: boolean }>([
+    { which: "one that closes all egress", policy: closed, closes: false },
+    { which: "one that allows a network", policy: ofAll(to("10.0.0.0/8")), closes: false },
+    { which: "one that allows the internet", policy: ofAll({ to: internet([]) }), closes: false },
+    { which: "one that allows Pods", policy: ofAll({ to: [{ podSelector: {} }] }), closes: false },
+    { which: "one of the Pods of tasks", policy: ofSome({ matchLabels: { "app.kubernetes.io/component": "task" } }), closes: false },
+    { which: "one of other Pods", policy: ofSome({ matchLabels: { app: "x" } }), closes: true },
+    { which: "one that opens a metadata service, which is meant to add", policy: ofAll(to("169.254.169.254/32")), closes: true },
+    { which: "one of ingress", policy: policy({ podSelector: {}, policyTypes: ["Ingress"] }), closes: true }
+  ])("are not spoken of as such without it; and with it, $which closes something: $closes", ({ closes, policy }) =>
+    Effect.gen(function*() {
+      expect(yield* inVain(...ours, named("theirs", policy))).toEqual(closes ? [] : ["theirs"])
+      expect(yield* inVain(named("theirs", policy))).toEqual([])
+    }))
+
+  it.live("are none where that one is of the controller alone, as with denyPods", () =>
+    Effect.gen(function*() {
+      const config = configOf({ restrictMetadataService: true, task: { networkPolicy: { denyPods: true } } }, { namespace: "agent-job" })
+      const policies = networkPolicies(config).map(({ metadata, spec }) => named(metadata?.name ?? "", { spec: spec ?? {} }))
+      expect((yield* readOf(config, ...policies, named("theirs", closed))).inVain).toEqual([])
+    }))
 })

@@ -1,10 +1,12 @@
-// Finds out whether NetworkPolicies close all egress of the tasks' namespace, as component restricted-egress does.
-// Invariant: policies add up, so one that allows the Pod of any task a metadata service opens what all others close.
+// Reads the NetworkPolicies of the tasks' namespace: whether they close all egress, which of them close nothing, and which let others in.
+// Invariant: policies add up, so one that selects the Pod of any task opens for it what all others close.
 // Used by examination.
 import { Effect, Schema, Stream } from "effect"
 import { BlockList, isIP, isIPv6 } from "node:net"
+import type { PoliciesRead } from "../../core/doctor/network.ts"
 import { labels, stageLabel, taskLabel, taskUidLabel } from "../../core/manifest/labels.ts"
-import { closedMetadata } from "../../core/network/network-addresses.ts"
+import { closedMetadata, metadataAddresses } from "../../core/network/network-addresses.ts"
+import { metadataPolicyName } from "../../core/network/network-policy.ts"
 import type { ResolvedConfig } from "../../core/resolve/resolve.ts"
 import { Kubernetes } from "../../kubernetes/client.ts"
 import type { KubernetesError } from "../../kubernetes/errors.ts"
@@ -36,9 +38,18 @@ const Rule = Schema.Struct({
   })))
 })
 const Policy = Schema.Struct({
-  spec: Schema.Struct({ podSelector: Selector, policyTypes: maybe(Schema.Array(Schema.String)), egress: maybe(Schema.Array(Rule)) })
+  metadata: Schema.Struct({ name: Schema.String }),
+  spec: Schema.Struct({
+    podSelector: Selector,
+    policyTypes: maybe(Schema.Array(Schema.String)),
+    egress: maybe(Schema.Array(Rule)),
+    ingress: maybe(Schema.Array(Schema.Unknown))
+  })
 })
+type Policy = typeof Policy.Type
 const decodePolicy = decodedAs(Policy, { verb: "list", object: "NetworkPolicies" })
+
+const nameOf = ({ metadata }: Policy): string => metadata.name
 
 const selectsAll = ({ matchExpressions = [], matchLabels = {} }: typeof Selector.Type): boolean =>
   Object.keys(matchLabels).length === 0 && matchExpressions.length === 0
@@ -92,15 +103,36 @@ const opensOneOf = (addresses: ReadonlyArray<string>) => ({ ports = [], to = [] 
     ))
 
 /** Reports whether a policy restricts the egress of all Pods of the tasks' namespace, and none opens a metadata service to a task's Pod. */
-export const isClosedWhole = Effect.fnUntraced(
-  function*(config: ResolvedConfig): Effect.fn.Return<boolean, KubernetesError, Kubernetes> {
+const isClosedWhole = (
+  egress: ReadonlyArray<Policy>,
+  isOfTasks: (policy: Policy) => boolean,
+  closed: ReadonlyArray<string>
+): boolean =>
+  egress.some(({ spec }) => selectsAll(spec.podSelector)) &&
+  !egress.some((policy) => isOfTasks(policy) && policy.spec.egress?.some(opensOneOf(closed)))
+
+/**
+ * Returns the policies that close nothing to tasks, because ours beside them opens all but metadata services. One that opens a metadata
+ * service is not among them, since it is there to add to ours.
+ */
+const closingInVain = (egressOfTasks: ReadonlyArray<Policy>, ours: string): ReadonlyArray<string> => {
+  const others = egressOfTasks.filter((policy) => nameOf(policy) !== ours)
+  return others.length === egressOfTasks.length
+    ? []
+    : others.filter(({ spec: { egress = [] } }) => !egress.some(opensOneOf(metadataAddresses))).map(nameOf)
+}
+
+export const readPolicies = Effect.fnUntraced(
+  function*(config: ResolvedConfig): Effect.fn.Return<PoliciesRead, KubernetesError, Kubernetes> {
     const found = yield* Stream.runCollect((yield* Kubernetes).listAll(networkPolicies, { namespace: config.taskNamespace }))
-    const policies = (yield* Effect.forEach(found, decodePolicy)).map(({ spec }) => spec)
-      .filter(({ policyTypes = [] }) => policyTypes.includes("Egress"))
+    const policies = yield* Effect.forEach(found, decodePolicy)
+    const ofType = (type: string) => policies.filter(({ spec: { policyTypes = [] } }) => policyTypes.includes(type))
     const ofTasks = { ...config.task.pod.labels, ...labels(config, "task") }
-    return policies.some(({ podSelector }) => selectsAll(podSelector)) &&
-      !policies.some(({ egress = [], podSelector }) =>
-        selects(podSelector, ofTasks) && egress.some(opensOneOf(closedMetadata(config.taskNetwork.cloudIdentity)))
-      )
+    const isOfTasks = ({ spec }: Policy): boolean => selects(spec.podSelector, ofTasks)
+    return {
+      isClosedElsewhere: isClosedWhole(ofType("Egress"), isOfTasks, closedMetadata(config.taskNetwork.cloudIdentity)),
+      letIn: ofType("Ingress").filter(({ spec: { ingress = [] } }) => ingress.length > 0).filter(isOfTasks).map(nameOf),
+      inVain: closingInVain(ofType("Egress").filter(isOfTasks), metadataPolicyName(config))
+    }
   }
 )
