@@ -1,9 +1,8 @@
 // The identities of tasks: the service accounts that the Pods of some workspaces and stages have instead of the one of all tasks.
-// Invariant: none is the account of a controller or of all tasks, each is named once, and there is none of which one before it takes everything.
-// Used by schema/values/value-sections, schema/values/value-rules and core/resolve/resolve.
+// Invariant: none has a name that Kubernetes, a controller or all tasks have for an account, as far as its form shows.
+// Used by schema/values/value-sections, schema/values/identity-rules and core/resolve/resolve.
 import { Schema } from "effect"
 import { Subdomain } from "../names.ts"
-import type { Rule } from "./contradiction.ts"
 import { Annotations, Labels } from "./pod-values.ts"
 import { value } from "./value.ts"
 
@@ -23,7 +22,7 @@ const notOurs = Schema.isPattern(/^(?!(default|agent-job|.*-tasks?)$)/u, {
     "no account that Kubernetes or agent-job has itself: neither default nor agent-job, nor a name that ends in -task or -tasks; choose another"
 })
 
-const stages = ["plan", "apply", "destroy"] as const
+export const stages = ["plan", "apply", "destroy"] as const
 
 const Identity = Schema.Struct({
   name: Subdomain.annotate({ description: "The service account, in the tasks' namespace." }).check(notOurs),
@@ -46,30 +45,3 @@ export const identities = value(
   [],
   "Service accounts for the Pods of some workspaces and stages, each as name, workspaces (names, or the beginning of names and *), stages (none: all), create, annotations and labels; the first that fits a task counts, and tasks that none fits have the account of all tasks."
 )
-
-type Part = Pick<Identity, "stages" | "workspaces">
-
-/** Reports whether each task that `part` fits is one that `whole` fits. */
-const isWithin = (part: Part, whole: Part): boolean =>
-  (part.stages.length === 0 ? stages : part.stages).every((stage) => whole.stages.length === 0 || whole.stages.includes(stage)) &&
-  part.workspaces.every((pattern) => whole.workspaces.some((_) => _.endsWith("*") ? pattern.startsWith(_.slice(0, -1)) : pattern === _))
-
-/** Finds identities named twice, of which one before takes everything, or that have the name that the values give the controller's account. */
-export const identitiesAreApart: Rule = ({ fullnameOverride, serviceAccount, task: { identities } }) =>
-  identities.flatMap((identity, index) => {
-    const { name } = identity
-    const path = ["task", "identities", index]
-    const before = identities.slice(0, index)
-    const whole = before.find((_) => isWithin(identity, _))
-    return [
-      name === (serviceAccount.name || fullnameOverride) &&
-      { path: [...path, "name"], issue: `"${name}" is the controller's account, whose rights no task may have; choose another name` },
-      before.some((_) => _.name === name) &&
-      { path: [...path, "name"], issue: `"${name}" is there already; give that one these workspaces too, or choose another name` },
-      whole !== undefined && whole.name !== name &&
-      {
-        path,
-        issue: `no task ever has it, since "${whole.name}" before it takes all of its workspaces and stages; put it before that one`
-      }
-    ]
-  })

@@ -4,7 +4,7 @@
 import { isTree, type Path } from "../document/layers.ts"
 import { isCidr } from "../ip-address.ts"
 import type { Contradiction, Rule } from "./contradiction.ts"
-import { identitiesAreApart } from "./identities.ts"
+import { identitiesAreApart } from "./identity-rules.ts"
 import { contextsOf, orAgents, resourcesOf } from "./our-containers.ts"
 import { podRules } from "./pod-rules.ts"
 import { mirrorHost } from "./provider-mirrors.ts"
