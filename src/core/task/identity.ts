@@ -2,7 +2,7 @@
 // A cloud gives its rights by this account. The values alone choose it, and nothing that a task says beside its workspace and its stage.
 // Used by core/manifest/pod, and wherever the accounts of tasks are meant together.
 import type { AgentTaskSpec } from "../../schema/task/agent-task.ts"
-import type { Identity } from "../../schema/values/identities.ts"
+import { type Identity, isFor } from "../../schema/values/identities.ts"
 
 export interface TaskAccounts {
   /** The account of the tasks that no identity fits. */
@@ -11,16 +11,11 @@ export interface TaskAccounts {
   readonly identities?: ReadonlyArray<Pick<Identity, "name" | "stages" | "workspaces">>
 }
 
-const fits = (pattern: string, name: string): boolean => pattern.endsWith("*") ? name.startsWith(pattern.slice(0, -1)) : name === pattern
-
 /** Returns the name of the account with which the Pod of a task runs. */
 export const accountOf = (
   { stage, workspace }: Pick<AgentTaskSpec, "stage" | "workspace">,
   { identities = [], taskAccountName }: TaskAccounts
-): string =>
-  identities.find(({ stages, workspaces }) =>
-    (stages.length === 0 || stages.includes(stage)) && workspaces.some((pattern) => fits(pattern, workspace))
-  )?.name ?? taskAccountName
+): string => identities.find((identity) => isFor(identity, stage, workspace))?.name ?? taskAccountName
 
 /** Returns the names of all accounts that tasks may have, that of tasks without an identity first. */
 export const accountNames = ({ identities = [], taskAccountName }: TaskAccounts): ReadonlyArray<string> => [

@@ -1,6 +1,6 @@
 // The identities of tasks: the service accounts that the Pods of some workspaces and stages have instead of the one of all tasks.
 // Invariant: none has a name that Kubernetes, a controller or all tasks have for an account, as far as its form shows.
-// Used by schema/values/value-sections, schema/values/identity-rules and core/resolve/resolve.
+// Used by schema/values/value-sections, schema/values/identity-rules, core/resolve/resolve and core/task/identity.
 import { Schema } from "effect"
 import { Subdomain } from "../names.ts"
 import { Annotations, Labels } from "./pod-values.ts"
@@ -23,6 +23,7 @@ const notOurs = Schema.isPattern(/^(?!(default|agent-job|.*-tasks?)$)/u, {
 })
 
 export const stages = ["plan", "apply", "destroy"] as const
+type Stage = (typeof stages)[number]
 
 const Identity = Schema.Struct({
   name: Subdomain.annotate({ description: "The service account, in the tasks' namespace." }).check(notOurs),
@@ -39,6 +40,11 @@ const Identity = Schema.Struct({
   labels: value(Labels, {}, "Labels of the account.")
 })
 export type Identity = typeof Identity.Type
+
+/** Reports whether an identity is for a stage of a workspace, or of all workspaces that a pattern is for. */
+export const isFor = ({ stages, workspaces }: Pick<Identity, "stages" | "workspaces">, stage: Stage, workspace: string): boolean =>
+  (stages.length === 0 || stages.includes(stage)) &&
+  workspaces.some((pattern) => pattern.endsWith("*") ? workspace.startsWith(pattern.slice(0, -1)) : workspace === pattern)
 
 export const identities = value(
   Schema.mutable(Schema.Array(Identity)),

@@ -2,14 +2,13 @@
 // Invariant: each is named once, and none is the controller's account by these values, or one of which one before it takes everything.
 // Used by schema/values/value-rules.
 import type { Rule } from "./contradiction.ts"
-import { type Identity, stages } from "./identities.ts"
+import { type Identity, isFor, stages } from "./identities.ts"
 
 type Part = Pick<Identity, "stages" | "workspaces">
 
 /** Reports whether each task that `part` fits is one that `whole` fits. */
 const isWithin = (part: Part, whole: Part): boolean =>
-  (part.stages.length === 0 ? stages : part.stages).every((stage) => whole.stages.length === 0 || whole.stages.includes(stage)) &&
-  part.workspaces.every((pattern) => whole.workspaces.some((_) => _.endsWith("*") ? pattern.startsWith(_.slice(0, -1)) : pattern === _))
+  (part.stages.length === 0 ? stages : part.stages).every((stage) => part.workspaces.every((pattern) => isFor(whole, stage, pattern)))
 
 /** Finds identities named twice, of which one before takes everything, or that have the name that the values give the controller's account. */
 export const identitiesAreApart: Rule = ({ fullnameOverride, serviceAccount, task: { identities } }) =>
