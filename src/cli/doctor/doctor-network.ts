@@ -2,7 +2,8 @@
 // Invariant: it deletes what it made, however it ends. What it could not, or was made without an answer, stays: Pods end by their deadline, and policies select no other Pods.
 // Used by examination.
 import { Effect, Option, Random, Schedule, Schema, type Scope } from "effect"
-import { type Listening, metadataTargets, type NetworkFindings, type Told, told } from "../../core/doctor/network.ts"
+import { metadataTargets } from "../../core/doctor/metadata-services.ts"
+import { type Listening, type NetworkFindings, type Told, told } from "../../core/doctor/network-findings.ts"
 import { type Listener, listenerPort, type Probe, probeContainer, probePod, probePolicies } from "../../core/network/probe.ts"
 import type { ResolvedConfig } from "../../core/resolve/resolve.ts"
 import { proven, unproven } from "../../core/scheduling/isolation.ts"

@@ -3,7 +3,7 @@
 // Used by examination.
 import { Effect, Schema, Stream } from "effect"
 import { BlockList, isIP, isIPv6 } from "node:net"
-import type { PoliciesRead } from "../../core/doctor/network.ts"
+import type { PoliciesRead } from "../../core/doctor/network-findings.ts"
 import { labels, stageLabel, taskLabel, taskUidLabel } from "../../core/manifest/labels.ts"
 import { closedMetadata, metadataAddresses } from "../../core/network/network-addresses.ts"
 import { metadataPolicyName } from "../../core/network/network-policy.ts"

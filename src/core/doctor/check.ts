@@ -1,6 +1,6 @@
 // A check of the doctor: what was looked at, how it came out, and what to do if it is not as it should be.
 // Invariant: a check has the same name whether or not its answer could be found out.
-// Used by core/doctor/network, installation and user-namespaces, and by cli/doctor.
+// Used by all of core/doctor, and by cli/doctor.
 
 /** The name of each check, which people and programs read. */
 export const checkNames = {

@@ -1,6 +1,6 @@
 // Addresses that mean the same in every cluster: metadata services of clouds, resolvers and private networks.
 // Invariant: what is denied is denied in IPv4 and IPv6, for everything but DNS where a cloud's resolver has such an address.
-// Used by core/network/network-policy, core/doctor/network, cli/doctor/doctor-policies and generate.
+// Used by core/network/network-policy, core/doctor, cli/doctor/doctor-policies and generate.
 import type { V1NetworkPolicyEgressRule, V1NetworkPolicyPeer, V1NetworkPolicyPort } from "@kubernetes/client-node"
 import { alone, isWithin, parse4 } from "../../schema/ip-address.ts"
 

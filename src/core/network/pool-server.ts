@@ -1,6 +1,6 @@
 // The server of agent.url as the network sees it: where the worker of a task connects to, and whose Pods those are inside the cluster.
 // Pure.
-// Used by core/network/network-policy, core/doctor/network, core/scheduling/isolation and cli/doctor/examination.
+// Used by core/network/network-policy, core/doctor/task-needs, core/scheduling/isolation and cli/doctor/examination.
 import type { ProbeTarget } from "../../schema/kubernetes/probe.ts"
 import { serverName } from "../manifest/server-names.ts"
 import { shortClusterHost } from "../resolve/network.ts"

@@ -2,7 +2,7 @@
 import { expect, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import { examine } from "../../../src/cli/doctor/examination.ts"
-import { metadataTargets } from "../../../src/core/doctor/network.ts"
+import { metadataTargets } from "../../../src/core/doctor/metadata-services.ts"
 import { isProven, proven } from "../../../src/core/scheduling/isolation.ts"
 import { type ProbeTarget, Targets } from "../../../src/schema/kubernetes/probe.ts"
 import { configOf } from "../../core/configs.ts"

@@ -1,16 +1,9 @@
 // What the findings of the probes mean, case by case, and when they prove isolation or speak against it.
 import { describe, expect, it } from "@effect/vitest"
 import { Option } from "effect"
-import {
-  type Isolation,
-  isolationBy,
-  metadataTargets,
-  networkChecks,
-  type NetworkFindings,
-  nothingStarted,
-  type PoliciesRead,
-  told
-} from "../../../src/core/doctor/network.ts"
+import { metadataTargets } from "../../../src/core/doctor/metadata-services.ts"
+import { type NetworkFindings, type PoliciesRead, told } from "../../../src/core/doctor/network-findings.ts"
+import { type Isolation, isolationBy, networkChecks, nothingStarted } from "../../../src/core/doctor/network.ts"
 import type { Finding } from "../../../src/schema/kubernetes/probe.ts"
 import { configOf } from "../configs.ts"
 
