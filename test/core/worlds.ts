@@ -89,7 +89,7 @@ const Seed = Schema.Struct({
   lastWords: Schema.Boolean,
   turn: Schema.Literals(["admitted", "busy", "limit", "drained", "unproven"]),
   holder: Schema.Literals(["unasked", "free", "mine", "over", "taken", "left"]),
-  refusal: Schema.Literals(["none", "QuotaExceeded", "Refused", "Forbidden", "NameHeld", "NameTaken", "Denied"]),
+  refusal: Schema.Literals(["none", "QuotaExceeded", "Refused", "Denied", "NameHeld", "NameTaken", "Invalid"]),
   deniedSeconds: Schema.Literals([0, 179, 180]),
   warning: Schema.Literals(["none", "quota", "smallQuota", "FailedCreate", "FailedMount", "FailedCreatePodSandBox", "Unhealthy"]),
   expired: Schema.Boolean,

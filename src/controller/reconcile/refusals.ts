@@ -41,12 +41,12 @@ const asOverload = ({ object, retryAfter, verb }: TooManyRequests): Refusal =>
 
 /** Returns the refusal that an error means; None if the error only means to try again. */
 const refusalOf = (error: KubernetesError): Option.Option<Refusal> => {
-  if (error._tag === "Forbidden") return Option.some(refusal(error.exceedsQuota ? "QuotaExceeded" : "Forbidden", error.message))
-  if (error._tag === "Rejected") return Option.some(refusal(error.isUnreadable ? "Denied" : "Forbidden", error.message)) // such as 400, from a webhook that denies without a code
+  if (error._tag === "Forbidden") return Option.some(refusal(error.exceedsQuota ? "QuotaExceeded" : "Denied", error.message))
+  if (error._tag === "Rejected") return Option.some(refusal(error.isUnreadable ? "Invalid" : "Denied", error.message)) // such as 400, from a webhook that denies without a code
   if (error._tag === "Unauthorized") return Option.some(refusal("Refused", error.message))
   if (error._tag === "NotFound" || error._tag === "Gone") return Option.some(asDenied(error))
   if (error._tag === "TooManyRequests") return Option.some(asOverload(error))
-  return error._tag === "Invalid" ? Option.some(refusal("Denied", error.message)) : Option.none()
+  return error._tag === "Invalid" ? Option.some(refusal("Invalid", error.message)) : Option.none()
 }
 
 /** Returns `WriteRefused` for an error that refuses to create a Job or a task, and any other error as it is. */

@@ -44,7 +44,7 @@ export const heldRefusals = () => {
       held.set(taskUid, { refusal, until: at + refusal.againInMillis })
       denied.set(taskUid, {
         millis: millis + Math.min(at - since, sameDenialMillis),
-        since: refusal.kind === "Forbidden" ? at : undefined
+        since: refusal.kind === "Denied" ? at : undefined
       })
     },
     /** Drops the task's refusal if its time is over. Reports whether it did. */

@@ -4,7 +4,7 @@
 import { Option } from "effect"
 import type { AgentTask, AgentTaskStatus } from "../../schema/task/agent-task.ts"
 import type { Artifact, FluxSource } from "../../schema/task/source.ts"
-import { isForGood, type Observed, type Refusal, waitReasonOf } from "../task/observed.ts"
+import { failureReasonOf, isForGood, type Observed, type Refusal, waitReasonOf } from "../task/observed.ts"
 import { acknowledged, isOver } from "../task/status.ts"
 import { spreadMillis } from "../text/fingerprint.ts"
 import { Action, Notice } from "./action.ts"
@@ -99,12 +99,14 @@ export const cancelAttempt: RespondTo<AgentTask> = (s, of) => ({
   status: reflected(s.observed.task, of, s.now)
 })
 
-export const tellRefusal: RespondTo<Refusal> = (s, { kind, message }) => {
-  const reason = isForGood(kind) ? kind : waitReasonOf(kind)
+export const tellRefusal: RespondTo<Refusal> = (s, refusal) => {
+  const { message } = refusal
+  const stalled = isForGood(refusal)
+  const reason = stalled ? failureReasonOf(refusal) : waitReasonOf(refusal)
   return later({
     ...unchanged(s),
     notices: [Notice.Emit({ type: "Warning", reason, message })],
-    status: unattempted(s.observed.task, { reason, message, stalled: isForGood(kind) }, s.now)
+    status: unattempted(s.observed.task, { reason, message, stalled }, s.now)
   }, lookMillis)
 }
 

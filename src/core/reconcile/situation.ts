@@ -7,7 +7,7 @@ import { mutates } from "../../schema/task/agent-task.ts"
 import { isFailure } from "../../schema/task/reason.ts"
 import { isOther, isVacant } from "../scheduling/workspace-lease.ts"
 import { isPlain, jobName } from "../task/job-name.ts"
-import { isFinal, type JobSeen, type JobWatched, type Observed, type PodSeen, SourceSeen, Turn } from "../task/observed.ts"
+import { isForGood, type JobSeen, type JobWatched, type Observed, type PodSeen, SourceSeen, Turn } from "../task/observed.ts"
 import { claimLostExitCode } from "../task/places.ts"
 import { isCalledOff, isOfNewerVersion, isOver } from "../task/status.ts"
 import type { TaskPolicy } from "../task/task-policy.ts"
@@ -113,7 +113,7 @@ export const when = {
   stopping: is((s) => isClaimed(s) && s.observed.task.spec.cancel === true),
   running: is(isClaimed),
   calledOff: is(({ observed: { task } }) => isCalledOff(task)),
-  refusedForGood: ({ observed: { refusal } }) => Option.filter(refusal, isFinal),
+  refusedForGood: ({ observed: { refusal } }) => Option.filter(refusal, isForGood),
   stuck: itsJob((s, job) => job.deleting && overdue(s, job)),
   // Once overdue, the Job evidently cannot be deleted, and the rows below decide.
   clearedAway: itsJob((s, job) => isClearedAway(s, job) && (job.deleting || !overdue(s, job, nextAfterMillis(s.observed.task.status)))),
@@ -135,7 +135,7 @@ export const when = {
   templateRefused: ({ observed: { task }, policy: { allowedKeys } }) => Option.fromUndefinedOr(templateRefusal(task, allowedKeys)),
   optionUnknown: ({ observed: { task } }) => unknownOption(task.spec.options, "controller"),
   deniedTooLong: ({ observed: { deniedMillis, refusal }, policy: { startupTimeoutSeconds } }) =>
-    Option.filter(refusal, ({ kind }) => kind === "Forbidden" && deniedMillis >= startupTimeoutSeconds * 1000),
+    Option.filter(refusal, ({ kind }) => kind === "Denied" && deniedMillis >= startupTimeoutSeconds * 1000),
   refusedForNow: ({ observed: { refusal } }) => refusal,
   waiting: ({ observed: { turn } }) => Option.liftPredicate(turn, Turn.$is("Waiting")),
   workspaceTaken: (s) => Option.filter(Option.liftPredicate(s.observed.holder, isOther), () => changes(s)),

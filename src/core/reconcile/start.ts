@@ -6,7 +6,7 @@ import { type FailureReason, Reason } from "../../schema/task/reason.ts"
 import type { Artifact } from "../../schema/task/source.ts"
 import { epochOf, nextEpoch, type Vacant } from "../scheduling/workspace-lease.ts"
 import { jobName } from "../task/job-name.ts"
-import type { FinalRefusal, JobSeen, JobWatched, Refusal } from "../task/observed.ts"
+import { failureReasonOf, type JobSeen, type JobWatched, type Refusal, type RefusalForGood } from "../task/observed.ts"
 import { spreadMillis } from "../text/fingerprint.ts"
 import { Action } from "./action.ts"
 import {
@@ -60,7 +60,7 @@ export const finishCalledOff: Respond = (s) =>
     `${s.observed.task.spec.cancel === true ? "Cancelled" : "Deleted"} before it started; nothing was run.`
   )
 
-export const finishRefused: RespondTo<FinalRefusal> = (s, { kind, message }) => ended(s, "Failed", kind, message)
+export const finishRefused: RespondTo<RefusalForGood> = (s, refusal) => ended(s, "Failed", failureReasonOf(refusal), refusal.message)
 
 export const finishInvalid: RespondTo<string> = (s, message) => ended(s, "Failed", "InvalidConfiguration", message)
 

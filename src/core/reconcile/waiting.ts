@@ -56,8 +56,8 @@ export const queueBehindHolder: RespondTo<OtherHolder> = (s, holder) => {
   return later(told, askAgainMillis)
 }
 
-export const queueRefused: RespondTo<Refusal> = (s, { againInMillis, kind, message }) =>
-  later(waitFor(s, { reason: waitReasonOf(kind) }, message), againInMillis)
+export const queueRefused: RespondTo<Refusal> = (s, refusal) =>
+  later(waitFor(s, { reason: waitReasonOf(refusal) }, refusal.message), refusal.againInMillis)
 
 /** Looks again at once, because the task's turn came too late for this pass to ask for its workspace or its source. */
 export const lookAgain: Respond = (s) => later(unchanged(s), 0)

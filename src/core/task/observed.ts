@@ -5,7 +5,7 @@ import { Data } from "effect"
 import type { Option } from "effect"
 import type { Uid } from "../../schema/names.ts"
 import type { AgentTask } from "../../schema/task/agent-task.ts"
-import type { Reason, WaitReason } from "../../schema/task/reason.ts"
+import type { FailureReason, Reason, WaitReason } from "../../schema/task/reason.ts"
 import type { Artifact } from "../../schema/task/source.ts"
 import type { StageResult } from "../../schema/task/stage-result.ts"
 import type { TaskPolicy } from "./task-policy.ts"
@@ -130,24 +130,26 @@ export const askAgainMillis = 10_000
 
 /** Why the API server refused to make the Job or the next attempt, or to write the Lease, when it was last asked. */
 export interface Refusal {
-  readonly kind: "QuotaExceeded" | "Refused" | "Forbidden" | "NameHeld" | "NameTaken" | "Denied"
+  /** "Denied" by a webhook, a policy or for want of a right, until a person mends that; "Invalid" whoever asks, and whenever. */
+  readonly kind: "QuotaExceeded" | "Refused" | "Denied" | "NameHeld" | "NameTaken" | "Invalid"
   readonly message: string
   /** Milliseconds until the API server is asked again, whatever happens meanwhile. */
   readonly againInMillis: number
 }
 
-/** Reports whether a person is needed, because the same request would be refused again. */
-export const isForGood = (kind: Refusal["kind"]): kind is "NameTaken" | "Denied" => kind === "NameTaken" || kind === "Denied"
+/** A refusal for good: the same request would be refused again. */
+export type RefusalForGood = Refusal & { readonly kind: "NameTaken" | "Invalid" }
+export const isForGood = (refusal: Refusal): refusal is RefusalForGood => refusal.kind === "NameTaken" || refusal.kind === "Invalid"
 
-/** A refusal for good. */
-export type FinalRefusal = Refusal & { readonly kind: "NameTaken" | "Denied" }
-export const isFinal = (refusal: Refusal): refusal is FinalRefusal => isForGood(refusal.kind)
+/** Returns the reason of a task that a refusal ended. */
+export const failureReasonOf = ({ kind }: RefusalForGood): FailureReason => kind === "Invalid" ? "Denied" : kind
 
 /**
- * Returns the reason that a task gives while it waits for a refusal to end. What a webhook, a policy or missing rights deny is worth
- * waiting for too, because it is accepted once a person mends that.
+ * Returns the reason that a task gives while it waits for a refusal to end. What is denied is worth waiting for too, because it is accepted
+ * once a person mends that.
  */
-export const waitReasonOf = (kind: Refusal["kind"]): WaitReason => isForGood(kind) || kind === "Forbidden" ? "Refused" : kind
+export const waitReasonOf = ({ kind }: Refusal): WaitReason =>
+  kind === "NameTaken" || kind === "Invalid" || kind === "Denied" ? "Refused" : kind
 
 /** Why a task waits, as its pool was told. */
 export interface ReportedWait {

@@ -499,7 +499,7 @@ describe("a pass that is refused its Job", () => {
   it.effect("ends a task whose Job is denied for as long as a start may take, and asks for it no more", () =>
     Effect.gen(function*() {
       let asked = 0
-      const denial = new WriteRefused({ kind: "Forbidden", message: "A webhook denied the request.", againInMillis: 10_000 })
+      const denial = new WriteRefused({ kind: "Denied", message: "A webhook denied the request.", againInMillis: 10_000 })
       const { written } = yield* driven((_, actions) =>
         Effect.suspend(() => actions.some(Action.$is("CreateJob")) ? Effect.fail((asked++, denial)) : Effect.succeedNone)
       )
@@ -598,15 +598,15 @@ describe("a pass that ends a task", () => {
         )[0] ?? 0
     )
 
-  it.effect.each(["Denied", "NameTaken"] as const)(
-    "counts the end of a task whose Job is refused for good in the very pass that asked for it: %s",
-    (kind) =>
+  it.effect.each([{ kind: "Invalid", reason: "Denied" }, { kind: "NameTaken", reason: "NameTaken" }] as const)(
+    "counts the end of a task whose Job is refused for good in the very pass that asked for it: $kind",
+    ({ kind, reason }) =>
       Effect.gen(function*() {
         const situation = "the API server refused its Job for good"
         const before = yield* endsIn(situation, "plan")
         const refusal = new WriteRefused({ kind, message: "no", againInMillis: 10_000 })
         const { written } = yield* driven((_, actions) => actions.some(Action.$is("CreateJob")) ? Effect.fail(refusal) : Effect.succeedNone)
-        expect(written).toMatchObject([{ phase: "Failed", reason: kind }])
+        expect(written).toMatchObject([{ phase: "Failed", reason }])
         expect((yield* endsIn(situation, "plan")) - before).toBe(1)
       }).pipe(Effect.scoped)
   )

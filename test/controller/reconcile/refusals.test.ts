@@ -41,24 +41,24 @@ describe("what the API server answers to a create", () => {
       kind: "QuotaExceeded",
       message: "status unknown for quota"
     },
-    { given: "of a right", answer: new Forbidden({ ...said, detail: "no such right" }), kind: "Forbidden", message: "no such right" },
+    { given: "of a right", answer: new Forbidden({ ...said, detail: "no such right" }), kind: "Denied", message: "no such right" },
     {
       given: "of a webhook that names no code",
       answer: badRequest("webhook denied the request"),
-      kind: "Forbidden",
+      kind: "Denied",
       message: "webhook denied"
     },
-    { given: "of what it cannot read", answer: badRequest(unreadable), kind: "Denied", message: "quantities must match" },
+    { given: "of what it cannot read", answer: badRequest(unreadable), kind: "Invalid", message: "quantities must match" },
     {
       given: "of a webhook that cannot read it",
       answer: badRequest(`admission webhook "w" denied the request: ${unreadable}`),
-      kind: "Forbidden",
+      kind: "Denied",
       message: "quantities must match"
     },
     {
       given: "of a rule",
       answer: new Invalid({ ...said, code: 422, detail: "spec.stage", causes: [] }),
-      kind: "Denied",
+      kind: "Invalid",
       message: "spec.stage"
     },
     { given: "of a webhook, with 401", answer: new Unauthorized({ ...said, code: 401, detail: "no" }), kind: "Refused", message: "no" },

@@ -29,17 +29,17 @@ describe("a refusal", () => {
   })
 
   it("is as the API server last gave it", () => {
-    const refused = refusedAt([0, "QuotaExceeded"], [5_000, "Denied"])
-    expect(refused.at("uid", 12_000)).toEqual(Option.some({ ...refusal("Denied"), againInMillis: 3_000 }))
+    const refused = refusedAt([0, "QuotaExceeded"], [5_000, "Invalid"])
+    expect(refused.at("uid", 12_000)).toEqual(Option.some({ ...refusal("Invalid"), againInMillis: 3_000 }))
   })
 
   it.each<{ readonly kind: Kind; readonly isPassedOver: boolean }>([
     { kind: "QuotaExceeded", isPassedOver: false },
     { kind: "Refused", isPassedOver: true },
-    { kind: "Forbidden", isPassedOver: true },
+    { kind: "Denied", isPassedOver: true },
     { kind: "NameHeld", isPassedOver: true },
     { kind: "NameTaken", isPassedOver: true },
-    { kind: "Denied", isPassedOver: true }
+    { kind: "Invalid", isPassedOver: true }
   ])("lets other tasks go first, unless they need room in the same quota: $kind", ({ isPassedOver, kind }) => {
     const refused = refusedAt([0, kind])
     expect([refused.isPassedOver("uid"), refused.isPassedOver("another")]).toEqual([isPassedOver, false])
@@ -48,28 +48,28 @@ describe("a refusal", () => {
   it("by a quota is lifted for all tasks at once, and none but those", () => {
     const refused = refusedAt([0, "QuotaExceeded"])
     refused.refuse("second", refusal("QuotaExceeded"), 0)
-    refused.refuse("third", refusal("Forbidden"), 0)
+    refused.refuse("third", refusal("Denied"), 0)
     expect([refused.liftQuota(), refused.liftQuota()]).toEqual([["uid", "second"], []])
     expect(["uid", "second", "third"].map(refused.isRefused)).toEqual([false, false, true])
   })
 })
 
 describe("the time for which a task has been denied", () => {
-  const each = (count: number, millis: number, kindOf: (index: number) => Kind = () => "Forbidden") =>
+  const each = (count: number, millis: number, kindOf: (index: number) => Kind = () => "Denied") =>
     Array.from({ length: count }, (_, index) => [index * millis, kindOf(index)] as const)
 
   it.each<{ readonly given: string; readonly asked: ReadonlyArray<readonly [number, Kind]>; readonly millis: number }>([
-    { given: "begins at the first denial", asked: [[0, "QuotaExceeded"], [10_000, "Forbidden"]], millis: 0 },
+    { given: "begins at the first denial", asked: [[0, "QuotaExceeded"], [10_000, "Denied"]], millis: 0 },
     { given: "goes on from denial to denial", asked: each(3, 10_000), millis: 20_000 },
-    { given: "goes on until the API server refuses otherwise", asked: [[0, "Forbidden"], [10_000, "Refused"]], millis: 10_000 },
+    { given: "goes on until the API server refuses otherwise", asked: [[0, "Denied"], [10_000, "Refused"]], millis: 10_000 },
     {
       given: "rests from there to the next denial, which takes nothing back",
-      asked: [[0, "Forbidden"], [10_000, "Refused"], [20_000, "QuotaExceeded"], [30_000, "Forbidden"], [40_000, "Forbidden"]],
+      asked: [[0, "Denied"], [10_000, "Refused"], [20_000, "QuotaExceeded"], [30_000, "Denied"], [40_000, "Denied"]],
       millis: 20_000
     },
     {
       given: "grows where a webhook fails each other time that it is asked",
-      asked: each(37, 10_000, (index) => index % 2 === 0 ? "Forbidden" : "Refused"),
+      asked: each(37, 10_000, (index) => index % 2 === 0 ? "Denied" : "Refused"),
       millis: 180_000
     },
     { given: "grows by a minute where denials are far apart, since others had the slot", asked: each(4, 600_000), millis: 180_000 }
@@ -79,7 +79,7 @@ describe("the time for which a task has been denied", () => {
     const refused = refusedAt(...each(2, 10_000))
     refused.countAnew("uid")
     expect([refused.deniedMillis("uid"), refused.isRefused("uid")]).toEqual([0, true])
-    refused.refuse("uid", refusal("Forbidden"), 60_000)
+    refused.refuse("uid", refusal("Denied"), 60_000)
     expect(refused.deniedMillis("uid")).toBe(0)
   })
 

@@ -88,7 +88,7 @@ describe("turns", () => {
   ])("counts anew for how long a Job is denied from when %s", (_, happens) => {
     const world = make(policy)
     world.setTask(key(0), Option.some(task(0)))
-    for (const at of [0, 60_000]) world.refuse("uid-0", { kind: "Forbidden", message: "no", againInMillis: 10_000 }, at)
+    for (const at of [0, 60_000]) world.refuse("uid-0", { kind: "Denied", message: "no", againInMillis: 10_000 }, at)
     expect(world.deniedMillis("uid-0")).toBe(60_000)
     happens(world)
     expect(world.deniedMillis("uid-0")).toBe(0)
@@ -96,7 +96,7 @@ describe("turns", () => {
 
   it("keeps no refusal of a task that went while the API server was asked", () => {
     const world = make(policy)
-    world.refuse("uid-0", { kind: "Forbidden", message: "no", againInMillis: 10_000 }, 0)
+    world.refuse("uid-0", { kind: "Denied", message: "no", againInMillis: 10_000 }, 0)
     expect(world.isRefused("uid-0")).toBe(false)
   })
 

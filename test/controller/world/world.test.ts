@@ -155,7 +155,7 @@ describe("the world", () => {
     (world, index) => world.jobNotFound(`uid-${index}`, job(index).seen.uid),
     (world) => void world.lookAtJobs()(),
     (world, index) =>
-      world.refuse(`uid-${index}`, { kind: index % 2 === 0 ? "QuotaExceeded" : "Forbidden", message: "no", againInMillis: 1 }, 0),
+      world.refuse(`uid-${index}`, { kind: index % 2 === 0 ? "QuotaExceeded" : "Denied", message: "no", againInMillis: 1 }, 0),
     (world, index) => {
       if (Option.isSome(world.task(key(index)))) world.reserve(`uid-${index}`)
     },

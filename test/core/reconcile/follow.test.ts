@@ -174,8 +174,8 @@ describe("an attempt at a new artifact", () => {
   })
 
   it.each(
-    [{ refusal: "QuotaExceeded", stalled: false }, { refusal: "Refused", stalled: false }, { refusal: "Forbidden", stalled: false }, {
-      refusal: "Denied",
+    [{ refusal: "QuotaExceeded", stalled: false }, { refusal: "Refused", stalled: false }, { refusal: "Denied", stalled: false }, {
+      refusal: "Invalid",
       stalled: true
     }, {
       refusal: "NameTaken",
@@ -186,7 +186,7 @@ describe("an attempt at a new artifact", () => {
     ({ refusal, stalled }) => {
       const world = called("infra", { ...followed, refusal })
       const { status, notices } = plan(policy, world, noon)
-      const reason = refusal === "Forbidden" ? "Refused" : refusal
+      const reason = refusal === "Denied" ? "Refused" : refusal === "Invalid" ? "Denied" : refusal
       expect(notices).toMatchObject([{ _tag: "Emit", type: "Warning", reason }])
       const said = { reason, message: "Its next attempt cannot be made. the server's words" }
       expect(status.conditions).toMatchObject([{ type: "Ready", status: "False", ...said }, {

@@ -16,7 +16,7 @@ const outlasted: AgentTaskStatus = { ...starting, reason: "QuotaExceeded", messa
 describe("a task that is over", () => {
   it.each<readonly [given: string, seed: Partial<Seed>, phase: string]>([
     ["cancelled", { life: "evicted", job: "none", pod: "none", cancel: true }, "Cancelled"],
-    ["denied", { life: "outlasted", job: "none", pod: "none", refusal: "Denied" }, "Failed"]
+    ["denied", { life: "outlasted", job: "none", pod: "none", refusal: "Invalid" }, "Failed"]
   ])("no longer says that its Job makes way, when it is %s meanwhile", (_, seed, phase) => {
     const world = worldOf({ ...plainSeed, ...seed })
     expect(world.task.status.job).toHaveProperty("replacedFor")

@@ -102,7 +102,7 @@ describe("plan", () => {
       { stage: "apply", holder: "left" },
       { job: "active" },
       { hadJob: true, maxLaunches: 1 },
-      { refusal: "Denied" },
+      { refusal: "Invalid" },
       { refusal: "QuotaExceeded" },
       { life: "claimed" },
       { life: "failed" },

@@ -410,7 +410,7 @@ const cases: ReadonlyArray<Case> = [
   },
   {
     given: "a Job that policy refused for good",
-    seed: { refusal: "Denied" },
+    seed: { refusal: "Invalid" },
     situation: "the API server refused its Job for good",
     actions: ["Emit"],
     phase: "Failed",
@@ -754,7 +754,7 @@ const cases: ReadonlyArray<Case> = [
   },
   {
     given: "an apply that has its workspace, and whose Job a webhook has denied for as long as a start may take",
-    seed: { stage: "apply", holder: "mine", life: "queued", refusal: "Forbidden", deniedSeconds: 180 },
+    seed: { stage: "apply", holder: "mine", life: "queued", refusal: "Denied", deniedSeconds: 180 },
     situation: "its Job or Lease is denied for as long as a start may take",
     actions: ["Emit"],
     phase: "Failed",
@@ -778,7 +778,7 @@ const cases: ReadonlyArray<Case> = [
   },
   {
     given: "a Job that a webhook has denied for nearly as long as a start may take",
-    seed: { refusal: "Forbidden", deniedSeconds: 179 },
+    seed: { refusal: "Denied", deniedSeconds: 179 },
     situation: "the API server refused its Job for now",
     actions: [],
     phase: "Queued",
@@ -1374,7 +1374,7 @@ describe("plan, of a start", () => {
   })
 
   it("says of a Job that was denied for too long who denied it, and what to do", () => {
-    const whole: Seed = { ...plainSeed, refusal: "Forbidden", deniedSeconds: 180 }
+    const whole: Seed = { ...plainSeed, refusal: "Denied", deniedSeconds: 180 }
     expect(plan(policyOf(whole), worldOf(whole), noon).status.message).toBe(
       "the server's words. It was denied for 180 s (task.startupTimeoutSeconds); correct that, and run the task again. Nothing was run."
     )
@@ -1471,7 +1471,7 @@ describe("plan, of one Job after another", () => {
       return plan(policyOf(whole), worldOf(whole), noon).status.launches
     }
     expect([launched({}), launched({ job: "active", jobAgeSeconds: 10 })]).toEqual([2, 2])
-    expect([launched({ maxLaunches: 1 }), launched({ refusal: "Denied" }), launched({ turn: "busy" })]).toEqual([1, 1, 1])
+    expect([launched({ maxLaunches: 1 }), launched({ refusal: "Invalid" }), launched({ turn: "busy" })]).toEqual([1, 1, 1])
   })
 
   it("counts a first launch that failed before it was told of", () => {
