@@ -1,6 +1,7 @@
 // Tells people of a task that this version does not understand, by an event, since nothing can be decided upon it and its status is a newer one's.
+// Invariant: nobody waits for the event, since the informer that finds such a task has others to tell of.
 // Used by controller/lifecycle/controller.
-import { Effect } from "effect"
+import { Effect, Queue } from "effect"
 import { Notice } from "../../core/reconcile/action.ts"
 import { whyLeftOut } from "../../core/task/left-out.ts"
 import { Kubernetes } from "../../kubernetes/client.ts"
@@ -8,11 +9,17 @@ import { currentInstant } from "../../kubernetes/clock.ts"
 import type { KubernetesObject } from "../../kubernetes/object.ts"
 import { emit } from "./event.ts"
 
-/** `identity` names this controller in events. */
+/** How many tasks may wait for their event; those that are found meanwhile have none, but their line in the log. */
+const mostWaiting = 1000
+
+/** Returns what is called with each such task. `identity` names this controller in events. */
 export const tellLeftOut = Effect.fnUntraced(function*(identity: string) {
   const kubernetes = yield* Kubernetes
-  return Effect.fnUntraced(function*(task: KubernetesObject) {
+  const found = yield* Queue.dropping<KubernetesObject>(mostWaiting)
+  const tell = Effect.fnUntraced(function*(task: KubernetesObject) {
     const notice = Notice.Emit({ type: "Warning", reason: "Refused", message: whyLeftOut(task) })
     yield* emit(kubernetes, task, notice, identity, yield* currentInstant)
   })
+  yield* Effect.forkScoped(Effect.forever(Effect.flatMap(Queue.take(found), tell)))
+  return (task: KubernetesObject) => Effect.asVoid(Queue.offer(found, task))
 })

@@ -1,23 +1,25 @@
-// A task that is left out says so itself, to those who describe it.
+// A task that is left out says so itself, to those who describe it, and nobody waits until it has.
 import { expect, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Fiber } from "effect"
 import { tellLeftOut } from "../../../src/controller/reconcile/left-out.ts"
 import { whyLeftOut } from "../../../src/core/task/left-out.ts"
 import { Kubernetes } from "../../../src/kubernetes/client.ts"
 import { events } from "../../../src/kubernetes/kinds.ts"
 import { instantCluster } from "../instant-cluster.ts"
 
+const newer = {
+  metadata: { name: "newer", namespace: "tasks", uid: "newer-uid", resourceVersion: "4" },
+  spec: { stage: "refresh" },
+  status: {}
+}
+
 it.effect("an event of a task says what is not understood of it, once", () =>
   Effect.gen(function*() {
     const { kubernetes, server } = instantCluster()
-    const newer = {
-      metadata: { name: "newer", namespace: "tasks", uid: "newer-uid", resourceVersion: "4" },
-      spec: { stage: "refresh" },
-      status: {}
-    }
     const tell = yield* Effect.provideService(tellLeftOut("me"), Kubernetes, kubernetes)
     yield* tell(newer)
     yield* tell(newer)
+    yield* Effect.yieldNow
     expect(server.all(events)).toMatchObject([{
       regarding: { kind: "AgentTask", name: "newer", namespace: "tasks", uid: "newer-uid" },
       type: "Warning",
@@ -25,4 +27,13 @@ it.effect("an event of a task says what is not understood of it, once", () =>
       note: whyLeftOut(newer),
       reportingInstance: "me"
     }])
+  }))
+
+it.effect("who tells of such a task does not wait until the API server has taken the event", () =>
+  Effect.gen(function*() {
+    const { kubernetes } = instantCluster()
+    const tell = yield* Effect.provideService(tellLeftOut("me"), Kubernetes, { ...kubernetes, create: () => Effect.never })
+    const told = yield* Effect.forkChild(Effect.andThen(tell(newer), tell(newer)), { startImmediately: true })
+    expect(told.pollUnsafe()).toBeDefined()
+    yield* Fiber.interrupt(told)
   }))
