@@ -8,15 +8,18 @@ import type { KubernetesError } from "./errors.ts"
 import { leases } from "./kinds.ts"
 import type { KubernetesObject } from "./object.ts"
 
+/** How many seconds others wait for a silent leader. */
+const leaseDurationSeconds = 15
+/** How many milliseconds a leader goes on without a renewal: well below the duration of the lease, since stopping takes time too. */
+const renewDeadlineMillis = 10_000
+/** The most milliseconds that one call may take: a call that hangs must leave time for another before the deadline. */
+const callLimitMillis = renewDeadlineMillis / 2
+
 export interface Options {
   readonly namespace: string
   readonly name: string
   /** Unique to this process: another process with the same identity would take the lease over at once. */
   readonly identity: string
-  /** How long others wait for a silent leader. Default: 15 s. */
-  readonly leaseDuration?: Duration.Input
-  /** How long a leader goes on without a renewal; must be well below `leaseDuration`, since stopping takes time too. Default: 10 s. */
-  readonly renewDeadline?: Duration.Input
   /** How often a leader renews and the others look. Default: 2 s. */
   readonly retryPeriod?: Duration.Input
   /** How long a former leader that did not give the Lease back may still be at work after another process took it. Default: not at all. */
@@ -52,7 +55,7 @@ const decodeSpec = Schema.decodeUnknownOption(Spec)
 const specOf = (lease: KubernetesObject): Spec => Option.getOrElse(decodeSpec(lease["spec"]), () => ({}))
 
 /**
- * The Lease as we last wrote it, and the time just before that write, in monotonic milliseconds: once `leaseDuration` has passed since
+ * The Lease as we last wrote it, and the time just before that write, in monotonic milliseconds: once the duration of the lease has passed since
  * then, others may take over.
  */
 interface Held {
@@ -76,18 +79,12 @@ export const make = Effect.fnUntraced(function*(
     namespace,
     name,
     identity,
-    leaseDuration = "15 seconds",
-    renewDeadline = "10 seconds",
     retryPeriod = "2 seconds",
     aftermath = 0,
     answerAnnotations = Effect.succeed
   }: Options
 ): Effect.fn.Return<Election, never, Kubernetes> {
   const kubernetes = yield* Kubernetes
-  const leaseDurationSeconds = Math.ceil(Duration.toSeconds(leaseDuration))
-  const deadlineMillis = Duration.toMillis(renewDeadline)
-  /** The most milliseconds that one call may take: a call that hangs must leave time for another before the deadline. */
-  const callLimit = deadlineMillis / 2
   /** Whether we have tried to write the lease, so that it may be ours even if no answer said so. */
   let hasTriedToWrite = false
   /** What another holder last wrote, as JSON, and when we first saw it, in monotonic milliseconds. */
@@ -140,7 +137,7 @@ export const make = Effect.fnUntraced(function*(
     const transitions = (before.leaseTransitions ?? 0) + (before.holderIdentity === identity ? 0 : 1)
     return Option.some(yield* write(replace(found.value), { acquireTime: yield* instant, leaseTransitions: transitions }))
   }).pipe(
-    Effect.timeout(callLimit),
+    Effect.timeout(callLimitMillis),
     Effect.catchTag(["Conflict", "AlreadyExists"], () => Effect.succeed(Option.none<Held>())),
     Effect.catch((error) => Effect.as(Effect.logWarning("cannot look at the lease", error.message), Option.none<Held>()))
   )
@@ -166,11 +163,11 @@ export const make = Effect.fnUntraced(function*(
 
   /** Tries until one renewal succeeds; fails with `LeaseLost` at the deadline after the last successful one. */
   const renew = Effect.fnUntraced(function*({ lease, renewedAt }: Held) {
-    const left = renewedAt + deadlineMillis - (yield* monotonicMillis)
+    const left = renewedAt + renewDeadlineMillis - (yield* monotonicMillis)
     return yield* write(replace(lease), specOf(lease)).pipe(
       Effect.catchTag("Conflict", () => Effect.flatMap(reread, (newer) => write(replace(newer), specOf(newer)))),
       Effect.catchTag("NotFound", () => new LeaseLost({ because: "it was deleted" })),
-      Effect.timeout(callLimit),
+      Effect.timeout(callLimitMillis),
       Effect.tapError((error) => Effect.logWarning("cannot renew the lease", error.message)),
       Effect.retry({ schedule: Schedule.spaced(retryPeriod), while: (error) => error._tag !== "LeaseLost" }),
       Effect.timeoutOrElse({ duration: Math.max(0, left), orElse: () => new LeaseLost({ because: "no renewal succeeded in time" }) })

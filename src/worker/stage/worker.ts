@@ -1,4 +1,4 @@
-// The worker of a Pod: claims its AgentTask, runs the stage, and reports the result on three roads.
+// The worker of a Pod: claims its AgentTask, runs the stage, and reports the result on three paths.
 // Invariant: nothing of the stage begins without the claim; after the claim there is a result, whatever stops the stage.
 // Run by the command `agent-job worker`.
 import { Cause, Context, Data, Duration, Effect, Exit, Fiber, Layer, Option, Runtime } from "effect"

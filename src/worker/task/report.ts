@@ -1,4 +1,4 @@
-// The three roads of a result: the container's termination message, the pool's server, and the status of the AgentTask.
+// The three paths of a result: the container's termination message, the pool's server, and the status of the AgentTask.
 // Invariant: no road fails because another did; no result is replaced, or written to a task that this worker has not claimed.
 // Used by worker/stage/worker.ts, last of all.
 import { Cause, type Duration, Effect, Option } from "effect"
@@ -85,7 +85,7 @@ export interface Roads {
 }
 
 /**
- * Takes all three roads, in about three minutes at most, whatever does not answer. The log goes before the pool and the status, because the
+ * Takes all three paths, in about three minutes at most, whatever does not answer. The log goes before the pool and the status, because the
  * token of the stage ends when the pool learns of the result, and the controller tells the pool as soon as the status is written.
  */
 export const report = Effect.fn("Report.result")(function*(claim: Claim, result: StageResult, { flushLog, tellPool }: Roads) {
