@@ -63,10 +63,16 @@ const troubleOf = ([name, seen]: readonly [string, ContainerSeen]): ReadonlyArra
   return []
 }
 
+/** The scheduler does not look at a gated Pod. It waits no longer than for a node, because the deadline of its Job runs meanwhile. */
+const whyUnscheduled = (said: string): string =>
+  said.includes("scheduling gates")
+    ? "The Pod is kept from all nodes by its spec.schedulingGates; see why the queue or webhook that set them does not remove them."
+    : `No node can take the Pod: ${inLine(said)}`
+
 /** Returns why the Pod has not started yet, or none if nothing keeps it. */
 export const startTrouble = (pod: PodSeen): Option.Option<Trouble> =>
   pod.unschedulable !== ""
-    ? Option.some({ reason: "Unschedulable", message: `No node can take the Pod: ${inLine(pod.unschedulable)}`, final: false })
+    ? Option.some({ reason: "Unschedulable", message: whyUnscheduled(pod.unschedulable), final: false })
     : Option.fromUndefinedOr(containers(pod).flatMap(troubleOf)[0])
 
 const tooSmall = ({ asked, quota }: TooSmall): string =>

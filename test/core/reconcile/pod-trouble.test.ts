@@ -149,6 +149,13 @@ describe("startTrouble", () => {
       reason: "Unschedulable",
       final: false,
       says: "insufficient memory"
+    },
+    {
+      given: "a scheduling gate, as Kubernetes words it, which no node can help",
+      pod: { unschedulable: "Scheduling is blocked due to non-empty scheduling gates" },
+      reason: "Unschedulable",
+      final: false,
+      says: "The Pod is kept from all nodes by its spec.schedulingGates; see why the queue or webhook that set them does not remove them."
     }
   ])("explains $given", ({ final, pod, reason, says }) => {
     const trouble = Option.getOrThrow(startTrouble({ ...healthy, ...pod }))
