@@ -177,6 +177,25 @@ export interface End {
   readonly message: string
 }
 
+/** The kubelet's words of a Pod that used more disk than a limit of its own, and which value raises that limit. No node helps such a Pod. */
+const diskLimits = [
+  { words: /^Usage of EmptyDir volume "(?:data|private)" exceeds the limit/u, next: " Raise persistence.emptyDir.sizeLimit." },
+  { words: /^Usage of EmptyDir volume .* exceeds the limit/u, next: "" },
+  {
+    words: /^Container .* exceeded its local ephemeral storage limit|^Pod ephemeral local storage usage exceeds/u,
+    next: " Raise limits.ephemeral-storage in task.runner.resources and task.worker.resources."
+  }
+]
+
+const evicted = ({ message, name, node, reason }: PodSeen): End => {
+  const said = inLine(message) || reason
+  const limit = diskLimits.find(({ words }) => words.test(said))
+  return {
+    reason: limit === undefined ? "Evicted" : "DiskFull",
+    message: `Pod ${name} was evicted from node ${node}: ${said}${limit?.next ?? ""}`
+  }
+}
+
 /** Returns why a stage ended without a result, from what is left of its Pod and Job. */
 export const endOf = (pod: Option.Option<PodSeen>, job: Option.Option<JobSeen>): End => {
   if (Option.exists(job, (_) => _.reason === "DeadlineExceeded")) {
@@ -185,7 +204,7 @@ export const endOf = (pod: Option.Option<PodSeen>, job: Option.Option<JobSeen>):
   if (Option.isNone(pod)) return { reason: "NodeLost", message: "The Pod is gone and left no result." }
   const { deleting, disruption, message, name, node, phase, reason, runner, worker } = pod.value
   if (reason === "Evicted" || reason === "Preempting" || reason === "Shutdown" || reason === "Terminated") {
-    return { reason: "Evicted", message: `Pod ${name} was evicted from node ${node}: ${inLine(message) || reason}` }
+    return evicted(pod.value)
   }
   if (phase === "Failed" && reason !== "" && Option.isNone(worker)) { // OutOfcpu, NodeShutdown, NodeAffinity …: the kubelet started nothing
     return { reason: "Evicted", message: `Pod ${name} was refused by node ${node}: ${inLine(message) || reason}` }
@@ -226,7 +245,8 @@ export const endOfStart = ({ job, pod, warning }: StartSeen): End => {
   const isOver = Option.exists(job, ({ state }) => state !== "active") || Option.exists(pod, isPodOver)
   const end = endOf(pod, job)
   const hasBegun = Option.exists(pod, ({ worker }) => Option.exists(worker, ({ state }) => state === "terminated"))
-  if (isOver && (hasBegun || (Option.isSome(pod) && hadToGo(end.reason)))) return end // whatever the Pod waited for
+  const hasGone = Option.isSome(pod) && (hadToGo(end.reason) || end.reason === "DiskFull")
+  if (isOver && (hasBegun || hasGone)) return end // whatever the Pod waited for
   return Option.match(troubleOfStart({ job, pod, warning }), {
     onNone: () => isOver ? end : { reason: "StartupTimeout", message: notTakenInTime(pod) },
     onSome: ({ message, reason }) => ({ reason: finalReason(reason), message })

@@ -353,6 +353,37 @@ describe("endOf", () => {
       .toBe(
         "Pod pod was evicted from node node: low on: memory"
       ))
+  // These are the kubelet's words, with the blank at their end.
+  it.each([
+    {
+      said: "Usage of EmptyDir volume \"data\" exceeds the limit \"20Gi\". ",
+      reason: "DiskFull",
+      next: " Raise persistence.emptyDir.sizeLimit."
+    },
+    { said: "Usage of EmptyDir volume \"scratch\" exceeds the limit \"1Gi\". ", reason: "DiskFull", next: "" },
+    {
+      said: "Container worker exceeded its local ephemeral storage limit \"1Gi\". ",
+      reason: "DiskFull",
+      next: " Raise limits.ephemeral-storage in task.runner.resources and task.worker.resources."
+    },
+    {
+      said: "Pod ephemeral local storage usage exceeds the total limit of containers 2Gi. ",
+      reason: "DiskFull",
+      next: " Raise limits.ephemeral-storage in task.runner.resources and task.worker.resources."
+    },
+    {
+      said:
+        "The node was low on resource: ephemeral-storage. Threshold quantity: 10Gi, available: 9Gi. Container runner was using 5Gi, request is 0, has larger consumption of ephemeral-storage. ",
+      reason: "Evicted",
+      next: ""
+    }
+  ])("blames an eviction on $reason, begun or not: $said", ({ next, reason, said }) => {
+    const end = { reason, message: `Pod pod was evicted from node node: ${said.trim()}${next}` }
+    const pod = { ...healthy, phase: "Failed", reason: "Evicted", message: said } as const
+    expect(endOf(Option.some(pod), Option.none())).toEqual(end)
+    const unbegun = { ...pod, install: ended("Error", 137), worker: waiting("PodInitializing"), runner: waiting("PodInitializing") }
+    expect(endOfStart({ job: Option.none(), pod: Option.some(unbegun), warning: Option.none() })).toEqual(end)
+  })
   it("says which node refused a Pod, and why", () => {
     const said = (pod: Partial<PodSeen>) => endOf(Option.some({ ...healthy, ...refused, ...pod }), Option.none()).message
     expect(said({ reason: "OutOfcpu", message: "Pod was rejected: Node didn't have enough resource: cpu." })).toBe(
