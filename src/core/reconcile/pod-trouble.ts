@@ -140,6 +140,7 @@ export const longestStartMillis = (start: StartSeen, { nodeWaitSeconds, startupT
 
 const isTerminal = ({ phase }: PodSeen): boolean => phase === "Failed" || phase === "Succeeded"
 const isRunning = (seen: Option.Option<ContainerSeen>): boolean => Option.exists(seen, (_) => _.state === "running")
+const isWaiting = (seen: Option.Option<ContainerSeen>): boolean => Option.exists(seen, (_) => _.state === "waiting")
 
 /** Reports whether the worker has ended, so that nothing claims or reports from this Pod any more. */
 export const isPodOver = (pod: PodSeen): boolean => isTerminal(pod) || Option.exists(pod.worker, (_) => _.state === "terminated")
@@ -232,13 +233,25 @@ const finalReason = (reason: Trouble["reason"]): FailureReason =>
     ? "StartupTimeout"
     : reason
 
+/** Returns the container that the kubelet is to start next. Where nothing else is known to keep it, most often its image is being pulled. */
+export const nextToStart = ({ install, isSetUp, runner, worker }: PodSeen): Option.Option<string> =>
+  isSetUp && !isRunning(install)
+    ? Option.fromUndefinedOr(Object.entries({ install, runner, worker }).find(([, seen]) => isWaiting(seen))?.[0])
+    : Option.none()
+
 /** Names the node: if it fell silent before its Pod was ready, the Pod does not show that. */
-const notTakenInTime = (pod: Option.Option<PodSeen>): string =>
-  Option.match(Option.filter(pod, ({ node }) => node !== ""), {
-    onNone: () => "The worker did not take the task within task.startupTimeoutSeconds; the events of its Job and Pod may say why.",
-    onSome: ({ name, node }) =>
-      `The worker in Pod ${name} did not take the task within task.startupTimeoutSeconds; see whether node ${node} answers, and what the events of Job and Pod say.`
+const notTakenInTime = (pod: Option.Option<PodSeen>): string => {
+  if (Option.isNone(pod) || pod.value.node === "") {
+    return "The worker did not take the task within task.startupTimeoutSeconds; the events of its Job and Pod may say why."
+  }
+  const { name, node } = pod.value
+  return Option.match(nextToStart(pod.value), {
+    onNone: () =>
+      `The worker in Pod ${name} did not take the task within task.startupTimeoutSeconds; see whether node ${node} answers, and what the events of Job and Pod say.`,
+    onSome: (container) =>
+      `Container ${container} of Pod ${name} did not start within task.startupTimeoutSeconds; if node ${node} was still pulling its image, as the events of the Pod say, raise that value, else see whether the node answers.`
   })
+}
 
 /** Returns why a stage that was not claimed is not started any more. */
 export const endOfStart = ({ job, pod, warning }: StartSeen): End => {

@@ -6,6 +6,7 @@ import {
   endOfStart,
   isEndSeen,
   isPodOver,
+  nextToStart,
   startTrouble,
   troubleOfStart,
   waitsForQuota
@@ -187,9 +188,30 @@ describe("troubleOfStart of a Pod that is set up", () => {
       const { job } = worldOf({ ...plainSeed, job: "active" })
       const reasonOfEnd = (isSetUp: boolean) => endOfStart({ job, pod: Option.some({ ...pod, isSetUp }), warning }).message
       expect(reasonOfEnd(false)).toContain("secret \"creds\" not found")
-      expect(reasonOfEnd(true)).toMatch(/^The worker in Pod pod did not take the task/u)
+      expect(reasonOfEnd(true)).toMatch(/^Container runner of Pod pod did not start/u)
     }
   )
+})
+
+describe("the container that is to start next", () => {
+  const [setUp, going, inTurn] = [{ ...healthy, isSetUp: true }, container({ state: "running" }), waiting("PodInitializing")]
+  it.each<readonly [given: string, pod: PodSeen, next: Option.Option<string>]>([
+    ["nothing has started", { ...setUp, install: inTurn, runner: inTurn, worker: inTurn }, Option.some("install")],
+    ["install is over", { ...setUp, install: ended("Completed", 0), runner: inTurn, worker: inTurn }, Option.some("runner")],
+    ["the runner runs", { ...setUp, install: ended("Completed", 0), runner: going, worker: inTurn }, Option.some("worker")],
+    ["install is at work", { ...setUp, install: going, runner: inTurn, worker: inTurn }, Option.none()],
+    ["all have started", { ...setUp, install: ended("Completed", 0) }, Option.none()],
+    ["the Pod is not set up", { ...healthy, install: inTurn, runner: inTurn, worker: inTurn }, Option.none()]
+  ])("is told where %s", (_given, pod, next) => expect(nextToStart(pod)).toEqual(next))
+
+  it("is named by a start that took too long, with what to raise if its image is slow", () =>
+    expect(
+      endOfStart({ job: Option.none(), pod: Option.some({ ...setUp, runner: inTurn, worker: inTurn }), warning: Option.none() })
+    ).toEqual({
+      reason: "StartupTimeout",
+      message:
+        "Container runner of Pod pod did not start within task.startupTimeoutSeconds; if node node was still pulling its image, as the events of the Pod say, raise that value, else see whether the node answers."
+    }))
 })
 
 describe("troubleOfStart of a message that has several lines", () => {
