@@ -146,7 +146,8 @@ describe.concurrent("a stage", () => {
     const { code, stdout } = await command.ended
     assert.strictEqual(code, 1)
     assertOneInterrupt(stdout)
-    const message = "The Pod had to leave its node during tofu apply, which was interrupted; what it had made is in the state."
+    const message =
+      "The Pod had to leave its node during tofu apply, which was interrupted; what it had made is in the state. If the Pod's events name a limit of its disk, raise that one, most often persistence.emptyDir.sizeLimit."
     assert.deepInclude((await untilFinal(id)).stages[1]?.result, { outcome: "failed", reason: "Evicted", message, statePushed: true })
     const { status } = await untilOver(`${id}-apply`)
     assert.deepInclude(status, { phase: "Failed", reason: "Evicted", message, launches: 1 })

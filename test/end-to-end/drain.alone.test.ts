@@ -73,7 +73,8 @@ describe.runIf(ownNode)("kubectl drain", () => {
     assert.deepInclude(again.stages[0]?.result, {
       outcome: "failed",
       reason: "Evicted",
-      message: "The Pod had to leave its node during tofu init; nothing was changed."
+      message:
+        "The Pod had to leave its node during tofu init; nothing was changed. If the Pod's events name a limit of its disk, raise that one, most often persistence.emptyDir.sizeLimit."
     })
     assert.deepInclude(again.stages[1], { stage: "plan", attempt: 2 })
 

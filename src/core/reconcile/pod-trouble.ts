@@ -63,10 +63,16 @@ const troubleOf = ([name, seen]: readonly [string, ContainerSeen]): ReadonlyArra
   return []
 }
 
+/** The scheduler does not look at a gated Pod. It waits no longer than for a node, because the deadline of its Job runs meanwhile. */
+const whyUnscheduled = (said: string): string =>
+  said.includes("scheduling gates")
+    ? "The Pod is kept from all nodes by its spec.schedulingGates; see why the queue or webhook that set them does not remove them."
+    : `No node can take the Pod: ${inLine(said)}`
+
 /** Returns why the Pod has not started yet, or none if nothing keeps it. */
 export const startTrouble = (pod: PodSeen): Option.Option<Trouble> =>
   pod.unschedulable !== ""
-    ? Option.some({ reason: "Unschedulable", message: `No node can take the Pod: ${inLine(pod.unschedulable)}`, final: false })
+    ? Option.some({ reason: "Unschedulable", message: whyUnscheduled(pod.unschedulable), final: false })
     : Option.fromUndefinedOr(containers(pod).flatMap(troubleOf)[0])
 
 const tooSmall = ({ asked, quota }: TooSmall): string =>
@@ -134,6 +140,7 @@ export const longestStartMillis = (start: StartSeen, { nodeWaitSeconds, startupT
 
 const isTerminal = ({ phase }: PodSeen): boolean => phase === "Failed" || phase === "Succeeded"
 const isRunning = (seen: Option.Option<ContainerSeen>): boolean => Option.exists(seen, (_) => _.state === "running")
+const isWaiting = (seen: Option.Option<ContainerSeen>): boolean => Option.exists(seen, (_) => _.state === "waiting")
 
 /** Reports whether the worker has ended, so that nothing claims or reports from this Pod any more. */
 export const isPodOver = (pod: PodSeen): boolean => isTerminal(pod) || Option.exists(pod.worker, (_) => _.state === "terminated")
@@ -171,6 +178,25 @@ export interface End {
   readonly message: string
 }
 
+/** The kubelet's words of a Pod that used more disk than a limit of its own, and which value raises that limit. No node helps such a Pod. */
+const diskLimits = [
+  { words: /^Usage of EmptyDir volume "(?:data|private)" exceeds the limit/u, next: " Raise persistence.emptyDir.sizeLimit." },
+  { words: /^Usage of EmptyDir volume .* exceeds the limit/u, next: "" },
+  {
+    words: /^Container .* exceeded its local ephemeral storage limit|^Pod ephemeral local storage usage exceeds/u,
+    next: " Raise limits.ephemeral-storage in task.runner.resources and task.worker.resources."
+  }
+]
+
+const evicted = ({ message, name, node, reason }: PodSeen): End => {
+  const said = inLine(message) || reason
+  const limit = diskLimits.find(({ words }) => words.test(said))
+  return {
+    reason: limit === undefined ? "Evicted" : "DiskFull",
+    message: `Pod ${name} was evicted from node ${node}: ${said}${limit?.next ?? ""}`
+  }
+}
+
 /** Returns why a stage ended without a result, from what is left of its Pod and Job. */
 export const endOf = (pod: Option.Option<PodSeen>, job: Option.Option<JobSeen>): End => {
   if (Option.exists(job, (_) => _.reason === "DeadlineExceeded")) {
@@ -179,7 +205,7 @@ export const endOf = (pod: Option.Option<PodSeen>, job: Option.Option<JobSeen>):
   if (Option.isNone(pod)) return { reason: "NodeLost", message: "The Pod is gone and left no result." }
   const { deleting, disruption, message, name, node, phase, reason, runner, worker } = pod.value
   if (reason === "Evicted" || reason === "Preempting" || reason === "Shutdown" || reason === "Terminated") {
-    return { reason: "Evicted", message: `Pod ${name} was evicted from node ${node}: ${inLine(message) || reason}` }
+    return evicted(pod.value)
   }
   if (phase === "Failed" && reason !== "" && Option.isNone(worker)) { // OutOfcpu, NodeShutdown, NodeAffinity …: the kubelet started nothing
     return { reason: "Evicted", message: `Pod ${name} was refused by node ${node}: ${inLine(message) || reason}` }
@@ -207,20 +233,33 @@ const finalReason = (reason: Trouble["reason"]): FailureReason =>
     ? "StartupTimeout"
     : reason
 
+/** Returns the container that the kubelet is to start next. Where nothing else is known to keep it, most often its image is being pulled. */
+export const nextToStart = ({ install, isSetUp, runner, worker }: PodSeen): Option.Option<string> =>
+  isSetUp && !isRunning(install)
+    ? Option.fromUndefinedOr(Object.entries({ install, runner, worker }).find(([, seen]) => isWaiting(seen))?.[0])
+    : Option.none()
+
 /** Names the node: if it fell silent before its Pod was ready, the Pod does not show that. */
-const notTakenInTime = (pod: Option.Option<PodSeen>): string =>
-  Option.match(Option.filter(pod, ({ node }) => node !== ""), {
-    onNone: () => "The worker did not take the task within task.startupTimeoutSeconds; the events of its Job and Pod may say why.",
-    onSome: ({ name, node }) =>
-      `The worker in Pod ${name} did not take the task within task.startupTimeoutSeconds; see whether node ${node} answers, and what the events of Job and Pod say.`
+const notTakenInTime = (pod: Option.Option<PodSeen>): string => {
+  if (Option.isNone(pod) || pod.value.node === "") {
+    return "The worker did not take the task within task.startupTimeoutSeconds; the events of its Job and Pod may say why."
+  }
+  const { name, node } = pod.value
+  return Option.match(nextToStart(pod.value), {
+    onNone: () =>
+      `The worker in Pod ${name} did not take the task within task.startupTimeoutSeconds; see whether node ${node} answers, and what the events of Job and Pod say.`,
+    onSome: (container) =>
+      `Container ${container} of Pod ${name} did not start within task.startupTimeoutSeconds; if node ${node} was still pulling its image, as the events of the Pod say, raise that value, else see whether the node answers.`
   })
+}
 
 /** Returns why a stage that was not claimed is not started any more. */
 export const endOfStart = ({ job, pod, warning }: StartSeen): End => {
   const isOver = Option.exists(job, ({ state }) => state !== "active") || Option.exists(pod, isPodOver)
   const end = endOf(pod, job)
   const hasBegun = Option.exists(pod, ({ worker }) => Option.exists(worker, ({ state }) => state === "terminated"))
-  if (isOver && (hasBegun || (Option.isSome(pod) && hadToGo(end.reason)))) return end // whatever the Pod waited for
+  const hasGone = Option.isSome(pod) && (hadToGo(end.reason) || end.reason === "DiskFull")
+  if (isOver && (hasBegun || hasGone)) return end // whatever the Pod waited for
   return Option.match(troubleOfStart({ job, pod, warning }), {
     onNone: () => isOver ? end : { reason: "StartupTimeout", message: notTakenInTime(pod) },
     onSome: ({ message, reason }) => ({ reason: finalReason(reason), message })

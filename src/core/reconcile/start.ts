@@ -23,7 +23,7 @@ import {
   withFailedLaunch,
   withJobGivenUp
 } from "./launches.ts"
-import { endOfStart, longestStartMillis, troubleOfStart, waitsForQuota } from "./pod-trouble.ts"
+import { endOfStart, longestStartMillis, nextToStart, troubleOfStart, waitsForQuota } from "./pod-trouble.ts"
 import {
   andThen,
   deleteJob,
@@ -159,7 +159,13 @@ const jobGoing = ({ observed: { pod } }: Situation, { name }: JobWatched): News 
 const podStarting = (s: Situation, job: JobWatched): News => {
   const onNode = Option.map(
     Option.filter(s.observed.pod, ({ node }) => node !== ""),
-    ({ name, node }) => jobMade(s, `its Pod ${name} is starting on node ${node}`)
+    (pod) => {
+      const next = Option.match(nextToStart(pod), {
+        onNone: () => "",
+        onSome: (container) => `, which may still be pulling the image of container ${container}`
+      })
+      return jobMade(s, `its Pod ${pod.name} is starting on node ${pod.node}${next}`)
+    }
   )
   return Option.getOrElse(Option.filter(onNode, (told) => sameNews(s, told) || jobAgeMillis(s, job) >= slowMillis), () => jobMade(s))
 }

@@ -169,7 +169,11 @@ const stopped: Readonly<Record<StopCause, string>> = {
   OutOfMemory: "The runner came to 80 % of its memory limit"
 }
 /** What a person can do to prevent the same stop, where there is something. */
-const remedy: Readonly<Partial<Record<StopCause, string>>> = { OutOfMemory: " To go further, raise task.runner.resources.limits.memory." }
+const remedy: Readonly<Partial<Record<StopCause, string>>> = {
+  OutOfMemory: " To go further, raise task.runner.resources.limits.memory.",
+  // The kubelet tells the Pod by SIGTERM alone, so that the worker does not know of a limit.
+  Evicted: " If the Pod's events name a limit of its disk, raise that one, most often persistence.emptyDir.sizeLimit."
+}
 
 /** The command that a stop interrupted. `killed` says that it did not end when it was asked to, so it may not have saved its state. */
 export interface Interrupted {

@@ -69,7 +69,7 @@ export interface PodSeen {
   readonly unready: boolean
   /** Whether the node's kubelet still reports; false once the control plane marked the Pod's readiness as unknown. */
   readonly nodeAnswers: boolean
-  /** What the scheduler says while no node can take the Pod; else empty. */
+  /** What Kubernetes says while no node can take the Pod, or the scheduler may not look for one; else empty. */
   readonly unschedulable: string
   /** Whether the kubelet has set the Pod up: its volumes, sandbox and network. Clusters before Kubernetes 1.29 do not say so. */
   readonly isSetUp: boolean

@@ -53,9 +53,9 @@ const howItEnded = {
     "The stage ran longer than spec.timeoutSeconds or task.job.activeDeadlineSeconds allows, and was interrupted; raise the limit that it reached.",
   OutOfMemory: "A container used more memory than its limit, or came near to it and was stopped in order; raise the limit.",
   DiskFull:
-    "A disk is full; the message says which, or what the engine said of it. If it is the Pod's own, raise persistence.emptyDir.sizeLimit; if it is a claim, make the claim larger.",
+    "A disk is full; the message says which, or what the engine said of it. If it is the Pod's own, raise persistence.emptyDir.sizeLimit, or the limit of its containers that the message names; if it is a claim, make the claim larger.",
   Evicted:
-    "The Pod was evicted, deleted, refused by its node, or had to leave it; the message says whether anything was run. The plan of a run, or of a task that follows its source, is made again, three times at most; an apply or destroy that had begun never is.",
+    "The Pod was evicted, deleted, refused by its node, or had to leave it; the message says whether anything was run. If the Pod's events name a limit of its disk, raise that, as for DiskFull. The plan of a run, or of a task that follows its source, is made again, three times at most; an apply or destroy that had begun never is.",
   NodeLost:
     "The Pod is gone, most often with its node, and the stage left no result; after an apply or destroy, look at the state before the next run.",
   PoolUnreachable: "The server did not answer in time; check agent.url and the network.",

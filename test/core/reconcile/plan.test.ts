@@ -4,7 +4,7 @@ import { Equal, Option } from "effect"
 import { quotaPatienceMillis } from "../../../src/core/reconcile/launches.ts"
 import { plan, rows } from "../../../src/core/reconcile/plan.ts"
 import { jobName } from "../../../src/core/task/job-name.ts"
-import { Holder, type Observed, Turn } from "../../../src/core/task/observed.ts"
+import { type ContainerSeen, Holder, type Observed, Turn } from "../../../src/core/task/observed.ts"
 import { conditionsAfter } from "../../../src/core/task/status.ts"
 import { Uid } from "../../../src/schema/names.ts"
 import { before, noon, perform, plainSeed, policyOf, type Seed, success, withJob, withPod, worldOf } from "../worlds.ts"
@@ -1336,6 +1336,16 @@ describe("plan, of a start", () => {
   ])("says of a start what is there of it, and where: %o", (seed, says) => {
     const whole: Seed = { ...plainSeed, life: "starting", launches: 1, job: "active", jobAgeSeconds: 10, ...seed }
     expect(plan(policyOf(whole), worldOf(whole), noon).status).toMatchObject({ phase: "Starting", reason: "JobCreated", message: says })
+  })
+
+  it("says of a start which container is to start next, as its image may be slow", () => {
+    const seed: Seed = { ...plainSeed, life: "starting", launches: 1, job: "active", jobAgeSeconds: 179, pod: "Pending" }
+    const world = worldOf(seed)
+    const waits: ContainerSeen = { state: "waiting", reason: "PodInitializing", message: "", exitCode: Option.none(), lastReason: "" }
+    const pod = Option.map(world.pod, (_) => ({ ..._, isSetUp: true, worker: Option.some(waits) }))
+    expect(plan(policyOf(seed), { ...world, pod }, noon).status.message).toBe(
+      "Job agent-job-task was created; its Pod pod is starting on node node, which may still be pulling the image of container worker."
+    )
   })
 
   it("goes on saying where the Pod starts, so that a controller whose clock is behind takes nothing back", () => {

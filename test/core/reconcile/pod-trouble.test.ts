@@ -6,6 +6,7 @@ import {
   endOfStart,
   isEndSeen,
   isPodOver,
+  nextToStart,
   startTrouble,
   troubleOfStart,
   waitsForQuota
@@ -149,6 +150,13 @@ describe("startTrouble", () => {
       reason: "Unschedulable",
       final: false,
       says: "insufficient memory"
+    },
+    {
+      given: "a scheduling gate, as Kubernetes words it, which no node can help",
+      pod: { unschedulable: "Scheduling is blocked due to non-empty scheduling gates" },
+      reason: "Unschedulable",
+      final: false,
+      says: "The Pod is kept from all nodes by its spec.schedulingGates; see why the queue or webhook that set them does not remove them."
     }
   ])("explains $given", ({ final, pod, reason, says }) => {
     const trouble = Option.getOrThrow(startTrouble({ ...healthy, ...pod }))
@@ -180,9 +188,30 @@ describe("troubleOfStart of a Pod that is set up", () => {
       const { job } = worldOf({ ...plainSeed, job: "active" })
       const reasonOfEnd = (isSetUp: boolean) => endOfStart({ job, pod: Option.some({ ...pod, isSetUp }), warning }).message
       expect(reasonOfEnd(false)).toContain("secret \"creds\" not found")
-      expect(reasonOfEnd(true)).toMatch(/^The worker in Pod pod did not take the task/u)
+      expect(reasonOfEnd(true)).toMatch(/^Container runner of Pod pod did not start/u)
     }
   )
+})
+
+describe("the container that is to start next", () => {
+  const [setUp, going, inTurn] = [{ ...healthy, isSetUp: true }, container({ state: "running" }), waiting("PodInitializing")]
+  it.each<readonly [given: string, pod: PodSeen, next: Option.Option<string>]>([
+    ["nothing has started", { ...setUp, install: inTurn, runner: inTurn, worker: inTurn }, Option.some("install")],
+    ["install is over", { ...setUp, install: ended("Completed", 0), runner: inTurn, worker: inTurn }, Option.some("runner")],
+    ["the runner runs", { ...setUp, install: ended("Completed", 0), runner: going, worker: inTurn }, Option.some("worker")],
+    ["install is at work", { ...setUp, install: going, runner: inTurn, worker: inTurn }, Option.none()],
+    ["all have started", { ...setUp, install: ended("Completed", 0) }, Option.none()],
+    ["the Pod is not set up", { ...healthy, install: inTurn, runner: inTurn, worker: inTurn }, Option.none()]
+  ])("is told where %s", (_given, pod, next) => expect(nextToStart(pod)).toEqual(next))
+
+  it("is named by a start that took too long, with what to raise if its image is slow", () =>
+    expect(
+      endOfStart({ job: Option.none(), pod: Option.some({ ...setUp, runner: inTurn, worker: inTurn }), warning: Option.none() })
+    ).toEqual({
+      reason: "StartupTimeout",
+      message:
+        "Container runner of Pod pod did not start within task.startupTimeoutSeconds; if node node was still pulling its image, as the events of the Pod say, raise that value, else see whether the node answers."
+    }))
 })
 
 describe("troubleOfStart of a message that has several lines", () => {
@@ -346,6 +375,37 @@ describe("endOf", () => {
       .toBe(
         "Pod pod was evicted from node node: low on: memory"
       ))
+  // These are the kubelet's words, with the blank at their end.
+  it.each([
+    {
+      said: "Usage of EmptyDir volume \"data\" exceeds the limit \"20Gi\". ",
+      reason: "DiskFull",
+      next: " Raise persistence.emptyDir.sizeLimit."
+    },
+    { said: "Usage of EmptyDir volume \"scratch\" exceeds the limit \"1Gi\". ", reason: "DiskFull", next: "" },
+    {
+      said: "Container worker exceeded its local ephemeral storage limit \"1Gi\". ",
+      reason: "DiskFull",
+      next: " Raise limits.ephemeral-storage in task.runner.resources and task.worker.resources."
+    },
+    {
+      said: "Pod ephemeral local storage usage exceeds the total limit of containers 2Gi. ",
+      reason: "DiskFull",
+      next: " Raise limits.ephemeral-storage in task.runner.resources and task.worker.resources."
+    },
+    {
+      said:
+        "The node was low on resource: ephemeral-storage. Threshold quantity: 10Gi, available: 9Gi. Container runner was using 5Gi, request is 0, has larger consumption of ephemeral-storage. ",
+      reason: "Evicted",
+      next: ""
+    }
+  ])("blames an eviction on $reason, begun or not: $said", ({ next, reason, said }) => {
+    const end = { reason, message: `Pod pod was evicted from node node: ${said.trim()}${next}` }
+    const pod = { ...healthy, phase: "Failed", reason: "Evicted", message: said } as const
+    expect(endOf(Option.some(pod), Option.none())).toEqual(end)
+    const unbegun = { ...pod, install: ended("Error", 137), worker: waiting("PodInitializing"), runner: waiting("PodInitializing") }
+    expect(endOfStart({ job: Option.none(), pod: Option.some(unbegun), warning: Option.none() })).toEqual(end)
+  })
   it("says which node refused a Pod, and why", () => {
     const said = (pod: Partial<PodSeen>) => endOf(Option.some({ ...healthy, ...refused, ...pod }), Option.none()).message
     expect(said({ reason: "OutOfcpu", message: "Pod was rejected: Node didn't have enough resource: cpu." })).toBe(

@@ -245,7 +245,8 @@ describe("stopMessage", () => {
       {
         cause: "Evicted",
         during: Option.some({ name: "tofu plan", mutates: false, killed: true }),
-        message: "The Pod had to leave its node during tofu plan; nothing was changed."
+        message:
+          "The Pod had to leave its node during tofu plan; nothing was changed. If the Pod's events name a limit of its disk, raise that one, most often persistence.emptyDir.sizeLimit."
       },
       {
         cause: "DeadlineExceeded",
