@@ -37,6 +37,9 @@ const longestSummary = 300
 const plainLines = (log: string): ReadonlyArray<string> =>
   plainText(log).split("\n").map((line) => line.replace(/^[\s│╷|]+/u, "").trimEnd())
 
+/** Returns the lines as one, since the engine wraps them. */
+const joined = (log: string): string => plainLines(log).filter((line) => line !== "").join(" ")
+
 /** Returns the engine's own summary of its last error, from the end of its log. */
 export const errorSummary = (log: string): Option.Option<string> => {
   const found = plainLines(log).findLast((line) => line.startsWith("Error: "))?.slice("Error: ".length).trim().replace(
@@ -82,9 +85,21 @@ const providerIn = (text: string): string => {
   return name === undefined ? "a provider" : `the provider ${name}`
 }
 
+/**
+ * Returns what it means that a command could not get the lock, if the error names the one that is there: before `Lock Info`, which in
+ * Terraform's backend `http` is the lock that the command wanted for itself.
+ */
+const lockedOut = (name: string, log: string): string | undefined => {
+  const isLocked = Option.contains(errorSummary(log), "Error acquiring the state lock")
+  const id = isLocked ? /(?:already locked: ID=|Lock Info: ID: +)([\w-]+)/u.exec(joined(log))?.[1] : undefined
+  return id === undefined
+    ? undefined
+    : `${name} changed nothing, since somebody else, or a stage that died, has the lock ${id} on the state; the log says more of it, and if its holder is certainly gone, open it (docs/state.md, "Open a lock").`
+}
+
 /** Returns what a failed `init` means: a provider that cannot be installed, or a wrong configuration, environment or lock file. */
 const initFailure = (engine: string, log: string): Omit<Failure, "exitCode"> => {
-  const text = plainLines(log).filter((line) => line !== "").join(" ")
+  const text = joined(log)
   const invalid = (what: string) => ({ reason: "InvalidConfiguration", message: `${engine} init ${what}` }) as const
   if (localState.test(text)) {
     return invalid(
@@ -132,7 +147,7 @@ export const commandFailure = (
       if (subcommand === "init") return Option.some({ ...initFailure(engine, log), exitCode: end.code })
       return Option.some({
         reason: "ExitCode",
-        message: `${name} failed with exit code ${end.code}${because(log)}; the log has the details.`,
+        message: lockedOut(name, log) ?? `${name} failed with exit code ${end.code}${because(log)}; the log has the details.`,
         exitCode: end.code
       })
     }

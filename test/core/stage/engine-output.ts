@@ -175,6 +175,32 @@ export const localStateOnlyRead = [
   ""
 ].join("\n")
 
+/** What Terraform 1.11.4 prints: with backend `http`, the lock that it wanted for itself, under the id of the one that is there. */
+export const lockHeld = [
+  "\u001b[31m╷\u001b[0m\u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0m\u001b[1m\u001b[31mError: \u001b[0m\u001b[0m\u001b[1mError acquiring the state lock\u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0m\u001b[0mError message: HTTP remote state already locked:",
+  "\u001b[31m│\u001b[0m \u001b[0mID=7f0d5f6e-2a34-6c55-7f0b-0c1d6a2f7e11",
+  "\u001b[31m│\u001b[0m \u001b[0mLock Info:",
+  "\u001b[31m│\u001b[0m \u001b[0m  ID:        1263acf4-f747-2456-5a98-ffb1b9865825",
+  "\u001b[31m│\u001b[0m \u001b[0m  Path:      ",
+  "\u001b[31m│\u001b[0m \u001b[0m  Operation: OperationTypeApply",
+  "\u001b[31m│\u001b[0m \u001b[0m  Who:       root@vm",
+  "\u001b[31m│\u001b[0m \u001b[0m  Version:   1.11.4",
+  "\u001b[31m│\u001b[0m \u001b[0m  Created:   2026-11-29 18:32:24.745044359 +0000 UTC",
+  "\u001b[31m│\u001b[0m \u001b[0m  Info:      ",
+  "\u001b[31m│\u001b[0m \u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0mTerraform acquires a state lock to protect the state from being written",
+  "\u001b[31m│\u001b[0m \u001b[0mby multiple users at the same time. Please resolve the issue above and try",
+  "\u001b[31m│\u001b[0m \u001b[0magain. For most commands, you can disable locking with the \"-lock=false\"",
+  "\u001b[31m│\u001b[0m \u001b[0mflag, but this is not recommended.",
+  "\u001b[31m╵\u001b[0m\u001b[0m",
+  "",
+  ""
+].join("\n")
+
 export const workspaceNamed = [
   "\u001b[0m\u001b[1mInitializing the backend...\u001b[0m",
   "\u001b[0m\u001b[32m",

@@ -106,6 +106,18 @@ describe("commandFailure", () => {
       reason: "InvalidConfiguration",
       says: "init failed: Error acquiring the state lock;"
     },
+    ...[
+      printed.lockHeld,
+      "Error: Error acquiring the state lock\n\nError message: no\nLock Info:\n  ID:        7f0d5f6e-2a34-6c55-7f0b-0c1d6a2f7e11\n  Who:       @pod\n"
+    ].map((log) => ({
+      given: "an apply while somebody else has the lock on the state",
+      command: apply,
+      end: exited(1),
+      log,
+      reason: "ExitCode",
+      says:
+        "tofu apply changed nothing, since somebody else, or a stage that died, has the lock 7f0d5f6e-2a34-6c55-7f0b-0c1d6a2f7e11 on the state; the log says more of it, and if its holder is certainly gone, open it (docs/state.md, \"Open a lock\")."
+    })),
     {
       given: "an apply whose lock may not be taken",
       command: apply,
@@ -209,6 +221,13 @@ describe("commandFailure", () => {
         Option.some({ reason: "ProviderMissing" })
       )
   )
+
+  it("takes no longer for a lock of which every line tells", () => {
+    const lines = "already locked: ID=\nLock Info:\n  ID:  /\n".repeat(1000)
+    expect(failureOf(apply, exited(1), `${lines}Error: Error acquiring the state lock\n${lines}`)).toMatchObject(
+      Option.some({ message: "tofu apply failed with exit code 1: Error acquiring the state lock; the log has the details." })
+    )
+  })
 
   it("keeps the engine's exit code", () => expect(failureOf(plan, exited(3))).toMatchObject(Option.some({ exitCode: 3 })))
 })
