@@ -119,6 +119,10 @@ const initFailure = (engine: string, log: string): Omit<Failure, "exitCode"> => 
     : invalid(`failed${because(log)}; correct the configuration, the log has the details.`)
 }
 
+/** What it means that the engine cannot tell what its own plan changes, whose text is in the log: most often a defect of it or of a provider. */
+const untold = (engine: string, said: string): string =>
+  `${engine} plan succeeded, but ${engine} show cannot say what it changes (${said}), so it cannot be applied; the log has the details, and another version of the engine or of a provider may help.`
+
 const outOfMemory = (what: string, next: string): Failure => ({
   reason: "OutOfMemory",
   message: `${what}, most likely because it used more memory than its limit; raise task.runner.resources.limits.memory.${next}`
@@ -145,9 +149,12 @@ export const commandFailure = (
       }
       if (end.code === 128 + 9) return Option.some({ ...outOfMemory(`${name} was killed`, next), exitCode: end.code })
       if (subcommand === "init") return Option.some({ ...initFailure(engine, log), exitCode: end.code })
+      const said = `exit code ${end.code}${because(log)}`
       return Option.some({
         reason: "ExitCode",
-        message: lockedOut(name, log) ?? `${name} failed with exit code ${end.code}${because(log)}; the log has the details.`,
+        message: subcommand === "show"
+          ? untold(engine, said)
+          : lockedOut(name, log) ?? `${name} failed with ${said}; the log has the details.`,
         exitCode: end.code
       })
     }

@@ -5,7 +5,7 @@ import { type CommandEnd, commandFailure, errorSummary, plainText, stopMessage }
 import { type StageCommand, stageCommands } from "../../../src/core/stage/stage-commands.ts"
 import * as printed from "./engine-output.ts"
 
-const [init, plan] = stageCommands({ stage: "plan", keeper: "server", savedPlan: false })
+const [init, plan, show] = stageCommands({ stage: "plan", keeper: "server", savedPlan: false })
 const apply = stageCommands({ stage: "apply", keeper: "server", savedPlan: true })[1]
 const exited = (code: number): CommandEnd => ({ _tag: "Exited", code })
 
@@ -80,6 +80,15 @@ describe("commandFailure", () => {
       log: printed.unsupportedArgument,
       reason: "ExitCode",
       says: "exit code 1: Unsupported argument;"
+    },
+    {
+      given: "a plan of which the engine cannot write the JSON",
+      command: show,
+      end: exited(1),
+      log: "Error: Failed to marshal plan to json: error in marshalPriorState: unsupported attribute \"role\"\n",
+      reason: "ExitCode",
+      says:
+        "tofu plan succeeded, but tofu show cannot say what it changes (exit code 1: Failed to marshal plan to json: error in marshalPriorState: unsupported attribute \"role\"), so it cannot be applied; the log has the details, and another version of the engine or of a provider may help."
     },
     {
       given: "an engine that says nothing",
