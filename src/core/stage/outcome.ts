@@ -22,6 +22,8 @@ export interface Failure {
   readonly reason: FailureReason
   readonly message: string
   readonly exitCode?: number
+  /** Whether nothing was changed, and the same may succeed when it is run again. */
+  readonly mayPass?: true
 }
 
 const escapeSequence = /\u001b(?:\[[0-?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[@-Z\\-_])/gu
@@ -59,6 +61,9 @@ const providerTrouble = [
   /no available releases match the given constraints/u,
   /Error while installing/u
 ]
+/** What a server or the network did that may soon be over, as the engines, git and their libraries put it. */
+const passingTrouble =
+  /429 Too Many Requests|50[0234] (?:Internal Server Error|Bad Gateway|Service Unavailable|Gateway Timeout)|(?:returned error:|response code:?) (?:429|50[0234])|giving up after \d+ attempt|connection re(?:fused|set)|(?:i\/o|handshake) timeout|Client\.Timeout exceeded|context deadline exceeded|: EOF|Temporary failure in name resolution/u
 /** What is wrong with the lock file, which is right as long as a provider is only missing, and what to do with it. */
 const lockTrouble = [
   {
@@ -97,7 +102,10 @@ const lockedOut = (name: string, log: string): string | undefined => {
     : `${name} changed nothing, since somebody else, or a stage that died, has the lock ${id} on the state; the log says more of it, and if its holder is certainly gone, open it (docs/state.md, "Open a lock").`
 }
 
-/** Returns what a failed `init` means: a provider that cannot be installed, or a wrong configuration, environment or lock file. */
+/**
+ * Returns what a failed `init` means: a server that did not answer, a provider that cannot be installed, or a wrong configuration,
+ * environment or lock file.
+ */
 const initFailure = (engine: string, log: string): Omit<Failure, "exitCode"> => {
   const text = joined(log)
   const invalid = (what: string) => ({ reason: "InvalidConfiguration", message: `${engine} init ${what}` }) as const
@@ -111,7 +119,21 @@ const initFailure = (engine: string, log: string): Omit<Failure, "exitCode"> => 
   }
   const locked = lockTrouble.find(({ pattern }) => pattern.test(text))
   if (locked !== undefined) return invalid(`cannot install ${providerIn(text)}: .terraform.lock.hcl ${locked.says(engine)}.`)
-  return providerTrouble.some((pattern) => pattern.test(text))
+  const isProvider = providerTrouble.some((pattern) => pattern.test(text))
+  const passing = passingTrouble.exec(text.slice(Math.max(0, text.indexOf("Error: "))))?.[0]
+  if (passing !== undefined) {
+    const later = `(${passing}); nothing was changed, so try again later`
+    return isProvider
+      ? {
+        reason: "ProviderMissing",
+        message: `${engine} init could not download ${
+          providerIn(text)
+        } ${later}, put the provider in the runner's mirror, or let the Pod reach its registry.`,
+        mayPass: true
+      }
+      : { reason: "ExitCode", message: `${engine} init failed${because(log)} ${later}, and look at the log if it stays so.`, mayPass: true }
+  }
+  return isProvider
     ? {
       reason: "ProviderMissing",
       message: `${engine} init cannot install ${providerIn(text)}; put it in the runner's mirror, or let the Pod reach its registry.`

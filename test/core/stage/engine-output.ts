@@ -93,6 +93,34 @@ export const registryUnreachable = [
   ""
 ].join("\n")
 
+export const registryBusy = [
+  "\u001b[31m╷\u001b[0m\u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0m\u001b[1m\u001b[31mError: \u001b[0m\u001b[0m\u001b[1mFailed to resolve provider packages\u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0m\u001b[0mCould not resolve provider hashicorp/random: could not connect to",
+  "\u001b[31m│\u001b[0m \u001b[0mregistry.opentofu.org: failed to request discovery document: 429 Too Many",
+  "\u001b[31m│\u001b[0m \u001b[0mRequests",
+  "\u001b[31m╵\u001b[0m\u001b[0m",
+  ""
+].join("\n")
+
+export const gitHostFailed = [
+  "\u001b[31m╷\u001b[0m\u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0m\u001b[1m\u001b[31mError: \u001b[0m\u001b[0m\u001b[1mFailed to download module\u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0m\u001b[0m  on main.tf line 1:",
+  "\u001b[31m│\u001b[0m \u001b[0m   1: module \"x\" \u001b[4m{\u001b[0m\u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0mCould not download module \"x\" (main.tf:1) source code from",
+  "\u001b[31m│\u001b[0m \u001b[0m\"git::https://git.example.com/x.git\": error downloading",
+  "\u001b[31m│\u001b[0m \u001b[0m'https://git.example.com/x.git': /usr/bin/git exited with 128: Cloning into",
+  "\u001b[31m│\u001b[0m \u001b[0m'.terraform/modules/x'...",
+  "\u001b[31m│\u001b[0m \u001b[0mfatal: unable to access 'https://git.example.com/x.git/': The requested URL",
+  "\u001b[31m│\u001b[0m \u001b[0mreturned error: 503",
+  "\u001b[31m╵\u001b[0m\u001b[0m",
+  ""
+].join("\n")
+
 export const syntaxError = [
   "",
   "\u001b[0mOpenTofu encountered problems during initialization, including problems",

@@ -39,7 +39,25 @@ describe("commandFailure", () => {
       end: exited(1),
       log: printed.registryUnreachable,
       reason: "ProviderMissing",
-      says: "the provider hashicorp/random;"
+      says:
+        "tofu init could not download the provider hashicorp/random (connection refused); nothing was changed, so try again later, put the provider in the runner's mirror, or let the Pod reach its registry."
+    },
+    {
+      given: "a registry that has too much to do",
+      command: init,
+      end: exited(1),
+      log: printed.registryBusy,
+      reason: "ProviderMissing",
+      says: "tofu init could not download the provider hashicorp/random (429 Too Many Requests); nothing was changed"
+    },
+    {
+      given: "a host of modules that has failed",
+      command: init,
+      end: exited(1),
+      log: printed.gitHostFailed,
+      reason: "ExitCode",
+      says:
+        "tofu init failed: Failed to download module (returned error: 503); nothing was changed, so try again later, and look at the log if it stays so."
     },
     {
       given: "a lock file that has no checksum of the package that is there",
@@ -213,6 +231,35 @@ describe("commandFailure", () => {
     expect(Option.map(failure, ({ message }) => message.includes(says) ? says : message)).toEqual(Option.some(says))
     expect(Option.map(failure, ({ message }) => /^[^\n\u001b]+\.$/u.test(message))).toEqual(Option.some(true))
   })
+
+  it.each([
+    "discovery document: 503 Service\nUnavailable",
+    "request failed after 2 attempts: 502 Bad Gateway returned from https://example.com/",
+    "GET https://example.com/p.zip giving up after 3 attempt(s)",
+    "bad\nresponse code: 504",
+    "read tcp 10.0.0.1:60020->10.0.0.2:443: read: connection reset by peer",
+    "Get \"https://example.com/versions\": EOF",
+    "Get \"https://example.com/versions\": context deadline\nexceeded",
+    "net/http:\nrequest canceled (Client.Timeout exceeded while awaiting headers)",
+    "net/http: TLS handshake timeout",
+    "dial tcp: lookup example.com on 10.96.0.10:53: read udp 10.0.0.1:4->10.96.0.10:53: i/o timeout",
+    "dial tcp: lookup example.com: Temporary failure in name resolution"
+  ])("may pass when init is run again, for %j", (words) => {
+    const log = `Error: Failed to download\n\nIt is: ${words}\n`
+    expect(failureOf(init, exited(1), log)).toMatchObject(Option.some({ reason: "ExitCode", mayPass: true }))
+    expect(failureOf(init, exited(1), `│ ${log.replaceAll("\n", "\n│ ")}`)).toMatchObject(Option.some({ mayPass: true }))
+  })
+
+  it.each([
+    { given: "a provider that is not in the mirror", command: init, log: printed.providerNotInMirror },
+    { given: "a registry that refuses", command: init, log: printed.registryBusy.replace("429 Too", "403 Too") },
+    { given: "a wrong configuration", command: init, log: `${printed.unsupportedArgument}  7: timeout = 503\n` },
+    { given: "a provider that is busy when the plan is made", command: plan, log: printed.registryBusy },
+    { given: "an apply, which may have changed something", command: apply, log: printed.registryBusy }
+  ])(
+    "does not pass by itself for $given",
+    ({ command, log }) => expect(Option.map(failureOf(command, exited(1), log), ({ mayPass }) => mayPass)).toEqual(Option.some(undefined))
+  )
 
   it("names the provider of the first error that names one", () =>
     expect(
