@@ -10,6 +10,8 @@ export class StageFailed extends Data.TaggedError("StageFailed")<{
   readonly reason: FailureReason
   readonly message: string
   readonly exitCode?: number
+  /** See `Failure`. */
+  readonly mayPass?: true
 }> {
   override readonly [Runtime.errorExitCode] = this.reason === "DiskFull" ? diskFullExitCode : 1
 }

@@ -1,6 +1,6 @@
 // What was disrupted through no fault of its own: how often it is tried again, and after how long.
 // Invariant: the tries are bounded, and so is the delay before each.
-// Used for launches before the claim, for plans that are made again, and for the stages of the pool that wait to be offered.
+// Used for launches before the claim, for plans that are made again, for the stages of the pool that wait to be offered, and by worker/stage/retried.ts.
 
 /** How often something that was disrupted is made again, at most. */
 export const mostRetries = 3

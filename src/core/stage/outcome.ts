@@ -22,6 +22,8 @@ export interface Failure {
   readonly reason: FailureReason
   readonly message: string
   readonly exitCode?: number
+  /** Whether nothing was changed, and the same may succeed when it is run again. */
+  readonly mayPass?: true
 }
 
 const escapeSequence = /\u001b(?:\[[0-?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[@-Z\\-_])/gu
@@ -36,6 +38,9 @@ const longestSummary = 300
 /** Returns the lines of a log without colours, and without the bars that the engine draws beside an error. */
 const plainLines = (log: string): ReadonlyArray<string> =>
   plainText(log).split("\n").map((line) => line.replace(/^[\s│╷|]+/u, "").trimEnd())
+
+/** Returns the lines as one, since the engine wraps them. */
+const joined = (log: string): string => plainLines(log).filter((line) => line !== "").join(" ")
 
 /** Returns the engine's own summary of its last error, from the end of its log. */
 export const errorSummary = (log: string): Option.Option<string> => {
@@ -56,6 +61,9 @@ const providerTrouble = [
   /no available releases match the given constraints/u,
   /Error while installing/u
 ]
+/** What a server or the network did that may soon be over, as the engines, git and their libraries put it. */
+const passingTrouble =
+  /429 Too Many Requests|50[0234] (?:Internal Server Error|Bad Gateway|Service Unavailable|Gateway Timeout)|(?:returned error:|response code:?) (?:429|50[0234])|giving up after \d+ attempt|connection re(?:fused|set)|(?:i\/o|handshake) timeout|Client\.Timeout exceeded|context deadline exceeded|: EOF|Temporary failure in name resolution/u
 /** What is wrong with the lock file, which is right as long as a provider is only missing, and what to do with it. */
 const lockTrouble = [
   {
@@ -82,9 +90,24 @@ const providerIn = (text: string): string => {
   return name === undefined ? "a provider" : `the provider ${name}`
 }
 
-/** Returns what a failed `init` means: a provider that cannot be installed, or a wrong configuration, environment or lock file. */
+/**
+ * Returns what it means that a command could not get the lock, if the error names the one that is there: before `Lock Info`, which in
+ * Terraform's backend `http` is the lock that the command wanted for itself.
+ */
+const lockedOut = (name: string, log: string): string | undefined => {
+  const isLocked = Option.contains(errorSummary(log), "Error acquiring the state lock")
+  const id = isLocked ? /(?:already locked: ID=|Lock Info: ID: +)([\w-]+)/u.exec(joined(log))?.[1] : undefined
+  return id === undefined
+    ? undefined
+    : `${name} changed nothing, since somebody else, or a stage that died, has the lock ${id} on the state; the log says more of it, and if its holder is certainly gone, open it (docs/state.md, "Open a lock").`
+}
+
+/**
+ * Returns what a failed `init` means: a server that did not answer, a provider that cannot be installed, or a wrong configuration,
+ * environment or lock file.
+ */
 const initFailure = (engine: string, log: string): Omit<Failure, "exitCode"> => {
-  const text = plainLines(log).filter((line) => line !== "").join(" ")
+  const text = joined(log)
   const invalid = (what: string) => ({ reason: "InvalidConfiguration", message: `${engine} init ${what}` }) as const
   if (localState.test(text)) {
     return invalid(
@@ -96,13 +119,31 @@ const initFailure = (engine: string, log: string): Omit<Failure, "exitCode"> => 
   }
   const locked = lockTrouble.find(({ pattern }) => pattern.test(text))
   if (locked !== undefined) return invalid(`cannot install ${providerIn(text)}: .terraform.lock.hcl ${locked.says(engine)}.`)
-  return providerTrouble.some((pattern) => pattern.test(text))
+  const isProvider = providerTrouble.some((pattern) => pattern.test(text))
+  const passing = passingTrouble.exec(text.slice(Math.max(0, text.indexOf("Error: "))))?.[0]
+  if (passing !== undefined) {
+    const later = `(${passing}); nothing was changed, so try again later`
+    return isProvider
+      ? {
+        reason: "ProviderMissing",
+        message: `${engine} init could not download ${
+          providerIn(text)
+        } ${later}, put the provider in the runner's mirror, or let the Pod reach its registry.`,
+        mayPass: true
+      }
+      : { reason: "ExitCode", message: `${engine} init failed${because(log)} ${later}, and look at the log if it stays so.`, mayPass: true }
+  }
+  return isProvider
     ? {
       reason: "ProviderMissing",
       message: `${engine} init cannot install ${providerIn(text)}; put it in the runner's mirror, or let the Pod reach its registry.`
     }
     : invalid(`failed${because(log)}; correct the configuration, the log has the details.`)
 }
+
+/** What it means that the engine cannot tell what its own plan changes, whose text is in the log: most often a defect of it or of a provider. */
+const untold = (engine: string, said: string): string =>
+  `${engine} plan succeeded, but ${engine} show cannot say what it changes (${said}), so it cannot be applied; the log has the details, and another version of the engine or of a provider may help.`
 
 const outOfMemory = (what: string, next: string): Failure => ({
   reason: "OutOfMemory",
@@ -130,9 +171,12 @@ export const commandFailure = (
       }
       if (end.code === 128 + 9) return Option.some({ ...outOfMemory(`${name} was killed`, next), exitCode: end.code })
       if (subcommand === "init") return Option.some({ ...initFailure(engine, log), exitCode: end.code })
+      const said = `exit code ${end.code}${because(log)}`
       return Option.some({
         reason: "ExitCode",
-        message: `${name} failed with exit code ${end.code}${because(log)}; the log has the details.`,
+        message: subcommand === "show"
+          ? untold(engine, said)
+          : lockedOut(name, log) ?? `${name} failed with ${said}; the log has the details.`,
         exitCode: end.code
       })
     }

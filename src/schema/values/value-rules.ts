@@ -50,10 +50,20 @@ const volumesAreNew: Rule = ({ task: { extraVolumes } }) =>
     { path: ["task", "extraVolumes", index], issue: `"${name}" is the name of a volume of ours; choose another` }
   )
 
-const dataDirIsNew: Rule = ({ agent: { dataDir } }) => [
-  placesOfOurs.has(dataDir.replace(/\/+$/u, "")) &&
-  { path: ["agent", "dataDir"], issue: "is where agent-job itself mounts something; choose another directory, such as one below it" }
-]
+/** What a provider, which listens on a socket in TMPDIR, adds to the data directory. Of its path, Linux takes no more than 107 bytes. */
+const longestSocket = "/tmp/plugin4294967295"
+const longestDataDir = 107 - longestSocket.length
+
+const dataDirIsFit: Rule = ({ agent: { dataDir } }) => {
+  const [path, directory] = [["agent", "dataDir"], dataDir.replace(/\/+$/u, "")]
+  const { length } = new TextEncoder().encode(directory)
+  return [
+    placesOfOurs.has(directory) &&
+    { path, issue: "is where agent-job itself mounts something; choose another directory, such as one below it" },
+    length > longestDataDir &&
+    { path, issue: `is ${length} bytes long, and no provider starts in a directory of more than ${longestDataDir}; choose a shorter path` }
+  ]
+}
 
 const containersAreNew: Rule = ({ task: { sidecars } }) =>
   sidecars.map(({ name }, index) =>
@@ -220,7 +230,7 @@ const rules = [
   drainsAreLeft,
   tasksAreHeldToLists,
   volumesAreNew,
-  dataDirIsNew,
+  dataDirIsFit,
   containersAreNew,
   mountsHaveVolumes,
   failureRulesHaveContainers,

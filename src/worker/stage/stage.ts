@@ -23,6 +23,7 @@ import { exitCodeOf, invalid, type StageFailed } from "../stage-failed.ts"
 import { type StageStopped, untilStopped } from "../task/stage-stopped.ts"
 import { Stop } from "../task/stop.ts"
 import { prepare } from "./preparation.ts"
+import { retried } from "./retried.ts"
 import { learn, makeSettlement, type StageFacts } from "./settlement.ts"
 import { type Variables, variablesOf } from "./variables.ts"
 
@@ -82,7 +83,7 @@ const stage = Effect.fnUntraced(function*(spec: AgentTaskSpec, backing: Backing,
   for (const command of commands) {
     if (command.subcommand !== "init") yield* backing.mayRun(command, engineDirectory, workspaceOf(engine, workplace))
     if (command.mutates) yield* asApproved // again: init may have changed the directory, and another client the state
-    const done = yield* Effect.exit(perform(workplace, command, [mirrors, backing], journal))
+    const done = yield* Effect.exit(retried(perform(workplace, command, [mirrors, backing], journal)))
     if (command.mutates) yield* settlement.after(done, place)
     const captured = yield* done
     if (command.subcommand === "show") yield* learnPlanned(plannedOf(spec, captured), variables, parts)

@@ -93,6 +93,34 @@ export const registryUnreachable = [
   ""
 ].join("\n")
 
+export const registryBusy = [
+  "\u001b[31m╷\u001b[0m\u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0m\u001b[1m\u001b[31mError: \u001b[0m\u001b[0m\u001b[1mFailed to resolve provider packages\u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0m\u001b[0mCould not resolve provider hashicorp/random: could not connect to",
+  "\u001b[31m│\u001b[0m \u001b[0mregistry.opentofu.org: failed to request discovery document: 429 Too Many",
+  "\u001b[31m│\u001b[0m \u001b[0mRequests",
+  "\u001b[31m╵\u001b[0m\u001b[0m",
+  ""
+].join("\n")
+
+export const gitHostFailed = [
+  "\u001b[31m╷\u001b[0m\u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0m\u001b[1m\u001b[31mError: \u001b[0m\u001b[0m\u001b[1mFailed to download module\u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0m\u001b[0m  on main.tf line 1:",
+  "\u001b[31m│\u001b[0m \u001b[0m   1: module \"x\" \u001b[4m{\u001b[0m\u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0mCould not download module \"x\" (main.tf:1) source code from",
+  "\u001b[31m│\u001b[0m \u001b[0m\"git::https://git.example.com/x.git\": error downloading",
+  "\u001b[31m│\u001b[0m \u001b[0m'https://git.example.com/x.git': /usr/bin/git exited with 128: Cloning into",
+  "\u001b[31m│\u001b[0m \u001b[0m'.terraform/modules/x'...",
+  "\u001b[31m│\u001b[0m \u001b[0mfatal: unable to access 'https://git.example.com/x.git/': The requested URL",
+  "\u001b[31m│\u001b[0m \u001b[0mreturned error: 503",
+  "\u001b[31m╵\u001b[0m\u001b[0m",
+  ""
+].join("\n")
+
 export const syntaxError = [
   "",
   "\u001b[0mOpenTofu encountered problems during initialization, including problems",
@@ -167,6 +195,32 @@ export const localStateOnlyRead = [
   "\u001b[31m│\u001b[0m \u001b[0m\u001b[0mError message: Unexpected HTTP response code 405",
   "\u001b[31m│\u001b[0m \u001b[0m",
   "\u001b[31m│\u001b[0m \u001b[0mOpenTofu acquires a state lock to protect the state from being written",
+  "\u001b[31m│\u001b[0m \u001b[0mby multiple users at the same time. Please resolve the issue above and try",
+  "\u001b[31m│\u001b[0m \u001b[0magain. For most commands, you can disable locking with the \"-lock=false\"",
+  "\u001b[31m│\u001b[0m \u001b[0mflag, but this is not recommended.",
+  "\u001b[31m╵\u001b[0m\u001b[0m",
+  "",
+  ""
+].join("\n")
+
+/** What Terraform 1.11.4 prints: with backend `http`, the lock that it wanted for itself, under the id of the one that is there. */
+export const lockHeld = [
+  "\u001b[31m╷\u001b[0m\u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0m\u001b[1m\u001b[31mError: \u001b[0m\u001b[0m\u001b[1mError acquiring the state lock\u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0m\u001b[0mError message: HTTP remote state already locked:",
+  "\u001b[31m│\u001b[0m \u001b[0mID=7f0d5f6e-2a34-6c55-7f0b-0c1d6a2f7e11",
+  "\u001b[31m│\u001b[0m \u001b[0mLock Info:",
+  "\u001b[31m│\u001b[0m \u001b[0m  ID:        1263acf4-f747-2456-5a98-ffb1b9865825",
+  "\u001b[31m│\u001b[0m \u001b[0m  Path:      ",
+  "\u001b[31m│\u001b[0m \u001b[0m  Operation: OperationTypeApply",
+  "\u001b[31m│\u001b[0m \u001b[0m  Who:       root@vm",
+  "\u001b[31m│\u001b[0m \u001b[0m  Version:   1.11.4",
+  "\u001b[31m│\u001b[0m \u001b[0m  Created:   2026-11-29 18:32:24.745044359 +0000 UTC",
+  "\u001b[31m│\u001b[0m \u001b[0m  Info:      ",
+  "\u001b[31m│\u001b[0m \u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0mTerraform acquires a state lock to protect the state from being written",
   "\u001b[31m│\u001b[0m \u001b[0mby multiple users at the same time. Please resolve the issue above and try",
   "\u001b[31m│\u001b[0m \u001b[0magain. For most commands, you can disable locking with the \"-lock=false\"",
   "\u001b[31m│\u001b[0m \u001b[0mflag, but this is not recommended.",

@@ -5,7 +5,7 @@ import { type CommandEnd, commandFailure, errorSummary, plainText, stopMessage }
 import { type StageCommand, stageCommands } from "../../../src/core/stage/stage-commands.ts"
 import * as printed from "./engine-output.ts"
 
-const [init, plan] = stageCommands({ stage: "plan", keeper: "server", savedPlan: false })
+const [init, plan, show] = stageCommands({ stage: "plan", keeper: "server", savedPlan: false })
 const apply = stageCommands({ stage: "apply", keeper: "server", savedPlan: true })[1]
 const exited = (code: number): CommandEnd => ({ _tag: "Exited", code })
 
@@ -39,7 +39,25 @@ describe("commandFailure", () => {
       end: exited(1),
       log: printed.registryUnreachable,
       reason: "ProviderMissing",
-      says: "the provider hashicorp/random;"
+      says:
+        "tofu init could not download the provider hashicorp/random (connection refused); nothing was changed, so try again later, put the provider in the runner's mirror, or let the Pod reach its registry."
+    },
+    {
+      given: "a registry that has too much to do",
+      command: init,
+      end: exited(1),
+      log: printed.registryBusy,
+      reason: "ProviderMissing",
+      says: "tofu init could not download the provider hashicorp/random (429 Too Many Requests); nothing was changed"
+    },
+    {
+      given: "a host of modules that has failed",
+      command: init,
+      end: exited(1),
+      log: printed.gitHostFailed,
+      reason: "ExitCode",
+      says:
+        "tofu init failed: Failed to download module (returned error: 503); nothing was changed, so try again later, and look at the log if it stays so."
     },
     {
       given: "a lock file that has no checksum of the package that is there",
@@ -82,6 +100,15 @@ describe("commandFailure", () => {
       says: "exit code 1: Unsupported argument;"
     },
     {
+      given: "a plan of which the engine cannot write the JSON",
+      command: show,
+      end: exited(1),
+      log: "Error: Failed to marshal plan to json: error in marshalPriorState: unsupported attribute \"role\"\n",
+      reason: "ExitCode",
+      says:
+        "tofu plan succeeded, but tofu show cannot say what it changes (exit code 1: Failed to marshal plan to json: error in marshalPriorState: unsupported attribute \"role\"), so it cannot be applied; the log has the details, and another version of the engine or of a provider may help."
+    },
+    {
       given: "an engine that says nothing",
       command: plan,
       end: exited(2),
@@ -106,6 +133,18 @@ describe("commandFailure", () => {
       reason: "InvalidConfiguration",
       says: "init failed: Error acquiring the state lock;"
     },
+    ...[
+      printed.lockHeld,
+      "Error: Error acquiring the state lock\n\nError message: no\nLock Info:\n  ID:        7f0d5f6e-2a34-6c55-7f0b-0c1d6a2f7e11\n  Who:       @pod\n"
+    ].map((log) => ({
+      given: "an apply while somebody else has the lock on the state",
+      command: apply,
+      end: exited(1),
+      log,
+      reason: "ExitCode",
+      says:
+        "tofu apply changed nothing, since somebody else, or a stage that died, has the lock 7f0d5f6e-2a34-6c55-7f0b-0c1d6a2f7e11 on the state; the log says more of it, and if its holder is certainly gone, open it (docs/state.md, \"Open a lock\")."
+    })),
     {
       given: "an apply whose lock may not be taken",
       command: apply,
@@ -193,6 +232,35 @@ describe("commandFailure", () => {
     expect(Option.map(failure, ({ message }) => /^[^\n\u001b]+\.$/u.test(message))).toEqual(Option.some(true))
   })
 
+  it.each([
+    "discovery document: 503 Service\nUnavailable",
+    "request failed after 2 attempts: 502 Bad Gateway returned from https://example.com/",
+    "GET https://example.com/p.zip giving up after 3 attempt(s)",
+    "bad\nresponse code: 504",
+    "read tcp 10.0.0.1:60020->10.0.0.2:443: read: connection reset by peer",
+    "Get \"https://example.com/versions\": EOF",
+    "Get \"https://example.com/versions\": context deadline\nexceeded",
+    "net/http:\nrequest canceled (Client.Timeout exceeded while awaiting headers)",
+    "net/http: TLS handshake timeout",
+    "dial tcp: lookup example.com on 10.96.0.10:53: read udp 10.0.0.1:4->10.96.0.10:53: i/o timeout",
+    "dial tcp: lookup example.com: Temporary failure in name resolution"
+  ])("may pass when init is run again, for %j", (words) => {
+    const log = `Error: Failed to download\n\nIt is: ${words}\n`
+    expect(failureOf(init, exited(1), log)).toMatchObject(Option.some({ reason: "ExitCode", mayPass: true }))
+    expect(failureOf(init, exited(1), `│ ${log.replaceAll("\n", "\n│ ")}`)).toMatchObject(Option.some({ mayPass: true }))
+  })
+
+  it.each([
+    { given: "a provider that is not in the mirror", command: init, log: printed.providerNotInMirror },
+    { given: "a registry that refuses", command: init, log: printed.registryBusy.replace("429 Too", "403 Too") },
+    { given: "a wrong configuration", command: init, log: `${printed.unsupportedArgument}  7: timeout = 503\n` },
+    { given: "a provider that is busy when the plan is made", command: plan, log: printed.registryBusy },
+    { given: "an apply, which may have changed something", command: apply, log: printed.registryBusy }
+  ])(
+    "does not pass by itself for $given",
+    ({ command, log }) => expect(Option.map(failureOf(command, exited(1), log), ({ mayPass }) => mayPass)).toEqual(Option.some(undefined))
+  )
+
   it("names the provider of the first error that names one", () =>
     expect(
       failureOf(
@@ -209,6 +277,13 @@ describe("commandFailure", () => {
         Option.some({ reason: "ProviderMissing" })
       )
   )
+
+  it("takes no longer for a lock of which every line tells", () => {
+    const lines = "already locked: ID=\nLock Info:\n  ID:  /\n".repeat(1000)
+    expect(failureOf(apply, exited(1), `${lines}Error: Error acquiring the state lock\n${lines}`)).toMatchObject(
+      Option.some({ message: "tofu apply failed with exit code 1: Error acquiring the state lock; the log has the details." })
+    )
+  })
 
   it("keeps the engine's exit code", () => expect(failureOf(plan, exited(3))).toMatchObject(Option.some({ exitCode: 3 })))
 })

@@ -160,6 +160,11 @@ describe("the values", () => {
     ["agent.image.pullPolicy", "Sometimes", `must be "Always", "IfNotPresent" or "Never"`],
     ["agent.image.tag", 1.1, "must be a text, not a number; put it in quotes"],
     ["agent.dataDir", "data", "must be an absolute path"],
+    [
+      "agent.dataDir",
+      `/${"ä".repeat(43)}`,
+      "is 87 bytes long, and no provider starts in a directory of more than 86; choose a shorter path"
+    ],
     ["agent.url", "server", "must be "],
     ["agent.url", "https://user:pass@server.example.com", "without user and password"],
     ["task.namespace", "Tasks", "must be "],
@@ -285,6 +290,9 @@ describe("the values", () => {
     expect(first).toContain(key)
     expect(first).toContain(told)
   })
+
+  it("take a data directory in which a provider can just start, whatever slashes follow its name", () =>
+    expect(problems({ agent: { dataDir: `/${"ä".repeat(42)}a//` } })).toEqual([]))
 
   it("take a rule for a Job's failures that names no container, or one of its own", () => {
     const onExitCodes = { operator: "In", values: [1] }
