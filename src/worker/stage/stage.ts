@@ -83,7 +83,8 @@ const stage = Effect.fnUntraced(function*(spec: AgentTaskSpec, backing: Backing,
   for (const command of commands) {
     if (command.subcommand !== "init") yield* backing.mayRun(command, engineDirectory, workspaceOf(engine, workplace))
     if (command.mutates) yield* asApproved // again: init may have changed the directory, and another client the state
-    const done = yield* Effect.exit(retried(perform(workplace, command, [mirrors, backing], journal)))
+    const run = perform(workplace, command, [mirrors, backing], journal)
+    const done = yield* Effect.exit(command.subcommand === "init" ? retried(run) : run)
     if (command.mutates) yield* settlement.after(done, place)
     const captured = yield* done
     if (command.subcommand === "show") yield* learnPlanned(plannedOf(spec, captured), variables, parts)
