@@ -173,6 +173,34 @@ layer(RealFlux, { excludeTestServices: true, timeout: "60 seconds" })("flux", (i
       yield* becomes("agent-job-samples", "ReconciliationSucceeded")
     }))
 
+  it.effect("makes an old apply anew, which runs again, when its Kustomization is renamed, unless that had `prune: false` before", () =>
+    Effect.gen(function*() {
+      const kubernetes = yield* Kubernetes
+      const { publish, write } = yield* Flux
+      const { spec } = yield* kubernetes.get(kustomizations, { name: "agent-job-samples", namespace: fluxNamespace })
+      const create = (name: string, prune: boolean) =>
+        kubernetes.create(kustomizations, {
+          metadata: { name, namespace: fluxNamespace },
+          spec: { ...(spec as object), path: "./flux/moved", prune, wait: false }
+        }).pipe(Effect.andThen(becomes(name, "ReconciliationSucceeded")))
+      const rename = Effect.fnUntraced(function*(from: string, to: string, prune: boolean) {
+        yield* kubernetes.delete(kustomizations, { name: from, namespace: fluxNamespace })
+        yield* until(`the end of ${from}`, isThere(kustomizations, from, fluxNamespace), (there) => !there)
+        yield* create(to, prune)
+      })
+      write("flux/moved/task.yaml", applyOf("moved"))
+      yield* publish
+      yield* create("first", true)
+      yield* run("moved")
+      yield* end("moved")
+      yield* rename("first", "second", false)
+      expect((yield* task("moved")).status.claim).toBeUndefined()
+      yield* run("moved")
+      yield* end("moved")
+      yield* rename("second", "third", true)
+      expect((yield* task("moved")).status.phase).toBe("Succeeded")
+    }))
+
   it.effect("applies the approvals that are committed in the sample git-approval, each as its AgentTask, and nothing else from there", () =>
     Effect.gen(function*() {
       const { bootstrap, publish, read, write } = yield* Flux

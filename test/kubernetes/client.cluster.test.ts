@@ -30,6 +30,22 @@ layer(RealCluster, { excludeTestServices: true })("a real API server", (it) => {
       expect((yield* Effect.flip(kubernetes.delete(configMaps, at("once"))))._tag).toBe("NotFound")
     }))
 
+  it.effect("tells an object that is not there from a kind, or a version of it, that is not served", () =>
+    Effect.gen(function*() {
+      const { at, kubernetes, things } = yield* setup
+      const isKindServed = (kind: typeof things) =>
+        kubernetes.get(kind, at("none")).pipe(
+          Effect.as(undefined),
+          Effect.catchTag("NotFound", ({ isKindServed }) => Effect.succeed(isKindServed))
+        )
+      expect([
+        yield* isKindServed(things),
+        yield* isKindServed({ ...things, apiVersion: things.apiVersion.replace(/[^/]*$/u, "v9") }),
+        yield* isKindServed({ ...things, plural: "nothings" }),
+        yield* isKindServed({ ...things, apiVersion: "example.invalid/v1" })
+      ]).toEqual([true, false, false, false])
+    }))
+
   it.effect("applies fields of its own, and takes over those of others", () =>
     Effect.gen(function*() {
       const { at, kubernetes } = yield* setup

@@ -1,14 +1,13 @@
 // What a source of Flux has. It is read when it is needed and not watched, because a cluster need not know these kinds.
 // Invariant: a shared answer is at most `answerMillis` old, and older than no change of the task since its first look here.
 // Used by controller/reconcile/ask and controller/reconcile/reconcile.
-import { Cache, Effect, Exit } from "effect"
-import { sourceSeen } from "../../core/reconcile/flux-source.ts"
+import { Cache, Effect, Exit, Option } from "effect"
+import { sourceSeen, unserved } from "../../core/reconcile/flux-source.ts"
 import { answerMillis } from "../../core/reconcile/follow.ts"
 import { SourceSeen } from "../../core/task/observed.ts"
-import type { Kubernetes } from "../../kubernetes/client.ts"
+import { Kubernetes } from "../../kubernetes/client.ts"
 import { monotonicMillis } from "../../kubernetes/clock.ts"
 import type { KubernetesError } from "../../kubernetes/errors.ts"
-import { find } from "../../kubernetes/find.ts"
 import { decoding, fluxSources } from "../../kubernetes/kinds.ts"
 import { keyOf } from "../../kubernetes/object.ts"
 import { FluxObject } from "../../schema/kubernetes/kubernetes.ts"
@@ -23,8 +22,12 @@ const ofTask = ({ metadata: { namespace }, spec: { source: { fluxSource } } }: A
   fluxSource && { kind: fluxSource.kind, name: fluxSource.name, namespace }
 
 const read = ({ kind, name, namespace }: Source): Read<SourceSeen> =>
-  find(decoding(fluxSources[kind], FluxObject), { namespace, name }).pipe(
-    Effect.map((found) => sourceSeen({ kind, name }, found)),
+  Effect.flatMap(Kubernetes, (kubernetes) => kubernetes.get(decoding(fluxSources[kind], FluxObject), { namespace, name })).pipe(
+    Effect.map((found) => sourceSeen({ kind, name }, Option.some(found))),
+    Effect.catchTag(
+      "NotFound",
+      ({ isKindServed }) => Effect.succeed(isKindServed ? sourceSeen({ kind, name }, Option.none()) : unserved(kind))
+    ),
     Effect.catchTag(["Forbidden", "Malformed"], ({ message }) => Effect.succeed(SourceSeen.NotReady({ message, changed: false })))
   )
 

@@ -22,6 +22,10 @@ const decodeArtifact = Schema.decodeUnknownOption(Artifact)
 
 const notReady = (message: string, changed = false) => SourceSeen.NotReady({ message, changed })
 
+/** Returns what is seen of a source whose kind is not served. Flux serves all three kinds in this version since 2.6. */
+export const unserved = (kind: FluxSource["kind"]): SourceSeen =>
+  notReady(`The cluster does not serve ${kind} of source.toolkit.fluxcd.io/v1; install Flux, 2.6 or later.`)
+
 export const sourceSeen = ({ kind, name }: FluxSource, found: Option.Option<FluxObject>): SourceSeen => {
   const named = `${kind} ${name}`
   if (Option.isNone(found)) return notReady(`There is no ${named} in the namespace of the task; make it, or correct source.fluxSource.`)

@@ -7,7 +7,7 @@ import type { ToldResult } from "../../schema/task/stage-result.ts"
 import { hadToGo, mostRetries, retryDelayMillis } from "./disruption.ts"
 
 /** Reports whether a stage failed through no fault of its own, or for an unknown reason. */
-const isDisruption = (reason: string): boolean => hadToGo(reason) || reason === "Lost"
+const isDisruption = (reason: string): boolean => hadToGo(reason) || reason === "SourceUnreachable" || reason === "Lost"
 
 /** Returns how long to wait before a stage is planned again that was made again `times` times already, or none if it is not. */
 export const planAgainAfterMillis = (

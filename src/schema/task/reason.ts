@@ -41,6 +41,8 @@ const howItEnded = {
   Cancelled: "The task was cancelled, or deleted before a worker took it.",
   ExitCode: "The engine ended with an error; its log says which.",
   InvalidConfiguration: "The configuration or the task cannot run as it is; the message names what to change.",
+  SourceUnreachable:
+    "The archive of the source could not be fetched in time; the message says from where and why. The plan of a task that follows its source is made again, three times at most.",
   InvalidArchive: "The configuration archive is damaged, too large or holds a forbidden entry.",
   DigestMismatch: "The archive, the saved plan or something that it was made with is not what was approved, so nothing was applied.",
   ProviderMissing: "A provider could not be installed; put it in the runner's mirror or let the Pod reach its registry.",

@@ -7,7 +7,7 @@ import { placesByWorkspace, statePlace, stateTrouble } from "../../core/state/st
 import type { AgentTask, AgentTaskSpec } from "../../schema/task/agent-task.ts"
 import type { Artifact } from "../../schema/task/source.ts"
 import { noCommandEnv } from "../engine/engine.ts"
-import { archiveFile, fetchArchive } from "../network/archive-url.ts"
+import { type Archive, archiveFile, fetchArchive } from "../network/archive-url.ts"
 import { Settings } from "../settings.ts"
 import { invalid, type StageFailed } from "../stage-failed.ts"
 import { SettledState } from "../state/state-delivery.ts"
@@ -21,18 +21,18 @@ import { engineFolder } from "./modules-folder.ts"
 const archiveOf = (
   { archive, fluxSource }: AgentTaskSpec["source"],
   pinned: Artifact | undefined
-): Effect.Effect<Option.Option<Pick<Artifact, "url" | "sha256">>, StageFailed> =>
+): Effect.Effect<Option.Option<Archive>, StageFailed> =>
   fluxSource !== undefined && pinned === undefined
     ? Effect.fail(
       invalid("status.source is missing, so the worker does not know which revision of source.fluxSource to run; make a new AgentTask.")
     )
     : Effect.succeed(Option.fromUndefinedOr(fluxSource === undefined ? archive : pinned))
 
-const fetchSource = ({ sha256, url }: Pick<Artifact, "url" | "sha256">) =>
+const fetchSource = (archive: Archive) =>
   Effect.fnUntraced(function*(root: number) {
     const { privateDirectory } = yield* Settings
     const file = join(privateDirectory, archiveFile)
-    yield* fetchArchive(url, sha256, file)
+    yield* fetchArchive(archive, file)
     yield* unpack(file, root)
   })
 

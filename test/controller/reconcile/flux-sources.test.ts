@@ -5,7 +5,7 @@ import { TestClock } from "effect/testing"
 import { sharedSources } from "../../../src/controller/reconcile/flux-sources.ts"
 import { answerMillis } from "../../../src/core/reconcile/follow.ts"
 import { Kubernetes } from "../../../src/kubernetes/client.ts"
-import { Unreachable } from "../../../src/kubernetes/errors.ts"
+import { type KubernetesError, NotFound, Unreachable } from "../../../src/kubernetes/errors.ts"
 import { ObjectName } from "../../../src/schema/names.ts"
 import type { AgentTask } from "../../../src/schema/task/agent-task.ts"
 import { plainSeed, worldOf } from "../../core/worlds.ts"
@@ -22,7 +22,7 @@ const follower = (name: string, source = "infra", resourceVersion = "1"): AgentT
 }
 
 /** An API server with two sources. `names` has the source of each request, and every answer comes after `before`. */
-const asked = (before: Effect.Effect<void, Unreachable> = Effect.void) => {
+const asked = (before: Effect.Effect<void, KubernetesError> = Effect.void) => {
   const { kubernetes, server } = instantCluster()
   for (const name of ["infra", "other"]) plantSource(server, name, "a".repeat(64))
   const names: Array<string> = []
@@ -92,5 +92,19 @@ describe("a source that many tasks follow", () => {
       for (const name of ["one", "two"]) expect((yield* Effect.flip(look(follower(name))))._tag).toBe("Unreachable")
       expect(names).toHaveLength(2)
     }).pipe(provide)
+  })
+
+  it.effect("is not there for a person to make where the cluster does not serve its kind, or only an older version of it", () => {
+    const call = { verb: "get", object: "GitRepository tasks/infra", code: 404 } as const
+    const said = (refusal: NotFound) =>
+      Effect.flatMap(sharedSources, ({ look }) => look(follower("one"))).pipe(asked(Effect.fail(refusal)).provide)
+    return Effect.gen(function*() {
+      expect(yield* said(new NotFound({ ...call, reason: "Unknown", detail: "404 page not found" }))).toMatchObject({
+        message: "The cluster does not serve GitRepository of source.toolkit.fluxcd.io/v1; install Flux, 2.6 or later."
+      })
+      expect(yield* said(new NotFound({ ...call, reason: "NotFound", detail: "not found" }))).toMatchObject({
+        message: "There is no GitRepository infra in the namespace of the task; make it, or correct source.fluxSource."
+      })
+    })
   })
 })

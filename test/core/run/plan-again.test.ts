@@ -10,7 +10,7 @@ const Outcome = Schema.Literals(["succeeded", "failed", "cancelled"])
 const ofPlan = (reason: Reason, times: number) => Option.getOrUndefined(planAgainAfterMillis("plan", { outcome: "failed", reason }, times))
 
 describe("a plan", () => {
-  it.each(["Evicted", "NodeLost", "Lost"] as const)(
+  it.each(["Evicted", "NodeLost", "Lost", "SourceUnreachable"] as const)(
     "that ended as %s is planned again after 5, 20 and 80 seconds, and no more",
     (reason) => expect([0, 1, 2, 3, 4].map((times) => ofPlan(reason, times))).toEqual([5_000, 20_000, 80_000, undefined, undefined])
   )

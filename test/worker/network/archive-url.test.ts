@@ -7,13 +7,16 @@ import { type AddressInfo, connect } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { lookupBut } from "../../../src/http/connections.ts"
-import { archiveUrl, fetchArchive as fetch, Forbidden } from "../../../src/worker/network/archive-url.ts"
+import { Sha256 } from "../../../src/schema/names.ts"
+import { type Archive, archiveUrl, fetchArchive as fetch, Forbidden } from "../../../src/worker/network/archive-url.ts"
+import { StageFailed } from "../../../src/worker/stage-failed.ts"
 import { sha256 } from "../fake-task-api.ts"
 
 /** Fetches with no address forbidden, because the servers of this file are on loopback. */
 const fetchArchive = (...given: Parameters<typeof fetch>) => Effect.provideService(fetch(...given), Forbidden, () => false)
 
 const content = Buffer.from("an archive")
+const wanted = (url: string): Archive => ({ url, sha256: Sha256.make(sha256(content)) })
 
 const serving = (
   answer: (request: IncomingMessage, response: ServerResponse) => void
@@ -39,7 +42,7 @@ describe("fetchArchive", () => {
   it.live("takes an archive whose digest is right, with no credential sent", () =>
     Effect.gen(function*() {
       const { asked, file, url } = yield* serving((_, response) => void response.end(content))
-      yield* fetchArchive(`${url}/config.tar.gz?signature=s`, sha256(content), file)
+      yield* fetchArchive(wanted(`${url}/config.tar.gz?signature=s`), file)
       expect(readFileSync(file)).toEqual(content)
       expect(asked).toHaveLength(1)
       expect(Object.keys(asked[0]?.headers ?? {})).not.toEqual(expect.arrayContaining(["authorization"]))
@@ -49,7 +52,7 @@ describe("fetchArchive", () => {
   it.live("refuses another archive than the approved one", () =>
     Effect.gen(function*() {
       const { file, url } = yield* serving((_, response) => void response.end("another"))
-      expect(yield* Effect.flip(fetchArchive(url, sha256(content), file))).toMatchObject({
+      expect(yield* Effect.flip(fetchArchive(wanted(url), file))).toMatchObject({
         reason: "DigestMismatch",
         message: expect.stringContaining(sha256(content))
       })
@@ -60,14 +63,14 @@ describe("fetchArchive", () => {
       const { asked, file, url } = yield* serving(({ url: path }, response) =>
         void (path === "/end" ? response.end(content) : response.writeHead(302, { location: path === "/" ? "/next" : "/end" }).end())
       )
-      yield* fetchArchive(url, sha256(content), file)
+      yield* fetchArchive(wanted(url), file)
       expect(asked.map((request) => request.url)).toEqual(["/", "/next", "/end"])
     }))
 
   it.live("does not follow redirects for ever", () =>
     Effect.gen(function*() {
       const { asked, file, url } = yield* serving((_, response) => void response.writeHead(302, { location: "/" }).end())
-      expect(yield* Effect.flip(fetchArchive(url, sha256(content), file))).toMatchObject({
+      expect(yield* Effect.flip(fetchArchive(wanted(url), file))).toMatchObject({
         message: expect.stringContaining("redirects too often")
       })
       expect(asked).toHaveLength(4)
@@ -76,14 +79,14 @@ describe("fetchArchive", () => {
   it.live("does not follow a redirect to a file", () =>
     Effect.gen(function*() {
       const { file, url } = yield* serving((_, response) => void response.writeHead(302, { location: "file:///etc/passwd" }).end())
-      expect(yield* Effect.flip(fetchArchive(url, sha256(content), file))).toMatchObject({ reason: "InvalidConfiguration" })
+      expect(yield* Effect.flip(fetchArchive(wanted(url), file))).toMatchObject({ reason: "InvalidConfiguration" })
       expect(existsSync(file)).toBe(false)
     }))
 
   it.live("says what the server answered, without the URL's query", () =>
     Effect.gen(function*() {
       const { file, url } = yield* serving((_, response) => void response.writeHead(403).end("<html>"))
-      const { message, reason } = yield* Effect.flip(fetchArchive(`${url}/config.tar.gz?signature=secret`, sha256(content), file))
+      const { message, reason } = yield* Effect.flip(fetchArchive(wanted(`${url}/config.tar.gz?signature=secret`), file))
       expect(reason).toBe("InvalidConfiguration")
       expect(message).toMatch(/config\.tar\.gz \(it answers 403\)/u)
       expect(message).not.toContain("secret")
@@ -98,7 +101,7 @@ describe("fetchArchive", () => {
         if (turn === 2) return void response.writeHead(200, { "content-length": "1000" }).write("part", () => request.socket.destroy())
         response.end(content)
       })
-      yield* fetchArchive(url, sha256(content), file)
+      yield* fetchArchive(wanted(url), file)
       expect(readFileSync(file)).toEqual(content)
     }))
 
@@ -107,8 +110,42 @@ describe("fetchArchive", () => {
       const { asked, file, url } = yield* serving((_, response) =>
         response.writeHead(asked.length === 1 ? 503 : 403, { "content-length": "1000" }).flushHeaders()
       )
-      expect((yield* Effect.flip(fetchArchive(url, sha256(content), file))).message).toContain("it answers 403")
+      expect((yield* Effect.flip(fetchArchive(wanted(url), file))).message).toContain("it answers 403")
       expect(asked).toHaveLength(2)
+    }))
+
+  it.live("says in the end why there was no answer", () =>
+    Effect.gen(function*() {
+      const { asked, file, url } = yield* serving((_, response) => void response.writeHead(503).end())
+      expect(yield* Effect.flip(fetchArchive(wanted(url), file, "1 second"))).toEqual(
+        new StageFailed({
+          reason: "SourceUnreachable",
+          message: `The archive cannot be fetched from ${url}/ (it answers 503); check the URL of the source and the network.`
+        })
+      )
+      expect(asked.length).toBeGreaterThan(1)
+    }))
+
+  it.live("asks again for an artifact that Flux does not have, since a Flux that restarts loses its artifacts and makes them again", () =>
+    Effect.gen(function*() {
+      const { asked, file, url } = yield* serving((_, response) => void response.writeHead(asked.length < 3 ? 404 : 200).end(content))
+      yield* fetchArchive({ ...wanted(url), revision: "main@sha1:a" }, file)
+      expect(readFileSync(file)).toEqual(content)
+    }))
+
+  it.live("says in the end which revision Flux no longer has, and takes a 404 of anybody else for the last word", () =>
+    Effect.gen(function*() {
+      const { asked, file, url } = yield* serving((_, response) => void response.writeHead(404).end("404 page not found"))
+      expect(yield* Effect.flip(fetchArchive({ ...wanted(url), revision: "main@sha1:a" }, file, "1 second"))).toEqual(
+        new StageFailed({
+          reason: "SourceUnreachable",
+          message: `Flux no longer has revision main@sha1:a (${url}/ answers 404); check that its source is ready.`
+        })
+      )
+      const before = asked.length
+      expect(before).toBeGreaterThan(1)
+      expect(yield* Effect.flip(fetchArchive(wanted(url), file))).toMatchObject({ reason: "InvalidConfiguration" })
+      expect(asked.length).toBe(before + 1)
     }))
 
   it.live("ends what is too large", () =>
@@ -118,7 +155,7 @@ describe("fetchArchive", () => {
         const more = (): void => void response.write(chunk, (error) => error ?? more())
         more()
       })
-      expect(yield* Effect.flip(fetchArchive(url, sha256(content), file))).toMatchObject({ reason: "InvalidArchive" })
+      expect(yield* Effect.flip(fetchArchive(wanted(url), file))).toMatchObject({ reason: "InvalidArchive" })
     }))
 })
 
@@ -242,7 +279,7 @@ describe("a URL that leads to this machine or to the metadata of a cloud", () =>
     "is refused by what its name resolves to: %s",
     (text) =>
       Effect.gen(function*() {
-        const { message, reason } = yield* Effect.flip(fetch(text, sha256(content), "/nowhere"))
+        const { message, reason } = yield* Effect.flip(fetch(wanted(text), "/nowhere"))
         expect([reason, message]).toEqual(["InvalidConfiguration", expect.stringContaining("never asked")])
       })
   )
@@ -268,7 +305,7 @@ describe("a URL that leads to this machine or to the metadata of a cloud", () =>
         void response.writeHead(302, { location: target.url.replace("127.0.0.1", "127.0.0.2") }).end()
       )
       const { message } = yield* Effect.flip(
-        Effect.provideService(fetch(open.url, sha256(content), open.file), Forbidden, (address) => address === "127.0.0.2")
+        Effect.provideService(fetch(wanted(open.url), open.file), Forbidden, (address) => address === "127.0.0.2")
       )
       expect([message, open.asked.length, target.asked.length]).toEqual([expect.stringContaining("never asked"), 1, 0])
     }))
