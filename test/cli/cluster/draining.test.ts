@@ -274,6 +274,20 @@ it.effect("--wait returns once the apply is over where nobody ends it, also wher
     expect(yield* Fiber.join(draining)).toMatchObject({ success: { document: { drained: true, since, running: [] } } })
   }))
 
+it.effect("--wait looks once more where nothing runs, and waits for the apply of a request that was still on its way", () =>
+  Effect.gen(function*() {
+    const world = shared()
+    world.meanwhile.push(() => {}, () => world.jobs.push(applyJob))
+    const draining = yield* world.begin(drain(ours, typed, true))
+    world.controllerAnswers()
+    yield* TestClock.adjust("2 seconds")
+    expect(world.screen.of("status").at(-1)).toBe(`Waiting for a (apply, since ${since})`)
+    expect(draining.pollUnsafe()).toBeUndefined()
+    world.jobs.pop()
+    yield* TestClock.adjust("2 seconds")
+    expect(yield* Fiber.join(draining)).toMatchObject({ success: { document: { running: [] } } })
+  }))
+
 it.effect("--undo does not say that tasks start where somebody drains again before the controller has answered", () =>
   Effect.gen(function*() {
     const world = shared()
