@@ -61,9 +61,7 @@ export const connection = Effect.fn("connection")(function*({ tokenFile, url }: 
   })
   const given = Option.orElse(url, () => environment.url)
   if (Option.isNone(given)) return yield* noServer
-  const token = Option.isSome(tokenFile)
-    ? Option.some(yield* tokenOf(tokenFile.value))
-    : Option.filter(environment.token, (token) => Redacted.value(token) !== "")
+  const token = Option.isSome(tokenFile) ? Option.some(yield* tokenOf(tokenFile.value)) : environment.token // an empty variable is none
   if (Option.exists(token, isUnusable)) {
     const place = Option.match(tokenFile, { onNone: () => "AGENT_JOB_TOKEN", onSome: (path) => `The token file ${path}` })
     return yield* new BadInput({

@@ -29,13 +29,7 @@ const lastWords = (cause: Cause.Cause<unknown>): Effect.Effect<never, AlreadyLog
     onNone: () => Effect.logFatal(cause),
     onSome: () => Effect.logFatal(sentenceOf(error))
   })
-  const code = exitCodeOf(error)
-  // A program that comes to its own end after a SIGTERM, as the worker does, counts as interrupted: then teardown reads process.exitCode.
-  const ended = Effect.suspend(() => {
-    process.exitCode = code
-    return Effect.fail(new AlreadyLogged({ code }))
-  })
-  return Effect.andThen(said, ended)
+  return Effect.andThen(said, Effect.fail(new AlreadyLogged({ code: exitCodeOf(error) })))
 }
 
 /** Runs a service. It goes on, and comes to its end, if nobody reads its log, because its work matters more. */

@@ -274,6 +274,41 @@ it.effect("--wait returns once the apply is over where nobody ends it, also wher
     expect(yield* Fiber.join(draining)).toMatchObject({ success: { document: { drained: true, since, running: [] } } })
   }))
 
+it.effect("--wait waits neither for plans, which it says run, nor for what is over", () =>
+  Effect.gen(function*() {
+    const world = shared()
+    world.jobs.push(
+      {
+        metadata: { ...kept, name: "agent-job-p", labels: { "scalr.io/task": "p", "scalr.io/workspace": "demo", "scalr.io/stage": "plan" } }
+      },
+      { ...applyJob, status: { conditions: [{ type: "Complete", status: "True" }] } }
+    )
+    const draining = yield* world.begin(drain(ours, typed, true))
+    world.controllerAnswers()
+    yield* TestClock.adjust("2 seconds")
+    expect(draining.pollUnsafe()).toBeDefined()
+    expect(yield* Fiber.join(draining)).toMatchObject({
+      success: {
+        document: { running: [{ task: "p", workspace: "demo", stage: "plan", since }] },
+        lines: expect.arrayContaining(["Still running: 0 applies or destroys, 1 plan."])
+      }
+    })
+  }))
+
+it.effect("--wait looks once more where nothing runs, and waits for the apply of a request that was still on its way", () =>
+  Effect.gen(function*() {
+    const world = shared()
+    world.meanwhile.push(() => {}, () => world.jobs.push(applyJob))
+    const draining = yield* world.begin(drain(ours, typed, true))
+    world.controllerAnswers()
+    yield* TestClock.adjust("2 seconds")
+    expect(world.screen.of("status").at(-1)).toBe(`Waiting for a (apply, since ${since})`)
+    expect(draining.pollUnsafe()).toBeUndefined()
+    world.jobs.pop()
+    yield* TestClock.adjust("2 seconds")
+    expect(yield* Fiber.join(draining)).toMatchObject({ success: { document: { running: [] } } })
+  }))
+
 it.effect("--undo does not say that tasks start where somebody drains again before the controller has answered", () =>
   Effect.gen(function*() {
     const world = shared()

@@ -120,7 +120,11 @@ it.live("a server that is older and opens whatever lock there is does not pass f
       error:
         "error: The lock b of run-b2.apply.1 was opened, and not a: a server that is older than this program opens whatever lock there is. What its holder writes from now on is kept as evidence, see `agent-job state show demo`; upgrade the server.\n"
     })
-    expect(yield* unlock).toMatchObject({ code: 0, out: expect.stringContaining("Unlocked by force: a of run-b2.apply.1") })
+    const opens = { code: 0, out: expect.stringContaining("Unlocked by force: a of run-b2.apply.1") }
+    expect(yield* unlock).toMatchObject(opens)
+    const byAnother = opened("c").forcedUnlocks.slice(0, 1).map((other) => ({ ...other, forcedBy: "user, eve@elsewhere" }))
+    server.script.push({ body: before }, { body: { ...opened("a"), forcedUnlocks: [...byAnother, ...opened("a").forcedUnlocks] } })
+    expect(yield* unlock).toMatchObject(opens) // what somebody else opened just then is no act of this command
   }))
 
 describe.skipIf(!canBeNameless)("who decides", () => {
@@ -163,6 +167,25 @@ it.live("the command that is printed with import blocks says what was seen, so t
     const { out } = yield* blocks
     const { pending: [{ id }] } = yield* person(url).state("demo")
     expect(out).toContain(`settle with: agent-job state rescue demo --keep --seen ${id}:1, and run`)
+  }))
+
+it.live("import blocks are written to a new file alone, and replace nothing", () =>
+  Effect.gen(function*() {
+    const { blocks, file } = yield* lostApply([{
+      number: 1,
+      kind: "done",
+      action: "create",
+      address: "time_sleep.a",
+      idKey: "id",
+      id: "1"
+    }])
+    writeFileSync(file, "# mine")
+    expect(yield* blocks).toMatchObject({
+      code: 2,
+      out: "",
+      error: `error: ${file} cannot be written (file already exists); choose a new file in a directory that you may write to.\n`
+    })
+    expect(readFileSync(file, "utf8")).toBe("# mine")
   }))
 
 it.live("import blocks of a full journal are written though nothing of it is missing, and say that there may be more", () =>

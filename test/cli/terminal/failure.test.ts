@@ -1,8 +1,53 @@
-// Which exit code an error of another folder has, and the last sentence that a command prints.
+// Which exit code each error of another folder has, and the last sentence that a command prints.
 import { expect, it } from "@effect/vitest"
-import { Cause, ConfigProvider, Effect, Layer } from "effect"
-import { AlreadyLogged, exitCode, exitCodeOf, Failed, HasChanges, isPrinted, lastSentence } from "../../../src/cli/terminal/failure.ts"
+import { Cause, Config, ConfigProvider, Duration, Effect, Layer } from "effect"
+import {
+  AlreadyLogged,
+  exitCode,
+  exitCodeOf,
+  Failed,
+  HasChanges,
+  isPrinted,
+  lastSentence,
+  sentenceOf
+} from "../../../src/cli/terminal/failure.ts"
 import { toServer } from "../../../src/http/connections.ts"
+import {
+  Forbidden,
+  Invalid,
+  KubeconfigUnusable,
+  NoCredentials,
+  NotFound,
+  Rejected,
+  TooManyRequests,
+  Unauthorized,
+  Unreachable
+} from "../../../src/kubernetes/errors.ts"
+import { OptionsUnusable } from "../../../src/server/settings.ts"
+
+const call = { verb: "get", object: "AgentTask one" } as const
+const refusal = { ...call, code: 400, reason: "Refused", detail: "no" }
+
+it.each([
+  { error: new NotFound(refusal), code: exitCode.notThere },
+  { error: new Unreachable({ ...call, detail: "no answer" }), code: exitCode.unreachable },
+  { error: new TooManyRequests({ ...refusal, retryAfter: Duration.seconds(1) }), code: exitCode.unreachable },
+  { error: new NoCredentials({ problem: "No cluster is named", next: "name one" }), code: exitCode.unreachable },
+  { error: new Unauthorized(refusal), code: exitCode.tokenRefused },
+  { error: new Forbidden(refusal), code: exitCode.tokenRefused },
+  { error: new Invalid({ ...refusal, causes: [] }), code: exitCode.usage },
+  { error: new KubeconfigUnusable({ problem: "The kubeconfig has no contexts", next: "name one that has" }), code: exitCode.usage },
+  { error: new OptionsUnusable({ message: "There is no such pool." }), code: exitCode.usage },
+  { error: new Rejected(refusal), code: exitCode.failed }
+])("$error._tag ends a command with exit code $code", ({ code, error }) => expect(exitCodeOf(error)).toBe(code))
+
+it.effect("a variable that is missing or no number ends a command with the exit code of bad input, and is named in a sentence", () =>
+  Effect.gen(function*() {
+    const read = Config.Int("AGENT_JOB_EPOCH").parse(ConfigProvider.fromUnknown({ AGENT_JOB_EPOCH: "many" }))
+    const error = yield* Effect.flip(read)
+    expect(exitCodeOf(error)).toBe(exitCode.usage)
+    expect(sentenceOf(error)).toMatch(/^The environment cannot be used: [^\n]*AGENT_JOB_EPOCH[^\n]*; correct that variable\.$/u)
+  }))
 
 it.effect("a proxy that cannot be used is a variable that is wrong", () =>
   Effect.gen(function*() {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer, Option } from "effect"
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, readFileSync, readlinkSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { exitCodeOf } from "../../../src/cli/terminal/failure.ts"
 import { poolPath } from "../../../src/schema/api/pool-api.ts"
@@ -167,6 +167,16 @@ describe("the key of links and seals", () => {
       const first = yield* key
       expect([first.byteLength, existsSync(join(made, "data", "path.key.new"))]).toEqual([32, false])
       expect(yield* key).toEqual(first)
+    }))
+
+  it.live("is made anew only where there is none, and not where it cannot be read", () =>
+    Effect.gen(function*() {
+      const made = yield* left({})
+      const key = join(made, "data", "path.key")
+      symlinkSync(key, key) // a link to itself, which nobody can read
+      const { message } = yield* Effect.flip(Effect.scoped(Layer.build(ServerWithAddress(optionsIn(made)))))
+      expect(message).toContain(`The key ${key} can neither be read nor made (`)
+      expect(readlinkSync(key)).toBe(key)
     }))
 
   it.live("is open to the server's own user alone", () =>

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Fiber } from "effect"
 import { taskPath } from "../../../src/schema/api/task-api.ts"
 import { applyingLocked, doubted, lost } from "../doubted-state.ts"
 import { agent, failed, person, planWith, state, succeeded, withChanges, worker } from "../live-server.ts"
@@ -19,6 +19,16 @@ describe("a rescue", () => {
       expect(queue?.message).toContain(`The apply of ${id} ended with Lost`)
       expect(queue?.message).toContain("agent-job state rescue demo")
       expect(yield* person(url).view(id)).toMatchObject({ failure: expect.stringContaining("agent-job state rescue demo"), inDoubt: true })
+    }))
+
+  it.live("wakes the agents that wait once it is settled, for the stages that waited for it", () =>
+    Effect.gen(function*() {
+      const { settle, url } = yield* doubted
+      const second = yield* person(url).start("demo")
+      const waiting = yield* Effect.forkChild(agent(url).acquire(60), { startImmediately: true })
+      yield* settle({})
+      const [woken] = yield* Effect.timeout(Fiber.join(waiting), "30 seconds")
+      expect(woken?.runId).toBe(second)
     }))
 
   it.live("does not keep other workspaces from theirs", () =>

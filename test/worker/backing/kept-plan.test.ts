@@ -75,6 +75,19 @@ describe("the key that variables are sealed with", () => {
       })
       expect(readdirSync(claim)).toEqual([])
     }))
+
+  it.effect.each(["", "k".repeat(31)])("is none that is too short to keep a secret, such as %j", (short) =>
+    Effect.gen(function*() {
+      const claim = yield* temporaryFolder("claim")
+      mkdirSync(join(claim, "demo"))
+      writeFileSync(join(claim, "demo/seal.key"), short)
+      for (const mayMake of [true, false]) {
+        expect(yield* Effect.flip(keyOn(claim, mayMake))).toMatchObject({
+          reason: "DigestMismatch",
+          message: expect.stringContaining("is missing or damaged")
+        })
+      }
+    }))
 })
 
 /** What a hostile runner may leave on a claim that it mounts, though only workers should mount it. */

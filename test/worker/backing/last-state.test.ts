@@ -8,11 +8,11 @@ import { settlingLastState } from "../../../src/worker/backing/last-state.ts"
 import { Log } from "../../../src/worker/engine/log-shipper.ts"
 import { Refuge, SettledState, StateDelivery } from "../../../src/worker/state/state-delivery.ts"
 import type { Stop } from "../../../src/worker/task/stop.ts"
+import { TaskStatus } from "../../../src/worker/task/task-status.ts"
 import { openFolder } from "../../../src/worker/volume/folder.ts"
 import { temporaryFolder } from "../../temporary-folder.ts"
 import { neverStops } from "../never-stops.ts"
 import { podSettings } from "../pod-settings.ts"
-import { noTaskStatus } from "../pool-parts.ts"
 
 interface Given {
   readonly settle: Effect.Effect<SettledState>
@@ -41,12 +41,21 @@ const settling = Effect.fnUntraced(function*({ left = "nothing", refuge, settle,
   })
   const delivery = Layer.mock(StateDelivery, { settle: () => settle, refuge: Effect.succeed(Option.fromUndefinedOr(refuge)) })
   const settings = Layer.orDie(podSettings(path, path, { AGENT_JOB_STATE_PATIENCE: "1 hour" }))
-  const layer = Layer.mergeAll(log, delivery, settings, noTaskStatus, neverStops(stop))
+  let isUnsaved = false // as the status of the task would say after a while
+  const status = Layer.succeed(TaskStatus, {
+    unansweredDuring: (work) => work,
+    unsavedDuring: (work) =>
+      Effect.suspend(() => {
+        isUnsaved = true
+        return work
+      })
+  })
+  const layer = Layer.mergeAll(log, delivery, settings, status, neverStops(stop))
   const root = yield* openFolder(path)
   const settled = yield* Effect.forkChild(
     Effect.provide(Effect.flatMap(settlingLastState, (settleState) => settleState({ root, directory, path })), layer)
   )
-  return { path, told, toldFirst: Deferred.await(first), settled }
+  return { path, told, toldFirst: Deferred.await(first), settled, isUnsaved: () => isUnsaved }
 })
 
 describe("a last state that the server does not take", () => {
@@ -110,6 +119,17 @@ describe("a last state that the server does not take", () => {
         expect(told).toEqual([expect.stringMatching(/ The Pod is about to end, .* at once, by this command: kubectl /u)])
       })
   )
+
+  it.effect("is said in the status to be unsaved while a person can save it, and given up before a Pod that somebody ends is killed", () =>
+    Effect.gen(function*() {
+      const { isUnsaved, settled, toldFirst } = yield* settling({ ...unreadable, stop: { tooLate: Effect.sleep("1 minute") } })
+      yield* toldFirst
+      yield* TestClock.adjust("59 seconds")
+      expect([isUnsaved(), settled.pollUnsafe()]).toEqual([true, undefined])
+      yield* TestClock.adjust("1 second")
+      expect(settled.pollUnsafe()).toBeDefined()
+      expect((yield* Effect.flip(Fiber.join(settled))).reason).toBe("StateNotSaved")
+    }))
 
   it.effect.each<{ readonly given: string } & Given>([
     { given: "the grace period is over", ...unreadable, stop: { tooLate: Effect.void } },

@@ -1,4 +1,5 @@
-// A task without a pool fetches the artifact of its Flux source from where its status says, and only with the digest given there.
+// What a task without a pool runs: of a Flux source what its status says, of a plan what was kept and approved, and nothing without a place
+// for its state where it needs one.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Option } from "effect"
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
@@ -109,21 +110,48 @@ describe("a plan without a lasting place for its state", () => {
     }))
 })
 
+type Spec = Pick<AgentTask["spec"], "stage" | "source" | "savePlan">
+const kept: Readonly<Record<"plan" | "apply", Spec>> = {
+  plan: {
+    stage: "plan",
+    source: { archive: { url: "https://example.com/a.tar.gz", sha256: Sha256.make("a".repeat(64)) } },
+    savePlan: { claimName: "plans" }
+  },
+  apply: { stage: "apply", source: { savedPlan: { claimName: "plans", sha256: Sha256.make("a".repeat(64)) } } }
+}
+
+it.effect("a plan that is kept makes the key of its seal, and its apply none, which would fit no seal", () =>
+  Effect.gen(function*() {
+    const settings = podSettings("/none", "/none", { AGENT_JOB_PLANS_DIR: yield* temporaryFolder("claim") })
+    const keyOf = (spec: Spec) =>
+      ownBacking({ spec: { workspace: WorkspaceName.make("demo"), ...spec }, status: {} }).pipe(
+        Effect.flatMap(({ sealing }) => sealing.key),
+        Effect.provide(settings)
+      )
+    expect(yield* Effect.flip(keyOf(kept.apply))).toMatchObject({ reason: "DigestMismatch" })
+    const made = yield* keyOf(kept.plan)
+    expect(yield* keyOf(kept.apply)).toEqual(made)
+  }))
+
+it.effect("a task with the plan of a pool's run, but without the pool that keeps it, is refused, and applies nothing that was not approved", () =>
+  Effect.gen(function*() {
+    const spec = {
+      workspace: WorkspaceName.make("demo"),
+      stage: "apply",
+      source: { inline: {} },
+      plan: { sha256: Sha256.make("a".repeat(64)) }
+    } as const
+    expect(yield* brought({ spec, status: {} })).toMatchObject({
+      failure: { reason: "InvalidConfiguration", message: expect.stringContaining("spec.plan needs spec.pool") },
+      names: []
+    })
+  }))
+
 describe("a task whose runner mounts the claim of its plan, as an earlier CRD took it", () => {
   const jobTemplate = { volumeClaims: [{ claimName: "plans", mountPath: "/more" }] }
-  it.live.each<{ given: string; spec: Pick<AgentTask["spec"], "stage" | "source" | "savePlan"> }>([
-    {
-      given: "a plan that is kept",
-      spec: {
-        stage: "plan",
-        source: { archive: { url: "https://example.com/a.tar.gz", sha256: Sha256.make("a".repeat(64)) } },
-        savePlan: { claimName: "plans" }
-      }
-    },
-    {
-      given: "an apply of it",
-      spec: { stage: "apply", source: { savedPlan: { claimName: "plans", sha256: Sha256.make("a".repeat(64)) } } }
-    }
+  it.live.each([
+    { given: "a plan that is kept", spec: kept.plan },
+    { given: "an apply of it", spec: kept.apply }
   ])("is refused: $given", ({ spec }) =>
     Effect.gen(function*() {
       expect(yield* brought({ spec: { workspace: WorkspaceName.make("demo"), ...spec, jobTemplate }, status: {} }))

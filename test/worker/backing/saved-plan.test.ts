@@ -112,14 +112,19 @@ describe("a saved plan", () => {
     { given: "another name", entry: Tar.file("main.tf", "x") },
     { given: "a path", entry: Tar.file("../plan.tfplan", "x") },
     { given: "another archive", entry: Tar.file("more.tar.gz", "x") },
+    { given: "a configuration, which comes with no plan of a pool", entry: Tar.file("configuration.tar.gz", "x") },
     { given: "modules that are no archive", entry: Tar.file("modules.tar.gz", "x") },
     { given: "a link", entry: Tar.symlink("plan.tfplan", "/etc/passwd") }
   ])("is refused with $given in it", ({ entry }) =>
     Effect.gen(function*() {
       const directory = yield* place
-      const chunks = yield* Stream.runCollect(Stream.make(entry).pipe(Stream.pipeThroughChannel(Tar.encode())))
+      const entries = Stream.make(Tar.file("seal.json", JSON.stringify(seal())), entry)
+      const chunks = yield* Stream.runCollect(entries.pipe(Stream.pipeThroughChannel(Tar.encode())))
       writeFileSync(join(directory, "plan.tar"), Buffer.concat(chunks))
-      expect(yield* Effect.flip(unpacked(directory))).toMatchObject({ reason: "DigestMismatch" })
+      expect(yield* Effect.flip(unpacked(directory))).toMatchObject({
+        reason: "DigestMismatch",
+        message: "The saved plan is not one that this program made; plan again and approve that plan."
+      })
       expect(readdirSync(join(directory, "other/sub"))).toEqual([])
     }))
 })

@@ -1,4 +1,5 @@
-// What a stage tells of its plan before it goes on, that it hears a stop while it waits, and that nothing it tells at its end has a secret in it.
+// What a stage tells of its plan before it goes on, that it hears a stop while it waits, in what environment its engine works, and that nothing
+// it tells at its end has a secret in it.
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Layer, Option } from "effect"
 import { TestClock } from "effect/testing"
@@ -14,7 +15,7 @@ import { temporaryFolder } from "../../temporary-folder.ts"
 import { tarGz, taskApi } from "../fake-task-api.ts"
 import { neverStops } from "../never-stops.ts"
 import { podSettings } from "../pod-settings.ts"
-import { poolTask, ran, text, token } from "../whole-stage.ts"
+import { inline, poolTask, ran, text, token } from "../whole-stage.ts"
 
 describe("a plan that is too large to be read", () => {
   it.effect("says so in its log, and to the server that its apply makes more than it knows", () =>
@@ -95,6 +96,17 @@ it.live("a stage names in its log, as the server has it, the states that others 
     )
   }))
 
+it.live("the engine of a stage asks no person and looks for no newer version of itself, whatever the variables of its task say", () =>
+  Effect.gen(function*() {
+    const names = ["TF_INPUT", "TF_IN_AUTOMATION", "CHECKPOINT_DISABLE"]
+    const engine = `#!/bin/sh\n[ "$1" = version ] && echo '{"terraform_version": "9.9.9"}' && exit\nenv | grep -E '^(${
+      names.join("|")
+    })='\nexit 1\n`
+    const variables = names.map((name) => ({ name, value: "", category: "env" }))
+    const { log } = yield* ran(inline("plan", { "main.tf": "" }, { variables }), { tofu: engine })
+    expect(log().split("\n")).toEqual(expect.arrayContaining(["TF_INPUT=0", "TF_IN_AUTOMATION=1", "CHECKPOINT_DISABLE=1"]))
+  }))
+
 describe("a stage that fails", () => {
   const secret = "hunter2-in-the-first-line\nhunter2-in-the-second"
   const base64 = Buffer.from(secret).toString("base64")
@@ -118,5 +130,22 @@ describe("a stage that fails", () => {
       const told = { status, lastWords: lastWords(), results: api.results, serverLog: text(api.log), log: log() }
       expect([told.lastWords, told.results]).toEqual([status.result, [status.result]])
       expect(JSON.stringify(told)).not.toMatch(new RegExp(`hunter2|${base64.slice(0, 12)}`, "u"))
+    }))
+
+  const ofOthers = "pass-of-the-first"
+  it.live.each([
+    { given: "the token of the stage", says: "task-token-0123456789", secret: /task-token/u },
+    { given: "the key of its kept states", says: "7".repeat(64), secret: /7{64}/u },
+    { given: "the address of its state", says: "$TF_HTTP_ADDRESS", secret: /127\.0\.0\.1:\d+\/[^*]/u },
+    { given: "a text inside of a secret", says: ofOthers, secret: new RegExp(ofOthers, "u") }
+  ])("hides in its log $given, if the engine prints it", ({ says, secret }) =>
+    Effect.gen(function*() {
+      const api = yield* taskApi
+      api.archive = tarGz({ "main.tf": "" })
+      api.variables = [{ name: "passwords", value: `["${ofOthers}", "pass-of-the-second"]`, hcl: true, sensitive: true }]
+      const engine = `#!/bin/sh\n[ "$1" = version ] && echo '{"terraform_version": "9.9.9"}' && exit\necho "Said: ${says}"\nexit 1\n`
+      const { log } = yield* ran(poolTask(api, "plan"), { tofu: engine }, (here) => token(here, api))
+      expect(log()).toMatch(/^Said: .*\*{3}$/mu)
+      expect(`${log()}${text(api.log)}`).not.toMatch(secret)
     }))
 })

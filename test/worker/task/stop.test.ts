@@ -4,8 +4,9 @@ import { Effect, Fiber, Layer, Option, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { Kubernetes } from "../../../src/kubernetes/client.ts"
 import { Forbidden } from "../../../src/kubernetes/errors.ts"
+import type { WatchEvent } from "../../../src/kubernetes/object.ts"
 import { Stop } from "../../../src/worker/task/stop.ts"
-import { fakeKubernetes } from "../fake-kubernetes.ts"
+import { type FakeKubernetes, fakeKubernetes } from "../fake-kubernetes.ts"
 import { podSettings } from "../pod-settings.ts"
 
 const spec = { workspace: "demo", stage: "plan", source: { inline: {} } }
@@ -14,6 +15,12 @@ const settings = podSettings("/none", "/none", { AGENT_JOB_GRACE_SECONDS: "120" 
 
 const listening = (kubernetes: Layer.Layer<Kubernetes>) =>
   Effect.map(Layer.build(Stop.layer.pipe(Layer.provide(Layer.merge(kubernetes, settings)))), (context) => Effect.provide(Stop, context))
+
+type Watching = (real: Kubernetes["Service"]) => Kubernetes["Service"]["watch"]
+
+/** The API server of the task, but for its watch. */
+const watchedBy = ({ layer }: FakeKubernetes, watch: Watching) =>
+  Layer.effect(Kubernetes, Effect.map(Kubernetes, (real) => Kubernetes.of({ ...real, watch: watch(real) }))).pipe(Layer.provide(layer))
 
 describe("a stop", () => {
   it.effect("is not asked for by itself", () =>
@@ -47,11 +54,8 @@ describe("a stop", () => {
     Effect.gen(function*() {
       const kubernetes = fakeKubernetes(spec)
       const bookmark = Stream.make({ type: "BOOKMARK", resourceVersion: "1", whole: false } as const)
-      const layer = Layer.effect(
-        Kubernetes,
-        Effect.map(Kubernetes, (real) => Kubernetes.of({ ...real, watch: (...asked) => Stream.concat(bookmark, real.watch(...asked)) }))
-      ).pipe(Layer.provide(kubernetes.layer))
-      const { asked, begin } = yield* yield* listening(layer)
+      const watch: Watching = (real) => (...asked) => Stream.concat(bookmark, real.watch(...asked))
+      const { asked, begin } = yield* yield* listening(watchedBy(kubernetes, watch))
       yield* begin("1 hour")
       yield* TestClock.adjust("1 second")
       yield* kubernetes.cancel
@@ -70,17 +74,36 @@ describe("a stop", () => {
     Effect.gen(function*() {
       const kubernetes = fakeKubernetes(spec)
       const forbidden = new Forbidden({ verb: "watch", object: "atasks", code: 403, reason: "Forbidden", detail: "no" })
-      const layer = Layer.effect(
-        Kubernetes,
-        Effect.map(Kubernetes, (real) => Kubernetes.of({ ...real, watch: () => Stream.fail(forbidden) }))
-      ).pipe(Layer.provide(kubernetes.layer))
-      const { asked, begin } = yield* yield* listening(layer)
+      const { asked, begin } = yield* yield* listening(watchedBy(kubernetes, () => () => Stream.fail(forbidden)))
       yield* begin("1 hour")
       yield* TestClock.adjust("1 second")
       yield* kubernetes.cancel
       const cause = yield* Effect.forkChild(asked)
       yield* TestClock.adjust("3 seconds")
       expect(yield* Fiber.join(cause)).toBe("Cancelled")
+    }))
+
+  it.effect("comes with a cancel within minutes although the watch is dead without an error", () =>
+    Effect.gen(function*() {
+      const kubernetes = fakeKubernetes(spec)
+      const { begin, now } = yield* yield* listening(watchedBy(kubernetes, () => () => Stream.never))
+      yield* begin("1 hour")
+      yield* TestClock.adjust("1 second")
+      yield* kubernetes.cancel
+      yield* TestClock.adjust("5 minutes")
+      expect(yield* now).toEqual(Option.some("Cancelled"))
+    }))
+
+  it.effect("does not come with the cancel of another task", () =>
+    Effect.gen(function*() {
+      const kubernetes = fakeKubernetes(spec)
+      const another: WatchEvent = { type: "MODIFIED", object: { ...kubernetes.task(), spec: { ...spec, cancel: true } } }
+      const watch: Watching = (real) => (kind, asked) =>
+        asked.fieldSelector === "metadata.name=demo" ? real.watch(kind, asked) : Stream.make(another)
+      const { begin, now } = yield* yield* listening(watchedBy(kubernetes, watch))
+      yield* begin("1 hour")
+      yield* TestClock.adjust("1 second")
+      expect(yield* now).toEqual(Option.none())
     }))
 
   it.live("comes with SIGTERM, even before the stage has begun", () =>

@@ -185,6 +185,16 @@ describe("a state that is not saved", () => {
       expect([status().reason, kubernetes.writes()]).toEqual(["Claimed", 2])
     }))
 
+  it.effect("is said although the API server never answered the first word on it", () =>
+    Effect.gen(function*() {
+      const { kubernetes, status } = yield* working()
+      const slow = kubernetes.slow("1 hour")
+      yield* TestClock.adjust("25 seconds")
+      slow()
+      yield* TestClock.adjust("20 seconds")
+      expect(status().reason).toBe("StateUnsaved")
+    }))
+
   it.effect.each(
     [
       ["is over", { ...claimed, phase: "Failed", reason: "NodeLost" }],
