@@ -846,8 +846,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a launch ends by what a cache has of its Job and Pods",
     file: "src/controller/reconcile/reconcile.ts",
-    from: "needsLive: decision.live && !answers.live",
-    to: "needsLive: decision.live && answers.live",
+    from: "decision.live !== undefined && !answers.live",
+    to: "decision.live !== undefined && answers.live",
     test: "controller/reconcile/reconcile.test.ts"
   },
   {

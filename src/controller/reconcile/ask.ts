@@ -79,8 +79,8 @@ const liveJob = (task: AgentTask, { basename }: TaskPolicy): Read<Option.Option<
   jobNamed(task, task.status.job?.name ?? jobName(basename, task.metadata.name))
 
 /**
- * Returns the cached Job as it is now. If the Job is gone, this tells the world so before it fails with `Behind`, because the world may
- * never hear of it otherwise.
+ * Returns the Job as it is now. If the Job is gone, this tells the world so before it fails with `Behind`, because the world may never hear
+ * of it otherwise.
  */
 const stillThere = ({ task, world }: Asking, { name, uid }: JobSeen): Read<JobSeen, Behind> => {
   const place = { namespace: task.metadata.namespace, name }
@@ -199,22 +199,19 @@ export const ask = Effect.fn("ask")(
 )
 
 /**
- * Reads the cached Job and then its Pods from the API server: the Pods come last, because a new one may appear at any time. A cached Pod
- * that is over and gone is kept, because the cache still knows how it ended. Of a task that is over, it reads the source and the apply.
+ * Reads the Job that was seen and then its Pods from the API server: the Pods come last, because a new one may appear at any time. A cached
+ * Pod that is over and gone is kept, because the cache still knows how it ended. Without a Job, reads the source and the apply.
  */
 export const askLive = Effect.fn("askLive")(
   function*(
     asking: Asking,
-    cached: Option.Option<JobSeen>,
+    seen: Option.Option<JobSeen>,
     answers: Answers
   ): Effect.fn.Return<Answers, KubernetesError | Behind, Kubernetes> {
     const { task, world } = asking
-    if (isOver(task.status.phase)) {
-      return { ...answers, live: true, source: yield* readSource(task), apply: yield* unnamedApply(task) }
-    }
-    if (Option.isNone(cached)) return answers
-    const job = Option.some(yield* stillThere(asking, cached.value))
-    const live = yield* podsOf(task, cached.value)
+    if (Option.isNone(seen)) return { ...answers, live: true, source: yield* readSource(task), apply: yield* unnamedApply(task) }
+    const job = Option.some(yield* stillThere(asking, seen.value))
+    const live = yield* podsOf(task, seen.value)
     const before = world.pods(task.metadata.uid)
     const pods = [...live, ...before.filter((pod) => isPodOver(pod) && !live.some(({ uid }) => uid === pod.uid))]
     const uidOf = (seen: ReadonlyArray<PodSeen>) => Option.getOrUndefined(podOf(task, job, seen))?.uid

@@ -100,14 +100,16 @@ const make = Effect.fnUntraced(function*(world: World) {
       const decision = plan(config.policy, observed, now)
       world.passSaw(observed, at)
       if (makesJob(decision)) world.reserve(task.metadata.uid)
-      return Option.some({ observed, decision, needsLive: decision.live && !answers.live })
+      return Option.some({ observed, decision, needsLive: decision.live !== undefined && !answers.live })
     })
 
   /** Decides on a task and, if the decision needs that, a second time upon what the API server itself has. */
   const decideForSure = Effect.fnUntraced(function*(task: AgentTask, answers: Answers, pass: Pass) {
     const first = yield* decide(task, answers, pass)
     if (Option.isNone(first) || !first.value.needsLive) return first
-    return yield* decide(task, yield* lookLive(task, first.value.observed.job, answers, pass), pass)
+    const { decision, observed } = first.value
+    const job = Option.filter(observed.job, () => decision.live === "job")
+    return yield* decide(task, yield* lookLive(task, job, answers, pass), pass)
   })
 
   /** The backoff for Jobs that the API server failed to make, mostly because of a webhook that is starting again, or is gone for hours. */
