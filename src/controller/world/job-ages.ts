@@ -48,13 +48,20 @@ export const jobAges = () => {
   }
 
   return {
+    /** Returns how long passes have known this Job of the task at `at`, in monotonic milliseconds; 0 at the first look. */
     knownMillis: (taskUid: string, job: Option.Option<JobSeen>, at: number): number => at - (of(taskUid, job)?.since ?? at),
+    /**
+     * Returns how long the Pod of this Job has been starting, from the first pass that did not see it wait for a quota or a suspended Job. A
+     * wait for a node is counted by itself. Once the Job is being deleted, returns how long that has taken.
+     */
     startingMillis: (taskUid: string, seen: StartSeen, at: number): number => {
       const { is, since } = progressAt(of(taskUid, seen.job)?.progress, seen, at)
       return is === "held" ? 0 : at - since
     },
+    /** Returns when the last Pod of this Job that a pass saw was made, by the API server's clock. */
     lastPodMadeAt: (taskUid: string, job: Option.Option<JobSeen>): Option.Option<string> =>
       of(taskUid, job)?.lastPodMadeAt ?? Option.none(),
+    /** Returns the warning that the last pass saw about this Pod or, without a Pod, about this Job. */
     lastWarning: (taskUid: string, { job, pod }: Pick<StartSeen, "job" | "pod">): StartSeen["warning"] => {
       const last = of(taskUid, job)?.last
       return last?.pod === uidOf(pod) ? last?.warning ?? Option.none() : Option.none()
@@ -74,3 +81,6 @@ export const jobAges = () => {
     forget: (taskUid: string): void => void known.delete(taskUid)
   }
 }
+
+/** What is known of Jobs; passes alone add to it. */
+export type JobAges = Omit<ReturnType<typeof jobAges>, "forget" | "passSaw">

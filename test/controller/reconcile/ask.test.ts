@@ -96,7 +96,7 @@ describe("a Job that says nothing", () => {
         const look = (at: number) => counting(ask({ world, task, policy, now: noon, at, followed: readSource, warned }))
         yield* look(1_000)
         world.passSaw(
-          { task, job: world.job(task.metadata.uid), pod: Option.none(), warning: Option.none(), turn: world.turn(task) },
+          { task, job: world.cache.job(task.metadata.uid), pod: Option.none(), warning: Option.none(), turn: world.turns.of(task) },
           1_000
         )
         yield* look(5_999)
@@ -115,7 +115,7 @@ describe("a start of which no event can be read", () => {
         const { kubernetes } = instantCluster()
         const { job, task, warning } = worldOf({ ...plainSeed, life: "starting", job: "active", warning: saw })
         const { world } = knowing({ job, task })
-        world.passSaw({ task, job, pod: Option.none(), warning, turn: world.turn(task) }, 0)
+        world.passSaw({ task, job, pod: Option.none(), warning, turn: world.turns.of(task) }, 0)
         const list = () => Effect.fail(new Unreachable({ verb: "list", object: "events in tasks", detail: "no answer" }))
         const observed = yield* looked({ ...kubernetes, list }, world, task, { at: 10_000 })
         expect(observed.warning).toEqual(warning)
@@ -158,7 +158,7 @@ describe("a quota that keeps a Job from its Pod", () => {
       const { kubernetes, server } = instantCluster()
       const { job, pod, task } = worldOf({ ...plainSeed, life, job: "active", pod: hadPod ? "Pending" : "none" })
       const { world } = knowing({ job, task })
-      world.passSaw({ task, job, pod, warning: Option.none(), turn: world.turn(task) }, 0)
+      world.passSaw({ task, job, pod, warning: Option.none(), turn: world.turns.of(task) }, 0)
       plantJob(server)
       server.plant(events, {
         metadata: { name: "refused", namespace: "tasks", uid: "event", resourceVersion: "" },
@@ -296,12 +296,16 @@ describe("a Job that was made and deleted during a look at all Jobs, whose answe
       const { job, task } = worldOf({ ...plainSeed, job: "active", jobAgeSeconds: 4000 })
       const world = make(policy)
       world.setTask("tasks/task", Option.some(task))
-      world.reserve("task-uid")
+      world.turns.reserve("task-uid")
       world.lookAtJobs()()
       world.created("task-uid", Option.getOrThrow(job))
-      world.passSaw({ task, job, pod: Option.none(), warning: Option.none(), turn: world.turn(task) }, 0)
+      world.passSaw({ task, job, pod: Option.none(), warning: Option.none(), turn: world.turns.of(task) }, 0)
       expect(yield* Effect.flip(looked(kubernetes, world, task, { at: 180_000 }))).toMatchObject({ _tag: "Behind" })
-      expect([world.job("task-uid"), world.hadJob("task-uid"), world.isReserved("task-uid")]).toEqual([Option.none(), true, false])
+      expect([world.cache.job("task-uid"), world.cache.hadJob("task-uid"), world.turns.isReserved("task-uid")]).toEqual([
+        Option.none(),
+        true,
+        false
+      ])
     }))
 })
 
