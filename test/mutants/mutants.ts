@@ -245,7 +245,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a slot is not taken until its Job is seen",
     file: "src/controller/reconcile/reconcile.ts",
-    from: "world.reserve(task.metadata.uid)",
+    from: "world.turns.reserve(task.metadata.uid)",
     to: "void 0",
     test: "controller/reconcile/reconcile.test.ts"
   },
@@ -628,8 +628,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a drain is answered while a leader that fell silent may still make a Job",
     file: "src/controller/lifecycle/controller.ts",
-    from: "formerAtWork || world.launching()",
-    to: "world.launching()",
+    from: "formerAtWork || world.turns.launching()",
+    to: "world.turns.launching()",
     test: "controller/lifecycle/controller.test.ts"
   },
   {
@@ -642,7 +642,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a Job is asked about by a clock that may be wrong",
     file: "src/controller/reconcile/ask.ts",
-    from: "Math.max(millisSince(job.createdAt, now), world.jobKnownMillis(uid, seen, at))",
+    from: "Math.max(millisSince(job.createdAt, now), ages.knownMillis(uid, seen, at))",
     to: "millisSince(job.createdAt, now)",
     test: "controller/reconcile/ask.test.ts"
   },
@@ -846,8 +846,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a launch ends by what a cache has of its Job and Pods",
     file: "src/controller/reconcile/reconcile.ts",
-    from: "needsLive: decision.live && !answers.live",
-    to: "needsLive: decision.live && answers.live",
+    from: "decision.live !== undefined && !answers.live",
+    to: "decision.live !== undefined && answers.live",
     test: "controller/reconcile/reconcile.test.ts"
   },
   {
@@ -881,7 +881,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a task that went while it was looked up is decided upon",
     file: "src/controller/reconcile/reconcile.ts",
-    from: "if (Option.isNone(world.taskByUid(task.metadata.uid)))",
+    from: "if (Option.isNone(world.cache.taskByUid(task.metadata.uid)))",
     to: "if (task.metadata.uid.length === 0)",
     test: "controller/reconcile/reconcile.test.ts"
   },

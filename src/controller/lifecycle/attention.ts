@@ -2,7 +2,7 @@
 // While this replica does not lead, nobody looks: a lead begins with a look at all tasks.
 // Used by controller/lifecycle/controller and controller/lifecycle/leader.
 import { Effect, type Scope } from "effect"
-import type { World } from "../world/world.ts"
+import type { Cache } from "../world/cache.ts"
 
 type Look = (key: string) => Effect.Effect<void>
 
@@ -16,7 +16,7 @@ export interface Attention {
 
 const nobody: Look = () => Effect.void
 
-export const makeAttention = (world: World): Attention => {
+export const makeAttention = (cache: Cache): Attention => {
   let lead = nobody
   const set = (next: Look) =>
     Effect.sync(() => {
@@ -25,7 +25,7 @@ export const makeAttention = (world: World): Attention => {
   const look: Look = (key) => Effect.suspend(() => lead(key))
   return {
     look,
-    lookAtAll: Effect.suspend(() => Effect.forEach([...world.tasks()], ([key]) => look(key), { discard: true })),
+    lookAtAll: Effect.suspend(() => Effect.forEach([...cache.tasks()], ([key]) => look(key), { discard: true })),
     attach: (next) => Effect.acquireRelease(set(next), () => set(nobody))
   }
 }

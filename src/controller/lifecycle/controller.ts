@@ -58,7 +58,7 @@ export const takeOver = (
     Effect.flatMap((annotations) => {
       const proven = isProven(annotations, config)
       world.setPolicy(config.policy)
-      return world.setProven(proven) ? tellProof(config, proven) : Effect.void
+      return world.turns.setProven(proven) ? tellProof(config, proven) : Effect.void
     }),
     Effect.andThen(attention.lookAtAll)
   )
@@ -72,7 +72,7 @@ export const answerAnnotations = ({ annotationsSeen, attention, current, drained
     yield* Ref.set(annotationsSeen, annotations)
     const since = drainedSince(annotations)
     const isDrained = Option.isSome(since)
-    if (world.setDrained(isDrained)) {
+    if (world.turns.setDrained(isDrained)) {
       yield* SubscriptionRef.set(drained, isDrained)
       yield* Effect.logInfo(
         isDrained ? "drained: nothing new starts" : "no longer drained",
@@ -82,14 +82,14 @@ export const answerAnnotations = ({ annotationsSeen, attention, current, drained
     }
     const config = yield* current
     const proven = isProven(annotations, config)
-    if (world.setProven(proven)) yield* Effect.andThen(tellProof(config, proven), attention.lookAtAll)
-    return answered(annotations, formerAtWork || world.launching())
+    if (world.turns.setProven(proven)) yield* Effect.andThen(tellProof(config, proven), attention.lookAtAll)
+    return answered(annotations, formerAtWork || world.turns.launching())
   }, Effect.uninterruptible) // a renewal has a time limit, and what is news now is none at the next
 
 const run = Effect.fnUntraced(
   function*({ healthPort, identity }: Pick<ControllerOptions, "healthPort" | "identity">, config: ResolvedConfig, world: World.World) {
     yield* doesNotLead
-    const attention = makeAttention(world)
+    const attention = makeAttention(world.cache)
     const drained = yield* SubscriptionRef.make(false)
     const synced = yield* Deferred.make<void>()
     const { stale, synced: inStep } = yield* mirror(world, config.taskNamespace, attention.look, yield* tellLeftOut(identity))
@@ -103,7 +103,7 @@ const run = Effect.fnUntraced(
     const { changes, current } = yield* Configuration
     const annotationsSeen = yield* Ref.make<Readonly<Record<string, string>>>({})
     yield* Effect.forkScoped(Stream.runForEach(changes, (config) => takeOver(config, { annotationsSeen, attention, world })))
-    yield* Effect.logInfo("ready", { tasks: [...world.tasks()].length })
+    yield* Effect.logInfo("ready", { tasks: [...world.cache.tasks()].length })
     const election = yield* Election.make({
       namespace: config.namespace,
       name: leaderLeaseName(config),

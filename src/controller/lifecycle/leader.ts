@@ -9,7 +9,7 @@ import * as KeyedQueue from "../../queue/keyed-queue.ts"
 import { poolIntake } from "../pool/pool-intake.ts"
 import { Pool } from "../pool/pool.ts"
 import { Reconciler } from "../reconcile/reconcile.ts"
-import { holdReasons } from "../world/turns.ts"
+import { holdReasons, type Turns } from "../world/turns.ts"
 import type { World } from "../world/world.ts"
 import type { Attention } from "./attention.ts"
 
@@ -34,12 +34,12 @@ const countedEvery = Duration.seconds(30)
 const isolation = Metric.gauge("agent_job_isolation_proven", {
   description: "1 while this replica leads and the isolation of tasks is proven for its values, as agent-job doctor proves it."
 })
-const tellHeldBack = (count: World["heldBack"]) =>
+const tellHeldBack = (count: Turns["heldBack"]) =>
   Effect.suspend(() =>
     Effect.forEach(holdReasons, (reason) => Metric.update(Metric.withAttributes(heldBack, { reason }), count(reason)), { discard: true })
   )
 
-const tellIsolation = (isProven: World["isProven"]) => Effect.suspend(() => Metric.update(isolation, Number(isProven())))
+const tellIsolation = (isProven: Turns["isProven"]) => Effect.suspend(() => Metric.update(isolation, Number(isProven())))
 
 /** Says that this replica does not lead. One that has never led says so too, because alerts see no zero in a metric that is not there. */
 export const doesNotLead = Metric.update(leader, 0)
@@ -55,7 +55,7 @@ export interface Parts {
 export const whileLeader = Effect.fnUntraced(function*({ attention, config, drained, identity, world }: Parts) {
   const reconciler = yield* Reconciler
   /** Looks at the tasks whose turn has come, because a pass may have given back a slot or a workspace. */
-  const callUp = Effect.suspend(() => Effect.forEach(world.calledUp(), attention.look, { discard: true }))
+  const callUp = Effect.suspend(() => Effect.forEach(world.turns.calledUp(), attention.look, { discard: true }))
   const work = (key: string) =>
     reconciler.reconcile(key).pipe(
       Effect.tapCause(() => Metric.update(failures, 1)),
@@ -72,7 +72,7 @@ export const whileLeader = Effect.fnUntraced(function*({ attention, config, drai
         duration: drainLimit,
         orElse: () =>
           Effect.sync(() => {
-            isCutOff = world.launching()
+            isCutOff = world.turns.launching()
           })
       }),
       Effect.andThen(doesNotLead)
@@ -83,7 +83,7 @@ export const whileLeader = Effect.fnUntraced(function*({ attention, config, drai
   yield* Effect.forkScoped(Stream.runForEach(SubscriptionRef.changes(drained), (isDrained) => Metric.update(draining, Number(isDrained))))
   yield* Effect.addFinalizer(() => Effect.andThen(tellHeldBack(() => 0), tellIsolation(() => false)))
   yield* Effect.forkScoped(
-    Effect.repeat(Effect.andThen(tellHeldBack(world.heldBack), tellIsolation(world.isProven)), Schedule.spaced(countedEvery))
+    Effect.repeat(Effect.andThen(tellHeldBack(world.turns.heldBack), tellIsolation(world.turns.isProven)), Schedule.spaced(countedEvery))
   )
   yield* attention.attach((key) => Effect.andThen(queue.add(key), measure))
   world.clearReportedWait(Option.none()) // another replica that led meanwhile may have told the pool something else

@@ -201,7 +201,7 @@ const acceptAll = (intake: Intake, offers: ReadonlyArray<Offer>, tellNotUndersto
  * from being taken.
  */
 const waitingOfPool = ({ world }: Intake): number =>
-  world.waiting().filter((key) => Option.exists(world.task(key), ({ spec }) => spec.pool !== undefined)).length
+  world.turns.waiting().filter((key) => Option.exists(world.cache.task(key), ({ spec }) => spec.pool !== undefined)).length
 
 const room = (intake: Intake) =>
   Effect.gen(function*() {

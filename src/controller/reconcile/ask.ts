@@ -34,7 +34,7 @@ type Read<A, E = never> = Effect.Effect<A, KubernetesError | E, Kubernetes>
  * newest warning about an object.
  */
 export interface Asking {
-  readonly world: World
+  readonly world: Pick<World, "ages" | "cache" | "jobNotFound" | "turns">
   readonly task: AgentTask
   readonly policy: TaskPolicy
   readonly now: string
@@ -79,8 +79,8 @@ const liveJob = (task: AgentTask, { basename }: TaskPolicy): Read<Option.Option<
   jobNamed(task, task.status.job?.name ?? jobName(basename, task.metadata.name))
 
 /**
- * Returns the cached Job as it is now. If the Job is gone, this tells the world so before it fails with `Behind`, because the world may
- * never hear of it otherwise.
+ * Returns the Job as it is now. If the Job is gone, this tells the world so before it fails with `Behind`, because the world may never hear
+ * of it otherwise.
  */
 const stillThere = ({ task, world }: Asking, { name, uid }: JobSeen): Read<JobSeen, Behind> => {
   const place = { namespace: task.metadata.namespace, name }
@@ -125,44 +125,44 @@ const silentMillis = 5_000
  * The Job's age is the greater one of its age since creation and of the time that this process has known it.
  */
 const warningAbout = (
-  { at, now, task, warned, world }: Asking,
+  { at, now, task, warned, world: { ages, cache } }: Asking,
   job: JobSeen
 ): Effect.Effect<Option.Option<Warning>, never, Kubernetes> => {
   const { namespace, uid } = task.metadata
   const seen = Option.some(job)
-  const pod = podOf(task, seen, world.pods(uid))
-  const ageMillis = Math.max(millisSince(job.createdAt, now), world.jobKnownMillis(uid, seen, at))
+  const pod = podOf(task, seen, cache.pods(uid))
+  const ageMillis = Math.max(millisSince(job.createdAt, now), ages.knownMillis(uid, seen, at))
   if (ageMillis < silentMillis || Option.exists(pod, (_) => Option.isSome(startTrouble(_)) || _.phase === "Running")) {
     return Effect.succeedNone
   }
-  const lastPodMadeAt = world.lastPodMadeAt(uid, seen)
+  const lastPodMadeAt = ages.lastPodMadeAt(uid, seen)
   const isOld = (warning: DatedWarning) =>
     Option.isNone(pod) && Option.exists(lastPodMadeAt, (madeAt) => Date.parse(warning.at) <= Date.parse(madeAt))
   return warned({ namespace, uid: Option.getOrElse(pod, () => job).uid }).pipe(
     Effect.map(Option.filter((warning) => !isOld(warning))),
     Effect.map(Option.map(({ message, reason }) => ({ message, reason }))),
-    Effect.orElseSucceed(() => world.lastWarning(uid, { job: seen, pod }))
+    Effect.orElseSucceed(() => ages.lastWarning(uid, { job: seen, pod }))
   )
 }
 
 /** Returns the UID of what starts, as far as the caches know: that of the Pod or, without one, of the Job. */
-const starting = ({ task, world }: Asking): string | undefined => {
+const starting = ({ task, world: { cache } }: Asking): string | undefined => {
   const { uid } = task.metadata
-  const job = world.job(uid)
-  return Option.getOrUndefined(podOf(task, job, world.pods(uid)))?.uid ?? Option.getOrUndefined(job)?.uid
+  const job = cache.job(uid)
+  return Option.getOrUndefined(podOf(task, job, cache.pods(uid)))?.uid ?? Option.getOrUndefined(job)?.uid
 }
 
 /**
  * Reports whether the Lease of the workspace has to be read: for an apply or destroy that is admitted, and for one that waits for another
  * task which has not begun. The latter may hold the Lease since an earlier try; then its turn has come, and the other task waits for it.
  */
-const needsLease = ({ task, world }: Asking): boolean => {
+const needsLease = ({ task, world: { cache, turns } }: Asking): boolean => {
   const { metadata: { namespace }, spec: { stage, workspace } } = task
-  const turn = world.turn(task)
+  const turn = turns.of(task)
   if (!mutates(stage)) return false
   if (turn._tag === "Admitted") return true
-  return turn.why.reason === "WorkspaceBusy" && !world.knowsHolder(workspace) &&
-    !Option.exists(world.task(keyOf({ namespace, name: turn.why.blockedBy })), world.occupies)
+  return turn.why.reason === "WorkspaceBusy" && !turns.knowsHolder(workspace) &&
+    !Option.exists(cache.task(keyOf({ namespace, name: turn.why.blockedBy })), turns.occupies)
 }
 
 /**
@@ -172,50 +172,48 @@ const needsLease = ({ task, world }: Asking): boolean => {
 export const ask = Effect.fn("ask")(
   function*(asking: Asking): Effect.fn.Return<Answers, KubernetesError | Behind, Kubernetes> {
     const { followed, policy, task, world } = asking
+    const { cache, turns } = world
     const { metadata: { uid }, status } = task
     if (isOver(status.phase)) return follows(task) ? { ...noAnswers, source: yield* followed(task) } : noAnswers
     if (status.claim !== undefined) {
-      return Option.isSome(podOf(task, Option.none(), world.pods(uid)))
+      return Option.isSome(podOf(task, Option.none(), cache.pods(uid)))
         ? noAnswers
         : { ...noAnswers, pods: Option.some(Option.toArray(yield* livePod(task))) }
     }
     if (isCalledOff(task)) return noAnswers
-    const job = world.job(uid)
+    const job = cache.job(uid)
     if (Option.isSome(job)) {
       const before = starting(asking)
       const warning = yield* warningAbout(asking, job.value)
       return starting(asking) === before ? { ...noAnswers, warning } : yield* ask(asking) // the Job or its Pod came or went meanwhile
     }
-    if (world.hadJob(uid)) yield* upToDate(task)
-    if (status.launches !== undefined || world.hadJob(uid) || world.isReserved(uid)) {
+    if (cache.hadJob(uid)) yield* upToDate(task)
+    if (status.launches !== undefined || cache.hadJob(uid) || turns.isReserved(uid)) {
       const live = yield* liveJob(task, policy)
       if (Option.isSome(live)) return { ...noAnswers, job: live }
-      world.giveBack(uid)
+      turns.giveBack(uid)
     }
-    if (world.isRefused(uid)) return noAnswers
+    if (turns.isRefused(uid)) return noAnswers
     const held = needsLease(asking) ? { ...noAnswers, holder: yield* workspaceHolder(world, task) } : noAnswers
-    return world.turn(task)._tag === "Admitted" && isUnpinned(task) ? { ...held, source: yield* readSource(task) } : held
+    return turns.of(task)._tag === "Admitted" && isUnpinned(task) ? { ...held, source: yield* readSource(task) } : held
   }
 )
 
 /**
- * Reads the cached Job and then its Pods from the API server: the Pods come last, because a new one may appear at any time. A cached Pod
- * that is over and gone is kept, because the cache still knows how it ended. Of a task that is over, it reads the source and the apply.
+ * Reads the Job that was seen and then its Pods from the API server: the Pods come last, because a new one may appear at any time. A cached
+ * Pod that is over and gone is kept, because the cache still knows how it ended. Without a Job, reads the source and the apply.
  */
 export const askLive = Effect.fn("askLive")(
   function*(
     asking: Asking,
-    cached: Option.Option<JobSeen>,
+    seen: Option.Option<JobSeen>,
     answers: Answers
   ): Effect.fn.Return<Answers, KubernetesError | Behind, Kubernetes> {
-    const { task, world } = asking
-    if (isOver(task.status.phase)) {
-      return { ...answers, live: true, source: yield* readSource(task), apply: yield* unnamedApply(task) }
-    }
-    if (Option.isNone(cached)) return answers
-    const job = Option.some(yield* stillThere(asking, cached.value))
-    const live = yield* podsOf(task, cached.value)
-    const before = world.pods(task.metadata.uid)
+    const { task, world: { cache } } = asking
+    if (Option.isNone(seen)) return { ...answers, live: true, source: yield* readSource(task), apply: yield* unnamedApply(task) }
+    const job = Option.some(yield* stillThere(asking, seen.value))
+    const live = yield* podsOf(task, seen.value)
+    const before = cache.pods(task.metadata.uid)
     const pods = [...live, ...before.filter((pod) => isPodOver(pod) && !live.some(({ uid }) => uid === pod.uid))]
     const uidOf = (seen: ReadonlyArray<PodSeen>) => Option.getOrUndefined(podOf(task, job, seen))?.uid
     return {

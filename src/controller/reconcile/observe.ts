@@ -57,36 +57,37 @@ const isFurther = ({ deleting, state, uid }: JobSeen, answered: Option.Option<Jo
 
 /** Joins the answers with the caches. `at` is in monotonic milliseconds. */
 export const observe = (world: World, task: AgentTask, answers: Answers, at: number): Observed => {
+  const { ages, cache, turns } = world
   const { metadata: { namespace, uid } } = task
   const names = madeNames(task)
   const madeAs = (names: ReadonlyArray<string>) =>
     Array.findFirst(
-      Array.getSomes(names.map((name) => world.task(keyOf({ namespace, name })))),
+      Array.getSomes(names.map((name) => cache.task(keyOf({ namespace, name })))),
       (found) => found.metadata.uid === uid || Option.contains(attemptOf(found), uid) // another task may have the name of an attempt that was deleted
     )
-  const cached = world.job(uid)
+  const cached = cache.job(uid)
   const job = Option.orElse(Option.filter(cached, (job) => isFurther(job, answers.job)), () => answers.job)
-  const pod = podOf(task, job, Option.getOrElse(answers.pods, () => world.pods(uid)))
+  const pod = podOf(task, job, Option.getOrElse(answers.pods, () => cache.pods(uid)))
   return {
     task,
     job: Option.map(job, (seen) => ({
       ...seen,
-      knownMillis: world.jobKnownMillis(uid, job, at),
-      startingMillis: world.startingMillis(uid, { job, pod, warning: answers.warning }, at)
+      knownMillis: ages.knownMillis(uid, job, at),
+      startingMillis: ages.startingMillis(uid, { job, pod, warning: answers.warning }, at)
     })),
-    hadJob: world.hadJob(uid) && (Option.isSome(cached) || !answers.live), // unless the Job that is gone is the one that was asked about
+    hadJob: cache.hadJob(uid) && (Option.isSome(cached) || !answers.live), // unless the Job that is gone is the one that was asked about
     pod,
     unreadyMillis: world.unreadyMillis({ task, pod }, at),
-    hadPod: Option.isSome(pod) || Option.isSome(world.lastPodMadeAt(uid, job)),
-    turn: world.turn(task),
+    hadPod: Option.isSome(pod) || Option.isSome(ages.lastPodMadeAt(uid, job)),
+    turn: turns.of(task),
     holder: answers.holder,
     source: answers.source,
     latest: madeAs(names.attempt),
     latestApply: Option.orElse(madeAs(names.apply), () => answers.apply),
     warning: answers.warning,
-    refusal: world.refusal(uid, at),
-    deniedMillis: world.deniedMillis(uid),
+    refusal: turns.refusal(uid, at),
+    deniedMillis: turns.deniedMillis(uid),
     reportedWait: world.reportedWait(uid),
-    expired: world.isExpired(task)
+    expired: world.pastHistory.has(task)
   }
 }

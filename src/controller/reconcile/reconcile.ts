@@ -95,19 +95,21 @@ const make = Effect.fnUntraced(function*(world: World) {
    */
   const decide = (task: AgentTask, answers: Answers, { config, now }: Pass) =>
     Effect.map(monotonicMillis, (at) => {
-      if (Option.isNone(world.taskByUid(task.metadata.uid))) return Option.none()
+      if (Option.isNone(world.cache.taskByUid(task.metadata.uid))) return Option.none()
       const observed = observe(world, task, answers, at)
       const decision = plan(config.policy, observed, now)
       world.passSaw(observed, at)
-      if (makesJob(decision)) world.reserve(task.metadata.uid)
-      return Option.some({ observed, decision, needsLive: decision.live && !answers.live })
+      if (makesJob(decision)) world.turns.reserve(task.metadata.uid)
+      return Option.some({ observed, decision, needsLive: decision.live !== undefined && !answers.live })
     })
 
   /** Decides on a task and, if the decision needs that, a second time upon what the API server itself has. */
   const decideForSure = Effect.fnUntraced(function*(task: AgentTask, answers: Answers, pass: Pass) {
     const first = yield* decide(task, answers, pass)
     if (Option.isNone(first) || !first.value.needsLive) return first
-    return yield* decide(task, yield* lookLive(task, first.value.observed.job, answers, pass), pass)
+    const { decision, observed } = first.value
+    const job = Option.filter(observed.job, () => decision.live === "job")
+    return yield* decide(task, yield* lookLive(task, job, answers, pass), pass)
   })
 
   /** The backoff for Jobs that the API server failed to make, mostly because of a webhook that is starting again, or is gone for hours. */
@@ -162,7 +164,7 @@ const make = Effect.fnUntraced(function*(world: World) {
    */
   const refused = Effect.fnUntraced(
     function*(task: AgentTask, answers: Answers, pass: Pass, { againInMillis, kind, message }: Refusal) {
-      world.refuse(task.metadata.uid, { kind, message, againInMillis }, yield* monotonicMillis)
+      world.turns.refuse(task.metadata.uid, { kind, message, againInMillis }, yield* monotonicMillis)
       const decided = yield* decide(task, answers, pass)
       if (Option.isNone(decided)) return Option.none()
       const { decision, needsLive, observed } = decided.value
@@ -188,7 +190,7 @@ const make = Effect.fnUntraced(function*(world: World) {
     function*(task: AgentTask): Effect.fn.Return<Option.Option<Duration.Duration>, Failure | PoolSilent | WriteRefused | Behind> {
       const now = yield* currentInstant
       const pass: Pass = { config: yield* configuration.current, now }
-      world.dropExpiredRefusal(task.metadata.uid, yield* monotonicMillis)
+      world.turns.dropExpiredRefusal(task.metadata.uid, yield* monotonicMillis)
       const answers = yield* look(task, pass)
       const decided = yield* decideForSure(task, answers, pass)
       if (Option.isNone(decided)) return Option.none()
@@ -197,7 +199,7 @@ const make = Effect.fnUntraced(function*(world: World) {
         Effect.tapError(({ _tag }) =>
           _tag === "Unreachable" || _tag === "Unsure" || !makesJob(decision)
             ? Effect.void
-            : Effect.sync(() => world.giveBack(task.metadata.uid))
+            : Effect.sync(() => world.turns.giveBack(task.metadata.uid))
         ), // the slot is not given back while the Job may be there after all, of this pass or of one before
         Effect.catchTag("WriteRefused", (refusal) => refused(task, answers, pass, refusal)),
         Effect.catchTag("Unsure", (answer) => unsure(task, answers, pass, answer)),
@@ -208,7 +210,7 @@ const make = Effect.fnUntraced(function*(world: World) {
 
   return Reconciler.of({
     reconcile: Effect.fn("Reconciler.reconcile")(function*(key) {
-      const task = world.task(key)
+      const task = world.cache.task(key)
       if (Option.isNone(task)) {
         ownWrites.forget(key)
         backoff.ended(key)
@@ -219,7 +221,7 @@ const make = Effect.fnUntraced(function*(world: World) {
       yield* times.saw(key, task.value)
       const { resourceVersion, uid } = task.value.metadata
       if (ownWrites.isBehind(key, resourceVersion)) return Option.none() // the event of our write brings the key back
-      if (Option.isSome(world.job(uid))) backoff.ended(key)
+      if (Option.isSome(world.cache.job(uid))) backoff.ended(key)
       return yield* once(task.value).pipe(
         Effect.catchTag(["Conflict", "AlreadyExists"], () => Effect.sync(() => Option.some(ownWrites.metConflict(key, resourceVersion)))),
         Effect.catchTag("Behind", ({ message }) =>
@@ -230,7 +232,7 @@ const make = Effect.fnUntraced(function*(world: World) {
         Effect.catchTag("NotFound", () => Effect.succeedSome(afterLoss)),
         Effect.catchTag("PoolSilent", ({ againInMillis }) => Effect.succeedSome(Duration.millis(againInMillis))),
         Effect.catchTag("WriteRefused", ({ message }) => Effect.logWarning(message).pipe(Effect.as(Option.some(Duration.seconds(10))))),
-        Effect.ensuring(Effect.sync(() => world.passEnded(uid)))
+        Effect.ensuring(Effect.sync(() => world.turns.passEnded(uid)))
       )
     })
   })

@@ -13,6 +13,7 @@ import { find } from "../../kubernetes/find.ts"
 import { agentTasks, decoding, leases, pods } from "../../kubernetes/kinds.ts"
 import { WorkspaceLease } from "../../schema/kubernetes/kubernetes.ts"
 import type { AgentTask } from "../../schema/task/agent-task.ts"
+import type { Cache } from "../world/cache.ts"
 import { projectPod } from "../world/project.ts"
 import type { World } from "../world/world.ts"
 
@@ -45,13 +46,13 @@ const podLeftOf = Effect.fnUntraced(
  */
 const aliveOf = Effect.fnUntraced(
   function*(
-    world: World,
+    cache: Cache,
     namespace: string,
     uid: string,
     name: string
   ): Effect.fn.Return<Option.Option<OtherHolder>, KubernetesError, Kubernetes> {
     const unlessOver = (phase: string | undefined, by: string) => isOver(phase) ? Option.none() : Option.some(Holder.Taken({ by }))
-    const cached = world.taskByUid(uid)
+    const cached = cache.taskByUid(uid)
     if (Option.isSome(cached)) return unlessOver(cached.value.status.phase, cached.value.metadata.name)
     const live = name === "" ? Option.none() : yield* find(holders, { namespace, name })
     if (Option.isSome(live) && live.value.metadata.uid === uid) return unlessOver(live.value.status?.phase, name)
@@ -64,22 +65,22 @@ const aliveOf = Effect.fnUntraced(
  * the holder, and a task whose turn comes after the holder's does not ask again.
  */
 export const workspaceHolder = Effect.fnUntraced(function*(
-  world: World,
+  { cache, turns }: Pick<World, "cache" | "turns">,
   task: AgentTask
 ): Effect.fn.Return<Holder, KubernetesError, Kubernetes> {
   const { namespace, uid } = task.metadata
   const { workspace } = task.spec
   const lease = yield* find(workspaceLeases, { namespace, name: leaseName(workspace) })
   if (Option.isNone(lease)) {
-    world.setHolder(workspace, Option.none())
+    turns.setHolder(workspace, Option.none())
     return Holder.Free()
   }
   const { metadata, spec } = lease.value
   const holder = spec?.holderIdentity ?? ""
   const alive = holder === "" || holder === uid
     ? Option.none()
-    : yield* aliveOf(world, namespace, holder, metadata.annotations?.[holderAnnotation] ?? "")
+    : yield* aliveOf(cache, namespace, holder, metadata.annotations?.[holderAnnotation] ?? "")
   const found = holderOf({ holder, transitions: spec?.leaseTransitions ?? 0, resourceVersion: metadata.resourceVersion }, uid, alive)
-  world.setHolder(workspace, found._tag === "Over" ? Option.none() : Option.some(holder))
+  turns.setHolder(workspace, found._tag === "Over" ? Option.none() : Option.some(holder))
   return found
 })

@@ -1,10 +1,11 @@
 // The tasks, and their Jobs and Pods, as the informers last reported them; a Job that we made is in it before they report it.
 // It says what exists, never what to do next. When a task goes, all that is known of it goes too, except Jobs and Pods that outlive it.
-// Used by controller/world/world and controller/world/turns.
+// Used by controller/world/world and controller/world/turns, and where only it is needed by controller/reconcile and controller/lifecycle.
 import { Option } from "effect"
 import type { JobSeen, PodSeen } from "../../core/task/observed.ts"
 import type { AgentTask } from "../../schema/task/agent-task.ts"
 
+/** What exists. */
 export interface Cache {
   readonly task: (key: string) => Option.Option<AgentTask>
   readonly tasks: () => ReadonlyMap<string, AgentTask>
@@ -14,7 +15,10 @@ export interface Cache {
   /** Whether a Job of the task existed in the time of this process, and is gone. */
   readonly hadJob: (taskUid: string) => boolean
   readonly pods: (taskUid: string) => ReadonlyArray<PodSeen>
+}
 
+/** What informers and passes tell of that. */
+export interface Changes {
   /** Returns the task that is gone by this change, if any: it was deleted, or made again under its name. */
   readonly setTask: (key: string, task: Option.Option<AgentTask>) => Option.Option<AgentTask>
   /** Returns the UID of the task that the Job belongs to, or belonged to. */
@@ -67,7 +71,7 @@ const byTask = <Seen>() => {
   }
 }
 
-export const make = (): Cache => {
+export const make = (): Cache & Changes => {
   const tasks = new Map<string, AgentTask>()
   const keys = new Map<string, string>() // task uid → key
   const jobs = byTask<JobSeen>()

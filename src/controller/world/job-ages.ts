@@ -5,35 +5,40 @@ import { Option } from "effect"
 import { isSuspended, waitsForNode, waitsForQuota } from "../../core/reconcile/pod-trouble.ts"
 import type { JobSeen, PodSeen, StartSeen } from "../../core/task/observed.ts"
 
-/** What passes saw of a Job. `at` and `startsAt` are in monotonic milliseconds. */
+/** How far a Job is, and since when, in monotonic milliseconds. One that is held waits for a quota, or is suspended; its wait is not timed. */
+interface Progress {
+  readonly is: "held" | "lacking a node" | "starting" | "going"
+  readonly since: number
+}
+
+const progressOf = (before: Progress | undefined, seen: StartSeen): Progress["is"] => {
+  const goes = Option.exists(seen.job, ({ deleting }) => deleting)
+  if (goes || before?.is === "going") return "going" // the cache may hear of the deletion later than a pass that asked the API server
+  if (waitsForQuota(seen) || isSuspended(seen)) return "held"
+  return waitsForNode(seen) ? "lacking a node" : "starting"
+}
+const progressAt = (before: Progress | undefined, seen: StartSeen, at: number): Progress => {
+  const is = progressOf(before, seen)
+  return before?.is === is ? before : { is, since: at }
+}
+
+/** What passes saw of a Job. */
 interface KnownJob {
   /** The UID of the Job. */
   readonly job: string
-  /** When a pass first saw the Job, or first saw it after a suspension. */
-  readonly at: number
   /**
-   * Since when its Pod has been starting, or has waited for a node if `lacksNode`; undefined while it waits for a quota or the Job is
-   * suspended. If `goes`, since when the Job has been going.
+   * Since when passes have known the Job, in monotonic milliseconds; undefined while it is suspended. To Kubernetes, and to its queue, a Job
+   * that is resumed is like a new one.
    */
-  readonly startsAt: number | undefined
-  /** Whether the Job was suspended. To Kubernetes, and to its queue, a Job that is resumed is like a new one. */
-  readonly suspended: boolean
-  /** Whether no node could take the Pod. */
-  readonly lacksNode: boolean
-  /** Whether the Job is being deleted. */
-  readonly goes: boolean
+  readonly since: number | undefined
+  readonly progress: Progress
   /** When the last Pod that a pass saw of the Job was made, by the API server's clock. */
   readonly lastPodMadeAt: Option.Option<string>
   /** The Pod that the last pass saw, and the warning that it saw about that or, without a Pod, about the Job. */
   readonly last: Pick<StartSeen, "warning"> & { readonly pod: string | undefined }
 }
 
-const goingSince = (before: KnownJob | undefined, at: number): number | undefined => before?.goes === true ? before.startsAt : at
 const uidOf = (pod: Option.Option<PodSeen>): string | undefined => Option.getOrUndefined(pod)?.uid
-const startingSince = (before: KnownJob | undefined, seen: StartSeen, at: number): number | undefined => {
-  if (waitsForQuota(seen) || isSuspended(seen)) return undefined
-  return before?.lacksNode === waitsForNode(seen) ? before.startsAt ?? at : at
-}
 
 export const jobAges = () => {
   const known = new Map<string, KnownJob>() // by the task's uid
@@ -43,19 +48,20 @@ export const jobAges = () => {
   }
 
   return {
-    knownMillis: (taskUid: string, job: Option.Option<JobSeen>, at: number): number => {
-      const before = of(taskUid, job)
-      return before === undefined || before.suspended ? 0 : at - before.at
-    },
+    /** Returns how long passes have known this Job of the task at `at`, in monotonic milliseconds; 0 at the first look. */
+    knownMillis: (taskUid: string, job: Option.Option<JobSeen>, at: number): number => at - (of(taskUid, job)?.since ?? at),
+    /**
+     * Returns how long the Pod of this Job has been starting, from the first pass that did not see it wait for a quota or a suspended Job. A
+     * wait for a node is counted by itself. Once the Job is being deleted, returns how long that has taken.
+     */
     startingMillis: (taskUid: string, seen: StartSeen, at: number): number => {
-      const before = of(taskUid, seen.job)
-      if (before === undefined) return 0
-      if (before.goes) return at - (before.startsAt ?? at)
-      if (Option.exists(seen.job, ({ deleting }) => deleting)) return 0 // no pass has recorded the deletion yet
-      return at - (startingSince(before, seen, at) ?? at)
+      const { is, since } = progressAt(of(taskUid, seen.job)?.progress, seen, at)
+      return is === "held" ? 0 : at - since
     },
+    /** Returns when the last Pod of this Job that a pass saw was made, by the API server's clock. */
     lastPodMadeAt: (taskUid: string, job: Option.Option<JobSeen>): Option.Option<string> =>
       of(taskUid, job)?.lastPodMadeAt ?? Option.none(),
+    /** Returns the warning that the last pass saw about this Pod or, without a Pod, about this Job. */
     lastWarning: (taskUid: string, { job, pod }: Pick<StartSeen, "job" | "pod">): StartSeen["warning"] => {
       const last = of(taskUid, job)?.last
       return last?.pod === uidOf(pod) ? last?.warning ?? Option.none() : Option.none()
@@ -64,15 +70,10 @@ export const jobAges = () => {
       const { job, pod } = observed
       const before = of(taskUid, job)
       if (Option.isNone(job)) return void known.delete(taskUid)
-      const { deleting, uid } = job.value
-      const goes = deleting || before?.goes === true // the cache may hear of the deletion later than a pass that asked the API server
       known.set(taskUid, {
-        job: uid,
-        at: before === undefined || before.suspended ? at : before.at,
-        suspended: isSuspended(observed),
-        startsAt: goes ? goingSince(before, at) : startingSince(before, observed, at),
-        goes,
-        lacksNode: waitsForNode(observed),
+        job: job.value.uid,
+        since: isSuspended(observed) ? undefined : before?.since ?? at,
+        progress: progressAt(before?.progress, observed, at),
         lastPodMadeAt: Option.orElse(Option.map(pod, ({ createdAt }) => createdAt), () => before?.lastPodMadeAt ?? Option.none()),
         last: { pod: uidOf(pod), warning: observed.warning }
       })
@@ -80,3 +81,6 @@ export const jobAges = () => {
     forget: (taskUid: string): void => void known.delete(taskUid)
   }
 }
+
+/** What is known of Jobs; passes alone add to it. */
+export type JobAges = Omit<ReturnType<typeof jobAges>, "forget" | "passSaw">

@@ -38,25 +38,25 @@ export const mirror = Effect.fnUntraced(function*(
   tellLeftOut: (task: KubernetesObject) => Effect.Effect<void>
 ): Effect.fn.Return<Mirror, never, Kubernetes | Scope.Scope> {
   const enqueueOwner = (uid: Option.Option<string>) =>
-    Option.match(Option.flatMap(uid, world.keyOf), { onNone: () => Effect.void, onSome: enqueue })
+    Option.match(Option.flatMap(uid, world.cache.keyOf), { onNone: () => Effect.void, onSome: enqueue })
 
   const turnsMoved = Latch.makeUnsafe(false)
   yield* turnsMoved.await.pipe(
     Effect.andThen(turnsMoved.close), // before the look, since another task may end during it
-    Effect.andThen(Effect.suspend(() => Effect.forEach(world.untold(), enqueue, { discard: true }))), // once for all that ended together
+    Effect.andThen(Effect.suspend(() => Effect.forEach(world.turns.untold(), enqueue, { discard: true }))), // once for all that ended together
     Effect.forever,
     Effect.forkScoped
   )
 
   const taskChanged = (key: string, task: Option.Option<AgentTask>) =>
     Effect.suspend(() => {
-      const before = world.task(key)
+      const before = world.cache.task(key)
       world.setTask(key, task)
       const ended = Option.exists(before, isUnfinished) && !Option.exists(task, isUnfinished)
       const gaveWay = Option.exists(task, waitsForSource) && !Option.exists(before, waitsForSource)
       const moreHistory = Option.filter(task, (task) => Option.exists(before, (before) => addsToHistory(before, task)))
       const follower = Option.flatMap(Option.orElse(task, () => before), attemptOf)
-      const old = Option.toArray(moreHistory).flatMap(({ spec }) => world.pastHistory(spec.workspace))
+      const old = Option.toArray(moreHistory).flatMap(({ spec }) => world.pastHistory.keysIn(spec.workspace))
       return Effect.all([
         enqueue(key),
         enqueueOwner(follower),

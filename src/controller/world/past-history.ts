@@ -131,3 +131,5 @@ export const pastHistory = (limit: () => number, most = mostFinished) => {
     }
   }
 }
+
+export type PastHistory = Pick<ReturnType<typeof pastHistory>, "has" | "keysIn">

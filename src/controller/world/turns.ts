@@ -22,7 +22,7 @@ type HoldReason = (typeof holdReasons)[number]
 export interface Turns {
   /** Whether the task has a slot. */
   readonly occupies: (task: AgentTask) => boolean
-  readonly turn: (task: AgentTask) => Turn
+  readonly of: (task: AgentTask) => Turn
   /** The keys of the tasks that are not over and have no slot. */
   readonly waiting: () => ReadonlyArray<string>
   /**
@@ -160,7 +160,7 @@ export const make = (
   return {
     turns: {
       occupies,
-      turn,
+      of: turn,
       waiting: () => waiting().map(([key]) => key),
       untold: () => waiting().filter(([, task]) => !tellsOf(task.status, turn(task))).map(([key]) => key),
       calledUp: () => {

@@ -2,33 +2,22 @@
 // Invariant: its parts hear of each change in one synchronous step, and forget a task together.
 // Fed by the informers in controller/world/mirror, read in controller/reconcile, controller/pool and controller/lifecycle.
 import { Option } from "effect"
-import type { JobSeen, Observed, ReportedWait, StartSeen } from "../../core/task/observed.ts"
+import type { Observed, ReportedWait, StartSeen } from "../../core/task/observed.ts"
 import type { TaskPolicy } from "../../core/task/task-policy.ts"
-import type { WorkspaceName } from "../../schema/names.ts"
 import type { AgentTask } from "../../schema/task/agent-task.ts"
 import * as Cache from "./cache.ts"
-import { jobAges } from "./job-ages.ts"
-import { pastHistory } from "./past-history.ts"
+import { type JobAges, jobAges } from "./job-ages.ts"
+import { type PastHistory, pastHistory } from "./past-history.ts"
 import * as Turns from "./turns.ts"
 import { unreadyPods } from "./unready-pods.ts"
 
-export interface World extends Cache.Cache, Turns.Turns {
-  /** How long passes have known this Job of the task at `at`, in monotonic milliseconds; 0 at the first look. */
-  readonly jobKnownMillis: (taskUid: string, job: Option.Option<JobSeen>, at: number) => number
-  /**
-   * How long the Pod of this Job has been starting, from the first pass that did not see it wait for a quota or a suspended Job. A wait for
-   * a node is counted by itself. Once the Job is being deleted, how long that has taken.
-   */
-  readonly startingMillis: (taskUid: string, seen: StartSeen, at: number) => number
-  /** When the last Pod of this Job that a pass saw was made, by the API server's clock. */
-  readonly lastPodMadeAt: (taskUid: string, job: Option.Option<JobSeen>) => Option.Option<string>
-  /** The warning that the last pass saw about this Pod or, without a Pod, about this Job. */
-  readonly lastWarning: (taskUid: string, seen: Pick<StartSeen, "job" | "pod">) => StartSeen["warning"]
+export interface World extends Cache.Changes {
+  readonly cache: Cache.Cache
+  readonly turns: Turns.Turns
+  readonly ages: JobAges
+  readonly pastHistory: PastHistory
   /** How long passes have seen the Pod of the claim unready at `at`, in monotonic milliseconds; 0 at the first look, and if it is ready. */
   readonly unreadyMillis: (seen: Pick<Observed, "pod" | "task">, at: number) => number
-  readonly isExpired: (task: AgentTask) => boolean
-  /** Keys of the workspace's finished tasks that are past its history limit, and of the last that went past that of the installation. */
-  readonly pastHistory: (workspace: WorkspaceName) => ReadonlyArray<string>
   /** Why the task waits, as its pool last heard it. */
   readonly reportedWait: (taskUid: string) => Option.Option<ReportedWait>
 
@@ -63,15 +52,11 @@ export const make = (initial: TaskPolicy): World => {
   }
 
   return {
-    ...cache,
-    ...turns,
-    jobKnownMillis: ages.knownMillis,
-    startingMillis: ages.startingMillis,
-    lastPodMadeAt: ages.lastPodMadeAt,
-    lastWarning: ages.lastWarning,
+    cache,
+    turns,
+    ages,
+    pastHistory: history,
     unreadyMillis: unready.unreadyMillis,
-    isExpired: history.has,
-    pastHistory: history.keysIn,
     reportedWait: (uid) => Option.fromUndefinedOr(reportedWaits.get(uid)),
 
     setPolicy: (next) => {
@@ -92,6 +77,7 @@ export const make = (initial: TaskPolicy): World => {
       if (Option.isSome(taskUid)) events.jobHeard(taskUid.value, Option.isNone(job))
       return taskUid
     },
+    setPod: cache.setPod,
     created: (uid, job) => {
       cache.created(uid, job)
       events.jobMade(uid)

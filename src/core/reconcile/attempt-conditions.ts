@@ -3,7 +3,7 @@
 // Used by core/reconcile/follow and core/reconcile/over alone.
 import { Option } from "effect"
 import type { AgentTask, AgentTaskStatus } from "../../schema/task/agent-task.ts"
-import { conditionsAfter, fitting, isKnown, type Step, type Told } from "../task/status.ts"
+import { conditionsAfter, fitting, isKnown, type News, type Told } from "../task/status.ts"
 import { andThen } from "./response.ts"
 
 /** Returns the status of a task that is over, with conditions made from `told`. The rest of the status stays. */
@@ -67,7 +67,7 @@ const cannotBeMade = "Its next attempt cannot be made."
 /** Returns the status with conditions that say why the next attempt cannot be made. `stalled` says that a person is needed. */
 export const unattempted = (
   task: AgentTask,
-  { message, reason, stalled }: Pick<Step, "message" | "reason"> & { readonly stalled: boolean },
+  { message, reason, stalled }: Pick<News, "message" | "reason"> & { readonly stalled: boolean },
   now: string
 ): AgentTaskStatus => saying(task, { phase: "Pending", reason, message: fitting(`${cannotBeMade} ${message}`), stalled }, now)
 

@@ -2,7 +2,7 @@
 // Invariant: carrying the plan out and observing again gives an empty plan; a final phase stays; a claimed stage is never started again.
 // Called by controller/reconcile/reconcile; printed into docs/decisions.md; its laws are in test/core/reconcile/plan.laws.test.ts.
 import { Array, Option } from "effect"
-import type { Observed } from "../task/observed.ts"
+import type { JobSeen, Observed } from "../task/observed.ts"
 import type { TaskPolicy } from "../task/task-policy.ts"
 import * as claimed from "./claimed.ts"
 import * as follow from "./follow.ts"
@@ -13,31 +13,33 @@ import { type Situation, type When, when } from "./situation.ts"
 import * as start from "./start.ts"
 import * as waiting from "./waiting.ts"
 
+/**
+ * What a plan is decided upon once more, as the API server itself has it, before it is carried out: the Job and its Pods if it ends a
+ * launch, deletes its Job or counts it; the source if it makes another task for what that has.
+ */
+type Live = "job" | "source" | undefined
+
 export interface Plan extends Response {
   /** The row that held, for logs and metrics. */
   readonly situation: string
-  /**
-   * Whether the plan ends a launch, deletes its Job or counts it, or makes another task for what a source has. Such a plan is carried out
-   * only if it was decided on Job and Pods, or on the source, as the API server itself has them.
-   */
-  readonly live: boolean
+  readonly live: Live
 }
 
 interface Row {
   readonly situation: string
   readonly means: string
-  readonly live: boolean
+  readonly live: Live
   /** Returns the plan if the task is in this situation, or none. */
   readonly decide: (situation: Situation) => Option.Option<Plan>
 }
 
 /** Builds a row, whose response gets what its question found and need not look for it again. */
-const row = <Found>({ live = false, means, respond, situation, when }: {
+const row = <Found>({ live, means, respond, situation, when }: {
   readonly situation: string
   readonly means: string
   readonly when: When<Found>
   readonly respond: RespondTo<Found>
-  readonly live?: boolean
+  readonly live?: Found extends JobSeen ? "job" : "source"
 }): Row => ({
   situation,
   means,
@@ -84,21 +86,21 @@ export const rows: ReadonlyArray<Row> = [
     means: "make the next attempt, a task of its own, once the newest is over",
     when: follow.when.newArtifact,
     respond: follow.makeAttempt,
-    live: true
+    live: "source"
   }),
   row({
     situation: "over, and its newest plan is to be applied",
     means: "make the task that applies that very plan, as long as the source has nothing newer",
     when: follow.when.planned,
     respond: follow.applyPlan,
-    live: true
+    live: "source"
   }),
   row({
     situation: "over, and its newest plan was disrupted",
     means: "make it again as the next attempt, three times at most, each later than the last",
     when: follow.when.disrupted,
     respond: follow.planAgain,
-    live: true
+    live: "source"
   }),
   row({
     situation: "over, and it follows its source",
@@ -189,21 +191,21 @@ export const rows: ReadonlyArray<Row> = [
     means: "fail after task.startupTimeoutSeconds, and say what keeps the Job: a Pod, or a finalizer",
     when: when.stuck,
     respond: start.finishStuck,
-    live: true
+    live: "job"
   }),
   row({
     situation: "its Job is to make way for another launch, and has no Pod any more",
     means: "clear it away when that is due, and say nothing else of it",
     when: when.clearedAway,
     respond: start.clearAway,
-    live: true
+    live: "job"
   }),
   row({
     situation: "its Job has waited for a quota for a minute",
     means: "delete it and, once it is gone, make it anew, which is no further launch: its deadline runs, and its stage may need all of it",
     when: when.quotaOutlasted,
     respond: start.makeAnew,
-    live: true
+    live: "job"
   }),
   row({
     situation: "its Job ended before the claim",
@@ -211,21 +213,21 @@ export const rows: ReadonlyArray<Row> = [
       "clear it away for another launch within the limit, 5, 20 and then 80 s after the one before, else fail with the Pod's reason; one that was evicted, or whose Pod is gone and a quota leaves no room for another, may have three more",
     when: when.launchFailed,
     respond: start.clearAwayOrFail,
-    live: true
+    live: "job"
   }),
   row({
     situation: "its Pod cannot start, ever",
     means: "fail at once",
     when: when.cannotStart,
     respond: start.finishNotStarted,
-    live: true
+    live: "job"
   }),
   row({
     situation: "its Pod did not start in time",
     means: "fail with what the kubelet said last, or say by how much the Pod exceeds its quota",
     when: when.startOverdue,
     respond: start.finishNotStarted,
-    live: true
+    live: "job"
   }),
   row({
     situation: "its Job is not as it was told of last",
@@ -233,7 +235,7 @@ export const rows: ReadonlyArray<Row> = [
       "the status names another Job, or says that this one failed: count it if it is another, and go on as with every Job that is there",
     when: when.jobDiffersFromStatus,
     respond: start.showStarting,
-    live: true
+    live: "job"
   }),
   row({
     situation: "its Job is there",
@@ -324,6 +326,6 @@ export const plan = (policy: TaskPolicy, given: Observed, now: string): Plan => 
   const seen = { observed: understood(given), policy, now }
   return Option.getOrElse(
     Array.findFirst(rows, ({ decide }) => decide(seen)),
-    () => ({ situation: "its turn", live: false, ...start.launch(seen) })
+    () => ({ situation: "its turn", live: undefined, ...start.launch(seen) })
   )
 }

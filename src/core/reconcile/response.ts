@@ -2,10 +2,10 @@
 // A status counts every launch that this process knows of, and the pool is told news until it has taken them.
 // Used by core/reconcile/plan for its rows, by core/reconcile/attempt-conditions for its words, and by core/reconcile/over, core/reconcile/claimed, core/reconcile/waiting, core/reconcile/start and core/reconcile/follow, which respond to them.
 import { Option } from "effect"
-import { type AgentTask, type AgentTaskStatus, longestStatusMessage, type Phase } from "../../schema/task/agent-task.ts"
-import type { FailureReason, Reason } from "../../schema/task/reason.ts"
+import { type AgentTask, type AgentTaskStatus, longestStatusMessage } from "../../schema/task/agent-task.ts"
+import type { FailureReason } from "../../schema/task/reason.ts"
 import type { JobSeen } from "../task/observed.ts"
-import { advance, fitting } from "../task/status.ts"
+import { advance, fitting, type News } from "../task/status.ts"
 import { sayTheSame } from "../text/same-words.ts"
 import { sentence, shortened } from "../text/sentence.ts"
 import { Action, Notice } from "./action.ts"
@@ -31,13 +31,6 @@ export const unchanged = ({ observed }: Situation, actions: ReadonlyArray<Action
   notices: [],
   requeueAfterMillis: Option.none()
 })
-
-export interface News {
-  readonly phase: Phase
-  readonly reason: Reason
-  readonly message: string
-  readonly stalled?: boolean
-}
 
 /**
  * Returns the status after `news`. It counts a launch whose Job went before the status mentioned it, since only this process knows of that

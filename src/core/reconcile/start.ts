@@ -7,6 +7,7 @@ import type { Artifact } from "../../schema/task/source.ts"
 import { epochOf, nextEpoch, type Vacant } from "../scheduling/workspace-lease.ts"
 import { jobName } from "../task/job-name.ts"
 import { failureReasonOf, type JobSeen, type JobWatched, type Refusal, type RefusalForGood } from "../task/observed.ts"
+import type { News } from "../task/status.ts"
 import { spreadMillis } from "../text/fingerprint.ts"
 import { Action } from "./action.ts"
 import {
@@ -30,7 +31,6 @@ import {
   ended,
   later,
   lookAgainMillis,
-  type News,
   noticesToPool,
   type Respond,
   type RespondTo,

@@ -44,14 +44,18 @@ const kstatus = (phase: string, stalled: boolean): Readonly<Record<Condition["ty
   Stalled: phase === "Failed" || phase === "Cancelled" || stalled ? "True" : "False"
 })
 
-/** One step: what the status says from `now` on. `stalled` marks a task under way that cannot go on by itself. */
-export interface Step {
+/** What a status says of its task. `stalled` marks a task under way that cannot go on by itself. */
+export interface News {
   readonly phase: Phase
   readonly reason: Reason
   readonly message: string
+  readonly stalled?: boolean
+}
+
+/** One step: what the status says from `now` on. */
+export interface Step extends News {
   readonly generation: number
   readonly now: string
-  readonly stalled?: boolean
 }
 
 /** A step of any task, perhaps one that a newer version wrote. */
@@ -140,14 +144,14 @@ type RunningPod = Pick<NonNullable<AgentTaskStatus["pod"]>, "name" | "node">
 const runsIn = ({ name, node }: RunningPod): string => `Running in Pod ${name}${node === undefined ? "" : ` on node ${node}`}`
 
 /** Returns what the status says while a worker runs the task. */
-export const running = (pod: RunningPod): Pick<Step, "phase" | "reason" | "message"> => ({
+export const running = (pod: RunningPod): News => ({
   phase: "Running",
   reason: "Claimed",
   message: `${runsIn(pod)}.`
 })
 
 /** Returns what the status says while the pool's server gives the worker no answer. The worker writes it itself. */
-export const unanswered = (pod: RunningPod): Pick<Step, "phase" | "reason" | "message"> => ({
+export const unanswered = (pod: RunningPod): News => ({
   phase: "Running",
   reason: "Claimed",
   message: `${
@@ -159,7 +163,7 @@ export const unanswered = (pod: RunningPod): Pick<Step, "phase" | "reason" | "me
  * What the status says while the newest state is not saved. The worker writes it itself, since the pool's server, which is told of all
  * else, is what it waits for.
  */
-export const unsaved: Pick<Step, "phase" | "reason" | "message"> = {
+export const unsaved: News = {
   phase: "Running",
   reason: "StateUnsaved",
   message:

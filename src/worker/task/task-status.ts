@@ -2,7 +2,7 @@
 // Invariant: a task that is over or has another claim is left alone; no work waits for these writes, which come one after another.
 // Made by worker/stage/worker.ts, used by worker/state/state-delivery, worker/backing/pool-backing and worker/backing/last-state.
 import { Context, Duration, Effect, Latch, Layer, type Scope } from "effect"
-import { advance, isOver, running, type Step, unanswered, unsaved } from "../../core/task/status.ts"
+import { advance, isOver, type News, running, unanswered, unsaved } from "../../core/task/status.ts"
 import { Kubernetes } from "../../kubernetes/client.ts"
 import { currentInstant } from "../../kubernetes/clock.ts"
 import type { KubernetesError } from "../../kubernetes/errors.ts"
@@ -34,8 +34,6 @@ const patience = Duration.seconds(5)
  */
 type Has = "unsaid" | "said" | "unsure"
 
-type Words = Pick<Step, "phase" | "reason" | "message">
-
 const make = Effect.fnUntraced(
   function*({ nonce }: Claim): Effect.fn.Return<TaskStatus["Service"], never, Kubernetes | Settings | Scope.Scope> {
     const kubernetes = yield* Kubernetes
@@ -43,15 +41,15 @@ const make = Effect.fnUntraced(
     const changed = Latch.makeUnsafe(false)
     let isWanted = false
     /** What is wanted, or was last. */
-    let words: Words = unsaved
+    let news: News = unsaved
     let has: Has = "unsaid"
 
-    const want = (wanted: boolean, now?: Words) =>
+    const want = (wanted: boolean, now?: News) =>
       Effect.sync(() => {
-        const said = now ?? words
-        if (wanted === isWanted && said === words) return
+        const said = now ?? news
+        if (wanted === isWanted && said === news) return
         isWanted = wanted
-        words = said
+        news = said
         changed.openUnsafe()
       })
 
@@ -60,17 +58,17 @@ const make = Effect.fnUntraced(
      * worker wrote, not what the controller has written since.
      */
     const next = Effect.fnUntraced(
-      function*(wanted: boolean, words: Words, had: Has): Effect.fn.Return<Has, KubernetesError> {
+      function*(wanted: boolean, news: News, had: Has): Effect.fn.Return<Has, KubernetesError> {
         const task = yield* kubernetes.get(taskKind, { namespace, name })
         const { metadata, status } = task
         if (status.claim?.nonce !== nonce || isOver(status.phase)) return "unsaid"
-        const isThere = status.reason === words.reason && status.message === words.message
+        const isThere = status.reason === news.reason && status.message === news.message
         if (!wanted && !isThere) {
           return had === "unsure" ? "said" : "unsaid" // so that the status is looked at once more
         }
         if (wanted !== isThere) {
           const told = advance(status, {
-            ...(wanted ? words : running(pod)),
+            ...(wanted ? news : running(pod)),
             generation: metadata.generation,
             now: yield* currentInstant
           })
@@ -85,7 +83,7 @@ const make = Effect.fnUntraced(
     const step = Effect.suspend(() => {
       const [wanted, had] = [isWanted, has]
       if (wanted) has = "unsure"
-      return next(wanted, words, had)
+      return next(wanted, news, had)
     }).pipe(
       Effect.map((now) => {
         has = now
@@ -101,7 +99,7 @@ const make = Effect.fnUntraced(
     // Runs beside the work and is not interrupted when the work ends, because an interrupted write might still succeed after the next one.
     yield* Effect.forkScoped(Effect.forever(Effect.andThen(due, Effect.andThen(Effect.sync(() => changed.closeUnsafe()), step))))
 
-    const during = (said: Words) => <A, E, R>(work: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    const during = (said: News) => <A, E, R>(work: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
       Effect.raceFirst(work, Effect.forever(Effect.andThen(Effect.sleep(tellEvery), want(true, said)))).pipe(
         Effect.tap(want(false)),
         Effect.tapError(() => Effect.suspend(() => has === "unsaid" ? Effect.void : want(true, said))) // what is said already stays

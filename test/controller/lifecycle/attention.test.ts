@@ -8,7 +8,7 @@ import { plainSeed, policy, worldOf } from "../../core/worlds.ts"
 it.effect("goes to the lead as long as it leads: one task that changed, or all that are there by then", () =>
   Effect.gen(function*() {
     const world = make(policy)
-    const { look, lookAtAll, attach } = makeAttention(world)
+    const { look, lookAtAll, attach } = makeAttention(world.cache)
     const heard: Array<string> = []
     yield* look("tasks/before")
     yield* Effect.scoped(Effect.gen(function*() {

@@ -32,8 +32,8 @@ it.effect("a proof of isolation holds for no new values but those that it is of,
     const { task } = worldOf(plainSeed)
     world.setTask("tasks/task", Option.some(task))
     const looked: Array<unknown> = []
-    const attention = makeAttention(world)
-    yield* attention.attach((key) => Effect.sync(() => void looked.push([key, world.turn(task)._tag])))
+    const attention = makeAttention(world.cache)
+    yield* attention.attach((key) => Effect.sync(() => void looked.push([key, world.turns.of(task)._tag])))
     const annotationsSeen = yield* Ref.make<Readonly<Record<string, string>>>({})
     const answer = answerAnnotations({
       current: Effect.succeed(before),
@@ -57,7 +57,7 @@ it.effect("logs when there is a proof of isolation, and when there is none any m
       const logged: Array<unknown> = []
       const logger = Logger.layer([Logger.make(({ message }) => void logged.push(...Array.isArray(message) ? message : [message]))])
       const world = make(of(true).policy)
-      const attention = makeAttention(world)
+      const attention = makeAttention(world.cache)
       const annotationsSeen = yield* Ref.make<Readonly<Record<string, string>>>({})
       const drained = yield* SubscriptionRef.make(false)
       const answer = answerAnnotations({ current: Effect.succeed(of(true)), drained, annotationsSeen, attention, world })
@@ -79,7 +79,7 @@ it.effect("logs when there is a proof of isolation, and when there is none any m
 /** What answers the Lease of a controller for this world, and what a drain changes. */
 const answering = Effect.fnUntraced(function*(world: World) {
   const drained = yield* SubscriptionRef.make(false)
-  const attention = makeAttention(world)
+  const attention = makeAttention(world.cache)
   const annotationsSeen = yield* Ref.make<Readonly<Record<string, string>>>({})
   return {
     answer: answerAnnotations({ world, attention, drained, annotationsSeen, current: Effect.succeed(configOf()) }),

@@ -35,7 +35,7 @@ const leading = ({
     configuration,
     Layer.mock(Kubernetes, { namespace: "tasks" })
   )
-  const attention = makeAttention(world)
+  const attention = makeAttention(world.cache)
   const lead = Effect.scoped(whileLeader({ world, config: configOf(), identity: "test", attention, drained })).pipe(Effect.provide(parts))
   return { attention, lead }
 }
@@ -65,7 +65,7 @@ it.effect("keeps the lead until the request for a Job is over whose pass it did 
       Layer.provideMerge(configuration),
       Layer.provideMerge(Layer.mock(Kubernetes, { namespace: "tasks" }))
     )
-    const attention = makeAttention(world)
+    const attention = makeAttention(world.cache)
     const drained = yield* SubscriptionRef.make(false)
     const lead = yield* Effect.forkChild(
       Effect.scoped(whileLeader({ world, config: configOf(), identity: "test", attention, drained })).pipe(Effect.provide(parts))
@@ -73,7 +73,7 @@ it.effect("keeps the lead until the request for a Job is over whose pass it did 
     yield* TestClock.adjust("1 second")
     const end = yield* Effect.forkChild(Fiber.interrupt(lead))
     yield* TestClock.adjust("49 seconds")
-    expect([world.launching(), lead.pollUnsafe()]).toEqual([false, undefined])
+    expect([world.turns.launching(), lead.pollUnsafe()]).toEqual([false, undefined])
     yield* TestClock.adjust("1 second")
     yield* Fiber.join(end)
     expect(lead.pollUnsafe()).toBeDefined()
@@ -91,7 +91,7 @@ it.effect("says its words on a wait again in its next lead, since another may ha
         world.setReportedWait(task.metadata.uid, { reason: "ConcurrencyLimit", message: "Number 1 in the queue." })
         return Option.some(Duration.seconds(1))
       })
-    const attention = makeAttention(world)
+    const attention = makeAttention(world.cache)
     const drained = yield* SubscriptionRef.make(false)
     const parts = Layer.mergeAll(
       Layer.succeed(Reconciler, Reconciler.of({ reconcile })),
@@ -130,7 +130,7 @@ it.effect("calls up who was told to wait for a slot that is given back, though n
       Layer.provideMerge(configuration),
       Layer.provideMerge(Layer.mock(Kubernetes, { namespace: "tasks" }))
     )
-    const attention = makeAttention(world)
+    const attention = makeAttention(world.cache)
     yield* Effect.forkScoped(
       whileLeader({ world, config: configOf(), identity: "test", attention, drained: yield* SubscriptionRef.make(false) }).pipe(
         Effect.provide(parts)
@@ -181,11 +181,11 @@ it.effect("says while it leads whether the isolation of tasks is proven, also wh
     const world = make(policy)
     const { lead } = leading({ world })
     for (const isProven of [false, true]) {
-      world.setProven(!isProven)
+      world.turns.setProven(!isProven)
       const led = yield* Effect.forkChild(lead)
       yield* TestClock.adjust(0)
       expect(yield* gauge("agent_job_isolation_proven")).toEqual({ value: Number(!isProven) })
-      world.setProven(isProven)
+      world.turns.setProven(isProven)
       yield* TestClock.adjust("30 seconds")
       expect(yield* gauge("agent_job_isolation_proven")).toEqual({ value: Number(isProven) })
       yield* Fiber.interrupt(led)
@@ -235,7 +235,7 @@ it.effect("says how many tasks wait because nothing new starts, but for those of
       ))
     yield* TestClock.adjust(0)
     expect(yield* held).toEqual({ Draining: { value: 0 }, IsolationUnproven: { value: 2 } })
-    world.setDrained(true)
+    world.turns.setDrained(true)
     yield* TestClock.adjust("30 seconds")
     expect(yield* held).toEqual({ Draining: { value: 2 }, IsolationUnproven: { value: 0 } })
     yield* Fiber.interrupt(led)

@@ -347,7 +347,12 @@ it.effect.each([
 )
 
 const ofPool = worldOf({ ...plainSeed, life: "queued", pool: true }).task
-const full = { ...make(policy), waiting: () => Array(1000).fill("tasks/task"), task: () => Option.some(ofPool) }
+const empty = make(policy)
+const full = {
+  ...empty,
+  turns: { ...empty.turns, waiting: () => Array(1000).fill("tasks/task") },
+  cache: { ...empty.cache, task: () => Option.some(ofPool) }
+}
 
 it.effect.each([
   { given: "the cluster is drained", options: { isDrained: true } },

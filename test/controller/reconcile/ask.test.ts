@@ -46,8 +46,9 @@ const looked = Effect.fnUntraced(
     const asking: Asking = { world, task, policy: of, now, at, followed: readSource, warned: yield* sharedWarnings }
     const asked = yield* ask(asking)
     const first = observe(world, task, asked, at)
-    if (!plan(of, first, now).live) return first
-    return observe(world, task, yield* askLive(asking, first.job, asked), at)
+    const { live } = plan(of, first, now)
+    if (live === undefined) return first
+    return observe(world, task, yield* askLive(asking, Option.filter(first.job, () => live === "job"), asked), at)
   },
   (effect, kubernetes) => Effect.provideService(effect, Kubernetes, kubernetes)
 )
@@ -95,7 +96,7 @@ describe("a Job that says nothing", () => {
         const look = (at: number) => counting(ask({ world, task, policy, now: noon, at, followed: readSource, warned }))
         yield* look(1_000)
         world.passSaw(
-          { task, job: world.job(task.metadata.uid), pod: Option.none(), warning: Option.none(), turn: world.turn(task) },
+          { task, job: world.cache.job(task.metadata.uid), pod: Option.none(), warning: Option.none(), turn: world.turns.of(task) },
           1_000
         )
         yield* look(5_999)
@@ -114,7 +115,7 @@ describe("a start of which no event can be read", () => {
         const { kubernetes } = instantCluster()
         const { job, task, warning } = worldOf({ ...plainSeed, life: "starting", job: "active", warning: saw })
         const { world } = knowing({ job, task })
-        world.passSaw({ task, job, pod: Option.none(), warning, turn: world.turn(task) }, 0)
+        world.passSaw({ task, job, pod: Option.none(), warning, turn: world.turns.of(task) }, 0)
         const list = () => Effect.fail(new Unreachable({ verb: "list", object: "events in tasks", detail: "no answer" }))
         const observed = yield* looked({ ...kubernetes, list }, world, task, { at: 10_000 })
         expect(observed.warning).toEqual(warning)
@@ -157,7 +158,7 @@ describe("a quota that keeps a Job from its Pod", () => {
       const { kubernetes, server } = instantCluster()
       const { job, pod, task } = worldOf({ ...plainSeed, life, job: "active", pod: hadPod ? "Pending" : "none" })
       const { world } = knowing({ job, task })
-      world.passSaw({ task, job, pod, warning: Option.none(), turn: world.turn(task) }, 0)
+      world.passSaw({ task, job, pod, warning: Option.none(), turn: world.turns.of(task) }, 0)
       plantJob(server)
       server.plant(events, {
         metadata: { name: "refused", namespace: "tasks", uid: "event", resourceVersion: "" },
@@ -295,12 +296,16 @@ describe("a Job that was made and deleted during a look at all Jobs, whose answe
       const { job, task } = worldOf({ ...plainSeed, job: "active", jobAgeSeconds: 4000 })
       const world = make(policy)
       world.setTask("tasks/task", Option.some(task))
-      world.reserve("task-uid")
+      world.turns.reserve("task-uid")
       world.lookAtJobs()()
       world.created("task-uid", Option.getOrThrow(job))
-      world.passSaw({ task, job, pod: Option.none(), warning: Option.none(), turn: world.turn(task) }, 0)
+      world.passSaw({ task, job, pod: Option.none(), warning: Option.none(), turn: world.turns.of(task) }, 0)
       expect(yield* Effect.flip(looked(kubernetes, world, task, { at: 180_000 }))).toMatchObject({ _tag: "Behind" })
-      expect([world.job("task-uid"), world.hadJob("task-uid"), world.isReserved("task-uid")]).toEqual([Option.none(), true, false])
+      expect([world.cache.job("task-uid"), world.cache.hadJob("task-uid"), world.turns.isReserved("task-uid")]).toEqual([
+        Option.none(),
+        true,
+        false
+      ])
     }))
 })
 

@@ -280,7 +280,7 @@ describe("a pass that decides", () => {
         const reconcile = yield* reconcilerOf({ world, executor, kubernetes: cluster })
         world.setTask("tasks/task", Option.some(task))
         expect(yield* reconcile("tasks/task")).toEqual(Option.none())
-        expect([tries, world.isRefused(uid), world.isReserved(uid), world.launching()]).toEqual([
+        expect([tries, world.turns.isRefused(uid), world.turns.isReserved(uid), world.turns.launching()]).toEqual([
           while_ === "refused" ? 1 : 0,
           false,
           false,
@@ -354,7 +354,7 @@ describe("a pass whose cache is behind", () => {
       const reconcile = yield* reconcilerOf({ world, executor })
       const pauses = yield* Effect.forEach([1, 2], () => reconcile("tasks/task"))
       expect(pauses).toEqual([Option.some(Duration.millis(200)), Option.some(Duration.seconds(5))])
-      expect([written, world.waiting()]).toEqual([0, ["tasks/task"]])
+      expect([written, world.turns.waiting()]).toEqual([0, ["tasks/task"]])
     }).pipe(Effect.scoped))
 
   it.effect.each([
@@ -429,7 +429,7 @@ describe("a pass that is refused its Job", () => {
       })
       const reconcile = yield* reconcilerOf({ world, executor })
       expect(Option.isSome(yield* reconcile("tasks/task"))).toBe(true)
-      expect(world.waiting()).toEqual(["tasks/task"])
+      expect(world.turns.waiting()).toEqual(["tasks/task"])
     }).pipe(Effect.scoped))
 
   it.effect("tells of a Job whose creation a webhook answers with 404, instead of asking again each second without a word", () =>
@@ -547,13 +547,13 @@ describe("a Job that the API server failed to make", () => {
         )
         yield* look
         expect(written).toHaveLength(told ? 1 : 0) // a second look writes nothing more
-        expect(world.waiting()).toEqual(keeps ? [] : ["tasks/task"])
+        expect(world.turns.waiting()).toEqual(keeps ? [] : ["tasks/task"])
         world.setJob(
           "tasks/agent-job-task",
           Option.map(worldOf({ ...plainSeed, job: "active" }).job, (seen) => ({ taskUid: task.metadata.uid, seen }))
         ) // the informer reports the Job after all
         yield* look
-        expect(world.waiting()).toEqual([])
+        expect(world.turns.waiting()).toEqual([])
       }).pipe(Effect.scoped)
   )
 })
@@ -564,7 +564,7 @@ describe("a Job that was made although the API server answered otherwise, and th
       const world = make(policy)
       const { task } = worldOf(plainSeed)
       world.setTask("tasks/task", Option.some(task))
-      world.reserve(task.metadata.uid) // by the pass that had no sure answer
+      world.turns.reserve(task.metadata.uid) // by the pass that had no sure answer
       const { kubernetes, server } = instantCluster()
       const ownerReferences = [{ ...ownerReference(task), controller: true }]
       server.create(jobs, { metadata: { name: "agent-job-task", namespace: "tasks", ownerReferences }, spec: {} })
@@ -578,7 +578,7 @@ describe("a Job that was made although the API server answered otherwise, and th
       yield* TestClock.setTime(Date.parse(noon) + 60_000) // a start that takes long is told of
       yield* reconcile("tasks/task")
       expect(conflicts).toBe(1)
-      expect(world.waiting()).toEqual([])
+      expect(world.turns.waiting()).toEqual([])
     }).pipe(Effect.scoped))
 })
 

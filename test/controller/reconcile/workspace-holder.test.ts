@@ -28,11 +28,11 @@ const heldBy = (uid: string, cached: Option.Option<AgentTask> = Option.none()) =
     if (Option.isSome(cached)) world.setTask("tasks/former", cached)
     return Effect.map(workspaceHolder(world, task), (holder) => ({ holder, world }))
   }).pipe(Effect.provideService(Kubernetes, kubernetes))
-  const look = Effect.map(seen, ({ holder, world }) => ({ holder, isKnown: world.knowsHolder(workspace) }))
+  const look = Effect.map(seen, ({ holder, world }) => ({ holder, isKnown: world.turns.knowsHolder(workspace) }))
   /** Returns the turn of the task that has looked, where no more tasks may run. */
   const turn = Effect.map(seen, ({ world }) => {
     world.setPolicy({ ...policy, limits: { total: 0, perWorkspace: 0 } })
-    return world.turn(task)
+    return world.turns.of(task)
   })
   return { server, look, turn }
 }

@@ -73,7 +73,7 @@ describe("a task that only a newer version understands", () => {
       const newer: WatchEvent = { type, object: { ...object, spec: { stage: "refresh" } } }
       yield* Queue.offerAll(queue, [whole, newer, newer, event("ADDED", "plain", "5", {})])
       yield* TestClock.adjust("1 second")
-      expect([leftOut, [...world.tasks()].map(([key]) => key)]).toEqual([["newer"], ["tasks/plain"]])
+      expect([leftOut, [...world.cache.tasks()].map(([key]) => key)]).toEqual([["newer"], ["tasks/plain"]])
     }).pipe(Effect.scoped))
 })
 
@@ -246,7 +246,7 @@ describe("a Job with the labels of a task", () => {
       const world = make(policy)
       const { looks, queue, synced } = yield* mirrored(jobs, world)
       world.setTask("tasks/task", Option.some(task))
-      const known = () => Option.getOrUndefined(world.job(task.metadata.uid))?.name
+      const known = () => Option.getOrUndefined(world.cache.job(task.metadata.uid))?.name
       yield* Queue.offerAll(queue, [labelled("a-copy", "2", []), whole])
       yield* synced
       expect([known(), looks.splice(0)]).toEqual([undefined, []])
@@ -255,6 +255,6 @@ describe("a Job with the labels of a task", () => {
       expect([known(), looks.splice(0)]).toEqual(["agent-job-task", ["tasks/task"]])
       yield* Queue.offer(queue, labelled("agent-job-task", "5", []))
       yield* TestClock.adjust("1 second")
-      expect([known(), world.hadJob(task.metadata.uid), looks]).toEqual([undefined, true, ["tasks/task"]])
+      expect([known(), world.cache.hadJob(task.metadata.uid), looks]).toEqual([undefined, true, ["tasks/task"]])
     }).pipe(Effect.scoped))
 })

@@ -14,18 +14,18 @@ describe("turns", () => {
   it("counts a slot from the decision on, before any informer has seen the Job", () => {
     const world = make({ ...policy, limits: { total: 1, perWorkspace: 1 } })
     for (const index of [0, 1]) world.setTask(key(index), Option.some(task(index)))
-    expect(world.turn(task(0))._tag).toBe("Admitted")
-    world.reserve("uid-0")
+    expect(world.turns.of(task(0))._tag).toBe("Admitted")
+    world.turns.reserve("uid-0")
     world.setTask(key(2), Option.some({ ...task(2), metadata: { ...task(2).metadata, creationTimestamp: "2025-01-01T00:00:00Z" } }))
-    expect([task(1), task(2)].map((_) => world.turn(_)._tag)).toEqual(["Waiting", "Waiting"])
+    expect([task(1), task(2)].map((_) => world.turns.of(_)._tag)).toEqual(["Waiting", "Waiting"])
   })
 
   it("leaves its slot to a task in a phase that only a newer version knows", () => {
     const world = make({ ...policy, limits: { total: 1, perWorkspace: 1 } })
     world.setTask(key(0), Option.some(task(0)))
     world.setTask(key(1), Option.some({ ...task(1), status: { phase: "Moonlit" } }))
-    expect(world.turn(task(0))._tag).toBe("Waiting")
-    expect(world.waiting()).toEqual([key(0)])
+    expect(world.turns.of(task(0))._tag).toBe("Waiting")
+    expect(world.turns.waiting()).toEqual([key(0)])
   })
 
   it("gives no slot to a task that waits for its source, however old it is", () => {
@@ -33,10 +33,10 @@ describe("turns", () => {
     const waits = worldOf({ ...plainSeed, life: "queued", source: "notReady", waitsForSource: true }).task
     world.setTask(key(0), Option.some({ ...task(0), spec: waits.spec, status: waits.status }))
     world.setTask(key(1), Option.some(task(1)))
-    expect(world.turn(task(1))._tag).toBe("Admitted")
+    expect(world.turns.of(task(1))._tag).toBe("Admitted")
     // Its source is ready.
     world.setTask(key(0), Option.some({ ...task(0), spec: waits.spec, status: { ...waits.status, reason: "Accepted" } }))
-    expect(world.turn(task(1))._tag).toBe("Waiting")
+    expect(world.turns.of(task(1))._tag).toBe("Waiting")
   })
 
   it.each([{ stage: "plan", waits: "ConcurrencyLimit" }, { stage: "apply", waits: "WorkspaceBusy" }] as const)(
@@ -47,37 +47,37 @@ describe("turns", () => {
       if (first === undefined || second === undefined) return expect.fail()
       const deleted = { ...first, metadata: { ...first.metadata, deletionTimestamp: "2026-01-01T00:01:00Z" } }
       for (const [index, each] of [first, second].entries()) world.setTask(key(index), Option.some(each))
-      expect(world.turn(second)).toMatchObject({ why: { reason: waits } })
+      expect(world.turns.of(second)).toMatchObject({ why: { reason: waits } })
       world.setTask(key(0), Option.some(deleted))
-      expect(world.turn(second)._tag).toBe("Admitted")
+      expect(world.turns.of(second)._tag).toBe("Admitted")
       // Its worker claimed it in time.
       world.setTask(key(0), Option.some({ ...deleted, status: worldOf({ ...plainSeed, life: "claimed" }).task.status }))
-      expect(world.turn(second)).toMatchObject({ why: { reason: waits } })
+      expect(world.turns.of(second)).toMatchObject({ why: { reason: waits } })
     }
   )
 
   it("gives the slot back when the Job was refused, and when the task is over", () => {
     const world = make({ ...policy, limits: { total: 1, perWorkspace: 1 } })
     for (const index of [0, 1]) world.setTask(key(index), Option.some(task(index)))
-    world.reserve("uid-0")
-    expect(world.waiting()).toEqual([key(1)])
-    world.giveBack("uid-0")
-    expect(world.waiting()).toEqual([key(0), key(1)])
-    world.reserve("uid-0")
+    world.turns.reserve("uid-0")
+    expect(world.turns.waiting()).toEqual([key(1)])
+    world.turns.giveBack("uid-0")
+    expect(world.turns.waiting()).toEqual([key(0), key(1)])
+    world.turns.reserve("uid-0")
     world.setTask(key(0), Option.some(task(0, "succeeded")))
-    expect(world.turn(task(1))._tag).toBe("Admitted")
+    expect(world.turns.of(task(1))._tag).toBe("Admitted")
   })
 
   it("keeps the place of who waits for a quota, and calls it up as soon as a Job is gone", () => {
     const world = make({ ...policy, limits: { total: 1, perWorkspace: 1 } })
     for (const index of [0, 1]) world.setTask(key(index), Option.some(task(index)))
     world.setJob("tasks/other", Option.some({ ...job(0), taskUid: "uid-9" }))
-    world.refuse("uid-0", { kind: "QuotaExceeded", message: "exceeded quota", againInMillis: 10_000 }, 0)
-    expect([0, 1].map((index) => world.turn(task(index))._tag)).toEqual(["Admitted", "Waiting"])
-    world.calledUp()
-    expect(Option.isSome(world.refusal("uid-0", 5_000))).toBe(true)
+    world.turns.refuse("uid-0", { kind: "QuotaExceeded", message: "exceeded quota", againInMillis: 10_000 }, 0)
+    expect([0, 1].map((index) => world.turns.of(task(index))._tag)).toEqual(["Admitted", "Waiting"])
+    world.turns.calledUp()
+    expect(Option.isSome(world.turns.refusal("uid-0", 5_000))).toBe(true)
     world.setJob("tasks/other", Option.none())
-    expect([world.refusal("uid-0", 5_000), world.calledUp()]).toEqual([Option.none(), [key(0)]])
+    expect([world.turns.refusal("uid-0", 5_000), world.turns.calledUp()]).toEqual([Option.none(), [key(0)]])
   })
 
   it.each<readonly [what: string, happens: (world: ReturnType<typeof make>) => void]>([
@@ -88,39 +88,39 @@ describe("turns", () => {
   ])("counts anew for how long a Job is denied from when %s", (_, happens) => {
     const world = make(policy)
     world.setTask(key(0), Option.some(task(0)))
-    for (const at of [0, 60_000]) world.refuse("uid-0", { kind: "Denied", message: "no", againInMillis: 10_000 }, at)
-    expect(world.deniedMillis("uid-0")).toBe(60_000)
+    for (const at of [0, 60_000]) world.turns.refuse("uid-0", { kind: "Denied", message: "no", againInMillis: 10_000 }, at)
+    expect(world.turns.deniedMillis("uid-0")).toBe(60_000)
     happens(world)
-    expect(world.deniedMillis("uid-0")).toBe(0)
+    expect(world.turns.deniedMillis("uid-0")).toBe(0)
   })
 
   it("keeps no refusal of a task that went while the API server was asked", () => {
     const world = make(policy)
-    world.refuse("uid-0", { kind: "Denied", message: "no", againInMillis: 10_000 }, 0)
-    expect(world.isRefused("uid-0")).toBe(false)
+    world.turns.refuse("uid-0", { kind: "Denied", message: "no", againInMillis: 10_000 }, 0)
+    expect(world.turns.isRefused("uid-0")).toBe(false)
   })
 
   it("counts the slot of a task in a phase of a newer version, though it is cancelled", () => {
     const world = make({ ...policy, limits: { total: 1, perWorkspace: 1 } })
     world.setTask(key(0), Option.some({ ...task(0), spec: { ...task(0).spec, cancel: true }, status: { phase: "Moonlit" } }))
     world.setTask(key(1), Option.some(task(1)))
-    expect(world.turn(task(1))._tag).toBe("Waiting")
+    expect(world.turns.of(task(1))._tag).toBe("Waiting")
   })
 
   it("lets others start while a Job is refused, and calls up who was told to wait meanwhile", () => {
     const world = make({ ...policy, limits: { total: 1, perWorkspace: 1 } })
     for (const index of [0, 1]) world.setTask(key(index), Option.some(task(index)))
-    world.reserve("uid-0")
+    world.turns.reserve("uid-0")
     world.passSaw(waits(1), 0)
-    expect(world.calledUp()).toEqual([])
-    world.giveBack("uid-0")
-    world.refuse("uid-0", { kind: "Refused", message: "no", againInMillis: 10_000 }, 0)
-    expect([0, 1].map((index) => world.turn(task(index))._tag)).toEqual(["Waiting", "Admitted"])
-    expect([world.calledUp(), world.calledUp()]).toEqual([[key(1)], []])
-    world.dropExpiredRefusal("uid-0", 9_999)
-    expect(world.turn(task(0))._tag).toBe("Waiting")
-    world.dropExpiredRefusal("uid-0", 10_000)
-    expect(world.turn(task(0))._tag).toBe("Admitted")
+    expect(world.turns.calledUp()).toEqual([])
+    world.turns.giveBack("uid-0")
+    world.turns.refuse("uid-0", { kind: "Refused", message: "no", againInMillis: 10_000 }, 0)
+    expect([0, 1].map((index) => world.turns.of(task(index))._tag)).toEqual(["Waiting", "Admitted"])
+    expect([world.turns.calledUp(), world.turns.calledUp()]).toEqual([[key(1)], []])
+    world.turns.dropExpiredRefusal("uid-0", 9_999)
+    expect(world.turns.of(task(0))._tag).toBe("Waiting")
+    world.turns.dropExpiredRefusal("uid-0", 10_000)
+    expect(world.turns.of(task(0))._tag).toBe("Admitted")
   })
 
   it("takes one that was told to wait for a further launch to have no slot, until its Job is there", () => {
@@ -129,13 +129,13 @@ describe("turns", () => {
     const refused = { ...starting, status: { ...starting.status, queue: { position: 1, reason: "Refused" } } } as const
     world.setTask(key(0), Option.some(starting))
     world.setTask(key(1), Option.some(task(1)))
-    world.refuse("uid-0", { kind: "Refused", message: "no", againInMillis: 10_000 }, 0)
+    world.turns.refuse("uid-0", { kind: "Refused", message: "no", againInMillis: 10_000 }, 0)
     world.passSaw(waits(1), 0)
-    expect([world.waiting(), world.calledUp()]).toEqual([[key(1)], []])
+    expect([world.turns.waiting(), world.turns.calledUp()]).toEqual([[key(1)], []])
     world.setTask(key(0), Option.some(refused))
-    expect([world.waiting(), world.calledUp()]).toEqual([[key(0), key(1)], [key(1)]])
+    expect([world.turns.waiting(), world.turns.calledUp()]).toEqual([[key(0), key(1)], [key(1)]])
     world.setJob("tasks/job-0", Option.some(job(0)))
-    expect(world.waiting()).toEqual([key(1)])
+    expect(world.turns.waiting()).toEqual([key(1)])
   })
 
   it("calls up the holder of a workspace that another task learns of", () => {
@@ -143,9 +143,9 @@ describe("turns", () => {
     const apply = (index: number): AgentTask => ({ ...task(index), spec: worldOf({ ...plainSeed, stage: "apply" }).task.spec })
     for (const index of [0, 1]) world.setTask(key(index), Option.some(apply(index)))
     world.passSaw(waits(1), 0)
-    world.setHolder(apply(0).spec.workspace, Option.some("uid-1"))
-    expect([0, 1].map((index) => world.turn(apply(index))._tag)).toEqual(["Waiting", "Admitted"])
-    expect(world.calledUp()).toEqual([key(1)])
+    world.turns.setHolder(apply(0).spec.workspace, Option.some("uid-1"))
+    expect([0, 1].map((index) => world.turns.of(apply(index))._tag)).toEqual(["Waiting", "Admitted"])
+    expect(world.turns.calledUp()).toEqual([key(1)])
   })
 
   it.each([
@@ -162,12 +162,12 @@ describe("turns", () => {
       const plan: AgentTask = { ...task(1), spec: { ...task(1).spec, workspace: WorkspaceName.make("elsewhere") } }
       for (const [index, each] of [apply, plan].entries()) world.setTask(key(index), Option.some(each))
       if (Option.isSome(holder)) world.setTask("tasks/task", holder)
-      world.passSaw({ ...waits(1), task: plan, turn: world.turn(plan) }, 0)
-      const turns = () => [apply, plan].map((_) => world.turn(_)._tag)
+      world.passSaw({ ...waits(1), task: plan, turn: world.turns.of(plan) }, 0)
+      const turns = () => [apply, plan].map((_) => world.turns.of(_)._tag)
       expect(turns()).toEqual(["Admitted", "Waiting"])
-      world.setHolder(apply.spec.workspace, Option.some("task-uid"))
-      expect([turns(), world.calledUp()]).toEqual([["Admitted", "Admitted"], [key(1)]])
-      world.setHolder(apply.spec.workspace, Option.none())
+      world.turns.setHolder(apply.spec.workspace, Option.some("task-uid"))
+      expect([turns(), world.turns.calledUp()]).toEqual([["Admitted", "Admitted"], [key(1)]])
+      world.turns.setHolder(apply.spec.workspace, Option.none())
       expect(turns()).toEqual(["Admitted", "Waiting"])
     }
   )
@@ -183,16 +183,16 @@ describe("turns", () => {
     const apply = (index: number): AgentTask => ({ ...task(index), spec: { ...task(index).spec, stage: "apply" } })
     for (const index of [0, 1]) world.setTask(key(index), Option.some(apply(index)))
     world.setTask(key(2), Option.some({ ...apply(2), status: { phase: "Queued", reason: queue.reason, queue } }))
-    expect(world.untold()).toEqual([key(0), key(1), ...isUntold ? [key(2)] : []])
+    expect(world.turns.untold()).toEqual([key(0), key(1), ...isUntold ? [key(2)] : []])
   })
 
   it("gives turns by new limits from the moment they hold", () => {
     const world = make({ ...policy, limits: { total: 1, perWorkspace: 1 } })
     for (const index of [0, 1]) world.setTask(key(index), Option.some(task(index)))
-    world.reserve("uid-0")
-    expect(world.turn(task(1))._tag).toBe("Waiting")
+    world.turns.reserve("uid-0")
+    expect(world.turns.of(task(1))._tag).toBe("Waiting")
     world.setPolicy({ ...policy, limits: { total: 2, perWorkspace: 2 } })
-    expect(world.turn(task(1))._tag).toBe("Admitted")
+    expect(world.turns.of(task(1))._tag).toBe("Admitted")
   })
 
   it("holds back in a drained cluster what has not begun, and what was cleared away to be launched again", () => {
@@ -201,33 +201,33 @@ describe("turns", () => {
     for (const [index, each] of [task(0), evicted, task(2)].entries()) world.setTask(key(index), Option.some(each))
     world.setJob("tasks/job-2", Option.some(job(2)))
     const turns = () =>
-      [task(0), evicted, task(2)].map((_) => world.turn(_)).map((turn) => turn._tag === "Waiting" ? turn.why.reason : turn._tag)
-    world.setDrained(true)
+      [task(0), evicted, task(2)].map((_) => world.turns.of(_)).map((turn) => turn._tag === "Waiting" ? turn.why.reason : turn._tag)
+    world.turns.setDrained(true)
     expect(turns()).toEqual(["Draining", "Draining", "Admitted"])
-    world.setDrained(false)
+    world.turns.setDrained(false)
     expect(turns()).toEqual(["Admitted", "Admitted", "Admitted"])
   })
 
   it("holds back in a drained cluster what was to begin and has no Job, in the slot that it may need after all", () => {
     const world = make({ ...policy, limits: { total: 1, perWorkspace: 1 } })
     for (const index of [0, 1]) world.setTask(key(index), Option.some(task(index)))
-    world.reserve("uid-0")
-    expect(world.launching()).toBe(true)
-    world.passEnded("uid-0") // the API server has not said whether it made the Job
-    world.setDrained(true)
-    expect([world.launching(), world.turn(task(0)), world.waiting()]).toEqual([false, heldBack, [key(1)]])
+    world.turns.reserve("uid-0")
+    expect(world.turns.launching()).toBe(true)
+    world.turns.passEnded("uid-0") // the API server has not said whether it made the Job
+    world.turns.setDrained(true)
+    expect([world.turns.launching(), world.turns.of(task(0)), world.turns.waiting()]).toEqual([false, heldBack, [key(1)]])
     world.setJob("tasks/job-0", Option.some(job(0))) // the Job was made after all
-    expect(world.turn(task(0))._tag).toBe("Admitted")
+    expect(world.turns.of(task(0))._tag).toBe("Admitted")
   })
 
   it("holds back what has not begun until the isolation is proven, where the values want that", () => {
     const reasons = (world: ReturnType<typeof make>) =>
-      [task(0), task(1)].map((_) => world.turn(_)).map((turn) => turn._tag === "Waiting" ? turn.why.reason : turn._tag)
+      [task(0), task(1)].map((_) => world.turns.of(_)).map((turn) => turn._tag === "Waiting" ? turn.why.reason : turn._tag)
     const world = make({ ...policy, requireProvenIsolation: true })
     for (const index of [0, 1]) world.setTask(key(index), Option.some(task(index)))
     world.setJob("tasks/job-1", Option.some(job(1)))
     expect(reasons(world)).toEqual(["IsolationUnproven", "Admitted"])
-    expect([world.setProven(true), world.setProven(true), reasons(world)]).toEqual([true, false, ["Admitted", "Admitted"]])
+    expect([world.turns.setProven(true), world.turns.setProven(true), reasons(world)]).toEqual([true, false, ["Admitted", "Admitted"]])
     expect(reasons(make(policy))).toEqual(["Admitted", "Admitted"])
   })
 })

@@ -17,10 +17,10 @@ const facts: ReadonlyArray<(world: World) => void> = [
   (world) => void world.setTask(key(3), Option.none())
 ]
 const answers = (world: World) => ({
-  jobs: [0, 1, 2].map((index) => world.job(`uid-${index}`)),
-  pods: [0, 1, 2].map((index) => world.pods(`uid-${index}`)),
-  turns: [0, 1, 2].map((index) => Option.map(world.task(key(index)), world.turn)),
-  waiting: [...world.waiting()].sort()
+  jobs: [0, 1, 2].map((index) => world.cache.job(`uid-${index}`)),
+  pods: [0, 1, 2].map((index) => world.cache.pods(`uid-${index}`)),
+  turns: [0, 1, 2].map((index) => Option.map(world.cache.task(key(index)), world.turns.of)),
+  waiting: [...world.turns.waiting()].sort()
 })
 
 describe("the world", () => {
@@ -45,13 +45,13 @@ describe("the world", () => {
       }
     }
     for (const [index, workspace] of [[0, "a"], [1, "b"], [2, "a"]] as const) world.setTask(key(index), Option.some(over(index, workspace)))
-    expect([world.pastHistory(WorkspaceName.make("a")), world.pastHistory(WorkspaceName.make("b"))]).toEqual([[key(0)], []])
+    expect([world.pastHistory.keysIn(WorkspaceName.make("a")), world.pastHistory.keysIn(WorkspaceName.make("b"))]).toEqual([[key(0)], []])
     world.setPolicy({ ...policy, historyPerWorkspace: 2 })
-    expect(world.pastHistory(WorkspaceName.make("a"))).toEqual([])
+    expect(world.pastHistory.keysIn(WorkspaceName.make("a"))).toEqual([])
     world.setPolicy({ ...policy, historyPerWorkspace: 1 })
-    expect(world.pastHistory(WorkspaceName.make("a"))).toEqual([key(0)])
+    expect(world.pastHistory.keysIn(WorkspaceName.make("a"))).toEqual([key(0)])
     world.setTask(key(0), Option.none())
-    expect(world.pastHistory(WorkspaceName.make("a"))).toEqual([])
+    expect(world.pastHistory.keysIn(WorkspaceName.make("a"))).toEqual([])
   })
 
   it.each([{ stage: "plan", most: 1_000 }, { stage: "apply", most: 2_000 }, { stage: "destroy", most: 2_000 }] as const)(
@@ -66,10 +66,10 @@ describe("the world", () => {
         return { metadata: { ...metadata, creationTimestamp }, spec: { ...spec, workspace: workspace(index) }, status }
       }
       for (const index of Array(most).keys()) world.setTask(key(index), Option.some(over(index)))
-      expect([world.pastHistory(workspace(most - 1)), world.isExpired(over(0))]).toEqual([[], false])
+      expect([world.pastHistory.keysIn(workspace(most - 1)), world.pastHistory.has(over(0))]).toEqual([[], false])
       for (const index of [most, most + 1]) world.setTask(key(index), Option.some(over(index)))
-      expect(world.pastHistory(workspace(most + 1))).toEqual([key(0), key(1)])
-      expect([0, 1, 2].map((index) => world.isExpired(over(index)))).toEqual([true, true, false])
+      expect(world.pastHistory.keysIn(workspace(most + 1))).toEqual([key(0), key(1)])
+      expect([0, 1, 2].map((index) => world.pastHistory.has(over(index)))).toEqual([true, true, false])
     }
   )
 
@@ -77,7 +77,7 @@ describe("the world", () => {
     const world = make(policy)
     for (const index of [0, 1, 2]) world.setTask(key(index), Option.some(task(index)))
     const made = (index: number) => {
-      world.reserve(`uid-${index}`)
+      world.turns.reserve(`uid-${index}`)
       world.created(`uid-${index}`, job(index).seen)
     }
     made(0)
@@ -86,22 +86,22 @@ describe("the world", () => {
     made(2)
     world.setJob("tasks/job-1", Option.some(job(1)))
     expect(over()).toEqual(["uid-0"])
-    expect([0, 1, 2].map((index) => Option.isSome(world.job(`uid-${index}`)))).toEqual([false, true, true])
-    world.setDrained(true)
+    expect([0, 1, 2].map((index) => Option.isSome(world.cache.job(`uid-${index}`)))).toEqual([false, true, true])
+    world.turns.setDrained(true)
     // The first task has no Job and no slot any more.
-    expect([0, 1, 2].map((index) => world.turn(task(index))._tag)).toEqual(["Waiting", "Admitted", "Admitted"])
+    expect([0, 1, 2].map((index) => world.turns.of(task(index))._tag)).toEqual(["Waiting", "Admitted", "Admitted"])
   })
 
   it("takes the slot back from a task whose Job the API server does not have, and not for a Job that was before it", () => {
     const world = make(policy)
     for (const index of [0, 1]) {
       world.setTask(key(index), Option.some(task(index)))
-      world.reserve(`uid-${index}`)
+      world.turns.reserve(`uid-${index}`)
       world.created(`uid-${index}`, job(index).seen)
     }
     world.jobNotFound("uid-0", job(0).seen.uid)
     world.jobNotFound("uid-1", "former")
-    expect([0, 1].map((index) => world.isReserved(`uid-${index}`))).toEqual([false, true])
+    expect([0, 1].map((index) => world.turns.isReserved(`uid-${index}`))).toEqual([false, true])
   })
 
   it("keeps to itself by what its parts hear of each change, since a part that hears of one alone is out of step", () => {
@@ -118,10 +118,10 @@ describe("the world", () => {
       world.setReportedWait("uid-0", { reason: "Refused", message: "no" })
     }
     const remembered = (world: World) => ({
-      reserved: world.isReserved("uid-0"),
-      refused: world.isRefused("uid-0"),
+      reserved: world.turns.isReserved("uid-0"),
+      refused: world.turns.isRefused("uid-0"),
       wait: Option.isSome(world.reportedWait("uid-0")),
-      job: world.jobKnownMillis("uid-0", seen, 1_000) > 0,
+      job: world.ages.knownMillis("uid-0", seen, 1_000) > 0,
       unready: world.unreadyMillis(claimed, 1_000) > 0
     })
     const nothing = { reserved: false, refused: false, wait: false, job: false, unready: false }
@@ -129,8 +129,8 @@ describe("the world", () => {
     it("forgets all that was said once it was deleted and made again under its name", () => {
       const world = make(policy)
       world.setTask(key(0), Option.some(task(0)))
-      world.reserve("uid-0")
-      world.refuse("uid-0", { kind: "Refused", message: "no", againInMillis: 10_000 }, 0)
+      world.turns.reserve("uid-0")
+      world.turns.refuse("uid-0", { kind: "Refused", message: "no", againInMillis: 10_000 }, 0)
       pass(world)
       expect(remembered(world)).toEqual({ reserved: true, refused: true, wait: true, job: true, unready: true })
       world.setTask(key(0), Option.some({ ...task(0), metadata: { ...task(0).metadata, uid: Uid.make("uid-again") } }))
@@ -155,13 +155,13 @@ describe("the world", () => {
     (world, index) => world.jobNotFound(`uid-${index}`, job(index).seen.uid),
     (world) => void world.lookAtJobs()(),
     (world, index) =>
-      world.refuse(`uid-${index}`, { kind: index % 2 === 0 ? "QuotaExceeded" : "Denied", message: "no", againInMillis: 1 }, 0),
+      world.turns.refuse(`uid-${index}`, { kind: index % 2 === 0 ? "QuotaExceeded" : "Denied", message: "no", againInMillis: 1 }, 0),
     (world, index) => {
-      if (Option.isSome(world.task(key(index)))) world.reserve(`uid-${index}`)
+      if (Option.isSome(world.cache.task(key(index)))) world.turns.reserve(`uid-${index}`)
     },
     (world, index) => {
-      const found = world.task(key(index))
-      if (Option.isSome(found)) world.setHolder(found.value.spec.workspace, Option.some(`uid-${index}`))
+      const found = world.cache.task(key(index))
+      if (Option.isSome(found)) world.turns.setHolder(found.value.spec.workspace, Option.some(`uid-${index}`))
     },
     (world, index) => {
       const { metadata } = task(index)
@@ -208,9 +208,9 @@ describe("the world", () => {
       world.setTask(key(index), Option.none())
       world.setJob(`tasks/job-${index}`, Option.none())
       world.setPod(`tasks/pod-${index}`, Option.none())
-      world.passEnded(`uid-${index}`)
+      world.turns.passEnded(`uid-${index}`)
     }
-    world.pastHistory(task(0).spec.workspace)
+    world.pastHistory.keysIn(task(0).spec.workspace)
     expect(sizes().length).toBeGreaterThan(10)
     expect(sizes().filter((size) => size > 0)).toEqual([])
   })

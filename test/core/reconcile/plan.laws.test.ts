@@ -58,7 +58,7 @@ describe("plan", () => {
       if (isOver(status.phase) || status.claim !== undefined || job._tag === "None") return
       const { actions, live, status: next } = decide({ ...seed, cancel: false, deleted: false, refusal: "none" })
       const isCounted = status.job?.uid !== undefined && next.launches !== status.launches
-      if (actions.some(Action.$is("DeleteJob")) || isOver(next.phase) || isCounted) expect(live).toBe(true)
+      if (actions.some(Action.$is("DeleteJob")) || isOver(next.phase) || isCounted) expect(live).toBe("job")
     }
   )
 
@@ -173,7 +173,7 @@ describe("plan", () => {
 
   law("makes another task only upon what the API server itself has of the source", (seed) => {
     const { actions, live } = decide(seed)
-    if (actions.some(Action.$is("CreateTask"))) expect(live).toBe(true)
+    if (actions.some(Action.$is("CreateTask"))) expect(live).toBe("source")
   })
 
   law("leaves nothing that it made running uncancelled once it is cancelled, and is not ready meanwhile", (seed) => {

@@ -1027,7 +1027,7 @@ describe("plan", () => {
     const status = { ...world.task.status, phase: "Moonlit" }
     expect(plan(policyOf(whole), { ...world, task: { ...world.task, status } }, noon)).toEqual({
       situation: "in a phase of a newer version",
-      live: false,
+      live: undefined,
       actions: [],
       status,
       notices: [],
@@ -1688,7 +1688,7 @@ describe("plan, of a task that waits", () => {
     expect(
       plan(
         policyOf(whole),
-        perform(unheard, { situation: "", live: false, actions, status, notices, requeueAfterMillis: Option.none() }),
+        perform(unheard, { situation: "", live: undefined, actions, status, notices, requeueAfterMillis: Option.none() }),
         noon
       ).notices
     ).toEqual([])
