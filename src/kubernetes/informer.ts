@@ -40,6 +40,8 @@ export interface Options<A> extends Selection {
 /** The server ends a watch after 240 to 300 s. A watch that is still open 30 s later is dead (a half-open connection). */
 export const longestWatch = Duration.seconds(330)
 const graceSeconds = 30
+/** How long a watch may take to tell all objects and that these are all, which some API servers, and proxies that drop bookmarks, never say. */
+const longestLook = Duration.seconds(30)
 /** In nanoseconds. A watch that lasted this long does not count as a failure, even if it brought no event. */
 const usefulWatch = 10_000_000_000n
 const betweenWatches = Duration.millis(100)
@@ -67,7 +69,7 @@ export const make = Effect.fnUntraced(function*<A>(
 ): Effect.fn.Return<Informer, never, Kubernetes | Scope.Scope> {
   const kubernetes = yield* Kubernetes
   const known = yield* knownObjects({ changed, leftOut, look, project })
-  /** Whether the server can begin a watch with the whole collection. */
+  /** Whether the server can begin a watch with the whole collection, as far as is known. */
   let streams = true
   /** Watches and lists in a row that brought nothing. */
   let failures = 0
@@ -91,19 +93,23 @@ export const make = Effect.fnUntraced(function*<A>(
     yield* known.endLook(page.resourceVersion)
   })
 
+  const isLooking = () => known.version() === undefined
+  /** Completes if a look takes too long, which is cut off then. */
+  const lookTakesTooLong = Effect.andThen(Effect.sleep(longestLook), Effect.suspend(() => isLooking() ? Effect.void : Effect.never))
+
   /**
    * Watches over one connection until the server ends it. A watch that ends soon without an event stays counted as a failure, since
    * otherwise it would be opened again and again without a backoff.
    */
   const watch = Effect.gen(function*() {
-    if (known.version() === undefined) known.beginLook()
+    if (isLooking()) known.beginLook()
     const timeoutSeconds = yield* Random.nextIntBetween(240, 300)
     const openedAt = yield* Clock.monotonicTimeNanos
     yield* kubernetes.watch(kind, { ...selection, resourceVersion: known.version(), timeoutSeconds }).pipe(
       Stream.runForEachArray((events) => {
         failures = 0
         return heard.pipe(
-          Effect.andThen(Effect.forEach(events, known.observe, { discard: true })),
+          Effect.andThen(Effect.uninterruptible(Effect.forEach(events, known.observe, { discard: true }))),
           // The server sends each object by itself. After a turn of the loop many have come, and one wake-up serves them all.
           Effect.andThen(Effect.yieldNow)
         )
@@ -113,6 +119,7 @@ export const make = Effect.fnUntraced(function*<A>(
         duration: Duration.seconds(timeoutSeconds + graceSeconds),
         orElse: () => Effect.logWarning("a watch stalled")
       }),
+      Effect.raceFirst(lookTakesTooLong),
       Effect.ensuring(Effect.map(Clock.monotonicTimeNanos, (now) => {
         if (now - openedAt >= usefulWatch) failures = 0
       }))
@@ -130,20 +137,29 @@ export const make = Effect.fnUntraced(function*<A>(
     )
   }
   const listThenWatch = Effect.gen(function*() {
-    if (known.version() === undefined) yield* list
+    if (isLooking()) yield* list
     yield* watch
   })
+  const listForGood = Effect.suspend(() => {
+    streams = false
+    return listThenWatch
+  })
+  const streamOrList = watch.pipe(
+    Effect.catchTag("Invalid", () => listForGood),
+    Effect.andThen(Effect.suspend(() =>
+      isLooking()
+        ? Effect.andThen(
+          Effect.logWarning(
+            "a watch never said that all objects were told, as behind a proxy that drops bookmarks; they are listed from now on"
+          ),
+          listForGood
+        )
+        : Effect.void
+    ))
+  )
   const follow = Effect.suspend(() => {
     failures++ // until the watch brings something
-    return streams
-      ? watch.pipe(Effect.catchTag("Invalid", () =>
-        Effect.andThen(
-          Effect.sync(() => {
-            streams = false
-          }),
-          listThenWatch
-        )))
-      : listThenWatch
+    return streams ? streamOrList : listThenWatch
   })
   const round = follow.pipe(Effect.as(Option.none<KubernetesError>()), Effect.catchCause(failed))
 

@@ -50,7 +50,10 @@ export const faults: Readonly<Record<string, Row>> = {
   F5: {
     fault: "a watch stalls with its connection open",
     shownBy: {
-      "test/kubernetes/informer.test.ts": ["gives up a watch that stalls, and tells how long it has heard nothing"],
+      "test/kubernetes/informer.test.ts": [
+        "gives up a watch that stalls, and tells how long it has heard nothing",
+        "lists for good where a watch that began with all objects $later without having said that these are all"
+      ],
       "test/controller/lifecycle/health.test.ts": ["answers for the process, for its caches, and with its figures"]
     },
     notShown: ["half-open TCP without FIN or RST: the proxy's stall looks the same to the client"]

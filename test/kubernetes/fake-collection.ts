@@ -26,6 +26,8 @@ export class FakeCollection {
   lists = 0
   /** Whether a watch may begin with all objects. */
   streams = true
+  /** Whether a watch that begins with all objects says when these are all. */
+  tellsWhole = true
   /** After how many of all objects the next look breaks, be it a list or a watch. */
   breaksAfter: number | undefined
   /** Watches that begin before this version get 410. */
@@ -86,7 +88,7 @@ export class FakeCollection {
   #all(): ReadonlyArray<WatchEvent> {
     const added = [...this.objects.values()].map((object): WatchEvent => ({ type: "ADDED", object }))
     const bookmark = { type: "BOOKMARK", resourceVersion: String(this.#version) } as const
-    return [{ ...bookmark, whole: false }, ...added, { ...bookmark, whole: true }]
+    return [{ ...bookmark, whole: false }, ...added, ...(this.tellsWhole ? [{ ...bookmark, whole: true }] : [])]
   }
 
   readonly layer = Layer.mock(Kubernetes, {

@@ -103,6 +103,32 @@ describe("an informer", () => {
       expect(collection.lists).toBe(4)
     }))
 
+  it.effect.each<{ readonly later: string; readonly goesOn: (collection: FakeCollection) => Effect.Effect<void> }>([
+    { later: "falls silent", goesOn: () => Effect.void },
+    { later: "goes on", goesOn: (collection) => collection.put("busy") },
+    { later: "ends", goesOn: (collection) => collection.end() }
+  ])(
+    "lists for good where a watch that began with all objects $later without having said that these are all",
+    ({ goesOn }) =>
+      Effect.gen(function*() {
+        const collection = new FakeCollection()
+        collection.tellsWhole = false
+        yield* collection.put("old")
+        const { informer, objects } = yield* informerOf(collection)
+        const synced = yield* Effect.forkChild(informer.synced)
+        for (let second = 0; second < 31; second++) {
+          yield* TestClock.adjust("1 second")
+          yield* goesOn(collection)
+        }
+        expect([synced.pollUnsafe(), collection.lists]).toEqual([expect.anything(), 2])
+        yield* collection.put("new")
+        collection.compact()
+        yield* collection.end(gone)
+        yield* TestClock.adjust("1 minute")
+        expect([objects.has("team/new"), collection.lists]).toEqual([true, 3])
+      })
+  )
+
   it.effect.each([
     { server: "can stream", streams: true, watched: [] },
     { server: "can only list", streams: false, watched: ["101"] }
@@ -277,11 +303,13 @@ describe("an informer", () => {
   })
   it.effect.prop("ends with the same objects, and reports the last change of each, whatever happens to its connection", {
     steps: Schema.Array(Step),
-    streams: Schema.Boolean
-  }, ({ steps, streams }) =>
+    streams: Schema.Boolean,
+    tellsWhole: Schema.Boolean
+  }, ({ steps, streams, tellsWhole }) =>
     Effect.gen(function*() {
       const collection = new FakeCollection()
       collection.streams = streams
+      collection.tellsWhole = tellsWhole
       collection.pageSize = 2
       const reported = new Map<string, string | undefined>()
       const objects = new Map<string, string>()

@@ -1,4 +1,4 @@
-// The way in for a state that another place keeps, as docs/state.md tells it: the block and the commands are read from there.
+// The way in for a state that another place keeps, and the way out for outputs, as docs/state.md tells them: blocks and commands are read there.
 // The engine and the server are real.
 import { expect, it } from "@effect/vitest"
 import { Effect } from "effect"
@@ -7,11 +7,13 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join, resolve } from "node:path"
 import { promisify } from "node:util"
 import { statePath } from "../../src/schema/api/state.ts"
-import { ask, directory, person, serve, userToken } from "./live-server.ts"
+import { ask, directory, person, readToken, serve, userToken } from "./live-server.ts"
 
 const docs = readFileSync("docs/state.md", "utf8")
-const section = /^## Bring an existing state\n(.*?)^## /msu.exec(docs)?.[1] ?? ""
-const block = /```hcl\n(.*?)```/su.exec(section)?.[1] ?? ""
+const sectionOf = (title: string) => new RegExp(`^## ${title}\n(.*?)^## `, "msu").exec(docs)?.[1] ?? ""
+const blockOf = (section: string) => /```hcl\n(.*?)```/su.exec(section)?.[1] ?? ""
+const section = sectionOf("Bring an existing state")
+const block = blockOf(section)
 const exec = promisify(execFile)
 
 /** Runs a command of the docs, as a shell would in that directory. */
@@ -49,3 +51,26 @@ it.live("a state that was applied elsewhere is brought by the block and the comm
     const { json } = yield* person(url).as("GET", statePath.state("prod"))
     expect(json.lock).toBeUndefined()
   }), 60_000)
+
+it.live(
+  "the outputs of a workspace are read by the block of the docs with a token that only reads, and sensitive ones are not there",
+  () =>
+    Effect.gen(function*() {
+      const url = yield* serve(yield* directory)
+      const made = yield* directory
+      const [network, app] = [join(made, "network"), join(made, "app")]
+      for (const folder of [network, app]) mkdirSync(folder)
+      const secret = `output "secret" {\n  value     = "hush"\n  sensitive = true\n}\n`
+      writeFileSync(join(network, "main.tf"), `output "vpc_id" {\n  value = "vpc-1"\n}\n${secret}`)
+      const push = "agent-job state push network terraform.tfstate"
+      yield* shell(network, `tofu init && tofu apply -auto-approve && ${push}`, { AGENT_JOB_URL: url })
+      const read = `output "all" {\n  value = data.terraform_remote_state.network.outputs\n}\n`
+      const source = blockOf(sectionOf("Outputs of another workspace")).replace("https://server.example.com", url)
+      writeFileSync(join(app, "main.tf"), source + read)
+      const { stdout } = yield* shell(app, "tofu init >&2 && tofu apply -auto-approve >&2 && tofu output -json all", {
+        TF_HTTP_PASSWORD: readToken
+      })
+      expect(JSON.parse(stdout)).toEqual({ vpc_id: "vpc-1" })
+    }),
+  60_000
+)

@@ -49,6 +49,7 @@ const table: Readonly<Record<string, Opens>> = {
   "POST /api/task/v1/state/lock": "task",
   "POST /api/task/v1/state/unlock": "task",
   "GET /api/state/v1/workspaces/:name": "everything",
+  "GET /api/state/v1/workspaces/:name/outputs": "read",
   "POST /api/state/v1/workspaces/:name": "everything",
   "PUT /api/state/v1/workspaces/:name": "everything",
   "DELETE /api/state/v1/workspaces/:name": "everything",

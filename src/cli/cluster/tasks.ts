@@ -11,7 +11,7 @@ import { agentTasks, decoding } from "../../kubernetes/kinds.ts"
 import type { KubernetesObject } from "../../kubernetes/object.ts"
 import { AgentTask } from "../../schema/task/agent-task.ts"
 import type { ClusterFlags } from "../flags/settings.ts"
-import { Failed, NothingThere } from "../terminal/failure.ts"
+import { Failed, LogBrokenOff, NothingThere } from "../terminal/failure.ts"
 import { logText } from "../terminal/log-text.ts"
 import { Screen } from "../terminal/screen.ts"
 
@@ -122,6 +122,24 @@ const insteadOfLog = ({ namespace }: ClusterFlags, { metadata: { name }, spec: {
     : "do not approve that plan unread: plan again under another name, where a higher task.job.ttlSecondsAfterFinished keeps the log for longer, and approve that one"
 }
 
+/** How often a task is looked at whose log has ended: the worker writes the end before, or else the controller does soon. */
+const looksAfterLog = 10
+
+/**
+ * Waits for the end of a task whose log has ended, and fails if the task goes on: the kubelet, or what is between, also ends the log of a
+ * container that runs, as after hours without a line.
+ */
+const awaitEnd = Effect.fnUntraced(function*(at: ClusterFlags, name: string) {
+  const { status } = yield* decoded(at, name).pipe(
+    Effect.repeat({ until: ({ status }) => isOver(status.phase), schedule: Schedule.spaced(lookEvery), times: looksAfterLog })
+  )
+  if (isOver(status.phase)) return
+  return yield* new LogBrokenOff({
+    message:
+      `The log of AgentTask ${name} broke off, and the task is still ${status.phase}; follow it anew with: agent-job logs -f ${name} --namespace ${at.namespace}`
+  })
+})
+
 /** Prints the log of the worker's container. `follow` waits for it to begin and stays until it ends. */
 export const showTaskLog = Effect.fn("showTaskLog")(function*(at: ClusterFlags, name: string, follow: boolean) {
   const kubernetes = yield* Kubernetes
@@ -154,4 +172,5 @@ export const showTaskLog = Effect.fn("showTaskLog")(function*(at: ClusterFlags, 
       ))
   )
   yield* screen.text(text.rest())
+  if (follow) yield* Effect.catchTag(awaitEnd(at, name), "NothingThere", () => Effect.void) // it is gone, as its Pod is
 })

@@ -122,6 +122,11 @@ export class Failed extends Data.TaggedError("Failed")<{ readonly message: strin
   override readonly [Runtime.errorExitCode] = exitCode.failed
 }
 
+/** A log ended before what it is of. */
+export class LogBrokenOff extends Data.TaggedError("LogBrokenOff")<{ readonly message: string }> {
+  override readonly [Runtime.errorExitCode] = exitCode.unreachable
+}
+
 /** Somebody cancelled or discarded the run. */
 export class Cancelled extends Data.TaggedError("Cancelled")<{ readonly message: string }> {
   override readonly [Runtime.errorExitCode] = exitCode.cancelled

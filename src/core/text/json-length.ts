@@ -1,6 +1,6 @@
 // Whether a value would be long as JSON, found without writing it.
 // Invariant: it is looked at no further than the limit, so that a value of many megabytes takes no more memory than it has already.
-// Used by server/tfe/tfe-state-routes.
+// Used by server/routes/outputs.
 import { Predicate } from "effect"
 
 /**

@@ -105,8 +105,15 @@ export type ImportStarted = typeof ImportStarted.Type
 /** Below it the `http` backend of the engines finds the state of each workspace; docs/state.md has its block. */
 export const statesPath = "/api/state/v1/workspaces/"
 
-/** Where the server has the state of a workspace, with the workspace's name as a parameter: for the `http` backend, and as people see it. */
-export const stateRoute = { backend: `${statesPath}:name`, view: "/api/agent-job/v1/workspaces/:name/state" } as const
+/**
+ * Where the server has the state of a workspace, with the workspace's name as a parameter: for the `http` backend, with nothing but its
+ * outputs for a configuration that reads these, and as people see it.
+ */
+export const stateRoute = {
+  backend: `${statesPath}:name`,
+  outputs: `${statesPath}:name/outputs`,
+  view: "/api/agent-job/v1/workspaces/:name/state"
+} as const
 
 const place = (workspace: string) => `/api/agent-job/v1/workspaces/${encodeURIComponent(workspace)}/state`
 

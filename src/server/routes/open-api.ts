@@ -52,6 +52,10 @@ const storedState = Schema.Struct({ serial: Schema.Int, lineage: Schema.String }
   identifier: "State",
   description: "A state, byte for byte as its engine wrote it."
 })
+const outputs = Schema.Struct({ outputs: Schema.Record(Schema.String, Schema.Unknown) }).annotate({
+  identifier: "Outputs",
+  description: "A state that has nothing but outputs, as the engines write them; sensitive ones only for a token without a role."
+})
 const done = HttpApiSchema.NoContent
 const id = { id: Schema.String }
 const digest = { [taskHeader.digest]: Schema.optionalKey(Schema.String) }
@@ -124,6 +128,7 @@ const task = HttpApiGroup.make("task").add(
 const name = { name: Schema.String }
 const state = HttpApiGroup.make("state").add(
   HttpApiEndpoint.get("readWorkspaceState", stateRoute.backend, { params: name, success: storedState, error: refusals }),
+  HttpApiEndpoint.get("readWorkspaceOutputs", stateRoute.outputs, { params: name, success: outputs, error: refusals }),
   HttpApiEndpoint.post("writeWorkspaceState", stateRoute.backend, {
     params: name,
     query: { ID: Schema.String },

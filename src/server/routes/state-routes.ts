@@ -1,8 +1,9 @@
-// The state API for people: what the stock `http` backend of tofu and terraform asks for, locking included.
+// The state API for people: what the stock `http` backend of tofu and terraform asks for, locking included, and outputs for its data source.
 // Invariant: it locks with PUT and DELETE, and with the backend's own LOCK and UNLOCK, which lifecycle/listen takes for these.
 // Used by server/lifecycle/server.
 import { Effect, Schema } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
+import { allows } from "../../core/run/permission.ts"
 import { stateRoute } from "../../schema/api/state.ts"
 import { LockInfo, lockLimitBytes, stateLimitBytes, taskHeader } from "../../schema/api/task-api.ts"
 import { routesForUsers } from "../access/authorize.ts"
@@ -14,6 +15,7 @@ import { Blobs } from "../store/blobs.ts"
 import { StateLocks } from "../workspace/state-locks.ts"
 import { StateVersions } from "../workspace/state-versions.ts"
 import { Workspaces } from "../workspace/workspaces.ts"
+import { makeOutputs } from "./outputs.ts"
 
 const lockInfo = jsonOf(LockInfo, { limitBytes: lockLimitBytes })
 /** As force-unlock sends it: tofu the id alone, and terraform nothing. */
@@ -32,6 +34,7 @@ export const stateRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const blobs = yield* Blobs
   const bodies = yield* Bodies
   const locks = yield* StateLocks
+  const outputsOf = yield* makeOutputs
   const states = yield* StateVersions
   const workspaces = yield* Workspaces
   const { needing, route } = yield* routesForUsers(asLocked)
@@ -42,6 +45,20 @@ export const stateRoutes = HttpRouter.addAll(Effect.gen(function*() {
     needing("everything")("GET", address, (_, params) =>
       Effect.gen(function*() {
         return yield* stateAnswer(blobs, yield* Effect.flatMap(states.current((yield* existing(params)).id), orNotFound))
+      })),
+    // At an address of its own: a backend would take the answer for the whole state, and plan everything as new.
+    route("GET", stateRoute.outputs, (request, params, caller) =>
+      Effect.gen(function*() {
+        const version = yield* Effect.flatMap(states.current((yield* existing(params)).id), orNotFound)
+        const { lineage, serial } = version
+        const whole = allows(caller.role, "everything")
+        return yield* outputsOf(
+          caller,
+          request,
+          version,
+          (outputs) => outputs.filter(([, { sensitive }]) => whole || sensitive !== true),
+          (outputs) => HttpServerResponse.jsonUnsafe({ version: 4, serial, lineage, outputs: Object.fromEntries(outputs), resources: [] })
+        )
       })),
     route("POST", address, (request, params, caller) =>
       Effect.gen(function*() {

@@ -112,8 +112,8 @@ const make = Effect.fnUntraced(function*(file: string) {
 const cannotOpen = (file: string, cause: unknown) => {
   const detail = cause instanceof Error ? cause.message : String(cause)
   return new ServerError({
-    message: detail.includes("locked")
-      ? `Another process has the database ${file} open; stop it, or give this server a data directory of its own.`
+    message: detail.includes("locked") // which SQLite also says where the file system gives no locks (ENOLCK)
+      ? `The database ${file} is locked; stop the other process that has it open, or give this server a data directory of its own, on block storage and not on NFS or SMB.`
       : `The database ${file} cannot be opened (${detail}); check that the directory is writable and the file is a SQLite database.`
   })
 }

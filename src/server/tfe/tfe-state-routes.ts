@@ -1,115 +1,24 @@
 // The TFE API's states, which can only be read: the current one, its outputs, and the download. Used by server/lifecycle/server.
 // A sensitive output's value is given only to a request for that one output, as stock clients send it, and not to a token with a role.
-// Invariant: no more of outputs is in memory than server/access/bodies has room for.
-import { Effect, Result } from "effect"
-import { HttpRouter, type HttpServerRequest, type HttpServerResponse } from "effect/http"
+import { Effect } from "effect"
+import { HttpRouter } from "effect/http"
 import { allows } from "../../core/run/permission.ts"
-import { isLongerThan } from "../../core/text/json-length.ts"
 import { permit } from "../access/authorize.ts"
-import { Bodies } from "../access/bodies.ts"
 import { stateAnswer } from "../access/http-answer.ts"
-import type { Caller } from "../access/tokens.ts"
-import { invalid, notFound, orNotFound, Refused } from "../refused.ts"
+import { orNotFound } from "../refused.ts"
+import { makeOutputs } from "../routes/outputs.ts"
 import { Blobs } from "../store/blobs.ts"
-import { Heap } from "../workspace/state-body.ts"
-import { exactValues, type Outputs, outputsIn } from "../workspace/state-content.ts"
-import { type StateVersion, StateVersions } from "../workspace/state-versions.ts"
+import { StateVersions } from "../workspace/state-versions.ts"
 import { Workspaces } from "../workspace/workspaces.ts"
 import { asListed, outputDocument, parseOutputId, stateVersionDocument } from "./tfe-documents.ts"
 import { document, documents, makeTfe } from "./tfe-envelope.ts"
 
-/**
- * The most bytes of outputs in one answer. A person reads a few kilobytes of them, and other programs pass on what a configuration can
- * hold.
- */
-const outputsLimitBytes = 4 * 1024 * 1024
-const tooLarge = ({ id }: StateVersion) =>
-  new Refused({
-    status: 413,
-    error: "too-large",
-    message:
-      `These outputs of ${id} are more than ${outputsLimitBytes} bytes, which are not given out at once; ask for one of them, or take the whole state from /api/v2/state-versions/${id}/download.`
-  })
-
-/** The refusal of a state that cannot be parsed: of a stage's state only the head was read when it was stored. */
-const unreadable = ({ id, serial }: StateVersion) =>
-  invalid(
-    `The state ${id} with the serial ${serial} is not as the engines write one, so its outputs cannot be read; look at it at /api/v2/state-versions/${id}/download, and push a good one over it.`
-  )
-
-const encrypted = ({ id, serial }: StateVersion) =>
-  invalid(
-    `The engine encrypted the state ${id} with the serial ${serial}, so the server cannot read its outputs; take it from /api/v2/state-versions/${id}/download to where its key is.`
-  )
-
-const tooMuch = ({ id, serial }: StateVersion) =>
-  new Refused({
-    status: 413,
-    error: "too-large",
-    message:
-      `The state ${id} with the serial ${serial} is too large for the server to look into, so its outputs are not given out; give the server's container more memory, or take the whole state from /api/v2/state-versions/${id}/download.`
-  })
-
-const tooMany = ({ id }: StateVersion) =>
-  new Refused({
-    status: 413,
-    error: "too-large",
-    message:
-      `The outputs of ${id} are more than ${exactValues} values, and a number among them has more digits than are read of so many; take the whole state from /api/v2/state-versions/${id}/download.`
-  })
-
-/** The least that each printed output has around its name and its value, so that too many outputs are seen before they are printed. */
-const aroundOutputBytes = 128
-
-const lengthOf = ({ body }: HttpServerResponse.HttpServerResponse): number => body._tag === "Uint8Array" ? body.contentLength : 0
-
 export const tfeStateRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const { base, needing, route } = yield* makeTfe
   const blobs = yield* Blobs
-  const bodies = yield* Bodies
-  const heapBytes = yield* Heap
+  const outputsOf = yield* makeOutputs
   const states = yield* StateVersions
   const workspaces = yield* Workspaces
-
-  /** Makes the answer in one step, as state-content asks. */
-  const answerOf = (
-    version: StateVersion,
-    bytes: Uint8Array,
-    asked: (outputs: Outputs) => Outputs,
-    shown: (outputs: Outputs) => HttpServerResponse.HttpServerResponse | undefined
-  ): Result.Result<HttpServerResponse.HttpServerResponse, Refused> => {
-    const all = outputsIn(heapBytes, bytes)
-    if (all === "too-much") return Result.fail(tooMuch(version))
-    if (all === "too-many") return Result.fail(tooMany(version))
-    if (all === "no-state") return Result.fail(unreadable(version))
-    if (all === "encrypted") return Result.fail(encrypted(version))
-    const outputs = asked(all)
-    if (outputs.length * aroundOutputBytes > outputsLimitBytes || isLongerThan(outputsLimitBytes, outputs)) {
-      return Result.fail(tooLarge(version))
-    }
-    const answer = shown(outputs)
-    if (answer === undefined) return Result.fail(notFound())
-    return lengthOf(answer) > outputsLimitBytes ? Result.fail(tooLarge(version)) : Result.succeed(answer)
-  }
-
-  /**
-   * Returns the answer that `shown` makes of the outputs that `asked` selects. The state has its room until then, and the answer has room
-   * of its own.
-   */
-  const outputsOf = (
-    caller: Caller,
-    request: HttpServerRequest.HttpServerRequest,
-    version: StateVersion,
-    ...of: readonly [asked: (outputs: Outputs) => Outputs, shown: (outputs: Outputs) => HttpServerResponse.HttpServerResponse | undefined]
-  ) =>
-    bodies.room(
-      version.sizeBytes,
-      Effect.gen(function*() {
-        const answer = yield* Effect.fromResult(answerOf(version, yield* states.read(version), ...of))
-        yield* bodies.answer(caller, request, lengthOf(answer))
-        return answer
-      })
-    )
 
   return [
     route("GET", "/api/v2/workspaces/:id/current-state-version", (request, { id = "" }, user) =>

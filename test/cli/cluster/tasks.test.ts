@@ -1,12 +1,18 @@
 // What the commands for AgentTasks say when the API server has no such tasks or namespace, or does not know AgentTasks at all.
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Schema } from "effect"
+import { Effect, Exit, Fiber, Layer, Option, Schema, Stream } from "effect"
+import { TestClock } from "effect/testing"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { showTaskLog } from "../../../src/cli/cluster/tasks.ts"
+import { exitCodeOf } from "../../../src/cli/terminal/failure.ts"
+import { Kubernetes } from "../../../src/kubernetes/client.ts"
+import { NotFound } from "../../../src/kubernetes/errors.ts"
 import { AgentTask } from "../../../src/schema/task/agent-task.ts"
 import { plainSeed, worldOf } from "../../core/worlds.ts"
 import { type Answer, ScriptedServer } from "../../kubernetes/scripted-server.ts"
 import { temporaryFolder } from "../../temporary-folder.ts"
+import { toldScreen } from "../told-screen.ts"
 import { printed, typed } from "../typed.ts"
 
 /** Starts a cluster that answers by path, and returns the command line for it. Its kubeconfig has no credentials, as with kubectl proxy. */
@@ -151,6 +157,7 @@ describe("the log of an AgentTask", () => {
     const shown = yield* printed(Effect.tap(agentJob("logs", "one", "-n", "team"), ({ said }) => Effect.sync(() => void (told = said))))
     return { shown, told }
   })
+  const beginning = "Worker: Pod one-x on node node-1"
   it.live.each([
     { given: "with the worker's first line", pieces: ["Worker: ", "Pod one-x on node node-1\n"] },
     { given: "with why no engine ran", pieces: ["\n", "\u001b[1mThe archive is damaged.\u001b[0m\n"] },
@@ -168,6 +175,44 @@ describe("the log of an AgentTask", () => {
         )
       }
     ))
+
+  const gone = new NotFound({ verb: "get", object: "AgentTask team/one", code: 404, reason: "NotFound", detail: "" })
+  const { status = {} } = task
+  /** Follows a log that ends at once. `looks` is what each look at the task finds, where the last one stays. */
+  const followed = Effect.fnUntraced(function*(looks: ReadonlyArray<object | NotFound>) {
+    const left = [...looks]
+    const kubernetes = Layer.mock(Kubernetes, {
+      namespace: "team",
+      get: ({ decode }) =>
+        Effect.suspend(() => {
+          const [found] = left.length > 1 ? left.splice(0, 1) : left
+          if (found instanceof NotFound) return Effect.fail(found)
+          const object = { ...task, metadata: { ...task.metadata, ownerReferences: [] }, status: found }
+          return Effect.orDie(Effect.fromResult(decode(object)))
+        }),
+      logs: () => Stream.make(Buffer.from(`${beginning}\n`))
+    })
+    const screen = toldScreen()
+    const following = yield* Effect.forkChild(
+      Effect.exit(showTaskLog({ context: Option.none(), namespace: "team" }, "one", true)).pipe(Effect.provide([kubernetes, screen.layer]))
+    )
+    yield* TestClock.adjust("1 minute")
+    const exit = yield* Fiber.join(following)
+    expect(screen.transcript()).toBe(`${beginning}\n`)
+    return Exit.findErrorOption(exit)
+  })
+  it.effect.each([
+    { what: "its task is over some moments after", looks: [status, status, { ...status, phase: "Succeeded" }] },
+    { what: "its task is gone", looks: [status, gone] }
+  ])("is followed to its end where $what", ({ looks }) => Effect.map(followed(looks), (error) => expect(error).toEqual(Option.none())))
+
+  it.effect("that ends before its task is told as broken off, with exit code 4", () =>
+    Effect.map(followed([status]), (error) => {
+      expect(Option.map(error, ({ message }) => message)).toEqual(Option.some(
+        "The log of AgentTask one broke off, and the task is still Running; follow it anew with: agent-job logs -f one --namespace team"
+      ))
+      expect(Option.map(error, exitCodeOf)).toEqual(Option.some(4))
+    }))
 
   it.live.each<{ readonly of: string; readonly changes: object; readonly help: string }>([
     {

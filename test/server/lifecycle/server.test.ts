@@ -153,7 +153,9 @@ describe("a start that cannot be", () => {
         const url = yield* first(made)
         const id = yield* person(url).start("demo")
         const said = yield* starting(optionsIn(made))
-        expect(said).toMatch(/^Another process has the database \S+ open; stop it, or give this server a data directory of its own\.$/u)
+        expect(said).toMatch(
+          /^The database \S+ is locked; stop the other process that has it open, or give this server a data directory of its own, on block storage and not on NFS or SMB\.$/u
+        )
         expect((yield* ask(`${url}/readyz`, undefined)).status).toBe(200)
         expect((yield* agent(url).take).runId).toBe(id)
       })
