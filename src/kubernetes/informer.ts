@@ -150,7 +150,9 @@ export const make = Effect.fnUntraced(function*<A>(
       isLooking()
         ? Effect.andThen(
           Effect.logWarning(
-            "a watch never said that all objects were told, as behind a proxy that drops bookmarks; they are listed from now on"
+            `a watch did not say within ${
+              Duration.format(longestLook)
+            } or before its end that all objects were told, as behind a proxy that drops bookmarks; they are listed from now on`
           ),
           listForGood
         )

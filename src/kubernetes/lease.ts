@@ -55,8 +55,8 @@ const decodeSpec = Schema.decodeUnknownOption(Spec)
 const specOf = (lease: KubernetesObject): Spec => Option.getOrElse(decodeSpec(lease["spec"]), () => ({}))
 
 /**
- * The Lease as we last wrote it, and the time just before that write, in monotonic milliseconds: once the duration of the lease has passed since
- * then, others may take over.
+ * The Lease as we last wrote it, and the time just before that write, in monotonic milliseconds: once its duration has passed since then,
+ * others may take over.
  */
 interface Held {
   readonly lease: KubernetesObject

@@ -28,7 +28,7 @@ const refusal = (kind: Refusal["kind"], message: string, atLeastMillis = 0): Ref
 })
 
 /** An object that is to be created cannot be missing: a webhook denied it with this code, or its namespace is missing. */
-const asDenied = ({ code, detail, object, reason, verb }: NotFound | Gone): Refusal =>
+const asRefused = ({ code, detail, object, reason, verb }: NotFound | Gone): Refusal =>
   refusal("Refused", new Rejected({ verb, object, code, reason, detail }).message)
 
 /** The message leaves out the delay, which would be other words each time. */
@@ -44,7 +44,7 @@ const refusalOf = (error: KubernetesError): Option.Option<Refusal> => {
   if (error._tag === "Forbidden") return Option.some(refusal(error.exceedsQuota ? "QuotaExceeded" : "Denied", error.message))
   if (error._tag === "Rejected") return Option.some(refusal(error.isUnreadable ? "Invalid" : "Denied", error.message)) // such as 400, from a webhook that denies without a code
   if (error._tag === "Unauthorized") return Option.some(refusal("Refused", error.message))
-  if (error._tag === "NotFound" || error._tag === "Gone") return Option.some(asDenied(error))
+  if (error._tag === "NotFound" || error._tag === "Gone") return Option.some(asRefused(error))
   if (error._tag === "TooManyRequests") return Option.some(asOverload(error))
   return error._tag === "Invalid" ? Option.some(refusal("Invalid", error.message)) : Option.none()
 }

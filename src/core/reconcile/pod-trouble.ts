@@ -178,13 +178,13 @@ export interface End {
   readonly message: string
 }
 
-/** The kubelet's words of a Pod that used more disk than a limit of its own, and which value raises that limit. No node helps such a Pod. */
+/** The kubelet's words of a Pod that used more disk than a limit of its own, and what helps. No other node does. */
 const diskLimits = [
   { words: /^Usage of EmptyDir volume "(?:data|private)" exceeds the limit/u, next: " Raise persistence.emptyDir.sizeLimit." },
   { words: /^Usage of EmptyDir volume .* exceeds the limit/u, next: "" },
   {
     words: /^Container .* exceeded its local ephemeral storage limit|^Pod ephemeral local storage usage exceeds/u,
-    next: " Raise limits.ephemeral-storage in task.runner.resources and task.worker.resources."
+    next: " Raise limits.ephemeral-storage of its containers, such as in task.runner.resources."
   }
 ]
 
@@ -233,10 +233,15 @@ const finalReason = (reason: Trouble["reason"]): FailureReason =>
     ? "StartupTimeout"
     : reason
 
-/** Returns the container that the kubelet is to start next. Where nothing else is known to keep it, most often its image is being pulled. */
+/**
+ * Returns the container that the kubelet is to start next. Where nothing else is known to keep it, most often its image is being pulled.
+ * Sidecars, of which nothing is seen while they wait, start after `install`.
+ */
 export const nextToStart = ({ install, isSetUp, runner, worker }: PodSeen): Option.Option<string> =>
   isSetUp && !isRunning(install)
-    ? Option.fromUndefinedOr(Object.entries({ install, runner, worker }).find(([, seen]) => isWaiting(seen))?.[0])
+    ? Option.fromUndefinedOr(
+      Object.entries({ install, "runner (or a sidecar before it)": runner, worker }).find(([, seen]) => isWaiting(seen))?.[0]
+    )
     : Option.none()
 
 /** Names the node: if it fell silent before its Pod was ready, the Pod does not show that. */

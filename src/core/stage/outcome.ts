@@ -63,7 +63,9 @@ const providerTrouble = [
 ]
 /** What a server or the network did that may soon be over, as the engines, git and their libraries put it. */
 const passingTrouble =
-  /429 Too Many Requests|50[0234] (?:Internal Server Error|Bad Gateway|Service Unavailable|Gateway Timeout)|(?:returned error:|response code:?) (?:429|50[0234])|giving up after \d+ attempt|connection re(?:fused|set)|(?:i\/o|handshake) timeout|Client\.Timeout exceeded|context deadline exceeded|: EOF|Temporary failure in name resolution/u
+  /429 Too Many Requests|50[0234] (?:Internal Server Error|Bad Gateway|Service Unavailable|Gateway Timeout)|(?:returned error:|response code:?) (?:429|50[0234])|giving up after (?:[2-9]|\d{2,}) attempt|[Cc]onnection (?:refused|reset|timed out)|Couldn't connect to server|server misbehaving|(?:i\/o|handshake) timeout|Client\.Timeout exceeded|context deadline exceeded|": EOF|Temporary failure in name resolution/u
+/** What lasts until a person changes it, though it is told in such words: no credentials, no trust, or an address that was left unset. */
+const lastingTrouble = /169\.254\.169\.254|ec2imds|credential|x509:|localhost|127\.0\.0\.1:(?:80|5432)|\[::1\]/iu
 /** What is wrong with the lock file, which is right as long as a provider is only missing, and what to do with it. */
 const lockTrouble = [
   {
@@ -90,12 +92,14 @@ const providerIn = (text: string): string => {
   return name === undefined ? "a provider" : `the provider ${name}`
 }
 
+/** What is said, by backend `pg` above all, where `Lock Info` is the lock that the command wanted for itself. */
+const ownLock = /pq: |Workspace is already locked|locked for workspace creation|failed to read body/iu
 /**
  * Returns what it means that a command could not get the lock, if the error names the one that is there: before `Lock Info`, which in
  * Terraform's backend `http` is the lock that the command wanted for itself.
  */
 const lockedOut = (name: string, log: string): string | undefined => {
-  const isLocked = Option.contains(errorSummary(log), "Error acquiring the state lock")
+  const isLocked = Option.contains(errorSummary(log), "Error acquiring the state lock") && !ownLock.test(joined(log))
   const id = isLocked ? /(?:already locked: ID=|Lock Info: ID: +)([\w-]+)/u.exec(joined(log))?.[1] : undefined
   return id === undefined
     ? undefined
@@ -120,8 +124,9 @@ const initFailure = (engine: string, log: string): Omit<Failure, "exitCode"> => 
   const locked = lockTrouble.find(({ pattern }) => pattern.test(text))
   if (locked !== undefined) return invalid(`cannot install ${providerIn(text)}: .terraform.lock.hcl ${locked.says(engine)}.`)
   const isProvider = providerTrouble.some((pattern) => pattern.test(text))
-  const passing = passingTrouble.exec(text.slice(Math.max(0, text.indexOf("Error: "))))?.[0]
-  if (passing !== undefined) {
+  const said = text.slice(Math.max(0, text.indexOf("Error: ")))
+  const passing = passingTrouble.exec(said)?.[0]
+  if (passing !== undefined && !lastingTrouble.test(said)) {
     const later = `(${passing}); nothing was changed, so try again later`
     return isProvider
       ? {

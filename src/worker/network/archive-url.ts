@@ -80,7 +80,11 @@ const ask = (
     if (response.status === 200) return response
     yield* Effect.timeoutOption(letGo(response), unwanted)
     if (response.status === 404 && revision !== undefined) {
-      return yield* unreachable(`Flux no longer has revision ${revision} (${place(url)} answers 404); check that its source is ready.`)
+      return yield* unreachable(
+        `Flux no longer has revision ${revision} (${
+          place(url)
+        } answers 404); check that its source is ready, and if it is, run the task again for the present revision.`
+      )
     }
     if (response.status === 429 || response.status >= 500) return yield* later(`it answers ${response.status}`)
     const location = Headers.get(response.headers, "location")

@@ -1,5 +1,5 @@
 // The three paths of a result: the container's termination message, the pool's server, and the status of the AgentTask.
-// Invariant: no road fails because another did; no result is replaced, or written to a task that this worker has not claimed.
+// Invariant: no path fails because another did; no result is replaced, or written to a task that this worker has not claimed.
 // Used by worker/stage/worker.ts, last of all.
 import { Cause, type Duration, Effect, Option } from "effect"
 import { writeFileSync } from "node:fs"
@@ -54,16 +54,16 @@ const writeStatus = Effect.fnUntraced(function*(claim: Claim, result: StageResul
   })
 })
 
-/** Takes one road; returns whether it succeeded. Only logs a failure, a defect with its trace, so that the other roads are taken too. */
+/** Takes one path; returns whether it succeeded. Only logs a failure, a defect with its trace, so that the other paths are taken too. */
 const onItsOwn = <E extends { readonly message: string }, R>(
-  road: string,
+  path: string,
   effect: Effect.Effect<void, E, R>
 ): Effect.Effect<boolean, never, R> =>
   Effect.matchCauseEffect(effect, {
     onFailure: (cause) =>
       Effect.as(
         Effect.logError(
-          `The result could not be given to ${road}`,
+          `The result could not be given to ${path}`,
           Option.match(Cause.findErrorOption(cause), { onNone: () => cause, onSome: ({ message }) => message })
         ),
         false
@@ -78,7 +78,7 @@ const onItsOwn = <E extends { readonly message: string }, R>(
 export const reportUnclaimed = ({ message }: { readonly message: string }): Effect.Effect<void, never, Settings> =>
   Effect.catch(writeLastWords(shortenedInBytes(message, lastWordsBytes)), (failure) => Effect.logError(failure.message))
 
-export interface Roads {
+export interface Paths {
   /** Waits until the server has the log, at most this long. */
   readonly flushLog: (limit: Duration.Input) => Effect.Effect<void>
   readonly tellPool: Option.Option<TellPool>
@@ -88,7 +88,7 @@ export interface Roads {
  * Takes all three paths, in about three minutes at most, whatever does not answer. The log goes before the pool and the status, because the
  * token of the stage ends when the pool learns of the result, and the controller tells the pool as soon as the status is written.
  */
-export const report = Effect.fn("Report.result")(function*(claim: Claim, result: StageResult, { flushLog, tellPool }: Roads) {
+export const report = Effect.fn("Report.result")(function*(claim: Claim, result: StageResult, { flushLog, tellPool }: Paths) {
   const { isLeaving } = yield* Stop
   const hasty = yield* isLeaving // otherwise the Pod stays, so there is time
   const wait = waits[hasty ? "inHaste" : "inPeace"]

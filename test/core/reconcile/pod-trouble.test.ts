@@ -188,7 +188,7 @@ describe("troubleOfStart of a Pod that is set up", () => {
       const { job } = worldOf({ ...plainSeed, job: "active" })
       const reasonOfEnd = (isSetUp: boolean) => endOfStart({ job, pod: Option.some({ ...pod, isSetUp }), warning }).message
       expect(reasonOfEnd(false)).toContain("secret \"creds\" not found")
-      expect(reasonOfEnd(true)).toMatch(/^Container runner of Pod pod did not start/u)
+      expect(reasonOfEnd(true)).toMatch(/^Container runner \(or a sidecar before it\) of Pod pod did not start/u)
     }
   )
 })
@@ -197,7 +197,11 @@ describe("the container that is to start next", () => {
   const [setUp, going, inTurn] = [{ ...healthy, isSetUp: true }, container({ state: "running" }), waiting("PodInitializing")]
   it.each<readonly [given: string, pod: PodSeen, next: Option.Option<string>]>([
     ["nothing has started", { ...setUp, install: inTurn, runner: inTurn, worker: inTurn }, Option.some("install")],
-    ["install is over", { ...setUp, install: ended("Completed", 0), runner: inTurn, worker: inTurn }, Option.some("runner")],
+    [
+      "install is over",
+      { ...setUp, install: ended("Completed", 0), runner: inTurn, worker: inTurn },
+      Option.some("runner (or a sidecar before it)")
+    ],
     ["the runner runs", { ...setUp, install: ended("Completed", 0), runner: going, worker: inTurn }, Option.some("worker")],
     ["install is at work", { ...setUp, install: going, runner: inTurn, worker: inTurn }, Option.none()],
     ["all have started", { ...setUp, install: ended("Completed", 0) }, Option.none()],
@@ -210,7 +214,7 @@ describe("the container that is to start next", () => {
     ).toEqual({
       reason: "StartupTimeout",
       message:
-        "Container runner of Pod pod did not start within task.startupTimeoutSeconds; if node node was still pulling its image, as the events of the Pod say, raise that value, else see whether the node answers."
+        "Container runner (or a sidecar before it) of Pod pod did not start within task.startupTimeoutSeconds; if node node was still pulling its image, as the events of the Pod say, raise that value, else see whether the node answers."
     }))
 })
 
@@ -386,12 +390,12 @@ describe("endOf", () => {
     {
       said: "Container worker exceeded its local ephemeral storage limit \"1Gi\". ",
       reason: "DiskFull",
-      next: " Raise limits.ephemeral-storage in task.runner.resources and task.worker.resources."
+      next: " Raise limits.ephemeral-storage of its containers, such as in task.runner.resources."
     },
     {
       said: "Pod ephemeral local storage usage exceeds the total limit of containers 2Gi. ",
       reason: "DiskFull",
-      next: " Raise limits.ephemeral-storage in task.runner.resources and task.worker.resources."
+      next: " Raise limits.ephemeral-storage of its containers, such as in task.runner.resources."
     },
     {
       said:

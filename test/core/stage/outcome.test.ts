@@ -135,7 +135,7 @@ describe("commandFailure", () => {
     },
     ...[
       printed.lockHeld,
-      "Error: Error acquiring the state lock\n\nError message: no\nLock Info:\n  ID:        7f0d5f6e-2a34-6c55-7f0b-0c1d6a2f7e11\n  Who:       @pod\n"
+      "Error: Error acquiring the state lock\n\nError message: operation error S3: PutObject, https response error StatusCode: 412, api error PreconditionFailed\nLock Info:\n  ID:        7f0d5f6e-2a34-6c55-7f0b-0c1d6a2f7e11\n  Who:       @pod\n"
     ].map((log) => ({
       given: "an apply while somebody else has the lock on the state",
       command: apply,
@@ -243,7 +243,10 @@ describe("commandFailure", () => {
     "net/http:\nrequest canceled (Client.Timeout exceeded while awaiting headers)",
     "net/http: TLS handshake timeout",
     "dial tcp: lookup example.com on 10.96.0.10:53: read udp 10.0.0.1:4->10.96.0.10:53: i/o timeout",
-    "dial tcp: lookup example.com: Temporary failure in name resolution"
+    "dial tcp: lookup example.com: Temporary failure in name resolution",
+    "dial tcp: lookup example.com on 10.96.0.10:53: server misbehaving",
+    "ssh: connect to host example.com port 22: Connection refused",
+    "fatal: unable to access 'https://example.com/': Failed to connect to example.com port 443: Couldn't connect to server"
   ])("may pass when init is run again, for %j", (words) => {
     const log = `Error: Failed to download\n\nIt is: ${words}\n`
     expect(failureOf(init, exited(1), log)).toMatchObject(Option.some({ reason: "ExitCode", mayPass: true }))
@@ -254,6 +257,14 @@ describe("commandFailure", () => {
     { given: "a provider that is not in the mirror", command: init, log: printed.providerNotInMirror },
     { given: "a registry that refuses", command: init, log: printed.registryBusy.replace("429 Too", "403 Too") },
     { given: "a wrong configuration", command: init, log: `${printed.unsupportedArgument}  7: timeout = 503\n` },
+    ...[
+      "no EC2 IMDS role found, operation error ec2imds: GetMetadata, request canceled, context deadline exceeded",
+      "giving up after 1 attempt(s): Get \"https://example.com/\": unsupported protocol scheme",
+      "on main.tf line 5:\n   5: EOF",
+      "giving up after 2 attempt(s): Get \"https://example.com/\": tls: failed to verify certificate: x509: unknown authority",
+      "dial tcp 127.0.0.1:5432: connect: connection refused",
+      "Get \"http://localhost/api\": dial tcp [::1]:80: connect: connection refused"
+    ].map((said) => ({ given: said, command: init, log: `Error: Error configuring the backend\n\n${said}\n` })),
     { given: "a provider that is busy when the plan is made", command: plan, log: printed.registryBusy },
     { given: "an apply, which may have changed something", command: apply, log: printed.registryBusy }
   ])(
@@ -276,6 +287,21 @@ describe("commandFailure", () => {
       expect(failureOf(init, exited(1), `Error: Failed to install provider\n${filling.repeat(65_536 / filling.length)}x`)).toMatchObject(
         Option.some({ reason: "ProviderMissing" })
       )
+  )
+
+  it.each([
+    "pq: permission denied for schema x",
+    "Workspace is already locked: demo",
+    "Already locked for workspace creation: demo",
+    "failed to read body"
+  ])(
+    "names no lock where backend pg names the one that it wanted itself: %s",
+    (said) => {
+      const log = `Error: Error acquiring the state lock\n\nError message: ${said}\nLock Info:\n  ID:        7f0d5f6e\n  Who:       @pod\n`
+      expect(Option.map(failureOf(apply, exited(1), log), ({ message }) => message)).toEqual(
+        Option.some("tofu apply failed with exit code 1: Error acquiring the state lock; the log has the details.")
+      )
+    }
   )
 
   it("takes no longer for a lock of which every line tells", () => {

@@ -139,7 +139,8 @@ describe("fetchArchive", () => {
       expect(yield* Effect.flip(fetchArchive({ ...wanted(url), revision: "main@sha1:a" }, file, "1 second"))).toEqual(
         new StageFailed({
           reason: "SourceUnreachable",
-          message: `Flux no longer has revision main@sha1:a (${url}/ answers 404); check that its source is ready.`
+          message:
+            `Flux no longer has revision main@sha1:a (${url}/ answers 404); check that its source is ready, and if it is, run the task again for the present revision.`
         })
       )
       const before = asked.length
