@@ -167,7 +167,7 @@ layer(RealArgo, { excludeTestServices: true, timeout: "120 seconds" })("Argo CD"
         })
       )
       const given = parse(readFileSync("kustomize/argo-cd/application-set.yaml", "utf8"))
-      given.spec.template.spec.source.repoURL = url
+      Object.assign(given.spec.template.spec.source, { repoURL: url, targetRevision: "main" })
       kubectl(["apply", "--server-side", "--validate=strict", "-f", "-"], stringify(given))
       const name = "agent-job-arn-aws-eks-eu-west-1-111122223333-cluster-edge"
       yield* until("its Application", isThere(applications, name, "argocd"), (_) => _)
