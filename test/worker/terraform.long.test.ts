@@ -132,4 +132,17 @@ resource "terraform_data" "second" {
       for (const id of made) expect(result?.message).toContain(`[id=${id}]`)
       expect(result?.message).toMatch(/Begun, outcome unknown: time_sleep\.last \(create\)\.$/u)
     }))
+
+  it.live("names what a provider was making that died alone, though the engine ended in order", () =>
+    Effect.gen(function*() {
+      const { api, ended, killProviders, log } = yield* underWay
+      yield* killProviders
+      expect((yield* ended).result, log()).toMatchObject({
+        exitCode: 1,
+        statePushed: true,
+        message: expect.stringMatching(/Begun, outcome unknown: time_sleep\.last \(create\)\.$/u)
+      })
+      expect(addresses(api)).not.toContain("time_sleep.last")
+      expect(api.lock).toBeUndefined()
+    }))
 })
