@@ -41,7 +41,7 @@ mutants: ## plant each of more than a hundred bugs alone, and see a fast test ca
 	@scripts/mutants
 kill-matrix: ## each part killed at each moment of a run, on the real node; CELLS="text,text": those whose names have one
 	@scripts/test kills
-gitops-test: ## Flux, Argo CD, Helm and the linters of manifests; the first time builds for half an hour
+gitops-test: ## Flux, Argo CD, Helm, Terraform and the linters of manifests; the first time builds for half an hour
 	@scripts/test gitops long
 bench: ## measure what the budgets are about
 	@scripts/bench

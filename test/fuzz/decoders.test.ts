@@ -6,7 +6,7 @@ import { lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, w
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { gzipSync } from "node:zlib"
-import { fromEvent, fromLog } from "../../src/core/stage/engine-events.ts"
+import { fromErrors, fromEvent, fromLog } from "../../src/core/stage/engine-events.ts"
 import { plannedChanges } from "../../src/core/stage/plan-changes.ts"
 import { yamlLayer } from "../../src/schema/document/yaml-layer.ts"
 import { AgentTask } from "../../src/schema/task/agent-task.ts"
@@ -247,6 +247,14 @@ describe("the engine's JSON", () => {
           ])
         ),
       fromLog,
+      many
+    ), timeout)
+  it("has errors in its log that tell something or nothing", () =>
+    feed(
+      "errors in logs",
+      (chance) =>
+        torn(chance, "│ Error: Request cancelled\n│\n│   with a.b[\"x\"],\n│\n│ The ApplyResourceChange request was cancelled.\n"),
+      fromErrors,
       many
     ), timeout)
 })

@@ -118,7 +118,7 @@ export const rows: ReadonlyArray<Row> = [
   },
   { name: "crashes and broken promises in them", report: "fuzz", figure: "failures", target: none, command: "make fuzz" },
   {
-    name: "tests of the manifests with Flux, Argo CD, promtool and three linters",
+    name: "tests with Flux, Argo CD, promtool, three linters and Terraform",
     report: "gitops",
     figure: "tests",
     target: atLeast(50),

@@ -36,26 +36,28 @@ const foundInPath = (program: string): string | undefined =>
 
 export const find = (program: string): string => {
   const found = foundInPath(program)
-  if (found === undefined) throw new Error(`${program} is not in PATH; run test/cluster/build tofu provider-time`)
+  if (found === undefined) throw new Error(`${program} is not in PATH; run test/cluster/build ${program.replace("terraform-", "")}`)
   return found
 }
 
 /** Makes the filesystem mirror, the CLI configuration and the programs of the runner image; returns its environment. */
 const runnerImage = (place: string, programs: Readonly<Record<string, string>>): Record<string, string> => {
-  const folder = join(place, "mirror/registry.opentofu.org/hashicorp/time/0.14.2", `linux_${process.arch === "arm64" ? "arm64" : "amd64"}`)
+  const registry = programs.terraform === undefined ? "registry.opentofu.org" : "registry.terraform.io"
+  const folder = join(place, "mirror", registry, "hashicorp/time/0.14.2", `linux_${process.arch === "arm64" ? "arm64" : "amd64"}`)
   mkdirSync(folder, { recursive: true })
-  const provider = programs.tofu === undefined ? find("terraform-provider-time") : foundInPath("terraform-provider-time") // a script may need none
+  const engine = programs.tofu ?? programs.terraform
+  const provider = engine === undefined ? find("terraform-provider-time") : foundInPath("terraform-provider-time") // a script may need none
   if (provider !== undefined) cpSync(provider, join(folder, "terraform-provider-time_v0.14.2"))
   writeFileSync(join(place, "tofurc"), `provider_installation {\n  filesystem_mirror {\n    path = "${join(place, "mirror")}"\n  }\n}\n`)
   mkdirSync(join(place, "bin"))
   for (const [name, script] of Object.entries(programs)) writeFileSync(join(place, "bin", name), script, { mode: 0o755 })
-  if (programs.tofu === undefined) cpSync(find("tofu"), join(place, "bin/tofu"))
+  if (engine === undefined) cpSync(find("tofu"), join(place, "bin/tofu"))
   return { TF_CLI_CONFIG_FILE: join(place, "tofurc"), PATH: `${join(place, "bin")}:/usr/bin:/bin` }
 }
 
 /**
- * Starts a Pod. `programs` are scripts by name that the runner's image has; a `tofu` among them replaces the real one. `at` is where the
- * directories are, for Pods one after another that have the same paths, as real ones do.
+ * Starts a Pod. `programs` are scripts by name that the runner's image has; an engine among them replaces the real `tofu`. `at` is where
+ * the directories are, for Pods one after another that have the same paths, as real ones do.
  */
 export const pod = (programs: Readonly<Record<string, string>> = {}, at?: string): Effect.Effect<Pod, never, Scope.Scope> =>
   Effect.gen(function*() {
@@ -126,7 +128,9 @@ export const pod = (programs: Readonly<Record<string, string>> = {}, at?: string
         runner = start()
       }),
       killEngine: Effect.sync(() => {
-        for (const group of groupsBelow(runner?.pid ?? 0)) if (group !== runner?.pid && nameOf(group) === "tofu") killGroup(group)
+        for (const group of groupsBelow(runner?.pid ?? 0)) {
+          if (group !== runner?.pid && ["tofu", "terraform"].includes(nameOf(group))) killGroup(group)
+        }
       }),
       killProviders: Effect.sync(() => {
         for (const pid of groupsBelow(runner?.pid ?? 0)) if (nameOf(pid).startsWith("terraform-prov")) process.kill(pid, "SIGKILL")

@@ -3,7 +3,7 @@
 // Used by worker/stage/stage.ts, which reads them, and by core/stage/journal.ts.
 import { Option, Schema } from "effect"
 import { type EffectAction, type JournalEntry, longestIdentity } from "../../schema/api/effects.ts"
-import { plainText } from "./outcome.ts"
+import { plainLines, plainText } from "./outcome.ts"
 import { addressPattern } from "./resource-address.ts"
 import { writtenAddress } from "./written-address.ts"
 
@@ -41,6 +41,8 @@ const told = (kind: UnnumberedEntry["kind"], action: EffectAction, address: stri
     { idKey, id })
 })
 
+const unansweredAt = (address: string): UnnumberedEntry => ({ ...told("failed", "create", address), unanswered: true })
+
 const fromHook = (line: string): Option.Option<UnnumberedEntry> =>
   line.includes(`"apply_`)
     ? Option.map(decode(line), ({ hook, type }) => told(kinds[type], hook.action, hook.resource.addr, hook.id_key, hook.id_value))
@@ -54,7 +56,7 @@ const fromDiagnostic = (line: string): Option.Option<UnnumberedEntry> =>
   line.includes(call)
     ? Option.map(
       Option.filter(decodeDiagnostic(line), ({ diagnostic }) => diagnostic.detail.includes(call)),
-      ({ diagnostic }) => ({ ...told("failed", "create", diagnostic.address), unanswered: true })
+      ({ diagnostic }) => unansweredAt(diagnostic.address)
     )
     : Option.none()
 
@@ -77,7 +79,7 @@ const actions: Readonly<Record<string, EffectAction>> = {
   Destruction: "delete"
 }
 
-/** Reads a line that is printed for people. No such line reports a failure. */
+/** Reads a line that is printed for people. No such line reports a failure, but see `fromErrors`. */
 const fromText = (line: string): Option.Option<UnnumberedEntry> => {
   if (!line.includes("ing...") && !line.includes(" complete after ")) return Option.none()
   const plain = plainText(line)
@@ -91,3 +93,17 @@ const fromText = (line: string): Option.Option<UnnumberedEntry> => {
 
 /** Reads a line of the engine's output, which is all that Terraform offers: text for people, or events if its arguments have -json. */
 export const fromLog = (line: string): Option.Option<UnnumberedEntry> => Option.orElse(fromEvent(line), () => fromText(line))
+
+const within = new RegExp(`^with (${addressPattern}),$`, "u")
+
+/** Reads the errors at the end of a log for people. One that `fromDiagnostic` reads has there the address in a line before that of the call. */
+export const fromErrors = (log: string): ReadonlyArray<UnnumberedEntry> => {
+  const found: Array<UnnumberedEntry> = []
+  let address = ""
+  for (const line of log.includes(call) ? plainLines(log) : []) {
+    if (line.startsWith("Error: ")) address = ""
+    else if (line.includes(call) && address !== "") found.push(unansweredAt(address))
+    else address = within.exec(line)?.[1] ?? address
+  }
+  return found
+}

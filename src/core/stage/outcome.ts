@@ -36,7 +36,7 @@ const longestSummary = 300
 // The runner chooses what the log says, so no pattern here looks at any place of it twice.
 
 /** Returns the lines of a log without colours, and without the bars that the engine draws beside an error. */
-const plainLines = (log: string): ReadonlyArray<string> =>
+export const plainLines = (log: string): ReadonlyArray<string> =>
   plainText(log).split("\n").map((line) => line.replace(/^[\s│╷|]+/u, "").trimEnd())
 
 /** Returns the lines as one, since the engine wraps them. */

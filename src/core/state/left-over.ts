@@ -41,8 +41,8 @@ const account = (journal: ReadonlyArray<JournalEntry>): Account => {
   for (const entry of journal) {
     const { action, address, kind, unanswered } = entry
     const begun = open.get(address)
-    if (unanswered === true) { // a change or destruction is not open any more: the state has its object, and the next refresh sees it
-      if (begun?.failed === true) open.set(address, { ...begun, unanswered })
+    if (unanswered === true) { // of a change or destruction, the state has the object, and the next refresh sees what became of it
+      if (begun?.effect.action === "create") open.set(address, { ...begun, unanswered })
       continue
     }
     if (kind === "full" || kind === "closed") {

@@ -28,8 +28,14 @@ export interface CommandEnv {
 
 export const noCommandEnv: CommandEnv = { env: {}, secrets: [] }
 
-/** Called with each line in which a command tells its effects (`StageCommand.tells`), as it comes; has to return at once. */
-export type Listen = (line: string) => void
+/** Called with what a command tells of its effects (`StageCommand.tells`); has to return at once. */
+export interface Listener {
+  /** Called with each line, as it comes. */
+  readonly line: (line: string) => void
+  /** Called once the command has ended, if it tells in its log, with the end of that. */
+  readonly end: (log: string) => void
+}
+const nobody: Listener = { line: () => {}, end: () => {} }
 
 /** The most output that is captured: more than the JSON of a plan with ten thousand resources. */
 const captureBytes = 32 * 1024 * 1024
@@ -45,7 +51,7 @@ export class Engine extends Context.Service<Engine, {
     workplace: Workplace,
     command: StageCommand,
     extra?: CommandEnv,
-    listen?: Listen
+    listener?: Listener
   ) => Effect.Effect<Option.Option<string>, StageFailed | StageStopped>
   /** Finds the engine of that name or, without a name, the first of `engines` in the image; the engine's own JSON tells its version. */
   readonly find: (
@@ -84,11 +90,11 @@ export class Engine extends Context.Service<Engine, {
           Effect.raceFirst(Effect.flatMap(stop.asked, (cause) => Effect.fail(new StageStopped({ cause, during: Option.none() }))))
         )
 
-      const perform = Effect.fnUntraced(function*(start: Started, command: StageCommand, extra: CommandEnv, listen: Listen) {
+      const perform = Effect.fnUntraced(function*(start: Started, command: StageCommand, extra: CommandEnv, listener: Listener) {
         const running = yield* started(start, command, extra)
         const capture = new Capture(command.output === "captured")
         const forced = yield* Ref.make(false)
-        const heard = inLines(listen)
+        const heard = inLines(listener.line)
         const shown = Stream.filter(running.output, (part) => {
           if (command.tells === "log" && part.stream === "stdout") heard(part.bytes)
           return !capture.keeps(part)
@@ -98,19 +104,21 @@ export class Engine extends Context.Service<Engine, {
         const end: CommandEnd = yield* Effect.raceFirst(running.ended, Effect.as(signals(running, forced), { _tag: "Unending" } as const))
         if (end._tag === "Unending") return { end, killed: true, log: "", captured: Option.none<string>() }
         yield* Fiber.join(events)
-        return { end, killed: yield* Ref.get(forced), log: yield* Fiber.join(output), captured: capture.text() }
+        const printed = yield* Fiber.join(output)
+        if (command.tells === "log") listener.end(printed)
+        return { end, killed: yield* Ref.get(forced), log: printed, captured: capture.text() }
       }, Effect.scoped)
 
       const toItsEnd = Effect.fnUntraced(function*(
         start: Started,
         command: StageCommand,
         extra: CommandEnv = noCommandEnv,
-        listen: Listen = () => {}
+        listener: Listener = nobody
       ) {
         const before = yield* stop.now
         if (Option.isSome(before)) return yield* new StageStopped({ cause: before.value, during: Option.none() })
         if (command.output === "printed") yield* log.line(`\n\u001b[1m$ ${start.called} ${command.subcommand}\u001b[0m`)
-        const { captured, end, killed, log: printed } = yield* perform(start, command, extra, listen)
+        const { captured, end, killed, log: printed } = yield* perform(start, command, extra, listener)
         const failure = commandFailure(start.called, command, end, printed)
         if (Option.isNone(failure)) return captured
         const cause = yield* stop.now
@@ -125,8 +133,8 @@ export class Engine extends Context.Service<Engine, {
         return yield* new StageStopped({ cause: cause.value, during, ...(isTold && { exitCode }) })
       })
 
-      const run: Engine["Service"]["run"] = Effect.fn("Engine.run")((workplace, command, extra, listen) =>
-        toItsEnd({ ...workplace, called: workplace.engine, argv: [workplace.engine, ...command.args] }, command, extra, listen)
+      const run: Engine["Service"]["run"] = Effect.fn("Engine.run")((workplace, command, extra, listener) =>
+        toItsEnd({ ...workplace, called: workplace.engine, argv: [workplace.engine, ...command.args] }, command, extra, listener)
       )
 
       const find: Engine["Service"]["find"] = Effect.fn("Engine.find")(function*(wanted, place) {
@@ -183,7 +191,7 @@ export const execLoopFailure = (error: ExecLoopError): StageFailed => {
 }
 
 /** Returns a function that takes chunks of bytes and calls `listen` with each whole line. */
-const inLines = (listen: Listen) => {
+const inLines = (listen: Listener["line"]) => {
   let unfinished = noLine
   return (bytes: Uint8Array): void => {
     const [left, lines] = linesOf(unfinished, bytes, longestLine)

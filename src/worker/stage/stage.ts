@@ -3,7 +3,7 @@
 // Used by worker/stage/worker.ts.
 import { type Cause, Context, Effect, Layer, Option, Ref, type Scope } from "effect"
 import { join } from "node:path"
-import { fromEvent, fromLog } from "../../core/stage/engine-events.ts"
+import { fromErrors, fromEvent, fromLog } from "../../core/stage/engine-events.ts"
 import { plannedEntries } from "../../core/stage/journal.ts"
 import { stopMessage } from "../../core/stage/outcome.ts"
 import { type Creation, type PlannedChanges, plannedChanges } from "../../core/stage/plan-changes.ts"
@@ -148,7 +148,7 @@ const perform = Effect.fnUntraced(
     return yield* engine.run(workplace, command, {
       env,
       secrets: opened.flatMap(({ secrets }) => secrets)
-    }, (line) => Option.map(told(line), journal.add))
+    }, { line: (line) => Option.map(told(line), journal.add), end: (log) => fromErrors(log).forEach(journal.add) })
   },
   Effect.scoped
 )

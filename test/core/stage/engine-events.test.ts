@@ -1,7 +1,7 @@
-// What engines report of their work, as JSON events and in logs. Every line is as tofu 1.12.6 or terraform 1.11.4 prints it.
+// What engines report of their work, as JSON events and in logs. Every line is as tofu 1.12.6 or terraform 1.5.7 or 1.11.4 prints it.
 import { describe, expect, it } from "@effect/vitest"
 import { Option, Schema } from "effect"
-import { fromEvent, fromLog } from "../../../src/core/stage/engine-events.ts"
+import { fromErrors, fromEvent, fromLog } from "../../../src/core/stage/engine-events.ts"
 import { longestIdentity } from "../../../src/schema/api/effects.ts"
 
 const event = (type: string, hook: Record<string, unknown>) =>
@@ -162,4 +162,46 @@ describe("fromLog", () => {
     "Creating...",
     `${"a".repeat(60_000)}: creating...`
   ])("passes over %s", (line) => expect(fromLog(line)).toEqual(Option.none()))
+})
+
+/** An error in a box, as where it has colours. */
+const boxed = (...lines: ReadonlyArray<string>): string =>
+  ["\u001b[31m╷\u001b[0m\u001b[0m", ...lines.map((line) => `\u001b[31m│\u001b[0m \u001b[0m${line}`), "\u001b[31m╵\u001b[0m\u001b[0m", ""]
+    .join("\n")
+
+const title = (summary: string) => `\u001b[1m\u001b[31mError: \u001b[0m\u001b[0m\u001b[1m${summary}\u001b[0m`
+const of = (address: string) => ["", `\u001b[0m  with ${address},`, "  on main.tf line 14, in resource \"time_sleep\" \"last\":", ""]
+const noResponse = [
+  "The plugin encountered an error, and failed to respond to the",
+  "plugin.(*GRPCProvider).ApplyResourceChange call. The plugin logs may contain",
+  "more details."
+]
+const cancelled = "The plugin.(*GRPCProvider).ApplyResourceChange request was cancelled."
+const unknownAt = (address: string) => ({ kind: "failed", action: "create", address, unanswered: true })
+
+describe("fromErrors", () => {
+  it.each([
+    {
+      given: "a provider that died, and one that was told to stop",
+      log: boxed(title("Plugin did not respond"), ...of(`time_sleep.a["x y"]`), ...noResponse) +
+        boxed(title("Request cancelled"), ...of("module.m.time_sleep.b"), cancelled),
+      told: [unknownAt(`time_sleep.a["x y"]`), unknownAt("module.m.time_sleep.b")]
+    },
+    {
+      given: "one without a box, as with -no-color",
+      log: ["", "Error: Request cancelled", "", "  with time_sleep.a,", "  on main.tf line 14:", "", cancelled, ""].join("\n"),
+      told: [unknownAt("time_sleep.a")]
+    },
+    { given: "a provider that answered", log: boxed(title("The name is taken"), ...of("time_sleep.a"), "It is."), told: [] },
+    {
+      given: "no answer to a plan",
+      log: boxed(title("Request cancelled"), ...of("time_sleep.a"), cancelled.replace("Apply", "Plan")),
+      told: []
+    },
+    {
+      given: "an error about no resource, after one about a resource",
+      log: boxed(title("The name is taken"), ...of("time_sleep.a")) + boxed(title("Request cancelled"), "", cancelled),
+      told: []
+    }
+  ])("reads of $given", ({ log, told }) => expect(fromErrors(log)).toEqual(told))
 })

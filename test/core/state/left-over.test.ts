@@ -157,6 +157,18 @@ describe("leftOverOf", () => {
         unknown: ["create t.a"]
       },
       {
+        given: "a creation in a log that tells of no failure beside it, and not the one that its API refused",
+        entries: [started("create", "t.a"), started("create", "t.b"), unanswered("t.b")],
+        state: [],
+        unknown: ["create t.b"]
+      },
+      {
+        given: "a change in a log that tells of no failure beside it, which the next refresh sees",
+        entries: [started("update", "t.a", "1"), unanswered("t.a")],
+        state: [["t.a", "1"]],
+        unknown: []
+      },
+      {
         given: "a change, which the next refresh sees",
         entries: [started("update", "t.a", "1"), failed("update", "t.a"), unanswered("t.a")],
         state: [["t.a", "1"]],

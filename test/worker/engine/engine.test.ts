@@ -102,28 +102,43 @@ describe("the engine of a stage", () => {
 const apply: StageCommand = { subcommand: "apply", args: ["apply"], output: "printed", mutates: true }
 
 describe("a command of the engine", () => {
-  it.effect("is started with its arguments, and what it tells of its work is heard line by line", () =>
-    Effect.gen(function*() {
-      const [started, heard]: [Array<ReadonlyArray<string>>, Array<string>] = [[], []]
-      const execLoop = ExecLoop.of({
-        run: ({ argv }) =>
-          Effect.sync(() => {
-            started.push(argv)
-            return {
-              output: Stream.empty,
-              events: Stream.make("one\ntw", "o\nunfinished").pipe(Stream.map((text) => Buffer.from(text))),
-              ended: Effect.succeed(CommandEnded.Exited({ code: 0 })),
-              signal: () => Effect.void
-            }
-          })
-      })
-      const command = { ...apply, args: ["apply", "plan.tfplan"] }
-      yield* Effect.flatMap(Engine, ({ run }) =>
-        run({ engine: "tofu", directory: "/", env: {} }, command, undefined, (line) => void heard.push(line))).pipe(
+  const texts = (...parts: ReadonlyArray<string>) => Stream.fromIterable(parts.map((part) => Buffer.from(part)))
+  const told = texts("one\ntw", "o\nunfinished")
+  const stderr = (text: string) => ({ stream: "stderr" as const, bytes: Buffer.from(text) })
+
+  it.effect.each([
+    { tells: "events" as const, output: Stream.make(stderr("what is only shown")), events: told, end: [] },
+    {
+      tells: "log" as const,
+      output: Stream.concat(Stream.map(told, (bytes) => ({ stream: "stdout" as const, bytes })), Stream.make(stderr("Error: why"))),
+      events: Stream.empty,
+      end: ["one\ntwo\nunfinishedError: why"]
+    }
+  ])(
+    "is started with its arguments, and what it tells in its $tells is heard line by line, with the end of a log",
+    ({ end, events, output, tells }) =>
+      Effect.gen(function*() {
+        const [started, heard, ends]: [Array<ReadonlyArray<string>>, Array<string>, Array<string>] = [[], [], []]
+        const execLoop = ExecLoop.of({
+          run: ({ argv }) =>
+            Effect.sync(() => {
+              started.push(argv)
+              return {
+                output,
+                events,
+                ended: Effect.succeed(CommandEnded.Exited({ code: 0 })),
+                signal: () => Effect.void
+              }
+            })
+        })
+        const command = { ...apply, args: ["apply", "plan.tfplan"], tells }
+        const listener = { line: (line: string) => void heard.push(line), end: (log: string) => void ends.push(log) }
+        yield* Effect.flatMap(Engine, ({ run }) => run({ engine: "tofu", directory: "/", env: {} }, command, undefined, listener)).pipe(
           Effect.provide(engineBy(execLoop))
         )
-      expect([started, heard]).toEqual([[["tofu", "apply", "plan.tfplan"]], ["one", "two"]])
-    }))
+        expect([started, heard, ends]).toEqual([[["tofu", "apply", "plan.tfplan"]], ["one", "two"], end])
+      })
+  )
 })
 
 describe("a command that cannot be put where the runner finds it", () => {
