@@ -243,7 +243,9 @@ describe("commandFailure", () => {
     "net/http:\nrequest canceled (Client.Timeout exceeded while awaiting headers)",
     "net/http: TLS handshake timeout",
     "dial tcp: lookup example.com on 10.96.0.10:53: read udp 10.0.0.1:4->10.96.0.10:53: i/o timeout",
-    "dial tcp: lookup example.com: Temporary failure in name resolution"
+    "dial tcp: lookup example.com: Temporary failure in name resolution",
+    "500 Internal Server Error",
+    "504 Gateway Timeout"
   ])("may pass when init is run again, for %j", (words) => {
     const log = `Error: Failed to download\n\nIt is: ${words}\n`
     expect(failureOf(init, exited(1), log)).toMatchObject(Option.some({ reason: "ExitCode", mayPass: true }))
@@ -255,7 +257,12 @@ describe("commandFailure", () => {
     { given: "a registry that refuses", command: init, log: printed.registryBusy.replace("429 Too", "403 Too") },
     { given: "a wrong configuration", command: init, log: `${printed.unsupportedArgument}  7: timeout = 503\n` },
     { given: "a provider that is busy when the plan is made", command: plan, log: printed.registryBusy },
-    { given: "an apply, which may have changed something", command: apply, log: printed.registryBusy }
+    { given: "an apply, which may have changed something", command: apply, log: printed.registryBusy },
+    {
+      given: "an error after trouble that passed",
+      command: init,
+      log: `2026-01-01T00:00:00Z [WARN] 503 Service Unavailable, retrying\n${printed.unsupportedArgument}`
+    }
   ])(
     "does not pass by itself for $given",
     ({ command, log }) => expect(Option.map(failureOf(command, exited(1), log), ({ mayPass }) => mayPass)).toEqual(Option.some(undefined))
