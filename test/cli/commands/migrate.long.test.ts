@@ -57,7 +57,8 @@ it.live(
       const deployments = () => kubectl("get", "deployments", "-o", "name").trim()
       const status = (): unknown => parse(helm("list", "--all", "-o", "yaml"))
 
-      // Tests beside this one leave our definition, which holds every AgentTask to what the chart's does not know.
+      // Tests before this one leave an installation and its definition, which holds every AgentTask to what the chart's does not know.
+      kubectl("delete", "deployments", "-A", "-l", "app.kubernetes.io/managed-by=agent-job")
       kubectl("annotate", "crd", "--all", "--overwrite", "scalr.io/delete-all-tasks=true")
       kubectl("delete", "crd", "atasks.scalr.io", "--ignore-not-found")
       helm("install", "blue", join(folder, "chart"), "--create-namespace")

@@ -41,13 +41,18 @@ it.each([
   { error: new Rejected(refusal), code: exitCode.failed }
 ])("$error._tag ends a command with exit code $code", ({ code, error }) => expect(exitCodeOf(error)).toBe(code))
 
-it.effect("a variable that is missing or no number ends a command with the exit code of bad input, and is named in a sentence", () =>
-  Effect.gen(function*() {
-    const read = Config.Int("AGENT_JOB_EPOCH").parse(ConfigProvider.fromUnknown({ AGENT_JOB_EPOCH: "many" }))
-    const error = yield* Effect.flip(read)
-    expect(exitCodeOf(error)).toBe(exitCode.usage)
-    expect(sentenceOf(error)).toMatch(/^The environment cannot be used: [^\n]*AGENT_JOB_EPOCH[^\n]*; correct that variable\.$/u)
-  }))
+it.effect.each([
+  { is: "missing", environment: {} },
+  { is: "no number", environment: { AGENT_JOB_EPOCH: "many" } }
+])(
+  "a variable that is $is ends a command with the exit code of bad input, and is named in a sentence",
+  ({ environment }) =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(Config.Int("AGENT_JOB_EPOCH").parse(ConfigProvider.fromUnknown(environment)))
+      expect(exitCodeOf(error)).toBe(exitCode.usage)
+      expect(sentenceOf(error)).toMatch(/^The environment cannot be used: [^\n]*AGENT_JOB_EPOCH[^\n]*; correct that variable\.$/u)
+    })
+)
 
 it.effect("a proxy that cannot be used is a variable that is wrong", () =>
   Effect.gen(function*() {

@@ -4,6 +4,7 @@ import { ConfigProvider, Effect } from "effect"
 import { spawn } from "node:child_process"
 import { text } from "node:stream/consumers"
 import { vi } from "vitest"
+import { AlreadyLogged, exitCode, NothingThere, TokenRefused } from "../../../src/cli/terminal/failure.ts"
 import { serve } from "../../../src/cli/terminal/serve.ts"
 
 it.live.each([
@@ -21,6 +22,22 @@ it.live.each([
     log.mockRestore()
     expect(lines.some((line) => String(line).includes("a detail"))).toBe(debugs)
   }))
+
+it.live.each([
+  { error: new NothingThere({ message: "There is no such task." }), code: exitCode.notThere },
+  { error: new TokenRefused({ url: "https://a.example", given: true }), code: exitCode.tokenRefused }
+])(
+  "a service that fails with $error._tag has its exit code, $code, and tells of it in the last line of its log",
+  ({ code, error }) =>
+    Effect.gen(function*() {
+      const log = vi.spyOn(console, "log").mockReturnValue()
+      const ended = yield* Effect.flip(serve(Effect.fail(error)))
+      const last = log.mock.lastCall
+      log.mockRestore()
+      expect(ended).toEqual(new AlreadyLogged({ code }))
+      expect(last).toEqual([expect.stringContaining(JSON.stringify(error.message))])
+    })
+)
 
 const talker = `
 import { Effect } from "effect"

@@ -29,6 +29,15 @@ it.effect("an event of a task says what is not understood of it, once", () =>
     }])
   }))
 
+it.effect("each of a hundred such tasks that are found at once has its event", () =>
+  Effect.gen(function*() {
+    const { kubernetes, server } = instantCluster()
+    const tell = yield* Effect.provideService(tellLeftOut("me"), Kubernetes, kubernetes)
+    for (let index = 0; index < 100; index++) yield* tell({ ...newer, metadata: { ...newer.metadata, name: `newer-${index}` } })
+    yield* Effect.repeat(Effect.yieldNow, { times: 1000 })
+    expect(server.all(events)).toHaveLength(100)
+  }))
+
 it.effect("who tells of such a task does not wait until the API server has taken the event", () =>
   Effect.gen(function*() {
     const { kubernetes } = instantCluster()

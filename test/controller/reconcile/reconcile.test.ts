@@ -830,18 +830,21 @@ describe("a pass over a task of a pool", () => {
 })
 
 describe("a new artifact of a followed source", () => {
-  const { task } = worldOf({ ...plainSeed, life: "succeeded", source: "known", follows: "plan" })
+  const { job, task } = worldOf({ ...plainSeed, life: "succeeded", job: "complete", source: "known", follows: "plan" })
   const known = task.status.source?.sha256 ?? ""
   const other = "b".repeat(64)
 
   it.effect.each([
-    { given: "is there", read: [other, other], made: ["CreateTask"] },
-    { given: "was there, and is gone again", read: [other, known], made: [] }
-  ])("that $given at the second look makes $made", ({ made, read }) =>
+    { given: "is there", has: Option.none(), read: [other, other], made: ["CreateTask"] },
+    { given: "is there, as the task's Job still is,", has: job, read: [other, other], made: ["CreateTask"] },
+    { given: "was there, and is gone again", has: Option.none(), read: [other, known], made: [] }
+  ])("that $given at the second look makes $made", ({ has, made, read }) =>
     Effect.gen(function*() {
       const world = make(policy)
       world.setTask("tasks/task", Option.some(task))
+      world.setJob("tasks/agent-job-task", Option.map(has, (seen) => ({ taskUid: task.metadata.uid, seen })))
       const cluster = instantCluster()
+      if (Option.isSome(has)) plantJob(cluster.server)
       const answers = [...read]
       const kubernetes = Kubernetes.of({
         ...cluster.kubernetes,

@@ -386,6 +386,11 @@ describe("endOf", () => {
       reason: "DiskFull",
       next: " Raise persistence.emptyDir.sizeLimit."
     },
+    {
+      said: "Usage of EmptyDir volume \"private\" exceeds the limit \"20Gi\". ",
+      reason: "DiskFull",
+      next: " Raise persistence.emptyDir.sizeLimit."
+    },
     { said: "Usage of EmptyDir volume \"scratch\" exceeds the limit \"1Gi\". ", reason: "DiskFull", next: "" },
     {
       said: "Container worker exceeded its local ephemeral storage limit \"1Gi\". ",

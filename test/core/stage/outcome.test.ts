@@ -246,7 +246,9 @@ describe("commandFailure", () => {
     "dial tcp: lookup example.com: Temporary failure in name resolution",
     "dial tcp: lookup example.com on 10.96.0.10:53: server misbehaving",
     "ssh: connect to host example.com port 22: Connection refused",
-    "fatal: unable to access 'https://example.com/': Failed to connect to example.com port 443: Couldn't connect to server"
+    "fatal: unable to access 'https://example.com/': Failed to connect to example.com port 443: Couldn't connect to server",
+    "500 Internal Server Error",
+    "504 Gateway Timeout"
   ])("may pass when init is run again, for %j", (words) => {
     const log = `Error: Failed to download\n\nIt is: ${words}\n`
     expect(failureOf(init, exited(1), log)).toMatchObject(Option.some({ reason: "ExitCode", mayPass: true }))
@@ -266,7 +268,12 @@ describe("commandFailure", () => {
       "Get \"http://localhost/api\": dial tcp [::1]:80: connect: connection refused"
     ].map((said) => ({ given: said, command: init, log: `Error: Error configuring the backend\n\n${said}\n` })),
     { given: "a provider that is busy when the plan is made", command: plan, log: printed.registryBusy },
-    { given: "an apply, which may have changed something", command: apply, log: printed.registryBusy }
+    { given: "an apply, which may have changed something", command: apply, log: printed.registryBusy },
+    {
+      given: "an error after trouble that passed",
+      command: init,
+      log: `2026-01-01T00:00:00Z [WARN] 503 Service Unavailable, retrying\n${printed.unsupportedArgument}`
+    }
   ])(
     "does not pass by itself for $given",
     ({ command, log }) => expect(Option.map(failureOf(command, exited(1), log), ({ mayPass }) => mayPass)).toEqual(Option.some(undefined))

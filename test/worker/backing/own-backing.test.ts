@@ -1,7 +1,8 @@
 // What a task without a pool runs: of a Flux source what its status says, of a plan what was kept and approved, and nothing without a place
 // for its state where it needs one.
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Option } from "effect"
+import { Effect, Fiber, Latch, Logger, Option } from "effect"
+import { TestClock } from "effect/testing"
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
@@ -19,19 +20,25 @@ import { podSettings } from "../pod-settings.ts"
 
 const archive = tarGz({ "main.tf": "# from Flux" })
 
-const sourceController = Effect.acquireRelease(
-  Effect.callback<{ readonly url: string; readonly close: () => void }>((resume) => {
-    const server = createServer((_, response) => void response.end(archive)).listen(
-      0,
-      "127.0.0.1",
-      () =>
-        resume(
-          Effect.succeed({ url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/a.tar.gz`, close: () => void server.close() })
-        )
-    )
-  }),
-  ({ close }) => Effect.sync(close)
-)
+/** A source controller that has the archive from the second request on, or at once. */
+const sourceController = (from: "the first" | "the second" = "the first") =>
+  Effect.acquireRelease(
+    Effect.callback<{ readonly url: string; readonly close: () => void }>((resume) => {
+      let has = from === "the first"
+      const server = createServer((_, response) => {
+        response.writeHead(has ? 200 : 404).end(archive)
+        has = true
+      }).listen(
+        0,
+        "127.0.0.1",
+        () =>
+          resume(
+            Effect.succeed({ url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/a.tar.gz`, close: () => void server.close() })
+          )
+      )
+    }),
+    ({ close }) => Effect.sync(close)
+  )
 
 const task = (status: AgentTask["status"]): Pick<AgentTask, "spec" | "status"> => ({
   spec: { workspace: WorkspaceName.make("demo"), stage: "plan", source: { fluxSource: { kind: "GitRepository", name: "infra" } } },
@@ -65,15 +72,30 @@ const brought = Effect.fnUntraced(function*(of: Pick<AgentTask, "spec" | "status
 describe("a task whose source Flux keeps", () => {
   it.live("gets what its status says", () =>
     Effect.gen(function*() {
-      const { url } = yield* sourceController
+      const { url } = yield* sourceController()
       const { failure, read } = yield* brought(pinned(url, sha256(archive)))
+      expect(failure).toBeUndefined()
+      expect(read("main.tf")).toBe("# from Flux")
+    }))
+
+  it.effect("waits for it while Flux, which was started again, does not have it yet, and says so", () =>
+    Effect.gen(function*() {
+      const { url } = yield* sourceController("the second")
+      const told = yield* Latch.make()
+      const bringing = yield* brought(pinned(url, sha256(archive))).pipe(
+        Effect.provide(Logger.layer([Logger.make(() => told.openUnsafe())])),
+        Effect.forkChild
+      )
+      yield* Effect.raceFirst(told.await, Fiber.await(bringing))
+      yield* TestClock.adjust("1 second")
+      const { failure, read } = yield* Fiber.join(bringing)
       expect(failure).toBeUndefined()
       expect(read("main.tf")).toBe("# from Flux")
     }))
 
   it.live("gets nothing when the bytes are others", () =>
     Effect.gen(function*() {
-      const { url } = yield* sourceController
+      const { url } = yield* sourceController()
       expect(yield* brought(pinned(url, "b".repeat(64)))).toMatchObject({ failure: { reason: "DigestMismatch" }, names: [] })
     }))
 

@@ -1,6 +1,7 @@
 // Archives by URL: which requests the worker makes, what it never sends, and when it gives up.
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, type Scope } from "effect"
+import { type Cause, Effect, Fiber, Logger, Queue, Random, type Scope, Stream } from "effect"
+import { TestClock } from "effect/testing"
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
 import { type AddressInfo, connect } from "node:net"
@@ -147,6 +148,32 @@ describe("fetchArchive", () => {
       expect(before).toBeGreaterThan(1)
       expect(yield* Effect.flip(fetchArchive(wanted(url), file))).toMatchObject({ reason: "InvalidConfiguration" })
       expect(asked.length).toBe(before + 1)
+    }))
+
+  it.effect.each([
+    { given: "an artifact of Flux", of: { revision: "main@sha1:a" }, status: 404, minutes: 3 },
+    { given: "any other archive", of: {}, status: 503, minutes: 1 }
+  ])("asks again for $minutes min, and logs each time why, for $given", ({ minutes, of, status }) =>
+    Effect.gen(function*() {
+      const { asked, file, url } = yield* serving((_, response) => void response.writeHead(status).end())
+      const lines = yield* Queue.unbounded<{ readonly second: number; readonly said: unknown }, Cause.Done>()
+      const logger = Logger.make(({ date, message }) => Queue.offerUnsafe(lines, { second: date.getTime() / 1000, said: message }))
+      const fiber = yield* Effect.flip(fetchArchive({ ...wanted(url), ...of }, file)).pipe(
+        Effect.provide(Logger.layer([logger])),
+        Effect.provideService(Random.Random, { nextDoubleUnsafe: () => 0.5, nextIntUnsafe: () => 0 }), // a pause is as long as its schedule says
+        Effect.ensuring(Queue.end(lines)),
+        Effect.forkChild
+      )
+      const seconds: Array<number> = []
+      yield* Stream.runForEach(Stream.fromQueue(lines), ({ said, second }) => {
+        expect(said).toEqual([expect.stringContaining(`answers ${status}`)])
+        seconds.push(second)
+        return TestClock.adjust(`${Math.min(2 ** (seconds.length - 2), 30)} seconds`)
+      })
+      expect(yield* Fiber.join(fiber)).toMatchObject({ reason: "SourceUnreachable" })
+      expect(seconds).toHaveLength(asked.length)
+      expect(seconds.at(-2)).toBeLessThan(minutes * 60)
+      expect(seconds.at(-1)).toBe(minutes * 60 + 1.5)
     }))
 
   it.live("ends what is too large", () =>
