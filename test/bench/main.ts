@@ -72,8 +72,9 @@ Measured by \`make bench\`, which writes this anew: ${
 Where a budget is missed on two cores, this is why:
 
 - **Ready, and memory, with 1,000 Jobs and Pods**: their 19 MB have to be read. Node alone takes 200 to 300 ms for that, after the 230 ms that it needs to start the program; and V8 keeps some
-  of the room that reading takes. The Pod's limit is 256 MiB.
-- **p99 at 50/s**: API server, controller and the garbage collectors of both share the two cores. In the slow moments a plain POST takes 50 to 110 ms as well.
+  of the room that reading takes: 124 to 148 MiB in four runs of one day. The Pod's limit is 256 MiB.
+- **p99 at 50/s**: API server, controller and the garbage collectors of both share the two cores. In slow moments a plain POST takes 20 to 110 ms as well. Five runs of
+  one day gave 58 to 381 ms.
 - **\`render\`**: Node and the program take 150 ms to start, three times as long as all of Helm, which is compiled. A snapshot of the started program (\`node --build-snapshot\`)
   was tried: a third less, but it is experimental, and breaks where it has node:http in it.
 - **Any figure in milliseconds**: processors differ. Redacting a log of which half is secrets took 0.9 s on two cores of an AMD EPYC, and takes 1.3 s with the
