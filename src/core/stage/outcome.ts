@@ -99,8 +99,9 @@ const ownLock = /pq: |Workspace is already locked|locked for workspace creation|
  * Terraform's backend `http` is the lock that the command wanted for itself.
  */
 const lockedOut = (name: string, log: string): string | undefined => {
-  const isLocked = Option.contains(errorSummary(log), "Error acquiring the state lock") && !ownLock.test(joined(log))
-  const id = isLocked ? /(?:already locked: ID=|Lock Info: ID: +)([\w-]+)/u.exec(joined(log))?.[1] : undefined
+  if (!Option.contains(errorSummary(log), "Error acquiring the state lock")) return undefined
+  const text = joined(log)
+  const id = ownLock.test(text) ? undefined : /(?:already locked: ID=|Lock Info: ID: +)([\w-]+)/u.exec(text)?.[1]
   return id === undefined
     ? undefined
     : `${name} changed nothing, since somebody else, or a stage that died, has the lock ${id} on the state; the log says more of it, and if its holder is certainly gone, open it (docs/state.md, "Open a lock").`
