@@ -6,22 +6,16 @@ import { spawnSync } from "node:child_process"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { agentTasks, namespaces } from "../../src/kubernetes/kinds.ts"
 import { fromKubeconfig } from "../../src/kubernetes/kubeconfig.ts"
-import { installDefinitions, kubectl, refused } from "./cluster.ts"
+import { installDefinitions, kubectl, refused, removeDefinition } from "./cluster.ts"
 import { bring, createTask, end, run, statuses, task, taskNamespace } from "./tasks.ts"
 
-/** Removes the CRD, with the annotation that its guard asks for, because another test may have installed the guard. */
-const remove = (): void => {
-  kubectl(["annotate", "crd", "--all", "--overwrite", "scalr.io/delete-all-tasks=true"])
-  kubectl(["delete", "crd", "atasks.scalr.io", "--ignore-not-found"])
-}
-
 const FirstVersion = Layer.effectDiscard(Effect.gen(function*() {
-  remove()
+  removeDefinition()
   installDefinitions("test/gitops/crd-v0.yaml")
   yield* (yield* Kubernetes).create(namespaces, { metadata: { name: taskNamespace } }).pipe(
     Effect.catchTag("AlreadyExists", () => Effect.void)
   )
-  yield* Effect.addFinalizer(() => Effect.sync(remove))
+  yield* Effect.addFinalizer(() => Effect.sync(removeDefinition))
 })).pipe(Layer.provideMerge(Kubernetes.layer(fromKubeconfig())), Layer.orDie)
 
 /** A task with a bit of everything that the first version knew. */

@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { type FakeTaskApi, tarGz, taskApi } from "./fake-task-api.ts"
 import { find, pod } from "./pod.ts"
-import { addresses, poolTask, providers, text, token } from "./whole-stage.ts"
+import { addresses, chain, poolTask, providers, text, token } from "./whole-stage.ts"
 
 /** Starts a stage in a Pod of its own, whose image has no other engine. */
 const started = Effect.fnUntraced(function*(api: FakeTaskApi, stage: string, more: Record<string, unknown> = {}) {
@@ -30,21 +30,6 @@ const applying = Effect.fnUntraced(function*(api: FakeTaskApi, main: string) {
   const { approved } = yield* done(api, "plan")
   return yield* started(api, "apply", approved)
 })
-
-/** Three resources that are made at once and write their ids to the file `outside`, and then one that takes a minute. */
-const chain = (outside: string) =>
-  `${providers}
-resource "terraform_data" "made" {
-  for_each = toset(["a", "b", "c \\"d\\""])
-  provisioner "local-exec" {
-    command = "echo ${"${self.id}"} >>${outside}"
-  }
-}
-resource "time_sleep" "last" {
-  create_duration = "60s"
-  depends_on      = [terraform_data.made]
-}
-`
 
 /** Starts the apply of `chain` and waits until it is at its last resource. Returns also the ids of what was made by then. */
 const underWay = Effect.gen(function*() {

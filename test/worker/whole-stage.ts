@@ -32,6 +32,20 @@ resource "time_sleep" "second" {
   depends_on      = [time_static.first]
 }
 `
+/** Three resources that are made at once and write their ids to the file `outside`, and then one that takes a minute. */
+export const chain = (outside: string) =>
+  `${providers}
+resource "terraform_data" "made" {
+  for_each = toset(["a", "b", "c \\"d\\""])
+  provisioner "local-exec" {
+    command = "echo ${"${self.id}"} >>${outside}"
+  }
+}
+resource "time_sleep" "last" {
+  create_duration = "60s"
+  depends_on      = [terraform_data.made]
+}
+`
 
 export const inline = (stage: string, files: Record<string, string>, more: Record<string, unknown> = {}) =>
   fakeKubernetes({ workspace: "demo", stage, source: { inline: files }, ...more })

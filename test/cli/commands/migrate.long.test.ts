@@ -5,7 +5,7 @@ import { execFileSync } from "node:child_process"
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { parse, stringify } from "yaml"
-import { kubectl as onCluster } from "../../gitops/cluster.ts"
+import { kubectl as onCluster, removeDefinition } from "../../gitops/cluster.ts"
 import { temporaryFolder } from "../../temporary-folder.ts"
 import { definitionIn } from "../chart-definition.ts"
 import { commandsIn, typed } from "../migration-page.ts"
@@ -60,8 +60,7 @@ it.live(
 
       // Tests before this one leave an installation and its definition, which holds every AgentTask to what the chart's does not know.
       onCluster(["delete", "deployments", "-A", "-l", "app.kubernetes.io/managed-by=agent-job"])
-      onCluster(["annotate", "crd", "--all", "--overwrite", "scalr.io/delete-all-tasks=true"])
-      onCluster(["delete", "crd", "atasks.scalr.io", "--ignore-not-found"])
+      removeDefinition()
       helm("install", "blue", join(folder, "chart"), "--create-namespace")
       helm("upgrade", "blue", join(folder, "chart"), "--values", join(folder, "values.yaml"))
       kubectl("wait", "--for=create", "--timeout=30s", "pod", "-l", "app.kubernetes.io/instance=blue")

@@ -6,23 +6,9 @@ import { join } from "node:path"
 import { until } from "../../until.ts"
 import { type FakeTaskApi, taskApi } from "../fake-task-api.ts"
 import { pod } from "../pod.ts"
-import { addresses, applying, inline, planned, providers, ran } from "../whole-stage.ts"
+import { addresses, applying, chain, inline, planned, ran } from "../whole-stage.ts"
 
 describe("the journal of an apply", () => {
-  /** Three resources that are made at once and write their ids to the file `outside`, and then one that takes a minute. */
-  const chain = (outside: string) =>
-    `${providers}
-resource "terraform_data" "made" {
-  for_each = toset(["a", "b", "c \\"d\\""])
-  provisioner "local-exec" {
-    command = "echo ${"${self.id}"} >>${outside}"
-  }
-}
-resource "time_sleep" "last" {
-  create_duration = "60s"
-  depends_on      = [terraform_data.made]
-}
-`
   const ids = (file: string) => existsSync(file) ? readFileSync(file, "utf8").split("\n").filter((line) => line !== "") : []
   const numbers = ({ journal }: FakeTaskApi) => journal.map(({ number }) => number)
 
