@@ -430,9 +430,9 @@ export const mutants: ReadonlyArray<Mutant> = [
   // pool and server
   {
     name: "an assignment is acknowledged before its task is kept",
-    file: "src/controller/pool/pool-intake.ts",
-    from: "  const kept = Effect.tap(persist(intake, assignment)",
-    to: "  yield* Effect.ignore(pool.acknowledge(id, \"uid\"))\n  const kept = Effect.tap(persist(intake, assignment)",
+    file: "src/controller/pool/accept.ts",
+    from: "  const kept = Effect.tap(persist(where, assignment)",
+    to: "  yield* Effect.ignore(pool.acknowledge(id, \"uid\"))\n  const kept = Effect.tap(persist(where, assignment)",
     test: crashes
   },
   {
@@ -1013,8 +1013,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "what a new offer wiped is not said again",
-    file: "src/controller/pool/pool-intake.ts",
-    from: "Effect.ensuring(pool.acknowledge(id, task.metadata.uid), sayAgain(intake, task))",
+    file: "src/controller/pool/accept.ts",
+    from: "Effect.ensuring(pool.acknowledge(id, task.metadata.uid), sayAgain(where, task))",
     to: "pool.acknowledge(id, task.metadata.uid)",
     test: "controller/pool/pool-intake.test.ts"
   },

@@ -1,5 +1,5 @@
 // The reference that makes an AgentTask the owner of an object: when the task is deleted, Kubernetes deletes the object too.
-// Used by core/manifest/job, controller/reconcile/execute and controller/pool/pool-intake.
+// Used by core/manifest/job, controller/reconcile/execute and controller/pool/accept.
 import { agentTaskResource } from "../../schema/names.ts"
 
 /** Returns the reference without `controller: true`, which a caller adds where the task is the object's controller. */

@@ -1,6 +1,6 @@
 // The result of a task that is over, with reasons that this version knows, because the pool may not know newer ones either.
 // A task that ended without a result of its worker gets one from its phase, reason and message.
-// Used by core/reconcile/over, controller/pool/pool-intake, core/task/last-words, server/run/assignments and what writes a status.
+// Used by core/reconcile/over, controller/pool/assignment-reports, core/task/last-words, server/run/assignments and what writes a status.
 import { Equal, Option, Schema } from "effect"
 import type { AgentTaskStatus } from "../../schema/task/agent-task.ts"
 import { Reason } from "../../schema/task/reason.ts"

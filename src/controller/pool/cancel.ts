@@ -1,0 +1,38 @@
+// Carries out a cancellation that the pool asks for.
+// Used by controller/pool/pool-intake.
+import { Effect, Option } from "effect"
+import { cancellationOf } from "../../core/task/cancellation.ts"
+import { belongsToAssignment, taskNameOfId } from "../../core/task/intake.ts"
+import { isOver } from "../../core/task/status.ts"
+import { Kubernetes } from "../../kubernetes/client.ts"
+import { currentInstant } from "../../kubernetes/clock.ts"
+import { find } from "../../kubernetes/find.ts"
+import { agentTasks, decoding } from "../../kubernetes/kinds.ts"
+import { AgentTask } from "../../schema/task/agent-task.ts"
+import { remind } from "./assignment-reports.ts"
+import { Pool } from "./pool.ts"
+
+const tasks = decoding(agentTasks, AgentTask)
+
+/**
+ * Cancels the task of a stage, in the namespace of tasks; if it was never made, reports the stage as cancelled, because no worker will. A
+ * stranger's task of its name is not cancelled.
+ */
+export const cancel = Effect.fn("cancel")(function*(namespace: string, id: string) {
+  const kubernetes = yield* Kubernetes
+  const pool = yield* Pool
+  const name = taskNameOfId(id)
+  if (Option.isNone(name)) return
+  const found = Option.filter(yield* find(tasks, { namespace, name: name.value }), ({ spec }) => belongsToAssignment(spec, id))
+  if (Option.isSome(found)) {
+    return yield* isOver(found.value.status.phase)
+      ? remind(id, found.value)
+      : kubernetes.apply(agentTasks, cancellationOf(found.value))
+  }
+  yield* pool.report(id, Option.none(), {
+    outcome: "cancelled",
+    reason: "Cancelled",
+    message: "Cancelled before it started; nothing was run.",
+    finishedAt: yield* currentInstant
+  })
+})
