@@ -243,7 +243,7 @@ const make = Effect.gen(function*() {
     const found = yield* row(Schema.Struct({ id: RunId }))(
       sql`SELECT id FROM runs WHERE ${sql.and(isSame)} AND removedAt IS NULL AND createdAt >= ${since} AND ${
         sql.in("status", [...openStatuses, "applied"])
-      } ORDER BY +seq LIMIT 1`
+      } ORDER BY seq LIMIT 1`
     )
     return found?.id
   })
