@@ -46,7 +46,8 @@ const finding =
   /^(?:id|rowid|runId|stageId|hash|sha256|archiveSha256|planSha256|configurationVersionId|rescueId|holder|lockHolder|name|agent)=\?|^workspaceId=\? AND /u
 
 /** The indexes that have nothing but what is not over, or is still kept. */
-const ofWhatIsOpen = /INDEX (?:stagesToOffer|stagesOfAgents|stagesOnFeed|rescuesOpen|rescuesPending|runsPending|runsSaved|stateVersionsKept)\b/u
+const ofWhatIsOpen =
+  /INDEX (?:stagesToOffer|stagesOfAgents|stagesOnFeed|rescuesOpen|rescuesPending|runsPending|runsSaved|stateVersionsKept)\b/u
 
 /** The newest of all or of a workspace, up to a limit. */
 const newestFirst = /WHERE (?:(?:runs\.)?workspaceId = \?|(?:runs\.)?seq < \?)[^()]* ORDER BY [\w ,.]*\bseq DESC LIMIT /u
@@ -85,7 +86,9 @@ const oneLine = (text: string) => text.replace(/\s+/gu, " ")
 
 /** How each statement begins that the server has, but for those that find nothing: a new one is to be among those that are sent here. */
 const beginnings = globSync("src/server/**/*.ts").filter((file) => !file.endsWith("migrations.ts")).flatMap((file) =>
-  [...readFileSync(file, "utf8").matchAll(/sql(?:<[^`]*>)?`\s*((?:SELECT|INSERT|UPDATE|DELETE)[^`$]*)/gu)].map(([, text = ""]) => oneLine(text))
+  [...readFileSync(file, "utf8").matchAll(/sql(?:<[^`]*>)?`\s*((?:SELECT|INSERT|UPDATE|DELETE)[^`$]*)/gu)].map(([, text = ""]) =>
+    oneLine(text)
+  )
 ).filter((text) => !/^INSERT INTO \w+ $/u.test(text))
 
 /** The end of an apply of which nobody heard more, though it had sent a state. */
