@@ -52,9 +52,13 @@ export const optionsIn = (made: string) => ({
   poolTokenFile: join(made, "pool.token")
 })
 
+/** Takes what keeps years of runs cheap out of a database again, as a version that had none of it left it. */
+export const withoutYears =
+  "DROP INDEX stagesOnFeed; DROP INDEX rescuesOpen; DROP INDEX stateVersionsKept; DROP INDEX forcedUnlocksByWorkspace; DROP TRIGGER runIsCounted; DROP TRIGGER runIsCountedAnew; DROP TABLE runCounts; DELETE FROM effect_sql_migrations WHERE migration_id >= 36"
+
 /** Takes what tokens with a role need out of a database again, as a version that had none left it. */
 const withoutRoles =
-  "ALTER TABLE runs DROP COLUMN startedBy; ALTER TABLE configurationVersions DROP COLUMN onlyNamed; DELETE FROM effect_sql_migrations WHERE migration_id >= 35"
+  `${withoutYears}; ALTER TABLE runs DROP COLUMN startedBy; ALTER TABLE configurationVersions DROP COLUMN onlyNamed; DELETE FROM effect_sql_migrations WHERE migration_id >= 35`
 
 /** Takes the pools of agents, and what came after them, out of a database again, as a version that had a row for each name alone left it. */
 export const withoutAgentsOfPools =

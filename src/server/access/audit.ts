@@ -34,8 +34,10 @@ export const everything: About = { all: true }
 const recordedRefusals: Rate = { perSecond: 1 / 60, burst: 30 }
 
 const entriesAtOnce = 100
-/** How many entries are looked through for one answer, in a few hundredths of a second: the trail only grows. */
+/** How many entries are looked through for one answer: the trail only grows. */
 const lookedThrough = 20_000
+/** How many of them at a time, in some milliseconds, so that no other request waits for all. */
+const lookedThroughAtOnce = 1000
 
 /**
  * Paths that have no entry of their own. Their requests come all the time and change nothing that is asked about later: looking for work,
@@ -123,12 +125,15 @@ const make = Effect.gen(function*() {
       const newest = yield* newestBefore(Option.getOrElse(before, () => Number.MAX_SAFE_INTEGER))
       const end = (newest?.seq ?? 0) + 1
       const start = end - lookedThrough
-      const entries = yield* rows(AuditEntry)(
-        sql`SELECT * FROM audit WHERE seq < ${end} AND seq >= ${start} AND ${isAbout(about)} ORDER BY seq DESC LIMIT ${entriesAtOnce}`
-      )
+      const entries: Array<AuditEntry> = []
+      const isWhole = () => "run" in about && entries.some(({ action }) => makesRun.has(action))
+      for (let to = end; to > Math.max(start, 1) && entries.length < entriesAtOnce && !isWhole(); to -= lookedThroughAtOnce) {
+        const some = sql`SELECT * FROM audit WHERE seq < ${to} AND seq >= ${to - lookedThroughAtOnce} AND ${isAbout(about)}
+          ORDER BY seq DESC LIMIT ${entriesAtOnce - entries.length}`
+        entries.push(...(yield* Effect.tap(rows(AuditEntry)(some), Effect.yieldNow)))
+      }
       const last = entries.length < entriesAtOnce ? start : entries.at(-1)?.seq ?? start
-      const isWhole = "run" in about && entries.some(({ action }) => makesRun.has(action))
-      const isOlder = !isWhole && (yield* newestBefore(last)) !== undefined
+      const isOlder = !isWhole() && (yield* newestBefore(last)) !== undefined
       return { entries, ...(isOlder && { older: last }) }
     }
   )

@@ -76,7 +76,7 @@ export const healthRoutes = HttpRouter.addAll(Effect.gen(function*() {
   /** The text is shared, because anybody may ask for it without a token: the rows are counted only now and then. */
   const metrics = yield* sharedVerdict(
     Effect.gen(function*() {
-      const counts = yield* rows(Count)(sql`SELECT status, count(*) AS n FROM runs GROUP BY status`)
+      const counts = yield* rows(Count)(sql`SELECT status, n FROM runCounts`)
       const doubts = yield* counted(sql`SELECT count(*) AS n FROM rescues WHERE settledAt IS NULL`)
       const open = yield* rows(Open)(
         sql`SELECT CASE WHEN startedAt IS NOT NULL THEN 'started' WHEN acknowledgedAt IS NOT NULL THEN 'taken' ELSE 'waiting' END AS progress,

@@ -93,8 +93,9 @@ const make = Effect.gen(function*() {
    */
   const refuseIfApplying = Effect.fnUntraced(function*(workspaceId: string) {
     const AtWork = Schema.Struct({ runId: RunId })
+    // The "+" has it begin with the stages that are not over, of which there are few.
     const other = yield* row(AtWork)(sql`SELECT runs.id AS runId FROM runs JOIN stages ON stages.runId = runs.id
-      WHERE runs.workspaceId = ${workspaceId} AND stages.stage <> 'plan' AND stages.startedAt IS NOT NULL AND stages.endedAt IS NULL LIMIT 1`)
+      WHERE +runs.workspaceId = ${workspaceId} AND stages.stage <> 'plan' AND stages.startedAt IS NOT NULL AND stages.endedAt IS NULL LIMIT 1`)
     if (other !== undefined) {
       return yield* conflict(
         "wrong-moment",

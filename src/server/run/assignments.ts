@@ -293,7 +293,8 @@ const make = Effect.gen(function*() {
     const look = Effect.gen(function*() {
       const newest = yield* newestCancel // read first: what comes after it is looked at the next time
       const cancelled = yield* rows(Cancelled)(
-        sql`SELECT id, cancelSeq FROM stages WHERE cancelSeq > ${next} AND cancelSeq <= ${newest} AND (endedAt IS NULL OR (endedAt > ${old} AND (result IS NULL OR forced = 1))) ORDER BY cancelSeq`
+        sql`SELECT id, cancelSeq FROM stages WHERE cancelSeq > ${next} AND cancelSeq <= ${newest}
+          AND (endedAt IS NULL OR result IS NULL OR forced = 1) AND (endedAt IS NULL OR endedAt > ${old}) ORDER BY cancelSeq`
       )
       next = newest
       return { found: cancelled.length === 0 ? Option.none<ReadonlyArray<typeof Cancelled.Type>>() : Option.some(cancelled) }

@@ -239,8 +239,9 @@ const make = Effect.gen(function*() {
       ...Object.entries(wanted).map(([column, value]) => sql`${sql(column)} IS ${value}`)
     ]
     const since = yield* instantAfter(-repeatedForMillis)
+    // By age, and not in the order of a workspace, which may have thousands of runs. Nothing so young is removed.
     const found = yield* row(Schema.Struct({ id: RunId }))(
-      sql`SELECT id FROM runs WHERE ${sql.and(isSame)} AND createdAt >= ${since} AND ${
+      sql`SELECT id FROM runs WHERE ${sql.and(isSame)} AND removedAt IS NULL AND createdAt >= ${since} AND ${
         sql.in("status", [...openStatuses, "applied"])
       } ORDER BY seq LIMIT 1`
     )

@@ -131,8 +131,9 @@ const make = Effect.gen(function*() {
   const nextCancelSeq = Effect.map(Clock.currentTimeMillis, (at) => sql`(SELECT MAX(COALESCE(MAX(cancelSeq), 0) + 1, ${at}) FROM stages)`)
 
   const cancel = Effect.fn("Stages.cancel")(function*(runId: RunId) {
+    // The "+" keeps the index of the feed out: every stage that was not cancelled is in it.
     const cancelled = yield* sql`UPDATE stages SET cancelSeq = ${yield* nextCancelSeq}
-      WHERE runId = ${runId} AND (offeredAt IS NOT NULL OR stage <> 'plan') AND result IS NULL AND cancelSeq IS NULL RETURNING id`
+      WHERE runId = ${runId} AND (offeredAt IS NOT NULL OR stage <> 'plan') AND result IS NULL AND +cancelSeq IS NULL RETURNING id`
     if (cancelled.length > 0) yield* commits.news("cancellations")
   })
 

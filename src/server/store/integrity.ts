@@ -5,7 +5,7 @@ import { Effect } from "effect"
 import { SqlClient } from "effect/sql"
 import { statSync } from "node:fs"
 
-/** A larger one, on a slow disk, would take so long that the kubelet might end the server for it. */
+/** A larger one, on a slow disk, would keep everybody waiting for minutes. */
 const checkedBytes = 1024 ** 3
 /** The most findings that are told. */
 const told = 5

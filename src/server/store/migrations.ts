@@ -221,5 +221,24 @@ export const migrations = Migrator.fromRecord({
   "0035_roles": statements(
     `ALTER TABLE runs ADD COLUMN startedBy TEXT`,
     `ALTER TABLE configurationVersions ADD COLUMN onlyNamed INTEGER NOT NULL DEFAULT 0`
+  ),
+  /**
+   * So that what is over costs nothing, however much of it there is: the cancelled stages of which somebody may have to be told, the rescues
+   * that wait, the states that have a body, the locks that were opened by force in a workspace, and how many runs have each status.
+   */
+  "0036_years": statements(
+    `CREATE INDEX stagesOnFeed ON stages (cancelSeq, endedAt, id) WHERE cancelSeq IS NOT NULL AND (endedAt IS NULL OR result IS NULL OR forced = 1)`,
+    `CREATE INDEX rescuesOpen ON rescues (workspaceId, seq) WHERE settledAt IS NULL`,
+    `CREATE INDEX stateVersionsKept ON stateVersions (workspaceId, epoch, seq) WHERE supersededAt IS NULL`,
+    `CREATE INDEX forcedUnlocksByWorkspace ON forcedUnlocks (workspaceId, seq)`,
+    `CREATE TABLE runCounts (status TEXT PRIMARY KEY, n INTEGER NOT NULL) STRICT, WITHOUT ROWID`,
+    `INSERT INTO runCounts (status, n) SELECT status, count(*) FROM runs GROUP BY status`,
+    `CREATE TRIGGER runIsCounted AFTER INSERT ON runs BEGIN
+      INSERT INTO runCounts (status, n) VALUES (NEW.status, 1) ON CONFLICT (status) DO UPDATE SET n = n + 1;
+    END`,
+    `CREATE TRIGGER runIsCountedAnew AFTER UPDATE OF status ON runs WHEN OLD.status <> NEW.status BEGIN
+      UPDATE runCounts SET n = n - 1 WHERE status = OLD.status;
+      INSERT INTO runCounts (status, n) VALUES (NEW.status, 1) ON CONFLICT (status) DO UPDATE SET n = n + 1;
+    END`
   )
 })

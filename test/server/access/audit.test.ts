@@ -1,7 +1,7 @@
 // The audit trail: every change that was made is in it with its request; reads, plain refusals and secrets are not.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, Option, Schema, Scope } from "effect"
-import { SqlClient } from "effect/sql"
+import { SqlClient, Statement } from "effect/sql"
 import { TestClock } from "effect/testing"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
@@ -300,6 +300,25 @@ describe("the audit trail", () => {
         expect(seqs(yield* rare(25_001))).toEqual([10_000, 10_000, undefined])
         expect(seqs(yield* rare(10_000))).toEqual([1, 1, undefined])
         expect(seqs(yield* rare(90_000, "run-c"))).toEqual([29_999, 29_999, undefined])
+      })
+    ))
+
+  it.effect("is looked through in pieces, so that nothing else waits for thousands of entries", () =>
+    inStores(
+      Effect.gen(function*() {
+        const sql = yield* SqlClient.SqlClient
+        yield* sql`WITH RECURSIVE n (seq) AS (SELECT 1 UNION ALL SELECT seq + 1 FROM n WHERE seq < 5000)
+          INSERT INTO audit (seq, at, kind, name, action, object, requestId) SELECT seq, '2026-01-31T12:00:00Z', 'user', 'Ada', 'POST', 'run-b', 'req-1' FROM n`
+        const lookedThrough: Array<number> = []
+        yield* (yield* Audit).page({ run: { id: RunId.make("run-a") } }, Option.none()).pipe(
+          Effect.provideService(Statement.CurrentTransformer, (statement) =>
+            Effect.sync(() => {
+              const [text, [end, start]] = statement.compile()
+              if (text.includes("seq >= ?")) lookedThrough.push(Number(end) - Number(start))
+              return statement
+            }))
+        )
+        expect(lookedThrough).toEqual([1000, 1000, 1000, 1000, 1000])
       })
     ))
 

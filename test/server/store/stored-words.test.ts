@@ -5,6 +5,7 @@ import { Effect, Schema } from "effect"
 import { SqlClient } from "effect/sql"
 import { AuditEntry } from "../../../src/schema/api/audit.ts"
 import { JournalEntry } from "../../../src/schema/api/effects.ts"
+import { RunStatus } from "../../../src/schema/api/run.ts"
 import { ConfigurationVersion } from "../../../src/server/run/configurations.ts"
 import { Run } from "../../../src/server/run/runs.ts"
 import { StageRow } from "../../../src/server/run/stages.ts"
@@ -17,6 +18,7 @@ const read = {
   audit: AuditEntry.fields,
   configurationVersions: ConfigurationVersion.fields,
   effects: { entry: JournalEntry },
+  runCounts: { status: RunStatus },
   runs: Run.fields,
   stages: StageRow.fields,
   variables: WorkspaceVariable.fields
@@ -50,6 +52,9 @@ const landed: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     "stages.result": "cancelled failed succeeded",
     "stages.stage": "apply destroy plan",
     "variables.category": "env terraform"
+  },
+  "0036_years": {
+    "runCounts.status": "applied applying canceled confirmed discarded errored pending planned planned_and_finished planning"
   }
 }
 

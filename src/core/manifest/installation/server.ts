@@ -122,6 +122,9 @@ const statefulSet = (config: ResolvedConfig, scheme: Scheme): V1StatefulSet => {
               { name: "pool-token", mountPath: place.poolToken, readOnly: true },
               ...scheme.mounts
             ],
+            // Before it listens, a server brings a database of years up to date, and looks through its pages. One that is ended meanwhile
+            // begins anew at each start, and would never get there.
+            startupProbe: { ...probe("/healthz", scheme), failureThreshold: 90 },
             livenessProbe: probe("/healthz", scheme),
             readinessProbe: probe("/readyz", scheme),
             securityContext: container.securityContext

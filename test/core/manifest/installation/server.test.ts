@@ -66,6 +66,7 @@ describe("the server with a certificate", () => {
     expect(service).toMatchObject({ spec: { ports: [{ name: "https", port: 8080, targetPort: "https" }] } })
     expect(container).toMatchObject({
       ports: [{ name: "https", containerPort: 8080 }],
+      startupProbe: { httpGet: { path: "/healthz", port: 8080, scheme: "HTTPS" } },
       livenessProbe: { httpGet: { path: "/healthz", port: 8080, scheme: "HTTPS" } },
       readinessProbe: { httpGet: { path: "/readyz", port: 8080, scheme: "HTTPS" } }
     })
