@@ -1,5 +1,5 @@
-// How many crash points each scenario has. They are pinned, so that a request more or less is a change that has to be looked at.
-// Used by crash-points, whose test checks them, and by test/scorecard/rows, which asks for all of them.
+// How many crash points each scenario has, and how many pairs of them. They are pinned, so that a request more or less is a change that has
+// to be looked at. Used by crash-points and crash-pairs, whose tests check them, and by test/scorecard/rows, which asks for all of them.
 export const pinnedPoints = {
   "a plan": 60,
   "an apply": 78,
@@ -13,3 +13,13 @@ export const pinnedPoints = {
 }
 export type ScenarioName = keyof typeof pinnedPoints
 export const scenarioNames = Object.keys(pinnedPoints) as ReadonlyArray<ScenarioName>
+
+/** How many pairs of crashes are enumerated in these scenarios. */
+export const pinnedPairs = {
+  "a plan": 1920,
+  "an apply": 3366,
+  "a cancel in an apply": 3888,
+  "a run of the pool": 1963
+}
+export type PairedName = keyof typeof pinnedPairs
+export const pairedNames = Object.keys(pinnedPairs) as ReadonlyArray<PairedName>
