@@ -14,12 +14,15 @@ export const pinnedPoints = {
 export type ScenarioName = keyof typeof pinnedPoints
 export const scenarioNames = Object.keys(pinnedPoints) as ReadonlyArray<ScenarioName>
 
-/** How many pairs of crashes are enumerated in these scenarios. */
-export const pinnedPairs = {
+/** How many pairs of crashes are enumerated in each. */
+export const pinnedPairs: Readonly<Record<ScenarioName, number>> = {
   "a plan": 1920,
   "an apply": 3366,
   "a cancel in an apply": 3888,
+  "a cancel before the claim": 99,
+  "a launch that fails": 114,
+  "a launch that fails, and another": 479,
+  "two applies to one workspace": 357,
+  "a plan that is applied by itself": 996,
   "a run of the pool": 1963
 }
-export type PairedName = keyof typeof pinnedPairs
-export const pairedNames = Object.keys(pinnedPairs) as ReadonlyArray<PairedName>
