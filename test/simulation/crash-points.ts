@@ -8,7 +8,7 @@ export const crashEverywhere = (name: ScenarioName): { readonly points: number; 
   const clean = play(name)
   const wrong: Array<string> = []
   let points = 0
-  for (let at = 0; at < clean.requests; at++) {
+  for (let at = 0; at < clean.requests.length; at++) {
     for (const mode of modes) {
       points++
       const tried = tryWith(name, clean, [{ at, mode }])

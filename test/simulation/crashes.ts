@@ -18,8 +18,8 @@ export interface Crash {
   readonly mode: Fault
 }
 export interface End {
-  /** How many requests were made until all was at rest. */
-  readonly requests: number
+  /** What was asked for until all was at rest, in order. */
+  readonly requests: ReadonlyArray<string>
   /** How each task ended, and how often its engine was started, by the task's name. */
   readonly tasks: Readonly<Record<string, string>>
   /** The names of the tasks whose worker was killed. */
@@ -31,15 +31,15 @@ export const play = (name: ScenarioName, crashes: ReadonlyArray<Crash> = []): En
   const { [name]: scenario } = scenarios
   const simulation = new Simulation(scenario.seed, scenario)
   const killed = new Set<string>()
-  let requests = 0
+  const requests: Array<string> = []
   let judged = 0
   const goOn = (round: Parameters<Simulation["round"]>[0]) => {
     simulation.round(round)
     judged = judge(simulation, judged)
   }
-  simulation.disturb = (process: Process) => {
-    const { mode = "none" } = crashes.find(({ at }) => at === requests) ?? {}
-    requests++
+  simulation.disturb = (process: Process, what: string) => {
+    const { mode = "none" } = crashes.find(({ at }) => at === requests.length) ?? {}
+    requests.push(what)
     if (mode === "killed before" || mode === "killed after") {
       const uid = simulation.cluster.pods.find(({ metadata }) => metadata.uid === process.name)?.metadata.labels?.[taskUidLabel]
       const task = simulation.tasks.find(({ metadata }) => metadata.uid === uid)?.metadata.name
@@ -90,7 +90,7 @@ export const tryWith = (name: ScenarioName, clean: End, crashes: ReadonlyArray<C
   try {
     const end = play(name, crashes)
     const wrong = isAs(clean, end) ? "" : told(`${JSON.stringify(end.tasks)}; else ${JSON.stringify(clean.tasks)}`)
-    return { wrong, requests: end.requests }
+    return { wrong, requests: end.requests.length }
   } catch (error) {
     if (!(error instanceof Violation)) throw error
     return { wrong: told(error.message), requests: 0 }

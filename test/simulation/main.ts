@@ -1,4 +1,4 @@
-// Runs schedules: `soak` as many as are asked for and then all crash points and pairs; `replay` one seed, whose failing schedule is shortened and printed.
+// Runs schedules: `soak` as many as are asked for and then all crashes; `replay` one seed, whose failing schedule is shortened and printed.
 // Invariant: each part of a soak leaves a report of its own in docs/reports; one that ends early has the number of schedules that it ran.
 // Started by scripts/soak and scripts/replay.
 import { once } from "node:events"
