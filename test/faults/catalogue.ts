@@ -79,9 +79,10 @@ export const faults: Readonly<Record<string, Row>> = {
     shownBy: {
       "test/controller/pool/pool.cluster.test.ts": ["loses no run when it stops between any two steps"],
       "test/simulation/crash-points.test.ts": ["in ${name} ends as without it"],
+      "test/simulation/crash-pairs.test.ts": ["in ${name} ends as without both"],
       "test/end-to-end/disruption.alone.test.ts": ["goes on to its end when the controller is killed while it plans"]
     },
-    notShown: ["two crashes at chosen requests of one run: the schedules of the simulation have any number of them, at random"]
+    notShown: ["three crashes at chosen requests of one run: the schedules of the simulation have any number of them, at random"]
   },
   F10: {
     fault: "two controllers, and a leader that was held up",

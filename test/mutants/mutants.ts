@@ -19,6 +19,7 @@ const pod = "src/core/manifest/pod.ts"
 const laws = "core/reconcile/plan.laws.test.ts"
 const schedules = "simulation/simulation.test.ts"
 const crashes = "simulation/crash-points.test.ts"
+const pairs = "simulation/crash-pairs.test.ts"
 
 export const mutants: ReadonlyArray<Mutant> = [
   // what happens next
@@ -434,6 +435,13 @@ export const mutants: ReadonlyArray<Mutant> = [
     from: "  const kept = Effect.tap(persist(where, assignment)",
     to: "  yield* Effect.ignore(pool.acknowledge(id, \"uid\"))\n  const kept = Effect.tap(persist(where, assignment)",
     test: crashes
+  },
+  {
+    name: "a task that an earlier controller made is acknowledged before its token is kept",
+    file: "src/controller/pool/pool-intake.ts",
+    from: "            ? Effect.succeed(task)",
+    to: "            ? Effect.as(Effect.flatMap(Pool, (_) => _.acknowledge(assignment.id, task.metadata.uid)), task)",
+    test: pairs
   },
   {
     name: "a change is committed before its entry in the audit trail",

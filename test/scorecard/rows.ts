@@ -1,7 +1,7 @@
 // The promises as figures: what is counted, which report has it, and which value it has to have. Nothing here is measured.
 // Used by main.ts, which shows a figure without a report as not run.
 import { cells } from "../kill-matrix/cells.ts"
-import { pinnedPoints } from "../simulation/pinned-points.ts"
+import { pinnedPairs, pinnedPoints } from "../simulation/pinned-points.ts"
 
 export interface Row {
   readonly name: string
@@ -17,6 +17,7 @@ export interface Row {
 
 const atLeast = (value: number) => ({ atLeast: value })
 const none = { atMost: 0 }
+const allOf = (pinned: Readonly<Record<string, number>>) => atLeast(Object.values(pinned).reduce((sum, count) => sum + count))
 
 export const rows: ReadonlyArray<Row> = [
   { name: "schedules of the model run", report: "simulation", figure: "schedules", target: atLeast(1_000_000), command: "make soak" },
@@ -25,13 +26,27 @@ export const rows: ReadonlyArray<Row> = [
     name: "crash points enumerated",
     report: "simulated-crashes",
     figure: "points",
-    target: atLeast(Object.values(pinnedPoints).reduce((sum, points) => sum + points)),
+    target: allOf(pinnedPoints),
     command: "make soak SCHEDULES=0"
   },
   {
     name: "crash points that ended otherwise than the clean run",
     report: "simulated-crashes",
     figure: "failed",
+    target: none,
+    command: "make soak SCHEDULES=0"
+  },
+  {
+    name: "pairs of crashes enumerated",
+    report: "simulated-crashes",
+    figure: "pairs",
+    target: allOf(pinnedPairs),
+    command: "make soak SCHEDULES=0"
+  },
+  {
+    name: "pairs of crashes that ended otherwise than the clean run",
+    report: "simulated-crashes",
+    figure: "pairsFailed",
     target: none,
     command: "make soak SCHEDULES=0"
   },

@@ -1,6 +1,6 @@
 // The invariants, checked after every step: on each change that was written, and on what really happened. Those of what is approved, of what
 // engines make and of what follows a source are in approvals, effects and attempts; docs/reliability.md says where those are that are not
-// here. Used by test/simulation/run and test/simulation/crash-points.
+// here. Used by test/simulation/run and test/simulation/crashes.
 import { taskUidLabel } from "../../src/core/manifest/labels.ts"
 import { isUnpinned } from "../../src/core/reconcile/flux-source.ts"
 import { historyOf } from "../../src/core/reconcile/history.ts"

@@ -1,4 +1,4 @@
-// Runs schedules: `soak` as many as are asked for and then all crash points; `replay` one seed, whose failing schedule is shortened and printed.
+// Runs schedules: `soak` as many as are asked for and then all crashes; `replay` one seed, whose failing schedule is shortened and printed.
 // Invariant: each part of a soak leaves a report of its own in docs/reports; one that ends early has the number of schedules that it ran.
 // Started by scripts/soak and scripts/replay.
 import { once } from "node:events"
@@ -6,9 +6,8 @@ import { availableParallelism } from "node:os"
 import { parseArgs } from "node:util"
 import { Worker } from "node:worker_threads"
 import { writeReport } from "../scorecard/report.ts"
-import { crashEverywhere } from "./crash-points.ts"
-import { scenarioNames } from "./pinned-points.ts"
 import { runSeed, told } from "./run.ts"
+import { runCrashes } from "./soak-crashes.ts"
 
 const { positionals: [command], values } = parseArgs({
   allowPositionals: true,
@@ -46,17 +45,6 @@ const runSchedules = async (schedules: number): Promise<number> => {
   })
   console.log(`${run} schedules from seed ${seed} in ${Math.round(seconds)} s, ${failed} of them broke an invariant`)
   return failed
-}
-
-/** Crashes at each point of each scenario; returns how many ended otherwise than the clean run. */
-const runCrashes = (): number => {
-  const crashes = scenarioNames.map(crashEverywhere)
-  const wrong = crashes.flatMap((_) => _.wrong)
-  for (const _ of wrong) console.log(_)
-  const points = crashes.reduce((sum, _) => sum + _.points, 0)
-  writeReport("simulated-crashes", { command: "make soak SCHEDULES=0", figures: { points, failed: wrong.length } })
-  console.log(`${points} crash points, ${wrong.length} of them ended otherwise than without a crash`)
-  return wrong.length
 }
 
 /** Without schedules, the report of those that ran last is left as it is. */

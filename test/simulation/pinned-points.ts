@@ -1,5 +1,5 @@
-// How many crash points each scenario has. They are pinned, so that a request more or less is a change that has to be looked at.
-// Used by crash-points, whose test checks them, and by test/scorecard/rows, which asks for all of them.
+// How many crash points each scenario has, and how many pairs. They are pinned, so that a request more or less is a change that has to be
+// looked at. Checked by crash-points.test and soak-crashes, and used by test/scorecard/rows, which asks for all of them.
 export const pinnedPoints = {
   "a plan": 60,
   "an apply": 78,
@@ -13,3 +13,16 @@ export const pinnedPoints = {
 }
 export type ScenarioName = keyof typeof pinnedPoints
 export const scenarioNames = Object.keys(pinnedPoints) as ReadonlyArray<ScenarioName>
+
+/** How many pairs of crashes are enumerated in each. */
+export const pinnedPairs: Readonly<Record<ScenarioName, number>> = {
+  "a plan": 1920,
+  "an apply": 3366,
+  "a cancel in an apply": 3888,
+  "a cancel before the claim": 99,
+  "a launch that fails": 114,
+  "a launch that fails, and another": 479,
+  "two applies to one workspace": 357,
+  "a plan that is applied by itself": 996,
+  "a run of the pool": 1963
+}

@@ -105,7 +105,7 @@ export class Simulation {
   /** What people wrote on the Lease of the lead. */
   #asked: Annotations = {}
   /** Decides what happens to each request of a round; by default all are answered. The crash points replace it. */
-  disturb: (process: Process) => Fault = () => "none"
+  disturb: (process: Process, what: string) => Fault = () => "none"
   /** The source of Flux that some tasks follow. */
   readonly source: Source
   /** The server that runs come from, in addition to the tasks that people create. */
@@ -301,7 +301,7 @@ export class Simulation {
       for (const wait of process.waits.slice()) {
         if (!process.waits.includes(wait)) continue
         if (!wait.poll) answered++
-        wait.answer(fault ?? this.disturb(process))
+        wait.answer(fault ?? this.disturb(process, wait.what))
       }
     }
     const { cluster } = this
