@@ -275,6 +275,7 @@ describe("leader election", () => {
       a.connection.state = "works"
       yield* TestClock.adjust("8 seconds")
       expect(a.leads()).toBe(true)
+      expect(fake.lease).toMatchObject({ spec: { leaseTransitions: 0 } }) // it has had no other holder
     }))
 
   it.effect("gives its lease back though somebody has changed a label of it", () =>
