@@ -70,6 +70,18 @@ describe("turns", () => {
     expect(world.turns.calledUp()).toEqual([])
   })
 
+  it("says whether a drain or a proof is news, since all tasks are looked at for that", () => {
+    const { setDrained, setProven } = make(policy).turns
+    for (const set of [setDrained, setProven]) expect([false, true, true, false].map(set)).toEqual([false, true, false, true])
+  })
+
+  it("holds a plan to the limits, whoever has its workspace", () => {
+    const world = make({ ...policy, limits: { total: 1, perWorkspace: 1 } })
+    for (const index of [0, 1]) world.setTask(key(index), Option.some(task(index)))
+    world.turns.setHolder(task(0).spec.workspace, Option.some("a-stranger"))
+    expect([task(0), task(1)].map((_) => world.turns.of(_)._tag)).toEqual(["Admitted", "Waiting"])
+  })
+
   it("does not know whether a workspace is free from when a task starts, which may take it", () => {
     const world = make(policy)
     world.setTask(key(0), Option.some(task(0)))
