@@ -92,7 +92,7 @@ type Open = (certificates: Certificates) => Undici.Dispatcher
  * Reads the certificates anew for each request, because the kubelet replaces their files, and Node itself reads the roots only when it
  * starts. Connections that were opened with older certificates close when their requests end.
  */
-const renewing = (open: Open, places: Places): Undici.Dispatcher => {
+const renewing = (open: Open, close: (dispatcher: Undici.Dispatcher) => void, places: Places): Undici.Dispatcher => {
   let held = { certificates: none, dispatcher: open(none) }
   const plain = held.dispatcher
   const current = (): Undici.Dispatcher => {
@@ -100,7 +100,7 @@ const renewing = (open: Open, places: Places): Undici.Dispatcher => {
     if (!Equal.equals(held.certificates, certificates)) {
       const before = held.dispatcher
       held = { certificates, dispatcher: open(certificates) }
-      if (before !== plain) void before.close()
+      if (before !== plain) close(before)
     }
     return held.dispatcher
   }
@@ -150,7 +150,7 @@ const dispatcher = ({ connections, lookup }: ConnectionOptions, certificates: Co
     for (const [variable, url] of [["HTTP_PROXY", settings.httpProxy], ["HTTPS_PROXY", settings.httpsProxy]] as const) {
       if (url !== "") yield* Effect.try({ try: () => new ProxyAgent(url), catch: () => new ProxyUnusable({ variable }) }) // connects to nothing yet
     }
-    const opened: Array<Undici.Dispatcher> = []
+    const opened = new Set<Undici.Dispatcher>()
     const open: Open = (certificates) => {
       const { proxy, server } = tlsOf(certificates)
       const made = new EnvHttpProxyAgent({
@@ -162,11 +162,12 @@ const dispatcher = ({ connections, lookup }: ConnectionOptions, certificates: Co
         ...(server !== undefined && { requestTls: server }),
         ...(proxy !== undefined && { proxyTls: proxy })
       })
-      opened.push(made)
+      opened.add(made)
       return made
     }
-    yield* Effect.addFinalizer(() => Effect.promise(() => Promise.all(opened.map((_) => _.destroy()))))
-    return renewing(open, places)
+    const close = (dispatcher: Undici.Dispatcher): void => void dispatcher.close().then(() => opened.delete(dispatcher)) // each holds roots in memory, and a program outlives many certificates
+    yield* Effect.addFinalizer(() => Effect.promise(() => Promise.all([...opened].map((_) => _.destroy()))))
+    return renewing(open, close, places)
   })
 
 const connections = (options: ConnectionOptions, certificates: Config.Config<string>): Layer.Layer<HttpClient.HttpClient, ProxyUnusable> =>

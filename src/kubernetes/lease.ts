@@ -22,8 +22,8 @@ export interface Options {
   readonly identity: string
   /** How often a leader renews and the others look. Default: 2 s. */
   readonly retryPeriod?: Duration.Input
-  /** How long a former leader that did not give the Lease back may still be at work after another process took it. Default: not at all. */
-  readonly aftermath?: Duration.Input
+  /** How long a former leader that did not give the Lease back may still be at work after another process took it. */
+  readonly aftermath: Duration.Input
   /**
    * Called before each update that takes over or renews the Lease, with the newest annotations that we know and whether a former leader may
    * still be at work. Returns the annotations to write.
@@ -80,7 +80,7 @@ export const make = Effect.fnUntraced(function*(
     name,
     identity,
     retryPeriod = "2 seconds",
-    aftermath = 0,
+    aftermath,
     answerAnnotations = Effect.succeed
   }: Options
 ): Effect.fn.Return<Election, never, Kubernetes> {

@@ -22,6 +22,7 @@ it.each([
   { given: "a host below a name without one", settings: { ...http, noProxy: "a.example" }, url: "http://b.a.example", proxy: undefined },
   { given: "only what is below a domain", settings: { ...http, noProxy: "*.a.example" }, url: "http://a.example", proxy: first },
   { given: "a name with the last dot", settings: { ...http, noProxy: "a.example." }, url: "http://a.example", proxy: undefined },
+  { given: "a host with the last dot", settings: { ...http, noProxy: "a.example" }, url: "http://a.example.", proxy: undefined },
   { given: "another host", settings: { ...http, noProxy: "ba.example" }, url: "http://a.example", proxy: first },
   { given: "another port", settings: { ...http, noProxy: "a.example:81" }, url: "http://a.example", proxy: first },
   { given: "its port", settings: { ...http, noProxy: "a.example:80" }, url: "http://a.example", proxy: undefined },

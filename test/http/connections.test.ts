@@ -7,10 +7,12 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { createServer as createPlain } from "node:http"
 import { createServer as createSecure } from "node:https"
 import { createRequire } from "node:module"
+import type { LookupFunction, Socket } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { getCACertificates, setDefaultCACertificates, type TLSSocket } from "node:tls"
-import { afterAll } from "vitest"
+import { EnvHttpProxyAgent } from "undici"
+import { afterAll, vi } from "vitest"
 import { reasonOf } from "../../src/http/cause.ts"
 import { toAnybody, toServer } from "../../src/http/connections.ts"
 import { configOf } from "../core/configs.ts"
@@ -46,9 +48,13 @@ const secure = (requestCert = false, as: Signed = identity) =>
     )
   )
 
+/** Resolves each name to this machine. */
+const here: LookupFunction = (_, { all }, answer) =>
+  all === true ? answer(null, [{ address: "127.0.0.1", family: 4 }]) : answer(null, "127.0.0.1", 4)
+
 const ask = (url: string, env: Record<string, string>, connections: typeof toServer | typeof toAnybody = toServer) =>
   Effect.flatMap(HttpClient.HttpClient, (http) => Effect.flatMap(http.get(url), ({ text }) => text)).pipe(
-    Effect.provide(connections({ connections: 2 })),
+    Effect.provide(connections({ connections: 2, lookup: here })),
     Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(env)))
   )
 
@@ -64,8 +70,8 @@ describe("a proxy of the environment", () => {
 
   it.live.each([
     { given: "loopback, always", name: "localhost", env: {} },
-    { given: "a name in NO_PROXY", name: "localhost", env: { NO_PROXY: "localhost" } },
-    { given: "a name in no_proxy, which goes before NO_PROXY", name: "localhost", env: { no_proxy: "a,localhost", NO_PROXY: "" } }
+    { given: "a name in NO_PROXY", name: host, env: { NO_PROXY: host } },
+    { given: "a name in no_proxy, which goes before NO_PROXY", name: host, env: { no_proxy: `a,${host}`, NO_PROXY: "b" } }
   ])("is not asked for $given", ({ env, name }) =>
     Effect.gen(function*() {
       const proxy = yield* forwardProxy
@@ -115,20 +121,23 @@ describe("a proxy of the environment", () => {
 describe("a client certificate", () => {
   it.live("is shown to the server, directly and through a tunnel, and to nobody else", () =>
     Effect.gen(function*() {
-      const proxy = yield* forwardProxy
+      const proxies = [yield* forwardProxy, yield* secureForwardProxy(ca.sign("proxy"))]
       const port = yield* secure(true)
       const mounted = { AGENT_JOB_CLIENT_CERTIFICATE_DIR: first.directory }
       expect(yield* ask(`https://localhost:${port}`, mounted)).toBe("first")
-      expect(yield* ask(`https://${host}:${port}`, { ...mounted, HTTPS_PROXY: proxy.url })).toBe("first")
+      for (const { shown, url } of proxies) {
+        expect(yield* ask(`https://${host}:${port}`, { ...mounted, HTTPS_PROXY: url, NODE_EXTRA_CA_CERTS: ca.file })).toBe("first")
+        expect(shown).toEqual([])
+      }
       yield* Effect.flip(ask(`https://localhost:${port}`, {}))
       yield* Effect.flip(ask(`https://localhost:${port}`, mounted, toAnybody))
     }).pipe(Effect.scoped))
 
+  const mounted = join(place, "mounted")
+  const show = (one: { readonly directory: string }) => cpSync(one.directory, mounted, { recursive: true })
   it.live("that is replaced is used from the next request on", () =>
     Effect.gen(function*() {
       const port = yield* secure(true)
-      const mounted = join(place, "mounted")
-      const show = (one: { readonly directory: string }) => cpSync(one.directory, mounted, { recursive: true })
       show(first)
       const answers = yield* Effect.gen(function*() {
         const http = yield* HttpClient.HttpClient
@@ -142,16 +151,44 @@ describe("a client certificate", () => {
       )
       expect(answers).toEqual(["first", "first", "second"])
     }).pipe(Effect.scoped))
+
+  it.live("that is replaced, however often, leaves no connection and nothing to end when the client does", () =>
+    Effect.gen(function*() {
+      const sockets = new Set<Socket>()
+      const server = createSecure(identity, (_, answer) => void answer.end("secure")).on("connection", (socket: Socket) => {
+        sockets.add(socket)
+        socket.on("close", () => sockets.delete(socket))
+      })
+      const url = `https://localhost:${yield* listening(server)}`
+      const ended = yield* Effect.acquireRelease(
+        Effect.sync(() => vi.spyOn(EnvHttpProxyAgent.prototype, "destroy")),
+        (spy) => Effect.sync(() => spy.mockRestore())
+      )
+      yield* Effect.gen(function*() {
+        const http = yield* HttpClient.HttpClient
+        for (const one of [first, second, first, second]) {
+          show(one)
+          expect(yield* Effect.flatMap(http.get(url), ({ text }) => text)).toBe("secure")
+        }
+        yield* Effect.promise(() => expect.poll(() => [sockets.size, new Set(ended.mock.contexts).size]).toEqual([1, 3]))
+        ended.mockClear()
+      }).pipe(
+        Effect.provide(toServer({ connections: 2 })),
+        Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({ AGENT_JOB_CLIENT_CERTIFICATE_DIR: mounted })))
+      )
+      expect(new Set(ended.mock.contexts).size).toBe(2) // those of the certificate in use, and of none
+      yield* Effect.promise(() => expect.poll(() => sockets.size).toBe(0))
+    }).pipe(Effect.scoped))
 })
 
-describe("the roots of NODE_EXTRA_CA_CERTS", () => {
-  const authorityOf = (name: string) => {
-    mkdirSync(join(place, name))
-    const { cert, sign } = authority(join(place, name))
-    return { cert, identity: sign(`of-${name}`, `DNS:${host},DNS:localhost,IP:127.0.0.1`) }
-  }
-  const [old, next] = [authorityOf("old"), authorityOf("next")]
+const authorityOf = (name: string) => {
+  mkdirSync(join(place, name))
+  const { cert, sign } = authority(join(place, name))
+  return { cert, identity: sign(`of-${name}`, `DNS:${host},DNS:localhost,IP:127.0.0.1`) }
+}
+const [old, next] = [authorityOf("old"), authorityOf("next")]
 
+describe("the roots of NODE_EXTRA_CA_CERTS", () => {
   const refused = { old: "refused", next: "refused", known: "refused" }
   const trustingOld = { old: "trusted", next: "refused", known: "trusted" }
   const trustingNext = { old: "refused", next: "trusted", known: "trusted" }
@@ -195,9 +232,9 @@ describe("the roots of NODE_EXTRA_CA_CERTS", () => {
 })
 
 /** Runs the program that a container runs, with the variables that the values give it, and returns its output. */
-const inContainer = (url: string, env: Readonly<Record<string, string>>) =>
+const inContainer = (url: string, env: Readonly<Record<string, string>>, ...roots: ReadonlyArray<string>) =>
   Effect.callback<string>((resume) => {
-    const child = spawn(process.execPath, [new URL("./ask.ts", import.meta.url).pathname, url], {
+    const child = spawn(process.execPath, [new URL("./ask.ts", import.meta.url).pathname, url, ...roots], {
       env: { PATH: process.env.PATH ?? "", ...env },
       stdio: ["ignore", "pipe", "inherit"]
     })
@@ -222,5 +259,15 @@ describe("the variables that the values give", () => {
         /UNABLE_TO_GET_ISSUER|UNABLE_TO_VERIFY|SELF_SIGNED/u
       )
       expect(proxy.asked).toEqual(Array(2).fill(`CONNECT ${host}:${port}`))
+    }).pipe(Effect.scoped))
+
+  it.live("bring no trust in an authority that Node knew when it started and their file has no longer", () =>
+    Effect.gen(function*() {
+      const url = `https://localhost:${yield* secure()}/`
+      const bundle = join(place, "replaced.crt")
+      writeFileSync(bundle, ca.cert)
+      expect(yield* inContainer(url, { NODE_EXTRA_CA_CERTS: bundle }, next.cert)).toMatch(
+        /UNABLE_TO_GET_ISSUER|UNABLE_TO_VERIFY|SELF_SIGNED/u
+      )
     }).pipe(Effect.scoped))
 })

@@ -4,6 +4,7 @@ import { Effect, type Scope } from "effect"
 import { createServer, request, type RequestListener, type Server } from "node:http"
 import { createServer as createSecureServer, type Server as SecureServer } from "node:https"
 import { type AddressInfo, connect } from "node:net"
+import { TLSSocket } from "node:tls"
 
 export const listening = (server: Server | SecureServer) =>
   Effect.acquireRelease(
@@ -21,6 +22,8 @@ export interface ForwardProxy {
   readonly url: string
   /** Each request: `CONNECT host:port`, or the method and the whole URL. */
   readonly asked: ReadonlyArray<string>
+  /** Whose certificates it was shown by clients that asked for a tunnel. */
+  readonly shown: ReadonlyArray<string>
   /** While true, it takes requests for tunnels and never answers them. */
   silent: boolean
 }
@@ -30,6 +33,7 @@ const proxyOf = Effect.fnUntraced(function*(
   made: (listener: RequestListener) => Server | SecureServer
 ): Effect.fn.Return<ForwardProxy, never, Scope.Scope> {
   const asked: Array<string> = []
+  const shown: Array<string> = []
   const server = made((incoming, answer) => {
     const { pathname, port } = new URL(incoming.url ?? "")
     asked.push(`${incoming.method} ${incoming.url}`)
@@ -42,6 +46,8 @@ const proxyOf = Effect.fnUntraced(function*(
   })
   server.on("connect", (incoming, client) => {
     asked.push(`CONNECT ${incoming.url}`)
+    const certificate = client instanceof TLSSocket ? client.getPeerX509Certificate() : undefined
+    if (certificate !== undefined) shown.push(certificate.subject)
     if (proxy.silent) return void client.on("error", () => client.destroy())
     const through = connect(Number(incoming.url?.split(":").at(-1)), "127.0.0.1", () => {
       client.write("HTTP/1.1 200 Connection established\r\n\r\n")
@@ -49,12 +55,12 @@ const proxyOf = Effect.fnUntraced(function*(
     })
     for (const socket of [through, client]) socket.on("error", () => void through.destroy())
   })
-  const proxy: ForwardProxy = { url: `${scheme}://127.0.0.1:${yield* listening(server)}`, asked, silent: false }
+  const proxy: ForwardProxy = { url: `${scheme}://127.0.0.1:${yield* listening(server)}`, asked, shown, silent: false }
   return proxy
 })
 
 export const forwardProxy = proxyOf("http", createServer)
 
-/** A forward proxy that clients reach by TLS. */
+/** A forward proxy that clients reach by TLS, and that takes whatever certificate they show. */
 export const secureForwardProxy = (identity: { readonly cert: string; readonly key: string }) =>
-  proxyOf("https", (listener) => createSecureServer(identity, listener))
+  proxyOf("https", (listener) => createSecureServer({ ...identity, requestCert: true, rejectUnauthorized: false }, listener))

@@ -13,7 +13,7 @@ layer(RealCluster, { excludeTestServices: true })("leader election in a real API
       const place = { namespace, name: "leader" }
       const contender = Effect.fnUntraced(function*(identity: string) {
         const begun = yield* Deferred.make<void>()
-        const election = yield* make({ ...place, identity, retryPeriod: "50 millis" })
+        const election = yield* make({ ...place, identity, retryPeriod: "50 millis", aftermath: 0 })
         const fiber = yield* Effect.forkChild(election.lead(Effect.andThen(Deferred.succeed(begun, undefined), Effect.never)))
         return { begun: Deferred.await(begun), leads: Deferred.isDone(begun), stop: Fiber.interrupt(fiber) }
       })

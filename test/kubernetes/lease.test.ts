@@ -12,7 +12,7 @@ const contender = Effect.fnUntraced(
     const connection: Connection = { state }
     const log: Array<string> = []
     let leads = false
-    const election = yield* make({ namespace: "team", name: "leader", identity }).pipe(Effect.provide(fake.connect(connection)))
+    const election = yield* make({ namespace: "team", name: "leader", identity, aftermath: 0 }).pipe(Effect.provide(fake.connect(connection)))
     const say = (what: string) => Effect.map(seconds, (now) => void log.push(`${what}@${now}`))
     const whileLeader = Effect.suspend(() => {
       leads = true
@@ -63,7 +63,7 @@ describe("leader election", () => {
           heard.push(annotations)
           return { ...annotations, answer: annotations["question"] ?? "none" }
         })
-      const election = yield* make({ namespace: "team", name: "leader", identity: "a", answerAnnotations }).pipe(
+      const election = yield* make({ namespace: "team", name: "leader", identity: "a", aftermath: 0, answerAnnotations }).pipe(
         Effect.provide(fake.connect({ state: "works" }))
       )
       yield* Effect.forkChild(election.lead(Effect.never))
@@ -83,7 +83,7 @@ describe("leader election", () => {
       const log: Array<string> = []
       const answerAnnotations = (annotations: Readonly<Record<string, string>>) =>
         Effect.as(Effect.sync(() => log.push(annotations["question"] ?? "none")), annotations)
-      const election = yield* make({ namespace: "team", name: "leader", identity: "a", answerAnnotations }).pipe(
+      const election = yield* make({ namespace: "team", name: "leader", identity: "a", aftermath: 0, answerAnnotations }).pipe(
         Effect.provide(fake.connect({ state: "works" }))
       )
       yield* election.lead(Effect.sync(() => log.push("leads")))
@@ -143,7 +143,7 @@ describe("leader election", () => {
   it.effect("ends with what it leads, and answers with its result", () =>
     Effect.gen(function*() {
       const fake = new FakeLease()
-      const election = yield* make({ namespace: "team", name: "leader", identity: "a" }).pipe(
+      const election = yield* make({ namespace: "team", name: "leader", identity: "a", aftermath: 0 }).pipe(
         Effect.provide(fake.connect({ state: "works" }))
       )
       expect(yield* election.lead(Effect.succeed(42))).toBe(42)
@@ -275,6 +275,7 @@ describe("leader election", () => {
       a.connection.state = "works"
       yield* TestClock.adjust("8 seconds")
       expect(a.leads()).toBe(true)
+      expect(fake.lease).toMatchObject({ spec: { leaseTransitions: 0 } }) // it has had no other holder
     }))
 
   it.effect("gives its lease back though somebody has changed a label of it", () =>

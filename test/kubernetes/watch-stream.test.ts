@@ -110,6 +110,13 @@ describe("a watch", () => {
       }
     }))
 
+  it.effect("does not wait for a line that no object can be, in however many pieces it comes", () =>
+    Effect.gen(function*() {
+      const endless = Stream.fromIterable(Array(17).fill(Buffer.alloc(1024 * 1024, "x")))
+      const failed = yield* Effect.flip(Stream.runDrain(watchEvents(endless, "application/json", undefined)))
+      expect(failed.message).toBe("an event has no end")
+    }))
+
   it("asks for protobuf only where there is a table of what to read", () => {
     expect([acceptFor(jobs.watched), acceptFor(undefined)]).toEqual([
       "application/vnd.kubernetes.protobuf;stream=watch, application/json",

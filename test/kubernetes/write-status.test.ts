@@ -17,11 +17,14 @@ const refusing = (reason: string) =>
 
 /** Writes the status to a server that answers the first write with this error and each later one with a conflict. */
 const writing = Effect.fnUntraced(function*(error: KubernetesError, isEnd: boolean) {
+  const { task } = worldOf(plainSeed)
+  const { metadata: { name, namespace, resourceVersion, uid } } = task
   const written: Array<unknown> = []
   const refused = Layer.mock(Kubernetes, {
     namespace: "tasks",
     updateStatus: (_, object, validation) =>
       Effect.suspend(() => {
+        expect(object.metadata).toEqual({ name, namespace, resourceVersion, uid })
         written.push("status" in object && object.status, validation)
         return Effect.fail(written.length === 2 ? error : conflict)
       })
@@ -29,7 +32,7 @@ const writing = Effect.fnUntraced(function*(error: KubernetesError, isEnd: boole
   const inPlainReasons = (fields: ReadonlyArray<string>) => fields.includes("status.reason") ? Option.some(plain) : Option.none()
   const end = isEnd ? Option.some(inPlainReasons) : Option.none()
   const kubernetes = Context.get(yield* Layer.build(refused), Kubernetes)
-  const { _tag } = yield* Effect.flip(writeStatus(kubernetes, agentTasks, worldOf(plainSeed).task, status, end))
+  const { _tag } = yield* Effect.flip(writeStatus(kubernetes, agentTasks, task, status, end))
   return [...written, _tag]
 })
 

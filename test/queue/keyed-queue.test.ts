@@ -31,7 +31,7 @@ describe("KeyedQueue", () => {
     Effect.gen(function*() {
       const { log, work } = recorder()
       const queue = yield* make({ concurrency: 1, work, backoff: backoff() })
-      yield* Effect.all([queue.add("a"), queue.add("b"), queue.add("a"), queue.add("b")])
+      yield* Effect.all([queue.add("a"), queue.add("b"), queue.add("a"), queue.add("b"), queue.addAfter("b", "5 seconds")])
       yield* TestClock.adjust("500 millis")
       yield* Effect.all([queue.add("a"), queue.add("a")])
       yield* TestClock.adjust("10 seconds")

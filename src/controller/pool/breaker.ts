@@ -35,7 +35,6 @@ export const makeBreaker = ({ askMillis, restMillis }: Times): Breaker => {
     },
     answered: () => {
       rests = undefined
-      asked = undefined
     },
     silent: (at) => {
       rests = { until: at + restMillis }

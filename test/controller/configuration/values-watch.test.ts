@@ -54,6 +54,14 @@ describe("a watch of values", () => {
       }).pipe(Effect.scoped)
   )
 
+  it.live("ends with its scope", () =>
+    Effect.gen(function*() {
+      const open = () => process.getActiveResourcesInfo().filter((_) => _ === "FSEventWrap").length
+      const before = open()
+      yield* Stream.runDrain(Stream.take(valuesWatch(mounted().path), 1)) // the first tick comes once the watch is there
+      yield* Effect.promise(() => expect.poll(open).toBe(before))
+    }))
+
   it.effect("ticks every minute where the directory never stops to change", () =>
     Effect.gen(function*() {
       const { change, path } = edited()

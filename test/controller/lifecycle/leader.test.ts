@@ -1,10 +1,11 @@
 // What a leader does besides its passes, and what it leaves behind when it ends: nothing that takes in work or says that work waits.
 import { expect, it } from "@effect/vitest"
-import { Duration, Effect, Fiber, Layer, Logger, Metric, Option, Stream, SubscriptionRef } from "effect"
+import { Duration, Effect, Fiber, Layer, Logger, Metric, Option, Schema, Stream, SubscriptionRef } from "effect"
 import { TestClock } from "effect/testing"
 import { Configuration } from "../../../src/controller/configuration/configuration.ts"
 import { makeAttention } from "../../../src/controller/lifecycle/attention.ts"
 import { whileLeader } from "../../../src/controller/lifecycle/leader.ts"
+import { Pool } from "../../../src/controller/pool/pool.ts"
 import { Executor } from "../../../src/controller/reconcile/execute.ts"
 import { Reconciler } from "../../../src/controller/reconcile/reconcile.ts"
 import { WriteRefused } from "../../../src/controller/reconcile/refusals.ts"
@@ -12,9 +13,12 @@ import { make } from "../../../src/controller/world/world.ts"
 import { Action } from "../../../src/core/reconcile/action.ts"
 import { Kubernetes } from "../../../src/kubernetes/client.ts"
 import { Forbidden } from "../../../src/kubernetes/errors.ts"
+import { agentTasks, secrets } from "../../../src/kubernetes/kinds.ts"
+import { Assignment } from "../../../src/schema/api/pool-api.ts"
 import { Uid } from "../../../src/schema/names.ts"
 import { configOf } from "../../core/configs.ts"
 import { plainSeed, policy, worldOf } from "../../core/worlds.ts"
+import { instantCluster } from "../instant-cluster.ts"
 
 const heard = () => Effect.succeed(true)
 const gauge = (name: string) => Effect.map(Metric.snapshot, (all) => all.find(({ id }) => id === name)?.state)
@@ -108,6 +112,29 @@ it.effect("says its words on a wait again in its next lead, since another may ha
     expect(told).toEqual([false, true, false, true])
   }))
 
+const forbidden = new Forbidden({ verb: "update", object: "AgentTask", code: 403, reason: "Forbidden", detail: "no right" })
+
+it.effect("looks at whom a pass has called up, also by one that failed", () =>
+  Effect.gen(function*() {
+    const empty = make(policy)
+    const [calledUp, worked]: [Array<string>, Array<string>] = [[], []]
+    const world = { ...empty, turns: { ...empty.turns, calledUp: () => calledUp.splice(0) } }
+    const reconcile = (key: string) =>
+      Effect.suspend(() => {
+        worked.push(key)
+        if (key !== "tasks/first") return Effect.succeedNone
+        calledUp.push("tasks/second")
+        return Effect.fail(forbidden)
+      })
+    const { attention, lead } = leading({ reconcile, world })
+    const led = yield* Effect.forkChild(lead)
+    yield* TestClock.adjust(0)
+    yield* attention.look("tasks/first")
+    yield* TestClock.adjust("500 millis")
+    yield* Fiber.interrupt(led)
+    expect(worked).toEqual(["tasks/first", "tasks/second"])
+  }).pipe(Effect.provide(Logger.layer([]))))
+
 it.effect("calls up who was told to wait for a slot that is given back, though no event tells of that", () =>
   Effect.gen(function*() {
     const world = make({ ...policy, limits: { total: 1, perWorkspace: 1 } })
@@ -167,7 +194,7 @@ it.effect("says that the cluster is drained while it leads, and only then: whoev
     for (const isDrained of [true, false]) {
       const led = yield* Effect.forkChild(lead)
       yield* TestClock.adjust(0)
-      expect(yield* gauge("agent_job_draining")).toEqual({ value: 1 })
+      expect([yield* gauge("agent_job_leader"), yield* gauge("agent_job_draining")]).toEqual([{ value: 1 }, { value: 1 }])
       yield* SubscriptionRef.set(drained, isDrained)
       yield* TestClock.adjust(0)
       expect(yield* gauge("agent_job_draining")).toEqual({ value: Number(isDrained) })
@@ -195,7 +222,6 @@ it.effect("says while it leads whether the isolation of tasks is proven, also wh
 
 it.effect("counts the passes that fail, each of which is tried again, and no others", () =>
   Effect.gen(function*() {
-    const forbidden = new Forbidden({ verb: "update", object: "AgentTask", code: 403, reason: "Forbidden", detail: "no right" })
     const outcomes = { "tasks/well": Effect.succeedNone, "tasks/refused": Effect.fail(forbidden), "tasks/broken": Effect.die("a defect") }
     const failures = Effect.map(
       Metric.snapshot,
@@ -240,4 +266,39 @@ it.effect("says how many tasks wait because nothing new starts, but for those of
     expect(yield* held).toEqual({ Draining: { value: 2 }, IsolationUnproven: { value: 0 } })
     yield* Fiber.interrupt(led)
     expect(yield* held).toEqual({ Draining: { value: 0 }, IsolationUnproven: { value: 0 } })
+  }))
+
+it.effect("takes work of the pool into the namespace of tasks, which need not be its own", () =>
+  Effect.gen(function*() {
+    const { kubernetes, server } = instantCluster()
+    const config = configOf({ agent: { url: "http://pool", tokenExistingSecret: { name: "token" } }, task: { namespace: "their-tasks" } })
+    const assignment = Schema.decodeUnknownSync(Assignment)({
+      id: "run-1.plan.1",
+      runId: "run-1",
+      workspace: "demo",
+      stage: "plan",
+      attempt: 1,
+      archiveSha256: "b".repeat(64),
+      taskToken: "token"
+    })
+    const offers = [[assignment]]
+    const pool = Layer.mock(Pool, {
+      acquire: () => Effect.suspend(() => Option.match(Option.fromUndefinedOr(offers.pop()), { onNone: () => Effect.never, onSome: Effect.succeed })),
+      acknowledge: () => Effect.void,
+      cancellations: () => Effect.never
+    })
+    const parts = Layer.mergeAll(
+      Layer.succeed(Reconciler, Reconciler.of({ reconcile: () => Effect.succeedNone })),
+      configuration,
+      pool,
+      Layer.succeed(Kubernetes, kubernetes)
+    )
+    const world = make(policy)
+    const drained = yield* SubscriptionRef.make(false)
+    const led = yield* Effect.forkChild(
+      Effect.scoped(whileLeader({ world, config, identity: "test", attention: makeAttention(world.cache), drained })).pipe(Effect.provide(parts))
+    )
+    yield* TestClock.adjust("1 second")
+    expect([...server.all(agentTasks), ...server.all(secrets)].map(({ metadata }) => metadata.namespace)).toEqual(["their-tasks", "their-tasks"])
+    yield* Fiber.interrupt(led)
   }))

@@ -6,7 +6,7 @@ import { Configuration } from "../../../src/controller/configuration/configurati
 import { poolIntake } from "../../../src/controller/pool/pool-intake.ts"
 import { Pool, PoolRefused, PoolUnreachable } from "../../../src/controller/pool/pool.ts"
 import { make } from "../../../src/controller/world/world.ts"
-import { specOf, taskName, tokenSecretName } from "../../../src/core/task/intake.ts"
+import { poolFinalizer, specOf, taskName, tokenSecretName } from "../../../src/core/task/intake.ts"
 import { readOffer } from "../../../src/core/task/offer.ts"
 import { refusal } from "../../../src/kubernetes/answer.ts"
 import { Kubernetes } from "../../../src/kubernetes/client.ts"
@@ -83,11 +83,13 @@ const assignment = Schema.decodeUnknownSync(Assignment)({
   taskToken: "token"
 })
 
-/** Plants the assignment's task with this status. */
-const plant = (server: ReturnType<typeof instantCluster>["server"], status: AgentTaskStatus, uid = "task-uid") =>
+const ofAssignment = specOf(assignment, "http://pool")
+
+/** Plants the assignment's task with this status, or another task of its name. */
+const plant = (server: ReturnType<typeof instantCluster>["server"], status: AgentTaskStatus, uid = "task-uid", spec: object = ofAssignment) =>
   server.plant(agentTasks, {
     metadata: { name: taskName(assignment), namespace: "tasks", uid, resourceVersion: "", creationTimestamp: noon },
-    spec: specOf(assignment, "http://pool"),
+    spec,
     status
   })
 
@@ -96,11 +98,12 @@ const isCalledOff = (server: ReturnType<typeof instantCluster>["server"]): boole
   server.all(agentTasks).some(({ spec }) => JSON.stringify(spec).includes("\"cancel\":true"))
 
 /**
- * Returns what the pool is told, in order, when it offers or cancels a stage whose task has `status`, and whether the task was cancelled.
+ * Returns what the pool is told, in order, when it offers or cancels a stage whose task has `status`, or of whose name there is another
+ * task, and whether the task was cancelled.
  */
-const toldOf = Effect.fnUntraced(function*(by: "an offer" | "a cancellation", status: AgentTaskStatus) {
+const toldOf = Effect.fnUntraced(function*(by: "an offer" | "a cancellation", status: AgentTaskStatus, spec?: object) {
   const { kubernetes, server } = instantCluster()
-  plant(server, status)
+  plant(server, status, undefined, spec)
   const told: Array<unknown> = []
   const once = <A>(first: A) => {
     let left = [first]
@@ -134,6 +137,54 @@ it.effect("tells a pool that has forgotten it the result of a stage that it canc
     expect(yield* toldOf("a cancellation", over)).toEqual({ told: [["report", assignment.id, "task-uid", success]], cancelled: false })
     expect(yield* toldOf("a cancellation", { phase: "Queued" })).toEqual({ told: [], cancelled: true })
     expect(yield* toldOf("a cancellation", { phase: "Moonlit" })).toEqual({ told: [], cancelled: true }) // a phase of a newer version
+  }))
+
+it.effect("neither takes for its own nor cancels what has the name of its task and is another's, and says so to the pool", () =>
+  Effect.gen(function*() {
+    const another = { ...ofAssignment, workspace: "another" }
+    const ofAnotherRun = { ...another, pool: { ...ofAssignment.pool, runId: "run-2" } }
+    const reported = (outcome: string, reason: string) => ["report", assignment.id, null, expect.objectContaining({ outcome, reason })]
+    expect(yield* toldOf("an offer", { phase: "Queued" }, another)).toEqual({ told: [reported("failed", "NameTaken")], cancelled: false })
+    expect(yield* toldOf("a cancellation", { phase: "Queued" }, ofAnotherRun)).toEqual({
+      told: [reported("cancelled", "Cancelled")],
+      cancelled: false
+    })
+  }))
+
+/** A pool that makes these offers, one list after the other, and then none. It is told of nothing but what `also` has. */
+const offering = (offers: ReadonlyArray<Effect.Success<ReturnType<Pool["Service"]["acquire"]>>>, also: Partial<Pool["Service"]>) => {
+  const left = [...offers]
+  return Layer.mock(Pool, {
+    acquire: () => Effect.suspend(() => Option.match(Option.fromUndefinedOr(left.shift()), { onNone: () => Effect.never, onSome: Effect.succeed })),
+    cancellations: () => Effect.never,
+    ...also
+  })
+}
+
+it.effect("makes of an offer a task that stays until the pool knows its end, and a Secret with its token that goes with the task", () =>
+  Effect.gen(function*() {
+    const { kubernetes, server } = instantCluster()
+    const running = yield* taking(offering([[assignment]], { acknowledge: () => Effect.void }), kubernetes)
+    yield* TestClock.adjust("1 second")
+    yield* Fiber.interrupt(running)
+    const [task] = server.all(agentTasks)
+    expect(task).toMatchObject({ metadata: { namespace: "tasks", finalizers: [poolFinalizer] }, spec: ofAssignment })
+    expect(server.all(secrets)).toMatchObject([{
+      metadata: { name: tokenSecretName(taskName(assignment)), ownerReferences: [{ uid: task?.metadata.uid }] },
+      data: { token: Buffer.from("token").toString("base64") }
+    }])
+  }))
+
+it.effect("remembers a hundred offers that it does not understand, so that each of them is logged once, and logs none beyond", () =>
+  Effect.gen(function*() {
+    const strange = Array.from({ length: 101 }, (_, index) => readOffer({ ...assignment, id: `run-${index}.plan.1`, stage: "refresh" }))
+    let told = 0
+    const pool = offering([strange, strange], { wait: () => Effect.sync(() => void told++) })
+    let logged = 0
+    const running = yield* Effect.provide(taking(pool, instantCluster().kubernetes), Logger.layer([Logger.make(() => void logged++)]))
+    yield* TestClock.adjust("1 second")
+    yield* Fiber.interrupt(running)
+    expect({ told, logged }).toEqual({ told: 202, logged: 100 })
   }))
 
 it.effect("tells the pool why it cannot make a task of an offer, and goes on with the others", () =>
@@ -231,10 +282,15 @@ const offeredAgain = Effect.fnUntraced(function*(body: object) {
     report: (_, _taskUid, { message }) => Effect.sync(() => void told.push(["report", message])),
     wait: (_, _taskUid, reason, message) => Effect.sync(() => void told.push([reason, message]))
   })
-  const denying = Kubernetes.of({ ...kubernetes, patch: () => Effect.fail(answer) })
+  const guards: Array<unknown> = []
+  const denying = Kubernetes.of({
+    ...kubernetes,
+    patch: (_kind, _name, steps) => Effect.suspend(() => Effect.fail((guards.push(steps[0]), answer)))
+  })
   const running = yield* taking(pool, denying)
   yield* TestClock.adjust("1 second")
   yield* Fiber.interrupt(running)
+  expect(guards).toEqual([{ op: "test", path: "/metadata/ownerReferences/0/uid", value: "task-uid" }])
   return { told, cancelled: isCalledOff(server) }
 })
 
@@ -252,36 +308,42 @@ it.effect("calls its task off where the token's Secret is another's, and never w
     expect(yield* offeredAgain(denial)).toEqual({ told: [["Refused", expect.stringContaining(words)]], cancelled: false })
   }))
 
+const enough = configOf().policy.limits.total + 100
+
 it.effect.each(
   [
-    { given: "of Git, for a source that is away", seed: { source: "notReady", waitsForSource: true }, takes: true },
-    { given: "of the pool, which are a backlog", seed: { pool: true }, takes: false }
+    { given: "of Git, for a source that is away", waiting: enough, seed: { source: "notReady", waitsForSource: true }, asksFor: 100 },
+    { given: "of the pool, one less than a backlog", waiting: enough - 1, seed: { pool: true }, asksFor: 1 },
+    { given: "of the pool, which are a backlog", waiting: enough, seed: { pool: true }, asksFor: undefined }
   ] as const
-)("takes runs while tasks wait $given: $takes", ({ seed, takes }) =>
+)("takes runs while tasks wait $given: $asksFor", ({ asksFor, seed, waiting }) =>
   Effect.gen(function*() {
     const world = make(policy)
     const { task } = worldOf({ ...plainSeed, life: "queued", ...seed })
-    for (let index = 0; index < configOf().policy.limits.total + 100; index++) {
+    for (let index = 0; index < waiting; index++) {
       world.setTask(
         `tasks/task-${index}`,
         Option.some({ ...task, metadata: { ...task.metadata, name: `task-${index}`, uid: Uid.make(`uid-${index}`) } })
       )
     }
-    let asked = false
+    let asked: number | undefined
+    let because: unknown
     const pool = Layer.mock(Pool, {
-      acquire: () =>
-        Effect.andThen(
-          Effect.sync(() => {
-            asked = true
-          }),
-          Effect.never
-        ),
-      cancellations: () => Effect.never
+      acquire: (_, _waitSeconds, most) =>
+        Effect.suspend(() => {
+          asked = most
+          return Effect.never
+        }),
+      cancellations: (_, _waitSeconds, resting) =>
+        Effect.suspend(() => {
+          because = resting?.because
+          return Effect.never
+        })
     })
     const running = yield* taking(pool, instantCluster().kubernetes, { world })
     yield* TestClock.adjust("1 second")
     yield* Fiber.interrupt(running)
-    expect(asked).toBe(takes)
+    expect([asked, because]).toEqual([asksFor, asksFor === undefined ? "full" : undefined])
   }))
 
 it.effect.each([

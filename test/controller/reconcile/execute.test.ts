@@ -313,6 +313,44 @@ describe("a write that comes late", () => {
       expect(server.all(agentTasks)).toMatchObject([{ metadata: { uid, finalizers } }])
     }).pipe(Effect.scoped))
 
+  it.effect.each([
+    { given: "deletes", action: Action.DeleteTask(), left: [] },
+    { given: "cancels", action: Action.Cancel({ name: "task", uid: world.task.metadata.uid }), left: [{ spec: { cancel: true } }] }
+  ])("$given the task that is meant, and no new one of its name", ({ action, left }) =>
+    Effect.gen(function*() {
+      for (const uid of [world.task.metadata.uid, Uid.make("new-uid")]) {
+        const { carryOut, server } = yield* writing
+        plantTask(server, { ...world.task, metadata: { ...world.task.metadata, uid } })
+        const before = server.all(agentTasks)
+        yield* carryOut(action)
+        if (uid === "new-uid") expect(server.all(agentTasks)).toEqual(before)
+        else expect(server.all(agentTasks)).toMatchObject(left)
+      }
+    }).pipe(Effect.scoped))
+
+  it.effect("cancels, of its attempts, the one that is named", () =>
+    Effect.gen(function*() {
+      const { carryOut, server } = yield* writing
+      const uid = Uid.make("attempt-uid")
+      plantTask(server, world.task)
+      plantTask(server, { ...world.task, metadata: { ...world.task.metadata, name: "task-1", uid } })
+      yield* carryOut(Action.Cancel({ name: "task-1", uid }))
+      expect(server.all(agentTasks).map(({ metadata, spec }) => [metadata.name, Object(spec).cancel === true])).toEqual([
+        ["task", false],
+        ["task-1", true]
+      ])
+    }).pipe(Effect.scoped))
+
+  it.effect.each([Action.Release(), Action.DeleteTask(), Action.Cancel({ name: "task", uid: world.task.metadata.uid })])(
+    "has nothing left to do for a task that is gone: $_tag",
+    (action) =>
+      Effect.gen(function*() {
+        const { carryOut, server } = yield* writing
+        yield* carryOut(action)
+        expect(server.all(agentTasks)).toEqual([])
+      }).pipe(Effect.scoped)
+  )
+
   it.effect("writes no status over one that it has not read", () =>
     Effect.gen(function*() {
       const { server, writeStatus } = yield* writing

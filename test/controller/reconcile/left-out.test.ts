@@ -1,6 +1,6 @@
 // A task that is left out says so itself, to those who describe it, and nobody waits until it has.
 import { expect, it } from "@effect/vitest"
-import { Effect, Fiber } from "effect"
+import { Effect, Fiber, Latch } from "effect"
 import { tellLeftOut } from "../../../src/controller/reconcile/left-out.ts"
 import { whyLeftOut } from "../../../src/core/task/left-out.ts"
 import { Kubernetes } from "../../../src/kubernetes/client.ts"
@@ -36,6 +36,21 @@ it.effect("each of a hundred such tasks that are found at once has its event", (
     for (let index = 0; index < 100; index++) yield* tell({ ...newer, metadata: { ...newer.metadata, name: `newer-${index}` } })
     yield* Effect.repeat(Effect.yieldNow, { times: 1000 })
     expect(server.all(events)).toHaveLength(100)
+  }))
+
+it.effect("a thousand of them wait for their event, and no more, since each keeps its whole object in memory", () =>
+  Effect.gen(function*() {
+    const { kubernetes, server } = instantCluster()
+    const answers = yield* Latch.make()
+    const create: Kubernetes["Service"]["create"] = (kind, object) => Effect.andThen(answers.await, kubernetes.create(kind, object))
+    const tell = yield* Effect.provideService(tellLeftOut("me"), Kubernetes, { ...kubernetes, create })
+    for (let index = 0; index < 1500; index++) {
+      yield* tell({ ...newer, metadata: { ...newer.metadata, name: `newer-${index}` } })
+      yield* Effect.yieldNow // the first of them is told of, and has no answer
+    }
+    yield* answers.open
+    yield* Effect.repeat(Effect.yieldNow, { times: 20_000 })
+    expect(server.all(events)).toHaveLength(1001)
   }))
 
 it.effect("who tells of such a task does not wait until the API server has taken the event", () =>

@@ -89,6 +89,19 @@ describe("a workspace whose holder is deleted", () => {
       expect((yield* look).holder).toMatchObject({ _tag: "Over", epoch: 4 })
     }))
 
+  it.effect("is held neither by a task that was made anew under its name nor by a Pod of that one", () =>
+    Effect.gen(function*() {
+      const { look, server } = heldBy("former-uid")
+      server.plant(agentTasks, {
+        metadata: { name: "former", namespace: "tasks", uid: "another-uid", resourceVersion: "", creationTimestamp: noon },
+        spec: {},
+        status: { phase: "Running" }
+      })
+      const pod = { name: "pod", namespace: "tasks", labels: { [taskUidLabel]: "another-uid" } }
+      server.create(pods, { metadata: pod, spec: { nodeName: "node-1" } })
+      expect((yield* look).holder).toMatchObject({ _tag: "Over", epoch: 4 })
+    }))
+
   const states = (worker: "running" | "terminated" | "waiting", runner: "running" | "terminated" | "waiting") => {
     const state = { running: { running: {} }, terminated: { terminated: { exitCode: 0 } }, waiting: { waiting: {} } }
     return {

@@ -191,28 +191,42 @@ describe("a task that becomes history", () => {
     }).pipe(Effect.scoped))
 })
 
-describe("a follower that makes its next attempt", () => {
-  it.effect("has the oldest looked at, though the next one may never end: a person may delete it", () =>
+describe("a follower", () => {
+  const seed: Partial<Seed> = { source: "known", life: "failed", follows: "plan" }
+  const sha256 = Sha256.make("0".repeat(64))
+  const follower = (attempt: number): WatchEvent =>
+    event("MODIFIED", "task", `${attempt}`, seed, { latest: { attempt, name: attemptName("task", attempt), sha256 } })
+  const controller = { apiVersion: "scalr.io/v1", kind: "AgentTask", name: "task", uid: "task-uid", controller: true }
+  const ended = (attempt: number, type: "ADDED" | "MODIFIED" | "DELETED" = "ADDED", resourceVersion = "1"): WatchEvent => {
+    const { task: { metadata, spec, status } } = worldOf({ ...plainSeed, ...seed, follows: "no" })
+    const name = attemptName("task", attempt)
+    return {
+      type,
+      object: {
+        metadata: { ...metadata, name, uid: `${name}-uid`, resourceVersion, ownerReferences: [controller] },
+        spec: { ...spec, attempt },
+        status
+      }
+    }
+  }
+
+  it.effect("is looked at when its attempt changes, and when that goes", () =>
+    Effect.gen(function*() {
+      const { looks, queue, synced } = yield* mirrored(agentTasks)
+      yield* Queue.offerAll(queue, [follower(3), ended(3), whole])
+      yield* synced
+      for (const type of ["MODIFIED", "DELETED"] as const) {
+        looks.length = 0
+        yield* Queue.offer(queue, ended(3, type, "4"))
+        yield* TestClock.adjust("1 second")
+        expect(looks, type).toEqual(["tasks/task-3", "tasks/task"])
+      }
+    }).pipe(Effect.scoped))
+
+  it.effect("that makes its next attempt has the oldest looked at, though the next one may never end: a person may delete it", () =>
     Effect.gen(function*() {
       const world = make({ ...policy, historyPerWorkspace: 1 })
       const { looks, queue, synced } = yield* mirrored(agentTasks, world)
-      const seed: Partial<Seed> = { source: "known", life: "failed", follows: "plan" }
-      const sha256 = Sha256.make("0".repeat(64))
-      const follower = (attempt: number): WatchEvent =>
-        event("MODIFIED", "task", `${attempt}`, seed, { latest: { attempt, name: attemptName("task", attempt), sha256 } })
-      const controller = { apiVersion: "scalr.io/v1", kind: "AgentTask", name: "task", uid: "task-uid", controller: true }
-      const ended = (attempt: number): WatchEvent => {
-        const { task: { metadata, spec, status } } = worldOf({ ...plainSeed, ...seed, follows: "no" })
-        const name = attemptName("task", attempt)
-        return {
-          type: "ADDED",
-          object: {
-            metadata: { ...metadata, name, uid: `${name}-uid`, resourceVersion: "1", ownerReferences: [controller] },
-            spec: { ...spec, attempt },
-            status
-          }
-        }
-      }
       yield* Queue.offerAll(queue, [follower(3), ended(2), ended(3), whole])
       yield* synced
       looks.length = 0

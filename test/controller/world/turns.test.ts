@@ -34,7 +34,11 @@ describe("turns", () => {
     world.setTask(key(0), Option.some({ ...task(0), spec: waits.spec, status: waits.status }))
     world.setTask(key(1), Option.some(task(1)))
     expect(world.turns.of(task(1))._tag).toBe("Admitted")
-    // Its source is ready.
+    // Its source is ready, of which its status does not tell yet.
+    world.turns.reserve("uid-0")
+    expect(world.turns.of(task(1))._tag).toBe("Waiting")
+    world.turns.giveBack("uid-0")
+    expect(world.turns.of(task(1))._tag).toBe("Admitted")
     world.setTask(key(0), Option.some({ ...task(0), spec: waits.spec, status: { ...waits.status, reason: "Accepted" } }))
     expect(world.turns.of(task(1))._tag).toBe("Waiting")
   })
@@ -55,6 +59,37 @@ describe("turns", () => {
       expect(world.turns.of(second)).toMatchObject({ why: { reason: waits } })
     }
   )
+
+  it("calls up no task of which a pass has seen that it may start", () => {
+    const world = make(policy)
+    for (const index of [0, 1]) world.setTask(key(index), Option.some(task(index)))
+    world.passSaw(waits(1), 0)
+    world.passSaw({ ...waits(1), turn: world.turns.of(task(1)) }, 0)
+    world.turns.reserve("uid-0")
+    world.turns.giveBack("uid-0")
+    expect(world.turns.calledUp()).toEqual([])
+  })
+
+  it("says whether a drain or a proof is news, since all tasks are looked at for that", () => {
+    const { setDrained, setProven } = make(policy).turns
+    for (const set of [setDrained, setProven]) expect([false, true, true, false].map(set)).toEqual([false, true, false, true])
+  })
+
+  it("holds a plan to the limits, whoever has its workspace", () => {
+    const world = make({ ...policy, limits: { total: 1, perWorkspace: 1 } })
+    for (const index of [0, 1]) world.setTask(key(index), Option.some(task(index)))
+    world.turns.setHolder(task(0).spec.workspace, Option.some("a-stranger"))
+    expect([task(0), task(1)].map((_) => world.turns.of(_)._tag)).toEqual(["Admitted", "Waiting"])
+  })
+
+  it("does not know whether a workspace is free from when a task starts, which may take it", () => {
+    const world = make(policy)
+    world.setTask(key(0), Option.some(task(0)))
+    world.turns.setHolder(task(0).spec.workspace, Option.none())
+    expect(world.turns.knowsHolder(task(0).spec.workspace)).toBe(true)
+    world.turns.reserve("uid-0")
+    expect(world.turns.knowsHolder(task(0).spec.workspace)).toBe(false)
+  })
 
   it("gives the slot back when the Job was refused, and when the task is over", () => {
     const world = make({ ...policy, limits: { total: 1, perWorkspace: 1 } })
