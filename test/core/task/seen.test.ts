@@ -101,6 +101,8 @@ describe("podSeen", () => {
     for (const words of ["", "panic", "{}", JSON.stringify({ ...result, outcome: "postponed" })]) {
       expect(pod(worker(words)).lastWords).toEqual(Option.none())
     }
+    const waiting = { reason: "CrashLoopBackOff", message: JSON.stringify(result) } // words of the kubelet
+    expect(pod({ containerStatuses: [{ name: "worker", state: { waiting } }] }).lastWords).toEqual(Option.none())
   })
   it.each([
     { outcome: "succeeded", reason: "Completed" },
