@@ -219,9 +219,9 @@ describe("the Job", () => {
   })
 
   it("has the exit codes of such a rule in order and once, which is all that Kubernetes takes", () => {
-    const rules = [{ action: "FailJob", onExitCodes: { operator: "In", values: [42, 3, 42] } }]
+    const rules = [{ action: "FailJob", onExitCodes: { operator: "In", values: [100, 42, 3, 42] } }]
     const made = job(taskOf(), configOf({ task: { job: { podFailurePolicy: { rules } } } }), 0)
-    expect(made.spec?.podFailurePolicy?.rules.at(-1)?.onExitCodes).toEqual({ operator: "In", values: [3, 42] })
+    expect(made.spec?.podFailurePolicy?.rules.at(-1)?.onExitCodes).toEqual({ operator: "In", values: [3, 42, 100] })
   })
 
   it("is marked as the task says, over it as the values say, for all objects and over it for Jobs, and ours over all", () => {

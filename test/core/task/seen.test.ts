@@ -116,9 +116,9 @@ describe("podSeen", () => {
       )
   )
   it("knows the Job that made it", () => {
-    const ownedBy = (kind: string) =>
-      podSeen(decodePod({ metadata: { ...metadata, ownerReferences: [{ kind, uid: "its-uid", controller: true }] } })).owner
-    expect([ownedBy("Job"), ownedBy("ReplicaSet")]).toEqual([Option.some("its-uid"), Option.none()])
+    const ownedBy = (kind: string, controller = true) =>
+      podSeen(decodePod({ metadata: { ...metadata, ownerReferences: [{ kind, uid: "its-uid", controller }] } })).owner
+    expect([ownedBy("Job"), ownedBy("ReplicaSet"), ownedBy("Job", false)]).toEqual([Option.some("its-uid"), Option.none(), Option.none()])
   })
 })
 
