@@ -42,13 +42,12 @@ export const madeNames = (task: AgentTask): Readonly<Record<"attempt" | "apply",
 }
 
 /**
- * Reports whether `follower` made the task, as an attempt or as the apply of one. The name is checked too, because anyone can write an
- * owner reference.
+ * Reports whether `follower`, which the task names as its owner, made it, as an attempt or as the apply of one. The name tells, because
+ * anyone can write an owner reference.
  */
 export const isAttemptOf = (follower: AgentTask, task: AgentTask): boolean => {
-  const { metadata: { name, uid }, spec, status: { latest } } = follower
+  const { metadata: { name }, spec, status: { latest } } = follower
   const attempt = task.spec.attempt ?? 1
   const plan = attempt === (spec.attempt ?? 1) ? name : attemptName(name, attempt) // the first attempt is the task itself
-  return Option.contains(attemptOf(task), uid) && attempt <= (latest?.attempt ?? 0) &&
-    task.metadata.name === (task.spec.stage === "plan" ? plan : applyName(plan))
+  return attempt <= (latest?.attempt ?? 0) && task.metadata.name === (task.spec.stage === "plan" ? plan : applyName(plan))
 }

@@ -76,9 +76,11 @@ const notKnown = (asked: string, around: Path, known: ReadonlyArray<string>, tex
 }
 
 const secrets = ["agent.token", "agent.auth.token"]
+/** Reports whether a path is that of a token, or of a section around one: who gives it no map may have written the token there. */
+const mayBeToken = (path: Path): boolean => secrets.some((key) => `${key}.`.startsWith(`${shown(path)}.`))
 const withoutSecrets = (path: Path, value: unknown): unknown => {
   if (isTree(value)) return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, withoutSecrets([...path, key], inner)]))
-  return secrets.includes(shown(path)) && value !== undefined && value !== null && value !== "" ? "(not shown)" : value
+  return mayBeToken(path) && value !== undefined && value !== null && value !== "" ? "(not shown)" : value
 }
 
 /** Returns what the layers say about a key, the topmost first, with the default at the end, if there is one. */

@@ -20,7 +20,7 @@ type Annotations = Readonly<Record<string, string>>
 const subject = (config: ResolvedConfig): string => {
   const { name, restrictMetadataService, taskNamespace, taskNetwork } = config
   const { apiServerPorts, closedElsewhere, cloudIdentity, denyIngress, denyPods, privateCidrs } = taskNetwork
-  const { annotations, runtimeClassName } = config.task.pod
+  const { annotations, labels, runtimeClassName } = config.task.pod
   const server = denyPods ? otherServerNamespace(config) : undefined
   return fingerprint(
     canonical([
@@ -35,6 +35,7 @@ const subject = (config: ResolvedConfig): string => {
       ...denyPods && apiServerPorts.join() !== usualApiServerPorts.join() ? [{ apiServerPorts }] : [],
       ...denyPods && privateCidrs.length > 0 ? [{ privateCidrs }] : [],
       ...Object.keys(annotations).length === 0 ? [] : [{ annotations }],
+      ...Object.keys(labels).length === 0 ? [] : [{ labels }],
       ...runtimeClassName === "" ? [] : [{ runtimeClassName }]
     ])
   )

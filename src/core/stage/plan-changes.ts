@@ -62,7 +62,7 @@ const isImported = ({ change: { importing } }: Planned): boolean => importing !=
 /** Reports whether a thing is imported or has moved, which changes the state alone. OpenTofu says so nowhere else. */
 const isTakenOver = (planned: Planned): boolean => planned.previous_address !== undefined || isImported(planned)
 
-const does = ({ actions }: typeof change.Type): boolean => actions.some((action) => action !== "no-op" && action !== "read")
+const does = ({ actions }: typeof change.Type): boolean => actions.some((action) => action !== "no-op")
 
 /** Returns the JSON of what `show -json` printed. Before it, a wrapper of the engine may print lines, and OpenTofu warns of its own configuration. */
 const jsonOf = (printed: string): string => printed.slice(Math.max(0, printed.search(/^\{/mu)))

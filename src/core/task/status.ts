@@ -107,7 +107,7 @@ export const advance = (status: AgentTaskStatus, given: Step): AgentTaskStatus =
   const step = { ...given, message: fitting(given.message) }
   const phase = mayFollow(status.phase, step.phase) ? step.phase : status.phase ?? step.phase
   const { queue: _, ...kept } = status
-  const finishedAt = isOver(phase) ? status.finishedAt ?? step.now : undefined
+  const finishedAt = isOver(phase) ? step.now : undefined
   return {
     ...kept,
     observedGeneration: step.generation,

@@ -74,12 +74,15 @@ describe("agent-job render", () => {
     }))
 
   it.live.each(["apply", "destroy"])(
-    "takes the one AgentTask of a file with other objects, such as the sample %s",
+    "takes the one AgentTask of a file with other objects, in the namespace that it names, such as the sample %s",
     (stage) =>
       Effect.gen(function*() {
         const { error, out } = yield* render(["--task", `kustomize/samples/${stage}.yaml`, "-o", "json"])
         expect(error).toBe("")
-        expect(listOf(out).items.at(-1)).toMatchObject({ kind: "Job", metadata: { name: `agent-job-sample-${stage}` } })
+        expect(listOf(out).items.at(-1)).toMatchObject({
+          kind: "Job",
+          metadata: { name: `agent-job-sample-${stage}`, namespace: "agent-job-tasks" }
+        })
       })
   )
 

@@ -2,8 +2,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import { readFileSync } from "node:fs"
 import { parse } from "yaml"
-import { listOf, lost, type Node, nodeOf, otherRules } from "../../../src/core/doctor/crd-growth.ts"
-import { agentTaskOpenApi } from "../../../src/core/manifest/installation/crd.ts"
+import { compared, listOf, lost, type Node, nodeOf, otherRules } from "../../../src/core/doctor/crd-growth.ts"
+import { agentTaskOpenApi, crd } from "../../../src/core/manifest/installation/crd.ts"
 
 const earlier = nodeOf(parse(readFileSync("test/gitops/crd-v0.yaml", "utf8")).spec.versions[0].schema.openAPIV3Schema)
 
@@ -94,6 +94,28 @@ describe("the CRD", () => {
       )
     )
       .toEqual([[], [], [], ["it: another default"], ["it: another default"], ["it: another x-kubernetes-list-type"]])
+  })
+
+  it("would be found out by another pattern or a higher bound, and not by a pattern or a bound that is gone", () => {
+    const [none, letters, digits] = [{}, { pattern: "^[a-z]$" }, { pattern: "^[0-9]$" }]
+    const [one, two] = [{ minimum: 1 }, { minimum: 2 }]
+    expect(
+      [[letters, letters], [letters, none], [none, letters], [letters, digits], [two, one], [one, none], [one, two], [none, one]].map((
+        [earlier = {}, later = {}]
+      ) => lost(earlier, later, "it"))
+    ).toEqual([[], [], ...Array(2).fill(["it: another pattern"]), [], [], ...Array(2).fill(["it: minimum is narrower"])])
+  })
+
+  it("that a cluster has is compared in the version that is served, with its status", () => {
+    const { spec } = crd()
+    const [version] = listOf(nodeOf(spec)["versions"]).map(nodeOf)
+    const other = (change: object) => compared({ ...spec, versions: [{ name: "v0", served: true }, { ...version, ...change }] }).lacks
+    expect([other({}), other({ served: false }), other({ name: "v2" }), other({ subresources: {} })]).toEqual([
+      [],
+      ["v1 is not served"],
+      ["v1 is not served"],
+      ["v1 has no subresource status"]
+    ])
   })
 
   it("would not be found out by a rule that is written anew", () => {

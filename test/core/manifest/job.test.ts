@@ -179,7 +179,9 @@ describe("the Job", () => {
   })
 
   it("ends some time after the task's own timeout, start and grace, and the 15 minutes in which no node may take its Pod", () => {
-    expect(build(taskOf()).spec?.activeDeadlineSeconds).toBe(3600 + 900 + 180 + 360 + 120)
+    for (const stage of ["plan", "apply"] as const) { // without a pool, the engine itself saves the state
+      expect(build(taskOf({ stage })).spec?.activeDeadlineSeconds).toBe(3600 + 900 + 180 + 360 + 120)
+    }
     expect(
       job(taskOf({ timeoutSeconds: 60 }), configOf({ task: { startupTimeoutSeconds: 30, terminationGracePeriodSeconds: 10 } }), 0).spec
         ?.activeDeadlineSeconds
@@ -217,9 +219,9 @@ describe("the Job", () => {
   })
 
   it("has the exit codes of such a rule in order and once, which is all that Kubernetes takes", () => {
-    const rules = [{ action: "FailJob", onExitCodes: { operator: "In", values: [42, 3, 42] } }]
+    const rules = [{ action: "FailJob", onExitCodes: { operator: "In", values: [100, 42, 3, 42] } }]
     const made = job(taskOf(), configOf({ task: { job: { podFailurePolicy: { rules } } } }), 0)
-    expect(made.spec?.podFailurePolicy?.rules.at(-1)?.onExitCodes).toEqual({ operator: "In", values: [3, 42] })
+    expect(made.spec?.podFailurePolicy?.rules.at(-1)?.onExitCodes).toEqual({ operator: "In", values: [3, 42, 100] })
   })
 
   it("is marked as the task says, over it as the values say, for all objects and over it for Jobs, and ours over all", () => {
@@ -263,6 +265,7 @@ describe("the Pod", () => {
       ["runner", "Always"]
     ])
     expect(containers.map(({ name }) => name)).toEqual(["worker"])
+    expect(initContainers[0]?.terminationMessagePolicy).toBe("FallbackToLogsOnError") // nothing else tells of a wrong architecture
   })
 
   it.each([["plan", 0], ["apply", 2], ["destroy", 2]])("of %s outlives a silent node by %i tolerations without a limit", (stage, count) => {
@@ -437,7 +440,8 @@ describe("the Pod", () => {
       }),
       0
     )
-    expect(places(container(made, "worker"))).toHaveProperty("/tmp", "mine")
+    const mounts = container(made, "worker").volumeMounts?.filter(({ mountPath }) => mountPath === "/tmp")
+    expect(mounts).toEqual([{ name: "mine", mountPath: "/tmp" }])
   })
 
   it("takes what the task's own template may change, and no more", () => {

@@ -238,3 +238,28 @@ describe("no token at all", () => {
     expect(taken({})).toEqual({ values: {}, secrets: [] })
   })
 })
+
+describe("a secret among the variables", () => {
+  it.each([
+    ["global", "blue-env"],
+    ["agent", "blue-agent-env"],
+    ["controller", "blue-controller-env"],
+    ["agent.controller", "blue-agent-controller-env"],
+    ["task.worker", "blue-worker-env"],
+    ["task.runner", "blue-runner-env"]
+  ])("of %s is moved into the Secret %s", (key, name) => {
+    const path = [...key.split("."), "extraEnv"]
+    const given = path.reduceRight<object>((inner, part) => ({ [part]: inner }), { DB_PASSWORD: "hunter2" })
+    const { secrets, values } = taken(given)
+    expect(JSON.stringify(values)).not.toContain("hunter2")
+    expect(secrets).toEqual([{ name, data: { DB_PASSWORD: [...path, "DB_PASSWORD"] } }])
+  })
+})
+
+it("a client certificate in the clear gives way to the Secret that the values name, as in the chart", () => {
+  const clientCertSecret = { name: "mine" }
+  expect(taken({ global: { tls: { clientCert: "hunter2", clientKey: "hunter2", clientCertSecret } } })).toEqual({
+    secrets: [],
+    values: { global: { tls: { clientCertSecret } } }
+  })
+})

@@ -33,8 +33,18 @@ describe("isForbiddenAddress", () => {
     ) expect([address, isForbiddenAddress(address)]).toEqual([address, true])
   })
 
+  it.each(["0.0.0.0", "100.100.100.200", "168.63.129.16", "192.0.0.1", "192.0.0.192", "192.0.0.255"])(
+    "forbids %s, where a machine or a cloud has a service for itself",
+    (address) => expect(isForbiddenAddress(address)).toBe(true)
+  )
+
   it.each(["224.0.0.1", "239.255.255.255", "240.0.0.1", "255.255.255.255"])(
     "forbids %s, which is no one machine's",
+    (address) => expect(isForbiddenAddress(address)).toBe(true)
+  )
+
+  it.each(["64:ff9b:1::808:808", "64:ff9b:1:a9fe:a9:fe00::", "2001::1", "fd00:ec2::254", "fd20:ce::254"])(
+    "forbids %s, behind which is another machine than it says, or a cloud's service",
     (address) => expect(isForbiddenAddress(address)).toBe(true)
   )
 

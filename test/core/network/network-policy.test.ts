@@ -35,7 +35,11 @@ const byte = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 255 }))
 const Address = Schema.Struct({ known: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: metadata.length + 1 })), c: byte, d: byte })
 const addressOf = ({ c, d, known }: typeof Address.Type): string =>
   metadata[known] ?? (known === metadata.length ? `169.254.${c}.${d}` : `fe80::${c.toString(16)}:${d.toString(16)}`)
-const Port = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 65_535 }), Schema.makeFilter((port) => port !== 53))
+/** Those of the API server, which are open in private networks, come often. */
+const Port = Schema.Union([
+  Schema.Literals([80, 443, 6443]),
+  Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 65_535 }), Schema.makeFilter((port) => port !== 53))
+])
 const Protocol = Schema.Literals(["TCP", "UDP"])
 const Part = Schema.Literals(["controller", "task"])
 const Cidr = Schema.Literals([

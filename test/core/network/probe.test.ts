@@ -46,3 +46,30 @@ it("the doctor lets everybody in to its listener, and nobody in to the one like 
     ingress: [{}]
   }])
 })
+
+it("of two Pods that no policy of tasks selects, one may reach everything and the other nothing, whatever is said for others", () => {
+  const egress = probePolicies(configOf(), "id").flatMap(({ spec }) => spec?.policyTypes?.includes("Egress") === true ? [spec] : [])
+  const only = (probe: string) => ({ matchLabels: { "scalr.io/doctor": "id", "scalr.io/probe": probe } })
+  expect(egress).toEqual([
+    { podSelector: only("open"), policyTypes: ["Egress"], egress: [{}] },
+    { podSelector: only("closed"), policyTypes: ["Egress"] }
+  ])
+})
+
+it.each([["listener", false], ["task-listener", true], ["open", false], ["closed", false], ["task", true]] as const)(
+  "the Pod of %s has the labels by which policies select the Pods of tasks: %s",
+  (probe, isSelected) => {
+    const { labels = {} } = probePod(configOf(), "id", probe, []).metadata
+    expect(labels["app.kubernetes.io/component"] === "task").toBe(isSelected)
+  }
+)
+
+it.each(["listener", "task-listener", "open", "closed", "task"] as const)(
+  "the Pod of %s has no token, and ends by itself",
+  (probe) =>
+    expect(probePod(configOf(), "id", probe, []).spec).toMatchObject({
+      activeDeadlineSeconds: 300,
+      automountServiceAccountToken: false,
+      restartPolicy: "Never"
+    })
+)

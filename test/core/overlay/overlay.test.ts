@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Result } from "effect"
 import { missingSecret, type Options, type Overlay, overlay } from "../../../src/core/overlay/overlay.ts"
-import { shippedComponents } from "../../../src/core/overlay/shipped.ts"
+import { shipped, shippedComponents } from "../../../src/core/overlay/shipped.ts"
 import type { Release } from "../../../src/core/resolve/resolve.ts"
 import { parseValues } from "../../../src/schema/values/values.ts"
 
@@ -136,4 +136,10 @@ describe("the overlay", () => {
   it("says in its last layer what the layers below must not", () => {
     expect(overlayOf({}).values).toBe("task:\n  namespace: \"\"\n")
   })
+})
+
+it("component separate-users runs the runner as another user than the worker, with a group in common for what they share", () => {
+  const { config: { task: { pod, runner, worker } } } = shipped(shippedComponents.filter(({ name }) => name === "separate-users"))
+  expect(runner.securityContext.runAsUser).not.toBe(worker.securityContext.runAsUser)
+  expect([pod.securityContext.fsGroup, runner.securityContext.runAsGroup]).toEqual([1001, worker.securityContext.runAsGroup])
 })

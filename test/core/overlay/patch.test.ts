@@ -21,6 +21,15 @@ describe("a patch", () => {
     },
     { of: "a field inside", from: { a: { b: 1, c: 2 } }, to: { a: { b: 1, c: 3 } }, patch: { a: { c: 3 } } },
     { of: "what becomes empty", from: { a: { b: 1 } }, to: { a: {} }, patch: { a: { b: null } } },
+    {
+      of: "a list with a key of several fields, which is replaced as a whole",
+      from: { topologySpreadConstraints: [{ topologyKey: "zone", maxSkew: 1 }], ports: [{ containerPort: 1 }] },
+      to: { topologySpreadConstraints: [{ topologyKey: "zone", maxSkew: 2 }], ports: [{ containerPort: 2 }] },
+      patch: {
+        topologySpreadConstraints: [{ $patch: "replace" }, { topologyKey: "zone", maxSkew: 2 }],
+        ports: [{ $patch: "replace" }, { containerPort: 2 }]
+      }
+    },
     { of: "a list without keys", from: { args: ["a", "b"] }, to: { args: ["a"] }, patch: { args: ["a"] } },
     {
       of: "an element that changed",

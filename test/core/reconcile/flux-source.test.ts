@@ -71,6 +71,11 @@ describe("a source of Flux", () => {
       given: "its digest is another one",
       found: object({ observedGeneration: 1, ...ready("True"), artifact: { ...artifact, digest: "sha512:b" } }),
       says: "The artifact of GitRepository infra has no SHA-256 digest (sha512:b); let source-controller make one."
+    },
+    {
+      given: "its digest is another one of the same length",
+      found: object({ observedGeneration: 1, ...ready("True"), artifact: { ...artifact, digest: `blake3:${sha256}` } }),
+      says: `The artifact of GitRepository infra has no SHA-256 digest (blake3:${sha256}); let source-controller make one.`
     }
   ])(
     "says so when $given, and whether its spec was changed since",

@@ -41,6 +41,12 @@ describe("an attempt at a new artifact", () => {
     expect(applyOf("infra", "infra-2")).toEqual(["infra-2-apply"])
   })
 
+  it("follows nothing itself, since its task does", () => {
+    const [action] = plan(policy, called("infra", followed), noon).actions
+    expect(action).toMatchObject({ _tag: "CreateTask", spec: { attempt: 2, source: {} } })
+    expect(action?._tag === "CreateTask" && action.spec.source).toEqual({ fluxSource: { kind: "GitRepository", name: "infra" } })
+  })
+
   it.each([200, 229, 230, 239, 240, 253])("keeps its number in the name of its apply, for a task of %i characters", (length) => {
     const attempt = attemptOf("x".repeat(length))
     const [apply = ""] = applyOf("x".repeat(length), attempt)
@@ -59,6 +65,13 @@ describe("an attempt at a new artifact", () => {
       expect(made({ ...world, latest: Option.map(world.latest, (task) => counted(task, hasChanges)) })).toEqual(applies)
     }
   )
+
+  it("is applied where its cancel came too late, and the cancel is not for its apply", () => {
+    const world = worldOf({ ...followed, source: "known", latest: "over" })
+    const cancelled = (task: AgentTask): AgentTask => ({ ...task, spec: { ...task.spec, cancel: true } })
+    const [action] = plan(policy, { ...world, latest: Option.map(world.latest, cancelled) }, noon).actions
+    expect(action?._tag === "CreateTask" && [action.name, "cancel" in action.spec]).toEqual(["task-2-apply", false])
+  })
 
   it("is not applied if its plan was not kept", () => {
     const world = worldOf({ ...followed, source: "known" })
@@ -156,6 +169,12 @@ describe("an attempt at a new artifact", () => {
       expect([told.phase, told.reason, told.message]).toEqual([seen.task.status.phase, seen.task.status.reason, seen.task.status.message])
     }
   )
+
+  it("that was disrupted is due at a source that is not ready: it is looked at again later, and not at once", () => {
+    const world = worldOf({ ...followed, source: "notReady", latest: "lost" })
+    const latest = Option.map(world.latest, (task): AgentTask => ({ ...task, status: { ...task.status, finishedAt: before(3600) } }))
+    expect(Option.getOrThrow(plan(policy, { ...world, latest }, noon).requeueAfterMillis)).toBeGreaterThan(20_000)
+  })
 
   it("is made within 30 s of its artifact, however old a shared answer is, and not by all followers at once", () => {
     const waits = ["a", "b", "c"].map((uid) => {

@@ -1731,6 +1731,17 @@ describe("plan, of a task that waits", () => {
     expect(status.queue).toEqual({ position: 1, reason: "WorkspaceBusy" })
   })
 
+  it.each<{ readonly given: string; readonly seed: Partial<Seed>; readonly again: number }>([
+    { given: "another task holds its workspace", seed: { stage: "apply", holder: "taken" }, again: 10_000 },
+    { given: "a Pod of a former task may change its workspace", seed: { stage: "apply", holder: "left" }, again: 10_000 },
+    { given: "its workspace was not asked for", seed: { stage: "apply", holder: "unasked" }, again: 0 },
+    { given: "its source is not ready", seed: { source: "notReady" }, again: 5_000 },
+    { given: "its Job was refused for now", seed: { refusal: "Refused" }, again: 7_000 }
+  ])("is looked at again when no watch may tell that it need not wait any more: $given", ({ again, seed }) => {
+    const whole: Seed = { ...plainSeed, ...seed }
+    expect(plan(policyOf(whole), worldOf(whole), noon).requeueAfterMillis).toEqual(Option.some(again))
+  })
+
   it("says of a place behind the first that it is rounded up", () => {
     const turn = (position: number) => Turn.Waiting({ position, why: { reason: "ConcurrencyLimit", limit: "perWorkspace" } })
     const said = (position: number) => plan(policyOf(plainSeed), { ...worldOf(plainSeed), turn: turn(position) }, noon).status.message

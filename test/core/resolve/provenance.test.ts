@@ -59,6 +59,18 @@ describe("the history of a key", () => {
       .toMatchObject({ value: "(not shown)", from: [{ key: "agent.auth.token" }] })
   })
 
+  it.each(["s3cret", "[s3cret]"])("never has a token that a file gives for a section around it, as %s", (given) => {
+    const layers = layersOf(`agent: ${given}`, `agent: { auth: ${given} }`, "agent: { auth: { token: other } }")
+    const values = Result.getOrThrow(parseLayers(layers))
+    for (const key of ["agent.auth.token", "agent.auth", "agent.token", "agent"]) {
+      expect(JSON.stringify(explainKey(layers, values, Result.getOrThrow(findKey(key)), "1"))).not.toContain("s3cret")
+    }
+    expect(told(layers, "agent.auth.token").slice(1, 3)).toEqual([
+      ["b.yaml:1", "(not shown)", "agent.auth"],
+      ["a.yaml:1", "(not shown)", "agent"]
+    ])
+  })
+
   it("says of a token that there is none, and that a layer takes it away", () => {
     for (const text of ["{}", "agent: { token: \"\" }", "agent: { token: null, auth: { token: null } }"]) {
       const layers = layersOf(text)

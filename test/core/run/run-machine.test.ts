@@ -172,6 +172,7 @@ describe("a run", () => {
 
   it.each([
     { run: at("pending"), event: Confirm({}), message: "is pending and cannot be applied; look at its plan once it is there." },
+    { run: at("confirmed"), event: Discard(), message: "is confirmed and cannot be discarded; cancel it instead." },
     { run: at("applying"), event: Discard(), message: "is applying and cannot be discarded; cancel it instead." },
     {
       run: at("planned_and_finished"),
@@ -229,9 +230,9 @@ describe("a run", () => {
     return rank(next) >= rank(run.status) || (event._tag === "Disrupted" && run.status === "planning" && next === "pending")
   })
 
-  it.prop("grants every wish that it offers", [AnyRun], ([run]) => {
+  it.prop("grants every wish that it offers, and confirms and discards only where it offers that", [AnyRun], ([run]) => {
     const offered = wishes(run)
-    return (!offered.confirm || move(run, Confirm({}))._tag === "Moved") && (!offered.discard || move(run, Discard())._tag === "Moved") &&
+    return offered.confirm === (move(run, Confirm({}))._tag === "Moved") && offered.discard === (move(run, Discard())._tag === "Moved") &&
       (!offered.cancel || move(run, Cancel())._tag === "Moved")
   })
 

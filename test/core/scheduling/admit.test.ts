@@ -84,6 +84,12 @@ const perWorkspace = (tasks: ReadonlyArray<Given>) =>
   ["a", "b", "c"].map((workspace) => tasks.filter(({ task }) => task.spec.workspace === workspace))
 
 describe("admit", () => {
+  it.prop("answers the same in whatever order the tasks are given, also those of one second", [Tasks, Limits], ([tasks, limits]) => {
+    const all = given(tasks)
+    const turns = turnsOf(all.toReversed(), limits)
+    for (const [uid, turn] of turnsOf(all, limits)) expect([uid, turns.get(uid)]).toEqual([uid, turn])
+  }, many)
+
   it.prop("never exceeds a limit by what it admits", [Tasks, Limits], ([seeds, limits]) => {
     const tasks = given(seeds)
     const turns = turnsOf(tasks, limits)

@@ -60,6 +60,11 @@ describe("a proof of isolation", () => {
       given: "annotations that may attach another network",
       values: { ...walled, task: { podAnnotations: { "k8s.v1.cni.cncf.io/networks": "b" } } }
     },
+    {
+      given: "labels by which policies of others select Pods, or a mesh does",
+      values: { ...walled, task: { podLabels: { role: "builder" } } }
+    },
+    { given: "such labels of all Pods", values: { ...walled, global: { podLabels: { "sidecar.istio.io/inject": "true" } } } },
     { given: "another runtime class", values: { ...walled, task: { runtimeClassName: "kata" } } },
     { given: "another namespace", values: { ...walled, task: { namespace: "tasks" } } },
     { given: "another installation", values: { ...walled, fullnameOverride: "other" } }

@@ -36,6 +36,7 @@ describe("entryAction", () => {
   ])("writes $path", ({ action, path }) => expect(entry(path)).toEqual(action))
   it("keeps the owner's right to execute, and no other right", () => {
     expect(entryAction({ path: "x", type: "File", mode: 0o6755 })).toEqual(EntryAction.WriteFile({ segments: ["x"], executable: true }))
+    expect(entryAction({ path: "x", type: "File", mode: 0o6655 })).toEqual(EntryAction.WriteFile({ segments: ["x"], executable: false }))
   })
   it.each(["/opt/modules/vpc", "../../elsewhere"])("makes a link to %s only where links may lead anywhere", (linkTarget) => {
     const link = { path: "a/b", type: "Symlink", mode: 0o777, linkTarget }
@@ -61,5 +62,9 @@ describe("entryAction", () => {
     expect(entry(longer)).toEqual(EntryAction.Refuse({ why }))
     expect(entry(path)._tag).toBe("WriteFile")
   })
+  it.each(["/etc/passwd", "C:main.tf", "c:/main.tf"])(
+    "refuses the absolute path %s",
+    (path) => expect(entry(path)).toEqual(EntryAction.Refuse({ why: "an absolute path" }))
+  )
   it("skips the root itself", () => expect(entry("./", "Directory")).toEqual(EntryAction.Skip()))
 })

@@ -14,7 +14,7 @@ describe("an environment variable", () => {
   it.each([
     { name: "C-D", value: "1", fault: /^The environment variable "C-D" cannot be set; use only letters, digits and underscores/u },
     { name: "1A", value: "1", fault: /^The environment variable "1A" cannot be set/u },
-    ...["UID", "SECONDS", "BASH_X", "_"].map((name) => ({
+    ...["UID", "RANDOM", "SECONDS", "BASH_X", "_"].map((name) => ({
       name,
       value: "1",
       fault: /belongs to the runner's shell; choose another name$/u

@@ -170,6 +170,14 @@ describe("commandFailure", () => {
       says: "tofu plan ran out of disk space: write plan.tfplan: no space left on device; if it was the Pod's volume, raise"
     },
     {
+      given: "a full quota of a disk",
+      command: plan,
+      end: exited(1),
+      log: "Error: write plan.tfplan: Disk quota exceeded\n",
+      reason: "DiskFull",
+      says: "tofu plan ran out of disk space: write plan.tfplan: Disk quota exceeded; if it was the Pod's volume, raise"
+    },
+    {
       given: "a full disk in init",
       command: init,
       end: exited(1),

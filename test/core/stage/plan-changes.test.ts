@@ -60,6 +60,12 @@ describe("plannedChanges", () => {
       counts: [0, 0, 0],
       hasChanges: true
     },
+    {
+      given: "a resource of which nobody says its mode",
+      plan: { resource_changes: [{ change: { actions: ["create"] } }] },
+      counts: [1, 0, 0],
+      hasChanges: true
+    },
     { given: "the engine's own word for it", plan: { applyable: true }, counts: [0, 0, 0], hasChanges: true }
   ])("of $given are $counts", ({ besides, counts: [add = 0, change = 0, destroy = 0], hasChanges, plan }) => {
     expect(plannedChanges(json(plan), false)).toEqual(

@@ -55,8 +55,13 @@ const rows: ReadonlyArray<{ readonly given: string; readonly spec: StageSpec; re
     commands: ["init -input=false -lockfile=readonly -upgrade=false", "apply -input=false -lock=true plan.tfplan"]
   },
   {
-    given: "a plan of a pool",
-    spec: { stage: "plan", keeper: "server", savedPlan: false },
+    given: "a plan of a pool, of which every option says what it is without",
+    spec: {
+      stage: "plan",
+      keeper: "server",
+      options: { destroy: false, refresh: true, refreshOnly: false, targets: [] },
+      savedPlan: false
+    },
     commands: ["init -input=false", "plan -input=false -lock=false -detailed-exitcode=false -out=plan.tfplan", "show -json plan.tfplan"]
   },
   {

@@ -4,7 +4,7 @@ import { Option } from "effect"
 import { fromEvent } from "../../../src/core/stage/engine-events.ts"
 import { nextEntry } from "../../../src/core/stage/journal.ts"
 import { isAddress } from "../../../src/core/stage/resource-address.ts"
-import { writtenAddress } from "../../../src/core/stage/written-address.ts"
+import { keyOf, writtenAddress } from "../../../src/core/stage/written-address.ts"
 import { leftOverOf } from "../../../src/core/state/left-over.ts"
 import { stateObjects } from "../../../src/core/state/state-objects.ts"
 import { longestIdentity } from "../../../src/schema/api/effects.ts"
@@ -63,4 +63,9 @@ describe("a thing with an address that is too long for a journal", () => {
     const address = `time_sleep.${"n".repeat(longestIdentity.address - "time_sleep.".length)}`
     expect(writtenAddress(address)).toBe(address)
   })
+})
+
+it.each(["00110000", "ffffffff", "0010"])("an address that no engine wrote has a key too, with what is no character in it: %s", (code) => {
+  const address = `t.a["\\U${code}"]`
+  expect([keyOf(address), writtenAddress(address + "k".repeat(longestIdentity.address)).length]).toEqual([address, longestIdentity.address])
 })

@@ -31,6 +31,10 @@ describe("an assignment", () => {
     ([assignment]) =>
       new RegExp(tokenSecretPattern, "u").test(tokenSecretName(taskName({ ...assignment, attempt: Math.abs(assignment.attempt) })))
   )
+  it.each(["my-run-1-plan-token", "run-1-plan-token-2", "run-1-test-token", "run-1-plan-2x-token"])(
+    "has no token in a Secret of another name: %s",
+    (name) => expect(new RegExp(tokenSecretPattern, "u").test(name)).toBe(false)
+  )
   it.prop("becomes a spec that the API server takes, if it may run at all", [Assignment], ([assignment]) => {
     const { archiveSha256, id, planSha256, runId, stage, taskToken, workspace } = assignment
     if (!isRunnable(assignment)) return

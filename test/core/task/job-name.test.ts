@@ -1,7 +1,7 @@
 // Names of Jobs: legal, short enough for their Pods, stable, and never the same for two tasks.
 import { describe, expect, it } from "@effect/vitest"
 import { Schema } from "effect"
-import { jobName } from "../../../src/core/task/job-name.ts"
+import { isPlain, jobName, longestPlainTaskName } from "../../../src/core/task/job-name.ts"
 
 const TaskName = Schema.String.check(Schema.isPattern(/^[a-z0-9]([-a-z0-9.]{0,250}[a-z0-9])?$/u))
 const End = Schema.String.check(Schema.isPattern(/^[a-z0-9]{1,9}$/u))
@@ -28,6 +28,13 @@ describe("jobName", () => {
     expect(jobName("agent-job", "a".repeat(58))).toMatch(/^a{40,}-[a-z0-9]{1,7}$/u)
     expect(jobName("agent-job", "a".repeat(253)).length).toBe(57)
   })
+  it.each(["agent-job", "a", "another-installation"])(
+    "is plain up to the length that policies are told, after the basename %s",
+    (basename) => {
+      const most = longestPlainTaskName(basename)
+      expect([most, most + 1].map((length) => isPlain(basename, "t".repeat(length)))).toEqual([true, false])
+    }
+  )
   it.each([
     { task: "run-abc-plan", name: "agent-job-run-abc-plan" },
     { task: "a".repeat(50), name: "a".repeat(50) },

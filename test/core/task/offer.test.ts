@@ -47,7 +47,11 @@ describe("an offered assignment", () => {
     { given: "no assignment", offered: null, unknown: "what is offered" },
     { given: "a list", offered: [plain], unknown: "what is offered" },
     { given: "without an id", offered: { ...plain, id: undefined }, unknown: "id" },
-    { given: "with an id that is no stage's", offered: { ...plain, id: "../run-1", stage: "refresh" }, unknown: "\"refresh\" at stage" }
+    ...["../run-1", "../run-1.refresh.1", "run-1.refresh.1/2"].map((id) => ({
+      given: `with an id that is no stage's: ${id}`,
+      offered: { ...plain, id, stage: "refresh" },
+      unknown: "\"refresh\" at stage"
+    }))
   ])("has no name when it is $given", ({ offered, unknown }) => {
     const offer = readOffer(offered)
     expect(offer).toMatchObject({ id: undefined, message: expect.stringContaining(` does not understand ${unknown}, `) })

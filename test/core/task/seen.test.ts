@@ -101,6 +101,8 @@ describe("podSeen", () => {
     for (const words of ["", "panic", "{}", JSON.stringify({ ...result, outcome: "postponed" })]) {
       expect(pod(worker(words)).lastWords).toEqual(Option.none())
     }
+    const waiting = { reason: "CrashLoopBackOff", message: JSON.stringify(result) } // words of the kubelet
+    expect(pod({ containerStatuses: [{ name: "worker", state: { waiting } }] }).lastWords).toEqual(Option.none())
   })
   it.each([
     { outcome: "succeeded", reason: "Completed" },
@@ -114,9 +116,9 @@ describe("podSeen", () => {
       )
   )
   it("knows the Job that made it", () => {
-    const ownedBy = (kind: string) =>
-      podSeen(decodePod({ metadata: { ...metadata, ownerReferences: [{ kind, uid: "its-uid", controller: true }] } })).owner
-    expect([ownedBy("Job"), ownedBy("ReplicaSet")]).toEqual([Option.some("its-uid"), Option.none()])
+    const ownedBy = (kind: string, controller = true) =>
+      podSeen(decodePod({ metadata: { ...metadata, ownerReferences: [{ kind, uid: "its-uid", controller }] } })).owner
+    expect([ownedBy("Job"), ownedBy("ReplicaSet"), ownedBy("Job", false)]).toEqual([Option.some("its-uid"), Option.none(), Option.none()])
   })
 })
 

@@ -34,6 +34,8 @@ describe("advance", () => {
     const once = advance(running, step)
     expect(once.conditions?.map((_) => _.lastTransitionTime)).toEqual([before(60), before(60), before(60)])
     expect(advance(once, { ...step, now: "2027-01-01T00:00:00.000Z" })).toEqual(once)
+    const over = advance(once, { ...step, phase: "Failed", reason: "Lost" }).conditions ?? []
+    expect(over.map((_) => [_.type, _.lastTransitionTime])).toEqual([["Ready", before(60)], ["Reconciling", noon], ["Stalled", noon]])
   })
   it("leaves a final status alone, but for the result of a worker that comes late", () => {
     const lost = { phase: "Failed", reason: "NodeLost", message: "gone" } as const

@@ -36,6 +36,11 @@ it.each(
     })
 )
 
+it("has the time of the end that the status says", () => {
+  const [end, later] = ["2026-01-01T00:00:00Z", "2026-01-01T00:05:00Z"]
+  expect(resultOf({ phase: "Failed", finishedAt: end }, later).finishedAt).toBe(end)
+})
+
 it.each(
   [
     { phase: "Succeeded", outcome: "succeeded", plain: "Completed" },

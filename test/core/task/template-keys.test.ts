@@ -11,7 +11,7 @@ const refusal = (jobTemplate: object, keys: ReadonlyArray<string> = allowed) => 
 describe("a task's template", () => {
   it.each([
     { given: "nothing", jobTemplate: {} },
-    { given: "a key without a prefix", jobTemplate: { labels: { team: "a" }, annotations: { purpose: "b" } } },
+    { given: "a key without a prefix", jobTemplate: { labels: { team: "a" }, annotations: { "purpose.of": "b" } } },
     { given: "an allowed key", jobTemplate: { labels: { "sidecar.istio.io/inject": "false" } } },
     { given: "a key of an allowed prefix", jobTemplate: { annotations: { "example.com/team": "a" } } },
     { given: "any key of a node", jobTemplate: { nodeSelector: { "topology.kubernetes.io/zone": "a" } } },
@@ -34,6 +34,7 @@ describe("a task's template", () => {
       key: "sidecar.istio.io/injected"
     },
     { given: "a prefix that ends as an allowed one", jobTemplate: { labels: { "evil-example.com/a": "" } }, key: "evil-example.com/a" },
+    { given: "a prefix without a dot", jobTemplate: { labels: { "team/a": "" } }, key: "team/a" },
     { given: "the first of several", jobTemplate: { labels: { "z.io/b": "", "example.com/a": "", "z.io/a": "" } }, key: "z.io/a" }
   ])("may not set $given", ({ jobTemplate, key }) => {
     const [part] = Object.keys(jobTemplate)

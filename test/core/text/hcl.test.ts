@@ -13,7 +13,7 @@ describe("quoted", () => {
     { text: `say "hi"`, literal: `"say \\"hi\\""` },
     { text: "${var.x} and %{ if true }", literal: `"$\${var.x} and %%{ if true }"` },
     { text: "a\\b\nc\td", literal: `"a\\\\b\\nc\\td"` },
-    { text: "\u0007", literal: `"\\u0007"` },
+    { text: "\u0007\u007f", literal: `"\\u0007\\u007f"` },
     { text: "é $ % {", literal: `"é $ % {"` }
   ])("of $text is $literal", ({ literal, text }) => expect(quoted(text)).toBe(literal))
 })

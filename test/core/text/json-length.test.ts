@@ -21,4 +21,11 @@ describe("a value as JSON", () => {
       expect(isLongerThan(100, value)).toBe(false)
     }
   )
+
+  it("is looked at no further than the limit", () => {
+    let looks = 0
+    const items = Array.from({ length: 1000 }, () => 1)
+    expect(isLongerThan(100, new Proxy(items, { get: (of, key) => (looks++, Reflect.get(of, key)) }))).toBe(true)
+    expect(looks).toBeLessThanOrEqual(200)
+  })
 })

@@ -58,4 +58,8 @@ describe("jsonFault", () => {
     expect(jsonFault(unlimited, bytes)).toBeUndefined()
     for (let at = 1; at < bytes.length; at++) expect(jsonFault(unlimited, bytes.subarray(0, at))).toBe("end")
   })
+  it.each([`"`, `"a`, `"a\\`, `"a\\"`])(
+    "finds the end in a text that is cut off: %s",
+    (json) => expect(jsonFault(unlimited, encode(json))).toBe("end")
+  )
 })

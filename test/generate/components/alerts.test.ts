@@ -1,4 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
+import { Option } from "effect"
 import { globSync, readFileSync } from "node:fs"
 import { plan, rows } from "../../../src/core/reconcile/plan.ts"
 import { isOver } from "../../../src/core/task/status.ts"
@@ -121,3 +122,23 @@ it.each(Stage.literals)("the loss of a claimed %s is told by one alert, and page
   )
   expect(telling.map(({ labels: { severity } }) => severity)).toEqual([mutates(stage) ? "critical" : "warning"])
 })
+
+/** The situations whose looks an alert counts, each with the window in which it does. */
+const lasting = rules.flatMap(({ expr }) =>
+  [...expr.matchAll(/situation="([^"]*)"\}\[(\d+)m\]\)/gu)].map(([, situation, minutes]) => ({
+    situation,
+    millis: Number(minutes) * 60_000
+  }))
+)
+
+it.prop(
+  "what lasts is looked at again within the window of its alert, and two scrapes of a Prometheus sooner: else the count rises in no window",
+  [seeds],
+  ([seed]) => {
+    const { requeueAfterMillis, situation } = plan(policyOf(seed), worldOf(seed), noon)
+    const again = Option.getOrElse(requeueAfterMillis, () => 0) // a report that fails is tried again by the queue
+    const late = lasting.filter((_) => _.situation === situation && again > _.millis - 60_000)
+    expect([lasting.length, late]).toEqual([8, []])
+  },
+  { arbitrary: { runs: 3000, size: everyField } }
+)

@@ -1,7 +1,7 @@
 // How layers of values are laid over each other, and which layer is answerable for the result.
 import { describe, expect, it } from "@effect/vitest"
 import { Arbitrary, Schema } from "effect"
-import { answerable, difference, type Layer, merge, saying, type Tree, union } from "../../../src/schema/document/layers.ts"
+import { answerable, difference, type Layer, merge, saying, type Tree, union, valueAt } from "../../../src/schema/document/layers.ts"
 
 /** Few keys, so that layers meet. */
 const Key = Schema.Literals(["a", "b", "c"])
@@ -55,6 +55,19 @@ describe("union", () => {
       if (saying(above, path).says === "nothing") expect(saying(both, path)).toEqual({ says: "this", value })
     }
   })
+})
+
+describe("a value at a path", () => {
+  it.each([
+    { path: ["a", 1, "b"], value: 2 },
+    { path: ["a", 2], value: undefined },
+    { path: ["a", "length"], value: undefined },
+    { path: ["toString"], value: undefined },
+    { path: ["constructor", "name"], value: undefined }
+  ])("is what the data itself has: $path", ({ path, value }) => expect(valueAt({ a: [1, { b: 2 }] }, path)).toEqual(value))
+
+  it("is nothing that a map has by itself, nor an item past the end of a list", () =>
+    expect([["toString"], ["list", 1]].map((path) => saying({ list: [1] }, path).says)).toEqual(["nothing", "instead"]))
 })
 
 describe("answerable", () => {

@@ -12,6 +12,7 @@ describe("a mistake in words", () => {
     { message: "Expected string", given: true, says: "must be a text, not true or false; put it in quotes" },
     { message: "Expected \"\" | string", given: 1.1, says: "must be a text, not a number; put it in quotes" },
     { message: "Expected number", given: "12", says: "must be a number, not a text; leave the quotes out" },
+    { message: "Expected number", given: "", says: "must be a number, not a text" },
     { message: "Expected number", given: "many", says: "must be a number, not a text" },
     { message: "Expected number | string", given: true, says: "must be a number or a text, not true or false" },
     { message: "Expected an integer", given: 1.5, says: "must be an integer" },

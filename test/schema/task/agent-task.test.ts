@@ -2,6 +2,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { AgentTask, AgentTaskSpec, WritableStatus } from "../../../src/schema/task/agent-task.ts"
+import { StageResult } from "../../../src/schema/task/stage-result.ts"
 import { structuralSchema } from "../../../src/schema/task/structural.ts"
 import { rule } from "../../simulation/cel.ts"
 
@@ -66,8 +67,62 @@ describe("the claim of a plan", () =>
       })
     ).toBe(true)))
 
+const { "x-kubernetes-validations": rules = [] } = structuralSchema(AgentTaskSpec)
+const plain = { workspace: "demo", stage: "plan", source: { inline: { "main.tf": "" } } }
+
+describe("what is right in a task by itself, and wrong beside other things,", () => {
+  const sha256 = "a".repeat(64)
+  const [savePlan, savedPlan] = [{ claimName: "plans" }, { claimName: "plans", sha256 }]
+  const archive = { archive: { url: "https://example.com/a.tar.gz", sha256 } }
+  const followed = (onChange: string) => ({ fluxSource: { kind: "GitRepository", name: "infra", onChange } })
+  const pool = { url: "https://pool.example.com", runId: "run-1", tokenSecret: { name: "token" } }
+  it.each([
+    { says: "source.pool and pool go together", spec: { pool } },
+    { says: "source.pool and pool go together", spec: { source: { pool: { archiveSha256: sha256 } } } },
+    { says: "a plan stage makes a saved plan and cannot be given one", spec: { plan: { sha256 } } },
+    { says: "savePlan is for a plan whose source is archive or fluxSource", spec: { savePlan } },
+    { says: "savePlan is for a plan whose source is archive or fluxSource", spec: { stage: "apply", source: archive, savePlan } },
+    { says: "source.savedPlan is for an apply or destroy without options of its own", spec: { source: { savedPlan } } },
+    {
+      says: "source.savedPlan is for an apply or destroy without options of its own",
+      spec: { stage: "apply", source: { savedPlan }, options: {} }
+    },
+    { says: "onChange: planAndApply needs savePlan, where its apply finds the plan", spec: { source: followed("planAndApply") } },
+    { says: "source.fluxSource.onChange needs stage plan", spec: { stage: "apply", source: followed("plan") } }
+  ])("is refused here and by the API server, which say the same: $says", ({ says, spec }) => {
+    const self = { ...plain, ...spec }
+    expect(Schema.is(AgentTaskSpec)(self)).toBe(false)
+    expect(rules.filter(({ message }) => message === says).map((_) => rule(_.rule)({ oldSelf: self, self }))).toEqual([false])
+  })
+
+  it.each([
+    plain,
+    { source: { pool: { archiveSha256: sha256 } }, pool },
+    { stage: "apply", source: { pool: { archiveSha256: sha256 } }, pool, plan: { sha256 } },
+    { source: archive, savePlan },
+    { source: followed("planAndApply"), savePlan },
+    { source: followed("plan"), options: { refresh: false } },
+    { stage: "apply", source: followed("none") },
+    { stage: "destroy", source: { savedPlan } }
+  ])("is taken here and by the API server beside what it goes with: %j", (spec) => {
+    const self = { ...plain, ...spec }
+    expect(Schema.is(AgentTaskSpec)(self)).toBe(true)
+    expect(rules.filter((_) => !rule(_.rule)({ oldSelf: self, self }))).toEqual([])
+  })
+})
+
+it.each([["/state", true], ["state", false], ["/a:b", false], ["", false]])(
+  "a claim may be mounted at %j: %s",
+  (mountPath, accepted) =>
+    expect(Schema.is(AgentTaskSpec)({ ...plain, jobTemplate: { volumeClaims: [{ claimName: "state", mountPath }] } })).toBe(accepted)
+)
+
+it.each([[0, true], [137, true], [255, true], [256, false], [-1, false]])("an engine may end with %i: %s", (exitCode, accepted) => {
+  const result = { outcome: "failed", reason: "ExitCode", message: "", finishedAt: "2026-01-01T00:00:00Z", exitCode }
+  expect(Schema.is(StageResult)(result)).toBe(accepted)
+})
+
 describe("the rule that a spec is immutable", () => {
-  const { "x-kubernetes-validations": rules = [] } = structuralSchema(AgentTaskSpec)
   const holds = rules.filter(({ message }) => message.startsWith("spec is immutable")).map((_) => rule(_.rule))
   const accepted = (oldSelf: object, self: object) => holds.every((_) => _({ oldSelf, self }))
   const keys = Object.keys(AgentTaskSpec.fields)

@@ -183,6 +183,7 @@ describe("the values", () => {
     ["global.proxy.httpProxy", "proxy.example.com", "a proxy's URL such as"],
     ["global.tls.caBundle", "MIIB", "certificates in PEM"],
     ["global.tls.caBundle", `${certificate}-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----\n`, "no private key"],
+    ["global.tls.caBundle", `-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----\n${certificate}`, "no private key"],
     ["global.tls", { caBundle: certificate, caBundleSecret: { name: "a" } }, "caBundle: is given, and caBundleSecret too"],
     [
       "global.tls",
@@ -191,6 +192,7 @@ describe("the values", () => {
     ],
     ["global.labels", { "scalr.io/task": "a" }, "is a label that agent-job itself sets"],
     ["task.podLabels", { "app.kubernetes.io/instance": "a" }, "is a label that agent-job itself sets"],
+    ["global.labels", { "app.kubernetes.io/managed-by": "helm" }, "is a label that agent-job itself sets"],
     ["task.jobLabels", { "bad key": "a" }, "the key must be a name like"],
     ["task.allowedKeys", ["team"], "must be a key with its prefix"],
     ["task.allowedKeys", ["example.com/*"], "must be a key with its prefix"],
@@ -228,6 +230,11 @@ describe("the values", () => {
       [{ url: "https://a.example.com/x/", tokenSecret: { name: "s" } }, { url: "https://a.example.com/y/" }],
       "[1].tokenSecret: differs from that of another mirror of a.example.com"
     ],
+    [
+      "agent.providerNetworkMirrors",
+      ["a", "b"].map((key) => ({ url: `https://a.example.com/${key}/`, tokenSecret: { name: "s", key } })),
+      "[1].tokenSecret: differs from that of another mirror of a.example.com"
+    ],
     ["agent.providerNetworkMirrors", [{ url: "https://a.example.com/", include: ["hashicorp"] }], "include[0]"],
     ["agent.providerFilesystemMirrors", [{ path: "mirror" }], "an absolute path"],
     [
@@ -253,6 +260,9 @@ describe("the values", () => {
     ["persistence.hostPath.type", "Socket", "must be "],
     ["global.proxy.httpProxy", "http://[::1", "is no address that a program can ask"],
     ["global.proxy.httpsProxy", "http://:8080", "is no address that a program can ask"],
+    ...["0.0.0.0/0", "::/0", "10.0.0.0/33", "10.0.0.0"].map((cidr) =>
+      ["task.networkPolicy", { denyPods: true, privateCidrs: [cidr] }, "privateCidrs[0]: must be a network such as"] as const
+    ),
     ["fullnameOverride", "Blue", "must be a lowercase DNS name"],
     ["task.identities", [{ name: "Network", workspaces: ["a"] }], "[0].name: must be a lowercase DNS name"],
     ["task.identities", [{ name: "a".repeat(254), workspaces: ["a"] }], "[0].name: must be "],
@@ -290,6 +300,13 @@ describe("the values", () => {
     expect(first).toContain(key)
     expect(first).toContain(told)
   })
+
+  it("open a cloud's identity in either wall", () =>
+    expect(
+      [{ restrictMetadataService: true, denyPods: false }, { restrictMetadataService: false, denyPods: true }].map((
+        { denyPods, restrictMetadataService }
+      ) => problems({ restrictMetadataService, task: { networkPolicy: { denyPods, cloudIdentity: "eks" } } }))
+    ).toEqual([[], []]))
 
   it("take a data directory in which a provider can just start, whatever slashes follow its name", () =>
     expect(problems({ agent: { dataDir: `/${"ä".repeat(42)}a//` } })).toEqual([]))

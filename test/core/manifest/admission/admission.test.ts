@@ -4,6 +4,7 @@ import { describe, expect, it } from "@effect/vitest"
 import type { V1Container, V1PodSpec } from "@kubernetes/client-node"
 import { Arbitrary, Schema } from "effect"
 import { podPolicy } from "../../../../src/core/manifest/admission/admission-pods.ts"
+import { referencePolicy } from "../../../../src/core/manifest/admission/admission-references.ts"
 import { statusPolicy } from "../../../../src/core/manifest/admission/admission-status.ts"
 import { admissionPolicies } from "../../../../src/core/manifest/admission/admission.ts"
 import { pod } from "../../../../src/core/manifest/pod.ts"
@@ -111,6 +112,25 @@ describe("the policy on statuses", () => {
     expect(isWorkedOut).toBe(isPlain(basename, name))
     if (isWorkedOut) expect(jobName(basename, name)).toBe(`${basename}-${name}`)
   }, { arbitrary: { size: 80 } }) // by default no name is longer than ten characters
+})
+
+describe("the policy on what tasks name", () => {
+  it("looks at what a task names when it is made, and later at its owners alone, so that each task that is there can be cancelled", () => {
+    const lists = { configMaps: ["a"], enabled: true, persistentVolumeClaims: ["a"], secrets: ["a"] }
+    const { checks } = referencePolicy(configOf({ admissionPolicies: lists }))
+    const later = checks.filter(({ expression }) => !expression.startsWith("request.operation != 'CREATE' || ("))
+    expect([checks.length > 10, later.map(({ message }) => message)]).toEqual([true, [expect.stringContaining("ownerReferences")]])
+  })
+})
+
+describe("every policy", () => {
+  it("refuses what it cannot judge, and is in force", () => {
+    const objects = admissionPolicies(configOf({ admissionPolicies: { enabled: true } }))
+    const words = objects.map(({ spec }) =>
+      spec && "failurePolicy" in spec ? spec.failurePolicy : spec && "validationActions" in spec && spec.validationActions
+    )
+    expect(words).toEqual(Array.from({ length: 6 }, () => ["Fail", ["Deny"]]).flat())
+  })
 })
 
 describe("several installations", () => {

@@ -10,7 +10,7 @@ import { disruptionBudgets } from "../../../../src/core/manifest/installation/di
 import { install } from "../../../../src/core/manifest/installation/install.ts"
 import { rbac } from "../../../../src/core/manifest/installation/rbac.ts"
 import { secureServer, server } from "../../../../src/core/manifest/installation/server.ts"
-import { controllerAccount, taskAccount } from "../../../../src/core/manifest/installation/service-account.ts"
+import { controllerAccount, identityAccounts, taskAccount } from "../../../../src/core/manifest/installation/service-account.ts"
 import { tokenSecret } from "../../../../src/core/manifest/installation/token-secret.ts"
 import { volumeClaim } from "../../../../src/core/manifest/installation/volume-claim.ts"
 import { job } from "../../../../src/core/manifest/job.ts"
@@ -119,6 +119,17 @@ describe("the token", () => {
     })
   })
 
+  it("may be read by others in its container only where the Pod's volumes have no group", () => {
+    const modes = ({ template }: NonNullable<ReturnType<typeof deployment>["spec"]>) =>
+      template.spec?.volumes?.flatMap(({ secret }) => secret?.defaultMode ?? [])
+    const values = (fsGroup: object) => configOf({ agent: { token: "t" }, controller: { podSecurityContext: fsGroup } })
+    expect([{}, { fsGroup: 7 }, { fsGroup: null }].map((_) => deployment(values(_)).spec).map((_) => _ && modes(_))).toEqual([
+      [0o400],
+      [0o400],
+      [0o444]
+    ])
+  })
+
   it("of an existing Secret makes none", () => expect(tokenSecret(configOf({ agent: { tokenExistingSecret: { name: "s" } } }))).toEqual([]))
 })
 
@@ -128,12 +139,12 @@ describe("the values file of the controller", () => {
     const text = configMap(
       configOf({
         agent: { token: "t", url: "https://example.com" },
-        task: { podAnnotations: { "example.com/c": "1: 2" }, tolerations: [{ operator: "Exists" }] }
+        task: { podAnnotations: { "1e3": "a number", "example.com/c": "1: 2" }, tolerations: [{ operator: "Exists" }] }
       })
     ).data?.["values.yaml"] ?? ""
     expect(Yaml.parse(text)).toEqual({
       agent: { tokenExistingSecret: { name: "agent-job-token" }, url: "https://example.com" },
-      task: { podAnnotations: { "example.com/c": "1: 2" }, tolerations: [{ operator: "Exists" }] }
+      task: { podAnnotations: { "1e3": "a number", "example.com/c": "1: 2" }, tolerations: [{ operator: "Exists" }] }
     })
   })
 
@@ -283,6 +294,21 @@ describe("service accounts", () => {
       ["agent-job", { role: "a" }, "b"],
       ["agent-job-task", { role: "a" }, undefined]
     ])
+  })
+
+  it("of tasks mount no token by themselves, and those of identities have what they say of themselves alone", () => {
+    const annotations = { "example.com/role": "plan" }
+    const identities = [{ name: "reader", workspaces: ["a"], annotations }, { name: "plain", workspaces: ["b"] }]
+    const config = configOf({
+      serviceAccount: { annotations: { "example.com/role": "all", team: "a" }, labels: { team: "b" } },
+      task: { identities }
+    })
+    const made = identityAccounts(config)
+    expect(made.map(({ metadata }) => [metadata?.name, metadata?.annotations, metadata?.labels?.["team"]])).toEqual([
+      ["reader", annotations, undefined],
+      ["plain", undefined, undefined]
+    ])
+    expect([taskAccount(config), ...made].map((_) => _.automountServiceAccountToken)).toEqual([false, false, false])
   })
 
   it("that exist are not made", () =>

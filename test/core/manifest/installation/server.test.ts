@@ -51,6 +51,11 @@ describe("the server's Pod", () => {
     expect(image).toMatch(/:9$/u)
   })
 
+  it("is reached also while it is not ready, as with a full disk, so that its logs and states can be read", () => {
+    const service = server(configOf()).find(({ kind }) => kind === "Service")
+    expect(service).toMatchObject({ spec: { publishNotReadyAddresses: true } })
+  })
+
   it("keeps the labels that select it", () => {
     const { selector, template } = statefulSetOf({ global: { podLabels: { team: "a" } } }) ?? {}
     expect(template?.metadata?.labels).toMatchObject({ team: "a", ...selector?.matchLabels })
