@@ -76,7 +76,7 @@ export class Tokens extends Context.Service<Tokens, {
         const secretOf = (subject: string) => createHmac("sha256", key).update(subject).digest("hex")
         return Tokens.of({
           pools: [...new Set(known.pool.map(({ name }) => name))],
-          user: (token) => Option.map(oneOf(known.user, token), ({ hash: _, ...holder }) => ({ kind: "user", ...holder })),
+          user: (token) => Option.map(oneOf(known.user, token), ({ name, role, workspaces }) => ({ kind: "user", name, role, workspaces })),
           pool: (token) => Option.map(oneOf(known.pool, token), ({ name }) => ({ kind: "pool", name })),
           secretOf,
           isSecretOf: (subject, secret) => timingSafeEqual(sha256(secretOf(subject)), sha256(secret))

@@ -119,6 +119,9 @@ const table: Readonly<Record<string, Row>> = {
       }
     })
   },
+  "POST /api/v2/runs?of=the-newest-version": {
+    body: ({ workspace }) => ({ data: { attributes: { "plan-only": true }, relationships: { workspace: { data: { id: workspace } } } } })
+  },
   "GET /api/v2/runs/:id": { ...run, query: () => "?include=workspace,plan,apply" },
   "GET /api/v2/workspaces/:id/runs": workspaceId,
   "GET /api/v2/organizations/:organization/runs/queue": less,
