@@ -125,7 +125,7 @@ describe("the program's end", () => {
         expect([args[0], code, error]).toEqual([
           args[0],
           3,
-          `error: There is no run run-nope on ${url}; \`agent-job get runs\` lists what there is.\n`
+          `error: There is no run run-nope on ${url} for this token; \`agent-job get runs\` lists what there is.\n`
         ])
       }
       expect(yield* run(["logs"], environmentOf(url))).toMatchObject({
@@ -327,7 +327,7 @@ describe("the server as a command", () => {
       expect(yield* run(planning, ci)).toMatchObject({
         code: 5,
         error:
-          `error: There is no workspace demo on ${url}, and none is made: The token of CI has role=plan, which does not allow POST /api/v2/organizations/:organization/workspaces; ${withoutRole}\n`
+          `error: There is no workspace demo on ${url} for this token, and none is made: The token of CI has role=plan, which does not allow POST /api/v2/organizations/:organization/workspaces; ${withoutRole}\n`
       })
       yield* person(url).workspace("demo")
       expect(yield* run([...planning, "--auto-approve"], ci)).toMatchObject({

@@ -9,6 +9,8 @@ export class Refused extends Data.TaggedError("Refused")<{
   readonly status: 400 | 401 | 403 | 404 | 408 | 409 | 410 | 413 | 414 | 422 | 423 | 429 | 500 | 503
   readonly error: ProblemCode
   readonly message: string
+  /** The token is not for what is there. The audit trail has it, and the answer is that of what is not there. */
+  readonly isWithheld?: true
   /** More for programs, such as the holder of a lock or the true end of a log. */
   readonly details?: Readonly<Record<string, unknown>>
   /** How long to wait before asking again may help. */
@@ -20,9 +22,13 @@ export class Refused extends Data.TaggedError("Refused")<{
 /** What a store fails with: a refusal, or a database that cannot be used, which the border answers with 503. */
 export type StoreFailure = Refused | SqlError.SqlError
 
-/** The answer for everything that does not exist or that the caller may not know of. */
-export const notFound = () =>
-  new Refused({ status: 404, error: "not-found", message: "There is nothing here; check the address and the id in it." })
+const nothingHere = { status: 404, error: "not-found", message: "There is nothing here; check the address and the id in it." } as const
+
+/** The answer for everything that does not exist. */
+export const notFound = () => new Refused(nothingHere)
+
+/** The same answer, for what the caller may not know of. */
+export const withheld = () => new Refused({ ...nothingHere, isWithheld: true })
 
 /** Returns what was looked for; fails with 404 if it is not there. */
 export const orNotFound = <A>(found: A | undefined): Effect.Effect<A, Refused> =>

@@ -23,13 +23,18 @@ import { temporaryFolder } from "../temporary-folder.ts"
 export const userToken = "user-token-0123456789"
 /** Of `CI`, and of a board that shows runs. */
 export const [planToken, readToken] = ["plan-token-0123456789", "read-token-0123456789"]
+/** Of a team, for `demo` and whatever begins with `team-a-`. */
+export const teamToken = "team-token-0123456789"
 export const poolToken = "pool-token-0123456789"
 
 export const sha256 = (bytes: string | Uint8Array) => createHash("sha256").update(bytes).digest("hex")
 
 /** A directory with the two token files, removed when the scope closes. */
 export const directory = Effect.map(temporaryFolder("server"), (made) => {
-  writeFileSync(join(made, "user.token"), `# people\n${userToken}\n${planToken} CI role=plan\n${readToken} Board role=read\n`)
+  writeFileSync(
+    join(made, "user.token"),
+    `# people\n${userToken}\n${planToken} CI role=plan\n${readToken} Board role=read\n${teamToken} Team A workspaces=team-a-*,demo\n`
+  )
   writeFileSync(join(made, "pool.token"), poolToken)
   return made
 })

@@ -67,7 +67,7 @@ const flags = {
   keyFile: tlsFile("tls-private-key-file", "keyFile", "Its private key in PEM."),
   userTokenFile: file(
     "user-token-file",
-    "Tokens of people, one a line; what follows a token is a name, and may be role=plan or role=read at the end."
+    "Tokens of people, one a line; what follows a token is a name, and at the end may be role=plan or role=read, and workspaces=NAME,BEGINNING*."
   ),
   poolTokenFile: file("pool-token-file", "Tokens of controllers, one a line; what follows a token is the name of its pool."),
   defaultPool: Flag.String("default-pool").pipe(

@@ -108,7 +108,7 @@ export const makeRequests = ({ token, url }: Connection, http: HttpClient.HttpCl
       Final: ({ error, message }) => {
         if (isOneOf(error, "not-allowed")) return new NotAllowed({ message })
         return status === 404
-          ? new NothingThere({ message: `There is no ${thing} on ${url}; \`${listing(thing)}\` lists what there is.` })
+          ? new NothingThere({ message: `There is no ${thing} on ${url} for this token; \`${listing(thing)}\` lists what there is.` })
           : new ServerRefused({ status, message })
       }
     })

@@ -50,7 +50,9 @@ export const workspaceCalls = ({ authorised, decoded, send, url }: Requests): Wo
             Effect.catchTag(
               "NotAllowed",
               ({ message }) =>
-                Effect.fail(new NotAllowed({ message: `There is no workspace ${name} on ${url}, and none is made: ${message}` }))
+                Effect.fail(
+                  new NotAllowed({ message: `There is no workspace ${name} on ${url} for this token, and none is made: ${message}` })
+                )
             ),
             // Somebody else may have made the workspace in between.
             Effect.catchTag("ServerRefused", (refusal) => Effect.catchTag(get, "NothingThere", () => Effect.fail(refusal)))

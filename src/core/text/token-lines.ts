@@ -1,10 +1,15 @@
-// The grammar of a file with tokens: a token a line, the name of its holder, and what the token may do; an empty line, or one with # first, is none.
-// Invariant: server and clients read the same Secret alike; no line stops a client, and no word that looks like a role gives a token more than one.
+// The grammar of a file with tokens: a token a line, the name of its holder, what the token may do and in which workspaces; an empty line, or one with # first, is none.
+// Invariant: server and clients read the same Secret alike; no line stops a client, and no word that looks like one of these rights gives a token more than it.
 // Used by server/access/tokens for all lines, and by controller/pool/pool and cli/server/connection for the first.
+import { Schema } from "effect"
+import { WorkspacePattern } from "../../schema/workspace-pattern.ts"
 
 /** What a user's token may do, from the least to all: a later one may do whatever an earlier one may. */
 export const roles = ["read", "plan", "everything"] as const
 export type Role = (typeof roles)[number]
+
+/** The workspaces that a user's token is for: those that one of the patterns fits, of which there is one at least. */
+export type Reach = "all" | ReadonlyArray<string>
 
 export interface TokenLine {
   readonly token: string
@@ -12,27 +17,52 @@ export interface TokenLine {
   readonly name: string
   /** `everything` if the line says nothing of it; undefined if what it says is no role. */
   readonly role: Role | undefined
+  /** `all` if the line says nothing of it; undefined if what it says can be no workspaces. */
+  readonly workspaces: Reach | undefined
 }
 
 /** The words of a line that give its token a role. */
 const roleWords: ReadonlyMap<string, Role> = new Map([["role=read", "read"], ["role=plan", "plan"]])
 export const knownRoles: string = [...roleWords.keys()].join(" or ")
 
-/**
- * Reports whether a word may be meant as a role, well written or not. Taken for a part of a name, it would leave the token everything. Names
- * such as `deploy-role` are none.
- */
-const isRole = (word: string): boolean => /(?<![\p{L}\p{N}])roles?(?:[=:]|(?<!-roles?)(?![\p{L}\p{N}-]))/iu.test(word)
+const arePatterns = Schema.is(Schema.Array(WorkspacePattern))
 
-const roleIn = (words: ReadonlyArray<string>): Role | undefined => {
-  const first = words.findIndex(isRole)
-  return first === -1 ? "everything" : first === words.length - 1 ? roleWords.get(words[first] ?? "") : undefined
+/** Returns the patterns that a word gives its token; undefined if it gives none. */
+const patternsIn = (word: string): ReadonlyArray<string> | undefined => {
+  const patterns = /^workspaces=(.*)$/u.exec(word)?.[1]?.split(",")
+  return arePatterns(patterns) ? patterns : undefined
+}
+
+/** Returns a test of whether a word may be meant as one of these, well written or not. Names such as `deploy-role` are none. */
+const meant = (one: string) => {
+  const form = new RegExp(`(?<![\\p{L}\\p{N}])${one}s?(?:[=:]|(?<!-${one}s?)(?![\\p{L}\\p{N}-]))`, "iu")
+  return (word: string): boolean => form.test(word)
+}
+const isOfWorkspaces = meant("workspace")
+const looksLikeRole = meant("role")
+/** A workspace may be called `role`. */
+const isRole = (word: string): boolean => looksLikeRole(word) && patternsIn(word) === undefined
+
+/** Reports whether a word may be meant as a right. Taken for a part of a name, it would leave the token everything. */
+const isRight = (word: string): boolean => isRole(word) || isOfWorkspaces(word)
+
+/** Returns what the only one of the words says that are meant so; `otherwise` if none is, and undefined if it says nothing. */
+const saidIn = <A>(words: ReadonlyArray<string>, is: (word: string) => boolean, read: (word: string) => A | undefined, otherwise: A) => {
+  const [word, ...more] = words.filter(is)
+  if (word === undefined) return otherwise
+  const areLast = words.slice(words.findIndex(isRight)).every(isRight)
+  return areLast && more.length === 0 ? read(word) : undefined
 }
 
 export const tokenLines = (text: string): ReadonlyArray<TokenLine> =>
   text.split("\n").map((line) => line.trim()).filter((line) => line !== "" && !line.startsWith("#")).map((line) => {
     const [token = "", ...words] = line.split(/\s+/u)
-    return { token, name: words.filter((word) => !isRole(word)).join(" "), role: roleIn(words) }
+    return {
+      token,
+      name: words.filter((word) => !isRight(word)).join(" "),
+      role: saidIn<Role>(words, isRole, (word) => roleWords.get(word), "everything"),
+      workspaces: saidIn<Reach>(words, isOfWorkspaces, patternsIn, "all")
+    }
   })
 
 /** Returns the token that a client of the file uses, or undefined if it has none. */

@@ -3,18 +3,9 @@
 // Used by schema/values/value-sections, schema/values/identity-rules, core/resolve/resolve and core/task/identity.
 import { Schema } from "effect"
 import { Subdomain } from "../names.ts"
+import { fits, WorkspacePattern } from "../workspace-pattern.ts"
 import { Annotations, Labels } from "./pod-values.ts"
 import { value } from "./value.ts"
-
-/** Names of workspaces. Each is a whole name, or the beginning of names followed by `*`. */
-const WorkspacePatterns = Schema.mutable(Schema.Array(
-  Schema.String.check(
-    Schema.isPattern(/^([A-Za-z0-9][-_A-Za-z0-9]*)?\*$|^[A-Za-z0-9][-_A-Za-z0-9]*$/u, {
-      expected: "a workspace's name, or the beginning of names and *"
-    }),
-    Schema.isMaxLength(90)
-  )
-))
 
 /** The names of accounts that there are in every namespace, or in one of an installation, so that an identity would take them over. */
 const notOurs = Schema.isPattern(/^(?!(default|agent-job|.*-tasks?)$)/u, {
@@ -27,7 +18,7 @@ type Stage = (typeof stages)[number]
 
 const Identity = Schema.Struct({
   name: Subdomain.annotate({ description: "The service account, in the tasks' namespace." }).check(notOurs),
-  workspaces: WorkspacePatterns.check(
+  workspaces: Schema.mutable(Schema.Array(WorkspacePattern)).check(
     Schema.isMinLength(1, { expected: "a list of one name or more, such as * for all workspaces" })
   ).annotate({ description: "The workspaces whose tasks have it, each by its name or by the beginning of names and *." }),
   stages: value(
@@ -43,8 +34,7 @@ export type Identity = typeof Identity.Type
 
 /** Reports whether an identity is for a stage of a workspace, or of all workspaces that a pattern is for. */
 export const isFor = ({ stages, workspaces }: Pick<Identity, "stages" | "workspaces">, stage: Stage, workspace: string): boolean =>
-  (stages.length === 0 || stages.includes(stage)) &&
-  workspaces.some((pattern) => pattern.endsWith("*") ? workspace.startsWith(pattern.slice(0, -1)) : workspace === pattern)
+  (stages.length === 0 || stages.includes(stage)) && fits(workspaces, workspace)
 
 export const identities = value(
   Schema.mutable(Schema.Array(Identity)),

@@ -68,7 +68,7 @@ const actOf = ({ by, method, params, path, requestId }: Asked, isDue: boolean): 
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
 
-  /** By the names of those whose token has a role. */
+  /** By the names of those whose token has a role or workspaces. */
   const refusals = new Map<string, Bucket>()
   const isRefusalDue = (name: string) =>
     Effect.map(Clock.currentTimeMillis, (now) => {
@@ -82,14 +82,14 @@ const make = Effect.gen(function*() {
     Effect.provideService(effect, CurrentAct, actOf(asked, false))
 
   /**
-   * Runs a handler. Each write that succeeds has an entry, also where it found nothing to change; and so has whatever the role of a token
-   * does not allow, be it only to read, unless there are too many of them.
+   * Runs a handler. Each write that succeeds has an entry, also where it found nothing to change; and so has whatever the role or the
+   * workspaces of a token do not allow, be it only to read, unless there are too many of them.
    */
   const recorded = <A, E, R>(asked: Asked, answer: Effect.Effect<A, E, R>): Effect.Effect<A, E | SqlError.SqlError, R> => {
     const act = actOf(asked, isWrite(asked))
     const unlessWritten = Effect.suspend(() => act.isDue ? sql.withTransaction(Effect.void) : Effect.void)
     const ifNotAllowed = (failure: unknown) => {
-      if (!(failure instanceof Refused) || failure.status !== 403) return Effect.void
+      if (!(failure instanceof Refused) || (failure.status !== 403 && failure.isWithheld !== true)) return Effect.void
       act.end = "not allowed"
       return Effect.flatMap(isRefusalDue(asked.by.name), (isDue) => {
         act.isDue = isDue

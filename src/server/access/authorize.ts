@@ -10,6 +10,7 @@ import { Audit } from "./audit.ts"
 import { type Answer, type Failure, type Handler, type Params, routesWith } from "./http-answer.ts"
 import { type Limited, Limits } from "./limits.ts"
 import type { isLogSecret } from "./links.ts"
+import { makeReach, type Where } from "./reach.ts"
 import { type Caller, tokenOf, Tokens, type User } from "./tokens.ts"
 
 type Form = Parameters<typeof routesWith>[0]
@@ -71,16 +72,29 @@ export const permit = (user: User, needed: Role, asked: string, status: 403 | 40
 
 /**
  * Makes routes for the holder of a user's token; the handler gets the holder. A `route` needs the role that its method says
- * (core/run/permission), and one that is made by `needing` another role.
+ * (core/run/permission), and one that is made by `needing` another role. Each says where its requests have their workspace, for which the
+ * token has to be; where it is `asked`, the handler does what `reach` has for it, and gives lists the workspaces of the holder.
  */
 export const routesForUsers = (form: Form) =>
   Effect.gen(function*() {
     const { user } = yield* Tokens
     const known = yield* routesOfHolders(user, form)
-    const needing = (needed?: Role): typeof known => (method, path, handler) =>
+    const reach = yield* makeReach
+    const needing = (needed?: Role) =>
+    (
+      method: Parameters<typeof known>[0],
+      path: Parameters<typeof known>[1],
+      where: Where,
+      handler: Parameters<typeof known>[2]
+    ) =>
       known(method, path, (request, params, user) =>
-        Effect.andThen(permit(user, needed ?? neededBy(method), `${method} ${path}`), handler(request, params, user)))
-    return { needing, route: needing() }
+        Effect.gen(function*() {
+          const asked = `${method} ${path}`
+          yield* permit(user, needed ?? neededBy(method), asked)
+          yield* reach.enter(user, where, params, asked)
+          return yield* handler(request, params, user)
+        }))
+    return { needing, reach, route: needing() }
   })
 
 /**

@@ -5,7 +5,7 @@ import { Context, Effect, Layer, Option } from "effect"
 import { createHash, createHmac, randomBytes, timingSafeEqual } from "node:crypto"
 import { readFile, rename, writeFile } from "node:fs/promises"
 import { dirname, join } from "node:path"
-import type { Holder } from "../../core/run/permission.ts"
+import type { HolderOfSome } from "../../core/run/permission.ts"
 import { knownRoles, type TokenLine, tokenLines } from "../../core/text/token-lines.ts"
 import { codeOf, errorInWords, whyUnreadable } from "../../schema/system-error.ts"
 import { OptionsUnusable, ServerError, type ServerOptions } from "../settings.ts"
@@ -33,8 +33,8 @@ export const tokenOf = (authorization: string | undefined): Option.Option<string
   return Option.some(decoded.slice(decoded.indexOf(":") + 1))
 }
 
-/** The holder of a user token: its name in the token file, or else the first 8 hex digits of the token's SHA-256, and its role. */
-export interface User extends Holder {
+/** The holder of a user token: its name in the token file, or else the first 8 hex digits of the token's SHA-256, and what it may do where. */
+export interface User extends HolderOfSome {
   readonly kind: "user"
 }
 
@@ -76,7 +76,7 @@ export class Tokens extends Context.Service<Tokens, {
         const secretOf = (subject: string) => createHmac("sha256", key).update(subject).digest("hex")
         return Tokens.of({
           pools: [...new Set(known.pool.map(({ name }) => name))],
-          user: (token) => Option.map(oneOf(known.user, token), ({ name, role }) => ({ kind: "user", name, role })),
+          user: (token) => Option.map(oneOf(known.user, token), ({ name, role, workspaces }) => ({ kind: "user", name, role, workspaces })),
           pool: (token) => Option.map(oneOf(known.pool, token), ({ name }) => ({ kind: "pool", name })),
           secretOf,
           isSecretOf: (subject, secret) => timingSafeEqual(sha256(secretOf(subject)), sha256(secret))
@@ -91,27 +91,33 @@ const oneOf = (all: ReadonlyArray<Known>, token: string): Option.Option<Known> =
   return Option.fromUndefinedOr(all.filter((known) => timingSafeEqual(known.hash, hash))[0])
 }
 
-interface Known extends Holder {
+interface Known extends HolderOfSome {
   readonly hash: Buffer
 }
 
 const unusable = (message: string) => Effect.fail(new OptionsUnusable({ message }))
 
-/** Returns the holder of a token; fails if its line has a role that no token of such a file may have. */
+/** Returns the holder of a token; fails if its line has a role or workspaces that no token of such a file may have. */
 const knownOf =
-  (file: string, whose: "user" | "pool") => ({ name: said, role, token }: TokenLine): Effect.Effect<Known, OptionsUnusable> => {
+  (file: string, whose: "user" | "pool") => ({ name: said, role, token, workspaces }: TokenLine): Effect.Effect<Known, OptionsUnusable> => {
     const hash = sha256(token)
     const name = said === "" ? hash.toString("hex").slice(0, 8) : said
-    if (whose === "pool" && role !== "everything") {
+    if (whose === "pool" && (role !== "everything" || workspaces !== "all")) {
+      const word = role === "everything" ? "workspaces" : "role"
       return unusable(
-        `The pool token file ${file} has the word role beside the token of ${name}, and only user tokens have roles; take it from that line.`
+        `The pool token file ${file} has the word ${word} beside the token of ${name}, which only user tokens have; take it from that line.`
       )
     }
-    return role === undefined
-      ? unusable(
+    if (role === undefined) {
+      return unusable(
         `The user token file ${file} gives the token of ${name} a role that there is not; let that line end with ${knownRoles}, or with a name without the word role, of one who may do everything.`
       )
-      : Effect.succeed({ hash, name, role })
+    }
+    return workspaces === undefined
+      ? unusable(
+        `The user token file ${file} gives the token of ${name} workspaces that there cannot be; let that line end with a word such as workspaces=team-a-*,shared, of names and beginnings of names with *, or with a name without the word workspaces, of one who may use all.`
+      )
+      : Effect.succeed({ hash, name, role, workspaces })
   }
 
 const tokensIn = Effect.fnUntraced(function*(file: string, whose: "user" | "pool") {
@@ -129,9 +135,12 @@ const tokensIn = Effect.fnUntraced(function*(file: string, whose: "user" | "pool
     )
   }
   const known = yield* Effect.forEach(lines, knownOf(file, whose))
-  const twice = known.find(({ hash, role }) => known.some((other) => other.hash.equals(hash) && other.role !== role))
+  const rights = ({ role, workspaces }: Known) => `${role} ${String(workspaces)}`
+  const twice = known.find((one) => known.some((other) => other.hash.equals(one.hash) && rights(other) !== rights(one)))
   if (twice !== undefined) {
-    return yield* unusable(`The user token file ${file} has the token of ${twice.name} twice, with other roles; leave one of these lines.`)
+    return yield* unusable(
+      `The user token file ${file} has the token of ${twice.name} twice, with another role or other workspaces; leave one of these lines.`
+    )
   }
   return known
 })

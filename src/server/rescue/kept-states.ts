@@ -3,10 +3,11 @@
 // Used by the task routes (brought by the next worker) and by workspace-state-routes (brought by a person).
 import { Context, Effect, Layer, Result } from "effect"
 import { createDecipheriv } from "node:crypto"
+import { type HolderOfSome, notBrought } from "../../core/run/permission.ts"
 import { keptStateBytes, keptStateLine, type KeptStateParts, unframe } from "../../schema/api/task-api.ts"
 import { mutates } from "../../schema/task/agent-task.ts"
 import { Tokens } from "../access/tokens.ts"
-import { conflict, invalid, type StoreFailure } from "../refused.ts"
+import { conflict, invalid, Refused, type StoreFailure } from "../refused.ts"
 import { Runs } from "../run/runs.ts"
 import { type StageRow, Stages } from "../run/stages.ts"
 import { actsOn } from "../store/act.ts"
@@ -43,9 +44,10 @@ export class KeptStates extends Context.Service<KeptStates, {
   readonly take: (bytes: Uint8Array) => Effect.Effect<void, StoreFailure>
   /**
    * Takes what a person brings: an encrypted kept state, or a state as the engine writes it. Fails as `take`, and with 404, 409
-   * `nothing-pending` for a plain state that no rescue waits for, `other-workspace` for a state that is kept there, and `stored-before`.
+   * `nothing-pending` for a plain state that no rescue waits for, `other-workspace` for a state that is kept there, and `stored-before`,
+   * and with 403 for a kept state of a stage that is not known to be of a workspace that the token is for.
    */
-  readonly bring: (name: string, bytes: Uint8Array, by: string) => Effect.Effect<void, StoreFailure>
+  readonly bring: (name: string, bytes: Uint8Array, by: HolderOfSome) => Effect.Effect<void, StoreFailure>
 }>()("agent-job/server/KeptStates") {
   static readonly layer = Layer.effect(KeptStates, Effect.suspend(() => make))
 }
@@ -151,16 +153,18 @@ const make = Effect.gen(function*() {
     return yield* keepAsEvidence(pending.stageId, id, { bytes, why: `It is a file that ${by} brought.`, unlessPending, writer: "unknown" })
   })
 
-  const takeKept = Effect.fnUntraced(function*(workspace: Workspace, kept: KeptStateParts, by: string) {
+  const takeKept = Effect.fnUntraced(function*(workspace: Workspace, kept: KeptStateParts, by: HolderOfSome) {
     const { stageId, state } = yield* open(kept)
     const stage = yield* stages.find(stageId)
-    return yield* stage === undefined ? takeUnknown(workspace, stageId, state, by) : takeOf(stage, state)
+    const message = notBrought(by, stageId, stage === undefined ? undefined : (yield* runs.get(stage.runId)).workspace)
+    if (message !== undefined) return yield* new Refused({ status: 403, error: "not-allowed", message })
+    return yield* stage === undefined ? takeUnknown(workspace, stageId, state, by.name) : takeOf(stage, state)
   })
 
-  const bring = Effect.fn("KeptStates.bring")(function*(name: string, bytes: Uint8Array, by: string) {
+  const bring = Effect.fn("KeptStates.bring")(function*(name: string, bytes: Uint8Array, by: HolderOfSome) {
     const workspace = yield* workspaces.named(name)
     const kept = unframe(bytes)
-    const { stored, workspaceId } = yield* kept === undefined ? takePlain(workspace, bytes, by) : takeKept(workspace, kept, by)
+    const { stored, workspaceId } = yield* kept === undefined ? takePlain(workspace, bytes, by.name) : takeKept(workspace, kept, by)
     if (workspaceId !== workspace.id) {
       const other = (yield* workspaces.get(workspaceId)).name
       return yield* conflict(

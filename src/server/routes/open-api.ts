@@ -28,7 +28,7 @@ const bearer = (description: string) => HttpApiSecurity.bearer.pipe(HttpApiSecur
 class UserToken extends HttpApiMiddleware.Service<UserToken>()("UserToken", {
   security: {
     user: bearer(
-      "A token of the user token file; also taken as the password of basic authentication. One with a role gets 403 for what that does not allow."
+      "A token of the user token file; also taken as the password of basic authentication. One with a role gets 403 for what that does not allow, and one for some workspaces 404 for what is of others."
     )
   }
 }) {}

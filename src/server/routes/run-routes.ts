@@ -10,11 +10,13 @@ import { routesForUsers } from "../access/authorize.ts"
 import { problem } from "../access/http-answer.ts"
 import { countOf, onlyParameters, pageSizeOf, queryOf } from "../access/http-request.ts"
 import { baseUrl } from "../access/links.ts"
+import type { User } from "../access/tokens.ts"
 import { invalid } from "../refused.ts"
 import { Pools } from "../run/pools.ts"
 import { makeRunViews } from "../run/run-view.ts"
 import { Runs } from "../run/runs.ts"
 import { Settings } from "../settings.ts"
+import { actsOn } from "../store/act.ts"
 import { Workspaces } from "../workspace/workspaces.ts"
 
 const listLimit = 100
@@ -26,12 +28,15 @@ export const runRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const runs = yield* Runs
   const views = yield* makeRunViews
   const workspaces = yield* Workspaces
-  const { route } = yield* routesForUsers(problem)
+  const { reach, route } = yield* routesForUsers(problem)
 
-  const chosen = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServerRequest) {
+  const chosen = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServerRequest, user: User) {
     const [name, before, open] = ["workspace", "before", "open"].map((parameter) => queryOf(request, parameter))
     if (open !== undefined && open !== "true") return yield* invalid("The parameter open can only be true; leave it out to have all runs.")
+    if (name !== undefined) yield* Effect.andThen(actsOn(name), reach.named(user, name))
+    if (before !== undefined) yield* Effect.andThen(actsOn(before), reach.thing(user, "run", before))
     return {
+      reach: user.workspaces,
       ...(name !== undefined && { workspaceId: (yield* workspaces.named(name)).id }),
       ...(before !== undefined && { before: yield* runs.get(before) }),
       ...(open !== undefined && { open: true as const })
@@ -45,11 +50,11 @@ export const runRoutes = HttpRouter.addAll(Effect.gen(function*() {
   })
 
   return [
-    route("GET", runPath.list, (request) =>
+    route("GET", runPath.list, "asked", (request, _, user) =>
       Effect.gen(function*() {
         yield* onlyParameters(request, "workspace", "before", "open", "page[size]")
         const size = yield* pageSizeOf(request, listLimit, listLimit)
-        const found = yield* runs.page(yield* chosen(request), size + 1)
+        const found = yield* runs.page(yield* chosen(request, user), size + 1)
         const shown = found.slice(0, size)
         const last = found.length > size ? shown.at(-1) : undefined
         return HttpServerResponse.jsonUnsafe({
@@ -57,19 +62,26 @@ export const runRoutes = HttpRouter.addAll(Effect.gen(function*() {
           ...(last !== undefined && { older: last.id })
         })
       })),
-    route("GET", poolsPath, () => Effect.map(pools.list, (list) => HttpServerResponse.jsonUnsafe(list))),
-    route("GET", auditPath.all, (request) => trail(request, everything)),
+    route(
+      "GET",
+      poolsPath,
+      "asked",
+      (_, __, { workspaces }) => Effect.map(pools.list(workspaces), (list) => HttpServerResponse.jsonUnsafe(list))
+    ),
+    route("GET", auditPath.all, "all", (request) => trail(request, everything)),
     route(
       "GET",
       "/api/agent-job/v1/workspaces/:name/audit",
+      "name",
       (request, { name = "" }) => Effect.flatMap(workspaces.named(name), (workspace) => trail(request, { workspace }))
     ),
     route(
       "GET",
       "/api/agent-job/v1/runs/:id/audit",
+      "run",
       (request, { id = "" }) => Effect.flatMap(runs.get(id), (run) => trail(request, { run }))
     ),
-    route("GET", "/api/agent-job/v1/runs/:id", (request, { id = "" }) =>
+    route("GET", "/api/agent-job/v1/runs/:id", "run", (request, { id = "" }) =>
       Effect.gen(function*() {
         return HttpServerResponse.jsonUnsafe(yield* views.view(yield* runs.get(id), baseUrl(publicUrl, request)))
       }))

@@ -42,12 +42,12 @@ export const stateRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const existing = ({ name = "" }: Params) => workspaces.named(name)
 
   return [
-    needing("everything")("GET", address, (_, params) =>
+    needing("everything")("GET", address, "name", (_, params) =>
       Effect.gen(function*() {
         return yield* stateAnswer(blobs, yield* Effect.flatMap(states.current((yield* existing(params)).id), orNotFound))
       })),
     // At an address of its own: a backend would take the answer for the whole state, and plan everything as new.
-    route("GET", stateRoute.outputs, (request, params, caller) =>
+    route("GET", stateRoute.outputs, "name", (request, params, caller) =>
       Effect.gen(function*() {
         const version = yield* Effect.flatMap(states.current((yield* existing(params)).id), orNotFound)
         const { lineage, serial } = version
@@ -60,7 +60,7 @@ export const stateRoutes = HttpRouter.addAll(Effect.gen(function*() {
           (outputs) => HttpServerResponse.jsonUnsafe({ version: 4, serial, lineage, outputs: Object.fromEntries(outputs), resources: [] })
         )
       })),
-    route("POST", address, (request, params, caller) =>
+    route("POST", address, "name", (request, params, caller) =>
       Effect.gen(function*() {
         const { id } = yield* existing(params)
         const written = { sha256: request.headers[taskHeader.digest], lockId: queryOf(request, "ID"), by: undefined }
@@ -68,12 +68,12 @@ export const stateRoutes = HttpRouter.addAll(Effect.gen(function*() {
         return noContent
       })),
     // The first lock of a name makes its workspace, so that a state can be moved here with nothing but a backend block.
-    route("PUT", address, (request, { name = "" }, caller) =>
+    route("PUT", address, "made", (request, { name = "" }, caller) =>
       Effect.gen(function*() {
         const valid = yield* workspaceName(name)
         return HttpServerResponse.jsonUnsafe({ epoch: yield* locks.lockNamed(valid, yield* lockInfo(request), { person: caller.name }) })
       })),
-    route("DELETE", address, (request, params, caller) =>
+    route("DELETE", address, "name", (request, params, caller) =>
       Effect.gen(function*() {
         const { id, name } = yield* existing(params)
         const { ID } = yield* lockToOpen(request)

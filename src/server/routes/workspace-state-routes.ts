@@ -8,7 +8,7 @@ import { routesForUsers } from "../access/authorize.ts"
 import { Bodies } from "../access/bodies.ts"
 import { type Failure, problem, stateAnswer } from "../access/http-answer.ts"
 import { jsonOf, queryOf, workspaceName } from "../access/http-request.ts"
-import type { Caller } from "../access/tokens.ts"
+import type { User } from "../access/tokens.ts"
 import { invalid } from "../refused.ts"
 import { ImportRuns } from "../rescue/import-runs.ts"
 import { KeptStates } from "../rescue/kept-states.ts"
@@ -38,7 +38,7 @@ const decision = decisionOf(SettleRescue)
 const unlock = decisionOf(ForceUnlock)
 
 /** Returns who decides: the token's holder, and what the client calls them. */
-const who = (caller: Caller, by: string) => `${caller.name}, ${by}`
+const who = (caller: User, by: string) => `${caller.name}, ${by}`
 
 export const workspaceStateRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const blobs = yield* Blobs
@@ -56,37 +56,39 @@ export const workspaceStateRoutes = HttpRouter.addAll(Effect.gen(function*() {
   /** Makes a route for what a person does about the state of a workspace. It answers with the view after it. */
   const actRoute = (
     path: `/${string}`,
-    acted: (request: HttpServerRequest.HttpServerRequest, name: string, caller: Caller) => Effect.Effect<void, Failure>
+    where: "name" | "made",
+    acted: (request: HttpServerRequest.HttpServerRequest, name: string, caller: User) => Effect.Effect<void, Failure>
   ) =>
-    route("POST", `${place}${path}`, (request, { name = "" }, caller) =>
+    route("POST", `${place}${path}`, where, (request, { name = "" }, caller) =>
       Effect.map(
         Effect.andThen(acted(request, name, caller), views.viewAfter(name)),
         (view) => HttpServerResponse.jsonUnsafe(view)
       ))
 
   return [
-    route("GET", place, (_, { name = "" }) => Effect.map(views.view(name), (view) => HttpServerResponse.jsonUnsafe(view))),
-    needing("everything")("GET", `${place}/evidence/:id`, (_, { id = "", name = "" }) =>
+    route("GET", place, "name", (_, { name = "" }) => Effect.map(views.view(name), (view) => HttpServerResponse.jsonUnsafe(view))),
+    needing("everything")("GET", `${place}/evidence/:id`, "name", (_, { id = "", name = "" }) =>
       Effect.gen(function*() {
         const workspace = yield* workspaces.named(name)
         return yield* stateAnswer(blobs, yield* evidence.get(workspace.id, id))
       })),
     actRoute(
       "/evidence",
-      (request, name, caller) => bodies.whole(caller, request, keptStateLimitBytes, (bytes) => keptStates.bring(name, bytes, caller.name))
+      "name",
+      (request, name, caller) => bodies.whole(caller, request, keptStateLimitBytes, (bytes) => keptStates.bring(name, bytes, caller))
     ),
-    actRoute("/push", (request, name, caller) =>
+    actRoute("/push", "made", (request, name, caller) =>
       Effect.gen(function*() {
         const valid = yield* workspaceName(name)
         const replace = queryOf(request, "replace")
         yield* bodies.whole(caller, request, stateLimitBytes, (bytes) => versions.push(valid, { bytes, replace }))
       })),
-    actRoute("/rescue", (request, name, caller) =>
+    actRoute("/rescue", "name", (request, name, caller) =>
       Effect.gen(function*() {
         const { by, ...decided } = yield* decision(request)
         yield* settlements.settle(name, { name: caller.name, shown: who(caller, by) }, decided)
       })),
-    actRoute("/unlock", (request, name, caller) =>
+    actRoute("/unlock", "name", (request, name, caller) =>
       Effect.gen(function*() {
         const { by, lock } = yield* unlock(request)
         const workspace = yield* workspaces.named(name)
@@ -95,6 +97,7 @@ export const workspaceStateRoutes = HttpRouter.addAll(Effect.gen(function*() {
     route(
       "POST",
       `${place}/import`,
+      "name",
       (_, { name = "" }) =>
         Effect.map(
           imports.start(name),

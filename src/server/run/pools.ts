@@ -3,12 +3,13 @@
 // Used by assignments, run-view, the metrics, and the routes that show and bind pools.
 import { Context, Effect, Layer, Schema } from "effect"
 import { SqlClient, type SqlError, type Statement } from "effect/sql"
+import type { Reach } from "../../core/text/token-lines.ts"
 import { poolId, type PoolList, type PoolView } from "../../schema/api/pools.ts"
 import { Tokens } from "../access/tokens.ts"
 import { invalid, type Refused } from "../refused.ts"
 import { Settings } from "../settings.ts"
 import { rows } from "../store/database.ts"
-import type { Workspace } from "../workspace/workspaces.ts"
+import { within, type Workspace } from "../workspace/workspaces.ts"
 import { Agents, connected, CountOfPool, heard, type Present } from "./agents.ts"
 import type { StageRow } from "./stages.ts"
 
@@ -45,8 +46,8 @@ export class Pools extends Context.Service<Pools, {
    * any may be at work.
    */
   readonly idle: Effect.Effect<ReadonlyArray<string | null>, SqlError.SqlError>
-  /** All pools that tokens, workspaces or the default name, sorted by name. */
-  readonly list: Effect.Effect<PoolList, SqlError.SqlError>
+  /** All pools that tokens, these workspaces or the default name, sorted by name, with what there is of these workspaces. */
+  readonly list: (reach: Reach) => Effect.Effect<PoolList, SqlError.SqlError>
 }>()("agent-job/server/Pools") {
   static readonly layer = Layer.effect(Pools, Effect.suspend(() => make))
 }
@@ -66,17 +67,20 @@ const make = Effect.gen(function*() {
   const ofStage = ({ agentPool }: Pick<StageRow, "agentPool">) => agentPool !== null && hasToken(agentPool) ? agentPool : null
   const ofRow = sql`COALESCE(workspaces.pool, ${defaultPool})`
 
-  const waiting = rows(CountOfPool)(
-    sql`SELECT ${ofRow} AS pool, count(*) AS n FROM stages JOIN runs ON runs.id = stages.runId JOIN workspaces ON workspaces.id = runs.workspaceId
-      WHERE stages.acknowledgedAt IS NULL AND stages.endedAt IS NULL GROUP BY 1`
-  )
+  const waitingOf = (reach: Reach) =>
+    rows(CountOfPool)(
+      sql`SELECT ${ofRow} AS pool, count(*) AS n FROM stages JOIN runs ON runs.id = stages.runId JOIN workspaces ON workspaces.id = runs.workspaceId
+        WHERE ${within(sql, reach)} AND stages.acknowledgedAt IS NULL AND stages.endedAt IS NULL GROUP BY 1`
+    )
+  const waiting = waitingOf("all")
   const pending = rows(CountOfPool)(
     sql`SELECT ${ofRow} AS pool, count(*) AS n FROM runs JOIN workspaces ON workspaces.id = runs.workspaceId WHERE runs.status = 'pending' GROUP BY 1`
   )
   const acknowledged = rows(Acknowledged)(
     sql`SELECT agentPool, startedAt IS NOT NULL AS begun FROM stages WHERE acknowledgedAt IS NOT NULL AND endedAt IS NULL GROUP BY 1, 2`
   )
-  const bound = rows(CountOfPool)(sql`SELECT pool, count(*) AS n FROM workspaces GROUP BY pool`)
+  const boundOf = (reach: Reach) =>
+    rows(CountOfPool)(sql`SELECT pool, count(*) AS n FROM workspaces WHERE ${within(sql, reach)} GROUP BY pool`)
 
   /** Who is there of a pool. One whose token has another name by now asks under that. */
   const presentNow = Effect.map(
@@ -103,8 +107,8 @@ const make = Effect.gen(function*() {
     return [...waits].filter((pool) => !(atWork.has(pool) || atWork.has(null) || (pool === null && atWork.size > 0)))
   })
 
-  const list = Effect.gen(function*() {
-    const [present, waits, perName] = yield* Effect.all([presentNow, waiting, bound])
+  const list = Effect.fnUntraced(function*(reach: Reach) {
+    const [present, waits, perName] = yield* Effect.all([presentNow, waitingOf(reach), boundOf(reach)])
     const workspacesOf = (pool: string | null) =>
       perName.reduce((sum, { n, pool: named }) => of({ pool: named }) === pool ? sum + n : sum, 0)
     const counts = (pool: string | null) => ({ waiting: countOf(waits, pool), workspaces: workspacesOf(pool) })

@@ -4,6 +4,7 @@
 import { Context, Effect, Layer, Option, Schema } from "effect"
 import { SqlClient, type SqlError, type Statement } from "effect/sql"
 import { isFinal, move, RunEvent } from "../../core/run/run-machine.ts"
+import type { Reach } from "../../core/text/token-lines.ts"
 import { Approval, RunStatus } from "../../schema/api/run.ts"
 import { RunId, Sha256, Timestamp, WorkspaceName } from "../../schema/names.ts"
 import { Engine, mutates, PlanOptions } from "../../schema/task/agent-task.ts"
@@ -17,7 +18,7 @@ import { newRunId } from "../store/ids.ts"
 import { instantAfter, now } from "../store/instants.ts"
 import { NamedBlobs } from "../store/named-blobs.ts"
 import { RunVariable } from "../workspace/variables.ts"
-import { Workspaces } from "../workspace/workspaces.ts"
+import { within, Workspaces } from "../workspace/workspaces.ts"
 import { Journals } from "./journals.ts"
 import { type StageRow, Stages } from "./stages.ts"
 
@@ -104,6 +105,7 @@ const openStatuses = RunStatus.literals.filter((status) => !isFinal(status))
 
 /** Which runs a list is to have. */
 export interface Chosen {
+  readonly reach: Reach
   readonly workspaceId?: string
   /** The run that all in the list are older than. */
   readonly before?: Pick<Run, "seq">
@@ -144,14 +146,14 @@ export class Runs extends Context.Service<Runs, {
   readonly whole: (id: string) => Effect.Effect<WholeRun, StoreFailure>
   /** Returns runs of a workspace, newest first. */
   readonly list: (workspaceId: string, limit: number, offset: number) => Effect.Effect<ReadonlyArray<Run>, SqlError.SqlError>
-  /** Returns runs of all workspaces, or the chosen ones of them, newest first. */
+  /** Returns the chosen runs, newest first. */
   readonly page: (chosen: Chosen, limit: number) => Effect.Effect<ReadonlyArray<Run>, SqlError.SqlError>
   /** Returns the runs that import for a rescue, oldest first. */
   readonly ofRescue: (rescueId: string) => Effect.Effect<ReadonlyArray<Run>, SqlError.SqlError>
-  /** Returns the runs of all workspaces that have not begun, oldest first. */
-  readonly pending: (limit: number, offset: number) => Effect.Effect<ReadonlyArray<Run>, SqlError.SqlError>
-  /** Returns how many runs of all workspaces have one of these statuses. */
-  readonly count: (statuses: ReadonlyArray<RunStatus>) => Effect.Effect<number, SqlError.SqlError>
+  /** Returns the runs of these workspaces that have not begun, oldest first. */
+  readonly pending: (reach: Reach, limit: number, offset: number) => Effect.Effect<ReadonlyArray<Run>, SqlError.SqlError>
+  /** Returns how many runs of these workspaces have one of these statuses. */
+  readonly count: (reach: Reach, statuses: ReadonlyArray<RunStatus>) => Effect.Effect<number, SqlError.SqlError>
   /**
    * Returns how many runs of its workspace go before it, without the holder of the workspace; 0 if the run has begun or does not wait for
    * the workspace.
@@ -199,10 +201,11 @@ const make = Effect.gen(function*() {
   const isOpen = sql`(${sql.in("runs.status", openStatuses)}
     OR runs.id IN (SELECT stages.runId FROM rescues JOIN stages ON stages.id = rescues.stageId WHERE rescues.settledAt IS NULL))`
 
-  const page = ({ before, open, workspaceId }: Chosen, limit: number) => {
+  const page = ({ before, open, reach, workspaceId }: Chosen, limit: number) => {
     // The "+" keeps the index of the workspace out, in which a few open runs stand among all that are over.
     const ofWorkspace = sql`${sql.literal(open === true ? "+" : "")}runs.workspaceId = ${workspaceId ?? null}`
     const where = sql.and([
+      within(sql, reach),
       ...(workspaceId === undefined ? [] : [ofWorkspace]),
       ...(before === undefined ? [] : [sql`runs.seq < ${before.seq}`]),
       ...(open === true ? [isOpen] : [])
@@ -210,7 +213,12 @@ const make = Effect.gen(function*() {
     return rows(Run)(sql`${all} WHERE ${where} ORDER BY runs.seq DESC LIMIT ${limit}`)
   }
 
-  const count = (statuses: ReadonlyArray<RunStatus>) => counted(sql`SELECT count(*) AS n FROM runs WHERE ${sql.in("status", statuses)}`)
+  const count = (reach: Reach, statuses: ReadonlyArray<RunStatus>) =>
+    counted(
+      sql`SELECT count(*) AS n FROM runs JOIN workspaces ON workspaces.id = runs.workspaceId WHERE ${within(sql, reach)} AND ${
+        sql.in("runs.status", statuses)
+      }`
+    )
 
   const pendingBefore = (run: Run) =>
     run.status !== "pending" || !queues(run) ? Effect.succeed(0) : counted(
@@ -363,7 +371,8 @@ const make = Effect.gen(function*() {
       rows(Run)(sql`${all} WHERE runs.workspaceId = ${workspaceId} ORDER BY runs.seq DESC LIMIT ${limit} OFFSET ${offset}`),
     page,
     ofRescue: (rescueId) => rows(Run)(sql`${all} WHERE runs.rescueId = ${rescueId} ORDER BY runs.seq`),
-    pending: (limit, offset) => rows(Run)(sql`${all} WHERE runs.status = 'pending' ORDER BY runs.seq LIMIT ${limit} OFFSET ${offset}`),
+    pending: (reach, limit, offset) =>
+      rows(Run)(sql`${all} WHERE ${within(sql, reach)} AND runs.status = 'pending' ORDER BY runs.seq LIMIT ${limit} OFFSET ${offset}`),
     count,
     pendingBefore,
     create,

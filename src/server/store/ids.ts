@@ -1,5 +1,5 @@
 // Ids that say what they name: a prefix and 16 lowercase letters and digits (80 bits), fit for names of Kubernetes objects.
-// A run's plan and apply have no rows of their own: their ids are the run's with another prefix.
+// A run's plan and apply have no rows of their own, and their ids are the run's with another prefix; that of an output is its state's and its name.
 // Used by every store of the server.
 import { Context, Effect } from "effect"
 import { randomBytes } from "node:crypto"
@@ -25,3 +25,11 @@ export const stepId = (runId: string, step: Step): StepId => `${step}-${runId.sl
 
 /** Returns the id of the run that a plan or an apply belongs to. */
 export const runOfStep = (id: string): string => `run-${id.slice(id.indexOf("-") + 1)}`
+
+/** Returns the id of an output, which says the version and the output's name, in hex, since an id may hold no slash. */
+export const outputId = (versionId: string, name: string): string => `wsout-${versionId}-${Buffer.from(name, "utf8").toString("hex")}`
+
+export const parseOutputId = (id: string): { readonly versionId: string; readonly name: string } | undefined => {
+  const [, versionId, hex] = /^wsout-(sv-[a-z0-9]+)-((?:[0-9a-f]{2})+)$/u.exec(id) ?? []
+  return versionId === undefined || hex === undefined ? undefined : { versionId, name: Buffer.from(hex, "hex").toString("utf8") }
+}

@@ -9,7 +9,7 @@ import { organization } from "../../schema/api/tfe-api.ts"
 import type { ConfigurationVersion } from "../run/configurations.ts"
 import type { Run, WholeRun } from "../run/runs.ts"
 import { type StageRow, stepOf, stepStatus } from "../run/stages.ts"
-import { stepId } from "../store/ids.ts"
+import { outputId, stepId } from "../store/ids.ts"
 import type { StateOutputs } from "../workspace/state-body.ts"
 import type { StateVersion } from "../workspace/state-versions.ts"
 import { isSensitive, type WorkspaceVariable } from "../workspace/variables.ts"
@@ -217,21 +217,13 @@ export const stateVersionDocument = (version: StateVersion, base: string) => ({
   relationships: { run: relation("runs", version.runId) }
 })
 
-/** Returns the id of an output, which says the version and the output's name, in hex, since an id may hold no slash. */
-const outputId = (version: StateVersion, name: string): string => `wsout-${version.id}-${Buffer.from(name, "utf8").toString("hex")}`
-
-export const parseOutputId = (id: string): { readonly versionId: string; readonly name: string } | undefined => {
-  const [, versionId, hex] = /^wsout-(sv-[a-z0-9]+)-((?:[0-9a-f]{2})+)$/u.exec(id) ?? []
-  return versionId === undefined || hex === undefined ? undefined : { versionId, name: Buffer.from(hex, "hex").toString("utf8") }
-}
-
 type Output = typeof StateOutputs.Type[string]
 
 /** Returns an output as lists show it: a sensitive value is given only to a request for that one output. */
 export const asListed = (output: Output): Output => output.sensitive === true ? { ...output, value: null } : output
 
 export const outputDocument = (version: StateVersion, name: string, output: Output) => ({
-  id: outputId(version, name),
+  id: outputId(version.id, name),
   type: "state-version-outputs",
   attributes: {
     name,

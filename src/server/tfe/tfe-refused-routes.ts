@@ -21,6 +21,7 @@ export const tfeRefusedRoutes = HttpRouter.addAll(Effect.gen(function*() {
     route(
       method,
       `/api/v2/workspaces/:id${path}`,
+      "workspace",
       (request: HttpServerRequest.HttpServerRequest, { id = "" }) =>
         Effect.flatMap(workspaces.get(id), (workspace) => Effect.fail(refusal(workspace, base(request))))
     )
@@ -38,9 +39,14 @@ export const tfeRefusedRoutes = HttpRouter.addAll(Effect.gen(function*() {
 
   return [
     /** None rather than a refusal, because clients look for a project before they make it, and say why it cannot be made. */
-    route("GET", "/api/v2/organizations/:organization/projects", (_, params) => Effect.as(member(params), documents([]))),
-    route("POST", "/api/v2/organizations/:organization/projects", (_, params) => Effect.andThen(member(params), Effect.fail(noProjects()))),
-    route("DELETE", "/api/v2/organizations/:organization/workspaces/:name", (_, params) =>
+    route("GET", "/api/v2/organizations/:organization/projects", "none", (_, params) => Effect.as(member(params), documents([]))),
+    route(
+      "POST",
+      "/api/v2/organizations/:organization/projects",
+      "none",
+      (_, params) => Effect.andThen(member(params), Effect.fail(noProjects()))
+    ),
+    route("DELETE", "/api/v2/organizations/:organization/workspaces/:name", "name", (_, params) =>
       Effect.gen(function*() {
         yield* member(params)
         return yield* noDeletion(yield* workspaces.named(params.name ?? ""))
@@ -48,11 +54,12 @@ export const tfeRefusedRoutes = HttpRouter.addAll(Effect.gen(function*() {
     route(
       "POST",
       "/api/v2/organizations/:organization/agent-pools",
+      "none",
       (_, params) => Effect.andThen(member(params), Effect.fail(noPoolsMade()))
     ),
-    route("PATCH", "/api/v2/agent-pools/:id", () => Effect.fail(noPoolsMade())),
-    route("DELETE", "/api/v2/agent-pools/:id", () => Effect.fail(noPoolsMade())),
-    route("POST", "/api/v2/queries", () => Effect.fail(noQueries())),
+    route("PATCH", "/api/v2/agent-pools/:id", "none", () => Effect.fail(noPoolsMade())),
+    route("DELETE", "/api/v2/agent-pools/:id", "none", () => Effect.fail(noPoolsMade())),
+    route("POST", "/api/v2/queries", "none", () => Effect.fail(noQueries())),
     refused("POST", "/relationships/tags", noTags),
     refused("PATCH", "/tag-bindings", noTags),
     refused("POST", "/actions/lock", stateElsewhere),

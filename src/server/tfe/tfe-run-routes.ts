@@ -46,7 +46,7 @@ const optionsOf = (attributes: CreateRun["data"]["attributes"]): PlanOptions => 
 })
 
 export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
-  const { base, made, member, needing, route } = yield* makeTfe
+  const { base, made, member, needing, reach, route } = yield* makeTfe
   const configurations = yield* Configurations
   const logs = yield* Logs
   const runs = yield* Runs
@@ -84,7 +84,11 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const create = Effect.fnUntraced(function*({ data: { attributes, relationships } }: CreateRun, user: User) {
     yield* unless(unkeptRun(attributes))
     const asked = relationships?.["configuration-version"]?.data?.id
-    const workspace = yield* workspaces.get(relationships?.workspace.data.id ?? "")
+    const workspaceId = relationships?.workspace.data.id ?? ""
+    yield* actsOn(workspaceId) // in the trail, a run that is not started is about its workspace
+    yield* reach.thing(user, "workspace", workspaceId)
+    if (asked !== undefined) yield* reach.thing(user, "configuration version", asked)
+    const workspace = yield* workspaces.get(workspaceId)
     const version = asked === undefined ? yield* configurations.latest(workspace.id) : yield* configurations.get(asked)
     if (version === undefined || version.workspaceId !== workspace.id || version.status !== "uploaded" || version.sha256 === null) {
       return yield* invalid("The run needs a configuration version of its workspace whose archive is uploaded; upload one first.")
@@ -92,7 +96,6 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
     const planOnly = attributes["plan-only"] === true || version.speculative
     const saved = attributes["save-plan"] === true && !planOnly
     const autoApply = !saved && (attributes["auto-apply"] ?? workspace.autoApply)
-    yield* actsOn(workspace.id) // in the trail, a run that is not started is about its workspace
     yield* permit(user, neededToStart({ autoApply, planOnly }), "a run that applies by itself (auto-apply)")
     const own = attributes.variables ?? []
     return yield* runs.create({
@@ -116,7 +119,7 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
 
   const accepted = HttpServerResponse.empty({ status: 202 })
   const action = (name: "discard" | "cancel", event: RunEvent) =>
-    needing("plan")("POST", `/api/v2/runs/:id/actions/${name}`, (_, { id = "" }, user) =>
+    needing("plan")("POST", `/api/v2/runs/:id/actions/${name}`, "run", (_, { id = "" }, user) =>
       Effect.gen(function*() {
         yield* permit(
           user,
@@ -128,17 +131,23 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
       }))
 
   return [
-    needing("plan")("POST", "/api/v2/workspaces/:id/configuration-versions", (request, { id = "" }, { role }) =>
-      Effect.gen(function*() {
-        const workspace = yield* workspaces.get(id)
-        const { data: { attributes } } = yield* createConfigurationVersion(request)
-        const onlyNamed = !allows(role, "everything") // so that nobody applies by mistake what was uploaded to be planned
-        const version = yield* configurations.create(workspace.id, attributes.speculative === true, onlyNamed)
-        return made("/api/v2/configuration-versions", configurationVersionDocument(version, uploadUrl(tokens, base(request), version.id)))
-      })),
+    needing("plan")(
+      "POST",
+      "/api/v2/workspaces/:id/configuration-versions",
+      "workspace",
+      (request, { id = "" }, { role }) =>
+        Effect.gen(function*() {
+          const workspace = yield* workspaces.get(id)
+          const { data: { attributes } } = yield* createConfigurationVersion(request)
+          const onlyNamed = !allows(role, "everything") // so that nobody applies by mistake what was uploaded to be planned
+          const version = yield* configurations.create(workspace.id, attributes.speculative === true, onlyNamed)
+          return made("/api/v2/configuration-versions", configurationVersionDocument(version, uploadUrl(tokens, base(request), version.id)))
+        })
+    ),
     route(
       "GET",
       "/api/v2/configuration-versions/:id",
+      "configuration version",
       (_, { id = "" }) => Effect.map(configurations.get(id), (version) => document(configurationVersionDocument(version)))
     ),
     linked("PUT", "/api/v2/uploads/:id/:secret", isUploadSecret, (request, { id = "" }) => {
@@ -146,18 +155,18 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
       return Effect.as(configurations.upload(id, request.stream, said === undefined ? undefined : Number(said)), noContent)
     }),
 
-    needing("plan")("POST", "/api/v2/runs", (request, _, user) =>
+    needing("plan")("POST", "/api/v2/runs", "asked", (request, _, user) =>
       Effect.gen(function*() {
         const run = yield* create(yield* createRun(request), user)
         return made("/api/v2/runs", yield* shown(run, user))
       })),
-    route("GET", "/api/v2/runs/:id", (request, { id = "" }, user) =>
+    route("GET", "/api/v2/runs/:id", "run", (request, { id = "" }, user) =>
       Effect.gen(function*() {
         const run = yield* runs.whole(id)
         const wanted = queryOf(request, "include")
         return document(yield* shown(run, user), 200, wanted === undefined ? undefined : yield* included(run, user, wanted, base(request)))
       })),
-    route("GET", "/api/v2/workspaces/:id/runs", (request, { id = "" }, user) =>
+    route("GET", "/api/v2/workspaces/:id/runs", "workspace", (request, { id = "" }, user) =>
       Effect.gen(function*() {
         const workspace = yield* workspaces.get(id)
         yield* unless(unknownRunFilter(parametersOf(request)))
@@ -169,25 +178,25 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
           more: found.length > size
         })
       })),
-    route("GET", "/api/v2/organizations/:organization/runs/queue", (request, params, user) =>
+    route("GET", "/api/v2/organizations/:organization/runs/queue", "asked", (request, params, user) =>
       Effect.gen(function*() {
         yield* member(params)
         yield* unless(unknownRunFilter(parametersOf(request)))
         const { number, size } = yield* pageOf(request)
         const before = (number - 1) * size
-        const found = yield* runs.pending(size + 1, before)
+        const found = yield* runs.pending(user.workspaces, size + 1, before)
         const shown = found.slice(0, size).map((run, at) => listedRunDocument(run, user, before + at))
         return documents(shown, { number, size, more: found.length > size })
       })),
-    route("GET", "/api/v2/organizations/:organization/capacity", (_, params) =>
+    route("GET", "/api/v2/organizations/:organization/capacity", "asked", (_, params, { workspaces }) =>
       Effect.gen(function*() {
         yield* member(params)
-        const pending = yield* runs.count(["pending"])
-        const running = yield* runs.count(["planning", "applying"])
+        const pending = yield* runs.count(workspaces, ["pending"])
+        const running = yield* runs.count(workspaces, ["planning", "applying"])
         return document({ id: organization, type: "organization-capacity", attributes: { pending, running } })
       })),
-    route("GET", "/api/v2/runs/:id/run-events", (_, { id = "" }) => Effect.as(runs.get(id), documents([]))),
-    route("POST", "/api/v2/runs/:id/actions/apply", (request, { id = "" }, { name }) =>
+    route("GET", "/api/v2/runs/:id/run-events", "run", (_, { id = "" }) => Effect.as(runs.get(id), documents([]))),
+    route("POST", "/api/v2/runs/:id/actions/apply", "run", (request, { id = "" }, { name }) =>
       Effect.gen(function*() {
         const { seal } = yield* applyRun(request)
         yield* runs.step(id, RunEvent.Confirm(seal == null ? {} : { seal }), { approvedBy: name })
@@ -198,11 +207,22 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
     route(
       "POST",
       "/api/v2/runs/:id/actions/force-cancel",
+      "run",
       (_, { id = "" }, { name }) => Effect.as(stageEnds.forceCancel(id, name), accepted)
     ),
 
-    route("GET", "/api/v2/plans/:id", (request, { id = "" }) => Effect.map(step("plan", id, base(request)), (shape) => document(shape))),
-    route("GET", "/api/v2/applies/:id", (request, { id = "" }) => Effect.map(step("apply", id, base(request)), (shape) => document(shape))),
+    route(
+      "GET",
+      "/api/v2/plans/:id",
+      "step",
+      (request, { id = "" }) => Effect.map(step("plan", id, base(request)), (shape) => document(shape))
+    ),
+    route(
+      "GET",
+      "/api/v2/applies/:id",
+      "step",
+      (request, { id = "" }) => Effect.map(step("apply", id, base(request)), (shape) => document(shape))
+    ),
     linked("GET", "/api/v2/logs/:id/:secret", isLogSecret, (request, { id = "" }) =>
       Effect.gen(function*() {
         const offset = yield* countOf(request, "offset", 0)

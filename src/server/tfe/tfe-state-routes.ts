@@ -8,9 +8,10 @@ import { stateAnswer } from "../access/http-answer.ts"
 import { orNotFound } from "../refused.ts"
 import { makeOutputs } from "../routes/outputs.ts"
 import { Blobs } from "../store/blobs.ts"
+import { parseOutputId } from "../store/ids.ts"
 import { StateVersions } from "../workspace/state-versions.ts"
 import { Workspaces } from "../workspace/workspaces.ts"
-import { asListed, outputDocument, parseOutputId, stateVersionDocument } from "./tfe-documents.ts"
+import { asListed, outputDocument, stateVersionDocument } from "./tfe-documents.ts"
 import { document, documents, makeTfe } from "./tfe-envelope.ts"
 
 export const tfeStateRoutes = HttpRouter.addAll(Effect.gen(function*() {
@@ -21,26 +22,31 @@ export const tfeStateRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const workspaces = yield* Workspaces
 
   return [
-    route("GET", "/api/v2/workspaces/:id/current-state-version", (request, { id = "" }, user) =>
+    route("GET", "/api/v2/workspaces/:id/current-state-version", "workspace", (request, { id = "" }, user) =>
       Effect.gen(function*() {
         // Of 404 stock clients take that there is no state, and go on. For any other they would download it, and even their `init` fail.
         yield* permit(user, "everything", "the state of the workspace", 404)
         return document(stateVersionDocument(yield* Effect.flatMap(states.current(id), orNotFound), base(request)))
       })),
-    route("GET", "/api/v2/workspaces/:id/current-state-version-outputs", (request, { id = "" }, caller) =>
-      Effect.gen(function*() {
-        const workspace = yield* workspaces.get(id)
-        const version = yield* states.current(workspace.id)
-        if (version === undefined) return documents([])
-        return yield* outputsOf(
-          caller,
-          request,
-          version,
-          (outputs) => outputs.map(([name, output]) => [name, asListed(output)] as const),
-          (outputs) => documents(outputs.map((output) => outputDocument(version, ...output)))
-        )
-      })),
-    route("GET", "/api/v2/state-version-outputs/:id", (request, { id = "" }, caller) =>
+    route(
+      "GET",
+      "/api/v2/workspaces/:id/current-state-version-outputs",
+      "workspace",
+      (request, { id = "" }, caller) =>
+        Effect.gen(function*() {
+          const workspace = yield* workspaces.get(id)
+          const version = yield* states.current(workspace.id)
+          if (version === undefined) return documents([])
+          return yield* outputsOf(
+            caller,
+            request,
+            version,
+            (outputs) => outputs.map(([name, output]) => [name, asListed(output)] as const),
+            (outputs) => documents(outputs.map((output) => outputDocument(version, ...output)))
+          )
+        })
+    ),
+    route("GET", "/api/v2/state-version-outputs/:id", "output", (request, { id = "" }, caller) =>
       Effect.gen(function*() {
         const parsed = parseOutputId(id)
         const whole = allows(caller.role, "everything")
@@ -56,12 +62,14 @@ export const tfeStateRoutes = HttpRouter.addAll(Effect.gen(function*() {
     route(
       "GET",
       "/api/v2/state-versions/:id",
+      "state version",
       (request, { id = "" }) =>
         Effect.map(Effect.flatMap(states.find(id), orNotFound), (version) => document(stateVersionDocument(version, base(request))))
     ),
     needing("everything")(
       "GET",
       "/api/v2/state-versions/:id/download",
+      "state version",
       (_, { id = "" }) => Effect.flatMap(Effect.flatMap(states.find(id), orNotFound), (version) => stateAnswer(blobs, version))
     )
   ]

@@ -12,6 +12,7 @@ import type { User } from "../access/tokens.ts"
 import { invalid } from "../refused.ts"
 import { Pools } from "../run/pools.ts"
 import { Runs } from "../run/runs.ts"
+import { actsOn } from "../store/act.ts"
 import { Rescues } from "../workspace/rescues.ts"
 import { Variables } from "../workspace/variables.ts"
 import { type Workspace, Workspaces, type WorkspaceSettings } from "../workspace/workspaces.ts"
@@ -41,7 +42,7 @@ const plainSettingsOf = (attributes: Attributes): Partial<WorkspaceSettings> => 
 }
 
 export const tfeWorkspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
-  const { made, member, path, route } = yield* makeTfe
+  const { made, member, path, reach, route } = yield* makeTfe
   const pools = yield* Pools
   const rescues = yield* Rescues
   const runs = yield* Runs
@@ -84,52 +85,65 @@ export const tfeWorkspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
 
   return [
     open("GET", tfePath.discovery, () => Effect.succeed(HttpServerResponse.jsonUnsafe(servicesBelow(path)))),
-    route("GET", tfePath.ping, () => Effect.succeed(HttpServerResponse.empty({ status: 204, headers: { "TFP-API-Version": "2.6" } }))),
+    route(
+      "GET",
+      tfePath.ping,
+      "none",
+      () => Effect.succeed(HttpServerResponse.empty({ status: 204, headers: { "TFP-API-Version": "2.6" } }))
+    ),
     route(
       "GET",
       "/api/v2/account/details",
+      "none",
       () => Effect.succeed(document({ id: "user-default", type: "users", attributes: { username: "user" } }))
     ),
-    route("GET", "/api/v2/organizations/:organization/entitlement-set", (_, params) => Effect.as(member(params), document(entitlements))),
-    route("GET", "/api/v2/organizations/:organization/workspaces", (request, params, user) =>
+    route(
+      "GET",
+      "/api/v2/organizations/:organization/entitlement-set",
+      "none",
+      (_, params) => Effect.as(member(params), document(entitlements))
+    ),
+    route("GET", "/api/v2/organizations/:organization/workspaces", "asked", (request, params, user) =>
       Effect.gen(function*() {
         yield* member(params)
         yield* unless(unknownFilter(parametersOf(request)))
         const { number, size } = yield* pageOf(request)
-        const found = yield* workspaces.search(queryOf(request, "search[name]") ?? "", size + 1, (number - 1) * size)
+        const found = yield* workspaces.search(user.workspaces, queryOf(request, "search[name]") ?? "", size + 1, (number - 1) * size)
         return documents(yield* Effect.forEach(found.slice(0, size), (workspace) => shown(workspace, user)), {
           number,
           size,
           more: found.length > size
         })
       })),
-    route("POST", "/api/v2/organizations/:organization/workspaces", (request, params, user) =>
+    route("POST", "/api/v2/organizations/:organization/workspaces", "asked", (request, params, user) =>
       Effect.gen(function*() {
         yield* member(params)
         const { data } = yield* createWorkspace(request)
+        yield* actsOn(data.attributes.name)
+        yield* reach.making(user, data.attributes.name)
         yield* unless(unkept(data))
         const { attributes } = data
         const settings = yield* settingsOf(attributes, null)
         return made("/api/v2/workspaces", yield* shown(yield* workspaces.create(attributes.name, settings), user))
       })),
-    route("GET", "/api/v2/organizations/:organization/workspaces/:name", (_, params, user) =>
+    route("GET", "/api/v2/organizations/:organization/workspaces/:name", "name", (_, params, user) =>
       Effect.gen(function*() {
         yield* member(params)
         return document(yield* shown(yield* workspaces.named(params.name ?? ""), user))
       })),
-    route("PATCH", "/api/v2/organizations/:organization/workspaces/:name", (request, params, user) =>
+    route("PATCH", "/api/v2/organizations/:organization/workspaces/:name", "name", (request, params, user) =>
       Effect.gen(function*() {
         yield* member(params)
         return yield* changed(workspaces.named(params.name ?? ""), request, user)
       })),
-    route("GET", "/api/v2/workspaces/:id", (_, { id = "" }, user) =>
+    route("GET", "/api/v2/workspaces/:id", "workspace", (_, { id = "" }, user) =>
       Effect.gen(function*() {
         return document(yield* shown(yield* workspaces.get(id), user))
       })),
-    route("PATCH", "/api/v2/workspaces/:id", (request, { id = "" }, user) => changed(workspaces.get(id), request, user)),
-    route("GET", "/api/v2/workspaces/:id/vars", listed),
-    route("GET", "/api/v2/workspaces/:id/all-vars", listed), // there are no variable sets, which would add to them
-    route("POST", "/api/v2/workspaces/:id/vars", (request, { id = "" }) =>
+    route("PATCH", "/api/v2/workspaces/:id", "workspace", (request, { id = "" }, user) => changed(workspaces.get(id), request, user)),
+    route("GET", "/api/v2/workspaces/:id/vars", "workspace", listed),
+    route("GET", "/api/v2/workspaces/:id/all-vars", "workspace", listed), // there are no variable sets, which would add to them
+    route("POST", "/api/v2/workspaces/:id/vars", "workspace", (request, { id = "" }) =>
       Effect.gen(function*() {
         const { id: workspaceId } = yield* workspaces.get(id)
         const { data: { attributes: { category, description, hcl, key, sensitive, value } } } = yield* createVariable(request)
@@ -149,6 +163,7 @@ export const tfeWorkspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
     route(
       "DELETE",
       "/api/v2/workspaces/:id/vars/:variable",
+      "workspace",
       (_, { id = "", variable = "" }) => Effect.as(variables.remove(id, variable), noContent)
     )
   ]

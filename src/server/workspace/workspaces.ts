@@ -2,7 +2,8 @@
 // A workspace is never deleted here; its states are in server/workspace/state-versions, its lock in server/workspace/state-locks.
 // Used by the stores and by the TFE and state routes.
 import { Context, Effect, Equal, Layer, Schema } from "effect"
-import { SqlClient, type SqlError } from "effect/sql"
+import { SqlClient, type SqlError, type Statement } from "effect/sql"
+import type { Reach } from "../../core/text/token-lines.ts"
 import { LockInfo } from "../../schema/api/task-api.ts"
 import { RunId, Timestamp, WorkspaceName } from "../../schema/names.ts"
 import { invalid, orNotFound, type StoreFailure } from "../refused.ts"
@@ -44,8 +45,8 @@ export class Workspaces extends Context.Service<Workspaces, {
   readonly get: (id: string) => Effect.Effect<Workspace, StoreFailure>
   /** All workspaces, sorted by name. */
   readonly list: Effect.Effect<ReadonlyArray<Workspace>, SqlError.SqlError>
-  /** Returns workspaces whose names contain `part`, sorted by name. */
-  readonly search: (part: string, limit: number, offset: number) => Effect.Effect<ReadonlyArray<Workspace>, SqlError.SqlError>
+  /** Returns those of the workspaces whose names contain `part`, sorted by name. */
+  readonly search: (reach: Reach, part: string, limit: number, offset: number) => Effect.Effect<ReadonlyArray<Workspace>, SqlError.SqlError>
   /**
    * Returns the workspace of that name: created with the settings if there is none, otherwise as it is. Fails with 422 as `update`, and if
    * it is there with other settings than those that are given.
@@ -58,6 +59,10 @@ export class Workspaces extends Context.Service<Workspaces, {
 }>()("agent-job/server/Workspaces") {
   static readonly layer = Layer.effect(Workspaces, Effect.suspend(() => make))
 }
+
+/** Holds for the rows of `workspaces` that a token is for. GLOB reads the patterns as core/run/permission does. */
+export const within = (sql: SqlClient.SqlClient, reach: Reach): Statement.Fragment =>
+  reach === "all" ? sql`TRUE` : sql.or([sql`FALSE`, ...reach.map((pattern) => sql`workspaces.name GLOB ${pattern}`)])
 
 const checked = (settings: Partial<WorkspaceSettings>) =>
   settings.workingDirectory !== undefined &&
@@ -84,8 +89,10 @@ const make = Effect.gen(function*() {
   const get = (id: string) => Effect.flatMap(one(sql`SELECT * FROM workspaces WHERE id = ${id}`), orNotFound)
   const list = rows(Workspace)(sql`SELECT * FROM workspaces ORDER BY name`)
 
-  const search = (part: string, limit: number, offset: number) =>
-    rows(Workspace)(sql`SELECT * FROM workspaces WHERE instr(name, ${part}) > 0 ORDER BY name LIMIT ${limit} OFFSET ${offset}`)
+  const search = (reach: Reach, part: string, limit: number, offset: number) =>
+    rows(Workspace)(
+      sql`SELECT * FROM workspaces WHERE ${within(sql, reach)} AND instr(name, ${part}) > 0 ORDER BY name LIMIT ${limit} OFFSET ${offset}`
+    )
 
   const ensure = Effect.fn("Workspaces.ensure")(function*(name: WorkspaceName, settings: Partial<WorkspaceSettings> = {}) {
     const id = yield* newId("ws")

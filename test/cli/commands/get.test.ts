@@ -15,7 +15,7 @@ describe("agent-job get", () => {
       const told = {
         code: 3,
         out: "",
-        error: `error: There is no workspace nope on ${url}; \`agent-job get workspaces\` lists what there is.\n`
+        error: `error: There is no workspace nope on ${url} for this token; \`agent-job get workspaces\` lists what there is.\n`
       }
       const environment = { AGENT_JOB_URL: url, AGENT_JOB_TOKEN: userToken }
       expect(yield* ran(environment, "get", "runs", "--workspace", "nope")).toEqual(told)
@@ -64,7 +64,7 @@ describe("agent-job get runs", () => {
       expect(JSON.parse((yield* get("-o", "json")).out)).toMatchObject({ older: "run-a205" })
       expect(yield* get("--before", "run-none")).toMatchObject({
         code: 3,
-        error: `error: There is no run run-none on ${url}; \`agent-job get runs\` lists what there is.\n`
+        error: `error: There is no run run-none on ${url} for this token; \`agent-job get runs\` lists what there is.\n`
       })
     }))
 
@@ -96,10 +96,10 @@ describe("agent-job get with a kind and a name", () =>
       expect(yield* get("workspaces", "nope")).toEqual({
         code: 3,
         out: "",
-        error: `error: There is no workspace nope on ${url}; \`agent-job get workspaces\` lists what there is.\n`
+        error: `error: There is no workspace nope on ${url} for this token; \`agent-job get workspaces\` lists what there is.\n`
       })
       expect((yield* get("audit", "nope")).error).toBe(
-        `error: There is no workspace nope on ${url}; \`agent-job get workspaces\` lists what there is.\n`
+        `error: There is no workspace nope on ${url} for this token; \`agent-job get workspaces\` lists what there is.\n`
       )
     })))
 

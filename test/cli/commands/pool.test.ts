@@ -61,7 +61,7 @@ describe("agent-job pool", () => {
       expect(yield* type("pool", "unbind", "shop")).toEqual({
         code: 3,
         out: "",
-        error: `error: There is no workspace shop on ${url}; \`agent-job get workspaces\` lists what there is.\n`
+        error: `error: There is no workspace shop on ${url} for this token; \`agent-job get workspaces\` lists what there is.\n`
       })
     }))
 

@@ -18,7 +18,7 @@ it.live("a state in doubt is shown, looked into and settled, for a person and fo
     const agentJob = (...args: ReadonlyArray<string>) => ran({ AGENT_JOB_URL: url, AGENT_JOB_TOKEN: userToken }, "state", ...args)
     expect(yield* agentJob("show", "demo")).toMatchObject({
       code: 3,
-      error: `error: There is no workspace demo on ${url}; \`agent-job get workspaces\` lists what there is.\n`
+      error: `error: There is no workspace demo on ${url} for this token; \`agent-job get workspaces\` lists what there is.\n`
     })
 
     yield* person(url).start("demo", { "auto-apply": true })

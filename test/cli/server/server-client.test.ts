@@ -53,7 +53,7 @@ describe("the client of the server", () => {
         ] as const
       ) {
         expect((yield* Effect.flip(trail(about))).message).toBe(
-          `There is no ${thing} on ${url}; \`agent-job get ${thing.split(" ")[0]}s\` lists what there is.`
+          `There is no ${thing} on ${url} for this token; \`agent-job get ${thing.split(" ")[0]}s\` lists what there is.`
         )
       }
     }))
@@ -301,7 +301,7 @@ describe("the client of the server", () => {
       server.script.push(refusal(404, "no"), { status: 403, body: { errors: [{ status: "403", title: "not allowed", detail }] } })
       expect(yield* Effect.flip(client.ensureWorkspace("demo"))).toMatchObject({
         _tag: "NotAllowed",
-        message: `There is no workspace demo on ${client.url}, and none is made: ${detail}`
+        message: `There is no workspace demo on ${client.url} for this token, and none is made: ${detail}`
       })
     }))
 

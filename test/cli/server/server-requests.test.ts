@@ -152,7 +152,7 @@ it.live.each([
     expect([error._tag, server.asked.map(({ url }) => url)]).toEqual([tag, [`/agent-job${path}`, "/agent-job/api/v2/ping"]])
     expect(error.message).toContain(
       tag === "NothingThere"
-        ? `There is no run run-a1 on ${url}/agent-job;`
+        ? `There is no run run-a1 on ${url}/agent-job for this token;`
         : `at ${url}/agent-job (no agent-job API answers below /agent-job; without that path it is ${url}); check`
     )
   }))

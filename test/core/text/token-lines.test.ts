@@ -3,8 +3,8 @@ import { firstToken, tokenLines } from "../../../src/core/text/token-lines.ts"
 
 it("has a token a line, with the name of its holder", () =>
   expect(tokenLines("# of 2026\n\n one\ntwo  Ada \t Lovelace\r\n  # three\n")).toEqual([
-    { token: "one", name: "", role: "everything" },
-    { token: "two", name: "Ada Lovelace", role: "everything" }
+    { token: "one", name: "", role: "everything", workspaces: "all" },
+    { token: "two", name: "Ada Lovelace", role: "everything", workspaces: "all" }
   ]))
 
 it.each([
@@ -39,7 +39,44 @@ it.each([
   { line: "one CI role=plan role=plan", name: "CI", role: undefined }
 ])(
   "has a role as its last word, and takes nothing like one for a part of a name: $line",
-  ({ line, name, role }) => expect(tokenLines(line)).toEqual([{ token: "one", name, role }])
+  ({ line, name, role }) => expect(tokenLines(line)).toEqual([{ token: "one", name, role, workspaces: "all" }])
+)
+
+it.each([
+  { line: "one CI workspaces=team-a-*,shared", name: "CI", workspaces: ["team-a-*", "shared"] },
+  { line: "one CI workspaces=demo role=plan", name: "CI", role: "plan", workspaces: ["demo"] },
+  { line: "one CI role=plan workspaces=demo", name: "CI", role: "plan", workspaces: ["demo"] },
+  { line: "one workspaces=*", name: "", workspaces: ["*"] },
+  { line: "one CI workspaces=role,iam_role,role-*", name: "CI", workspaces: ["role", "iam_role", "role-*"] },
+  { line: "one CI workspaces=workspaces", name: "CI", workspaces: ["workspaces"] },
+  { line: `one CI workspaces=${"x".repeat(90)}`, name: "CI", workspaces: ["x".repeat(90)] },
+  { line: `one CI workspaces=${"x".repeat(91)}`, name: "CI", workspaces: undefined },
+  { line: "one CI workspaces=", name: "CI", workspaces: undefined },
+  { line: "one CI workspaces=a,", name: "CI", workspaces: undefined },
+  { line: "one CI workspaces=a, b", name: "CI b", workspaces: undefined },
+  { line: "one CI workspaces=-a*", name: "CI", workspaces: undefined },
+  { line: "one CI workspaces=*-a", name: "CI", workspaces: undefined },
+  { line: "one CI workspaces=a.b", name: "CI", workspaces: undefined },
+  { line: "one CI workspaces=team-[ab]", name: "CI", workspaces: undefined },
+  { line: "one CI workspaces=\"a\"", name: "CI", workspaces: undefined },
+  { line: "one CI Workspaces=a", name: "CI", workspaces: undefined },
+  { line: "one CI workspace=a", name: "CI", workspaces: undefined },
+  { line: "one CI workspaces:a", name: "CI", workspaces: undefined },
+  { line: "one CI workspaces = a", name: "CI = a", workspaces: undefined },
+  { line: "one CI workspaces a", name: "CI a", workspaces: undefined },
+  { line: "one CI (workspaces=a)", name: "CI", workspaces: undefined },
+  { line: "one CI \u{200b}workspaces=a", name: "CI", workspaces: undefined },
+  { line: "one workspaces=a CI", name: "CI", workspaces: undefined },
+  { line: "one CI workspaces=a workspaces=b", name: "CI", workspaces: undefined },
+  { line: "one workspaces=a CI role=plan", name: "CI", role: undefined, workspaces: undefined },
+  { line: "one CI workspaces=a role=nonsense", name: "CI", role: undefined, workspaces: ["a"] },
+  { line: "one CI role=plan,workspaces=a", name: "CI", role: undefined, workspaces: undefined },
+  { line: "one CI workspaces=a,role=plan", name: "CI", role: undefined, workspaces: undefined },
+  { line: "one team-workspace", name: "team-workspace", workspaces: "all" },
+  { line: "one workspace-pool", name: "workspace-pool", workspaces: "all" }
+])(
+  "has workspaces beside the role, in any order, and takes nothing like them for a part of a name: $line",
+  ({ line, ...said }) => expect(tokenLines(line)).toEqual([{ token: "one", role: "everything", ...said }])
 )
 
 it.each([

@@ -1,8 +1,6 @@
 // Every route that writes: the change and its one entry in the audit trail are in the same transaction, and what is refused has none.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Logger } from "effect"
-import { join } from "node:path"
-import { DatabaseSync } from "node:sqlite"
 import { auditPath } from "../../../src/schema/api/audit.ts"
 import { poolPath } from "../../../src/schema/api/pool-api.ts"
 import { runPath } from "../../../src/schema/api/run.ts"
@@ -27,6 +25,7 @@ import {
 } from "../live-server.ts"
 import { refusing, registered } from "../registered.ts"
 import { entry } from "../run/applying.ts"
+import { contentOf, inDatabase } from "../stored.ts"
 
 /** One request for each route that writes, each on things of its own, so that none stands in the way of another. */
 type Requests = Readonly<Record<string, (url: string) => Effect.Effect<Answer>>>
@@ -151,23 +150,6 @@ const scene = Effect.fnUntraced(function*(url: string) {
   }
   return requests
 })
-
-const inDatabase = <A>(made: string, use: (database: DatabaseSync) => A): A => {
-  const database = new DatabaseSync(join(made, "data", "agent-job.sqlite"))
-  try {
-    return use(database)
-  } finally {
-    database.close()
-  }
-}
-
-/** All that is stored, but for what no request asks for: which agents have asked, and when the server looked for what is old. */
-const contentOf = (made: string) =>
-  inDatabase(made, (database) => {
-    const tables = database.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT IN ('agents', 'retentionPasses')")
-      .all()
-    return tables.map(({ name }) => [name, database.prepare(`SELECT * FROM ${name}`).all().map((row) => JSON.stringify(row)).sort()])
-  })
 
 describe("each route that writes", () =>
   it.live("changes nothing if its entry cannot be stored, and otherwise has one entry, unless it is refused", () =>

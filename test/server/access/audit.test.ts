@@ -142,7 +142,13 @@ describe("the audit trail", () => {
         const { page, recorded } = yield* Audit
         const notAllowed = new Refused({ status: 403, error: "not-allowed", message: "It may not." })
         const refused = (name: string, times: number) => {
-          const asked = { by: { kind: "user", name, role: "read" }, method: "GET", path: "/", params: {}, requestId: "req-1" } as const
+          const asked = {
+            by: { kind: "user", name, role: "read", workspaces: "all" },
+            method: "GET",
+            path: "/",
+            params: {},
+            requestId: "req-1"
+          } as const
           return Effect.replicateEffect(Effect.flip(recorded(asked, Effect.fail(notAllowed))), times)
         }
         const names = Effect.map(page(everything, Option.none()), ({ entries }) => entries.map(({ name }) => name).toReversed())

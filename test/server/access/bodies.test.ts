@@ -6,7 +6,7 @@ import { Bodies } from "../../../src/server/access/bodies.ts"
 import type { Caller } from "../../../src/server/access/tokens.ts"
 
 const mebibyte = 1024 * 1024
-const ada: Caller = { kind: "user", name: "Ada", role: "everything" }
+const ada: Caller = { kind: "user", name: "Ada", role: "everything", workspaces: "all" }
 
 const posted = (bytes: number, body: Uint8Array<ArrayBuffer> | ReadableStream) =>
   HttpServerRequest.fromWeb(

@@ -103,23 +103,49 @@ describe("a token file", () => {
         ])
     ))
 
-  it.live("gives no token two roles, of which one would be everything", () =>
+  it.live.each([
+    { line: "a-token-of-the-ci-01 CI workspaces=team.a", whose: "CI" },
+    { line: "a-token-of-the-ci-01 CI workspaces=-team-*", whose: "CI" },
+    { line: "a-token-of-the-ci-01 workspaces=team-a-* CI role=plan", whose: "CI", role: true },
+    { line: "a-token-of-the-ci-01 CI workspaces = a", whose: "CI = a" },
+    { line: "a-token-of-the-ci-01 workspace=a", whose: "06941456" }
+  ])("gives no token workspaces that there cannot be, nor all instead: $line", ({ line, role = false, whose }) =>
     Effect.map(
-      refused({ "pool.token": poolToken, "user.token": `${userToken} CI\n${userToken} CI role=plan\n` }),
+      refused({ "pool.token": poolToken, "user.token": `${userToken}\n${line}\n` }),
       ({ error, made }) =>
         expect([exitCodeOf(error), error.message]).toEqual([
           2,
-          `The user token file ${made}/user.token has the token of CI twice, with other roles; leave one of these lines.`
+          role
+            ? expect.stringContaining("a role that there is not")
+            : `The user token file ${made}/user.token gives the token of ${whose} workspaces that there cannot be; let that line end with a word such as workspaces=team-a-*,shared, of names and beginnings of names with *, or with a name without the word workspaces, of one who may use all.`
         ])
     ))
 
-  it.live("gives no controller a role", () =>
+  it.live.each([
+    { first: "CI", second: "CI role=plan" },
+    { first: "CI", second: "CI workspaces=a" },
+    { first: "CI workspaces=a", second: "CI workspaces=a,b" }
+  ])("gives no token twice the rights, of which one would be more: $first, $second", ({ first, second }) =>
     Effect.map(
-      refused({ "pool.token": `${poolToken} prod role=plan\n` }),
+      refused({ "pool.token": poolToken, "user.token": `${userToken} ${first}\n${userToken} ${second}\n` }),
       ({ error, made }) =>
         expect([exitCodeOf(error), error.message]).toEqual([
           2,
-          `The pool token file ${made}/pool.token has the word role beside the token of prod, and only user tokens have roles; take it from that line.`
+          `The user token file ${made}/user.token has the token of CI twice, with another role or other workspaces; leave one of these lines.`
+        ])
+    ))
+
+  it.live.each([
+    { word: "role", written: "role=plan" },
+    { word: "workspaces", written: "workspaces=a" },
+    { word: "workspaces", written: "workspaces=a.b" }
+  ])("gives no controller a right of people: $written", ({ word, written }) =>
+    Effect.map(
+      refused({ "pool.token": `${poolToken} prod ${written}\n` }),
+      ({ error, made }) =>
+        expect([exitCodeOf(error), error.message]).toEqual([
+          2,
+          `The pool token file ${made}/pool.token has the word ${word} beside the token of prod, which only user tokens have; take it from that line.`
         ])
     ))
 

@@ -396,7 +396,7 @@ describe("an archive", () => {
         yield* onDay(31)
         yield* pass
         expect(yield* Effect.flip(create(unused))).toMatchObject({ status: 422, message: expect.stringContaining("upload it again") })
-        expect(yield* (yield* Runs).page({}, 10)).toEqual([])
+        expect(yield* (yield* Runs).page({ reach: "all" }, 10)).toEqual([])
         yield* (yield* Configurations).upload(unused.configurationVersionId, Stream.succeed(archive("unused")))
         yield* (yield* NamedBlobs).sweep(-Infinity)
         yield* onDay(60)
