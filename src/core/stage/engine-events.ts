@@ -64,7 +64,7 @@ const fromDiagnostic = (line: string): Option.Option<UnnumberedEntry> =>
 export const fromEvent = (line: string): Option.Option<UnnumberedEntry> => Option.orElse(fromHook(line), () => fromDiagnostic(line))
 
 // No output of a provisioner (`address (local-exec): …`) matches, since an address has blanks only inside a quoted key.
-// What an action of Terraform 1.14 prints has nothing before it, so such a line of a nested engine does match (docs/state.md).
+// What an action of Terraform prints has nothing before its lines but the first, so such a line of a nested engine does match (docs/state.md).
 const address = String.raw`(${addressPattern})(?: \(deposed object [0-9a-f]+\))?`
 const identity = String.raw`(?: \[([\w.-]+)=(.*)\])?$`
 const beginning = new RegExp(`^${address}: (Creating|Modifying|Destroying)\\.\\.\\.${identity}`, "u")

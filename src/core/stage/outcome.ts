@@ -64,8 +64,8 @@ const providerTrouble = [
 /** What a server or the network did that may soon be over, as the engines, git and their libraries put it. */
 const passingTrouble =
   /429 Too Many Requests|50[0234] (?:Internal Server Error|Bad Gateway|Service Unavailable|Gateway Timeout)|(?:returned error:|response code:?) (?:429|50[0234])|giving up after (?:[2-9]|\d{2,}) attempt|[Cc]onnection (?:refused|reset|timed out)|Couldn't connect to server|server misbehaving|(?:i\/o|handshake) timeout|Client\.Timeout exceeded|context deadline exceeded|": EOF|Temporary failure in name resolution/u
-/** What lasts until a person changes it, though it is told in such words: no credentials, no trust, or an address that was left unset. */
-const lastingTrouble = /169\.254\.169\.254|ec2imds|credential|x509:|localhost|127\.0\.0\.1:(?:80|5432)|\[::1\]/iu
+/** What lasts until a person changes it, though it is told in such words: no credentials, no trust, or an address that is wrong or unset. */
+const lastingTrouble = /169\.254\.169\.254|ec2imds|credential|x509:|no such host|localhost|127\.0\.0\.1:(?:80|5432)|\[::1\]/iu
 /** What is wrong with the lock file, which is right as long as a provider is only missing, and what to do with it. */
 const lockTrouble = [
   {
@@ -96,7 +96,7 @@ const providerIn = (text: string): string => {
 const ownLock = /pq: |Workspace is already locked|locked for workspace creation|failed to read body/iu
 /**
  * Returns what it means that a command could not get the lock, if the error names the one that is there: before `Lock Info`, which in
- * Terraform's backend `http` is the lock that the command wanted for itself.
+ * the backend `http` of Terraform before 1.15 is the lock that the command wanted for itself.
  */
 const lockedOut = (name: string, log: string): string | undefined => {
   if (!Option.contains(errorSummary(log), "Error acquiring the state lock")) return undefined

@@ -244,6 +244,7 @@ describe("commandFailure", () => {
     "discovery document: 503 Service\nUnavailable",
     "request failed after 2 attempts: 502 Bad Gateway returned from https://example.com/",
     "GET https://example.com/p.zip giving up after 3 attempt(s)",
+    "failed to request discovery document: GET\nhttps://example.com/.well-known/terraform.json giving up after 4\nattempt(s)", // Terraform 1.15.9, of a 429
     "bad\nresponse code: 504",
     "read tcp 10.0.0.1:60020->10.0.0.2:443: read: connection reset by peer",
     "Get \"https://example.com/versions\": EOF",
@@ -272,6 +273,7 @@ describe("commandFailure", () => {
       "giving up after 1 attempt(s): Get \"https://example.com/\": unsupported protocol scheme",
       "on main.tf line 5:\n   5: EOF",
       "giving up after 2 attempt(s): Get \"https://example.com/\": tls: failed to verify certificate: x509: unknown authority",
+      "failed to request discovery document: GET\nhttps://registry.example/.well-known/terraform.json giving up after 4\nattempt(s): Get\n\"https://registry.example/.well-known/terraform.json\": dial tcp: lookup registry.example on 10.96.0.10:53: no such host", // Terraform 1.15.9
       "dial tcp 127.0.0.1:5432: connect: connection refused",
       "Get \"http://localhost/api\": dial tcp [::1]:80: connect: connection refused"
     ].map((said) => ({ given: said, command: init, log: `Error: Error configuring the backend\n\n${said}\n` })),
