@@ -61,7 +61,8 @@ const ofOpenRuns = /\bstatus (?:= 'pending'|IN \('pending', 'planning', 'planned
 const isBoundedScan = (step: string, text: string) =>
   ofWhatIsOpen.test(step) ||
   text === "SELECT * FROM workspaces ORDER BY name" || // by the hourly pass of the retention
-  (step.includes(" INDEX ") && /\bLIMIT\b|^SELECT pool, count\(\*\) AS n FROM workspaces WHERE (?:TRUE|\(FALSE OR .+ GLOB \?\)) GROUP BY pool$/u.test(text))
+  (step.includes(" INDEX ") &&
+    /\bLIMIT\b|^SELECT pool, count\(\*\) AS n FROM workspaces WHERE (?:TRUE|\(FALSE OR .+ GLOB \?\)) GROUP BY pool$/u.test(text))
 
 /** Reports whether a search is acceptable: one that finds a few rows. A plan alone does not tell that, since it names every use of an index so. */
 const isBoundedSearch = (step: string, table: string, found: string, text: string) =>
