@@ -135,7 +135,7 @@ const tokensIn = Effect.fnUntraced(function*(file: string, whose: "user" | "pool
     )
   }
   const known = yield* Effect.forEach(lines, knownOf(file, whose))
-  const rights = ({ role, workspaces }: Known) => `${role} ${String(workspaces)}`
+  const rights = ({ role, workspaces }: Known) => JSON.stringify([role, workspaces])
   const twice = known.find((one) => known.some((other) => other.hash.equals(one.hash) && rights(other) !== rights(one)))
   if (twice !== undefined) {
     return yield* unusable(

@@ -124,6 +124,7 @@ describe("a token file", () => {
   it.live.each([
     { first: "CI", second: "CI role=plan" },
     { first: "CI", second: "CI workspaces=a" },
+    { first: "CI workspaces=all", second: "CI" },
     { first: "CI workspaces=a", second: "CI workspaces=a,b" }
   ])("gives no token twice the rights, of which one would be more: $first, $second", ({ first, second }) =>
     Effect.map(
