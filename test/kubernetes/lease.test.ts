@@ -12,7 +12,9 @@ const contender = Effect.fnUntraced(
     const connection: Connection = { state }
     const log: Array<string> = []
     let leads = false
-    const election = yield* make({ namespace: "team", name: "leader", identity, aftermath: 0 }).pipe(Effect.provide(fake.connect(connection)))
+    const election = yield* make({ namespace: "team", name: "leader", identity, aftermath: 0 }).pipe(
+      Effect.provide(fake.connect(connection))
+    )
     const say = (what: string) => Effect.map(seconds, (now) => void log.push(`${what}@${now}`))
     const whileLeader = Effect.suspend(() => {
       leads = true

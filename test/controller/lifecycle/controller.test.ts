@@ -32,7 +32,10 @@ it.effect("a proof of isolation holds for no new values but those that it is of,
     const { task } = worldOf(plainSeed)
     world.setTask("tasks/task", Option.some(task))
     const running = worldOf({ ...plainSeed, life: "claimed" }).task
-    world.setTask("tasks/running", Option.some({ ...running, metadata: { ...running.metadata, name: "running", uid: Uid.make("running") } }))
+    world.setTask(
+      "tasks/running",
+      Option.some({ ...running, metadata: { ...running.metadata, name: "running", uid: Uid.make("running") } })
+    )
     const looked: Array<unknown> = []
     const attention = makeAttention(world.cache)
     yield* attention.attach((key) => Effect.sync(() => void looked.push([key, world.turns.of(task)._tag])))

@@ -283,7 +283,8 @@ it.effect("takes work of the pool into the namespace of tasks, which need not be
     })
     const offers = [[assignment]]
     const pool = Layer.mock(Pool, {
-      acquire: () => Effect.suspend(() => Option.match(Option.fromUndefinedOr(offers.pop()), { onNone: () => Effect.never, onSome: Effect.succeed })),
+      acquire: () =>
+        Effect.suspend(() => Option.match(Option.fromUndefinedOr(offers.pop()), { onNone: () => Effect.never, onSome: Effect.succeed })),
       acknowledge: () => Effect.void,
       cancellations: () => Effect.never
     })
@@ -296,9 +297,14 @@ it.effect("takes work of the pool into the namespace of tasks, which need not be
     const world = make(policy)
     const drained = yield* SubscriptionRef.make(false)
     const led = yield* Effect.forkChild(
-      Effect.scoped(whileLeader({ world, config, identity: "test", attention: makeAttention(world.cache), drained })).pipe(Effect.provide(parts))
+      Effect.scoped(whileLeader({ world, config, identity: "test", attention: makeAttention(world.cache), drained })).pipe(
+        Effect.provide(parts)
+      )
     )
     yield* TestClock.adjust("1 second")
-    expect([...server.all(agentTasks), ...server.all(secrets)].map(({ metadata }) => metadata.namespace)).toEqual(["their-tasks", "their-tasks"])
+    expect([...server.all(agentTasks), ...server.all(secrets)].map(({ metadata }) => metadata.namespace)).toEqual([
+      "their-tasks",
+      "their-tasks"
+    ])
     yield* Fiber.interrupt(led)
   }))

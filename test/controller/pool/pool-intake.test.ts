@@ -86,7 +86,12 @@ const assignment = Schema.decodeUnknownSync(Assignment)({
 const ofAssignment = specOf(assignment, "http://pool")
 
 /** Plants the assignment's task with this status, or another task of its name. */
-const plant = (server: ReturnType<typeof instantCluster>["server"], status: AgentTaskStatus, uid = "task-uid", spec: object = ofAssignment) =>
+const plant = (
+  server: ReturnType<typeof instantCluster>["server"],
+  status: AgentTaskStatus,
+  uid = "task-uid",
+  spec: object = ofAssignment
+) =>
   server.plant(agentTasks, {
     metadata: { name: taskName(assignment), namespace: "tasks", uid, resourceVersion: "", creationTimestamp: noon },
     spec,
@@ -155,7 +160,8 @@ it.effect("neither takes for its own nor cancels what has the name of its task a
 const offering = (offers: ReadonlyArray<Effect.Success<ReturnType<Pool["Service"]["acquire"]>>>, also: Partial<Pool["Service"]>) => {
   const left = [...offers]
   return Layer.mock(Pool, {
-    acquire: () => Effect.suspend(() => Option.match(Option.fromUndefinedOr(left.shift()), { onNone: () => Effect.never, onSome: Effect.succeed })),
+    acquire: () =>
+      Effect.suspend(() => Option.match(Option.fromUndefinedOr(left.shift()), { onNone: () => Effect.never, onSome: Effect.succeed })),
     cancellations: () => Effect.never,
     ...also
   })
