@@ -12,10 +12,14 @@ interface Slim {
   readonly version: string
 }
 
-/** Returns an informer of `collection`, the keys that it reported as changed, and the objects that exist by its reports. */
+/**
+ * Returns an informer of `collection`, the keys that it reported as changed, and the objects that exist by its reports; `looks` has those
+ * that existed at the end of each look.
+ */
 const informerOf = Effect.fnUntraced(function*(collection: FakeCollection, refused?: string) {
   const changed: Array<string> = []
   const objects = new Map<string, Slim>()
+  const looks: Array<ReadonlyArray<string>> = []
   const informer = yield* make<Slim>({
     kind: jobs,
     namespace: "team",
@@ -27,19 +31,20 @@ const informerOf = Effect.fnUntraced(function*(collection: FakeCollection, refus
       Effect.sync(() => {
         changed.push(key)
         tell(objects, key, seen)
-      })
+      }),
+    look: () => Effect.sync(() => void looks.push(names(objects)))
   }).pipe(Effect.provide(collection.layer))
-  return { informer, changed, objects }
+  return { informer, changed, looks, objects }
 })
 const setupWith = Effect.fnUntraced(function*(streams: boolean) {
   const collection = new FakeCollection()
   collection.streams = streams
   yield* collection.put("old")
-  const { changed, informer, objects } = yield* informerOf(collection)
+  const { changed, informer, looks, objects } = yield* informerOf(collection)
   yield* informer.synced
   yield* TestClock.adjust("1 second")
   changed.length = 0
-  return { changed, collection, informer, objects }
+  return { changed, collection, informer, looks, objects }
 })
 const setup = setupWith(true)
 const overloadedFor = (retryAfter: Duration.Duration) =>
@@ -160,7 +165,7 @@ describe("an informer", () => {
 
   it.effect("lists again after 410, and notices what vanished and what changed meanwhile", () =>
     Effect.gen(function*() {
-      const { changed, collection, objects } = yield* setup
+      const { changed, collection, looks, objects } = yield* setup
       yield* collection.put("kept")
       yield* TestClock.adjust("1 second")
       changed.length = 0
@@ -171,6 +176,7 @@ describe("an informer", () => {
       yield* TestClock.adjust("5 seconds")
       expect(names(objects)).toEqual(["team/fresh", "team/kept"])
       expect(changed).toEqual(["team/fresh", "team/old"])
+      expect(looks).toEqual([["team/old"], ["team/fresh", "team/kept"]]) // over once it is told what is gone
       expect(collection.lists).toBe(2)
     }))
 

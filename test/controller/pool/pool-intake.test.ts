@@ -28,11 +28,11 @@ const configuration = Layer.succeed(
 const taking = Effect.fnUntraced(function*(
   pool: Layer.Layer<Pool>,
   kubernetes: Kubernetes["Service"],
-  { isDrained = false, look = () => Effect.void, world = make(policy) }:
-    & Partial<Pick<Parameters<typeof poolIntake>[0], "look" | "world">>
+  { isDrained = false, drained: given, look = () => Effect.void, world = make(policy) }:
+    & Partial<Pick<Parameters<typeof poolIntake>[0], "drained" | "look" | "world">>
     & { readonly isDrained?: boolean } = {}
 ) {
-  const drained = yield* SubscriptionRef.make(isDrained)
+  const drained = given ?? (yield* SubscriptionRef.make(isDrained))
   return yield* poolIntake({ url: "http://pool", namespace: "tasks", identity: "test", world, look, drained }).pipe(
     Effect.provide([pool, configuration, Layer.succeed(Kubernetes, kubernetes)]),
     Effect.forkChild
@@ -179,6 +179,26 @@ it.effect("makes of an offer a task that stays until the pool knows its end, and
       metadata: { name: tokenSecretName(taskName(assignment)), ownerReferences: [{ uid: task?.metadata.uid }] },
       data: { token: Buffer.from("token").toString("base64") }
     }])
+  }))
+
+it.effect("takes nothing that a poll brings once the cluster is drained, so that another agent may have it", () =>
+  Effect.gen(function*() {
+    const { kubernetes, server } = instantCluster()
+    const drained = yield* SubscriptionRef.make(false)
+    const pool = Layer.mock(Pool, {
+      acquire: () => Effect.delay(Effect.succeed([assignment]), "10 seconds"),
+      acknowledge: () => Effect.void,
+      cancellations: () => Effect.never
+    })
+    const running = yield* taking(pool, kubernetes, { drained })
+    yield* TestClock.adjust("5 seconds")
+    yield* SubscriptionRef.set(drained, true)
+    yield* TestClock.adjust("1 minute")
+    expect(server.all(agentTasks)).toEqual([])
+    yield* SubscriptionRef.set(drained, false)
+    yield* TestClock.adjust("1 minute")
+    expect(server.all(agentTasks)).toHaveLength(1)
+    yield* Fiber.interrupt(running)
   }))
 
 it.effect("remembers a hundred offers that it does not understand, so that each of them is logged once, and logs none beyond", () =>

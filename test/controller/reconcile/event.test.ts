@@ -2,6 +2,7 @@
 import { expect, it } from "@effect/vitest"
 import { event } from "../../../src/controller/reconcile/event.ts"
 import { Notice } from "../../../src/core/reconcile/action.ts"
+import { Uid } from "../../../src/schema/names.ts"
 import { noon, plainSeed, worldOf } from "../../core/worlds.ts"
 
 const { task } = worldOf(plainSeed)
@@ -25,4 +26,7 @@ it.each([
 it("has the same name for the same words, and another for others", () => {
   const [once, again, other] = ["It failed.", "It failed.", "It is lost."].map((message) => eventOf("task", message).metadata.name)
   expect([again === once, other === once]).toEqual([true, false])
+  const anew = { ...task, metadata: { ...task.metadata, name: "task", uid: Uid.make("made-anew") } }
+  const notice = Notice.Emit({ type: "Warning", reason: "Lost", message: "It failed." })
+  expect(event(anew, notice, "test", noon).metadata.name).not.toBe(once) // or nobody would hear it of a task that was made anew
 })

@@ -23,18 +23,18 @@ describe("the Pod of a claim", () => {
 
 describe("the Pod of a task that nobody claimed", () => {
   type Phase = "Pending" | "Running" | "Failed"
-  const pods = (...names: ReadonlyArray<Phase | readonly [Phase, createdAt: string, job?: string]>) => {
+  const pods = (...names: ReadonlyArray<Phase | readonly [Phase, createdAt: string, job?: string, deleting?: boolean]>) => {
     const { job, pod, task } = worldOf({ ...plainSeed, life: "starting", job: "active", pod: "Running" })
     const taskUid = task.metadata.uid
     const world = make(policy)
     world.setJob("tasks/agent-job-task", Option.map(job, (seen) => ({ taskUid, seen })))
     for (const [at, given] of names.entries()) {
-      const [phase, createdAt, owner = "job-uid"] = typeof given === "string" ? [given, noon] : given
+      const [phase, createdAt, owner = "job-uid", deleting = false] = typeof given === "string" ? [given, noon] : given
       world.setPod(
         `tasks/pod-${at}`,
         Option.map(
           pod,
-          (seen) => ({ taskUid, seen: { ...seen, name: `pod-${at}`, owner: Option.some(Uid.make(owner)), phase, createdAt } })
+          (seen) => ({ taskUid, seen: { ...seen, name: `pod-${at}`, owner: Option.some(Uid.make(owner)), phase, createdAt, deleting } })
         )
       )
     }
@@ -44,6 +44,7 @@ describe("the Pod of a task that nobody claimed", () => {
   it("is the newest that may still take it, whatever became of a later one", () => {
     expect(pods("Running", "Failed")).toEqual(Option.some("pod-0"))
     expect(pods("Failed", "Pending", "Running")).toEqual(Option.some("pod-2"))
+    expect(pods("Running", ["Running", noon, "job-uid", true])).toEqual(Option.some("pod-0"))
   })
 
   it("is the newest in whatever order a restarted controller hears of them", () =>
@@ -52,6 +53,16 @@ describe("the Pod of a task that nobody claimed", () => {
   it("is none of a Job that was cleared away, whose Pods outlive it", () => {
     expect(pods(["Failed", noon, "former-uid"])).toEqual(Option.none())
     expect(pods(["Running", "2026-01-01T12:00:02Z", "former-uid"], ["Pending", "2026-01-01T12:00:01Z"])).toEqual(Option.some("pod-1"))
+  })
+
+  it("is known to have been there once it is gone", () => {
+    const seen = worldOf({ ...plainSeed, life: "starting", job: "active", pod: "Running" })
+    const world = make(policy)
+    world.setTask("tasks/task", Option.some(seen.task))
+    world.setJob("tasks/agent-job-task", Option.map(seen.job, (job) => ({ taskUid: seen.task.metadata.uid, seen: job })))
+    expect(observe(world, seen.task, noAnswers, 0)).toMatchObject({ pod: Option.none(), hadPod: false })
+    world.passSaw(seen, 0)
+    expect(observe(world, seen.task, noAnswers, 0)).toMatchObject({ pod: Option.none(), hadPod: true })
   })
 
   it("is the newest when all of them are over", () => expect(pods("Failed", "Failed")).toEqual(Option.some("pod-1")))

@@ -137,6 +137,17 @@ describe("a burst of starts that say nothing", () => {
 })
 
 describe("a pass that decides", () => {
+  it.effect("keeps the slot while nobody has answered whether its Job was made", () =>
+    Effect.gen(function*() {
+      const world = make(policy)
+      const { task } = worldOf(plainSeed)
+      world.setTask("tasks/task", Option.some(task))
+      const silence = new Unreachable({ verb: "create", object: "Job tasks/agent-job-task", detail: "no answer in 30s" })
+      const reconcile = yield* reconcilerOf({ world, executor: carriesOut({ all: () => Effect.fail(silence) }) })
+      expect(yield* Effect.flip(reconcile("tasks/task"))).toBe(silence)
+      expect(world.turns.isReserved(task.metadata.uid)).toBe(true)
+    }).pipe(Effect.scoped))
+
   it.effect("takes the slot in the step that decides, before anybody has seen the Job", () =>
     Effect.gen(function*() {
       const world = make({ ...policy, limits: { total: 1, perWorkspace: 1 } })

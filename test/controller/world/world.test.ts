@@ -90,6 +90,7 @@ describe("the world", () => {
     world.turns.setDrained(true)
     // The first task has no Job and no slot any more.
     expect([0, 1, 2].map((index) => world.turns.of(task(index))._tag)).toEqual(["Waiting", "Admitted", "Admitted"])
+    expect([0, 1, 2].map((index) => world.turns.occupies(task(index)))).toEqual([false, true, true])
   })
 
   it("takes the slot back from a task whose Job the API server does not have, and not for a Job that was before it", () => {
