@@ -40,7 +40,7 @@ export interface Place {
 export const place = (shell: string) =>
   Effect.acquireRelease(
     Effect.sync((): Place => {
-      const root = mkdtempSync(join(tmpdir(), "exec-loop-"))
+      const root = mkdtempSync(join(tmpdir(), "exec loop -"))
       const [directory, scratch, sh] = [join(root, "exec"), join(root, "scratch"), join(root, "sh")]
       mkdirSync(directory)
       mkdirSync(scratch)

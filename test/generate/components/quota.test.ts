@@ -35,7 +35,10 @@ describe("the quota", () => {
     }
   )
 
-  it("names the priority class that it makes", () => {
-    expect(pod.priorityClassName).toBe(quota.objects?.(config).find(({ kind }) => kind === "PriorityClass")?.metadata?.name)
+  it("names the priority class that it makes, at which nothing of others is pushed out", () => {
+    expect(quota.objects?.(config).find(({ kind }) => kind === "PriorityClass")).toMatchObject({
+      metadata: { name: pod.priorityClassName },
+      preemptionPolicy: "Never"
+    })
   })
 })

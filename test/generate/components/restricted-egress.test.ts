@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import type { V1NetworkPolicy } from "@kubernetes/client-node"
 import { BlockList } from "node:net"
+import { networkPolicies } from "../../../src/core/network/network-policy.ts"
 import { restrictedEgress } from "../../../src/generate/components/restricted-egress.ts"
 import { installationOf } from "../../../src/generate/files/installation.ts"
 
@@ -47,4 +48,13 @@ describe.each(["agent-job", "agent-job-tasks"])("from any Pod of %s", (namespace
     { what: "those by IPv6 are", address: "fd12:3456::1", ports: [53, 53, 443, 6443] },
     { what: "a database in a private network is not reached at its port", address: "192.168.1.1", ports: [53, 53, 443, 6443] }
   ])("$what", ({ address, ports }) => expect(reached(namespace, address)).toEqual(ports))
+})
+
+it("the policies of the values that would open the rest beside these are taken away", () => {
+  const opening = [{ restrictMetadataService: true }, { task: { networkPolicy: { denyPods: true } } }].flatMap((values) =>
+    networkPolicies(installationOf(values)).map(({ metadata }) => metadata?.name)
+  )
+  expect((restrictedEgress.ifThere ?? []).map(({ $patch, metadata }) => [$patch, metadata.name])).toEqual(
+    [...new Set(opening)].map((name) => ["delete", name])
+  )
 })

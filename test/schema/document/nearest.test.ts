@@ -13,5 +13,5 @@ describe("nearest", () => {
     "finds for %s %s",
     (word, expected) => expect(nearest(word, ["backoffLimit", "controller", "image", "ttlSecondsAfterFinished"])).toBe(expected)
   )
-  it("takes the nearest of several", () => expect(nearest("workrs", ["walker", "workers", "wonders"])).toBe("workers"))
+  it("takes the nearest of several", () => expect(nearest("limit", ["limbo", "limits"])).toBe("limits"))
 })

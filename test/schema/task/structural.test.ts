@@ -9,9 +9,7 @@ describe("the structural schema", () => {
     const rule = cel<{ readonly size: number }>("self.size != 3", "three is taken", ({ size }) => size !== 3)
     expect(structuralSchema(
       Schema.Struct({
-        size: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 9 }), Schema.isBetween({ minimum: -9, maximum: 99 })).annotate({
-          description: "How big."
-        }),
+        size: Schema.Int.check(Schema.isGreaterThanOrEqualTo(0), Schema.isLessThanOrEqualTo(9)).annotate({ description: "How big." }),
         name: Schema.optionalKey(Schema.String.check(Schema.isPattern(/^a/u), Schema.isMaxLength(3))),
         labels: Schema.optionalKey(Schema.Record(Schema.String, Schema.String.check(Schema.isMaxLength(5))))
       }).check(rule)

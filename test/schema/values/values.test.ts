@@ -260,9 +260,8 @@ describe("the values", () => {
     ["persistence.hostPath.type", "Socket", "must be "],
     ["global.proxy.httpProxy", "http://[::1", "is no address that a program can ask"],
     ["global.proxy.httpsProxy", "http://:8080", "is no address that a program can ask"],
-    ...["0.0.0.0/0", "::/0", "10.0.0.0/33", "10.0.0.0"].map((cidr) =>
-      ["task.networkPolicy", { denyPods: true, privateCidrs: [cidr] }, "privateCidrs[0]: must be a network such as"] as const
-    ),
+    ["task.networkPolicy", { denyPods: true, privateCidrs: ["0.0.0.0/0"] }, "privateCidrs[0]: must be a network such as"],
+    ["task.networkPolicy", { denyPods: true, privateCidrs: ["::/0"] }, "privateCidrs[0]: must be a network such as"],
     ["fullnameOverride", "Blue", "must be a lowercase DNS name"],
     ["task.identities", [{ name: "Network", workspaces: ["a"] }], "[0].name: must be a lowercase DNS name"],
     ["task.identities", [{ name: "a".repeat(254), workspaces: ["a"] }], "[0].name: must be "],
