@@ -438,7 +438,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "a task that an earlier controller made is acknowledged before its token is kept",
-    file: "src/controller/pool/pool-intake.ts",
+    file: "src/controller/pool/accept.ts",
     from: "            ? Effect.succeed(task)",
     to: "            ? Effect.as(Effect.flatMap(Pool, (_) => _.acknowledge(assignment.id, task.metadata.uid)), task)",
     test: pairs
