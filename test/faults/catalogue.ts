@@ -82,7 +82,10 @@ export const faults: Readonly<Record<string, Row>> = {
       "test/simulation/crash-pairs.test.ts": ["in ${name} ends as without both"],
       "test/end-to-end/disruption.alone.test.ts": ["goes on to its end when the controller is killed while it plans"]
     },
-    notShown: ["three crashes at chosen requests of one run: the schedules of the simulation have any number of them, at random"]
+    notShown: [
+      "two crashes of other kinds than processes that die, in six of the nine scripts, and one of them in the pool's server",
+      "three crashes at chosen requests of one run: the schedules of the simulation have any number of them, at random"
+    ]
   },
   F10: {
     fault: "two controllers, and a leader that was held up",

@@ -170,14 +170,16 @@ describe("a client certificate", () => {
           show(one)
           expect(yield* Effect.flatMap(http.get(url), ({ text }) => text)).toBe("secure")
         }
-        yield* Effect.promise(() => expect.poll(() => [sockets.size, new Set(ended.mock.contexts).size]).toEqual([1, 3]))
+        yield* Effect.promise(() =>
+          expect.poll(() => [sockets.size, new Set(ended.mock.contexts).size], { timeout: 20_000 }).toEqual([1, 3])
+        )
         ended.mockClear()
       }).pipe(
         Effect.provide(toServer({ connections: 2 })),
         Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({ AGENT_JOB_CLIENT_CERTIFICATE_DIR: mounted })))
       )
       expect(new Set(ended.mock.contexts).size).toBe(2) // those of the certificate in use, and of none
-      yield* Effect.promise(() => expect.poll(() => sockets.size).toBe(0))
+      yield* Effect.promise(() => expect.poll(() => sockets.size, { timeout: 20_000 }).toBe(0))
     }).pipe(Effect.scoped))
 })
 

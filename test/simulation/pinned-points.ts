@@ -1,5 +1,5 @@
 // How many crash points each scenario has, and how many pairs. They are pinned, so that a request more or less is a change that has to be
-// looked at. Checked by crash-points.test and soak-crashes, and used by test/scorecard/rows, which asks for all of them.
+// looked at. The points are checked by crash-points.test, the pairs only by soak-crashes; used by test/scorecard/rows, which asks for all.
 export const pinnedPoints = {
   "a plan": 60,
   "an apply": 78,

@@ -89,7 +89,7 @@ const sayAgain = ({ look, world }: TaskPlace, { metadata }: AgentTask) =>
     return look(keyOf(metadata))
   })
 
-const accept = Effect.fn("accept")(function*(where: TaskPlace, assignment: Assignment) {
+const accept = Effect.fn("Assignment.accept")(function*(where: TaskPlace, assignment: Assignment) {
   const { id, planSha256, stage, taskToken } = assignment
   if (!isRunnable(assignment)) {
     return yield* refuse(

@@ -18,7 +18,7 @@ const tasks = decoding(agentTasks, AgentTask)
  * Cancels the task of a stage, in the namespace of tasks; if it was never made, reports the stage as cancelled, because no worker will. A
  * stranger's task of its name is not cancelled.
  */
-export const cancel = Effect.fn("cancel")(function*(namespace: string, id: string) {
+export const cancel = Effect.fn("Assignment.cancel")(function*(namespace: string, id: string) {
   const kubernetes = yield* Kubernetes
   const pool = yield* Pool
   const name = taskNameOfId(id)

@@ -79,7 +79,9 @@ const secrets = ["agent.token", "agent.auth.token"]
 /** Reports whether a path is that of a token, or of a section around one: who gives it no map may have written the token there. */
 const mayBeToken = (path: Path): boolean => secrets.some((key) => `${key}.`.startsWith(`${shown(path)}.`))
 const withoutSecrets = (path: Path, value: unknown): unknown => {
-  if (isTree(value)) return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, withoutSecrets([...path, key], inner)]))
+  if (isTree(value) && !secrets.includes(shown(path))) {
+    return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, withoutSecrets([...path, key], inner)]))
+  }
   return mayBeToken(path) && value !== undefined && value !== null && value !== "" ? "(not shown)" : value
 }
 

@@ -25,7 +25,9 @@ export interface TokenLine {
 const roleWords: ReadonlyMap<string, Role> = new Map([["role=read", "read"], ["role=plan", "plan"]])
 export const knownRoles: string = [...roleWords.keys()].join(" or ")
 
-const arePatterns = Schema.is(Schema.Array(WorkspacePattern))
+/** So many that a statement of the server's database may have a term for each. */
+const mostPatterns = 100
+const arePatterns = Schema.is(Schema.Array(WorkspacePattern).check(Schema.isMaxLength(mostPatterns)))
 
 /** Returns the patterns that a word gives its token; undefined if it gives none. */
 const patternsIn = (word: string): ReadonlyArray<string> | undefined => {
@@ -38,8 +40,10 @@ const meant = (one: string) => {
   const form = new RegExp(`(?<![\\p{L}\\p{N}])${one}s?(?:[=:]|(?<!-${one}s?)(?![\\p{L}\\p{N}-]))`, "iu")
   return (word: string): boolean => form.test(word)
 }
-const isOfWorkspaces = meant("workspace")
 const looksLikeRole = meant("role")
+const looksLikeWorkspaces = meant("workspace")
+/** So may be any word with an equals sign that is none about a role: one of these, misspelt. */
+const isOfWorkspaces = (word: string): boolean => looksLikeWorkspaces(word) || (word.includes("=") && !looksLikeRole(word))
 /** A workspace may be called `role`. */
 const isRole = (word: string): boolean => looksLikeRole(word) && patternsIn(word) === undefined
 
@@ -64,6 +68,9 @@ export const tokenLines = (text: string): ReadonlyArray<TokenLine> =>
       workspaces: saidIn<Reach>(words, isOfWorkspaces, patternsIn, "all")
     }
   })
+
+/** Reports whether a line has its rights first, where its token is to be: who knows them would have the token. */
+export const isRightItself = (token: string): boolean => /^(?:role|workspace)s?[=:]/iu.test(token)
 
 /** Returns the token that a client of the file uses, or undefined if it has none. */
 export const firstToken = (text: string): string | undefined => tokenLines(text)[0]?.token

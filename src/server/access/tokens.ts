@@ -6,7 +6,7 @@ import { createHash, createHmac, randomBytes, timingSafeEqual } from "node:crypt
 import { readFile, rename, writeFile } from "node:fs/promises"
 import { dirname, join } from "node:path"
 import type { HolderOfSome } from "../../core/run/permission.ts"
-import { knownRoles, type TokenLine, tokenLines } from "../../core/text/token-lines.ts"
+import { isRightItself, knownRoles, type TokenLine, tokenLines } from "../../core/text/token-lines.ts"
 import { codeOf, errorInWords, whyUnreadable } from "../../schema/system-error.ts"
 import { OptionsUnusable, ServerError, type ServerOptions } from "../settings.ts"
 import { syncDirectory } from "../store/blobs.ts"
@@ -103,9 +103,8 @@ const knownOf =
     const hash = sha256(token)
     const name = said === "" ? hash.toString("hex").slice(0, 8) : said
     if (whose === "pool" && (role !== "everything" || workspaces !== "all")) {
-      const word = role === "everything" ? "workspaces" : "role"
       return unusable(
-        `The pool token file ${file} has the word ${word} beside the token of ${name}, which only user tokens have; take it from that line.`
+        `The pool token file ${file} has the word role or workspaces, or a word with =, beside the token of ${name}, and only user tokens have such; take it from that line.`
       )
     }
     if (role === undefined) {
@@ -115,7 +114,7 @@ const knownOf =
     }
     return workspaces === undefined
       ? unusable(
-        `The user token file ${file} gives the token of ${name} workspaces that there cannot be; let that line end with a word such as workspaces=team-a-*,shared, of names and beginnings of names with *, or with a name without the word workspaces, of one who may use all.`
+        `The user token file ${file} gives the token of ${name} workspaces that there cannot be, or a name with =; let that line end with a word such as workspaces=team-a-*,shared, of at most 100 names and beginnings of names with *, or with a name without = and the word workspaces, of one who may use all.`
       )
       : Effect.succeed({ hash, name, role, workspaces })
   }
@@ -133,6 +132,9 @@ const tokensIn = Effect.fnUntraced(function*(file: string, whose: "user" | "pool
     return yield* unusable(
       `The ${whose} token file ${file} must hold at least one token, each of 16 characters or more; write a random one into it.`
     )
+  }
+  if (lines.some(({ token }) => isRightItself(token))) {
+    return yield* unusable(`The ${whose} token file ${file} has a line that begins with a role or workspaces; let it begin with the token.`)
   }
   const known = yield* Effect.forEach(lines, knownOf(file, whose))
   const rights = ({ role, workspaces }: Known) => JSON.stringify([role, workspaces])

@@ -201,11 +201,19 @@ const make = Effect.gen(function*() {
   const isOpen = sql`(${sql.in("runs.status", openStatuses)}
     OR runs.id IN (SELECT stages.runId FROM rescues JOIN stages ON stages.id = rescues.stageId WHERE rescues.settledAt IS NULL))`
 
+  /** The newest runs of some workspaces, read from an index of what these have: runs of all others may be far more. */
+  const newestOf = (reach: Reach, before: Chosen["before"], limit: number) => {
+    const where = sql.and([within(sql, reach), ...(before === undefined ? [] : [sql`theirs.seq < ${before.seq}`])])
+    return sql`SELECT theirs.seq FROM workspaces CROSS JOIN runs AS theirs ON theirs.workspaceId = workspaces.id
+      WHERE ${where} ORDER BY theirs.seq DESC LIMIT ${limit}`
+  }
+
   const page = ({ before, open, reach, workspaceId }: Chosen, limit: number) => {
     // The "+" keeps the index of the workspace out, in which a few open runs stand among all that are over.
     const ofWorkspace = sql`${sql.literal(open === true ? "+" : "")}runs.workspaceId = ${workspaceId ?? null}`
+    const isOfSome = reach !== "all" && workspaceId === undefined && open !== true
     const where = sql.and([
-      within(sql, reach),
+      isOfSome ? sql`runs.seq IN (${newestOf(reach, before, limit)})` : within(sql, reach),
       ...(workspaceId === undefined ? [] : [ofWorkspace]),
       ...(before === undefined ? [] : [sql`runs.seq < ${before.seq}`]),
       ...(open === true ? [isOpen] : [])

@@ -13,14 +13,14 @@ export const tfePoolRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const pools = yield* Pools
 
   return [
-    route("GET", "/api/v2/organizations/:organization/agent-pools", "none", (request, params, { workspaces }) =>
+    route("GET", "/api/v2/organizations/:organization/agent-pools", "asked", (request, params, { workspaces }) =>
       Effect.gen(function*() {
         yield* member(params)
         const part = queryOf(request, "q") ?? ""
         const { pools: all } = yield* pools.list(workspaces)
         return documents(all.filter(({ name }) => name.includes(part)).map(agentPoolDocument))
       })),
-    route("GET", "/api/v2/agent-pools/:id", "none", (_, { id }, { workspaces }) =>
+    route("GET", "/api/v2/agent-pools/:id", "asked", (_, { id }, { workspaces }) =>
       Effect.gen(function*() {
         const { pools: all } = yield* pools.list(workspaces)
         return document(agentPoolDocument(yield* orNotFound(all.find((pool) => pool.id === id))))

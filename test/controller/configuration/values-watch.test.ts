@@ -59,7 +59,7 @@ describe("a watch of values", () => {
       const open = () => process.getActiveResourcesInfo().filter((_) => _ === "FSEventWrap").length
       const before = open()
       yield* Stream.runDrain(Stream.take(valuesWatch(mounted().path), 1)) // the first tick comes once the watch is there
-      yield* Effect.promise(() => expect.poll(open).toBe(before))
+      yield* Effect.promise(() => expect.poll(open, { timeout: 20_000 }).toBeLessThanOrEqual(before))
     }))
 
   it.effect("ticks every minute where the directory never stops to change", () =>

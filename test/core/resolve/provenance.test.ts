@@ -71,6 +71,16 @@ describe("the history of a key", () => {
     ])
   })
 
+  it("never has a token that a file gives as a map, which a later one replaces", () => {
+    for (const around of ["agent: { token: VALUE }", "agent: { auth: { token: VALUE } }"]) {
+      const layers = layersOf(around.replace("VALUE", "{ value: s3cret }"), around.replace("VALUE", "other"))
+      const values = Result.getOrThrow(parseLayers(layers))
+      for (const key of ["agent.auth.token", "agent.auth", "agent.token", "agent"]) {
+        expect(JSON.stringify(explainKey(layers, values, Result.getOrThrow(findKey(key)), "1"))).not.toContain("s3cret")
+      }
+    }
+  })
+
   it("says of a token that there is none, and that a layer takes it away", () => {
     for (const text of ["{}", "agent: { token: \"\" }", "agent: { token: null, auth: { token: null } }"]) {
       const layers = layersOf(text)

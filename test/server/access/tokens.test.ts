@@ -90,7 +90,7 @@ describe("a token file", () => {
   it.live.each([
     { line: "a-token-of-the-ci-01 CI role=write", whose: "CI" },
     { line: "a-token-of-the-ci-01 role=plan CI", whose: "CI" },
-    { line: "a-token-of-the-ci-01 CI role =plan", whose: "CI =plan" },
+    { line: "a-token-of-the-ci-01 CI role =plan", whose: "CI" },
     { line: "a-token-of-the-ci-01 CI (role=plan)", whose: "CI" },
     { line: "a-token-of-the-ci-01 Role=plan", whose: "06941456" }
   ])("gives no token a role that there is not, nor everything instead: $line", ({ line, whose }) =>
@@ -107,7 +107,8 @@ describe("a token file", () => {
     { line: "a-token-of-the-ci-01 CI workspaces=team.a", whose: "CI" },
     { line: "a-token-of-the-ci-01 CI workspaces=-team-*", whose: "CI" },
     { line: "a-token-of-the-ci-01 workspaces=team-a-* CI role=plan", whose: "CI", role: true },
-    { line: "a-token-of-the-ci-01 CI workspaces = a", whose: "CI = a" },
+    { line: "a-token-of-the-ci-01 CI workspaces = a", whose: "CI a" },
+    { line: "a-token-of-the-ci-01 CI worksapces=team-a-*", whose: "CI" },
     { line: "a-token-of-the-ci-01 workspace=a", whose: "06941456" }
   ])("gives no token workspaces that there cannot be, nor all instead: $line", ({ line, role = false, whose }) =>
     Effect.map(
@@ -117,7 +118,7 @@ describe("a token file", () => {
           2,
           role
             ? expect.stringContaining("a role that there is not")
-            : `The user token file ${made}/user.token gives the token of ${whose} workspaces that there cannot be; let that line end with a word such as workspaces=team-a-*,shared, of names and beginnings of names with *, or with a name without the word workspaces, of one who may use all.`
+            : `The user token file ${made}/user.token gives the token of ${whose} workspaces that there cannot be, or a name with =; let that line end with a word such as workspaces=team-a-*,shared, of at most 100 names and beginnings of names with *, or with a name without = and the word workspaces, of one who may use all.`
         ])
     ))
 
@@ -136,19 +137,31 @@ describe("a token file", () => {
         ])
     ))
 
-  it.live.each([
-    { word: "role", written: "role=plan" },
-    { word: "workspaces", written: "workspaces=a" },
-    { word: "workspaces", written: "workspaces=a.b" }
-  ])("gives no controller a right of people: $written", ({ word, written }) =>
-    Effect.map(
-      refused({ "pool.token": `${poolToken} prod ${written}\n` }),
-      ({ error, made }) =>
-        expect([exitCodeOf(error), error.message]).toEqual([
-          2,
-          `The pool token file ${made}/pool.token has the word ${word} beside the token of prod, which only user tokens have; take it from that line.`
-        ])
-    ))
+  it.live.each(["role=plan", "workspaces=a", "workspaces=a.b", "zone=b"])(
+    "gives no controller a right of people: %s",
+    (written) =>
+      Effect.map(
+        refused({ "pool.token": `${poolToken} prod ${written}\n` }),
+        ({ error, made }) =>
+          expect([exitCodeOf(error), error.message]).toEqual([
+            2,
+            `The pool token file ${made}/pool.token has the word role or workspaces, or a word with =, beside the token of prod, and only user tokens have such; take it from that line.`
+          ])
+      )
+  )
+
+  it.live.each(["workspaces=team-a-*,shared a-token-of-the-ci-01 CI", "Roles:everything-of-all a-token-of-the-ci-01"])(
+    "takes nothing for a token that people may guess, as what it is to be for: %s",
+    (line) =>
+      Effect.map(
+        refused({ "pool.token": poolToken, "user.token": `${userToken}\n${line}\n` }),
+        ({ error, made }) =>
+          expect([exitCodeOf(error), error.message]).toEqual([
+            2,
+            `The user token file ${made}/user.token has a line that begins with a role or workspaces; let it begin with the token.`
+          ])
+      )
+  )
 
   it.live("has no token of the other one, which would open what is kept apart", () =>
     Effect.map(
