@@ -1024,7 +1024,7 @@ export const mutants: ReadonlyArray<Mutant> = [
     file: "src/controller/pool/accept.ts",
     from: "Effect.ensuring(pool.acknowledge(id, task.metadata.uid), sayAgain(where, task))",
     to: "pool.acknowledge(id, task.metadata.uid)",
-    test: "controller/pool/pool-intake.test.ts"
+    test: "controller/pool/accept.test.ts"
   },
   {
     name: "a Lease that was deleted was given back",

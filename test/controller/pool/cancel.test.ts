@@ -1,0 +1,11 @@
+import { expect, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { success } from "../../core/worlds.ts"
+import { assignment, over, toldOf } from "./taking.ts"
+
+it.effect("tells a pool that has forgotten it the result of a stage that it cancels", () =>
+  Effect.gen(function*() {
+    expect(yield* toldOf("a cancellation", over)).toEqual({ told: [["report", assignment.id, "task-uid", success]], cancelled: false })
+    expect(yield* toldOf("a cancellation", { phase: "Queued" })).toEqual({ told: [], cancelled: true })
+    expect(yield* toldOf("a cancellation", { phase: "Moonlit" })).toEqual({ told: [], cancelled: true }) // a phase of a newer version
+  }))
