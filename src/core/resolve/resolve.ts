@@ -221,9 +221,9 @@ const forJobs = (values: Values, name: string, taskAccountName: string, ofTask: 
   }
 }
 
-/** Returns the name of the tasks' account, which is not the one that is made for the controller in the same namespace. */
+/** Returns the name of the tasks' account, which is never the controller's, whoever makes that one. */
 const taskAccountNameOf = ({ serviceAccount }: Values, name: string, isBeside: boolean): string =>
-  isBeside && serviceAccount.create && serviceAccount.name === `${name}-task` ? `${name}-tasks` : `${name}-task`
+  isBeside && serviceAccount.name === `${name}-task` ? `${name}-tasks` : `${name}-task`
 
 const admissionPoliciesOf = ({ admissionPolicies: { enabled, ...allowed } }: Values): Pick<ResolvedConfig, "admissionPolicies"> =>
   enabled ? { admissionPolicies: allowed } : {}

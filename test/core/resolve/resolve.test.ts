@@ -30,7 +30,11 @@ describe("the account of tasks", () => {
   it.each([
     { beside: "the controller's", values: {}, expected: "agent-job-task" },
     { beside: "a controller's that is made with that name", values: { serviceAccount: controllers }, expected: "agent-job-tasks" },
-    { beside: "one that others make", values: { serviceAccount: { ...controllers, create: false } }, expected: "agent-job-task" },
+    {
+      beside: "a controller's that others make",
+      values: { serviceAccount: { ...controllers, create: false } },
+      expected: "agent-job-tasks"
+    },
     {
       beside: "a controller's of that name elsewhere",
       values: { serviceAccount: controllers, task: { namespace: "tasks" } },
