@@ -30,6 +30,10 @@ export const notFound = () => new Refused(nothingHere)
 /** The same answer, for what the caller may not know of. */
 export const withheld = () => new Refused({ ...nothingHere, isWithheld: true })
 
+/** Fails if there is a sentence that refuses what the caller's token does not allow. The audit trail has it, whatever its status. */
+export const refuseIf = (message: string | undefined, status: 403 | 404 = 403): Effect.Effect<void, Refused> =>
+  message === undefined ? Effect.void : Effect.fail(new Refused({ status, error: "not-allowed", message }))
+
 /** Returns what was looked for; fails with 404 if it is not there. */
 export const orNotFound = <A>(found: A | undefined): Effect.Effect<A, Refused> =>
   found === undefined ? Effect.fail(notFound()) : Effect.succeed(found)

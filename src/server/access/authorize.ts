@@ -5,7 +5,7 @@ import { Effect, Option } from "effect"
 import type { HttpServerRequest } from "effect/http"
 import { neededBy, notAllowed } from "../../core/run/permission.ts"
 import type { Role } from "../../core/text/token-lines.ts"
-import { notFound, Refused, unauthorized } from "../refused.ts"
+import { notFound, type Refused, refuseIf, unauthorized } from "../refused.ts"
 import { Audit } from "./audit.ts"
 import { type Answer, type Failure, type Handler, type Params, routesWith } from "./http-answer.ts"
 import { type Limited, Limits } from "./limits.ts"
@@ -65,10 +65,8 @@ export const routesForPools = (form: Form) => Effect.flatMap(Tokens, ({ pool }) 
  * Fails if the role of the user's token does not allow what is asked: with 403, of which the audit trail has an entry, or as if it were
  * not there.
  */
-export const permit = (user: User, needed: Role, asked: string, status: 403 | 404 = 403): Effect.Effect<void, Refused> => {
-  const message = notAllowed(user, needed, asked)
-  return message === undefined ? Effect.void : Effect.fail(new Refused({ status, error: "not-allowed", message }))
-}
+export const permit = (user: User, needed: Role, asked: string, status: 403 | 404 = 403): Effect.Effect<void, Refused> =>
+  refuseIf(notAllowed(user, needed, asked), status)
 
 /**
  * Makes routes for the holder of a user's token; the handler gets the holder. A `route` needs the role that its method says

@@ -5,7 +5,7 @@ import { Effect, Schema } from "effect"
 import { SqlClient, type Statement } from "effect/sql"
 import { mayTouch, notMade, notOfAll } from "../../core/run/permission.ts"
 import { WorkspaceName } from "../../schema/names.ts"
-import { notFound, Refused, type StoreFailure, withheld } from "../refused.ts"
+import { notFound, type Refused, refuseIf, type StoreFailure, withheld } from "../refused.ts"
 import { row } from "../store/database.ts"
 import { parseOutputId, runOfStep } from "../store/ids.ts"
 import type { Params } from "./http-answer.ts"
@@ -20,9 +20,6 @@ type OfWorkspace = "run" | "step" | "configuration version" | "state version" | 
  * `all`: it is about all of them together; `none`: about no workspace.
  */
 export type Where = "name" | "made" | "workspace" | OfWorkspace | "asked" | "all" | "none"
-
-const refused = (message: string | undefined): Effect.Effect<void, Refused> =>
-  message === undefined ? Effect.void : Effect.fail(new Refused({ status: 403, error: "not-allowed", message }))
 
 export const makeReach = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
@@ -50,7 +47,7 @@ export const makeReach = Effect.gen(function*() {
       )
 
   /** Fails with 403 if a workspace is to be made, or used where it is there, that the token is not for. */
-  const making = (user: User, name: string) => refused(notMade(user, name))
+  const making = (user: User, name: string) => refuseIf(notMade(user, name))
 
   /** Fails if the token is not for the workspace that the path of a request leads to. */
   const enter = (user: User, where: Where, { id = "", name = "" }: Params, asked: string): Effect.Effect<void, StoreFailure> => {
@@ -59,7 +56,7 @@ export const makeReach = Effect.gen(function*() {
       case "asked":
         return Effect.void
       case "all":
-        return refused(notOfAll(user, asked))
+        return refuseIf(notOfAll(user, asked))
       case "made":
         return making(user, name)
       case "name":

@@ -7,7 +7,7 @@ import { type HolderOfSome, notBrought } from "../../core/run/permission.ts"
 import { keptStateBytes, keptStateLine, type KeptStateParts, unframe } from "../../schema/api/task-api.ts"
 import { mutates } from "../../schema/task/agent-task.ts"
 import { Tokens } from "../access/tokens.ts"
-import { conflict, invalid, Refused, type StoreFailure } from "../refused.ts"
+import { conflict, invalid, refuseIf, type StoreFailure } from "../refused.ts"
 import { Runs } from "../run/runs.ts"
 import { type StageRow, Stages } from "../run/stages.ts"
 import { actsOn } from "../store/act.ts"
@@ -157,7 +157,7 @@ const make = Effect.gen(function*() {
     const { stageId, state } = yield* open(kept)
     const stage = yield* stages.find(stageId)
     const message = notBrought(by, stageId, stage === undefined ? undefined : (yield* runs.get(stage.runId)).workspace)
-    if (message !== undefined) return yield* new Refused({ status: 403, error: "not-allowed", message })
+    yield* refuseIf(message)
     return yield* stage === undefined ? takeUnknown(workspace, stageId, state, by.name) : takeOf(stage, state)
   })
 

@@ -1,11 +1,10 @@
 // What a leader does besides its passes, and what it leaves behind when it ends: nothing that takes in work or says that work waits.
 import { expect, it } from "@effect/vitest"
-import { Duration, Effect, Fiber, Layer, Logger, Metric, Option, Schema, Stream, SubscriptionRef } from "effect"
+import { Duration, Effect, Fiber, Layer, Logger, Metric, Option, Stream, SubscriptionRef } from "effect"
 import { TestClock } from "effect/testing"
 import { Configuration } from "../../../src/controller/configuration/configuration.ts"
 import { makeAttention } from "../../../src/controller/lifecycle/attention.ts"
 import { whileLeader } from "../../../src/controller/lifecycle/leader.ts"
-import { Pool } from "../../../src/controller/pool/pool.ts"
 import { Executor } from "../../../src/controller/reconcile/execute.ts"
 import { Reconciler } from "../../../src/controller/reconcile/reconcile.ts"
 import { WriteRefused } from "../../../src/controller/reconcile/refusals.ts"
@@ -14,11 +13,11 @@ import { Action } from "../../../src/core/reconcile/action.ts"
 import { Kubernetes } from "../../../src/kubernetes/client.ts"
 import { Forbidden } from "../../../src/kubernetes/errors.ts"
 import { agentTasks, secrets } from "../../../src/kubernetes/kinds.ts"
-import { Assignment } from "../../../src/schema/api/pool-api.ts"
 import { Uid } from "../../../src/schema/names.ts"
 import { configOf } from "../../core/configs.ts"
 import { plainSeed, policy, worldOf } from "../../core/worlds.ts"
 import { instantCluster } from "../instant-cluster.ts"
+import { assignment, offering } from "../pool/taking.ts"
 
 const heard = () => Effect.succeed(true)
 const gauge = (name: string) => Effect.map(Metric.snapshot, (all) => all.find(({ id }) => id === name)?.state)
@@ -272,22 +271,7 @@ it.effect("takes work of the pool into the namespace of tasks, which need not be
   Effect.gen(function*() {
     const { kubernetes, server } = instantCluster()
     const config = configOf({ agent: { url: "http://pool", tokenExistingSecret: { name: "token" } }, task: { namespace: "their-tasks" } })
-    const assignment = Schema.decodeUnknownSync(Assignment)({
-      id: "run-1.plan.1",
-      runId: "run-1",
-      workspace: "demo",
-      stage: "plan",
-      attempt: 1,
-      archiveSha256: "b".repeat(64),
-      taskToken: "token"
-    })
-    const offers = [[assignment]]
-    const pool = Layer.mock(Pool, {
-      acquire: () =>
-        Effect.suspend(() => Option.match(Option.fromUndefinedOr(offers.pop()), { onNone: () => Effect.never, onSome: Effect.succeed })),
-      acknowledge: () => Effect.void,
-      cancellations: () => Effect.never
-    })
+    const pool = offering([[assignment]], { acknowledge: () => Effect.void })
     const parts = Layer.mergeAll(
       Layer.succeed(Reconciler, Reconciler.of({ reconcile: () => Effect.succeedNone })),
       configuration,
