@@ -60,7 +60,12 @@ export class Scene {
 
   /** Starts a process that is killed when the test ends. */
   start(program: string, ...args: ReadonlyArray<string>): Process {
-    return this.keep(new Process(program, args))
+    return this.command(program, args)
+  }
+
+  /** Starts a process as `start` does, with more in its environment. */
+  command(program: string, args: ReadonlyArray<string>, env: Readonly<Record<string, string>> = {}): Process {
+    return this.keep(new Process(program, args, { env }))
   }
 
   private keep(started: Process): Process {
