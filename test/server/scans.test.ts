@@ -12,6 +12,7 @@ import { Sha256 } from "../../src/schema/names.ts"
 import type { StageResult } from "../../src/schema/task/stage-result.ts"
 import { Retention } from "../../src/server/lifecycle/retention.ts"
 import { stores } from "../../src/server/lifecycle/server.ts"
+import { RunQueue } from "../../src/server/run/run-queue.ts"
 import { Stages } from "../../src/server/run/stages.ts"
 import { layerDatabase } from "../../src/server/store/database.ts"
 import { instantAfter } from "../../src/server/store/instants.ts"
@@ -36,8 +37,8 @@ import {
 } from "./live-server.ts"
 import { entry, made, planned } from "./run/applying.ts"
 
-/** The tables that stay small: what the passes note and have yet to do, how many runs have each status, and which files nothing names. */
-const small = ["retentionPasses", "logsToRemove", "runCounts", "unnamed"]
+/** What stays small: what the passes note and have yet to do, how many runs have each status, which files nothing names, the oldest ten plans. */
+const small = ["retentionPasses", "logsToRemove", "runCounts", "unnamed", "oldest"]
 
 /** The tables of which a workspace or a pool has no more than so many rows. */
 const limited = ["agents", "evidence", "variables"]
@@ -48,7 +49,7 @@ const finding =
 
 /** The indexes that have nothing but what is not over, or is still kept. */
 const ofWhatIsOpen =
-  /INDEX (?:stagesToOffer|stagesOfAgents|stagesOnFeed|rescuesOpen|rescuesPending|runsPending|runsSaved|stateVersionsKept)\b/u
+  /INDEX (?:stagesToOffer|stagesOfAgents|stagesOnFeed|rescuesOpen|rescuesPending|runsPending|runsPlanning|runsSaved|stateVersionsKept)\b/u
 
 /** The newest of all or of a workspace, up to a limit. */
 const newestFirst =
@@ -226,6 +227,7 @@ it.live("nothing that the server is asked makes it read a table that grows from 
             writeFileSync(join(folder, "data", "blobs", sha256("unnamed")), "unnamed")
             yield* (yield* NamedBlobs).sweep(0)
             yield* (yield* Stages).newestOver(workspaceId)
+            yield* (yield* RunQueue).oldestAhead(workspaceId)
           }).pipe(Effect.provide(context), listening)
       )
     )
@@ -233,8 +235,12 @@ it.live("nothing that the server is asked makes it read a table that grows from 
     const sql = yield* Effect.provide(SqlClient.SqlClient, yield* Layer.build(layerDatabase(":memory:")))
     const statements = [...said].filter((text) => /^\s*(SELECT|INSERT|UPDATE|DELETE)/u.test(text) && !isOfMigration(text))
     expect(statements.filter((text) => text.startsWith("UPDATE") && text.includes("removedAt = ?"))).toHaveLength(2)
-    const waiting = statements.filter((text) => text.includes("runs.workspaceId = ?") && text.includes("status = 'pending'"))
-    expect(waiting).toHaveLength(2)
+    const ahead = statements.filter((text) => text.includes("status = 'planning'"))
+    expect(ahead).toHaveLength(2)
+    const waiting = statements.filter((text) =>
+      text.includes("workspaceId = ?") && text.includes("status = 'pending'") && !ahead.includes(text)
+    )
+    expect(waiting).toHaveLength(4)
     const open = statements.filter((text) => text.includes("OR runs.id IN (SELECT stages.runId FROM rescues"))
     expect(open).toHaveLength(4)
     const scans = yield* Effect.forEach(
@@ -247,7 +253,8 @@ it.live("nothing that the server is asked makes it read a table that grows from 
     )
     expect(scans.flat()).toEqual([])
     const indexes = [
-      ...waiting.map((text) => ({ text, index: "COVERING INDEX runsPending" })),
+      ...[...waiting, ...ahead].map((text) => ({ text, index: "COVERING INDEX runsPending" })),
+      ...ahead.map((text) => ({ text, index: "INDEX runsPlanning" })),
       ...open.map((text) => ({ text, index: "INDEX runsByStatus (status=? AND seq<?)" }))
     ]
     for (const { index, text } of indexes) {

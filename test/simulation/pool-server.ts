@@ -23,6 +23,7 @@ import { Configurations } from "../../src/server/run/configurations.ts"
 import { Journals } from "../../src/server/run/journals.ts"
 import { LeftOvers } from "../../src/server/run/left-overs.ts"
 import { Pools } from "../../src/server/run/pools.ts"
+import { RunQueue } from "../../src/server/run/run-queue.ts"
 import { type NewRun, Runs } from "../../src/server/run/runs.ts"
 import { StageEnds } from "../../src/server/run/stage-ends.ts"
 import { StageStates } from "../../src/server/run/stage-states.ts"
@@ -92,7 +93,8 @@ const blobsIn = (files: Map<string, Uint8Array>) =>
 const stores = Layer.mergeAll(Assignments.layer, ImportRuns.layer, Settlements.layer, StageStates.layer).pipe(
   Layer.provideMerge(StageEnds.layer),
   Layer.provideMerge(Layer.mergeAll(LeftOvers.layer, Runs.layer)),
-  Layer.provideMerge(Layer.mergeAll(Configurations.layer, Journals.layer, Stages.layer)),
+  Layer.provideMerge(Layer.mergeAll(Configurations.layer, Journals.layer, RunQueue.layer)),
+  Layer.provideMerge(Stages.layer),
   Layer.provideMerge(StateVersions.layer),
   Layer.provideMerge(Layer.mergeAll(Bodies.layer, Evidence.layer, Rescues.layer, StateLocks.layer)),
   Layer.provideMerge(NamedBlobs.layer),

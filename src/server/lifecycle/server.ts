@@ -25,6 +25,7 @@ import { Journals } from "../run/journals.ts"
 import { LeftOvers } from "../run/left-overs.ts"
 import { Logs } from "../run/logs.ts"
 import { Pools } from "../run/pools.ts"
+import { RunQueue } from "../run/run-queue.ts"
 import { Runs } from "../run/runs.ts"
 import { StageEnds } from "../run/stage-ends.ts"
 import { StageStates } from "../run/stage-states.ts"
@@ -79,7 +80,8 @@ export const stores = (options: ServerOptions) =>
   ).pipe(
     Layer.provideMerge(Layer.mergeAll(Logs.layer, StageEnds.layer)),
     Layer.provideMerge(Layer.mergeAll(LeftOvers.layer, Runs.layer)),
-    Layer.provideMerge(Layer.mergeAll(Journals.layer, Stages.layer)),
+    Layer.provideMerge(Layer.mergeAll(Journals.layer, RunQueue.layer)),
+    Layer.provideMerge(Stages.layer),
     Layer.provideMerge(Layer.mergeAll(Audit.layer, Bodies.layer, Configurations.layer, Limits.layer, StateVersions.layer, Variables.layer)),
     Layer.provideMerge(Layer.mergeAll(Evidence.layer, Rescues.layer, StateLocks.layer)),
     Layer.provideMerge(NamedBlobs.layer),

@@ -19,6 +19,7 @@ import { row, rows } from "../store/database.ts"
 import { instantAfter, now } from "../store/instants.ts"
 import { Agents } from "./agents.ts"
 import { Pools } from "./pools.ts"
+import { RunQueue } from "./run-queue.ts"
 import { Runs, type WholeRun } from "./runs.ts"
 import { StageEnds } from "./stage-ends.ts"
 import { type StageRow, StageRow as Row, Stages, stepOf } from "./stages.ts"
@@ -163,6 +164,7 @@ const make = Effect.gen(function*() {
   const commits = yield* Commits
   const ends = yield* StageEnds
   const pools = yield* Pools
+  const queue = yield* RunQueue
   const runs = yield* Runs
   const stages = yield* Stages
 
@@ -333,6 +335,7 @@ const make = Effect.gen(function*() {
       if (isPast) return stage
       yield* refuseInDoubt(stage)
       yield* sql`UPDATE stages SET startedAt = ${yield* now}, waitReason = NULL, waitMessage = NULL WHERE id = ${id}`
+      yield* queue.advance((yield* runs.get(stage.runId)).workspaceId)
       return yield* stages.get(id)
     }))
 

@@ -13,6 +13,7 @@ import { Rescues } from "../workspace/rescues.ts"
 import { Workspaces } from "../workspace/workspaces.ts"
 import { Agents, connected } from "./agents.ts"
 import { Pools } from "./pools.ts"
+import { mostAhead, queues, RunQueue } from "./run-queue.ts"
 import { type Run, Runs } from "./runs.ts"
 import { type StageRow, Stages, stepOf, stepStatus } from "./stages.ts"
 
@@ -55,6 +56,7 @@ const failureOf = (run: Run, stages: ReadonlyArray<StageRow>) => run.failure ?? 
 export const makeRunViews = Effect.gen(function*() {
   const agents = yield* Agents
   const pools = yield* Pools
+  const queue = yield* RunQueue
   const rescues = yield* Rescues
   const runs = yield* Runs
   const stages = yield* Stages
@@ -161,18 +163,34 @@ export const makeRunViews = Effect.gen(function*() {
     }
   })
 
-  /** Returns what the run waits for that holds the workspace, as the end of a sentence about it. */
-  const becauseOf = Effect.fnUntraced(function*(holder: Run) {
-    const open = (yield* stages.listedOf(holder.id)).findLast(({ endedAt }) => endedAt === null)
-    const why = open === undefined ? undefined : yield* openOf(holder, open)
+  /** Returns what a run waits for that others wait for, as the end of a sentence about it. */
+  const becauseOf = Effect.fnUntraced(function*(run: Run) {
+    const open = (yield* stages.listedOf(run.id)).findLast(({ endedAt }) => endedAt === null)
+    const why = open === undefined ? undefined : yield* openOf(run, open)
     return why === undefined ? "." : `: ${why.message}`
   })
 
+  /** Returns what a plan that holds nothing waits for before it is offered. */
+  const behindPlansOf = Effect.fnUntraced(function*(run: Run) {
+    const oldest = yield* queue.oldestAhead(run.workspaceId)
+    const ahead = oldest === undefined ? undefined : yield* runs.find(oldest)
+    return {
+      position: 1 + (yield* queue.before(run)),
+      ...(ahead !== undefined && { blockedBy: ahead.id }),
+      message: ahead === undefined
+        ? "It waits for its turn in the workspace."
+        : `${mostAhead} plans of the workspace have not begun, and it is offered once one of them has. The oldest is that of ${ahead.id}${yield* becauseOf(
+          ahead
+        )}`
+    }
+  })
+
   const behindOf = Effect.fnUntraced(function*(run: Run) {
+    if (!queues(run)) return yield* behindPlansOf(run)
     const { currentRunId } = yield* workspaces.get(run.workspaceId)
     const holder = currentRunId === null ? undefined : yield* runs.find(currentRunId)
     return {
-      position: 1 + (yield* runs.pendingBefore(run)),
+      position: 1 + (yield* queue.before(run)),
       ...(holder !== undefined && { blockedBy: holder.id }),
       message: holder === undefined
         ? "It waits for its turn in the workspace."

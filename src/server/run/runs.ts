@@ -1,5 +1,5 @@
 // Runs: each step of core/run/run-machine, and all that follows from it, in one transaction.
-// Invariant: one run that may apply holds a workspace, from its turn, or its approval if it was saved, to its end; others wait, oldest first. An import holds none: its rescue keeps others from applying.
+// Invariant: one run that may apply holds a workspace, from its turn, or its approval if it was saved, to its end. An import holds none: its rescue keeps others from applying.
 // Used by the TFE routes (a person's wishes) and by assignments and stage-ends (an agent's words).
 import { Context, Effect, Layer, Option, Schema } from "effect"
 import { SqlClient, type SqlError, type Statement } from "effect/sql"
@@ -20,6 +20,7 @@ import { NamedBlobs } from "../store/named-blobs.ts"
 import { RunVariable } from "../workspace/variables.ts"
 import { within, Workspaces } from "../workspace/workspaces.ts"
 import { Journals } from "./journals.ts"
+import { RunQueue } from "./run-queue.ts"
 import { type StageRow, Stages } from "./stages.ts"
 
 /** A run without what may be large, which lists leave out. */
@@ -116,12 +117,6 @@ export interface Chosen {
 /** How many saved plans of a workspace and a person wait for their approval: each keeps its file, and nobody may ever come for it. */
 const mostSaved = 20
 
-/** Reports whether the run waits for its workspace before it plans. An import does not, because the workspace waits for it. */
-const queues = ({ planOnly, rescueId, saved = false }: Pick<Run | NewRun, "planOnly" | "rescueId" | "saved">): boolean =>
-  !planOnly && !saved && rescueId == null
-/** The same in SQL, as the index `runsPending` has it. */
-const queuing = "runs.planOnly = 0 AND runs.saved = 0 AND runs.rescueId IS NULL"
-
 const approvalOf = ({ planSha256 }: Run, by = "auto-apply", at: string) => ({
   approval: planSha256 === null ? null : JSON.stringify({ by, seal: planSha256, at } satisfies Approval)
 })
@@ -155,12 +150,7 @@ export class Runs extends Context.Service<Runs, {
   /** Returns how many runs of these workspaces have one of these statuses. */
   readonly count: (reach: Reach, statuses: ReadonlyArray<RunStatus>) => Effect.Effect<number, SqlError.SqlError>
   /**
-   * Returns how many runs of its workspace go before it, without the holder of the workspace; 0 if the run has begun or does not wait for
-   * the workspace.
-   */
-  readonly pendingBefore: (run: Run) => Effect.Effect<number, SqlError.SqlError>
-  /**
-   * Creates a run, with its first stage if its workspace is free or the run does not wait for it; or returns the one that the same request
+   * Creates a run, with its first stage if its turn has come at once; or returns the one that the same request
    * started before. Fails with 422 if the archive is no longer stored.
    */
   readonly create: (run: NewRun) => Effect.Effect<WholeRun, StoreFailure>
@@ -187,13 +177,13 @@ const make = Effect.gen(function*() {
   const commits = yield* Commits
   const journals = yield* Journals
   const { removeUnnamed } = yield* NamedBlobs
+  const queue = yield* RunQueue
   const stages = yield* Stages
   const workspaces = yield* Workspaces
 
   const columns = Object.keys(Run.fields).filter((field) => field !== "workspace").map((field) => `runs.${field}`)
   const from = sql`workspaces.name AS workspace FROM runs JOIN workspaces ON workspaces.id = runs.workspaceId`
   const all = sql`SELECT ${sql.literal(columns.join(", "))}, ${from}`
-  const waits = sql.literal(queuing)
   const find = (id: string) => row(Run)(sql`${all} WHERE runs.id = ${id}`)
   const get = (id: string) => Effect.flatMap(find(id), orNotFound)
   const whole = (id: string) => Effect.flatMap(row(WholeRun)(sql`SELECT runs.*, ${from} WHERE runs.id = ${id}`), orNotFound)
@@ -227,23 +217,6 @@ const make = Effect.gen(function*() {
         sql.in("runs.status", statuses)
       }`
     )
-
-  const pendingBefore = (run: Run) =>
-    run.status !== "pending" || !queues(run) ? Effect.succeed(0) : counted(
-      sql`SELECT count(*) AS n FROM runs JOIN workspaces ON workspaces.id = runs.workspaceId WHERE runs.workspaceId = ${run.workspaceId}
-          AND runs.status = 'pending' AND ${waits} AND runs.seq < ${run.seq} AND runs.id IS NOT workspaces.currentRunId`
-    )
-
-  /** Gives a free workspace to its oldest pending run. */
-  const dispatch = Effect.fn("Runs.dispatch")(function*(workspaceId: string) {
-    const next = yield* row(Schema.Struct({ id: RunId }))(
-      sql`SELECT runs.id FROM runs JOIN workspaces ON workspaces.id = runs.workspaceId
-        WHERE runs.workspaceId = ${workspaceId} AND runs.status = 'pending' AND ${waits} AND workspaces.currentRunId IS NULL ORDER BY runs.seq LIMIT 1`
-    )
-    if (next === undefined) return
-    yield* sql`UPDATE workspaces SET currentRunId = ${next.id} WHERE id = ${workspaceId}`
-    yield* stages.create(next.id, "plan")
-  })
 
   /**
    * Returns the run that the same request started, unless that ended without an apply, or is older than any repeated request. An earlier
@@ -290,7 +263,7 @@ const make = Effect.gen(function*() {
       const [last] = yield* rows(Schema.Struct({ seq: Schema.Int }))(sql`SELECT COALESCE(MAX(seq), 0) AS seq FROM runs`)
       const workingDirectory = asked.workingDirectory ?? (yield* workspaces.get(asked.workspaceId)).workingDirectory
       yield* sql`INSERT INTO runs ${sql.insert({ ...made, workingDirectory, seq: (last?.seq ?? 0) + 1 })}`
-      yield* queues(asked) ? dispatch(asked.workspaceId) : stages.create(newId, "plan")
+      yield* queue.join({ saved: false, rescueId: null, ...asked, id: newId })
       return newId
     }))
     return yield* whole(id)
@@ -332,7 +305,7 @@ const make = Effect.gen(function*() {
     if (applies.some(hasBegun)) yield* discardSaved(run, sql``, `the run ${run.id}, which began to apply its own plan`)
     else if (applies.every(({ taskUid }) => taskUid !== null)) yield* journals.forgetPlanned(run.id) // no task may yet say that it ran
     yield* sql`UPDATE workspaces SET currentRunId = NULL WHERE id = ${run.workspaceId} AND currentRunId = ${run.id}`
-    yield* dispatch(run.workspaceId)
+    yield* queue.advance(run.workspaceId)
     yield* removePlanFile(run)
   })
 
@@ -382,7 +355,6 @@ const make = Effect.gen(function*() {
     pending: (reach, limit, offset) =>
       rows(Run)(sql`${all} WHERE ${within(sql, reach)} AND runs.status = 'pending' ORDER BY runs.seq LIMIT ${limit} OFFSET ${offset}`),
     count,
-    pendingBefore,
     create,
     step,
     savePlan,

@@ -240,5 +240,7 @@ export const migrations = Migrator.fromRecord({
       UPDATE runCounts SET n = n - 1 WHERE status = OLD.status;
       INSERT INTO runCounts (status, n) VALUES (NEW.status, 1) ON CONFLICT (status) DO UPDATE SET n = n + 1;
     END`
-  )
+  ),
+  /** The runs of a workspace that plan, among which are those that have not begun. */
+  "0037_runs_planning": statements(`CREATE INDEX runsPlanning ON runs (workspaceId, seq, id) WHERE status = 'planning'`)
 })

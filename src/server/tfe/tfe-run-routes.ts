@@ -15,6 +15,7 @@ import { Tokens, type User } from "../access/tokens.ts"
 import { invalid } from "../refused.ts"
 import { Configurations } from "../run/configurations.ts"
 import { Logs } from "../run/logs.ts"
+import { RunQueue } from "../run/run-queue.ts"
 import { type Run, Runs, type WholeRun } from "../run/runs.ts"
 import { StageEnds } from "../run/stage-ends.ts"
 import { Stages } from "../run/stages.ts"
@@ -49,6 +50,7 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const { base, made, member, needing, reach, route } = yield* makeTfe
   const configurations = yield* Configurations
   const logs = yield* Logs
+  const queue = yield* RunQueue
   const runs = yield* Runs
   const stageEnds = yield* StageEnds
   const stages = yield* Stages
@@ -60,8 +62,8 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
   /** Returns the workspace's variables that a run's own may replace; nothing is read for a run without any. */
   const besides = (workspaceId: string, own: ReadonlyArray<unknown>) => own.length === 0 ? Effect.succeed([]) : variables.list(workspaceId)
   const shown = (run: WholeRun, user: User) =>
-    Effect.zipWith(runs.pendingBefore(run), besides(run.workspaceId, run.variables), (...more) => runDocument(run, user, ...more))
-  const listed = (run: Run, user: User) => Effect.map(runs.pendingBefore(run), (position) => listedRunDocument(run, user, position))
+    Effect.zipWith(queue.before(run), besides(run.workspaceId, run.variables), (...more) => runDocument(run, user, ...more))
+  const listed = (run: Run, user: User) => Effect.map(queue.before(run), (position) => listedRunDocument(run, user, position))
 
   const step = (which: Step, id: string, url: string) =>
     Effect.gen(function*() {

@@ -1,0 +1,118 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Stream } from "effect"
+import { TestClock } from "effect/testing"
+import { tfePath } from "../../../src/schema/api/tfe-api.ts"
+import { Sha256, WorkspaceName } from "../../../src/schema/names.ts"
+import { Configurations } from "../../../src/server/run/configurations.ts"
+import { mostAhead } from "../../../src/server/run/run-queue.ts"
+import { Runs } from "../../../src/server/run/runs.ts"
+import { Stages } from "../../../src/server/run/stages.ts"
+import { Blobs } from "../../../src/server/store/blobs.ts"
+import { Rescues } from "../../../src/server/workspace/rescues.ts"
+import { Workspaces } from "../../../src/server/workspace/workspaces.ts"
+import { agent, evicted, failed, inStores, person, plainRun, server, sha256, succeeded, withChanges, worker } from "../live-server.ts"
+
+const planOnly = { "plan-only": true }
+const some = Array.from({ length: mostAhead }, (_, nth) => nth)
+
+/** Starts as many plans of the workspace as may be ahead, and `more`; returns the ids of all. */
+const plansOf = (url: string, workspace: string, more: number, attributes: object = planOnly) =>
+  Effect.forEach(
+    [...some, ...Array.from({ length: more }, () => 0)],
+    (_, nth) => person(url).start(workspace, { ...attributes, message: `plan ${nth}` })
+  )
+
+/** Takes all that is offered, and returns the assignments. */
+const takeAll = (url: string) =>
+  Effect.tap(agent(url).acquire(0, 100), (all) => Effect.forEach(all, ({ id }) => agent(url).acknowledge(id)))
+const runsTaken = (url: string) => Effect.map(takeAll(url), (all) => all.map(({ runId }) => runId))
+
+describe("plans that hold nothing", () => {
+  it.live("are offered up to ten of a workspace that have not begun, the oldest first, so that those of others are too", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const plans = yield* plansOf(url, "busy", 3)
+      const other = yield* person(url).start("other", { "auto-apply": true })
+      const offered = yield* takeAll(url)
+      expect(offered.map(({ runId }) => runId)).toEqual([...plans.slice(0, mostAhead), other])
+
+      const [first, second] = offered
+      yield* worker(url, first!).log(0, "begins")
+      yield* worker(url, second!).log(0, "begins")
+      yield* worker(url, second!).log(6, "goes on")
+      expect(yield* runsTaken(url)).toEqual(plans.slice(mostAhead, mostAhead + 2))
+    }))
+
+  it.live("that wait for their turn say for what, and where in the line", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const plans = yield* plansOf(url, "busy", 2)
+      const [oldest, last] = [plans[0]!, plans.at(-1)!]
+      expect((yield* person(url).view(last)).queue).toEqual({
+        position: mostAhead + 2,
+        blockedBy: oldest,
+        message:
+          `10 plans of the workspace have not begun, and it is offered once one of them has. The oldest is that of ${oldest}: No controller has asked for work in the last 90 seconds; check that one runs, is not drained, and has the right pool token.`
+      })
+      const positionOf = (id: string) =>
+        Effect.map(person(url).as("GET", `${tfePath.runs}/${id}`), ({ json }) => json.data.attributes["position-in-queue"])
+      expect([yield* positionOf(last), yield* positionOf(plans[5]!)]).toEqual([mostAhead + 1, 0])
+    }))
+
+  it.live("make room for the next also where they end without having begun", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const me = person(url)
+      const plans = yield* plansOf(url, "busy", 3)
+      const [first] = yield* takeAll(url)
+      yield* me.act(plans[mostAhead]!, "cancel") // which was not offered
+      expect(yield* runsTaken(url)).toEqual([])
+      yield* agent(url).report(first!.id, failed("The image cannot be pulled."))
+      expect(yield* runsTaken(url)).toEqual([plans[mostAhead + 1]])
+      yield* me.act(plans[1]!, "cancel")
+      expect(yield* runsTaken(url)).toEqual([])
+    }))
+
+  it.effect("stay ahead when their plan is made again, until that has begun", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const plans = yield* plansOf(url, "busy", 1)
+      const [first] = yield* takeAll(url)
+      yield* agent(url).report(first!.id, evicted)
+      expect((yield* person(url).view(plans[0]!)).stages).toHaveLength(2)
+      expect(yield* runsTaken(url)).toEqual([])
+      yield* TestClock.adjust("1 minute")
+      const [again] = yield* takeAll(url)
+      expect(again?.id).toBe(first!.id.replace(/1$/u, "2"))
+      yield* worker(url, again!).log(0, "begins")
+      expect(yield* runsTaken(url)).toEqual([plans.at(-1)])
+    }))
+
+  it.live("count as well that are saved, and none of these that waits for its approval", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const plans = yield* plansOf(url, "busy", 1, { "save-plan": true })
+      const [first] = yield* takeAll(url)
+      yield* worker(url, first!).savePlan("the plan")
+      yield* worker(url, first!).result({ ...succeeded(withChanges), planDigest: Sha256.make(sha256("the plan")) })
+      expect((yield* person(url).view(plans[0]!)).status).toBe("planned")
+      expect(yield* runsTaken(url)).toEqual([plans.at(-1)])
+    }))
+
+  it.live("keep no import waiting, for which they may wait themselves", () =>
+    inStores(Effect.gen(function*() {
+      const [rescues, runs, stages] = [yield* Rescues, yield* Runs, yield* Stages]
+      const { id: workspaceId } = yield* (yield* Workspaces).ensure(WorkspaceName.make("busy"))
+      const { id: configurationVersionId } = yield* (yield* Configurations).create(workspaceId, false)
+      const blobs = yield* Blobs
+      const { sha256: archiveSha256 } = yield* Effect.scoped(Effect.tap(blobs.receive(Stream.empty, { limitBytes: 0 }), blobs.store))
+      const made = { workspaceId, configurationVersionId, archiveSha256, ...plainRun }
+      const lost = yield* runs.create(made)
+      yield* rescues.open({ workspaceId, stageId: `${lost.id}.plan.1`, reason: "Lost", message: "lost" })
+      const plans = yield* Effect.forEach([...some, 0], () => runs.create({ ...made, planOnly: true }))
+      const rescueId = (yield* rescues.pending(workspaceId))[0]?.id ?? expect.fail("it is open")
+      const started = yield* runs.create({ ...made, rescueId })
+      expect(yield* stages.ofRun(plans.at(-1)!.id)).toEqual([])
+      expect(yield* stages.ofRun(started.id)).toHaveLength(1)
+    })))
+})
