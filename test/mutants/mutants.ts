@@ -522,6 +522,20 @@ export const mutants: ReadonlyArray<Mutant> = [
     test: "server/run/assignments.test.ts"
   },
   {
+    name: "a plan that begins makes no room for the next of its workspace",
+    file: "src/server/run/assignments.ts",
+    from: "yield* queue.advance((yield* runs.get(stage.runId)).workspaceId)",
+    to: "",
+    test: "server/run/run-queue.test.ts"
+  },
+  {
+    name: "an import waits behind the plans that wait for it",
+    file: "src/server/run/run-queue.ts",
+    from: "run.rescueId !== null ? stages.create(run.id, \"plan\") : ",
+    to: "",
+    test: "server/run/run-queue.test.ts"
+  },
+  {
     name: "a stage of a pool is offered to whoever asks",
     file: "src/server/run/pools.ts",
     from: " OR ${ofRow} = ${pool})",
