@@ -106,6 +106,17 @@ describe("the paths and bodies of requests", () => {
       expect(said.flat()).toEqual([text("status.result.digest"), text("status.again")])
     }))
 
+  it.live("tell of a hundred fields that the API server does not store, and remember no more of them", () =>
+    Effect.gen(function*() {
+      const { kubernetes, server } = yield* setup
+      const said: Array<unknown> = []
+      const warning = Array.from({ length: 101 }, (_, index) => String.raw`299 - "unknown field \"${index}\""`).join(", ")
+      server.otherwise = { headers: { warning }, body: stored() }
+      const write = kubernetes.updateStatus(agentTasks, { metadata: { ...at, resourceVersion: "7" }, status: {} }, "Warn")
+      yield* Effect.provide(Effect.replicateEffect(write, 2), Logger.layer([Logger.make(({ message }) => said.push(message))]))
+      expect(said).toHaveLength(100)
+    }))
+
   it.live("cannot leave their place, whatever the name", () =>
     Effect.gen(function*() {
       const { kubernetes, server } = yield* setup
@@ -326,10 +337,13 @@ describe("trying again", () => {
       expect(JSON.stringify(error) + error.message).not.toContain("second")
     }))
 
-  it.effect("ends a call that is never answered", () =>
+  it.effect.each<{ readonly given: string; readonly answer: Answer }>([
+    { given: "at all", answer: "silence" },
+    { given: "to the end", answer: (response) => void response.writeHead(200).write("{") }
+  ])("ends a call that is never answered $given", ({ answer }) =>
     Effect.gen(function*() {
       const { kubernetes, server } = yield* setup
-      server.script.push("silence")
+      server.script.push(answer)
       const call = yield* Effect.forkChild(Effect.flip(kubernetes.create(jobs, { metadata: at })))
       yield* until(() => server.asked.length === 1)
       yield* TestClock.adjust("30 seconds")

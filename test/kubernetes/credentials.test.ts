@@ -81,6 +81,8 @@ describe("credentials in a Pod", () => {
       yield* TestClock.adjust("2 seconds")
       expect(yield* headers).toEqual({ authorization: "Bearer two" })
       yield* write(directory, "token", "three")
+      yield* TestClock.adjust("59 seconds")
+      expect(yield* headers).toEqual({ authorization: "Bearer two" })
       yield* refresh
       expect(yield* headers).toEqual({ authorization: "Bearer three" })
     }).pipe(inPod))
@@ -247,10 +249,11 @@ echo "{\\"apiVersion\\":\\"client.authentication.k8s.io/v1\\",\\"kind\\":\\"Exec
     Effect.gen(function*() {
       const directory = yield* directoryWith({
         a: kubeconfig({ user: { token: "first" }, current: "" }),
-        b: kubeconfig({ user: { token: "second" }, current: "other" })
+        b: kubeconfig({ user: { token: "second" }, current: "other" }),
+        c: kubeconfig({ user: { token: "third" }, current: "main" })
       })
       const credentials = yield* discover().pipe(
-        environment({ KUBECONFIG: ["a", "missing", "b"].map((file) => join(directory, file)).join(":") })
+        environment({ KUBECONFIG: ["a", "missing", "b", "c"].map((file) => join(directory, file)).join(":") })
       )
       expect(credentials.server).toBe("https://there.example")
       expect(yield* credentials.headers).toEqual({ authorization: "Bearer first" })
