@@ -1,7 +1,7 @@
 // What an answer of the API server means where it says less than usual, or something beside.
 import { expect, it } from "@effect/vitest"
 import { Duration, Option, Result } from "effect"
-import { refusal, watchEventOf } from "../../src/kubernetes/answer.ts"
+import { pageOf, refusal, watchEventOf } from "../../src/kubernetes/answer.ts"
 
 const call = { verb: "watch", object: "jobs in team" } as const
 
@@ -17,4 +17,11 @@ it.each([
   expect(watchEventOf(call, { type: "BOOKMARK", object: { metadata } })).toEqual(
     Result.succeed({ type: "BOOKMARK", resourceVersion: "9", whole })
   )
+})
+
+it("an answer that is no list at all is named as a whole, and the fields of one that is wrong in some by their names", () => {
+  const told = ["Hello.", { metadata: { resourceVersion: "9" }, items: [1] }].map((answer) =>
+    Result.getOrThrow(Result.flip(pageOf(call, answer)))
+  )
+  expect(told.map(({ detail }) => detail)).toEqual(["see the object itself", "see items.0"])
 })

@@ -171,6 +171,14 @@ describe("a refusal", () => {
       says: "spec.source: exactly one is required; correct"
     },
     {
+      given: "422 which says that it did not look at all rules",
+      answer: status(422, "Invalid", {
+        details: { causes: [...causes, { field: "<nil>", message: "some validation rules were not checked" }] }
+      }),
+      tag: "Invalid",
+      says: "create Job team/demo: spec.source: exactly one is required; correct"
+    },
+    {
       given: "422 by a policy that names no reason",
       answer: status(422, "Invalid", { message: `jobs.batch "demo" is ${denied}`, details: { causes: [{ message: denied }] } }),
       tag: "Forbidden",

@@ -778,6 +778,22 @@ describe("a pass that ends a task", () => {
       expect((yield* lastEnded(situation, "destroy")).includes(Date.parse(at) / 1000)).toBe(counted === 1)
     }).pipe(Effect.scoped))
 
+  it.effect("counts no end of a task that was over before, as each is when a controller begins to lead", () =>
+    Effect.gen(function*() {
+      const ends = Effect.map(
+        Metric.snapshot,
+        (all) =>
+          all.filter(({ attributes, id }) => id === "agent_job_reconcile_total" && attributes?.["ends"] !== undefined).map(({ state }) =>
+            state
+          )
+      )
+      const before = yield* ends
+      const world = make(policy)
+      world.setTask("tasks/task", Option.some(worldOf({ ...plainSeed, life: "lost" }).task))
+      yield* (yield* reconcilerOf({ world, executor: carriesOut({ all: () => Effect.succeedNone }) }))("tasks/task")
+      expect(yield* ends).toEqual(before)
+    }).pipe(Effect.scoped))
+
   it.effect("says of a task that goes on no time of an end", () =>
     Effect.gen(function*() {
       const world = make(policy)
