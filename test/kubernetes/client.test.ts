@@ -412,6 +412,7 @@ describe("a list", () => {
       const { kubernetes, server } = yield* setup
       server.script.push({ body: { metadata: { resourceVersion: "9" }, items: null } }, status(410, "Expired"))
       expect(yield* kubernetes.list(jobs)).toEqual({ items: [], resourceVersion: "9", continue: undefined })
+      expect(server.asked[0]?.url).toBe("/apis/batch/v1/jobs?limit=500")
       const error = yield* Effect.flip(kubernetes.list(jobs, { continue: "old" }))
       expect([error._tag, error.message]).toEqual(["Gone", expect.stringContaining("Cannot list Job objects in all namespaces")])
     }))

@@ -411,6 +411,18 @@ describe("a Job that has ended before the claim", () => {
       })
   )
 
+  it.effect("has the Pod that the API server has once, as it is there, though the cache has it as it was before", () =>
+    Effect.gen(function*() {
+      const { kubernetes, server } = instantCluster()
+      const { job, pod, task } = worldOf({ ...plainSeed, life: "starting", job: "failed", pod: "Failed" })
+      const { world } = knowing({ job, pod, task })
+      plantJob(server, {}, { conditions: [{ type: "Failed", status: "True" }] })
+      plantPod(server, { phase: "Failed", reason: "Evicted" })
+      const asking = { world, task, policy, now: noon, at: 0, followed: readSource, warned: () => Effect.succeedNone }
+      const { pods } = yield* Effect.provideService(askLive(asking, job, noAnswers), Kubernetes, kubernetes)
+      expect(pods).toMatchObject(Option.some([{ name: "pod", reason: "Evicted" }]))
+    }))
+
   it.effect("decides nothing when no Pod says why, since the Job itself is gone", () =>
     Effect.gen(function*() {
       const { kubernetes } = instantCluster()

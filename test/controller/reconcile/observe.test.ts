@@ -89,6 +89,22 @@ describe("a Job that goes while its task is looked at", () => {
   )
 })
 
+describe("a Job that is gone", () => {
+  it("is one that the task had, unless the API server itself, which was asked, has it yet", () => {
+    const { job, task } = worldOf({ ...plainSeed, life: "starting", job: "active" })
+    const world = make(policy)
+    world.setTask("tasks/task", Option.some(task))
+    for (const  of of[job, Option.none()]) {
+      world.setJob("tasks/agent-job-task", Option.map(of, (seen) => ({ taskUid: task.metadata.uid, seen })))
+    }
+    expect(observe(world, task, noAnswers, 0)).toMatchObject({ job: Option.none(), hadJob: true })
+    expect(observe(world, task, { ...noAnswers, live: true, job }, 0)).toMatchObject({
+      job: Option.some({ name: "agent-job-task" }),
+      hadJob: false
+    })
+  })
+})
+
 describe("the newest attempt at a source, and its apply", () => {
   const followed = { life: "succeeded", source: "known", follows: "planAndApply", latest: "over", latestApply: "over" } as const
   const ownedBy = (owner: string, of: AgentTask): AgentTask => ({

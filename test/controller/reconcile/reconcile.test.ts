@@ -276,6 +276,7 @@ describe("a pass that decides", () => {
       const reconcile = yield* reconcilerOf({ world, executor })
       yield* reconcile("tasks/task")
       expect(statuses).toMatchObject(written)
+      expect(world.cache.job(task.metadata.uid)).toEqual(goes ? Option.none() : Option.some(made)) // before any watch tells of it
     }).pipe(Effect.scoped))
 
   it.effect.each(["looked up", "refused"] as const)(
@@ -531,6 +532,25 @@ describe("a pass that is refused its Job", () => {
         expect([asked, written.length]).toEqual([3, 3])
       }).pipe(Effect.scoped)
   )
+
+  it.effect("ends no launch whose end it heard of while it was refused, until the API server itself says so", () =>
+    Effect.gen(function*() {
+      const world = make(policy)
+      const { job, pod, task } = worldOf({ ...plainSeed, job: "failed", pod: "Evicted" })
+      const taskUid = task.metadata.uid
+      world.setTask("tasks/task", Option.some(task))
+      const done: Array<string> = []
+      const all: Executor["Service"]["all"] = (_, actions) =>
+        Effect.suspend(() => {
+          if (!actions.some(Action.$is("CreateJob"))) return Effect.as(Effect.sync(() => void done.push("another decision")), Option.none())
+          world.setJob("tasks/agent-job-task", Option.map(job, (seen) => ({ taskUid, seen })))
+          world.setPod("tasks/pod", Option.map(pod, (seen) => ({ taskUid, seen })))
+          return Effect.fail(new WriteRefused({ kind: "Refused", message: "no", againInMillis: 10_000 }))
+        })
+      const writeStatus = () => Effect.as(Effect.sync(() => void done.push("a status")), "2")
+      const reconcile = yield* reconcilerOf({ world, executor: carriesOut({ all, writeStatus }) })
+      expect([yield* reconcile("tasks/task"), done]).toEqual([Option.some(Duration.zero), []])
+    }).pipe(Effect.scoped))
 
   it.effect("asks again for the Job of an apply whose refusal is over, and before that who holds its workspace", () =>
     Effect.gen(function*() {
