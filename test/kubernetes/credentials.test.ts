@@ -39,7 +39,7 @@ const kubeconfig = (
       { name: "other", context: { cluster: "there", user: "me" } }
     ],
     clusters: [
-      { name: "here", cluster: { server: "https://here.example:6443/", ...cluster } },
+      { name: "here", cluster: { server: "https://here.example:6443//", ...cluster } }, // kubectl takes that, too
       { name: "there", cluster: { server: "https://there.example" } }
     ],
     users: [{ name: "me", user }]

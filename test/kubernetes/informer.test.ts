@@ -108,6 +108,16 @@ describe("an informer", () => {
       expect(collection.lists).toBe(4)
     }))
 
+  it.effect("asks for 50 objects at once and no more, which it holds whole while it reads them", () =>
+    Effect.gen(function*() {
+      const collection = new FakeCollection()
+      collection.streams = false
+      yield* Effect.forEach(Array.from({ length: 101 }, (_, index) => `${index}`), (name) => collection.put(name))
+      const { informer } = yield* informerOf(collection)
+      yield* informer.synced
+      expect(collection.lists).toBe(3)
+    }))
+
   it.effect.each<{ readonly later: string; readonly goesOn: (collection: FakeCollection) => Effect.Effect<void> }>([
     { later: "falls silent", goesOn: () => Effect.void },
     { later: "goes on", goesOn: (collection) => collection.put("busy") },
