@@ -16,7 +16,7 @@ import { Uid } from "../../../src/schema/names.ts"
 import type { AgentTask } from "../../../src/schema/task/agent-task.ts"
 import { before, noon, plainSeed, policy, type Seed, worldOf } from "../../core/worlds.ts"
 import { instantCluster } from "../instant-cluster.ts"
-import { plantJob, plantPod } from "./planted.ts"
+import { plantJob, plantPod, plantSource } from "./planted.ts"
 
 /** Returns what `ask` finds out for a task when the caches know nothing else but what `and` tells the world. */
 const asked = ({ kubernetes }: ReturnType<typeof instantCluster>, seed: Partial<Seed>, and: (world: World) => void = () => undefined) => {
@@ -227,6 +227,38 @@ describe("a quota that keeps a Job from its Pod", () => {
       look({ life: "outlasted", knownMillis: 0 }, "job-uid"),
       (situation) => expect(situation).toBe("its Job is not as it was told of last")
     ))
+})
+
+describe("a source of Flux", () => {
+  it.effect.each([{ given: "may start", total: 1, read: "Ready" }, { given: "waits for its turn", total: 0, read: "NotAsked" }])(
+    "is read for a task that has not chosen its artifact, only once it may start: it $given",
+    ({ read, total }) =>
+      Effect.gen(function*() {
+        const cluster = instantCluster()
+        plantSource(cluster.server, "infra", "a".repeat(64))
+        const limited = (world: World) => world.setPolicy({ ...policy, limits: { total, perWorkspace: 1 } })
+        expect((yield* asked(cluster, { source: "unasked" }, limited)).source._tag).toBe(read)
+      })
+  )
+})
+
+describe("the apply of the newest attempt at a source", () => {
+  it.effect.each([{ of: "the task", owner: "task-uid", isIts: true }, { of: "another", owner: "other-uid", isIts: false }])(
+    "is the one of its name only if it was made by the task: by $of",
+    ({ isIts, owner }) =>
+      Effect.gen(function*() {
+        const { kubernetes, server } = instantCluster()
+        const seed = { life: "succeeded", source: "known", follows: "planAndApply", latest: "over" } as const
+        const { task } = worldOf({ ...plainSeed, ...seed })
+        const { metadata, spec, status } = Option.getOrThrow(worldOf({ ...plainSeed, ...seed, latestApply: "over" }).latestApply)
+        const ownerReferences = [{ apiVersion: "scalr.io/v1", kind: "AgentTask", name: "task", uid: owner, controller: true }]
+        server.plant(agentTasks, { metadata: { ...metadata, ownerReferences }, spec, status })
+        const { world } = knowing({ job: Option.none(), task })
+        const asking = { world, task, policy, now: noon, at: 0, followed: readSource, warned: () => Effect.succeedNone }
+        const { apply } = yield* Effect.provideService(askLive(asking, Option.none(), noAnswers), Kubernetes, kubernetes)
+        expect(Option.map(apply, (_) => _.metadata.name)).toEqual(isIts ? Option.some("task-2-apply") : Option.none())
+      })
+  )
 })
 
 describe("a Job of which it is said that it goes", () => {
