@@ -1,6 +1,6 @@
 // Why a connection failed, as a person is told: nothing of a library, of OpenSSL or of an answer.
 import { expect, it } from "@effect/vitest"
-import { failureInWords } from "../../src/http/failure-words.ts"
+import { failureInWords, unconnected } from "../../src/http/failure-words.ts"
 
 const coded = (code: string, message = `${code}\n of a socket`, cause?: unknown) => Object.assign(new Error(message, { cause }), { code })
 const openssl = (said: string) => `write EPROTO 40DD:error:0A00010B:SSL routines:${said}:../deps/openssl/ssl.c:354:`
@@ -39,3 +39,11 @@ it.each([
   },
   { given: "a sentence", error: "no answer in 30s", says: "no answer in 30s" }
 ])("says of $given: $says", ({ error, says }) => expect(failureInWords(error)).toBe(says))
+
+it.each([
+  ...["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH"].map((code) => ({ code, heardNothing: true })),
+  ...["ECONNRESET", "ETIMEDOUT", "UND_ERR_SOCKET", "OTHER"].map((code) => ({ code, heardNothing: false }))
+])(
+  "takes it for sure that the server got no request only where there was no connection: $code",
+  ({ code, heardNothing }) => expect(unconnected.has(failureInWords(coded(code)))).toBe(heardNothing)
+)

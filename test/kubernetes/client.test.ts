@@ -106,6 +106,17 @@ describe("the paths and bodies of requests", () => {
       expect(said.flat()).toEqual([text("status.result.digest"), text("status.again")])
     }))
 
+  it.live("tell of a hundred fields that the API server does not store, and remember no more of them", () =>
+    Effect.gen(function*() {
+      const { kubernetes, server } = yield* setup
+      const said: Array<unknown> = []
+      const warning = Array.from({ length: 101 }, (_, index) => String.raw`299 - "unknown field \"${index}\""`).join(", ")
+      server.otherwise = { headers: { warning }, body: stored() }
+      const write = kubernetes.updateStatus(agentTasks, { metadata: { ...at, resourceVersion: "7" }, status: {} }, "Warn")
+      yield* Effect.provide(Effect.replicateEffect(write, 2), Logger.layer([Logger.make(({ message }) => said.push(message))]))
+      expect(said).toHaveLength(100)
+    }))
+
   it.live("cannot leave their place, whatever the name", () =>
     Effect.gen(function*() {
       const { kubernetes, server } = yield* setup
@@ -158,6 +169,14 @@ describe("a refusal", () => {
       answer: status(422, "Invalid", { details: { causes } }),
       tag: "Invalid",
       says: "spec.source: exactly one is required; correct"
+    },
+    {
+      given: "422 which says that it did not look at all rules",
+      answer: status(422, "Invalid", {
+        details: { causes: [...causes, { field: "<nil>", message: "some validation rules were not checked" }] }
+      }),
+      tag: "Invalid",
+      says: "create Job team/demo: spec.source: exactly one is required; correct"
     },
     {
       given: "422 by a policy that names no reason",
@@ -326,10 +345,13 @@ describe("trying again", () => {
       expect(JSON.stringify(error) + error.message).not.toContain("second")
     }))
 
-  it.effect("ends a call that is never answered", () =>
+  it.effect.each<{ readonly given: string; readonly answer: Answer }>([
+    { given: "at all", answer: "silence" },
+    { given: "to the end", answer: (response) => void response.writeHead(200).write("{") }
+  ])("ends a call that is never answered $given", ({ answer }) =>
     Effect.gen(function*() {
       const { kubernetes, server } = yield* setup
-      server.script.push("silence")
+      server.script.push(answer)
       const call = yield* Effect.forkChild(Effect.flip(kubernetes.create(jobs, { metadata: at })))
       yield* until(() => server.asked.length === 1)
       yield* TestClock.adjust("30 seconds")
@@ -390,6 +412,7 @@ describe("a list", () => {
       const { kubernetes, server } = yield* setup
       server.script.push({ body: { metadata: { resourceVersion: "9" }, items: null } }, status(410, "Expired"))
       expect(yield* kubernetes.list(jobs)).toEqual({ items: [], resourceVersion: "9", continue: undefined })
+      expect(server.asked[0]?.url).toBe("/apis/batch/v1/jobs?limit=500")
       const error = yield* Effect.flip(kubernetes.list(jobs, { continue: "old" }))
       expect([error._tag, error.message]).toEqual(["Gone", expect.stringContaining("Cannot list Job objects in all namespaces")])
     }))

@@ -93,7 +93,7 @@ export class FakeCollection {
 
   readonly layer = Layer.mock(Kubernetes, {
     namespace: "team",
-    list: (_, { continue: next } = {}) =>
+    list: (_, { continue: next, limit = this.pageSize } = {}) =>
       Effect.suspend(() => {
         this.lists++
         const failure = this.failures.shift()
@@ -103,11 +103,12 @@ export class FakeCollection {
           this.breaksAfter = undefined
           return Effect.fail(unreachable)
         }
-        const items = [...this.objects.values()].slice(from, from + this.pageSize)
+        const to = from + Math.min(limit, this.pageSize)
+        const items = [...this.objects.values()].slice(from, to)
         return Effect.succeed({
           items,
           resourceVersion: String(this.#version),
-          continue: from + this.pageSize < this.objects.size ? String(from + this.pageSize) : undefined
+          continue: to < this.objects.size ? String(to) : undefined
         })
       }),
     watch: (_, { resourceVersion }) =>

@@ -16,7 +16,7 @@ interface Slim {
  * Returns an informer of `collection`, the keys that it reported as changed, and the objects that exist by its reports; `looks` has those
  * that existed at the end of each look.
  */
-const informerOf = Effect.fnUntraced(function*(collection: FakeCollection, refused?: string) {
+const informerOf = Effect.fnUntraced(function*(collection: FakeCollection, refused: ReadonlySet<string> = new Set()) {
   const changed: Array<string> = []
   const objects = new Map<string, Slim>()
   const looks: Array<ReadonlyArray<string>> = []
@@ -24,7 +24,7 @@ const informerOf = Effect.fnUntraced(function*(collection: FakeCollection, refus
     kind: jobs,
     namespace: "team",
     project: ({ metadata: { name, uid, resourceVersion } }) => {
-      if (name === refused) throw new Error("cannot read this one")
+      if (refused.has(name)) throw new Error("cannot read this one")
       return { uid, version: resourceVersion }
     },
     changed: (key, seen) =>
@@ -106,6 +106,16 @@ describe("an informer", () => {
       yield* Fiber.join(synced)
       expect(objects.size).toBe(5)
       expect(collection.lists).toBe(4)
+    }))
+
+  it.effect("asks for 50 objects at once and no more, which it holds whole while it reads them", () =>
+    Effect.gen(function*() {
+      const collection = new FakeCollection()
+      collection.streams = false
+      yield* Effect.forEach(Array.from({ length: 101 }, (_, index) => `${index}`), (name) => collection.put(name))
+      const { informer } = yield* informerOf(collection)
+      yield* informer.synced
+      expect(collection.lists).toBe(3)
     }))
 
   it.effect.each<{ readonly later: string; readonly goesOn: (collection: FakeCollection) => Effect.Effect<void> }>([
@@ -282,20 +292,50 @@ describe("an informer", () => {
       expect(Duration.toSeconds(yield* informer.silence)).toBeLessThan(2)
     }))
 
+  it.effect("counts a page of a list as a sign of life", () =>
+    Effect.gen(function*() {
+      const collection = new FakeCollection()
+      collection.streams = false
+      collection.failures.push(...Array.from({ length: 6 }, () => unreachable)) // for half a minute and more
+      const { informer } = yield* informerOf(collection)
+      yield* TestClock.adjust("1 minute")
+      yield* informer.synced
+      expect(Duration.toSeconds(yield* informer.silence)).toBeLessThan(30)
+    }))
+
   it.effect("leaves out an object it cannot use, and no other", () =>
     Effect.gen(function*() {
       const collection = new FakeCollection()
       yield* Effect.forEach(["a", "poison", "z"], (name) => collection.put(name))
-      const { changed, informer, objects } = yield* informerOf(collection, "poison")
+      const { changed, informer, objects } = yield* informerOf(collection, new Set(["poison"]))
       yield* informer.synced
       expect(names(objects)).toEqual(["team/a", "team/z"])
       yield* TestClock.adjust("10 minutes") // and so at each resync
       expect(changed).toEqual(["a", "poison", "z", "a", "poison", "z"].map((name) => `team/${name}`))
     }))
 
-  it.effect("reports every key again at each resync", () =>
+  it.effect("tells of an object that it can use no longer as of one that is gone, and so at each resync", () =>
     Effect.gen(function*() {
-      const { changed } = yield* setup
+      const collection = new FakeCollection()
+      const refused = new Set<string>()
+      yield* collection.put("good")
+      const { informer, objects } = yield* informerOf(collection, refused)
+      yield* informer.synced
+      refused.add("good")
+      yield* collection.put("good")
+      yield* TestClock.adjust("1 second")
+      expect(names(objects)).toEqual([])
+      yield* TestClock.adjust("10 minutes")
+      expect(names(objects)).toEqual([])
+    }))
+
+  it.effect("reports every key again at each resync, and none of what is gone", () =>
+    Effect.gen(function*() {
+      const { changed, collection } = yield* setup
+      yield* collection.put("gone")
+      yield* collection.remove("gone")
+      yield* TestClock.adjust("1 second")
+      changed.length = 0
       yield* TestClock.adjust("10 minutes")
       expect(changed).toEqual(["team/old"])
     }))

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Clock, Duration, Effect, Fiber, Schema } from "effect"
+import { Clock, Duration, Effect, Fiber, Logger, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { make } from "../../src/kubernetes/lease.ts"
 import { type Connection, FakeLease } from "./fake-lease.ts"
@@ -54,6 +54,20 @@ describe("leader election", () => {
       expect(a.log).toEqual(["begins@0", "ends@61"])
       expect(fake.lease).toMatchObject({ spec: { holderIdentity: "" } })
       expect(a.leads()).toBe(false)
+    }))
+
+  it.effect("makes one of two the leader that find the lease free at the same time, which is no trouble for the other to tell of", () =>
+    Effect.gen(function*() {
+      const fake = new FakeLease()
+      fake.edit({ spec: { holderIdentity: "" } })
+      const said: Array<string> = []
+      const logger = Logger.layer([Logger.make(({ message }) => said.push(String(message)))])
+      const both = yield* Effect.forEach(["a", "b"], (name) => contender(fake, name, Effect.void, "slow")).pipe(Effect.provide(logger))
+      yield* TestClock.adjust("1 second")
+      for (const { connection } of both) connection.state = "works" // but for the answers on the way, that nobody has it
+      yield* TestClock.adjust("4 seconds")
+      expect(both.map(({ leads }) => leads()).sort()).toEqual([false, true])
+      expect(said.filter((words) => words.includes("cannot"))).toEqual([])
     }))
 
   it.effect("heeds what others write on the lease within one renewal, and answers there", () =>

@@ -1,6 +1,6 @@
 // How an end is told to an older CRD, which refuses a reason that it does not have; test/worker/older-crd.cluster.test.ts has a real one.
 import { describe, expect, it } from "@effect/vitest"
-import { Context, Effect, Layer, Option } from "effect"
+import { Context, Effect, Layer, Logger, Option } from "effect"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { Conflict, Invalid, type KubernetesError } from "../../src/kubernetes/errors.ts"
 import { agentTasks } from "../../src/kubernetes/kinds.ts"
@@ -32,8 +32,11 @@ const writing = Effect.fnUntraced(function*(error: KubernetesError, isEnd: boole
   const inPlainReasons = (fields: ReadonlyArray<string>) => fields.includes("status.reason") ? Option.some(plain) : Option.none()
   const end = isEnd ? Option.some(inPlainReasons) : Option.none()
   const kubernetes = Context.get(yield* Layer.build(refused), Kubernetes)
-  const { _tag } = yield* Effect.flip(writeStatus(kubernetes, agentTasks, task, status, end))
-  return [...written, _tag]
+  const said: Array<unknown> = []
+  const { _tag } = yield* Effect.flip(writeStatus(kubernetes, agentTasks, task, status, end)).pipe(
+    Effect.provide(Logger.layer([Logger.make(({ message }) => said.push(message))]))
+  )
+  return { told: [...written, _tag], said }
 })
 
 describe("the status of a task", () => {
@@ -43,11 +46,16 @@ describe("the status of a task", () => {
     { given: "an end of a task that has changed", error: conflict, isEnd: true, again: [] },
     { given: "no end", error: refusing("FieldValueNotSupported"), isEnd: false, again: [] }
   ])(
-    "is written once more, in plain words, only where its reason was refused and it is an end: $given",
+    "is written once more, in plain words, which the log tells, only where its reason was refused and it is an end: $given",
     ({ again, error, isEnd }) =>
       Effect.map(
         writing(error, isEnd),
-        (told) => expect(told).toEqual([status, isEnd ? "Warn" : "Strict", ...again, again.length > 0 ? "Conflict" : error._tag])
+        ({ said, told }) => {
+          expect(told).toEqual([status, isEnd ? "Warn" : "Strict", ...again, again.length > 0 ? "Conflict" : error._tag])
+          expect(said).toEqual(
+            again.length > 0 ? [["An older CRD refuses the reason of an end, so a plain one is written", error.message]] : []
+          )
+        }
       )
   )
 })

@@ -105,6 +105,8 @@ describe("the configuration", () => {
       expect([yield* total(configuration), yield* valid, warnings()]).toEqual([1, 0, 2])
       yield* becomes(limit(3))
       expect([yield* total(configuration), yield* valid]).toEqual([3, 1])
+      yield* becomes("task: [")
+      expect([yield* total(configuration), yield* valid, warnings()]).toEqual([3, 0, 3])
     }).pipe(Effect.scoped))
 
   it.effect("is read again after a defect, which the metric and the log tell", () =>

@@ -4,7 +4,7 @@ import { Effect, Runtime } from "effect"
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { loadLayers, loadValues } from "../../../src/controller/configuration/values-files.ts"
+import { loadLayers, loadValues, valuesIn } from "../../../src/controller/configuration/values-files.ts"
 import { told } from "../../../src/schema/document/fault.ts"
 
 const root = mkdtempSync(join(tmpdir(), "values-files-"))
@@ -26,19 +26,22 @@ describe("values files", () => {
       expect((yield* loadValues([])).values.task.limits).toEqual({ total: 50, perWorkspace: 10 })
     }))
 
-  it.effect("of a directory are its *.yaml by name, values.yaml last, and nothing else", () =>
+  it.effect("of a directory, or in a ConfigMap, are its *.yaml by name, values.yaml last, and nothing else", () =>
     Effect.gen(function*() {
-      const place = directory({
+      const files = {
         "zoo.yaml": total(3),
         "values.yaml": total(2),
         "alpha.yaml": total(1),
-        "README.md": "# no",
-        "old.yml": total(9)
-      })
+        "README.md": "- no",
+        "old.yml": "- no"
+      }
+      const place = directory(files)
       expect((yield* loadLayers([place])).map(({ name }) => name)).toEqual(
         ["alpha.yaml", "zoo.yaml", "values.yaml"].map((name) => join(place, name))
       )
       expect((yield* loadValues([place])).values.task.limits.total).toBe(2)
+      const { layers, values } = yield* valuesIn(files)
+      expect([layers.map(({ name }) => name), values.task.limits.total]).toEqual([["alpha.yaml", "zoo.yaml", "values.yaml"], 2])
     }))
 
   it.effect("of a mounted ConfigMap are of one version, though each of its files is a link of its own", () =>

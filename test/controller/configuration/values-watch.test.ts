@@ -34,6 +34,9 @@ const edited = (): { readonly path: string; readonly change: () => void } => {
   return { path, change }
 }
 
+/** Lets a turn of the loop pass, in which the change is heard. */
+const heard = Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+
 describe("a watch of values", () => {
   it.live.each([{ given: "a mounted ConfigMap", make: mounted }, { given: "a file that is replaced", make: edited }])(
     "ticks for $given, each time",
@@ -62,6 +65,21 @@ describe("a watch of values", () => {
       yield* Effect.promise(() => expect.poll(open, { timeout: 20_000 }).toBeLessThanOrEqual(before))
     }))
 
+  it.effect("ticks once for a burst of changes", () =>
+    Effect.gen(function*() {
+      const { change, path } = mounted()
+      let ticks = 0
+      yield* Effect.forkScoped(Stream.runForEach(valuesWatch(path), () => Effect.sync(() => void ticks++)))
+      yield* Effect.repeat(TestClock.adjust("200 millis"), { until: () => ticks > 0 }) // the first tick comes once the watch is there
+      const before = ticks
+      for (let changes = 0; changes < 10; changes++) {
+        change()
+        yield* heard
+      }
+      yield* TestClock.adjust("200 millis")
+      expect(ticks).toBe(before + 1)
+    }).pipe(Effect.scoped))
+
   it.effect("ticks every minute where the directory never stops to change", () =>
     Effect.gen(function*() {
       const { change, path } = edited()
@@ -69,7 +87,7 @@ describe("a watch of values", () => {
       yield* Effect.forkScoped(Stream.runForEach(valuesWatch(path), () => Effect.sync(() => void ticks++)))
       for (let millis = 0; millis < 61_000; millis += 100) {
         change()
-        yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve))) // hears of the change
+        yield* heard
         yield* TestClock.adjust("100 millis")
       }
       expect(ticks).toBeGreaterThanOrEqual(2)

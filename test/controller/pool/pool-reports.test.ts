@@ -107,6 +107,15 @@ it.effect("leaves a pool alone with results once its silence has held up a pass"
     expect(told).toEqual(["slow"])
   }))
 
+it.effect("tells a pool that has taken a result after its rest the next one at once", () =>
+  Effect.gen(function*() {
+    const { result, told } = yield* toldTo({ silent: Effect.delay(Effect.fail(away), "2 seconds") })
+    yield* result("silent")
+    yield* TestClock.adjust("30 seconds")
+    expect([yield* result("after its rest"), yield* result("at once")]).toEqual([Exit.void, Exit.void])
+    expect(told).toEqual(["silent", "after its rest", "at once"])
+  }))
+
 it.effect("says nothing of waits to a pool that was silent, until a wait is heard again", () =>
   Effect.gen(function*() {
     const { told, wait } = yield* toldTo({ silent: Effect.never })

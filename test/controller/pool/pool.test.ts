@@ -203,7 +203,9 @@ it.effect.each([200, 404])("gives up on an answer with %i of which only the begi
     })
     const asked = yield* Effect.forkChild(Effect.flip(pool.acquire("agent", 5, 1)))
     yield* begun.await
-    yield* TestClock.adjust("20 seconds")
+    yield* TestClock.adjust("19 seconds")
+    expect(asked.pollUnsafe()).toBeUndefined()
+    yield* TestClock.adjust("1 second")
     expect(yield* Fiber.join(asked)).toMatchObject({ _tag: "PoolUnreachable", detail: "no whole answer in time" })
   }).pipe(Effect.scoped))
 

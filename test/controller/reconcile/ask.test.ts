@@ -3,7 +3,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, Option } from "effect"
 import { ask, type Asking, askLive } from "../../../src/controller/reconcile/ask.ts"
 import { readSource } from "../../../src/controller/reconcile/flux-sources.ts"
-import { observe } from "../../../src/controller/reconcile/observe.ts"
+import { noAnswers, observe } from "../../../src/controller/reconcile/observe.ts"
 import { sharedWarnings } from "../../../src/controller/reconcile/warnings.ts"
 import { make, type World } from "../../../src/controller/world/world.ts"
 import { quotaPatienceMillis } from "../../../src/core/reconcile/launches.ts"
@@ -16,13 +16,14 @@ import { Uid } from "../../../src/schema/names.ts"
 import type { AgentTask } from "../../../src/schema/task/agent-task.ts"
 import { before, noon, plainSeed, policy, type Seed, worldOf } from "../../core/worlds.ts"
 import { instantCluster } from "../instant-cluster.ts"
-import { plantJob, plantPod } from "./planted.ts"
+import { plantJob, plantPod, plantSource } from "./planted.ts"
 
-/** Returns what `ask` finds out for a task when the caches know nothing else. */
-const asked = ({ kubernetes }: ReturnType<typeof instantCluster>, seed: Partial<Seed>) => {
+/** Returns what `ask` finds out for a task when the caches know nothing else but what `and` tells the world. */
+const asked = ({ kubernetes }: ReturnType<typeof instantCluster>, seed: Partial<Seed>, and: (world: World) => void = () => undefined) => {
   const { task } = worldOf({ ...plainSeed, ...seed })
   const world = make(policy)
   world.setTask("tasks/task", Option.some(task))
+  and(world)
   return sharedWarnings.pipe(
     Effect.flatMap((warned) => ask({ world, task, policy, now: noon, at: 0, followed: readSource, warned })),
     Effect.provideService(Kubernetes, kubernetes)
@@ -107,6 +108,16 @@ describe("a Job that says nothing", () => {
   )
 })
 
+describe("a Pod that runs, and whose worker has not claimed its task yet", () => {
+  it.effect("is not asked about, however long that takes: no event says why", () =>
+    Effect.gen(function*() {
+      const { kubernetes } = instantCluster()
+      const { job, pod, task } = worldOf({ ...plainSeed, life: "starting", job: "active", jobAgeSeconds: 179, pod: "Running" })
+      const { world } = knowing({ job, pod, task })
+      expect(yield* looked({ ...kubernetes, list: () => expect.unreachable() }, world, task)).toMatchObject({ warning: Option.none() })
+    }))
+})
+
 describe("a start of which no event can be read", () => {
   it.effect.each([{ given: "what was known of it", saw: "quota" }, { given: "nothing, if nothing was known", saw: "none" }] as const)(
     "is decided on all the same, upon $given",
@@ -141,6 +152,23 @@ describe("a Pod that appears while the events are read", () => {
           Effect.sync(() => world.setPod("tasks/pod", Option.map(pod, (seen) => ({ taskUid: task.metadata.uid, seen })))))
       expect((yield* looked({ ...kubernetes, list }, world, task, { at: 10_000 })).warning).toEqual(Option.none())
     }))
+})
+
+describe("a warning about a Job that has no Pod", () => {
+  it.effect.each([{ given: "still has none", hasPod: false }, { given: "has one by now, as the API server says", hasPod: true }])(
+    "is kept only for a Job that $given",
+    ({ hasPod }) =>
+      Effect.gen(function*() {
+        const { kubernetes, server } = instantCluster()
+        const { job, task, warning } = worldOf({ ...plainSeed, life: "starting", job: "active", warning: "quota" })
+        const { world } = knowing({ job, task })
+        plantJob(server)
+        if (hasPod) plantPod(server, { phase: "Pending" })
+        const asking = { world, task, policy, now: noon, at: 0, followed: readSource, warned: () => Effect.succeedNone }
+        const live = yield* Effect.provideService(askLive(asking, job, { ...noAnswers, warning }), Kubernetes, kubernetes)
+        expect(live.warning).toEqual(hasPod ? Option.none() : warning)
+      })
+  )
 })
 
 describe("a quota that keeps a Job from its Pod", () => {
@@ -199,6 +227,38 @@ describe("a quota that keeps a Job from its Pod", () => {
       look({ life: "outlasted", knownMillis: 0 }, "job-uid"),
       (situation) => expect(situation).toBe("its Job is not as it was told of last")
     ))
+})
+
+describe("a source of Flux", () => {
+  it.effect.each([{ given: "may start", total: 1, read: "Ready" }, { given: "waits for its turn", total: 0, read: "NotAsked" }])(
+    "is read for a task that has not chosen its artifact, only once it may start: it $given",
+    ({ read, total }) =>
+      Effect.gen(function*() {
+        const cluster = instantCluster()
+        plantSource(cluster.server, "infra", "a".repeat(64))
+        const limited = (world: World) => world.setPolicy({ ...policy, limits: { total, perWorkspace: 1 } })
+        expect((yield* asked(cluster, { source: "unasked" }, limited)).source._tag).toBe(read)
+      })
+  )
+})
+
+describe("the apply of the newest attempt at a source", () => {
+  it.effect.each([{ of: "the task", owner: "task-uid", isIts: true }, { of: "another", owner: "other-uid", isIts: false }])(
+    "is the one of its name only if it was made by the task: by $of",
+    ({ isIts, owner }) =>
+      Effect.gen(function*() {
+        const { kubernetes, server } = instantCluster()
+        const seed = { life: "succeeded", source: "known", follows: "planAndApply", latest: "over" } as const
+        const { task } = worldOf({ ...plainSeed, ...seed })
+        const { metadata, spec, status } = Option.getOrThrow(worldOf({ ...plainSeed, ...seed, latestApply: "over" }).latestApply)
+        const ownerReferences = [{ apiVersion: "scalr.io/v1", kind: "AgentTask", name: "task", uid: owner, controller: true }]
+        server.plant(agentTasks, { metadata: { ...metadata, ownerReferences }, spec, status })
+        const { world } = knowing({ job: Option.none(), task })
+        const asking = { world, task, policy, now: noon, at: 0, followed: readSource, warned: () => Effect.succeedNone }
+        const { apply } = yield* Effect.provideService(askLive(asking, Option.none(), noAnswers), Kubernetes, kubernetes)
+        expect(Option.map(apply, (_) => _.metadata.name)).toEqual(isIts ? Option.some("task-2-apply") : Option.none())
+      })
+  )
 })
 
 describe("a Job of which it is said that it goes", () => {
@@ -309,6 +369,23 @@ describe("a Job that was made and deleted during a look at all Jobs, whose answe
     }))
 })
 
+describe("a slot that was taken for a task", () => {
+  it.effect.each([{ given: "is there, though no watch has told of it", isThere: true }, { given: "is not there", isThere: false }])(
+    "is given back only if the Job $given",
+    ({ isThere }) =>
+      Effect.gen(function*() {
+        const cluster = instantCluster()
+        if (isThere) plantJob(cluster.server)
+        let isTaken = () => false
+        yield* asked(cluster, {}, ({ turns }) => {
+          turns.reserve("task-uid")
+          isTaken = () => turns.isReserved("task-uid")
+        })
+        expect(isTaken()).toBe(isThere)
+      })
+  )
+})
+
 describe("a task that had a Job", () => {
   it.effect.each([
     { given: "it is as the cache has it", live: "task-uid", behind: false },
@@ -366,6 +443,18 @@ describe("a Job that has ended before the claim", () => {
       })
   )
 
+  it.effect("has the Pod that the API server has once, as it is there, though the cache has it as it was before", () =>
+    Effect.gen(function*() {
+      const { kubernetes, server } = instantCluster()
+      const { job, pod, task } = worldOf({ ...plainSeed, life: "starting", job: "failed", pod: "Failed" })
+      const { world } = knowing({ job, pod, task })
+      plantJob(server, {}, { conditions: [{ type: "Failed", status: "True" }] })
+      plantPod(server, { phase: "Failed", reason: "Evicted" })
+      const asking = { world, task, policy, now: noon, at: 0, followed: readSource, warned: () => Effect.succeedNone }
+      const { pods } = yield* Effect.provideService(askLive(asking, job, noAnswers), Kubernetes, kubernetes)
+      expect(pods).toMatchObject(Option.some([{ name: "pod", reason: "Evicted" }]))
+    }))
+
   it.effect("decides nothing when no Pod says why, since the Job itself is gone", () =>
     Effect.gen(function*() {
       const { kubernetes } = instantCluster()
@@ -385,4 +474,17 @@ describe("the holder of a workspace", () => {
     "is asked for only by a task that may change the workspace: $stage",
     ({ holder, stage }) => Effect.map(asked(instantCluster(), { stage }), (answers) => expect(answers.holder).toEqual(holder))
   )
+
+  it.effect.each<{ readonly given: string; readonly seed: Partial<Seed>; readonly and: (world: World) => void }>([
+    { given: "was called off", seed: { cancel: true }, and: () => undefined },
+    {
+      given: "is refused its Job for now",
+      seed: {},
+      and: ({ turns }) => turns.refuse("task-uid", { kind: "Refused", message: "no", againInMillis: 10_000 }, 0)
+    }
+  ])("is not asked for by an apply that $given", ({ and, seed }) =>
+    Effect.map(
+      asked(instantCluster(), { stage: "apply", ...seed }, and),
+      (answers) => expect(answers.holder).toEqual(Holder.NotAsked())
+    ))
 })

@@ -2,10 +2,10 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
-import { sharedSources } from "../../../src/controller/reconcile/flux-sources.ts"
+import { readSource, sharedSources } from "../../../src/controller/reconcile/flux-sources.ts"
 import { answerMillis } from "../../../src/core/reconcile/follow.ts"
 import { Kubernetes } from "../../../src/kubernetes/client.ts"
-import { type KubernetesError, NotFound, Unreachable } from "../../../src/kubernetes/errors.ts"
+import { Forbidden, type KubernetesError, NotFound, Unreachable } from "../../../src/kubernetes/errors.ts"
 import { ObjectName } from "../../../src/schema/names.ts"
 import type { AgentTask } from "../../../src/schema/task/agent-task.ts"
 import { plainSeed, worldOf } from "../../core/worlds.ts"
@@ -35,6 +35,17 @@ const asked = (before: Effect.Effect<void, KubernetesError> = Effect.void) => {
   })
   return { names, provide: Effect.provideService(Kubernetes, counting) }
 }
+
+describe("a source that cannot be read", () => {
+  it.effect("is not ready, for which a task waits, where the controller has no right to it; where nobody answers, the pass is made again", () =>
+    Effect.gen(function*() {
+      const call = { verb: "get", object: "GitRepository tasks/infra", detail: "no" } as const
+      const forbidden = new Forbidden({ ...call, code: 403, reason: "Forbidden" })
+      const look = (error: KubernetesError) => Effect.exit(readSource(follower("one")).pipe(asked(Effect.fail(error)).provide))
+      expect(yield* look(forbidden)).toMatchObject({ value: { _tag: "NotReady", message: forbidden.message } })
+      expect(yield* look(new Unreachable(call))).toMatchObject({ _tag: "Failure" })
+    }))
+})
 
 describe("a source that many tasks follow", () => {
   it.effect("is read once for all of them until the answer is too old, and each source for itself", () => {

@@ -77,12 +77,31 @@ describe("a Job that goes while its task is looked at", () => {
     expect(observe(world, task, answers, 0).job).toMatchObject(Option.some({ resourceVersion: "2", state: "failed" }))
   })
 
-  it("has gone further than the API server's answer says, if the cache has heard so since", () => {
-    const { job, task } = worldOf({ ...plainSeed, life: "evicted", job: "active", jobAgeSeconds: 10 })
+  it.each([{ deleting: true }, { state: "failed" }, { state: "complete" }] as const)(
+    "has gone further than the API server's answer says, if the cache has heard so since: %j",
+    (further) => {
+      const { job, task } = worldOf({ ...plainSeed, life: "evicted", job: "active", jobAgeSeconds: 10 })
+      const world = make(policy)
+      world.setJob("tasks/agent-job-task", Option.map(job, (seen) => ({ taskUid: task.metadata.uid, seen: { ...seen, ...further } })))
+      const observed = observe(world, task, { ...noAnswers, live: true, job, pods: Option.some([]) }, 0)
+      expect(observed.job).toMatchObject(Option.some(further))
+    }
+  )
+})
+
+describe("a Job that is gone", () => {
+  it("is one that the task had, unless the API server itself, which was asked, has it yet", () => {
+    const { job, task } = worldOf({ ...plainSeed, life: "starting", job: "active" })
     const world = make(policy)
-    world.setJob("tasks/agent-job-task", Option.map(job, (seen) => ({ taskUid: task.metadata.uid, seen: { ...seen, deleting: true } })))
-    const observed = observe(world, task, { ...noAnswers, live: true, job, pods: Option.some([]) }, 0)
-    expect(Option.map(observed.job, ({ deleting }) => deleting)).toEqual(Option.some(true))
+    world.setTask("tasks/task", Option.some(task))
+    for (const  of of[job, Option.none()]) {
+      world.setJob("tasks/agent-job-task", Option.map(of, (seen) => ({ taskUid: task.metadata.uid, seen })))
+    }
+    expect(observe(world, task, noAnswers, 0)).toMatchObject({ job: Option.none(), hadJob: true })
+    expect(observe(world, task, { ...noAnswers, live: true, job }, 0)).toMatchObject({
+      job: Option.some({ name: "agent-job-task" }),
+      hadJob: false
+    })
   })
 })
 
@@ -106,6 +125,10 @@ describe("the newest attempt at a source, and its apply", () => {
     expect(seen("task-uid")).toEqual([Option.some("task-2"), Option.some("task-2-apply")]))
   it("are none of those names that belong to another, or to nobody", () =>
     expect(seen("other-uid")).toEqual([Option.none(), Option.none()]))
+  it("may be an apply that only the API server has so far", () => {
+    const { latestApply, task } = worldOf({ ...plainSeed, ...followed })
+    expect(observe(make(policy), task, { ...noAnswers, apply: latestApply }, 0).latestApply).toEqual(latestApply)
+  })
   it("may be the task itself, whose own plan is applied", () => {
     const { task } = worldOf({ ...plainSeed, ...followed })
     const first = { ...task, status: { ...task.status, latest: { attempt: 1, name: "task", sha256: Sha256.make("a".repeat(64)) } } }

@@ -1,6 +1,6 @@
 // One pass over a task: what it takes when it decides, and answers of the API server that come too late for the decision.
 import { describe, expect, it } from "@effect/vitest"
-import { Context, Duration, Effect, Equal, Fiber, Layer, Metric, Option, Queue, Stream } from "effect"
+import { Context, Duration, Effect, Equal, Fiber, Layer, Logger, Metric, Option, Queue, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { Configuration } from "../../../src/controller/configuration/configuration.ts"
 import { Pool, PoolRefused, PoolUnreachable } from "../../../src/controller/pool/pool.ts"
@@ -12,6 +12,7 @@ import { make, type World } from "../../../src/controller/world/world.ts"
 import { ownerReference } from "../../../src/core/manifest/owner-reference.ts"
 import { Action } from "../../../src/core/reconcile/action.ts"
 import { leaseName } from "../../../src/core/scheduling/workspace-lease.ts"
+import type { Observed } from "../../../src/core/task/observed.ts"
 import { finished } from "../../../src/core/task/status.ts"
 import { Kubernetes } from "../../../src/kubernetes/client.ts"
 import { Conflict, NotFound, Unreachable } from "../../../src/kubernetes/errors.ts"
@@ -25,10 +26,11 @@ import { before, noon, plainSeed, policy, type Seed, success, worldOf } from "..
 import { instantCluster } from "../instant-cluster.ts"
 import { plantJob, plantPod, plantSource } from "./planted.ts"
 
-const configuration = Layer.succeed(
-  Configuration,
-  Configuration.of({ current: Effect.succeed(configOf()), changes: Stream.never, outdated: Effect.never })
-)
+const configuration = (values: object) =>
+  Layer.succeed(
+    Configuration,
+    Configuration.of({ current: Effect.succeed(configOf(values)), changes: Stream.never, outdated: Effect.never })
+  )
 
 /** An executor that carries out actions with `all`. It accepts every notice, and a status that it writes gets the resource version 2. */
 const carriesOut = (parts: Pick<Executor["Service"], "all"> & Partial<Executor["Service"]>) =>
@@ -41,21 +43,22 @@ interface Around {
   readonly executor: Layer.Layer<Executor, never, Kubernetes>
   readonly kubernetes?: Kubernetes["Service"]
   readonly pool?: Layer.Layer<never>
+  readonly values?: object
 }
 
 /** Returns the function that makes a pass over a task of a world. */
 const reconcilerOf = Effect.fnUntraced(
-  function*({ executor, kubernetes = instantCluster().kubernetes, pool = Layer.empty, world }: Around) {
-    const around = Layer.mergeAll(pool, configuration, Layer.succeed(Kubernetes, kubernetes))
+  function*({ executor, kubernetes = instantCluster().kubernetes, pool = Layer.empty, values = {}, world }: Around) {
+    const around = Layer.mergeAll(pool, configuration(values), Layer.succeed(Kubernetes, kubernetes))
     const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(executor), Layer.provide(around)))
     return Context.get(parts, Reconciler).reconcile
   }
 )
 
 /** Makes passes over one task as the queue does. Each status that is written comes back as an event. */
-const driven = Effect.fnUntraced(function*(all: Executor["Service"]["all"], kubernetes = instantCluster().kubernetes) {
+const driven = Effect.fnUntraced(function*(all: Executor["Service"]["all"], kubernetes = instantCluster().kubernetes, seed = plainSeed) {
   const world = make(policy)
-  const { task } = worldOf(plainSeed)
+  const { task } = worldOf(seed)
   const written: Array<AgentTaskStatus> = []
   const back = yield* Queue.unbounded<AgentTask>()
   const executor = carriesOut({
@@ -79,6 +82,12 @@ const driven = Effect.fnUntraced(function*(all: Executor["Service"]["all"], kube
   yield* look
   return { look, world, written }
 })
+
+/** Keeps what is logged, and returns it so far. */
+const logged = () => {
+  const said: Array<unknown> = []
+  return { said, logger: Logger.layer([Logger.make(({ message }) => said.push(message))]) }
+}
 
 describe("a burst of starts that say nothing", () => {
   it.effect("costs the API server one read of events each time that all are looked at, and a status that says it once", () =>
@@ -145,7 +154,7 @@ describe("a pass that decides", () => {
       const silence = new Unreachable({ verb: "create", object: "Job tasks/agent-job-task", detail: "no answer in 30s" })
       const reconcile = yield* reconcilerOf({ world, executor: carriesOut({ all: () => Effect.fail(silence) }) })
       expect(yield* Effect.flip(reconcile("tasks/task"))).toBe(silence)
-      expect(world.turns.isReserved(task.metadata.uid)).toBe(true)
+      expect([world.turns.isReserved(task.metadata.uid), world.turns.launching()]).toEqual([true, false])
     }).pipe(Effect.scoped))
 
   it.effect("takes the slot in the step that decides, before anybody has seen the Job", () =>
@@ -267,6 +276,7 @@ describe("a pass that decides", () => {
       const reconcile = yield* reconcilerOf({ world, executor })
       yield* reconcile("tasks/task")
       expect(statuses).toMatchObject(written)
+      expect(world.cache.job(task.metadata.uid)).toEqual(goes ? Option.none() : Option.some(made)) // before any watch tells of it
     }).pipe(Effect.scoped))
 
   it.effect.each(["looked up", "refused"] as const)(
@@ -352,6 +362,20 @@ describe("a pass whose cache is behind", () => {
       expect(passes).toBe(2)
     }).pipe(Effect.scoped))
 
+  it.effect("decides again upon a task that went and is there again as it was: a version that it cannot read came in between", () =>
+    Effect.gen(function*() {
+      const world = make(policy)
+      const { task } = worldOf({ ...plainSeed, life: "queued" })
+      let passes = 0
+      const all = () => Effect.sync(() => (passes++, Option.none()))
+      const reconcile = yield* reconcilerOf({ world, executor: carriesOut({ all }) })
+      for (const seen of [Option.some(task), Option.none(), Option.some(task)]) {
+        world.setTask("tasks/task", seen)
+        yield* reconcile("tasks/task")
+      }
+      expect(passes).toBe(2)
+    }).pipe(Effect.scoped))
+
   it.effect("writes nothing of a task of which the API server has more than the cache, and looks again: soon, then every few seconds", () =>
     Effect.gen(function*() {
       const world = make(policy)
@@ -363,8 +387,10 @@ describe("a pass whose cache is behind", () => {
         writeStatus: () => Effect.sync(() => String(++written))
       })
       const reconcile = yield* reconcilerOf({ world, executor })
-      const pauses = yield* Effect.forEach([1, 2], () => reconcile("tasks/task"))
+      const { logger, said } = logged()
+      const pauses = yield* Effect.forEach([1, 2], () => reconcile("tasks/task")).pipe(Effect.provide(logger))
       expect(pauses).toEqual([Option.some(Duration.millis(200)), Option.some(Duration.seconds(5))])
+      expect(said).toEqual([[new Behind({ object: "AgentTask tasks/task" }).message]]) // once it has not caught up at once
       expect([written, world.turns.waiting()]).toEqual([0, ["tasks/task"]])
     }).pipe(Effect.scoped))
 
@@ -507,6 +533,43 @@ describe("a pass that is refused its Job", () => {
       }).pipe(Effect.scoped)
   )
 
+  it.effect("ends no launch whose end it heard of while it was refused, until the API server itself says so", () =>
+    Effect.gen(function*() {
+      const world = make(policy)
+      const { job, pod, task } = worldOf({ ...plainSeed, job: "failed", pod: "Evicted" })
+      const taskUid = task.metadata.uid
+      world.setTask("tasks/task", Option.some(task))
+      const done: Array<string> = []
+      const all: Executor["Service"]["all"] = (_, actions) =>
+        Effect.suspend(() => {
+          if (!actions.some(Action.$is("CreateJob"))) return Effect.as(Effect.sync(() => void done.push("another decision")), Option.none())
+          world.setJob("tasks/agent-job-task", Option.map(job, (seen) => ({ taskUid, seen })))
+          world.setPod("tasks/pod", Option.map(pod, (seen) => ({ taskUid, seen })))
+          return Effect.fail(new WriteRefused({ kind: "Refused", message: "no", againInMillis: 10_000 }))
+        })
+      const writeStatus = () => Effect.as(Effect.sync(() => void done.push("a status")), "2")
+      const reconcile = yield* reconcilerOf({ world, executor: carriesOut({ all, writeStatus }) })
+      expect([yield* reconcile("tasks/task"), done]).toEqual([Option.some(Duration.zero), []])
+    }).pipe(Effect.scoped))
+
+  it.effect("asks again for the Job of an apply whose refusal is over, and before that who holds its workspace", () =>
+    Effect.gen(function*() {
+      const { kubernetes } = instantCluster()
+      const asked: Array<string> = []
+      const get: typeof kubernetes.get = (kind, place) =>
+        Effect.andThen(Effect.sync(() => void asked.push(kind.plural)), kubernetes.get(kind, place))
+      const all: Executor["Service"]["all"] = (_, actions) =>
+        Effect.suspend(() => {
+          if (!actions.some(Action.$is("CreateJob"))) return Effect.succeedNone
+          asked.push("its Job")
+          return Effect.fail(new WriteRefused({ kind: "Refused", message: "no", againInMillis: 10_000 }))
+        })
+      yield* driven(all, { ...kubernetes, get }, { ...plainSeed, stage: "apply" })
+      expect(asked.splice(0)).toEqual(["leases", "its Job"])
+      yield* TestClock.adjust("10 seconds")
+      expect(asked).toEqual(["leases", "its Job"])
+    }).pipe(Effect.scoped))
+
   it.effect("ends a task whose Job is denied for as long as a start may take, and asks for it no more", () =>
     Effect.gen(function*() {
       let asked = 0
@@ -567,6 +630,63 @@ describe("a Job that the API server failed to make", () => {
         expect(world.turns.waiting()).toEqual([])
       }).pipe(Effect.scoped)
   )
+})
+
+describe("a Job that the API server fails to make again", () => {
+  const failing = Effect.gen(function*() {
+    const world = make(policy)
+    const { kubernetes, server } = instantCluster()
+    const because = new Unreachable({ verb: "create", object: "Job tasks/agent-job-task", detail: "HTTP 500", answered: true })
+    const executor = carriesOut({
+      all: (_, actions) => actions.some(Action.$is("CreateJob")) ? Effect.fail(new Unsure({ because })) : Effect.succeedNone,
+      writeStatus: ({ metadata: { resourceVersion } }) => Effect.succeed(resourceVersion) // so no event of it has to come
+    })
+    const reconcile = yield* reconcilerOf({ world, executor, kubernetes, values: { task: { job: { backoffLimit: 2 } } } })
+    const { task } = worldOf(plainSeed)
+    server.plant(agentTasks, { ...task, metadata: { name: "task", namespace: "tasks", uid: task.metadata.uid, resourceVersion: "" } })
+    const comes = Effect.sync(() =>
+      world.setTask("tasks/task", Option.some({ ...task, metadata: { ...task.metadata, resourceVersion: String(server.revision) } }))
+    )
+    /** Makes a pass, and returns after how long the next one is due, for which it waits. */
+    const pass = Effect.gen(function*() {
+      const next = Option.map(yield* reconcile("tasks/task"), Duration.toMillis)
+      yield* TestClock.adjust(Option.getOrElse(next, () => 0))
+      return next
+    })
+    const hears = (job: Observed["job"]) =>
+      Effect.sync(() => world.setJob("tasks/agent-job-task", Option.map(job, (seen) => ({ taskUid: task.metadata.uid, seen }))))
+    yield* comes
+    return { because, comes, goes: Effect.sync(() => world.setTask("tasks/task", Option.none())), hears, pass }
+  })
+  const pauses = (...millis: ReadonlyArray<number>) => millis.map(Option.some)
+
+  it.effect("is told in the log each time, with the words of the API server", () =>
+    Effect.gen(function*() {
+      const { because, pass } = yield* failing
+      const { logger, said } = logged()
+      yield* Effect.provide(Effect.replicateEffect(pass, 2), logger)
+      expect(said).toEqual([[because.message], [because.message]])
+    }).pipe(Effect.scoped))
+
+  it.effect("is asked for as the first time after it was there", () =>
+    Effect.gen(function*() {
+      const { hears, pass } = yield* failing
+      expect(yield* Effect.replicateEffect(pass, 3)).toEqual(pauses(1_000, 2_000, 4_000))
+      yield* hears(worldOf({ ...plainSeed, job: "active" }).job)
+      yield* pass
+      yield* hears(Option.none())
+      expect(yield* Effect.replicateEffect(pass, 2)).toEqual(pauses(1_000, 2_000))
+    }).pipe(Effect.scoped))
+
+  it.effect("is asked for as the first time for a task that has the name of one that went", () =>
+    Effect.gen(function*() {
+      const { comes, goes, pass } = yield* failing
+      expect(yield* Effect.replicateEffect(pass, 3)).toEqual(pauses(1_000, 2_000, 4_000))
+      yield* goes
+      expect(yield* pass).toEqual(Option.none())
+      yield* comes
+      expect(yield* Effect.replicateEffect(pass, 2)).toEqual(pauses(1_000, 2_000))
+    }).pipe(Effect.scoped))
 })
 
 describe("a Job that was made although the API server answered otherwise, and that no watch has told of", () => {
@@ -678,6 +798,22 @@ describe("a pass that ends a task", () => {
       expect((yield* lastEnded(situation, "destroy")).includes(Date.parse(at) / 1000)).toBe(counted === 1)
     }).pipe(Effect.scoped))
 
+  it.effect("counts no end of a task that was over before, as each is when a controller begins to lead", () =>
+    Effect.gen(function*() {
+      const ends = Effect.map(
+        Metric.snapshot,
+        (all) =>
+          all.filter(({ attributes, id }) => id === "agent_job_reconcile_total" && attributes?.["ends"] !== undefined).map(({ state }) =>
+            state
+          )
+      )
+      const before = yield* ends
+      const world = make(policy)
+      world.setTask("tasks/task", Option.some(worldOf({ ...plainSeed, life: "lost" }).task))
+      yield* (yield* reconcilerOf({ world, executor: carriesOut({ all: () => Effect.succeedNone }) }))("tasks/task")
+      expect(yield* ends).toEqual(before)
+    }).pipe(Effect.scoped))
+
   it.effect("says of a task that goes on no time of an end", () =>
     Effect.gen(function*() {
       const world = make(policy)
@@ -773,6 +909,20 @@ describe("a pass over a task of a pool", () => {
       yield* (yield* reconcilerOf({ world, executor }))("tasks/task")
       expect(world.reportedWait(task.metadata.uid)).toEqual(Option.none())
     }).pipe(Effect.scoped))
+
+  it.effect.each([{ again: 10, next: 10 }, { again: 60, next: 30 }])(
+    "is due again when the pool that did not hear it may be told again, or before that for what else is due: in $again s",
+    ({ again, next }) =>
+      Effect.gen(function*() {
+        const world = make(policy)
+        world.setTask("tasks/task", Option.some(worldOf({ ...plainSeed, pool: true }).task))
+        const refusal = new WriteRefused({ kind: "Refused", message: "no", againInMillis: again * 1000 })
+        const all: Executor["Service"]["all"] = (_, actions) =>
+          actions.some(Action.$is("CreateJob")) ? Effect.fail(refusal) : Effect.succeedNone
+        const reconcile = yield* reconcilerOf({ world, executor: carriesOut({ all, say: () => Effect.succeed(false) }) })
+        expect(yield* reconcile("tasks/task")).toEqual(Option.some(Duration.seconds(next)))
+      }).pipe(Effect.scoped)
+  )
 
   it.effect("asks a silent pool for one of all that wait, and tells it of each when it answers again", () =>
     Effect.gen(function*() {
@@ -916,5 +1066,18 @@ describe("the passes over a task", () => {
       }
       yield* Effect.repeat(reconcile("tasks/task"), { times: 2 })
       expect((yield* runsCounted(ends)) - counted).toBe(1)
+    }).pipe(Effect.scoped))
+  it.effect("count no run of a task that went meanwhile", () =>
+    Effect.gen(function*() {
+      const counted = yield* runsCounted("Succeeded")
+      const world = make(policy)
+      const { task } = worldOf({ ...plainSeed, stage: "destroy", life: "claimed" })
+      const over = { ...task, status: finished(task.status, success, 1, false) }
+      const reconcile = yield* reconcilerOf({ world, executor: carriesOut({ all: () => Effect.succeedNone }) })
+      for (const seen of [Option.some(task), Option.none(), Option.some(over)]) {
+        world.setTask("tasks/task", seen)
+        yield* reconcile("tasks/task")
+      }
+      expect(yield* runsCounted("Succeeded")).toBe(counted)
     }).pipe(Effect.scoped))
 })

@@ -26,6 +26,15 @@ describe("the cache", () => {
     expect(cache.hadJob("uid-0")).toBe(false)
   })
 
+  it("takes no Job to be gone that has only changed", () => {
+    const cache = make()
+    cache.setTask(key(0), Option.some(task(0)))
+    for (const state of ["active", "complete"] as const) {
+      cache.setJob("tasks/job-0", Option.some({ ...job(0), seen: { ...job(0).seen, state } }))
+    }
+    expect(cache.hadJob("uid-0")).toBe(false)
+  })
+
   it("takes a Job that it made to be gone when the API server does not have it, though no watch tells of it; not one that a watch tells of, nor another", () => {
     const cache = make()
     for (const index of [0, 1, 2]) cache.setTask(key(index), Option.some(task(index)))

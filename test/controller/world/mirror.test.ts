@@ -4,11 +4,12 @@ import { Effect, Latch, Layer, Option, Queue, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { mirror } from "../../../src/controller/world/mirror.ts"
 import { make } from "../../../src/controller/world/world.ts"
-import { taskUidLabel } from "../../../src/core/manifest/labels.ts"
+import { taskSelector, taskUidLabel } from "../../../src/core/manifest/labels.ts"
 import { attemptName } from "../../../src/core/reconcile/attempts.ts"
 import { mostFinished } from "../../../src/core/reconcile/history.ts"
 import { shownPosition } from "../../../src/core/scheduling/admit.ts"
 import { Kubernetes } from "../../../src/kubernetes/client.ts"
+import { longestWatch } from "../../../src/kubernetes/informer.ts"
 import { agentTasks, jobs, pods } from "../../../src/kubernetes/kinds.ts"
 import type { OwnerReference, WatchEvent } from "../../../src/kubernetes/object.ts"
 import { Sha256 } from "../../../src/schema/names.ts"
@@ -35,17 +36,21 @@ const mirrored = Effect.fnUntraced(function*(
   enqueued: (key: string) => Effect.Effect<void> = () => Effect.void
 ) {
   const queue = yield* Queue.unbounded<WatchEvent>()
+  const selected: Record<string, unknown> = {}
   const kubernetes = Layer.mock(Kubernetes, {
     namespace: "tasks",
-    watch: (kind) => kind.plural === plural ? Stream.fromQueue(queue) : Stream.concat(Stream.make(whole), Stream.never)
+    watch: (kind, { labelSelector, namespace }) => {
+      selected[kind.plural] = [namespace, labelSelector]
+      return kind.plural === plural ? Stream.fromQueue(queue) : Stream.concat(Stream.make(whole), Stream.never)
+    }
   })
   const [looks, leftOut]: [Array<string>, Array<string>] = [[], []]
   const look = (key: string) => Effect.andThen(Effect.sync(() => void looks.push(key)), enqueued(key))
-  const { synced } = yield* Effect.provide(
+  const { stale, synced } = yield* Effect.provide(
     mirror(world, "tasks", look, ({ metadata }) => Effect.sync(() => void leftOut.push(metadata.name))),
     kubernetes
   )
-  return { queue, looks, leftOut, synced }
+  return { queue, looks, leftOut, selected, stale, synced }
 })
 
 describe("the world", () => {
@@ -62,6 +67,26 @@ describe("the world", () => {
         expect(waiting.pollUnsafe()).toBeDefined()
       }).pipe(Effect.scoped)
   )
+})
+
+describe("what is watched", () => {
+  it.effect("is each task of the namespace, and of the Jobs and Pods there those of tasks", () =>
+    Effect.gen(function*() {
+      const { queue, selected, synced } = yield* mirrored(agentTasks)
+      yield* Queue.offer(queue, whole)
+      yield* synced
+      expect(selected).toEqual({ atasks: ["tasks", undefined], jobs: ["tasks", taskSelector], pods: ["tasks", taskSelector] })
+    }).pipe(Effect.scoped))
+
+  it.effect("is out of step once it was silent for as long as two watches may last", () =>
+    Effect.gen(function*() {
+      const { stale } = yield* mirrored(jobs)
+      yield* TestClock.adjust(longestWatch)
+      yield* TestClock.adjust(longestWatch)
+      expect(yield* stale).toEqual([])
+      yield* TestClock.adjust("1 second")
+      expect(yield* stale).toEqual(["Jobs"])
+    }).pipe(Effect.scoped))
 })
 
 describe("a task that only a newer version understands", () => {
@@ -233,6 +258,22 @@ describe("a follower", () => {
       yield* Queue.offer(queue, follower(4))
       yield* TestClock.adjust("1 second")
       expect(looks).toContain("tasks/task-2")
+    }).pipe(Effect.scoped))
+})
+
+describe("a task whose Job was made", () => {
+  it.effect("is looked at where a look at all Jobs does not find it, of which no event tells", () =>
+    Effect.gen(function*() {
+      const world = make(policy)
+      const { job, task } = worldOf({ ...plainSeed, job: "active" })
+      world.setTask("tasks/task", Option.some(task))
+      world.created(task.metadata.uid, Option.getOrThrow(job))
+      const { looks, queue, synced } = yield* mirrored(jobs, world)
+      yield* TestClock.adjust("1 second")
+      looks.length = 0
+      yield* Queue.offer(queue, whole)
+      yield* synced
+      expect(looks).toEqual(["tasks/task"])
     }).pipe(Effect.scoped))
 })
 

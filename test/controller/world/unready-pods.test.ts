@@ -29,6 +29,7 @@ it("counts how long the Pod of a claim has not been ready, anew once it was read
     ["unready", 3_000, 2_000],
     ["unready", 4_000, 3_000],
     ["ready", 5_000, 0],
+    ["ready", 5_500, 0],
     ["unready", 6_000, 0],
     ["unready", 8_000, 2_000],
     ["another", 9_000, 0],

@@ -236,7 +236,13 @@ forEachAccount({}, (it) => {
         const admin = yield* Kubernetes
         yield* write(late.worker, late.task, () => claimBy(late))
         yield* write(admin, late.task, (now) => ({ ...now, phase: "Failed", reason: "NodeLost", message: "The node is gone." }))
-        expect(yield* refusal(write(late.worker, late.task, (now) => ({ ...now, message: "Fine.", result })))).toMatch(policy)
+        const { conditions = [] } = (yield* admin.get(tasks, late.task.metadata)).status
+        const ready = conditions.map((_) => _.type === "Ready" ? { ..._, status: "True" } : _) // what kubectl wait, Flux and Argo CD read
+        const ends = [{ reason: "Completed" }, { message: "Fine." }, { conditions: ready }, { conditions: [] }, { finishedAt: at }]
+        for (const end of ends) {
+          const refused = yield* refusal(write(late.worker, late.task, (now) => ({ ...finished(now, result, 1, false), ...end })))
+          expect([end, refused]).toEqual([end, expect.stringMatching(policy)])
+        }
         yield* write(late.worker, late.task, (now) => finished(now, result, 1, false))
         expect((yield* admin.get(tasks, late.task.metadata)).status).toMatchObject({ reason: "NodeLost", result })
       }))
