@@ -66,8 +66,12 @@ export const workspaceStateRoutes = HttpRouter.addAll(Effect.gen(function*() {
       ))
 
   return [
-    route("GET", place, "name", (_, { name = "" }, caller) =>
-      Effect.map(views.view(name, caller), (view) => HttpServerResponse.jsonUnsafe(view))),
+    route(
+      "GET",
+      place,
+      "name",
+      (_, { name = "" }, caller) => Effect.map(views.view(name, caller), (view) => HttpServerResponse.jsonUnsafe(view))
+    ),
     needing("everything")("GET", `${place}/evidence/:id`, "name", (_, { id = "", name = "" }) =>
       Effect.gen(function*() {
         const workspace = yield* workspaces.named(name)
