@@ -16,6 +16,7 @@ import { taskHeader, taskPath } from "../../src/schema/api/task-api.ts"
 import { tfePath } from "../../src/schema/api/tfe-api.ts"
 import type { StageResult } from "../../src/schema/task/stage-result.ts"
 import { Rates } from "../../src/server/access/limits.ts"
+import type { User } from "../../src/server/access/tokens.ts"
 import { ServerWithAddress, stores } from "../../src/server/lifecycle/server.ts"
 import type { ServerOptions } from "../../src/server/settings.ts"
 import { temporaryFolder } from "../temporary-folder.ts"
@@ -26,6 +27,7 @@ export const [planToken, readToken] = ["plan-token-0123456789", "read-token-0123
 /** Of a team, for `demo` and whatever begins with `team-a-`. */
 export const teamToken = "team-token-0123456789"
 export const poolToken = "pool-token-0123456789"
+export const ada: User = { kind: "user", name: "Ada", role: "everything", workspaces: "all" }
 
 export const sha256 = (bytes: string | Uint8Array) => createHash("sha256").update(bytes).digest("hex")
 

@@ -22,6 +22,7 @@ import { StateLocks } from "../../src/server/workspace/state-locks.ts"
 import { StateVersions } from "../../src/server/workspace/state-versions.ts"
 import { Workspaces } from "../../src/server/workspace/workspaces.ts"
 import {
+  ada,
   archiveOf,
   directory,
   evicted,
@@ -103,7 +104,7 @@ const settling = Effect.fnUntraced(function*(workspaceId: string, isUsed: boolea
   const [evidence] = yield* (yield* Evidence).list(workspaceId)
   const version = yield* (yield* StateVersions).current(workspaceId)
   const settlements = yield* Settlements
-  return settlements.settle(demo, { name: "me", shown: "me" }, {
+  return settlements.settle(demo, { caller: ada, shown: "me" }, {
     pending: (yield* (yield* Rescues).pending(workspaceId)).map(({ id }) => id),
     ...(version !== undefined && { version: version.id }),
     ...(evidence !== undefined && { evidence: evidence.id, ...(isUsed && { use: evidence.id }) })
@@ -201,7 +202,7 @@ const words: ReadonlyArray<Written> = [
       const { id, workspaceId } = yield* applying
       yield* append(id, madeThing)
       yield* end(id, lost)
-      yield* (yield* ImportRuns).start(demo)
+      yield* (yield* ImportRuns).start(demo, ada)
       yield* offered
       return yield* settling(workspaceId, false)
     })
@@ -212,7 +213,7 @@ const words: ReadonlyArray<Written> = [
       const { id } = yield* applying
       yield* append(id, madeThing)
       yield* end(id, lost)
-      return (yield* ImportRuns).start(demo)
+      return (yield* ImportRuns).start(demo, ada)
     })
   }
 ]

@@ -13,7 +13,7 @@ import { RunId, Sha256, WorkspaceName } from "../../src/schema/names.ts"
 import { Stage } from "../../src/schema/task/agent-task.ts"
 import { StageResult } from "../../src/schema/task/stage-result.ts"
 import { Bodies } from "../../src/server/access/bodies.ts"
-import { Tokens } from "../../src/server/access/tokens.ts"
+import { Tokens, type User } from "../../src/server/access/tokens.ts"
 import { conflict, Refused, unauthorized } from "../../src/server/refused.ts"
 import { ImportRuns } from "../../src/server/rescue/import-runs.ts"
 import { Settlements } from "../../src/server/rescue/settlements.ts"
@@ -65,7 +65,7 @@ const url = "http://pool"
 /** The name of the only token of agents. */
 const pool = "simulated"
 
-const person = { name: "a person", shown: "a person" }
+const person: User = { kind: "user", name: "a person", role: "everything", workspaces: "all" }
 
 const unused = () => Effect.die(new Error("the simulation has no such file"))
 /** The directory of files, which survives a crash. `aside`, elsewhere the place of a received file, is its content here. */
@@ -140,7 +140,7 @@ const StoredState = Schema.Struct({
 const Doubt = Schema.Struct({ stageId: Schema.String, settledBy: Schema.NullOr(Schema.String) })
 
 /** Returns whether a rescue is open, or was settled by a person who had looked, or by the run that imported what was missing. */
-const fateOf = (settledBy: string | null) => settledBy === null ? "open" : settledBy === person.shown ? "settled" : "imported"
+const fateOf = (settledBy: string | null) => settledBy === null ? "open" : settledBy === person.name ? "settled" : "imported"
 
 const [stagesOf, runsOf, statesOf, doubtsOf] = [rows(StoredStage), rows(StoredRun), rows(StoredState), rows(Doubt)]
 /** How many rows have been written since the database was opened. */
@@ -437,7 +437,7 @@ export class PoolServer {
   }
   /** Imports what is missing in a workspace, as a person; nothing if nothing can be imported, or not now. */
   importMissing(workspace: string): void {
-    this.#do(Effect.ignore(Effect.flatMap(ImportRuns, (imports) => imports.start(workspace))))
+    this.#do(Effect.ignore(Effect.flatMap(ImportRuns, (imports) => imports.start(workspace, person))))
   }
   /**
    * Settles each state in doubt, as a person would who has seen what is missing in it, so that its workspace can go on. One for which an
@@ -452,7 +452,7 @@ export class PoolServer {
         if (pending.length === 0) continue
         const [newest] = yield* refused.list(id)
         const version = yield* states.current(id)
-        yield* settlements.settle(name, person, {
+        yield* settlements.settle(name, { caller: person, shown: person.name }, {
           pending: pending.map((one) => one.id),
           ...(newest !== undefined && { evidence: newest.id }),
           ...(version !== undefined && { version: version.id })

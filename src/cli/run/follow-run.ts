@@ -43,8 +43,9 @@ export const followApply = ({ run }: Followed, colours: boolean): Followed => ({
  */
 const hold = { shortest: 1, longest: 20 }
 /**
- * How many milliseconds to pause after a look that brought nothing: longer by a quarter after each while the step has no stage. So whoever
- * has waited for a time hears of the end up to a quarter of it later, and never later than after the longest pause.
+ * How many milliseconds to pause after a look that brought nothing: longer by a quarter after each while the step has no stage, or the
+ * server, where too many wait already, does not hold a request. So whoever has waited for a time hears of the end up to a quarter of it
+ * later, and never later than after the longest pause.
  */
 const pause = { shortest: 200, longest: 10_000, growth: 1.25 }
 /** When to look again at a run that waits for a decision: less often in the same way. */
@@ -125,7 +126,7 @@ export const followStep = Effect.fn("followStep")(
     const { step, text } = followed
     let overSince: number | undefined
     let doubted = false // whether the status shown now doubts that the step is at work
-    let [holdSeconds, pauseMillis] = [hold.shortest, pause.shortest]
+    let [holdSeconds, pauseMillis] = [hold.shortest, 0]
     while (true) {
       const run = yield* patiently(server.run(runId))
       followed.run = run
@@ -133,7 +134,9 @@ export const followStep = Effect.fn("followStep")(
       const over = stepIsOver(run, step)
       if (!over && (!followed.begun || doubted || run.queue !== undefined)) yield* screen.status(waiting(run, step))
       doubted = run.queue !== undefined
-      const ended = stage !== undefined && (yield* showLog(followed, stage.logUrl, over ? 0 : holdSeconds))
+      const waitSeconds = over ? 0 : holdSeconds
+      const { offset } = followed
+      const [took, ended] = yield* Effect.timed(stage === undefined ? Effect.succeed(false) : showLog(followed, stage.logUrl, waitSeconds))
       if (over) {
         const now = yield* Clock.currentTimeMillis
         overSince ??= now
@@ -143,8 +146,9 @@ export const followStep = Effect.fn("followStep")(
         }
       }
       if (ended) continue
+      const isHeld = stage !== undefined && (followed.offset > offset || Duration.toSeconds(took) >= waitSeconds / 2)
+      pauseMillis = isHeld ? pause.shortest : Math.min(Math.max(pause.growth * pauseMillis, pause.shortest), pause.longest)
       yield* Effect.sleep(Duration.millis(pauseMillis))
-      pauseMillis = stage === undefined ? Math.min(pause.growth * pauseMillis, pause.longest) : pause.shortest
       holdSeconds = stage === undefined ? hold.shortest : Math.min(2 * holdSeconds, hold.longest)
     }
   }

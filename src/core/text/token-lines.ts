@@ -42,8 +42,8 @@ const meant = (one: string) => {
 }
 const looksLikeRole = meant("role")
 const looksLikeWorkspaces = meant("workspace")
-/** So may be any word with an equals sign that is none about a role: one of these, misspelt. */
-const isOfWorkspaces = (word: string): boolean => looksLikeWorkspaces(word) || (word.includes("=") && !looksLikeRole(word))
+/** So may be any word with an equals sign or a star that is none about a role: one of these, misspelt, or what is left of it. */
+const isOfWorkspaces = (word: string): boolean => looksLikeWorkspaces(word) || (/[=*]/u.test(word) && !looksLikeRole(word))
 /** A workspace may be called `role`. */
 const isRole = (word: string): boolean => looksLikeRole(word) && patternsIn(word) === undefined
 

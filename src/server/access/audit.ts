@@ -10,7 +10,7 @@ import { taskPath } from "../../schema/api/task-api.ts"
 import { tfePath } from "../../schema/api/tfe-api.ts"
 import type { RunId, WorkspaceName } from "../../schema/names.ts"
 import { Refused } from "../refused.ts"
-import { type Act, CurrentAct } from "../store/act.ts"
+import { type Act, CurrentAct, workspaceNamed } from "../store/act.ts"
 import { row, rows } from "../store/database.ts"
 import type { Params } from "./http-answer.ts"
 import { type Bucket, fullBucket, type Rate, take } from "./token-bucket.ts"
@@ -61,7 +61,7 @@ const actOf = ({ by, method, params, path, requestId }: Asked, isDue: boolean): 
   ...by,
   action: `${method} ${path}`,
   requestId,
-  path: [params.id ?? params.name, params.variable].filter((part) => part !== undefined),
+  path: [params.id ?? params.name, params.variable].filter((part) => part !== undefined).map(encodeURIComponent),
   isDue
 })
 
@@ -99,7 +99,10 @@ const make = Effect.gen(function*() {
     return answer.pipe(Effect.tapError(ifNotAllowed), Effect.tap(() => unlessWritten), Effect.provideService(CurrentAct, act))
   }
 
-  /** Whether the object is the name of a workspace, and maybe an id after it; otherwise it is an id, and maybe more after it. */
+  /**
+   * Whether the object is the name of a workspace, and maybe an id after it; otherwise it is an id, and maybe more after it, or
+   * `workspaceNamed`.
+   */
   const isNamed = sql`instr(action, '/:name') > 0`
   const first = sql`substr(object, 1, instr(object || '/', '/') - 1)`
   const rest = sql`substr(object, instr(object || '/', '/') + 1)`
@@ -110,7 +113,7 @@ const make = Effect.gen(function*() {
     if ("all" in about) return sql`TRUE`
     if ("run" in about) return sql`${about.run.id} IN ${runs}`
     const { id, name } = about.workspace
-    return sql`(${first} = CASE WHEN ${isNamed} THEN ${name} ELSE ${id} END
+    return sql`(${first} = CASE WHEN ${isNamed} THEN ${name} ELSE ${id} END OR object = ${workspaceNamed(name)}
       OR EXISTS (SELECT 1 FROM runs WHERE runs.id IN ${runs} AND runs.workspaceId = ${id})
       OR EXISTS (SELECT 1 FROM configurationVersions AS version WHERE version.id = object AND version.workspaceId = ${id}))`
   }

@@ -22,8 +22,8 @@ interface Room {
   readonly small: number
   readonly large: number
   /**
-   * The part of that room for bodies that have not arrived yet: those of one task, and those of everyone with the same user token. A single
-   * body may be larger.
+   * The part of that room for bodies that have not arrived yet, or are read from the disk: those of one task, and those of everyone with
+   * the same user token. A single body may be larger.
    */
   readonly ofCaller: Readonly<Record<"task" | "user", Readonly<Record<"small" | "large", number>>>>
   /**
@@ -98,8 +98,11 @@ const readWhole = (request: HttpServerRequest.HttpServerRequest, sizeBytes: numb
   })
 
 export class Bodies extends Context.Service<Bodies, {
-  /** Runs `use` with room for so many bytes that it reads from the disk. Fails with 503 when there is no room in time. */
-  readonly room: <A, E, R>(sizeBytes: number, use: Effect.Effect<A, E, R>) => Effect.Effect<A, E | Refused, R>
+  /**
+   * Runs `use` with room for a state that it reads from the disk for the caller, who has one such state at a time: while one is parsed, all
+   * others wait. Fails with 503 when there is no room in time.
+   */
+  readonly room: <A, E, R>(caller: Caller, sizeBytes: number, use: Effect.Effect<A, E, R>) => Effect.Effect<A, E | Refused, R>
   /**
    * Takes room for an answer until its client has it. Fails with 503 at once when there is none, because the caller holds room for the
    * state meanwhile.
@@ -126,25 +129,26 @@ export class Bodies extends Context.Service<Bodies, {
       const ofSmall = { size: "small", room: Semaphore.makeUnsafe(small), queues: makeQueues() } as const
       const ofLarge = { size: "large", room: Semaphore.makeUnsafe(large), queues: makeQueues() } as const
       const ofAnswers = Semaphore.makeUnsafe(answers.all)
+      const reads = makeQueues()
       const shares = makeShares()
 
       const roomFor = (sizeBytes: number) => sizeBytes <= smallUpTo ? ofSmall : ofLarge
       const inTime = Effect.timeoutOrElse({ duration: wait, orElse: () => Effect.fail(busy) })
-      /** Takes room until the scope ends. */
-      const take = (sizeBytes: number) => inTime(roomFor(sizeBytes).room.takeScoped(sizeBytes))
       /**
-       * Takes room until `held` ends for a body that is yet to arrive, and returns how long that may take. The caller's own queue comes
-       * first, so that a body that waits for others of its caller holds no room.
+       * Takes room until `held` ends, and a part of the caller's own until the scope ends. That comes first, so that a body that waits for
+       * others of its caller holds no room.
        */
-      const takeOf = Effect.fnUntraced(function*(caller: Caller, sizeBytes: number, held: Scope.Scope) {
+      const take = (caller: Caller, sizeBytes: number, held: Scope.Scope) => {
         const { queues, room, size } = roomFor(sizeBytes)
         const most = ofCaller[caller.kind === "task" ? "task" : "user"][size]
-        yield* inTime(Effect.andThen(queues.take(caller, sizeBytes, most), Scope.provide(room.takeScoped(sizeBytes), held)))
-        return arrival[size]
-      })
+        return Effect.andThen(queues.take(caller, sizeBytes, most), Scope.provide(room.takeScoped(sizeBytes), held))
+      }
+      const takeToRead = (caller: Caller, sizeBytes: number, held: Scope.Scope) =>
+        Scope.provide(inTime(Effect.andThen(reads.take(caller, 1, 1), take(caller, sizeBytes, held))), held)
       const arrive = Effect.fnUntraced(
         function*(caller: Caller, request: HttpServerRequest.HttpServerRequest, sizeBytes: number, held: Scope.Scope) {
-          const within = yield* takeOf(caller, sizeBytes, held)
+          yield* inTime(take(caller, sizeBytes, held))
+          const within = arrival[roomFor(sizeBytes).size]
           return yield* readWhole(request, sizeBytes).pipe(
             Effect.timeoutOrElse({ duration: within, orElse: () => Effect.fail(tooSlow(within)) })
           )
@@ -161,7 +165,7 @@ export class Bodies extends Context.Service<Bodies, {
       const orUntaken = (taken: boolean) => taken ? Effect.void : Effect.fail(untaken)
 
       return Bodies.of({
-        room: (sizeBytes, use) => Effect.scopedWith((held) => Effect.andThen(Scope.provide(take(sizeBytes), held), use)),
+        room: (caller, sizeBytes, use) => Effect.scopedWith((held) => Effect.andThen(takeToRead(caller, sizeBytes, held), use)),
         answer: (caller, request, sizeBytes) =>
           sizeBytes <= answers.smallUpTo
             ? Effect.void

@@ -104,7 +104,7 @@ const knownOf =
     const name = said === "" ? hash.toString("hex").slice(0, 8) : said
     if (whose === "pool" && (role !== "everything" || workspaces !== "all")) {
       return unusable(
-        `The pool token file ${file} has the word role or workspaces, or a word with =, beside the token of ${name}, and only user tokens have such; take it from that line.`
+        `The pool token file ${file} has the word role or workspaces, or a word with = or *, beside the token of ${name}, and only user tokens have such; take it from that line.`
       )
     }
     if (role === undefined) {
@@ -114,7 +114,7 @@ const knownOf =
     }
     return workspaces === undefined
       ? unusable(
-        `The user token file ${file} gives the token of ${name} workspaces that there cannot be, or a name with =; let that line end with a word such as workspaces=team-a-*,shared, of at most 100 names and beginnings of names with *, or with a name without = and the word workspaces, of one who may use all.`
+        `The user token file ${file} gives the token of ${name} workspaces that there cannot be, or a name with = or *; let that line end with a word such as workspaces=team-a-*,shared, of at most 100 names and beginnings of names with *, or with a name without =, * and the word workspaces, of one who may use all.`
       )
       : Effect.succeed({ hash, name, role, workspaces })
   }

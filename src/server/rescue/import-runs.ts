@@ -10,6 +10,7 @@ import { importable, importBlocks } from "../../core/state/import-blocks.ts"
 import type { Effected } from "../../schema/api/effects.ts"
 import { archiveLimitBytes } from "../../schema/api/task-api.ts"
 import { RunId } from "../../schema/names.ts"
+import type { Caller } from "../access/tokens.ts"
 import { conflict, type StoreFailure } from "../refused.ts"
 import { Configurations } from "../run/configurations.ts"
 import { LeftOvers } from "../run/left-overs.ts"
@@ -38,9 +39,9 @@ export class ImportRuns extends Context.Service<ImportRuns, {
   /**
    * Starts an import for the oldest rescue that something can be imported for. It takes the first of what is missing, as many as a plan may
    * be narrowed to; the next import takes the rest. Fails with 409 `nothing-pending`, `nothing-to-import`, `import-runs` where one is not
-   * over, `wrong-moment` while a run applies, `configuration-removed` where nobody knows what was made, and `state-unread`.
+   * over, `wrong-moment` while a run applies, `configuration-removed` where nobody knows what was made, and `state-unread`; and with 503.
    */
-  readonly start: (name: string) => Effect.Effect<WholeRun, StoreFailure>
+  readonly start: (name: string, by: Caller) => Effect.Effect<WholeRun, StoreFailure>
   /**
    * Cancels the imports that an older version left open when their rescue was settled, because no agent is offered them any more. An import
    * that is applying goes on.
@@ -71,8 +72,8 @@ const make = Effect.gen(function*() {
   })
 
   /** Returns for each rescue what its stage made that a run can import. */
-  const foundFor = Effect.fnUntraced(function*(workspaceId: string, pending: ReadonlyArray<Rescue>) {
-    const left = yield* leftOvers.look(workspaceId, pending)
+  const foundFor = Effect.fnUntraced(function*(by: Caller, workspaceId: string, pending: ReadonlyArray<Rescue>) {
+    const left = yield* leftOvers.look(by, workspaceId, pending)
     return pending.map((rescue) => {
       const { unread = false, unsaved = [] } = left.get(rescue.stageId) ?? {}
       return { rescue, found: importable(unsaved), unread }
@@ -116,12 +117,12 @@ const make = Effect.gen(function*() {
     }
   })
 
-  const start = Effect.fn("ImportRuns.start")(function*(name: string) {
+  const start = Effect.fn("ImportRuns.start")(function*(name: string, by: Caller) {
     const workspace = yield* workspaces.find(name)
     const pending = workspace === undefined ? [] : yield* rescues.pending(workspace.id)
     if (workspace === undefined || pending.length === 0) return yield* nothingPending(name)
     yield* refuseIfImporting(pending)
-    const next = (yield* foundFor(workspace.id, pending)).find(({ found }) => found.length > 0)
+    const next = (yield* foundFor(by, workspace.id, pending)).find(({ found }) => found.length > 0)
     if (next === undefined) yield* refuseIfRemoved(pending)
     if (next === undefined) {
       return yield* conflict(

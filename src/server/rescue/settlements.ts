@@ -8,6 +8,7 @@ import { withHeadSerial } from "../../core/state/state-head.ts"
 import { isEncrypted } from "../../core/state/state-objects.ts"
 import type { SettleRescue } from "../../schema/api/state.ts"
 import { Bodies } from "../access/bodies.ts"
+import type { Caller } from "../access/tokens.ts"
 import { conflict, invalid, type StoreFailure } from "../refused.ts"
 import { Journals } from "../run/journals.ts"
 import { LeftOvers, type StateBytes } from "../run/left-overs.ts"
@@ -19,9 +20,9 @@ import { excessOf, Heap } from "../workspace/state-body.ts"
 import { StateVersions } from "../workspace/state-versions.ts"
 import { type Workspace, Workspaces } from "../workspace/workspaces.ts"
 
-/** Who decides: the name of the token, as the audit trail has it, and what is shown of them beside the decision. */
+/** Who decides: the token's holder, whose name the audit trail has, and what is shown of them beside the decision. */
 interface Decider {
-  readonly name: string
+  readonly caller: Caller
   readonly shown: string
 }
 
@@ -159,7 +160,7 @@ const make = Effect.gen(function*() {
     yield* leftOvers.storeSettled(state, meant)
     yield* Effect.forEach(
       meant,
-      (rescue) => Effect.andThen(endImports(rescue, by.name), rescues.settle(rescue.id, by.shown, how)),
+      (rescue) => Effect.andThen(endImports(rescue, by.caller.name), rescues.settle(rescue.id, by.shown, how)),
       { discard: true }
     )
   })
@@ -179,6 +180,7 @@ const make = Effect.gen(function*() {
     const pending = yield* asSeen(decision)
     const refused = yield* evidence.get(workspace.id, id)
     yield* bodies.room(
+      decision.by.caller,
       refused.sizeBytes,
       Effect.flatMap(following(workspace, pending, refused), ({ bytes, runId, serial, stageId }) =>
         states.adopt(

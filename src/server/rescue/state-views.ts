@@ -5,6 +5,7 @@ import { Context, Effect, Layer } from "effect"
 import type { LeftOver } from "../../schema/api/effects.ts"
 import type { StateView } from "../../schema/api/state.ts"
 import type { LockInfo } from "../../schema/api/task-api.ts"
+import type { Caller } from "../access/tokens.ts"
 import type { StoreFailure } from "../refused.ts"
 import { Journals } from "../run/journals.ts"
 import { LeftOvers } from "../run/left-overs.ts"
@@ -73,12 +74,12 @@ export class StateViews extends Context.Service<StateViews, {
    * Returns what there is of a workspace's state. Fails with 404 if there is no such workspace, and with 503 where there is no room to look
    * for what its stages have made and the state lacks.
    */
-  readonly view: (name: string) => Effect.Effect<StateView, StoreFailure>
+  readonly view: (name: string, asker: Caller) => Effect.Effect<StateView, StoreFailure>
   /**
    * Returns the same view after a decision. Where there is no room to look for what is missing, the view leaves it out, so that the
    * decision is told all the same.
    */
-  readonly viewAfter: (name: string) => Effect.Effect<StateView, StoreFailure>
+  readonly viewAfter: (name: string, asker: Caller) => Effect.Effect<StateView, StoreFailure>
 }>()("agent-job/server/StateViews") {
   static readonly layer = Layer.effect(StateViews, Effect.suspend(() => make))
 }
@@ -94,14 +95,14 @@ const make = Effect.gen(function*() {
   const workspaces = yield* Workspaces
 
   const viewWith = Effect.fnUntraced(
-    function*(look: typeof leftOvers.look, name: string): Effect.fn.Return<StateView, StoreFailure> {
+    function*(look: typeof leftOvers.look, name: string, asker: Caller): Effect.fn.Return<StateView, StoreFailure> {
       const { epoch, id: workspaceId, lockHolder, lockInfo, name: workspace } = yield* workspaces.named(name)
       const version = yield* states.current(workspaceId)
       const holder = lockHolder === null ? undefined : yield* stages.find(lockHolder)
       const pending = (yield* rescues.pending(workspaceId)).toReversed()
       const settled = yield* rescues.settled(workspaceId, shownAtMost)
       const ends = yield* Effect.forEach(pending, ({ stageId }) => journals.end(stageId)) // first: nobody has seen what comes meanwhile
-      const missing = yield* look(workspaceId, pending)
+      const missing = yield* look(asker, workspaceId, pending)
       return {
         workspace,
         ...(version !== undefined && { version: versionView(version) }),
@@ -119,9 +120,9 @@ const make = Effect.gen(function*() {
   )
 
   return StateViews.of({
-    view: Effect.fn("StateViews.view")((name) => viewWith(leftOvers.look, name)),
-    viewAfter: Effect.fn("StateViews.viewAfter")((name) =>
-      viewWith((...of) => Effect.catchTag(leftOvers.look(...of), "Refused", () => Effect.succeed(new Map<string, never>())), name)
+    view: Effect.fn("StateViews.view")((...asked) => viewWith(leftOvers.look, ...asked)),
+    viewAfter: Effect.fn("StateViews.viewAfter")((...asked) =>
+      viewWith((...of) => Effect.catchTag(leftOvers.look(...of), "Refused", () => Effect.succeed(new Map<string, never>())), ...asked)
     )
   })
 })

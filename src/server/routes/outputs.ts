@@ -93,6 +93,7 @@ export const makeOutputs = Effect.gen(function*() {
     ...of: readonly [asked: (outputs: Outputs) => Outputs, shown: (outputs: Outputs) => HttpServerResponse.HttpServerResponse | undefined]
   ) =>
     bodies.room(
+      caller,
       version.sizeBytes,
       Effect.gen(function*() {
         const answer = yield* Effect.fromResult(answerOf(version, yield* states.read(version), ...of))

@@ -16,7 +16,7 @@ import { Pools } from "../run/pools.ts"
 import { makeRunViews } from "../run/run-view.ts"
 import { Runs } from "../run/runs.ts"
 import { Settings } from "../settings.ts"
-import { actsOn } from "../store/act.ts"
+import { actsOn, workspaceNamed } from "../store/act.ts"
 import { Workspaces } from "../workspace/workspaces.ts"
 
 const listLimit = 100
@@ -33,7 +33,7 @@ export const runRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const chosen = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServerRequest, user: User) {
     const [name, before, open] = ["workspace", "before", "open"].map((parameter) => queryOf(request, parameter))
     if (open !== undefined && open !== "true") return yield* invalid("The parameter open can only be true; leave it out to have all runs.")
-    if (name !== undefined) yield* Effect.andThen(actsOn(name), reach.named(user, name))
+    if (name !== undefined) yield* Effect.andThen(actsOn(workspaceNamed(name)), reach.named(user, name))
     if (before !== undefined) yield* Effect.andThen(actsOn(before), reach.thing(user, "run", before))
     return {
       reach: user.workspaces,

@@ -61,12 +61,17 @@ export const workspaceStateRoutes = HttpRouter.addAll(Effect.gen(function*() {
   ) =>
     route("POST", `${place}${path}`, where, (request, { name = "" }, caller) =>
       Effect.map(
-        Effect.andThen(acted(request, name, caller), views.viewAfter(name)),
+        Effect.andThen(acted(request, name, caller), views.viewAfter(name, caller)),
         (view) => HttpServerResponse.jsonUnsafe(view)
       ))
 
   return [
-    route("GET", place, "name", (_, { name = "" }) => Effect.map(views.view(name), (view) => HttpServerResponse.jsonUnsafe(view))),
+    route(
+      "GET",
+      place,
+      "name",
+      (_, { name = "" }, caller) => Effect.map(views.view(name, caller), (view) => HttpServerResponse.jsonUnsafe(view))
+    ),
     needing("everything")("GET", `${place}/evidence/:id`, "name", (_, { id = "", name = "" }) =>
       Effect.gen(function*() {
         const workspace = yield* workspaces.named(name)
@@ -86,7 +91,7 @@ export const workspaceStateRoutes = HttpRouter.addAll(Effect.gen(function*() {
     actRoute("/rescue", "name", (request, name, caller) =>
       Effect.gen(function*() {
         const { by, ...decided } = yield* decision(request)
-        yield* settlements.settle(name, { name: caller.name, shown: who(caller, by) }, decided)
+        yield* settlements.settle(name, { caller, shown: who(caller, by) }, decided)
       })),
     actRoute("/unlock", "name", (request, name, caller) =>
       Effect.gen(function*() {
@@ -98,9 +103,9 @@ export const workspaceStateRoutes = HttpRouter.addAll(Effect.gen(function*() {
       "POST",
       `${place}/import`,
       "name",
-      (_, { name = "" }) =>
+      (_, { name = "" }, caller) =>
         Effect.map(
-          imports.start(name),
+          imports.start(name, caller),
           ({ id, options }) => HttpServerResponse.jsonUnsafe({ runId: id, addresses: options.targets ?? [] } satisfies ImportStarted)
         )
     )

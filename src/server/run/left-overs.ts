@@ -7,6 +7,7 @@ import { endedInOrder, leftOverOf, unansweredOf } from "../../core/state/left-ov
 import { type JournalEntry, journalLimitBytes, type LeftOver, namedLimit } from "../../schema/api/effects.ts"
 import type { ToldResult } from "../../schema/task/stage-result.ts"
 import { Bodies } from "../access/bodies.ts"
+import type { Caller } from "../access/tokens.ts"
 import type { StoreFailure } from "../refused.ts"
 import type { Rescue } from "../workspace/rescues.ts"
 import { Heap } from "../workspace/state-body.ts"
@@ -32,9 +33,9 @@ export class LeftOvers extends Context.Service<LeftOvers, {
   readonly of: <E>(state: Effect.Effect<StateBytes, E>, doubted: Doubted) => Effect.Effect<ByStage, E | StoreFailure>
   /**
    * Returns the same for requests that only look, using the stored state. There may be many of them, so the state is read only when there
-   * is room for it; fails with 503 if there is none in time. Never call it in a transaction, because it may wait for that room.
+   * is room for it, of the caller's too; fails with 503 if there is none in time. Never call it in a transaction, because it may wait for that room.
    */
-  readonly look: (workspaceId: string, doubted: Doubted) => Effect.Effect<ByStage, StoreFailure>
+  readonly look: (caller: Caller, workspaceId: string, doubted: Doubted) => Effect.Effect<ByStage, StoreFailure>
   /** Stores what the state lacks when the stage ends, for the stage's view, and returns it. */
   readonly store: (ended: StageRow, workspaceId: string, result: ToldResult) => Effect.Effect<LeftOver | undefined, StoreFailure>
   /**
@@ -149,9 +150,10 @@ const make = Effect.gen(function*() {
   const of = <E>(state: Effect.Effect<StateBytes, E>, doubted: Doubted) =>
     Effect.flatMap(endedOf(doubted), (ended) => leftBy(ended, state, namedLimit.rescue))
 
-  const look = Effect.fn("LeftOvers.look")(function*(workspaceId: string, doubted: Doubted) {
+  const look = Effect.fn("LeftOvers.look")(function*(caller: Caller, workspaceId: string, doubted: Doubted) {
     const version = doubted.length === 0 ? undefined : yield* states.current(workspaceId)
     return yield* bodies.room(
+      caller,
       version?.sizeBytes ?? 0,
       Effect.flatMap(Effect.cached(stored(version)), (state) => of(state, doubted))
     )

@@ -7,7 +7,7 @@ import type { AuditEntry } from "../../schema/api/audit.ts"
 import { now } from "./instants.ts"
 
 export interface Act extends Pick<AuditEntry, "kind" | "name" | "action" | "requestId"> {
-  /** The ids or names in the path. */
+  /** The ids or names in the path, as it may have them. */
   readonly path: ReadonlyArray<string>
   /** Whether the next commit writes the entry. */
   isDue: boolean
@@ -19,12 +19,16 @@ export interface Act extends Pick<AuditEntry, "kind" | "name" | "action" | "requ
 
 export const CurrentAct = Context.Reference<Act | undefined>("agent-job/server/CurrentAct", { defaultValue: () => undefined })
 
+/** The most characters of one part of an object, as many as the longest name may have: who is refused may have sent any. */
+const longestPart = 253
+const cut = (part: string): string => part.length > longestPart ? `${part.slice(0, longestPart)}…` : part
+
 const entryOf = ({ action, kind, name, requestId }: Act, at: string, object: ReadonlyArray<string>, end?: string) => ({
   at,
   kind,
   name,
   action: end === undefined ? action : `${action} (${end})`,
-  object: object.join("/"),
+  object: object.map(cut).join("/"),
   requestId
 })
 
@@ -39,6 +43,9 @@ const tell = (told: Pick<Act, "about"> | Pick<Act, "end">): Effect.Effect<void> 
 
 /** Adds to what the path names: the id of what the act makes, or what else it is about. */
 export const actsOn = (about: string) => tell({ about })
+
+/** Returns what an entry has of a workspace that is named elsewhere than in the path, which no id or name in a path is. */
+export const workspaceNamed = (name: string): string => `workspace ${encodeURIComponent(name)}`
 
 /** Says how the act ends, where its action alone would be read as another end. */
 export const endsAs = (end: string) => tell({ end })

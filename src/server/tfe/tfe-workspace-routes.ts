@@ -12,7 +12,7 @@ import type { User } from "../access/tokens.ts"
 import { invalid } from "../refused.ts"
 import { Pools } from "../run/pools.ts"
 import { Runs } from "../run/runs.ts"
-import { actsOn } from "../store/act.ts"
+import { actsOn, workspaceNamed } from "../store/act.ts"
 import { Rescues } from "../workspace/rescues.ts"
 import { Variables } from "../workspace/variables.ts"
 import { type Workspace, Workspaces, type WorkspaceSettings } from "../workspace/workspaces.ts"
@@ -119,7 +119,7 @@ export const tfeWorkspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
       Effect.gen(function*() {
         yield* member(params)
         const { data } = yield* createWorkspace(request)
-        yield* actsOn(data.attributes.name)
+        yield* actsOn(workspaceNamed(data.attributes.name))
         yield* reach.making(user, data.attributes.name)
         yield* unless(unkept(data))
         const { attributes } = data

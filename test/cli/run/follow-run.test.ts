@@ -1,4 +1,4 @@
-// How often the client asks the server while it follows a run. The server here holds each poll of the log as long as the client asks it to.
+// How often the client asks the server while it follows a run. The server here holds each poll of the log as long as the client asks it to, unless it is full.
 import { expect, it } from "@effect/vitest"
 import { Clock, Deferred, Duration, Effect, Fiber, Layer, Option } from "effect"
 import { TestClock } from "effect/testing"
@@ -14,11 +14,12 @@ import { toldScreen } from "../told-screen.ts"
 const planning = run({ stages: [stage({ status: "running" })] })
 const begin = "\x02Planning\n"
 
-/** A mock server: its run is the view last set with `is`, and its log has `begin` and, once `end` is completed, the closing byte. */
+/** A mock server: its run is the view last set with `is`, it holds no poll once it is `full`, and its log has `begin` and, once `end` is completed, the closing byte. */
 const following = Effect.gen(function*() {
   const end = yield* Deferred.make<void>()
   const asked: Array<string> = []
   let view: RunView = planning
+  let isFull = false
   const server = Layer.mock(ServerClient, {
     url: "http://server",
     run: () =>
@@ -31,7 +32,7 @@ const following = Effect.gen(function*() {
       if (offset === 0) return Effect.succeed(new TextEncoder().encode(begin))
       if (waitSeconds === 0) return Effect.succeed(new Uint8Array(0))
       const closing = offset === begin.length ? Effect.as(Deferred.await(end), new Uint8Array([3])) : Effect.never
-      return Effect.raceFirst(closing, Effect.as(Effect.sleep(waitSeconds * 1000), new Uint8Array(0)))
+      return Effect.raceFirst(closing, Effect.as(Effect.sleep(isFull ? 0 : waitSeconds * 1000), new Uint8Array(0)))
     }
   })
   const screen = toldScreen()
@@ -39,6 +40,9 @@ const following = Effect.gen(function*() {
     asked,
     end,
     screen,
+    full: () => {
+      isFull = true
+    },
     is: (now: RunView) => {
       view = now
     },
@@ -57,6 +61,21 @@ it.effect("a log that stands still is held by the server, longer each time, and 
       "log 1",
       ...[2, 4, 8, 16, 20, 20, 20].flatMap((seconds) => ["run", `log ${seconds}`])
     ])
+  }))
+
+it.effect("a log that the server does not hold, since too many wait there, is read a quarter later each time, and every ten seconds in the end", () =>
+  Effect.gen(function*() {
+    const { asked, end, full, is, started } = yield* following
+    full()
+    const fiber = yield* started
+    yield* TestClock.adjust("1 second") // the client looks at 0, 0.2, 0.45 and 0.76 s
+    expect(asked).toEqual(["run", "log 1", "log 1", ...[2, 4, 8].flatMap((seconds) => ["run", `log ${seconds}`])])
+    yield* TestClock.adjust("159 seconds")
+    expect(asked.filter((what) => what === "run")).toHaveLength(30)
+    is(planned)
+    yield* Deferred.succeed(end, undefined)
+    yield* TestClock.adjust("10 seconds")
+    expect((yield* Fiber.join(fiber)).status).toBe("planned")
   }))
 
 it.effect("the end of a log ends the wait for more of it", () =>

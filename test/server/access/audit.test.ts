@@ -14,8 +14,10 @@ import { tfePath } from "../../../src/schema/api/tfe-api.ts"
 import { RunId, WorkspaceName } from "../../../src/schema/names.ts"
 import { Audit, everything } from "../../../src/server/access/audit.ts"
 import { Refused } from "../../../src/server/refused.ts"
+import { actsOn } from "../../../src/server/store/act.ts"
 import { Workspaces } from "../../../src/server/workspace/workspaces.ts"
 import {
+  ada,
   agent,
   ask,
   directory,
@@ -38,6 +40,8 @@ import {
 const trailOf = (url: string, path: string) =>
   Effect.map(ask(url + path, userToken), ({ json }) => Schema.decodeUnknownSync(AuditList)(json).entries)
 const trail = (url: string, query = "") => trailOf(url, auditPath.all + query)
+
+const notAllowed = new Refused({ status: 403, error: "not-allowed", message: "It may not." })
 
 describe("the audit trail", () => {
   it.live("has every write of a whole run: who, what, on which object, in which request", () =>
@@ -140,7 +144,6 @@ describe("the audit trail", () => {
     inStores(
       Effect.gen(function*() {
         const { page, recorded } = yield* Audit
-        const notAllowed = new Refused({ status: 403, error: "not-allowed", message: "It may not." })
         const refused = (name: string, times: number) => {
           const asked = {
             by: { kind: "user", name, role: "read", workspaces: "all" },
@@ -159,6 +162,25 @@ describe("the audit trail", () => {
         yield* TestClock.adjust("1 minute")
         yield* refused("Board", 2)
         expect(yield* names).toEqual([...ofBoard, "Other", "Board"])
+      })
+    ))
+
+  it.effect("has of what a request names no more than any name may have, whatever the request", () =>
+    inStores(
+      Effect.gen(function*() {
+        const { page, recorded } = yield* Audit
+        const asked = { by: ada, method: "GET", path: "/:id/vars/:variable", requestId: "req-1" } as const
+        const longest = "x".repeat(253)
+        const refused = (id: string, about: string) =>
+          Effect.flip(
+            recorded({ ...asked, params: { id, variable: about } }, Effect.andThen(actsOn(about), Effect.fail(notAllowed)))
+          )
+        yield* refused(longest, longest)
+        yield* refused(`${longest}x`, `${longest}x`)
+        yield* refused("a/b c\n", "d")
+        const { entries } = yield* page(everything, Option.none())
+        const each = (part: string) => [part, part, part].join("/")
+        expect(entries.map(({ object }) => object)).toEqual(["a%2Fb%20c%0A/d/d", each(`${longest}…`), each(longest)])
       })
     ))
 

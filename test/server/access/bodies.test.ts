@@ -1,18 +1,20 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber } from "effect"
+import { Deferred, Effect, Exit, Fiber } from "effect"
 import { HttpServerRequest } from "effect/http"
+import { TestClock } from "effect/testing"
 import { stateLimitBytes } from "../../../src/schema/api/task-api.ts"
 import { Bodies } from "../../../src/server/access/bodies.ts"
 import type { Caller } from "../../../src/server/access/tokens.ts"
+import { ada } from "../live-server.ts"
 
 const mebibyte = 1024 * 1024
-const ada: Caller = { kind: "user", name: "Ada", role: "everything", workspaces: "all" }
 
 const posted = (bytes: number, body: Uint8Array<ArrayBuffer> | ReadableStream) =>
   HttpServerRequest.fromWeb(
     new Request("http://server/", { method: "POST", headers: { "content-length": `${bytes}` }, body, duplex: "half" })
   )
 const whole = (bytes: number) => posted(bytes, new Uint8Array(bytes))
+const settled = Effect.replicateEffect(Effect.yieldNow, 20)
 /** A request that takes its room and never sends its body. */
 const standing = (bytes: number) => posted(bytes, new ReadableStream())
 
@@ -41,6 +43,28 @@ describe("a caller's bodies", () => {
       )
       expect(first.pollUnsafe()).toBeUndefined()
       yield* Fiber.interrupt(first)
+    }).pipe(Effect.provide(Bodies.layer)))
+
+  it.effect("that are read are one at a time, whatever their size, beside what has not arrived, and keep out none of another's", () =>
+    Effect.gen(function*() {
+      const bodies = yield* Bodies
+      const begun: Array<string> = []
+      const read = (caller: Caller, bytes: number) =>
+        Effect.forkChild(bodies.room(caller, bytes, Effect.andThen(Effect.sync(() => begun.push(`${caller.name} ${bytes}`)), Effect.never)))
+      const first = yield* read(ada, 2)
+      const second = yield* read(ada, 45 * mebibyte)
+      yield* Effect.forEach([45 * mebibyte, 1], (bytes) => read(ada, bytes))
+      yield* read({ ...ada, name: "Bob" }, stateLimitBytes)
+      yield* settled
+      const ofBob = `Bob ${stateLimitBytes}`
+      expect(begun).toEqual(["Ada 2", ofBob])
+      yield* Fiber.interrupt(first)
+      yield* settled
+      expect(begun).toEqual(["Ada 2", ofBob, `Ada ${45 * mebibyte}`])
+      const arriving = yield* Effect.forkChild(bodies.whole(ada, standing(stateLimitBytes), stateLimitBytes, () => Effect.void))
+      yield* TestClock.adjust("10 seconds")
+      expect(arriving.pollUnsafe()).toMatchObject(Exit.fail({ status: 503, error: "busy" }))
+      yield* Fiber.interrupt(second)
     }).pipe(Effect.provide(Bodies.layer)))
 
   it.effect("are refused past their limit as they come, where nothing says how long they are", () =>

@@ -3,7 +3,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { auditPath } from "../../../src/schema/api/audit.ts"
+import { type AuditEntry, auditPath } from "../../../src/schema/api/audit.ts"
 import { poolsPath } from "../../../src/schema/api/pools.ts"
 import { runPath } from "../../../src/schema/api/run.ts"
 import { statePath, statesPath } from "../../../src/schema/api/state.ts"
@@ -221,6 +221,10 @@ const furnished = Effect.fnUntraced(function*(url: string, name: string) {
 /** Where the entries of the audit trail are, and their number. */
 const trail = ["audit", "sqlite_sequence"]
 
+/** Returns what was not allowed, and on what. */
+const refusals = (entries: ReadonlyArray<AuditEntry>) =>
+  entries.filter(({ action }) => action.endsWith("(not allowed)")).map(({ action, object }) => [action, object])
+
 const alike = ({ status, text }: Answer) => `${status} ${text}`
 
 describe("each route of users", () => {
@@ -342,12 +346,38 @@ describe("a token of some workspaces", () => {
           .map(({ action, object }: { readonly action: string; readonly object: string }) => [action, object])
       ).toEqual([
         [`GET ${auditPath.all} (not allowed)`, ""],
-        [`GET ${runPath.list} (not allowed)`, "team-b-x"],
+        [`GET ${runPath.list} (not allowed)`, "workspace team-b-x"],
         [`POST ${tfePath.runs} (not allowed)`, id],
         ["PUT /api/state/v1/workspaces/:name (not allowed)", "team-b-y"],
-        ["POST /api/v2/organizations/:organization/workspaces (not allowed)", "team-b-y"]
+        ["POST /api/v2/organizations/:organization/workspaces (not allowed)", "workspace team-b-y"]
       ])
       expect((yield* me.as("GET", tfePath.workspace("default", "team-b-y"))).status).toBe(404)
+    }))
+
+  it.live("is seen in the trail of each workspace that it names and is not for, however it names it, and plants nothing in another's", () =>
+    Effect.gen(function*() {
+      const url = yield* served
+      const [me, team] = [person(url), person(url, teamToken)]
+      const run = yield* me.start("team-b-x")
+      const id = yield* me.workspace("team-b-x")
+      const seen = (path: string) => Effect.map(me.as("GET", path), ({ json: { entries } }) => refusals(entries))
+      yield* team.as("GET", `${runPath.list}?workspace=team-b-x`)
+      yield* team.as("POST", tfePath.workspaces("default"), { data: { attributes: { name: "team-b-x" } } })
+      yield* team.as("GET", statePath.state("team-b-x"))
+      yield* team.as("GET", runPath.run(run))
+      const meant = yield* seen(auditPath.all)
+      expect(meant).toEqual([
+        ["GET /api/agent-job/v1/runs/:id (not allowed)", run],
+        ["GET /api/agent-job/v1/workspaces/:name/state (not allowed)", "team-b-x"],
+        ["POST /api/v2/organizations/:organization/workspaces (not allowed)", "workspace team-b-x"],
+        [`GET ${runPath.list} (not allowed)`, "workspace team-b-x"]
+      ])
+      const planted = [id, run, `${run}.plan.1`, `${id}/x`, `x/${run}`, `team-b-x/${run}`, `team-b-y\u0000/${run}`, "x".repeat(7900)]
+      for (const name of planted) expect((yield* team.as("GET", `${runPath.list}?workspace=${encodeURIComponent(name)}`)).status).toBe(404)
+      for (const name of [id, `x/${run}`, `team-b-y/${run}`]) expect((yield* team.as("GET", statePath.state(name))).status).toBe(404)
+      expect(yield* seen(auditPath.all)).toHaveLength(meant.length + planted.length + 3)
+      expect(yield* seen(auditPath.workspace("team-b-x"))).toEqual(meant)
+      expect(yield* seen(auditPath.run(run))).toEqual(meant.slice(0, 1))
     }))
 
   it.live("plans no configuration of another workspace, and does not learn that there is one", () =>

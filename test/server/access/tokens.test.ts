@@ -109,6 +109,7 @@ describe("a token file", () => {
     { line: "a-token-of-the-ci-01 workspaces=team-a-* CI role=plan", whose: "CI", role: true },
     { line: "a-token-of-the-ci-01 CI workspaces = a", whose: "CI a" },
     { line: "a-token-of-the-ci-01 CI worksapces=team-a-*", whose: "CI" },
+    { line: "a-token-of-the-ci-01 CI team-a-*", whose: "CI" },
     { line: "a-token-of-the-ci-01 workspace=a", whose: "06941456" }
   ])("gives no token workspaces that there cannot be, nor all instead: $line", ({ line, role = false, whose }) =>
     Effect.map(
@@ -118,7 +119,7 @@ describe("a token file", () => {
           2,
           role
             ? expect.stringContaining("a role that there is not")
-            : `The user token file ${made}/user.token gives the token of ${whose} workspaces that there cannot be, or a name with =; let that line end with a word such as workspaces=team-a-*,shared, of at most 100 names and beginnings of names with *, or with a name without = and the word workspaces, of one who may use all.`
+            : `The user token file ${made}/user.token gives the token of ${whose} workspaces that there cannot be, or a name with = or *; let that line end with a word such as workspaces=team-a-*,shared, of at most 100 names and beginnings of names with *, or with a name without =, * and the word workspaces, of one who may use all.`
         ])
     ))
 
@@ -137,7 +138,7 @@ describe("a token file", () => {
         ])
     ))
 
-  it.live.each(["role=plan", "workspaces=a", "workspaces=a.b", "zone=b"])(
+  it.live.each(["role=plan", "workspaces=a", "workspaces=a.b", "zone=b", "team-a-*"])(
     "gives no controller a right of people: %s",
     (written) =>
       Effect.map(
@@ -145,7 +146,7 @@ describe("a token file", () => {
         ({ error, made }) =>
           expect([exitCodeOf(error), error.message]).toEqual([
             2,
-            `The pool token file ${made}/pool.token has the word role or workspaces, or a word with =, beside the token of prod, and only user tokens have such; take it from that line.`
+            `The pool token file ${made}/pool.token has the word role or workspaces, or a word with = or *, beside the token of prod, and only user tokens have such; take it from that line.`
           ])
       )
   )

@@ -1,6 +1,6 @@
 // Clients that send slowly, too much, or no HTTP: the server answers or disconnects them, and no other client waits for them.
 import { describe, expect, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Duration, Effect } from "effect"
 import { once } from "node:events"
 import { connect, type Socket } from "node:net"
 import { Connections } from "../../../src/server/lifecycle/listen.ts"
@@ -188,8 +188,9 @@ describe("a connection on which more is asked before the answer is there", () =>
       const url = yield* server.pipe(Effect.provideService(Waiters, { agents: 2, logs: 2 }))
       const log = yield* logOf(url)
       expect(yield* said(url, get(`${log}?offset=1&wait=30`).repeat(200))).toBe("")
-      const both = yield* Effect.forEach([1, 2], () => ask(`${url}${log}?offset=1&wait=1`, undefined), { concurrency: "unbounded" })
-      expect(both.map(({ status }) => status)).toEqual([200, 200])
+      const follow = Effect.timed(ask(`${url}${log}?offset=1&wait=1`, undefined))
+      const both = yield* Effect.forEach([1, 2], () => follow, { concurrency: "unbounded" })
+      expect(both.map(([held, { status }]) => [status, Duration.toMillis(held) >= 1000])).toEqual([[200, true], [200, true]])
     }))
 })
 

@@ -21,7 +21,7 @@ import { Rescues } from "../../../src/server/workspace/rescues.ts"
 import { StateLocks } from "../../../src/server/workspace/state-locks.ts"
 import { StateVersions } from "../../../src/server/workspace/state-versions.ts"
 import { Workspaces } from "../../../src/server/workspace/workspaces.ts"
-import { archiveOf, ask, directory, optionsIn, person, planWith, serve, sha256, succeeded } from "../live-server.ts"
+import { ada, archiveOf, ask, directory, optionsIn, person, planWith, serve, sha256, succeeded } from "../live-server.ts"
 
 type Stores = Layer.Success<ReturnType<typeof stores>>
 
@@ -335,7 +335,7 @@ describe("an old run", () => {
         yield* onDay(31)
         yield* pass
         yield* rescue(run) // by a state that came very late
-        expect(yield* Effect.flip((yield* ImportRuns).start("demo"))).toMatchObject({ status: 409, error: "configuration-removed" })
+        expect(yield* Effect.flip((yield* ImportRuns).start("demo", ada))).toMatchObject({ status: 409, error: "configuration-removed" })
       })
     ))
 })

@@ -129,7 +129,17 @@ describe("a long poll", () => {
       expect(polled.pollUnsafe()).toEqual(Exit.succeed(Option.some(againAt)))
     }).pipe(inMemory))
 
-  it.effect("is refused where too many wait, and waits once another is over", () =>
+  it.effect("of a log finds nothing at once where too many wait, as if its time were over", () =>
+    Effect.gen(function*() {
+      const { await: poll } = yield* Commits
+      const first = yield* polling("logs run-one")
+      expect(yield* poll("logs run-two", 60, Effect.succeed({ found: Option.none() }))).toEqual(Option.none())
+      expect(yield* poll("logs run-two", 60, Effect.succeed({ found: Option.some("there") }))).toEqual(Option.some("there"))
+      expect(first.poll.pollUnsafe()).toBeUndefined()
+      yield* Fiber.interrupt(first.poll)
+    }).pipe(inMemory, Effect.provideService(Waiters, { agents: 1, logs: 1 })))
+
+  it.effect("of agents is refused where too many wait, and waits once another is over", () =>
     Effect.gen(function*() {
       const { await: poll } = yield* Commits
       const first = yield* polling("assignments")
