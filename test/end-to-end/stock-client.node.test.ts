@@ -71,7 +71,9 @@ describe.concurrent("a stock tofu", () => {
     const apply = tofu("apply", "-auto-approve")
     await apply.says(held)
     apply.signal("SIGINT")
-    assert.include((await apply.ended).stdout, "The remote operation was successfully cancelled.")
+    const { code, stdout } = await apply.ended
+    assert.strictEqual(code, 0)
+    assert.include(stdout, "The remote operation was successfully cancelled.")
     const [run] = await runsOf(scene.name)
     assert.strictEqual((await untilFinal(run?.id ?? "")).status, "canceled")
     assert.notInclude(await resourcesOf(scene.name), "terraform_data.third")

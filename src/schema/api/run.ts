@@ -33,7 +33,9 @@ const oneOf = (words: ReadonlyArray<string>) =>
 const QueueView = Schema.Struct({
   position: Schema.Int.annotate({ description: "1 is next." }),
   reason: Schema.optionalKey(Schema.String.annotate({ description: "From the list of reasons, where one is known." })),
-  blockedBy: Schema.optionalKey(RunId.annotate({ description: "The run that holds the workspace." })),
+  blockedBy: Schema.optionalKey(
+    RunId.annotate({ description: "The run that holds the workspace, or the oldest of the plans that go before." })
+  ),
   message: Schema.String
 })
 

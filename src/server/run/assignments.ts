@@ -271,11 +271,12 @@ const make = Effect.gen(function*() {
 
   const wait = Effect.fn("Assignments.wait")((id: string, by: Speaker, reason: string, message: string) =>
     sql.withTransaction(Effect.gen(function*() {
-      const { startedAt } = yield* spokenFor(id, by)
+      const { runId, startedAt } = yield* spokenFor(id, by)
       const waits = startedAt === null || doubts.includes(reason)
       yield* sql`UPDATE stages SET ${
         sql.update({ waitReason: waits ? reason : null, waitMessage: waits ? message : null })
       } WHERE id = ${id} AND endedAt IS NULL`
+      if (reason === "Draining") yield* queue.advance((yield* runs.get(runId)).workspaceId)
     }))
   )
 

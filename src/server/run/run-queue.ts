@@ -31,7 +31,10 @@ const queuing = "runs.planOnly = 0 AND runs.saved = 0 AND runs.rescueId IS NULL"
 const Id = Schema.Struct({ id: RunId })
 
 export class RunQueue extends Context.Service<RunQueue, {
-  /** Returns how many runs of its workspace go before it, without the holder of the workspace; 0 if its first stage is there. */
+  /**
+   * Returns how many runs of its workspace go before it, without the holder of the workspace and the plans that are offered; 0 if its first
+   * stage is there.
+   */
   readonly before: (run: Queued) => Effect.Effect<number, SqlError.SqlError>
   /** Returns the oldest plan beside the holder of the workspace that has not begun. */
   readonly oldestAhead: (workspaceId: string) => Effect.Effect<RunId | undefined, SqlError.SqlError>
@@ -57,17 +60,6 @@ const make = Effect.gen(function*() {
   const isBeside = sql.literal(`NOT (${queuing})`)
   const hasStage = (of: "runs" | "oldest") => sql`EXISTS (SELECT 1 FROM stages WHERE stages.runId = ${sql(of)}.id)`
 
-  const before = ({ id, seq, status, workspaceId, ...run }: Queued) => {
-    if (status !== "pending") return Effect.succeed(0)
-    const earlier = queues(run)
-      ? sql`${waits} AND runs.id IS NOT workspaces.currentRunId`
-      : sql`${isBeside} AND NOT EXISTS (SELECT 1 FROM stages WHERE stages.runId = ${id})`
-    return counted(
-      sql`SELECT count(*) AS n FROM runs JOIN workspaces ON workspaces.id = runs.workspaceId
-        WHERE runs.workspaceId = ${workspaceId} AND runs.status = 'pending' AND runs.seq < ${seq} AND ${earlier}`
-    )
-  }
-
   /** Gives a free workspace to its oldest pending run. */
   const advanceHolder = Effect.fnUntraced(function*(workspaceId: string) {
     const next = yield* row(Id)(
@@ -79,16 +71,29 @@ const make = Effect.gen(function*() {
     yield* stages.create(next.id, "plan")
   })
 
-  /**
-   * The plans beside the holder that have not begun. Those that are pending and have a stage are the oldest, so what is younger than the
-   * first ten needs no look: there may be thousands.
-   */
-  const ahead = (workspaceId: string) =>
+  /** Of the plans beside the holder, those that are pending and have a stage: the oldest, so what is younger than ten needs no look. */
+  const offered = (workspaceId: string) =>
     sql`SELECT id, seq FROM (SELECT id, seq FROM runs WHERE workspaceId = ${workspaceId} AND status = 'pending' AND ${isBeside} ORDER BY seq LIMIT ${mostAhead}) AS oldest WHERE ${
       hasStage("oldest")
-    }
+    }`
+  /** Those that have not begun. A cluster that is drained begins none, so what waits there makes room for what other clusters may take. */
+  const ahead = (workspaceId: string) =>
+    sql`${offered(workspaceId)}
       UNION ALL SELECT runs.id, runs.seq FROM runs JOIN stages ON stages.runId = runs.id
-        WHERE runs.workspaceId = ${workspaceId} AND runs.status = 'planning' AND ${isBeside} AND stages.startedAt IS NULL AND stages.endedAt IS NULL`
+        WHERE runs.workspaceId = ${workspaceId} AND runs.status = 'planning' AND ${isBeside} AND stages.startedAt IS NULL AND stages.endedAt IS NULL
+          AND stages.waitReason IS NOT 'Draining'`
+
+  const before = ({ id, seq, status, workspaceId, ...run }: Queued) => {
+    if (status !== "pending") return Effect.succeed(0)
+    const pending = sql`FROM runs JOIN workspaces ON workspaces.id = runs.workspaceId
+      WHERE runs.workspaceId = ${workspaceId} AND runs.status = 'pending' AND runs.seq < ${seq}`
+    return counted(
+      queues(run)
+        ? sql`SELECT count(*) AS n ${pending} AND ${waits} AND runs.id IS NOT workspaces.currentRunId`
+        : sql`SELECT MAX(0, count(*) - (SELECT count(*) FROM (${offered(workspaceId)}))) AS n ${pending} AND ${isBeside}
+          AND NOT EXISTS (SELECT 1 FROM stages WHERE stages.runId = ${id})`
+    )
+  }
 
   const advanceBeside = Effect.fnUntraced(function*(workspaceId: string) {
     const room = mostAhead - (yield* counted(sql`SELECT count(*) AS n FROM (${ahead(workspaceId)})`))

@@ -163,25 +163,26 @@ export const makeRunViews = Effect.gen(function*() {
     }
   })
 
-  /** Returns what a run waits for that others wait for, as the end of a sentence about it. */
-  const becauseOf = Effect.fnUntraced(function*(run: Run) {
+  /** Returns what a run waits for that others wait for: the reason, and the end of a sentence about it. */
+  const causeOf = Effect.fnUntraced(function*(run: Run) {
     const open = (yield* stages.listedOf(run.id)).findLast(({ endedAt }) => endedAt === null)
     const why = open === undefined ? undefined : yield* openOf(run, open)
-    return why === undefined ? "." : `: ${why.message}`
+    return { because: why === undefined ? "." : `: ${why.message}`, ...(why?.reason !== undefined && { reason: why.reason }) }
   })
 
   /** Returns what a plan that holds nothing waits for before it is offered. */
   const behindPlansOf = Effect.fnUntraced(function*(run: Run) {
     const oldest = yield* queue.oldestAhead(run.workspaceId)
     const ahead = oldest === undefined ? undefined : yield* runs.find(oldest)
+    const position = 1 + (yield* queue.before(run))
+    if (ahead === undefined) return { position, message: "It waits for its turn in the workspace." }
+    const { because, reason } = yield* causeOf(ahead)
     return {
-      position: 1 + (yield* queue.before(run)),
-      ...(ahead !== undefined && { blockedBy: ahead.id }),
-      message: ahead === undefined
-        ? "It waits for its turn in the workspace."
-        : `${mostAhead} plans of the workspace have not begun, and it is offered once one of them has. The oldest is that of ${ahead.id}${yield* becauseOf(
-          ahead
-        )}`
+      position,
+      ...(reason !== undefined && { reason }),
+      blockedBy: ahead.id,
+      message:
+        `At most ${mostAhead} plans of a workspace wait in clusters, and it is offered in its turn. The oldest is that of ${ahead.id}${because}`
     }
   })
 
@@ -196,7 +197,7 @@ export const makeRunViews = Effect.gen(function*() {
         ? "It waits for its turn in the workspace."
         : holder.status === "planned"
         ? `The run ${holder.id} holds the workspace and waits for somebody to apply or discard it.`
-        : `The run ${holder.id} holds the workspace and is ${holder.status}${yield* becauseOf(holder)}`
+        : `The run ${holder.id} holds the workspace and is ${holder.status}${(yield* causeOf(holder)).because}`
     }
   })
 

@@ -49,14 +49,31 @@ describe("plans that hold nothing", () => {
       const plans = yield* plansOf(url, "busy", 2)
       const [oldest, last] = [plans[0]!, plans.at(-1)!]
       expect((yield* person(url).view(last)).queue).toEqual({
-        position: mostAhead + 2,
+        position: 2,
         blockedBy: oldest,
         message:
-          `10 plans of the workspace have not begun, and it is offered once one of them has. The oldest is that of ${oldest}: No controller has asked for work in the last 90 seconds; check that one runs, is not drained, and has the right pool token.`
+          `At most 10 plans of a workspace wait in clusters, and it is offered in its turn. The oldest is that of ${oldest}: No controller has asked for work in the last 90 seconds; check that one runs, is not drained, and has the right pool token.`
       })
       const positionOf = (id: string) =>
         Effect.map(person(url).as("GET", `${tfePath.runs}/${id}`), ({ json }) => json.data.attributes["position-in-queue"])
-      expect([yield* positionOf(last), yield* positionOf(plans[5]!)]).toEqual([mostAhead + 1, 0])
+      const positions = Effect.all([positionOf(last), positionOf(plans[5]!)])
+      expect(yield* positions).toEqual([1, 0])
+      yield* takeAll(url)
+      expect(yield* positions).toEqual([1, 0])
+      yield* agent(url).wait(`${oldest}.plan.1`, "QuotaExceeded", "The namespace is full.")
+      expect((yield* person(url).view(last)).queue).toMatchObject({
+        reason: "QuotaExceeded",
+        message: expect.stringMatching(/: The namespace is full\.$/u)
+      })
+    }))
+
+  it.live("make room where their cluster is drained, so that agents of others have more to take", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const plans = yield* plansOf(url, "busy", 2)
+      const [first] = yield* takeAll(url)
+      yield* agent(url).wait(first!.id, "Draining", "The cluster is drained.")
+      expect((yield* agent(url, "b").acquire(0, 100)).map(({ runId }) => runId)).toEqual([plans[mostAhead]])
     }))
 
   it.live("make room for the next also where they end without having begun", () =>
