@@ -22,7 +22,7 @@ export const AuditEntry = Schema.Struct({
       "The id or name in the path, and after a slash the id of what was made, the key of the variable that was deleted, the stage whose state was brought, or who took a stage; empty if there is none."
   }),
   requestId: Schema.String.annotate({ description: "As the answer's header x-request-id had it." })
-})
+}).annotate({ identifier: "AuditEntry" })
 export type AuditEntry = typeof AuditEntry.Type
 
 /** `GET /api/agent-job/v1/audit?before=SEQ`, and of one workspace or run: newest first, 100 at most. */
@@ -34,7 +34,7 @@ export const AuditList = Schema.Struct({
         "As `before`, gives what is older; absent: there is nothing. Of one workspace or run, a part of the trail is looked through for each answer, so that there may be fewer entries, or none, and older ones all the same."
     })
   )
-})
+}).annotate({ identifier: "AuditList" })
 export type AuditList = typeof AuditList.Type
 
 export const auditPath = {

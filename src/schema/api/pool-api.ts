@@ -24,7 +24,7 @@ export const Assignment = Schema.Struct({
   taskToken: Schema.String.check(Schema.isMaxLength(1024)).annotate({
     description: "For the worker of this assignment alone; ends with the stage."
   })
-})
+}).annotate({ identifier: "Assignment" })
 export type Assignment = typeof Assignment.Type
 
 /** What an agent calls itself: the name of its Pod, which is no longer. */
@@ -36,7 +36,7 @@ export const AcquireRequest = Schema.Struct({
   waitSeconds: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 60 })),
   max: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 100 }))
 })
-export const AcquireResponse = Schema.Struct({ assignments: Schema.Array(Assignment) })
+export const AcquireResponse = Schema.Struct({ assignments: Schema.Array(Assignment) }).annotate({ identifier: "AcquireResponse" })
 
 /** Why an agent that is there asks for no work: its cluster is drained, or as many tasks wait there as it takes. */
 export type Resting = "drained" | "full"
@@ -55,7 +55,9 @@ export const CancellationsRequest = Schema.Struct({
     })
   )
 })
-export const CancellationsResponse = Schema.Struct({ ids: Schema.Array(Schema.String), next: Schema.Int })
+export const CancellationsResponse = Schema.Struct({ ids: Schema.Array(Schema.String), next: Schema.Int }).annotate({
+  identifier: "CancellationsResponse"
+})
 
 /**
  * `POST /api/pool/v1/assignments/:id/acknowledge`: the stage belongs to this AgentTask from now on. Refused with 409 and the word
