@@ -23,7 +23,7 @@ import { runOfStep } from "../store/ids.ts"
 import { ownVariables, Variables } from "../workspace/variables.ts"
 import { Workspaces } from "../workspace/workspaces.ts"
 import { configurationVersionDocument, listedRunDocument, runDocument, stepDocument, workspaceDocument } from "./tfe-documents.ts"
-import { document, documents, makeTfe, pageOf } from "./tfe-envelope.ts"
+import { document, documents, makeTfe, paged } from "./tfe-envelope.ts"
 import { unkeptRun, unknownRunFilter, unless } from "./tfe-refusals.ts"
 
 const createConfigurationVersion = jsonOf(CreateConfigurationVersion)
@@ -61,7 +61,6 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const besides = (workspaceId: string, own: ReadonlyArray<unknown>) => own.length === 0 ? Effect.succeed([]) : variables.list(workspaceId)
   const shown = (run: WholeRun, user: User) =>
     Effect.zipWith(runs.pendingBefore(run), besides(run.workspaceId, run.variables), (...more) => runDocument(run, user, ...more))
-  const listed = (run: Run, user: User) => Effect.map(runs.pendingBefore(run), (position) => listedRunDocument(run, user, position))
 
   const step = (which: Step, id: string, url: string) =>
     Effect.gen(function*() {
@@ -170,23 +169,21 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
       Effect.gen(function*() {
         const workspace = yield* workspaces.get(id)
         yield* unless(unknownRunFilter(parametersOf(request)))
-        const { number, size } = yield* pageOf(request)
-        const found = yield* runs.list(workspace.id, size + 1, (number - 1) * size)
-        return documents(yield* Effect.forEach(found.slice(0, size), (run) => listed(run, user)), {
-          number,
-          size,
-          more: found.length > size
-        })
+        return yield* paged(
+          request,
+          (most, before) => runs.list(workspace.id, most, before),
+          (run) => Effect.map(runs.pendingBefore(run), (position) => listedRunDocument(run, user, position))
+        )
       })),
     route("GET", "/api/v2/organizations/:organization/runs/queue", "asked", (request, params, user) =>
       Effect.gen(function*() {
         yield* member(params)
         yield* unless(unknownRunFilter(parametersOf(request)))
-        const { number, size } = yield* pageOf(request)
-        const before = (number - 1) * size
-        const found = yield* runs.pending(user.workspaces, size + 1, before)
-        const shown = found.slice(0, size).map((run, at) => listedRunDocument(run, user, before + at))
-        return documents(shown, { number, size, more: found.length > size })
+        return yield* paged(
+          request,
+          (most, before) => runs.pending(user.workspaces, most, before),
+          (run, position) => Effect.succeed(listedRunDocument(run, user, position))
+        )
       })),
     route("GET", "/api/v2/organizations/:organization/capacity", "asked", (_, params, { workspaces }) =>
       Effect.gen(function*() {
