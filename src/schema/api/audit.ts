@@ -3,6 +3,7 @@
 // Used by server/access/audit, server/routes/run-routes and the CLI.
 import { Schema } from "effect"
 import { Timestamp } from "../names.ts"
+import { pathOf } from "./route.ts"
 
 export const AuditEntry = Schema.Struct({
   seq: Schema.Int.annotate({ description: "Counts all entries; a gap means that one was taken out." }),
@@ -37,8 +38,11 @@ export const AuditList = Schema.Struct({
 }).annotate({ identifier: "AuditList" })
 export type AuditList = typeof AuditList.Type
 
+/** Where the server has the audit trail of one thing, with its name or id as a parameter. */
+export const auditRoute = { workspace: "/api/agent-job/v1/workspaces/:name/audit", run: "/api/agent-job/v1/runs/:id/audit" } as const
+
 export const auditPath = {
   all: "/api/agent-job/v1/audit",
-  workspace: (name: string) => `/api/agent-job/v1/workspaces/${encodeURIComponent(name)}/audit`,
-  run: (id: string) => `/api/agent-job/v1/runs/${encodeURIComponent(id)}/audit`
+  workspace: pathOf(auditRoute.workspace),
+  run: pathOf(auditRoute.run)
 } as const

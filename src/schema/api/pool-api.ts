@@ -4,6 +4,7 @@
 import { Schema } from "effect"
 import { RunId, Sha256, Uid, WorkspaceName } from "../names.ts"
 import { Engine, PlanOptions, Stage } from "../task/agent-task.ts"
+import { pathOf } from "./route.ts"
 
 /** The key of a stage at the pool: `<run>.<stage>.<attempt>`; core/task/intake reads it. */
 export const assignmentId = (runId: RunId, stage: Stage, attempt: number): string => `${runId}.${stage}.${attempt}`
@@ -82,17 +83,15 @@ export const poolRoute = {
   result: "/api/pool/v1/assignments/:id/result"
 } as const
 
-const atStage = (route: string) => (id: string) => route.replace(":id", () => encodeURIComponent(id))
-
 /** The paths of the API, below the server's URL. */
 export const poolPath = {
   acquire: "/api/pool/v1/acquire",
   cancellations: "/api/pool/v1/cancellations",
-  acknowledge: atStage(poolRoute.acknowledge),
-  wait: atStage(poolRoute.wait),
+  acknowledge: pathOf(poolRoute.acknowledge),
+  wait: pathOf(poolRoute.wait),
   /**
    * Takes a StageResult, with the AgentTask's UID as `?taskUid=`. A controller that made no task leaves that out, which is accepted only
    * while the stage belongs to no task.
    */
-  result: atStage(poolRoute.result)
+  result: pathOf(poolRoute.result)
 } as const

@@ -6,6 +6,7 @@ import { RunId, Sha256, Timestamp, WorkspaceName } from "../names.ts"
 import { Engine, Stage } from "../task/agent-task.ts"
 import { Changes, ToldResult } from "../task/stage-result.ts"
 import { LeftOver } from "./effects.ts"
+import { pathOf } from "./route.ts"
 
 /** The words of the TFE API. The last five are final. */
 export const RunStatus = Schema.Literals([
@@ -111,7 +112,6 @@ export const RunList = Schema.Struct({
 }).annotate({ identifier: "RunList" })
 export type RunList = typeof RunList.Type
 
-export const runPath = {
-  list: "/api/agent-job/v1/runs",
-  run: (id: string) => `/api/agent-job/v1/runs/${encodeURIComponent(id)}`
-} as const
+export const runRoute = "/api/agent-job/v1/runs/:id"
+
+export const runPath = { list: "/api/agent-job/v1/runs", run: pathOf(runRoute) } as const

@@ -3,6 +3,7 @@
 import { Schema } from "effect"
 import { RunId, Sha256, Timestamp, WorkspaceName } from "../names.ts"
 import { LeftOver } from "./effects.ts"
+import { pathOf } from "./route.ts"
 
 /** What is told about a state without showing its content. */
 const body = { serial: Schema.Int, lineage: Schema.String, sha256: Sha256, sizeBytes: Schema.Int }
@@ -115,7 +116,7 @@ export const stateRoute = {
   view: "/api/agent-job/v1/workspaces/:name/state"
 } as const
 
-const place = (workspace: string) => `/api/agent-job/v1/workspaces/${encodeURIComponent(workspace)}/state`
+const place = pathOf(stateRoute.view)
 
 export const statePath = {
   state: place,

@@ -3,7 +3,7 @@
 // Used by the generator of schemas/server.openapi.json; a test asks the server for every path in it.
 import { Schema } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiMiddleware, HttpApiSchema, HttpApiSecurity, OpenApi } from "effect/http-api"
-import { AuditList, auditPath } from "../../schema/api/audit.ts"
+import { AuditList, auditPath, auditRoute } from "../../schema/api/audit.ts"
 import { JournalPosition, JournalRequest } from "../../schema/api/effects.ts"
 import {
   AcknowledgeRequest,
@@ -17,7 +17,7 @@ import {
 } from "../../schema/api/pool-api.ts"
 import { PoolList, poolsPath } from "../../schema/api/pools.ts"
 import { Problem } from "../../schema/api/problem.ts"
-import { RunList, runPath, RunView } from "../../schema/api/run.ts"
+import { RunList, runPath, runRoute, RunView } from "../../schema/api/run.ts"
 import { ForceUnlock, ImportStarted, SettleRescue, stateRoute, StateView } from "../../schema/api/state.ts"
 import { LockGranted, LockInfo, LogPosition, TaskDetails, taskHeader, taskPath } from "../../schema/api/task-api.ts"
 import { Uid } from "../../schema/names.ts"
@@ -150,13 +150,9 @@ const runs = HttpApiGroup.make("runs").add(
   }),
   HttpApiEndpoint.get("listPools", poolsPath, { success: PoolList }),
   HttpApiEndpoint.get("listAudit", auditPath.all, { query: before, success: AuditList }),
-  HttpApiEndpoint.get("listAuditOfWorkspace", "/api/agent-job/v1/workspaces/:name/audit", {
-    params: name,
-    query: before,
-    success: AuditList
-  }),
-  HttpApiEndpoint.get("listAuditOfRun", "/api/agent-job/v1/runs/:id/audit", { params: id, query: before, success: AuditList }),
-  HttpApiEndpoint.get("getRun", "/api/agent-job/v1/runs/:id", { params: id, success: RunView })
+  HttpApiEndpoint.get("listAuditOfWorkspace", auditRoute.workspace, { params: name, query: before, success: AuditList }),
+  HttpApiEndpoint.get("listAuditOfRun", auditRoute.run, { params: id, query: before, success: AuditList }),
+  HttpApiEndpoint.get("getRun", runRoute, { params: id, success: RunView })
 ).middleware(UserToken).annotateEndpoints(OpenApi.Transform, mayRefuse)
 
 /** Returns a part of the document in which no object is closed: each side passes over what only a newer one says. */
