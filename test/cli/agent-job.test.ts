@@ -7,6 +7,7 @@ import { Patience } from "../../src/cli/run/follow-run.ts"
 import { exitCode } from "../../src/cli/terminal/failure.ts"
 import { programVersion } from "../../src/schema/program-version.ts"
 import { agent, directory, person, planWith, serve, sha256, succeeded, userToken, worker } from "../server/live-server.ts"
+import { temporaryFolder } from "../temporary-folder.ts"
 import { ran, typed } from "./typed.ts"
 
 const nobody = "http://127.0.0.1:1"
@@ -396,8 +397,7 @@ describe("an address with a password", () => {
 describe("a token that no header can carry", () => {
   it.effect("is told by where it is from, and not shown", () =>
     Effect.gen(function*() {
-      const directory = yield* Effect.acquireRelease(Effect.sync(() => mkdtempSync(join(tmpdir(), "token-"))), (made) =>
-        Effect.sync(() => rmSync(made, { recursive: true })))
+      const directory = yield* temporaryFolder("token")
       const file = join(directory, "token")
       writeFileSync(file, "hun\u0007ter2\n")
       const says = "has a line break or another character that no token can have; let it have the token alone."
