@@ -69,16 +69,6 @@ describe("the program's end", () => {
       expect(out).not.toContain("swordfish")
     }))
 
-  it.live("is 0 with one JSON document alone on stdout", () =>
-    Effect.gen(function*() {
-      const url = yield* Effect.flatMap(directory, serve)
-      yield* playing(url, quickstart)
-      const { code, error, out } = yield* run(["run", "examples/quickstart", "--auto-approve", "-o", "json"], environmentOf(url))
-      expect(code).toBe(0)
-      expect(JSON.parse(out)).toMatchObject({ run: { status: "applied", workspace: "quickstart" }, stateSerial: 7 })
-      expect(error).toContain("Initializing…\n")
-    }))
-
   it.live("keeps colours where FORCE_COLOR asks for them, unless told not to", () =>
     Effect.gen(function*() {
       const url = yield* Effect.flatMap(directory, serve)
@@ -242,12 +232,6 @@ describe("on a terminal", () => {
       expect(out).toContain("\u001b[32m+\u001b[0m card.ada")
       expect(out).toMatch(/\r\u001b\[2K.*[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏]/u)
       expect(out).toContain("Applied: 3 added")
-    }))
-
-  it.live("it discards after no", () =>
-    Effect.gen(function*() {
-      const { code, out } = yield* atTheQuestion("no\n")
-      expect([code, out.includes("was discarded; nothing was changed.")]).toEqual([6, true])
     }))
 
   it.live("it leaves the run planned after Ctrl-C at the question", () =>

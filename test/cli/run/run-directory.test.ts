@@ -701,7 +701,7 @@ describe("the question", () => {
       const screen = toldScreen(answers(typed))
       const { run, url } = yield* running(screen, request())
       const error = yield* Effect.flip(run)
-      expect([error._tag, error.message.replace(/run-\w+/u, "RUN")]).toEqual(["Cancelled", "RUN was discarded; nothing was changed."])
+      expect([exitCodeOf(error), error.message.replace(/run-\w+/u, "RUN")]).toEqual([6, "RUN was discarded; nothing was changed."])
       expect((yield* person(url).view(runId(screen))).status).toBe("discarded")
     }))
 
