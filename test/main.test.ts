@@ -1,9 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Schedule } from "effect"
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { writeFileSync } from "node:fs"
 import { createServer } from "node:http"
 import { createServer as createTcpServer } from "node:net"
-import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { parse } from "yaml"
 import manifest from "../package.json" with { type: "json" }
@@ -243,15 +242,11 @@ describe("on a terminal", () => {
 })
 
 describe("the server as a command", () => {
-  const tokens = Effect.acquireRelease(
+  const tokens = Effect.tap(temporaryFolder("main"), (made) =>
     Effect.sync(() => {
-      const made = mkdtempSync(join(tmpdir(), "agent-job-main-"))
       writeFileSync(join(made, "user"), userToken)
       writeFileSync(join(made, "pool"), poolToken)
-      return made
-    }),
-    (made) => Effect.sync(() => rmSync(made, { recursive: true }))
-  )
+    }))
   const flags = (
     made: string,
     port: number
