@@ -61,6 +61,7 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const besides = (workspaceId: string, own: ReadonlyArray<unknown>) => own.length === 0 ? Effect.succeed([]) : variables.list(workspaceId)
   const shown = (run: WholeRun, user: User) =>
     Effect.zipWith(runs.pendingBefore(run), besides(run.workspaceId, run.variables), (...more) => runDocument(run, user, ...more))
+  const listed = (run: Run, user: User) => Effect.map(runs.pendingBefore(run), (position) => listedRunDocument(run, user, position))
 
   const step = (which: Step, id: string, url: string) =>
     Effect.gen(function*() {
@@ -169,11 +170,7 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
       Effect.gen(function*() {
         const workspace = yield* workspaces.get(id)
         yield* unless(unknownRunFilter(parametersOf(request)))
-        return yield* paged(
-          request,
-          (most, before) => runs.list(workspace.id, most, before),
-          (run) => Effect.map(runs.pendingBefore(run), (position) => listedRunDocument(run, user, position))
-        )
+        return yield* paged(request, (most, before) => runs.list(workspace.id, most, before), (run) => listed(run, user))
       })),
     route("GET", "/api/v2/organizations/:organization/runs/queue", "asked", (request, params, user) =>
       Effect.gen(function*() {
