@@ -1,9 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Schedule } from "effect"
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { writeFileSync } from "node:fs"
 import { createServer } from "node:http"
 import { createServer as createTcpServer } from "node:net"
-import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { parse } from "yaml"
 import manifest from "../package.json" with { type: "json" }
@@ -67,16 +66,6 @@ describe("the program's end", () => {
       expect(out).toContain("\nApplied: 3 added, 0 changed, 0 destroyed. The state is at serial 7.\n")
       expect(out).not.toContain("\u001b")
       expect(out).not.toContain("swordfish")
-    }))
-
-  it.live("is 0 with one JSON document alone on stdout", () =>
-    Effect.gen(function*() {
-      const url = yield* Effect.flatMap(directory, serve)
-      yield* playing(url, quickstart)
-      const { code, error, out } = yield* run(["run", "examples/quickstart", "--auto-approve", "-o", "json"], environmentOf(url))
-      expect(code).toBe(0)
-      expect(JSON.parse(out)).toMatchObject({ run: { status: "applied", workspace: "quickstart" }, stateSerial: 7 })
-      expect(error).toContain("Initializing…\n")
     }))
 
   it.live("keeps colours where FORCE_COLOR asks for them, unless told not to", () =>
@@ -244,12 +233,6 @@ describe("on a terminal", () => {
       expect(out).toContain("Applied: 3 added")
     }))
 
-  it.live("it discards after no", () =>
-    Effect.gen(function*() {
-      const { code, out } = yield* atTheQuestion("no\n")
-      expect([code, out.includes("was discarded; nothing was changed.")]).toEqual([6, true])
-    }))
-
   it.live("it leaves the run planned after Ctrl-C at the question", () =>
     Effect.gen(function*() {
       const { code, out, url } = yield* atTheQuestion("\u0003")
@@ -259,15 +242,11 @@ describe("on a terminal", () => {
 })
 
 describe("the server as a command", () => {
-  const tokens = Effect.acquireRelease(
+  const tokens = Effect.tap(temporaryFolder("main"), (made) =>
     Effect.sync(() => {
-      const made = mkdtempSync(join(tmpdir(), "agent-job-main-"))
       writeFileSync(join(made, "user"), userToken)
       writeFileSync(join(made, "pool"), poolToken)
-      return made
-    }),
-    (made) => Effect.sync(() => rmSync(made, { recursive: true }))
-  )
+    }))
   const flags = (
     made: string,
     port: number

@@ -82,8 +82,8 @@ describe("the image of agent-job", () => {
     (file) => expect(read(file).split("\n").filter((line) => line.startsWith("USER ")).at(-1)).toMatch(/^USER [1-9]\d{3}:[1-9]\d{3}$/u)
   )
   it("is run as not root, with nothing to write to, no capability and no way to more", () => {
-    const ours = ["install", "install-full", "job"].flatMap((golden) =>
-      parseAllDocuments(read(`test/golden/${golden}.yaml`)).flatMap((document) => containersIn(document.toJS()))
+    const ours = ["kustomize/base/deployment.yaml", "test/golden/install-full.yaml", "test/golden/job.yaml"].flatMap((file) =>
+      parseAllDocuments(read(file)).flatMap((document) => containersIn(document.toJS()))
     ).filter(({ image }) => image.startsWith("scalr/agent:"))
     expect(ours.length).toBeGreaterThanOrEqual(4)
     for (const { name, securityContext } of ours) {

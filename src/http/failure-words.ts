@@ -1,9 +1,8 @@
 // Why a connection failed, in words for a person: by the codes of Node, of its TLS and of undici.
-// Pure.
-// Used by cli/server/server-requests and kubernetes/client.
+// Invariant: no reason quotes an answer, since an answer may hold a token. Pure.
+// Used by whatever asks: kubernetes/client, cli/server/server-requests, controller/pool/pool and worker/network.
 import { Predicate } from "effect"
 import { codeOf } from "../schema/system-error.ts"
-import { causesOf } from "./cause.ts"
 
 /** What to do about it depends on who asks, so it is not said here. */
 export const notTrusted = "its certificate is from an authority that is not trusted here"
@@ -47,11 +46,17 @@ const wordsFor = (cause: unknown): ReadonlyArray<string> => {
 
 const unknown = (cause: unknown): string => {
   if (cause instanceof SyntaxError) return "it answers what is not JSON" // its message quotes the answer
-  if (cause instanceof Error && cause.message !== "") {
-    return cause.message.replace(/^Proxy response \((\d+)\) !== 200 when HTTP Tunneling$/u, "the proxy answers $1 and opens no tunnel")
-  }
-  return Predicate.hasProperty(cause, "code") ? String(cause.code) : String(cause)
+  if (!(cause instanceof Error)) return String(cause)
+  const message = cause.message.replace(
+    /^Proxy response \((\d+)\) !== 200 when HTTP Tunneling$/u,
+    "the proxy answers $1 and opens no tunnel"
+  )
+  return message || codeOf(cause) || "the connection broke"
 }
+
+/** Returns an error and the causes under it, the innermost last. */
+const causesOf = (error: unknown): ReadonlyArray<unknown> =>
+  Predicate.hasProperty(error, "cause") && error.cause !== undefined ? [error, ...causesOf(error.cause)] : [error]
 
 /** Returns the cause of an error in plain words, on one line: the outermost cause that there are words for, else the innermost. */
 export const failureInWords = (error: unknown): string => {

@@ -2,8 +2,7 @@
 // Jobs select a node that does not exist, so no Pod runs, whatever else the cluster can do.
 // Used by the *.cluster.test.ts files of this folder.
 import { Context, Effect, type Fiber, Layer, Option, Schedule, type Scope } from "effect"
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { controller } from "../../src/controller/lifecycle/controller.ts"
 import { claimed, finished } from "../../src/core/task/status.ts"
@@ -15,6 +14,7 @@ import { AgentTask, type AgentTaskSpec, type AgentTaskStatus } from "../../src/s
 import type { StageResult } from "../../src/schema/task/stage-result.ts"
 import { servedNamespace } from "../core/manifest/served-namespace.ts"
 import { freePort } from "../free-port.ts"
+import { temporaryFolder } from "../temporary-folder.ts"
 
 const tasks = decoding(agentTasks, AgentTask)
 
@@ -48,10 +48,7 @@ export const runController = Effect.fnUntraced(function*(
   options: { readonly values?: object; readonly identity?: string; readonly task?: object; readonly poolTokenFile?: string } = {}
 ): Effect.fn.Return<Running, never, Tasks | Scope.Scope> {
   const { namespace } = yield* Tasks
-  const directory = yield* Effect.acquireRelease(
-    Effect.sync(() => mkdtempSync(join(tmpdir(), "controller-"))),
-    (_) => Effect.sync(() => rmSync(_, { recursive: true }))
-  )
+  const directory = yield* temporaryFolder("controller")
   const values = join(directory, "values.yaml")
   const write = (task?: object) =>
     writeFileSync(

@@ -2,9 +2,9 @@
 import { createHash } from "node:crypto"
 import { afterAll, assert, beforeAll, describe } from "vitest"
 import { archiveOf } from "../server/live-server.ts"
-import { manifestOf, podLog, productNamespace, taskNamespace, tryKubectl, untilOver, untilTask } from "./cluster.ts"
+import { manifestOf, podLog, productNamespace, tryKubectl, untilOver, untilTask } from "./cluster.ts"
 import { harmless, inline } from "./configurations.ts"
-import { agentJob, it } from "./product.ts"
+import { it } from "./product.ts"
 import { startWeb, type Web } from "./web.ts"
 
 const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex")
@@ -222,38 +222,5 @@ describe.concurrent("the API server refuses", () => {
     const { code, stderr } = await tryKubectl(["patch", "atask", name, "--type=merge", "--patch", "{\"spec\":{\"stage\":\"destroy\"}}"])
     assert.strictEqual(code, 1)
     assert.include(stderr, "spec is immutable but for cancel; make a new AgentTask instead")
-  })
-})
-
-describe.concurrent("agent-job", () => {
-  it("says of a server that is not there how to name it, with exit code 4", async () => {
-    const { code, stderr } = await agentJob("get", "runs", "--url", "http://127.0.0.1:9")
-    assert.strictEqual(code, 4)
-    assert.strictEqual(
-      stderr,
-      "error: No usable answer from the agent-job server at http://127.0.0.1:9 (connection refused); check that it runs and that AGENT_JOB_URL or --url is right.\n"
-    )
-  })
-
-  it("says of a token that is refused where it comes from, with exit code 5", async ({ scene }) => {
-    const directory = await scene.directory({ token: "not-a-token" })
-    const { code, stderr } = await agentJob("get", "runs", "--token-file", `${directory}/token`)
-    assert.strictEqual(code, 5)
-    assert.include(stderr, "refuses the token; set AGENT_JOB_TOKEN or --token-file to a user token of that server.")
-  })
-
-  it("says of what is not there that it is not, with exit code 3", async ({ scene }) => {
-    const run = await agentJob("get", "run-none2345")
-    assert.strictEqual(run.code, 3)
-    assert.include(run.stderr, "error: There is no run run-none2345 on ")
-    const task = await agentJob("logs", `${scene.name}-none`)
-    assert.strictEqual(task.code, 3)
-    assert.include(task.stderr, taskNamespace)
-  })
-
-  it("refuses a directory without a configuration, with exit code 2", async ({ scene }) => {
-    const { code, stderr } = await agentJob("run", await scene.directory({ "notes.txt": "" }), "--workspace", scene.name)
-    assert.strictEqual(code, 2)
-    assert.include(stderr, "no file there ends in .tf or .tofu")
   })
 })

@@ -1,7 +1,6 @@
 // Types what `make run` tells a newcomer to type: the environment, and the first commands.
 import { fileURLToPath } from "node:url"
 import { assert, describe, it } from "vitest"
-import manifest from "../../package.json" with { type: "json" }
 import { run } from "./process.ts"
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
@@ -23,18 +22,5 @@ describe.concurrent("a newcomer", () => {
     assert.strictEqual(code, 0, stderr)
     assert.match(stdout, /^OpenTofu v/mu)
     assert.include(stdout, process.env["AGENT_JOB_URL"] ?? "nothing")
-  })
-
-  it("sees which version this is", async () => {
-    const { code, stdout } = await typed("agent-job version")
-    assert.strictEqual(code, 0)
-    assert.include(stdout, `agent-job ${manifest.version} (Node `)
-  })
-
-  it("is told every command by agent-job alone", async () => {
-    const { stdout } = await typed("agent-job --help")
-    for (const command of ["run", "get", "logs", "approve", "discard", "cancel", "render", "server", "controller", "version"]) {
-      assert.match(stdout, new RegExp(`^\\s+${command}\\b`, "mu"))
-    }
   })
 })

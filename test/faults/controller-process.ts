@@ -4,11 +4,12 @@
 import { Effect, Schedule, type Scope } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { closeSync, openSync, readFileSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { Tasks } from "../controller/task-cluster.ts"
+import { temporaryFolder } from "../temporary-folder.ts"
 
 export interface Program {
   /** Starts the program, for the first time or again. */
@@ -54,8 +55,7 @@ export const controllerProgram = (
 ): Effect.Effect<Program, never, Tasks | Scope.Scope> =>
   Effect.gen(function*() {
     const { namespace } = yield* Tasks
-    const place = yield* Effect.acquireRelease(Effect.sync(() => mkdtempSync(join(tmpdir(), "controller-"))), (made) =>
-      Effect.sync(() => rmSync(made, { recursive: true })))
+    const place = yield* temporaryFolder("controller")
     const [valuesFile, logFile, heapFile] = [join(place, "values.yaml"), join(place, "log"), join(place, "heap")]
     writeFileSync(logFile, "")
     writeFileSync(heapFile, "")
@@ -88,9 +88,7 @@ export const controllerProgram = (
       })
       closeSync(log)
     }
-    yield* Effect.addFinalizer(() =>
-      Effect.promise(() => end(child))
-    )
+    yield* Effect.addFinalizer(() => Effect.promise(() => end(child)))
     const heaps = () => readFileSync(heapFile, "utf8").trim().split("\n").filter((line) => line !== "")
     const liveMebibytes = Effect.suspend(() => {
       const before = heaps().length

@@ -2,12 +2,12 @@
 // The proxy may do everything there, and requests through it need no credentials.
 // Used by the *.cluster.test.ts and *.faults.test.ts files of this folder.
 import { ConfigProvider, Context, Effect, Layer, type Scope } from "effect"
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { fromKubeconfig } from "../../src/kubernetes/kubeconfig.ts"
 import { authority } from "../http/certificates.ts"
+import { temporaryFolder } from "../temporary-folder.ts"
 import { type FaultProxy, faultProxy, type Options } from "./proxy.ts"
 
 export interface FaultyApi extends FaultProxy {
@@ -21,10 +21,7 @@ export interface FaultyApi extends FaultProxy {
 
 export const faultyApi = (options: Pick<Options, "seed" | "keepsBodies"> = {}): Effect.Effect<FaultyApi, never, Scope.Scope> =>
   Effect.gen(function*() {
-    const place = yield* Effect.acquireRelease(
-      Effect.sync(() => mkdtempSync(join(tmpdir(), "faults-"))),
-      (made) => Effect.sync(() => rmSync(made, { recursive: true }))
-    )
+    const place = yield* temporaryFolder("faults")
     const { server, tls: { ca, cert, key }, ...credentials } = yield* Effect.orDie(fromKubeconfig())
     const headers = yield* Effect.orDie(credentials.headers)
     const authorityOfProxy = authority(place)

@@ -2,8 +2,7 @@
 // own code. These requests meet the faults. It writes the Pod's end as a kubelet does, so that the Job completes and is deleted after its TTL.
 // Used by the soak.
 import { Context, Data, Effect, Layer, Option, Queue, Schedule, type Scope } from "effect"
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { taskUidLabel } from "../../src/core/manifest/labels.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
@@ -16,6 +15,7 @@ import { report } from "../../src/worker/task/report.ts"
 import { Tasks } from "../controller/task-cluster.ts"
 import { serviceAccounts } from "../kubernetes/service-accounts.ts"
 import { tellStatus } from "../kubernetes/tell-status.ts"
+import { temporaryFolder } from "../temporary-folder.ts"
 import { neverStops } from "../worker/never-stops.ts"
 import { podSettings } from "../worker/pod-settings.ts"
 import { playStage } from "./stage-hands.ts"
@@ -104,8 +104,7 @@ export const podHands = (ways: Ways): Effect.Effect<Hands, never, Tasks | Kubern
   Effect.gen(function*() {
     const { namespace } = yield* Tasks
     const kubernetes = yield* Kubernetes
-    const place = yield* Effect.acquireRelease(Effect.sync(() => mkdtempSync(join(tmpdir(), "hands-"))), (made) =>
-      Effect.sync(() => rmSync(made, { recursive: true, force: true })))
+    const place = yield* temporaryFolder("hands")
     yield* Effect.orDie(kubernetes.apply(serviceAccounts, { metadata: { namespace, name: "agent-job-task" } }))
     const begun = new Set<string>()
     const claims: Array<string> = []

@@ -4,12 +4,12 @@ import { expect, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { existsSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { agentTasks } from "../../src/kubernetes/kinds.ts"
 import { createTask, getTask, TaskCluster, Tasks } from "../controller/task-cluster.ts"
+import { temporaryFolder } from "../temporary-folder.ts"
 import { podEnvironment } from "../worker/pod-settings.ts"
 import { pod } from "../worker/pod.ts"
 import { faultyApi } from "./faulty-api.ts"
@@ -73,11 +73,9 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("a work
         const api = yield* faultyApi()
         const name = `dies-${at}`
         const { metadata: { uid } } = yield* createTask(name)
-        const outside = yield* Effect.acquireRelease(Effect.sync(() => mkdtempSync(join(tmpdir(), "faults-"))), (made) =>
-          Effect.sync(() => rmSync(made, { recursive: true })))
+        const outside = yield* temporaryFolder("faults")
         const counter = join(outside, "starts")
-        const count = () =>
-          existsSync(counter) ? readFileSync(counter, "utf8").split("\n").length - 1 : 0
+        const count = () => existsSync(counter) ? readFileSync(counter, "utf8").split("\n").length - 1 : 0
         const here = yield* pod({ tofu: engine(counter, rule === undefined ? 5 : 1) })
         const env = podEnvironment(here.dataDirectory, here.privateDirectory, {
           AGENT_JOB_NAMESPACE: namespace,

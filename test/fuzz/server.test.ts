@@ -62,7 +62,10 @@ interface Operation {
 }
 
 interface OpenApi {
-  readonly components: object
+  readonly components: {
+    readonly schemas: Readonly<Record<string, JsonSchema>>
+    readonly responses: { readonly Refusal: { readonly content: Content } }
+  }
   readonly paths: Readonly<
     Record<
       string,
@@ -79,10 +82,15 @@ interface OpenApi {
 }
 const described = openApi() as OpenApi
 
-/** A schema that is shared is that of a state, of which `bytes` has some that the server takes. */
+/** The statuses with which our own APIs refuse. */
+const refusals = [400, 401, 403, 404, 408, 409, 413, 414, 422, 423, 429, 431, 500, 503]
+
+/** Of a state, `bytes` has some that the server takes. */
 const bodyIn = (content: Content): JsonSchema | "bytes" => {
   const schema = content["application/json"]?.schema
-  return schema === undefined || schema.$ref !== undefined ? "bytes" : schema
+  const name = schema?.$ref?.split("/").at(-1)
+  if (schema === undefined || name === "State") return "bytes"
+  return name === undefined ? schema : described.components.schemas[name] ?? schema
 }
 
 const ours: ReadonlyArray<Operation> = Object.entries(described.paths).flatMap(([path, methods]) =>
@@ -399,7 +407,7 @@ const troubleWith = ({ method, operation, path }: Sent, got: Got): string | unde
   if (method === "HEAD" || operation.method !== method) return undefined
   if (status >= 400 && !(operation.path.startsWith("/api/v2/") ? isErrors : isProblem)(text)) return "its form is another"
   if (operation.answers === undefined) return undefined
-  const content = operation.answers[String(status)]
+  const content = refusals.includes(status) ? described.components.responses.Refusal.content : operation.answers[String(status)]
   if (content === undefined) return `its status is not described for ${path}`
   const other = otherContent(content, got)
   return other === undefined ? undefined : `it is not as described: ${other}`

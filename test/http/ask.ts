@@ -4,14 +4,14 @@
 import { Console, Effect } from "effect"
 import { HttpClient } from "effect/http"
 import { writeFileSync } from "node:fs"
-import { reasonOf } from "../../src/http/cause.ts"
 import { toServer } from "../../src/http/connections.ts"
+import { failureInWords } from "../../src/http/failure-words.ts"
 
 const [url = "", roots] = process.argv.slice(2)
 if (roots !== undefined) writeFileSync(process.env["NODE_EXTRA_CA_CERTS"] ?? "", roots)
 
 await Effect.flatMap(HttpClient.HttpClient, (http) => Effect.flatMap(http.get(url), ({ text }) => text)).pipe(
-  Effect.catch((error) => Effect.succeed(reasonOf(error))),
+  Effect.catch((error) => Effect.succeed(failureInWords(error))),
   Effect.flatMap(Console.log),
   Effect.provide(toServer({ connections: 1 })),
   Effect.runPromise

@@ -31,6 +31,8 @@ it.each([
   { given: "an unknown code around a known one", error: coded("OTHER", "", coded("ENOTFOUND")), says: "there is no host of that name" },
   { given: "no known code, its message", error: coded("OTHER"), says: "OTHER of a socket" },
   { given: "an unknown code alone", error: coded("OTHER", ""), says: "OTHER" },
+  { given: "an unknown code around a message", error: coded("OTHER", "", new Error("inner")), says: "inner" },
+  { given: "an error that says nothing", error: new Error(""), says: "the connection broke" },
   { given: "an answer that is no JSON", error: new SyntaxError("Unexpected token 's', \"s3cret\""), says: "it answers what is not JSON" },
   {
     given: "a proxy that refuses a tunnel",

@@ -2,10 +2,9 @@
 import { expect, it } from "@effect/vitest"
 import { ConfigProvider, Context, Effect, Layer } from "effect"
 import { execFile } from "node:child_process"
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { mkdirSync, writeFileSync } from "node:fs"
 import { createSecureServer } from "node:http2"
 import { createServer } from "node:https"
-import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { promisify } from "node:util"
 import { rolldown } from "rolldown"
@@ -15,13 +14,11 @@ import { inCluster } from "../../src/kubernetes/in-cluster.ts"
 import { jobs } from "../../src/kubernetes/kinds.ts"
 import { authority } from "../http/certificates.ts"
 import { listening } from "../http/forward-proxy.ts"
+import { temporaryFolder } from "../temporary-folder.ts"
 
 const job = JSON.stringify({ metadata: { name: "demo", namespace: "team", uid: "u", resourceVersion: "7" } })
 
-const place = Effect.acquireRelease(
-  Effect.sync(() => mkdtempSync(join(tmpdir(), "api-server-"))),
-  (made) => Effect.sync(() => rmSync(made, { recursive: true }))
-)
+const place = temporaryFolder("api-server")
 
 it.live("speaks HTTP/1.1 to a server that would rather have HTTP/2, whose requests cannot be given up safely in Node", () =>
   Effect.gen(function*() {

@@ -1,12 +1,12 @@
 import { expect, layer } from "@effect/vitest"
 import { ConfigProvider, Context, Effect, Layer, Schedule, Schema } from "effect"
-import { mkdtemp, rm, writeFile } from "node:fs/promises"
-import { tmpdir } from "node:os"
+import { writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { inCluster } from "../../src/kubernetes/in-cluster.ts"
 import { decoding, pods, secrets } from "../../src/kubernetes/kinds.ts"
 import { fromKubeconfig } from "../../src/kubernetes/kubeconfig.ts"
+import { temporaryFolder } from "../temporary-folder.ts"
 import { Cluster, RealCluster } from "./real-cluster.ts"
 import { serviceAccounts } from "./service-accounts.ts"
 
@@ -27,8 +27,7 @@ layer(RealCluster, { excludeTestServices: true })("a real API server", (it) => {
         Effect.retry({ times: 100, schedule: Schedule.spaced("100 millis") })
       )
       const { server, tls } = yield* fromKubeconfig()
-      const directory = yield* Effect.acquireRelease(Effect.promise(() => mkdtemp(join(tmpdir(), "mounted-"))), (path) =>
-        Effect.promise(() => rm(path, { recursive: true })))
+      const directory = yield* temporaryFolder("mounted")
       yield* Effect.promise(async () => {
         await writeFile(join(directory, "ca.crt"), tls.ca ?? "")
         await writeFile(join(directory, "token"), Buffer.from(data.token, "base64"))

@@ -1,23 +1,19 @@
 import { describe, expect, it } from "@effect/vitest"
 import { ConfigProvider, Effect } from "effect"
 import { TestClock } from "effect/testing"
-import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises"
-import { tmpdir } from "node:os"
+import { chmod, rm, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { discover } from "../../src/kubernetes/credentials.ts"
 import { inCluster } from "../../src/kubernetes/in-cluster.ts"
 import { fromKubeconfig } from "../../src/kubernetes/kubeconfig.ts"
 import { canBeNameless, nameless } from "../nameless.ts"
+import { temporaryFolder } from "../temporary-folder.ts"
 
 /** A directory with these files, for the length of the test. */
 const directoryWith = (files: Record<string, string>) =>
-  Effect.acquireRelease(
-    Effect.promise(async () => {
-      const directory = await mkdtemp(join(tmpdir(), "credentials-"))
-      for (const [name, text] of Object.entries(files)) await writeFile(join(directory, name), text)
-      return directory
-    }),
-    (directory) => Effect.promise(() => rm(directory, { recursive: true }))
+  Effect.tap(
+    temporaryFolder("credentials"),
+    (directory) => Effect.promise(() => Promise.all(Object.entries(files).map(([name, text]) => writeFile(join(directory, name), text))))
   )
 const write = (directory: string, name: string, text: string) => Effect.promise(() => writeFile(join(directory, name), text))
 const environment = (variables: Record<string, string>) => Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(variables)))

@@ -4,6 +4,7 @@ import { Schema } from "effect"
 import { openApi } from "../../src/server/routes/open-api.ts"
 
 const Described = Schema.Struct({
+  components: Schema.Struct({ schemas: Schema.Record(Schema.String, Schema.Unknown) }),
   paths: Schema.Record(
     Schema.String,
     Schema.Record(
@@ -18,13 +19,23 @@ const Described = Schema.Struct({
 })
 const operations = Object.values(Schema.decodeUnknownSync(Described)(openApi()).paths).flatMap((methods) => Object.values(methods))
 
-it("has the refusal of headers that are too large, which comes before any route, for every operation", () => {
-  expect(operations.filter(({ responses }) => !("431" in responses)).map(({ operationId }) => operationId)).toEqual([])
+it("has the one refusal for every operation, and beside it only the answer of a success", () => {
+  const refusal = { $ref: "#/components/responses/Refusal" }
+  expect(operations.map(({ responses: { default: other, ...own } }) => [other, Object.keys(own).length])).toEqual(
+    operations.map(() => [refusal, 1])
+  )
+})
+
+it("has a name for what is shown in more than one place, and one form of it", () => {
+  const { components } = Schema.decodeUnknownSync(Described)(openApi())
+  const names = Object.keys(components.schemas)
+  expect(names).toEqual(expect.arrayContaining(["RunView", "StateView", "ToldResult", "LeftOver", "LockInfo", "Problem"]))
+  expect(names.filter((name) => /\d$/u.test(name))).toEqual([])
 })
 
 it("has the lock in the request that opens one, though its method is DELETE", () => {
   expect(operations.find(({ operationId }) => operationId === "state.unlockWorkspaceState")?.requestBody).toMatchObject({
-    content: { "application/json": { schema: { required: ["ID"] } } }
+    content: { "application/json": { schema: { $ref: "#/components/schemas/LockInfo" } } }
   })
 })
 

@@ -1,15 +1,12 @@
 // The exec loop on the shared volume, before the runner starts it.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { lstatSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { install } from "../../src/worker/install.ts"
+import { temporaryFolder } from "../temporary-folder.ts"
 
-const place = Effect.acquireRelease(
-  Effect.sync(() => mkdtempSync(join(tmpdir(), "agent-job-install-"))),
-  (made) => Effect.sync(() => rmSync(made, { recursive: true }))
-)
+const place = temporaryFolder("install")
 
 describe("install", () => {
   it.effect("puts the exec loop where the runner's command looks for it, readable for its group", () =>

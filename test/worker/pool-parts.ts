@@ -1,8 +1,7 @@
 // The parts of the worker that speak to a pool, over the task API in memory, without a Pod around them.
 // Used by the tests of the task API, pool backing, state gateway, state delivery and stranded states.
 import { Deferred, Effect, Layer, type Scope } from "effect"
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { signalPlan } from "../../src/core/stage/signal-plan.ts"
 import { Sha256 } from "../../src/schema/names.ts"
@@ -11,6 +10,7 @@ import { Settings } from "../../src/worker/settings.ts"
 import { SettledState, StateDelivery } from "../../src/worker/state/state-delivery.ts"
 import { Stop } from "../../src/worker/task/stop.ts"
 import { TaskStatus } from "../../src/worker/task/task-status.ts"
+import { temporaryFolder } from "../temporary-folder.ts"
 import { type FakeTaskApi, sha256, taskApi } from "./fake-task-api.ts"
 import { neverStops } from "./never-stops.ts"
 import { podSettings } from "./pod-settings.ts"
@@ -40,10 +40,7 @@ export interface PoolParts {
 export const poolParts = (patience = "2 seconds", statePatience = "10 seconds"): Effect.Effect<PoolParts, never, Scope.Scope> =>
   Effect.gen(function*() {
     const api = yield* taskApi
-    const privateDirectory = yield* Effect.acquireRelease(
-      Effect.sync(() => mkdtempSync(join(tmpdir(), "agent-job-pool-"))),
-      (made) => Effect.sync(() => rmSync(made, { recursive: true }))
-    )
+    const privateDirectory = yield* temporaryFolder("pool")
     const tokenFile = join(privateDirectory, "token")
     writeFileSync(tokenFile, api.token)
     let isUnsaved = false

@@ -3,13 +3,13 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, type Scope, Scope as Scopes, Stream } from "effect"
 import { Tar } from "effect/encoding"
-import { existsSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { existsSync, globSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { specOf } from "../../src/core/task/intake.ts"
 import type { Assignment } from "../../src/schema/api/pool-api.ts"
 import { agent, archiveOf, ask, directory, person, serve, sha256, userToken } from "../server/live-server.ts"
+import { temporaryFolder } from "../temporary-folder.ts"
 import { fakeKubernetes } from "./fake-kubernetes.ts"
 import { pod } from "./pod.ts"
 
@@ -48,10 +48,7 @@ interface Scene {
 /** Everything up to a run whose plan waits for its approval. */
 const planned = Effect.gen(function*() {
   const files = yield* directory
-  const calls = yield* Effect.acquireRelease(
-    Effect.sync(() => join(mkdtempSync(join(tmpdir(), "agent-job-calls-")), "calls")),
-    (file) => Effect.sync(() => rmSync(join(file, ".."), { recursive: true }))
-  )
+  const calls = join(yield* temporaryFolder("calls"), "calls")
   let up = yield* Scopes.make()
   yield* Effect.addFinalizer((exit) => Scopes.close(up, exit))
   let url = yield* Scopes.provide(serve(files), up)

@@ -3,9 +3,9 @@
 import { expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { spawn } from "node:child_process"
-import { chmodSync, chownSync, cpSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { chmodSync, chownSync, cpSync, mkdirSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { temporaryFolder } from "../temporary-folder.ts"
 import { podEnvironment } from "./pod-settings.ts"
 import { find } from "./pod.ts"
 
@@ -46,8 +46,7 @@ resource "terraform_data" "who" {
 
 it.live("worker and runner may be different users, which share what they must and no more", () =>
   Effect.gen(function*() {
-    const place = yield* Effect.acquireRelease(Effect.sync(() => mkdtempSync(join(tmpdir(), "agent-job-users-"))), (made) =>
-      Effect.sync(() => rmSync(made, { recursive: true, force: true })))
+    const place = yield* temporaryFolder("users")
     chmodSync(place, 0o755)
     const [data, privateDirectory, claim] = [volume(join(place, "data")), volume(join(place, "private")), volume(join(place, "claim"))]
     mkdirSync(join(place, "bin"))
@@ -65,9 +64,7 @@ it.live("worker and runner may be different users, which share what they must an
       env: { PATH: `${join(place, "bin")}:/usr/bin:/bin`, TF_CLI_CONFIG_FILE: tofurc }
     })
     yield* Effect.addFinalizer(() =>
-      Effect.sync(() =>
-        loop.pid !== undefined && loop.exitCode === null && process.kill(-loop.pid, "SIGKILL")
-      )
+      Effect.sync(() => loop.pid !== undefined && loop.exitCode === null && process.kill(-loop.pid, "SIGKILL"))
     )
 
     const spec = {

@@ -8,8 +8,8 @@ import { meaningOf, notOwn, problemIn, ServerRefusal } from "../../core/network/
 import { type Offer, readOffer } from "../../core/task/offer.ts"
 import { shortened } from "../../core/text/sentence.ts"
 import { firstToken } from "../../core/text/token-lines.ts"
-import { reasonOf } from "../../http/cause.ts"
 import { toServer } from "../../http/connections.ts"
+import { failureInWords } from "../../http/failure-words.ts"
 import { CancellationsResponse, poolPath, type Resting } from "../../schema/api/pool-api.ts"
 import { isOneOf, type Problem, type ProblemCode } from "../../schema/api/problem.ts"
 import { errorInWords } from "../../schema/system-error.ts"
@@ -116,7 +116,7 @@ const refusalOf = (url: string, status: number, text: string): PoolUnreachable |
 const make = Effect.fnUntraced(function*(url: string, tokenFile: string) {
   const http = yield* HttpClient.HttpClient
   const unusable = (detail: string) => new PoolUnreachable({ url, detail })
-  const unreachable = (error: unknown) => unusable(reasonOf(error))
+  const unreachable = (error: unknown) => unusable(failureInWords(error))
 
   const unreadable = (detail: string) => new PoolTokenUnreadable({ url, file: tokenFile, detail })
 

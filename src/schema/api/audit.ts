@@ -3,6 +3,7 @@
 // Used by server/access/audit, server/routes/run-routes and the CLI.
 import { Schema } from "effect"
 import { Timestamp } from "../names.ts"
+import { pathOf } from "./route.ts"
 
 export const AuditEntry = Schema.Struct({
   seq: Schema.Int.annotate({ description: "Counts all entries; a gap means that one was taken out." }),
@@ -22,7 +23,7 @@ export const AuditEntry = Schema.Struct({
       "The id or name in the path, or `workspace` and the name that the query or the body had, where that was not allowed; and after a slash the id of what was made, the key of the variable that was deleted, the stage whose state was brought, or who took a stage; empty if there is none. A part of more than 253 characters is cut."
   }),
   requestId: Schema.String.annotate({ description: "As the answer's header x-request-id had it." })
-})
+}).annotate({ identifier: "AuditEntry" })
 export type AuditEntry = typeof AuditEntry.Type
 
 /** `GET /api/agent-job/v1/audit?before=SEQ`, and of one workspace or run: newest first, 100 at most. */
@@ -34,11 +35,14 @@ export const AuditList = Schema.Struct({
         "As `before`, gives what is older; absent: there is nothing. Of one workspace or run, a part of the trail is looked through for each answer, so that there may be fewer entries, or none, and older ones all the same."
     })
   )
-})
+}).annotate({ identifier: "AuditList" })
 export type AuditList = typeof AuditList.Type
+
+/** Where the server has the audit trail of one thing, with its name or id as a parameter. */
+export const auditRoute = { workspace: "/api/agent-job/v1/workspaces/:name/audit", run: "/api/agent-job/v1/runs/:id/audit" } as const
 
 export const auditPath = {
   all: "/api/agent-job/v1/audit",
-  workspace: (name: string) => `/api/agent-job/v1/workspaces/${encodeURIComponent(name)}/audit`,
-  run: (id: string) => `/api/agent-job/v1/runs/${encodeURIComponent(id)}/audit`
+  workspace: pathOf(auditRoute.workspace),
+  run: pathOf(auditRoute.run)
 } as const

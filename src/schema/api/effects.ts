@@ -46,10 +46,10 @@ export const JournalRequest = Schema.Struct({
 })
 
 /** The last number that is stored. The 409 that refuses entries which do not follow it contains it too. */
-export const JournalPosition = Schema.Struct({ number: Schema.Int })
+export const JournalPosition = Schema.Struct({ number: Schema.Int }).annotate({ identifier: "JournalPosition" })
 
 /** A real thing and what was done to it, as far as the journal tells. */
-export const Effected = Schema.Struct({ action: EffectAction, ...identity })
+export const Effected = Schema.Struct({ action: EffectAction, ...identity }).annotate({ identifier: "Effected" })
 export type Effected = typeof Effected.Type
 
 /**
@@ -74,5 +74,5 @@ export const LeftOver = Schema.Struct({
       description: "The state is encrypted, damaged, or too large for the server to look into: it may contain what is named here."
     })
   )
-})
+}).annotate({ identifier: "LeftOver" })
 export type LeftOver = typeof LeftOver.Type

@@ -4,6 +4,7 @@
 import { Schema } from "effect"
 import { RunId, Sha256, Uid, WorkspaceName } from "../names.ts"
 import { Engine, PlanOptions, Stage } from "../task/agent-task.ts"
+import { pathOf } from "./route.ts"
 
 /** The key of a stage at the pool: `<run>.<stage>.<attempt>`; core/task/intake reads it. */
 export const assignmentId = (runId: RunId, stage: Stage, attempt: number): string => `${runId}.${stage}.${attempt}`
@@ -24,7 +25,7 @@ export const Assignment = Schema.Struct({
   taskToken: Schema.String.check(Schema.isMaxLength(1024)).annotate({
     description: "For the worker of this assignment alone; ends with the stage."
   })
-})
+}).annotate({ identifier: "Assignment" })
 export type Assignment = typeof Assignment.Type
 
 /** What an agent calls itself: the name of its Pod, which is no longer. */
@@ -36,7 +37,7 @@ export const AcquireRequest = Schema.Struct({
   waitSeconds: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 60 })),
   max: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 100 }))
 })
-export const AcquireResponse = Schema.Struct({ assignments: Schema.Array(Assignment) })
+export const AcquireResponse = Schema.Struct({ assignments: Schema.Array(Assignment) }).annotate({ identifier: "AcquireResponse" })
 
 /** Why an agent that is there asks for no work: its cluster is drained, or as many tasks wait there as it takes. */
 export type Resting = "drained" | "full"
@@ -55,7 +56,9 @@ export const CancellationsRequest = Schema.Struct({
     })
   )
 })
-export const CancellationsResponse = Schema.Struct({ ids: Schema.Array(Schema.String), next: Schema.Int })
+export const CancellationsResponse = Schema.Struct({ ids: Schema.Array(Schema.String), next: Schema.Int }).annotate({
+  identifier: "CancellationsResponse"
+})
 
 /**
  * `POST /api/pool/v1/assignments/:id/acknowledge`: the stage belongs to this AgentTask from now on. Refused with 409 and the word
@@ -80,17 +83,15 @@ export const poolRoute = {
   result: "/api/pool/v1/assignments/:id/result"
 } as const
 
-const atStage = (route: string) => (id: string) => route.replace(":id", () => encodeURIComponent(id))
-
 /** The paths of the API, below the server's URL. */
 export const poolPath = {
   acquire: "/api/pool/v1/acquire",
   cancellations: "/api/pool/v1/cancellations",
-  acknowledge: atStage(poolRoute.acknowledge),
-  wait: atStage(poolRoute.wait),
+  acknowledge: pathOf(poolRoute.acknowledge),
+  wait: pathOf(poolRoute.wait),
   /**
    * Takes a StageResult, with the AgentTask's UID as `?taskUid=`. A controller that made no task leaves that out, which is accepted only
    * while the stage belongs to no task.
    */
-  result: atStage(poolRoute.result)
+  result: pathOf(poolRoute.result)
 } as const

@@ -37,7 +37,7 @@ export const PoolView = Schema.Struct({
   withoutToken: Schema.optionalKey(
     Schema.Literal(true).annotate({ description: "No token has this name any more, so nothing is done there." })
   )
-})
+}).annotate({ identifier: "PoolView" })
 export type PoolView = typeof PoolView.Type
 
 /** `GET /api/agent-job/v1/pools` */
@@ -48,7 +48,7 @@ export const PoolList = Schema.Struct({
       description: "Of the workspaces that are bound to no pool, if there is no default: any agent takes them."
     })
   )
-})
+}).annotate({ identifier: "PoolList" })
 export type PoolList = typeof PoolList.Type
 
 export const poolsPath = "/api/agent-job/v1/pools"

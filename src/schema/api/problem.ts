@@ -65,5 +65,5 @@ const code = /^[a-z]+(-[a-z]+)*$/u
 export const Problem = Schema.Struct({
   error: Schema.String.check(Schema.isPattern(code)).annotate({ description: "A word for programs, such as digest-mismatch." }),
   message: Schema.String.annotate({ description: "One sentence for a person." })
-})
+}).annotate({ identifier: "Problem" })
 export type Problem = typeof Problem.Type

@@ -6,6 +6,7 @@ import { RunId, Sha256, Timestamp, WorkspaceName } from "../names.ts"
 import { Engine, Stage } from "../task/agent-task.ts"
 import { Changes, ToldResult } from "../task/stage-result.ts"
 import { LeftOver } from "./effects.ts"
+import { pathOf } from "./route.ts"
 
 /** The words of the TFE API. The last five are final. */
 export const RunStatus = Schema.Literals([
@@ -37,14 +38,14 @@ const QueueView = Schema.Struct({
     RunId.annotate({ description: "The run that holds the workspace, or the oldest of the plans that go before." })
   ),
   message: Schema.String
-})
+}).annotate({ identifier: "QueueView" })
 
 /** Who approved that a plan is applied, and which plan. */
 export const Approval = Schema.Struct({
   by: Schema.String.annotate({ description: "auto-apply, or whose user token was sent, as in the audit trail." }),
   seal: Sha256,
   at: Timestamp
-})
+}).annotate({ identifier: "Approval" })
 export type Approval = typeof Approval.Type
 
 const stageStatuses = ["waiting", "offered", "running", "finished", "errored", "canceled"] as const
@@ -63,9 +64,9 @@ export const StageView = Schema.Struct({
   logUrl: Schema.String.annotate({ description: "Needs no token; framed as the TFE API frames logs." }),
   result: Schema.optionalKey(ToldResult),
   effects: Schema.optionalKey(
-    LeftOver.annotate({ description: "What it made that its state does not have, if anything; not in lists." })
+    LeftOver.annotateKey({ description: "What it made that its state does not have, if anything; not in lists." })
   )
-})
+}).annotate({ identifier: "StageView" })
 export type StageView = typeof StageView.Type
 
 /** `GET /api/agent-job/v1/runs/:id` */
@@ -98,7 +99,7 @@ export const RunView = Schema.Struct({
   createdAt: Timestamp,
   removedAt: Schema.optionalKey(Timestamp.annotate({ description: "Since when its archive, logs and variables are gone, as it is old." })),
   timestamps: Schema.Record(Schema.String, Timestamp).annotate({ description: "Status to when it was reached." })
-})
+}).annotate({ identifier: "RunView" })
 export type RunView = typeof RunView.Type
 
 /**
@@ -110,10 +111,9 @@ export const RunList = Schema.Struct({
   older: Schema.optionalKey(
     RunId.annotate({ description: "As `before`, gives what is older; absent: there is nothing, or the server is of an older version." })
   )
-})
+}).annotate({ identifier: "RunList" })
 export type RunList = typeof RunList.Type
 
-export const runPath = {
-  list: "/api/agent-job/v1/runs",
-  run: (id: string) => `/api/agent-job/v1/runs/${encodeURIComponent(id)}`
-} as const
+export const runRoute = "/api/agent-job/v1/runs/:id"
+
+export const runPath = { list: "/api/agent-job/v1/runs", run: pathOf(runRoute) } as const

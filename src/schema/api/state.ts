@@ -3,6 +3,7 @@
 import { Schema } from "effect"
 import { RunId, Sha256, Timestamp, WorkspaceName } from "../names.ts"
 import { LeftOver } from "./effects.ts"
+import { pathOf } from "./route.ts"
 
 /** What is told about a state without showing its content. */
 const body = { serial: Schema.Int, lineage: Schema.String, sha256: Sha256, sizeBytes: Schema.Int }
@@ -19,7 +20,7 @@ const EvidenceView = Schema.Struct({
         "The id of the version that was stored when it came; none: there was none, or newer ones may have been stored since its stage wrote it."
     })
   )
-}).annotate({ description: "A state that was refused, kept aside." })
+}).annotate({ identifier: "EvidenceView", description: "A state that was refused, kept aside." })
 
 export const RescueView = Schema.Struct({
   id: Schema.String,
@@ -27,7 +28,7 @@ export const RescueView = Schema.Struct({
   reason: Schema.String.annotate({ description: "From the list of reasons; a newer server may have others." }),
   message: Schema.String,
   effects: Schema.optionalKey(
-    LeftOver.annotate({ description: "Pending only: what the stage made that the state, as it is now, does not have." })
+    LeftOver.annotateKey({ description: "Pending only: what the stage made that the state, as it is now, does not have." })
   ),
   journal: Schema.optionalKey(
     Schema.Int.annotate({ description: "Pending only: the number of the last entry of the stage's journal; 0: it has none." })
@@ -36,7 +37,7 @@ export const RescueView = Schema.Struct({
   settledAt: Schema.optionalKey(Timestamp),
   settledBy: Schema.optionalKey(Schema.String),
   how: Schema.optionalKey(Schema.String)
-})
+}).annotate({ identifier: "RescueView" })
 export type RescueView = typeof RescueView.Type
 
 /** `GET /api/agent-job/v1/workspaces/:name/state` */
@@ -59,7 +60,7 @@ export const StateView = Schema.Struct({
   forcedUnlocks: Schema.Array(
     Schema.Struct({ lockId: Schema.String, holder: Schema.String, epoch: Schema.Int, forcedBy: Schema.String, forcedAt: Timestamp })
   ).annotate({ description: "Newest first, 20 at most." })
-})
+}).annotate({ identifier: "StateView" })
 export type StateView = typeof StateView.Type
 
 /** A newer client may say in such a key what its decision depends on. */
@@ -99,7 +100,7 @@ export const ForceUnlock = Schema.Struct({
 export const ImportStarted = Schema.Struct({
   runId: RunId,
   addresses: Schema.Array(Schema.String).annotate({ description: "What it imports." })
-})
+}).annotate({ identifier: "ImportStarted" })
 export type ImportStarted = typeof ImportStarted.Type
 
 /** Below it the `http` backend of the engines finds the state of each workspace; docs/state.md has its block. */
@@ -115,7 +116,7 @@ export const stateRoute = {
   view: "/api/agent-job/v1/workspaces/:name/state"
 } as const
 
-const place = (workspace: string) => `/api/agent-job/v1/workspaces/${encodeURIComponent(workspace)}/state`
+const place = pathOf(stateRoute.view)
 
 export const statePath = {
   state: place,

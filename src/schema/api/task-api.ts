@@ -24,7 +24,7 @@ export const StageVariable = Schema.Struct({
   declared: Schema.optionalKey(
     Schema.Boolean.annotate({ description: "True: a plan fails if the configuration does not declare it; of the run's own alone." })
   )
-})
+}).annotate({ identifier: "StageVariable" })
 export type StageVariable = typeof StageVariable.Type
 
 /** `GET /api/task/v1/assignment`: everything the worker needs beside the bytes. */
@@ -45,14 +45,14 @@ export const TaskDetails = Schema.Struct({
   keptStateKey: Schema.String.check(Schema.isPattern(/^[0-9a-f]{64}$/u)).annotate({
     description: "Of a state that is kept outside of the Pod: 256 bits in hex, of this stage alone."
   })
-})
+}).annotate({ identifier: "TaskDetails" })
 export type TaskDetails = typeof TaskDetails.Type
 
 /** The same as the worker reads it, since a newer server may have given the run an option that is unknown here. */
 export const ToldDetails = Schema.Struct({ ...TaskDetails.fields, options: Schema.optionalKey(ToldOptions) })
 
 /** `POST /api/task/v1/log?offset=N` appends bytes at N; 409 says where the stored log really ends. Repeating what is stored is success. */
-export const LogPosition = Schema.Struct({ offset: Schema.Int })
+export const LogPosition = Schema.Struct({ offset: Schema.Int }).annotate({ identifier: "LogPosition" })
 
 /** `POST /api/task/v1/state/lock` and `/unlock` take the engine's lock info; `409` carries the holder's. */
 export const LockInfo = Schema.Struct({
@@ -63,11 +63,11 @@ export const LockInfo = Schema.Struct({
   Version: Schema.optionalKey(Schema.String),
   Created: Schema.optionalKey(Schema.String),
   Path: Schema.optionalKey(Schema.String)
-})
+}).annotate({ identifier: "LockInfo" })
 export type LockInfo = typeof LockInfo.Type
 
 /** The lock as the server knows it. A state is only taken with the current lock's id and epoch (headers below). */
-export const LockGranted = Schema.Struct({ epoch: Schema.Int })
+export const LockGranted = Schema.Struct({ epoch: Schema.Int }).annotate({ identifier: "LockGranted" })
 
 /** What a refusal of a state also says if the server has kept the state as evidence, so that nobody else has to keep it. */
 export const KeptRefusal = Schema.Struct({ kept: Schema.Literal(true) })

@@ -52,5 +52,5 @@ export const ToldResult = Schema.Struct({
   reason: Schema.String.check(Schema.isPattern(/^[A-Za-z][A-Za-z0-9]*$/u, { expected: "one word" }), Schema.isMaxLength(64)).annotate({
     description: "Why, from the list of reasons; a newer version may have others."
   })
-})
+}).annotate({ identifier: "ToldResult" })
 export type ToldResult = typeof ToldResult.Type

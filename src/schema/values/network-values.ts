@@ -4,11 +4,9 @@
 import { Schema } from "effect"
 import { ObjectKey, Subdomain } from "../names.ts"
 import { FilesystemMirror, NetworkMirror } from "./provider-mirrors.ts"
-import { orEmpty, section, value } from "./value.ts"
+import { matching, orEmpty, section, value } from "./value.ts"
 
-const text = (pattern: RegExp, expected: string) => Schema.String.check(Schema.isPattern(pattern, { expected }))
-
-const ProxyUrl = text(
+const ProxyUrl = matching(
   /^https?:\/\/[^\s/@]+\/?$/u,
   "a proxy's URL such as http://proxy.example.com:3128, without user and password (those belong in a Secret: see global.extraEnvFrom)"
 )
@@ -28,7 +26,7 @@ export const proxy = section({
   )
 })
 
-const Certificates = text(
+const Certificates = matching(
   /^(?![^]*PRIVATE KEY)[^]*-----BEGIN CERTIFICATE-----[^]+-----END CERTIFICATE-----\s*$/u,
   "certificates in PEM, from -----BEGIN CERTIFICATE----- on, and no private key"
 )
@@ -78,7 +76,7 @@ export const mirrors = {
 const Port = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 65_535 }))
 
 /** The form of a network. It is not a whole family, because a policy can except only a part of it. */
-const Cidr = text(
+const Cidr = matching(
   /^(\d{1,3}(\.\d{1,3}){3}\/([1-9]|[12]\d|3[0-2])|[\da-fA-F]*:[\da-fA-F:.]*\/([1-9]\d?|1[01]\d|12[0-8]))$/u,
   "a network such as 203.0.113.0/24 or 2001:db8::/32"
 )

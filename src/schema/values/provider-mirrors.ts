@@ -3,12 +3,10 @@
 // Used by schema/values/network-values, core/stage/cli-configuration and worker/stage/provider-mirrors.
 import { Schema } from "effect"
 import { ObjectKey, Subdomain } from "../names.ts"
-import { value } from "./value.ts"
-
-const text = (pattern: RegExp, expected: string) => Schema.String.check(Schema.isPattern(pattern, { expected }))
+import { matching, value } from "./value.ts"
 
 /** A pattern of providers, as the engines read it. */
-const Pattern = text(
+const Pattern = matching(
   /^(\*\/\*\/\*|([-A-Za-z0-9.]+(:\d+)?\/)?([-\w]+\/([-\w]+|\*)|\*\/\*))$/u,
   "a provider such as hashicorp/aws, or a pattern such as hashicorp/*, example.com/*/* or */*"
 )
@@ -18,10 +16,13 @@ const include = value(
   "Providers that come from this mirror and from nowhere else; none: all of them."
 )
 
-export const FilesystemMirror = Schema.Struct({ path: text(/^\/[-\w.~/ ]*$/u, "an absolute path of letters, digits and -_.~"), include })
+export const FilesystemMirror = Schema.Struct({
+  path: matching(/^\/[-\w.~/ ]*$/u, "an absolute path of letters, digits and -_.~"),
+  include
+})
 
 export const NetworkMirror = Schema.Struct({
-  url: text(
+  url: matching(
     /^https:\/\/[-A-Za-z0-9.]+(:\d+)?(\/[-\w.~%!&()+,;=:]*)*$/u,
     "a mirror's URL that begins with https://, without user and password"
   ),

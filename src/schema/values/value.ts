@@ -39,7 +39,8 @@ export const orEmpty = <S extends Schema.Schema<string>>(schema: S) => Schema.Un
 export const whole = Schema.Int.check(Schema.isInt32(), Schema.isGreaterThanOrEqualTo(0))
 export const atLeastOne = Schema.Int.check(Schema.isInt32(), Schema.isGreaterThanOrEqualTo(1))
 
-const matching = (pattern: RegExp, expected: string) => Schema.String.check(Schema.isPattern(pattern, { expected }))
+/** Returns the schema of a text of a certain form, which `expected` says for a person. */
+export const matching = (pattern: RegExp, expected: string) => Schema.String.check(Schema.isPattern(pattern, { expected }))
 export const Path = matching(/^\/[^:]*$/u, "an absolute path")
 export const Url = matching(/^https?:\/\/[^\s/@?#]+([/?#]\S*)?$/u, "a URL that begins with http:// or https://, without user and password")
 export const Namespace = matching(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/u, "a namespace: up to 63 lowercase letters, digits or '-'")

@@ -4,12 +4,13 @@
 import { Context, Effect, Layer, Option } from "effect"
 import { createHash, createHmac, randomBytes, timingSafeEqual } from "node:crypto"
 import { readFile, rename, writeFile } from "node:fs/promises"
-import { dirname, join } from "node:path"
+import { dirname } from "node:path"
 import type { HolderOfSome } from "../../core/run/permission.ts"
 import { isRightItself, knownRoles, type TokenLine, tokenLines } from "../../core/text/token-lines.ts"
 import { codeOf, errorInWords, whyUnreadable } from "../../schema/system-error.ts"
 import { OptionsUnusable, ServerError, type ServerOptions } from "../settings.ts"
 import { syncDirectory } from "../store/blobs.ts"
+import { keyIn } from "../store/earlier-data.ts"
 import { RandomBytes } from "../store/ids.ts"
 
 const sha256 = (text: string) => createHash("sha256").update(text).digest()
@@ -72,7 +73,7 @@ export class Tokens extends Context.Service<Tokens, {
               `A token is in ${options.userTokenFile} and in ${options.poolTokenFile}, so who has it would be a person and a controller at once; give each file tokens of its own.`
           })
         }
-        const key = yield* pathKey(join(options.dataDir, "path.key"))
+        const key = yield* pathKey(keyIn(options.dataDir))
         const secretOf = (subject: string) => createHmac("sha256", key).update(subject).digest("hex")
         return Tokens.of({
           pools: [...new Set(known.pool.map(({ name }) => name))],

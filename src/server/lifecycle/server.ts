@@ -3,7 +3,6 @@
 // Used by cli/commands/server and the tests.
 import { Effect, Layer } from "effect"
 import { HttpRouter, HttpServer } from "effect/http"
-import { join } from "node:path"
 import { keptByDefault } from "../../schema/api/keep.ts"
 import { Audit } from "../access/audit.ts"
 import { Bodies } from "../access/bodies.ts"
@@ -34,7 +33,7 @@ import { type OptionsUnusable, type ServerError, type ServerOptions, Settings } 
 import { Blobs } from "../store/blobs.ts"
 import { Commits } from "../store/commits.ts"
 import { layerDatabase } from "../store/database.ts"
-import { databaseIn, refuseLost, warningOfNew } from "../store/earlier-data.ts"
+import { blobsIn, databaseIn, refuseLost, warningOfNew } from "../store/earlier-data.ts"
 import { NamedBlobs } from "../store/named-blobs.ts"
 import { tfePoolRoutes } from "../tfe/tfe-pool-routes.ts"
 import { tfeRefusedRoutes } from "../tfe/tfe-refused-routes.ts"
@@ -90,7 +89,7 @@ export const stores = (options: ServerOptions) =>
     Layer.provideMerge(Tokens.layer(options)), // after the database, which only one process can open, so only one makes the key
     Layer.provideMerge(layerDatabase(databaseIn(options.dataDir))),
     Layer.provideMerge(Layer.effectDiscard(refuseLost(options.dataDir))),
-    Layer.provideMerge(Blobs.layer(join(options.dataDir, "blobs"))), // makes the data directory, in which the database is
+    Layer.provideMerge(Blobs.layer(blobsIn(options.dataDir))), // makes the data directory, in which the database is
     Layer.provideMerge(
       Layer.succeed(Settings, {
         dataDir: options.dataDir,

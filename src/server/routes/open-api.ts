@@ -3,7 +3,7 @@
 // Used by the generator of schemas/server.openapi.json; a test asks the server for every path in it.
 import { Schema } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiMiddleware, HttpApiSchema, HttpApiSecurity, OpenApi } from "effect/http-api"
-import { AuditList, auditPath } from "../../schema/api/audit.ts"
+import { AuditList, auditPath, auditRoute } from "../../schema/api/audit.ts"
 import { JournalPosition, JournalRequest } from "../../schema/api/effects.ts"
 import {
   AcknowledgeRequest,
@@ -17,7 +17,7 @@ import {
 } from "../../schema/api/pool-api.ts"
 import { PoolList, poolsPath } from "../../schema/api/pools.ts"
 import { Problem } from "../../schema/api/problem.ts"
-import { RunList, runPath, RunView } from "../../schema/api/run.ts"
+import { RunList, runPath, runRoute, RunView } from "../../schema/api/run.ts"
 import { ForceUnlock, ImportStarted, SettleRescue, stateRoute, StateView } from "../../schema/api/state.ts"
 import { LockGranted, LockInfo, LogPosition, TaskDetails, taskHeader, taskPath } from "../../schema/api/task-api.ts"
 import { Uid } from "../../schema/names.ts"
@@ -39,14 +39,16 @@ class TaskToken extends HttpApiMiddleware.Service<TaskToken>()("TaskToken", {
   security: { task: bearer("The token of one assignment; over with the stage's result, but for a state that is left as evidence.") }
 }) {}
 
-const refusal = Problem.annotate({
-  identifier: "Problem",
+const refusal = {
   description:
-    "A refusal. Some say more: offset or number, where a log or a journal ends; another's lock; or kept, that a state is evidence now."
+    "A refusal, by a status from 400 on. Some say more: offset or number, where a log or a journal ends; another's lock; or kept, that a state is evidence now.",
+  content: { "application/json": { schema: { $ref: "#/components/schemas/Problem" } } }
+}
+/** Returns the operation with the refusal, which is described once, as what it may answer instead. */
+const mayRefuse = (operation: { readonly responses?: object }) => ({
+  ...operation,
+  responses: { ...operation.responses, default: { $ref: "#/components/responses/Refusal" } }
 })
-const refusals = [400, 401, 403, 404, 408, 409, 413, 414, 422, 423, 429, 431, 500, 503].map((status) =>
-  refusal.pipe(HttpApiSchema.status(status))
-)
 const bytes = HttpApiSchema.StreamUint8Array()
 const storedState = Schema.Struct({ serial: Schema.Int, lineage: Schema.String }).annotate({
   identifier: "State",
@@ -62,123 +64,78 @@ const digest = { [taskHeader.digest]: Schema.optionalKey(Schema.String) }
 const taskUid = { [taskHeader.taskUid]: Uid }
 
 const pool = HttpApiGroup.make("pool").add(
-  HttpApiEndpoint.post("acquire", poolPath.acquire, { payload: AcquireRequest, success: AcquireResponse, error: refusals }),
-  HttpApiEndpoint.post("cancellations", poolPath.cancellations, {
-    payload: CancellationsRequest,
-    success: CancellationsResponse,
-    error: refusals
-  }),
-  HttpApiEndpoint.post("acknowledge", poolRoute.acknowledge, {
-    params: id,
-    payload: AcknowledgeRequest,
-    success: done,
-    error: refusals
-  }),
-  HttpApiEndpoint.post("wait", poolRoute.wait, { params: id, payload: WaitRequest, success: done, error: refusals }),
+  HttpApiEndpoint.post("acquire", poolPath.acquire, { payload: AcquireRequest, success: AcquireResponse }),
+  HttpApiEndpoint.post("cancellations", poolPath.cancellations, { payload: CancellationsRequest, success: CancellationsResponse }),
+  HttpApiEndpoint.post("acknowledge", poolRoute.acknowledge, { params: id, payload: AcknowledgeRequest, success: done }),
+  HttpApiEndpoint.post("wait", poolRoute.wait, { params: id, payload: WaitRequest, success: done }),
   HttpApiEndpoint.post("result", poolRoute.result, {
     params: id,
     query: { taskUid: Schema.optionalKey(Uid) },
     payload: ToldResult,
-    success: done,
-    error: refusals
+    success: done
   })
-).middleware(PoolToken)
+).middleware(PoolToken).annotateEndpoints(OpenApi.Transform, mayRefuse)
 
 const task = HttpApiGroup.make("task").add(
-  HttpApiEndpoint.get("assignment", taskPath.assignment, { headers: taskUid, success: TaskDetails, error: refusals }),
-  HttpApiEndpoint.get("archive", taskPath.archive, { headers: taskUid, success: bytes, error: refusals }),
-  HttpApiEndpoint.get("plan", taskPath.plan, { headers: taskUid, success: bytes, error: refusals }),
+  HttpApiEndpoint.get("assignment", taskPath.assignment, { headers: taskUid, success: TaskDetails }),
+  HttpApiEndpoint.get("archive", taskPath.archive, { headers: taskUid, success: bytes }),
+  HttpApiEndpoint.get("plan", taskPath.plan, { headers: taskUid, success: bytes }),
   HttpApiEndpoint.put("savePlan", taskPath.plan, {
     headers: { ...taskUid, [taskHeader.digest]: Schema.String },
     payload: bytes,
-    success: done,
-    error: refusals
+    success: done
   }),
   HttpApiEndpoint.post("appendLog", taskPath.log, {
     headers: taskUid,
     query: { offset: Schema.optionalKey(Schema.FiniteFromString) },
     payload: bytes,
-    success: LogPosition,
-    error: refusals
+    success: LogPosition
   }),
-  HttpApiEndpoint.post("appendEffects", taskPath.effects, {
-    headers: taskUid,
-    payload: JournalRequest,
-    success: JournalPosition,
-    error: refusals
-  }),
-  HttpApiEndpoint.post("taskResult", taskPath.result, { headers: taskUid, payload: ToldResult, success: done, error: refusals }),
-  HttpApiEndpoint.get("readState", taskPath.state, { headers: taskUid, success: storedState, error: refusals }),
+  HttpApiEndpoint.post("appendEffects", taskPath.effects, { headers: taskUid, payload: JournalRequest, success: JournalPosition }),
+  HttpApiEndpoint.post("taskResult", taskPath.result, { headers: taskUid, payload: ToldResult, success: done }),
+  HttpApiEndpoint.get("readState", taskPath.state, { headers: taskUid, success: storedState }),
   HttpApiEndpoint.post("writeState", taskPath.state, {
     headers: { ...taskUid, ...digest, [taskHeader.lockId]: Schema.String, [taskHeader.lockEpoch]: Schema.String },
     payload: storedState,
-    success: done,
-    error: refusals
+    success: done
   }),
-  HttpApiEndpoint.post("takeKeptState", taskPath.keptState, { headers: taskUid, payload: bytes, success: done, error: refusals }),
-  HttpApiEndpoint.post("lockState", taskPath.lock, { headers: taskUid, payload: LockInfo, success: LockGranted, error: refusals }),
-  HttpApiEndpoint.post("unlockState", taskPath.unlock, {
-    headers: taskUid,
-    payload: LockInfo,
-    success: HttpApiSchema.Empty(200),
-    error: refusals
-  })
-).middleware(TaskToken)
+  HttpApiEndpoint.post("takeKeptState", taskPath.keptState, { headers: taskUid, payload: bytes, success: done }),
+  HttpApiEndpoint.post("lockState", taskPath.lock, { headers: taskUid, payload: LockInfo, success: LockGranted }),
+  HttpApiEndpoint.post("unlockState", taskPath.unlock, { headers: taskUid, payload: LockInfo, success: HttpApiSchema.Empty(200) })
+).middleware(TaskToken).annotateEndpoints(OpenApi.Transform, mayRefuse)
 
 const name = { name: Schema.String }
 const state = HttpApiGroup.make("state").add(
-  HttpApiEndpoint.get("readWorkspaceState", stateRoute.backend, { params: name, success: storedState, error: refusals }),
-  HttpApiEndpoint.get("readWorkspaceOutputs", stateRoute.outputs, { params: name, success: outputs, error: refusals }),
+  HttpApiEndpoint.get("readWorkspaceState", stateRoute.backend, { params: name, success: storedState }),
+  HttpApiEndpoint.get("readWorkspaceOutputs", stateRoute.outputs, { params: name, success: outputs }),
   HttpApiEndpoint.post("writeWorkspaceState", stateRoute.backend, {
     params: name,
     query: { ID: Schema.String },
     payload: storedState,
-    success: done,
-    error: refusals
+    success: done
   }),
-  HttpApiEndpoint.put("lockWorkspaceState", stateRoute.backend, { params: name, payload: LockInfo, success: LockGranted, error: refusals }),
+  HttpApiEndpoint.put("lockWorkspaceState", stateRoute.backend, { params: name, payload: LockInfo, success: LockGranted }),
   HttpApiEndpoint.make("DELETE")("unlockWorkspaceState", stateRoute.backend, {
     params: name,
     payload: LockInfo,
-    success: HttpApiSchema.Empty(200),
-    error: refusals
+    success: HttpApiSchema.Empty(200)
   })
-).middleware(UserToken)
+).middleware(UserToken).annotateEndpoints(OpenApi.Transform, mayRefuse)
 
 const rescue = HttpApiGroup.make("rescue").add(
-  HttpApiEndpoint.get("getState", stateRoute.view, { params: name, success: StateView, error: refusals }),
-  HttpApiEndpoint.get("readEvidence", `${stateRoute.view}/evidence/:id`, {
-    params: { ...name, ...id },
-    success: storedState,
-    error: refusals
-  }),
-  HttpApiEndpoint.post("bringEvidence", `${stateRoute.view}/evidence`, {
-    params: name,
-    payload: bytes,
-    success: StateView,
-    error: refusals
-  }),
+  HttpApiEndpoint.get("getState", stateRoute.view, { params: name, success: StateView }),
+  HttpApiEndpoint.get("readEvidence", `${stateRoute.view}/evidence/:id`, { params: { ...name, ...id }, success: storedState }),
+  HttpApiEndpoint.post("bringEvidence", `${stateRoute.view}/evidence`, { params: name, payload: bytes, success: StateView }),
   HttpApiEndpoint.post("pushState", `${stateRoute.view}/push`, {
     params: name,
     query: { replace: Schema.optionalKey(Schema.String) },
     payload: bytes,
-    success: StateView,
-    error: refusals
+    success: StateView
   }),
-  HttpApiEndpoint.post("settleRescue", `${stateRoute.view}/rescue`, {
-    params: name,
-    payload: SettleRescue,
-    success: StateView,
-    error: refusals
-  }),
-  HttpApiEndpoint.post("importMissing", `${stateRoute.view}/import`, { params: name, success: ImportStarted, error: refusals }),
-  HttpApiEndpoint.post("forceUnlock", `${stateRoute.view}/unlock`, {
-    params: name,
-    payload: ForceUnlock,
-    success: StateView,
-    error: refusals
-  })
-).middleware(UserToken)
+  HttpApiEndpoint.post("settleRescue", `${stateRoute.view}/rescue`, { params: name, payload: SettleRescue, success: StateView }),
+  HttpApiEndpoint.post("importMissing", `${stateRoute.view}/import`, { params: name, success: ImportStarted }),
+  HttpApiEndpoint.post("forceUnlock", `${stateRoute.view}/unlock`, { params: name, payload: ForceUnlock, success: StateView })
+).middleware(UserToken).annotateEndpoints(OpenApi.Transform, mayRefuse)
 
 const before = { before: Schema.optionalKey(Schema.FiniteFromString) }
 const runs = HttpApiGroup.make("runs").add(
@@ -189,25 +146,14 @@ const runs = HttpApiGroup.make("runs").add(
       open: Schema.optionalKey(Schema.Literal("true")),
       "page[size]": Schema.optionalKey(Schema.FiniteFromString)
     },
-    success: RunList,
-    error: refusals
+    success: RunList
   }),
-  HttpApiEndpoint.get("listPools", poolsPath, { success: PoolList, error: refusals }),
-  HttpApiEndpoint.get("listAudit", auditPath.all, { query: before, success: AuditList, error: refusals }),
-  HttpApiEndpoint.get("listAuditOfWorkspace", "/api/agent-job/v1/workspaces/:name/audit", {
-    params: name,
-    query: before,
-    success: AuditList,
-    error: refusals
-  }),
-  HttpApiEndpoint.get("listAuditOfRun", "/api/agent-job/v1/runs/:id/audit", {
-    params: id,
-    query: before,
-    success: AuditList,
-    error: refusals
-  }),
-  HttpApiEndpoint.get("getRun", "/api/agent-job/v1/runs/:id", { params: id, success: RunView, error: refusals })
-).middleware(UserToken)
+  HttpApiEndpoint.get("listPools", poolsPath, { success: PoolList }),
+  HttpApiEndpoint.get("listAudit", auditPath.all, { query: before, success: AuditList }),
+  HttpApiEndpoint.get("listAuditOfWorkspace", auditRoute.workspace, { params: name, query: before, success: AuditList }),
+  HttpApiEndpoint.get("listAuditOfRun", auditRoute.run, { params: id, query: before, success: AuditList }),
+  HttpApiEndpoint.get("getRun", runRoute, { params: id, success: RunView })
+).middleware(UserToken).annotateEndpoints(OpenApi.Transform, mayRefuse)
 
 /** Returns a part of the document in which no object is closed: each side passes over what only a newer one says. */
 const open = (part: object): Readonly<Record<string, unknown>> =>
@@ -217,9 +163,12 @@ const open = (part: object): Readonly<Record<string, unknown>> =>
 const within = (value: unknown): unknown =>
   Array.isArray(value) ? value.map(within) : typeof value === "object" && value !== null ? open(value) : value
 
-const api = HttpApi.make("agent-job").add(pool, task, state, rescue, runs).annotateMerge(
-  OpenApi.annotations({ title: "agent-job server", version: "1", transform: open })
+const api = HttpApi.make("agent-job").add(pool, task, state, rescue, runs).annotate(HttpApi.AdditionalSchemas, [Problem]).annotateMerge(
+  OpenApi.annotations({ title: "agent-job server", version: "1" })
 )
 
 /** Returns the document, OpenAPI 3.1. */
-export const openApi = (): object => OpenApi.fromApi(api)
+export const openApi = (): object => {
+  const { components, ...document } = OpenApi.fromApi(api)
+  return open({ ...document, components: { ...components, responses: { Refusal: refusal } } })
+}

@@ -2,9 +2,9 @@
 // Used by server/lifecycle/server; the CLI's get and run ask here why something waits.
 import { Effect, Option } from "effect"
 import { HttpRouter, type HttpServerRequest, HttpServerResponse } from "effect/http"
-import { auditPath } from "../../schema/api/audit.ts"
+import { auditPath, auditRoute } from "../../schema/api/audit.ts"
 import { poolsPath } from "../../schema/api/pools.ts"
-import { runPath } from "../../schema/api/run.ts"
+import { runPath, runRoute } from "../../schema/api/run.ts"
 import { type About, Audit, everything } from "../access/audit.ts"
 import { routesForUsers } from "../access/authorize.ts"
 import { problem } from "../access/http-answer.ts"
@@ -71,17 +71,17 @@ export const runRoutes = HttpRouter.addAll(Effect.gen(function*() {
     route("GET", auditPath.all, "all", (request) => trail(request, everything)),
     route(
       "GET",
-      "/api/agent-job/v1/workspaces/:name/audit",
+      auditRoute.workspace,
       "name",
       (request, { name = "" }) => Effect.flatMap(workspaces.named(name), (workspace) => trail(request, { workspace }))
     ),
     route(
       "GET",
-      "/api/agent-job/v1/runs/:id/audit",
+      auditRoute.run,
       "run",
       (request, { id = "" }) => Effect.flatMap(runs.get(id), (run) => trail(request, { run }))
     ),
-    route("GET", "/api/agent-job/v1/runs/:id", "run", (request, { id = "" }) =>
+    route("GET", runRoute, "run", (request, { id = "" }) =>
       Effect.gen(function*() {
         return HttpServerResponse.jsonUnsafe(yield* views.view(yield* runs.get(id), baseUrl(publicUrl, request)))
       }))

@@ -1,6 +1,6 @@
 // What a data directory has of an earlier server, where its database is gone: such a server must not begin anew unnoticed.
 // Invariant: the key and the blobs come after the database, so a first start that broke off leaves neither without it.
-// Used by server/lifecycle/server.
+// Used by server/lifecycle/server, and for the names in a data directory by what makes them.
 import { Effect, Schema } from "effect"
 import { existsSync, readdirSync, statSync } from "node:fs"
 import { join } from "node:path"
@@ -9,6 +9,9 @@ import { ServerError } from "../settings.ts"
 
 const name = "agent-job.sqlite"
 export const databaseIn = (dataDir: string): string => join(dataDir, name)
+const keyName = "path.key"
+export const keyIn = (dataDir: string): string => join(dataDir, keyName)
+export const blobsIn = (dataDir: string): string => join(dataDir, "blobs")
 
 /** A database that has any table has more than its first page, unless all else is still in its log. */
 const firstPageBytes = 4096
@@ -17,8 +20,8 @@ const hasTables = (file: string): boolean => sizeOf(file) > firstPageBytes || (s
 
 const isDigest = Schema.is(Sha256)
 const leftIn = (dataDir: string): string | undefined => {
-  if (existsSync(join(dataDir, "path.key"))) return "path.key"
-  const blobs = join(dataDir, "blobs")
+  if (existsSync(keyIn(dataDir))) return keyName
+  const blobs = blobsIn(dataDir)
   return existsSync(blobs) && readdirSync(blobs).some((file) => isDigest(file)) ? "files in blobs/" : undefined
 }
 

@@ -7,7 +7,7 @@ import { routesForUsers } from "../access/authorize.ts"
 import { jsonApiErrors, type Params } from "../access/http-answer.ts"
 import { countOf, pageSizeOf } from "../access/http-request.ts"
 import { basePath, baseUrl } from "../access/links.ts"
-import { notFound, type Refused } from "../refused.ts"
+import { notFound } from "../refused.ts"
 import { Settings } from "../settings.ts"
 
 const contentType = "application/vnd.api+json"
@@ -15,23 +15,8 @@ const contentType = "application/vnd.api+json"
 export const document = (data: unknown, status = 200, included?: ReadonlyArray<unknown>) =>
   HttpServerResponse.jsonUnsafe({ data, ...(included !== undefined && { included }) }, { status, contentType })
 
-interface Page {
-  readonly number: number
-  readonly size: number
-}
-
-/** Returns which page of a list the request asks for. As in TFE, a page has 20 entries unless it says otherwise, and 100 at most. */
-export const pageOf = (request: HttpServerRequest.HttpServerRequest): Effect.Effect<Page, Refused> =>
-  Effect.all({
-    number: Effect.map(countOf(request, "page[number]", 1), (number) => Math.max(1, number)),
-    size: pageSizeOf(request, 20, 100)
-  })
-
-/** The answer with one page of a list; without `page`, the list is complete. */
-export const documents = (
-  data: ReadonlyArray<unknown>,
-  { more, number, size }: Page & { readonly more: boolean } = { number: 1, size: data.length, more: false }
-) =>
+/** The answer with one page of a list; without what is told of a page, the list is complete. */
+export const documents = (data: ReadonlyArray<unknown>, { more = false, number = 1, size = data.length } = {}) =>
   HttpServerResponse.jsonUnsafe({
     data,
     meta: {
@@ -45,6 +30,23 @@ export const documents = (
       }
     }
   }, { contentType })
+
+/**
+ * Answers with the page of a list that the request asks for. As in TFE, a page has 20 entries unless it says otherwise, and 100 at most.
+ * One entry more is looked for, which tells whether there is a next page.
+ */
+export const paged = Effect.fnUntraced(function*<A, E, R>(
+  request: HttpServerRequest.HttpServerRequest,
+  find: (most: number, before: number) => Effect.Effect<ReadonlyArray<A>, E, R>,
+  show: (found: A, place: number) => Effect.Effect<unknown, E, R>
+) {
+  const number = Math.max(1, yield* countOf(request, "page[number]", 1))
+  const size = yield* pageSizeOf(request, 20, 100)
+  const before = (number - 1) * size
+  const found = yield* find(size + 1, before)
+  const data = yield* Effect.forEach(found.slice(0, size), (each, at) => show(each, before + at))
+  return documents(data, { number, size, more: found.length > size })
+})
 
 export const makeTfe = Effect.gen(function*() {
   const { publicUrl } = yield* Settings

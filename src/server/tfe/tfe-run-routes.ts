@@ -24,7 +24,7 @@ import { runOfStep } from "../store/ids.ts"
 import { ownVariables, Variables } from "../workspace/variables.ts"
 import { Workspaces } from "../workspace/workspaces.ts"
 import { configurationVersionDocument, listedRunDocument, runDocument, stepDocument, workspaceDocument } from "./tfe-documents.ts"
-import { document, documents, makeTfe, pageOf } from "./tfe-envelope.ts"
+import { document, documents, makeTfe, paged } from "./tfe-envelope.ts"
 import { unkeptRun, unknownRunFilter, unless } from "./tfe-refusals.ts"
 
 const createConfigurationVersion = jsonOf(CreateConfigurationVersion)
@@ -172,23 +172,17 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
       Effect.gen(function*() {
         const workspace = yield* workspaces.get(id)
         yield* unless(unknownRunFilter(parametersOf(request)))
-        const { number, size } = yield* pageOf(request)
-        const found = yield* runs.list(workspace.id, size + 1, (number - 1) * size)
-        return documents(yield* Effect.forEach(found.slice(0, size), (run) => listed(run, user)), {
-          number,
-          size,
-          more: found.length > size
-        })
+        return yield* paged(request, (most, before) => runs.list(workspace.id, most, before), (run) => listed(run, user))
       })),
     route("GET", "/api/v2/organizations/:organization/runs/queue", "asked", (request, params, user) =>
       Effect.gen(function*() {
         yield* member(params)
         yield* unless(unknownRunFilter(parametersOf(request)))
-        const { number, size } = yield* pageOf(request)
-        const before = (number - 1) * size
-        const found = yield* runs.pending(user.workspaces, size + 1, before)
-        const shown = found.slice(0, size).map((run, at) => listedRunDocument(run, user, before + at))
-        return documents(shown, { number, size, more: found.length > size })
+        return yield* paged(
+          request,
+          (most, before) => runs.pending(user.workspaces, most, before),
+          (run, position) => Effect.succeed(listedRunDocument(run, user, position))
+        )
       })),
     route("GET", "/api/v2/organizations/:organization/capacity", "asked", (_, params, { workspaces }) =>
       Effect.gen(function*() {

@@ -17,7 +17,7 @@ import { Rescues } from "../workspace/rescues.ts"
 import { Variables } from "../workspace/variables.ts"
 import { type Workspace, Workspaces, type WorkspaceSettings } from "../workspace/workspaces.ts"
 import { entitlements, variableDocument, workspaceDocument } from "./tfe-documents.ts"
-import { document, documents, makeTfe, pageOf } from "./tfe-envelope.ts"
+import { document, documents, makeTfe, paged } from "./tfe-envelope.ts"
 import { otherName, poolAsked, unkept, unknownFilter, unless } from "./tfe-refusals.ts"
 
 const createWorkspace = jsonOf(CreateWorkspace)
@@ -107,13 +107,11 @@ export const tfeWorkspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
       Effect.gen(function*() {
         yield* member(params)
         yield* unless(unknownFilter(parametersOf(request)))
-        const { number, size } = yield* pageOf(request)
-        const found = yield* workspaces.search(user.workspaces, queryOf(request, "search[name]") ?? "", size + 1, (number - 1) * size)
-        return documents(yield* Effect.forEach(found.slice(0, size), (workspace) => shown(workspace, user)), {
-          number,
-          size,
-          more: found.length > size
-        })
+        return yield* paged(
+          request,
+          (most, before) => workspaces.search(user.workspaces, queryOf(request, "search[name]") ?? "", most, before),
+          (workspace) => shown(workspace, user)
+        )
       })),
     route("POST", "/api/v2/organizations/:organization/workspaces", "asked", (request, params, user) =>
       Effect.gen(function*() {

@@ -1,7 +1,7 @@
 // States that were refused, kept aside as files and rows until a person has looked: no stage's state is ever dropped without a word.
 // Invariant: bounded. A stage keeps its highest serials; a workspace first the highest of each stage that runs or has a pending rescue, which
 // may be the only copy and gives way to none. Used by refused-states, and by what shows and takes them.
-import { Context, Effect, Layer, Result, Schema } from "effect"
+import { Context, Data, Effect, Layer, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { Sha256, Timestamp } from "../../schema/names.ts"
 import { orNotFound, type Refused, type StoreFailure } from "../refused.ts"
@@ -41,27 +41,27 @@ export interface RefusedState extends Omit<EvidenceRow, "id" | "receivedAt" | "s
 
 const Gone = Schema.Struct({ id: Schema.String, sha256: Sha256 })
 
-/**
- * The limit that dropped a state: its stage has enough states of higher serials, or its workspace has, of other stages or of its own, so
- * many that give way to none.
- */
-export type EvidenceLimit = "stage" | "workspace"
+/** What became of a state that was to be evidence. */
+export type RefusedStateFate = Data.TaggedEnum<{
+  /** It is kept under this id. */
+  Evidence: { readonly id: string }
+  /** It is not kept, since it was stored before. */
+  Stored: { readonly serial: number }
+  /** It is not kept: its stage has enough states of higher serials, or its workspace has so many that give way to none. */
+  Dropped: { readonly limit: "stage" | "workspace" }
+}>
+export const RefusedStateFate = Data.taggedEnum<RefusedStateFate>()
 
 export class Evidence extends Context.Service<Evidence, {
   /** Returns a state of a workspace; fails with 404 if it is not there. */
   readonly get: (workspaceId: string, id: string) => Effect.Effect<EvidenceRow, StoreFailure>
   /** Returns the states of a workspace, newest first. */
   readonly list: (workspaceId: string) => Effect.Effect<ReadonlyArray<EvidenceRow>, SqlError.SqlError>
-  /** Returns the state of a stage that has this digest. */
-  readonly ofStage: (stageId: string, sha256: string) => Effect.Effect<EvidenceRow | undefined, SqlError.SqlError>
   /**
-   * Keeps a state and returns its row, or the limit that dropped it. The same state of a stage is kept once. For a new state that is kept,
-   * `ifNew` runs in the same transaction, and if it fails nothing is kept.
+   * Keeps a state, unless a limit drops it. The same state of a stage is kept once. For a new state that is kept, `ifNew` runs in the same
+   * transaction, and if it fails nothing is kept.
    */
-  readonly keep: (
-    refused: RefusedState,
-    ifNew: Effect.Effect<void, StoreFailure>
-  ) => Effect.Effect<Result.Result<EvidenceRow, EvidenceLimit>, StoreFailure>
+  readonly keep: (refused: RefusedState, ifNew: Effect.Effect<void, StoreFailure>) => Effect.Effect<RefusedStateFate, StoreFailure>
   /** Returns the whole body. Fails with 503 when it is damaged. */
   readonly read: (state: EvidenceRow) => Effect.Effect<Uint8Array, Refused>
 }>()("agent-job/server/Evidence") {
@@ -76,8 +76,6 @@ const make = Effect.gen(function*() {
   const get = (workspaceId: string, id: string) =>
     Effect.flatMap(row(EvidenceRow)(sql`SELECT * FROM evidence WHERE workspaceId = ${workspaceId} AND id = ${id}`), orNotFound)
   const list = (workspaceId: string) => rows(EvidenceRow)(sql`SELECT * FROM evidence WHERE workspaceId = ${workspaceId} ORDER BY seq DESC`)
-  const ofStage = (stageId: string, sha256: string) =>
-    row(EvidenceRow)(sql`SELECT * FROM evidence WHERE stageId = ${stageId} AND sha256 = ${sha256}`)
 
   /** Removes the states of a stage past its limits, and returns them. The first state is kept however large it is. */
   const pruneStage = (stageId: string) =>
@@ -135,9 +133,11 @@ const make = Effect.gen(function*() {
       yield* endsAs(isIn(gone) ? "not kept" : "kept as evidence")
       return ofWorkspace
     }))
-    const limit: EvidenceLimit = isIn(ofWorkspace) ? "workspace" : "stage"
-    return Result.fromNullishOr(yield* ofStage(stageId, sha256), () => limit)
+    const kept = yield* row(EvidenceRow)(sql`SELECT * FROM evidence WHERE stageId = ${stageId} AND sha256 = ${sha256}`)
+    return kept === undefined
+      ? RefusedStateFate.Dropped({ limit: isIn(ofWorkspace) ? "workspace" : "stage" })
+      : RefusedStateFate.Evidence({ id: kept.id })
   })
 
-  return Evidence.of({ get, list, ofStage, keep, read: ({ sha256 }) => blobs.read(sha256) })
+  return Evidence.of({ get, list, keep, read: ({ sha256 }) => blobs.read(sha256) })
 })

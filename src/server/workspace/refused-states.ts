@@ -1,26 +1,15 @@
 // What becomes of a stage's state that is not stored as a version: evidence, and a rescue where nobody else would open one.
 // Invariant: a state is dropped only where others of its stage or workspace come first; its sender is told, and no rescue is opened.
 // Used by state-versions, and by stage-states and kept-states for what they say.
-import { Data, Effect, Result, Schema } from "effect"
+import { Effect, Schema } from "effect"
 import { SqlClient } from "effect/sql"
 import type { KeptRefusal } from "../../schema/api/task-api.ts"
 import { RunId } from "../../schema/names.ts"
 import { Stage } from "../../schema/task/agent-task.ts"
 import type { Refused, StoreFailure } from "../refused.ts"
 import { row } from "../store/database.ts"
-import { Evidence, type EvidenceLimit, type RefusedState } from "./evidence.ts"
+import { Evidence, type RefusedState, RefusedStateFate } from "./evidence.ts"
 import { Rescues } from "./rescues.ts"
-
-/** What became of a state that was to be evidence. */
-export type RefusedStateFate = Data.TaggedEnum<{
-  /** It is kept under this id. */
-  Evidence: { readonly id: string }
-  /** It is not kept, since it was stored before. */
-  Stored: { readonly serial: number }
-  /** It is not kept, since others come first. */
-  Dropped: { readonly limit: EvidenceLimit }
-}>
-const RefusedStateFate = Data.taggedEnum<RefusedStateFate>()
 
 const dropped = {
   stage: "It is not kept, since states of higher serials are.",
@@ -84,9 +73,6 @@ export const makeKeepRefused = Effect.gen(function*() {
     }
     const { stageId, unlessPending } = state
     const ifNew = unlessPending === undefined ? openIfOver(state) : failUnlessPending(stageId, unlessPending)
-    return Result.match(yield* evidence.keep(state, ifNew), {
-      onSuccess: ({ id }) => RefusedStateFate.Evidence({ id }),
-      onFailure: (limit) => RefusedStateFate.Dropped({ limit })
-    })
+    return yield* evidence.keep(state, ifNew)
   })
 })

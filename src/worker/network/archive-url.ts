@@ -4,8 +4,8 @@
 import { Context, Data, type Duration, Effect, Option, Stream } from "effect"
 import { Headers, HttpClient, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
 import { isForbiddenAddress } from "../../core/network/forbidden-address.ts"
-import { reasonOf } from "../../http/cause.ts"
 import { forbiddenAddress, lookupBut, toAnybody } from "../../http/connections.ts"
+import { failureInWords } from "../../http/failure-words.ts"
 import { letGo } from "../../http/let-go.ts"
 import { archiveLimitBytes } from "../../schema/api/task-api.ts"
 import type { Artifact } from "../../schema/task/source.ts"
@@ -74,7 +74,7 @@ const ask = (
     const cannot = never(url)
     const later = notNow(url)
     const response = yield* HttpClient.execute(Request.get(url)).pipe(
-      Effect.mapError((error) => reasonOf(error) === forbiddenAddress ? cannot(forbiddenAddress) : later(reasonOf(error))),
+      Effect.mapError((error) => failureInWords(error) === forbiddenAddress ? cannot(forbiddenAddress) : later(failureInWords(error))),
       Effect.timeoutOrElse({ duration: silence, orElse: () => Effect.fail(later(`no answer in ${silence}`)) })
     )
     if (response.status === 200) return response
@@ -102,7 +102,7 @@ export const fetchArchive = Effect.fn("Archive.fetch")(
       Effect.flatMap((response) =>
         saveChecked(
           response.stream.pipe(
-            Stream.mapError((error) => later(reasonOf(error))),
+            Stream.mapError((error) => later(failureInWords(error))),
             Stream.timeoutOrElse({ duration: silence, orElse: () => Stream.fail(later(`nothing more in ${silence}`)) })
           ),
           file,

@@ -6,8 +6,8 @@ import { HttpBody, HttpClient, HttpClientRequest as Request, type HttpClientResp
 import { createHash } from "node:crypto"
 import { createReadStream, readFileSync, statSync } from "node:fs"
 import { notOwn } from "../../core/network/server-refusal.ts"
-import { reasonOf } from "../../http/cause.ts"
 import { toServer } from "../../http/connections.ts"
+import { failureInWords } from "../../http/failure-words.ts"
 import { monotonicMillis } from "../../kubernetes/clock.ts"
 import { type JournalEntry, JournalPosition, JournalRequest } from "../../schema/api/effects.ts"
 import { isOneOf } from "../../schema/api/problem.ts"
@@ -23,6 +23,7 @@ import {
   ToldDetails
 } from "../../schema/api/task-api.ts"
 import { Sha256 } from "../../schema/names.ts"
+import { whyUnreadable } from "../../schema/system-error.ts"
 import { StageResult } from "../../schema/task/stage-result.ts"
 import { Settings } from "../settings.ts"
 import { fileTrouble, invalid, type StageFailed } from "../stage-failed.ts"
@@ -112,7 +113,7 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
     catch: (cause) =>
       new NoAnswer({
         detail: `The worker cannot read the token of this stage in ${path} (${
-          reasonOf(cause)
+          whyUnreadable(cause)
         }); check the Secret in spec.pool.tokenSecret.`,
         isSaid: true
       })
@@ -126,7 +127,7 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
       Effect.flatMap((secret) =>
         http.execute(request.pipe(Request.prependUrl(base), Request.bearerToken(secret), Request.setHeader(taskHeader.taskUid, taskUid)))
       ),
-      Effect.mapError((error) => error._tag === "NoAnswer" ? error : noAnswer(reasonOf(error))),
+      Effect.mapError((error) => error._tag === "NoAnswer" ? error : noAnswer(failureInWords(error))),
       Effect.flatMap((response) =>
         response.status === expectedStatus ? Effect.succeed(response) : response.text.pipe(
           Effect.orElseSucceed(() => ""),
@@ -164,7 +165,7 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
   ): Effect.Effect<A, TaskApiError> =>
     within(
       limit,
-      Effect.flatMap(response, (response) => Effect.mapError(body(response), (error) => noAnswer(reasonOf(error))))
+      Effect.flatMap(response, (response) => Effect.mapError(body(response), (error) => noAnswer(failureInWords(error))))
     )
   const text = (request: Request.HttpClientRequest, expectedStatus: 200 | 204, limit = smallBodyTimeout) =>
     read(send(request, expectedStatus), (response) => response.text, limit)
@@ -210,7 +211,7 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
     const failed = (error: TaskApiError | StageFailed) => error._tag === "StageFailed" ? error : stageFailure(error)
     const body = Effect.map(
       get(taskPath[what]),
-      (response) => Stream.mapError(response.stream, (error) => noAnswer(reasonOf(error)))
+      (response) => Stream.mapError(response.stream, (error) => noAnswer(failureInWords(error)))
     )
     const attempt = within(largeBodyTimeout, saveChecked(Stream.unwrap(body), file, { what: name, sha256, limitBytes }))
     return Effect.mapError(patiently(attempt), failed)

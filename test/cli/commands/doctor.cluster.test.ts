@@ -2,8 +2,7 @@
 // A stand-in for the kubelet reports what Pods would have reached in a network that enforces policies, or in one that does not.
 import { describe, expect, layer } from "@effect/vitest"
 import { Effect, Option, Schedule } from "effect"
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { examineNetwork } from "../../../src/cli/doctor/doctor-network.ts"
 import { networkChecks } from "../../../src/core/doctor/network.ts"
@@ -13,6 +12,7 @@ import { networkPolicies, pods } from "../../../src/kubernetes/kinds.ts"
 import type { KubernetesObject } from "../../../src/kubernetes/object.ts"
 import { Installation, installation, tokenOf } from "../../core/manifest/installed.ts"
 import { kubectl } from "../../kustomize/api-server.ts"
+import { temporaryFolder } from "../../temporary-folder.ts"
 import { run, start } from "../program.ts"
 
 const environment = { KUBECONFIG: process.env.KUBECONFIG ?? "" }
@@ -200,10 +200,7 @@ layer(installation(values), {
       yield* made("create", "role", "-n", namespace, "examiner", "--verb=get", "--resource=configmaps")
       yield* made("create", "rolebinding", "-n", namespace, "examiner", "--role=examiner", `--serviceaccount=${namespace}:examiner`)
       const { clusters } = JSON.parse(yield* made("config", "view", "--minify", "--raw", "-o", "json"))
-      const folder = yield* Effect.acquireRelease(
-        Effect.sync(() => mkdtempSync(join(tmpdir(), "doctor-"))),
-        (_) => Effect.sync(() => rmSync(_, { recursive: true }))
-      )
+      const folder = yield* temporaryFolder("doctor")
       const user = { name: "examiner", user: { token: yield* tokenOf(namespace, "examiner") } }
       const context = { name: "examiner", context: { cluster: clusters[0].name, user: "examiner" } }
       writeFileSync(

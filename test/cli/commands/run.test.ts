@@ -43,7 +43,7 @@ describe("agent-job run for a program", () => {
         expect(parseAllDocuments(yaml.out)).toHaveLength(1)
         const document: unknown = parse(yaml.out)
         expect(settled(document)).toEqual(settled(JSON.parse(json.out)))
-        expect(document).toMatchObject({ run: { status } })
+        expect(document).toMatchObject({ run: { status, workspace: "quickstart" } })
         expect(yaml.out).toMatch(/^run:\n {2}id: run-/u)
         expect(yaml.error).toContain("Started run-")
       })

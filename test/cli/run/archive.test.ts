@@ -2,26 +2,22 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, Stream } from "effect"
 import { Tar } from "effect/encoding"
 import { randomBytes } from "node:crypto"
-import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, utimesSync, writeFileSync } from "node:fs"
+import { chmodSync, chownSync, mkdirSync, symlinkSync, truncateSync, utimesSync, writeFileSync } from "node:fs"
 import { createServer } from "node:net"
-import { tmpdir } from "node:os"
 import { basename, dirname, join } from "node:path"
 import { gunzipSync } from "node:zlib"
 import { archiveOf, nameOfDirectory, staysInside } from "../../../src/cli/run/archive.ts"
+import { temporaryFolder } from "../../temporary-folder.ts"
 
 /** Makes a temporary directory with these files. It is removed when the scope closes. */
 const directoryWith = (files: Readonly<Record<string, string | Buffer>>) =>
-  Effect.acquireRelease(
+  Effect.tap(temporaryFolder("archive"), (made) =>
     Effect.sync(() => {
-      const made = mkdtempSync(join(tmpdir(), "archive-"))
       for (const [path, content] of Object.entries(files)) {
         mkdirSync(dirname(join(made, path)), { recursive: true })
         writeFileSync(join(made, path), content)
       }
-      return made
-    }),
-    (made) => Effect.sync(() => rmSync(made, { recursive: true }))
-  )
+    }))
 
 const unpacked = (bytes: Uint8Array) =>
   Stream.succeed(new Uint8Array(gunzipSync(bytes))).pipe(

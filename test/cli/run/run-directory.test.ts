@@ -2,6 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Exit, Fiber, Layer, Option, Redacted, Scope } from "effect"
 import { mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { afterEach } from "vitest"
 import { parse } from "yaml"
 import { archiveOf } from "../../../src/cli/run/archive.ts"
 import { Patience } from "../../../src/cli/run/follow-run.ts"
@@ -700,7 +701,7 @@ describe("the question", () => {
       const screen = toldScreen(answers(typed))
       const { run, url } = yield* running(screen, request())
       const error = yield* Effect.flip(run)
-      expect([error._tag, error.message.replace(/run-\w+/u, "RUN")]).toEqual(["Cancelled", "RUN was discarded; nothing was changed."])
+      expect([exitCodeOf(error), error.message.replace(/run-\w+/u, "RUN")]).toEqual([6, "RUN was discarded; nothing was changed."])
       expect((yield* person(url).view(runId(screen))).status).toBe("discarded")
     }))
 
@@ -834,21 +835,34 @@ describe("the question", () => {
 })
 
 describe("an interrupt", () => {
-  const exitCode = Effect.acquireRelease(Effect.sync(() => process.exitCode), (before) =>
-    Effect.sync(() => {
-      process.exitCode = before
-    }))
+  const { exitCode } = process
+  afterEach(() => {
+    process.exitCode = exitCode
+  })
+
+  const endless = Deferred.makeUnsafe<void>()
+  /** Plays whose plan, or apply, goes on until it is cancelled. */
+  const planning: Play = { plan: { ...quickstart.plan, until: endless } }
+  const applying: Play = { plan: quickstart.plan, apply: { ...quickstart.apply!, until: endless } }
+
+  interface Begun {
+    readonly asked?: Partial<RunRequest>
+    readonly play?: Play
+    readonly clientOf?: typeof client
+    readonly screen?: ReturnType<typeof toldScreen>
+  }
+  /** Runs the example until its screen shows this. */
+  const begun = Effect.fnUntraced(function*(shown: string, { asked, clientOf, play, screen = toldScreen() }: Begun) {
+    const { run, url } = yield* running(screen, request(asked), play, clientOf)
+    const fiber = yield* Effect.forkChild(run)
+    yield* screen.until(shown)
+    return { fiber, id: runId(screen), screen, url }
+  })
 
   it.live("while it plans cancels the run and waits for its end", () =>
     Effect.gen(function*() {
-      yield* exitCode
-      const until = yield* Deferred.make<void>()
-      const screen = toldScreen()
-      const { run, url } = yield* running(screen, request(), { plan: { ...quickstart.plan, until } })
-      const fiber = yield* Effect.forkChild(run)
-      yield* screen.until("Initializing…")
+      const { fiber, id, screen, url } = yield* begun("Initializing…", { play: planning })
       yield* Fiber.interrupt(fiber)
-      const id = runId(screen)
       expect(screen.transcript()).toContain("Interrupted, the state is saved.\n")
       expect(screen.of("step").slice(-2)).toEqual([
         `Cancelling ${id}; it ends once its state is safe. Ctrl-C again leaves it to the server.`,
@@ -861,12 +875,10 @@ describe("an interrupt", () => {
 
   it.live("while the server is asked for the run waits for the answer, and cancels what was started", () =>
     Effect.gen(function*() {
-      yield* exitCode
       const said = yield* Deferred.make<void>()
       const screen = toldScreen()
       const slow = asking((server) => ({ createRun: (wanted) => Effect.tap(server.createRun(wanted), () => Deferred.await(said)) }))
-      const until = yield* Deferred.make<void>()
-      const { run, url } = yield* running(screen, request({ autoApprove: true }), { plan: { ...quickstart.plan, until } }, slow)
+      const { run, url } = yield* running(screen, request({ autoApprove: true }), planning, slow)
       const fiber = yield* Effect.forkChild(run)
       const [started] = yield* Effect.repeat(runsAt(url), { until: (runs) => runs.length > 0 })
       const id = started?.id ?? ""
@@ -903,7 +915,6 @@ describe("an interrupt", () => {
     }
   ])("while the server is asked for the run, $given", ({ answer, code, signals, told }) =>
     Effect.gen(function*() {
-      yield* exitCode
       const [heard, said] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
       const screen = toldScreen()
       const silent = asking(() => ({
@@ -928,15 +939,10 @@ describe("an interrupt", () => {
     ] as const
   )("prints for a program what became of the run, as $output", ({ output, read }) =>
     Effect.gen(function*() {
-      yield* exitCode
-      const until = yield* Deferred.make<void>()
-      const screen = toldScreen()
-      const { run } = yield* running(screen, request({ output }), { plan: { ...quickstart.plan, until } })
-      const fiber = yield* Effect.forkChild(run)
-      yield* screen.until("Initializing…")
+      const { fiber, id, screen } = yield* begun("Initializing…", { asked: { output }, play: planning })
       yield* Fiber.interrupt(fiber)
       expect(screen.of("result").map((text) => read(text))).toEqual([{
-        run: expect.objectContaining({ id: runId(screen), status: "canceled" }),
+        run: expect.objectContaining({ id, status: "canceled" }),
         outputs: null,
         stateSerial: null
       }])
@@ -944,41 +950,23 @@ describe("an interrupt", () => {
 
   it.live("while it applies keeps the log going until the state is safe", () =>
     Effect.gen(function*() {
-      yield* exitCode
-      const until = yield* Deferred.make<void>()
-      const screen = toldScreen()
-      const { run, url } = yield* running(screen, request({ autoApprove: true }), {
-        plan: quickstart.plan,
-        apply: { ...quickstart.apply!, until }
-      })
-      const fiber = yield* Effect.forkChild(run)
-      yield* screen.until("card.ada: Creating...")
+      const { fiber, id, screen, url } = yield* begun("card.ada: Creating...", { asked: { autoApprove: true }, play: applying })
       yield* Fiber.interrupt(fiber)
       expect(screen.transcript().match(/card.ada: Creating/gu)).toHaveLength(1)
       expect(screen.transcript()).toContain("Interrupted, the state is saved.\n")
-      expect((yield* person(url).view(runId(screen))).status).toBe("canceled")
+      expect((yield* person(url).view(id)).status).toBe("canceled")
     }))
 
   it.live("while it applies, which was not seen yet, shows the apply and waits until its state is safe", () =>
     Effect.gen(function*() {
-      yield* exitCode
-      const until = yield* Deferred.make<void>()
       const cancelled = yield* Deferred.make<void>()
       let looks = 0
       const behind = asking((server) => ({
         run: (id) => Effect.andThen(looks++ === 0 ? Effect.void : Deferred.await(cancelled), server.run(id)),
         act: (id, action) => Effect.andThen(server.act(id, action), Deferred.succeed(cancelled, undefined))
       }))
-      const screen = toldScreen()
-      const { run, url } = yield* running(
-        screen,
-        request({ autoApprove: true, output: "json" }),
-        { plan: quickstart.plan, apply: { ...quickstart.apply!, until } },
-        behind
-      )
-      const fiber = yield* Effect.forkChild(run)
-      yield* screen.until("Started run-")
-      const id = runId(screen)
+      const asked = { autoApprove: true, output: "json" } as const
+      const { fiber, id, screen, url } = yield* begun("Started run-", { asked, play: applying, clientOf: behind })
       yield* Effect.repeat(person(url).view(id), { until: ({ status }) => status === "applying" }).pipe(Effect.timeout("30 seconds"))
       yield* Fiber.interrupt(fiber)
       expect(screen.of("step").slice(-2)).toEqual(["Applying", `${id} is cancelled.`])
@@ -989,9 +977,6 @@ describe("an interrupt", () => {
 
   it.live("after yes cancels the apply, though the answer to the approval was lost", () =>
     Effect.gen(function*() {
-      yield* exitCode
-      const until = yield* Deferred.make<void>()
-      const screen = toldScreen(answers("yes"))
       const deaf = asking((server, url) => ({
         approve: (id, seal) =>
           Effect.andThen(
@@ -999,11 +984,12 @@ describe("an interrupt", () => {
             Effect.fail(new ServerUnreachable({ url, detail: "the connection was closed", why: unanswered }))
           )
       }))
-      const { run, url } = yield* running(screen, request(), { plan: quickstart.plan, apply: { ...quickstart.apply!, until } }, deaf)
-      const fiber = yield* Effect.forkChild(run)
-      yield* screen.until("trying again")
+      const { fiber, id, screen, url } = yield* begun("trying again", {
+        play: applying,
+        clientOf: deaf,
+        screen: toldScreen(answers("yes"))
+      })
       yield* Fiber.interrupt(fiber)
-      const id = runId(screen)
       expect(screen.of("step").at(-1)).toBe(`${id} is cancelled.`)
       expect(screen.transcript()).not.toContain("stays planned")
       expect((yield* person(url).view(id)).status).toBe("canceled")
@@ -1012,14 +998,8 @@ describe("an interrupt", () => {
 
   it.live("asks for the cancel again when the server goes away just then", () =>
     Effect.gen(function*() {
-      yield* exitCode
-      const until = yield* Deferred.make<void>()
-      const screen = toldScreen()
-      const { run, url } = yield* running(screen, request(), { plan: { ...quickstart.plan, until } }, losing)
-      const fiber = yield* Effect.forkChild(run)
-      yield* screen.until("Initializing…")
+      const { fiber, id, screen, url } = yield* begun("Initializing…", { play: planning, clientOf: losing })
       yield* Fiber.interrupt(fiber)
-      const id = runId(screen)
       expect(screen.of("step").at(-1)).toBe(`${id} is cancelled.`)
       expect((yield* person(url).view(id)).status).toBe("canceled")
       expect(process.exitCode).toBe(6)
@@ -1031,15 +1011,9 @@ describe("an interrupt", () => {
     { given: "as the run is gone", refusal: new NothingThere({ message: "There is no such run; see agent-job get runs." }), code: 3 }
   ])("whose cancel is refused, $given, says why, with that code", ({ code, refusal }) =>
     Effect.gen(function*() {
-      yield* exitCode
-      const until = yield* Deferred.make<void>()
-      const screen = toldScreen()
       const refusing = asking(() => ({ act: () => Effect.fail(refusal) }))
-      const { run } = yield* running(screen, request({ output: "json" }), { plan: { ...quickstart.plan, until } }, refusing)
-      const fiber = yield* Effect.forkChild(run)
-      yield* screen.until("Initializing…")
+      const { fiber, id, screen } = yield* begun("Initializing…", { asked: { output: "json" }, play: planning, clientOf: refusing })
       yield* Fiber.interrupt(fiber)
-      const id = runId(screen)
       expect(screen.of("step").slice(-2)).toEqual([
         refusal.message,
         `Cannot cancel ${id}; try again with: agent-job cancel ${id}`
@@ -1050,9 +1024,7 @@ describe("an interrupt", () => {
 
   it.live("that comes later than the end of the apply says so", () =>
     Effect.gen(function*() {
-      yield* exitCode
       const until = yield* Deferred.make<void>()
-      const screen = toldScreen()
       const late = asking((server) => ({
         act: (id, action) =>
           Deferred.succeed(until, undefined).pipe(
@@ -1061,14 +1033,13 @@ describe("an interrupt", () => {
           ),
         state: () => Effect.never
       }))
-      const { run } = yield* running(screen, request({ autoApprove: true, output: "json" }), {
-        plan: quickstart.plan,
-        apply: { ...quickstart.apply!, until }
-      }, late)
-      const fiber = yield* Effect.forkChild(run)
-      yield* screen.until("card.ada: Creating...")
+      const { fiber, id, screen } = yield* begun("card.ada: Creating...", {
+        asked: { autoApprove: true, output: "json" },
+        play: { plan: quickstart.plan, apply: { ...quickstart.apply!, until } },
+        clientOf: late
+      })
       yield* Fiber.interrupt(fiber)
-      expect(screen.of("step").at(-1)).toBe(`${runId(screen)} was faster than the cancel: it is applied.`)
+      expect(screen.of("step").at(-1)).toBe(`${id} was faster than the cancel: it is applied.`)
       expect(screen.transcript()).toContain("Apply complete!")
       expect(screen.of("result").map((text) => JSON.parse(text))).toMatchObject([
         { run: { status: "applied" }, outputs: null, stateSerial: null } // to ask for them would hold up the end
@@ -1078,7 +1049,6 @@ describe("an interrupt", () => {
 
   it.live("a second time leaves at once, and says how to come back", () =>
     Effect.gen(function*() {
-      yield* exitCode
       const screen = toldScreen()
       const url = yield* Effect.flatMap(directory, serve)
       // The test plays an agent that has taken the plan and does not hear of the cancel.
@@ -1119,14 +1089,8 @@ describe("an interrupt", () => {
     { what: "cancel" as const, until: "canceled", says: "RUN is cancelled.", code: 6 }
   ])("at the question, after a $what elsewhere, says what became of the run", ({ code, says, until, what }) =>
     Effect.gen(function*() {
-      yield* exitCode
-      const { clientOf, question, screen } = notLooking((run) => run)
-      const held = yield* Deferred.make<void>()
-      const play = { plan: quickstart.plan, apply: { ...quickstart.apply!, until: held } }
-      const { run, url } = yield* running(screen, request({ output: "json" }), play, clientOf)
-      const fiber = yield* Effect.forkChild(run)
-      yield* screen.until("Apply these changes")
-      const id = runId(screen)
+      const { question, ...others } = notLooking((run) => run)
+      const { fiber, id, screen, url } = yield* begun("Apply these changes", { asked: { output: "json" }, play: applying, ...others })
       yield* person(url).act(id, what)
       yield* Effect.repeat(person(url).view(id), { until: ({ status }) => status === until }).pipe(Effect.timeout("30 seconds"))
       question.interrupted = true
@@ -1145,18 +1109,14 @@ describe("an interrupt", () => {
     { given: "a second time, before the server answers", look: Effect.never, signals: 1 }
   ])("at the question, $given, does not say that the run is planned", ({ look, signals = 0 }) =>
     Effect.gen(function*() {
-      yield* exitCode
       const looking = yield* Deferred.make<void>()
-      const { clientOf, question, screen } = notLooking(() => Effect.andThen(Deferred.succeed(looking, undefined), look))
-      const { run } = yield* running(screen, request({ output: "json" }), quickstart, clientOf)
-      const fiber = yield* Effect.forkChild(run)
-      yield* screen.until("Apply these changes")
+      const { question, ...others } = notLooking(() => Effect.andThen(Deferred.succeed(looking, undefined), look))
+      const { fiber, id, screen } = yield* begun("Apply these changes", { asked: { output: "json" }, ...others })
       question.interrupted = true
       const stopping = yield* Effect.forkChild(Fiber.interrupt(fiber))
       yield* Deferred.await(looking).pipe(Effect.timeout("20 seconds"))
       for (let sent = 0; sent < signals; sent++) process.emit("SIGINT")
       yield* Fiber.join(stopping).pipe(Effect.timeout("4 seconds")) // sooner than the command gives the server up by itself
-      const id = runId(screen)
       expect(screen.of("step").at(-1)).toBe(
         `${id} was planned when it was last seen, and the server does not say whether it still is; look with: agent-job get ${id}`
       )
@@ -1166,13 +1126,11 @@ describe("an interrupt", () => {
 
   it.live("at the question leaves the run planned", () =>
     Effect.gen(function*() {
-      yield* exitCode
-      const screen = toldScreen(Effect.never)
-      const { run, url } = yield* running(screen, request({ output: "json" }))
-      const fiber = yield* Effect.forkChild(run)
-      yield* screen.until("Apply these changes")
+      const { fiber, id, screen, url } = yield* begun("Apply these changes", {
+        asked: { output: "json" },
+        screen: toldScreen(Effect.never)
+      })
       yield* Fiber.interrupt(fiber)
-      const id = runId(screen)
       expect((yield* person(url).view(id)).status).toBe("planned")
       expect(screen.of("result").map((text) => JSON.parse(text))).toMatchObject([{ run: { id, status: "planned" } }])
       expect(screen.of("step").at(-1)).toBe(

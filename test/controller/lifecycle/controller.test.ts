@@ -1,8 +1,7 @@
 // New values in a running controller, what its Lease says meanwhile, and what a controller says that has not led yet.
 import { expect, it } from "@effect/vitest"
 import { ConfigProvider, Context, Effect, Fiber, Layer, Logger, Option, Ref, Schedule, Stream, SubscriptionRef } from "effect"
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { Configuration } from "../../../src/controller/configuration/configuration.ts"
 import { makeAttention } from "../../../src/controller/lifecycle/attention.ts"
@@ -18,6 +17,7 @@ import { Uid } from "../../../src/schema/names.ts"
 import { configOf } from "../../core/configs.ts"
 import { noon, plainSeed, policy, worldOf } from "../../core/worlds.ts"
 import { freePort } from "../../free-port.ts"
+import { temporaryFolder } from "../../temporary-folder.ts"
 import { instantCluster } from "../instant-cluster.ts"
 
 const valuesOf = ({ total = 2, ...values }: { readonly restrictMetadataService?: boolean; readonly total?: number }) =>
@@ -152,10 +152,7 @@ it.effect("takes a drain over in full, even if the renewal that told of it runs 
 
 it.live("a controller that has never led says so, since without it nobody is told that none leads beside another installation", () =>
   Effect.gen(function*() {
-    const directory = yield* Effect.acquireRelease(
-      Effect.sync(() => mkdtempSync(join(tmpdir(), "controller-"))),
-      (made) => Effect.sync(() => rmSync(made, { recursive: true }))
-    )
+    const directory = yield* temporaryFolder("controller")
     const values = join(directory, "values.yaml")
     writeFileSync(values, "{}")
     const kubeconfig = join(directory, "kubeconfig")

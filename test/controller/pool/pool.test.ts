@@ -245,7 +245,7 @@ it.live("says where it looked when the server is away or the token's file is mis
     const away = yield* clientOf(url, join(made, "pool.token"))
     expect(yield* Effect.flip(away.acquire("agent", 0, 1))).toMatchObject({
       _tag: "PoolUnreachable",
-      message: `The pool at ${url} gave no usable answer (ECONNREFUSED); check agent.url, the server and the network between.`
+      message: `The pool at ${url} gave no usable answer (connection refused); check agent.url, the server and the network between.`
     })
     const fileless = yield* clientOf(url, join(made, "none"))
     expect((yield* Effect.flip(fileless.acquire("agent", 0, 1))).message).toBe(

@@ -55,6 +55,13 @@ const reconcilerOf = Effect.fnUntraced(
   }
 )
 
+/** Returns a world that has this task and nothing else. */
+const holding = (task: AgentTask): World => {
+  const world = make(policy)
+  world.setTask("tasks/task", Option.some(task))
+  return world
+}
+
 /** Makes passes over one task as the queue does. Each status that is written comes back as an event. */
 const driven = Effect.fnUntraced(function*(all: Executor["Service"]["all"], kubernetes = instantCluster().kubernetes, seed = plainSeed) {
   const world = make(policy)
@@ -148,9 +155,8 @@ describe("a burst of starts that say nothing", () => {
 describe("a pass that decides", () => {
   it.effect("keeps the slot while nobody has answered whether its Job was made", () =>
     Effect.gen(function*() {
-      const world = make(policy)
       const { task } = worldOf(plainSeed)
-      world.setTask("tasks/task", Option.some(task))
+      const world = holding(task)
       const silence = new Unreachable({ verb: "create", object: "Job tasks/agent-job-task", detail: "no answer in 30s" })
       const reconcile = yield* reconcilerOf({ world, executor: carriesOut({ all: () => Effect.fail(silence) }) })
       expect(yield* Effect.flip(reconcile("tasks/task"))).toBe(silence)
@@ -188,10 +194,9 @@ describe("a pass that decides", () => {
     ] as const
   )("clears no launch away by what its caches have, whose watches may stand still: $given", ({ deleted, live }) =>
     Effect.gen(function*() {
-      const world = make(policy)
       const { job, task } = worldOf({ ...plainSeed, life: "evicted", job: "active", jobAgeSeconds: 10 })
       const { uid } = task.metadata
-      world.setTask("tasks/task", Option.some(task))
+      const world = holding(task)
       world.setJob("tasks/agent-job-task", Option.map(job, (seen) => ({ taskUid: uid, seen })))
       const { kubernetes, server } = instantCluster()
       if (live !== "nothing") plantJob(server)
@@ -213,10 +218,9 @@ describe("a pass that decides", () => {
 
   it.effect("looks again at a launch whose Job changes while it is cleared away, and clears it away as it is then", () =>
     Effect.gen(function*() {
-      const world = make(policy)
       const { job, task } = worldOf({ ...plainSeed, life: "evicted", job: "failed", jobAgeSeconds: 10 })
       const { metadata: { name, namespace, uid }, spec, status } = task
-      world.setTask("tasks/task", Option.some(task))
+      const world = holding(task)
       world.setJob("tasks/agent-job-task", Option.map(job, (seen) => ({ taskUid: uid, seen })))
       const { kubernetes, server } = instantCluster()
       const failed = (message: string) =>
@@ -256,9 +260,8 @@ describe("a pass that decides", () => {
     ] as const
   )("counts the Job that it made by its UID, of a task $given", ({ goes, life, written }) =>
     Effect.gen(function*() {
-      const world = make(policy)
       const { task } = worldOf({ ...plainSeed, life })
-      world.setTask("tasks/task", Option.some(task))
+      const world = holding(task)
       const statuses: Array<AgentTaskStatus> = []
       const made = Option.getOrThrow(worldOf({ ...plainSeed, job: "active" }).job)
       const executor = carriesOut({
@@ -378,9 +381,8 @@ describe("a pass whose cache is behind", () => {
 
   it.effect("writes nothing of a task of which the API server has more than the cache, and looks again: soon, then every few seconds", () =>
     Effect.gen(function*() {
-      const world = make(policy)
       const { task } = worldOf(plainSeed)
-      world.setTask("tasks/task", Option.some(task))
+      const world = holding(task)
       let written = 0
       const executor = carriesOut({
         all: () => Effect.fail(new Behind({ object: "AgentTask tasks/task" })),
@@ -439,9 +441,8 @@ describe("a pass whose cache is behind", () => {
 
   it.effect("looks again at a task that ended and of whose new status the API server stored nothing, as an older CRD does not know it", () =>
     Effect.gen(function*() {
-      const world = make(policy)
       const { task } = worldOf({ ...plainSeed, pool: true, life: "succeeded" })
-      world.setTask("tasks/task", Option.some(task))
+      const world = holding(task)
       let written = 0
       const writeStatus = () =>
         Effect.sync(() => {
@@ -457,9 +458,8 @@ describe("a pass whose cache is behind", () => {
 describe("a pass that is refused its Job", () => {
   it.effect("looks again when a former task's Job vanished between its refusal and the look at it", () =>
     Effect.gen(function*() {
-      const world = make(policy)
       const { task } = worldOf(plainSeed)
-      world.setTask("tasks/task", Option.some(task))
+      const world = holding(task)
       const gone = new NotFound({ verb: "get", object: "Job tasks/agent-job-task", code: 404, reason: "NotFound", detail: "gone" })
       const executor = carriesOut({
         all: () => Effect.fail(gone)
@@ -692,9 +692,8 @@ describe("a Job that the API server fails to make again", () => {
 describe("a Job that was made although the API server answered otherwise, and that no watch has told of", () => {
   it.effect("keeps the slot of its task when a pass meets a conflict, as its worker has claimed the task meanwhile", () =>
     Effect.gen(function*() {
-      const world = make(policy)
       const { task } = worldOf(plainSeed)
-      world.setTask("tasks/task", Option.some(task))
+      const world = holding(task)
       world.turns.reserve(task.metadata.uid) // by the pass that had no sure answer
       const { kubernetes, server } = instantCluster()
       const ownerReferences = [{ ...ownerReference(task), controller: true }]
@@ -762,8 +761,7 @@ describe("a pass that ends a task", () => {
         const situation = "claimed, and the worker is over without a result"
         yield* TestClock.setTime(Date.parse("2026-07-01T12:00:00.000Z"))
         const before = yield* endsIn(situation, stage)
-        const world = make(policy)
-        world.setTask("tasks/task", Option.some(worldOf({ ...plainSeed, stage, life: "claimed" }).task))
+        const world = holding(worldOf({ ...plainSeed, stage, life: "claimed" }).task)
         const reconcile = yield* reconcilerOf({ world, executor: carriesOut({ all: () => Effect.succeedNone }) })
         yield* reconcile("tasks/task")
         expect((yield* endsIn(situation, stage)) - before).toBe(1)
@@ -789,8 +787,7 @@ describe("a pass that ends a task", () => {
       const situation = "claimed, and the worker is over without a result"
       yield* TestClock.setTime(Date.parse(at))
       const before = yield* endsIn(situation, "destroy")
-      const world = make(policy)
-      world.setTask("tasks/task", Option.some(worldOf({ ...plainSeed, stage: "destroy", life: "claimed" }).task))
+      const world = holding(worldOf({ ...plainSeed, stage: "destroy", life: "claimed" }).task)
       const executor = carriesOut({ all: () => Effect.succeedNone, writeStatus: () => Effect.fail(error) })
       const reconcile = yield* reconcilerOf({ world, executor })
       yield* Effect.exit(reconcile("tasks/task"))
@@ -816,8 +813,7 @@ describe("a pass that ends a task", () => {
 
   it.effect("says of a task that goes on no time of an end", () =>
     Effect.gen(function*() {
-      const world = make(policy)
-      world.setTask("tasks/task", Option.some(worldOf({ ...plainSeed, life: "claimed", job: "active", pod: "Running" }).task))
+      const world = holding(worldOf({ ...plainSeed, life: "claimed", job: "active", pod: "Running" }).task)
       const reconcile = yield* reconcilerOf({ world, executor: carriesOut({ all: () => Effect.succeedNone }) })
       yield* reconcile("tasks/task")
       expect((yield* Metric.snapshot).filter(({ attributes, id }) =>
@@ -1001,8 +997,7 @@ describe("a new artifact of a followed source", () => {
     { given: "was there, and is gone again", has: Option.none(), read: [other, known], made: [] }
   ])("that $given at the second look makes $made", ({ has, made, read }) =>
     Effect.gen(function*() {
-      const world = make(policy)
-      world.setTask("tasks/task", Option.some(task))
+      const world = holding(task)
       world.setJob("tasks/agent-job-task", Option.map(has, (seen) => ({ taskUid: task.metadata.uid, seen })))
       const cluster = instantCluster()
       if (Option.isSome(has)) plantJob(cluster.server)

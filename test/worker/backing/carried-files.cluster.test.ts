@@ -4,9 +4,9 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, Stream } from "effect"
 import { Tar } from "effect/encoding"
 import { execFileSync } from "node:child_process"
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
+import { temporaryFolder } from "../../temporary-folder.ts"
 import { sha256, tarGz, taskApi } from "../fake-task-api.ts"
 import { find, pod } from "../pod.ts"
 import { poolTask, token } from "../whole-stage.ts"
@@ -32,10 +32,7 @@ const repository = (place: string) => {
 
 /** A place for Pods with the same paths, and what outlives them. */
 const scene = Effect.gen(function*() {
-  const place = yield* Effect.acquireRelease(
-    Effect.sync(() => mkdtempSync(join(tmpdir(), "agent-job-carried-"))),
-    (made) => Effect.sync(() => rmSync(made, { recursive: true }))
-  )
+  const place = yield* temporaryFolder("carried")
   const api = yield* taskApi
   /** Runs a stage of the pool in a new Pod. */
   const stage = (stage: string, more: Record<string, unknown> = {}, programs: Readonly<Record<string, string>> = {}) =>

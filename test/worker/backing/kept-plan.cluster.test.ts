@@ -1,14 +1,14 @@
 // From an artifact of Flux to an approved apply, with the real engine and no server: what was planned is what is applied.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { existsSync, globSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
+import { existsSync, globSync, mkdirSync, readdirSync, readFileSync } from "node:fs"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
-import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Sha256 } from "../../../src/schema/names.ts"
 import type { AgentTaskStatus } from "../../../src/schema/task/agent-task.ts"
 import { Forbidden } from "../../../src/worker/network/archive-url.ts"
+import { temporaryFolder } from "../../temporary-folder.ts"
 import { fakeKubernetes } from "../fake-kubernetes.ts"
 import { sha256, tarGz } from "../fake-task-api.ts"
 import { type Pod, pod } from "../pod.ts"
@@ -47,10 +47,7 @@ const reaching = (running: ReturnType<Pod["run"]>) => Effect.provideService(runn
 
 /** Directories that outlive the Pods, for plans, for the state and for another state, and what the tasks of both stages have in common. */
 const claims = Effect.map(
-  Effect.acquireRelease(
-    Effect.sync(() => mkdtempSync(join(tmpdir(), "agent-job-claims-"))),
-    (made) => Effect.sync(() => rmSync(made, { recursive: true }))
-  ),
+  temporaryFolder("claims"),
   (outlives) => {
     const [plans, state, elsewhere] = [join(outlives, "plans"), join(outlives, "state"), join(outlives, "elsewhere")]
     for (const directory of [plans, state, elsewhere]) mkdirSync(directory)

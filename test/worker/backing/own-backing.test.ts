@@ -3,10 +3,9 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber, Latch, Logger, Option } from "effect"
 import { TestClock } from "effect/testing"
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
+import { mkdirSync, readdirSync, readFileSync } from "node:fs"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
-import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { StageCommand } from "../../../src/core/stage/stage-commands.ts"
 import { Sha256, WorkspaceName } from "../../../src/schema/names.ts"
@@ -49,10 +48,7 @@ const pinned = (url: string, digest: string) => task({ source: { revision: "main
 
 /** Brings the source into a directory of its own; returns the failure, if any, and what is in the directory. */
 const brought = Effect.fnUntraced(function*(of: Pick<AgentTask, "spec" | "status">) {
-  const directory = yield* Effect.acquireRelease(
-    Effect.sync(() => mkdtempSync(join(tmpdir(), "agent-job-backing-"))),
-    (made) => Effect.sync(() => rmSync(made, { recursive: true }))
-  )
+  const directory = yield* temporaryFolder("backing")
   for (const name of ["work", "private"]) mkdirSync(join(directory, name))
   const settings = podSettings(directory, join(directory, "private"))
   const bring = Effect.gen(function*() {

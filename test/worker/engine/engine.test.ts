@@ -3,8 +3,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Layer, Option, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { spawnSync } from "node:child_process"
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import type { StopCause } from "../../../src/core/stage/outcome.ts"
 import { signalPlan } from "../../../src/core/stage/signal-plan.ts"
@@ -15,6 +14,7 @@ import { fileCall } from "../../../src/worker/engine/fifo.ts"
 import { Log } from "../../../src/worker/engine/log-shipper.ts"
 import type { StageFailed } from "../../../src/worker/stage-failed.ts"
 import type { StageStopped } from "../../../src/worker/task/stage-stopped.ts"
+import { temporaryFolder } from "../../temporary-folder.ts"
 import { neverStops } from "../never-stops.ts"
 
 /** The engine whose commands go to this exec loop; nothing is logged. */
@@ -34,8 +34,7 @@ const telling = (version: string) => `#!/bin/sh\necho '{\n  "terraform_version":
 /** Looks for an engine in an image with these programs, each given by the version that it prints or by its whole script. */
 const found = (name: "tofu" | "terraform" | undefined, image: Readonly<Record<string, string>>) =>
   Effect.gen(function*() {
-    const place = yield* Effect.acquireRelease(Effect.sync(() => mkdtempSync(join(tmpdir(), "agent-job-image-"))), (made) =>
-      Effect.sync(() => rmSync(made, { recursive: true })))
+    const place = yield* temporaryFolder("image")
     for (const [program, version] of Object.entries(image)) {
       writeFileSync(join(place, program), version.startsWith("#!") ? version : telling(version), { mode: 0o755 })
     }
@@ -47,8 +46,7 @@ const found = (name: "tofu" | "terraform" | undefined, image: Readonly<Record<st
             output: Stream.make({ stream: "stdout" as const, bytes: stdout ?? new Uint8Array() }),
             events: Stream.empty,
             ended: Effect.succeed(status === 127 ? CommandEnded.ProgramMissing() : CommandEnded.Exited({ code: status ?? 1 })),
-            signal: () =>
-              Effect.void
+            signal: () => Effect.void
           }
         })
     })

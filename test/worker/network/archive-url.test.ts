@@ -2,15 +2,15 @@
 import { describe, expect, it } from "@effect/vitest"
 import { type Cause, Effect, Fiber, Logger, Queue, Random, type Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { existsSync, readFileSync } from "node:fs"
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
 import { type AddressInfo, connect } from "node:net"
-import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { lookupBut } from "../../../src/http/connections.ts"
 import { Sha256 } from "../../../src/schema/names.ts"
 import { type Archive, archiveUrl, fetchArchive as fetch, Forbidden } from "../../../src/worker/network/archive-url.ts"
 import { StageFailed } from "../../../src/worker/stage-failed.ts"
+import { temporaryFolder } from "../../temporary-folder.ts"
 import { sha256 } from "../fake-task-api.ts"
 
 /** Fetches with no address forbidden, because the servers of this file are on loopback. */
@@ -32,10 +32,7 @@ const serving = (
       Effect.callback<void>((resume) => void server.listen(0, "127.0.0.1", () => resume(Effect.void))),
       () => Effect.sync(() => (server.close(), server.closeAllConnections()))
     )
-    const directory = yield* Effect.acquireRelease(
-      Effect.sync(() => mkdtempSync(join(tmpdir(), "agent-job-url-"))),
-      (made) => Effect.sync(() => rmSync(made, { recursive: true }))
-    )
+    const directory = yield* temporaryFolder("url")
     return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, file: join(directory, "archive"), asked }
   })
 

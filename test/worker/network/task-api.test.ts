@@ -85,7 +85,8 @@ describe("the task API", () => {
       rmSync(tokenFile)
       expect(yield* Effect.flip(details)).toMatchObject({
         reason: "PoolUnreachable",
-        message: `The worker cannot read the token of this stage in ${tokenFile} (ENOENT); check the Secret in spec.pool.tokenSecret.`
+        message:
+          `The worker cannot read the token of this stage in ${tokenFile} (it is not there); check the Secret in spec.pool.tokenSecret.`
       })
     })))
 

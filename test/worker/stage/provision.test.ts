@@ -1,8 +1,7 @@
 // How a configuration comes into the working directory: its files, its variables, its backend.
 import { describe, expect, it, vi } from "@effect/vitest"
 import { ConfigProvider, Effect, Layer, Option } from "effect"
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { RunId, Sha256, WorkspaceName } from "../../../src/schema/names.ts"
 import type { AgentTaskSpec } from "../../../src/schema/task/agent-task.ts"
@@ -12,6 +11,7 @@ import type { StageFailed } from "../../../src/worker/stage-failed.ts"
 import { provision } from "../../../src/worker/stage/provision.ts"
 import { variablesOf } from "../../../src/worker/stage/variables.ts"
 import { writeFile } from "../../../src/worker/volume/folder.ts"
+import { temporaryFolder } from "../../temporary-folder.ts"
 import { podEnvironment } from "../pod-settings.ts"
 
 const spec = (more: Partial<AgentTaskSpec>): AgentTaskSpec => ({
@@ -28,12 +28,9 @@ const provisioned = (task: AgentTaskSpec, { bring = Option.none(), env = {}, pre
   readonly prepare?: (directory: string) => void
 } = {}) =>
   Effect.gen(function*() {
-    const directory = yield* Effect.acquireRelease(Effect.sync(() => mkdtempSync(join(tmpdir(), "agent-job-provision-"))), (made) =>
-      Effect.sync(() => rmSync(made, { recursive: true })))
+    const directory = yield* temporaryFolder("provision")
     yield* Effect.acquireRelease(
-      Effect.sync(() =>
-        Object.entries(env).forEach(([name, value]) => vi.stubEnv(name, value))
-      ),
+      Effect.sync(() => Object.entries(env).forEach(([name, value]) => vi.stubEnv(name, value))),
       () => Effect.sync(() => vi.unstubAllEnvs())
     )
     for (const name of ["data", "private", "source"]) {

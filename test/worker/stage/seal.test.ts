@@ -1,13 +1,13 @@
 // What of a directory and a task goes into a seal, and what nobody can learn from the seal.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Option } from "effect"
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { chmodSync, mkdirSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { sealText } from "../../../src/core/stage/seal.ts"
 import { sealOf, unbroken } from "../../../src/worker/stage/seal.ts"
 import type { Variables } from "../../../src/worker/stage/variables.ts"
 import { openFolder } from "../../../src/worker/volume/folder.ts"
+import { temporaryFolder } from "../../temporary-folder.ts"
 import { podSettings } from "../pod-settings.ts"
 
 const variables: Variables = {
@@ -22,10 +22,7 @@ const key = Buffer.alloc(32, 1)
 
 /** A directory as it is after a plan, and a function that seals it. */
 const planned = Effect.gen(function*() {
-  const place = yield* Effect.acquireRelease(
-    Effect.sync(() => mkdtempSync(join(tmpdir(), "agent-job-seal-"))),
-    (made) => Effect.sync(() => rmSync(made, { recursive: true }))
-  )
+  const place = yield* temporaryFolder("seal")
   for (const name of ["work/live", "private", "engine/modules/vpc"]) mkdirSync(join(place, name), { recursive: true })
   writeFileSync(join(place, "private/configuration.tar.gz"), "archive")
   writeFileSync(join(place, "work/live/plan.tfplan"), "plan")

@@ -1,11 +1,11 @@
 // Which states are copied to the volume that tasks share, and how long each stays there; stranded-states.test.ts shows what becomes of them.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Option } from "effect"
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { existsSync, readdirSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { Declined, NoAnswer } from "../../../src/worker/network/task-api-error.ts"
 import { sharedCopy } from "../../../src/worker/state/shared-copy.ts"
+import { temporaryFolder } from "../../temporary-folder.ts"
 
 const stage = { id: "run-a.apply.1", keptStateKey: "7".repeat(64) }
 const [first, later] = [Buffer.from("the first state"), Buffer.from("a later state")]
@@ -14,10 +14,7 @@ const refused = new Declined({ status: 409, message: "The stage is over.", body:
 const evidence = new Declined({ status: 409, message: "The stage is over. It is kept as ev-1.", body: { error: "over", kept: true } })
 
 const place = Effect.gen(function*() {
-  const volume = yield* Effect.acquireRelease(
-    Effect.sync(() => mkdtempSync(join(tmpdir(), "agent-job-shared-"))),
-    (made) => Effect.sync(() => rmSync(made, { recursive: true }))
-  )
+  const volume = yield* temporaryFolder("shared")
   const folder = join(volume, "kept-states")
   return { copy: sharedCopy(Option.some(volume)), folder, files: () => existsSync(folder) ? readdirSync(folder) : [] }
 })

@@ -2,14 +2,14 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Logger, Option, type Scope } from "effect"
 import { TestClock } from "effect/testing"
-import { mkdtempSync, readFileSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import type { StopCause } from "../../../src/core/stage/outcome.ts"
 import { Uid } from "../../../src/schema/names.ts"
 import type { Claim } from "../../../src/schema/task/agent-task.ts"
 import type { StageResult, ToldResult } from "../../../src/schema/task/stage-result.ts"
 import { report, type TellPool } from "../../../src/worker/task/report.ts"
+import { temporaryFolder } from "../../temporary-folder.ts"
 import { type FakeKubernetes, fakeKubernetes } from "../fake-kubernetes.ts"
 import { neverStops } from "../never-stops.ts"
 import { podSettings } from "../pod-settings.ts"
@@ -41,14 +41,12 @@ interface World {
 
 const world = (status: Parameters<typeof fakeKubernetes>[1] = running): Effect.Effect<World, never, Scope.Scope> =>
   Effect.gen(function*() {
-    const directory = yield* Effect.acquireRelease(Effect.sync(() => mkdtempSync(join(tmpdir(), "agent-job-report-"))), (made) =>
-      Effect.sync(() => rmSync(made, { recursive: true })))
+    const directory = yield* temporaryFolder("report")
     const kubernetes = fakeKubernetes(spec, status)
     const file = join(directory, "termination-log")
     const send: World["send"] = (tellPool, { flushLog = Effect.void, sent = result, stopped, terminationLog = file } = {}) =>
       report(claim, sent, {
-        flushLog: () =>
-          flushLog,
+        flushLog: () => flushLog,
         tellPool
       }).pipe(Effect.provide(Layer.mergeAll(
         kubernetes.layer,

@@ -7,15 +7,12 @@ import {
   existsSync,
   lstatSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   readlinkSync,
-  rmSync,
   statSync,
   writeFileSync
 } from "node:fs"
-import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Readable } from "node:stream"
 import { pipeline } from "node:stream/promises"
@@ -23,6 +20,7 @@ import { createGzip, gzipSync } from "node:zlib"
 import { StageFailed } from "../../../src/worker/stage-failed.ts"
 import { archiveLimits, entryTrouble, unpack } from "../../../src/worker/volume/archive.ts"
 import { openFolder } from "../../../src/worker/volume/folder.ts"
+import { temporaryFolder } from "../../temporary-folder.ts"
 
 interface Place {
   readonly archive: string
@@ -31,15 +29,11 @@ interface Place {
 }
 
 /** A directory with a root to unpack into, and a file beside it that must stay as it is. */
-const place: Effect.Effect<Place, never, Scope.Scope> = Effect.acquireRelease(
-  Effect.sync(() => {
-    const outside = mkdtempSync(join(tmpdir(), "agent-job-archive-"))
-    mkdirSync(join(outside, "root"))
-    writeFileSync(join(outside, "victim"), "untouched")
-    return { archive: join(outside, "archive.tar.gz"), root: join(outside, "root"), outside }
-  }),
-  ({ outside }) => Effect.sync(() => rmSync(outside, { recursive: true }))
-)
+const place: Effect.Effect<Place, never, Scope.Scope> = Effect.map(temporaryFolder("archive"), (outside) => {
+  mkdirSync(join(outside, "root"))
+  writeFileSync(join(outside, "victim"), "untouched")
+  return { archive: join(outside, "archive.tar.gz"), root: join(outside, "root"), outside }
+})
 
 const tar = (...entries: ReadonlyArray<Tar.Entry>) =>
   Effect.runSync(

@@ -2,15 +2,13 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, Scope } from "effect"
 import { execFileSync } from "node:child_process"
-import { fstatSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
+import { fstatSync, mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { openDirectory, pathIn, untilScopeCloses, using } from "../../../src/worker/volume/descriptor.ts"
+import { temporaryFolder } from "../../temporary-folder.ts"
 
-const place = Effect.acquireRelease(
-  Effect.sync(() => mkdtempSync(join(tmpdir(), "agent-job-descriptor-"))),
-  (made) => Effect.sync(() => rmSync(made, { recursive: true }))
-)
+const place = temporaryFolder("descriptor")
 const closed = /EBADF/u
 
 describe("a directory", () => {

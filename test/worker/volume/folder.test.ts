@@ -2,16 +2,13 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Option, type Scope } from "effect"
 import { execFileSync } from "node:child_process"
-import { closeSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { closeSync, lstatSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { createFile, isFolder, newFolder, openFolder, readFile, segmentsOf, writeFile } from "../../../src/worker/volume/folder.ts"
+import { temporaryFolder } from "../../temporary-folder.ts"
 
 const place: Effect.Effect<{ readonly directory: string; readonly root: number }, never, Scope.Scope> = Effect.gen(function*() {
-  const directory = yield* Effect.acquireRelease(
-    Effect.sync(() => mkdtempSync(join(tmpdir(), "agent-job-folder-"))),
-    (made) => Effect.sync(() => rmSync(made, { recursive: true }))
-  )
+  const directory = yield* temporaryFolder("folder")
   mkdirSync(join(directory, "root"))
   mkdirSync(join(directory, "secrets"))
   writeFileSync(join(directory, "secrets/token"), "secret")
