@@ -1,7 +1,7 @@
 // Which finished tasks are past the history limit of their workspace, or of the installation; plans are counted apart from the others.
-// Invariant: a workspace is counted again only when one of its tasks, or the limit, has changed; an event does not sort all tasks.
+// Invariant: a workspace is counted again only when one of its tasks, or the limit, has changed.
 // Used by controller/world/world.
-import { Array, Option, Order } from "effect"
+import { Option } from "effect"
 import { historyOf, mayExpire, mostFinished, place } from "../../core/reconcile/history.ts"
 import { keyOf } from "../../kubernetes/object.ts"
 import type { WorkspaceName } from "../../schema/names.ts"
@@ -9,9 +9,6 @@ import { type AgentTask, mutates } from "../../schema/task/agent-task.ts"
 
 /** One end puts one task past the limit of the installation, or few. All others were named when they went past it, or when the lead began. */
 const mostNamed = 20
-
-/** Up to so many changes are made one by one. After more, as after a listing, all tasks are sorted once. */
-const mostMoves = 100
 
 interface Entry {
   /** By age, and no two alike. */
@@ -31,20 +28,6 @@ const orderOf = (task: AgentTask): string => `${place(task)} ${task.metadata.uid
 const byOrder = (tasks: ReadonlyArray<AgentTask>): ReadonlyMap<string, Entry> =>
   new Map(tasks.map((task) => [orderOf(task), { order: orderOf(task), key: keyOf(task.metadata) }]))
 
-/** Returns where the entry of this order is, or would be, in a list that begins with the oldest. */
-const indexIn = (oldestFirst: ReadonlyArray<Entry>, order: string): number => {
-  let [low, high] = [0, oldestFirst.length]
-  while (low < high) {
-    const middle = (low + high) >> 1
-    if ((oldestFirst[middle]?.order ?? "") < order) low = middle + 1
-    else high = middle
-  }
-  return low
-}
-
-const less = (some: ReadonlyMap<string, Entry>, others: ReadonlyMap<string, Entry>): ReadonlyArray<Entry> =>
-  [...some.values()].filter(({ order }) => !others.has(order))
-
 /** A workspace that has changed, and its finished tasks of one kind, newest first. */
 interface Changed {
   readonly workspace: WorkspaceName
@@ -54,37 +37,26 @@ interface Changed {
 /** Counts the finished tasks of one kind. Up to `limit` are kept in each workspace, and up to `most` in all workspaces together. */
 const oneKind = (limit: () => number, most: number) => {
   const counted = new Map<WorkspaceName, Counted>()
-  let kept: Array<Entry> = [] // within the limits of their workspaces, oldest first
-
-  /** Returns which entries are no longer within the limit of the workspace, and which have come to be. */
-  const count = ({ tasks, workspace }: Changed) => {
-    const before = counted.get(workspace) ?? none
-    const now = { within: byOrder(tasks.slice(0, limit())), past: byOrder(tasks.slice(limit())) }
-    if (tasks.length === 0) counted.delete(workspace)
-    else counted.set(workspace, now)
-    return { gone: less(before.within, now.within), come: less(now.within, before.within) }
-  }
+  let kept: ReadonlyArray<Entry> = [] // within the limits of their workspaces, oldest first
 
   return {
     recount: (changed: ReadonlyArray<Changed>): void => {
-      const moves = changed.map(count)
-      if (moves.reduce((sum, { come, gone }) => sum + come.length + gone.length, 0) > mostMoves) {
-        kept = Array.sortWith([...counted.values()].flatMap(({ within }) => [...within.values()]), ({ order }) => order, Order.String)
-        return
+      const within = () => changed.flatMap(({ workspace }) => [...counted.get(workspace)?.within.values() ?? []])
+      const before = new Set(within())
+      for (const { tasks, workspace } of changed) {
+        if (tasks.length === 0) counted.delete(workspace)
+        else counted.set(workspace, { within: byOrder(tasks.slice(0, limit())), past: byOrder(tasks.slice(limit())) })
       }
-      for (const { order } of moves.flatMap(({ gone }) => gone)) kept.splice(indexIn(kept, order), 1)
-      for (const entry of moves.flatMap(({ come }) => come)) kept.splice(indexIn(kept, entry.order), 0, entry)
+      kept = [...kept.filter((entry) => !before.has(entry)), ...within()].sort((a, b) => a.order < b.order ? -1 : 1)
     },
     has: (task: AgentTask): boolean => {
+      const { past, within } = counted.get(task.spec.workspace) ?? none
       const order = orderOf(task)
-      if (counted.get(task.spec.workspace)?.past.has(order) === true) return true
-      const index = indexIn(kept, order)
-      return index < kept.length - most && kept[index]?.order === order
+      return past.has(order) || within.has(order) && order < (kept.at(-most)?.order ?? "")
     },
     keysIn: (workspace: WorkspaceName): ReadonlyArray<string> => {
-      const beyond = Math.max(kept.length - most, 0)
       const { past } = counted.get(workspace) ?? none
-      return [...past.values(), ...kept.slice(Math.max(beyond - mostNamed, 0), beyond)].map(({ key }) => key)
+      return [...past.values(), ...kept.slice(0, Math.max(kept.length - most, 0)).slice(-mostNamed)].map(({ key }) => key)
     }
   }
 }
@@ -96,6 +68,7 @@ export const pastHistory = (limit: () => number, most = mostFinished) => {
   const kindOf = ({ spec: { stage } }: AgentTask) => mutates(stage) ? applies : plans
 
   const countChanged = (): void => {
+    if (changed.size === 0) return
     const all = [...changed].map((workspace) => ({ workspace, tasks: historyOf([...workspaces.get(workspace)?.values() ?? []]) }))
     changed.clear()
     for (const kind of [plans, applies]) {
