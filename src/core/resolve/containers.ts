@@ -3,7 +3,7 @@
 // Used by core/resolve/resolve, and as a type in core/manifest; its tables are in test/core/resolve/resolve.test.ts.
 import type { V1EnvFromSource, V1ResourceRequirements, V1SecurityContext, V1VolumeMount } from "@kubernetes/client-node"
 import type { Environment, EnvironmentSources, Quantity, Resources, SecurityContext } from "../../schema/values/pod-values.ts"
-import type { Values } from "../../schema/values/values.ts"
+import { appVersion, type Values } from "../../schema/values/values.ts"
 import { proxyVariables, trustVariables } from "./network.ts"
 import { isEmpty, text } from "./plain.ts"
 
@@ -81,11 +81,11 @@ export interface Containers {
   readonly runner: TaskContainerConfig
 }
 
-/** Returns our containers. `version` is what an empty tag means. */
-export const containers = ({ agent, controller, global, task }: Values, version: string): Containers => {
+/** Returns our containers. An empty tag means the version of the application. */
+export const containers = ({ agent, controller, global, task }: Values): Containers => {
   const registry = global.imageRegistry === "" ? "" : `${global.imageRegistry.replace(/\/+$/u, "")}/`
   const image = ({ pullPolicy, repository, tag }: Image) => ({
-    image: `${registry}${repository}:${tag || version}`,
+    image: `${registry}${repository}:${tag || appVersion}`,
     imagePullPolicy: pullPolicy
   })
   const proxy = proxyVariables(global.proxy, agent.url)

@@ -15,7 +15,6 @@ const reach: { readonly [Part in keyof Required<ResolvedConfig>]: Reach } = {
   name: "process",
   namespace: "process",
   taskNamespace: "process",
-  version: "process",
   pool: "process",
   configHash: "next",
   policy: "next",
