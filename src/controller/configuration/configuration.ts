@@ -56,7 +56,7 @@ const make = Effect.fnUntraced(function*(settings: Settings) {
     yield* Metric.update(valid, 1)
     if ((yield* Ref.getAndSet(warnedOf, "")) !== "") yield* Effect.logInfo("the values can be used again")
     const running = yield* SubscriptionRef.get(holds)
-    switch (reload(running, wanted)._tag) {
+    switch (reload(running, wanted)) {
       case "Keep":
         return
       case "TakeOver":
