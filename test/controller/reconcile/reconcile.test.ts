@@ -291,7 +291,7 @@ describe("a pass that decides", () => {
         const reconcile = yield* reconcilerOf({ world, executor, kubernetes: cluster })
         world.setTask("tasks/task", Option.some(task))
         expect(yield* reconcile("tasks/task")).toEqual(Option.none())
-        expect([tries, world.turns.isRefused(uid), world.turns.isReserved(uid), world.turns.launching()]).toEqual([
+        expect([tries, world.refusals.isRefused(uid), world.turns.isReserved(uid), world.turns.launching()]).toEqual([
           while_ === "refused" ? 1 : 0,
           false,
           false,
