@@ -22,7 +22,7 @@ import {
   type TrustConfig,
   trustOf
 } from "./network.ts"
-import { text } from "./plain.ts"
+import { text, type Texts } from "./plain.ts"
 import { type PodConfig, podConfig } from "./pods.ts"
 import { type CacheConfig, cacheOf } from "./storage.ts"
 
@@ -31,8 +31,6 @@ export interface Release {
   readonly name: string
   readonly namespace: string
 }
-
-type Texts = Readonly<Record<string, string>>
 
 export interface ControllerConfig {
   readonly pod: PodConfig
