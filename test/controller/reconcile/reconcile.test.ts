@@ -434,7 +434,14 @@ describe("a pass that is refused its Job", () => {
       const world = make(policy)
       const { task } = worldOf(plainSeed)
       world.setTask("tasks/task", Option.some(task))
-      const gone = new NotFound({ verb: "get", object: "Job tasks/agent-job-task", code: 404, reason: "NotFound", detail: "gone" })
+      const gone = new NotFound({
+        verb: "get",
+        object: "Job tasks/agent-job-task",
+        code: 404,
+        reason: "NotFound",
+        detail: "gone",
+        isKindServed: true
+      })
       const executor = carriesOut({
         all: () => Effect.fail(gone)
       })
@@ -458,7 +465,8 @@ describe("a pass that is refused its Job", () => {
         object: "Job tasks/agent-job-task",
         code: 404,
         reason: "NotFound",
-        detail: "admission webhook \"check.example\" denied the request"
+        detail: "admission webhook \"check.example\" denied the request",
+        isKindServed: true
       })
       const refusing = { ...kubernetes, create: () => Effect.fail(answers) }
       const reconcile = yield* reconcilerOf({ world, executor: writes, kubernetes: refusing })
