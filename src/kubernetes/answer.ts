@@ -51,14 +51,15 @@ const isDenial = (message: string): boolean =>
 const errorOf = (call: Call, code: number, status: typeof Status.Type, retryAfter: Option.Option<Duration.Duration>): KubernetesError => {
   const causes = (status.details?.causes ?? []).filter(({ field }) => field !== "<nil>") // "<nil>" stands for "rules were not checked" and names no field
   const refusal = { ...call, code, reason: status.reason || "Unknown", detail: status.message || `HTTP ${code}` }
-  if (otherUid(code, status.message, causes)) return new NotFound(refusal)
+  const notFound = new NotFound({ ...refusal, isKindServed: status.reason !== "" })
+  if (otherUid(code, status.message, causes)) return notFound
   switch (code) {
     case 401:
       return new Unauthorized(refusal)
     case 403:
       return new Forbidden(refusal)
     case 404:
-      return new NotFound(refusal)
+      return notFound
     case 409:
       return status.reason === "AlreadyExists" ? new AlreadyExists(refusal) : new Conflict(refusal)
     case 410:

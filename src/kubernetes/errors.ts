@@ -46,11 +46,12 @@ const brief = (text: string): string => {
 }
 
 /** 404, and every answer to a write guarded by a UID which means that the object with this UID is gone. */
-export class NotFound extends Data.TaggedError("NotFound")<ApiRefusal> {
-  /** Whether the API server serves the custom kind in this version. Where it does not, it answers with a text instead of a Status. */
-  get isKindServed(): boolean {
-    return this.reason !== "Unknown"
+export class NotFound extends Data.TaggedError("NotFound")<
+  ApiRefusal & {
+    /** Whether the API server serves the custom kind in this version. Where it does not, it answers with a text instead of a Status. */
+    readonly isKindServed: boolean
   }
+> {
   override get message() {
     return cannot(this, `it is not there (${brief(this.detail)})`, "check its name and namespace")
   }

@@ -31,7 +31,7 @@ export interface Options {
   readonly answerAnnotations?: (annotations: Annotations, formerAtWork: boolean) => Effect.Effect<Annotations>
 }
 
-type Annotations = Readonly<Record<string, string>>
+export type Annotations = Readonly<Record<string, string>>
 
 export interface Election {
   /**

@@ -9,16 +9,10 @@ export interface KeyedQueue<K extends string> {
   readonly add: (key: K) => Effect.Effect<void>
   /** Runs `key` after the delay, or sooner: the earliest of all requests wins. */
   readonly addAfter: (key: K, delay: Duration.Input) => Effect.Effect<void>
-  /** How many keys wait for a free worker, wait for their time, and run. A key that runs and will run again counts as running. */
-  readonly depth: Effect.Effect<Depth>
+  /** How many keys wait for a free worker. One that runs and will run again is not among them. */
+  readonly waiting: Effect.Effect<number>
   /** Begins no more keys, and completes when those that run are done. */
   readonly drain: Effect.Effect<void>
-}
-
-export interface Depth {
-  readonly waiting: number
-  readonly delayed: number
-  readonly running: number
 }
 
 export interface Options<K extends string, E, R> {
@@ -113,10 +107,7 @@ export const make = Effect.fnUntraced(function*<K extends string, E, R>(
   return {
     add,
     addAfter,
-    depth: Effect.map(FiberMap.size(timers), (delayed) => {
-      const toRunAgain = [...running].filter((key) => wanted.has(key)).length
-      return { waiting: wanted.size - toRunAgain, delayed, running: running.size }
-    }),
+    waiting: Effect.sync(() => wanted.difference(running).size),
     drain: Effect.suspend(() => {
       draining = true
       return Effect.andThen(Queue.end(ready), Fiber.await(workers))

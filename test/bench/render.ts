@@ -8,7 +8,7 @@ import { join } from "node:path"
 import { job } from "../../src/core/manifest/job.ts"
 import { resolve } from "../../src/core/resolve/resolve.ts"
 import { parseTaskFile } from "../../src/schema/task/task-file.ts"
-import { appVersion, defaultValues } from "../../src/schema/values/values.ts"
+import { defaultValues } from "../../src/schema/values/values.ts"
 import { imageEnvironment } from "./controller-process.ts"
 import type { Figure } from "./figure.ts"
 import { installation } from "./scene.ts"
@@ -46,7 +46,7 @@ const task = Result.getOrThrow(
 
 /** Measures how long it takes to print the Job of one task in a process that has done so before. */
 const warmJob = (): Figure => {
-  const config = resolve(defaultValues, { ...installation, version: appVersion })
+  const config = resolve(defaultValues, installation)
   const once = () => JSON.stringify(job(task, config, 0))
   for (let index = 0; index < warm; index++) once()
   return {

@@ -9,7 +9,7 @@ import { crd } from "../../src/core/manifest/installation/crd.ts"
 import { rbac } from "../../src/core/manifest/installation/rbac.ts"
 import { controllerAccount, taskAccount } from "../../src/core/manifest/installation/service-account.ts"
 import { resolve, type ResolvedConfig } from "../../src/core/resolve/resolve.ts"
-import { appVersion, parseValues } from "../../src/schema/values/values.ts"
+import { parseValues } from "../../src/schema/values/values.ts"
 import { established } from "../established.ts"
 
 export const installation = { name: "agent-job", namespace: "agent-job" }
@@ -33,7 +33,7 @@ const sceneOf = (directory: string, namespace: string): Scene => {
   const values = valuesFor(namespace)
   const valuesFile = join(directory, `${namespace}.yaml`)
   writeFileSync(valuesFile, JSON.stringify(values))
-  return { namespace, valuesFile, config: resolve(Result.getOrThrow(parseValues(values)), { ...installation, version: appVersion }) }
+  return { namespace, valuesFile, config: resolve(Result.getOrThrow(parseValues(values)), installation) }
 }
 
 const kubectl = (kubeconfig: string, args: ReadonlyArray<string>, input = ""): string =>

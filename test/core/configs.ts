@@ -5,7 +5,7 @@ import { type Release, resolve, type ResolvedConfig } from "../../src/core/resol
 import { AgentTask } from "../../src/schema/task/agent-task.ts"
 import { parseValues } from "../../src/schema/values/values.ts"
 
-const release: Release = { name: "agent-job", namespace: "agent-job", version: "1.2.3" }
+const release: Release = { name: "agent-job", namespace: "agent-job" }
 
 export const configOf = (values: object = {}, of: Partial<Release> = {}): ResolvedConfig =>
   resolve(Result.getOrThrow(parseValues(values)), { ...release, ...of })

@@ -3,10 +3,11 @@ import { describe, expect, it } from "@effect/vitest"
 import type { V1Container, V1PodTemplateSpec } from "@kubernetes/client-node"
 import { deployment } from "../../src/core/manifest/installation/deployment.ts"
 import { job } from "../../src/core/manifest/job.ts"
+import { appVersion } from "../../src/schema/values/values.ts"
 import { configOf, taskOf } from "./configs.ts"
 import { facts, type File, files } from "./promises.ts"
 
-const [version, release] = ["1.2.3", "blue"]
+const release = "blue"
 
 const containerFacts = (name: string, template: V1PodTemplateSpec | undefined) => {
   const all: ReadonlyArray<V1Container> = [...template?.spec?.initContainers ?? [], ...template?.spec?.containers ?? []]
@@ -31,7 +32,7 @@ const podFacts = (template: V1PodTemplateSpec | undefined) => ({
 })
 
 const rendered = (file: File) => {
-  const config = configOf(file, { name: release, version })
+  const config = configOf(file, { name: release })
   const controller = deployment(config).spec?.template
   const { spec: { template, ...ofJob } = { template: {} } } = job(taskOf(), config, 0)
   const mount = (template.spec?.containers ?? []).flatMap(({ volumeMounts = [] }) => volumeMounts).find(({ name }) => name === "data")
@@ -54,7 +55,7 @@ const rendered = (file: File) => {
 }
 
 describe("the promises of the chart's README", () => {
-  it.prop("hold for any values file", [files], ([file]) => expect(rendered(file)).toEqual(facts(file, version, release)))
+  it.prop("hold for any values file", [files], ([file]) => expect(rendered(file)).toEqual(facts(file, appVersion, release)))
 
-  it("hold for no file", () => expect(rendered({})).toEqual(facts({}, version, release)))
+  it("hold for no file", () => expect(rendered({})).toEqual(facts({}, appVersion, release)))
 })

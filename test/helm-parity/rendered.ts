@@ -8,7 +8,7 @@ import { resolve } from "../../src/core/resolve/resolve.ts"
 import { type Fault, told } from "../../src/schema/document/fault.ts"
 import { yamlLayer } from "../../src/schema/document/yaml-layer.ts"
 import { parseTaskFile } from "../../src/schema/task/task-file.ts"
-import { appVersion, parseLayers } from "../../src/schema/values/values.ts"
+import { parseLayers } from "../../src/schema/values/values.ts"
 import type { KubernetesObject } from "./objects.ts"
 
 const taskFile = Result.getOrThrow(yamlLayer("task.yaml", readFileSync(`${import.meta.dirname}/task.yaml`, "utf8"))).tree
@@ -22,7 +22,7 @@ export const rendered = (
     Result.flatMap((layer) => parseLayers([layer])),
     Result.mapError((faults: ReadonlyArray<Fault>) => faults.map(told).join("\n")),
     Result.map((values) => {
-      const config = resolve(values, { ...release, version: appVersion })
+      const config = resolve(values, release)
       const task = Result.getOrThrow(parseTaskFile(config.taskNamespace)(taskFile))
       return JSON.parse(JSON.stringify([...install(config), job(task, config, 0)])) as ReadonlyArray<KubernetesObject>
     })

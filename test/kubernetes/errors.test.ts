@@ -1,5 +1,7 @@
 // What a person reads of an error: one sentence, whatever the API server said.
 import { describe, expect, it } from "@effect/vitest"
+import { Option } from "effect"
+import { refusal as refusalOf } from "../../src/kubernetes/answer.ts"
 import { AlreadyExists, Conflict, Gone, NotFound, Rejected } from "../../src/kubernetes/errors.ts"
 
 const said = (detail: string) => new Rejected({ verb: "create", object: "Job team/demo", code: 400, reason: "BadRequest", detail }).message
@@ -21,7 +23,7 @@ describe("a refusal", () => {
   const refusal = { verb: "update", object: "Lease team/demo", code: 409, reason: "Conflict", detail: "the server's words." } as const
   it.each([
     {
-      error: new NotFound(refusal),
+      error: new NotFound({ ...refusal, isKindServed: true }),
       message: "Cannot update Lease team/demo: it is not there (the server's words); check its name and namespace."
     },
     {
@@ -37,4 +39,16 @@ describe("a refusal", () => {
       message: "Cannot update Lease team/demo: the resource version asked for is no longer kept; try again."
     }
   ])("says what a person can do: $error._tag", ({ error, message }) => expect(error.message).toBe(message))
+
+  it.each([
+    { answer: "404 page not found\n", isKindServed: false },
+    { answer: JSON.stringify({ kind: "Status", code: 404, reason: "NotFound", message: "jobs \"demo\" not found" }), isKindServed: true }
+  ])(
+    "tells from a 404 whether the API server serves the kind: $isKindServed",
+    ({ answer, isKindServed }) =>
+      expect(refusalOf({ verb: "get", object: "Thing team/demo" }, 404, answer, Option.none(), 0)).toMatchObject({
+        _tag: "NotFound",
+        isKindServed
+      })
+  )
 })

@@ -72,7 +72,12 @@ export class FakeLease {
       get: (kind) =>
         decoded(
           kind,
-          over(Effect.suspend(() => this.lease === undefined ? Effect.fail(new NotFound(refusal)) : Effect.succeed(this.lease)), false)
+          over(
+            Effect.suspend(() =>
+              this.lease === undefined ? Effect.fail(new NotFound({ ...refusal, isKindServed: true })) : Effect.succeed(this.lease)
+            ),
+            false
+          )
         ),
       create: (kind, object) =>
         decoded(
@@ -88,7 +93,7 @@ export class FakeLease {
           over(
             Effect.suspend((): Effect.Effect<KubernetesObject, KubernetesError> =>
               this.lease === undefined
-                ? Effect.fail(new NotFound(refusal))
+                ? Effect.fail(new NotFound({ ...refusal, isKindServed: true }))
                 : this.lease.metadata.resourceVersion === object.metadata.resourceVersion
                 ? Effect.succeed(this.put(object))
                 : Effect.fail(new Conflict(refusal))

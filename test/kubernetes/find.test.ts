@@ -9,7 +9,7 @@ import { jobs } from "../../src/kubernetes/kinds.ts"
 const call = { verb: "get", object: "Job team/demo", detail: "" } as const
 
 it.effect.each<{ readonly error: KubernetesError; readonly is: "gone" | "perhaps there" }>([
-  { error: new NotFound({ ...call, code: 404, reason: "NotFound" }), is: "gone" },
+  { error: new NotFound({ ...call, code: 404, reason: "NotFound", isKindServed: true }), is: "gone" },
   { error: new Forbidden({ ...call, code: 403, reason: "Forbidden" }), is: "perhaps there" },
   { error: new Gone({ ...call, code: 410, reason: "Expired" }), is: "perhaps there" },
   { error: new Unreachable(call), is: "perhaps there" }

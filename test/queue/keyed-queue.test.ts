@@ -101,30 +101,40 @@ describe("KeyedQueue", () => {
       expect(log).toEqual(["a@10", "b@15"])
     }))
 
-  it.effect("tells how many keys wait, are delayed and run", () =>
+  it.effect("tells how many keys wait for a worker, and not for their time", () =>
     Effect.gen(function*() {
       const { work } = recorder()
       const queue = yield* make({ concurrency: 1, work, backoff: backoff() })
       yield* Effect.forEach(["a", "b", "c"], queue.add)
       yield* queue.addAfter("d", "1 minute")
       yield* TestClock.adjust("10 millis")
-      expect(yield* queue.depth).toEqual({ waiting: 2, delayed: 1, running: 1 })
+      expect(yield* queue.waiting).toBe(2)
       yield* Effect.forEach(["a", "b"], queue.add)
-      expect(yield* queue.depth).toEqual({ waiting: 2, delayed: 1, running: 1 }) // "a" runs, and will run again
+      expect(yield* queue.waiting).toBe(2) // "a" runs, and will run again
       yield* TestClock.adjust("2 minutes")
-      expect(yield* queue.depth).toEqual({ waiting: 0, delayed: 0, running: 0 })
+      expect(yield* queue.waiting).toBe(0)
     }))
 
   it.effect("lets no timer of a key sleep on that runs sooner, since thousands of tasks that are gone would leave one each", () =>
     Effect.gen(function*() {
-      const queue = yield* make({ concurrency: 4, work: () => Effect.succeedNone, backoff: backoff() })
-      for (const key of ["a", "b", "c"]) yield* queue.addAfter(key, "10 minutes")
-      expect(yield* queue.depth).toEqual({ waiting: 0, delayed: 3, running: 0 })
-      for (const key of ["a", "b"]) yield* queue.add(key)
-      yield* TestClock.adjust("1 second")
-      expect(yield* queue.depth).toEqual({ waiting: 0, delayed: 1, running: 0 })
-      yield* TestClock.adjust("10 minutes")
-      expect(yield* queue.depth).toEqual({ waiting: 0, delayed: 0, running: 0 })
+      const clock = yield* Clock.Clock
+      let asleep = 0
+      const sleep: Clock.Clock["sleep"] = (duration) =>
+        Effect.suspend(() => {
+          asleep++
+          return Effect.ensuring(clock.sleep(duration), Effect.sync(() => asleep--))
+        })
+      yield* Effect.gen(function*() {
+        const queue = yield* make({ concurrency: 4, work: () => Effect.succeedNone, backoff: backoff() })
+        for (const key of ["a", "b", "c"]) yield* queue.addAfter(key, "10 minutes")
+        yield* TestClock.adjust(0)
+        expect(asleep).toBe(3)
+        for (const key of ["a", "b"]) yield* queue.add(key)
+        yield* TestClock.adjust("1 second")
+        expect(asleep).toBe(1)
+        yield* TestClock.adjust("10 minutes")
+        expect(asleep).toBe(0)
+      }).pipe(Effect.provideService(Clock.Clock, { ...clock, sleep }))
     }))
 
   it.effect("finishes what runs and begins nothing more when it drains", () =>

@@ -5,14 +5,13 @@ import { Effect, Schedule } from "effect"
 import { leaderLeaseName } from "../../core/manifest/controller-names.ts"
 import { Kubernetes } from "../../kubernetes/client.ts"
 import { leases } from "../../kubernetes/kinds.ts"
+import type { Annotations } from "../../kubernetes/lease.ts"
 import type { KubernetesObject } from "../../kubernetes/object.ts"
 
 export interface Installation {
   readonly name: string
   readonly namespace: string
 }
-
-type Annotations = Readonly<Record<string, string>>
 
 export const annotationsOf = ({ metadata: { annotations = {} } }: KubernetesObject): Annotations => annotations
 

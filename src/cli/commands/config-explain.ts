@@ -20,17 +20,16 @@ const flags = {
 
 export const explain = Command.make("explain", flags, ({ key: asked, output, values: paths }) =>
   lazily(async () => {
-    const [{ explainKey, findKey, isBranch, setBelow }, { valueAt }, { appVersion }, { branchAnswer, leafAnswer }] = await Promise.all([
+    const [{ explainKey, findKey, isBranch, setBelow }, { valueAt }, { branchAnswer, leafAnswer }] = await Promise.all([
       import("../../core/resolve/provenance.ts"),
       import("../../schema/document/layers.ts"),
-      import("../../schema/values/values.ts"),
       import("../values/explanation.ts")
     ])
     return Effect.gen(function*() {
       const { layers, values } = yield* Effect.catch(loaded(paths), unusable)
       const key = yield* Effect.mapError(Effect.fromResult(findKey(asked)), (message) => new BadInput({ message }))
-      const explained = (path: typeof key.path) => explainKey(layers, values, { path, node: {} }, appVersion)
-      const whole = explainKey(layers, values, key, appVersion)
+      const explained = (path: typeof key.path) => explainKey(layers, values, { path, node: {} })
+      const whole = explainKey(layers, values, key)
       return yield* print(
         output,
         isBranch(valueAt(values, key.path)) ? branchAnswer(whole, setBelow(layers, key.path).map(explained)) : leafAnswer(whole)

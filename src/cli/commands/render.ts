@@ -76,15 +76,14 @@ const print = (output: "yaml" | "json", objects: ReadonlyArray<object>) =>
 
 export const render = Command.make("render", flags, ({ name, namespace, output, task, values }) =>
   lazily(async () => {
-    const [{ install }, { job }, { resolve }, { appVersion }, { accountsApart }] = await Promise.all([
+    const [{ install }, { job }, { resolve }, { accountsApart }] = await Promise.all([
       import("../../core/manifest/installation/install.ts"),
       import("../../core/manifest/job.ts"),
       import("../../core/resolve/resolve.ts"),
-      import("../../schema/values/values.ts"),
       import("../values/own-accounts.ts")
     ])
     return Effect.gen(function*() {
-      const config = resolve(yield* givenValues(values), { name, namespace, version: appVersion })
+      const config = resolve(yield* givenValues(values), { name, namespace })
       yield* accountsApart(config)
       const tasks = yield* Option.match(task, { onNone: () => Effect.succeed([]), onSome: (file) => readTask(file, config) })
       yield* print(output, [...install(config), ...tasks.map((task) => job(task, config, task.spec.stage === "plan" ? 0 : 1))])

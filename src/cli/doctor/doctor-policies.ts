@@ -6,7 +6,7 @@ import { BlockList, isIP, isIPv6 } from "node:net"
 import type { PoliciesRead } from "../../core/doctor/network-findings.ts"
 import { labels, stageLabel, taskLabel, taskUidLabel } from "../../core/manifest/labels.ts"
 import { closedMetadata, metadataAddresses } from "../../core/network/network-addresses.ts"
-import { metadataPolicyName } from "../../core/network/network-policy.ts"
+import { policyName } from "../../core/network/network-policy.ts"
 import type { ResolvedConfig } from "../../core/resolve/resolve.ts"
 import { Kubernetes } from "../../kubernetes/client.ts"
 import type { KubernetesError } from "../../kubernetes/errors.ts"
@@ -132,7 +132,7 @@ export const readPolicies = Effect.fnUntraced(
     return {
       isClosedElsewhere: isClosedWhole(ofType("Egress"), isOfTasks, closedMetadata(config.taskNetwork.cloudIdentity)),
       letIn: ofType("Ingress").filter(({ spec: { ingress = [] } }) => ingress.length > 0).filter(isOfTasks).map(nameOf),
-      inVain: closingInVain(ofType("Egress").filter(isOfTasks), metadataPolicyName(config))
+      inVain: closingInVain(ofType("Egress").filter(isOfTasks), policyName(config, "metadata-service"))
     }
   }
 )

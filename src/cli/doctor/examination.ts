@@ -6,7 +6,6 @@ import { checkNames } from "../../core/doctor/check.ts"
 import { isolationBy, networkChecks, nothingStarted, proofStays } from "../../core/doctor/network.ts"
 import { serverTargets } from "../../core/network/pool-server.ts"
 import { resolve, type ResolvedConfig } from "../../core/resolve/resolve.ts"
-import { appVersion } from "../../schema/values/values.ts"
 import type { Answer } from "../terminal/answer.ts"
 import { inOrder } from "../terminal/readers.ts"
 import { Screen } from "../terminal/screen.ts"
@@ -64,7 +63,7 @@ export const examine = Effect.fn("examine")(function*({ name, namespace, noPods,
   const given = yield* values.length > 0
     ? givenValues(values)
     : installedValues(name, namespace, "give --name and --namespace of the installation, or its values with --values")
-  const config = resolve(given, { name, namespace, version: appVersion })
+  const config = resolve(given, { name, namespace })
   const checks = [
     ...yield* examineObjects(config),
     ...noPods ? [] : yield* examineIsolation(config)

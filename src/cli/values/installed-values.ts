@@ -5,7 +5,6 @@ import { valuesIn } from "../../controller/configuration/values-files.ts"
 import { resolve } from "../../core/resolve/resolve.ts"
 import { Kubernetes } from "../../kubernetes/client.ts"
 import { configMaps, decoding } from "../../kubernetes/kinds.ts"
-import { appVersion } from "../../schema/values/values.ts"
 import { BadInput, NotAllowed } from "../terminal/failure.ts"
 import { unusable } from "./values-flag.ts"
 
@@ -32,5 +31,5 @@ export const installedValues = Effect.fnUntraced(function*(name: string, namespa
 export const installedTaskNamespace = (name: string, namespace: string, otherwise: string) =>
   Effect.map(
     installedValues(name, namespace, otherwise),
-    (values) => resolve(values, { name, namespace, version: appVersion }).taskNamespace
+    (values) => resolve(values, { name, namespace }).taskNamespace
   )

@@ -9,7 +9,7 @@ import type { ResolvedConfig } from "../../core/resolve/resolve.ts"
 import { shellWord } from "../../core/text/shell-word.ts"
 import { shown } from "../../schema/document/explain.ts"
 import { difference } from "../../schema/document/layers.ts"
-import { appVersion, defaultValues, parseTrees, type Values } from "../../schema/values/values.ts"
+import { defaultValues, parseTrees, type Values } from "../../schema/values/values.ts"
 import { usualTaskNamespace } from "../flags/settings.ts"
 import { BadInput } from "../terminal/failure.ts"
 import type { Contents } from "./base-contents.ts"
@@ -106,7 +106,7 @@ const inClear = (values: Values): ReadonlyArray<string> => {
 export const writeOverlay = Effect.fn("writeOverlay")(function*(wanted: Wanted) {
   const { base, contents, more, name, namespace, out, withoutCrd = false } = wanted
   const { secrets, values } = takenOut(wanted)
-  const made = overlay(values, { name, namespace, version: appVersion }, { ...contents, withoutCrd })
+  const made = overlay(values, { name, namespace }, { ...contents, withoutCrd })
   yield* accountsApart(made.to.config)
   yield* misread(made.to.config)
   yield* inTwoNamespaces(made.to.config, contents)

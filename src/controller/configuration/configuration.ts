@@ -7,13 +7,12 @@ import { type Release, resolve, type ResolvedConfig } from "../../core/resolve/r
 import { shown } from "../../schema/document/explain.ts"
 import { allTold } from "../../schema/document/fault.ts"
 import { difference, leaves } from "../../schema/document/layers.ts"
-import { appVersion } from "../../schema/values/values.ts"
 import { loadValues, type ValuesInvalid } from "./values-files.ts"
 
 export interface Settings {
   /** The values file, or a directory of layers. */
   readonly path: string
-  readonly release: Omit<Release, "version">
+  readonly release: Release
   /** Ticks when the files may have changed. */
   readonly ticks: Stream.Stream<void>
 }
@@ -33,8 +32,7 @@ const valid = Metric.gauge("agent_job_config_valid", {
   description: "1 while the values files can be used; 0 while the controller goes on with those that it had before."
 })
 
-const load = ({ path, release }: Settings) =>
-  Effect.map(loadValues([path]), ({ values }) => resolve(values, { ...release, version: appVersion }))
+const load = ({ path, release }: Settings) => Effect.map(loadValues([path]), ({ values }) => resolve(values, release))
 
 const changedKeys = (running: ResolvedConfig, wanted: ResolvedConfig): ReadonlyArray<string> =>
   leaves(difference(running.controllerValues, wanted.controllerValues)).map(({ path }) => shown(path))
@@ -58,7 +56,7 @@ const make = Effect.fnUntraced(function*(settings: Settings) {
     yield* Metric.update(valid, 1)
     if ((yield* Ref.getAndSet(warnedOf, "")) !== "") yield* Effect.logInfo("the values can be used again")
     const running = yield* SubscriptionRef.get(holds)
-    switch (reload(running, wanted)._tag) {
+    switch (reload(running, wanted)) {
       case "Keep":
         return
       case "TakeOver":

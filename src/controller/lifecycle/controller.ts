@@ -40,11 +40,13 @@ interface AnswerParts extends Pick<Parts, "attention" | "drained" | "world"> {
   readonly annotationsSeen: Ref.Ref<Readonly<Record<string, string>>>
 }
 
-/** Says what a change of the proof means. Where no task waits for a proof, it means nothing. */
-const tellProof = ({ policy: { requireProvenIsolation } }: ResolvedConfig, proven: boolean) =>
-  requireProvenIsolation
-    ? Effect.logInfo(proven ? "the isolation of tasks is proven" : "the isolation of tasks is not proven any more: nothing new starts")
-    : Effect.void
+/** Sets whether isolation is proven under these values, and reports whether that is a change. It is told where tasks wait for a proof. */
+const applyProof = (world: World.World, annotations: Readonly<Record<string, string>>, config: ResolvedConfig): Effect.Effect<boolean> => {
+  const proven = isProven(annotations, config)
+  if (!world.turns.setProven(proven)) return Effect.succeed(false)
+  const told = proven ? "the isolation of tasks is proven" : "the isolation of tasks is not proven any more: nothing new starts"
+  return Effect.as(config.policy.requireProvenIsolation ? Effect.logInfo(told) : Effect.void, true)
+}
 
 /**
  * Takes over a configuration and looks at all tasks: new limits or times may change the decision on any task, and what was proven may not
@@ -56,9 +58,8 @@ export const takeOver = (
 ) =>
   Ref.get(annotationsSeen).pipe(
     Effect.flatMap((annotations) => {
-      const proven = isProven(annotations, config)
       world.setPolicy(config.policy)
-      return world.turns.setProven(proven) ? tellProof(config, proven) : Effect.void
+      return applyProof(world, annotations, config)
     }),
     Effect.andThen(attention.lookAtAll)
   )
@@ -80,9 +81,7 @@ export const answerAnnotations = ({ annotationsSeen, attention, current, drained
       )
       yield* attention.lookAtAll
     }
-    const config = yield* current
-    const proven = isProven(annotations, config)
-    if (world.turns.setProven(proven)) yield* Effect.andThen(tellProof(config, proven), attention.lookAtAll)
+    if (yield* applyProof(world, annotations, yield* current)) yield* attention.lookAtAll
     return answered(annotations, formerAtWork || world.turns.launching())
   }, Effect.uninterruptible) // a renewal has a time limit, and what is news now is none at the next
 

@@ -34,7 +34,7 @@ type Read<A, E = never> = Effect.Effect<A, KubernetesError | E, Kubernetes>
  * newest warning about an object.
  */
 export interface Asking {
-  readonly world: Pick<World, "ages" | "cache" | "jobNotFound" | "turns">
+  readonly world: Pick<World, "ages" | "cache" | "jobNotFound" | "refusals" | "turns">
   readonly task: AgentTask
   readonly policy: TaskPolicy
   readonly now: string
@@ -193,7 +193,7 @@ export const ask = Effect.fn("ask")(
       if (Option.isSome(live)) return { ...noAnswers, job: live }
       turns.giveBack(uid)
     }
-    if (turns.isRefused(uid)) return noAnswers
+    if (world.refusals.isRefused(uid)) return noAnswers
     const held = needsLease(asking) ? { ...noAnswers, holder: yield* workspaceHolder(world, task) } : noAnswers
     return turns.of(task)._tag === "Admitted" && isUnpinned(task) ? { ...held, source: yield* readSource(task) } : held
   }

@@ -85,8 +85,8 @@ export const observe = (world: World, task: AgentTask, answers: Answers, at: num
     latest: madeAs(names.attempt),
     latestApply: Option.orElse(madeAs(names.apply), () => answers.apply),
     warning: answers.warning,
-    refusal: turns.refusal(uid, at),
-    deniedMillis: turns.deniedMillis(uid),
+    refusal: world.refusals.at(uid, at),
+    deniedMillis: world.refusals.deniedMillis(uid),
     reportedWait: world.reportedWait(uid),
     expired: world.pastHistory.has(task)
   }

@@ -164,7 +164,7 @@ const make = Effect.fnUntraced(function*(world: World) {
    */
   const refused = Effect.fnUntraced(
     function*(task: AgentTask, answers: Answers, pass: Pass, { againInMillis, kind, message }: Refusal) {
-      world.turns.refuse(task.metadata.uid, { kind, message, againInMillis }, yield* monotonicMillis)
+      world.refusals.refuse(task.metadata.uid, { kind, message, againInMillis }, yield* monotonicMillis)
       const decided = yield* decide(task, answers, pass)
       if (Option.isNone(decided)) return Option.none()
       const { decision, needsLive, observed } = decided.value
@@ -190,7 +190,7 @@ const make = Effect.fnUntraced(function*(world: World) {
     function*(task: AgentTask): Effect.fn.Return<Option.Option<Duration.Duration>, Failure | PoolSilent | WriteRefused | Behind> {
       const now = yield* currentInstant
       const pass: Pass = { config: yield* configuration.current, now }
-      world.turns.dropExpiredRefusal(task.metadata.uid, yield* monotonicMillis)
+      world.refusals.dropExpired(task.metadata.uid, yield* monotonicMillis)
       const answers = yield* look(task, pass)
       const decided = yield* decideForSure(task, answers, pass)
       if (Option.isNone(decided)) return Option.none()

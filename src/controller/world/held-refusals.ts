@@ -1,6 +1,6 @@
 // What the API server refused to make for each task, while that holds, and how long each task has been denied, by our monotonic clock.
 // Invariant: between two refusals, time counts as denied only if the first of them was a denial, and then a minute at most.
-// Used by controller/world/turns.
+// Made by controller/world/world, for controller/world/turns and the passes.
 import { Option } from "effect"
 import type { Refusal } from "../../core/task/observed.ts"
 
@@ -15,8 +15,8 @@ interface Denied {
   readonly since: number | undefined
 }
 
-/** Each `at` is in monotonic milliseconds. */
-export const heldRefusals = () => {
+/** `changed` is called when a task takes or leaves its place in the queue. Each `at` is in monotonic milliseconds. */
+export const heldRefusals = (isThere: (taskUid: string) => boolean, changed: () => void) => {
   const held = new Map<string, { readonly refusal: Refusal; readonly until: number }>() // by the task's uid, as is `denied`
   const denied = new Map<string, Denied>()
 
@@ -37,20 +37,23 @@ export const heldRefusals = () => {
       const kind = held.get(taskUid)?.refusal.kind
       return kind !== undefined && kind !== "QuotaExceeded"
     },
+    /** Returns how long the task has been denied, in milliseconds, without the times in between when it waited for something else. */
     deniedMillis: (taskUid: string): number => denied.get(taskUid)?.millis ?? 0,
 
+    /** Records that the API server refused to make a Job or another task for this task. */
     refuse: (taskUid: string, refusal: Refusal, at: number): void => {
+      if (!isThere(taskUid)) return // the task went while the API server was asked
       const { millis, since = at } = denied.get(taskUid) ?? { millis: 0 }
       held.set(taskUid, { refusal, until: at + refusal.againInMillis })
       denied.set(taskUid, {
         millis: millis + Math.min(at - since, sameDenialMillis),
         since: refusal.kind === "Denied" ? at : undefined
       })
+      changed()
     },
-    /** Drops the task's refusal if its time is over. Reports whether it did. */
-    dropExpired: (taskUid: string, at: number): boolean => {
-      const refused = held.get(taskUid)
-      return refused !== undefined && at >= refused.until && held.delete(taskUid)
+    /** Called at the beginning of a pass: a refusal whose time is over is dropped, which puts the task back into its place in the queue. */
+    dropExpired: (taskUid: string, at: number): void => {
+      if (at >= (held.get(taskUid)?.until ?? Infinity) && held.delete(taskUid)) changed()
     },
     /** Drops the refusals by a quota, because one Job less leaves room in it. Returns the UIDs of their tasks. */
     liftQuota: (): ReadonlyArray<string> => {
@@ -66,3 +69,5 @@ export const heldRefusals = () => {
     }
   }
 }
+
+export type HeldRefusals = ReturnType<typeof heldRefusals>

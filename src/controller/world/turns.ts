@@ -7,13 +7,13 @@ import { tellsOf } from "../../core/reconcile/waiting.ts"
 import { admit, type Candidate } from "../../core/scheduling/admit.ts"
 import { heldBack } from "../../core/scheduling/draining.ts"
 import { waitsForProof } from "../../core/scheduling/isolation.ts"
-import { type Refusal, Turn } from "../../core/task/observed.ts"
+import { Turn } from "../../core/task/observed.ts"
 import { isCalledOff, isOfNewerVersion, isOver } from "../../core/task/status.ts"
 import type { TaskPolicy } from "../../core/task/task-policy.ts"
 import type { Uid, WorkspaceName } from "../../schema/names.ts"
 import { type AgentTask, mutates } from "../../schema/task/agent-task.ts"
 import type { Cache } from "./cache.ts"
-import { heldRefusals } from "./held-refusals.ts"
+import type { HeldRefusals } from "./held-refusals.ts"
 
 /** Why nothing new starts, whatever the limits leave room for. */
 export const holdReasons = ["Draining", "IsolationUnproven"] as const
@@ -36,11 +36,6 @@ export interface Turns {
   readonly calledUp: () => ReadonlyArray<string>
   /** Whether it is known which task has the workspace's Lease, or that none has. */
   readonly knowsHolder: (workspace: WorkspaceName) => boolean
-  /** The refusal that still holds at `at`, in monotonic milliseconds, with the time that is left of it. */
-  readonly refusal: (taskUid: string, at: number) => Option.Option<Refusal>
-  readonly isRefused: (taskUid: string) => boolean
-  /** How long the task has been denied, in milliseconds, without the times in between when it waited for something else. */
-  readonly deniedMillis: (taskUid: string) => number
   /** Whether a slot is taken for the task, and no informer has reported its Job yet. */
   readonly isReserved: (taskUid: string) => boolean
   /** Whether any pass that decided to make a Job has not ended, so that the Job may still be made. */
@@ -62,10 +57,6 @@ export interface Turns {
   readonly passEnded: (taskUid: string) => void
   /** Records what a look at the workspace's Lease showed: the UID of its holder, or that no task has it. */
   readonly setHolder: (workspace: WorkspaceName, holder: Option.Option<string>) => void
-  /** Records that the API server refused to make a Job or another task for this task. */
-  readonly refuse: (taskUid: string, refusal: Refusal, at: number) => void
-  /** Called at the beginning of a pass: a refusal whose time is over is dropped, which puts the task back into its place in the queue. */
-  readonly dropExpiredRefusal: (taskUid: string, at: number) => void
 }
 
 /** What the world tells the turns. */
@@ -87,13 +78,13 @@ const holdTurns: Readonly<Record<HoldReason, Turn>> = { Draining: heldBack, Isol
 
 export const make = (
   cache: Pick<Cache, "job" | "keyOf" | "task" | "taskByUid" | "tasks">,
-  policy: () => TaskPolicy
+  policy: () => TaskPolicy,
+  refusals: Pick<HeldRefusals, "countAnew" | "forget" | "isPassedOver" | "liftQuota">
 ): { readonly turns: Turns; readonly events: TurnEvents } => {
   let drained = false
   let proven = false
   const reserved = new Set<string>()
   const launching = new Set<string>()
-  const refused = heldRefusals()
   const holders = new Map<WorkspaceName, string | undefined>() // workspace → uid of its task, undefined for nobody; absent while not known
   const toldToWait = new Set<string>() // uids of the tasks that were told to wait for their turn
   let freed = false // whether a slot or a workspace became free, of which no event need tell the tasks that wait
@@ -117,7 +108,7 @@ export const make = (
   const candidate = (task: AgentTask): Candidate => {
     const { metadata: { uid }, spec: { stage, workspace } } = task
     const holder = holders.get(workspace)
-    return { task, holds: holder === uid, refused: refused.isPassedOver(uid), shutOut: mutates(stage) && isOutside(holder) }
+    return { task, holds: holder === uid, refused: refusals.isPassedOver(uid), shutOut: mutates(stage) && isOutside(holder) }
   }
   const isOpen = (task: AgentTask): boolean =>
     !isOver(task.status.phase) && (!isCalledOff(task) || isOfNewerVersion(task.status.phase)) && (!waitsForSource(task) || occupies(task))
@@ -169,9 +160,6 @@ export const make = (
         return [...toldToWait].flatMap((uid) => Option.toArray(cache.keyOf(uid))).filter(mayStart)
       },
       knowsHolder: (workspace) => holders.has(workspace),
-      refusal: refused.at,
-      isRefused: refused.isRefused,
-      deniedMillis: refused.deniedMillis,
       isReserved: (uid) => reserved.has(uid),
       launching: () => launching.size > 0,
       heldBack: (reason) => hold() === reason ? waiting().filter(([, task]) => isOpen(task) && task.spec.pool === undefined).length : 0,
@@ -206,14 +194,6 @@ export const make = (
         if (before === after) return
         freed = true
         changed()
-      },
-      refuse: (uid, refusal, at) => {
-        if (Option.isNone(cache.keyOf(uid))) return // the task went while the API server was asked
-        refused.refuse(uid, refusal, at)
-        changed()
-      },
-      dropExpiredRefusal: (uid, at) => {
-        if (refused.dropExpired(uid, at)) changed()
       }
     },
     events: {
@@ -226,22 +206,22 @@ export const make = (
           if (isOver(phase)) {
             reserved.delete(uid)
             letGo(task.value)
-            if (Option.exists(before, ({ status }) => !isOver(status.phase))) refused.forget(uid) // the refusal was of its Job
+            if (Option.exists(before, ({ status }) => !isOver(status.phase))) refusals.forget(uid) // the refusal was of its Job
           }
         }
         changed()
       },
       jobMade: (taskUid) => {
-        refused.countAnew(taskUid)
+        refusals.countAnew(taskUid)
         changed()
       },
       jobHeard: (taskUid, isGone) => {
         if (isGone) {
           freed = true
-          for (const uid of refused.liftQuota()) toldToWait.add(uid) // they wait like any other task from now on
+          for (const uid of refusals.liftQuota()) toldToWait.add(uid) // they wait like any other task from now on
         }
         reserved.delete(taskUid)
-        refused.countAnew(taskUid)
+        refusals.countAnew(taskUid)
         changed()
       },
       passSaw: (uid, turn) => {
@@ -252,7 +232,7 @@ export const make = (
         const { uid } = task.metadata
         letGo(task)
         reserved.delete(uid)
-        refused.forget(uid)
+        refusals.forget(uid)
         toldToWait.delete(uid)
       }
     }

@@ -6,6 +6,7 @@ import type { Observed, ReportedWait, StartSeen } from "../../core/task/observed
 import type { TaskPolicy } from "../../core/task/task-policy.ts"
 import type { AgentTask } from "../../schema/task/agent-task.ts"
 import * as Cache from "./cache.ts"
+import { type HeldRefusals, heldRefusals } from "./held-refusals.ts"
 import { type JobAges, jobAges } from "./job-ages.ts"
 import { type PastHistory, pastHistory } from "./past-history.ts"
 import * as Turns from "./turns.ts"
@@ -14,6 +15,7 @@ import { unreadyPods } from "./unready-pods.ts"
 export interface World extends Cache.Changes {
   readonly cache: Cache.Cache
   readonly turns: Turns.Turns
+  readonly refusals: Pick<HeldRefusals, "at" | "deniedMillis" | "dropExpired" | "isRefused" | "refuse">
   readonly ages: JobAges
   readonly pastHistory: PastHistory
   /** How long passes have seen the Pod of the claim unready at `at`, in monotonic milliseconds; 0 at the first look, and if it is ready. */
@@ -37,12 +39,13 @@ export interface World extends Cache.Changes {
 export const make = (initial: TaskPolicy): World => {
   let policy = initial
   const cache = Cache.make()
-  const { events, turns } = Turns.make(cache, () => policy)
+  const isThere = (uid: string): boolean => Option.isSome(cache.keyOf(uid))
+  const refusals = heldRefusals(isThere, () => events.changed())
+  const { events, turns } = Turns.make(cache, () => policy, refusals)
   const history = pastHistory(() => policy.historyPerWorkspace)
   const ages = jobAges()
   const unready = unreadyPods()
   const reportedWaits = new Map<string, ReportedWait>()
-  const isThere = (uid: string): boolean => Option.isSome(cache.keyOf(uid))
   const forget = (task: AgentTask): void => {
     const { uid } = task.metadata
     events.forget(task)
@@ -54,6 +57,7 @@ export const make = (initial: TaskPolicy): World => {
   return {
     cache,
     turns,
+    refusals,
     ages,
     pastHistory: history,
     unreadyMillis: unready.unreadyMillis,

@@ -3,7 +3,7 @@
 // Used by core/doctor/network.
 import type { ProbeTarget } from "../../schema/kubernetes/probe.ts"
 import { closedMetadata, metadataAddresses } from "../network/network-addresses.ts"
-import { metadataPolicyName } from "../network/network-policy.ts"
+import { policyName } from "../network/network-policy.ts"
 import { type Check, check, checkNames } from "./check.ts"
 import { isOneOf, type Judged, listed, policiesNamed, taskEgress } from "./network-findings.ts"
 
@@ -27,7 +27,7 @@ const adviceOnMetadata = (judged: Judged): string => {
   const { config, enforced } = judged
   const { taskNamespace, taskNetwork: { closedElsewhere, denyPods } } = config
   if (closedBy(judged) !== "values") return "; give restrictMetadataService: true, or component restricted-egress"
-  const policy = denyPods ? taskEgress(config) : policiesNamed(taskNamespace, [metadataPolicyName(config)])
+  const policy = denyPods ? taskEgress(config) : policiesNamed(taskNamespace, [policyName(config, "metadata-service")])
   return `, though the values close it; ${
     enforced
       ? `look whether ${closedElsewhere ? "all egress is closed" : `${policy} is there`}, and for a policy that opens the address`

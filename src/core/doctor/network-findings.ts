@@ -3,6 +3,7 @@
 // Used by the checks of core/doctor/network and by cli/doctor.
 import type { Option } from "effect"
 import { type Finding, type ProbeReport, type ProbeTarget, shown } from "../../schema/kubernetes/probe.ts"
+import { policyName } from "../network/network-policy.ts"
 import type { Listener, Probe } from "../network/probe.ts"
 import type { ResolvedConfig } from "../resolve/resolve.ts"
 
@@ -67,4 +68,4 @@ export const policiesNamed = (namespace: string, names: ReadonlyArray<string>): 
   names.map((name) => `NetworkPolicy ${namespace}/${name}`).join(", ")
 
 /** The policy of denyPods. */
-export const taskEgress = ({ name, taskNamespace }: ResolvedConfig): string => `NetworkPolicy ${taskNamespace}/${name}-task-egress`
+export const taskEgress = (config: ResolvedConfig): string => policiesNamed(config.taskNamespace, [policyName(config, "task-egress")])

@@ -2,7 +2,7 @@
 // Used by core/doctor/network.
 import { Option } from "effect"
 import { isPrivate } from "../network/network-addresses.ts"
-import { metadataPolicyName } from "../network/network-policy.ts"
+import { policyName } from "../network/network-policy.ts"
 import type { ResolvedConfig } from "../resolve/resolve.ts"
 import { type Check, check, checkNames } from "./check.ts"
 import { isOneOf, type Judged, type NetworkFindings, policiesNamed } from "./network-findings.ts"
@@ -31,9 +31,10 @@ export const otherPods = (
 
 /** Judges who connects to a Pod like a task's. Any connection counts, since a policy that comes late lets one into a task too. */
 export const ingress = (
-  { config: { name, taskNamespace, taskNetwork: { denyIngress } }, enforced, letIn }: Omit<Judged, "found">,
+  { config, enforced, letIn }: Omit<Judged, "found">,
   { reports: { open }, taskListener: { stayed, targets } }: NetworkFindings
 ): Check => {
+  const { taskNamespace, taskNetwork: { denyIngress } } = config
   const say = check(checkNames.ingress)
   if (denyIngress && letIn.length > 0) {
     return say(
@@ -46,7 +47,7 @@ export const ingress = (
   const tries = Option.isSome(open) ? open.value.findings.filter(isOneOf(targets)) : []
   if (tries.some(({ first, last }) => first || last)) {
     const advice = enforced
-      ? `look whether NetworkPolicy ${taskNamespace}/${name}-task-ingress is there, and for a policy that lets others in`
+      ? `look whether ${policiesNamed(taskNamespace, [policyName(config, "task-ingress")])} is there, and for a policy that lets others in`
       : "see what is said of network policies"
     return denyIngress
       ? say("failed", `another Pod connects to one like a task's, though task.networkPolicy.denyIngress is true; ${advice}`)
@@ -72,7 +73,7 @@ export const closingInVain = (config: ResolvedConfig, inVain: ReadonlyArray<stri
     check(checkNames.inVain)(
       closedElsewhere || denyPods ? "failed" : "warning",
       `${
-        policiesNamed(taskNamespace, [metadataPolicyName(config)])
+        policiesNamed(taskNamespace, [policyName(config, "metadata-service")])
       } lets tasks out to all but metadata services, and policies add up, so that beside it these close nothing to them: ${
         policiesNamed(taskNamespace, inVain)
       }; take component restrict-metadata out, or restrictMetadataService: true, and where they close all egress give task.networkPolicy.closedElsewhere: true`

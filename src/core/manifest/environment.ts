@@ -3,14 +3,15 @@
 // Used by core/manifest/containers, core/manifest/installation/deployment and core/manifest/installation/server.
 import type { V1EnvVar } from "@kubernetes/client-node"
 import type { AgentTask } from "../../schema/task/agent-task.ts"
-import type { ContainerConfig, Variables } from "../resolve/containers.ts"
+import type { ContainerConfig } from "../resolve/containers.ts"
+import type { Texts } from "../resolve/plain.ts"
 import type { ResolvedConfig } from "../resolve/resolve.ts"
 import { jobName } from "../task/job-name.ts"
 import { cacheDir, place } from "../task/places.ts"
 import { clientCertificateVariable } from "./certificates.ts"
 import { planClaimOf } from "./volumes.ts"
 
-export const fromValues = (variables: Variables): Array<V1EnvVar> => Object.entries(variables).map(([name, value]) => ({ name, value }))
+export const fromValues = (variables: Texts): Array<V1EnvVar> => Object.entries(variables).map(([name, value]) => ({ name, value }))
 
 export const fromField = (name: string, fieldPath: string): V1EnvVar => ({ name, valueFrom: { fieldRef: { fieldPath } } })
 
@@ -18,7 +19,7 @@ export const fromField = (name: string, fieldPath: string): V1EnvVar => ({ name,
 export const fromObjects = ({ envFrom }: Pick<ContainerConfig, "envFrom">) => envFrom.length === 0 ? {} : { envFrom: [...envFrom] }
 
 /** Returns the variables of the values and ours. Ours take precedence, because the program would not know what to do otherwise. */
-export const withOurs = (values: Variables, ours: ReadonlyArray<V1EnvVar>): Array<V1EnvVar> => [
+export const withOurs = (values: Texts, ours: ReadonlyArray<V1EnvVar>): Array<V1EnvVar> => [
   ...fromValues(values).filter(({ name }) => !ours.some((_) => _.name === name)),
   ...ours
 ]

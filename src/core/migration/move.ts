@@ -4,7 +4,7 @@
 import { Result } from "effect"
 import type { Tree } from "../../schema/document/layers.ts"
 import type { HelmObject, HelmRelease } from "../../schema/kubernetes/helm-release.ts"
-import { appVersion, defaultValues, parseTrees, type Values } from "../../schema/values/values.ts"
+import { defaultValues, parseTrees, type Values } from "../../schema/values/values.ts"
 import { install, type InstalledObject } from "../manifest/installation/install.ts"
 import { resolve, type ResolvedConfig } from "../resolve/resolve.ts"
 import { textAt } from "../resolve/tree-path.ts"
@@ -32,7 +32,7 @@ export const isFirstChart = ({ objects }: HelmRelease): boolean => objects.some(
 
 const nameOf = ({ config, name, namespace }: HelmRelease): string => {
   const overridden = { fullnameOverride: textAt(config, "fullnameOverride"), nameOverride: textAt(config, "nameOverride") }
-  return resolve({ ...defaultValues, ...overridden }, { name, namespace, version: appVersion }).name
+  return resolve({ ...defaultValues, ...overridden }, { name, namespace }).name
 }
 
 const ofCluster = /^(Cluster|CustomResourceDefinition|PersistentVolume$|StorageClass)/u
@@ -60,7 +60,7 @@ export const move = (
   const ours = nameOf(release)
   const given = releaseValues({ ...release, config: withChosen(release.config, chosen, ours) }, `${ours}-token`)
   return Result.map(parseTrees([...layers, given.values]), (values) => {
-    const config = resolve(values, { name, namespace, version: appVersion })
+    const config = resolve(values, { name, namespace })
     const names = new Set(install(config).map((_) => installedName(_, namespace)))
     const isMovedAway = config.pool === undefined || otherServer(release.config, chosen) !== undefined
     return {

@@ -1,31 +1,24 @@
 // Addresses that no URL of a user may lead to: this machine, its link, clouds' metadata services, and IPv6 forms that hide one of these.
 // Private ranges are allowed: Flux and most artifact stores are there, and the NetworkPolicy says what may be reached of them.
 // Used by worker/network/archive-url.ts.
-import { parse4, parse6 } from "../../schema/ip-address.ts"
+import { alone, isWithin, parse4, parse6 } from "../../schema/ip-address.ts"
 
-type Range = readonly [number, number]
-
-const range4 = (text: string): Range => {
-  const [address = "", bits = "32"] = text.split("/")
-  return [parse4(address) ?? 0, Number(bits)]
-}
-
-const forbidden4: ReadonlyArray<Range> = [
+const forbidden4 = [
   "0.0.0.0/8", // this host
   "127.0.0.0/8", // loopback, where the state gateway listens
   "169.254.0.0/16", // link-local, and the metadata of most clouds
-  "168.63.129.16", // Azure
-  "100.100.100.200", // Alibaba
+  "168.63.129.16/32", // Azure
+  "100.100.100.200/32", // Alibaba
   "192.0.0.0/24", // Oracle
   "224.0.0.0/4", // multicast
   "240.0.0.0/4" // reserved, broadcast
-].map(range4)
+]
 
-const isForbidden4 = (address: number): boolean => forbidden4.some(([start, bits]) => address >>> (32 - bits) === start >>> (32 - bits))
+const isForbidden4 = (address: string): boolean => forbidden4.some((cidr) => isWithin(alone(address), cidr))
 
 const isForbidden6 = (words: ReadonlyArray<number>): boolean => {
   const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0, g = 0, h = 0] = words
-  const embedded = (high: number, low: number) => isForbidden4(((high << 16) | low) >>> 0)
+  const embedded = (...words: ReadonlyArray<number>) => isForbidden4(words.flatMap((word) => [word >> 8, word & 0xff]).join("."))
   if (a === 0 && b === 0 && c === 0 && d === 0) return embedded(g, h) // mapped, translated and compatible IPv4; :: and ::1 are in 0.0.0.0/8
   if (a === 0x64 && b === 0xff9b) return c !== 0 || embedded(g, h) // NAT64; where a local prefix has the IPv4 address is unknown
   if (a === 0x2002) return embedded(b, c) // 6to4
@@ -38,8 +31,7 @@ const isForbidden6 = (words: ReadonlyArray<number>): boolean => {
 
 /** Reports whether an IP address, as a resolver or a URL spells it, is forbidden. A text that is no address is forbidden too. */
 export const isForbiddenAddress = (text: string): boolean => {
-  const four = parse4(text)
-  if (four !== undefined) return isForbidden4(four)
+  if (parse4(text) !== undefined) return isForbidden4(text)
   const six = parse6(text)
   return six === undefined || isForbidden6(six)
 }

@@ -39,10 +39,15 @@ export const toApiServer = ({ taskNetwork: { apiServerPorts, privateCidrs } }: R
   { to: [...privateNetworks(privateCidrs)], ports: apiServerPorts.map(tcp) } // never without a port, which would be every port
 ]
 
-const policy = (config: ResolvedConfig, name: string, namespace: string, spec: V1NetworkPolicySpec): V1NetworkPolicy => ({
+type PolicyName = "metadata-service" | "task-egress" | "cloud-identity" | "task-ingress"
+
+/** The name of a policy in the cluster. `metadata-service` opens all but metadata services; `task-egress` is that of denyPods. */
+export const policyName = ({ name }: Pick<ResolvedConfig, "name">, policy: PolicyName): string => `${name}-${policy}`
+
+const policy = (config: ResolvedConfig, name: PolicyName, namespace: string, spec: V1NetworkPolicySpec): V1NetworkPolicy => ({
   apiVersion: "networking.k8s.io/v1",
   kind: "NetworkPolicy",
-  metadata: objectMetadata(config, "controller", { name: `${config.name}-${name}`, namespace }),
+  metadata: objectMetadata(config, "controller", { name: policyName(config, name), namespace }),
   spec
 })
 
@@ -53,14 +58,8 @@ const ofComponents = ({ name }: ResolvedConfig, components: ReadonlyArray<"contr
   ]
 })
 
-/** The name of the policy that opens all but metadata services. */
-export const metadataPolicyName = ({ name }: ResolvedConfig): string => `${name}-metadata-service`
-
-/**
- * The names, after the installation's name, of the policies that open all but what they deny: beside policies that close all egress they
- * would open the rest.
- */
-export const permissivePolicies = ["metadata-service", "task-egress"] as const
+/** The policies that open all but what they deny: beside policies that close all egress they would open the rest. */
+export const permissivePolicies = ["metadata-service", "task-egress"] satisfies ReadonlyArray<PolicyName>
 
 /** Returns one policy for each namespace. It leaves out tasks that may reach no Pods, because they have a narrower policy of their own. */
 const metadataPolicies = (config: ResolvedConfig): ReadonlyArray<V1NetworkPolicy> => {
@@ -78,7 +77,7 @@ const metadataPolicies = (config: ResolvedConfig): ReadonlyArray<V1NetworkPolicy
 
 const taskPolicies = (config: ResolvedConfig): ReadonlyArray<V1NetworkPolicy> => {
   const { cloudIdentity, denyIngress, denyPods, privateCidrs } = config.taskNetwork
-  const ofTasks = (name: string, rest: Omit<V1NetworkPolicySpec, "podSelector">) =>
+  const ofTasks = (name: PolicyName, rest: Omit<V1NetworkPolicySpec, "podSelector">) =>
     policy(config, name, config.taskNamespace, { podSelector: selecting(selectorLabels(config, "task")), ...rest })
   return [
     ...(denyPods

@@ -6,7 +6,7 @@ import { defaultValues, type Values } from "../../schema/values/values.ts"
 import { configMapName, layerText } from "../manifest/installation/config-map.ts"
 import { install, type InstalledObject } from "../manifest/installation/install.ts"
 import { secureServer, server } from "../manifest/installation/server.ts"
-import { permissivePolicies } from "../network/network-policy.ts"
+import { permissivePolicies, policyName } from "../network/network-policy.ts"
 import { type Release, resolve, type ResolvedConfig, type TokenConfig } from "../resolve/resolve.ts"
 import { content, identityPatches, type JsonPatch } from "./identity.ts"
 import { type Installed, isControllerAccount, nameOf, type Pair, pairsOf } from "./pairs.ts"
@@ -53,7 +53,7 @@ export interface Options {
 }
 
 const isWide = ({ kind, metadata }: InstalledObject, name: string): boolean =>
-  kind === "NetworkPolicy" && permissivePolicies.some((_) => metadata?.name === `${name}-${_}`)
+  kind === "NetworkPolicy" && permissivePolicies.some((_) => metadata?.name === policyName({ name }, _))
 
 /** Returns the pair of ConfigMaps without the values, which are files beside it. */
 const withoutData = ({ from, to }: Pair): Pair => ({ from: { ...from, data: {} }, to: { ...to, data: {} } })

@@ -3,12 +3,12 @@
 // Used by core/overlay/overlay.ts, by generate, which ships them, and by cli/values/base-contents.ts, which looks for them in a base.
 import { Result } from "effect"
 import { merge, type Tree } from "../../schema/document/layers.ts"
-import { appVersion, parseValues } from "../../schema/values/values.ts"
+import { parseValues } from "../../schema/values/values.ts"
 import { install } from "../manifest/installation/install.ts"
 import { type Release, resolve } from "../resolve/resolve.ts"
 import type { Installed } from "./pairs.ts"
 
-export const shippedRelease: Release = { name: "agent-job", namespace: "agent-job", version: appVersion }
+export const shippedRelease: Release = { name: "agent-job", namespace: "agent-job" }
 
 /** The base gives tasks a namespace of their own, because whoever may write AgentTasks there must not reach the controller's Secrets. */
 export const baseLayer: Tree = { task: { namespace: "agent-job-tasks" } }

@@ -61,9 +61,11 @@ export const launchedAs = (
 export const isLaunchMarkedFailed = ({ status }: AgentTask, { uid }: JobSeen): boolean =>
   status.job?.replacedFor === "LaunchFailed" && status.job.uid === uid
 
-/** Returns the status with the launch of its Job marked as failed, until there is another Job. */
-export const withFailedLaunch = (status: AgentTaskStatus): AgentTaskStatus =>
-  status.job === undefined ? status : { ...status, job: { ...status.job, replacedFor: "LaunchFailed" } }
+/** Returns the status with the launch of this Job marked as failed, until there is another Job. */
+export const withFailedLaunch = (status: AgentTaskStatus, { name, uid }: JobSeen): AgentTaskStatus => ({
+  ...status,
+  job: { name, uid, replacedFor: "LaunchFailed" }
+})
 
 /** Returns the status of a task that is over: no other Job is made for it, whatever its last one was to be replaced for. */
 export const withoutReplacedFor = (status: AgentTaskStatus): AgentTaskStatus => {
@@ -75,11 +77,12 @@ export const withoutReplacedFor = (status: AgentTaskStatus): AgentTaskStatus => 
 /** Reports whether this Job is the one that was given up. A Job that was made since then has a minute of its own. */
 export const isGivenUp = (task: AgentTask, job: JobSeen): boolean => isReplacedForQuota(task) && task.status.job?.uid === job.uid
 
-/** Returns the status with its Job marked as given up for a quota, and the launch taken back, until there is another Job. */
-export const withJobGivenUp = (status: AgentTaskStatus): AgentTaskStatus =>
-  status.job === undefined
-    ? status
-    : { ...status, launches: (status.launches ?? 1) - 1, job: { ...status.job, replacedFor: "QuotaExceeded" } }
+/** Returns the status with this Job marked as given up for a quota, and the launch taken back, until there is another Job. */
+export const withJobGivenUp = (status: AgentTaskStatus, { name, uid }: JobSeen): AgentTaskStatus => ({
+  ...status,
+  launches: (status.launches ?? 1) - 1,
+  job: { name, uid, replacedFor: "QuotaExceeded" }
+})
 
 /** How long a Job may wait for a quota. Its deadline runs meanwhile, and after a longer wait the rest may not be enough for its stage. */
 export const quotaPatienceMillis = 60_000
@@ -103,7 +106,7 @@ const madeAnew = "Its Job is made anew. "
 export const asThisReleaseWrites = (status: AgentTaskStatus): AgentTaskStatus => {
   const { job, message = "", phase } = status
   if (phase !== "Starting" || job === undefined || job.replacedFor !== undefined) return status
-  if (message.endsWith("It is launched again.")) return withFailedLaunch(status)
+  if (message.endsWith("It is launched again.")) return { ...status, job: { ...job, replacedFor: "LaunchFailed" } }
   return message.startsWith(madeAnew)
     ? { ...status, message: message.slice(madeAnew.length), job: { ...job, replacedFor: "QuotaExceeded" } }
     : status

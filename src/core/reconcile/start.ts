@@ -141,7 +141,7 @@ export const clearAwayOrFail: RespondTo<JobWatched> = (s, job) => {
   if (sameNews(s, news) && isLaunchMarkedFailed(s.observed.task, job)) return clearAwayWhenDue(s, job, told)
   // The status is written first, guarded by its version: a Pod that has claimed the task meanwhile keeps its Job.
   const { status } = launched(s, job, told)
-  return later({ ...told, status: withFailedLaunch(status) }, 0)
+  return later({ ...told, status: withFailedLaunch(status, job) }, 0)
 }
 
 /** Returns what a Job that is being deleted waits for. */
@@ -184,7 +184,7 @@ const startNews = (s: Situation, job: JobWatched): News =>
 export const makeAnew: RespondTo<JobWatched> = (s, job) => {
   if (isGivenUp(s.observed.task, job)) return deleteAndLook(s, job)
   const { status } = launched(s, job, { ...unchanged(s), status: step(s, startNews(s, job)) })
-  return later({ ...unchanged(s), status: withJobGivenUp(status) }, 0)
+  return later({ ...unchanged(s), status: withJobGivenUp(status, job) }, 0)
 }
 
 /** Reports whether the status says that a quota has no room for the Pod. If it has no room for the Job, the task is queued instead. */

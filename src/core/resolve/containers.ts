@@ -3,17 +3,14 @@
 // Used by core/resolve/resolve, and as a type in core/manifest; its tables are in test/core/resolve/resolve.test.ts.
 import type { V1EnvFromSource, V1ResourceRequirements, V1SecurityContext, V1VolumeMount } from "@kubernetes/client-node"
 import type { Environment, EnvironmentSources, Quantity, Resources, SecurityContext } from "../../schema/values/pod-values.ts"
-import type { Values } from "../../schema/values/values.ts"
+import { appVersion, type Values } from "../../schema/values/values.ts"
 import { proxyVariables, trustVariables } from "./network.ts"
-import { isEmpty, text } from "./plain.ts"
-
-/** Variables by name, all of them text. */
-export type Variables = Readonly<Record<string, string>>
+import { isEmpty, text, type Texts } from "./plain.ts"
 
 export interface ContainerConfig {
   readonly image: string
   readonly imagePullPolicy: string
-  readonly env: Variables
+  readonly env: Texts
   readonly envFrom: ReadonlyArray<V1EnvFromSource>
   readonly resources: V1ResourceRequirements
   readonly securityContext: V1SecurityContext
@@ -31,7 +28,7 @@ interface Given {
 /**
  * Returns the variables that a person gives, later layers over earlier ones, and those of ours that nobody gives in upper or lower case.
  */
-const environment = (ours: Variables, ...layers: ReadonlyArray<Given>): Pick<ContainerConfig, "env" | "envFrom"> => {
+const environment = (ours: Texts, ...layers: ReadonlyArray<Given>): Pick<ContainerConfig, "env" | "envFrom"> => {
   const given = layers.flatMap(({ extraEnv }) => Object.entries(extraEnv))
   const names = new Set(given.map(([name]) => name.toUpperCase()))
   return {
@@ -81,11 +78,11 @@ export interface Containers {
   readonly runner: TaskContainerConfig
 }
 
-/** Returns our containers. `version` is what an empty tag means. */
-export const containers = ({ agent, controller, global, task }: Values, version: string): Containers => {
+/** Returns our containers. An empty tag means the version of the application. */
+export const containers = ({ agent, controller, global, task }: Values): Containers => {
   const registry = global.imageRegistry === "" ? "" : `${global.imageRegistry.replace(/\/+$/u, "")}/`
   const image = ({ pullPolicy, repository, tag }: Image) => ({
-    image: `${registry}${repository}:${tag || version}`,
+    image: `${registry}${repository}:${tag || appVersion}`,
     imagePullPolicy: pullPolicy
   })
   const proxy = proxyVariables(global.proxy, agent.url)

@@ -2,6 +2,7 @@
 // Invariant: for every key in the table, the value found here is the one that `resolve` uses; a property test compares the two.
 // Used by core/resolve/provenance.
 import { isTree, type Tree, valueAt } from "../../schema/document/layers.ts"
+import { appVersion } from "../../schema/values/values.ts"
 import { get } from "./tree-path.ts"
 
 /**
@@ -67,14 +68,14 @@ const meet = (manner: Manner, key: string, from: ReadonlyArray<string>, values: 
 }
 
 /** Returns the value of a key after its fallbacks, or undefined for a key that has none. */
-export const effective = (values: Tree, path: ReadonlyArray<string>, version: string): Effective | undefined => {
+export const effective = (values: Tree, path: ReadonlyArray<string>): Effective | undefined => {
   const key = keyOf(path)
   const rule = key === undefined ? undefined : inheritances[key]
   if (key === undefined || rule === undefined) return undefined
   const inside = path.slice(key.split(".").length)
   if (inside.length > 0 && rule.manner === "entries") return entry(values, [key, ...rule.from], inside)
   const { from, value } = meet(rule.manner, key, rule.from, values)
-  if (from.length === 0 && rule.otherwise !== undefined) return { value: version, from: [rule.otherwise] }
+  if (from.length === 0 && rule.otherwise !== undefined) return { value: appVersion, from: [rule.otherwise] }
   return { value: valueAt(value, inside), from }
 }
 

@@ -4,15 +4,15 @@
 import type { ProviderMirrors } from "../../schema/values/provider-mirrors.ts"
 import type { Values } from "../../schema/values/values.ts"
 import { place } from "../task/places.ts"
+import type { Texts } from "./plain.ts"
 
-type Variables = Readonly<Record<string, string>>
 type Network = Pick<Values["global"], "proxy" | "tls">
 
 /** Hosts that are never asked through the proxy. Kubernetes replaces the last one by the address of the API server. */
 const neverProxied = ["localhost", "127.0.0.1", "::1", "kubernetes.default.svc", ".svc", ".cluster.local", "$(KUBERNETES_SERVICE_HOST)"]
 
 /** Returns the variables that have a value in upper and in lower case, because programs read one or the other. */
-const bothCases = (variables: Variables): Variables =>
+const bothCases = (variables: Texts): Texts =>
   Object.fromEntries(Object.entries(variables).flatMap(([name, value]) => value === "" ? [] : [[name, value], [name.toLowerCase(), value]]))
 
 /**
@@ -23,7 +23,7 @@ export const shortClusterHost = (url: string): string | undefined =>
   /^https?:\/\/([^.:/[\]]+|(?<=^http:\/\/)[^.:/[\]]+\.[^.:/[\]]+)(?=[:/]|$)/u.exec(url)?.[1]
 
 /** Returns the variables of the proxy. `url` is that of the server, which is asked without the proxy if it has a short name of the cluster. */
-export const proxyVariables = ({ enabled, httpProxy, httpsProxy, noProxy }: Network["proxy"], url: string): Variables => {
+export const proxyVariables = ({ enabled, httpProxy, httpsProxy, noProxy }: Network["proxy"], url: string): Texts => {
   if (!enabled || (httpProxy === "" && httpsProxy === "")) return {}
   const server = shortClusterHost(url)
   const direct = [...noProxy.split(/[\s,]+/u), ...neverProxied, ...(server === undefined ? [] : [server])]
@@ -49,7 +49,7 @@ export const trustOf = ({ caBundle, caBundleConfigMap, caBundleSecret }: Network
  * file of every directory in SSL_CERT_DIR beside the image's own bundle, so the first two directories are those that it reads by default
  * (crypto/x509/root_linux.go).
  */
-export const trustVariables = (tls: Network["tls"]): { readonly node: Variables; readonly go: Variables } =>
+export const trustVariables = (tls: Network["tls"]): { readonly node: Texts; readonly go: Texts } =>
   trustOf(tls, "") === undefined ? { node: {}, go: {} } : {
     node: { NODE_EXTRA_CA_CERTS: `${place.caBundle}/ca.crt` },
     go: { SSL_CERT_DIR: `/etc/ssl/certs:/etc/pki/tls/certs:${place.caBundle}` }

@@ -10,9 +10,7 @@ import type {
   V1TopologySpreadConstraint
 } from "@kubernetes/client-node"
 import type { Values } from "../../schema/values/values.ts"
-import { isEmpty } from "./plain.ts"
-
-type Texts = Readonly<Record<string, string>>
+import { isEmpty, type Texts } from "./plain.ts"
 
 /** What the values set for a Pod. An empty map, list or text sets nothing. */
 export interface PodConfig {

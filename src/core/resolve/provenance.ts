@@ -121,9 +121,9 @@ const sourceOf = (layers: ReadonlyArray<Layer>, key: string): Source => {
 }
 
 /** Explains one key. What it comes to is included if the key falls back to others. */
-export const explainKey = (layers: ReadonlyArray<Layer>, values: Values, { node, path }: Key, version: string): Explanation => {
+export const explainKey = (layers: ReadonlyArray<Layer>, values: Values, { node, path }: Key): Explanation => {
   const value = valueAt(values, path)
-  const comesTo = effective(values, path.map(String), version)
+  const comesTo = effective(values, path.map(String))
   return {
     key: path.length === 0 ? "" : shown(path),
     ...(typeof node["description"] === "string" && { description: node["description"] }),

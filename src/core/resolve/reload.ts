@@ -1,7 +1,7 @@
 // What a running controller does when its values have changed: nothing, take them over, or end, so that it is started with them.
 // Invariant: every part of the configuration is in the table; a new part does not compile until it is there.
 // Called by controller/configuration/configuration.
-import { Data, Equal } from "effect"
+import { Equal } from "effect"
 import type { ResolvedConfig } from "./resolve.ts"
 
 /**
@@ -15,7 +15,6 @@ const reach: { readonly [Part in keyof Required<ResolvedConfig>]: Reach } = {
   name: "process",
   namespace: "process",
   taskNamespace: "process",
-  version: "process",
   pool: "process",
   configHash: "next",
   policy: "next",
@@ -41,19 +40,14 @@ const reach: { readonly [Part in keyof Required<ResolvedConfig>]: Reach } = {
   controllerValues: "manifests"
 }
 
-export type Reload = Data.TaggedEnum<{
-  /** Nothing that the process uses is different. */
-  Keep: {}
-  TakeOver: {}
-  StartAgain: {}
-}>
-export const Reload = Data.taggedEnum<Reload>()
+/** `Keep`: nothing that the process uses is different. */
+export type Reload = "Keep" | "TakeOver" | "StartAgain"
 
 const isPart = (key: string): key is keyof ResolvedConfig => Object.hasOwn(reach, key)
 const parts = Object.keys(reach).filter(isPart)
 
 export const reload = (running: ResolvedConfig, wanted: ResolvedConfig): Reload => {
   const reached = new Set(parts.filter((part) => !Equal.equals(running[part], wanted[part])).map((part) => reach[part]))
-  if (reached.has("process")) return Reload.StartAgain()
-  return reached.has("next") ? Reload.TakeOver() : Reload.Keep()
+  if (reached.has("process")) return "StartAgain"
+  return reached.has("next") ? "TakeOver" : "Keep"
 }

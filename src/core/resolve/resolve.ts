@@ -22,7 +22,7 @@ import {
   type TrustConfig,
   trustOf
 } from "./network.ts"
-import { text } from "./plain.ts"
+import { text, type Texts } from "./plain.ts"
 import { type PodConfig, podConfig } from "./pods.ts"
 import { type CacheConfig, cacheOf } from "./storage.ts"
 
@@ -30,11 +30,7 @@ import { type CacheConfig, cacheOf } from "./storage.ts"
 export interface Release {
   readonly name: string
   readonly namespace: string
-  /** The version of the application, which an empty image tag stands for. */
-  readonly version: string
 }
-
-type Texts = Readonly<Record<string, string>>
 
 export interface ControllerConfig {
   readonly pod: PodConfig
@@ -91,7 +87,6 @@ export interface ResolvedConfig {
   readonly name: string
   readonly namespace: string
   readonly taskNamespace: string
-  readonly version: string
   /** The hash of everything that Jobs are built from. */
   readonly configHash: string
   readonly policy: TaskPolicy
@@ -228,9 +223,9 @@ const taskAccountNameOf = ({ serviceAccount }: Values, name: string, isBeside: b
 const admissionPoliciesOf = ({ admissionPolicies: { enabled, ...allowed } }: Values): Pick<ResolvedConfig, "admissionPolicies"> =>
   enabled ? { admissionPolicies: allowed } : {}
 
-export const resolve = (values: Values, { name: release, namespace, version }: Release): ResolvedConfig => {
+export const resolve = (values: Values, { name: release, namespace }: Release): ResolvedConfig => {
   const name = fullName(values, release)
-  const { controller, runner, server, worker } = containers(values, version)
+  const { controller, runner, server, worker } = containers(values)
   const token = tokenOf(values.agent, name)
   const taskNamespace = values.task.namespace || namespace
   const jobs = forJobs(values, name, taskAccountNameOf(values, name, taskNamespace === namespace), { runner, worker })
@@ -239,7 +234,6 @@ export const resolve = (values: Values, { name: release, namespace, version }: R
     ...jobs,
     namespace,
     taskNamespace,
-    version,
     configHash,
     policy: {
       basename: name.replaceAll(".", "-"), // a Job's name with a dot gives Pods without a host name

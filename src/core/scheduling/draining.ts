@@ -9,7 +9,7 @@ const asked = "scalr.io/drain"
 /** The answer: the same time, once the controller obeys the request. */
 const kept = "scalr.io/drained"
 
-type Annotations = Readonly<Record<string, string>>
+export type Annotations = Readonly<Record<string, string>>
 
 export const drainedSince = (annotations: Annotations): Option.Option<string> => Option.fromUndefinedOr(annotations[asked])
 

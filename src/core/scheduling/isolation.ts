@@ -8,10 +8,9 @@ import type { ResolvedConfig } from "../resolve/resolve.ts"
 import { Turn } from "../task/observed.ts"
 import { canonical } from "../text/canonical.ts"
 import { fingerprint } from "../text/fingerprint.ts"
+import type { Annotations } from "./draining.ts"
 
 const mark = "scalr.io/isolation-proven"
-
-type Annotations = Readonly<Record<string, string>>
 
 /**
  * Returns what a proof is of: what is asked of the network, and what else decides how the Pods of tasks are connected. Nothing is added for

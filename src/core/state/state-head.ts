@@ -2,11 +2,7 @@
 // Invariant: another serial changes nothing but that number, byte for byte, so that no large number of a resource loses its digits.
 // Used by server/workspace/state-body (incoming states), server/rescue/settlements (serials of refused states) and worker/state/state-delivery.
 import { Option } from "effect"
-
-interface StateHead {
-  readonly serial: number
-  readonly lineage: string
-}
+import type { StateMark } from "../../schema/task/seal.ts"
 
 const headBytes = 1024
 /** The beginning of a state as the engines write it. A serial anywhere else may be another one. */
@@ -23,7 +19,7 @@ const begun = (json: Uint8Array, encoding: "utf-8" | "latin1") =>
 const isObject = (json: Uint8Array): boolean => json.find(isNoBlank) === opening && json.findLast(isNoBlank) === closing
 
 /** Returns the serial and lineage; none if this is no JSON object, or does not begin as the engines' states do. */
-export const engineHead = (json: Uint8Array): Option.Option<StateHead> => {
+export const engineHead = (json: Uint8Array): Option.Option<StateMark> => {
   const { lineage, serial } = (isObject(json) ? begun(json, "utf-8") : undefined) ?? {}
   return lineage === undefined || !Number.isSafeInteger(Number(serial)) ? Option.none() : Option.some({ serial: Number(serial), lineage })
 }
@@ -32,7 +28,7 @@ export const engineHead = (json: Uint8Array): Option.Option<StateHead> => {
  * Returns the serial and lineage of a JSON object, which are 0 and empty if it does not begin as the engines' states do; none for anything
  * else.
  */
-export const stateHead = (json: Uint8Array): Option.Option<StateHead> =>
+export const stateHead = (json: Uint8Array): Option.Option<StateMark> =>
   Option.orElse(engineHead(json), () => isObject(json) ? Option.some({ serial: 0, lineage: "" }) : Option.none())
 
 /** Returns the state with that serial; none if it does not begin as the engines' states do. The rest of it is not looked at. */

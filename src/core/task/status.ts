@@ -186,7 +186,7 @@ export const claimed = (
   startedAt: claim.at
 })
 
-const phaseOf: Readonly<Record<StageResult["outcome"], Phase>> = { succeeded: "Succeeded", failed: "Failed", cancelled: "Cancelled" }
+export const phaseOf: Readonly<Record<StageResult["outcome"], Phase>> = { succeeded: "Succeeded", failed: "Failed", cancelled: "Cancelled" }
 
 /** Returns the status that ends a task with the worker's own result. `reported` says that the pool has confirmed it. */
 export const finished = (status: AgentTaskStatus, result: StageResult, generation: number, reported: boolean): AgentTaskStatus => ({

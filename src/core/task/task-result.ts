@@ -4,9 +4,9 @@
 import { Equal, Option, Schema } from "effect"
 import type { AgentTaskStatus } from "../../schema/task/agent-task.ts"
 import { Reason } from "../../schema/task/reason.ts"
-import { longestMessage, type StageResult, type ToldResult } from "../../schema/task/stage-result.ts"
+import { longestMessage, StageResult, type ToldResult } from "../../schema/task/stage-result.ts"
 import { shortened } from "../text/sentence.ts"
-import { isOver } from "./status.ts"
+import { isOver, phaseOf } from "./status.ts"
 
 const isReason = Schema.is(Reason)
 /** What takes the place of a reason that a newer version wrote. */
@@ -25,7 +25,7 @@ export const endInPlainReasons = (before: AgentTaskStatus, status: AgentTaskStat
   const { phase, result } = status
   const isTold = isOver(before.phase) && (before.result !== undefined || result === undefined)
   if (!isOver(phase) || isTold) return Option.none()
-  const outcome = phase === "Succeeded" ? "succeeded" : phase === "Cancelled" ? "cancelled" : "failed"
+  const outcome = StageResult.fields.outcome.literals.find((outcome) => phaseOf[outcome] === phase) ?? "failed"
   return Option.some((fields: ReadonlyArray<string>): Option.Option<AgentTaskStatus> => {
     const plain = {
       ...(fields.includes("status.reason") && { reason: plainReason[outcome] }),

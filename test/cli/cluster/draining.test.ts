@@ -143,7 +143,7 @@ const shared = () => {
           if (kind.plural === leaseKind.plural) return ofLease.get(kind, place)
           const found = kind.plural === namespaces.plural ? {} : tasks.get(place.name)
           return found === undefined
-            ? Effect.fail(new NotFound(refusal))
+            ? Effect.fail(new NotFound({ ...refusal, isKindServed: true }))
             : Effect.orDie(Effect.fromResult(kind.decode({ metadata: { ...kept, name: place.name }, ...found })))
         },
         listAll: () =>

@@ -176,7 +176,7 @@ describe("the log of an AgentTask", () => {
       }
     ))
 
-  const gone = new NotFound({ verb: "get", object: "AgentTask team/one", code: 404, reason: "NotFound", detail: "" })
+  const gone = new NotFound({ verb: "get", object: "AgentTask team/one", code: 404, reason: "NotFound", detail: "", isKindServed: true })
   const { status = {} } = task
   /** Follows a log that ends at once. `looks` is what each look at the task finds, where the last one stays. */
   const followed = Effect.fnUntraced(function*(looks: ReadonlyArray<object | NotFound>) {

@@ -33,7 +33,7 @@ const built = async (file: Tree, of: Installation, options: Options = {}, base =
   const folder = await realpath(await mkdtemp(join(tmpdir(), "agent-job-overlay-")))
   try {
     const files = overlayFiles(
-      overlay(Result.getOrThrow(parseValues(file)), { ...of, version: "0.54.0" }, options),
+      overlay(Result.getOrThrow(parseValues(file)), of, options),
       relative(folder, absolute(base)),
       ""
     )
@@ -54,8 +54,7 @@ const standaloneWith = async (components: ReadonlyArray<string>): Promise<string
   return folder
 }
 
-const configOf = (values: Tree, of: Installation): ResolvedConfig =>
-  resolve(Result.getOrThrow(parseValues(values)), { ...of, version: "0.54.0" })
+const configOf = (values: Tree, of: Installation): ResolvedConfig => resolve(Result.getOrThrow(parseValues(values)), of)
 
 const isConfig = ({ name }: ResolvedConfig) => ({ kind, metadata }: Built): boolean =>
   kind === "ConfigMap" && metadata.name === `${name}-config`
@@ -329,7 +328,7 @@ describe("an overlay over a base with components", () => {
       const objects = yield* over(yield* Effect.promise(async () => of.base()), union(pool, file))
       const all = meaningOf(objects)
       const values = Result.getOrThrow(parseTrees([baseLayer, ...of.layers, pool, file]))
-      const config = resolve(values, { ...ours, version: "0.54.0" })
+      const config = resolve(values, ours)
       const wanted = meaningOf(
         install(config).filter(({ kind, metadata }) => kind !== "ConfigMap" || metadata?.name !== "agent-job-config")
       )

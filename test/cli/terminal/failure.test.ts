@@ -29,7 +29,7 @@ const call = { verb: "get", object: "AgentTask one" } as const
 const refusal = { ...call, code: 400, reason: "Refused", detail: "no" }
 
 it.each([
-  { error: new NotFound(refusal), code: exitCode.notThere },
+  { error: new NotFound({ ...refusal, isKindServed: true }), code: exitCode.notThere },
   { error: new Unreachable({ ...call, detail: "no answer" }), code: exitCode.unreachable },
   { error: new TooManyRequests({ ...refusal, retryAfter: Duration.seconds(1) }), code: exitCode.unreachable },
   { error: new NoCredentials({ problem: "No cluster is named", next: "name one" }), code: exitCode.unreachable },

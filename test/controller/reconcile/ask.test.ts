@@ -480,7 +480,7 @@ describe("the holder of a workspace", () => {
     {
       given: "is refused its Job for now",
       seed: {},
-      and: ({ turns }) => turns.refuse("task-uid", { kind: "Refused", message: "no", againInMillis: 10_000 }, 0)
+      and: ({ refusals }) => refusals.refuse("task-uid", { kind: "Refused", message: "no", againInMillis: 10_000 }, 0)
     }
   ])("is not asked for by an apply that $given", ({ and, seed }) =>
     Effect.map(

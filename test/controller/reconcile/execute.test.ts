@@ -60,7 +60,14 @@ const refused = Effect.fnUntraced(function*(action: Action, answer: KubernetesEr
 const takesWorkspace = Action.TakeWorkspace({ from: Holder.Free(), epoch: 1 })
 
 const noRight = new Forbidden({ verb: "create", object: "it", code: 403, reason: "Forbidden", detail: "no such right" })
-const notFound = new NotFound({ verb: "create", object: "it", code: 404, reason: "NotFound", detail: "no such namespace" })
+const notFound = new NotFound({
+  verb: "create",
+  object: "it",
+  code: 404,
+  reason: "NotFound",
+  detail: "no such namespace",
+  isKindServed: true
+})
 
 it.effect.each([
   { action: makesJob, answer: noRight, tag: "WriteRefused" },

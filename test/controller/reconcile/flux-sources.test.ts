@@ -110,10 +110,10 @@ describe("a source that many tasks follow", () => {
     const said = (refusal: NotFound) =>
       Effect.flatMap(sharedSources, ({ look }) => look(follower("one"))).pipe(asked(Effect.fail(refusal)).provide)
     return Effect.gen(function*() {
-      expect(yield* said(new NotFound({ ...call, reason: "Unknown", detail: "404 page not found" }))).toMatchObject({
+      expect(yield* said(new NotFound({ ...call, reason: "Unknown", detail: "404 page not found", isKindServed: false }))).toMatchObject({
         message: "The cluster does not serve GitRepository of source.toolkit.fluxcd.io/v1; install Flux, 2.6 or later."
       })
-      expect(yield* said(new NotFound({ ...call, reason: "NotFound", detail: "not found" }))).toMatchObject({
+      expect(yield* said(new NotFound({ ...call, reason: "NotFound", detail: "not found", isKindServed: true }))).toMatchObject({
         message: "There is no GitRepository infra in the namespace of the task; make it, or correct source.fluxSource."
       })
     })

@@ -62,7 +62,12 @@ describe("what the API server answers to a create", () => {
       message: "spec.stage"
     },
     { given: "of a webhook, with 401", answer: new Unauthorized({ ...said, code: 401, detail: "no" }), kind: "Refused", message: "no" },
-    { given: "of a webhook, with 404", answer: new NotFound({ ...said, code: 404, detail: "no" }), kind: "Refused", message: "no" },
+    {
+      given: "of a webhook, with 404",
+      answer: new NotFound({ ...said, code: 404, detail: "no", isKindServed: true }),
+      kind: "Refused",
+      message: "no"
+    },
     { given: "of a webhook, with 410", answer: new Gone({ ...said, code: 410, detail: "no" }), kind: "Refused", message: "no" },
     { given: "of a server with too much to do", answer: overload(1), kind: "Refused", message: "is overloaded" },
     { given: "of one that says when to come again", answer: overload(42), kind: "Refused", message: "is overloaded", againInMillis: 42_000 }
@@ -87,7 +92,7 @@ describe("what the API server answers to a write of a workspace's Lease", () => 
   it.each<{ answer: KubernetesError; tag: string }>([
     { answer: new Forbidden({ ...said, detail: "of a policy" }), tag: "WriteRefused" },
     { answer: badRequest("denied"), tag: "WriteRefused" },
-    { answer: new NotFound({ ...said, code: 404, detail: "gone" }), tag: "NotFound" },
+    { answer: new NotFound({ ...said, code: 404, detail: "gone", isKindServed: true }), tag: "NotFound" },
     { answer: new Gone({ ...said, code: 410, detail: "gone" }), tag: "Gone" },
     { answer: new Invalid({ ...said, code: 422, detail: "another's", causes: [] }), tag: "Invalid" }
   ])(

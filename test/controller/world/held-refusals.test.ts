@@ -10,7 +10,7 @@ const refusal = (kind: Kind): Refusal => ({ kind, message: "no", againInMillis: 
 
 /** Returns what is held after the task `uid` was refused at these times, for these reasons. */
 const refusedAt = (...asked: ReadonlyArray<readonly [at: number, kind: Kind]>) => {
-  const refused = heldRefusals()
+  const refused = heldRefusals(() => true, () => {})
   for (const [at, kind] of asked) refused.refuse("uid", refusal(kind), at)
   return refused
 }
@@ -23,9 +23,14 @@ describe("a refusal", () => {
   })
 
   it("keeps its task refused until it is dropped, which happens once and not before its time is over", () => {
-    const refused = refusedAt([0, "Refused"])
-    expect([9_999, 10_000, 10_001].map((at) => [refused.isRefused("uid"), refused.dropExpired("uid", at)]))
-      .toEqual([[true, false], [true, true], [false, false]])
+    let changes = 0
+    const refused = heldRefusals(() => true, () => changes++)
+    refused.refuse("uid", refusal("Refused"), 0)
+    const dropped = [9_999, 10_000, 10_001].map((at) => {
+      refused.dropExpired("uid", at)
+      return [refused.isRefused("uid"), changes]
+    })
+    expect(dropped).toEqual([[true, 1], [false, 2], [false, 2]])
   })
 
   it("is as the API server last gave it", () => {

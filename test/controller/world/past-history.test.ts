@@ -45,6 +45,9 @@ describe("the limit of an installation", () => {
     for (const [number, workspace] of ["a", "b", "c", "b"].entries()) set(task(number, workspace))
     set(task(4, "a", 0, { life: "claimed" }))
     set(task(5, "a", 0, { pool: false }))
+    const orphan = task(6, "a", 0, { pool: false })
+    const owner = { apiVersion: "scalr.io/v1", kind: "AgentTask", name: "gone", uid: Uid.make("gone"), controller: true }
+    set({ ...orphan, metadata: { ...orphan.metadata, ownerReferences: [owner] } })
     expect(past()).toEqual(["task-0", "task-1"])
   })
 

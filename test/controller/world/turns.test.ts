@@ -107,12 +107,12 @@ describe("turns", () => {
     const world = make({ ...policy, limits: { total: 1, perWorkspace: 1 } })
     for (const index of [0, 1]) world.setTask(key(index), Option.some(task(index)))
     world.setJob("tasks/other", Option.some({ ...job(0), taskUid: "uid-9" }))
-    world.turns.refuse("uid-0", { kind: "QuotaExceeded", message: "exceeded quota", againInMillis: 10_000 }, 0)
+    world.refusals.refuse("uid-0", { kind: "QuotaExceeded", message: "exceeded quota", againInMillis: 10_000 }, 0)
     expect([0, 1].map((index) => world.turns.of(task(index))._tag)).toEqual(["Admitted", "Waiting"])
     world.turns.calledUp()
-    expect(Option.isSome(world.turns.refusal("uid-0", 5_000))).toBe(true)
+    expect(Option.isSome(world.refusals.at("uid-0", 5_000))).toBe(true)
     world.setJob("tasks/other", Option.none())
-    expect([world.turns.refusal("uid-0", 5_000), world.turns.calledUp()]).toEqual([Option.none(), [key(0)]])
+    expect([world.refusals.at("uid-0", 5_000), world.turns.calledUp()]).toEqual([Option.none(), [key(0)]])
   })
 
   it.each<readonly [what: string, happens: (world: ReturnType<typeof make>) => void]>([
@@ -123,16 +123,16 @@ describe("turns", () => {
   ])("counts anew for how long a Job is denied from when %s", (_, happens) => {
     const world = make(policy)
     world.setTask(key(0), Option.some(task(0)))
-    for (const at of [0, 60_000]) world.turns.refuse("uid-0", { kind: "Denied", message: "no", againInMillis: 10_000 }, at)
-    expect(world.turns.deniedMillis("uid-0")).toBe(60_000)
+    for (const at of [0, 60_000]) world.refusals.refuse("uid-0", { kind: "Denied", message: "no", againInMillis: 10_000 }, at)
+    expect(world.refusals.deniedMillis("uid-0")).toBe(60_000)
     happens(world)
-    expect(world.turns.deniedMillis("uid-0")).toBe(0)
+    expect(world.refusals.deniedMillis("uid-0")).toBe(0)
   })
 
   it("keeps no refusal of a task that went while the API server was asked", () => {
     const world = make(policy)
-    world.turns.refuse("uid-0", { kind: "Denied", message: "no", againInMillis: 10_000 }, 0)
-    expect(world.turns.isRefused("uid-0")).toBe(false)
+    world.refusals.refuse("uid-0", { kind: "Denied", message: "no", againInMillis: 10_000 }, 0)
+    expect(world.refusals.isRefused("uid-0")).toBe(false)
   })
 
   it("counts the slot of a task in a phase of a newer version, though it is cancelled", () => {
@@ -149,12 +149,12 @@ describe("turns", () => {
     world.passSaw(waits(1), 0)
     expect(world.turns.calledUp()).toEqual([])
     world.turns.giveBack("uid-0")
-    world.turns.refuse("uid-0", { kind: "Refused", message: "no", againInMillis: 10_000 }, 0)
+    world.refusals.refuse("uid-0", { kind: "Refused", message: "no", againInMillis: 10_000 }, 0)
     expect([0, 1].map((index) => world.turns.of(task(index))._tag)).toEqual(["Waiting", "Admitted"])
     expect([world.turns.calledUp(), world.turns.calledUp()]).toEqual([[key(1)], []])
-    world.turns.dropExpiredRefusal("uid-0", 9_999)
+    world.refusals.dropExpired("uid-0", 9_999)
     expect(world.turns.of(task(0))._tag).toBe("Waiting")
-    world.turns.dropExpiredRefusal("uid-0", 10_000)
+    world.refusals.dropExpired("uid-0", 10_000)
     expect(world.turns.of(task(0))._tag).toBe("Admitted")
   })
 
@@ -164,7 +164,7 @@ describe("turns", () => {
     const refused = { ...starting, status: { ...starting.status, queue: { position: 1, reason: "Refused" } } } as const
     world.setTask(key(0), Option.some(starting))
     world.setTask(key(1), Option.some(task(1)))
-    world.turns.refuse("uid-0", { kind: "Refused", message: "no", againInMillis: 10_000 }, 0)
+    world.refusals.refuse("uid-0", { kind: "Refused", message: "no", againInMillis: 10_000 }, 0)
     world.passSaw(waits(1), 0)
     expect([world.turns.waiting(), world.turns.calledUp()]).toEqual([[key(1)], []])
     world.setTask(key(0), Option.some(refused))

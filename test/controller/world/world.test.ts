@@ -120,7 +120,7 @@ describe("the world", () => {
     }
     const remembered = (world: World) => ({
       reserved: world.turns.isReserved("uid-0"),
-      refused: world.turns.isRefused("uid-0"),
+      refused: world.refusals.isRefused("uid-0"),
       wait: Option.isSome(world.reportedWait("uid-0")),
       job: world.ages.knownMillis("uid-0", seen, 1_000) > 0,
       unready: world.unreadyMillis(claimed, 1_000) > 0
@@ -131,7 +131,7 @@ describe("the world", () => {
       const world = make(policy)
       world.setTask(key(0), Option.some(task(0)))
       world.turns.reserve("uid-0")
-      world.turns.refuse("uid-0", { kind: "Refused", message: "no", againInMillis: 10_000 }, 0)
+      world.refusals.refuse("uid-0", { kind: "Refused", message: "no", againInMillis: 10_000 }, 0)
       pass(world)
       expect(remembered(world)).toEqual({ reserved: true, refused: true, wait: true, job: true, unready: true })
       world.setTask(key(0), Option.some({ ...task(0), metadata: { ...task(0).metadata, uid: Uid.make("uid-again") } }))
@@ -156,7 +156,7 @@ describe("the world", () => {
     (world, index) => world.jobNotFound(`uid-${index}`, job(index).seen.uid),
     (world) => void world.lookAtJobs()(),
     (world, index) =>
-      world.turns.refuse(`uid-${index}`, { kind: index % 2 === 0 ? "QuotaExceeded" : "Denied", message: "no", againInMillis: 1 }, 0),
+      world.refusals.refuse(`uid-${index}`, { kind: index % 2 === 0 ? "QuotaExceeded" : "Denied", message: "no", againInMillis: 1 }, 0),
     (world, index) => {
       if (Option.isSome(world.cache.task(key(index)))) world.turns.reserve(`uid-${index}`)
     },

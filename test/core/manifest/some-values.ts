@@ -22,7 +22,7 @@ export const fileOf = (rows: ReadonlyArray<Row>): Tree =>
 export const configIn = (file: Tree): ResolvedConfig | undefined =>
   Result.match(parseValues(file), {
     onFailure: () => undefined,
-    onSuccess: (values) => resolve(values, { name: "agent-job", namespace: "agent-job", version: "1.2.3" })
+    onSuccess: (values) => resolve(values, { name: "agent-job", namespace: "agent-job" })
   })
 
 const Places = Schema.Array(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: effects.length - 1 }))).check(

@@ -27,6 +27,11 @@ describe("isForbiddenAddress", () => {
     expect(hidden([a, b, c, d]).map(isForbiddenAddress)).toEqual(hidden([a, b, c, d]).map(() => plain))
   })
 
+  it.each([[169, 254, 169, 254], [168, 63, 129, 16], [100, 100, 100, 200]] as const)(
+    "forbids each of the forms of a cloud's own %i.%i.%i.%i",
+    (...bytes) => expect(hidden(bytes).filter((address) => !isForbiddenAddress(address))).toEqual([])
+  )
+
   it.prop("never lets loopback or a link through, zone or not", [Byte, Byte, Byte], ([b, c, d]) => {
     for (
       const address of [`127.${b}.${c}.${d}`, `169.254.${c}.${d}`, `fe80::${hex(b, c)}:${d}%eth0`, `febf::${d}`, `fec0::${d}`, `ff02::${d}`]

@@ -6,7 +6,7 @@ import type { Release } from "../../../src/core/resolve/resolve.ts"
 import { parseValues } from "../../../src/schema/values/values.ts"
 
 const overlayOf = (values: object, of: Partial<Release> = {}, options: Options = {}): Overlay =>
-  overlay(Result.getOrThrow(parseValues(values)), { name: "agent-job", namespace: "agent-job", version: "0.54.0", ...of }, options)
+  overlay(Result.getOrThrow(parseValues(values)), { name: "agent-job", namespace: "agent-job", ...of }, options)
 const inTasks = { namespace: "agent-job-tasks" }
 const metadataOf = (objects: ReadonlyArray<object>) =>
   objects.map((_) => (_ as { readonly metadata: { readonly name: string } }).metadata.name)
@@ -88,8 +88,7 @@ describe("the overlay", () => {
   it("has objects of its own where there is no component", () => {
     const { components, resources } = overlay(Result.getOrThrow(parseValues({ persistence: { enabled: true } })), {
       name: "a",
-      namespace: "b",
-      version: "1"
+      namespace: "b"
     }, { available: [] })
     expect([components, metadataOf(resources)]).toEqual([[], ["a-cache"]])
   })

@@ -6,11 +6,10 @@ import { effective, inheritances } from "../../../src/core/resolve/inheritance.t
 import { resolve } from "../../../src/core/resolve/resolve.ts"
 import { merge, type Tree } from "../../../src/schema/document/layers.ts"
 import { valueKeys } from "../../../src/schema/values/values-document.ts"
-import { parseValues, type Values } from "../../../src/schema/values/values.ts"
+import { appVersion, parseValues, type Values } from "../../../src/schema/values/values.ts"
 
-const version = "1.2.3"
 const valuesOf = (file: Tree): Values => Result.getOrThrow(parseValues(file))
-const comesTo = (values: Values, key: string) => effective(values, key.split("."), version)
+const comesTo = (values: Values, key: string) => effective(values, key.split("."))
 
 /** Values for a key, by the last part of its name. */
 const samples: Readonly<Record<string, ReadonlyArray<unknown>>> = {
@@ -41,7 +40,7 @@ const fileOf = (choices: ReadonlyArray<typeof Choice.Type>): Tree =>
 describe("what falls back to what", () => {
   it.prop("is what resolve builds with", [Arbitrary.schema(Schema.Array(Choice))], ([choices]) => {
     const values = valuesOf(fileOf(choices))
-    const { controller, objectAnnotations, objectLabels, task } = resolve(values, { name: "agent-job", namespace: "agent-job", version })
+    const { controller, objectAnnotations, objectLabels, task } = resolve(values, { name: "agent-job", namespace: "agent-job" })
     const containers = [["controller", controller.container], ["task.worker", task.worker], ["task.runner", task.runner]] as const
     for (const [part, container] of containers) {
       const of = (field: string) => String(comesTo(values, `${part}.image.${field}`)?.value ?? values.task.runner.image.repository)
@@ -86,12 +85,12 @@ describe("what falls back to what", () => {
       value: "1",
       from: ["agent.image.tag"]
     },
-    { given: "no tag", file: {}, key: "task.worker.image.tag", value: version, from: ["the chart's application version"] },
+    { given: "no tag", file: {}, key: "task.worker.image.tag", value: appVersion, from: ["the chart's application version"] },
     {
       given: "no tag of the runner, which stands alone",
       file: { agent: { image: { tag: "1" } } },
       key: "task.runner.image.tag",
-      value: version,
+      value: appVersion,
       from: ["the chart's application version"]
     },
     {

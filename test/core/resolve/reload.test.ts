@@ -24,7 +24,7 @@ describe("new values", () => {
     { given: "another directory of tasks", values: { agent: { dataDir: "/data" } } },
     { given: "the network of tasks, which a proof of isolation is of", values: { task: { networkPolicy: { denyIngress: true } } } },
     { given: "the NetworkPolicy, which it is of too", values: { restrictMetadataService: true } }
-  ])("are taken over for $given", ({ values }) => expect(reload(configOf(before), configOf(after(values)))._tag).toBe("TakeOver"))
+  ])("are taken over for $given", ({ values }) => expect(reload(configOf(before), configOf(after(values)))).toBe("TakeOver"))
 
   it.each([
     { given: "another server", values: { agent: { url: "https://b.example.com" } } },
@@ -33,7 +33,7 @@ describe("new values", () => {
     { given: "another namespace of tasks", values: { task: { namespace: "elsewhere" } } },
     { given: "another full name", values: { fullnameOverride: "blue" } },
     { given: "another namespace of tasks and limits", values: { task: { namespace: "elsewhere", limits: { total: 1 } } } }
-  ])("end the process for $given", ({ values }) => expect(reload(configOf(before), configOf(after(values)))._tag).toBe("StartAgain"))
+  ])("end the process for $given", ({ values }) => expect(reload(configOf(before), configOf(after(values)))).toBe("StartAgain"))
 
   it.each([
     { given: "nothing", values: {} },
@@ -42,6 +42,6 @@ describe("new values", () => {
     { given: "the admission policies", values: { admissionPolicies: { enabled: true } } }
   ])(
     "change nothing in the process for $given",
-    ({ values }) => expect(reload(configOf(before), configOf(after(values)))._tag).toBe("Keep")
+    ({ values }) => expect(reload(configOf(before), configOf(after(values)))).toBe("Keep")
   )
 })

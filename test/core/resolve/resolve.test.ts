@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import type { ContainerConfig } from "../../../src/core/resolve/containers.ts"
+import { appVersion } from "../../../src/schema/values/values.ts"
 import { configOf } from "../configs.ts"
 
 const parts = (values: object): Readonly<Record<"controller" | "worker" | "runner", ContainerConfig>> => {
@@ -45,20 +46,26 @@ describe("the account of tasks", () => {
 
 describe("images", () => {
   it.each([
-    { given: "nothing", values: {}, controller: "scalr/agent:1.2.3", worker: "scalr/agent:1.2.3", runner: "scalr/agent-runner:1.2.3" },
+    {
+      given: "nothing",
+      values: {},
+      controller: `scalr/agent:${appVersion}`,
+      worker: `scalr/agent:${appVersion}`,
+      runner: `scalr/agent-runner:${appVersion}`
+    },
     {
       given: "a registry",
       values: { global: { imageRegistry: "example.com:5000/hub/" } },
-      controller: "example.com:5000/hub/scalr/agent:1.2.3",
-      worker: "example.com:5000/hub/scalr/agent:1.2.3",
-      runner: "example.com:5000/hub/scalr/agent-runner:1.2.3"
+      controller: `example.com:5000/hub/scalr/agent:${appVersion}`,
+      worker: `example.com:5000/hub/scalr/agent:${appVersion}`,
+      runner: `example.com:5000/hub/scalr/agent-runner:${appVersion}`
     },
     {
       given: "agent.image",
       values: { agent: { image: { repository: "a", tag: "2" } } },
       controller: "a:2",
       worker: "a:2",
-      runner: "scalr/agent-runner:1.2.3"
+      runner: `scalr/agent-runner:${appVersion}`
     },
     {
       given: "a tag of the worker, a repository of the controller",
@@ -69,13 +76,13 @@ describe("images", () => {
       },
       controller: "c:2",
       worker: "a:3",
-      runner: "scalr/agent-runner:1.2.3"
+      runner: `scalr/agent-runner:${appVersion}`
     },
     {
       given: "a digest",
       values: { task: { runner: { image: { tag: `1@sha256:${"a".repeat(64)}` } } } },
-      controller: "scalr/agent:1.2.3",
-      worker: "scalr/agent:1.2.3",
+      controller: `scalr/agent:${appVersion}`,
+      worker: `scalr/agent:${appVersion}`,
       runner: `scalr/agent-runner:1@sha256:${"a".repeat(64)}`
     }
   ])("come from $given", ({ controller, runner, values, worker }) => {

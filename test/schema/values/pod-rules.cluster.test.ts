@@ -17,7 +17,7 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("a Job"
   const create = Effect.fnUntraced(function*(file: object, name: string) {
     const { namespace } = yield* Tasks
     const values = Schema.decodeUnknownSync(Sections)(merge(defaultValues, file as Tree)) // checks each key only by itself
-    const config = resolve(values, { name: "agent-job", namespace, version: "1" })
+    const config = resolve(values, { name: "agent-job", namespace })
     const { metadata, spec } = job(taskOf({}, { name, namespace }), config, 0)
     const { ownerReferences: _, ...rest } = metadata ?? {}
     return yield* (yield* Kubernetes).create(jobs, {

@@ -3,6 +3,7 @@
 // Used by core/manifest/admission/admission.
 import type { ResolvedConfig } from "../../resolve/resolve.ts"
 import { longestPlainTaskName } from "../../task/job-name.ts"
+import { phaseOf } from "../../task/status.ts"
 import { byTask, cel, type Policy } from "./admission-policy.ts"
 
 const ofToken = (field: string): string => `request.userInfo.?extra[?'authentication.kubernetes.io/${field}'][?0].orValue('')`
@@ -20,7 +21,8 @@ const jobName = ({ policy: { basename } }: ResolvedConfig): string =>
     longestPlainTaskName(basename)
   } ? variables.was.?job.?name.orValue('') : ${cel(`${basename}-`)} + oldObject.metadata.name`
 
-const phaseOfResult = "{'succeeded': 'Succeeded', 'failed': 'Failed', 'cancelled': 'Cancelled'}[object.status.result.outcome]"
+const phases = Object.entries(phaseOf).map(([outcome, phase]) => `'${outcome}': '${phase}'`)
+const phaseOfResult = `{${phases.join(", ")}}[object.status.result.outcome]`
 
 export const statusPolicy = (config: ResolvedConfig): Policy => ({
   name: "task-status",
