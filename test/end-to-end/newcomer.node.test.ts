@@ -1,4 +1,4 @@
-// Types what `make run` tells a newcomer to type: the environment, and the first commands.
+// Types what `make env` gives a newcomer: the server, the cluster and the tools.
 import { fileURLToPath } from "node:url"
 import { assert, describe, it } from "vitest"
 import { run } from "./process.ts"

@@ -17,8 +17,8 @@ beforeAll(async () => {
   client = await StockClient.of(folder, required("AGENT_JOB_URL"), required("AGENT_JOB_TOKEN"))
 })
 afterAll(async () => {
-  await client.end()
-  await rm(folder, { recursive: true })
+  await client?.end()
+  await rm(folder, { recursive: true, force: true })
 })
 
 /** Returns how to run tofu in a directory with these files, which has been initialized. */

@@ -35,6 +35,11 @@ it.each([
   { given: "an error that says nothing", error: new Error(""), says: "the connection broke" },
   { given: "an answer that is no JSON", error: new SyntaxError("Unexpected token 's', \"s3cret\""), says: "it answers what is not JSON" },
   {
+    given: "an answer that is no JSON, under another error",
+    error: new Error("Decode error", { cause: new SyntaxError("Unexpected token 's', \"s3cret\"") }),
+    says: "it answers what is not JSON"
+  },
+  {
     given: "a proxy that refuses a tunnel",
     error: coded("UND_ERR_ABORTED", "Proxy response (407) !== 200 when HTTP Tunneling"),
     says: "the proxy answers 407 and opens no tunnel"

@@ -529,6 +529,13 @@ export const mutants: ReadonlyArray<Mutant> = [
     test: "server/run/run-queue.test.ts"
   },
   {
+    name: "a drained cluster keeps the plans of a workspace from other clusters",
+    file: "src/server/run/run-queue.ts",
+    from: "AND stages.waitReason IS NOT 'Draining'",
+    to: "",
+    test: "server/run/run-queue.test.ts"
+  },
+  {
     name: "an import waits behind the plans that wait for it",
     file: "src/server/run/run-queue.ts",
     from: "run.rescueId !== null ? stages.create(run.id, \"plan\") : ",

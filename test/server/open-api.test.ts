@@ -26,7 +26,7 @@ it("has the one refusal for every operation, and beside it only the answer of a 
   )
 })
 
-it("has a name for what is shown in more than one place, and one form of it", () => {
+it("has names for what clients show, and one form of each", () => {
   const { components } = Schema.decodeUnknownSync(Described)(openApi())
   const names = Object.keys(components.schemas)
   expect(names).toEqual(expect.arrayContaining(["RunView", "StateView", "ToldResult", "LeftOver", "LockInfo", "Problem"]))

@@ -21,7 +21,8 @@ export const poolOfId = (id: string): Option.Option<string> =>
 
 const counts = {
   waiting: Schema.Int.annotate({
-    description: "Stages that no agent has taken yet, also those that wait for a person or their next attempt."
+    description:
+      "Stages that no agent has taken yet, also those that wait for a person or their next attempt; of the plans of a workspace that hold nothing, those that are offered."
   }),
   workspaces: Schema.Int.annotate({ description: "How many workspaces have their stages done there." })
 }

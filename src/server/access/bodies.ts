@@ -99,8 +99,8 @@ const readWhole = (request: HttpServerRequest.HttpServerRequest, sizeBytes: numb
 
 export class Bodies extends Context.Service<Bodies, {
   /**
-   * Runs `use` with room for a state that it reads from the disk for the caller, who has one such state at a time: while one is parsed, all
-   * others wait. Fails with 503 when there is no room in time.
+   * Runs `use` with room for a state that it reads from the disk for the caller, who has one small and one large state at a time:
+   * while one is parsed, all others wait. Fails with 503 when there is no room in time.
    */
   readonly room: <A, E, R>(caller: Caller, sizeBytes: number, use: Effect.Effect<A, E, R>) => Effect.Effect<A, E | Refused, R>
   /**
@@ -126,10 +126,9 @@ export class Bodies extends Context.Service<Bodies, {
   static readonly layer = Layer.effect(
     Bodies,
     Effect.map(BodyRoom, ({ answers, arrival, large, ofCaller, small, smallUpTo, wait }) => {
-      const ofSmall = { size: "small", room: Semaphore.makeUnsafe(small), queues: makeQueues() } as const
-      const ofLarge = { size: "large", room: Semaphore.makeUnsafe(large), queues: makeQueues() } as const
+      const ofSmall = { size: "small", room: Semaphore.makeUnsafe(small), queues: makeQueues(), reads: makeQueues() } as const
+      const ofLarge = { size: "large", room: Semaphore.makeUnsafe(large), queues: makeQueues(), reads: makeQueues() } as const
       const ofAnswers = Semaphore.makeUnsafe(answers.all)
-      const reads = makeQueues()
       const shares = makeShares()
 
       const roomFor = (sizeBytes: number) => sizeBytes <= smallUpTo ? ofSmall : ofLarge
@@ -144,7 +143,7 @@ export class Bodies extends Context.Service<Bodies, {
         return Effect.andThen(queues.take(caller, sizeBytes, most), Scope.provide(room.takeScoped(sizeBytes), held))
       }
       const takeToRead = (caller: Caller, sizeBytes: number, held: Scope.Scope) =>
-        Scope.provide(inTime(Effect.andThen(reads.take(caller, 1, 1), take(caller, sizeBytes, held))), held)
+        Scope.provide(inTime(Effect.andThen(roomFor(sizeBytes).reads.take(caller, 1, 1), take(caller, sizeBytes, held))), held)
       const arrive = Effect.fnUntraced(
         function*(caller: Caller, request: HttpServerRequest.HttpServerRequest, sizeBytes: number, held: Scope.Scope) {
           yield* inTime(take(caller, sizeBytes, held))

@@ -115,7 +115,7 @@ const knownOf =
     }
     return workspaces === undefined
       ? unusable(
-        `The user token file ${file} gives the token of ${name} workspaces that there cannot be, or a name with = or *; let that line end with a word such as workspaces=team-a-*,shared, of at most 100 names and beginnings of names with *, or with a name without =, * and the word workspaces, of one who may use all.`
+        `The user token file ${file} gives the token of ${name} workspaces that there cannot be, or a name with = or *; let that line end with a word such as workspaces=team-a-*,shared, of at most 100 names and beginnings of names with *, or, for one who may use all, have a name without =, * and the word workspaces.`
       )
       : Effect.succeed({ hash, name, role, workspaces })
   }

@@ -104,7 +104,7 @@ export const healthRoutes = HttpRouter.addAll(Effect.gen(function*() {
           "Since the worker began that has been at work on a run for the longest; 0 if none is.",
           ageSeconds(open.flatMap(({ since }) => since ?? []).sort()[0] ?? null, yield* Clock.currentTimeMillis)
         ),
-        "# HELP agent_job_server_stages Stages that are not over: waiting for an agent, taken by one, started by their worker, or taken or started and silent, since no agent of their pool was heard in the last 90 seconds.",
+        "# HELP agent_job_server_stages Stages that are not over: waiting for an agent (of the plans of a workspace that hold nothing, ten at most), taken by one, started by their worker, or taken or started and silent, since no agent of their pool was heard in the last 90 seconds.",
         "# TYPE agent_job_server_stages gauge",
         ...progresses.map((progress) => `agent_job_server_stages{progress="${progress}"} ${inProgress(progress)}`),
         ...gauge("agent_job_server_states_in_doubt", "States that wait for a person, and their workspaces with them.", doubts),

@@ -151,7 +151,8 @@ const make = Effect.gen(function*() {
     Effect.flatMap(endedOf(doubted), (ended) => leftBy(ended, state, namedLimit.rescue))
 
   const look = Effect.fn("LeftOvers.look")(function*(caller: Caller, workspaceId: string, doubted: Doubted) {
-    const version = doubted.length === 0 ? undefined : yield* states.current(workspaceId)
+    if (doubted.length === 0) return new Map<string, never>()
+    const version = yield* states.current(workspaceId)
     return yield* bodies.room(
       caller,
       version?.sizeBytes ?? 0,

@@ -182,7 +182,7 @@ export const makeRunViews = Effect.gen(function*() {
       ...(reason !== undefined && { reason }),
       blockedBy: ahead.id,
       message:
-        `At most ${mostAhead} plans of a workspace wait in clusters, and it is offered in its turn. The oldest is that of ${ahead.id}${because}`
+        `At most ${mostAhead} plans of a workspace that hold nothing are offered or wait in clusters; this one is offered in its turn. The oldest is that of ${ahead.id}${because}`
     }
   })
 

@@ -46,6 +46,7 @@ describe("agent-job run for a program", () => {
         expect(document).toMatchObject({ run: { status, workspace: "quickstart" } })
         expect(yaml.out).toMatch(/^run:\n {2}id: run-/u)
         expect(yaml.error).toContain("Started run-")
+        expect(json.error).toMatch(/Initializing|Unsupported argument/u) // the log
       })
   )
 })

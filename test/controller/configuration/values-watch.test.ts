@@ -76,6 +76,7 @@ describe("a watch of values", () => {
         change()
         yield* heard
       }
+      yield* Effect.repeat(TestClock.adjust("200 millis"), { until: () => ticks > before })
       yield* TestClock.adjust("200 millis")
       expect(ticks).toBe(before + 1)
     }).pipe(Effect.scoped))

@@ -1,6 +1,6 @@
 // Tasks that follow the same source of Flux share what was read of it, as long as none of them needs a newer answer.
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber } from "effect"
+import { Deferred, Effect, Exit, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import { readSource, sharedSources } from "../../../src/controller/reconcile/flux-sources.ts"
 import { answerMillis } from "../../../src/core/reconcile/follow.ts"
@@ -43,7 +43,8 @@ describe("a source that cannot be read", () => {
       const forbidden = new Forbidden({ ...call, code: 403, reason: "Forbidden" })
       const look = (error: KubernetesError) => Effect.exit(readSource(follower("one")).pipe(asked(Effect.fail(error)).provide))
       expect(yield* look(forbidden)).toMatchObject({ value: { _tag: "NotReady", message: forbidden.message } })
-      expect(yield* look(new Unreachable(call))).toMatchObject({ _tag: "Failure" })
+      const unreachable = new Unreachable(call)
+      expect(yield* look(unreachable)).toEqual(Exit.fail(unreachable))
     }))
 })
 

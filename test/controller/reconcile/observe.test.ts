@@ -94,8 +94,8 @@ describe("a Job that is gone", () => {
     const { job, task } = worldOf({ ...plainSeed, life: "starting", job: "active" })
     const world = make(policy)
     world.setTask("tasks/task", Option.some(task))
-    for (const  of of[job, Option.none()]) {
-      world.setJob("tasks/agent-job-task", Option.map(of, (seen) => ({ taskUid: task.metadata.uid, seen })))
+    for (const heard of [job, Option.none()]) {
+      world.setJob("tasks/agent-job-task", Option.map(heard, (seen) => ({ taskUid: task.metadata.uid, seen })))
     }
     expect(observe(world, task, noAnswers, 0)).toMatchObject({ job: Option.none(), hadJob: true })
     expect(observe(world, task, { ...noAnswers, live: true, job }, 0)).toMatchObject({

@@ -119,7 +119,7 @@ describe("a token file", () => {
           2,
           role
             ? expect.stringContaining("a role that there is not")
-            : `The user token file ${made}/user.token gives the token of ${whose} workspaces that there cannot be, or a name with = or *; let that line end with a word such as workspaces=team-a-*,shared, of at most 100 names and beginnings of names with *, or with a name without =, * and the word workspaces, of one who may use all.`
+            : `The user token file ${made}/user.token gives the token of ${whose} workspaces that there cannot be, or a name with = or *; let that line end with a word such as workspaces=team-a-*,shared, of at most 100 names and beginnings of names with *, or, for one who may use all, have a name without =, * and the word workspaces.`
         ])
     ))
 

@@ -1,8 +1,12 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Deferred, Effect, Fiber } from "effect"
 import { statePath, statesPath } from "../../../src/schema/api/state.ts"
+import { WorkspaceName } from "../../../src/schema/names.ts"
+import { Bodies } from "../../../src/server/access/bodies.ts"
+import { StateViews } from "../../../src/server/rescue/state-views.ts"
+import { Workspaces } from "../../../src/server/workspace/workspaces.ts"
 import { applyingLocked, doubted } from "../doubted-state.ts"
-import { person, server, sha256, state } from "../live-server.ts"
+import { ada, inStores, person, server, sha256, state } from "../live-server.ts"
 
 const address = `${statesPath}demo`
 const size = (body: object) => ({ sha256: sha256(JSON.stringify(body)), sizeBytes: JSON.stringify(body).length })
@@ -70,4 +74,15 @@ describe("the view of a state", () => {
       expect((yield* person(url).as("GET", statePath.evidence("other", id))).status).toBe(404)
       expect((yield* person(url).as("GET", statePath.evidence("demo", id))).json).toEqual(state(2))
     }))
+
+  it.live("waits for no other state that its token reads where nothing is in doubt", () =>
+    inStores(Effect.gen(function*() {
+      const [bodies, views, workspaces] = [yield* Bodies, yield* StateViews, yield* Workspaces]
+      yield* workspaces.ensure(WorkspaceName.make("demo"))
+      const reads = yield* Deferred.make<void>()
+      const reading = yield* Effect.forkScoped(bodies.room(ada, 1, Effect.andThen(Deferred.succeed(reads, undefined), Effect.never)))
+      yield* Deferred.await(reads)
+      expect(yield* Effect.timeout(views.view("demo", ada), "5 seconds")).toMatchObject({ workspace: "demo", pending: [] })
+      yield* Fiber.interrupt(reading)
+    })))
 })

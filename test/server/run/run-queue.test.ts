@@ -52,7 +52,7 @@ describe("plans that hold nothing", () => {
         position: 2,
         blockedBy: oldest,
         message:
-          `At most 10 plans of a workspace wait in clusters, and it is offered in its turn. The oldest is that of ${oldest}: No controller has asked for work in the last 90 seconds; check that one runs, is not drained, and has the right pool token.`
+          `At most 10 plans of a workspace that hold nothing are offered or wait in clusters; this one is offered in its turn. The oldest is that of ${oldest}: No controller has asked for work in the last 90 seconds; check that one runs, is not drained, and has the right pool token.`
       })
       const positionOf = (id: string) =>
         Effect.map(person(url).as("GET", `${tfePath.runs}/${id}`), ({ json }) => json.data.attributes["position-in-queue"])
@@ -67,13 +67,17 @@ describe("plans that hold nothing", () => {
       })
     }))
 
-  it.live("make room where their cluster is drained, so that agents of others have more to take", () =>
+  it.live("make room while their cluster is drained, so that agents of others have more to take", () =>
     Effect.gen(function*() {
       const url = yield* server
       const plans = yield* plansOf(url, "busy", 2)
-      const [first] = yield* takeAll(url)
+      const [first, second] = yield* takeAll(url)
       yield* agent(url).wait(first!.id, "Draining", "The cluster is drained.")
-      expect((yield* agent(url, "b").acquire(0, 100)).map(({ runId }) => runId)).toEqual([plans[mostAhead]])
+      expect(yield* runsTaken(url)).toEqual([plans[mostAhead]])
+      expect((yield* person(url).view(plans.at(-1)!)).queue).toMatchObject({ position: 1, blockedBy: plans[1] })
+      yield* agent(url).wait(first!.id, "QuotaExceeded", "The namespace is full.")
+      yield* worker(url, second!).log(0, "begins")
+      expect(yield* runsTaken(url)).toEqual([])
     }))
 
   it.live("make room for the next also where they end without having begun", () =>
@@ -108,12 +112,13 @@ describe("plans that hold nothing", () => {
   it.live("count as well that are saved, and none of these that waits for its approval", () =>
     Effect.gen(function*() {
       const url = yield* server
-      const plans = yield* plansOf(url, "busy", 1, { "save-plan": true })
-      const [first] = yield* takeAll(url)
+      const plans = yield* plansOf(url, "busy", 2, { "save-plan": true })
+      const [first, second] = yield* takeAll(url)
       yield* worker(url, first!).savePlan("the plan")
       yield* worker(url, first!).result({ ...succeeded(withChanges), planDigest: Sha256.make(sha256("the plan")) })
       expect((yield* person(url).view(plans[0]!)).status).toBe("planned")
-      expect(yield* runsTaken(url)).toEqual([plans.at(-1)])
+      yield* worker(url, second!).log(0, "begins")
+      expect(yield* runsTaken(url)).toEqual(plans.slice(mostAhead))
     }))
 
   it.live("keep no import waiting, for which they may wait themselves", () =>
