@@ -1,4 +1,4 @@
-// Which runs of a workspace begin: of those that may apply by themselves one holds it to its end, and plans that hold nothing go on beside it.
+// Which runs of a workspace begin: one that applies holds it to its end, and plans that hold nothing (plan-only, saved) go on beside that.
 // Invariant: of the latter, at most `mostAhead` are with agents that have not begun them, so that thousands of one workspace keep no room in a
 // cluster from others; the rest wait here, oldest first. Used by runs, assignments, run-view and the TFE routes.
 import { Context, Effect, Layer, Schema } from "effect"
