@@ -66,6 +66,7 @@ describe.concurrent("a stock tofu", () => {
     assert.strictEqual((await apply.ended).code, 1)
     assert.deepStrictEqual((await runsOf(scene.name)).map(({ stages, status }) => [status, stages.length]), [["discarded", 1]])
   })
+
   it("that is interrupted while it applies cancels the run, whose state is kept", async ({ scene }) => {
     const tofu = await initialized(scene, heldApply)
     const apply = tofu("apply", "-auto-approve")

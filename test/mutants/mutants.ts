@@ -524,7 +524,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a plan that begins makes no room for the next of its workspace",
     file: "src/server/run/assignments.ts",
-    from: "yield* queue.advance((yield* runs.get(stage.runId)).workspaceId)",
+    from: "yield* advance(stage.runId)",
     to: "",
     test: "server/run/run-queue.test.ts"
   },

@@ -269,6 +269,9 @@ const make = Effect.gen(function*() {
     }))
   )
 
+  /** Begins the runs whose turn it is, now that fewer of the workspace of this run are ahead of them. */
+  const advance = (runId: string) => Effect.flatMap(runs.get(runId), ({ workspaceId }) => queue.advance(workspaceId))
+
   const wait = Effect.fn("Assignments.wait")((id: string, by: Speaker, reason: string, message: string) =>
     sql.withTransaction(Effect.gen(function*() {
       const { runId, startedAt } = yield* spokenFor(id, by)
@@ -276,7 +279,7 @@ const make = Effect.gen(function*() {
       yield* sql`UPDATE stages SET ${
         sql.update({ waitReason: waits ? reason : null, waitMessage: waits ? message : null })
       } WHERE id = ${id} AND endedAt IS NULL`
-      if (reason === "Draining") yield* queue.advance((yield* runs.get(runId)).workspaceId)
+      if (reason === "Draining") yield* advance(runId)
     }))
   )
 
@@ -336,7 +339,7 @@ const make = Effect.gen(function*() {
       if (isPast) return stage
       yield* refuseInDoubt(stage)
       yield* sql`UPDATE stages SET startedAt = ${yield* now}, waitReason = NULL, waitMessage = NULL WHERE id = ${id}`
-      yield* queue.advance((yield* runs.get(stage.runId)).workspaceId)
+      yield* advance(stage.runId)
       return yield* stages.get(id)
     }))
 

@@ -2,7 +2,7 @@
 // Invariant: of the latter, at most `mostAhead` are with agents that have not begun them, so that thousands of one workspace keep no room in a
 // cluster from others; the rest wait here, oldest first. Used by runs, assignments, run-view and the TFE routes.
 import { Context, Effect, Layer, Schema } from "effect"
-import { SqlClient, type SqlError } from "effect/sql"
+import { SqlClient, type SqlError, type Statement } from "effect/sql"
 import type { RunStatus } from "../../schema/api/run.ts"
 import { RunId } from "../../schema/names.ts"
 import { counted, row, rows } from "../store/database.ts"
@@ -42,10 +42,7 @@ export class RunQueue extends Context.Service<RunQueue, {
    * Begins a run that was just created, if it is its turn. An import does not wait, because what the others of the workspace wait for may be
    * that it ends.
    */
-  readonly join: (run: Pick<Queued, "planOnly" | "rescueId" | "saved" | "workspaceId"> & { readonly id: RunId }) => Effect.Effect<
-    void,
-    SqlError.SqlError
-  >
+  readonly join: (run: Pick<Queued, "rescueId" | "workspaceId"> & { readonly id: RunId }) => Effect.Effect<void, SqlError.SqlError>
   /** Begins the runs of a workspace whose turn has come: the next holder if there is none, and the next plans beside it. */
   readonly advance: (workspaceId: string) => Effect.Effect<void, SqlError.SqlError>
 }>()("agent-job/server/RunQueue") {
@@ -58,7 +55,7 @@ const make = Effect.gen(function*() {
 
   const waits = sql.literal(queuing)
   const isBeside = sql.literal(`NOT (${queuing})`)
-  const hasStage = (of: "runs" | "oldest") => sql`EXISTS (SELECT 1 FROM stages WHERE stages.runId = ${sql(of)}.id)`
+  const hasStage = (run: Statement.Fragment) => sql`EXISTS (SELECT 1 FROM stages WHERE stages.runId = ${run})`
 
   /** Gives a free workspace to its oldest pending run. */
   const advanceHolder = Effect.fnUntraced(function*(workspaceId: string) {
@@ -74,7 +71,7 @@ const make = Effect.gen(function*() {
   /** Of the plans beside the holder, those that are pending and have a stage: the oldest, so what is younger than ten needs no look. */
   const offered = (workspaceId: string) =>
     sql`SELECT id, seq FROM (SELECT id, seq FROM runs WHERE workspaceId = ${workspaceId} AND status = 'pending' AND ${isBeside} ORDER BY seq LIMIT ${mostAhead}) AS oldest WHERE ${
-      hasStage("oldest")
+      hasStage(sql`oldest.id`)
     }`
   /** Those that have not begun. A cluster that is drained begins none, so what waits there makes room for what other clusters may take. */
   const ahead = (workspaceId: string) =>
@@ -91,7 +88,7 @@ const make = Effect.gen(function*() {
       queues(run)
         ? sql`SELECT count(*) AS n ${pending} AND ${waits} AND runs.id IS NOT workspaces.currentRunId`
         : sql`SELECT MAX(0, count(*) - (SELECT count(*) FROM (${offered(workspaceId)}))) AS n ${pending} AND ${isBeside}
-          AND NOT EXISTS (SELECT 1 FROM stages WHERE stages.runId = ${id})`
+          AND NOT ${hasStage(sql`${id}`)}`
     )
   }
 
@@ -100,17 +97,19 @@ const make = Effect.gen(function*() {
     if (room <= 0) return
     const next = yield* rows(Id)(
       sql`SELECT id FROM runs WHERE workspaceId = ${workspaceId} AND status = 'pending' AND ${isBeside} AND NOT ${
-        hasStage("runs")
+        hasStage(sql`runs.id`)
       } ORDER BY seq LIMIT ${room}`
     )
     yield* Effect.forEach(next, ({ id }) => stages.create(id, "plan"), { discard: true })
   })
 
+  const advance = (workspaceId: string) => Effect.andThen(advanceHolder(workspaceId), advanceBeside(workspaceId))
+
   return RunQueue.of({
     before,
     oldestAhead: (workspaceId) =>
       Effect.map(row(Id)(sql`SELECT id FROM (${ahead(workspaceId)}) ORDER BY seq LIMIT 1`), (found) => found?.id),
-    join: (run) => run.rescueId !== null ? stages.create(run.id, "plan") : (queues(run) ? advanceHolder : advanceBeside)(run.workspaceId),
-    advance: (workspaceId) => Effect.andThen(advanceHolder(workspaceId), advanceBeside(workspaceId))
+    join: (run) => run.rescueId !== null ? stages.create(run.id, "plan") : advance(run.workspaceId),
+    advance
   })
 })

@@ -263,7 +263,7 @@ const make = Effect.gen(function*() {
       const [last] = yield* rows(Schema.Struct({ seq: Schema.Int }))(sql`SELECT COALESCE(MAX(seq), 0) AS seq FROM runs`)
       const workingDirectory = asked.workingDirectory ?? (yield* workspaces.get(asked.workspaceId)).workingDirectory
       yield* sql`INSERT INTO runs ${sql.insert({ ...made, workingDirectory, seq: (last?.seq ?? 0) + 1 })}`
-      yield* queue.join({ saved: false, rescueId: null, ...asked, id: newId })
+      yield* queue.join({ rescueId: null, ...asked, id: newId })
       return newId
     }))
     return yield* whole(id)

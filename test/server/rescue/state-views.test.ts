@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber } from "effect"
+import { Deferred, Effect } from "effect"
 import { statePath, statesPath } from "../../../src/schema/api/state.ts"
 import { WorkspaceName } from "../../../src/schema/names.ts"
 import { Bodies } from "../../../src/server/access/bodies.ts"
@@ -80,9 +80,8 @@ describe("the view of a state", () => {
       const [bodies, views, workspaces] = [yield* Bodies, yield* StateViews, yield* Workspaces]
       yield* workspaces.ensure(WorkspaceName.make("demo"))
       const reads = yield* Deferred.make<void>()
-      const reading = yield* Effect.forkScoped(bodies.room(ada, 1, Effect.andThen(Deferred.succeed(reads, undefined), Effect.never)))
+      yield* Effect.forkScoped(bodies.room(ada, 1, Effect.andThen(Deferred.succeed(reads, undefined), Effect.never)))
       yield* Deferred.await(reads)
       expect(yield* Effect.timeout(views.view("demo", ada), "5 seconds")).toMatchObject({ workspace: "demo", pending: [] })
-      yield* Fiber.interrupt(reading)
     })))
 })
