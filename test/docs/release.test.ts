@@ -10,7 +10,7 @@ const [checkout, pushed] = [join(place, "checkout"), join(place, "pushed")]
 afterAll(() => rmSync(place, { recursive: true }))
 
 const nobody = { GIT_CONFIG_GLOBAL: "/dev/null", GIT_CONFIG_NOSYSTEM: "1" }
-const env = { ...process.env, ...nobody, PATH: `${join(place, "bin")}:${process.env.PATH}` }
+const env = { ...process.env, ...nobody, PATH: `${join(place, "bin")}:${process.env.PATH}`, TMPDIR: place }
 const bash = (script: string, ...options: ReadonlyArray<string>) =>
   execFileSync("bash", [...options, "-c", script], { cwd: checkout, env, encoding: "utf8", stdio: "pipe" })
 const shell = (script: string) => bash(script, "-euo", "pipefail")

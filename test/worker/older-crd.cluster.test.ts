@@ -4,8 +4,6 @@ import { expect, layer } from "@effect/vitest"
 import { Effect, Layer, Option, Schedule } from "effect"
 import { randomBytes } from "node:crypto"
 import { readFileSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
 import { parse } from "yaml"
 import { agentTaskOpenApi } from "../../src/core/manifest/installation/crd.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
@@ -64,7 +62,7 @@ const settingsOf = ({ metadata: { name, uid } }: AgentTask) =>
     AGENT_JOB_NAMESPACE: namespace,
     AGENT_JOB_TASK: name,
     AGENT_JOB_TASK_UID: uid,
-    AGENT_JOB_TERMINATION_LOG: join(tmpdir(), `${namespace}-termination-log`)
+    AGENT_JOB_TERMINATION_LOG: "/dev/null"
   })
 
 const spec = { workspace: "demo", stage: "apply", source: { inline: { "main.tf": "" } } }

@@ -2,8 +2,6 @@
 import { describe, expect, layer } from "@effect/vitest"
 import { Cause, Effect, Exit, Layer, Option, Result, Runtime, Schedule } from "effect"
 import { randomBytes } from "node:crypto"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
 import { crd } from "../../../src/core/manifest/installation/crd.ts"
 import { Kubernetes } from "../../../src/kubernetes/client.ts"
 import { Unreachable } from "../../../src/kubernetes/errors.ts"
@@ -43,7 +41,7 @@ const settings = ({ metadata: { name, uid } }: AgentTask, pod: string) =>
     AGENT_JOB_TASK_UID: uid,
     AGENT_JOB_POD_NAME: `${name}-${pod}`,
     AGENT_JOB_POD_UID: `uid-${pod}`,
-    AGENT_JOB_TERMINATION_LOG: join(tmpdir(), `${namespace}-termination-log`)
+    AGENT_JOB_TERMINATION_LOG: "/dev/null"
   })
 const stop = neverStops()
 

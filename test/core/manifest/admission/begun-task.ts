@@ -2,8 +2,6 @@
 // Used by the tests of the admission policies beside it.
 import { layer, type Vitest } from "@effect/vitest"
 import { Effect, Layer, Schedule } from "effect"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
 import type { ResolvedConfig } from "../../../../src/core/resolve/resolve.ts"
 import { accountOf } from "../../../../src/core/task/identity.ts"
 import { claimed } from "../../../../src/core/task/status.ts"
@@ -93,7 +91,7 @@ const settings = ({ pod, task: { metadata: { name, namespace, uid } } }: Begun) 
     AGENT_JOB_JOB: `agent-job-${name}`,
     AGENT_JOB_POD_NAME: pod.name,
     AGENT_JOB_POD_UID: pod.uid,
-    AGENT_JOB_TERMINATION_LOG: join(tmpdir(), `${pod.name}-termination-log`)
+    AGENT_JOB_TERMINATION_LOG: "/dev/null"
   })
 const stop = neverStops()
 /** The services of the worker's own code, with the worker's token. */
