@@ -531,8 +531,29 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a drained cluster keeps the plans of a workspace from other clusters",
     file: "src/server/run/run-queue.ts",
-    from: "AND stages.waitReason IS NOT 'Draining'",
+    from: "stages.waitReason IS NOT 'Draining' AND ",
     to: "",
+    test: "server/run/run-queue.test.ts"
+  },
+  {
+    name: "a cluster that is gone keeps the plans of a workspace from other clusters",
+    file: "src/server/run/run-queue.ts",
+    from: " AND ${isHeard}",
+    to: "",
+    test: "server/run/run-queue.test.ts"
+  },
+  {
+    name: "a cluster of the pool that a workspace has left keeps its plans from those of the new one",
+    file: "src/server/run/run-queue.ts",
+    from: " AND ${isOfPool}",
+    to: "",
+    test: "server/run/run-queue.test.ts"
+  },
+  {
+    name: "plans that every agent refuses keep the others of the workspace waiting",
+    file: "src/server/run/run-queue.ts",
+    from: "NOT (${isRefused}) AS counts",
+    to: "1 AS counts",
     test: "server/run/run-queue.test.ts"
   },
   {

@@ -5,10 +5,11 @@ import { SqlClient, Statement } from "effect/sql"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import type { JournalEntry } from "../../src/schema/api/effects.ts"
-import { runPath } from "../../src/schema/api/run.ts"
+import { runPath, type RunView } from "../../src/schema/api/run.ts"
 import { taskPath } from "../../src/schema/api/task-api.ts"
 import { WorkspaceName } from "../../src/schema/names.ts"
 import { stores } from "../../src/server/lifecycle/server.ts"
+import { mostAhead } from "../../src/server/run/run-queue.ts"
 import { Rescues } from "../../src/server/workspace/rescues.ts"
 import { Variables } from "../../src/server/workspace/variables.ts"
 import { Workspaces } from "../../src/server/workspace/workspaces.ts"
@@ -48,6 +49,39 @@ describe("the queue of runs", () => {
       expect(places(two)).toEqual([[waiting[1], 2], [waiting[2], 3]])
       expect(two.meta.pagination).toMatchObject({ "current-page": 2, "next-page": null, "total-pages": 2 })
       expect((yield* me.as("GET", "/api/v2/organizations/default/capacity")).json.data.attributes).toEqual({ pending: 4, running: 0 })
+    }))
+})
+
+describe("a list of runs that wait", () => {
+  it.live("says of each what the run itself says, and looks up once what those of a line wait for", () =>
+    Effect.gen(function*() {
+      const said: Array<string> = []
+      const url = yield* Effect.flatMap(directory, serve).pipe(
+        Effect.provideService(Statement.CurrentTransformer, (statement) =>
+          Effect.sync(() => {
+            said.push(statement.compile()[0])
+            return statement
+          }))
+      )
+      const me = person(url)
+      const starting = (count: number, workspace: string, attributes: object = {}) =>
+        Effect.replicateEffect(me.start(workspace, { ...attributes }), count)
+      const over = (yield* starting(1, "demo"))[0]!
+      yield* starting(3, "demo")
+      yield* me.act(over, "cancel")
+      yield* starting(mostAhead + 3, "demo", { "plan-only": true })
+      yield* starting(3, "other")
+      said.length = 0
+      const listed: ReadonlyArray<RunView> = (yield* me.as("GET", runPath.list)).json.runs
+      const counts = (part: string) => said.filter((text) => text.includes(part)).length
+      expect([counts(") AS older"), counts("AS counts"), listed.length]).toEqual([3, 1, 20])
+      expect(listed.map(({ queue }) => queue?.position ?? 0).toSorted((a, b) => b - a).slice(0, 6)).toEqual([3, 2, 2, 2, 1, 1])
+      for (const { id, queue } of listed) expect(queue).toEqual((yield* me.view(id)).queue)
+      const workspaceId = yield* me.workspace("demo")
+      const stock: ReadonlyArray<Resource> = (yield* me.as("GET", `/api/v2/workspaces/${workspaceId}/runs`)).json.data
+      for (const { attributes, id } of stock) {
+        expect(attributes["position-in-queue"]).toBe((yield* me.as("GET", `/api/v2/runs/${id}`)).json.data.attributes["position-in-queue"])
+      }
     }))
 })
 

@@ -37,7 +37,7 @@ import {
 } from "./live-server.ts"
 import { entry, made, planned } from "./run/applying.ts"
 
-/** What stays small: what the passes note and have yet to do, how many runs have each status, which files nothing names, the oldest ten plans. */
+/** What stays small: what the passes note and have yet to do, how many runs have each status, which files nothing names, the oldest plans. */
 const small = ["retentionPasses", "logsToRemove", "runCounts", "unnamed", "oldest"]
 
 /** The tables of which a workspace or a pool has no more than so many rows. */
@@ -228,6 +228,7 @@ it.live("nothing that the server is asked makes it read a table that grows from 
             yield* (yield* NamedBlobs).sweep(0)
             yield* (yield* Stages).newestOver(workspaceId)
             yield* (yield* RunQueue).oldestAhead(workspaceId)
+            yield* (yield* RunQueue).advanceAll
           }).pipe(Effect.provide(context), listening)
       )
     )

@@ -1,9 +1,10 @@
-// The server's chores: at once, end the imports of settled rescues; hourly, remove what is old; daily, old agents and files without a row.
-// Invariant: such files go only after this database saw them unnamed for 30 days: beside a restored copy they may be newer states.
-// Used by server/lifecycle/server.
+// The server's chores: at once, end the imports of settled rescues; every five minutes, begin plans that wait for agents that are gone; hourly,
+// remove what is old; daily, old agents and files without a row. Invariant: such files go only after this database saw them unnamed for 30
+// days: beside a restored copy they may be newer states. Used by server/lifecycle/server.
 import { Cause, Duration, Effect, Layer, Schedule } from "effect"
 import { ImportRuns } from "../rescue/import-runs.ts"
 import { Agents } from "../run/agents.ts"
+import { RunQueue } from "../run/run-queue.ts"
 import { NamedBlobs } from "../store/named-blobs.ts"
 import { Retention } from "./retention.ts"
 
@@ -25,6 +26,12 @@ const endImports = Effect.flatMap(
   ({ endSettled }) =>
     undisturbed(endSettled, undefined, "the imports of settled rescues could not be ended, which is tried again with the next start")
 )
+
+/** Not at once: after a start no agent has been heard for as long as the server was away. */
+const advance = Effect.flatMap(
+  RunQueue,
+  ({ advanceAll }) => undisturbed(advanceAll, undefined, "the plans whose turn has come could not be offered, which is tried again later")
+).pipe(Effect.delay("5 minutes"), Effect.forever)
 
 const sweep = undisturbed(
   Effect.gen(function*() {
@@ -50,6 +57,7 @@ const forgetAgents = Effect.flatMap(
 
 export const upkeep = Layer.effectDiscard(Effect.all([
   Effect.forkScoped(endImports),
+  Effect.forkScoped(advance),
   Effect.forkScoped(Effect.repeat(retain, Schedule.spaced("1 hour"))),
   Effect.forkScoped(Effect.repeat(sweep, Schedule.spaced("1 day"))),
   Effect.forkScoped(Effect.repeat(forgetAgents, Schedule.spaced("1 day")))

@@ -58,7 +58,7 @@ export const runRoutes = HttpRouter.addAll(Effect.gen(function*() {
         const shown = found.slice(0, size)
         const last = found.length > size ? shown.at(-1) : undefined
         return HttpServerResponse.jsonUnsafe({
-          runs: yield* Effect.forEach(shown, (run) => views.listed(run, baseUrl(publicUrl, request))),
+          runs: yield* views.listed(shown, baseUrl(publicUrl, request)),
           ...(last !== undefined && { older: last.id })
         })
       })),

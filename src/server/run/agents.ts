@@ -1,8 +1,8 @@
 // The agents: who asked for work or said why not, with a token of which pool, and when.
-// A name has a row for each pool with whose token it asked. Nothing about a stage is decided by it, but what people are told of the wait.
-// Used by assignments and pool-routes (which hear them), pools, run-view, the metrics and the chores.
+// A name has a row for each pool with whose token it asked. It decides what people are told of a wait, and which waits keep no others waiting;
+// nothing about a stage. Used by assignments and pool-routes (which hear them), pools, run-queue, run-view, the metrics and the chores.
 import { Context, Effect, Layer, Schema } from "effect"
-import { SqlClient, type SqlError } from "effect/sql"
+import { SqlClient, type SqlError, type Statement } from "effect/sql"
 import type { Resting } from "../../schema/api/pool-api.ts"
 import { row, rows } from "../store/database.ts"
 import { instantAfter, now } from "../store/instants.ts"
@@ -48,6 +48,8 @@ export class Agents extends Context.Service<Agents, {
    * it is not known, here and below.
    */
   readonly silentSince: (agent: string, pool: string | null) => Effect.Effect<string | undefined, SqlError.SqlError>
+  /** Returns what holds for a row of `stages`, in SQL, whose agent was heard within so many milliseconds. */
+  readonly heardWithin: (millis: number) => Effect.Effect<Statement.Fragment>
   /** Returns what counts the agents of a pool, or of all for null, that were heard within the last 90 s. */
   readonly present: Effect.Effect<(pool: string | null) => Present, SqlError.SqlError>
   /** Removes the agents that have not been heard for 30 days and have no stage: each new name of a controller adds one. */
@@ -59,9 +61,10 @@ export class Agents extends Context.Service<Agents, {
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
 
-  const seenLately = Effect.gen(function*() {
-    return sql`(seenAt > ${yield* instantAfter(-connectedMillis)} AND seenAt <= ${yield* instantAfter(aheadMillis)})`
+  const seenWithin = Effect.fnUntraced(function*(millis: number) {
+    return sql`(seenAt > ${yield* instantAfter(-millis)} AND seenAt <= ${yield* instantAfter(aheadMillis)})`
   })
+  const seenLately = seenWithin(connectedMillis)
 
   const ofPool = (pool: string | null) => pool === null ? sql`TRUE` : sql`pool = ${pool}`
 
@@ -91,6 +94,12 @@ const make = Effect.gen(function*() {
       )
       return silent !== undefined && silent.seenAt > soon ? "before the server's clock was put back" : silent?.seenAt
     }),
+    heardWithin: (millis) =>
+      Effect.map(
+        seenWithin(millis),
+        (isSeen) =>
+          sql`EXISTS (SELECT 1 FROM agents WHERE name = stages.agent AND (stages.agentPool IS NULL OR pool = stages.agentPool) AND ${isSeen})`
+      ),
     present: Effect.gen(function*() {
       const heard = yield* rows(PresentRow)(
         sql`SELECT pool, resting, count(*) AS n FROM agents WHERE ${yield* seenLately} GROUP BY pool, resting`

@@ -1,6 +1,6 @@
 // Pools: the names of the tokens of controllers, to which workspaces are bound. Agents of one pool alone take the stages of such a workspace.
 // Invariant: a pool is asked about only while a stage belongs to no task. From then on the task's UID proves whose the stage is.
-// Used by assignments, run-view, the metrics, and the routes that show and bind pools.
+// Used by assignments, run-queue, run-view, the metrics, and the routes that show and bind pools.
 import { Context, Effect, Layer, Schema } from "effect"
 import { SqlClient, type SqlError, type Statement } from "effect/sql"
 import type { Reach } from "../../core/text/token-lines.ts"
@@ -29,9 +29,9 @@ export class Pools extends Context.Service<Pools, {
   readonly isHeard: Effect.Effect<(stage: Pick<StageRow, "agentPool">) => boolean, SqlError.SqlError>
   /**
    * What `of` says in SQL, of a row of `stages`: holds if an agent with a token of that pool may take the stage. `null` is a token that was
-   * offered before pools were noted, which takes what any may.
+   * offered before pools were noted, which takes what any may. The pool may be a column too.
    */
-  readonly mayTake: (pool: string | null) => Statement.Fragment
+  readonly mayTake: (pool: string | null | Statement.Fragment) => Statement.Fragment
   /** Reports whether a token has that name. */
   readonly hasToken: (pool: string) => boolean
   /** Fails with 422, and the names that there are, if no token has that one. */

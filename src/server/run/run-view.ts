@@ -1,6 +1,6 @@
 // A run as our own JSON shows it, with what the TFE shapes lack: why it waits, behind whom, and what each stage came to.
 // Used by the run routes; the shape is schema/api/run.
-import { Effect } from "effect"
+import { Array, Effect } from "effect"
 import { isFinal } from "../../core/run/run-machine.ts"
 import { rescueAdvice } from "../../core/run/state-doubt.ts"
 import { sentence } from "../../core/text/sentence.ts"
@@ -13,7 +13,7 @@ import { Rescues } from "../workspace/rescues.ts"
 import { Workspaces } from "../workspace/workspaces.ts"
 import { Agents, connected } from "./agents.ts"
 import { Pools } from "./pools.ts"
-import { mostAhead, queues, RunQueue } from "./run-queue.ts"
+import { lineOf, mostAhead, queues, RunQueue } from "./run-queue.ts"
 import { type Run, Runs } from "./runs.ts"
 import { type StageRow, Stages, stepOf, stepStatus } from "./stages.ts"
 
@@ -50,6 +50,20 @@ const waitOf = ({ waitMessage, waitReason }: StageRow): Wait | undefined =>
   waitMessage === null ? undefined : { ...(waitReason !== null && { reason: waitReason }), message: waitMessage }
 
 const endIt = ({ id }: Run): string => `Only if its cluster is gone, end the run with agent-job cancel ${id}, and then with --force.`
+
+/** A run to be shown, with its stage that is not over while it waits or works, or whether it waits for others to have one. */
+interface Shown {
+  readonly run: Run
+  readonly rows: ReadonlyArray<StageRow>
+  readonly open: StageRow | undefined
+  readonly isInLine: boolean
+}
+
+const shownOf = (run: Run, rows: ReadonlyArray<StageRow>): Shown => {
+  const rests = isFinal(run.status) || run.status === "planned"
+  const open = rests ? undefined : rows.findLast(({ endedAt }) => endedAt === null)
+  return { run, rows, open, isInLine: !rests && open === undefined }
+}
 
 const failureOf = (run: Run, stages: ReadonlyArray<StageRow>) => run.failure ?? stages.at(-1)?.result?.message
 
@@ -170,48 +184,52 @@ export const makeRunViews = Effect.gen(function*() {
     return { because: why === undefined ? "." : `: ${why.message}`, ...(why?.reason !== undefined && { reason: why.reason }) }
   })
 
-  /** Returns what a plan that holds nothing waits for before it is offered. */
-  const behindPlansOf = Effect.fnUntraced(function*(run: Run) {
-    const oldest = yield* queue.oldestAhead(run.workspaceId)
+  /** Returns what the plans of the workspace that hold nothing wait for before they are offered. */
+  const aheadOf = Effect.fnUntraced(function*({ workspaceId }: Run) {
+    const oldest = yield* queue.oldestAhead(workspaceId)
     const ahead = oldest === undefined ? undefined : yield* runs.find(oldest)
-    const position = 1 + (yield* queue.before(run))
-    if (ahead === undefined) return { position, message: "It waits for its turn in the workspace." }
+    if (ahead === undefined) return { message: "It waits for its turn in the workspace." }
     const { because, reason } = yield* causeOf(ahead)
     return {
-      position,
       ...(reason !== undefined && { reason }),
       blockedBy: ahead.id,
       message:
-        `At most ${mostAhead} plans of a workspace that hold nothing are offered or wait in clusters; this one is offered in its turn. The oldest is that of ${ahead.id}${because}`
+        `Plans of a workspace that hold nothing are offered ${mostAhead} at a time; this one is offered in its turn. The oldest that it waits for is that of ${ahead.id}${because}`
     }
   })
 
-  const behindOf = Effect.fnUntraced(function*(run: Run) {
-    if (!queues(run)) return yield* behindPlansOf(run)
-    const { currentRunId } = yield* workspaces.get(run.workspaceId)
+  /** Returns what the runs of the workspace wait for that are to hold it. */
+  const holderOf = Effect.fnUntraced(function*({ workspaceId }: Run) {
+    const { currentRunId } = yield* workspaces.get(workspaceId)
     const holder = currentRunId === null ? undefined : yield* runs.find(currentRunId)
+    if (holder === undefined) return { message: "It waits for its turn in the workspace." }
     return {
-      position: 1 + (yield* queue.before(run)),
-      ...(holder !== undefined && { blockedBy: holder.id }),
-      message: holder === undefined
-        ? "It waits for its turn in the workspace."
-        : holder.status === "planned"
+      blockedBy: holder.id,
+      message: holder.status === "planned"
         ? `The run ${holder.id} holds the workspace and waits for somebody to apply or discard it.`
         : `The run ${holder.id} holds the workspace and is ${holder.status}${(yield* causeOf(holder)).because}`
     }
   })
 
-  const queueOf = Effect.fnUntraced(function*(run: Run, open: StageRow | undefined) {
-    if (isFinal(run.status) || run.status === "planned") return undefined
-    if (open === undefined) return yield* behindOf(run)
-    const wait = yield* openOf(run, open)
-    return wait && { position: 1, ...wait }
+  /**
+   * Returns where in its line, and behind what, each of the runs waits that has no stage yet. What waits in one line, which may be thousands,
+   * waits for the same, so that is looked up once.
+   */
+  const behindOf = Effect.fnUntraced(function*(shown: ReadonlyArray<Shown>) {
+    const inLine = shown.flatMap(({ isInLine, run }) => isInLine ? [run] : [])
+    const before = yield* queue.before(inLine)
+    const lines = yield* Effect.forEach(Object.values(Array.groupBy(inLine, lineOf)), (line) =>
+      Effect.map(
+        queues(line[0]) ? holderOf(line[0]) : aheadOf(line[0]),
+        (block) => line.map((run) => [run.id, { position: 1 + before(run), ...block }] as const)
+      ))
+    return new Map<string, RunView["queue"]>(lines.flat())
   })
 
-  /** Returns the view of a run. `base` is the server's URL as the client knows it; `ofRun` gives the run's stages. */
-  const viewWith = Effect.fn("RunViews.view")(function*(ofRun: typeof stages.ofRun, run: Run, base: string) {
-    const rows = yield* ofRun(run.id)
-    const queue = yield* queueOf(run, rows.findLast(({ endedAt }) => endedAt === null))
+  /** Returns the view of a run. `base` is the server's URL as the client knows it. */
+  const viewOf = Effect.fnUntraced(function*({ open, rows, run }: Shown, behind: RunView["queue"], base: string) {
+    const wait = open === undefined ? undefined : yield* openOf(run, open)
+    const queue = open === undefined ? behind : wait && { position: 1, ...wait }
     const failure = run.status === "errored" ? failureOf(run, rows) : undefined
     const unsettled = isFinal(run.status) ? yield* rescues.pending(run.workspaceId) : []
     const view: RunView = {
@@ -244,8 +262,15 @@ export const makeRunViews = Effect.gen(function*() {
   })
 
   return {
-    view: (run: Run, base: string) => viewWith(stages.ofRun, run, base),
-    /** Returns the view of a run as lists have it, without what its stages left behind. */
-    listed: (run: Run, base: string) => viewWith(stages.listedOf, run, base)
+    view: Effect.fn("RunViews.view")(function*(run: Run, base: string) {
+      const shown = shownOf(run, yield* stages.ofRun(run.id))
+      return yield* viewOf(shown, (yield* behindOf([shown])).get(run.id), base)
+    }),
+    /** Returns the views of runs as lists have them, without what their stages left behind. */
+    listed: Effect.fn("RunViews.listed")(function*(found: ReadonlyArray<Run>, base: string) {
+      const shown = yield* Effect.forEach(found, (run) => Effect.map(stages.listedOf(run.id), (rows) => shownOf(run, rows)))
+      const behind = yield* behindOf(shown)
+      return yield* Effect.forEach(shown, (one) => viewOf(one, behind.get(one.run.id), base))
+    })
   }
 })

@@ -62,8 +62,11 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
   /** Returns the workspace's variables that a run's own may replace; nothing is read for a run without any. */
   const besides = (workspaceId: string, own: ReadonlyArray<unknown>) => own.length === 0 ? Effect.succeed([]) : variables.list(workspaceId)
   const shown = (run: WholeRun, user: User) =>
-    Effect.zipWith(queue.before(run), besides(run.workspaceId, run.variables), (...more) => runDocument(run, user, ...more))
-  const listed = (run: Run, user: User) => Effect.map(queue.before(run), (position) => listedRunDocument(run, user, position))
+    Effect.zipWith(
+      queue.before([run]),
+      besides(run.workspaceId, run.variables),
+      (before, variables) => runDocument(run, user, before(run), variables)
+    )
 
   const step = (which: Step, id: string, url: string) =>
     Effect.gen(function*() {
@@ -172,7 +175,12 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
       Effect.gen(function*() {
         const workspace = yield* workspaces.get(id)
         yield* unless(unknownRunFilter(parametersOf(request)))
-        return yield* paged(request, (most, before) => runs.list(workspace.id, most, before), (run) => listed(run, user))
+        const listed = Effect.fnUntraced(function*(most: number, offset: number) {
+          const found = yield* runs.list(workspace.id, most, offset)
+          const before = yield* queue.before(found)
+          return found.map((run) => listedRunDocument(run, user, before(run)))
+        })
+        return yield* paged(request, listed, Effect.succeed)
       })),
     route("GET", "/api/v2/organizations/:organization/runs/queue", "asked", (request, params, user) =>
       Effect.gen(function*() {

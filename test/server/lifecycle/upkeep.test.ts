@@ -5,6 +5,7 @@ import { Retention } from "../../../src/server/lifecycle/retention.ts"
 import { upkeep } from "../../../src/server/lifecycle/upkeep.ts"
 import { ImportRuns } from "../../../src/server/rescue/import-runs.ts"
 import { Agents } from "../../../src/server/run/agents.ts"
+import { RunQueue } from "../../../src/server/run/run-queue.ts"
 import { NamedBlobs } from "../../../src/server/store/named-blobs.ts"
 
 describe("the upkeep", () =>
@@ -23,11 +24,13 @@ describe("the upkeep", () =>
       yield* Layer.build(upkeep).pipe(Effect.provide([
         Layer.mock(Agents, { forget: chore("agents", [undefined]) }),
         Layer.mock(ImportRuns, { endSettled: chore("imports", []) }),
+        Layer.mock(RunQueue, { advanceAll: chore("plans", [undefined]) }),
         Layer.mock(NamedBlobs, { sweep: Function.constant(chore("files", [{ files: 0, bytes: 0 }])) }),
         Layer.mock(Retention, { pass: Function.constant(chore("old", [true, false])) })
       ]))
       expect(yield* during("1 second")).toEqual(["agents", "files", "imports", "old"])
-      expect(yield* during("1 hour")).toEqual(["old"])
+      expect(yield* during("5 minutes")).toEqual(["plans"])
+      expect(yield* during("55 minutes")).toEqual(["old", "plans", "plans"])
       expect(yield* during("1 minute")).toEqual(["old"])
       expect(yield* during("1 day")).toEqual(["agents", "files", "old"])
     })))
