@@ -35,9 +35,11 @@ export const keeping = (args: ReadonlyArray<string>, program: Described): (text:
     return inner === undefined ? `agent-job ${first}${flagsOf(command)}${next}` : `${all}${flagsOf(inner)}`
   }
   const context = typed.get("context")
-  const inContext = (text: string, word: string) => text.replace(/\bkubectl (?=-n |apply )/gu, `kubectl --context ${word} `)
+  const word = context === undefined ? undefined : shellWord(context)
   return (text) => {
     const said = typed.size === 0 ? text : text.replace(/(?<!-n |namespace )\bagent-job ([a-z]+)( [a-z]+)?/gu, ours)
-    return context === undefined ? said : inContext(said, shellWord(context).replaceAll("$", "$$$$"))
+    return word === undefined ? said : said
+      .replace(/\bkubectl (?=(?:-n|apply|delete|get|wait) )/gu, () => `kubectl --context ${word} `)
+      .replace(/\bhelm (?=(?:-n|get|list|rollback|upgrade)\b)/gu, () => `helm --kube-context ${word} `)
   }
 }

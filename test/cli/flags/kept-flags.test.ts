@@ -25,6 +25,12 @@ describe("a command that is told to type", () => {
       as: "agent-job state rescue --url https://runs.example demo"
     },
     {
+      typed: ["migrate", "--context", "prod"],
+      told: "helm -n scalr uninstall blue; a | xargs kubectl wait --for=b; bring it in order with helm rollback or helm upgrade, then try",
+      as:
+        "helm --kube-context prod -n scalr uninstall blue; a | xargs kubectl --context prod wait --for=b; bring it in order with helm --kube-context prod rollback or helm --kube-context prod upgrade, then try"
+    },
+    {
       typed: ["drain", "--context=$&"],
       told: "see kubectl -n agent-job get pods; as kubectl shows",
       as: "see kubectl --context '$&' -n agent-job get pods; as kubectl shows"
