@@ -49,7 +49,11 @@ export const pods: Kind = {
   ...kind("v1", "Pod", "pods"),
   watched: {
     1: metadata,
-    2: message("spec", { 10: text("nodeName"), 20: messages("initContainers", { 1: text("name"), 24: text("restartPolicy") }) }),
+    2: message("spec", {
+      8: text("serviceAccountName"),
+      10: text("nodeName"),
+      20: messages("initContainers", { 1: text("name"), 24: text("restartPolicy") })
+    }),
     3: message("status", {
       1: text("phase"),
       ...conditions(2),

@@ -67,6 +67,10 @@ export type WorkspaceName = typeof WorkspaceName.Type
 export const Uid = Schema.String.check(Schema.isMinLength(1), Schema.isMaxLength(64)).pipe(Schema.brand("Uid"))
 export type Uid = typeof Uid.Type
 
+/** The engines, in the order in which they are looked for where a task names none. */
+export const engineNames = ["tofu", "terraform"] as const
+export type EngineName = (typeof engineNames)[number]
+
 /** A run of the pool, `run-` and lowercase letters or digits, so that it may be part of an object's name. */
 export const RunId = Schema.String.check(
   Schema.isPattern(/^run-[a-z0-9]+$/u, { expected: "run- followed by lowercase letters or digits" }),

@@ -27,6 +27,7 @@ export const policy: TaskPolicy = {
   historyPerWorkspace: 20,
   allowedKeys: ["example.com/"],
   requireProvenIsolation: false,
+  accounts: ["agent-job-task"],
   configHash: "c0ffee"
 }
 
@@ -341,6 +342,7 @@ const pod = ({ kept, lastWords, pod, runner, worker }: Seed): Option.Option<PodS
     owner: Option.some(Uid.make("job-uid")),
     createdAt: noon,
     node: "node",
+    account: "agent-job-task",
     phase: pod === "silent" || pod === "unschedulable"
       ? "Pending"
       : pod === "Evicted"

@@ -22,11 +22,12 @@ export const overlay = Command.make(
   Effect.fn("overlay")(function*({ name, namespace, out, ...given }) {
     const base = yield* baseReference(given.base, out)
     return yield* lazily(async () => {
-      const [{ contentsOf }, { keepOnlyCopies }, { writeOverlay }, { Screen }, { shellWord }] = await Promise.all([
+      const [{ contentsOf }, { keepOnlyCopies }, { writeOverlay }, { Screen }, { makeSecret }, { shellWord }] = await Promise.all([
         import("../values/base-contents.ts"),
         import("../values/only-copies.ts"),
         import("../values/write-overlay.ts"),
         import("../terminal/screen.ts"),
+        import("../../core/text/make-secret.ts"),
         import("../../core/text/shell-word.ts")
       ])
       return Effect.gen(function*() {
@@ -46,7 +47,9 @@ export const overlay = Command.make(
         yield* line(`Wrote ${shown(out)}: ${files.join(", ")}`)
         if (secret !== undefined) {
           yield* line(
-            `The token is in none of them. Make its Secret, with the token on standard input: kubectl -n ${namespace} create secret generic ${secret.name} --from-file=${secret.key}=/dev/stdin`
+            `The token is in none of them. Make its Secret, with the token on standard input: ${
+              makeSecret(namespace, secret.name, { [secret.key]: "/dev/stdin" })
+            }`
           )
         }
         yield* Effect.forEach(otherSecrets, (told) => line(told))

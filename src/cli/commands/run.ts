@@ -3,7 +3,7 @@
 // Used by agent-job.ts.
 import { Effect, Option, Result, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import { WorkspaceName } from "../../schema/names.ts"
+import { engineNames, WorkspaceName } from "../../schema/names.ts"
 import { givenVariable } from "../flags/run-variables.ts"
 import { noColor, serverFlags, toggle, workspaceFlag } from "../flags/settings.ts"
 import { withServer } from "../server/with-server.ts"
@@ -20,8 +20,8 @@ const flags = {
   destroy: toggle("destroy", "Plan to destroy everything in the workspace."),
   planOnly: toggle("plan-only", "Only show what would change."),
   detailedExitcode: toggle("detailed-exitcode", "With --plan-only: exit with 7 if the plan has changes, and with 0 if it has none."),
-  engine: Flag.Literals("engine", ["tofu", "terraform"]).pipe(
-    Flag.withMetavar("tofu|terraform"),
+  engine: Flag.Literals("engine", engineNames).pipe(
+    Flag.withMetavar(engineNames.join("|")),
     Flag.optional,
     Flag.withDescription("The engine, and no other; by default tofu, or terraform where the runner's image has no tofu.")
   ),

@@ -9,7 +9,7 @@ import type { AuditList } from "../../schema/api/audit.ts"
 import type { PoolList } from "../../schema/api/pools.ts"
 import type { RunList, RunView } from "../../schema/api/run.ts"
 import type { ImportStarted, SettleRescue, StateView } from "../../schema/api/state.ts"
-import type { Sha256 } from "../../schema/names.ts"
+import type { EngineName, Sha256 } from "../../schema/names.ts"
 import { BadInput, type ServerFailure } from "../terminal/failure.ts"
 import { auditCall, type AuditOf } from "./audit-call.ts"
 import type { Connection } from "./connection.ts"
@@ -26,7 +26,7 @@ export interface NewRun {
   readonly autoApply: boolean
   readonly allowEmptyApply: boolean
   readonly planOnly: boolean
-  readonly engine: Option.Option<"tofu" | "terraform">
+  readonly engine: Option.Option<EngineName>
   /** Variables of the run; their values are HCL expressions. */
   readonly variables: ReadonlyArray<{ readonly key: string; readonly value: string }>
 }

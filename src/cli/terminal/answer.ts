@@ -3,6 +3,7 @@
 import { Effect } from "effect"
 import { Flag } from "effect/cli"
 import { lazily } from "./lazily.ts"
+import { NextCommands } from "./next-commands.ts"
 
 export const outputFlag = Flag.Literals("output", ["table", "json", "yaml"]).pipe(
   Flag.withMetavar("table|json|yaml"),
@@ -28,9 +29,10 @@ export const writerOf = async (format: "json" | "yaml"): Promise<(document: unkn
 export const print = (format: Format, { document, lines, note }: Answer) =>
   lazily(async () => {
     const { Screen } = await import("./screen.ts")
-    const text = format === "table" ? lines.join("\n") : (await writerOf(format))(document)
-    return Effect.flatMap(
-      Screen,
-      ({ line, result }) => Effect.andThen(result(text), note === undefined ? Effect.void : line(note))
-    ).pipe(Effect.provide(Screen.layer({ colours: false, forProgram: true })))
+    const write = format === "table" ? undefined : await writerOf(format)
+    return Effect.gen(function*() {
+      const { line, result } = yield* Screen
+      yield* result(write === undefined ? (yield* NextCommands)(lines.join("\n")) : write(document))
+      if (note !== undefined) yield* line(note)
+    }).pipe(Effect.provide(Screen.layer({ colours: false, forProgram: true })))
   })

@@ -5,6 +5,7 @@ import { Clock, Context, Effect, Layer, Option, Schedule, type Scope, Terminal }
 import { TerminalCapabilities } from "effect/cli"
 import { inLine } from "../../core/text/in-line.ts"
 import { elapsed } from "./elapsed.ts"
+import { NextCommands } from "./next-commands.ts"
 import { endWithReaders } from "./readers.ts"
 import { fit } from "./table.ts"
 import { visible } from "./visible.ts"
@@ -57,6 +58,8 @@ const make = Effect.fnUntraced(
   function*({ colours: wanted, forProgram }: ScreenOptions): Effect.fn.Return<Screen["Service"], never, Terminal.Terminal | Scope.Scope> {
     const terminal = yield* Terminal.Terminal
     const capabilities = yield* TerminalCapabilities.TerminalCapabilities
+    const withFlags = yield* NextCommands
+    const ofOurs = (content: string) => visible(withFlags(content))
     const began = yield* Clock.currentTimeMillis
     const out = forProgram ? process.stderr : process.stdout
     const colours = wanted && capabilities.canColor && (!forProgram || process.stderr.isTTY)
@@ -94,7 +97,7 @@ const make = Effect.fnUntraced(
         atLineStart = text.endsWith("\n")
       })
     const ours = (content: string) => Effect.andThen(Effect.sync(endColour), text(content))
-    const line = (content: string, style: Style = "plain") => Effect.suspend(() => ours(`${newLine()}${paint(visible(content), style)}\n`))
+    const line = (content: string, style: Style = "plain") => Effect.suspend(() => ours(`${newLine()}${paint(ofOurs(content), style)}\n`))
     const print = (content: string | Uint8Array) =>
       Effect.andThen(Effect.sync(settle), Effect.sync(() => void process.stdout.write(content)))
     const result = (content: string) => print(visible(content.endsWith("\n") ? content : `${content}\n`))
@@ -112,9 +115,9 @@ const make = Effect.fnUntraced(
     return Screen.of({
       colours,
       interactive: capabilities.canPrompt,
-      step: (content) => Effect.flatMap(time, (time) => ours(`${newLine()}${paint(time, "faint")}  ${visible(content)}\n`)),
+      step: (content) => Effect.flatMap(time, (time) => ours(`${newLine()}${paint(time, "faint")}  ${ofOurs(content)}\n`)),
       status: Effect.fnUntraced(function*(said) {
-        const content = visible(inLine(said)) // older servers keep messages of several lines
+        const content = ofOurs(inLine(said)) // older servers keep messages of several lines
         const now = yield* Clock.currentTimeMillis
         endColour()
         if (!Option.contains(shown, content)) {
@@ -143,7 +146,7 @@ const make = Effect.fnUntraced(
       copy: (bytes) => process.stdout.isTTY ? result(new TextDecoder().decode(bytes)) : print(bytes),
       ask: Effect.fnUntraced(function*(question) {
         yield* line("")
-        yield* text(`${paint(visible(question), "bold")}\n  > `)
+        yield* text(`${paint(ofOurs(question), "bold")}\n  > `)
         const typed = yield* Effect.option(terminal.readLine)
         atLineStart = Option.isSome(typed) // the terminal has echoed the end of the line
         return typed

@@ -1,11 +1,12 @@
 // Writes an overlay for some values, with the command that writes it again in every file.
 // Invariant: a secret that the values have in the clear and that is recognised, by name or form, is in no file, or is named to the user.
 // Used by cli/commands/overlay.ts and cli/values/migrate-release.ts.
-import { Effect, Result } from "effect"
+import { Effect, Record, Result } from "effect"
 import { type InlineSecret, readersOf, secretsLeft, withoutInlineSecrets } from "../../core/migration/inline-secrets.ts"
 import { misreadName } from "../../core/overlay/identity.ts"
 import { missingSecret, overlay } from "../../core/overlay/overlay.ts"
 import type { ResolvedConfig } from "../../core/resolve/resolve.ts"
+import { makeSecret } from "../../core/text/make-secret.ts"
 import { shellWord } from "../../core/text/shell-word.ts"
 import { shown } from "../../schema/document/explain.ts"
 import { difference } from "../../schema/document/layers.ts"
@@ -81,11 +82,7 @@ const toMake = (secrets: ReadonlyArray<InlineSecret>, config: ResolvedConfig): R
       paths.join(", ")
     }. Write each into a file with the name of its key and no line end, and make these Secrets; to one that is there, add the key:`,
     ...secrets.flatMap((secret) =>
-      readersOf(secret, config).map((namespace) =>
-        `  kubectl -n ${namespace} create secret generic ${secret.name} ${
-          Object.keys(secret.data).map((key) => `--from-file=${shellWord(key)}`).join(" ")
-        }`
-      )
+      readersOf(secret, config).map((namespace) => `  ${makeSecret(namespace, secret.name, Record.map(secret.data, (_, key) => key))}`)
     )
   ]
 }

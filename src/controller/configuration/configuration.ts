@@ -2,12 +2,13 @@
 // Invariant: it is always complete; wrong files only cause a warning and set a metric, until good ones take their place.
 // Used by controller/lifecycle/controller and all code that works by the values.
 import { Cause, Context, Deferred, Effect, Layer, Metric, Ref, Result, Stream, SubscriptionRef } from "effect"
+import { takenIdentities } from "../../core/manifest/own-objects.ts"
 import { reload } from "../../core/resolve/reload.ts"
 import { type Release, resolve, type ResolvedConfig } from "../../core/resolve/resolve.ts"
 import { shown } from "../../schema/document/explain.ts"
-import { allTold } from "../../schema/document/fault.ts"
+import { allTold, located } from "../../schema/document/fault.ts"
 import { difference, leaves } from "../../schema/document/layers.ts"
-import { loadValues, type ValuesInvalid } from "./values-files.ts"
+import { loadValues, ValuesInvalid } from "./values-files.ts"
 
 export interface Settings {
   /** The values file, or a directory of layers. */
@@ -32,7 +33,13 @@ const valid = Metric.gauge("agent_job_config_valid", {
   description: "1 while the values files can be used; 0 while the controller goes on with those that it had before."
 })
 
-const load = ({ path, release }: Settings) => Effect.map(loadValues([path]), ({ values }) => resolve(values, release))
+const load = Effect.fnUntraced(function*({ path, release }: Settings) {
+  const { layers, values } = yield* loadValues([path])
+  const config = resolve(values, release)
+  const taken = takenIdentities(config)
+  if (taken.length > 0) return yield* new ValuesInvalid({ files: layers.map(({ name }) => name), faults: located(layers, taken) })
+  return config
+})
 
 const changedKeys = (running: ResolvedConfig, wanted: ResolvedConfig): ReadonlyArray<string> =>
   leaves(difference(running.controllerValues, wanted.controllerValues)).map(({ path }) => shown(path))

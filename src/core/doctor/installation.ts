@@ -2,7 +2,7 @@
 // Used by cli/doctor/doctor-objects.
 import { Option } from "effect"
 import { controllerName } from "../manifest/controller-names.ts"
-import { takenIdentity } from "../manifest/own-objects.ts"
+import { takenIdentities } from "../manifest/own-objects.ts"
 import type { ResolvedConfig } from "../resolve/resolve.ts"
 import { type Check, check, checkNames } from "./check.ts"
 import type { Comparison } from "./crd-growth.ts"
@@ -81,13 +81,8 @@ export const rights = (
 export const accountsOfTasks = (config: ResolvedConfig, missing: ReadonlyArray<string>): Check => {
   const say = check(checkNames.accountsOfTasks)
   const { taskNamespace } = config
-  const taken = takenIdentity(config)
-  if (taken !== undefined) {
-    return say(
-      "failed",
-      `${taken} is that of the controller or the server too, whose rights no task may have; give that identity another name`
-    )
-  }
+  const [taken] = takenIdentities(config)
+  if (taken !== undefined) return say("failed", taken.message)
   return missing.length === 0 ? say("ok", `are all in namespace ${taskNamespace}`) : say(
     "failed",
     `${missing.join(", ")} ${

@@ -1,7 +1,8 @@
 // Objects in the tasks' namespace that no AgentTask may name, such as Secrets that are not the runner's, and accounts that no task may have.
 // Invariant: every Secret that the values put into a task's Pod is among them, unless the values give the runner all of it.
-// Used by core/manifest/admission/admission-references, core/manifest/volumes, core/doctor/installation and cli/values/own-accounts.
+// Used by core/manifest/admission/admission-references, core/manifest/volumes, core/doctor/installation, controller/configuration/configuration and cli/values/own-accounts.
 import type { V1EnvFromSource, V1EnvVar, V1Volume, V1VolumeMount } from "@kubernetes/client-node"
+import type { Mistake } from "../../schema/document/explain.ts"
 import type { ResolvedConfig } from "../resolve/resolve.ts"
 import { serverClaim, serverName, serverSecrets } from "./server-names.ts"
 
@@ -79,8 +80,14 @@ export const ownClaims = (config: ResolvedConfig): ReadonlyArray<string> => {
   ])
 }
 
-/** Returns the name of an identity that is the account of the controller or the server, whose rights its tasks would have; or undefined. */
-export const takenIdentity = (config: ResolvedConfig): string | undefined => {
+/** Returns the mistake of each identity that is the account of the controller or the server, whose rights its tasks would have. */
+export const takenIdentities = (config: ResolvedConfig): ReadonlyArray<Mistake> => {
   const accounts = isShared(config) ? [config.account.name, serverName(config)] : []
-  return config.identities?.find(({ name }) => accounts.includes(name))?.name
+  return (config.identities ?? []).flatMap(({ name }, index) =>
+    !accounts.includes(name) ? [] : [{
+      path: ["task", "identities", index, "name"],
+      message:
+        `"${name}" is the account of the controller or the server in namespace ${config.namespace}, whose rights no task may have; choose another name, or give the tasks a namespace of their own (task.namespace)`
+    }]
+  )
 }

@@ -2,6 +2,7 @@
 // Invariant: what is new is tried before anything stops; old controller and Jobs have ended before the CRD is applied; secrets stay hidden.
 // Used by core/migration/report.ts.
 import { controllerName } from "../manifest/controller-names.ts"
+import { makeSecret } from "../text/make-secret.ts"
 import { shellWord } from "../text/shell-word.ts"
 import { type InlineSecret, readersOf } from "./inline-secrets.ts"
 import { isFirstChart, type Move, objectName } from "./move.ts"
@@ -49,7 +50,9 @@ const makeToken = ({ config: { namespace, pool }, formerServer }: Move): Readonl
       `The name after a token in that server's file of pool tokens is its pool, and the stages of a workspace that is bound to no pool go to whichever controller asks first. So if another installation that takes work from ${pool.url} has another cloud identity, network or engine, give each a token with a name of its own there, and bind the workspaces of both before their next run: \`agent-job pool bind WORKSPACE POOL\`.`
     ].join(" "),
     commands: [
-      `kubectl -n ${namespace} create secret generic ${pool.tokenSecret.name} --from-file=${pool.tokenSecret.key}=pool.token --dry-run=client -o yaml | kubectl apply --server-side -f -`
+      `${
+        makeSecret(namespace, pool.tokenSecret.name, { [pool.tokenSecret.key]: "pool.token" })
+      } --dry-run=client -o yaml | kubectl apply --server-side -f -`
     ]
   }]
 

@@ -98,15 +98,17 @@ export const endPod: RespondTo<PodSeen> = (s, pod) => {
 const untilDoubt = (s: Situation, response: Response): Response =>
   Option.exists(s.observed.pod, ({ unready }) => unready) ? later(response, unreadyPatienceMillis - s.observed.unreadyMillis) : response
 
-export const showStopping: Respond = (s) =>
-  untilDoubt(
-    s,
-    underWay(s, {
-      phase: "Running",
-      reason: "Stopping",
-      message: "A cancel was asked for; the engine is interrupted once and saves its state."
-    })
-  )
+/** Reports whether the Pod's account was one of the tasks', and is none by these values: then its worker may not read its task any more. */
+const isCutOff = ({ policy: { accounts } }: Situation, { account }: PodSeen): boolean => account !== "" && !accounts.includes(account)
+
+export const showStopping: Respond = (s) => {
+  const message = Option.match(Option.filter(s.observed.pod, (pod) => isCutOff(s, pod)), {
+    onNone: () => "A cancel was asked for; the engine is interrupted once and saves its state.",
+    onSome: ({ account, name }) =>
+      `A cancel was asked for, but the worker may not hear of it: its account ${account} is no account of tasks any more. Put its identity back into the values (task.identities) and apply them, or delete Pod ${name}, which interrupts the engine once too.`
+  })
+  return untilDoubt(s, underWay(s, { phase: "Running", reason: "Stopping", message }))
+}
 
 /**
  * Leaves the task to its worker. The pool is told that the worker runs, until it has heard that: it may have heard last that the Pod starts

@@ -4,7 +4,7 @@
 import { Option } from "effect"
 import type { AgentTask, AgentTaskStatus } from "../../schema/task/agent-task.ts"
 import type { Artifact, FluxSource } from "../../schema/task/source.ts"
-import { failureReasonOf, isForGood, type Observed, type Refusal, waitReasonOf } from "../task/observed.ts"
+import { isForGood, type Observed, type Refusal, waitReasonOf } from "../task/observed.ts"
 import { acknowledged, isOver } from "../task/status.ts"
 import { spreadMillis } from "../text/fingerprint.ts"
 import { Action, Notice } from "./action.ts"
@@ -101,12 +101,11 @@ export const cancelAttempt: RespondTo<AgentTask> = (s, of) => ({
 
 export const tellRefusal: RespondTo<Refusal> = (s, refusal) => {
   const { message } = refusal
-  const stalled = isForGood(refusal)
-  const reason = stalled ? failureReasonOf(refusal) : waitReasonOf(refusal)
+  const reason = waitReasonOf(refusal)
   return later({
     ...unchanged(s),
     notices: [Notice.Emit({ type: "Warning", reason, message })],
-    status: unattempted(s.observed.task, { reason, message, stalled }, s.now)
+    status: unattempted(s.observed.task, { reason, message, stalled: isForGood(refusal) }, s.now)
   }, lookMillis)
 }
 

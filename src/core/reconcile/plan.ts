@@ -4,6 +4,7 @@
 import { Array, Option } from "effect"
 import type { JobSeen, Observed } from "../task/observed.ts"
 import type { TaskPolicy } from "../task/task-policy.ts"
+import { withRefusedAttempt } from "./attempt-conditions.ts"
 import * as claimed from "./claimed.ts"
 import * as follow from "./follow.ts"
 import { asThisReleaseWrites } from "./launches.ts"
@@ -318,7 +319,7 @@ export const rows: ReadonlyArray<Row> = [
 
 const understood = (observed: Observed): Observed => {
   const { task } = observed
-  const status = asThisReleaseWrites(task.status)
+  const status = withRefusedAttempt(asThisReleaseWrites(task.status))
   return status === task.status ? observed : { ...observed, task: { ...task, status } }
 }
 

@@ -8,6 +8,7 @@ import type { Identity } from "../../schema/values/identities.ts"
 import type { ProviderMirrors } from "../../schema/values/provider-mirrors.ts"
 import { nodeWaitSeconds, secondsBesideStage } from "../../schema/values/task-pod.ts"
 import { overrides, type Values } from "../../schema/values/values.ts"
+import { accountNames } from "../task/identity.ts"
 import type { TaskPolicy } from "../task/task-policy.ts"
 import { canonical } from "../text/canonical.ts"
 import { cutName } from "../text/cut-name.ts"
@@ -244,6 +245,7 @@ export const resolve = (values: Values, { name: release, namespace }: Release): 
       historyPerWorkspace: values.task.historyPerWorkspace,
       allowedKeys: values.task.allowedKeys,
       requireProvenIsolation: values.task.requireProvenIsolation,
+      accounts: accountNames(jobs),
       configHash
     },
     ...(token !== undefined && { token }),

@@ -7,16 +7,19 @@ import { backendFileName } from "../stage/added-files.ts"
 /** Reports whether the engine reads a file of this name as configuration, and it is not the one that we add. */
 export const isConfiguration = (name: string): boolean => name !== backendFileName && /\.(?:tf|tofu)(?:\.json)?$/u.test(name)
 
+/** A comment that may go over many lines. None begins inside of another, so that a glob in a text begins none that ends far below. */
+const comment = String.raw`/\*(?:(?!/\*)[^])*?\*/`
+const gap = String.raw`(?:[ \t]|${comment})`
+
 const inHcl = {
-  terraform: /^[ \t]*terraform[ \t]*\{/mu,
+  terraform: new RegExp(String.raw`^[ \t]*terraform${gap}*\{`, "mu"),
   // The next block, and not a brace: where that stands says nothing in a file that is not formatted.
   end: /^[ \t]*(?:action|check|data|ephemeral|import|locals|module|moved|output|provider|removed|resource|variable)[ \t]*["{]/mu,
-  block: /^[ \t]*(?:backend[ \t]+"?([\w-]{1,64})"?|cloud)[ \t]*\{([^{}]*)/gmu
+  block: new RegExp(String.raw`^[ \t]*(?:backend${gap}+"?([\w-]{1,64})"?|cloud)${gap}*\{([^{}]*)`, "gmu")
 }
 const inJson = { terraform: /"terraform"\s*:/u, end: /(?!)/u, block: /"(?:backend"\s*:[\s[{]*"([\w-]{1,64})|cloud)"\s*:[\s[{]*([^{}]*)/gu }
 
-/** A comment that begins a line and may go over many. None begins inside of another, so that a glob in a text begins none that ends far below. */
-const comment = /^[ \t]*\/\*(?:(?!\/\*)[^])*?\*\//gmu
+const commentAtBeginning = new RegExp(String.raw`^[ \t]*${comment}`, "gmu")
 
 /** Reports whether such a block keeps no state anywhere else: it is the engine's own default, or it names the API for people of such a server. */
 const isOwn = (type: string, content: string): boolean =>
@@ -25,7 +28,9 @@ const isOwn = (type: string, content: string): boolean =>
 /** Returns the type of the backend that a file names, "cloud" for such a block, or undefined if it names none that could keep a state. */
 export const backendIn = (name: string, text: string): string | undefined => {
   const { block, end, terraform } = name.endsWith(".json") ? inJson : inHcl
-  const blocks = text.replace(comment, "").split(terraform).slice(1).flatMap((rest) => [...(rest.split(end)[0] ?? "").matchAll(block)])
+  const blocks = text.replace(commentAtBeginning, "").split(terraform).slice(1).flatMap((
+    rest
+  ) => [...(rest.split(end)[0] ?? "").matchAll(block)])
   const foreign = blocks.find(([, type = "cloud", content = ""]) => !isOwn(type, content))
   return foreign === undefined ? undefined : foreign[1] ?? "cloud"
 }

@@ -53,6 +53,8 @@ export interface PodSeen {
   readonly owner: Option.Option<Uid>
   readonly createdAt: string
   readonly node: string
+  /** The account by which its worker reads and writes the task; empty if Kubernetes names none. */
+  readonly account: string
   readonly phase: "Pending" | "Running" | "Succeeded" | "Failed" | "Unknown"
   /** The reason in the Pod's status: Evicted, OutOfcpu, Terminated … or empty. */
   readonly reason: string

@@ -79,6 +79,7 @@ export const podSeen = (pod: Pod): PodSeen => {
     owner: Option.map(controllingOwner(metadata.ownerReferences, "Job"), ({ uid }) => uid),
     createdAt: metadata.creationTimestamp,
     node: spec?.nodeName ?? "",
+    account: spec?.serviceAccountName ?? "",
     phase: status?.phase ?? "Pending",
     reason: status?.reason ?? "",
     message: status?.message ?? "",

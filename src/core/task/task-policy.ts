@@ -23,6 +23,8 @@ export interface TaskPolicy {
   readonly allowedKeys: ReadonlyArray<string>
   /** Whether nothing may begin before the isolation of tasks is proven. */
   readonly requireProvenIsolation: boolean
+  /** The accounts that tasks may have. A Pod keeps the one that it was made with, which may lose its rights when no value names it any more. */
+  readonly accounts: ReadonlyArray<string>
   /** The hash of everything that Jobs are built from. */
   readonly configHash: string
 }

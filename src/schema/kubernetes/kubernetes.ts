@@ -42,6 +42,7 @@ export const Pod = Schema.Struct({
   metadata,
   spec: maybe(Schema.Struct({
     nodeName: maybe(Schema.String),
+    serviceAccountName: maybe(Schema.String),
     initContainers: list(Schema.Struct({ name: Schema.String, restartPolicy: maybe(Schema.String) }))
   })),
   status: maybe(Schema.Struct({

@@ -2,7 +2,7 @@
 // The CRD is generated from these schemas; its CEL rules make claim, result and phases write-once for every client.
 // Decoded at the border by the controller and the worker; everything past it is typed.
 import { Effect, Schema } from "effect"
-import { ObjectName, RunId, Sha256, Timestamp, Uid, WorkspaceName } from "../names.ts"
+import { engineNames, ObjectName, RunId, Sha256, Timestamp, Uid, WorkspaceName } from "../names.ts"
 import { text } from "../text.ts"
 import { whole } from "../whole.ts"
 import { cel, exactlyOneOf, transitions } from "./cel.ts"
@@ -22,7 +22,7 @@ export type Stage = typeof Stage.Type
 export const mutates = (stage: Stage): boolean => stage !== "plan"
 
 export const Engine = Schema.Struct({
-  name: Schema.Literals(["tofu", "terraform"]).annotate({ description: "Which of the two runs the stage; the runner image must have it." }),
+  name: Schema.Literals(engineNames).annotate({ description: "Which of the two runs the stage; the runner image must have it." }),
   version: Schema.optionalKey(
     Schema.String.check(Schema.isMaxLength(32)).annotate({ description: "Must be what the runner image has; absent: whatever it has." })
   )

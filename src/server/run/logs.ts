@@ -179,7 +179,7 @@ const make = Effect.gen(function*() {
     )
   })
 
-  /** Reads the log of a plan or an apply, which `id` names. Waits up to `waitSeconds` for something to read, unless too many wait, and then returns no bytes. */
+  /** Reads the log of a plan or an apply, which `id` names. Waits up to `waitSeconds` for something to read, or a second where too many wait, and then returns no bytes. */
   const read = Effect.fn("Logs.read")(function*(id: string, offset: number, limit: number, waitSeconds: number) {
     const runId = runOfStep(id)
     const found = yield* commits.await(

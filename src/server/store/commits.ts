@@ -31,6 +31,9 @@ export const Waiters = Context.Reference<Readonly<Record<"agents" | "logs", numb
  */
 const pauseMillis = 10
 
+/** How long a poll of a log takes that finds all places taken: earlier command lines ask five times a second while it is answered at once. */
+const withoutPlaceMillis = 1000
+
 /** Milliseconds of the monotonic clock: if the wall clock were set back, every poll in flight would last that much longer. */
 const elapsedMillis = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos / 1_000_000n))
 
@@ -46,7 +49,7 @@ export class Commits extends Context.Service<Commits, {
   readonly news: (topic: Topic) => Effect.Effect<void>
   /**
    * Looks until something is found. Returns none when `waitSeconds` are over or the server stops. When too many wait already, a poll of a
-   * log returns none at once, so that who holds all places keeps no log from others; one of agents fails with 429.
+   * log looks once more, a second later, so that who holds all places keeps no log from others; one of agents fails with 429.
    */
   readonly await: <A, E, R>(
     topic: Topic,
@@ -101,7 +104,11 @@ export class Commits extends Context.Service<Commits, {
             const { againAt, found } = yield* look
             const left = deadline - (yield* elapsedMillis)
             if (Option.isSome(found) || stopped.isOpen() || left <= 0) return found
-            if (waiting[who] >= atMost[who]) return who === "logs" ? found : yield* tooMany
+            if (waiting[who] >= atMost[who]) {
+              if (who === "agents") return yield* tooMany
+              yield* Effect.timeoutOption(stopped.await, Math.min(left, withoutPlaceMillis))
+              return (yield* look).found
+            }
             const untilAgain = againAt === undefined ? left : againAt - (yield* Clock.currentTimeMillis)
             yield* Effect.acquireUseRelease(
               Effect.sync(() => waiting[who]++),

@@ -87,7 +87,6 @@ const make = Effect.fnUntraced(function*(file: string) {
       try: () => {
         const opened = new DatabaseSync(file, { timeout: 3000, enableForeignKeyConstraints: true })
         opened.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON")
-        opened.exec("BEGIN EXCLUSIVE; COMMIT")
         return opened
       },
       catch: (cause) => cannotOpen(file, cause)

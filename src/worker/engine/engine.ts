@@ -5,6 +5,7 @@ import { Context, Effect, Fiber, Layer, Option, Ref, Stream } from "effect"
 import { type CommandEnd, commandFailure } from "../../core/stage/outcome.ts"
 import { showVersion, type StageCommand, withoutArguments } from "../../core/stage/stage-commands.ts"
 import { linesOf, noLine } from "../../core/text/lines.ts"
+import { type EngineName, engineNames } from "../../schema/names.ts"
 import type { Seal } from "../../schema/task/seal.ts"
 import { fileTrouble, invalid, StageFailed } from "../stage-failed.ts"
 import { StageStopped } from "../task/stage-stopped.ts"
@@ -53,7 +54,7 @@ export class Engine extends Context.Service<Engine, {
     extra?: CommandEnv,
     listener?: Listener
   ) => Effect.Effect<Option.Option<string>, StageFailed | StageStopped>
-  /** Finds the engine of that name or, without a name, the first of `engines` in the image; the engine's own JSON tells its version. */
+  /** Finds the engine of that name or, without a name, the first of `engineNames` in the image; the engine's own JSON tells its version. */
   readonly find: (
     name: Option.Option<EngineName>,
     place: Omit<Workplace, "engine">
@@ -138,7 +139,7 @@ export class Engine extends Context.Service<Engine, {
       )
 
       const find: Engine["Service"]["find"] = Effect.fn("Engine.find")(function*(wanted, place) {
-        const names = Option.match(wanted, { onNone: () => engines, onSome: (name) => [name] })
+        const names = Option.match(wanted, { onNone: () => engineNames, onSome: (name) => [name] })
         const captured = yield* toItsEnd(
           { ...place, called: names.join(" or "), argv: ["/bin/sh", "-c", searchFor(names)] },
           showVersion
@@ -159,8 +160,6 @@ interface Started extends Omit<Workplace, "engine">, Pick<Command, "argv"> {
   /** What messages call its program: the engine, or all names that it may have until it is found. */
   readonly called: string
 }
-type EngineName = Seal["engine"]["name"]
-const engines: ReadonlyArray<EngineName> = ["tofu", "terraform"]
 
 /**
  * Returns a script that prints which engine it found and becomes the engine's version command, so that the runner is asked once. The script

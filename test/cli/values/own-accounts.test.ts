@@ -16,7 +16,7 @@ describe("an identity", () => {
     Effect.gen(function*() {
       const { message } = yield* Effect.flip(accountsApart(of))
       expect(message).toMatch(
-        /^The identity prod[-a-z]* \(task\.identities\) is the account of the controller or the server in namespace prod/u
+        /^The values cannot be used: task\.identities\[0\]\.name: "prod[-a-z]*" is the account of the controller or the server in namespace prod, .+\.$/u
       )
     }))
 
@@ -38,6 +38,6 @@ describe("an identity", () => {
         "test/cli/values/taken-identity.yaml"
       )
       expect([code, out]).toEqual([2, ""])
-      expect(error).toContain("The identity prod (task.identities)")
+      expect(error).toContain("task.identities[0].name: \"prod\" is the account")
     }))
 })

@@ -8,13 +8,13 @@ import { Configuration } from "../../../src/controller/configuration/configurati
 
 const root = mkdtempSync(join(tmpdir(), "configuration-"))
 afterAll(() => rmSync(root, { recursive: true }))
-const release = { name: "agent-job", namespace: "ours" }
+const usual = { name: "agent-job", namespace: "ours" }
 
 /**
  * Starts a configuration with a values file of its own. `becomes` writes the file and has it read again. The logger throws on a line with
  * `fails`.
  */
-const started = Effect.fnUntraced(function*(text: string, fails = ""): Effect.fn.Return<
+const started = Effect.fnUntraced(function*(text: string, fails = "", release = usual): Effect.fn.Return<
   {
     readonly configuration: Configuration["Service"]
     readonly becomes: (text: string) => Effect.Effect<void>
@@ -58,6 +58,25 @@ const total = ({ current }: Configuration["Service"]) => Effect.map(current, ({ 
 const limit = (value: number) => `task: { limits: { total: ${value} } }\n`
 
 describe("the configuration", () => {
+  const taken = (name: string, where = "") => `task:\n  identities: [{ name: ${name}, workspaces: ["*"] }]\n${where}`
+  const why = (name: string) =>
+    `values.yaml:2:18 task.identities[0].name: "${name}" is the account of the controller or the server in namespace ours, whose rights no task may have; choose another name, or give the tasks a namespace of their own (task.namespace)`
+
+  it.effect.each([{ name: "runs" }, { name: "runs-server" }])(
+    "gives no task the account of the controller or the server: $name",
+    ({ name }) =>
+      Effect.gen(function*() {
+        const error = yield* Effect.flip(started(taken(name), "", { name: "runs", namespace: "ours" }))
+        expect(error instanceof Error ? error.message : "").toContain(why(name))
+        expect(Runtime.getErrorExitCode(error)).toBe(2)
+        const { becomes, configuration, logged } = yield* started(limit(7), "", { name: "runs", namespace: "ours" })
+        yield* becomes(taken(name))
+        expect(yield* total(configuration)).toBe(7)
+        expect(logged.some((line) => line.includes(JSON.stringify(why(name)).slice(1, -1)))).toBe(true)
+        yield* started(taken(name, "  namespace: tasks\n"), "", { name: "runs", namespace: "ours" })
+      }).pipe(Effect.scoped)
+  )
+
   it.effect("of an empty file is the defaults", () =>
     Effect.gen(function*() {
       const { configuration } = yield* started("")

@@ -134,7 +134,7 @@ export const effects: ReadonlyArray<readonly [key: string, value: unknown, chang
       },
       { name: "theirs", workspaces: ["demo"], create: false }
     ],
-    "RoleBinding, ServiceAccount, task's Pod"
+    "RoleBinding, ServiceAccount, policy, task's Pod"
   ],
   ["task.job.activeDeadlineSeconds", 3600, "Job, policy, worker"],
   ["task.job.backoffLimit", 1, "Job, policy"],

@@ -192,20 +192,20 @@ describe("an attempt at a new artifact", () => {
     expect(made(world)).not.toEqual(applyOf(name, attemptOf(name)))
   })
 
-  it.each(
-    [{ refusal: "QuotaExceeded", stalled: false }, { refusal: "Refused", stalled: false }, { refusal: "Denied", stalled: false }, {
-      refusal: "Invalid",
-      stalled: true
-    }, {
-      refusal: "NameTaken",
-      stalled: true
-    }] as const
-  )(
-    "that was refused is told with the reason, in the conditions of its task too, for as long as it is wanted ($refusal)",
+  const refusals = [
+    { refusal: "QuotaExceeded", stalled: false },
+    { refusal: "Refused", stalled: false },
+    { refusal: "Denied", stalled: false },
+    { refusal: "Invalid", stalled: true },
+    { refusal: "NameTaken", stalled: true }
+  ] as const
+
+  it.each(refusals)(
+    "that was refused is told with a reason with which no attempt ends, in the conditions of its task too ($refusal)",
     ({ refusal, stalled }) => {
       const world = called("infra", { ...followed, refusal })
       const { status, notices } = plan(policy, world, noon)
-      const reason = refusal === "Denied" ? "Refused" : refusal === "Invalid" ? "Denied" : refusal
+      const reason = refusal === "QuotaExceeded" ? refusal : "Refused"
       expect(notices).toMatchObject([{ _tag: "Emit", type: "Warning", reason }])
       const said = { reason, message: "Its next attempt cannot be made. the server's words" }
       expect(status.conditions).toMatchObject([{ type: "Ready", status: "False", ...said }, {
@@ -216,21 +216,48 @@ describe("an attempt at a new artifact", () => {
       expect(status).toMatchObject({ phase: "Succeeded", reason: "Completed" })
       expect(status.latest).toBe(undefined)
       expect(plan(policy, { ...world, task: { ...world.task, status } }, "2026-01-01T13:00:00.000Z").status).toEqual(status)
-      const own = { reason: "Completed", message: "Done." }
-      for (const given of [{ follows: "plan" }, { cancel: true }, { deleted: true }] as const) {
-        const reverted = called("infra", { ...followed, source: "known", ...given })
-        const after = plan(policy, {
-          ...reverted,
-          task: { ...reverted.task, status: { ...reverted.task.status, message: "Done.", conditions: status.conditions ?? [] } }
-        }, noon)
-        expect(after.status.conditions).toMatchObject([{ type: "Ready", status: "True", ...own }, {
-          type: "Reconciling",
-          status: "False",
-          ...own
-        }, { type: "Stalled", status: "False", ...own }])
-      }
     }
   )
+
+  type Conditions = NonNullable<AgentTask["status"]["conditions"]>
+  const reworded = (conditions: Conditions): Conditions => conditions.map((_) => ({ ..._, message: "No attempt can follow." }))
+  /** As an earlier release wrote them: with the reason of an attempt that ended so. */
+  const earlier = (reason: "Denied" | "NameTaken") => (conditions: Conditions): Conditions => conditions.map((_) => ({ ..._, reason }))
+
+  it.each(
+    [
+      ...refusals.map(({ refusal }) => ({ refusal, as: "in whatever words", written: reworded })),
+      { refusal: "Invalid", as: "as an earlier release wrote it", written: earlier("Denied") },
+      { refusal: "NameTaken", as: "as an earlier release wrote it", written: earlier("NameTaken") }
+    ] as const
+  )("that was refused is told for as long as it is wanted, $as ($refusal)", ({ refusal, written }) => {
+    const { conditions = [] } = plan(policy, called("infra", { ...followed, refusal }), noon).status
+    const own = { reason: "Completed", message: "Done." }
+    for (const given of [{ follows: "plan" }, { cancel: true }, { deleted: true }] as const) {
+      const reverted = called("infra", { ...followed, source: "known", ...given })
+      const after = plan(policy, {
+        ...reverted,
+        task: { ...reverted.task, status: { ...reverted.task.status, message: "Done.", conditions: written(conditions) } }
+      }, noon)
+      expect(after.status.conditions).toMatchObject([{ type: "Ready", status: "True", ...own }, {
+        type: "Reconciling",
+        status: "False",
+        ...own
+      }, { type: "Stalled", status: "False", ...own }])
+    }
+  })
+
+  it.each(["Denied", "NameTaken"])("that ended with %s is not taken for one that was refused, once it is gone", (reason) => {
+    const over = worldOf({ ...followed, source: "known", follows: "plan", latest: "over" })
+    const latest = Option.map(over.latest, (task): AgentTask => ({
+      ...task,
+      status: { ...task.status, phase: "Failed", reason, message: "It ended." }
+    }))
+    const { status } = plan(policy, { ...over, latest }, noon)
+    const gone = { ...over, latest: Option.none(), task: { ...over.task, status } }
+    expect(plan(policy, gone, noon).status).toEqual(status)
+    expect(status.conditions?.[0]).toMatchObject({ status: "False", reason, message: "task-2: It ended." })
+  })
 
   it("that is gone is still the newest: its task goes on saying how it ended, and not how its own attempt did", () => {
     const { conditions = [], latest } =

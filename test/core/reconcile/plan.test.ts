@@ -1139,6 +1139,21 @@ describe("plan, of a task that is claimed", () => {
     })
   })
 
+  it("says of a cancel that the worker may not hear of it, where no value names its account any more, and what to do", () => {
+    const whole: Seed = { ...plainSeed, life: "claimed", job: "active", pod: "Running", worker: "running", cancel: true }
+    const world = worldOf(whole)
+    const said = (account: string) =>
+      plan(policyOf(whole), { ...world, pod: Option.map(world.pod, (pod) => ({ ...pod, account })) }, noon).status
+    expect(said("network")).toMatchObject({
+      phase: "Running",
+      reason: "Stopping",
+      message:
+        "A cancel was asked for, but the worker may not hear of it: its account network is no account of tasks any more. Put its identity back into the values (task.identities) and apply them, or delete Pod pod, which interrupts the engine once too."
+    })
+    const interrupted = "A cancel was asked for; the engine is interrupted once and saves its state."
+    expect([said("agent-job-task").message, said("").message]).toEqual([interrupted, interrupted])
+  })
+
   it("waits two minutes for the Pod of a claim to be ready, and then says it until it is", () => {
     const whole: Seed = { ...plainSeed, life: "claimed", job: "active", pod: "unready", worker: "running" }
     const after = (unreadySeconds: Seed["unreadySeconds"], more: Partial<Seed> = {}) => {

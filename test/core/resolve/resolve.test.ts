@@ -368,6 +368,14 @@ describe("the policy", () => {
     })
   })
 
+  it("names every account that tasks may have", () => {
+    expect(configOf().policy.accounts).toEqual(["agent-job-task"])
+    expect(configOf({ task: { identities: [{ name: "network", workspaces: ["network-*"] }] } }).policy.accounts).toEqual([
+      "agent-job-task",
+      "network"
+    ])
+  })
+
   it.each([
     { given: "the defaults", task: {}, seconds: 900 },
     { given: "a start that may take longer", task: { startupTimeoutSeconds: 1800 }, seconds: 1800 },

@@ -41,6 +41,8 @@ describe("backendIn", () => {
       text: `locals {\n  redirects = <<E\n/* /index.html 200\nE\n}\nterraform {\n  backend "s3" {}\n}\n`
     },
     { given: "one after a block, not formatted", text: `terraform {\nrequired_providers {\n}\n\nbackend "s3" {\n}\n}\n` },
+    { given: "one with comments between its words", text: `terraform /* a */ {\n  backend /* b */ "s3" /* c\n  d */ {\n  }\n}\n` },
+    { given: "cloud with a comment before its brace", text: `terraform/**/{\n  cloud /* our own */ {\n  }\n}\n`, expected: "cloud" },
     { given: "one with the line ends of Windows", text: `terraform {\r\n  backend "s3" {\r\n  }\r\n}\r\n` },
     {
       given: "one after a block and a comment, not formatted",
@@ -95,6 +97,10 @@ describe("backendIn", () => {
     of("/*\n".repeat(2 ** 18))
     of(`/*${"\n".repeat(2 ** 19)}`)
     of(`terraform {\n${"backend \"s3\"\n".repeat(2 ** 16)}`)
+    of(`terraform {\n${"backend /*\n".repeat(2 ** 16)}`)
+    of(`terraform {\n${`${"backend /**/".repeat(2 ** 8)}\n`.repeat(2 ** 8)}`)
+    of(`${"terraform /* ".repeat(2 ** 16)}{`)
+    of(`terraform {\nbackend ${"/* */ ".repeat(2 ** 16)}`)
     of(`{"terraform":${"{\"backend\":[".repeat(2 ** 16)}`, "main.tf.json")
     expect(performance.now() - begun).toBeLessThan(5000)
   })

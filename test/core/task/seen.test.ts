@@ -40,6 +40,10 @@ describe("podSeen", () => {
     ])
     expect(pod({ containerStatuses: [waiting("worker", "PodInitializing")] }).others).toEqual([])
   })
+  it("names the account of its worker, and none where Kubernetes names none", () => {
+    const accountIn = (spec: object) => podSeen(decodePod({ metadata, spec })).account
+    expect([accountIn({ serviceAccountName: "network" }), accountIn({})]).toEqual(["network", ""])
+  })
   it("names the ordinary containers of others that keep the Pod once the worker has ended", () => {
     const running = (name: string) => ({ name, state: { running: {} } })
     const ended = (name: string) => ({ name, state: { terminated: { exitCode: 137 } } })

@@ -129,11 +129,18 @@ describe("a long poll", () => {
       expect(polled.pollUnsafe()).toEqual(Exit.succeed(Option.some(againAt)))
     }).pipe(inMemory))
 
-  it.effect("of a log finds nothing at once where too many wait, as if its time were over", () =>
+  it.effect("of a log takes a second where too many wait, and not its time, and then has what there is", () =>
     Effect.gen(function*() {
       const { await: poll } = yield* Commits
       const first = yield* polling("logs run-one")
-      expect(yield* poll("logs run-two", 60, Effect.succeed({ found: Option.none() }))).toEqual(Option.none())
+      const second = yield* polling("logs run-two")
+      const third = yield* polling("logs run-two")
+      yield* TestClock.adjust("999 millis")
+      expect(second.poll.pollUnsafe()).toBeUndefined()
+      third.find()
+      yield* TestClock.adjust("1 millis")
+      expect(second.poll.pollUnsafe()).toEqual(Exit.succeed(Option.none()))
+      expect(third.poll.pollUnsafe()).toEqual(Exit.succeed(Option.some(2)))
       expect(yield* poll("logs run-two", 60, Effect.succeed({ found: Option.some("there") }))).toEqual(Option.some("there"))
       expect(first.poll.pollUnsafe()).toBeUndefined()
       yield* Fiber.interrupt(first.poll)

@@ -3,6 +3,7 @@ import { Context, Effect, Layer, Logger } from "effect"
 import { SqlClient } from "effect/sql"
 import { chmodSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { DatabaseSync } from "node:sqlite"
 import { layerDatabase } from "../../../src/server/store/database.ts"
 import { canBeNameless, nameless } from "../../nameless.ts"
 import { directory, withoutAgentsOfPools, withoutPools } from "../live-server.ts"
@@ -13,6 +14,25 @@ it.live("commits to the disk itself, so that a power cut loses nothing either (n
     const sql = yield* SqlClient.SqlClient.pipe(Effect.provide(context))
     expect([yield* sql`PRAGMA journal_mode`, yield* sql`PRAGMA synchronous`]).toEqual([[{ journal_mode: "wal" }], [{ synchronous: 2 }]])
   }))
+
+it.live.each(["wal", "delete"])(
+  "is one program's alone from its opening on, also as another program left it (journal mode %s)",
+  (mode) =>
+    Effect.gen(function*() {
+      const file = join(yield* directory, "db.sqlite")
+      const others = (statement: string) => {
+        const opened = new DatabaseSync(file, { timeout: 0 })
+        try {
+          opened.exec(statement)
+        } finally {
+          opened.close()
+        }
+      }
+      others(`PRAGMA journal_mode = ${mode}; CREATE TABLE theirs (a)`)
+      yield* Layer.build(layerDatabase(file))
+      expect(() => others("SELECT * FROM theirs")).toThrow("database is locked")
+    })
+)
 
 it.live("is open to its owner alone, from its first byte on, also where an older version or a restore left it otherwise", () =>
   Effect.gen(function*() {
