@@ -28,7 +28,7 @@ const runSchedules = async (schedules: number): Promise<number> => {
     return failed >= 10 ? "enough" : undefined
   }
   const share = (nth: number, every: number) => ({ first: seed + nth, end: seed + schedules, every })
-  await inThreads({ file: "./soak-thread.ts", share, hear })
+  await inThreads({ file: new URL("./soak-thread.ts", import.meta.url), share, hear })
   const seconds = (performance.now() - began) / 1000
   writeReport("simulation", {
     command: `make soak SEED=${seed} SCHEDULES=${schedules}`,

@@ -19,7 +19,8 @@ const runPairs = async (): Promise<{ readonly all: number; readonly failed: numb
     if (all % 500 === 0) console.log(`${all} pairs of crashes, ${failed} of them ended otherwise`)
     return undefined
   }
-  await inThreads({ file: "./soak-pairs-thread.ts", share: (nth, every) => ({ nth, every }), hear })
+  const share = (nth: number, every: number) => ({ nth, every })
+  await inThreads({ file: new URL("./soak-pairs-thread.ts", import.meta.url), share, hear })
   return { all, failed }
 }
 

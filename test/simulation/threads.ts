@@ -5,8 +5,8 @@ import { availableParallelism } from "node:os"
 import { Worker } from "node:worker_threads"
 
 interface Work<A> {
-  /** The file that a thread runs, beside this one. */
-  readonly file: string
+  /** What a thread runs. */
+  readonly file: URL
   /** What the thread of this number is told, of so many. */
   readonly share: (nth: number, every: number) => object
   /** Called with each thing that a thread posts; ends all threads if it returns "enough". */
@@ -18,7 +18,7 @@ export const inThreads = async <A>({ file, hear, share }: Work<A>): Promise<void
   const every = availableParallelism()
   const threads = Array.from(
     { length: every },
-    (_, nth) => new Worker(new URL(file, import.meta.url), { workerData: share(nth, every) })
+    (_, nth) => new Worker(file, { workerData: share(nth, every) })
   )
   for (const thread of threads) {
     thread.on("message", (posted: A) => {
