@@ -1,19 +1,30 @@
-// Crashes enumerated: each scenario runs again for every request in it and every way in which that can fail.
+// Crashes enumerated: each scenario runs again for every request and every commit of the server in it, and every way in which that can fail.
 // Run by test/simulation/crash-points.test.ts, and counted by test/simulation/main.
-import { modes, play, tryWith } from "./crashes.ts"
+import { countPairs } from "./crash-pairs.ts"
+import { play, tryWith, waysOf } from "./crashes.ts"
 import type { ScenarioName } from "./pinned-points.ts"
 
-/** Runs the scenario with every possible crash; returns how many there were, and a text for each that went wrong. */
-export const crashEverywhere = (name: ScenarioName): { readonly points: number; readonly wrong: ReadonlyArray<string> } => {
+interface Crashes {
+  readonly points: number
+  /** How many pairs of crashes there are; they are counted, not run. */
+  readonly pairs: number
+  /** A text for each point that went wrong. */
+  readonly wrong: ReadonlyArray<string>
+}
+
+/** Runs the scenario with every possible crash. */
+export const crashEverywhere = (name: ScenarioName): Crashes => {
   const clean = play(name)
   const wrong: Array<string> = []
   let points = 0
-  for (let at = 0; at < clean.requests.length; at++) {
-    for (const mode of modes) {
+  let pairs = 0
+  for (const [at, request] of clean.requests.entries()) {
+    for (const mode of waysOf(request)) {
       points++
       const tried = tryWith(name, clean, [{ at, mode }])
+      pairs += countPairs(name, { at, mode }, request, tried.requests)
       if (tried.wrong !== "") wrong.push(tried.wrong)
     }
   }
-  return { points, wrong }
+  return { points, pairs, wrong }
 }

@@ -1,8 +1,9 @@
-// A scenario played with crashes in it: a process killed, a message lost or a server failed, before or after a request. One of a controller
-// changes no task's end; one of a worker may make its task fail, but never starts an engine twice.
-// Used by test/simulation/crash-points and test/simulation/crash-pairs.
+// A scenario played with crashes in it: a process killed, a message lost or a server failed, before or after a request, or the pool's server
+// killed at a commit. One of a controller or server changes no task's end; one of a worker may make its task fail, but never starts an engine
+// twice. Used by test/simulation/crash-points and test/simulation/crash-pairs.
 import { taskUidLabel } from "../../src/core/manifest/labels.ts"
 import { judge } from "./invariants.ts"
+import { isCommit } from "./mortal.ts"
 import type { Fault, Process } from "./one-thread.ts"
 import type { ScenarioName } from "./pinned-points.ts"
 import { comeToRest, stayAtRest } from "./run.ts"
@@ -10,15 +11,18 @@ import { scenarios } from "./scenarios.ts"
 import { Simulation } from "./simulation.ts"
 import { Violation } from "./violation.ts"
 
-export const modes: ReadonlyArray<Fault> = ["killed before", "killed after", "lost answer", "not sent", "failed before", "failed after"]
+const deaths: ReadonlyArray<Fault> = ["killed before", "killed after"]
+const modes: ReadonlyArray<Fault> = [...deaths, "lost answer", "not sent", "failed before", "failed after"]
+/** In which ways this request can fail. At a commit, a server can only die. */
+export const waysOf = (request: string): ReadonlyArray<Fault> => isCommit(request) ? deaths : modes
 
 export interface Crash {
-  /** The number of the request that it strikes, counted from the beginning of the run. */
+  /** The number of the request or commit that it strikes, counted from the beginning of the run. */
   readonly at: number
   readonly mode: Fault
 }
 export interface End {
-  /** What was asked for until all was at rest, in order. */
+  /** What was asked for, and committed for that by the pool's server, until all was at rest, in order. */
   readonly requests: ReadonlyArray<string>
   /** How each task ended, and how often its engine was started, by the task's name. */
   readonly tasks: Readonly<Record<string, string>>
@@ -50,6 +54,7 @@ export const play = (name: ScenarioName, crashes: ReadonlyArray<Crash> = []): En
   scenario.begin(simulation)
   for (let round = 0; round < 40; round++) {
     simulation.start("a")
+    simulation.pool?.start()
     goOn({ containersStart: false, enginesEnd: false })
     scenario.beside?.(simulation)
     goOn({ containersStart: scenario.containersStart ?? true, enginesEnd: scenario.enginesEnd?.(simulation) ?? true })
@@ -80,8 +85,8 @@ const isAs = (clean: End, { killed, tasks }: End): boolean => {
 interface Tried {
   /** What went wrong, or "". */
   readonly wrong: string
-  /** How many requests the run had; none if it broke an invariant. */
-  readonly requests: number
+  /** The requests of the run; none if it broke an invariant. */
+  readonly requests: ReadonlyArray<string>
 }
 
 /** Plays the scenario with these crashes, and compares its end with that of the clean run. */
@@ -90,9 +95,9 @@ export const tryWith = (name: ScenarioName, clean: End, crashes: ReadonlyArray<C
   try {
     const end = play(name, crashes)
     const wrong = isAs(clean, end) ? "" : told(`${JSON.stringify(end.tasks)}; else ${JSON.stringify(clean.tasks)}`)
-    return { wrong, requests: end.requests.length }
+    return { wrong, requests: end.requests }
   } catch (error) {
     if (!(error instanceof Violation)) throw error
-    return { wrong: told(error.message), requests: 0 }
+    return { wrong: told(error.message), requests: [] }
   }
 }

@@ -1,13 +1,11 @@
 // Runs schedules: `soak` as many as are asked for and then all crashes; `replay` one seed, whose failing schedule is shortened and printed.
 // Invariant: each part of a soak leaves a report of its own in docs/reports; one that ends early has the number of schedules that it ran.
 // Started by scripts/soak and scripts/replay.
-import { once } from "node:events"
-import { availableParallelism } from "node:os"
 import { parseArgs } from "node:util"
-import { Worker } from "node:worker_threads"
 import { writeReport } from "../scorecard/report.ts"
 import { runSeed, told } from "./run.ts"
 import { runCrashes } from "./soak-crashes.ts"
+import { inThreads } from "./threads.ts"
 
 const { positionals: [command], values } = parseArgs({
   allowPositionals: true,
@@ -18,25 +16,19 @@ const seed = Number(values.seed)
 /** Runs the schedules in one thread for each processor; returns how many failed. */
 const runSchedules = async (schedules: number): Promise<number> => {
   const began = performance.now()
-  const every = availableParallelism()
-  const threads = Array.from(
-    { length: every },
-    (_, nth) =>
-      new Worker(new URL("./soak-thread.ts", import.meta.url), { workerData: { first: seed + nth, end: seed + schedules, every } })
-  )
   let run = 0
   let failed = 0
-  const hear = (failure: string): void => {
+  const hear = (failure: string) => {
     run++
     if (failure !== "") {
       failed++
       console.log(failure)
-      if (failed >= 10) { for (const thread of threads) void thread.terminate() }
     }
     if (run % 10_000 === 0) console.log(`${run} schedules, ${failed} failed`)
+    return failed >= 10 ? "enough" : undefined
   }
-  for (const thread of threads) thread.on("message", hear)
-  await Promise.all(threads.map((thread) => once(thread, "exit"))) // rejects if a thread fails
+  const share = (nth: number, every: number) => ({ first: seed + nth, end: seed + schedules, every })
+  await inThreads({ file: new URL("./soak-thread.ts", import.meta.url), share, hear })
   const seconds = (performance.now() - began) / 1000
   writeReport("simulation", {
     command: `make soak SEED=${seed} SCHEDULES=${schedules}`,
@@ -48,7 +40,7 @@ const runSchedules = async (schedules: number): Promise<number> => {
 }
 
 /** Without schedules, the report of those that ran last is left as it is. */
-const soak = async (schedules: number): Promise<number> => (schedules === 0 ? 0 : await runSchedules(schedules)) + runCrashes()
+const soak = async (schedules: number): Promise<number> => (schedules === 0 ? 0 : await runSchedules(schedules)) + await runCrashes()
 
 const replay = (): number => {
   const failure = runSeed(seed)

@@ -31,7 +31,7 @@ import { type StageRow, Stages } from "../../src/server/run/stages.ts"
 import { Settings } from "../../src/server/settings.ts"
 import { Blobs } from "../../src/server/store/blobs.ts"
 import { Commits } from "../../src/server/store/commits.ts"
-import { counted, layerDatabase, rows } from "../../src/server/store/database.ts"
+import { layerDatabase, rows } from "../../src/server/store/database.ts"
 import { RandomBytes } from "../../src/server/store/ids.ts"
 import { NamedBlobs } from "../../src/server/store/named-blobs.ts"
 import { Evidence } from "../../src/server/workspace/evidence.ts"
@@ -44,6 +44,7 @@ import { storedUpTo, type TaskApi } from "../../src/worker/network/task-api.ts"
 import { type Approved, archiveOf, planOf } from "./approvals.ts"
 import { addressesIn, written } from "./engine-state.ts"
 import type { Engine } from "./engine.ts"
+import { AtCommit, commitOf, mortal, writes } from "./mortal.ts"
 import { type Fault, isRefused, isUnheard, OneThread, Process, randomOf } from "./one-thread.ts"
 
 type Stores =
@@ -143,8 +144,6 @@ const Doubt = Schema.Struct({ stageId: Schema.String, settledBy: Schema.NullOr(S
 const fateOf = (settledBy: string | null) => settledBy === null ? "open" : settledBy === person.name ? "settled" : "imported"
 
 const [stagesOf, runsOf, statesOf, doubtsOf] = [rows(StoredStage), rows(StoredRun), rows(StoredState), rows(Doubt)]
-/** How many rows have been written since the database was opened. */
-const writes = Effect.flatMap(SqlClient.SqlClient, (sql) => counted(sql`SELECT total_changes() AS n`))
 const stored = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const doubts = yield* doubtsOf(sql`SELECT stageId, settledBy FROM rescues ORDER BY seq`)
@@ -181,6 +180,9 @@ const empty = Effect.gen(function*() {
   }))
 })
 
+/** Decides what happens to a request, or to a commit of the server. */
+export type Disturb = (process: Process, what: string) => Fault
+
 /** A request that the server works on; `reset` fails it for the process that waits for its answer. */
 interface Open {
   readonly reset: () => void
@@ -198,6 +200,9 @@ export class PoolServer {
   readonly #thread: OneThread
   readonly #disk: Process
   readonly #sql: Context.Context<SqlClient.SqlClient>
+  /** The same, as the server has it. */
+  readonly #mortal: Context.Context<SqlClient.SqlClient>
+  readonly #disturb: Disturb
   readonly #files = new Map<string, Uint8Array>()
   readonly #random: (size: number) => Uint8Array
   #process: Process | undefined
@@ -208,12 +213,14 @@ export class PoolServer {
   /** The addresses of what is in a state, by its digest. */
   readonly #contents = new Map<string, ReadonlyArray<string>>()
 
-  constructor(thread: OneThread, seed: number) {
+  constructor(thread: OneThread, seed: number, disturb: Disturb) {
     this.#thread = thread
+    this.#disturb = disturb
     const random = randomOf(seed)
     this.#random = (size) => Uint8Array.from({ length: size }, () => Math.floor(random() * 256))
     this.#disk = new Process(thread, "disk", seed)
     this.#sql = spare.pop() ?? this.#now(this.#disk, newDatabase)
+    this.#mortal = Context.make(SqlClient.SqlClient, mortal(Context.get(this.#sql, SqlClient.SqlClient), () => this.crash()))
     this.start()
   }
 
@@ -240,7 +247,7 @@ export class PoolServer {
     this.#process = new Process(this.#thread, "pool", 0)
     this.#stores = this.#now(
       this.#process,
-      Layer.buildWithScope(Layer.provide(stores, blobsIn(this.#files)), this.#scope).pipe(Effect.provide(this.#sql))
+      Layer.buildWithScope(Layer.provide(stores, blobsIn(this.#files)), this.#scope).pipe(Effect.provide(this.#mortal))
     )
   }
   crash(): void {
@@ -255,11 +262,16 @@ export class PoolServer {
   }
   #provided<A, E>(storing: Storing<A, E>): Effect.Effect<A, E> {
     if (this.#stores === undefined) throw new Error("the pool's server was never started")
-    return Effect.provide(storing, Context.merge(this.#stores, this.#sql))
+    return Effect.provide(storing, Context.merge(this.#stores, this.#mortal))
   }
 
   /** Sends one request over the network: the server works on it to its end, and the client may not get the answer. */
-  #request<A, E, F>(fault: Fault, storing: Storing<A, E>, unreachable: (detail: string) => F): Effect.Effect<A, E | F> {
+  #request<A, E, F>(
+    what: string,
+    fault: Fault,
+    storing: Storing<A, E>,
+    unreachable: (detail: string) => F
+  ): Effect.Effect<A, E | F> {
     const process = this.#process
     if (process?.alive !== true || fault === "not sent") return Effect.fail(unreachable("connection refused"))
     if (isRefused(fault)) return Effect.fail(unreachable("503"))
@@ -271,10 +283,14 @@ export class PoolServer {
     }
     const open: Open = { reset: () => end(Exit.fail(unreachable("connection reset"))) }
     this.#open.add(open)
-    process.run(Effect.map(Effect.exit(Effect.provideService(this.#provided(storing), RandomBytes, this.#random)), (exit) => {
-      this.#open.delete(open)
-      end(exit)
-    }))
+    const handled = Effect.exit(Effect.provideService(this.#provided(storing), RandomBytes, this.#random)).pipe(
+      Effect.provideService(AtCommit, () => this.#disturb(process, commitOf(what))),
+      Effect.map((exit) => {
+        this.#open.delete(open)
+        end(exit)
+      })
+    )
+    process.run(handled)
     if (isUnheard(fault)) return Effect.fail(unreachable("connection reset"))
     return Effect.callback((resume) => {
       tell = (exit) => resume(exit)
@@ -295,7 +311,7 @@ export class PoolServer {
         ? error
         : unreachable(String(error))
     const ask = <A>(what: string, storing: Storing<A>, poll = false) =>
-      process.ask(what, (fault) => Effect.mapError(this.#request(fault, storing, unreachable), refused), poll)
+      process.ask(what, (fault) => Effect.mapError(this.#request(what, fault, storing, unreachable), refused), poll)
     const assignments = <A>(use: (_: Assignments["Service"]) => Effect.Effect<A, unknown>): Storing<A> => Effect.flatMap(Assignments, use)
     return Pool.of({
       acquire: (agent, waitSeconds, max) => ask("acquire", assignments((_) => _.acquire({ name: agent, pool }, waitSeconds, max)), true),
@@ -319,7 +335,7 @@ export class PoolServer {
         ? refusalOf(url, error.status, JSON.stringify({ ...error.details, error: error.error, message: error.message }))
         : unreachable(String(error))
     const ask = <A>(what: string, storing: Storing<A>): Effect.Effect<A, TaskApiError> =>
-      process.ask(what, (fault) => Effect.mapError(this.#request(reaches() ? fault : "not sent", storing, unreachable), said))
+      process.ask(what, (fault) => Effect.mapError(this.#request(what, reaches() ? fault : "not sent", storing, unreachable), said))
     const stageThat = (isHeard: (stage: StageRow) => Storing<boolean>): Storing<StageRow> =>
       Effect.gen(function*() {
         const assignments = yield* Assignments

@@ -60,6 +60,7 @@ export const comeToRest = (simulation: Simulation, judged: number): number => {
   simulation.heal()
   for (let round = 0; round < longestRounds; round++) {
     simulation.keepControlled()
+    simulation.pool?.start()
     const moved = simulation.round({ enginesEnd: true })
     from = judge(simulation, from)
     if (!moved) { // a person looks at what is left when nothing goes on by itself

@@ -17,7 +17,7 @@ import { Cluster } from "./cluster.ts"
 import { type Annotations, type ControllerProcess, startController } from "./controller-process.ts"
 import { killed } from "./engine.ts"
 import { type Fault, OneThread, type Process, type Wait } from "./one-thread.ts"
-import { PoolServer } from "./pool-server.ts"
+import { type Disturb, PoolServer } from "./pool-server.ts"
 import { Source } from "./source.ts"
 import { type Container, startWorker, type Truth } from "./worker-process.ts"
 
@@ -104,8 +104,8 @@ export class Simulation {
   drainedAt: number | undefined
   /** What people wrote on the Lease of the lead. */
   #asked: Annotations = {}
-  /** Decides what happens to each request of a round; by default all are answered. The crash points replace it. */
-  disturb: (process: Process, what: string) => Fault = () => "none"
+  /** Decides what happens to each request of a round, and to each commit of the server for one; by default all goes well. The crash points replace it. */
+  disturb: Disturb = () => "none"
   /** The source of Flux that some tasks follow. */
   readonly source: Source
   /** The server that runs come from, in addition to the tasks that people create. */
@@ -114,7 +114,7 @@ export class Simulation {
 
   constructor(seed: number, { withPool = false }: { readonly withPool?: boolean } = {}) {
     this.#seed = seed
-    this.pool = withPool ? new PoolServer(this.thread, seed) : undefined
+    this.pool = withPool ? new PoolServer(this.thread, seed, (process, what) => this.disturb(process, what)) : undefined
     this.config = configs[seed % configs.length] ?? configOf()
     this.source = new Source(this.server, this.config.taskNamespace)
     this.cluster = new Cluster({

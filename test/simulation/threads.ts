@@ -1,0 +1,29 @@
+// Work of a soak in threads, one for each processor, each of which does its share and posts what it finds.
+// Used by test/simulation/main and test/simulation/soak-crashes.
+import { once } from "node:events"
+import { availableParallelism } from "node:os"
+import { Worker } from "node:worker_threads"
+
+interface Work<A> {
+  /** What a thread runs. */
+  readonly file: URL
+  /** What the thread of this number is told, of so many. */
+  readonly share: (nth: number, every: number) => object
+  /** Called with each thing that a thread posts; ends all threads if it returns "enough". */
+  readonly hear: (posted: A) => "enough" | undefined
+}
+
+/** Returns once all threads have ended; rejects if one fails. */
+export const inThreads = async <A>({ file, hear, share }: Work<A>): Promise<void> => {
+  const every = availableParallelism()
+  const threads = Array.from(
+    { length: every },
+    (_, nth) => new Worker(file, { workerData: share(nth, every) })
+  )
+  for (const thread of threads) {
+    thread.on("message", (posted: A) => {
+      if (hear(posted) === "enough") { for (const one of threads) void one.terminate() }
+    })
+  }
+  await Promise.all(threads.map((thread) => once(thread, "exit")))
+}
