@@ -21,8 +21,14 @@ const decodeEncrypted = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.
 /** Reports whether the engine itself encrypted the state, which leaves only serial and lineage to be read. */
 export const isEncrypted = (text: string): boolean => Option.isSome(decodeEncrypted(text))
 
-/** Every object by the key of its address, as JSON has it: the current one, and those that wait to be destroyed. */
+/** The objects by the key of their address, as JSON has them: the current one, and those that wait to be destroyed. */
 export type StateObjects = ReadonlyMap<string, ReadonlyArray<unknown>>
+
+/**
+ * How many objects of one address are kept, the first ones; others count as not saved. An engine writes the current one and a few that wait
+ * to be destroyed. Who means harm writes a million, and a journal in which 40,000 addresses have that one key: each is held against all.
+ */
+const mostAtOneAddress = 100
 
 /**
  * Returns the index that ends an instance's address, or undefined if this is no instance. No schema is used, since that takes five times as
@@ -46,7 +52,7 @@ export const stateObjects = (text: string): StateObjects => {
       const key = keyAt(index)
       const here = found.get(key)
       if (here === undefined) found.set(key, [instance])
-      else here.push(instance) // in place, since all instances may be at one address
+      else if (here.length < mostAtOneAddress) here.push(instance) // in place, since all instances may be at one address
     }
   }
   return found

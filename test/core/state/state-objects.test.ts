@@ -41,9 +41,17 @@ describe("stateObjects", () => {
     "finds no id in an object that has none: %j",
     (instance) => expect(hasObject(state(resource({ instances: [instance] })), "time_sleep.a", "id", "1")).toBe(false)
   )
-  it("is found in one pass, however many objects an engine that means harm puts at one address", () => {
-    const many = Array.from({ length: 300_000 }, () => ({}))
-    expect(state(resource({ instances: many })).get("time_sleep.a")).toHaveLength(many.length)
+  it("is found in one pass, and keeps no more than a hundred of the objects that an engine which means harm puts at one address", () => {
+    const many = Array.from({ length: 300_000 }, (_, at) => ({ attributes: { id: `${at}` } }))
+    const objects = state(resource({ instances: many.slice(0, 150_000) }), resource({ instances: many.slice(150_000) }))
+    expect(objects.get("time_sleep.a")).toHaveLength(100) // an apply names 40,000 addresses, of which each may mean this one
+    expect(["0", "99", "100"].map((id) => hasObject(objects, "time_sleep.a", "id", id))).toEqual([true, true, false])
+  })
+  it("keeps no more of those whose long addresses have one key, by which a journal names them too", () => {
+    const many = Array.from({ length: 1000 }, () => ({ index_key: "k".repeat(2000), status: "tainted" }))
+    const objects = state(resource({ instances: many }))
+    expect([...objects.values()].map(({ length }) => length)).toEqual([100])
+    expect(hasTainted(objects, `another${[...objects.keys()].join("")}`)).toBe(true)
   })
   it("is found in one pass, however long the name is that very many of them have", () => {
     const many = Array.from({ length: 100_000 }, (_, index_key) => ({ index_key }))
