@@ -1,12 +1,15 @@
 // What a state of OpenTofu or Terraform (version 4) has, by address, with what tells one real thing from another.
 // Invariant: a text that is no such state has no objects, so that nothing counts as saved that is not.
-// Used by core/state/left-over, server/workspace/state-content, server/rescue/settlements and worker/stage/settlement.
+// Used by core/state/left-over, server/run/left-overs, server/rescue/settlements and worker/stage/settlement.
 import { Option, Predicate, Schema } from "effect"
 import { keyOf, keysOf } from "../stage/written-address.ts"
 import { quoted } from "../text/hcl.ts"
+import { jsonExcess } from "../text/json-limits.ts"
+import { parsable } from "./state-limits.ts"
 
 const State = Schema.Struct({
   version: Schema.Literal(4),
+  encrypted_data: Schema.optionalKey(Schema.Unknown),
   resources: Schema.Array(Schema.Struct({
     module: Schema.optionalKey(Schema.String),
     mode: Schema.String,
@@ -43,7 +46,9 @@ const indexOf = (instance: unknown): string | undefined => {
 
 export const stateObjects = (text: string): StateObjects => {
   const found = new Map<string, Array<unknown>>()
-  for (const { instances, mode, module, name, type } of Option.getOrUndefined(decode(text))?.resources ?? []) {
+  const state = Option.getOrUndefined(decode(text))
+  if (typeof state?.encrypted_data === "string") return found // whatever else it has
+  for (const { instances, mode, module, name, type } of state?.resources ?? []) {
     if (mode !== "managed") continue
     const keyAt = keysOf(module === undefined || module === "" ? "" : `${module}.`, `${type}.${name}`)
     for (const instance of instances) {
@@ -56,6 +61,25 @@ export const stateObjects = (text: string): StateObjects => {
     }
   }
   return found
+}
+
+export interface StateContent {
+  readonly objects: StateObjects
+  readonly isReadable: boolean
+}
+
+/** The content of a state that cannot be looked into. */
+export const unreadable: StateContent = { objects: new Map(), isReadable: false }
+
+/**
+ * Returns the objects of a state, as far as a process with that heap can parse it. `isReadable` says whether they are all there are: of a
+ * state that is encrypted, or has too much in it, none are seen.
+ */
+export const contentOf = (heapBytes: number, bytes: Uint8Array): StateContent => {
+  if (jsonExcess(parsable(heapBytes, bytes), bytes) !== undefined) return unreadable
+  const text = new TextDecoder().decode(bytes)
+  const objects = stateObjects(text)
+  return { objects, isReadable: objects.size > 0 || !isEncrypted(text) }
 }
 
 /** Reports whether there is an object at the address with that id. Without an id, the address is enough. */

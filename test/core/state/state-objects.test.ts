@@ -1,6 +1,6 @@
 // The objects of a state, by their addresses.
 import { describe, expect, it } from "@effect/vitest"
-import { hasObject, hasTainted, isEncrypted, stateObjects } from "../../../src/core/state/state-objects.ts"
+import { contentOf, hasObject, hasTainted, isEncrypted, stateObjects } from "../../../src/core/state/state-objects.ts"
 
 const resource = (more: Record<string, unknown>) => ({
   mode: "managed",
@@ -82,4 +82,39 @@ describe("stateObjects", () => {
     ["", false]
   ])("knows whether %s is encrypted", (text, is) => expect(isEncrypted(text)).toBe(is))
   it("has no data sources", () => expect(state(resource({ mode: "data" })).size).toBe(0))
+})
+
+describe("contentOf", () => {
+  const mebibyte = 1024 * 1024
+  const objects = `"resources":[{"mode":"managed","type":"t","name":"n","instances":[{"index_key":1}]}]`
+
+  it.each([
+    { given: "its objects", text: `{"version":4,${objects}}`, heap: mebibyte, found: 1, isReadable: true },
+    { given: "none, where there are none", text: `{"version":4,"resources":[]}`, heap: mebibyte, found: 0, isReadable: true },
+    { given: "none of an encrypted state", text: `{"encrypted_data":"x"}`, heap: mebibyte, found: 0, isReadable: false },
+    {
+      given: "none of an encrypted state that has objects beside that",
+      text: `{"version":4,"encrypted_data":"x",${objects}}`,
+      heap: mebibyte,
+      found: 0,
+      isReadable: false
+    },
+    {
+      given: "none where there are too many for the memory of the process",
+      text: `{"version":4,${objects}}`,
+      heap: 1024,
+      found: 0,
+      isReadable: false
+    },
+    {
+      given: "none where something is nested too deeply",
+      text: `{"version":4,${objects},"outputs":${"[".repeat(500)}${"]".repeat(500)}}`,
+      heap: mebibyte,
+      found: 0,
+      isReadable: false
+    }
+  ])("gives $given", ({ found, heap, isReadable, text }) => {
+    const content = contentOf(heap, new TextEncoder().encode(text))
+    expect({ ...content, objects: content.objects.size }).toEqual({ objects: found, isReadable })
+  })
 })
