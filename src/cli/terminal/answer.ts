@@ -3,6 +3,7 @@
 import { Effect } from "effect"
 import { Flag } from "effect/cli"
 import { lazily } from "./lazily.ts"
+import { visibleInOrder } from "./visible.ts"
 
 export const outputFlag = Flag.Literals("output", ["table", "json", "yaml"]).pipe(
   Flag.withMetavar("table|json|yaml"),
@@ -28,7 +29,7 @@ export const writerOf = async (format: "json" | "yaml"): Promise<(document: unkn
 export const print = (format: Format, { document, lines, note }: Answer) =>
   lazily(async () => {
     const { Screen } = await import("./screen.ts")
-    const text = format === "table" ? lines.join("\n") : (await writerOf(format))(document)
+    const text = format === "table" ? visibleInOrder(lines.join("\n")) : (await writerOf(format))(document)
     return Effect.flatMap(
       Screen,
       ({ line, result }) => Effect.andThen(result(text), note === undefined ? Effect.void : line(note))

@@ -7,7 +7,7 @@ import { inLine } from "../../core/text/in-line.ts"
 import { elapsed } from "./elapsed.ts"
 import { endWithReaders } from "./readers.ts"
 import { fit } from "./table.ts"
-import { visible } from "./visible.ts"
+import { visible, visibleInOrder } from "./visible.ts"
 
 export type Style = "plain" | "good" | "bad" | "bold" | "faint"
 
@@ -94,7 +94,8 @@ const make = Effect.fnUntraced(
         atLineStart = text.endsWith("\n")
       })
     const ours = (content: string) => Effect.andThen(Effect.sync(endColour), text(content))
-    const line = (content: string, style: Style = "plain") => Effect.suspend(() => ours(`${newLine()}${paint(visible(content), style)}\n`))
+    const line = (content: string, style: Style = "plain") =>
+      Effect.suspend(() => ours(`${newLine()}${paint(visibleInOrder(content), style)}\n`))
     const print = (content: string | Uint8Array) =>
       Effect.andThen(Effect.sync(settle), Effect.sync(() => void process.stdout.write(content)))
     const result = (content: string) => print(visible(content.endsWith("\n") ? content : `${content}\n`))
@@ -112,9 +113,9 @@ const make = Effect.fnUntraced(
     return Screen.of({
       colours,
       interactive: capabilities.canPrompt,
-      step: (content) => Effect.flatMap(time, (time) => ours(`${newLine()}${paint(time, "faint")}  ${visible(content)}\n`)),
+      step: (content) => Effect.flatMap(time, (time) => ours(`${newLine()}${paint(time, "faint")}  ${visibleInOrder(content)}\n`)),
       status: Effect.fnUntraced(function*(said) {
-        const content = visible(inLine(said)) // older servers keep messages of several lines
+        const content = visibleInOrder(inLine(said)) // older servers keep messages of several lines
         const now = yield* Clock.currentTimeMillis
         endColour()
         if (!Option.contains(shown, content)) {
@@ -143,7 +144,7 @@ const make = Effect.fnUntraced(
       copy: (bytes) => process.stdout.isTTY ? result(new TextDecoder().decode(bytes)) : print(bytes),
       ask: Effect.fnUntraced(function*(question) {
         yield* line("")
-        yield* text(`${paint(visible(question), "bold")}\n  > `)
+        yield* text(`${paint(visibleInOrder(question), "bold")}\n  > `)
         const typed = yield* Effect.option(terminal.readLine)
         atLineStart = Option.isSome(typed) // the terminal has echoed the end of the line
         return typed
