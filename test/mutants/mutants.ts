@@ -817,6 +817,13 @@ export const mutants: ReadonlyArray<Mutant> = [
     test: schedules
   },
   {
+    name: "each entry of a journal is held against as many objects as a state has at one address",
+    file: "src/core/state/state-objects.ts",
+    from: "else if (here.length < mostAtOneAddress) here.push(instance)",
+    to: "else here.push(instance)",
+    test: "core/state/state-objects.test.ts"
+  },
+  {
     name: "what was planned and nobody saw is in the state, since its predecessor is",
     file: "src/core/state/left-over.ts",
     from: "(replaced.has(address) || !hasObject",

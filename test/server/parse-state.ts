@@ -4,9 +4,10 @@
 import { Schema } from "effect"
 import { readFileSync } from "node:fs"
 import { getHeapStatistics } from "node:v8"
+import { contentOf } from "../../src/core/state/state-objects.ts"
 import { JournalEntry, journalLimit, journalLimitBytes, longestIdentity } from "../../src/schema/api/effects.ts"
 import { asListed } from "../../src/server/tfe/tfe-documents.ts"
-import { contentOf, outputsIn } from "../../src/server/workspace/state-content.ts"
+import { outputsIn } from "../../src/server/workspace/state-content.ts"
 
 const decode = Schema.decodeUnknownSync(Schema.fromJsonString(JournalEntry))
 const journalOf = (nameOf: (number: number) => string) => {

@@ -48,7 +48,7 @@ const lasted = ({ finishedAt, startedAt }: StageView, now: number): string =>
 
 const waits = (run: RunView): ReadonlyArray<string> => {
   if (run.status === "planned") return [`Waits: ${whyNotByItself(run) ?? "for your decision:"}`, ...decisions(run)]
-  return run.queue === undefined ? [] : [`Waits: ${run.queue.message}`]
+  return run.queue === undefined ? [] : [`Waits: ${inLine(run.queue.message)}`]
 }
 
 /** What a stop came to, by the status of its run. */
@@ -69,7 +69,7 @@ export const runDetails = (run: RunView, now: number): ReadonlyArray<string> => 
     ]
     : []),
   ...waits(run),
-  ...(run.failure === undefined ? [] : [`Failed: ${run.failure}`]),
+  ...(run.failure === undefined ? [] : [`Failed: ${inLine(run.failure)}`]),
   ...(run.inDoubt === true && run.failure?.includes(rescueAdvice(run.workspace)) !== true
     ? [`In doubt: what it left; ${rescueAdvice(run.workspace)}`]
     : []),

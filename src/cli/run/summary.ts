@@ -3,6 +3,7 @@
 // Used by run, get and the commands that act on a run.
 import { inWords, type Step } from "../../core/run/run-machine.ts"
 import { waitsForPerson } from "../../core/state/unused-backend.ts"
+import { inLine } from "../../core/text/in-line.ts"
 import { sentence } from "../../core/text/sentence.ts"
 import { shellWord } from "../../core/text/shell-word.ts"
 import { isRunStatus, type RunView, type StageView } from "../../schema/api/run.ts"
@@ -76,7 +77,7 @@ export const failure = (run: RunView, step: Step): string => {
   const said = stage?.result?.message ?? stage?.message ?? run.failure
   const advice = adviceFor(reason)
   return [
-    said === undefined ? `The ${step} of ${run.id} failed.` : `The ${step} of ${run.id} failed: ${sentence(said)}`,
+    said === undefined ? `The ${step} of ${run.id} failed.` : `The ${step} of ${run.id} failed: ${sentence(inLine(said))}`,
     ...(advice === undefined || said === advice ? [] : [`${reason}: ${advice}`]),
     ...(stage?.effects === undefined ? [] : leftOver(stage.effects))
   ].join("\n")

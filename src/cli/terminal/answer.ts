@@ -4,6 +4,7 @@ import { Effect } from "effect"
 import { Flag } from "effect/cli"
 import { lazily } from "./lazily.ts"
 import { NextCommands } from "./next-commands.ts"
+import { visibleInOrder } from "./visible.ts"
 
 export const outputFlag = Flag.Literals("output", ["table", "json", "yaml"]).pipe(
   Flag.withMetavar("table|json|yaml"),
@@ -32,7 +33,7 @@ export const print = (format: Format, { document, lines, note }: Answer) =>
     const write = format === "table" ? undefined : await writerOf(format)
     return Effect.gen(function*() {
       const { line, result } = yield* Screen
-      yield* result(write === undefined ? (yield* NextCommands)(lines.join("\n")) : write(document))
+      yield* result(write === undefined ? visibleInOrder((yield* NextCommands)(lines.join("\n"))) : write(document))
       if (note !== undefined) yield* line(note)
     }).pipe(Effect.provide(Screen.layer({ colours: false, forProgram: true })))
   })

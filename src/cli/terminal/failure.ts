@@ -7,7 +7,7 @@ import { claimLostExitCode, diskFullExitCode } from "../../core/task/places.ts"
 import type { ProxyUnusable } from "../../http/connections.ts"
 import type { KubeconfigUnusable, KubernetesError, NoCredentials } from "../../kubernetes/errors.ts"
 import type { OptionsUnusable } from "../../server/settings.ts"
-import { visible } from "./visible.ts"
+import { visibleInOrder } from "./visible.ts"
 
 export const exitCode = {
   failed: 1,
@@ -182,8 +182,8 @@ export const sentenceOf = (error: unknown): string => {
 /** Returns what to print when a command fails. A defect is a bug of ours, so with `debug` (AGENT_JOB_DEBUG) its stack trace is shown. */
 export const lastSentence = (cause: Cause.Cause<unknown>, debug: boolean): string => {
   const error = Cause.squash(cause)
-  if (Option.isSome(Cause.findErrorOption(cause))) return visible(`error: ${sentenceOf(error)}`)
-  return visible(
+  if (Option.isSome(Cause.findErrorOption(cause))) return visibleInOrder(`error: ${sentenceOf(error)}`)
+  return visibleInOrder(
     debug
       ? `error: ${Cause.pretty(cause)}`
       : `error: This should not happen: ${sentenceOf(error)}; please report it, with what AGENT_JOB_DEBUG=1 adds to this.`

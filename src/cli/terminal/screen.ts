@@ -8,7 +8,7 @@ import { elapsed } from "./elapsed.ts"
 import { NextCommands } from "./next-commands.ts"
 import { endWithReaders } from "./readers.ts"
 import { fit } from "./table.ts"
-import { visible } from "./visible.ts"
+import { visible, visibleInOrder } from "./visible.ts"
 
 export type Style = "plain" | "good" | "bad" | "bold" | "faint"
 
@@ -59,7 +59,7 @@ const make = Effect.fnUntraced(
     const terminal = yield* Terminal.Terminal
     const capabilities = yield* TerminalCapabilities.TerminalCapabilities
     const withFlags = yield* NextCommands
-    const ofOurs = (content: string) => visible(withFlags(content))
+    const ofOurs = (content: string) => visibleInOrder(withFlags(content))
     const began = yield* Clock.currentTimeMillis
     const out = forProgram ? process.stderr : process.stdout
     const colours = wanted && capabilities.canColor && (!forProgram || process.stderr.isTTY)

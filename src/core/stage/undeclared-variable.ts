@@ -8,10 +8,12 @@ import { shortName } from "../text/sentence.ts"
 const compared = { names: 1000, characters: 100 }
 
 /** Returns what a person is told of the first name that is not declared. */
-export const undeclaredVariable = (names: ReadonlyArray<string>, declared: ReadonlyArray<string>): Option.Option<string> =>
-  Option.map(Option.fromUndefinedOr(names.find((name) => !declared.includes(name))), (name) => {
+export const undeclaredVariable = (names: ReadonlyArray<string>, declared: ReadonlyArray<string>): Option.Option<string> => {
+  const known = new Set(declared)
+  return Option.map(Option.fromUndefinedOr(names.find((name) => !known.has(name))), (name) => {
     const guess = nearest(name, declared.slice(0, compared.names).filter(({ length }) => length <= compared.characters))
     return `This run sets the variable ${shortName(name)}, which its configuration does not declare; ${
       guess === undefined ? "declare it there, or leave it out." : `did you mean ${shortName(guess)}?`
     }`
   })
+}

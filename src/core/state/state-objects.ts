@@ -1,12 +1,15 @@
 // What a state of OpenTofu or Terraform (version 4) has, by address, with what tells one real thing from another.
 // Invariant: a text that is no such state has no objects, so that nothing counts as saved that is not.
-// Used by core/state/left-over, server/workspace/state-content, server/rescue/settlements and worker/stage/settlement.
+// Used by core/state/left-over, server/run/left-overs, server/rescue/settlements and worker/stage/settlement.
 import { Option, Predicate, Schema } from "effect"
 import { keyOf, keysOf } from "../stage/written-address.ts"
 import { quoted } from "../text/hcl.ts"
+import { jsonExcess } from "../text/json-limits.ts"
+import { parsable } from "./state-limits.ts"
 
 const State = Schema.Struct({
   version: Schema.Literal(4),
+  encrypted_data: Schema.optionalKey(Schema.Unknown),
   resources: Schema.Array(Schema.Struct({
     module: Schema.optionalKey(Schema.String),
     mode: Schema.String,
@@ -21,8 +24,14 @@ const decodeEncrypted = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.
 /** Reports whether the engine itself encrypted the state, which leaves only serial and lineage to be read. */
 export const isEncrypted = (text: string): boolean => Option.isSome(decodeEncrypted(text))
 
-/** Every object by the key of its address, as JSON has it: the current one, and those that wait to be destroyed. */
+/** The objects by the key of their address, as JSON has them: the current one, and those that wait to be destroyed. */
 export type StateObjects = ReadonlyMap<string, ReadonlyArray<unknown>>
+
+/**
+ * How many objects of one address are kept, the first ones; others count as not saved. An engine writes the current one and a few that wait
+ * to be destroyed. Who means harm writes a million, and a journal in which 40,000 addresses have that one key: each is held against all.
+ */
+const mostAtOneAddress = 100
 
 /**
  * Returns the index that ends an instance's address, or undefined if this is no instance. No schema is used, since that takes five times as
@@ -37,7 +46,9 @@ const indexOf = (instance: unknown): string | undefined => {
 
 export const stateObjects = (text: string): StateObjects => {
   const found = new Map<string, Array<unknown>>()
-  for (const { instances, mode, module, name, type } of Option.getOrUndefined(decode(text))?.resources ?? []) {
+  const state = Option.getOrUndefined(decode(text))
+  if (typeof state?.encrypted_data === "string") return found // whatever else it has
+  for (const { instances, mode, module, name, type } of state?.resources ?? []) {
     if (mode !== "managed") continue
     const keyAt = keysOf(module === undefined || module === "" ? "" : `${module}.`, `${type}.${name}`)
     for (const instance of instances) {
@@ -46,10 +57,29 @@ export const stateObjects = (text: string): StateObjects => {
       const key = keyAt(index)
       const here = found.get(key)
       if (here === undefined) found.set(key, [instance])
-      else here.push(instance) // in place, since all instances may be at one address
+      else if (here.length < mostAtOneAddress) here.push(instance) // in place, since all instances may be at one address
     }
   }
   return found
+}
+
+export interface StateContent {
+  readonly objects: StateObjects
+  readonly isReadable: boolean
+}
+
+/** The content of a state that cannot be looked into. */
+export const unreadable: StateContent = { objects: new Map(), isReadable: false }
+
+/**
+ * Returns the objects of a state, as far as a process with that heap can parse it. `isReadable` says whether they are all there are: of a
+ * state that is encrypted, or has too much in it, none are seen.
+ */
+export const contentOf = (heapBytes: number, bytes: Uint8Array): StateContent => {
+  if (jsonExcess(parsable(heapBytes, bytes), bytes) !== undefined) return unreadable
+  const text = new TextDecoder().decode(bytes)
+  const objects = stateObjects(text)
+  return { objects, isReadable: objects.size > 0 || !isEncrypted(text) }
 }
 
 /** Reports whether there is an object at the address with that id. Without an id, the address is enough. */

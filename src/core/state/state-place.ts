@@ -87,7 +87,7 @@ const elsewhere = (note: Option.Option<string>): string | undefined => {
   const backend = backendIn(note)
   if (backend === undefined) return `The state would go to no backend ${insteadOf}`
   const { config, type } = backend
-  if (type !== "http") return `The state would go to the backend ${type} ${insteadOf}`
+  if (type !== "http") return `The state would go to the backend ${shortName(type)} ${insteadOf}`
   const what = (key: string) => key.includes("lock") ? "lock of the state" : "state"
   const address = addresses.find((key) => (config?.[key] ?? undefined) !== undefined)
   if (address !== undefined) return `The ${what(address)} would go to another ${address} of the backend http ${insteadOf}`

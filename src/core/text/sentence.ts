@@ -1,5 +1,5 @@
 // Makes sentences of messages from elsewhere: those of Kubernetes and Flux often lack the full stop, and may be of any length.
-// Used where such a message becomes part of ours or of an event: in core and cli/run, by controller/reconcile/event, controller/pool/pool, server/run/stage-ends, worker/volume/archive and worker/task/report.
+// Used where such a message becomes part of ours or of an event: in core and cli/run, by controller/reconcile/event, controller/pool/pool, server/run/stage-ends, worker/stage/stage, worker/volume/archive and worker/task/report.
 export const sentence = (words: string): string => words.trimEnd().replace(/[^.!?]$/u, "$&.")
 
 /**
@@ -8,10 +8,13 @@ export const sentence = (words: string): string => words.trimEnd().replace(/[^.!
 export const shortened = (words: string, most: number): string =>
   words.length <= most ? words : `${words.slice(0, most - 1).replace(/[\uD800-\uDFFF]$/u, "")}…`
 
+/** Returns words from elsewhere on one line, and without what a terminal obeys: control characters, and those that turn the reading order. */
+export const harmless = (words: string): string => words.replace(/\p{C}|[\u2028\u2029]/gu, "")
+
 const longestName = 100
 
 /** Returns a name from elsewhere so that it can be printed: on one line, without control characters, and short. */
-export const shortName = (name: string): string => shortened(name.replace(/\p{C}|[\u2028\u2029]/gu, ""), longestName)
+export const shortName = (name: string): string => shortened(harmless(name), longestName)
 
 /**
  * Returns at most `most` bytes of the words in UTF-8, with no half character at the end. The last character is "…" if something is left

@@ -4,8 +4,9 @@
 import { Context, Effect, Option, Schema } from "effect"
 import { getHeapStatistics } from "node:v8"
 import { engineHead, stateHead } from "../../core/state/state-head.ts"
+import { levels, parsable } from "../../core/state/state-limits.ts"
 import { memberOf } from "../../core/text/exact-json.ts"
-import { jsonExcess, jsonFault, type JsonLimits } from "../../core/text/json-limits.ts"
+import { jsonExcess, jsonFault } from "../../core/text/json-limits.ts"
 import { invalid, type Refused } from "../refused.ts"
 
 export const StateOutputs = Schema.Record(
@@ -32,22 +33,6 @@ interface Identified extends Pick<State, "serial" | "lineage"> {
 
 /** The most bytes of this process's heap, in which it parses: by default half of the memory of its container, up to a cap of Node's own. */
 export const Heap = Context.Reference<number>("agent-job/server/Heap", { defaultValue: () => getHeapStatistics().heap_size_limit })
-
-/** The deepest nesting that is read: an output is printed again, and the printer calls itself for each level. */
-const levels = 500
-
-/** The most values that are parsed, however large the heap is: all requests wait for the parser, some seconds for so many. */
-const valuesAtMost = 2_000_000
-
-/**
- * Returns the limits of what can be parsed in half of the heap. The other half is for all that is no state, such as the journals that the
- * state is held against. Parsed and looked into, the worst kinds of values (keys that no other object has, outputs) need 110 to 170 bytes
- * each, at the moment where a table of them grows, and a character up to two.
- */
-const parsable = (heapBytes: number, { byteLength }: Uint8Array): JsonLimits => ({
-  levels,
-  values: Math.min(valuesAtMost, Math.max(0, Math.floor((heapBytes / 2 - 2 * byteLength) / 200)))
-})
 
 const tooDeep = invalid(
   `The state is nested more than ${levels} levels deep, more than the server reads; make the values in its configuration flatter.`

@@ -1,33 +1,13 @@
-// What is in a stored state, its objects and outputs, as far as the server has memory to look into it.
+// The outputs of a stored state, as far as the server has memory to look into it; its objects are in core/state/state-objects.
 // Invariant: parsing is one step, and callers use the result in the same step, so that no two states are parsed at a time.
-// Used by left-overs (objects) and by the TFE routes (outputs).
+// Used by the routes of outputs.
 import { Option, Schema } from "effect"
-import { isEncrypted, type StateObjects, stateObjects } from "../../core/state/state-objects.ts"
 import { hasLongNumber, memberOf, parseExactly } from "../../core/text/exact-json.ts"
 import { jsonExcess } from "../../core/text/json-limits.ts"
 import { excessOf, State, StateOutputs } from "./state-body.ts"
 
 const decode = Schema.decodeUnknownOption(Schema.fromJsonString(State))
 const decodeOutputs = Schema.decodeUnknownOption(StateOutputs)
-
-export interface StateContent {
-  readonly objects: StateObjects
-  readonly isReadable: boolean
-}
-
-/** The content of a state that the server cannot look into. */
-export const unreadable: StateContent = { objects: new Map(), isReadable: false }
-
-/**
- * Returns the objects of a state. `isReadable` says whether they are all there are: of a state that is encrypted, or has too much in it,
- * none are seen.
- */
-export const contentOf = (heapBytes: number, bytes: Uint8Array): StateContent => {
-  if (excessOf(heapBytes, bytes) !== undefined) return unreadable
-  const text = new TextDecoder().decode(bytes)
-  const objects = stateObjects(text)
-  return { objects, isReadable: objects.size > 0 || !isEncrypted(text) }
-}
 
 export type Outputs = ReadonlyArray<readonly [name: string, output: typeof StateOutputs.Type[string]]>
 

@@ -45,8 +45,8 @@ export interface Backing {
   readonly remarks: ReadonlyArray<string>
   /** Sends entries of the journal to the server; absent without a pool. */
   readonly sendJournal: Option.Option<SendJournal>
-  /** Returns the stored state as text, empty if there is none yet; none where the worker cannot read it, or gets no answer for a while. */
-  readonly storedState: Effect.Effect<Option.Option<string>>
+  /** Returns the stored state, empty if there is none yet; none where the worker cannot read it, or gets no answer for a while. */
+  readonly storedState: Effect.Effect<Option.Option<Uint8Array>>
   /** Fetches the archive of the configuration and unpacks it below an open directory. Absent if the source is no archive. */
   readonly bringSource: Option.Option<(root: number) => Effect.Effect<void, StageFailed, Settings>>
   readonly sealing: Sealing

@@ -31,9 +31,7 @@ const refuse = (message: string) => Effect.fail(invalid(message))
 
 /** Returns the stored state as `Backing` has it. */
 export const storedState = ({ patiently, state }: Pick<TaskApi["Service"], "patiently" | "state">): Backing["storedState"] =>
-  Effect.option(patiently(state)).pipe(
-    Effect.map(Option.map(Option.match({ onNone: () => "", onSome: (bytes) => new TextDecoder().decode(bytes) })))
-  )
+  Effect.map(Effect.option(patiently(state)), Option.map(Option.getOrElse(() => new Uint8Array())))
 
 /** Makes the backing. Asks the server for the stage's details, and carries stranded states to it; all else is fetched when it is needed. */
 export const poolBacking = Effect.fnUntraced(function*({ plan, source, stage }: AgentTaskSpec) {

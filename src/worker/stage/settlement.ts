@@ -2,10 +2,12 @@
 // Invariant: the lock goes back only when the server needs no more news; otherwise it compares journal and plan with the state.
 // Used by worker/stage/stage.ts and worker/stage/preparation.ts.
 import { Duration, Effect, Exit, Fiber, Option, Ref } from "effect"
+import { getHeapStatistics } from "node:v8"
 import { changesOf, closing } from "../../core/stage/journal.ts"
 import { leftOverMessage, madeMessage } from "../../core/state/left-over-message.ts"
 import { endedInOrder, leftOverOf, unansweredOf } from "../../core/state/left-over.ts"
-import { isEncrypted, stateObjects } from "../../core/state/state-objects.ts"
+import { contentOf, unreadable } from "../../core/state/state-objects.ts"
+import type { JournalEntry } from "../../schema/api/effects.ts"
 import type { StageResult } from "../../schema/task/stage-result.ts"
 import type { Backing, Provisioned } from "../backing/backing.ts"
 import type { Journal } from "../engine/journal.ts"
@@ -35,6 +37,16 @@ interface Parts {
   readonly journal: Journal
   /** Where the settlement stores the stage's changes, whether and which state is pushed, and what the state lacks. */
   readonly facts: Ref.Ref<StageFacts>
+}
+
+/** Returns what the stage made that its state lacks, in sentences; of a state that is not here or cannot be looked into, all that it made. */
+const unsavedIn = (state: Option.Option<Uint8Array>, entries: ReadonlyArray<JournalEntry>, inOrder: boolean): string => {
+  const { isReadable, objects } = Option.match(state, {
+    onNone: () => unreadable,
+    onSome: (bytes) => contentOf(getHeapStatistics().heap_size_limit, bytes)
+  })
+  if (isReadable) return leftOverMessage(leftOverOf({ journal: entries, state: objects, inOrder }))
+  return inOrder ? leftOverMessage(unansweredOf(entries)) : madeMessage(entries)
 }
 
 export const makeSettlement = ({ backing, facts, journal }: Parts) => {
@@ -80,14 +92,9 @@ export const makeSettlement = ({ backing, facts, journal }: Parts) => {
       logWaiting("the end of the journal of what was made", statePatience, Effect.raceFirst(toItsEnd, Effect.as(tooLate, false)))
     )
     if (journal.entries().length === 0) return yield* arrived
-    const [state, isTold] = yield* Effect.all([Effect.raceFirst(backing.storedState, Effect.as(tooLate, Option.none<string>())), arrived], {
-      concurrency: 2
-    })
-    const unsavedEffects = Option.match(Option.filter(state, (text) => !isEncrypted(text)), {
-      onNone: () => inOrder ? leftOverMessage(unansweredOf(journal.entries())) : madeMessage(journal.entries()),
-      onSome: (text) => leftOverMessage(leftOverOf({ journal: journal.entries(), state: stateObjects(text), inOrder }))
-    })
-    yield* learn(facts, { unsavedEffects })
+    const stored = Effect.raceFirst(backing.storedState, Effect.as(tooLate, Option.none<Uint8Array>()))
+    const [state, isTold] = yield* Effect.all([stored, arrived], { concurrency: 2 })
+    yield* learn(facts, { unsavedEffects: unsavedIn(state, journal.entries(), inOrder) })
     return isTold
   })
 

@@ -10,6 +10,7 @@ import { type Creation, type PlannedChanges, plannedChanges } from "../../core/s
 import { showWorkspace, type StageCommand } from "../../core/stage/stage-commands.ts"
 import { undeclaredVariable } from "../../core/stage/undeclared-variable.ts"
 import { withLeft } from "../../core/state/left-over-message.ts"
+import { harmless } from "../../core/text/sentence.ts"
 import type { AgentTaskSpec } from "../../schema/task/agent-task.ts"
 import type { StageResult } from "../../schema/task/stage-result.ts"
 import type { Backing } from "../backing/backing.ts"
@@ -156,12 +157,12 @@ const perform = Effect.fnUntraced(
 const plannedOf = (spec: AgentTaskSpec, captured: Option.Option<string>) =>
   Option.flatMap(captured, (json) => plannedChanges(json, spec.options?.refreshOnly === true))
 
-/** Returns the outcome of a stage that fails or is stopped, whatever the cause. */
+/** Returns the outcome of a stage that fails or is stopped, whatever the cause. The runner, and who made the archive, chose names in a message. */
 export const orItsFailure = <R>(effect: Effect.Effect<Outcome, StageFailed | StageStopped, R>): Effect.Effect<Outcome, never, R> =>
   effect.pipe(
     Effect.catchTags({
       StageFailed: (failure) =>
-        Effect.succeed<Outcome>({ outcome: "failed", reason: failure.reason, message: failure.message, ...exitCodeOf(failure) }),
+        Effect.succeed<Outcome>({ outcome: "failed", reason: failure.reason, message: harmless(failure.message), ...exitCodeOf(failure) }),
       StageStopped: (stop) =>
         Effect.succeed<Outcome>({
           outcome: stop.cause === "Cancelled" ? "cancelled" : "failed",

@@ -169,6 +169,14 @@ describe("one run", () => {
     )
       .toEqual(["", "Made, but not in the state:", "  a.b"]))
   it("is told with why it failed", () => expect(runDetails(failed, now)[1]).toBe("Failed: tofu ended with exit code 1."))
+  it("tells its failure, and what it waits for, on one line, whatever a server keeps", () => {
+    const said = "The worker is gone.\nrun-b   workspace demo   applied"
+    const waits = { position: 1, message: said }
+    expect(runDetails({ ...failed, failure: said, queue: waits }, now)).toEqual(expect.arrayContaining([
+      "Failed: The worker is gone. run-b workspace demo applied",
+      "Waits: The worker is gone. run-b workspace demo applied"
+    ]))
+  })
   it("is told with what settles the state that it left in doubt, unless its failure says so", () => {
     const advice = "In doubt: what it left; look at it and settle it with: agent-job state rescue demo"
     expect(runDetails(run({ status: "canceled", final: true, inDoubt: true }), now)[1]).toBe(advice)

@@ -84,7 +84,7 @@ describe("why a run failed", () => {
       )
     ).toContain("\nMade, but not in the state:\n  a.b"))
   it("is told by the run when no stage knows", () =>
-    expect(failure(run({ failure: "The server lost the archive" }), "apply")).toBe(
+    expect(failure(run({ failure: "The server lost\nthe archive" }), "apply")).toBe(
       "The apply of run-a1 failed: The server lost the archive."
     ))
   it("may be unknown", () => expect(failure(run({}), "apply")).toBe("The apply of run-a1 failed."))

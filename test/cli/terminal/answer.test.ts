@@ -37,6 +37,13 @@ it.effect("is YAML whose text kubectl and kustomize, which read YAML 1.1, do not
     expect(parse(text, { version: "1.1" })).toEqual(document)
   }))
 
+it.effect("shows people no text in another order than it has, and leaves programs the text as it is", () =>
+  Effect.gen(function*() {
+    const said = "fine\u202edeliaf"
+    expect(yield* answer("table", { lines: [said] })).toBe("fine\\u202edeliaf\n")
+    expect(parse(yield* yaml({ said }))).toEqual({ said })
+  }))
+
 it.effect("is YAML without broken lines", () =>
   Effect.gen(function*() {
     const said = "a word ".repeat(20).trim()

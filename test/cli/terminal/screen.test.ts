@@ -47,6 +47,7 @@ describe("what comes from elsewhere", () => {
     Effect.gen(function*() {
       expect(yield* shown(({ result }) => result(hostile))).toBe(`${harmless}\n`)
       expect(yield* shown(({ line }) => line(hostile, "bad"))).toBe(`\u001b[31m${harmless}\u001b[0m\n`)
+      expect(yield* shown(({ line }) => line("fine\u202edeliaf\u2066"))).toBe("fine\\u202edeliaf\\u2066\n")
       expect(yield* shown(({ step }) => step(hostile))).toMatch(/^\u001b\[2m +\d\.\ds\u001b\[0m {2}a/u)
       expect(yield* shown(({ step }) => step(hostile))).toContain(`  ${harmless}\n`)
       expect(yield* shown(({ ask }) => ask(hostile))).toContain(harmless)

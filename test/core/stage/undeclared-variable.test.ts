@@ -7,6 +7,11 @@ describe("a variable of a run", () => {
   it("that its configuration declares is well set", () =>
     expect(undeclaredVariable(["region", "zones"], ["zones", "region", "other"])).toEqual(Option.none()))
 
+  it("is looked for once, however many are set and declared", () => {
+    const many = (count: number) => Array.from({ length: count }, (_, at) => `name${at}`)
+    expect(undeclaredVariable(many(100_000), many(200_000).reverse())).toEqual(Option.none())
+  })
+
   it.each([
     {
       given: "one is near",

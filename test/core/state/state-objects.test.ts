@@ -1,6 +1,6 @@
 // The objects of a state, by their addresses.
 import { describe, expect, it } from "@effect/vitest"
-import { hasObject, hasTainted, isEncrypted, stateObjects } from "../../../src/core/state/state-objects.ts"
+import { contentOf, hasObject, hasTainted, isEncrypted, stateObjects } from "../../../src/core/state/state-objects.ts"
 
 const resource = (more: Record<string, unknown>) => ({
   mode: "managed",
@@ -41,9 +41,17 @@ describe("stateObjects", () => {
     "finds no id in an object that has none: %j",
     (instance) => expect(hasObject(state(resource({ instances: [instance] })), "time_sleep.a", "id", "1")).toBe(false)
   )
-  it("is found in one pass, however many objects an engine that means harm puts at one address", () => {
-    const many = Array.from({ length: 300_000 }, () => ({}))
-    expect(state(resource({ instances: many })).get("time_sleep.a")).toHaveLength(many.length)
+  it("is found in one pass, and keeps no more than a hundred of the objects that an engine which means harm puts at one address", () => {
+    const many = Array.from({ length: 300_000 }, (_, at) => ({ attributes: { id: `${at}` } }))
+    const objects = state(resource({ instances: many.slice(0, 150_000) }), resource({ instances: many.slice(150_000) }))
+    expect(objects.get("time_sleep.a")).toHaveLength(100) // an apply names 40,000 addresses, of which each may mean this one
+    expect(["0", "99", "100"].map((id) => hasObject(objects, "time_sleep.a", "id", id))).toEqual([true, true, false])
+  })
+  it("keeps no more of those whose long addresses have one key, by which a journal names them too", () => {
+    const many = Array.from({ length: 1000 }, () => ({ index_key: "k".repeat(2000), status: "tainted" }))
+    const objects = state(resource({ instances: many }))
+    expect([...objects.values()].map(({ length }) => length)).toEqual([100])
+    expect(hasTainted(objects, `another${[...objects.keys()].join("")}`)).toBe(true)
   })
   it("is found in one pass, however long the name is that very many of them have", () => {
     const many = Array.from({ length: 100_000 }, (_, index_key) => ({ index_key }))
@@ -74,4 +82,39 @@ describe("stateObjects", () => {
     ["", false]
   ])("knows whether %s is encrypted", (text, is) => expect(isEncrypted(text)).toBe(is))
   it("has no data sources", () => expect(state(resource({ mode: "data" })).size).toBe(0))
+})
+
+describe("contentOf", () => {
+  const mebibyte = 1024 * 1024
+  const objects = `"resources":[{"mode":"managed","type":"t","name":"n","instances":[{"index_key":1}]}]`
+
+  it.each([
+    { given: "its objects", text: `{"version":4,${objects}}`, heap: mebibyte, found: 1, isReadable: true },
+    { given: "none, where there are none", text: `{"version":4,"resources":[]}`, heap: mebibyte, found: 0, isReadable: true },
+    { given: "none of an encrypted state", text: `{"encrypted_data":"x"}`, heap: mebibyte, found: 0, isReadable: false },
+    {
+      given: "none of an encrypted state that has objects beside that",
+      text: `{"version":4,"encrypted_data":"x",${objects}}`,
+      heap: mebibyte,
+      found: 0,
+      isReadable: false
+    },
+    {
+      given: "none where there are too many for the memory of the process",
+      text: `{"version":4,${objects}}`,
+      heap: 1024,
+      found: 0,
+      isReadable: false
+    },
+    {
+      given: "none where something is nested too deeply",
+      text: `{"version":4,${objects},"outputs":${"[".repeat(500)}${"]".repeat(500)}}`,
+      heap: mebibyte,
+      found: 0,
+      isReadable: false
+    }
+  ])("gives $given", ({ found, heap, isReadable, text }) => {
+    const content = contentOf(heap, new TextEncoder().encode(text))
+    expect({ ...content, objects: content.objects.size }).toEqual({ objects: found, isReadable })
+  })
 })

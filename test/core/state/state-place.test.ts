@@ -96,6 +96,11 @@ describe("poolStateTrouble", () => {
     { given: "local, as a later override file makes it", found: note("local", { path: null }), says: /to the backend local instead/u },
     { given: "cloud", found: note("cloud", null), says: /to the backend cloud instead/u },
     {
+      given: "a type that no engine writes",
+      found: note(`s3\u001b[2J\n\u202e${"A".repeat(200_000)}`),
+      says: /^The state would go to the backend s3\[2JA{94}… instead/u
+    },
+    {
       given: "http at an address of its own",
       found: note("http", { address: "http://user:secret@elsewhere.example/state" }),
       says: /^The state would go to another address of the backend http instead/u

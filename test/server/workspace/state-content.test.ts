@@ -6,7 +6,7 @@ import { closeSync, openSync, writeSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { stateLimitBytes } from "../../../src/schema/api/task-api.ts"
-import { contentOf, outputsIn } from "../../../src/server/workspace/state-content.ts"
+import { outputsIn } from "../../../src/server/workspace/state-content.ts"
 import { directory } from "../live-server.ts"
 
 const mebibyte = 1024 * 1024
@@ -15,34 +15,6 @@ const instances = [`${head}"resources":[{"mode":"managed","type":"t","name":"n",
 const bytes = (text: string) => new TextEncoder().encode(text)
 
 describe("a state", () => {
-  it.each([
-    {
-      given: "has its objects",
-      text: `${instances[0]}{"index_key":1}${instances[1]}`,
-      heap: mebibyte,
-      objects: 1,
-      isReadable: true
-    },
-    { given: "may have none", text: `${head}"resources":[]}`, heap: mebibyte, objects: 0, isReadable: true },
-    {
-      given: "that is encrypted shows none",
-      text: `{"encrypted_data":"x"}`,
-      heap: mebibyte,
-      objects: 0,
-      isReadable: false
-    },
-    {
-      given: "that has too much in it shows none",
-      text: `${instances[0]}{}${instances[1]}`,
-      heap: 1024,
-      objects: 0,
-      isReadable: false
-    }
-  ])("$given", ({ heap, isReadable, objects, text }) => {
-    const content = contentOf(heap, bytes(text))
-    expect({ ...content, objects: content.objects.size }).toEqual({ objects, isReadable })
-  })
-
   it.each([
     { given: "has its outputs", text: `${head}"outputs":{"a":{"value":1}}}`, heap: mebibyte, expected: [["a", { value: 1 }]] },
     { given: "may have none", text: `${head}"resources":[]}`, heap: mebibyte, expected: [] },

@@ -148,6 +148,19 @@ describe("a lock of the state", () => {
 })
 
 describe("the last state of a stage", () => {
+  it.effect.each([
+    { given: "is beyond what the worker parses", more: `"outputs":${"[".repeat(500)}${"]".repeat(500)}` },
+    { given: "is encrypted, whatever else it has", more: `"encrypted_data":"x"` }
+  ])("that $given tells nothing, so that all is named that was made", ({ more }) =>
+    Effect.gen(function*() {
+      const state = `{"version":4,"resources":[{"mode":"managed","type":"a","name":"b","instances":[{}]}],${more}}`
+      const { facts, goUp, work } = yield* settling(killed, { storedState: Effect.succeedSome(new TextEncoder().encode(state)) })
+      yield* goUp
+      yield* TestClock.adjust("1 minute")
+      yield* Fiber.join(work)
+      expect((yield* facts).unsavedEffects).toBe("Made by this stage; see that the state has it: a.b.")
+    }))
+
   const unsaved = new StageFailed({ reason: "StateNotSaved", message: "Unsaved." })
 
   it.effect.each([

@@ -63,6 +63,16 @@ describe("a stage with an option that only a newer version knows", () =>
       expect(log()).not.toContain("engine")
     })))
 
+describe("a stage that fails for what somebody named", () =>
+  it.live("says the name without what a terminal obeys", () =>
+    Effect.gen(function*() {
+      const api = yield* taskApi
+      api.archive = tarGz({ "../name\u009b2J\u202edne": "" })
+      const { log, status } = yield* ran(poolTask(api, "plan"), { tofu: "#!/bin/sh\n" }, (here) => token(here, api))
+      expect([status.reason, status.message], log()).toEqual(["InvalidArchive", expect.stringMatching(/name2Jdne[^\p{C}]+$/u)])
+      expect(status.message).toBe(status.result?.message)
+    })))
+
 describe("a stage whose runner does not answer", () =>
   it.effect.each(["Cancelled", "Evicted"] as const)("goes no further, as %s, once it has to stop", (cause) =>
     Effect.gen(function*() {

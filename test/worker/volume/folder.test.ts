@@ -2,7 +2,9 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Option, type Scope } from "effect"
 import { execFileSync } from "node:child_process"
+import { once } from "node:events"
 import { closeSync, lstatSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
+import { createServer } from "node:net"
 import { join } from "node:path"
 import { createFile, isFolder, newFolder, openFolder, readFile, segmentsOf, writeFile } from "../../../src/worker/volume/folder.ts"
 import { temporaryFolder } from "../../temporary-folder.ts"
@@ -55,7 +57,12 @@ describe("a folder", () => {
       execFileSync("/bin/sh", ["-c", `mkfifo "$1"`, "sh", join(directory, "root/pipe")])
       mkdirSync(join(directory, "root/directory"))
       writeFileSync(join(directory, "root/large"), "x".repeat(101))
-      for (const name of ["pipe", "directory", "large", "missing"]) expect(yield* readFile(root, [name], 100)).toEqual(Option.none())
+      const socket = createServer().listen(join(directory, "root/socket"))
+      yield* Effect.addFinalizer(() => Effect.sync(() => socket.close()))
+      yield* Effect.promise(() => once(socket, "listening"))
+      for (const name of ["pipe", "socket", "directory", "large", "missing"]) {
+        expect(yield* readFile(root, [name], 100)).toEqual(Option.none())
+      }
     }))
 
   it.effect("refuses to make a directory that somebody has made", () =>
