@@ -20,7 +20,7 @@ export interface Program {
   readonly isRunning: () => boolean
   /** Returns the resident memory in MiB, as the kernel counts it. 0 when the program does not run. */
   readonly residentMebibytes: () => number
-  /** Asks for a full garbage collection, and returns the MiB that are live after it, compiled code left out. The program must lead already. */
+  /** Asks for a full garbage collection, and returns the MiB that the program keeps, as live-types has it. The program must lead already. */
   readonly liveMebibytes: Effect.Effect<number>
   /** Returns how often the program has begun to lead, over all its starts. */
   readonly leads: () => number
