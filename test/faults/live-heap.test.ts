@@ -74,5 +74,12 @@ it("leaves out what V8 compiles, and what it notes of that", () => {
   expect(kept).toBeLessThan(used / 20)
 })
 
+it("leaves out what was beside a buffer that a program keeps", () =>
+  expect(
+    grownBy("for (let at = 0; at < 5000; at++) { const some = Buffer.from(`text ${at}`.repeat(100)); if (at % 100 === 0) keep.push(some) }")
+      .kept
+  )
+    .toBeLessThan(100))
+
 it("leaves out garbage", () =>
   expect(Math.abs(grownBy("for (let at = 0; at < 100_000; at++) globalThis.last = { at }").kept)).toBeLessThan(50))

@@ -7,6 +7,9 @@ import { keptBytes } from "./live-types.ts"
 
 const file = process.env.LIVE_HEAP_FILE ?? ""
 
+// Small buffers would share one of 64 KiB, which lives as long as any of them. Each by itself counts as what the program keeps.
+Buffer.poolSize = 0
+
 /** Returns what an event of V8's trace says of the objects that live, if anything. */
 const liveIn = (event: object): string | undefined =>
   "args" in event && typeof event.args === "object" && event.args !== null && "live" in event.args ? String(event.args.live) : undefined
