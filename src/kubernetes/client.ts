@@ -154,6 +154,11 @@ const longestWait = Duration.seconds(5)
  * Lease: 3 watches, 16 passes, 8 assignments, 8 cancellations and that renewal are 36.
  */
 const mostConnections = 64
+/**
+ * How long a connection stays open that nobody uses, as long as with Node's own agent. Each keeps the first request that was sent over it in
+ * memory, with what else has a share in the buffer of its body.
+ */
+const idleMillis = 5_000
 
 /**
  * Connections by Node's own HTTP/1.1. The layer is `fresh`, since otherwise all clients of the program would share one agent, certificates
@@ -164,7 +169,10 @@ const connections = ({ tls }: Credentials) =>
   Layer.fresh(
     layerNodeHttpNoAgent.pipe(
       Layer.provide(
-        Layer.effect(HttpAgent, Effect.map(makeAgent({ ...tls, keepAlive: true, maxSockets: mostConnections }), renewingAuthority(tls)))
+        Layer.effect(
+          HttpAgent,
+          Effect.map(makeAgent({ ...tls, keepAlive: true, maxSockets: mostConnections, timeout: idleMillis }), renewingAuthority(tls))
+        )
       )
     )
   )

@@ -148,16 +148,16 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("a soak
         yield* Fiber.interrupt(killing)
 
         yield* Effect.repeat(Effect.sleep("100 millis"), { until: () => program.leads() > kills })
-        // From here on, the number of finished tasks that are kept no longer grows. Memory is measured whenever everything is at rest. Under
-        // load it depends on the requests of the last five seconds, each of which the HTTP client keeps for so long, and a wave has only
-        // just ended: so what lives is the least of several.
+        // From here on, the number of finished tasks that are kept no longer grows. Memory is measured whenever everything is at rest. Each
+        // open connection keeps a request in memory, and is closed when it was idle for five seconds: that is waited for, and since others may
+        // just be in use, what lives is the least of several.
         const noJobs = Effect.map(kubernetes.list(jobs, { namespace }), ({ items }) => items.length).pipe(
           Effect.repeat({ until: (count) => count === 0, schedule: Schedule.spaced("1 second") }),
           Effect.timeoutOption("60 seconds")
         )
         const memory: Array<{ readonly tasks: number; readonly resident: number; readonly live: number }> = []
         const leastLive = Effect.map(
-          Effect.forEach([0, 2, 2, 2], (seconds) => Effect.delay(program.liveMebibytes, `${seconds} seconds`)),
+          Effect.forEach([6, 2, 2], (seconds) => Effect.delay(program.liveMebibytes, `${seconds} seconds`)),
           (live) => Math.min(...live)
         )
         const wave = Effect.fnUntraced(function*(count: number) {

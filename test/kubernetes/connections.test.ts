@@ -1,6 +1,6 @@
 // How the client connects to an API server that offers more than the client should accept.
 import { expect, it } from "@effect/vitest"
-import { ConfigProvider, Context, Effect, Layer } from "effect"
+import { ConfigProvider, Context, Deferred, Effect, Fiber, Layer } from "effect"
 import { execFile } from "node:child_process"
 import { mkdirSync, writeFileSync } from "node:fs"
 import { createSecureServer } from "node:http2"
@@ -101,4 +101,35 @@ it.live("uses a connection again, also when an answer comes before Node has look
     yield* Effect.promise(() => promisify(execFile)(process.execPath, [program], { env }))
     // Four requests run at a time. Each may have begun a connection before the one of the request before was free.
     expect(connections).toBeLessThanOrEqual(8)
+  }).pipe(Effect.scoped))
+
+it.live("closes a connection that nobody uses, and none whose answer takes longer", () =>
+  Effect.gen(function*() {
+    const ca = authority(yield* place)
+    const asked: Array<string> = []
+    const begun = yield* Deferred.make<void>()
+    let answerSlow = () => {}
+    const server = createServer(ca.sign("api-server"), ({ socket, url = "" }, response) => {
+      asked.push(url.slice(url.lastIndexOf("/") + 1))
+      if (url.endsWith("/slow")) {
+        answerSlow = () => void response.end(job)
+        return Deferred.doneUnsafe(begun, Effect.void)
+      }
+      socket.once("close", () => answerSlow())
+      response.end(job)
+    })
+    server.keepAliveTimeout = 0 // it closes none itself
+    const credentials = {
+      server: `https://127.0.0.1:${yield* listening(server)}`,
+      namespace: "team",
+      tls: { ca: ca.cert },
+      headers: Effect.succeed({}),
+      refresh: Effect.void
+    }
+    const kubernetes = Context.get(yield* Layer.build(Kubernetes.layer(Effect.succeed(credentials))), Kubernetes)
+    const slow = yield* Effect.forkScoped(kubernetes.get(jobs, { namespace: "team", name: "slow" }))
+    yield* Deferred.await(begun)
+    yield* kubernetes.get(jobs, { namespace: "team", name: "fast" })
+    expect(yield* Effect.timeoutOption(Fiber.join(slow), "15 seconds")).toMatchObject({ _tag: "Some" })
+    expect(asked).toEqual(["slow", "fast"])
   }).pipe(Effect.scoped))
