@@ -6,7 +6,7 @@ import { isUtf8 } from "node:buffer"
 import { closeSync, type Dir, lstatSync, opendirSync, readlinkSync } from "node:fs"
 import { shortened } from "../../core/text/sentence.ts"
 import { openDirectory, pathIn } from "./descriptor.ts"
-import { missing, type Segments, unlessFails } from "./folder.ts"
+import { missing, mostNames, type Segments, unlessFails } from "./folder.ts"
 
 /** A file, directory or link; `type` as effect/encoding has it. */
 export interface TreeEntry {
@@ -26,7 +26,7 @@ export interface TreeEntry {
 export const pathOf = ({ segments }: Pick<TreeEntry, "segments">): string => segments.join("/")
 
 /** The most names that are read, wanted or not, and the most directories inside of each other: the runner may make any number of both. */
-export const treeLimits = { names: 200_000, depth: 64 }
+export const treeLimits = { names: mostNames, depth: 64 }
 
 /** How many names are read, or looked at, before others have their turn: signals, the timeout, the probes. */
 const namesAtOnce = 256
