@@ -6,6 +6,7 @@ import { changesOf, closing } from "../../core/stage/journal.ts"
 import { leftOverMessage, madeMessage } from "../../core/state/left-over-message.ts"
 import { endedInOrder, leftOverOf, unansweredOf } from "../../core/state/left-over.ts"
 import { isEncrypted, stateObjects } from "../../core/state/state-objects.ts"
+import { jsonExcess } from "../../core/text/json-limits.ts"
 import type { StageResult } from "../../schema/task/stage-result.ts"
 import type { Backing, Provisioned } from "../backing/backing.ts"
 import type { Journal } from "../engine/journal.ts"
@@ -26,6 +27,13 @@ export interface StageFacts
 /** Adds what is known now; what it names again is replaced. */
 export const learn = (facts: Ref.Ref<StageFacts>, part: StageFacts): Effect.Effect<void> =>
   Ref.update(facts, (known) => ({ ...known, ...part }))
+
+/**
+ * Limits on a state that is parsed here: the engine may write 64 MiB of empty lists, which would take more than the worker's memory, and the
+ * result of its stage with it.
+ */
+const parsable = { levels: 500, values: 1_000_000 }
+const isParsable = (state: string): boolean => jsonExcess(parsable, new TextEncoder().encode(state)) === undefined
 
 /** How a command ended. */
 type Done = Exit.Exit<unknown, StageFailed | StageStopped>
@@ -83,7 +91,7 @@ export const makeSettlement = ({ backing, facts, journal }: Parts) => {
     const [state, isTold] = yield* Effect.all([Effect.raceFirst(backing.storedState, Effect.as(tooLate, Option.none<string>())), arrived], {
       concurrency: 2
     })
-    const unsavedEffects = Option.match(Option.filter(state, (text) => !isEncrypted(text)), {
+    const unsavedEffects = Option.match(Option.filter(state, (text) => isParsable(text) && !isEncrypted(text)), {
       onNone: () => inOrder ? leftOverMessage(unansweredOf(journal.entries())) : madeMessage(journal.entries()),
       onSome: (text) => leftOverMessage(leftOverOf({ journal: journal.entries(), state: stateObjects(text), inOrder }))
     })

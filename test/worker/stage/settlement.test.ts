@@ -81,6 +81,27 @@ const settling = Effect.fnUntraced(
 const failed = { reason: "ExitCode", message: "Failed.", exitCode: 1 } as const
 const killed = { reason: "OutOfMemory", message: "Killed.", exitCode: 137 } as const
 
+const object = `{"mode":"managed","type":"a","name":"b","instances":[{}]}`
+
+describe("what a state lacks", () => {
+  it.effect.each([
+    { given: "has no such object", state: `{"version":4,"resources":[]}`, told: true },
+    { given: "has the object", state: `{"version":4,"resources":[${object}]}`, told: false },
+    {
+      given: "has more values than the worker has the memory for",
+      state: `{"version":4,"more":[0${",0".repeat(1_000_000)}],"resources":[${object}]}`,
+      told: true
+    }
+  ])("is told as all that was made, where the state $given: $told", ({ state, told }) =>
+    Effect.gen(function*() {
+      const { facts, goUp, work } = yield* settling(killed, { storedState: Effect.succeedSome(state) })
+      yield* goUp
+      yield* TestClock.adjust("1 minute")
+      yield* Fiber.join(work)
+      expect(((yield* facts).unsavedEffects ?? "").includes("a.b")).toBe(told)
+    }))
+})
+
 describe("a lock of the state", () => {
   it.effect("is given back only when the journal of an engine that was killed has come to its end", () =>
     Effect.gen(function*() {
