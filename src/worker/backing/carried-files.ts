@@ -16,7 +16,7 @@ import { inMebibytes } from "../volume/mebibytes.ts"
 import { packedLimits, type PackedPart, packTree } from "../volume/pack-tree.ts"
 import { pathOf, treeBelow, type TreeEntry } from "../volume/tree.ts"
 import type { Provisioned } from "./backing.ts"
-import { inModules, isNoHistory, openModules } from "./modules-folder.ts"
+import { inModules, isNoHistory, modulesNotKept, notKept, openModules } from "./modules-folder.ts"
 
 /** The names of the archives inside a plan's package, and in the worker's own directory. */
 const modulesArchive = "modules.tar.gz"
@@ -26,18 +26,19 @@ const archives = [modulesArchive, madeArchive] as const
 /** Room in the package for the seal and for what a tar adds. */
 const reservedBytes = 1024 ** 2 + 64 * 1024
 
-const notKept = (what: string, remedy: string) => (why: string, first?: string) =>
-  invalid(`${what} cannot be kept with the plan, because ${why}; ${first === undefined ? "" : `${first}, or `}${remedy}.`)
-
 /** What is in the configuration, by path: whether it is a file, directory or link, and its mark. */
 export type Marks = ReadonlyMap<string, Pick<TreeEntry, "mark" | "type">>
 
 /** Returns what is in the configuration now, to be compared with what is there after the plan. */
 export const marksOf = (root: number): Effect.Effect<Marks, StageFailed> =>
-  Effect.try({
-    try: () => new Map(Array.from(treeBelow(root, [], () => true), (found) => [pathOf(found), found])),
-    catch: fileTrouble("the configuration")
-  })
+  treeBelow(root, [], () => true).pipe(
+    Effect.map((list) => new Map(list.map((found) => [pathOf(found), found]))),
+    Effect.mapError((error) =>
+      error._tag === "TreeUnreadable"
+        ? fileTrouble("the configuration")(error.cause)
+        : notKept("The files of the configuration", "leave out what is not configuration")(error.why)
+    )
+  )
 
 /** Reports whether a path may be of a file that planning made: not in the data of an engine, but for modules, and none that we write. */
 const mayBeMade = (directory: Segments) => {
@@ -102,7 +103,7 @@ export const packCarried = Effect.fn("CarriedFiles.pack")(function*({ directory,
     isKept: () => true,
     obstacle: () => undefined,
     what: "the modules of the configuration",
-    refused: notKept("The modules of the configuration", "leave out of them what the configuration does not need")
+    refused: modulesNotKept
   }
   const { size } = yield* packTree(modules, join(privateDirectory, modulesArchive), { bytes: roomBytes, left })
   const made: PackedPart = {

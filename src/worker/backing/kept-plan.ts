@@ -3,18 +3,7 @@
 // Used by worker/backing/own-backing.ts.
 import { Clock, Effect, Option, Stream } from "effect"
 import { randomBytes } from "node:crypto"
-import {
-  copyFileSync,
-  createReadStream,
-  existsSync,
-  linkSync,
-  mkdirSync,
-  readdirSync,
-  rmSync,
-  statSync,
-  utimesSync,
-  writeFileSync
-} from "node:fs"
+import { copyFileSync, createReadStream, existsSync, linkSync, mkdirSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { archiveLimitBytes, planLimitBytes } from "../../schema/api/task-api.ts"
 import type { Sha256, WorkspaceName } from "../../schema/names.ts"
@@ -25,13 +14,15 @@ import { Settings } from "../settings.ts"
 import { invalid, StageFailed, volumeTrouble } from "../stage-failed.ts"
 import { unpack } from "../volume/archive.ts"
 import { pathIn } from "../volume/descriptor.ts"
-import { openFile, openFolder, readFile } from "../volume/folder.ts"
+import { firstNames, openFile, openFolder, readFile } from "../volume/folder.ts"
 import { asideSuffix, halfDoneForMillis, putWhole, sync } from "../volume/whole-file.ts"
 import type { Provisioned } from "./backing.ts"
 import { packPlan, unpackConfiguration, unpackPlan } from "./saved-plan.ts"
 
 /** How many plans of a workspace are kept; a newer one pushes the oldest out. */
 const plansPerWorkspace = 20
+/** How many files of a workspace are looked at: only a task that has the claim in its runner makes more. */
+const mostLookedAt = 10_000
 const suffix = ".tar"
 /** The largest package, in bytes: a plan with the archive of its configuration. */
 const limitBytes = planLimitBytes + archiveLimitBytes
@@ -81,7 +72,7 @@ const isAside = (name: string): boolean => name.endsWith(`${suffix}${asideSuffix
  * prune in the same folder at the same time, and the storage may have files of its own there.
  */
 const makeRoom = (folder: string, now: number): number => {
-  const found = readdirSync(folder).flatMap((name) => {
+  const found = firstNames(folder, mostLookedAt).flatMap((name) => {
     const path = join(folder, name)
     const stat = statSync(path, { throwIfNoEntry: false })
     return stat === undefined || !stat.isFile() ? [] : [{ name, path, at: stat.mtimeMs }]

@@ -2,10 +2,10 @@
 // Invariant: the worker follows no link on the way to them or among them.
 // Used by worker/backing/carried-files.ts, worker/stage/provision.ts and worker/stage/seal.ts.
 import { Effect } from "effect"
-import { fileTrouble } from "../stage-failed.ts"
+import { fileTrouble, invalid } from "../stage-failed.ts"
 import { pathIn } from "../volume/descriptor.ts"
 import { makeFolder, openFolder, type Segments } from "../volume/folder.ts"
-import { treeBelow, type TreeEntry } from "../volume/tree.ts"
+import { treeBelow } from "../volume/tree.ts"
 
 /** The name of the engine's own directory (TF_DATA_DIR), in the directory that the runner shares. */
 export const engineFolder = "engine"
@@ -17,8 +17,15 @@ export const inModules = (segments: Segments): Segments => [engineFolder, module
 /** The modules of a Git source are a whole checkout: its history is not needed, and is never the same twice. */
 export const isNoHistory = (segments: Segments): boolean => segments.at(-1) !== ".git"
 
-/** Goes through the modules. `data` is the open directory that the runner shares. */
-export const modulesBelow = (data: number): Generator<TreeEntry> => treeBelow(data, inModules([]), isNoHistory)
+/** Returns the failure to keep something with a plan, in a sentence that ends with what to do. */
+export const notKept = (what: string, remedy: string) => (why: string, first?: string) =>
+  invalid(`${what} cannot be kept with the plan, because ${why}; ${first === undefined ? "" : `${first}, or `}${remedy}.`)
+
+/** Lists the modules. `data` is the open directory that the runner shares. */
+export const modulesBelow = (data: number) => treeBelow(data, inModules([]), isNoHistory)
+
+/** Returns the failure to keep the modules with a plan; `first` is there to be done before anything else. */
+export const modulesNotKept = notKept("The modules of the configuration", "leave out of them what the configuration does not need")
 
 /** Opens the directory of the modules, which it makes if it is missing. */
 export const openModules = Effect.fnUntraced(function*(data: number) {

@@ -13,6 +13,7 @@ import { Settings } from "../settings.ts"
 import { fileTrouble, invalid, StageFailed } from "../stage-failed.ts"
 import { contentOf, createFile, openFile, openFolder, readFile, writeStream } from "../volume/folder.ts"
 import { inMebibytes } from "../volume/mebibytes.ts"
+import { tarEntries } from "../volume/tar-entries.ts"
 import { writeHashed } from "../volume/write-hashed.ts"
 import type { Provisioned } from "./backing.ts"
 import { bringCarried, carriedArchives, carriedFile } from "./carried-files.ts"
@@ -79,8 +80,7 @@ type Take = (name: string) => "skip" | "refuse" | (() => number)
 
 /** Goes through the entries of `file`, whose digest was checked before, and does with each what `of` decides. */
 const take = (file: string, of: Take) =>
-  Stream.fromAsyncIterable(createReadStream(file), fileTrouble("the saved plan")).pipe(
-    Stream.pipeThroughChannel(Tar.decode<StageFailed>()),
+  tarEntries(Stream.fromAsyncIterable(createReadStream(file), fileTrouble("the saved plan")), notAPlan).pipe(
     Stream.runForEach(({ body, header }) => {
       const open = header.type === "File" ? of(header.path) : "refuse"
       if (open === "skip") return Effect.void

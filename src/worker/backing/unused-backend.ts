@@ -18,6 +18,7 @@ const namedBackend = Effect.fnUntraced(function*({ directory, root }: Provisione
     const content = yield* readFile(root, Option.getOrElse(yield* linkedTo(root, here), () => here), limitBytes)
     const named = Option.flatMapNullishOr(content, (bytes) => backendIn(name, new TextDecoder().decode(bytes)))
     if (Option.isSome(named)) return named
+    yield* Effect.yieldNow // the runner may make many files, as large as they may be
   }
   return Option.none()
 })

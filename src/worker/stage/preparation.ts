@@ -41,7 +41,7 @@ export const prepare = Effect.fnUntraced(
     // Asked where its commands will run: an image's version manager picks the engine by what the configuration says.
     const engine = yield* find(Option.fromUndefinedOr(spec.engine?.name), { directory: place.path, env })
     yield* introduce(spec, engine, variables.shown)
-    yield* learn(facts, yield* tellUnusedBackend(spec, place, backing.sealing.state))
+    yield* learn(facts, yield* untilStopped(tellUnusedBackend(spec, place, backing.sealing.state)))
     const sealNow = sealOf(place, engine, variables, backing.sealing)
     const asApproved = untilStopped(
       Option.match(approved, { onNone: () => Effect.void, onSome: (sealed) => Effect.flatMap(sealNow, (now) => unbroken(sealed, now)) })
@@ -72,7 +72,7 @@ const commandsOf = (spec: AgentTaskSpec, { name, version }: Seal["engine"], appr
 const keepingOf = Effect.fnUntraced(
   function*<R>({ stage }: AgentTaskSpec, { keepPlan }: Backing, place: Provisioned, sealNow: Effect.Effect<Seal, StageFailed, R>) {
     if (stage !== "plan" || Option.isNone(keepPlan)) return Option.none()
-    const before = yield* marksOf(place.root)
+    const before = yield* untilStopped(marksOf(place.root))
     return Option.some(Effect.gen(function*() {
       yield* untilStopped(packCarried(place, before))
       return yield* untilStopped(Effect.flatMap(sealNow, (seal) => keepPlan.value(place, seal)))

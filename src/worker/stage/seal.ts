@@ -9,12 +9,13 @@ import { archiveLimitBytes, planLimitBytes } from "../../schema/api/task-api.ts"
 import { Sha256 } from "../../schema/names.ts"
 import type { Seal } from "../../schema/task/seal.ts"
 import type { Provisioned, Sealing } from "../backing/backing.ts"
-import { inModules, modulesBelow } from "../backing/modules-folder.ts"
+import { inModules, modulesBelow, modulesNotKept } from "../backing/modules-folder.ts"
 import { archiveFile } from "../network/archive-url.ts"
 import { Settings } from "../settings.ts"
 import { fileTrouble, invalid, StageFailed } from "../stage-failed.ts"
 import { chunksOf, openFile, openFolder, type Segments } from "../volume/folder.ts"
 import { inMebibytes } from "../volume/mebibytes.ts"
+import { packedLimits, tooManyBytes } from "../volume/pack-tree.ts"
 import type { Variables } from "./variables.ts"
 
 const digestOf = Effect.fnUntraced(function*(root: number, path: Segments, limitBytes: number) {
@@ -25,14 +26,14 @@ const digestOf = Effect.fnUntraced(function*(root: number, path: Segments, limit
   if (size > limitBytes) {
     return yield* invalid(`The file ${name} has more than ${inMebibytes(limitBytes)}, so its plan cannot be kept; make it smaller.`)
   }
-  return yield* Effect.try({
-    try: () => {
-      const hash = createHash("sha256")
-      for (const chunk of chunksOf(fd, size)) hash.update(chunk)
-      return Option.some(Sha256.make(hash.digest("hex")))
-    },
-    catch: fileTrouble(name)
-  })
+  const hash = createHash("sha256")
+  const chunks = chunksOf(fd, size)
+  const next = Effect.try({ try: () => chunks.next(), catch: fileTrouble(name) })
+  for (let chunk = yield* next; chunk.done !== true; chunk = yield* next) {
+    hash.update(chunk.value)
+    yield* Effect.yieldNow // a stop is heard, and the probes are answered, however much there is
+  }
+  return Option.some(Sha256.make(hash.digest("hex")))
 }, Effect.scoped)
 
 const needed = (found: Option.Option<Sha256>, what: string) =>
@@ -48,7 +49,11 @@ const keyed = (key: Uint8Array, ...parts: ReadonlyArray<string | boolean>): Sha2
 /** Returns a digest for each directory or file directly among the modules: of names, contents, links, and of which files are executable. */
 const modulesDigests = Effect.fnUntraced(function*(data: number) {
   const hashes = new Map<string, Hash>()
-  const list = yield* Effect.try({ try: () => [...modulesBelow(data)], catch: fileTrouble("the modules of the configuration") })
+  const list = yield* Effect.mapError(
+    modulesBelow(data),
+    (error) => error._tag === "TreeUnreadable" ? fileTrouble("the modules of the configuration")(error.cause) : modulesNotKept(error.why)
+  )
+  if (list.reduce((sum, { size }) => sum + size, 0) > packedLimits.bytes) return yield* modulesNotKept(tooManyBytes)
   for (const { executable, segments, size, target, type } of list) {
     if (type === "Directory") continue
     const content = type === "File" ? yield* digestOf(data, inModules(segments), size) : Option.none()

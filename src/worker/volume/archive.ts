@@ -2,7 +2,7 @@
 // Invariant: nothing is written outside of that directory, and what is read and written stays within the limits.
 // Used by the backings, worker/backing/kept-plan.ts and worker/backing/carried-files.ts, after the archive's digest was found right.
 import { Effect, Stream } from "effect"
-import { Tar } from "effect/encoding"
+import type { Tar } from "effect/encoding"
 import { createReadStream, statSync } from "node:fs"
 import { pipeline } from "node:stream"
 import { createGunzip } from "node:zlib"
@@ -12,6 +12,7 @@ import { codeOf } from "../../schema/system-error.ts"
 import { fileTrouble, StageFailed } from "../stage-failed.ts"
 import { createFile, isFolder, makeFolder, makeLink, removeFile, type Segments, writeStream } from "./folder.ts"
 import { inMebibytes } from "./mebibytes.ts"
+import { tarEntries, tooMuchBeside } from "./tar-entries.ts"
 
 export interface ArchiveLimits {
   readonly entries: number
@@ -105,8 +106,7 @@ const unpackEntry =
 
 /** Unpacks the file below `root`, an open directory. What was written before a failure, such as InvalidArchive or DiskFull, stays. */
 export const unpack = Effect.fn("Archive.unpack")((file: string, root: number, limits = archiveLimits, by: PackedBy = "user") =>
-  unpacked(file, limits).pipe(
-    Stream.pipeThroughChannel(Tar.decode<StageFailed>()),
+  tarEntries(unpacked(file, limits), () => refused(`${tooMuchBeside}; make it with plain tar -czf`)).pipe(
     Stream.runFoldEffect(() => 0, (count, entry) =>
       count === limits.entries
         ? Effect.fail(refused(`has more than ${limits.entries} entries; leave out what is not configuration`))

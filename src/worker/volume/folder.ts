@@ -8,8 +8,8 @@ import {
   fchmodSync,
   fstatSync,
   mkdirSync,
+  opendirSync,
   openSync,
-  readdirSync,
   readlinkSync,
   readSync,
   renameSync,
@@ -19,7 +19,7 @@ import {
 } from "node:fs"
 import { posix } from "node:path"
 import { codeOf } from "../../schema/system-error.ts"
-import { fileTrouble, type StageFailed } from "../stage-failed.ts"
+import { fileTrouble, invalid, type StageFailed } from "../stage-failed.ts"
 import { openDirectory, pathIn, untilScopeCloses, using } from "./descriptor.ts"
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_TRUNC, O_WRONLY } = constants
@@ -192,12 +192,31 @@ export const renameFile = (root: number, from: string, to: string): Effect.Effec
     catch: fileTrouble(from)
   })
 
-/** Returns the names in a directory. */
-export const namesIn = (root: number, segments: Segments): Effect.Effect<ReadonlyArray<string>, StageFailed> =>
-  Effect.try({
-    try: () => enter(root, segments, (directory) => readdirSync(pathIn(directory, "."))),
-    catch: fileTrouble(segments.join("/"))
-  })
+/** The most names that the worker reads at all: the runner may make any number of them. */
+export const mostNames = 200_000
+
+/** Returns at most so many names in the directory at `path`, whatever their order. Throws the file system's error. */
+export const firstNames = (path: string, most: number): ReadonlyArray<string> => {
+  const directory = opendirSync(path)
+  try {
+    const names: Array<string> = []
+    for (let found = directory.readSync(); found !== null && names.length < most; found = directory.readSync()) names.push(found.name)
+    return names
+  } finally {
+    directory.closeSync()
+  }
+}
+
+/** Returns the names in a directory of the configuration. Fails if there are more than `most`. */
+export const namesIn = (root: number, segments: Segments, most = mostNames): Effect.Effect<ReadonlyArray<string>, StageFailed> =>
+  Effect.filterOrFail(
+    Effect.try({
+      try: () => enter(root, segments, (directory) => firstNames(pathIn(directory, "."), most + 1)),
+      catch: fileTrouble(segments.join("/"))
+    }),
+    (names) => names.length <= most,
+    () => invalid(`A directory of the configuration has more than ${most} files; leave out what is not configuration.`)
+  )
 
 /** Reports whether there is a directory that is reached through directories alone, not through links. */
 export const isFolder = (root: number, segments: Segments): boolean => {

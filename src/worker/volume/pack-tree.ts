@@ -1,6 +1,6 @@
 // Packs a part of a tree that the runner writes to into a tar.gz, which volume/archive.ts unpacks in another Pod.
 // Invariant: no link is followed; what that Pod could not unpack is refused, and then no archive is left behind.
-// Used by worker/backing/carried-files.ts.
+// Used by worker/backing/carried-files.ts; its limits also by worker/stage/seal.ts.
 import { Effect, Option, Stream } from "effect"
 import { Tar } from "effect/encoding"
 import { createWriteStream, rmSync, statSync } from "node:fs"
@@ -13,10 +13,17 @@ import { fileTrouble, StageFailed } from "../stage-failed.ts"
 import { type ArchiveLimits, named } from "./archive.ts"
 import { contentOf, openFile, type Segments } from "./folder.ts"
 import { inMebibytes } from "./mebibytes.ts"
-import { pathOf, treeBelow, type TreeEntry } from "./tree.ts"
+import { pathOf, treeBelow, type TreeEntry, treeLimits, type TreeTooLarge, type TreeUnreadable } from "./tree.ts"
 
 /** Unpacked limits. What the worker packs itself is no bomb, so there is no limit for how well it is packed. */
-export const packedLimits: ArchiveLimits = { entries: 200_000, bytes: 4 * 1024 ** 3, ratio: Number.POSITIVE_INFINITY, ratioFromBytes: 0 }
+export const packedLimits: ArchiveLimits = {
+  entries: treeLimits.names,
+  bytes: 4 * 1024 ** 3,
+  ratio: Number.POSITIVE_INFINITY,
+  ratioFromBytes: 0
+}
+/** Continues a sentence about what has more bytes than that: "they". */
+export const tooManyBytes = `they have more than ${inMebibytes(packedLimits.bytes)}`
 /** The most bytes that a tar adds to an entry: its headers, with a long name, and the padding. */
 const bytesPerEntry = 4096
 
@@ -61,31 +68,38 @@ const troubleOf = (part: PackedPart) => (cause: unknown): StageFailed => {
   return failed.reason === "DiskFull" ? failed : part.refused("the worker cannot read all of them")
 }
 
+const listTrouble = (part: PackedPart) => (error: TreeTooLarge | TreeUnreadable): StageFailed => {
+  if (error._tag === "TreeTooLarge") return part.refused(error.why)
+  const { cause, last } = error
+  return codeOf(cause) === "EACCES" && last !== undefined ? unreadable(part, last) : troubleOf(part)(cause)
+}
+
+/** Returns why the other Pod could not unpack what was found; undefined if it can. */
+const notToUnpack = (found: TreeEntry): string | undefined => {
+  if (!found.isUtf8) return `they hold ${named(pathOf(found))}, ${notUtf8(found)}`
+  const action = entryAction(headerOf(found), "anywhere")
+  return EntryAction.$is("Refuse")(action) ? `they hold ${named(pathOf(found))}, ${action.why}` : undefined
+}
+
+/** How many entries are judged before others have their turn. */
+const judgedAtOnce = 1024
+
 /** Returns what there is to pack. Fails if the other Pod could not unpack it. */
 const listed = Effect.fnUntraced(function*(part: PackedPart) {
+  const tree = yield* Effect.mapError(treeBelow(part.root, part.from, part.wanted), listTrouble(part))
   const list: Array<TreeEntry> = []
   let bytes = 0
-  let last: TreeEntry | undefined
-  const why = yield* Effect.try({
-    try: () => {
-      for (const found of treeBelow(part.root, part.from, part.wanted)) {
-        last = found
-        const obstacle = part.obstacle(found)
-        if (obstacle !== undefined) return obstacle
-        if (!part.isKept(found)) continue
-        if (!found.isUtf8) return `they hold ${named(pathOf(found))}, ${notUtf8(found)}`
-        const action = entryAction(headerOf(found), "anywhere")
-        if (EntryAction.$is("Refuse")(action)) return `they hold ${named(pathOf(found))}, ${action.why}`
-        bytes += found.size + bytesPerEntry
-        if (bytes > packedLimits.bytes) return `they have more than ${inMebibytes(packedLimits.bytes)}`
-        if (list.push(found) > packedLimits.entries) return `they are more than ${packedLimits.entries}`
-      }
-      return undefined
-    },
-    // A directory is found before it is opened, so the one that may not be opened was found last.
-    catch: (cause) => codeOf(cause) === "EACCES" && last !== undefined ? unreadable(part, last) : troubleOf(part)(cause)
-  })
-  if (why !== undefined) return yield* part.refused(why)
+  for (const [at, found] of tree.entries()) {
+    if (at % judgedAtOnce === 0) yield* Effect.yieldNow
+    const obstacle = part.obstacle(found)
+    if (obstacle !== undefined) return yield* part.refused(obstacle)
+    if (!part.isKept(found)) continue
+    const why = notToUnpack(found)
+    if (why !== undefined) return yield* part.refused(why)
+    bytes += found.size + bytesPerEntry
+    if (bytes > packedLimits.bytes) return yield* part.refused(tooManyBytes)
+    list.push(found)
+  }
   return list
 })
 

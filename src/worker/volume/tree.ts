@@ -1,10 +1,12 @@
 // What is below a directory that the runner writes to: its files, links and directories, by name.
-// Invariant: no link is followed; devices, pipes and sockets are left out.
+// Invariant: no link is followed; devices, pipes and sockets are left out; no step is so long that the worker would miss a signal.
 // Used by worker/volume/pack-tree.ts, worker/backing/modules-folder.ts and worker/backing/carried-files.ts.
+import { Data, Effect } from "effect"
 import { isUtf8 } from "node:buffer"
-import { closeSync, lstatSync, readdirSync, readlinkSync } from "node:fs"
+import { closeSync, type Dir, lstatSync, opendirSync, readlinkSync } from "node:fs"
+import { shortened } from "../../core/text/sentence.ts"
 import { openDirectory, pathIn } from "./descriptor.ts"
-import { missing, type Segments, unlessFails } from "./folder.ts"
+import { missing, mostNames, type Segments, unlessFails } from "./folder.ts"
 
 /** A file, directory or link; `type` as effect/encoding has it. */
 export interface TreeEntry {
@@ -22,6 +24,18 @@ export interface TreeEntry {
 }
 
 export const pathOf = ({ segments }: Pick<TreeEntry, "segments">): string => segments.join("/")
+
+/** The most names that are read, wanted or not, and the most directories inside of each other: the runner may make any number of both. */
+export const treeLimits = { names: mostNames, depth: 64 }
+
+/** How many names are read, or looked at, before others have their turn: signals, the timeout, the probes. */
+const namesAtOnce = 256
+
+/** `why` continues a sentence about what was to be listed: "they". */
+export class TreeTooLarge extends Data.TaggedError("TreeTooLarge")<{ readonly why: string }> {}
+
+/** `last`: what was found last. A directory is found before it is opened, so it is the one that could not be opened. */
+export class TreeUnreadable extends Data.TaggedError("TreeUnreadable")<{ readonly cause: unknown; readonly last: TreeEntry | undefined }> {}
 
 type Way = Pick<TreeEntry, "segments" | "isUtf8">
 
@@ -41,37 +55,86 @@ const foundAt = (path: Buffer, way: Way): TreeEntry | undefined => {
   return { ...rest, type: "Symlink", target: target.toString(), isUtf8: way.isUtf8 && isUtf8(target) }
 }
 
-function* below(directory: number, above: Way, wanted: (segments: Segments) => boolean): Generator<TreeEntry> {
-  const here = Buffer.from(pathIn(directory, ""))
-  const names = readdirSync(here, { encoding: "buffer" }).map((bytes) => ({ bytes, name: bytes.toString() }))
-  for (const { bytes, name } of names.sort((a, b) => a.name < b.name ? -1 : 1)) {
-    const segments = [...above.segments, name]
-    const path = Buffer.concat([here, bytes])
-    const found = wanted(segments) ? foundAt(path, { segments, isUtf8: above.isUtf8 && isUtf8(bytes) }) : undefined
-    if (found === undefined) continue
-    yield found
-    if (found.type !== "Directory") continue
-    const child = openDirectory(path)
-    try {
-      yield* below(child, found, wanted)
-    } finally {
-      closeSync(child)
-    }
-  }
-}
-
-/**
- * Goes through what is below the directory at `from`, itself below the open directory `root`: each directory before its content. Of what
- * is not `wanted`, nothing below is either. Yields nothing if there is no such directory. Throws the file system's errors.
- */
-export function* treeBelow(root: number, from: Segments, wanted: (segments: Segments) => boolean): Generator<TreeEntry> {
+/** Opens the directory at `from`, step by step; returns undefined if there is none. */
+const openBelow = (root: number, from: Segments): number | undefined => {
   const [first, ...rest] = from
-  if (first === undefined) return yield* below(root, { segments: [], isUtf8: true }, wanted)
+  if (first === undefined) return openDirectory(pathIn(root, "."))
   const child = unlessFails(missing, () => openDirectory(pathIn(root, first)), undefined)
-  if (child === undefined) return
+  if (child === undefined || rest.length === 0) return child
   try {
-    yield* treeBelow(child, rest, wanted)
+    return openBelow(child, rest)
   } finally {
     closeSync(child)
   }
 }
+
+/** Returns the next names in a directory, as bytes; fewer than `namesAtOnce` at its end. */
+const nextNames = (directory: Dir): ReadonlyArray<Buffer> => {
+  const names: Array<Buffer> = []
+  while (names.length < namesAtOnce) {
+    const found = directory.readSync()
+    if (found === null) break
+    names.push(Buffer.from(found.name, "latin1")) // which has one character for each byte
+  }
+  return names
+}
+
+/**
+ * Returns what is below the directory at `from`, itself below the open directory `root`, by name: each directory before its content. Of what
+ * is not `wanted`, nothing below is either. Returns nothing if there is no such directory.
+ */
+export const treeBelow = (
+  root: number,
+  from: Segments,
+  wanted: (segments: Segments) => boolean,
+  limits = treeLimits
+): Effect.Effect<ReadonlyArray<TreeEntry>, TreeTooLarge | TreeUnreadable> =>
+  Effect.suspend(() => {
+    const list: Array<TreeEntry> = []
+    let count = 0
+    const attempt = <A>(call: () => A) => Effect.try({ try: call, catch: (cause) => new TreeUnreadable({ cause, last: list.at(-1) }) })
+
+    const namesIn = Effect.fnUntraced(function*(directory: Dir) {
+      const names: Array<{ readonly bytes: Buffer; readonly name: string }> = []
+      for (let more = yield* attempt(() => nextNames(directory)); more.length > 0; more = yield* attempt(() => nextNames(directory))) {
+        count += more.length
+        if (count > limits.names) return yield* new TreeTooLarge({ why: `they are more than ${limits.names}` })
+        for (const bytes of more) names.push({ bytes, name: bytes.toString() })
+        yield* Effect.yieldNow
+      }
+      return names.sort((a, b) => a.name < b.name ? -1 : 1)
+    })
+
+    const below = (directory: number, above: Way): Effect.Effect<void, TreeTooLarge | TreeUnreadable> =>
+      Effect.gen(function*() {
+        const here = Buffer.from(pathIn(directory, ""))
+        const names = yield* Effect.acquireUseRelease(
+          attempt(() => opendirSync(here, { encoding: "latin1" })),
+          namesIn,
+          (opened) => Effect.sync(() => opened.closeSync())
+        )
+        for (const [at, { bytes, name }] of names.entries()) {
+          if (at % namesAtOnce === namesAtOnce - 1) yield* Effect.yieldNow
+          const segments = [...above.segments, name]
+          if (!wanted(segments)) continue
+          const path = Buffer.concat([here, bytes])
+          const found = yield* attempt(() => foundAt(path, { segments, isUtf8: above.isUtf8 && isUtf8(bytes) }))
+          if (found === undefined) continue
+          list.push(found)
+          if (found.type !== "Directory") continue
+          if (segments.length === limits.depth) {
+            return yield* new TreeTooLarge({ why: `they hold ${JSON.stringify(shortened(pathOf(found), 200))}, which is too deep` })
+          }
+          yield* within(attempt(() => openDirectory(path)), found)
+        }
+      })
+
+    const within = (open: Effect.Effect<number | undefined, TreeUnreadable>, way: Way) =>
+      Effect.acquireUseRelease(
+        open,
+        (directory) => directory === undefined ? Effect.void : below(directory, way),
+        (directory) => Effect.sync(() => directory === undefined ? undefined : closeSync(directory))
+      )
+
+    return Effect.as(within(attempt(() => openBelow(root, from)), { segments: [], isUtf8: true }), list)
+  })

@@ -114,7 +114,11 @@ describe("a saved plan", () => {
     { given: "another archive", entry: Tar.file("more.tar.gz", "x") },
     { given: "a configuration, which comes with no plan of a pool", entry: Tar.file("configuration.tar.gz", "x") },
     { given: "modules that are no archive", entry: Tar.file("modules.tar.gz", "x") },
-    { given: "a link", entry: Tar.symlink("plan.tfplan", "/etc/passwd") }
+    { given: "a link", entry: Tar.symlink("plan.tfplan", "/etc/passwd") },
+    {
+      given: "more header records than a packer writes",
+      entry: Tar.file("plan.tfplan", "x", { pax: Object.fromEntries(Array.from({ length: 1001 }, (_, at) => [`key${at}`, "1"])) })
+    }
   ])("is refused with $given in it", ({ entry }) =>
     Effect.gen(function*() {
       const directory = yield* place

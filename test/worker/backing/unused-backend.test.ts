@@ -9,6 +9,7 @@ import { tellUnusedBackend } from "../../../src/worker/backing/unused-backend.ts
 import { Log } from "../../../src/worker/engine/log-shipper.ts"
 import { openFolder } from "../../../src/worker/volume/folder.ts"
 import { temporaryFolder } from "../../temporary-folder.ts"
+import { turnsDuring } from "../turns-during.ts"
 
 const plan: AgentTaskSpec = {
   workspace: WorkspaceName.make("demo"),
@@ -49,6 +50,17 @@ describe("a backend in a file that is a link", () => {
   ])("is passed over where it leads $given", ({ path, target }) =>
     Effect.gen(function*() {
       expect(yield* linked(target, path)).toBeUndefined()
+    }))
+})
+
+describe("many files without a backend", () => {
+  it.live("are read in pieces, so that a stop is heard meanwhile", () =>
+    Effect.gen(function*() {
+      const made = yield* temporaryFolder("unused")
+      for (let at = 0; at < 60; at++) writeFileSync(join(made, `${at}.tf`), "locals {}")
+      const place = { root: yield* openFolder(made), directory: [], path: made }
+      const { turns } = yield* Effect.provide(turnsDuring(tellUnusedBackend(plan, place, Effect.succeed("none"))), log)
+      expect(turns).toBeGreaterThan(50)
     }))
 })
 

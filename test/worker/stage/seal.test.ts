@@ -9,6 +9,7 @@ import type { Variables } from "../../../src/worker/stage/variables.ts"
 import { openFolder } from "../../../src/worker/volume/folder.ts"
 import { temporaryFolder } from "../../temporary-folder.ts"
 import { podSettings } from "../pod-settings.ts"
+import { turnsDuring } from "../turns-during.ts"
 
 const variables: Variables = {
   inputs: [{ name: "region", value: "eu", hcl: false }, { name: "db_password", value: "hunter2", hcl: false }],
@@ -179,5 +180,26 @@ describe("the seal of a directory", () => {
         reason: "InvalidConfiguration",
         message: "There is no plan file of the engine, and without it no plan can be saved or applied; plan again."
       })
+    }))
+
+  it.effect("is not made of modules of any size, which a program that planning left behind may make", () =>
+    Effect.gen(function*() {
+      const { place, sealed } = yield* planned
+      for (const name of ["one", "two"]) {
+        writeFileSync(join(place, "engine/modules/vpc", name), "")
+        truncateSync(join(place, "engine/modules/vpc", name), 2 * 1024 ** 3) // sparse files, which take no space on the disk
+      }
+      expect(yield* Effect.flip(sealed())).toMatchObject({
+        reason: "InvalidConfiguration",
+        message:
+          "The modules of the configuration cannot be kept with the plan, because they have more than 4096 MiB; leave out of them what the configuration does not need."
+      })
+    }))
+
+  it.live("lets everything else go on while a large module is read", () =>
+    Effect.gen(function*() {
+      const { place, sealed } = yield* planned
+      truncateSync(join(place, "engine/modules/vpc/run.sh"), 64 * 1024 ** 2)
+      expect((yield* turnsDuring(sealed())).turns).toBeGreaterThan(100)
     }))
 })

@@ -59,12 +59,17 @@ const raw = (name: string, typeflag: string, { link = "", mode = 0o644, size = 0
 const body = (content: string): Buffer =>
   Buffer.concat([Buffer.from(content), Buffer.alloc((512 - (Buffer.byteLength(content) % 512)) % 512)])
 const end = Buffer.alloc(1024)
-const pax = (record: string): Buffer => {
-  const line = ((length) => `${length} ${record}\n`)(
-    String(record.length + 2 + String(record.length + 4).length).length + record.length + 2
-  )
-  return Buffer.concat([raw("pax", "x", { size: line.length }), body(line)])
+/** A record of an extended header, which begins with its own length. */
+const recordOf = (text: string): string => {
+  const rest = text.length + 2
+  return `${rest + String(rest + String(rest).length).length} ${text}\n`
 }
+const extended = (typeflag: "g" | "x", ...records: ReadonlyArray<string>): Buffer => {
+  const lines = records.map(recordOf).join("")
+  return Buffer.concat([raw("pax", typeflag, { size: lines.length }), body(lines)])
+}
+const pax = (record: string): Buffer => extended("x", record)
+const numbered = (most: number) => Array.from({ length: most }, (_, at) => `key${at}=1`)
 
 const unpackedTo = (bytes: Uint8Array, limits = archiveLimits) =>
   Effect.gen(function*() {
@@ -143,6 +148,37 @@ const hostile: ReadonlyArray<{ readonly given: string; readonly archive: () => U
     says: /not a tar archive/u
   },
   { given: "an end in the middle of a file", archive: () => tar(Tar.file("a", "x".repeat(5000))).subarray(0, 2048), says: /cut off/u },
+  {
+    given: "global records without end, which count for every file",
+    archive: () => Buffer.concat([extended("g", ...numbered(600)), raw("a", "0"), extended("g", ...numbered(1100)), raw("b", "0"), end]),
+    says: /more than 1000 header records/u
+  },
+  {
+    given: "global records before any file",
+    archive: () => Buffer.concat([...Array.from({ length: 3 }, () => extended("g", `comment=${"x".repeat(600_000)}`)), raw("a", "0"), end]),
+    says: /more than 1 MiB beside its files/u
+  },
+  {
+    given: "global records that are large together",
+    archive: () =>
+      Buffer.concat([
+        ...["a", "b", "c"].flatMap((name) => [extended("g", `${name}=${"x".repeat(600_000)}`), raw(name, "0")]),
+        end
+      ]),
+    says: /more than 1 MiB beside its files/u
+  },
+  {
+    given: "global records behind a file whose header has another size",
+    archive: () =>
+      Buffer.concat([
+        pax("size=1"),
+        raw("a", "0", { size: 0o77777777777 }),
+        body("a"),
+        ...Array.from({ length: 3 }, () => extended("g", `comment=${"x".repeat(600_000)}`)),
+        end
+      ]),
+    says: /more than 1 MiB beside its files/u
+  },
   { given: "nothing", archive: () => tar(), says: /is empty/u },
   { given: "text instead of entries", archive: () => Buffer.from("resource {}\n".repeat(100)), says: /not a tar archive/u }
 ]
@@ -250,8 +286,21 @@ describe("unpack", () => {
 
   it.effect("counts what comes after the end of the archive too", () =>
     Effect.gen(function*() {
-      const { exit } = yield* unpackedTo(gzipSync(Buffer.concat([tar(Tar.file("a", "x")), Buffer.alloc(40 * 1024 ** 2)])))
-      expect(failureOf(exit)?.message).toMatch(/times its size/u)
+      const { exit } = yield* unpackedTo(gzipSync(Buffer.concat([tar(Tar.file("a", "x")), Buffer.alloc(2 * 1024 ** 2)])))
+      expect(failureOf(exit)?.message).toMatch(/more than 1 MiB beside its files/u)
+    }))
+
+  it.effect("takes what packers write beside files: git its commit, others the attributes of each", () =>
+    Effect.gen(function*() {
+      const attributes = `LIBARCHIVE.xattr.quarantine=${"x".repeat(1000)}`
+      const { exit, root } = yield* unpackedTo(gzipSync(Buffer.concat([
+        extended("g", `comment=${"0".repeat(40)}`),
+        ...Array.from({ length: 2000 }, (_, at) => [extended("x", attributes), raw(`f${at}`, "0", { size: 5 }), body("hello")]).flat(),
+        end,
+        Buffer.alloc(512 * 1024) // tapes want whole blocks
+      ])))
+      expect(Exit.isSuccess(exit), String(exit)).toBe(true)
+      expect(readdirSync(root)).toHaveLength(2000)
     }))
 
   it.effect("ends too many entries", () =>

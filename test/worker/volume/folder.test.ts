@@ -6,7 +6,7 @@ import { once } from "node:events"
 import { closeSync, lstatSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { createServer } from "node:net"
 import { join } from "node:path"
-import { createFile, isFolder, newFolder, openFolder, readFile, segmentsOf, writeFile } from "../../../src/worker/volume/folder.ts"
+import { createFile, isFolder, namesIn, newFolder, openFolder, readFile, segmentsOf, writeFile } from "../../../src/worker/volume/folder.ts"
 import { temporaryFolder } from "../../temporary-folder.ts"
 
 const place: Effect.Effect<{ readonly directory: string; readonly root: number }, never, Scope.Scope> = Effect.gen(function*() {
@@ -63,6 +63,17 @@ describe("a folder", () => {
       for (const name of ["pipe", "socket", "directory", "large", "missing"]) {
         expect(yield* readFile(root, [name], 100)).toEqual(Option.none())
       }
+    }))
+
+  it.effect("tells its names, unless there are more than any configuration has", () =>
+    Effect.gen(function*() {
+      const { root } = yield* place
+      for (const name of ["a", "b", "c"]) yield* writeFile(root, ["live", name], "")
+      expect((yield* namesIn(root, ["live"], 3)).toSorted()).toEqual(["a", "b", "c"])
+      expect(yield* Effect.flip(namesIn(root, ["live"], 2))).toMatchObject({
+        reason: "InvalidConfiguration",
+        message: "A directory of the configuration has more than 2 files; leave out what is not configuration."
+      })
     }))
 
   it.effect("refuses to make a directory that somebody has made", () =>

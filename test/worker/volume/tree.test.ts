@@ -16,7 +16,8 @@ import {
 } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { treeBelow } from "../../../src/worker/volume/tree.ts"
+import { pathOf, treeBelow } from "../../../src/worker/volume/tree.ts"
+import { turnsDuring } from "../turns-during.ts"
 
 const opened = Effect.acquireRelease(
   Effect.sync(() => {
@@ -42,7 +43,7 @@ describe("a tree", () => {
       writeFileSync(join(place, "a.tf"), "# a")
       symlinkSync("/etc", join(place, "etc"))
       execFileSync("mkfifo", [join(place, "pipe")])
-      expect([...treeBelow(root, [], all)].map(({ executable, segments, size, target, type }) => [
+      expect((yield* treeBelow(root, [], all)).map(({ executable, segments, size, target, type }) => [
         segments.join("/"),
         type,
         size,
@@ -64,9 +65,9 @@ describe("a tree", () => {
       writeFileSync(join(place, "a/main.tf"), "")
       symlinkSync("a", join(place, "link"))
       const names = (...from: ReadonlyArray<string>) =>
-        [...treeBelow(root, from, (segments) => segments.at(-1) !== ".git")].map(({ segments }) => segments.join("/"))
-      expect(names("a")).toEqual(["main.tf"])
-      for (const none of ["b", "link", "a/main.tf"]) expect(names(...none.split("/"))).toEqual([])
+        Effect.map(treeBelow(root, from, (segments) => segments.at(-1) !== ".git"), (list) => list.map(pathOf))
+      expect(yield* names("a")).toEqual(["main.tf"])
+      for (const none of ["b", "link", "a/main.tf"]) expect(yield* names(...none.split("/"))).toEqual([])
     }))
 
   it.effect("names also what has a name, or leads to one, that is not UTF-8, and says so", () =>
@@ -77,22 +78,62 @@ describe("a tree", () => {
       writeFileSync(latin("caf\u00e9/run.sh"), "echo")
       writeFileSync(join(place, "caf\ufffd.tf"), "")
       symlinkSync(Buffer.from("caf\u00e9", "latin1"), join(place, "link"))
-      expect([...treeBelow(root, [], all)].map(({ isUtf8, segments, size, type }) => [segments.join("/"), type, size, isUtf8])).toEqual([
-        ["caf\ufffd", "Directory", 0, false],
-        ["caf\ufffd/run.sh", "File", 4, false],
-        ["caf\ufffd.tf", "File", 0, true],
-        ["link", "Symlink", 0, false]
-      ])
+      expect((yield* treeBelow(root, [], all)).map(({ isUtf8, segments, size, type }) => [segments.join("/"), type, size, isUtf8])).toEqual(
+        [
+          ["caf\ufffd", "Directory", 0, false],
+          ["caf\ufffd/run.sh", "File", 4, false],
+          ["caf\ufffd.tf", "File", 0, true],
+          ["link", "Symlink", 0, false]
+        ]
+      )
     }))
 
   it.effect("marks a file by its last write, whatever times it was given", () =>
     Effect.gen(function*() {
       const { place, root } = yield* opened
-      const mark = () => [...treeBelow(root, [], all)].map(({ mark }) => mark).join()
+      const mark = Effect.map(treeBelow(root, [], all), (list) => list.map(({ mark }) => mark).join())
       writeFileSync(join(place, "a"), "one")
-      const first = mark()
-      expect(mark()).toBe(first)
+      const first = yield* mark
+      expect(yield* mark).toBe(first)
       appendFileSync(join(place, "a"), "!")
-      expect(mark()).not.toBe(first)
+      expect(yield* mark).not.toBe(first)
+    }))
+
+  it.effect.each<{ readonly given: string; readonly make: (place: string) => void; readonly why: string }>([
+    {
+      given: "more names, though none of them is wanted",
+      make: (place) => {
+        for (let at = 0; at < 21; at++) writeFileSync(join(place, `unwanted${at}`), "")
+      },
+      why: "they are more than 20"
+    },
+    {
+      given: "more names in all its directories together",
+      make: (place) => {
+        for (let at = 0; at < 11; at++) mkdirSync(join(place, `d${at}`, "inner"), { recursive: true })
+      },
+      why: "they are more than 20"
+    },
+    {
+      given: "a deeper directory",
+      make: (place) => mkdirSync(join(place, "a/b/c/d"), { recursive: true }),
+      why: `they hold "a/b/c", which is too deep`
+    }
+  ])("is not listed with $given than the limits allow", ({ make, why }) =>
+    Effect.gen(function*() {
+      const { place, root } = yield* opened
+      make(place)
+      const wanted = (segments: ReadonlyArray<string>) => segments[0]?.startsWith("unwanted") !== true
+      const error = yield* Effect.flip(treeBelow(root, [], wanted, { names: 20, depth: 3 }))
+      expect(error).toMatchObject({ _tag: "TreeTooLarge", why })
+    }))
+
+  it.live("lets everything else go on while it is listed", () =>
+    Effect.gen(function*() {
+      const { place, root } = yield* opened
+      for (let at = 0; at < 3000; at++) writeFileSync(join(place, `file${at}`), "")
+      const { turns, value } = yield* turnsDuring(treeBelow(root, [], all))
+      expect(value).toHaveLength(3000)
+      expect(turns).toBeGreaterThan(10)
     }))
 })
