@@ -5,7 +5,7 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cause, Console, Effect, Layer, References, Stdio } from "effect"
 import { CliConfig, CliOutput, TerminalCapabilities } from "effect/cli"
 import { HttpClient } from "effect/http"
-import { commandLine, withItsFlags } from "./cli/agent-job.ts"
+import { commandLine } from "./cli/agent-job.ts"
 import { isPrinted, lastSentence } from "./cli/terminal/failure.ts"
 import { builtIns, presenter } from "./cli/terminal/help.ts"
 import { teardown } from "./cli/terminal/teardown.ts"
@@ -20,13 +20,12 @@ const surroundings = Layer.mergeAll(
   untraced
 ).pipe(Layer.provideMerge(NodeServices.layer))
 
-const program = (args: ReadonlyArray<string>) =>
-  Effect.tapCause(commandLine(args), (cause) =>
+Stdio.Stdio.use(({ args }) => Effect.flatMap(args, commandLine)).pipe(
+  Effect.tapCause((cause) =>
     Cause.hasInterruptsOnly(cause) || isPrinted(Cause.squash(cause))
       ? Effect.void
-      : Console.error(withItsFlags(args)(lastSentence(cause, process.env.AGENT_JOB_DEBUG !== undefined))))
-
-Stdio.Stdio.use(({ args }) => Effect.flatMap(args, program)).pipe(
+      : Console.error(lastSentence(cause, process.env.AGENT_JOB_DEBUG !== undefined))
+  ),
   Effect.provide(surroundings),
   NodeRuntime.runMain({ teardown, disableErrorReporting: true })
 )

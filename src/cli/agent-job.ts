@@ -23,10 +23,8 @@ import { state } from "./commands/state.ts"
 import { vars } from "./commands/vars.ts"
 import { version } from "./commands/version.ts"
 import { install, probe, worker } from "./commands/worker.ts"
-import { keeping } from "./flags/kept-flags.ts"
 import { misread } from "./flags/one-dash.ts"
 import { BadInput } from "./terminal/failure.ts"
-import { NextCommands } from "./terminal/next-commands.ts"
 
 const description = [
   "agent-job runs every stage of OpenTofu and Terraform (plan, apply, destroy) as a Kubernetes Job of its own, in a cluster that you own.",
@@ -56,17 +54,12 @@ const gone = new BadInput({ message: "The current directory is gone; change to o
 /** Reports whether a path could not be made absolute because the directory that we run in was removed. */
 const isGone = (defect: unknown): boolean => Predicate.hasProperty(defect, "syscall") && defect.syscall === "uv_cwd"
 
-const described = Completions.fromCommand(agentJob)
-
-/** Returns a sentence of the command that the arguments name with its flags for server and cluster in each command that it tells to type. */
-export const withItsFlags = (args: ReadonlyArray<string>) => keeping(args, described)
-
 /** Runs the command that the arguments name. */
 export const commandLine = Effect.fnUntraced(function*(args: ReadonlyArray<string>) {
-  const problem = misread(args, described)
+  const problem = misread(args, Completions.fromCommand(agentJob))
   if (problem !== undefined) return yield* new BadInput({ message: problem })
-  return yield* Command.runWith(agentJob, { version: programVersion })(args).pipe(
-    Effect.catchDefect((defect) => isGone(defect) ? Effect.fail(gone) : Effect.die(defect)),
-    Effect.provideService(NextCommands, withItsFlags(args))
+  return yield* Effect.catchDefect(
+    Command.runWith(agentJob, { version: programVersion })(args),
+    (defect) => isGone(defect) ? Effect.fail(gone) : Effect.die(defect)
   )
 })

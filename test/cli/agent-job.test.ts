@@ -131,19 +131,19 @@ describe("what is typed wrong", () => {
     { args: ["get", "runs", "demo", "-w", "demo", "--url", nobody], said: "error: Give either a name or --workspace, not both." },
     {
       args: ["get", "pools", "demo", "--url", nobody],
-      said: "error: A second name works only with: get runs|workspaces|tasks|audit"
+      said: "error: A second name works only with: agent-job get runs|workspaces|tasks|audit"
     },
     {
       args: ["get", "run-a1", "--before", "7", "--url", nobody],
-      said: "error: --before works only with: get runs|audit"
+      said: "error: --before works only with: agent-job get runs|audit"
     },
     {
       args: ["get", "run", "run-a1", "--before", "run-a2", "--url", nobody],
-      said: "error: --before works only with: get runs|audit"
+      said: "error: --before works only with: agent-job get runs|audit"
     },
     ...[["runs", "7"], ["audit", "run-a1"]].map(([list = "", before = ""]) => ({
       args: ["get", list, "--before", before, "--url", nobody],
-      said: "error: --before is a run's id with get runs, and the number of an entry with get audit."
+      said: "error: --before is a run's id with agent-job get runs, and the number of an entry with agent-job get audit."
     })),
     ...["audit", "runs"].map((list) => ({
       args: ["get", list, "Rubbish!", "--url", nobody],
@@ -151,10 +151,10 @@ describe("what is typed wrong", () => {
     })),
     { args: ["get", "workspace", "a b", "--url", nobody], said: "error: \"a b\" cannot be the name of a workspace." },
     { args: ["get", "task", "Rubbish!"], said: "error: \"Rubbish!\" cannot be the name of an AgentTask." },
-    { args: ["get", "task", "-w", "demo"], said: "error: --workspace works only with: get runs|audit" },
+    { args: ["get", "task", "-w", "demo"], said: "error: --workspace works only with: agent-job get runs|audit" },
     {
       args: ["get", "run-a1", "-w", "demo", "--url", nobody],
-      said: "error: --workspace works only with: get runs|audit"
+      said: "error: --workspace works only with: agent-job get runs|audit"
     },
     ...["get", "logs"].map((command) => ({
       args: [command, "--workspace", "a b"],
@@ -210,10 +210,7 @@ describe("what is typed wrong", () => {
       said: "error: --force ends a run whose AgentTask is gone; a-task is an AgentTask, which ends in order when it is cancelled."
     },
     { args: ["cancel", "Rubbish!"], said: "error: \"Rubbish!\" is neither a run's id nor the name of an AgentTask." },
-    {
-      args: ["approve", "a-task", "--url", nobody],
-      said: `error: "a-task" is not the id of a run; \`agent-job get --url ${nobody} runs\` lists them.`
-    },
+    { args: ["approve", "a-task", "--url", nobody], said: "error: \"a-task\" is not the id of a run; `agent-job get runs` lists them." },
     {
       args: ["state", "rescue", "demo", "--keep", "--use", "ev-1"],
       said: "error: --use, --keep, --file, --import and --import-blocks exclude each other; give one of them."

@@ -5,7 +5,7 @@ import { ConfigProvider, Effect, Layer } from "effect"
 import { CliConfig, CliOutput } from "effect/cli"
 import { TestConsole } from "effect/testing"
 import { vi } from "vitest"
-import { commandLine, withItsFlags } from "../../src/cli/agent-job.ts"
+import { commandLine } from "../../src/cli/agent-job.ts"
 import { exitCodeOf, isPrinted } from "../../src/cli/terminal/failure.ts"
 import { builtIns, presenter } from "../../src/cli/terminal/help.ts"
 
@@ -20,7 +20,7 @@ export const typed = (environment: Record<string, string>, ...args: ReadonlyArra
       code: exit._tag === "Success" ? 0 : exitCodeOf(error),
       said: [
         ...(yield* TestConsole.errorLines),
-        ...(error instanceof Error && !isPrinted(error) ? [`error: ${withItsFlags(args)(error.message)}`] : [])
+        ...(error instanceof Error && !isPrinted(error) ? [`error: ${error.message}`] : [])
       ].join("\n"),
       out: (yield* TestConsole.logLines).join("\n")
     }

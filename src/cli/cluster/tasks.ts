@@ -5,6 +5,7 @@ import { Array, Console, Duration, Effect, Option, Schedule, Schema, Stream } fr
 import { follows } from "../../core/reconcile/follow.ts"
 import { cancellationOf } from "../../core/task/cancellation.ts"
 import { isOver } from "../../core/task/status.ts"
+import { shellWord } from "../../core/text/shell-word.ts"
 import { Kubernetes } from "../../kubernetes/client.ts"
 import type { NotFound } from "../../kubernetes/errors.ts"
 import { agentTasks, decoding } from "../../kubernetes/kinds.ts"
@@ -26,6 +27,10 @@ const notKnown = ({ context }: ClusterFlags) =>
       })
     }: agent-job is not installed there; install it, or name another cluster with --context.`
   })
+
+/** Returns the flags with which another command reaches the same tasks. */
+const flagsOf = ({ context, namespace }: ClusterFlags): string =>
+  `${Option.match(context, { onNone: () => "", onSome: (name) => ` --context ${shellWord(name)}` })} --namespace ${namespace}`
 
 /** Fails with what is missing: the task, or all AgentTasks. Without their definition the API server answers 404 without a reason in it. */
 const missing = (at: ClusterFlags, name: string) => ({ reason }: NotFound) =>
@@ -65,7 +70,6 @@ export const getTask = Effect.fn("getTask")(function*(at: ClusterFlags, name: st
 export const cancelTask = Effect.fn("cancelTask")(function*(at: ClusterFlags, name: string) {
   const kubernetes = yield* Kubernetes
   const screen = yield* Screen
-  const { namespace } = at
   const task = yield* decoded(at, name)
   if (isOver(task.status.phase) && !follows(task)) {
     return yield* new Failed({ message: `AgentTask ${name} is ${task.status.phase} already; there is nothing to cancel.` })
@@ -80,7 +84,7 @@ export const cancelTask = Effect.fn("cancelTask")(function*(at: ClusterFlags, na
         })
       ))
   )
-  yield* screen.line(`AgentTask ${name} is asked to stop; see how it ends with: agent-job get ${name} --namespace ${namespace}`)
+  yield* screen.line(`AgentTask ${name} is asked to stop; see how it ends with: agent-job get ${name}${flagsOf(at)}`)
 })
 
 const lookEvery = Duration.seconds(1)
@@ -115,10 +119,12 @@ const lacksBeginning = () => {
 }
 
 /** Returns what helps whoever wants a log that is gone. Nothing is run again for its log alone, but for a plan that a person is to approve. */
-const insteadOfLog = ({ namespace }: ClusterFlags, { metadata: { name }, spec: { pool }, status: { result } }: AgentTask): string => {
+const insteadOfLog = (at: ClusterFlags, { metadata: { name }, spec: { pool }, status: { result } }: AgentTask): string => {
   if (pool !== undefined) return `the server still has it: agent-job logs ${pool.runId}`
   return result?.planDigest === undefined
-    ? `what became of the task says agent-job get ${name} --namespace ${namespace}, and a higher task.job.ttlSecondsAfterFinished keeps later logs for longer`
+    ? `what became of the task says agent-job get ${name}${
+      flagsOf(at)
+    }, and a higher task.job.ttlSecondsAfterFinished keeps later logs for longer`
     : "do not approve that plan unread: plan again under another name, where a higher task.job.ttlSecondsAfterFinished keeps the log for longer, and approve that one"
 }
 
@@ -136,7 +142,9 @@ const awaitEnd = Effect.fnUntraced(function*(at: ClusterFlags, name: string) {
   if (isOver(status.phase)) return
   return yield* new LogBrokenOff({
     message:
-      `The log of AgentTask ${name} broke off, and the task is still ${status.phase}; follow it anew with: agent-job logs -f ${name} --namespace ${at.namespace}`
+      `The log of AgentTask ${name} broke off, and the task is still ${status.phase}; follow it anew with: agent-job logs -f ${name}${
+        flagsOf(at)
+      }`
   })
 })
 

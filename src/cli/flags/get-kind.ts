@@ -58,10 +58,10 @@ export const refusalOf = (kind: Kind, given: Narrowing): string | undefined => {
     given[argument]._tag === "Some" && !lists.includes(argument === "name" ? kind : oneOf(kind, given.name))
   )
   if (useless !== undefined) {
-    return `${useless.called} works only with: get ${useless.lists.join("|")}`
+    return `${useless.called} works only with: agent-job get ${useless.lists.join("|")}`
   }
   if (Option.exists(given.before, (before) => (typeof before === "number") !== (kind === "audit"))) {
-    return "--before is a run's id with get runs, and the number of an entry with get audit."
+    return "--before is a run's id with agent-job get runs, and the number of an entry with agent-job get audit."
   }
   if (Option.isNone(given.name)) return undefined
   return Option.isSome(given.workspace) ? "Give either a name or --workspace, not both." : noName(kind, given.name.value)

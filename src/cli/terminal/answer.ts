@@ -3,7 +3,6 @@
 import { Effect } from "effect"
 import { Flag } from "effect/cli"
 import { lazily } from "./lazily.ts"
-import { NextCommands } from "./next-commands.ts"
 import { visibleInOrder } from "./visible.ts"
 
 export const outputFlag = Flag.Literals("output", ["table", "json", "yaml"]).pipe(
@@ -30,10 +29,9 @@ export const writerOf = async (format: "json" | "yaml"): Promise<(document: unkn
 export const print = (format: Format, { document, lines, note }: Answer) =>
   lazily(async () => {
     const { Screen } = await import("./screen.ts")
-    const write = format === "table" ? undefined : await writerOf(format)
-    return Effect.gen(function*() {
-      const { line, result } = yield* Screen
-      yield* result(write === undefined ? visibleInOrder((yield* NextCommands)(lines.join("\n"))) : write(document))
-      if (note !== undefined) yield* line(note)
-    }).pipe(Effect.provide(Screen.layer({ colours: false, forProgram: true })))
+    const text = format === "table" ? visibleInOrder(lines.join("\n")) : (await writerOf(format))(document)
+    return Effect.flatMap(
+      Screen,
+      ({ line, result }) => Effect.andThen(result(text), note === undefined ? Effect.void : line(note))
+    ).pipe(Effect.provide(Screen.layer({ colours: false, forProgram: true })))
   })

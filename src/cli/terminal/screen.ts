@@ -5,7 +5,6 @@ import { Clock, Context, Effect, Layer, Option, Schedule, type Scope, Terminal }
 import { TerminalCapabilities } from "effect/cli"
 import { inLine } from "../../core/text/in-line.ts"
 import { elapsed } from "./elapsed.ts"
-import { NextCommands } from "./next-commands.ts"
 import { endWithReaders } from "./readers.ts"
 import { fit } from "./table.ts"
 import { visible, visibleInOrder } from "./visible.ts"
@@ -58,8 +57,6 @@ const make = Effect.fnUntraced(
   function*({ colours: wanted, forProgram }: ScreenOptions): Effect.fn.Return<Screen["Service"], never, Terminal.Terminal | Scope.Scope> {
     const terminal = yield* Terminal.Terminal
     const capabilities = yield* TerminalCapabilities.TerminalCapabilities
-    const withFlags = yield* NextCommands
-    const ofOurs = (content: string) => visibleInOrder(withFlags(content))
     const began = yield* Clock.currentTimeMillis
     const out = forProgram ? process.stderr : process.stdout
     const colours = wanted && capabilities.canColor && (!forProgram || process.stderr.isTTY)
@@ -97,7 +94,8 @@ const make = Effect.fnUntraced(
         atLineStart = text.endsWith("\n")
       })
     const ours = (content: string) => Effect.andThen(Effect.sync(endColour), text(content))
-    const line = (content: string, style: Style = "plain") => Effect.suspend(() => ours(`${newLine()}${paint(ofOurs(content), style)}\n`))
+    const line = (content: string, style: Style = "plain") =>
+      Effect.suspend(() => ours(`${newLine()}${paint(visibleInOrder(content), style)}\n`))
     const print = (content: string | Uint8Array) =>
       Effect.andThen(Effect.sync(settle), Effect.sync(() => void process.stdout.write(content)))
     const result = (content: string) => print(visible(content.endsWith("\n") ? content : `${content}\n`))
@@ -115,9 +113,9 @@ const make = Effect.fnUntraced(
     return Screen.of({
       colours,
       interactive: capabilities.canPrompt,
-      step: (content) => Effect.flatMap(time, (time) => ours(`${newLine()}${paint(time, "faint")}  ${ofOurs(content)}\n`)),
+      step: (content) => Effect.flatMap(time, (time) => ours(`${newLine()}${paint(time, "faint")}  ${visibleInOrder(content)}\n`)),
       status: Effect.fnUntraced(function*(said) {
-        const content = ofOurs(inLine(said)) // older servers keep messages of several lines
+        const content = visibleInOrder(inLine(said)) // older servers keep messages of several lines
         const now = yield* Clock.currentTimeMillis
         endColour()
         if (!Option.contains(shown, content)) {
@@ -146,7 +144,7 @@ const make = Effect.fnUntraced(
       copy: (bytes) => process.stdout.isTTY ? result(new TextDecoder().decode(bytes)) : print(bytes),
       ask: Effect.fnUntraced(function*(question) {
         yield* line("")
-        yield* text(`${paint(ofOurs(question), "bold")}\n  > `)
+        yield* text(`${paint(visibleInOrder(question), "bold")}\n  > `)
         const typed = yield* Effect.option(terminal.readLine)
         atLineStart = Option.isSome(typed) // the terminal has echoed the end of the line
         return typed

@@ -105,7 +105,7 @@ export const showStopping: Respond = (s) => {
   const message = Option.match(Option.filter(s.observed.pod, (pod) => isCutOff(s, pod)), {
     onNone: () => "A cancel was asked for; the engine is interrupted once and saves its state.",
     onSome: ({ account, name }) =>
-      `A cancel was asked for, but the worker may not hear of it: its account ${account} is no account of tasks any more. Put its identity back into the values (task.identities) and apply them, or delete Pod ${name}, which interrupts the engine once too.`
+      `A cancel was asked for, but the worker may not hear of it: its account ${account} is no account of tasks any more. Let the values name it again (task.identities, or the account of all tasks), or delete Pod ${name}, which interrupts the engine once too.`
   })
   return untilDoubt(s, underWay(s, { phase: "Running", reason: "Stopping", message }))
 }

@@ -194,7 +194,9 @@ describe("the log of an AgentTask", () => {
     })
     const screen = toldScreen()
     const following = yield* Effect.forkChild(
-      Effect.exit(showTaskLog({ context: Option.none(), namespace: "team" }, "one", true)).pipe(Effect.provide([kubernetes, screen.layer]))
+      Effect.exit(showTaskLog({ context: Option.some("eu prod"), namespace: "team" }, "one", true)).pipe(
+        Effect.provide([kubernetes, screen.layer])
+      )
     )
     yield* TestClock.adjust("1 minute")
     const exit = yield* Fiber.join(following)
@@ -209,7 +211,7 @@ describe("the log of an AgentTask", () => {
   it.effect("that ends before its task is told as broken off, with exit code 4", () =>
     Effect.map(followed([status]), (error) => {
       expect(Option.map(error, ({ message }) => message)).toEqual(Option.some(
-        "The log of AgentTask one broke off, and the task is still Running; follow it anew with: agent-job logs -f one --namespace team"
+        "The log of AgentTask one broke off, and the task is still Running; follow it anew with: agent-job logs -f one --context 'eu prod' --namespace team"
       ))
       expect(Option.map(error, exitCodeOf)).toEqual(Option.some(4))
     }))

@@ -4,7 +4,6 @@ import { expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { parse } from "yaml"
 import { type Answer, type Format, print } from "../../../src/cli/terminal/answer.ts"
-import { NextCommands } from "../../../src/cli/terminal/next-commands.ts"
 import { printed } from "../typed.ts"
 
 const answer = (format: Format, { document = {}, lines = [] }: Partial<Answer>) =>
@@ -19,13 +18,6 @@ it.effect.each<{ format: Format; text: string }>([
   Effect.gen(function*() {
     expect(yield* answer(format, { document: { name: "demo", serial: 7 }, lines: ["NAME  SERIAL", "demo  7"] })).toBe(text)
   }))
-
-it.effect("has for people the commands that reach the same, and for programs what it had", () =>
-  Effect.gen(function*() {
-    const said = "see get a"
-    expect(yield* answer("table", { lines: [said] })).toBe("see get --url b a\n")
-    expect(yield* yaml({ said })).toBe("said: see get a\n")
-  }).pipe(Effect.provideService(NextCommands, (text) => text.replace("get a", "get --url b a"))))
 
 it.effect("is YAML whose text kubectl and kustomize, which read YAML 1.1, do not take for anything else", () =>
   Effect.gen(function*() {

@@ -2,7 +2,6 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer, Terminal } from "effect"
 import { TerminalCapabilities } from "effect/cli"
 import { TestClock } from "effect/testing"
-import { NextCommands } from "../../../src/cli/terminal/next-commands.ts"
 import { Screen } from "../../../src/cli/terminal/screen.ts"
 import { printed } from "../typed.ts"
 
@@ -61,23 +60,6 @@ describe("what comes from elsewhere", () => {
       const printed = yield* shown(({ result }) => result(JSON.stringify(document)))
       expect(printed).toMatch(/^[ -~]+\n$/u)
       expect(JSON.parse(printed)).toEqual(document)
-    }))
-})
-
-describe("a sentence of ours", () => {
-  const withFlag = (use: (screen: Screen["Service"]) => Effect.Effect<unknown>, terminal = false) =>
-    Effect.provideService(shown(use, { terminal }), NextCommands, (text) => text.replace("get a", "get --url b a"))
-
-  it.effect("has the commands that are to be typed next as they reach the same, and nothing else has", () =>
-    Effect.gen(function*() {
-      const said = "see get a"
-      const reaching = "see get --url b a"
-      expect(yield* withFlag(({ line }) => line(said))).toContain(reaching)
-      expect(yield* withFlag(({ step }) => step(said))).toContain(reaching)
-      expect(yield* withFlag(({ ask }) => ask(said))).toContain(reaching)
-      expect(yield* withFlag(({ status }) => status(said), true)).toContain(reaching)
-      expect(yield* withFlag(({ result }) => result(said))).toContain(said)
-      expect(yield* withFlag(({ text }) => text(said))).toContain(said)
     }))
 })
 

@@ -1148,7 +1148,7 @@ describe("plan, of a task that is claimed", () => {
       phase: "Running",
       reason: "Stopping",
       message:
-        "A cancel was asked for, but the worker may not hear of it: its account network is no account of tasks any more. Put its identity back into the values (task.identities) and apply them, or delete Pod pod, which interrupts the engine once too."
+        "A cancel was asked for, but the worker may not hear of it: its account network is no account of tasks any more. Let the values name it again (task.identities, or the account of all tasks), or delete Pod pod, which interrupts the engine once too."
     })
     const interrupted = "A cancel was asked for; the engine is interrupted once and saves its state."
     expect([said("agent-job-task").message, said("").message]).toEqual([interrupted, interrupted])
