@@ -124,7 +124,8 @@ export const packTree = Effect.fnUntraced(function*(part: PackedPart, file: stri
   rmSync(file, { force: true })
   const list = yield* listed(part)
   if (list.length === 0) return { list, size: 0 }
-  const tar = Stream.fromIterable(list.map(entryOf(part))).pipe(Stream.pipeThroughChannel(Tar.encode()))
+  // In pieces: all entries of the largest tree at once would take more memory than a worker has.
+  const tar = Stream.fromIterable(list, { chunkSize: 256 }).pipe(Stream.map(entryOf(part)), Stream.pipeThroughChannel(Tar.encode()))
   yield* Effect.tryPromise({
     try: (signal) =>
       pipeline(Readable.from(Stream.toAsyncIterable(tar)), createGzip(), createWriteStream(file, { mode: 0o600 }), { signal }),
