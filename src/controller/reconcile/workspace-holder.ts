@@ -4,7 +4,7 @@
 import { Effect, Option, Result, Schema } from "effect"
 import { taskUidLabel } from "../../core/manifest/labels.ts"
 import { isEndSeen, nodeToAsk } from "../../core/reconcile/pod-trouble.ts"
-import { holderAnnotation, holderOf, leaseName, type OtherHolder } from "../../core/scheduling/workspace-lease.ts"
+import { holderAnnotation, holderOf, isOfTask, leaseName, type OtherHolder } from "../../core/scheduling/workspace-lease.ts"
 import { Holder } from "../../core/task/observed.ts"
 import { isOver } from "../../core/task/status.ts"
 import { Kubernetes } from "../../kubernetes/client.ts"
@@ -77,10 +77,16 @@ export const workspaceHolder = Effect.fnUntraced(function*(
   }
   const { metadata, spec } = lease.value
   const holder = spec?.holderIdentity ?? ""
+  const transitions = spec?.leaseTransitions ?? 0
+  const by = metadata.annotations?.[holderAnnotation] ?? ""
+  if (!isOfTask({ holder, transitions }, by)) {
+    turns.setHolder(workspace, Option.some(holder))
+    return Holder.Foreign({ lease: metadata.name })
+  }
   const alive = holder === "" || holder === uid
     ? Option.none()
-    : yield* aliveOf(cache, namespace, holder, metadata.annotations?.[holderAnnotation] ?? "")
-  const found = holderOf({ holder, transitions: spec?.leaseTransitions ?? 0, resourceVersion: metadata.resourceVersion }, uid, alive)
+    : yield* aliveOf(cache, namespace, holder, by)
+  const found = holderOf({ holder, transitions, resourceVersion: metadata.resourceVersion }, uid, alive)
   turns.setHolder(workspace, found._tag === "Over" ? Option.none() : Option.some(holder))
   return found
 })

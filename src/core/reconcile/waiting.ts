@@ -3,7 +3,7 @@
 // Used by core/reconcile/plan; controller/world/turns asks which status tells of its turn.
 import type { AgentTaskStatus } from "../../schema/task/agent-task.ts"
 import type { WaitReason } from "../../schema/task/reason.ts"
-import { type OtherHolder, waitsForLeft } from "../scheduling/workspace-lease.ts"
+import { type OtherHolder, waitsForLeft, waitsForStranger } from "../scheduling/workspace-lease.ts"
 import { askAgainMillis, type Refusal, type Turn, type Waiting, waitReasonOf } from "../task/observed.ts"
 import { later, lookAgainMillis, type Respond, type RespondTo, type Response, unchanged, underWay } from "./response.ts"
 import type { Situation } from "./situation.ts"
@@ -50,9 +50,10 @@ export const tellsOf = ({ queue }: AgentTaskStatus, turn: Turn): boolean => {
 
 export const queueBehindHolder: RespondTo<OtherHolder> = (s, holder) => {
   const { workspace } = s.observed.task.spec
-  const told = holder._tag === "Left"
-    ? waitFor(s, { reason: "WorkspaceBusy" }, waitsForLeft(holder, workspace))
-    : waitFor(s, { reason: "WorkspaceBusy", blockedBy: holder.by }, `Waiting for ${holder.by}, which holds workspace ${workspace}.`)
+  const reason = "WorkspaceBusy"
+  const told = holder._tag === "Taken"
+    ? waitFor(s, { reason, blockedBy: holder.by }, `Waiting for ${holder.by}, which holds workspace ${workspace}.`)
+    : waitFor(s, { reason }, holder._tag === "Left" ? waitsForLeft(holder, workspace) : waitsForStranger(holder, workspace))
   return later(told, askAgainMillis)
 }
 

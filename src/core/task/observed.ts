@@ -113,6 +113,8 @@ export type Holder = Data.TaggedEnum<{
   Taken: { readonly by: string }
   /** The holder is gone, or another task has its name by now, but a Pod of the holder may still change the workspace. */
   Left: { readonly by: string; readonly pod: string; readonly node: string }
+  /** Its Lease says what no agent-job has written, so nobody can tell whether it is free. */
+  Foreign: { readonly lease: string }
 }>
 export const Holder = Data.taggedEnum<Holder>()
 

@@ -1697,6 +1697,10 @@ describe("plan, of a task that waits", () => {
   it.each<readonly [message: string, seed: Partial<Seed>]>([
     ["Waiting for other, which goes before it in workspace demo.", { turn: "busy" }],
     ["Waiting for other, which holds workspace demo.", { stage: "apply", holder: "taken" }],
+    [
+      "Waiting for workspace demo: its Lease agent-job-demo was not written by agent-job, so nobody can tell whether it is free; see who wrote it, and delete it once nothing changes the workspace.",
+      { stage: "apply", holder: "foreign" }
+    ],
     ["Number 1 in the queue: as many tasks are running as task.limits.total allows (10); wait, or raise it.", { turn: "limit" }],
     ["Nothing new starts while the cluster is draining; agent-job drain --undo ends that.", { turn: "drained" }],
     ["Nothing starts before the isolation of tasks is proven for the present values; run agent-job doctor.", { turn: "unproven" }],
@@ -1734,6 +1738,7 @@ describe("plan, of a task that waits", () => {
   it.each<{ readonly given: string; readonly seed: Partial<Seed>; readonly again: number }>([
     { given: "another task holds its workspace", seed: { stage: "apply", holder: "taken" }, again: 10_000 },
     { given: "a Pod of a former task may change its workspace", seed: { stage: "apply", holder: "left" }, again: 10_000 },
+    { given: "a stranger wrote its Lease", seed: { stage: "apply", holder: "foreign" }, again: 10_000 },
     { given: "its workspace was not asked for", seed: { stage: "apply", holder: "unasked" }, again: 0 },
     { given: "its source is not ready", seed: { source: "notReady" }, again: 5_000 },
     { given: "its Job was refused for now", seed: { refusal: "Refused" }, again: 7_000 }
