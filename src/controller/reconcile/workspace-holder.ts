@@ -70,9 +70,12 @@ export const workspaceHolder = Effect.fnUntraced(function*(
 ): Effect.fn.Return<Holder, KubernetesError, Kubernetes> {
   const { namespace, uid } = task.metadata
   const { workspace } = task.spec
+  const tell = (holder: Option.Option<string>): void => {
+    if (Option.isSome(cache.keyOf(uid))) turns.setHolder(workspace, holder) // otherwise the world has forgotten the task, and all that is of it
+  }
   const lease = yield* find(workspaceLeases, { namespace, name: leaseName(workspace) })
   if (Option.isNone(lease)) {
-    turns.setHolder(workspace, Option.none())
+    tell(Option.none())
     return Holder.Free()
   }
   const { metadata, spec } = lease.value
@@ -80,13 +83,13 @@ export const workspaceHolder = Effect.fnUntraced(function*(
   const transitions = spec?.leaseTransitions ?? 0
   const by = metadata.annotations?.[holderAnnotation] ?? ""
   if (!isOfTask({ holder, transitions }, by)) {
-    turns.setHolder(workspace, Option.some(holder))
+    tell(Option.some(holder))
     return Holder.Foreign({ lease: metadata.name })
   }
   const alive = holder === "" || holder === uid
     ? Option.none()
     : yield* aliveOf(cache, namespace, holder, by)
   const found = holderOf({ holder, transitions, resourceVersion: metadata.resourceVersion }, uid, alive)
-  turns.setHolder(workspace, found._tag === "Over" ? Option.none() : Option.some(holder))
+  tell(found._tag === "Over" ? Option.none() : Option.some(holder))
   return found
 })

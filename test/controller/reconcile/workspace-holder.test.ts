@@ -156,6 +156,18 @@ describe("the Lease of a workspace", () => {
       expect(yield* turn).toMatchObject({ _tag: "Admitted" }) // though no more may run: it looks again, and has no slot
     }))
 
+  it.effect("is not remembered for a task that went while it was read", () =>
+    Effect.gen(function*() {
+      const { kubernetes } = instantCluster()
+      const world = make(policy)
+      const { task } = worldOf({ ...plainSeed, stage: "apply" })
+      world.setTask("tasks/task", Option.some(task))
+      const goes = Effect.sync(() => world.setTask("tasks/task", Option.none()))
+      const get: typeof kubernetes.get = (...of) => Effect.andThen(goes, kubernetes.get(...of))
+      yield* Effect.provideService(workspaceHolder(world, task), Kubernetes, { ...kubernetes, get })
+      expect(world.turns.knowsHolder(task.spec.workspace)).toBe(false)
+    }))
+
   it.effect("is free if there is none", () =>
     Effect.gen(function*() {
       const { look, server } = heldBy("former-uid")
