@@ -87,7 +87,7 @@ const Seed = Schema.Struct({
   /** Whether a container that is not ours goes on in the Pod once the worker has ended. */
   kept: Schema.Boolean,
   lastWords: Schema.Boolean,
-  turn: Schema.Literals(["admitted", "busy", "limit", "drained", "unproven"]),
+  turn: Schema.Literals(["admitted", "busy", "far", "limit", "drained", "unproven"]),
   holder: Schema.Literals(["unasked", "free", "mine", "over", "taken", "left", "foreign"]),
   refusal: Schema.Literals(["none", "QuotaExceeded", "Refused", "Denied", "NameHeld", "NameTaken", "Invalid"]),
   deniedSeconds: Schema.Literals([0, 179, 180]),
@@ -392,7 +392,9 @@ export const worldOf = (seed: Seed): Observed => ({
     ? waitsForProof
     : Turn.Waiting({
       position: 1,
-      why: seed.turn === "busy" ? { reason: "WorkspaceBusy", blockedBy: "other" } : { reason: "ConcurrencyLimit", limit: "total" }
+      why: seed.turn === "busy" || seed.turn === "far"
+        ? { reason: "WorkspaceBusy", blockedBy: "other", isNear: seed.turn === "busy" }
+        : { reason: "ConcurrencyLimit", limit: "total" }
     }),
   holder: seed.stage === "plan" ? Holder.NotAsked() : holders[seed.holder],
   source: sources[seed.source],

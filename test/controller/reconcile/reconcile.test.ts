@@ -361,8 +361,8 @@ describe("as many tasks as may run, whose look at their workspace the API server
         : kubernetes.get(kind, of)
     const world = make({ ...policy, limits: { total: refused.length, perWorkspace: 5 } })
     const reconcile = yield* reconcilerOf({ world, executor: writes, kubernetes: { ...kubernetes, get } })
-    const put = ({ metadata, ...rest }: AgentTask) => {
-      server.plant(agentTasks, { ...rest, metadata: { ...metadata, resourceVersion: "" } })
+    const put = ({ metadata: { creationTimestamp, name, namespace, uid }, ...rest }: AgentTask) => {
+      server.plant(agentTasks, { ...rest, metadata: { name, namespace, uid, resourceVersion: "", creationTimestamp } })
       hear()
     }
     /** Has the world hear of the tasks as they are, and returns what their statuses say. */

@@ -5,10 +5,11 @@ import * as Cache from "../../../src/controller/world/cache.ts"
 import { heldRefusals } from "../../../src/controller/world/held-refusals.ts"
 import * as Turns from "../../../src/controller/world/turns.ts"
 import { make } from "../../../src/controller/world/world.ts"
+import { plan } from "../../../src/core/reconcile/plan.ts"
 import { heldBack } from "../../../src/core/scheduling/draining.ts"
 import { Uid, WorkspaceName } from "../../../src/schema/names.ts"
 import type { AgentTask } from "../../../src/schema/task/agent-task.ts"
-import { plainSeed, policy, type Seed, worldOf } from "../../core/worlds.ts"
+import { noon, plainSeed, policy, type Seed, worldOf } from "../../core/worlds.ts"
 import { job, key, task } from "./numbered-tasks.ts"
 
 const waits = (index: number) => ({ job: Option.none(), pod: Option.none(), warning: Option.none(), task: task(index), turn: heldBack })
@@ -289,6 +290,35 @@ describe("turns", () => {
         expect([task.metadata.uid, world.turns.of(task)]).toEqual([task.metadata.uid, anew.turns.of(task)])
       }
     }
+  })
+
+  it("changes for few of those that wait for one workspace when the one before them all is cancelled, and for none in another", () => {
+    const world = make(policy)
+    const apply = (index: number): AgentTask => {
+      const { metadata, spec, status } = task(0)
+      const workspace = WorkspaceName.make(index < 500 ? "busy" : "other")
+      const creationTimestamp = new Date(Date.parse(noon) + index * 1000).toISOString()
+      return {
+        metadata: { ...metadata, name: `task-${index}`, uid: Uid.make(`uid-${index}`), creationTimestamp },
+        spec: { ...spec, stage: "apply", workspace },
+        status
+      }
+    }
+    const all = Array.from({ length: 503 }, (_, index) => index)
+    const seen = worldOf({ ...plainSeed, stage: "apply" })
+    for (const index of all) world.setTask(key(index), Option.some(apply(index)))
+    for (const index of all) {
+      const { status } = plan(policy, { ...seen, task: apply(index), turn: world.turns.of(apply(index)) }, noon)
+      world.setTask(key(index), Option.some({ ...apply(index), status }))
+    }
+    const before = world.turns.untold()
+    expect(before).toEqual([key(0), key(500)]) // those whose turn it is
+    const first = apply(0)
+    world.setTask(key(0), Option.some({ ...first, spec: { ...first.spec, cancel: true } }))
+    const after = world.turns.untold()
+    expect(after).toEqual(expect.arrayContaining([2, 3, 4, 5].map(key))) // they name another task from now on
+    expect(after.length).toBeLessThan(15)
+    expect(after.filter((_) => [501, 502].map(key).includes(_))).toEqual([])
   })
 
   it("gives turns by new limits from the moment they hold", () => {

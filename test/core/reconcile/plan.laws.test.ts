@@ -96,6 +96,7 @@ describe("plan", () => {
       { strangeLabel: true },
       { newerOption: true },
       { turn: "busy" },
+      { turn: "far" },
       { turn: "limit" },
       { stage: "apply", holder: "unasked" },
       { stage: "apply", holder: "taken" },

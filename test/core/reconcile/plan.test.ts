@@ -1696,6 +1696,7 @@ describe("plan, of a task that waits", () => {
 
   it.each<readonly [message: string, seed: Partial<Seed>]>([
     ["Waiting for other, which goes before it in workspace demo.", { turn: "busy" }],
+    ["Number 1 in the queue: other tasks go before it in workspace demo.", { turn: "far" }],
     ["Waiting for other, which holds workspace demo.", { stage: "apply", holder: "taken" }],
     [
       "Waiting for workspace demo: its Lease agent-job-demo was not written by agent-job, so nobody can tell whether it is free; see who wrote it, and delete it once nothing changes the workspace.",
@@ -1711,13 +1712,15 @@ describe("plan, of a task that waits", () => {
     expect(plan(policyOf(whole), worldOf(whole), noon).status.message).toBe(message)
   })
 
-  it("names in the status whom it waits for, and nobody where that is a limit", () => {
+  it("names in the status whom it waits for, and nobody where that is a limit, or where it is far behind", () => {
     const queue = (seed: Partial<Seed>) => plan(policyOf(plainSeed), worldOf({ ...plainSeed, ...seed }), noon).status.queue
-    expect([queue({ turn: "busy" }), queue({ stage: "apply", holder: "taken" }), queue({ turn: "limit" })]).toStrictEqual([
-      { position: 1, reason: "WorkspaceBusy", blockedBy: "other" },
-      { position: 1, reason: "WorkspaceBusy", blockedBy: "other" },
-      { position: 1, reason: "ConcurrencyLimit" }
-    ])
+    expect([queue({ turn: "busy" }), queue({ stage: "apply", holder: "taken" }), queue({ turn: "limit" }), queue({ turn: "far" })])
+      .toStrictEqual([
+        { position: 1, reason: "WorkspaceBusy", blockedBy: "other" },
+        { position: 1, reason: "WorkspaceBusy", blockedBy: "other" },
+        { position: 1, reason: "ConcurrencyLimit" },
+        { position: 1, reason: "WorkspaceBusy" }
+      ])
   })
 
   it.each([{ node: "node-1", next: "check node node-1, which has to answer or be removed" }, {
