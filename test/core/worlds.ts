@@ -88,8 +88,8 @@ const Seed = Schema.Struct({
   /** Whether a container that is not ours goes on in the Pod once the worker has ended. */
   kept: Schema.Boolean,
   lastWords: Schema.Boolean,
-  turn: Schema.Literals(["admitted", "busy", "limit", "drained", "unproven"]),
-  holder: Schema.Literals(["unasked", "free", "mine", "over", "taken", "left"]),
+  turn: Schema.Literals(["admitted", "busy", "far", "limit", "drained", "unproven"]),
+  holder: Schema.Literals(["unasked", "free", "mine", "over", "taken", "left", "foreign"]),
   refusal: Schema.Literals(["none", "QuotaExceeded", "Refused", "Denied", "NameHeld", "NameTaken", "Invalid"]),
   deniedSeconds: Schema.Literals([0, 179, 180]),
   warning: Schema.Literals(["none", "quota", "smallQuota", "FailedCreate", "FailedMount", "FailedCreatePodSandBox", "Unhealthy"]),
@@ -373,7 +373,8 @@ const holders: Readonly<Record<Seed["holder"], Holder>> = {
   mine: Holder.Mine({ epoch: 1 }),
   over: Holder.Over({ resourceVersion: "7", epoch: 1 }),
   taken: Holder.Taken({ by: "other" }),
-  left: Holder.Left({ by: "task", pod: "former-pod", node: "node-1" })
+  left: Holder.Left({ by: "task", pod: "former-pod", node: "node-1" }),
+  foreign: Holder.Foreign({ lease: "agent-job-demo" })
 }
 
 export const policyOf = ({ maxLaunches }: Seed): TaskPolicy => ({ ...policy, maxLaunches })
@@ -393,7 +394,9 @@ export const worldOf = (seed: Seed): Observed => ({
     ? waitsForProof
     : Turn.Waiting({
       position: 1,
-      why: seed.turn === "busy" ? { reason: "WorkspaceBusy", blockedBy: "other" } : { reason: "ConcurrencyLimit", limit: "total" }
+      why: seed.turn === "busy" || seed.turn === "far"
+        ? { reason: "WorkspaceBusy", blockedBy: "other", isNear: seed.turn === "busy" }
+        : { reason: "ConcurrencyLimit", limit: "total" }
     }),
   holder: seed.stage === "plan" ? Holder.NotAsked() : holders[seed.holder],
   source: sources[seed.source],

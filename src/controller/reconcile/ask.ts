@@ -24,6 +24,7 @@ import type { World } from "../world/world.ts"
 import { Behind } from "./behind.ts"
 import { readSource } from "./flux-sources.ts"
 import { type Answers, noAnswers, podOf } from "./observe.ts"
+import { readRefusalOr, type ReadRefused } from "./refusals.ts"
 import type { About, DatedWarning } from "./warnings.ts"
 import { workspaceHolder } from "./workspace-holder.ts"
 
@@ -166,11 +167,22 @@ const needsLease = ({ task, world: { cache, turns } }: Asking): boolean => {
 }
 
 /**
+ * Asks what else a start needs: who holds the workspace, and what the source has. What is refused here keeps the task from starting as much
+ * as a Job that may not be made, because it is known by now that there is none.
+ */
+const askForStart = (asking: Asking): Read<Answers, ReadRefused> =>
+  Effect.gen(function*() {
+    const { task, world } = asking
+    const held = needsLease(asking) ? { ...noAnswers, holder: yield* workspaceHolder(world, task) } : noAnswers
+    return world.turns.of(task)._tag === "Admitted" && isUnpinned(task) ? { ...held, source: yield* readSource(task) } : held
+  }).pipe(Effect.mapError(readRefusalOr))
+
+/**
  * Asks the API server what the caches cannot tell for sure. A slot that an earlier pass took and that led to no Job is given back here and
  * not with the decision, because the turn that the task has without this slot determines whether the Lease and the source are read.
  */
 export const ask = Effect.fn("ask")(
-  function*(asking: Asking): Effect.fn.Return<Answers, KubernetesError | Behind, Kubernetes> {
+  function*(asking: Asking): Effect.fn.Return<Answers, KubernetesError | Behind | ReadRefused, Kubernetes> {
     const { followed, policy, task, world } = asking
     const { cache, turns } = world
     const { metadata: { uid }, status } = task
@@ -193,9 +205,7 @@ export const ask = Effect.fn("ask")(
       if (Option.isSome(live)) return { ...noAnswers, job: live }
       turns.giveBack(uid)
     }
-    if (world.refusals.isRefused(uid)) return noAnswers
-    const held = needsLease(asking) ? { ...noAnswers, holder: yield* workspaceHolder(world, task) } : noAnswers
-    return turns.of(task)._tag === "Admitted" && isUnpinned(task) ? { ...held, source: yield* readSource(task) } : held
+    return world.refusals.isRefused(uid) ? noAnswers : yield* askForStart(asking)
   }
 )
 

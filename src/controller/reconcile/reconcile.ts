@@ -19,7 +19,7 @@ import { ask, type Asking, askLive } from "./ask.ts"
 import type { Behind } from "./behind.ts"
 import { Executor, type Pass } from "./execute.ts"
 import { sharedSources } from "./flux-sources.ts"
-import { type Answers, observe } from "./observe.ts"
+import { type Answers, noAnswers, observe } from "./observe.ts"
 import { makeOwnWrites, whileBehind } from "./own-writes.ts"
 import type { Unsure, WriteRefused } from "./refusals.ts"
 import { makeTaskTimes } from "./task-times.ts"
@@ -159,12 +159,16 @@ const make = Effect.fnUntraced(function*(world: World) {
   })
 
   /**
-   * Keeps a refusal until its time is over, and decides again upon it. No pass before that asks the API server again, such as the one for
-   * the event of the status that tells of the refusal.
+   * Keeps a refusal until its time is over. No pass before that asks the API server again, such as the one for the event of the status that
+   * tells of the refusal.
    */
+  const keep = ({ metadata: { uid } }: AgentTask, { againInMillis, kind, message }: Refusal) =>
+    Effect.map(monotonicMillis, (at) => world.refusals.refuse(uid, { kind, message, againInMillis }, at))
+
+  /** Keeps a refusal, and decides again upon it. */
   const refused = Effect.fnUntraced(
-    function*(task: AgentTask, answers: Answers, pass: Pass, { againInMillis, kind, message }: Refusal) {
-      world.refusals.refuse(task.metadata.uid, { kind, message, againInMillis }, yield* monotonicMillis)
+    function*(task: AgentTask, answers: Answers, pass: Pass, refusal: Refusal) {
+      yield* keep(task, refusal)
       const decided = yield* decide(task, answers, pass)
       if (Option.isNone(decided)) return Option.none()
       const { decision, needsLive, observed } = decided.value
@@ -191,7 +195,7 @@ const make = Effect.fnUntraced(function*(world: World) {
       const now = yield* currentInstant
       const pass: Pass = { config: yield* configuration.current, now }
       world.refusals.dropExpired(task.metadata.uid, yield* monotonicMillis)
-      const answers = yield* look(task, pass)
+      const answers = yield* Effect.catchTag(look(task, pass), "ReadRefused", (refusal) => Effect.as(keep(task, refusal), noAnswers))
       const decided = yield* decideForSure(task, answers, pass)
       if (Option.isNone(decided)) return Option.none()
       const { decision, observed } = decided.value

@@ -1,8 +1,8 @@
-// What it means that the API server refuses to make an object or has another one of its name: a refusal for `plan`, or an error after which to retry.
+// What it means that the API server refuses to make or show an object, or has another one of its name: a refusal for `plan`, or an error after which to retry.
 // Invariant: the same refusal has the same words each time, since other words would be another write of the status.
-// Used by controller/reconcile/execute and controller/reconcile/reconcile.
+// Used by controller/reconcile/ask, controller/reconcile/execute and controller/reconcile/reconcile.
 import { Data, Duration, Option } from "effect"
-import { askAgainMillis, type Refusal } from "../../core/task/observed.ts"
+import { askAgainMillis, isForGood, type Refusal } from "../../core/task/observed.ts"
 import {
   type Gone,
   type KubernetesError,
@@ -17,6 +17,9 @@ import type { AgentTask } from "../../schema/task/agent-task.ts"
 
 /** The API server refused to make a Job or a task, or to write a Lease. `plan` decides again, with this refusal. */
 export class WriteRefused extends Data.TaggedError("WriteRefused")<Refusal> {}
+
+/** The API server refused to show who holds a workspace, or what a source has. `plan` decides again, with this refusal. */
+export class ReadRefused extends Data.TaggedError("ReadRefused")<Refusal> {}
 
 /** The API server answered that it failed to make a Job or to write a Lease. The write may have happened or not. */
 export class Unsure extends Data.TaggedError("Unsure")<{ readonly because: Unreachable }> {}
@@ -53,12 +56,35 @@ const refusalOf = (error: KubernetesError): Option.Option<Refusal> => {
 export const refusalOr = (error: KubernetesError): WriteRefused | KubernetesError =>
   Option.match(refusalOf(error), { onNone: () => error, onSome: (refusal) => new WriteRefused(refusal) })
 
+/** Returns a refusal that others can mend: what was wrong is not of the task alone, as with a Lease or a source, which others write too. */
+const unlessForGood = (refused: Refusal): Refusal => isForGood(refused) ? { ...refused, kind: "Denied" } : refused
+
 /**
  * Returns `WriteRefused` for an error that refuses to write a Lease: this keeps the task from starting as much as a Job that may not be
  * made. A Lease that is gone, or that another task made or took, is looked at again.
  */
 export const leaseRefusalOr = (error: KubernetesError): WriteRefused | KubernetesError =>
-  error._tag === "NotFound" || error._tag === "Gone" || error._tag === "Invalid" ? error : refusalOr(error)
+  error._tag === "NotFound" || error._tag === "Gone"
+    ? error
+    : Option.match(refusalOf(error), { onNone: () => error, onSome: (refused) => new WriteRefused(unlessForGood(refused)) })
+
+/**
+ * Returns `ReadRefused` for an answer that would be the same to each further look, and any other error as it is. A task that only tried
+ * again would keep its place before all others, and say nothing.
+ */
+export const readRefusalOr = (error: KubernetesError): ReadRefused | KubernetesError => {
+  switch (error._tag) {
+    case "Malformed":
+      return new ReadRefused(refusal("Denied", error.message))
+    case "Forbidden":
+    case "Rejected":
+    case "Invalid":
+    case "NotFound":
+      return Option.match(refusalOf(error), { onNone: () => error, onSome: (refused) => new ReadRefused(unlessForGood(refused)) })
+    default:
+      return error
+  }
+}
 
 /** Returns `Unsure` if the API server answered that it failed, because that does not tell what it did. */
 export const orUnsure = <E extends WriteRefused | KubernetesError>(error: E): E | Unsure =>

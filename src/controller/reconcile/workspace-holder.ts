@@ -4,7 +4,7 @@
 import { Effect, Option, Result, Schema } from "effect"
 import { taskUidLabel } from "../../core/manifest/labels.ts"
 import { isEndSeen, nodeToAsk } from "../../core/reconcile/pod-trouble.ts"
-import { holderAnnotation, holderOf, leaseName, type OtherHolder } from "../../core/scheduling/workspace-lease.ts"
+import { holderAnnotation, holderOf, isOfTask, leaseName, type OtherHolder } from "../../core/scheduling/workspace-lease.ts"
 import { Holder } from "../../core/task/observed.ts"
 import { isOver } from "../../core/task/status.ts"
 import { Kubernetes } from "../../kubernetes/client.ts"
@@ -70,17 +70,26 @@ export const workspaceHolder = Effect.fnUntraced(function*(
 ): Effect.fn.Return<Holder, KubernetesError, Kubernetes> {
   const { namespace, uid } = task.metadata
   const { workspace } = task.spec
+  const tell = (holder: Option.Option<string>): void => {
+    if (Option.isSome(cache.keyOf(uid))) turns.setHolder(workspace, holder) // otherwise the world has forgotten the task, and all that is of it
+  }
   const lease = yield* find(workspaceLeases, { namespace, name: leaseName(workspace) })
   if (Option.isNone(lease)) {
-    turns.setHolder(workspace, Option.none())
+    tell(Option.none())
     return Holder.Free()
   }
   const { metadata, spec } = lease.value
   const holder = spec?.holderIdentity ?? ""
+  const transitions = spec?.leaseTransitions ?? 0
+  const by = metadata.annotations?.[holderAnnotation] ?? ""
+  if (!isOfTask({ holder, transitions }, by)) {
+    tell(Option.some(holder))
+    return Holder.Foreign({ lease: metadata.name })
+  }
   const alive = holder === "" || holder === uid
     ? Option.none()
-    : yield* aliveOf(cache, namespace, holder, metadata.annotations?.[holderAnnotation] ?? "")
-  const found = holderOf({ holder, transitions: spec?.leaseTransitions ?? 0, resourceVersion: metadata.resourceVersion }, uid, alive)
-  turns.setHolder(workspace, found._tag === "Over" ? Option.none() : Option.some(holder))
+    : yield* aliveOf(cache, namespace, holder, by)
+  const found = holderOf({ holder, transitions, resourceVersion: metadata.resourceVersion }, uid, alive)
+  tell(found._tag === "Over" ? Option.none() : Option.some(holder))
   return found
 })

@@ -75,6 +75,7 @@ const oneKind = (limit: () => number, most: number) => {
       for (const { order } of moves.flatMap(({ gone }) => gone)) kept.splice(indexIn(kept, order), 1)
       for (const entry of moves.flatMap(({ come }) => come)) kept.splice(indexIn(kept, entry.order), 0, entry)
     },
+    counts: (workspace: WorkspaceName): boolean => counted.has(workspace),
     has: (task: AgentTask): boolean => {
       const order = orderOf(task)
       if (counted.get(task.spec.workspace)?.past.has(order) === true) return true
@@ -107,7 +108,8 @@ export const pastHistory = (limit: () => number, most = mostFinished) => {
     Option.match(task, { onNone: () => all.delete(key), onSome: (task) => all.set(key, task) })
     if (all.size > 0) workspaces.set(workspace, all)
     else workspaces.delete(workspace)
-    changed.add(workspace)
+    if (all.size > 0 || plans.counts(workspace) || applies.counts(workspace)) changed.add(workspace)
+    else changed.delete(workspace) // as if it had never been, even if nobody ever asks
   }
 
   return {

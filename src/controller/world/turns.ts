@@ -140,12 +140,30 @@ export const make = (
   }
   const waiting = () => [...cache.tasks()].filter(([, task]) => !isOver(task.status.phase) && !occupies(task))
   const mayStart = (key: string): boolean => Option.exists(cache.task(key), (task) => isOpen(task) && turn(task)._tag === "Admitted")
+  /**
+   * Reports whether all turns stay what they are when the task changes so. Each task that is told of its turn is such a change, and there may
+   * be thousands of these, for each of which all turns would be computed.
+   */
+  const changesNoTurn = (before: AgentTask, after: AgentTask): boolean => {
+    if (!isOpen(before) && !isOpen(after)) return true
+    const { metadata: a, spec: { stage, workspace } } = before
+    const { metadata: b, spec } = after
+    return isOpen(before) === isOpen(after) && occupies(before) === occupies(after) && a.uid === b.uid &&
+      a.creationTimestamp === b.creationTimestamp && stage === spec.stage && workspace === spec.workspace
+  }
   const letGo = ({ metadata: { uid }, spec: { workspace } }: AgentTask): void => {
-    if (holders.get(workspace) === uid) holders.delete(workspace)
+    if (holders.get(workspace) !== uid) return
+    holders.delete(workspace)
+    changed()
   }
   /** Forgets that no task holds the workspace, because the task that starts may take it. */
   const forgetVacancy = ({ spec: { workspace } }: AgentTask): void => {
     if (holders.get(workspace) === undefined) holders.delete(workspace)
+  }
+  /** Forgets what is known of the Lease of a workspace whose last task has gone, since nobody may ask for it again. */
+  const forgetLast = ({ spec: { workspace } }: AgentTask): void => {
+    if (!holders.has(workspace) || cache.tasks().values().some(({ spec }) => spec.workspace === workspace)) return
+    holders.delete(workspace)
   }
 
   return {
@@ -200,6 +218,7 @@ export const make = (
       changed,
       taskChanges: (before, task) => {
         const had = Option.exists(before, occupies)
+        if (!Option.exists(before, (before) => Option.exists(task, (task) => changesNoTurn(before, task)))) changed()
         if (Option.isSome(task)) {
           const { metadata: { uid }, status: { phase } } = task.value
           if (had && !occupies(task.value)) freed = true
@@ -209,7 +228,6 @@ export const make = (
             if (Option.exists(before, ({ status }) => !isOver(status.phase))) refusals.forget(uid) // the refusal was of its Job
           }
         }
-        changed()
       },
       jobMade: (taskUid) => {
         refusals.countAnew(taskUid)
@@ -231,6 +249,7 @@ export const make = (
       forget: (task) => {
         const { uid } = task.metadata
         letGo(task)
+        forgetLast(task)
         reserved.delete(uid)
         refusals.forget(uid)
         toldToWait.delete(uid)

@@ -278,7 +278,7 @@ export const rows: ReadonlyArray<Row> = [
   row({ situation: "not its turn", means: "queue it and say behind whom", when: when.waiting, respond: waiting.queue }),
   row({
     situation: "another task holds the workspace",
-    means: "queue it and say which task holds it, or which Pod of a former holder is left",
+    means: "queue it and say which task holds it, which Pod of a former holder is left, or that a stranger wrote its Lease",
     when: when.workspaceTaken,
     respond: waiting.queueBehindHolder
   }),

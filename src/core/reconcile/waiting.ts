@@ -3,16 +3,19 @@
 // Used by core/reconcile/plan; controller/world/turns asks which status tells of its turn.
 import type { AgentTaskStatus } from "../../schema/task/agent-task.ts"
 import type { WaitReason } from "../../schema/task/reason.ts"
-import { type OtherHolder, waitsForLeft } from "../scheduling/workspace-lease.ts"
-import { askAgainMillis, type Refusal, type Turn, type Waiting, waitReasonOf } from "../task/observed.ts"
+import { type OtherHolder, waitsForLeft, waitsForStranger } from "../scheduling/workspace-lease.ts"
+import { askAgainMillis, type Refusal, type Turn, type Waiting, waitReasonOf, type WhyNot } from "../task/observed.ts"
 import { later, lookAgainMillis, type Respond, type RespondTo, type Response, unchanged, underWay } from "./response.ts"
 import type { Situation } from "./situation.ts"
 
-/** Why a task waits, and behind which task, if behind one; whatever keeps its turn (`WhyNot`) is one of these. */
+/** Why a task waits, and behind which task, if behind one. */
 interface Why {
   readonly reason: WaitReason
   readonly blockedBy?: string
 }
+
+/** Returns what a task says of what keeps its turn: one far behind in its workspace does not name the task that goes first. */
+const toldOf = (why: WhyNot): Why => why.reason === "WorkspaceBusy" && !why.isNear ? { reason: why.reason } : why
 
 const waitFor = (s: Situation, { blockedBy, reason }: Why, message: string, position = 1): Response => {
   const response = underWay(s, { phase: "Queued", reason, message })
@@ -29,7 +32,9 @@ const waitsFor = ({ observed: { task: { spec: { workspace } } }, policy: { limit
     case "Draining":
       return "Nothing new starts while the cluster is draining; agent-job drain --undo ends that."
     case "WorkspaceBusy":
-      return `Waiting for ${why.blockedBy}, which goes before it in workspace ${workspace}.`
+      return why.isNear
+        ? `Waiting for ${why.blockedBy}, which goes before it in workspace ${workspace}.`
+        : `${place(position)}: other tasks go before it in workspace ${workspace}.`
     case "ConcurrencyLimit": {
       const reached = why.limit === "perWorkspace"
         ? `as many tasks of workspace ${workspace} are running as task.limits.perWorkspace allows (${limits.perWorkspace})`
@@ -39,20 +44,21 @@ const waitsFor = ({ observed: { task: { spec: { workspace } } }, policy: { limit
   }
 }
 
-export const queue: RespondTo<Waiting> = (s, turn) => waitFor(s, turn.why, waitsFor(s, turn), turn.position)
+export const queue: RespondTo<Waiting> = (s, turn) => waitFor(s, toldOf(turn.why), waitsFor(s, turn), turn.position)
 
 /** Reports whether the status says already that the task waits for this turn: then a pass over it would change nothing. */
 export const tellsOf = ({ queue }: AgentTaskStatus, turn: Turn): boolean => {
   if (turn._tag !== "Waiting") return false
-  const { blockedBy, reason }: Why = turn.why
+  const { blockedBy, reason } = toldOf(turn.why)
   return queue?.reason === reason && queue.position === turn.position && queue.blockedBy === blockedBy
 }
 
 export const queueBehindHolder: RespondTo<OtherHolder> = (s, holder) => {
   const { workspace } = s.observed.task.spec
-  const told = holder._tag === "Left"
-    ? waitFor(s, { reason: "WorkspaceBusy" }, waitsForLeft(holder, workspace))
-    : waitFor(s, { reason: "WorkspaceBusy", blockedBy: holder.by }, `Waiting for ${holder.by}, which holds workspace ${workspace}.`)
+  const reason = "WorkspaceBusy"
+  const told = holder._tag === "Taken"
+    ? waitFor(s, { reason, blockedBy: holder.by }, `Waiting for ${holder.by}, which holds workspace ${workspace}.`)
+    : waitFor(s, { reason }, holder._tag === "Left" ? waitsForLeft(holder, workspace) : waitsForStranger(holder, workspace))
   return later(told, askAgainMillis)
 }
 

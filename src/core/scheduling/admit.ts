@@ -57,7 +57,17 @@ const inTurn = (waiting: ReadonlyArray<Candidate>, running: ReadonlyMap<string, 
  */
 export const shownPosition = (position: number): number => 4 ** Math.ceil(Math.log2(position) / 2)
 
-const count = (counts: Map<string, number>, key: string): void => void counts.set(key, (counts.get(key) ?? 0) + 1)
+/**
+ * How many that wait for a workspace are told which task goes before them, because that one may change with each task that ends or is
+ * cancelled, and thousands may wait for one workspace.
+ */
+const mostNear = 4
+
+const count = (counts: Map<string, number>, key: string): number => {
+  const next = (counts.get(key) ?? 0) + 1
+  counts.set(key, next)
+  return next
+}
 
 const admitted = Turn.Admitted()
 
@@ -72,6 +82,7 @@ export const admit = (
 ): ReadonlyMap<Uid, Turn> => {
   const turns = new Map<Uid, Turn>()
   const perWorkspace = new Map<string, number>()
+  const busy = new Map<string, number>() // workspace → how many wait for another task that may change it
   const changing = new Map<string, string>() // workspace → the task that may change it
   let total = 0
   const take = ({ metadata: { name }, spec: { stage, workspace } }: Admissible): void => {
@@ -95,7 +106,8 @@ export const admit = (
       ? "total"
       : undefined
     if (holder !== undefined) {
-      turns.set(uid, Turn.Waiting({ position: shownPosition(++position), why: { reason: "WorkspaceBusy", blockedBy: holder } }))
+      const isNear = count(busy, workspace) <= mostNear
+      turns.set(uid, Turn.Waiting({ position: shownPosition(++position), why: { reason: "WorkspaceBusy", blockedBy: holder, isNear } }))
     } else if (shutOut) {
       turns.set(uid, admitted) // without a slot: the task looks at the Lease from time to time, and says who holds it
       changing.set(workspace, name)

@@ -1,9 +1,10 @@
 // One Lease for each workspace, held by the one task whose apply or destroy may change it.
 // The Lease never expires: it is free only if its holder is over, or nothing of its holder is left.
 // Read by controller/reconcile/workspace-holder, taken by core/reconcile/start, written by controller/reconcile/execute.
-import { Option } from "effect"
-import { type Uid, workspaceKey } from "../../schema/names.ts"
+import { Option, Schema } from "effect"
+import { ObjectName, type Uid, workspaceKey } from "../../schema/names.ts"
 import type { AgentTask } from "../../schema/task/agent-task.ts"
+import { isLabelValue } from "../../schema/values/pod-values.ts"
 import { managedByUs } from "../manifest/labels.ts"
 import { Holder } from "../task/observed.ts"
 import { fingerprint } from "../text/fingerprint.ts"
@@ -32,13 +33,27 @@ export interface LeaseSeen {
   readonly resourceVersion: string
 }
 
-/** Another task that holds the Lease, or a Pod that is left of its holder. */
-export type OtherHolder = Extract<Holder, { readonly _tag: "Taken" | "Left" }>
-export const isOther = (holder: Holder): holder is OtherHolder => holder._tag === "Taken" || holder._tag === "Left"
+/** Another task that holds the Lease, a Pod that is left of its holder, or a stranger who wrote it. */
+export type OtherHolder = Extract<Holder, { readonly _tag: "Taken" | "Left" | "Foreign" }>
+export const isOther = (holder: Holder): holder is OtherHolder =>
+  holder._tag === "Taken" || holder._tag === "Left" || holder._tag === "Foreign"
 
 /** A Lease that is not there, or that nobody holds any more: it may be taken. */
 export type Vacant = Extract<Holder, { readonly _tag: "Free" | "Over" }>
 export const isVacant = (holder: Holder): holder is Vacant => holder._tag === "Free" || holder._tag === "Over"
+
+/** The largest number that the API server takes. No Lease has changed hands so often, so a stranger wrote it, and nobody can take it. */
+const mostTransitions = 2 ** 31 - 1
+
+const isObjectName = Schema.is(ObjectName)
+
+/** Reports whether a task may have written the Lease; `by` is its annotation. Each Pod of a task has the task's UID as a label. */
+export const isOfTask = ({ holder, transitions }: Pick<LeaseSeen, "holder" | "transitions">, by: string): boolean =>
+  isLabelValue(holder) && (by === "" || isObjectName(by)) && transitions >= 0 && transitions < mostTransitions
+
+/** Returns the message of a task that waits for a Lease which no task can have written. */
+export const waitsForStranger = ({ lease }: Extract<Holder, { readonly _tag: "Foreign" }>, workspace: string): string =>
+  `Waiting for workspace ${workspace}: its Lease ${lease} was not written by agent-job, so nobody can tell whether it is free; see who wrote it, and delete it once nothing changes the workspace.`
 
 /**
  * Returns who holds the Lease, from the point of view of the task `self`. `alive` is another holder, or none if that is over or gone with

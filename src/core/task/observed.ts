@@ -97,9 +97,12 @@ export type Turn = Data.TaggedEnum<{
   Admitted: {}
   Waiting: { readonly position: number; readonly why: WhyNot }
 }>
-/** Why a task may not start yet, with what the reason is about: the task that goes before it, or the limit that is reached. */
+/**
+ * Why a task may not start yet, with what the reason is about: the task that goes before it, or the limit that is reached. `isNear` is
+ * whether it is among the first that wait for the workspace, and so says who goes before it.
+ */
 export type WhyNot =
-  | { readonly reason: "WorkspaceBusy"; readonly blockedBy: string }
+  | { readonly reason: "WorkspaceBusy"; readonly blockedBy: string; readonly isNear: boolean }
   | { readonly reason: "ConcurrencyLimit"; readonly limit: keyof TaskPolicy["limits"] }
   | { readonly reason: "Draining" | "IsolationUnproven" }
 export const Turn = Data.taggedEnum<Turn>()
@@ -115,6 +118,8 @@ export type Holder = Data.TaggedEnum<{
   Taken: { readonly by: string }
   /** The holder is gone, or another task has its name by now, but a Pod of the holder may still change the workspace. */
   Left: { readonly by: string; readonly pod: string; readonly node: string }
+  /** Its Lease says what no agent-job has written, so nobody can tell whether it is free. */
+  Foreign: { readonly lease: string }
 }>
 export const Holder = Data.taggedEnum<Holder>()
 

@@ -8,6 +8,7 @@ import { Behind } from "../../../src/controller/reconcile/behind.ts"
 import { Executor } from "../../../src/controller/reconcile/execute.ts"
 import { Reconciler } from "../../../src/controller/reconcile/reconcile.ts"
 import { Unsure, WriteRefused } from "../../../src/controller/reconcile/refusals.ts"
+import { projectTask } from "../../../src/controller/world/project.ts"
 import { make, type World } from "../../../src/controller/world/world.ts"
 import { ownerReference } from "../../../src/core/manifest/owner-reference.ts"
 import { Action } from "../../../src/core/reconcile/action.ts"
@@ -15,11 +16,12 @@ import { leaseName } from "../../../src/core/scheduling/workspace-lease.ts"
 import type { Observed } from "../../../src/core/task/observed.ts"
 import { finished } from "../../../src/core/task/status.ts"
 import { Kubernetes } from "../../../src/kubernetes/client.ts"
-import { Conflict, NotFound, Unreachable } from "../../../src/kubernetes/errors.ts"
+import { Conflict, NotFound, Rejected, Unreachable } from "../../../src/kubernetes/errors.ts"
 import { agentTasks, events, jobs, leases } from "../../../src/kubernetes/kinds.ts"
+import { keyOf } from "../../../src/kubernetes/object.ts"
 import { makeBackoff } from "../../../src/queue/backoff.ts"
 import * as KeyedQueue from "../../../src/queue/keyed-queue.ts"
-import { Uid } from "../../../src/schema/names.ts"
+import { Uid, WorkspaceName } from "../../../src/schema/names.ts"
 import type { AgentTask, AgentTaskStatus, Stage } from "../../../src/schema/task/agent-task.ts"
 import { configOf } from "../../core/configs.ts"
 import { before, noon, plainSeed, policy, type Seed, success, worldOf } from "../../core/worlds.ts"
@@ -338,6 +340,62 @@ describe("a pass that decides", () => {
       expect(server.all(agentTasks).find(({ metadata }) => metadata.name === "older")).toMatchObject({
         status: { reason: "WorkspaceBusy", message: "Waiting for holder, which goes before it in workspace demo." }
       })
+    }).pipe(Effect.scoped))
+})
+
+describe("as many tasks as may run, whose look at their workspace the API server refuses each time", () => {
+  const inWorkspace = (name: string, stage: Stage, at: string): AgentTask => {
+    const { task } = worldOf({ ...plainSeed, stage })
+    return {
+      metadata: { ...task.metadata, name, uid: Uid.make(name), creationTimestamp: at },
+      spec: { ...task.spec, workspace: WorkspaceName.make(name) },
+      status: {}
+    }
+  }
+  const refused = ["refused-1", "refused-2"]
+  const started = Effect.gen(function*() {
+    const { kubernetes, server } = instantCluster()
+    const get: typeof kubernetes.get = (kind, of) =>
+      refused.some((name) => of.name === leaseName(name))
+        ? Effect.fail(new Rejected({ verb: "get", object: "the Lease", code: 400, reason: "BadRequest", detail: "unreadable" }))
+        : kubernetes.get(kind, of)
+    const world = make({ ...policy, limits: { total: refused.length, perWorkspace: 5 } })
+    const reconcile = yield* reconcilerOf({ world, executor: writes, kubernetes: { ...kubernetes, get } })
+    const put = ({ metadata: { creationTimestamp, name, namespace, uid }, ...rest }: AgentTask) => {
+      server.plant(agentTasks, { ...rest, metadata: { name, namespace, uid, resourceVersion: "", creationTimestamp } })
+      hear()
+    }
+    /** Has the world hear of the tasks as they are, and returns what their statuses say. */
+    const hear = () =>
+      server.all(agentTasks).map(projectTask).map((task) => {
+        world.setTask(keyOf(task.metadata), Option.some(task))
+        return task.status
+      })
+    for (const [index, name] of refused.entries()) put(inWorkspace(name, "apply", before(600 - index)))
+    put(inWorkspace("innocent", "plan", before(60)))
+    /** Makes a pass over each task, and returns what the statuses of those that are refused say then. */
+    const pass = Effect.forEach([...refused, "innocent"], (name) => Effect.andThen(reconcile(`tasks/${name}`), Effect.sync(hear))).pipe(
+      Effect.map((said) => said.at(-1)?.slice(0, refused.length) ?? [])
+    )
+    return { pass, server }
+  })
+
+  it.effect("delay no other task, and say what is refused", () =>
+    Effect.gen(function*() {
+      const { pass, server } = yield* started
+      const said = yield* pass
+      expect(server.all(jobs).map(({ metadata }) => metadata.name)).toEqual(["agent-job-innocent"])
+      const tells = { phase: "Queued", reason: "Refused", message: expect.stringContaining("Cannot get the Lease: ") }
+      expect(said).toMatchObject(refused.map(() => tells))
+    }).pipe(Effect.scoped))
+
+  it.effect("end once that has lasted for as long as a start may take", () =>
+    Effect.gen(function*() {
+      const { pass } = yield* started
+      const rounds = policy.startupTimeoutSeconds / 10
+      const said = yield* Effect.forEach(Array.from({ length: rounds + 1 }), () => Effect.tap(pass, TestClock.adjust("10 seconds")))
+      expect(said.at(-2)).toMatchObject(refused.map(() => ({ phase: "Queued" })))
+      expect(said.at(-1)).toMatchObject(refused.map(() => ({ phase: "Failed", reason: "Denied" })))
     }).pipe(Effect.scoped))
 })
 

@@ -1,13 +1,14 @@
 // What a task says of each answer that keeps an object from being made, and when it asks again.
 import { describe, expect, it } from "@effect/vitest"
 import { Duration, Option } from "effect"
-import { leaseRefusalOr, orUnsure, refusalBy, refusalOr } from "../../../src/controller/reconcile/refusals.ts"
+import { leaseRefusalOr, orUnsure, readRefusalOr, refusalBy, refusalOr } from "../../../src/controller/reconcile/refusals.ts"
 import type { Refusal } from "../../../src/core/task/observed.ts"
 import {
   Forbidden,
   Gone,
   Invalid,
   type KubernetesError,
+  Malformed,
   NotFound,
   Rejected,
   TooManyRequests,
@@ -94,13 +95,36 @@ describe("what the API server answers to a write of a workspace's Lease", () => 
     { answer: badRequest("denied"), tag: "WriteRefused" },
     { answer: new NotFound({ ...said, code: 404, detail: "gone", isKindServed: true }), tag: "NotFound" },
     { answer: new Gone({ ...said, code: 410, detail: "gone" }), tag: "Gone" },
-    { answer: new Invalid({ ...said, code: 422, detail: "another's", causes: [] }), tag: "Invalid" }
+    { answer: new Invalid({ ...said, code: 422, detail: "another's", causes: [] }), tag: "WriteRefused" }
   ])(
     "keeps its task from starting where it may not be written, and is looked at again where others wrote it: $answer._tag",
     ({ answer, tag }) => {
       expect(leaseRefusalOr(answer)._tag).toBe(tag)
     }
   )
+})
+
+describe("what the API server answers to a look at what a start needs", () => {
+  const silence = new Unreachable({ verb: "get", object: "it", detail: "no answer in 30s" })
+  it.each<{ answer: KubernetesError; kind: Refusal["kind"] }>([
+    { answer: new Forbidden({ ...said, detail: "no such right" }), kind: "Denied" },
+    { answer: badRequest("unable to parse requirement"), kind: "Denied" },
+    { answer: badRequest(unreadable), kind: "Denied" },
+    { answer: new Invalid({ ...said, code: 422, detail: "a rule", causes: [] }), kind: "Denied" },
+    { answer: new Malformed({ verb: "get", object: "it", detail: "spec" }), kind: "Denied" },
+    { answer: new NotFound({ ...said, code: 404, detail: "no", isKindServed: true }), kind: "Refused" }
+  ])(
+    "keeps the task from starting until others mend it, and ends it no sooner than that: $answer._tag as $kind",
+    ({ answer, kind }) => expect(readRefusalOr(answer)).toMatchObject({ _tag: "ReadRefused", kind, againInMillis: 10_000 })
+  )
+
+  it.each<KubernetesError>([silence, overload(1), new Unauthorized({ ...said, code: 401, detail: "no" })])(
+    "is tried again where the next answer may be another: $_tag",
+    (answer) => expect(readRefusalOr(answer)).toBe(answer)
+  )
+
+  it("is no end for good to a write of a Lease either, which others write too", () =>
+    expect(leaseRefusalOr(new Invalid({ ...said, code: 422, detail: "a rule", causes: [] }))).toMatchObject({ kind: "Denied" }))
 })
 
 describe("an object that has the name of ours", () => {

@@ -14,13 +14,13 @@ import { noon, plainSeed, policy, worldOf } from "../../core/worlds.ts"
 import { instantCluster } from "../instant-cluster.ts"
 
 /** A workspace whose Lease names its holder, which the cache may have. `look` returns who holds it for an apply of another task, and whether the world knows that. */
-const heldBy = (uid: string, cached: Option.Option<AgentTask> = Option.none()) => {
+const heldBy = (uid: string, cached: Option.Option<AgentTask> = Option.none(), written: { by?: string; transitions?: number } = {}) => {
   const { kubernetes, server } = instantCluster()
   const { task } = worldOf({ ...plainSeed, stage: "apply" })
   const { workspace } = task.spec
   server.create(leases, {
-    metadata: { name: leaseName(workspace), namespace: "tasks", annotations: { [holderAnnotation]: "former" } },
-    spec: { holderIdentity: uid, leaseTransitions: 4 }
+    metadata: { name: leaseName(workspace), namespace: "tasks", annotations: { [holderAnnotation]: written.by ?? "former" } },
+    spec: { holderIdentity: uid, leaseTransitions: written.transitions ?? 4 }
   })
   const seen = Effect.suspend(() => {
     const world = make(policy)
@@ -143,6 +143,30 @@ describe("the Lease of a workspace", () => {
     { given: "is the task's own", uid: "task-uid", holder: Holder.Mine({ epoch: 4 }) },
     { given: "names nobody", uid: "", holder: Holder.Over({ resourceVersion: "101", epoch: 4 }) }
   ])("$given", ({ holder, uid }) => Effect.map(heldBy(uid).look, (seen) => expect(seen).toEqual({ holder, isKnown: true })))
+
+  it.effect.each([
+    { given: "a holder that is no UID", uid: "no label!", written: {} },
+    { given: "a holder that is more than one selector", uid: "x,scalr.io/a=b", written: {} },
+    { given: "a name that no task has", uid: "former-uid", written: { by: "../../../x" } },
+    { given: "more changes than can be counted on", uid: "", written: { transitions: 2_147_483_647 } }
+  ])("is not free, and takes no slot from others, where a stranger wrote it: $given", ({ uid, written }) =>
+    Effect.gen(function*() {
+      const { look, turn } = heldBy(uid, Option.none(), written)
+      expect(yield* look).toEqual({ holder: Holder.Foreign({ lease: leaseName("demo") }), isKnown: true })
+      expect(yield* turn).toMatchObject({ _tag: "Admitted" }) // though no more may run: it looks again, and has no slot
+    }))
+
+  it.effect("is not remembered for a task that went while it was read", () =>
+    Effect.gen(function*() {
+      const { kubernetes } = instantCluster()
+      const world = make(policy)
+      const { task } = worldOf({ ...plainSeed, stage: "apply" })
+      world.setTask("tasks/task", Option.some(task))
+      const goes = Effect.sync(() => world.setTask("tasks/task", Option.none()))
+      const get: typeof kubernetes.get = (...of) => Effect.andThen(goes, kubernetes.get(...of))
+      yield* Effect.provideService(workspaceHolder(world, task), Kubernetes, { ...kubernetes, get })
+      expect(world.turns.knowsHolder(task.spec.workspace)).toBe(false)
+    }))
 
   it.effect("is free if there is none", () =>
     Effect.gen(function*() {

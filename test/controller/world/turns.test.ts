@@ -1,11 +1,15 @@
 // Which tasks may start, in a world that hears of every change: a slot is never given twice, and a task that waits for one is called up.
 import { describe, expect, it } from "@effect/vitest"
-import { Option } from "effect"
+import { Option, Schema } from "effect"
+import * as Cache from "../../../src/controller/world/cache.ts"
+import { heldRefusals } from "../../../src/controller/world/held-refusals.ts"
+import * as Turns from "../../../src/controller/world/turns.ts"
 import { make } from "../../../src/controller/world/world.ts"
+import { plan } from "../../../src/core/reconcile/plan.ts"
 import { heldBack } from "../../../src/core/scheduling/draining.ts"
-import { WorkspaceName } from "../../../src/schema/names.ts"
+import { Uid, WorkspaceName } from "../../../src/schema/names.ts"
 import type { AgentTask } from "../../../src/schema/task/agent-task.ts"
-import { plainSeed, policy, worldOf } from "../../core/worlds.ts"
+import { noon, plainSeed, policy, type Seed, worldOf } from "../../core/worlds.ts"
 import { job, key, task } from "./numbered-tasks.ts"
 
 const waits = (index: number) => ({ job: Option.none(), pod: Option.none(), warning: Option.none(), task: task(index), turn: heldBack })
@@ -219,6 +223,102 @@ describe("turns", () => {
     for (const index of [0, 1]) world.setTask(key(index), Option.some(apply(index)))
     world.setTask(key(2), Option.some({ ...apply(2), status: { phase: "Queued", reason: queue.reason, queue } }))
     expect(world.turns.untold()).toEqual([key(0), key(1), ...isUntold ? [key(2)] : []])
+  })
+
+  it("is worked out once for all tasks that are told of their turn, and anew once one of them begins, ends or waits for its source", () => {
+    const cache = Cache.make()
+    let looks = 0
+    const counted: Pick<Cache.Cache, "job" | "keyOf" | "task" | "taskByUid" | "tasks"> = {
+      ...cache,
+      tasks: () => {
+        looks++
+        return cache.tasks()
+      }
+    }
+    const { events, turns } = Turns.make(counted, () => policy, heldRefusals(() => true, () => events.changed()))
+    const set = (index: number, task: AgentTask): number => {
+      const before = looks
+      events.taskChanges(cache.task(key(index)), Option.some(task))
+      cache.setTask(key(index), Option.some(task))
+      turns.of(waitsLast)
+      return looks - before
+    }
+    const apply = (index: number, seed: Partial<Seed> = {}): AgentTask => {
+      const { spec, status } = worldOf({ ...plainSeed, stage: "apply", ...seed }).task
+      return { ...task(index), spec, status }
+    }
+    const waitsLast = apply(9)
+    const all = Array.from({ length: 10 }, (_, index) => index)
+    for (const index of all) expect(set(index, apply(index))).toBe(1)
+    const told = (blockedBy: string, index: number): AgentTask => ({
+      ...apply(index),
+      status: { phase: "Queued", reason: "WorkspaceBusy", queue: { position: 4, reason: "WorkspaceBusy", blockedBy } }
+    })
+    for (const blockedBy of ["task-0", "task-1"]) {
+      for (const index of all) expect(set(index, told(blockedBy, index))).toBe(0)
+    }
+    const waitsForSource = { life: "queued", source: "notReady", waitsForSource: true } as const
+    for (const seed of [waitsForSource, { life: "queued" }, { life: "starting", launches: 1 }, { life: "failed" }] as const) {
+      expect([seed.life, set(0, apply(0, seed))]).toEqual([seed.life, 1])
+    }
+    expect(set(0, { ...apply(0, { life: "failed" }), spec: { ...apply(0).spec, cancel: true } })).toBe(0)
+  })
+
+  const Event = Schema.Struct({
+    index: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 4 })),
+    is: Schema.Literals(["gone", "new", "queued", "starting", "claimed", "failed", "cancelled", "ofNewerVersion", "waits", "calledOff"]),
+    stage: Schema.Literals(["plan", "apply"]),
+    anew: Schema.Boolean
+  })
+  it.prop("are after each event those that a world would give which knew nothing before", [Schema.Array(Event)], ([events]) => {
+    const limits = { total: 2, perWorkspace: 1 }
+    const world = make({ ...policy, limits })
+    const made = ({ anew, index, is, stage }: typeof Event.Type): Option.Option<AgentTask> => {
+      if (is === "gone") return Option.none()
+      const life = is === "waits" ? "queued" : is === "calledOff" ? "new" : is
+      const { metadata } = task(index)
+      const waits = is === "waits" ? { source: "notReady", waitsForSource: true } as const : {}
+      const { spec, status } = worldOf({ ...plainSeed, life, stage, cancel: is === "calledOff", ...waits }).task
+      const workspace = WorkspaceName.make(index < 2 ? "one" : "two")
+      return Option.some({ metadata: { ...metadata, uid: Uid.make(`uid-${index}-${anew}`) }, spec: { ...spec, workspace }, status })
+    }
+    for (const event of events) {
+      world.setTask(key(event.index), made(event))
+      const anew = make({ ...policy, limits })
+      for (const [key, task] of world.cache.tasks()) anew.setTask(key, Option.some(task))
+      for (const task of world.cache.tasks().values()) {
+        expect([task.metadata.uid, world.turns.of(task)]).toEqual([task.metadata.uid, anew.turns.of(task)])
+      }
+    }
+  })
+
+  it("changes for few of those that wait for one workspace when the one before them all is cancelled, and for none in another", () => {
+    const world = make(policy)
+    const apply = (index: number): AgentTask => {
+      const { metadata, spec, status } = task(0)
+      const workspace = WorkspaceName.make(index < 500 ? "busy" : "other")
+      const creationTimestamp = new Date(Date.parse(noon) + index * 1000).toISOString()
+      return {
+        metadata: { ...metadata, name: `task-${index}`, uid: Uid.make(`uid-${index}`), creationTimestamp },
+        spec: { ...spec, stage: "apply", workspace },
+        status
+      }
+    }
+    const all = Array.from({ length: 503 }, (_, index) => index)
+    const seen = worldOf({ ...plainSeed, stage: "apply" })
+    for (const index of all) world.setTask(key(index), Option.some(apply(index)))
+    for (const index of all) {
+      const { status } = plan(policy, { ...seen, task: apply(index), turn: world.turns.of(apply(index)) }, noon)
+      world.setTask(key(index), Option.some({ ...apply(index), status }))
+    }
+    const before = world.turns.untold()
+    expect(before).toEqual([key(0), key(500)]) // those whose turn it is
+    const first = apply(0)
+    world.setTask(key(0), Option.some({ ...first, spec: { ...first.spec, cancel: true } }))
+    const after = world.turns.untold()
+    expect(after).toEqual(expect.arrayContaining([2, 3, 4, 5].map(key))) // they name another task from now on
+    expect(after.length).toBeLessThan(15)
+    expect(after.filter((_) => [501, 502].map(key).includes(_))).toEqual([])
   })
 
   it("gives turns by new limits from the moment they hold", () => {

@@ -165,6 +165,10 @@ describe("the world", () => {
       if (Option.isSome(found)) world.turns.setHolder(found.value.spec.workspace, Option.some(`uid-${index}`))
     },
     (world, index) => {
+      const found = world.cache.task(key(index))
+      if (Option.isSome(found)) world.turns.setHolder(found.value.spec.workspace, index === 0 ? Option.some("a-stranger") : Option.none())
+    },
+    (world, index) => {
       const { metadata } = task(index)
       const seen = worldOf({ ...plainSeed, life: "claimed", job: "active", pod: "unready", worker: "running" })
       world.passSaw({ ...seen, task: { ...seen.task, metadata }, turn: heldBack, warning: Option.none() }, 0)
@@ -213,6 +217,14 @@ describe("the world", () => {
     }
     world.pastHistory.keysIn(task(0).spec.workspace)
     expect(sizes().length).toBeGreaterThan(10)
+    expect(sizes().filter((size) => size > 0)).toEqual([])
+  })
+
+  it("keeps nothing of a task that came and went, though nobody ever asks what is past the history limit", () => {
+    const { sizes, world } = measured()
+    world.setTask(key(0), Option.some(task(0)))
+    world.turns.setHolder(task(0).spec.workspace, Option.none())
+    world.setTask(key(0), Option.none())
     expect(sizes().filter((size) => size > 0)).toEqual([])
   })
 

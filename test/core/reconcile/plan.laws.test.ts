@@ -96,10 +96,12 @@ describe("plan", () => {
       { strangeLabel: true },
       { newerOption: true },
       { turn: "busy" },
+      { turn: "far" },
       { turn: "limit" },
       { stage: "apply", holder: "unasked" },
       { stage: "apply", holder: "taken" },
       { stage: "apply", holder: "left" },
+      { stage: "apply", holder: "foreign" },
       { job: "active" },
       { hadJob: true, maxLaunches: 1 },
       { refusal: "Invalid" },
@@ -117,7 +119,7 @@ describe("plan", () => {
     if (made < 0 || seed.stage === "plan") return
     const took = actions.findIndex(({ _tag }) => _tag === "TakeWorkspace")
     expect(worldOf(seed).holder._tag === "Mine" || (took >= 0 && took < made)).toBe(true)
-    expect(["unasked", "taken", "left"]).not.toContain(seed.holder)
+    expect(["unasked", "taken", "left", "foreign"]).not.toContain(seed.holder)
   })
 
   law("never calls anything a success without the worker's own result", (seed) => {

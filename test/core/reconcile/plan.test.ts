@@ -1711,7 +1711,12 @@ describe("plan, of a task that waits", () => {
 
   it.each<readonly [message: string, seed: Partial<Seed>]>([
     ["Waiting for other, which goes before it in workspace demo.", { turn: "busy" }],
+    ["Number 1 in the queue: other tasks go before it in workspace demo.", { turn: "far" }],
     ["Waiting for other, which holds workspace demo.", { stage: "apply", holder: "taken" }],
+    [
+      "Waiting for workspace demo: its Lease agent-job-demo was not written by agent-job, so nobody can tell whether it is free; see who wrote it, and delete it once nothing changes the workspace.",
+      { stage: "apply", holder: "foreign" }
+    ],
     ["Number 1 in the queue: as many tasks are running as task.limits.total allows (10); wait, or raise it.", { turn: "limit" }],
     ["Nothing new starts while the cluster is draining; agent-job drain --undo ends that.", { turn: "drained" }],
     ["Nothing starts before the isolation of tasks is proven for the present values; run agent-job doctor.", { turn: "unproven" }],
@@ -1722,13 +1727,15 @@ describe("plan, of a task that waits", () => {
     expect(plan(policyOf(whole), worldOf(whole), noon).status.message).toBe(message)
   })
 
-  it("names in the status whom it waits for, and nobody where that is a limit", () => {
+  it("names in the status whom it waits for, and nobody where that is a limit, or where it is far behind", () => {
     const queue = (seed: Partial<Seed>) => plan(policyOf(plainSeed), worldOf({ ...plainSeed, ...seed }), noon).status.queue
-    expect([queue({ turn: "busy" }), queue({ stage: "apply", holder: "taken" }), queue({ turn: "limit" })]).toStrictEqual([
-      { position: 1, reason: "WorkspaceBusy", blockedBy: "other" },
-      { position: 1, reason: "WorkspaceBusy", blockedBy: "other" },
-      { position: 1, reason: "ConcurrencyLimit" }
-    ])
+    expect([queue({ turn: "busy" }), queue({ stage: "apply", holder: "taken" }), queue({ turn: "limit" }), queue({ turn: "far" })])
+      .toStrictEqual([
+        { position: 1, reason: "WorkspaceBusy", blockedBy: "other" },
+        { position: 1, reason: "WorkspaceBusy", blockedBy: "other" },
+        { position: 1, reason: "ConcurrencyLimit" },
+        { position: 1, reason: "WorkspaceBusy" }
+      ])
   })
 
   it.each([{ node: "node-1", next: "check node node-1, which has to answer or be removed" }, {
@@ -1749,6 +1756,7 @@ describe("plan, of a task that waits", () => {
   it.each<{ readonly given: string; readonly seed: Partial<Seed>; readonly again: number }>([
     { given: "another task holds its workspace", seed: { stage: "apply", holder: "taken" }, again: 10_000 },
     { given: "a Pod of a former task may change its workspace", seed: { stage: "apply", holder: "left" }, again: 10_000 },
+    { given: "a stranger wrote its Lease", seed: { stage: "apply", holder: "foreign" }, again: 10_000 },
     { given: "its workspace was not asked for", seed: { stage: "apply", holder: "unasked" }, again: 0 },
     { given: "its source is not ready", seed: { source: "notReady" }, again: 5_000 },
     { given: "its Job was refused for now", seed: { refusal: "Refused" }, again: 7_000 }

@@ -184,6 +184,24 @@ describe("admit", () => {
     }
   }, many)
 
+  it("has the first four that wait for a workspace say who goes before them, wherever they are in the queue", () => {
+    const of = (workspace: "a" | "b", second: number): typeof Task.Type => ({
+      workspace,
+      stage: "apply",
+      second,
+      occupies: false,
+      holds: false,
+      refused: false,
+      shutOut: false
+    })
+    const tasks = given([0, 1, 2, 3, 4, 5].map((second) => of("a", second)).concat([0, 9].map((second) => of("b", second))))
+    const turns = turnsOf(tasks, { total: 8, perWorkspace: 8 })
+    const near = tasks.map((_) => turns.get(uidOf(_))).map((turn) =>
+      turn?._tag === "Waiting" && turn.why.reason === "WorkspaceBusy" ? turn.why.isNear : "admitted"
+    )
+    expect(near).toEqual(["admitted", true, true, true, true, false, "admitted", true])
+  })
+
   it.prop("gives every task without a slot a turn, and somebody a start while there is room", [Tasks, Limits], ([seeds, limits]) => {
     const tasks = given(seeds).map((_) => ({ ..._, occupies: false }))
     const turns = turnsOf(tasks, limits)

@@ -1,7 +1,7 @@
 // Which task holds a workspace: no task loses it by time, and it can only be taken over from a task that is over.
 import { describe, expect, it } from "@effect/vitest"
 import { Option } from "effect"
-import { epochOf, holderOf, leaseName, nextEpoch, waitsForLeft } from "../../../src/core/scheduling/workspace-lease.ts"
+import { epochOf, holderOf, isOfTask, leaseName, nextEpoch, waitsForLeft } from "../../../src/core/scheduling/workspace-lease.ts"
 import { Holder } from "../../../src/core/task/observed.ts"
 import { Uid } from "../../../src/schema/names.ts"
 
@@ -25,6 +25,21 @@ describe("holderOf", () => {
     }
   ])("answers $given", ({ alive, expected, holder }) => expect(holderOf(lease(holder), self, alive)).toEqual(expected))
 })
+
+describe("isOfTask", () =>
+  it.each<readonly [given: string, of: { readonly holder?: string; readonly transitions?: number; readonly by?: string }, is: boolean]>([
+    ["a task", {}, true],
+    ["nobody", { holder: "", by: "" }, true],
+    ["a task, in the last time that it can be taken", { transitions: 2_147_483_645 }, true],
+    ["what no label may be", { holder: "no label!" }, false],
+    ["what would be one more condition of a selector", { holder: "x,scalr.io/a=b" }, false],
+    ["a name that no object has", { by: "../../../x" }, false],
+    ["as many changes as the API server can count", { transitions: 2_147_483_647 }, false],
+    ["fewer changes than none", { transitions: -1 }, false]
+  ])(
+    "believes a Lease that a task may have written, and no other: of %s",
+    (_, { by = "former", holder = "other", transitions = 3 }, is) => expect(isOfTask({ holder, transitions }, by)).toBe(is)
+  ))
 
 describe("waitsForLeft", () =>
   it.each([
