@@ -16,9 +16,9 @@ const member = (value: unknown, name: PropertyKey): unknown =>
   Predicate.hasProperty(value, name) && value[name] !== undefined ? value[name] : error
 
 const methods: Readonly<Record<string, (on: unknown, apply: (each: unknown) => unknown) => unknown>> = {
-  size: (on) => Array.isArray(on) || typeof on === "string" ? on.length : Object.keys(on ?? {}).length,
+  size: (on) => typeof on === "string" ? [...on].length : Array.isArray(on) ? on.length : Object.keys(on ?? {}).length,
   filter: (on, holds) => Array.isArray(on) ? on.filter((each) => holds(each) === true) : [],
-  all: (on, holds) => Array.isArray(on) && on.every((each) => holds(each) === true),
+  all: (on, holds) => (Array.isArray(on) ? on : Predicate.isObject(on) ? Object.keys(on) : [error]).every((each) => holds(each) === true),
   exists: (on, holds) => Array.isArray(on) && on.some((each) => holds(each) === true)
 }
 

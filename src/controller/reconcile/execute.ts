@@ -13,7 +13,7 @@ import { poolFinalizer } from "../../core/task/intake.ts"
 import type { JobSeen } from "../../core/task/observed.ts"
 import { isOver } from "../../core/task/status.ts"
 import { endInPlainReasons } from "../../core/task/task-result.ts"
-import { doesTheSame, withTextsOf } from "../../core/task/task-spec.ts"
+import { doesTheSame, isJobOfStored, withTextsOf } from "../../core/task/task-spec.ts"
 import { type Guard, Kubernetes } from "../../kubernetes/client.ts"
 import { microTime } from "../../kubernetes/clock.ts"
 import type { KubernetesError } from "../../kubernetes/errors.ts"
@@ -82,24 +82,29 @@ const make = Effect.fnUntraced(function*(identity: string) {
       )
     )
 
-  const createJob = (task: AgentTask, config: ResolvedConfig, epoch: number) => {
-    const wanted = job(task, config, epoch)
+  /** Returns the task with the spec that is stored, of which no cache has all. It fails with `Behind` if that task is gone. */
+  const asStored = Effect.fnUntraced(function*(task: AgentTask) {
+    const stored = yield* kubernetes.get(tasks, nameOf(task))
+    if (stored.metadata.uid !== task.metadata.uid) return yield* new Behind({ object: `AgentTask ${keyOf(task.metadata)}` })
+    return stored
+  })
+
+  const createJob = Effect.fnUntraced(function*(task: AgentTask, config: ResolvedConfig, epoch: number) {
+    const wanted = job(isJobOfStored(task.spec) ? yield* asStored(task) : task, config, epoch)
     const place = { name: wanted.metadata?.name ?? "", namespace: task.metadata.namespace }
-    return makeOwned(jobs, task, { ...wanted, metadata: { ...wanted.metadata, ...place } }).pipe(
+    return yield* makeOwned(jobs, task, { ...wanted, metadata: { ...wanted.metadata, ...place } }).pipe(
       Effect.map((made) => Option.map(Result.getSuccess(projectJob(made)), ({ seen }) => seen)),
       Effect.mapError(orUnsure)
     )
-  }
+  })
 
   /**
-   * Makes another task that the task owns, without the labels and annotations by which a GitOps tool knows its own objects. It reads the
-   * task from the API server, because no cache has the values of its variables, and fails with `Behind` if the task has changed since the
-   * decision, for example because it was called off.
+   * Makes another task that the task owns, without the labels and annotations by which a GitOps tool knows its own objects. It fails with
+   * `Behind` also if the task has changed since the decision, for example because it was called off.
    */
   const createTask = Effect.fnUntraced(function*(task: AgentTask, name: string, cached: AgentTaskSpec) {
-    const stored = yield* kubernetes.get(tasks, nameOf(task))
-    const { resourceVersion, uid } = stored.metadata
-    if (uid !== task.metadata.uid || resourceVersion !== task.metadata.resourceVersion) {
+    const stored = yield* asStored(task)
+    if (stored.metadata.resourceVersion !== task.metadata.resourceVersion) {
       return yield* new Behind({ object: `AgentTask ${keyOf(task.metadata)}` })
     }
     const spec = withTextsOf(stored.spec, cached)

@@ -1,7 +1,7 @@
 // Projects Kubernetes' objects to the flat facts that the core reads; nothing else of them is kept in memory.
 // Every Job and Pod that can be decoded becomes facts, whatever it holds.
 // Used by controller/world/mirror, controller/reconcile/ask, controller/reconcile/workspace-holder and controller/reconcile/execute.
-import { Option, Result, Schema } from "effect"
+import { Option, Predicate, Result, Schema } from "effect"
 import { taskUidLabel } from "../../core/manifest/labels.ts"
 import type { JobSeen, PodSeen } from "../../core/task/observed.ts"
 import { jobSeen, podSeen } from "../../core/task/seen.ts"
@@ -16,9 +16,20 @@ const decodePod = Schema.decodeUnknownResult(Pod)
 
 const decodeTask = Schema.decodeUnknownSync(AgentTask)
 
+const isController = (reference: unknown): boolean => Predicate.hasProperty(reference, "controller") && reference.controller === true
+
+/** Returns the task with the one reference that says whose it is. It may have thousands, which are not even decoded. */
+const withController = (object: unknown): unknown => {
+  if (!Predicate.hasProperty(object, "metadata") || !Predicate.hasProperty(object.metadata, "ownerReferences")) return object
+  const { ownerReferences, ...metadata } = object.metadata
+  return Array.isArray(ownerReferences)
+    ? { ...object, metadata: { ...metadata, ownerReferences: ownerReferences.filter(isController) } }
+    : object
+}
+
 export const projectTask = (object: unknown): AgentTask => {
-  const task = decodeTask(object)
-  return { ...task, spec: withoutTexts(task.spec) }
+  const task = decodeTask(withController(object))
+  return { ...task, spec: withoutTexts(task) }
 }
 
 /**

@@ -1,31 +1,47 @@
-// A task's spec as the controller caches it: without texts that only the worker reads, which would fill the memory. Also compares specs.
-// Invariant: everything else stays, each variable keeps its place in the list, and what was left out comes back with the stored spec.
+// A task's spec as the controller caches it: without what no decision needs, with which its author could fill the memory. Also compares specs.
+// Invariant: each key of the spec stays, and what was left out below it comes back with the stored spec.
 // Used by controller/world/project, controller/reconcile/execute and core/task/intake.
 import { Equal } from "effect"
-import type { AgentTaskSpec } from "../../schema/task/agent-task.ts"
-import type { Variable } from "../../schema/task/variable.ts"
+import { type AgentTask, type AgentTaskSpec, PlanOptions } from "../../schema/task/agent-task.ts"
+import { isOver } from "./status.ts"
+import { withPrefixedKeys } from "./template-keys.ts"
 
-const withoutValue = (variable: Variable): Variable => variable.value === undefined ? variable : { ...variable, value: "" }
+/** Returns the options without their addresses. One that is not known stays by its name, for which the task is refused. */
+const withoutAddresses = (options: PlanOptions): PlanOptions => ({
+  ...Object.fromEntries(Object.keys(options).filter((key) => !Object.hasOwn(PlanOptions.fields, key)).map((key) => [key, true])),
+  ...(options.targets !== undefined && { targets: [] }),
+  ...(options.replace !== undefined && { replace: [] })
+})
 
-/** Returns the spec as it is cached. Writes of the status leave the stored spec as it is. */
-export const withoutTexts = (spec: AgentTaskSpec): AgentTaskSpec => {
-  const { backend, source, variables } = spec
+/**
+ * Returns the spec as it is cached. Writes of the status leave the stored spec as it is, and whoever makes a Job or a task of it reads that
+ * first. Once a task is over, nobody asks any more whether its template may be run.
+ */
+export const withoutTexts = ({ spec, status: { phase } }: Pick<AgentTask, "spec" | "status">): AgentTaskSpec => {
+  const { backend, jobTemplate, options, source, variables } = spec
   return {
     ...spec,
     ...(source.inline !== undefined && { source: { ...source, inline: {} } }),
-    ...(variables !== undefined && { variables: variables.map(withoutValue) }),
-    ...(backend?.config !== undefined && { backend: { ...backend, config: {} } })
+    ...(options !== undefined && { options: withoutAddresses(options) }),
+    ...(variables !== undefined && { variables: [] }),
+    ...(backend?.config !== undefined && { backend: { ...backend, config: {} } }),
+    ...(jobTemplate !== undefined && { jobTemplate: isOver(phase) ? {} : withPrefixedKeys(jobTemplate) })
   }
 }
 
+/** Reports whether the Job of a task has parts of its spec that are not cached. */
+export const isJobOfStored = ({ jobTemplate, variables }: AgentTaskSpec): boolean => jobTemplate !== undefined || variables !== undefined
+
 /**
  * Returns `spec`, which was made from a cached spec, with the texts of the stored one. Inline files are none of these, since no task is
- * made from a task that has some.
+ * made from a task that has some; and an apply has no options, though its plan has.
  */
-export const withTextsOf = ({ backend, variables }: AgentTaskSpec, spec: AgentTaskSpec): AgentTaskSpec => ({
+export const withTextsOf = ({ backend, jobTemplate, options, variables }: AgentTaskSpec, spec: AgentTaskSpec): AgentTaskSpec => ({
   ...spec,
+  ...(options !== undefined && spec.options !== undefined && { options }),
   ...(variables !== undefined && { variables }),
-  ...(backend !== undefined && { backend })
+  ...(backend !== undefined && { backend }),
+  ...(jobTemplate !== undefined && { jobTemplate })
 })
 
 /**

@@ -10,6 +10,7 @@ import { JobTemplate } from "./job-template.ts"
 import { Reason } from "./reason.ts"
 import { Artifact, type FluxSource, SavePlan, sources } from "./source.ts"
 import { StageResult, ToldResult } from "./stage-result.ts"
+import { textMap } from "./text-map.ts"
 import { mostVariables, Variable } from "./variable.ts"
 
 export const Stage = Schema.Literals(["plan", "apply", "destroy"])
@@ -105,7 +106,7 @@ export const AgentTaskSpec = Schema.Struct({
     Schema.Struct({
       type: text(64).annotate({ description: "The name of the backend, such as s3 or local." }),
       config: Schema.optionalKey(
-        Schema.Record(Schema.String, text(4096)).check(Schema.isMaxProperties(32)).annotate({
+        textMap({ count: 32, key: 128, value: 4096 }).annotate({
           description: "Arguments of the backend, each a text. At most 32."
         })
       )

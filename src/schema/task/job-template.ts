@@ -3,14 +3,15 @@
 import { Schema } from "effect"
 import { ObjectName } from "../names.ts"
 import { text } from "../text.ts"
+import { longestMarkKey, textMap } from "./text-map.ts"
 
 const quantities = Schema.optionalKey(
-  Schema.Record(Schema.String, text(32)).check(Schema.isMaxProperties(8)).annotate({
+  textMap({ count: 8, key: longestMarkKey, value: 32 }).annotate({
     description: "In place of those of the values; a resource with a prefix must be among their task.allowedKeys."
   })
 )
 const marks = (description: string) =>
-  Schema.optionalKey(Schema.Record(Schema.String, text(1024)).check(Schema.isMaxProperties(32)).annotate({ description }))
+  Schema.optionalKey(textMap({ count: 32, key: longestMarkKey, value: 1024 }).annotate({ description }))
 
 /** What a task may change in its own Job, and add to it: an allow-list, which typed code merges. */
 export const JobTemplate = Schema.Struct({

@@ -4,6 +4,7 @@
 import { Schema } from "effect"
 import { ObjectName, Sha256 } from "../names.ts"
 import { text } from "../text.ts"
+import { textMap } from "./text-map.ts"
 
 /** What a new artifact of the source starts once the attempt before it has ended. */
 export const OnChange = Schema.Literals(["none", "plan", "planAndApply"])
@@ -38,7 +39,7 @@ const SavedPlan = Schema.Struct({ claimName, sha256: Sha256.annotate({ descripti
 
 export const sources = {
   inline: Schema.optionalKey(
-    Schema.Record(Schema.String, text(262_144)).check(Schema.isMaxProperties(64)).annotate({
+    textMap({ count: 64, key: 512, value: 262_144 }).annotate({
       description: "File name to content; for small configurations."
     })
   ),

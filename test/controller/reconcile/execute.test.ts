@@ -3,6 +3,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Context, Effect, Layer, Result } from "effect"
 import { Executor } from "../../../src/controller/reconcile/execute.ts"
+import { job } from "../../../src/core/manifest/job.ts"
 import { Action, Notice } from "../../../src/core/reconcile/action.ts"
 import { leaseName, nextEpoch, type Vacant } from "../../../src/core/scheduling/workspace-lease.ts"
 import { poolFinalizer } from "../../../src/core/task/intake.ts"
@@ -114,6 +115,41 @@ it.effect("says once in an event, and not again at each try, that a pool which t
     expect(message).toMatch(/^The values name no pool, /u)
   }).pipe(Effect.scoped))
 
+describe("the Job of a task", () => {
+  const stored = taskOf({
+    source: { configMap: { name: "a" } },
+    variables: [{ name: "region", value: "eu" }, { name: "token", valueFrom: { secretKeyRef: { name: "s", key: "k" } } }],
+    jobTemplate: { nodeSelector: { disk: "fast" }, labels: { team: "a" }, runner: { image: "example.com/tofu:1" } }
+  }, { name: "task", namespace: "tasks", uid: "task-uid" })
+  const planted = (server: ApiServer) => ({ ...plantTask(server, stored), spec: withoutTexts(stored) })
+
+  it.effect("has what its task says of it, of which no cache knows, also when the status of the task has changed meanwhile", () =>
+    Effect.gen(function*() {
+      const { carryOut, server } = yield* writing
+      const cached = planted(server)
+      server.apply(agentTasks, { metadata: { name: "task", namespace: "tasks" }, spec: { cancel: true } })
+      yield* carryOut(makesJob, cached)
+      expect(server.all(jobs).map((made) => made["spec"])).toEqual([JSON.parse(JSON.stringify(job(stored, configOf(), 0).spec))])
+    }).pipe(Effect.scoped))
+
+  it.effect("is not made of a later task that has the name of its own", () =>
+    Effect.gen(function*() {
+      const { carryOut, server } = yield* writing
+      const cached = planted(server)
+      plantTask(server, stored, { uid: "later-uid" })
+      expect(yield* Effect.flip(carryOut(makesJob, cached))).toMatchObject({ _tag: "Behind", object: "AgentTask tasks/task" })
+      expect(server.all(jobs)).toEqual([])
+    }).pipe(Effect.scoped))
+
+  it.effect("costs no more than its making, if the cache has all that is in it", () =>
+    Effect.gen(function*() {
+      const { kubernetes, server } = instantCluster()
+      const { all } = yield* executorOf({ ...kubernetes, get: () => Effect.die("it is asked for") })
+      yield* all(world.task, [makesJob], { config: configOf(), now: noon })
+      expect(server.all(jobs).length).toBe(1)
+    }).pipe(Effect.scoped))
+})
+
 const ownedBy = (name: string, uid: string) => [{ apiVersion: agentTasks.apiVersion, kind: agentTasks.kind, name, uid, controller: true }]
 
 describe("an attempt at a source", () => {
@@ -122,8 +158,8 @@ describe("an attempt at a source", () => {
     variables: [{ name: "region", value: "eu" }],
     backend: { type: "s3", config: { bucket: "states" } }
   }, { name: "task", namespace: "tasks", uid: "task-uid" })
-  const makesAttempt = Action.CreateTask({ name: "task-2", spec: { ...withoutTexts(stored.spec), attempt: 2 } })
-  const planted = (server: ApiServer) => ({ ...plantTask(server, stored), spec: withoutTexts(stored.spec) })
+  const makesAttempt = Action.CreateTask({ name: "task-2", spec: { ...withoutTexts(stored), attempt: 2 } })
+  const planted = (server: ApiServer) => ({ ...plantTask(server, stored), spec: withoutTexts(stored) })
   const attempts = (server: ApiServer) =>
     server.all(agentTasks).filter(({ metadata }) => metadata.name === "task-2").map(({ metadata, spec }) => ({ uid: metadata.uid, spec }))
 

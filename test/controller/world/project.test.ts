@@ -2,6 +2,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Option, Result } from "effect"
 import { projectJob, projectPod, projectTask } from "../../../src/controller/world/project.ts"
+import { attemptOf } from "../../../src/core/reconcile/attempts.ts"
 import { plan } from "../../../src/core/reconcile/plan.ts"
 import { noon, plainSeed, policy, worldOf } from "../../core/worlds.ts"
 
@@ -41,23 +42,41 @@ describe("projectTask", () => {
       metadata: { ...metadata, namespace: "tasks", generation: 1 },
       spec: { workspace: "demo", stage: "plan", source: { configMap: { name: "a" } }, ...given }
     }).spec
-  it("keeps no text that its worker alone reads: of inline files, variables and a backend's configuration", () => {
-    const [long, secret] = ["x".repeat(60_000), { name: "token", valueFrom: { secretKeyRef: { name: "s", key: "k" } } }]
+  it("keeps no text of its spec that no decision needs", () => {
+    const long = "x".repeat(1000)
+    const marks = { nodeSelector: { a: long }, annotations: { b: long }, labels: { c: long } }
     const given = {
       source: { inline: { "main.tf": long } },
-      variables: [{ name: "a", value: long, sensitive: true }, secret],
-      backend: { type: "s3", config: { bucket: long.slice(0, 4096) } }
+      variables: [{ name: long.slice(0, 253), value: long, sensitive: true }],
+      backend: { type: "s3", config: { bucket: long } },
+      options: { targets: [long.slice(0, 512)] },
+      jobTemplate: marks
     }
     expect(task(given)).toMatchObject({
       source: { inline: {} },
-      variables: [{ name: "a", value: "", sensitive: true }, secret],
-      backend: { type: "s3", config: {} }
+      variables: [],
+      backend: { type: "s3", config: {} },
+      options: { targets: [] },
+      jobTemplate: { labels: {} }
     })
     expect(JSON.stringify(task(given))).not.toContain("xx")
   })
   it("keeps all else as it is", () => {
     expect(task({})).toEqual({ workspace: "demo", stage: "plan", source: { configMap: { name: "a" } } })
     expect(task({ variables: [], backend: { type: "http" } })).toMatchObject({ variables: [], backend: { type: "http" } })
+  })
+  it("keeps the owner alone that controls it, of thousands that a task may name, and reads no other", () => {
+    const attempt = { apiVersion: "scalr.io/v1", kind: "AgentTask", name: "task", uid: "follower", controller: true }
+    const others = Array.from(
+      { length: 12_000 },
+      (_, index) => ({ apiVersion: "scalr.io/v1", kind: index, name: "a", uid: `uid-${index}` })
+    )
+    const read = projectTask({
+      metadata: { ...metadata, namespace: "tasks", ownerReferences: [...others, attempt] },
+      spec: { workspace: "demo", stage: "plan", source: { configMap: { name: "a" } } }
+    })
+    expect(read.metadata.ownerReferences).toEqual([{ kind: "AgentTask", uid: "follower", controller: true }])
+    expect(attemptOf(read)).toEqual(Option.some("follower"))
   })
   it("keeps what only a newer version knows of a status, so that a report writes it again: what is written once stays whole", () => {
     const digest = "0".repeat(64)

@@ -3,7 +3,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { AgentTask, AgentTaskSpec, WritableStatus } from "../../../src/schema/task/agent-task.ts"
 import { StageResult } from "../../../src/schema/task/stage-result.ts"
-import { structuralSchema } from "../../../src/schema/task/structural.ts"
+import { type Structural, structuralSchema } from "../../../src/schema/task/structural.ts"
 import { rule } from "../../simulation/cel.ts"
 
 const accepts = (target: string) =>
@@ -67,7 +67,8 @@ describe("the claim of a plan", () =>
       })
     ).toBe(true)))
 
-const { "x-kubernetes-validations": rules = [] } = structuralSchema(AgentTaskSpec)
+const structure = structuralSchema(AgentTaskSpec)
+const { "x-kubernetes-validations": rules = [] } = structure
 const plain = { workspace: "demo", stage: "plan", source: { inline: { "main.tf": "" } } }
 
 describe("what is right in a task by itself, and wrong beside other things,", () => {
@@ -139,4 +140,32 @@ describe("the rule that a spec is immutable", () => {
     expect(accepted(without("cancel"), whole)).toBe(true)
     expect(accepted(without("cancel"), without("cancel"))).toBe(true)
   })
+})
+
+describe("each map of a spec", () => {
+  /** Returns the maps below a part of the spec, each with its path. */
+  const mapsOf = (
+    { additionalProperties, items, properties = {}, ...own }: Structural,
+    path: string
+  ): Array<readonly [string, Structural]> => [
+    ...additionalProperties === undefined ? [] : [[path, own] as const],
+    ...Object.entries(properties).flatMap(([key, part]) => mapsOf(part, `${path}.${key}`)),
+    ...items === undefined ? [] : mapsOf(items, `${path}[]`)
+  ]
+  const maps = mapsOf(structure, "spec")
+  const holds = (map: Structural, key: string) =>
+    (map["x-kubernetes-validations"] ?? []).every((_) => rule(_.rule)({ self: { short: "", [key]: "" } }))
+  const longest: Readonly<Record<string, number>> = { "spec.source.inline": 512, "spec.backend.config": 128 }
+
+  it("is looked at here", () => expect(maps.map(([path]) => path)).toContain("spec.jobTemplate.nodeSelector"))
+  it.each(maps)("%s has keys of bounded length, as many as are bounded too, which the API server checks", (path, map) => {
+    const most = longest[path] ?? 317 // a prefix of 253 characters, a slash and a name of 63
+    expect([holds(map, "é".repeat(most)), holds(map, "é".repeat(most + 1)), Number(map["maxProperties"])]).toEqual([
+      true,
+      false,
+      expect.toSatisfy((count) => count <= 64)
+    ])
+  })
+  it("is read with longer keys too, since an earlier CRD took them, and a task that is stored must not vanish", () =>
+    expect(Schema.is(AgentTaskSpec)({ ...plain, jobTemplate: { nodeSelector: { ["k".repeat(42_000)]: "" } } })).toBe(true))
 })

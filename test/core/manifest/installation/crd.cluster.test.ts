@@ -99,6 +99,16 @@ layer(RealCrd, { excludeTestServices: true })("a real API server", (it) => {
       spec: { ...spec, variables: [{ name: "a", value: "1", valueFrom: { secretKeyRef: { name: "s", key: "k" } } }] },
       says: "exactly one of value, valueFrom is required"
     },
+    {
+      given: "a key of 318 characters among its labels, though it is made as cancelled",
+      spec: { ...spec, cancel: true, jobTemplate: { labels: { ["k".repeat(318)]: "v" } } },
+      says: "a key has at most 317 characters"
+    },
+    {
+      given: "a key of 129 characters among the arguments of its backend",
+      spec: { ...spec, backend: { type: "s3", config: { ["k".repeat(129)]: "v" } } },
+      says: "a key has at most 128 characters"
+    },
     { given: "an unknown stage", spec: { ...spec, stage: "import" }, says: "Unsupported value" },
     { given: "a workspace that is a path", spec: { ...spec, workspace: "../a" }, says: "spec.workspace" }
   ]
@@ -227,20 +237,33 @@ layer(RealCrd, { excludeTestServices: true })("a real API server", (it) => {
       }))
   }
 
-  it.effect("lets a task be cancelled that was stored before the claim of the plan was for the worker alone", () =>
-    Effect.gen(function*() {
-      const kubernetes = yield* Kubernetes
-      const plans = { claimName: "plans" }
-      const shared = { ...spec, source: flux, savePlan: plans, jobTemplate: { volumeClaims: [{ ...plans, mountPath: "/plans" }] } }
-      const says = "the claim of the plan is for the worker alone"
-      const { metadata, spec: definition } = crd()
-      const before = JSON.parse(JSON.stringify(definition), (_, value) =>
-        Array.isArray(value) ? value.filter(({ message = "" }) => !String(message).startsWith(says)) : value)
-      yield* kubernetes.apply(definitions, { metadata, spec: before })
-      const stored = yield* create(shared).pipe(Effect.retry({ times: 100, schedule: Schedule.spaced("100 millis") }))
-      yield* kubernetes.apply(definitions, { metadata, spec: definition })
-      const refusal = yield* Effect.flip(create(shared)).pipe(Effect.retry({ times: 100, schedule: Schedule.spaced("100 millis") }))
-      expect(refusal.message).toContain(says)
-      yield* kubernetes.patch(agentTasks, stored.metadata, [{ op: "add", path: "/spec/cancel", value: true }])
-    }))
+  const younger = [
+    {
+      given: "the claim of the plan was for the worker alone",
+      says: "the claim of the plan is for the worker alone",
+      older: {
+        source: flux,
+        savePlan: { claimName: "plans" },
+        jobTemplate: { volumeClaims: [{ claimName: "plans", mountPath: "/plans" }] }
+      }
+    },
+    { given: "keys had a length", says: "a key has at most", older: { jobTemplate: { nodeSelector: { ["k".repeat(42_000)]: "v" } } } }
+  ]
+  for (const { given, older, says } of younger) {
+    it.effect(`lets a task be cancelled, and its status be written, that was stored before ${given}`, () =>
+      Effect.gen(function*() {
+        const kubernetes = yield* Kubernetes
+        const { metadata, spec: definition } = crd()
+        const before = JSON.parse(JSON.stringify(definition), (_, value) =>
+          Array.isArray(value) ? value.filter(({ message = "" }) => !String(message).startsWith(says)) : value)
+        yield* kubernetes.apply(definitions, { metadata, spec: before })
+        const soon = { times: 100, schedule: Schedule.spaced("100 millis") }
+        const stored = yield* create({ ...spec, ...older }).pipe(Effect.retry(soon))
+        yield* kubernetes.apply(definitions, { metadata, spec: definition })
+        const refusal = yield* Effect.flip(create({ ...spec, ...older })).pipe(Effect.retry(soon))
+        expect(refusal.message).toContain(says)
+        const told = yield* change(stored, { status: { phase: "Queued" } })
+        yield* kubernetes.patch(agentTasks, told.metadata, [{ op: "add", path: "/spec/cancel", value: true }])
+      }))
+  }
 })
