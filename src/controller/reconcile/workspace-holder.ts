@@ -83,7 +83,7 @@ export const workspaceHolder = Effect.fnUntraced(function*(
   const transitions = spec?.leaseTransitions ?? 0
   const by = metadata.annotations?.[holderAnnotation] ?? ""
   if (!isOfTask({ holder, transitions }, by)) {
-    tell(Option.some(holder))
+    tell(Option.some("")) // nobody that is known here, though it may name a task that is
     return Holder.Foreign({ lease: metadata.name })
   }
   const alive = holder === "" || holder === uid

@@ -148,7 +148,12 @@ describe("the Lease of a workspace", () => {
     { given: "a holder that is no UID", uid: "no label!", written: {} },
     { given: "a holder that is more than one selector", uid: "x,scalr.io/a=b", written: {} },
     { given: "a name that no task has", uid: "former-uid", written: { by: "../../../x" } },
-    { given: "more changes than can be counted on", uid: "", written: { transitions: 2_147_483_647 } }
+    { given: "more changes than can be counted on", uid: "", written: { transitions: 2_147_483_647 } },
+    {
+      given: "its holder is the task that looks",
+      uid: "task-uid",
+      written: { transitions: 2 ** 31 - 1 }
+    }
   ])("is not free, and takes no slot from others, where a stranger wrote it: $given", ({ uid, written }) =>
     Effect.gen(function*() {
       const { look, turn } = heldBy(uid, Option.none(), written)
