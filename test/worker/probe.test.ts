@@ -2,20 +2,21 @@
 import { expect, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Fiber, Schedule } from "effect"
 import { once } from "node:events"
-import { mkdtempSync, readFileSync } from "node:fs"
+import { readFileSync } from "node:fs"
 import { connect } from "node:net"
-import { networkInterfaces, tmpdir } from "node:os"
+import { networkInterfaces } from "node:os"
 import { join } from "node:path"
 import { listen, tryTargets } from "../../src/worker/probe.ts"
 import { agentJob } from "../cli/program.ts"
 import { freePort } from "../free-port.ts"
+import { temporaryFolder } from "../temporary-folder.ts"
 
 it.live(
   "tells which targets it reached, at first and in the end, and which addresses it has itself beside loopback",
   () =>
     Effect.gen(function*() {
       const [open, shut, late] = [yield* freePort, yield* freePort, yield* freePort]
-      const terminationLog = join(mkdtempSync(join(tmpdir(), "probe-")), "log")
+      const terminationLog = join(yield* temporaryFolder("probe"), "log")
       yield* Effect.forkScoped(listen(open))
       const targets = [open, shut, late].map((port) => ({ address: "127.0.0.1", port }))
       const trying = yield* Effect.forkScoped(

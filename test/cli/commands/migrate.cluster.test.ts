@@ -97,9 +97,9 @@ beforeAll(async () => {
   await store({ name: "wrong", namespace, config: { agent: { dataDir: "data" } } })
 })
 afterAll(async () => {
-  rmSync(folder, { recursive: true })
   await kubectl(["delete", "namespace", namespace, "--wait=false"])
   await kubectl(["delete", "--ignore-not-found", "--wait=false", "crd", `atasks.${keptGroup}`])
+  rmSync(folder, { recursive: true }) // last: kubectl writes its cache there
 })
 
 const filesOf = (path: string): Readonly<Record<string, string>> =>
