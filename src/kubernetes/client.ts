@@ -1,12 +1,12 @@
 // The Kubernetes API as this program uses it: get, list, watch, create, apply, update, delete, logs.
 // Every unary call ends within its time limit, reads its whole answer, and fails only with a KubernetesError.
-// Built from credentials.ts, once by each program; used by informers, the controller, the worker and the command line.
-import { HttpAgent, layerNodeHttpNoAgent, makeAgent } from "@effect/platform-node/NodeHttpClient"
+// Built from credentials.ts and connections.ts, once by each program; used by informers, the controller, the worker and the command line.
 import { Clock, Context, Duration, Effect, Layer, Option, Random, Schedule, Stream } from "effect"
 import { Headers, HttpClient, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
 import { failureInWords, notTrusted } from "../http/failure-words.ts"
 import { objectOf, pageOf, refusal, warningsOf, watchEventOf } from "./answer.ts"
-import type { Credentials, Tls } from "./credentials.ts"
+import { connections } from "./connections.ts"
+import type { Credentials } from "./credentials.ts"
 import { type Call, type KubernetesError, Unauthorized, Unreachable, type Verb } from "./errors.ts"
 import { type Kind, pods } from "./kinds.ts"
 import type { KubernetesObject, NamespacedName, Page, WatchEvent, Writable } from "./object.ts"
@@ -148,40 +148,6 @@ const mostWarnings = 100
 /** How long a try of a unary call waits for its whole answer. */
 export const callTimeout = Duration.seconds(30)
 const longestWait = Duration.seconds(5)
-
-/**
- * More connections than a controller uses at once, so that calls which hang keep no other waiting, least of all the renewal of the leader
- * Lease: 3 watches, 16 passes, 8 assignments, 8 cancellations and that renewal are 36.
- */
-const mostConnections = 64
-/**
- * How long a connection stays open that nobody uses, as long as with Node's own agent. Each keeps the first request that was sent over it in
- * memory, with what else has a share in the buffer of its body.
- */
-const idleMillis = 5_000
-
-/**
- * Connections by Node's own HTTP/1.1. The layer is `fresh`, since otherwise all clients of the program would share one agent, certificates
- * included. It never uses HTTP/2: when a stop aborts a request, Node 24 may loop in nghttp2 for ever (Http2Session::SendPendingData) and
- * take all memory. It does not use undici, whose parser is 16 MiB of WebAssembly.
- */
-const connections = ({ tls }: Credentials) =>
-  Layer.fresh(
-    layerNodeHttpNoAgent.pipe(
-      Layer.provide(
-        Layer.effect(
-          HttpAgent,
-          Effect.map(makeAgent({ ...tls, keepAlive: true, maxSockets: mostConnections, timeout: idleMillis }), renewingAuthority(tls))
-        )
-      )
-    )
-  )
-
-/** Node reads the agent's options for each request, and uses no connection again that was opened with another authority. */
-const renewingAuthority = (tls: Tls) => (agent: HttpAgent["Service"]): HttpAgent["Service"] => {
-  Object.defineProperty(agent.https.options, "ca", { enumerable: true, get: () => tls.ca })
-  return agent
-}
 
 /**
  * Encodes a name for a path. A name that would change the meaning of the path gets a colon: no object here has such a name, so the answer
