@@ -52,17 +52,21 @@ describe("the queue of runs", () => {
     }))
 })
 
+/** A server of which `hear` is told each SQL statement. */
+const overheard = (hear: (sql: string) => void) =>
+  Effect.flatMap(directory, serve).pipe(
+    Effect.provideService(Statement.CurrentTransformer, (statement) =>
+      Effect.sync(() => {
+        hear(statement.compile()[0])
+        return statement
+      }))
+  )
+
 describe("a list of runs that wait", () => {
   it.live("says of each what the run itself says, and looks up once what those of a line wait for", () =>
     Effect.gen(function*() {
       const said: Array<string> = []
-      const url = yield* Effect.flatMap(directory, serve).pipe(
-        Effect.provideService(Statement.CurrentTransformer, (statement) =>
-          Effect.sync(() => {
-            said.push(statement.compile()[0])
-            return statement
-          }))
-      )
+      const url = yield* overheard((sql) => said.push(sql))
       const me = person(url)
       const starting = (count: number, workspace: string, attributes: object = {}) =>
         Effect.replicateEffect(me.start(workspace, { ...attributes }), count)
@@ -89,13 +93,7 @@ describe("what a run was started with", () => {
   it.live("is read for that run alone, and by no list", () =>
     Effect.gen(function*() {
       const said = new Set<string>()
-      const url = yield* Effect.flatMap(directory, serve).pipe(
-        Effect.provideService(Statement.CurrentTransformer, (statement) =>
-          Effect.sync(() => {
-            said.add(statement.compile()[0])
-            return statement
-          }))
-      )
+      const url = yield* overheard((sql) => said.add(sql))
       const me = person(url)
       const workspaceId = yield* me.workspace("demo")
       const started = { variables: [{ key: "large", value: "\"value\"" }], "target-addrs": ["null_resource.one"] }

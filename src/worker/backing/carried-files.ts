@@ -9,14 +9,14 @@ import { lockFileName, savedPlanName } from "../../core/stage/stage-commands.ts"
 import { planLimitBytes } from "../../schema/api/task-api.ts"
 import { Log } from "../engine/log-shipper.ts"
 import { Settings } from "../settings.ts"
-import { fileTrouble, invalid, type StageFailed } from "../stage-failed.ts"
+import { invalid, type StageFailed } from "../stage-failed.ts"
 import { named, unpack } from "../volume/archive.ts"
 import { openFile, openFolder, type Segments } from "../volume/folder.ts"
 import { inMebibytes } from "../volume/mebibytes.ts"
 import { packedLimits, type PackedPart, packTree } from "../volume/pack-tree.ts"
 import { pathOf, treeBelow, type TreeEntry } from "../volume/tree.ts"
 import type { Provisioned } from "./backing.ts"
-import { inModules, isNoHistory, modulesNotKept, notKept, openModules } from "./modules-folder.ts"
+import { inModules, isNoHistory, modulesNotKept, notKept, notListed, openModules } from "./modules-folder.ts"
 
 /** The names of the archives inside a plan's package, and in the worker's own directory. */
 const modulesArchive = "modules.tar.gz"
@@ -33,11 +33,7 @@ export type Marks = ReadonlyMap<string, Pick<TreeEntry, "mark" | "type">>
 export const marksOf = (root: number): Effect.Effect<Marks, StageFailed> =>
   treeBelow(root, [], () => true).pipe(
     Effect.map((list) => new Map(list.map((found) => [pathOf(found), found]))),
-    Effect.mapError((error) =>
-      error._tag === "TreeUnreadable"
-        ? fileTrouble("the configuration")(error.cause)
-        : notKept("The files of the configuration", "leave out what is not configuration")(error.why)
-    )
+    Effect.mapError(notListed("the configuration", notKept("The files of the configuration", "leave out what is not configuration")))
   )
 
 /** Reports whether a path may be of a file that planning made: not in the data of an engine, but for modules, and none that we write. */

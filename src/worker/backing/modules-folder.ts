@@ -2,10 +2,10 @@
 // Invariant: the worker follows no link on the way to them or among them.
 // Used by worker/backing/carried-files.ts, worker/stage/provision.ts and worker/stage/seal.ts.
 import { Effect } from "effect"
-import { fileTrouble, invalid } from "../stage-failed.ts"
+import { fileTrouble, invalid, type StageFailed } from "../stage-failed.ts"
 import { pathIn } from "../volume/descriptor.ts"
 import { makeFolder, openFolder, type Segments } from "../volume/folder.ts"
-import { treeBelow } from "../volume/tree.ts"
+import { treeBelow, type TreeTooLarge, type TreeUnreadable } from "../volume/tree.ts"
 
 /** The name of the engine's own directory (TF_DATA_DIR), in the directory that the runner shares. */
 export const engineFolder = "engine"
@@ -20,6 +20,10 @@ export const isNoHistory = (segments: Segments): boolean => segments.at(-1) !== 
 /** Returns the failure to keep something with a plan, in a sentence that ends with what to do. */
 export const notKept = (what: string, remedy: string) => (why: string, first?: string) =>
   invalid(`${what} cannot be kept with the plan, because ${why}; ${first === undefined ? "" : `${first}, or `}${remedy}.`)
+
+/** Returns the failure to list a tree that is not packed; `refused` makes the sentence where there is too much. */
+export const notListed = (what: string, refused: (why: string) => StageFailed) => (error: TreeTooLarge | TreeUnreadable): StageFailed =>
+  error._tag === "TreeTooLarge" ? refused(error.why) : fileTrouble(what)(error.cause)
 
 /** Lists the modules. `data` is the open directory that the runner shares. */
 export const modulesBelow = (data: number) => treeBelow(data, inModules([]), isNoHistory)

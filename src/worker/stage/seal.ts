@@ -9,7 +9,7 @@ import { archiveLimitBytes, planLimitBytes } from "../../schema/api/task-api.ts"
 import { Sha256 } from "../../schema/names.ts"
 import type { Seal } from "../../schema/task/seal.ts"
 import type { Provisioned, Sealing } from "../backing/backing.ts"
-import { inModules, modulesBelow, modulesNotKept } from "../backing/modules-folder.ts"
+import { inModules, modulesBelow, modulesNotKept, notListed } from "../backing/modules-folder.ts"
 import { archiveFile } from "../network/archive-url.ts"
 import { Settings } from "../settings.ts"
 import { fileTrouble, invalid, StageFailed } from "../stage-failed.ts"
@@ -49,10 +49,7 @@ const keyed = (key: Uint8Array, ...parts: ReadonlyArray<string | boolean>): Sha2
 /** Returns a digest for each directory or file directly among the modules: of names, contents, links, and of which files are executable. */
 const modulesDigests = Effect.fnUntraced(function*(data: number) {
   const hashes = new Map<string, Hash>()
-  const list = yield* Effect.mapError(
-    modulesBelow(data),
-    (error) => error._tag === "TreeUnreadable" ? fileTrouble("the modules of the configuration")(error.cause) : modulesNotKept(error.why)
-  )
+  const list = yield* Effect.mapError(modulesBelow(data), notListed("the modules of the configuration", modulesNotKept))
   if (list.reduce((sum, { size }) => sum + size, 0) > packedLimits.bytes) return yield* modulesNotKept(tooManyBytes)
   for (const { executable, segments, size, target, type } of list) {
     if (type === "Directory") continue

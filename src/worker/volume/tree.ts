@@ -4,7 +4,7 @@
 import { Data, Effect } from "effect"
 import { isUtf8 } from "node:buffer"
 import { closeSync, type Dir, lstatSync, opendirSync, readlinkSync } from "node:fs"
-import { shortened } from "../../core/text/sentence.ts"
+import { named } from "./archive.ts"
 import { openDirectory, pathIn } from "./descriptor.ts"
 import { missing, mostNames, type Segments, unlessFails } from "./folder.ts"
 
@@ -123,7 +123,7 @@ export const treeBelow = (
           list.push(found)
           if (found.type !== "Directory") continue
           if (segments.length === limits.depth) {
-            return yield* new TreeTooLarge({ why: `they hold ${JSON.stringify(shortened(pathOf(found), 200))}, which is too deep` })
+            return yield* new TreeTooLarge({ why: `they hold ${named(pathOf(found))}, which is too deep` })
           }
           yield* within(attempt(() => openDirectory(path)), found)
         }
