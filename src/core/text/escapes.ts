@@ -50,10 +50,12 @@ export const plainOf = (bytes: Uint8Array, last: boolean): Plain => {
       continue
     }
     row = 0
-    plain[size] = bytes[at] ?? 0
-    places[size] = at
-    size++
-    at++
+    do {
+      plain[size] = bytes[at] ?? 0
+      places[size] = at
+      size++
+      at++
+    } while (at < bytes.length && bytes[at] !== escape)
   }
   return { bytes: plain.subarray(0, size), original: (index) => places[index] ?? 0, isOpen: row > 0 && !last }
 }

@@ -20,17 +20,19 @@ const pieces = (form: Uint8Array): ReadonlyArray<Uint8Array> =>
 
 /** The pieces of all forms, sorted, so that a search takes few steps however many begin alike. */
 interface Index {
-  /** By the first two bytes: 1 if a piece begins with them, so that most positions of a text are passed over at once. */
+  /** By the bucket of its first four bytes: 1 if a piece begins with such, so that most positions of a text are passed over at once. */
   readonly mayBegin: Uint8Array
   /** A character is a byte. */
   readonly sorted: ReadonlyArray<string>
   /** The same by the first four bytes, in the same order. */
-  readonly byFirstBytes: ReadonlyMap<number | undefined, ReadonlyArray<string>>
+  readonly byFirstFour: ReadonlyMap<number | undefined, ReadonlyArray<string>>
 }
 
-const firstTwo = (bytes: Uint8Array, at: number): number => ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0)
+const firstFour = (bytes: Uint8Array, at: number): number =>
+  ((bytes[at] ?? 0) << 24) | ((bytes[at + 1] ?? 0) << 16) | ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0)
 
-const firstBytes = (bytes: Uint8Array, at: number): number => (firstTwo(bytes, at) << 16) | firstTwo(bytes, at + 2)
+/** Returns one of 65,536 numbers. The factor spreads them: it is 2^32 by the golden ratio (Knuth's multiplicative hashing). */
+const bucket = (four: number): number => Math.imul(four, 0x9e3779b1) >>> 16
 
 /** Returns the pieces of all forms, each with its first four bytes. */
 const piecesOf = (secrets: ReadonlyArray<string>): ReadonlyMap<string, number> => {
@@ -38,7 +40,7 @@ const piecesOf = (secrets: ReadonlyArray<string>): ReadonlyMap<string, number> =
   for (const form of secrets.filter((secret) => secret.length >= shortestSecret).flatMap(forms)) {
     const { bytes } = plainOf(encoder.encode(form), true) // looked for without the colours that the form itself may have
     if (bytes.length >= shortestSecret) {
-      for (const piece of pieces(bytes)) unique.set(String.fromCharCode(...piece), firstBytes(piece, 0))
+      for (const piece of pieces(bytes)) unique.set(String.fromCharCode(...piece), firstFour(piece, 0))
     }
   }
   return unique
@@ -46,9 +48,9 @@ const piecesOf = (secrets: ReadonlyArray<string>): ReadonlyMap<string, number> =
 
 const indexOf = (unique: ReadonlyMap<string, number>): Index => {
   const mayBegin = new Uint8Array(65_536)
-  for (const first of unique.values()) mayBegin[first >>> 16] = 1
+  for (const first of unique.values()) mayBegin[bucket(first)] = 1
   const sorted = [...unique.keys()].sort()
-  return { mayBegin, sorted, byFirstBytes: Map.groupBy(sorted, (piece) => unique.get(piece)) }
+  return { mayBegin, sorted, byFirstFour: Map.groupBy(sorted, (piece) => unique.get(piece)) }
 }
 
 /** Returns how many bytes from `at` on, and before `end`, are those of the piece. */
@@ -77,8 +79,8 @@ const countUpTo = (sorted: ReadonlyArray<string>, bytes: Uint8Array, at: number,
  * Returns the length of the longest piece that stands at `at`. If the last piece that is not sorted after the bytes does not stand there,
  * only a beginning of what they share can.
  */
-const longestMatch = ({ byFirstBytes }: Index, bytes: Uint8Array, at: number): number => {
-  const sorted = byFirstBytes.get(firstBytes(bytes, at))
+const longestMatch = ({ byFirstFour }: Index, bytes: Uint8Array, at: number, four: number): number => {
+  const sorted = byFirstFour.get(four)
   if (sorted === undefined) return 0
   let length = Math.min(pieceBytes, bytes.length - at)
   for (;;) {
@@ -94,7 +96,7 @@ const longestMatch = ({ byFirstBytes }: Index, bytes: Uint8Array, at: number): n
 const undecidedFrom = ({ mayBegin, sorted }: Index, bytes: Uint8Array): number => {
   const end = bytes.length
   for (let at = Math.max(0, end - pieceBytes + 1); at < end; at++) {
-    if (at + 1 < end && mayBegin[firstTwo(bytes, at)] === 0) continue
+    if (at + 4 <= end && mayBegin[bucket(firstFour(bytes, at))] === 0) continue
     if (shared(bytes, at, end, sorted[countUpTo(sorted, bytes, at, end)] ?? "") === end - at) return at
   }
   return end
@@ -148,9 +150,12 @@ const redactorOf = (unique: ReadonlyMap<string, number>): Redactor => {
     const shown: Array<Uint8Array> = []
     let { covered, masking } = state
     let clearFrom = 0
+    let four = firstFour(bytes, 0) >>> 8
     for (let at = 0; at < until; at++) {
-      if (!masking && index.mayBegin[firstTwo(bytes, at)] === 0) continue
-      covered = Math.max(covered, at + longestMatch(index, bytes, at))
+      four = (four << 8) | (bytes[at + 3] ?? 0) // so that a position costs one more byte
+      const mayBegin = index.mayBegin[bucket(four)] === 1
+      if (!masking && !mayBegin) continue
+      if (mayBegin) covered = Math.max(covered, at + longestMatch(index, bytes, at, four))
       if (at < covered && !masking) shown.push(all.subarray(clearFrom, plain.original(at)), maskBytes)
       if (at >= covered && masking) clearFrom = endOf(at)
       masking = at < covered
