@@ -20,7 +20,7 @@ const isDelicate = (name: ScenarioName, request: string): boolean =>
   /^(?:create (?:AgentTask|Job) |push the state$|(?:the server's commit of )?a new state$)/u.test(request) ||
   (core.includes(name) && request.startsWith("update the status of AgentTask "))
 /** Within how many requests after the first crash the second one comes in the small part. */
-const soon = 10
+const soon = 14
 
 const waysIn = (name: ScenarioName, part: Part, request: string): ReadonlyArray<Fault> =>
   core.includes(name) && part === "all" ? waysOf(request) : dies
