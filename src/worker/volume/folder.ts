@@ -215,6 +215,8 @@ export const firstNames = (path: string, most: number): ReadonlyArray<string> =>
   }
 }
 
+const directoryOf = (segments: Segments): string => segments.length === 0 ? "The top directory" : `The directory ${segments.join("/")}`
+
 /** Returns the names in a directory of the configuration. Fails if there are more than `most`. */
 export const namesIn = (root: number, segments: Segments, most = mostNames): Effect.Effect<ReadonlyArray<string>, StageFailed> =>
   Effect.filterOrFail(
@@ -223,7 +225,7 @@ export const namesIn = (root: number, segments: Segments, most = mostNames): Eff
       catch: fileTrouble(segments.join("/"))
     }),
     (names) => names.length <= most,
-    () => invalid(`A directory of the configuration has more than ${most} files; leave out what is not configuration.`)
+    () => invalid(`${directoryOf(segments)} of the configuration has more than ${most} files; leave out what is not configuration.`)
   )
 
 /** Reports whether there is a directory that is reached through directories alone, not through links. */

@@ -92,11 +92,13 @@ describe("a folder", () => {
     Effect.gen(function*() {
       const { root } = yield* place
       for (const name of ["a", "b", "c"]) yield* writeFile(root, ["live", name], "")
+      for (const name of ["a", "b"]) yield* writeFile(root, [name], "")
       expect((yield* namesIn(root, ["live"], 3)).toSorted()).toEqual(["a", "b", "c"])
       expect(yield* Effect.flip(namesIn(root, ["live"], 2))).toMatchObject({
         reason: "InvalidConfiguration",
-        message: "A directory of the configuration has more than 2 files; leave out what is not configuration."
+        message: "The directory live of the configuration has more than 2 files; leave out what is not configuration."
       })
+      expect((yield* Effect.flip(namesIn(root, [], 2))).message).toMatch(/^The top directory of the configuration has more than 2 files;/u)
     }))
 
   it.effect("refuses to make a directory that somebody has made", () =>
