@@ -43,7 +43,7 @@ class SimulationFirst extends BaseSequencer {
 export default defineConfig({
   test: {
     sequence: { sequencer: SimulationFirst },
-    setupFiles: ["test/arbitrary.setup.ts"],
+    setupFiles: ["test/arbitrary.setup.ts", "test/simulation.setup.ts"],
     env: { PROPERTY_SEED },
     maxWorkers: 2,
     execArgv: ["--single-threaded-gc"], // two workers keep two processors busy, and helpers of the collector would only get in their way

@@ -94,8 +94,15 @@ export const make = Effect.fnUntraced(function*<A>(
   })
 
   const isLooking = () => known.version() === undefined
-  /** Completes if a look takes too long, which is cut off then. */
-  const lookTakesTooLong = Effect.andThen(Effect.sleep(longestLook), Effect.suspend(() => isLooking() ? Effect.void : Effect.never))
+  /** Completes if a look takes too long, which is cut off then, and after which there is no other by a watch. */
+  const lookTakesTooLong = Effect.andThen(
+    Effect.sleep(longestLook),
+    Effect.suspend(() => {
+      if (!isLooking()) return Effect.never
+      streams = false
+      return Effect.void
+    })
+  )
 
   /**
    * Watches over one connection until the server ends it. A watch that ends soon without an event stays counted as a failure, since
@@ -150,11 +157,13 @@ export const make = Effect.fnUntraced(function*<A>(
       isLooking()
         ? Effect.andThen(
           Effect.logWarning(
-            `a watch did not say within ${
-              Duration.format(longestLook)
-            } or before its end that all objects were told, as behind a proxy that drops bookmarks; they are listed from now on`
+            streams
+              ? "a watch ended before it said that all objects were told, as of an API server that stops; they are listed this once"
+              : `a watch did not say within ${
+                Duration.format(longestLook)
+              } that all objects were told, as behind a proxy that drops bookmarks; they are listed from now on`
           ),
-          listForGood
+          listThenWatch
         )
         : Effect.void
     ))

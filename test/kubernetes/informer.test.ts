@@ -120,8 +120,7 @@ describe("an informer", () => {
 
   it.effect.each<{ readonly later: string; readonly goesOn: (collection: FakeCollection) => Effect.Effect<void> }>([
     { later: "falls silent", goesOn: () => Effect.void },
-    { later: "goes on", goesOn: (collection) => collection.put("busy") },
-    { later: "ends", goesOn: (collection) => collection.end() }
+    { later: "goes on", goesOn: (collection) => collection.put("busy") }
   ])(
     "lists for good where a watch that began with all objects $later without having said that these are all",
     ({ goesOn }) =>
@@ -143,6 +142,25 @@ describe("an informer", () => {
         expect([objects.has("team/new"), collection.lists]).toEqual([true, 3])
       })
   )
+
+  it.effect("lists this once where a watch that began with all objects ends before it has said that these are all, as of a server that stops", () =>
+    Effect.gen(function*() {
+      const collection = new FakeCollection()
+      collection.tellsWhole = false
+      yield* collection.put("old")
+      const { informer, objects } = yield* informerOf(collection)
+      const synced = yield* Effect.forkChild(informer.synced)
+      yield* TestClock.adjust("1 second")
+      yield* collection.end()
+      yield* TestClock.adjust("1 second")
+      expect([synced.pollUnsafe(), collection.lists, collection.watchedFrom.length]).toEqual([expect.anything(), 2, 1])
+      collection.tellsWhole = true
+      yield* collection.put("new")
+      collection.compact()
+      yield* collection.end(gone)
+      yield* TestClock.adjust("1 minute")
+      expect([objects.has("team/new"), collection.lists, collection.watchedFrom.length]).toEqual([true, 3, 1]) // by one watch, and no list before it
+    }))
 
   it.effect.each([
     { server: "can stream", streams: true, watched: [] },

@@ -34,7 +34,6 @@ const listed = typeof outputs === "string" ? outputs : outputs.map(([, output]) 
 console.log(
   JSON.stringify({
     objects: contentOf(heapBytes, bytes).objects.size,
-    isReadable: contentOf(heapBytes, bytes).isReadable,
     outputs: listed,
     entries: journals.flat().length
   })

@@ -3,6 +3,7 @@
 import { once } from "node:events"
 import { availableParallelism } from "node:os"
 import { Worker } from "node:worker_threads"
+import { untilThreads } from "./last-words.ts"
 
 interface Work<A> {
   /** What a thread runs. */
@@ -20,10 +21,11 @@ export const inThreads = async <A>({ file, hear, share }: Work<A>): Promise<void
     { length: every },
     (_, nth) => new Worker(file, { workerData: share(nth, every) })
   )
+  const stop = () => Promise.all(threads.map((thread) => thread.terminate()))
   for (const thread of threads) {
     thread.on("message", (posted: A) => {
-      if (hear(posted) === "enough") { for (const one of threads) void one.terminate() }
+      if (hear(posted) === "enough") void stop()
     })
   }
-  await Promise.all(threads.map((thread) => once(thread, "exit")))
+  await untilThreads(Promise.all(threads.map((thread) => once(thread, "exit"))), stop)
 }

@@ -2,9 +2,8 @@
 // Invariant: what the engine really did is noted in Truth, which no product code can reach.
 // Started by the kubelet in test/simulation/cluster.
 import { Cause, ConfigProvider, Effect, Exit, Fiber, Layer, Option, Schedule } from "effect"
-import { mkdtempSync, readFileSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { readFileSync, rmSync } from "node:fs"
+import { dirname, join } from "node:path"
 import { fromEvent } from "../../src/core/stage/engine-events.ts"
 import type { StopCause } from "../../src/core/stage/outcome.ts"
 import { claimLostExitCode } from "../../src/core/task/places.ts"
@@ -28,6 +27,7 @@ import { clientOf, type Watch } from "./client.ts"
 import { stageIdOf } from "./effects.ts"
 import { liveWithState } from "./engine-state.ts"
 import { Engine, wantedOf } from "./engine.ts"
+import { lastWordsOf } from "./last-words.ts"
 import { isRefused, isUnheard, type OneThread, Process } from "./one-thread.ts"
 import type { PoolServer, StatesOfStage } from "./pool-server.ts"
 
@@ -52,9 +52,6 @@ export interface Container {
   readonly lastWords: () => string
   readonly sigterm: () => void
 }
-
-const directory = mkdtempSync(join(tmpdir(), "simulation-"))
-process.once("exit", () => rmSync(directory, { recursive: true, force: true }))
 
 /** How an engine ended whose state is not the pool's, and whether its plan, or its last state, is stored. */
 interface Ended {
@@ -136,7 +133,7 @@ const patiently = <A, E extends { readonly _tag: string }>(ask: Effect.Effect<A,
 export const startWorker = ({ pod, pool, reaches, seed, server, thread, truth }: Start): Container => {
   const process = new Process(thread, pod.uid, seed)
   const { kubernetes, watches } = clientOf(server, process, reaches)
-  const terminationLog = join(directory, `${pod.uid}-${seed}`)
+  const terminationLog = lastWordsOf(`${pod.uid}-${seed}`)
   let sigterm = (): void => undefined
   const signal = process.hear<void>((tell) => {
     sigterm = tell
@@ -244,7 +241,7 @@ export const startWorker = ({ pod, pool, reaches, seed, server, thread, truth }:
           ConfigProvider.fromUnknown({
             ...pod.env,
             AGENT_JOB_TERMINATION_LOG: terminationLog,
-            AGENT_JOB_PRIVATE_DIR: join(directory, "missing")
+            AGENT_JOB_PRIVATE_DIR: join(dirname(terminationLog), "missing")
           })
         )
       )

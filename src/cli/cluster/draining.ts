@@ -206,8 +206,11 @@ const runningLines = (all: ReadonlyArray<Running>, now: number): ReadonlyArray<s
   ]
 }
 
-/** Drains the cluster. `given`: the namespace of the tasks, if it was typed. `wait`: return once no apply or destroy runs. */
-export const drain = Effect.fn("drain")(function*(installation: Installation, given: Option.Option<string>, wait: boolean) {
+/**
+ * Drains the cluster. `given`: the namespace of the tasks, if it was typed. `wait`: return once no apply or destroy runs. `there`: the flag of
+ * its context, for the command that ends this.
+ */
+export const drain = Effect.fn("drain")(function*(installation: Installation, given: Option.Option<string>, wait: boolean, there = "") {
   const namespace = yield* namespaceOf(installation, given)
   const now = yield* currentInstant
   const lease = yield* mark(installation, (annotations) => drained(annotations, now))
@@ -221,7 +224,7 @@ export const drain = Effect.fn("drain")(function*(installation: Installation, gi
     lines: [
       `Draining ${shown(installation)} since ${since}: nothing new starts in ${namespace}.`,
       ...runningLines(all, yield* Clock.currentTimeMillis),
-      `To end this: agent-job drain --undo --name ${installation.name} --controller-namespace ${installation.namespace}`
+      `To end this: agent-job drain --undo${there} --name ${installation.name} --controller-namespace ${installation.namespace}`
     ]
   } satisfies Answer
 })

@@ -5,7 +5,6 @@ import { Array, Console, Duration, Effect, Option, Schedule, Schema, Stream } fr
 import { follows } from "../../core/reconcile/follow.ts"
 import { cancellationOf } from "../../core/task/cancellation.ts"
 import { isOver } from "../../core/task/status.ts"
-import { shellWord } from "../../core/text/shell-word.ts"
 import { Kubernetes } from "../../kubernetes/client.ts"
 import type { NotFound } from "../../kubernetes/errors.ts"
 import { agentTasks, decoding } from "../../kubernetes/kinds.ts"
@@ -15,6 +14,7 @@ import type { ClusterFlags } from "../flags/settings.ts"
 import { Failed, LogBrokenOff, NothingThere } from "../terminal/failure.ts"
 import { logText } from "../terminal/log-text.ts"
 import { Screen } from "../terminal/screen.ts"
+import { contextFlag } from "./cluster.ts"
 
 const kind = decoding(agentTasks, AgentTask)
 
@@ -29,15 +29,16 @@ const notKnown = ({ context }: ClusterFlags) =>
   })
 
 /** Returns the flags with which another command reaches the same tasks. */
-const flagsOf = ({ context, namespace }: ClusterFlags): string =>
-  `${Option.match(context, { onNone: () => "", onSome: (name) => ` --context ${shellWord(name)}` })} --namespace ${namespace}`
+const flagsOf = (at: ClusterFlags): string => `${contextFlag(at)} --namespace ${at.namespace}`
 
 /** Fails with what is missing: the task, or all AgentTasks. Without their definition the API server answers 404 without a reason in it. */
 const missing = (at: ClusterFlags, name: string) => ({ reason }: NotFound) =>
   Effect.fail(
     reason === "NotFound"
       ? new NothingThere({
-        message: `There is no AgentTask ${name} in namespace ${at.namespace}; \`agent-job get tasks -n ${at.namespace}\` lists them.`
+        message: `There is no AgentTask ${name} in namespace ${at.namespace}; \`agent-job get tasks${
+          contextFlag(at)
+        } -n ${at.namespace}\` lists them.`
       })
       : notKnown(at)
   )

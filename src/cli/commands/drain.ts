@@ -23,13 +23,13 @@ export const drain = Command.make(
   Effect.fn("drain")(function*(given) {
     if (given.wait && given.undo) return yield* new BadInput({ message: "--wait and --undo exclude each other; give one of them." })
     const answer = yield* lazily(async () => {
-      const [{ cluster }, { drain, undo }, { Screen }] = await Promise.all([
+      const [{ cluster, contextFlag }, { drain, undo }, { Screen }] = await Promise.all([
         import("../cluster/cluster.ts"),
         import("../cluster/draining.ts"),
         import("../terminal/screen.ts")
       ])
       const installation = { name: given.name, namespace: given.controllerNamespace }
-      const work = given.undo ? undo(installation, given.namespace) : drain(installation, given.namespace, given.wait)
+      const work = given.undo ? undo(installation, given.namespace) : drain(installation, given.namespace, given.wait, contextFlag(given))
       return work.pipe(Effect.provide(cluster(given)), Effect.provide(Screen.layer({ colours: true, forProgram: true })))
     })
     return yield* print(given.output, answer)

@@ -156,7 +156,7 @@ const answerFor = (kind: Kind, given: Given) => {
         Effect.gen(function*() {
           const { objects, tasks } = yield* listTasks(given)
           const lines = objects.length === 0
-            ? [yield* lazily(async () => (await import("../cluster/no-tasks.ts")).noTasks(given.namespace))]
+            ? [yield* lazily(async () => (await import("../cluster/no-tasks.ts")).noTasks(given))]
             : taskTable(tasks, now)
           return { document: { apiVersion: "v1", kind: "List", items: objects }, lines }
         }))

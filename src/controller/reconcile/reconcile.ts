@@ -22,6 +22,7 @@ import { sharedSources } from "./flux-sources.ts"
 import { type Answers, noAnswers, observe } from "./observe.ts"
 import { makeOwnWrites, whileBehind } from "./own-writes.ts"
 import type { Unsure, WriteRefused } from "./refusals.ts"
+import { lasting, makeStandstills } from "./standstills.ts"
 import { makeTaskTimes } from "./task-times.ts"
 import { sharedWarnings } from "./warnings.ts"
 
@@ -79,6 +80,7 @@ const make = Effect.fnUntraced(function*(world: World) {
   const sources = yield* sharedSources
   const warned = yield* sharedWarnings
   const ownWrites = makeOwnWrites()
+  const standstills = makeStandstills()
   const times = makeTaskTimes()
 
   const asking = (task: AgentTask, { config, now }: Pass): Effect.Effect<Asking> =>
@@ -191,9 +193,10 @@ const make = Effect.fnUntraced(function*(world: World) {
     )
 
   const once = Effect.fnUntraced(
-    function*(task: AgentTask): Effect.fn.Return<Option.Option<Duration.Duration>, Failure | PoolSilent | WriteRefused | Behind> {
-      const now = yield* currentInstant
-      const pass: Pass = { config: yield* configuration.current, now }
+    function*(
+      task: AgentTask,
+      pass: Pass
+    ): Effect.fn.Return<Option.Option<Duration.Duration>, Failure | PoolSilent | WriteRefused | Behind> {
       world.refusals.dropExpired(task.metadata.uid, yield* monotonicMillis)
       const answers = yield* Effect.catchTag(look(task, pass), "ReadRefused", (refusal) => Effect.as(keep(task, refusal), noAnswers))
       const decided = yield* decideForSure(task, answers, pass)
@@ -219,6 +222,7 @@ const make = Effect.fnUntraced(function*(world: World) {
         ownWrites.forget(key)
         backoff.ended(key)
         sources.forget(key)
+        standstills.over(key)
         times.forget(key)
         return Option.none()
       }
@@ -226,7 +230,14 @@ const make = Effect.fnUntraced(function*(world: World) {
       const { resourceVersion, uid } = task.value.metadata
       if (ownWrites.isBehind(key, resourceVersion)) return Option.none() // the event of our write brings the key back
       if (Option.isSome(world.cache.job(uid))) backoff.ended(key)
-      return yield* once(task.value).pipe(
+      const pass: Pass = { config: yield* configuration.current, now: yield* currentInstant }
+      return yield* once(task.value, pass).pipe(
+        Effect.tap(() => Effect.sync(() => standstills.over(key))),
+        Effect.tapErrorTag(lasting, (error) =>
+          Option.match(standstills.notice(key, error), {
+            onNone: () => Effect.void,
+            onSome: (notice) => executor.say(task.value, notice, pass)
+          })),
         Effect.catchTag(["Conflict", "AlreadyExists"], () => Effect.sync(() => Option.some(ownWrites.metConflict(key, resourceVersion)))),
         Effect.catchTag("Behind", ({ message }) =>
           Effect.suspend(() => {

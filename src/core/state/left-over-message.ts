@@ -4,11 +4,12 @@
 import type { Effected, JournalEntry, LeftOver } from "../../schema/api/effects.ts"
 import { longestMessage } from "../../schema/task/stage-result.ts"
 import { shortened, shortName } from "../text/sentence.ts"
+import type { Unread } from "./state-objects.ts"
 
 /** How many things of a kind a message names, where the run and the rescue name more. */
 const namedInMessage = 3
-/** How long the names together may be where the message is all that has them; `withLeft` then cuts off neither them nor their count. */
-const namesLength = longestMessage / 2 - 100
+/** How long the names together may be where the message is all that has them; `withLeft` then cuts off nothing of what is said of them. */
+const namesLength = longestMessage / 2 - 160
 
 /** Returns a name as the engine itself writes it: `time_sleep.a [id=…]`. */
 export const effectName = ({ address, id, idKey }: Pick<Effected, "address" | "id" | "idKey">): string =>
@@ -54,13 +55,20 @@ const thatFit = (names: ReadonlyArray<string>): ReadonlyArray<string> => {
   return names.filter((name) => (left -= name.length + 2) >= 0)
 }
 
+const notLookedInto: Readonly<Record<Unread, string>> = {
+  "not-here": "The worker has not seen that state.",
+  encrypted: "The worker cannot look into that state, which the engine encrypted.",
+  "too-large": "That state has too much in it for the worker to look into."
+}
+
 /**
- * Returns the message if the state cannot be read: it is about everything that was made, since nobody knows what of it is saved, and names
- * what there is room for.
+ * Returns the message if the state is not looked into, and why it is not: it is about everything that was made, since nobody knows what of
+ * it is saved, and names what there is room for.
  */
-export const madeMessage = (journal: ReadonlyArray<JournalEntry>): string => {
+export const madeMessage = (journal: ReadonlyArray<JournalEntry>, unread: Unread): string => {
   const made = journal.filter(({ action, kind }) => kind === "done" && action === "create").map(effectName)
-  return listed({ says: "Made by this stage; see that the state has it", named: thatFit(made), count: made.length })
+  const all = listed({ says: "Made by this stage; see that the state has it", named: thatFit(made), count: made.length })
+  return all === "" ? "" : `${all} ${notLookedInto[unread]}`
 }
 
 /** Joins what happened and what is left over. `happened` may say where an unsaved state is, so it keeps at least half of the room. */

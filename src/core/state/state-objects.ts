@@ -28,8 +28,8 @@ export const isEncrypted = (text: string): boolean => Option.isSome(decodeEncryp
 export type StateObjects = ReadonlyMap<string, ReadonlyArray<unknown>>
 
 /**
- * How many objects of one address are kept, the first ones; others count as not saved. An engine writes the current one and a few that wait
- * to be destroyed. Who means harm writes a million, and a journal in which 40,000 addresses have that one key: each is held against all.
+ * How many objects of one address are kept, the first ones; a state with so many counts as too large to be looked into. An engine writes the
+ * current one and a few that wait to be destroyed. Who means harm writes a million, and a journal in which 40,000 addresses have that one key: each is held against all.
  */
 const mostAtOneAddress = 100
 
@@ -63,23 +63,25 @@ export const stateObjects = (text: string): StateObjects => {
   return found
 }
 
+/** Why a state is not looked into: it is not to be had here, the engine encrypted it, or it has too much in it. */
+export type Unread = "not-here" | "encrypted" | "too-large"
+
 export interface StateContent {
+  /** All that there are, or none if the state is not looked into. */
   readonly objects: StateObjects
-  readonly isReadable: boolean
+  readonly unread: Unread | undefined
 }
 
-/** The content of a state that cannot be looked into. */
-export const unreadable: StateContent = { objects: new Map(), isReadable: false }
+/** The content of a state that is not looked into. */
+export const unreadable = (unread: Unread): StateContent => ({ objects: new Map(), unread })
 
-/**
- * Returns the objects of a state, as far as a process with that heap can parse it. `isReadable` says whether they are all there are: of a
- * state that is encrypted, or has too much in it, none are seen.
- */
+/** Returns the objects of a state, as far as a process with that heap can parse it. */
 export const contentOf = (heapBytes: number, bytes: Uint8Array): StateContent => {
-  if (jsonExcess(parsable(heapBytes, bytes), bytes) !== undefined) return unreadable
+  if (jsonExcess(parsable(heapBytes, bytes), bytes) !== undefined) return unreadable("too-large")
   const text = new TextDecoder().decode(bytes)
   const objects = stateObjects(text)
-  return { objects, isReadable: objects.size > 0 || !isEncrypted(text) }
+  if (objects.size === 0) return isEncrypted(text) ? unreadable("encrypted") : { objects, unread: undefined }
+  return objects.values().some(({ length }) => length >= mostAtOneAddress) ? unreadable("too-large") : { objects, unread: undefined }
 }
 
 /** Reports whether there is an object at the address with that id. Without an id, the address is enough. */

@@ -77,14 +77,14 @@ const sizeOf = ({ entries, wanted }: StageJournals): number =>
   [entries, wanted].flat().reduce((size, { address, id = "" }) => size + 100 + address.length + id.length, 0)
 
 const leftIn = (
-  { isReadable, objects }: StateContent,
+  { objects, unread }: StateContent,
   { entries, inOrder, limit, wanted }: StageJournals
 ): LeftOver | undefined => {
-  const left = inOrder && !isReadable
+  const left = inOrder && unread !== undefined
     ? unansweredOf(entries, limit)
     : leftOverOf({ journal: entries, state: objects, inOrder, planned: wanted, limit })
   if (left.unsavedCount + left.unknownCount + (left.unseenCount ?? 0) === 0 && left.incomplete === undefined) return undefined
-  return isReadable || inOrder ? left : { ...left, unread: true }
+  return unread === undefined || inOrder ? left : { ...left, unread: true }
 }
 
 const make = Effect.gen(function*() {
@@ -117,7 +117,7 @@ const make = Effect.gen(function*() {
       let heldSize = 0
       const look = Effect.suspend(() =>
         held.length === 0 ? Effect.void : Effect.map(state, (bytes) => {
-          const content = bytes === undefined ? unreadable : contentOf(heapBytes, bytes)
+          const content = bytes === undefined ? unreadable("not-here") : contentOf(heapBytes, bytes)
           for (const one of held) {
             const left = leftIn(content, one)
             if (left !== undefined) found.set(one.stageId, left)

@@ -29,7 +29,10 @@ const tarBytes = 16 * 1024
 type Place = Pick<Provisioned, "root" | "directory">
 
 const entry = ({ directory, root }: Place, name: string) =>
-  Effect.map(openFile(root, [...directory, name]), Option.map(({ fd, size }) => Tar.fileStream(name, size, contentOf(fd, size))))
+  Effect.map(
+    openFile(root, [...directory, name]),
+    Option.map(({ fd, size }) => Tar.fileStream(name, size, contentOf(fd, size, fileTrouble(name))))
+  )
 
 const notPacked = (why: string) => invalid(`The engine's saved plan cannot be stored, because ${why}; plan again.`)
 
@@ -41,7 +44,7 @@ const ownEntry = (path: string) =>
   ).pipe(
     Effect.map((fd) => {
       const { size } = fstatSync(fd)
-      return Tar.fileStream(basename(path), size, contentOf(fd, size))
+      return Tar.fileStream(basename(path), size, contentOf(fd, size, fileTrouble(basename(path))))
     })
   )
 

@@ -3,6 +3,7 @@
 // Used by worker/stage/stage.ts and worker/engine/engine.ts; worker/engine/container-output.ts marks its gaps alike.
 import { Context, Duration, Effect, Layer, Option, type Scope, Stream } from "effect"
 import { begin, type Redaction, redactor } from "../../core/text/redact.ts"
+import { harmless } from "../../core/text/sentence.ts"
 import { ServerAnswer, startSending } from "../network/sending.ts"
 import type { OutputChunk } from "./exec-loop.ts"
 
@@ -14,7 +15,7 @@ export class Log extends Context.Service<Log, {
   readonly show: (output: Stream.Stream<OutputChunk>, secrets: ReadonlyArray<string>) => Effect.Effect<string>
   /** Logs a line of the worker's own. */
   readonly line: (text: string) => Effect.Effect<void>
-  /** Takes the secrets out of a message. */
+  /** Takes the secrets out of a message, and what a terminal obeys: no secret hides behind a sign that is taken out, its own or one in between. */
   readonly redact: (text: string) => string
   /**
    * Takes the secrets out of the key in a resource's address, by which the resource is found in the state. Hides only whole secrets: a text
@@ -86,7 +87,7 @@ const make = Effect.fnUntraced(function*({ parts, print, secrets, ship }: Option
   return Log.of({
     show,
     line: (text) => emit(Buffer.from(`${own.text(text)}\n`)),
-    redact: own.text,
+    redact: (text) => own.text(harmless(own.text(text))),
     redactKey: keys.text,
     flush: (limit) => Effect.asVoid(shipping.flush(limit))
   })

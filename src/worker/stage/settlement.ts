@@ -41,12 +41,12 @@ interface Parts {
 
 /** Returns what the stage made that its state lacks, in sentences; of a state that is not here or cannot be looked into, all that it made. */
 const unsavedIn = (state: Option.Option<Uint8Array>, entries: ReadonlyArray<JournalEntry>, inOrder: boolean): string => {
-  const { isReadable, objects } = Option.match(state, {
-    onNone: () => unreadable,
+  const { objects, unread } = Option.match(state, {
+    onNone: () => unreadable("not-here"),
     onSome: (bytes) => contentOf(getHeapStatistics().heap_size_limit, bytes)
   })
-  if (isReadable) return leftOverMessage(leftOverOf({ journal: entries, state: objects, inOrder }))
-  return inOrder ? leftOverMessage(unansweredOf(entries)) : madeMessage(entries)
+  if (unread === undefined) return leftOverMessage(leftOverOf({ journal: entries, state: objects, inOrder }))
+  return inOrder ? leftOverMessage(unansweredOf(entries)) : madeMessage(entries, unread)
 }
 
 export const makeSettlement = ({ backing, facts, journal }: Parts) => {

@@ -71,7 +71,11 @@ export const runStage = Effect.fn("Stage.run")(
   (effect) =>
     Effect.catchCause(
       effect,
-      (cause) => Effect.map(orItsFailure(Effect.failCause(cause)), (outcome): EndedStage => ({ outcome, flushLog: () => Effect.void }))
+      (cause) =>
+        Effect.map(orItsFailure(Effect.failCause(cause)), (outcome): EndedStage => ({
+          outcome: { ...outcome, message: harmless(outcome.message) }, // of a stage that has not begun, and so not had a secret
+          flushLog: () => Effect.void
+        }))
     )
 )
 
@@ -157,12 +161,12 @@ const perform = Effect.fnUntraced(
 const plannedOf = (spec: AgentTaskSpec, captured: Option.Option<string>) =>
   Option.flatMap(captured, (json) => plannedChanges(json, spec.options?.refreshOnly === true))
 
-/** Returns the outcome of a stage that fails or is stopped, whatever the cause. The runner, and who made the archive, chose names in a message. */
+/** Returns the outcome of a stage that fails or is stopped, whatever the cause. The runner, and who made the archive, chose names in its message. */
 export const orItsFailure = <R>(effect: Effect.Effect<Outcome, StageFailed | StageStopped, R>): Effect.Effect<Outcome, never, R> =>
   effect.pipe(
     Effect.catchTags({
       StageFailed: (failure) =>
-        Effect.succeed<Outcome>({ outcome: "failed", reason: failure.reason, message: harmless(failure.message), ...exitCodeOf(failure) }),
+        Effect.succeed<Outcome>({ outcome: "failed", reason: failure.reason, message: failure.message, ...exitCodeOf(failure) }),
       StageStopped: (stop) =>
         Effect.succeed<Outcome>({
           outcome: stop.cause === "Cancelled" ? "cancelled" : "failed",

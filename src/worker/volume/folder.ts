@@ -141,8 +141,8 @@ export const openFile = (root: number, segments: Segments) =>
     Option.match({ onNone: () => Effect.void, onSome: ({ fd }) => Effect.sync(() => closeSync(fd)) })
   )
 
-/** Reads a file in chunks, at most `limit` bytes of it, since the runner may go on writing. */
-export function* chunksOf(fd: number, limit: number): Generator<Uint8Array> {
+/** Reads a file in chunks, at most `limit` bytes of it, since the runner may go on writing. Throws the file system's error. */
+export function* chunksOf(fd: number, limit: number): Generator<Uint8Array, undefined> {
   for (let left = limit; left > 0;) {
     const buffer = Buffer.alloc(Math.min(left, 64 * 1024))
     const length = readSync(fd, buffer)
@@ -153,7 +153,15 @@ export function* chunksOf(fd: number, limit: number): Generator<Uint8Array> {
 }
 
 /** Streams a file in chunks, at most `limit` bytes of it, because the worker does not have the memory for a whole plan. */
-export const contentOf = (fd: number, limit: number) => Stream.fromIterable(chunksOf(fd, limit), { chunkSize: 1 })
+export const contentOf = (fd: number, limit: number, trouble: (cause: unknown) => StageFailed): Stream.Stream<Uint8Array, StageFailed> =>
+  Stream.unfold(chunksOf(fd, limit), (chunks) =>
+    Effect.try({
+      try: () => {
+        const { value } = chunks.next()
+        return value && [value, chunks] as const
+      },
+      catch: trouble
+    }))
 
 /** Returns the content of a regular file of at most `limit` bytes; none if there is no regular file, or it is larger. */
 export const readFile = (root: number, segments: Segments, limit: number): Effect.Effect<Option.Option<Uint8Array>, StageFailed> =>
@@ -207,6 +215,8 @@ export const firstNames = (path: string, most: number): ReadonlyArray<string> =>
   }
 }
 
+const directoryOf = (segments: Segments): string => segments.length === 0 ? "The top directory" : `The directory ${segments.join("/")}`
+
 /** Returns the names in a directory of the configuration. Fails if there are more than `most`. */
 export const namesIn = (root: number, segments: Segments, most = mostNames): Effect.Effect<ReadonlyArray<string>, StageFailed> =>
   Effect.filterOrFail(
@@ -215,7 +225,7 @@ export const namesIn = (root: number, segments: Segments, most = mostNames): Eff
       catch: fileTrouble(segments.join("/"))
     }),
     (names) => names.length <= most,
-    () => invalid(`A directory of the configuration has more than ${most} files; leave out what is not configuration.`)
+    () => invalid(`${directoryOf(segments)} of the configuration has more than ${most} files; leave out what is not configuration.`)
   )
 
 /** Reports whether there is a directory that is reached through directories alone, not through links. */

@@ -110,7 +110,7 @@ const entryOf = (part: PackedPart) => (found: TreeEntry): Tar.Entry<StageFailed>
   const body = Stream.unwrap(
     Effect.map(
       Effect.mapError(openFile(part.root, [...part.from, ...found.segments]), () => unreadable(part, found)),
-      Option.match({ onNone: () => Stream.empty, onSome: ({ fd }) => contentOf(fd, found.size) })
+      Option.match({ onNone: () => Stream.empty, onSome: ({ fd }) => contentOf(fd, found.size, troubleOf(part)) })
     )
   )
   return Tar.fileStream(path, found.size, body, { mode })

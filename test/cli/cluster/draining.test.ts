@@ -45,21 +45,21 @@ const both = {
   "/api/v1/namespaces/scalr/configmaps/blue-config": config("scalr", "blue-config", "scalr-tasks")
 }
 
-const drained = (answers: Parameters<typeof against>[1], of: typeof ours, given?: string) =>
-  against(drain(of, Option.fromUndefinedOr(given), false).pipe(Effect.provide(toldScreen().layer)), answers)
+const drained = (answers: Parameters<typeof against>[1], of: typeof ours, given?: string, there?: string) =>
+  against(drain(of, Option.fromUndefinedOr(given), false, there).pipe(Effect.provide(toldScreen().layer)), answers)
 
 it.live.each([
-  { of: ours, given: undefined, tasks: "agent-job-tasks" },
-  { of: theirs, given: undefined, tasks: "scalr-tasks" },
-  { of: theirs, given: "scalr-tasks", tasks: "scalr-tasks" }
-])("names the installation, here $of.name, and where its tasks are", ({ given, of, tasks }) =>
+  { of: ours, given: undefined, tasks: "agent-job-tasks", there: "" },
+  { of: theirs, given: undefined, tasks: "scalr-tasks", there: "" },
+  { of: theirs, given: "scalr-tasks", tasks: "scalr-tasks", there: " --context eu" }
+])("names the installation, here $of.name, and where its tasks are", ({ given, of, tasks, there }) =>
   Effect.gen(function*() {
-    const { document, lines } = yield* drained(both, of, given)
+    const { document, lines } = yield* drained(both, of, given, there)
     expect(document.installation).toEqual(of)
     expect(lines).toEqual([
       `Draining ${of.name} in ${of.namespace} since ${since}: nothing new starts in ${tasks}.`,
       "Nothing runs.",
-      `To end this: agent-job drain --undo --name ${of.name} --controller-namespace ${of.namespace}`
+      `To end this: agent-job drain --undo${there} --name ${of.name} --controller-namespace ${of.namespace}`
     ])
   }))
 

@@ -138,6 +138,15 @@ describe("AgentTasks", () => {
         })
       }
     }))
+
+  it.live.each([
+    { what: "a task", asked: ["get", "one", "-n", "team"], hint: "`agent-job get tasks --context here -n team` lists them." },
+    { what: "the tasks of an installation", asked: ["get", "tasks"], hint: "agent-job get tasks --context here --namespace agent-job" }
+  ])("that are not there are looked for in the cluster that was asked for $what", ({ asked, hint }) =>
+    Effect.gen(function*() {
+      const agentJob = yield* cluster({ [none]: list(), [installed]: values("{}") }, notThere)
+      expect((yield* agentJob(...asked, "--context", "here")).said).toContain(hint)
+    }))
 })
 
 describe("the log of an AgentTask", () => {

@@ -11,12 +11,12 @@ import { Unsure, WriteRefused } from "../../../src/controller/reconcile/refusals
 import { projectTask } from "../../../src/controller/world/project.ts"
 import { make, type World } from "../../../src/controller/world/world.ts"
 import { ownerReference } from "../../../src/core/manifest/owner-reference.ts"
-import { Action } from "../../../src/core/reconcile/action.ts"
+import { Action, Notice } from "../../../src/core/reconcile/action.ts"
 import { leaseName } from "../../../src/core/scheduling/workspace-lease.ts"
 import type { Observed } from "../../../src/core/task/observed.ts"
 import { finished } from "../../../src/core/task/status.ts"
 import { Kubernetes } from "../../../src/kubernetes/client.ts"
-import { Conflict, NotFound, Rejected, Unreachable } from "../../../src/kubernetes/errors.ts"
+import { Conflict, Forbidden, NotFound, Rejected, Unreachable } from "../../../src/kubernetes/errors.ts"
 import { agentTasks, events, jobs, leases } from "../../../src/kubernetes/kinds.ts"
 import { keyOf } from "../../../src/kubernetes/object.ts"
 import { makeBackoff } from "../../../src/queue/backoff.ts"
@@ -396,6 +396,48 @@ describe("as many tasks as may run, whose look at their workspace the API server
       const said = yield* Effect.forEach(Array.from({ length: rounds + 1 }), () => Effect.tap(pass, TestClock.adjust("10 seconds")))
       expect(said.at(-2)).toMatchObject(refused.map(() => ({ phase: "Queued" })))
       expect(said.at(-1)).toMatchObject(refused.map(() => ({ phase: "Failed", reason: "Denied" })))
+    }).pipe(Effect.scoped))
+})
+
+describe("a task of which the API server lets no pass come to its end", () => {
+  it.effect.each(
+    [
+      { what: "the Pod of its stage may not be read", verb: "get", object: "Pod tasks/pod", seed: { life: "claimed" } },
+      { what: "the Job of its launch may not be read", verb: "get", object: "Job tasks/agent-job-task", seed: { life: "starting" } },
+      { what: "its status may not be written", verb: "update the status of", object: "AgentTask tasks/task", seed: { life: "claimed" } }
+    ] as const
+  )("has an event when $what, one for all passes until one comes to its end", ({ object, seed, verb }) =>
+    Effect.gen(function*() {
+      let mayDo = false
+      const unless = <A, E, R>(refused: boolean, effect: Effect.Effect<A, E, R>) =>
+        Effect.suspend((): Effect.Effect<A, E | Forbidden, R> =>
+          refused && !mayDo ? Effect.fail(new Forbidden({ verb, object, code: 403, reason: "Forbidden", detail: "it may not" })) : effect
+        )
+      const { kubernetes } = instantCluster()
+      const { task } = worldOf({ ...plainSeed, ...seed })
+      const said: Array<Notice> = []
+      const executor = carriesOut({
+        all: () => Effect.succeedNone,
+        say: (_, notice) => Effect.sync(() => said.push(notice) > 0),
+        writeStatus: ({ metadata }) => unless(verb !== "get", Effect.succeed(metadata.resourceVersion))
+      })
+      const get: typeof kubernetes.get = (kind, named) =>
+        unless(verb === "get" && object === `${kind.kind} ${keyOf(named)}`, kubernetes.get(kind, named))
+      const reconcile = yield* reconcilerOf({ world: holding(task), executor, kubernetes: { ...kubernetes, get } })
+      const told = Notice.Emit({
+        type: "Warning",
+        reason: "Refused",
+        message:
+          `Cannot ${verb} ${object}: it may not; grant it to this identity (Role and RoleBinding), or ask who set the policy. Until then, the controller does nothing for this task.`
+      })
+      const ofRefusals = () => said.filter((notice) => Equal.equals(notice, told)).length
+      for (const _ of [1, 2]) expect(yield* Effect.flip(reconcile("tasks/task"))).toMatchObject({ _tag: "Forbidden" }) // counted, and tried again
+      expect(ofRefusals()).toBe(1)
+      mayDo = true
+      yield* reconcile("tasks/task")
+      mayDo = false
+      yield* Effect.flip(reconcile("tasks/task"))
+      expect(ofRefusals()).toBe(2)
     }).pipe(Effect.scoped))
 })
 

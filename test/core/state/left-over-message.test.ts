@@ -50,22 +50,32 @@ describe("leftOverMessage", () => {
 
 describe("madeMessage", () => {
   const done = (number: number): JournalEntry => ({ number, kind: "done", ...effect("create", `t.a${number}`, String(number)) })
-  it("names what was made where the state cannot be read", () => {
-    expect(madeMessage([done(1), { ...done(2), kind: "started" }])).toBe("Made by this stage; see that the state has it: t.a1 [id=1].")
-    expect(madeMessage([])).toBe("")
+  it.each(
+    [
+      { unread: "not-here", why: "The worker has not seen that state." },
+      { unread: "encrypted", why: "The worker cannot look into that state, which the engine encrypted." },
+      { unread: "too-large", why: "That state has too much in it for the worker to look into." }
+    ] as const
+  )("names what was made where the state is $unread, and says why it is not known if that is saved", ({ unread, why }) => {
+    expect(madeMessage([done(1), { ...done(2), kind: "started" }], unread)).toBe(
+      `Made by this stage; see that the state has it: t.a1 [id=1]. ${why}`
+    )
+    expect(madeMessage([], unread)).toBe("")
   })
   it("names all that fit beside what happened, since nothing else may name them, and counts the others", () => {
     const many = Array.from({ length: 200 }, (_, at) => done(at + 1))
-    const said = madeMessage(many)
+    const said = madeMessage(many, "encrypted")
     const named = said.match(/\[id=/gu)?.length ?? 0
-    expect(said.endsWith(`t.a${named} [id=${named}] and ${200 - named} more.`)).toBe(true)
+    expect(said).toContain(`t.a${named} [id=${named}] and ${200 - named} more. The`)
     expect(named).toBeGreaterThan(50)
     expect(withLeft("h".repeat(3000), said)).toContain(said)
-    expect(madeMessage(many.slice(0, named))).not.toContain("more")
+    expect(madeMessage(many.slice(0, named), "encrypted")).not.toContain("more")
   })
   it("keeps room for the count, however long the names are", () => {
     const long = { ...done(1), address: "x".repeat(1024), id: "y".repeat(1024) }
-    expect(withLeft("h".repeat(3000), madeMessage(Array.from({ length: 9 }, () => long)))).toMatch(/ and \d more\.$/u)
+    expect(withLeft("h".repeat(3000), madeMessage(Array.from({ length: 9 }, () => long), "encrypted"))).toMatch(
+      / and \d more\. .* encrypted\.$/u
+    )
   })
 })
 

@@ -87,34 +87,38 @@ describe("stateObjects", () => {
 describe("contentOf", () => {
   const mebibyte = 1024 * 1024
   const objects = `"resources":[{"mode":"managed","type":"t","name":"n","instances":[{"index_key":1}]}]`
+  const crowded = (many: number) =>
+    `{"version":4,"resources":[{"mode":"managed","type":"t","name":"n","instances":[${Array(many).fill("{}").join()}]}]}`
 
   it.each([
-    { given: "its objects", text: `{"version":4,${objects}}`, heap: mebibyte, found: 1, isReadable: true },
-    { given: "none, where there are none", text: `{"version":4,"resources":[]}`, heap: mebibyte, found: 0, isReadable: true },
-    { given: "none of an encrypted state", text: `{"encrypted_data":"x"}`, heap: mebibyte, found: 0, isReadable: false },
+    { given: "its objects", text: `{"version":4,${objects}}`, heap: mebibyte, found: 1, unread: undefined },
+    { given: "none, where there are none", text: `{"version":4,"resources":[]}`, heap: mebibyte, found: 0, unread: undefined },
+    { given: "none of an encrypted state", text: `{"encrypted_data":"x"}`, heap: mebibyte, found: 0, unread: "encrypted" },
     {
       given: "none of an encrypted state that has objects beside that",
       text: `{"version":4,"encrypted_data":"x",${objects}}`,
       heap: mebibyte,
       found: 0,
-      isReadable: false
+      unread: "encrypted"
     },
     {
       given: "none where there are too many for the memory of the process",
       text: `{"version":4,${objects}}`,
       heap: 1024,
       found: 0,
-      isReadable: false
+      unread: "too-large"
     },
     {
       given: "none where something is nested too deeply",
       text: `{"version":4,${objects},"outputs":${"[".repeat(500)}${"]".repeat(500)}}`,
       heap: mebibyte,
       found: 0,
-      isReadable: false
-    }
-  ])("gives $given", ({ found, heap, isReadable, text }) => {
+      unread: "too-large"
+    },
+    { given: "all, where few are at one address", text: crowded(99), heap: mebibyte, found: 1, unread: undefined },
+    { given: "none, where too many are at one address to be compared", text: crowded(100), heap: mebibyte, found: 0, unread: "too-large" }
+  ])("gives $given", ({ found, heap, text, unread }) => {
     const content = contentOf(heap, new TextEncoder().encode(text))
-    expect({ ...content, objects: content.objects.size }).toEqual({ objects: found, isReadable })
+    expect({ ...content, objects: content.objects.size }).toEqual({ objects: found, unread })
   })
 })

@@ -31,6 +31,6 @@ describe("the upkeep", () =>
       expect(yield* during("1 second")).toEqual(["agents", "files", "imports", "old"])
       expect(yield* during("5 minutes")).toEqual(["plans"])
       expect(yield* during("55 minutes")).toEqual(["old", "plans", "plans"])
-      expect(yield* during("1 minute")).toEqual(["old"])
+      expect(yield* during("5 seconds")).toEqual(["old"])
       expect(yield* during("1 day")).toEqual(["agents", "files", "old"])
     })))

@@ -93,12 +93,12 @@ describe("the heap that Node chooses in 1 GiB, the limit of the server, with the
   )("is enough for the state with the most $kind that is parsed", ({ around, one, values }) =>
     Effect.gen(function*() {
       const file = yield* stateOf(around, values, one, "most")
-      expect(parsed(file)).toMatchObject({ status: 0, told: { isReadable: true } })
+      expect(parsed(file)).toMatchObject({ status: 0, told: { outputs: expect.any(Number) } })
     }), 120_000)
 
   it.live("is enough for one with 2,000,000 values, which is not parsed", () =>
     Effect.gen(function*() {
       const file = yield* stateOf(instances, 2, (at) => `{"key-${at}":"value-${at}"}`, "more")
-      expect(parsed(file)).toMatchObject({ status: 0, told: { objects: 0, isReadable: false, outputs: "too-much" } })
+      expect(parsed(file)).toMatchObject({ status: 0, told: { objects: 0, outputs: "too-much" } })
     }), 120_000)
 })

@@ -149,17 +149,22 @@ describe("a lock of the state", () => {
 
 describe("the last state of a stage", () => {
   it.effect.each([
-    { given: "is beyond what the worker parses", more: `"outputs":${"[".repeat(500)}${"]".repeat(500)}` },
-    { given: "is encrypted, whatever else it has", more: `"encrypted_data":"x"` }
-  ])("that $given tells nothing, so that all is named that was made", ({ more }) =>
-    Effect.gen(function*() {
-      const state = `{"version":4,"resources":[{"mode":"managed","type":"a","name":"b","instances":[{}]}],${more}}`
-      const { facts, goUp, work } = yield* settling(killed, { storedState: Effect.succeedSome(new TextEncoder().encode(state)) })
-      yield* goUp
-      yield* TestClock.adjust("1 minute")
-      yield* Fiber.join(work)
-      expect((yield* facts).unsavedEffects).toBe("Made by this stage; see that the state has it: a.b.")
-    }))
+    { given: "is beyond what the worker parses", more: `"outputs":${"[".repeat(500)}${"]".repeat(500)}`, why: /too much in it/u },
+    { given: "is encrypted, whatever else it has", more: `"encrypted_data":"x"`, why: /encrypted/u }
+  ])(
+    "that $given tells nothing, so that all is named that was made, and why it is not known to be saved",
+    ({ more, why }) =>
+      Effect.gen(function*() {
+        const state = `{"version":4,"resources":[{"mode":"managed","type":"a","name":"b","instances":[{}]}],${more}}`
+        const { facts, goUp, work } = yield* settling(killed, { storedState: Effect.succeedSome(new TextEncoder().encode(state)) })
+        yield* goUp
+        yield* TestClock.adjust("1 minute")
+        yield* Fiber.join(work)
+        const { unsavedEffects } = yield* facts
+        expect(unsavedEffects).toContain("Made by this stage; see that the state has it: a.b. ")
+        expect(unsavedEffects).toMatch(why)
+      })
+  )
 
   const unsaved = new StageFailed({ reason: "StateNotSaved", message: "Unsaved." })
 

@@ -129,12 +129,26 @@ describe("a stage that fails", () => {
     { given: "the engine's error, in base64", says: `Error: ${base64}` },
     { given: "the lines of the engine's error", says: secret.split("\n").map((line) => `│ Error: ${line}`).join("\n") },
     { given: "the engine's error, around a sign that the message leaves out", says: `Error: ${secret.replaceAll("ter2", "\u0007ter2")}` },
-    { given: "what the worker itself complains of", says: "nothing", task: { workingDirectory: "live/hunter2-in-the-second" } }
+    { given: "what the worker itself complains of", says: "nothing", task: { workingDirectory: "live/hunter2-in-the-second" } },
+    {
+      given: "what the worker itself complains of, around a sign that the message leaves out",
+      says: "nothing",
+      task: { workingDirectory: "live/hunter2\u200b-in-the-second" }
+    },
+    {
+      given: "what the worker itself complains of, and that has a sign that the message leaves out",
+      says: "nothing",
+      task: { workingDirectory: "live/joined\u200dhunter2" }
+    }
   ])("tells nobody a secret that is in $given", ({ says, task = {} }) =>
     Effect.gen(function*() {
       const api = yield* taskApi
       api.archive = tarGz({ "main.tf": "" })
-      api.variables = [{ name: "password", value: secret, sensitive: true }]
+      api.variables = [{ name: "password", value: secret, sensitive: true }, {
+        name: "joined",
+        value: "joined\u200dhunter2",
+        sensitive: true
+      }]
       const { lastWords, log, status } = yield* ran(poolTask(api, "plan", task), { tofu: engine(says) }, (here) => token(here, api))
       expect([status.phase, status.message], log()).toEqual(["Failed", expect.stringContaining("***")])
       const told = { status, lastWords: lastWords(), results: api.results, serverLog: text(api.log), log: log() }

@@ -1,12 +1,23 @@
 // Files on a volume to which a hostile runner writes as well: a link in a path is never followed, whoever put it there.
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Option, type Scope } from "effect"
+import { Effect, Option, type Scope, Stream } from "effect"
 import { execFileSync } from "node:child_process"
 import { once } from "node:events"
-import { closeSync, lstatSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
+import { closeSync, lstatSync, mkdirSync, openSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { createServer } from "node:net"
 import { join } from "node:path"
-import { createFile, isFolder, namesIn, newFolder, openFolder, readFile, segmentsOf, writeFile } from "../../../src/worker/volume/folder.ts"
+import { fileTrouble } from "../../../src/worker/stage-failed.ts"
+import {
+  contentOf,
+  createFile,
+  isFolder,
+  namesIn,
+  newFolder,
+  openFolder,
+  readFile,
+  segmentsOf,
+  writeFile
+} from "../../../src/worker/volume/folder.ts"
 import { temporaryFolder } from "../../temporary-folder.ts"
 
 const place: Effect.Effect<{ readonly directory: string; readonly root: number }, never, Scope.Scope> = Effect.gen(function*() {
@@ -65,15 +76,29 @@ describe("a folder", () => {
       }
     }))
 
+  it.effect("says which file the system cannot read, although it could be opened", () =>
+    Effect.gen(function*() {
+      const broken = yield* Effect.acquireRelease(
+        Effect.sync(() => openSync("/proc/self/mem", "r")), // of which no process has the first page
+        (fd) => Effect.sync(() => closeSync(fd))
+      )
+      expect(yield* Effect.flip(Stream.runDrain(contentOf(broken, 10, fileTrouble("the plan"))))).toMatchObject({
+        reason: "InvalidConfiguration",
+        message: "The worker cannot use the plan (EIO); check the volumes of the Pod and who owns them."
+      })
+    }))
+
   it.effect("tells its names, unless there are more than any configuration has", () =>
     Effect.gen(function*() {
       const { root } = yield* place
       for (const name of ["a", "b", "c"]) yield* writeFile(root, ["live", name], "")
+      for (const name of ["a", "b"]) yield* writeFile(root, [name], "")
       expect((yield* namesIn(root, ["live"], 3)).toSorted()).toEqual(["a", "b", "c"])
       expect(yield* Effect.flip(namesIn(root, ["live"], 2))).toMatchObject({
         reason: "InvalidConfiguration",
-        message: "A directory of the configuration has more than 2 files; leave out what is not configuration."
+        message: "The directory live of the configuration has more than 2 files; leave out what is not configuration."
       })
+      expect((yield* Effect.flip(namesIn(root, [], 2))).message).toMatch(/^The top directory of the configuration has more than 2 files;/u)
     }))
 
   it.effect("refuses to make a directory that somebody has made", () =>

@@ -51,6 +51,24 @@ const treeAt = Effect.gen(function*() {
 
 type Tree = Effect.Success<typeof treeAt>
 
+/** Returns what notes a step, and the most steps that were taken before others had their turn. */
+const stepsInATurn = Effect.gen(function*() {
+  const steps = { now: 0, most: 0 }
+  let turn: NodeJS.Immediate
+  const next = () => {
+    steps.now = 0
+    turn = setImmediate(next)
+  }
+  yield* Effect.acquireRelease(Effect.sync(next), () => Effect.sync(() => clearImmediate(turn)))
+  return {
+    step: () => {
+      steps.most = Math.max(steps.most, ++steps.now)
+      return true
+    },
+    most: () => steps.most
+  }
+})
+
 describe("a packed tree", () => {
   it.effect("is unpacked as it was, with links that lead anywhere, without what is not wanted or not kept", () =>
     Effect.gen(function*() {
@@ -87,6 +105,26 @@ describe("a packed tree", () => {
       rmSync(tree, { recursive: true })
       yield* pack()
       expect(existsSync(archive)).toBe(false)
+    }))
+
+  it.effect("is listed, judged and packed in pieces, so that others have their turn and no more than a piece is in memory", () =>
+    Effect.gen(function*() {
+      const { pack, write } = yield* treeAt
+      const files = 1500
+      for (let nth = 0; nth < files; nth++) write(`m/${nth}`, "")
+      const [listed, judged, made] = [yield* stepsInATurn, yield* stepsInATurn, yield* stepsInATurn]
+      const { list } = yield* pack({
+        wanted: listed.step,
+        isKept: judged.step,
+        from: Object.assign(["tree"], {
+          *[Symbol.iterator]() { // which each entry needs when it is made, not only when it is read
+            made.step()
+            yield "tree"
+          }
+        })
+      })
+      expect(list).toHaveLength(files + 1)
+      expect([listed.most(), judged.most(), made.most()]).toEqual([256, 1024, 256])
     }))
 
   it.effect.each([

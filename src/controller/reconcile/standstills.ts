@@ -1,0 +1,26 @@
+// What to say of a task of which no pass comes to its end, for an answer of the API server that lasts until a person mends its cause.
+// Invariant: the same is said once, and again only after a pass has come to its end.
+// Used by controller/reconcile/reconcile.
+import { Option } from "effect"
+import { Notice } from "../../core/reconcile/action.ts"
+import type { Forbidden, Invalid, Malformed, Rejected } from "../../kubernetes/errors.ts"
+
+/** The answers to a read or a write that each later pass gets too. Where there is a decision to be made in spite of it, it is a refusal. */
+export const lasting = ["Forbidden", "Invalid", "Malformed", "Rejected"] as const
+type Lasting = Forbidden | Invalid | Malformed | Rejected
+
+export const makeStandstills = () => {
+  const said = new Map<string, string>() // by the task's key
+  return {
+    /** Returns the notice of what keeps the passes over the task from their end, if it is news. Its status may be what cannot be written. */
+    notice: (key: string, { _tag, message, object, verb }: Lasting): Option.Option<Notice> => {
+      const what = `${_tag} ${verb} ${object}` // the words of an answer may be other ones each time
+      if (said.get(key) === what) return Option.none()
+      said.set(key, what)
+      return Option.some(
+        Notice.Emit({ type: "Warning", reason: "Refused", message: `${message} Until then, the controller does nothing for this task.` })
+      )
+    },
+    over: (key: string): void => void said.delete(key)
+  }
+}
