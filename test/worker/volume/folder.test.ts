@@ -3,7 +3,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, Option, type Scope } from "effect"
 import { execFileSync } from "node:child_process"
 import { once } from "node:events"
-import { closeSync, lstatSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
+import { closeSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { createServer } from "node:net"
 import { join } from "node:path"
 import { createFile, isFolder, namesIn, newFolder, openFolder, readFile, segmentsOf, writeFile } from "../../../src/worker/volume/folder.ts"
@@ -74,6 +74,10 @@ describe("a folder", () => {
         reason: "InvalidConfiguration",
         message: "A directory of the configuration has more than 2 files; leave out what is not configuration."
       })
+      const open = () => readdirSync("/proc/self/fd").length
+      const before = open()
+      yield* Effect.replicateEffect(namesIn(root, ["live"]), 40)
+      expect(open() - before).toBeLessThan(20) // of which none is of these, but of other tests in this process
     }))
 
   it.effect("refuses to make a directory that somebody has made", () =>
