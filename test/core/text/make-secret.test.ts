@@ -7,5 +7,7 @@ it.each([
   { given: "a file of another name", files: { token: "/dev/stdin" }, from: "--from-file=token=/dev/stdin" },
   { given: "several", files: { "tls.crt": "tls.crt", "tls.key": "key.pem" }, from: "--from-file=tls.crt --from-file=tls.key=key.pem" },
   { given: "what a shell would read otherwise", files: { "$(id)": "a b" }, from: "--from-file='$(id)=a b'" }
-])("has each key from its file: $given", ({ files, from }) =>
-  expect(makeSecret("ours", "server", files)).toBe(`kubectl -n ours create secret generic server ${from}`))
+])(
+  "has each key from its file: $given",
+  ({ files, from }) => expect(makeSecret("ours", "server", files)).toBe(`kubectl -n ours create secret generic server ${from}`)
+)

@@ -56,7 +56,8 @@ it.live.each<{ readonly slow: string; readonly task?: Partial<AgentTaskSpec>; re
     const spec: AgentTaskSpec = { workspace: WorkspaceName.make("demo"), stage: "plan", source: { inline: { "main.tf": named } } }
     const own = yield* ownBacking({ spec, status: {} })
     const slow = backing(own, () => Deferred.doneUnsafe(asked, Exit.succeed("Cancelled")))
-    const prepared = prepare({ ...spec, ...task }, Object.create(own, Object.getOwnPropertyDescriptors(slow)), variables, yield* Ref.make({}))
+    const slowed = Object.defineProperties({ ...own }, Object.getOwnPropertyDescriptors(slow))
+    const prepared = prepare({ ...spec, ...task }, slowed, variables, yield* Ref.make({}))
     const failure = yield* Effect.flip(prepared).pipe(
       Effect.provide([parts, podSettings(place, join(place, "private")), neverStops({ asked: Deferred.await(asked) })]),
       Effect.timeout("10 seconds")
