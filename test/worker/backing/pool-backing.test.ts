@@ -55,8 +55,10 @@ describe("the stored state of a workspace", () => {
     { given: "what the server has", answer: Effect.succeedSome(bytes), gives: Option.some(bytes) },
     { given: "empty where the server has none, which is known", answer: Effect.succeedNone, gives: Option.some(new Uint8Array()) },
     { given: "none where the server does not say", answer: Effect.fail(new NoAnswer({ detail: "silence" })), gives: Option.none() }
-  ])("is $given", ({ answer, gives }) =>
-    Effect.map(storedState({ patiently: (call) => call, state: answer }), (found) => expect(found).toEqual(gives)))
+  ])(
+    "is $given",
+    ({ answer, gives }) => Effect.map(storedState({ patiently: (call) => call, state: answer }), (found) => expect(found).toEqual(gives))
+  )
 })
 
 /** An apply that is about to start, from an archive of these files. */
