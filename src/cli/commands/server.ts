@@ -33,7 +33,7 @@ const tlsFiles = Effect.fnUntraced(function*(flags: Readonly<Record<keyof typeof
 })
 
 const keep = (what: keyof typeof keptByDefault, description: string) =>
-  numberFlag(`keep-${what}`, "a whole number, 0 or more", 0).pipe(
+  numberFlag(`keep-${what}`, "a whole number, 0 or more").pipe(
     Flag.withDefault(keptByDefault[what]),
     Flag.withDescription(`${description} ${keptByDefault[what]} by default.`)
   )

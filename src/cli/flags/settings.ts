@@ -19,18 +19,18 @@ export const pathFlag = (name: string) => Flag.String(name).pipe(Flag.withSchema
 export const inputFlag = (name: string) =>
   Flag.String(name).pipe(Flag.withSchema(Given), Flag.map((given) => given === "-" ? "/dev/stdin" : resolve(given)))
 
-/** Returns a flag for a whole number between two, which `expected` describes in the message about another value. */
-export const numberFlag = (name: string, expected: string, minimum: number, maximum = 999_999_999_999_999) =>
+/** Returns a flag for a whole number from 0 to `maximum`, which `expected` describes in the message about another value. */
+export const numberFlag = (name: string, expected: string, maximum = 999_999_999_999_999) =>
   Flag.String(name).pipe(
     Flag.withMetavar("NUMBER"),
     Flag.filterMap(
-      (given) => Option.filter(Option.some(Number(given)), (number) => /^\d+$/u.test(given) && number >= minimum && number <= maximum),
+      (given) => Option.filter(Option.some(Number(given)), (number) => /^\d+$/u.test(given) && number <= maximum),
       () => `it must be ${expected}`
     )
   )
 
 /** Returns a flag for a port to listen on; 0 takes a free one. */
-export const portFlag = (name: string) => numberFlag(name, "a port, 0 to 65535", 0, 65_535).pipe(Flag.withMetavar("PORT"))
+export const portFlag = (name: string) => numberFlag(name, "a port, 0 to 65535", 65_535).pipe(Flag.withMetavar("PORT"))
 
 export const serverFlags = {
   url: Flag.String("url").pipe(

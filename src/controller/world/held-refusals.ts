@@ -1,4 +1,4 @@
-// What the API server refused to make for each task, while that holds, and how long each task has been denied, by our monotonic clock.
+// What the API server refused to make or show for each task, while that holds, and how long each task has been denied, by our monotonic clock.
 // Invariant: between two refusals, time counts as denied only if the first of them was a denial, and then a minute at most.
 // Made by controller/world/world, for controller/world/turns and the passes.
 import { Option } from "effect"
@@ -40,7 +40,7 @@ export const heldRefusals = (isThere: (taskUid: string) => boolean, changed: () 
     /** Returns how long the task has been denied, in milliseconds, without the times in between when it waited for something else. */
     deniedMillis: (taskUid: string): number => denied.get(taskUid)?.millis ?? 0,
 
-    /** Records that the API server refused to make a Job or another task for this task. */
+    /** Records that the API server refused what the task, or a start of it, needs. */
     refuse: (taskUid: string, refusal: Refusal, at: number): void => {
       if (!isThere(taskUid)) return // the task went while the API server was asked
       const { millis, since = at } = denied.get(taskUid) ?? { millis: 0 }

@@ -8,8 +8,11 @@ export const sentence = (words: string): string => words.trimEnd().replace(/[^.!
 export const shortened = (words: string, most: number): string =>
   words.length <= most ? words : `${words.slice(0, most - 1).replace(/[\uD800-\uDFFF]$/u, "")}…`
 
-/** Returns words from elsewhere on one line, and without what a terminal obeys: control characters, and those that turn the reading order. */
-export const harmless = (words: string): string => words.replace(/\p{C}|[\u2028\u2029]/gu, "")
+/**
+ * Returns words from elsewhere on one line, with a blank for line breaks, and without what a terminal obeys: control characters, and those
+ * that turn the reading order.
+ */
+export const harmless = (words: string): string => words.replace(/[\t-\r\u2028\u2029]+/gu, " ").replace(/\p{C}/gu, "")
 
 const longestName = 100
 

@@ -1,6 +1,6 @@
 // Rules that two enforcers share: the decoder runs the predicate, the API server runs the CEL expression.
 // Transition rules compare with `oldSelf`, which only the API server knows.
-// Used by schema/task/agent-task.ts.
+// Used by the schemas of AgentTasks beside it.
 import { Schema } from "effect"
 
 /** One rule, enforced here by `holds` and in the cluster by `rule`; `message` is what both say. */

@@ -106,6 +106,7 @@ export class Commits extends Context.Service<Commits, {
             if (Option.isSome(found) || stopped.isOpen() || left <= 0) return found
             if (waiting[who] >= atMost[who]) {
               if (who === "agents") return yield* tooMany
+              yield* leave(topic, latch) // it waits for no news, so nobody who does waits for it
               yield* Effect.timeoutOption(stopped.await, Math.min(left, withoutPlaceMillis))
               return (yield* look).found
             }

@@ -122,11 +122,11 @@ export const writeFile = (root: number, segments: Segments, content: string | Ui
   })
 
 /** The error code of `open` for a UNIX socket. */
-const isSocket = "ENXIO"
+const aSocket = "ENXIO"
 
 /** Opens a regular file to read; returns its descriptor, which the caller closes, and its size. None if there is no regular file. */
 const openRegular = (root: number, segments: Segments): Option.Option<{ readonly fd: number; readonly size: number }> =>
-  unlessFails([...missing, isSocket], () => {
+  unlessFails([...missing, aSocket], () => {
     const fd = inParent(root, segments, (path) => openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK))
     const stat = fstatSync(fd)
     if (stat.isFile()) return Option.some({ fd, size: stat.size })

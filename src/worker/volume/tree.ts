@@ -60,7 +60,7 @@ const openBelow = (root: number, from: Segments): number | undefined => {
   const [first, ...rest] = from
   if (first === undefined) return openDirectory(pathIn(root, "."))
   const child = unlessFails(missing, () => openDirectory(pathIn(root, first)), undefined)
-  if (child === undefined || rest.length === 0) return child
+  if (child === undefined) return
   try {
     return openBelow(child, rest)
   } finally {

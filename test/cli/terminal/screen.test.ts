@@ -46,11 +46,20 @@ describe("what comes from elsewhere", () => {
     Effect.gen(function*() {
       expect(yield* shown(({ result }) => result(hostile))).toBe(`${harmless}\n`)
       expect(yield* shown(({ line }) => line(hostile, "bad"))).toBe(`\u001b[31m${harmless}\u001b[0m\n`)
-      expect(yield* shown(({ line }) => line("fine\u202edeliaf\u2066"))).toBe("fine\\u202edeliaf\\u2066\n")
       expect(yield* shown(({ step }) => step(hostile))).toMatch(/^\u001b\[2m +\d\.\ds\u001b\[0m {2}a/u)
       expect(yield* shown(({ step }) => step(hostile))).toContain(`  ${harmless}\n`)
       expect(yield* shown(({ ask }) => ask(hostile))).toContain(harmless)
       expect(yield* shown(({ status }) => status(hostile), { terminal: true })).toContain(harmless)
+    }))
+
+  it.effect.each<readonly [where: string, how: (screen: Screen["Service"], text: string) => Effect.Effect<unknown>]>([
+    ["a line", ({ line }, text) => line(text)],
+    ["a step", ({ step }, text) => step(text)],
+    ["a status", ({ status }, text) => status(text)],
+    ["a question", ({ ask }, text) => ask(text)]
+  ])("turns the reading order of nothing in %s", ([, how]) =>
+    Effect.gen(function*() {
+      expect(yield* shown((screen) => how(screen, "fine\u202edeliaf\u2066"), { terminal: true })).toContain("fine\\u202edeliaf\\u2066")
     }))
 
   it.effect("keeps its lines and tabs, and as JSON its meaning", () =>

@@ -4,8 +4,12 @@ import { accountsApart } from "../../../src/cli/values/own-accounts.ts"
 import { configOf } from "../../core/configs.ts"
 import { ran } from "../typed.ts"
 
+/** The second of two identities has this name. */
 const config = (name: string, values: object = {}, task: object = {}) =>
-  configOf({ ...values, task: { identities: [{ name, workspaces: ["*"], create: false }], ...task } }, { name: "prod", namespace: "prod" })
+  configOf({
+    ...values,
+    task: { identities: ["apart", name].map((name) => ({ name, workspaces: [`${name}-*`], create: false })), ...task }
+  }, { name: "prod", namespace: "prod" })
 
 describe("an identity", () => {
   it.effect.each([
@@ -16,7 +20,7 @@ describe("an identity", () => {
     Effect.gen(function*() {
       const { message } = yield* Effect.flip(accountsApart(of))
       expect(message).toMatch(
-        /^The values cannot be used: task\.identities\[0\]\.name: "prod[-a-z]*" is the account of the controller or the server in namespace prod, .+\.$/u
+        /^The values cannot be used: task\.identities\[1\]\.name: "prod[-a-z]*" is the account of the controller or the server in namespace prod, .+\.$/u
       )
     }))
 

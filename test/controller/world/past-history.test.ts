@@ -57,6 +57,15 @@ describe("the limit of an installation", () => {
     expect(past()).toEqual(["task-1", "task-2"])
   })
 
+  it.each(["plan", "apply"] as const)("counts the last %s of a workspace no more once it has gone", (stage) => {
+    const { past, set } = heard(5, ofEach(1))
+    const [older, newer] = [task(0, "a", 0, { stage }), task(1, "b", 1, { stage })]
+    for (const task of [older, newer]) set(task)
+    expect(past()).toEqual(["task-0"])
+    set(newer, Option.none())
+    expect(past()).toEqual([])
+  })
+
   it("names the last that went past it when a task ends, of whatever workspace they are, after a listing of many", () => {
     const { history, set } = heard(5, ofEach(1))
     for (const number of Array(150).keys()) set(task(number, `workspace-${number}`))

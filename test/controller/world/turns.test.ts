@@ -95,6 +95,29 @@ describe("turns", () => {
     expect(world.turns.knowsHolder(task(0).spec.workspace)).toBe(false)
   })
 
+  it("knows who holds a workspace until the last of its tasks has gone", () => {
+    const world = make(policy)
+    const { workspace } = task(0).spec
+    for (const index of [0, 1]) world.setTask(key(index), Option.some(task(index)))
+    world.turns.setHolder(workspace, Option.some("a-stranger"))
+    const isKnownWithout = (index: number) => {
+      world.setTask(key(index), Option.none())
+      return world.turns.knowsHolder(workspace)
+    }
+    expect([0, 1].map(isKnownWithout)).toEqual([true, false])
+  })
+
+  it("shuts nobody out of a workspace any more once its holder is heard of again, which is over", () => {
+    const world = make({ ...policy, limits: { total: 0, perWorkspace: 0 } })
+    const apply: AgentTask = { ...task(0), spec: { ...task(0).spec, stage: "apply" } }
+    const over = task(1, "succeeded")
+    for (const [index, each] of [apply, over].entries()) world.setTask(key(index), Option.some(each))
+    world.turns.setHolder(apply.spec.workspace, Option.some("uid-1")) // as a look says that began before that end
+    expect(world.turns.of(apply)._tag).toBe("Admitted") // to look again, without a slot
+    world.setTask(key(1), Option.some(over))
+    expect(world.turns.of(apply)._tag).toBe("Waiting")
+  })
+
   it("gives the slot back when the Job was refused, and when the task is over", () => {
     const world = make({ ...policy, limits: { total: 1, perWorkspace: 1 } })
     for (const index of [0, 1]) world.setTask(key(index), Option.some(task(index)))

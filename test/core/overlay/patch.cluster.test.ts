@@ -10,7 +10,7 @@ const few = <S extends Schema.Top>(schema: S) => Schema.Array(schema).check(Sche
 const maybe = Schema.optionalKey
 const Name = Schema.Literals(["a", "b", "c", "d"])
 const Text = Schema.Literals(["", "x", "yes", "0755", "null", "1e3", "two\nlines"])
-const Labels = Schema.Record(Name, Text)
+const Labels = Schema.Struct({ a: maybe(Text), b: maybe(Text), c: maybe(Text), d: maybe(Text) }) // a record of literals has all of them
 
 const Variable = Schema.Union([
   Schema.Struct({ name: Name, value: Text }),

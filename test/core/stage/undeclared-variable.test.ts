@@ -29,7 +29,7 @@ describe("a variable of a run", () => {
       says: "This run sets the variable regoin, which its configuration does not declare; declare it there, or leave it out."
     }
   ])(
-    "that its configuration does not declare is named, with what may have been meant if $given",
-    ({ declared, says }) => expect(undeclaredVariable(["zones", "regoin"], declared)).toEqual(Option.some(says))
+    "that its configuration does not declare is named, the first of several, with what may have been meant if $given",
+    ({ declared, says }) => expect(undeclaredVariable(["zones", "regoin", "another"], declared)).toEqual(Option.some(says))
   )
 })

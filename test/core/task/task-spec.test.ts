@@ -78,6 +78,7 @@ describe("what is cached of a task", () => {
     { runner: { image: "a", resources: { limits: keys } } },
     { runner: { resources: { requests: keys } } },
     { nodeSelector: keys },
+    { labels: { [`${"z".repeat(253)}/${"k".repeat(63)}`]: "the longest key that a label may have" } },
     { labels: { plain: "1" }, volumeClaims: [{ claimName: "a", mountPath: "/a" }] }
   ])("is refused for its template as what is stored is: %j", (jobTemplate) => {
     const task = taskOf({ jobTemplate })

@@ -19,7 +19,7 @@ describe("words of others", () => {
   it("are a name on one line, short, of which a terminal heeds nothing", () =>
     expect([shortName("lock-1"), shortName("a\n  b\u001b[1A\u009b2J\u202e\u2028c"), shortName("d".repeat(101))]).toEqual([
       "lock-1",
-      "a  b[1A2Jc",
+      "a   b[1A2J c",
       `${"d".repeat(99)}…`
     ]))
 

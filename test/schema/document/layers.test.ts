@@ -3,12 +3,13 @@ import { describe, expect, it } from "@effect/vitest"
 import { Arbitrary, Schema } from "effect"
 import { answerable, difference, type Layer, merge, saying, type Tree, union, valueAt } from "../../../src/schema/document/layers.ts"
 
-/** Few keys, so that layers meet. */
-const Key = Schema.Literals(["a", "b", "c"])
+/** Returns maps of few keys, so that layers meet, each of which may be missing. */
+const mapOf = <S extends Schema.Top>(value: S) =>
+  Schema.Struct({ a: Schema.optionalKey(value), b: Schema.optionalKey(value), c: Schema.optionalKey(value) })
 const Leaf = Schema.Union([Schema.Literals([1, 2]), Schema.Literals(["x", ""]), Schema.Boolean, Schema.Array(Schema.Literals([1, 2]))])
-const Map1 = Schema.Record(Key, Leaf)
-const AnyTree = Schema.Record(Key, Schema.Union([Leaf, Map1, Schema.Record(Key, Schema.Union([Leaf, Map1]))]))
-const WithNull = Schema.Record(Key, Schema.Union([Leaf, Schema.Null, Schema.Record(Key, Schema.Union([Leaf, Schema.Null, Map1]))]))
+const Map1 = mapOf(Leaf)
+const AnyTree = mapOf(Schema.Union([Leaf, Map1, mapOf(Schema.Union([Leaf, Map1]))]))
+const WithNull = mapOf(Schema.Union([Leaf, Schema.Null, mapOf(Schema.Union([Leaf, Schema.Null, Map1]))]))
 
 const leaves = (node: unknown, path: ReadonlyArray<string> = []): ReadonlyArray<readonly [path: ReadonlyArray<string>, value: unknown]> =>
   typeof node === "object" && node !== null && !Array.isArray(node)

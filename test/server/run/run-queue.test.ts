@@ -259,6 +259,18 @@ describe("plans that hold nothing", () => {
       expect(yield* queue.oldestAhead(made.workspaceId)).toBe(plans[0]?.id)
     })))
 
+  it.live("make no room for having been offered often, while no agent refuses them", () =>
+    inStores(Effect.gen(function*() {
+      const [queue, runs, sql] = [yield* RunQueue, yield* Runs, yield* SqlClient.SqlClient]
+      const made = yield* madeFor
+      yield* Effect.replicateEffect(runs.create({ ...made, planOnly: true }), mostAhead + 2)
+      for (const waitReason of [null, "QuotaExceeded"]) {
+        yield* sql`UPDATE stages SET waitReason = ${waitReason}, offers = 100`
+        yield* queue.advanceAll
+        expect(yield* sql`SELECT id FROM stages`).toHaveLength(mostAhead)
+      }
+    })))
+
   it.live("have a place in the line that counts from the first that is not offered, however many are, as by an older version", () =>
     inStores(Effect.gen(function*() {
       const [queue, runs, stages] = [yield* RunQueue, yield* Runs, yield* Stages]

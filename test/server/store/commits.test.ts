@@ -146,6 +146,17 @@ describe("a long poll", () => {
       yield* Fiber.interrupt(first.poll)
     }).pipe(inMemory, Effect.provideService(Waiters, { agents: 1, logs: 1 })))
 
+  it.effect("of a log has its news as soon as if none were there for whom too many wait", () =>
+    Effect.gen(function*() {
+      const { find, poll } = yield* polling("logs run-one")
+      const others = yield* Effect.forEach(Array.from({ length: 50 }), () => polling("logs run-one"))
+      find()
+      yield* committed("logs run-one")
+      yield* TestClock.adjust("10 millis")
+      expect(poll.pollUnsafe()).toEqual(Exit.succeed(Option.some(2)))
+      yield* Effect.forEach(others, ({ poll }) => Fiber.interrupt(poll))
+    }).pipe(inMemory, Effect.provideService(Waiters, { agents: 1, logs: 1 })))
+
   it.effect("of agents is refused where too many wait, and waits once another is over", () =>
     Effect.gen(function*() {
       const { await: poll } = yield* Commits

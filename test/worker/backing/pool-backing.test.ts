@@ -6,8 +6,9 @@ import { mkdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { sealText } from "../../../src/core/stage/seal.ts"
 import { RunId, Sha256, WorkspaceName } from "../../../src/schema/names.ts"
-import { poolBacking } from "../../../src/worker/backing/pool-backing.ts"
+import { poolBacking, storedState } from "../../../src/worker/backing/pool-backing.ts"
 import { Log } from "../../../src/worker/engine/log-shipper.ts"
+import { NoAnswer } from "../../../src/worker/network/task-api-error.ts"
 import { SettledState, StateDelivery } from "../../../src/worker/state/state-delivery.ts"
 import { TaskStatus } from "../../../src/worker/task/task-status.ts"
 import { openFolder } from "../../../src/worker/volume/folder.ts"
@@ -46,6 +47,18 @@ describe("the backing of a stage of a pool", () => {
       const failed = Effect.flip(Effect.provide(planning, taskStatus)).pipe(Effect.provide(layer))
       expect([(yield* failed).reason, told]).toEqual(["PoolUnreachable", ["unanswered"]])
     }).pipe(Effect.scoped))
+})
+
+describe("the stored state of a workspace", () => {
+  const bytes = new TextEncoder().encode(state(1))
+  it.effect.each([
+    { given: "what the server has", answer: Effect.succeedSome(bytes), gives: Option.some(bytes) },
+    { given: "empty where the server has none, which is known", answer: Effect.succeedNone, gives: Option.some(new Uint8Array()) },
+    { given: "none where the server does not say", answer: Effect.fail(new NoAnswer({ detail: "silence" })), gives: Option.none() }
+  ])(
+    "is $given",
+    ({ answer, gives }) => Effect.map(storedState({ patiently: (call) => call, state: answer }), (found) => expect(found).toEqual(gives))
+  )
 })
 
 /** An apply that is about to start, from an archive of these files. */

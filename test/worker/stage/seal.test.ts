@@ -182,17 +182,30 @@ describe("the seal of a directory", () => {
       })
     }))
 
-  it.effect("is not made of modules of any size, which a program that planning left behind may make", () =>
+  it.effect.each<{ readonly modules: string; readonly make: (vpc: string) => void; readonly why: string }>([
+    {
+      modules: "of any size",
+      make: (vpc) => {
+        for (const name of ["one", "two"]) {
+          writeFileSync(join(vpc, name), "")
+          truncateSync(join(vpc, name), 2 * 1024 ** 3) // sparse files, which take no space on the disk
+        }
+      },
+      why: "they have more than 4096 MiB"
+    },
+    {
+      modules: "as deep as there may be directories",
+      make: (vpc) => mkdirSync(join(vpc, "d/".repeat(70)), { recursive: true }),
+      why: `they hold "vpc/${Array(63).fill("d").join("/")}", which is too deep`
+    }
+  ])("is not made of modules $modules, which a program that planning left behind may make", ({ make, why }) =>
     Effect.gen(function*() {
       const { place, sealed } = yield* planned
-      for (const name of ["one", "two"]) {
-        writeFileSync(join(place, "engine/modules/vpc", name), "")
-        truncateSync(join(place, "engine/modules/vpc", name), 2 * 1024 ** 3) // sparse files, which take no space on the disk
-      }
+      make(join(place, "engine/modules/vpc"))
       expect(yield* Effect.flip(sealed())).toMatchObject({
         reason: "InvalidConfiguration",
         message:
-          "The modules of the configuration cannot be kept with the plan, because they have more than 4096 MiB; leave out of them what the configuration does not need."
+          `The modules of the configuration cannot be kept with the plan, because ${why}; leave out of them what the configuration does not need.`
       })
     }))
 

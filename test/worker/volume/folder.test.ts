@@ -3,7 +3,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, Option, type Scope, Stream } from "effect"
 import { execFileSync } from "node:child_process"
 import { once } from "node:events"
-import { closeSync, lstatSync, mkdirSync, openSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
+import { closeSync, lstatSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { createServer } from "node:net"
 import { join } from "node:path"
 import { fileTrouble } from "../../../src/worker/stage-failed.ts"
@@ -99,6 +99,10 @@ describe("a folder", () => {
         message: "The directory live of the configuration has more than 2 files; leave out what is not configuration."
       })
       expect((yield* Effect.flip(namesIn(root, [], 2))).message).toMatch(/^The top directory of the configuration has more than 2 files;/u)
+      const open = () => readdirSync("/proc/self/fd").length
+      const before = open()
+      yield* Effect.replicateEffect(namesIn(root, ["live"]), 40)
+      expect(open() - before).toBeLessThan(20) // of which none is of these, but of other tests in this process
     }))
 
   it.effect("refuses to make a directory that somebody has made", () =>

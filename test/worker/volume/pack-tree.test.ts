@@ -137,6 +137,14 @@ describe("a packed tree", () => {
       why: "they have more than 4096 MiB"
     },
     {
+      given: "it is more with what a tar adds to each file",
+      leave: ({ at, write }: Tree) => {
+        write("m/large", "")
+        truncateSync(at("m/large"), packedLimits.bytes - 4096)
+      },
+      why: "they have more than 4096 MiB"
+    },
+    {
       given: "there is no room for it",
       leave: ({ write }: Tree) => write("m/random", randomBytes(2 * 1024 ** 2)),
       why: "packed they have more than 1 MiB, which is all there is"
@@ -163,6 +171,11 @@ describe("a packed tree", () => {
       given: "it is too deep",
       leave: ({ write }: Tree) => write(`${"d/".repeat(40)}f`, ""),
       why: `they hold "${Array(33).fill("d").join("/")}", which is too deep`
+    },
+    {
+      given: "it is deeper than is looked at",
+      leave: ({ write }: Tree) => write(`${"d/".repeat(70)}f`, ""),
+      why: `they hold "${Array(64).fill("d").join("/")}", which is too deep`
     }
   ])("is refused, and leaves no archive, when $given", ({ leave, why }) =>
     Effect.gen(function*() {
