@@ -5,6 +5,7 @@ import { readdirSync } from "node:fs"
 import { request } from "node:http"
 import { join } from "node:path"
 import { constants, deflateRawSync, gunzipSync, gzipSync } from "node:zlib"
+import { poolPath } from "../../../src/schema/api/pool-api.ts"
 import { taskHeader, taskPath } from "../../../src/schema/api/task-api.ts"
 import { tfePath } from "../../../src/schema/api/tfe-api.ts"
 import { instantAfter } from "../../../src/server/store/instants.ts"
@@ -323,7 +324,7 @@ describe("the same bytes", () =>
       expect([...new Set(uploads.map(({ status }) => status)), ...new Set(plans.map(({ status }) => status))]).toEqual([422, 409])
     })))
 
-describe("a request that is not as expected", () =>
+describe("a request that is not as expected", () => {
   it.live("is told which field, never its value", () =>
     Effect.gen(function*() {
       const url = yield* server
@@ -339,7 +340,21 @@ describe("a request that is not as expected", () =>
       expect((yield* me.as("POST", tfePath.runs, "{ half")).status).toBe(422)
       expect((yield* me.as("POST", tfePath.runs, "")).status).toBe(422)
       expect((yield* agent(url).post("/api/pool/v1/acquire", { agent: "a", waitSeconds: 61, max: 1 })).status).toBe(422)
-    })))
+    }))
+
+  it.live.each([
+    { what: "is nested more than 64 levels deep", most: 62, beyond: (depth: number) => `${"[".repeat(depth)}${"]".repeat(depth)}` },
+    { what: "has more than 10000 values", most: 9994, beyond: (count: number) => JSON.stringify(Array.from({ length: count }, () => 1)) }
+  ])("is refused where it $what, even in what is passed over", ({ beyond, most, what }) =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const asked = (unknown: string) =>
+        agent(url).post(poolPath.acquire, `{"agent": "a", "waitSeconds": 0, "max": 1, "unknown": {"of": ${unknown}}}`)
+      expect((yield* asked(beyond(most))).status).toBe(200)
+      const { json, status } = yield* asked(beyond(most + 1))
+      expect([status, json.message]).toEqual([422, expect.stringContaining(what)])
+    }))
+})
 
 describe("a workspace", () => {
   it.live("is listed by name, page by page, among those whose names have what is searched for", () =>
