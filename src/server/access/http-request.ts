@@ -6,18 +6,21 @@ import type { HttpServerRequest } from "effect/http"
 import { jsonExcess, type JsonLimits } from "../../core/text/json-limits.ts"
 import { WorkspaceName } from "../../schema/names.ts"
 import { invalid, type Refused, tooLarge } from "../refused.ts"
+import { CurrentArrival } from "./arrivals.ts"
 import type { Failure } from "./http-answer.ts"
 
-/** Reads a whole body that is never large; fails with 413 past the limit. */
+/** Reads a whole body that is never large; fails with 413 past the limit, and as server/access/arrivals. */
 export const bytesOf = (request: HttpServerRequest.HttpServerRequest, limitBytes: number): Effect.Effect<Uint8Array, Failure> =>
   Effect.gen(function*() {
     const chunks: Array<Uint8Array> = []
     let sizeBytes = 0
-    yield* Stream.runForEach(request.stream, (chunk) => {
+    const read = Stream.runForEach(request.stream, (chunk) => {
       sizeBytes += chunk.byteLength
       chunks.push(chunk)
       return sizeBytes > limitBytes ? Effect.fail(tooLarge(limitBytes)) : Effect.void
     })
+    const said = Number(request.headers["content-length"] ?? limitBytes)
+    yield* (yield* CurrentArrival)(Math.min(said, limitBytes), read)
     return Buffer.concat(chunks)
   })
 
