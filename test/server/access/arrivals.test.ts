@@ -75,7 +75,9 @@ describe("bodies that arrive", () => {
           Effect.sync(() => {
             const headers = { authorization: `Bearer ${token}`, "content-length": 1000 }
             const sent = call(url + path, { method: "POST", headers }).on("error", () => undefined)
-            const status = new Promise<number | undefined>((resolve) => sent.on("response", (answer) => resolve(answer.resume().statusCode)))
+            const status = new Promise<number | undefined>((resolve) =>
+              sent.on("response", (answer) => resolve(answer.resume().statusCode))
+            )
             sent.write(" ".repeat(999))
             return { sent, status }
           }),

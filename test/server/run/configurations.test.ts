@@ -42,8 +42,7 @@ const halfSent = (link: string, bytes: number, headers: Record<string, string> =
   )
 
 /** Returns how many bodies of a server on the directory are on their way. */
-const onTheirWay = (dir: string): number =>
-  readdirSync(join(dir, "data", "blobs")).filter((name) => name.startsWith("new-")).length
+const onTheirWay = (dir: string): number => readdirSync(join(dir, "data", "blobs")).filter((name) => name.startsWith("new-")).length
 
 describe("an upload", () => {
   it.live("is taken once; the same archive again is success, another one is refused", () =>
