@@ -14,6 +14,7 @@ import { Rescues } from "../../src/server/workspace/rescues.ts"
 import { Variables } from "../../src/server/workspace/variables.ts"
 import { Workspaces } from "../../src/server/workspace/workspaces.ts"
 import {
+  agent,
   applying,
   ask,
   directory,
@@ -148,6 +149,30 @@ const stored = (workspaceId: string, count: number) =>
     const insert = (n: number) => sql`INSERT INTO variables ${sql.insert({ id: `var-${n}`, ...variable(workspaceId, `n${n}`, "1") })}`
     yield* sql.withTransaction(Effect.forEach(Array.from({ length: count }, (_, n) => n), insert, { discard: true }))
   })
+
+describe("why a stage waits", () => {
+  it.live("has limits, since each list says it of all that wait behind the stage, and a refusal names the word that is too long", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const [first] = yield* Effect.replicateEffect(person(url).start("demo", { "plan-only": true }), mostAhead + 2)
+      const said = Effect.fnUntraced(function*(reason: string, message: string) {
+        const { json, status } = yield* agent(url).wait(`${first}.plan.1`, reason, message)
+        return status === 204 ? status : [status, json.message]
+      })
+      yield* agent(url).acquire(0, 1)
+      yield* agent(url).acknowledge(`${first}.plan.1`)
+      const longest = ["Q".repeat(64), "m".repeat(4096)] as const
+      expect(yield* said(...longest)).toBe(204)
+      const tooLong = (where: string, most: number) => [
+        422,
+        `The request is not as expected at ${where}: Expected a value with a length of at most ${most}.`
+      ]
+      expect(yield* said("Q".repeat(65), "It waits.")).toEqual(tooLong("reason", 64))
+      expect(yield* said("QuotaExceeded", "m".repeat(4097))).toEqual(tooLong("message", 4096))
+      const { runs }: { readonly runs: ReadonlyArray<RunView> } = (yield* person(url).as("GET", runPath.list)).json
+      expect(runs.map(({ queue }) => queue?.reason).filter((reason) => reason === longest[0])).toHaveLength(3) // its own, and of those behind it
+    }))
+})
 
 describe("a workspace", () => {
   it.live("has a limit to the name of its version, and the refusal says which", () =>

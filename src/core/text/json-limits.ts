@@ -36,5 +36,3 @@ export const jsonExcess = (limits: JsonLimits, json: Uint8Array): keyof JsonLimi
   const fault = jsonFault(limits, json)
   return fault === "end" ? undefined : fault
 }
-
-export const isDeeperThan = (levels: number, json: Uint8Array): boolean => jsonExcess({ levels, values: Infinity }, json) !== undefined

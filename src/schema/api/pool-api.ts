@@ -4,6 +4,7 @@
 import { Schema } from "effect"
 import { RunId, Sha256, Uid, WorkspaceName } from "../names.ts"
 import { Engine, PlanOptions, Stage } from "../task/agent-task.ts"
+import { ToldReason } from "../task/stage-result.ts"
 import { pathOf } from "./route.ts"
 
 /** The key of a stage at the pool: `<run>.<stage>.<attempt>`; core/task/intake reads it. */
@@ -69,8 +70,8 @@ export const AcknowledgeRequest = Schema.Struct({ taskUid: Uid })
 /** `POST /api/pool/v1/assignments/:id/wait` */
 export const WaitRequest = Schema.Struct({
   taskUid: Schema.optionalKey(Uid.annotate({ description: "None while no AgentTask could be made of it." })),
-  reason: Schema.String,
-  message: Schema.String
+  reason: ToldReason,
+  message: Schema.String.check(Schema.isMaxLength(4096))
 }).annotate({
   description:
     "Why the stage has not started yet, or why it is doubted that it still runs, shown with the run. Of a stage that runs, any reason but NodeUnreachable and PodNotReady takes that back."

@@ -46,11 +46,12 @@ export const StageResult = Schema.Struct({
 })
 export type StageResult = typeof StageResult.Type
 
-/** A result as it is read, since a newer version may have written it with a reason that is unknown here. */
-export const ToldResult = Schema.Struct({
-  ...StageResult.fields,
-  reason: Schema.String.check(Schema.isPattern(/^[A-Za-z][A-Za-z0-9]*$/u, { expected: "one word" }), Schema.isMaxLength(64)).annotate({
-    description: "Why, from the list of reasons; a newer version may have others."
-  })
-}).annotate({ identifier: "ToldResult" })
+/** A reason as it is read: a newer version may have written one that is unknown here. */
+export const ToldReason = Schema.String.check(
+  Schema.isPattern(/^[A-Za-z][A-Za-z0-9]*$/u, { expected: "one word" }),
+  Schema.isMaxLength(64)
+).annotate({ description: "Why, from the list of reasons; a newer version may have others." })
+
+/** A result as it is read, since a newer version may have written it. */
+export const ToldResult = Schema.Struct({ ...StageResult.fields, reason: ToldReason }).annotate({ identifier: "ToldResult" })
 export type ToldResult = typeof ToldResult.Type

@@ -6,6 +6,7 @@ import type { HttpServerRequest } from "effect/http"
 import { neededBy, notAllowed } from "../../core/run/permission.ts"
 import type { Role } from "../../core/text/token-lines.ts"
 import { notFound, type Refused, refuseIf, unauthorized } from "../refused.ts"
+import { Arrivals, CurrentArrival } from "./arrivals.ts"
 import { Audit } from "./audit.ts"
 import { type Answer, type Failure, type Handler, type Params, routesWith } from "./http-answer.ts"
 import { type Limited, Limits } from "./limits.ts"
@@ -31,6 +32,7 @@ type Who<A> = (token: string, request: Request) => Effect.Effect<Option.Option<K
 /** Returns the function that makes routes for the callers that `who` knows. */
 export const routesOf = <A>(who: Who<A>, form: Form) =>
   Effect.gen(function*() {
+    const arrivals = yield* Arrivals
     const audit = yield* Audit
     const limits = yield* Limits
     const route = routesWith(form)
@@ -51,7 +53,8 @@ export const routesOf = <A>(who: Who<A>, form: Form) =>
           const entered = yield* audit.beforehand(asked, enter)
           if (Option.isNone(entered)) return yield* Effect.andThen(chargeAddress, unauthorized())
           yield* limits.place(by, request)
-          return yield* audit.recorded(asked, handler(request, params, entered.value))
+          const answer = Effect.provideService(handler(request, params, entered.value), CurrentArrival, arrivals.of(by))
+          return yield* audit.recorded(asked, answer)
         }))
   })
 

@@ -3,29 +3,39 @@
 // Used by the routes.
 import { Effect, Schema, SchemaIssue, Stream } from "effect"
 import type { HttpServerRequest } from "effect/http"
-import { isDeeperThan } from "../../core/text/json-limits.ts"
+import { jsonExcess, type JsonLimits } from "../../core/text/json-limits.ts"
 import { WorkspaceName } from "../../schema/names.ts"
 import { invalid, type Refused, tooLarge } from "../refused.ts"
+import { CurrentArrival } from "./arrivals.ts"
 import type { Failure } from "./http-answer.ts"
 
-/** Reads a whole body that is never large; fails with 413 past the limit. */
+/** Reads a whole body that is never large; fails with 413 past the limit, and as server/access/arrivals. */
 export const bytesOf = (request: HttpServerRequest.HttpServerRequest, limitBytes: number): Effect.Effect<Uint8Array, Failure> =>
   Effect.gen(function*() {
     const chunks: Array<Uint8Array> = []
     let sizeBytes = 0
-    yield* Stream.runForEach(request.stream, (chunk) => {
+    const read = Stream.runForEach(request.stream, (chunk) => {
       sizeBytes += chunk.byteLength
       chunks.push(chunk)
       return sizeBytes > limitBytes ? Effect.fail(tooLarge(limitBytes)) : Effect.void
     })
+    const said = Number(request.headers["content-length"] ?? limitBytes)
+    yield* (yield* CurrentArrival)(Math.min(said, limitBytes), read)
     return Buffer.concat(chunks)
   })
 
 const explain = SchemaIssue.makeFormatterStandardSchemaV1()
 
 const jsonLimitBytes = 1024 * 1024
-/** The most levels of nesting in a request's JSON; none of our requests has ten. */
-const deepestRequest = 64
+/**
+ * How deeply a request's JSON is nested at most, and how many values it has, since each costs far more than its bytes. None of our requests
+ * has ten levels, and the largest journal has a thousand values.
+ */
+const requestLimits: JsonLimits = { levels: 64, values: 10_000 }
+const excesses = {
+  levels: invalid(`The request is not as expected: it is nested more than ${requestLimits.levels} levels deep.`),
+  values: invalid(`The request is not as expected: it has more than ${requestLimits.values} values.`)
+}
 
 /** `nothing` is the text that an empty body stands for. Keys that the schema does not have are passed over, unless they are an error. */
 interface JsonBody {
@@ -41,14 +51,15 @@ export const jsonOf = <S extends Schema.ConstraintDecoder<unknown>>(
 ) => {
   const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(schema), parsing)
   return (request: HttpServerRequest.HttpServerRequest): Effect.Effect<S["Type"], Failure> =>
-    Effect.flatMap(bytesOf(request, limitBytes), (bytes) =>
-      isDeeperThan(deepestRequest, bytes)
-        ? Effect.fail(invalid(`The request is not as expected: it is nested more than ${deepestRequest} levels deep.`))
-        : Effect.mapError(decode(bytes.byteLength === 0 ? nothing : new TextDecoder().decode(bytes)), ({ issue }) => {
-          const [first] = explain(issue).issues
-          const where = (first?.path ?? []).map(String).join(".")
-          return invalid(`The request is not as expected${where === "" ? "" : ` at ${where}`}: ${first?.message ?? "it cannot be read"}.`)
-        }))
+    Effect.flatMap(bytesOf(request, limitBytes), (bytes) => {
+      const excess = jsonExcess(requestLimits, bytes)
+      if (excess !== undefined) return Effect.fail(excesses[excess])
+      return Effect.mapError(decode(bytes.byteLength === 0 ? nothing : new TextDecoder().decode(bytes)), ({ issue }) => {
+        const [first] = explain(issue).issues
+        const where = (first?.path ?? []).map(String).join(".")
+        return invalid(`The request is not as expected${where === "" ? "" : ` at ${where}`}: ${first?.message ?? "it cannot be read"}.`)
+      })
+    })
 }
 
 const searchOf = ({ url }: HttpServerRequest.HttpServerRequest): URLSearchParams => new URL(url, "http://localhost").searchParams

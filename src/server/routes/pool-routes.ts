@@ -15,7 +15,7 @@ import { Assignments, Speaker } from "../run/assignments.ts"
 const acknowledgeRequest = jsonOf(AcknowledgeRequest)
 const acquireRequest = jsonOf(AcquireRequest)
 const cancellationsRequest = jsonOf(CancellationsRequest)
-const waitRequest = jsonOf(WaitRequest.check(Schema.makeFilter(({ message }) => message.length <= 4096)))
+const waitRequest = jsonOf(WaitRequest)
 const result = jsonOf(ToldResult)
 const decodeUid = Schema.decodeUnknownOption(Uid)
 

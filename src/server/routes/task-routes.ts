@@ -32,6 +32,7 @@ import { StageEnds } from "../run/stage-ends.ts"
 import { StageStates } from "../run/stage-states.ts"
 import type { StageRow } from "../run/stages.ts"
 import { Blobs } from "../store/blobs.ts"
+import { makeOneUpload } from "../store/one-upload.ts"
 import { StateVersions } from "../workspace/state-versions.ts"
 import { Variables, variablesOf } from "../workspace/variables.ts"
 
@@ -73,6 +74,8 @@ export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const versions = yield* StateVersions
   const tokens = yield* Tokens
   const variables = yield* Variables
+
+  const onePlan = makeOneUpload(conflict("another-upload", "Another upload of this saved plan has begun, so this one was ended."))
 
   const taskUidOf = (request: HttpServerRequest.HttpServerRequest) => decodeUid(request.headers[taskHeader.taskUid])
   const stageOf = (isGood: (stage: StageRow) => Effect.Effect<boolean, SqlError.SqlError>) =>
@@ -147,7 +150,8 @@ export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
         )
         const expected = request.headers[taskHeader.digest]
         if (expected === undefined) return yield* invalid(`A saved plan needs its SHA-256 in the header ${taskHeader.digest}.`)
-        yield* runs.savePlan(run.id, stage.id, yield* blobs.receive(request.stream, { limitBytes: planLimitBytes, expected }))
+        const received = yield* onePlan(stage.id, blobs.receive(request.stream, { limitBytes: planLimitBytes, expected }))
+        yield* runs.savePlan(run.id, stage.id, received)
         return noContent
       }).pipe(Effect.scoped)),
     task("POST", taskPath.log, (request, stage) =>

@@ -1,7 +1,7 @@
 // Configuration versions: an uploaded archive, known by its SHA-256 from then on.
 // A version takes one archive, from one upload at a time; the same one again is success. It is checked (gzip, tar header), never unpacked.
 // Used by the TFE routes; runs keep the digest.
-import { Context, Deferred, Effect, Layer, Schema, type Stream } from "effect"
+import { Context, Effect, Layer, Schema, type Stream } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { constants, createGunzip } from "node:zlib"
 import { archiveLimitBytes } from "../../schema/api/task-api.ts"
@@ -12,6 +12,7 @@ import { Blobs } from "../store/blobs.ts"
 import { row } from "../store/database.ts"
 import { newId } from "../store/ids.ts"
 import { instantAfter, now } from "../store/instants.ts"
+import { makeOneUpload } from "../store/one-upload.ts"
 
 export const ConfigurationVersion = Schema.Struct({
   id: Schema.String,
@@ -71,24 +72,6 @@ const replaced = conflict(
   "Another upload of this configuration version has begun, so this one was ended; if both are yours, create a version for each."
 )
 
-/**
- * Keeps the upload in progress of each version. The next upload of a version ends it, so that a version's link takes the room of one
- * archive, and an upload whose sender is gone holds up none.
- */
-const makeEndingEarlier = () => {
-  const uploads = new Map<string, Deferred.Deferred<never, Refused>>()
-  return <A, E, R>(id: string, receive: Effect.Effect<A, E, R>) =>
-    Effect.gen(function*() {
-      const ended = yield* Deferred.make<never, Refused>()
-      const before = uploads.get(id)
-      uploads.set(id, ended)
-      if (before !== undefined) yield* Deferred.fail(before, replaced)
-      return yield* Effect.raceFirst(receive, Deferred.await(ended)).pipe(
-        Effect.ensuring(Effect.sync(() => uploads.get(id) === ended && uploads.delete(id)))
-      )
-    })
-}
-
 export class Configurations extends Context.Service<Configurations, {
   /** Fails with 404 if there is no such version. */
   readonly get: (id: string) => Effect.Effect<ConfigurationVersion, StoreFailure>
@@ -115,7 +98,7 @@ export class Configurations extends Context.Service<Configurations, {
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const blobs = yield* Blobs
-  const endingEarlier = makeEndingEarlier()
+  const oneUpload = makeOneUpload(replaced)
   const one = row(ConfigurationVersion)
 
   const get = (id: string) => Effect.flatMap(one(sql`SELECT * FROM configurationVersions WHERE id = ${id}`), orNotFound)
@@ -138,7 +121,7 @@ const make = Effect.gen(function*() {
     const { createdAt, sizeBytes: storedBytes, status } = yield* get(id)
     if (status !== "uploaded" && createdAt < (yield* instantAfter(-takenForMillis))) return yield* tooLate
     if (status === "uploaded" && saidBytes !== undefined && saidBytes !== storedBytes) return yield* another
-    const received = yield* endingEarlier(id, blobs.receive(bytes, { limitBytes: archiveLimitBytes }))
+    const received = yield* oneUpload(id, blobs.receive(bytes, { limitBytes: archiveLimitBytes }))
     const { sha256, sizeBytes } = received
     const usable = yield* looksLikeArchive(yield* blobs.head(received, 64 * 1024))
     const kept = usable ? { sha256, sizeBytes } : { sha256: null, sizeBytes: null }

@@ -84,8 +84,20 @@ class Piece extends Request.Class<
 const Tail = Schema.Struct({ stageId: Schema.String, bytes: Schema.Uint8Array })
 const Chunk = Schema.Struct({ position: Schema.Int, bytes: Schema.Uint8Array })
 
+/** The most pieces of an attempt that are read for one answer: a worker may send its log byte by byte. */
+const piecesAtOnce = 500
+
+interface Laid {
+  readonly at: number
+  readonly bytes: Uint8Array
+}
+
+/** Returns where to end the answer, because the pieces after that were not read; infinite if all were. */
+const endOfRead = (read: ReadonlyArray<ReadonlyArray<Laid>>): number =>
+  Math.min(...read.flatMap((pieces) => pieces.length < piecesAtOnce ? [] : pieces.slice(-1)).map(({ at, bytes }) => at + bytes.byteLength))
+
 /** Returns at most `limit` bytes of the pieces, laid end to end, from `offset` on. */
-const cut = (pieces: ReadonlyArray<{ readonly at: number; readonly bytes: Uint8Array }>, offset: number, limit: number): Uint8Array =>
+const cut = (pieces: ReadonlyArray<Laid>, offset: number, limit: number): Uint8Array =>
   Buffer.concat(pieces.map(({ at, bytes }) => bytes.subarray(Math.max(0, offset - at), Math.max(0, offset + limit - at))))
 
 const make = Effect.gen(function*() {
@@ -144,7 +156,7 @@ const make = Effect.gen(function*() {
 
   /**
    * Returns at most `limit` bytes of the framed log of a run's step, from `offset` on; the closing byte at its end tells that the log is
-   * over. No more is read than asked for, because a piece that an older version stored may have megabytes.
+   * over. No more is read than asked for, because a piece that an older version stored may have megabytes; and less of many small pieces.
    */
   const look = Effect.fnUntraced(function*(run: Run, step: Step, offset: number, limit: number) {
     const attempts = (yield* stages.ofRun(run.id)).filter((candidate) => stepOf(candidate.stage) === step)
@@ -162,7 +174,7 @@ const make = Effect.gen(function*() {
           sql`SELECT MAX(position, ${from}) AS position, substr(bytes, MAX(0, ${from} - position) + 1, ${limit}) AS bytes
           FROM logChunks WHERE stageId = ${stage.id}
           AND position >= (SELECT COALESCE(MAX(position), 0) FROM logChunks WHERE stageId = ${stage.id} AND position <= ${from})
-          AND position + length(bytes) > ${from} AND position < ${from + limit} ORDER BY position`
+          AND position + length(bytes) > ${from} AND position < ${from + limit} ORDER BY position LIMIT ${piecesAtOnce}`
         ),
         (found) => found.map(({ bytes, position }) => ({ at: start + position, bytes }))
       )
@@ -175,7 +187,7 @@ const make = Effect.gen(function*() {
         ...(over ? [{ at: parts.at(-1)?.end ?? head.byteLength, bytes: closing }] : [])
       ],
       offset,
-      limit
+      Math.min(limit, endOfRead(chunks) - offset)
     )
   })
 

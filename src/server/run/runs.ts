@@ -101,6 +101,8 @@ export interface RunFacts {
 
 /** Stock clients repeat a request for up to 7 minutes: 30 times, after up to 0.9 s, 1.8 s and so on. */
 const repeatedForMillis = 600_000
+/** Among how many runs of its configuration version the one is that a request repeats: whoever sends others may send thousands, all large. */
+const repeatedAmong = 20
 
 const openStatuses = RunStatus.literals.filter((status) => !isFinal(status))
 
@@ -222,15 +224,16 @@ const make = Effect.gen(function*() {
    * Returns the run that the same request started, unless that ended without an apply, or is older than any repeated request. An earlier
    * version did not note who started it.
    */
-  const startedBefore = Effect.fnUntraced(function*({ startedBy = null, ...wanted }: Readonly<Record<string, unknown>>) {
+  const startedBefore = Effect.fnUntraced(function*(versionId: string, { startedBy = null, ...wanted }: Readonly<Record<string, unknown>>) {
     const isSame = [
       sql`(startedBy IS NULL OR startedBy IS ${startedBy})`,
       ...Object.entries(wanted).map(([column, value]) => sql`${sql(column)} IS ${value}`)
     ]
     const since = yield* instantAfter(-repeatedForMillis)
-    // By age, and not in the order of a workspace, which may have thousands of runs. Nothing so young is removed.
+    // Found by the version and not by its age, as thousands may be. Its index has them in the order in which they came. Nothing so young is removed.
+    const newest = sql`SELECT id FROM runs WHERE configurationVersionId = ${versionId} ORDER BY rowid DESC LIMIT ${repeatedAmong}`
     const found = yield* row(Schema.Struct({ id: RunId }))(
-      sql`SELECT id FROM runs WHERE ${sql.and(isSame)} AND removedAt IS NULL AND createdAt >= ${since} AND ${
+      sql`SELECT id FROM runs WHERE id IN (${newest}) AND ${sql.and(isSame)} AND removedAt IS NULL AND createdAt >= ${since} AND ${
         sql.in("status", [...openStatuses, "applied"])
       } ORDER BY seq LIMIT 1`
     )
@@ -256,7 +259,7 @@ const make = Effect.gen(function*() {
     }
     const noArchive = invalid("The archive of the run's configuration version is not stored any more; upload it again, or a new version.")
     const id = yield* sql.withTransaction(Effect.gen(function*() {
-      const before = once ? yield* startedBefore(wanted) : undefined
+      const before = once ? yield* startedBefore(asked.configurationVersionId, wanted) : undefined
       if (Option.isNone(yield* blobs.about(asked.archiveSha256))) return yield* noArchive
       yield* actsOn(before ?? newId)
       if (before !== undefined) return yield* Effect.as(endsAs("repeated"), before)

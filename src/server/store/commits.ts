@@ -1,7 +1,7 @@
 // Long polls that wait for news are woken by the commit that brings it, not by a timer.
 // No waiter misses a commit: it closes its latch before it looks, so a commit in between wakes it too.
 // Used by the long polls (assignments, cancellations, logs) and by the stores that end them.
-import { Clock, Context, Effect, Latch, Layer, Option } from "effect"
+import { Clock, Context, Effect, Latch, Layer, Option, Semaphore } from "effect"
 import { SqlClient } from "effect/sql"
 import { Refused } from "../refused.ts"
 
@@ -30,6 +30,12 @@ export const Waiters = Context.Reference<Readonly<Record<"agents" | "logs", numb
  * second, however often the log grows.
  */
 const pauseMillis = 10
+
+/**
+ * How many of the polls that are woken look in one turn of the event loop: a commit may wake thousands, and nobody else would be answered
+ * before the last of them has looked.
+ */
+const lookAtOnce = 8
 
 /** How long a poll of a log takes that finds all places taken: earlier command lines ask five times a second while it is answered at once. */
 const withoutPlaceMillis = 1000
@@ -69,6 +75,9 @@ export class Commits extends Context.Service<Commits, {
       const atMost = yield* Waiters
       const stopped = Latch.makeUnsafe()
       const waiting = { agents: 0, logs: 0 }
+      const turns = Semaphore.makeUnsafe(lookAtOnce)
+      /** Looks once more, after those who were woken before, and lets other requests go first. */
+      const inTurn = <A, E, R>(look: Effect.Effect<A, E, R>) => turns.withPermits(1)(Effect.andThen(Effect.yieldNow, look))
 
       const wake = (topic: Topic) => Effect.sync(() => latches.get(topic)?.forEach((latch) => latch.openUnsafe()))
 
@@ -99,9 +108,9 @@ export class Commits extends Context.Service<Commits, {
           const who = topic === "assignments" || topic === "cancellations" ? "agents" : "logs"
           const news = who === "agents" ? latch.await : Effect.andThen(latch.await, turnOf(topic))
           const deadline = (yield* elapsedMillis) + waitSeconds * 1000
-          while (true) {
-            yield* latch.close
-            const { againAt, found } = yield* look
+          for (let looks = 0; true; looks++) {
+            const lookNow = Effect.andThen(latch.close, look)
+            const { againAt, found } = yield* looks === 0 ? lookNow : inTurn(lookNow)
             const left = deadline - (yield* elapsedMillis)
             if (Option.isSome(found) || stopped.isOpen() || left <= 0) return found
             if (waiting[who] >= atMost[who]) {

@@ -1,14 +1,16 @@
 // How deeply JSON is nested and how many values it has, told from its bytes.
 import { describe, expect, it } from "@effect/vitest"
 import { Schema } from "effect"
-import { isDeeperThan, jsonExcess, jsonFault } from "../../../src/core/text/json-limits.ts"
+import { jsonExcess, jsonFault } from "../../../src/core/text/json-limits.ts"
 
 const depthOf = (value: unknown): number =>
   typeof value === "object" && value !== null ? 1 + Math.max(0, ...Object.values(value).map(depthOf)) : 0
 
 const encode = (text: string) => new TextEncoder().encode(text)
 
-describe("isDeeperThan", () => {
+const isDeeperThan = (levels: number, json: Uint8Array) => jsonExcess({ levels, values: Infinity }, json) !== undefined
+
+describe("jsonExcess of levels", () => {
   it.prop("tells the depth of any JSON", [Schema.Json], ([value]) => {
     const depth = depthOf(value)
     const bytes = encode(JSON.stringify(value))
@@ -31,7 +33,7 @@ const valuesIn = (value: unknown): number =>
     ? 1 + (Object.keys(value).length === 0 ? 1 : Object.values(value).reduce((sum: number, inner) => sum + valuesIn(inner), 0))
     : 1
 
-describe("jsonExcess", () => {
+describe("jsonExcess of values", () => {
   it.prop("counts the values of any JSON, with and without blanks", [Schema.Json, Schema.Boolean], ([value, isIndented]) => {
     const values = valuesIn(value)
     const bytes = encode(JSON.stringify(value, null, isIndented ? "\t" : undefined))

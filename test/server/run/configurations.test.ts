@@ -5,6 +5,7 @@ import { readdirSync } from "node:fs"
 import { request } from "node:http"
 import { join } from "node:path"
 import { constants, deflateRawSync, gunzipSync, gzipSync } from "node:zlib"
+import { poolPath } from "../../../src/schema/api/pool-api.ts"
 import { taskHeader, taskPath } from "../../../src/schema/api/task-api.ts"
 import { tfePath } from "../../../src/schema/api/tfe-api.ts"
 import { instantAfter } from "../../../src/server/store/instants.ts"
@@ -21,16 +22,17 @@ import {
   serveOpenly,
   server,
   sha256,
+  taskUid,
   userToken,
   worker
 } from "../live-server.ts"
 
 /** Starts an upload of `bytes` bytes that stops half-way; `status` returns that of the answer, once there is one. */
-const halfSent = (link: string, bytes: number) =>
+const halfSent = (link: string, bytes: number, headers: Record<string, string> = {}) =>
   Effect.acquireRelease(
     Effect.sync(() => {
       let status: number | undefined
-      const sent = request(link, { method: "PUT", headers: { "content-length": bytes } })
+      const sent = request(link, { method: "PUT", headers: { "content-length": bytes, ...headers } })
       sent.on("response", (response) => (status = response.resume().statusCode))
       sent.on("error", () => undefined) // the connection was closed
       sent.write(Buffer.alloc(bytes / 2))
@@ -38,6 +40,9 @@ const halfSent = (link: string, bytes: number) =>
     }),
     ({ sent }) => Effect.sync(() => sent.destroy())
   )
+
+/** Returns how many bodies of a server on the directory are on their way. */
+const onTheirWay = (dir: string): number => readdirSync(join(dir, "data", "blobs")).filter((name) => name.startsWith("new-")).length
 
 describe("an upload", () => {
   it.live("is taken once; the same archive again is success, another one is refused", () =>
@@ -89,15 +94,14 @@ describe("an upload", () => {
         data: { type: "configuration-versions", attributes: {} }
       })
       const link: string = made.json.data.attributes["upload-url"]
-      const aside = () => readdirSync(join(dir, "data", "blobs")).filter((name) => name.startsWith("new-")).length
       const stopped: Array<Effect.Success<ReturnType<typeof halfSent>>> = []
       for (let n = 0; n < 8; n++) {
         stopped.push(yield* halfSent(link, 2 * 1024 * 1024))
-        yield* until(() => stopped.filter(({ status }) => status() === undefined).length === 1 && aside() === 1)
+        yield* until(() => stopped.filter(({ status }) => status() === undefined).length === 1 && onTheirWay(dir) === 1)
       }
       expect((yield* ask(link, undefined, "PUT", archiveOf({ "main.tf": "" }))).status).toBe(204)
       yield* until(() => stopped.every(({ status }) => status() === 409))
-      expect(aside()).toBe(0)
+      expect(onTheirWay(dir)).toBe(0)
     }))
 
   it.live("of a version that has its archive is refused by its length, before it comes", () =>
@@ -230,7 +234,7 @@ describe("an upload", () => {
   )
 })
 
-describe("a saved plan", () =>
+describe("a saved plan", () => {
   it.live("needs its digest, is kept once, and is not there before", () =>
     Effect.gen(function*() {
       const url = yield* server
@@ -255,7 +259,33 @@ describe("a saved plan", () =>
         sha256("the plan"),
         "8"
       ])
-    })))
+    }))
+
+  it.live("that does not go on is ended by the next one of its stage and by no other's, so that a stage has the room of one", () =>
+    Effect.gen(function*() {
+      const dir = yield* directory
+      const url = yield* serve(dir)
+      for (const name of ["demo", "other"]) yield* person(url).start(name)
+      const [one, other] = yield* agent(url).acquire()
+      if (one === undefined || other === undefined) throw new Error("expected two assignments")
+      const halfPlan = ({ taskToken }: typeof one) =>
+        halfSent(url + taskPath.plan, 2 * 1024 * 1024, {
+          authorization: `Bearer ${taskToken}`,
+          [taskHeader.taskUid]: taskUid,
+          [taskHeader.digest]: sha256("the plan")
+        })
+      const ofOther = yield* halfPlan(other)
+      yield* until(() => onTheirWay(dir) === 1)
+      const stopped: Array<Effect.Success<ReturnType<typeof halfSent>>> = []
+      for (let n = 0; n < 8; n++) {
+        stopped.push(yield* halfPlan(one))
+        yield* until(() => stopped.filter(({ status }) => status() === undefined).length === 1 && onTheirWay(dir) === 2)
+      }
+      expect((yield* worker(url, one).savePlan("the plan")).status).toBe(204)
+      yield* until(() => stopped.every(({ status }) => status() === 409))
+      expect([ofOther.status(), onTheirWay(dir)]).toEqual([undefined, 1])
+    }))
+})
 
 describe("a body that was stored before it was refused", () =>
   it.live("leaves nothing on the disk, whether an archive or a plan", () =>
@@ -293,7 +323,7 @@ describe("the same bytes", () =>
       expect([...new Set(uploads.map(({ status }) => status)), ...new Set(plans.map(({ status }) => status))]).toEqual([422, 409])
     })))
 
-describe("a request that is not as expected", () =>
+describe("a request that is not as expected", () => {
   it.live("is told which field, never its value", () =>
     Effect.gen(function*() {
       const url = yield* server
@@ -309,7 +339,21 @@ describe("a request that is not as expected", () =>
       expect((yield* me.as("POST", tfePath.runs, "{ half")).status).toBe(422)
       expect((yield* me.as("POST", tfePath.runs, "")).status).toBe(422)
       expect((yield* agent(url).post("/api/pool/v1/acquire", { agent: "a", waitSeconds: 61, max: 1 })).status).toBe(422)
-    })))
+    }))
+
+  it.live.each([
+    { what: "is nested more than 64 levels deep", most: 62, beyond: (depth: number) => `${"[".repeat(depth)}${"]".repeat(depth)}` },
+    { what: "has more than 10000 values", most: 9994, beyond: (count: number) => JSON.stringify(Array.from({ length: count }, () => 1)) }
+  ])("is refused where it $what, even in what is passed over", ({ beyond, most, what }) =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const asked = (unknown: string) =>
+        agent(url).post(poolPath.acquire, `{"agent": "a", "waitSeconds": 0, "max": 1, "unknown": {"of": ${unknown}}}`)
+      expect((yield* asked(beyond(most))).status).toBe(200)
+      const { json, status } = yield* asked(beyond(most + 1))
+      expect([status, json.message]).toEqual([422, expect.stringContaining(what)])
+    }))
+})
 
 describe("a workspace", () => {
   it.live("is listed by name, page by page, among those whose names have what is searched for", () =>

@@ -104,6 +104,30 @@ describe("a log", () => {
       }
     }))
 
+  it.live("that came byte by byte is read 500 pieces at a time, and in the end as if it were one piece", () =>
+    Effect.gen(function*() {
+      const { url, context } = yield* Effect.flatMap(directory, serveOpenly)
+      const logs: Logs["Service"] = Context.getUnsafe(context, Logs)
+      const id = yield* person(url).start("demo", { "plan-only": true })
+      const plan = yield* agent(url).take
+      const text = Array.from({ length: 1200 }, (_, n) => String(n % 10)).join("")
+      yield* Effect.forEach([...text], (byte, offset) => logs.append(plan.id, offset, Buffer.from(byte)), { concurrency: "unbounded" })
+      const { logUrl } = (yield* person(url).view(id)).stages[0]!
+      const readFrom = Effect.fnUntraced(function*(start: number) {
+        const read: Array<string> = []
+        while (!read.join("").endsWith("\x03")) {
+          const piece = (yield* ask(`${logUrl}?offset=${start + read.join("").length}`, undefined)).text
+          expect(piece.length).toBeGreaterThan(0)
+          read.push(piece)
+        }
+        return read
+      })
+      yield* worker(url, plan).result(succeeded({ hasChanges: false }))
+      const [fromStart, later] = [yield* readFrom(0), yield* readFrom(700)]
+      expect(fromStart.map(({ length }) => length)).toEqual([501, 500, 201])
+      expect([fromStart.join(""), later.join("")]).toEqual([`\x02${text}\x03`, `${text.slice(699)}\x03`])
+    }))
+
   it.live("ends with 0x03 only when its stage is over", () =>
     Effect.gen(function*() {
       const { read, shipper } = yield* planning

@@ -129,7 +129,8 @@ describe("a run that is asked for again with the same configuration", () => {
     yield* configurations.upload(configurationVersionId, Stream.succeed(archiveOf({ "main.tf": "" })))
     const archiveSha256 = (yield* configurations.get(configurationVersionId)).sha256 ?? expect.fail("it was uploaded")
     const wanted = { ...plainRun, workspaceId, configurationVersionId, archiveSha256, autoApply: true, startedBy: "Ada" }
-    return { runs, ask: Effect.map(runs.create({ ...wanted, once: true }), ({ id }) => id), other: runs.create(wanted) }
+    const other = (more: object = {}) => runs.create({ ...wanted, ...more })
+    return { runs, ask: Effect.map(runs.create({ ...wanted, once: true }), ({ id }) => id), other }
   })
   const planned = RunEvent.Planned({ hasChanges: true })
 
@@ -169,7 +170,17 @@ describe("a run that is asked for again with the same configuration", () => {
     inStores(Effect.gen(function*() {
       const { ask, other } = yield* asking
       const first = yield* ask
-      expect((yield* other).id).not.toBe(first)
+      expect((yield* other()).id).not.toBe(first)
+    })))
+
+  it.effect("is looked for among the twenty newest of its configuration version, of which there may be thousands", () =>
+    inStores(Effect.gen(function*() {
+      const { ask, other } = yield* asking
+      const first = yield* ask
+      yield* Effect.replicateEffect(other({ message: "another" }), 19)
+      expect(yield* ask).toBe(first)
+      yield* other({ message: "another" })
+      expect(yield* ask).not.toBe(first)
     })))
 })
 

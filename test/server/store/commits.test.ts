@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Clock, Deferred, Effect, Exit, Fiber, Layer, Option } from "effect"
+import { Array as Arrays, Clock, Deferred, Effect, Exit, Fiber, Layer, Option } from "effect"
 import { SqlClient } from "effect/sql"
 import { TestClock } from "effect/testing"
 import { Commits, Waiters } from "../../../src/server/store/commits.ts"
@@ -67,6 +67,29 @@ describe("a long poll", () => {
       expect(yield* Effect.forEach(followers, ({ poll }) => Fiber.join(poll))).toEqual(Array.from({ length: 50 }, () => Option.some(2)))
       yield* Effect.forEach(agents, ({ poll }) => Fiber.interrupt(poll))
     }).pipe(inMemory))
+
+  it.effect.each(["assignments", "cancellations"] as const)(
+    "of %s looks in its turn among all that a commit wakes, so that others are answered between them",
+    (topic) =>
+      Effect.gen(function*() {
+        let turn = 0
+        yield* Effect.forkChild(Effect.forever(Effect.andThen(Effect.yieldNow, Effect.sync(() => turn++))))
+        const looks: Array<number> = []
+        const look = Effect.sync(() => {
+          looks.push(turn)
+          return { found: Option.none<string>() }
+        })
+        const commits = yield* Commits
+        const polls = yield* Effect.replicateEffect(Effect.forkChild(commits.await(topic, 60, look)), 100)
+        yield* Effect.repeat(Effect.yieldNow, { until: () => looks.length === 100 })
+        yield* committed(topic)
+        yield* TestClock.adjust("1 second")
+        yield* Effect.repeat(Effect.yieldNow, { until: () => looks.length === 200 })
+        const inTurns = Object.values(Arrays.groupBy(looks.slice(100), String)).map(({ length }) => length)
+        expect(Math.max(...inTurns)).toBeLessThanOrEqual(16) // eight that go, and eight that come
+        yield* Effect.forEach(polls, Fiber.interrupt)
+      }).pipe(inMemory)
+  )
 
   it.effect("of a log does not wait for that beyond its own time, and has the news then", () =>
     Effect.gen(function*() {
