@@ -29,24 +29,33 @@ interface ValuesText {
 const last = "values.yaml"
 const inOrder = (a: string, b: string): number => Number(a === last) - Number(b === last) || (a < b ? -1 : 1)
 
-/** A file to read, and its name, as shown to people. */
+const isYaml = (name: string): boolean => /\.ya?ml$/u.test(name)
+/** Reports whether a name in a directory or ConfigMap is almost that of a layer. Left out without a word, its values would be missed too late. */
+const isMisnamed = (name: string): boolean => name.endsWith(".yml")
+const misnamed = (file: string): Fault => ({
+  file,
+  message: "is no layer, since the name of one ends with .yaml; rename it, or take it away"
+})
+
+/** A file to read, and its name, as shown to people. `isLayer` is whether a file of its directory is one by its name. */
 interface ValuesFile {
   readonly file: string
   readonly path: string
+  readonly isLayer: boolean
 }
 
 const filesIn = async (directory: string): Promise<ReadonlyArray<ValuesFile>> => {
   const data = await realpath(join(directory, "..data")).catch(() => directory) // the kubelet changes all files of a ConfigMap at once, by this link
-  const names = (await readdir(data)).filter((name) => name.endsWith(".yaml")).sort(inOrder)
+  const names = (await readdir(data)).filter(isYaml).sort(inOrder)
   if (names.length === 0) throw new Error("no *.yaml file in it")
-  return names.map((name) => ({ file: join(directory, name), path: join(data, name) }))
+  return names.map((name) => ({ file: join(directory, name), path: join(data, name), isLayer: !isMisnamed(name) }))
 }
 
 /** The path that means standard input. It is never opened by this name, because that fails if it is a socket. */
 const standardInput = "/dev/stdin"
 
 const filesOf = async (path: string): Promise<ReadonlyArray<ValuesFile>> =>
-  path !== standardInput && (await stat(path)).isDirectory() ? filesIn(path) : [{ file: path, path }]
+  path !== standardInput && (await stat(path)).isDirectory() ? filesIn(path) : [{ file: path, path, isLayer: true }]
 
 const reading = <A>(file: string, read: () => Promise<A>): Effect.Effect<A, Fault> =>
   Effect.tryPromise({ try: read, catch: (error) => ({ file, message: `cannot be read: ${errorInWords(error)}` }) })
@@ -54,7 +63,10 @@ const reading = <A>(file: string, read: () => Promise<A>): Effect.Effect<A, Faul
 /** The largest file, in characters, which have as many bytes at least. */
 const longestText = 1024 * 1024
 
-const readOne = ({ file, path }: ValuesFile): Effect.Effect<ValuesText, Fault> =>
+const readOne = ({ file, isLayer, path }: ValuesFile): Effect.Effect<ValuesText, Fault> =>
+  isLayer ? readLayer(file, path) : Effect.fail(misnamed(file))
+
+const readLayer = (file: string, path: string): Effect.Effect<ValuesText, Fault> =>
   reading(file, () => path === standardInput ? textOf(process.stdin) : readFile(path, "utf8")).pipe(
     Effect.filterOrFail(
       (text) => text.length <= longestText,
@@ -105,13 +117,10 @@ export const loadValues = (paths: ReadonlyArray<string>): Effect.Effect<Loaded, 
   Effect.flatMap(loadLayers(paths), valuesOf)
 
 /** Returns the same for the texts of files by their names, as a ConfigMap has them. */
-export const valuesIn = (files: Readonly<Record<string, string>>): Effect.Effect<Loaded, ValuesInvalid> =>
-  Effect.flatMap(
-    layersOf(
-      Object.entries(files).filter(([file]) => file.endsWith(".yaml")).sort(([a], [b]) => inOrder(a, b)).map(([file, text]) => ({
-        file,
-        text
-      }))
-    ),
-    valuesOf
-  )
+export const valuesIn = (files: Readonly<Record<string, string>>): Effect.Effect<Loaded, ValuesInvalid> => {
+  const names = Object.keys(files).filter(isYaml).sort(inOrder)
+  const wrong = names.filter(isMisnamed)
+  return wrong.length > 0
+    ? Effect.fail(new ValuesInvalid({ files: wrong, faults: wrong.map(misnamed) }))
+    : Effect.flatMap(layersOf(names.map((file) => ({ file, text: files[file] ?? "" }))), valuesOf)
+}

@@ -3,7 +3,7 @@
 // Called by controller/reconcile/reconcile; controller/reconcile/observe joins the answers with the caches.
 import { Array, Effect, Option } from "effect"
 import { attemptOf, madeNames } from "../../core/reconcile/attempts.ts"
-import { isUnpinned } from "../../core/reconcile/flux-source.ts"
+import { isUnpinned, waitsForSource } from "../../core/reconcile/flux-source.ts"
 import { follows } from "../../core/reconcile/follow.ts"
 import { isPodOver, startTrouble } from "../../core/reconcile/pod-trouble.ts"
 import { millisSince } from "../../core/reconcile/situation.ts"
@@ -31,7 +31,7 @@ import { workspaceHolder } from "./workspace-holder.ts"
 type Read<A, E = never> = Effect.Effect<A, KubernetesError | E, Kubernetes>
 
 /**
- * What there is to ask with. `at` is in monotonic milliseconds, `followed` tells what a source has that the task follows, and `warned` the
+ * What there is to ask with. `at` is in monotonic milliseconds, `followed` tells what the task's source had a moment ago, and `warned` the
  * newest warning about an object.
  */
 export interface Asking {
@@ -167,6 +167,15 @@ const needsLease = ({ task, world: { cache, turns } }: Asking): boolean => {
 }
 
 /**
+ * Returns what the source has. A task that waits for it shares the answer with the others, as long as that is no artifact: the Git server of
+ * a thousand may be away for hours. The artifact that is written down is always read anew.
+ */
+const sourceOf = ({ followed, task }: Asking): Read<SourceSeen> =>
+  waitsForSource(task)
+    ? Effect.flatMap(followed(task), (seen) => seen._tag === "Ready" ? readSource(task) : Effect.succeed(seen))
+    : readSource(task)
+
+/**
  * Asks what else a start needs: who holds the workspace, and what the source has. What is refused here keeps the task from starting as much
  * as a Job that may not be made, because it is known by now that there is none.
  */
@@ -174,7 +183,7 @@ const askForStart = (asking: Asking): Read<Answers, ReadRefused> =>
   Effect.gen(function*() {
     const { task, world } = asking
     const held = needsLease(asking) ? { ...noAnswers, holder: yield* workspaceHolder(world, task) } : noAnswers
-    return world.turns.of(task)._tag === "Admitted" && isUnpinned(task) ? { ...held, source: yield* readSource(task) } : held
+    return world.turns.of(task)._tag === "Admitted" && isUnpinned(task) ? { ...held, source: yield* sourceOf(asking) } : held
   }).pipe(Effect.mapError(readRefusalOr))
 
 /**

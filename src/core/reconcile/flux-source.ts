@@ -3,10 +3,12 @@
 // Used by the parts of the controller that read or await a source, and by core/reconcile/situation.
 import { Option, Schema } from "effect"
 import type { FluxObject } from "../../schema/kubernetes/kubernetes.ts"
+import { Sha256 } from "../../schema/names.ts"
 import type { AgentTask } from "../../schema/task/agent-task.ts"
 import { Artifact, type FluxSource } from "../../schema/task/source.ts"
 import { SourceSeen } from "../task/observed.ts"
-import { sentence } from "../text/sentence.ts"
+import { inLine } from "../text/in-line.ts"
+import { harmless, sentence } from "../text/sentence.ts"
 
 /**
  * Reports whether the task's artifact may still be chosen. The claim fixes it, and so does the first launch once the artifact is written
@@ -19,6 +21,10 @@ export const isUnpinned = ({ spec, status }: AgentTask): boolean =>
 export const waitsForSource = (task: AgentTask): boolean => isUnpinned(task) && task.status.reason === "SourceNotReady"
 
 const decodeArtifact = Schema.decodeUnknownOption(Artifact)
+const isSha256 = Schema.is(Sha256)
+
+/** Returns words of Flux, which may repeat what a Git server has sent, of several lines and with what a terminal obeys. */
+const wordsOf = (said: string): string => harmless(inLine(said))
 
 const notReady = (message: string, changed = false) => SourceSeen.NotReady({ message, changed })
 
@@ -34,14 +40,17 @@ export const sourceSeen = ({ kind, name }: FluxSource, found: Option.Option<Flux
   if (spec?.suspend === true) return notReady(`${named} is suspended, so nothing new starts from it; resume it to go on.`, changed)
   const ready = status?.conditions?.find(({ type }) => type === "Ready")
   if (ready !== undefined && ready.status !== "True") {
-    return notReady(sentence(`${named} is not ready: ${ready.message ?? ready.reason ?? "Flux does not say why"}`), changed)
+    return notReady(sentence(`${named} is not ready: ${wordsOf(ready.message ?? ready.reason ?? "Flux does not say why")}`), changed)
   }
   if (ready === undefined || changed) return notReady(`Flux has not looked at ${named} yet.`, changed)
   if (status?.artifact === undefined) return notReady(`${named} has no artifact yet.`)
   const { digest = "", revision, url } = status.artifact
-  const artifact = decodeArtifact({ revision, url, sha256: digest.replace(/^sha256:/u, "") })
-  return Option.match(artifact, {
-    onNone: () => notReady(`The artifact of ${named} has no SHA-256 digest (${digest.slice(0, 80)}); let source-controller make one.`),
+  const sha256 = digest.replace(/^sha256:/u, "")
+  if (!isSha256(sha256)) {
+    return notReady(`The artifact of ${named} has no SHA-256 digest (${wordsOf(digest.slice(0, 80))}); let source-controller make one.`)
+  }
+  return Option.match(decodeArtifact({ revision, url, sha256 }), {
+    onNone: () => notReady(`The revision of ${named}, or the URL of its artifact, is too long; shorten the name of its branch or tag.`),
     onSome: (artifact) => SourceSeen.Ready({ artifact })
   })
 }

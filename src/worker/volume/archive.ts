@@ -15,6 +15,7 @@ import { inMebibytes } from "./mebibytes.ts"
 import { tarEntries, tooMuchBeside } from "./tar-entries.ts"
 
 export interface ArchiveLimits {
+  /** The most entries, and the most directories, which a single entry may have many of in its path. */
   readonly entries: number
   /** The most bytes of the unpacked tar, headers included. */
   readonly bytes: number
@@ -86,7 +87,7 @@ const unpacked = (file: string, limits: ArchiveLimits): Stream.Stream<Uint8Array
 export type PackedBy = "user" | "worker"
 
 const unpackEntry =
-  (root: number, by: PackedBy) =>
+  (root: number, by: PackedBy, made: () => void) =>
   ({ body, header }: Tar.Entry<StageFailed | Tar.TarError>): Effect.Effect<void, StageFailed | Tar.TarError> => {
     const trouble = entryTrouble(header.path)
     const replaced = (segments: Segments) => by === "worker" && !isFolder(root, segments) ? removeFile(root, segments) : Effect.void
@@ -94,24 +95,29 @@ const unpackEntry =
       WriteFile: ({ executable, segments }) =>
         Effect.andThen(
           replaced(segments),
-          writeStream(() => createFile(root, segments, { executable, replace: false }), body, trouble)
+          writeStream(() => createFile(root, segments, { executable, replace: false }, made), body, trouble)
         ),
-      MakeFolder: ({ segments }) => Effect.try({ try: () => makeFolder(root, segments), catch: trouble }),
+      MakeFolder: ({ segments }) => Effect.try({ try: () => makeFolder(root, segments, made), catch: trouble }),
       MakeLink: ({ segments, target }) =>
-        Effect.andThen(replaced(segments), Effect.try({ try: () => makeLink(root, segments, target), catch: trouble })),
+        Effect.andThen(replaced(segments), Effect.try({ try: () => makeLink(root, segments, target, made), catch: trouble })),
       Skip: () => Effect.void,
       Refuse: ({ why }) => Effect.fail(refused(`holds ${named(header.path)}, ${why}; remove it`))
     })
   }
 
 /** Unpacks the file below `root`, an open directory. What was written before a failure, such as InvalidArchive or DiskFull, stays. */
-export const unpack = Effect.fn("Archive.unpack")((file: string, root: number, limits = archiveLimits, by: PackedBy = "user") =>
-  tarEntries(unpacked(file, limits), () => refused(`${tooMuchBeside}; make it with plain tar -czf`)).pipe(
+export const unpack = Effect.fn("Archive.unpack")((file: string, root: number, limits = archiveLimits, by: PackedBy = "user") => {
+  let folders = 0
+  const made = () => void folders++
+  const tooMany = (what: string) => Effect.fail(refused(`has more than ${limits.entries} ${what}; leave out what is not configuration`))
+  return tarEntries(unpacked(file, limits), () => refused(`${tooMuchBeside}; make it with plain tar -czf`)).pipe(
     Stream.runFoldEffect(() => 0, (count, entry) =>
       count === limits.entries
-        ? Effect.fail(refused(`has more than ${limits.entries} entries; leave out what is not configuration`))
-        : Effect.as(unpackEntry(root, by)(entry), count + 1)),
+        ? tooMany("entries")
+        : folders > limits.entries
+        ? tooMany("directories")
+        : Effect.as(unpackEntry(root, by, made)(entry), count + 1)),
     Effect.catchTag("TarError", (error) => Effect.fail(tarTrouble(error))),
     Effect.flatMap((count) => count === 0 ? Effect.fail(refused("is empty")) : Effect.void)
   )
-)
+})

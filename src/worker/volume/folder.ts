@@ -55,8 +55,16 @@ const make = (path: string): void => {
   using(openDirectory(path), (fd) => fchmodSync(fd, directoryMode))
 }
 
-const openOrMake = (path: string): number => {
-  unlessFails(["EEXIST"], () => make(path), undefined)
+/** Is told of each directory that is made. */
+type Made = () => void
+const untold: Made = () => undefined
+
+/** Opens a directory, which it makes if there is none: mostly there is, and each error costs more than the rest. */
+const openOrMake = (made: Made) => (path: string): number =>
+  unlessFails(["ENOENT"], () => openDirectory(path), undefined) ?? makeAndOpen(path, made)
+
+const makeAndOpen = (path: string, made: Made): number => {
+  unlessFails(["EEXIST"], () => (make(path), made()), undefined)
   return openDirectory(path)
 }
 
@@ -71,19 +79,21 @@ const inParent = <A>(root: number, segments: Segments, use: (path: string) => A,
   enter(root, segments.slice(0, -1), (directory) => use(pathIn(directory, segments.at(-1) ?? "")), open)
 
 /** Makes the directory and those above it. Throws the file system's error, as do the other functions here that return no Effect. */
-export const makeFolder = (root: number, segments: Segments): void => enter(root, segments, () => undefined, openOrMake)
+export const makeFolder = (root: number, segments: Segments, made = untold): void =>
+  enter(root, segments, () => undefined, openOrMake(made))
 
 /** Makes a file and the directories above it; returns a descriptor to write to. `replace` overwrites a file that is there, never a link. */
 export const createFile = (
   root: number,
   segments: Segments,
-  options: { readonly executable: boolean; readonly replace: boolean }
+  options: { readonly executable: boolean; readonly replace: boolean },
+  made = untold
 ): number =>
   inParent(root, segments, (path) => {
     const fd = openSync(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | (options.replace ? O_TRUNC : O_EXCL))
     fchmodSync(fd, fileMode[options.executable ? "executable" : "plain"])
     return fd
-  }, openOrMake)
+  }, openOrMake(made))
 
 const writeAll = (fd: number, bytes: Uint8Array): void => {
   for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at)
@@ -102,8 +112,8 @@ export const writeStream = <E, R>(
   )
 
 /** Makes a symbolic link. The caller checks where the link leads. */
-export const makeLink = (root: number, segments: Segments, target: string): void =>
-  inParent(root, segments, (path) => symlinkSync(target, path), openOrMake)
+export const makeLink = (root: number, segments: Segments, target: string, made = untold): void =>
+  inParent(root, segments, (path) => symlinkSync(target, path), openOrMake(made))
 
 /** Opens a directory; returns its descriptor, which is closed with the scope. */
 export const openFolder = (path: string) => untilScopeCloses(Effect.try({ try: () => openDirectory(path), catch: fileTrouble(path) }))

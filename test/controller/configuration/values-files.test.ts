@@ -32,8 +32,7 @@ describe("values files", () => {
         "zoo.yaml": total(3),
         "values.yaml": total(2),
         "alpha.yaml": total(1),
-        "README.md": "- no",
-        "old.yml": "- no"
+        "README.md": "- no"
       }
       const place = directory(files)
       expect((yield* loadLayers([place])).map(({ name }) => name)).toEqual(
@@ -42,6 +41,16 @@ describe("values files", () => {
       expect((yield* loadValues([place])).values.task.limits.total).toBe(2)
       const { layers, values } = yield* valuesIn(files)
       expect([layers.map(({ name }) => name), values.task.limits.total]).toEqual([["alpha.yaml", "zoo.yaml", "values.yaml"], 2])
+    }))
+
+  it.effect("are refused where one in a directory or ConfigMap is almost a layer by its name, and would be left out without a word", () =>
+    Effect.gen(function*() {
+      const files = { "base.yaml": total(1), "values.yml": total(2) }
+      const place = directory(files)
+      const says = "values.yml is no layer, since the name of one ends with .yaml; rename it, or take it away"
+      expect((yield* Effect.flip(loadValues([place]))).faults.map(told)).toEqual([join(place, says)])
+      expect((yield* Effect.flip(valuesIn(files))).faults.map(told)).toEqual([says])
+      expect((yield* loadValues([join(place, "values.yml")])).values.task.limits.total).toBe(2) // a file that is named by itself may have any name
     }))
 
   it.effect("of a mounted ConfigMap are of one version, though each of its files is a link of its own", () =>

@@ -8,24 +8,29 @@ import { sharedWarnings } from "../../../src/controller/reconcile/warnings.ts"
 import { make, type World } from "../../../src/controller/world/world.ts"
 import { quotaPatienceMillis } from "../../../src/core/reconcile/launches.ts"
 import { plan } from "../../../src/core/reconcile/plan.ts"
-import { Holder, type JobSeen, type Observed } from "../../../src/core/task/observed.ts"
+import { Holder, type JobSeen, type Observed, SourceSeen } from "../../../src/core/task/observed.ts"
 import { Kubernetes } from "../../../src/kubernetes/client.ts"
 import { Unreachable } from "../../../src/kubernetes/errors.ts"
 import { agentTasks, events, pods } from "../../../src/kubernetes/kinds.ts"
-import { Uid } from "../../../src/schema/names.ts"
+import { Sha256, Uid } from "../../../src/schema/names.ts"
 import type { AgentTask } from "../../../src/schema/task/agent-task.ts"
 import { before, noon, plainSeed, policy, type Seed, worldOf } from "../../core/worlds.ts"
 import { instantCluster } from "../instant-cluster.ts"
 import { plantJob, plantPod, plantSource } from "./planted.ts"
 
 /** Returns what `ask` finds out for a task when the caches know nothing else but what `and` tells the world. */
-const asked = ({ kubernetes }: ReturnType<typeof instantCluster>, seed: Partial<Seed>, and: (world: World) => void = () => undefined) => {
+const asked = (
+  { kubernetes }: ReturnType<typeof instantCluster>,
+  seed: Partial<Seed>,
+  and: (world: World) => void = () => undefined,
+  followed: Asking["followed"] = readSource
+) => {
   const { task } = worldOf({ ...plainSeed, ...seed })
   const world = make(policy)
   world.setTask("tasks/task", Option.some(task))
   and(world)
   return sharedWarnings.pipe(
-    Effect.flatMap((warned) => ask({ world, task, policy, now: noon, at: 0, followed: readSource, warned })),
+    Effect.flatMap((warned) => ask({ world, task, policy, now: noon, at: 0, followed, warned })),
     Effect.provideService(Kubernetes, kubernetes)
   )
 }
@@ -240,6 +245,29 @@ describe("a source of Flux", () => {
         expect((yield* asked(cluster, { source: "unasked" }, limited)).source._tag).toBe(read)
       })
   )
+
+  const sha256 = Sha256.make("a".repeat(64))
+  const away = SourceSeen.NotReady({ message: "The Git server is away.", changed: false })
+  const old = SourceSeen.Ready({
+    artifact: { revision: "main@sha1:old", url: "http://flux/old.tar.gz", sha256: Sha256.make("b".repeat(64)) }
+  })
+  it.effect.each([
+    { given: "a task that waits for it takes what another has read while that is no artifact", waits: true, shared: away, gets: away },
+    {
+      given: "a task that waits for it reads the artifact anew before it is written down",
+      waits: true,
+      shared: old,
+      gets: { artifact: { sha256 } }
+    },
+    { given: "a task that does not wait for it reads it anew", waits: false, shared: away, gets: { artifact: { sha256 } } }
+  ])("is shared by those that wait for it: $given", ({ gets, shared, waits }) =>
+    Effect.gen(function*() {
+      const cluster = instantCluster()
+      plantSource(cluster.server, "infra", sha256)
+      const answers = yield* asked(cluster, { life: "queued", source: "unasked", waitsForSource: waits }, undefined, () =>
+        Effect.succeed(shared))
+      expect(answers.source).toMatchObject(gets)
+    }))
 })
 
 describe("the apply of the newest attempt at a source", () => {

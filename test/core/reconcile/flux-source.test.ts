@@ -63,6 +63,11 @@ describe("a source of Flux", () => {
       says: "GitRepository infra is not ready: Flux does not say why."
     },
     {
+      given: "it has failed, in the words of a Git server on several lines, some of them for a terminal",
+      found: object({ observedGeneration: 1, ...ready("False", "unable to clone:\nremote: \u001b[2Jdenied\u202e\n\n"), artifact }),
+      says: "GitRepository infra is not ready: unable to clone: remote: [2Jdenied."
+    },
+    {
       given: "it is ready without an artifact",
       found: object({ observedGeneration: 1, ...ready("True") }),
       says: "GitRepository infra has no artifact yet."
@@ -76,6 +81,15 @@ describe("a source of Flux", () => {
       given: "its digest is another one of the same length",
       found: object({ observedGeneration: 1, ...ready("True"), artifact: { ...artifact, digest: `blake3:${sha256}` } }),
       says: `The artifact of GitRepository infra has no SHA-256 digest (blake3:${sha256}); let source-controller make one.`
+    },
+    {
+      given: "its revision is longer than a task keeps",
+      found: object({
+        observedGeneration: 1,
+        ...ready("True"),
+        artifact: { ...artifact, revision: `${"x".repeat(500)}@sha1:${"a".repeat(40)}` }
+      }),
+      says: "The revision of GitRepository infra, or the URL of its artifact, is too long; shorten the name of its branch or tag."
     }
   ])(
     "says so when $given, and whether its spec was changed since",

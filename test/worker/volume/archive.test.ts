@@ -312,4 +312,12 @@ describe("unpack", () => {
       expect(failureOf(exit)?.message).toMatch(/more than 20 entries/u)
       expect(readdirSync(root)).toHaveLength(20)
     }))
+
+  it.effect("ends too many directories, of which each entry may make many", () =>
+    Effect.gen(function*() {
+      const entries = Array.from({ length: 20 }, (_, at) => Tar.file(`${at}/${"d/".repeat(9)}f`, ""))
+      const { exit, root } = yield* unpackedTo(gzipSync(tar(...entries)), { ...archiveLimits, entries: 50 })
+      expect(failureOf(exit)?.message).toMatch(/more than 50 directories/u)
+      expect(readdirSync(root, { recursive: true })).toHaveLength(60 + 6) // which the sixth entry exceeds
+    }))
 })
