@@ -34,6 +34,9 @@ const largestAnswer = 2 * stateLimitBytes
 /** The answer to a request that makes something. */
 export const made = { status: 201 }
 
+/** What each path with a secret in it begins with. */
+const tfeApi = "/api/v2/"
+
 /** The longest time that the client leaves a server alone, whatever it asks for. */
 const longestPauseSeconds = 30
 
@@ -79,11 +82,11 @@ export const makeRequests = ({ token, url }: Connection, http: HttpClient.HttpCl
 
   /**
    * Returns the address below `url` of a path with a secret in it, because the server may know itself by another address, and a proxy may
-   * serve it below a path.
+   * serve it below a path. Whatever is given, it is an address of that server, below its TFE API.
    */
   const atOwnUrl = (secretUrl: string) => {
     const path = URL.canParse(secretUrl) ? new URL(secretUrl).pathname : secretUrl
-    return `${url}${path.slice(Math.max(0, path.lastIndexOf("/api/v2/")))}`
+    return `${url}${tfeApi}${path.split(tfeApi).at(-1)}`
   }
 
   /** Returns the failure of an answer that something before the server gives, perhaps while the server is away for a moment. */
