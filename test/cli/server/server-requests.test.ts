@@ -56,6 +56,7 @@ it.live.each([
   { answer: refusal(404, "no"), tag: "NothingThere", code: 3, says: "; `agent-job get runs` lists what there is." },
   { answer: { status: 404 }, tag: "ServerUnreachable", code: 4 },
   { answer: refusal(409, "The run is over."), tag: "ServerRefused", code: 1, says: "The run is over." },
+  { answer: refusal(409, "Locked by Eve\r\n  (nobody)."), tag: "ServerRefused", code: 1, says: "Locked by Eve (nobody)." },
   { answer: refusal(413, "The body has too many bytes."), tag: "ServerRefused", code: 1, says: "The body has too many bytes." },
   {
     answer: { status: 413 },
