@@ -70,7 +70,7 @@ const errorOf = (call: Call, code: number, status: typeof Status.Type, retryAfte
       return new TooManyRequests({ ...refusal, retryAfter: Option.getOrElse(retryAfter, () => Duration.seconds(1)) })
   }
   if (code === 503 && Option.isSome(retryAfter)) return new TooManyRequests({ ...refusal, retryAfter: retryAfter.value })
-  return code < 500
+  return code >= 400 && code < 500 // a redirect is of something before the API server
     ? new Rejected(refusal)
     : new Unreachable({ ...call, detail: `HTTP ${code} ${refusal.reason}: ${refusal.detail}`, answered: status.reason !== "" })
 }
@@ -78,7 +78,7 @@ const errorOf = (call: Call, code: number, status: typeof Status.Type, retryAfte
 /** The longest delay that is believed: one answer, which may be a proxy's, would otherwise keep a watch or a task waiting for a day. */
 const longestDelay = Duration.minutes(1)
 
-/** Returns the error of a response with status 400 or above; `now` (Unix milliseconds) is for a Retry-After that is a date. */
+/** Returns the error of a response with status 300 or above; `now` (Unix milliseconds) is for a Retry-After that is a date. */
 export const refusal = (call: Call, code: number, body: string, retryAfter: Option.Option<string>, now: number): KubernetesError => {
   const delay = retryAfter.pipe(
     Option.flatMap((value) => Result.getSuccess(Headers.parseRetryAfter(value))),

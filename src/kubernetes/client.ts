@@ -3,6 +3,7 @@
 // Built from credentials.ts and connections.ts, once by each program; used by informers, the controller, the worker and the command line.
 import { Clock, Context, Duration, Effect, Layer, Option, Random, Schedule, Stream } from "effect"
 import { Headers, HttpClient, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
+import { refusalText } from "../http/body.ts"
 import { failureInWords, notTrusted } from "../http/failure-words.ts"
 import { objectOf, pageOf, refusal, warningsOf, watchEventOf } from "./answer.ts"
 import { connections } from "./connections.ts"
@@ -218,8 +219,7 @@ const make = (credentials: Credentials, http: HttpClient.HttpClient) => {
         )
       ),
       Effect.flatMap((response) =>
-        response.status < 400 ? Effect.succeed(response) : response.text.pipe(
-          Effect.orElseSucceed(() => ""),
+        response.status < 300 ? Effect.succeed(response) : refusalText(response).pipe(
           Effect.zip(Clock.currentTimeMillis),
           Effect.flatMap(([text, now]) =>
             Effect.fail(refusal(call, response.status, text, Headers.get(response.headers, "retry-after"), now))

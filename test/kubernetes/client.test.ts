@@ -8,6 +8,7 @@ import type { Credentials } from "../../src/kubernetes/credentials.ts"
 import type { KubernetesError } from "../../src/kubernetes/errors.ts"
 import { agentTasks, configMaps, decoding, jobs, leases, pods } from "../../src/kubernetes/kinds.ts"
 import { authority } from "../http/certificates.ts"
+import { endlessly } from "../http/endless.ts"
 import { listening } from "../http/forward-proxy.ts"
 import { directory } from "../server/live-server.ts"
 import { until } from "../until.ts"
@@ -236,6 +237,18 @@ describe("a refusal", () => {
     {
       given: "a page of a proxy",
       answer: { status: 502, body: "<html>" } satisfies Answer,
+      tag: "Unreachable",
+      says: "no usable answer (HTTP 502"
+    },
+    {
+      given: "a redirect, such as of a proxy to its login page",
+      answer: { status: 302, headers: { location: "https://login.example.com/" } } satisfies Answer,
+      tag: "Unreachable",
+      says: "no usable answer (HTTP 302"
+    },
+    {
+      given: "a page without end",
+      answer: (response) => endlessly(response.writeHead(502)),
       tag: "Unreachable",
       says: "no usable answer (HTTP 502"
     },

@@ -5,6 +5,7 @@ import { Array, Console, Duration, Effect, Option, Schedule, Schema, Stream } fr
 import { follows } from "../../core/reconcile/follow.ts"
 import { cancellationOf } from "../../core/task/cancellation.ts"
 import { isOver } from "../../core/task/status.ts"
+import { shortName } from "../../core/text/sentence.ts"
 import { Kubernetes } from "../../kubernetes/client.ts"
 import type { NotFound } from "../../kubernetes/errors.ts"
 import { agentTasks, decoding } from "../../kubernetes/kinds.ts"
@@ -43,17 +44,29 @@ const missing = (at: ClusterFlags, name: string) => ({ reason }: NotFound) =>
       : notKnown(at)
   )
 
-/** Returns all tasks of a namespace as the API server has them (`objects`), and those of them that can be decoded (`tasks`). */
+const mostUnread = 10
+
+/** Returns which tasks are not in a list, because they cannot be decoded, as those of a newer version; undefined if there is none. */
+const unreadNote = (names: ReadonlyArray<string>, { namespace }: ClusterFlags): string | undefined =>
+  names.length === 0
+    ? undefined
+    : `Not shown, since this version of agent-job cannot read them: ${names.slice(0, mostUnread).map(shortName).join(", ")}${
+      names.length > mostUnread ? ` and ${names.length - mostUnread} more` : ""
+    }; see kubectl -n ${namespace} get atasks`
+
+/**
+ * Returns all tasks of a namespace as the API server has them (`objects`), those of them that can be decoded (`tasks`), and a `note` about
+ * the others.
+ */
 export const listTasks = Effect.fn("listTasks")(function*(at: ClusterFlags) {
   const kubernetes = yield* Kubernetes
   const objects: ReadonlyArray<KubernetesObject> = yield* Stream.runCollect(kubernetes.listAll(agentTasks, { namespace: at.namespace }))
     .pipe(
       Effect.catchTag("NotFound", () => Effect.fail(notKnown(at)))
     )
-  return {
-    objects,
-    tasks: Array.getSuccesses(objects.map((object) => Schema.decodeUnknownResult(AgentTask)(object)))
-  }
+  const read = objects.map((object) => Schema.decodeUnknownResult(AgentTask)(object))
+  const unread = objects.filter((_, index) => read[index]?._tag === "Failure")
+  return { objects, tasks: Array.getSuccesses(read), note: unreadNote(unread.map(({ metadata }) => metadata.name), at) }
 })
 
 const decoded = (at: ClusterFlags, name: string) =>

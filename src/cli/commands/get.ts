@@ -154,11 +154,11 @@ const answerFor = (kind: Kind, given: Given) => {
     case "tasks":
       return fromCluster(given, ({ listTasks }, { taskTable }, now) =>
         Effect.gen(function*() {
-          const { objects, tasks } = yield* listTasks(given)
+          const { note, objects, tasks } = yield* listTasks(given)
           const lines = objects.length === 0
             ? [yield* lazily(async () => (await import("../cluster/no-tasks.ts")).noTasks(given))]
             : taskTable(tasks, now)
-          return { document: { apiVersion: "v1", kind: "List", items: objects }, lines }
+          return { document: { apiVersion: "v1", kind: "List", items: objects }, lines, ...(note !== undefined && { note }) }
         }))
     case "task":
       return fromCluster(

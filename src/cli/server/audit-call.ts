@@ -1,6 +1,6 @@
 // The call that reads the audit trail: who changed what, of all, of one run or of one workspace.
 // Used by cli/server/server-client, whose call it is, and by get, which says whose entries are meant.
-import { Data, Effect, Option } from "effect"
+import { Data, Effect, Option, Schema } from "effect"
 import { HttpClientRequest as Request } from "effect/http"
 import { type AuditEntry, AuditList, auditPath } from "../../schema/api/audit.ts"
 import { NothingThere } from "../terminal/failure.ts"
@@ -36,9 +36,11 @@ export const auditCall = ({ decoded, url }: Requests, { run, workspace }: Pick<C
     const entries: Array<AuditEntry> = []
     let older = Option.getOrUndefined(before)
     do {
-      const asked = Request.get(path, { urlParams: { ...(older !== undefined && { before: older }) } })
+      const before = older
+      const part = AuditList.check(Schema.makeFilter(({ older = -1 }) => older < (before ?? Infinity))) // else it would never end
+      const asked = Request.get(path, { urlParams: { ...(before !== undefined && { before }) } })
       const page = yield* Effect.catchTag(
-        decoded(AuditList, asked, "audit trail"),
+        decoded(part, asked, "audit trail"),
         "NothingThere",
         () => Effect.andThen(isThere, Effect.fail(noTrail))
       )

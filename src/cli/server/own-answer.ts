@@ -4,6 +4,7 @@
 import { type Duration, Option, Schema } from "effect"
 import type { HttpClientRequest, HttpClientResponse } from "effect/http"
 import { notOwn } from "../../core/network/server-refusal.ts"
+import { inLine } from "../../core/text/in-line.ts"
 import { Problem } from "../../schema/api/problem.ts"
 
 /** How the server answers a request that succeeds. */
@@ -23,12 +24,12 @@ const Refusal = Schema.fromJsonString(Schema.Union([
   Problem
 ]))
 
-/** Returns what the body of a refusal says, in whichever form; none if the body is not the server's own. */
+/** Returns what the body of a refusal says, in whichever form and on one line; none if the body is not the server's own. */
 export const saidBy = (text: string): Option.Option<Problem> =>
   Option.map(Schema.decodeUnknownOption(Refusal)(text), (refusal) => {
-    if ("message" in refusal) return refusal
+    if ("message" in refusal) return { ...refusal, message: inLine(refusal.message) }
     const [{ detail, title }] = refusal.errors
-    return { error: title.replaceAll(" ", "-"), message: detail }
+    return { error: title.replaceAll(" ", "-"), message: inLine(detail) }
   })
 
 /** Reports whether an answer may be the one that the server gives. */

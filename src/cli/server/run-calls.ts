@@ -1,6 +1,6 @@
 // The calls about runs: what one is made of, what becomes of it, and its logs.
 // Used by cli/server/server-client, whose calls they are.
-import { Duration, Effect, Option, Stream } from "effect"
+import { Duration, Effect, Option, Schema, Stream } from "effect"
 import { HttpClientRequest as Request } from "effect/http"
 import { RunList, runPath, RunView } from "../../schema/api/run.ts"
 import { tfePath } from "../../schema/api/tfe-api.ts"
@@ -26,7 +26,7 @@ export const runCalls = ({ atOwnUrl, authorised, bytesOf, decoded, send }: Reque
   const run = (id: string) => decoded(RunView, Request.get(runPath.run(id)), `run ${id}`)
   const runPage = (workspace: Option.Option<string>, asked: Readonly<Record<string, string | number>>) =>
     decoded(
-      RunList,
+      RunList.check(Schema.makeFilter(({ older, runs }) => older === undefined || runs.length > 0)), // else it might never end
       Request.get(runPath.list, { urlParams: { ...asked, ...(Option.isSome(workspace) && { workspace: workspace.value }) } }),
       Option.match(workspace, { onNone: () => "list of runs", onSome: (name) => `workspace ${name}` })
     )

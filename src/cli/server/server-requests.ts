@@ -5,11 +5,12 @@ import { Duration, Effect, Option, Redacted, Schema, Stream } from "effect"
 import { type HttpClient, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
 import { meaningOf, notOwn, ServerRefusal } from "../../core/network/server-refusal.ts"
 import { parseExactly } from "../../core/text/exact-json.ts"
+import { refusalText, upTo } from "../../http/body.ts"
 import type { ChosenProxy } from "../../http/chosen-proxy.ts"
 import { failureInWords, notTrusted, unconnected } from "../../http/failure-words.ts"
 import { letGo } from "../../http/let-go.ts"
 import { isOneOf } from "../../schema/api/problem.ts"
-import { archiveLimitBytes } from "../../schema/api/task-api.ts"
+import { archiveLimitBytes, stateLimitBytes } from "../../schema/api/task-api.ts"
 import { tfePath } from "../../schema/api/tfe-api.ts"
 import {
   NotAllowed,
@@ -28,8 +29,13 @@ import { type Expected, isOwn, saidBy, strangeAnswer } from "./own-answer.ts"
 export const callTimeout = Duration.seconds(30)
 /** How long the body of a response may bring nothing more. A large one may take longer in all. */
 const longestSilence = callTimeout
+/** The most bytes of an answer: no other is as long as a refused state. */
+const largestAnswer = 2 * stateLimitBytes
 /** The answer to a request that makes something. */
 export const made = { status: 201 }
+
+/** What each path with a secret in it begins with. */
+const tfeApi = "/api/v2/"
 
 /** The longest time that the client leaves a server alone, whatever it asks for. */
 const longestPauseSeconds = 30
@@ -76,11 +82,11 @@ export const makeRequests = ({ token, url }: Connection, http: HttpClient.HttpCl
 
   /**
    * Returns the address below `url` of a path with a secret in it, because the server may know itself by another address, and a proxy may
-   * serve it below a path.
+   * serve it below a path. Whatever is given, it is an address of that server, below its TFE API.
    */
   const atOwnUrl = (secretUrl: string) => {
     const path = URL.canParse(secretUrl) ? new URL(secretUrl).pathname : secretUrl
-    return `${url}${path.slice(Math.max(0, path.lastIndexOf("/api/v2/")))}`
+    return `${url}${tfeApi}${path.split(tfeApi).at(-1)}`
   }
 
   /** Returns the failure of an answer that something before the server gives, perhaps while the server is away for a moment. */
@@ -157,7 +163,7 @@ export const makeRequests = ({ token, url }: Connection, http: HttpClient.HttpCl
       Effect.flatMap((response) => {
         if (isOwn(response, expected)) return Effect.succeed(response)
         if (response.status < 400) return Effect.andThen(letGo(response), Effect.fail(strange(strangeAnswer(url, request, response))))
-        return Effect.flatMap(Effect.orElseSucceed(response.text, () => ""), (text) => Effect.fail(refused(response, text, thing)))
+        return Effect.flatMap(refusalText(response), (text) => Effect.fail(refused(response, text, thing)))
       }),
       Effect.timeoutOrElse({ duration: timeout, orElse: () => Effect.fail(new ServerUnreachable({ url, detail, why: late })) }),
       Effect.tapErrorTag("NothingThere", () => pathIsRight)
@@ -172,6 +178,7 @@ export const makeRequests = ({ token, url }: Connection, http: HttpClient.HttpCl
         duration: longestSilence,
         orElse: () => Stream.fail(unreachable(`nothing more in ${Duration.format(longestSilence)}`))
       }),
+      upTo(largestAnswer, strange),
       Stream.runCollect,
       Effect.map((chunks) => new Uint8Array(Buffer.concat(chunks)))
     )

@@ -1,6 +1,6 @@
 // The calls about workspaces: they themselves, their pools and their variables.
 // Used by cli/server/server-client, whose calls they are.
-import { Effect, Option, Stream } from "effect"
+import { Effect, Option, Schema, Stream } from "effect"
 import { HttpClientRequest as Request } from "effect/http"
 import { poolId, PoolList, poolOfId, poolsPath } from "../../schema/api/pools.ts"
 import { organization, tfePath } from "../../schema/api/tfe-api.ts"
@@ -63,7 +63,7 @@ export const workspaceCalls = ({ authorised, decoded, send, url }: Requests): Wo
     workspaces: Stream.paginate(1, (page) =>
       Effect.map(
         decoded(
-          WorkspaceList,
+          WorkspaceList.check(Schema.makeFilter(({ meta }) => (meta.pagination["next-page"] ?? Infinity) > page)), // else it would never end
           Request.get(tfePath.workspaces(organization), { urlParams: { "page[number]": page, "page[size]": 100 } }),
           "organization"
         ),

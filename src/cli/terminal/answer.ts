@@ -28,8 +28,8 @@ export const writerOf = async (format: "json" | "yaml"): Promise<(document: unkn
 
 export const print = (format: Format, { document, lines, note }: Answer) =>
   lazily(async () => {
-    const { Screen } = await import("./screen.ts")
-    const text = format === "table" ? visibleInOrder(lines.join("\n")) : (await writerOf(format))(document)
+    const [{ Screen }, { onOneLine }] = await Promise.all([import("./screen.ts"), import("./table.ts")])
+    const text = format === "table" ? visibleInOrder(lines.map(onOneLine).join("\n")) : (await writerOf(format))(document)
     return Effect.flatMap(
       Screen,
       ({ line, result }) => Effect.andThen(result(text), note === undefined ? Effect.void : line(note))

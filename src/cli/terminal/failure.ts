@@ -149,6 +149,7 @@ const codesOfOthers: Readonly<Record<string, number>> = {
   NotFound: exitCode.notThere,
   Unreachable: exitCode.unreachable,
   TooManyRequests: exitCode.unreachable,
+  Malformed: exitCode.unreachable,
   NoCredentials: exitCode.unreachable,
   Unauthorized: exitCode.tokenRefused,
   Forbidden: exitCode.tokenRefused,

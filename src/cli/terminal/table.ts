@@ -4,8 +4,8 @@
 import { CliOutput } from "effect/cli"
 import { inLine } from "../../core/text/in-line.ts"
 
-/** Servers of older versions keep messages with line breaks. Blanks alone stay as they are, since a value may have two. */
-const onOneLine = (cell: string) => /[^\S ]/u.test(cell) ? inLine(cell) : cell
+/** Servers of older versions keep messages with line breaks, and names may have them. Blanks alone stay, since a value may have two. */
+export const onOneLine = (text: string): string => /[^\S ]/u.test(text) ? inLine(text) : text
 
 const cells = (text: string, width: number) => text + " ".repeat(Math.max(0, width - CliOutput.displayWidth(text)))
 
@@ -16,7 +16,9 @@ export const table = (heading: ReadonlyArray<string>, rows: ReadonlyArray<Readon
 /** Returns a line for each row, with aligned columns and `gap` between them. */
 export const columns = (given: ReadonlyArray<ReadonlyArray<string>>, gap: string): ReadonlyArray<string> => {
   const rows = given.map((row) => row.map(onOneLine))
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => CliOutput.displayWidth(row[column] ?? ""))))
+  const widths = (rows[0] ?? []).map((_, column) =>
+    rows.reduce((widest, row) => Math.max(widest, CliOutput.displayWidth(row[column] ?? "")), 0)
+  )
   return rows.map((row) => row.map((cell, column) => cells(cell, widths[column] ?? 0)).join(gap).trimEnd())
 }
 

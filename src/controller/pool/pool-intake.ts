@@ -1,7 +1,7 @@
 // Asks the pool by long poll for work and for cancellations, and has both carried out.
 // While a cluster is drained, or full, it asks for cancellations alone, and says so.
 // Run by controller/lifecycle/leader while it leads.
-import { Clock, Effect, Metric, Option, Ref, Schedule, Stream, SubscriptionRef } from "effect"
+import { Clock, Duration, Effect, Metric, Option, Ref, Schedule, Stream, SubscriptionRef } from "effect"
 import { Configuration } from "../configuration/configuration.ts"
 import { makeAcceptor, type TaskPlace } from "./accept.ts"
 import { cancel } from "./cancel.ts"
@@ -87,9 +87,15 @@ const followCancellations = Effect.fnUntraced(function*(intake: Intake, { after,
   return { after: next, failed: yield* Effect.filter(new Set([...failed, ...ids]), fails, { concurrency: 8 }) }
 })
 
+/** How long a step lasts at least: a pool that answers everything at once would otherwise keep the controller from its other work. */
+const shortestStep = Duration.millis(100)
+
+const unhurried = <A, E, R>(step: Effect.Effect<A, E, R>) =>
+  Effect.map(Effect.all([step, Effect.sleep(shortestStep)], { concurrency: 2 }), ([done]) => done)
+
 /** Tries a step until it succeeds. The backoff starts anew with the next step. */
 const persistently = <A, E extends { readonly message: string }, R>(step: Effect.Effect<A, E, R>) =>
-  step.pipe(Effect.tapError(({ message }) => Effect.logWarning(message)), Effect.retry(retry))
+  unhurried(step).pipe(Effect.tapError(({ message }) => Effect.logWarning(message)), Effect.retry(retry))
 
 /** Takes assignments and cancellations until interrupted. */
 export const poolIntake = Effect.fnUntraced(function*(intake: Intake) {

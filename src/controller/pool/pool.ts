@@ -8,6 +8,7 @@ import { meaningOf, notOwn, problemIn, ServerRefusal } from "../../core/network/
 import { type Offer, readOffer } from "../../core/task/offer.ts"
 import { shortened } from "../../core/text/sentence.ts"
 import { firstToken } from "../../core/text/token-lines.ts"
+import { refusalText, textUpTo } from "../../http/body.ts"
 import { toServer } from "../../http/connections.ts"
 import { failureInWords } from "../../http/failure-words.ts"
 import { CancellationsResponse, poolPath, type Resting } from "../../schema/api/pool-api.ts"
@@ -94,6 +95,9 @@ export const isFinalRefusal = (error: PoolError): boolean => error._tag === "Poo
 export const isSettled = (error: PoolError, from: string): boolean =>
   isUnknown(error) ? error.url === from : isRefusedAs(error, "result-exists", "taken")
 
+/** The most bytes of an answer: more than the longest hundred assignments have, and little enough for the controller's memory. */
+const largestAnswer = 8 * 1024 * 1024
+
 /** An `AcquireResponse` as it is read: of a newer server, one assignment may be understood and another not. */
 const Offered = Schema.Struct({ assignments: Schema.Array(Schema.Unknown) })
 
@@ -148,12 +152,12 @@ const make = Effect.fnUntraced(function*(url: string, tokenFile: string) {
       )
       const response = yield* http.execute(request).pipe(Effect.mapError(unreachable))
       if (response.status === expectedStatus) return yield* read(response)
-      return yield* refusalOf(url, response.status, yield* Effect.orElseSucceed(response.text, () => ""))
+      return yield* refusalOf(url, response.status, yield* refusalText(response))
     }).pipe(
       Effect.timeoutOrElse({ duration: (waitSeconds + 15) * 1000, orElse: () => Effect.fail(unusable("no whole answer in time")) })
     )
 
-  const textOf = ({ text }: HttpClientResponse.HttpClientResponse) => Effect.mapError(text, unreachable)
+  const textOf = (response: HttpClientResponse.HttpClientResponse) => Effect.mapError(textUpTo(largestAnswer)(response), unreachable)
   const tell = (path: string, body: unknown) => post(path, body, 204, (response) => Effect.asVoid(textOf(response)))
   const ask = <S extends Schema.ConstraintDecoder<unknown>>(path: string, body: unknown, waitSeconds: number, schema: S) => {
     const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(schema))

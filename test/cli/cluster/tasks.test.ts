@@ -13,10 +13,10 @@ import { plainSeed, worldOf } from "../../core/worlds.ts"
 import { type Answer, ScriptedServer } from "../../kubernetes/scripted-server.ts"
 import { temporaryFolder } from "../../temporary-folder.ts"
 import { toldScreen } from "../told-screen.ts"
-import { printed, typed } from "../typed.ts"
+import { printed, ran, typed } from "../typed.ts"
 
-/** Starts a cluster that answers by path, and returns the command line for it. Its kubeconfig has no credentials, as with kubectl proxy. */
-const cluster = Effect.fnUntraced(function*(answers: Readonly<Record<string, Answer>>, otherwise: Answer) {
+/** Starts a cluster that answers by path, and returns the environment that names it. Its kubeconfig has no credentials, as with kubectl proxy. */
+const clusterNamed = Effect.fnUntraced(function*(answers: Readonly<Record<string, Answer>>, otherwise: Answer) {
   const { server, url } = yield* ScriptedServer.make
   server.route = (path) => answers[path] ?? otherwise
   const directory = yield* temporaryFolder("kubeconfig")
@@ -31,8 +31,12 @@ const cluster = Effect.fnUntraced(function*(answers: Readonly<Record<string, Ans
       contexts: [{ name: "here", context: { cluster: "c", user: "u" } }]
     })
   )
-  return (...args: ReadonlyArray<string>) => typed({ KUBECONFIG: join(directory, "config") }, ...args)
+  return { KUBECONFIG: join(directory, "config") }
 })
+
+/** Starts such a cluster, and returns the command line for it. */
+const cluster = (...of: Parameters<typeof clusterNamed>) =>
+  Effect.map(clusterNamed(...of), (environment) => (...args: ReadonlyArray<string>) => typed(environment, ...args))
 
 const list = (...items: ReadonlyArray<object>): Answer => ({ body: { metadata: { resourceVersion: "1" }, items } })
 const namespaced = (name: string): Answer => ({
@@ -113,6 +117,19 @@ describe("an empty list of AgentTasks", () => {
 })
 
 describe("AgentTasks", () => {
+  it.live("of a newer version, which this one cannot read, are named beside the table of the others", () =>
+    Effect.gen(function*() {
+      const { task } = worldOf(plainSeed)
+      const named = (name: string, more: object = {}) => ({ ...task, metadata: { ...task.metadata, name }, ...more })
+      const newer = { spec: { ...task.spec, stage: "refresh" } }
+      const environment = yield* clusterNamed({ [none]: list(named("one"), named("two", newer), named("three", newer)) }, notThere)
+      const { code, error, out } = yield* ran(environment, "get", "tasks")
+      expect([code, ...out.split("\n").map((line) => line.split(" ")[0])]).toEqual([0, "NAME", "one", ""])
+      expect(error).toBe(
+        "Not shown, since this version of agent-job cannot read them: two, three; see kubectl -n agent-job-tasks get atasks\n"
+      )
+    }))
+
   it.live("that the cluster does not know are told so, with exit code 3", () =>
     Effect.gen(function*() {
       const agentJob = yield* cluster({}, unknown)

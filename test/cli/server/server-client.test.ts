@@ -109,6 +109,17 @@ describe("the client of the server", () => {
       expect((yield* looked(50)).entries).toHaveLength(3)
     }))
 
+  it.live.each<{ readonly list: string; readonly answer: object; readonly ask: Ask }>([
+    { list: "runs", answer: { runs: [], older: "run-a" }, ask: (client) => client.runs(Option.none(), Option.none()) },
+    { list: "entries of the audit trail", answer: { entries: [], older: 5 }, ask: (client) => client.audit(AuditOf.All(), Option.none()) },
+    { list: "workspaces", answer: { data: [], meta: { pagination: { "next-page": 1 } } }, ask: (client) => client.workspaces }
+  ])("does not ask without end for a list of $list whose next part is the same one", ({ answer, ask }) =>
+    Effect.gen(function*() {
+      const { client, server } = yield* scripted
+      server.otherwise = { body: answer }
+      expect(yield* Effect.flip(ask(client))).toMatchObject({ _tag: "ServerUnreachable", why: { _tag: "Strange" } })
+    }))
+
   it.live("reads the runs and the state of a newer server, whose words it does not all know", () =>
     Effect.gen(function*() {
       const { client, server } = yield* scripted
@@ -345,6 +356,21 @@ describe("the client of the server", () => {
         ])
       })
   )
+
+  it.live.each([
+    { named: "another host, as if its own were a user there", secretUrl: (other: string) => `@${other}/` },
+    { named: "more of its own host", secretUrl: () => ".example.com/" },
+    { named: "what has no path", secretUrl: () => "mailto:@example.com/" },
+    { named: "another host", secretUrl: (other: string) => `//${other}${uploadUrl}` },
+    { named: "no address", secretUrl: () => "http://[" }
+  ])("uploads to its own server alone, if that names $named", ({ secretUrl }) =>
+    Effect.gen(function*() {
+      const { client, server } = yield* scripted
+      const other = yield* ScriptedServer.make
+      server.otherwise = { status: 204 }
+      yield* client.upload(secretUrl(new URL(other.url).host), new Uint8Array(1))
+      expect([server.asked.length, other.server.asked.length]).toEqual([1, 0])
+    }))
 
   it.live("asks through the proxy of the environment", () =>
     Effect.gen(function*() {

@@ -2,11 +2,13 @@
 import { expect, it } from "@effect/vitest"
 import { Effect, Option, Redacted, Schema } from "effect"
 import { HttpClient, HttpClientError, HttpClientRequest as Request } from "effect/http"
+import type { ServerResponse } from "node:http"
 import { createServer as createSecure } from "node:https"
 import { makeRequests } from "../../../src/cli/server/server-requests.ts"
 import { exitCodeOf, isAwayForNow, mayComeThrough } from "../../../src/cli/terminal/failure.ts"
 import { toAnybody } from "../../../src/http/connections.ts"
 import { authority } from "../../http/certificates.ts"
+import { endlessly } from "../../http/endless.ts"
 import { listening } from "../../http/forward-proxy.ts"
 import { type Answer, ScriptedServer } from "../../kubernetes/scripted-server.ts"
 import { directory, userToken } from "../../server/live-server.ts"
@@ -54,6 +56,7 @@ it.live.each([
   { answer: refusal(404, "no"), tag: "NothingThere", code: 3, says: "; `agent-job get runs` lists what there is." },
   { answer: { status: 404 }, tag: "ServerUnreachable", code: 4 },
   { answer: refusal(409, "The run is over."), tag: "ServerRefused", code: 1, says: "The run is over." },
+  { answer: refusal(409, "Locked by Eve\r\n  (nobody)."), tag: "ServerRefused", code: 1, says: "Locked by Eve (nobody)." },
   { answer: refusal(413, "The body has too many bytes."), tag: "ServerRefused", code: 1, says: "The body has too many bytes." },
   {
     answer: { status: 413 },
@@ -81,7 +84,14 @@ it.live.each([
     says: "it answers 503: The disk is full."
   },
   { answer: { body: { surprising: true } }, tag: "ServerUnreachable", code: 4, says: "no agent-job server of this version" },
-  { answer: "reset" as const, tag: "ServerUnreachable", code: 4, says: "the connection was closed" }
+  { answer: "reset" as const, tag: "ServerUnreachable", code: 4, says: "the connection was closed" },
+  { answer: endlessly, tag: "ServerUnreachable", code: 4, says: "(it answers more than 128 MiB)" },
+  {
+    answer: (response: ServerResponse) => endlessly(response.writeHead(403)),
+    tag: "ServerUnreachable",
+    code: 4,
+    says: "(it answers 403, which is not the server's own)"
+  }
 ])("ends as $tag with exit code $code, and without the token", ({ answer, code, says = "", tag }) =>
   Effect.gen(function*() {
     const error = yield* failureOn(answer)

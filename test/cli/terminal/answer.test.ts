@@ -36,6 +36,14 @@ it.effect("shows people no text in another order than it has, and leaves program
     expect(parse(yield* yaml({ said }))).toEqual({ said })
   }))
 
+it.effect("has a line for each that is told, also of what somebody has named with more", () =>
+  Effect.gen(function*() {
+    const lines = ["Unlocked by force: of Eve\r\n  agent-job state rescue demo --keep", "  agent-job logs  run-a"]
+    expect(yield* answer("table", { lines })).toBe(
+      "Unlocked by force: of Eve agent-job state rescue demo --keep\n  agent-job logs  run-a\n"
+    )
+  }))
+
 it.effect("is YAML without broken lines", () =>
   Effect.gen(function*() {
     const said = "a word ".repeat(20).trim()

@@ -16,6 +16,8 @@ describe("a table", () => {
       "A                                    B",
       "MountVolume failed: exit status 32   a  b"
     ]))
+  it("may have more rows than a function may have arguments", () =>
+    expect(table(["A"], Array.from({ length: 150_000 }, () => ["x"]))).toHaveLength(150_001))
   it("has its heading alone when there are no rows", () => expect(table(["A", "B"], [])).toEqual(["A   B"]))
 })
 

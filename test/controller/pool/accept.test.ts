@@ -108,7 +108,7 @@ it.effect("tells the pool of an offer that it does not understand each time, log
     const logger = Logger.make(({ message }) => void logged.push(...[message].flat()))
     const { kubernetes, server } = instantCluster()
     const running = yield* Effect.provide(taking(pool, kubernetes), Logger.layer([logger]))
-    yield* allTaken.await
+    yield* Effect.raceFirst(allTaken.await, Effect.forever(TestClock.adjust("100 millis")))
     yield* Fiber.interrupt(running)
     const why = ["wait", "run-2.plan.1", null, "Refused", expect.stringContaining("\"terragrunt\" at engine.name")]
     expect(told).toEqual([why, ["acknowledge", assignment.id], why, why])

@@ -4,6 +4,7 @@ import { Effect, Fiber, Layer, Metric, Option, SubscriptionRef } from "effect"
 import { TestClock } from "effect/testing"
 import { Pool, PoolRefused, PoolUnreachable } from "../../../src/controller/pool/pool.ts"
 import { make } from "../../../src/controller/world/world.ts"
+import { NotUnderstood } from "../../../src/core/task/offer.ts"
 import { agentTasks } from "../../../src/kubernetes/kinds.ts"
 import { Uid } from "../../../src/schema/names.ts"
 import { configOf } from "../../core/configs.ts"
@@ -62,6 +63,24 @@ it.effect("takes nothing that a poll brings once the cluster is drained, so that
     yield* SubscriptionRef.set(drained, false)
     yield* TestClock.adjust("1 minute")
     expect(server.all(agentTasks)).toHaveLength(1)
+    yield* Fiber.interrupt(running)
+  }))
+
+it.effect("asks no more than ten times a second a pool that answers everything at once, with nothing or what it cannot take", () =>
+  Effect.gen(function*() {
+    const asked = { acquire: 0, cancellations: 0 }
+    const most = 1000 // so that this ends without the limit too
+    const pool = Layer.mock(Pool, {
+      acquire: () =>
+        Effect.suspend(() => {
+          const offers = [[], [new NotUnderstood({ id: undefined, message: "It is of tomorrow." })]][asked.acquire++ % 2] ?? []
+          return asked.acquire < most ? Effect.succeed(offers) : Effect.never
+        }),
+      cancellations: () => Effect.suspend(() => asked.cancellations++ < most ? Effect.succeed({ ids: [], next: 0 }) : Effect.never)
+    })
+    const running = yield* taking(pool, instantCluster().kubernetes)
+    for (let millis = 0; millis < 950; millis += 10) yield* TestClock.adjust("10 millis")
+    expect(asked).toEqual({ acquire: 10, cancellations: 10 })
     yield* Fiber.interrupt(running)
   }))
 

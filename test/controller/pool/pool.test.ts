@@ -2,10 +2,12 @@
 import { expect, it } from "@effect/vitest"
 import { Context, Effect, Fiber, Latch, Layer, Option, Scope } from "effect"
 import { TestClock } from "effect/testing"
+import { subscribe, unsubscribe } from "node:diagnostics_channel"
 import { writeFileSync } from "node:fs"
 import { createServer, type RequestListener } from "node:http"
 import { join } from "node:path"
 import { askPool, isFinalRefusal, Pool, type PoolError } from "../../../src/controller/pool/pool.ts"
+import { endlessly } from "../../http/endless.ts"
 import { listening } from "../../http/forward-proxy.ts"
 import { directory, failed, person, poolToken, serve, succeeded } from "../../server/live-server.ts"
 
@@ -59,6 +61,15 @@ it.live("takes, from a pool that offers more stages than it asked for, as many a
     const assignments = Array.from({ length: 3000 }, (_, n) => offered(n))
     const { pool } = yield* answeredBy((_, response) => void response.end(JSON.stringify({ assignments })))
     expect(yield* pool.acquire("agent", 0, 2)).toEqual(assignments.slice(0, 2))
+  }).pipe(Effect.scoped))
+
+it.live.each([
+  { status: 200, detail: "it answers more than 8 MiB" },
+  { status: 500, detail: "it answers 500, which is not the server's own" }
+])("gives up an answer of $status without end, which would fill its memory", ({ detail, status }) =>
+  Effect.gen(function*() {
+    const { pool } = yield* answeredBy((_, response) => endlessly(response.writeHead(status)))
+    expect(yield* Effect.flip(pool.acquire("agent", 20, 10))).toMatchObject({ _tag: "PoolUnreachable", detail })
   }).pipe(Effect.scoped))
 
 it.live("takes what it understands of an offer, and gives of the rest its name and the reason", () =>
@@ -197,10 +208,10 @@ it.live.each(["<html>Back soon</html>", "{}"])("takes the answer %s for none whe
 it.effect.each([200, 404])("gives up on an answer with %i of which only the beginning arrives", (status) =>
   Effect.gen(function*() {
     const begun = yield* Latch.make()
-    const half = Buffer.alloc(32 * 1024 * 1024, "x") // more than fits into the sockets, so the client has read the head when it is written
-    const { pool } = yield* answeredBy((_, response) => {
-      response.writeHead(status, { "content-length": 2 * half.byteLength }).write(half, () => Effect.runFork(begun.open))
-    })
+    const headIsRead = () => Effect.runFork(begun.open)
+    subscribe("undici:request:headers", headIsRead)
+    yield* Effect.addFinalizer(() => Effect.sync(() => unsubscribe("undici:request:headers", headIsRead)))
+    const { pool } = yield* answeredBy((_, response) => response.writeHead(status, { "content-length": 2 }).write("x"))
     const asked = yield* Effect.forkChild(Effect.flip(pool.acquire("agent", 5, 1)))
     yield* begun.await
     yield* TestClock.adjust("19 seconds")
