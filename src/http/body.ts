@@ -17,14 +17,10 @@ export const upTo =
       })
     })
 
-/** Returns the body as text. Fails if it has more than `most` bytes. */
-export const textUpTo = (most: number) => ({ stream }: HttpClientResponse.HttpClientResponse) =>
-  stream.pipe(
-    upTo(most, (said) => new Error(said)),
-    Stream.runCollect,
-    Effect.map((chunks) => new TextDecoder().decode(Buffer.concat(chunks)))
-  )
+/** Returns the body. Fails if it has more than `most` bytes. */
+export const bytesUpTo = (most: number) => ({ stream }: HttpClientResponse.HttpClientResponse) =>
+  stream.pipe(upTo(most, (said) => new Error(said)), Stream.runCollect, Effect.map((chunks) => Buffer.concat(chunks)))
 
 /** Returns the text of a refusal, which is always shorter than this limit; empty if there is more, or it broke off. */
 export const refusalText = (response: HttpClientResponse.HttpClientResponse): Effect.Effect<string> =>
-  Effect.orElseSucceed(textUpTo(mebibyte)(response), () => "")
+  bytesUpTo(mebibyte)(response).pipe(Effect.map((bytes) => new TextDecoder().decode(bytes)), Effect.orElseSucceed(() => ""))

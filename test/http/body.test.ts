@@ -3,7 +3,7 @@ import { expect, it } from "@effect/vitest"
 import { Deferred, Effect } from "effect"
 import { HttpClient } from "effect/http"
 import { createServer, type ServerResponse } from "node:http"
-import { refusalText, textUpTo } from "../../src/http/body.ts"
+import { bytesUpTo, refusalText } from "../../src/http/body.ts"
 import { toServer } from "../../src/http/connections.ts"
 import { endlessly } from "./endless.ts"
 import { listening } from "./forward-proxy.ts"
@@ -24,20 +24,20 @@ const asked = Effect.fnUntraced(function*(answer: (response: ServerResponse) => 
 
 const client = toServer({ connections: 1 })
 
-it.live("is text up to the limit, whole characters however they are cut", () =>
+it.live("has all bytes up to the limit", () =>
   Effect.gen(function*() {
     const { response } = yield* asked((response) => {
       const bytes = Buffer.from("für alle")
       response.write(bytes.subarray(0, 2))
       setImmediate(() => response.end(bytes.subarray(2)))
     })
-    expect(yield* textUpTo(9)(response)).toBe("für alle")
+    expect((yield* bytesUpTo(9)(response)).toString()).toBe("für alle")
   }).pipe(Effect.scoped, Effect.provide(client)))
 
 it.live("is given up beyond it", () =>
   Effect.gen(function*() {
     const { closed, response } = yield* asked(endlessly)
-    expect(yield* Effect.flip(textUpTo(2 * mebibyte)(response))).toMatchObject({ message: "it answers more than 2 MiB" })
+    expect(yield* Effect.flip(bytesUpTo(2 * mebibyte)(response))).toMatchObject({ message: "it answers more than 2 MiB" })
     yield* closed
   }).pipe(Effect.scoped, Effect.provide(client)))
 

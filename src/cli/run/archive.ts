@@ -178,7 +178,12 @@ export const rootOf = Effect.fnUntraced(function*(directory: string) {
 const rulesOf = Effect.fnUntraced(function*(root: string) {
   const path = join(root, ".terraformignore")
   const bytes = yield* Effect.tryPromise({
-    try: () => readFile(path).catch((error: unknown) => codeOf(error) === "ENOENT" ? Buffer.of() : Promise.reject(error)),
+    try: async () => {
+      const is = await stat(path).catch((error: unknown) => codeOf(error) === "ENOENT" ? undefined : Promise.reject(error))
+      if (is === undefined) return Buffer.of()
+      if (!is.isFile()) throw new Error("it is not a file") // to read a named pipe would take until somebody writes to it
+      return readFile(path)
+    },
     catch: (error) => new BadInput({ message: `Cannot read ${path}: ${problemOf(error)}; correct that.` })
   })
   if (!isUtf8(bytes) || bytes.includes(0)) {

@@ -6,9 +6,10 @@ import { HttpClient, HttpClientRequest as Request, type HttpClientResponse } fro
 import { readFile } from "node:fs/promises"
 import { meaningOf, notOwn, problemIn, ServerRefusal } from "../../core/network/server-refusal.ts"
 import { type Offer, readOffer } from "../../core/task/offer.ts"
+import { jsonExcess, type JsonLimits } from "../../core/text/json-limits.ts"
 import { shortened } from "../../core/text/sentence.ts"
 import { firstToken } from "../../core/text/token-lines.ts"
-import { refusalText, textUpTo } from "../../http/body.ts"
+import { bytesUpTo, refusalText } from "../../http/body.ts"
 import { toServer } from "../../http/connections.ts"
 import { failureInWords } from "../../http/failure-words.ts"
 import { CancellationsResponse, poolPath, type Resting } from "../../schema/api/pool-api.ts"
@@ -95,8 +96,9 @@ export const isFinalRefusal = (error: PoolError): boolean => error._tag === "Poo
 export const isSettled = (error: PoolError, from: string): boolean =>
   isUnknown(error) ? error.url === from : isRefusedAs(error, "result-exists", "taken")
 
-/** The most bytes of an answer: more than the longest hundred assignments have, and little enough for the controller's memory. */
+/** The most bytes of an answer, and the most values: more than the longest hundred assignments have, and few enough for the controller's memory. */
 const largestAnswer = 8 * 1024 * 1024
+const answerLimits: JsonLimits = { levels: 64, values: 100_000 }
 
 /** An `AcquireResponse` as it is read: of a newer server, one assignment may be understood and another not. */
 const Offered = Schema.Struct({ assignments: Schema.Array(Schema.Unknown) })
@@ -157,12 +159,15 @@ const make = Effect.fnUntraced(function*(url: string, tokenFile: string) {
       Effect.timeoutOrElse({ duration: (waitSeconds + 15) * 1000, orElse: () => Effect.fail(unusable("no whole answer in time")) })
     )
 
-  const textOf = (response: HttpClientResponse.HttpClientResponse) => Effect.mapError(textUpTo(largestAnswer)(response), unreachable)
-  const tell = (path: string, body: unknown) => post(path, body, 204, (response) => Effect.asVoid(textOf(response)))
+  const bytesOf = (response: HttpClientResponse.HttpClientResponse) => Effect.mapError(bytesUpTo(largestAnswer)(response), unreachable)
+  const tell = (path: string, body: unknown) => post(path, body, 204, (response) => Effect.asVoid(bytesOf(response)))
   const ask = <S extends Schema.ConstraintDecoder<unknown>>(path: string, body: unknown, waitSeconds: number, schema: S) => {
     const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(schema))
-    const understood = (text: string): Effect.Effect<S["Type"], PoolError> => Effect.mapError(decode(text), () => unusable(notUnderstood))
-    return post(path, body, 200, (response) => Effect.flatMap(textOf(response), understood), waitSeconds)
+    const understood = (bytes: Uint8Array): Effect.Effect<S["Type"], PoolError> =>
+      jsonExcess(answerLimits, bytes) === undefined
+        ? Effect.mapError(decode(new TextDecoder().decode(bytes)), () => unusable(notUnderstood))
+        : Effect.fail(unusable(notUnderstood))
+    return post(path, body, 200, (response) => Effect.flatMap(bytesOf(response), understood), waitSeconds)
   }
 
   return Pool.of({

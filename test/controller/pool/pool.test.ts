@@ -72,6 +72,13 @@ it.live.each([
     expect(yield* Effect.flip(pool.acquire("agent", 20, 10))).toMatchObject({ _tag: "PoolUnreachable", detail })
   }).pipe(Effect.scoped))
 
+it.live("gives up an answer of more values than its memory has room for", () =>
+  Effect.gen(function*() {
+    const { pool } = yield* answeredBy((_, response) => void response.end(JSON.stringify({ assignments: Array(60_000).fill([]) })))
+    const detail = expect.stringMatching(/^it answers what this version of agent-job does not understand;/u)
+    expect(yield* Effect.flip(pool.acquire("agent", 0, 2))).toMatchObject({ _tag: "PoolUnreachable", detail })
+  }).pipe(Effect.scoped))
+
 it.live("takes what it understands of an offer, and gives of the rest its name and the reason", () =>
   Effect.gen(function*() {
     const assignments = [{ ...offered(0), engine: { name: "terragrunt" } }, offered(1), { ...offered(2), taskToken: "t".repeat(1025) }]
