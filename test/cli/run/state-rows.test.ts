@@ -74,7 +74,7 @@ it("what a stage chose in a state is on one line, and nothing that a terminal he
   }, now)
   expect(lines).toHaveLength(stateLines(doubted, now).length)
   expect(lines.join("")).not.toMatch(/\p{C}/u)
-  expect(lines[2]).toMatch(/^Lock: a\[2J {2}agent-job .* \(a\[2J {2}agent-job .*\) since a\[2J/u)
+  expect(lines[2]).toMatch(/^Lock: a\[2J {3}agent-job .* \(a\[2J {3}agent-job .*\) since a\[2J/u)
 })
 
 describe("what waits to be settled", () => {

@@ -39,7 +39,7 @@ describe("stateTrouble", () => {
     { given: "a directory of the Pod", config: { path: "/mnt/state/x.tfstate", workspace_dir: "workspaces" } }
   ])("refuses another workspace of local, wherever its path is, when the backend has $given", ({ config }) => {
     const trouble = Option.getOrElse(stateTrouble(note("local", config), ["/mnt/state"], "pr\nod\u001b"), () => "nothing")
-    expect(trouble).toMatch(/^The backend local keeps the state of its workspace prod in the Pod's own files/u)
+    expect(trouble).toMatch(/^The backend local keeps the state of its workspace pr od in the Pod's own files/u)
     expect(trouble).toMatch(/; take TF_WORKSPACE out of the environment of the engine, or set the backend's workspace_dir to/u)
   })
   it("accepts another workspace of local whose directory is on a claim, and only that", () => {
@@ -98,7 +98,7 @@ describe("poolStateTrouble", () => {
     {
       given: "a type that no engine writes",
       found: note(`s3\u001b[2J\n\u202e${"A".repeat(200_000)}`),
-      says: /^The state would go to the backend s3\[2JA{94}… instead/u
+      says: /^The state would go to the backend s3\[2J A{93}… instead/u
     },
     {
       given: "http at an address of its own",
