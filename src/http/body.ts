@@ -1,5 +1,5 @@
 // Reads a body up to a limit, because what answers may send one without end, and memory has one.
-// Used by cli/server/server-requests, controller/pool/pool and kubernetes/client.
+// Used by cli/server/server-requests, controller/pool/pool, kubernetes/client and worker/network/task-api.
 import { Effect, Stream } from "effect"
 import type { HttpClientResponse } from "effect/http"
 

@@ -33,7 +33,7 @@ const outputs = outputsIn(heapBytes, bytes)
 const listed = typeof outputs === "string" ? outputs : outputs.map(([, output]) => asListed(output)).length
 console.log(
   JSON.stringify({
-    objects: contentOf(heapBytes, bytes).objects.size,
+    unread: contentOf(heapBytes, bytes).unread ?? "is read",
     outputs: listed,
     entries: journals.flat().length
   })

@@ -46,13 +46,13 @@ const missing = (at: ClusterFlags, name: string) => ({ reason }: NotFound) =>
 
 const mostUnread = 10
 
-/** Returns which tasks are not in a list, because they cannot be decoded, as those of a newer version; undefined if there is none. */
-const unreadNote = (names: ReadonlyArray<string>, { namespace }: ClusterFlags): string | undefined =>
+/** Returns which tasks are not in a table, because they cannot be decoded, as those of a newer version; undefined if there is none. */
+const unreadNote = (names: ReadonlyArray<string>, at: ClusterFlags): string | undefined =>
   names.length === 0
     ? undefined
-    : `Not shown, since this version of agent-job cannot read them: ${names.slice(0, mostUnread).map(shortName).join(", ")}${
+    : `Not in the table, since this version of agent-job cannot read them: ${names.slice(0, mostUnread).map(shortName).join(", ")}${
       names.length > mostUnread ? ` and ${names.length - mostUnread} more` : ""
-    }; see kubectl -n ${namespace} get atasks`
+    }; see kubectl${contextFlag(at)} -n ${at.namespace} get atasks`
 
 /**
  * Returns all tasks of a namespace as the API server has them (`objects`), those of them that can be decoded (`tasks`), and a `note` about

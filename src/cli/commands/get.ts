@@ -8,7 +8,7 @@ import { isRunId } from "../flags/run-or-task.ts"
 import { type ClusterFlags, clusterFlags, type ServerFlags, serverFlags, workspaceFlag } from "../flags/settings.ts"
 import type { AuditOf } from "../server/audit-call.ts"
 import { forPrograms, type WithServer, withServer } from "../server/with-server.ts"
-import { type Answer, outputFlag, print } from "../terminal/answer.ts"
+import { type Answer, type Format, outputFlag, print } from "../terminal/answer.ts"
 import { BadInput } from "../terminal/failure.ts"
 import { lazily, loading } from "../terminal/lazily.ts"
 import { widestProse } from "../terminal/table.ts"
@@ -45,7 +45,7 @@ const flags = {
   ...clusterFlags
 }
 
-type Given = ServerFlags & ClusterFlags & Narrowing & { readonly what: string }
+type Given = ServerFlags & ClusterFlags & Narrowing & { readonly output: Format; readonly what: string }
 
 /** Returns whose entries of the audit trail are meant. A name that looks like a run's id is one, unless a flag says otherwise. */
 const aboutOf = ({ name, workspace }: Given): AuditOf => {
@@ -158,7 +158,11 @@ const answerFor = (kind: Kind, given: Given) => {
           const lines = objects.length === 0
             ? [yield* lazily(async () => (await import("../cluster/no-tasks.ts")).noTasks(given))]
             : taskTable(tasks, now)
-          return { document: { apiVersion: "v1", kind: "List", items: objects }, lines, ...(note !== undefined && { note }) }
+          return {
+            document: { apiVersion: "v1", kind: "List", items: objects },
+            lines,
+            ...(note !== undefined && given.output === "table" && { note })
+          }
         }))
     case "task":
       return fromCluster(

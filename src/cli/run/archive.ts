@@ -181,7 +181,7 @@ const rulesOf = Effect.fnUntraced(function*(root: string) {
     try: async () => {
       const is = await stat(path).catch((error: unknown) => codeOf(error) === "ENOENT" ? undefined : Promise.reject(error))
       if (is === undefined) return Buffer.of()
-      if (!is.isFile()) throw new Error("it is not a file") // to read a named pipe would take until somebody writes to it
+      if (!is.isFile() && !is.isCharacterDevice()) throw new Error("it is not a file") // to read a named pipe would take until somebody writes to it
       return readFile(path)
     },
     catch: (error) => new BadInput({ message: `Cannot read ${path}: ${problemOf(error)}; correct that.` })

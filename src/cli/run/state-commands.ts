@@ -4,6 +4,7 @@ import { Clock, Config, Effect, Option } from "effect"
 import { readFileSync, writeFileSync } from "node:fs"
 import { hostname, userInfo } from "node:os"
 import { importBlocks } from "../../core/state/import-blocks.ts"
+import { shortName } from "../../core/text/sentence.ts"
 import type { StateView } from "../../schema/api/state.ts"
 import { errorInWords } from "../../schema/system-error.ts"
 import { readSeen, seenIn } from "../flags/seen.ts"
@@ -133,8 +134,9 @@ const openedAlone = (lock: string, by: string, epochBefore: number) => ({ forced
   const other = forcedUnlocks.find(({ epoch, forcedBy, lockId }) => epoch >= epochBefore && lockId !== lock && forcedBy.endsWith(by))
   return other === undefined ? Effect.void : Effect.fail(
     new Failed({
-      message:
-        `The lock ${other.lockId} of ${other.holder} was opened, and not ${lock}: a server that is older than this program opens whatever lock there is. What its holder writes from now on is kept as evidence, see \`agent-job state show ${workspace}\`; upgrade the server.`
+      message: `The lock ${shortName(other.lockId)} of ${
+        shortName(other.holder)
+      } was opened, and not ${lock}: a server that is older than this program opens whatever lock there is. What its holder writes from now on is kept as evidence, see \`agent-job state show ${workspace}\`; upgrade the server.`
     })
   )
 }

@@ -85,8 +85,9 @@ export const makeRequests = ({ token, url }: Connection, http: HttpClient.HttpCl
    * serve it below a path. Whatever is given, it is an address of that server, below its TFE API.
    */
   const atOwnUrl = (secretUrl: string) => {
-    const path = URL.canParse(secretUrl) ? new URL(secretUrl).pathname : secretUrl
-    return `${url}${tfeApi}${path.split(tfeApi).at(-1)}`
+    const path = URL.canParse(secretUrl, url) ? new URL(secretUrl, url).pathname : "" // without ".."
+    const at = path.lastIndexOf(tfeApi)
+    return `${url}${tfeApi}${at === -1 ? "" : path.slice(at + tfeApi.length)}`
   }
 
   /** Returns the failure of an answer that something before the server gives, perhaps while the server is away for a moment. */

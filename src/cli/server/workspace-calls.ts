@@ -22,6 +22,13 @@ type WorkspaceCalls = Pick<
   | "workspaces"
 >
 
+/** What comes after a page is a later one, and no page before it is empty; otherwise a list would never end. */
+const isEndingAfter = (page: number) =>
+  Schema.makeFilter<typeof WorkspaceList.Type>(({ data, meta }) => {
+    const next = meta.pagination["next-page"] ?? undefined
+    return next === undefined || (next > page && data.length > 0)
+  })
+
 export const workspaceCalls = ({ authorised, decoded, send, url }: Requests): WorkspaceCalls => {
   const workspace = (name: string) =>
     Effect.map(
@@ -63,7 +70,7 @@ export const workspaceCalls = ({ authorised, decoded, send, url }: Requests): Wo
     workspaces: Stream.paginate(1, (page) =>
       Effect.map(
         decoded(
-          WorkspaceList.check(Schema.makeFilter(({ meta }) => (meta.pagination["next-page"] ?? Infinity) > page)), // else it would never end
+          WorkspaceList.check(isEndingAfter(page)),
           Request.get(tfePath.workspaces(organization), { urlParams: { "page[number]": page, "page[size]": 100 } }),
           "organization"
         ),

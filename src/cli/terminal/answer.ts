@@ -14,7 +14,7 @@ export const outputFlag = Flag.Literals("output", ["table", "json", "yaml"]).pip
 
 export type Format = "table" | "json" | "yaml"
 
-/** `lines` are printed as they are for a person, `document` as JSON or YAML for a program. */
+/** `lines` are printed for a person, each on one line, `document` as JSON or YAML for a program. */
 export interface Answer {
   readonly document: unknown
   readonly lines: ReadonlyArray<string>

@@ -2,10 +2,9 @@
 // Invariant: no line ends in spaces, and a row is one line, whatever is in its cells.
 // Used by whatever prints tables or columns, and by the screen, which cuts lines to its width.
 import { CliOutput } from "effect/cli"
-import { inLine } from "../../core/text/in-line.ts"
 
-/** Servers of older versions keep messages with line breaks, and names may have them. Blanks alone stay, since a value may have two. */
-export const onOneLine = (text: string): string => /[^\S ]/u.test(text) ? inLine(text) : text
+/** Servers of older versions keep messages with line breaks, and names may have them. Blanks stay, since an indent and a value have some. */
+export const onOneLine = (text: string): string => text.replace(/[\t-\r\u2028\u2029]\s*/gu, " ").trimEnd()
 
 const cells = (text: string, width: number) => text + " ".repeat(Math.max(0, width - CliOutput.displayWidth(text)))
 

@@ -234,10 +234,11 @@ const make = Effect.fnUntraced(function*(world: World) {
       return yield* once(task.value, pass).pipe(
         Effect.tap(() => Effect.sync(() => standstills.over(key))),
         Effect.tapErrorTag(lasting, (error) =>
-          Option.match(standstills.notice(key, error), {
-            onNone: () => Effect.void,
-            onSome: (notice) => executor.say(task.value, notice, pass)
-          })),
+          Effect.flatMap(monotonicMillis, (now) =>
+            Option.match(standstills.notice(key, error, now), {
+              onNone: () => Effect.void,
+              onSome: (notice) => executor.say(task.value, notice, pass)
+            }))),
         Effect.catchTag(["Conflict", "AlreadyExists"], () => Effect.sync(() => Option.some(ownWrites.metConflict(key, resourceVersion)))),
         Effect.catchTag("Behind", ({ message }) =>
           Effect.suspend(() => {

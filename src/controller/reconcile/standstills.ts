@@ -1,5 +1,5 @@
 // What to say of a task of which no pass comes to its end, for an answer of the API server that lasts until a person mends its cause.
-// Invariant: the same is said once, and again only after a pass has come to its end.
+// Invariant: the same is said again only after a pass has come to its end, or when the event before is about to be forgotten.
 // Used by controller/reconcile/reconcile.
 import { Option } from "effect"
 import { Notice } from "../../core/reconcile/action.ts"
@@ -9,14 +9,21 @@ import type { Forbidden, Invalid, Malformed, Rejected } from "../../kubernetes/e
 export const lasting = ["Forbidden", "Invalid", "Malformed", "Rejected"] as const
 type Lasting = Forbidden | Invalid | Malformed | Rejected
 
+/** The API server forgets an event after an hour. */
+const sayAgainMillis = 50 * 60_000
+
 export const makeStandstills = () => {
-  const said = new Map<string, string>() // by the task's key
+  const said = new Map<string, { readonly what: string; readonly at: number }>() // by the task's key
   return {
-    /** Returns the notice of what keeps the passes over the task from their end, if it is news. Its status may be what cannot be written. */
-    notice: (key: string, { _tag, message, object, verb }: Lasting): Option.Option<Notice> => {
+    /**
+     * Returns the notice of what keeps the passes over the task from their end, if it is news. Its status may be what cannot be written.
+     * `now` is in monotonic milliseconds.
+     */
+    notice: (key: string, { _tag, message, object, verb }: Lasting, now: number): Option.Option<Notice> => {
       const what = `${_tag} ${verb} ${object}` // the words of an answer may be other ones each time
-      if (said.get(key) === what) return Option.none()
-      said.set(key, what)
+      const before = said.get(key)
+      if (before?.what === what && now - before.at < sayAgainMillis) return Option.none()
+      said.set(key, { what, at: now })
       return Option.some(
         Notice.Emit({ type: "Warning", reason: "Refused", message: `${message} Until then, the controller does nothing for this task.` })
       )

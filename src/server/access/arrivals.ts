@@ -9,7 +9,8 @@ import type { Caller } from "./tokens.ts"
 interface Room {
   /** A body of up to so many bytes needs no room, because server/access/limits bounds how many a caller has. */
   readonly freeUpTo: number
-  readonly ofCaller: number
+  /** A task has a piece of its log and one of its journal on their way; a pool, a user or a link has more. */
+  readonly ofCaller: Readonly<Record<"task" | "other", number>>
   readonly all: number
   /** How long a body waits for room, and then how long it may take to arrive. */
   readonly wait: Duration.Duration
@@ -19,7 +20,7 @@ interface Room {
 export const ArrivalRoom = Context.Reference<Room>("agent-job/server/ArrivalRoom", {
   defaultValue: () => ({
     freeUpTo: 16 * 1024,
-    ofCaller: 4 * 1024 * 1024,
+    ofCaller: { task: 1024 * 1024, other: 4 * 1024 * 1024 },
     all: 32 * 1024 * 1024,
     wait: Duration.seconds(10),
     arrival: Duration.seconds(30)
@@ -53,9 +54,10 @@ export class Arrivals extends Context.Service<Arrivals, { readonly of: (caller: 
       const room = Semaphore.makeUnsafe(all)
       const queues = makeQueues()
       const take = (caller: Caller, sizeBytes: number) =>
-        Effect.andThen(queues.take(caller, sizeBytes, ofCaller), room.takeScoped(sizeBytes)).pipe( // its own part first, as of states
-          Effect.timeoutOrElse({ duration: wait, orElse: () => Effect.fail(busy) })
-        )
+        Effect.andThen(queues.take(caller, sizeBytes, ofCaller[caller.kind === "task" ? "task" : "other"]), room.takeScoped(sizeBytes))
+          .pipe( // its own part first, as of states
+            Effect.timeoutOrElse({ duration: wait, orElse: () => Effect.fail(busy) })
+          )
       return Arrivals.of({
         of: (caller) => (sizeBytes, read) =>
           sizeBytes <= freeUpTo ? read : Effect.scopedWith((held) =>

@@ -1,6 +1,6 @@
 // How much of something each caller holds at once, such as unanswered requests, or bytes that are not read or have not arrived.
 // Invariant: no caller holds more than it may, and a caller that holds nothing is not remembered.
-// Used by server/access/limits and server/access/bodies.
+// Used by server/access/limits, server/access/arrivals and server/access/bodies.
 import { Effect, type Scope, Semaphore } from "effect"
 
 /** Who holds something; two with the same kind and name are one. */

@@ -24,6 +24,11 @@ import { Runs, type WholeRun } from "./runs.ts"
 import { StageEnds } from "./stage-ends.ts"
 import { type StageRow, StageRow as Row, Stages, stepOf } from "./stages.ts"
 
+/** How long an answer gets before it ends: the targets of one stage may take 400 KiB. Stages that are left out are due for the next request. */
+const answerLength = 4 * 1024 * 1024
+/** How many cancelled stages one answer names; the cursor in it has the others come next. */
+const cancelledAtOnce = 1000
+
 /** What is read of a stage that waits. */
 const Waiting = Row.mapFields(Struct.pick(["id", "seq", "runId", "stage", "attempt", "agent", "notBefore", "offeredAt", "offers"]))
 type Waiting = typeof Waiting.Type
@@ -112,7 +117,7 @@ const awayMillis = 30 * 24 * 3600 * 1000
  */
 export class Assignments extends Context.Service<Assignments, {
   /**
-   * Returns at most `max` stages that agents of the pool may take, which are the agent's own once it acknowledges them. Waits up to
+   * Returns at most `max` stages that agents of the pool may take, fewer if they are long, which are the agent's own once it acknowledges them. Waits up to
    * `waitSeconds` for the first, and then returns none. Fails with 429 when too many requests wait.
    */
   readonly acquire: (
@@ -132,7 +137,7 @@ export class Assignments extends Context.Service<Assignments, {
    */
   readonly wait: (id: string, by: Speaker, reason: string, message: string) => Effect.Effect<void, StoreFailure>
   /**
-   * Returns the cancelled stages after the cursor `after`, and in `next` the cursor to ask with again. Waits up to `waitSeconds` for the
+   * Returns the cancelled stages after the cursor `after`, 1,000 at most, and in `next` the cursor to ask with again. Waits up to `waitSeconds` for the
    * first. Includes stages that are not over, and stages that ended without the word of their task, whose agent may have been away and still
    * run them. A cursor past the last number is from before a restore, and maybe from a clock that was ahead, so that new numbers would not
    * reach it: then all stages are returned. It is the same for all pools: the task that has a stage may be in the cluster of a pool that its
@@ -208,6 +213,19 @@ const make = Effect.gen(function*() {
     return [assignmentOf(stage, yield* runs.whole(stage.runId), taskToken)]
   })
 
+  /** Offers the stages in their order, until the answer is long enough. */
+  const offerAll = Effect.fnUntraced(function*(due: ReadonlyArray<Waiting>, agent: string, pool: string) {
+    const assignments: Array<Assignment> = []
+    let length = 0
+    for (const stage of due) {
+      if (length >= answerLength) break
+      const offered = yield* offer(stage, agent, pool)
+      assignments.push(...offered)
+      length += JSON.stringify(offered).length
+    }
+    return assignments
+  })
+
   const columns = sql.literal(Object.keys(Waiting.fields).join(", "))
   /** Holds for a stage that is due as it is: no agent was offered it, and it waits for no time. */
   const isFresh = sql`(offeredAt IS NULL AND notBefore IS NULL)`
@@ -233,7 +251,7 @@ const make = Effect.gen(function*() {
           ...(open.length > 0 && { againAt: Math.min(...open.map((stage) => dueAt(stage, agent, at))) })
         }
       }
-      const assignments = (yield* sql.withTransaction(Effect.forEach(due, (stage) => offer(stage, agent, pool)))).flat()
+      const assignments = yield* sql.withTransaction(offerAll(due, agent, pool))
       return assignments.length === 0
         ? { found: Option.none<ReadonlyArray<Assignment>>(), againAt: at }
         : { found: Option.some<ReadonlyArray<Assignment>>(assignments) }
@@ -300,9 +318,10 @@ const make = Effect.gen(function*() {
       const newest = yield* newestCancel // read first: what comes after it is looked at the next time
       const cancelled = yield* rows(Cancelled)(
         sql`SELECT id, cancelSeq FROM stages WHERE cancelSeq > ${next} AND cancelSeq <= ${newest}
-          AND (endedAt IS NULL OR result IS NULL OR forced = 1) AND (endedAt IS NULL OR endedAt > ${old}) ORDER BY cancelSeq`
+          AND (endedAt IS NULL OR result IS NULL OR forced = 1) AND (endedAt IS NULL OR endedAt > ${old}) ORDER BY cancelSeq
+          LIMIT ${cancelledAtOnce}`
       )
-      next = newest
+      next = (cancelled.length < cancelledAtOnce ? undefined : cancelled.at(-1)?.cancelSeq) ?? newest
       return { found: cancelled.length === 0 ? Option.none<ReadonlyArray<typeof Cancelled.Type>>() : Option.some(cancelled) }
     })
     const found = yield* commits.await("cancellations", waitSeconds, look)

@@ -6,6 +6,7 @@ import { HttpBody, HttpClient, HttpClientRequest as Request, type HttpClientResp
 import { createHash } from "node:crypto"
 import { createReadStream, readFileSync, statSync } from "node:fs"
 import { notOwn } from "../../core/network/server-refusal.ts"
+import { bytesUpTo, refusalText } from "../../http/body.ts"
 import { toServer } from "../../http/connections.ts"
 import { failureInWords } from "../../http/failure-words.ts"
 import { monotonicMillis } from "../../kubernetes/clock.ts"
@@ -17,6 +18,7 @@ import {
   type LockInfo,
   LogPosition,
   planLimitBytes,
+  stateLimitBytes,
   type TaskDetails,
   taskHeader,
   taskPath,
@@ -71,6 +73,8 @@ export class TaskApi extends Context.Service<TaskApi, {
 export const sha256 = (bytes: Uint8Array): Sha256 => Sha256.make(createHash("sha256").update(bytes).digest("hex"))
 
 const smallBodyTimeout = Duration.seconds(30)
+/** The most bytes of an answer that is neither an archive, a plan nor a state: more than the variables of a run and its workspace have. */
+const largestAnswer = 16 * 1024 * 1024
 const largeBodyTimeout = Duration.minutes(10)
 /** How long the server may be silent before the worker's output says so. */
 const silentMillis = 20_000
@@ -129,10 +133,9 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
       ),
       Effect.mapError((error) => error._tag === "NoAnswer" ? error : noAnswer(failureInWords(error))),
       Effect.flatMap((response) =>
-        response.status === expectedStatus ? Effect.succeed(response) : response.text.pipe(
-          Effect.orElseSucceed(() => ""),
-          Effect.flatMap((text) => Effect.fail(refusalOf(base, response.status, text)))
-        )
+        response.status === expectedStatus
+          ? Effect.succeed(response)
+          : Effect.flatMap(refusalText(response), (text) => Effect.fail(refusalOf(base, response.status, text)))
       )
     )
   /**
@@ -167,19 +170,19 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
       limit,
       Effect.flatMap(response, (response) => Effect.mapError(body(response), (error) => noAnswer(failureInWords(error))))
     )
-  const text = (request: Request.HttpClientRequest, expectedStatus: 200 | 204, limit = smallBodyTimeout) =>
-    read(send(request, expectedStatus), (response) => response.text, limit)
+  const bytes = (request: Request.HttpClientRequest, expectedStatus: 200 | 204, limit = smallBodyTimeout) =>
+    read(send(request, expectedStatus), bytesUpTo(largestAnswer), limit)
   const json = <S extends Schema.ConstraintDecoder<unknown>>(
     request: Request.HttpClientRequest,
     schema: S
   ): Effect.Effect<S["Type"], TaskApiError> =>
     Effect.flatMap(
-      text(request, 200),
-      (text) =>
-        Effect.mapError(Schema.decodeUnknownEffect(Schema.fromJsonString(schema))(text), () =>
+      bytes(request, 200),
+      (bytes) =>
+        Effect.mapError(Schema.decodeUnknownEffect(Schema.fromJsonString(schema))(new TextDecoder().decode(bytes)), () =>
           noAnswer("it answers what this version of agent-job does not understand; if it is the server, give both the same version"))
     )
-  const done = (request: Request.HttpClientRequest, limit = smallBodyTimeout) => Effect.asVoid(text(request, 204, limit))
+  const done = (request: Request.HttpClientRequest, limit = smallBodyTimeout) => Effect.asVoid(bytes(request, 204, limit))
 
   const append = <S extends Schema.ConstraintDecoder<unknown>>(
     request: Request.HttpClientRequest,
@@ -247,7 +250,7 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
     tellResult: (result) => done(Request.bodyText(Request.post(taskPath.result), encodeResult(result), "application/json")),
     state: read(
       get(taskPath.state),
-      (response) => Effect.map(response.arrayBuffer, (buffer) => ({ bytes: new Uint8Array(buffer), digest: digestOf(response) })),
+      (response) => Effect.map(bytesUpTo(stateLimitBytes)(response), (bytes) => ({ bytes, digest: digestOf(response) })),
       largeBodyTimeout
     ).pipe(
       Effect.flatMap(({ bytes, digest }) =>
@@ -280,8 +283,8 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
       ),
     unlockState: (info) =>
       Effect.flatMap(
-        text(Request.bodyText(Request.post(taskPath.unlock), JSON.stringify(info), "application/json"), 200),
-        (said) => said === "" ? Effect.void : Effect.fail(notOurs(200))
+        bytes(Request.bodyText(Request.post(taskPath.unlock), JSON.stringify(info), "application/json"), 200),
+        (said) => said.length === 0 ? Effect.void : Effect.fail(notOurs(200))
       ),
     patiently
   })

@@ -126,8 +126,10 @@ describe("AgentTasks", () => {
       const { code, error, out } = yield* ran(environment, "get", "tasks")
       expect([code, ...out.split("\n").map((line) => line.split(" ")[0])]).toEqual([0, "NAME", "one", ""])
       expect(error).toBe(
-        "Not shown, since this version of agent-job cannot read them: two, three; see kubectl -n agent-job-tasks get atasks\n"
+        "Not in the table, since this version of agent-job cannot read them: two, three; see kubectl -n agent-job-tasks get atasks\n"
       )
+      const document = yield* ran(environment, "get", "tasks", "-o", "json")
+      expect([JSON.parse(document.out).items.length, document.error]).toEqual([3, ""])
     }))
 
   it.live("that the cluster does not know are told so, with exit code 3", () =>

@@ -406,7 +406,7 @@ describe("a task of which the API server lets no pass come to its end", () => {
       { what: "the Job of its launch may not be read", verb: "get", object: "Job tasks/agent-job-task", seed: { life: "starting" } },
       { what: "its status may not be written", verb: "update the status of", object: "AgentTask tasks/task", seed: { life: "claimed" } }
     ] as const
-  )("has an event when $what, one for all passes until one comes to its end", ({ object, seed, verb }) =>
+  )("has an event when $what, one in 50 minutes until a pass comes to its end", ({ object, seed, verb }) =>
     Effect.gen(function*() {
       let mayDo = false
       const unless = <A, E, R>(refused: boolean, effect: Effect.Effect<A, E, R>) =>
@@ -433,11 +433,14 @@ describe("a task of which the API server lets no pass come to its end", () => {
       const ofRefusals = () => said.filter((notice) => Equal.equals(notice, told)).length
       for (const _ of [1, 2]) expect(yield* Effect.flip(reconcile("tasks/task"))).toMatchObject({ _tag: "Forbidden" }) // counted, and tried again
       expect(ofRefusals()).toBe(1)
+      yield* TestClock.adjust("50 minutes") // soon the API server forgets the event
+      for (const _ of [1, 2]) yield* Effect.flip(reconcile("tasks/task"))
+      expect(ofRefusals()).toBe(2)
       mayDo = true
       yield* reconcile("tasks/task")
       mayDo = false
       yield* Effect.flip(reconcile("tasks/task"))
-      expect(ofRefusals()).toBe(2)
+      expect(ofRefusals()).toBe(3)
     }).pipe(Effect.scoped))
 })
 

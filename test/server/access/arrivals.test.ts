@@ -67,7 +67,13 @@ describe("bodies that arrive", () => {
 
   it.live("at the server are counted by token: who plans, and a pool, keep nobody else from being heard", () =>
     Effect.gen(function*() {
-      const room = { freeUpTo: 100, ofCaller: 2000, all: 5000, wait: Duration.millis(300), arrival: Duration.minutes(1) }
+      const room = {
+        freeUpTo: 100,
+        ofCaller: { task: 1000, other: 2000 },
+        all: 5000,
+        wait: Duration.millis(300),
+        arrival: Duration.minutes(1)
+      }
       const url = yield* server.pipe(Effect.provideService(ArrivalRoom, room))
       /** Sends all but the last byte of a request, and tells the status if it is answered all the same. */
       const halted = (path: string, token: string) =>

@@ -512,6 +512,20 @@ describe("an agent", () => {
     }))
 })
 
+describe("the answer to an agent", () =>
+  it.live("ends after 4 MiB of targets, which the longest hundred stages would have ten times; the others come next", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const longest = Array.from({ length: 64 }, (_, at) => `a.b${at}`.padEnd(512, "\u0001"))
+      for (const name of ["one", "two"]) {
+        for (const _ of Array(6).keys()) {
+          yield* person(url).start(name, { "plan-only": true, "target-addrs": longest, "replace-addrs": longest })
+        }
+      }
+      const [first, second] = [yield* agent(url).acquire(0, 100), yield* agent(url).acquire(0, 100)]
+      expect([first.length, second.length]).toEqual([11, 1])
+    })))
+
 describe("the feed of cancellations", () => {
   it.live("answers a controller that says nothing of itself, as earlier ones do, and one that says what this server does not know", () =>
     Effect.gen(function*() {
@@ -550,6 +564,23 @@ describe("the feed of cancellations", () => {
       yield* agent(url).report(`${one}.plan.1`, cancelled)
       expect((yield* agent(url).cancellations(0)).ids).toEqual([`${two}.plan.1`])
     }))
+
+  it.effect("names a thousand at a time", () =>
+    Effect.gen(function*() {
+      const [assignments, sql] = [yield* Assignments, yield* SqlClient.SqlClient]
+      yield* offering
+      const [stage] = yield* sql<{ readonly id: string; readonly seq: number }>`SELECT * FROM stages`
+      yield* Effect.forEach(
+        Array.from({ length: 1001 }, (_, at) => at + 1),
+        (at) =>
+          sql`INSERT INTO stages ${
+            sql.insert({ ...stage, id: `${stage!.id}-${at}`, attempt: at + 1, seq: stage!.seq + at, cancelSeq: at })
+          }`
+      )
+      const first = yield* assignments.cancellations(0, 0)
+      expect([first.ids.length, first.next]).toEqual([1000, 1000])
+      expect(yield* assignments.cancellations(first.next, 0)).toEqual({ ids: [`${stage!.id}-1001`], next: 1001 })
+    }).pipe(inStores))
 
   it.live("moves the cursor past what no agent has to be told, so that no later look reads it again", () =>
     Effect.gen(function*() {
