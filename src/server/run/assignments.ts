@@ -24,8 +24,8 @@ import { Runs, type WholeRun } from "./runs.ts"
 import { StageEnds } from "./stage-ends.ts"
 import { type StageRow, StageRow as Row, Stages, stepOf } from "./stages.ts"
 
-/** How long an answer gets before it ends: the targets of one stage may take 400 KiB. Stages that are left out are due for the next request. */
-const answerLength = 4 * 1024 * 1024
+/** How large an answer gets before it ends: the targets of one stage may take 400 KiB. Stages that are left out are due for the next request. */
+const answerBytes = 4 * 1024 * 1024
 /** How many cancelled stages one answer names; the cursor in it has the others come next. */
 const cancelledAtOnce = 1000
 
@@ -117,7 +117,7 @@ const awayMillis = 30 * 24 * 3600 * 1000
  */
 export class Assignments extends Context.Service<Assignments, {
   /**
-   * Returns at most `max` stages that agents of the pool may take, fewer if they are long, which are the agent's own once it acknowledges them. Waits up to
+   * Returns at most `max` stages that agents of the pool may take, fewer if they are large, which are the agent's own once it acknowledges them. Waits up to
    * `waitSeconds` for the first, and then returns none. Fails with 429 when too many requests wait.
    */
   readonly acquire: (
@@ -213,15 +213,15 @@ const make = Effect.gen(function*() {
     return [assignmentOf(stage, yield* runs.whole(stage.runId), taskToken)]
   })
 
-  /** Offers the stages in their order, until the answer is long enough. */
+  /** Offers the stages in their order, until the answer is large enough. */
   const offerAll = Effect.fnUntraced(function*(due: ReadonlyArray<Waiting>, agent: string, pool: string) {
     const assignments: Array<Assignment> = []
-    let length = 0
+    let bytes = 0
     for (const stage of due) {
-      if (length >= answerLength) break
+      if (bytes >= answerBytes) break
       const offered = yield* offer(stage, agent, pool)
       assignments.push(...offered)
-      length += JSON.stringify(offered).length
+      bytes += Buffer.byteLength(JSON.stringify(offered))
     }
     return assignments
   })
