@@ -55,6 +55,23 @@ const heardAt = Effect.map(
 )
 const names = (objects: ReadonlyMap<string, unknown>) => [...objects.keys()].sort()
 
+/** Begins a look by a watch that does not say that these are all objects. */
+const untoldLook = Effect.gen(function*() {
+  const collection = new FakeCollection()
+  collection.tellsWhole = false
+  yield* collection.put("old")
+  const { informer, objects } = yield* informerOf(collection)
+  return { collection, objects, synced: yield* Effect.forkChild(informer.synced) }
+})
+
+/** Has the server forget the versions that the watch has seen, and tell a new object, so that the informer looks anew. */
+const losesItsPlace = Effect.fnUntraced(function*(collection: FakeCollection) {
+  yield* collection.put("new")
+  collection.compact()
+  yield* collection.end(gone)
+  yield* TestClock.adjust("1 minute")
+})
+
 describe("an informer", () => {
   it.effect("mirrors a collection as projections, and reports each change once", () =>
     Effect.gen(function*() {
@@ -125,40 +142,26 @@ describe("an informer", () => {
     "lists for good where a watch that began with all objects $later without having said that these are all",
     ({ goesOn }) =>
       Effect.gen(function*() {
-        const collection = new FakeCollection()
-        collection.tellsWhole = false
-        yield* collection.put("old")
-        const { informer, objects } = yield* informerOf(collection)
-        const synced = yield* Effect.forkChild(informer.synced)
+        const { collection, objects, synced } = yield* untoldLook
         for (let second = 0; second < 31; second++) {
           yield* TestClock.adjust("1 second")
           yield* goesOn(collection)
         }
         expect([synced.pollUnsafe(), collection.lists]).toEqual([expect.anything(), 2])
-        yield* collection.put("new")
-        collection.compact()
-        yield* collection.end(gone)
-        yield* TestClock.adjust("1 minute")
+        yield* losesItsPlace(collection)
         expect([objects.has("team/new"), collection.lists]).toEqual([true, 3])
       })
   )
 
   it.effect("lists this once where a watch that began with all objects ends before it has said that these are all, as of a server that stops", () =>
     Effect.gen(function*() {
-      const collection = new FakeCollection()
-      collection.tellsWhole = false
-      yield* collection.put("old")
-      const { informer, objects } = yield* informerOf(collection)
-      const synced = yield* Effect.forkChild(informer.synced)
+      const { collection, objects, synced } = yield* untoldLook
       yield* TestClock.adjust("1 second")
       yield* collection.end()
       yield* TestClock.adjust("1 second")
       expect([synced.pollUnsafe(), collection.lists, collection.watchedFrom.length]).toEqual([expect.anything(), 2, 1])
       collection.tellsWhole = true
-      yield* collection.put("new")
-      collection.compact()
-      yield* collection.end(gone)
-      yield* TestClock.adjust("1 minute")
+      yield* losesItsPlace(collection)
       expect([objects.has("team/new"), collection.lists, collection.watchedFrom.length]).toEqual([true, 3, 1]) // by one watch, and no list before it
     }))
 

@@ -36,9 +36,9 @@ export const auditCall = ({ decoded, url }: Requests, { run, workspace }: Pick<C
     const entries: Array<AuditEntry> = []
     let older = Option.getOrUndefined(before)
     do {
-      const before = older
-      const part = AuditList.check(Schema.makeFilter(({ older = -1 }) => older < (before ?? Infinity))) // else it would never end
-      const asked = Request.get(path, { urlParams: { ...(before !== undefined && { before }) } })
+      const place = older
+      const part = AuditList.check(Schema.makeFilter((page) => (page.older ?? -1) < (place ?? Infinity))) // else it would never end
+      const asked = Request.get(path, { urlParams: { ...(place !== undefined && { before: place }) } })
       const page = yield* Effect.catchTag(
         decoded(part, asked, "audit trail"),
         "NothingThere",

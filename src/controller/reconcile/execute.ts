@@ -82,7 +82,10 @@ const make = Effect.fnUntraced(function*(identity: string) {
       )
     )
 
-  /** Returns the task with the spec that is stored, of which no cache has all. It fails with `NotFound` if that task is gone, and with `Behind` if another has its name by now. */
+  /**
+   * Returns the task with the spec that is stored, of which no cache has all. It fails with `NotFound` if that task is gone, and with
+   * `Behind` if another has its name by now.
+   */
   const asStored = Effect.fnUntraced(function*(task: AgentTask) {
     const stored = yield* kubernetes.get(tasks, nameOf(task))
     if (stored.metadata.uid !== task.metadata.uid) return yield* new Behind({ object: `AgentTask ${keyOf(task.metadata)}` })

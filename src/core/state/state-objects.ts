@@ -29,7 +29,8 @@ export type StateObjects = ReadonlyMap<string, ReadonlyArray<unknown>>
 
 /**
  * How many objects of one address are kept, the first ones; a state with so many counts as too large to be looked into. An engine writes the
- * current one and a few that wait to be destroyed. Who means harm writes a million, and a journal in which 40,000 addresses have that one key: each is held against all.
+ * current one and a few that wait to be destroyed. Who means harm writes a million, and a journal in which 40,000 addresses
+ * have that one key: each is held against all.
  */
 const mostAtOneAddress = 100
 

@@ -53,11 +53,12 @@ export class Arrivals extends Context.Service<Arrivals, { readonly of: (caller: 
     Effect.map(ArrivalRoom, ({ all, arrival, freeUpTo, ofCaller, wait }) => {
       const room = Semaphore.makeUnsafe(all)
       const queues = makeQueues()
-      const take = (caller: Caller, sizeBytes: number) =>
-        Effect.andThen(queues.take(caller, sizeBytes, ofCaller[caller.kind === "task" ? "task" : "other"]), room.takeScoped(sizeBytes))
-          .pipe( // its own part first, as of states
-            Effect.timeoutOrElse({ duration: wait, orElse: () => Effect.fail(busy) })
-          )
+      const take = (caller: Caller, sizeBytes: number) => {
+        const most = ofCaller[caller.kind === "task" ? "task" : "other"]
+        return Effect.andThen(queues.take(caller, sizeBytes, most), room.takeScoped(sizeBytes)).pipe( // its own part first, as of states
+          Effect.timeoutOrElse({ duration: wait, orElse: () => Effect.fail(busy) })
+        )
+      }
       return Arrivals.of({
         of: (caller) => (sizeBytes, read) =>
           sizeBytes <= freeUpTo ? read : Effect.scopedWith((held) =>

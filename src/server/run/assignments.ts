@@ -24,7 +24,7 @@ import { Runs, type WholeRun } from "./runs.ts"
 import { StageEnds } from "./stage-ends.ts"
 import { type StageRow, StageRow as Row, Stages, stepOf } from "./stages.ts"
 
-/** How large an answer gets before it ends: the targets of one stage may take 400 KiB. Stages that are left out are due for the next request. */
+/** How large an answer gets before it ends: the targets of one stage may take 400 KiB. What is left out is due for the next request. */
 const answerBytes = 4 * 1024 * 1024
 /** How many cancelled stages one answer names; the cursor in it has the others come next. */
 const cancelledAtOnce = 1000
@@ -117,8 +117,8 @@ const awayMillis = 30 * 24 * 3600 * 1000
  */
 export class Assignments extends Context.Service<Assignments, {
   /**
-   * Returns at most `max` stages that agents of the pool may take, fewer if they are large, which are the agent's own once it acknowledges them. Waits up to
-   * `waitSeconds` for the first, and then returns none. Fails with 429 when too many requests wait.
+   * Returns at most `max` stages that agents of the pool may take, fewer if they are large, which are the agent's own once it acknowledges
+   * them. Waits up to `waitSeconds` for the first, and then returns none. Fails with 429 when too many requests wait.
    */
   readonly acquire: (
     agent: { readonly name: string; readonly pool: string },
@@ -137,8 +137,8 @@ export class Assignments extends Context.Service<Assignments, {
    */
   readonly wait: (id: string, by: Speaker, reason: string, message: string) => Effect.Effect<void, StoreFailure>
   /**
-   * Returns the cancelled stages after the cursor `after`, 1,000 at most, and in `next` the cursor to ask with again. Waits up to `waitSeconds` for the
-   * first. Includes stages that are not over, and stages that ended without the word of their task, whose agent may have been away and still
+   * Returns the cancelled stages after the cursor `after`, 1,000 at most, and in `next` the cursor to ask with again. Waits up
+   * to `waitSeconds` for the first. Includes stages that are not over, and stages that ended without the word of their task, whose agent may have been away and still
    * run them. A cursor past the last number is from before a restore, and maybe from a clock that was ahead, so that new numbers would not
    * reach it: then all stages are returned. It is the same for all pools: the task that has a stage may be in the cluster of a pool that its
    * workspace has left. An agent that has no such task can do nothing with an id, which says nothing else.
