@@ -142,8 +142,10 @@ resource "terraform_data" "greedy" {
   })
 
   it("by a flood of processes that heed no signal is killed at its limit, and its worker reports that", async ({ scene }) => {
-    const one = "(trap '' TERM INT HUP; (head -c 1000000 /dev/zero; exec sleep 900) | exec setsid tail -c 1000000) >/dev/null 2>&1"
-    const { code, report: { run } } = await scene.run(scripted(`for n in $(seq 600); do ${one} & done; wait\n`), "--auto-approve")
+    // All wait for the pipe's writer, so that they fill the memory at once, before the worker looks and can interrupt the flood.
+    const one = "(trap '' TERM INT HUP; : <go; (head -c 20000000 /dev/zero; exec sleep 900) | exec setsid tail -c 20000000) >/dev/null 2>&1"
+    const flood = `mkfifo go; for n in $(seq 60); do ${one} & done; exec 3>go; wait\n`
+    const { code, report: { run } } = await scene.run(scripted(flood), "--auto-approve")
     assert.strictEqual(code, 1)
     assert.deepInclude(run.stages[1]?.result, { outcome: "failed", reason: "OutOfMemory" }, run.failure)
     assert.match(run.failure ?? "", /^tofu apply was killed, most likely because it used more memory than its limit;/u)
