@@ -41,10 +41,10 @@ const flags = {
 const identity = Effect.map(Effect.option(Config.String("POD_NAME")), Option.getOrElse(() => `${hostname()}-${process.pid}`))
 
 /**
- * How often a function is called before V8 optimizes it for the first time; by default 400 times. A start among 1,000 tasks calls so many
- * functions that often that malloc would keep 16 MiB of what their compilation took. What is hot is called 2,000 times soon after.
+ * How often a function is called before V8 optimizes it for the first time; by default 400 times. A start among 1,000 tasks calls hundreds
+ * of functions that often, and making as many Jobs some thousand times: malloc would keep 16 MiB of what their compilation took.
  */
-export const laterOptimized = "--invocation-count-for-maglev=2000"
+export const laterOptimized = "--invocation-count-for-maglev=10000"
 
 /** Sets the flag once all is loaded: Node would compile its own modules anew, for 40 ms, if it were given on the command line. */
 const load = async () => {
