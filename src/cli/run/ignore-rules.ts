@@ -48,7 +48,11 @@ const many = (border?: string): Part => (path, from) => {
 const slash = one((letter) => letter === "/")
 const inName = many("/")
 const anything = many()
-const directories: Part = (path, from) => [...new Set([...from, ...slash(path, anything(path, from))])].sort((a, b) => a - b)
+const directories: Part = (path, from) => {
+  const [first = path.length] = from
+  const behindSlash = path.flatMap((letter, at) => letter === "/" && at >= first ? [at + 1] : [])
+  return [...new Set([...from, ...behindSlash])].sort((a, b) => a - b)
+}
 
 /** Throws on a range that goes backwards. */
 const oneOf = (letters: string): Part => {
@@ -56,9 +60,12 @@ const oneOf = (letters: string): Part => {
   return one((letter) => range.test(letter))
 }
 
+/** A letter has at most 255 choices, so that not all that follows is gone through for each "[" that has no end. */
+const words = /\*\*\/|\/\*\*$|\*+|\?|\[!?\]?[^\]]{0,255}\]|\\.|./gu
+
 /** "**" crosses directories, "*" and "?" do not, "[a-z]" and "[!a-z]" are one letter. */
 const partsOf = (glob: string): ReadonlyArray<Part> =>
-  (glob.match(/\*\*\/|\/\*\*$|\*+|\?|\[!?\]?[^\]]*\]|\\.|./gu) ?? []).flatMap((part) => {
+  (glob.match(words) ?? []).flatMap((part) => {
     if (part === "**/") return [directories]
     if (part === "/**") return [slash, anything]
     if (part.startsWith("*")) return [inName]
