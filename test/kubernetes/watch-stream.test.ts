@@ -78,7 +78,7 @@ describe("a watch in protobuf", () => {
 
   it.effect("gives all that an object has of one kind, in good time, however much that is", () =>
     Effect.gen(function*() {
-      const count = 300_000
+      const count = 500_000
       const owners = Array<Uint8Array>(count).fill(encoded([13, encoded([1, "A"], [3, "a"], [4, "u"], [5, "v1"])]))
       const [event] = yield* eventsOf([frame("ADDED", encoded([1, Buffer.concat([meta("demo"), ...owners])]))])
       expect(event).toMatchObject({ object: { metadata: { ownerReferences: { length: count + 1 } } } })

@@ -35,7 +35,7 @@ describe("a layer of YAML", () => {
   it("has the data, merge keys carried out", () =>
     expect(layer.tree).toMatchObject({ task: { limits: { total: 5 } }, other: { x: 1, y: 2 } }))
   it("has the place of each of very many keys in good time", { timeout: 20_000 }, () => {
-    const keys = Array.from({ length: 40_000 }, (_, index) => `key${index}`)
+    const keys = Array.from({ length: 20_000 }, (_, index) => `key${index}`)
     const { place } = Result.getOrThrow(yamlLayer("f", `a: &a\n${keys.map((key) => `  ${key}: 1\n`).join("")}b: *a\n`))
     for (const map of ["a", "b"]) expect(keys.findIndex((key, index) => place([map, key]).line !== index + 2)).toBe(-1) // also by an alias
   })
@@ -71,8 +71,8 @@ describe("a layer of YAML", () => {
       told: [/^f its aliases unfold to too much/u]
     },
     {
-      given: "very many aliases of anchors of their own, in good time",
-      text: `a:\n${Array.from({ length: 40_000 }, (_, at) => `  - &a${at} 1\n  - *a${at}\n`).join("")}`,
+      given: "very many aliases, each of its own, in good time",
+      text: `a:\n${Array.from({ length: 20_000 }, (_, at) => `  - &a${at} 1\n  - &b${at} [*a${at}]\n  - *b${at}\n`).join("")}`,
       told: [/^f its aliases unfold to too much/u]
     },
     {
