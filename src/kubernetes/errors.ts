@@ -41,7 +41,7 @@ const cannot = ({ verb, object }: Call, because: string, next: string) => `Canno
 
 /** Cuts a server's message to one line of at most 600 characters, so that it fits into a sentence. */
 const brief = (text: string): string => {
-  const line = text.replace(/\s+/gu, " ").replace(/[.\s]+$/u, "")
+  const line = text.replace(/\s+/gu, " ").replace(/(?<![.\s])[.\s]+$/u, "")
   return line.length > 600 ? `${line.slice(0, 600).replace(/[\uD800-\uDFFF]$/u, "")}…` : line
 }
 

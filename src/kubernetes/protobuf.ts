@@ -6,7 +6,7 @@ import { BinaryReader } from "@bufbuild/protobuf/wire"
 interface Field {
   readonly name: string
   readonly read: (reader: BinaryReader) => unknown
-  /** Combines a value with the earlier values of the same field. By default a value replaces them. */
+  /** Combines a value with the earlier values of the same field, in place, as there may be very many. By default a value replaces them. */
   readonly join?: (before: unknown, value: unknown) => unknown
 }
 
@@ -34,7 +34,11 @@ const messageOf = (fields: Fields) => (reader: BinaryReader): Record<string, unk
   return fieldsUntil(reader, fields, reader.pos + length)
 }
 
-const list = (before: unknown, value: unknown) => Array.isArray(before) ? [...before, value] : [value]
+const list = (before: unknown, value: unknown) => {
+  if (!Array.isArray(before)) return [value]
+  before.push(value)
+  return before
+}
 const record = (before: unknown, value: unknown) => typeof before === "object" && before !== null ? Object.assign(before, value) : value
 
 export const text = (name: string): Field => ({ name, read: (reader) => reader.string() })

@@ -11,6 +11,7 @@ describe("the server's own words", () => {
     { words: "a line\n  and  another one.\n", read: "a line and another one" },
     { words: "x".repeat(600), read: "x".repeat(600) },
     { words: "x".repeat(601), read: `${"x".repeat(600)}…` },
+    { words: `wait${".".repeat(1_000_000)} no...`, read: `wait${".".repeat(596)}…` }, // in good time
     { words: `${"x".repeat(599)}😀 and more`, read: `${"x".repeat(599)}…` } // no half of a character is left
   ])(
     "are one line of at most 600 letters: $words",

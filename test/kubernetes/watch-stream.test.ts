@@ -76,6 +76,14 @@ describe("a watch in protobuf", () => {
       expect(yield* eventsOf(chunks)).toEqual(names.map((name) => ({ type: "MODIFIED", object: asJson(name.toWellFormed()) })))
     }))
 
+  it.effect("gives all that an object has of one kind, in good time, however much that is", () =>
+    Effect.gen(function*() {
+      const count = 500_000
+      const owners = Array<Uint8Array>(count).fill(encoded([13, encoded([1, "A"], [3, "a"], [4, "u"], [5, "v1"])]))
+      const [event] = yield* eventsOf([frame("ADDED", encoded([1, Buffer.concat([meta("demo"), ...owners])]))])
+      expect(event).toMatchObject({ object: { metadata: { ownerReferences: { length: count + 1 } } } })
+    }))
+
   it.effect("has an ERROR with the code and reason of its Status", () =>
     Effect.gen(function*() {
       const status = encoded([1, encoded()], [2, "Failure"], [3, "too old"], [4, "Expired"], [6, 410])

@@ -11,9 +11,12 @@ const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
 /** Keys below which every text is masked: what a container runs, the files of a task, and the settings of its backend. */
 const maskedKeys: ReadonlyArray<string> = ["args", "command", "inline", "config"]
 
-/** A user with a password or a token in a URL, and its query, which may have a signature. */
-const login = /(\b[a-z][a-z0-9+.-]*:\/\/)[^\s/?#@"']+@/giu
-const query = /(\b[a-z][a-z0-9+.-]*:\/\/[^\s?"']+\?)[^\s"']+/giu
+/**
+ * A user with a password or a token in a URL, and its query, which may have a signature. Neither looks at what is before "://", nor past the
+ * next one, so that no text is gone through again and again.
+ */
+const login = /(:\/\/)[^\s/?#@"']+@/gu
+const query = /(:\/\/(?:(?!:\/\/)[^\s?"'])*\?)[^\s"']+/gu
 
 const withoutUrlSecrets = (text: string): string => text.replace(login, `$1${mask}@`).replace(query, `$1${mask}`)
 

@@ -15,38 +15,78 @@ export interface UnusableRule {
   readonly rule: string
 }
 
+/**
+ * A part of a rule: returns each place up to which it can match, if it begins at one of `from`. Places are counted in letters and rise. All
+ * ways are gone at once, so that no rule takes longer than its length times that of the path: an expression that tries one way after the
+ * other may never end, and nothing could interrupt it.
+ */
+type Part = (path: ReadonlyArray<string>, from: ReadonlyArray<number>) => ReadonlyArray<number>
+
 interface Rule {
-  readonly pattern: RegExp
+  readonly parts: ReadonlyArray<Part>
   readonly negated: boolean
   readonly directoriesOnly: boolean
 }
 
-const escaped = (text: string) => text.replace(/[.*+?^${}()|[\]\\/]/gu, "\\$&")
+const one = (is: (letter: string) => boolean): Part => (path, from) =>
+  from.flatMap((at) => {
+    const letter = path[at]
+    return letter !== undefined && is(letter) ? [at + 1] : []
+  })
 
-/** "**" crosses directories, "*" and "?" do not, "[a-z]" and "[!a-z]" are one character. */
-const expression = (glob: string): string =>
-  (glob.match(/\*\*\/|\/\*\*$|\*+|\?|\[!?\]?[^\]]*\]|\\.|./gu) ?? []).map((part) =>
-    part === "**/"
-      ? "(?:.*/)?"
-      : part === "/**"
-      ? "/.*"
-      : part.startsWith("*")
-      ? "[^/]*"
-      : part === "?"
-      ? "[^/]"
-      : part.startsWith("[") && part.length > 2
-      ? `[${part.slice(1, -1).replace(/^!/u, "^").replace(/[\\[\]]/gu, "\\$&")}]`
-      : escaped(part.startsWith("\\") && part.length > 1 ? part.slice(1) : part)
-  ).join("")
+/** Any number of letters, none of them the border. */
+const many = (border?: string): Part => (path, from) => {
+  const to: Array<number> = []
+  for (const first of from) {
+    if (first <= (to.at(-1) ?? -1)) continue // it was come by already, with all that follows
+    to.push(first)
+    for (let at = first; at < path.length && path[at] !== border; at++) to.push(at + 1)
+  }
+  return to
+}
+
+const slash = one((letter) => letter === "/")
+const inName = many("/")
+const anything = many()
+const directories: Part = (path, from) => {
+  const [first = path.length] = from
+  const behindSlash = path.flatMap((letter, at) => letter === "/" && at >= first ? [at + 1] : [])
+  return [...new Set([...from, ...behindSlash])].sort((a, b) => a - b)
+}
+
+/** Throws on a range that goes backwards. */
+const oneOf = (letters: string): Part => {
+  const range = new RegExp(`^[${letters.replace(/^!/u, "^").replace(/[\\[\]]/gu, "\\$&")}]$`, "u")
+  return one((letter) => range.test(letter))
+}
+
+/** A letter has at most 255 choices, so that not all that follows is gone through for each "[" that has no end. */
+const words = /\*\*\/|\/\*\*$|\*+|\?|\[!?\]?[^\]]{0,255}\]|\\.|./gu
+
+/** "**" crosses directories, "*" and "?" do not, "[a-z]" and "[!a-z]" are one letter. */
+const partsOf = (glob: string): ReadonlyArray<Part> =>
+  (glob.match(words) ?? []).flatMap((part) => {
+    if (part === "**/") return [directories]
+    if (part === "/**") return [slash, anything]
+    if (part.startsWith("*")) return [inName]
+    if (part === "?") return [one((letter) => letter !== "/")]
+    if (part.startsWith("[") && part.length > 2) return [oneOf(part.slice(1, -1))]
+    return Array.from(part.startsWith("\\") && part.length > 1 ? part.slice(1) : part, (wanted) => one((letter) => letter === wanted))
+  })
 
 const rule = (line: string): Rule => {
   const negated = line.startsWith("!")
   const body = (negated ? line.slice(1) : line).replace(/^\\(?=[!#])/u, "")
   const directoriesOnly = body.endsWith("/")
-  const glob = body.replace(/\/+$/u, "")
-  const anchored = glob.includes("/")
-  return { negated, directoriesOnly, pattern: new RegExp(`^${anchored ? "" : "(?:.*/)?"}${expression(glob.replace(/^\//u, ""))}$`, "u") }
+  const glob = body.replace(/(?<!\/)\/+$/u, "")
+  return { negated, directoriesOnly, parts: [...(glob.includes("/") ? [] : [directories]), ...partsOf(glob.replace(/^\//u, ""))] }
 }
+
+/** Reports whether the rule matches the path or a directory above it. */
+const matches = ({ directoriesOnly, parts }: Rule, path: ReadonlyArray<string>, isDirectory: boolean): boolean =>
+  parts.reduce<ReadonlyArray<number>>((from, part) => part(path, from), [0]).some((at) =>
+    at === path.length ? isDirectory || !directoriesOnly : path[at] === "/"
+  )
 
 /** Reports whether a path is in `.git` or `.terraform`, at any depth. The modules downloaded to `.terraform/modules` are kept. */
 const alwaysOut = (path: string): boolean => {
@@ -55,8 +95,6 @@ const alwaysOut = (path: string): boolean => {
   const at = parts.indexOf(".terraform")
   return at >= 0 && parts.length > at + 1 && parts[at + 1] !== "modules"
 }
-
-const withParents = (path: string): ReadonlyArray<string> => path.split("/").map((_, index, parts) => parts.slice(0, index + 1).join("/"))
 
 const isRule = (line: string): boolean => line !== "" && line !== "!" && !line.startsWith("#")
 
@@ -71,10 +109,8 @@ const decidedBy = (rules: ReadonlyArray<Rule>): IgnoreRules => {
   const wantsAgain = rules.some(({ negated }) => negated)
   const excludes = (path: string, isDirectory: boolean): boolean => {
     if (alwaysOut(path)) return true
-    const parents = withParents(path)
-    return rules.findLast(({ directoriesOnly, pattern }) =>
-      parents.some((parent) => pattern.test(parent) && (!directoriesOnly || isDirectory || parent !== path))
-    )?.negated === false
+    const letters = Array.from(path)
+    return rules.findLast((rule) => matches(rule, letters, isDirectory))?.negated === false
   }
   return { excludes, prunes: (directory) => alwaysOut(directory) || (!wantsAgain && excludes(directory, true)) }
 }

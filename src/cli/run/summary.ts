@@ -66,7 +66,7 @@ export const applySummary = (run: RunView): string => {
   return changes === undefined ? "Applied." : `Applied: ${inNumbers(changes, done)}.`
 }
 
-const unpointed = (text: string) => text.replace(/[.\s]*$/u, "")
+const unpointed = (text: string) => text.replace(/(?<![.\s])[.\s]+$/u, "")
 
 const adviceFor = (reason: string | undefined): string | undefined => Object.entries(reasons).find(([name]) => name === reason)?.[1]
 

@@ -27,9 +27,10 @@ export const widestProse = (): number => process.stdout.isTTY ? 60 : Number.POSI
 /** Returns `text` cut to `width` cells. If something is cut off, the last cell is "…". */
 export const fit = (text: string, width: number): string => {
   if (CliOutput.displayWidth(text) <= width) return text
-  let kept = ""
+  let [kept, left] = ["", width - 1]
   for (const { segment } of new Intl.Segmenter().segment(text)) {
-    if (CliOutput.displayWidth(kept + segment) > width - 1) break
+    left -= CliOutput.displayWidth(segment) // by itself, since any number of them may have no width at all
+    if (left < 0) break
     kept += segment
   }
   return `${kept}…`

@@ -3,6 +3,7 @@
 // Used by controller/configuration/values-files and cli/commands/render.
 import { Result } from "effect"
 import {
+  type Alias,
   type Document,
   isAlias,
   isMap,
@@ -10,6 +11,7 @@ import {
   isScalar,
   isSeq,
   LineCounter,
+  type Node,
   type Pair,
   parseAllDocuments,
   parseDocument,
@@ -23,11 +25,33 @@ import { isTree, type Layer, type Path, type Place, type Tree } from "./layers.t
 
 const startOf = (node: unknown): number | undefined => isNode(node) ? node.range?.[0] : undefined
 
+/** What each alias stands for; undefined if there is no such anchor before it. */
+type Targets = ReadonlyMap<Alias, Node | undefined>
+
+/** Returns the targets of all aliases, since the parser goes through the whole document for each of them. */
+const targetsIn = (document: Document.Parsed): Targets => {
+  const anchored = new Map<string, Node>()
+  const targets = new Map<Alias, Node | undefined>()
+  visit(document, {
+    Alias: (_, node) => void targets.set(node, anchored.get(node.source)),
+    Value: (_, node) => {
+      if (node.anchor !== undefined) anchored.set(node.anchor, node)
+    }
+  })
+  return targets
+}
+
+/**
+ * The most characters that are gone through for aliases, each of which the parser looks for in the whole text: of a file of 100 KiB, there
+ * may be a thousand.
+ */
+const mostSearched = 100_000_000
+
 /**
  * Returns a function that gives the offset of a key, or of the last key on the path to it that exists. It keeps the keys of the maps that
  * it saw, because a search through a large map for each of its keys would take minutes.
  */
-const offsetsIn = (document: Document.Parsed) => {
+const offsetsIn = (document: Document.Parsed, targets: Targets) => {
   const seen = new Map<YAMLMap, ReadonlyMap<string, Pair>>()
   const pairsOf = (map: YAMLMap): ReadonlyMap<string, Pair> => {
     const pairs = seen.get(map) ?? new Map(map.items.flatMap((pair) => isScalar(pair.key) ? [[String(pair.key.value), pair]] : []))
@@ -38,7 +62,7 @@ const offsetsIn = (document: Document.Parsed) => {
     let node: unknown = document.contents
     let offset = startOf(node) ?? 0
     for (const key of path) {
-      const inside = isAlias(node) ? node.resolve(document) : node
+      const inside = isAlias(node) ? targets.get(node) : node
       const pair = isMap(inside) && typeof key === "string" ? pairsOf(inside).get(key) : undefined
       const next = isSeq(inside) && typeof key === "number" ? inside.items[key] : pair?.value
       const start = startOf(pair?.key ?? next)
@@ -91,6 +115,8 @@ const octal: ScalarTag = {
   resolve: (text) => Number.parseInt(text, 8)
 }
 
+const tooManyAliases = "its aliases unfold to too much; write out what they stand for"
+
 interface Spot {
   readonly offset: number
   readonly message: string
@@ -113,18 +139,13 @@ const repeated = (document: Document.Parsed): ReadonlyArray<Spot> => {
 }
 
 /** Returns what the parser accepts although a person would be surprised by its meaning. */
-const surprises = (document: Document.Parsed): ReadonlyArray<Spot> => {
-  const found: Array<Spot> = []
-  const anchors = new Set<string>()
+const surprises = (document: Document.Parsed, targets: Targets): ReadonlyArray<Spot> => {
+  const found: Array<Spot> = [...targets].filter(([, target]) => target === undefined).map(([alias]) => ({
+    offset: startOf(alias) ?? 0,
+    message: "this alias names no anchor before it; put it in quotes if it is a text"
+  }))
   visit(document, {
-    Alias: (_, node) => {
-      if (!anchors.has(node.source)) {
-        found.push({ offset: startOf(node) ?? 0, message: "this alias names no anchor before it; put it in quotes if it is a text" })
-      }
-    },
-    Value: (_, node) => {
-      if (node.anchor !== undefined) anchors.add(node.anchor)
-      if (!isScalar(node)) return
+    Scalar: (_, node) => {
       const { range, source = "", value } = node
       if (typeof value === "number" && /^[-+]?0\d*[89]/u.test(source)) {
         found.push({ offset: range?.[0] ?? 0, message: "this is no octal number; put it in quotes, or leave the zeros out" })
@@ -156,7 +177,8 @@ export const yamlLayer = (file: string, text: string): Result.Result<Layer, Read
     const { col, line } = lines.linePos(offset)
     return { line: Math.max(line, 1), column: Math.max(col, 1) }
   }
-  const offsetOf = offsetsIn(document)
+  const targets = targetsIn(document)
+  const offsetOf = offsetsIn(document, targets)
   const layer = (tree: Tree): Layer => ({ name: file, tree, place: (path) => placeAt(offsetOf(path)) })
   const faults = (spots: ReadonlyArray<Spot>) =>
     Result.fail(
@@ -167,13 +189,14 @@ export const yamlLayer = (file: string, text: string): Result.Result<Layer, Read
   const broken = [...document.errors, ...document.warnings].map((error) => ({ offset: error.pos[0], message: sentence(error) }))
   const wrong = [...broken, ...repeated(document)]
   if (wrong.length > 0) return faults(wrong)
-  const surprising = surprises(document)
+  const surprising = surprises(document, targets)
   if (surprising.length > 0) return faults(surprising)
+  if (targets.size * text.length > mostSearched) return Result.fail([{ file, message: tooManyAliases }])
   const data = Result.try({
     try: (): unknown => document.toJS(),
     catch: (error) =>
       error instanceof ReferenceError
-        ? "its aliases unfold to too much; write out what they stand for"
+        ? tooManyAliases
         : "a << in it takes no map; give it an alias of a map, or put it in quotes if it is a key"
   })
   if (Result.isFailure(data)) return Result.fail([{ file, message: data.failure }])

@@ -27,7 +27,7 @@ export const proxy = section({
 })
 
 const Certificates = matching(
-  /^(?![^]*PRIVATE KEY)[^]*-----BEGIN CERTIFICATE-----[^]+-----END CERTIFICATE-----\s*$/u,
+  /^(?![^]*PRIVATE KEY)(?=[^]*-----BEGIN CERTIFICATE-----)[^]*-----END CERTIFICATE-----\s*$/u,
   "certificates in PEM, from -----BEGIN CERTIFICATE----- on, and no private key"
 )
 

@@ -15,7 +15,9 @@ const list = <S extends Schema.Constraint>(item: S) => Schema.mutable(Schema.Arr
 export const Quantity = Schema.Union([
   Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0)),
   Schema.String.check(
-    Schema.isPattern(/^(\d+\.?\d*|\.\d+)([numkMGTPE]|[KMGTPE]i|[eE][+-]?\d+)?$/u, { expected: "a quantity such as 500m, 2, 512Mi or 20Gi" })
+    Schema.isPattern(/^(\d+(\.\d*)?|\.\d+)([numkMGTPE]|[KMGTPE]i|[eE][+-]?\d+)?$/u, {
+      expected: "a quantity such as 500m, 2, 512Mi or 20Gi"
+    })
   )
 ])
 export type Quantity = typeof Quantity.Type

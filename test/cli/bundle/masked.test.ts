@@ -50,8 +50,14 @@ describe("an object that is given to somebody else", () => {
       "pulling https://ada:hunter2@r.example.com/x failed: get https://r.example.com/x?t=hunter2 said 401",
       "pulling https://(masked)@r.example.com/x failed: get https://r.example.com/x?(masked) said 401"
     ],
+    ["https://example.com/http://ada:hunter2@b?sig=hunter2", "https://example.com/http://(masked)@b?(masked)"],
     ["https://example.com/@scope/a", "https://example.com/@scope/a"]
   ])("has no login and no signature in the URL of %j", (given, left) => {
     expect(masked({ note: given })).toEqual({ note: left })
+  })
+
+  it.each([["a-"], ["a://"], ["a://b@"]])("is made of a text of a megabyte in good time: %j again and again", (part) => {
+    const text = part.repeat(1_000_000 / part.length)
+    expect(masked({ note: text })).toEqual({ note: text.replaceAll("b@", "(masked)@") })
   })
 })

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Result } from "effect"
+import { Result, Schema } from "effect"
 import { ignoreRules } from "../../../src/cli/run/ignore-rules.ts"
 
 const rulesOf = (text: string) => Result.getOrThrow(ignoreRules(text))
@@ -48,6 +48,9 @@ const cases: ReadonlyArray<readonly [rules: string, path: string, excluded: bool
   ["*.tfvars\n!prod.tfvars", "dev.tfvars", true],
   ["!prod.tfvars\n*.tfvars", "prod.tfvars", true],
   ["vendor/\n!vendor/keep/", "vendor/keep/a.tf", false],
+  // letters of more than one unit
+  ["??", "😀", false],
+  ["*[!😀]", "😀", false],
   // comments, blank lines, escapes and spaces at the end
   ["# *.tf\n\n   \n/", "main.tf", false],
   ["\\#odd", "#odd", true],
@@ -71,4 +74,40 @@ describe("the rules of .terraformignore", () => {
     expect(rulesOf("").prunes(".terraform")).toBe(false)
     expect(rulesOf("").prunes(".terraform/providers")).toBe(true)
   })
+  it.each([
+    { rule: `${"*a".repeat(40)}b`, path: "a".repeat(250) },
+    { rule: `${"**/a/".repeat(40)}b`, path: `${"a/".repeat(100)}c` },
+    { rule: `${"a**/".repeat(40)}b`, path: "a/".repeat(100) + "a".repeat(250) },
+    { rule: `${"[!b]*".repeat(40)}b`, path: "a".repeat(250) },
+    { rule: "[".repeat(300_000), path: "a" }
+  ])("are held against any path in good time", ({ path, rule }) => expect(rulesOf(rule).excludes(path, false)).toBe(false))
+})
+
+/** What a rule without "[", "\\", "!" and "#" means, as an expression: exact, and for a rule with many stars endless. */
+const expression = (rule: string): RegExp => {
+  const glob = rule.replace(/\/+$/u, "")
+  const parts: Readonly<Record<string, string>> = { "**/": "(?:.*/)?", "/**": "/.*", "?": "[^/]", ".": "\\." }
+  const source = glob.replace(/^\//u, "").replace(
+    /\*\*\/|\/\*\*$|\*+|[?.]/gu,
+    (part) => parts[part] ?? "[^/]*"
+  )
+  return new RegExp(`^${glob.includes("/") ? "" : "(?:.*/)?"}${source}$`, "u")
+}
+
+const Rule = Schema.Array(Schema.Literals(["a", "b", ".", "?", "*", "**", "/", "**/", "/**"])).check(
+  Schema.isMinLength(1),
+  Schema.isMaxLength(6)
+)
+const Path = Schema.Array(Schema.Literals(["a", "b", "ab", "a.b", "aab", "."])).check(Schema.isMinLength(1), Schema.isMaxLength(4))
+
+it.prop("a rule of .terraformignore matches what its expression does, or a directory above it", {
+  rule: Rule,
+  path: Path,
+  isDirectory: Schema.Boolean
+}, ({ isDirectory, path, rule }) => {
+  const line = rule.join("")
+  const found = path.findIndex((_, at) =>
+    expression(line).test(path.slice(0, at + 1).join("/")) && (!line.endsWith("/") || isDirectory || at < path.length - 1)
+  )
+  expect(rulesOf(line).excludes(path.join("/"), isDirectory)).toBe(found >= 0)
 })

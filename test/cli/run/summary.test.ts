@@ -103,6 +103,11 @@ describe("why a run waits", () => {
       run({ stages: [stage({ status: "offered", message: "ImagePull: the image nope:1 could not be pulled" })] }),
       "ImagePull: the image nope:1 could not be pulled"
     ],
+    [
+      "the same in good time, whatever it is",
+      run({ stages: [stage({ status: "offered", message: `${".".repeat(1_000_000)} no.` })] }),
+      `${".".repeat(1_000_000)} no`
+    ],
     ["it begins", run({ stages: [stage({ status: "running" })] }), "Planning"],
     ["nobody took it", run({ stages: [stage({})] }), "Waiting for a controller to take the plan"],
     ["it stops", run({ cancelAsked: true }), "Stopping"],

@@ -26,4 +26,8 @@ describe("a text that is fitted", () => {
     "%s into %d cells is %s",
     (text, width, fitted) => expect(fit(text, width)).toBe(fitted)
   )
+  it("has as many characters without a width as somebody put there, in good time", () => {
+    const invisible = "\u200b".repeat(65_000)
+    expect(fit(`${invisible}longer`, 5)).toBe(`${invisible}long…`)
+  })
 })

@@ -319,6 +319,19 @@ describe("the values", () => {
     }
   })
 
+  it.each([
+    { given: "digits", key: "task.runner.resources.limits.memory", value: `${"1".repeat(1_000_000)} gigs`, told: "must be " },
+    {
+      given: "certificates that do not end",
+      key: "global.tls.caBundle",
+      value: "-----BEGIN CERTIFICATE-----\n".repeat(100_000),
+      told: "PEM"
+    }
+  ])(
+    "refuse megabytes of $given in good time",
+    ({ key, told, value }) => expect(problems(tree(key, value))).toEqual([expect.stringContaining(told)])
+  )
+
   it("refuse a token that is given twice, and a server without one", () => {
     expect(problems({ agent: { token: "a", tokenExistingSecret: { name: "b" } } })).toEqual([
       "agent.token: is given, and agent.tokenExistingSecret.name too; give one of them"
