@@ -3,9 +3,9 @@
 // Used by agent-job.ts.
 import { Effect } from "effect"
 import { Command, Flag } from "effect/cli"
-import { clusterFlags, namespaceFlag, toggle } from "../flags/settings.ts"
+import { clusterFlags, namespaceFlag } from "../flags/settings.ts"
 import { lazily } from "../terminal/lazily.ts"
-import { baseFlag, baseReference, outFlag } from "../values/base-reference.ts"
+import { baseFlag, baseReference, outFlag, withoutCrdFlag } from "../values/base-reference.ts"
 
 const flags = {
   release: Flag.String("release").pipe(Flag.withMetavar("NAME"), Flag.withDescription("The Helm release.")),
@@ -30,7 +30,7 @@ const flags = {
   ),
   out: outFlag,
   base: baseFlag,
-  withoutCrd: toggle("without-crd", "Leave the CustomResourceDefinition to another installation, or to kustomize/crd."),
+  withoutCrd: withoutCrdFlag,
   context: clusterFlags.context
 }
 

@@ -3,9 +3,9 @@
 // Used by agent-job.ts.
 import { Effect } from "effect"
 import { Command } from "effect/cli"
-import { installationFlags, toggle } from "../flags/settings.ts"
+import { installationFlags } from "../flags/settings.ts"
 import { lazily } from "../terminal/lazily.ts"
-import { baseFlag, baseReference, outFlag, shown } from "../values/base-reference.ts"
+import { baseFlag, baseReference, outFlag, shown, withoutCrdFlag } from "../values/base-reference.ts"
 import { valuesFlag, valuesOver } from "../values/values-flag.ts"
 
 const flags = {
@@ -13,7 +13,7 @@ const flags = {
   out: outFlag,
   ...installationFlags,
   base: baseFlag,
-  withoutCrd: toggle("without-crd", "Leave the CustomResourceDefinition to another installation, or to kustomize/crd.")
+  withoutCrd: withoutCrdFlag
 }
 
 export const overlay = Command.make(
