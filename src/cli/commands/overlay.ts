@@ -5,6 +5,7 @@ import { Effect } from "effect"
 import { Command } from "effect/cli"
 import { installationFlags } from "../flags/settings.ts"
 import { lazily } from "../terminal/lazily.ts"
+import { forPeople } from "../terminal/with-screen.ts"
 import { baseFlag, baseReference, outFlag, shown, withoutCrdFlag } from "../values/base-reference.ts"
 import { valuesFlag, valuesOver } from "../values/values-flag.ts"
 
@@ -59,7 +60,7 @@ export const overlay = Command.make(
         ]
         yield* line(`Install it, once there is ${first.join(" and ")}, with: kubectl apply --server-side -k ${shellWord(shown(out))}`)
         yield* Effect.forEach(hints, (hint) => line(hint))
-      }).pipe(Effect.provide(Screen.layer({ colours: true, forProgram: false })))
+      }).pipe(Effect.provide(Screen.layer(forPeople)))
     })
   })
 ).pipe(
