@@ -1,5 +1,5 @@
-// Reads a body up to a limit, because what answers may send one without end, and memory has one.
-// Used by cli/server/server-requests, controller/pool/pool, kubernetes/client and worker/network/task-api.
+// Takes bytes up to a limit, because what sends them may do so without end, and memory has one.
+// Used by the clients of the API server and of ours, for requests to our servers, and for what is downloaded, packed or unpacked.
 import { Effect, Stream } from "effect"
 import type { HttpClientResponse } from "effect/http"
 
@@ -17,9 +17,15 @@ export const upTo =
       })
     })
 
+/** Returns all bytes as one, with the same limit. */
+export const wholeUpTo =
+  <E2>(most: number, beyond: (said: string) => E2) =>
+  <E, R>(bytes: Stream.Stream<Uint8Array, E, R>): Effect.Effect<Buffer<ArrayBuffer>, E | E2, R> =>
+    Effect.map(Stream.runCollect(upTo(most, beyond)(bytes)), (chunks) => Buffer.concat(chunks))
+
 /** Returns the body. Fails if it has more than `most` bytes. */
 export const bytesUpTo = (most: number) => ({ stream }: HttpClientResponse.HttpClientResponse) =>
-  stream.pipe(upTo(most, (said) => new Error(said)), Stream.runCollect, Effect.map((chunks) => Buffer.concat(chunks)))
+  wholeUpTo(most, (said) => new Error(said))(stream)
 
 /** Returns the text of a refusal, which is always shorter than this limit; empty if there is more, or it broke off. */
 export const refusalText = (response: HttpClientResponse.HttpClientResponse): Effect.Effect<string> =>

@@ -762,8 +762,9 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "an entry of the journal is sent once, whether the server has it or not",
     file: "src/worker/engine/journal.ts",
-    from: "\"effects not taken\", message), \"failed\" as const)",
-    to: "\"effects not taken\", message), (stored = entries.length, \"failed\" as const))",
+    from: "Effect.suspend(() => send(entries.slice(stored, stored + journalBatch)))",
+    to:
+      "Effect.suspend(() => Effect.tapError(send(entries.slice(stored, stored + journalBatch)), () => Effect.sync(() => (stored = entries.length))))",
     test: schedules
   },
   {

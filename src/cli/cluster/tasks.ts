@@ -1,7 +1,7 @@
 // What the commands do with the AgentTasks of a cluster: list them, read the log of a task's Pod, cancel one.
 // Invariant: it asks only the API server, so it works without an agent-job server.
 // Used by the commands get, logs and cancel.
-import { Array, Console, Duration, Effect, Option, Schedule, Schema, Stream } from "effect"
+import { Array, Console, Duration, Effect, Option, Result, Schedule, Schema, Stream } from "effect"
 import { follows } from "../../core/reconcile/follow.ts"
 import { cancellationOf } from "../../core/task/cancellation.ts"
 import { isOver } from "../../core/task/status.ts"
@@ -18,6 +18,7 @@ import { Screen } from "../terminal/screen.ts"
 import { contextFlag } from "./cluster.ts"
 
 const kind = decoding(agentTasks, AgentTask)
+const decodeTask = Schema.decodeUnknownResult(AgentTask)
 
 const notKnown = ({ context }: ClusterFlags) =>
   new NothingThere({
@@ -64,9 +65,8 @@ export const listTasks = Effect.fn("listTasks")(function*(at: ClusterFlags) {
     .pipe(
       Effect.catchTag("NotFound", () => Effect.fail(notKnown(at)))
     )
-  const read = objects.map((object) => Schema.decodeUnknownResult(AgentTask)(object))
-  const unread = objects.filter((_, index) => read[index]?._tag === "Failure")
-  return { objects, tasks: Array.getSuccesses(read), note: unreadNote(unread.map(({ metadata }) => metadata.name), at) }
+  const [tasks, unread] = Array.partition(objects, (object) => Result.mapError(decodeTask(object), () => object.metadata.name))
+  return { objects, tasks, note: unreadNote(unread, at) }
 })
 
 const decoded = (at: ClusterFlags, name: string) =>

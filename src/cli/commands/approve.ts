@@ -5,9 +5,10 @@ import { Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { isRunId } from "../flags/run-or-task.ts"
 import { serverFlags } from "../flags/settings.ts"
-import { forPeople, withServer } from "../server/with-server.ts"
+import { withServer } from "../server/with-server.ts"
 import { BadInput, Failed } from "../terminal/failure.ts"
 import { loading } from "../terminal/lazily.ts"
+import { forPeople } from "../terminal/with-screen.ts"
 
 const run = Argument.String("RUN").pipe(Argument.withDescription("A run's id, such as run-k3v9x2."))
 const seal = Flag.String("seal").pipe(

@@ -4,10 +4,10 @@
 import { Effect, Option } from "effect"
 import { Argument, Command } from "effect/cli"
 import { resolve } from "node:path"
+import { withCluster } from "../cluster/with-cluster.ts"
 import { clusterFlags, controllerNamespaceFlag, installationFlags, itsTasksFlag, serverFlags, toggle } from "../flags/settings.ts"
 import { connectionIfNamed } from "../server/connection.ts"
-import { forPeople } from "../server/with-server.ts"
-import { lazily } from "../terminal/lazily.ts"
+import { forPeople } from "../terminal/with-screen.ts"
 
 const flags = {
   file: Argument.String("FILE").pipe(
@@ -27,19 +27,13 @@ export const bundle = Command.make(
   flags,
   Effect.fn("bundle")(function*(given) {
     const connection = yield* connectionIfNamed(given)
-    return yield* lazily(async () => {
-      const [{ bundle }, { cluster }, { Screen }, { ServerClient }] = await Promise.all([
-        import("../bundle/bundle.ts"),
-        import("../cluster/cluster.ts"),
-        import("../terminal/screen.ts"),
-        import("../server/server-client.ts")
-      ])
-      const work = Option.match(connection, {
+    return yield* withCluster(given, forPeople, async () => {
+      const [{ bundle }, { ServerClient }] = await Promise.all([import("../bundle/bundle.ts"), import("../server/server-client.ts")])
+      return Option.match(connection, {
         onNone: () => bundle(given, Option.none()),
         onSome: (at) =>
           Effect.flatMap(ServerClient, (server) => bundle(given, Option.some(server))).pipe(Effect.provide(ServerClient.layer(at)))
       })
-      return work.pipe(Effect.provide(cluster(given)), Effect.provide(Screen.layer(forPeople)))
     })
   })
 ).pipe(

@@ -3,11 +3,13 @@
 // Used by agent-job.ts.
 import { Effect } from "effect"
 import { Argument, Command } from "effect/cli"
+import { withCluster } from "../cluster/with-cluster.ts"
 import { isRunId, isTaskName } from "../flags/run-or-task.ts"
 import { clusterFlags, serverFlags, toggle } from "../flags/settings.ts"
-import { forPeople, withServer } from "../server/with-server.ts"
+import { withServer } from "../server/with-server.ts"
 import { BadInput, Failed } from "../terminal/failure.ts"
-import { lazily, loading } from "../terminal/lazily.ts"
+import { loading } from "../terminal/lazily.ts"
+import { forPeople } from "../terminal/with-screen.ts"
 
 const flags = {
   name: Argument.String("RUN|TASK").pipe(Argument.withDescription("A run's id, or the name of an AgentTask.")),
@@ -52,14 +54,7 @@ export const cancel = Command.make(
         message: `--force ends a run whose AgentTask is gone; ${name} is an AgentTask, which ends in order when it is cancelled.`
       })
     }
-    return yield* lazily(async () => {
-      const [{ cluster }, { cancelTask }, { Screen }] = await Promise.all([
-        import("../cluster/cluster.ts"),
-        import("../cluster/tasks.ts"),
-        import("../terminal/screen.ts")
-      ])
-      return cancelTask(given, name).pipe(Effect.provide(cluster(given)), Effect.provide(Screen.layer(forPeople)))
-    })
+    return yield* withCluster(given, forPeople, async () => (await import("../cluster/tasks.ts")).cancelTask(given, name))
   })
 ).pipe(
   Command.withDescription("Stop a run or an AgentTask; what it has done by then is saved in its state."),

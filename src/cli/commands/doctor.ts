@@ -3,10 +3,11 @@
 // Used by agent-job.ts.
 import { Effect } from "effect"
 import { Command, Flag } from "effect/cli"
+import { withCluster } from "../cluster/with-cluster.ts"
 import { clusterFlags, installationFlags, toggle } from "../flags/settings.ts"
 import { outputFlag, print } from "../terminal/answer.ts"
 import { Failed } from "../terminal/failure.ts"
-import { lazily } from "../terminal/lazily.ts"
+import { besideAnswer } from "../terminal/with-screen.ts"
 import { valuesFlag } from "../values/values-flag.ts"
 
 const flags = {
@@ -21,14 +22,7 @@ export const doctor = Command.make(
   "doctor",
   flags,
   Effect.fn("doctor")(function*(given) {
-    const answer = yield* lazily(async () => {
-      const [{ examine }, { cluster }, { Screen }] = await Promise.all([
-        import("../doctor/examination.ts"),
-        import("../cluster/cluster.ts"),
-        import("../terminal/screen.ts")
-      ])
-      return examine(given).pipe(Effect.provide(cluster(given)), Effect.provide(Screen.layer({ colours: true, forProgram: true })))
-    })
+    const answer = yield* withCluster(given, besideAnswer, async () => (await import("../doctor/examination.ts")).examine(given))
     yield* print(given.output, answer)
     const { checks } = answer.document
     const failed = checks.filter(({ outcome }) => outcome === "failed")

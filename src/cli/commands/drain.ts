@@ -2,10 +2,11 @@
 // Used by agent-job.ts.
 import { Effect } from "effect"
 import { Command } from "effect/cli"
+import { withCluster } from "../cluster/with-cluster.ts"
 import { clusterFlags, controllerNamespaceFlag, installationFlags, itsTasksFlag, toggle } from "../flags/settings.ts"
 import { outputFlag, print } from "../terminal/answer.ts"
 import { BadInput } from "../terminal/failure.ts"
-import { lazily } from "../terminal/lazily.ts"
+import { besideAnswer } from "../terminal/with-screen.ts"
 
 const flags = {
   wait: toggle("wait", "Wait until no apply or destroy runs any more."),
@@ -22,15 +23,10 @@ export const drain = Command.make(
   flags,
   Effect.fn("drain")(function*(given) {
     if (given.wait && given.undo) return yield* new BadInput({ message: "--wait and --undo exclude each other; give one of them." })
-    const answer = yield* lazily(async () => {
-      const [{ cluster, contextFlag }, { drain, undo }, { Screen }] = await Promise.all([
-        import("../cluster/cluster.ts"),
-        import("../cluster/draining.ts"),
-        import("../terminal/screen.ts")
-      ])
+    const answer = yield* withCluster(given, besideAnswer, async () => {
+      const [{ contextFlag }, { drain, undo }] = await Promise.all([import("../cluster/cluster.ts"), import("../cluster/draining.ts")])
       const installation = { name: given.name, namespace: given.controllerNamespace }
-      const work = given.undo ? undo(installation, given.namespace) : drain(installation, given.namespace, given.wait, contextFlag(given))
-      return work.pipe(Effect.provide(cluster(given)), Effect.provide(Screen.layer({ colours: true, forProgram: true })))
+      return given.undo ? undo(installation, given.namespace) : drain(installation, given.namespace, given.wait, contextFlag(given))
     })
     return yield* print(given.output, answer)
   })

@@ -7,11 +7,12 @@ import { type Kind, kindOf, type Narrowing, oneOf, refusalOf } from "../flags/ge
 import { isRunId } from "../flags/run-or-task.ts"
 import { type ClusterFlags, clusterFlags, type ServerFlags, serverFlags, workspaceFlag } from "../flags/settings.ts"
 import type { AuditOf } from "../server/audit-call.ts"
-import { forPrograms, type WithServer, withServer } from "../server/with-server.ts"
+import { type WithServer, withServer } from "../server/with-server.ts"
 import { type Answer, type Format, outputFlag, print } from "../terminal/answer.ts"
 import { BadInput } from "../terminal/failure.ts"
 import { lazily, loading } from "../terminal/lazily.ts"
 import { widestProse } from "../terminal/table.ts"
+import { forPrograms } from "../terminal/with-screen.ts"
 
 const beforeOf = (given: string): Option.Option<number | string> =>
   isRunId(given) ? Option.some(given) : /^[1-9]\d{0,14}$/u.test(given) ? Option.some(Number(given)) : Option.none()

@@ -2,11 +2,13 @@
 // Used by agent-job.ts.
 import { Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
+import { withCluster } from "../cluster/with-cluster.ts"
 import { isRunId, isTaskName } from "../flags/run-or-task.ts"
 import { clusterFlags, noColor, serverFlags, toggle, workspaceFlag } from "../flags/settings.ts"
-import { forPeople, withServer } from "../server/with-server.ts"
+import { withServer } from "../server/with-server.ts"
 import { BadInput } from "../terminal/failure.ts"
 import { lazily } from "../terminal/lazily.ts"
+import { forPeople } from "../terminal/with-screen.ts"
 
 const flags = {
   name: Argument.String("RUN|TASK").pipe(
@@ -32,6 +34,7 @@ export const logs = Command.make(
   flags,
   Effect.fn("logs")(function*(given) {
     const { follow, name, noColor, stage, workspace } = given
+    const shown = { ...forPeople, colours: !noColor }
     if (Option.isSome(name) && !isRunId(name.value)) {
       const task = name.value
       if (!isTaskName(task)) {
@@ -40,24 +43,14 @@ export const logs = Command.make(
       if (Option.isSome(stage) || Option.isSome(workspace)) {
         return yield* new BadInput({ message: "--stage and --workspace are for runs; an AgentTask is one stage already." })
       }
-      return yield* lazily(async () => {
-        const [{ cluster }, { showTaskLog }, { Screen }] = await Promise.all([
-          import("../cluster/cluster.ts"),
-          import("../cluster/tasks.ts"),
-          import("../terminal/screen.ts")
-        ])
-        return showTaskLog(given, task, follow).pipe(
-          Effect.provide(cluster(given)),
-          Effect.provide(Screen.layer({ ...forPeople, colours: !noColor }))
-        )
-      })
+      return yield* withCluster(given, shown, async () => (await import("../cluster/tasks.ts")).showTaskLog(given, task, follow))
     }
     if (Option.isSome(name) && Option.isSome(workspace)) {
       return yield* new BadInput({ message: "Give either a run or --workspace, which means the newest run of a workspace." })
     }
     return yield* withServer(
       given,
-      { ...forPeople, colours: !noColor },
+      shown,
       () => lazily(async () => (await import("../run/run-log.ts")).showRunLog({ run: name, workspace, step: stage, follow }))
     )
   })

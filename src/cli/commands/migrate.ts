@@ -3,9 +3,9 @@
 // Used by agent-job.ts.
 import { Effect } from "effect"
 import { Command, Flag } from "effect/cli"
-import { clusterFlags, namespaceFlag, toggle } from "../flags/settings.ts"
-import { lazily } from "../terminal/lazily.ts"
-import { baseFlag, baseReference, outFlag } from "../values/base-reference.ts"
+import { withCluster } from "../cluster/with-cluster.ts"
+import { clusterFlags, namespaceFlag } from "../flags/settings.ts"
+import { baseFlag, baseReference, outFlag, withoutCrdFlag } from "../values/base-reference.ts"
 
 const flags = {
   release: Flag.String("release").pipe(Flag.withMetavar("NAME"), Flag.withDescription("The Helm release.")),
@@ -30,7 +30,7 @@ const flags = {
   ),
   out: outFlag,
   base: baseFlag,
-  withoutCrd: toggle("without-crd", "Leave the CustomResourceDefinition to another installation, or to kustomize/crd."),
+  withoutCrd: withoutCrdFlag,
   context: clusterFlags.context
 }
 
@@ -39,17 +39,11 @@ export const migrate = Command.make(
   flags,
   Effect.fn("migrate")(function*(given) {
     const base = yield* baseReference(given.base, given.out)
-    return yield* lazily(async () => {
-      const [{ migrateRelease }, { cluster }, { Screen }] = await Promise.all([
-        import("../values/migrate-release.ts"),
-        import("../cluster/cluster.ts"),
-        import("../terminal/screen.ts")
-      ])
-      return migrateRelease({ ...given, base }).pipe(
-        Effect.provide(cluster(given)),
-        Effect.provide(Screen.layer({ colours: false, forProgram: false }))
-      )
-    })
+    return yield* withCluster(
+      given,
+      { colours: false, forProgram: false },
+      async () => (await import("../values/migrate-release.ts")).migrateRelease({ ...given, base })
+    )
   })
 ).pipe(
   Command.withDescription(

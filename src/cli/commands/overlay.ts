@@ -3,9 +3,10 @@
 // Used by agent-job.ts.
 import { Effect } from "effect"
 import { Command } from "effect/cli"
-import { installationFlags, toggle } from "../flags/settings.ts"
+import { installationFlags } from "../flags/settings.ts"
 import { lazily } from "../terminal/lazily.ts"
-import { baseFlag, baseReference, outFlag, shown } from "../values/base-reference.ts"
+import { forPeople } from "../terminal/with-screen.ts"
+import { baseFlag, baseReference, outFlag, shown, withoutCrdFlag } from "../values/base-reference.ts"
 import { valuesFlag, valuesOver } from "../values/values-flag.ts"
 
 const flags = {
@@ -13,7 +14,7 @@ const flags = {
   out: outFlag,
   ...installationFlags,
   base: baseFlag,
-  withoutCrd: toggle("without-crd", "Leave the CustomResourceDefinition to another installation, or to kustomize/crd.")
+  withoutCrd: withoutCrdFlag
 }
 
 export const overlay = Command.make(
@@ -59,7 +60,7 @@ export const overlay = Command.make(
         ]
         yield* line(`Install it, once there is ${first.join(" and ")}, with: kubectl apply --server-side -k ${shellWord(shown(out))}`)
         yield* Effect.forEach(hints, (hint) => line(hint))
-      }).pipe(Effect.provide(Screen.layer({ colours: true, forProgram: false })))
+      }).pipe(Effect.provide(Screen.layer(forPeople)))
     })
   })
 ).pipe(

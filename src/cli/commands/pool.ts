@@ -3,7 +3,8 @@
 import { Effect } from "effect"
 import { Argument, Command } from "effect/cli"
 import { serverFlags, workspaceArgument as workspace } from "../flags/settings.ts"
-import { forPrograms, withServer } from "../server/with-server.ts"
+import { withServer } from "../server/with-server.ts"
+import { forPrograms } from "../terminal/with-screen.ts"
 
 const bind = Command.make(
   "bind",

@@ -7,8 +7,10 @@ import type { ResolvedConfig } from "../../core/resolve/resolve.ts"
 import { installationNameLimit, ObjectName } from "../../schema/names.ts"
 import type { AgentTask } from "../../schema/task/agent-task.ts"
 import { inputFlag, installationFlags } from "../flags/settings.ts"
+import { writerOf } from "../terminal/answer.ts"
 import type { BadInput } from "../terminal/failure.ts"
-import { lazily } from "../terminal/lazily.ts"
+import { lazily, loading } from "../terminal/lazily.ts"
+import { forPrograms, withScreen } from "../terminal/with-screen.ts"
 import { givenValues, unusable, valuesFlag } from "../values/values-flag.ts"
 
 const flags = {
@@ -66,13 +68,12 @@ const readTask = (file: string, { policy, taskNamespace }: ResolvedConfig): Effe
   })
 
 const print = (output: "yaml" | "json", objects: ReadonlyArray<object>) =>
-  lazily(async () => {
-    const [{ Screen }, { manifestYaml }] = await Promise.all([import("../terminal/screen.ts"), import("../terminal/manifest-yaml.ts")])
-    const text = output === "json"
-      ? JSON.stringify({ apiVersion: "v1", kind: "List", items: objects }, null, 2)
-      : objects.map(manifestYaml).join("---\n").trimEnd()
-    return Effect.flatMap(Screen, ({ result }) => result(text)).pipe(Effect.provide(Screen.layer({ colours: false, forProgram: true })))
-  })
+  withScreen(forPrograms, ({ result }) =>
+    Effect.flatMap(
+      loading(() => writerOf(output)),
+      (write) =>
+        result(output === "json" ? write({ apiVersion: "v1", kind: "List", items: objects }) : objects.map(write).join("---\n").trimEnd())
+    ))
 
 export const render = Command.make("render", flags, ({ name, namespace, output, task, values }) =>
   lazily(async () => {

@@ -8,10 +8,11 @@ import { buffer } from "node:stream/consumers"
 import { errorInWords } from "../../schema/system-error.ts"
 import { isVariableName, noVariableName } from "../flags/run-variables.ts"
 import { inputFlag, serverFlags, toggle, workspaceArgument as workspace } from "../flags/settings.ts"
-import { forPrograms, withServer } from "../server/with-server.ts"
+import { withServer } from "../server/with-server.ts"
 import { outputFlag, print } from "../terminal/answer.ts"
 import { BadInput, NothingThere } from "../terminal/failure.ts"
 import { loading } from "../terminal/lazily.ts"
+import { forPrograms } from "../terminal/with-screen.ts"
 
 const variable = Argument.String("NAME").pipe(Argument.withDescription("The name of the variable."))
 const envTo = (verb: string) =>

@@ -9,6 +9,7 @@ import { lstat, readdir, readFile, readlink, realpath, stat } from "node:fs/prom
 import { basename, dirname, isAbsolute, join, normalize, resolve, sep } from "node:path"
 import { constants, createGzip } from "node:zlib"
 import { entryAction } from "../../core/stage/archive-entry.ts"
+import { upTo } from "../../http/body.ts"
 import { codeOf, errorInWords } from "../../schema/system-error.ts"
 import { BadInput } from "../terminal/failure.ts"
 import { type IgnoreRules, ignoreRules } from "./ignore-rules.ts"
@@ -135,22 +136,16 @@ const tooLarge = (directory: string) =>
  * Compresses at the fastest level, as other clients of this API do, because the network is faster than a better compression. Reads no further
  * once it is too large.
  */
-const compressed = Effect.fnUntraced(function*(directory: string, tar: Stream.Stream<Uint8Array, BadInput | Tar.TarError>) {
-  const chunks: Array<Uint8Array> = []
-  let size = 0
-  yield* tar.pipe(
+const compressed = (directory: string, tar: Stream.Stream<Uint8Array, BadInput | Tar.TarError>) =>
+  tar.pipe(
     NodeStream.pipeThroughDuplex({
       evaluate: () => createGzip({ level: constants.Z_BEST_SPEED }),
       onError: (error) => new BadInput({ message: `Cannot compress ${directory}: ${problemOf(error)}; repeat the command.` })
     }),
-    Stream.runForEach((chunk) => {
-      chunks.push(chunk)
-      size += chunk.length
-      return size > maxArchiveBytes ? Effect.fail(tooLarge(directory)) : Effect.void
-    })
+    upTo(maxArchiveBytes, () => tooLarge(directory)),
+    Stream.runCollect,
+    Effect.map((chunks) => Buffer.concat(chunks))
   )
-  return Buffer.concat(chunks)
-})
 
 const noConfiguration = (directory: string, below: string) =>
   new BadInput({

@@ -3,7 +3,6 @@
 // Used by get and vars.
 import { rescueAdvice } from "../../core/run/state-doubt.ts"
 import { isOver } from "../../core/task/status.ts"
-import { inLine } from "../../core/text/in-line.ts"
 import type { AuditEntry } from "../../schema/api/audit.ts"
 import type { PoolList, PoolView } from "../../schema/api/pools.ts"
 import type { RunView, StageView } from "../../schema/api/run.ts"
@@ -48,7 +47,7 @@ const lasted = ({ finishedAt, startedAt }: StageView, now: number): string =>
 
 const waits = (run: RunView): ReadonlyArray<string> => {
   if (run.status === "planned") return [`Waits: ${whyNotByItself(run) ?? "for your decision:"}`, ...decisions(run)]
-  return run.queue === undefined ? [] : [`Waits: ${inLine(run.queue.message)}`]
+  return run.queue === undefined ? [] : [`Waits: ${run.queue.message}`]
 }
 
 /** What a stop came to, by the status of its run. */
@@ -69,7 +68,7 @@ export const runDetails = (run: RunView, now: number): ReadonlyArray<string> => 
     ]
     : []),
   ...waits(run),
-  ...(run.failure === undefined ? [] : [`Failed: ${inLine(run.failure)}`]),
+  ...(run.failure === undefined ? [] : [`Failed: ${run.failure}`]),
   ...(run.inDoubt === true && run.failure?.includes(rescueAdvice(run.workspace)) !== true
     ? [`In doubt: what it left; ${rescueAdvice(run.workspace)}`]
     : []),
@@ -151,5 +150,5 @@ export const taskTable = (tasks: ReadonlyArray<AgentTask>, now: number): Readonl
 export const taskDetails = (task: AgentTask, now: number): ReadonlyArray<string> => {
   const { claim, message, phase } = task.status
   const label = isOver(phase) ? "Ended" : claim === undefined ? "Waits" : "Now"
-  return [...taskTable([task], now), ...(message === undefined ? [] : ["", `${label}: ${inLine(message)}`])]
+  return [...taskTable([task], now), ...(message === undefined ? [] : ["", `${label}: ${message}`])]
 }

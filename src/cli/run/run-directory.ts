@@ -131,21 +131,19 @@ const lostSight = Effect.fnUntraced(function*(runId: string, { _tag }: ServerFai
 /** Tells a person what was done, the outputs, and what to do next. */
 const tell = Effect.fnUntraced(function*({ outputs, run, stateSerial }: Report, directory: string) {
   const screen = yield* Screen
+  const below = Effect.fnUntraced(function*(heading: string, lines: ReadonlyArray<string>) {
+    if (lines.length === 0) return
+    yield* screen.line("")
+    yield* screen.line(heading, "bold")
+    yield* Effect.forEach(lines, (text) => screen.line(text))
+  })
   if (run.status === "applied") {
     yield* screen.line("")
     yield* screen.line(`${applySummary(run)}${stateSerial === null ? "" : ` The state is at serial ${stateSerial}.`}`, "good")
   }
   if (run.status === "planned") yield* Effect.forEach(["", ...approvalHint(run)], (text) => screen.line(text))
-  if (outputs !== null && outputs.length > 0) {
-    yield* screen.line("")
-    yield* screen.line("Outputs", "bold")
-    yield* Effect.forEach(outputLines(outputs), (text) => screen.line(text))
-  }
-  const next = nextSteps(run, directory)
-  if (next.length === 0) return
-  yield* screen.line("")
-  yield* screen.line("Next", "bold")
-  yield* Effect.forEach(next, (text) => screen.line(text))
+  yield* below("Outputs", outputLines(outputs ?? []))
+  yield* below("Next", nextSteps(run, directory))
 })
 
 /**

@@ -5,7 +5,7 @@ import { Duration, Effect, Option, Redacted, Schema, Stream } from "effect"
 import { type HttpClient, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
 import { meaningOf, notOwn, ServerRefusal } from "../../core/network/server-refusal.ts"
 import { parseExactly } from "../../core/text/exact-json.ts"
-import { refusalText, upTo } from "../../http/body.ts"
+import { refusalText, wholeUpTo } from "../../http/body.ts"
 import type { ChosenProxy } from "../../http/chosen-proxy.ts"
 import { failureInWords, notTrusted, unconnected } from "../../http/failure-words.ts"
 import { letGo } from "../../http/let-go.ts"
@@ -179,9 +179,8 @@ export const makeRequests = ({ token, url }: Connection, http: HttpClient.HttpCl
         duration: longestSilence,
         orElse: () => Stream.fail(unreachable(`nothing more in ${Duration.format(longestSilence)}`))
       }),
-      upTo(largestAnswer, strange),
-      Stream.runCollect,
-      Effect.map((chunks) => new Uint8Array(Buffer.concat(chunks)))
+      wholeUpTo(largestAnswer, strange),
+      Effect.map((bytes) => new Uint8Array(bytes))
     )
 
   /** Sends a request with the token, and decodes the JSON of its answer, whose status is 200 unless `expected` says otherwise. */

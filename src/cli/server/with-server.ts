@@ -4,11 +4,9 @@ import { Effect } from "effect"
 import type { ServerFlags } from "../flags/settings.ts"
 import { lazily } from "../terminal/lazily.ts"
 import type { Screen, ScreenOptions } from "../terminal/screen.ts"
+import { withScreen } from "../terminal/with-screen.ts"
 import { connection } from "./connection.ts"
 import type { ServerClient } from "./server-client.ts"
-
-export const forPeople: ScreenOptions = { colours: true, forProgram: false }
-export const forPrograms: ScreenOptions = { colours: false, forProgram: true }
 
 export interface WithServer {
   readonly screen: Screen["Service"]
@@ -18,10 +16,8 @@ export interface WithServer {
 /** Does `work` with a screen and the server's client. Its parts may also ask for both as services. */
 export const withServer = <A, E, R>(given: ServerFlags, options: ScreenOptions, work: (_: WithServer) => Effect.Effect<A, E, R>) =>
   Effect.flatMap(connection(given), (at) =>
-    lazily(async () => {
-      const [{ Screen }, { ServerClient }] = await Promise.all([import("../terminal/screen.ts"), import("./server-client.ts")])
-      return Effect.flatMap(Effect.all({ screen: Screen, server: ServerClient }), work).pipe(
-        Effect.provide(ServerClient.layer(at)),
-        Effect.provide(Screen.layer(options))
-      )
-    }))
+    withScreen(options, (screen) =>
+      lazily(async () => {
+        const { ServerClient } = await import("./server-client.ts")
+        return Effect.flatMap(ServerClient, (server) => work({ screen, server })).pipe(Effect.provide(ServerClient.layer(at)))
+      })))

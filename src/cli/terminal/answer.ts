@@ -2,8 +2,9 @@
 // Used by the commands that take --output table, json or yaml, and by run-directory.
 import { Effect } from "effect"
 import { Flag } from "effect/cli"
-import { lazily } from "./lazily.ts"
+import { loading } from "./lazily.ts"
 import { visibleInOrder } from "./visible.ts"
+import { forPrograms, withScreen } from "./with-screen.ts"
 
 export const outputFlag = Flag.Literals("output", ["table", "json", "yaml"]).pipe(
   Flag.withMetavar("table|json|yaml"),
@@ -26,12 +27,15 @@ export interface Answer {
 export const writerOf = async (format: "json" | "yaml"): Promise<(document: unknown) => string> =>
   format === "json" ? (document) => JSON.stringify(document, null, 2) : (await import("./manifest-yaml.ts")).manifestYaml
 
-export const print = (format: Format, { document, lines, note }: Answer) =>
-  lazily(async () => {
-    const [{ Screen }, { onOneLine }] = await Promise.all([import("./screen.ts"), import("./table.ts")])
-    const text = format === "table" ? visibleInOrder(lines.map(onOneLine).join("\n")) : (await writerOf(format))(document)
-    return Effect.flatMap(
-      Screen,
-      ({ line, result }) => Effect.andThen(result(text), note === undefined ? Effect.void : line(note))
-    ).pipe(Effect.provide(Screen.layer({ colours: false, forProgram: true })))
-  })
+const textOf = async (format: Format, { document, lines }: Answer): Promise<string> => {
+  if (format !== "table") return (await writerOf(format))(document)
+  const { onOneLine } = await import("./table.ts")
+  return visibleInOrder(lines.map(onOneLine).join("\n"))
+}
+
+export const print = (format: Format, answer: Answer) =>
+  withScreen(forPrograms, ({ line, result }) =>
+    loading(() => textOf(format, answer)).pipe(
+      Effect.flatMap(result),
+      Effect.andThen(answer.note === undefined ? Effect.void : line(answer.note))
+    ))

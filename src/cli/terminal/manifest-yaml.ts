@@ -1,5 +1,5 @@
 // Prints YAML so that a YAML 1.1 parser, as Kubernetes' tools have, reads the same, without broken lines and without aliases.
-// Used by cli/commands/render and by generate, so that what is generated is what render prints, by cli/values/overlay-files and answer.
+// Used by generate, so that what is generated is what render prints, by cli/terminal/answer, cli/values/overlay-files and cli/bundle/bundle.
 import { type DocumentOptions, type ScalarTag, type SchemaOptions, stringify } from "yaml"
 
 /** Numbers of Go's own, such as 0B1, 1e_3 and -_1, which Kubernetes' tools read as well. Only the test is used, to quote such a text. */

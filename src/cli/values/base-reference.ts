@@ -6,7 +6,7 @@ import { Flag } from "effect/cli"
 import { existsSync, realpathSync, statSync } from "node:fs"
 import { basename, dirname, join, relative, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
-import { pathFlag } from "../flags/settings.ts"
+import { pathFlag, toggle } from "../flags/settings.ts"
 import { BadInput } from "../terminal/failure.ts"
 
 export const baseFlag = Flag.String("base").pipe(
@@ -21,6 +21,8 @@ export const outFlag = pathFlag("out").pipe(
   Flag.withMetavar("DIR"),
   Flag.withDescription("The directory to write; new, empty, or with an overlay that was written before.")
 )
+
+export const withoutCrdFlag = toggle("without-crd", "Leave the CustomResourceDefinition to another installation, or to kustomize/crd.")
 
 /** Returns a path for people: relative to the working directory if it is that or below it, else unchanged. */
 export const shown = (path: string): string => {

@@ -28,7 +28,7 @@ export interface Wanted {
   /** What is in the base, over whose layers the values are given. */
   readonly contents: Contents
   readonly out: string
-  readonly withoutCrd?: boolean
+  readonly withoutCrd: boolean
   /** Further files to write beside those of the overlay. */
   readonly more?: Files
 }
@@ -36,7 +36,7 @@ export interface Wanted {
 const again = ({ base, namespace, withoutCrd }: Wanted, name: string): string =>
   `agent-job overlay --values values.yaml --name ${name} --namespace ${namespace}${
     base.chosen ? ` --base ${shellWord(base.reference)}` : ""
-  }${withoutCrd === true ? " --without-crd" : ""} --out .`
+  }${withoutCrd ? " --without-crd" : ""} --out .`
 
 /** Returns a hint about where the tasks are, if get, logs and cancel would look for them elsewhere. */
 const whereTasksAre = (namespace: string): ReadonlyArray<string> =>
@@ -101,7 +101,7 @@ const inClear = (values: Values): ReadonlyArray<string> => {
 
 /** Returns what was written, the namespaces of its objects, and the Secrets that are missing because the values carry their content. */
 export const writeOverlay = Effect.fn("writeOverlay")(function*(wanted: Wanted) {
-  const { base, contents, more, name, namespace, out, withoutCrd = false } = wanted
+  const { base, contents, more, name, namespace, out, withoutCrd } = wanted
   const { secrets, values } = takenOut(wanted)
   const made = overlay(values, { name, namespace }, { ...contents, withoutCrd })
   yield* accountsApart(made.to.config)

@@ -14,18 +14,16 @@ import { isFinalRefusal, isUnknown, Pool, type PoolError, PoolUnreachable } from
 export class PoolSilent extends Data.TaggedError("PoolSilent")<{ readonly againInMillis: number }> {}
 
 /** The values name no pool any more, so the result of a task that is from a pool cannot be reported. */
-class PoolMissing extends Data.TaggedError("PoolMissing")<{ readonly url: string; readonly task: string; readonly finalizer: string }> {
+class PoolMissing extends Data.TaggedError("PoolMissing")<{ readonly url: string; readonly task: string }> {
   override get message() {
-    return `The values name no pool, so the one at ${this.url} is not told how AgentTask ${this.task} ended; set agent.url again, or remove the finalizer ${this.finalizer} from the task if nobody asks for its run any more.`
+    return `The values name no pool, so the one at ${this.url} is not told how AgentTask ${this.task} ended; set agent.url again, or remove the finalizer ${poolFinalizer} from the task if nobody asks for its run any more.`
   }
 }
 
 /** The values name another pool than the task is from, so it means nothing that this pool does not know the stage. */
-class PoolChanged extends Data.TaggedError("PoolChanged")<
-  { readonly url: string; readonly from: string; readonly task: string; readonly finalizer: string }
-> {
+class PoolChanged extends Data.TaggedError("PoolChanged")<{ readonly url: string; readonly from: string; readonly task: string }> {
   override get message() {
-    return `The pool at ${this.url} does not know the stage of AgentTask ${this.task}, which is of the pool at ${this.from}; set agent.url to that one again, or remove the finalizer ${this.finalizer} from the task if nobody asks for its run any more.`
+    return `The pool at ${this.url} does not know the stage of AgentTask ${this.task}, which is of the pool at ${this.from}; set agent.url to that one again, or remove the finalizer ${poolFinalizer} from the task if nobody asks for its run any more.`
   }
 }
 
@@ -61,14 +59,14 @@ export const makePoolReports = Effect.gen(function*() {
    */
   const report = ({ metadata, spec }: AgentTask, { assignment, result }: Extract<Action, { readonly _tag: "ReportResult" }>) => {
     const from = spec.pool?.url ?? ""
-    const advice = { task: keyOf(metadata), finalizer: poolFinalizer }
+    const task = keyOf(metadata)
     const tell = Effect.fnUntraced(function*(pool: Pool["Service"]): Effect.fn.Return<void, ReportError | PoolSilent> {
       const askedAt = yield* monotonicMillis
       const againInMillis = results.waitMillis(askedAt)
       if (againInMillis > 0) return yield* new PoolSilent({ againInMillis })
       const heard = Effect.sync(() => results.answered())
       yield* pool.report(assignment, Option.some(metadata.uid), result, from).pipe(
-        Effect.catchIf(isUnknown, ({ url }) => Effect.fail(new PoolChanged({ url, from, ...advice }))),
+        Effect.catchIf(isUnknown, ({ url }) => Effect.fail(new PoolChanged({ url, from, task }))),
         Effect.timeoutOrElse({
           duration: reportLimit,
           orElse: () => Effect.fail(new PoolUnreachable({ url: from, detail: `no answer in ${Duration.format(reportLimit)}` }))
@@ -81,7 +79,7 @@ export const makePoolReports = Effect.gen(function*() {
         )
       )
     })
-    return Option.match(pool, { onNone: () => Effect.fail(new PoolMissing({ url: from, ...advice })), onSome: tell })
+    return Option.match(pool, { onNone: () => Effect.fail(new PoolMissing({ url: from, task })), onSome: tell })
   }
 
   const heard = Effect.sync(() => waits.answered())

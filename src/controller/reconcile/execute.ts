@@ -163,10 +163,10 @@ const make = Effect.fnUntraced(function*(identity: string) {
 
   /**
    * Deletes the Job. No worker can claim a task that is over, and one that was claimed when this was decided loses its Job only after its
-   * worker. Any other task is read from the API server first, because the cache may lag
-   * behind a claim, and a claim keeps the Job; the event of the claim brings the task back. A request that comes late or is repeated takes
-   * no Job from a later claim either: its Job had no Pod at work when it was looked up, before the task was read, and the Job controller
-   * has changed its status, and so its version, by the time that a Pod which it made since then can claim.
+   * worker. Any other task is read from the API server first, because the cache may lag behind a claim, and a claim keeps the Job; the
+   * event of the claim brings the task back. A request that comes late or is repeated takes no Job from a later claim either: its Job had
+   * no Pod at work when it was looked up, before the task was read, and the Job controller has changed its status, and so its version, by
+   * the time that a Pod which it made since then can claim.
    */
   const deleteJob = (task: AgentTask, { name, resourceVersion, uid }: Extract<Action, { readonly _tag: "DeleteJob" }>) => {
     const deletion = (guard: Guard) => kubernetes.delete(jobs, { name, namespace: task.metadata.namespace }, guard)

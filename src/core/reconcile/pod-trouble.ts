@@ -17,6 +17,8 @@ export interface Trouble {
   readonly final: boolean
 }
 
+const trouble = (reason: Trouble["reason"], message: string, final = false): Trouble => ({ reason, message, final })
+
 const imageWaits = new Set(["ErrImagePull", "ImagePullBackOff", "RegistryUnavailable", "ImageInspectError", "SignatureValidationFailed"])
 const imageNevers = new Set(["InvalidImageName", "ErrImageNeverPull"])
 const configurationWaits = new Set([
@@ -38,29 +40,22 @@ const containers = ({ install, others, runner, worker }: PodSeen): PodSeen["othe
 const whereToMake = (words: string): string =>
   /(?:secret|configmap|serviceaccount) "[^"]*" not found\]?$/u.test(words) ? `${words}; make it in the tasks' namespace` : words
 
-const troubleOf = ([name, seen]: readonly [string, ContainerSeen]): ReadonlyArray<Trouble> => {
+const troubleOf = ([name, seen]: readonly [string, ContainerSeen]): Trouble | undefined => {
   const say = (what: string): string => `Container ${name} ${what}: ${whereToMake(inLine(seen.message)) || seen.reason}`
   if (name === "runner" && (seen.reason === "StartError" || seen.lastReason === "StartError")) {
-    return [{ reason: "InvalidConfiguration", message: say("cannot start; the image needs /bin/sh"), final: false }]
+    return trouble("InvalidConfiguration", say("cannot start; the image needs /bin/sh"))
   }
   if (seen.state === "waiting") {
-    if (imageNevers.has(seen.reason)) {
-      return [{ reason: "ImagePull", message: say("can never get its image; correct its name or its pull policy"), final: true }]
-    }
-    if (imageWaits.has(seen.reason)) {
-      return [{ reason: "ImagePull", message: say("cannot get its image yet; check its name, tag and pull secrets"), final: false }]
-    }
-    if (configurationWaits.has(seen.reason)) return [{ reason: "InvalidConfiguration", message: say("cannot be created"), final: false }]
-    if (seen.reason === "CrashLoopBackOff") {
-      return [{ reason: "InvalidConfiguration", message: say("ends as soon as it starts"), final: false }]
-    }
+    const { reason } = seen
+    if (imageNevers.has(reason)) return trouble("ImagePull", say("can never get its image; correct its name or its pull policy"), true)
+    if (imageWaits.has(reason)) return trouble("ImagePull", say("cannot get its image yet; check its name, tag and pull secrets"))
+    if (configurationWaits.has(reason)) return trouble("InvalidConfiguration", say("cannot be created"))
+    if (reason === "CrashLoopBackOff") return trouble("InvalidConfiguration", say("ends as soon as it starts"))
   }
   const code = Option.getOrElse(seen.exitCode, () => 0)
-  if (name !== "runner" && name !== "worker" && code !== 0) {
-    const reason = name === "install" && code === diskFullExitCode ? "DiskFull" : "InvalidConfiguration"
-    return [{ reason, message: say(`failed with exit code ${code}`), final: true }]
-  }
-  return []
+  if (name === "runner" || name === "worker" || code === 0) return undefined
+  const reason = name === "install" && code === diskFullExitCode ? "DiskFull" : "InvalidConfiguration"
+  return trouble(reason, say(`failed with exit code ${code}`), true)
 }
 
 /** The scheduler does not look at a gated Pod. It waits no longer than for a node, because the deadline of its Job runs meanwhile. */
@@ -72,8 +67,8 @@ const whyUnscheduled = (said: string): string =>
 /** Returns why the Pod has not started yet, or none if nothing keeps it. */
 export const startTrouble = (pod: PodSeen): Option.Option<Trouble> =>
   pod.unschedulable !== ""
-    ? Option.some({ reason: "Unschedulable", message: whyUnscheduled(pod.unschedulable), final: false })
-    : Option.fromUndefinedOr(containers(pod).flatMap(troubleOf)[0])
+    ? Option.some(trouble("Unschedulable", whyUnscheduled(pod.unschedulable)))
+    : Option.fromUndefinedOr(containers(pod).map(troubleOf).find((found) => found !== undefined))
 
 const tooSmall = ({ asked, quota }: TooSmall): string =>
   `The Pod can never fit into quota ${quota}: it asks for ${
@@ -85,25 +80,25 @@ const tooSmall = ({ asked, quota }: TooSmall): string =>
  * or one of its volumes is missing.
  */
 const warningTrouble = ({ message, reason }: Warning, node: string): Option.Option<Trouble> => {
-  if (reason === "FailedCreate") {
-    const never = quotaTooSmall(message)
-    if (never !== undefined) return Option.some({ reason: "Refused", message: tooSmall(never), final: false })
-    return Option.some({
-      reason: isOfQuota(message) ? "QuotaExceeded" : "Refused",
-      message: `Kubernetes cannot create the Pod: ${whereToMake(inLine(message))}`,
-      final: false
-    })
+  const said = inLine(message)
+  switch (reason) {
+    case "FailedCreate": {
+      const never = quotaTooSmall(message)
+      return Option.some(
+        never === undefined
+          ? trouble(isOfQuota(message) ? "QuotaExceeded" : "Refused", `Kubernetes cannot create the Pod: ${whereToMake(said)}`)
+          : trouble("Refused", tooSmall(never))
+      )
+    }
+    case "FailedCreatePodSandBox":
+    case "NetworkNotReady":
+      return Option.some(trouble("JobCreated", `Node ${node} cannot set up the Pod yet: ${said}`))
+    case "FailedMount":
+    case "FailedAttachVolume":
+      return Option.some(trouble("InvalidConfiguration", `A volume of the Pod cannot be mounted: ${whereToMake(said)}`))
+    default:
+      return Option.none()
   }
-  if (reason === "FailedCreatePodSandBox" || reason === "NetworkNotReady") {
-    return Option.some({ reason: "JobCreated", message: `Node ${node} cannot set up the Pod yet: ${inLine(message)}`, final: false })
-  }
-  return reason === "FailedMount" || reason === "FailedAttachVolume"
-    ? Option.some({
-      reason: "InvalidConfiguration",
-      message: `A volume of the Pod cannot be mounted: ${whereToMake(inLine(message))}`,
-      final: false
-    })
-    : Option.none()
 }
 
 /** Reports whether the Job is suspended. That is no failed start, because whoever suspended it, such as Kueue, resumes it in its turn. */
@@ -114,7 +109,7 @@ export const isSuspended = ({ job }: Pick<StartSeen, "job">): boolean =>
 export const troubleOfStart = ({ job, pod, warning }: StartSeen): Option.Option<Trouble> => {
   if (isSuspended({ job })) {
     const message = "Its Job is suspended, by a queue such as Kueue or by hand; it starts once the Job's spec.suspend is false."
-    return Option.some({ reason: "JobCreated", message, final: false })
+    return Option.some(trouble("JobCreated", message))
   }
   const isSetUp = Option.exists(pod, (_) => _.isSetUp) // a warning of a volume, the sandbox or the network is old then
   return Option.orElse(

@@ -205,9 +205,7 @@ export const commandFailure = (
     case "Unending":
       return Option.some({
         reason: "Lost",
-        message: `${name} did not end even when it was killed.${
-          mutates ? " Look at the state before the next run." : " Nothing was changed."
-        }`
+        message: `${name} did not end even when it was killed.${next || " Nothing was changed."}`
       })
   }
 }

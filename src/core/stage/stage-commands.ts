@@ -40,29 +40,26 @@ export interface StageSpec {
 export const eventsDescriptor = 7
 const eventsPath = `/dev/fd/${eventsDescriptor}`
 
-const printed = (subcommand: StageCommand["subcommand"], args: ReadonlyArray<string>): StageCommand => ({
-  subcommand,
-  args: [subcommand, ...args],
-  output: "printed",
-  mutates: false
-})
-
-const captured = (subcommand: StageCommand["subcommand"], ...args: ReadonlyArray<string>): StageCommand => ({
-  subcommand,
-  args: [subcommand, ...args],
-  output: "captured",
-  mutates: false
-})
+const command =
+  (output: StageCommand["output"]) => (subcommand: StageCommand["subcommand"], ...args: ReadonlyArray<string>): StageCommand => ({
+    subcommand,
+    args: [subcommand, ...args],
+    output,
+    mutates: false
+  })
+const printed = command("printed")
+const captured = command("captured")
 
 /**
  * Returns the `init` command. The providers of a saved plan are those of its lock file, and its modules those that came with it. The engine
  * refuses a lock file that stays as it was sealed beside `-upgrade`, which TF_CLI_ARGS may have.
  */
 const init = ({ modules, savedPlan, stage }: StageSpec) =>
-  printed("init", [
+  printed(
+    "init",
     "-input=false",
     ...(stage !== "plan" && savedPlan ? ["-lockfile=readonly", "-upgrade=false", ...(modules === "plan" ? ["-get=false"] : [])] : [])
-  ])
+  )
 const show = captured("show", "-json", savedPlanName)
 
 /** Prints which workspace of its backend the engine is in. */
@@ -100,19 +97,20 @@ const planFlags = (options: PlanOptions = {}): ReadonlyArray<string> => [
 
 /** A plan writes no state, so it takes no lock; with any changes it ends with 0, whatever TF_CLI_ARGS says. */
 const plan = ({ keeper, options }: StageSpec) =>
-  printed("plan", [
+  printed(
+    "plan",
     "-input=false",
     "-lock=false",
     "-detailed-exitcode=false",
     ...stateFlags.plan[keeper],
     `-out=${savedPlanName}`,
     ...planFlags(options)
-  ])
+  )
 
 const apply = ({ events = false, keeper, options, savedPlan, stage }: StageSpec): StageCommand => {
   const what = savedPlan ? [savedPlanName] : ["-auto-approve", ...planFlags(stage === "destroy" ? { ...options, destroy: true } : options)]
   return {
-    ...printed("apply", ["-input=false", ...stateFlags.apply[keeper], ...(events ? [`-json-into=${eventsPath}`] : []), ...what]),
+    ...printed("apply", "-input=false", ...stateFlags.apply[keeper], ...(events ? [`-json-into=${eventsPath}`] : []), ...what),
     mutates: true,
     tells: events ? "events" : "log"
   }

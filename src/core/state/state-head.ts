@@ -2,6 +2,7 @@
 // Invariant: another serial changes nothing but that number, byte for byte, so that no large number of a resource loses its digits.
 // Used by server/workspace/state-body (incoming states), server/rescue/settlements (serials of refused states) and worker/state/state-delivery.
 import { Option } from "effect"
+import { joined } from "../../schema/joined.ts"
 import type { StateMark } from "../../schema/task/seal.ts"
 
 const headBytes = 1024
@@ -36,9 +37,5 @@ export const withHeadSerial = (json: Uint8Array, serial: number): Option.Option<
   const { before, serial: old } = begun(json, "latin1") ?? {} // latin1 has one character for each byte
   if (before === undefined || old === undefined) return Option.none()
   const [number, rest] = [new TextEncoder().encode(String(serial)), json.subarray(before.length + old.length)]
-  const changed = new Uint8Array(before.length + number.length + rest.length)
-  changed.set(json.subarray(0, before.length))
-  changed.set(number, before.length)
-  changed.set(rest, before.length + number.length)
-  return Option.some(changed)
+  return Option.some(joined([json.subarray(0, before.length), number, rest]))
 }

@@ -1,6 +1,7 @@
 // Writes text as HCL.
 // Invariant: a plain value is a quoted string in which nothing is evaluated.
 // Used by core/stage/added-files.ts, by cli/run/run-directory.ts for values that a person types, and by what else writes HCL.
+import { unicodeEscape } from "./unicode-escape.ts"
 
 const escapes: Readonly<Record<string, string>> = {
   "\\": "\\\\",
@@ -14,10 +15,7 @@ const escapes: Readonly<Record<string, string>> = {
 
 /** Returns an HCL string literal of exactly this text. */
 export const quoted = (text: string): string =>
-  `"${
-    text.replace(/[\\"\n\r\t]|[$%]\{|[\u0000-\u001f\u007f]/gu, (found) =>
-      escapes[found] ?? `\\u${found.charCodeAt(0).toString(16).padStart(4, "0")}`)
-  }"`
+  `"${text.replace(/[\\"\n\r\t]|[$%]\{|[\u0000-\u001f\u007f]/gu, (found) => escapes[found] ?? unicodeEscape(found))}"`
 
 /**
  * Returns a typed value as HCL: a value that begins with `[`, `{` or `"` is an expression already. Anything else is text, which the engine

@@ -1,6 +1,7 @@
 // Takes secrets out of a stream of bytes, in the forms in which programs print them, coloured or not, however the stream is chunked.
 // Invariant: every byte that belongs to an occurrence of a form is masked, and bytes are held back only while they may begin one.
 // Used by worker/engine/log-shipper.ts.
+import { joined } from "../../schema/joined.ts"
 import { plainOf } from "./escapes.ts"
 import { forms, shortestSecret } from "./secret-forms.ts"
 
@@ -100,12 +101,6 @@ const undecidedFrom = ({ mayBegin, sorted }: Index, bytes: Uint8Array): number =
     if (shared(bytes, at, end, sorted[countUpTo(sorted, bytes, at, end)] ?? "") === end - at) return at
   }
   return end
-}
-
-const joined = (parts: ReadonlyArray<Uint8Array>): Uint8Array => {
-  const all = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0))
-  parts.reduce((at, part) => (all.set(part, at), at + part.length), 0)
-  return all
 }
 
 /**

@@ -2,6 +2,7 @@
 // Invariant: none is shorter than the shortest secret that is masked.
 // Used by core/text/redact.ts, core/text/secret-parts.ts and worker/stage/variables.ts.
 import { Base64, Base64Url, Hex } from "effect/encoding"
+import { unicodeEscape } from "./unicode-escape.ts"
 
 /** The shortest secret that is masked, in characters. Shorter values are too common to be taken out. */
 export const shortestSecret = 4
@@ -45,13 +46,12 @@ const inUrls = (text: string): ReadonlyArray<string> =>
   urlEscapes.map((escaped) => text.replace(escaped, percent).replaceAll(" ", "+")).flatMap((url) => [url, lowercasePercent(url)])
 
 const json = (text: string): string => JSON.stringify(text).slice(1, -1)
-const jsonForHtml = (text: string): string =>
-  json(text).replace(/[<>&\u2028\u2029]/gu, (found) => `\\u${found.charCodeAt(0).toString(16).padStart(4, "0")}`)
+const jsonForHtml = (text: string): string => json(text).replace(/[<>&\u2028\u2029]/gu, unicodeEscape)
 /** JSON as Python writes it, with all but ASCII escaped. */
 const jsonInAscii = (text: string): string =>
   json(text).replace(
     /[^\u0000-\u007f]/gu,
-    (found) => found.split("").map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`).join("")
+    (found) => found.split("").map(unicodeEscape).join("")
   )
 const hcl = (text: string): string => json(text).replaceAll("${", "$${").replaceAll("%{", "%%{")
 

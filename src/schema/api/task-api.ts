@@ -2,6 +2,7 @@
 // Large things (archive, saved plan, state, log) are plain bytes with their SHA-256 in a header; the rest is JSON.
 // Used by worker/network/task-api and server/routes/task-routes, and for its limits and headers by whoever moves states, plans or archives.
 import { Schema } from "effect"
+import { joined } from "../joined.ts"
 import { RunId, Sha256, WorkspaceName } from "../names.ts"
 import { PlanOptions, Stage, ToldOptions } from "../task/agent-task.ts"
 import { StateMark } from "../task/seal.ts"
@@ -102,16 +103,7 @@ const lineLimitBytes = 512
 /** Returns the line before a kept state, which names the state's stage. */
 export const keptStateLine = (stage: string): Uint8Array => new TextEncoder().encode(`agent-job-state/1 ${stage}\n`)
 
-export const frame = ({ hidden, stage, tag, vector }: KeptStateParts): Uint8Array => {
-  const parts = [keptStateLine(stage), vector, tag, hidden]
-  const whole = new Uint8Array(parts.reduce((sizeBytes, part) => sizeBytes + part.byteLength, 0))
-  let at = 0
-  for (const part of parts) {
-    whole.set(part, at)
-    at += part.byteLength
-  }
-  return whole
-}
+export const frame = ({ hidden, stage, tag, vector }: KeptStateParts): Uint8Array => joined([keptStateLine(stage), vector, tag, hidden])
 
 /** Returns the parts of a kept state, which may be cut short, or undefined if the bytes do not begin as a kept state does. */
 export const unframe = (bytes: Uint8Array): KeptStateParts | undefined => {

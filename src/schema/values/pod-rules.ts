@@ -32,18 +32,15 @@ const procIsMasked: Rule = (values) =>
 const again = (names: ReadonlyArray<string>, path: (index: number) => Key, what: string) =>
   names.map((name, index) => names.indexOf(name) < index && { path: path(index), issue: `${what} "${name}" is there already` })
 
-const namesAreOnce: Rule = ({ task: { extraVolumes, runner, sidecars, worker } }) => [
-  ...again(extraVolumes.map(({ name }) => name), (index) => ["task", "extraVolumes", index, "name"], "a volume"),
-  ...again(sidecars.map(({ name }) => name), (index) => ["task", "sidecars", index, "name"], "a container"),
-  ...again(
-    runner.extraVolumeMounts.map(({ mountPath }) => mountPath),
-    (index) => ["task", "runner", "extraVolumeMounts", index, "mountPath"],
-    "a mount at"
-  ),
-  ...again(
-    worker.extraVolumeMounts.map(({ mountPath }) => mountPath),
-    (index) => ["task", "worker", "extraVolumeMounts", index, "mountPath"],
-    "a mount at"
+const namesAreOnce: Rule = ({ task }) => [
+  ...again(task.extraVolumes.map(({ name }) => name), (index) => ["task", "extraVolumes", index, "name"], "a volume"),
+  ...again(task.sidecars.map(({ name }) => name), (index) => ["task", "sidecars", index, "name"], "a container"),
+  ...(["runner", "worker"] as const).flatMap((part) =>
+    again(
+      task[part].extraVolumeMounts.map(({ mountPath }) => mountPath),
+      (index) => ["task", part, "extraVolumeMounts", index, "mountPath"],
+      "a mount at"
+    )
   )
 ]
 

@@ -1,9 +1,10 @@
 // What a request says: its body within a limit, as bytes or as decoded JSON, and the parameters of its query.
 // Invariant: a refusal names the first field or parameter that is wrong, and never its value.
 // Used by the routes.
-import { Effect, Schema, SchemaIssue, Stream } from "effect"
+import { Effect, Schema, SchemaIssue } from "effect"
 import type { HttpServerRequest } from "effect/http"
 import { jsonExcess, type JsonLimits } from "../../core/text/json-limits.ts"
+import { wholeUpTo } from "../../http/body.ts"
 import { WorkspaceName } from "../../schema/names.ts"
 import { invalid, type Refused, tooLarge } from "../refused.ts"
 import { CurrentArrival } from "./arrivals.ts"
@@ -11,17 +12,9 @@ import type { Failure } from "./http-answer.ts"
 
 /** Reads a whole body that is never large; fails with 413 past the limit, and as server/access/arrivals. */
 export const bytesOf = (request: HttpServerRequest.HttpServerRequest, limitBytes: number): Effect.Effect<Uint8Array, Failure> =>
-  Effect.gen(function*() {
-    const chunks: Array<Uint8Array> = []
-    let sizeBytes = 0
-    const read = Stream.runForEach(request.stream, (chunk) => {
-      sizeBytes += chunk.byteLength
-      chunks.push(chunk)
-      return sizeBytes > limitBytes ? Effect.fail(tooLarge(limitBytes)) : Effect.void
-    })
+  Effect.flatMap(CurrentArrival, (arrive) => {
     const said = Number(request.headers["content-length"] ?? limitBytes)
-    yield* (yield* CurrentArrival)(Math.min(said, limitBytes), read)
-    return Buffer.concat(chunks)
+    return arrive(Math.min(said, limitBytes), wholeUpTo(limitBytes, () => tooLarge(limitBytes))(request.stream))
   })
 
 const explain = SchemaIssue.makeFormatterStandardSchemaV1()

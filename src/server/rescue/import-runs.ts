@@ -123,8 +123,8 @@ const make = Effect.gen(function*() {
     if (workspace === undefined || pending.length === 0) return yield* nothingPending(name)
     yield* refuseIfImporting(pending)
     const next = (yield* foundFor(by, workspace.id, pending)).find(({ found }) => found.length > 0)
-    if (next === undefined) yield* refuseIfRemoved(pending)
     if (next === undefined) {
+      yield* refuseIfRemoved(pending)
       return yield* conflict(
         "nothing-to-import",
         `Nothing that is missing in the state of ${name} has an id to import it by; look at what is left in doubt with: agent-job state rescue ${name}`

@@ -8,7 +8,7 @@ import { Bodies } from "../access/bodies.ts"
 import type { Caller } from "../access/tokens.ts"
 import { invalid, notFound, Refused } from "../refused.ts"
 import { Heap } from "../workspace/state-body.ts"
-import { exactValues, type Outputs, outputsIn } from "../workspace/state-content.ts"
+import { exactValues, type Outputs, outputsIn, type Unread } from "../workspace/state-content.ts"
 import { type StateVersion, StateVersions } from "../workspace/state-versions.ts"
 
 /**
@@ -16,40 +16,33 @@ import { type StateVersion, StateVersions } from "../workspace/state-versions.ts
  * hold.
  */
 const outputsLimitBytes = 4 * 1024 * 1024
-const tooLarge = ({ id }: StateVersion) =>
-  new Refused({
-    status: 413,
-    error: "too-large",
-    message:
-      `These outputs of ${id} are more than ${outputsLimitBytes} bytes, which are not given out at once; ask for one of them, or take the whole state from /api/v2/state-versions/${id}/download.`
-  })
 
-/** The refusal of a state that cannot be parsed: of a stage's state only the head was read when it was stored. */
-const unreadable = ({ id, serial }: StateVersion) =>
-  invalid(
-    `The state ${id} with the serial ${serial} is not as the engines write one, so its outputs cannot be read; look at it at /api/v2/state-versions/${id}/download, and push a good one over it.`
+const tooLarge = (message: string) => new Refused({ status: 413, error: "too-large", message })
+
+const longOutputs = ({ id }: StateVersion) =>
+  tooLarge(
+    `These outputs of ${id} are more than ${outputsLimitBytes} bytes, which are not given out at once; ask for one of them, or take the whole state from /api/v2/state-versions/${id}/download.`
   )
 
-const encrypted = ({ id, serial }: StateVersion) =>
-  invalid(
-    `The engine encrypted the state ${id} with the serial ${serial}, so the server cannot read its outputs; take it from /api/v2/state-versions/${id}/download to where its key is.`
-  )
-
-const tooMuch = ({ id, serial }: StateVersion) =>
-  new Refused({
-    status: 413,
-    error: "too-large",
-    message:
+/** The refusals of a state whose outputs cannot be read. One may be no state at all: of a stage's only the head was read when it was stored. */
+const unread: Readonly<Record<Unread, (version: StateVersion) => Refused>> = {
+  "no-state": ({ id, serial }) =>
+    invalid(
+      `The state ${id} with the serial ${serial} is not as the engines write one, so its outputs cannot be read; look at it at /api/v2/state-versions/${id}/download, and push a good one over it.`
+    ),
+  encrypted: ({ id, serial }) =>
+    invalid(
+      `The engine encrypted the state ${id} with the serial ${serial}, so the server cannot read its outputs; take it from /api/v2/state-versions/${id}/download to where its key is.`
+    ),
+  "too-much": ({ id, serial }) =>
+    tooLarge(
       `The state ${id} with the serial ${serial} is too large for the server to look into, so its outputs are not given out; give the server's container more memory, or take the whole state from /api/v2/state-versions/${id}/download.`
-  })
-
-const tooMany = ({ id }: StateVersion) =>
-  new Refused({
-    status: 413,
-    error: "too-large",
-    message:
+    ),
+  "too-many": ({ id }) =>
+    tooLarge(
       `The outputs of ${id} are more than ${exactValues} values, and a number among them has more digits than are read of so many; take the whole state from /api/v2/state-versions/${id}/download.`
-  })
+    )
+}
 
 /** The least that each printed output has around its name and its value, so that too many outputs are seen before they are printed. */
 const aroundOutputBytes = 128
@@ -69,17 +62,14 @@ export const makeOutputs = Effect.gen(function*() {
     shown: (outputs: Outputs) => HttpServerResponse.HttpServerResponse | undefined
   ): Result.Result<HttpServerResponse.HttpServerResponse, Refused> => {
     const all = outputsIn(heapBytes, bytes)
-    if (all === "too-much") return Result.fail(tooMuch(version))
-    if (all === "too-many") return Result.fail(tooMany(version))
-    if (all === "no-state") return Result.fail(unreadable(version))
-    if (all === "encrypted") return Result.fail(encrypted(version))
+    if (typeof all === "string") return Result.fail(unread[all](version))
     const outputs = asked(all)
     if (outputs.length * aroundOutputBytes > outputsLimitBytes || isLongerThan(outputsLimitBytes, outputs)) {
-      return Result.fail(tooLarge(version))
+      return Result.fail(longOutputs(version))
     }
     const answer = shown(outputs)
     if (answer === undefined) return Result.fail(notFound())
-    return lengthOf(answer) > outputsLimitBytes ? Result.fail(tooLarge(version)) : Result.succeed(answer)
+    return lengthOf(answer) > outputsLimitBytes ? Result.fail(longOutputs(version)) : Result.succeed(answer)
   }
 
   /**

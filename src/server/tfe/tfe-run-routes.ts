@@ -74,6 +74,9 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
       return stepDocument(yield* runs.get(runOfStep(id)), rows, which, logUrl(tokens, url, runOfStep(id), which))
     })
 
+  const stepRoute = (which: Step, path: HttpRouter.PathInput) =>
+    route("GET", path, "step", (request, { id = "" }) => Effect.map(step(which, id, base(request)), (shape) => document(shape)))
+
   const included = (run: Run, user: User, wanted: string, url: string) =>
     Effect.gen(function*() {
       const names = wanted.split(",")
@@ -215,18 +218,8 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
       (_, { id = "" }, { name }) => Effect.as(stageEnds.forceCancel(id, name), accepted)
     ),
 
-    route(
-      "GET",
-      "/api/v2/plans/:id",
-      "step",
-      (request, { id = "" }) => Effect.map(step("plan", id, base(request)), (shape) => document(shape))
-    ),
-    route(
-      "GET",
-      "/api/v2/applies/:id",
-      "step",
-      (request, { id = "" }) => Effect.map(step("apply", id, base(request)), (shape) => document(shape))
-    ),
+    stepRoute("plan", "/api/v2/plans/:id"),
+    stepRoute("apply", "/api/v2/applies/:id"),
     linked("GET", "/api/v2/logs/:id/:secret", isLogSecret, (request, { id = "" }) =>
       Effect.gen(function*() {
         const offset = yield* countOf(request, "offset", 0)

@@ -14,11 +14,11 @@ export type Outputs = ReadonlyArray<readonly [name: string, output: typeof State
 /** The most values that are read with all digits of their numbers: that many take up to a second, for which all requests wait. */
 export const exactValues = 100_000
 
-/**
- * Returns the outputs of a state, or why it cannot: the bytes are no state, or the engine encrypted it, or there is too much in it, or in
- * outputs with long numbers.
- */
-export const outputsIn = (heapBytes: number, bytes: Uint8Array): Outputs | "no-state" | "encrypted" | "too-much" | "too-many" => {
+/** Why outputs cannot be read: the bytes are no state, or the engine encrypted it, or there is too much in it, or in outputs with long numbers. */
+export type Unread = "no-state" | "encrypted" | "too-much" | "too-many"
+
+/** Returns the outputs of a state, or why it cannot. */
+export const outputsIn = (heapBytes: number, bytes: Uint8Array): Outputs | Unread => {
   if (excessOf(heapBytes, bytes) !== undefined) return "too-much"
   const state = decode(new TextDecoder().decode(bytes))
   if (Option.isNone(state)) return "no-state"

@@ -46,15 +46,15 @@ export const ownBacking = Effect.fnUntraced(
     if (plan !== undefined) {
       return yield* invalid("spec.plan needs spec.pool, which keeps the saved plan; a plan that is kept on a claim is source.savedPlan.")
     }
+    const claims = jobTemplate?.volumeClaims ?? []
     const planClaim = (savePlan ?? source.savedPlan)?.claimName
-    if (jobTemplate?.volumeClaims?.some(({ claimName }) => claimName === planClaim) === true) { // the task may be older than the CRD's rule
+    if (claims.some(({ claimName }) => claimName === planClaim)) { // the task may be older than the CRD's rule
       return yield* invalid(
         `spec.jobTemplate.volumeClaims names ${planClaim}, the claim of the plan, which is for the worker alone; make a task that names another one.`
       )
     }
     const archive = yield* archiveOf(source, status.source)
     const savedPlan = Option.fromUndefinedOr(source.savedPlan)
-    const claims = jobTemplate?.volumeClaims ?? []
     const mounts = claims.map(({ mountPath }) => mountPath)
     return {
       variables: [],

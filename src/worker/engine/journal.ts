@@ -5,7 +5,7 @@ import { Duration, Effect, Option, type Scope } from "effect"
 import type { UnnumberedEntry } from "../../core/stage/engine-events.ts"
 import { nextEntry } from "../../core/stage/journal.ts"
 import { journalBatch, type JournalEntry } from "../../schema/api/effects.ts"
-import { ServerAnswer, startSending, toNobody } from "../network/sending.ts"
+import { type ServerAnswer, startSending, toNobody } from "../network/sending.ts"
 import type { Log } from "./log-shipper.ts"
 
 /** Sends consecutive entries; fails when the server did not answer, or refused the token. */
@@ -61,23 +61,17 @@ export const makeJournal = Effect.fnUntraced(
 /** Starts to send the entries. They are kept once the server has them, because a server restored from a backup asks for them again. */
 const sendingOf = (entries: ReadonlyArray<JournalEntry>, send: SendJournal) => {
   let stored = 0
-  const once = Effect.matchEffect(Effect.suspend(() => send(entries.slice(stored, stored + journalBatch))), {
-    onFailure: ({ message }) => Effect.as(Effect.logDebug("effects not taken", message), "failed" as const),
-    onSuccess: ServerAnswer.$match({
-      Refused: () =>
-        Effect.as(
-          Effect.logWarning(
-            "The pool's server does not accept the journal of what the stage makes. If the engine is killed, only the result of the stage names what it had made."
-          ),
-          "refused" as const
-        ),
-      StoredUpTo: ({ end }) =>
-        Effect.sync(() => {
-          const isTaken = end > stored // otherwise the server told of a gap
-          stored = Math.max(0, Math.min(end, entries.length))
-          return isTaken ? "taken" : "failed"
-        })
-    })
+  return startSending({
+    send: Effect.suspend(() => send(entries.slice(stored, stored + journalBatch))),
+    storedUpTo: (end) => {
+      const isTaken = end > stored // otherwise the server told of a gap
+      stored = Math.max(0, Math.min(end, entries.length))
+      return isTaken
+    },
+    refused: Effect.logWarning(
+      "The pool's server does not accept the journal of what the stage makes. If the engine is killed, only the result of the stage names what it had made."
+    ),
+    isLeft: () => stored < entries.length,
+    pause: () => pause
   })
-  return startSending({ once, isLeft: () => stored < entries.length, pause: () => pause })
 }

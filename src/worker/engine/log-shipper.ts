@@ -4,7 +4,7 @@
 import { Context, Duration, Effect, Layer, Option, type Scope, Stream } from "effect"
 import { begin, type Redaction, redactor } from "../../core/text/redact.ts"
 import { harmless } from "../../core/text/sentence.ts"
-import { ServerAnswer, startSending } from "../network/sending.ts"
+import { type ServerAnswer, startSending } from "../network/sending.ts"
 import type { OutputChunk } from "./exec-loop.ts"
 
 /** Sends a piece of the log at its offset; fails when the server did not answer, or refused the token. */
@@ -163,28 +163,21 @@ const startShipping = Effect.fnUntraced(function*(ship: ShipLog): Effect.fn.Retu
   let piece: Uint8Array = new Uint8Array()
   let offset = 0
 
-  const next = Effect.suspend(() => {
-    if (piece.length === 0) piece = waiting.take()
-    return ship(offset, piece)
-  })
-  const once = Effect.matchEffect(next, {
-    onFailure: ({ message }) => Effect.as(Effect.logDebug("log not taken", message), "failed" as const),
-    onSuccess: ServerAnswer.$match({
-      Refused: () => Effect.succeed("refused" as const),
-      StoredUpTo: ({ end }) =>
-        Effect.sync(() => {
-          const stored = end - offset
-          piece = stored < 0
-            ? Buffer.concat([gapMark(-stored, "the server has lost them"), piece])
-            : piece.subarray(Math.min(stored, piece.length))
-          offset = end
-          return stored > 0 ? "taken" : "failed"
-        })
-    })
-  })
   const left = () => piece.length + waiting.bytes
   const sending = yield* startSending({
-    once,
+    send: Effect.suspend(() => {
+      if (piece.length === 0) piece = waiting.take()
+      return ship(offset, piece)
+    }),
+    storedUpTo: (end) => {
+      const stored = end - offset
+      piece = stored < 0
+        ? Buffer.concat([gapMark(-stored, "the server has lost them"), piece])
+        : piece.subarray(Math.min(stored, piece.length))
+      offset = end
+      return stored > 0
+    },
+    refused: Effect.void,
     isLeft: () => left() > 0,
     pause: () => left() < pieceBytes ? pieceEvery : Duration.zero
   })

@@ -2,6 +2,7 @@
 // Invariant: success means that the file has the wanted SHA-256; no caller opens it before.
 // Used by worker/network/task-api, worker/network/archive-url and worker/backing/kept-plan.
 import { Effect, Stream } from "effect"
+import { upTo } from "../../http/body.ts"
 import { StageFailed } from "../stage-failed.ts"
 import { inMebibytes } from "../volume/mebibytes.ts"
 import { writeHashed } from "../volume/write-hashed.ts"
@@ -20,19 +21,11 @@ export const saveChecked = Effect.fnUntraced(
     file: string,
     { limitBytes, sha256, what }: WantedDownload
   ): Effect.fn.Return<void, E | StageFailed, R> {
-    let size = 0
-    const limited = Stream.tap(stream, (chunk) => {
-      size += chunk.length
-      return size <= limitBytes
-        ? Effect.void
-        : Effect.fail(
-          new StageFailed({
-            reason: "InvalidArchive",
-            message: `The download of ${what} has more than ${inMebibytes(limitBytes)}; make it smaller.`
-          })
-        )
+    const tooLarge = new StageFailed({
+      reason: "InvalidArchive",
+      message: `The download of ${what} has more than ${inMebibytes(limitBytes)}; make it smaller.`
     })
-    const found = yield* writeHashed(limited, file, what)
+    const found = yield* writeHashed(upTo(limitBytes, () => tooLarge)(stream), file, what)
     if (found === sha256) return
     return yield* new StageFailed({
       reason: "DigestMismatch",

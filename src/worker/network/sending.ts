@@ -10,12 +10,13 @@ export type ServerAnswer = Data.TaggedEnum<{
 }>
 export const ServerAnswer = Data.taggedEnum<ServerAnswer>()
 
-/** The end of one request: the server took some of it, did not take or answer it this time, or takes nothing any more. */
-export type RequestEnd = "taken" | "failed" | "refused"
-
 interface Work {
-  /** Makes the next request. */
-  readonly once: Effect.Effect<RequestEnd>
+  /** Makes the next request; fails when the server did not answer, or refused the token. */
+  readonly send: Effect.Effect<ServerAnswer, { readonly message: string }>
+  /** Takes note of where the server's copy ends; reports whether it has grown, or else the server took nothing this time. */
+  readonly storedUpTo: (end: number) => boolean
+  /** Tells that the server takes nothing any more. */
+  readonly refused: Effect.Effect<void>
   /** Reports whether there is something that the server has not got. */
   readonly isLeft: () => boolean
   /** Returns the pause after a request that the server took. A flush ends the pause. */
@@ -37,13 +38,22 @@ export const toNobody: Sending = { isRefused: () => true, wake: () => {}, flush:
 const slowest = 5000
 
 /** Sends until the scope closes. */
-export const startSending = Effect.fnUntraced(function*({ isLeft, once, pause }: Work): Effect.fn.Return<Sending, never, Scope.Scope> {
+export const startSending = Effect.fnUntraced(function*(
+  { isLeft, pause, refused, send, storedUpTo }: Work
+): Effect.fn.Return<Sending, never, Scope.Scope> {
   const work = Latch.makeUnsafe(false)
   const idle = Latch.makeUnsafe(true)
   const hurried = Latch.makeUnsafe(false)
   let isRefused = false
   let failures = 0
 
+  const once = Effect.matchEffect(send, {
+    onFailure: ({ message }) => Effect.as(Effect.logDebug("The log or journal was not taken", message), "failed" as const),
+    onSuccess: ServerAnswer.$match({
+      Refused: () => Effect.as(refused, "refused" as const),
+      StoredUpTo: ({ end }) => Effect.sync(() => storedUpTo(end) ? "taken" : "failed")
+    })
+  })
   const loop = Effect.gen(function*() {
     yield* work.await
     const sent = yield* Effect.catchDefect(

@@ -38,8 +38,8 @@ export type TaskApiError = NoAnswer | TokenRefused | Declined
 
 /**
  * Reports whether the server refuses the token (401), which may be renewed: a server that is restored from a copy does not know a later
- * token, and gives the stage a new one when it offers it again. Whose task a stage belongs to never changes,
- * and another pool is offered it anew, so 409 is final.
+ * token, and gives the stage a new one when it offers it again. Whose task a stage belongs to never changes, and another pool is offered it
+ * anew, so 409 is final.
  */
 export const mayBeRenewed = (error: TaskApiError): boolean => error._tag === "TokenRefused" && error.status === 401
 

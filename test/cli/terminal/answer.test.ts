@@ -36,11 +36,15 @@ it.effect("shows people no text in another order than it has, and leaves program
     expect(parse(yield* yaml({ said }))).toEqual({ said })
   }))
 
-it.effect("has a line for each that is told, also of what somebody has named with more", () =>
+it.effect("has a line for each that is told, also of what somebody has named, or a server keeps, with more", () =>
   Effect.gen(function*() {
-    const lines = ["Unlocked by force: of Eve\r\n  agent-job state rescue demo --keep", "  agent-job logs  run-a"]
+    const lines = [
+      "Unlocked by force: of Eve\r\n  agent-job state rescue demo --keep",
+      "Failed: The worker is gone.\nrun-b   workspace demo   applied",
+      "  agent-job logs  run-a"
+    ]
     expect(yield* answer("table", { lines })).toBe(
-      "Unlocked by force: of Eve agent-job state rescue demo --keep\n  agent-job logs  run-a\n"
+      "Unlocked by force: of Eve agent-job state rescue demo --keep\nFailed: The worker is gone. run-b   workspace demo   applied\n  agent-job logs  run-a\n"
     )
   }))
 

@@ -2,19 +2,32 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Duration, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
-import { type RequestEnd, startSending, toNobody } from "../../../src/worker/network/sending.ts"
+import { ServerAnswer, startSending, toNobody } from "../../../src/worker/network/sending.ts"
+
+/** What has become of a request. The server `failed` when it gave no answer, or took nothing. */
+type Sent = "taken" | "failed" | "untaken" | "refused"
+
+const pause = () => Duration.millis(20)
 
 /** Things to send, of which the server takes one with each request, after it has given these `answers`. */
-const sending = Effect.fnUntraced(function*(...answers: ReadonlyArray<Exclude<RequestEnd, "taken">>) {
-  const [left, asked] = [[...answers], Array.of<RequestEnd>()]
-  let things = 0
-  const once = Effect.sync(() => {
+const sending = Effect.fnUntraced(function*(...answers: ReadonlyArray<Exclude<Sent, "taken">>) {
+  const [left, asked] = [[...answers], Array.of<Sent>()]
+  let [things, stored] = [0, 0]
+  const send = Effect.suspend((): Effect.Effect<ServerAnswer, { readonly message: string }> => {
     const sent = left.shift() ?? "taken"
-    if (sent === "taken") things--
     asked.push(sent)
-    return sent
+    if (sent === "failed") return Effect.fail({ message: "down" })
+    return Effect.succeed(
+      sent === "refused" ? ServerAnswer.Refused() : ServerAnswer.StoredUpTo({ end: stored + (sent === "taken" ? 1 : 0) })
+    )
   })
-  const { wake, ...more } = yield* startSending({ once, isLeft: () => things > 0, pause: () => Duration.millis(20) })
+  const storedUpTo = (end: number) => {
+    const isTaken = end > stored
+    things -= end - stored
+    stored = end
+    return isTaken
+  }
+  const { wake, ...more } = yield* startSending({ send, storedUpTo, refused: Effect.void, isLeft: () => things > 0, pause })
   const add = (count: number) => {
     things += count
     wake()
@@ -65,7 +78,7 @@ describe("what is to be sent", () => {
 
   it.effect("is tried again after 200 ms, then seldomer, and as at first when something was taken", () =>
     Effect.gen(function*() {
-      const { add, asked } = yield* sending("failed", "failed")
+      const { add, asked } = yield* sending("failed", "untaken")
       add(2)
       yield* TestClock.adjust("199 millis")
       expect(asked).toHaveLength(1)
@@ -75,7 +88,7 @@ describe("what is to be sent", () => {
       expect(asked).toHaveLength(2)
       yield* TestClock.adjust("1 millis")
       yield* TestClock.adjust("20 millis")
-      expect(asked).toEqual(["failed", "failed", "taken", "taken"])
+      expect(asked).toEqual(["failed", "untaken", "taken", "taken"])
     }))
 
   it.effect("is asked for every five seconds at least, however long nothing is taken", () =>
@@ -109,8 +122,16 @@ describe("what is to be sent", () => {
   it.effect("is tried again also after a mistake of ours, which may not hold up who waits for the end", () =>
     Effect.gen(function*() {
       let tries = 0
-      const once = Effect.suspend(() => tries++ === 0 ? Effect.die(new Error("a mistake")) : Effect.succeed<RequestEnd>("taken"))
-      const { flush, wake } = yield* startSending({ once, isLeft: () => tries < 2, pause: () => Duration.millis(20) })
+      const send = Effect.suspend(() =>
+        tries++ === 0 ? Effect.die(new Error("a mistake")) : Effect.succeed(ServerAnswer.StoredUpTo({ end: 1 }))
+      )
+      const { flush, wake } = yield* startSending({
+        send,
+        storedUpTo: () => true,
+        refused: Effect.void,
+        isLeft: () => tries < 2,
+        pause
+      })
       wake()
       const flushing = yield* Effect.forkChild(flush("1 hour"))
       yield* TestClock.adjust("200 millis")

@@ -9,6 +9,7 @@ import { labels, selectorLabels } from "../labels.ts"
 import { objectMetadata } from "../object-metadata.ts"
 import { secretFile, secretMode } from "../secret-file.ts"
 import { serverName, serverSecrets, serverVolume } from "../server-names.ts"
+import { serviceAccount } from "./service-account.ts"
 
 const port = 8080
 
@@ -47,13 +48,6 @@ const probe = (path: string, { ofProbe }: Scheme): V1Probe => ({
   timeoutSeconds: 5
 })
 const metadata = (config: ResolvedConfig) => objectMetadata(config, "server", { name: serverName(config), namespace: config.namespace })
-
-const account = (config: ResolvedConfig): V1ServiceAccount => ({
-  apiVersion: "v1",
-  kind: "ServiceAccount",
-  metadata: metadata(config),
-  automountServiceAccountToken: false
-})
 
 const service = (config: ResolvedConfig, { portName }: Scheme): V1Service => ({
   apiVersion: "v1",
@@ -148,7 +142,7 @@ const statefulSet = (config: ResolvedConfig, scheme: Scheme): V1StatefulSet => {
 type ServerObject = V1ServiceAccount | V1Service | V1StatefulSet
 
 const objects = (config: ResolvedConfig, scheme: Scheme): ReadonlyArray<ServerObject> => [
-  account(config),
+  serviceAccount(metadata(config)),
   service(config, scheme),
   statefulSet(config, scheme)
 ]
