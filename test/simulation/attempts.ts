@@ -79,7 +79,7 @@ export const judgeFollowers = ({ source, tasks }: Simulation): void => {
       "I12",
       () => `${metadata.name} has not tried the newest artifact; its status says ${JSON.stringify(task.status)}`
     )
-    if (spec.source.fluxSource?.onChange !== "planAndApply" || newest?.status.phase !== "Succeeded") continue
+    if (spec.source.fluxSource?.onChange !== "planAndApply" || newest?.status.phase !== "Succeeded" || newest.spec.cancel === true) continue
     demand(latest?.apply !== undefined, "I12", () => `the plan of ${newest.metadata.name} was never applied`)
   }
 }

@@ -106,6 +106,13 @@ const upToDate = ({ metadata: { name, namespace, resourceVersion, uid } }: Agent
         : Effect.fail(new Behind({ object: `AgentTask ${keyOf({ namespace, name })}` }))
   )
 
+/** Fails with `Behind` unless the cache has the newest version of the newest attempt: somebody may have cancelled it, or deleted it. */
+const newestUpToDate = ({ task: { metadata: { namespace }, status: { latest } }, world: { cache } }: Asking): Read<void, Behind> =>
+  Option.match(latest === undefined ? Option.none() : cache.task(keyOf({ namespace, name: latest.name })), {
+    onNone: () => Effect.void,
+    onSome: upToDate
+  })
+
 /** Returns the apply of the newest attempt if the task made one that its status does not name yet. */
 const unnamedApply = (task: AgentTask): Read<Option.Option<AgentTask>> => {
   const [name] = task.status.latest?.apply === undefined ? madeNames(task).apply : []
@@ -220,7 +227,7 @@ export const ask = Effect.fn("ask")(
 
 /**
  * Reads the Job that was seen and then its Pods from the API server: the Pods come last, because a new one may appear at any time. A cached
- * Pod that is over and gone is kept, because the cache still knows how it ended. Without a Job, reads the source and the apply.
+ * Pod that is over and gone is kept, because the cache still knows how it ended. Without a Job, reads the source, the newest attempt and its apply.
  */
 export const askLive = Effect.fn("askLive")(
   function*(
@@ -229,7 +236,10 @@ export const askLive = Effect.fn("askLive")(
     answers: Answers
   ): Effect.fn.Return<Answers, KubernetesError | Behind, Kubernetes> {
     const { task, world: { cache } } = asking
-    if (Option.isNone(seen)) return { ...answers, live: true, source: yield* readSource(task), apply: yield* unnamedApply(task) }
+    if (Option.isNone(seen)) {
+      yield* newestUpToDate(asking)
+      return { ...answers, live: true, source: yield* readSource(task), apply: yield* unnamedApply(task) }
+    }
     const job = Option.some(yield* stillThere(asking, seen.value))
     const live = yield* podsOf(task, seen.value)
     const before = cache.pods(task.metadata.uid)

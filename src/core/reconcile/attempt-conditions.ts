@@ -26,7 +26,7 @@ export const reflected = (task: AgentTask, of: AgentTask, now: string): AgentTas
 }
 
 /** Why the plan of the newest attempt is not applied. `stalled` says that a person is needed. */
-type Why = Pick<Told, "message" | "stalled">
+export type Why = Pick<Told, "message" | "stalled">
 
 /** Only a source that is ready says that it has nothing newer. */
 export const unready = (message: string): Why => ({
@@ -37,6 +37,13 @@ export const unready = (message: string): Why => ({
 export const outdated: Why = {
   message:
     "Its plan is not applied: its changes could not be counted, and it ended more than an hour ago. Unless it was applied by hand, delete this task and make it again, or wait for the next artifact of its source.",
+  stalled: true
+}
+
+/** Whoever called the plan off does not want it applied, however late that came. */
+export const revoked: Why = {
+  message:
+    "Its plan is not applied, since it was cancelled or deleted. To have its artifact planned once more, delete this task and make it again, or else wait for the next artifact of its source.",
   stalled: true
 }
 

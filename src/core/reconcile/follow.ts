@@ -14,13 +14,15 @@ import {
   outdated,
   ownAgain,
   reflected,
+  revoked,
   toBeMadeAgain,
   unapplied,
   unattempted,
-  unready
+  unready,
+  type Why
 } from "./attempt-conditions.ts"
 import { applyName, attemptName, isFollower, nextAttempt } from "./attempts.ts"
-import { againInMillis, newest, spokenOf, tried, underWay } from "./newest-attempt.ts"
+import { againInMillis, isRevoked, newest, spokenOf, tried, underWay } from "./newest-attempt.ts"
 import { keep } from "./over.ts"
 import { isOutdated, notApplied, type Wanted } from "./plan-to-apply.ts"
 import { cancel, later, type Respond, type RespondTo, unchanged } from "./response.ts"
@@ -56,13 +58,21 @@ const offered = (observed: Observed): Option.Option<Offer> => {
 /** Returns what the next attempt can be made from, or none while the newest one or its apply is under way. */
 const offeredAnew = (observed: Observed): Option.Option<Offer> => Option.filter(offered(observed), () => Option.isNone(underWay(observed)))
 
+/** Returns why a plan is never applied, or none if it is once the source has nothing newer, or may be already. */
+const whyNever = ({ latestApply }: Observed, wanted: Wanted, now: string): Option.Option<Why> =>
+  isRevoked(wanted.plan) && Option.isNone(latestApply)
+    ? Option.some(revoked)
+    : isOutdated(wanted, now)
+    ? Option.some(outdated)
+    : Option.none()
+
 export const when = {
   refused: ({ observed: { refusal, task } }) => Option.filter(refusal, () => follows(task)),
   newArtifact: ({ observed }) => Option.filter(offeredAnew(observed), ({ artifact }) => artifact.sha256 !== tried(observed)),
   planned: ({ now, observed }) =>
     Option.zipWith(
       offered(observed),
-      Option.filter(notApplied(observed), (wanted) => !isOutdated(wanted, now)),
+      Option.filter(notApplied(observed), (wanted) => Option.isNone(whyNever(observed, wanted, now))),
       ({ artifact }, wanted) => ({ ...wanted, artifact })
     ),
   disrupted: (s) => Option.filter(offeredAnew(s.observed), () => Option.exists(againInMillis(s), (millis) => millis <= 0)),
@@ -114,7 +124,8 @@ const said = (s: Situation): AgentTaskStatus => {
   const { source, task } = observed
   const { latest } = task.status
   const wanted = notApplied(observed)
-  if (Option.isSome(wanted) && isOutdated(wanted.value, now)) return unapplied(task, wanted.value.plan, outdated, now)
+  const never = Option.flatMap(wanted, (_) => whyNever(observed, _, now))
+  if (Option.isSome(wanted) && Option.isSome(never)) return unapplied(task, wanted.value.plan, never.value, now)
   if (Option.isSome(wanted) && source._tag === "NotReady") return unapplied(task, wanted.value.plan, unready(source.message), now)
   const disrupted = Option.filter(newest(observed), () => Option.isSome(againInMillis(s)))
   if (Option.isSome(disrupted)) {

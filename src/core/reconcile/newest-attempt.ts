@@ -31,10 +31,14 @@ export const millisSinceEndOf = (
   now: string
 ): number => Math.min(millisSince(finishedAt, now), millisSince(creationTimestamp, now))
 
+/** Reports whether somebody cancelled or deleted the attempt, be it so late that it went on to its end: nothing more is made of it. */
+export const isRevoked = ({ metadata: { deletionTimestamp }, spec: { cancel } }: AgentTask): boolean =>
+  cancel === true || deletionTimestamp !== undefined
+
 /** Returns in how many milliseconds the newest attempt, which was disrupted, is to be made again, or none if it is not. */
 export const againInMillis = ({ now, observed }: Situation): Option.Option<number> =>
   Option.flatMap(
-    newest(observed),
+    Option.filter(newest(observed), (attempt) => !isRevoked(attempt)),
     (attempt) => {
       const { spec: { stage }, status: { phase, reason } } = attempt
       return phase !== "Failed" || reason === undefined

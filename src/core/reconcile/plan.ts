@@ -91,14 +91,14 @@ export const rows: ReadonlyArray<Row> = [
   }),
   row({
     situation: "over, and its newest plan is to be applied",
-    means: "make the task that applies that very plan, as long as the source has nothing newer",
+    means: "make the task that applies that very plan, as long as nobody cancelled it and the source has nothing newer",
     when: follow.when.planned,
     respond: follow.applyPlan,
     live: "source"
   }),
   row({
     situation: "over, and its newest plan was disrupted",
-    means: "make it again as the next attempt, three times at most, each later than the last",
+    means: "make it again as the next attempt unless somebody cancelled it, three times at most, each later than the last",
     when: follow.when.disrupted,
     respond: follow.planAgain,
     live: "source"

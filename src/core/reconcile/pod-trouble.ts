@@ -76,6 +76,12 @@ const tooSmall = ({ asked, quota }: TooSmall): string =>
   }; ask for less in jobTemplate.runner.resources of the task, or in task.runner.resources and task.worker.resources of the values, or raise the quota.`
 
 /**
+ * Reports whether a volume of one node at a time (ReadWriteOnce) is with another one: until the Pods there have ended, or for six minutes
+ * after that node was lost.
+ */
+const isElsewhere = ({ message, reason }: Warning): boolean => reason === "FailedAttachVolume" && message.startsWith("Multi-Attach error")
+
+/**
  * Returns trouble that only a warning tells of, and neither Job nor Pod: the Pod cannot be made, its node gives it no network or runtime,
  * or one of its volumes is missing.
  */
@@ -95,7 +101,11 @@ const warningTrouble = ({ message, reason }: Warning, node: string): Option.Opti
       return Option.some(trouble("JobCreated", `Node ${node} cannot set up the Pod yet: ${said}`))
     case "FailedMount":
     case "FailedAttachVolume":
-      return Option.some(trouble("InvalidConfiguration", `A volume of the Pod cannot be mounted: ${whereToMake(said)}`))
+      return Option.some(
+        isElsewhere({ message, reason })
+          ? trouble("JobCreated", `A volume of the Pod is still attached to another node, and has to be free there first: ${said}`)
+          : trouble("InvalidConfiguration", `A volume of the Pod cannot be mounted: ${whereToMake(said)}`)
+      )
     default:
       return Option.none()
   }
@@ -125,11 +135,12 @@ export const troubleOfStart = ({ job, pod, warning }: StartSeen): Option.Option<
 /** Reports whether the start waits for a quota. That is no failed start, because a quota has room again when others end. */
 export const waitsForQuota = (start: StartSeen): boolean => Option.exists(troubleOfStart(start), ({ reason }) => reason === "QuotaExceeded")
 
-/** Reports whether the Pod waits for a node that can take it. */
-export const waitsForNode = ({ job, pod }: Pick<StartSeen, "job" | "pod">): boolean =>
-  Option.exists(pod, ({ unschedulable }) => unschedulable !== "") && !Option.exists(job, ({ deleting }) => deleting)
+/** Reports whether the Pod waits for a node that can take it, or for a volume of it to leave another node. */
+export const waitsForNode = ({ job, pod, warning }: StartSeen): boolean =>
+  Option.exists(pod, ({ isSetUp, unschedulable }) => unschedulable !== "" || (!isSetUp && Option.exists(warning, isElsewhere))) &&
+  !Option.exists(job, ({ deleting }) => deleting)
 
-/** Returns how long a start may take: longer while no node can take the Pod, because an autoscaler may be about to add one. */
+/** Returns how long a start may take: longer while its Pod waits for a node, because an autoscaler may be about to add one. */
 export const longestStartMillis = (start: StartSeen, { nodeWaitSeconds, startupTimeoutSeconds }: TaskPolicy): number =>
   (waitsForNode(start) ? nodeWaitSeconds : startupTimeoutSeconds) * 1000
 

@@ -107,6 +107,13 @@ const lockedOut = (name: string, log: string): string | undefined => {
     : `${name} changed nothing, since somebody else, or a stage that died, has the lock ${id} on the state; the log says more of it, and if its holder is certainly gone, open it (docs/state.md, "Open a lock").`
 }
 
+/** What both engines say of a saved plan that was made from an earlier state, or from another one. */
+const staleness = /^Saved plan (?:is stale|does not match the given state)/u
+const stale = (name: string, log: string): string | undefined =>
+  Option.exists(errorSummary(log), (summary) => staleness.test(summary))
+    ? `${name} refused the saved plan, since the state has changed since it was made; plan again.`
+    : undefined
+
 /**
  * Returns what a failed `init` means: a server that did not answer, a provider that cannot be installed, or a wrong configuration,
  * environment or lock file.
@@ -182,7 +189,7 @@ export const commandFailure = (
         reason: "ExitCode",
         message: subcommand === "show"
           ? untold(engine, said)
-          : lockedOut(name, log) ?? `${name} failed with ${said}; the log has the details.`,
+          : lockedOut(name, log) ?? stale(name, log) ?? `${name} failed with ${said}; the log has the details.`,
         exitCode: end.code
       })
     }

@@ -11,7 +11,7 @@ const whileItWaits = {
   Refused:
     "The API server does not take the Job or its Pod for now, and the message is its answer; or the controller is too old for what a newer server or the task asks of it, as the message says. If a webhook, a policy, missing rights or a quota that is too small for the Pod still denies it after task.startupTimeoutSeconds, the task fails as Denied. Of a task that is over: its next attempt cannot be made, and the message says why. In an event that says so: the API server does not show or take something else that the controller needs for the task.",
   SourceNotReady:
-    "Flux has no artifact of the task's source yet, or the task waits for the next one, because its plan is too old to be applied; the message says what it waits for.",
+    "Flux has no artifact of the task's source yet, or the task waits for the next one, because its plan is too old to be applied or was cancelled; the message says what it waits for.",
   StateRescuePending:
     "An earlier stage left the state in doubt, so no stage of the workspace starts, and an apply that has not begun ends without applying anything; settle it with agent-job state rescue WORKSPACE.",
   IsolationUnproven:
@@ -23,7 +23,7 @@ const whileItWaits = {
 
 const whileItStartsAndRuns = {
   JobCreated:
-    "The Job was created; Kubernetes is scheduling the Pod, setting up its network and pulling its images. If the Job is suspended, as by Kueue, the message says so, and the task waits until it is resumed.",
+    "The Job was created; Kubernetes is scheduling the Pod, attaching its volumes, setting up its network and pulling its images. If the Job is suspended, as by Kueue, the message says so, and the task waits until it is resumed.",
   Unschedulable:
     "No node can take the Pod; look at the message for what is missing. An autoscaler has 15 minutes to add a node, or task.startupTimeoutSeconds if that is longer or task.job.activeDeadlineSeconds is given; then the task fails as StartupTimeout.",
   Claimed: "The worker has taken the task and is running it.",
@@ -50,7 +50,7 @@ const howItEnded = {
     "The runner image has no such engine, or one that cannot start, as the message says; use an image in which tofu or terraform runs.",
   ImagePull: "An image could not be pulled; check its name, tag and pull secrets.",
   StartupTimeout:
-    "The Pod did not start in time (task.startupTimeoutSeconds; if no node could take it, as long as Unschedulable says); the message says what it waited for.",
+    "The Pod did not start in time (task.startupTimeoutSeconds; if no node could take it, or another node still had a volume of it, as long as Unschedulable says); the message says what it waited for.",
   DeadlineExceeded:
     "The stage ran longer than spec.timeoutSeconds or task.job.activeDeadlineSeconds allows, and was interrupted; raise the limit that it reached.",
   OutOfMemory: "A container used more memory than its limit, or came near to it and was stopped in order; raise the limit.",

@@ -3,10 +3,22 @@
 // Used by worker/backing/own-backing.ts.
 import { Clock, Effect, Option, Stream } from "effect"
 import { randomBytes } from "node:crypto"
-import { copyFileSync, createReadStream, existsSync, linkSync, mkdirSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs"
+import {
+  constants,
+  copyFileSync,
+  createReadStream,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync
+} from "node:fs"
 import { join } from "node:path"
 import { archiveLimitBytes, planLimitBytes } from "../../schema/api/task-api.ts"
 import type { Sha256, WorkspaceName } from "../../schema/names.ts"
+import { codeOf } from "../../schema/system-error.ts"
 import type { Seal } from "../../schema/task/seal.ts"
 import { archiveFile } from "../network/archive-url.ts"
 import { saveChecked } from "../network/download.ts"
@@ -93,12 +105,26 @@ const store = (from: string, folder: string, name: string, now: number): void =>
   })
 }
 
-/** Makes the key unless it is there: linking fails if another Pod was first, so all Pods of the workspace have the same key. */
+/** The error codes of storage that has no hard links, such as SMB. */
+const linkless: ReadonlyArray<string> = ["ENOTSUP", "EPERM", "ENOSYS"]
+
+/** Gives a file a second name, or where that cannot be a copy. Fails if the name is taken. */
+const nameToo = (file: string, name: string): void => {
+  try {
+    linkSync(file, name)
+  } catch (error) {
+    if (!linkless.includes(codeOf(error))) throw error
+    copyFileSync(file, name, constants.COPYFILE_EXCL)
+    sync(name)
+  }
+}
+
+/** Makes the key unless another Pod was first, so that all Pods of the workspace have the same key. */
 const makeKey = (folder: string): void => {
   const aside = join(folder, `.${keyName}.${randomBytes(8).toString("hex")}`)
   try {
     writeFileSync(aside, randomBytes(keyBytes), { mode: 0o600, flush: true })
-    linkSync(aside, join(folder, keyName))
+    nameToo(aside, join(folder, keyName))
     sync(folder)
   } catch (error) {
     if (!existsSync(join(folder, keyName))) throw error

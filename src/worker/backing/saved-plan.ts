@@ -11,7 +11,7 @@ import { planLimitBytes } from "../../schema/api/task-api.ts"
 import { Seal } from "../../schema/task/seal.ts"
 import { Settings } from "../settings.ts"
 import { fileTrouble, invalid, StageFailed } from "../stage-failed.ts"
-import { contentOf, createFile, openFile, openFolder, readFile, writeStream } from "../volume/folder.ts"
+import { contentOf, openFile, openFolder, readFile, replaceFile, writeStream } from "../volume/folder.ts"
 import { inMebibytes } from "../volume/mebibytes.ts"
 import { tarEntries } from "../volume/tar-entries.ts"
 import { writeHashed } from "../volume/write-hashed.ts"
@@ -113,7 +113,7 @@ export const unpackPlan = Effect.fn("SavedPlan.unpack")(
       const carried = carriedFile(privateDirectory, name)
       if (carried !== undefined) return () => openSync(carried, "w", 0o600)
       return name === savedPlanName || name === lockFileName
-        ? () => createFile(root, [...directory, name], { executable: false, replace: true })
+        ? () => replaceFile(root, [...directory, name]) // the engine puts its lock file in the place of a link, too
         : "refuse"
     })
     const found = yield* readFile(yield* openFolder(privateDirectory), [sealName], sealLimitBytes)

@@ -196,12 +196,17 @@ export const linkedTo = (root: number, segments: Segments): Effect.Effect<Option
     catch: fileTrouble(segments.join("/"))
   })
 
+const remove = (root: number, segments: Segments): void => unlessFails(missing, () => inParent(root, segments, unlinkSync), undefined)
+
 /** Removes a file or link; does nothing if there is none. */
 export const removeFile = (root: number, segments: Segments): Effect.Effect<void, StageFailed> =>
-  Effect.try({
-    try: () => unlessFails(missing, () => inParent(root, segments, unlinkSync), undefined),
-    catch: fileTrouble(segments.join("/"))
-  })
+  Effect.try({ try: () => remove(root, segments), catch: fileTrouble(segments.join("/")) })
+
+/** Makes a file in the place of the file or link that is there; returns a descriptor to write to. */
+export const replaceFile = (root: number, segments: Segments): number => {
+  remove(root, segments)
+  return createFile(root, segments, { executable: false, replace: false })
+}
 
 /** Renames a file or link that is directly in `root`; does nothing if there is none. */
 export const renameFile = (root: number, from: string, to: string): Effect.Effect<void, StageFailed> =>

@@ -1,9 +1,11 @@
 // Stores files that outlive the process or the Pod: written beside their place, flushed to the disk, and only then given their name.
 // Invariant: a name has a whole file, the new one or the one before; a failed write leaves nothing beside it, which would fill the disk.
 // Used by worker/backing/kept-plan, worker/state/unsaved-copy and worker/state/stranded-states.
-import { fsyncSync, openSync, renameSync, rmSync, writeFileSync } from "node:fs"
+import { constants, fsyncSync, openSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { dirname } from "node:path"
 import { using } from "./descriptor.ts"
+
+const { O_NONBLOCK, O_RDONLY } = constants
 
 /** The suffix that a file's name has until the file is whole; a file whose writer was killed keeps it. */
 export const asideSuffix = ".new"
@@ -11,9 +13,12 @@ export const asideSuffix = ".new"
 /** The age at which such a file is removed: no worker writes for so long, and the file of a killed one would stay for ever. */
 export const halfDoneForMillis = 60 * 60 * 1000
 
-/** Flushes the bytes of a file, or the names in a directory, to the disk, so that they are not lost with the node. */
+/**
+ * Flushes the bytes of a file, or the names in a directory, to the disk, so that they are not lost with the node. Throws where somebody who
+ * writes to the same volume has put a named pipe in its place, which would block the worker.
+ */
 export const sync = (path: string): void => {
-  using(openSync(path, "r"), fsyncSync)
+  using(openSync(path, O_RDONLY | O_NONBLOCK), fsyncSync)
 }
 
 /** Puts a whole file in its place; it is on the disk when this returns. `fill` makes the file at the path that it is given. */

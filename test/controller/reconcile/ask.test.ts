@@ -1,16 +1,17 @@
 // What the caches lack is read from the API server itself, before its absence may end a task.
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Option } from "effect"
+import { Effect, Exit, Option } from "effect"
 import { ask, type Asking, askLive } from "../../../src/controller/reconcile/ask.ts"
 import { readSource } from "../../../src/controller/reconcile/flux-sources.ts"
 import { noAnswers, observe } from "../../../src/controller/reconcile/observe.ts"
 import { sharedWarnings } from "../../../src/controller/reconcile/warnings.ts"
+import { projectTask } from "../../../src/controller/world/project.ts"
 import { make, type World } from "../../../src/controller/world/world.ts"
 import { quotaPatienceMillis } from "../../../src/core/reconcile/launches.ts"
 import { plan } from "../../../src/core/reconcile/plan.ts"
 import { Holder, type JobSeen, type Observed, SourceSeen } from "../../../src/core/task/observed.ts"
 import { Kubernetes } from "../../../src/kubernetes/client.ts"
-import { Unreachable } from "../../../src/kubernetes/errors.ts"
+import { type KubernetesError, Unreachable } from "../../../src/kubernetes/errors.ts"
 import { agentTasks, events, pods } from "../../../src/kubernetes/kinds.ts"
 import { Sha256, Uid } from "../../../src/schema/names.ts"
 import type { AgentTask } from "../../../src/schema/task/agent-task.ts"
@@ -287,6 +288,32 @@ describe("the apply of the newest attempt at a source", () => {
         expect(Option.map(apply, (_) => _.metadata.name)).toEqual(isIts ? Option.some("task-2-apply") : Option.none())
       })
   )
+})
+
+describe("the newest attempt at a source", () => {
+  const place = { name: "task-2", namespace: "tasks" }
+  it.effect.each<{ is: string; change: (kubernetes: Kubernetes["Service"]) => Effect.Effect<unknown, KubernetesError>; behind: boolean }>([
+    { is: "as the cache has it", change: () => Effect.void, behind: false },
+    {
+      is: "cancelled by now",
+      change: (kubernetes) => kubernetes.apply(agentTasks, { metadata: place, spec: { cancel: true } }),
+      behind: true
+    },
+    { is: "gone by now", change: (kubernetes) => kubernetes.delete(agentTasks, place, {}), behind: true }
+  ])("lets its task make another only once the cache knows: it is $is", ({ behind, change }) =>
+    Effect.gen(function*() {
+      const { kubernetes, server } = instantCluster()
+      const { latest, task } = worldOf({ ...plainSeed, life: "succeeded", source: "known", follows: "planAndApply", latest: "over" })
+      const { metadata: { ownerReferences: _, ...metadata }, spec, status } = Option.getOrThrow(latest)
+      server.plant(agentTasks, { metadata, spec, status })
+      const { world } = knowing({ job: Option.none(), task })
+      world.setTask("tasks/task-2", Option.some(projectTask(server.find(agentTasks, place))))
+      yield* change(kubernetes)
+      const asking = { world, task, policy, now: noon, at: 0, followed: readSource, warned: () => Effect.succeedNone }
+      const asked = yield* Effect.exit(Effect.provideService(askLive(asking, Option.none(), noAnswers), Kubernetes, kubernetes))
+      expect(Exit.isFailure(asked)).toBe(behind)
+      if (behind) expect(Option.getOrThrow(Exit.findErrorOption(asked))).toMatchObject({ _tag: "Behind" })
+    }))
 })
 
 describe("a Job of which it is said that it goes", () => {

@@ -103,6 +103,25 @@ describe("the ages of Jobs", () => {
     ]).toEqual([0, 0, 600_000, 0, 10_000])
   })
 
+  it("counts a wait for a volume that another node still has as one for a node", () => {
+    const ages = jobAges()
+    const { job: seen, pod } = worldOf({ ...plainSeed, job: "active", pod: "Pending" })
+    const elsewhere = Option.some({ reason: "FailedAttachVolume", message: "Multi-Attach error for volume \"pvc-1\"" })
+    const look = (warning: Observed["warning"], isSetUp: boolean, at: number) => {
+      const start = { job: seen, pod: Option.map(pod, (_) => ({ ..._, isSetUp })), warning }
+      const millis = ages.startingMillis("uid-0", start, at)
+      ages.passSaw("uid-0", start, at)
+      return millis
+    }
+    expect([
+      look(Option.none(), false, 0),
+      look(elsewhere, false, 5_000),
+      look(elsewhere, false, 405_000),
+      look(elsewhere, true, 406_000),
+      look(elsewhere, true, 416_000)
+    ]).toEqual([0, 0, 400_000, 0, 10_000])
+  })
+
   it("remembers when the last Pod of a Job was made, and not that of the Job before it", () => {
     const ages = jobAges()
     const [first, second] = [job(0).seen, { ...job(0).seen, uid: Uid.make("second") }].map(Option.some)

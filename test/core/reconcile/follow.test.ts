@@ -66,11 +66,47 @@ describe("an attempt at a new artifact", () => {
     }
   )
 
-  it("is applied where its cancel came too late, and the cancel is not for its apply", () => {
+  const calledOff = [
+    { how: "cancelled", by: (task: AgentTask): AgentTask => ({ ...task, spec: { ...task.spec, cancel: true } }) },
+    { how: "deleted", by: (task: AgentTask): AgentTask => ({ ...task, metadata: { ...task.metadata, deletionTimestamp: noon } }) }
+  ]
+
+  it.each(calledOff)("is not applied once it was $how, though its plan had ended by then, and its task says so", ({ by }) => {
+    for (const source of ["known", "notReady"] as const) {
+      const world = worldOf({ ...followed, source, latest: "over" })
+      const seen = { ...world, latest: Option.map(world.latest, by) }
+      const { actions, status } = plan(policy, seen, noon)
+      const said = {
+        reason: "SourceNotReady",
+        message:
+          "task-2: Its plan is not applied, since it was cancelled or deleted. To have its artifact planned once more, delete this task and make it again, or else wait for the next artifact of its source."
+      }
+      expect([actions, status.conditions]).toMatchObject([[], [
+        { type: "Ready", status: "False", ...said },
+        { type: "Reconciling", status: "False", ...said },
+        { type: "Stalled", status: "True", ...said }
+      ]])
+      expect(made({ ...seen, source: worldOf({ ...followed, source: "new" }).source })).toEqual(["task-3"])
+    }
+  })
+
+  it.each(calledOff)("is applied if it was $how after its apply was made, which the status may not name yet", ({ by }) => {
     const world = worldOf({ ...followed, source: "known", latest: "over" })
-    const cancelled = (task: AgentTask): AgentTask => ({ ...task, spec: { ...task.spec, cancel: true } })
-    const [action] = plan(policy, { ...world, latest: Option.map(world.latest, cancelled) }, noon).actions
-    expect(action?._tag === "CreateTask" && [action.name, "cancel" in action.spec]).toEqual(["task-2-apply", false])
+    const { latestApply } = worldOf({ ...followed, latest: "over", latestApply: "alive" })
+    const { actions } = plan(policy, { ...world, latest: Option.map(world.latest, by), latestApply }, noon)
+    expect(actions).toMatchObject([{ _tag: "CreateTask", name: "task-2-apply" }])
+    expect(actions[0]?._tag === "CreateTask" && "cancel" in actions[0].spec).toBe(false)
+  })
+
+  it.each(calledOff)("is not made again once it was $how, though it ended by a disruption", ({ by }) => {
+    const world = worldOf({ ...followed, source: "known", latest: "lost" })
+    expect(made(world)).toEqual(["task-3"])
+    const { actions, status } = plan(policy, { ...world, latest: Option.map(world.latest, by) }, noon)
+    expect([actions, status.conditions]).toMatchObject([[], [
+      { type: "Ready", status: "False", reason: "Lost" },
+      { type: "Reconciling", status: "False" },
+      { type: "Stalled", status: "True" }
+    ]])
   })
 
   it("is not applied if its plan was not kept", () => {

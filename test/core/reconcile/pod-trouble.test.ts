@@ -6,13 +6,14 @@ import {
   endOfStart,
   isEndSeen,
   isPodOver,
+  longestStartMillis,
   nextToStart,
   startTrouble,
   troubleOfStart,
   waitsForQuota
 } from "../../../src/core/reconcile/pod-trouble.ts"
 import type { ContainerSeen, PodSeen } from "../../../src/core/task/observed.ts"
-import { plainSeed, worldOf } from "../worlds.ts"
+import { plainSeed, policy, worldOf } from "../worlds.ts"
 
 const healthy: PodSeen = Option.getOrThrow(worldOf({ ...plainSeed, pod: "Running", worker: "running", runner: "running" }).pod)
 const seen: ContainerSeen = { state: "waiting", reason: "", message: "", exitCode: Option.none(), lastReason: "" }
@@ -176,6 +177,29 @@ describe("troubleOfStart", () => {
       final: false
     })
     expect(endOfStart({ job, pod, warning }).reason).toBe("StartupTimeout")
+  })
+})
+
+describe("a volume that another node still has", () => {
+  const message = "Multi-Attach error for volume \"pvc-1\" Volume is already used by pod(s) agent-job-network-2-abcde"
+  const { job } = worldOf({ ...plainSeed, job: "active" })
+  const start = (isSetUp: boolean, words = message) => ({
+    job,
+    pod: Option.some({ ...healthy, phase: "Pending" as const, worker: Option.none(), runner: Option.none(), isSetUp }),
+    warning: Option.some({ reason: "FailedAttachVolume", message: words })
+  })
+
+  it("is waited for as long as a node is, and no longer than until the Pod is set up", () =>
+    expect([start(false), start(true), start(false, "AttachVolume.Attach failed")].map((_) => longestStartMillis(_, policy))).toEqual([
+      900_000,
+      180_000,
+      180_000
+    ]))
+
+  it("is told with who has it, and is no mistake of the configuration", () => {
+    const told = `A volume of the Pod is still attached to another node, and has to be free there first: ${message}`
+    expect(troubleOfStart(start(false))).toEqual(Option.some({ reason: "JobCreated", message: told, final: false }))
+    expect(endOfStart(start(false))).toEqual({ reason: "StartupTimeout", message: told })
   })
 })
 

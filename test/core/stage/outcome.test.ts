@@ -153,6 +153,14 @@ describe("commandFailure", () => {
       reason: "ExitCode",
       says: "apply failed with exit code 1: Error acquiring the state lock;"
     },
+    ...["Saved plan is stale", "Saved plan does not match the given state"].map((summary) => ({
+      given: "a plan that was made from another state",
+      command: apply,
+      end: exited(1),
+      log: `\u001b[31m╷\u001b[0m\n│ Error: ${summary}\n│ \n│ The given plan file can no longer be applied\n╵\n`,
+      reason: "ExitCode",
+      says: "tofu apply refused the saved plan, since the state has changed since it was made; plan again."
+    })),
     {
       given: "a workspace of the engine where the backend has one alone",
       command: init,

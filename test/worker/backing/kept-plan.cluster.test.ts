@@ -102,8 +102,11 @@ describe("a kept plan", () => {
         workingDirectory: "live"
       })
       yield* Effect.scoped(Effect.flatMap(pod(), ({ run }) => reaching(run(again, env))))
-      // The engine refuses the plan, because the state has changed since.
-      expect(again.task().status.result).toMatchObject({ outcome: "failed", reason: "ExitCode" })
+      expect(again.task().status.result).toMatchObject({
+        outcome: "failed",
+        reason: "ExitCode",
+        message: "tofu apply refused the saved plan, since the state has changed since it was made; plan again."
+      })
     }))
 
   it.live("is applied with the values it was made with, and with no others", () =>

@@ -3,8 +3,10 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer, Option, type Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { execFileSync } from "node:child_process"
-import { appendFileSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from "node:fs"
+import fs, { appendFileSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from "node:fs"
+import { syncBuiltinESMExports } from "node:module"
 import { join } from "node:path"
+import { vi } from "vitest"
 import { Sha256, WorkspaceName } from "../../../src/schema/names.ts"
 import type { Seal } from "../../../src/schema/task/seal.ts"
 import { marksOf, packCarried } from "../../../src/worker/backing/carried-files.ts"
@@ -55,6 +57,23 @@ const keyOn = (claim: string, mayMake: boolean) =>
     ({ settings }) => Effect.map(Effect.provide(sealingKey(workspace, mayMake), settings), (key) => Buffer.from(key).toString("hex"))
   )
 
+/** Until the scope closes, the file system refuses hard links with this code. */
+const withoutLinks = (code: string) =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const spy = vi.spyOn(fs, "linkSync").mockImplementation(() => {
+        throw Object.assign(new Error(code), { code })
+      })
+      syncBuiltinESMExports()
+      return spy
+    }),
+    (spy) =>
+      Effect.sync(() => {
+        spy.mockRestore()
+        syncBuiltinESMExports()
+      })
+  )
+
 describe("the key that variables are sealed with", () => {
   it.effect("is made by the first plan, and the same for all Pods", () =>
     Effect.gen(function*() {
@@ -62,6 +81,17 @@ describe("the key that variables are sealed with", () => {
       const keys = yield* Effect.all([1, 2, 3].map(() => keyOn(claim, true)), { concurrency: "unbounded" })
       expect(new Set([...keys, yield* keyOn(claim, false)]).size).toBe(1)
       expect(keys[0]).toMatch(/^[0-9a-f]{64}$/u)
+      expect(readdirSync(join(claim, "demo"))).toEqual(["seal.key"])
+      expect(statSync(join(claim, "demo/seal.key")).mode & 0o777).toBe(0o600)
+    }))
+
+  it.effect.each(["ENOTSUP", "EPERM"])("is made once, too, where the storage has no hard links (%s)", (code) =>
+    Effect.gen(function*() {
+      const claim = yield* temporaryFolder("claim")
+      yield* withoutLinks(code)
+      const keys = [yield* keyOn(claim, true), yield* keyOn(claim, true)]
+      expect(keys[0]).toMatch(/^[0-9a-f]{64}$/u)
+      expect(keys[1]).toBe(keys[0])
       expect(readdirSync(join(claim, "demo"))).toEqual(["seal.key"])
       expect(statSync(join(claim, "demo/seal.key")).mode & 0o777).toBe(0o600)
     }))

@@ -44,6 +44,19 @@ describe("a saved plan", () => {
       expect(readFileSync(join(directory, "other/sub/.terraform.lock.hcl"), "utf8")).toBe("# the plan's")
     }))
 
+  it.effect("puts its lock file in the place of a link that the archive has there, as the engine did, and leaves what that leads to", () =>
+    Effect.gen(function*() {
+      const directory = yield* place
+      writeFileSync(join(directory, "one/sub/plan.tfplan"), "plan")
+      writeFileSync(join(directory, "one/sub/.terraform.lock.hcl"), "# the plan's")
+      writeFileSync(join(directory, "other/shared.lock.hcl"), "# for all directories")
+      symlinkSync("../shared.lock.hcl", join(directory, "other/sub/.terraform.lock.hcl"))
+      yield* packed(directory)
+      yield* unpacked(directory)
+      expect(readFileSync(join(directory, "other/sub/.terraform.lock.hcl"), "utf8")).toBe("# the plan's")
+      expect(readFileSync(join(directory, "other/shared.lock.hcl"), "utf8")).toBe("# for all directories")
+    }))
+
   it.effect("grows by less than is left for it where it is packed", () =>
     Effect.gen(function*() {
       const directory = yield* place

@@ -1,10 +1,11 @@
 // What is on the disk after a file was stored as a whole, or could not be stored.
+import { execFileSync } from "node:child_process"
 import fs, { mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, realpathSync, rmSync, symlinkSync } from "node:fs"
 import { syncBuiltinESMExports } from "node:module"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { describe, expect, it, vi } from "vitest"
-import { storeWhole } from "../../../src/worker/volume/whole-file.ts"
+import { putWhole, storeWhole } from "../../../src/worker/volume/whole-file.ts"
 
 const inFolder = (use: (folder: string) => void): void => {
   const folder = mkdtempSync(join(tmpdir(), "agent-job-kept-"))
@@ -52,6 +53,12 @@ describe("a file that is stored as a whole", () => {
     inFolder((folder) => {
       symlinkSync("/dev/full", join(folder, "state.new"))
       expect(() => storeWhole(join(folder, "state"), Buffer.from("one"))).toThrow("ENOSPC")
+      expect(readdirSync(folder)).toEqual([])
+    }))
+
+  it("is none, and holds up no worker, when somebody puts a named pipe in its place before it is flushed", () =>
+    inFolder((folder) => {
+      expect(() => putWhole(join(folder, "plan"), (aside) => execFileSync("mkfifo", [aside]))).toThrow("EINVAL")
       expect(readdirSync(folder)).toEqual([])
     }))
 
