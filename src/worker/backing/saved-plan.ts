@@ -93,7 +93,8 @@ const take = (file: string, of: Take) =>
     Effect.catchTag("TarError", () => Effect.fail(notAPlan()))
   )
 
-const decodeSeal = Schema.decodeUnknownOption(Schema.fromJsonString(Seal))
+/** A part that this version does not know is of a newer one: what is left of the seal would not be what was approved. */
+const decodeSeal = Schema.decodeUnknownOption(Schema.fromJsonString(Seal), { onExcessProperty: "error" })
 
 const noSeal = () =>
   new StageFailed({

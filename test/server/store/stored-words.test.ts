@@ -1,17 +1,18 @@
-// An older server refuses a database by the last step that was run on it, and cannot read a row with a word that it does not know. So a new
-// word comes with a step of its own, and a word stays for as long as rows may have it.
+// An older server refuses a database by the last step that was run on it, and cannot read a row with a word that it does not know, or leaves
+// out a key. So a new word, or key of what a run asks for, comes with a step of its own, and stays for as long as rows may have it.
 import { expect, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import { SqlClient } from "effect/sql"
 import { AuditEntry } from "../../../src/schema/api/audit.ts"
 import { JournalEntry } from "../../../src/schema/api/effects.ts"
 import { RunStatus } from "../../../src/schema/api/run.ts"
+import { Engine, PlanOptions } from "../../../src/schema/task/agent-task.ts"
 import { ConfigurationVersion } from "../../../src/server/run/configurations.ts"
 import { Run } from "../../../src/server/run/runs.ts"
 import { StageRow } from "../../../src/server/run/stages.ts"
 import { layerDatabase } from "../../../src/server/store/database.ts"
 import { migrations } from "../../../src/server/store/migrations.ts"
-import { WorkspaceVariable } from "../../../src/server/workspace/variables.ts"
+import { RunVariable, WorkspaceVariable } from "../../../src/server/workspace/variables.ts"
 
 /** The columns whose words are from a list, as the rows of each table are read. */
 const read = {
@@ -23,6 +24,9 @@ const read = {
   stages: StageRow.fields,
   variables: WorkspaceVariable.fields
 }
+
+/** The columns whose keys say what the stages of a run do: without one of them, a stage would do something else. */
+const asked = { "runs.engine": Engine, "runs.options": PlanOptions, "runs.variables": RunVariable }
 
 /** The tables that have no such column. */
 const wordless = [
@@ -46,13 +50,16 @@ const landed: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     "audit.kind": "link pool task user",
     "configurationVersions.status": "errored pending uploaded",
     "effects.entry": "closed create delete done failed full planned started update",
-    "runs.engine": "terraform tofu",
+    "runs.engine": "name terraform tofu version",
+    "runs.options": "destroy refresh refreshOnly replace targets",
     "runs.status": "applied applying canceled confirmed discarded errored pending planned planned_and_finished planning",
+    "runs.variables": "key sensitive value",
     "stages.effects": "create delete update",
     "stages.result": "cancelled failed succeeded",
     "stages.stage": "apply destroy plan",
     "variables.category": "env terraform"
   },
+  "0035_roles": { "runs.variables": "declared" },
   "0036_years": {
     "runCounts.status": "applied applying canceled confirmed discarded errored pending planned planned_and_finished planning"
   }
@@ -71,19 +78,17 @@ const linesOf = (words: Readonly<Record<string, ReadonlyArray<string>>>): Readon
   Object.entries(words).flatMap(([column, all]) => [...new Set(all)].map((word) => `${column}: ${word}`)).sort()
 
 it("has no word that came without a step of the database, nor lost one", () => {
-  const now = linesOf(
-    Object.fromEntries(
-      Object.entries(read).flatMap(([table, fields]) =>
-        Object.entries(fields).map(([column, schema]) => [`${table}.${column}`, wordsOf(schema)])
-      )
-    )
+  const words = Object.entries(read).flatMap(([table, fields]) =>
+    Object.entries(fields).map(([column, schema]) => [`${table}.${column}`, wordsOf(schema)] as const)
   )
-  const then = Object.values(landed).flatMap((words) =>
-    linesOf(Object.fromEntries(Object.entries(words).map(([column, all]) => [column, all.split(" ")])))
+  const keys = Object.entries(asked).map(([column, { fields }]) => [column, Object.keys(fields)] as const)
+  const now = [words, keys].flatMap((columns) => linesOf(Object.fromEntries(columns))).sort()
+  const then = Object.values(landed).flatMap((step) =>
+    linesOf(Object.fromEntries(Object.entries(step).map(([column, all]) => [column, all.split(" ")])))
   )
   expect(
     now.filter((word) => !then.includes(word)),
-    "An older server cannot read these words, and would fail at each list with one. Add a step to migrations.ts, without statements if it has nothing else to do, so that such a server refuses the database; then name the words in this file, under that step."
+    "An older server cannot read these words, and would fail at each list with one, or would run a stage without these keys. Add a step to migrations.ts, without statements if it has nothing else to do, so that such a server refuses the database; then name the words in this file, under that step."
   ).toEqual([])
   expect(then.filter((word) => !now.includes(word)), "Rows of an older server have these words; go on reading them.").toEqual([])
 })
