@@ -4,7 +4,7 @@ import { ConfigProvider, Effect, Fiber } from "effect"
 import { HttpClient } from "effect/http"
 import { spawn } from "node:child_process"
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
-import { createServer as createPlain } from "node:http"
+import { createServer as createPlain, type ServerResponse } from "node:http"
 import { createServer as createSecure } from "node:https"
 import { createRequire } from "node:module"
 import type { LookupFunction, Socket } from "node:net"
@@ -117,6 +117,24 @@ describe("a proxy of the environment", () => {
       })
   )
 })
+
+describe("the connections to one server", () =>
+  it.live("are as many as they may be, on which other requests wait for their turn", () =>
+    Effect.gen(function*() {
+      let [asked, connected] = [0, 0]
+      const waiting: Array<ServerResponse> = []
+      const server = createPlain((_, answer) => {
+        waiting.push(answer)
+        if (++asked >= 2) { for (const one of waiting.splice(0)) one.end() }
+      }).on("connection", () => void connected++)
+      const url = `http://localhost:${yield* listening(server)}`
+      yield* Effect.flatMap(HttpClient.HttpClient, (http) =>
+        Effect.replicateEffect(Effect.flatMap(http.get(url), ({ text }) => text), 6, { concurrency: "unbounded" })).pipe(
+          Effect.provide(toServer({ connections: 2 })),
+          Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({})))
+        )
+      expect(connected).toBe(2)
+    }).pipe(Effect.scoped)))
 
 describe("a client certificate", () => {
   it.live("is shown to the server, directly and through a tunnel, and to nobody else", () =>

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Context, Duration, Effect, Fiber, Layer, Logger, Schema, Stream } from "effect"
 import { TestClock } from "effect/testing"
-import { createServer } from "node:http"
+import { createServer, type ServerResponse } from "node:http"
 import { createServer as createSecure } from "node:https"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import type { Credentials } from "../../src/kubernetes/credentials.ts"
@@ -55,6 +55,18 @@ it.live("has a connection for the Lease of who leads while all else that a contr
     yield* until(() => server.asked.length === atOnce)
     yield* kubernetes.update(leases, { metadata: { ...at, resourceVersion: "7" } })
     expect(server.asked.at(-1)).toMatchObject({ method: "PUT", url: expect.stringContaining("/leases/demo") })
+  }).pipe(Effect.scoped))
+
+it.live("has sixty-four connections at most, on which other calls wait for their turn", () =>
+  Effect.gen(function*() {
+    const { kubernetes, server } = yield* setup
+    const waiting: Array<ServerResponse> = []
+    server.otherwise = (response) => {
+      waiting.push(response)
+      if (server.asked.length >= 64) { for (const one of waiting.splice(0)) one.end(JSON.stringify(stored())) }
+    }
+    yield* Effect.replicateEffect(kubernetes.get(jobs, at), 80, { concurrency: "unbounded", discard: true })
+    expect(server.connections.size).toBeLessThanOrEqual(64)
   }).pipe(Effect.scoped))
 
 describe("the paths and bodies of requests", () => {

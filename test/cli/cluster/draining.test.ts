@@ -305,7 +305,9 @@ it.effect("--wait looks once more where nothing runs, and waits for the apply of
     expect(world.screen.of("status").at(-1)).toBe(`Waiting for a (apply, since ${since})`)
     expect(draining.pollUnsafe()).toBeUndefined()
     world.jobs.pop()
-    yield* TestClock.adjust("2 seconds")
+    yield* TestClock.adjust("1 second")
+    expect(draining.pollUnsafe()).toBeUndefined() // the quiet look before that apply does not count
+    yield* TestClock.adjust("1 second")
     expect(yield* Fiber.join(draining)).toMatchObject({ success: { document: { running: [] } } })
   }))
 

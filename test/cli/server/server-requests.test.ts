@@ -1,7 +1,8 @@
 // How a request to the server ends when it does not end well: which of the five errors, in which words, and what it may have done.
 import { expect, it } from "@effect/vitest"
-import { Effect, Option, Redacted, Schema } from "effect"
+import { Effect, Fiber, Option, Redacted, Schema } from "effect"
 import { HttpClient, HttpClientError, HttpClientRequest as Request } from "effect/http"
+import { TestClock } from "effect/testing"
 import type { ServerResponse } from "node:http"
 import { createServer as createSecure } from "node:https"
 import { makeRequests } from "../../../src/cli/server/server-requests.ts"
@@ -12,6 +13,7 @@ import { endlessly } from "../../http/endless.ts"
 import { listening } from "../../http/forward-proxy.ts"
 import { type Answer, ScriptedServer } from "../../kubernetes/scripted-server.ts"
 import { directory, userToken } from "../../server/live-server.ts"
+import { until } from "../../until.ts"
 
 const path = "/api/agent-job/v1/runs/run-a1"
 const connection = (url: string) => ({ url, token: Option.some(Redacted.make(userToken)) })
@@ -150,15 +152,19 @@ it.live.each([
     })
 )
 
-it.live.each([
+it.effect.each([
   { what: "the path is wrong, where nothing else answers below it", ping: { status: 404 }, tag: "ServerUnreachable" },
   { what: "the run is not there, where the server answers below it", ping: { status: 204 }, tag: "NothingThere" },
-  { what: "the run is not there, where it cannot be asked for more", ping: "reset" as const, tag: "NothingThere" }
+  { what: "the run is not there, where it cannot be asked for more", ping: "reset" as const, tag: "NothingThere" },
+  { what: "the run is not there, where it says no more in time", ping: "silence" as const, tag: "NothingThere" }
 ])("says of an address with a path that $what", ({ ping, tag }) =>
   Effect.gen(function*() {
     const { server, url } = yield* ScriptedServer.make
     server.script.push(refusal(404, "no"), ping)
-    const error = yield* failureAt(`${url}/agent-job`)
+    const failing = yield* Effect.forkChild(failureAt(`${url}/agent-job`))
+    yield* until(() => server.asked.length === 2)
+    yield* TestClock.adjust("5 seconds")
+    const error = yield* Fiber.join(failing)
     expect([error._tag, server.asked.map(({ url }) => url)]).toEqual([tag, [`/agent-job${path}`, "/agent-job/api/v2/ping"]])
     expect(error.message).toContain(
       tag === "NothingThere"

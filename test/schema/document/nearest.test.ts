@@ -6,8 +6,13 @@ describe("nearest", () => {
     ["backofLimit", "backoffLimit"],
     ["controler", "controller"],
     ["Image", "image"],
+    ["imgae", "image"],
+    ["backLimits", "backoffLimit"],
     ["ttlSeconds", "ttlSecondsAfterFinished"],
+    ["ttl", "ttlSecondsAfterFinished"],
     ["tt", undefined],
+    ["state", undefined],
+    ["container", undefined],
     ["zzz", undefined]
   ])(
     "finds for %s %s",

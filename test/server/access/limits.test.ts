@@ -18,6 +18,7 @@ import {
   archiveOf,
   ask,
   directory,
+  failed,
   person,
   planWith,
   poolToken,
@@ -85,6 +86,15 @@ describe("a limit of requests", () => {
       expect(yield* statuses(2, other)).toEqual([409, 409])
       expect((yield* nameless).status).toBe(422)
       expect(yield* statuses(2, other)).toEqual([429, 429])
+    }))
+
+  it.live("of an address without a valid token is that of a token whose stage is over", () =>
+    Effect.gen(function*() {
+      const url = yield* withRates({ address: few })
+      yield* person(url).start("demo")
+      const { as, result } = worker(url, yield* agent(url).take)
+      yield* result(failed())
+      expect(yield* statuses(4, as("GET", taskPath.assignment))).toEqual([401, 401, 401, 429])
     }))
 
   it.live("of one stage is not that of another", () =>

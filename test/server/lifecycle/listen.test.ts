@@ -133,9 +133,11 @@ describe("a server that is given an address", () =>
     })))
 
 describe("connections", () =>
-  it.live("of one address beyond its share are closed, and others still get theirs", () =>
+  it.live("of one address beyond its share are closed, and others still get theirs; those that are over count no more", () =>
     Effect.gen(function*() {
       const url = yield* server.pipe(Effect.provideService(Connections, { atOnce: 5, ofOneAddress: 3 }))
+      const past = yield* Effect.replicateEffect(said(url, "GET /healthz HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"), 5)
+      expect(past.map((text) => text.slice(0, 12))).toEqual(past.map(() => "HTTP/1.1 200"))
       const first = yield* Effect.forEach([1, 2, 3], () => opened(url, "127.0.0.2"))
       const more = yield* opened(url, "127.0.0.2")
       yield* Effect.promise(async () => {

@@ -13,9 +13,9 @@ const bytes = (serial: number) => Buffer.from(JSON.stringify(state(serial)))
 /** A state that is nested too deep to be parsed. */
 const deep = (serial: number) => Buffer.from(`{"serial":${serial},"lineage":"l","deep":${"[".repeat(500)}${"]".repeat(500)}}`)
 
-/** Makes the states that are evidence now as large as all that a workspace may have. */
-const fill = (context: Context.Context<never>) =>
-  Context.getUnsafe(context, SqlClient.SqlClient)`UPDATE evidence SET sizeBytes = ${512 * 1024 * 1024}`
+/** Makes each state that is evidence now so large: by default, as all that a workspace may have. */
+const fill = (context: Context.Context<never>, sizeBytes = 512 * 1024 * 1024) =>
+  Context.getUnsafe(context, SqlClient.SqlClient)`UPDATE evidence SET sizeBytes = ${sizeBytes}`
 
 /** An apply of `demo` with the key of its kept states, and a plan of another workspace that runs beside it. */
 const applying = Effect.gen(function*() {
@@ -165,18 +165,25 @@ describe("a kept state", () => {
       }])
     }))
 
-  it.live("is left where it is when the server keeps nothing of it, since it has eight of higher serials", () =>
-    Effect.gen(function*() {
-      const { apply, bring, carry, key, looked, lose } = yield* applying
-      yield* lose
-      for (let serial = 10; serial < 18; serial++) yield* carry(sealed(apply.id, key, bytes(serial)))
-      const message =
-        `The server has nothing of this state of ${apply.id}, so its copy is to stay where it is. It is not kept, since states of higher serials are.`
-      for (const refused of [carry(sealed(apply.id, key, bytes(7))), bring(sealed(apply.id, key, bytes(7))), bring(bytes(7))]) {
-        expect(yield* refused).toMatchObject({ status: 409, json: { error: "not-kept", message } })
-      }
-      expect((yield* looked).evidence).toHaveLength(8)
-    }))
+  it.live.each([
+    { given: "eight", count: 8, sizeBytes: 1 },
+    { given: "one larger than all may be together, which stays", count: 1, sizeBytes: 129 * 1024 * 1024 }
+  ])(
+    "is left where it is when the server keeps nothing of it, since it has of higher serials $given",
+    ({ count, sizeBytes }) =>
+      Effect.gen(function*() {
+        const { apply, bring, carry, context, key, looked, lose } = yield* applying
+        yield* lose
+        for (let nth = 0; nth < count; nth++) yield* carry(sealed(apply.id, key, bytes(10 + nth)))
+        yield* fill(context, sizeBytes)
+        const message =
+          `The server has nothing of this state of ${apply.id}, so its copy is to stay where it is. It is not kept, since states of higher serials are.`
+        for (const refused of [carry(sealed(apply.id, key, bytes(7))), bring(sealed(apply.id, key, bytes(7))), bring(bytes(7))]) {
+          expect(yield* refused).toMatchObject({ status: 409, json: { error: "not-kept", message } })
+        }
+        expect((yield* looked).evidence).toHaveLength(count)
+      })
+  )
 
   it.live("takes the place of another stage's highest in no case, and is to be brought again once a person has settled that", () =>
     Effect.gen(function*() {

@@ -377,12 +377,16 @@ describe("a workspace", () => {
       const me = person(url)
       const workspaceId = yield* me.workspace("demo")
       const set = (attributes: object) => me.as("POST", `/api/v2/workspaces/${workspaceId}/vars`, { data: { attributes } })
+      yield* set({ key: "token", value: "seen" })
       expect((yield* set({ key: "token", value: "s3cret", sensitive: true })).text).not.toContain("s3cret")
       yield* set({ key: "region", value: "eu" })
       yield* set({ key: "region", value: "us", hcl: true })
       const listed = yield* me.as("GET", `/api/v2/workspaces/${workspaceId}/vars`)
       expect(listed.text).not.toContain("s3cret")
-      expect(listed.json.data.map((_: Resource) => [_.attributes.key, _.attributes.value])).toEqual([["region", "us"], ["token", null]])
+      expect(listed.json.data.map((_: Resource) => [_.attributes.key, _.attributes.value, _.attributes.hcl])).toEqual([
+        ["region", "us", true],
+        ["token", null, false]
+      ])
     }))
 
   it.live("loses a variable that is deleted, and none of another workspace", () =>

@@ -66,9 +66,9 @@ const clients = Effect.gen(function*() {
 })
 type Clients = Effect.Success<typeof clients>
 
-/** What a plan of the workspace `busy` is created with. */
-const madeFor = Effect.gen(function*() {
-  const { id: workspaceId } = yield* (yield* Workspaces).ensure(WorkspaceName.make("busy"))
+/** Returns what a plan of the workspace is created with. */
+const madeIn = Effect.fnUntraced(function*(workspace: string) {
+  const { id: workspaceId } = yield* (yield* Workspaces).ensure(WorkspaceName.make(workspace))
   const { id: configurationVersionId } = yield* (yield* Configurations).create(workspaceId, false)
   const blobs = yield* Blobs
   const { sha256: archiveSha256 } = yield* Effect.scoped(Effect.tap(blobs.receive(Stream.empty, { limitBytes: 0 }), blobs.store))
@@ -209,11 +209,13 @@ describe("plans that hold nothing", () => {
   it.effect("stay ahead when their plan is made again, until that has begun", () =>
     Effect.gen(function*() {
       const url = yield* server
-      const plans = yield* plansOf(url, "busy", 1)
-      const [first] = yield* takeAll(url)
+      const plans = yield* plansOf(url, "busy", 2)
+      const [first, second] = yield* takeAll(url)
       yield* agent(url).report(first!.id, evicted)
       expect((yield* person(url).view(plans[0]!)).stages).toHaveLength(2)
       expect(yield* runsTaken(url)).toEqual([])
+      yield* worker(url, second!).log(0, "begins")
+      expect(yield* runsTaken(url)).toEqual([plans[mostAhead]])
       yield* TestClock.adjust("1 minute")
       const [again] = yield* takeAll(url)
       expect(again?.id).toBe(first!.id.replace(/1$/u, "2"))
@@ -235,8 +237,8 @@ describe("plans that hold nothing", () => {
 
   it.live("keep no import waiting, for which they may wait themselves", () =>
     inStores(Effect.gen(function*() {
-      const [rescues, runs, stages] = [yield* Rescues, yield* Runs, yield* Stages]
-      const made = yield* madeFor
+      const [queue, rescues, runs, stages] = [yield* RunQueue, yield* Rescues, yield* Runs, yield* Stages]
+      const made = yield* madeIn("busy")
       const { workspaceId } = made
       const lost = yield* runs.create(made)
       yield* rescues.open({ workspaceId, stageId: `${lost.id}.plan.1`, reason: "Lost", message: "lost" })
@@ -245,12 +247,14 @@ describe("plans that hold nothing", () => {
       const started = yield* runs.create({ ...made, rescueId })
       expect(yield* stages.ofRun(plans.at(-1)!.id)).toEqual([])
       expect(yield* stages.ofRun(started.id)).toHaveLength(1)
+      const last = yield* runs.create({ ...made, planOnly: true })
+      expect((yield* queue.before([last]))(last)).toBe(1) // in whose line no import is
     })))
 
   it.live("are offered up to a hundred of a workspace, however many agents refuse, and then wait for the oldest of these", () =>
     inStores(Effect.gen(function*() {
       const [queue, runs, sql] = [yield* RunQueue, yield* Runs, yield* SqlClient.SqlClient]
-      const made = yield* madeFor
+      const made = yield* madeIn("busy")
       const plans = yield* Effect.replicateEffect(runs.create({ ...made, planOnly: true }), 102)
       const offered = Effect.map(sql`SELECT id FROM stages`, (found) => found.length)
       const refused = Effect.andThen(sql`UPDATE stages SET waitReason = 'Refused', offers = 10`, queue.advanceAll)
@@ -262,7 +266,7 @@ describe("plans that hold nothing", () => {
   it.live("make no room for having been offered often, while no agent refuses them", () =>
     inStores(Effect.gen(function*() {
       const [queue, runs, sql] = [yield* RunQueue, yield* Runs, yield* SqlClient.SqlClient]
-      const made = yield* madeFor
+      const made = yield* madeIn("busy")
       yield* Effect.replicateEffect(runs.create({ ...made, planOnly: true }), mostAhead + 2)
       for (const waitReason of [null, "QuotaExceeded"]) {
         yield* sql`UPDATE stages SET waitReason = ${waitReason}, offers = 100`
@@ -271,13 +275,27 @@ describe("plans that hold nothing", () => {
       }
     })))
 
+  it.live("make room in each workspace where they count no more", () =>
+    inStores(Effect.gen(function*() {
+      const [queue, runs, sql] = [yield* RunQueue, yield* Runs, yield* SqlClient.SqlClient]
+      for (const workspace of ["busy", "other"]) {
+        const made = yield* madeIn(workspace)
+        yield* Effect.replicateEffect(runs.create({ ...made, planOnly: true }), mostAhead + 1)
+      }
+      yield* sql`UPDATE stages SET waitReason = 'Refused', offers = 10`
+      yield* queue.advanceAll
+      expect(yield* sql`SELECT id FROM stages`).toHaveLength(2 * (mostAhead + 1))
+    })))
+
   it.live("have a place in the line that counts from the first that is not offered, however many are, as by an older version", () =>
     inStores(Effect.gen(function*() {
       const [queue, runs, stages] = [yield* RunQueue, yield* Runs, yield* Stages]
-      const made = yield* madeFor
+      const made = yield* madeIn("busy")
       const plans = yield* Effect.replicateEffect(runs.create({ ...made, planOnly: true }), mostAhead + 13)
       yield* Effect.forEach(plans.slice(mostAhead, mostAhead + 10), ({ id }) => stages.create(id, "plan"))
-      const before = yield* queue.before(plans)
+      const waiting = yield* Effect.replicateEffect(runs.create(made), 3) // behind the first of these, and beside the plans
+      const before = yield* queue.before([...plans, ...waiting])
       expect(plans.map(before)).toEqual([...some, ...some].map(() => 0).concat([0, 1, 2]))
+      expect(waiting.map(before)).toEqual([0, 0, 1])
     })))
 })

@@ -25,6 +25,13 @@ const warnings = Effect.fnUntraced(function*(made: string) {
 describe("a data directory without its database", () => {
   it.live.each<{ readonly given: string; readonly lose: (database: string) => void }>([
     { given: "it is gone", lose: (database) => rmSync(database) },
+    {
+      given: "it is gone but for its log",
+      lose: (database) => {
+        rmSync(database)
+        writeFileSync(`${database}-wal`, "log")
+      }
+    },
     { given: "its file is empty", lose: (database) => truncateSync(database) },
     { given: "it was copied without its log, before that was written into it", lose: (database) => truncateSync(database, 4096) }
   ])("lets no server begin anew while $given and the rest is there, and stays as it is", ({ lose }) =>

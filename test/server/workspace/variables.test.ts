@@ -39,3 +39,6 @@ it.each([
 
 it("a run's own variable stays sensitive when the workspace's in whose place it was is gone", () =>
   expect(variablesOf([], ownVariables([variable("password", { sensitive: true })], [own]))).toEqual([{ ...ofRun, sensitive: true }]))
+
+it("a run's own variable leaves what the environment has by its name", () =>
+  expect(variablesOf([variable("password", { category: "env" })], [own]).map(({ category }) => category)).toEqual(["env", "terraform"]))

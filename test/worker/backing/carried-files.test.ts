@@ -306,13 +306,14 @@ describe("what planning made in the configuration", () => {
     {
       given: "does not fit beside plan and modules",
       size: 0,
-      plan: 254 * 1024 ** 2,
+      plan: 252 * 1024 ** 2,
       why: "packed they have more than 0 MiB, which is what the plan leaves of 256 MiB"
     }
   ])("is left out, and the log says so, if it $given", ({ plan, size, why }) =>
     Effect.gen(function*() {
       const here = yield* podAt
       truncateSync(here.at("work/live/plan.tfplan"), plan)
+      here.write("engine/modules/m/large", randomBytes(2 * 1024 ** 2))
       yield* here.packAfter(() => {
         here.write("work/live/large", randomBytes(2 * 1024 ** 2))
         if (size > 0) truncateSync(here.at("work/live/large"), size)

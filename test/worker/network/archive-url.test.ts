@@ -2,7 +2,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { type Cause, Effect, Fiber, Logger, Queue, Random, type Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
-import { existsSync, readFileSync } from "node:fs"
+import { existsSync, readFileSync, statSync } from "node:fs"
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
 import { type AddressInfo, connect } from "node:net"
 import { join } from "node:path"
@@ -42,6 +42,7 @@ describe("fetchArchive", () => {
       const { asked, file, url } = yield* serving((_, response) => void response.end(content))
       yield* fetchArchive(wanted(`${url}/config.tar.gz?signature=s`), file)
       expect(readFileSync(file)).toEqual(content)
+      expect(statSync(file).mode & 0o777).toBe(0o600)
       expect(asked).toHaveLength(1)
       expect(Object.keys(asked[0]?.headers ?? {})).not.toEqual(expect.arrayContaining(["authorization"]))
       expect(Object.keys(asked[0]?.headers ?? {})).not.toEqual(expect.arrayContaining(["cookie"]))

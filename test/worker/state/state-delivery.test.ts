@@ -217,6 +217,31 @@ describe("a state that is read", () => {
       yield* Fiber.interrupt(second)
       expect(fetching).toBe(0)
     }))
+
+  it.effect("under one lock is not what is known under the next, since another may have written between them", () =>
+    Effect.gen(function*() {
+      const answer = Deferred.makeUnsafe<void>()
+      let asked = 0
+      const taskApi = Layer.mock(TaskApi, {
+        patiently: (ask) => ask,
+        lockState: ({ ID }) => Effect.succeed({ id: ID, epoch: 1 }),
+        unlockState: () => Effect.void,
+        state: Effect.suspend(() =>
+          ++asked === 1 ? Effect.as(Deferred.await(answer), Option.some(state(1))) : Effect.fail(new NoAnswer({ detail: "down" }))
+        )
+      })
+      const parts = StateDelivery.layer.pipe(Layer.provide(Layer.mergeAll(noTaskStatus, taskApi, podSettings("/none", "/none"), stop)))
+      const { lock, read, unlock } = Context.get(yield* Layer.build(parts), StateDelivery)
+      yield* lock({ ID: "a" })
+      const before = yield* Effect.forkChild(read, { startImmediately: true })
+      yield* unlock({ ID: "a" })
+      yield* lock({ ID: "b" })
+      yield* Deferred.succeed(answer, undefined)
+      yield* Fiber.join(before)
+      const after = yield* Effect.forkChild(read)
+      yield* TestClock.adjust("1 minute")
+      expect(after.pollUnsafe()).toBeUndefined() // it waits for the server
+    }))
 })
 
 describe("an engine that asks for a second lock", () => {

@@ -58,6 +58,7 @@ describe("the state gateway", () => {
         expect((yield* ask(env, "read")).text).toBe(state(7))
         expect((yield* lock(env)).status).toBe(405)
         expect((yield* write(env, 8)).status).toBe(405)
+        expect((yield* unlock(env)).status).toBe(405)
         expect(api.requests).toEqual(["GET /state 200"])
       }),
       false

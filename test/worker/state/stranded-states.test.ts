@@ -8,7 +8,7 @@ import { join } from "node:path"
 import { keptStateLine } from "../../../src/schema/api/task-api.ts"
 import { TaskApi } from "../../../src/worker/network/task-api.ts"
 import { Refuge, StateDelivery } from "../../../src/worker/state/state-delivery.ts"
-import { carryStrandedStates } from "../../../src/worker/state/stranded-states.ts"
+import { carryStrandedStates, sealed } from "../../../src/worker/state/stranded-states.ts"
 import { until } from "../../until.ts"
 import { type PoolParts, poolParts } from "../pool-parts.ts"
 
@@ -72,6 +72,9 @@ describe("a state that the server does not take", () => {
       yield* Fiber.join(pushing)
       expect(readdirSync(folder(parts))).toEqual([])
     })))
+
+  it("is encrypted otherwise each time, since two that begin alike would tell where they differ", () =>
+    expect(sealed(stage, key, state)).not.toEqual(sealed(stage, key, state)))
 
   it.live("is kept too when the engine waits no longer for a server that is silent", () =>
     withParts(Effect.fnUntraced(function*(parts, delivery) {

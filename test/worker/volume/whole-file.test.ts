@@ -1,6 +1,6 @@
 // What is on the disk after a file was stored as a whole, or could not be stored.
 import { execFileSync } from "node:child_process"
-import fs, { mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, realpathSync, rmSync, symlinkSync } from "node:fs"
+import fs, { mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, realpathSync, rmSync, statSync, symlinkSync } from "node:fs"
 import { syncBuiltinESMExports } from "node:module"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -33,11 +33,12 @@ const flushedIn = (folder: string, use: () => void) => {
 }
 
 describe("a file that is stored as a whole", () => {
-  it("is there, alone", () =>
+  it("is there, alone, and only the worker's to read", () =>
     inFolder((folder) => {
       storeWhole(join(folder, "state"), Buffer.from("one"))
       storeWhole(join(folder, "state"), Buffer.from("two"))
       expect([readdirSync(folder), readFileSync(join(folder, "state"), "utf8")]).toEqual([["state"], "two"])
+      expect(statSync(join(folder, "state")).mode & 0o777).toBe(0o600)
     }))
 
   it("is on the disk before it has its name, and then its name is", () =>
