@@ -3,6 +3,7 @@
 // Used by run, logs and cancel.
 import { Clock, Context, Duration, Effect, Result, Schedule } from "effect"
 import type { Step } from "../../core/run/run-machine.ts"
+import { monotonicMillis } from "../../kubernetes/clock.ts"
 import type { RunView } from "../../schema/api/run.ts"
 import { ServerClient } from "../server/server-client.ts"
 import { mayPass, type ServerFailure, ServerUnreachable } from "../terminal/failure.ts"
@@ -138,7 +139,7 @@ export const followStep = Effect.fn("followStep")(
       const { offset } = followed
       const [took, ended] = yield* Effect.timed(stage === undefined ? Effect.succeed(false) : showLog(followed, stage.logUrl, waitSeconds))
       if (over) {
-        const now = yield* Clock.currentTimeMillis
+        const now = yield* monotonicMillis
         overSince ??= now
         if (text.ended() || stage === undefined || now - overSince >= Duration.toMillis(graceForEnd)) {
           yield* screen.text(text.rest())

@@ -1,9 +1,10 @@
 // Where a command tells a person what happens: lines that stay, one line that changes in place, the engine's log, and a question.
 // Invariant: if a program reads stdout, only results are there, the rest is on stderr. Text from elsewhere cannot control the terminal.
 // Provided by each command that people type; tests provide one that records what it is told.
-import { Clock, Context, Effect, Layer, Option, Schedule, type Scope, Terminal } from "effect"
+import { Context, Effect, Layer, Option, Schedule, type Scope, Terminal } from "effect"
 import { TerminalCapabilities } from "effect/cli"
 import { inLine } from "../../core/text/in-line.ts"
+import { monotonicMillis } from "../../kubernetes/clock.ts"
 import { elapsed } from "./elapsed.ts"
 import { endWithReaders } from "./readers.ts"
 import { fit } from "./table.ts"
@@ -57,7 +58,7 @@ const make = Effect.fnUntraced(
   function*({ colours: wanted, forProgram }: ScreenOptions): Effect.fn.Return<Screen["Service"], never, Terminal.Terminal | Scope.Scope> {
     const terminal = yield* Terminal.Terminal
     const capabilities = yield* TerminalCapabilities.TerminalCapabilities
-    const began = yield* Clock.currentTimeMillis
+    const began = yield* monotonicMillis
     const out = forProgram ? process.stderr : process.stdout
     const colours = wanted && capabilities.canColor && (!forProgram || process.stderr.isTTY)
     const inPlace = out.isTTY && process.env.TERM !== "dumb"
@@ -99,7 +100,7 @@ const make = Effect.fnUntraced(
     const print = (content: string | Uint8Array) =>
       Effect.andThen(Effect.sync(settle), Effect.sync(() => void process.stdout.write(content)))
     const result = (content: string) => print(visible(content.endsWith("\n") ? content : `${content}\n`))
-    const time = Effect.map(Clock.currentTimeMillis, (now) => elapsed(now - began).padStart(6))
+    const time = Effect.map(monotonicMillis, (now) => elapsed(now - began).padStart(6))
 
     /** Returns what fits behind the time and the spinner. */
     const inWidth = (content: string, time: string) => fit(content, (out.columns || 80) - time.length - 5)
@@ -116,7 +117,7 @@ const make = Effect.fnUntraced(
       step: (content) => Effect.flatMap(time, (time) => ours(`${newLine()}${paint(time, "faint")}  ${visibleInOrder(content)}\n`)),
       status: Effect.fnUntraced(function*(said) {
         const content = visibleInOrder(inLine(said)) // older servers keep messages of several lines
-        const now = yield* Clock.currentTimeMillis
+        const now = yield* monotonicMillis
         endColour()
         if (!Option.contains(shown, content)) {
           if (inPlace && !atLineStart) yield* text("\n")
