@@ -1,10 +1,9 @@
 // Where a command tells a person what happens: lines that stay, one line that changes in place, the engine's log, and a question.
 // Invariant: if a program reads stdout, only results are there, the rest is on stderr. Text from elsewhere cannot control the terminal.
 // Provided by each command that people type; tests provide one that records what it is told.
-import { Context, Effect, Layer, Option, Schedule, type Scope, Terminal } from "effect"
+import { Clock, Context, Effect, Layer, Option, Schedule, type Scope, Terminal } from "effect"
 import { TerminalCapabilities } from "effect/cli"
 import { inLine } from "../../core/text/in-line.ts"
-import { monotonicMillis } from "../../kubernetes/clock.ts"
 import { elapsed } from "./elapsed.ts"
 import { endWithReaders } from "./readers.ts"
 import { fit } from "./table.ts"
@@ -53,6 +52,9 @@ const eraseLine = "\r\u001b[2K"
 const noColour = "\u001b[0m"
 // oxlint-disable-next-line no-control-regex
 const colour = /\u001b\[[0-9;:]*m/gu
+
+/** The time by a clock that nobody sets, for spans alone. */
+const monotonicMillis = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos) / 1e6)
 
 const make = Effect.fnUntraced(
   function*({ colours: wanted, forProgram }: ScreenOptions): Effect.fn.Return<Screen["Service"], never, Terminal.Terminal | Scope.Scope> {
