@@ -15,6 +15,7 @@ const words: Readonly<Record<string, string>> = {
   ENOTFOUND: "there is no host of that name",
   EAI_AGAIN: "the name of the host cannot be looked up now",
   EHOSTUNREACH: "no way to that host",
+  ENETUNREACH: "no way to that host",
   ETIMEDOUT: "no answer",
   UND_ERR_CONNECT_TIMEOUT: "no answer",
   UND_ERR_SOCKET: "the connection was closed",
@@ -26,13 +27,14 @@ const words: Readonly<Record<string, string>> = {
   UNABLE_TO_GET_ISSUER_CERT: notTrusted,
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: notTrusted,
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: notTrusted,
-  CERT_HAS_EXPIRED: "its certificate has expired",
+  CERT_HAS_EXPIRED: "its certificate has expired, by the clock here",
+  CERT_NOT_YET_VALID: "its certificate is not valid yet, by the clock here",
   ERR_TLS_CERT_ALTNAME_INVALID: "its certificate is for another name than that of the address"
 }
 
 /** The reasons that mean that there was no connection, so the server did not receive the request. */
 export const unconnected: ReadonlySet<string | undefined> = new Set(
-  ["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH"].map((code) => words[code])
+  ["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH", "ENETUNREACH"].map((code) => words[code])
 )
 
 const wordsFor = (cause: unknown): ReadonlyArray<string> => {

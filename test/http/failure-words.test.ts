@@ -13,6 +13,11 @@ it.each([
     says: "its certificate is from an authority that is not trusted here"
   },
   {
+    given: "a certificate of another time, which may be the fault of either clock",
+    error: coded("CERT_NOT_YET_VALID", "certificate is not yet valid"),
+    says: "its certificate is not valid yet, by the clock here"
+  },
+  {
     given: "TLS to a plain port",
     error: coded("EPROTO", openssl("ssl3_get_record:wrong version number")),
     says: "it does not speak TLS; is it http://?"
@@ -48,7 +53,7 @@ it.each([
 ])("says of $given: $says", ({ error, says }) => expect(failureInWords(error)).toBe(says))
 
 it.each([
-  ...["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH"].map((code) => ({ code, heardNothing: true })),
+  ...["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH", "ENETUNREACH"].map((code) => ({ code, heardNothing: true })),
   ...["ECONNRESET", "ETIMEDOUT", "UND_ERR_SOCKET", "OTHER"].map((code) => ({ code, heardNothing: false }))
 ])(
   "takes it for sure that the server got no request only where there was no connection: $code",

@@ -15,6 +15,7 @@ import type { ServerClient } from "../server/server-client.ts"
 import { counted } from "../terminal/counted.ts"
 import { logText } from "../terminal/log-text.ts"
 import { manifestYaml } from "../terminal/manifest-yaml.ts"
+import { inOrder } from "../terminal/readers.ts"
 import { Screen } from "../terminal/screen.ts"
 import { size } from "../terminal/size.ts"
 import { installedTaskNamespace } from "../values/installed-values.ts"
@@ -199,7 +200,7 @@ export const bundle = Effect.fn("bundle")(function*(request: BundleRequest, serv
     Stream.flattenIterable,
     Stream.concat(Stream.fromEffect(manifest))
   )
-  const written = yield* writeTarGz(file, force, entries)
+  const written = yield* inOrder(writeTarGz(file, force, entries))
   const content = inside.reduce((sum, file) => sum + file.size, 0)
   yield* screen.line(`${file} has ${counted(inside.length, "file")}, ${size(content)} (${size(written)} compressed), and MANIFEST.txt.`)
   if (missing.length === 0) return

@@ -1,10 +1,11 @@
 // Writes a tar.gz of files whose sizes are not known before they are read, one at a time and only the end of a long one.
-// Invariant: nobody else may read it, what is there already is never overwritten by chance, and a part of it is never left behind.
+// Invariant: nobody else may read it, and its name has a whole file or the one before, which is never replaced by chance.
 // Used by bundle.
 import * as NodeStream from "@effect/platform-node/NodeStream"
-import { Duration, Effect, Exit, Stream } from "effect"
+import { Duration, Effect, Stream } from "effect"
 import { Tar } from "effect/encoding"
-import { lstat, open, rm } from "node:fs/promises"
+import { lstat, mkdtemp, open, rename, rm } from "node:fs/promises"
+import { dirname, join } from "node:path"
 import { createGzip } from "node:zlib"
 import { codeOf, errorInWords } from "../../schema/system-error.ts"
 import { BadInput, Failed } from "../terminal/failure.ts"
@@ -43,34 +44,57 @@ export const endOf = <E, R>(content: Stream.Stream<Uint8Array, E, R>, most: numb
     )
   })
 
+/** Something has the name of the file, and is not to be replaced. */
+class Taken extends Error {}
+
 const cannotWrite = (file: string) => (error: unknown) =>
   new BadInput({
-    message: codeOf(error) === "EEXIST"
+    message: error instanceof Taken
       ? `${file} is there already; name another file, or replace it with --force.`
       : `Cannot write ${file} (${errorInWords(error)}); name another file.`
   })
 
-/** Makes the file, which only its owner may read. `force` replaces a file, but nothing else, such as a device. */
-const make = async (file: string, force: boolean) => {
-  if (force && (await lstat(file).catch(() => undefined))?.isFile() === true) await rm(file)
-  return open(file, "wx", 0o600)
+/** Fails if something has the name of the file. `force` allows a file, but nothing else, such as a device. */
+const notTaken = async (file: string, force: boolean): Promise<void> => {
+  const there = await lstat(file).catch((error: unknown) => codeOf(error) === "ENOENT" ? undefined : Promise.reject(error))
+  if (there !== undefined && !(force && there.isFile())) throw new Taken()
+}
+
+/** Opens a file that only its owner may read, in a folder of its own beside the place that it is for. */
+const openAside = async (file: string, force: boolean) => {
+  await notTaken(file, force)
+  const folder = await mkdtemp(join(dirname(file), ".new-"))
+  try {
+    const path = join(folder, "bundle")
+    return { folder, path, handle: await open(path, "wx", 0o600) }
+  } catch (error) {
+    await rm(folder, { recursive: true, force: true })
+    throw error
+  }
 }
 
 /** Writes the entries as they come, and returns the size of the file. */
-export const writeTarGz = <E, R>(file: string, force: boolean, entries: Stream.Stream<Tar.Entry, E, R>) =>
-  Effect.acquireUseRelease(
-    Effect.tryPromise({ try: () => make(file, force), catch: cannotWrite(file) }),
-    (handle) =>
+export const writeTarGz = <E, R>(file: string, force: boolean, entries: Stream.Stream<Tar.Entry, E, R>) => {
+  const attempt = <A>(work: () => Promise<A>) => Effect.tryPromise({ try: work, catch: cannotWrite(file) })
+  return Effect.acquireUseRelease(
+    attempt(() => openAside(file, force)),
+    ({ handle, path }) =>
       entries.pipe(
         Stream.pipeThroughChannel(Tar.encode()),
         NodeStream.pipeThroughDuplex({ evaluate: () => createGzip(), onError: cannotWrite(file) }),
-        Stream.runForEach((bytes) => Effect.tryPromise({ try: () => handle.writeFile(bytes), catch: cannotWrite(file) })),
-        Effect.andThen(Effect.tryPromise({ try: async () => (await handle.stat()).size, catch: cannotWrite(file) })),
+        Stream.runForEach((bytes) => attempt(() => handle.writeFile(bytes))),
+        Effect.andThen(Effect.uninterruptible(attempt(async () => {
+          await handle.sync() // so that a crash of the machine leaves no part of it under its name either
+          await notTaken(file, force)
+          await rename(path, file)
+          return (await handle.stat()).size
+        }))),
         Effect.catchTag("TarError", (error) => Effect.fail(cannotWrite(file)(error)))
       ),
-    (handle, exit) =>
+    ({ folder, handle }) =>
       Effect.promise(async () => {
         await handle.close()
-        if (Exit.isFailure(exit)) await rm(file, { force: true })
+        await rm(folder, { recursive: true, force: true })
       })
   )
+}

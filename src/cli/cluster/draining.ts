@@ -206,6 +206,10 @@ const runningLines = (all: ReadonlyArray<Running>, now: number): ReadonlyArray<s
   ]
 }
 
+/** Says that the drain goes on, and how it ends: Ctrl-C stops what waits for it and takes nothing back. */
+const sayStays = (installation: Installation, toEnd: string) =>
+  Effect.flatMap(Screen, ({ line }) => line(`${shown(installation)} stays drained, so nothing new starts. ${toEnd}`))
+
 /**
  * Drains the cluster. `given`: the namespace of the tasks, if it was typed. `wait`: return once no apply or destroy runs. `there`: the flag of
  * its context, for the command that ends this.
@@ -215,16 +219,20 @@ export const drain = Effect.fn("drain")(function*(installation: Installation, gi
   const now = yield* currentInstant
   const lease = yield* mark(installation, (annotations) => drained(annotations, now))
   const asked = drainedSince(annotationsOf(lease))
-  yield* awaitAnswer(installation, asked)
+  const toEnd = `To end this: agent-job drain --undo${there} --name ${installation.name} --controller-namespace ${installation.namespace}`
   const look = Effect.tap(running(namespace), () => unlessOverruled(installation, asked))
-  const all = yield* Effect.flatMap(wait ? untilQuiet(namespace, look) : look, Effect.forEach(withWorkspace(namespace), { concurrency: 8 }))
+  const all = yield* awaitAnswer(installation, asked).pipe(
+    Effect.andThen(wait ? untilQuiet(namespace, look) : look),
+    Effect.flatMap(Effect.forEach(withWorkspace(namespace), { concurrency: 8 })),
+    Effect.onInterrupt(() => sayStays(installation, toEnd))
+  )
   const since = Option.getOrElse(asked, () => now)
   return {
     document: { installation, drained: true, since, running: all },
     lines: [
       `Draining ${shown(installation)} since ${since}: nothing new starts in ${namespace}.`,
       ...runningLines(all, yield* Clock.currentTimeMillis),
-      `To end this: agent-job drain --undo${there} --name ${installation.name} --controller-namespace ${installation.namespace}`
+      toEnd
     ]
   } satisfies Answer
 })

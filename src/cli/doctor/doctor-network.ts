@@ -1,5 +1,5 @@
 // Finds out what the network enforces: starts Pods that try to connect under its own NetworkPolicies, and reads their termination messages.
-// Invariant: it deletes what it made, however it ends. What it could not, or was made without an answer, stays: Pods end by their deadline, and policies select no other Pods.
+// Invariant: it deletes what it made, however it ends. What it could not within seconds stays: Pods end by their deadline, and policies select no other Pods.
 // Used by examination.
 import { Effect, Option, Random, Schedule, Schema, type Scope } from "effect"
 import { metadataTargets } from "../../core/doctor/metadata-services.ts"
@@ -30,17 +30,35 @@ const ProbePod = Schema.Struct({
 type ProbePod = typeof ProbePod.Type
 const probePods = decoding(pods, ProbePod)
 
-/** Creates the object, and deletes it when the scope closes. Returns its name and namespace. */
-const forNow = <O extends Writable & { readonly metadata: NamespacedName }>(
-  kind: Kind<unknown>,
-  object: O
-): Effect.Effect<NamespacedName, KubernetesError, Kubernetes | Scope.Scope> =>
-  Effect.gen(function*() {
-    const kubernetes = yield* Kubernetes
-    yield* Effect.acquireRelease(kubernetes.create(kind, object), () =>
-      Effect.ignore(kubernetes.delete(kind, object.metadata, { gracePeriodSeconds: 0 })))
-    return object.metadata
-  })
+/** How long what was made may take to be removed, by whoever presses Ctrl-C too. */
+const removalLimit = "5 seconds"
+
+interface Made {
+  readonly kind: Kind<unknown>
+  readonly name: NamespacedName
+}
+
+/**
+ * Returns a function that creates an object and returns its name. When the scope closes, all these objects are deleted at once, also one
+ * that no answer came for.
+ */
+const makingForNow = Effect.gen(function*() {
+  const kubernetes = yield* Kubernetes
+  const remove = ({ kind, name }: Made) => Effect.ignore(kubernetes.delete(kind, name, { gracePeriodSeconds: 0 }))
+  const made = yield* Effect.acquireRelease(
+    Effect.sync((): Array<Made> => []),
+    (made) =>
+      Effect.timeoutOption(
+        Effect.interruptible(Effect.forEach(made, remove, { concurrency: "unbounded", discard: true })),
+        removalLimit
+      )
+  )
+  return <O extends Writable & { readonly metadata: NamespacedName }>(kind: Kind<unknown>, object: O) =>
+    Effect.suspend(() => {
+      made.push({ kind, name: object.metadata })
+      return Effect.as(kubernetes.create(kind, object), object.metadata)
+    })
+})
 
 const podAt = (name: NamespacedName) => Effect.flatMap(Kubernetes, (kubernetes) => kubernetes.get(probePods, name))
 
@@ -93,6 +111,7 @@ export const examineNetwork = Effect.fn("doctor.network")(
     config: ResolvedConfig,
     needed: ReadonlyArray<ProbeTarget>
   ): Effect.fn.Return<Option.Option<NetworkFindings>, KubernetesError, Kubernetes | Scope.Scope> {
+    const forNow = yield* makingForNow
     const id = (yield* Random.nextIntBetween(36 ** 4, 36 ** 5)).toString(36)
     for (const policy of probePolicies(config, id)) yield* forNow(networkPolicies, policy)
     const start = (probe: Probe, targets: ReadonlyArray<ProbeTarget>) => forNow(pods, probePod(config, id, probe, targets))

@@ -42,7 +42,12 @@ const sayWaiting = Effect.fnUntraced(function*({ taskNamespace }: ResolvedConfig
 const examineTraffic = Effect.fnUntraced(function*(config: ResolvedConfig) {
   const policies = yield* readPolicies(config)
   yield* removeLeft(config)
-  const examining = Effect.scoped(examineNetwork(config, [...apiServer, ...serverTargets(config)]))
+  const { line } = yield* Screen
+  const examining = Effect.scoped(
+    examineNetwork(config, [...apiServer, ...serverTargets(config)]).pipe(
+      Effect.onInterrupt(() => line("Removing what was made to try the network, for five seconds at most."))
+    )
+  )
   const found = yield* inOrder(Effect.raceFirst(sayWaiting(config), examining))
   return Option.match(found, {
     onNone: () => [nothingStarted(config)],

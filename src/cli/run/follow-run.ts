@@ -124,7 +124,7 @@ export const followStep = Effect.fn("followStep")(
     const screen = yield* Screen
     const server = yield* ServerClient
     const { step, text } = followed
-    let overSince: number | undefined
+    let overSince: bigint | undefined // as in patiently
     let doubted = false // whether the status shown now doubts that the step is at work
     let [holdSeconds, pauseMillis] = [hold.shortest, 0]
     while (true) {
@@ -138,9 +138,9 @@ export const followStep = Effect.fn("followStep")(
       const { offset } = followed
       const [took, ended] = yield* Effect.timed(stage === undefined ? Effect.succeed(false) : showLog(followed, stage.logUrl, waitSeconds))
       if (over) {
-        const now = yield* Clock.currentTimeMillis
+        const now = yield* Clock.monotonicTimeNanos
         overSince ??= now
-        if (text.ended() || stage === undefined || now - overSince >= Duration.toMillis(graceForEnd)) {
+        if (text.ended() || stage === undefined || Duration.isGreaterThanOrEqualTo(Duration.nanos(now - overSince), graceForEnd)) {
           yield* screen.text(text.rest())
           return run
         }

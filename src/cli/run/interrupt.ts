@@ -11,9 +11,6 @@ import { Screen } from "../terminal/screen.ts"
 import { followApply, type Followed, followStep, patiently } from "./follow-run.ts"
 import { hasApply } from "./summary.ts"
 
-/** The exit code that a shell expects of an interrupted program: 128 + SIGINT. */
-const interrupted = 130
-
 /** How long the server may take to say what has become of a run that somebody is being asked about. */
 const lookTimeout = Duration.seconds(5)
 
@@ -39,7 +36,7 @@ const endOf = ({ id, status }: RunView) => {
     case "errored":
       return { text: `${id} failed before it could be cancelled.`, code: exitCode.failed }
     default:
-      return { text: `${id} was faster than the cancel: it is ${inWords(status)}.`, code: interrupted }
+      return { text: `${id} was faster than the cancel: it is ${inWords(status)}.`, code: exitCode.interrupted }
   }
 }
 
@@ -68,19 +65,25 @@ const left = Effect.fnUntraced(function*(runId: string, progress: Progress, repo
   const screen = yield* Screen
   yield* screen.step(`Left ${runId} to the server; follow it with: agent-job logs -f ${runId}`)
   yield* report(runId, progress.followed.run)
-  return interrupted
+  return exitCode.interrupted
 })
 
 const foundAs = ({ id, status }: RunView) => {
   switch (status) {
     case "planned":
-      return { text: `${id} stays planned and keeps its workspace: agent-job approve ${id}, or agent-job discard ${id}`, code: interrupted }
+      return {
+        text: `${id} stays planned and keeps its workspace: agent-job approve ${id}, or agent-job discard ${id}`,
+        code: exitCode.interrupted
+      }
     case "canceled":
       return { text: `${id} is cancelled.`, code: exitCode.cancelled }
     case "discarded":
       return { text: `${id} is discarded.`, code: exitCode.cancelled }
     default:
-      return { text: `${id} is no longer planned but ${inWords(status)}; follow it with: agent-job logs -f ${id}`, code: interrupted }
+      return {
+        text: `${id} is no longer planned but ${inWords(status)}; follow it with: agent-job logs -f ${id}`,
+        code: exitCode.interrupted
+      }
   }
 }
 
@@ -94,7 +97,7 @@ const leave = Effect.fnUntraced(function*(runId: string, { followed }: Progress,
     onNone: () => ({
       text:
         `${runId} was planned when it was last seen, and the server does not say whether it still is; look with: agent-job get ${runId}`,
-      code: interrupted
+      code: exitCode.interrupted
     }),
     onSome: foundAs
   })
@@ -117,7 +120,7 @@ export const onInterruptedStart = Effect.fn("onInterruptedStart")(function*<R>(
   yield* screen.step("Waiting for the server to say whether it started the run, so that it can be cancelled; Ctrl-C again leaves at once.")
   const answer = yield* Effect.raceFirst(Effect.interruptible(Fiber.await(asked)), Effect.interruptible(nextSignal))
   if (answer === undefined) {
-    process.exitCode = interrupted
+    process.exitCode = exitCode.interrupted
     return yield* screen.step(`Left before the server answered; the run may have started, see: agent-job get runs --workspace ${workspace}`)
   }
   if (Exit.isSuccess(answer)) return yield* cancel(answer.value)

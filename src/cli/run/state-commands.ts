@@ -1,8 +1,10 @@
 // The work of `agent-job state …`: asks the server for the state of a workspace, or for a change of it, and prints what it answers.
 // Used by cli/commands/state.
 import { Clock, Config, Effect, Option } from "effect"
-import { readFileSync, writeFileSync } from "node:fs"
+import { closeSync, openSync, rmSync, writeFileSync } from "node:fs"
+import { readFile } from "node:fs/promises"
 import { hostname, userInfo } from "node:os"
+import { buffer } from "node:stream/consumers"
 import { importBlocks } from "../../core/state/import-blocks.ts"
 import { shortName } from "../../core/text/sentence.ts"
 import type { StateView } from "../../schema/api/state.ts"
@@ -47,9 +49,10 @@ const answering = <A extends object, E>(
     })
   )
 
+/** Reads without holding up the program, which Ctrl-C could not end before a pipe has its writer. */
 const stateFile = (path: string) =>
-  Effect.try({
-    try: () => readFileSync(path),
+  Effect.tryPromise({
+    try: () => path === "/dev/stdin" ? buffer(process.stdin) : readFile(path),
     catch: (cause) =>
       new BadInput({ message: `${path} cannot be read (${errorInWords(cause)}); name the file of a state that you may read.` })
   })
@@ -70,6 +73,19 @@ export const push = Effect.fnUntraced(function*(given: Given & { readonly file: 
   yield* answering(given, (client) => client.pushState(given.workspace, bytes, given.replace), stateLines)
 })
 
+/** Writes a file that is not there yet, or leaves none: half of the blocks would import half, and look like all. */
+const writeNew = (file: string, text: string): void => {
+  const descriptor = openSync(file, "wx")
+  try {
+    writeFileSync(descriptor, text)
+  } catch (error) {
+    rmSync(file)
+    throw error
+  } finally {
+    closeSync(descriptor)
+  }
+}
+
 /** Writes import blocks for what the state lacks. Fails if the file exists, so that it overwrites nothing. */
 const writeBlocks = (given: Given, file: string) =>
   withServer(
@@ -86,7 +102,7 @@ const writeBlocks = (given: Given, file: string) =>
         })
       }
       yield* Effect.try({
-        try: () => writeFileSync(file, blocks, { flag: "wx" }),
+        try: () => writeNew(file, blocks),
         catch: (cause) =>
           new BadInput({
             message: `${file} cannot be written (${errorInWords(cause)}); choose a new file in a directory that you may write to.`

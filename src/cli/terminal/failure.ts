@@ -20,6 +20,8 @@ export const exitCode = {
   hasChanges: 7,
   diskFull: diskFullExitCode,
   claimLost: claimLostExitCode,
+  /** 128 + SIGINT, as a shell reports it. */
+  interrupted: 130,
   /** The reader of the output has gone. 128 + SIGPIPE, as a shell reports it, because Node itself does not die of SIGPIPE. */
   readerGone: 141
 } as const

@@ -2,13 +2,14 @@
 // Both streams keep a listener until the process ends, because a stream reports a failure only after the write.
 // Used by teardown, screen, serve, interrupt and examination.
 import { Effect } from "effect"
+import { errorInWords } from "../../schema/system-error.ts"
 import { exitCode } from "./failure.ts"
 
 /** Ends the process. A reader that went away (`| head`) is no success, because a run goes on by itself and nobody hears how it ends. */
 const end = (error: NodeJS.ErrnoException): void => {
   if (error.code === "EPIPE") process.exit(exitCode.readerGone)
   if (process.stderr.writable) {
-    process.stderr.write(`error: Cannot write what was asked for (${error.message}); make room there, or send it elsewhere.\n`)
+    process.stderr.write(`error: Cannot write what was asked for (${errorInWords(error)}); make room there, or send it elsewhere.\n`)
   }
   process.exit(exitCode.failed)
 }
@@ -63,17 +64,34 @@ const settle = (stream: NodeJS.WriteStream, done: () => void): void => {
   stream.write("", () => setImmediate(done)) // an error comes after this callback, and ends the program as it always does
 }
 
+/** What Node has a thread wait for, which ends in its own time: the lookup of a name, or what a pipe has. */
+const waiting: ReadonlyArray<string> = ["GetAddrInfoReqWrap", "FSReqCallback", "FSReqPromise"]
+
+/**
+ * Ends an interrupted process by the signal, with the same code for a shell, if a thread is waiting: Node's own end waits for each thread,
+ * and so for ever where a pipe has no writer. Where the signal ends nothing, as in the first process of a container, the caller goes on.
+ */
+const withoutThreads = (): void => {
+  if (!process.getActiveResourcesInfo().some((resource) => waiting.includes(resource))) return
+  process.removeAllListeners("SIGINT")
+  process.kill(process.pid, "SIGINT")
+}
+
 /**
  * Calls `exit` once what was printed has arrived: Node writes to a pipe later, and forgets what is left when the process ends. A signal
  * ends the wait. By then only this listens to one, and without a listener the first process of a container would not even hear it.
  */
 export const afterReaders = (code: number, exit: (code: number) => void): void => {
-  const leave = () => process.exit(code)
+  const leave = () => {
+    if (code === exitCode.interrupted) withoutThreads()
+    process.exit(code)
+  }
   for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, leave)
   const limit = hurried ? setTimeout(leave, hurriedMillis) : undefined
   settle(process.stdout, () =>
     settle(process.stderr, () => {
       clearTimeout(limit)
+      if (code === exitCode.interrupted) withoutThreads()
       exit(code)
     }))
 }

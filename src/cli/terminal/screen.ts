@@ -53,11 +53,14 @@ const noColour = "\u001b[0m"
 // oxlint-disable-next-line no-control-regex
 const colour = /\u001b\[[0-9;:]*m/gu
 
+/** The time by a clock that nobody sets, for spans alone. */
+const monotonicMillis = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos) / 1e6)
+
 const make = Effect.fnUntraced(
   function*({ colours: wanted, forProgram }: ScreenOptions): Effect.fn.Return<Screen["Service"], never, Terminal.Terminal | Scope.Scope> {
     const terminal = yield* Terminal.Terminal
     const capabilities = yield* TerminalCapabilities.TerminalCapabilities
-    const began = yield* Clock.currentTimeMillis
+    const began = yield* monotonicMillis
     const out = forProgram ? process.stderr : process.stdout
     const colours = wanted && capabilities.canColor && (!forProgram || process.stderr.isTTY)
     const inPlace = out.isTTY && process.env.TERM !== "dumb"
@@ -99,7 +102,7 @@ const make = Effect.fnUntraced(
     const print = (content: string | Uint8Array) =>
       Effect.andThen(Effect.sync(settle), Effect.sync(() => void process.stdout.write(content)))
     const result = (content: string) => print(visible(content.endsWith("\n") ? content : `${content}\n`))
-    const time = Effect.map(Clock.currentTimeMillis, (now) => elapsed(now - began).padStart(6))
+    const time = Effect.map(monotonicMillis, (now) => elapsed(now - began).padStart(6))
 
     /** Returns what fits behind the time and the spinner. */
     const inWidth = (content: string, time: string) => fit(content, (out.columns || 80) - time.length - 5)
@@ -116,7 +119,7 @@ const make = Effect.fnUntraced(
       step: (content) => Effect.flatMap(time, (time) => ours(`${newLine()}${paint(time, "faint")}  ${visibleInOrder(content)}\n`)),
       status: Effect.fnUntraced(function*(said) {
         const content = visibleInOrder(inLine(said)) // older servers keep messages of several lines
-        const now = yield* Clock.currentTimeMillis
+        const now = yield* monotonicMillis
         endColour()
         if (!Option.contains(shown, content)) {
           if (inPlace && !atLineStart) yield* text("\n")

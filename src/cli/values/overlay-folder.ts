@@ -3,19 +3,33 @@
 // Used by cli/values/write-overlay.ts.
 import { Effect } from "effect"
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, rmdir, stat, writeFile } from "node:fs/promises"
-import { dirname, join } from "node:path"
+import { basename, dirname, join } from "node:path"
 import { codeOf, errorInWords } from "../../schema/system-error.ts"
 import { BadInput } from "../terminal/failure.ts"
 import { type Files, mark, pageMark } from "./overlay-files.ts"
 
 interface Present {
   readonly name: string
-  readonly of: "overlay" | "page" | "others"
+  readonly of: "overlay" | "page" | "aside" | "others"
 }
 
+/** How the name of a folder begins that has the new files until they take their places. */
+const asidePrefix = ".new-"
+
 const author = async (path: string): Promise<Present["of"]> => {
+  if (basename(path).startsWith(asidePrefix)) return await isLeftAside(path) ? "aside" : "others"
   const [first = ""] = (await readFile(path, "utf8").catch(() => "")).split("\n")
   return first.includes(mark) ? "overlay" : first.includes(pageMark) ? "page" : "others"
+}
+
+/** Reports whether a file is ours. One that was made and not yet written when we were killed is empty. */
+const isOurs = async (path: string): Promise<boolean> =>
+  await author(path) !== "others" || (await stat(path).catch(() => undefined))?.size === 0
+
+/** Reports whether a folder is there because we were killed: only what we wrote is in it. */
+const isLeftAside = async (folder: string): Promise<boolean> => {
+  const names = await readdir(folder).catch(() => undefined)
+  return names !== undefined && (await Promise.all(names.map((name) => isOurs(join(folder, name))))).every(Boolean)
 }
 
 const present = async (folder: string): Promise<ReadonlyArray<Present>> => {
@@ -62,13 +76,13 @@ const put = async (folder: string, files: Files, stale: ReadonlyArray<string>): 
   let aside: string | undefined
   const placed: Array<string> = []
   try {
-    aside = await mkdtemp(join(folder, ".new-"))
+    aside = await mkdtemp(join(folder, asidePrefix))
     for (const [name, content] of Object.entries(files)) await writeFile(join(aside, name), content)
     for (const name of Object.keys(files).toReversed()) { // kustomization.yaml, which names the others, comes last
       await rename(join(aside, name), join(folder, name))
       placed.push(name)
     }
-    for (const name of stale) await rm(join(folder, name))
+    for (const name of stale) await rm(join(folder, name), { recursive: true })
     await rm(aside, { recursive: true })
   } catch (error) {
     if (aside !== undefined) await rm(aside, { recursive: true, force: true })
@@ -102,5 +116,6 @@ export const writeFolder = Effect.fn("writeFolder")(function*(folder: string, fi
       }); name another directory with --out, or take them away.`
     })
   }
-  yield* attempt(() => put(folder, files, own.filter((name) => !(name in files))))
+  const stale = [...of("aside"), ...own.filter((name) => !(name in files))]
+  yield* Effect.uninterruptible(attempt(() => put(folder, files, stale))) // Ctrl-C would end the program in the middle of it
 })

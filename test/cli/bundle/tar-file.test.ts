@@ -4,8 +4,8 @@ import { Deferred, Effect, Fiber, Stream } from "effect"
 import { Tar } from "effect/encoding"
 import { TestClock } from "effect/testing"
 import { execFileSync } from "node:child_process"
-import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs"
-import { join } from "node:path"
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
+import { basename, dirname, join } from "node:path"
 import { endOf, writeTarGz } from "../../../src/cli/bundle/tar-file.ts"
 import { temporaryFolder } from "../../temporary-folder.ts"
 
@@ -65,18 +65,32 @@ describe("the archive", () => {
       expect(existsSync("/dev/null")).toBe(true)
     }))
 
-  it.live("is not left behind in part", () =>
+  it.live("takes its name once it is whole: until then what is there stays, and nothing is left of a part", () =>
     Effect.gen(function*() {
       const file = yield* place
+      const folder = dirname(file)
       yield* Effect.flip(writeTarGz(file, false, Stream.concat(one, Stream.fail({ message: "away" }))))
-      expect(existsSync(file)).toBe(false)
+      expect(readdirSync(folder)).toEqual([])
+      writeFileSync(file, "mine")
+      yield* Effect.flip(writeTarGz(file, true, Stream.concat(one, Stream.fail({ message: "away" }))))
+      expect([readdirSync(folder), readFileSync(file, "utf8")]).toEqual([[basename(file)], "mine"])
       const begun = yield* Deferred.make<void>()
       const writing = yield* Effect.forkChild(
-        writeTarGz(file, false, Stream.concat(one, Stream.fromEffect(Effect.andThen(Deferred.succeed(begun, undefined), Effect.never))))
+        writeTarGz(file, true, Stream.concat(one, Stream.fromEffect(Effect.andThen(Deferred.succeed(begun, undefined), Effect.never))))
       )
       yield* Deferred.await(begun)
-      expect(existsSync(file)).toBe(true)
+      expect(readFileSync(file, "utf8")).toBe("mine")
       yield* Fiber.interrupt(writing)
-      expect(existsSync(file)).toBe(false)
+      expect([readdirSync(folder), readFileSync(file, "utf8")]).toEqual([[basename(file)], "mine"])
+    }))
+
+  it.live("does not replace what somebody else has put there meanwhile", () =>
+    Effect.gen(function*() {
+      const file = yield* place
+      const meanwhile = Stream.fromEffectDrain(Effect.sync(() => writeFileSync(file, "theirs")))
+      expect((yield* Effect.flip(writeTarGz(file, false, Stream.concat(one, meanwhile)))).message).toBe(
+        `${file} is there already; name another file, or replace it with --force.`
+      )
+      expect(readFileSync(file, "utf8")).toBe("theirs")
     }))
 })

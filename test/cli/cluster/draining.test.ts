@@ -259,6 +259,22 @@ it.effect("--wait says since when an apply runs, and what is told of it, of each
     expect(world.screen.of("status").at(-1)).toBe(`Waiting for a (apply, since ${since}, NodeUnreachable), ${b}`)
   }))
 
+it.effect.each([{ wait: true }, { wait: false }])(
+  "says at Ctrl-C that the drain stays, and how it ends, with wait: $wait",
+  ({ wait }) =>
+    Effect.gen(function*() {
+      const world = shared()
+      world.jobs.push(applyJob)
+      const draining = yield* world.begin(drain(ours, typed, wait, " --context eu"))
+      if (wait) world.controllerAnswers()
+      yield* TestClock.adjust("5 seconds")
+      yield* Fiber.interrupt(draining)
+      expect(world.screen.of("line")).toEqual([
+        "agent-job in agent-job stays drained, so nothing new starts. To end this: agent-job drain --undo --context eu --name agent-job --controller-namespace agent-job"
+      ])
+    })
+)
+
 it.effect("--wait returns once the apply is over where nobody ends it, also where the drain was asked for before", () =>
   Effect.gen(function*() {
     const world = shared()

@@ -165,12 +165,24 @@ describe("agent-job render", () => {
       given: "a device that is full",
       to: "> /dev/full",
       ends: 1,
-      says: "error: Cannot write what was asked for (ENOSPC: no space left on device, write); make room there, or send it elsewhere.\n"
+      says: "error: Cannot write what was asked for (no space left on device); make room there, or send it elsewhere.\n"
     }
   ])("ends with no more than a sentence for $given", ({ ends, says, to }) =>
     Effect.gen(function*() {
       const { ended } = yield* start("bash", ["-c", `set -o pipefail; "${process.execPath}" src/main.ts render ${to}`])
       expect(yield* ended).toMatchObject({ code: ends, error: says })
+    }))
+
+  it.live("does not take a part for the whole where a file has no room for all of it", () =>
+    Effect.gen(function*() {
+      const { ended } = yield* start("bash", [
+        "-c",
+        `unset NODE_COMPILE_CACHE; ulimit -f 4; exec "${process.execPath}" --disable-warning=ExperimentalWarning src/main.ts render > ${file}`
+      ])
+      expect(yield* ended).toMatchObject({
+        code: 1,
+        error: "error: Cannot write what was asked for (file too large); make room there, or send it elsewhere.\n"
+      })
     }))
 
   it.live("says which file is not there", () =>

@@ -1,6 +1,7 @@
-import { describe, expect, it } from "@effect/vitest"
+import { describe, expect, it, vi } from "@effect/vitest"
 import { Effect } from "effect"
-import { existsSync, readFileSync, writeFileSync } from "node:fs"
+import fs, { existsSync, readFileSync, writeFileSync, writeSync } from "node:fs"
+import { syncBuiltinESMExports } from "node:module"
 import { hostname, userInfo } from "node:os"
 import { join } from "node:path"
 import { parse } from "yaml"
@@ -186,6 +187,37 @@ it.live("import blocks are written to a new file alone, and replace nothing", ()
       error: `error: ${file} cannot be written (file already exists); choose a new file in a directory that you may write to.\n`
     })
     expect(readFileSync(file, "utf8")).toBe("# mine")
+  }))
+
+it.live("import blocks that a full disk cuts off leave no file, since half of them would look like all", () =>
+  Effect.gen(function*() {
+    const { blocks, file } = yield* lostApply([{
+      number: 1,
+      kind: "done",
+      action: "create",
+      address: "time_sleep.a",
+      idKey: "id",
+      id: "1"
+    }])
+    const { writeFileSync: write } = fs
+    const spy = vi.spyOn(fs, "writeFileSync").mockImplementation((to, text, options) => {
+      if (typeof to !== "number") return write(to, text, options)
+      writeSync(to, "import {")
+      throw new Error("ENOSPC: no space left on device, write")
+    })
+    syncBuiltinESMExports()
+    const { code, error } = yield* Effect.ensuring(
+      blocks,
+      Effect.sync(() => {
+        spy.mockRestore()
+        syncBuiltinESMExports()
+      })
+    )
+    expect([code, error]).toEqual([
+      2,
+      `error: ${file} cannot be written (no space left on device); choose a new file in a directory that you may write to.\n`
+    ])
+    expect(existsSync(file)).toBe(false)
   }))
 
 it.live("import blocks of a full journal are written though nothing of it is missing, and say that there may be more", () =>

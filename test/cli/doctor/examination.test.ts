@@ -1,6 +1,6 @@
 // Which addresses the doctor's Pods are told to try, and the proof of isolation that an examination leaves for the controller.
 import { expect, it } from "@effect/vitest"
-import { Effect, Schema } from "effect"
+import { Duration, Effect, Fiber, Schedule, Schema } from "effect"
 import { examine } from "../../../src/cli/doctor/examination.ts"
 import { metadataTargets } from "../../../src/core/doctor/metadata-services.ts"
 import { isProven, proven } from "../../../src/core/scheduling/isolation.ts"
@@ -208,3 +208,33 @@ it.live.each<{ given: string; network: Network }>([
       }])
     })
 )
+
+it.live("an examination that is interrupted says what it still does, and waits five seconds for an API server that removes nothing", () =>
+  Effect.gen(function*() {
+    const made: Array<string> = []
+    const removed: Array<string> = []
+    const answer = (path: string): Answer => (response) => {
+      const { method } = response.req
+      if (method === "DELETE") return void removed.push(path)
+      if (method === "POST" && !path.endsWith("reviews")) made.push(path)
+      response.setHeader("content-type", "application/json").end(JSON.stringify({ metadata: kept, items: [], status: {} }))
+    }
+    const screen = toldScreen()
+    const [took] = yield* Effect.timed(against(
+      Effect.gen(function*() {
+        const examining = yield* Effect.forkChild(
+          examine({ name: "agent-job", namespace: "agent-job", values: [], noPods: false }).pipe(Effect.provide(screen.layer))
+        )
+        yield* Effect.sync(() => made.filter((path) => path.endsWith("/pods")).length).pipe(
+          Effect.repeat({ until: (pods) => pods === 2, schedule: Schedule.spaced("10 millis") }),
+          Effect.timeout("20 seconds")
+        )
+        yield* Fiber.interrupt(examining)
+      }),
+      { [valuesPath]: { body: { metadata: kept, data: { "values.yaml": JSON.stringify(values) } } } },
+      answer
+    ))
+    expect([made.length, removed.length]).toEqual([5, 5])
+    expect(screen.of("line")).toEqual(["Removing what was made to try the network, for five seconds at most."])
+    expect(Duration.toSeconds(took)).toBeLessThan(20)
+  }))

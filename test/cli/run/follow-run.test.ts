@@ -89,6 +89,18 @@ it.effect("the end of a log ends the wait for more of it", () =>
     expect(screen.transcript()).toBe("Planning\n")
   }))
 
+it.effect("a clock that is set back does not prolong the wait for the end of a log", () =>
+  Effect.gen(function*() {
+    const { is, started } = yield* following
+    yield* TestClock.setTime(100_000)
+    is(planned) // the worker was killed, so that the closing byte never comes
+    const fiber = yield* started
+    yield* TestClock.adjust("1 second")
+    yield* TestClock.setTime(0)
+    yield* TestClock.adjust("102 seconds") // the client, which sleeps by this clock, looks again
+    expect(fiber.pollUnsafe()).toBeDefined()
+  }))
+
 it.effect("a run that is doubted once its log has begun says so, and that it is at work once that is over", () =>
   Effect.gen(function*() {
     const { is, screen, started } = yield* following

@@ -9,8 +9,9 @@ import { join } from "node:path"
 import { text } from "node:stream/consumers"
 import { freePort } from "../../free-port.ts"
 import { directory, failed, poolToken, serve, userToken } from "../../server/live-server.ts"
+import { temporaryFolder } from "../../temporary-folder.ts"
 import { type Play, playing, quickstart } from "../fake-agent.ts"
-import { start } from "../program.ts"
+import { agentJob, start } from "../program.ts"
 
 /** A folder with a named pipe that is full of spaces, so that what a program writes to it waits for a reader. */
 const fullPipe = Effect.acquireRelease(
@@ -172,5 +173,32 @@ describe("a reader that never reads", () => {
         script
       ])
       expect(yield* ended).toMatchObject({ code: 0, error: "" })
+    }))
+})
+
+describe("a pipe that has no more to read and no end", () => {
+  /** Waits until somebody reads the pipe, and keeps it open. */
+  const hold = (path: string) =>
+    Effect.acquireRelease(
+      Effect.try(() => openSync(path, constants.O_WRONLY | constants.O_NONBLOCK)).pipe(
+        Effect.retry({ schedule: Schedule.spaced("20 millis") }),
+        Effect.timeout("30 seconds")
+      ),
+      (fd) => Effect.sync(() => closeSync(fd))
+    )
+
+  it.live.each([
+    { reads: "values", args: ["config", "validate", "--values"] },
+    { reads: "a state", args: ["state", "push", "demo"] },
+    { reads: "a token", args: ["get", "runs", "--token-file"] }
+  ])("does not hold up the end of a command that reads $reads from it, once somebody presses Ctrl-C", ({ args }) =>
+    Effect.gen(function*() {
+      const path = join(yield* temporaryFolder("pipe"), "pipe")
+      execFileSync("mkfifo", [path])
+      const { child, ended } = yield* agentJob([...args, path], { AGENT_JOB_URL: "http://127.0.0.1:1", AGENT_JOB_TOKEN: userToken })
+      yield* hold(path)
+      child.kill("SIGINT")
+      yield* Effect.timeout(ended, "30 seconds")
+      expect(child.signalCode).toBe("SIGINT") // which is 130 for a shell
     }))
 })

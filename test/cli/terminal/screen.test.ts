@@ -88,6 +88,18 @@ describe("a status", () => {
       expect(yield* shown(several)).toMatch(/^.*Waiting: MountVolume failed Mounting command: mount\n$/u)
       expect(yield* shown(several, { terminal: true })).not.toContain("\n")
     }))
+  it.effect("is told after how long, whatever the machine's clock is set to meanwhile", () =>
+    Effect.gen(function*() {
+      const told = ({ status }: Screen["Service"]) =>
+        Effect.gen(function*() {
+          yield* TestClock.adjust("1 hour")
+          yield* status("Planning")
+          yield* TestClock.setTime(0)
+          yield* TestClock.adjust("1 minute")
+          yield* status("Planning")
+        })
+      expect(yield* shown(told)).toBe(" 1h01m  Planning\n")
+    }))
   it.effect("that fits the terminal has no line of its own", () =>
     Effect.gen(function*() {
       const written = yield* shown(standing("Planning"), { terminal: true })

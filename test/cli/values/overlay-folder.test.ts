@@ -1,6 +1,6 @@
 // The state of a folder after an overlay could not be written to it, and what the error says about it.
 import { afterEach, beforeEach, describe, expect, it, vi } from "@effect/vitest"
-import { Effect } from "effect"
+import { Deferred, Effect, Fiber } from "effect"
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import promises from "node:fs/promises"
 import { syncBuiltinESMExports } from "node:module"
@@ -98,3 +98,50 @@ describe("a folder that an overlay cannot be written to", () => {
       expect(readdirSync(join(base, "a"))).toEqual(["other"])
     }))
 })
+
+describe("a folder in which the writing of an overlay was killed", () => {
+  /** What is there if that was before a file took its place, or between two of them. */
+  const left = () => {
+    mkdirSync(join(folder(), ".new-a1B2c3"), { recursive: true })
+    writeFileSync(join(folder(), ".new-a1B2c3", "kustomization.yaml"), file("new"))
+    writeFileSync(join(folder(), ".new-a1B2c3", "values.yaml"), "") // it was made, and had no byte yet
+  }
+
+  it.effect("has the overlay and nothing else once the same command ends, whether the first or a later one was killed", () =>
+    Effect.gen(function*() {
+      left()
+      put("patch-deployment-controller.yaml", "new")
+      yield* write({ "kustomization.yaml": file("new"), "values.yaml": file("new") })
+      const whole = { "kustomization.yaml": file("new"), "values.yaml": file("new") }
+      expect(contents()).toEqual(whole)
+      left()
+      yield* write(whole)
+      expect(contents()).toEqual(whole)
+    }))
+
+  it.effect("keeps what somebody else has put beside that", () =>
+    Effect.gen(function*() {
+      left()
+      writeFileSync(join(folder(), ".new-a1B2c3", "notes.txt"), "mine")
+      expect((yield* Effect.flip(write({ "kustomization.yaml": file("new") }))).message).toContain(
+        "has files that agent-job overlay did not write (.new-a1B2c3); "
+      )
+      expect(readFileSync(join(folder(), ".new-a1B2c3", "notes.txt"), "utf8")).toBe("mine")
+    }))
+})
+
+it.effect("an interrupt while the files take their places waits for the last one", () =>
+  Effect.gen(function*() {
+    const begun = yield* Deferred.make<void>()
+    const files = {
+      get "kustomization.yaml"() { // called as it is written aside
+        Deferred.doneUnsafe(begun, Effect.void)
+        return file("new")
+      },
+      "values.yaml": file("new")
+    }
+    const writing = yield* Effect.forkChild(write(files))
+    yield* Deferred.await(begun)
+    yield* Fiber.interrupt(writing)
+    expect(readdirSync(folder()).sort()).toEqual(["kustomization.yaml", "values.yaml"])
+  }))

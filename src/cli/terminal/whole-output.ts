@@ -1,0 +1,16 @@
+// Has a file get all that is printed to it, or the command fail: Node writes to a file once, and where the disk then is full it takes the
+// part that had room for the whole.
+// Imported by main.ts before anything is printed.
+import { fstatSync, writeFileSync } from "node:fs"
+
+for (const stream of [process.stdout, process.stderr]) {
+  if (!fstatSync(stream.fd).isFile()) continue
+  stream._write = (bytes: Buffer, _, done) => {
+    try {
+      writeFileSync(stream.fd, bytes)
+    } catch (error) {
+      return done(error instanceof Error ? error : new Error(String(error)))
+    }
+    done()
+  }
+}
