@@ -35,7 +35,7 @@ const decisionsFile = (): GeneratedFile =>
     "",
     "It looks at one AgentTask, its Job and its Pod, reads this table from the top, and does what the first row that fits says.",
     "If none fits, the task starts. What is marked with * ends a launch, deletes its Job or counts it, or makes another task: that is decided once more upon what the API server itself has of Job and Pods, or of",
-    "the source, since each watch may be behind, and tasks share what is read of a source.",
+    "the source and the newest attempt, since each watch may be behind, and tasks share what is read of a source.",
     "",
     ...table(
       ["When it is", "the controller will"],

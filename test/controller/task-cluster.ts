@@ -75,9 +75,9 @@ const plainSpec = (spec: Partial<AgentTaskSpec> = {}): AgentTaskSpec => ({
   ...spec
 })
 
-export const createTask = Effect.fnUntraced(function*(name: string, spec: Partial<AgentTaskSpec> = {}) {
+export const createTask = Effect.fnUntraced(function*(name: string, spec: Partial<AgentTaskSpec> = {}, metadata: object = {}) {
   const { namespace } = yield* Tasks
-  return yield* (yield* Kubernetes).create(tasks, { metadata: { name, namespace }, spec: plainSpec(spec) })
+  return yield* (yield* Kubernetes).create(tasks, { metadata: { ...metadata, name, namespace }, spec: plainSpec(spec) })
 })
 
 const every = Schedule.spaced("50 millis")

@@ -2,6 +2,7 @@
 // Invariant: it asks only the API server, so it works without an agent-job server.
 // Used by the commands get, logs and cancel.
 import { Array, Console, Duration, Effect, Option, Result, Schedule, Schema, Stream } from "effect"
+import { attemptOf } from "../../core/reconcile/attempts.ts"
 import { follows } from "../../core/reconcile/follow.ts"
 import { cancellationOf } from "../../core/task/cancellation.ts"
 import { isOver } from "../../core/task/status.ts"
@@ -81,11 +82,15 @@ export const getTask = Effect.fn("getTask")(function*(at: ClusterFlags, name: st
   return { object: yield* kubernetes.get(agentTasks, { namespace: at.namespace, name }), task }
 })
 
+/** Reports whether the task is a plan that the one which follows its source may apply yet, unless it is cancelled. */
+const mayBeApplied = (task: AgentTask): boolean =>
+  task.status.phase === "Succeeded" && task.spec.savePlan !== undefined && task.spec.cancel !== true && Option.isSome(attemptOf(task))
+
 export const cancelTask = Effect.fn("cancelTask")(function*(at: ClusterFlags, name: string) {
   const kubernetes = yield* Kubernetes
   const screen = yield* Screen
   const task = yield* decoded(at, name)
-  if (isOver(task.status.phase) && !follows(task)) {
+  if (isOver(task.status.phase) && !follows(task) && !mayBeApplied(task)) {
     return yield* new Failed({ message: `AgentTask ${name} is ${task.status.phase} already; there is nothing to cancel.` })
   }
   // Not by force: what Git has as `cancel: false` would be refused from then on, as a cancel cannot be taken back.
@@ -98,7 +103,11 @@ export const cancelTask = Effect.fn("cancelTask")(function*(at: ClusterFlags, na
         })
       ))
   )
-  yield* screen.line(`AgentTask ${name} is asked to stop; see how it ends with: agent-job get ${name}${flagsOf(at)}`)
+  yield* screen.line(
+    mayBeApplied(task)
+      ? `AgentTask ${name} is over, and its plan is not applied by itself any more, unless that has begun.`
+      : `AgentTask ${name} is asked to stop; see how it ends with: agent-job get ${name}${flagsOf(at)}`
+  )
 })
 
 const lookEvery = Duration.seconds(1)

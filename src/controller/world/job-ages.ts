@@ -9,6 +9,8 @@ import type { JobSeen, PodSeen, StartSeen } from "../../core/task/observed.ts"
 interface Progress {
   readonly is: "held" | "lacking a node" | "starting" | "going"
   readonly since: number
+  /** When it first lacked a node, or a volume that another node had: all such waits of a Job share their time, as its deadline has it once. */
+  readonly firstLacked: number | undefined
 }
 
 const progressOf = (before: Progress | undefined, seen: StartSeen): Progress["is"] => {
@@ -19,7 +21,9 @@ const progressOf = (before: Progress | undefined, seen: StartSeen): Progress["is
 }
 const progressAt = (before: Progress | undefined, seen: StartSeen, at: number): Progress => {
   const is = progressOf(before, seen)
-  return before?.is === is ? before : { is, since: at }
+  if (before?.is === is) return before
+  const firstLacked = before?.firstLacked ?? (is === "lacking a node" ? at : undefined)
+  return { is, since: is === "lacking a node" ? firstLacked ?? at : at, firstLacked }
 }
 
 /** What passes saw of a Job. */

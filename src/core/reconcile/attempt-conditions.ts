@@ -36,14 +36,14 @@ export const unready = (message: string): Why => ({
 /** Nobody knows what an old plan changes. */
 export const outdated: Why = {
   message:
-    "Its plan is not applied: its changes could not be counted, and it ended more than an hour ago. Unless it was applied by hand, delete this task and make it again, or wait for the next artifact of its source.",
+    "Its plan is not applied: its changes could not be counted, and it ended more than an hour ago. Unless it was applied by hand, delete the task that follows the source and make it again, or wait for the next artifact of its source.",
   stalled: true
 }
 
 /** Whoever called the plan off does not want it applied, however late that came. */
 export const revoked: Why = {
   message:
-    "Its plan is not applied, since it was cancelled or deleted. To have its artifact planned once more, delete this task and make it again, or else wait for the next artifact of its source.",
+    "Its plan is not applied, since it was cancelled or deleted. To have its artifact planned once more, delete the task that follows the source and make it again, or wait for the next artifact of its source.",
   stalled: true
 }
 

@@ -1,5 +1,5 @@
 // The plan that a task which follows its source is to apply, and the spec of its apply.
-// Invariant: it applies that very plan, in its directory, unless it was revoked; one whose changes could not be counted only soon after its end.
+// Invariant: it applies that very plan, in its directory; one whose changes could not be counted only soon after its end.
 // Used by core/reconcile/follow.
 import { Option } from "effect"
 import type { AgentTask, AgentTaskSpec } from "../../schema/task/agent-task.ts"

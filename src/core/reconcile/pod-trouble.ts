@@ -75,11 +75,13 @@ const tooSmall = ({ asked, quota }: TooSmall): string =>
     asked.map(({ limited, requested, resource }) => `${requested} of ${resource} (the quota allows ${limited})`).join(", ")
   }; ask for less in jobTemplate.runner.resources of the task, or in task.runner.resources and task.worker.resources of the values, or raise the quota.`
 
+/** How Kubernetes says that a volume has not left another node: until 1.35, and in later versions. */
+const elsewhere = /^(?:Multi-Attach error|Waiting for detach)\b/u
 /**
- * Reports whether a volume of one node at a time (ReadWriteOnce) is with another one: until the Pods there have ended, or for six minutes
- * after that node was lost.
+ * Reports whether a volume of one node at a time (ReadWriteOnce) was with another one when the Pod came: until the Pods there have ended, or
+ * for six minutes after that node was lost. That is said once; when the volume has left, no warning says so.
  */
-const isElsewhere = ({ message, reason }: Warning): boolean => reason === "FailedAttachVolume" && message.startsWith("Multi-Attach error")
+const isElsewhere = ({ message, reason }: Warning): boolean => reason === "FailedAttachVolume" && elsewhere.test(message)
 
 /**
  * Returns trouble that only a warning tells of, and neither Job nor Pod: the Pod cannot be made, its node gives it no network or runtime,
@@ -103,7 +105,10 @@ const warningTrouble = ({ message, reason }: Warning, node: string): Option.Opti
     case "FailedAttachVolume":
       return Option.some(
         isElsewhere({ message, reason })
-          ? trouble("JobCreated", `A volume of the Pod is still attached to another node, and has to be free there first: ${said}`)
+          ? trouble(
+            "JobCreated",
+            `A volume of the Pod was attached to another node when the Pod came, and has to be free there first: ${said}`
+          )
           : trouble("InvalidConfiguration", `A volume of the Pod cannot be mounted: ${whereToMake(said)}`)
       )
     default:

@@ -111,7 +111,7 @@ const lockedOut = (name: string, log: string): string | undefined => {
 const staleness = /^Saved plan (?:is stale|does not match the given state)/u
 const stale = (name: string, log: string): string | undefined =>
   Option.exists(errorSummary(log), (summary) => staleness.test(summary))
-    ? `${name} refused the saved plan, since the state has changed since it was made; plan again.`
+    ? `${name} refused the saved plan, because the state is no longer the one that it was made from; plan again.`
     : undefined
 
 /**

@@ -13,7 +13,7 @@ export interface TaskPolicy {
   }
   /** The most seconds from the Job to the worker's claim. */
   readonly startupTimeoutSeconds: number
-  /** The most seconds that a Pod may wait for a node that can take it; they come before those of its start. */
+  /** The most seconds that a Pod may wait for a node that can take it, or for a volume to leave another node; those of its start come after. */
   readonly nodeWaitSeconds: number
   /** Jobs that may be made for one task, as long as none of them was claimed. */
   readonly maxLaunches: number

@@ -115,8 +115,6 @@ const octal: ScalarTag = {
   resolve: (text) => Number.parseInt(text, 8)
 }
 
-const tooManyAliases = "its aliases unfold to too much; write out what they stand for"
-
 interface Spot {
   readonly offset: number
   readonly message: string
@@ -191,12 +189,14 @@ export const yamlLayer = (file: string, text: string): Result.Result<Layer, Read
   if (wrong.length > 0) return faults(wrong)
   const surprising = surprises(document, targets)
   if (surprising.length > 0) return faults(surprising)
-  if (targets.size * text.length > mostSearched) return Result.fail([{ file, message: tooManyAliases }])
+  if (targets.size * text.length > mostSearched) {
+    return Result.fail([{ file, message: "it has too many aliases for its length; write out what they stand for" }])
+  }
   const data = Result.try({
     try: (): unknown => document.toJS(),
     catch: (error) =>
       error instanceof ReferenceError
-        ? tooManyAliases
+        ? "its aliases unfold to too much; write out what they stand for"
         : "a << in it takes no map; give it an alias of a map, or put it in quotes if it is a key"
   })
   if (Result.isFailure(data)) return Result.fail([{ file, message: data.failure }])

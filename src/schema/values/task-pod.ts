@@ -29,7 +29,7 @@ type Times = Pick<Sections["task"], "job" | "startupTimeoutSeconds" | "terminati
 const autoscalerSeconds = 900
 
 /**
- * Returns how many seconds a Pod may wait for a node that can take it, before it starts. A limit on the life of Jobs leaves an autoscaler
+ * Returns how many seconds a Pod may wait for a node that can take it and its volumes, before it starts. A limit on the life of Jobs leaves an autoscaler
  * no time of its own.
  */
 export const nodeWaitSeconds = ({ job, startupTimeoutSeconds }: Times): number =>

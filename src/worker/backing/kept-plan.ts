@@ -1,5 +1,5 @@
 // Plans of tasks without a pool, kept on a PersistentVolumeClaim: one file each, named by its digest, in a folder for each workspace.
-// Invariant: a file has its name only once all its bytes are on the disk; a plan is copied, and its digest checked, before it is used.
+// Invariant: a plan has its name only once all its bytes are on the disk, and the key too where storage has hard links; a plan is copied, and its digest checked, before it is used.
 // Used by worker/backing/own-backing.ts.
 import { Clock, Effect, Option, Stream } from "effect"
 import { randomBytes } from "node:crypto"

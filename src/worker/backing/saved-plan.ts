@@ -99,7 +99,8 @@ const decodeSeal = Schema.decodeUnknownOption(Schema.fromJsonString(Seal), { onE
 const noSeal = () =>
   new StageFailed({
     reason: "DigestMismatch",
-    message: "The saved plan has no seal of this version, so nothing says what it was made with; plan again and approve that plan."
+    message:
+      "The saved plan has no seal that this version knows in full, so it is not certain what it was made with; plan again with this version and approve that plan."
   })
 
 /** Puts the plan, its lock file and what is carried with them to their places; returns the seal, which tells what they were made with. */

@@ -55,6 +55,24 @@ layer(TaskCluster, { excludeTestServices: true })("AgentTasks on the command lin
       expect((yield* cancel("follower")).error).toBe("error: AgentTask follower is Succeeded already; there is nothing to cancel.\n")
     }))
 
+  it.effect("that are plans of what follows a source are cancelled after their end too, since they would be applied yet", () =>
+    Effect.gen(function*() {
+      const { namespace } = yield* Tasks
+      const cancel = () => run(["cancel", "follower-2", "--namespace", namespace], environment)
+      const { metadata: { name, uid } } = yield* createTask("owner")
+      const ownerReferences = [{ apiVersion: "scalr.io/v1", kind: "AgentTask", name, uid, controller: true }]
+      const source = { fluxSource: { kind: "GitRepository" as const, name: "infra" } }
+      yield* createTask("follower-2", { source, savePlan: { claimName: "plans" } }, { ownerReferences })
+      yield* finish("follower-2")
+      expect(yield* cancel()).toEqual({
+        code: 0,
+        out: "AgentTask follower-2 is over, and its plan is not applied by itself any more, unless that has begun.\n",
+        error: ""
+      })
+      expect((yield* getTask("follower-2")).spec.cancel).toBe(true)
+      expect((yield* cancel()).error).toBe("error: AgentTask follower-2 is Succeeded already; there is nothing to cancel.\n")
+    }))
+
   it.effect("whose cancel somebody else keeps as false are not cancelled, and it says who does", () =>
     Effect.gen(function*() {
       const { namespace } = yield* Tasks

@@ -84,7 +84,7 @@ describe("the ages of Jobs", () => {
     ])
   })
 
-  it("counts a wait for a node by itself, and the start anew once there is one", () => {
+  it("counts waits for a node by themselves, all together, and the start anew once there is one", () => {
     const ages = jobAges()
     const seen = Option.some(job(0).seen)
     const podOf = (pod: "Pending" | "unschedulable") => worldOf({ ...plainSeed, job: "active", pod }).pod
@@ -99,14 +99,16 @@ describe("the ages of Jobs", () => {
       look(podOf("unschedulable"), 5_000),
       look(podOf("unschedulable"), 605_000),
       look(podOf("Pending"), 606_000),
-      look(podOf("Pending"), 616_000)
-    ]).toEqual([0, 0, 600_000, 0, 10_000])
+      look(podOf("Pending"), 616_000),
+      look(podOf("unschedulable"), 617_000),
+      look(podOf("Pending"), 618_000)
+    ]).toEqual([0, 0, 600_000, 0, 10_000, 612_000, 0])
   })
 
   it("counts a wait for a volume that another node still has as one for a node", () => {
     const ages = jobAges()
     const { job: seen, pod } = worldOf({ ...plainSeed, job: "active", pod: "Pending" })
-    const elsewhere = Option.some({ reason: "FailedAttachVolume", message: "Multi-Attach error for volume \"pvc-1\"" })
+    const elsewhere = Option.some({ reason: "FailedAttachVolume", message: "Waiting for detach for volume \"pvc-1\"" })
     const look = (warning: Observed["warning"], isSetUp: boolean, at: number) => {
       const start = { job: seen, pod: Option.map(pod, (_) => ({ ..._, isSetUp })), warning }
       const millis = ages.startingMillis("uid-0", start, at)

@@ -79,7 +79,7 @@ describe("an attempt at a new artifact", () => {
       const said = {
         reason: "SourceNotReady",
         message:
-          "task-2: Its plan is not applied, since it was cancelled or deleted. To have its artifact planned once more, delete this task and make it again, or else wait for the next artifact of its source."
+          "task-2: Its plan is not applied, since it was cancelled or deleted. To have its artifact planned once more, delete the task that follows the source and make it again, or wait for the next artifact of its source."
       }
       expect([actions, status.conditions]).toMatchObject([[], [
         { type: "Ready", status: "False", ...said },
@@ -390,7 +390,7 @@ describe("a follower that applies what it plans", () => {
       expect(made(ended(86_400, true))).toEqual(applies)
       const { actions, status } = plan(policy, ended(3601), noon)
       const message =
-        "task-2: Its plan is not applied: its changes could not be counted, and it ended more than an hour ago. Unless it was applied by hand, delete this task and make it again, or wait for the next artifact of its source."
+        "task-2: Its plan is not applied: its changes could not be counted, and it ended more than an hour ago. Unless it was applied by hand, delete the task that follows the source and make it again, or wait for the next artifact of its source."
       const why = ["SourceNotReady", message]
       expect([actions, ready({ status })]).toEqual([
         [],

@@ -180,8 +180,8 @@ describe("troubleOfStart", () => {
   })
 })
 
-describe("a volume that another node still has", () => {
-  const message = "Multi-Attach error for volume \"pvc-1\" Volume is already used by pod(s) agent-job-network-2-abcde"
+describe.each(["Multi-Attach error", "Waiting for detach"])("a volume that another node still has, by the words %s", (begin) => {
+  const message = `${begin} for volume "pvc-1" Volume is already used by pod(s) agent-job-network-2-abcde`
   const { job } = worldOf({ ...plainSeed, job: "active" })
   const start = (isSetUp: boolean, words = message) => ({
     job,
@@ -197,7 +197,7 @@ describe("a volume that another node still has", () => {
     ]))
 
   it("is told with who has it, and is no mistake of the configuration", () => {
-    const told = `A volume of the Pod is still attached to another node, and has to be free there first: ${message}`
+    const told = `A volume of the Pod was attached to another node when the Pod came, and has to be free there first: ${message}`
     expect(troubleOfStart(start(false))).toEqual(Option.some({ reason: "JobCreated", message: told, final: false }))
     expect(endOfStart(start(false))).toEqual({ reason: "StartupTimeout", message: told })
   })

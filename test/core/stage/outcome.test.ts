@@ -159,7 +159,7 @@ describe("commandFailure", () => {
       end: exited(1),
       log: `\u001b[31m╷\u001b[0m\n│ Error: ${summary}\n│ \n│ The given plan file can no longer be applied\n╵\n`,
       reason: "ExitCode",
-      says: "tofu apply refused the saved plan, since the state has changed since it was made; plan again."
+      says: "tofu apply refused the saved plan, because the state is no longer the one that it was made from; plan again."
     })),
     {
       given: "a workspace of the engine where the backend has one alone",

@@ -105,7 +105,7 @@ describe("a kept plan", () => {
       expect(again.task().status.result).toMatchObject({
         outcome: "failed",
         reason: "ExitCode",
-        message: "tofu apply refused the saved plan, since the state has changed since it was made; plan again."
+        message: "tofu apply refused the saved plan, because the state is no longer the one that it was made from; plan again."
       })
     }))
 
