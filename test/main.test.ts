@@ -410,7 +410,7 @@ describe("what a command loads", () => {
       expect(code).toBe(0)
       expect(loaded.length).toBeGreaterThan(20)
       expect(loaded.filter((url) =>
-        /\/src\/(?:server|controller|worker|kubernetes|core)\/(?!task\/places|text\/(?:in-line|token-lines)\.)|node_modules\/(?:undici|yaml|@kubernetes)\//u
+        /\/src\/(?:server|controller|worker|kubernetes|core)\/(?!task\/places|text\/(?:in-line|token-lines|unicode-escape)\.)|node_modules\/(?:undici|yaml|@kubernetes)\//u
           .test(url)
       )).toEqual([])
     }))

@@ -63,7 +63,7 @@ const notTaken = async (file: string, force: boolean): Promise<void> => {
 /** Opens a file that only its owner may read, in a folder of its own beside the place that it is for. */
 const openAside = async (file: string, force: boolean) => {
   await notTaken(file, force)
-  const folder = await mkdtemp(join(dirname(file), ".new-"))
+  const folder = await mkdtemp(join(dirname(file), ".bundle-"))
   try {
     const path = join(folder, "bundle")
     return { folder, path, handle: await open(path, "wx", 0o600) }

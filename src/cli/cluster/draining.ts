@@ -206,9 +206,8 @@ const runningLines = (all: ReadonlyArray<Running>, now: number): ReadonlyArray<s
   ]
 }
 
-/** Says that the drain goes on, and how it ends: Ctrl-C stops what waits for it and takes nothing back. */
-const sayStays = (installation: Installation, toEnd: string) =>
-  Effect.flatMap(Screen, ({ line }) => line(`${shown(installation)} stays drained, so nothing new starts. ${toEnd}`))
+/** Says at Ctrl-C how far the drain is: Ctrl-C stops what waits for it and takes nothing back. */
+const leaving = (words: string) => Effect.onInterrupt(() => Effect.flatMap(Screen, ({ line }) => line(words)))
 
 /**
  * Drains the cluster. `given`: the namespace of the tasks, if it was typed. `wait`: return once no apply or destroy runs. `there`: the flag of
@@ -217,14 +216,18 @@ const sayStays = (installation: Installation, toEnd: string) =>
 export const drain = Effect.fn("drain")(function*(installation: Installation, given: Option.Option<string>, wait: boolean, there = "") {
   const namespace = yield* namespaceOf(installation, given)
   const now = yield* currentInstant
-  const lease = yield* mark(installation, (annotations) => drained(annotations, now))
-  const asked = drainedSince(annotationsOf(lease))
   const toEnd = `To end this: agent-job drain --undo${there} --name ${installation.name} --controller-namespace ${installation.namespace}`
+  const lease = yield* mark(installation, (annotations) => drained(annotations, now)).pipe(
+    leaving(`${shown(installation)} may be drained by now. ${toEnd}`)
+  )
+  const asked = drainedSince(annotationsOf(lease))
+  yield* awaitAnswer(installation, asked).pipe(
+    leaving(`${shown(installation)} is asked to drain, but no controller has answered yet, so more may start. ${toEnd}`)
+  )
   const look = Effect.tap(running(namespace), () => unlessOverruled(installation, asked))
-  const all = yield* awaitAnswer(installation, asked).pipe(
-    Effect.andThen(wait ? untilQuiet(namespace, look) : look),
+  const all = yield* (wait ? untilQuiet(namespace, look) : look).pipe(
     Effect.flatMap(Effect.forEach(withWorkspace(namespace), { concurrency: 8 })),
-    Effect.onInterrupt(() => sayStays(installation, toEnd))
+    leaving(`${shown(installation)} stays drained, so nothing new starts. ${toEnd}`)
   )
   const since = Option.getOrElse(asked, () => now)
   return {

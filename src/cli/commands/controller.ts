@@ -42,7 +42,8 @@ const identity = Effect.map(Effect.option(Config.String("POD_NAME")), Option.get
 
 /**
  * How often a function is called before V8 optimizes it for the first time; by default 400 times. A start among 1,000 tasks calls hundreds
- * of functions that often, and making as many Jobs some thousand times: malloc would keep 16 MiB of what their compilation took.
+ * of functions that often, and a controller that makes as many Jobs calls some of them thousands of times: malloc would keep 16 MiB of what
+ * their compilation took.
  */
 export const laterOptimized = "--invocation-count-for-maglev=10000"
 

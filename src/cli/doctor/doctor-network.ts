@@ -1,7 +1,7 @@
 // Finds out what the network enforces: starts Pods that try to connect under its own NetworkPolicies, and reads their termination messages.
 // Invariant: it deletes what it made, however it ends. What it could not within seconds stays: Pods end by their deadline, and policies select no other Pods.
 // Used by examination.
-import { Effect, Option, Random, Schedule, Schema, type Scope } from "effect"
+import { Duration, Effect, Exit, Option, Random, Schedule, Schema, type Scope } from "effect"
 import { metadataTargets } from "../../core/doctor/metadata-services.ts"
 import { type Listening, type NetworkFindings, type Told, told } from "../../core/doctor/network-findings.ts"
 import { type Listener, listenerPort, type Probe, probeContainer, probePod, probePolicies } from "../../core/network/probe.ts"
@@ -30,8 +30,8 @@ const ProbePod = Schema.Struct({
 type ProbePod = typeof ProbePod.Type
 const probePods = decoding(pods, ProbePod)
 
-/** How long what was made may take to be removed, by whoever presses Ctrl-C too. */
-const removalLimit = "5 seconds"
+/** How long the removal of what was made may hold up the end after Ctrl-C. */
+export const hurriedRemoval = Duration.seconds(5)
 
 interface Made {
   readonly kind: Kind<unknown>
@@ -47,10 +47,10 @@ const makingForNow = Effect.gen(function*() {
   const remove = ({ kind, name }: Made) => Effect.ignore(kubernetes.delete(kind, name, { gracePeriodSeconds: 0 }))
   const made = yield* Effect.acquireRelease(
     Effect.sync((): Array<Made> => []),
-    (made) =>
+    (made, exit) =>
       Effect.timeoutOption(
         Effect.interruptible(Effect.forEach(made, remove, { concurrency: "unbounded", discard: true })),
-        removalLimit
+        Exit.hasInterrupts(exit) ? hurriedRemoval : "1 minute"
       )
   )
   return <O extends Writable & { readonly metadata: NamespacedName }>(kind: Kind<unknown>, object: O) =>

@@ -1,7 +1,7 @@
 // The doctor's examination: of the installation's objects and, unless --no-pods is given, of its network. Records the proof of isolation.
 // Invariant: what cannot be found out becomes a check of its own, and hides no other.
 // Used by doctor.
-import { Effect, Option } from "effect"
+import { Duration, Effect, Option } from "effect"
 import { checkNames } from "../../core/doctor/check.ts"
 import { isolationBy, networkChecks, nothingStarted, proofStays } from "../../core/doctor/network.ts"
 import { serverTargets } from "../../core/network/pool-server.ts"
@@ -13,7 +13,7 @@ import { table } from "../terminal/table.ts"
 import { installedValues } from "../values/installed-values.ts"
 import { givenValues } from "../values/values-flag.ts"
 import { removeLeft } from "./doctor-left.ts"
-import { examineNetwork, keepProof } from "./doctor-network.ts"
+import { examineNetwork, hurriedRemoval, keepProof } from "./doctor-network.ts"
 import { examineObjects } from "./doctor-objects.ts"
 import { readPolicies } from "./doctor-policies.ts"
 import { orUnknown } from "./doctor-unknown.ts"
@@ -45,7 +45,9 @@ const examineTraffic = Effect.fnUntraced(function*(config: ResolvedConfig) {
   const { line } = yield* Screen
   const examining = Effect.scoped(
     examineNetwork(config, [...apiServer, ...serverTargets(config)]).pipe(
-      Effect.onInterrupt(() => line("Removing what was made to try the network, for five seconds at most."))
+      Effect.onInterrupt(() =>
+        line(`Removing the Pods and policies that tried the network, for ${Duration.toSeconds(hurriedRemoval)} seconds at most.`)
+      )
     )
   )
   const found = yield* inOrder(Effect.raceFirst(sayWaiting(config), examining))

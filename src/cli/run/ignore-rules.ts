@@ -38,7 +38,7 @@ const one = (is: (letter: string) => boolean): Part => (path, from) =>
 const many = (border?: string): Part => (path, from) => {
   const to: Array<number> = []
   for (const first of from) {
-    if (first <= (to.at(-1) ?? -1)) continue // it was come by already, with all that follows
+    if (first <= (to.at(-1) ?? -1)) continue // an earlier way came by here, and has all that follows
     to.push(first)
     for (let at = first; at < path.length && path[at] !== border; at++) to.push(at + 1)
   }
@@ -83,10 +83,14 @@ const rule = (line: string): Rule => {
 }
 
 /** Reports whether the rule matches the path or a directory above it. */
-const matches = ({ directoriesOnly, parts }: Rule, path: ReadonlyArray<string>, isDirectory: boolean): boolean =>
-  parts.reduce<ReadonlyArray<number>>((from, part) => part(path, from), [0]).some((at) =>
-    at === path.length ? isDirectory || !directoriesOnly : path[at] === "/"
-  )
+const matches = ({ directoriesOnly, parts }: Rule, path: ReadonlyArray<string>, isDirectory: boolean): boolean => {
+  let from: ReadonlyArray<number> = [0]
+  for (const part of parts) {
+    if (from.length === 0) return false
+    from = part(path, from)
+  }
+  return from.some((at) => at === path.length ? isDirectory || !directoriesOnly : path[at] === "/")
+}
 
 /** Reports whether a path is in `.git` or `.terraform`, at any depth. The modules downloaded to `.terraform/modules` are kept. */
 const alwaysOut = (path: string): boolean => {

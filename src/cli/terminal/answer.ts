@@ -1,5 +1,5 @@
 // The answer of a command: lines for a person, a document for a program.
-// Used by the commands that take --output table, json or yaml, and by run-directory.
+// Used by the commands that take --output table, json or yaml, and by render and run-directory.
 import { Effect } from "effect"
 import { Flag } from "effect/cli"
 import { loading } from "./lazily.ts"

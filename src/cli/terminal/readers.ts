@@ -1,6 +1,6 @@
 // What a command does about those who read its output: it waits for them at its end; once they are gone it ends, or goes on unheard.
 // Both streams keep a listener until the process ends, because a stream reports a failure only after the write.
-// Used by teardown, screen, serve, interrupt and examination.
+// Used by main, teardown, screen, serve, interrupt, examination and bundle.
 import { Effect } from "effect"
 import { errorInWords } from "../../schema/system-error.ts"
 import { exitCode } from "./failure.ts"
@@ -60,7 +60,6 @@ export const inOrder = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<
 /** Calls `done` once all that was written to the stream has arrived, or cannot. */
 const settle = (stream: NodeJS.WriteStream, done: () => void): void => {
   if (stream.writableLength === 0) return done()
-  stream.on("error", goOn) // of a program that printed without a screen
   stream.write("", () => setImmediate(done)) // an error comes after this callback, and ends the program as it always does
 }
 

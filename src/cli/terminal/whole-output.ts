@@ -1,5 +1,5 @@
 // Has a file get all that is printed to it, or the command fail: Node writes to a file once, and where the disk then is full it takes the
-// part that had room for the whole.
+// part that fitted for all of it.
 // Imported by main.ts before anything is printed.
 import { fstatSync, writeFileSync } from "node:fs"
 

@@ -13,18 +13,22 @@ interface Present {
   readonly of: "overlay" | "page" | "aside" | "others"
 }
 
-/** How the name of a folder begins that has the new files until they take their places. */
+/** How the name of a folder begins that has the new files until they take their places; six characters follow, by which it is ours. */
 const asidePrefix = ".new-"
+const asideName = /^\.new-[A-Za-z0-9]{6}$/u
 
 const author = async (path: string): Promise<Present["of"]> => {
-  if (basename(path).startsWith(asidePrefix)) return await isLeftAside(path) ? "aside" : "others"
+  if (asideName.test(basename(path))) return await isLeftAside(path) ? "aside" : "others"
   const [first = ""] = (await readFile(path, "utf8").catch(() => "")).split("\n")
   return first.includes(mark) ? "overlay" : first.includes(pageMark) ? "page" : "others"
 }
 
 /** Reports whether a file is ours. One that was made and not yet written when we were killed is empty. */
-const isOurs = async (path: string): Promise<boolean> =>
-  await author(path) !== "others" || (await stat(path).catch(() => undefined))?.size === 0
+const isOurs = async (path: string): Promise<boolean> => {
+  if (await author(path) !== "others") return true
+  const found = await stat(path).catch(() => undefined)
+  return found?.isFile() === true && found.size === 0
+}
 
 /** Reports whether a folder is there because we were killed: only what we wrote is in it. */
 const isLeftAside = async (folder: string): Promise<boolean> => {

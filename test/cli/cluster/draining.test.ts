@@ -259,18 +259,25 @@ it.effect("--wait says since when an apply runs, and what is told of it, of each
     expect(world.screen.of("status").at(-1)).toBe(`Waiting for a (apply, since ${since}, NodeUnreachable), ${b}`)
   }))
 
-it.effect.each([{ wait: true }, { wait: false }])(
-  "says at Ctrl-C that the drain stays, and how it ends, with wait: $wait",
-  ({ wait }) =>
+it.effect.each([
+  {
+    given: "before a controller answered",
+    answers: false,
+    says: "is asked to drain, but no controller has answered yet, so more may start."
+  },
+  { given: "while an apply runs", answers: true, says: "stays drained, so nothing new starts." }
+])(
+  "says at Ctrl-C how far the drain is, and how it ends: $given",
+  ({ answers, says }) =>
     Effect.gen(function*() {
       const world = shared()
       world.jobs.push(applyJob)
-      const draining = yield* world.begin(drain(ours, typed, wait, " --context eu"))
-      if (wait) world.controllerAnswers()
+      const draining = yield* world.begin(drain(ours, typed, true, " --context eu"))
+      if (answers) world.controllerAnswers()
       yield* TestClock.adjust("5 seconds")
       yield* Fiber.interrupt(draining)
       expect(world.screen.of("line")).toEqual([
-        "agent-job in agent-job stays drained, so nothing new starts. To end this: agent-job drain --undo --context eu --name agent-job --controller-namespace agent-job"
+        `agent-job in agent-job ${says} To end this: agent-job drain --undo --context eu --name agent-job --controller-namespace agent-job`
       ])
     })
 )
