@@ -21,9 +21,10 @@ const progressOf = (before: Progress | undefined, seen: StartSeen): Progress["is
 }
 const progressAt = (before: Progress | undefined, seen: StartSeen, at: number): Progress => {
   const is = progressOf(before, seen)
-  if (before?.is === is) return before
-  const firstLacked = before?.firstLacked ?? (is === "lacking a node" ? at : undefined)
-  return { is, since: is === "lacking a node" ? firstLacked ?? at : at, firstLacked }
+  const lacked = before?.firstLacked ?? (is === "lacking a node" ? at : undefined)
+  const firstLacked = isSuspended(seen) ? undefined : lacked // a Job that is resumed has all its time again
+  const since = before?.is === is ? before.since : at
+  return { is, since: is === "lacking a node" ? firstLacked ?? since : since, firstLacked }
 }
 
 /** What passes saw of a Job. */

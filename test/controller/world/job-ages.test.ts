@@ -105,6 +105,24 @@ describe("the ages of Jobs", () => {
     ]).toEqual([0, 0, 600_000, 0, 10_000, 612_000, 0])
   })
 
+  it("gives a Job that is resumed all its time for a node again", () => {
+    const ages = jobAges()
+    const { job: seen, pod } = worldOf({ ...plainSeed, job: "active", pod: "unschedulable" })
+    const look = (suspended: boolean, at: number) => {
+      const start = { ...nothing, job: Option.map(seen, (_) => ({ ..._, suspended })), pod: suspended ? Option.none() : pod }
+      const millis = ages.startingMillis("uid-0", start, at)
+      ages.passSaw("uid-0", start, at)
+      return millis
+    }
+    expect([look(false, 0), look(false, 600_000), look(true, 610_000), look(false, 700_000), look(false, 710_000)]).toEqual([
+      0,
+      600_000,
+      0,
+      0,
+      10_000
+    ])
+  })
+
   it("counts a wait for a volume that another node still has as one for a node", () => {
     const ages = jobAges()
     const { job: seen, pod } = worldOf({ ...plainSeed, job: "active", pod: "Pending" })
