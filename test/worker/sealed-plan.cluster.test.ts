@@ -270,7 +270,7 @@ describe("an apply", () => {
       given: "lost its seal",
       change: (name: string, content: Buffer) => name === "seal.json" ? undefined : content,
       disk: undefined,
-      message: "The saved plan has no seal of this version"
+      message: "The saved plan has no seal that this version knows in full"
     }
   ])("is refused with a package that $given", ({ change, disk, message }) =>
     Effect.gen(function*() {

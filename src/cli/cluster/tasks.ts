@@ -4,6 +4,8 @@
 import { Array, Console, Duration, Effect, Option, Result, Schedule, Schema, Stream } from "effect"
 import { attemptOf } from "../../core/reconcile/attempts.ts"
 import { follows } from "../../core/reconcile/follow.ts"
+import { applySpec } from "../../core/reconcile/plan-to-apply.ts"
+import { planAgainAfterMillis } from "../../core/run/plan-again.ts"
 import { cancellationOf } from "../../core/task/cancellation.ts"
 import { isOver } from "../../core/task/status.ts"
 import { shortName } from "../../core/text/sentence.ts"
@@ -82,15 +84,19 @@ export const getTask = Effect.fn("getTask")(function*(at: ClusterFlags, name: st
   return { object: yield* kubernetes.get(agentTasks, { namespace: at.namespace, name }), task }
 })
 
-/** Reports whether the task is a plan that the one which follows its source may apply yet, unless it is cancelled. */
-const mayBeApplied = (task: AgentTask): boolean =>
-  task.status.phase === "Succeeded" && task.spec.savePlan !== undefined && task.spec.cancel !== true && Option.isSome(attemptOf(task))
+/** Reports whether the task is over, and the one which follows its source may apply it or make it again yet, unless it is cancelled. */
+const mayGoOn = (task: AgentTask): boolean => {
+  const { spec: { cancel, stage }, status: { phase, reason } } = task
+  const isDisrupted = phase === "Failed" && reason !== undefined &&
+    Option.isSome(planAgainAfterMillis(stage, { outcome: "failed", reason }, 0))
+  return cancel !== true && Option.isSome(attemptOf(task)) && (isDisrupted || Option.isSome(applySpec(task)))
+}
 
 export const cancelTask = Effect.fn("cancelTask")(function*(at: ClusterFlags, name: string) {
   const kubernetes = yield* Kubernetes
   const screen = yield* Screen
   const task = yield* decoded(at, name)
-  if (isOver(task.status.phase) && !follows(task) && !mayBeApplied(task)) {
+  if (isOver(task.status.phase) && !follows(task) && !mayGoOn(task)) {
     return yield* new Failed({ message: `AgentTask ${name} is ${task.status.phase} already; there is nothing to cancel.` })
   }
   // Not by force: what Git has as `cancel: false` would be refused from then on, as a cancel cannot be taken back.
@@ -104,8 +110,8 @@ export const cancelTask = Effect.fn("cancelTask")(function*(at: ClusterFlags, na
       ))
   )
   yield* screen.line(
-    mayBeApplied(task)
-      ? `AgentTask ${name} is over, and its plan is not applied by itself any more, unless that has begun.`
+    mayGoOn(task)
+      ? `AgentTask ${name} is over, and is neither applied nor made again by itself any more, unless that has begun.`
       : `AgentTask ${name} is asked to stop; see how it ends with: agent-job get ${name}${flagsOf(at)}`
   )
 })

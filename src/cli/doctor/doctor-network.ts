@@ -1,5 +1,5 @@
 // Finds out what the network enforces: starts Pods that try to connect under its own NetworkPolicies, and reads their termination messages.
-// Invariant: it deletes what it made, however it ends. What it could not within seconds stays: Pods end by their deadline, and policies select no other Pods.
+// Invariant: it deletes what it made, however it ends. What it could not within a minute, or seconds after Ctrl-C, stays: Pods end by their deadline, and policies select no other Pods.
 // Used by examination.
 import { Duration, Effect, Exit, Option, Random, Schedule, Schema, type Scope } from "effect"
 import { metadataTargets } from "../../core/doctor/metadata-services.ts"
@@ -47,11 +47,13 @@ const makingForNow = Effect.gen(function*() {
   const remove = ({ kind, name }: Made) => Effect.ignore(kubernetes.delete(kind, name, { gracePeriodSeconds: 0 }))
   const made = yield* Effect.acquireRelease(
     Effect.sync((): Array<Made> => []),
-    (made, exit) =>
-      Effect.timeoutOption(
-        Effect.interruptible(Effect.forEach(made, remove, { concurrency: "unbounded", discard: true })),
-        Exit.hasInterrupts(exit) ? hurriedRemoval : "1 minute"
-      )
+    (made, exit) => {
+      const within = (limit: Duration.Input) =>
+        Effect.timeoutOption(Effect.interruptible(Effect.forEach(made, remove, { concurrency: "unbounded", discard: true })), limit)
+      return Exit.hasInterrupts(exit)
+        ? within(hurriedRemoval)
+        : Effect.onInterrupt(Effect.interruptible(within("1 minute")), () => within(hurriedRemoval))
+    }
   )
   return <O extends Writable & { readonly metadata: NamespacedName }>(kind: Kind<unknown>, object: O) =>
     Effect.suspend(() => {

@@ -46,7 +46,7 @@ const examineTraffic = Effect.fnUntraced(function*(config: ResolvedConfig) {
   const examining = Effect.scoped(
     examineNetwork(config, [...apiServer, ...serverTargets(config)]).pipe(
       Effect.onInterrupt(() =>
-        line(`Removing the Pods and policies that tried the network, for ${Duration.toSeconds(hurriedRemoval)} seconds at most.`)
+        line(`Removing the Pods and policies that were made to try the network, for ${Duration.toSeconds(hurriedRemoval)} seconds at most.`)
       )
     )
   )

@@ -82,7 +82,7 @@ export const when = {
 } satisfies Readonly<Record<string, When<unknown>>>
 
 const makeNext = (s: Situation, { artifact, fluxSource: { onChange: _onChange, ...fluxSource } }: Offer, again: number) => {
-  const { metadata: { name }, spec, status } = s.observed.task
+  const { metadata: { name }, spec: { cancel: _cancel, ...spec }, status } = s.observed.task // each attempt is cancelled by itself
   const attempt = nextAttempt(s.observed.task)
   const next = attemptName(name, attempt)
   return {

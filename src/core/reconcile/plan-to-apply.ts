@@ -1,6 +1,6 @@
 // The plan that a task which follows its source is to apply, and the spec of its apply.
 // Invariant: it applies that very plan, in its directory; one whose changes could not be counted only soon after its end.
-// Used by core/reconcile/follow.
+// Used by core/reconcile/follow and cli/cluster/tasks.
 import { Option } from "effect"
 import type { AgentTask, AgentTaskSpec } from "../../schema/task/agent-task.ts"
 import type { Observed } from "../task/observed.ts"
@@ -31,7 +31,7 @@ export const isOutdated = ({ plan }: Wanted, now: string): boolean =>
  * Returns the spec that applies a task's saved plan in the same directory, or none if there is no such plan with changes. A plan whose
  * changes could not be counted is taken to have some, as one of a pool is (core/run/run-end).
  */
-const applySpec = (
+export const applySpec = (
   { spec: { cancel: _cancel, options: _options, savePlan, source, workingDirectory, ...spec }, status: { result } }: AgentTask
 ): Option.Option<AgentTaskSpec> => {
   if (savePlan === undefined || result?.outcome !== "succeeded" || result.planDigest === undefined || result.hasChanges === false) {

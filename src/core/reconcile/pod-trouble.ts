@@ -75,7 +75,7 @@ const tooSmall = ({ asked, quota }: TooSmall): string =>
     asked.map(({ limited, requested, resource }) => `${requested} of ${resource} (the quota allows ${limited})`).join(", ")
   }; ask for less in jobTemplate.runner.resources of the task, or in task.runner.resources and task.worker.resources of the values, or raise the quota.`
 
-/** How Kubernetes says that a volume has not left another node: until 1.35, and in later versions. */
+/** How Kubernetes says that a volume has not left another node: in older versions, and since 2026. */
 const elsewhere = /^(?:Multi-Attach error|Waiting for detach)\b/u
 /**
  * Reports whether a volume of one node at a time (ReadWriteOnce) was with another one when the Pod came: until the Pods there have ended, or

@@ -1,6 +1,7 @@
 import { expect, layer } from "@effect/vitest"
 import { Effect, Fiber, Option } from "effect"
 import { listTasks, showTaskLog } from "../../../src/cli/cluster/tasks.ts"
+import { Sha256 } from "../../../src/schema/names.ts"
 import { createTask, finish, getTask, runController, TaskCluster, Tasks, untilStatus } from "../../controller/task-cluster.ts"
 import { kubectl } from "../../kustomize/api-server.ts"
 import { run } from "../program.ts"
@@ -55,22 +56,34 @@ layer(TaskCluster, { excludeTestServices: true })("AgentTasks on the command lin
       expect((yield* cancel("follower")).error).toBe("error: AgentTask follower is Succeeded already; there is nothing to cancel.\n")
     }))
 
-  it.effect("that are plans of what follows a source are cancelled after their end too, since they would be applied yet", () =>
+  it.effect("that follow from another are cancelled after their end too, while they would be applied or made again", () =>
     Effect.gen(function*() {
       const { namespace } = yield* Tasks
-      const cancel = () => run(["cancel", "follower-2", "--namespace", namespace], environment)
+      const cancel = (name: string) => run(["cancel", name, "--namespace", namespace], environment)
       const { metadata: { name, uid } } = yield* createTask("owner")
       const ownerReferences = [{ apiVersion: "scalr.io/v1", kind: "AgentTask", name, uid, controller: true }]
       const source = { fluxSource: { kind: "GitRepository" as const, name: "infra" } }
-      yield* createTask("follower-2", { source, savePlan: { claimName: "plans" } }, { ownerReferences })
-      yield* finish("follower-2")
-      expect(yield* cancel()).toEqual({
-        code: 0,
-        out: "AgentTask follower-2 is over, and its plan is not applied by itself any more, unless that has begun.\n",
-        error: ""
-      })
-      expect((yield* getTask("follower-2")).spec.cancel).toBe(true)
-      expect((yield* cancel()).error).toBe("error: AgentTask follower-2 is Succeeded already; there is nothing to cancel.\n")
+      const ends = {
+        planned: { planDigest: Sha256.make("0".repeat(64)), hasChanges: true },
+        unchanged: { planDigest: Sha256.make("0".repeat(64)), hasChanges: false },
+        disrupted: { outcome: "failed", reason: "Evicted" },
+        failed: { outcome: "failed", reason: "ExitCode" }
+      } as const
+      for (const [name, end] of Object.entries(ends)) {
+        yield* createTask(name, { source, savePlan: { claimName: "plans" } }, { ownerReferences })
+        yield* finish(name, end)
+      }
+      for (const name of ["planned", "disrupted"]) {
+        expect(yield* cancel(name)).toEqual({
+          code: 0,
+          out: `AgentTask ${name} is over, and is neither applied nor made again by itself any more, unless that has begun.\n`,
+          error: ""
+        })
+        expect((yield* getTask(name)).spec.cancel).toBe(true)
+      }
+      for (const name of ["planned", "unchanged", "failed"]) {
+        expect((yield* cancel(name)).error).toMatch(/ already; there is nothing to cancel\.\n$/u)
+      }
     }))
 
   it.effect("whose cancel somebody else keeps as false are not cancelled, and it says who does", () =>

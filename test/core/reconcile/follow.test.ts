@@ -47,6 +47,12 @@ describe("an attempt at a new artifact", () => {
     expect(action?._tag === "CreateTask" && action.spec.source).toEqual({ fluxSource: { kind: "GitRepository", name: "infra" } })
   })
 
+  it("has no word of its cancel, also where its task says false, so that whoever cancels it may", () => {
+    const { task, ...world } = called("infra", followed)
+    const [action] = plan(policy, { ...world, task: { ...task, spec: { ...task.spec, cancel: false } } }, noon).actions
+    expect(action?._tag === "CreateTask" && "cancel" in action.spec).toBe(false)
+  })
+
   it.each([200, 229, 230, 239, 240, 253])("keeps its number in the name of its apply, for a task of %i characters", (length) => {
     const attempt = attemptOf("x".repeat(length))
     const [apply = ""] = applyOf("x".repeat(length), attempt)
