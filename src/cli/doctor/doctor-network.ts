@@ -1,7 +1,7 @@
 // Finds out what the network enforces: starts Pods that try to connect under its own NetworkPolicies, and reads their termination messages.
 // Invariant: it deletes what it made, however it ends. What it could not within a minute, or seconds after Ctrl-C, stays: Pods end by their deadline, and policies select no other Pods.
 // Used by examination.
-import { Duration, Effect, Exit, Option, Random, Schedule, Schema, type Scope } from "effect"
+import { type Duration, Effect, Exit, Option, Random, Schedule, Schema, type Scope } from "effect"
 import { metadataTargets } from "../../core/doctor/metadata-services.ts"
 import { type Listening, type NetworkFindings, type Told, told } from "../../core/doctor/network-findings.ts"
 import { type Listener, listenerPort, type Probe, probeContainer, probePod, probePolicies } from "../../core/network/probe.ts"
@@ -14,6 +14,7 @@ import { decoding, type Kind, networkPolicies, pods } from "../../kubernetes/kin
 import type { NamespacedName, Writable } from "../../kubernetes/object.ts"
 import { ProbeReport, type ProbeTarget } from "../../schema/kubernetes/probe.ts"
 import { markLeader } from "../cluster/leader-lease.ts"
+import { Screen } from "../terminal/screen.ts"
 
 const maybe = Schema.optionalKey
 const ProbePod = Schema.Struct({
@@ -30,9 +31,6 @@ const ProbePod = Schema.Struct({
 type ProbePod = typeof ProbePod.Type
 const probePods = decoding(pods, ProbePod)
 
-/** How long the removal of what was made may hold up the end after Ctrl-C. */
-export const hurriedRemoval = Duration.seconds(5)
-
 interface Made {
   readonly kind: Kind<unknown>
   readonly name: NamespacedName
@@ -44,15 +42,18 @@ interface Made {
  */
 const makingForNow = Effect.gen(function*() {
   const kubernetes = yield* Kubernetes
+  const { line } = yield* Screen
   const remove = ({ kind, name }: Made) => Effect.ignore(kubernetes.delete(kind, name, { gracePeriodSeconds: 0 }))
   const made = yield* Effect.acquireRelease(
     Effect.sync((): Array<Made> => []),
     (made, exit) => {
       const within = (limit: Duration.Input) =>
         Effect.timeoutOption(Effect.interruptible(Effect.forEach(made, remove, { concurrency: "unbounded", discard: true })), limit)
-      return Exit.hasInterrupts(exit)
-        ? within(hurriedRemoval)
-        : Effect.onInterrupt(Effect.interruptible(within("1 minute")), () => within(hurriedRemoval))
+      const hurried = Effect.andThen(
+        made.length === 0 ? Effect.void : line("Removing the Pods and policies that were made to try the network, for 5 seconds at most."),
+        within("5 seconds")
+      )
+      return Exit.hasInterrupts(exit) ? hurried : Effect.onInterrupt(Effect.interruptible(within("1 minute")), () => hurried)
     }
   )
   return <O extends Writable & { readonly metadata: NamespacedName }>(kind: Kind<unknown>, object: O) =>
@@ -112,7 +113,7 @@ export const examineNetwork = Effect.fn("doctor.network")(
   function*(
     config: ResolvedConfig,
     needed: ReadonlyArray<ProbeTarget>
-  ): Effect.fn.Return<Option.Option<NetworkFindings>, KubernetesError, Kubernetes | Scope.Scope> {
+  ): Effect.fn.Return<Option.Option<NetworkFindings>, KubernetesError, Kubernetes | Scope.Scope | Screen> {
     const forNow = yield* makingForNow
     const id = (yield* Random.nextIntBetween(36 ** 4, 36 ** 5)).toString(36)
     for (const policy of probePolicies(config, id)) yield* forNow(networkPolicies, policy)

@@ -1,7 +1,7 @@
 // The doctor's examination: of the installation's objects and, unless --no-pods is given, of its network. Records the proof of isolation.
 // Invariant: what cannot be found out becomes a check of its own, and hides no other.
 // Used by doctor.
-import { Duration, Effect, Option } from "effect"
+import { Effect, Option } from "effect"
 import { checkNames } from "../../core/doctor/check.ts"
 import { isolationBy, networkChecks, nothingStarted, proofStays } from "../../core/doctor/network.ts"
 import { serverTargets } from "../../core/network/pool-server.ts"
@@ -13,7 +13,7 @@ import { table } from "../terminal/table.ts"
 import { installedValues } from "../values/installed-values.ts"
 import { givenValues } from "../values/values-flag.ts"
 import { removeLeft } from "./doctor-left.ts"
-import { examineNetwork, hurriedRemoval, keepProof } from "./doctor-network.ts"
+import { examineNetwork, keepProof } from "./doctor-network.ts"
 import { examineObjects } from "./doctor-objects.ts"
 import { readPolicies } from "./doctor-policies.ts"
 import { orUnknown } from "./doctor-unknown.ts"
@@ -42,14 +42,7 @@ const sayWaiting = Effect.fnUntraced(function*({ taskNamespace }: ResolvedConfig
 const examineTraffic = Effect.fnUntraced(function*(config: ResolvedConfig) {
   const policies = yield* readPolicies(config)
   yield* removeLeft(config)
-  const { line } = yield* Screen
-  const examining = Effect.scoped(
-    examineNetwork(config, [...apiServer, ...serverTargets(config)]).pipe(
-      Effect.onInterrupt(() =>
-        line(`Removing the Pods and policies that were made to try the network, for ${Duration.toSeconds(hurriedRemoval)} seconds at most.`)
-      )
-    )
-  )
+  const examining = Effect.scoped(examineNetwork(config, [...apiServer, ...serverTargets(config)]))
   const found = yield* inOrder(Effect.raceFirst(sayWaiting(config), examining))
   return Option.match(found, {
     onNone: () => [nothingStarted(config)],

@@ -14,6 +14,7 @@ import { Installation, installation, tokenOf } from "../../core/manifest/install
 import { kubectl } from "../../kustomize/api-server.ts"
 import { temporaryFolder } from "../../temporary-folder.ts"
 import { run, start } from "../program.ts"
+import { toldScreen } from "../told-screen.ts"
 
 const environment = { KUBECONFIG: process.env.KUBECONFIG ?? "" }
 
@@ -253,7 +254,7 @@ layer(installation(values), {
     const examine = Effect.fnUntraced(function*(...network: Parameters<typeof kubelet>) {
       const { config } = yield* Installation
       yield* kubelet(...network)
-      const found = yield* Effect.scoped(examineNetwork(config, apiServer))
+      const found = yield* Effect.scoped(examineNetwork(config, apiServer)).pipe(Effect.provide(toldScreen().layer))
       return Option.match(found, {
         onNone: () => [],
         onSome: (found) =>
@@ -317,7 +318,7 @@ layer(installation(values), {
           const { config } = yield* Installation
           const kubernetes = yield* Kubernetes
           yield* kubelet((_, target) => isListener(target))
-          yield* Effect.forkScoped(Effect.scoped(examineNetwork(config, apiServer)))
+          yield* Effect.forkScoped(Effect.scoped(examineNetwork(config, apiServer)).pipe(Effect.provide(toldScreen().layer)))
           const { items } = yield* kubernetes.list(pods, {
             namespace: config.taskNamespace,
             labelSelector: "app.kubernetes.io/component=task"
