@@ -73,7 +73,6 @@ Where a budget is missed on two cores, this is why:
 
 - **Ready, with 1,000 Jobs and Pods**: their 19 MB have to be read. Node alone takes 200 to 300 ms for that, after the 230 ms that it needs to start the program. Of
   these, 80 ms go into compiling functions that are called for the first time; a code cache would have them only if the build of the image ran a whole controller.
-- **Memory among the 1,000 Jobs and Pods that a controller made itself**: it has been 120 to 137 MiB, as V8 compiled more or less meanwhile. The Pod's limit is 256 MiB.
 - **p99 at 50/s**: API server, controller and the garbage collectors of both share the two cores. In slow moments a plain POST takes 20 to 110 ms as well. Five runs of
   one day gave 58 to 381 ms.
 - **\`render\`**: Node and the program take 150 ms to start, three times as long as all of Helm, which is compiled. A snapshot of the started program (\`node --build-snapshot\`)
