@@ -4,8 +4,8 @@
 import { Array, Console, Duration, Effect, Option, Result, Schedule, Schema, Stream } from "effect"
 import { attemptOf } from "../../core/reconcile/attempts.ts"
 import { follows } from "../../core/reconcile/follow.ts"
+import { againAfterMillis } from "../../core/reconcile/newest-attempt.ts"
 import { applySpec } from "../../core/reconcile/plan-to-apply.ts"
-import { planAgainAfterMillis } from "../../core/run/plan-again.ts"
 import { cancellationOf } from "../../core/task/cancellation.ts"
 import { isOver } from "../../core/task/status.ts"
 import { shortName } from "../../core/text/sentence.ts"
@@ -85,18 +85,16 @@ export const getTask = Effect.fn("getTask")(function*(at: ClusterFlags, name: st
 })
 
 /** Reports whether the task is over, and the one which follows its source may apply it or make it again yet, unless it is cancelled. */
-const mayGoOn = (task: AgentTask): boolean => {
-  const { spec: { cancel, stage }, status: { phase, reason } } = task
-  const isDisrupted = phase === "Failed" && reason !== undefined &&
-    Option.isSome(planAgainAfterMillis(stage, { outcome: "failed", reason }, 0))
-  return cancel !== true && Option.isSome(attemptOf(task)) && (isDisrupted || Option.isSome(applySpec(task)))
-}
+const mayGoOn = (task: AgentTask): boolean =>
+  task.spec.cancel !== true && Option.isSome(attemptOf(task)) &&
+  (Option.isSome(againAfterMillis(task, 0)) || Option.isSome(applySpec(task)))
 
 export const cancelTask = Effect.fn("cancelTask")(function*(at: ClusterFlags, name: string) {
   const kubernetes = yield* Kubernetes
   const screen = yield* Screen
   const task = yield* decoded(at, name)
-  if (isOver(task.status.phase) && !follows(task) && !mayGoOn(task)) {
+  const goesOn = mayGoOn(task)
+  if (isOver(task.status.phase) && !follows(task) && !goesOn) {
     return yield* new Failed({ message: `AgentTask ${name} is ${task.status.phase} already; there is nothing to cancel.` })
   }
   // Not by force: what Git has as `cancel: false` would be refused from then on, as a cancel cannot be taken back.
@@ -110,7 +108,7 @@ export const cancelTask = Effect.fn("cancelTask")(function*(at: ClusterFlags, na
       ))
   )
   yield* screen.line(
-    mayGoOn(task)
+    goesOn
       ? `AgentTask ${name} is over, and is neither applied nor made again by itself any more, unless that has begun.`
       : `AgentTask ${name} is asked to stop; see how it ends with: agent-job get ${name}${flagsOf(at)}`
   )

@@ -227,7 +227,8 @@ export const ask = Effect.fn("ask")(
 
 /**
  * Reads the Job that was seen and then its Pods from the API server: the Pods come last, because a new one may appear at any time. A cached
- * Pod that is over and gone is kept, because the cache still knows how it ended. Without a Job, reads the source, the newest attempt and its apply.
+ * Pod that is over and gone is kept, because the cache still knows how it ended. Without a Job, reads the source, the newest attempt and its
+ * apply.
  */
 export const askLive = Effect.fn("askLive")(
   function*(

@@ -1,6 +1,6 @@
 // The newest attempt of a task that follows its source: which it is, what it ran, when it ended, and when it is to be made again.
 // Invariant: none of it depends on the source as it is now. Attempts are made one after another.
-// Used by core/reconcile/follow and core/reconcile/plan-to-apply.
+// Used by core/reconcile/follow, core/reconcile/plan-to-apply and cli/cluster/tasks.
 import { Array, Option } from "effect"
 import type { Sha256 } from "../../schema/names.ts"
 import type { AgentTask } from "../../schema/task/agent-task.ts"
@@ -35,20 +35,17 @@ export const millisSinceEndOf = (
 export const isRevoked = ({ metadata: { deletionTimestamp }, spec: { cancel } }: AgentTask): boolean =>
   cancel === true || deletionTimestamp !== undefined
 
+/** Returns how many milliseconds after its end an attempt that was disrupted is made again, which it was `again` times, or none if it is not. */
+export const againAfterMillis = ({ spec: { stage }, status: { phase, reason } }: AgentTask, again: number): Option.Option<number> =>
+  phase !== "Failed" || reason === undefined ? Option.none() : planAgainAfterMillis(stage, { outcome: "failed", reason }, again)
+
 /** Returns in how many milliseconds the newest attempt, which was disrupted, is to be made again, or none if it is not. */
 export const againInMillis = ({ now, observed }: Situation): Option.Option<number> =>
   Option.flatMap(
     Option.filter(newest(observed), (attempt) => !isRevoked(attempt)),
-    (attempt) => {
-      const { spec: { stage }, status: { phase, reason } } = attempt
-      return phase !== "Failed" || reason === undefined
-        ? Option.none()
-        : Option.map(
-          planAgainAfterMillis(stage, { outcome: "failed", reason }, observed.task.status.latest?.again ?? 0),
-          (delay) => {
-            const left = delay - millisSinceEndOf(attempt, now)
-            return left > delay ? 0 : left // its end is by its node's clock, which may be ahead
-          }
-        )
-    }
+    (attempt) =>
+      Option.map(againAfterMillis(attempt, observed.task.status.latest?.again ?? 0), (delay) => {
+        const left = delay - millisSinceEndOf(attempt, now)
+        return left > delay ? 0 : left // its end is by its node's clock, which may be ahead
+      })
   )

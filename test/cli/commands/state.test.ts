@@ -148,6 +148,8 @@ describe.skipIf(!canBeNameless)("who decides", () => {
     }))
 })
 
+const oneMade = { number: 1, kind: "done", action: "create", address: "time_sleep.a", idKey: "id", id: "1" } as const
+
 /** A server with an apply of demo that told these entries and was lost; `blocks` asks the program for its import blocks. */
 const lostApply = Effect.fnUntraced(function*(entries: ReadonlyArray<JournalEntry>) {
   const url = yield* Effect.flatMap(directory, serve)
@@ -164,7 +166,7 @@ const lostApply = Effect.fnUntraced(function*(entries: ReadonlyArray<JournalEntr
 
 it.live("the command that is printed with import blocks says what was seen, so that it settles nothing that came since", () =>
   Effect.gen(function*() {
-    const { blocks, url } = yield* lostApply([{ number: 1, kind: "done", action: "create", address: "time_sleep.a", idKey: "id", id: "1" }])
+    const { blocks, url } = yield* lostApply([oneMade])
     const { out } = yield* blocks
     const { pending: [{ id }] } = yield* person(url).state("demo")
     expect(out).toContain(`settle with: agent-job state rescue demo --keep --seen ${id}:1, and run`)
@@ -172,14 +174,7 @@ it.live("the command that is printed with import blocks says what was seen, so t
 
 it.live("import blocks are written to a new file alone, and replace nothing", () =>
   Effect.gen(function*() {
-    const { blocks, file } = yield* lostApply([{
-      number: 1,
-      kind: "done",
-      action: "create",
-      address: "time_sleep.a",
-      idKey: "id",
-      id: "1"
-    }])
+    const { blocks, file } = yield* lostApply([oneMade])
     writeFileSync(file, "# mine")
     expect(yield* blocks).toMatchObject({
       code: 2,
@@ -191,14 +186,7 @@ it.live("import blocks are written to a new file alone, and replace nothing", ()
 
 it.live("import blocks that a full disk cuts off leave no file, since half of them would look like all", () =>
   Effect.gen(function*() {
-    const { blocks, file } = yield* lostApply([{
-      number: 1,
-      kind: "done",
-      action: "create",
-      address: "time_sleep.a",
-      idKey: "id",
-      id: "1"
-    }])
+    const { blocks, file } = yield* lostApply([oneMade])
     const { writeFileSync: write } = fs
     const spy = vi.spyOn(fs, "writeFileSync").mockImplementation((to, text, options) => {
       if (typeof to !== "number") return write(to, text, options)

@@ -2,12 +2,19 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Option } from "effect"
 import { jobAges } from "../../../src/controller/world/job-ages.ts"
-import type { Observed } from "../../../src/core/task/observed.ts"
+import type { Observed, StartSeen } from "../../../src/core/task/observed.ts"
 import { Uid } from "../../../src/schema/names.ts"
 import { plainSeed, worldOf } from "../../core/worlds.ts"
 import { job } from "./numbered-tasks.ts"
 
 const nothing = { job: Option.none(), pod: Option.none(), warning: Option.none() }
+
+/** A pass at the Job's start; returns how long that had been starting. */
+const looked = (ages: ReturnType<typeof jobAges>, start: StartSeen, at: number): number => {
+  const millis = ages.startingMillis("uid-0", start, at)
+  ages.passSaw("uid-0", start, at)
+  return millis
+}
 
 describe("the ages of Jobs", () => {
   it("knows a Job from the first look at it on, whatever its creation says, and another of its task from the first look at that", () => {
@@ -54,9 +61,7 @@ describe("the ages of Jobs", () => {
     const ages = jobAges()
     const look = (suspended: boolean, at: number) => {
       const start = { ...nothing, job: Option.some({ ...job(0).seen, suspended }) }
-      const millis = ages.startingMillis("uid-0", start, at)
-      ages.passSaw("uid-0", start, at)
-      return millis
+      return looked(ages, start, at)
     }
     expect([look(false, 0), look(true, 5_000), look(true, 4_000_000), look(false, 4_100_000), look(false, 4_110_000)]).toEqual([
       0,
@@ -90,9 +95,7 @@ describe("the ages of Jobs", () => {
     const podOf = (pod: "Pending" | "unschedulable") => worldOf({ ...plainSeed, job: "active", pod }).pod
     const look = (pod: Observed["pod"], at: number) => {
       const start = { ...nothing, job: seen, pod }
-      const millis = ages.startingMillis("uid-0", start, at)
-      ages.passSaw("uid-0", start, at)
-      return millis
+      return looked(ages, start, at)
     }
     expect([
       look(Option.none(), 0),
@@ -110,9 +113,7 @@ describe("the ages of Jobs", () => {
     const { job: seen, pod } = worldOf({ ...plainSeed, job: "active", pod: "unschedulable" })
     const look = (suspended: boolean, at: number) => {
       const start = { ...nothing, job: Option.map(seen, (_) => ({ ..._, suspended })), pod: suspended ? Option.none() : pod }
-      const millis = ages.startingMillis("uid-0", start, at)
-      ages.passSaw("uid-0", start, at)
-      return millis
+      return looked(ages, start, at)
     }
     expect([look(false, 0), look(false, 600_000), look(true, 610_000), look(false, 700_000), look(false, 710_000)]).toEqual([
       0,
@@ -129,9 +130,7 @@ describe("the ages of Jobs", () => {
     const elsewhere = Option.some({ reason: "FailedAttachVolume", message: "Waiting for detach for volume \"pvc-1\"" })
     const look = (warning: Observed["warning"], isSetUp: boolean, at: number) => {
       const start = { job: seen, pod: Option.map(pod, (_) => ({ ..._, isSetUp })), warning }
-      const millis = ages.startingMillis("uid-0", start, at)
-      ages.passSaw("uid-0", start, at)
-      return millis
+      return looked(ages, start, at)
     }
     expect([
       look(Option.none(), false, 0),
@@ -173,9 +172,7 @@ describe("the ages of Jobs", () => {
     const ages = jobAges()
     const look = (deleting: boolean, at: number) => {
       const start = { ...nothing, job: Option.some({ ...job(0).seen, deleting }) }
-      const millis = ages.startingMillis("uid-0", start, at)
-      ages.passSaw("uid-0", start, at)
-      return millis
+      return looked(ages, start, at)
     }
     expect([look(false, 0), look(false, 200_000), look(true, 200_000), look(false, 205_000), look(true, 205_000), look(true, 380_000)])
       .toEqual([0, 200_000, 0, 5_000, 5_000, 180_000])
