@@ -15,6 +15,7 @@ import { codeOf, errorInWords } from "../../schema/system-error.ts"
 import { jsonApiErrors, problem } from "../access/http-answer.ts"
 import { notFound, Refused } from "../refused.ts"
 import { ServerError, type ServerOptions, type TlsFiles } from "../settings.ts"
+import { Commits } from "../store/commits.ts"
 import { newId } from "../store/ids.ts"
 import { firstPair, following, ShownPair } from "./certificate.ts"
 
@@ -46,6 +47,9 @@ const guards: Readonly<Record<string, string>> = {
   "cross-origin-resource-policy": "same-origin",
   "cache-control": "no-store"
 }
+
+/** The headers of an answer of a server that is about to stop, which is the last one on its connection. */
+const lastGuards = { ...guards, connection: "close" }
 
 const words: Readonly<Record<string, readonly [number, string, string]>> = {
   HPE_HEADER_OVERFLOW: [
@@ -153,25 +157,29 @@ const nowhere = (url: string) =>
  * Wraps every route. An address that is none, such as one with a broken percent sign or a port that there is not, gets the same answer as
  * every other wrong address. No route takes all addresses: such a one would take HEAD from those of GET.
  */
-export const guarded = HttpRouter.middleware((handler) =>
-  Effect.gen(function*() {
-    const request = yield* HttpServerRequest.HttpServerRequest
-    if (!(yield* inTurn(request))) return toNobody
-    const { url } = request
-    if (url.length > urlLimit) {
-      return formOf(url)(
-        new Refused({
-          status: 414,
-          error: "address-too-long",
-          message: `The address has more than ${urlLimit} characters; make it shorter.`
-        })
-      )
-    }
-    return URL.canParse(url, "http://localhost") ? yield* handler : yield* nowhere(url)
-  }).pipe(
-    Effect.catchIf(isNoRoute, () => Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ url }) => nowhere(url))),
-    Effect.map(HttpServerResponse.setHeaders(guards))
-  ), { global: true })
+export const guarded = HttpRouter.middleware(
+  Effect.map(Commits, ({ stopped }) => (handler) =>
+    Effect.gen(function*() {
+      const request = yield* HttpServerRequest.HttpServerRequest
+      if (!(yield* inTurn(request))) return toNobody
+      const { url } = request
+      if (url.length > urlLimit) {
+        return formOf(url)(
+          new Refused({
+            status: 414,
+            error: "address-too-long",
+            message: `The address has more than ${urlLimit} characters; make it shorter.`
+          })
+        )
+      }
+      return URL.canParse(url, "http://localhost") ? yield* handler : yield* nowhere(url)
+    }).pipe(
+      Effect.catchIf(isNoRoute, () => Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ url }) => nowhere(url))),
+      // Node would keep the connection of an answer that ends while it stops, and the stop would wait for it.
+      Effect.flatMap((answer) => Effect.map(stopped, (last) => HttpServerResponse.setHeaders(answer, last ? lastGuards : guards)))
+    )),
+  { global: true }
+)
 
 /** Said also to Node, whose own least version may be lowered from outside. */
 const secure = { minVersion: "TLSv1.2" } as const
@@ -197,11 +205,16 @@ export const listen = ({ address, port, tls }: ServerOptions) =>
     Effect.gen(function*() {
       const { server, shown } = yield* tls === undefined ? plainServer : secureServer(tls)
       const guardedServer = limited(server, yield* Connections)
-      return NodeHttpServer.layer(() => withoutUpgrades(guardedServer), {
-        port,
-        ...(address !== undefined && { host: address }),
-        gracefulShutdownTimeout: Duration.seconds(2)
-      }).pipe(Layer.merge(Layer.succeed(ShownPair, shown)))
+      // After the grace nothing is answered any more, so whatever is sent on a connection that is left would wait for the end of the process.
+      const closing = Effect.addFinalizer(() => Effect.sync(() => guardedServer.closeAllConnections()))
+      return Layer.effectDiscard(closing).pipe(
+        Layer.provideMerge(NodeHttpServer.layer(() => withoutUpgrades(guardedServer), {
+          port,
+          ...(address !== undefined && { host: address }),
+          gracefulShutdownTimeout: Duration.seconds(2)
+        })),
+        Layer.merge(Layer.succeed(ShownPair, shown))
+      )
     })
   ).pipe(
     Layer.catchTag("ServeError", ({ cause }) =>

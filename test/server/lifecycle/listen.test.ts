@@ -1,11 +1,13 @@
 // Clients that send slowly, too much, or no HTTP: the server answers or disconnects them, and no other client waits for them.
 import { describe, expect, it } from "@effect/vitest"
-import { Duration, Effect } from "effect"
+import { Duration, Effect, Exit, Scope } from "effect"
 import { once } from "node:events"
 import { connect, type Socket } from "node:net"
+import { poolPath } from "../../../src/schema/api/pool-api.ts"
 import { Connections } from "../../../src/server/lifecycle/listen.ts"
 import { Waiters } from "../../../src/server/store/commits.ts"
-import { agent, ask, directory, optionsIn, person, server, serveWith, userToken, worker } from "../live-server.ts"
+import { until } from "../../until.ts"
+import { agent, ask, directory, optionsIn, person, poolToken, server, serveWith, userToken, worker } from "../live-server.ts"
 
 const opened = (url: string, localAddress: string) =>
   Effect.acquireRelease(
@@ -193,6 +195,40 @@ describe("a connection on which more is asked before the answer is there", () =>
       const follow = Effect.timed(ask(`${url}${log}?offset=1&wait=1`, undefined))
       const both = yield* Effect.forEach([1, 2], () => follow, { concurrency: "unbounded" })
       expect(both.map(([held, { status }]) => [status, Duration.toMillis(held) >= 500])).toEqual([[200, true], [200, true]])
+    }))
+})
+
+describe("a server that stops", () => {
+  /** A server, and a connection on which this was sent; `text` is what came back. */
+  const sending = (sent: string) =>
+    Effect.gen(function*() {
+      const scope = yield* Scope.make()
+      const { url } = yield* Scope.provide(Effect.flatMap(directory, (made) => serveWith(optionsIn(made))), scope)
+      const socket = yield* opened(url, "127.0.0.1")
+      let text = ""
+      socket.on("data", (chunk) => (text += String(chunk)))
+      socket.write(sent)
+      return { socket, text: () => text, stop: Scope.close(scope, Exit.void), url }
+    })
+
+  it.live("closes the connection of a request that it still answers, so that no other comes on it", () =>
+    Effect.gen(function*() {
+      const body = JSON.stringify({ agent: "a", max: 1, waitSeconds: 60 })
+      const { socket, stop, text, url } = yield* sending(
+        `POST ${poolPath.acquire} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer ${poolToken}\r\ncontent-length: ${body.length}\r\n\r\n${body}`
+      )
+      const metrics = Effect.map(ask(`${url}/metrics`, undefined), ({ text }) => text)
+      yield* Effect.repeat(metrics, { until: (shown) => shown.includes("agent_job_server_agents 1") })
+      yield* stop
+      yield* until(() => socket.closed)
+      expect(text()).toMatch(/^HTTP\/1\.1 200 OK\r\n(.+\r\n)*connection: close\r\n/iu)
+    }))
+
+  it.live("leaves no connection open on which nothing would be answered", () =>
+    Effect.gen(function*() {
+      const { socket, stop } = yield* sending("GET /healthz HTTP/1.1\r\nhost: a\r\nx-slow: ")
+      yield* stop
+      yield* until(() => socket.closed)
     }))
 })
 
