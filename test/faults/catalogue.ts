@@ -401,7 +401,7 @@ export const mistakes: Readonly<Record<string, Row>> = {
   R16: {
     fault: "a plan or a state is too large for the object of Kubernetes that holds it",
     shownBy: {
-      "test/server/regressions.test.ts": ["a plan or a state of many megabytes did not fit"],
+      "test/server/regressions.test.ts": ["a plan or a state of 64 MiB did not fit"],
       "test/server/access/limits.test.ts": ["are read only as there is room for them"]
     }
   },

@@ -2,7 +2,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"
-import { taskPath } from "../../src/schema/api/task-api.ts"
+import { stateLimitBytes, taskPath } from "../../src/schema/api/task-api.ts"
 import type { StageResult } from "../../src/schema/task/stage-result.ts"
 import { agent, cancelled, failed, person, planWith, server, sha256, succeeded, withChanges, worker } from "./live-server.ts"
 
@@ -173,11 +173,11 @@ describe("here not:", () => {
       ])
     }))
 
-  it.live("a plan or a state of many megabytes did not fit into the object of Kubernetes that had to hold it", () =>
+  it.live("a plan or a state of 64 MiB did not fit into the object of Kubernetes that had to hold it", () =>
     Effect.gen(function*() {
       const url = yield* server
       yield* person(url).start("demo", { "auto-apply": true })
-      const plan = "p".repeat(8 * 2 ** 20)
+      const plan = "p".repeat(stateLimitBytes)
       yield* planWith(url, plan)
       const apply = yield* agent(url).take
       expect(JSON.stringify(apply).length).toBeLessThan(4096) // all that the AgentTask and its Secret are made of
@@ -185,7 +185,7 @@ describe("here not:", () => {
       expect([apply.planSha256, sha256(fetched.text)]).toEqual([sha256(plan), sha256(plan)])
       const { epoch } = (yield* worker(url, apply).lock("l-1")).json
       const small = { version: 4, serial: 1, lineage: "l", resources: [], padding: "" }
-      const state = { ...small, padding: "s".repeat(8 * 2 ** 20) }
+      const state = { ...small, padding: "s".repeat(stateLimitBytes - JSON.stringify(small).length) }
       expect((yield* worker(url, apply).pushState(state, "l-1", epoch)).status).toBe(204)
       const stored = yield* person(url).as("GET", `${url}/api/state/v1/workspaces/demo`)
       expect(sha256(stored.text)).toBe(sha256(JSON.stringify(state)))
