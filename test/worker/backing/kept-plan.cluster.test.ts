@@ -189,6 +189,40 @@ describe("a kept plan", () => {
       expect(readdirSync(state)).toEqual(["terraform.tfstate"])
     }))
 
+  it.live.each([
+    { name: "TF_WORKSPACE", harm: "a workspace that has no state yet" },
+    { name: "TF_VAR_size", harm: "another value than the default that was planned, which the engine takes" }
+  ])("is applied nowhere if the runner then has $name by itself: $harm", ({ name }) =>
+    Effect.gen(function*() {
+      const { moveTo } = yield* sourceController
+      const { plans, shared, state } = yield* claims
+      const backend = { ...shared.backend, config: { ...shared.backend.config, workspace_dir: join(state, "workspaces") } }
+      const ran = (spec: Record<string, unknown>, environment: Readonly<Record<string, string>> = {}, source = {}) =>
+        Effect.gen(function*() {
+          const kubernetes = fakeKubernetes({ ...shared, backend, ...spec }, { phase: "Starting", ...source })
+          const { log, run } = yield* pod({}, undefined, environment)
+          yield* reaching(run(kubernetes, { AGENT_JOB_PLANS_DIR: plans }))
+          return { ...kubernetes.task().status.result, log: log() }
+        }).pipe(Effect.scoped)
+      const sized = `variable "size" {\n  default = "1"\n}\nresource "terraform_data" "box" {\n  input = var.size\n}\n`
+      const { log, planDigest } = yield* ran(
+        { stage: "plan", source: { fluxSource: { kind: "GitRepository", name: "infra" } }, savePlan: { claimName: "plans" } },
+        {},
+        { source: moveTo(tarGz({ "main.tf": sized })) }
+      )
+      expect(planDigest, log).toBeDefined()
+      const approval = { stage: "apply", source: { savedPlan: { claimName: "plans", sha256: planDigest } } }
+      const refused = yield* ran(approval, { [name]: "2" })
+      expect(refused, refused.log).toMatchObject({
+        outcome: "failed",
+        reason: "DigestMismatch",
+        message: `The saved plan was made with other environment variables (${name}) than this apply would get; plan again.`
+      })
+      expect(refused.log).not.toContain("$ tofu")
+      expect(readdirSync(state)).toEqual([])
+      expect(yield* ran(approval, { TF_LOG: "error" })).toMatchObject({ outcome: "succeeded", changes: { add: 1 } })
+    }))
+
   it.live("is not made where its state would be deleted with the Pod, for its apply would go there whatever backend that names", () =>
     Effect.gen(function*() {
       const { moveTo } = yield* sourceController
