@@ -153,10 +153,13 @@ export class Engine extends Context.Service<Engine, {
           showVersion
         )
         const told = Option.getOrElse(captured, () => "")
-        const [environ, said] = [told.slice(0, told.lastIndexOf("\0") + 1), told.slice(told.lastIndexOf("\0") + 1)]
+        const environEnd = told.lastIndexOf("\0") + 1
+        const said = told.slice(environEnd)
         const name = names.find((name) => said.startsWith(`${name}\n`))
         if (name === undefined) return yield* noneOf(names)
-        return { engine: { name, version: yield* versionOf(name, said) }, variables: engineVariables(environ, place.env) }
+        const version = yield* versionOf(name, said)
+        if (environEnd === 0) return yield* untold
+        return { engine: { name, version }, variables: engineVariables(told.slice(0, environEnd), place.env) }
       })
 
       return Engine.of({ run, find })
@@ -183,6 +186,10 @@ const noneOf = (names: ReadonlyArray<EngineName>): StageFailed => {
   const [none, one] = names.length === 1 ? [`no ${names[0]}`, "it"] : [`neither ${names.join(" nor ")}`, "one of them"]
   return new StageFailed({ reason: "EngineMissing", message: `The runner image has ${none} in its PATH; use an image that has ${one}.` })
 }
+
+const untold = invalid(
+  "The runner does not tell its environment, which has a part in what a plan comes to; use an image that has cat, in a container that has /proc."
+)
 
 const versionOf = (engine: EngineName, said: string): Effect.Effect<string, StageFailed> => {
   const found = Option.fromNullishOr(/"terraform_version"\s*:\s*"([\w.+-]{1,64})"/u.exec(said)?.[1])

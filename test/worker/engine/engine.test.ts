@@ -39,7 +39,7 @@ const found = (
 ) =>
   Effect.gen(function*() {
     const place = yield* temporaryFolder("image")
-    symlinkSync("/bin/cat", join(place, "cat"))
+    if (image.cat === undefined) symlinkSync("/bin/cat", join(place, "cat"))
     for (const [program, version] of Object.entries(image)) {
       writeFileSync(join(place, program), version.startsWith("#!") ? version : telling(version), { mode: 0o755 })
     }
@@ -85,6 +85,16 @@ describe("the engine of a stage", () => {
           expect(failure).toMatchObject({ reason: "InvalidConfiguration", message: expect.stringContaining("does not say its version") })
       )
   )
+
+  it.effect("is not used by a runner whose variables nobody could tell", () =>
+    Effect.map(
+      Effect.flip(found(undefined, { tofu: "1.12.6", cat: "#!/bin/sh\nexit 1\n" })),
+      (failure) =>
+        expect(failure).toMatchObject({
+          reason: "InvalidConfiguration",
+          message: expect.stringMatching(/^The runner does not tell its environment, .+; use an image that has cat,/u)
+        })
+    ))
 
   it.effect("comes with the variables of it that the runner has, and says its version without the arguments among them", () =>
     Effect.gen(function*() {
