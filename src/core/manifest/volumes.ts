@@ -80,10 +80,12 @@ export const workerMounts = (task: AgentTask, config: ResolvedConfig): Array<V1V
   ], config.task.worker.volumeMounts)
 }
 
-export const runnerMounts = (task: AgentTask, config: ResolvedConfig): Array<V1VolumeMount> =>
-  beside([
+/** Returns the runner's mounts. The API server refuses the Job where the values mount something else in the place of a task's claim, which may have a state. */
+export const runnerMounts = (task: AgentTask, config: ResolvedConfig): Array<V1VolumeMount> => [
+  ...beside([
     dataMount(config),
     ...(config.cache === undefined ? [] : [{ ...cacheMount(config, config.cache), readOnly: true }]),
-    ...trustMounts(config),
-    ...stateMounts(task, config)
-  ], config.task.runner.volumeMounts)
+    ...trustMounts(config)
+  ], config.task.runner.volumeMounts),
+  ...stateMounts(task, config)
+]

@@ -332,6 +332,17 @@ describe("the Pod", () => {
     expect(plans({ source })).toBeUndefined()
   })
 
+  it("mounts a task's claim also where the values mount something, so that the API server refuses it before its state goes there", () => {
+    const spec = { jobTemplate: { volumeClaims: [{ claimName: "state", mountPath: "/state" }] } }
+    const values = {
+      task: { extraVolumes: [{ name: "v", emptyDir: {} }], runner: { extraVolumeMounts: [{ name: "v", mountPath: "/state" }] } }
+    }
+    const mounts = container(build(taskOf(spec), configOf(values)), "runner").volumeMounts?.filter(({ mountPath }) =>
+      mountPath === "/state"
+    )
+    expect(mounts).toEqual([{ name: "v", mountPath: "/state" }, { name: "claim-0", mountPath: "/state" }])
+  })
+
   it("shares the cache, which only the worker may write", () => {
     const made = job(taskOf(), configOf({ persistence: { enabled: true, persistentVolumeClaim: { subPath: "a" } } }), 0)
     const cache = (name: string) => container(made, name).volumeMounts?.find((_) => _.name === "cache")
