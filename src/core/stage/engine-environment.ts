@@ -1,5 +1,5 @@
 // Which variables of the engine the runner has by itself: from its image, or from the values and the Secrets and ConfigMaps that these name.
-// Invariant: whatever decides where the engine keeps its state, or what it plans and applies, is among them.
+// Invariant: each `TF_…` is among them whose value has a part in where the engine keeps its state, or in what it plans and applies.
 // Used by worker/engine/engine.ts.
 
 /** Not among them are how much the engine logs, and the tokens for registries, which are renewed and say nothing of what is run. */
