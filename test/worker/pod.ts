@@ -40,7 +40,10 @@ export const find = (program: string): string => {
   return found
 }
 
-/** Makes the filesystem mirror, the CLI configuration and the programs of the runner image; returns its environment. */
+/**
+ * Makes the filesystem mirror, the CLI configuration and the programs of the runner image; returns its environment. The programs name that
+ * configuration themselves: it is elsewhere in each Pod, so that no plan would be applied if the environment named it.
+ */
 const runnerImage = (place: string, programs: Readonly<Record<string, string>>): Record<string, string> => {
   const registry = programs.terraform === undefined ? "registry.opentofu.org" : "registry.terraform.io"
   const folder = join(place, "mirror", registry, "hashicorp/time/0.14.2", `linux_${process.arch === "arm64" ? "arm64" : "amd64"}`)
@@ -50,16 +53,23 @@ const runnerImage = (place: string, programs: Readonly<Record<string, string>>):
   if (provider !== undefined) cpSync(provider, join(folder, "terraform-provider-time_v0.14.2"))
   writeFileSync(join(place, "tofurc"), `provider_installation {\n  filesystem_mirror {\n    path = "${join(place, "mirror")}"\n  }\n}\n`)
   mkdirSync(join(place, "bin"))
-  for (const [name, script] of Object.entries(programs)) writeFileSync(join(place, "bin", name), script, { mode: 0o755 })
-  if (engine === undefined) cpSync(find("tofu"), join(place, "bin/tofu"))
-  return { TF_CLI_CONFIG_FILE: join(place, "tofurc"), PATH: `${join(place, "bin")}:/usr/bin:/bin` }
+  const configured = `export TF_CLI_CONFIG_FILE="\${TF_CLI_CONFIG_FILE:-${join(place, "tofurc")}}"`
+  const all = engine === undefined ? { ...programs, tofu: `#!/bin/sh\nexec ${find("tofu")} "$@"\n` } : programs
+  for (const [name, script] of Object.entries(all)) {
+    writeFileSync(join(place, "bin", name), script.replace("\n", `\n${configured}\n`), { mode: 0o755 })
+  }
+  return { PATH: `${join(place, "bin")}:/usr/bin:/bin` }
 }
 
 /**
  * Starts a Pod. `programs` are scripts by name that the runner's image has; an engine among them replaces the real `tofu`. `at` is where
- * the directories are, for Pods one after another that have the same paths, as real ones do.
+ * the directories are, for Pods one after another that have the same paths, as real ones do. `environment` is what the runner has by itself.
  */
-export const pod = (programs: Readonly<Record<string, string>> = {}, at?: string): Effect.Effect<Pod, never, Scope.Scope> =>
+export const pod = (
+  programs: Readonly<Record<string, string>> = {},
+  at?: string,
+  environment: Readonly<Record<string, string>> = {}
+): Effect.Effect<Pod, never, Scope.Scope> =>
   Effect.gen(function*() {
     const place = yield* Effect.acquireRelease(
       Effect.sync(() => {
@@ -72,7 +82,7 @@ export const pod = (programs: Readonly<Record<string, string>> = {}, at?: string
     for (const directory of [dataDirectory, privateDirectory, claim]) mkdirSync(directory)
     chmodSync(place, 0o755)
     yield* Effect.orDie(install(dataDirectory))
-    const env = runnerImage(place, programs)
+    const env = { ...environment, ...runnerImage(place, programs) }
     const start = () =>
       spawn("/bin/sh", [join(dataDirectory, "exec/exec-loop.sh"), join(dataDirectory, "exec")], { env, stdio: "ignore", detached: true })
     let runner: ChildProcess | undefined

@@ -64,11 +64,11 @@ const planned = Effect.gen(function*() {
   const id = String((yield* me().run(workspaceId)).json.data.id)
 
   /** Runs the stage that waits in a Pod of its own; returns its result, its log and the commands of its engine. */
-  const stage = (programs: Readonly<Record<string, string>>) =>
+  const stage = (programs: Readonly<Record<string, string>>, environment: Readonly<Record<string, string>> = {}) =>
     Effect.scoped(Effect.gen(function*() {
       const assignment: Assignment = yield* agent(url, "agent-1", uid).take
       const kubernetes = fakeKubernetes(JSON.parse(JSON.stringify(specOf(assignment, url))))
-      const { log, privateDirectory, run } = yield* pod(programs)
+      const { log, privateDirectory, run } = yield* pod(programs, undefined, environment)
       writeFileSync(join(privateDirectory, "token"), assignment.taskToken)
       rmSync(calls, { force: true })
       yield* run(kubernetes, { AGENT_JOB_TOKEN_FILE: join(privateDirectory, "token"), AGENT_JOB_POOL_PATIENCE: "5 seconds" })
@@ -142,6 +142,8 @@ const changes: ReadonlyArray<{
   readonly given: string
   readonly change: (scene: Planned) => Effect.Effect<unknown, unknown, Scope.Scope>
   readonly apply?: (calls: string) => Readonly<Record<string, string>>
+  /** What the runner has by itself. */
+  readonly environment?: Readonly<Record<string, string>>
   readonly words: string
   /** The commands that the engine gets before the refusal: none, if the worker can tell without the engine. */
   readonly commands?: ReadonlyArray<string>
@@ -172,6 +174,12 @@ const changes: ReadonlyArray<{
     given: "a variable of the environment",
     change: ({ set }) => set("AWS_REGION", "eu-2", { category: "env" }),
     words: "other environment variables (AWS_REGION)"
+  },
+  {
+    given: "what the runner has by itself",
+    change: () => Effect.void,
+    environment: { TF_VAR_zone: "b", LANG: "C" },
+    words: "other environment variables (TF_VAR_zone)"
   },
   {
     given: "the state's serial",
@@ -244,20 +252,23 @@ describe("an apply", () => {
       })
     }))
 
-  it.live.each(changes)("is refused after a change of $given", ({ apply, change, commands = [], words }) =>
-    Effect.gen(function*() {
-      const scene = yield* planned
-      yield* change(scene)
-      yield* scene.me().act(scene.id, "apply")
-      const applied = yield* scene.stage(apply?.(scene.calls) ?? { tofu: engine(scene.calls) })
-      expect(applied.result, applied.log).toMatchObject({
-        outcome: "failed",
-        reason: "DigestMismatch",
-        message: `The saved plan was made with ${words} than this apply would get; plan again.`
+  it.live.each(changes)(
+    "is refused after a change of $given",
+    ({ apply, change, commands = [], environment, words }) =>
+      Effect.gen(function*() {
+        const scene = yield* planned
+        yield* change(scene)
+        yield* scene.me().act(scene.id, "apply")
+        const applied = yield* scene.stage(apply?.(scene.calls) ?? { tofu: engine(scene.calls) }, environment)
+        expect(applied.result, applied.log).toMatchObject({
+          outcome: "failed",
+          reason: "DigestMismatch",
+          message: `The saved plan was made with ${words} than this apply would get; plan again.`
+        })
+        expect(applied.commands).toEqual(commands)
+        expect(yield* scene.me().view(scene.id)).toMatchObject({ status: "errored", failure: applied.result?.message })
       })
-      expect(applied.commands).toEqual(commands)
-      expect(yield* scene.me().view(scene.id)).toMatchObject({ status: "errored", failure: applied.result?.message })
-    }))
+  )
 
   it.live.each([
     {

@@ -66,24 +66,26 @@ const beside = (ours: ReadonlyArray<V1VolumeMount>, theirs: ReadonlyArray<V1Volu
 export const installMounts = (config: ResolvedConfig): Array<V1VolumeMount> => [dataMount(config)]
 
 export const workerMounts = (task: AgentTask, config: ResolvedConfig): Array<V1VolumeMount> => {
-  const { pool, savePlan, source } = task.spec
+  const { pool, source } = task.spec
   return beside([
     dataMount(config),
     { name: "private", mountPath: place.private },
     { name: "tmp", mountPath: place.tmp },
     apiTokenMount,
     ...(pool === undefined ? [] : [{ name: "task-token", mountPath: place.taskToken, readOnly: true }]),
-    ...(planClaimOf(task) === undefined ? [] : [{ name: "plans", mountPath: place.plans, readOnly: savePlan === undefined }]),
+    ...(planClaimOf(task) === undefined ? [] : [{ name: "plans", mountPath: place.plans }]),
     ...(source.configMap === undefined ? [] : [{ name: "source", mountPath: place.source, readOnly: true }]),
     ...(config.cache === undefined ? [] : [cacheMount(config, config.cache)]),
     ...certificateMounts(config)
   ], config.task.worker.volumeMounts)
 }
 
-export const runnerMounts = (task: AgentTask, config: ResolvedConfig): Array<V1VolumeMount> =>
-  beside([
+/** Returns the runner's mounts. The API server refuses the Job where the values mount something else in the place of a task's claim, which may have a state. */
+export const runnerMounts = (task: AgentTask, config: ResolvedConfig): Array<V1VolumeMount> => [
+  ...beside([
     dataMount(config),
     ...(config.cache === undefined ? [] : [{ ...cacheMount(config, config.cache), readOnly: true }]),
-    ...trustMounts(config),
-    ...stateMounts(task, config)
-  ], config.task.runner.volumeMounts)
+    ...trustMounts(config)
+  ], config.task.runner.volumeMounts),
+  ...stateMounts(task, config)
+]

@@ -63,6 +63,8 @@ export interface Backing {
     engineDirectory: string,
     workspace: Effect.Effect<string, StageFailed | StageStopped>
   ) => Effect.Effect<void, StageFailed | StageStopped>
+  /** Called just before the first command that changes something. Fails if another apply of the approved plan has begun. */
+  readonly beginPlan: Effect.Effect<void, StageFailed, Settings>
   /**
    * Called after a command that changes something, however it ended. Returns `Saved` when a state of it is known to be saved, `Untouched`
    * when it is known never to have locked the state, and otherwise `Unwritten`. Fails when its last state is not saved.

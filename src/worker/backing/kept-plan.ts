@@ -1,5 +1,5 @@
 // Plans of tasks without a pool, kept on a PersistentVolumeClaim: one file each, named by its digest, in a folder for each workspace.
-// Invariant: a plan has its name only once all its bytes are on the disk, and the key too where storage has hard links; a plan is copied, and its digest checked, before it is used.
+// Invariant: a plan has its name only once all its bytes are on the disk, and the key too where storage has hard links; a plan is copied, and its digest checked, before it is used, and one apply of it begins.
 // Used by worker/backing/own-backing.ts.
 import { Clock, Effect, Option, Stream } from "effect"
 import { randomBytes } from "node:crypto"
@@ -10,6 +10,7 @@ import {
   existsSync,
   linkSync,
   mkdirSync,
+  renameSync,
   rmSync,
   statSync,
   utimesSync,
@@ -36,6 +37,8 @@ const plansPerWorkspace = 20
 /** How many files of a workspace are looked at: only a task that has the claim in its runner makes more. */
 const mostLookedAt = 10_000
 const suffix = ".tar"
+/** What a plan's name ends with once an apply of it has begun. It is kept for as long as the others, to say so. */
+const begunSuffix = `.begun${suffix}`
 /** The largest package, in bytes: a plan with the archive of its configuration. */
 const limitBytes = planLimitBytes + archiveLimitBytes
 
@@ -162,14 +165,35 @@ export const keepPlan = (workspace: WorkspaceName) =>
     return sha256
   }, Effect.scoped)
 
+/** Fails with why the claim has no such plan to apply. */
+const notThere = Effect.fnUntraced(function*(workspace: WorkspaceName, sha256: Sha256) {
+  const begun = yield* openFile(yield* openClaim, [workspace, `${sha256}${begunSuffix}`])
+  return yield* invalid(
+    Option.isSome(begun)
+      ? `An apply of the plan ${sha256} of workspace ${workspace} has begun before, and a plan is applied once; look at what came of it, then plan again, and approve that plan.`
+      : `The claim has no plan ${sha256} of workspace ${workspace}; plan again, and approve that plan.`
+  )
+}, Effect.scoped)
+
+/** Gives the plan the name of one that was begun, so that no other apply of it begins: one rename, of which all but the first fail. */
+export const beginKeptPlan = Effect.fn("KeptPlan.begin")(function*(workspace: WorkspaceName, sha256: Sha256) {
+  const folder = yield* folderOf(workspace)
+  const rename = Effect.try({
+    try: () => {
+      renameSync(join(folder, `${sha256}${suffix}`), join(folder, `${sha256}${begunSuffix}`))
+      sync(folder)
+    },
+    catch: (cause) => cause
+  })
+  yield* Effect.catch(rename, (cause) => codeOf(cause) === "ENOENT" ? notThere(workspace, sha256) : Effect.fail(trouble(cause)))
+}, Effect.scoped)
+
 /** Copies the kept plan, and unpacks from it the configuration that was planned. */
 export const bringPlannedSource = (workspace: WorkspaceName, sha256: Sha256) =>
   Effect.fn("KeptPlan.source")(function*(root: number) {
     const { privateDirectory } = yield* Settings
     const kept = yield* openFile(yield* openClaim, [workspace, `${sha256}${suffix}`])
-    if (Option.isNone(kept)) {
-      return yield* invalid(`The claim has no plan ${sha256} of workspace ${workspace}; plan again, and approve that plan.`)
-    }
+    if (Option.isNone(kept)) return yield* notThere(workspace, sha256)
     const [file, archive] = [join(privateDirectory, planFile), join(privateDirectory, archiveFile)]
     // This path opens the file once more, so that the stream closes a descriptor of its own.
     yield* saveChecked(Stream.fromAsyncIterable(createReadStream(`/proc/self/fd/${kept.value.fd}`), trouble), file, {

@@ -14,7 +14,7 @@ import { SettledState } from "../state/state-delivery.ts"
 import { unpack } from "../volume/archive.ts"
 import { backendNote, checkBackendNote } from "./backend-note.ts"
 import type { Backing } from "./backing.ts"
-import { bringKeptPlan, bringPlannedSource, keepPlan, sealingKey } from "./kept-plan.ts"
+import { beginKeptPlan, bringKeptPlan, bringPlannedSource, keepPlan, sealingKey } from "./kept-plan.ts"
 import { engineFolder } from "./modules-folder.ts"
 
 /** Returns the archive to fetch, if the source is one; for a Flux source it is the artifact that was recorded before the Job was made. */
@@ -82,6 +82,7 @@ export const ownBacking = Effect.fnUntraced(
               (name) => Option.map(stateTrouble(note, mounts, name), (trouble) => mutates ? trouble : `${trouble} ${onlyLookedAt}`)
             ))
           : Effect.void,
+      beginPlan: Option.match(savedPlan, { onNone: () => Effect.void, onSome: ({ sha256 }) => beginKeptPlan(workspace, sha256) }),
       settleState: () => Effect.succeed(SettledState.Unwritten()),
       giveStateBack: Effect.void,
       showWaitingDuring: (wait) => wait,

@@ -81,6 +81,7 @@ export const poolBacking = Effect.fnUntraced(function*({ plan, source, stage }: 
       })),
     openFor: ({ mutates }) => Effect.provideService(openGateway(mutates), StateDelivery, delivery),
     mayRun: (_, engineDirectory) => checkBackendNote(engineDirectory, (note) => Effect.succeed(poolStateTrouble(note))), // before a plan too, so that no plan is approved whose apply is refused
+    beginPlan: Effect.void, // the server has one apply of a run, whose task is claimed
     settleState,
     giveStateBack: delivery.giveBack,
     showWaitingDuring: unsavedDuring,

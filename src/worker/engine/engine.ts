@@ -2,6 +2,7 @@
 // Invariant: no command starts once the stage has to stop, and none is left running at the end unless even SIGKILL did not end it.
 // Used by worker/stage/stage.ts and worker/stage/preparation.ts.
 import { Context, Effect, Fiber, Layer, Option, Ref, Stream } from "effect"
+import { engineVariables } from "../../core/stage/engine-environment.ts"
 import { type CommandEnd, commandFailure } from "../../core/stage/outcome.ts"
 import { showVersion, type StageCommand, withoutArguments } from "../../core/stage/stage-commands.ts"
 import { linesOf, noLine } from "../../core/text/lines.ts"
@@ -28,6 +29,12 @@ export interface CommandEnv {
 }
 
 export const noCommandEnv: CommandEnv = { env: {}, secrets: [] }
+
+/** What the runner has by itself: the engine, and variables of the engine that `place` does not set. */
+export interface Found {
+  readonly engine: Seal["engine"]
+  readonly variables: Readonly<Record<string, string>>
+}
 
 /** Called with what a command tells of its effects (`StageCommand.tells`); has to return at once. */
 export interface Listener {
@@ -58,7 +65,7 @@ export class Engine extends Context.Service<Engine, {
   readonly find: (
     name: Option.Option<EngineName>,
     place: Omit<Workplace, "engine">
-  ) => Effect.Effect<Seal["engine"], StageFailed | StageStopped>
+  ) => Effect.Effect<Found, StageFailed | StageStopped>
 }>()("agent-job/worker/Engine") {
   static readonly layer = Layer.effect(
     Engine,
@@ -83,7 +90,7 @@ export class Engine extends Context.Service<Engine, {
       const started = ({ argv, directory, env }: Started, command: StageCommand, extra: CommandEnv) =>
         execLoop.run({
           argv,
-          env: { ...env, ...(command.output === "captured" && withoutArguments(command)), ...extra.env },
+          env: { ...env, ...extra.env },
           cwd: directory,
           events: command.tells === "events"
         }).pipe(
@@ -134,9 +141,10 @@ export class Engine extends Context.Service<Engine, {
         return yield* new StageStopped({ cause: cause.value, during, ...(isTold && { exitCode }) })
       })
 
-      const run: Engine["Service"]["run"] = Effect.fn("Engine.run")((workplace, command, extra, listener) =>
-        toItsEnd({ ...workplace, called: workplace.engine, argv: [workplace.engine, ...command.args] }, command, extra, listener)
-      )
+      const run: Engine["Service"]["run"] = Effect.fn("Engine.run")(({ directory, engine, env }, command, extra, listener) => {
+        const own = { ...env, ...(command.output === "captured" && withoutArguments(command)) }
+        return toItsEnd({ directory, env: own, called: engine, argv: [engine, ...command.args] }, command, extra, listener)
+      })
 
       const find: Engine["Service"]["find"] = Effect.fn("Engine.find")(function*(wanted, place) {
         const names = Option.match(wanted, { onNone: () => engineNames, onSome: (name) => [name] })
@@ -144,10 +152,14 @@ export class Engine extends Context.Service<Engine, {
           { ...place, called: names.join(" or "), argv: ["/bin/sh", "-c", searchFor(names)] },
           showVersion
         )
-        const said = Option.getOrElse(captured, () => "")
+        const told = Option.getOrElse(captured, () => "")
+        const environEnd = told.lastIndexOf("\0") + 1
+        const said = told.slice(environEnd)
         const name = names.find((name) => said.startsWith(`${name}\n`))
         if (name === undefined) return yield* noneOf(names)
-        return { name, version: yield* versionOf(name, captured) }
+        const version = yield* versionOf(name, said)
+        if (environEnd === 0) return yield* untold
+        return { engine: { name, version }, variables: engineVariables(told.slice(0, environEnd), place.env) }
       })
 
       return Engine.of({ run, find })
@@ -162,21 +174,25 @@ interface Started extends Omit<Workplace, "engine">, Pick<Command, "argv"> {
 }
 
 /**
- * Returns a script that prints which engine it found and becomes the engine's version command, so that the runner is asked once. The script
- * prints nothing if there is no engine.
+ * Returns a script that prints its environment, each variable with a NUL after it, and which engine it found, and becomes the engine's
+ * version command, so that the runner is asked once. The script prints no more than its environment if there is no engine.
  */
 const searchFor = (names: ReadonlyArray<EngineName>): string =>
-  `for engine in ${names.join(" ")}; do if command -v $engine >/dev/null; then echo $engine; exec $engine ${
-    showVersion.args.join(" ")
-  }; fi; done`
+  `cat /proc/self/environ; export ${Object.keys(withoutArguments(showVersion)).map((name) => `${name}=`).join(" ")}; for engine in ${
+    names.join(" ")
+  }; do if command -v $engine >/dev/null; then echo $engine; exec $engine ${showVersion.args.join(" ")}; fi; done`
 
 const noneOf = (names: ReadonlyArray<EngineName>): StageFailed => {
   const [none, one] = names.length === 1 ? [`no ${names[0]}`, "it"] : [`neither ${names.join(" nor ")}`, "one of them"]
   return new StageFailed({ reason: "EngineMissing", message: `The runner image has ${none} in its PATH; use an image that has ${one}.` })
 }
 
-const versionOf = (engine: EngineName, captured: Option.Option<string>): Effect.Effect<string, StageFailed> => {
-  const found = Option.flatMap(captured, (text) => Option.fromNullishOr(/"terraform_version"\s*:\s*"([\w.+-]{1,64})"/u.exec(text)?.[1]))
+const untold = invalid(
+  "The runner does not tell its environment, which has a part in what a plan comes to; use an image that has cat, in a container that has /proc."
+)
+
+const versionOf = (engine: EngineName, said: string): Effect.Effect<string, StageFailed> => {
+  const found = Option.fromNullishOr(/"terraform_version"\s*:\s*"([\w.+-]{1,64})"/u.exec(said)?.[1])
   return Effect.mapError(
     Effect.fromOption(found),
     () => invalid(`The program ${engine} of the runner image does not say its version; use an image with OpenTofu or Terraform.`)

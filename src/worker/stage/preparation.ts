@@ -23,11 +23,11 @@ import type { Variables } from "./variables.ts"
 
 /** Brings the files, finds the engine and begins the log. Fails when the stage may not run its first command. */
 export const prepare = Effect.fnUntraced(
-  function*(spec: AgentTaskSpec, backing: Backing, variables: Variables, facts: Ref.Ref<StageFacts>) {
+  function*(spec: AgentTaskSpec, backing: Backing, given: Variables, facts: Ref.Ref<StageFacts>) {
     const { find } = yield* Engine
     const folders = yield* makeEngineFolders()
     const env = {
-      ...variables.env,
+      ...given.env,
       HOME: folders.home,
       TMPDIR: folders.temporary,
       TF_DATA_DIR: folders.data,
@@ -35,11 +35,14 @@ export const prepare = Effect.fnUntraced(
       TF_INPUT: "0",
       CHECKPOINT_DISABLE: "1"
     }
-    const unfit = Option.orElse(unknownOption(spec.options, "worker"), () => idleArguments(variables.env))
-    if (Option.isSome(unfit)) return yield* invalid(unfit.value)
-    const { approved, place } = yield* untilStopped(bring(spec, variables, backing))
+    const unknown = unknownOption(spec.options, "worker")
+    if (Option.isSome(unknown)) return yield* invalid(unknown.value)
+    const { approved, place } = yield* untilStopped(bring(spec, given, backing))
     // Asked where its commands will run: an image's version manager picks the engine by what the configuration says.
-    const engine = yield* find(Option.fromUndefinedOr(spec.engine?.name), { directory: place.path, env })
+    const { engine, variables: ofRunner } = yield* find(Option.fromUndefinedOr(spec.engine?.name), { directory: place.path, env })
+    const variables = { ...given, env: { ...ofRunner, ...given.env } }
+    const idle = idleArguments(variables.env)
+    if (Option.isSome(idle)) return yield* invalid(idle.value)
     yield* introduce(spec, engine, variables.shown)
     yield* learn(facts, yield* untilStopped(tellUnusedBackend(spec, place, backing.sealing.state)))
     const sealNow = sealOf(place, engine, variables, backing.sealing)

@@ -87,7 +87,7 @@ const stage = Effect.fnUntraced(function*(spec: AgentTaskSpec, backing: Backing,
   const settlement = makeSettlement(parts)
   for (const command of commands) {
     if (command.subcommand !== "init") yield* backing.mayRun(command, engineDirectory, workspaceOf(engine, workplace))
-    if (command.mutates) yield* asApproved // again: init may have changed the directory, and another client the state
+    if (command.mutates) yield* Effect.andThen(asApproved, backing.beginPlan) // again: init may have changed the directory, and another client the state
     const run = perform(workplace, command, [mirrors, backing], journal)
     const done = yield* Effect.exit(command.subcommand === "init" ? retried(run) : run)
     if (command.mutates) yield* settlement.after(done, place)

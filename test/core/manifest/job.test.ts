@@ -319,20 +319,28 @@ describe("the Pod", () => {
     expect(container(made, "worker").env).toContainEqual({ name: "AGENT_JOB_SOURCE_DIR", value: "/var/run/agent-job/source" })
   })
 
-  it("mounts the claim of plans in the worker, which may write there only to keep one", () => {
+  it("mounts the claim of plans in the worker alone, which writes there to keep a plan, and to note that its apply began", () => {
     const source = { fluxSource: { kind: "GitRepository" as const, name: "infra" } }
-    const plans = (spec: object) => container(build(taskOf(spec)), "worker").volumeMounts?.find(({ name }) => name === "plans")
-    expect(plans({ source, savePlan: { claimName: "plans" } })).toEqual({
-      name: "plans",
-      mountPath: "/var/run/agent-job/plans",
-      readOnly: false
-    })
-    expect(plans({ stage: "apply", source: { savedPlan: { claimName: "plans", sha256: "c".repeat(64) } } })).toEqual({
-      name: "plans",
-      mountPath: "/var/run/agent-job/plans",
-      readOnly: true
-    })
+    const plans = (spec: object, of: "worker" | "runner" = "worker") =>
+      container(build(taskOf(spec)), of).volumeMounts?.find(({ name }) => name === "plans")
+    const keeping = { source, savePlan: { claimName: "plans" } }
+    const applying = { stage: "apply", source: { savedPlan: { claimName: "plans", sha256: "c".repeat(64) } } }
+    for (const spec of [keeping, applying]) {
+      expect(plans(spec)).toEqual({ name: "plans", mountPath: "/var/run/agent-job/plans" })
+      expect(plans(spec, "runner")).toBeUndefined()
+    }
     expect(plans({ source })).toBeUndefined()
+  })
+
+  it("mounts a task's claim also where the values mount something, so that the API server refuses it before its state goes there", () => {
+    const spec = { jobTemplate: { volumeClaims: [{ claimName: "state", mountPath: "/state" }] } }
+    const values = {
+      task: { extraVolumes: [{ name: "v", emptyDir: {} }], runner: { extraVolumeMounts: [{ name: "v", mountPath: "/state" }] } }
+    }
+    const mounts = container(build(taskOf(spec), configOf(values)), "runner").volumeMounts?.filter(({ mountPath }) =>
+      mountPath === "/state"
+    )
+    expect(mounts).toEqual([{ name: "v", mountPath: "/state" }, { name: "claim-0", mountPath: "/state" }])
   })
 
   it("shares the cache, which only the worker may write", () => {

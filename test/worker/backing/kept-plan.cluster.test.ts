@@ -1,7 +1,7 @@
 // From an artifact of Flux to an approved apply, with the real engine and no server: what was planned is what is applied.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { existsSync, globSync, mkdirSync, readdirSync, readFileSync } from "node:fs"
+import { existsSync, globSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { join } from "node:path"
@@ -61,7 +61,7 @@ const claims = Effect.map(
 )
 
 describe("a kept plan", () => {
-  it.live("is applied as it was approved, though the source has moved on", () =>
+  it.live("is applied as it was approved, though the source has moved on, and once, though its state is gone", () =>
     Effect.gen(function*() {
       const { moveTo } = yield* sourceController
       const { plans, shared, state } = yield* claims
@@ -95,6 +95,7 @@ describe("a kept plan", () => {
       const box = JSON.parse(readFileSync(join(state, "terraform.tfstate"), "utf8")).resources[0].instances[0].attributes
       expect(box.input.value ?? box.input).toBe("1")
 
+      rmSync(join(state, "terraform.tfstate"))
       const again = fakeKubernetes({
         ...shared,
         stage: "apply",
@@ -104,9 +105,42 @@ describe("a kept plan", () => {
       yield* Effect.scoped(Effect.flatMap(pod(), ({ run }) => reaching(run(again, env))))
       expect(again.task().status.result).toMatchObject({
         outcome: "failed",
+        reason: "InvalidConfiguration",
+        message: expect.stringMatching(/^An apply of the plan [0-9a-f]{64} of workspace demo has begun before, /u)
+      })
+      expect(readdirSync(state)).toEqual([])
+    }))
+
+  it.live("is refused by the engine if another one that was approved with it came first", () =>
+    Effect.gen(function*() {
+      const { moveTo } = yield* sourceController
+      const { plans, shared } = yield* claims
+      const ran = (spec: Record<string, unknown>, source = {}) =>
+        Effect.gen(function*() {
+          const kubernetes = fakeKubernetes({ ...shared, ...spec }, { phase: "Starting", ...source })
+          const { run } = yield* pod()
+          yield* reaching(run(kubernetes, { AGENT_JOB_PLANS_DIR: plans }))
+          return kubernetes.task().status.result
+        }).pipe(Effect.scoped)
+      const planning = (size: number) =>
+        ran(
+          {
+            stage: "plan",
+            source: { fluxSource: { kind: "GitRepository", name: "infra", path: "live" } },
+            savePlan: { claimName: "plans" }
+          },
+          { source: moveTo(infra(size)) }
+        )
+      const digests = [(yield* planning(1))?.planDigest, (yield* planning(2))?.planDigest]
+      const ends = yield* Effect.forEach(
+        digests,
+        (sha256) => ran({ stage: "apply", source: { savedPlan: { claimName: "plans", sha256 } }, workingDirectory: "live" })
+      )
+      expect(ends).toMatchObject([{ outcome: "succeeded", changes: { add: 1 } }, {
+        outcome: "failed",
         reason: "ExitCode",
         message: "tofu apply refused the saved plan, because the state is no longer the one that it was made from; plan again."
-      })
+      }])
     }))
 
   it.live("is applied with the values it was made with, and with no others", () =>
@@ -187,6 +221,40 @@ describe("a kept plan", () => {
       expect([...readdirSync(state), ...readdirSync(elsewhere)]).toEqual([])
       expect(yield* ran(approval)).toMatchObject({ outcome: "succeeded" })
       expect(readdirSync(state)).toEqual(["terraform.tfstate"])
+    }))
+
+  it.live.each([
+    { name: "TF_WORKSPACE", harm: "a workspace that has no state yet" },
+    { name: "TF_VAR_size", harm: "another value than the default that was planned, which the engine takes" }
+  ])("is applied nowhere if the runner then has $name by itself: $harm", ({ name }) =>
+    Effect.gen(function*() {
+      const { moveTo } = yield* sourceController
+      const { plans, shared, state } = yield* claims
+      const backend = { ...shared.backend, config: { ...shared.backend.config, workspace_dir: join(state, "workspaces") } }
+      const ran = (spec: Record<string, unknown>, environment: Readonly<Record<string, string>> = {}, source = {}) =>
+        Effect.gen(function*() {
+          const kubernetes = fakeKubernetes({ ...shared, backend, ...spec }, { phase: "Starting", ...source })
+          const { log, run } = yield* pod({}, undefined, environment)
+          yield* reaching(run(kubernetes, { AGENT_JOB_PLANS_DIR: plans }))
+          return { ...kubernetes.task().status.result, log: log() }
+        }).pipe(Effect.scoped)
+      const sized = `variable "size" {\n  default = "1"\n}\nresource "terraform_data" "box" {\n  input = var.size\n}\n`
+      const { log, planDigest } = yield* ran(
+        { stage: "plan", source: { fluxSource: { kind: "GitRepository", name: "infra" } }, savePlan: { claimName: "plans" } },
+        {},
+        { source: moveTo(tarGz({ "main.tf": sized })) }
+      )
+      expect(planDigest, log).toBeDefined()
+      const approval = { stage: "apply", source: { savedPlan: { claimName: "plans", sha256: planDigest } } }
+      const refused = yield* ran(approval, { [name]: "2" })
+      expect(refused, refused.log).toMatchObject({
+        outcome: "failed",
+        reason: "DigestMismatch",
+        message: `The saved plan was made with other environment variables (${name}) than this apply would get; plan again.`
+      })
+      expect(refused.log).not.toContain("$ tofu")
+      expect(readdirSync(state)).toEqual([])
+      expect(yield* ran(approval, { TF_LOG: "error" })).toMatchObject({ outcome: "succeeded", changes: { add: 1 } })
     }))
 
   it.live("is not made where its state would be deleted with the Pod, for its apply would go there whatever backend that names", () =>

@@ -10,7 +10,7 @@ import { vi } from "vitest"
 import { Sha256, WorkspaceName } from "../../../src/schema/names.ts"
 import type { Seal } from "../../../src/schema/task/seal.ts"
 import { marksOf, packCarried } from "../../../src/worker/backing/carried-files.ts"
-import { bringKeptPlan, bringPlannedSource, keepPlan, sealingKey } from "../../../src/worker/backing/kept-plan.ts"
+import { beginKeptPlan, bringKeptPlan, bringPlannedSource, keepPlan, sealingKey } from "../../../src/worker/backing/kept-plan.ts"
 import { Log } from "../../../src/worker/engine/log-shipper.ts"
 import type { StageFailed } from "../../../src/worker/stage-failed.ts"
 import { openFolder } from "../../../src/worker/volume/folder.ts"
@@ -50,6 +50,15 @@ const applied = Effect.fnUntraced(
     return readdirSync(work).sort().map((name) => `${name}: ${readFileSync(join(work, name), "utf8")}`)
   }
 )
+
+/** Begins the apply of the plan, of which the engine would be next; returns the reason if it may not. */
+const begun = Effect.fnUntraced(function*(claim: string, sha256: Sha256) {
+  const { settings } = yield* podWith(claim)
+  return yield* Effect.match(Effect.provide(beginKeptPlan(workspace, sha256), settings), {
+    onFailure: ({ message, reason }) => ({ reason, message }),
+    onSuccess: () => "begun" as const
+  })
+})
 
 const keyOn = (claim: string, mayMake: boolean) =>
   Effect.flatMap(
@@ -202,6 +211,34 @@ describe("a kept plan", () => {
       }
       yield* bring(yield* keep)
       expect(readdirSync(join(apply, "engine"))).toEqual([])
+    }))
+
+  it.effect("is applied once, though another apply of it was as far, or comes later, whatever has become of the state", () =>
+    Effect.gen(function*() {
+      const claim = yield* temporaryFolder("claim")
+      const [digest, other] = [yield* planned(claim), yield* planned(claim, "another plan")]
+      yield* applied(claim, digest)
+      yield* applied(claim, digest) // which has not begun, and may have been refused for its seal
+      const ends = yield* Effect.all([1, 2, 3].map(() => begun(claim, digest)), { concurrency: "unbounded" })
+      const refused = {
+        reason: "InvalidConfiguration",
+        message:
+          `An apply of the plan ${digest} of workspace demo has begun before, and a plan is applied once; look at what came of it, then plan again, and approve that plan.`
+      }
+      expect(ends).toEqual(["begun", refused, refused])
+      expect(yield* Effect.flip(applied(claim, digest))).toMatchObject(refused)
+      expect(yield* applied(claim, other)).toContain("plan.tfplan: another plan")
+      expect(readdirSync(join(claim, "demo")).sort()).toEqual([`${digest}.begun.tar`, `${other}.tar`].sort())
+    }))
+
+  it.effect("does not begin where it was taken away meanwhile, or cannot be noted", () =>
+    Effect.gen(function*() {
+      const claim = yield* temporaryFolder("claim")
+      const digest = yield* planned(claim)
+      mkdirSync(join(claim, "demo", `${digest}.begun.tar`)) // what no file can take the place of
+      expect(yield* begun(claim, digest)).toMatchObject({ message: expect.stringContaining("the claim of the plan") })
+      rmSync(join(claim, "demo", `${digest}.tar`))
+      expect(yield* begun(claim, digest)).toMatchObject({ message: expect.stringContaining(`The claim has no plan ${digest}`) })
     }))
 
   it.effect("is refused when a byte of it is another, whatever its name", () =>

@@ -3,7 +3,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Layer, Option, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { spawnSync } from "node:child_process"
-import { writeFileSync } from "node:fs"
+import { symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import type { StopCause } from "../../../src/core/stage/outcome.ts"
 import { signalPlan } from "../../../src/core/stage/signal-plan.ts"
@@ -32,16 +32,21 @@ const engineBy = (execLoop: ExecLoop["Service"], stop = neverStops()) =>
 const telling = (version: string) => `#!/bin/sh\necho '{\n  "terraform_version": "${version}"\n}'\n`
 
 /** Looks for an engine in an image with these programs, each given by the version that it prints or by its whole script. */
-const found = (name: "tofu" | "terraform" | undefined, image: Readonly<Record<string, string>>) =>
+const found = (
+  name: "tofu" | "terraform" | undefined,
+  image: Readonly<Record<string, string>>,
+  environment: Readonly<Record<string, string>> = {}
+) =>
   Effect.gen(function*() {
     const place = yield* temporaryFolder("image")
+    if (image.cat === undefined) symlinkSync("/bin/cat", join(place, "cat"))
     for (const [program, version] of Object.entries(image)) {
       writeFileSync(join(place, program), version.startsWith("#!") ? version : telling(version), { mode: 0o755 })
     }
     const execLoop = ExecLoop.of({
       run: ({ argv: [program, ...args] }) =>
         Effect.sync(() => {
-          const { status, stdout } = spawnSync(program, args, { env: { PATH: place } })
+          const { status, stdout } = spawnSync(program, args, { env: { ...environment, PATH: place } })
           return {
             output: Stream.make({ stream: "stdout" as const, bytes: stdout ?? new Uint8Array() }),
             events: Stream.empty,
@@ -68,7 +73,7 @@ describe("the engine of a stage", () => {
     { asked: "tofu" as const, image: both, gives: { name: "tofu", version: "1.12.6" } }
   ])(
     "is $gives.name where $asked is named and the image has $image",
-    ({ asked, gives, image }) => Effect.map(found(asked, image), (engine) => expect(engine).toEqual(gives))
+    ({ asked, gives, image }) => Effect.map(found(asked, image), ({ engine }) => expect(engine).toEqual(gives))
   )
 
   it.effect.each(["1.12.6\u001b[2J", "1.12.6\u009b2J", "one two", ""])(
@@ -80,6 +85,26 @@ describe("the engine of a stage", () => {
           expect(failure).toMatchObject({ reason: "InvalidConfiguration", message: expect.stringContaining("does not say its version") })
       )
   )
+
+  it.effect("is not used by a runner whose variables nobody could tell", () =>
+    Effect.map(
+      Effect.flip(found(undefined, { tofu: "1.12.6", cat: "#!/bin/sh\nexit 1\n" })),
+      (failure) =>
+        expect(failure).toMatchObject({
+          reason: "InvalidConfiguration",
+          message: expect.stringMatching(/^The runner does not tell its environment, .+; use an image that has cat,/u)
+        })
+    ))
+
+  it.effect("comes with the variables of it that the runner has, and says its version without the arguments among them", () =>
+    Effect.gen(function*() {
+      const tofu = telling("1.12.6").replace("\n", `\n[ -z "$TF_CLI_ARGS$TF_CLI_ARGS_version" ] || exit 1\n`)
+      const variables = { TF_CLI_ARGS: "-x", TF_CLI_ARGS_version: "-y", TF_VAR_text: "a=b\ntofu\nterraform" }
+      expect(yield* found(undefined, { tofu }, { AWS_REGION: "eu", ...variables })).toEqual({
+        engine: { name: "tofu", version: "1.12.6" },
+        variables
+      })
+    }))
 
   it.effect.each([
     { asked: "tofu" as const, image: terraform, says: "The runner image has no tofu in its PATH; use an image that has it." },

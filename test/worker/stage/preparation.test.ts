@@ -18,7 +18,10 @@ const ofPool = { url: "https://server", runId: RunId.make("run-a"), tokenSecret:
 const named = `terraform {\n  backend "s3" {}\n}\n`
 const variables = { inputs: [], env: {}, secrets: [], parts: [], declared: [], shown: [] }
 const parts = Layer.mergeAll(
-  Layer.succeed(Engine, { run: () => Effect.succeedNone, find: () => Effect.succeed({ name: "tofu", version: "1.12.6" }) }),
+  Layer.succeed(Engine, {
+    run: () => Effect.succeedNone,
+    find: () => Effect.succeed({ engine: { name: "tofu", version: "1.12.6" }, variables: {} })
+  }),
   Log.layer({ secrets: [], parts: [], ship: Option.none(), print: () => Effect.void })
 )
 

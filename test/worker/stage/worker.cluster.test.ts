@@ -152,12 +152,17 @@ describe("a stage without a pool", () => {
       expect(kubernetes.task().status, here.log()).toMatchObject({ phase: "Succeeded" })
     }))
 
-  it.live.each([["plan", "TF_CLI_ARGS"], ["apply", "TF_CLI_ARGS_apply"]] as const)(
-    "runs nothing of a %s whose engine would only tell of itself, as %s says, and end well",
-    ([stage, name]) =>
+  it.live.each(
+    [["plan", "TF_CLI_ARGS", "its task"], ["apply", "TF_CLI_ARGS_apply", "its task"], ["apply", "TF_CLI_ARGS_apply", "the runner"]] as const
+  )(
+    "runs nothing of a %s whose engine would only tell of itself, as %s of %s says, and end well",
+    ([stage, name, whose]) =>
       Effect.gen(function*() {
-        const here = yield* pod()
-        const kubernetes = inline(stage, { "main.tf": main }, { variables: [{ name, value: "-no-color -help", category: "env" }] })
+        const value = "-no-color -help"
+        const here = yield* pod({}, undefined, whose === "the runner" ? { [name]: value } : {})
+        const kubernetes = inline(stage, { "main.tf": main }, {
+          variables: whose === "the runner" ? [] : [{ name, value, category: "env" }]
+        })
         yield* here.run(kubernetes)
         expect(kubernetes.task().status, here.log()).toMatchObject({
           phase: "Failed",

@@ -1,0 +1,16 @@
+// Which variables of the engine the runner has by itself: from its image, or from the values and the Secrets and ConfigMaps that these name.
+// Invariant: each `TF_…` is among them whose value has a part in where the engine keeps its state, or in what it plans and applies.
+// Used by worker/engine/engine.ts.
+
+/** Not among them are how much the engine logs, and the tokens for registries, which are renewed and say nothing of what is run. */
+const ofEngine = /^TF_(?!LOG|TOKEN_)/u
+
+/** Returns those in `environ`, as the kernel tells a process's environment, that the worker does not set itself (`ours`). */
+export const engineVariables = (environ: string, ours: Readonly<Record<string, string>>): Readonly<Record<string, string>> =>
+  Object.fromEntries(
+    environ.split("\0").flatMap((entry) => {
+      const at = entry.indexOf("=")
+      const name = entry.slice(0, Math.max(0, at))
+      return ofEngine.test(name) && !Object.hasOwn(ours, name) ? [[name, entry.slice(at + 1)] as const] : []
+    })
+  )
