@@ -12,6 +12,7 @@ import {
   decided,
   expectedOf,
   impossibleCells,
+  inTurn,
   isChosen,
   mayMeet,
   type Met,
@@ -26,7 +27,7 @@ import { aim } from "./targets.ts"
 import { listen, type Listener, workload } from "./workload.ts"
 
 const nameOf = ({ moment, target }: Pick<Cell, "moment" | "target">) => `${target} × ${moment}`
-const chosen = cells.filter((cell) => isChosen(nameOf(cell), process.env.CELLS))
+const chosen = inTurn.filter((cell) => isChosen(nameOf(cell), process.env.CELLS))
 
 /** The cells that have begun. One without a result has failed. */
 const begun = new Set<string>()
