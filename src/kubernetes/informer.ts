@@ -56,8 +56,8 @@ const lastHeard = Metric.gauge("agent_job_watch_heard_timestamp_seconds", {
   description: "When the API server last said something of a kind of objects, or else when this process began to watch it, in Unix time."
 })
 
-const backoff = (failures: number): Duration.Duration =>
-  Duration.min(Duration.millis(500 * 2 ** Math.min(failures - 1, 10)), longestBackoff)
+/** Each wait is a quarter longer than the last: a server that returns is then found after about a third of the time for which it was away. */
+const backoff = (failures: number): Duration.Duration => Duration.min(Duration.millis(500 * 1.25 ** (failures - 1)), longestBackoff)
 
 const pauseAfter = (error: Option.Option<KubernetesError>, failures: number): Duration.Duration => {
   const usual = failures === 0 ? betweenWatches : backoff(failures)
@@ -168,11 +168,16 @@ export const make = Effect.fnUntraced(function*<A>(
         : Effect.void
     ))
   )
-  const follow = Effect.suspend(() => {
-    failures++ // until the watch brings something
-    return streams ? streamOrList : listThenWatch
+  const follow = Effect.suspend(() => streams ? streamOrList : listThenWatch)
+  /** A server that has started again keeps no version of before. Its 410 is an answer, so a look follows at once, but none after that. */
+  const resume = Effect.catchTag(follow, "Gone", () => {
+    known.loseVersion()
+    return follow
   })
-  const round = follow.pipe(Effect.as(Option.none<KubernetesError>()), Effect.catchCause(failed))
+  const round = Effect.suspend(() => {
+    failures++ // until the watch brings something
+    return isLooking() ? follow : resume
+  }).pipe(Effect.as(Option.none<KubernetesError>()), Effect.catchCause(failed))
 
   yield* round.pipe(
     Effect.flatMap((error) => Effect.map(Random.nextBetween(1, 1.3), (jitter) => Duration.times(pauseAfter(error, failures), jitter))),

@@ -1,6 +1,6 @@
 // Checks that the kill matrix says of every cell how it has to end, or why there is none.
 import { describe, expect, it } from "@effect/vitest"
-import { cells, decided, expectedOf, impossibleCells, mayMeet, moments, type Seen, targets } from "./cells.ts"
+import { away, cells, decided, expectedOf, impossibleCells, inTurn, mayMeet, moments, type Seen, targets } from "./cells.ts"
 
 const nothingSeen: Seen = { met: "target", allMade: false, whole: false, planned: false }
 const find = (target: string, moment: string) => cells.find((cell) => cell.target === target && cell.moment === moment)
@@ -13,6 +13,15 @@ describe("the kill matrix", () => {
   it("has each target at each moment once, as a cell or with the reason why it cannot be", () => {
     const all = [...cells, ...impossibleCells].map(({ moment, target }) => `${target} × ${moment}`)
     expect(all.toSorted()).toEqual(targets.flatMap((target) => moments.map((moment) => `${target} × ${moment}`)).toSorted())
+  })
+
+  it("runs each cell once, and five others at least between two outages of one part", () => {
+    expect(new Set(inTurn)).toEqual(new Set(cells))
+    const turnsOf = (target: string) => inTurn.flatMap((cell, turn) => cell.target === target ? [turn] : [])
+    const between = away.flatMap((target) =>
+      turnsOf(target).flatMap((turn, index, all) => index === 0 ? [] : [turn - (all[index - 1] ?? 0) - 1])
+    )
+    expect(Math.min(...between)).toBe(5)
   })
 
   it("leaves to timing only what it says what decides", () =>

@@ -147,6 +147,12 @@ export const impossibleCells: ReadonlyArray<Impossible> = all.flatMap(({ moment,
   why === undefined ? [] : [{ target, moment, why }]
 )
 
+/**
+ * The cells as they run: moment by moment, so that minutes lie between two outages of one part. A watcher of Kubernetes waits twice as long
+ * after each failure, up to a minute, and forgets its failures after two quiet minutes. One outage after the other would measure that.
+ */
+export const inTurn = moments.flatMap((moment) => cells.filter((cell) => cell.moment === moment))
+
 /** The cells whose outcome timing decides, each with what decides it. */
 export const decided = cells.flatMap(({ moment, outcome, target }) =>
   typeof outcome === "string" ? [] : [{ target, moment, by: outcome.by }]

@@ -12,6 +12,7 @@ import {
   decided,
   expectedOf,
   impossibleCells,
+  inTurn,
   isChosen,
   mayMeet,
   type Met,
@@ -26,7 +27,7 @@ import { aim } from "./targets.ts"
 import { listen, type Listener, workload } from "./workload.ts"
 
 const nameOf = ({ moment, target }: Pick<Cell, "moment" | "target">) => `${target} × ${moment}`
-const chosen = cells.filter((cell) => isChosen(nameOf(cell), process.env.CELLS))
+const chosen = inTurn.filter((cell) => isChosen(nameOf(cell), process.env.CELLS))
 
 /** The cells that have begun. One without a result has failed. */
 const begun = new Set<string>()
@@ -87,6 +88,7 @@ Each part killed at each moment of a run, on the real node. Written by \`make ki
 - Each blow hit its target; one that finds nothing fails its cell. Each of these is away for ${secondsAway} s: ${
       away.join(", ")
     }. That makes no node NotReady: test/kill-matrix/outages.kills.test.ts, which the same command runs, keeps the kubelet away from an apply until its node is, and the network of its Pod for over a minute.
+- The cells run moment by moment, so that minutes lie between two outages of one part. The watchers of Kubernetes itself (controller manager, scheduler, kubelet) wait twice as long after each failure, up to a minute, and forget their failures after two quiet minutes. So where a Pod is still to start, they need about 10 s more once the API server is back, and longer where one outage follows another.
 - A Pod is evicted by the Eviction API. refused: the budget of an apply refused it (429), as it has to until the apply has ended. An eviction by the kubelet asks nobody: test/end-to-end/start-up.alone.test.ts shows it for an apply that fills its volume. Pressure of a whole node is in no test.
 
 Each cell has one right outcome. In these, timing decides it, by what the test sees:
