@@ -56,7 +56,9 @@ export class NotFound extends Data.TaggedError("NotFound")<
   }
 > {
   override get message() {
-    return cannot(this, `it is not there (${brief(this.detail)})`, "check its name and namespace")
+    return this.isKindServed
+      ? cannot(this, `it is not there (${brief(this.detail)})`, "check its name and namespace")
+      : cannot(this, `the API server does not serve that kind (${brief(this.detail)})`, "install its CRD")
   }
 }
 

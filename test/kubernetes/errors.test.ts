@@ -28,6 +28,10 @@ describe("a refusal", () => {
       message: "Cannot update Lease team/demo: it is not there (the server's words); check its name and namespace."
     },
     {
+      error: new NotFound({ ...refusal, verb: "watch", object: "AgentTask objects in team", isKindServed: false }),
+      message: "Cannot watch AgentTask objects in team: the API server does not serve that kind (the server's words); install its CRD."
+    },
+    {
       error: new AlreadyExists(refusal),
       message: "Cannot update Lease team/demo: one of this name exists already; see who owns that one, or choose another name."
     },
