@@ -45,6 +45,9 @@ const brief = (text: string): string => {
   return line.length > 600 ? `${line.slice(0, 600).replace(/[\uD800-\uDFFF]$/u, "")}…` : line
 }
 
+/** What to do where the API server has an older schema of the object than this program. */
+const upgradeSchema = "apply the CRD of the newest version that runs here, or upgrade the cluster if the kind is its own"
+
 /** 404, and every answer to a write guarded by a UID which means that the object with this UID is gone. */
 export class NotFound extends Data.TaggedError("NotFound")<
   ApiRefusal & {
@@ -53,7 +56,9 @@ export class NotFound extends Data.TaggedError("NotFound")<
   }
 > {
   override get message() {
-    return cannot(this, `it is not there (${brief(this.detail)})`, "check its name and namespace")
+    return this.isKindServed
+      ? cannot(this, `it is not there (${brief(this.detail)})`, "check its name and namespace")
+      : cannot(this, `the API server does not serve that kind (${brief(this.detail)})`, "install its CRD")
   }
 }
 
@@ -116,7 +121,8 @@ export class Unauthorized extends Data.TaggedError("Unauthorized")<ApiRefusal> {
 export class Invalid extends Data.TaggedError("Invalid")<ApiRefusal & { readonly causes: ReadonlyArray<Cause> }> {
   override get message() {
     const fields = this.causes.map(({ field, message }) => `${field}: ${message}`).join(", ")
-    return cannot(this, brief(fields || this.detail), "correct the named fields")
+    const isOwnWord = this.verb === "update the status of" && this.causes.some(({ reason }) => reason === "FieldValueNotSupported")
+    return cannot(this, brief(fields || this.detail), isOwnWord ? upgradeSchema : "correct the named fields")
   }
 }
 
@@ -130,7 +136,11 @@ export class Rejected extends Data.TaggedError("Rejected")<ApiRefusal> {
     return this.code === 400 && /^\S+ in version "[^"]*" cannot be handled as an? /u.test(this.detail)
   }
   override get message() {
-    return cannot(this, `the API server answered ${this.code} ${this.reason} (${brief(this.detail)})`, "correct the request")
+    return cannot(
+      this,
+      `the API server answered ${this.code} ${this.reason} (${brief(this.detail)})`,
+      this.detail.includes("strict decoding error: unknown field ") ? upgradeSchema : "correct the request"
+    )
   }
 }
 

@@ -89,8 +89,14 @@ export const knownObjects = Effect.fnUntraced(function*<A>(
     store,
     endLook,
     observe,
-    /** Gives up the version: a watch can no longer go on from it. */
-    loseVersion: (): void => moveTo({ _tag: "Nothing" }),
+    /**
+     * Gives up the version: a watch can no longer go on from it. A watch ends so also when the CRD is replaced, after which an object may
+     * have other fields at the same version, so each is taken anew.
+     */
+    loseVersion: (): void => {
+      moveTo({ _tag: "Nothing" })
+      for (const key of versions.keys()) versions.set(key, "")
+    },
     /** Returns the version to watch from; undefined to begin with all objects. */
     version: (): string | undefined => position._tag === "At" ? position.version : undefined,
     /** Completes after the first full look. */

@@ -7,6 +7,9 @@ import type { Kubernetes } from "./client.ts"
 import type { KubernetesError } from "./errors.ts"
 import type { Kind } from "./kinds.ts"
 
+/** A task as it was read; its spec may be one that is not understood. */
+export type Stored = Pick<AgentTask, "metadata" | "status"> & { readonly spec: unknown }
+
 /** Returns the fields of the status whose value is in no list of the CRD. */
 const unsupported = (error: KubernetesError): ReadonlyArray<string> =>
   error._tag === "Invalid" ? error.causes.filter(({ reason }) => reason === "FieldValueNotSupported").map(({ field }) => field) : []
@@ -15,7 +18,7 @@ const unsupported = (error: KubernetesError): ReadonlyArray<string> =>
 export const writeStatus = <A>(
   kubernetes: Kubernetes["Service"],
   kind: Kind<A>,
-  { metadata: { name, namespace, resourceVersion, uid }, spec }: AgentTask,
+  { metadata: { name, namespace, resourceVersion, uid }, spec }: Stored,
   status: AgentTaskStatus,
   end: Option.Option<(fields: ReadonlyArray<string>) => Option.Option<AgentTaskStatus>>
 ): Effect.Effect<A, KubernetesError> => {

@@ -206,7 +206,7 @@ describe("an informer", () => {
       collection.compact()
       yield* TestClock.adjust("5 seconds")
       expect(names(objects)).toEqual(["team/fresh", "team/kept"])
-      expect(changed).toEqual(["team/fresh", "team/old"])
+      expect(changed).toEqual(["team/kept", "team/fresh", "team/old"])
       expect(looks).toEqual([["team/old"], ["team/fresh", "team/kept"]]) // over once it is told what is gone
       expect(collection.lists).toBe(2)
     }))
@@ -251,6 +251,20 @@ describe("an informer", () => {
       }
       const waits = tries.flatMap((at, index) => at < 5 ? [] : [((tries[index + 1] ?? at) - at) / at])
       expect(Math.max(...waits)).toBeLessThan(0.5)
+    }))
+
+  it.effect("takes each object anew after 410, which also a CRD that was replaced gives: it may have other fields at the same version", () =>
+    Effect.gen(function*() {
+      const collection = new FakeCollection()
+      const refused = new Set(["pruned"])
+      yield* collection.put("pruned")
+      const { informer, objects } = yield* informerOf(collection, refused)
+      yield* informer.synced
+      expect(names(objects)).toEqual([])
+      refused.clear()
+      yield* collection.end(gone)
+      yield* TestClock.adjust("5 seconds")
+      expect(names(objects)).toEqual(["team/pruned"])
     }))
 
   it.effect("starts the list anew when a page has expired", () =>

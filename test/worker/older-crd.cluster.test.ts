@@ -1,20 +1,24 @@
-// A worker meets a CRD that is older than itself, as when an image is upgraded before the CRD: how its stage ended is stored all the same.
+// A worker meets a CRD that is older than itself, as when an image is upgraded before the CRD or a CRD is put back: how its stage ended is stored.
 // The CRD is the first version's, in a group of its own, so that it is beside the one of the other tests.
 import { expect, layer } from "@effect/vitest"
 import { Effect, Layer, Option, Schedule } from "effect"
 import { randomBytes } from "node:crypto"
 import { readFileSync } from "node:fs"
+import { isDeepStrictEqual } from "node:util"
 import { parse } from "yaml"
 import { agentTaskOpenApi } from "../../src/core/manifest/installation/crd.ts"
+import { cancellationOf } from "../../src/core/task/cancellation.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
-import { definitions, type Kind, namespaces } from "../../src/kubernetes/kinds.ts"
+import { agentTasks, definitions, type Kind, namespaces } from "../../src/kubernetes/kinds.ts"
 import { fromKubeconfig } from "../../src/kubernetes/kubeconfig.ts"
 import { Sha256, Uid } from "../../src/schema/names.ts"
 import type { AgentTask, AgentTaskStatus } from "../../src/schema/task/agent-task.ts"
 import type { StageResult } from "../../src/schema/task/stage-result.ts"
 import { claimTask } from "../../src/worker/task/claim.ts"
 import { report } from "../../src/worker/task/report.ts"
+import { Stop } from "../../src/worker/task/stop.ts"
 import { taskKind, writeTaskStatus } from "../../src/worker/task/task-kind.ts"
+import { until } from "../controller/task-cluster.ts"
 import { neverStops } from "./never-stops.ts"
 import { podSettings } from "./pod-settings.ts"
 
@@ -51,7 +55,9 @@ const cluster = Layer.effect(
     return Kubernetes.of({
       ...kubernetes,
       get: (kind, place) => kubernetes.get(ofGroup(kind), place),
+      watch: (kind, selection) => kubernetes.watch(ofGroup(kind), selection),
       create: (kind, object) => kubernetes.create(ofGroup(kind), object),
+      apply: (kind, object) => kubernetes.apply(ofGroup(kind), object),
       updateStatus: (kind, ...written) => kubernetes.updateStatus(ofGroup(kind), ...written)
     })
   })
@@ -76,20 +82,35 @@ const known: StageResult = {
 }
 const result: StageResult = { ...known, stateDigest: Sha256.make("0".repeat(64)), unusedBackend: "s3" }
 
+/** Claims a new task; returns it, the settings of its worker, and what reports a result of it. */
+const taken = Effect.fnUntraced(function*(made: AgentTask) {
+  const settings = settingsOf(made)
+  const around = Layer.merge(settings, neverStops())
+  yield* writeTaskStatus(taskKind, made, { phase: "Starting", reason: "JobCreated", message: "Starts." })
+  const { claim, task } = yield* Effect.provide(claimTask(), around)
+  const send = (result: StageResult) =>
+    Effect.provide(report(claim, result, { flushLog: () => Effect.void, tellPool: Option.none() }), around)
+  return { send, settings, task }
+})
+
 /** Makes a task, claims it and reports this result of it; returns the task as it is then, and the effect that reports again. */
 const ended = Effect.fnUntraced(function*(name: string, result: StageResult) {
   const kubernetes = yield* Kubernetes
   const at = { name, namespace }
-  const made = yield* kubernetes.create(taskKind, {
-    metadata: at,
-    spec
-  })
-  const around = Layer.merge(settingsOf(made), neverStops())
-  yield* writeTaskStatus(made, { phase: "Starting", reason: "JobCreated", message: "Starts." })
-  const { claim } = yield* Effect.provide(claimTask(), around)
-  const send = Effect.provide(report(claim, result, { flushLog: () => Effect.void, tellPool: Option.none() }), around)
-  yield* send
-  return { send, read: kubernetes.get(taskKind, at), task: yield* kubernetes.get(taskKind, at) }
+  const { send } = yield* taken(yield* kubernetes.create(taskKind, { metadata: at, spec }))
+  yield* send(result)
+  return { send: send(result), read: kubernetes.get(taskKind, at), task: yield* kubernetes.get(taskKind, at) }
+})
+
+/** Replaces the CRD, and returns once this AgentTask is read with this source. */
+const replaceCrd = Effect.fnUntraced(function*(schema: object, name: string, source: object) {
+  const kubernetes = yield* Kubernetes
+  yield* kubernetes.apply(definitions, crdWith(schema))
+  yield* until(
+    "the other CRD",
+    Effect.map(Effect.option(kubernetes.get(agentTasks, { name, namespace })), Option.getOrUndefined),
+    (task) => isDeepStrictEqual(task?.["spec"], { ...spec, source })
+  )
 })
 
 layer(cluster, { timeout: 60_000, excludeTestServices: true })("an API server with an older CRD", (it) => {
@@ -98,9 +119,15 @@ layer(cluster, { timeout: 60_000, excludeTestServices: true })("an API server wi
       const kubernetes = yield* Kubernetes
       const made = yield* kubernetes.create(taskKind, { metadata: { name: "parts", namespace }, spec })
       const job = { name: "agent-job-parts", uid: Uid.make("job-uid") }
-      const started = yield* writeTaskStatus(made, { phase: "Starting", reason: "JobCreated", message: "Starts.", launches: 3, job })
+      const started = yield* writeTaskStatus(taskKind, made, {
+        phase: "Starting",
+        reason: "JobCreated",
+        message: "Starts.",
+        launches: 3,
+        job
+      })
       const givenUp: AgentTaskStatus = { ...started.status, launches: 2, job: { ...job, replacedFor: "QuotaExceeded" } }
-      expect(yield* Effect.flip(writeTaskStatus(started, givenUp))).toMatchObject({
+      expect(yield* Effect.flip(writeTaskStatus(taskKind, started, givenUp))).toMatchObject({
         _tag: "Rejected",
         detail: expect.stringContaining("unknown field \"status.job.replacedFor\"")
       })
@@ -111,7 +138,7 @@ layer(cluster, { timeout: 60_000, excludeTestServices: true })("an API server wi
     Effect.gen(function*() {
       const { read, task } = yield* ended("later", known)
       const latest = { attempt: 2, name: "later-2", sha256: Sha256.make("0".repeat(64)) }
-      expect(yield* Effect.flip(writeTaskStatus(task, { ...task.status, latest }))).toMatchObject({
+      expect(yield* Effect.flip(writeTaskStatus(taskKind, task, { ...task.status, latest }))).toMatchObject({
         _tag: "Rejected",
         detail: expect.stringContaining("unknown field \"status.latest\"")
       })
@@ -130,9 +157,31 @@ layer(cluster, { timeout: 60_000, excludeTestServices: true })("an API server wi
       const { read, send, task } = yield* ended("field", result)
       expect(task.status).toMatchObject({ phase: "Succeeded", reason: "Completed", claim: { podUid: "pod-uid" } })
       expect(task.status.result).toEqual(known)
-      const reported = yield* writeTaskStatus(task, { ...task.status, reportedAt: known.finishedAt })
+      const reported = yield* writeTaskStatus(taskKind, task, { ...task.status, reportedAt: known.finishedAt })
       yield* (yield* Kubernetes).apply(definitions, crdWith(agentTaskOpenApi()))
       yield* send
       expect((yield* read).status).toEqual(reported.status)
+    }))
+
+  it.effect("that dropped the source of a claimed task stores its end, and lets its worker hear of a cancel", () =>
+    Effect.gen(function*() {
+      const kubernetes = yield* Kubernetes
+      const at = { name: "rolled-back", namespace }
+      const source = { fluxSource: { kind: "GitRepository", name: "infra" } }
+      yield* kubernetes.apply(definitions, crdWith(agentTaskOpenApi()))
+      const made = yield* kubernetes.create(taskKind, { metadata: at, spec: { ...spec, source } }).pipe(
+        Effect.retry({ times: 100, schedule: Schedule.spaced("100 millis") }) // until that CRD is served
+      )
+      const { send, settings, task } = yield* taken(made)
+      yield* replaceCrd(firstSchema, at.name, {})
+      yield* kubernetes.apply(agentTasks, cancellationOf(task))
+      const cause = Effect.gen(function*() {
+        const stop = yield* Stop
+        yield* stop.begin("1 hour")
+        return yield* Effect.timeout(stop.asked, "10 seconds")
+      })
+      expect(yield* Effect.provide(cause, Layer.provideMerge(Stop.layerOn(Effect.never), settings))).toBe("Cancelled")
+      yield* send({ ...known, outcome: "cancelled", reason: "Cancelled" })
+      expect(yield* kubernetes.get(agentTasks, at)).toMatchObject({ status: { phase: "Cancelled", result: { reason: "Cancelled" } } })
     }))
 })

@@ -105,5 +105,5 @@ export const helmRelease = Effect.fn("helmRelease")(function*(namespace: string,
         `The Helm release ${namespace}/${name} is of the chart ${chart} ${version}; only releases of the chart agent-job can be moved.`
     })
   }
-  return releaseOf(payload)
+  return yield* Effect.try({ try: () => releaseOf(payload), catch: () => broken(namespace, newest) }) // the manifest may be damaged
 })

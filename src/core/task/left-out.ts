@@ -1,4 +1,4 @@
-// Says of an AgentTask that only a newer version understands why nothing is done about it.
+// Says of an AgentTask that is not understood, as only a newer version does or an older CRD has dropped a part of it, why nothing is done about it.
 // Invariant: the sentence has no value of the task but a word of a closed list.
 // Used by controller/reconcile/left-out.
 import { Result } from "effect"
@@ -7,7 +7,7 @@ import { programVersion } from "../../schema/program-version.ts"
 import { AgentTask } from "../../schema/task/agent-task.ts"
 import { unknownAt } from "./not-understood.ts"
 
-const decode = parse(AgentTask)
+const decode = parse(AgentTask, "ignore") // no task is left out for what it has beside
 
 /** Where a newer version may have one word more. */
 const words: ReadonlyArray<string> = ["spec.stage", "spec.engine.name"]
@@ -15,5 +15,5 @@ const words: ReadonlyArray<string> = ["spec.stage", "spec.engine.name"]
 export const whyLeftOut = (task: unknown): string => {
   const [mistake] = Result.match(decode(task), { onFailure: (mistakes) => mistakes, onSuccess: () => [] })
   const unknown = mistake === undefined ? "this task" : unknownAt(task, mistake, words)
-  return `The controller, of agent-job ${programVersion}, does not understand ${unknown}, so it does nothing about the task; upgrade it to the version that the CRD is of.`
+  return `The controller, of agent-job ${programVersion}, does not understand ${unknown}, so it does nothing about the task; upgrade it to the version of the CRD, or the CRD where that is the older one.`
 }

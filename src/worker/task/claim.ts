@@ -94,6 +94,7 @@ export const claimTask = Effect.fn("Claim.take")(
       const claim: Claim = { podUid: Uid.make(pod.uid), nonce: claimant.nonce, epoch, at: yield* currentInstant }
       const { metadata, status } = task
       const taken = yield* writeTaskStatus(
+        taskKind,
         task,
         claimed(status, claim, { job: job.name, configHash: job.configHash, pod: pod.name, node: pod.node }, metadata.generation)
       )

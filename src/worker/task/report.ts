@@ -14,7 +14,7 @@ import { askAgain } from "../network/patience.ts"
 import { Settings } from "../settings.ts"
 import { fileTrouble } from "../stage-failed.ts"
 import { Stop } from "./stop.ts"
-import { taskKind, writeTaskStatus } from "./task-kind.ts"
+import { claimedTaskKind, writeTaskStatus } from "./task-kind.ts"
 
 /** Sends the result to the pool's server; succeeds when the server has confirmed it. */
 export type TellPool = (result: StageResult) => Effect.Effect<void, { readonly message: string }>
@@ -31,7 +31,7 @@ const writeStatus = Effect.fnUntraced(function*(claim: Claim, result: StageResul
   const kubernetes = yield* Kubernetes
   const { namespace, task: name } = yield* Settings
   const attempt = Effect.gen(function*() {
-    const task = yield* kubernetes.get(taskKind, { namespace, name })
+    const task = yield* kubernetes.get(claimedTaskKind, { namespace, name })
     const { metadata, status } = task
     if (status.claim?.nonce !== claim.nonce) {
       return yield* Effect.logError(
@@ -44,7 +44,7 @@ const writeStatus = Effect.fnUntraced(function*(claim: Claim, result: StageResul
       }
       return
     }
-    yield* writeTaskStatus(task, finished(status, result, metadata.generation, reported))
+    yield* writeTaskStatus(claimedTaskKind, task, finished(status, result, metadata.generation, reported))
   })
   yield* askAgain(attempt, {
     while: ({ _tag }) => _tag !== "NotFound" && _tag !== "Malformed",

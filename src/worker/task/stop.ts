@@ -5,9 +5,9 @@ import { Context, Deferred, type Duration, Effect, Layer, Option, Schedule, type
 import type { StopCause } from "../../core/stage/outcome.ts"
 import { type SignalPlan, signalPlan } from "../../core/stage/signal-plan.ts"
 import { Kubernetes } from "../../kubernetes/client.ts"
+import { agentTasks } from "../../kubernetes/kinds.ts"
 import type { KubernetesObject } from "../../kubernetes/object.ts"
 import { Settings } from "../settings.ts"
-import { taskKind } from "./task-kind.ts"
 
 export class Stop extends Context.Service<Stop, {
   /** Completes with the cause when the stage has to stop. */
@@ -76,6 +76,7 @@ const sigtermOfProcess = Effect.callback<void>((resume) => {
   return Effect.sync(() => process.removeListener("SIGTERM", hear))
 })
 
+/** The task is not decoded, since an older CRD may have dropped a part of its spec, and nothing may keep it from being cancelled. */
 const isCancel = ({ spec }: KubernetesObject): boolean =>
   typeof spec === "object" && spec !== null && "cancel" in spec && spec.cancel === true
 
@@ -83,12 +84,12 @@ const isCancel = ({ spec }: KubernetesObject): boolean =>
 const look = Effect.gen(function*() {
   const kubernetes = yield* Kubernetes
   const { namespace, task: name } = yield* Settings
-  const { metadata, spec } = yield* kubernetes.get(taskKind, { namespace, name })
-  if (spec.cancel === true) return true
-  const seen = yield* kubernetes.watch(taskKind, {
+  const task = yield* kubernetes.get(agentTasks, { namespace, name })
+  if (isCancel(task)) return true
+  const seen = yield* kubernetes.watch(agentTasks, {
     namespace,
     fieldSelector: `metadata.name=${name}`,
-    resourceVersion: metadata.resourceVersion,
+    resourceVersion: task.metadata.resourceVersion,
     timeoutSeconds: 240
   }).pipe(
     Stream.filter((event) => event.type !== "BOOKMARK" && isCancel(event.object)),

@@ -8,7 +8,7 @@ import { currentInstant } from "../../kubernetes/clock.ts"
 import type { KubernetesError } from "../../kubernetes/errors.ts"
 import type { Claim } from "../../schema/task/agent-task.ts"
 import { Settings } from "../settings.ts"
-import { taskKind, writeTaskStatus } from "./task-kind.ts"
+import { claimedTaskKind, writeTaskStatus } from "./task-kind.ts"
 
 export class TaskStatus extends Context.Service<TaskStatus, {
   /**
@@ -59,7 +59,7 @@ const make = Effect.fnUntraced(
      */
     const next = Effect.fnUntraced(
       function*(wanted: boolean, news: News, had: Has): Effect.fn.Return<Has, KubernetesError> {
-        const task = yield* kubernetes.get(taskKind, { namespace, name })
+        const task = yield* kubernetes.get(claimedTaskKind, { namespace, name })
         const { metadata, status } = task
         if (status.claim?.nonce !== nonce || isOver(status.phase)) return "unsaid"
         const isThere = status.reason === news.reason && status.message === news.message
@@ -72,7 +72,7 @@ const make = Effect.fnUntraced(
             generation: metadata.generation,
             now: yield* currentInstant
           })
-          yield* Effect.provideService(writeTaskStatus(task, told), Kubernetes, kubernetes)
+          yield* Effect.provideService(writeTaskStatus(claimedTaskKind, task, told), Kubernetes, kubernetes)
         }
         return wanted ? "said" : "unsaid"
       },

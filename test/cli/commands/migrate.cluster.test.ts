@@ -94,6 +94,7 @@ beforeAll(async () => {
   await store({ name: "pending", namespace, status: "pending-install" })
   await store({ name: "nginx", namespace, chart: { name: "nginx", version: "1.2.3" } })
   await store({ name: "broken", namespace }, Buffer.from("no gzip at all").toString("base64"))
+  await store({ name: "damaged", namespace, manifest: "kind: &hunter2\nname: *hunter3\n" })
   await store({ name: "wrong", namespace, config: { agent: { dataDir: "data" } } })
 })
 afterAll(async () => {
@@ -243,7 +244,7 @@ describe("a release of the chart", () => {
       release: "nope",
       code: 3,
       says: () =>
-        `There is no Helm release nope in namespace ${namespace}, but there is blue, broken, nginx, pending, wrong; name it with --release, or another namespace with --namespace.`
+        `There is no Helm release nope in namespace ${namespace}, but there is blue, broken, damaged, nginx, pending, wrong; name it with --release, or another namespace with --namespace.`
     },
     {
       release: "pending",
@@ -261,6 +262,12 @@ describe("a release of the chart", () => {
       code: 2,
       says: () =>
         `The Secret ${namespace}/sh.helm.release.v1.broken.v1 holds no Helm release that can be read; see whether helm -n ${namespace} get values broken can.`
+    },
+    {
+      release: "damaged",
+      code: 2,
+      says: () =>
+        `The Secret ${namespace}/sh.helm.release.v1.damaged.v1 holds no Helm release that can be read; see whether helm -n ${namespace} get values damaged can.`
     },
     {
       release: "wrong",

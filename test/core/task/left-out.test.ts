@@ -1,10 +1,19 @@
-// What is said of a task that only a newer version understands: the place, and no value that may be a secret.
+// What is said of a task that is not understood, since it is of a newer version or an older CRD has dropped a part of it: the place, and no value
+// that may be a secret.
 import { expect, it } from "@effect/vitest"
 import { whyLeftOut } from "../../../src/core/task/left-out.ts"
 import { programVersion } from "../../../src/schema/program-version.ts"
 import { plainSeed, worldOf } from "../worlds.ts"
 
-const { task } = worldOf(plainSeed)
+const { task: decoded } = worldOf(plainSeed)
+/** The task as the API server returns it. */
+const task = {
+  ...decoded,
+  apiVersion: "scalr.io/v1",
+  kind: "AgentTask",
+  metadata: { ...decoded.metadata, creationTimestamp: "2026-01-01T00:00:00Z", managedFields: [] },
+  status: { ...decoded.status, ofNewerVersion: true }
+}
 
 it.each([
   { given: "a stage", newer: { ...task, spec: { ...task.spec, stage: "refresh" } }, unknown: "\"refresh\" at spec.stage" },
@@ -18,8 +27,14 @@ it.each([
     given: "a kind of variable",
     newer: { ...task, spec: { ...task.spec, variables: [{ name: "a", category: "secret", value: "hunter2" }] } },
     unknown: "spec.variables[0].category"
+  },
+  { given: "a source that an older CRD dropped", newer: { ...task, spec: { ...task.spec, source: {} } }, unknown: "spec.source" },
+  {
+    given: "a claim that an older CRD dropped",
+    newer: { ...task, spec: { ...task.spec, source: { fluxSource: { kind: "Bucket", name: "b", onChange: "planAndApply" } } } },
+    unknown: "spec"
   }
-])("a task of a newer version that has $given is told by the place of that", ({ newer, unknown }) =>
+])("a task that has $given is told by the place of that", ({ newer, unknown }) =>
   expect(whyLeftOut(newer)).toBe(
-    `The controller, of agent-job ${programVersion}, does not understand ${unknown}, so it does nothing about the task; upgrade it to the version that the CRD is of.`
+    `The controller, of agent-job ${programVersion}, does not understand ${unknown}, so it does nothing about the task; upgrade it to the version of the CRD, or the CRD where that is the older one.`
   ))
