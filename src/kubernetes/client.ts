@@ -121,13 +121,17 @@ export class Kubernetes extends Context.Service<Kubernetes, {
    */
   readonly logs: (pod: NamespacedName, options?: LogOptions) => Stream.Stream<Uint8Array, KubernetesError>
 }>()("agent-job/kubernetes/Kubernetes") {
-  static readonly layer = <E, R>(credentials: Effect.Effect<Credentials, E, R>): Layer.Layer<Kubernetes, E, R> =>
+  /** `through`: what each request passes through, such as a program's own words about a slow one. */
+  static readonly layer = <E, R>(
+    credentials: Effect.Effect<Credentials, E, R>,
+    through = (http: HttpClient.HttpClient, _to: Credentials): HttpClient.HttpClient => http
+  ): Layer.Layer<Kubernetes, E, R> =>
     Layer.effect(
       Kubernetes,
       Effect.gen(function*() {
         const found = yield* credentials
         const http = yield* HttpClient.HttpClient.pipe(Effect.provide(yield* Layer.build(connections(found))))
-        return make(found, http)
+        return make(found, through(http, found))
       })
     )
 }
