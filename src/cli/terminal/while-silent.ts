@@ -4,7 +4,7 @@ import { Duration, Effect, Fiber } from "effect"
 import { Screen } from "./screen.ts"
 
 /** How long a person may be left without a word. */
-const longestSilence = Duration.seconds(3)
+const longestSilence = Duration.seconds(2)
 
 /** Does the work, and says what it waits for each second, after `silence`: a status that stays is printed where no line changes in place. */
 export const sayingMeanwhile =

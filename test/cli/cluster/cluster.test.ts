@@ -12,7 +12,7 @@ import { temporaryFolder } from "../../temporary-folder.ts"
 import { until } from "../../until.ts"
 import { toldScreen } from "../told-screen.ts"
 
-it.effect("an API server that does not answer is named after three seconds, until the call is given up", () =>
+it.effect("an API server that does not answer is named after two seconds, until the call is given up", () =>
   Effect.gen(function*() {
     const { server, url } = yield* ScriptedServer.make
     server.otherwise = "silence"
@@ -33,7 +33,7 @@ it.effect("an API server that does not answer is named after three seconds, unti
     )
     yield* until(() => server.asked.length === 1)
     expect(screen.told).toEqual([])
-    yield* TestClock.adjust("3 seconds")
+    yield* TestClock.adjust("2 seconds")
     expect(screen.told).toEqual([{ kind: "status", text: `Waiting for an answer from the API server at ${url}` }])
     for (const tries of [2, 3]) {
       yield* TestClock.adjust("35 seconds")

@@ -8,14 +8,14 @@ import { toldScreen } from "../told-screen.ts"
 it.effect.each([
   { given: "which may be interrupted", region: <A, E, R>(work: Effect.Effect<A, E, R>) => work },
   { given: "which may not be", region: Effect.uninterruptible }
-])("work $given is told as waited for after three seconds, and no more once it has ended", ({ region }) =>
+])("work $given is told as waited for after two seconds, and no more once it has ended", ({ region }) =>
   Effect.gen(function*() {
     const screen = toldScreen()
     const answer = yield* Deferred.make<string>()
     const working = yield* Effect.forkChild(
       region(sayingMeanwhile("Waiting for Godot")(Deferred.await(answer))).pipe(Effect.provide(screen.layer))
     )
-    yield* TestClock.adjust("2900 millis")
+    yield* TestClock.adjust("1900 millis")
     expect(screen.told).toEqual([])
     yield* TestClock.adjust("2 seconds")
     expect(screen.told).toEqual([1, 2].map(() => ({ kind: "status", text: "Waiting for Godot" })))
