@@ -3,6 +3,7 @@
 // Run by main.ts.
 import { Effect, Predicate } from "effect"
 import { Command, Completions } from "effect/cli"
+import "../http/patient-addresses.ts"
 import { programVersion } from "../schema/program-version.ts"
 import { approve, discard } from "./commands/approve.ts"
 import { bundle } from "./commands/bundle.ts"

@@ -4,8 +4,10 @@
 import { Predicate } from "effect"
 import { codeOf } from "../schema/system-error.ts"
 
-/** What to do about it depends on who asks, so it is not said here. */
 export const notTrusted = "its certificate is from an authority that is not trusted here"
+const expired = "its certificate has expired, by the clock here"
+const early = "its certificate is not valid yet, by the clock here"
+const ofAnotherName = "its certificate is for another name than that of the address"
 const noTls = "it does not speak TLS; is it http://?"
 const noHandshake = "it broke off the TLS handshake; does it want a client certificate?"
 
@@ -27,9 +29,20 @@ const words: Readonly<Record<string, string>> = {
   UNABLE_TO_GET_ISSUER_CERT: notTrusted,
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: notTrusted,
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: notTrusted,
-  CERT_HAS_EXPIRED: "its certificate has expired, by the clock here",
-  CERT_NOT_YET_VALID: "its certificate is not valid yet, by the clock here",
-  ERR_TLS_CERT_ALTNAME_INVALID: "its certificate is for another name than that of the address"
+  CERT_HAS_EXPIRED: expired,
+  CERT_NOT_YET_VALID: early,
+  ERR_TLS_CERT_ALTNAME_INVALID: ofAnotherName
+}
+
+/** Returns what to do about a certificate, for the reason that it is of no use. `trust`: how whoever asks comes to trust an authority. */
+export const certificateRemedy = (reason: string, trust: string): string | undefined => {
+  const remedies: Readonly<Record<string, string>> = {
+    [notTrusted]: trust,
+    [expired]: "have that certificate renewed, or correct the clock here",
+    [early]: "correct the clock here, or wait until it is valid",
+    [ofAnotherName]: "use an address that it is for, or have one made for this address"
+  }
+  return remedies[reason]
 }
 
 /** The reasons that mean that there was no connection, so the server did not receive the request. */

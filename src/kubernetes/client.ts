@@ -4,7 +4,7 @@
 import { Clock, Context, Duration, Effect, Layer, Option, Random, Schedule, Stream } from "effect"
 import { Headers, HttpClient, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
 import { refusalText } from "../http/body.ts"
-import { failureInWords, notTrusted } from "../http/failure-words.ts"
+import { certificateRemedy, failureInWords } from "../http/failure-words.ts"
 import { objectOf, pageOf, refusal, warningsOf, watchEventOf } from "./answer.ts"
 import { connections } from "./connections.ts"
 import type { Credentials } from "./credentials.ts"
@@ -121,13 +121,17 @@ export class Kubernetes extends Context.Service<Kubernetes, {
    */
   readonly logs: (pod: NamespacedName, options?: LogOptions) => Stream.Stream<Uint8Array, KubernetesError>
 }>()("agent-job/kubernetes/Kubernetes") {
-  static readonly layer = <E, R>(credentials: Effect.Effect<Credentials, E, R>): Layer.Layer<Kubernetes, E, R> =>
+  /** `through`: what each request passes through, such as a program's own words about a slow one. */
+  static readonly layer = <E, R>(
+    credentials: Effect.Effect<Credentials, E, R>,
+    through = (http: HttpClient.HttpClient, _to: Credentials): HttpClient.HttpClient => http
+  ): Layer.Layer<Kubernetes, E, R> =>
     Layer.effect(
       Kubernetes,
       Effect.gen(function*() {
         const found = yield* credentials
         const http = yield* HttpClient.HttpClient.pipe(Effect.provide(yield* Layer.build(connections(found))))
-        return make(found, http)
+        return make(found, through(http, found))
       })
     )
 }
@@ -177,11 +181,7 @@ const many = (verb: Verb, { kind }: Kind<unknown>, { namespace }: Selection): Ca
 const json = (request: Request.HttpClientRequest, body: object, type = "application/json") =>
   Request.bodyText(request, JSON.stringify(body), type)
 
-/** Returns why there is no answer, and what to do where a certificate is not trusted. */
-const reasonOf = (error: unknown): string => {
-  const reason = failureInWords(error)
-  return reason === notTrusted ? `${reason}; name that authority as certificate-authority of the cluster in the kubeconfig` : reason
-}
+const trust = "name that authority as certificate-authority of the cluster in the kubeconfig"
 
 interface Sending {
   readonly idempotent: boolean
@@ -207,7 +207,10 @@ const pauses = Schedule.exponential("100 millis", 4).pipe(
 )
 
 const make = (credentials: Credentials, http: HttpClient.HttpClient) => {
-  const unreachable = (call: Call) => (error: unknown) => new Unreachable({ ...call, detail: `${credentials.server}: ${reasonOf(error)}` })
+  const unreachable = (call: Call) => (error: unknown) => {
+    const reason = failureInWords(error)
+    return new Unreachable({ ...call, detail: `${credentials.server}: ${reason}`, remedy: certificateRemedy(reason, trust) })
+  }
 
   /** Sends one request. It reads the body of a refusal too, because an unread body keeps the connection from being used again. */
   const once = (request: Request.HttpClientRequest, call: Call): Effect.Effect<HttpClientResponse.HttpClientResponse, KubernetesError> =>

@@ -146,13 +146,19 @@ export class Rejected extends Data.TaggedError("Rejected")<ApiRefusal> {
 
 /**
  * No answer, a broken one, or a 5xx: a write may or may not have happened, so read before writing again. If `answered`, the detail is the
- * API server's own message.
+ * API server's own message. `remedy`: what to do next, where the detail tells.
  */
-export class Unreachable extends Data.TaggedError("Unreachable")<Call & { readonly detail: string; readonly answered?: boolean }> {
+export class Unreachable extends Data.TaggedError("Unreachable")<
+  Call & { readonly detail: string; readonly answered?: boolean; readonly remedy?: string | undefined }
+> {
   override get message() {
     return this.answered === true
       ? cannot(this, `the API server failed (${brief(this.detail)})`, "see what its answer names, such as a webhook, and try again")
-      : cannot(this, `the API server gave no usable answer (${brief(this.detail)})`, "check that the cluster is up and reachable")
+      : cannot(
+        this,
+        `the API server gave no usable answer (${brief(this.detail)})`,
+        this.remedy ?? "check that the cluster is up and reachable"
+      )
   }
 }
 

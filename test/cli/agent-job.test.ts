@@ -41,7 +41,7 @@ describe("what is typed wrong", () => {
     { args: ["TOKEN=s3cret", "run", "."], said: "error: There is no command \"TOKEN=…\"\nSee: agent-job --help" },
     {
       args: ["run", ".", "-o", "xml"],
-      said: "error: --output cannot be \"xml\": \"text\" | \"json\" | \"yaml\"\nSee: agent-job run --help"
+      said: "error: --output cannot be \"xml\": it must be \"text\", \"json\" or \"yaml\"\nSee: agent-job run --help"
     },
     {
       args: ["run", ".", "--var", "password=correct", "horse"],

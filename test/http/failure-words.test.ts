@@ -1,6 +1,6 @@
 // Why a connection failed, as a person is told: nothing of a library, of OpenSSL or of an answer.
 import { expect, it } from "@effect/vitest"
-import { failureInWords, unconnected } from "../../src/http/failure-words.ts"
+import { certificateRemedy, failureInWords, unconnected } from "../../src/http/failure-words.ts"
 
 const coded = (code: string, message = `${code}\n of a socket`, cause?: unknown) => Object.assign(new Error(message, { cause }), { code })
 const openssl = (said: string) => `write EPROTO 40DD:error:0A00010B:SSL routines:${said}:../deps/openssl/ssl.c:354:`
@@ -51,6 +51,17 @@ it.each([
   },
   { given: "a sentence", error: "no answer in 30s", says: "no answer in 30s" }
 ])("says of $given: $says", ({ error, says }) => expect(failureInWords(error)).toBe(says))
+
+it.each([
+  { code: "CERT_HAS_EXPIRED", remedy: "have that certificate renewed, or correct the clock here" },
+  { code: "CERT_NOT_YET_VALID", remedy: "correct the clock here, or wait until it is valid" },
+  { code: "ERR_TLS_CERT_ALTNAME_INVALID", remedy: "use an address that it is for, or have one made for this address" },
+  { code: "UNABLE_TO_VERIFY_LEAF_SIGNATURE", remedy: "trust it" },
+  { code: "ECONNREFUSED", remedy: undefined }
+])(
+  "knows what to do about a certificate: $code",
+  ({ code, remedy }) => expect(certificateRemedy(failureInWords(coded(code)), "trust it")).toBe(remedy)
+)
 
 it.each([
   ...["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH", "ENETUNREACH"].map((code) => ({ code, heardNothing: true })),

@@ -11,7 +11,7 @@ import { isOver } from "../../core/task/status.ts"
 import { shortName } from "../../core/text/sentence.ts"
 import { Kubernetes } from "../../kubernetes/client.ts"
 import type { NotFound } from "../../kubernetes/errors.ts"
-import { agentTasks, decoding } from "../../kubernetes/kinds.ts"
+import { agentTasks, decoding, type Kind } from "../../kubernetes/kinds.ts"
 import type { KubernetesObject } from "../../kubernetes/object.ts"
 import { AgentTask } from "../../schema/task/agent-task.ts"
 import type { ClusterFlags } from "../flags/settings.ts"
@@ -72,17 +72,17 @@ export const listTasks = Effect.fn("listTasks")(function*(at: ClusterFlags) {
   return { objects, tasks, note: unreadNote(unread, at) }
 })
 
-const decoded = (at: ClusterFlags, name: string) =>
+const read = <A>(kind: Kind<A>, at: ClusterFlags, name: string) =>
   Effect.flatMap(Kubernetes, (kubernetes) => kubernetes.get(kind, { namespace: at.namespace, name })).pipe(
     Effect.catchTag("NotFound", missing(at, name))
   )
 
+const decoded = (at: ClusterFlags, name: string) => read(kind, at, name)
+
+const both = { ...agentTasks, decode: (object: KubernetesObject) => Result.map(decodeTask(object), (task) => ({ object, task })) }
+
 /** Returns one task, as the API server has it (`object`) and decoded (`task`). */
-export const getTask = Effect.fn("getTask")(function*(at: ClusterFlags, name: string) {
-  const kubernetes = yield* Kubernetes
-  const task = yield* decoded(at, name)
-  return { object: yield* kubernetes.get(agentTasks, { namespace: at.namespace, name }), task }
-})
+export const getTask = (at: ClusterFlags, name: string) => read(both, at, name)
 
 /** Reports whether the task is over, and the one which follows its source may apply it or make it again yet, unless it is cancelled. */
 const mayGoOn = (task: AgentTask): boolean =>

@@ -1,5 +1,5 @@
 // Gives a command a screen and the client of the cluster. Both are loaded and made only when a command that needs them runs.
-// Used by logs, cancel, drain, doctor, migrate and bundle.
+// Used by get, logs, cancel, drain, doctor, migrate and bundle.
 import { Effect } from "effect"
 import type { ClusterFlags } from "../flags/settings.ts"
 import { lazily } from "../terminal/lazily.ts"

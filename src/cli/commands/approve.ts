@@ -5,7 +5,7 @@ import { Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { isRunId } from "../flags/run-or-task.ts"
 import { serverFlags } from "../flags/settings.ts"
-import { withServer } from "../server/with-server.ts"
+import { askServer } from "../server/with-server.ts"
 import { BadInput, Failed } from "../terminal/failure.ts"
 import { loading } from "../terminal/lazily.ts"
 import { forPeople } from "../terminal/with-screen.ts"
@@ -33,7 +33,7 @@ const approveRun = Effect.fn("approve")(function*(given: Command.Command.Config.
       message: `${JSON.stringify(seen)} is not the beginning of a seal; give the 12 characters or more that were shown with the plan.`
     })
   }
-  yield* withServer(
+  yield* askServer(
     given,
     forPeople,
     Effect.fnUntraced(function*({ screen, server }) {
@@ -49,7 +49,7 @@ const approveRun = Effect.fn("approve")(function*(given: Command.Command.Config.
 
 const discardRun = Effect.fn("discard")(function*(given: Command.Command.Config.Infer<typeof flags.discard>) {
   yield* known(given.run)
-  yield* withServer(
+  yield* askServer(
     given,
     forPeople,
     ({ screen, server }) => Effect.andThen(server.act(given.run, "discard"), screen.line(`${given.run} is discarded; nothing was changed.`))

@@ -3,11 +3,12 @@
 import { Clock, Effect, Option, Predicate } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import type { Kubernetes } from "../../kubernetes/client.ts"
+import { withCluster } from "../cluster/with-cluster.ts"
 import { type Kind, kindOf, type Narrowing, oneOf, refusalOf } from "../flags/get-kind.ts"
 import { isRunId } from "../flags/run-or-task.ts"
 import { type ClusterFlags, clusterFlags, type ServerFlags, serverFlags, workspaceFlag } from "../flags/settings.ts"
 import type { AuditOf } from "../server/audit-call.ts"
-import { type WithServer, withServer } from "../server/with-server.ts"
+import { askServer, type WithServer } from "../server/with-server.ts"
 import { type Answer, type Format, outputFlag, print } from "../terminal/answer.ts"
 import { BadInput } from "../terminal/failure.ts"
 import { lazily, loading } from "../terminal/lazily.ts"
@@ -80,7 +81,7 @@ const fromServer = <E>(
   given: Given,
   ask: (server: WithServer["server"], rows: Rows, now: number) => Effect.Effect<Answer, E>
 ) =>
-  withServer(
+  askServer(
     given,
     forPrograms,
     Effect.fnUntraced(function*({ server }) {
@@ -92,13 +93,9 @@ const fromCluster = <E>(
   given: Given,
   ask: (tasks: Tasks, rows: Rows, now: number) => Effect.Effect<Answer, E, Kubernetes>
 ) =>
-  lazily(async () => {
-    const [{ cluster }, { getTask, listTasks }, rows] = await Promise.all([
-      import("../cluster/cluster.ts"),
-      import("../cluster/tasks.ts"),
-      import("../run/rows.ts")
-    ])
-    return Effect.flatMap(Clock.currentTimeMillis, (now) => ask({ getTask, listTasks }, rows, now)).pipe(Effect.provide(cluster(given)))
+  withCluster(given, forPrograms, async () => {
+    const [tasks, rows] = await Promise.all([import("../cluster/tasks.ts"), import("../run/rows.ts")])
+    return Effect.flatMap(Clock.currentTimeMillis, (now) => ask(tasks, rows, now))
   })
 
 const answerFor = (kind: Kind, given: Given) => {

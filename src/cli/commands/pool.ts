@@ -3,7 +3,7 @@
 import { Effect } from "effect"
 import { Argument, Command } from "effect/cli"
 import { serverFlags, workspaceArgument as workspace } from "../flags/settings.ts"
-import { withServer } from "../server/with-server.ts"
+import { askServer } from "../server/with-server.ts"
 import { forPrograms } from "../terminal/with-screen.ts"
 
 const bind = Command.make(
@@ -14,7 +14,7 @@ const bind = Command.make(
     ...serverFlags
   },
   (given) =>
-    withServer(
+    askServer(
       given,
       forPrograms,
       Effect.fnUntraced(function*({ screen, server }) {
@@ -39,7 +39,7 @@ const unbind = Command.make(
   "unbind",
   { workspace, ...serverFlags },
   (given) =>
-    withServer(
+    askServer(
       given,
       forPrograms,
       Effect.fnUntraced(function*({ screen, server }) {

@@ -97,7 +97,7 @@ export const run = Command.make(
   Command.withDescription([
     "Upload DIR to the server and plan it in a Pod of its own; show the log as it grows, and ask before applying that very plan, in another Pod.",
     "  Without a terminal it stops after the plan and says how to approve it, unless --auto-approve is given.",
-    "  Ctrl-C cancels the run and waits until its state is safe; a second one leaves at once.",
+    "  Ctrl-C cancels the run and waits until its state is safe; a second one leaves at once. At the question it leaves the run planned.",
     "  Not uploaded: what .terraformignore names, .git, and .terraform except .terraform/modules."
   ].join("\n")),
   Command.withExamples([

@@ -8,7 +8,7 @@ import { buffer } from "node:stream/consumers"
 import { errorInWords } from "../../schema/system-error.ts"
 import { isVariableName, noVariableName } from "../flags/run-variables.ts"
 import { inputFlag, serverFlags, toggle, workspaceArgument as workspace } from "../flags/settings.ts"
-import { withServer } from "../server/with-server.ts"
+import { askServer } from "../server/with-server.ts"
 import { outputFlag, print } from "../terminal/answer.ts"
 import { BadInput, NothingThere } from "../terminal/failure.ts"
 import { loading } from "../terminal/lazily.ts"
@@ -25,7 +25,7 @@ const list = Command.make(
   "list",
   { workspace, output: outputFlag, ...serverFlags },
   (given) =>
-    withServer(
+    askServer(
       given,
       forPrograms,
       Effect.fnUntraced(function*({ server }) {
@@ -122,7 +122,7 @@ const set = Command.make(
     }
     yield* checked("") // the name alone, before a person types a value
     const value = yield* Effect.flatMap(valueFor(given), checked)
-    yield* withServer(
+    yield* askServer(
       given,
       forPrograms,
       Effect.fnUntraced(function*({ screen, server }) {
@@ -153,7 +153,7 @@ const remove = Command.make(
   "delete",
   { workspace, variable, env: envTo("Delete"), ...serverFlags },
   (given) =>
-    withServer(
+    askServer(
       given,
       forPrograms,
       Effect.fnUntraced(function*({ screen, server }) {

@@ -1,15 +1,15 @@
 // The doctor's examination: of the installation's objects and, unless --no-pods is given, of its network. Records the proof of isolation.
 // Invariant: what cannot be found out becomes a check of its own, and hides no other.
 // Used by doctor.
-import { Effect, Option } from "effect"
+import { Duration, Effect, Option } from "effect"
 import { checkNames } from "../../core/doctor/check.ts"
 import { isolationBy, networkChecks, nothingStarted, proofStays } from "../../core/doctor/network.ts"
 import { serverTargets } from "../../core/network/pool-server.ts"
 import { resolve, type ResolvedConfig } from "../../core/resolve/resolve.ts"
 import type { Answer } from "../terminal/answer.ts"
 import { inOrder } from "../terminal/readers.ts"
-import { Screen } from "../terminal/screen.ts"
 import { table } from "../terminal/table.ts"
+import { sayingMeanwhile } from "../terminal/while-silent.ts"
 import { installedValues } from "../values/installed-values.ts"
 import { givenValues } from "../values/values-flag.ts"
 import { removeLeft } from "./doctor-left.ts"
@@ -28,22 +28,14 @@ export interface Examination {
 
 const apiServer = [{ address: "kubernetes.default.svc", port: 443 }]
 
-/** Says each second what is waited for, and never ends: a status that stays is printed where no line changes in place. */
-const sayWaiting = Effect.fnUntraced(function*({ taskNamespace }: ResolvedConfig) {
-  const { status } = yield* Screen
-  return yield* Effect.forever(Effect.andThen(
-    status(
-      `Waiting for the Pods that try the network, up to three minutes; kubectl -n ${taskNamespace} get pods,events says what keeps them`
-    ),
-    Effect.sleep("1 second")
-  ))
-})
+const forPods = ({ taskNamespace }: ResolvedConfig): string =>
+  `Waiting for the Pods that try the network, up to three minutes; kubectl -n ${taskNamespace} get pods,events says what keeps them`
 
 const examineTraffic = Effect.fnUntraced(function*(config: ResolvedConfig) {
   const policies = yield* readPolicies(config)
   yield* removeLeft(config)
   const examining = Effect.scoped(examineNetwork(config, [...apiServer, ...serverTargets(config)]))
-  const found = yield* inOrder(Effect.raceFirst(sayWaiting(config), examining))
+  const found = yield* inOrder(sayingMeanwhile(forPods(config), Duration.zero)(examining))
   return Option.match(found, {
     onNone: () => [nothingStarted(config)],
     onSome: (found) => networkChecks({ config, found, apiServer, ...policies })

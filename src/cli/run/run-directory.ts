@@ -20,6 +20,7 @@ import {
   type ServerFailure
 } from "../terminal/failure.ts"
 import { loading } from "../terminal/lazily.ts"
+import { outliveReaders } from "../terminal/readers.ts"
 import { Screen } from "../terminal/screen.ts"
 import { size } from "../terminal/size.ts"
 import { decide } from "./approval.ts"
@@ -155,7 +156,8 @@ export const runDirectory = Effect.fn("runDirectory")(function*(request: RunRequ
   const { output, workspace } = request
   const write = output === "text" ? undefined : yield* loading(() => writerOf(output)) // now, since an interrupt waits for nothing
   const print = (report: Report<{ readonly id: string }>) => write === undefined ? Effect.void : screen.result(write(report))
-  const wanted = yield* prepared(request)
+  const leaving = (said: string) => Effect.andThen(outliveReaders, screen.step(said))
+  const wanted = yield* Effect.onInterrupt(prepared(request), () => leaving("Nothing was started."))
   const { workspaceId } = wanted
   const progress: Progress = { followed: follow("plan", screen.colours, "Planning"), asked: false }
   const asSeen = (runId: string, run: RunView | undefined) => print({ run: run ?? { id: runId }, ...notKnown })
@@ -173,7 +175,11 @@ export const runDirectory = Effect.fn("runDirectory")(function*(request: RunRequ
       )
     })
   )
-  const report: Report = { run, ...(yield* Effect.onInterrupt(outputsOf(run, workspaceId), () => asSeen(run.id, run))) }
+  const left = Effect.andThen(
+    leaving(`${run.id} is ${inWords(run.status)}, and its outputs were not read; look at it with: agent-job get ${run.id}`),
+    asSeen(run.id, run)
+  )
+  const report: Report = { run, ...(yield* Effect.onInterrupt(outputsOf(run, workspaceId), () => left)) }
   yield* write === undefined ? tell(report, request.directory) : print(report)
   switch (run.status) {
     case "planned": {

@@ -11,7 +11,7 @@ import type { StateView } from "../../schema/api/state.ts"
 import { errorInWords } from "../../schema/system-error.ts"
 import { readSeen, seenIn } from "../flags/seen.ts"
 import type { ServerFlags } from "../flags/settings.ts"
-import { type WithServer, withServer } from "../server/with-server.ts"
+import { askServer, type WithServer } from "../server/with-server.ts"
 import { type Format, print } from "../terminal/answer.ts"
 import { BadInput, Failed, NothingThere } from "../terminal/failure.ts"
 import { Screen } from "../terminal/screen.ts"
@@ -40,7 +40,7 @@ const answering = <A extends object, E>(
   ask: (client: Client) => Effect.Effect<A, E, Screen>,
   form: (said: A, now: number) => ReadonlyArray<string>
 ) =>
-  withServer(
+  askServer(
     given,
     forPrograms,
     Effect.fnUntraced(function*({ server }) {
@@ -61,7 +61,7 @@ export const show = (given: Given & { readonly evidence: Option.Option<string> }
   Option.match(given.evidence, {
     onNone: () => answering(given, (client) => client.state(given.workspace), stateLines),
     onSome: (evidence) =>
-      withServer(
+      askServer(
         given,
         forPrograms,
         ({ screen, server }) => Effect.flatMap(server.evidence(given.workspace, evidence), screen.copy)
@@ -88,7 +88,7 @@ const writeNew = (file: string, text: string): void => {
 
 /** Writes import blocks for what the state lacks. Fails if the file exists, so that it overwrites nothing. */
 const writeBlocks = (given: Given, file: string) =>
-  withServer(
+  askServer(
     given,
     forPrograms,
     Effect.fnUntraced(function*({ screen, server }) {

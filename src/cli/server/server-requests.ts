@@ -7,7 +7,7 @@ import { meaningOf, notOwn, ServerRefusal } from "../../core/network/server-refu
 import { parseExactly } from "../../core/text/exact-json.ts"
 import { refusalText, wholeUpTo } from "../../http/body.ts"
 import type { ChosenProxy } from "../../http/chosen-proxy.ts"
-import { failureInWords, notTrusted, unconnected } from "../../http/failure-words.ts"
+import { certificateRemedy, failureInWords, unconnected } from "../../http/failure-words.ts"
 import { letGo } from "../../http/let-go.ts"
 import { isOneOf } from "../../schema/api/problem.ts"
 import { archiveLimitBytes, stateLimitBytes } from "../../schema/api/task-api.ts"
@@ -50,11 +50,7 @@ const soonAnother = ({ headers, status }: HttpClientResponse.HttpClientResponse,
 /** The largest body that the server takes, in words. */
 const largestUpload = `${archiveLimitBytes / 1024 / 1024} MiB`
 
-/** Returns why there is no answer, and what to do where a certificate is not trusted. */
-const reasonOf = (error: unknown): string => {
-  const reason = failureInWords(error)
-  return reason === notTrusted ? `${reason}; set NODE_EXTRA_CA_CERTS=ca.pem to the certificate of that authority` : reason
-}
+const trust = "set NODE_EXTRA_CA_CERTS=ca.pem to the certificate of that authority"
 
 /** Returns the command that lists things such as this one: a run has its log, and a workspace all else. */
 const listing = (thing: string): string => `agent-job get ${/^(?:run|log)\b/u.test(thing) ? "runs" : "workspaces"}`
@@ -69,12 +65,13 @@ export type Requests = ReturnType<typeof makeRequests>
 /** `proxy`: the one that requests go through, so that it is named where one of them fails on the way. */
 export const makeRequests = ({ token, url }: Connection, http: HttpClient.HttpClient, proxy?: ChosenProxy) => {
   const unreachable = (error: unknown) => {
-    const reason = reasonOf(error)
+    const reason = failureInWords(error)
     const throughProxy = proxy !== undefined && error instanceof Error
     return new ServerUnreachable({
       url,
       detail: throughProxy ? `asked through the proxy of ${proxy.variable}, ${proxy.address}: ${reason}` : reason,
-      why: NoUse.Unanswered({ hadNoEffect: unconnected.has(reason), throughProxy })
+      why: NoUse.Unanswered({ hadNoEffect: unconnected.has(reason), throughProxy }),
+      remedy: certificateRemedy(reason, trust)
     })
   }
 

@@ -4,6 +4,7 @@ import { Effect } from "effect"
 import type { ServerFlags } from "../flags/settings.ts"
 import { lazily } from "../terminal/lazily.ts"
 import type { Screen, ScreenOptions } from "../terminal/screen.ts"
+import { sayingMeanwhile } from "../terminal/while-silent.ts"
 import { withScreen } from "../terminal/with-screen.ts"
 import { connection } from "./connection.ts"
 import type { ServerClient } from "./server-client.ts"
@@ -21,3 +22,7 @@ export const withServer = <A, E, R>(given: ServerFlags, options: ScreenOptions, 
         const { ServerClient } = await import("./server-client.ts")
         return Effect.flatMap(ServerClient, (server) => work({ screen, server })).pipe(Effect.provide(ServerClient.layer(at)))
       })))
+
+/** The same for a command that asks and is done: where the answer takes long, it says who is waited for. */
+export const askServer: typeof withServer = (given, options, work) =>
+  withServer(given, options, (at) => sayingMeanwhile(`Waiting for an answer from the server at ${at.server.url}`)(work(at)))

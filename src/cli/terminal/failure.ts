@@ -55,7 +55,13 @@ export const unanswered = NoUse.Unanswered({ hadNoEffect: false, throughProxy: f
 
 /** The server gave no usable answer: nobody listens, the network is down, it is busy, or something else answers there. */
 export class ServerUnreachable extends Data.TaggedError("ServerUnreachable")<
-  { readonly url: string; readonly detail: string; readonly why: NoUse }
+  {
+    readonly url: string
+    readonly detail: string
+    readonly why: NoUse
+    /** What to do next, where the detail tells; by default what helps most often. */
+    readonly remedy?: string | undefined
+  }
 > {
   override readonly [Runtime.errorExitCode] = exitCode.unreachable
   override get message() {
@@ -63,7 +69,7 @@ export class ServerUnreachable extends Data.TaggedError("ServerUnreachable")<
     const next = this.why._tag === "Unanswered" && this.why.throughProxy
       ? "check that proxy, or put the host into NO_PROXY"
       : "check that it runs and that AGENT_JOB_URL or --url is right"
-    return `No usable answer from the agent-job server at ${this.url} (${this.detail}); ${next}.`
+    return `No usable answer from the agent-job server at ${this.url} (${this.detail}); ${this.remedy ?? next}.`
   }
 }
 

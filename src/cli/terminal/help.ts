@@ -10,9 +10,10 @@ export const builtIns = [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Complet
 const suggestion = (words: ReadonlyArray<string>) =>
   words.length === 0 ? "" : `; did you mean ${words.map((word) => JSON.stringify(word)).join(" or ")}?`
 
-/** Returns what a value must be, taken from the message of its schema. */
+/** Returns what a value must be, taken from the message of its schema, or from the choices that there are (`"a" | "b"`). */
 const allowed = (expected: string) =>
-  expected.replace("Schema validation failed: ", "").replace(/^Expected /u, "it must be ").replace(/\s*\nExpected /gu, ", and ")
+  expected.replace("Schema validation failed: ", "").replace(/^(?:Expected |(?="))/u, "it must be ").replace(/\s*\nExpected /gu, ", and ")
+    .replace(/ \| (?=[^|]*$)/u, " or ").replaceAll(" | ", ", ")
 
 const invalid = ({ expected, kind, option, value }: CliError.InvalidValue): string => {
   const called = kind === "flag" ? `--${option}` : option

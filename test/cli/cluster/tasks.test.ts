@@ -168,9 +168,23 @@ describe("AgentTasks", () => {
     }))
 })
 
+const { metadata, ...rest } = Schema.encodeSync(AgentTask)(worldOf({ ...plainSeed, life: "claimed" }).task)
+const task = { apiVersion: "scalr.io/v1", kind: "AgentTask", metadata: { ...metadata, name: "one", namespace: "team" }, ...rest }
+
+it.live("an AgentTask is shown as the API server has it by one read, and what this version does not know of it too", () =>
+  Effect.gen(function*() {
+    let reads = 0
+    const agentJob = yield* cluster({
+      "/apis/scalr.io/v1/namespaces/team/atasks/one": (response) => {
+        reads++
+        response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify({ ...task, newer: true }))
+      }
+    }, notThere)
+    expect(JSON.parse(yield* printed(agentJob("get", "one", "-n", "team", "-o", "json")))).toEqual({ ...task, newer: true })
+    expect(reads).toBe(1)
+  }))
+
 describe("the log of an AgentTask", () => {
-  const { metadata, ...rest } = Schema.encodeSync(AgentTask)(worldOf({ ...plainSeed, life: "claimed" }).task)
-  const task = { apiVersion: "scalr.io/v1", kind: "AgentTask", metadata: { ...metadata, name: "one", namespace: "team" }, ...rest }
   const logged = Effect.fnUntraced(function*(...pieces: ReadonlyArray<string>) {
     const log: Answer = (response) => {
       response.writeHead(200, { "content-type": "text/plain" })

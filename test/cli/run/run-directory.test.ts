@@ -948,6 +948,25 @@ describe("an interrupt", () => {
       }])
     }))
 
+  it.live.each([
+    { when: "before the run is asked for says that nothing was started", hung: "upload", told: "Nothing was started." },
+    {
+      when: "while the outputs are asked for says what became of the run",
+      hung: "outputs",
+      told: `${anyRun} is applied, and its outputs were not read; look at it with: agent-job get ${anyRun}`
+    }
+  ])("$when", ({ hung, told }) =>
+    Effect.gen(function*() {
+      const heard = yield* Deferred.make<void>()
+      const screen = toldScreen()
+      const clientOf = asking(() => ({ [hung]: () => Effect.andThen(Deferred.succeed(heard, undefined), Effect.never) }))
+      const { run } = yield* running(screen, request({ autoApprove: true }), quickstart, clientOf)
+      const fiber = yield* Effect.forkChild(run)
+      yield* Deferred.await(heard)
+      yield* Fiber.interrupt(fiber)
+      expect(settled(screen).split("\n").at(-2)).toBe(told)
+    }))
+
   it.live("while it applies keeps the log going until the state is safe", () =>
     Effect.gen(function*() {
       const { fiber, id, screen, url } = yield* begun("card.ada: Creating...", { asked: { autoApprove: true }, play: applying })

@@ -201,11 +201,11 @@ it.live("says in words that an https address is of a server without TLS", () =>
     )
   }))
 
-it.live("says how to trust the authority of a certificate", () =>
+it.live("says how to trust the authority of a certificate, and nothing of a server that does not run", () =>
   Effect.gen(function*() {
     const port = yield* listening(createSecure(authority(yield* directory).sign("localhost", "DNS:localhost")))
-    expect((yield* failureAt(`https://localhost:${port}`)).message).toContain(
-      "(its certificate is from an authority that is not trusted here; set NODE_EXTRA_CA_CERTS=ca.pem to the certificate of that authority)"
+    expect((yield* failureAt(`https://localhost:${port}`)).message).toBe(
+      `No usable answer from the agent-job server at https://localhost:${port} (its certificate is from an authority that is not trusted here); set NODE_EXTRA_CA_CERTS=ca.pem to the certificate of that authority.`
     )
   }))
 
