@@ -95,7 +95,7 @@ layer(cluster, { timeout: 60_000, excludeTestServices: true })("the API server",
             Array(63).fill(["ClaimLost", 75])
           )
         }
-      }), 60_000)
+      }))
 
     it.effect(
       "lets either the claim or the cancel be first in three hundred races, never both and never neither",
