@@ -183,7 +183,7 @@ while :; do sleep 0.1; done
       const kubernetes = poolTask(api, "plan")
       api.fault("GET /archive", ...Array.from({ length: 100 }, () => "break" as const))
       api.onRequest = (request) => void (request === "GET /archive" && Effect.runSync(kubernetes.cancel))
-      const { log, status } = yield* ran(kubernetes, {}, (here) => ({ ...token(here, api), AGENT_JOB_POOL_PATIENCE: "1 minute" }))
+      const { log, status } = yield* ran(kubernetes, {}, (here) => token(here, api))
       expect(status).toMatchObject({ phase: "Cancelled", message: "The stage was cancelled; nothing was changed." })
       expect(log()).not.toContain("$ tofu")
     }))
