@@ -48,8 +48,19 @@ export default defineConfig({
     maxWorkers: 2,
     execArgv: ["--single-threaded-gc"], // two workers keep two processors busy, and helpers of the collector would only get in their way
     projects: [
+      // A limit of two minutes only ends what hangs: what tests wait for has deadlines of its own, and a busy machine needs several times longer.
       // Without isolation a worker loads modules once: most of these files take less time than their modules.
-      { extends: true, test: { name: "unit", include: ["test/**/*.test.ts"], exclude: withCluster, isolate: false, testTimeout: 60_000 } },
+      {
+        extends: true,
+        test: {
+          name: "unit",
+          include: ["test/**/*.test.ts"],
+          exclude: withCluster,
+          isolate: false,
+          testTimeout: 120_000,
+          hookTimeout: 120_000
+        }
+      },
       // Each control plane runs one file at a time, because what a file counts must not come from another one.
       {
         extends: true,
@@ -59,7 +70,7 @@ export default defineConfig({
           setupFiles: ["test/cluster.setup.ts"],
           env,
           fileParallelism: process.env.TEST_KUBECONFIG_BESIDE !== undefined,
-          testTimeout: 60_000,
+          testTimeout: 120_000,
           hookTimeout: 180_000
         }
       },

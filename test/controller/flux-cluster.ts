@@ -33,7 +33,7 @@ export const installFluxKinds = Effect.gen(function*() {
   }
   yield* Effect.forEach(
     Object.values(fluxSources),
-    (kind) => Effect.retry(kubernetes.list(kind, {}), { times: 100, schedule: Schedule.spaced("100 millis") })
+    (kind) => Effect.retry(kubernetes.list(kind, {}), { times: 300, schedule: Schedule.spaced("100 millis") })
   )
 })
 

@@ -54,7 +54,6 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("a cont
         const after = yield* untilHeldBack("after")
         yield* keepProof(config({ networkPolicy: { denyPods: true } }), true)
         yield* untilLaunched(after)
-      }).pipe(Effect.scoped),
-    60_000
+      }).pipe(Effect.scoped)
   )
 })

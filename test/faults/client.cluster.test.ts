@@ -52,7 +52,7 @@ const remove = Effect.fnUntraced(function*(label: string, name: string) {
 
 /** Waits in real time until `holds` returns true, whichever clock the code under test has. */
 const until = (what: string, holds: () => boolean) =>
-  Effect.promise(() => expect.poll(holds, { message: what, interval: 10, timeout: 20_000 }).toBe(true))
+  Effect.promise(() => expect.poll(holds, { message: what, interval: 10, timeout: 60_000 }).toBe(true))
 
 /** Returns the values in the mirror, by name without the label. */
 const shown = ({ objects }: Mirrored, label: string) =>

@@ -53,7 +53,7 @@ const faults: ReadonlyArray<Fault> = [
   { does: "status", code: 502 }
 ]
 
-describe.concurrent("a worker and its server", { timeout: 120_000 }, () => {
+describe.concurrent("a worker and its server", () => {
   it.live.each(faults.map((fault) => ({ fault })))(
     "F20 F3 lose nothing and double nothing when $fault meets each kind of request twice",
     ({ fault }) =>

@@ -103,7 +103,6 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("a work
         yield* api.rules()
         expect(yield* run).toBe(again)
         expect([count(), (yield* getTask(name)).status.phase]).toEqual([starts, phase])
-      }).pipe(Effect.scoped),
-    60_000
+      }).pipe(Effect.scoped)
   )
 })

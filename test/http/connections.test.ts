@@ -16,6 +16,7 @@ import { afterAll, vi } from "vitest"
 import { toAnybody, toServer } from "../../src/http/connections.ts"
 import { failureInWords, notTrusted } from "../../src/http/failure-words.ts"
 import { configOf } from "../core/configs.ts"
+import { until } from "../until.ts"
 import { authority, type Signed } from "./certificates.ts"
 import { forwardProxy, listening, secureForwardProxy } from "./forward-proxy.ts"
 
@@ -93,7 +94,7 @@ describe("a proxy of the environment", () => {
       yield* Effect.gen(function*() {
         const http = yield* HttpClient.HttpClient
         const unanswered = yield* Effect.forEach([1, 2], () => Effect.forkChild(http.get(url)))
-        yield* Effect.promise(() => expect.poll(() => proxy.asked.length).toBe(2))
+        yield* until(() => proxy.asked.length === 2)
         yield* Fiber.interruptAll(unanswered)
         proxy.silent = false
         const answer = yield* Effect.forkChild(Effect.flatMap(http.get(url), ({ text }) => text))

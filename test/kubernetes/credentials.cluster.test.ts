@@ -24,7 +24,7 @@ layer(RealCluster, { excludeTestServices: true })("a real API server", (it) => {
       }
       yield* kubernetes.create(secrets, secret)
       const { data } = yield* kubernetes.get(TokenSecret, { namespace, name: "token" }).pipe(
-        Effect.retry({ times: 100, schedule: Schedule.spaced("100 millis") })
+        Effect.retry({ times: 300, schedule: Schedule.spaced("100 millis") })
       )
       const { server, tls } = yield* fromKubeconfig()
       const directory = yield* temporaryFolder("mounted")

@@ -46,7 +46,7 @@ const cluster = Layer.effect(
       () => Effect.ignore(kubernetes.delete(definitions, { name: `things.${group}` }))
     )
     // Until the resource is served.
-    yield* kubernetes.list(things, { namespace }).pipe(Effect.retry({ times: 100, schedule: Schedule.spaced("100 millis") }))
+    yield* kubernetes.list(things, { namespace }).pipe(Effect.retry({ times: 300, schedule: Schedule.spaced("100 millis") }))
     return { namespace, things }
   })
 )

@@ -13,5 +13,5 @@ await Effect.runPromise(
       process.stdout.write(bytes)
       return interrupt === "interrupt" ? running.signal("INT") : Effect.void
     })
-  }).pipe(Effect.scoped, Effect.provide(ExecLoop.layer({ directory, startDeadline: "10 seconds" })))
+  }).pipe(Effect.scoped, Effect.provide(ExecLoop.layer({ directory, startDeadline: "30 seconds" })))
 )

@@ -122,7 +122,7 @@ export const client = (
   onCrowded: Effect.Effect<unknown> = Effect.void,
   dying: Duration.Input = "1 hour"
 ) =>
-  Layer.build(ExecLoop.layer({ directory, startDeadline: "10 seconds", linger, onCrowded, dying })).pipe(
+  Layer.build(ExecLoop.layer({ directory, startDeadline: "30 seconds", linger, onCrowded, dying })).pipe(
     Effect.flatMap((context) => Effect.provide(ExecLoop, context))
   )
 

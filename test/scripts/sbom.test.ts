@@ -23,14 +23,14 @@ beforeAll(async () => {
   const text = (name: string) => String(assets.find(({ fileName }) => fileName === name)?.source)
   parts = JSON.parse(text("packages.json"))
   licences = text("LICENSES.txt")
-}, 60_000)
+})
 
 describe("the bundle", () => {
   it("is the same, byte for byte, when it is made again", async () => {
     const bytes = ({ output }: typeof made) =>
       output.map((file) => [file.fileName, file.type === "chunk" ? file.code : String(file.source)])
     expect(bytes(await make())).toEqual(bytes(made))
-  }, 60_000)
+  })
   it("tells of each dependency, and of what is in it without being one", () => {
     const names = parts.map(({ name }) => name)
     expect(names).toEqual(expect.arrayContaining([...Object.keys(manifest.dependencies), "ws"]))

@@ -50,7 +50,7 @@ it.live("a state that was applied elsewhere is brought by the block and the comm
     expect(yield* brought("other")).toMatchObject({ lineage, resources: [{ name: "a" }] })
     const { json } = yield* person(url).as("GET", statePath.state("prod"))
     expect(json.lock).toBeUndefined()
-  }), 60_000)
+  }))
 
 it.live(
   "the outputs of a workspace are read by the block of the docs with a token that only reads, and sensitive ones are not there",
@@ -71,6 +71,5 @@ it.live(
         TF_HTTP_PASSWORD: readToken
       })
       expect(JSON.parse(stdout)).toEqual({ vpc_id: "vpc-1" })
-    }),
-  60_000
+    })
 )

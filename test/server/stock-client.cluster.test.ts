@@ -38,6 +38,5 @@ it.live(
         expect(stderr.replace(/[\s│]+/gu, " ")).toContain("for the workspaces team-a-*,demo alone")
       }
       expect(yield* found("team-b-other")).toBe(404)
-    }),
-  60_000
+    })
 )

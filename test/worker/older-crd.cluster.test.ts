@@ -51,7 +51,7 @@ const cluster = Layer.effect(
       () => Effect.ignore(kubernetes.delete(namespaces, { name: namespace }))
     )
     // Until the resource is served.
-    yield* kubernetes.list(ofGroup(taskKind), { namespace }).pipe(Effect.retry({ times: 100, schedule: Schedule.spaced("100 millis") }))
+    yield* kubernetes.list(ofGroup(taskKind), { namespace }).pipe(Effect.retry({ times: 300, schedule: Schedule.spaced("100 millis") }))
     return Kubernetes.of({
       ...kubernetes,
       get: (kind, place) => kubernetes.get(ofGroup(kind), place),

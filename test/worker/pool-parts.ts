@@ -37,7 +37,8 @@ export interface PoolParts {
   readonly layer: Layer.Layer<TaskApi | Settings | StateDelivery | Stop | TaskStatus>
 }
 
-export const poolParts = (patience = "2 seconds", statePatience = "10 seconds"): Effect.Effect<PoolParts, never, Scope.Scope> =>
+/** By default as patient as a busy machine may need: a test in which the worker gives up says after how long. */
+export const poolParts = (patience = "1 minute", statePatience = "1 minute"): Effect.Effect<PoolParts, never, Scope.Scope> =>
   Effect.gen(function*() {
     const api = yield* taskApi
     const privateDirectory = yield* temporaryFolder("pool")

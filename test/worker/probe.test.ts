@@ -37,8 +37,7 @@ it.live(
       ])
       const own = Object.values(networkInterfaces()).flatMap((_ = []) => _).map(({ address }) => address)
       expect(addresses).toEqual(own.filter((address) => !["127.0.0.1", "::1"].includes(address)))
-    }).pipe(Effect.scoped),
-  20_000
+    }).pipe(Effect.scoped)
 )
 
 it.live("goes on listening when connections are reset", () =>
@@ -55,4 +54,4 @@ it.live("goes on listening when connections are reset", () =>
     for (let more = 0; more < 20; more++) yield* Effect.exit(reset)
     yield* reset
     expect([listener.child.exitCode, listener.error()]).toEqual([null, ""])
-  }).pipe(Effect.scoped), 30_000)
+  }).pipe(Effect.scoped))

@@ -86,4 +86,4 @@ it.live("worker and runner may be different users, which share what they must an
     expect([join(claim, "s.tfstate"), join(data, "exec/exec-loop.sh"), join(data, "work/main.tf")].map((path) => statSync(path).uid))
       .toEqual([1002, 1001, 1001])
     expect(statSync(join(data, "exec/exec-loop.sh")).mode & 0o022).toBe(0) // the runner cannot change what it is started with
-  }).pipe(Effect.scoped), 60_000)
+  }).pipe(Effect.scoped))

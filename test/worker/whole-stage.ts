@@ -59,10 +59,10 @@ export const poolTask = (api: FakeTaskApi, stage: string, more: Record<string, u
     ...more
   })
 
-export const token = ({ privateDirectory }: Pod, api: FakeTaskApi) => {
+export const token = ({ privateDirectory }: Pod, api: FakeTaskApi, patience = "1 minute") => {
   const file = join(privateDirectory, "token")
   writeFileSync(file, `${api.token}\n`)
-  return { AGENT_JOB_TOKEN_FILE: file, AGENT_JOB_POOL_PATIENCE: "1 second" }
+  return { AGENT_JOB_TOKEN_FILE: file, AGENT_JOB_POOL_PATIENCE: patience }
 }
 
 export const exitCode = (exit: Exit.Exit<unknown, unknown>): number =>

@@ -191,7 +191,7 @@ layer(installation(values), {
       yield* until(5) // no kubelet lets the listeners run
       child.kill("SIGKILL")
       expect(yield* until(0)).toBe(0)
-    }).pipe(Effect.scoped), 60_000)
+    }).pipe(Effect.scoped))
 
   describe("of somebody who may not do it all", () => {
     /** The environment of an account that may get the values, and nothing else. */
@@ -247,7 +247,7 @@ layer(installation(values), {
           "the proof of isolation": "unknown"
         })
         expect(unmarked.messages).toMatch(/^Cannot get Lease .*is forbidden/mu)
-      }).pipe(Effect.scoped), 60_000)
+      }).pipe(Effect.scoped))
   })
 
   describe("and its Pods", () => {
@@ -289,8 +289,7 @@ layer(installation(values), {
               metadata.deletionTimestamp === undefined
             )
           ).toEqual([])
-        }),
-      60_000
+        })
     )
 
     const terminated = { exitCode: 1, reason: "Error" }
@@ -309,7 +308,7 @@ layer(installation(values), {
       Effect.gen(function*() {
         const seen = yield* examine((probe, target) => target.port === 443 || (isListener(target) && probe === "open"), meanwhile)
         expect(seen).toEqual(["unknown", "unknown", "unknown", "ok", "unknown"])
-      }), 60_000)
+      }))
 
     it.effect(
       "are taken where Pod Security is restricted, and two of them are selected as a task is, and have no token",
@@ -334,8 +333,7 @@ layer(installation(values), {
             })
             expect(spec).toMatchObject({ automountServiceAccountToken: false })
           }
-        }).pipe(Effect.scoped),
-      60_000
+        }).pipe(Effect.scoped)
     )
   })
 })

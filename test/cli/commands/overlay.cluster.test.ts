@@ -335,7 +335,7 @@ describe("an overlay over a base with components", () => {
       expect(Object.fromEntries(Object.keys(wanted).map((id) => [id, all[id]]))).toEqual(wanted)
       expect(objects.filter(({ kind }) => kind.startsWith("ValidatingAdmissionPolicy"))).toHaveLength(12)
       expect(yield* Effect.promise(() => dryRun(objects))).toHaveLength(objects.length)
-    }), 60_000)
+    }))
 
   const inTasks = ["task-ingress", "metadata-service"]
   it.live.each<{ given: string; file: Tree; tasks: ReadonlyArray<string>; controller?: ReadonlyArray<string> }>([

@@ -260,7 +260,7 @@ describe("the client of the server", () => {
       const { client, server } = yield* scripted
       server.otherwise = { ...page, body: "x".repeat(4_000_000) }
       for (let asked = 0; asked < 4; asked++) yield* Effect.flip(client.log("/api/v2/logs/plan-1/secret", 0, 1))
-      yield* Effect.promise(() => vi.waitUntil(() => server.connections.size <= 1, { timeout: 5000 }))
+      yield* Effect.promise(() => vi.waitUntil(() => server.connections.size <= 1, { timeout: 20_000 }))
     }))
 
   it.live("takes evidence only as the server sent it", () =>

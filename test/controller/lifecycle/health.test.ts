@@ -4,6 +4,7 @@ import { Effect, Layer, Ref } from "effect"
 import { connect, createServer } from "node:net"
 import { Health } from "../../../src/controller/lifecycle/health.ts"
 import { programVersion } from "../../../src/schema/program-version.ts"
+import { freePort } from "../../free-port.ts"
 import { until } from "../../until.ts"
 
 const takenPort = Effect.acquireRelease(
@@ -15,7 +16,6 @@ const takenPort = Effect.acquireRelease(
   }),
   ({ close }) => Effect.sync(close)
 )
-const freePort = Effect.map(Effect.scoped(takenPort), ({ port }) => port)
 const get = (port: number, path: string) =>
   Effect.promise(async () => {
     const answer = await fetch(`http://127.0.0.1:${port}${path}`)

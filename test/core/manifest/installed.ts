@@ -88,7 +88,7 @@ export const installation = (values: Tree, tasksOf = apart) =>
         )
       }
       yield* Effect.acquireRelease(apply(config), () => remove(config))
-      yield* kubernetes.list(tasks, { namespace }).pipe(Effect.retry({ times: 100, schedule: Schedule.spaced("100 millis") }))
+      yield* kubernetes.list(tasks, { namespace }).pipe(Effect.retry({ times: 300, schedule: Schedule.spaced("100 millis") }))
       const client = (headers: Readonly<Record<string, string>>, tls: Credentials["tls"]) =>
         clientOf({ ...credentials, tls, headers: Effect.succeed(headers) }).pipe(Effect.provideService(Scope.Scope, scope), Effect.orDie)
       const { ca } = credentials.tls
@@ -156,7 +156,7 @@ export const launched = Effect.fnUntraced(function*(task: AgentTask, basename?: 
     Effect.map(({ items }): Option.Option<KubernetesObject> => Option.fromUndefinedOr(items[0])),
     Effect.repeat({ until: Option.isSome, schedule: Schedule.spaced("50 millis") }),
     Effect.flatMap((found) => Effect.fromOption(found)),
-    Effect.timeout("20 seconds"),
+    Effect.timeout("1 minute"),
     Effect.orDie
   )
 })

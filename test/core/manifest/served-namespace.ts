@@ -18,6 +18,6 @@ export const servedNamespace = <E>(prefix: string, leave: (namespace: string) =>
       () => Effect.ignore(Effect.andThen(leave(namespace), kubernetes.delete(namespaces, { name: namespace })))
     )
     // Until AgentTasks are served.
-    yield* kubernetes.list(agentTasks, { namespace }).pipe(Effect.retry({ times: 100, schedule: Schedule.spaced("100 millis") }))
+    yield* kubernetes.list(agentTasks, { namespace }).pipe(Effect.retry({ times: 300, schedule: Schedule.spaced("100 millis") }))
     return namespace
   })

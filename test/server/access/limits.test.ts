@@ -209,8 +209,7 @@ describe("a limit of what one caller asks at once, of small answers,", () =>
         }
         unread.resume()
         yield* Effect.repeat(ask(log, undefined), { until: ({ status }) => status === 200 }).pipe(Effect.timeout("30 seconds"))
-      }),
-    60_000
+      })
   ))
 
 describe("a limit of waiting polls", () => {

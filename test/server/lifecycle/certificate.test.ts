@@ -183,7 +183,7 @@ describe("a connection on which TLS is never agreed upon", () => {
       const { tls } = yield* mounted(sign("first"))
       const { url } = yield* serveWith({ ...optionsIn(yield* directory), tls })
       yield* Effect.promise(() => once(connect(Number(new URL(url).port), "127.0.0.1").resume(), "close"))
-    }), 30_000)
+    }))
 })
 
 describe("a server whose certificate cannot be used", () => {

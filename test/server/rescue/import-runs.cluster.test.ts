@@ -90,4 +90,4 @@ it.live("a killed apply is imported by a run of its own, and nothing is made a s
     yield* next
     expect((yield* me.view(again)).changes).toEqual({ add: 1, change: 0, destroy: 0 })
     expect(readFileSync(outside, "utf8").trim().split("\n")).toEqual(made)
-  }), 120_000)
+  }))

@@ -82,6 +82,6 @@ describe("the view of a state", () => {
       const reads = yield* Deferred.make<void>()
       yield* Effect.forkScoped(bodies.room(ada, 1, Effect.andThen(Deferred.succeed(reads, undefined), Effect.never)))
       yield* Deferred.await(reads)
-      expect(yield* Effect.timeout(views.view("demo", ada), "5 seconds")).toMatchObject({ workspace: "demo", pending: [] })
+      expect(yield* Effect.timeout(views.view("demo", ada), "30 seconds")).toMatchObject({ workspace: "demo", pending: [] })
     })))
 })

@@ -95,11 +95,11 @@ describe("the heap that Node chooses in 1 GiB, the limit of the server, with the
       const file = yield* stateOf(around, values, one, "most")
       const unread = kind === "instances" ? "is read" : expect.anything() // others are all at one address
       expect(parsed(file)).toMatchObject({ status: 0, told: { outputs: expect.any(Number), unread } })
-    }), 120_000)
+    }))
 
   it.live("is enough for one with 2,000,000 values, which is not parsed", () =>
     Effect.gen(function*() {
       const file = yield* stateOf(instances, 3, (at) => `{"index_key":${at},"a":1}`, "more")
       expect(parsed(file)).toMatchObject({ status: 0, told: { unread: "too-large", outputs: "too-much" } })
-    }), 120_000)
+    }))
 })

@@ -218,11 +218,11 @@ describe("a stage of a pool", () => {
     Effect.gen(function*() {
       const api = yield* taskApi
       const up = api.goDown()
-      const unreachable = yield* ran(poolTask(api, "plan"), {}, (here) => token(here, api))
+      const unreachable = yield* ran(poolTask(api, "plan"), {}, (here) => token(here, api, "1 second"))
       expect(unreachable.status).toMatchObject({ phase: "Failed", reason: "PoolUnreachable" })
       up()
       const refused = yield* ran(poolTask(api, "plan"), {}, (here) => {
-        const env = token(here, api)
+        const env = token(here, api, "1 second")
         writeFileSync(env.AGENT_JOB_TOKEN_FILE, "another")
         return env
       })

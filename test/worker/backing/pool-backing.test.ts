@@ -61,9 +61,9 @@ describe("the stored state of a workspace", () => {
   )
 })
 
-/** An apply that is about to start, from an archive of these files. */
-const applying = Effect.fnUntraced(function*(files: Readonly<Record<string, string>>, statePatience = "1 second") {
-  const { api, endGrace, isUnsaved, layer, privateDirectory } = yield* poolParts("300 millis", statePatience)
+/** An apply that is about to start, from an archive of these files, whose worker asks a server that does not answer for so long. */
+const applying = Effect.fnUntraced(function*(files: Readonly<Record<string, string>>, patience?: string) {
+  const { api, endGrace, isUnsaved, layer, privateDirectory } = yield* poolParts(patience, patience)
   const told: Array<string> = []
   const log = Log.layer({
     secrets: [],
@@ -190,7 +190,7 @@ describe("the state that the engine left", () => {
 
   it.live("is named first when it is too large to be sent", () =>
     Effect.gen(function*() {
-      const { path, settle } = yield* applying({ "main.tf": "" })
+      const { path, settle } = yield* applying({ "main.tf": "" }, "1 second")
       writeFileSync(join(path, "errored.tfstate"), state(3))
       truncateSync(join(path, "errored.tfstate"), 64 * 1024 ** 2 + 1)
       const { message, reason } = yield* Effect.flip(settle)
@@ -207,7 +207,7 @@ describe("the state that the engine left", () => {
 
   it.live("holds up what was pushed before no longer, when it cannot be read", () =>
     Effect.gen(function*() {
-      const { api, delivery, settleIn } = yield* applying({ "main.tf": "" })
+      const { api, delivery, settleIn } = yield* applying({ "main.tf": "" }, "3 seconds")
       yield* delivery.lock({ ID: "engine" })
       const up = api.goDown()
       yield* hungUp(delivery, api, state(1))
@@ -280,7 +280,7 @@ describe("a last state that the server has not taken", () => {
     { given: "declines the stage meanwhile, as another left the state in doubt", fault: { status: 409, error: "rescue-pending" } }
   ])("is on the shared volume though the server $given", ({ fault }) =>
     Effect.gen(function*() {
-      const { api, delivery, privateDirectory, settle } = yield* applying({ "main.tf": "" })
+      const { api, delivery, privateDirectory, settle } = yield* applying({ "main.tf": "" }, "1 second")
       api.fault("GET /assignment", ...Array.from({ length: 100 }, () => fault))
       yield* delivery.lock({ ID: "engine" })
       api.goDown()
@@ -314,7 +314,7 @@ describe("a last state that the server has not taken", () => {
     ] as const
   )("is said to be %s", ([, { left, room, shared }, said, unsaid]) =>
     Effect.gen(function*() {
-      const { api, delivery, path, privateDirectory, settle } = yield* applying({ "main.tf": "" })
+      const { api, delivery, path, privateDirectory, settle } = yield* applying({ "main.tf": "" }, "1 second")
       if (!shared) writeFileSync(join(privateDirectory, "cache"), "")
       yield* delivery.lock({ ID: "engine" })
       writeFileSync(join(privateDirectory, "unsaved.tfstate"), state(1)) // from an earlier push

@@ -99,7 +99,7 @@ describe("exec loop client", () => {
     Effect.gen(function*() {
       const at = yield* place("dash")
       yield* falseLoop(at, { prepare })
-      const error = yield* Effect.flip(Layer.build(ExecLoop.layer({ directory: at.directory, startDeadline: "10 seconds" })))
+      const error = yield* Effect.flip(Layer.build(ExecLoop.layer({ directory: at.directory, startDeadline: "30 seconds" })))
       assert.match(error.message, says)
     }))
 

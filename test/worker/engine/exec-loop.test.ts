@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Stream } from "effect"
 import { createHash } from "node:crypto"
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { CommandEnded, type RunningCommand } from "../../../src/worker/engine/exec-loop.ts"
 import {
@@ -81,7 +81,11 @@ describe.each(shells)("exec loop under %s", (shell) => {
   it.live("goes by the limit of memory as it is now, after a change in place", () =>
     Effect.gen(function*() {
       const at = yield* place(shell)
-      const limit = (bytes: number) => writeFileSync(join(cgroupOf(at), "memory.max"), `${bytes}\n`)
+      const file = join(cgroupOf(at), "memory.max")
+      const limit = (bytes: number) => {
+        writeFileSync(`${file}.new`, `${bytes}\n`)
+        renameSync(`${file}.new`, file) // the kernel shows nobody half of a change either
+      }
       mkdirSync(cgroupOf(at))
       writeFileSync(join(cgroupOf(at), "memory.stat"), "anon 3200000000\n")
       limit(8_000_000_000)

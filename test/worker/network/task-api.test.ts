@@ -16,7 +16,7 @@ import { type PoolParts, poolParts, taskUid } from "../pool-parts.ts"
 
 const withTaskApi = <A, E>(
   use: (taskApi: TaskApi["Service"], parts: PoolParts) => Effect.Effect<A, E, Settings>,
-  patience = "1 second"
+  patience?: string
 ) =>
   Effect.gen(function*() {
     const parts = yield* poolParts(patience)
@@ -28,25 +28,25 @@ const result = { outcome: "succeeded", reason: "Completed", message: "Done.", fi
 
 describe("the task API", () => {
   it.live("gives the details of the stage, asked again while nobody answers", () =>
-    withTaskApi(
-      Effect.fnUntraced(function*({ details }, { api }) {
-        api.variables = [{ name: "region", value: "eu", sensitive: true }]
-        api.fault("GET /assignment", "not ours", 500, "lose answer")
-        expect((yield* details).variables).toEqual(api.variables)
-      }),
-      "1 minute"
-    ))
+    withTaskApi(Effect.fnUntraced(function*({ details }, { api }) {
+      api.variables = [{ name: "region", value: "eu", sensitive: true }]
+      api.fault("GET /assignment", "not ours", 500, "lose answer")
+      expect((yield* details).variables).toEqual(api.variables)
+    })))
 
   it.live("gives up with PoolUnreachable after its patience", () =>
-    withTaskApi(Effect.fnUntraced(function*({ details }, { api }) {
-      api.goDown()
-      const { message, reason } = yield* Effect.flip(details)
-      expect(reason).toBe("PoolUnreachable")
-      expect(message.replace(/\([^)]+\)/u, "(why)")).toBe(
-        `The pool's server at ${api.url} gave no usable answer (why); check that it answers there, and the network: a task asks the address that agent.url had when it was made, whatever the values say now.`
-      )
-      expect(message).not.toContain(api.token)
-    })))
+    withTaskApi(
+      Effect.fnUntraced(function*({ details }, { api }) {
+        api.goDown()
+        const { message, reason } = yield* Effect.flip(details)
+        expect(reason).toBe("PoolUnreachable")
+        expect(message.replace(/\([^)]+\)/u, "(why)")).toBe(
+          `The pool's server at ${api.url} gave no usable answer (why); check that it answers there, and the network: a task asks the address that agent.url had when it was made, whatever the values say now.`
+        )
+        expect(message).not.toContain(api.token)
+      }),
+      "1 second"
+    ))
 
   it.effect("says in its output, once, that the server has not answered for 20 seconds, and why", () =>
     withTaskApi(
@@ -81,14 +81,17 @@ describe("the task API", () => {
     })))
 
   it.live("names the token that it cannot read, and not the network", () =>
-    withTaskApi(Effect.fnUntraced(function*({ details }, { tokenFile }) {
-      rmSync(tokenFile)
-      expect(yield* Effect.flip(details)).toMatchObject({
-        reason: "PoolUnreachable",
-        message:
-          `The worker cannot read the token of this stage in ${tokenFile} (it is not there); check the Secret in spec.pool.tokenSecret.`
-      })
-    })))
+    withTaskApi(
+      Effect.fnUntraced(function*({ details }, { tokenFile }) {
+        rmSync(tokenFile)
+        expect(yield* Effect.flip(details)).toMatchObject({
+          reason: "PoolUnreachable",
+          message:
+            `The worker cannot read the token of this stage in ${tokenFile} (it is not there); check the Secret in spec.pool.tokenSecret.`
+        })
+      }),
+      "1 second"
+    ))
 
   it.live("says in every request which task asks", () =>
     withTaskApi(Effect.fnUntraced(function*(taskApi, { api, privateDirectory }) {
@@ -143,16 +146,13 @@ describe("the task API", () => {
     })))
 
   it.live("stores a plan whose answer was lost", () =>
-    withTaskApi(
-      Effect.fnUntraced(function*({ storePlan }, { api, privateDirectory }) {
-        const file = join(privateDirectory, "plan")
-        writeFileSync(file, Buffer.alloc(300_000, 6))
-        api.fault("PUT /plan", "lose answer", "not ours", "break")
-        yield* storePlan(file, sha256(readFileSync(file)))
-        expect(api.plan).toEqual(readFileSync(file))
-      }),
-      "1 minute"
-    ))
+    withTaskApi(Effect.fnUntraced(function*({ storePlan }, { api, privateDirectory }) {
+      const file = join(privateDirectory, "plan")
+      writeFileSync(file, Buffer.alloc(300_000, 6))
+      api.fault("PUT /plan", "lose answer", "not ours", "break")
+      yield* storePlan(file, sha256(readFileSync(file)))
+      expect(api.plan).toEqual(readFileSync(file))
+    })))
 
   it.live.each(["a page", "a document"] as const)(
     "takes %s of something before the server for no answer, whatever was asked",
@@ -193,10 +193,13 @@ describe("the task API", () => {
   )
 
   it.live("says that both want the same version when the answer stays one that it does not understand", () =>
-    withTaskApi(Effect.fnUntraced(function*({ details }, { api }) {
-      api.fault("GET /assignment", ...Array.from({ length: 20 }, () => "a document" as const))
-      expect((yield* Effect.flip(details)).message).toMatch(/give both the same version/u)
-    })))
+    withTaskApi(
+      Effect.fnUntraced(function*({ details }, { api }) {
+        api.fault("GET /assignment", ...Array.from({ length: 20 }, () => "a document" as const))
+        expect((yield* Effect.flip(details)).message).toMatch(/give both the same version/u)
+      }),
+      "1 second"
+    ))
 
   it.live("takes the true end of the log from a refusal", () =>
     withTaskApi(Effect.fnUntraced(function*({ appendLog }, { api }) {
@@ -271,8 +274,7 @@ describe("the task API", () => {
           const taskApi = yield* TaskApi
           expect(yield* Effect.flip(taskApi.details)).toMatchObject({ reason: "PoolUnreachable", message: expect.stringContaining("307") })
           expect(settings.namespace).toBe("tasks")
-        }).pipe(Effect.provide(Layer.provide(Layer.orDie(TaskApi.layer(`http://127.0.0.1:${here}`, taskUid)), layer)))
-      )
+        }).pipe(Effect.provide(Layer.provide(Layer.orDie(TaskApi.layer(`http://127.0.0.1:${here}`, taskUid)), layer))), "1 second")
       expect([asked.length > 0, asked.filter((request) => !request.startsWith(`127.0.0.1:${here} Bearer`))]).toEqual([true, []])
     }))
 

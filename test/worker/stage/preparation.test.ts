@@ -63,7 +63,7 @@ it.live.each<{ readonly slow: string; readonly task?: Partial<AgentTaskSpec>; re
     const prepared = prepare({ ...spec, ...task }, slowed, variables, yield* Ref.make({}))
     const failure = yield* Effect.flip(prepared).pipe(
       Effect.provide([parts, podSettings(place, join(place, "private")), neverStops({ asked: Deferred.await(asked) })]),
-      Effect.timeout("10 seconds")
+      Effect.timeout("30 seconds")
     )
     expect(failure).toMatchObject({ _tag: "StageStopped", cause: "Cancelled" })
   }))

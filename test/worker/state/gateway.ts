@@ -38,7 +38,7 @@ export const withGateway = <A, E>(
   use: (env: Env, parts: PoolParts) => Effect.Effect<A, E, StateDelivery | Scope.Scope>,
   writable = true,
   statePatience?: string,
-  patience = "300 millis"
+  patience?: string
 ) =>
   Effect.gen(function*() {
     const parts = yield* poolParts(patience, statePatience)

@@ -308,13 +308,18 @@ describe("a lock that the engine asks for and does not hear of", () => {
     })
 
   it.live("goes back, since nothing was changed under it", () =>
-    withGateway(Effect.fnUntraced(function*(env, { api }) {
-      api.fault("POST /state/lock", ...unheard)
-      expect((yield* lock(env)).status).toBe(503)
-      expect(api.lock).toMatchObject({ ID: "engine-lock" })
-      expect(yield* settle()).toEqual(SettledState.Untouched())
-      expect(api.lock).toBeUndefined()
-    })))
+    withGateway(
+      Effect.fnUntraced(function*(env, { api }) {
+        api.fault("POST /state/lock", ...unheard)
+        expect((yield* lock(env)).status).toBe(503)
+        expect(api.lock).toMatchObject({ ID: "engine-lock" })
+        expect(yield* settle()).toEqual(SettledState.Untouched())
+        expect(api.lock).toBeUndefined()
+      }),
+      true,
+      undefined,
+      "300 millis"
+    ))
 
   it.live("goes back when the engine has hung up meanwhile", () =>
     withGateway(

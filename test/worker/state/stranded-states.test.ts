@@ -46,10 +46,10 @@ const opened = (bytes: Uint8Array) => {
 
 const withParts = <A, E, R>(
   use: (parts: PoolParts, delivery: StateDelivery["Service"]) => Effect.Effect<A, E, R>,
-  statePatience = "300 millis"
+  statePatience?: string
 ) =>
   Effect.gen(function*() {
-    const parts = yield* poolParts("300 millis", statePatience)
+    const parts = yield* poolParts(undefined, statePatience)
     const context = yield* Layer.build(parts.layer)
     return yield* Effect.flatMap(
       StateDelivery,
@@ -88,42 +88,51 @@ describe("a state that the server does not take", () => {
     })))
 
   it.live("is named in how it stands, and stays", () =>
-    withParts(Effect.fnUntraced(function*(parts, delivery) {
-      yield* delivery.lock({ ID: "a" })
-      parts.api.goDown()
-      expect(yield* delivery.settle(Option.some(state))).toMatchObject({
-        _tag: "Unsaved",
-        refuge: Refuge.Shared({ file: onlyKept(parts) })
-      })
-      expect(opened(readFileSync(onlyKept(parts)))).toEqual(state)
-    })))
+    withParts(
+      Effect.fnUntraced(function*(parts, delivery) {
+        yield* delivery.lock({ ID: "a" })
+        parts.api.goDown()
+        expect(yield* delivery.settle(Option.some(state))).toMatchObject({
+          _tag: "Unsaved",
+          refuge: Refuge.Shared({ file: onlyKept(parts) })
+        })
+        expect(opened(readFileSync(onlyKept(parts)))).toEqual(state)
+      }),
+      "300 millis"
+    ))
 
   it.live("is not in the file of the one before it, which whoever carries that one removes when it is too late", () =>
-    withParts(Effect.fnUntraced(function*(parts, delivery) {
-      yield* delivery.lock({ ID: "a" })
-      parts.api.goDown()
-      yield* delivery.settle(Option.some(state))
-      const before = onlyKept(parts)
-      const later = Buffer.from(JSON.stringify({ version: 4, serial: 4, lineage: "l", resources: ["secret"] }))
-      yield* delivery.settle(Option.some(later))
-      expect(onlyKept(parts)).not.toBe(before)
-      expect(opened(readFileSync(onlyKept(parts)))).toEqual(later)
-    })))
+    withParts(
+      Effect.fnUntraced(function*(parts, delivery) {
+        yield* delivery.lock({ ID: "a" })
+        parts.api.goDown()
+        yield* delivery.settle(Option.some(state))
+        const before = onlyKept(parts)
+        const later = Buffer.from(JSON.stringify({ version: 4, serial: 4, lineage: "l", resources: ["secret"] }))
+        yield* delivery.settle(Option.some(later))
+        expect(onlyKept(parts)).not.toBe(before)
+        expect(opened(readFileSync(onlyKept(parts)))).toEqual(later)
+      }),
+      "300 millis"
+    ))
 
   it.live("is not said to be in the file of an older one", () =>
-    withParts(Effect.fnUntraced(function*(parts, delivery) {
-      yield* delivery.lock({ ID: "a" })
-      const up = parts.api.goDown()
-      expect(yield* delivery.settle(Option.some(state))).toMatchObject({
-        _tag: "Unsaved",
-        refuge: Refuge.Shared({ file: onlyKept(parts) })
-      })
-      up()
-      parts.api.epoch++ // the server keeps what comes from now on as evidence
-      const later = Buffer.from(JSON.stringify({ version: 4, serial: 4, lineage: "l" }))
-      expect(yield* delivery.settle(Option.some(later))).toMatchObject({ _tag: "Unsaved", refuge: Refuge.Server() })
-      expect(opened(readFileSync(onlyKept(parts)))).toEqual(state)
-    })))
+    withParts(
+      Effect.fnUntraced(function*(parts, delivery) {
+        yield* delivery.lock({ ID: "a" })
+        const up = parts.api.goDown()
+        expect(yield* delivery.settle(Option.some(state))).toMatchObject({
+          _tag: "Unsaved",
+          refuge: Refuge.Shared({ file: onlyKept(parts) })
+        })
+        up()
+        parts.api.epoch++ // the server keeps what comes from now on as evidence
+        const later = Buffer.from(JSON.stringify({ version: 4, serial: 4, lineage: "l" }))
+        expect(yield* delivery.settle(Option.some(later))).toMatchObject({ _tag: "Unsaved", refuge: Refuge.Server() })
+        expect(opened(readFileSync(onlyKept(parts)))).toEqual(state)
+      }),
+      "300 millis"
+    ))
 
   it.live("is kept from the first time on that no lock is given for it, which may go on for days", () =>
     withParts(

@@ -31,7 +31,7 @@ const cluster = Layer.effectDiscard(Effect.gen(function*() {
     () => Effect.ignore(kubernetes.delete(namespaces, { name: namespace }))
   )
   // Repeats the list until the API server serves the kind.
-  yield* kubernetes.list(taskKind, { namespace }).pipe(Effect.retry({ times: 100, schedule: Schedule.spaced("100 millis") }))
+  yield* kubernetes.list(taskKind, { namespace }).pipe(Effect.retry({ times: 300, schedule: Schedule.spaced("100 millis") }))
 })).pipe(Layer.provideMerge(Kubernetes.layer(fromKubeconfig())), Layer.orDie)
 
 const settings = ({ metadata: { name, uid } }: AgentTask, pod: string) =>
@@ -95,7 +95,7 @@ layer(cluster, { timeout: 60_000, excludeTestServices: true })("the API server",
             Array(63).fill(["ClaimLost", 75])
           )
         }
-      }), 60_000)
+      }))
 
     it.effect(
       "lets either the claim or the cancel be first in three hundred races, never both and never neither",

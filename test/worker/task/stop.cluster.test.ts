@@ -1,11 +1,27 @@
 // Whole stages with the real engine that have to stop: in order, once, and in time.
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Fiber } from "effect"
+import { Clock, Deferred, Duration, Effect, Fiber } from "effect"
 import { existsSync } from "node:fs"
 import { join } from "node:path"
 import { tarGz, taskApi } from "../fake-task-api.ts"
 import { pod } from "../pod.ts"
 import { addresses, applying, exitCode, inline, main, planned, poolTask, providers, ran, slow, text, token } from "../whole-stage.ts"
+
+const nineSeconds = 9
+
+/** A clock on which a wait of nine seconds, the time of a stage, is over when the test says so, since no test knows how long an init takes. */
+const stageTime = Effect.gen(function*() {
+  const clock = yield* Clock.Clock
+  const over = yield* Deferred.make<void>()
+  const stopped: Clock.Clock = {
+    ...clock,
+    currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe(),
+    currentTimeNanosUnsafe: () => clock.currentTimeNanosUnsafe(),
+    monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe(),
+    sleep: (wait) => Duration.toSeconds(wait) === nineSeconds ? Deferred.await(over) : clock.sleep(wait)
+  }
+  return { onIt: Effect.provideService(Clock.Clock, stopped), over: Deferred.succeed(over, undefined) }
+})
 
 describe("a stage that has to stop", () => {
   it.live("is cancelled in mid-apply with one interrupt, and its state is kept", () =>
@@ -28,19 +44,22 @@ describe("a stage that has to stop", () => {
     }))
 
   it.live.each([
-    { given: "its time is over", timeoutSeconds: 9, env: {} },
+    { given: "its time is over", timeoutSeconds: nineSeconds, env: {} },
     {
       given: "the time of all Jobs is over, though it may take longer itself",
       timeoutSeconds: 3600,
-      env: { AGENT_JOB_TIMEOUT_LIMIT_SECONDS: "9" }
+      env: { AGENT_JOB_TIMEOUT_LIMIT_SECONDS: String(nineSeconds) }
     }
   ])("ends with DeadlineExceeded when $given", ({ env, timeoutSeconds }) =>
     Effect.gen(function*() {
       const api = yield* taskApi
       const digest = yield* planned(api, { "main.tf": slow })
-      const { log, kubernetes, running } = yield* applying(api, digest, { timeoutSeconds }, env)
+      const { onIt, over } = yield* stageTime
+      const { logged, log, kubernetes, running } = yield* onIt(applying(api, digest, { timeoutSeconds }, env))
+      yield* logged("time_sleep.second: Creating...")
+      yield* over
       yield* Fiber.join(running)
-      expect(text(api.log).includes("Timeout: 9 seconds, since task.job.activeDeadlineSeconds")).toBe(timeoutSeconds > 9)
+      expect(text(api.log).includes("Timeout: 9 seconds, since task.job.activeDeadlineSeconds")).toBe(timeoutSeconds > nineSeconds)
       expect(kubernetes.task().status, log()).toMatchObject({
         phase: "Failed",
         reason: "DeadlineExceeded",
@@ -52,9 +71,12 @@ describe("a stage that has to stop", () => {
     Effect.gen(function*() {
       const api = yield* taskApi
       const digest = yield* planned(api, { "main.tf": slow })
-      const { logged, log, kubernetes, running } = yield* applying(api, digest, { timeoutSeconds: 9 }, { AGENT_JOB_GRACE_SECONDS: "4" })
+      const { onIt, over } = yield* stageTime
+      const stage = applying(api, digest, { timeoutSeconds: nineSeconds }, { AGENT_JOB_GRACE_SECONDS: "4" })
+      const { logged, log, kubernetes, running } = yield* onIt(stage)
       yield* logged("time_sleep.second: Creating...")
       const up = api.goDown()
+      yield* over
       yield* logged("The worker goes on trying") // printed some seconds after the whole grace
       up()
       yield* Fiber.join(running)
@@ -161,7 +183,7 @@ while :; do sleep 0.1; done
       const kubernetes = poolTask(api, "plan")
       api.fault("GET /archive", ...Array.from({ length: 100 }, () => "break" as const))
       api.onRequest = (request) => void (request === "GET /archive" && Effect.runSync(kubernetes.cancel))
-      const { log, status } = yield* ran(kubernetes, {}, (here) => ({ ...token(here, api), AGENT_JOB_POOL_PATIENCE: "1 minute" }))
+      const { log, status } = yield* ran(kubernetes, {}, (here) => token(here, api))
       expect(status).toMatchObject({ phase: "Cancelled", message: "The stage was cancelled; nothing was changed." })
       expect(log()).not.toContain("$ tofu")
     }))

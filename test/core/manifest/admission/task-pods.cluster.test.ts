@@ -91,7 +91,7 @@ forEachAccount({}, (it) => {
         yield* asKubernetes({
           containers: [worker, { name: "istio-proxy", image: "i", volumeMounts: [{ name: "data", mountPath: "/data" }] }]
         })
-      }), 60_000)
+      }))
 
     it.effect("nothing that is put into a Pod later", () =>
       Effect.gen(function*() {

@@ -124,7 +124,7 @@ forEachAccount({}, (it) => {
           expect([given, yield* refusal(attempt)]).toEqual([given, expect.stringMatching(refused(given))])
         }
         expect((yield* kubernetes.get(tasks, victim.task.metadata)).status.claim).toBeUndefined()
-      }), 120_000)
+      }))
 
     it.effect("nothing but the result, once it has claimed, and once", () =>
       Effect.gen(function*() {
@@ -174,7 +174,7 @@ forEachAccount({}, (it) => {
         yield* write(mine.worker, mine.task, done)
         expect(yield* refusal(write(mine.worker, mine.task, (now) => ({ ...now, message: "Or so." })))).toMatch(policy)
         expect((yield* kubernetes.get(tasks, mine.task.metadata)).status).toMatchObject({ phase: "Failed", result })
-      }), 60_000)
+      }))
 
     it.effect("that its state waits to be saved, and that it does no more", () =>
       Effect.gen(function*() {

@@ -50,7 +50,7 @@ forEachAccount({ tokenRequesters: ["syncer", "virtual-kubelets"] }, (it) => {
           expect([given, answer]).toEqual([given, expect.stringMatching(policy)])
           expect(answer).not.toMatch(/hunter2|aHVudGVyMg/u)
         }
-      }), 60_000)
+      }))
   })
 
   describe("gives a token of the tasks' account", () => {

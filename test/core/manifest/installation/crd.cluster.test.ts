@@ -257,7 +257,7 @@ layer(RealCrd, { excludeTestServices: true })("a real API server", (it) => {
         const before = JSON.parse(JSON.stringify(definition), (_, value) =>
           Array.isArray(value) ? value.filter(({ message = "" }) => !String(message).startsWith(says)) : value)
         yield* kubernetes.apply(definitions, { metadata, spec: before })
-        const soon = { times: 100, schedule: Schedule.spaced("100 millis") }
+        const soon = { times: 300, schedule: Schedule.spaced("100 millis") }
         const stored = yield* create({ ...spec, ...older }).pipe(Effect.retry(soon))
         yield* kubernetes.apply(definitions, { metadata, spec: definition })
         const refusal = yield* Effect.flip(create({ ...spec, ...older })).pipe(Effect.retry(soon))
