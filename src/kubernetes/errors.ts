@@ -58,7 +58,11 @@ export class NotFound extends Data.TaggedError("NotFound")<
   override get message() {
     return this.isKindServed
       ? cannot(this, `it is not there (${brief(this.detail)})`, "check its name and namespace")
-      : cannot(this, `the API server does not serve that kind (${brief(this.detail)})`, "install its CRD")
+      : cannot(
+        this,
+        `the API server does not serve that kind (${brief(this.detail)})`,
+        "install its CRD, or upgrade the cluster if the kind is its own"
+      )
   }
 }
 

@@ -40,7 +40,7 @@ export interface Options<A> extends Selection {
 /** The server ends a watch after 240 to 300 s. A watch that is still open 30 s later is dead (a half-open connection). */
 export const longestWatch = Duration.seconds(330)
 const graceSeconds = 30
-/** How long a watch may take to tell all objects and that these are all, which some API servers, and proxies that drop bookmarks, never say. */
+/** How long a watch may take to tell all objects, and that these are all, which some API servers and proxies never say. */
 const longestLook = Duration.seconds(30)
 /** In nanoseconds. A watch that lasted this long does not count as a failure, even if it brought no event. */
 const usefulWatch = 10_000_000_000n
@@ -56,7 +56,7 @@ const lastHeard = Metric.gauge("agent_job_watch_heard_timestamp_seconds", {
   description: "When the API server last said something of a kind of objects, or else when this process began to watch it, in Unix time."
 })
 
-/** Each wait is a quarter longer than the last: a server that returns is then found after about a third of the time for which it was away. */
+/** Each wait is a quarter longer than the last, so a server that returns is found after about a third of the time that it was away. */
 const backoff = (failures: number): Duration.Duration => Duration.min(Duration.millis(500 * 1.25 ** (failures - 1)), longestBackoff)
 
 const pauseAfter = (error: Option.Option<KubernetesError>, failures: number): Duration.Duration => {

@@ -21,7 +21,7 @@ describe("the kill matrix", () => {
     const between = away.flatMap((target) =>
       turnsOf(target).flatMap((turn, index, all) => index === 0 ? [] : [turn - (all[index - 1] ?? 0) - 1])
     )
-    expect(Math.min(...between)).toBe(5)
+    expect(Math.min(...between)).toBeGreaterThanOrEqual(5)
   })
 
   it("leaves to timing only what it says what decides", () =>

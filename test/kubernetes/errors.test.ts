@@ -29,7 +29,8 @@ describe("a refusal", () => {
     },
     {
       error: new NotFound({ ...refusal, verb: "watch", object: "AgentTask objects in team", isKindServed: false }),
-      message: "Cannot watch AgentTask objects in team: the API server does not serve that kind (the server's words); install its CRD."
+      message:
+        "Cannot watch AgentTask objects in team: the API server does not serve that kind (the server's words); install its CRD, or upgrade the cluster if the kind is its own."
     },
     {
       error: new AlreadyExists(refusal),

@@ -1,4 +1,4 @@
-// A worker meets a CRD that is older than itself, as when an image is upgraded before the CRD or a CRD is put back: how its stage ended is stored.
+// A worker meets a CRD that is older than itself, as when an image is upgraded first or a CRD is put back: how its stage ended is stored.
 // The CRD is the first version's, in a group of its own, so that it is beside the one of the other tests.
 import { expect, layer } from "@effect/vitest"
 import { Effect, Layer, Option, Schedule } from "effect"

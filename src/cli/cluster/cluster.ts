@@ -11,7 +11,7 @@ import { sayingMeanwhile } from "../terminal/while-silent.ts"
 
 /** What a login command says on stderr, such as where to log in, is not shown before it ends. */
 const sayingLogin = sayingMeanwhile(
-  "Waiting for the login command of the kubeconfig; if it asks for something, log in with kubectl first, which shows that"
+  "Waiting for the login command of the kubeconfig, whose questions are not shown here; if it asks for something, log in with kubectl first"
 )
 
 /** Returns the Kubernetes client for the context that was asked for, or for the current one. */
@@ -20,8 +20,9 @@ export const cluster = ({ context }: Pick<ClusterFlags, "context">) =>
     Effect.map(Screen, (screen) =>
       Kubernetes.layer(sayingLogin(discover({ context: Option.getOrUndefined(context) })), (http, { server }) => {
         const saying = sayingMeanwhile(`Waiting for an answer from the API server at ${server}`)
-        return HttpClient.transformResponse(http, (answer) =>
-          Effect.provideService(saying(answer), Screen, screen))
+        // A log says nothing before its first line, which is no delay of the API server.
+        return HttpClient.transform(http, (answer, { url }) =>
+          url.endsWith("/log") ? answer : Effect.provideService(saying(answer), Screen, screen))
       }))
   )
 

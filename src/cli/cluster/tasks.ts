@@ -79,10 +79,10 @@ const read = <A>(kind: Kind<A>, at: ClusterFlags, name: string) =>
 
 const decoded = (at: ClusterFlags, name: string) => read(kind, at, name)
 
-const both = { ...agentTasks, decode: (object: KubernetesObject) => Result.map(decodeTask(object), (task) => ({ object, task })) }
+const rawAndDecoded = { ...agentTasks, decode: (object: KubernetesObject) => Result.map(decodeTask(object), (task) => ({ object, task })) }
 
 /** Returns one task, as the API server has it (`object`) and decoded (`task`). */
-export const getTask = (at: ClusterFlags, name: string) => read(both, at, name)
+export const getTask = (at: ClusterFlags, name: string) => read(rawAndDecoded, at, name)
 
 /** Reports whether the task is over, and the one which follows its source may apply it or make it again yet, unless it is cancelled. */
 const mayGoOn = (task: AgentTask): boolean =>

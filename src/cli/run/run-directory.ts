@@ -157,7 +157,7 @@ export const runDirectory = Effect.fn("runDirectory")(function*(request: RunRequ
   const write = output === "text" ? undefined : yield* loading(() => writerOf(output)) // now, since an interrupt waits for nothing
   const print = (report: Report<{ readonly id: string }>) => write === undefined ? Effect.void : screen.result(write(report))
   const leaving = (said: string) => Effect.andThen(outliveReaders, screen.step(said))
-  const wanted = yield* Effect.onInterrupt(prepared(request), () => leaving("Nothing was started."))
+  const wanted = yield* Effect.onInterrupt(prepared(request), () => leaving("No run was started."))
   const { workspaceId } = wanted
   const progress: Progress = { followed: follow("plan", screen.colours, "Planning"), asked: false }
   const asSeen = (runId: string, run: RunView | undefined) => print({ run: run ?? { id: runId }, ...notKnown })
@@ -176,7 +176,7 @@ export const runDirectory = Effect.fn("runDirectory")(function*(request: RunRequ
     })
   )
   const left = Effect.andThen(
-    leaving(`${run.id} is ${inWords(run.status)}, and its outputs were not read; look at it with: agent-job get ${run.id}`),
+    leaving(`${run.id} is ${inWords(run.status)}, but its outputs were not read; see the run with: agent-job get ${run.id}`),
     asSeen(run.id, run)
   )
   const report: Report = { run, ...(yield* Effect.onInterrupt(outputsOf(run, workspaceId), () => left)) }

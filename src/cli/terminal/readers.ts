@@ -1,6 +1,6 @@
 // What a command does about those who read its output: it waits for them at its end; once they are gone it ends, or goes on unheard.
 // Both streams keep a listener until the process ends, because a stream reports a failure only after the write.
-// Used by main, teardown, screen, serve, interrupt, examination and bundle.
+// Used by main, teardown, screen, serve, run-directory, interrupt, examination and bundle.
 import { Effect } from "effect"
 import { errorInWords } from "../../schema/system-error.ts"
 import { exitCode } from "./failure.ts"

@@ -6,7 +6,7 @@ import { Screen } from "./screen.ts"
 /** How long a person may be left without a word. */
 const longestSilence = Duration.seconds(2)
 
-/** Does the work, and says what it waits for each second, after `silence`: a status that stays is printed where no line changes in place. */
+/** Does the work, and says each second, after `silence`, what it waits for: a status that stays is printed if no line changes in place. */
 export const sayingMeanwhile =
   (what: string, silence = longestSilence) => <A, E, R>(work: Effect.Effect<A, E, R>): Effect.Effect<A, E, R | Screen> =>
     Effect.gen(function*() {

@@ -80,7 +80,10 @@ export const workerMounts = (task: AgentTask, config: ResolvedConfig): Array<V1V
   ], config.task.worker.volumeMounts)
 }
 
-/** Returns the runner's mounts. The API server refuses the Job where the values mount something else in the place of a task's claim, which may have a state. */
+/**
+ * Returns the runner's mounts. The API server refuses the Job where the values mount something else in the place of a task's claim, which
+ * may have a state.
+ */
 export const runnerMounts = (task: AgentTask, config: ResolvedConfig): Array<V1VolumeMount> => [
   ...beside([
     dataMount(config),

@@ -1,4 +1,4 @@
-// Which variables of the engine the runner has by itself: from its image, or from the values and the Secrets and ConfigMaps that these name.
+// Which variables of the engine the runner has by itself: from its image, or from the values and what these name.
 // Invariant: each `TF_…` is among them whose value has a part in where the engine keeps its state, or in what it plans and applies.
 // Used by worker/engine/engine.ts.
 

@@ -1,4 +1,4 @@
-// Says of an AgentTask that is not understood, as only a newer version does or an older CRD has dropped a part of it, why nothing is done about it.
+// Says of an AgentTask that is not understood why nothing is done about it: a newer version made it, or an older CRD has dropped a part.
 // Invariant: the sentence has no value of the task but a word of a closed list.
 // Used by controller/reconcile/left-out.
 import { Result } from "effect"
@@ -15,5 +15,5 @@ const words: ReadonlyArray<string> = ["spec.stage", "spec.engine.name"]
 export const whyLeftOut = (task: unknown): string => {
   const [mistake] = Result.match(decode(task), { onFailure: (mistakes) => mistakes, onSuccess: () => [] })
   const unknown = mistake === undefined ? "this task" : unknownAt(task, mistake, words)
-  return `The controller, of agent-job ${programVersion}, does not understand ${unknown}, so it does nothing about the task; upgrade it to the version of the CRD, or the CRD where that is the older one.`
+  return `The controller, of agent-job ${programVersion}, does not understand ${unknown}, so it does nothing about the task; upgrade the controller to the version of the CRD, or apply the newer CRD if that is the older of the two.`
 }

@@ -205,7 +205,7 @@ export const listen = ({ address, port, tls }: ServerOptions) =>
     Effect.gen(function*() {
       const { server, shown } = yield* tls === undefined ? plainServer : secureServer(tls)
       const guardedServer = limited(server, yield* Connections)
-      // After the grace nothing is answered any more, so whatever is sent on a connection that is left would wait for the end of the process.
+      // After the grace nothing is answered any more: what is sent on a connection that is left would wait for the end of the process.
       const closing = Effect.addFinalizer(() => Effect.sync(() => guardedServer.closeAllConnections()))
       return Layer.effectDiscard(closing).pipe(
         Layer.provideMerge(NodeHttpServer.layer(() => withoutUpgrades(guardedServer), {

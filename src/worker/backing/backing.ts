@@ -63,7 +63,7 @@ export interface Backing {
     engineDirectory: string,
     workspace: Effect.Effect<string, StageFailed | StageStopped>
   ) => Effect.Effect<void, StageFailed | StageStopped>
-  /** Called just before the first command that changes something. Fails if another apply of the approved plan has begun. */
+  /** Called just before the one command that changes something. Fails if another apply of the approved plan has begun. */
   readonly beginPlan: Effect.Effect<void, StageFailed, Settings>
   /**
    * Called after a command that changes something, however it ended. Returns `Saved` when a state of it is known to be saved, `Untouched`

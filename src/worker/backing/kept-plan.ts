@@ -1,6 +1,6 @@
 // Plans of tasks without a pool, kept on a PersistentVolumeClaim: one file each, named by its digest, in a folder for each workspace.
-// Invariant: a plan has its name only once all its bytes are on the disk, and the key too where storage has hard links; a plan is copied, and its digest checked, before it is used, and one apply of it begins.
-// Used by worker/backing/own-backing.ts.
+// Invariant: a plan has its name only once all its bytes are on the disk, and the key too where storage has hard links.
+// A plan is copied, and its digest checked, before it is used, and one apply of it begins. Used by worker/backing/own-backing.ts.
 import { Clock, Effect, Option, Stream } from "effect"
 import { randomBytes } from "node:crypto"
 import {
@@ -170,7 +170,7 @@ const notThere = Effect.fnUntraced(function*(workspace: WorkspaceName, sha256: S
   const begun = yield* openFile(yield* openClaim, [workspace, `${sha256}${begunSuffix}`])
   return yield* invalid(
     Option.isSome(begun)
-      ? `An apply of the plan ${sha256} of workspace ${workspace} has begun before, and a plan is applied once; look at what came of it, then plan again, and approve that plan.`
+      ? `An apply of the plan ${sha256} of workspace ${workspace} has begun, or was about to, and a plan is applied once: look at what came of it, then plan again, and approve that plan.`
       : `The claim has no plan ${sha256} of workspace ${workspace}; plan again, and approve that plan.`
   )
 }, Effect.scoped)

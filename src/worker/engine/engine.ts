@@ -188,7 +188,7 @@ const noneOf = (names: ReadonlyArray<EngineName>): StageFailed => {
 }
 
 const untold = invalid(
-  "The runner does not tell its environment, which has a part in what a plan comes to; use an image that has cat, in a container that has /proc."
+  "The worker cannot read the runner's environment, on which a plan depends; use a runner image that has cat, in a container that has /proc."
 )
 
 const versionOf = (engine: EngineName, said: string): Effect.Effect<string, StageFailed> => {

@@ -50,7 +50,7 @@ export class ExecLoopError extends Data.TaggedError("ExecLoopError")<{
 
 const advice = {
   RunnerNotReady:
-    "; the runner's image needs /bin/sh, mkdir, mkfifo and mv, and a sandbox (task.runtimeClassName) has to share the volume between containers: read the log of the container runner",
+    "; the runner's image needs /bin/sh, mkdir, mkfifo, mv and cat, and a sandbox (task.runtimeClassName) has to share the volume between containers: read the log of the container runner",
   VolumeUnusable: "; check who owns the data volume, and what else writes to it",
   InvalidCommand: ""
 }

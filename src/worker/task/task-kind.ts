@@ -1,4 +1,4 @@
-// The AgentTask as the worker reads and writes it: decoded, so that everything past the border is typed.
+// The AgentTask as the worker reads and writes it: decoded, so that all past the border is typed, but for the spec of a claimed task.
 // Invariant: a status is written against the resourceVersion that was read.
 // Used by worker/task/claim, worker/task/report and worker/task/task-status.
 import { Effect, Schema } from "effect"

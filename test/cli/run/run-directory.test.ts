@@ -949,11 +949,11 @@ describe("an interrupt", () => {
     }))
 
   it.live.each([
-    { when: "before the run is asked for says that nothing was started", hung: "upload", told: "Nothing was started." },
+    { when: "before the run is asked for says that none was started", hung: "upload", told: "No run was started." },
     {
       when: "while the outputs are asked for says what became of the run",
       hung: "outputs",
-      told: `${anyRun} is applied, and its outputs were not read; look at it with: agent-job get ${anyRun}`
+      told: `${anyRun} is applied, but its outputs were not read; see the run with: agent-job get ${anyRun}`
     }
   ])("$when", ({ hung, told }) =>
     Effect.gen(function*() {

@@ -332,7 +332,7 @@ describe("the Pod", () => {
     expect(plans({ source })).toBeUndefined()
   })
 
-  it("mounts a task's claim also where the values mount something, so that the API server refuses it before its state goes there", () => {
+  it("mounts a task's claim also where the values mount something, which the API server refuses before its state goes there", () => {
     const spec = { jobTemplate: { volumeClaims: [{ claimName: "state", mountPath: "/state" }] } }
     const values = {
       task: { extraVolumes: [{ name: "v", emptyDir: {} }], runner: { extraVolumeMounts: [{ name: "v", mountPath: "/state" }] } }

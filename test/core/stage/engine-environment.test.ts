@@ -22,7 +22,7 @@ it.each([
 })
 
 it.each(["AWS_REGION", "PATH", "MY_TF_VAR_a", "TF_LOG", "TF_LOG_PATH", "TF_TOKEN_registry_example_com"])(
-  "%s of the runner is not: it changes how much is logged, or what providers read elsewhere",
+  "%s of the runner is not the engine's, or says nothing of what is run",
   (name) => expect(engineVariables(environ({ [name]: "a" }), {})).toEqual({})
 )
 

@@ -223,7 +223,7 @@ describe("a kept plan", () => {
       const refused = {
         reason: "InvalidConfiguration",
         message:
-          `An apply of the plan ${digest} of workspace demo has begun before, and a plan is applied once; look at what came of it, then plan again, and approve that plan.`
+          `An apply of the plan ${digest} of workspace demo has begun, or was about to, and a plan is applied once: look at what came of it, then plan again, and approve that plan.`
       }
       expect(ends).toEqual(["begun", refused, refused])
       expect(yield* Effect.flip(applied(claim, digest))).toMatchObject(refused)

@@ -92,7 +92,7 @@ describe("the engine of a stage", () => {
       (failure) =>
         expect(failure).toMatchObject({
           reason: "InvalidConfiguration",
-          message: expect.stringMatching(/^The runner does not tell its environment, .+; use an image that has cat,/u)
+          message: expect.stringMatching(/^The worker cannot read the runner's environment, .+; use a runner image that has cat,/u)
         })
     ))
 
