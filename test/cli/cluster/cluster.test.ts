@@ -18,7 +18,7 @@ const asked = Effect.fnUntraced(function*(
   screen: ReturnType<typeof toldScreen>,
   server: string,
   user: object,
-  ask = (kubernetes: Kubernetes["Service"]): Effect.Effect<unknown, KubernetesError> => kubernetes.get(namespaces, { name: "team" })
+  ask: (kubernetes: Kubernetes["Service"]) => Effect.Effect<unknown, KubernetesError> = ({ get }) => get(namespaces, { name: "team" })
 ) {
   const file = join(yield* temporaryFolder("kubeconfig"), "config")
   writeFileSync(
