@@ -18,8 +18,8 @@ const patienceMillis = 2000
 
 const reached = ({ address, port }: ProbeTarget): Effect.Effect<boolean> =>
   Effect.callback((resume) => {
-    // A host may have several addresses, each of which gets a part of the time.
-    const socket = connect({ host: address, port, timeout: patienceMillis, autoSelectFamilyAttemptTimeout: 250 })
+    // A host may have two addresses, each of which gets half of the time.
+    const socket = connect({ host: address, port, timeout: patienceMillis, autoSelectFamilyAttemptTimeout: patienceMillis / 2 })
     const end = (is: boolean) => () => {
       socket.destroy()
       resume(Effect.succeed(is))

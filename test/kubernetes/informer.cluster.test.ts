@@ -77,7 +77,7 @@ layer(RealCluster, { excludeTestServices: true })("an informer of a real API ser
         () => Effect.ignore(kubernetes.delete(definitions, { name: `things.${group}` }))
       )
       yield* kubernetes.create(things, { metadata: { name: "one", namespace }, spec: { first: "1", later: "2" } }).pipe(
-        Effect.retry({ times: 100, schedule: Schedule.spaced("100 millis") }) // until they are served
+        Effect.retry({ times: 300, schedule: Schedule.spaced("100 millis") }) // until they are served
       )
       let fields: ReadonlyArray<string> = []
       const informer = yield* make({

@@ -170,7 +170,7 @@ layer(cluster, { timeout: 60_000, excludeTestServices: true })("an API server wi
       const source = { fluxSource: { kind: "GitRepository", name: "infra" } }
       yield* kubernetes.apply(definitions, crdWith(agentTaskOpenApi()))
       const made = yield* kubernetes.create(taskKind, { metadata: at, spec: { ...spec, source } }).pipe(
-        Effect.retry({ times: 100, schedule: Schedule.spaced("100 millis") }) // until that CRD is served
+        Effect.retry({ times: 300, schedule: Schedule.spaced("100 millis") }) // until that CRD is served
       )
       const { send, settings, task } = yield* taken(made)
       yield* replaceCrd(firstSchema, at.name, {})
@@ -178,7 +178,7 @@ layer(cluster, { timeout: 60_000, excludeTestServices: true })("an API server wi
       const cause = Effect.gen(function*() {
         const stop = yield* Stop
         yield* stop.begin("1 hour")
-        return yield* Effect.timeout(stop.asked, "10 seconds")
+        return yield* Effect.timeout(stop.asked, "30 seconds")
       })
       expect(yield* Effect.provide(cause, Layer.provideMerge(Stop.layerOn(Effect.never), settings))).toBe("Cancelled")
       yield* send({ ...known, outcome: "cancelled", reason: "Cancelled" })

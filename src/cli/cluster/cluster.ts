@@ -1,7 +1,7 @@
 // The cluster that a command asks: the one of a context of the kubeconfig. Where it does not answer, a person is told who is waited for.
 // Used by the commands that ask the Kubernetes API.
 import { Effect, Layer, Option } from "effect"
-import { HttpClient } from "effect/http"
+import { HttpClient, UrlParams } from "effect/http"
 import { shellWord } from "../../core/text/shell-word.ts"
 import { Kubernetes } from "../../kubernetes/client.ts"
 import { discover } from "../../kubernetes/credentials.ts"
@@ -20,9 +20,11 @@ export const cluster = ({ context }: Pick<ClusterFlags, "context">) =>
     Effect.map(Screen, (screen) =>
       Kubernetes.layer(sayingLogin(discover({ context: Option.getOrUndefined(context) })), (http, { server }) => {
         const saying = sayingMeanwhile(`Waiting for an answer from the API server at ${server}`)
-        // A log says nothing before its first line, which is no delay of the API server.
-        return HttpClient.transform(http, (answer, { url }) =>
-          url.endsWith("/log") ? answer : Effect.provideService(saying(answer), Screen, screen))
+        // A log that is followed says nothing before its first line, which is no delay of the API server.
+        return HttpClient.transform(http, (answer, { url, urlParams }) =>
+          url.endsWith("/log") && Option.contains(UrlParams.getFirst(urlParams, "follow"), "true")
+            ? answer
+            : Effect.provideService(saying(answer), Screen, screen))
       }))
   )
 

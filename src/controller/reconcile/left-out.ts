@@ -1,4 +1,4 @@
-// Tells people of a task that this version does not understand, by an event, since nothing can be decided upon it and its status is a newer one's.
+// Tells people of a task that this version does not understand, by an event, since nothing can be decided upon it.
 // Invariant: nobody waits for the event, since the informer that finds such a task has others to tell of.
 // Used by controller/lifecycle/controller.
 import { Effect, Queue } from "effect"

@@ -2,8 +2,8 @@
 // Invariant: each `TF_…` is among them whose value has a part in where the engine keeps its state, or in what it plans and applies.
 // Used by worker/engine/engine.ts.
 
-/** Not among them are how much the engine logs, and the tokens for registries, which are renewed and say nothing of what is run. */
-const ofEngine = /^TF_(?!LOG|TOKEN_)/u
+/** Not among them is what says nothing of what is run: logs, tokens for registries, which are renewed, and how registries are asked and kept. */
+const ofEngine = /^TF_(?!LOG|TOKEN_|REGISTRY_|PROVIDER_DOWNLOAD_RETRY$|PLUGIN_CACHE_|APPEND_USER_AGENT$)/u
 
 /** Returns those in `environ`, as the kernel tells a process's environment, that the worker does not set itself (`ours`). */
 export const engineVariables = (environ: string, ours: Readonly<Record<string, string>>): Readonly<Record<string, string>> =>

@@ -70,7 +70,7 @@ it.effect("a login command that does not end is told too, since what it asks for
   Effect.gen(function*() {
     const folder = yield* temporaryFolder("login")
     const screen = toldScreen()
-    const args = ["-c", `touch ${folder}/begun; until [ -e ${folder}/end ]; do sleep 0.1; done; exit 1`]
+    const args = ["-c", `touch ${folder}/begun; while [ -e ${folder}/begun ] && [ ! -e ${folder}/end ]; do sleep 0.1; done; exit 1`]
     const asking = yield* asked(screen, "https://127.0.0.1:1", { exec: { command: "sh", args } })
     yield* until(() => existsSync(join(folder, "begun")))
     yield* TestClock.adjust("2 seconds")

@@ -21,7 +21,19 @@ it.each([
   }
 })
 
-it.each(["AWS_REGION", "PATH", "MY_TF_VAR_a", "TF_LOG", "TF_LOG_PATH", "TF_TOKEN_registry_example_com"])(
+it.each([
+  "AWS_REGION",
+  "PATH",
+  "MY_TF_VAR_a",
+  "TF_LOG",
+  "TF_LOG_PATH",
+  "TF_TOKEN_registry_example_com",
+  "TF_REGISTRY_DISCOVERY_RETRY",
+  "TF_REGISTRY_CLIENT_TIMEOUT",
+  "TF_PROVIDER_DOWNLOAD_RETRY",
+  "TF_PLUGIN_CACHE_DIR",
+  "TF_APPEND_USER_AGENT"
+])(
   "%s of the runner is not the engine's, or says nothing of what is run",
   (name) => expect(engineVariables(environ({ [name]: "a" }), {})).toEqual({})
 )

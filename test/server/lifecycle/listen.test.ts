@@ -202,7 +202,7 @@ describe("a server that stops", () => {
   /** A server, and a connection on which this was sent; `text` is what came back. */
   const sending = (sent: string) =>
     Effect.gen(function*() {
-      const scope = yield* Scope.make()
+      const scope = yield* Effect.acquireRelease(Scope.make(), (made) => Scope.close(made, Exit.void))
       const { url } = yield* Scope.provide(Effect.flatMap(directory, (made) => serveWith(optionsIn(made))), scope)
       const socket = yield* opened(url, "127.0.0.1")
       let text = ""
