@@ -45,8 +45,10 @@ const brief = (text: string): string => {
   return line.length > 600 ? `${line.slice(0, 600).replace(/[\uD800-\uDFFF]$/u, "")}…` : line
 }
 
+/** Beside what to do about a CRD: an API server's own kinds have none. */
+const orCluster = "or upgrade the cluster if the kind is its own"
 /** What to do where the API server has an older schema of the object than this program. */
-const upgradeSchema = "apply the CRD of the newest version that runs here, or upgrade the cluster if the kind is its own"
+const upgradeSchema = `apply the CRD of the newest version that runs here, ${orCluster}`
 
 /** 404, and every answer to a write guarded by a UID which means that the object with this UID is gone. */
 export class NotFound extends Data.TaggedError("NotFound")<
@@ -58,11 +60,7 @@ export class NotFound extends Data.TaggedError("NotFound")<
   override get message() {
     return this.isKindServed
       ? cannot(this, `it is not there (${brief(this.detail)})`, "check its name and namespace")
-      : cannot(
-        this,
-        `the API server does not serve that kind (${brief(this.detail)})`,
-        "install its CRD, or upgrade the cluster if the kind is its own"
-      )
+      : cannot(this, `the API server does not serve that kind (${brief(this.detail)})`, `install its CRD, ${orCluster}`)
   }
 }
 

@@ -60,23 +60,36 @@ const claims = Effect.map(
   }
 )
 
+/**
+ * Returns how a task is run in a Pod that mounts the claim of plans and has these variables by itself: with its result, its log, and the states
+ * that are in its Pod.
+ */
+const runsOf = ({ plans, shared }: { readonly plans: string; readonly shared: object }) =>
+(
+  spec: Record<string, unknown>,
+  status: AgentTaskStatus = { phase: "Starting" },
+  environment: Readonly<Record<string, string>> = {}
+) =>
+  Effect.gen(function*() {
+    const kubernetes = fakeKubernetes({ ...shared, ...spec }, status)
+    const { dataDirectory, log, run } = yield* pod({}, undefined, environment)
+    yield* reaching(run(kubernetes, { AGENT_JOB_PLANS_DIR: plans }))
+    return { ...kubernetes.task().status.result, log: log(), inPod: globSync(join(dataDirectory, "work/**/*.tfstate")) }
+  }).pipe(Effect.scoped)
+
 describe("a kept plan", () => {
   it.live("is applied as it was approved, though the source has moved on, and once, though its state is gone", () =>
     Effect.gen(function*() {
       const { moveTo } = yield* sourceController
       const { plans, shared, state } = yield* claims
       const plan = {
-        ...shared,
         stage: "plan",
         source: { fluxSource: { kind: "GitRepository", name: "infra", path: "live" } },
         savePlan: { claimName: "plans" }
       }
-      const env = { AGENT_JOB_PLANS_DIR: plans }
-
-      const kubernetes = fakeKubernetes(plan, { phase: "Starting", source: moveTo(infra(1)) })
-      yield* Effect.scoped(Effect.flatMap(pod(), ({ run }) => reaching(run(kubernetes, env))))
-      const { message, result } = kubernetes.task().status
-      expect(result, message).toMatchObject({
+      const ran = runsOf({ plans, shared })
+      const planned = yield* ran(plan, { phase: "Starting", source: moveTo(infra(1)) })
+      expect(planned, planned.log).toMatchObject({
         outcome: "succeeded",
         hasChanges: true,
         changes: { add: 1 },
@@ -84,26 +97,18 @@ describe("a kept plan", () => {
       })
 
       moveTo(infra(2))
-      const apply = fakeKubernetes({
-        ...shared,
+      const approval = {
         stage: "apply",
-        source: { savedPlan: { claimName: "plans", sha256: result?.planDigest } },
+        source: { savedPlan: { claimName: "plans", sha256: planned.planDigest } },
         workingDirectory: "live"
-      })
-      yield* Effect.scoped(Effect.flatMap(pod(), ({ run }) => reaching(run(apply, env))))
-      expect(apply.task().status.result, apply.task().status.message).toMatchObject({ outcome: "succeeded", changes: { add: 1 } })
+      }
+      const applied = yield* ran(approval)
+      expect(applied, applied.log).toMatchObject({ outcome: "succeeded", changes: { add: 1 } })
       const box = JSON.parse(readFileSync(join(state, "terraform.tfstate"), "utf8")).resources[0].instances[0].attributes
       expect(box.input.value ?? box.input).toBe("1")
 
       rmSync(join(state, "terraform.tfstate"))
-      const again = fakeKubernetes({
-        ...shared,
-        stage: "apply",
-        source: { savedPlan: { claimName: "plans", sha256: result?.planDigest } },
-        workingDirectory: "live"
-      })
-      yield* Effect.scoped(Effect.flatMap(pod(), ({ run }) => reaching(run(again, env))))
-      expect(again.task().status.result).toMatchObject({
+      expect(yield* ran(approval)).toMatchObject({
         outcome: "failed",
         reason: "InvalidConfiguration",
         message: expect.stringMatching(/^An apply of the plan [0-9a-f]{64} of workspace demo has begun, or was about to, /u)
@@ -115,13 +120,7 @@ describe("a kept plan", () => {
     Effect.gen(function*() {
       const { moveTo } = yield* sourceController
       const { plans, shared } = yield* claims
-      const ran = (spec: Record<string, unknown>, source = {}) =>
-        Effect.gen(function*() {
-          const kubernetes = fakeKubernetes({ ...shared, ...spec }, { phase: "Starting", ...source })
-          const { run } = yield* pod()
-          yield* reaching(run(kubernetes, { AGENT_JOB_PLANS_DIR: plans }))
-          return kubernetes.task().status.result
-        }).pipe(Effect.scoped)
+      const ran = runsOf({ plans, shared })
       const planning = (size: number) =>
         ran(
           {
@@ -129,9 +128,9 @@ describe("a kept plan", () => {
             source: { fluxSource: { kind: "GitRepository", name: "infra", path: "live" } },
             savePlan: { claimName: "plans" }
           },
-          { source: moveTo(infra(size)) }
+          { phase: "Starting", source: moveTo(infra(size)) }
         )
-      const digests = [(yield* planning(1))?.planDigest, (yield* planning(2))?.planDigest]
+      const digests = [(yield* planning(1)).planDigest, (yield* planning(2)).planDigest]
       const ends = yield* Effect.forEach(
         digests,
         (sha256) => ran({ stage: "apply", source: { savedPlan: { claimName: "plans", sha256 } }, workingDirectory: "live" })
@@ -150,14 +149,7 @@ describe("a kept plan", () => {
       const variables = (
         password: string
       ) => [{ name: "password", value: password, sensitive: true }, { name: "REGION", value: "eu", category: "env" }]
-      const ran = (spec: Record<string, unknown>, status: AgentTaskStatus = { phase: "Starting" }) =>
-        Effect.gen(function*() {
-          const kubernetes = fakeKubernetes({ ...shared, ...spec }, status)
-          const { log, run } = yield* pod()
-          yield* reaching(run(kubernetes, { AGENT_JOB_PLANS_DIR: plans }))
-          return { log: log(), ...kubernetes.task().status.result }
-        }).pipe(Effect.scoped)
-
+      const ran = runsOf({ plans, shared })
       const source = moveTo(
         tarGz({
           "main.tf": "variable \"password\" { sensitive = true }\nresource \"terraform_data\" \"box\" {\n  input = var.password\n}\n"
@@ -199,13 +191,7 @@ describe("a kept plan", () => {
     Effect.gen(function*() {
       const { moveTo } = yield* sourceController
       const { elsewhere, plans, shared, state } = yield* claims
-      const ran = (spec: Record<string, unknown>, status: AgentTaskStatus = { phase: "Starting" }) =>
-        Effect.gen(function*() {
-          const kubernetes = fakeKubernetes({ ...shared, ...spec }, status)
-          const { dataDirectory, run } = yield* pod()
-          yield* reaching(run(kubernetes, { AGENT_JOB_PLANS_DIR: plans }))
-          return { ...kubernetes.task().status.result, inPod: globSync(join(dataDirectory, "work/**/*.tfstate")) }
-        }).pipe(Effect.scoped)
+      const ran = runsOf({ plans, shared })
       const source = { fluxSource: { kind: "GitRepository", name: "infra", path: "live" } }
       const { planDigest } = yield* ran({ stage: "plan", source, savePlan: { claimName: "plans" } }, {
         phase: "Starting",
@@ -231,22 +217,15 @@ describe("a kept plan", () => {
       const { moveTo } = yield* sourceController
       const { plans, shared, state } = yield* claims
       const backend = { ...shared.backend, config: { ...shared.backend.config, workspace_dir: join(state, "workspaces") } }
-      const ran = (spec: Record<string, unknown>, environment: Readonly<Record<string, string>> = {}, source = {}) =>
-        Effect.gen(function*() {
-          const kubernetes = fakeKubernetes({ ...shared, backend, ...spec }, { phase: "Starting", ...source })
-          const { log, run } = yield* pod({}, undefined, environment)
-          yield* reaching(run(kubernetes, { AGENT_JOB_PLANS_DIR: plans }))
-          return { ...kubernetes.task().status.result, log: log() }
-        }).pipe(Effect.scoped)
+      const ran = runsOf({ plans, shared: { ...shared, backend } })
       const sized = `variable "size" {\n  default = "1"\n}\nresource "terraform_data" "box" {\n  input = var.size\n}\n`
       const { log, planDigest } = yield* ran(
         { stage: "plan", source: { fluxSource: { kind: "GitRepository", name: "infra" } }, savePlan: { claimName: "plans" } },
-        {},
-        { source: moveTo(tarGz({ "main.tf": sized })) }
+        { phase: "Starting", source: moveTo(tarGz({ "main.tf": sized })) }
       )
       expect(planDigest, log).toBeDefined()
       const approval = { stage: "apply", source: { savedPlan: { claimName: "plans", sha256: planDigest } } }
-      const refused = yield* ran(approval, { [name]: "2" })
+      const refused = yield* ran(approval, undefined, { [name]: "2" })
       expect(refused, refused.log).toMatchObject({
         outcome: "failed",
         reason: "DigestMismatch",
@@ -254,7 +233,7 @@ describe("a kept plan", () => {
       })
       expect(refused.log).not.toContain("$ tofu")
       expect(readdirSync(state)).toEqual([])
-      expect(yield* ran(approval, { TF_LOG: "error" })).toMatchObject({ outcome: "succeeded", changes: { add: 1 } })
+      expect(yield* ran(approval, undefined, { TF_LOG: "error" })).toMatchObject({ outcome: "succeeded", changes: { add: 1 } })
     }))
 
   it.live("is not made where its state would be deleted with the Pod, for its apply would go there whatever backend that names", () =>
