@@ -18,10 +18,10 @@ stop: ## end the embedded cluster with all in it, or the way to the server in yo
 
 ##@ Test it
 .PHONY: test unit verify check
-test: ## everything it needs, and all the tests; CONTEXT=name: in that context; ONLY="unit cluster gitops node": some of them
+test: ## everything it needs, and all the tests; CONTEXT=name: in that context; ONLY="unit simulation cluster gitops node": some of them
 	@scripts/test $(ONLY)
 unit: ## the tests that need no cluster, in minutes
-	@scripts/test unit
+	@scripts/test unit simulation
 check: ## types, lint and format, in seconds
 	@scripts/verify types lint format
 verify: ## types, lint, format, shell scripts, which folder imports which, generated files up to date, dead exports

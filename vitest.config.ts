@@ -1,11 +1,10 @@
-// The kinds of tests, by file name: *.test.ts needs nothing, *.cluster.test.ts a real API server and *.faults.test.ts one for many minutes;
-// *.node, *.alone and *.kills a node with the product; *.gitops its own control plane with Flux, *.long that and programs that take half an
-// hour to build. Tests with a cluster use only the cluster that is named here, never the kubeconfig of the person who runs them.
+// The kinds of tests, by file name: *.test.ts needs nothing, and in test/simulation takes long; *.cluster.test.ts needs a real API server and
+// *.faults.test.ts one for many minutes; *.node, *.alone and *.kills a node with the product; *.gitops its own control plane with Flux,
+// *.long that and programs that take half an hour to build. Tests with a cluster use only the cluster that is named here, never the kubeconfig of the person who runs them.
 import { randomInt } from "node:crypto"
 import { homedir } from "node:os"
 import { join } from "node:path"
 import { defineConfig } from "vitest/config"
-import { BaseSequencer, type TestSpecification } from "vitest/node"
 
 const { XDG_CACHE_HOME = "" } = process.env
 const caches = XDG_CACHE_HOME === "" ? join(homedir(), ".cache") : XDG_CACHE_HOME // the same rule as in the scripts
@@ -13,6 +12,7 @@ const cache = process.env.CLUSTER_CACHE ?? join(caches, "agent-job-cluster")
 const state = process.env.CLUSTER_STATE ?? (process.getuid?.() === 0 ? "/var/lib/agent-job-cluster" : join(cache, "state"))
 const env = { KUBECONFIG: process.env.TEST_KUBECONFIG ?? join(state, "kubeconfig"), PATH: `${join(cache, "bin")}:${process.env.PATH}` }
 const withCluster = ["cluster", "faults", "node", "alone", "kills", "gitops", "long"].map((kind) => `test/**/*.${kind}.test.ts`)
+const simulation = "test/simulation/**/*.test.ts"
 
 // The gitops tests have their own cluster: what they do to CRDs and policies would disturb other tests, and on a cluster in use its Flux.
 const gitopsCache = process.env.GITOPS_CACHE ?? join(caches, "agent-job-gitops")
@@ -31,19 +31,9 @@ const node = { globalSetup: "test/end-to-end/setup.ts", env, testTimeout: 600_00
 const PROPERTY_SEED = process.env.PROPERTY_SEED ?? String(randomInt(2 ** 31))
 console.log(`property seed ${PROPERTY_SEED}`)
 
-/** Puts the simulation first, whose small files have a third of the work of all unit tests: started last, they would run on one core. */
-class SimulationFirst extends BaseSequencer {
-  override async sort(files: Array<TestSpecification>): Promise<Array<TestSpecification>> {
-    const isFirst = ({ moduleId }: TestSpecification) => moduleId.includes("/test/simulation/")
-    const sorted = await super.sort(files)
-    return [...sorted.filter(isFirst), ...sorted.filter((file) => !isFirst(file))]
-  }
-}
-
 export default defineConfig({
   test: {
-    sequence: { sequencer: SimulationFirst },
-    setupFiles: ["test/arbitrary.setup.ts", "test/simulation.setup.ts"],
+    setupFiles: ["test/arbitrary.setup.ts"],
     env: { PROPERTY_SEED },
     maxWorkers: 2,
     execArgv: ["--single-threaded-gc"], // two workers keep two processors busy, and helpers of the collector would only get in their way
@@ -55,10 +45,23 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["test/**/*.test.ts"],
-          exclude: withCluster,
+          exclude: [...withCluster, simulation],
           isolate: false,
           testTimeout: 120_000,
           hookTimeout: 120_000
+        }
+      },
+      // Its schedules are in four files, which take as long as all else: with a worker for each, no processor is idle at the end. They and
+      // the crash points may get little of the processors while other tests run.
+      {
+        extends: true,
+        test: {
+          name: "simulation",
+          include: [simulation],
+          exclude: withCluster,
+          setupFiles: ["test/simulation.setup.ts"],
+          maxWorkers: 4,
+          testTimeout: 1_800_000
         }
       },
       // Each control plane runs one file at a time, because what a file counts must not come from another one.

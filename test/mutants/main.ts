@@ -29,7 +29,7 @@ const run = (test: string): End => {
   spawnSync("node_modules/.bin/vitest", [
     "run",
     "--project",
-    "unit",
+    test.startsWith("simulation/") ? "simulation" : "unit",
     `test/${test}`,
     "--bail",
     "1",

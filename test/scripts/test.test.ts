@@ -7,7 +7,7 @@ it.each([
   {
     given: "the embedded one, with which they come",
     CONTEXT: "",
-    calls: ["test/cluster/up --check", "scripts/cluster", "test/cluster/up --control-plane"]
+    calls: ["test/cluster/up --check", "scripts/cluster", "test/cluster/up --control-plane", "test/cluster/up --control-plane"]
   }
 ])("has the programs that tests run on this machine: $given", ({ CONTEXT, calls }) => {
   const { program, run, write } = checkout("scripts", "test/cluster/env.bash")
@@ -18,4 +18,37 @@ it.each([
   const { said, status } = run("scripts/test cluster", { CONTEXT })
   expect(status, said).toBe(0)
   expect(said.split("\n").filter((line) => /^(?:scripts|test)\//u.test(line))).toEqual(calls)
+})
+
+it.each([
+  { kinds: "unit simulation cluster", CONTEXT: "", front: ["cluster"], beside: ["simulation", "unit"], why: "all but the last" },
+  {
+    kinds: "unit cluster gitops node",
+    CONTEXT: "",
+    front: ["node", "alone"],
+    beside: ["cluster", "gitops", "unit"],
+    why: "all but the last"
+  },
+  {
+    kinds: "unit cluster node",
+    CONTEXT: "kind-dev",
+    front: ["cluster", "node", "alone"],
+    beside: ["unit"],
+    why: "not what is on one cluster"
+  },
+  { kinds: "gitops long", CONTEXT: "", front: ["gitops", "long"], beside: [], why: "not what is on one control plane" }
+])("runs beside the others $why, and shows what these print after it: $kinds", ({ CONTEXT, beside, front, kinds }) => {
+  const { program, run, write } = checkout("scripts", "test/cluster/env.bash")
+  const silent = ["scripts/cluster", "scripts/image", "scripts/install", "scripts/packages", "test/gitops/build"]
+  for (const path of [...silent, ...["build", "down", "status", "up"].map((_) => `test/cluster/${_}`)]) write(path, "#!/bin/sh\n")
+  for (const image of ["agent-job", "agent-job-runner"]) write(`.cache/${image}.image`, "")
+  write("scripts/server.bash", "open_server() { :; }; server_url() { :; }; user_token() { :; }")
+  for (const name of ["kubectl", "node"]) program(name, "")
+  program("vitest", `echo "ran $3"; [[ $3 != ${beside[0] ?? "none"} ]]`)
+  const { said, status } = run(`scripts/test ${kinds}`, { CONTEXT })
+  const ran = Array.from(said.matchAll(/^ran (\w+)$/gmu), ([, kind]) => kind)
+  expect(ran.slice(0, front.length), said).toEqual(front)
+  expect(ran.slice(front.length).toSorted()).toEqual(beside)
+  if (beside[0] !== undefined) expect(said).toContain(`\nfailed: ${beside[0]} tests\n`)
+  expect(status).toBe(beside.length === 0 ? 0 : 1)
 })
