@@ -660,7 +660,7 @@ describe("a pass that is refused its Job", () => {
         })
       const writeStatus = () => Effect.as(Effect.sync(() => void done.push("a status")), "2")
       const reconcile = yield* reconcilerOf({ world, executor: carriesOut({ all, writeStatus }) })
-      expect([yield* reconcile("tasks/task"), done]).toEqual([Option.some(Duration.zero), []])
+      expect([yield* reconcile("tasks/task"), done]).toEqual([Option.some(Duration.millis(200)), []]) // it has no such Job
     }).pipe(Effect.scoped))
 
   it.effect("asks again for the Job of an apply whose refusal is over, and before that who holds its workspace", () =>
@@ -702,7 +702,7 @@ describe("a Job that the API server failed to make", () => {
   it.effect.each([
     { given: "a look does not find it", there: [], told: true, keeps: false },
     { given: "a look finds a stranger's", there: [[]], told: true, keeps: false },
-    { given: "a look has no answer", there: undefined, told: true, keeps: true },
+    { given: "a look has no answer", there: undefined, told: false, keeps: true },
     { given: "a look finds it", there: [ownerReferences], told: false, keeps: true }
   ])(
     "is told with its words, and keeps the slot of its task only while it may be there: $given",
