@@ -8,20 +8,20 @@ import { monotonicMillis } from "../../kubernetes/clock.ts"
 import { keyOf } from "../../kubernetes/object.ts"
 import type { AgentTask } from "../../schema/task/agent-task.ts"
 import { makeBreaker } from "./breaker.ts"
-import { isFinalRefusal, isUnknown, Pool, type PoolError, PoolUnreachable } from "./pool.ts"
+import { answerSeconds, isFinalRefusal, isUnknown, Pool, type PoolError, PoolUnreachable } from "./pool.ts"
 
 /** The pool has not answered another request just now, so it was not asked. */
 export class PoolSilent extends Data.TaggedError("PoolSilent")<{ readonly againInMillis: number }> {}
 
 /** The values name no pool any more, so the result of a task that is from a pool cannot be reported. */
-class PoolMissing extends Data.TaggedError("PoolMissing")<{ readonly url: string; readonly task: string }> {
+export class PoolMissing extends Data.TaggedError("PoolMissing")<{ readonly url: string; readonly task: string }> {
   override get message() {
     return `The values name no pool, so the one at ${this.url} is not told how AgentTask ${this.task} ended; set agent.url again, or remove the finalizer ${poolFinalizer} from the task if nobody asks for its run any more.`
   }
 }
 
 /** The values name another pool than the task is from, so it means nothing that this pool does not know the stage. */
-class PoolChanged extends Data.TaggedError("PoolChanged")<{ readonly url: string; readonly from: string; readonly task: string }> {
+export class PoolChanged extends Data.TaggedError("PoolChanged")<{ readonly url: string; readonly from: string; readonly task: string }> {
   override get message() {
     return `The pool at ${this.url} does not know the stage of AgentTask ${this.task}, which is of the pool at ${this.from}; set agent.url to that one again, or remove the finalizer ${poolFinalizer} from the task if nobody asks for its run any more.`
   }
@@ -40,7 +40,7 @@ const waitLimit = Duration.seconds(2)
  * How long a pass tries to report a result, which a pool may take a while to store: a little less than the client of the pool waits for any
  * answer.
  */
-const reportLimit = Duration.seconds(14)
+const reportLimit = Duration.seconds(answerSeconds - 1)
 
 /** How long a silent pool is left alone, so that not each of a thousand tasks finds out for itself that it is silent. */
 const restMillis = 30_000

@@ -1,4 +1,4 @@
-// How a status goes from one phase to the next: the only place where phase, reason and kstatus conditions are put together.
+// How a status goes from one phase to the next: the only place where phase, reason and kstatus conditions are put together, but for words of earlier releases.
 // A condition's transition time changes only when its status does, so an unchanged situation gives an equal status.
 // Used by core/reconcile/attempt-conditions and the responses to a task, by the worker for claim and result, and wherever a phase is read.
 import { Schema } from "effect"
@@ -23,12 +23,15 @@ const isPhase = Schema.is(Phase)
 /** Reports whether this version does not know the phase. Only a newer version can tell whether such a task is over or runs. */
 export const isOfNewerVersion = (phase: string | undefined): boolean => phase !== undefined && !isPhase(phase)
 
+/** Reports whether somebody cancelled or deleted the task, be it so late that it went on to its end: nothing more is made of it. */
+export const isRevoked = ({ metadata: { deletionTimestamp }, spec: { cancel } }: AgentTask): boolean =>
+  cancel === true || deletionTimestamp !== undefined
+
 /**
  * Reports whether the task was cancelled or deleted before the claim. No worker takes it any more, so its Job and its slot may go, even
  * while a finalizer keeps the task.
  */
-export const isCalledOff = ({ metadata, spec, status }: AgentTask): boolean =>
-  status.claim === undefined && (spec.cancel === true || metadata.deletionTimestamp !== undefined)
+export const isCalledOff = (task: AgentTask): boolean => task.status.claim === undefined && isRevoked(task)
 
 /** Returns the rank of a phase. A phase of a newer version has the rank of Running, so that only an end may follow it. */
 const rankOf = (phase: string): number => phaseRank[isPhase(phase) ? phase : "Running"]

@@ -15,7 +15,7 @@ import { agentTasks, events, jobs, leases } from "../../../src/kubernetes/kinds.
 import { Uid } from "../../../src/schema/names.ts"
 import type { AgentTask } from "../../../src/schema/task/agent-task.ts"
 import { configOf, taskOf } from "../../core/configs.ts"
-import { noon, plainSeed, success, worldOf } from "../../core/worlds.ts"
+import { noon, plainSeed, worldOf } from "../../core/worlds.ts"
 import type { ApiServer } from "../../simulation/api-server.ts"
 import { instantCluster } from "../instant-cluster.ts"
 import { plantJob } from "./planted.ts"
@@ -98,21 +98,6 @@ it.effect("says a word in an event, and the same word once", () =>
     const notice = Notice.Emit({ type: "Warning", reason: "Lost", message: "It is lost." })
     expect([yield* say(notice), yield* say(notice)]).toEqual([true, true])
     expect(server.all(events)).toMatchObject([{ reason: "Lost", note: "It is lost.", reportingInstance: "test" }])
-  }).pipe(Effect.scoped))
-
-it.effect("says once in an event, and not again at each try, that a pool which the values do not name cannot be told", () =>
-  Effect.gen(function*() {
-    const { kubernetes, server } = instantCluster()
-    const created: Array<string> = []
-    const create: typeof kubernetes.create = (kind, object) => (created.push(kind.kind), kubernetes.create(kind, object))
-    const { all } = yield* executorOf({ ...kubernetes, create })
-    const { task } = worldOf({ ...plainSeed, life: "failed", pool: true })
-    const tries = all(task, [Action.ReportResult({ assignment: "run-1.plan.1", result: success })], { config: configOf(), now: noon })
-    const { message } = yield* Effect.flip(tries)
-    yield* Effect.flip(tries)
-    expect(created).toEqual(["Event"])
-    expect(server.all(events)).toMatchObject([{ type: "Warning", reason: "PoolUnreachable", note: message }])
-    expect(message).toMatch(/^The values name no pool, /u)
   }).pipe(Effect.scoped))
 
 describe("the Job of a task", () => {

@@ -442,6 +442,20 @@ describe("a task of which the API server lets no pass come to its end", () => {
       yield* Effect.flip(reconcile("tasks/task"))
       expect(ofRefusals()).toBe(3)
     }).pipe(Effect.scoped))
+
+  it.effect("has one event, and not one at each try, when the values do not name the pool that is to hear how it ended", () =>
+    Effect.gen(function*() {
+      const { kubernetes, server } = instantCluster()
+      const created: Array<string> = []
+      const create: typeof kubernetes.create = (kind, object) => (created.push(kind.kind), kubernetes.create(kind, object))
+      const world = holding(worldOf({ ...plainSeed, life: "failed", pool: true }).task)
+      const reconcile = yield* reconcilerOf({ world, executor: writes, kubernetes: { ...kubernetes, create } })
+      for (const _ of [1, 2]) expect(yield* Effect.flip(reconcile("tasks/task"))).toMatchObject({ _tag: "PoolMissing" })
+      expect(created).toEqual(["Event"])
+      expect(server.all(events)).toMatchObject([
+        { type: "Warning", reason: "PoolUnreachable", note: expect.stringMatching(/^The values name no pool, /u) }
+      ])
+    }).pipe(Effect.scoped))
 })
 
 describe("a pass whose cache is behind", () => {
@@ -660,7 +674,7 @@ describe("a pass that is refused its Job", () => {
         })
       const writeStatus = () => Effect.as(Effect.sync(() => void done.push("a status")), "2")
       const reconcile = yield* reconcilerOf({ world, executor: carriesOut({ all, writeStatus }) })
-      expect([yield* reconcile("tasks/task"), done]).toEqual([Option.some(Duration.zero), []])
+      expect([yield* reconcile("tasks/task"), done]).toEqual([Option.some(Duration.millis(200)), []]) // it has no such Job
     }).pipe(Effect.scoped))
 
   it.effect("asks again for the Job of an apply whose refusal is over, and before that who holds its workspace", () =>
@@ -702,7 +716,7 @@ describe("a Job that the API server failed to make", () => {
   it.effect.each([
     { given: "a look does not find it", there: [], told: true, keeps: false },
     { given: "a look finds a stranger's", there: [[]], told: true, keeps: false },
-    { given: "a look has no answer", there: undefined, told: true, keeps: true },
+    { given: "a look has no answer", there: undefined, told: false, keeps: true },
     { given: "a look finds it", there: [ownerReferences], told: false, keeps: true }
   ])(
     "is told with its words, and keeps the slot of its task only while it may be there: $given",
