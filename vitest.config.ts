@@ -1,6 +1,6 @@
-// The kinds of tests, by file name: *.test.ts needs nothing, and in test/simulation takes long; *.cluster.test.ts needs a real API server and
-// *.faults.test.ts one for many minutes; *.node, *.alone and *.kills a node with the product; *.gitops its own control plane with Flux,
-// *.long that and programs that take half an hour to build. Tests with a cluster use only the cluster that is named here, never the kubeconfig of the person who runs them.
+// The kinds of tests, by file name: *.test.ts needs nothing, and in test/simulation takes long; *.cluster.test.ts needs a real API server,
+// *.faults.test.ts one for many minutes, and *.node, *.alone and *.kills a node with the product; *.gitops has its own control plane with Flux,
+// *.long that and programs that take half an hour to build. Never is the kubeconfig of the person used who runs them.
 import { randomInt } from "node:crypto"
 import { homedir } from "node:os"
 import { join } from "node:path"
