@@ -102,13 +102,13 @@ export class Forbidden extends Data.TaggedError("Forbidden")<ApiRefusal> {
     return isOfQuota(this.detail)
   }
   override get message() {
-    return cannot(
-      this,
-      brief(this.detail),
-      this.exceedsQuota
-        ? "free room in the ResourceQuota, or raise it"
-        : "grant it to this identity (Role and RoleBinding), or ask who set the policy"
-    )
+    return cannot(this, brief(this.detail), this.#next)
+  }
+  get #next(): string {
+    if (this.exceedsQuota) return "free room in the ResourceQuota, or raise it"
+    return / because it is being terminated$| while custom resource definition is terminating$/u.test(this.detail)
+      ? "see what keeps that from its end, and install it anew once it is gone"
+      : "grant it to this identity (Role and RoleBinding), or ask who set the policy"
   }
 }
 

@@ -143,6 +143,27 @@ layer(RealFlux, { excludeTestServices: true, timeout: "60 seconds" })("flux", (i
       expect([yield* crdIsNewer, yield* isNewer]).toEqual([true, false])
     }))
 
+  it.effect("does not put back an older CRD, nor anything else of its revision, and says what to do, also where that has no such guard yet", () =>
+    Effect.gen(function*() {
+      const { publish, read, write } = yield* Flux
+      const [crd, guard, deploymentFile] = [
+        "kustomize/crd/crd.yaml",
+        "kustomize/guard/kustomization.yaml",
+        "kustomize/base/deployment.yaml"
+      ]
+      const whole = new Map([crd, guard, deploymentFile].map((file) => [file, read(file)]))
+      const { metadata } = yield* deployment
+      write(crd, read(crd).replace(/title: \d+ fields/u, "title: 9 fields"))
+      write(guard, read(guard).replace("  - older-definition.yaml\n", ""))
+      write(deploymentFile, read(deploymentFile).replace("  replicas:", "  minReadySeconds: 1\n  replicas:"))
+      yield* publish
+      expect((yield* becomes("agent-job-crds", "ReconciliationFailed")).message).toContain("put everything back but the CRD")
+      yield* becomes("agent-job", "DependencyNotReady")
+      expect((yield* deployment).metadata.generation).toBe(metadata.generation)
+      for (const [file, text] of whole) write(file, text)
+      yield* becomes("agent-job", "ReconciliationSucceeded", yield* publish)
+    }))
+
   it.effect("holds a revision back while suspended, and applies it when resumed", () =>
     Effect.gen(function*() {
       const { publish, read, write } = yield* Flux

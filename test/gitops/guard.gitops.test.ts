@@ -4,6 +4,7 @@ import { Effect, Layer } from "effect"
 import { execFileSync } from "node:child_process"
 import { readFileSync } from "node:fs"
 import { parseAllDocuments } from "yaml"
+import { poolFinalizer } from "../../src/core/task/intake.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { fromKubeconfig } from "../../src/kubernetes/kubeconfig.ts"
 import type { AgentTaskStatus } from "../../src/schema/task/agent-task.ts"
@@ -135,6 +136,22 @@ layer(Guarded, { excludeTestServices: true, timeout: "60 seconds" })("the guard 
       write(teal.tasks, "of-teal", succeed)
       yield* until("the end of the guard of teal", Effect.sync(() => refusals(ofTeal, "of-teal")), (_) => _.length === 0)
       expect(refusals(ofPlum, "of-plum")).toEqual(needed(plum))
+    }))
+
+  it.effect("keeps the namespace of a pool's task until the controller has let that go, whether it is over or not, and nothing else", () =>
+    Effect.gen(function*() {
+      write(plum.tasks, "of-plum", succeed)
+      yield* until("the end of the guard of plum", Effect.sync(() => refusals(ofPlum, "of-plum")), (_) => _.length === 0)
+      const release = (finalizers: ReadonlyArray<string>) =>
+        kubectl(["-n", plum.tasks, "patch", "atask", "of-plum", "--type=merge", `--patch=${JSON.stringify({ metadata: { finalizers } })}`])
+      const refusal = Effect.sync(() => refused(["delete", "--dry-run=server", "namespace", plum.tasks]))
+      release([poolFinalizer])
+      const said = yield* until("the refusal", refusal, (_) => !_.startsWith("not refused"))
+      expect(said).toContain(`the controller has to let go of AgentTask of-plum`)
+      expect(said).toContain(`first run kubectl -n ${plum.tasks} delete atasks --all;`)
+      expect(refusals(ofPlum, "of-plum")).toEqual([expect.stringContaining(`namespaces "${plum.tasks}" is forbidden`)])
+      release([])
+      yield* until("the end of the refusal", refusal, (_) => _.startsWith("not refused"))
     }))
 
   it.effect("leaves the binding that all share to the tasks of agent-job-tasks", () =>

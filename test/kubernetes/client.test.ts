@@ -227,6 +227,22 @@ describe("a refusal", () => {
     { given: "410", answer: status(410, "Expired"), tag: "Gone", says: "try again" },
     { given: "403 by RBAC", answer: status(403, "Forbidden"), tag: "Forbidden", says: "grant it" },
     { given: "403 by a quota", answer: status(403, "Forbidden", { message: "exceeded quota: pods" }), tag: "Forbidden", says: "free room" },
+    {
+      given: "403 in a namespace that is being deleted",
+      answer: status(403, "Forbidden", {
+        message: "jobs.batch \"demo\" is forbidden: unable to create new content in namespace team because it is being terminated"
+      }),
+      tag: "Forbidden",
+      says: "terminated; see what keeps that from its end, and install it anew once it is gone"
+    },
+    {
+      given: "403 for a kind that is being deleted",
+      answer: status(403, "Forbidden", {
+        message: "atasks.scalr.io \"demo\" is forbidden: create not allowed while custom resource definition is terminating"
+      }),
+      tag: "Forbidden",
+      says: "terminating; see what keeps that from its end"
+    },
     { given: "405", answer: status(405, "MethodNotAllowed"), tag: "Rejected", says: "405 MethodNotAllowed" },
     {
       given: "429 with a long delay",

@@ -92,13 +92,14 @@ const mayGoOn = (task: AgentTask): boolean =>
 export const cancelTask = Effect.fn("cancelTask")(function*(at: ClusterFlags, name: string) {
   const kubernetes = yield* Kubernetes
   const screen = yield* Screen
-  const task = yield* decoded(at, name)
-  const goesOn = mayGoOn(task)
-  if (isOver(task.status.phase) && !follows(task) && !goesOn) {
-    return yield* new Failed({ message: `AgentTask ${name} is ${task.status.phase} already; there is nothing to cancel.` })
+  const object = yield* read(agentTasks, at, name)
+  const task = Result.getSuccess(decodeTask(object)) // none of a newer version, or where an older CRD hides a part: the worker stops all the same
+  const goesOn = Option.exists(task, mayGoOn)
+  if (Option.isSome(task) && isOver(task.value.status.phase) && !follows(task.value) && !goesOn) {
+    return yield* new Failed({ message: `AgentTask ${name} is ${task.value.status.phase} already; there is nothing to cancel.` })
   }
   // Not by force: what Git has as `cancel: false` would be refused from then on, as a cancel cannot be taken back.
-  yield* kubernetes.apply(agentTasks, cancellationOf(task), { force: false }).pipe(
+  yield* kubernetes.apply(agentTasks, cancellationOf(object), { force: false }).pipe(
     Effect.catchTag("Conflict", ({ detail }) =>
       Effect.fail(
         new Failed({
@@ -110,7 +111,9 @@ export const cancelTask = Effect.fn("cancelTask")(function*(at: ClusterFlags, na
   yield* screen.line(
     goesOn
       ? `AgentTask ${name} is over, and is neither applied nor made again by itself any more, unless that has begun.`
-      : `AgentTask ${name} is asked to stop; see how it ends with: agent-job get ${name}${flagsOf(at)}`
+      : `AgentTask ${name} is asked to stop; see how it ends with: ${
+        Option.isSome(task) ? `agent-job get ${name}${flagsOf(at)}` : `kubectl${contextFlag(at)} -n ${at.namespace} get atask ${name}`
+      }`
   )
 })
 

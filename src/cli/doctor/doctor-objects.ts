@@ -27,6 +27,7 @@ import {
   runtimeClasses,
   serviceAccounts
 } from "../../kubernetes/kinds.ts"
+import type { KubernetesObject } from "../../kubernetes/object.ts"
 import { isTree } from "../../schema/document/layers.ts"
 import { decodedAs, orUnknown } from "./doctor-unknown.ts"
 
@@ -42,9 +43,11 @@ const contains = (found: unknown, wanted: unknown): boolean => {
     : Equal.equals(found, wanted)
 }
 
+const isLeaving = ({ metadata }: KubernetesObject): boolean => metadata.deletionTimestamp !== undefined
+
 const definition: Look<Check> = Effect.map(
   find(definitions, { name: crdName }),
-  (found) => judge.definition(Option.map(found, ({ spec }) => compared(spec)))
+  (found) => judge.definition(Option.map(found, (crd) => ({ ...compared(crd["spec"]), isLeaving: isLeaving(crd) })))
 )
 
 const isPolicy = (kind: string): kind is keyof typeof admissionPolicyKinds => Object.hasOwn(admissionPolicyKinds, kind)
@@ -138,8 +141,7 @@ const accountsOfTasks = (config: ResolvedConfig): Look<Check> =>
 const podSecurity = ({ taskNamespace }: ResolvedConfig): Look<Check> =>
   Effect.map(
     find(namespaces, { name: taskNamespace }),
-    (found) =>
-      judge.podSecurity(taskNamespace, Option.match(found, { onNone: () => ({}), onSome: ({ metadata }) => metadata.labels ?? {} }))
+    (found) => judge.podSecurity(taskNamespace, Option.map(found, (_) => ({ labels: _.metadata.labels ?? {}, isLeaving: isLeaving(_) })))
   )
 
 const Deployment = Schema.Struct({

@@ -16,16 +16,20 @@ const named = (differences: ReadonlyArray<string>): string =>
     ...(differences.length > namedDifferences ? [`and ${differences.length - namedDifferences} more`] : [])
   ].join(", ")
 
+/** What to do about something that is being deleted, and that the tasks in it keep. */
+const leaving = "is being deleted, and stays until its tasks are let go (\"Remove it\" in README.md)"
+
 /**
  * Returns the check of the CustomResourceDefinition, from its comparison with this program's own. A newer one has more, and lacks nothing;
  * which of two texts of a rule is the newer one does not show.
  */
-export const definition = (found: Option.Option<Comparison>): Check => {
+export const definition = (found: Option.Option<Comparison & { readonly isLeaving: boolean }>): Check => {
   const say = check(checkNames.definition)
   const next = "apply the kustomize/crd of the newest version that runs here"
   return Option.match(found, {
     onNone: () => say("failed", "atasks.scalr.io is not there; apply kustomize/crd"),
-    onSome: ({ lacks, otherRules }) => {
+    onSome: ({ isLeaving, lacks, otherRules }) => {
+      if (isLeaving) return say("failed", `atasks.scalr.io ${leaving}; once it is gone, apply kustomize/crd`)
       if (lacks.length > 0) return say("failed", `atasks.scalr.io lacks what this program needs (${named(lacks)}); ${next}`)
       return otherRules.length > 0
         ? say("warning", `another rule for: ${named(otherRules)}; ${next}`)
@@ -91,14 +95,20 @@ export const accountsOfTasks = (config: ResolvedConfig, missing: ReadonlyArray<s
   )
 }
 
-export const podSecurity = (namespace: string, labels: Readonly<Record<string, string>>): Check => {
-  const level = labels["pod-security.kubernetes.io/enforce"] ?? "privileged"
-  return check(checkNames.podSecurity)(
-    level === "restricted" ? "ok" : "warning",
-    level === "restricted"
-      ? "restricted is enforced"
-      : `${level} is enforced; label namespace ${namespace} with pod-security.kubernetes.io/enforce=restricted unless values of yours need more`
-  )
+export const podSecurity = (
+  namespace: string,
+  found: Option.Option<{ readonly isLeaving: boolean; readonly labels: Readonly<Record<string, string>> }>
+): Check => {
+  const say = check(checkNames.podSecurity)
+  if (Option.isNone(found)) return say("failed", `namespace ${namespace} is not there; apply the installation again`)
+  if (found.value.isLeaving) return say("failed", `namespace ${namespace} ${leaving}; once it is gone, apply the installation again`)
+  const level = found.value.labels["pod-security.kubernetes.io/enforce"] ?? "privileged"
+  return level === "restricted"
+    ? say("ok", "restricted is enforced")
+    : say(
+      "warning",
+      `${level} is enforced; label namespace ${namespace} with pod-security.kubernetes.io/enforce=restricted unless values of yours need more`
+    )
 }
 
 /** Returns the tag of an image, or undefined where it has a digest alone, or neither. */

@@ -132,6 +132,17 @@ describe("AgentTasks", () => {
       expect([JSON.parse(document.out).items.length, document.error]).toEqual([3, ""])
     }))
 
+  it.live("that this version cannot read, as where an older CRD hides their source, are cancelled all the same", () =>
+    Effect.gen(function*() {
+      const { task } = worldOf(plainSeed)
+      const metadata = { ...task.metadata, name: "cut", namespace: "agent-job-tasks" }
+      const cut = { ...task, apiVersion: "scalr.io/v1", kind: "AgentTask", metadata, spec: { ...task.spec, source: {} } }
+      const agentJob = yield* cluster({ [`${none}/cut`]: { body: cut } }, notThere)
+      expect(yield* printed(agentJob("cancel", "cut"))).toBe(
+        "AgentTask cut is asked to stop; see how it ends with: kubectl -n agent-job-tasks get atask cut\n"
+      )
+    }))
+
   it.live("that the cluster does not know are told so, with exit code 3", () =>
     Effect.gen(function*() {
       const agentJob = yield* cluster({}, unknown)

@@ -129,6 +129,16 @@ describe("the CustomResourceDefinition", () => {
       expect(yield* found(own)).toMatchObject({ outcome: "ok" })
     }))
 
+  it.live("has failed while it is being deleted, whatever it has", () =>
+    Effect.gen(function*() {
+      const { metadata, ...rest } = JSON.parse(own)
+      const leaving = { ...rest, metadata: { ...metadata, deletionTimestamp: "2026-01-01T00:00:00Z" } }
+      expect(yield* found(JSON.stringify(leaving))).toMatchObject({
+        outcome: "failed",
+        message: expect.stringContaining("once it is gone, apply kustomize/crd")
+      })
+    }))
+
   it.live.each([
     { more: "an optional field", given: changed("\"stateDigest\":", "\"fromTomorrow\":{\"type\":\"string\"},\"stateDigest\":") },
     { more: "a value of a list", given: changed("\"Accepted\",", "\"FromTomorrow\",\"Accepted\",") },

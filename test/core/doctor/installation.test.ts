@@ -6,6 +6,7 @@ import { accountsOfTasks, admission, definition, podSecurity, rights, workerImag
 import { configOf } from "../configs.ts"
 
 describe("what is installed", () => {
+  const restricted = { "pod-security.kubernetes.io/enforce": "restricted" }
   const sound = { account: "tasks/a", lacking: [], excess: [] }
   const ofTasks = (found: object) => rights(checkNames.rightsOfTasks, [sound, { ...sound, account: "tasks/b", ...found }])
 
@@ -13,15 +14,24 @@ describe("what is installed", () => {
     { given: "no definition", check: definition(Option.none()), is: "failed" },
     {
       given: "a definition that lacks something",
-      check: definition(Option.some({ lacks: ["status.a: is not there"], otherRules: [] })),
+      check: definition(Option.some({ isLeaving: false, lacks: ["status.a: is not there"], otherRules: [] })),
       is: "failed"
     },
     {
       given: "a definition with a rule of its own",
-      check: definition(Option.some({ lacks: [], otherRules: ["status.a: once"] })),
+      check: definition(Option.some({ isLeaving: false, lacks: [], otherRules: ["status.a: once"] })),
       is: "warning"
     },
-    { given: "a definition that lacks nothing", check: definition(Option.some({ lacks: [], otherRules: [] })), is: "ok" },
+    {
+      given: "a definition that lacks nothing",
+      check: definition(Option.some({ isLeaving: false, lacks: [], otherRules: [] })),
+      is: "ok"
+    },
+    {
+      given: "a definition that is being deleted",
+      check: definition(Option.some({ isLeaving: true, lacks: [], otherRules: [] })),
+      is: "failed"
+    },
     { given: "no policies, and none asked for", check: admission(configOf(), { missing: [], weaker: [] }), is: "warning" },
     {
       given: "a policy that is missing",
@@ -51,8 +61,14 @@ describe("what is installed", () => {
       ),
       is: "ok"
     },
-    { given: "a namespace without a level", check: podSecurity("tasks", {}), is: "warning" },
-    { given: "a restricted namespace", check: podSecurity("tasks", { "pod-security.kubernetes.io/enforce": "restricted" }), is: "ok" }
+    { given: "no namespace", check: podSecurity("tasks", Option.none()), is: "failed" },
+    { given: "a namespace without a level", check: podSecurity("tasks", Option.some({ isLeaving: false, labels: {} })), is: "warning" },
+    { given: "a restricted namespace", check: podSecurity("tasks", Option.some({ isLeaving: false, labels: restricted })), is: "ok" },
+    {
+      given: "a restricted namespace that is being deleted",
+      check: podSecurity("tasks", Option.some({ isLeaving: true, labels: restricted })),
+      is: "failed"
+    }
   ])("with $given is $is", ({ check, is }) => {
     expect(check.outcome).toBe(is)
     expect(check.message).not.toBe("")

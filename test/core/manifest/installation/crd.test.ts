@@ -51,7 +51,12 @@ const descriptions = (
 ]
 
 describe("a field of the CRD", () => {
-  const own = descriptions(agentTaskOpenApi(), "atask").filter(([path]) => !ofKubernetes.some((key) => path === `atask.${key}`))
+  const all = descriptions(agentTaskOpenApi(), "atask")
+  const own = all.filter(([path]) => !ofKubernetes.some((key) => path === `atask.${key}`))
+
+  it("is counted in the title, on all levels, so that a definition with fewer is known for an older one", () => {
+    expect(Object(crd().spec).versions[0].schema.openAPIV3Schema.title).toBe(`${all.length} fields`)
+  })
 
   it("is described in sentences", () => {
     expect(own.length).toBeGreaterThan(100)
