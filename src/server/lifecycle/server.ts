@@ -49,6 +49,7 @@ import { Variables } from "../workspace/variables.ts"
 import { Workspaces } from "../workspace/workspaces.ts"
 import { healthRoutes } from "./health-routes.ts"
 import { guarded, listen } from "./listen.ts"
+import { LittleRoom } from "./little-room.ts"
 import { Retention } from "./retention.ts"
 import { upkeep } from "./upkeep.ts"
 
@@ -73,6 +74,7 @@ export const stores = (options: ServerOptions) =>
     Assignments.layer,
     ImportRuns.layer,
     KeptStates.layer,
+    LittleRoom.layer,
     Retention.layer,
     Settlements.layer,
     StageStates.layer,
