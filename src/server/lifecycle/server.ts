@@ -50,6 +50,7 @@ import { Workspaces } from "../workspace/workspaces.ts"
 import { healthRoutes } from "./health-routes.ts"
 import { guarded, listen } from "./listen.ts"
 import { LittleRoom } from "./little-room.ts"
+import { MissingStates } from "./missing-states.ts"
 import { Retention } from "./retention.ts"
 import { upkeep } from "./upkeep.ts"
 
@@ -75,6 +76,7 @@ export const stores = (options: ServerOptions) =>
     ImportRuns.layer,
     KeptStates.layer,
     LittleRoom.layer,
+    MissingStates.layer,
     Retention.layer,
     Settlements.layer,
     StageStates.layer,
