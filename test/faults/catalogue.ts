@@ -172,9 +172,12 @@ export const faults: Readonly<Record<string, Row>> = {
     shownBy: {
       "test/worker/stage-failed.test.ts": ["is DiskFull for a real write to a real full device"],
       "test/server/durability.test.ts": ["is one clear sentence, loses nothing that was acknowledged, and ends with the room"],
+      "test/server/spare-room.test.ts": [
+        "an apply at work saves its states, its journal and its result, also where a refused state has to be kept"
+      ],
       "test/end-to-end/bad-input.node.test.ts": ["finds the disk full is DiskFull"]
     },
-    notShown: ["no inodes, and a file system that turns read-only"]
+    notShown: ["a file system that turns read-only, and, but for the server's, one without inodes"]
   },
   F18: {
     fault: "the worker dies at each of its steps",

@@ -218,7 +218,9 @@ describe("promtool", () => {
         of("disk_free_bytes", "full", "300000000x20 200000000x40"),
         of("takes_files", "full", "1x60"),
         of("disk_free_bytes", "quota", "300000000x60"),
-        of("takes_files", "quota", "1x40 0x20")
+        of("takes_files", "quota", "1x40 0x20"),
+        of("disk_free_bytes", "crowded", "300000000x60"),
+        of("disk_free_files", "crowded", "2000x40 1999x20")
       ],
       alert_rule_test: [
         look("AgentJobStateInDoubt", "14m"),
@@ -226,7 +228,7 @@ describe("promtool", () => {
         look("AgentJobDiskFillsUp", "24m"),
         look("AgentJobDiskFillsUp", "30m", "full"),
         look("AgentJobDiskFillsUp", "44m", "full"),
-        look("AgentJobDiskFillsUp", "50m", "full", "quota")
+        look("AgentJobDiskFillsUp", "50m", "crowded", "full", "quota")
       ]
     })).toMatchObject(obeyed)
   })

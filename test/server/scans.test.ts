@@ -10,6 +10,7 @@ import { statePath } from "../../src/schema/api/state.ts"
 import { taskPath } from "../../src/schema/api/task-api.ts"
 import { Sha256 } from "../../src/schema/names.ts"
 import type { StageResult } from "../../src/schema/task/stage-result.ts"
+import { LittleRoom } from "../../src/server/lifecycle/little-room.ts"
 import { Retention } from "../../src/server/lifecycle/retention.ts"
 import { stores } from "../../src/server/lifecycle/server.ts"
 import { RunQueue } from "../../src/server/run/run-queue.ts"
@@ -35,10 +36,14 @@ import {
   withChanges,
   worker
 } from "./live-server.ts"
+import { diskWith } from "./room.ts"
 import { entry, made, planned } from "./run/applying.ts"
 
-/** What stays small: what the passes note and have yet to do, how many runs have each status, which files nothing names, the oldest plans. */
-const small = ["retentionPasses", "logsToRemove", "runCounts", "unnamed", "oldest"]
+/**
+ * What stays small: what the passes note and have yet to do, how many runs have each status, which files nothing names, the oldest plans, what was
+ * sent lately.
+ */
+const small = ["retentionPasses", "logsToRemove", "runCounts", "unnamed", "oldest", "sent"]
 
 /** The tables of which a workspace or a pool has no more than so many rows. */
 const limited = ["agents", "evidence", "variables"]
@@ -229,6 +234,8 @@ it.live("nothing that the server is asked makes it read a table that grows from 
             yield* (yield* Stages).newestOver(workspaceId)
             yield* (yield* RunQueue).oldestAhead(workspaceId)
             yield* (yield* RunQueue).advanceAll
+            yield* diskWith(0)
+            yield* (yield* LittleRoom).tell
           }).pipe(Effect.provide(context), listening)
       )
     )

@@ -88,7 +88,8 @@ const blobsIn = (files: Map<string, Uint8Array>) =>
     check: unused,
     sizeBytes: unused,
     all: Stream.empty,
-    probe: Effect.void
+    probe: Effect.void,
+    spareRoom: Effect.void
   })
 
 const stores = Layer.mergeAll(Assignments.layer, ImportRuns.layer, Settlements.layer, StageStates.layer).pipe(

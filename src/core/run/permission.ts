@@ -21,6 +21,12 @@ export const allows = (role: Role, needed: Role): boolean => roles.indexOf(role)
 /** Returns what a request needs by its method, unless its route says otherwise. */
 export const neededBy = (method: string): Role => method === "GET" ? "read" : "everything"
 
+/** What settles or ends something. */
+const ends = /\/actions\/(?:cancel|discard|force-cancel)$|\/state\/(?:rescue|unlock)$/u
+
+/** Reports whether a person may do this while the server keeps what room it has for what is at work. All else takes room, or begins something. */
+export const needsNoRoom = (method: string, path: string): boolean => method === "GET" || method === "DELETE" || ends.test(path)
+
 /** Returns what a new run needs: no plan of `role=plan` is applied unless somebody else approves it. */
 export const neededToStart = ({ autoApply, planOnly }: { readonly autoApply: boolean; readonly planOnly: boolean }): Role =>
   autoApply && !planOnly ? "everything" : "plan"

@@ -280,11 +280,12 @@ const server: ReadonlyArray<Row> = [
     name: "AgentJobDiskFillsUp",
     severity: "critical",
     expr:
-      "min by (cluster, namespace) (agent_job_server_disk_free_bytes) < 268435456 or min by (cluster, namespace) (agent_job_server_takes_files) == 0",
+      "min by (cluster, namespace) (agent_job_server_disk_free_bytes) < 268435456 or min by (cluster, namespace) (agent_job_server_disk_free_files) < 2000 or min by (cluster, namespace) (agent_job_server_takes_files) == 0",
     lasting: "5m",
-    summary: "The server of agent-job has less than 256 MiB left for archives, logs and states, or its disk takes none any more.",
+    summary:
+      "The server of agent-job has less than 256 MiB or room for fewer than 2,000 files left for archives, logs and states, or its disk takes none any more.",
     description:
-      "With a full disk no state can be saved. Enlarge its claim, or keep less with --keep-days (docs/state.md). If there is room, a quota may be full that the file system does not show, or the log of the server says what else is wrong."
+      "With less than 128 MiB, or room for 1,000 files, the server begins nothing, and with a full disk no state can be saved. Enlarge its claim, or keep less with --keep-days (docs/state.md). If there is room, a quota may be full that the file system does not show, or the log of the server says what else is wrong."
   },
   {
     name: "AgentJobCertificateEnds",

@@ -3,9 +3,10 @@
 // Used by the routes, each with the one kind of token that it takes.
 import { Effect, Option } from "effect"
 import type { HttpServerRequest } from "effect/http"
-import { neededBy, notAllowed } from "../../core/run/permission.ts"
+import { neededBy, needsNoRoom, notAllowed } from "../../core/run/permission.ts"
 import type { Role } from "../../core/text/token-lines.ts"
 import { notFound, type Refused, refuseIf, unauthorized } from "../refused.ts"
+import { Blobs } from "../store/blobs.ts"
 import { Arrivals, CurrentArrival } from "./arrivals.ts"
 import { Audit } from "./audit.ts"
 import { type Answer, type Failure, type Handler, type Params, routesWith } from "./http-answer.ts"
@@ -78,6 +79,7 @@ export const permit = (user: User, needed: Role, asked: string, status: 403 | 40
  */
 export const routesForUsers = (form: Form) =>
   Effect.gen(function*() {
+    const { spareRoom } = yield* Blobs
     const { user } = yield* Tokens
     const known = yield* routesOfHolders(user, form)
     const reach = yield* makeReach
@@ -93,6 +95,7 @@ export const routesForUsers = (form: Form) =>
           const asked = `${method} ${path}`
           yield* permit(user, needed ?? neededBy(method), asked)
           yield* reach.enter(user, where, params, asked)
+          if (!needsNoRoom(method, path)) yield* spareRoom
           return yield* handler(request, params, user)
         }))
     return { needing, reach, route: needing() }

@@ -137,8 +137,12 @@ export const healthRoutes = HttpRouter.addAll(Effect.gen(function*() {
         ...(pair === undefined ? [] : validity(pair)),
         ...Option.match(free, {
           onNone: () => [],
-          onSome: ({ bavail, bsize }) =>
-            gauge("agent_job_server_disk_free_bytes", "Room that is left for the data directory.", bavail * bsize)
+          onSome: ({ bavail, bsize, ffree, files }) => [
+            ...gauge("agent_job_server_disk_free_bytes", "Room that is left for the data directory.", bavail * bsize),
+            ...(files === 0
+              ? []
+              : gauge("agent_job_server_disk_free_files", "How many files its file system still has room for, if that has a limit.", ffree))
+          ]
         })
       ]
       return `${lines.join("\n")}\n`

@@ -49,6 +49,8 @@ import { Variables } from "../workspace/variables.ts"
 import { Workspaces } from "../workspace/workspaces.ts"
 import { healthRoutes } from "./health-routes.ts"
 import { guarded, listen } from "./listen.ts"
+import { LittleRoom } from "./little-room.ts"
+import { MissingStates } from "./missing-states.ts"
 import { Retention } from "./retention.ts"
 import { upkeep } from "./upkeep.ts"
 
@@ -73,6 +75,8 @@ export const stores = (options: ServerOptions) =>
     Assignments.layer,
     ImportRuns.layer,
     KeptStates.layer,
+    LittleRoom.layer,
+    MissingStates.layer,
     Retention.layer,
     Settlements.layer,
     StageStates.layer,

@@ -1,11 +1,13 @@
-// The server's chores: at once, end the imports of settled rescues; every five minutes, begin plans that wait for agents that are gone; hourly,
-// remove what is old; daily, old agents and files without a row. Invariant: such files go only after this database saw them unnamed for 30
-// days: beside a restored copy they may be newer states. Used by server/lifecycle/server.
+// The server's chores: at once, end the imports of settled rescues; each minute, look for room; every five, begin plans that wait for agents
+// that are gone; hourly, remove what is old; daily, old agents and files without a row, and tell of states without a file. Invariant: such files
+// go only after this database saw them unnamed for 30 days: beside a restored copy they may be newer states. Used by server/lifecycle/server.
 import { Cause, Duration, Effect, Layer, Schedule } from "effect"
 import { ImportRuns } from "../rescue/import-runs.ts"
 import { Agents } from "../run/agents.ts"
 import { RunQueue } from "../run/run-queue.ts"
 import { NamedBlobs } from "../store/named-blobs.ts"
+import { LittleRoom } from "./little-room.ts"
+import { MissingStates } from "./missing-states.ts"
 import { Retention } from "./retention.ts"
 
 const unnamedFor = Duration.days(30)
@@ -62,10 +64,22 @@ const forgetAgents = Effect.flatMap(
   (agents) => undisturbed(agents.forget, undefined, "old agents could not be forgotten, which is tried again tomorrow")
 )
 
+const lookForMissing = Effect.flatMap(
+  MissingStates,
+  ({ tell }) => undisturbed(tell, undefined, "it could not be seen whether all states have their files, which is tried again tomorrow")
+)
+
+const lookForRoom = Effect.flatMap(
+  LittleRoom,
+  ({ tell }) => undisturbed(tell, undefined, "it could not be told who sent the most lately, which is tried again in a minute")
+)
+
 export const upkeep = Layer.effectDiscard(Effect.all([
   Effect.forkScoped(endImports),
   Effect.forkScoped(advance),
+  Effect.forkScoped(Effect.repeat(lookForRoom, Schedule.spaced("1 minute"))),
   Effect.forkScoped(Effect.repeat(retain, Schedule.spaced("1 hour"))),
   Effect.forkScoped(Effect.repeat(sweep, Schedule.spaced("1 day"))),
+  Effect.forkScoped(Effect.repeat(lookForMissing, Schedule.spaced("1 day"))),
   Effect.forkScoped(Effect.repeat(forgetAgents, Schedule.spaced("1 day")))
 ]))

@@ -1,7 +1,7 @@
 // What agents take from the pool: stages, each offered with a token of its own until it is acknowledged. Used by the pool and task routes.
 // An offer without an acknowledgement is repeated after 30 s; to the same agent, which asks because the offer got lost, after 2 s at first.
 // So two agents may have the same offer. The stage belongs to the AgentTask that takes it first, and all others are refused.
-import { Clock, Context, Data, Effect, Layer, Option, Schema, Struct } from "effect"
+import { Clock, Context, Data, Effect, Exit, Layer, Option, Schema, Struct } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { mostRetries, retryDelayMillis } from "../../core/run/disruption.ts"
 import { RunEvent } from "../../core/run/run-machine.ts"
@@ -14,6 +14,7 @@ import type { ToldResult } from "../../schema/task/stage-result.ts"
 import { newTaskToken, tokenHash } from "../access/tokens.ts"
 import { conflict, invalid, type StoreFailure } from "../refused.ts"
 import { record } from "../store/act.ts"
+import { Blobs } from "../store/blobs.ts"
 import { Commits } from "../store/commits.ts"
 import { row, rows } from "../store/database.ts"
 import { instantAfter, now } from "../store/instants.ts"
@@ -34,6 +35,8 @@ const Waiting = Row.mapFields(Struct.pick(["id", "seq", "runId", "stage", "attem
 type Waiting = typeof Waiting.Type
 
 const offerMillis = 30_000
+/** After how long a poll looks again whether there is room for what may begin: nothing wakes it then. */
+const roomMillis = 5_000
 /**
  * How long the same agent waits until it is offered a stage again that was offered `offers` times. The wait grows, because an agent that
  * cannot keep what it is offered would otherwise ask in a tight loop.
@@ -166,6 +169,7 @@ export class Assignments extends Context.Service<Assignments, {
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const agents = yield* Agents
+  const { spareRoom } = yield* Blobs
   const commits = yield* Commits
   const ends = yield* StageEnds
   const pools = yield* Pools
@@ -250,6 +254,9 @@ const make = Effect.gen(function*() {
           found: Option.none<ReadonlyArray<Assignment>>(),
           ...(open.length > 0 && { againAt: Math.min(...open.map((stage) => dueAt(stage, agent, at))) })
         }
+      }
+      if (Exit.isFailure(yield* Effect.exit(spareRoom))) {
+        return { found: Option.none<ReadonlyArray<Assignment>>(), againAt: at + roomMillis } // the runs say so
       }
       const assignments = yield* sql.withTransaction(offerAll(due, agent, pool))
       return assignments.length === 0

@@ -5,6 +5,7 @@ import { Array, Context, Effect, Exit, Layer, Option, Request, RequestResolver, 
 import { SqlClient } from "effect/sql"
 import { isFinal, type Step } from "../../core/run/run-machine.ts"
 import { conflict, Refused, type StoreFailure, unauthorized } from "../refused.ts"
+import { Blobs } from "../store/blobs.ts"
 import { Commits } from "../store/commits.ts"
 import { rows } from "../store/database.ts"
 import { runOfStep, stepId } from "../store/ids.ts"
@@ -102,6 +103,7 @@ const cut = (pieces: ReadonlyArray<Laid>, offset: number, limit: number): Uint8A
 
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
+  const { spareRoom } = yield* Blobs
   const commits = yield* Commits
   const runs = yield* Runs
   const stages = yield* Stages
@@ -141,10 +143,10 @@ const make = Effect.gen(function*() {
 
   /**
    * Stores the pieces that came in one turn of the event loop with one commit: a commit waits for the disk, and all else waits with it. The
-   * slower the disk, the more pieces share a commit.
+   * slower the disk, the more pieces share a commit. A worker keeps the end of its log while none is taken.
    */
   const pieces = RequestResolver.make<Piece>((entries) =>
-    sql.withTransaction(Effect.forEach(entries, ({ request }) => answerOf(request))).pipe(
+    Effect.andThen(spareRoom, sql.withTransaction(Effect.forEach(entries, ({ request }) => answerOf(request)))).pipe(
       Effect.map((answers) => Array.zip(entries, answers).forEach(([entry, answer]) => entry.completeUnsafe(answer)))
     )
   )

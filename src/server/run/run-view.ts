@@ -8,6 +8,7 @@ import type { RunView, StageStatus, StageView } from "../../schema/api/run.ts"
 import { mutates } from "../../schema/task/agent-task.ts"
 import { logUrl } from "../access/links.ts"
 import { Tokens } from "../access/tokens.ts"
+import { Blobs } from "../store/blobs.ts"
 import { now } from "../store/instants.ts"
 import { Rescues } from "../workspace/rescues.ts"
 import { Workspaces } from "../workspace/workspaces.ts"
@@ -69,6 +70,7 @@ const failureOf = (run: Run, stages: ReadonlyArray<StageRow>) => run.failure ?? 
 
 export const makeRunViews = Effect.gen(function*() {
   const agents = yield* Agents
+  const { spareRoom } = yield* Blobs
   const pools = yield* Pools
   const queue = yield* RunQueue
   const rescues = yield* Rescues
@@ -79,6 +81,8 @@ export const makeRunViews = Effect.gen(function*() {
 
   /** Returns whether an agent takes what the run has offered, or is to offer, now or once there is room, and what that waits for. */
   const offerOf = Effect.fnUntraced(function*(run: Run) {
+    const noRoom = yield* Effect.match(spareRoom, { onFailure: ({ message }) => message, onSuccess: () => undefined })
+    if (noRoom !== undefined) return { hasTaker: false, message: `It is not offered to anybody. ${noRoom}` }
     const workspace = yield* workspaces.get(run.workspaceId)
     const pool = pools.of(workspace)
     if (pool !== null && !pools.hasToken(pool)) {

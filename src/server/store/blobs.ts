@@ -4,9 +4,10 @@
 import * as NodeStream from "@effect/platform-node/NodeStream"
 import { Clock, Context, Duration, Effect, Layer, Option, Schema, type Scope, Stream } from "effect"
 import { createHash, type Hash, randomBytes, randomUUID } from "node:crypto"
-import { closeSync, createReadStream, fsyncSync, openSync, renameSync, rmSync, statSync } from "node:fs"
-import { type FileHandle, open, opendir, readFile, rm, stat, statfs, writeFile } from "node:fs/promises"
+import { closeSync, createReadStream, fsyncSync, openSync, renameSync, rmSync, statfsSync, type StatsFs, statSync } from "node:fs"
+import { type FileHandle, open, opendir, readFile, rm, stat, writeFile } from "node:fs/promises"
 import { join } from "node:path"
+import { stateLimitBytes } from "../../schema/api/task-api.ts"
 import { Sha256 } from "../../schema/names.ts"
 import { codeOf, errorInWords } from "../../schema/system-error.ts"
 import { conflict, Refused, tooLarge } from "../refused.ts"
@@ -25,12 +26,14 @@ interface Limits {
   readonly limitBytes: number
   /** The SHA-256 that the sender claims. */
   readonly expected?: string | undefined
+  /** Whether the bytes may use the room that is kept for states. */
+  readonly isState?: true
 }
 
 export class Blobs extends Context.Service<Blobs, {
   /**
    * Writes the bytes to a file that is removed with the scope unless it is stored. Fails with 413 past the limit, 409 if the digest is not
-   * the expected one, and 503 when the disk is full.
+   * the expected one, and 503 when the disk is full, or has no spare room as the bytes come.
    */
   readonly receive: <E>(bytes: Stream.Stream<Uint8Array, E>, limits: Limits) => Effect.Effect<Received, E | Refused, Scope.Scope>
   /** Returns the first `bytes` bytes, or fewer if there are no more. */
@@ -54,6 +57,8 @@ export class Blobs extends Context.Service<Blobs, {
   readonly about: (sha256: string) => Effect.Effect<Option.Option<{ readonly storedAt: number; readonly sizeBytes: number }>, Refused>
   /** Fails unless the disk can take a blob now, or could within the last seconds. */
   readonly probe: Effect.Effect<void, Refused>
+  /** Fails with 503 while so little room is left that it is kept for what is at work: nothing may begin, and nothing large may come. */
+  readonly spareRoom: Effect.Effect<void, Refused>
 }>()("agent-job/server/Blobs") {
   static readonly layer = (directory: string) => Layer.effect(Blobs, make(directory))
 }
@@ -71,6 +76,19 @@ const storageIn = (directory: string) => (cause: unknown) => {
     beneath: { cause, code, path }
   })
 }
+
+/**
+ * What is kept for what is at work: two states of the largest size, and files, of which a file system of 1 GiB may have 65,000 in all. Nobody
+ * else can fill it, so no state waits for a person to make room.
+ */
+const kept = { bytes: 2 * stateLimitBytes, files: 1000 }
+const noSpareRoom = new Refused({
+  status: 503,
+  error: "storage",
+  message: `The server's disk has less than ${
+    kept.bytes / 1024 ** 2
+  } MiB left, or room for fewer than ${kept.files} files, which it keeps for the states of runs at work, so nothing else was stored; whoever runs the server has to make room (docs/state.md, "When little room is left").`
+})
 
 /** Returns the refusal for a file that a row names and that is not there, as where only the database was restored. */
 const missing = (sha256: string, path: string, cause: unknown) =>
@@ -103,6 +121,10 @@ const smallProbe = largeProbe.subarray(0, 4096)
 const ampleBytes = 8 * largeProbe.byteLength
 /** How long the large file, once taken, is not tried again; after that it is, because the disk may show room that a quota does not give. */
 const largeProbeCounts = Duration.minutes(10)
+
+const freeBytesOf = ({ bavail, bsize }: StatsFs): number => bavail * bsize
+/** Some file systems have no limit of files, and say that there are none in all. */
+const isLittle = (room: StatsFs): boolean => freeBytesOf(room) < kept.bytes || (room.files > 0 && room.ffree < kept.files)
 
 const isDigest = Schema.is(Sha256)
 
@@ -142,7 +164,12 @@ const make = Effect.fnUntraced(function*(directory: string) {
       })
   })
 
-  const fill = <E>(handle: FileHandle, bytes: Stream.Stream<Uint8Array, E>, { expected, limitBytes }: Limits) =>
+  /** Returns what the disk shows; none where it does not tell. Synchronous, because it is asked for each piece of a body, and takes 2 µs. */
+  const shown = Effect.option(Effect.try(() => statfsSync(directory)))
+
+  const spareRoom = Effect.flatMap(shown, (room) => Option.exists(room, isLittle) ? Effect.fail(noSpareRoom) : Effect.void)
+
+  const fill = <E>(handle: FileHandle, bytes: Stream.Stream<Uint8Array, E>, { expected, isState, limitBytes }: Limits) =>
     Effect.gen(function*() {
       const hash = createHash("sha256")
       let sizeBytes = 0
@@ -150,7 +177,8 @@ const make = Effect.fnUntraced(function*(directory: string) {
         sizeBytes += chunk.byteLength
         if (sizeBytes > limitBytes) return Effect.fail(tooLarge(limitBytes))
         hash.update(chunk)
-        return onDisk(() => handle.appendFile(chunk))
+        const append = onDisk(() => handle.appendFile(chunk))
+        return isState === true ? append : Effect.andThen(spareRoom, append)
       })
       const sha256 = Sha256.make(hash.digest("hex"))
       if (expected !== undefined && expected !== sha256) {
@@ -200,17 +228,12 @@ const make = Effect.fnUntraced(function*(directory: string) {
       }
     })
 
-  /** Returns whether the disk shows ample room; false where it does not tell. */
-  const isAmple = Effect.orElseSucceed(
-    Effect.map(onDisk(() => statfs(directory)), ({ bavail, bsize }) => bavail * bsize >= ampleBytes),
-    () => false
-  )
-
   const isTrusted = (now: bigint) => tookLargeAt !== undefined && Duration.isLessThan(Duration.nanos(now - tookLargeAt), largeProbeCounts)
 
   const tryDisk = Effect.gen(function*() {
     const now = yield* Clock.monotonicTimeNanos
-    if (isTrusted(now) && (yield* isAmple)) return yield* write(smallProbe)
+    const isAmple = Option.exists(yield* shown, (room) => freeBytesOf(room) >= ampleBytes)
+    if (isTrusted(now) && isAmple) return yield* write(smallProbe)
     yield* write(largeProbe)
     tookLargeAt = now
   })
@@ -250,6 +273,7 @@ const make = Effect.fnUntraced(function*(directory: string) {
         atOnce(() => Option.fromUndefinedOr(statSync(path(sha256), { throwIfNoEntry: false }))),
         Option.map(({ mtimeMs, size }) => ({ storedAt: mtimeMs, sizeBytes: size }))
       ),
-    probe
+    probe,
+    spareRoom
   })
 })

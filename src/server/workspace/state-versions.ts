@@ -176,7 +176,8 @@ const make = Effect.gen(function*() {
     yield* sql.afterCommit(removeUnnamed(superseded))
   })
 
-  const receive = ({ bytes, sha256 }: Body) => blobs.receive(Stream.succeed(bytes), { limitBytes: stateLimitBytes, expected: sha256 })
+  const receive = ({ bytes, sha256 }: Body) =>
+    blobs.receive(Stream.succeed(bytes), { limitBytes: stateLimitBytes, expected: sha256, isState: true })
 
   /** Receives a state that a person sends or decides on. Fails with 422 if it has too much in it, and with `unlike` if it is no state. */
   const arrived = Effect.fnUntraced(function*(body: Body, unlike?: Refused) {

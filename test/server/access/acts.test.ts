@@ -24,6 +24,7 @@ import {
   worker
 } from "../live-server.ts"
 import { refusing, registered } from "../registered.ts"
+import { diskWith } from "../room.ts"
 import { entry } from "../run/applying.ts"
 import { contentOf, inDatabase } from "../stored.ts"
 
@@ -151,7 +152,7 @@ const scene = Effect.fnUntraced(function*(url: string) {
   return requests
 })
 
-describe("each route that writes", () =>
+describe("each route that writes", () => {
   it.live("changes nothing if its entry cannot be stored, and otherwise has one entry, unless it is refused", () =>
     Effect.gen(function*() {
       const made = yield* directory
@@ -187,4 +188,39 @@ describe("each route that writes", () =>
       for (const path of [auditPath.workspace(name), auditPath.run(run)]) {
         expect((yield* person(url).as("GET", path)).json.entries).toContainEqual(imported)
       }
-    }), 180_000))
+    }), 180_000)
+
+  it.live(
+    "is refused to people while the server keeps its room for what is at work, unless it settles or ends something",
+    () =>
+      Effect.gen(function*() {
+        const made = yield* directory
+        const url = yield* withoutRates(serve(made))
+        const requests = yield* scene(url)
+        yield* diskWith(1e8)
+        const answers = yield* Effect.forEach(
+          Object.entries(requests).filter(([route]) => !route.endsWith("(refused)")),
+          ([route, request]) => Effect.map(request(url), ({ status, text }) => ({ route, status, text }))
+        )
+        const refused = answers.filter(({ status }) => status >= 300)
+        expect(refused.map(({ route }) => route)).toEqual([
+          "PUT /api/task/v1/plan",
+          "POST /api/state/v1/workspaces/:name",
+          "PUT /api/state/v1/workspaces/:name",
+          "POST /api/agent-job/v1/workspaces/:name/state/evidence",
+          "POST /api/agent-job/v1/workspaces/:name/state/push",
+          "POST /api/agent-job/v1/workspaces/:name/state/import",
+          "POST /api/v2/organizations/:organization/workspaces",
+          "PATCH /api/v2/workspaces/:id",
+          "PATCH /api/v2/organizations/:organization/workspaces/:name",
+          "POST /api/v2/workspaces/:id/vars",
+          "POST /api/v2/workspaces/:id/configuration-versions",
+          "PUT /api/v2/uploads/:id/:secret",
+          "POST /api/v2/runs",
+          "POST /api/v2/runs/:id/actions/apply"
+        ])
+        for (const { status, text } of refused) expect([status, text]).toEqual([503, expect.stringContaining("has less than 128 MiB left")])
+      }),
+    180_000
+  )
+})

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Context, Effect, Exit, Layer, Logger, Scope } from "effect"
 import { TestClock } from "effect/testing"
-import { mkdirSync, readdirSync, readFileSync, rmSync, watch, writeFileSync } from "node:fs"
+import { mkdirSync, readdirSync, readFileSync, rmSync, statfsSync, watch, writeFileSync } from "node:fs"
 import { createServer } from "node:http"
 import { connect } from "node:net"
 import { join } from "node:path"
@@ -381,9 +381,12 @@ describe("health", () => {
 
   it.effect("says how much room is left, how many states are in doubt, and for how long the oldest stage has been at work", () =>
     Effect.gen(function*() {
-      const url = yield* server
+      const made = yield* directory
+      const url = yield* serve(made)
       const figure = figureOf(url)
       expect(Number(yield* figure("disk_free_bytes"))).toBeGreaterThan(1024 * 1024)
+      const hasLimit = statfsSync(made).files > 0
+      expect(Number(yield* figure("disk_free_files")) > 0).toBe(hasLimit)
       yield* person(url).start("demo", { "auto-apply": true })
       yield* TestClock.adjust("5 seconds")
       expect(yield* figure("oldest_run_at_work_seconds")).toBe("0")

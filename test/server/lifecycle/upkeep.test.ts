@@ -1,6 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import { type Duration, Effect, Function, Layer } from "effect"
 import { TestClock } from "effect/testing"
+import { LittleRoom } from "../../../src/server/lifecycle/little-room.ts"
+import { MissingStates } from "../../../src/server/lifecycle/missing-states.ts"
 import { Retention } from "../../../src/server/lifecycle/retention.ts"
 import { upkeep } from "../../../src/server/lifecycle/upkeep.ts"
 import { ImportRuns } from "../../../src/server/rescue/import-runs.ts"
@@ -24,13 +26,16 @@ describe("the upkeep", () =>
       yield* Layer.build(upkeep).pipe(Effect.provide([
         Layer.mock(Agents, { forget: chore("agents", [undefined]) }),
         Layer.mock(ImportRuns, { endSettled: chore("imports", []) }),
+        Layer.mock(LittleRoom, { tell: chore("room", [undefined]) }),
+        Layer.mock(MissingStates, { tell: chore("missing", [undefined]) }),
         Layer.mock(RunQueue, { advanceAll: chore("plans", [undefined]) }),
         Layer.mock(NamedBlobs, { sweep: Function.constant(chore("files", [{ files: 0, bytes: 0 }])) }),
         Layer.mock(Retention, { pass: Function.constant(chore("old", [true, false])) })
       ]))
-      expect(yield* during("1 second")).toEqual(["agents", "files", "imports", "old"])
-      expect(yield* during("5 minutes")).toEqual(["plans"])
+      expect(yield* during("1 second")).toEqual(["agents", "files", "imports", "missing", "old", "room"])
+      expect(yield* during("1 minute")).toEqual(["room"])
+      expect(yield* during("4 minutes")).toEqual(["plans", "room"])
       expect(yield* during("55 minutes")).toEqual(["old", "plans", "plans"])
       expect(yield* during("5 seconds")).toEqual(["old"])
-      expect(yield* during("1 day")).toEqual(["agents", "files", "old"])
+      expect(yield* during("1 day")).toEqual(["agents", "files", "missing", "old"])
     })))

@@ -1,21 +1,29 @@
-// What readiness costs the disk: anybody may ask, so it seldom writes more than a little, and much again once anything was refused.
+// What readiness costs the disk: anybody may ask, so it seldom writes more than a little, and much again once anything was refused. And what
+// still comes onto a disk that has little room left.
 import { describe, expect, it, vi } from "@effect/vitest"
 import { Context, Effect, Exit, Layer, Stream } from "effect"
 import { TestClock } from "effect/testing"
+import { readdirSync } from "node:fs"
 import promises from "node:fs/promises"
 import { syncBuiltinESMExports } from "node:module"
 import { join } from "node:path"
 import { Blobs } from "../../../src/server/store/blobs.ts"
 import { directory } from "../live-server.ts"
+import { diskWith } from "../room.ts"
 
 const large = 1024 * 1024
 const small = 4096
 
+const blobs = Effect.gen(function*() {
+  return Context.get(yield* Layer.build(Blobs.layer(join(yield* directory, "blobs"))), Blobs)
+})
+
 /** A directory of blobs that is asked each ten seconds, as the kubelet does, on a disk that is as it is told to be. */
 const asking = Effect.gen(function*() {
-  const disk = { freeBytes: 1e9, takesBytes: Number.POSITIVE_INFINITY }
+  const shown = yield* diskWith(1e9)
+  const disk = Object.assign(shown, { takesBytes: Number.POSITIVE_INFINITY })
   const written: Array<number> = []
-  const { open, statfs, writeFile } = promises
+  const { open, writeFile } = promises
   const full = () => Promise.reject(Object.assign(new Error("no space"), { code: "EDQUOT" }))
   const restore = () => {
     vi.restoreAllMocks()
@@ -34,16 +42,11 @@ const asking = Effect.gen(function*() {
         handle.appendFile = (data, options) => (data as Uint8Array).byteLength > disk.takesBytes ? full() : append(data, options)
         return handle
       })
-      vi.spyOn(promises, "statfs").mockImplementation(async (path) => ({
-        ...(await statfs(path)),
-        bavail: disk.freeBytes / 1000,
-        bsize: 1000
-      }))
       syncBuiltinESMExports()
     }),
     () => Effect.sync(restore)
   )
-  const { probe, receive } = Context.get(yield* Layer.build(Blobs.layer(join(yield* directory, "blobs"))), Blobs)
+  const { probe, receive } = yield* blobs
   const ask = Effect.andThen(TestClock.adjust("10 seconds"), Effect.map(Effect.exit(probe), Exit.isSuccess))
   const asked = (times: number) =>
     Effect.map(Effect.replicateEffect(ask, times), (answers) => [answers.every((can) => can), written.splice(0)])
@@ -89,5 +92,58 @@ describe("the question whether the disk takes a blob", () => {
       const state = Stream.make(new Uint8Array(large))
       expect((yield* Effect.flip(Effect.scoped(receive(state, { limitBytes: 2 * large })))).message).toContain("full")
       expect(yield* asked(1)).toEqual([false, [large]])
+    }))
+})
+
+describe("the room that is kept for states", () => {
+  const limits = { limitBytes: 100 * large }
+  const kept = 128 * large
+
+  it.effect.each([
+    { room: "bytes", freeBytes: kept - 1, freeFiles: 1000 },
+    { room: "files", freeBytes: kept, freeFiles: 999 }
+  ])(
+    "is not begun by anything else where few $room are left, and is said to be kept",
+    ({ freeBytes, freeFiles }) =>
+      Effect.gen(function*() {
+        yield* diskWith(freeBytes, freeFiles)
+        const { receive } = yield* blobs
+        const body = Stream.make(Buffer.from("a body"))
+        expect(yield* Effect.flip(receive(body, limits))).toMatchObject({
+          status: 503,
+          error: "storage",
+          message: expect.stringContaining(
+            "has less than 128 MiB left, or room for fewer than 1000 files, which it keeps for the states of runs at work"
+          )
+        })
+        expect((yield* receive(body, { ...limits, isState: true })).sizeBytes).toBe(6)
+      })
+  )
+
+  it.effect.each([
+    { given: "as much is left", freeFiles: 1000, files: 65_536 },
+    { given: "the file system has no limit of files", freeFiles: 0, files: 0 }
+  ])("is beside what may come where $given", ({ files, freeFiles }) =>
+    Effect.gen(function*() {
+      yield* diskWith(kept, freeFiles, files)
+      const { receive } = yield* blobs
+      expect((yield* receive(Stream.make(Buffer.from("a body")), limits)).sizeBytes).toBe(6)
+    }))
+
+  it.effect("is not entered by a body that began before, and nothing of that stays", () =>
+    Effect.gen(function*() {
+      const disk = yield* diskWith(kept)
+      const made = yield* directory
+      const { receive } = Context.get(yield* Layer.build(Blobs.layer(made)), Blobs)
+      const before = readdirSync(made)
+      const filling = Stream.concat(
+        Stream.make(Buffer.from("first")),
+        Stream.fromEffect(Effect.sync(() => {
+          disk.freeBytes = kept - 1
+          return Buffer.from("then")
+        }))
+      )
+      expect((yield* Effect.flip(Effect.scoped(receive(filling, limits)))).error).toBe("storage")
+      expect(readdirSync(made)).toEqual(before)
     }))
 })

@@ -32,7 +32,8 @@ const blobs = Layer.sync(Blobs, () => {
     sizeBytes: () => Effect.never,
     about: () => Effect.never,
     all: Stream.never,
-    probe: Effect.never
+    probe: Effect.never,
+    spareRoom: Effect.void
   })
 })
 
