@@ -8,19 +8,20 @@ export const notTrusted = "its certificate is from an authority that is not trus
 const expired = "its certificate has expired, by the clock here"
 const early = "its certificate is not valid yet, by the clock here"
 const ofAnotherName = "its certificate is for another name than that of the address"
+export const closed = "the connection was closed"
 const noTls = "it does not speak TLS; is it http://?"
 const noHandshake = "it broke off the TLS handshake; does it want a client certificate?"
 
 const words: Readonly<Record<string, string>> = {
   ECONNREFUSED: "connection refused",
-  ECONNRESET: "the connection was closed",
+  ECONNRESET: closed,
   ENOTFOUND: "there is no host of that name",
   EAI_AGAIN: "the name of the host cannot be looked up now",
   EHOSTUNREACH: "no way to that host",
   ENETUNREACH: "no way to that host",
   ETIMEDOUT: "no answer",
   UND_ERR_CONNECT_TIMEOUT: "no answer",
-  UND_ERR_SOCKET: "the connection was closed",
+  UND_ERR_SOCKET: closed,
   ERR_SSL_WRONG_VERSION_NUMBER: noTls,
   ERR_SSL_PACKET_LENGTH_TOO_LONG: noTls,
   EPROTO: noTls,
@@ -62,6 +63,7 @@ const wordsFor = (cause: unknown): ReadonlyArray<string> => {
 const unknown = (cause: unknown): string => {
   if (cause instanceof SyntaxError) return "it answers what is not JSON" // its message quotes the answer
   if (!(cause instanceof Error)) return String(cause)
+  if (cause.message.startsWith("Response does not match the HTTP")) return "what it answers is not HTTP; is it https://?"
   const message = cause.message.replace(
     /^Proxy response \((\d+)\) !== 200 when HTTP Tunneling$/u,
     "the proxy answers $1 and opens no tunnel"

@@ -38,5 +38,8 @@ export const fileTrouble = (what: string) => (cause: unknown): StageFailed =>
     : unusable(what, cause)
 
 /** Returns the failure of a read or write on a volume that is not the Pod's own; `remedy` is what helps when that volume is full. */
-export const volumeTrouble = (volume: string, remedy: string) => (cause: unknown): StageFailed =>
-  isFull(cause) ? full(`There was no room on ${volume} for what the worker had to write; ${remedy}.`) : unusable(volume, cause)
+export const volumeTrouble = (volume: string, remedy: string) => (cause: unknown): StageFailed => {
+  if (isFull(cause)) return full(`There was no room on ${volume} for what the worker had to write; ${remedy}.`)
+  if (codeOf(cause) === "EROFS") return invalid(`Nothing can be written on ${volume}, which is read-only; have its storage take writes.`)
+  return unusable(volume, cause)
+}

@@ -209,6 +209,20 @@ describe("what is typed wrong", () => {
       args: ["cancel", "a-task", "--force"],
       said: "error: --force ends a run whose AgentTask is gone; a-task is an AgentTask, which ends in order when it is cancelled."
     },
+    ...[["get", "runs"], ["get", "run-a1"], ["logs"], ["logs", "run-a1"], ["cancel", "run-a1"]].flatMap((args) =>
+      [["--context", "other"], ["-n", "other"]].map((where) => ({
+        args: [...args, ...where],
+        said:
+          "error: --context and --namespace say where AgentTasks are, and this is asked of the server, which --url or AGENT_JOB_URL names; leave them out."
+      }))
+    ),
+    ...[["get", "tasks"], ["get", "a-task"], ["logs", "a-task"], ["cancel", "a-task"]].flatMap((args) =>
+      [["--url", nobody], ["--token-file", "/nope"]].map((where) => ({
+        args: [...args, ...where],
+        said:
+          "error: --url and --token-file say where the server is, and this is asked of the cluster, which --context or KUBECONFIG names; leave them out."
+      }))
+    ),
     { args: ["cancel", "Rubbish!"], said: "error: \"Rubbish!\" is neither a run's id nor the name of an AgentTask." },
     { args: ["approve", "a-task", "--url", nobody], said: "error: \"a-task\" is not the id of a run; `agent-job get runs` lists them." },
     {

@@ -49,6 +49,11 @@ it.each([
     error: coded("UND_ERR_ABORTED", "Proxy response (407) !== 200 when HTTP Tunneling"),
     says: "the proxy answers 407 and opens no tunnel"
   },
+  {
+    given: "an answer of TLS, or of another protocol",
+    error: new Error("Response does not match the HTTP/1.1 protocol (Expected HTTP/, RTSP/ or ICE/)"),
+    says: "what it answers is not HTTP; is it https://?"
+  },
   { given: "a sentence", error: "no answer in 30s", says: "no answer in 30s" }
 ])("says of $given: $says", ({ error, says }) => expect(failureInWords(error)).toBe(says))
 

@@ -31,6 +31,10 @@ describe("fileTrouble", () => {
       reason: "DiskFull",
       message: "There was no room on the claim of the plan for what the worker had to write; make it larger."
     })
+    expect(onClaim(trouble("EROFS"))).toMatchObject({
+      reason: "InvalidConfiguration",
+      message: "Nothing can be written on the claim of the plan, which is read-only; have its storage take writes."
+    })
     expect(onClaim(trouble("EACCES"))).toEqual(fileTrouble("the claim of the plan")(trouble("EACCES")))
   })
 

@@ -45,7 +45,7 @@ export const endOf = <E, R>(content: Stream.Stream<Uint8Array, E, R>, most: numb
     )
   })
 
-/** Something has the name of the file, and is not to be replaced. */
+/** The file is there, and is not to be replaced. */
 class Taken extends Error {}
 
 const cannotWrite = (file: string) => (error: unknown) =>
@@ -58,7 +58,9 @@ const cannotWrite = (file: string) => (error: unknown) =>
 /** Fails if something has the name of the file. `force` allows a file, but nothing else, such as a device. */
 const notTaken = async (file: string, force: boolean): Promise<void> => {
   const there = await lstat(file).catch((error: unknown) => codeOf(error) === "ENOENT" ? undefined : Promise.reject(error))
-  if (there !== undefined && !(force && there.isFile())) throw new Taken()
+  if (there === undefined) return
+  if (!there.isFile()) throw new Error("something else than a file is there")
+  if (!force) throw new Taken()
 }
 
 /** Opens a file that only its owner may read, in a folder of its own beside the place that it is for. */

@@ -4,9 +4,9 @@
 import { Effect } from "effect"
 import { Argument, Command } from "effect/cli"
 import { withCluster } from "../cluster/with-cluster.ts"
-import { isRunId, isTaskName } from "../flags/run-or-task.ts"
+import { astray, isRunId, isTaskName } from "../flags/run-or-task.ts"
 import { clusterFlags, serverFlags, toggle } from "../flags/settings.ts"
-import { withServer } from "../server/with-server.ts"
+import { sayingServer, withServer } from "../server/with-server.ts"
 import { BadInput, Failed } from "../terminal/failure.ts"
 import { loading } from "../terminal/lazily.ts"
 import { forPeople } from "../terminal/with-screen.ts"
@@ -31,6 +31,11 @@ export const cancel = Command.make(
   flags,
   Effect.fn("cancel")(function*(given) {
     const { force, name } = given
+    if (!isTaskName(name)) {
+      return yield* new BadInput({ message: `${JSON.stringify(name)} is neither a run's id nor the name of an AgentTask.` })
+    }
+    const problem = astray(isRunId(name) ? "server" : "cluster", given)
+    if (problem !== undefined) return yield* new BadInput({ message: problem })
     if (isRunId(name)) {
       return yield* withServer(
         given,
@@ -39,15 +44,13 @@ export const cancel = Command.make(
           const [{ inWords }, { patiently }] = yield* loading(() =>
             Promise.all([import("../../core/run/run-machine.ts"), import("../run/follow-run.ts")])
           )
-          const { final, status } = yield* patiently(server.run(name))
+          const saying = sayingServer(server)
+          const { final, status } = yield* patiently(saying(server.run(name)))
           if (final && !force) return yield* new Failed({ message: `${name} is ${inWords(status)} already; there is nothing to cancel.` })
-          yield* patiently(server.act(name, force ? "force-cancel" : "cancel"))
+          yield* patiently(saying(server.act(name, force ? "force-cancel" : "cancel")))
           yield* screen.line(confirmation(name, force))
         })
       )
-    }
-    if (!isTaskName(name)) {
-      return yield* new BadInput({ message: `${JSON.stringify(name)} is neither a run's id nor the name of an AgentTask.` })
     }
     if (force) {
       return yield* new BadInput({

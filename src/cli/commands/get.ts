@@ -5,7 +5,7 @@ import { Argument, Command, Flag } from "effect/cli"
 import type { Kubernetes } from "../../kubernetes/client.ts"
 import { withCluster } from "../cluster/with-cluster.ts"
 import { type Kind, kindOf, type Narrowing, oneOf, refusalOf } from "../flags/get-kind.ts"
-import { isRunId } from "../flags/run-or-task.ts"
+import { astray, isRunId } from "../flags/run-or-task.ts"
 import { type ClusterFlags, clusterFlags, type ServerFlags, serverFlags, workspaceFlag } from "../flags/settings.ts"
 import type { AuditOf } from "../server/audit-call.ts"
 import { askServer, type WithServer } from "../server/with-server.ts"
@@ -183,9 +183,10 @@ export const get = Command.make(
         } is neither "runs", "workspaces", "pools", "tasks", "audit", a run's id nor the name of an AgentTask.`
       })
     }
-    const refusal = refusalOf(kind.value, given)
+    const one = oneOf(kind.value, given.name)
+    const refusal = refusalOf(kind.value, given) ?? astray(one === "tasks" || one === "task" ? "cluster" : "server", given)
     if (refusal !== undefined) return yield* new BadInput({ message: refusal })
-    return yield* print(given.output, yield* answerFor(oneOf(kind.value, given.name), given))
+    return yield* print(given.output, yield* answerFor(one, given))
   })
 ).pipe(
   Command.withDescription(

@@ -3,7 +3,7 @@
 import { Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { withCluster } from "../cluster/with-cluster.ts"
-import { isRunId, isTaskName } from "../flags/run-or-task.ts"
+import { astray, isRunId, isTaskName } from "../flags/run-or-task.ts"
 import { clusterFlags, noColor, serverFlags, toggle, workspaceFlag } from "../flags/settings.ts"
 import { withServer } from "../server/with-server.ts"
 import { BadInput } from "../terminal/failure.ts"
@@ -35,11 +35,13 @@ export const logs = Command.make(
   Effect.fn("logs")(function*(given) {
     const { follow, name, noColor, stage, workspace } = given
     const shown = { ...forPeople, colours: !noColor }
+    if (Option.isSome(name) && !isTaskName(name.value)) {
+      return yield* new BadInput({ message: `${JSON.stringify(name.value)} is neither a run's id nor the name of an AgentTask.` })
+    }
+    const problem = astray(Option.exists(name, (name) => !isRunId(name)) ? "cluster" : "server", given)
+    if (problem !== undefined) return yield* new BadInput({ message: problem })
     if (Option.isSome(name) && !isRunId(name.value)) {
       const task = name.value
-      if (!isTaskName(task)) {
-        return yield* new BadInput({ message: `${JSON.stringify(task)} is neither a run's id nor the name of an AgentTask.` })
-      }
       if (Option.isSome(stage) || Option.isSome(workspace)) {
         return yield* new BadInput({ message: "--stage and --workspace are for runs; an AgentTask is one stage already." })
       }

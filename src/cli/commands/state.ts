@@ -2,7 +2,7 @@
 // Used by agent-job.ts.
 import { Effect } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import { inputFlag, pathFlag, serverFlags, toggle, workspaceArgument as workspace } from "../flags/settings.ts"
+import { inputArgument, inputFlag, pathFlag, serverFlags, toggle, workspaceArgument as workspace } from "../flags/settings.ts"
 import { outputFlag } from "../terminal/answer.ts"
 import { lazily } from "../terminal/lazily.ts"
 
@@ -35,7 +35,9 @@ const push = Command.make(
   "push",
   {
     workspace,
-    file: Argument.String("FILE").pipe(Argument.withDescription("The file with the state, as `tofu state pull` writes it.")),
+    file: inputArgument("FILE").pipe(
+      Argument.withDescription("The file with the state, as `tofu state pull` writes it; - is standard input.")
+    ),
     replace: Flag.String("replace").pipe(
       Flag.withMetavar("VERSION"),
       Flag.optional,
@@ -50,6 +52,7 @@ const push = Command.make(
   ),
   Command.withExamples([
     { command: "agent-job state push prod prod.tfstate" },
+    { command: "tofu state pull | agent-job state push prod -" },
     { command: "agent-job state push prod prod.tfstate --replace sv-k3v9x2" }
   ])
 )

@@ -1,9 +1,24 @@
-// Tells whether a name that was typed is the id of a run on the server or the name of an AgentTask in the cluster: by its form.
+// Tells by its form whether a name that was typed is a run on the server or an AgentTask in the cluster, and which flags go with that.
 // Pure.
 // Used by logs, get, cancel, approve and get-kind.
-import { Schema } from "effect"
+import { Option, Schema } from "effect"
 import { ObjectName, RunId } from "../../schema/names.ts"
+import { type ClusterFlags, type ServerFlags, usualTaskNamespace } from "./settings.ts"
 
 export const isRunId = Schema.is(RunId)
 
 export const isTaskName = Schema.is(ObjectName)
+
+/** Returns why the flags do not go with what is asked, or undefined: who types them means another server or cluster than would be asked. */
+export const astray = (
+  asked: "server" | "cluster",
+  { context, namespace, tokenFile, url }: ServerFlags & ClusterFlags
+): string | undefined => {
+  if (asked === "server" && (Option.isSome(context) || namespace !== usualTaskNamespace)) {
+    return "--context and --namespace say where AgentTasks are, and this is asked of the server, which --url or AGENT_JOB_URL names; leave them out."
+  }
+  if (asked === "cluster" && (Option.isSome(url) || Option.isSome(tokenFile))) {
+    return "--url and --token-file say where the server is, and this is asked of the cluster, which --context or KUBECONFIG names; leave them out."
+  }
+  return undefined
+}

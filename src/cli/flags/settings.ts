@@ -15,9 +15,13 @@ const Given = Schema.String.check(Schema.isMinLength(1, { expected: "a path; an 
 /** Returns a flag whose value is a path, made absolute. The flag does not check that the path can be read. */
 export const pathFlag = (name: string) => Flag.String(name).pipe(Flag.withSchema(Given), Flag.map((given) => resolve(given)))
 
+const inputPath = (given: string): string => given === "-" ? "/dev/stdin" : resolve(given)
+
 /** Returns a flag for a file to read; `-` is standard input, as in kubectl and helm. */
-export const inputFlag = (name: string) =>
-  Flag.String(name).pipe(Flag.withSchema(Given), Flag.map((given) => given === "-" ? "/dev/stdin" : resolve(given)))
+export const inputFlag = (name: string) => Flag.String(name).pipe(Flag.withSchema(Given), Flag.map(inputPath))
+
+/** Returns an argument of the same kind. */
+export const inputArgument = (name: string) => Argument.String(name).pipe(Argument.withSchema(Given), Argument.map(inputPath))
 
 /** Returns a flag for a whole number from 0 to `maximum`, which `expected` describes in the message about another value. */
 export const numberFlag = (name: string, expected: string, maximum = 999_999_999_999_999) =>

@@ -21,10 +21,11 @@ const withPassword = new BadInput({
 })
 
 /**
- * Returns the address without a slash at its end. Fails if it is unusable; the message never repeats one that may have a password. A proxy
- * may serve the server below a path.
+ * Returns the address without blanks around it, as an .env file may have them, and without a slash at its end. Fails if it is unusable; the
+ * message never repeats one that may have a password. A proxy may serve the server below a path.
  */
-export const checkedUrl = (given: string): Effect.Effect<string, BadInput> => {
+export const checkedUrl = (typed: string): Effect.Effect<string, BadInput> => {
+  const given = typed.trim()
   const url = URL.canParse(given) ? new URL(given) : undefined
   const isAddress = url !== undefined && /^https?:$/u.test(url.protocol)
   if (isAddress ? url.username !== "" || url.password !== "" : given.includes("@")) return Effect.fail(withPassword)

@@ -7,7 +7,7 @@ import { meaningOf, notOwn, ServerRefusal } from "../../core/network/server-refu
 import { parseExactly } from "../../core/text/exact-json.ts"
 import { refusalText, wholeUpTo } from "../../http/body.ts"
 import type { ChosenProxy } from "../../http/chosen-proxy.ts"
-import { certificateRemedy, failureInWords, unconnected } from "../../http/failure-words.ts"
+import { certificateRemedy, closed, failureInWords, unconnected } from "../../http/failure-words.ts"
 import { letGo } from "../../http/let-go.ts"
 import { isOneOf } from "../../schema/api/problem.ts"
 import { archiveLimitBytes, stateLimitBytes } from "../../schema/api/task-api.ts"
@@ -67,11 +67,12 @@ export const makeRequests = ({ token, url }: Connection, http: HttpClient.HttpCl
   const unreachable = (error: unknown) => {
     const reason = failureInWords(error)
     const throughProxy = proxy !== undefined && error instanceof Error
+    const mayWantTls = reason === closed && url.startsWith("http:") && !throughProxy // our own server closes what is no TLS
     return new ServerUnreachable({
       url,
       detail: throughProxy ? `asked through the proxy of ${proxy.variable}, ${proxy.address}: ${reason}` : reason,
       why: NoUse.Unanswered({ hadNoEffect: unconnected.has(reason), throughProxy }),
-      remedy: certificateRemedy(reason, trust)
+      remedy: mayWantTls ? "check that it runs, and whether its address begins with https://" : certificateRemedy(reason, trust)
     })
   }
 

@@ -1,5 +1,5 @@
 // Gives a command a screen and the client of the server. Both are loaded and made only when a command that needs them runs.
-// Used by run, get, logs, approve, discard, cancel, vars, state and pool.
+// Used by run, get, logs, approve, discard, cancel, vars, state and pool, and by cli/run/run-log.
 import { Effect } from "effect"
 import type { ServerFlags } from "../flags/settings.ts"
 import { lazily } from "../terminal/lazily.ts"
@@ -23,6 +23,9 @@ export const withServer = <A, E, R>(given: ServerFlags, options: ScreenOptions, 
         return Effect.flatMap(ServerClient, (server) => work({ screen, server })).pipe(Effect.provide(ServerClient.layer(at)))
       })))
 
-/** The same for a command that asks and is done: where the answer takes long, it says who is waited for. */
-export const askServer: typeof withServer = (given, options, work) =>
-  withServer(given, options, (at) => sayingMeanwhile(`Waiting for an answer from the server at ${at.server.url}`)(work(at)))
+/** Says, where an answer takes long, who is waited for. */
+export const sayingServer = ({ url }: Pick<ServerClient["Service"], "url">) =>
+  sayingMeanwhile(`Waiting for an answer from the server at ${url}`)
+
+/** The same for a command that asks and is done. */
+export const askServer: typeof withServer = (given, options, work) => withServer(given, options, (at) => sayingServer(at.server)(work(at)))

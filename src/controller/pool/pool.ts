@@ -4,14 +4,14 @@
 import { Context, Data, Effect, Layer, Option, Redacted, Schema } from "effect"
 import { HttpClient, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
 import { readFile } from "node:fs/promises"
-import { meaningOf, notOwn, problemIn, ServerRefusal } from "../../core/network/server-refusal.ts"
+import { meaningOf, notOwn, problemIn, ServerRefusal, trustInPods } from "../../core/network/server-refusal.ts"
 import { type Offer, readOffer } from "../../core/task/offer.ts"
 import { jsonExcess, type JsonLimits } from "../../core/text/json-limits.ts"
 import { shortened } from "../../core/text/sentence.ts"
 import { firstToken } from "../../core/text/token-lines.ts"
 import { bytesUpTo, refusalText } from "../../http/body.ts"
 import { toServer } from "../../http/connections.ts"
-import { failureInWords } from "../../http/failure-words.ts"
+import { certificateRemedy, failureInWords } from "../../http/failure-words.ts"
 import { CancellationsResponse, poolPath, type Resting } from "../../schema/api/pool-api.ts"
 import { isOneOf, type Problem, type ProblemCode } from "../../schema/api/problem.ts"
 import { errorInWords } from "../../schema/system-error.ts"
@@ -21,7 +21,8 @@ import type { StageResult } from "../../schema/task/stage-result.ts"
 /** The server gave no answer, or something before it answered; asking again may help. */
 export class PoolUnreachable extends Data.TaggedError("PoolUnreachable")<{ readonly url: string; readonly detail: string }> {
   override get message() {
-    return `The pool at ${this.url} gave no usable answer (${this.detail}); check agent.url, the server and the network between.`
+    const next = certificateRemedy(this.detail, trustInPods) ?? "check agent.url, the server and the network between"
+    return `The pool at ${this.url} gave no usable answer (${this.detail}); ${next}.`
   }
 }
 

@@ -14,6 +14,9 @@ export type ServerRefusal = Data.TaggedEnum<{
 }>
 export const ServerRefusal = Data.taggedEnum<ServerRefusal>()
 
+/** How our Pods come to trust the authority of the server's certificate. */
+export const trustInPods = "put the certificate of that authority into global.tls.caBundle"
+
 /** Says of an answer that it is not the server's own. */
 export const notOwn = (answer: number | string): string => `it answers ${answer}, which is not the server's own`
 

@@ -84,7 +84,7 @@ const ourWords: Readonly<Partial<Record<YAMLError["code"], string>>> = {
 
 /** Returns a fault in our words or in the parser's, without the parser's position, and without an excerpt, which may be a secret. */
 const sentence = ({ code, message }: YAMLError): string => {
-  if (message.startsWith("Maximum call stack")) return "is nested too deeply"
+  if (/^Maximum call stack|: Stack overflow/u.test(message)) return "is nested too deeply"
   const said = (message.split("\n")[0] ?? message).replace(/ at line \d+, column \d+:?$/u, "")
   return ourWords[code] ?? (code === "UNEXPECTED_TOKEN" ? said.replace(/: .*$/u, "") : said)
 }

@@ -2,7 +2,8 @@
 // Invariant: only the server's own words are final; whatever else answers in its place may be asked again.
 // Used by worker/network/task-api.ts and the parts that deliver states.
 import { Data, Option, Predicate } from "effect"
-import { meaningOf, problemIn, ServerRefusal } from "../../core/network/server-refusal.ts"
+import { meaningOf, problemIn, ServerRefusal, trustInPods } from "../../core/network/server-refusal.ts"
+import { certificateRemedy } from "../../http/failure-words.ts"
 import { isOneOf } from "../../schema/api/problem.ts"
 import { archiveLimitBytes, planLimitBytes } from "../../schema/api/task-api.ts"
 import { invalid, StageFailed } from "../stage-failed.ts"
@@ -18,7 +19,9 @@ export class NoAnswer extends Data.TaggedError("NoAnswer")<{
   override get message() {
     if (this.isSaid === true) return this.detail
     const where = this.url === undefined ? "" : ` at ${this.url}`
-    return `The pool's server${where} gave no usable answer (${this.detail}); check that it answers there, and the network: a task asks the address that agent.url had when it was made, whatever the values say now.`
+    const next = certificateRemedy(this.detail, trustInPods) ??
+      "check that it answers there, and the network: a task asks the address that agent.url had when it was made, whatever the values say now"
+    return `The pool's server${where} gave no usable answer (${this.detail}); ${next}.`
   }
 }
 

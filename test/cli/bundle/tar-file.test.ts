@@ -60,7 +60,7 @@ describe("the archive", () => {
       yield* writeTarGz(file, true, one)
       expect(statSync(file).mode & 0o777).toBe(0o600)
       expect((yield* Effect.flip(writeTarGz("/dev/null", true, one))).message).toBe(
-        "/dev/null is there already; name another file, or replace it with --force."
+        "Cannot write /dev/null (something else than a file is there); name another file."
       )
       expect(existsSync("/dev/null")).toBe(true)
     }))

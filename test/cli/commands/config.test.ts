@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { parse } from "yaml"
+import { run } from "../program.ts"
 import { ran } from "../typed.ts"
 
 const directory = mkdtempSync(join(tmpdir(), "config-"))
@@ -210,3 +211,10 @@ describe("agent-job config validate", () => {
       )
     }))
 })
+
+// A process of its own, in which the parser's regular expressions run out of stack before its functions do.
+it.live("says in words that a values file is nested too deeply", () =>
+  Effect.gen(function*() {
+    const { code, error } = yield* run(["config", "validate", "-f", file("deep.yaml", `a: ${"[".repeat(5000)}`)])
+    expect([code, error]).toEqual([2, expect.stringMatching(/deep\.yaml:1:\d+ is nested too deeply\n$/u)])
+  }).pipe(Effect.scoped))

@@ -9,8 +9,9 @@ import type { JournalEntry } from "../../../src/schema/api/effects.ts"
 import { taskHeader, taskPath } from "../../../src/schema/api/task-api.ts"
 import { ScriptedServer } from "../../kubernetes/scripted-server.ts"
 import { canBeNameless, nameless } from "../../nameless.ts"
-import { agent, directory, failed, person, planWith, serve, userToken, worker } from "../../server/live-server.ts"
+import { agent, directory, failed, person, planWith, serve, server, userToken, worker } from "../../server/live-server.ts"
 import { lost } from "../../server/run/applying.ts"
+import { agentJob } from "../program.ts"
 import { ran } from "../typed.ts"
 
 it.live("a state in doubt is shown, looked into and settled, for a person and for a program", () =>
@@ -250,6 +251,14 @@ it.live("what a stage chose in its lock or its state speaks to no terminal, in w
     server.script.push({ body })
     expect(parse((yield* show("yaml")).out)).toEqual(body)
   }))
+
+it.live("a state is brought through a pipe", () =>
+  Effect.gen(function*() {
+    const url = yield* server
+    const { child, ended } = yield* agentJob(["state", "push", "prod", "-"], { AGENT_JOB_URL: url, AGENT_JOB_TOKEN: userToken })
+    child.stdin?.end(JSON.stringify({ version: 4, serial: 3, lineage: "piped" }))
+    expect(yield* ended).toMatchObject({ code: 0, error: "", out: expect.stringContaining("lineage piped") })
+  }).pipe(Effect.scoped))
 
 it.live("a state is brought, and takes the place of one of another lineage by the id that was shown", () =>
   Effect.gen(function*() {

@@ -27,6 +27,14 @@ it.effect("the address and the token are those of the environment, without a sla
     expect(yield* connected({ environment })).toEqual(["http://of-the-environment:8080", "of-the-environment"])
   }))
 
+it.effect.each([" ", "/ ", "\r"])(
+  "an address that ends with %j is the one before that, as an .env file may have it",
+  (end) =>
+    Effect.gen(function*() {
+      expect(yield* connected({ environment: { AGENT_JOB_URL: ` http://server:8080${end}` } })).toEqual(["http://server:8080", null])
+    })
+)
+
 it.effect("--url and --token-file say more than the environment", () =>
   Effect.gen(function*() {
     const tokenFile = join(yield* temporaryFolder("token"), "token")

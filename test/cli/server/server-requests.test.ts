@@ -201,6 +201,14 @@ it.live("says in words that an https address is of a server without TLS", () =>
     )
   }))
 
+it.live("says that a server that closes the connection may speak TLS, as ours does", () =>
+  Effect.gen(function*() {
+    const port = yield* listening(createSecure(authority(yield* directory).sign("localhost")))
+    expect((yield* failureAt(`http://localhost:${port}`)).message).toBe(
+      `No usable answer from the agent-job server at http://localhost:${port} (the connection was closed); check that it runs, and whether its address begins with https://.`
+    )
+  }))
+
 it.live("says how to trust the authority of a certificate, and nothing of a server that does not run", () =>
   Effect.gen(function*() {
     const port = yield* listening(createSecure(authority(yield* directory).sign("localhost", "DNS:localhost")))

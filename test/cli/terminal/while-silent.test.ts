@@ -13,14 +13,17 @@ it.effect.each([
     const screen = toldScreen()
     const answer = yield* Deferred.make<string>()
     const working = yield* Effect.forkChild(
-      region(sayingMeanwhile("Waiting for Godot")(Deferred.await(answer))).pipe(Effect.provide(screen.layer))
+      region(sayingMeanwhile("Waiting for Godot")(Deferred.await(answer))).pipe(
+        Effect.tap(() => Effect.sleep("1 minute")), // whoever asked goes on
+        Effect.provide(screen.layer)
+      )
     )
     yield* TestClock.adjust("1900 millis")
     expect(screen.told).toEqual([])
     yield* TestClock.adjust("2 seconds")
     expect(screen.told).toEqual([1, 2].map(() => ({ kind: "status", text: "Waiting for Godot" })))
     yield* Deferred.succeed(answer, "here")
-    expect(yield* Fiber.join(working)).toBe("here")
     yield* TestClock.adjust("1 minute")
+    expect(yield* Fiber.join(working)).toBe("here")
     expect(screen.told).toHaveLength(2)
   }))

@@ -5,8 +5,10 @@ import { TestClock } from "effect/testing"
 import { subscribe, unsubscribe } from "node:diagnostics_channel"
 import { writeFileSync } from "node:fs"
 import { createServer, type RequestListener } from "node:http"
+import { createServer as createSecure } from "node:https"
 import { join } from "node:path"
 import { askPool, isFinalRefusal, Pool, type PoolError } from "../../../src/controller/pool/pool.ts"
+import { authority } from "../../http/certificates.ts"
 import { endlessly } from "../../http/endless.ts"
 import { listening } from "../../http/forward-proxy.ts"
 import { directory, failed, person, poolToken, serve, succeeded } from "../../server/live-server.ts"
@@ -199,6 +201,16 @@ it.live.each([
         false
       ])
     }
+  }).pipe(Effect.scoped))
+
+it.live("says how to trust the authority of the server's certificate", () =>
+  Effect.gen(function*() {
+    const made = yield* directory
+    const port = yield* listening(createSecure(authority(made).sign("localhost")))
+    const pool = yield* clientOf(`https://localhost:${port}`, join(made, "pool.token"))
+    expect((yield* Effect.flip(pool.acquire("agent", 0, 1))).message).toBe(
+      `The pool at https://localhost:${port} gave no usable answer (its certificate is from an authority that is not trusted here); put the certificate of that authority into global.tls.caBundle.`
+    )
   }).pipe(Effect.scoped))
 
 it.live.each(["<html>Back soon</html>", "{}"])("takes the answer %s for none when it asks for work", (body) =>

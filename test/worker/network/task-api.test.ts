@@ -6,6 +6,7 @@ import { readFileSync, rmSync, writeFileSync } from "node:fs"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { join } from "node:path"
+import { failureInWords } from "../../../src/http/failure-words.ts"
 import { makeJournal } from "../../../src/worker/engine/journal.ts"
 import { Log } from "../../../src/worker/engine/log-shipper.ts"
 import { NoAnswer, refusalOf, type TaskApiError } from "../../../src/worker/network/task-api-error.ts"
@@ -47,6 +48,16 @@ describe("the task API", () => {
       }),
       "1 second"
     ))
+
+  it.each([
+    { code: "SELF_SIGNED_CERT_IN_CHAIN", next: "put the certificate of that authority into global.tls.caBundle" },
+    { code: "CERT_HAS_EXPIRED", next: "have that certificate renewed, or correct the clock here" }
+  ])("says what to do about a certificate that is of no use ($code), and nothing of the network", ({ code, next }) => {
+    const detail = failureInWords(Object.assign(new Error(code), { code }))
+    expect(new NoAnswer({ url: "https://pool", detail }).message).toBe(
+      `The pool's server at https://pool gave no usable answer (${detail}); ${next}.`
+    )
+  })
 
   it.effect("says in its output, once, that the server has not answered for 20 seconds, and why", () =>
     withTaskApi(
