@@ -132,7 +132,7 @@ describe("the backend that the engine was initialised with", () => {
   )
 })
 
-describe("the state that the engine left", () => {
+describe.concurrent("the state that the engine left", () => {
   it.live("is sent, and the stage knows", () =>
     Effect.gen(function*() {
       const { api, path, settle } = yield* applying({ "main.tf": "" })

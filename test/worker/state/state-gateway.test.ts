@@ -8,7 +8,7 @@ import { answeringServer, noConnection } from "../answering-server.ts"
 import { type PoolParts, saved } from "../pool-parts.ts"
 import { ask, kept, lock, lockInfo, settle, state, unlock, withGateway, write } from "./gateway.ts"
 
-describe("the state gateway", () => {
+describe.concurrent("the state gateway", () => {
   it.live("is read, locked, written and unlocked like a server", () =>
     withGateway(Effect.fnUntraced(function*(env, { api, ...parts }) {
       expect((yield* ask(env, "read")).status).toBe(404)
@@ -49,7 +49,7 @@ describe("the state gateway", () => {
       const server = yield* answeringServer(ask(env, "read"))
       server.emit("error", noConnection)
       expect((yield* ask(env, "read")).status).toBe(404)
-    })))
+    })), { concurrent: false }) // the next request of any test would be taken for its own
 
   it.live("lets a command that changes nothing only read", () =>
     withGateway(
@@ -297,7 +297,7 @@ describe("the state gateway", () => {
     })))
 })
 
-describe("a lock that the engine asks for and does not hear of", () => {
+describe.concurrent("a lock that the engine asks for and does not hear of", () => {
   /** The answer to the first request is lost, and no later request is answered. */
   const unheard = ["lose answer", ...Array.from({ length: 100 }, () => "break" as const)] as const
   const askedTwice = (api: PoolParts["api"]) =>
@@ -364,7 +364,7 @@ describe("a lock that the engine asks for and does not hear of", () => {
     ))
 })
 
-describe("what the engine left", () => {
+describe.concurrent("what the engine left", () => {
   it.live("is sent under the lock of the engine, which is given back only then", () =>
     withGateway(Effect.fnUntraced(function*(env, { api }) {
       yield* lock(env)
