@@ -31,7 +31,7 @@ const node = { globalSetup: "test/end-to-end/setup.ts", env, testTimeout: 600_00
 const PROPERTY_SEED = process.env.PROPERTY_SEED ?? String(randomInt(2 ** 31))
 console.log(`property seed ${PROPERTY_SEED}`)
 
-/** Halves what it takes to start the program, or a worker of vitest, since each compiles hundreds of modules. */
+/** Halves what it takes a test to start the program, which is hundreds of modules. */
 const NODE_COMPILE_CACHE = join(import.meta.dirname, ".cache/compile")
 
 /** Puts the simulation first, whose small files have a third of the work of all unit tests: started last, they would run on one core. */

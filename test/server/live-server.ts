@@ -97,7 +97,7 @@ export const withoutRates = Effect.provideService(Rates, {
   address: unlimited
 })
 
-/** A database that is migrated and has no row. It is made once, since a test would wait longer for its migrations than for all else. */
+/** A database that is migrated and has no row. It is made once, since its migrations take as long as all else of a start. */
 const migrated = Effect.runSync(Effect.cached(Effect.scoped(Effect.gen(function*() {
   const file = join(yield* temporaryFolder("database"), "new")
   yield* Effect.scoped(Layer.build(layerDatabase(file)))

@@ -612,7 +612,7 @@ describe("a run of a newer server", () => {
     }))
 })
 
-describe.concurrent("a run whose server does not come back", () => {
+describe("a run whose server does not come back", () => {
   const impatient = Effect.provideService(Patience, { every: Duration.millis(1), times: 1 })
 
   /** A client of a server that answers nothing more of the run once it was seen with status `last`; without `last`, nothing at all. */

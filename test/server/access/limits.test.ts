@@ -448,8 +448,7 @@ describe("states that come at once", () => {
         expect((yield* ask(`${stateOf(url)}?ID=a`, userToken, "POST", whole)).status).toBe(204)
         const told = yield* trickling.told
         expect([told.status, JSON.parse(told.text).error]).toEqual([408, "request-timeout"])
-      }),
-    { concurrent: true }
+      })
   )
 })
 

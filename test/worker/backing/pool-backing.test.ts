@@ -132,7 +132,7 @@ describe("the backend that the engine was initialised with", () => {
   )
 })
 
-describe.concurrent("the state that the engine left", () => {
+describe("the state that the engine left", () => {
   it.live("is sent, and the stage knows", () =>
     Effect.gen(function*() {
       const { api, path, settle } = yield* applying({ "main.tf": "" })
@@ -245,7 +245,7 @@ describe.concurrent("the state that the engine left", () => {
     }))
 })
 
-describe.concurrent("a last state that the server has not taken", () => {
+describe("a last state that the server has not taken", () => {
   it.live("keeps its Pod where nothing else has it, until somebody who has saved it cancels the run", () =>
     Effect.gen(function*() {
       const { api, delivery, endGrace, isUnsaved, privateDirectory, settle, told } = yield* applying({ "main.tf": "" }, "1 hour")

@@ -8,7 +8,7 @@ import { answeringServer, noConnection } from "../answering-server.ts"
 import { type PoolParts, saved } from "../pool-parts.ts"
 import { ask, kept, lock, lockInfo, settle, state, unlock, withGateway, write } from "./gateway.ts"
 
-describe.concurrent("the state gateway", () => {
+describe("the state gateway", () => {
   it.live("is read, locked, written and unlocked like a server", () =>
     withGateway(Effect.fnUntraced(function*(env, { api, ...parts }) {
       expect((yield* ask(env, "read")).status).toBe(404)
@@ -42,14 +42,14 @@ describe.concurrent("the state gateway", () => {
       const [one, other] = [first, second].map((env) => new URL(env.TF_HTTP_ADDRESS ?? "").pathname)
       expect(other).not.toBe(one)
       expect(yield* Effect.exit(Effect.tryPromise(() => fetch(first.TF_HTTP_ADDRESS ?? "")))).toMatchObject({ _tag: "Failure" })
-    }), { concurrent: false }) // another test might have got its port by then
+    }))
 
   it.live("goes on after a connection that the system could not hand over", () =>
     withGateway(Effect.fnUntraced(function*(env) {
       const server = yield* answeringServer(ask(env, "read"))
       server.emit("error", noConnection)
       expect((yield* ask(env, "read")).status).toBe(404)
-    })), { concurrent: false }) // the next request of any test would be taken for its own
+    })))
 
   it.live("lets a command that changes nothing only read", () =>
     withGateway(
@@ -99,25 +99,80 @@ describe.concurrent("the state gateway", () => {
       true,
       undefined,
       "1 minute"
-    ))
+    ), { concurrent: true })
 
-  it.live("keeps the engine waiting, and a copy on the disk, until the server is there again", () =>
-    withGateway(Effect.fnUntraced(function*(env, parts) {
-      let tries = 0
-      parts.api.onRequest = () => void tries++
-      yield* lock(env)
-      const up = parts.api.goDown()
-      const writing = yield* Effect.forkChild(write(env, 1))
-      yield* until(() => existsSync(kept(parts)))
-      expect(readFileSync(kept(parts), "utf8")).toBe(state(1))
-      yield* until(() => tries > 4) // longer than other requests are repeated
-      expect(parts.api.serials).toEqual([])
-      expect([writing.pollUnsafe(), parts.isUnsaved()]).toEqual([undefined, true])
-      up()
-      expect((yield* Fiber.join(writing)).status).toBe(200)
-      expect([parts.api.serials, parts.isUnsaved()]).toEqual([[1], false])
-      expect(existsSync(kept(parts))).toBe(false)
-    })))
+  it.live(
+    "keeps the engine waiting, and a copy on the disk, until the server is there again",
+    () =>
+      withGateway(Effect.fnUntraced(function*(env, parts) {
+        let tries = 0
+        parts.api.onRequest = () => void tries++
+        yield* lock(env)
+        const up = parts.api.goDown()
+        const writing = yield* Effect.forkChild(write(env, 1))
+        yield* until(() => existsSync(kept(parts)))
+        expect(readFileSync(kept(parts), "utf8")).toBe(state(1))
+        yield* until(() => tries > 4) // longer than other requests are repeated
+        expect(parts.api.serials).toEqual([])
+        expect([writing.pollUnsafe(), parts.isUnsaved()]).toEqual([undefined, true])
+        up()
+        expect((yield* Fiber.join(writing)).status).toBe(200)
+        expect([parts.api.serials, parts.isUnsaved()]).toEqual([[1], false])
+        expect(existsSync(kept(parts))).toBe(false)
+      })),
+    { concurrent: true }
+  )
+
+  it.live(
+    "keeps the engine waiting though it has to stop where there is no state yet: its next one would have another lineage",
+    () =>
+      withGateway(Effect.fnUntraced(function*(env, parts) {
+        yield* lock(env)
+        yield* ask(env, "read")
+        const up = parts.api.goDown()
+        const writing = yield* Effect.forkChild(write(env, 1))
+        yield* until(() => existsSync(kept(parts)))
+        yield* parts.release
+        let tries = 0
+        parts.api.onRequest = () => void tries++
+        yield* until(() => tries > 4) // longer than an engine waits that has a state
+        expect(writing.pollUnsafe()).toBeUndefined()
+        up()
+        expect((yield* Fiber.join(writing)).status).toBe(200)
+        expect(parts.api.serials).toEqual([1])
+      })),
+    { concurrent: true }
+  )
+
+  it.live(
+    "reads through an outage too while it is locked, since the engine reads before it writes",
+    () =>
+      withGateway(Effect.fnUntraced(function*(env, { api }) {
+        let tries = 0
+        api.onRequest = () => void tries++
+        yield* lock(env)
+        const up = api.goDown()
+        const reading = yield* Effect.forkChild(ask(env, "read"))
+        yield* until(() => tries > 4)
+        up()
+        expect((yield* Fiber.join(reading)).status).toBe(404)
+      })),
+    { concurrent: true }
+  )
+
+  it.live("does not take a 404 of something before the server for an empty state", () =>
+    withGateway(
+      Effect.fnUntraced(function*(env, { api }) {
+        api.state = Buffer.from(state(1))
+        api.fault("GET /state", 404)
+        expect(yield* ask(env, "read")).toEqual({ status: 200, text: state(1) })
+        api.fault("GET /state", ...Array.from({ length: 20 }, () => 404 as const))
+        expect((yield* ask(env, "read")).status).toBe(503)
+      }),
+      true,
+      undefined,
+      "3 seconds"
+    ), { concurrent: true })
 
   it.live("keeps the engine waiting no longer when it has to stop, so that it hears its interrupt and leaves its whole state", () =>
     withGateway(Effect.fnUntraced(function*(env, parts) {
@@ -151,23 +206,6 @@ describe.concurrent("the state gateway", () => {
       up()
       expect((yield* write(env, 4)).status).toBe(200)
       expect(parts.api.serials).toEqual([2, 4])
-    })))
-
-  it.live("keeps the engine waiting though it has to stop where there is no state yet: its next one would have another lineage", () =>
-    withGateway(Effect.fnUntraced(function*(env, parts) {
-      yield* lock(env)
-      yield* ask(env, "read")
-      const up = parts.api.goDown()
-      const writing = yield* Effect.forkChild(write(env, 1))
-      yield* until(() => existsSync(kept(parts)))
-      yield* parts.release
-      let tries = 0
-      parts.api.onRequest = () => void tries++
-      yield* until(() => tries > 4) // longer than an engine waits that has a state
-      expect(writing.pollUnsafe()).toBeUndefined()
-      up()
-      expect((yield* Fiber.join(writing)).status).toBe(200)
-      expect(parts.api.serials).toEqual([1])
     })))
 
   it.live("delivers a state although the engine has hung up, and keeps its lock, so that the server knows that it did not end in order", () =>
@@ -246,18 +284,6 @@ describe.concurrent("the state gateway", () => {
       expect(api).toMatchObject({ lock: { ID: "next-lock" }, epoch: 2 })
     })))
 
-  it.live("reads through an outage too while it is locked, since the engine reads before it writes", () =>
-    withGateway(Effect.fnUntraced(function*(env, { api }) {
-      let tries = 0
-      api.onRequest = () => void tries++
-      yield* lock(env)
-      const up = api.goDown()
-      const reading = yield* Effect.forkChild(ask(env, "read"))
-      yield* until(() => tries > 4)
-      up()
-      expect((yield* Fiber.join(reading)).status).toBe(404)
-    })))
-
   it.live("answers from what it knows under the lock when the server is away, so that the engine's next state reaches the worker's disk", () =>
     withGateway(Effect.fnUntraced(function*(env, parts) {
       parts.api.state = Buffer.from(state(1))
@@ -272,20 +298,6 @@ describe.concurrent("the state gateway", () => {
       expect((yield* Fiber.join(writing)).status).toBe(200)
     })))
 
-  it.live("does not take a 404 of something before the server for an empty state", () =>
-    withGateway(
-      Effect.fnUntraced(function*(env, { api }) {
-        api.state = Buffer.from(state(1))
-        api.fault("GET /state", 404)
-        expect(yield* ask(env, "read")).toEqual({ status: 200, text: state(1) })
-        api.fault("GET /state", ...Array.from({ length: 20 }, () => 404 as const))
-        expect((yield* ask(env, "read")).status).toBe(503)
-      }),
-      true,
-      undefined,
-      "3 seconds"
-    ))
-
   it.live("reads the token again, since it may have been renewed", () =>
     withGateway(Effect.fnUntraced(function*(env, { api, tokenFile }) {
       yield* lock(env)
@@ -297,7 +309,7 @@ describe.concurrent("the state gateway", () => {
     })))
 })
 
-describe.concurrent("a lock that the engine asks for and does not hear of", () => {
+describe("a lock that the engine asks for and does not hear of", () => {
   /** The answer to the first request is lost, and no later request is answered. */
   const unheard = ["lose answer", ...Array.from({ length: 100 }, () => "break" as const)] as const
   const askedTwice = (api: PoolParts["api"]) =>
@@ -364,7 +376,7 @@ describe.concurrent("a lock that the engine asks for and does not hear of", () =
     ))
 })
 
-describe.concurrent("what the engine left", () => {
+describe("what the engine left", () => {
   it.live("is sent under the lock of the engine, which is given back only then", () =>
     withGateway(Effect.fnUntraced(function*(env, { api }) {
       yield* lock(env)
