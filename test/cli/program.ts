@@ -2,7 +2,6 @@
 // Used by the tests of main, of some commands and of test/gitops.
 import { Effect, Schedule, type Scope } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
-import { join } from "node:path"
 
 export interface Ended {
   readonly code: number | null
@@ -21,7 +20,7 @@ export interface Program {
 
 const root = new URL("../..", import.meta.url).pathname
 
-/** Starts a command in the repository's root and kills it when the scope closes. It inherits only PATH and HOME from our environment. */
+/** Starts a command in the repository's root and kills it when the scope closes. It inherits only three variables of ours. */
 export const start = (
   command: string,
   args: ReadonlyArray<string>,
@@ -29,10 +28,11 @@ export const start = (
 ): Effect.Effect<Program, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.sync(() => {
+      const { HOME, NODE_COMPILE_CACHE, PATH } = process.env
       const child = spawn(command, args, {
         cwd: root,
         stdio: "pipe",
-        env: { PATH: process.env.PATH, HOME: process.env.HOME, NODE_COMPILE_CACHE: join(root, ".cache/compile"), ...environment }
+        env: { PATH, HOME, NODE_COMPILE_CACHE, ...environment }
       })
       let out = ""
       let error = ""

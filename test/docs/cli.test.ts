@@ -38,6 +38,6 @@ it.each([
     "-f",
     "prod.yaml",
     ...(key === undefined ? [] : [key])
-  ], { cwd: place, encoding: "utf8", env: { PATH: process.env.PATH, NODE_COMPILE_CACHE: resolve(".cache/compile") } })
+  ], { cwd: place, encoding: "utf8", env: { PATH: process.env.PATH, NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE } })
   expect((stdout + stderr).trim()).toBe(shown(begin))
 })

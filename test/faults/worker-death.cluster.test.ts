@@ -88,7 +88,7 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("a work
         let child: ChildProcess | undefined
         const run = Effect.promise(async () => {
           child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", program, JSON.stringify(env)], {
-            env: { PATH: process.env.PATH },
+            env: { PATH: process.env.PATH, NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE },
             stdio: "ignore"
           })
           await once(child, "exit")

@@ -28,8 +28,11 @@ const objectOf = (text: string): Built => {
 
 export const objectsOf = (text: string): ReadonlyArray<Built> => text.split(/^---\n/mu).filter((_) => _.trim() !== "").map(objectOf)
 
+/** A build ends before it fills 100 MiB, so it collects no garbage: that would be a third of its work. */
+const env = { ...process.env, GOGC: "off" }
+
 export const build = async (folder: string): Promise<ReadonlyArray<Built>> =>
-  objectsOf((await execute("kustomize", ["build", folder], { maxBuffer: 2 ** 24 })).stdout)
+  objectsOf((await execute("kustomize", ["build", folder], { env, maxBuffer: 2 ** 24 })).stdout)
 
 /** Builds a kustomization that is in no checkout, with `files` beside it. `at` returns the relative path to a path of the checkout. */
 export const buildOf = async (

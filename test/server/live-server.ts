@@ -3,7 +3,7 @@
 import { Effect, Layer, Schema, type Scope } from "effect"
 import { HttpServer } from "effect/http"
 import { createHash } from "node:crypto"
-import { writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { request } from "node:http"
 import { join } from "node:path"
 import { gzipSync } from "node:zlib"
@@ -19,6 +19,8 @@ import { Rates } from "../../src/server/access/limits.ts"
 import type { User } from "../../src/server/access/tokens.ts"
 import { ServerWithAddress, stores } from "../../src/server/lifecycle/server.ts"
 import type { ServerOptions } from "../../src/server/settings.ts"
+import { layerDatabase } from "../../src/server/store/database.ts"
+import { databaseIn } from "../../src/server/store/earlier-data.ts"
 import { temporaryFolder } from "../temporary-folder.ts"
 
 export const userToken = "user-token-0123456789"
@@ -95,9 +97,25 @@ export const withoutRates = Effect.provideService(Rates, {
   address: unlimited
 })
 
+/** A database that is migrated and has no row. It is made once, since its migrations take as long as all else of a start. */
+const migrated = Effect.runSync(Effect.cached(Effect.scoped(Effect.gen(function*() {
+  const file = join(yield* temporaryFolder("database"), "new")
+  yield* Effect.scoped(Layer.build(layerDatabase(file)))
+  return readFileSync(file)
+}))))
+
+/** Puts that database where there is no data yet, as a first start would leave it. */
+const begun = ({ dataDir }: ServerOptions) =>
+  Effect.map(migrated, (database) => {
+    if (existsSync(dataDir)) return
+    mkdirSync(dataDir, { mode: 0o700 })
+    writeFileSync(databaseIn(dataDir), database, { mode: 0o600 })
+  })
+
 /** Runs a server with these options until the scope closes; returns its URL and its services. */
 export const serveWith = (options: ServerOptions) =>
   Effect.gen(function*() {
+    yield* begun(options)
     const context = yield* Layer.build(ServerWithAddress(options))
     const url = yield* Effect.map(HttpServer.HttpServer.pipe(Effect.provide(context)), ({ address }) => {
       if (address._tag === "UnixPathAddress") throw new Error("not a TCP address")
@@ -122,7 +140,11 @@ export const server = Effect.flatMap(directory, serve)
 
 /** Runs an effect in the server's stores, on data of their own, which close with the scope. */
 export const inStores = <A, E>(use: Effect.Effect<A, E, Layer.Success<ReturnType<typeof stores>> | Scope.Scope>) =>
-  Effect.flatMap(directory, (made) => Effect.flatMap(Layer.build(stores(optionsIn(made))), (context) => Effect.provide(use, context)))
+  Effect.gen(function*() {
+    const options = optionsIn(yield* directory)
+    yield* begun(options)
+    return yield* Effect.provide(use, yield* Layer.build(stores(options)))
+  })
 
 /** A state without resources, as far as `more` says nothing else. */
 export const state = (serial: number, lineage = "l", more: object = {}) => ({

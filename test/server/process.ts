@@ -7,10 +7,13 @@ import { fileURLToPath } from "node:url"
 
 const program = fileURLToPath(new URL("./serve.ts", import.meta.url))
 
-/** Starts a server on a directory, with files of at most `fileKilobytes` if given; kills it when the scope closes, if it still runs. */
+/**
+ * Starts a server on a directory, with files of at most `fileKilobytes` if given, and then without the cache of compiled modules, which has
+ * larger ones; kills it when the scope closes, if it still runs.
+ */
 export const started = (made: string, fileKilobytes?: number) =>
   Effect.gen(function*() {
-    const limit = fileKilobytes === undefined ? "" : `ulimit -f ${fileKilobytes}; `
+    const limit = fileKilobytes === undefined ? "" : `unset NODE_COMPILE_CACHE; ulimit -f ${fileKilobytes}; `
     const child = yield* Effect.acquireRelease(
       Effect.sync(() =>
         spawn("bash", ["-c", `${limit}exec "$0" "$@"`, process.execPath, program, made], { stdio: ["ignore", "pipe", "inherit"] })

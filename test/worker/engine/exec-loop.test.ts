@@ -75,7 +75,8 @@ describe.each(shells)("exec loop under %s", (shell) => {
         yield* running.signal("INT")
         assert.deepStrictEqual((yield* Fiber.join(ended)).ended, CommandEnded.Exited({ code: 3 }))
         assert.strictEqual(told, 1)
-      }).pipe(Effect.scoped)
+      }).pipe(Effect.scoped),
+    { concurrent: true }
   )
 
   it.live("goes by the limit of memory as it is now, after a change in place", () =>
@@ -97,7 +98,7 @@ describe.each(shells)("exec loop under %s", (shell) => {
       yield* eventually(() => told === 1)
       yield* running.signal("INT")
       assert.deepStrictEqual((yield* Fiber.join(ended)).ended, CommandEnded.Exited({ code: 3 }))
-    }).pipe(Effect.scoped))
+    }).pipe(Effect.scoped), { concurrent: true })
 
   it.live.each(["max", "9223372036854771712", "none"])("watches no memory where there is no limit (%s)", (limit) =>
     Effect.gen(function*() {
@@ -109,7 +110,7 @@ describe.each(shells)("exec loop under %s", (shell) => {
       const execLoop = yield* client(at, "1 hour", Effect.die(new Error("told of what is not there")))
       const { ended } = yield* execute(execLoop, shellCommand(at, "sleep 1.5"))
       assert.deepStrictEqual(ended, CommandEnded.Exited({ code: 0 }))
-    }).pipe(Effect.scoped))
+    }).pipe(Effect.scoped), { concurrent: true })
 
   it.live("keeps stdout and stderr apart, and each in order", () =>
     Effect.gen(function*() {

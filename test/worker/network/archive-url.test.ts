@@ -35,7 +35,7 @@ const serving = (
     return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, file: join(directory, "archive"), asked }
   })
 
-describe("fetchArchive", () => {
+describe.concurrent("fetchArchive", () => {
   it.live("takes an archive whose digest is right, with no credential sent", () =>
     Effect.gen(function*() {
       const { asked, file, url } = yield* serving((_, response) => void response.end(content))

@@ -27,7 +27,7 @@ const withTaskApi = <A, E>(
 
 const result = { outcome: "succeeded", reason: "Completed", message: "Done.", finishedAt: "2026-01-01T00:00:00Z" } as const
 
-describe("the task API", () => {
+describe.concurrent("the task API", () => {
   it.live("gives the details of the stage, asked again while nobody answers", () =>
     withTaskApi(Effect.fnUntraced(function*({ details }, { api }) {
       api.variables = [{ name: "region", value: "eu", sensitive: true }]

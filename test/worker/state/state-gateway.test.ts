@@ -99,25 +99,80 @@ describe("the state gateway", () => {
       true,
       undefined,
       "1 minute"
-    ))
+    ), { concurrent: true })
 
-  it.live("keeps the engine waiting, and a copy on the disk, until the server is there again", () =>
-    withGateway(Effect.fnUntraced(function*(env, parts) {
-      let tries = 0
-      parts.api.onRequest = () => void tries++
-      yield* lock(env)
-      const up = parts.api.goDown()
-      const writing = yield* Effect.forkChild(write(env, 1))
-      yield* until(() => existsSync(kept(parts)))
-      expect(readFileSync(kept(parts), "utf8")).toBe(state(1))
-      yield* until(() => tries > 4) // longer than other requests are repeated
-      expect(parts.api.serials).toEqual([])
-      expect([writing.pollUnsafe(), parts.isUnsaved()]).toEqual([undefined, true])
-      up()
-      expect((yield* Fiber.join(writing)).status).toBe(200)
-      expect([parts.api.serials, parts.isUnsaved()]).toEqual([[1], false])
-      expect(existsSync(kept(parts))).toBe(false)
-    })))
+  it.live(
+    "keeps the engine waiting, and a copy on the disk, until the server is there again",
+    () =>
+      withGateway(Effect.fnUntraced(function*(env, parts) {
+        let tries = 0
+        parts.api.onRequest = () => void tries++
+        yield* lock(env)
+        const up = parts.api.goDown()
+        const writing = yield* Effect.forkChild(write(env, 1))
+        yield* until(() => existsSync(kept(parts)))
+        expect(readFileSync(kept(parts), "utf8")).toBe(state(1))
+        yield* until(() => tries > 4) // longer than other requests are repeated
+        expect(parts.api.serials).toEqual([])
+        expect([writing.pollUnsafe(), parts.isUnsaved()]).toEqual([undefined, true])
+        up()
+        expect((yield* Fiber.join(writing)).status).toBe(200)
+        expect([parts.api.serials, parts.isUnsaved()]).toEqual([[1], false])
+        expect(existsSync(kept(parts))).toBe(false)
+      })),
+    { concurrent: true }
+  )
+
+  it.live(
+    "keeps the engine waiting though it has to stop where there is no state yet: its next one would have another lineage",
+    () =>
+      withGateway(Effect.fnUntraced(function*(env, parts) {
+        yield* lock(env)
+        yield* ask(env, "read")
+        const up = parts.api.goDown()
+        const writing = yield* Effect.forkChild(write(env, 1))
+        yield* until(() => existsSync(kept(parts)))
+        yield* parts.release
+        let tries = 0
+        parts.api.onRequest = () => void tries++
+        yield* until(() => tries > 4) // longer than an engine waits that has a state
+        expect(writing.pollUnsafe()).toBeUndefined()
+        up()
+        expect((yield* Fiber.join(writing)).status).toBe(200)
+        expect(parts.api.serials).toEqual([1])
+      })),
+    { concurrent: true }
+  )
+
+  it.live(
+    "reads through an outage too while it is locked, since the engine reads before it writes",
+    () =>
+      withGateway(Effect.fnUntraced(function*(env, { api }) {
+        let tries = 0
+        api.onRequest = () => void tries++
+        yield* lock(env)
+        const up = api.goDown()
+        const reading = yield* Effect.forkChild(ask(env, "read"))
+        yield* until(() => tries > 4)
+        up()
+        expect((yield* Fiber.join(reading)).status).toBe(404)
+      })),
+    { concurrent: true }
+  )
+
+  it.live("does not take a 404 of something before the server for an empty state", () =>
+    withGateway(
+      Effect.fnUntraced(function*(env, { api }) {
+        api.state = Buffer.from(state(1))
+        api.fault("GET /state", 404)
+        expect(yield* ask(env, "read")).toEqual({ status: 200, text: state(1) })
+        api.fault("GET /state", ...Array.from({ length: 20 }, () => 404 as const))
+        expect((yield* ask(env, "read")).status).toBe(503)
+      }),
+      true,
+      undefined,
+      "3 seconds"
+    ), { concurrent: true })
 
   it.live("keeps the engine waiting no longer when it has to stop, so that it hears its interrupt and leaves its whole state", () =>
     withGateway(Effect.fnUntraced(function*(env, parts) {
@@ -151,23 +206,6 @@ describe("the state gateway", () => {
       up()
       expect((yield* write(env, 4)).status).toBe(200)
       expect(parts.api.serials).toEqual([2, 4])
-    })))
-
-  it.live("keeps the engine waiting though it has to stop where there is no state yet: its next one would have another lineage", () =>
-    withGateway(Effect.fnUntraced(function*(env, parts) {
-      yield* lock(env)
-      yield* ask(env, "read")
-      const up = parts.api.goDown()
-      const writing = yield* Effect.forkChild(write(env, 1))
-      yield* until(() => existsSync(kept(parts)))
-      yield* parts.release
-      let tries = 0
-      parts.api.onRequest = () => void tries++
-      yield* until(() => tries > 4) // longer than an engine waits that has a state
-      expect(writing.pollUnsafe()).toBeUndefined()
-      up()
-      expect((yield* Fiber.join(writing)).status).toBe(200)
-      expect(parts.api.serials).toEqual([1])
     })))
 
   it.live("delivers a state although the engine has hung up, and keeps its lock, so that the server knows that it did not end in order", () =>
@@ -246,18 +284,6 @@ describe("the state gateway", () => {
       expect(api).toMatchObject({ lock: { ID: "next-lock" }, epoch: 2 })
     })))
 
-  it.live("reads through an outage too while it is locked, since the engine reads before it writes", () =>
-    withGateway(Effect.fnUntraced(function*(env, { api }) {
-      let tries = 0
-      api.onRequest = () => void tries++
-      yield* lock(env)
-      const up = api.goDown()
-      const reading = yield* Effect.forkChild(ask(env, "read"))
-      yield* until(() => tries > 4)
-      up()
-      expect((yield* Fiber.join(reading)).status).toBe(404)
-    })))
-
   it.live("answers from what it knows under the lock when the server is away, so that the engine's next state reaches the worker's disk", () =>
     withGateway(Effect.fnUntraced(function*(env, parts) {
       parts.api.state = Buffer.from(state(1))
@@ -271,20 +297,6 @@ describe("the state gateway", () => {
       up()
       expect((yield* Fiber.join(writing)).status).toBe(200)
     })))
-
-  it.live("does not take a 404 of something before the server for an empty state", () =>
-    withGateway(
-      Effect.fnUntraced(function*(env, { api }) {
-        api.state = Buffer.from(state(1))
-        api.fault("GET /state", 404)
-        expect(yield* ask(env, "read")).toEqual({ status: 200, text: state(1) })
-        api.fault("GET /state", ...Array.from({ length: 20 }, () => 404 as const))
-        expect((yield* ask(env, "read")).status).toBe(503)
-      }),
-      true,
-      undefined,
-      "3 seconds"
-    ))
 
   it.live("reads the token again, since it may have been renewed", () =>
     withGateway(Effect.fnUntraced(function*(env, { api, tokenFile }) {

@@ -1,7 +1,7 @@
 // Whole stages with the real engine that have to stop: in order, once, and in time.
 import { describe, expect, it } from "@effect/vitest"
 import { Clock, Deferred, Duration, Effect, Fiber } from "effect"
-import { existsSync } from "node:fs"
+import { existsSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { tarGz, taskApi } from "../fake-task-api.ts"
 import { pod } from "../pod.ts"
@@ -115,7 +115,7 @@ describe("a stage that has to stop", () => {
         tofu: `#!/bin/sh
 case $1 in
 version) echo '{"terraform_version": "9.9.9"}' ;;
-init) trap 'echo interrupted; n=$((n + 1)); [ $n = 1 ] || echo again' INT; echo waiting; i=0; while [ $i -lt 100 ]; do sleep 0.1; i=$((i + 1)); done; exit 1 ;;
+init) trap 'echo interrupted; n=$((n + 1)); [ $n = 1 ] || echo again' INT; echo waiting; until [ -e told ]; do sleep 0.1; done; i=0; while [ $i -lt 30 ]; do sleep 0.1; i=$((i + 1)); done; exit 1 ;;
 esac
 `
       })
@@ -126,6 +126,7 @@ esac
       process.emit("SIGTERM", "SIGTERM")
       yield* here.logged("interrupted")
       process.emit("SIGTERM", "SIGTERM")
+      writeFileSync(join(here.dataDirectory, "work/told"), "") // the engine goes on for three seconds, in which it would hear another one
       yield* Fiber.join(running)
       expect(kubernetes.task().status, here.log()).toMatchObject({
         phase: "Cancelled",
