@@ -52,9 +52,11 @@ const betweenWatches = Duration.millis(100)
 const pageLimit = 50
 const longestBackoff = Duration.seconds(30)
 
-const lastHeard = Metric.gauge("agent_job_watch_heard_timestamp_seconds", {
-  description: "When the API server last said something of a kind of objects, or else when this process began to watch it, in Unix time."
-})
+const lastHeard = (kind: string) =>
+  Metric.gauge("agent_job_watch_heard_timestamp_seconds", {
+    description: "When the API server last said something of a kind of objects, or else when this process began to watch it, in Unix time.",
+    attributes: { kind }
+  })
 
 /** Each wait is a quarter longer than the last, so a server that returns is found after about a third of the time that it was away. */
 const backoff = (failures: number): Duration.Duration => Duration.min(Duration.millis(500 * 1.25 ** (failures - 1)), longestBackoff)
@@ -74,7 +76,7 @@ export const make = Effect.fnUntraced(function*<A>(
   /** Watches and lists in a row that brought nothing. */
   let failures = 0
   let heardAt = 0n // in monotonic nanoseconds
-  const ofKind = Metric.withAttributes(lastHeard, { kind: kind.plural })
+  const ofKind = lastHeard(kind.plural)
   const heard = Effect.gen(function*() {
     heardAt = yield* Clock.monotonicTimeNanos
     yield* Metric.update(ofKind, (yield* Clock.currentTimeMillis) / 1000)

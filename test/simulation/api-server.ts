@@ -76,6 +76,9 @@ const plain = <T>(value: T): T => {
   return fields as T
 }
 
+/** Returns what was stored before if it is given once more, and otherwise a copy. Most of what is written stays as it was. */
+const kept = <T>(before: unknown, given: T): T => same(before, given) ? before as T : plain(given)
+
 const conflict = (kind: Kind<unknown>, { name }: NamespacedName, message: string): Answer => ({
   code: 409,
   reason: "Conflict",
@@ -114,6 +117,8 @@ export class ApiServer {
   /** Why the server refuses to create Jobs now; "nothing" if it does not. */
   refuses: "nothing" | "quota" | "policy" = "nothing"
   readonly #objects = new Map<string, Map<string, KubernetesObject>>()
+  /** All objects of a kind as they are now, once somebody has asked; for whoever looks at all of them after every step. */
+  readonly #listed = new Map<string, ReadonlyArray<KubernetesObject>>()
   readonly #now: () => number
 
   constructor(now: () => number) {
@@ -128,8 +133,10 @@ export class ApiServer {
   find(kind: Kind<unknown>, name: NamespacedName): KubernetesObject | undefined {
     return this.#of(kind).get(keyOf(name))
   }
-  all(kind: Kind<unknown>, selection: Selection = {}): ReadonlyArray<KubernetesObject> {
-    return [...this.#of(kind).values()].filter((object) => matches(object, selection))
+  all(kind: Kind<unknown>, selection?: Selection): ReadonlyArray<KubernetesObject> {
+    const listed = this.#listed.get(kind.plural) ?? [...this.#of(kind).values()]
+    this.#listed.set(kind.plural, listed)
+    return selection === undefined ? listed : listed.filter((object) => matches(object, selection))
   }
   /** Returns one page in the order of the keys. A real server would read all pages as of the first one. */
   page(
@@ -157,6 +164,7 @@ export class ApiServer {
     const stored = { ...object, metadata: { ...object.metadata, resourceVersion: String(++this.revision) } }
     if (type === "DELETED") this.#of(kind).delete(key)
     else this.#of(kind).set(key, stored)
+    this.#listed.delete(kind.plural)
     this.history.push({ revision: this.revision, type, kind: kind.plural, object: stored, before })
     return stored
   }
@@ -248,8 +256,7 @@ export class ApiServer {
   }
 
   updateStatus(kind: Kind<unknown>, given: Written): Answer {
-    const status = given.status === undefined ? undefined : plain(given.status)
-    return this.#replace(kind, given, (before) => ({ ...before, status }))
+    return this.#replace(kind, given, (before) => ({ ...before, status: kept(before["status"], given.status) }))
   }
 
   /** Applies as the only field manager there is, with force. An object that does not exist is created, unless a UID is given. */

@@ -87,6 +87,8 @@ export class Cluster {
   /** Whether a webhook adds to each Pod a container that ends only when it is told to. */
   injectsProxy = false
   readonly #counted = new Map<string, Counted>()
+  /** The revision that was looked at last: nothing is left to collect as long as there is no other. */
+  #collected = 0
   #names = 0
 
   constructor(parts: Parts) {
@@ -166,6 +168,7 @@ export class Cluster {
     const now = this.#server.find(jobs, job.metadata) as Job | undefined
     if (now?.metadata.uid !== job.metadata.uid) return
     const active = this.#podsOf(now).filter((pod) => !isOver(pod)).length
+    if (now.status?.active === active) return
     this.#write(jobs, now, { status: { ...now.status, active } }, "status")
   }
   #finish(job: Job, type: "Complete" | "Failed", reason: string): void {
@@ -474,6 +477,9 @@ export class Cluster {
 
   /** Deletes the objects whose owners are all gone, and says of Pods that were deleted before they had a node that they have failed. */
   collect(): void {
+    const { revision } = this.#server
+    if (revision === this.#collected) return
+    this.#collected = revision // what is written here may leave something to collect
     for (const pod of this.pods) if (isGone(pod) && !isOver(pod)) this.#setStatus(pod, { phase: "Failed" })
     for (const job of this.jobs.filter(({ metadata }) => metadata.finalizers?.includes(podsFirst))) {
       const left = this.#podsOf(job)

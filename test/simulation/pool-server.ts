@@ -207,7 +207,7 @@ export class PoolServer {
   readonly #files = new Map<string, Uint8Array>()
   readonly #random: (size: number) => Uint8Array
   #process: Process | undefined
-  #stores: Context.Context<Stores> | undefined
+  #stores: Context.Context<Stores | SqlClient.SqlClient> | undefined
   readonly #open = new Set<Open>()
   readonly #scope = Scope.makeUnsafe()
   #read: { readonly written: number; readonly stored: Stored } | undefined
@@ -246,10 +246,11 @@ export class PoolServer {
   start(): void {
     if (this.#process?.alive === true) return
     this.#process = new Process(this.#thread, "pool", 0)
-    this.#stores = this.#now(
+    const made = this.#now(
       this.#process,
       Layer.buildWithScope(Layer.provide(stores, blobsIn(this.#files)), this.#scope).pipe(Effect.provide(this.#mortal))
     )
+    this.#stores = Context.merge(made, this.#mortal)
   }
   crash(): void {
     this.#process?.kill()
@@ -263,7 +264,7 @@ export class PoolServer {
   }
   #provided<A, E>(storing: Storing<A, E>): Effect.Effect<A, E> {
     if (this.#stores === undefined) throw new Error("the pool's server was never started")
-    return Effect.provide(storing, Context.merge(this.#stores, this.#mortal))
+    return Effect.provide(storing, this.#stores)
   }
 
   /** Sends one request over the network: the server works on it to its end, and the client may not get the answer. */

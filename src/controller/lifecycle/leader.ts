@@ -25,19 +25,21 @@ const failures = Metric.counter("agent_job_reconcile_failed_total", {
 })
 const draining = Metric.gauge("agent_job_draining", { description: "1 while this replica leads a cluster that is drained." })
 
-const heldBack = Metric.gauge("agent_job_tasks_held_back", {
-  description:
-    "Tasks of no pool that wait while this replica leads and starts nothing new, by the reason: the cluster is drained, or without a proof that it isolates tasks."
-})
+const heldBack = holdReasons.map((reason) => ({
+  reason,
+  gauge: Metric.gauge("agent_job_tasks_held_back", {
+    description:
+      "Tasks of no pool that wait while this replica leads and starts nothing new, by the reason: the cluster is drained, or without a proof that it isolates tasks.",
+    attributes: { reason }
+  })
+}))
 /** How often the tasks are counted for that, which looks at each of them. */
 const countedEvery = Duration.seconds(30)
 const isolation = Metric.gauge("agent_job_isolation_proven", {
   description: "1 while this replica leads and the isolation of tasks is proven for its values, as agent-job doctor proves it."
 })
 const tellHeldBack = (count: Turns["heldBack"]) =>
-  Effect.suspend(() =>
-    Effect.forEach(holdReasons, (reason) => Metric.update(Metric.withAttributes(heldBack, { reason }), count(reason)), { discard: true })
-  )
+  Effect.suspend(() => Effect.forEach(heldBack, ({ gauge, reason }) => Metric.update(gauge, count(reason)), { discard: true }))
 
 const tellIsolation = (isProven: Turns["isProven"]) => Effect.suspend(() => Metric.update(isolation, Number(isProven())))
 
