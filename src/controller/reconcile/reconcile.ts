@@ -167,36 +167,20 @@ const make = Effect.fnUntraced(function*(world: World) {
   const keep = ({ metadata: { uid } }: AgentTask, { againInMillis, kind, message }: Refusal) =>
     Effect.map(monotonicMillis, (at) => world.refusals.refuse(uid, { kind, message, againInMillis }, at))
 
-  /** Keeps a refusal, and decides again upon it. */
-  const refused = Effect.fnUntraced(
-    function*(task: AgentTask, answers: Answers, pass: Pass, refusal: Refusal) {
-      yield* keep(task, refusal)
-      const decided = yield* decide(task, answers, pass)
-      if (Option.isNone(decided)) return Option.none()
-      const { decision, needsLive, observed } = decided.value
-      return needsLive ? Option.some(Duration.zero) : yield* carryOut(observed, decision, pass)
-    }
-  )
+  /** Returns what an answer means. A write that may have succeeded counts as refused until a look shows its Job, and is tried ever more seldom. */
+  const asRefusal = ({ metadata }: AgentTask, answer: WriteRefused | Unsure): Effect.Effect<Refusal> => {
+    if (answer._tag === "WriteRefused") return Effect.succeed(answer)
+    const { message } = answer.because
+    const againInMillis = Duration.toMillis(backoff.failed(keyOf(metadata)).delay)
+    return Effect.as(Effect.logWarning(message), { kind: "Refused", message, againInMillis })
+  }
 
-  /** Handles a write that may have succeeded. The Job may be there, so its slot stays taken until a look shows that it is not. */
-  const unsure = (task: AgentTask, answers: Answers, pass: Pass, { because: { message } }: Unsure) =>
-    look(task, pass).pipe(
-      Effect.catch((error) => Effect.as(Effect.logWarning(error.message), answers)),
-      Effect.tap(() => Effect.logWarning(message)),
-      Effect.flatMap((answers) =>
-        refused(task, answers, pass, {
-          kind: "Refused",
-          message,
-          againInMillis: Duration.toMillis(backoff.failed(keyOf(task.metadata)).delay)
-        })
-      )
-    )
-
+  /** Looks at a task, decides on it and carries that out. It does so again upon a refusal, with which no decision asks for the same. */
   const once = Effect.fnUntraced(
     function*(
       task: AgentTask,
       pass: Pass
-    ): Effect.fn.Return<Option.Option<Duration.Duration>, Failure | PoolSilent | WriteRefused | Behind> {
+    ): Effect.fn.Return<Option.Option<Duration.Duration>, Failure | PoolSilent | Behind> {
       world.refusals.dropExpired(task.metadata.uid, yield* monotonicMillis)
       const answers = yield* Effect.catchTag(look(task, pass), "ReadRefused", (refusal) => Effect.as(keep(task, refusal), noAnswers))
       const decided = yield* decideForSure(task, answers, pass)
@@ -208,9 +192,10 @@ const make = Effect.fnUntraced(function*(world: World) {
             ? Effect.void
             : Effect.sync(() => world.turns.giveBack(task.metadata.uid))
         ), // the slot is not given back while the Job may be there after all, of this pass or of one before
-        Effect.catchTag("WriteRefused", (refusal) => refused(task, answers, pass, refusal)),
-        Effect.catchTag("Unsure", (answer) => unsure(task, answers, pass, answer)),
-        Effect.catchTag("Unsure", ({ because }) => Effect.fail(because)) // from the decision upon a refusal, which makes no Job
+        Effect.catchTag(
+          ["WriteRefused", "Unsure"],
+          (answer) => Effect.flatMap(asRefusal(task, answer), (refusal) => Effect.andThen(keep(task, refusal), once(task, pass)))
+        )
       )
     }
   )
@@ -247,7 +232,6 @@ const make = Effect.fnUntraced(function*(world: World) {
           })),
         Effect.catchTag("NotFound", () => Effect.succeedSome(afterLoss)),
         Effect.catchTag("PoolSilent", ({ againInMillis }) => Effect.succeedSome(Duration.millis(againInMillis))),
-        Effect.catchTag("WriteRefused", ({ message }) => Effect.logWarning(message).pipe(Effect.as(Option.some(Duration.seconds(10))))),
         Effect.ensuring(Effect.sync(() => world.turns.passEnded(uid)))
       )
     })

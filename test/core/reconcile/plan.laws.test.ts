@@ -113,6 +113,12 @@ describe("plan", () => {
     expect(obstacles.filter((obstacle) => starts({ ...ready, ...obstacle }))).toEqual([])
   }, 1000)
 
+  law("asks for nothing that may be refused while a refusal holds, so that a pass which is refused comes to its end", (seed) => {
+    const refused = worldOf(seed).refusal._tag === "Some"
+    const asks = decide(seed).actions.some(({ _tag }) => _tag === "TakeWorkspace" || _tag === "CreateJob" || _tag === "CreateTask")
+    expect(refused && asks).toBe(false)
+  })
+
   law("lets an apply or destroy start only with its workspace in hand", (seed) => {
     const { actions } = decide(seed)
     const made = actions.findIndex(({ _tag }) => _tag === "CreateJob")
