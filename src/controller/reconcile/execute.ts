@@ -5,7 +5,7 @@ import { Context, Effect, Layer, Option, Result } from "effect"
 import { job } from "../../core/manifest/job.ts"
 import { managedByUs } from "../../core/manifest/labels.ts"
 import { ownerReference } from "../../core/manifest/owner-reference.ts"
-import { Action, Notice } from "../../core/reconcile/action.ts"
+import { Action, type Notice } from "../../core/reconcile/action.ts"
 import type { ResolvedConfig } from "../../core/resolve/resolve.ts"
 import { leaseOf } from "../../core/scheduling/workspace-lease.ts"
 import { cancellationOf } from "../../core/task/cancellation.ts"
@@ -132,17 +132,6 @@ const make = Effect.fnUntraced(function*(identity: string) {
       : kubernetes.create(leases, lease)
   }
 
-  /** The tasks, as a cache has them, of which an event has said that their pool cannot be told. */
-  const untold = new WeakSet<AgentTask>()
-
-  /** Reports the result. If the values have to change before that can succeed, an event says so, as the task is kept until then. */
-  const reportResult = (task: AgentTask, action: Extract<Action, { readonly _tag: "ReportResult" }>, now: string) =>
-    Effect.tapError(report(task, action), ({ _tag, message }) => {
-      if ((_tag !== "PoolMissing" && _tag !== "PoolChanged") || untold.has(task)) return Effect.void
-      untold.add(task)
-      return emit(kubernetes, task, Notice.Emit({ type: "Warning", reason: "PoolUnreachable", message }), identity, now)
-    })
-
   const release = (task: AgentTask) =>
     Effect.flatMap(
       kubernetes.get(agentTasks, nameOf(task)),
@@ -190,7 +179,7 @@ const make = Effect.fnUntraced(function*(identity: string) {
       CreateTask: ({ name, spec }) => withoutJob(createTask(task, name, spec)),
       Cancel: ({ name, uid }) =>
         unlessNotFound(kubernetes.apply(agentTasks, cancellationOf({ metadata: { ...task.metadata, name, uid } }))),
-      ReportResult: (action) => withoutJob(reportResult(task, action, now)),
+      ReportResult: (action) => withoutJob(report(task, action)),
       Release: () => unlessNotFound(release(task)),
       DeleteTask: () => unlessNotFound(kubernetes.delete(agentTasks, nameOf(task), { uid: task.metadata.uid }))
     })

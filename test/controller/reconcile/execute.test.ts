@@ -100,21 +100,6 @@ it.effect("says a word in an event, and the same word once", () =>
     expect(server.all(events)).toMatchObject([{ reason: "Lost", note: "It is lost.", reportingInstance: "test" }])
   }).pipe(Effect.scoped))
 
-it.effect("says once in an event, and not again at each try, that a pool which the values do not name cannot be told", () =>
-  Effect.gen(function*() {
-    const { kubernetes, server } = instantCluster()
-    const created: Array<string> = []
-    const create: typeof kubernetes.create = (kind, object) => (created.push(kind.kind), kubernetes.create(kind, object))
-    const { all } = yield* executorOf({ ...kubernetes, create })
-    const { task } = worldOf({ ...plainSeed, life: "failed", pool: true })
-    const tries = all(task, [Action.ReportResult({ assignment: "run-1.plan.1", result: success })], { config: configOf(), now: noon })
-    const { message } = yield* Effect.flip(tries)
-    yield* Effect.flip(tries)
-    expect(created).toEqual(["Event"])
-    expect(server.all(events)).toMatchObject([{ type: "Warning", reason: "PoolUnreachable", note: message }])
-    expect(message).toMatch(/^The values name no pool, /u)
-  }).pipe(Effect.scoped))
-
 describe("the Job of a task", () => {
   const stored = taskOf({
     source: { configMap: { name: "a" } },

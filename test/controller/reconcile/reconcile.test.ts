@@ -442,6 +442,20 @@ describe("a task of which the API server lets no pass come to its end", () => {
       yield* Effect.flip(reconcile("tasks/task"))
       expect(ofRefusals()).toBe(3)
     }).pipe(Effect.scoped))
+
+  it.effect("has one event, and not one at each try, when the values do not name the pool that is to hear how it ended", () =>
+    Effect.gen(function*() {
+      const { kubernetes, server } = instantCluster()
+      const created: Array<string> = []
+      const create: typeof kubernetes.create = (kind, object) => (created.push(kind.kind), kubernetes.create(kind, object))
+      const world = holding(worldOf({ ...plainSeed, life: "failed", pool: true }).task)
+      const reconcile = yield* reconcilerOf({ world, executor: writes, kubernetes: { ...kubernetes, create } })
+      for (const _ of [1, 2]) expect(yield* Effect.flip(reconcile("tasks/task"))).toMatchObject({ _tag: "PoolMissing" })
+      expect(created).toEqual(["Event"])
+      expect(server.all(events)).toMatchObject([
+        { type: "Warning", reason: "PoolUnreachable", note: expect.stringMatching(/^The values name no pool, /u) }
+      ])
+    }).pipe(Effect.scoped))
 })
 
 describe("a pass whose cache is behind", () => {
