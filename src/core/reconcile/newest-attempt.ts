@@ -1,4 +1,4 @@
-// The newest attempt of a task that follows its source: which it is, what it ran, when it ended, and when it is to be made again.
+// The newest attempt of a task that follows its source: which it is, what it ran, and when it is to be made again.
 // Invariant: none of it depends on the source as it is now. Attempts are made one after another.
 // Used by core/reconcile/follow, core/reconcile/plan-to-apply and cli/cluster/tasks.
 import { Array, Option } from "effect"
@@ -7,7 +7,7 @@ import type { AgentTask } from "../../schema/task/agent-task.ts"
 import { planAgainAfterMillis } from "../run/plan-again.ts"
 import type { Observed } from "../task/observed.ts"
 import { isOver } from "../task/status.ts"
-import { millisSince, type Situation } from "./situation.ts"
+import { leftAfterEnd, type Situation } from "./situation.ts"
 
 /** Returns the newest attempt: the task itself until it has made another, or none if the newest was deleted. */
 export const newest = ({ latest, task }: Observed): Option.Option<AgentTask> =>
@@ -25,12 +25,6 @@ export const tried = (observed: Observed): Sha256 | undefined =>
 export const spokenOf = (observed: Observed): Option.Option<AgentTask> =>
   observed.task.status.latest?.apply === undefined ? newest(observed) : observed.latestApply
 
-/** Returns how long ago an attempt ended, by the clock of its node, which may be behind: no attempt ends before it is made. */
-export const millisSinceEndOf = (
-  { metadata: { creationTimestamp }, status: { finishedAt = creationTimestamp } }: AgentTask,
-  now: string
-): number => Math.min(millisSince(finishedAt, now), millisSince(creationTimestamp, now))
-
 /** Reports whether somebody cancelled or deleted the attempt, be it so late that it went on to its end: nothing more is made of it. */
 export const isRevoked = ({ metadata: { deletionTimestamp }, spec: { cancel } }: AgentTask): boolean =>
   cancel === true || deletionTimestamp !== undefined
@@ -44,8 +38,5 @@ export const againInMillis = ({ now, observed }: Situation): Option.Option<numbe
   Option.flatMap(
     Option.filter(newest(observed), (attempt) => !isRevoked(attempt)),
     (attempt) =>
-      Option.map(againAfterMillis(attempt, observed.task.status.latest?.again ?? 0), (delay) => {
-        const left = delay - millisSinceEndOf(attempt, now)
-        return left > delay ? 0 : left // its end is by its node's clock, which may be ahead
-      })
+      Option.map(againAfterMillis(attempt, observed.task.status.latest?.again ?? 0), (delay) => leftAfterEnd(attempt, delay, now))
   )

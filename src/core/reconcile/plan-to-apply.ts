@@ -4,7 +4,8 @@
 import { Option } from "effect"
 import type { AgentTask, AgentTaskSpec } from "../../schema/task/agent-task.ts"
 import type { Observed } from "../task/observed.ts"
-import { millisSinceEndOf, newest } from "./newest-attempt.ts"
+import { newest } from "./newest-attempt.ts"
+import { millisSinceEnd } from "./situation.ts"
 
 /** An attempt whose plan is to be applied, and the spec of its apply. */
 export interface Wanted {
@@ -25,7 +26,7 @@ export const notApplied = (observed: Observed): Option.Option<Wanted> =>
 const uncountedMillis = 3_600_000
 
 export const isOutdated = ({ plan }: Wanted, now: string): boolean =>
-  plan.status.result?.hasChanges === undefined && millisSinceEndOf(plan, now) > uncountedMillis
+  plan.status.result?.hasChanges === undefined && millisSinceEnd(plan, now) > uncountedMillis
 
 /**
  * Returns the spec that applies a task's saved plan in the same directory, or none if there is no such plan with changes. A plan whose

@@ -3,7 +3,7 @@
 // Used by core/reconcile/plan, core/reconcile/follow and the responses in core/reconcile/over, core/reconcile/start and core/reconcile/waiting; controller/reconcile/ask uses its `millisSince`.
 import { Equal, Option } from "effect"
 import { assignmentId } from "../../schema/api/pool-api.ts"
-import { mutates } from "../../schema/task/agent-task.ts"
+import { type AgentTask, mutates } from "../../schema/task/agent-task.ts"
 import { isFailure } from "../../schema/task/reason.ts"
 import { isOther, isVacant } from "../scheduling/workspace-lease.ts"
 import { isPlain, jobName } from "../task/job-name.ts"
@@ -32,8 +32,17 @@ export const patienceMillis = 90_000
 /** How long the Pod of a claim may be unready, as while its runner is started again, before its node is taken for one that may have died. */
 export const unreadyPatienceMillis = 120_000
 
-export const millisSinceEnd = ({ now, observed: { task: { metadata, status } } }: Situation): number =>
-  millisSince(status.finishedAt ?? metadata.creationTimestamp, now)
+/** Returns how long ago a task ended, by the clock of its node, which may be behind: no task ends before it is made. */
+export const millisSinceEnd = (
+  { metadata: { creationTimestamp }, status: { finishedAt = creationTimestamp } }: AgentTask,
+  now: string
+): number => Math.min(millisSince(finishedAt, now), millisSince(creationTimestamp, now))
+
+/** Returns what is left of a time after a task's end; nothing if its node's clock is ahead by more than that, and so tells nothing. */
+export const leftAfterEnd = (task: AgentTask, millis: number, now: string): number => {
+  const left = millis - millisSinceEnd(task, now)
+  return left > 2 * millis ? 0 : left
+}
 
 /** A question of the table. It returns what it found, for the row's response, or none if the task is not in that situation. */
 export type When<Found> = (situation: Situation) => Option.Option<Found>
@@ -96,9 +105,10 @@ const hasAll: Holds = ({ observed: { holder, task } }) => holder._tag === "Mine"
 
 export const when = {
   ofNewerVersion: is(({ observed: { task } }) => isOfNewerVersion(task.status.phase)),
-  leftover: itsJob((s) =>
-    taskOver(s) && jobGoesOn(s) && (s.observed.task.status.result === undefined || millisSinceEnd(s) >= patienceMillis)
-  ),
+  leftover: itsJob((s) => {
+    const { task } = s.observed
+    return taskOver(s) && jobGoesOn(s) && (task.status.result === undefined || leftAfterEnd(task, patienceMillis, s.now) <= 0)
+  }),
   unreported: (s) => Option.filter(assignmentOf(s), () => taskOver(s) && s.observed.task.status.reportedAt === undefined),
   releasable: is((s) => taskOver(s) && deleted(s) && fromPool(s)),
   expired: is((s) => taskOver(s) && s.observed.expired && !deleted(s)),

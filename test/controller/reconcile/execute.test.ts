@@ -15,7 +15,7 @@ import { agentTasks, events, jobs, leases } from "../../../src/kubernetes/kinds.
 import { Uid } from "../../../src/schema/names.ts"
 import type { AgentTask } from "../../../src/schema/task/agent-task.ts"
 import { configOf, taskOf } from "../../core/configs.ts"
-import { noon, plainSeed, success, worldOf } from "../../core/worlds.ts"
+import { noon, plainSeed, worldOf } from "../../core/worlds.ts"
 import type { ApiServer } from "../../simulation/api-server.ts"
 import { instantCluster } from "../instant-cluster.ts"
 import { plantJob } from "./planted.ts"

@@ -1093,14 +1093,19 @@ describe("plan, of a task that is over", () => {
   })
 
   it("deletes the Job of a worker with a result that another container keeps from its end, 90 s after the result", () => {
-    const after = (seconds: number) => {
+    const after = (seconds: number, madeSeconds = 600) => {
       const whole: Seed = { ...plainSeed, ...kept, life: "succeeded", worker: "Completed" }
       const world = worldOf(whole)
+      const metadata = { ...world.task.metadata, creationTimestamp: before(madeSeconds) }
       const status = { ...world.task.status, finishedAt: before(seconds) }
-      return plan(policyOf(whole), { ...world, task: { ...world.task, status } }, noon)
+      return plan(policyOf(whole), { ...world, task: { ...world.task, metadata, status } }, noon)
     }
     expect(after(89)).toMatchObject({ situation: "over", actions: [], requeueAfterMillis: Option.some(1_000) })
-    expect(after(90)).toMatchObject({ situation: "over, but its Job goes on", actions: [{ _tag: "DeleteJob" }] })
+    const deleted = { situation: "over, but its Job goes on", actions: [{ _tag: "DeleteJob" }] }
+    expect(after(90)).toMatchObject(deleted)
+    expect(after(-60)).toMatchObject({ actions: [], requeueAfterMillis: Option.some(150_000) }) // by the clock of a node that is a minute ahead
+    expect(after(-3600)).toMatchObject(deleted) // by one that is an hour ahead, which tells nothing
+    expect(after(3600, 10)).toMatchObject({ actions: [], requeueAfterMillis: Option.some(80_000) }) // by one that is an hour behind
   })
 
   it("looks at the Job of a task that is over when it may be left over", () => {
