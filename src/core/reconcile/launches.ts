@@ -4,6 +4,7 @@
 import { Schema } from "effect"
 import type { AgentTask, AgentTaskStatus } from "../../schema/task/agent-task.ts"
 import { WaitReason } from "../../schema/task/reason.ts"
+import { quotaPatienceSeconds } from "../../schema/values/task-pod.ts"
 import { hadToGo, mostRetries, retryDelayMillis } from "../run/disruption.ts"
 import type { JobSeen, JobWatched, Observed } from "../task/observed.ts"
 import type { TaskPolicy } from "../task/task-policy.ts"
@@ -84,8 +85,7 @@ export const withJobGivenUp = (status: AgentTaskStatus, { name, uid }: JobSeen):
   job: { name, uid, replacedFor: "QuotaExceeded" }
 })
 
-/** How long a Job may wait for a quota. Its deadline runs meanwhile, and after a longer wait the rest may not be enough for its stage. */
-export const quotaPatienceMillis = 60_000
+export const quotaPatienceMillis = quotaPatienceSeconds * 1000
 
 /** Reports whether a Job that still waits for a quota is to be given up, or was already. */
 export const isOutOfPatience = (task: AgentTask, job: JobWatched): boolean => isGivenUp(task, job) || job.knownMillis >= quotaPatienceMillis

@@ -35,9 +35,12 @@ const autoscalerSeconds = 900
 export const nodeWaitSeconds = ({ job, startupTimeoutSeconds }: Times): number =>
   Math.max(startupTimeoutSeconds, job.activeDeadlineSeconds > 0 ? 0 : autoscalerSeconds)
 
+/** How long a Job may wait for a quota. Its deadline runs meanwhile, and after a longer wait the rest may not be enough for its stage. */
+export const quotaPatienceSeconds = 60
+
 /**
- * Returns how many seconds a Job may take beside its stage: for its node, its start, its orderly end, and what these may take longer, such
- * as a minute for a quota.
+ * Returns how many seconds a Job may take beside its stage: for its node, its start, its orderly end, a quota, and a minute by which these
+ * may take longer.
  */
 export const secondsBesideStage = (task: Times): number =>
-  nodeWaitSeconds(task) + task.startupTimeoutSeconds + task.terminationGracePeriodSeconds + 120
+  nodeWaitSeconds(task) + task.startupTimeoutSeconds + task.terminationGracePeriodSeconds + quotaPatienceSeconds + 60
