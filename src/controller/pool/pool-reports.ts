@@ -8,7 +8,7 @@ import { monotonicMillis } from "../../kubernetes/clock.ts"
 import { keyOf } from "../../kubernetes/object.ts"
 import type { AgentTask } from "../../schema/task/agent-task.ts"
 import { makeBreaker } from "./breaker.ts"
-import { isFinalRefusal, isUnknown, Pool, type PoolError, PoolUnreachable } from "./pool.ts"
+import { answerSeconds, isFinalRefusal, isUnknown, Pool, type PoolError, PoolUnreachable } from "./pool.ts"
 
 /** The pool has not answered another request just now, so it was not asked. */
 export class PoolSilent extends Data.TaggedError("PoolSilent")<{ readonly againInMillis: number }> {}
@@ -40,7 +40,7 @@ const waitLimit = Duration.seconds(2)
  * How long a pass tries to report a result, which a pool may take a while to store: a little less than the client of the pool waits for any
  * answer.
  */
-const reportLimit = Duration.seconds(14)
+const reportLimit = Duration.seconds(answerSeconds - 1)
 
 /** How long a silent pool is left alone, so that not each of a thousand tasks finds out for itself that it is silent. */
 const restMillis = 30_000

@@ -49,6 +49,9 @@ export class PoolRefused extends Data.TaggedError("PoolRefused")<{
   }
 }
 
+/** How long the server may take for an answer. */
+export const answerSeconds = 15
+
 export type PoolError = PoolUnreachable | PoolTokenUnreadable | PoolRefused
 
 export class Pool extends Context.Service<Pool, {
@@ -136,7 +139,7 @@ const make = Effect.fnUntraced(function*(url: string, tokenFile: string) {
   )
 
   /**
-   * Sends a request and reads its answer, both within one limit: `waitSeconds`, during which the server may hold the request, and 15 s more.
+   * Sends a request and reads its answer, both within one limit: `waitSeconds`, during which the server may hold the request, and `answerSeconds`.
    * Only `expectedStatus` means that the server agrees.
    */
   const post = <A>(
@@ -156,7 +159,10 @@ const make = Effect.fnUntraced(function*(url: string, tokenFile: string) {
       if (response.status === expectedStatus) return yield* read(response)
       return yield* refusalOf(url, response.status, yield* refusalText(response))
     }).pipe(
-      Effect.timeoutOrElse({ duration: (waitSeconds + 15) * 1000, orElse: () => Effect.fail(unusable("no whole answer in time")) })
+      Effect.timeoutOrElse({
+        duration: (waitSeconds + answerSeconds) * 1000,
+        orElse: () => Effect.fail(unusable("no whole answer in time"))
+      })
     )
 
   const bytesOf = (response: HttpClientResponse.HttpClientResponse) => Effect.mapError(bytesUpTo(largestAnswer)(response), unreachable)
