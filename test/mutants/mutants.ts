@@ -75,8 +75,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a deleted task that a finalizer keeps has its slot for ever",
     file: "src/core/task/status.ts",
-    from: "spec.cancel === true || metadata.deletionTimestamp !== undefined",
-    to: "spec.cancel === true",
+    from: "cancel === true || deletionTimestamp !== undefined",
+    to: "cancel === true",
     test: "controller/world/turns.test.ts"
   },
   {

@@ -5,7 +5,7 @@ import { Option } from "effect"
 import type { AgentTask, AgentTaskStatus } from "../../schema/task/agent-task.ts"
 import type { Artifact, FluxSource } from "../../schema/task/source.ts"
 import { isForGood, type Observed, type Refusal, waitReasonOf } from "../task/observed.ts"
-import { acknowledged, isOver } from "../task/status.ts"
+import { acknowledged, isOver, isRevoked } from "../task/status.ts"
 import { spreadMillis } from "../text/fingerprint.ts"
 import { Action, Notice } from "./action.ts"
 import {
@@ -22,7 +22,7 @@ import {
   type Why
 } from "./attempt-conditions.ts"
 import { applyName, attemptName, isFollower, nextAttempt } from "./attempts.ts"
-import { againInMillis, isRevoked, newest, spokenOf, tried, underWay } from "./newest-attempt.ts"
+import { againInMillis, newest, spokenOf, tried, underWay } from "./newest-attempt.ts"
 import { keep } from "./over.ts"
 import { isOutdated, notApplied, type Wanted } from "./plan-to-apply.ts"
 import { cancel, later, type Respond, type RespondTo, unchanged } from "./response.ts"
@@ -37,8 +37,7 @@ const lookMillis = 30_000 - answerMillis
 /**
  * Reports whether the task makes attempts for new artifacts of its source: it does so from its own end until it is cancelled or deleted.
  */
-export const follows = (task: AgentTask): boolean =>
-  isOver(task.status.phase) && isFollower(task) && task.spec.cancel !== true && task.metadata.deletionTimestamp === undefined
+export const follows = (task: AgentTask): boolean => isOver(task.status.phase) && isFollower(task) && !isRevoked(task)
 
 /** What the next attempt, or the apply of the newest one, can be made from. */
 interface Offer {

@@ -6,7 +6,7 @@ import type { Sha256 } from "../../schema/names.ts"
 import type { AgentTask } from "../../schema/task/agent-task.ts"
 import { planAgainAfterMillis } from "../run/plan-again.ts"
 import type { Observed } from "../task/observed.ts"
-import { isOver } from "../task/status.ts"
+import { isOver, isRevoked } from "../task/status.ts"
 import { leftAfterEnd, type Situation } from "./situation.ts"
 
 /** Returns the newest attempt: the task itself until it has made another, or none if the newest was deleted. */
@@ -24,10 +24,6 @@ export const tried = (observed: Observed): Sha256 | undefined =>
 /** Returns the task that the conditions speak of: the newest attempt, or its apply once one was made. None if that task was deleted. */
 export const spokenOf = (observed: Observed): Option.Option<AgentTask> =>
   observed.task.status.latest?.apply === undefined ? newest(observed) : observed.latestApply
-
-/** Reports whether somebody cancelled or deleted the attempt, be it so late that it went on to its end: nothing more is made of it. */
-export const isRevoked = ({ metadata: { deletionTimestamp }, spec: { cancel } }: AgentTask): boolean =>
-  cancel === true || deletionTimestamp !== undefined
 
 /** Returns how many milliseconds after its end an attempt that was disrupted is made again, which it was `again` times, or none if it is not. */
 export const againAfterMillis = ({ spec: { stage }, status: { phase, reason } }: AgentTask, again: number): Option.Option<number> =>

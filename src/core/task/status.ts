@@ -23,12 +23,15 @@ const isPhase = Schema.is(Phase)
 /** Reports whether this version does not know the phase. Only a newer version can tell whether such a task is over or runs. */
 export const isOfNewerVersion = (phase: string | undefined): boolean => phase !== undefined && !isPhase(phase)
 
+/** Reports whether somebody cancelled or deleted the task, be it so late that it went on to its end: nothing more is made of it. */
+export const isRevoked = ({ metadata: { deletionTimestamp }, spec: { cancel } }: AgentTask): boolean =>
+  cancel === true || deletionTimestamp !== undefined
+
 /**
  * Reports whether the task was cancelled or deleted before the claim. No worker takes it any more, so its Job and its slot may go, even
  * while a finalizer keeps the task.
  */
-export const isCalledOff = ({ metadata, spec, status }: AgentTask): boolean =>
-  status.claim === undefined && (spec.cancel === true || metadata.deletionTimestamp !== undefined)
+export const isCalledOff = (task: AgentTask): boolean => task.status.claim === undefined && isRevoked(task)
 
 /** Returns the rank of a phase. A phase of a newer version has the rank of Running, so that only an end may follow it. */
 const rankOf = (phase: string): number => phaseRank[isPhase(phase) ? phase : "Running"]
