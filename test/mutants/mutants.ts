@@ -692,8 +692,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a Job is asked about by a clock that may be wrong",
     file: "src/controller/reconcile/ask.ts",
-    from: "Math.max(millisSince(job.createdAt, now), ages.knownMillis(uid, seen, at))",
-    to: "millisSince(job.createdAt, now)",
+    from: "jobAgeMillis({ ...job, knownMillis: ages.knownMillis(uid, seen, at) }, now)",
+    to: "jobAgeMillis({ ...job, knownMillis: 0 }, now)",
     test: "controller/reconcile/ask.test.ts"
   },
   {

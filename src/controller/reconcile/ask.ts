@@ -6,7 +6,7 @@ import { attemptOf, madeNames } from "../../core/reconcile/attempts.ts"
 import { isUnpinned, waitsForSource } from "../../core/reconcile/flux-source.ts"
 import { follows } from "../../core/reconcile/follow.ts"
 import { isPodOver, startTrouble } from "../../core/reconcile/pod-trouble.ts"
-import { millisSince } from "../../core/reconcile/situation.ts"
+import { jobAgeMillis } from "../../core/reconcile/situation.ts"
 import { jobName } from "../../core/task/job-name.ts"
 import type { JobSeen, PodSeen, SourceSeen, Warning } from "../../core/task/observed.ts"
 import { jobSeen, podSeen } from "../../core/task/seen.ts"
@@ -130,7 +130,6 @@ const silentMillis = 5_000
 /**
  * Returns the newest warning event about a Pod of the Job whose status gives no reason or, without a Pod, about the Job. In the latter case,
  * only a warning that is newer than the Job's last Pod counts. If events cannot be read, returns what the last pass saw of the same object.
- * The Job's age is the greater one of its age since creation and of the time that this process has known it.
  */
 const warningAbout = (
   { at, now, task, warned, world: { ages, cache } }: Asking,
@@ -139,8 +138,8 @@ const warningAbout = (
   const { namespace, uid } = task.metadata
   const seen = Option.some(job)
   const pod = podOf(task, seen, cache.pods(uid))
-  const ageMillis = Math.max(millisSince(job.createdAt, now), ages.knownMillis(uid, seen, at))
-  if (ageMillis < silentMillis || Option.exists(pod, (_) => Option.isSome(startTrouble(_)) || _.phase === "Running")) {
+  const age = jobAgeMillis({ ...job, knownMillis: ages.knownMillis(uid, seen, at) }, now)
+  if (age < silentMillis || Option.exists(pod, (_) => Option.isSome(startTrouble(_)) || _.phase === "Running")) {
     return Effect.succeedNone
   }
   const lastPodMadeAt = ages.lastPodMadeAt(uid, seen)

@@ -1,6 +1,6 @@
 // The questions that the table of situations asks of what was observed; each gives the row's response what it found.
 // They are asked in the table's order, so each may assume that those above it found nothing.
-// Used by core/reconcile/plan, core/reconcile/follow and the responses in core/reconcile/over, core/reconcile/start and core/reconcile/waiting; controller/reconcile/ask uses its `millisSince`.
+// Used by core/reconcile/plan, core/reconcile/follow and the responses in core/reconcile/over, core/reconcile/start and core/reconcile/waiting; controller/reconcile/ask uses its `jobAgeMillis`, and cli/doctor/doctor-left its `millisSince`.
 import { Equal, Option } from "effect"
 import { assignmentId } from "../../schema/api/pool-api.ts"
 import { type AgentTask, mutates } from "../../schema/task/agent-task.ts"
@@ -25,6 +25,12 @@ export interface Situation {
 }
 
 export const millisSince = (from: string, now: string): number => Date.parse(now) - Date.parse(from)
+
+/**
+ * Returns a Job's age by two clocks, one of which may be behind. It is good for when to speak and to look again, and never for an end.
+ */
+export const jobAgeMillis = ({ createdAt, knownMillis }: Pick<JobWatched, "createdAt" | "knownMillis">, now: string): number =>
+  Math.max(millisSince(createdAt, now), knownMillis)
 
 /** How long a Job may outlive the worker's result; usually it is about a second. */
 export const patienceMillis = 90_000

@@ -40,7 +40,7 @@ import {
   unchanged,
   underWay
 } from "./response.ts"
-import { millisSince, podWent, type Situation } from "./situation.ts"
+import { jobAgeMillis, podWent, type Situation } from "./situation.ts"
 
 /**
  * Returns when to look again at a start of this age. The longer it has waited, the less a delay matters, and a thousand that wait must not
@@ -86,12 +86,6 @@ const launched = (s: Situation, job: JobSeen, response: Response): Response => (
   status: counted(job, s.observed, s.policy, response.status)
 })
 
-/**
- * Returns the Job's age by two clocks, one of which may be behind. It is good for when to speak and to look again, and never for an end.
- */
-const jobAgeMillis = ({ now }: Situation, { createdAt, knownMillis }: JobWatched): number =>
-  Math.max(millisSince(createdAt, now), knownMillis)
-
 /** Returns why the launch failed, as one reason and sentence. */
 const notStarted = (s: Situation): Pick<News, "message"> & { readonly reason: FailureReason } =>
   podWent(s)
@@ -118,7 +112,7 @@ export const finishStuck: RespondTo<JobSeen> = (s, job) => {
 const isReason = Schema.is(Reason)
 
 /** Deletes the Job and looks again, because a finalizer may keep it. */
-const deleteAndLook: RespondTo<JobWatched> = (s, job) => later(deleteJob(s, job), lookAgainAfter(jobAgeMillis(s, job)))
+const deleteAndLook: RespondTo<JobWatched> = (s, job) => later(deleteJob(s, job), lookAgainAfter(jobAgeMillis(job, s.now)))
 
 /** Deletes the Job of a failed launch, but not before the next launch is due. */
 const clearAwayWhenDue = (s: Situation, job: JobWatched, told: Response): Response => {
@@ -167,7 +161,7 @@ const podStarting = (s: Situation, job: JobWatched): News => {
       return jobMade(s, `its Pod ${pod.name} is starting on node ${pod.node}${next}`)
     }
   )
-  return Option.getOrElse(Option.filter(onNode, (told) => sameNews(s, told) || jobAgeMillis(s, job) >= slowMillis), () => jobMade(s))
+  return Option.getOrElse(Option.filter(onNode, (told) => sameNews(s, told) || jobAgeMillis(job, s.now) >= slowMillis), () => jobMade(s))
 }
 
 /** Returns what the start waits for, or that the Pod starts if nothing is known to keep it. */
@@ -201,7 +195,7 @@ export const finishVanished: Respond = (s) =>
 
 export const showStarting: RespondTo<JobWatched> = (s, job) => {
   const { task } = s.observed
-  const age = jobAgeMillis(s, job)
+  const age = jobAgeMillis(job, s.now)
   const quiet = isFresh(s) ? quietMillis : saysQuota(s) ? lookAgainMillis : 0
   if (age < quiet && Option.isNone(troubleOfStart(s.observed))) {
     return later(unchanged(s), Math.min(quiet - age, quiet) + spreadMillis(task.metadata.uid))
