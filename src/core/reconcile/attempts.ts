@@ -1,6 +1,6 @@
 // The names and kinship of attempts, tasks of their own that a task makes at new artifacts of its source, and of their applies.
 // Names are derived, so that one that was made is found again; and checked, because anyone can write an owner reference.
-// Used by core/reconcile/follow, core/reconcile/history, controller/reconcile/observe and controller/world/mirror.
+// Used by core/reconcile/follow, core/reconcile/history, controller/reconcile/ask, controller/reconcile/observe, controller/world/mirror and cli/cluster/tasks.
 import { Option } from "effect"
 import { controllingOwner } from "../../schema/kubernetes/owner.ts"
 import { agentTaskResource, type Uid } from "../../schema/names.ts"

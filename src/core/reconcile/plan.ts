@@ -1,5 +1,5 @@
 // What the controller does next for one AgentTask, decided from what was last observed: one table, read from the top.
-// Invariant: carrying the plan out and observing again gives an empty plan; a final phase stays; a claimed stage is never started again.
+// Invariant: after a few passes, carrying the plan out and observing again gives an empty plan; a final phase stays; a claimed stage is never started again.
 // Called by controller/reconcile/reconcile; printed into docs/decisions.md; its laws are in test/core/reconcile/plan.laws.test.ts.
 import { Array, Option } from "effect"
 import type { JobSeen, Observed } from "../task/observed.ts"

@@ -167,7 +167,7 @@ const refusal = (run: RunState, event: RunEvent): Move =>
 export const move = (run: RunState, event: RunEvent): Move =>
   rows.find(({ holds }) => holds(run, event))?.to(run) ?? (byPerson(event) ? refusal(run, event) : Move.Unchanged())
 
-/** Returns which events of a person would be accepted now. */
+/** Returns which events of a person are offered now. A cancel of a run that was planned is accepted too, though a discard is offered. */
 export const wishes = (run: RunState) => ({
   confirm: isIn(run, "planned"),
   discard: isIn(run, "pending", "planned"),
