@@ -22,7 +22,7 @@ import {
   type Why
 } from "./attempt-conditions.ts"
 import { applyName, attemptName, isFollower, nextAttempt } from "./attempts.ts"
-import { againInMillis, newest, spokenOf, tried, underWay } from "./newest-attempt.ts"
+import { againInMillis, newest, spokenOf, tried, unfinished } from "./newest-attempt.ts"
 import { keep } from "./over.ts"
 import { isOutdated, notApplied, type Wanted } from "./plan-to-apply.ts"
 import { cancel, later, type Respond, type RespondTo, unchanged } from "./response.ts"
@@ -55,7 +55,8 @@ const offered = (observed: Observed): Option.Option<Offer> => {
 }
 
 /** Returns what the next attempt can be made from, or none while the newest one or its apply is under way. */
-const offeredAnew = (observed: Observed): Option.Option<Offer> => Option.filter(offered(observed), () => Option.isNone(underWay(observed)))
+const offeredAnew = (observed: Observed): Option.Option<Offer> =>
+  Option.filter(offered(observed), () => Option.isNone(unfinished(observed)))
 
 /** Returns why a plan is never applied, or none if it is once the source has nothing newer, or may be already. */
 const whyNever = ({ latestApply }: Observed, wanted: Wanted, now: string): Option.Option<Why> =>
@@ -77,7 +78,7 @@ export const when = {
   disrupted: (s) => Option.filter(offeredAnew(s.observed), () => Option.exists(againInMillis(s), (millis) => millis <= 0)),
   atRest: is(({ observed: { task } }) => follows(task)),
   cancelled: ({ observed }) =>
-    Option.filter(underWay(observed), () => isOver(observed.task.status.phase) && observed.task.spec.cancel === true)
+    Option.filter(unfinished(observed), () => isOver(observed.task.status.phase) && observed.task.spec.cancel === true)
 } satisfies Readonly<Record<string, When<unknown>>>
 
 const makeNext = (s: Situation, { artifact, fluxSource: { onChange: _onChange, ...fluxSource } }: Offer, again: number) => {

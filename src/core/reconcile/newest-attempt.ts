@@ -14,7 +14,7 @@ export const newest = ({ latest, task }: Observed): Option.Option<AgentTask> =>
   task.status.latest === undefined ? Option.some(task) : latest
 
 /** Returns what the task made and is not over: an attempt or an apply, but never both, since an apply begins once its plan is over. */
-export const underWay = ({ latest, latestApply }: Observed): Option.Option<AgentTask> =>
+export const unfinished = ({ latest, latestApply }: Observed): Option.Option<AgentTask> =>
   Array.findFirst(Array.getSomes([latestApply, latest]), ({ status }) => !isOver(status.phase))
 
 /** Returns the digest of the artifact that the newest attempt ran, or was made for. */

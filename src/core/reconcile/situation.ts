@@ -33,7 +33,7 @@ export const jobAgeMillis = ({ createdAt, knownMillis }: Pick<JobWatched, "creat
   Math.max(millisSince(createdAt, now), knownMillis)
 
 /** How long a Job may outlive the worker's result; usually it is about a second. */
-export const patienceMillis = 90_000
+export const leftoverPatienceMillis = 90_000
 
 /** How long the Pod of a claim may be unready, as while its runner is started again, before its node is taken for one that may have died. */
 export const unreadyPatienceMillis = 120_000
@@ -113,7 +113,7 @@ export const when = {
   ofNewerVersion: is(({ observed: { task } }) => isOfNewerVersion(task.status.phase)),
   leftover: itsJob((s) => {
     const { task } = s.observed
-    return taskOver(s) && jobGoesOn(s) && (task.status.result === undefined || leftAfterEnd(task, patienceMillis, s.now) <= 0)
+    return taskOver(s) && jobGoesOn(s) && (task.status.result === undefined || leftAfterEnd(task, leftoverPatienceMillis, s.now) <= 0)
   }),
   unreported: (s) => Option.filter(assignmentOf(s), () => taskOver(s) && s.observed.task.status.reportedAt === undefined),
   releasable: is((s) => taskOver(s) && deleted(s) && fromPool(s)),
