@@ -677,23 +677,37 @@ describe("a pass that is refused its Job", () => {
       expect([yield* reconcile("tasks/task"), done]).toEqual([Option.some(Duration.millis(200)), []]) // it has no such Job
     }).pipe(Effect.scoped))
 
-  it.effect("asks again for the Job of an apply whose refusal is over, and before that who holds its workspace", () =>
-    Effect.gen(function*() {
-      const { kubernetes } = instantCluster()
-      const asked: Array<string> = []
-      const get: typeof kubernetes.get = (kind, place) =>
-        Effect.andThen(Effect.sync(() => void asked.push(kind.plural)), kubernetes.get(kind, place))
-      const all: Executor["Service"]["all"] = (_, actions) =>
-        Effect.suspend(() => {
-          if (!actions.some(Action.$is("CreateJob"))) return Effect.succeedNone
-          asked.push("its Job")
-          return Effect.fail(new WriteRefused({ kind: "Refused", message: "no", againInMillis: 10_000 }))
-        })
-      yield* driven(all, { ...kubernetes, get }, { ...plainSeed, stage: "apply" })
-      expect(asked.splice(0)).toEqual(["leases", "its Job"])
-      yield* TestClock.adjust("10 seconds")
-      expect(asked).toEqual(["leases", "its Job"])
-    }).pipe(Effect.scoped))
+  it.effect.each<{ readonly given: string; readonly answer: WriteRefused | Unsure; readonly asks: ReadonlyArray<string> }>([
+    {
+      given: "it was refused",
+      answer: new WriteRefused({ kind: "Refused", message: "no", againInMillis: 10_000 }),
+      asks: ["leases", "its Job"]
+    },
+    {
+      given: "it may have been made, and is looked for",
+      answer: new Unsure({ because: new Unreachable({ verb: "create", object: "its Job", detail: "HTTP 500", answered: true }) }),
+      asks: ["leases", "its Job", "jobs"]
+    }
+  ])(
+    "asks again for the Job of an apply once that is due, and before that who holds its workspace: $given",
+    ({ answer, asks }) =>
+      Effect.gen(function*() {
+        const { kubernetes } = instantCluster()
+        const asked: Array<string> = []
+        const get: typeof kubernetes.get = (kind, place) =>
+          Effect.andThen(Effect.sync(() => void asked.push(kind.plural)), kubernetes.get(kind, place))
+        const all: Executor["Service"]["all"] = (_, actions) =>
+          Effect.suspend(() => {
+            if (!actions.some(Action.$is("CreateJob"))) return Effect.succeedNone
+            asked.push("its Job")
+            return Effect.fail(answer)
+          })
+        yield* driven(all, { ...kubernetes, get }, { ...plainSeed, stage: "apply" })
+        expect(asked.splice(0)).toEqual(asks)
+        yield* TestClock.adjust(answer._tag === "Unsure" ? "1 second" : "10 seconds")
+        expect(asked).toEqual(asks)
+      }).pipe(Effect.scoped)
+  )
 
   it.effect("ends a task whose Job is denied for as long as a start may take, and asks for it no more", () =>
     Effect.gen(function*() {
