@@ -33,9 +33,6 @@ console.log(`property seed ${PROPERTY_SEED}`)
 
 /** Halves what it takes a test to start the program, which is hundreds of modules. */
 const NODE_COMPILE_CACHE = join(import.meta.dirname, ".cache/compile")
-/** Node loads and runs the modules itself. Through Vite's imports, code that computes takes a third more. */
-const byNode = { viteModuleRunner: false, nodeLoader: false }
-
 export default defineConfig({
   test: {
     setupFiles: ["test/arbitrary.setup.ts"],
@@ -52,7 +49,6 @@ export default defineConfig({
           include: ["test/**/*.test.ts"],
           exclude: [...withCluster, simulation],
           isolate: false,
-          experimental: byNode,
           testTimeout: 120_000,
           hookTimeout: 120_000
         }
@@ -66,7 +62,6 @@ export default defineConfig({
           include: [simulation],
           exclude: withCluster,
           setupFiles: ["test/simulation.setup.ts"],
-          experimental: byNode,
           maxWorkers: 4,
           testTimeout: 1_800_000
         }
