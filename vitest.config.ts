@@ -1,6 +1,6 @@
 // The kinds of tests, by file name: *.test.ts needs nothing, and in test/simulation takes long; *.cluster.test.ts needs a real API server,
 // *.faults.test.ts one for many minutes, and *.node, *.alone and *.kills a node with the product; *.gitops has its own control plane with Flux,
-// *.long that and programs that take half an hour to build. Never is the kubeconfig of the person used who runs them.
+// *.long that and programs that take half an hour to build. The kubeconfig of whoever runs them is never used.
 import { randomInt } from "node:crypto"
 import { homedir } from "node:os"
 import { join } from "node:path"
@@ -33,6 +33,7 @@ console.log(`property seed ${PROPERTY_SEED}`)
 
 /** Halves what it takes a test to start the program, which is hundreds of modules. */
 const NODE_COMPILE_CACHE = join(import.meta.dirname, ".cache/compile")
+
 export default defineConfig({
   test: {
     setupFiles: ["test/arbitrary.setup.ts"],
