@@ -21,7 +21,7 @@ stop: ## end the embedded cluster with all in it, or the way to the server in yo
 test: ## everything it needs, and all the tests; CONTEXT=name: in that context; ONLY="unit simulation cluster gitops node": some of them
 	@scripts/test $(ONLY)
 unit: ## the tests that need no cluster, in minutes
-	@scripts/test unit simulation
+	@scripts/test simulation unit
 check: ## types, lint and format, in seconds
 	@scripts/verify types lint format
 verify: ## types, lint, format, shell scripts, which folder imports which, generated files up to date, dead exports

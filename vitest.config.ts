@@ -64,6 +64,7 @@ export default defineConfig({
           exclude: withCluster,
           setupFiles: ["test/simulation.setup.ts"],
           maxWorkers: 4,
+          sequence: { groupOrder: 1 },
           testTimeout: 1_800_000
         }
       },

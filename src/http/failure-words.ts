@@ -63,7 +63,9 @@ const wordsFor = (cause: unknown): ReadonlyArray<string> => {
 const unknown = (cause: unknown): string => {
   if (cause instanceof SyntaxError) return "it answers what is not JSON" // its message quotes the answer
   if (!(cause instanceof Error)) return String(cause)
-  if (cause.message.startsWith("Response does not match the HTTP")) return "what it answers is not HTTP; is it https://?"
+  if (cause.message.startsWith("Response does not match the HTTP")) {
+    return "what it answers is not HTTP, as where http:// should be https://"
+  }
   const message = cause.message.replace(
     /^Proxy response \((\d+)\) !== 200 when HTTP Tunneling$/u,
     "the proxy answers $1 and opens no tunnel"

@@ -173,7 +173,7 @@ export const faults: Readonly<Record<string, Row>> = {
       "test/worker/stage-failed.test.ts": ["is DiskFull for a real write to a real full device"],
       "test/server/durability.test.ts": ["is one clear sentence, loses nothing that was acknowledged, and ends with the room"],
       "test/server/spare-room.test.ts": [
-        "an apply at work saves its states, its journal and its result, also where a refused state has to be kept"
+        "an apply at work saves its log, its states, its journal and its result, also where a refused state has to be kept"
       ],
       "test/end-to-end/bad-input.node.test.ts": ["finds the disk full is DiskFull"]
     },

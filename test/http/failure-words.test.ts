@@ -52,7 +52,7 @@ it.each([
   {
     given: "an answer of TLS, or of another protocol",
     error: new Error("Response does not match the HTTP/1.1 protocol (Expected HTTP/, RTSP/ or ICE/)"),
-    says: "what it answers is not HTTP; is it https://?"
+    says: "what it answers is not HTTP, as where http:// should be https://"
   },
   { given: "a sentence", error: "no answer in 30s", says: "no answer in 30s" }
 ])("says of $given: $says", ({ error, says }) => expect(failureInWords(error)).toBe(says))

@@ -5,15 +5,15 @@ import { Effect } from "effect"
 import fs from "node:fs"
 import { syncBuiltinESMExports } from "node:module"
 
-/** Returns a disk that shows so much room until the scope closes, and counts how often it was asked. `files`: how many it may have in all. */
-export const diskWith = (freeBytes: number, freeFiles = 1e6, files = 1e6) =>
+/** Returns a disk that shows so much room until the scope closes, and counts how often it was asked. `files` and `blocks`: what it has in all. */
+export const diskWith = (freeBytes: number, freeFiles = 1e6, files = 1e6, blocks = 1e6) =>
   Effect.acquireRelease(
     Effect.sync(() => {
       const disk = { freeBytes, freeFiles, files, asked: 0 }
       const { statfsSync } = fs
       const spy = vi.spyOn(fs, "statfsSync").mockImplementation((path) => {
         disk.asked++
-        return { ...statfsSync(path), bavail: disk.freeBytes / 1000, bsize: 1000, ffree: disk.freeFiles, files: disk.files }
+        return { ...statfsSync(path), bavail: disk.freeBytes / 1000, blocks, bsize: 1000, ffree: disk.freeFiles, files: disk.files }
       })
       syncBuiltinESMExports()
       return { disk, spy }

@@ -7,7 +7,7 @@ import type { AgentTask } from "../../schema/task/agent-task.ts"
 import { planAgainAfterMillis } from "../run/plan-again.ts"
 import type { Observed } from "../task/observed.ts"
 import { isOver, isRevoked } from "../task/status.ts"
-import { leftAfterEnd, type Situation } from "./situation.ts"
+import { millisSinceEnd, type Situation } from "./situation.ts"
 
 /** Returns the newest attempt: the task itself until it has made another, or none if the newest was deleted. */
 export const newest = ({ latest, task }: Observed): Option.Option<AgentTask> =>
@@ -34,5 +34,8 @@ export const againInMillis = ({ now, observed }: Situation): Option.Option<numbe
   Option.flatMap(
     Option.filter(newest(observed), (attempt) => !isRevoked(attempt)),
     (attempt) =>
-      Option.map(againAfterMillis(attempt, observed.task.status.latest?.again ?? 0), (delay) => leftAfterEnd(attempt, delay, now))
+      Option.map(againAfterMillis(attempt, observed.task.status.latest?.again ?? 0), (delay) => {
+        const left = delay - millisSinceEnd(attempt, now)
+        return left > delay ? 0 : left // its end is by its node's clock, which may be ahead
+      })
   )

@@ -38,17 +38,11 @@ export const leftoverPatienceMillis = 90_000
 /** How long the Pod of a claim may be unready, as while its runner is started again, before its node is taken for one that may have died. */
 export const unreadyPatienceMillis = 120_000
 
-/** Returns how long ago a task ended, by the clock of its node, which may be behind: no task ends before it is made. */
+/** Returns how long ago a task ended, by the clock of its node, which may be ahead; or behind, but no task ends before it is made. */
 export const millisSinceEnd = (
   { metadata: { creationTimestamp }, status: { finishedAt = creationTimestamp } }: AgentTask,
   now: string
 ): number => Math.min(millisSince(finishedAt, now), millisSince(creationTimestamp, now))
-
-/** Returns what is left of a time after a task's end; nothing if its node's clock is ahead by more than that, and so tells nothing. */
-export const leftAfterEnd = (task: AgentTask, millis: number, now: string): number => {
-  const left = millis - millisSinceEnd(task, now)
-  return left > 2 * millis ? 0 : left
-}
 
 /** A question of the table. It returns what it found, for the row's response, or none if the task is not in that situation. */
 export type When<Found> = (situation: Situation) => Option.Option<Found>
@@ -113,7 +107,7 @@ export const when = {
   ofNewerVersion: is(({ observed: { task } }) => isOfNewerVersion(task.status.phase)),
   leftover: itsJob((s) => {
     const { task } = s.observed
-    return taskOver(s) && jobGoesOn(s) && (task.status.result === undefined || leftAfterEnd(task, leftoverPatienceMillis, s.now) <= 0)
+    return taskOver(s) && jobGoesOn(s) && (task.status.result === undefined || millisSinceEnd(task, s.now) >= leftoverPatienceMillis)
   }),
   unreported: (s) => Option.filter(assignmentOf(s), () => taskOver(s) && s.observed.task.status.reportedAt === undefined),
   releasable: is((s) => taskOver(s) && deleted(s) && fromPool(s)),

@@ -3,7 +3,7 @@
 // Used by the routes, each with the one kind of token that it takes.
 import { Effect, Option } from "effect"
 import type { HttpServerRequest } from "effect/http"
-import { neededBy, needsNoRoom, notAllowed } from "../../core/run/permission.ts"
+import { mayUseLastRoom, neededBy, notAllowed } from "../../core/run/permission.ts"
 import type { Role } from "../../core/text/token-lines.ts"
 import { notFound, type Refused, refuseIf, unauthorized } from "../refused.ts"
 import { Blobs } from "../store/blobs.ts"
@@ -95,7 +95,7 @@ export const routesForUsers = (form: Form) =>
           const asked = `${method} ${path}`
           yield* permit(user, needed ?? neededBy(method), asked)
           yield* reach.enter(user, where, params, asked)
-          if (!needsNoRoom(method, path)) yield* spareRoom
+          if (!mayUseLastRoom(method, path)) yield* spareRoom
           return yield* handler(request, params, user)
         }))
     return { needing, reach, route: needing() }

@@ -137,8 +137,10 @@ export const healthRoutes = HttpRouter.addAll(Effect.gen(function*() {
         ...(pair === undefined ? [] : validity(pair)),
         ...Option.match(free, {
           onNone: () => [],
-          onSome: ({ bavail, bsize, ffree, files }) => [
-            ...gauge("agent_job_server_disk_free_bytes", "Room that is left for the data directory.", bavail * bsize),
+          onSome: ({ bavail, blocks, bsize, ffree, files }) => [
+            ...(blocks === 0
+              ? []
+              : gauge("agent_job_server_disk_free_bytes", "Room that is left for the data directory, if it has a limit.", bavail * bsize)),
             ...(files === 0
               ? []
               : gauge("agent_job_server_disk_free_files", "How many files its file system still has room for, if that has a limit.", ffree))

@@ -20,7 +20,7 @@ const make = Effect.gen(function*() {
       SELECT * FROM (SELECT workspaceId, sizeBytes AS bytes FROM configurationVersions ORDER BY seq DESC LIMIT ${lately})
       UNION ALL SELECT * FROM (SELECT workspaceId, sizeBytes FROM stateVersions ORDER BY seq DESC LIMIT ${lately})
       UNION ALL SELECT * FROM (SELECT runs.workspaceId, logStored FROM stages JOIN runs ON runs.id = stages.runId ORDER BY stages.seq DESC LIMIT ${lately})
-    ) AS sent JOIN workspaces ON workspaces.id = sent.workspaceId GROUP BY workspaces.id ORDER BY bytes DESC LIMIT 3`
+    ) AS sent JOIN workspaces ON workspaces.id = sent.workspaceId GROUP BY workspaces.id HAVING bytes > 0 ORDER BY bytes DESC LIMIT 3`
   )
 
   let isTold = false
@@ -29,7 +29,7 @@ const make = Effect.gen(function*() {
     if (isLittle === isTold) return
     yield* isLittle
       ? Effect.logWarning(
-        "little room is left on the disk and kept for the states of runs at work, so nothing begins: make room, see docs/state.md; these sent the most lately",
+        "little room is left on the disk and kept for the states of runs at work, so nothing begins: make room, see docs/state.md; these sent the most archives, states and logs lately",
         yield* mostSent
       )
       : Effect.logInfo("there is room on the disk again, so runs begin")

@@ -168,7 +168,6 @@ export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
             `The stage ${stage.id} is over and left nothing in doubt, so nothing more of its journal is stored; send no more of it.`
           )
         }
-        if (stage.stage === "plan") yield* blobs.spareRoom // its plan cannot be saved then either
         const { entries } = yield* journalRequest(request)
         yield* onlyOwnEntries(stage, entries)
         return HttpServerResponse.jsonUnsafe({ number: yield* stageEnds.journal(stage.id, entries) })

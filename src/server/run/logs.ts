@@ -4,6 +4,7 @@
 import { Array, Context, Effect, Exit, Layer, Option, Request, RequestResolver, Schema } from "effect"
 import { SqlClient } from "effect/sql"
 import { isFinal, type Step } from "../../core/run/run-machine.ts"
+import { mutates } from "../../schema/task/agent-task.ts"
 import { conflict, Refused, type StoreFailure, unauthorized } from "../refused.ts"
 import { Blobs } from "../store/blobs.ts"
 import { Commits } from "../store/commits.ts"
@@ -120,6 +121,7 @@ const make = Effect.gen(function*() {
   const store = Effect.fnUntraced(function*({ bytes, offset, stageId }: Piece) {
     const stage = yield* stages.get(stageId)
     if (stage.endedAt !== null) return yield* unauthorized() // it ended while the piece came, and readers have gone on from its end
+    if (!mutates(stage.stage)) yield* spareRoom // its worker keeps the end of the log
     if (offset > stage.logEnd) {
       return yield* conflict("log-gap", `The log ends at ${stage.logEnd}, not at ${offset}; go on from there.`, { offset: stage.logEnd })
     }
@@ -143,10 +145,10 @@ const make = Effect.gen(function*() {
 
   /**
    * Stores the pieces that came in one turn of the event loop with one commit: a commit waits for the disk, and all else waits with it. The
-   * slower the disk, the more pieces share a commit. A worker keeps the end of its log while none is taken.
+   * slower the disk, the more pieces share a commit.
    */
   const pieces = RequestResolver.make<Piece>((entries) =>
-    Effect.andThen(spareRoom, sql.withTransaction(Effect.forEach(entries, ({ request }) => answerOf(request)))).pipe(
+    sql.withTransaction(Effect.forEach(entries, ({ request }) => answerOf(request))).pipe(
       Effect.map((answers) => Array.zip(entries, answers).forEach(([entry, answer]) => entry.completeUnsafe(answer)))
     )
   )

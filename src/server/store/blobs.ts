@@ -78,8 +78,7 @@ const storageIn = (directory: string) => (cause: unknown) => {
 }
 
 /**
- * What is kept for what is at work: two states of the largest size, and files, of which a file system of 1 GiB may have 65,000 in all. Nobody
- * else can fill it, so no state waits for a person to make room.
+ * What is kept for what is at work: two states of the largest size, and files, of which a file system of 1 GiB may have 65,000 in all.
  */
 const kept = { bytes: 2 * stateLimitBytes, files: 1000 }
 const noSpareRoom = new Refused({
@@ -87,7 +86,7 @@ const noSpareRoom = new Refused({
   error: "storage",
   message: `The server's disk has less than ${
     kept.bytes / 1024 ** 2
-  } MiB left, or room for fewer than ${kept.files} files, which it keeps for the states of runs at work, so nothing else was stored; whoever runs the server has to make room (docs/state.md, "When little room is left").`
+  } MiB left, or room for fewer than ${kept.files} files, which it keeps for the states of runs at work, and nothing else is stored; whoever runs the server has to make room (docs/state.md, "When little room is left").`
 })
 
 /** Returns the refusal for a file that a row names and that is not there, as where only the database was restored. */
@@ -123,8 +122,9 @@ const ampleBytes = 8 * largeProbe.byteLength
 const largeProbeCounts = Duration.minutes(10)
 
 const freeBytesOf = ({ bavail, bsize }: StatsFs): number => bavail * bsize
-/** Some file systems have no limit of files, and say that there are none in all. */
-const isLittle = (room: StatsFs): boolean => freeBytesOf(room) < kept.bytes || (room.files > 0 && room.ffree < kept.files)
+/** Some file systems have no limit of files, or of room, and say that there is none in all. */
+const isLittle = (room: StatsFs): boolean =>
+  (room.blocks > 0 && freeBytesOf(room) < kept.bytes) || (room.files > 0 && room.ffree < kept.files)
 
 const isDigest = Schema.is(Sha256)
 

@@ -191,7 +191,7 @@ describe("each route that writes", () => {
     }), 180_000)
 
   it.live(
-    "is refused to people while the server keeps its room for what is at work, unless it settles or ends something",
+    "is refused to people while the server keeps its room for what is at work, unless it settles or ends something, or saves the state of an engine",
     () =>
       Effect.gen(function*() {
         const made = yield* directory
@@ -205,9 +205,7 @@ describe("each route that writes", () => {
         const refused = answers.filter(({ status }) => status >= 300)
         expect(refused.map(({ route }) => route)).toEqual([
           "PUT /api/task/v1/plan",
-          "POST /api/state/v1/workspaces/:name",
           "PUT /api/state/v1/workspaces/:name",
-          "POST /api/agent-job/v1/workspaces/:name/state/evidence",
           "POST /api/agent-job/v1/workspaces/:name/state/push",
           "POST /api/agent-job/v1/workspaces/:name/state/import",
           "POST /api/v2/organizations/:organization/workspaces",

@@ -121,11 +121,12 @@ describe("the room that is kept for states", () => {
   )
 
   it.effect.each([
-    { given: "as much is left", freeFiles: 1000, files: 65_536 },
-    { given: "the file system has no limit of files", freeFiles: 0, files: 0 }
-  ])("is beside what may come where $given", ({ files, freeFiles }) =>
+    { given: "as much is left", freeBytes: kept, freeFiles: 1000 },
+    { given: "the file system has no limit of files", freeBytes: kept, freeFiles: 0, files: 0 },
+    { given: "the file system has no limit of room", freeBytes: 0, blocks: 0 }
+  ])("is beside what may come where $given", ({ blocks, files, freeBytes, freeFiles }) =>
     Effect.gen(function*() {
-      yield* diskWith(kept, freeFiles, files)
+      yield* diskWith(freeBytes, freeFiles, files, blocks)
       const { receive } = yield* blobs
       expect((yield* receive(Stream.make(Buffer.from("a body")), limits)).sizeBytes).toBe(6)
     }))

@@ -172,7 +172,7 @@ describe("the state gateway", () => {
       true,
       undefined,
       "3 seconds"
-    ), { concurrent: true })
+    ))
 
   it.live("keeps the engine waiting no longer when it has to stop, so that it hears its interrupt and leaves its whole state", () =>
     withGateway(Effect.fnUntraced(function*(env, parts) {
