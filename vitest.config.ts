@@ -64,7 +64,7 @@ export default defineConfig({
           exclude: withCluster,
           setupFiles: ["test/simulation.setup.ts"],
           maxWorkers: 4,
-          sequence: { groupOrder: 1 },
+          sequence: { groupOrder: 1 }, // vitest refuses projects of one group that have different numbers of workers
           testTimeout: 1_800_000
         }
       },

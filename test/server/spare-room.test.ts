@@ -66,5 +66,5 @@ it.effect("an agent that waits for work gets it soon after there is room, which 
     disk.freeBytes = 1e9
     yield* Effect.forkChild(Effect.forever(Effect.andThen(TestClock.adjust("1 second"), Effect.yieldNow)))
     expect((yield* Fiber.join(waiting)).map(({ runId }) => runId)).toEqual([run])
-    expect(yield* Clock.currentTimeMillis).toBeLessThan(20_000)
+    expect(yield* Clock.currentTimeMillis).toBeLessThan(50_000)
   }))

@@ -1,4 +1,4 @@
-// The schedules of the unit tests in four parts, each run by a test file of its own, so that the files can run beside each other.
+// The schedules of the tests in four parts, each run by a test file of its own, so that the files can run beside each other.
 // Invariant: up to 5,000 schedules are all in the first part, so that a run of few needs one file.
 // Used by simulation.test.ts for the first part, and by schedules-2, schedules-3 and schedules-4.
 import { expect, it } from "@effect/vitest"

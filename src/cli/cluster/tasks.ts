@@ -93,7 +93,7 @@ export const cancelTask = Effect.fn("cancelTask")(function*(at: ClusterFlags, na
   const kubernetes = yield* Kubernetes
   const screen = yield* Screen
   const object = yield* read(agentTasks, at, name)
-  const task = Result.getSuccess(decodeTask(object)) // none of a newer version, or where an older CRD hides a part: the worker stops all the same
+  const task = Result.getSuccess(decodeTask(object)) // none if this version cannot read all of it, as one of a newer version or one that an older CRD cut; its worker stops all the same
   const goesOn = Option.exists(task, mayGoOn)
   if (Option.isSome(task) && isOver(task.value.status.phase) && !follows(task.value) && !goesOn) {
     return yield* new Failed({ message: `AgentTask ${name} is ${task.value.status.phase} already; there is nothing to cancel.` })

@@ -38,7 +38,7 @@ export const leftoverPatienceMillis = 90_000
 /** How long the Pod of a claim may be unready, as while its runner is started again, before its node is taken for one that may have died. */
 export const unreadyPatienceMillis = 120_000
 
-/** Returns how long ago a task ended, by the clock of its node, which may be ahead; or behind, but no task ends before it is made. */
+/** Returns how long ago a task ended, by the clock of its node. That may be ahead, or behind, but no task ends before it is made. */
 export const millisSinceEnd = (
   { metadata: { creationTimestamp }, status: { finishedAt = creationTimestamp } }: AgentTask,
   now: string

@@ -26,8 +26,8 @@ export const neededBy = (method: string): Role => method === "GET" ? "read" : "e
 const ends = /\/actions\/(?:cancel|discard|force-cancel)$|\/state\/(?:rescue|evidence|unlock)$/u
 
 /**
- * Reports whether a person may ask this of a route while the server keeps what room it has for what is at work, such as an engine of theirs
- * that pushes its state. All else takes room, or begins something.
+ * Reports whether people may use a route while the server keeps what room it has for what is at work: to look, to settle or end something, or to
+ * save the state of an engine that has the lock. All else takes room, or begins something. `path` is the route's, with names of parameters.
  */
 export const mayUseLastRoom = (method: string, path: string): boolean =>
   method === "GET" || method === "DELETE" || ends.test(path) || method === "POST" && path === stateRoute.backend

@@ -285,7 +285,7 @@ const server: ReadonlyArray<Row> = [
     summary:
       "The server of agent-job has less than 256 MiB or room for fewer than 2,000 files left for archives, logs and states, or its disk takes none any more.",
     description:
-      "With less than 128 MiB, or room for 1,000 files, the server begins nothing, and with a full disk no state can be saved. Enlarge its claim, or keep less with --keep-days (docs/state.md). If there is room, a quota may be full that the file system does not show, or the log of the server says what else is wrong."
+      "With less than 128 MiB, or room for fewer than 1,000 files, the server begins nothing, and with a full disk no state can be saved. Enlarge its claim, or keep less with --keep-days (docs/state.md). If there is room, a quota may be full that the file system does not show, or the log of the server says what else is wrong."
   },
   {
     name: "AgentJobCertificateEnds",

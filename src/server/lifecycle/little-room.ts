@@ -6,7 +6,10 @@ import { WorkspaceName } from "../../schema/names.ts"
 import { Blobs } from "../store/blobs.ts"
 import { rows } from "../store/database.ts"
 
-/** How many of the last archives, states and logs are looked at, each; who floods the disk is among them. */
+/**
+ * How many of the last archives, states and logs are looked at, each; who floods the disk with these is among them. Saved plans are not
+ * counted, as no row has their size.
+ */
 const lately = 1000
 
 const Sent = Schema.Struct({ workspace: WorkspaceName, bytes: Schema.Int })

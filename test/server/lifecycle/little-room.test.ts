@@ -36,4 +36,5 @@ it.effect("little room is told once, with the workspaces that sent the most late
     disk.freeBytes = 1e9
     yield* logged(Effect.andThen(tell, tell))
     expect(lines).toHaveLength(2)
+    expect(String(lines[1])).toContain("there is room on the disk again")
   })))
