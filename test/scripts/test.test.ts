@@ -7,7 +7,7 @@ it.each([
   {
     given: "the embedded one, with which they come",
     CONTEXT: "",
-    calls: ["test/cluster/up --check", "scripts/cluster", "test/cluster/up --control-plane", "test/cluster/up --control-plane"]
+    calls: ["test/cluster/up --check", "scripts/cluster", "test/cluster/up --control-plane"]
   }
 ])("has the programs that tests run on this machine: $given", ({ CONTEXT, calls }) => {
   const { program, run, write } = checkout("scripts", "test/cluster/env.bash")
@@ -21,22 +21,22 @@ it.each([
 })
 
 it.each([
-  { kinds: "unit simulation cluster", CONTEXT: "", front: ["cluster"], beside: ["simulation", "unit"], why: "all but the last" },
+  { kinds: "unit simulation cluster", CONTEXT: "", front: ["cluster"], beside: ["simulation", "unit"], why: "what needs no cluster" },
   {
     kinds: "unit cluster gitops node",
     CONTEXT: "",
-    front: ["node", "alone"],
-    beside: ["cluster", "gitops", "unit"],
-    why: "all but the last"
+    front: ["cluster", "node", "alone"],
+    beside: ["gitops", "unit"],
+    why: "what has its own"
   },
   {
     kinds: "unit cluster node",
     CONTEXT: "kind-dev",
     front: ["cluster", "node", "alone"],
     beside: ["unit"],
-    why: "not what is on one cluster"
+    why: "what needs none of a user"
   },
-  { kinds: "gitops long", CONTEXT: "", front: ["gitops", "long"], beside: [], why: "not what is on one control plane" }
+  { kinds: "gitops long", CONTEXT: "", front: ["gitops", "long"], beside: [], why: "nothing that has the same control plane" }
 ])("runs beside the others $why, and shows what these print after it: $kinds", ({ CONTEXT, beside, front, kinds }) => {
   const { program, run, write } = checkout("scripts", "test/cluster/env.bash")
   const silent = ["scripts/cluster", "scripts/image", "scripts/install", "scripts/packages", "test/gitops/build"]

@@ -99,7 +99,7 @@ const anyRun = `run-${"0".repeat(16)}`
 const settled = (screen: ReturnType<typeof toldScreen>) =>
   screen.transcript().replaceAll(/run-[a-z0-9]{16}/gu, anyRun).replace(/\d+ files, [\d.]+ kB/u, "N files, SIZE")
 
-describe.concurrent("a run", () => {
+describe("a run", () => {
   it.live("with --auto-approve is told from the archive to the outputs", () =>
     Effect.gen(function*() {
       const screen = toldScreen()
@@ -468,7 +468,7 @@ describe("a server that is busy, or away, before the run is started", () => {
     }))
 })
 
-describe.concurrent("outputs that the server does not give", () => {
+describe("outputs that the server does not give", () => {
   const refused = new ServerRefused({ status: 413, message: "These outputs are too large." })
   const away = new ServerUnreachable({ url: "http://server", detail: "the connection was closed", why: unanswered })
   const impatient = Effect.provideService(Patience, { every: Duration.millis(1), times: 1 })
@@ -502,7 +502,7 @@ describe.concurrent("outputs that the server does not give", () => {
     }))
 })
 
-describe.concurrent("the outputs and the serial of a run", () => {
+describe("the outputs and the serial of a run", () => {
   /** An agent whose first apply is that of the quickstart, and each later one stores a newer state with other outputs. */
   const changing = (): Play => {
     let serial = 7
@@ -665,7 +665,7 @@ describe("a run whose server does not come back", () => {
     }))
 })
 
-describe.concurrent("the answer of a server that goes away just then is waited for", () => {
+describe("the answer of a server that goes away just then is waited for", () => {
   it.live("at the approval, the outputs and the serial of the state", () =>
     Effect.gen(function*() {
       const screen = toldScreen(answers("yes"))
@@ -684,7 +684,7 @@ describe.concurrent("the answer of a server that goes away just then is waited f
     }))
 })
 
-describe.concurrent("the question", () => {
+describe("the question", () => {
   it.live("answered with yes applies", () =>
     Effect.gen(function*() {
       const screen = toldScreen(answers(" yes "))
