@@ -27,14 +27,14 @@ export const bundle = Command.make(
   flags,
   Effect.fn("bundle")(function*(given) {
     const connection = yield* connectionIfNamed(given)
-    return yield* withCluster(given, forPeople, async () => {
+    return yield* withCluster(given, async () => {
       const [{ bundle }, { ServerClient }] = await Promise.all([import("../bundle/bundle.ts"), import("../server/server-client.ts")])
       return Option.match(connection, {
         onNone: () => bundle(given, Option.none()),
         onSome: (at) =>
           Effect.flatMap(ServerClient, (server) => bundle(given, Option.some(server))).pipe(Effect.provide(ServerClient.layer(at)))
       })
-    })
+    }, forPeople)
   })
 ).pipe(
   Command.withDescription(

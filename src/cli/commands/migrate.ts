@@ -5,6 +5,7 @@ import { Effect } from "effect"
 import { Command, Flag } from "effect/cli"
 import { withCluster } from "../cluster/with-cluster.ts"
 import { clusterFlags, namespaceFlag } from "../flags/settings.ts"
+import { forPeople } from "../terminal/with-screen.ts"
 import { baseFlag, baseReference, outFlag, withoutCrdFlag } from "../values/base-reference.ts"
 
 const flags = {
@@ -41,8 +42,8 @@ export const migrate = Command.make(
     const base = yield* baseReference(given.base, given.out)
     return yield* withCluster(
       given,
-      { colours: false, forProgram: false },
-      async () => (await import("../values/migrate-release.ts")).migrateRelease({ ...given, base })
+      async () => (await import("../values/migrate-release.ts")).migrateRelease({ ...given, base }),
+      forPeople
     )
   })
 ).pipe(

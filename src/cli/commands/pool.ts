@@ -4,7 +4,6 @@ import { Effect } from "effect"
 import { Argument, Command } from "effect/cli"
 import { serverFlags, workspaceArgument as workspace } from "../flags/settings.ts"
 import { askServer } from "../server/with-server.ts"
-import { forPrograms } from "../terminal/with-screen.ts"
 
 const bind = Command.make(
   "bind",
@@ -16,7 +15,6 @@ const bind = Command.make(
   (given) =>
     askServer(
       given,
-      forPrograms,
       Effect.fnUntraced(function*({ screen, server }) {
         const { created } = yield* server.bindPool(given.workspace, given.pool)
         yield* screen.result(
@@ -41,7 +39,6 @@ const unbind = Command.make(
   (given) =>
     askServer(
       given,
-      forPrograms,
       Effect.fnUntraced(function*({ screen, server }) {
         yield* server.unbindPool(given.workspace)
         yield* screen.result(`The workspace ${given.workspace} is bound to no pool; agent-job get pools shows who takes its stages.`)
