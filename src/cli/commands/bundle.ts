@@ -37,6 +37,7 @@ export const bundle = Command.make(
     }, forPeople)
   })
 ).pipe(
+  Command.withShortDescription("Collect the logs of all Pods, and of those that are gone, in one archive."),
   Command.withDescription(
     "Collect in one archive the logs of all Pods, those of runs whose Pods are gone, and the objects beside them, with what may be secret masked."
   ),

@@ -57,6 +57,6 @@ export const cancel = Command.make(
   Command.withExamples([
     { command: "agent-job cancel run-k3v9x2" },
     { command: "agent-job cancel run-k3v9x2 --force" },
-    { command: "agent-job cancel plan --namespace agent-job-tasks" }
+    { command: "agent-job cancel sample-plan", description: "An AgentTask" }
   ])
 )

@@ -196,6 +196,6 @@ export const get = Command.make(
     { command: "agent-job get workspaces" },
     { command: "agent-job get pools" },
     { command: "agent-job get audit demo --before 4711" },
-    { command: "agent-job get tasks --namespace agent-job-tasks" }
+    { command: "agent-job get tasks" }
   ])
 )

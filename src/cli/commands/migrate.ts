@@ -47,6 +47,7 @@ export const migrate = Command.make(
     )
   })
 ).pipe(
+  Command.withShortDescription("Move a release of the Helm chart to an overlay, and say how to hand over."),
   Command.withDescription(
     "Move a release of the Helm chart to an overlay: write it, say what changes, and how to hand over without losing a queued run."
   ),

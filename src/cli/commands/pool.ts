@@ -50,6 +50,7 @@ const unbind = Command.make(
 )
 
 export const pool = Command.make("pool").pipe(
+  Command.withShortDescription("Say which pool runs a workspace."),
   Command.withDescription(
     "Say which pool runs a workspace: a pool is the controllers whose tokens have one name in the server's pool token file."
   ),

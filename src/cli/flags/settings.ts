@@ -6,7 +6,7 @@ import { Argument, Flag } from "effect/cli"
 import { resolve } from "node:path"
 import { InstallationName, installationNameLimit, WorkspaceName } from "../../schema/names.ts"
 import { Namespace } from "../../schema/values/value.ts"
-import { standardInput } from "../files/input.ts"
+import { shownPath, standardInput } from "../files/input.ts"
 
 export const toggle = (name: string, description: string) =>
   Flag.Boolean(name).pipe(Flag.withDefault(false), Flag.withoutNegation, Flag.withDescription(description))
@@ -16,9 +16,9 @@ const Given = Schema.String.check(Schema.isMinLength(1, { expected: "a path; an 
 /** Returns a flag whose value is a path, made absolute. The flag does not check that the path can be read. */
 export const pathFlag = (name: string) => Flag.String(name).pipe(Flag.withSchema(Given), Flag.map((given) => resolve(given)))
 
-const inputPath = (given: string): string => given === "-" ? standardInput : resolve(given)
+const inputPath = (given: string): string => given === "-" ? standardInput : shownPath(resolve(given))
 
-/** Returns a flag for a file to read; `-` is standard input, as in kubectl and helm. */
+/** Returns a flag for a file to read, as people name it; `-` is standard input, as in kubectl and helm. */
 export const inputFlag = (name: string) => Flag.String(name).pipe(Flag.withSchema(Given), Flag.map(inputPath))
 
 /** Returns an argument of the same kind. */

@@ -5,7 +5,6 @@ import { Flag } from "effect/cli"
 import type { Fault } from "../../schema/document/fault.ts"
 import type { Layer, Tree } from "../../schema/document/layers.ts"
 import type { Values } from "../../schema/values/values.ts"
-import { shownPath } from "../files/input.ts"
 import { inputFlag } from "../flags/settings.ts"
 import { BadInput } from "../terminal/failure.ts"
 import { lazily } from "../terminal/lazily.ts"
@@ -13,7 +12,6 @@ import { lazily } from "../terminal/lazily.ts"
 export const valuesFlag = inputFlag("values").pipe(
   Flag.withAlias("f"),
   Flag.withMetavar("FILE"),
-  Flag.map(shownPath),
   Flag.atLeast(0),
   Flag.withDescription(
     "A values file (YAML), a directory of them, or - for standard input; more than one are laid over each other, the last on top. Without one, the defaults."
