@@ -5,7 +5,7 @@ import { lazily } from "./lazily.ts"
 import type { Screen, ScreenOptions } from "./screen.ts"
 
 /** Its result is on stdout, and what a person is told meanwhile beside that. */
-export const withResult: ScreenOptions = { colours: true, forProgram: true }
+const withResult: ScreenOptions = { colours: true, forProgram: true }
 /** It tells a person what it does, and nothing else. */
 export const forPeople: ScreenOptions = { colours: true, forProgram: false }
 
