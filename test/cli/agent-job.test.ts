@@ -18,6 +18,7 @@ describe("what is typed wrong", () => {
   it.effect.each<{ args: ReadonlyArray<string>; said: string }>([
     { args: ["cancl"], said: "error: There is no command \"cancl\"; did you mean \"cancel\"?\nSee: agent-job --help" },
     { args: ["frobnicate"], said: "error: There is no command \"frobnicate\"\nSee: agent-job --help" },
+    { args: ["plan", "."], said: "error: There is no command \"plan\"; agent-job run DIR plans, asks and applies\nSee: agent-job --help" },
     { args: ["run"], said: "error: DIR is missing\nSee: agent-job run --help" },
     {
       args: ["run", ".", "--auto-aprove"],

@@ -5,7 +5,7 @@ import { Effect, Option } from "effect"
 import { Argument, Command } from "effect/cli"
 import { resolve } from "node:path"
 import { withCluster } from "../cluster/with-cluster.ts"
-import { clusterFlags, controllerNamespaceFlag, installationFlags, itsTasksFlag, serverFlags, toggle } from "../flags/settings.ts"
+import { clusterFlags, itsTasksFlags, serverFlags, toggle } from "../flags/settings.ts"
 import { connectionIfNamed } from "../server/connection.ts"
 import { forPeople } from "../terminal/with-screen.ts"
 
@@ -15,9 +15,7 @@ const flags = {
     Argument.withDescription("The archive to write, such as agent-job.tar.gz; only you may read it.")
   ),
   force: toggle("force", "Replace the file if it is there."),
-  name: installationFlags.name,
-  controllerNamespace: controllerNamespaceFlag,
-  namespace: itsTasksFlag,
+  ...itsTasksFlags,
   ...serverFlags,
   context: clusterFlags.context
 }

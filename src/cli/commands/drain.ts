@@ -3,16 +3,14 @@
 import { Effect } from "effect"
 import { Command } from "effect/cli"
 import { withCluster } from "../cluster/with-cluster.ts"
-import { clusterFlags, controllerNamespaceFlag, installationFlags, itsTasksFlag, toggle } from "../flags/settings.ts"
+import { clusterFlags, itsTasksFlags, toggle } from "../flags/settings.ts"
 import { outputFlag, print } from "../terminal/answer.ts"
 import { BadInput } from "../terminal/failure.ts"
 
 const flags = {
   wait: toggle("wait", "Wait until no apply or destroy runs any more."),
   undo: toggle("undo", "End it: what waits starts."),
-  name: installationFlags.name,
-  controllerNamespace: controllerNamespaceFlag,
-  namespace: itsTasksFlag,
+  ...itsTasksFlags,
   output: outputFlag,
   context: clusterFlags.context
 }

@@ -6,7 +6,7 @@ import { Command, Flag } from "effect/cli"
 import { withCluster } from "../cluster/with-cluster.ts"
 import { clusterFlags, namespaceFlag } from "../flags/settings.ts"
 import { forPeople } from "../terminal/with-screen.ts"
-import { baseFlag, baseReference, outFlag, withoutCrdFlag } from "../values/base-reference.ts"
+import { baseReference, overlayFlags } from "../values/base-reference.ts"
 
 const flags = {
   release: Flag.String("release").pipe(Flag.withMetavar("NAME"), Flag.withDescription("The Helm release.")),
@@ -29,9 +29,7 @@ const flags = {
     Flag.optional,
     Flag.withDescription("The agent-job server that gives work from now on; by default agent.url of the release.")
   ),
-  out: outFlag,
-  base: baseFlag,
-  withoutCrd: withoutCrdFlag,
+  ...overlayFlags,
   context: clusterFlags.context
 }
 

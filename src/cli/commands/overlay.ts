@@ -7,16 +7,10 @@ import { shownPath } from "../files/input.ts"
 import { installationFlags } from "../flags/settings.ts"
 import { lazily } from "../terminal/lazily.ts"
 import { forPeople } from "../terminal/with-screen.ts"
-import { baseFlag, baseReference, outFlag, withoutCrdFlag } from "../values/base-reference.ts"
+import { baseReference, overlayFlags } from "../values/base-reference.ts"
 import { valuesFlag, valuesOver } from "../values/values-flag.ts"
 
-const flags = {
-  values: valuesFlag,
-  out: outFlag,
-  ...installationFlags,
-  base: baseFlag,
-  withoutCrd: withoutCrdFlag
-}
+const flags = { values: valuesFlag, ...overlayFlags, ...installationFlags }
 
 export const overlay = Command.make(
   "overlay",

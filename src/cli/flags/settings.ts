@@ -69,17 +69,6 @@ const namespaceCalled = (name: string) => Flag.String(name).pipe(Flag.withSchema
 /** The flag for a namespace, as kubectl and helm have it. What it names, and whether it may be left out, is each command's own. */
 export const namespaceFlag = namespaceCalled("namespace").pipe(Flag.withAlias("n"))
 
-export const controllerNamespaceFlag = namespaceCalled("controller-namespace").pipe(
-  Flag.withDefault("agent-job"),
-  Flag.withDescription("Where the controller is; agent-job by default.")
-)
-
-/** The flag for the namespace of the AgentTasks of an installation that other flags name. */
-export const itsTasksFlag = namespaceFlag.pipe(
-  Flag.optional,
-  Flag.withDescription("Where its AgentTasks are; by default where its values say. This does not choose the installation.")
-)
-
 /** The namespace where the shipped values put AgentTasks. */
 export const usualTaskNamespace = "agent-job-tasks"
 
@@ -106,6 +95,19 @@ export const installationFlags = {
   namespace: namespaceFlag.pipe(
     Flag.withDefault("agent-job"),
     Flag.withDescription("Its namespace; agent-job by default.")
+  )
+}
+
+/** The same where the AgentTasks of the installation are meant too. */
+export const itsTasksFlags = {
+  name: installationFlags.name,
+  controllerNamespace: namespaceCalled("controller-namespace").pipe(
+    Flag.withDefault("agent-job"),
+    Flag.withDescription("Where the controller is; agent-job by default.")
+  ),
+  namespace: namespaceFlag.pipe(
+    Flag.optional,
+    Flag.withDescription("Where its AgentTasks are; by default where its values say. This does not choose the installation.")
   )
 }
 

@@ -9,20 +9,20 @@ import { fileURLToPath } from "node:url"
 import { pathFlag, toggle } from "../flags/settings.ts"
 import { BadInput } from "../terminal/failure.ts"
 
-export const baseFlag = Flag.String("base").pipe(
-  Flag.withMetavar("REF"),
-  Flag.optional,
-  Flag.withDescription(
-    "The base: a directory, or a remote one with its version (https://HOST/OWNER/agent-job//kustomize/base?ref=TAG); by default that of the checkout this runs from."
-  )
-)
-
-export const outFlag = pathFlag("out").pipe(
-  Flag.withMetavar("DIR"),
-  Flag.withDescription("The directory to write; new, empty, or with an overlay that was written before.")
-)
-
-export const withoutCrdFlag = toggle("without-crd", "Leave the CustomResourceDefinition to another installation, or to kustomize/crd.")
+export const overlayFlags = {
+  out: pathFlag("out").pipe(
+    Flag.withMetavar("DIR"),
+    Flag.withDescription("The directory to write; new, empty, or with an overlay that was written before.")
+  ),
+  base: Flag.String("base").pipe(
+    Flag.withMetavar("REF"),
+    Flag.optional,
+    Flag.withDescription(
+      "The base: a directory, or a remote one with its version (https://HOST/OWNER/agent-job//kustomize/base?ref=TAG); by default that of the checkout this runs from."
+    )
+  ),
+  withoutCrd: toggle("without-crd", "Leave the CustomResourceDefinition to another installation, or to kustomize/crd.")
+}
 
 const example = "https://HOST/OWNER/agent-job//kustomize/base?ref=v0.1.0"
 
