@@ -3,7 +3,7 @@ import { Duration, Effect } from "effect"
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { Patience } from "../../src/cli/run/follow-run.ts"
+import { Patience } from "../../src/cli/server/patiently.ts"
 import { exitCode } from "../../src/cli/terminal/failure.ts"
 import { programVersion } from "../../src/schema/program-version.ts"
 import { agent, directory, person, planWith, serve, sha256, succeeded, userToken, worker } from "../server/live-server.ts"
@@ -18,6 +18,7 @@ describe("what is typed wrong", () => {
   it.effect.each<{ args: ReadonlyArray<string>; said: string }>([
     { args: ["cancl"], said: "error: There is no command \"cancl\"; did you mean \"cancel\"?\nSee: agent-job --help" },
     { args: ["frobnicate"], said: "error: There is no command \"frobnicate\"\nSee: agent-job --help" },
+    { args: ["plan", "."], said: "error: There is no command \"plan\"; agent-job run DIR plans, asks and applies\nSee: agent-job --help" },
     { args: ["run"], said: "error: DIR is missing\nSee: agent-job run --help" },
     {
       args: ["run", ".", "--auto-aprove"],

@@ -8,8 +8,8 @@ import { lstat, open, rename, rm } from "node:fs/promises"
 import { dirname, join } from "node:path"
 import { createGzip } from "node:zlib"
 import { codeOf, errorInWords } from "../../schema/system-error.ts"
+import { folderAside } from "../files/folder-aside.ts"
 import { BadInput, Failed } from "../terminal/failure.ts"
-import { folderIn, inFolder } from "./left-folders.ts"
 
 /** How long to wait for more of a content, such as the log of a Pod on a node that hangs: longer than all tries of one call. */
 const patience = Duration.minutes(2)
@@ -66,9 +66,9 @@ const notTaken = async (file: string, force: boolean): Promise<void> => {
 /** Opens a file that only its owner may read, in a folder of its own beside the place that it is for. */
 const openAside = async (file: string, force: boolean) => {
   await notTaken(file, force)
-  const folder = await folderIn(dirname(file))
+  const { path: folder } = await folderAside(dirname(file), ".bundle-")
   try {
-    const path = join(folder, inFolder)
+    const path = join(folder, "bundle")
     return { folder, path, handle: await open(path, "wx", 0o600) }
   } catch (error) {
     await rm(folder, { recursive: true, force: true })

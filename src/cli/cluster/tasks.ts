@@ -108,7 +108,7 @@ export const cancelTask = Effect.fn("cancelTask")(function*(at: ClusterFlags, na
         })
       ))
   )
-  yield* screen.line(
+  yield* screen.result(
     goesOn
       ? `AgentTask ${name} is over, and is neither applied nor made again by itself any more, unless that has begun.`
       : `AgentTask ${name} is asked to stop; see how it ends with: ${

@@ -9,11 +9,11 @@ import { withScreen } from "../terminal/with-screen.ts"
 /** Does the work that `load` resolves to. Its parts ask for both as services. */
 export const withCluster = <A, E, R>(
   given: Pick<ClusterFlags, "context">,
-  options: ScreenOptions,
-  load: () => Promise<Effect.Effect<A, E, R>>
+  load: () => Promise<Effect.Effect<A, E, R>>,
+  options?: ScreenOptions
 ) =>
-  withScreen(options, () =>
+  withScreen(() =>
     lazily(async () => {
       const [{ cluster }, work] = await Promise.all([import("./cluster.ts"), load()])
       return Effect.provide(work, cluster(given))
-    }))
+    }), options)

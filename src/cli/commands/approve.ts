@@ -1,5 +1,5 @@
 // `agent-job approve RUN` and `agent-job discard RUN`: decide about a plan that waits, from anywhere.
-// Invariant: an approval names the seal of its plan, so that no other plan is applied by it. Plans of older servers have no seal.
+// Invariant: an approval names the seal of its plan, so that no other plan is applied by it.
 // Used by agent-job.ts.
 import { Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
@@ -8,7 +8,6 @@ import { serverFlags } from "../flags/settings.ts"
 import { askServer } from "../server/with-server.ts"
 import { BadInput, Failed } from "../terminal/failure.ts"
 import { loading } from "../terminal/lazily.ts"
-import { forPeople } from "../terminal/with-screen.ts"
 
 const run = Argument.String("RUN").pipe(Argument.withDescription("A run's id, such as run-k3v9x2."))
 const seal = Flag.String("seal").pipe(
@@ -35,14 +34,13 @@ const approveRun = Effect.fn("approve")(function*(given: Command.Command.Config.
   }
   yield* askServer(
     given,
-    forPeople,
     Effect.fnUntraced(function*({ screen, server }) {
       const { approved, notApproved } = yield* loading(() => import("../run/summary.ts"))
       const run = yield* server.run(id)
       const problem = notApproved(run, seen)
       if (problem !== undefined) return yield* new Failed({ message: problem })
       yield* server.approve(id, run.planSha256)
-      yield* screen.line(approved(run))
+      yield* screen.result(approved(run))
     })
   )
 })
@@ -51,8 +49,8 @@ const discardRun = Effect.fn("discard")(function*(given: Command.Command.Config.
   yield* known(given.run)
   yield* askServer(
     given,
-    forPeople,
-    ({ screen, server }) => Effect.andThen(server.act(given.run, "discard"), screen.line(`${given.run} is discarded; nothing was changed.`))
+    ({ screen, server }) =>
+      Effect.andThen(server.act(given.run, "discard"), screen.result(`${given.run} is discarded; nothing was changed.`))
   )
 })
 

@@ -5,7 +5,7 @@ import { Effect, Option } from "effect"
 import { Argument, Command } from "effect/cli"
 import { resolve } from "node:path"
 import { withCluster } from "../cluster/with-cluster.ts"
-import { clusterFlags, controllerNamespaceFlag, installationFlags, itsTasksFlag, serverFlags, toggle } from "../flags/settings.ts"
+import { clusterFlags, itsTasksFlags, serverFlags, toggle } from "../flags/settings.ts"
 import { connectionIfNamed } from "../server/connection.ts"
 import { forPeople } from "../terminal/with-screen.ts"
 
@@ -15,9 +15,7 @@ const flags = {
     Argument.withDescription("The archive to write, such as agent-job.tar.gz; only you may read it.")
   ),
   force: toggle("force", "Replace the file if it is there."),
-  name: installationFlags.name,
-  controllerNamespace: controllerNamespaceFlag,
-  namespace: itsTasksFlag,
+  ...itsTasksFlags,
   ...serverFlags,
   context: clusterFlags.context
 }
@@ -27,16 +25,17 @@ export const bundle = Command.make(
   flags,
   Effect.fn("bundle")(function*(given) {
     const connection = yield* connectionIfNamed(given)
-    return yield* withCluster(given, forPeople, async () => {
+    return yield* withCluster(given, async () => {
       const [{ bundle }, { ServerClient }] = await Promise.all([import("../bundle/bundle.ts"), import("../server/server-client.ts")])
       return Option.match(connection, {
         onNone: () => bundle(given, Option.none()),
         onSome: (at) =>
           Effect.flatMap(ServerClient, (server) => bundle(given, Option.some(server))).pipe(Effect.provide(ServerClient.layer(at)))
       })
-    })
+    }, forPeople)
   })
 ).pipe(
+  Command.withShortDescription("Collect the logs of all Pods, and of those that are gone, in one archive."),
   Command.withDescription(
     "Collect in one archive the logs of all Pods, those of runs whose Pods are gone, and the objects beside them, with what may be secret masked."
   ),

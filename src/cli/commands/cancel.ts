@@ -4,12 +4,11 @@
 import { Effect } from "effect"
 import { Argument, Command } from "effect/cli"
 import { withCluster } from "../cluster/with-cluster.ts"
-import { astray, isRunId, isTaskName } from "../flags/run-or-task.ts"
+import { runOrTask } from "../flags/run-or-task.ts"
 import { clusterFlags, serverFlags, toggle } from "../flags/settings.ts"
 import { sayingServer, withServer } from "../server/with-server.ts"
 import { BadInput, Failed } from "../terminal/failure.ts"
 import { loading } from "../terminal/lazily.ts"
-import { forPeople } from "../terminal/with-screen.ts"
 
 const flags = {
   name: Argument.String("RUN|TASK").pipe(Argument.withDescription("A run's id, or the name of an AgentTask.")),
@@ -31,24 +30,18 @@ export const cancel = Command.make(
   flags,
   Effect.fn("cancel")(function*(given) {
     const { force, name } = given
-    if (!isTaskName(name)) {
-      return yield* new BadInput({ message: `${JSON.stringify(name)} is neither a run's id nor the name of an AgentTask.` })
-    }
-    const problem = astray(isRunId(name) ? "server" : "cluster", given)
-    if (problem !== undefined) return yield* new BadInput({ message: problem })
-    if (isRunId(name)) {
+    if ((yield* runOrTask(given, name)) === "run") {
       return yield* withServer(
         given,
-        forPeople,
         Effect.fnUntraced(function*({ screen, server }) {
           const [{ inWords }, { patiently }] = yield* loading(() =>
-            Promise.all([import("../../core/run/run-machine.ts"), import("../run/follow-run.ts")])
+            Promise.all([import("../../core/run/run-machine.ts"), import("../server/patiently.ts")])
           )
           const saying = sayingServer(server)
           const { final, status } = yield* patiently(saying(server.run(name)))
           if (final && !force) return yield* new Failed({ message: `${name} is ${inWords(status)} already; there is nothing to cancel.` })
           yield* patiently(saying(server.act(name, force ? "force-cancel" : "cancel")))
-          yield* screen.line(confirmation(name, force))
+          yield* screen.result(confirmation(name, force))
         })
       )
     }
@@ -57,13 +50,13 @@ export const cancel = Command.make(
         message: `--force ends a run whose AgentTask is gone; ${name} is an AgentTask, which ends in order when it is cancelled.`
       })
     }
-    return yield* withCluster(given, forPeople, async () => (await import("../cluster/tasks.ts")).cancelTask(given, name))
+    return yield* withCluster(given, async () => (await import("../cluster/tasks.ts")).cancelTask(given, name))
   })
 ).pipe(
   Command.withDescription("Stop a run or an AgentTask; what it has done by then is saved in its state."),
   Command.withExamples([
     { command: "agent-job cancel run-k3v9x2" },
     { command: "agent-job cancel run-k3v9x2 --force" },
-    { command: "agent-job cancel plan --namespace agent-job-tasks" }
+    { command: "agent-job cancel sample-plan", description: "An AgentTask" }
   ])
 )

@@ -13,12 +13,12 @@ interface Gone extends Place {
   readonly path: string
 }
 
-const good = (layers: ReadonlyArray<Layer>, keys: (layer: Layer) => number, takenAway: ReadonlyArray<Gone>): Answer => ({
+const good = (layers: ReadonlyArray<Layer>, takenAway: ReadonlyArray<Gone>): Answer => ({
   document: { valid: true, files: layers.map(({ name }) => name), faults: [], takenAway },
   lines: [
     ...(layers.length === 0
       ? ["No file is given, so that the defaults hold."]
-      : layers.map((layer) => `${layer.name}: ${counted(keys(layer), "key")}`)),
+      : layers.map(({ name, tree }) => `${name}: ${counted(leaves(tree).length, "key")}`)),
     ...(takenAway.length === 0
       ? []
       : ["Null, which is also a key with nothing after it, takes these away; leave out what is to keep its default:"]),
@@ -54,7 +54,7 @@ export const validate = Command.make(
         onSuccess: ({ layers, values }) => {
           const gone = goneByNull(defaultValues, values, layers)
           const rows = gone.map(({ layer: { name, place }, path }) => ({ file: name, ...place(path), path: shown(path) }))
-          return print(output, good(layers, ({ tree }) => leaves(tree).length, rows))
+          return print(output, good(layers, rows))
         }
       })
     })

@@ -7,7 +7,6 @@ import { withCluster } from "../cluster/with-cluster.ts"
 import { clusterFlags, installationFlags, toggle } from "../flags/settings.ts"
 import { outputFlag, print } from "../terminal/answer.ts"
 import { Failed } from "../terminal/failure.ts"
-import { besideAnswer } from "../terminal/with-screen.ts"
 import { valuesFlag } from "../values/values-flag.ts"
 
 const flags = {
@@ -22,7 +21,7 @@ export const doctor = Command.make(
   "doctor",
   flags,
   Effect.fn("doctor")(function*(given) {
-    const answer = yield* withCluster(given, besideAnswer, async () => (await import("../doctor/examination.ts")).examine(given))
+    const answer = yield* withCluster(given, async () => (await import("../doctor/examination.ts")).examine(given))
     yield* print(given.output, answer)
     const { checks } = answer.document
     const failed = checks.filter(({ outcome }) => outcome === "failed")

@@ -3,17 +3,14 @@
 import { Effect } from "effect"
 import { Command } from "effect/cli"
 import { withCluster } from "../cluster/with-cluster.ts"
-import { clusterFlags, controllerNamespaceFlag, installationFlags, itsTasksFlag, toggle } from "../flags/settings.ts"
+import { clusterFlags, itsTasksFlags, toggle } from "../flags/settings.ts"
 import { outputFlag, print } from "../terminal/answer.ts"
 import { BadInput } from "../terminal/failure.ts"
-import { besideAnswer } from "../terminal/with-screen.ts"
 
 const flags = {
   wait: toggle("wait", "Wait until no apply or destroy runs any more."),
   undo: toggle("undo", "End it: what waits starts."),
-  name: installationFlags.name,
-  controllerNamespace: controllerNamespaceFlag,
-  namespace: itsTasksFlag,
+  ...itsTasksFlags,
   output: outputFlag,
   context: clusterFlags.context
 }
@@ -23,7 +20,7 @@ export const drain = Command.make(
   flags,
   Effect.fn("drain")(function*(given) {
     if (given.wait && given.undo) return yield* new BadInput({ message: "--wait and --undo exclude each other; give one of them." })
-    const answer = yield* withCluster(given, besideAnswer, async () => {
+    const answer = yield* withCluster(given, async () => {
       const [{ contextFlag }, { drain, undo }] = await Promise.all([import("../cluster/cluster.ts"), import("../cluster/draining.ts")])
       const installation = { name: given.name, namespace: given.controllerNamespace }
       return given.undo ? undo(installation, given.namespace) : drain(installation, given.namespace, given.wait, contextFlag(given))

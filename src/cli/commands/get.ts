@@ -13,7 +13,6 @@ import { type Answer, type Format, outputFlag, print } from "../terminal/answer.
 import { BadInput } from "../terminal/failure.ts"
 import { lazily, loading } from "../terminal/lazily.ts"
 import { widestProse } from "../terminal/table.ts"
-import { forPrograms } from "../terminal/with-screen.ts"
 
 const beforeOf = (given: string): Option.Option<number | string> =>
   isRunId(given) ? Option.some(given) : /^[1-9]\d{0,14}$/u.test(given) ? Option.some(Number(given)) : Option.none()
@@ -83,7 +82,6 @@ const fromServer = <E>(
 ) =>
   askServer(
     given,
-    forPrograms,
     Effect.fnUntraced(function*({ server }) {
       return yield* ask(server, yield* loading(() => import("../run/rows.ts")), yield* Clock.currentTimeMillis)
     })
@@ -93,7 +91,7 @@ const fromCluster = <E>(
   given: Given,
   ask: (tasks: Tasks, rows: Rows, now: number) => Effect.Effect<Answer, E, Kubernetes>
 ) =>
-  withCluster(given, forPrograms, async () => {
+  withCluster(given, async () => {
     const [tasks, rows] = await Promise.all([import("../cluster/tasks.ts"), import("../run/rows.ts")])
     return Effect.flatMap(Clock.currentTimeMillis, (now) => ask(tasks, rows, now))
   })
@@ -198,6 +196,6 @@ export const get = Command.make(
     { command: "agent-job get workspaces" },
     { command: "agent-job get pools" },
     { command: "agent-job get audit demo --before 4711" },
-    { command: "agent-job get tasks --namespace agent-job-tasks" }
+    { command: "agent-job get tasks" }
   ])
 )

@@ -3,12 +3,11 @@
 import { Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { withCluster } from "../cluster/with-cluster.ts"
-import { astray, isRunId, isTaskName } from "../flags/run-or-task.ts"
+import { runOrTask } from "../flags/run-or-task.ts"
 import { clusterFlags, noColor, serverFlags, toggle, workspaceFlag } from "../flags/settings.ts"
 import { withServer } from "../server/with-server.ts"
 import { BadInput } from "../terminal/failure.ts"
 import { lazily } from "../terminal/lazily.ts"
-import { forPeople } from "../terminal/with-screen.ts"
 
 const flags = {
   name: Argument.String("RUN|TASK").pipe(
@@ -34,26 +33,22 @@ export const logs = Command.make(
   flags,
   Effect.fn("logs")(function*(given) {
     const { follow, name, noColor, stage, workspace } = given
-    const shown = { ...forPeople, colours: !noColor }
-    if (Option.isSome(name) && !isTaskName(name.value)) {
-      return yield* new BadInput({ message: `${JSON.stringify(name.value)} is neither a run's id nor the name of an AgentTask.` })
-    }
-    const problem = astray(Option.exists(name, (name) => !isRunId(name)) ? "cluster" : "server", given)
-    if (problem !== undefined) return yield* new BadInput({ message: problem })
-    if (Option.isSome(name) && !isRunId(name.value)) {
+    const shown = { colours: !noColor, forProgram: true, logIsResult: true }
+    const kind = yield* runOrTask(given, Option.getOrUndefined(name))
+    if (Option.isSome(name) && kind === "task") {
       const task = name.value
       if (Option.isSome(stage) || Option.isSome(workspace)) {
         return yield* new BadInput({ message: "--stage and --workspace are for runs; an AgentTask is one stage already." })
       }
-      return yield* withCluster(given, shown, async () => (await import("../cluster/tasks.ts")).showTaskLog(given, task, follow))
+      return yield* withCluster(given, async () => (await import("../cluster/tasks.ts")).showTaskLog(given, task, follow), shown)
     }
     if (Option.isSome(name) && Option.isSome(workspace)) {
       return yield* new BadInput({ message: "Give either a run or --workspace, which means the newest run of a workspace." })
     }
     return yield* withServer(
       given,
-      shown,
-      () => lazily(async () => (await import("../run/run-log.ts")).showRunLog({ run: name, workspace, step: stage, follow }))
+      () => lazily(async () => (await import("../run/run-log.ts")).showRunLog({ run: name, workspace, step: stage, follow })),
+      shown
     )
   })
 ).pipe(

@@ -5,7 +5,8 @@ import { Effect } from "effect"
 import { Command, Flag } from "effect/cli"
 import { withCluster } from "../cluster/with-cluster.ts"
 import { clusterFlags, namespaceFlag } from "../flags/settings.ts"
-import { baseFlag, baseReference, outFlag, withoutCrdFlag } from "../values/base-reference.ts"
+import { forPeople } from "../terminal/with-screen.ts"
+import { baseReference, overlayFlags } from "../values/base-reference.ts"
 
 const flags = {
   release: Flag.String("release").pipe(Flag.withMetavar("NAME"), Flag.withDescription("The Helm release.")),
@@ -28,9 +29,7 @@ const flags = {
     Flag.optional,
     Flag.withDescription("The agent-job server that gives work from now on; by default agent.url of the release.")
   ),
-  out: outFlag,
-  base: baseFlag,
-  withoutCrd: withoutCrdFlag,
+  ...overlayFlags,
   context: clusterFlags.context
 }
 
@@ -41,11 +40,12 @@ export const migrate = Command.make(
     const base = yield* baseReference(given.base, given.out)
     return yield* withCluster(
       given,
-      { colours: false, forProgram: false },
-      async () => (await import("../values/migrate-release.ts")).migrateRelease({ ...given, base })
+      async () => (await import("../values/migrate-release.ts")).migrateRelease({ ...given, base }),
+      forPeople
     )
   })
 ).pipe(
+  Command.withShortDescription("Move a release of the Helm chart to an overlay, and say how to hand over."),
   Command.withDescription(
     "Move a release of the Helm chart to an overlay: write it, say what changes, and how to hand over without losing a queued run."
   ),

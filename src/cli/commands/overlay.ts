@@ -3,19 +3,14 @@
 // Used by agent-job.ts.
 import { Effect } from "effect"
 import { Command } from "effect/cli"
+import { shownPath } from "../files/input.ts"
 import { installationFlags } from "../flags/settings.ts"
 import { lazily } from "../terminal/lazily.ts"
 import { forPeople } from "../terminal/with-screen.ts"
-import { baseFlag, baseReference, outFlag, shown, withoutCrdFlag } from "../values/base-reference.ts"
+import { baseReference, overlayFlags } from "../values/base-reference.ts"
 import { valuesFlag, valuesOver } from "../values/values-flag.ts"
 
-const flags = {
-  values: valuesFlag,
-  out: outFlag,
-  ...installationFlags,
-  base: baseFlag,
-  withoutCrd: withoutCrdFlag
-}
+const flags = { values: valuesFlag, ...overlayFlags, ...installationFlags }
 
 export const overlay = Command.make(
   "overlay",
@@ -45,7 +40,7 @@ export const overlay = Command.make(
           out,
           withoutCrd: given.withoutCrd
         })
-        yield* line(`Wrote ${shown(out)}: ${files.join(", ")}`)
+        yield* line(`Wrote ${shownPath(out)}: ${files.join(", ")}`)
         if (secret !== undefined) {
           yield* line(
             `The token is in none of them. Make its Secret, with the token on standard input: ${
@@ -58,7 +53,7 @@ export const overlay = Command.make(
           `namespace ${namespaces.join(" and ")}`,
           ...(given.withoutCrd ? ["the CustomResourceDefinition of the newest installation (kustomize/crd)"] : [])
         ]
-        yield* line(`Install it, once there is ${first.join(" and ")}, with: kubectl apply --server-side -k ${shellWord(shown(out))}`)
+        yield* line(`Install it, once there is ${first.join(" and ")}, with: kubectl apply --server-side -k ${shellWord(shownPath(out))}`)
         yield* Effect.forEach(hints, (hint) => line(hint))
       }).pipe(Effect.provide(Screen.layer(forPeople)))
     })

@@ -4,7 +4,6 @@ import { Effect } from "effect"
 import { Argument, Command } from "effect/cli"
 import { serverFlags, workspaceArgument as workspace } from "../flags/settings.ts"
 import { askServer } from "../server/with-server.ts"
-import { forPrograms } from "../terminal/with-screen.ts"
 
 const bind = Command.make(
   "bind",
@@ -16,7 +15,6 @@ const bind = Command.make(
   (given) =>
     askServer(
       given,
-      forPrograms,
       Effect.fnUntraced(function*({ screen, server }) {
         const { created } = yield* server.bindPool(given.workspace, given.pool)
         yield* screen.result(
@@ -41,7 +39,6 @@ const unbind = Command.make(
   (given) =>
     askServer(
       given,
-      forPrograms,
       Effect.fnUntraced(function*({ screen, server }) {
         yield* server.unbindPool(given.workspace)
         yield* screen.result(`The workspace ${given.workspace} is bound to no pool; agent-job get pools shows who takes its stages.`)
@@ -53,6 +50,7 @@ const unbind = Command.make(
 )
 
 export const pool = Command.make("pool").pipe(
+  Command.withShortDescription("Say which pool runs a workspace."),
   Command.withDescription(
     "Say which pool runs a workspace: a pool is the controllers whose tokens have one name in the server's pool token file."
   ),

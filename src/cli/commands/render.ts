@@ -10,7 +10,7 @@ import { inputFlag, installationFlags } from "../flags/settings.ts"
 import { writerOf } from "../terminal/answer.ts"
 import type { BadInput } from "../terminal/failure.ts"
 import { lazily, loading } from "../terminal/lazily.ts"
-import { forPrograms, withScreen } from "../terminal/with-screen.ts"
+import { withScreen } from "../terminal/with-screen.ts"
 import { givenValues, unusable, valuesFlag } from "../values/values-flag.ts"
 
 const flags = {
@@ -27,7 +27,7 @@ const flags = {
     Flag.withMetavar("NAME"),
     Flag.withDefault("agent-job"),
     Flag.withDescription(
-      `The name of the installation, of which the objects have ${installationNameLimit} characters; agent-job by default.`
+      `The name of the installation, by whose first ${installationNameLimit} characters objects are named; agent-job by default.`
     )
   ),
   output: Flag.Literals("output", ["yaml", "json"]).pipe(
@@ -68,12 +68,13 @@ const readTask = (file: string, { policy, taskNamespace }: ResolvedConfig): Effe
   })
 
 const print = (output: "yaml" | "json", objects: ReadonlyArray<object>) =>
-  withScreen(forPrograms, ({ result }) =>
+  withScreen(({ result }) =>
     Effect.flatMap(
       loading(() => writerOf(output)),
       (write) =>
         result(output === "json" ? write({ apiVersion: "v1", kind: "List", items: objects }) : objects.map(write).join("---\n").trimEnd())
-    ))
+    )
+  )
 
 export const render = Command.make("render", flags, ({ name, namespace, output, task, values }) =>
   lazily(async () => {

@@ -58,7 +58,7 @@ export const run = Command.make(
   "run",
   flags,
   Effect.fn("run")(function*(given) {
-    const { allowEmptyApply, autoApprove, destroy, detailedExitcode, directory, engine, noColor, output, planOnly } = given
+    const { allowEmptyApply, autoApprove, detailedExitcode, noColor, output, planOnly } = given
     const toApply = autoApprove ? "--auto-approve" : allowEmptyApply ? "--allow-empty-apply" : undefined
     if (planOnly && toApply !== undefined) {
       return yield* new BadInput({ message: `--plan-only and ${toApply} exclude each other; give one of them.` })
@@ -71,25 +71,11 @@ export const run = Command.make(
       Effect.fromResult(Result.all(given.variables.map(givenVariable))),
       (message) => new BadInput({ message })
     )
-    const workspace = yield* workspaceOf(given.workspace, directory)
+    const workspace = yield* workspaceOf(given.workspace, given.directory)
     return yield* withServer(
       given,
-      { colours: !noColor, forProgram: output !== "text" },
-      () =>
-        lazily(async () =>
-          (await import("../run/run-directory.ts")).runDirectory({
-            directory,
-            workspace,
-            autoApprove,
-            allowEmptyApply,
-            destroy,
-            planOnly,
-            detailedExitcode,
-            engine,
-            variables,
-            output
-          })
-        )
+      () => lazily(async () => (await import("../run/run-directory.ts")).runDirectory({ ...given, workspace, variables })),
+      { colours: !noColor, forProgram: output !== "text" }
     )
   })
 ).pipe(

@@ -3,16 +3,14 @@
 // Used by agent-job.ts.
 import { Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import { readFile } from "node:fs/promises"
-import { buffer } from "node:stream/consumers"
 import { errorInWords } from "../../schema/system-error.ts"
+import { readInput, standardInput } from "../files/input.ts"
 import { isVariableName, noVariableName } from "../flags/run-variables.ts"
 import { inputFlag, serverFlags, toggle, workspaceArgument as workspace } from "../flags/settings.ts"
 import { askServer } from "../server/with-server.ts"
 import { outputFlag, print } from "../terminal/answer.ts"
 import { BadInput, NothingThere } from "../terminal/failure.ts"
 import { loading } from "../terminal/lazily.ts"
-import { forPrograms } from "../terminal/with-screen.ts"
 
 const variable = Argument.String("NAME").pipe(Argument.withDescription("The name of the variable."))
 const envTo = (verb: string) =>
@@ -27,7 +25,6 @@ const list = Command.make(
   (given) =>
     askServer(
       given,
-      forPrograms,
       Effect.fnUntraced(function*({ server }) {
         const { variableTable } = yield* loading(() => import("../run/rows.ts"))
         const { id } = yield* server.workspace(given.workspace)
@@ -62,17 +59,17 @@ interface ToSet {
 
 /** Reads the value from the file or standard input, without the one newline that editors and `echo` put at its end. */
 const valueFor = Effect.fnUntraced(function*({ env, fromFile, variable: name, workspace }: ToSet) {
-  const from = Option.filter(fromFile, (path) => path !== "/dev/stdin")
-  if (Option.isNone(from) && process.stdin.isTTY) {
+  const path = Option.getOrElse(fromFile, () => standardInput)
+  if (path === standardInput && process.stdin.isTTY) {
     return yield* new BadInput({
       message: `The value of ${name} comes from standard input or a file: pipe it into this command, or name its file with --from-file.`
     })
   }
   const read = yield* Effect.tryPromise({
-    try: () => Option.match(from, { onNone: () => buffer(process.stdin), onSome: (path) => readFile(path) }),
+    try: () => readInput(path),
     catch: (cause) =>
       new BadInput({
-        message: `The value of ${name} cannot be read from ${Option.getOrElse(from, () => "standard input")} (${
+        message: `The value of ${name} cannot be read from ${path === standardInput ? "standard input" : path} (${
           errorInWords(cause)
         }); name a file that you may read, or pipe the value into this command.`
       })
@@ -124,7 +121,6 @@ const set = Command.make(
     const value = yield* Effect.flatMap(valueFor(given), checked)
     yield* askServer(
       given,
-      forPrograms,
       Effect.fnUntraced(function*({ screen, server }) {
         const { id } = yield* server.ensureWorkspace(given.workspace)
         const before = (yield* server.variables(id)).find((variable) => variable.key === name && variable.category === category)
@@ -155,7 +151,6 @@ const remove = Command.make(
   (given) =>
     askServer(
       given,
-      forPrograms,
       Effect.fnUntraced(function*({ screen, server }) {
         const category = categoryOf(given)
         const { id } = yield* server.workspace(given.workspace)

@@ -1,8 +1,8 @@
 // Tells by its form whether a name that was typed is a run on the server or an AgentTask in the cluster, and which flags go with that.
-// Pure.
 // Used by logs, get, cancel, approve and get-kind.
-import { Option, Schema } from "effect"
+import { Effect, Option, Schema } from "effect"
 import { ObjectName, RunId } from "../../schema/names.ts"
+import { BadInput } from "../terminal/failure.ts"
 import { type ClusterFlags, type ServerFlags, usualTaskNamespace } from "./settings.ts"
 
 export const isRunId = Schema.is(RunId)
@@ -22,3 +22,13 @@ export const astray = (
   }
   return undefined
 }
+
+/** Returns what the name is of, by default a run. Fails if it can be of neither, or if flags were given that do not go with it. */
+export const runOrTask = Effect.fnUntraced(function*(given: ServerFlags & ClusterFlags, name?: string) {
+  if (name !== undefined && !isTaskName(name)) {
+    return yield* new BadInput({ message: `${JSON.stringify(name)} is neither a run's id nor the name of an AgentTask.` })
+  }
+  const kind = name === undefined || isRunId(name) ? "run" : "task"
+  const problem = astray(kind === "run" ? "server" : "cluster", given)
+  return problem === undefined ? kind : yield* new BadInput({ message: problem })
+})

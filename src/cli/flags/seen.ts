@@ -6,8 +6,8 @@ import type { SettleRescue, StateView } from "../../schema/api/state.ts"
 const evidencePrefix = "ev-"
 const versionPrefix = "sv-"
 
-/** A rescue, with the end of its journal if the server is not too old to tell it. */
-const rescueWord = ({ id, journal }: StateView["pending"][number]): string => journal === undefined ? id : `${id}:${journal}`
+/** A rescue, with the end of its journal. */
+const rescueWord = ({ id, journal = 0 }: StateView["pending"][number]): string => `${id}:${journal}`
 
 export const seenIn = ({ evidence: [newest], pending, version }: Pick<StateView, "evidence" | "pending" | "version">): string =>
   [...pending.map(rescueWord), ...[newest, version].flatMap((seen) => seen === undefined ? [] : [seen.id])].join(",")

@@ -6,6 +6,7 @@ import { Argument, Flag } from "effect/cli"
 import { resolve } from "node:path"
 import { InstallationName, installationNameLimit, WorkspaceName } from "../../schema/names.ts"
 import { Namespace } from "../../schema/values/value.ts"
+import { shownPath, standardInput } from "../files/input.ts"
 
 export const toggle = (name: string, description: string) =>
   Flag.Boolean(name).pipe(Flag.withDefault(false), Flag.withoutNegation, Flag.withDescription(description))
@@ -15,9 +16,9 @@ const Given = Schema.String.check(Schema.isMinLength(1, { expected: "a path; an 
 /** Returns a flag whose value is a path, made absolute. The flag does not check that the path can be read. */
 export const pathFlag = (name: string) => Flag.String(name).pipe(Flag.withSchema(Given), Flag.map((given) => resolve(given)))
 
-const inputPath = (given: string): string => given === "-" ? "/dev/stdin" : resolve(given)
+const inputPath = (given: string): string => given === "-" ? standardInput : shownPath(resolve(given))
 
-/** Returns a flag for a file to read; `-` is standard input, as in kubectl and helm. */
+/** Returns a flag for a file to read, as people name it; `-` is standard input, as in kubectl and helm. */
 export const inputFlag = (name: string) => Flag.String(name).pipe(Flag.withSchema(Given), Flag.map(inputPath))
 
 /** Returns an argument of the same kind. */
@@ -68,17 +69,6 @@ const namespaceCalled = (name: string) => Flag.String(name).pipe(Flag.withSchema
 /** The flag for a namespace, as kubectl and helm have it. What it names, and whether it may be left out, is each command's own. */
 export const namespaceFlag = namespaceCalled("namespace").pipe(Flag.withAlias("n"))
 
-export const controllerNamespaceFlag = namespaceCalled("controller-namespace").pipe(
-  Flag.withDefault("agent-job"),
-  Flag.withDescription("Where the controller is; agent-job by default.")
-)
-
-/** The flag for the namespace of the AgentTasks of an installation that other flags name. */
-export const itsTasksFlag = namespaceFlag.pipe(
-  Flag.optional,
-  Flag.withDescription("Where its AgentTasks are; by default where its values say. This does not choose the installation.")
-)
-
 /** The namespace where the shipped values put AgentTasks. */
 export const usualTaskNamespace = "agent-job-tasks"
 
@@ -105,6 +95,19 @@ export const installationFlags = {
   namespace: namespaceFlag.pipe(
     Flag.withDefault("agent-job"),
     Flag.withDescription("Its namespace; agent-job by default.")
+  )
+}
+
+/** The same where the AgentTasks of the installation are meant too. */
+export const itsTasksFlags = {
+  name: installationFlags.name,
+  controllerNamespace: namespaceCalled("controller-namespace").pipe(
+    Flag.withDefault("agent-job"),
+    Flag.withDescription("Where the controller is; agent-job by default.")
+  ),
+  namespace: namespaceFlag.pipe(
+    Flag.optional,
+    Flag.withDescription("Where its AgentTasks are; by default where its values say. This does not choose the installation.")
   )
 }
 

@@ -3,10 +3,11 @@
 // Used by run.
 import { Data, Duration, Effect, Option } from "effect"
 import type { RunView } from "../../schema/api/run.ts"
+import { askAgain, patiently } from "../server/patiently.ts"
 import { ServerClient } from "../server/server-client.ts"
 import { isLate, mayPass, type ServerFailure } from "../terminal/failure.ts"
 import { Screen } from "../terminal/screen.ts"
-import { askAgain, lessOften, patiently } from "./follow-run.ts"
+import { lessOften } from "./follow-run.ts"
 import { hasApply, question, stepIsOver } from "./summary.ts"
 
 type Decision = Data.TaggedEnum<{ Yes: {}; No: {}; Nobody: {}; Elsewhere: { readonly run: RunView } }>

@@ -4,11 +4,12 @@
 import { Cause, Duration, Effect, Exit, Fiber, Option } from "effect"
 import { inWords } from "../../core/run/run-machine.ts"
 import type { RunView } from "../../schema/api/run.ts"
+import { patiently } from "../server/patiently.ts"
 import { ServerClient } from "../server/server-client.ts"
 import { exitCode, exitCodeOf, isLate, type MaybeStarted, sentenceOf, type ServerFailure } from "../terminal/failure.ts"
 import { hurry, outliveReaders } from "../terminal/readers.ts"
 import { Screen } from "../terminal/screen.ts"
-import { followApply, type Followed, followStep, patiently } from "./follow-run.ts"
+import { followApply, type Followed, followStep } from "./follow-run.ts"
 import { hasApply } from "./summary.ts"
 
 /** How long the server may take to say what has become of a run that somebody is being asked about. */

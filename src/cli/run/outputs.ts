@@ -4,11 +4,11 @@
 import { Effect } from "effect"
 import type { RunView } from "../../schema/api/run.ts"
 import type { StateView } from "../../schema/api/state.ts"
+import { patiently } from "../server/patiently.ts"
 import type { Output } from "../server/server-answers.ts"
 import { ServerClient } from "../server/server-client.ts"
 import type { ServerFailure } from "../terminal/failure.ts"
 import { Screen } from "../terminal/screen.ts"
-import { patiently } from "./follow-run.ts"
 
 export interface Outputs {
   /** Null if they are not known: nobody asked for them, the server did not return them, or the state is another one by now. */

@@ -3,11 +3,12 @@
 import { Effect, Option } from "effect"
 import { inWords, type Step } from "../../core/run/run-machine.ts"
 import type { RunView } from "../../schema/api/run.ts"
+import { patiently } from "../server/patiently.ts"
 import { ServerClient } from "../server/server-client.ts"
 import { sayingServer } from "../server/with-server.ts"
-import { Failed, NothingThere } from "../terminal/failure.ts"
+import { Failed, isAwayForNow, NothingThere } from "../terminal/failure.ts"
 import { Screen } from "../terminal/screen.ts"
-import { follow, followStep, lessOften, patiently, showLog } from "./follow-run.ts"
+import { follow, followStep, lessOften, showLog } from "./follow-run.ts"
 import { stageOf, stepIsOver, waiting } from "./summary.ts"
 
 export interface LogRequest {
@@ -76,7 +77,8 @@ const showAll = Effect.fnUntraced(function*(run: RunView, steps: ReadonlyArray<S
 export const showRunLog = Effect.fn("showRunLog")(function*({ follow, run: id, step, workspace }: LogRequest) {
   const screen = yield* Screen
   const server = yield* ServerClient
-  const asked = yield* sayingServer(server)(Option.match(id, { onNone: () => newest(workspace), onSome: server.run }))
+  const look = sayingServer(server)(Option.match(id, { onNone: () => newest(workspace), onSome: server.run }))
+  const asked = yield* patiently(look, isAwayForNow) // where nothing answers, the address may be wrong
   const steps = Option.match(step, { onNone: () => ["plan", "apply"] as const, onSome: (step) => [step] })
   const { any, run } = yield* follow ? followAll(asked, steps) : showAll(asked, steps)
   if (any) return

@@ -2,20 +2,17 @@
 // Used by cli/commands/state.
 import { Clock, Config, Effect, Option } from "effect"
 import { closeSync, openSync, rmSync, writeFileSync } from "node:fs"
-import { readFile } from "node:fs/promises"
 import { hostname, userInfo } from "node:os"
-import { buffer } from "node:stream/consumers"
 import { importBlocks } from "../../core/state/import-blocks.ts"
-import { shortName } from "../../core/text/sentence.ts"
 import type { StateView } from "../../schema/api/state.ts"
 import { errorInWords } from "../../schema/system-error.ts"
+import { readInput } from "../files/input.ts"
 import { readSeen, seenIn } from "../flags/seen.ts"
 import type { ServerFlags } from "../flags/settings.ts"
 import { askServer, type WithServer } from "../server/with-server.ts"
 import { type Format, print } from "../terminal/answer.ts"
-import { BadInput, Failed, NothingThere } from "../terminal/failure.ts"
+import { BadInput, NothingThere } from "../terminal/failure.ts"
 import { Screen } from "../terminal/screen.ts"
-import { forPrograms } from "../terminal/with-screen.ts"
 import { type RescueFlags, Wish, wishOf } from "./rescue-wish.ts"
 import { importLines, rescueLines, stateLines } from "./state-rows.ts"
 
@@ -42,17 +39,15 @@ const answering = <A extends object, E>(
 ) =>
   askServer(
     given,
-    forPrograms,
     Effect.fnUntraced(function*({ server }) {
       const document = yield* ask(server)
       yield* print(given.output, { document, lines: form(document, yield* Clock.currentTimeMillis) })
     })
   )
 
-/** Reads without holding up the program, which Ctrl-C could not end before a pipe has its writer. */
 const stateFile = (path: string) =>
   Effect.tryPromise({
-    try: () => path === "/dev/stdin" ? buffer(process.stdin) : readFile(path),
+    try: () => readInput(path),
     catch: (cause) =>
       new BadInput({ message: `${path} cannot be read (${errorInWords(cause)}); name the file of a state that you may read.` })
   })
@@ -63,7 +58,6 @@ export const show = (given: Given & { readonly evidence: Option.Option<string> }
     onSome: (evidence) =>
       askServer(
         given,
-        forPrograms,
         ({ screen, server }) => Effect.flatMap(server.evidence(given.workspace, evidence), screen.copy)
       )
   })
@@ -90,7 +84,6 @@ const writeNew = (file: string, text: string): void => {
 const writeBlocks = (given: Given, file: string) =>
   askServer(
     given,
-    forPrograms,
     Effect.fnUntraced(function*({ screen, server }) {
       const looked = yield* server.state(given.workspace)
       const { pending, workspace } = looked
@@ -143,21 +136,6 @@ export const rescue = Effect.fnUntraced(function*(given: Given & RescueFlags) {
   })
 })
 
-/**
- * Fails if another lock than `lock` was opened, as an older server does: it opens whatever lock there is. `epochBefore` is the epoch at the
- * look before; what was opened since then has that epoch or a later one.
- */
-const openedAlone = (lock: string, by: string, epochBefore: number) => ({ forcedUnlocks, workspace }: StateView) => {
-  const other = forcedUnlocks.find(({ epoch, forcedBy, lockId }) => epoch >= epochBefore && lockId !== lock && forcedBy.endsWith(by))
-  return other === undefined ? Effect.void : Effect.fail(
-    new Failed({
-      message: `The lock ${shortName(other.lockId)} of ${
-        shortName(other.holder)
-      } was opened, and not ${lock}: a server that is older than this program opens whatever lock there is. What its holder writes from now on is kept as evidence, see \`agent-job state show ${workspace}\`; upgrade the server.`
-    })
-  )
-}
-
 /** Says that nothing was opened. Fails if a lock was named that the state does not have, nor had when it was opened by force before. */
 const nothingOpened = Effect.fnUntraced(function*({ forcedUnlocks, workspace }: StateView, named: Option.Option<string>) {
   const screen = yield* Screen
@@ -185,9 +163,7 @@ export const unlock = Effect.fnUntraced(function*(given: Given & { readonly forc
     Effect.fnUntraced(function*(client: Client) {
       const now = yield* client.state(given.workspace)
       const lock = Option.isSome(given.lock) ? given.lock.value : now.lock?.id
-      const after = lock === undefined
-        ? now
-        : yield* Effect.tap(client.forceUnlock(given.workspace, by, lock), openedAlone(lock, by, now.epoch))
+      const after = lock === undefined ? now : yield* client.forceUnlock(given.workspace, by, lock)
       const wasOpened = after.forcedUnlocks.some(({ epoch, lockId }) => lockId === lock && epoch >= now.epoch)
       if (!wasOpened) yield* nothingOpened(after, given.lock)
       return after

@@ -132,8 +132,7 @@ export const question = (run: RunView): string => {
 /**
  * Returns why the plan that a person saw cannot be approved; undefined if it can, or was. `seen`: the beginning of its seal, if one was
  * named; whoever names that of an applied plan asks again, since an answer may have been lost. Without it a run that is applied is refused
- * here, because the server would not, and so is one that still plans, because it may have a plan by the time the server is asked. Only a run
- * of an older server has a plan without a seal.
+ * here, because the server would not, and so is one that still plans, because it may have a plan by the time the server is asked.
  */
 export const notApproved = (run: RunView, seen: string | undefined): string | undefined => {
   const { cancelAsked, final, id, planSha256, status } = run
@@ -142,17 +141,12 @@ export const notApproved = (run: RunView, seen: string | undefined): string | un
   if (wasApproved(run) && cancelAsked) {
     return `${id} was approved already, and is asked to stop; see how it ends with: agent-job get ${id}`
   }
-  if (planSha256 !== undefined) {
-    return seen === undefined || planSha256.startsWith(seen)
-      ? undefined
-      : `${id} has the plan with the seal ${planSha256}, which does not begin with ${seen}; look at it again: agent-job logs ${id}`
-  }
-  if (!stepIsOver(run, "plan")) {
+  if (planSha256 === undefined) {
     return `${id} is ${inWords(status)}, so there is no plan to approve yet; look at it once it is there: agent-job logs -f ${id}`
   }
-  return seen === undefined
+  return seen === undefined || planSha256.startsWith(seen)
     ? undefined
-    : `${id} is ${inWords(status)} and has no seal to compare with; look at its plan (agent-job logs ${id}), and approve it without --seal.`
+    : `${id} has the plan with the seal ${planSha256}, which does not begin with ${seen}; look at it again: agent-job logs ${id}`
 }
 
 /** Says that a run is approved; `run` is as it was before. */

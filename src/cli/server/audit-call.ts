@@ -3,11 +3,8 @@
 import { Data, Effect, Option, Schema } from "effect"
 import { HttpClientRequest as Request } from "effect/http"
 import { type AuditEntry, AuditList, auditPath } from "../../schema/api/audit.ts"
-import { NothingThere } from "../terminal/failure.ts"
 import type { ServerClient } from "./server-client.ts"
 import type { Requests } from "./server-requests.ts"
-
-type Client = ServerClient["Service"]
 
 /** Whose entries of the audit trail are meant. */
 export type AuditOf = Data.TaggedEnum<{
@@ -20,33 +17,24 @@ export const AuditOf = Data.taggedEnum<AuditOf>()
 /** How many entries of the audit trail to ask for, of which the server may give a part at a time. */
 const auditEntries = 100
 
-/** `run` and `workspace`: the calls that fail if there is none. */
-export const auditCall = ({ decoded, url }: Requests, { run, workspace }: Pick<Client, "run" | "workspace">): Client["audit"] => {
-  const noTrail = new NothingThere({
-    message: `The server at ${url} has no such part of the audit trail; it is older than this command line.`
-  })
-  const trailOf = AuditOf.$match({
-    All: () => ({ path: auditPath.all, isThere: Effect.void }),
-    Run: ({ id }) => ({ path: auditPath.run(id), isThere: run(id) }),
-    Workspace: ({ name }) => ({ path: auditPath.workspace(name), isThere: workspace(name) })
-  })
+const trailOf = AuditOf.$match({
+  All: () => ({ path: auditPath.all, thing: "audit trail" }),
+  Run: ({ id }) => ({ path: auditPath.run(id), thing: `run ${id}` }),
+  Workspace: ({ name }) => ({ path: auditPath.workspace(name), thing: `workspace ${name}` })
+})
 
-  return Effect.fn("ServerClient.audit")(function*(about, before) {
-    const { isThere, path } = trailOf(about)
+export const auditCall = ({ decoded }: Requests): ServerClient["Service"]["audit"] =>
+  Effect.fn("ServerClient.audit")(function*(about, before) {
+    const { path, thing } = trailOf(about)
     const entries: Array<AuditEntry> = []
     let older = Option.getOrUndefined(before)
     do {
       const place = older
       const part = AuditList.check(Schema.makeFilter((page) => (page.older ?? -1) < (place ?? Infinity))) // else it would never end
       const asked = Request.get(path, { urlParams: { ...(place !== undefined && { before: place }) } })
-      const page = yield* Effect.catchTag(
-        decoded(part, asked, "audit trail"),
-        "NothingThere",
-        () => Effect.andThen(isThere, Effect.fail(noTrail))
-      )
+      const page = yield* decoded(part, asked, thing)
       entries.push(...page.entries)
       older = page.older
     } while (older !== undefined && entries.length < auditEntries)
     return { entries, ...(older !== undefined && { older }) }
   })
-}

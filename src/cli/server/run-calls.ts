@@ -95,7 +95,7 @@ export const runCalls = ({ atOwnUrl, authorised, bytesOf, decoded, send }: Reque
       return { ...newest, runs: [...newest.runs, ...open] }
     }),
     act: (id, action) => ask(id, action, {}),
-    approve: (id, seal) => ask(id, "apply", seal === undefined ? {} : { seal }),
+    approve: (id, seal) => ask(id, "apply", { seal }),
     log: (logUrl, offset, wait) =>
       send(Request.get(atOwnUrl(logUrl), { urlParams: { limit: logLimit, offset, wait } }), {
         thing: "log",

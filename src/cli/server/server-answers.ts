@@ -1,5 +1,4 @@
 // What the server answers in the TFE shapes, as far as the command line reads it, and the rows that are made of it.
-// Invariant: a field that servers of an older version do not send is optional.
 // Used by server-client and the calls beside it, and by what shows their rows.
 import { Schema } from "effect"
 
@@ -7,7 +6,7 @@ const document = <F extends Schema.Struct.Fields>(attributes: F) =>
   Schema.Struct({ data: Schema.Struct({ id: Schema.String, attributes: Schema.Struct(attributes) }) })
 
 export const Identified = document({})
-export const Workspace = document({ "working-directory": Schema.optionalKey(Schema.NullOr(Schema.String)) })
+export const Workspace = document({ "working-directory": Schema.String })
 export const ConfigurationVersion = document({ "upload-url": Schema.String })
 const Output = Schema.Struct({ attributes: Schema.Struct({ name: Schema.String, sensitive: Schema.Boolean, value: Schema.Unknown }) })
 export const OutputList = Schema.Struct({ data: Schema.Array(Output) })
@@ -18,7 +17,7 @@ export const WorkspaceList = Schema.Struct({
       name: Schema.String,
       locked: Schema.Boolean,
       "created-at": Schema.String,
-      "agent-pool-id": Schema.optionalKey(Schema.NullOr(Schema.String)),
+      "agent-pool-id": Schema.NullOr(Schema.String),
       "in-doubt": Schema.optionalKey(Schema.Boolean)
     }),
     relationships: Schema.Struct({ "current-run": Schema.Struct({ data: Schema.NullOr(Schema.Struct({ id: Schema.String })) }) })
@@ -43,9 +42,9 @@ export interface WorkspaceRow {
   /** The id of the run that holds the workspace, if any. */
   readonly run: string | null
   readonly createdAt: string
-  /** The pool that it is bound to. A server of an older version has none. */
+  /** The pool that it is bound to, if any. */
   readonly pool?: string
-  /** Whether its state waits for a person. A server of an older version does not say so. */
+  /** Whether its state waits for a person. */
   readonly inDoubt?: true
 }
 

@@ -59,17 +59,14 @@ export class ServerClient extends Context.Service<ServerClient, {
   readonly newestRun: (workspace: Option.Option<string>) => Effect.Effect<Option.Option<RunView>, ServerFailure>
   /**
    * Returns the runs of a workspace, or of all, newest first: a hundred older ones than `before`, or the newest hundred and older ones that
-   * are not over or left a state in doubt, 900 at most. A server of an older version gives the newest hundred and does not say what is older.
+   * are not over or left a state in doubt, 900 at most.
    */
   readonly runs: (workspace: Option.Option<string>, before: Option.Option<string>) => Effect.Effect<RunList, ServerFailure>
-  /**
-   * Returns who changed what, newest first. `before` is the number of an entry, and only older ones are returned. A server of an older
-   * version gives the newest 100 and does not say what is older.
-   */
+  /** Returns who changed what, newest first. `before` is the number of an entry, and only older ones are returned. */
   readonly audit: (about: AuditOf, before: Option.Option<number>) => Effect.Effect<AuditList, ServerFailure>
   /** Discards or cancels a run. Doing it again succeeds; at the wrong moment it is refused. */
   readonly act: (id: string, action: "discard" | "cancel" | "force-cancel") => Effect.Effect<void, ServerFailure>
-  /** Approves the plan with this seal and no other. A run of an older server has no seal: then its plan is approved whatever it is. */
+  /** Approves the plan with this seal and no other. */
   readonly approve: (id: string, seal: Sha256 | undefined) => Effect.Effect<void, ServerFailure>
   /** Returns the next bytes of a stage's log from `offset`. Waits up to `waitSeconds` for the first, and returns none if none came. */
   readonly log: (logUrl: string, offset: number, waitSeconds: number) => Effect.Effect<Uint8Array, ServerFailure>
@@ -106,13 +103,11 @@ export class ServerClient extends Context.Service<ServerClient, {
 
 const make = (connection: Connection, http: HttpClient.HttpClient, proxy: ChosenProxy | undefined): ServerClient["Service"] => {
   const requests = makeRequests(connection, http, proxy)
-  const workspaces = workspaceCalls(requests)
-  const runs = runCalls(requests)
   return ServerClient.of({
     url: connection.url,
-    ...workspaces,
-    ...runs,
+    ...workspaceCalls(requests),
+    ...runCalls(requests),
     ...stateCalls(requests),
-    audit: auditCall(requests, { ...workspaces, ...runs })
+    audit: auditCall(requests)
   })
 }

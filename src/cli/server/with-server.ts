@@ -15,17 +15,18 @@ export interface WithServer {
 }
 
 /** Does `work` with a screen and the server's client. Its parts may also ask for both as services. */
-export const withServer = <A, E, R>(given: ServerFlags, options: ScreenOptions, work: (_: WithServer) => Effect.Effect<A, E, R>) =>
+export const withServer = <A, E, R>(given: ServerFlags, work: (_: WithServer) => Effect.Effect<A, E, R>, options?: ScreenOptions) =>
   Effect.flatMap(connection(given), (at) =>
-    withScreen(options, (screen) =>
+    withScreen((screen) =>
       lazily(async () => {
         const { ServerClient } = await import("./server-client.ts")
         return Effect.flatMap(ServerClient, (server) => work({ screen, server })).pipe(Effect.provide(ServerClient.layer(at)))
-      })))
+      }), options))
 
 /** Says, where an answer takes long, who is waited for. */
 export const sayingServer = ({ url }: Pick<ServerClient["Service"], "url">) =>
   sayingMeanwhile(`Waiting for an answer from the server at ${url}`)
 
 /** The same for a command that asks and is done. */
-export const askServer: typeof withServer = (given, options, work) => withServer(given, options, (at) => sayingServer(at.server)(work(at)))
+export const askServer = <A, E, R>(given: ServerFlags, work: (_: WithServer) => Effect.Effect<A, E, R>) =>
+  withServer(given, (at) => sayingServer(at.server)(work(at)))

@@ -4,7 +4,7 @@ import { Effect, Option, Schema, Stream } from "effect"
 import { HttpClientRequest as Request } from "effect/http"
 import { poolId, PoolList, poolOfId, poolsPath } from "../../schema/api/pools.ts"
 import { organization, tfePath } from "../../schema/api/tfe-api.ts"
-import { NotAllowed, NothingThere } from "../terminal/failure.ts"
+import { NotAllowed } from "../terminal/failure.ts"
 import { Identified, VariableList, Workspace, WorkspaceList } from "./server-answers.ts"
 import type { ServerClient } from "./server-client.ts"
 import { jsonApi, made, type Requests } from "./server-requests.ts"
@@ -33,7 +33,7 @@ export const workspaceCalls = ({ authorised, decoded, send, url }: Requests): Wo
   const workspace = (name: string) =>
     Effect.map(
       decoded(Workspace, Request.get(tfePath.workspace(organization, name)), `workspace ${name}`),
-      ({ data: { attributes, id } }) => ({ id, workingDirectory: attributes["working-directory"] ?? "" })
+      ({ data: { attributes, id } }) => ({ id, workingDirectory: attributes["working-directory"] })
     )
   const create = (attributes: object) =>
     decoded(
@@ -79,20 +79,13 @@ export const workspaceCalls = ({ authorised, decoded, send, url }: Requests): Wo
             name,
             run: relationships["current-run"].data?.id ?? null,
             createdAt,
-            ...(typeof poolId === "string" && { pool: Option.getOrElse(poolOfId(poolId), () => poolId) }),
+            ...(poolId !== null && { pool: Option.getOrElse(poolOfId(poolId), () => poolId) }),
             ...(inDoubt === true && { inDoubt })
           })),
           Option.fromNullishOr(meta.pagination["next-page"])
         ]
       )).pipe(Stream.runCollect),
-    pools: decoded(PoolList, Request.get(poolsPath), "list of pools").pipe(
-      Effect.catchTag("NothingThere", () =>
-        Effect.fail(
-          new NothingThere({
-            message: `The server at ${url} has no pools; it is older than this command line, and gives work to whoever asks.`
-          })
-        ))
-    ),
+    pools: decoded(PoolList, Request.get(poolsPath), "list of pools"),
     bindPool: Effect.fn("ServerClient.bindPool")(function*(name, pool) {
       const bound = { "execution-mode": "agent", "agent-pool-id": poolId(pool) }
       const found = yield* Effect.catchTag(workspace(name), "NothingThere", () => Effect.undefined)

@@ -4,7 +4,7 @@ import { Effect } from "effect"
 import { Flag } from "effect/cli"
 import { loading } from "./lazily.ts"
 import { visibleInOrder } from "./visible.ts"
-import { forPrograms, withScreen } from "./with-screen.ts"
+import { withScreen } from "./with-screen.ts"
 
 export const outputFlag = Flag.Literals("output", ["table", "json", "yaml"]).pipe(
   Flag.withMetavar("table|json|yaml"),
@@ -34,8 +34,9 @@ const textOf = async (format: Format, { document, lines }: Answer): Promise<stri
 }
 
 export const print = (format: Format, answer: Answer) =>
-  withScreen(forPrograms, ({ line, result }) =>
+  withScreen(({ line, result }) =>
     loading(() => textOf(format, answer)).pipe(
       Effect.flatMap(result),
       Effect.andThen(answer.note === undefined ? Effect.void : line(answer.note))
-    ))
+    )
+  )

@@ -46,11 +46,16 @@ const tooMany = (words: ReadonlyArray<string>, flags: HelpDoc.HelpDoc["flags"]):
   ].join("; ")
 }
 
+/** The engines' own commands, which are parts of a run here. */
+const ofEngine: ReadonlyArray<string> = ["init", "plan", "apply", "destroy"]
+
 /** Returns a usage error as one sentence. */
 const mistake = (error: CliError.NonShowHelpErrors, flags: HelpDoc.HelpDoc["flags"]): string => {
   switch (error._tag) {
     case "UnknownSubcommand":
-      return `There is no command ${quoted(error.subcommand)}${suggestion(error.suggestions)}`
+      return `There is no command ${quoted(error.subcommand)}${
+        ofEngine.includes(error.subcommand) ? "; agent-job run DIR plans, asks and applies" : suggestion(error.suggestions)
+      }`
     case "UnrecognizedOption":
       return `There is no flag ${error.option}${suggestion(error.suggestions)}`
     case "MissingArgument":

@@ -42,6 +42,8 @@ export interface ScreenOptions {
   readonly colours: boolean
   /** Whether a program reads stdout, so that only results are printed there. */
   readonly forProgram: boolean
+  /** Whether text, such as a log, is such a result. */
+  readonly logIsResult?: boolean
 }
 
 const codes: Readonly<Record<Exclude<Style, "plain">, string>> = { good: "32", bad: "31", bold: "1", faint: "2" }
@@ -57,12 +59,15 @@ const colour = /\u001b\[[0-9;:]*m/gu
 const monotonicMillis = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos) / 1e6)
 
 const make = Effect.fnUntraced(
-  function*({ colours: wanted, forProgram }: ScreenOptions): Effect.fn.Return<Screen["Service"], never, Terminal.Terminal | Scope.Scope> {
+  function*(
+    { colours: wanted, forProgram, logIsResult = false }: ScreenOptions
+  ): Effect.fn.Return<Screen["Service"], never, Terminal.Terminal | Scope.Scope> {
     const terminal = yield* Terminal.Terminal
     const capabilities = yield* TerminalCapabilities.TerminalCapabilities
     const began = yield* monotonicMillis
     const out = forProgram ? process.stderr : process.stdout
-    const colours = wanted && capabilities.canColor && (!forProgram || process.stderr.isTTY)
+    const log = logIsResult ? process.stdout : out
+    const colours = wanted && capabilities.canColor && (log === process.stdout || process.stderr.isTTY)
     const inPlace = out.isTTY && process.env.TERM !== "dumb"
     let shown: Option.Option<string> = Option.none()
     let since = began // when the shown status was first reported
@@ -80,7 +85,7 @@ const make = Effect.fnUntraced(
       shown = Option.none()
     }
     const endColour = () => {
-      if (coloured) write(noColour)
+      if (coloured) log.write(noColour)
       coloured = false
     }
     const settle = () => {
@@ -89,11 +94,11 @@ const make = Effect.fnUntraced(
     }
     const paint = (text: string, style: Style) => colours && style !== "plain" ? `\u001b[${codes[style]}m${text}${noColour}` : text
     const newLine = () => atLineStart ? "" : "\n"
-    const text = (text: string) =>
+    const text = (text: string, to = out) =>
       Effect.sync(() => {
         if (text === "") return
         clear()
-        write(text)
+        to.write(text)
         atLineStart = text.endsWith("\n")
       })
     const ours = (content: string) => Effect.andThen(Effect.sync(endColour), text(content))
@@ -118,7 +123,7 @@ const make = Effect.fnUntraced(
       interactive: capabilities.canPrompt,
       step: (content) => Effect.flatMap(time, (time) => ours(`${newLine()}${paint(time, "faint")}  ${visibleInOrder(content)}\n`)),
       status: Effect.fnUntraced(function*(said) {
-        const content = visibleInOrder(inLine(said)) // older servers keep messages of several lines
+        const content = visibleInOrder(inLine(said)) // Kubernetes has messages of several lines
         const now = yield* monotonicMillis
         endColour()
         if (!Option.contains(shown, content)) {
@@ -137,7 +142,7 @@ const make = Effect.fnUntraced(
       line,
       text: (content) =>
         Effect.andThen(
-          text(content),
+          text(content, log),
           Effect.sync(() => {
             const last = content.match(colour)?.at(-1)
             if (last !== undefined) coloured = last !== noColour

@@ -3,7 +3,7 @@
 // Used by whatever prints tables or columns, and by the screen, which cuts lines to its width.
 import { CliOutput } from "effect/cli"
 
-/** Servers of older versions keep messages with line breaks, and names may have them. Blanks stay, since an indent and a value have some. */
+/** Names and messages may have line breaks. Blanks stay, since an indent and a value have some. */
 export const onOneLine = (text: string): string => text.replace(/[\t-\r\u2028\u2029]\s*/gu, " ").trimEnd()
 
 const cells = (text: string, width: number) => text + " ".repeat(Math.max(0, width - CliOutput.displayWidth(text)))

@@ -9,8 +9,9 @@ import type { Options } from "../../core/overlay/overlay.ts"
 import { layersOf, shippedComponents } from "../../core/overlay/shipped.ts"
 import type { Tree } from "../../schema/document/layers.ts"
 import { errorInWords } from "../../schema/system-error.ts"
+import { shownPath } from "../files/input.ts"
 import { BadInput } from "../terminal/failure.ts"
-import { type Base, isRemote, kustomizationIn, realPathOf, shown } from "./base-reference.ts"
+import { type Base, isRemote, kustomizationIn, realPathOf } from "./base-reference.ts"
 import { componentBeside } from "./overlay-files.ts"
 
 /** Runs `read`, and fails if it throws: a kustomization that cannot be read is not skipped, because it might close all egress. */
@@ -19,7 +20,7 @@ const reading = <A>(folder: string, read: () => A): Effect.Effect<A, BadInput> =
     try: read,
     catch: (error) =>
       new BadInput({
-        message: `Cannot read the kustomization in ${shown(folder)} (${
+        message: `Cannot read the kustomization in ${shownPath(folder)} (${
           errorInWords(error)
         }); correct that, or name another base with --base.`
       })

@@ -1,6 +1,6 @@
 // Where an overlay goes, and where it finds its base: what --base names, or else the checkout that this program runs from.
 // Invariant: a remote base is pinned to a version, and a local one is a path relative to the overlay's folder.
-// Used by the commands overlay and migrate, by cli/values/base-contents.ts, and by what tells the base to a person.
+// Used by the commands overlay and migrate, by cli/values/base-contents.ts.
 import { Effect, Option, Predicate } from "effect"
 import { Flag } from "effect/cli"
 import { existsSync, realpathSync, statSync } from "node:fs"
@@ -9,25 +9,19 @@ import { fileURLToPath } from "node:url"
 import { pathFlag, toggle } from "../flags/settings.ts"
 import { BadInput } from "../terminal/failure.ts"
 
-export const baseFlag = Flag.String("base").pipe(
-  Flag.withMetavar("REF"),
-  Flag.optional,
-  Flag.withDescription(
-    "The base: a directory, or a remote one with its version (https://HOST/OWNER/agent-job//kustomize/base?ref=TAG); by default that of the checkout this runs from."
-  )
-)
-
-export const outFlag = pathFlag("out").pipe(
-  Flag.withMetavar("DIR"),
-  Flag.withDescription("The directory to write; new, empty, or with an overlay that was written before.")
-)
-
-export const withoutCrdFlag = toggle("without-crd", "Leave the CustomResourceDefinition to another installation, or to kustomize/crd.")
-
-/** Returns a path for people: relative to the working directory if it is that or below it, else unchanged. */
-export const shown = (path: string): string => {
-  const from = relative(process.cwd(), path)
-  return from.startsWith("..") ? path : from || "."
+export const overlayFlags = {
+  out: pathFlag("out").pipe(
+    Flag.withMetavar("DIR"),
+    Flag.withDescription("The directory to write; new, empty, or with an overlay that was written before.")
+  ),
+  base: Flag.String("base").pipe(
+    Flag.withMetavar("REF"),
+    Flag.optional,
+    Flag.withDescription(
+      "The base: a directory, or a remote one with its version (https://HOST/OWNER/agent-job//kustomize/base?ref=TAG); by default that of the checkout this runs from."
+    )
+  ),
+  withoutCrd: toggle("without-crd", "Leave the CustomResourceDefinition to another installation, or to kustomize/crd.")
 }
 
 const example = "https://HOST/OWNER/agent-job//kustomize/base?ref=v0.1.0"

@@ -5,10 +5,11 @@ import { type Chosen, type Image, imageOf } from "../../core/migration/chosen.ts
 import { move } from "../../core/migration/move.ts"
 import { report } from "../../core/migration/report.ts"
 import { Kubernetes } from "../../kubernetes/client.ts"
+import { shownPath } from "../files/input.ts"
 import { BadInput } from "../terminal/failure.ts"
 import { Screen } from "../terminal/screen.ts"
 import { contentsOf } from "./base-contents.ts"
-import { type Base, shown } from "./base-reference.ts"
+import type { Base } from "./base-reference.ts"
 import { helmRelease } from "./helm-release.ts"
 import { pageMark } from "./overlay-files.ts"
 import { writeOverlay } from "./write-overlay.ts"
@@ -65,7 +66,7 @@ export const migrateRelease = Effect.fn("migrateRelease")(
       Effect.fromResult(move(release, chosen, contents.layers)),
       (problems) => unusable(`${release.namespace}/${name}`, problems)
     )
-    const page = report(moved, shown(out))
+    const page = report(moved, shownPath(out))
     const more = { "MIGRATION.md": `<!-- ${pageMark} -->\n${page}` }
     const { hints, otherSecrets } = yield* writeOverlay({
       values: moved.values,
@@ -79,7 +80,7 @@ export const migrateRelease = Effect.fn("migrateRelease")(
     })
     yield* line(page.trimEnd())
     yield* line("")
-    yield* line(`Wrote ${shown(out)}, with this as MIGRATION.md.`)
+    yield* line(`Wrote ${shownPath(out)}, with this as MIGRATION.md.`)
     yield* Effect.forEach([...otherSecrets, ...hints], (told) => line(told)) // such as a secret in a default of the chart, that no step makes
   }
 )

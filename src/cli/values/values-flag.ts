@@ -2,7 +2,6 @@
 // Used by the commands that take it, and by those that read the values of an installation in its cluster.
 import { Effect } from "effect"
 import { Flag } from "effect/cli"
-import { relative } from "node:path"
 import type { Fault } from "../../schema/document/fault.ts"
 import type { Layer, Tree } from "../../schema/document/layers.ts"
 import type { Values } from "../../schema/values/values.ts"
@@ -10,16 +9,9 @@ import { inputFlag } from "../flags/settings.ts"
 import { BadInput } from "../terminal/failure.ts"
 import { lazily } from "../terminal/lazily.ts"
 
-/** Returns a path for people: relative to the working directory if it is below that, else unchanged. */
-const asTyped = (path: string): string => {
-  const below = relative(process.cwd(), path)
-  return below === "" || below.startsWith("..") ? path : below
-}
-
 export const valuesFlag = inputFlag("values").pipe(
   Flag.withAlias("f"),
   Flag.withMetavar("FILE"),
-  Flag.map(asTyped),
   Flag.atLeast(0),
   Flag.withDescription(
     "A values file (YAML), a directory of them, or - for standard input; more than one are laid over each other, the last on top. Without one, the defaults."

@@ -109,7 +109,7 @@ export type RunView = typeof RunView.Type
 export const RunList = Schema.Struct({
   runs: Schema.Array(RunView),
   older: Schema.optionalKey(
-    RunId.annotate({ description: "As `before`, gives what is older; absent: there is nothing, or the server is of an older version." })
+    RunId.annotate({ description: "As `before`, gives what is older; absent: there is nothing." })
   )
 }).annotate({ identifier: "RunList" })
 export type RunList = typeof RunList.Type

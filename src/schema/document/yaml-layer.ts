@@ -6,6 +6,7 @@ import {
   type Alias,
   type Document,
   isAlias,
+  isCollection,
   isMap,
   isNode,
   isScalar,
@@ -120,13 +121,19 @@ interface Spot {
   readonly message: string
 }
 
-/** Returns the keys that a map has already. The parser looks for them too, but compares each key with every other one. */
-const repeated = (document: Document.Parsed): ReadonlyArray<Spot> => {
+/**
+ * Returns the keys that a map has already, and those that are no text, of which the parser makes one in minutes if they are in one another.
+ * It looks for repeated ones too, but compares each key with every other one.
+ */
+const unusableKeys = (document: Document.Parsed): ReadonlyArray<Spot> => {
   const found: Array<Spot> = []
   visit(document, {
     Map: (_, { items }) => {
       const keys = new Set<unknown>()
       for (const { key } of items) {
+        if (isCollection(key)) {
+          found.push({ offset: startOf(key) ?? 0, message: "this key is a list or map; put {{ … }} in quotes if it is a text" })
+        }
         if (!isScalar(key)) continue
         if (keys.has(key.value)) found.push({ offset: startOf(key) ?? 0, message: "this key is given twice; keep one" })
         keys.add(key.value)
@@ -185,7 +192,7 @@ export const yamlLayer = (file: string, text: string): Result.Result<Layer, Read
       )
     )
   const broken = [...document.errors, ...document.warnings].map((error) => ({ offset: error.pos[0], message: sentence(error) }))
-  const wrong = [...broken, ...repeated(document)]
+  const wrong = [...broken, ...unusableKeys(document)]
   if (wrong.length > 0) return faults(wrong)
   const surprising = surprises(document, targets)
   if (surprising.length > 0) return faults(surprising)

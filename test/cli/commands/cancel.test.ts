@@ -1,6 +1,6 @@
 import { expect, it } from "@effect/vitest"
 import { Duration, Effect } from "effect"
-import { Patience } from "../../../src/cli/run/follow-run.ts"
+import { Patience } from "../../../src/cli/server/patiently.ts"
 import { ScriptedServer } from "../../kubernetes/scripted-server.ts"
 import { agent, directory, person, serve, userToken } from "../../server/live-server.ts"
 import { run } from "../run-views.ts"

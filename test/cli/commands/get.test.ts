@@ -3,9 +3,7 @@ import { Effect } from "effect"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { parse } from "yaml"
-import { ScriptedServer } from "../../kubernetes/scripted-server.ts"
 import { directory, person, serve, server, userToken } from "../../server/live-server.ts"
-import { planned } from "../run-views.ts"
 import { ran } from "../typed.ts"
 
 describe("agent-job get", () => {
@@ -66,15 +64,6 @@ describe("agent-job get runs", () => {
         code: 3,
         error: `error: There is no run run-none on ${url} for this token; \`agent-job get runs\` lists what there is.\n`
       })
-    }))
-
-  it.live("shows those of a server that is older, which does not say whether there are others", () =>
-    Effect.gen(function*() {
-      const { server, url } = yield* ScriptedServer.make
-      server.script.push({ body: { runs: [planned] } })
-      const { error, out } = yield* ran({ AGENT_JOB_URL: url, AGENT_JOB_TOKEN: userToken }, "get", "runs")
-      expect([out, error]).toEqual([expect.stringContaining("run-a1"), ""])
-      expect(server.asked.map(({ url }) => url)).toEqual(["/api/agent-job/v1/runs?page%5Bsize%5D=100"])
     }))
 })
 

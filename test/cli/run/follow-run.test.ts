@@ -1,12 +1,11 @@
 // How often the client asks the server while it follows a run. The server here holds each poll of the log as long as the client asks it to, unless it is full.
 import { expect, it } from "@effect/vitest"
-import { Clock, Deferred, Duration, Effect, Fiber, Layer, Option } from "effect"
+import { Deferred, Duration, Effect, Fiber, Layer, Option } from "effect"
 import { TestClock } from "effect/testing"
 import { decide } from "../../../src/cli/run/approval.ts"
-import { follow, followStep, patiently } from "../../../src/cli/run/follow-run.ts"
+import { follow, followStep } from "../../../src/cli/run/follow-run.ts"
 import { showRunLog } from "../../../src/cli/run/run-log.ts"
 import { ServerClient } from "../../../src/cli/server/server-client.ts"
-import { NoUse, ServerUnreachable, unanswered } from "../../../src/cli/terminal/failure.ts"
 import type { RunView } from "../../../src/schema/api/run.ts"
 import { pending, planned, run, stage } from "../run-views.ts"
 import { toldScreen } from "../told-screen.ts"
@@ -162,46 +161,3 @@ it.effect.each([
       yield* Fiber.join(fiber)
     })
 )
-
-it.effect("a server that answers late is away for two minutes too, however often it was asked", () =>
-  Effect.gen(function*() {
-    let asked = 0
-    const late = Effect.gen(function*() {
-      asked++
-      yield* Effect.sleep("1 minute")
-      return yield* new ServerUnreachable({
-        url: "http://server",
-        detail: "it answers 504",
-        why: NoUse.Failing({ status: 504, hadNoEffect: false })
-      })
-    })
-    const fiber = yield* Effect.forkChild(Effect.flip(Effect.provide(patiently(late), toldScreen().layer)))
-    yield* TestClock.adjust("1 hour")
-    expect((yield* Fiber.join(fiber)).detail).toBe("it answers 504")
-    expect(asked).toBe(3)
-  }))
-
-it.effect("a server that is busy is left alone for as long as it asks for, and one that is away for two seconds", () =>
-  Effect.gen(function*() {
-    const screen = toldScreen()
-    const failures: Array<NoUse> = [
-      NoUse.Busy({ seconds: 5, hadNoEffect: true }),
-      NoUse.Busy({ seconds: 1, hadNoEffect: true }),
-      unanswered
-    ]
-    const asked: Array<number> = []
-    const call = Effect.gen(function*() {
-      asked.push(yield* Clock.currentTimeMillis)
-      const why = failures.shift()
-      if (why !== undefined) return yield* new ServerUnreachable({ url: "http://server", detail: "so", why })
-    })
-    const fiber = yield* Effect.forkChild(Effect.provide(patiently(call), screen.layer))
-    yield* TestClock.adjust("1 minute")
-    yield* Fiber.join(fiber)
-    expect(asked).toEqual([0, 5000, 7000, 9000])
-    expect(screen.of("status")).toEqual([
-      "The server is busy (so); trying again",
-      "The server is busy (so); trying again",
-      "No usable answer from the server (so); trying again"
-    ])
-  }))

@@ -21,7 +21,7 @@ describe("the table of runs", () => {
 
   it.each([
     { given: "a plan that was discarded", view: { status: "discarded", stoppedBy: "Ada" }, reason: "by Ada" },
-    { given: "a plan that was cancelled by an older server", view: { status: "canceled" }, reason: "-" },
+    { given: "a plan that was cancelled, by whom is not known", view: { status: "canceled" }, reason: "-" },
     { given: "a plan alone", view: { status: "planned_and_finished" }, reason: "-" },
     { given: "a run that was discarded before its plan", view: { status: "discarded", stoppedBy: "Ada", stages: [] }, reason: "by Ada" }
   ])("does not tell the end of its plan as that of $given", ({ reason, view }) => {

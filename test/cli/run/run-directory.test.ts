@@ -5,8 +5,8 @@ import { join } from "node:path"
 import { afterEach } from "vitest"
 import { parse } from "yaml"
 import { archiveOf } from "../../../src/cli/run/archive.ts"
-import { Patience } from "../../../src/cli/run/follow-run.ts"
 import { runDirectory, type RunRequest } from "../../../src/cli/run/run-directory.ts"
+import { Patience } from "../../../src/cli/server/patiently.ts"
 import { ServerClient } from "../../../src/cli/server/server-client.ts"
 import {
   exitCodeOf,

@@ -1,7 +1,9 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Layer, Option, Redacted } from "effect"
+import { Deferred, Duration, Effect, Fiber, Layer, Option, Redacted } from "effect"
 import { type LogRequest, showRunLog } from "../../../src/cli/run/run-log.ts"
+import { Patience } from "../../../src/cli/server/patiently.ts"
 import { ServerClient } from "../../../src/cli/server/server-client.ts"
+import { NoUse, ServerUnreachable, unanswered } from "../../../src/cli/terminal/failure.ts"
 import type { StageView } from "../../../src/schema/api/run.ts"
 import { ScriptedServer } from "../../kubernetes/scripted-server.ts"
 import { directory, person, serve, userToken } from "../../server/live-server.ts"
@@ -62,6 +64,29 @@ describe("the log of a run", () => {
       expect((yield* Effect.flip(logOf(url, toldScreen(), asked()))).message).toBe("There is no run yet; start one with: agent-job run DIR")
       expect(server.asked.map(({ url }) => url)).toEqual(["/api/agent-job/v1/runs?page%5Bsize%5D=1"])
     }))
+
+  it.live.each([false, true])(
+    "waits for a server that is away for a moment, and not for one that does not answer at all (followed: %s)",
+    (follow) =>
+      Effect.gen(function*() {
+        const shown = (...failures: ReadonlyArray<NoUse>) => {
+          const left = failures.map((why) => Effect.fail(new ServerUnreachable({ url: "http://server", detail: "so", why })))
+          const screen = toldScreen()
+          const server = Layer.mock(ServerClient, {
+            url: "http://server",
+            run: () => Effect.suspend(() => left.shift() ?? Effect.succeed(run({ ...planned, status: "discarded", final: true }))),
+            log: (_, offset) => Effect.succeed(new TextEncoder().encode(offset === 0 ? "\x02Planning\n\x03" : ""))
+          })
+          return showRunLog(asked({ follow, run: Option.some("run-a1") })).pipe(
+            Effect.provide(Layer.merge(server, screen.layer)),
+            Effect.provideService(Patience, { every: Duration.millis(1), times: 2 }),
+            Effect.map(screen.transcript)
+          )
+        }
+        expect(yield* shown(NoUse.Failing({ status: 503, hadNoEffect: false }))).toBe("Planning\n")
+        expect(yield* Effect.flip(shown(unanswered))).toMatchObject({ _tag: "ServerUnreachable" })
+      })
+  )
 
   it.live("is not there yet while nobody has taken the run, and that is said", () =>
     Effect.gen(function*() {

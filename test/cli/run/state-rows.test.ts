@@ -82,8 +82,8 @@ describe("what waits to be settled", () => {
   it("is told with the ways out, a refused state only where there is one", () => {
     expect(rescueLines(doubted, now).slice(-3)).toEqual([
       "No stage of the workspace starts before this is settled:",
-      "  agent-job state rescue demo --use ev-1 --seen res-1,ev-1,sv-1   a refused state becomes the next version; to look into it first: agent-job state show demo --evidence ev-1",
-      "  agent-job state rescue demo --keep --seen res-1,ev-1,sv-1   the stored state stays as it is; what is missing in it, import or remove by hand"
+      "  agent-job state rescue demo --use ev-1 --seen res-1:0,ev-1,sv-1   a refused state becomes the next version; to look into it first: agent-job state show demo --evidence ev-1",
+      "  agent-job state rescue demo --keep --seen res-1:0,ev-1,sv-1   the stored state stays as it is; what is missing in it, import or remove by hand"
     ])
     const [refused] = doubted.evidence
     const evidence = [{ ...refused!, id: "ev-4", stage: "run-z.apply.1", serial: 20 }, { ...refused!, id: "ev-3", serial: 8 }, {
@@ -109,11 +109,11 @@ describe("what waits to be settled", () => {
         "No stage of the workspace starts before this is settled:",
         "  agent-job state rescue demo --import   plans a run that imports what was made and is not in the state, which you then approve",
         "  agent-job state rescue demo --import-blocks FILE   writes the import blocks instead",
-        "  agent-job state rescue demo --keep --seen res-1,sv-1   the stored state stays as it is; what is missing in it, import or remove by hand"
+        "  agent-job state rescue demo --keep --seen res-1:0,sv-1   the stored state stays as it is; what is missing in it, import or remove by hand"
       ])
     expect(rescueLines({ ...doubted, evidence: [] }, now).slice(-2).map((line) => line.split("   ")[0])).toEqual([
       "No stage of the workspace starts before this is settled:",
-      "  agent-job state rescue demo --keep --seen res-1,sv-1"
+      "  agent-job state rescue demo --keep --seen res-1:0,sv-1"
     ])
   })
 })
@@ -135,7 +135,7 @@ describe("a refused state", () => {
   ])("is offered last, and for what it undoes, when $given", ({ version }) =>
     expect(offers(version)).toEqual([
       expect.stringContaining(" --keep "),
-      `agent-job state rescue demo --use ev-1 --seen res-1,ev-1,${
+      `agent-job state rescue demo --use ev-1 --seen res-1:0,ev-1,${
         version.id ?? "sv-1"
       }   puts a refused state over the stored one, which may be newer (serial ${
         version.serial ?? 7

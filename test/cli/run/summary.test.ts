@@ -227,19 +227,12 @@ describe("an approval", () => {
   it.each([
     { given: "the seal that was seen", view: sealed, seen: "0123456789ab", says: undefined },
     { given: "no seal", view: sealed, seen: undefined, says: undefined },
-    { given: "no seal of a server that has none", view: planned, seen: undefined, says: undefined },
     {
       given: "another seal",
       view: sealed,
       seen: "ba9876543210",
       says:
         `run-a1 has the plan with the seal ${sealed.planSha256}, which does not begin with ba9876543210; look at it again: agent-job logs run-a1`
-    },
-    {
-      given: "a seal of a server that has none",
-      view: planned,
-      seen: "0123456789ab",
-      says: "run-a1 is planned and has no seal to compare with; look at its plan (agent-job logs run-a1), and approve it without --seal."
     },
     {
       given: "the seal of a plan that is applied, asked to stop too late",

@@ -18,6 +18,7 @@ const at = (url: string) =>
   )
 const environment = (variables: Record<string, string>) => ConfigProvider.layer(ConfigProvider.fromUnknown(variables))
 const document = (id: string, attributes: object = {}) => ({ data: { id, type: "x", attributes } })
+const workspace = (id: string) => document(id, { "working-directory": "" })
 const refusal = (status: number, detail: string) => ({ status, body: { errors: [{ status: String(status), title: "no", detail }] } })
 
 const log = { headers: { "content-type": "application/octet-stream" } }
@@ -55,17 +56,6 @@ describe("the client of the server", () => {
         expect((yield* Effect.flip(trail(about))).message).toBe(
           `There is no ${thing} on ${url} for this token; \`agent-job get ${thing.split(" ")[0]}s\` lists what there is.`
         )
-      }
-    }))
-
-  it.live("says of a server that has no such part of the audit trail that it is older, once it has what was asked for", () =>
-    Effect.gen(function*() {
-      const { client, server, url } = yield* scripted
-      const nothing = { status: 404, body: { error: "not-found", message: "There is nothing here." } }
-      const older = `The server at ${url} has no such part of the audit trail; it is older than this command line.`
-      server.script.push(nothing, { body: planned }, nothing, { body: { data: { id: "ws-1", attributes: {} } } }, nothing)
-      for (const about of [AuditOf.Run({ id: "run-a1" }), AuditOf.Workspace({ name: "demo" }), AuditOf.All()]) {
-        expect((yield* Effect.flip(client.audit(about, Option.none()))).message).toBe(older)
       }
     }))
 
@@ -280,7 +270,7 @@ describe("the client of the server", () => {
   it.live("finds a workspace, and makes it only when there is none", () =>
     Effect.gen(function*() {
       const { client, server } = yield* scripted
-      server.script.push({ body: document("ws-1") }, refusal(404, "no"), { status: 201, body: document("ws-2") })
+      server.script.push({ body: workspace("ws-1") }, refusal(404, "no"), { status: 201, body: document("ws-2") })
       expect(yield* client.ensureWorkspace("demo")).toEqual({ id: "ws-1", created: false })
       expect(yield* client.ensureWorkspace("demo")).toEqual({ id: "ws-2", created: true })
       expect(server.asked.map(({ method, url }) => `${method} ${url}`)).toEqual([
@@ -294,7 +284,7 @@ describe("the client of the server", () => {
   it.live("takes the workspace that somebody else made in between", () =>
     Effect.gen(function*() {
       const { client, server } = yield* scripted
-      server.script.push(refusal(404, "no"), refusal(422, "Name has already been taken"), { body: document("ws-3") })
+      server.script.push(refusal(404, "no"), refusal(422, "Name has already been taken"), { body: workspace("ws-3") })
       expect(yield* client.ensureWorkspace("demo")).toEqual({ id: "ws-3", created: false })
     }))
 

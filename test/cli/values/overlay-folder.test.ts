@@ -1,10 +1,11 @@
-// The state of a folder after an overlay could not be written to it, and what the error says about it.
+// The state of a folder to which an overlay is written, after it could not be, was killed, or while another one is.
 import { afterEach, beforeEach, describe, expect, it, vi } from "@effect/vitest"
 import { Deferred, Effect, Fiber } from "effect"
+import { spawnSync } from "node:child_process"
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import promises from "node:fs/promises"
 import { syncBuiltinESMExports } from "node:module"
-import { tmpdir } from "node:os"
+import { hostname, tmpdir } from "node:os"
 import { join } from "node:path"
 import { mark } from "../../../src/cli/values/overlay-files.ts"
 import { writeFolder } from "../../../src/cli/values/overlay-folder.ts"
@@ -99,36 +100,38 @@ describe("a folder that an overlay cannot be written to", () => {
     }))
 })
 
-describe("a folder in which the writing of an overlay was killed", () => {
-  /** What is there if that was before a file took its place, or between two of them. */
-  const left = () => {
-    mkdirSync(join(folder(), ".new-a1B2c3"), { recursive: true })
-    writeFileSync(join(folder(), ".new-a1B2c3", "kustomization.yaml"), file("new"))
-    writeFileSync(join(folder(), ".new-a1B2c3", "values.yaml"), "") // it was made, and had no byte yet
-  }
+/** Puts there what is there while a process writes an overlay, before a file takes its place. */
+const writing = (pid: number) => {
+  const name = `.overlay-${hostname()}-${pid}-a1B2c3`
+  mkdirSync(join(folder(), name), { recursive: true })
+  writeFileSync(join(folder(), name, "kustomization.yaml"), file("new"))
+  writeFileSync(join(folder(), name, "values.yaml"), "")
+  return name
+}
 
-  it.effect("has the overlay and nothing else once the same command ends, whether the first or a later one was killed", () =>
-    Effect.gen(function*() {
-      left()
-      put("patch-deployment-controller.yaml", "new")
-      yield* write({ "kustomization.yaml": file("new"), "values.yaml": file("new") })
-      const whole = { "kustomization.yaml": file("new"), "values.yaml": file("new") }
-      expect(contents()).toEqual(whole)
-      left()
-      yield* write(whole)
-      expect(contents()).toEqual(whole)
-    }))
+it.effect("a folder in which the writing of an overlay was killed has the overlay and nothing else once the same command ends", () =>
+  Effect.gen(function*() {
+    const { pid } = spawnSync(process.execPath, ["--version"])
+    const whole = { "kustomization.yaml": file("new"), "values.yaml": file("new") }
+    writing(pid)
+    put("patch-deployment-controller.yaml", "new") // another had its place already
+    yield* write(whole)
+    expect(contents()).toEqual(whole)
+    writing(pid)
+    yield* write(whole)
+    expect(contents()).toEqual(whole)
+  }))
 
-  it.effect("keeps what somebody else has put beside that", () =>
-    Effect.gen(function*() {
-      left()
-      writeFileSync(join(folder(), ".new-a1B2c3", "notes.txt"), "mine")
-      expect((yield* Effect.flip(write({ "kustomization.yaml": file("new") }))).message).toContain(
-        "has files that agent-job overlay did not write (.new-a1B2c3); "
-      )
-      expect(readFileSync(join(folder(), ".new-a1B2c3", "notes.txt"), "utf8")).toBe("mine")
-    }))
-})
+it.effect("a folder to which another process writes an overlay is let be, and that is said, since files of both would come together", () =>
+  Effect.gen(function*() {
+    const other = writing(process.ppid)
+    put("kustomization.yaml", "old")
+    expect((yield* Effect.flip(write({ "kustomization.yaml": file("new") }))).message).toBe(
+      `Another agent-job writes an overlay to ${folder()} now, so this one wrote nothing. Run the same command again once that has ended; if none is at work, take ${other} away there first.`
+    )
+    expect(readdirSync(folder()).toSorted()).toEqual([other, "kustomization.yaml"])
+    expect(readFileSync(join(folder(), "kustomization.yaml"), "utf8")).toBe(file("old"))
+  }))
 
 it.effect("an interrupt while the files take their places waits for the last one", () =>
   Effect.gen(function*() {

@@ -52,6 +52,12 @@ describe("a layer of YAML", () => {
   it.each([
     { given: "an unfinished list", text: "a:\n  b: [", told: [/^f:2:7 .*end with a \]$/u] },
     { given: "a key twice", text: "a: 1\nb:\n  c: 1\n  c: 2\n", told: [/^f:4:3 this key is given twice; keep one$/u] },
+    {
+      given: "a key that is a map",
+      text: "a: {{ b }}\n",
+      told: [/^f:1:5 this key is a list or map; put \{\{ … \}\} in quotes if it is a text$/u]
+    },
+    { given: "very many keys that are maps, in one another", text: `${"? ".repeat(2000)}a\n`, told: [/^f:1:3 this key is a list or map/u] },
     { given: "a tab", text: "a:\n\tb: 1\n", told: [/^f:2:1 Tabs are not allowed as indentation$/u] },
     { given: "two documents", text: "a: 1\n---\nb: 1\n", told: [/^f:2:1 another document begins here; a file has one$/u] },
     { given: "a list", text: "\n- a\n", told: [/^f:2:1 must be a map of keys$/u] },

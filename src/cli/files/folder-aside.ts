@@ -1,0 +1,51 @@
+// Folders in which files are written whole before they take their places, and what programs that were killed left of such folders.
+// Invariant: none is removed of a program that may be alive, or of another user. Its name has the machine and the process that made it.
+// Used by cli/bundle/tar-file and cli/values/overlay-folder.
+import { lstat, mkdtemp, readdir, rm } from "node:fs/promises"
+import { hostname } from "node:os"
+import { join } from "node:path"
+import { codeOf } from "../../schema/system-error.ts"
+
+const mayBeAlive = (pid: number): boolean => {
+  try {
+    return process.kill(pid, 0)
+  } catch (error) {
+    return codeOf(error) !== "ESRCH"
+  }
+}
+
+/** Returns which process has made the folder; undefined of another machine, or of a container, of whose processes nothing is known here. */
+const makerOf = (name: string, prefix: string): number | undefined => {
+  const here = `${prefix}${hostname()}-`
+  const maker = name.startsWith(here) ? /^(\d+)-\w{6}$/u.exec(name.slice(here.length))?.[1] : undefined
+  return maker === undefined ? undefined : Number(maker)
+}
+
+/** Removes a folder of a program that was killed. It stays where somebody else has removed it, or it is not ours to remove. */
+const removeLeft = async (path: string): Promise<void> => {
+  const found = await lstat(path)
+  if (found.isDirectory() && found.uid === process.geteuid?.()) await rm(path, { recursive: true })
+}
+
+export interface FolderAside {
+  readonly path: string
+  /** The folders of the same kind there whose programs may be alive. */
+  readonly others: ReadonlyArray<string>
+}
+
+/**
+ * Makes a folder in `directory` that only its owner may look into; its name begins with `prefix`. Removes those that are left there, if it
+ * can.
+ */
+export const folderAside = async (directory: string, prefix: string): Promise<FolderAside> => {
+  const path = await mkdtemp(join(directory, `${prefix}${hostname()}-${process.pid}-`))
+  const others: Array<string> = []
+  for (const name of await readdir(directory).catch(() => [])) {
+    const maker = makerOf(name, prefix)
+    const found = join(directory, name)
+    if (maker === undefined || found === path) continue
+    if (maker !== process.pid && mayBeAlive(maker)) others.push(name)
+    else await removeLeft(found).catch(() => {})
+  }
+  return { path, others }
+}
