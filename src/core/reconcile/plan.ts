@@ -4,10 +4,8 @@
 import { Array, Option } from "effect"
 import type { JobSeen, Observed } from "../task/observed.ts"
 import type { TaskPolicy } from "../task/task-policy.ts"
-import { withRefusedAttempt } from "./attempt-conditions.ts"
 import * as claimed from "./claimed.ts"
 import * as follow from "./follow.ts"
-import { asThisReleaseWrites } from "./launches.ts"
 import * as over from "./over.ts"
 import { cancel, deleteJob, type RespondTo, type Response, unchanged } from "./response.ts"
 import { type Situation, type When, when } from "./situation.ts"
@@ -317,14 +315,8 @@ export const rows: ReadonlyArray<Row> = [
   })
 ]
 
-const understood = (observed: Observed): Observed => {
-  const { task } = observed
-  const status = withRefusedAttempt(asThisReleaseWrites(task.status))
-  return status === task.status ? observed : { ...observed, task: { ...task, status } }
-}
-
-export const plan = (policy: TaskPolicy, given: Observed, now: string): Plan => {
-  const seen = { observed: understood(given), policy, now }
+export const plan = (policy: TaskPolicy, observed: Observed, now: string): Plan => {
+  const seen = { observed, policy, now }
   return Option.getOrElse(
     Array.findFirst(rows, ({ decide }) => decide(seen)),
     () => ({ situation: "its turn", live: undefined, ...start.launch(seen) })

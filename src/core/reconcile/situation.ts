@@ -14,7 +14,7 @@ import type { TaskPolicy } from "../task/task-policy.ts"
 import { templateRefusal } from "../task/template-keys.ts"
 import { unknownOption } from "../task/unknown-option.ts"
 import { isUnpinned, waitsForSource } from "./flux-source.ts"
-import { isCounted, isGivenUp, isLaunchMarkedFailed, isOutOfPatience, launchesOf, mostLaunches, nextAfterMillis } from "./launches.ts"
+import { isCounted, isGivenUp, isLaunchMarkedFailed, isOutOfPatience, isReplaced, launchesOf, nextAfterMillis } from "./launches.ts"
 import { isEngineOver, isPodOver, longestStartMillis, troubleOfStart, waitsForQuota } from "./pod-trouble.ts"
 
 /** What every question and response gets: the observation, the policy and the time, in RFC 3339. */
@@ -141,7 +141,7 @@ export const when = {
     return isLaunchMarkedFailed(task, job) || (task.status.job?.uid !== undefined && !isCounted(task, job))
   }),
   starting: ({ observed: { job } }) => job,
-  launchesSpent: is((s) => launchesOf(s.observed) >= mostLaunches(s.policy, s.observed.task.status.reason)),
+  launchesSpent: is((s) => launchesOf(s.observed) >= s.policy.maxLaunches && !isReplaced(s.observed.task)),
   templateRefused: ({ observed: { task }, policy: { allowedKeys } }) => Option.fromUndefinedOr(templateRefusal(task, allowedKeys)),
   optionUnknown: ({ observed: { task } }) => unknownOption(task.spec.options, "controller"),
   deniedTooLong: ({ observed: { deniedMillis, refusal }, policy: { startupTimeoutSeconds } }) =>

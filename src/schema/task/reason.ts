@@ -87,15 +87,5 @@ export const isFailure = Schema.is(Schema.Literals(Object.keys(failures) as Read
 /** Reasons to doubt that a claimed stage still runs. Any other reason of such a stage takes the doubt back. */
 export const doubts: ReadonlyArray<string> = ["NodeUnreachable", "PodNotReady"] satisfies ReadonlyArray<Reason>
 
-/** Reasons for which a task may wait. */
-export const WaitReason = Schema.Literals([
-  "WorkspaceBusy",
-  "ConcurrencyLimit",
-  "QuotaExceeded",
-  "Refused",
-  "SourceNotReady",
-  "NameHeld",
-  "Draining",
-  "IsolationUnproven"
-])
-export type WaitReason = typeof WaitReason.Type
+/** Reasons for which a task may wait in the queue. */
+export type WaitReason = Exclude<keyof typeof whileItWaits, "Accepted" | "StateRescuePending">
