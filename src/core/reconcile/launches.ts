@@ -5,7 +5,7 @@ import type { AgentTask, AgentTaskStatus } from "../../schema/task/agent-task.ts
 import type { FailureReason } from "../../schema/task/reason.ts"
 import { quotaPatienceSeconds } from "../../schema/values/task-pod.ts"
 import { hadToGo, mostRetries, retryDelayMillis } from "../run/disruption.ts"
-import type { JobSeen, JobWatched, Observed } from "../task/observed.ts"
+import type { JobSeen, JobWatched, Seen } from "../task/observed.ts"
 import type { TaskPolicy } from "../task/task-policy.ts"
 
 /**
@@ -15,7 +15,7 @@ import type { TaskPolicy } from "../task/task-policy.ts"
 export const mostLaunches = ({ maxLaunches }: TaskPolicy, why: FailureReason): number => maxLaunches + (hadToGo(why) ? mostRetries : 0)
 
 /** Returns how many launches there were: as many as the status says, or one if a Job went before the status mentioned it. */
-export const launchesOf = ({ hadJob, task }: Pick<Observed, "hadJob" | "task">): number => task.status.launches ?? (hadJob ? 1 : 0)
+export const launchesOf = ({ hadJob, task }: Seen): number => task.status.launches ?? (hadJob ? 1 : 0)
 
 // ── which one counts ──
 
@@ -32,25 +32,20 @@ export const isCounted = (task: AgentTask, { uid }: JobSeen): boolean => {
 }
 
 /** Returns the status with this Job counted, once, when the status first mentions it. */
-export const counted = (
-  job: JobSeen,
-  observed: Pick<Observed, "hadJob" | "task">,
-  { configHash }: TaskPolicy,
-  status: AgentTaskStatus
-): AgentTaskStatus => ({
+export const counted = (s: Seen, job: JobSeen, status: AgentTaskStatus): AgentTaskStatus => ({
   ...status,
   job: { name: job.name, uid: job.uid },
-  launches: launchesOf(observed) + (isCounted(observed.task, job) ? 0 : 1),
-  configHash: job.configHash || configHash
+  launches: launchesOf(s) + (isCounted(s.task, job) ? 0 : 1),
+  configHash: job.configHash || s.policy.configHash
 })
 
 /** Returns the status with one more launch. The UID of its Job is known only once the Job is made. */
-export const launchedAs = (
-  name: string,
-  observed: Pick<Observed, "hadJob" | "task">,
-  { configHash }: TaskPolicy,
-  status: AgentTaskStatus
-): AgentTaskStatus => ({ ...status, job: { name }, launches: launchesOf(observed) + 1, configHash })
+export const launchedAs = (s: Seen, name: string, status: AgentTaskStatus): AgentTaskStatus => ({
+  ...status,
+  job: { name },
+  launches: launchesOf(s) + 1,
+  configHash: s.policy.configHash
+})
 
 // ── which one makes way ──
 
