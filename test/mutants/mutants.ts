@@ -61,14 +61,14 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a claimed stage counts as unclaimed",
     file: situation,
-    from: "isClaimed: Holds = ({ observed: { task } }) => task.status.claim !== undefined",
-    to: "isClaimed: Holds = ({ observed: { task } }) => task.status.claim === null",
+    from: "isClaimed: Holds = ({ task }) => task.status.claim !== undefined",
+    to: "isClaimed: Holds = ({ task }) => task.status.claim === null",
     test: laws
   },
   {
     name: "a cancel before the claim is not seen",
     file: situation,
-    from: "calledOff: is(({ observed: { task } }) => isCalledOff(task))",
+    from: "calledOff: is(({ task }) => isCalledOff(task))",
     to: "calledOff: is(() => false)",
     test: laws
   },
@@ -96,8 +96,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a workspace that is taken is no reason to wait",
     file: situation,
-    from: "isOther), () => changes(s))",
-    to: "isOther), () => !changes(s))",
+    from: "Option.liftPredicate(holder, isOther)",
+    to: "Option.filter(Option.liftPredicate(holder, isOther), () => false)",
     test: laws
   },
   {
@@ -110,8 +110,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a silent node is no reason to wait",
     file: situation,
-    from: "isClaimed(s) && !pod.nodeAnswers",
-    to: "isClaimed(s) && pod.nodeAnswers",
+    from: "({ nodeAnswers }) => !nodeAnswers",
+    to: "({ nodeAnswers }) => nodeAnswers",
     test: laws
   },
   {
@@ -124,8 +124,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "last words are not read",
     file: situation,
-    from: "({ lastWords }) => lastWords), () => isClaimed(s))",
-    to: "({ lastWords }) => lastWords), () => false)",
+    from: "({ lastWords }) => lastWords)",
+    to: "() => Option.none())",
     test: "core/reconcile/plan.test.ts"
   },
   {
@@ -145,15 +145,15 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "what is over keeps its Job",
     file: situation,
-    from: "taskOver(s) && jobGoesOn(s) && (",
-    to: "taskOver(s) && !jobGoesOn(s) && (",
+    from: "jobGoesOn(s) && (s.task.status.result",
+    to: "!jobGoesOn(s) && (s.task.status.result",
     test: "core/reconcile/plan.test.ts"
   },
   {
     name: "a Pod that exited with 0 is a success",
     file: "src/core/reconcile/claimed.ts",
     from: "ended(s, \"Failed\", reason, andThen(message, next))",
-    to: "({ ...ended(s, \"Failed\", reason, andThen(message, next)), status: { ...s.observed.task.status, phase: \"Succeeded\" } })",
+    to: "({ ...ended(s, \"Failed\", reason, andThen(message, next)), status: { ...s.task.status, phase: \"Succeeded\" } })",
     test: laws
   },
   // how a status may change

@@ -65,7 +65,7 @@ const writesAll = ({ readOnly, subPath = "", subPathExpr = "" }: V1VolumeMount):
   readOnly !== true && subPath === "" && subPathExpr === ""
 
 /**
- * Returns the claims that no AgentTask may name. The cache's own claim is among them without persistence too: it stays when persistence is
+ * Returns the volume claims that no AgentTask may name. The cache's own is among them without persistence too: it stays when persistence is
  * turned off, and may hold the only copy of a state.
  */
 export const ownClaims = (config: ResolvedConfig): ReadonlyArray<string> => {

@@ -1,5 +1,5 @@
-// The names of the server's objects that other builders have to know: the Secrets with its tokens and certificate, and the claim with its
-// database.
+// The names of the server's objects that other builders have to know: the Secrets with its tokens and certificate, and the volume
+// claim with its database.
 // Used by core/manifest/installation/server, core/manifest/own-objects and core/network/pool-server.
 import type { ResolvedConfig } from "../resolve/resolve.ts"
 
@@ -15,5 +15,5 @@ export const serverSecrets = ({ name }: Named): { readonly user: string; readonl
 
 export const serverVolume = "data"
 
-/** Returns the name that Kubernetes gives the claim of the StatefulSet's only replica. */
+/** Returns the name that Kubernetes gives the volume claim of the StatefulSet's only replica. */
 export const serverClaim = (of: Named): string => `${serverVolume}-${serverName(of)}-0`

@@ -15,8 +15,8 @@ const stateVolumes = ({ spec: { jobTemplate } }: AgentTask): ReadonlyArray<V1Vol
   (jobTemplate?.volumeClaims ?? []).map(({ claimName }, index) => ({ name: `claim-${index}`, persistentVolumeClaim: { claimName } }))
 
 /**
- * Returns the mounts of the claims that the task names. An admission policy refuses a claim of the installation. Without the policy, such a
- * claim is at least mounted read-only.
+ * Returns the mounts of the volume claims that the task names. An admission policy refuses one of the installation. Without the policy,
+ * such a one is at least mounted read-only.
  */
 const stateMounts = ({ spec: { jobTemplate } }: AgentTask, config: ResolvedConfig): ReadonlyArray<V1VolumeMount> => {
   const { volumeClaims = [] } = jobTemplate ?? {}
@@ -28,7 +28,7 @@ const stateMounts = ({ spec: { jobTemplate } }: AgentTask, config: ResolvedConfi
   }))
 }
 
-/** Returns the name of the claim on which the task keeps its plan, or from which it takes one. */
+/** Returns the name of the volume claim on which the task keeps its plan, or from which it takes one. */
 export const planClaimOf = ({ spec: { savePlan, source } }: AgentTask): string | undefined => (savePlan ?? source.savedPlan)?.claimName
 
 export const volumes = (task: AgentTask, config: ResolvedConfig): Array<V1Volume> => {
@@ -81,8 +81,8 @@ export const workerMounts = (task: AgentTask, config: ResolvedConfig): Array<V1V
 }
 
 /**
- * Returns the runner's mounts. The API server refuses the Job where the values mount something else in the place of a task's claim, which
- * may have a state.
+ * Returns the runner's mounts. The API server refuses the Job where the values mount something else in the place of a task's volume
+ * claim, which may have a state.
  */
 export const runnerMounts = (task: AgentTask, config: ResolvedConfig): Array<V1VolumeMount> => [
   ...beside([

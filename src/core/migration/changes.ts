@@ -97,7 +97,7 @@ const cache = (move: Move): ReadonlyArray<string> => {
   const made = move.config.cache?.claim?.name
   const instead = made === undefined ? "" : `; ${claims.includes(made) ? "it is made anew" : `\`${made}\` comes instead`}, empty`
   return [
-    ...when(claims.length > 0, `The claim ${named(claims)} goes with the release, and what is in it${instead}.`),
+    ...when(claims.length > 0, `The volume claim ${named(claims)} goes with the release, and what is in it${instead}.`),
     ...when(
       move.config.cache !== undefined,
       "The volume of `persistence` is mounted, and is no cache: only states that the server did not take are kept on it. Stages download their providers, but for those of a mirror (`agent.providerFilesystemMirrors`, `agent.providerNetworkMirrors`)."

@@ -2,14 +2,13 @@
 // Private ranges are allowed: Flux and most artifact stores are there, and the NetworkPolicy says what may be reached of them.
 // Used by worker/network/archive-url.ts.
 import { alone, isWithin, parse4, parse6 } from "../../schema/ip-address.ts"
+import { metadata4 } from "./network-addresses.ts"
 
 const forbidden4 = [
+  ...metadata4,
   "0.0.0.0/8", // this host
   "127.0.0.0/8", // loopback, where the state gateway listens
-  "169.254.0.0/16", // link-local, and the metadata of most clouds
-  "168.63.129.16/32", // Azure
-  "100.100.100.200/32", // Alibaba
-  "192.0.0.0/24", // Oracle
+  "192.0.0.0/24", // special purposes
   "224.0.0.0/4", // multicast
   "240.0.0.0/4" // reserved, broadcast
 ]

@@ -1,6 +1,6 @@
 // Addresses that mean the same in every cluster: metadata services of clouds, resolvers and private networks.
 // Invariant: what is denied is denied in IPv4 and IPv6, for everything but DNS where a cloud's resolver has such an address.
-// Used by core/network/network-policy, core/doctor, cli/doctor/doctor-policies and generate.
+// Used by core/network/network-policy, core/network/forbidden-address, core/doctor, cli/doctor/doctor-policies and generate.
 import type { V1NetworkPolicyEgressRule, V1NetworkPolicyPeer, V1NetworkPolicyPort } from "@kubernetes/client-node"
 import { alone, isWithin, parse4 } from "../../schema/ip-address.ts"
 
@@ -34,8 +34,9 @@ const translated = (cidr: string): string => {
   return `64:ff9b::${(bits >>> 16).toString(16)}:${(bits & 0xffff).toString(16)}/${96 + Number(length)}`
 }
 
-const denied4 = [linkLocal.ipv4, ...elsewhere.ipv4]
-const denied = { ipv4: denied4, ipv6: [linkLocal.ipv6, ...elsewhere.ipv6, ...denied4.map(translated)] }
+/** The networks of metadata services in IPv4. */
+export const metadata4: ReadonlyArray<string> = [linkLocal.ipv4, ...elsewhere.ipv4]
+const denied = { ipv4: metadata4, ipv6: [linkLocal.ipv6, ...elsewhere.ipv6, ...metadata4.map(translated)] }
 
 /** Networks that belong to nobody on the internet, from which some clusters give their Pods and Services addresses. */
 const unrouted = ["198.18.0.0/15", "240.0.0.0/4"]

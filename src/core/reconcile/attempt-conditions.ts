@@ -1,8 +1,8 @@
 // What the conditions of a task that follows its source say of its attempts, in place of the task's own end.
 // Invariant: phase, reason, message and result stay those of the task itself.
-// Used by core/reconcile/follow, core/reconcile/over and core/reconcile/plan alone.
+// Used by core/reconcile/follow and core/reconcile/over.
 import { Option } from "effect"
-import type { AgentTask, AgentTaskStatus, ToldCondition } from "../../schema/task/agent-task.ts"
+import type { AgentTask, AgentTaskStatus } from "../../schema/task/agent-task.ts"
 import type { WaitReason } from "../../schema/task/reason.ts"
 import { conditionsAfter, fitting, isKnown, type Told } from "../task/status.ts"
 import { andThen } from "./response.ts"
@@ -70,8 +70,6 @@ export const toBeMadeAgain = (task: AgentTask, { metadata: { name }, status }: A
   }, now)
 }
 
-const cannotBeMade = "Its next attempt cannot be made."
-
 /**
  * Returns the status with conditions that say why the next attempt cannot be made. `stalled` says that a person is needed. The reason is one
  * for which a task waits even then, so that no end of an attempt looks the same.
@@ -80,7 +78,8 @@ export const unattempted = (
   task: AgentTask,
   { message, reason, stalled }: { readonly message: string; readonly reason: WaitReason; readonly stalled: boolean },
   now: string
-): AgentTaskStatus => saying(task, { phase: "Pending", reason, message: fitting(`${cannotBeMade} ${message}`), stalled }, now)
+): AgentTaskStatus =>
+  saying(task, { phase: "Pending", reason, message: fitting(`Its next attempt cannot be made. ${message}`), stalled }, now)
 
 /**
  * Reports whether the conditions speak of another task that is under way, if only on a node that does not answer, or that cannot be made, or
@@ -90,18 +89,6 @@ export const isInterim = ({ conditions = [] }: AgentTaskStatus): boolean =>
   conditions.filter(isKnown).some(({ reason, status, type }) =>
     (type === "Reconciling" && status === "True") || reason === "NodeUnreachable" || reason === "SourceNotReady" || reason === "Refused"
   )
-
-/**
- * Returns the status as this release writes it: an earlier one gave an attempt that cannot be made for good the reason of one that ended so,
- * and only the message tells which. This can be removed with the first release to which no such release can be upgraded.
- */
-export const withRefusedAttempt = (status: AgentTaskStatus): AgentTaskStatus => {
-  const isOfEarlier = ({ message, reason }: ToldCondition) =>
-    message.startsWith(cannotBeMade) && (reason === "Denied" || reason === "NameTaken")
-  return status.conditions?.some(isOfEarlier) === true
-    ? { ...status, conditions: status.conditions.map((_) => isOfEarlier(_) ? { ..._, reason: "Refused" } : _) }
-    : status
-}
 
 /**
  * Returns the status with conditions that say that the attempt called `name` was deleted before this task could tell how it ended, or apply

@@ -5,7 +5,7 @@ import { Option } from "effect"
 import { mutates } from "../../schema/task/agent-task.ts"
 import { doubts, isFailure } from "../../schema/task/reason.ts"
 import type { StageResult } from "../../schema/task/stage-result.ts"
-import type { PodSeen } from "../task/observed.ts"
+import type { PodSeen, Seen } from "../task/observed.ts"
 import { finished, running } from "../task/status.ts"
 import { type End, endOf } from "./pod-trouble.ts"
 import {
@@ -21,20 +21,20 @@ import {
   unchanged,
   underWay
 } from "./response.ts"
-import { jobGoesOn, type Situation, unreadyPatienceMillis } from "./situation.ts"
+import { jobGoesOn, unreadyPatienceMillis } from "./situation.ts"
 
 export const finishWithLastWords: RespondTo<StageResult> = (s, result) => {
-  const { metadata, status } = s.observed.task
+  const { metadata, status } = s.task
   return { ...unchanged(s), status: finished(status, result, metadata.generation, false) }
 }
 
 /** Returns the end that the status says of a stage under way: its Job is deleted for it, and Pods that were deleted say less. */
-const writtenEnd = ({ observed: { task: { status: { message = "", reason } } } }: Situation): Option.Option<End> =>
+const writtenEnd = ({ task: { status: { message = "", reason } } }: Seen): Option.Option<End> =>
   Option.map(Option.liftPredicate(reason, isFailure), (reason) => ({ reason, message }))
 
 export const finishLost: Respond = (s) => {
-  const { reason, message } = Option.getOrElse(writtenEnd(s), () => endOf(s.observed.pod, s.observed.job))
-  const next = mutates(s.observed.task.spec.stage) ? "Look at the state before the next run." : "Nothing was changed."
+  const { reason, message } = Option.getOrElse(writtenEnd(s), () => endOf(s.pod, s.job))
+  const next = mutates(s.task.spec.stage) ? "Look at the state before the next run." : "Nothing was changed."
   return ended(s, "Failed", reason, andThen(message, next))
 }
 
@@ -75,7 +75,7 @@ export const doubt: RespondTo<PodSeen> = (s, { name, node }) =>
 export const endPod: RespondTo<PodSeen> = (s, pod) => {
   const written = writtenEnd(s)
   const { message, reason } = Option.getOrElse(written, () => {
-    const end = endOf(Option.some(pod), s.observed.job)
+    const end = endOf(Option.some(pod), s.job)
     return {
       ...end,
       message: andThen(
@@ -86,7 +86,7 @@ export const endPod: RespondTo<PodSeen> = (s, pod) => {
       )
     }
   })
-  const { actions } = Option.match(Option.filter(s.observed.job, () => Option.isSome(written) && jobGoesOn(s)), {
+  const { actions } = Option.match(Option.filter(s.job, () => Option.isSome(written) && jobGoesOn(s)), {
     onNone: () => unchanged(s),
     onSome: (job) => deleteJob(s, job)
   })
@@ -95,14 +95,14 @@ export const endPod: RespondTo<PodSeen> = (s, pod) => {
 }
 
 /** Looks again at a Pod that is not ready when that has lasted for long. */
-const untilDoubt = (s: Situation, response: Response): Response =>
-  Option.exists(s.observed.pod, ({ unready }) => unready) ? later(response, unreadyPatienceMillis - s.observed.unreadyMillis) : response
+const untilDoubt = (s: Seen, response: Response): Response =>
+  Option.exists(s.pod, ({ unready }) => unready) ? later(response, unreadyPatienceMillis - s.unreadyMillis) : response
 
 /** Reports whether the Pod's account was one of the tasks', and is none by these values: then its worker may not read its task any more. */
-const isCutOff = ({ policy: { accounts } }: Situation, { account }: PodSeen): boolean => account !== "" && !accounts.includes(account)
+const isCutOff = ({ policy: { accounts } }: Seen, { account }: PodSeen): boolean => account !== "" && !accounts.includes(account)
 
 export const showStopping: Respond = (s) => {
-  const message = Option.match(Option.filter(s.observed.pod, (pod) => isCutOff(s, pod)), {
+  const message = Option.match(Option.filter(s.pod, (pod) => isCutOff(s, pod)), {
     onNone: () => "A cancel was asked for; the engine is interrupted once and saves its state.",
     onSome: ({ account, name }) =>
       `A cancel was asked for, but the worker may not hear of it: its account ${account} is no account of tasks any more. Let the values name it again (task.identities, or the account of all tasks), or delete Pod ${name}, which interrupts the engine once too.`
@@ -115,7 +115,7 @@ export const showStopping: Respond = (s) => {
  * or a doubt, and a worker that does not reach it says only in the status what it waits for.
  */
 const leave: Respond = (s) => {
-  const { message, pod, reason } = s.observed.task.status
+  const { message, pod, reason } = s.task.status
   if (pod === undefined) return unchanged(s)
   const runs = running(pod)
   return { ...unchanged(s), notices: noticesToPool(s, reason === "Claimed" ? { ...runs, message: message ?? runs.message } : runs) }
@@ -125,6 +125,6 @@ export const leaveUnsaved: Respond = (s) => later(leave(s), troubleAgainMillis)
 
 /** Says again what the claim said, after a time in which it was doubted. */
 export const showRunning: Respond = (s) => {
-  const { pod, reason } = s.observed.task.status
+  const { pod, reason } = s.task.status
   return untilDoubt(s, reason !== undefined && doubts.includes(reason) && pod !== undefined ? underWay(s, running(pod)) : leave(s))
 }

@@ -18,7 +18,7 @@ export const isUnpinned = ({ spec, status }: AgentTask): boolean =>
   spec.source.fluxSource !== undefined && status.claim === undefined && (status.source === undefined || (status.launches ?? 0) === 0)
 
 /** Reports whether the task's status says that it waits for its source. Such a task takes no turn from others until the source is ready. */
-export const waitsForSource = (task: AgentTask): boolean => isUnpinned(task) && task.status.reason === "SourceNotReady"
+export const waitsForSource = (task: AgentTask): boolean => isUnpinned(task) && task.status.queue?.reason === "SourceNotReady"
 
 const decodeArtifact = Schema.decodeUnknownOption(Artifact)
 const isSha256 = Schema.is(Sha256)

@@ -4,7 +4,7 @@
 import { Option } from "effect"
 import type { AgentTask, AgentTaskStatus } from "../../schema/task/agent-task.ts"
 import type { Artifact, FluxSource } from "../../schema/task/source.ts"
-import { isForGood, type Observed, type Refusal, waitReasonOf } from "../task/observed.ts"
+import { isForGood, type Refusal, type Seen, waitReasonOf } from "../task/observed.ts"
 import { acknowledged, isOver, isRevoked } from "../task/status.ts"
 import { spreadMillis } from "../text/fingerprint.ts"
 import { Action, Notice } from "./action.ts"
@@ -26,7 +26,7 @@ import { againInMillis, newest, spokenOf, tried, unfinished } from "./newest-att
 import { keep } from "./over.ts"
 import { isOutdated, notApplied, type Wanted } from "./plan-to-apply.ts"
 import { cancel, later, type Respond, type RespondTo, unchanged } from "./response.ts"
-import { is, type Situation, type When } from "./situation.ts"
+import { is, type When } from "./situation.ts"
 
 /** How long tasks that follow the same source may share one read of it. */
 export const answerMillis = 5_000
@@ -46,8 +46,7 @@ interface Offer {
 }
 
 /** Returns what the source of a task that follows it has at present, or none while it is not ready. */
-const offered = (observed: Observed): Option.Option<Offer> => {
-  const { source, task } = observed
+const offered = ({ source, task }: Seen): Option.Option<Offer> => {
   const { fluxSource } = task.spec.source
   return fluxSource !== undefined && follows(task) && source._tag === "Ready"
     ? Option.some({ artifact: source.artifact, fluxSource })
@@ -55,11 +54,10 @@ const offered = (observed: Observed): Option.Option<Offer> => {
 }
 
 /** Returns what the next attempt can be made from, or none while the newest one or its apply is under way. */
-const offeredAnew = (observed: Observed): Option.Option<Offer> =>
-  Option.filter(offered(observed), () => Option.isNone(unfinished(observed)))
+const offeredAnew = (s: Seen): Option.Option<Offer> => Option.filter(offered(s), () => Option.isNone(unfinished(s)))
 
 /** Returns why a plan is never applied, or none if it is once the source has nothing newer, or may be already. */
-const whyNever = ({ latestApply }: Observed, wanted: Wanted, now: string): Option.Option<Why> =>
+const whyNever = ({ latestApply, now }: Seen, wanted: Wanted): Option.Option<Why> =>
   isRevoked(wanted.plan) && Option.isNone(latestApply)
     ? Option.some(revoked)
     : isOutdated(wanted, now)
@@ -67,23 +65,22 @@ const whyNever = ({ latestApply }: Observed, wanted: Wanted, now: string): Optio
     : Option.none()
 
 export const when = {
-  refused: ({ observed: { refusal, task } }) => Option.filter(refusal, () => follows(task)),
-  newArtifact: ({ observed }) => Option.filter(offeredAnew(observed), ({ artifact }) => artifact.sha256 !== tried(observed)),
-  planned: ({ now, observed }) =>
+  refused: ({ refusal, task }) => Option.filter(refusal, () => follows(task)),
+  newArtifact: (s) => Option.filter(offeredAnew(s), ({ artifact }) => artifact.sha256 !== tried(s)),
+  planned: (s) =>
     Option.zipWith(
-      offered(observed),
-      Option.filter(notApplied(observed), (wanted) => Option.isNone(whyNever(observed, wanted, now))),
+      offered(s),
+      Option.filter(notApplied(s), (wanted) => Option.isNone(whyNever(s, wanted))),
       ({ artifact }, wanted) => ({ ...wanted, artifact })
     ),
-  disrupted: (s) => Option.filter(offeredAnew(s.observed), () => Option.exists(againInMillis(s), (millis) => millis <= 0)),
-  atRest: is(({ observed: { task } }) => follows(task)),
-  cancelled: ({ observed }) =>
-    Option.filter(unfinished(observed), () => isOver(observed.task.status.phase) && observed.task.spec.cancel === true)
+  disrupted: (s) => Option.filter(offeredAnew(s), () => Option.exists(againInMillis(s), (millis) => millis <= 0)),
+  atRest: is(({ task }) => follows(task)),
+  cancelled: (s) => Option.filter(unfinished(s), () => s.task.spec.cancel === true)
 } satisfies Readonly<Record<string, When<unknown>>>
 
-const makeNext = (s: Situation, { artifact, fluxSource: { onChange: _onChange, ...fluxSource } }: Offer, again: number) => {
-  const { metadata: { name }, spec: { cancel: _cancel, ...spec }, status } = s.observed.task // each attempt is cancelled by itself
-  const attempt = nextAttempt(s.observed.task)
+const makeNext = (s: Seen, { artifact, fluxSource: { onChange: _onChange, ...fluxSource } }: Offer, again: number) => {
+  const { metadata: { name }, spec: { cancel: _cancel, ...spec }, status } = s.task // each attempt is cancelled by itself
+  const attempt = nextAttempt(s.task)
   const next = attemptName(name, attempt)
   return {
     ...unchanged(s, [Action.CreateTask({ name: next, spec: { ...spec, attempt, source: { fluxSource } } })]),
@@ -94,10 +91,10 @@ const makeNext = (s: Situation, { artifact, fluxSource: { onChange: _onChange, .
 export const makeAttempt: RespondTo<Offer> = (s, offer) => makeNext(s, offer, 0)
 
 /** Makes the disrupted attempt again, at the same artifact: a newer artifact makes a new attempt instead. */
-export const planAgain: RespondTo<Offer> = (s, offer) => makeNext(s, offer, 1 + (s.observed.task.status.latest?.again ?? 0))
+export const planAgain: RespondTo<Offer> = (s, offer) => makeNext(s, offer, 1 + (s.task.status.latest?.again ?? 0))
 
 export const applyPlan: RespondTo<Wanted & Pick<Offer, "artifact">> = (s, { artifact, plan, spec }) => {
-  const { status } = s.observed.task
+  const { status } = s.task
   const apply = applyName(plan.metadata.name)
   const latest = status.latest ?? { attempt: plan.spec.attempt ?? 1, name: plan.metadata.name, sha256: artifact.sha256 }
   return { ...unchanged(s, [Action.CreateTask({ name: apply, spec })]), status: { ...status, latest: { ...latest, apply } } }
@@ -106,7 +103,7 @@ export const applyPlan: RespondTo<Wanted & Pick<Offer, "artifact">> = (s, { arti
 export const cancelAttempt: RespondTo<AgentTask> = (s, of) => ({
   ...keep(s),
   actions: cancel(s, of).actions,
-  status: reflected(s.observed.task, of, s.now)
+  status: reflected(s.task, of, s.now)
 })
 
 export const tellRefusal: RespondTo<Refusal> = (s, refusal) => {
@@ -115,23 +112,20 @@ export const tellRefusal: RespondTo<Refusal> = (s, refusal) => {
   return later({
     ...unchanged(s),
     notices: [Notice.Emit({ type: "Warning", reason, message })],
-    status: unattempted(s.observed.task, { reason, message, stalled: isForGood(refusal) }, s.now)
+    status: unattempted(s.task, { reason, message, stalled: isForGood(refusal) }, s.now)
   }, lookMillis)
 }
 
-const said = (s: Situation): AgentTaskStatus => {
-  const { now, observed } = s
-  const { source, task } = observed
+const said = (s: Seen): AgentTaskStatus => {
+  const { now, source, task } = s
   const { latest } = task.status
-  const wanted = notApplied(observed)
-  const never = Option.flatMap(wanted, (_) => whyNever(observed, _, now))
-  if (Option.isSome(wanted) && Option.isSome(never)) return unapplied(task, wanted.value.plan, never.value, now)
-  if (Option.isSome(wanted) && source._tag === "NotReady") return unapplied(task, wanted.value.plan, unready(source.message), now)
-  const disrupted = Option.filter(newest(observed), () => Option.isSome(againInMillis(s)))
-  if (Option.isSome(disrupted)) {
-    return toBeMadeAgain(task, disrupted.value, source._tag === "NotReady" ? Option.some(source.message) : Option.none(), now)
-  }
-  return Option.match(Option.filter(spokenOf(observed), (of) => of !== task), {
+  const lack = source._tag === "NotReady" ? Option.some(source.message) : Option.none()
+  const wanted = notApplied(s)
+  const why = Option.flatMap(wanted, (_) => Option.orElse(whyNever(s, _), () => Option.map(lack, unready)))
+  if (Option.isSome(wanted) && Option.isSome(why)) return unapplied(task, wanted.value.plan, why.value, now)
+  const disrupted = Option.filter(newest(s), () => Option.isSome(againInMillis(s)))
+  if (Option.isSome(disrupted)) return toBeMadeAgain(task, disrupted.value, lack, now)
+  return Option.match(Option.filter(spokenOf(s), (of) => of !== task), {
     onNone: () =>
       latest === undefined
         ? ownAgain(task, now)
@@ -146,8 +140,8 @@ const said = (s: Situation): AgentTaskStatus => {
  * Returns the status with the digest of the artifact that the newest attempt took, which may be newer than the attempt. So that artifact
  * counts as tried even once the attempt is gone.
  */
-const remembering = (observed: Observed, status: AgentTaskStatus): AgentTaskStatus => {
-  const sha256 = tried(observed)
+const remembering = (s: Seen, status: AgentTaskStatus): AgentTaskStatus => {
+  const sha256 = tried(s)
   return status.latest === undefined || sha256 === undefined ? status : { ...status, latest: { ...status.latest, sha256 } }
 }
 
@@ -157,6 +151,6 @@ const remembering = (observed: Observed, status: AgentTaskStatus): AgentTaskStat
  */
 export const reflect: Respond = (s) =>
   later(
-    { ...unchanged(s), status: remembering(s.observed, said(s)) },
-    Math.min(lookMillis - spreadMillis(s.observed.task.metadata.uid), ...Option.toArray(againInMillis(s)).filter((millis) => millis > 0))
+    { ...unchanged(s), status: remembering(s, said(s)) },
+    Math.min(lookMillis - spreadMillis(s.task.metadata.uid), ...Option.toArray(againInMillis(s)).filter((millis) => millis > 0))
   )

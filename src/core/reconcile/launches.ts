@@ -1,25 +1,21 @@
 // The Jobs made for a task that is not claimed: how many there were, which of them counts, which makes way, and when the next is due.
 // Invariant: each Job counts once, by its UID; a Job that only waited for a quota is no launch.
-// Used by core/reconcile/plan, core/reconcile/situation, core/reconcile/response and core/reconcile/start.
-import { Schema } from "effect"
+// Used by core/reconcile/situation, core/reconcile/response and core/reconcile/start.
 import type { AgentTask, AgentTaskStatus } from "../../schema/task/agent-task.ts"
-import { WaitReason } from "../../schema/task/reason.ts"
+import type { FailureReason } from "../../schema/task/reason.ts"
 import { quotaPatienceSeconds } from "../../schema/values/task-pod.ts"
 import { hadToGo, mostRetries, retryDelayMillis } from "../run/disruption.ts"
-import type { JobSeen, JobWatched, Observed } from "../task/observed.ts"
+import type { JobSeen, JobWatched, Seen } from "../task/observed.ts"
 import type { TaskPolicy } from "../task/task-policy.ts"
 
-const isWait = Schema.is(WaitReason)
-
 /**
- * Returns how many Jobs may be made for a task that is not claimed: a few more if the last Job's Pod or node had to go, which is not the
- * task's fault, or if the task waits for its next launch since then.
+ * Returns how many Jobs may be made for a task whose launch failed for `why`: a few more if the Pod or its node had to go, which is not the
+ * task's fault.
  */
-export const mostLaunches = ({ maxLaunches }: TaskPolicy, why: string | undefined): number =>
-  maxLaunches + (hadToGo(why) || isWait(why) ? mostRetries : 0)
+export const mostLaunches = ({ maxLaunches }: TaskPolicy, why: FailureReason): number => maxLaunches + (hadToGo(why) ? mostRetries : 0)
 
 /** Returns how many launches there were: as many as the status says, or one if a Job went before the status mentioned it. */
-export const launchesOf = ({ hadJob, task }: Pick<Observed, "hadJob" | "task">): number => task.status.launches ?? (hadJob ? 1 : 0)
+export const launchesOf = ({ hadJob, task }: Seen): number => task.status.launches ?? (hadJob ? 1 : 0)
 
 // ── which one counts ──
 
@@ -36,27 +32,28 @@ export const isCounted = (task: AgentTask, { uid }: JobSeen): boolean => {
 }
 
 /** Returns the status with this Job counted, once, when the status first mentions it. */
-export const counted = (
-  job: JobSeen,
-  observed: Pick<Observed, "hadJob" | "task">,
-  { configHash }: TaskPolicy,
-  status: AgentTaskStatus
-): AgentTaskStatus => ({
+export const counted = (s: Seen, job: JobSeen, status: AgentTaskStatus): AgentTaskStatus => ({
   ...status,
   job: { name: job.name, uid: job.uid },
-  launches: launchesOf(observed) + (isCounted(observed.task, job) ? 0 : 1),
-  configHash: job.configHash || configHash
+  launches: launchesOf(s) + (isCounted(s.task, job) ? 0 : 1),
+  configHash: job.configHash || s.policy.configHash
 })
 
 /** Returns the status with one more launch. The UID of its Job is known only once the Job is made. */
-export const launchedAs = (
-  name: string,
-  observed: Pick<Observed, "hadJob" | "task">,
-  { configHash }: TaskPolicy,
-  status: AgentTaskStatus
-): AgentTaskStatus => ({ ...status, job: { name }, launches: launchesOf(observed) + 1, configHash })
+export const launchedAs = (s: Seen, name: string, status: AgentTaskStatus): AgentTaskStatus => ({
+  ...status,
+  job: { name },
+  launches: launchesOf(s) + 1,
+  configHash: s.policy.configHash
+})
 
 // ── which one makes way ──
+
+/**
+ * Reports whether the task's Job makes way for another. This alone decides that there is another one, whatever the task waits for meanwhile,
+ * and holds until it is made.
+ */
+export const isReplaced = ({ status: { job } }: AgentTask): boolean => job?.replacedFor !== undefined
 
 /** Reports whether the status says that the launch of this Job failed. */
 export const isLaunchMarkedFailed = ({ status }: AgentTask, { uid }: JobSeen): boolean =>
@@ -94,20 +91,3 @@ export const isOutOfPatience = (task: AgentTask, job: JobWatched): boolean => is
 
 /** Returns the milliseconds from one launch to the next, after as many failed launches as the status has. */
 export const nextAfterMillis = ({ launches = 1 }: AgentTaskStatus): number => retryDelayMillis(launches)
-
-// ── what an earlier release wrote ──
-
-const madeAnew = "Its Job is made anew. "
-
-/**
- * Returns the status as this release writes it: a release without `status.job.replacedFor` says the same in the message alone. This can be
- * removed with the first release to which no release without that field can be upgraded.
- */
-export const asThisReleaseWrites = (status: AgentTaskStatus): AgentTaskStatus => {
-  const { job, message = "", phase } = status
-  if (phase !== "Starting" || job === undefined || job.replacedFor !== undefined) return status
-  if (message.endsWith("It is launched again.")) return { ...status, job: { ...job, replacedFor: "LaunchFailed" } }
-  return message.startsWith(madeAnew)
-    ? { ...status, message: message.slice(madeAnew.length), job: { ...job, replacedFor: "QuotaExceeded" } }
-    : status
-}

@@ -5,9 +5,9 @@ import { Array, Option } from "effect"
 import type { Sha256 } from "../../schema/names.ts"
 import type { AgentTask } from "../../schema/task/agent-task.ts"
 import { planAgainAfterMillis } from "../run/plan-again.ts"
-import type { Observed } from "../task/observed.ts"
+import type { Observed, Seen } from "../task/observed.ts"
 import { isOver, isRevoked } from "../task/status.ts"
-import { millisSinceEnd, type Situation } from "./situation.ts"
+import { millisSinceEnd } from "./situation.ts"
 
 /** Returns the newest attempt: the task itself until it has made another, or none if the newest was deleted. */
 export const newest = ({ latest, task }: Observed): Option.Option<AgentTask> =>
@@ -30,12 +30,12 @@ export const againAfterMillis = ({ spec: { stage }, status: { phase, reason } }:
   phase !== "Failed" || reason === undefined ? Option.none() : planAgainAfterMillis(stage, { outcome: "failed", reason }, again)
 
 /** Returns in how many milliseconds the newest attempt, which was disrupted, is to be made again, or none if it is not. */
-export const againInMillis = ({ now, observed }: Situation): Option.Option<number> =>
+export const againInMillis = (s: Seen): Option.Option<number> =>
   Option.flatMap(
-    Option.filter(newest(observed), (attempt) => !isRevoked(attempt)),
+    Option.filter(newest(s), (attempt) => !isRevoked(attempt)),
     (attempt) =>
-      Option.map(againAfterMillis(attempt, observed.task.status.latest?.again ?? 0), (delay) => {
-        const left = delay - millisSinceEnd(attempt, now)
+      Option.map(againAfterMillis(attempt, s.task.status.latest?.again ?? 0), (delay) => {
+        const left = delay - millisSinceEnd(attempt, s.now)
         return left > delay ? 0 : left // its end is by its node's clock, which may be ahead
       })
   )

@@ -9,7 +9,7 @@ import { later, type Respond, type RespondTo, unchanged } from "./response.ts"
 import { jobGoesOn, leftoverPatienceMillis, millisSinceEnd } from "./situation.ts"
 
 export const keep: Respond = (s) => {
-  const { task } = s.observed
+  const { task } = s
   const kept = {
     ...unchanged(s),
     status: isInterim(task.status) ? ownAgain(task, s.now) : acknowledged(task.status, task.metadata.generation)
@@ -18,7 +18,7 @@ export const keep: Respond = (s) => {
 }
 
 export const report: RespondTo<string> = (s, assignment) => {
-  const { status } = s.observed.task
+  const { status } = s.task
   return {
     ...unchanged(s, [Action.ReportResult({ assignment, result: resultOf(status, s.now) })]),
     status: { ...status, reportedAt: s.now }

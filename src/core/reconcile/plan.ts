@@ -2,15 +2,13 @@
 // Invariant: after a few passes nothing is left to do; a final phase stays; a claimed stage is never started again.
 // Called by controller/reconcile/reconcile; printed into docs/decisions.md; its laws are in test/core/reconcile/plan.laws.test.ts.
 import { Array, Option } from "effect"
-import type { JobSeen, Observed } from "../task/observed.ts"
+import type { JobSeen, Observed, Seen } from "../task/observed.ts"
 import type { TaskPolicy } from "../task/task-policy.ts"
-import { withRefusedAttempt } from "./attempt-conditions.ts"
 import * as claimed from "./claimed.ts"
 import * as follow from "./follow.ts"
-import { asThisReleaseWrites } from "./launches.ts"
 import * as over from "./over.ts"
 import { cancel, deleteJob, type RespondTo, type Response, unchanged } from "./response.ts"
-import { type Situation, type When, when } from "./situation.ts"
+import { type Holds, isClaimed, leftoverPatienceMillis, taskOver, type When, when } from "./situation.ts"
 import * as start from "./start.ts"
 import * as waiting from "./waiting.ts"
 
@@ -31,7 +29,7 @@ interface Row {
   readonly means: string
   readonly live: Live
   /** Returns the plan if the task is in this situation, or none. */
-  readonly decide: (situation: Situation) => Option.Option<Plan>
+  readonly decide: (s: Seen) => Option.Option<Plan>
 }
 
 /** Builds a row, whose response gets what its question found and need not look for it again. */
@@ -48,132 +46,138 @@ const row = <Found>({ live, means, respond, situation, when }: {
   decide: (s) => Option.map(when(s), (found) => ({ situation, live, ...respond(s, found) }))
 })
 
+/** Returns rows that are read only where `holds`, so that their questions need not ask that. The last of them fits always. */
+const part = (holds: Holds, rows: ReadonlyArray<Row>): ReadonlyArray<Row> =>
+  rows.map((row) => ({ ...row, decide: (s) => holds(s) ? row.decide(s) : Option.none() }))
+
 export const rows: ReadonlyArray<Row> = [
-  // this version does not know the phase
   row({
     situation: "in a phase of a newer version",
     means: "leave it alone; it keeps its slot and its workspace",
     when: when.ofNewerVersion,
     respond: (s) => unchanged(s)
   }),
-  // the task is over
-  row({
-    situation: "over, but its Job goes on",
-    means: "delete the Job: nobody can claim the task any more; one whose worker gave a result has 90 s to end by itself",
-    when: when.leftover,
-    respond: deleteJob
-  }),
-  row({
-    situation: "over, and the pool does not know",
-    means: "report the result until the pool confirms it",
-    when: when.unreported,
-    respond: over.report
-  }),
-  row({ situation: "over, deleted and reported", means: "let the object go", when: when.releasable, respond: over.release }),
-  row({
-    situation: "over, and past the history limit",
-    means: "delete the task if it is of a pool or an attempt at a new revision; tasks from Git stay",
-    when: when.expired,
-    respond: over.deleteTask
-  }),
-  row({
-    situation: "over, and its next attempt was refused",
-    means: "say why, and try again; a stranger's task of that name is never adopted",
-    when: follow.when.refused,
-    respond: follow.tellRefusal
-  }),
-  row({
-    situation: "over, and its source has a new artifact",
-    means: "make the next attempt, a task of its own, once the newest is over",
-    when: follow.when.newArtifact,
-    respond: follow.makeAttempt,
-    live: "source"
-  }),
-  row({
-    situation: "over, and its newest plan is to be applied",
-    means: "make the task that applies that very plan, as long as nobody cancelled it and the source has nothing newer",
-    when: follow.when.planned,
-    respond: follow.applyPlan,
-    live: "source"
-  }),
-  row({
-    situation: "over, and its newest plan was disrupted",
-    means: "make it again as the next attempt unless somebody cancelled it, three times at most, each later than the last",
-    when: follow.when.disrupted,
-    respond: follow.planAgain,
-    live: "source"
-  }),
-  row({
-    situation: "over, and it follows its source",
-    means:
-      "look at the source from time to time; the conditions are those of the newest attempt, or of its apply once there is one or the source keeps it waiting; they say so where it is to be made again, and where that one was deleted before its end was seen",
-    when: follow.when.atRest,
-    respond: follow.reflect
-  }),
-  row({
-    situation: "over and cancelled, and what it made is under way",
-    means: "cancel its newest attempt, or the apply of that; the conditions are those of that one until it is over",
-    when: follow.when.cancelled,
-    respond: follow.cancelAttempt
-  }),
-  row({ situation: "over", means: "keep it as it is, for ever", when: when.final, respond: over.keep }),
-  // the task is deleted
+  ...part(taskOver, [
+    row({
+      situation: "over, but its Job goes on",
+      means: `delete the Job: nobody can claim the task any more; one whose worker gave a result has ${
+        leftoverPatienceMillis / 1000
+      } s to end by itself`,
+      when: when.leftover,
+      respond: deleteJob
+    }),
+    row({
+      situation: "over, and the pool does not know",
+      means: "report the result until the pool confirms it",
+      when: when.unreported,
+      respond: over.report
+    }),
+    row({ situation: "over, deleted and reported", means: "let the object go", when: when.releasable, respond: over.release }),
+    row({
+      situation: "over, and past the history limit",
+      means: "delete the task if it is of a pool or an attempt at a new revision; tasks from Git stay",
+      when: when.expired,
+      respond: over.deleteTask
+    }),
+    row({
+      situation: "over, and its next attempt was refused",
+      means: "say why, and try again; a stranger's task of that name is never adopted",
+      when: follow.when.refused,
+      respond: follow.tellRefusal
+    }),
+    row({
+      situation: "over, and its source has a new artifact",
+      means: "make the next attempt, a task of its own, once the newest is over",
+      when: follow.when.newArtifact,
+      respond: follow.makeAttempt,
+      live: "source"
+    }),
+    row({
+      situation: "over, and its newest plan is to be applied",
+      means: "make the task that applies that very plan, as long as nobody cancelled it and the source has nothing newer",
+      when: follow.when.planned,
+      respond: follow.applyPlan,
+      live: "source"
+    }),
+    row({
+      situation: "over, and its newest plan was disrupted",
+      means: "make it again as the next attempt unless somebody cancelled it, three times at most, each later than the last",
+      when: follow.when.disrupted,
+      respond: follow.planAgain,
+      live: "source"
+    }),
+    row({
+      situation: "over, and it follows its source",
+      means:
+        "look at the source from time to time; the conditions are those of the newest attempt, or of its apply once there is one or the source keeps it waiting; they say so where it is to be made again, and where that one was deleted before its end was seen",
+      when: follow.when.atRest,
+      respond: follow.reflect
+    }),
+    row({
+      situation: "over and cancelled, and what it made is under way",
+      means: "cancel its newest attempt, or the apply of that; the conditions are those of that one until it is over",
+      when: follow.when.cancelled,
+      respond: follow.cancelAttempt
+    }),
+    row({ situation: "over", means: "keep it as it is, for ever", when: when.always, respond: over.keep })
+  ]),
   row({
     situation: "deleted, not cancelled yet",
     means: "cancel it first, so that its stage ends in order",
     when: when.deletedUncancelled,
     respond: cancel
   }),
-  // a worker has claimed the task
-  row({
-    situation: "claimed, and the worker left its last words",
-    means: "take the result from the termination message",
-    when: when.lastWords,
-    respond: claimed.finishWithLastWords
-  }),
-  row({
-    situation: "claimed, and the worker is over without a result",
-    means: "fail as lost and say why; never start it again",
-    when: when.lost,
-    respond: claimed.finishLost
-  }),
-  row({
-    situation: "claimed, and its node does not answer",
-    means: "wait for evidence, keep the workspace, say so",
-    when: when.unreachable,
-    respond: claimed.stall
-  }),
-  row({
-    situation: "claimed, and its newest state is not saved",
-    means: "leave it to the worker, which says so itself and takes it back, and leave its Pod, which may have the only copy",
-    when: when.unsaved,
-    respond: claimed.leaveUnsaved
-  }),
-  row({
-    situation: "claimed, and its worker is over, but another container keeps its Pod",
-    means:
-      "after two minutes at most, write down why the worker ended, and then delete the Job, so that the engine gets its signal and its time; the task keeps its workspace until that is over too",
-    when: when.kept,
-    respond: claimed.endPod
-  }),
-  row({
-    situation: "claimed, and its Pod has not been ready for two minutes",
-    means: "say so: a node that dies while its Pod is not ready leaves no other trace",
-    when: when.unready,
-    respond: claimed.doubt
-  }),
-  row({
-    situation: "claimed, and to be cancelled",
-    means: "the worker interrupts the engine once and saves the state",
-    when: when.stopping,
-    respond: claimed.showStopping
-  }),
-  row({
-    situation: "claimed",
-    means: "leave it to the worker, which stops in order when Kubernetes removes Job and Pod of a deleted task",
-    when: when.running,
-    respond: claimed.showRunning
-  }),
+  ...part(isClaimed, [
+    row({
+      situation: "claimed, and the worker left its last words",
+      means: "take the result from the termination message",
+      when: when.lastWords,
+      respond: claimed.finishWithLastWords
+    }),
+    row({
+      situation: "claimed, and the worker is over without a result",
+      means: "fail as lost and say why; never start it again",
+      when: when.lost,
+      respond: claimed.finishLost
+    }),
+    row({
+      situation: "claimed, and its node does not answer",
+      means: "wait for evidence, keep the workspace, say so",
+      when: when.unreachable,
+      respond: claimed.stall
+    }),
+    row({
+      situation: "claimed, and its newest state is not saved",
+      means: "leave it to the worker, which says so itself and takes it back, and leave its Pod, which may have the only copy",
+      when: when.unsaved,
+      respond: claimed.leaveUnsaved
+    }),
+    row({
+      situation: "claimed, and its worker is over, but another container keeps its Pod",
+      means:
+        "after two minutes at most, write down why the worker ended, and then delete the Job, so that the engine gets its signal and its time; the task keeps its workspace until that is over too",
+      when: when.kept,
+      respond: claimed.endPod
+    }),
+    row({
+      situation: "claimed, and its Pod has not been ready for two minutes",
+      means: "say so: a node that dies while its Pod is not ready leaves no other trace",
+      when: when.unready,
+      respond: claimed.doubt
+    }),
+    row({
+      situation: "claimed, and to be cancelled",
+      means: "the worker interrupts the engine once and saves the state",
+      when: when.stopping,
+      respond: claimed.showStopping
+    }),
+    row({
+      situation: "claimed",
+      means: "leave it to the worker, which stops in order when Kubernetes removes Job and Pod of a deleted task",
+      when: when.always,
+      respond: claimed.showRunning
+    })
+  ]),
   // no worker has claimed the task
   row({
     situation: "cancelled or deleted before the claim",
@@ -317,14 +321,8 @@ export const rows: ReadonlyArray<Row> = [
   })
 ]
 
-const understood = (observed: Observed): Observed => {
-  const { task } = observed
-  const status = withRefusedAttempt(asThisReleaseWrites(task.status))
-  return status === task.status ? observed : { ...observed, task: { ...task, status } }
-}
-
-export const plan = (policy: TaskPolicy, given: Observed, now: string): Plan => {
-  const seen = { observed: understood(given), policy, now }
+export const plan = (policy: TaskPolicy, observed: Observed, now: string): Plan => {
+  const seen = { ...observed, policy, now }
   return Option.getOrElse(
     Array.findFirst(rows, ({ decide }) => decide(seen)),
     () => ({ situation: "its turn", live: undefined, ...start.launch(seen) })

@@ -4,13 +4,13 @@
 import { Option } from "effect"
 import { type AgentTask, type AgentTaskStatus, longestStatusMessage } from "../../schema/task/agent-task.ts"
 import type { FailureReason } from "../../schema/task/reason.ts"
-import type { JobSeen } from "../task/observed.ts"
+import type { JobSeen, Seen } from "../task/observed.ts"
 import { advance, fitting, type News } from "../task/status.ts"
 import { sayTheSame } from "../text/same-words.ts"
 import { sentence, shortened } from "../text/sentence.ts"
 import { Action, Notice } from "./action.ts"
 import { launchesOf, withoutReplacedFor } from "./launches.ts"
-import { assignmentOf, type Situation } from "./situation.ts"
+import { assignmentOf } from "./situation.ts"
 
 export interface Response {
   /** The actions, carried out in this order before the status is written. The first that fails ends the pass. */
@@ -21,13 +21,13 @@ export interface Response {
   /** Milliseconds until time alone may change the decision. */
   readonly requeueAfterMillis: Option.Option<number>
 }
-export type Respond = (situation: Situation) => Response
+export type Respond = (s: Seen) => Response
 /** A response to what the row's question found, such as the Job. */
-export type RespondTo<Found> = (situation: Situation, found: Found) => Response
+export type RespondTo<Found> = (s: Seen, found: Found) => Response
 
-export const unchanged = ({ observed }: Situation, actions: ReadonlyArray<Action> = []): Response => ({
+export const unchanged = ({ task: { status } }: Seen, actions: ReadonlyArray<Action> = []): Response => ({
   actions,
-  status: observed.task.status,
+  status,
   notices: [],
   requeueAfterMillis: Option.none()
 })
@@ -36,29 +36,26 @@ export const unchanged = ({ observed }: Situation, actions: ReadonlyArray<Action
  * Returns the status after `news`. It counts a launch whose Job went before the status mentioned it, since only this process knows of that
  * one.
  */
-export const step = (s: Situation, news: News) => {
-  const { metadata: { generation }, status } = s.observed.task
-  return advance({ ...status, ...(s.observed.hadJob && { launches: launchesOf(s.observed) }) }, { ...news, generation, now: s.now })
+export const step = (s: Seen, news: News) => {
+  const { metadata: { generation }, status } = s.task
+  return advance({ ...status, ...(s.hadJob && { launches: launchesOf(s) }) }, { ...news, generation, now: s.now })
 }
 
 /** Returns the report for the pool, until the pool has taken it, whatever the status says already. */
-export const noticesToPool = (situation: Situation, { message, reason }: Pick<News, "message" | "reason">): ReadonlyArray<Notice> => {
+export const noticesToPool = (s: Seen, { message, reason }: Pick<News, "message" | "reason">): ReadonlyArray<Notice> => {
   const news = { reason, message: fitting(message) }
-  const isTold = Option.exists(
-    situation.observed.reportedWait,
-    (wait) => wait.reason === news.reason && sayTheSame(wait.message, news.message)
-  )
-  return isTold ? [] : Option.toArray(assignmentOf(situation)).map((assignment) => Notice.ReportWait({ assignment, ...news }))
+  const isTold = Option.exists(s.reportedWait, (wait) => wait.reason === news.reason && sayTheSame(wait.message, news.message))
+  return isTold ? [] : Option.toArray(assignmentOf(s)).map((assignment) => Notice.ReportWait({ assignment, ...news }))
 }
 
-export const sameNews = ({ observed: { task: { status } } }: Situation, { message, reason }: News): boolean =>
+export const sameNews = ({ task: { status } }: Seen, { message, reason }: News): boolean =>
   status.reason === reason && status.message !== undefined && sayTheSame(status.message, fitting(message))
 
 /** Returns a status for a task under way, and the report of it for the pool. Words that say the same as those of the status are left out. */
-export const underWay = (situation: Situation, news: News, actions: ReadonlyArray<Action> = []): Response => {
-  const { message = news.message } = situation.observed.task.status
-  const told = sameNews(situation, news) ? { ...news, message } : news
-  return { ...unchanged(situation, actions), status: step(situation, told), notices: noticesToPool(situation, told) }
+export const underWay = (s: Seen, news: News, actions: ReadonlyArray<Action> = []): Response => {
+  const { message = news.message } = s.task.status
+  const told = sameNews(s, news) ? { ...news, message } : news
+  return { ...unchanged(s, actions), status: step(s, told), notices: noticesToPool(s, told) }
 }
 
 export const later = (response: Response, millis: number): Response => ({
@@ -67,13 +64,13 @@ export const later = (response: Response, millis: number): Response => ({
 })
 
 export const ended = (
-  situation: Situation,
+  s: Seen,
   phase: "Failed" | "Cancelled",
   reason: FailureReason | "Cancelled",
   message: string
 ): Response => ({
-  ...unchanged(situation),
-  status: withoutReplacedFor(step(situation, { phase, reason, message })),
+  ...unchanged(s),
+  status: withoutReplacedFor(step(s, { phase, reason, message })),
   notices: [Notice.Emit({ type: phase === "Failed" ? "Warning" : "Normal", reason, message })]
 })
 

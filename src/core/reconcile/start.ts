@@ -6,7 +6,7 @@ import { type FailureReason, Reason } from "../../schema/task/reason.ts"
 import type { Artifact } from "../../schema/task/source.ts"
 import { epochOf, nextEpoch, type Vacant } from "../scheduling/workspace-lease.ts"
 import { jobName } from "../task/job-name.ts"
-import { failureReasonOf, type JobSeen, type JobWatched, type Refusal, type RefusalForGood } from "../task/observed.ts"
+import { failureReasonOf, type JobSeen, type JobWatched, type Refusal, type RefusalForGood, type Seen } from "../task/observed.ts"
 import type { News } from "../task/status.ts"
 import { spreadMillis } from "../text/fingerprint.ts"
 import { Action } from "./action.ts"
@@ -40,7 +40,7 @@ import {
   unchanged,
   underWay
 } from "./response.ts"
-import { jobAgeMillis, podWent, type Situation } from "./situation.ts"
+import { jobAgeMillis, podWent } from "./situation.ts"
 
 /**
  * Returns when to look again at a start of this age. The longer it has waited, the less a delay matters, and a thousand that wait must not
@@ -57,7 +57,7 @@ export const finishCalledOff: Respond = (s) =>
     s,
     "Cancelled",
     "Cancelled",
-    `${s.observed.task.spec.cancel === true ? "Cancelled" : "Deleted"} before it started; nothing was run.`
+    `${s.task.spec.cancel === true ? "Cancelled" : "Deleted"} before it started; nothing was run.`
   )
 
 export const finishRefused: RespondTo<RefusalForGood> = (s, refusal) => ended(s, "Failed", failureReasonOf(refusal), refusal.message)
@@ -72,25 +72,25 @@ export const finishDenied: RespondTo<Refusal> = (s, { message }) => {
 }
 
 /** Reports whether the status says nothing of a start or a wait yet. */
-const isFresh = ({ observed: { task: { status: { phase = "Pending" } } } }: Situation): boolean => phase === "Pending"
+const isFresh = ({ task: { status: { phase = "Pending" } } }: Seen): boolean => phase === "Pending"
 
-const ourJob = ({ observed: { task }, policy }: Situation): string => jobName(policy.basename, task.metadata.name)
+const ourJob = ({ policy, task }: Seen): string => jobName(policy.basename, task.metadata.name)
 
 const starting = (message: string): News => ({ phase: "Starting", reason: "JobCreated", message })
 
-const jobMade = (s: Situation, pod = "its Pod is starting"): News => starting(`Job ${ourJob(s)} was created; ${pod}.`)
+const jobMade = (s: Seen, pod = "its Pod is starting"): News => starting(`Job ${ourJob(s)} was created; ${pod}.`)
 
 /** Returns the response with the Job counted, as the status mentions that Job now. */
-const launched = (s: Situation, job: JobSeen, response: Response): Response => ({
+const launched = (s: Seen, job: JobSeen, response: Response): Response => ({
   ...response,
-  status: counted(job, s.observed, s.policy, response.status)
+  status: counted(s, job, response.status)
 })
 
 /** Returns why the launch failed, as one reason and sentence. */
-const notStarted = (s: Situation): Pick<News, "message"> & { readonly reason: FailureReason } =>
+const notStarted = (s: Seen): Pick<News, "message"> & { readonly reason: FailureReason } =>
   podWent(s)
     ? { reason: "Evicted", message: "The Pod is gone, and a quota leaves no room for another." }
-    : endOfStart(s.observed)
+    : endOfStart(s)
 
 export const finishNotStarted: RespondTo<JobSeen> = (s, job) => {
   const { reason, message } = notStarted(s)
@@ -98,7 +98,7 @@ export const finishNotStarted: RespondTo<JobSeen> = (s, job) => {
 }
 
 export const finishStuck: RespondTo<JobSeen> = (s, job) => {
-  const because = Option.match(s.observed.pod, {
+  const because = Option.match(s.pod, {
     onNone: () => "a finalizer keeps it; remove what is in its metadata.finalizers",
     onSome: ({ name, node }) => `its Pod ${name} is still there; check ${node === "" ? "what keeps it" : `node ${node}`}`
   })
@@ -115,31 +115,31 @@ const isReason = Schema.is(Reason)
 const deleteAndLook: RespondTo<JobWatched> = (s, job) => later(deleteJob(s, job), lookAgainAfter(jobAgeMillis(job, s.now)))
 
 /** Deletes the Job of a failed launch, but not before the next launch is due. */
-const clearAwayWhenDue = (s: Situation, job: JobWatched, told: Response): Response => {
-  const soonest = nextAfterMillis(s.observed.task.status) - job.knownMillis
+const clearAwayWhenDue = (s: Seen, job: JobWatched, told: Response): Response => {
+  const soonest = nextAfterMillis(s.task.status) - job.knownMillis
   return soonest > 0 ? later(told, soonest) : deleteAndLook(s, job)
 }
 
 /** Clears the Job away when that is due. The status stays as it is, and a pool that has not heard it is told. */
 export const clearAway: RespondTo<JobWatched> = (s, job) => {
-  const { message = "", reason } = s.observed.task.status
+  const { message = "", reason } = s.task.status
   return clearAwayWhenDue(s, job, { ...unchanged(s), notices: isReason(reason) ? noticesToPool(s, { reason, message }) : [] })
 }
 
 export const clearAwayOrFail: RespondTo<JobWatched> = (s, job) => {
   const { message, reason } = notStarted(s)
-  const { launches = 1 } = counted(job, s.observed, s.policy, s.observed.task.status)
+  const { launches = 1 } = counted(s, job, s.task.status)
   if (launches >= mostLaunches(s.policy, reason)) return finishNotStarted(s, job)
   const news: News = { phase: "Starting", reason, message: andThen(message, "It is launched again.") }
   const told = underWay(s, news)
-  if (sameNews(s, news) && isLaunchMarkedFailed(s.observed.task, job)) return clearAwayWhenDue(s, job, told)
+  if (sameNews(s, news) && isLaunchMarkedFailed(s.task, job)) return clearAwayWhenDue(s, job, told)
   // The status is written first, guarded by its version: a Pod that has claimed the task meanwhile keeps its Job.
   const { status } = launched(s, job, told)
   return later({ ...told, status: withFailedLaunch(status, job) }, 0)
 }
 
 /** Returns what a Job that is being deleted waits for. */
-const jobGoing = ({ observed: { pod } }: Situation, { name }: JobWatched): News =>
+const jobGoing = ({ pod }: Seen, { name }: JobWatched): News =>
   starting(
     `Job ${name} is being deleted; ${
       Option.match(pod, {
@@ -150,9 +150,9 @@ const jobGoing = ({ observed: { pod } }: Situation, { name }: JobWatched): News 
   )
 
 /** Returns that the Pod starts, and once that takes long also where, which stays said: another controller's clock may differ. */
-const podStarting = (s: Situation, job: JobWatched): News => {
+const podStarting = (s: Seen, job: JobWatched): News => {
   const onNode = Option.map(
-    Option.filter(s.observed.pod, ({ node }) => node !== ""),
+    Option.filter(s.pod, ({ node }) => node !== ""),
     (pod) => {
       const next = Option.match(nextToStart(pod), {
         onNone: () => "",
@@ -165,8 +165,8 @@ const podStarting = (s: Situation, job: JobWatched): News => {
 }
 
 /** Returns what the start waits for, or that the Pod starts if nothing is known to keep it. */
-const startNews = (s: Situation, job: JobWatched): News =>
-  job.deleting ? jobGoing(s, job) : Option.match(troubleOfStart(s.observed), {
+const startNews = (s: Seen, job: JobWatched): News =>
+  job.deleting ? jobGoing(s, job) : Option.match(troubleOfStart(s), {
     onNone: () => podStarting(s, job),
     onSome: ({ message, reason }) => ({ phase: "Starting", reason, message })
   })
@@ -176,13 +176,13 @@ const startNews = (s: Situation, job: JobWatched): News =>
  * pool is not told, as this is no news to it.
  */
 export const makeAnew: RespondTo<JobWatched> = (s, job) => {
-  if (isGivenUp(s.observed.task, job)) return deleteAndLook(s, job)
+  if (isGivenUp(s.task, job)) return deleteAndLook(s, job)
   const { status } = launched(s, job, { ...unchanged(s), status: step(s, startNews(s, job)) })
   return later({ ...unchanged(s), status: withJobGivenUp(status, job) }, 0)
 }
 
 /** Reports whether the status says that a quota has no room for the Pod. If it has no room for the Job, the task is queued instead. */
-const saysQuota = ({ observed: { task: { status: { phase, queue, reason } } } }: Situation): boolean =>
+const saysQuota = ({ task: { status: { phase, queue, reason } } }: Seen): boolean =>
   phase === "Starting" && reason === "QuotaExceeded" && queue === undefined
 
 export const finishVanished: Respond = (s) =>
@@ -194,15 +194,15 @@ export const finishVanished: Respond = (s) =>
   )
 
 export const showStarting: RespondTo<JobWatched> = (s, job) => {
-  const { task } = s.observed
+  const { task } = s
   const age = jobAgeMillis(job, s.now)
   const quiet = isFresh(s) ? quietMillis : saysQuota(s) ? lookAgainMillis : 0
-  if (age < quiet && Option.isNone(troubleOfStart(s.observed))) {
+  if (age < quiet && Option.isNone(troubleOfStart(s))) {
     return later(unchanged(s), Math.min(quiet - age, quiet) + spreadMillis(task.metadata.uid))
   }
-  const left = waitsForQuota(s.observed)
+  const left = waitsForQuota(s)
     ? quotaPatienceMillis - job.knownMillis
-    : longestStartMillis(s.observed, s.policy) - job.startingMillis
+    : longestStartMillis(s, s.policy) - job.startingMillis
   const again = lookAgainAfter(age)
   const news = startNews(s, job)
   const told = underWay(s, news)
@@ -228,18 +228,17 @@ export const nameJob: Respond = (s) => {
  * Makes the Job, after the actions in `before`. A first launch needs no status of its own: the Job's name is derived, so the Job is found
  * again without one.
  */
-const launchIn = (s: Situation, epoch: number, before: ReadonlyArray<Action> = []): Response => {
-  const { message = "" } = s.observed.task.status
-  const news: News = isReplacedForQuota(s.observed.task) && saysQuota(s)
+const launchIn = (s: Seen, epoch: number, before: ReadonlyArray<Action> = []): Response => {
+  const { message = "" } = s.task.status
+  const news: News = isReplacedForQuota(s.task) && saysQuota(s)
     ? { phase: "Starting", reason: "QuotaExceeded", message } // most likely it still waits
     : jobMade(s)
   const response = underWay(s, news, [...before, Action.CreateJob({ epoch })])
-  if (isFresh(s) && launchesOf(s.observed) === 0) return later({ ...response, status: s.observed.task.status }, quietMillis)
-  const status = launchedAs(ourJob(s), s.observed, s.policy, response.status)
-  return later({ ...response, status }, s.policy.startupTimeoutSeconds * 1000)
+  if (isFresh(s) && launchesOf(s) === 0) return later({ ...response, status: s.task.status }, quietMillis)
+  return later({ ...response, status: launchedAs(s, ourJob(s), response.status) }, s.policy.startupTimeoutSeconds * 1000)
 }
 
-export const launch: Respond = (s) => launchIn(s, epochOf(s.observed.holder))
+export const launch: Respond = (s) => launchIn(s, epochOf(s.holder))
 
 export const takeAndLaunch: RespondTo<Vacant> = (s, from) => {
   const epoch = nextEpoch(from)

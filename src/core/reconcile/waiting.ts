@@ -4,9 +4,8 @@
 import type { AgentTaskStatus } from "../../schema/task/agent-task.ts"
 import type { WaitReason } from "../../schema/task/reason.ts"
 import { type OtherHolder, waitsForLeft, waitsForStranger } from "../scheduling/workspace-lease.ts"
-import { askAgainMillis, type Refusal, type Turn, type Waiting, waitReasonOf, type WhyNot } from "../task/observed.ts"
+import { askAgainMillis, type Refusal, type Seen, type Turn, type Waiting, waitReasonOf, type WhyNot } from "../task/observed.ts"
 import { later, lookAgainMillis, type Respond, type RespondTo, type Response, unchanged, underWay } from "./response.ts"
-import type { Situation } from "./situation.ts"
 
 /** Why a task waits, and behind which task, if behind one. */
 interface Why {
@@ -17,7 +16,7 @@ interface Why {
 /** Returns what a task says of what keeps its turn: one far behind in its workspace does not name the task that goes first. */
 const toldOf = (why: WhyNot): Why => why.reason === "WorkspaceBusy" && !why.isNear ? { reason: why.reason } : why
 
-const waitFor = (s: Situation, { blockedBy, reason }: Why, message: string, position = 1): Response => {
+const waitFor = (s: Seen, { blockedBy, reason }: Why, message: string, position = 1): Response => {
   const response = underWay(s, { phase: "Queued", reason, message })
   return { ...response, status: { ...response.status, queue: { position, reason, ...(blockedBy !== undefined && { blockedBy }) } } }
 }
@@ -25,7 +24,7 @@ const waitFor = (s: Situation, { blockedBy, reason }: Why, message: string, posi
 /** Returns the place in the queue in words. Behind the first, only a position that was rounded up is known. */
 const place = (position: number): string => position === 1 ? "Number 1 in the queue" : `Among the first ${position} in the queue`
 
-const waitsFor = ({ observed: { task: { spec: { workspace } } }, policy: { limits } }: Situation, { position, why }: Waiting): string => {
+const waitsFor = ({ policy: { limits }, task: { spec: { workspace } } }: Seen, { position, why }: Waiting): string => {
   switch (why.reason) {
     case "IsolationUnproven":
       return "Nothing starts before the isolation of tasks is proven for the present values; run agent-job doctor."
@@ -54,7 +53,7 @@ export const tellsOf = ({ queue }: AgentTaskStatus, turn: Turn): boolean => {
 }
 
 export const queueBehindHolder: RespondTo<OtherHolder> = (s, holder) => {
-  const { workspace } = s.observed.task.spec
+  const { workspace } = s.task.spec
   const reason = "WorkspaceBusy"
   const told = holder._tag === "Taken"
     ? waitFor(s, { reason, blockedBy: holder.by }, `Waiting for ${holder.by}, which holds workspace ${workspace}.`)

@@ -1,5 +1,5 @@
-// The cache of providers and engines that the Pods of tasks share, as the values want it: a directory of each node, a claim, or none.
-// Invariant: a claim is made only if the values name neither an existing claim nor a directory of the node.
+// The cache of providers and engines that the Pods of tasks share, as the values want it: a directory of each node, a volume claim, or none.
+// Invariant: a volume claim is made only if the values name neither an existing claim nor a directory of the node.
 // Used by core/resolve/resolve, and as a type in core/manifest.
 import type { V1Volume } from "@kubernetes/client-node"
 import type { Values } from "../../schema/values/values.ts"
@@ -9,7 +9,7 @@ export interface CacheConfig {
   readonly volume: Pick<V1Volume, "hostPath" | "persistentVolumeClaim">
   /** The directory in the volume, without a slash at its ends. Empty: the whole volume. */
   readonly subPath: string
-  /** The claim to make; absent when there is none to make. `storageClassName` absent: the cluster's default. */
+  /** The volume claim to make; absent when there is none to make. `storageClassName` absent: the cluster's default. */
   readonly claim?: { readonly name: string; readonly accessMode: string; readonly storage: string; readonly storageClassName?: string }
 }
 

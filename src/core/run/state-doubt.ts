@@ -6,8 +6,8 @@ import type { ToldResult } from "../../schema/task/stage-result.ts"
 
 /** How a stage stands to the state of its workspace. */
 export interface Standing {
-  /** Its lock on the state. `none`: never taken, or given back. `held`: still held. `forced`: taken from it by force. */
-  readonly lock: "none" | "held" | "forced"
+  /** Its lock on the state. `none`: never taken, or given back. `held`: still held. `broken`: taken from it by force. */
+  readonly lock: "none" | "held" | "broken"
   /** Whether a state of it was refused and is kept as evidence on which no person has decided. */
   readonly refusedState: boolean
 }
@@ -70,7 +70,7 @@ export const rows: ReadonlyArray<Row> = [
   },
   {
     situation: "the lock was taken from it by force, and no last state is confirmed",
-    holds: (end) => end.lock === "forced" && !confirmed(end),
+    holds: (end) => end.lock === "broken" && !confirmed(end),
     opens: true,
     because: "what it changed since could not be saved"
   },

@@ -23,12 +23,13 @@ const remedy = "so it would be deleted with the Pod; give the configuration a ba
 const isBelow = (path: string, directory: string): boolean => path === directory || path.startsWith(`${directory.replace(/\/+$/u, "")}/`)
 
 /**
- * Reports whether the path is on a claim that the task mounts, as far as its text tells. Every other place in the runner goes with the Pod.
+ * Reports whether the path is on a volume claim that the task mounts, as far as its text tells. Every other place in the runner goes with
+ * the Pod.
  */
 const outlives = (path: unknown, mounts: ReadonlyArray<string>): boolean =>
   typeof path === "string" && !path.split("/").includes("..") && mounts.some((mount) => isBelow(path, mount))
 
-type Claim = NonNullable<JobTemplate["volumeClaims"]>[number]
+type VolumeClaim = NonNullable<JobTemplate["volumeClaims"]>[number]
 
 const ownWorkspace = "default"
 
@@ -37,8 +38,8 @@ export const placesByWorkspace = (note: Option.Option<string>): boolean => backe
 
 /**
  * Returns why nothing may be changed, or none if the state outlives the Pod. `note` is the content of `terraform.tfstate` in the engine's
- * data directory, a file that is not there without a backend. `mounts` are where the task's claims are. `workspace` is the backend's, as
- * the engine says it, and needed where `placesByWorkspace` holds.
+ * data directory, a file that is not there without a backend. `mounts` are where the task's volume claims are. `workspace` is the
+ * backend's, as the engine says it, and needed where `placesByWorkspace` holds.
  */
 export const stateTrouble = (
   note: Option.Option<string>,
@@ -63,10 +64,10 @@ export const stateTrouble = (
 const localPlaces = ["path", "workspace_dir"]
 
 /**
- * Returns in one text where the state is: the backend of the note, its settings and, if they are paths in the runner, the claims that these
- * are on. The text may have secrets. An engine keeps the same settings in a saved plan, whose apply uses those and no others.
+ * Returns in one text where the state is: the backend of the note, its settings and, if they are paths in the runner, the volume claims
+ * that these are on. The text may have secrets. An engine keeps the same settings in a saved plan, whose apply uses those and no others.
  */
-export const statePlace = (note: Option.Option<string>, claims: ReadonlyArray<Claim>): Option.Option<string> =>
+export const statePlace = (note: Option.Option<string>, claims: ReadonlyArray<VolumeClaim>): Option.Option<string> =>
   Option.map(Option.fromUndefinedOr(backendIn(note)), ({ config, type }) => {
     const paths = type === "local" ? localPlaces.map((key) => config?.[key]) : []
     return canonical({ type, config, claims: claims.filter(({ mountPath }) => paths.some((path) => outlives(path, [mountPath]))) })

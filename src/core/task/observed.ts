@@ -1,6 +1,6 @@
 // What the controller saw of one task and its surroundings, as plain data: everything `plan` may base a decision on.
 // A Job or Pod that is absent here does not exist: the caches were in step, or the API server was asked.
-// Made by controller/reconcile/observe, read by core/reconcile/plan.
+// Made by controller/reconcile/observe, read by core/reconcile/plan and all that it is made of.
 import { Data } from "effect"
 import type { Option } from "effect"
 import type { Uid } from "../../schema/names.ts"
@@ -211,4 +211,10 @@ export interface Observed {
   readonly reportedWait: Option.Option<ReportedWait>
   /** Whether the task is over, was made for a pool or as an attempt, and is older than what the history limit keeps. */
   readonly expired: boolean
+}
+
+/** What every question of the table and every response gets: what was observed, the policy, and the time in RFC 3339. */
+export interface Seen extends Observed {
+  readonly policy: TaskPolicy
+  readonly now: string
 }

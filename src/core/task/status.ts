@@ -1,4 +1,4 @@
-// How a status goes from one phase to the next: the only place where phase, reason and kstatus conditions are put together, but for words of earlier releases.
+// How a status goes from one phase to the next: the only place where phase, reason and kstatus conditions are put together.
 // A condition's transition time changes only when its status does, so an unchanged situation gives an equal status.
 // Used by core/reconcile/attempt-conditions and the responses to a task, by the worker for claim and result, and wherever a phase is read.
 import { Schema } from "effect"

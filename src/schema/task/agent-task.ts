@@ -331,7 +331,7 @@ export const agentTaskTransitions = transitions(
   [
     `!(${was("phase")}) || (${
       is("phase")
-    } && (self.status.phase == oldSelf.status.phase || (${rank}[oldSelf.status.phase] < 4 && ${rank}[self.status.phase] > ${rank}[oldSelf.status.phase])))`,
+    } && (self.status.phase == oldSelf.status.phase || (${rank}[oldSelf.status.phase] < ${phaseRank.Succeeded} && ${rank}[self.status.phase] > ${rank}[oldSelf.status.phase])))`,
     "status.phase only moves forward, and a final one stays"
   ],
   [

@@ -55,7 +55,7 @@ const howItEnded = {
     "The stage ran longer than spec.timeoutSeconds or task.job.activeDeadlineSeconds allows, and was interrupted; raise the limit that it reached.",
   OutOfMemory: "A container used more memory than its limit, or came near to it and was stopped in order; raise the limit.",
   DiskFull:
-    "A disk is full; the message says which, or what the engine said of it. If it is the Pod's own, raise persistence.emptyDir.sizeLimit, or the limit of its containers that the message names; if it is a claim, make the claim larger.",
+    "A disk is full; the message says which, or what the engine said of it. If it is the Pod's own, raise persistence.emptyDir.sizeLimit, or the limit of its containers that the message names; if it is a volume claim, make that larger.",
   Evicted:
     "The Pod was evicted, deleted, refused by its node, or had to leave it; the message says whether anything was run. If the Pod's events name a limit of its disk, raise that, as for DiskFull. The plan of a run, or of a task that follows its source, is made again, three times at most; an apply or destroy that had begun never is.",
   NodeLost:
@@ -87,15 +87,5 @@ export const isFailure = Schema.is(Schema.Literals(Object.keys(failures) as Read
 /** Reasons to doubt that a claimed stage still runs. Any other reason of such a stage takes the doubt back. */
 export const doubts: ReadonlyArray<string> = ["NodeUnreachable", "PodNotReady"] satisfies ReadonlyArray<Reason>
 
-/** Reasons for which a task may wait. */
-export const WaitReason = Schema.Literals([
-  "WorkspaceBusy",
-  "ConcurrencyLimit",
-  "QuotaExceeded",
-  "Refused",
-  "SourceNotReady",
-  "NameHeld",
-  "Draining",
-  "IsolationUnproven"
-])
-export type WaitReason = typeof WaitReason.Type
+/** Reasons for which a task may wait in the queue. */
+export type WaitReason = Exclude<keyof typeof whileItWaits, "Accepted" | "StateRescuePending">

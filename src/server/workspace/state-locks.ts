@@ -174,9 +174,9 @@ const make = Effect.gen(function*() {
 
   const standing = Effect.fn("StateLocks.standing")(function*(holder: string) {
     const held = yield* sql`SELECT id FROM workspaces WHERE lockHolder = ${holder}`
-    const forced = yield* sql`SELECT seq FROM forcedUnlocks WHERE holder = ${holder}`
+    const broken = yield* sql`SELECT seq FROM forcedUnlocks WHERE holder = ${holder}`
     const refused = yield* sql`SELECT id FROM evidence WHERE stageId = ${holder} AND decided = 0`
-    return { lock: held.length > 0 ? "held" : forced.length > 0 ? "forced" : "none", refusedState: refused.length > 0 } as const
+    return { lock: held.length > 0 ? "held" : broken.length > 0 ? "broken" : "none", refusedState: refused.length > 0 } as const
   })
 
   return StateLocks.of({

@@ -229,7 +229,7 @@ describe("what changes", () => {
   it("tells of a claim that goes", () => {
     const claim = objectOf("PersistentVolumeClaim", "blue-agent-job")
     expect(changes(moved(firstRelease({ persistence: { enabled: true } }, [claim])))).toContain(
-      "The claim `blue-agent-job` goes with the release, and what is in it; `blue-cache` comes instead, empty."
+      "The volume claim `blue-agent-job` goes with the release, and what is in it; `blue-cache` comes instead, empty."
     )
   })
 

@@ -1,17 +1,11 @@
-// Which Job of a task makes way for another: `status.job.replacedFor` says so, and so does the message of an earlier release.
+// Which Job of a task makes way for another, and that this alone decides on another one: `status.job.replacedFor` says so.
 import { describe, expect, it } from "@effect/vitest"
-import { Equal, Option } from "effect"
-import { asThisReleaseWrites } from "../../../src/core/reconcile/launches.ts"
 import { plan } from "../../../src/core/reconcile/plan.ts"
 import { Uid } from "../../../src/schema/names.ts"
 import type { AgentTaskStatus } from "../../../src/schema/task/agent-task.ts"
-import { noon, perform, plainSeed, policyOf, type Seed, withJob, worldOf } from "../worlds.ts"
+import { noon, plainSeed, policyOf, type Seed, withJob, worldOf } from "../worlds.ts"
 
 const job = { name: "agent-job-task", uid: Uid.make("job-uid") }
-const quota = "Kubernetes cannot create the Pod: exceeded quota: pods"
-const starting: AgentTaskStatus = { phase: "Starting", launches: 1, job }
-const evicted: AgentTaskStatus = { ...starting, reason: "Evicted", message: "Pod pod was evicted from node node. It is launched again." }
-const outlasted: AgentTaskStatus = { ...starting, reason: "QuotaExceeded", message: `Its Job is made anew. ${quota}` }
 
 describe("a task that is over", () => {
   it.each<readonly [given: string, seed: Partial<Seed>, phase: string]>([
@@ -26,40 +20,28 @@ describe("a task that is over", () => {
   })
 })
 
-describe("a status of an earlier release", () => {
-  it("that says in its message that a launch came to nothing says so of its Job", () =>
-    expect(asThisReleaseWrites(evicted)).toEqual({ ...evicted, job: { ...job, replacedFor: "LaunchFailed" } }))
+describe("a task whose last Job is gone", () => {
+  const waits: ReadonlyArray<Partial<AgentTaskStatus>> = [
+    { reason: "Evicted" },
+    { reason: "ImagePull" },
+    { reason: "QuotaExceeded" },
+    { reason: "WorkspaceBusy", queue: { position: 1, reason: "WorkspaceBusy" } }
+  ]
+  const after = (status: AgentTaskStatus) => {
+    const world = worldOf(plainSeed)
+    return plan(policyOf(plainSeed), { ...world, task: { ...world.task, status } }, noon)
+  }
 
-  it("that says in its message that a Job is given up for a quota says so of that Job, and why in the message", () =>
-    expect(asThisReleaseWrites(outlasted)).toEqual({ ...outlasted, message: quota, job: { ...job, replacedFor: "QuotaExceeded" } }))
+  it.each(waits)("has another if that made way for it, whatever it says since ($reason)", (said) => {
+    for (const replacedFor of ["LaunchFailed", "QuotaExceeded"] as const) {
+      const { actions } = after({ phase: "Starting", launches: 1, job: { ...job, replacedFor }, ...said })
+      expect(actions).toMatchObject([{ _tag: "CreateJob" }])
+    }
+  })
 
-  it.each<{ readonly given: string; readonly status: AgentTaskStatus }>([
-    { given: "other words", status: { ...starting, message: quota } },
-    { given: "no Job", status: { phase: "Starting", message: outlasted.message ?? "" } },
-    { given: "an end", status: { ...evicted, phase: "Failed" } },
-    { given: "the word of this release", status: { ...evicted, job: { ...job, replacedFor: "QuotaExceeded" } } }
-  ])("stays as it is with $given", ({ status }) => expect(asThisReleaseWrites(status)).toBe(status))
-
-  it.each<
-    { readonly given: string; readonly status: AgentTaskStatus; readonly seed: Partial<Seed>; readonly actions: ReadonlyArray<string> }
-  >([
-    { given: "evicted", status: evicted, seed: { job: "failed", pod: "none", jobAgeSeconds: 10 }, actions: ["DeleteJob"] },
-    {
-      given: "given up for a quota",
-      status: { ...outlasted, launches: 0 },
-      seed: { job: "active", warning: "quota" },
-      actions: ["DeleteJob"]
-    },
-    { given: "cleared away after a quota", status: { ...outlasted, launches: 0 }, seed: {}, actions: ["CreateJob"] }
-  ])("is understood: its Job was $given", ({ actions, seed, status }) => {
-    const whole: Seed = { ...plainSeed, ...seed }
-    const seen = worldOf(whole)
-    const world = { ...seen, task: { ...seen.task, status } }
-    const decision = plan(policyOf(whole), world, noon)
-    expect(decision.actions.map(({ _tag }) => _tag)).toEqual(actions)
-    const after = { ...perform(world, decision), job: Option.none(), hadJob: false }
-    // The status is rewritten once, and then stays as it is.
-    expect(Equal.equals(asThisReleaseWrites(after.task.status), after.task.status)).toBe(true)
+  it.each(waits)("has lost it if it did not, whatever it says since ($reason)", (said) => {
+    const { situation, status } = after({ phase: "Starting", launches: 1, job, ...said })
+    expect([situation, status.reason]).toEqual(["its last Job vanished before the claim", "Lost"])
   })
 })
 

@@ -67,8 +67,14 @@ describe("plan", () => {
     const { job, task, turn } = worldOf(seed)
     expect(job._tag).toBe("None")
     expect(turn._tag).toBe("Admitted")
-    const hadToGoOrWaits = seed.life === "evicted" || seed.life === "quota" || seed.life === "outlasted" || task.status.phase === "Queued"
-    expect(task.status.launches ?? Number(seed.hadJob)).toBeLessThan(seed.maxLaunches + (hadToGoOrWaits ? 3 : 0))
+    if (task.status.job?.replacedFor === undefined) expect(task.status.launches ?? Number(seed.hadJob)).toBeLessThan(seed.maxLaunches)
+  })
+
+  law("lets a Job whose launch failed make way for another only below the limit, or three beyond it if the Pod had to go", (seed) => {
+    const before = worldOf(seed).task.status
+    const { job, launches = 0, reason = "" } = decide(seed).status
+    if (job?.replacedFor !== "LaunchFailed" || before.job?.replacedFor === "LaunchFailed") return
+    expect(launches).toBeLessThan(seed.maxLaunches + (["Evicted", "NodeLost"].includes(reason) ? 3 : 0))
   })
 
   law("starts what may start, and nothing that one thing alone keeps from it", (seed) => {

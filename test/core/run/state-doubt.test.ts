@@ -26,7 +26,7 @@ const AnyEnd = Schema.Struct({
     message: Schema.String,
     statePushed: Schema.optionalKey(Schema.Boolean)
   }),
-  lock: Schema.Literals(["none", "held", "forced"]),
+  lock: Schema.Literals(["none", "held", "broken"]),
   unsavedEffects: Schema.Boolean,
   refusedState: Schema.Boolean,
   confirmedElsewhere: Schema.Boolean
@@ -79,10 +79,10 @@ describe("the end of a stage", () => {
       end: ended("OutOfMemory", { lock: "held" }, { statePushed: true }),
       doubted: true
     },
-    { given: "an apply whose lock was taken from it, and that was lost then", end: ended("Lost", { lock: "forced" }), doubted: true },
+    { given: "an apply whose lock was taken from it, and that was lost then", end: ended("Lost", { lock: "broken" }), doubted: true },
     {
       given: "an apply whose lock was taken from it after its last push",
-      end: ended("ExitCode", { lock: "forced" }, { statePushed: true }),
+      end: ended("ExitCode", { lock: "broken" }, { statePushed: true }),
       doubted: false
     },
     {

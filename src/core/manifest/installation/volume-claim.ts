@@ -1,11 +1,11 @@
-// The claim for the volume that the Pods of tasks share: for a cache, and for states that the server did not accept.
+// The volume claim that the Pods of tasks share: for a cache, and for states that the server did not accept.
 // Used by core/manifest/installation/install.
 import type { V1PersistentVolumeClaim } from "@kubernetes/client-node"
 import type { ResolvedConfig } from "../../resolve/resolve.ts"
 import { objectMetadata } from "../object-metadata.ts"
 import { kept } from "./kept.ts"
 
-/** Returns the claim, or nothing without persistence or if the values name an existing claim or a directory of the node. */
+/** Returns the volume claim, or nothing without persistence or if the values name an existing one or a directory of the node. */
 export const volumeClaim = (config: ResolvedConfig): ReadonlyArray<V1PersistentVolumeClaim> => {
   const { cache } = config
   if (cache?.claim === undefined) return []
