@@ -159,7 +159,7 @@ export const keepPlan = (workspace: WorkspaceName) =>
     const { privateDirectory } = yield* Settings
     const folder = yield* folderOf(workspace)
     const file = join(privateDirectory, planFile)
-    const sha256 = yield* packPlan(provisioned, file, seal, Option.some(join(privateDirectory, archiveFile)))
+    const sha256 = yield* packPlan(provisioned, file, seal, "pack")
     const now = yield* Clock.currentTimeMillis
     yield* Effect.try({ try: () => store(file, folder, `${sha256}${suffix}`, now), catch: trouble })
     return sha256
