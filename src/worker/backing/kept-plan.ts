@@ -205,16 +205,8 @@ export const bringPlannedSource = (workspace: WorkspaceName, sha256: Sha256) =>
     yield* unpack(archive, root)
   }, Effect.scoped)
 
-const ofUnknownBackend = new StageFailed({
-  reason: "DigestMismatch",
-  message:
-    "The saved plan is of an earlier version, which did not seal where the state is, and the engine would write it there; plan again and approve that plan."
-})
-
 /** Puts the plan and its lock file into the directory, after `bringPlannedSource` has copied the package; returns the seal. */
 export const bringKeptPlan = Effect.fn("KeptPlan.bring")(function*(provisioned: Provisioned) {
   const { privateDirectory } = yield* Settings
-  const seal = yield* unpackPlan(provisioned, join(privateDirectory, planFile), "skip")
-  if (seal.backend === undefined) return yield* ofUnknownBackend
-  return seal
+  return yield* unpackPlan(provisioned, join(privateDirectory, planFile), "skip")
 })
