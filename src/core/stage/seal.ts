@@ -48,12 +48,7 @@ const parts: { readonly [_ in Exclude<keyof Seal, "version">]-?: (sealed: Seal, 
   directory: (sealed, now) => shown("working directory", placed(sealed.directory), placed(now.directory)),
   engine: (sealed, now) => shown("engine", engineWords(sealed.engine), engineWords(now.engine)),
   lockFile: (sealed, now) => another("provider lock file", sealed.lockFile, now.lockFile),
-  modules: ({ modules: sealed }, { modules: now }) =>
-    sealed !== undefined && now !== undefined
-      ? others("modules", sealed, now)
-      : sealed === now
-      ? Option.none()
-      : Option.some("other modules"),
+  modules: (sealed, now) => others("modules", sealed.modules, now.modules),
   plan: (sealed, now) => another("plan file", sealed.plan, now.plan),
   state: (sealed, now) => anotherState(sealed.state, now.state),
   variables: (sealed, now) => others("variables", sealed.variables, now.variables),

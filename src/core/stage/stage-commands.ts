@@ -30,8 +30,6 @@ export interface StageSpec {
   readonly options?: PlanOptions | undefined
   /** Whether a saved plan is in the working directory, so that nothing else may be applied. */
   readonly savedPlan: boolean
-  /** Where `init` gets modules from: their sources, or nowhere, since they came with the saved plan. Absent: their sources. */
-  readonly modules?: "sources" | "plan"
   /** Whether the engine can write events beside what it prints; see `tellsEvents`. */
   readonly events?: boolean
 }
@@ -54,12 +52,8 @@ const captured = command("captured")
  * Returns the `init` command. The providers of a saved plan are those of its lock file, and its modules those that came with it. The engine
  * refuses a lock file that stays as it was sealed beside `-upgrade`, which TF_CLI_ARGS may have.
  */
-const init = ({ modules, savedPlan, stage }: StageSpec) =>
-  printed(
-    "init",
-    "-input=false",
-    ...(stage !== "plan" && savedPlan ? ["-lockfile=readonly", "-upgrade=false", ...(modules === "plan" ? ["-get=false"] : [])] : [])
-  )
+const init = ({ savedPlan, stage }: StageSpec) =>
+  printed("init", "-input=false", ...(stage !== "plan" && savedPlan ? ["-lockfile=readonly", "-upgrade=false", "-get=false"] : []))
 const show = captured("show", "-json", savedPlanName)
 
 /** Prints which workspace of its backend the engine is in. */

@@ -14,16 +14,14 @@ const digests = Schema.Record(Schema.String, Sha256)
 export const Seal = Schema.Struct({
   version: Schema.Literal(1),
   backend: Schema.optionalKey(Sha256).annotate({
-    description: "Of where the engine keeps the state, HMAC-SHA-256; absent: in a pool, before init, and where an older version planned."
+    description: "Of where the engine keeps the state, HMAC-SHA-256; absent: in a pool, and before init."
   }),
   configuration: Sha256.annotate({ description: "Of the archive." }),
   directory: Schema.String.annotate({ description: "Of the root module in it; empty is the archive's root." }),
   engine: Schema.Struct({ name: Engine.fields.name, version: Schema.String }),
   environment: digests.annotate({ description: "Of the engine's environment variables, by name: HMAC-SHA-256." }),
   lockFile: Schema.NullOr(Sha256).annotate({ description: "Of the providers; null: there is none." }),
-  modules: Schema.optionalKey(digests).annotate({
-    description: "Of the modules that init brought, by the name of their directory; absent: an older version sealed no modules."
-  }),
+  modules: digests.annotate({ description: "Of the modules that init brought, by the name of their directory." }),
   plan: Sha256.annotate({ description: "Of the engine's own file." }),
   state: Schema.Union([StateMark, Schema.Literals(["none", "engine"])]).annotate({
     description: "engine: kept by a backend of the engine, which compares the state itself."

@@ -18,10 +18,10 @@ import { pathOf, treeBelow, type TreeEntry } from "../volume/tree.ts"
 import type { Provisioned } from "./backing.ts"
 import { inModules, isNoHistory, modulesNotKept, notKept, notListed, openModules } from "./modules-folder.ts"
 
-/** The names of the archives inside a plan's package, and in the worker's own directory. */
 const modulesArchive = "modules.tar.gz"
 const madeArchive = "made.tar.gz"
-const archives = [modulesArchive, madeArchive] as const
+/** The names of the archives inside a plan's package, and in the worker's own directory; each is there if it has something in it. */
+export const carriedArchives: ReadonlyArray<string> = [modulesArchive, madeArchive]
 
 /** Room in the package for the seal and for what a tar adds. */
 const reservedBytes = 1024 ** 2 + 64 * 1024
@@ -116,14 +116,6 @@ export const packCarried = Effect.fn("CarriedFiles.pack")(function*({ directory,
     Effect.catch((error) => error.reason === "DiskFull" ? Effect.fail(error) : line(error.message))
   )
 }, Effect.scoped)
-
-/** Returns the paths of the packed archives in the worker's own directory. */
-export const carriedArchives = (privateDirectory: string): ReadonlyArray<string> =>
-  archives.map((name) => join(privateDirectory, name)).filter((file) => existsSync(file))
-
-/** Returns the path that an entry of this name in a plan's package is written to; undefined if it is none of these archives. */
-export const carriedFile = (privateDirectory: string, name: string): string | undefined =>
-  archives.some((known) => known === name) ? join(privateDirectory, name) : undefined
 
 const inTheWay = () =>
   invalid(

@@ -159,7 +159,7 @@ export const keepPlan = (workspace: WorkspaceName) =>
     const { privateDirectory } = yield* Settings
     const folder = yield* folderOf(workspace)
     const file = join(privateDirectory, planFile)
-    const sha256 = yield* packPlan(provisioned, file, seal, Option.some(join(privateDirectory, archiveFile)))
+    const sha256 = yield* packPlan(provisioned, file, seal, "pack")
     const now = yield* Clock.currentTimeMillis
     yield* Effect.try({ try: () => store(file, folder, `${sha256}${suffix}`, now), catch: trouble })
     return sha256
@@ -205,16 +205,8 @@ export const bringPlannedSource = (workspace: WorkspaceName, sha256: Sha256) =>
     yield* unpack(archive, root)
   }, Effect.scoped)
 
-const ofUnknownBackend = new StageFailed({
-  reason: "DigestMismatch",
-  message:
-    "The saved plan is of an earlier version, which did not seal where the state is, and the engine would write it there; plan again and approve that plan."
-})
-
 /** Puts the plan and its lock file into the directory, after `bringPlannedSource` has copied the package; returns the seal. */
 export const bringKeptPlan = Effect.fn("KeptPlan.bring")(function*(provisioned: Provisioned) {
   const { privateDirectory } = yield* Settings
-  const seal = yield* unpackPlan(provisioned, join(privateDirectory, planFile), "skip")
-  if (seal.backend === undefined) return yield* ofUnknownBackend
-  return seal
+  return yield* unpackPlan(provisioned, join(privateDirectory, planFile), "skip")
 })

@@ -1,12 +1,13 @@
 // The last state of a pool's stage, after its engine is gone: sent to the server, or else a person gets the time and the command to save it.
 // Invariant: a state that nothing but its Pod has keeps that for as long as a server that is away would.
 // Used by worker/backing/pool-backing.ts.
-import { Clock, Duration, Effect, Option, Result } from "effect"
+import { Duration, Effect, Option, Result } from "effect"
 import { join } from "node:path"
 import { shellWord } from "../../core/text/shell-word.ts"
 import { stateLimitBytes } from "../../schema/api/task-api.ts"
 import { Log } from "../engine/log-shipper.ts"
 import { logWaiting } from "../engine/log-waiting.ts"
+import { stopwatch } from "../network/patience.ts"
 import { Settings } from "../settings.ts"
 import { StageFailed } from "../stage-failed.ts"
 import { type Confirmed, Refuge, StateDelivery, type Unsaved } from "../state/state-delivery.ts"
@@ -27,6 +28,9 @@ interface Only {
   readonly container: "runner" | "worker"
   readonly file: string
 }
+
+/** How long ago the engine ended. */
+type Spent = Effect.Success<typeof stopwatch>
 
 /** What prints a file; the image of the worker has no program but Node. */
 const printing: Readonly<Record<Only["container"], (file: string) => string>> = {
@@ -83,9 +87,9 @@ export const settlingLastState = Effect.gen(function*() {
    * Tells the log that only a person can save the engine's last state, keeps the Pod for as long as for a server that is away, and then
    * fails.
    */
-  const byHand = Effect.fnUntraced(function*(only: Only, why: string, since: bigint): Effect.fn.Return<never, StageFailed, Log> {
+  const byHand = Effect.fnUntraced(function*(only: Only, why: string, spent: Spent): Effect.fn.Return<never, StageFailed, Log> {
     const { line } = yield* Log
-    const remaining = Duration.subtract(settings.statePatience, Duration.nanos((yield* Clock.monotonicTimeNanos) - since))
+    const remaining = Duration.subtract(settings.statePatience, yield* spent)
     const seconds = Math.round(Duration.toSeconds(remaining))
     if (seconds > 0 && !(yield* isTooLate)) {
       yield* line(
@@ -98,14 +102,14 @@ export const settlingLastState = Effect.gen(function*() {
     return yield* unsavedDuring(Effect.andThen(Effect.raceFirst(Effect.sleep(remaining), stop.tooLate), gone))
   })
 
-  const unsaved = ({ refuge, why }: Unsaved, left: Option.Option<Only>, since: bigint) =>
+  const unsaved = ({ refuge, why }: Unsaved, left: Option.Option<Only>, spent: Spent) =>
     Refuge.$match(refuge, {
       Server: () => Effect.fail(refused(why)),
       Shared: ({ file }) => Effect.fail(onSharedVolume(file, why)),
-      Pod: () => byHand(kept, why, since),
+      Pod: () => byHand(kept, why, spent),
       Memory: ({ because }) =>
         Option.match(left, {
-          onSome: (only) => byHand(only, why, since), // the worker's own file has an older state
+          onSome: (only) => byHand(only, why, spent), // the worker's own file has an older state
           onNone: () => Effect.fail(keptNowhere(because, why))
         })
     })
@@ -130,12 +134,12 @@ export const settlingLastState = Effect.gen(function*() {
   })
 
   return Effect.fnUntraced(function*(place: Provisioned): Effect.fn.Return<Confirmed, StageFailed, Log> {
-    const since = yield* Clock.monotonicTimeNanos
+    const spent = yield* stopwatch
     const left: Only = { container: "runner", file: join(place.path, erroredState) }
     const { state, why } = yield* leftBy(place)
     const known = Option.as(Option.firstSomeOf([state, why]), left)
     const settled = yield* logWaiting("its last state", settings.statePatience, delivery.settle(state), advice(known, Option.isSome(why))) // also what the engine pushed before a state that cannot be read
-    if (Option.isSome(why)) return yield* byHand(left, why.value, since)
-    return settled._tag === "Unsaved" ? yield* unsaved(settled, known, since) : settled
+    if (Option.isSome(why)) return yield* byHand(left, why.value, spent)
+    return settled._tag === "Unsaved" ? yield* unsaved(settled, known, spent) : settled
   })
 })

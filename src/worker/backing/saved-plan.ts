@@ -3,12 +3,13 @@
 // Used by worker/backing/pool-backing.ts and worker/backing/kept-plan.ts: packed after a plan, unpacked before its apply.
 import { Effect, Option, Schema, Stream } from "effect"
 import { Tar } from "effect/encoding"
-import { closeSync, createReadStream, fstatSync, openSync, rmSync } from "node:fs"
-import { basename, join } from "node:path"
+import { createReadStream, openSync, rmSync } from "node:fs"
+import { join } from "node:path"
 import { sealText } from "../../core/stage/seal.ts"
 import { lockFileName, savedPlanName } from "../../core/stage/stage-commands.ts"
 import { planLimitBytes } from "../../schema/api/task-api.ts"
 import { Seal } from "../../schema/task/seal.ts"
+import { archiveFile } from "../network/archive-url.ts"
 import { Settings } from "../settings.ts"
 import { fileTrouble, invalid, StageFailed } from "../stage-failed.ts"
 import { contentOf, openFile, openFolder, readFile, replaceFile, writeStream } from "../volume/folder.ts"
@@ -16,16 +17,15 @@ import { inMebibytes } from "../volume/mebibytes.ts"
 import { tarEntries } from "../volume/tar-entries.ts"
 import { writeHashed } from "../volume/write-hashed.ts"
 import type { Provisioned } from "./backing.ts"
-import { bringCarried, carriedArchives, carriedFile } from "./carried-files.ts"
+import { bringCarried, carriedArchives } from "./carried-files.ts"
 
-const configurationName = "configuration.tar.gz"
 const sealName = "seal.json"
 const sealLimitBytes = 1024 * 1024
 
 /** The most bytes that a tar adds to these few entries: a header and padding for each, and the end of the archive. */
 const tarBytes = 16 * 1024
 
-/** Where the engine works, and the plan is found or put. */
+/** Where a part of the package is found or put: where the engine works, or the worker's own directory. */
 type Place = Pick<Provisioned, "root" | "directory">
 
 const entry = ({ directory, root }: Place, name: string) =>
@@ -36,34 +36,23 @@ const entry = ({ directory, root }: Place, name: string) =>
 
 const notPacked = (why: string) => invalid(`The engine's saved plan cannot be stored, because ${why}; plan again.`)
 
-/** Returns the entry of the archive at `path`: it is in the worker's own directory, and the worker has checked or made it. */
-const ownEntry = (path: string) =>
-  Effect.acquireRelease(
-    Effect.try({ try: () => openSync(path, "r"), catch: fileTrouble(basename(path)) }),
-    (fd) => Effect.sync(() => closeSync(fd))
-  ).pipe(
-    Effect.map((fd) => {
-      const { size } = fstatSync(fd)
-      return Tar.fileStream(basename(path), size, contentOf(fd, size, fileTrouble(basename(path))))
-    })
-  )
-
 /**
  * Packs the plan and the lock file that the engine left in the directory into `file`, with the seal, with what `packCarried` left in the
- * worker's own directory and, if given, the archive at `configuration`. Returns the digest of the package.
+ * worker's own directory and, if wanted, the archive of the configuration. Returns the digest of the package.
  */
 export const packPlan = Effect.fn("SavedPlan.pack")(
-  function*(place: Place, file: string, seal: Seal, configuration: Option.Option<string> = Option.none()) {
+  function*(place: Place, file: string, seal: Seal, configuration: "leave" | "pack" = "leave") {
+    const { privateDirectory } = yield* Settings
+    const own: Place = { root: yield* openFolder(privateDirectory), directory: [] }
     const plan = yield* entry(place, savedPlanName)
     if (Option.isNone(plan)) return yield* notPacked("there is none")
     const lock = yield* entry(place, lockFileName)
-    const { privateDirectory } = yield* Settings
-    const carried = yield* Effect.forEach(carriedArchives(privateDirectory), ownEntry)
-    const archive = yield* Effect.forEach(Option.toArray(configuration), ownEntry)
-    const entries = [Tar.file(sealName, sealText(seal)), plan.value, ...Option.toArray(lock), ...carried]
+    const carried = yield* Effect.forEach(carriedArchives, (name) => entry(own, name))
+    const archive = configuration === "pack" ? yield* entry(own, archiveFile) : Option.none()
+    const entries = [Tar.file(sealName, sealText(seal)), plan.value, ...[lock, ...carried].flatMap(Option.toArray)]
     const bytes = entries.reduce((sum, { header }) => sum + header.size, 0)
     if (bytes > planLimitBytes - tarBytes) return yield* notPacked(`with its lock file it has more than ${inMebibytes(planLimitBytes)}`)
-    return yield* Stream.fromIterable([...entries, ...archive]).pipe(
+    return yield* Stream.fromIterable([...entries, ...Option.toArray(archive)]).pipe(
       Stream.pipeThroughChannel(Tar.encode()),
       (tar) => writeHashed(tar, file, "the saved plan"),
       Effect.catchTag("TarError", () => Effect.fail(notPacked("it changed while it was read")))
@@ -107,13 +96,10 @@ const noSeal = () =>
 export const unpackPlan = Effect.fn("SavedPlan.unpack")(
   function*({ directory, root }: Place, file: string, configuration: "refuse" | "skip" = "refuse") {
     const { privateDirectory } = yield* Settings
-    const sealFile = join(privateDirectory, sealName)
-    for (const old of [sealFile, ...carriedArchives(privateDirectory)]) rmSync(old, { force: true })
+    for (const old of [sealName, ...carriedArchives]) rmSync(join(privateDirectory, old), { force: true })
     yield* take(file, (name) => {
-      if (name === configurationName) return configuration
-      if (name === sealName) return () => openSync(sealFile, "w", 0o600)
-      const carried = carriedFile(privateDirectory, name)
-      if (carried !== undefined) return () => openSync(carried, "w", 0o600)
+      if (name === archiveFile) return configuration
+      if (name === sealName || carriedArchives.includes(name)) return () => openSync(join(privateDirectory, name), "w", 0o600)
       return name === savedPlanName || name === lockFileName
         ? () => replaceFile(root, [...directory, name]) // the engine puts its lock file in the place of a link, too
         : "refuse"
@@ -129,5 +115,5 @@ export const unpackPlan = Effect.fn("SavedPlan.unpack")(
 
 /** Copies the archive of the configuration out of the package `file` to the path `archive`. */
 export const unpackConfiguration = Effect.fn("SavedPlan.configuration")((file: string, archive: string) =>
-  take(file, (name) => name === configurationName ? () => openSync(archive, "w", 0o600) : "skip")
+  take(file, (name) => name === archiveFile ? () => openSync(archive, "w", 0o600) : "skip")
 )

@@ -9,7 +9,7 @@ import { linesOf, noLine } from "../../core/text/lines.ts"
 import { type EngineName, engineNames } from "../../schema/names.ts"
 import type { Seal } from "../../schema/task/seal.ts"
 import { fileTrouble, invalid, StageFailed } from "../stage-failed.ts"
-import { StageStopped } from "../task/stage-stopped.ts"
+import { StageStopped, untilStopped } from "../task/stage-stopped.ts"
 import { Stop } from "../task/stop.ts"
 import type { Command } from "./command-script.ts"
 import { ExecLoop, type ExecLoopError, type OutputChunk, type RunningCommand } from "./exec-loop.ts"
@@ -95,7 +95,8 @@ export class Engine extends Context.Service<Engine, {
           events: command.tells === "events"
         }).pipe(
           Effect.mapError(execLoopFailure),
-          Effect.raceFirst(Effect.flatMap(stop.asked, (cause) => Effect.fail(new StageStopped({ cause, during: Option.none() }))))
+          untilStopped,
+          Effect.provideService(Stop, stop)
         )
 
       const perform = Effect.fnUntraced(function*(start: Started, command: StageCommand, extra: CommandEnv, listener: Listener) {

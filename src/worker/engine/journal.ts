@@ -5,7 +5,7 @@ import { Duration, Effect, Option, type Scope } from "effect"
 import type { UnnumberedEntry } from "../../core/stage/engine-events.ts"
 import { nextEntry } from "../../core/stage/journal.ts"
 import { journalBatch, type JournalEntry } from "../../schema/api/effects.ts"
-import { type ServerAnswer, startSending, toNobody } from "../network/sending.ts"
+import { type ServerAnswer, startSending } from "../network/sending.ts"
 import type { Log } from "./log-shipper.ts"
 
 /** Sends consecutive entries; fails when the server did not answer, or refused the token. */
@@ -43,8 +43,22 @@ const withoutSecrets = ({ address, id, idKey, ...what }: UnnumberedEntry, { reda
 /** Makes a journal that is sent until the scope closes. */
 export const makeJournal = Effect.fnUntraced(
   function*(redacting: Redacting, send: Option.Option<SendJournal>): Effect.fn.Return<Journal, never, Scope.Scope> {
+    /** All are kept once the server has them, because a server restored from a backup asks for them again. */
     const entries: Array<JournalEntry> = []
-    const sending = yield* Option.match(send, { onNone: () => Effect.succeed(toNobody), onSome: (send) => sendingOf(entries, send) })
+    let stored = 0
+    const sending = yield* startSending({
+      send: Option.map(send, (send) => Effect.suspend(() => send(entries.slice(stored, stored + journalBatch)))),
+      storedUpTo: (end) => {
+        const isTaken = end > stored // otherwise the server told of a gap
+        stored = Math.max(0, Math.min(end, entries.length))
+        return isTaken
+      },
+      refused: Effect.logWarning(
+        "The pool's server does not accept the journal of what the stage makes. If the engine is killed, only the result of the stage names what it had made."
+      ),
+      isLeft: () => stored < entries.length,
+      pause: () => pause
+    })
     return {
       add: (told) => {
         const entry = nextEntry(entries.length, withoutSecrets(told, redacting))
@@ -57,21 +71,3 @@ export const makeJournal = Effect.fnUntraced(
     }
   }
 )
-
-/** Starts to send the entries. They are kept once the server has them, because a server restored from a backup asks for them again. */
-const sendingOf = (entries: ReadonlyArray<JournalEntry>, send: SendJournal) => {
-  let stored = 0
-  return startSending({
-    send: Effect.suspend(() => send(entries.slice(stored, stored + journalBatch))),
-    storedUpTo: (end) => {
-      const isTaken = end > stored // otherwise the server told of a gap
-      stored = Math.max(0, Math.min(end, entries.length))
-      return isTaken
-    },
-    refused: Effect.logWarning(
-      "The pool's server does not accept the journal of what the stage makes. If the engine is killed, only the result of the stage names what it had made."
-    ),
-    isLeft: () => stored < entries.length,
-    pause: () => pause
-  })
-}

@@ -50,10 +50,7 @@ const smallBytes = 4096
 export const gapMark = (bytes: number, why: string): Uint8Array => Buffer.from(`\n[${bytes} bytes of the log are missing here: ${why}]\n`)
 
 const make = Effect.fnUntraced(function*({ parts, print, secrets, ship }: Options): Effect.fn.Return<Log["Service"], never, Scope.Scope> {
-  const shipping = yield* Option.match(ship, {
-    onNone: () => Effect.succeed<Shipping>({ add: () => {}, flush: () => Effect.void }),
-    onSome: startShipping
-  })
+  const shipping = yield* startShipping(ship)
 
   const emit = (bytes: Uint8Array) =>
     bytes.length === 0 ? Effect.void : Effect.suspend(() => {
@@ -152,12 +149,7 @@ class Buffered {
   }
 }
 
-interface Shipping {
-  readonly add: (bytes: Uint8Array) => void
-  readonly flush: (limit: Duration.Input) => Effect.Effect<unknown>
-}
-
-const startShipping = Effect.fnUntraced(function*(ship: ShipLog): Effect.fn.Return<Shipping, never, Scope.Scope> {
+const startShipping = Effect.fnUntraced(function*(ship: Option.Option<ShipLog>) {
   const waiting = new Buffered()
   /** The piece on its way, without what the server has of it already. What the server loses, as by a restore, cannot be sent again. */
   let piece: Uint8Array = new Uint8Array()
@@ -165,10 +157,11 @@ const startShipping = Effect.fnUntraced(function*(ship: ShipLog): Effect.fn.Retu
 
   const left = () => piece.length + waiting.bytes
   const sending = yield* startSending({
-    send: Effect.suspend(() => {
-      if (piece.length === 0) piece = waiting.take()
-      return ship(offset, piece)
-    }),
+    send: Option.map(ship, (send) =>
+      Effect.suspend(() => {
+        if (piece.length === 0) piece = waiting.take()
+        return send(offset, piece)
+      })),
     storedUpTo: (end) => {
       const stored = end - offset
       piece = stored < 0
@@ -183,7 +176,7 @@ const startShipping = Effect.fnUntraced(function*(ship: ShipLog): Effect.fn.Retu
   })
 
   return {
-    add: (bytes) => {
+    add: (bytes: Uint8Array) => {
       if (sending.isRefused()) return
       waiting.add(bytes)
       sending.wake()

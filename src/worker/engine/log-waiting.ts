@@ -2,9 +2,8 @@
 // Invariant: it goes only round what the worker itself goes on trying, since it says so.
 // Used by worker/stage/settlement.ts and worker/backing/last-state.ts.
 import { Duration, Effect } from "effect"
+import { toldAfter } from "../network/patience.ts"
 import { Log } from "./log-shipper.ts"
-
-const tellAfter = Duration.seconds(20)
 
 /**
  * Waits; after a while, tells that the server has not taken `what` yet, and that the worker goes on trying for up to `patience`. `advice`:
@@ -20,7 +19,7 @@ export const logWaiting = <A, E, R>(
     wait,
     Effect.gen(function*() {
       const { line } = yield* Log
-      yield* Effect.sleep(tellAfter)
+      yield* Effect.sleep(toldAfter)
       yield* line(
         `The engine has ended, but the pool's server has not yet taken ${what}. The worker goes on trying for up to ${
           Duration.format(patience)

@@ -1,7 +1,16 @@
 // How a server that does not answer is asked again: soon at first, then less and less often, up to a limit.
-// Invariant: the limit is measured by the monotonic clock, so that a step of the wall clock, or a node that slept, gives nothing up.
-// Used by worker/task/claim, worker/task/report, worker/network/task-api, worker/state/asking and worker/network/archive-url.
+// Invariant: all time is measured by the monotonic clock, so that a step of the wall clock, or a node that slept, gives nothing up.
+// Used by worker/task/claim, worker/task/report, worker/network/task-api, worker/state/asking, worker/network/archive-url and what else measures or tells a wait.
 import { Clock, Duration, Effect, Schedule } from "effect"
+
+/** After how long a wait is told: in the worker's output, the log of its stage and the status of its task. */
+export const toldAfter = Duration.seconds(20)
+
+/** Begins to measure; returns an effect that tells how long ago that was. */
+export const stopwatch = Effect.map(
+  Clock.monotonicTimeNanos,
+  (since) => Effect.map(Clock.monotonicTimeNanos, (now) => Duration.nanos(now - since))
+)
 
 export interface Patience<E> {
   readonly while: (error: E) => boolean
@@ -17,13 +26,11 @@ export const askAgain = <A, E, R>(
   ask: Effect.Effect<A, E, R>,
   { first, growth = 2, limit, spaced, while: mayHelp }: Patience<E>
 ): Effect.Effect<A, E, R> =>
-  Effect.flatMap(Clock.monotonicTimeNanos, (since) =>
+  Effect.flatMap(stopwatch, (spent) =>
     Effect.retry(ask, {
       while: mayHelp,
       schedule: Schedule.min([Schedule.exponential(first, growth), Schedule.spaced(spaced)]).pipe(
         Schedule.jittered,
-        Schedule.while(() =>
-          Effect.map(Clock.monotonicTimeNanos, (now) => Duration.isLessThan(Duration.nanos(now - since), Duration.fromInputUnsafe(limit)))
-        )
+        Schedule.while(() => Effect.map(spent, (time) => Duration.isLessThan(time, Duration.fromInputUnsafe(limit))))
       )
     }))

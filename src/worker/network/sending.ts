@@ -11,8 +11,8 @@ export type ServerAnswer = Data.TaggedEnum<{
 export const ServerAnswer = Data.taggedEnum<ServerAnswer>()
 
 interface Work {
-  /** Makes the next request; fails when the server did not answer, or refused the token. */
-  readonly send: Effect.Effect<ServerAnswer, { readonly message: string }>
+  /** Makes the next request; fails when the server did not answer, or refused the token. Absent where there is no server. */
+  readonly send: Option.Option<Effect.Effect<ServerAnswer, { readonly message: string }>>
   /** Takes note of where the server's copy ends; reports whether it has grown, or else the server took nothing this time. */
   readonly storedUpTo: (end: number) => boolean
   /** Tells that the server takes nothing any more. */
@@ -32,22 +32,22 @@ export interface Sending {
   readonly flush: (limit: Duration.Input) => Effect.Effect<boolean>
 }
 
-/** What stands in where there is no server. */
-export const toNobody: Sending = { isRefused: () => true, wake: () => {}, flush: () => Effect.succeed(true) }
+const toNobody: Sending = { isRefused: () => true, wake: () => {}, flush: () => Effect.succeed(true) }
 
 const slowest = 5000
 
-/** Sends until the scope closes. */
+/** Sends until the scope closes; without a server, nothing need be kept. */
 export const startSending = Effect.fnUntraced(function*(
   { isLeft, pause, refused, send, storedUpTo }: Work
 ): Effect.fn.Return<Sending, never, Scope.Scope> {
+  if (Option.isNone(send)) return toNobody
   const work = Latch.makeUnsafe(false)
   const idle = Latch.makeUnsafe(true)
   const hurried = Latch.makeUnsafe(false)
   let isRefused = false
   let failures = 0
 
-  const once = Effect.matchEffect(send, {
+  const once = Effect.matchEffect(send.value, {
     onFailure: ({ message }) => Effect.as(Effect.logDebug("The log or journal was not taken", message), "failed" as const),
     onSuccess: ServerAnswer.$match({
       Refused: () => Effect.as(refused, "refused" as const),

@@ -9,7 +9,6 @@ import { notOwn } from "../../core/network/server-refusal.ts"
 import { bytesUpTo, refusalText } from "../../http/body.ts"
 import { toServer } from "../../http/connections.ts"
 import { failureInWords } from "../../http/failure-words.ts"
-import { monotonicMillis } from "../../kubernetes/clock.ts"
 import { type JournalEntry, JournalPosition, JournalRequest } from "../../schema/api/effects.ts"
 import { isOneOf } from "../../schema/api/problem.ts"
 import {
@@ -30,7 +29,7 @@ import { StageResult } from "../../schema/task/stage-result.ts"
 import { Settings } from "../settings.ts"
 import { fileTrouble, invalid, type StageFailed } from "../stage-failed.ts"
 import { saveChecked } from "./download.ts"
-import { askAgain } from "./patience.ts"
+import { askAgain, stopwatch, toldAfter } from "./patience.ts"
 import { ServerAnswer } from "./sending.ts"
 import { mayBeRenewed, NoAnswer, problemCodeOf, refusalOf, stageFailure, type TaskApiError } from "./task-api-error.ts"
 
@@ -76,8 +75,6 @@ const smallBodyTimeout = Duration.seconds(30)
 /** The most bytes of an answer that is neither an archive, a plan nor a state: more than the variables of a run and its workspace have. */
 const largestAnswer = 16 * 1024 * 1024
 const largeBodyTimeout = Duration.minutes(10)
-/** How long the server may be silent before the worker's output says so. */
-const silentMillis = 20_000
 
 /**
  * Appends to the server's copy of the log or the journal. The server answers where its copy ends, also when it refuses a request that does
@@ -191,11 +188,11 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
   ) => storedUpTo(json(request, position), position, endOf)
 
   const patiently: TaskApi["Service"]["patiently"] = (ask) =>
-    Effect.flatMap(monotonicMillis, (since) => {
+    Effect.flatMap(stopwatch, (spent) => {
       let isTold = false
       const tell = ({ message }: { readonly message: string }) =>
-        Effect.flatMap(monotonicMillis, (now) => {
-          if (isTold || now - since < silentMillis) return Effect.logDebug(message)
+        Effect.flatMap(spent, (time) => {
+          if (isTold || Duration.isLessThan(time, toldAfter)) return Effect.logDebug(message)
           isTold = true
           return Effect.logWarning(message)
         })

@@ -53,20 +53,16 @@ export const prepare = Effect.fnUntraced(
     const keepThePlan = yield* keepingOf(spec, backing, place, sealNow)
     const mirrors = yield* providerMirrors(folders.temporary, env)
     const workplace: Workplace = { engine: engine.name, directory: place.path, env }
-    const commands = commandsOf(spec, engine, approved, variables)
+    const commands = stageCommands({
+      stage: spec.stage,
+      keeper: spec.pool === undefined ? "backend" : "server",
+      options: spec.options,
+      savedPlan: Option.isSome(approved),
+      events: tellsEvents(engine.name, engine.version) && !printsJson(variables.env)
+    })
     return { asApproved, commands, engineDirectory: folders.data, keepThePlan, mirrors, place, workplace }
   }
 )
-
-const commandsOf = (spec: AgentTaskSpec, { name, version }: Seal["engine"], approved: Option.Option<Seal>, { env }: Variables) =>
-  stageCommands({
-    stage: spec.stage,
-    keeper: spec.pool === undefined ? "backend" : "server",
-    options: spec.options,
-    savedPlan: Option.isSome(approved),
-    modules: Option.exists(approved, ({ modules }) => modules !== undefined) ? "plan" : "sources",
-    events: tellsEvents(name, version) && !printsJson(env)
-  })
 
 /**
  * Notes what is in the configuration before a plan that is to be kept. Returns an effect that keeps the plan with what its apply will need,

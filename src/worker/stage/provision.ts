@@ -94,7 +94,7 @@ export const provision = Effect.fn("Provision.source")(
         }workingDirectory.`
       )
     }
-    // An apply gets the index of its plan, or downloads the modules of a plan from before there were such.
+    // An apply gets the modules of its plan, with their index.
     if (spec.plan === undefined && spec.source.savedPlan === undefined) yield* adoptModules(root, directory)
     if (variables.inputs.length > 0) {
       const name = variablesFileAfter(yield* namesIn(root, directory))

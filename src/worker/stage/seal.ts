@@ -85,14 +85,11 @@ export const sealOf = Effect.fn("Seal.of")(
   Effect.scoped
 )
 
-const optionalParts = ["backend", "modules"] as const
-
 /**
- * Fails with DigestMismatch if a part is not as it was sealed; the message names each such part. A part that one of the two has not does not
- * count: older versions sealed no modules, and the backend is known only after `init`.
+ * Fails with DigestMismatch if a part is not as it was sealed; the message names each such part. The backend counts once it is known, which
+ * is after `init`.
  */
 export const unbroken = (sealed: Seal, now: Seal): Effect.Effect<void, StageFailed> => {
-  const unknown = optionalParts.filter((part) => sealed[part] === undefined || now[part] === undefined)
-  const different = differences(Struct.omit(sealed, unknown), Struct.omit(now, unknown))
+  const different = differences(now.backend === undefined ? Struct.omit(sealed, ["backend"]) : sealed, now)
   return different.length === 0 ? Effect.void : Effect.fail(new StageFailed({ reason: "DigestMismatch", message: brokenSeal(different) }))
 }

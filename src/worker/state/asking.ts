@@ -1,8 +1,8 @@
 // How long the pool's server is asked about the state and its lock: for as long as that makes sense at each moment of a stage.
 // Invariant: nothing is asked after the grace period; all requests after the engine's end together take `statePatience` at most.
 // Used by worker/state/state-delivery.ts.
-import { Clock, Duration, Effect } from "effect"
-import { askAgain, type Patience } from "../network/patience.ts"
+import { Duration, Effect } from "effect"
+import { askAgain, type Patience, stopwatch } from "../network/patience.ts"
 import { mayBeRenewed, NoAnswer, type TaskApiError } from "../network/task-api-error.ts"
 import { TaskApi } from "../network/task-api.ts"
 import { Settings } from "../settings.ts"
@@ -17,8 +17,8 @@ export const makeAsking = Effect.gen(function*() {
   const { poolPatience, statePatience } = yield* Settings
   const { plan, released, tooLate } = yield* Stop
   const { patiently } = yield* TaskApi
-  /** When the engine was known to be gone, by the monotonic clock; the start of the stage until then. */
-  let goneAt = yield* Clock.monotonicTimeNanos
+  /** How long the engine is known to be gone; until then, how long the stage runs. */
+  let gone = yield* stopwatch
   /** Whether an engine that has to stop has waited in vain already. */
   let hasWaited = false
 
@@ -55,8 +55,8 @@ export const makeAsking = Effect.gen(function*() {
   /** Asks after the engine is gone, for as long as asking again may help. */
   const afterEngineWhile = <A>(ask: Effect.Effect<A, TaskApiError>, mayHelp: (error: TaskApiError) => boolean) =>
     Effect.flatMap(
-      Clock.monotonicTimeNanos,
-      (now) => retried(ask, mayHelp, Duration.subtract(statePatience, Duration.nanos(now - goneAt)), { growth: 1.1, spaced: "30 seconds" })
+      Effect.suspend(() => gone),
+      (time) => retried(ask, mayHelp, Duration.subtract(statePatience, time), { growth: 1.1, spaced: "30 seconds" })
     )
   /** Asks through an outage after the engine is gone, even with a refused token, because the worker may have the only copy of the state. */
   const afterEngine: Asking = (ask) => afterEngineWhile(logged(ask), (error) => error._tag === "NoAnswer" || mayBeRenewed(error))
@@ -69,8 +69,8 @@ export const makeAsking = Effect.gen(function*() {
     afterEngineWhile(retried(logged(ask), mayBeRenewed, poolPatience), ({ _tag }) => _tag === "NoAnswer")
 
   /** Says that the engine is gone by now. */
-  const engineIsGone = Effect.map(Clock.monotonicTimeNanos, (now) => {
-    goneAt = now
+  const engineIsGone = Effect.map(stopwatch, (begun) => {
+    gone = begun
   })
 
   return { beforeEngineWorks, whileEngineWaits, untilReleased, afterEngine, forLockAlone, engineIsGone }

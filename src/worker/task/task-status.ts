@@ -7,6 +7,7 @@ import { Kubernetes } from "../../kubernetes/client.ts"
 import { currentInstant } from "../../kubernetes/clock.ts"
 import type { KubernetesError } from "../../kubernetes/errors.ts"
 import type { Claim } from "../../schema/task/agent-task.ts"
+import { toldAfter } from "../network/patience.ts"
 import { Settings } from "../settings.ts"
 import { claimedTaskKind, writeTaskStatus } from "./task-kind.ts"
 
@@ -21,9 +22,6 @@ export class TaskStatus extends Context.Service<TaskStatus, {
 }>()("agent-job/worker/TaskStatus") {
   static readonly layer = (claim: Claim) => Layer.effect(TaskStatus, Effect.suspend(() => make(claim)))
 }
-
-/** After how long a wait is told in the status, and how often the worker then checks that the status still tells it. */
-const tellEvery = Duration.seconds(20)
 
 /** How long one look and write may take, so that it does not hold up the next. */
 const patience = Duration.seconds(5)
@@ -93,14 +91,15 @@ const make = Effect.fnUntraced(
         Effect.logError("The AgentTask was not told what its stage is waiting for, because of an unexpected error", defect)
       )
     )
+    /** Told once, the status is looked at as often again, in case that somebody else has written it. */
     const due = Effect.suspend(() =>
-      isWanted || has !== "unsaid" ? Effect.asVoid(Effect.timeoutOption(changed.await, tellEvery)) : changed.await
+      isWanted || has !== "unsaid" ? Effect.asVoid(Effect.timeoutOption(changed.await, toldAfter)) : changed.await
     )
     // Runs beside the work and is not interrupted when the work ends, because an interrupted write might still succeed after the next one.
     yield* Effect.forkScoped(Effect.forever(Effect.andThen(due, Effect.andThen(Effect.sync(() => changed.closeUnsafe()), step))))
 
     const during = (said: News) => <A, E, R>(work: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-      Effect.raceFirst(work, Effect.forever(Effect.andThen(Effect.sleep(tellEvery), want(true, said)))).pipe(
+      Effect.raceFirst(work, Effect.forever(Effect.andThen(Effect.sleep(toldAfter), want(true, said)))).pipe(
         Effect.tap(want(false)),
         Effect.tapError(() => Effect.suspend(() => has === "unsaid" ? Effect.void : want(true, said))) // what is said already stays
       )

@@ -38,10 +38,10 @@ export const segmentsOf = (path: string): Option.Option<Segments> => {
 }
 
 /** The error codes where nothing is at a path, or a link or file is in its way. */
-export const missing: ReadonlyArray<string> = ["ENOENT", "ENOTDIR", "ELOOP"]
+const missing: ReadonlyArray<string> = ["ENOENT", "ENOTDIR", "ELOOP"]
 
 /** Returns what `call` returns, or `otherwise` if that fails with one of these codes. */
-export const unlessFails = <A>(codes: ReadonlyArray<string>, call: () => A, otherwise: A): A => {
+const unlessFails = <A>(codes: ReadonlyArray<string>, call: () => A, otherwise: A): A => {
   try {
     return call()
   } catch (error) {
@@ -73,6 +73,10 @@ const enter = <A>(parent: number, segments: Segments, use: (directory: number) =
   const [first, ...rest] = segments
   return first === undefined ? use(parent) : using(open(pathIn(parent, first)), (child) => enter(child, rest, use, open))
 }
+
+/** Opens the directory at `segments`; returns a descriptor that the caller closes, or undefined if there is none. */
+export const openBelow = (root: number, segments: Segments): number | undefined =>
+  unlessFails(missing, () => enter(root, segments, (directory) => openDirectory(pathIn(directory, "."))), undefined)
 
 /** Gives `use` a path that goes through no link but, maybe, at its end. */
 const inParent = <A>(root: number, segments: Segments, use: (path: string) => A, open?: (path: string) => number): A =>

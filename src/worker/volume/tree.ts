@@ -6,7 +6,7 @@ import { isUtf8 } from "node:buffer"
 import { closeSync, type Dir, lstatSync, opendirSync, readlinkSync } from "node:fs"
 import { named } from "./archive.ts"
 import { openDirectory, pathIn } from "./descriptor.ts"
-import { missing, mostNames, type Segments, unlessFails } from "./folder.ts"
+import { mostNames, openBelow, type Segments } from "./folder.ts"
 
 /** A file, directory or link; `type` as effect/encoding has it. */
 export interface TreeEntry {
@@ -53,19 +53,6 @@ const foundAt = (path: Buffer, way: Way): TreeEntry | undefined => {
   if (stat?.isSymbolicLink() !== true) return undefined
   const target = readlinkSync(path, { encoding: "buffer" })
   return { ...rest, type: "Symlink", target: target.toString(), isUtf8: way.isUtf8 && isUtf8(target) }
-}
-
-/** Opens the directory at `from`, step by step; returns undefined if there is none. */
-const openBelow = (root: number, from: Segments): number | undefined => {
-  const [first, ...rest] = from
-  if (first === undefined) return openDirectory(pathIn(root, "."))
-  const child = unlessFails(missing, () => openDirectory(pathIn(root, first)), undefined)
-  if (child === undefined) return
-  try {
-    return openBelow(child, rest)
-  } finally {
-    closeSync(child)
-  }
 }
 
 /** Returns the next names in a directory, as bytes; fewer than `namesAtOnce` at its end. */

@@ -42,17 +42,12 @@ const rows: ReadonlyArray<{ readonly given: string; readonly spec: StageSpec; re
   {
     given: "an apply of a saved plan",
     spec: { stage: "apply", keeper: "server", options: { targets: ["a.b"] }, savedPlan: true },
-    commands: ["init -input=false -lockfile=readonly -upgrade=false", "apply -input=false -lock=true plan.tfplan"]
-  },
-  {
-    given: "an apply of a saved plan that came with its modules",
-    spec: { stage: "apply", keeper: "server", savedPlan: true, modules: "plan" },
     commands: ["init -input=false -lockfile=readonly -upgrade=false -get=false", "apply -input=false -lock=true plan.tfplan"]
   },
   {
     given: "a destroy of a saved plan",
     spec: { stage: "destroy", keeper: "server", savedPlan: true },
-    commands: ["init -input=false -lockfile=readonly -upgrade=false", "apply -input=false -lock=true plan.tfplan"]
+    commands: ["init -input=false -lockfile=readonly -upgrade=false -get=false", "apply -input=false -lock=true plan.tfplan"]
   },
   {
     given: "a plan of a pool, of which every option says what it is without",
@@ -67,7 +62,7 @@ const rows: ReadonlyArray<{ readonly given: string; readonly spec: StageSpec; re
   {
     given: "an apply of a plan that was kept without a pool",
     spec: { stage: "apply", keeper: "backend", savedPlan: true },
-    commands: ["init -input=false -lockfile=readonly -upgrade=false", "apply -input=false -state= -state-out= plan.tfplan"]
+    commands: ["init -input=false -lockfile=readonly -upgrade=false -get=false", "apply -input=false -state= -state-out= plan.tfplan"]
   },
   {
     given: "an apply without a pool",
@@ -91,7 +86,7 @@ describe("stageCommands", () => {
 
   it("tell their events on a descriptor of their own when the engine can", () => {
     expect(typed({ stage: "apply", keeper: "server", savedPlan: true, events: true })).toEqual([
-      "init -input=false -lockfile=readonly -upgrade=false",
+      "init -input=false -lockfile=readonly -upgrade=false -get=false",
       "apply -input=false -lock=true -json-into=/dev/fd/7 plan.tfplan"
     ])
     expect(typed({ stage: "destroy", keeper: "backend", savedPlan: false, events: true })[1]).toBe(

@@ -138,30 +138,6 @@ describe("the apply of a plan with modules", () => {
       expect(log).not.toContain("init")
     }))
 
-  it.live("gets the modules from their sources if an older version made the plan, which kept none", () =>
-    Effect.gen(function*() {
-      const { api, applying, git, planning } = yield* scene
-      git.commit({ "main.tf": runsItsScript, "run.sh": "echo it is of the source" })
-      const source = `${git.source}?ref=main`
-      const files = { "main.tf": `module "m" {\n  source = "${source}"\n}\n` }
-      yield* planning(files)
-      const { "modules.tar.gz": _, "seal.json": seal = Buffer.alloc(0), ...entries } = yield* entriesOf(api.plan)
-      const { modules: __, ...older } = JSON.parse(seal.toString("utf8"))
-      // What was uploaded counted for nothing then: the older version downloaded the modules for the plan too.
-      const index = { Modules: [{ Key: "", Source: "", Dir: "." }, { Key: "m", Source: source, Dir: ".terraform/modules/m" }] }
-      const uploaded = {
-        ".terraform/modules/modules.json": JSON.stringify(index),
-        ".terraform/modules/m/main.tf": runsItsScript,
-        ".terraform/modules/m/run.sh": "echo it is the uploaded one"
-      }
-      api.archive = tarGz({ ...files, ...uploaded })
-      const configuration = sha256(api.archive)
-      api.plan = yield* packageOf({ "seal.json": Buffer.from(JSON.stringify({ ...older, configuration })), ...entries })
-      const { log, ...result } = yield* applying({ planDigest: sha256(api.plan), log: "" })
-      expect(result, log).toMatchObject({ outcome: "succeeded" })
-      expect(log).toContain("it is of the source")
-    }))
-
   it.live("uses modules that came with the configuration, in a network that is closed", () =>
     Effect.gen(function*() {
       const { applying, planning } = yield* scene

@@ -101,7 +101,7 @@ describe("a saved plan", () => {
     }))
 
   it.effect.each([
-    { given: "none, as of an older version", content: undefined },
+    { given: "none", content: undefined },
     { given: "one of another version", content: JSON.stringify({ ...seal(), version: 2 }) },
     { given: "one without a part", content: JSON.stringify({ ...seal(), state: undefined }) },
     { given: "one with a part that only a newer version compares", content: JSON.stringify({ ...seal(), registry: "9".repeat(64) }) },

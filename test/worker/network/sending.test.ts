@@ -1,8 +1,8 @@
 // How logs and journals are sent: one request at a time, again after a while, and without holding up anything else.
 import { describe, expect, it } from "@effect/vitest"
-import { Duration, Effect, Fiber } from "effect"
+import { Duration, Effect, Fiber, Option } from "effect"
 import { TestClock } from "effect/testing"
-import { ServerAnswer, startSending, toNobody } from "../../../src/worker/network/sending.ts"
+import { ServerAnswer, startSending } from "../../../src/worker/network/sending.ts"
 
 /** What has become of a request. The server `failed` when it gave no answer, or took nothing. */
 type Sent = "taken" | "failed" | "untaken" | "refused"
@@ -27,7 +27,13 @@ const sending = Effect.fnUntraced(function*(...answers: ReadonlyArray<Exclude<Se
     stored = end
     return isTaken
   }
-  const { wake, ...more } = yield* startSending({ send, storedUpTo, refused: Effect.void, isLeft: () => things > 0, pause })
+  const { wake, ...more } = yield* startSending({
+    send: Option.some(send),
+    storedUpTo,
+    refused: Effect.void,
+    isLeft: () => things > 0,
+    pause
+  })
   const add = (count: number) => {
     things += count
     wake()
@@ -126,7 +132,7 @@ describe("what is to be sent", () => {
         tries++ === 0 ? Effect.die(new Error("a mistake")) : Effect.succeed(ServerAnswer.StoredUpTo({ end: 1 }))
       )
       const { flush, wake } = yield* startSending({
-        send,
+        send: Option.some(send),
         storedUpTo: () => true,
         refused: Effect.void,
         isLeft: () => tries < 2,
@@ -139,5 +145,14 @@ describe("what is to be sent", () => {
     }))
 
   it.effect("is nothing without a server", () =>
-    Effect.map(toNobody.flush("1 hour"), (isSent) => expect([isSent, toNobody.isRefused()]).toEqual([true, true])))
+    Effect.gen(function*() {
+      const { flush, isRefused } = yield* startSending({
+        send: Option.none(),
+        storedUpTo: () => true,
+        refused: Effect.void,
+        isLeft: () => true,
+        pause
+      })
+      expect([yield* flush("1 hour"), isRefused()]).toEqual([true, true])
+    }))
 })

@@ -102,8 +102,6 @@ describe("the seal of a directory", () => {
         reason: "DigestMismatch",
         message: `The saved plan was made with other modules (${words}) than this apply would get; plan again.`
       })
-      const { modules: _, ...older } = first
-      yield* unbroken(older, yield* sealed()) // an older version sealed no modules
     }))
 
   it.effect("is the same whatever the history of a module's checkout", () =>
@@ -152,10 +150,12 @@ describe("the seal of a directory", () => {
       const first = yield* withBackend("hunter2 at one")
       yield* unbroken(first, yield* withBackend("hunter2 at one"))
       yield* unbroken(first, yield* sealed()) // before init
-      expect(yield* Effect.flip(unbroken(first, yield* withBackend("hunter2 at two")))).toMatchObject({
-        reason: "DigestMismatch",
-        message: "The saved plan was made with another backend of the state than this apply would get; plan again."
-      })
+      for (const other of [first, yield* sealed()]) {
+        expect(yield* Effect.flip(unbroken(other, yield* withBackend("hunter2 at two")))).toMatchObject({
+          reason: "DigestMismatch",
+          message: "The saved plan was made with another backend of the state than this apply would get; plan again."
+        })
+      }
       expect(sealText(first)).not.toContain("hunter2")
       expect((yield* withBackend("hunter2 at one", Buffer.alloc(32, 2))).backend).not.toBe(first.backend)
     }))
