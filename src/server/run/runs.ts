@@ -263,9 +263,9 @@ const make = Effect.gen(function*() {
       if (Option.isNone(yield* blobs.about(asked.archiveSha256))) return yield* noArchive
       yield* actsOn(before ?? newId)
       if (before !== undefined) return yield* Effect.as(endsAs("repeated"), before)
-      const [last] = yield* rows(Schema.Struct({ seq: Schema.Int }))(sql`SELECT COALESCE(MAX(seq), 0) AS seq FROM runs`)
+      const seq = yield* counted(sql`SELECT COALESCE(MAX(seq), 0) + 1 AS n FROM runs`)
       const workingDirectory = asked.workingDirectory ?? (yield* workspaces.get(asked.workspaceId)).workingDirectory
-      yield* sql`INSERT INTO runs ${sql.insert({ ...made, workingDirectory, seq: (last?.seq ?? 0) + 1 })}`
+      yield* sql`INSERT INTO runs ${sql.insert({ ...made, workingDirectory, seq })}`
       yield* queue.join({ rescueId: null, ...asked, id: newId })
       return newId
     }))

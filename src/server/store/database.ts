@@ -161,3 +161,7 @@ const count = row(Schema.Struct({ n: Schema.Int }))
 /** Returns what a statement counts as `n`. */
 export const counted = <E>(statement: Effect.Effect<ReadonlyArray<unknown>, E>): Effect.Effect<number, E> =>
   Effect.map(count(statement), (found) => found?.n ?? 0)
+
+/** Reports whether a statement finds any row. */
+export const isAny = <E>(statement: Effect.Effect<ReadonlyArray<unknown>, E>): Effect.Effect<boolean, E> =>
+  Effect.map(statement, ({ length }) => length > 0)

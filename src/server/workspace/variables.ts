@@ -76,9 +76,9 @@ const make = Effect.gen(function*() {
 
   const total = (workspaceId: string) =>
     Effect.map(
-      rows(Total)(sql`SELECT count(*) AS count, COALESCE(SUM(OCTET_LENGTH(value) + OCTET_LENGTH(description)), 0) AS bytes
+      row(Total)(sql`SELECT count(*) AS count, COALESCE(SUM(OCTET_LENGTH(value) + OCTET_LENGTH(description)), 0) AS bytes
         FROM variables WHERE workspaceId = ${workspaceId}`),
-      ([found]) => found ?? { count: 0, bytes: 0 }
+      (found) => found ?? { count: 0, bytes: 0 }
     )
 
   const list = (workspaceId: string) =>
