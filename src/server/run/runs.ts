@@ -220,15 +220,9 @@ const make = Effect.gen(function*() {
       }`
     )
 
-  /**
-   * Returns the run that the same request started, unless that ended without an apply, or is older than any repeated request. An earlier
-   * version did not note who started it.
-   */
-  const startedBefore = Effect.fnUntraced(function*(versionId: string, { startedBy = null, ...wanted }: Readonly<Record<string, unknown>>) {
-    const isSame = [
-      sql`(startedBy IS NULL OR startedBy IS ${startedBy})`,
-      ...Object.entries(wanted).map(([column, value]) => sql`${sql(column)} IS ${value}`)
-    ]
+  /** Returns the run that the same request started, unless that ended without an apply, or is older than any repeated request. */
+  const startedBefore = Effect.fnUntraced(function*(versionId: string, wanted: Readonly<Record<string, unknown>>) {
+    const isSame = Object.entries(wanted).map(([column, value]) => sql`${sql(column)} IS ${value}`)
     const since = yield* instantAfter(-repeatedForMillis)
     // Found by the version and not by its age, as thousands may be. Its index has them in the order in which they came. Nothing so young is removed.
     const newest = sql`SELECT id FROM runs WHERE configurationVersionId = ${versionId} ORDER BY rowid DESC LIMIT ${repeatedAmong}`
