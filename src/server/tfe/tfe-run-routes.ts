@@ -47,7 +47,7 @@ const optionsOf = (attributes: CreateRun["data"]["attributes"]): PlanOptions => 
 })
 
 export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
-  const { base, made, member, needing, reach, route } = yield* makeTfe
+  const { always, base, made, member, needing, reach, route } = yield* makeTfe
   const configurations = yield* Configurations
   const logs = yield* Logs
   const queue = yield* RunQueue
@@ -127,7 +127,7 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
 
   const accepted = HttpServerResponse.empty({ status: 202 })
   const action = (name: "discard" | "cancel", event: RunEvent) =>
-    needing("plan")("POST", `/api/v2/runs/:id/actions/${name}`, "run", (_, { id = "" }, user) =>
+    always("plan")("POST", `/api/v2/runs/:id/actions/${name}`, "run", (_, { id = "" }, user) =>
       Effect.gen(function*() {
         yield* permit(
           user,
@@ -211,7 +211,7 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
       })),
     action("discard", RunEvent.Discard()),
     action("cancel", RunEvent.Cancel()),
-    route(
+    always()(
       "POST",
       "/api/v2/runs/:id/actions/force-cancel",
       "run",
