@@ -335,6 +335,7 @@ const make = Effect.gen(function*() {
         return yield* conflict("plan-exists", `The run ${id} has another saved plan already, which is kept; start a new run for this one.`)
       }
       yield* sql`UPDATE runs SET planSha256 = ${received.sha256} WHERE id = ${id}`
+      yield* sql`UPDATE stages SET planBytes = ${received.sizeBytes} WHERE id = ${stageId}`
       yield* blobs.store(received)
     }))
   )
