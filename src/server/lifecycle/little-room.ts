@@ -1,6 +1,6 @@
 // Tells the log when so little room is left that nothing begins any more, with whoever sent the most lately, and when that is over.
 // Used by server/lifecycle/upkeep.
-import { Context, Effect, Exit, Layer, Schema } from "effect"
+import { Context, Effect, Layer, Schema } from "effect"
 import { SqlClient } from "effect/sql"
 import { WorkspaceName } from "../../schema/names.ts"
 import { Blobs } from "../store/blobs.ts"
@@ -25,7 +25,7 @@ const make = Effect.gen(function*() {
 
   let isTold = false
   const tell = Effect.gen(function*() {
-    const isLittle = Exit.isFailure(yield* Effect.exit(spareRoom))
+    const isLittle = yield* Effect.isFailure(spareRoom)
     if (isLittle === isTold) return
     yield* isLittle
       ? Effect.logWarning(

@@ -1,7 +1,7 @@
 // What agents take from the pool: stages, each offered with a token of its own until it is acknowledged. Used by the pool and task routes.
 // An offer without an acknowledgement is repeated after 30 s; to the same agent, which asks because the offer got lost, after 2 s at first.
 // So two agents may have the same offer. The stage belongs to the AgentTask that takes it first, and all others are refused.
-import { Clock, Context, Data, Effect, Exit, Layer, Option, Schema, Struct } from "effect"
+import { Clock, Context, Data, Effect, Layer, Option, Schema, Struct } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { mostRetries, retryDelayMillis } from "../../core/run/disruption.ts"
 import { RunEvent } from "../../core/run/run-machine.ts"
@@ -251,7 +251,7 @@ const make = Effect.gen(function*() {
       const due = open.filter((stage) => dueAt(stage, agent, at) <= at).slice(0, max)
       if (open.length === 0) return {}
       if (due.length === 0) return { againAt: Math.min(...open.map((stage) => dueAt(stage, agent, at))) }
-      if (Exit.isFailure(yield* Effect.exit(spareRoom))) return { againAt: at + roomMillis } // the runs say so
+      if (yield* Effect.isFailure(spareRoom)) return { againAt: at + roomMillis } // the runs say so
       const found = yield* sql.withTransaction(offerAll(due, agent, pool))
       return found.length === 0 ? { againAt: at } : { found }
     })
