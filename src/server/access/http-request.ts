@@ -16,11 +16,10 @@ export const saidBytes = ({ headers }: HttpServerRequest.HttpServerRequest): num
 
 /** Reads a whole body that is never large; fails with 413 past the limit, and as server/access/arrivals. */
 export const bytesOf = (request: HttpServerRequest.HttpServerRequest, limitBytes: number): Effect.Effect<Uint8Array, Failure> =>
-  Effect.flatMap(
-    CurrentArrival,
-    (arrive) =>
-      arrive(Math.min(saidBytes(request) ?? limitBytes, limitBytes), wholeUpTo(limitBytes, () => tooLarge(limitBytes))(request.stream))
-  )
+  Effect.flatMap(CurrentArrival, (arrive) => {
+    const most = Math.min(saidBytes(request) ?? limitBytes, limitBytes)
+    return arrive(most, wholeUpTo(limitBytes, () => tooLarge(limitBytes))(request.stream))
+  })
 
 const explain = SchemaIssue.makeFormatterStandardSchemaV1()
 

@@ -124,7 +124,10 @@ const ampleBytes = 8 * largeProbe.byteLength
 const largeProbeCounts = Duration.minutes(10)
 
 const freeBytesOf = ({ bavail, bsize }: StatsFs): number => bavail * bsize
-/** Returns whether so many bytes would leave less than is kept. Some file systems have no limit of files, or of room, and say that there is none in all. */
+/**
+ * Returns whether so many bytes would leave less than is kept. Some file systems have no limit of files, or of room, and say that there is
+ * none in all.
+ */
 const isTooMuch = (bytes: number) => (room: StatsFs): boolean =>
   (room.blocks > 0 && freeBytesOf(room) < kept.bytes + bytes) || (room.files > 0 && room.ffree < kept.files)
 
