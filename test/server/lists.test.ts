@@ -233,18 +233,6 @@ describe("a workspace", () => {
         yield* set("one_more", "x")
       })
     ))
-
-  it.effect("that has more variables, from before that limit, keeps them, and no value grows", () =>
-    inStores(
-      Effect.gen(function*() {
-        const variables = yield* Variables
-        const { id } = yield* (yield* Workspaces).ensure(WorkspaceName.make("demo"))
-        yield* stored(id, 502)
-        expect(yield* variables.set(variable(id, "n1", "2"))).toMatchObject({ value: "2" })
-        expect(yield* variables.list(id)).toHaveLength(502)
-        expect(yield* Effect.flip(variables.set(variable(id, "one_more", "")))).toMatchObject({ status: 422 })
-      })
-    ))
 })
 
 describe("the rescues that were settled", () => {

@@ -63,7 +63,7 @@ export const optionsIn = (made: string) => ({
 
 /** Takes what keeps years of runs cheap out of a database again, as a version that had none of it left it. */
 export const withoutYears =
-  "DROP INDEX runsPlanning; DROP INDEX stagesOnFeed; DROP INDEX rescuesOpen; DROP INDEX stateVersionsKept; DROP INDEX forcedUnlocksByWorkspace; DROP TRIGGER runIsCounted; DROP TRIGGER runIsCountedAnew; DROP TABLE runCounts; DELETE FROM effect_sql_migrations WHERE migration_id >= 36"
+  "ALTER TABLE stages DROP COLUMN planBytes; DROP INDEX runsPlanning; DROP INDEX stagesOnFeed; DROP INDEX rescuesOpen; DROP INDEX stateVersionsKept; DROP INDEX forcedUnlocksByWorkspace; DROP TRIGGER runIsCounted; DROP TRIGGER runIsCountedAnew; DROP TABLE runCounts; DELETE FROM effect_sql_migrations WHERE migration_id >= 36"
 
 /** Takes what tokens with a role need out of a database again, as a version that had none left it. */
 const withoutRoles =

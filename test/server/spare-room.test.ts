@@ -4,8 +4,9 @@ import { Clock, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import { statePath } from "../../src/schema/api/state.ts"
 import { taskPath } from "../../src/schema/api/task-api.ts"
+import { tfePath } from "../../src/schema/api/tfe-api.ts"
 import { until } from "../until.ts"
-import { agent, ask, directory, person, planToken, planWith, serve, state, succeeded, userToken, worker } from "./live-server.ts"
+import { agent, archiveOf, ask, directory, person, planToken, planWith, serve, state, succeeded, userToken, worker } from "./live-server.ts"
 import { diskWith } from "./room.ts"
 import { entry } from "./run/applying.ts"
 
@@ -52,6 +53,24 @@ it.live("nothing begins: what would is told so, a run that waits says why, and a
     disk.freeBytes = 1e9
     expect((yield* working.log(5, ", and more")).json).toEqual({ offset: 15 })
     expect((yield* agent(url).acquire()).map(({ runId }) => runId)).toEqual([waiting])
+  }))
+
+it.live("an archive or a saved plan that is larger than the room beside that is refused by what its request says of its length", () =>
+  Effect.gen(function*() {
+    const disk = yield* diskWith(1e9)
+    const url = yield* Effect.flatMap(directory, serve)
+    const me = person(url)
+    const workspaceId = yield* me.workspace("demo")
+    yield* me.start("demo")
+    const planner = worker(url, yield* agent(url).take)
+    disk.freeBytes = 128 * 1024 * 1024 + 3
+    const asked = { data: { type: "configuration-versions", attributes: {} } }
+    const version = yield* me.as("POST", tfePath.configurationVersions(workspaceId), asked)
+    const link = url + new URL(version.json.data.attributes["upload-url"]).pathname
+    const upload = ask(link, undefined, "PUT", archiveOf({ a: "b" }))
+    expect([(yield* upload).status, (yield* planner.savePlan("plan")).status]).toEqual([503, 503])
+    disk.freeBytes = 1e9
+    expect([(yield* upload).status, (yield* planner.savePlan("plan")).status]).toEqual([204, 204])
   }))
 
 it.effect("an agent that waits for work gets it soon after there is room, which nothing tells it", () =>

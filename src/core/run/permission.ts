@@ -2,7 +2,6 @@
 // Invariant: what is not marked as needing less is allowed only to a token without a role.
 // Used by server/access/authorize and server/access/reach for each route, by the TFE routes for runs, and by the TFE documents, which tell clients beforehand.
 import type { RunStatus } from "../../schema/api/run.ts"
-import { stateRoute } from "../../schema/api/state.ts"
 import { fits } from "../../schema/workspace-pattern.ts"
 import { type Reach, type Role, roles } from "../text/token-lines.ts"
 
@@ -21,16 +20,6 @@ export const allows = (role: Role, needed: Role): boolean => roles.indexOf(role)
 
 /** Returns what a request needs by its method, unless its route says otherwise. */
 export const neededBy = (method: string): Role => method === "GET" ? "read" : "everything"
-
-/** What settles or ends something. */
-const ends = /\/actions\/(?:cancel|discard|force-cancel)$|\/state\/(?:rescue|evidence|unlock)$/u
-
-/**
- * Reports whether people may use a route while the server keeps what room it has for what is at work: to look, to settle or end something, or to
- * save the state of an engine that has the lock. All else takes room, or begins something. `path` is the route's, with names of parameters.
- */
-export const mayUseLastRoom = (method: string, path: string): boolean =>
-  method === "GET" || method === "DELETE" || ends.test(path) || method === "POST" && path === stateRoute.backend
 
 /** Returns what a new run needs: no plan of `role=plan` is applied unless somebody else approves it. */
 export const neededToStart = ({ autoApply, planOnly }: { readonly autoApply: boolean; readonly planOnly: boolean }): Role =>

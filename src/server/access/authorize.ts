@@ -3,7 +3,7 @@
 // Used by the routes, each with the one kind of token that it takes.
 import { Effect, Option } from "effect"
 import type { HttpServerRequest } from "effect/http"
-import { mayUseLastRoom, neededBy, notAllowed } from "../../core/run/permission.ts"
+import { neededBy, notAllowed } from "../../core/run/permission.ts"
 import type { Role } from "../../core/text/token-lines.ts"
 import { notFound, type Refused, refuseIf, unauthorized } from "../refused.ts"
 import { Blobs } from "../store/blobs.ts"
@@ -76,6 +76,8 @@ export const permit = (user: User, needed: Role, asked: string, status: 403 | 40
  * Makes routes for the holder of a user's token; the handler gets the holder. A `route` needs the role that its method says
  * (core/run/permission), and one that is made by `needing` another role. Each says where its requests have their workspace, for which the
  * token has to be; where it is `asked`, the handler does what `reach` has for it, and gives lists the workspaces of the holder.
+ * While the server keeps what room it has for what is at work, people look and delete, and use the routes that are made by `always`, which
+ * settle or end something, or save the state of an engine that has the lock. All others take room, or begin something.
  */
 export const routesForUsers = (form: Form) =>
   Effect.gen(function*() {
@@ -83,7 +85,8 @@ export const routesForUsers = (form: Form) =>
     const { user } = yield* Tokens
     const known = yield* routesOfHolders(user, form)
     const reach = yield* makeReach
-    const needing = (needed?: Role) =>
+    const makerOf = (takesRoom: (method: string) => boolean) =>
+    (needed?: Role) =>
     (
       method: Parameters<typeof known>[0],
       path: Parameters<typeof known>[1],
@@ -95,10 +98,11 @@ export const routesForUsers = (form: Form) =>
           const asked = `${method} ${path}`
           yield* permit(user, needed ?? neededBy(method), asked)
           yield* reach.enter(user, where, params, asked)
-          if (!mayUseLastRoom(method, path)) yield* spareRoom
+          if (takesRoom(method)) yield* spareRoom
           return yield* handler(request, params, user)
         }))
-    return { needing, reach, route: needing() }
+    const needing = makerOf((method) => method !== "GET" && method !== "DELETE")
+    return { always: makerOf(() => false), needing, reach, route: needing() }
   })
 
 /**

@@ -6,6 +6,7 @@ import type { HttpServerRequest } from "effect/http"
 import { keptStateLimitBytes, stateLimitBytes } from "../../schema/api/task-api.ts"
 import { Refused, tooLarge } from "../refused.ts"
 import type { Failure } from "./http-answer.ts"
+import { saidBytes } from "./http-request.ts"
 import { makeQueues, makeShares } from "./shares.ts"
 import type { Caller } from "./tokens.ts"
 import { untilTaken } from "./until-taken.ts"
@@ -77,12 +78,6 @@ const tooSlow = (arrival: Duration.Duration) =>
     error: "request-timeout",
     message: `The state did not arrive in ${Duration.format(arrival)}, and others wait for its room; send it again, and faster.`
   })
-
-/** Returns the length that the request states, or else the most that the body may have. */
-const sizeOf = (request: HttpServerRequest.HttpServerRequest, limitBytes: number): number => {
-  const said = request.headers["content-length"]
-  return said === undefined ? limitBytes : Number(said)
-}
 
 /** Reads the body into one buffer, without a second copy; fails with 413 if it has more than `sizeBytes`. */
 const readWhole = (request: HttpServerRequest.HttpServerRequest, sizeBytes: number) =>
@@ -178,7 +173,7 @@ export class Bodies extends Context.Service<Bodies, {
         whole: (caller, request, limitBytes, use) =>
           Effect.scopedWith((held) =>
             Effect.suspend(() => {
-              const sizeBytes = sizeOf(request, limitBytes)
+              const sizeBytes = saidBytes(request) ?? limitBytes
               return sizeBytes <= limitBytes
                 ? Effect.flatMap(arrive(caller, request, sizeBytes, held), use)
                 : Effect.fail(tooLarge(limitBytes))

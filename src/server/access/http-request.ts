@@ -10,11 +10,15 @@ import { invalid, type Refused, tooLarge } from "../refused.ts"
 import { CurrentArrival } from "./arrivals.ts"
 import type { Failure } from "./http-answer.ts"
 
+/** Returns the length of the body that the request states, if it does. */
+export const saidBytes = ({ headers }: HttpServerRequest.HttpServerRequest): number | undefined =>
+  headers["content-length"] === undefined ? undefined : Number(headers["content-length"])
+
 /** Reads a whole body that is never large; fails with 413 past the limit, and as server/access/arrivals. */
 export const bytesOf = (request: HttpServerRequest.HttpServerRequest, limitBytes: number): Effect.Effect<Uint8Array, Failure> =>
   Effect.flatMap(CurrentArrival, (arrive) => {
-    const said = Number(request.headers["content-length"] ?? limitBytes)
-    return arrive(Math.min(said, limitBytes), wholeUpTo(limitBytes, () => tooLarge(limitBytes))(request.stream))
+    const most = Math.min(saidBytes(request) ?? limitBytes, limitBytes)
+    return arrive(most, wholeUpTo(limitBytes, () => tooLarge(limitBytes))(request.stream))
   })
 
 const explain = SchemaIssue.makeFormatterStandardSchemaV1()

@@ -6,7 +6,7 @@ import { SqlClient } from "effect/sql"
 import { finalStatuses } from "../../core/run/run-machine.ts"
 import { Sha256, Timestamp } from "../../schema/names.ts"
 import { Settings } from "../settings.ts"
-import { row, rows } from "../store/database.ts"
+import { isAny, row, rows } from "../store/database.ts"
 import { instantAfter, instantOf, now } from "../store/instants.ts"
 import { NamedBlobs } from "../store/named-blobs.ts"
 import { type Workspace, Workspaces } from "../workspace/workspaces.ts"
@@ -21,6 +21,9 @@ const staysStill = Duration.hours(6)
 
 /** The most pieces of a log that one statement deletes: 2 MiB as workers send them, of the 64 MiB that a log may have. */
 const piecesAtOnce = 32
+
+/** The most pages that one statement cuts off the database's file, of 4 KiB each; as pieces of logs, in some milliseconds. */
+const pagesAtOnce = 256
 
 const Id = Schema.Struct({ id: Schema.String })
 const Gone = Schema.Struct({ sha256: Sha256 })
@@ -140,9 +143,17 @@ const make = Effect.gen(function*() {
     return (yield* row(Schema.Struct({ at: Schema.NullOr(Timestamp) }))(earlier))?.at ?? undefined
   }))
 
+  /** Makes the database's file smaller by the pages with nothing on them; not one from before files were made so (store/database). */
+  const giveBack = Effect.gen(function*() {
+    const cutsAny = isAny(sql.unsafe(`PRAGMA incremental_vacuum(${pagesAtOnce})`)) // a row for each page
+    if (!(yield* cutsAny)) return
+    while (yield* cutsAny) yield* Effect.yieldNow
+    yield* sql`PRAGMA wal_checkpoint(TRUNCATE)` // until then the file stays as it is
+  })
+
   /**
-   * Removes what an earlier pass saw as old already, and returns whether there may be more. A clock that is set back only makes it keep
-   * more.
+   * Removes what an earlier pass saw as old already, gives its room back, and returns whether there may be more. A clock that is set back
+   * only makes it keep more.
    */
   const pass = Effect.fn("Retention.pass")(function*() {
     yield* removeLogs
@@ -152,7 +163,7 @@ const make = Effect.gen(function*() {
     let most = atOnce
     for (const workspace of yield* workspaces.list) if (most > 0) most -= yield* passOf(workspace, old, most)
     return most <= 0
-  })
+  }, Effect.tap(giveBack))
 
   return { pass }
 })

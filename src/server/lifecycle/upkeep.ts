@@ -1,8 +1,7 @@
-// The server's chores: at once, end the imports of settled rescues; each minute, look for room; every five, begin plans that wait for agents
-// that are gone; hourly, remove what is old; daily, old agents and files without a row, and tell of states without a file. Invariant: such files
-// go only after this database saw them unnamed for 30 days: beside a restored copy they may be newer states. Used by server/lifecycle/server.
+// The server's chores: each minute, look for room; every five, begin plans that wait for agents that are gone; hourly, remove what is old;
+// daily, old agents and files without a row, and tell of states without a file. Invariant: such files go only after this database saw them
+// unnamed for 30 days: beside a restored copy they may be newer states. Used by server/lifecycle/server.
 import { Cause, Duration, Effect, Layer, Schedule } from "effect"
-import { ImportRuns } from "../rescue/import-runs.ts"
 import { Agents } from "../run/agents.ts"
 import { RunQueue } from "../run/run-queue.ts"
 import { NamedBlobs } from "../store/named-blobs.ts"
@@ -22,12 +21,6 @@ const undisturbed = <A, E, R>(
     what,
     (cause) => Cause.hasInterruptsOnly(cause) ? Effect.interrupt : Effect.as(Effect.logWarning(failed, cause), otherwise)
   )
-
-const endImports = Effect.flatMap(
-  ImportRuns,
-  ({ endSettled }) =>
-    undisturbed(endSettled, undefined, "the imports of settled rescues could not be ended, which is tried again with the next start")
-)
 
 /** Not at once: after a start no agent has been heard for as long as the server was away. */
 const advance = Effect.flatMap(
@@ -75,7 +68,6 @@ const lookForRoom = Effect.flatMap(
 )
 
 export const upkeep = Layer.effectDiscard(Effect.all([
-  Effect.forkScoped(endImports),
   Effect.forkScoped(advance),
   Effect.forkScoped(Effect.repeat(lookForRoom, Schedule.spaced("1 minute"))),
   Effect.forkScoped(Effect.repeat(retain, Schedule.spaced("1 hour"))),

@@ -1,11 +1,11 @@
 // Runs that import what a stage made and the state lacks: the stage's configuration with import blocks, planned for these addresses alone.
 // Invariant: while its rescue is pending, no other run of the workspace starts, but for a plan offered before; it ends with the rescue; a person confirms its plan.
-// Used by workspace-state-routes and upkeep; runs and assignments know of it by the run's `rescueId`.
+// Used by workspace-state-routes; runs and assignments know of it by the run's `rescueId`.
 import { Context, Effect, Layer, Schema, Stream } from "effect"
 import { Tar } from "effect/encoding"
 import { SqlClient } from "effect/sql"
 import { gzipSync } from "node:zlib"
-import { isFinal, RunEvent } from "../../core/run/run-machine.ts"
+import { isFinal } from "../../core/run/run-machine.ts"
 import { importable, importBlocks } from "../../core/state/import-blocks.ts"
 import type { Effected } from "../../schema/api/effects.ts"
 import { archiveLimitBytes } from "../../schema/api/task-api.ts"
@@ -17,7 +17,7 @@ import { LeftOvers } from "../run/left-overs.ts"
 import { Runs, type WholeRun } from "../run/runs.ts"
 import { Stages } from "../run/stages.ts"
 import { Blobs } from "../store/blobs.ts"
-import { row, rows } from "../store/database.ts"
+import { row } from "../store/database.ts"
 import { nothingPending, type Rescue, Rescues } from "../workspace/rescues.ts"
 import { Workspaces } from "../workspace/workspaces.ts"
 
@@ -42,11 +42,6 @@ export class ImportRuns extends Context.Service<ImportRuns, {
    * over, `wrong-moment` while a run applies, `configuration-removed` where nobody knows what was made, and `state-unread`; and with 503.
    */
   readonly start: (name: string, by: Caller) => Effect.Effect<WholeRun, StoreFailure>
-  /**
-   * Cancels the imports that an older version left open when their rescue was settled, because no agent is offered them any more. An import
-   * that is applying goes on.
-   */
-  readonly endSettled: Effect.Effect<void, StoreFailure>
 }>()("agent-job/server/ImportRuns") {
   static readonly layer = Layer.effect(ImportRuns, Effect.suspend(() => make))
 }
@@ -163,11 +158,5 @@ const make = Effect.gen(function*() {
     }))
   }, Effect.scoped)
 
-  const endSettled = Effect.gen(function*() {
-    const left = yield* rows(Schema.Struct({ id: RunId }))(sql`SELECT runs.id FROM runs JOIN rescues ON rescues.id = runs.rescueId
-      WHERE runs.status IN ('pending', 'planning', 'planned', 'confirmed') AND runs.cancelAsked = 0 AND rescues.settledAt IS NOT NULL`)
-    yield* Effect.forEach(left, ({ id }) => runs.step(id, RunEvent.Cancel()), { discard: true })
-  }).pipe(Effect.withSpan("ImportRuns.endSettled"))
-
-  return ImportRuns.of({ start, endSettled })
+  return ImportRuns.of({ start })
 })

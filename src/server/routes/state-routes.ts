@@ -37,7 +37,7 @@ export const stateRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const outputsOf = yield* makeOutputs
   const states = yield* StateVersions
   const workspaces = yield* Workspaces
-  const { needing, route } = yield* routesForUsers(asLocked)
+  const { always, needing, route } = yield* routesForUsers(asLocked)
 
   const existing = ({ name = "" }: Params) => workspaces.named(name)
 
@@ -60,7 +60,7 @@ export const stateRoutes = HttpRouter.addAll(Effect.gen(function*() {
           (outputs) => HttpServerResponse.jsonUnsafe({ version: 4, serial, lineage, outputs: Object.fromEntries(outputs), resources: [] })
         )
       })),
-    route("POST", address, "name", (request, params, caller) =>
+    always()("POST", address, "name", (request, params, caller) =>
       Effect.gen(function*() {
         const { id } = yield* existing(params)
         const written = { sha256: request.headers[taskHeader.digest], lockId: queryOf(request, "ID"), by: undefined }

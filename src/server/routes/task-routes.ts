@@ -21,7 +21,7 @@ import { ToldResult } from "../../schema/task/stage-result.ts"
 import { routesOf } from "../access/authorize.ts"
 import { Bodies } from "../access/bodies.ts"
 import { type Answer, blobAnswer, noContent, problem, stateAnswer, unlocked } from "../access/http-answer.ts"
-import { bytesOf, countOf, jsonOf } from "../access/http-request.ts"
+import { bytesOf, countOf, jsonOf, saidBytes } from "../access/http-request.ts"
 import { type Caller, Tokens } from "../access/tokens.ts"
 import { conflict, invalid, Refused } from "../refused.ts"
 import { KeptStates } from "../rescue/kept-states.ts"
@@ -150,7 +150,8 @@ export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
         )
         const expected = request.headers[taskHeader.digest]
         if (expected === undefined) return yield* invalid(`A saved plan needs its SHA-256 in the header ${taskHeader.digest}.`)
-        const received = yield* onePlan(stage.id, blobs.receive(request.stream, { limitBytes: planLimitBytes, expected }))
+        const limits = { limitBytes: planLimitBytes, expected, saidBytes: saidBytes(request) }
+        const received = yield* onePlan(stage.id, blobs.receive(request.stream, limits))
         yield* runs.savePlan(run.id, stage.id, received)
         return noContent
       }).pipe(Effect.scoped)),

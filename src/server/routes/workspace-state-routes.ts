@@ -51,15 +51,16 @@ export const workspaceStateRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const versions = yield* StateVersions
   const views = yield* StateViews
   const workspaces = yield* Workspaces
-  const { needing, route } = yield* routesForUsers(problem)
+  const { always, needing, route } = yield* routesForUsers(problem)
 
   /** Makes a route for what a person does about the state of a workspace. It answers with the view after it. */
   const actRoute = (
+    make: typeof route,
     path: `/${string}`,
     where: "name" | "made",
     acted: (request: HttpServerRequest.HttpServerRequest, name: string, caller: User) => Effect.Effect<void, Failure>
   ) =>
-    route("POST", `${place}${path}`, where, (request, { name = "" }, caller) =>
+    make("POST", `${place}${path}`, where, (request, { name = "" }, caller) =>
       Effect.map(
         Effect.andThen(acted(request, name, caller), views.viewAfter(name, caller)),
         (view) => HttpServerResponse.jsonUnsafe(view)
@@ -78,22 +79,23 @@ export const workspaceStateRoutes = HttpRouter.addAll(Effect.gen(function*() {
         return yield* stateAnswer(blobs, yield* evidence.get(workspace.id, id))
       })),
     actRoute(
+      always(),
       "/evidence",
       "name",
       (request, name, caller) => bodies.whole(caller, request, keptStateLimitBytes, (bytes) => keptStates.bring(name, bytes, caller))
     ),
-    actRoute("/push", "made", (request, name, caller) =>
+    actRoute(route, "/push", "made", (request, name, caller) =>
       Effect.gen(function*() {
         const valid = yield* workspaceName(name)
         const replace = queryOf(request, "replace")
         yield* bodies.whole(caller, request, stateLimitBytes, (bytes) => versions.push(valid, { bytes, replace }))
       })),
-    actRoute("/rescue", "name", (request, name, caller) =>
+    actRoute(always(), "/rescue", "name", (request, name, caller) =>
       Effect.gen(function*() {
         const { by, ...decided } = yield* decision(request)
         yield* settlements.settle(name, { caller, shown: who(caller, by) }, decided)
       })),
-    actRoute("/unlock", "name", (request, name, caller) =>
+    actRoute(always(), "/unlock", "name", (request, name, caller) =>
       Effect.gen(function*() {
         const { by, lock } = yield* unlock(request)
         const workspace = yield* workspaces.named(name)

@@ -1,7 +1,7 @@
 // What agents take from the pool: stages, each offered with a token of its own until it is acknowledged. Used by the pool and task routes.
 // An offer without an acknowledgement is repeated after 30 s; to the same agent, which asks because the offer got lost, after 2 s at first.
 // So two agents may have the same offer. The stage belongs to the AgentTask that takes it first, and all others are refused.
-import { Clock, Context, Data, Effect, Exit, Layer, Option, Schema, Struct } from "effect"
+import { Clock, Context, Data, Effect, Layer, Option, Schema, Struct } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { mostRetries, retryDelayMillis } from "../../core/run/disruption.ts"
 import { RunEvent } from "../../core/run/run-machine.ts"
@@ -16,7 +16,7 @@ import { conflict, invalid, type StoreFailure } from "../refused.ts"
 import { record } from "../store/act.ts"
 import { Blobs } from "../store/blobs.ts"
 import { Commits } from "../store/commits.ts"
-import { row, rows } from "../store/database.ts"
+import { counted, isAny, row, rows } from "../store/database.ts"
 import { instantAfter, now } from "../store/instants.ts"
 import { Agents } from "./agents.ts"
 import { Pools } from "./pools.ts"
@@ -181,7 +181,7 @@ const make = Effect.gen(function*() {
   const spokenFor = Effect.fnUntraced(function*(id: string, by: Speaker) {
     const stage = yield* ownedBy(yield* stages.get(id), by.taskUid)
     if (stage.taskUid !== null || by._tag === "Worker") return stage
-    const mayTake = (yield* sql`SELECT id FROM stages WHERE id = ${id} AND ${pools.mayTake(by.pool)}`).length > 0
+    const mayTake = yield* isAny(sql`SELECT id FROM stages WHERE id = ${id} AND ${pools.mayTake(by.pool)}`)
     return mayTake ? stage : yield* ofOtherPool(stage)
   })
 
@@ -249,24 +249,16 @@ const make = Effect.gen(function*() {
       const at = yield* Clock.currentTimeMillis
       const open = yield* openTo(pool, max)
       const due = open.filter((stage) => dueAt(stage, agent, at) <= at).slice(0, max)
-      if (due.length === 0) {
-        return {
-          found: Option.none<ReadonlyArray<Assignment>>(),
-          ...(open.length > 0 && { againAt: Math.min(...open.map((stage) => dueAt(stage, agent, at))) })
-        }
-      }
-      if (Exit.isFailure(yield* Effect.exit(spareRoom))) {
-        return { found: Option.none<ReadonlyArray<Assignment>>(), againAt: at + roomMillis } // the runs say so
-      }
-      const assignments = yield* sql.withTransaction(offerAll(due, agent, pool))
-      return assignments.length === 0
-        ? { found: Option.none<ReadonlyArray<Assignment>>(), againAt: at }
-        : { found: Option.some<ReadonlyArray<Assignment>>(assignments) }
+      if (open.length === 0) return {}
+      if (due.length === 0) return { againAt: Math.min(...open.map((stage) => dueAt(stage, agent, at))) }
+      if (yield* Effect.isFailure(spareRoom)) return { againAt: at + roomMillis } // the runs say so
+      const found = yield* sql.withTransaction(offerAll(due, agent, pool))
+      return found.length === 0 ? { againAt: at } : { found }
     })
 
   const acquire: Assignments["Service"]["acquire"] = Effect.fn("Assignments.acquire")(function*({ name, pool }, waitSeconds, max) {
     yield* agents.heard(name, pool)
-    return Option.getOrElse(yield* commits.await("assignments", waitSeconds, look(name, pool, max)), () => [])
+    return (yield* commits.await("assignments", waitSeconds, look(name, pool, max))) ?? []
   })
 
   /**
@@ -274,7 +266,7 @@ const make = Effect.gen(function*() {
    * because it changes nothing.
    */
   const refuseInDoubt = Effect.fnUntraced(function*({ id, runId, stage }: StageRow) {
-    if (stage === "plan" || (yield* sql`SELECT id FROM stages WHERE id = ${id} AND ${inDoubt}`).length === 0) return
+    if (stage === "plan" || !(yield* isAny(sql`SELECT id FROM stages WHERE id = ${id} AND ${inDoubt}`))) return
     const { workspace } = yield* runs.get(runId)
     return yield* conflict(
       "rescue-pending",
@@ -308,10 +300,7 @@ const make = Effect.gen(function*() {
     }))
   )
 
-  const newestCancel = Effect.map(
-    rows(Schema.Struct({ seq: Schema.Int }))(sql`SELECT COALESCE(MAX(cancelSeq), 0) AS seq FROM stages`),
-    ([newest]) => newest?.seq ?? 0
-  )
+  const newestCancel = counted(sql`SELECT COALESCE(MAX(cancelSeq), 0) AS n FROM stages`)
 
   /**
    * `next` passes all that was looked at, also what nobody has to be told: such a stage comes back on the feed only under a new number, and
@@ -329,10 +318,10 @@ const make = Effect.gen(function*() {
           LIMIT ${cancelledAtOnce}`
       )
       next = (cancelled.length < cancelledAtOnce ? undefined : cancelled.at(-1)?.cancelSeq) ?? newest
-      return { found: cancelled.length === 0 ? Option.none<ReadonlyArray<typeof Cancelled.Type>>() : Option.some(cancelled) }
+      return { found: cancelled.length === 0 ? undefined : cancelled }
     })
     const found = yield* commits.await("cancellations", waitSeconds, look)
-    return { ids: Option.getOrElse(found, () => []).map(({ id }) => id), next }
+    return { ids: (found ?? []).map(({ id }) => id), next }
   })
 
   const end = Effect.fn("Assignments.end")((id: string, by: Speaker, result: ToldResult) =>

@@ -121,7 +121,7 @@ const make = Effect.gen(function*() {
     const { createdAt, sizeBytes: storedBytes, status } = yield* get(id)
     if (status !== "uploaded" && createdAt < (yield* instantAfter(-takenForMillis))) return yield* tooLate
     if (status === "uploaded" && saidBytes !== undefined && saidBytes !== storedBytes) return yield* another
-    const received = yield* oneUpload(id, blobs.receive(bytes, { limitBytes: archiveLimitBytes }))
+    const received = yield* oneUpload(id, blobs.receive(bytes, { limitBytes: archiveLimitBytes, saidBytes }))
     const { sha256, sizeBytes } = received
     const usable = yield* looksLikeArchive(yield* blobs.head(received, 64 * 1024))
     const kept = usable ? { sha256, sizeBytes } : { sha256: null, sizeBytes: null }

@@ -5,7 +5,7 @@ import { Context, Effect, Layer, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { JournalEntry, journalLimitBytes } from "../../schema/api/effects.ts"
 import { conflict, invalid, type StoreFailure } from "../refused.ts"
-import { row, rows } from "../store/database.ts"
+import { isAny, row, rows } from "../store/database.ts"
 
 const Stored = Schema.Struct({ entry: Schema.fromJsonString(JournalEntry) })
 
@@ -64,9 +64,8 @@ const make = Effect.gen(function*() {
 
   /** Looks from the end of the journal, since each entry past the limit is a `full` one. */
   const isHeard = (stageId: string, kind: JournalEntry["kind"]) =>
-    Effect.map(
-      sql`SELECT number FROM effects WHERE stageId = ${stageId} AND json_extract(entry, '$.kind') = ${kind} ORDER BY number DESC LIMIT 1`,
-      (found) => found.length > 0
+    isAny(
+      sql`SELECT number FROM effects WHERE stageId = ${stageId} AND json_extract(entry, '$.kind') = ${kind} ORDER BY number DESC LIMIT 1`
     )
 
   const append = Effect.fn("Journals.append")(function*(stageId: string, entries: ReadonlyArray<JournalEntry>) {

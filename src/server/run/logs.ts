@@ -1,7 +1,7 @@
 // The log of a stage: bytes appended at an offset, read from an offset, nothing lost and nothing twice.
 // Invariant: a position counts bytes over all attempts at a step. Past 64 MiB of a stage's log only its end is kept, for when it is over.
 // Used by the task API (append) and by whoever follows a log.
-import { Array, Context, Effect, Exit, Layer, Option, Request, RequestResolver, Schema } from "effect"
+import { Array, Context, Effect, Exit, Layer, Request, RequestResolver, Schema } from "effect"
 import { SqlClient } from "effect/sql"
 import { isFinal, type Step } from "../../core/run/run-machine.ts"
 import { mutates } from "../../schema/task/agent-task.ts"
@@ -205,10 +205,10 @@ const make = Effect.gen(function*() {
         const run = yield* runs.get(runId)
         if (run.removedAt !== null) return yield* removed(run.id, run.removedAt)
         const bytes = yield* look(run, id === stepId(runId, "plan") ? "plan" : "apply", offset, limit)
-        return { found: bytes.byteLength === 0 ? Option.none<Uint8Array>() : Option.some(bytes) }
+        return { found: bytes.byteLength === 0 ? undefined : bytes }
       })
     )
-    return Option.getOrElse(found, () => new Uint8Array(0))
+    return found ?? nothing
   })
 
   return { append, read }

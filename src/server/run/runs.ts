@@ -220,15 +220,9 @@ const make = Effect.gen(function*() {
       }`
     )
 
-  /**
-   * Returns the run that the same request started, unless that ended without an apply, or is older than any repeated request. An earlier
-   * version did not note who started it.
-   */
-  const startedBefore = Effect.fnUntraced(function*(versionId: string, { startedBy = null, ...wanted }: Readonly<Record<string, unknown>>) {
-    const isSame = [
-      sql`(startedBy IS NULL OR startedBy IS ${startedBy})`,
-      ...Object.entries(wanted).map(([column, value]) => sql`${sql(column)} IS ${value}`)
-    ]
+  /** Returns the run that the same request started, unless that ended without an apply, or is older than any repeated request. */
+  const startedBefore = Effect.fnUntraced(function*(versionId: string, wanted: Readonly<Record<string, unknown>>) {
+    const isSame = Object.entries(wanted).map(([column, value]) => sql`${sql(column)} IS ${value}`)
     const since = yield* instantAfter(-repeatedForMillis)
     // Found by the version and not by its age, as thousands may be. Its index has them in the order in which they came. Nothing so young is removed.
     const newest = sql`SELECT id FROM runs WHERE configurationVersionId = ${versionId} ORDER BY rowid DESC LIMIT ${repeatedAmong}`
@@ -263,9 +257,9 @@ const make = Effect.gen(function*() {
       if (Option.isNone(yield* blobs.about(asked.archiveSha256))) return yield* noArchive
       yield* actsOn(before ?? newId)
       if (before !== undefined) return yield* Effect.as(endsAs("repeated"), before)
-      const [last] = yield* rows(Schema.Struct({ seq: Schema.Int }))(sql`SELECT COALESCE(MAX(seq), 0) AS seq FROM runs`)
+      const seq = yield* counted(sql`SELECT COALESCE(MAX(seq), 0) + 1 AS n FROM runs`)
       const workingDirectory = asked.workingDirectory ?? (yield* workspaces.get(asked.workspaceId)).workingDirectory
-      yield* sql`INSERT INTO runs ${sql.insert({ ...made, workingDirectory, seq: (last?.seq ?? 0) + 1 })}`
+      yield* sql`INSERT INTO runs ${sql.insert({ ...made, workingDirectory, seq })}`
       yield* queue.join({ rescueId: null, ...asked, id: newId })
       return newId
     }))
@@ -341,6 +335,7 @@ const make = Effect.gen(function*() {
         return yield* conflict("plan-exists", `The run ${id} has another saved plan already, which is kept; start a new run for this one.`)
       }
       yield* sql`UPDATE runs SET planSha256 = ${received.sha256} WHERE id = ${id}`
+      yield* sql`UPDATE stages SET planBytes = ${received.sizeBytes} WHERE id = ${stageId}`
       yield* blobs.store(received)
     }))
   )

@@ -11,7 +11,7 @@ import { Stage } from "../../schema/task/agent-task.ts"
 import { ToldResult } from "../../schema/task/stage-result.ts"
 import { orNotFound, type StoreFailure } from "../refused.ts"
 import { Commits } from "../store/commits.ts"
-import { row, rows } from "../store/database.ts"
+import { isAny, row, rows } from "../store/database.ts"
 import { now } from "../store/instants.ts"
 
 export const StageRow = Schema.Struct({
@@ -148,9 +148,8 @@ const make = Effect.gen(function*() {
   })
 
   const isUnheard = (id: string) =>
-    Effect.map(
-      sql`SELECT id FROM stages WHERE id = ${id} AND stage <> 'plan' AND forced = 1 AND NOT EXISTS (SELECT 1 FROM rescues WHERE stageId = ${id})`,
-      (found) => found.length > 0
+    isAny(
+      sql`SELECT id FROM stages WHERE id = ${id} AND stage <> 'plan' AND forced = 1 AND NOT EXISTS (SELECT 1 FROM rescues WHERE stageId = ${id})`
     )
 
   return Stages.of({ find, get, ofRun, listedOf, newestOver, create, createAgain, cancel, cancelLate, withdraw, isUnheard })

@@ -26,6 +26,8 @@ interface Limits {
   readonly limitBytes: number
   /** The SHA-256 that the sender claims. */
   readonly expected?: string | undefined
+  /** How many bytes the sender says that it sends. If there is no room for them all, none is taken. */
+  readonly saidBytes?: number | undefined
   /** Whether the bytes may use the room that is kept for states. */
   readonly isState?: true
 }
@@ -84,9 +86,9 @@ const kept = { bytes: 2 * stateLimitBytes, files: 1000 }
 const noSpareRoom = new Refused({
   status: 503,
   error: "storage",
-  message: `The server's disk has less than ${
+  message: `The server's disk has no room for this beside the ${
     kept.bytes / 1024 ** 2
-  } MiB left, or room for fewer than ${kept.files} files, which it keeps for the states of runs at work, and nothing else is stored; whoever runs the server has to make room (docs/state.md, "When little room is left").`
+  } MiB, or ${kept.files} files, which it keeps for the states of runs at work, and nothing else is stored; whoever runs the server has to make room (docs/state.md, "When little room is left").`
 })
 
 /** Returns the refusal for a file that a row names and that is not there, as where only the database was restored. */
@@ -122,9 +124,12 @@ const ampleBytes = 8 * largeProbe.byteLength
 const largeProbeCounts = Duration.minutes(10)
 
 const freeBytesOf = ({ bavail, bsize }: StatsFs): number => bavail * bsize
-/** Some file systems have no limit of files, or of room, and say that there is none in all. */
-const isLittle = (room: StatsFs): boolean =>
-  (room.blocks > 0 && freeBytesOf(room) < kept.bytes) || (room.files > 0 && room.ffree < kept.files)
+/**
+ * Returns whether so many bytes would leave less than is kept. Some file systems have no limit of files, or of room, and say that there is
+ * none in all.
+ */
+const isTooMuch = (bytes: number) => (room: StatsFs): boolean =>
+  (room.blocks > 0 && freeBytesOf(room) < kept.bytes + bytes) || (room.files > 0 && room.ffree < kept.files)
 
 const isDigest = Schema.is(Sha256)
 
@@ -167,7 +172,9 @@ const make = Effect.fnUntraced(function*(directory: string) {
   /** Returns what the disk shows; none where it does not tell. Synchronous, because it is asked for each piece of a body, and takes 2 µs. */
   const shown = Effect.option(Effect.try(() => statfsSync(directory)))
 
-  const spareRoom = Effect.flatMap(shown, (room) => Option.exists(room, isLittle) ? Effect.fail(noSpareRoom) : Effect.void)
+  const spareRoomFor = (bytes: number) =>
+    Effect.flatMap(shown, (room) => Option.exists(room, isTooMuch(bytes)) ? Effect.fail(noSpareRoom) : Effect.void)
+  const spareRoom = spareRoomFor(0)
 
   const fill = <E>(handle: FileHandle, bytes: Stream.Stream<Uint8Array, E>, { expected, isState, limitBytes }: Limits) =>
     Effect.gen(function*() {
@@ -190,6 +197,7 @@ const make = Effect.fnUntraced(function*(directory: string) {
 
   const receive = <E>(bytes: Stream.Stream<Uint8Array, E>, limits: Limits) =>
     Effect.gen(function*() {
+      if (limits.isState !== true) yield* spareRoomFor(Math.min(limits.saidBytes ?? 0, limits.limitBytes))
       const aside = join(directory, `${unfinished}-${randomUUID()}`)
       yield* Effect.addFinalizer(() => Effect.promise(() => rm(aside, { force: true })))
       const received = yield* Effect.acquireUseRelease(

@@ -1,7 +1,7 @@
 // Long polls that wait for news are woken by the commit that brings it, not by a timer.
 // No waiter misses a commit: it closes its latch before it looks, so a commit in between wakes it too.
 // Used by the long polls (assignments, cancellations, logs) and by the stores that end them.
-import { Clock, Context, Effect, Latch, Layer, Option, Semaphore } from "effect"
+import { Clock, Context, Effect, Latch, Layer, Semaphore } from "effect"
 import { SqlClient } from "effect/sql"
 import { Refused } from "../refused.ts"
 
@@ -13,7 +13,7 @@ type Topic = "assignments" | "cancellations" | `logs ${string}`
 
 /** What one look gave: an answer, or the time (milliseconds since 1970) from which another look may give one without any commit. */
 export interface Look<A> {
-  readonly found: Option.Option<A>
+  readonly found?: A | undefined
   readonly againAt?: number | undefined
 }
 
@@ -54,14 +54,14 @@ export class Commits extends Context.Service<Commits, {
   /** Wakes the topic's waiters once the current transaction is committed. */
   readonly news: (topic: Topic) => Effect.Effect<void>
   /**
-   * Looks until something is found. Returns none when `waitSeconds` are over or the server stops. When too many wait already, a poll of a
+   * Looks until something is found. Returns undefined when `waitSeconds` are over or the server stops. When too many wait already, a poll of a
    * log looks once more, a second later, so that who holds all places keeps no log from others; one of agents fails with 429.
    */
   readonly await: <A, E, R>(
     topic: Topic,
     waitSeconds: number,
     look: Effect.Effect<Look<A>, E, R>
-  ) => Effect.Effect<Option.Option<A>, E | Refused, R>
+  ) => Effect.Effect<A | undefined, E | Refused, R>
   /** Makes all waiters, present and future, return without waiting any longer. */
   readonly stop: Effect.Effect<void>
   readonly stopped: Effect.Effect<boolean>
@@ -103,7 +103,7 @@ export class Commits extends Context.Service<Commits, {
         latch: Latch.Latch,
         waitSeconds: number,
         look: Effect.Effect<Look<A>, E, R>
-      ): Effect.Effect<Option.Option<A>, E | Refused, R> =>
+      ): Effect.Effect<A | undefined, E | Refused, R> =>
         Effect.gen(function*() {
           const who = topic === "assignments" || topic === "cancellations" ? "agents" : "logs"
           const news = who === "agents" ? latch.await : Effect.andThen(latch.await, turnOf(topic))
@@ -112,7 +112,7 @@ export class Commits extends Context.Service<Commits, {
             const lookNow = Effect.andThen(latch.close, look)
             const { againAt, found } = yield* looks === 0 ? lookNow : inTurn(lookNow)
             const left = deadline - (yield* elapsedMillis)
-            if (Option.isSome(found) || stopped.isOpen() || left <= 0) return found
+            if (found !== undefined || stopped.isOpen() || left <= 0) return found
             if (waiting[who] >= atMost[who]) {
               if (who === "agents") return yield* tooMany
               yield* leave(topic, latch) // it waits for no news, so nobody who does waits for it

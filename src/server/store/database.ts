@@ -86,7 +86,8 @@ const make = Effect.fnUntraced(function*(file: string) {
     Effect.try({
       try: () => {
         const opened = new DatabaseSync(file, { timeout: 3000, enableForeignKeyConstraints: true })
-        opened.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON")
+        opened.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA auto_vacuum = INCREMENTAL") // before the file is made, which the next one does
+        opened.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON")
         return opened
       },
       catch: (cause) => cannotOpen(file, cause)
@@ -161,3 +162,7 @@ const count = row(Schema.Struct({ n: Schema.Int }))
 /** Returns what a statement counts as `n`. */
 export const counted = <E>(statement: Effect.Effect<ReadonlyArray<unknown>, E>): Effect.Effect<number, E> =>
   Effect.map(count(statement), (found) => found?.n ?? 0)
+
+/** Reports whether a statement finds any row. */
+export const isAny = <E>(statement: Effect.Effect<ReadonlyArray<unknown>, E>): Effect.Effect<boolean, E> =>
+  Effect.map(statement, ({ length }) => length > 0)

@@ -242,5 +242,7 @@ export const migrations = Migrator.fromRecord({
     END`
   ),
   /** The runs of a workspace that plan, among which are those that have not begun. */
-  "0037_runs_planning": statements(`CREATE INDEX runsPlanning ON runs (workspaceId, seq, id) WHERE status = 'planning'`)
+  "0037_runs_planning": statements(`CREATE INDEX runsPlanning ON runs (workspaceId, seq, id) WHERE status = 'planning'`),
+  /** How large the plan was that a stage stored. Not known of those from before. */
+  "0038_plan_bytes": statements(`ALTER TABLE stages ADD COLUMN planBytes INTEGER NOT NULL DEFAULT 0`)
 })

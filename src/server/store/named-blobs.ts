@@ -6,7 +6,7 @@ import { SqlClient } from "effect/sql"
 import { finalStatuses } from "../../core/run/run-machine.ts"
 import { Timestamp } from "../../schema/names.ts"
 import { Blobs } from "./blobs.ts"
-import { row } from "./database.ts"
+import { isAny, row } from "./database.ts"
 import { instantOf } from "./instants.ts"
 
 interface Named {
@@ -28,7 +28,7 @@ const make = Effect.gen(function*() {
     sql`SELECT sha256 FROM configurationVersions WHERE sha256 IS NOT NULL AND removedAt IS NULL UNION ALL SELECT archiveSha256 FROM runs WHERE removedAt IS NULL
     UNION ALL SELECT planSha256 FROM runs WHERE planSha256 IS NOT NULL AND ${isAtWork} UNION ALL SELECT sha256 FROM stateVersions WHERE supersededAt IS NULL UNION ALL SELECT sha256 FROM evidence`
 
-  const isNamed = (sha256: string) => Effect.map(sql`SELECT 1 FROM (${names}) WHERE sha256 = ${sha256} LIMIT 1`, ({ length }) => length > 0)
+  const isNamed = (sha256: string) => isAny(sql`SELECT 1 FROM (${names}) WHERE sha256 = ${sha256} LIMIT 1`)
 
   /** Removes those blobs that no row names any more. A blob that cannot be removed now is removed by a later sweep. */
   const removeUnnamed = (gone: ReadonlyArray<Named>) =>

@@ -9,7 +9,7 @@ import { ApplyRun, CreateConfigurationVersion, CreateRun, organization } from ".
 import type { PlanOptions } from "../../schema/task/agent-task.ts"
 import { linkRoutes, permit } from "../access/authorize.ts"
 import { jsonApiErrors, noContent } from "../access/http-answer.ts"
-import { countOf, jsonOf, parametersOf, queryOf } from "../access/http-request.ts"
+import { countOf, jsonOf, parametersOf, queryOf, saidBytes } from "../access/http-request.ts"
 import { isLogSecret, isUploadSecret, logUrl, uploadUrl } from "../access/links.ts"
 import { Tokens, type User } from "../access/tokens.ts"
 import { invalid } from "../refused.ts"
@@ -47,7 +47,7 @@ const optionsOf = (attributes: CreateRun["data"]["attributes"]): PlanOptions => 
 })
 
 export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
-  const { base, made, member, needing, reach, route } = yield* makeTfe
+  const { always, base, made, member, needing, reach, route } = yield* makeTfe
   const configurations = yield* Configurations
   const logs = yield* Logs
   const queue = yield* RunQueue
@@ -127,7 +127,7 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
 
   const accepted = HttpServerResponse.empty({ status: 202 })
   const action = (name: "discard" | "cancel", event: RunEvent) =>
-    needing("plan")("POST", `/api/v2/runs/:id/actions/${name}`, "run", (_, { id = "" }, user) =>
+    always("plan")("POST", `/api/v2/runs/:id/actions/${name}`, "run", (_, { id = "" }, user) =>
       Effect.gen(function*() {
         yield* permit(
           user,
@@ -158,10 +158,12 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
       "configuration version",
       (_, { id = "" }) => Effect.map(configurations.get(id), (version) => document(configurationVersionDocument(version)))
     ),
-    linked("PUT", "/api/v2/uploads/:id/:secret", isUploadSecret, (request, { id = "" }) => {
-      const said = request.headers["content-length"]
-      return Effect.as(configurations.upload(id, request.stream, said === undefined ? undefined : Number(said)), noContent)
-    }),
+    linked(
+      "PUT",
+      "/api/v2/uploads/:id/:secret",
+      isUploadSecret,
+      (request, { id = "" }) => Effect.as(configurations.upload(id, request.stream, saidBytes(request)), noContent)
+    ),
 
     needing("plan")("POST", "/api/v2/runs", "asked", (request, _, user) =>
       Effect.gen(function*() {
@@ -211,7 +213,7 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
       })),
     action("discard", RunEvent.Discard()),
     action("cancel", RunEvent.Cancel()),
-    route(
+    always()(
       "POST",
       "/api/v2/runs/:id/actions/force-cancel",
       "run",

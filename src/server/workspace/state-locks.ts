@@ -7,7 +7,7 @@ import type { Standing } from "../../core/run/state-doubt.ts"
 import { LockInfo } from "../../schema/api/task-api.ts"
 import { RunId, Timestamp, type WorkspaceName } from "../../schema/names.ts"
 import { conflict, type StoreFailure, unauthorized } from "../refused.ts"
-import { rows } from "../store/database.ts"
+import { isAny, row, rows } from "../store/database.ts"
 import { now } from "../store/instants.ts"
 import { type Workspace, Workspaces } from "./workspaces.ts"
 
@@ -88,9 +88,9 @@ const make = Effect.gen(function*() {
 
   /** Fails for a stage that gets no lock any more: one that is over, or whose lock was broken. */
   const mayLock = Effect.fnUntraced(function*(stage: string) {
-    const over = yield* sql`SELECT id FROM stages WHERE id = ${stage} AND endedAt IS NOT NULL`
-    if (over.length > 0) return yield* unauthorized() // the stage ended while its request came, and nobody would open the lock
-    const [forced] = yield* rows(ForcedUnlock)(sql`SELECT * FROM forcedUnlocks WHERE holder = ${stage} LIMIT 1`)
+    const isOver = yield* isAny(sql`SELECT id FROM stages WHERE id = ${stage} AND endedAt IS NOT NULL`)
+    if (isOver) return yield* unauthorized() // the stage ended while its request came, and nobody would open the lock
+    const forced = yield* row(ForcedUnlock)(sql`SELECT * FROM forcedUnlocks WHERE holder = ${stage} LIMIT 1`)
     if (forced !== undefined) {
       return yield* conflict(
         "fenced",
@@ -173,10 +173,10 @@ const make = Effect.gen(function*() {
   })
 
   const standing = Effect.fn("StateLocks.standing")(function*(holder: string) {
-    const held = yield* sql`SELECT id FROM workspaces WHERE lockHolder = ${holder}`
-    const broken = yield* sql`SELECT seq FROM forcedUnlocks WHERE holder = ${holder}`
-    const refused = yield* sql`SELECT id FROM evidence WHERE stageId = ${holder} AND decided = 0`
-    return { lock: held.length > 0 ? "held" : broken.length > 0 ? "broken" : "none", refusedState: refused.length > 0 } as const
+    const isHeld = yield* isAny(sql`SELECT id FROM workspaces WHERE lockHolder = ${holder}`)
+    const isBroken = yield* isAny(sql`SELECT seq FROM forcedUnlocks WHERE holder = ${holder}`)
+    const refusedState = yield* isAny(sql`SELECT id FROM evidence WHERE stageId = ${holder} AND decided = 0`)
+    return { lock: isHeld ? "held" : isBroken ? "broken" : "none", refusedState } as const
   })
 
   return StateLocks.of({

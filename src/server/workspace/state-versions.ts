@@ -9,7 +9,7 @@ import { stateLimitBytes } from "../../schema/api/task-api.ts"
 import { RunId, Sha256, Timestamp, type WorkspaceName } from "../../schema/names.ts"
 import { conflict, invalid, Refused, type StoreFailure } from "../refused.ts"
 import { Blobs, type Received } from "../store/blobs.ts"
-import { row, rows } from "../store/database.ts"
+import { isAny, row, rows } from "../store/database.ts"
 import { newId } from "../store/ids.ts"
 import { now } from "../store/instants.ts"
 import { NamedBlobs } from "../store/named-blobs.ts"
@@ -320,11 +320,10 @@ const make = Effect.gen(function*() {
   return StateVersions.of({
     find: (id) => row(StateVersion)(sql`SELECT * FROM stateVersions WHERE id = ${id} AND supersededAt IS NULL`),
     current,
-    hasAnyOf: (runId) => Effect.map(sql`SELECT 1 FROM stateVersions WHERE runId = ${runId} LIMIT 1`, ({ length }) => length > 0),
+    hasAnyOf: (runId) => isAny(sql`SELECT 1 FROM stateVersions WHERE runId = ${runId} LIMIT 1`),
     hasEver: (runId, sha256) =>
-      Effect.map(
-        sql`SELECT 1 FROM stateVersions WHERE sha256 = ${sha256} AND workspaceId = (SELECT workspaceId FROM runs WHERE id = ${runId}) LIMIT 1`,
-        ({ length }) => length > 0
+      isAny(
+        sql`SELECT 1 FROM stateVersions WHERE sha256 = ${sha256} AND workspaceId = (SELECT workspaceId FROM runs WHERE id = ${runId}) LIMIT 1`
       ),
     read: ({ sha256 }) => blobs.read(sha256),
     accept,

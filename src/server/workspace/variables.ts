@@ -6,7 +6,7 @@ import { SqlClient, type SqlError } from "effect/sql"
 import type { StageVariable } from "../../schema/api/task-api.ts"
 import { invalid, orNotFound, type StoreFailure } from "../refused.ts"
 import { actsOn } from "../store/act.ts"
-import { row, rows } from "../store/database.ts"
+import { isAny, row, rows } from "../store/database.ts"
 import { newId } from "../store/ids.ts"
 
 export const WorkspaceVariable = Schema.Struct({
@@ -55,17 +55,12 @@ const tooMany = invalid(
   `A workspace has at most ${most.count} variables with ${most.bytes} bytes of values and descriptions together, so this one was not stored; remove some that it no longer needs, or put large values into files of the configuration.`
 )
 
-const Total = Schema.Struct({ count: Schema.Int, bytes: Schema.Int })
-
 export class Variables extends Context.Service<Variables, {
   /** Returns the variables of a workspace, sorted by name. */
   readonly list: (workspaceId: string) => Effect.Effect<ReadonlyArray<WorkspaceVariable>, SqlError.SqlError>
   /** Removes a variable; fails with 404 if there is none. */
   readonly remove: (workspaceId: string, id: string) => Effect.Effect<void, StoreFailure>
-  /**
-   * Stores a variable. A workspace has one for each name and category; setting it again replaces it. Fails with 422 past the limits; a
-   * workspace of an older version may be past them, and then no longer grows.
-   */
+  /** Stores a variable. A workspace has one for each name and category; setting it again replaces it. Fails with 422 past the limits. */
   readonly set: (variable: Omit<WorkspaceVariable, "id">) => Effect.Effect<WorkspaceVariable, StoreFailure>
 }>()("agent-job/server/Variables") {
   static readonly layer = Layer.effect(Variables, Effect.suspend(() => make))
@@ -74,28 +69,22 @@ export class Variables extends Context.Service<Variables, {
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
 
-  const total = (workspaceId: string) =>
-    Effect.map(
-      rows(Total)(sql`SELECT count(*) AS count, COALESCE(SUM(OCTET_LENGTH(value) + OCTET_LENGTH(description)), 0) AS bytes
-        FROM variables WHERE workspaceId = ${workspaceId}`),
-      ([found]) => found ?? { count: 0, bytes: 0 }
-    )
+  const isPastLimits = (workspaceId: string) =>
+    isAny(sql`SELECT count(*) FROM variables WHERE workspaceId = ${workspaceId}
+      HAVING count(*) > ${most.count} OR SUM(OCTET_LENGTH(value) + OCTET_LENGTH(description)) > ${most.bytes}`)
 
   const list = (workspaceId: string) =>
     rows(WorkspaceVariable)(sql`SELECT * FROM variables WHERE workspaceId = ${workspaceId} ORDER BY key, category`)
 
   const set = Effect.fn("Variables.set")(function*(variable: Omit<WorkspaceVariable, "id">) {
-    const before = yield* total(variable.workspaceId)
-    yield* sql`INSERT INTO variables ${sql.insert({ id: yield* newId("var"), ...variable })}
-      ON CONFLICT (workspaceId, key, category) DO UPDATE SET value = excluded.value, description = excluded.description, hcl = excluded.hcl, sensitive = excluded.sensitive`
     const stored = yield* row(WorkspaceVariable)(
-      sql`SELECT * FROM variables WHERE workspaceId = ${variable.workspaceId} AND key = ${variable.key} AND category = ${variable.category}`
+      sql`INSERT INTO variables ${sql.insert({ id: yield* newId("var"), ...variable })} ON CONFLICT (workspaceId, key, category)
+        DO UPDATE SET value = excluded.value, description = excluded.description, hcl = excluded.hcl, sensitive = excluded.sensitive RETURNING *`
     )
-    if (stored !== undefined) yield* actsOn(stored.id)
-    const after = yield* total(variable.workspaceId)
-    const isPast = (of: keyof typeof most) => after[of] > most[of] && after[of] > before[of]
-    if (isPast("count") || isPast("bytes")) return yield* tooMany
-    return stored ?? (yield* Effect.die(new Error("a variable was stored and is gone")))
+    if (stored === undefined) return yield* Effect.die(new Error("a variable was stored and is gone"))
+    if (yield* isPastLimits(variable.workspaceId)) return yield* tooMany
+    yield* actsOn(stored.id)
+    return stored
   }, sql.withTransaction)
 
   const remove = Effect.fn("Variables.remove")(function*(workspaceId: string, id: string) {

@@ -217,7 +217,9 @@ describe("each route that writes", () => {
           "POST /api/v2/runs",
           "POST /api/v2/runs/:id/actions/apply"
         ])
-        for (const { status, text } of refused) expect([status, text]).toEqual([503, expect.stringContaining("has less than 128 MiB left")])
+        for (const { status, text } of refused) {
+          expect([status, text]).toEqual([503, expect.stringContaining("no room for this beside the 128 MiB")])
+        }
       }),
     180_000
   )

@@ -4,9 +4,11 @@ import { randomBytes } from "node:crypto"
 import { WorkspaceName } from "../../../src/schema/names.ts"
 import { LittleRoom } from "../../../src/server/lifecycle/little-room.ts"
 import { Configurations } from "../../../src/server/run/configurations.ts"
+import { Runs } from "../../../src/server/run/runs.ts"
+import { Blobs } from "../../../src/server/store/blobs.ts"
 import { StateVersions } from "../../../src/server/workspace/state-versions.ts"
 import { Workspaces } from "../../../src/server/workspace/workspaces.ts"
-import { archiveOf, inStores, state } from "../live-server.ts"
+import { archiveOf, inStores, plainRun, state } from "../live-server.ts"
 import { diskWith } from "../room.ts"
 
 it.effect("little room is told once, with the workspaces that sent the most lately, and once more when it is over", () =>
@@ -24,12 +26,25 @@ it.effect("little room is told once, with the workspaces that sent the most late
     const { tell } = yield* LittleRoom
     yield* logged(tell)
     expect(lines).toEqual([])
+    const { id: workspaceId } = yield* (yield* Workspaces).ensure(WorkspaceName.make("planned"))
+    const archive = yield* (yield* Configurations).create(workspaceId, false)
+    yield* (yield* Configurations).upload(archive.id, Stream.succeed(archiveOf({ "a.tf": "" })))
+    const { sha256: archiveSha256 } = yield* (yield* Configurations).get(archive.id)
+    const { id } = yield* (yield* Runs).create({
+      ...plainRun,
+      workspaceId,
+      configurationVersionId: archive.id,
+      archiveSha256: archiveSha256!
+    })
+    const plan = yield* (yield* Blobs).receive(Stream.succeed(Buffer.alloc(10_000)), { limitBytes: 10_000 })
+    yield* (yield* Runs).savePlan(id, `${id}.plan.1`, plan)
     disk.freeBytes = 1e8
     yield* logged(Effect.andThen(tell, tell))
     expect(lines).toEqual([[
       expect.stringContaining("nothing begins"),
       [
         { workspace: "large", bytes: expect.any(Number) },
+        { workspace: "planned", bytes: expect.any(Number) },
         { workspace: "small", bytes: expect.any(Number) }
       ]
     ]])

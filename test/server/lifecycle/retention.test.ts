@@ -2,7 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Clock, Effect, Layer, Logger, Option, Stream } from "effect"
 import { SqlClient, Statement } from "effect/sql"
 import { TestClock } from "effect/testing"
-import { existsSync, readdirSync } from "node:fs"
+import { existsSync, readdirSync, statSync } from "node:fs"
 import { join } from "node:path"
 import type { Keep } from "../../../src/schema/api/keep.ts"
 import { WorkspaceName } from "../../../src/schema/names.ts"
@@ -34,6 +34,16 @@ const pass = Effect.gen(function*() {
   yield* (yield* SqlClient.SqlClient)`INSERT OR IGNORE INTO retentionPasses (at) VALUES (${before})`
   return yield* passAlone
 })
+
+/** Runs an effect and returns how many of its statements are such ones. */
+const timesIn = <A, E, R>(effect: Effect.Effect<A, E, R>, such: RegExp) => {
+  let times = 0
+  return Effect.provideService(effect, Statement.CurrentTransformer, (statement) =>
+    Effect.sync(() => {
+      if (such.test(statement.compile()[0])) times++
+      return statement
+    })).pipe(Effect.map(() => times))
+}
 
 const inStores = <A, E>(use: (made: string) => Effect.Effect<A, E, Stores>, kept = keep) =>
   Effect.flatMap(
@@ -125,14 +135,22 @@ describe("a run that is old and has enough newer ones after it", () => {
           INSERT INTO logChunks SELECT '${stage.id}', at * 4, x'00' FROM n`)
         yield* newer
         yield* onDay(31)
-        let deletions = 0
-        yield* Effect.provideService(pass, Statement.CurrentTransformer, (statement) =>
-          Effect.sync(() => {
-            if (/^DELETE FROM "?logChunks/u.test(statement.compile()[0])) deletions++
-            return statement
-          }))
-        expect([deletions, yield* isRemoved(id)]).toEqual([4, true])
+        expect([yield* timesIn(pass, /^DELETE FROM "?logChunks/u), yield* isRemoved(id)]).toEqual([4, true])
         expect(yield* change("SELECT 1 FROM logChunks WHERE stageId = ?", stage.id)).toEqual([])
+      })
+    ))
+
+  it.effect("makes the database's file smaller with that, some pages at a time, also where others came after it", () =>
+    inStores((made) =>
+      Effect.gen(function*() {
+        const { stage } = yield* past("old")
+        yield* change(`WITH n AS (SELECT 1 AS at UNION ALL SELECT at + 1 FROM n WHERE at < 99)
+          INSERT INTO logChunks SELECT '${stage.id}', at * 65536, zeroblob(65536) FROM n`)
+        yield* newer
+        yield* onDay(31)
+        expect(yield* timesIn(pass, /^PRAGMA incremental_vacuum/u)).toBeGreaterThan(6)
+        expect(statSync(join(made, "data", "agent-job.sqlite")).size).toBeLessThan(1024 ** 2)
+        expect(yield* change("PRAGMA freelist_count")).toEqual([{ freelist_count: 0 }])
       })
     ))
 

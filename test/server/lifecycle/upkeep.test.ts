@@ -5,7 +5,6 @@ import { LittleRoom } from "../../../src/server/lifecycle/little-room.ts"
 import { MissingStates } from "../../../src/server/lifecycle/missing-states.ts"
 import { Retention } from "../../../src/server/lifecycle/retention.ts"
 import { upkeep } from "../../../src/server/lifecycle/upkeep.ts"
-import { ImportRuns } from "../../../src/server/rescue/import-runs.ts"
 import { Agents } from "../../../src/server/run/agents.ts"
 import { RunQueue } from "../../../src/server/run/run-queue.ts"
 import { NamedBlobs } from "../../../src/server/store/named-blobs.ts"
@@ -25,14 +24,13 @@ describe("the upkeep", () =>
       const during = (time: Duration.Input) => Effect.map(TestClock.adjust(time), () => done.splice(0).sort())
       yield* Layer.build(upkeep).pipe(Effect.provide([
         Layer.mock(Agents, { forget: chore("agents", [undefined]) }),
-        Layer.mock(ImportRuns, { endSettled: chore("imports", []) }),
         Layer.mock(LittleRoom, { tell: chore("room", [undefined]) }),
         Layer.mock(MissingStates, { tell: chore("missing", [undefined]) }),
         Layer.mock(RunQueue, { advanceAll: chore("plans", [undefined]) }),
         Layer.mock(NamedBlobs, { sweep: Function.constant(chore("files", [{ files: 0, bytes: 0 }])) }),
         Layer.mock(Retention, { pass: Function.constant(chore("old", [true, false])) })
       ]))
-      expect(yield* during("1 second")).toEqual(["agents", "files", "imports", "missing", "old", "room"])
+      expect(yield* during("1 second")).toEqual(["agents", "files", "missing", "old", "room"])
       expect(yield* during("1 minute")).toEqual(["room"])
       expect(yield* during("4 minutes")).toEqual(["plans", "room"])
       expect(yield* during("55 minutes")).toEqual(["old", "plans", "plans"])

@@ -1,6 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Stream } from "effect"
-import { SqlClient } from "effect/sql"
 import { TestClock } from "effect/testing"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
@@ -156,14 +155,6 @@ describe("a run that is asked for again with the same configuration", () => {
       const first = yield* ask
       for (const event of events) yield* runs.step(first, event)
       expect((yield* ask) === first).toBe(isSame)
-    })))
-
-  it.effect("is the same where a version that did not know who starts a run began it", () =>
-    inStores(Effect.gen(function*() {
-      const { ask } = yield* asking
-      const first = yield* ask
-      yield* (yield* SqlClient.SqlClient)`UPDATE runs SET startedBy = NULL`
-      expect(yield* ask).toBe(first)
     })))
 
   it.effect("is another one where it cannot be a repeated request", () =>

@@ -113,7 +113,7 @@ describe("the room that is kept for states", () => {
           status: 503,
           error: "storage",
           message: expect.stringContaining(
-            "has less than 128 MiB left, or room for fewer than 1000 files, which it keeps for the states of runs at work"
+            "no room for this beside the 128 MiB, or 1000 files, which it keeps for the states of runs at work"
           )
         })
         expect((yield* receive(body, { ...limits, isState: true })).sizeBytes).toBe(6)
@@ -129,6 +129,19 @@ describe("the room that is kept for states", () => {
       yield* diskWith(freeBytes, freeFiles, files, blocks)
       const { receive } = yield* blobs
       expect((yield* receive(Stream.make(Buffer.from("a body")), limits)).sizeBytes).toBe(6)
+    }))
+
+  it.effect("is not entered by a body that says that it is larger than the room beside that, of which nothing is taken", () =>
+    Effect.gen(function*() {
+      yield* diskWith(kept + 6)
+      const { receive } = yield* blobs
+      let taken = 0
+      const body = Stream.fromEffect(Effect.sync(() => Buffer.from(`body ${++taken}`)))
+      expect((yield* Effect.flip(receive(body, { ...limits, saidBytes: 7 }))).error).toBe("storage")
+      expect(taken).toBe(0)
+      expect((yield* receive(body, { ...limits, saidBytes: 6 })).sizeBytes).toBe(6)
+      expect((yield* receive(body, { ...limits, saidBytes: 7, isState: true })).sizeBytes).toBe(6)
+      expect((yield* Effect.flip(receive(body, { limitBytes: 5, saidBytes: 7 }))).error).toBe("too-large")
     }))
 
   it.effect("is not entered by a body that began before, and nothing of that stays", () =>

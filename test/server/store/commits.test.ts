@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Array as Arrays, Clock, Deferred, Effect, Exit, Fiber, Layer, Option } from "effect"
+import { Array as Arrays, Clock, Deferred, Effect, Exit, Fiber, Layer } from "effect"
 import { SqlClient } from "effect/sql"
 import { TestClock } from "effect/testing"
 import { Commits, Waiters } from "../../../src/server/store/commits.ts"
@@ -11,7 +11,7 @@ const polling = Effect.fnUntraced(function*(topic: Parameters<Commits["Service"]
   let there = false
   const commits = yield* Commits
   const poll = yield* Effect.forkChild(
-    commits.await(topic, 60, Effect.sync(() => ({ found: there ? Option.some(++looks) : (looks++, Option.none<number>()) })))
+    commits.await(topic, 60, Effect.sync(() => (++looks, { found: there ? looks : undefined })))
   )
   const looked = (times: number) => Effect.repeat(Effect.yieldNow, { until: () => looks >= times })
   yield* looked(1)
@@ -49,7 +49,7 @@ describe("a long poll", () => {
       two.find()
       yield* committed("logs run-two")
       yield* TestClock.adjust("10 millis")
-      expect(yield* Fiber.join(two.poll)).toEqual(Option.some(2))
+      expect(yield* Fiber.join(two.poll)).toBe(2)
       yield* Fiber.interrupt(one.poll)
     }).pipe(inMemory))
 
@@ -64,7 +64,7 @@ describe("a long poll", () => {
       expect(new Set(followers.map(({ looks }) => looks()))).toEqual(new Set([1]))
       for (const { find } of followers) find()
       yield* TestClock.adjust("1 millis")
-      expect(yield* Effect.forEach(followers, ({ poll }) => Fiber.join(poll))).toEqual(Array.from({ length: 50 }, () => Option.some(2)))
+      expect(yield* Effect.forEach(followers, ({ poll }) => Fiber.join(poll))).toEqual(Array.from({ length: 50 }, () => 2))
       yield* Effect.forEach(agents, ({ poll }) => Fiber.interrupt(poll))
     }).pipe(inMemory))
 
@@ -77,7 +77,7 @@ describe("a long poll", () => {
         const looks: Array<number> = []
         const look = Effect.sync(() => {
           looks.push(turn)
-          return { found: Option.none<string>() }
+          return { found: undefined }
         })
         const commits = yield* Commits
         const polls = yield* Effect.replicateEffect(Effect.forkChild(commits.await(topic, 60, look)), 100)
@@ -98,7 +98,7 @@ describe("a long poll", () => {
       find()
       yield* committed("logs run-one")
       yield* TestClock.adjust("5 millis")
-      expect(poll.pollUnsafe()).toEqual(Exit.succeed(Option.some(2)))
+      expect(poll.pollUnsafe()).toEqual(Exit.succeed(2))
     }).pipe(inMemory))
 
   it.effect("of a log does not wait for that when the server stops", () =>
@@ -107,7 +107,7 @@ describe("a long poll", () => {
       yield* committed("logs run-one")
       yield* Effect.yieldNow
       yield* (yield* Commits).stop
-      expect(yield* Fiber.join(poll)).toEqual(Option.none())
+      expect(yield* Fiber.join(poll)).toBe(undefined)
     }).pipe(inMemory))
 
   it.effect("misses no commit between its look and its wait", () =>
@@ -116,7 +116,7 @@ describe("a long poll", () => {
       const [begun, goOn] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
       let there = false
       const look = Effect.gen(function*() {
-        const found = there ? Option.some("found") : Option.none<string>()
+        const found = there ? "found" : undefined
         yield* Deferred.succeed(begun, undefined)
         yield* Deferred.await(goOn)
         return { found }
@@ -126,7 +126,7 @@ describe("a long poll", () => {
       there = true
       yield* committed("assignments")
       yield* Deferred.succeed(goOn, undefined)
-      expect(yield* Fiber.join(poll)).toEqual(Option.some("found"))
+      expect(yield* Fiber.join(poll)).toBe("found")
     }).pipe(inMemory))
 
   it.effect("of a topic goes on waiting when another of it ends", () =>
@@ -136,7 +136,7 @@ describe("a long poll", () => {
       two.find()
       yield* committed("assignments")
       yield* TestClock.adjust("1 second")
-      expect(two.poll.pollUnsafe()).toEqual(Exit.succeed(Option.some(2)))
+      expect(two.poll.pollUnsafe()).toEqual(Exit.succeed(2))
     }).pipe(inMemory))
 
   it.effect("looks again, without any commit, at the time that its look named", () =>
@@ -144,12 +144,12 @@ describe("a long poll", () => {
       yield* TestClock.adjust("1 minute")
       const againAt = (yield* Clock.currentTimeMillis) + 10_000
       const { await: poll } = yield* Commits
-      const look = Effect.map(Clock.currentTimeMillis, (now) => ({ found: now < againAt ? Option.none() : Option.some(now), againAt }))
+      const look = Effect.map(Clock.currentTimeMillis, (now) => ({ found: now < againAt ? undefined : now, againAt }))
       const polled = yield* Effect.forkChild(poll("assignments", 60, look))
       yield* TestClock.adjust("9 seconds")
       expect(polled.pollUnsafe()).toBeUndefined()
       yield* TestClock.adjust("1 second")
-      expect(polled.pollUnsafe()).toEqual(Exit.succeed(Option.some(againAt)))
+      expect(polled.pollUnsafe()).toEqual(Exit.succeed(againAt))
     }).pipe(inMemory))
 
   it.effect("of a log takes a second where too many wait, and not its time, and then has what there is", () =>
@@ -162,9 +162,9 @@ describe("a long poll", () => {
       expect(second.poll.pollUnsafe()).toBeUndefined()
       third.find()
       yield* TestClock.adjust("1 millis")
-      expect(second.poll.pollUnsafe()).toEqual(Exit.succeed(Option.none()))
-      expect(third.poll.pollUnsafe()).toEqual(Exit.succeed(Option.some(2)))
-      expect(yield* poll("logs run-two", 60, Effect.succeed({ found: Option.some("there") }))).toEqual(Option.some("there"))
+      expect(second.poll.pollUnsafe()).toEqual(Exit.succeed(undefined))
+      expect(third.poll.pollUnsafe()).toEqual(Exit.succeed(2))
+      expect(yield* poll("logs run-two", 60, Effect.succeed({ found: "there" }))).toBe("there")
       expect(first.poll.pollUnsafe()).toBeUndefined()
       yield* Fiber.interrupt(first.poll)
     }).pipe(inMemory, Effect.provideService(Waiters, { agents: 1, logs: 1 })))
@@ -176,7 +176,7 @@ describe("a long poll", () => {
       find()
       yield* committed("logs run-one")
       yield* TestClock.adjust("10 millis")
-      expect(poll.pollUnsafe()).toEqual(Exit.succeed(Option.some(2)))
+      expect(poll.pollUnsafe()).toEqual(Exit.succeed(2))
       yield* Effect.forEach(others, ({ poll }) => Fiber.interrupt(poll))
     }).pipe(inMemory, Effect.provideService(Waiters, { agents: 1, logs: 1 })))
 
@@ -184,14 +184,14 @@ describe("a long poll", () => {
     Effect.gen(function*() {
       const { await: poll } = yield* Commits
       const first = yield* polling("assignments")
-      const nothing = Effect.succeed({ found: Option.none() })
+      const nothing = Effect.succeed({ found: undefined })
       const refused = yield* Effect.forkChild(Effect.flip(poll("cancellations", 60, nothing)))
       yield* TestClock.adjust("1 second")
       expect(refused.pollUnsafe()).toMatchObject({ value: { status: 429, error: "too-many-waiting" } })
       yield* Fiber.interrupt(first.poll)
       const next = yield* Effect.forkChild(poll("cancellations", 60, nothing))
       yield* TestClock.adjust("1 minute")
-      expect(next.pollUnsafe()).toEqual(Exit.succeed(Option.none()))
+      expect(next.pollUnsafe()).toEqual(Exit.succeed(undefined))
     }).pipe(inMemory, Effect.provideService(Waiters, { agents: 1, logs: 1 })))
 
   it.effect("ends after its time, though the wall clock is set back meanwhile", () =>
@@ -208,6 +208,6 @@ describe("a long poll", () => {
       step = -600_000
       yield* committed("assignments")
       yield* TestClock.adjust("1 minute")
-      expect(poll.pollUnsafe()).toMatchObject({ _tag: "Success", value: Option.none() })
+      expect(poll.pollUnsafe()).toMatchObject({ _tag: "Success", value: undefined })
     }).pipe(inMemory))
 })

@@ -15,6 +15,27 @@ it.live("commits to the disk itself, so that a power cut loses nothing either (n
     expect([yield* sql`PRAGMA journal_mode`, yield* sql`PRAGMA synchronous`]).toEqual([[{ journal_mode: "wal" }], [{ synchronous: 2 }]])
   }))
 
+it.live("has a file that can be made smaller where it is new, and where a person wrote anew, as docs/state.md says, what an earlier commit made", () =>
+  Effect.gen(function*() {
+    const made = yield* directory
+    const opened = (file: string) =>
+      Effect.scoped(
+        Effect.flatMap(Layer.build(layerDatabase(join(made, file))), (context) =>
+          Effect.flatMap(SqlClient.SqlClient, (sql) => sql`PRAGMA auto_vacuum`).pipe(Effect.provide(context)))
+      )
+    const [asNew, never, incremental] = [{ auto_vacuum: 2 }, { auto_vacuum: 0 }, "PRAGMA auto_vacuum = INCREMENTAL"]
+    const asPerson = (file: string, statements: string) => {
+      const database = new DatabaseSync(join(made, file))
+      database.exec(statements)
+      database.close()
+    }
+    expect([yield* opened("new"), yield* opened("new")]).toEqual([[asNew], [asNew]])
+    asPerson("earlier", "PRAGMA journal_mode = WAL; CREATE TABLE theirs (a)")
+    expect(yield* opened("earlier")).toEqual([never])
+    asPerson("earlier", `${incremental}; VACUUM INTO '${join(made, "beside")}'; VACUUM`)
+    expect([yield* opened("earlier"), yield* opened("beside")]).toEqual([[asNew], [asNew]])
+  }))
+
 it.live.each(["wal", "delete"])(
   "is one program's alone from its opening on, also as another program left it (journal mode %s)",
   (mode) =>
