@@ -66,17 +66,12 @@ export const mirror = Effect.fnUntraced(function*(
     })
 
   const tasks = yield* Informer.make({ kind: agentTasks, namespace, project: projectTask, leftOut: tellLeftOut, changed: taskChanged })
-  const lookAtJobs = () => {
-    const over = world.lookAtJobs()
-    return Effect.suspend(() => Effect.forEach(over(), (uid) => enqueueOwner(Option.some(uid)), { discard: true }))
-  }
   const ours = { namespace, labelSelector: taskSelector }
   const ourJobs = yield* Informer.make({
     ...ours,
     kind: jobs,
     project: (object) => Result.getOrThrow(projectJob(object)),
-    changed: (key, job) => Effect.suspend(() => enqueueOwner(world.setJob(key, ofTask(job)))),
-    look: lookAtJobs
+    changed: (key, job) => Effect.suspend(() => enqueueOwner(world.setJob(key, ofTask(job))))
   })
   const ourPods = yield* Informer.make({
     ...ours,

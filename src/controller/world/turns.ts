@@ -65,8 +65,6 @@ interface TurnEvents {
   readonly changed: () => void
   /** A task changes. This is called before the cache has the change, so that the cache still shows whether the task had a slot. */
   readonly taskChanges: (before: Option.Option<AgentTask>, task: Option.Option<AgentTask>) => void
-  /** The Job of this task was made; no informer has reported it yet. */
-  readonly jobMade: (taskUid: string) => void
   /** An informer reported the Job of this task, or that it is gone. */
   readonly jobHeard: (taskUid: string, isGone: boolean) => void
   /** A pass over the task saw its turn. */
@@ -228,10 +226,6 @@ export const make = (
             if (Option.exists(before, ({ status }) => !isOver(status.phase))) refusals.forget(uid) // the refusal was of its Job
           }
         }
-      },
-      jobMade: (taskUid) => {
-        refusals.countAnew(taskUid)
-        changed()
       },
       jobHeard: (taskUid, isGone) => {
         if (isGone) {

@@ -82,22 +82,6 @@ export const make = (initial: TaskPolicy): World => {
       return taskUid
     },
     setPod: cache.setPod,
-    created: (uid, job) => {
-      cache.created(uid, job)
-      events.jobMade(uid)
-    },
-    jobNotFound: (uid, jobUid) => {
-      cache.jobNotFound(uid, jobUid)
-      if (Option.isNone(cache.job(uid))) turns.giveBack(uid)
-    },
-    lookAtJobs: () => {
-      const over = cache.lookAtJobs()
-      return () => {
-        const gone = over()
-        for (const uid of gone) turns.giveBack(uid)
-        return gone
-      }
-    },
     passSaw: (observed, at) => {
       const { task: { metadata: { uid } }, turn } = observed
       if (!isThere(uid)) return // the task went while it was looked at

@@ -261,22 +261,6 @@ describe("a follower", () => {
     }).pipe(Effect.scoped))
 })
 
-describe("a task whose Job was made", () => {
-  it.effect("is looked at where a look at all Jobs does not find it, of which no event tells", () =>
-    Effect.gen(function*() {
-      const world = make(policy)
-      const { job, task } = worldOf({ ...plainSeed, job: "active" })
-      world.setTask("tasks/task", Option.some(task))
-      world.created(task.metadata.uid, Option.getOrThrow(job))
-      const { looks, queue, synced } = yield* mirrored(jobs, world)
-      yield* TestClock.adjust("1 second")
-      looks.length = 0
-      yield* Queue.offer(queue, whole)
-      yield* synced
-      expect(looks).toEqual(["tasks/task"])
-    }).pipe(Effect.scoped))
-})
-
 describe("a Job with the labels of a task", () => {
   const { task } = worldOf(plainSeed)
   const ofTask = [{ apiVersion: "scalr.io/v1", kind: "AgentTask", name: "task", uid: task.metadata.uid, controller: true }]

@@ -143,7 +143,6 @@ describe("turns", () => {
   })
 
   it.each<readonly [what: string, happens: (world: ReturnType<typeof make>) => void]>([
-    ["its Job was made", (world) => world.created("uid-0", job(0).seen)],
     ["its Job was heard of", (world) => world.setJob("tasks/job-0", Option.some(job(0)))],
     ["it is over", (world) => world.setTask(key(0), Option.some(task(0, "succeeded")))],
     ["it was deleted", (world) => world.setTask(key(0), Option.none())]
