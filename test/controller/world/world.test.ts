@@ -74,7 +74,7 @@ describe("the world", () => {
   )
 
   it("keeps to itself by what its parts hear of each change, since a part that hears of one alone is out of step", () => {
-    const inner = ["changed", "taskChanges", "jobHeard", "forget"]
+    const inner = ["move", "taskChanges", "jobHeard", "forget"]
     expect(Object.keys(make(policy)).filter((name) => inner.includes(name))).toEqual([])
   })
 
