@@ -28,11 +28,6 @@ export interface Options<A> extends Selection {
    * that exists now, if any.
    */
   readonly changed: (key: string, seen: Option.Option<A>) => Effect.Effect<void>
-  /**
-   * Called when a full look at all objects begins. The effect that it returns runs when the look is over: an object that existed at the
-   * beginning and was not found by then is gone.
-   */
-  readonly look?: () => Effect.Effect<void>
   /** How often every key is reported as changed, in case a bug lost a change. Default: 10 minutes. */
   readonly resync?: Duration.Input
 }
@@ -67,10 +62,10 @@ const pauseAfter = (error: Option.Option<KubernetesError>, failures: number): Du
 }
 
 export const make = Effect.fnUntraced(function*<A>(
-  { kind, project, leftOut = () => Effect.void, changed, look = () => Effect.void, resync = Duration.minutes(10), ...selection }: Options<A>
+  { kind, project, leftOut = () => Effect.void, changed, resync = Duration.minutes(10), ...selection }: Options<A>
 ): Effect.fn.Return<Informer, never, Kubernetes | Scope.Scope> {
   const kubernetes = yield* Kubernetes
-  const known = yield* knownObjects({ changed, leftOut, look, project })
+  const known = yield* knownObjects({ changed, leftOut, project })
   /** Whether the server can begin a watch with the whole collection, as far as is known. */
   let streams = true
   /** Watches and lists in a row that brought nothing. */

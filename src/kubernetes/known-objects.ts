@@ -11,11 +11,11 @@ import { keyOf, type KubernetesObject, type WatchEvent } from "./object.ts"
  */
 type Position =
   | { readonly _tag: "Nothing" }
-  | { readonly _tag: "Looking"; readonly named: Set<string>; readonly afterLook: Effect.Effect<void> }
+  | { readonly _tag: "Looking"; readonly named: Set<string> }
   | { readonly _tag: "At"; readonly version: string }
 
 export const knownObjects = Effect.fnUntraced(function*<A>(
-  { changed, leftOut, look, project }: Required<Pick<Options<A>, "changed" | "leftOut" | "look" | "project">>
+  { changed, leftOut, project }: Required<Pick<Options<A>, "changed" | "leftOut" | "project">>
 ) {
   /** The last projection of each object, by `keyOf`. */
   const objects = new Map<string, A>()
@@ -26,7 +26,7 @@ export const knownObjects = Effect.fnUntraced(function*<A>(
   const moveTo = (next: Position): void => {
     position = next
   }
-  const beginLook = (): void => moveTo({ _tag: "Looking", named: new Set(), afterLook: look() })
+  const beginLook = (): void => moveTo({ _tag: "Looking", named: new Set() })
   const name = (key: string): void => {
     if (position._tag === "Looking") position.named.add(key)
   }
@@ -68,10 +68,7 @@ export const knownObjects = Effect.fnUntraced(function*<A>(
       moveTo({ _tag: "At", version })
       if (before._tag !== "Looking") return Effect.void
       const gone = [...versions.keys()].filter((key) => !before.named.has(key))
-      return Effect.andThen(
-        Effect.forEach(gone, remove, { discard: true }),
-        Effect.andThen(before.afterLook, Deferred.succeed(synced, undefined))
-      )
+      return Effect.andThen(Effect.forEach(gone, remove, { discard: true }), Deferred.succeed(synced, undefined))
     })
 
   const observe = (event: WatchEvent): Effect.Effect<void> =>

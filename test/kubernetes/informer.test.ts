@@ -12,14 +12,10 @@ interface Slim {
   readonly version: string
 }
 
-/**
- * Returns an informer of `collection`, the keys that it reported as changed, and the objects that exist by its reports; `looks` has those
- * that existed at the end of each look.
- */
+/** Returns an informer of `collection`, the keys that it reported as changed, and the objects that exist by its reports. */
 const informerOf = Effect.fnUntraced(function*(collection: FakeCollection, refused: ReadonlySet<string> = new Set()) {
   const changed: Array<string> = []
   const objects = new Map<string, Slim>()
-  const looks: Array<ReadonlyArray<string>> = []
   const informer = yield* make<Slim>({
     kind: jobs,
     namespace: "team",
@@ -31,20 +27,19 @@ const informerOf = Effect.fnUntraced(function*(collection: FakeCollection, refus
       Effect.sync(() => {
         changed.push(key)
         tell(objects, key, seen)
-      }),
-    look: () => Effect.sync(() => void looks.push(names(objects)))
+      })
   }).pipe(Effect.provide(collection.layer))
-  return { informer, changed, looks, objects }
+  return { informer, changed, objects }
 })
 const setupWith = Effect.fnUntraced(function*(streams: boolean) {
   const collection = new FakeCollection()
   collection.streams = streams
   yield* collection.put("old")
-  const { changed, informer, looks, objects } = yield* informerOf(collection)
+  const { changed, informer, objects } = yield* informerOf(collection)
   yield* informer.synced
   yield* TestClock.adjust("1 second")
   changed.length = 0
-  return { changed, collection, informer, looks, objects }
+  return { changed, collection, informer, objects }
 })
 const setup = setupWith(true)
 const overloadedFor = (retryAfter: Duration.Duration) =>
@@ -196,7 +191,7 @@ describe("an informer", () => {
 
   it.effect("lists again after 410, and notices what vanished and what changed meanwhile", () =>
     Effect.gen(function*() {
-      const { changed, collection, looks, objects } = yield* setup
+      const { changed, collection, objects } = yield* setup
       yield* collection.put("kept")
       yield* TestClock.adjust("1 second")
       changed.length = 0
@@ -207,7 +202,6 @@ describe("an informer", () => {
       yield* TestClock.adjust("5 seconds")
       expect(names(objects)).toEqual(["team/fresh", "team/kept"])
       expect(changed).toEqual(["team/kept", "team/fresh", "team/old"])
-      expect(looks).toEqual([["team/old"], ["team/fresh", "team/kept"]]) // over once it is told what is gone
       expect(collection.lists).toBe(2)
     }))
 

@@ -31,18 +31,18 @@ export const mutants: ReadonlyArray<Mutant> = [
     test: "core/reconcile/plan.test.ts"
   },
   {
-    name: "a Job that nobody saw is there for ever",
-    file: "src/controller/world/cache.ts",
-    from: "    fresh.delete(uid)\n    goneJobs",
-    to: "    goneJobs",
-    test: "controller/world/cache.test.ts"
+    name: "a slot is given back whose Job may have led to a claim that the cache has not heard of",
+    file: "src/controller/reconcile/ask.ts",
+    from: "if (cache.hadJob(uid) || turns.isReserved(uid)) yield*",
+    to: "if (cache.hadJob(uid)) yield*",
+    test: "controller/reconcile/ask.test.ts"
   },
   {
-    name: "a Job that the API server does not have stays until a watch tells of it",
-    file: "src/controller/reconcile/ask.ts",
-    from: "world.jobNotFound(task.metadata.uid, uid)",
-    to: "undefined",
-    test: "controller/reconcile/ask.test.ts"
+    name: "a task is looked at again for its turn as long as its start fails",
+    file: "src/controller/world/turns.ts",
+    from: "before === undefined || !saysTheSame(before, turn(task))",
+    to: "before === undefined || turn(task)._tag === \"Admitted\"",
+    test: "controller/world/turns.test.ts"
   },
   {
     name: "what is past the history limit stays until it is looked at again",
@@ -698,17 +698,17 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "who waits for a source wakes nobody",
-    file: "src/controller/world/mirror.ts",
-    from: "Option.exists(task, waitsForSource) &&",
-    to: "Option.isNone(task) &&",
-    test: "controller/world/mirror.test.ts"
+    file: "src/controller/world/turns.ts",
+    from: "return isOpen(before) === isOpen(after) && occupies(before)",
+    to: "return occupies(before)",
+    test: "controller/world/turns.test.ts"
   },
   {
     name: "who waits for its turn is not told of another place",
     file: "src/core/reconcile/waiting.ts",
-    from: " && queue.position === turn.position",
-    to: "",
-    test: "controller/world/mirror.test.ts"
+    from: "return a.position === b.position && before",
+    to: "return before",
+    test: "controller/world/turns.test.ts"
   },
   {
     name: "a state of any number of values is parsed",

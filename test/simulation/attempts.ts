@@ -50,14 +50,28 @@ export const judgeAttempt = ({ leads, server }: Simulation, { object, revision }
   demand(late <= leads, "I6", () => `${made.metadata.name} is task ${late} made for one that was cancelled, by ${leads} controllers`)
 }
 
-/** Checks that no saved plan is applied twice, and that an artifact is planned again only a few times for the same task. */
-export const judgePlans = ({ truth: { engines } }: Simulation): void => {
+/** Reports whether the status of the follower named this apply, or a former one of its name, before it was made. */
+const wasNamed = (server: ApiServer, apply: AgentTask): boolean => {
+  const { name, uid } = apply.metadata
+  const made = server.history.find(({ object, type }) => type === "ADDED" && object.metadata.uid === uid)
+  return tasksBefore(server, made?.revision ?? 0).some(({ metadata, status }) =>
+    metadata.uid === followerOf(apply) && status.latest?.apply === name
+  )
+}
+
+/**
+ * Checks that no saved plan is applied twice, and that an artifact is planned again only a few times for the same task. An apply that was
+ * deleted before its follower's status named it is made again: the plan itself, of which there is none here, says then that it has begun
+ * (docs/adr/0039-begin-a-kept-plan-once.md).
+ */
+export const judgePlans = ({ server, truth: { engines } }: Simulation): void => {
   const applied = new Set<string>()
   const planned = new Map<string, number>()
   for (const { task } of engines) {
     const { metadata: { name }, spec: { source: { fluxSource, savedPlan } }, status } = task
     if (savedPlan !== undefined) {
-      demand(!applied.has(savedPlan.sha256), "I1", () => `the plan that ${name} applies was applied before`)
+      const isFirst = !applied.has(savedPlan.sha256)
+      demand(isFirst || !wasNamed(server, task), "I1", () => `the plan that ${name} applies was applied before`)
       applied.add(savedPlan.sha256)
     }
     if (fluxSource === undefined) continue

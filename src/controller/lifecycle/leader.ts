@@ -56,12 +56,10 @@ export interface Parts {
 
 export const whileLeader = Effect.fnUntraced(function*({ attention, config, drained, identity, world }: Parts) {
   const reconciler = yield* Reconciler
-  /** Looks at the tasks whose turn has come, because a pass may have given back a slot or a workspace. */
-  const callUp = Effect.suspend(() => Effect.forEach(world.turns.calledUp(), attention.look, { discard: true }))
   const work = (key: string) =>
     reconciler.reconcile(key).pipe(
       Effect.tapCause(() => Metric.update(failures, 1)),
-      Effect.ensuring(Effect.andThen(callUp, measure))
+      Effect.ensuring(measure)
     )
   let isCutOff = false
   yield* Effect.addFinalizer(() => isCutOff ? Effect.sleep(callTimeout) : Effect.void) // runs last: once another replica leads, no request of ours may be under way
@@ -88,6 +86,8 @@ export const whileLeader = Effect.fnUntraced(function*({ attention, config, drai
     Effect.repeat(Effect.andThen(tellHeldBack(world.turns.heldBack), tellIsolation(world.turns.isProven)), Schedule.spaced(countedEvery))
   )
   yield* attention.attach((key) => Effect.andThen(queue.add(key), measure))
+  const lookAtUntold = Effect.suspend(() => Effect.forEach(world.turns.untold(), attention.look, { discard: true }))
+  yield* Effect.forkScoped(Effect.forever(Effect.andThen(world.turns.moved, lookAtUntold)))
   world.clearReportedWait(Option.none()) // another replica that led meanwhile may have told the pool something else
   yield* attention.lookAtAll
   const pool = yield* Effect.serviceOption(Pool)

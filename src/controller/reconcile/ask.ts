@@ -1,5 +1,5 @@
 // Asks the API server what the caches cannot tell of one task for sure; it confirms every absence that leads to an end or a take-over.
-// The world is told at once what an answer shows of Jobs, slots and holders.
+// The world is told at once what an answer shows of slots and holders.
 // Called by controller/reconcile/reconcile; controller/reconcile/observe joins the answers with the caches.
 import { Array, Effect, Option } from "effect"
 import { attemptOf, madeNames } from "../../core/reconcile/attempts.ts"
@@ -35,7 +35,7 @@ type Read<A, E = never> = Effect.Effect<A, KubernetesError | E, Kubernetes>
  * newest warning about an object.
  */
 export interface Asking {
-  readonly world: Pick<World, "ages" | "cache" | "jobNotFound" | "refusals" | "turns">
+  readonly world: Pick<World, "ages" | "cache" | "refusals" | "turns">
   readonly task: AgentTask
   readonly policy: TaskPolicy
   readonly now: string
@@ -79,23 +79,17 @@ const jobNamed = ({ metadata: { namespace, uid } }: AgentTask, name: string): Re
 const liveJob = (task: AgentTask, { basename }: TaskPolicy): Read<Option.Option<JobSeen>> =>
   jobNamed(task, task.status.job?.name ?? jobName(basename, task.metadata.name))
 
-/**
- * Returns the Job as it is now. If the Job is gone, this tells the world so before it fails with `Behind`, because the world may never hear
- * of it otherwise.
- */
-const stillThere = ({ task, world }: Asking, { name, uid }: JobSeen): Read<JobSeen, Behind> => {
-  const place = { namespace: task.metadata.namespace, name }
-  return Effect.flatMap(jobNamed(task, name), (found) =>
+/** Returns the Job as it is now. It fails with `Behind` if that is gone. */
+const stillThere = (task: AgentTask, { name, uid }: JobSeen): Read<JobSeen, Behind> =>
+  Effect.flatMap(jobNamed(task, name), (found) =>
     Option.match(Option.filter(found, (_) => _.uid === uid), {
-      onNone: () =>
-        Effect.andThen(Effect.sync(() => world.jobNotFound(task.metadata.uid, uid)), new Behind({ object: `Job ${keyOf(place)}` })),
+      onNone: () => Effect.fail(new Behind({ object: `Job ${keyOf({ namespace: task.metadata.namespace, name })}` })),
       onSome: Effect.succeed
     }))
-}
 
 /**
- * Fails with `Behind` unless the cache has the newest version of the task. It is asked when a Job of the task is gone: the task may have
- * gone with it, or have a claim or an end that the cache has not heard of yet.
+ * Fails with `Behind` unless the cache has the newest version of the task. It is asked when a Job that the task had, or may have had, is not
+ * there: the task may have gone with it, or have a claim or an end that the cache has not heard of yet.
  */
 const upToDate = ({ metadata: { name, namespace, resourceVersion, uid } }: AgentTask): Read<void, Behind> =>
   Effect.flatMap(
@@ -214,10 +208,10 @@ export const ask = Effect.fn("ask")(
       const warning = yield* warningAbout(asking, job.value)
       return starting(asking) === before ? { ...noAnswers, warning } : yield* ask(asking) // the Job or its Pod came or went meanwhile
     }
-    if (cache.hadJob(uid)) yield* upToDate(task)
     if (status.launches !== undefined || cache.hadJob(uid) || turns.isReserved(uid)) {
       const live = yield* liveJob(task, policy)
       if (Option.isSome(live)) return { ...noAnswers, job: live }
+      if (cache.hadJob(uid) || turns.isReserved(uid)) yield* upToDate(task)
       turns.giveBack(uid)
     }
     return world.refusals.isRefused(uid) ? noAnswers : yield* askForStart(asking)
@@ -240,7 +234,7 @@ export const askLive = Effect.fn("askLive")(
       yield* newestUpToDate(asking)
       return { ...answers, live: true, source: yield* readSource(task), apply: yield* unnamedApply(task) }
     }
-    const job = Option.some(yield* stillThere(asking, seen.value))
+    const job = Option.some(yield* stillThere(asking.task, seen.value))
     const live = yield* podsOf(task, seen.value)
     const before = cache.pods(task.metadata.uid)
     const pods = [...live, ...before.filter((pod) => isPodOver(pod) && !live.some(({ uid }) => uid === pod.uid))]

@@ -148,8 +148,13 @@ const make = Effect.fnUntraced(function*(world: World) {
   const carryOut = Effect.fnUntraced(function*(observed: Observed, decision: Plan, pass: Pass) {
     const { atOnce, onceWritten } = countsOf(observed, decision, pass.now)
     yield* atOnce
-    const made = yield* executor.all(observed.task, decision.actions, pass)
-    if (Option.isSome(made)) world.created(observed.task.metadata.uid, made.value)
+    const made = yield* executor.all(observed.task, decision.actions, pass).pipe(
+      Effect.tapError(({ _tag }) =>
+        _tag === "Unreachable" || _tag === "Unsure" || !makesJob(decision)
+          ? Effect.void
+          : Effect.sync(() => world.turns.giveBack(observed.task.metadata.uid))
+      ) // the slot is not given back while the Job may be there after all, of this pass or of one before
+    )
     const again = yield* settle(observed.task, decision, made).pipe(
       Effect.tapError(({ _tag }) => _tag === "Unreachable" ? onceWritten : Effect.void), // if it was written, no later pass ends the task
       Effect.tap(onceWritten)
@@ -187,11 +192,6 @@ const make = Effect.fnUntraced(function*(world: World) {
       if (Option.isNone(decided)) return Option.none()
       const { decision, observed } = decided.value
       return yield* carryOut(observed, decision, pass).pipe(
-        Effect.tapError(({ _tag }) =>
-          _tag === "Unreachable" || _tag === "Unsure" || !makesJob(decision)
-            ? Effect.void
-            : Effect.sync(() => world.turns.giveBack(task.metadata.uid))
-        ), // the slot is not given back while the Job may be there after all, of this pass or of one before
         Effect.catchTag(
           ["WriteRefused", "Unsure"],
           (answer) => Effect.flatMap(asRefusal(task, answer), (refusal) => Effect.andThen(keep(task, refusal), once(task, pass)))

@@ -1,4 +1,4 @@
-// The tasks, and their Jobs and Pods, as the informers last reported them; a Job that we made is in it before they report it.
+// The tasks, and their Jobs and Pods, as the informers last reported them, and nothing else.
 // It says what exists, never what to do next. When a task goes, all that is known of it goes too, except Jobs and Pods that outlive it.
 // Used by controller/world/world and controller/world/turns, and where only it is needed by controller/reconcile and controller/lifecycle.
 import { Option } from "effect"
@@ -12,26 +12,18 @@ export interface Cache {
   readonly taskByUid: (uid: string) => Option.Option<AgentTask>
   readonly keyOf: (taskUid: string) => Option.Option<string>
   readonly job: (taskUid: string) => Option.Option<JobSeen>
-  /** Whether a Job of the task existed in the time of this process, and is gone. */
+  /** Whether an informer reported a Job of the task, and that it is gone. */
   readonly hadJob: (taskUid: string) => boolean
   readonly pods: (taskUid: string) => ReadonlyArray<PodSeen>
 }
 
-/** What informers and passes tell of that. */
+/** What informers tell of that. */
 export interface Changes {
   /** Returns the task that is gone by this change, if any: it was deleted, or made again under its name. */
   readonly setTask: (key: string, task: Option.Option<AgentTask>) => Option.Option<AgentTask>
   /** Returns the UID of the task that the Job belongs to, or belonged to. */
   readonly setJob: (key: string, job: Option.Option<Owned<JobSeen>>) => Option.Option<string>
   readonly setPod: (key: string, pod: Option.Option<Owned<PodSeen>>) => Option.Option<string>
-  readonly created: (taskUid: string, job: JobSeen) => void
-  /** Records that the API server does not have this Job. If we made the Job and no informer has reported it, none will, so it is gone. */
-  readonly jobNotFound: (taskUid: string, jobUid: string) => void
-  /**
-   * Called when a look at all Jobs begins. The function that it returns is called when the look is over, and returns the UIDs of the tasks
-   * whose Job we had made before the look and the look did not find: such a Job is gone, though no informer ever reported it.
-   */
-  readonly lookAtJobs: () => () => ReadonlyArray<string>
 }
 
 /** An object that belongs to a task. */
@@ -76,20 +68,15 @@ export const make = (): Cache & Changes => {
   const keys = new Map<string, string>() // task uid → key
   const jobs = byTask<JobSeen>()
   const pods = byTask<PodSeen>()
-  const fresh = new Map<string, JobSeen>() // task uid → the Job that we made and no informer has reported yet
-  const goneJobs = new Map<string, string>() // task uid → uid of its last Job that is gone: the answer to the create of that Job may come later
-  const lose = (uid: string, seen: JobSeen): void => {
-    fresh.delete(uid)
-    goneJobs.set(uid, seen.uid)
-  }
+  const hadJob = new Set<string>() // uids of the tasks of which a Job is gone
 
   return {
     task: (key) => Option.fromUndefinedOr(tasks.get(key)),
     tasks: () => tasks,
     taskByUid: (uid) => Option.flatMap(Option.fromUndefinedOr(keys.get(uid)), (key) => Option.fromUndefinedOr(tasks.get(key))),
     keyOf: (uid) => Option.fromUndefinedOr(keys.get(uid)),
-    job: (uid) => Option.fromUndefinedOr(jobs.first(uid) ?? fresh.get(uid)),
-    hadJob: (uid) => goneJobs.has(uid),
+    job: (uid) => Option.fromUndefinedOr(jobs.first(uid)),
+    hadJob: (uid) => hadJob.has(uid),
     pods: pods.of,
 
     setTask: (key, task) => {
@@ -100,8 +87,7 @@ export const make = (): Cache & Changes => {
       if (Option.isSome(gone)) {
         const { uid } = gone.value.metadata
         keys.delete(uid)
-        fresh.delete(uid)
-        goneJobs.delete(uid)
+        hadJob.delete(uid)
       }
       Option.match(task, {
         onNone: () => void tasks.delete(key),
@@ -114,26 +100,9 @@ export const make = (): Cache & Changes => {
     },
     setJob: (key, found) => {
       const before = jobs.at(key)
-      if (before !== undefined && Option.isNone(found) && keys.has(before.taskUid)) goneJobs.set(before.taskUid, before.seen.uid) // mostly a task goes before its Job, and all that is known of it is forgotten by then
-      const uid = jobs.set(key, found)
-      if (Option.isSome(uid)) fresh.delete(uid.value)
-      return uid
+      if (before !== undefined && Option.isNone(found) && keys.has(before.taskUid)) hadJob.add(before.taskUid) // mostly a task goes before its Job, and all that is known of it is forgotten by then
+      return jobs.set(key, found)
     },
-    setPod: pods.set,
-    created: (uid, seen) => {
-      if (keys.has(uid) && jobs.first(uid) === undefined && goneJobs.get(uid) !== seen.uid) fresh.set(uid, seen)
-    },
-    jobNotFound: (uid, jobUid) => {
-      const seen = fresh.get(uid)
-      if (seen?.uid === jobUid) lose(uid, seen)
-    },
-    lookAtJobs: () => {
-      const made = [...fresh]
-      return () => {
-        const gone = made.filter(([uid, seen]) => fresh.get(uid) === seen)
-        for (const [uid, seen] of gone) lose(uid, seen)
-        return gone.map(([uid]) => uid)
-      }
-    }
+    setPod: pods.set
   }
 }

@@ -1,12 +1,10 @@
 // Keeps the world in step with the cluster: one informer for each kind puts its events into the world and has their task looked at.
-// So are tasks whose turn changes when one ends, goes or begins to wait for its source, and those past the limit when one becomes history.
+// So is the task whose attempt it is, and those past the history limit when one becomes history.
 // Used by controller/lifecycle/controller.
-import { Duration, Effect, Latch, Option, Result, type Scope } from "effect"
+import { Duration, Effect, Option, Result, type Scope } from "effect"
 import { taskSelector } from "../../core/manifest/labels.ts"
 import { attemptOf } from "../../core/reconcile/attempts.ts"
-import { waitsForSource } from "../../core/reconcile/flux-source.ts"
 import { mayExpire } from "../../core/reconcile/history.ts"
-import { isOver } from "../../core/task/status.ts"
 import type { Kubernetes } from "../../kubernetes/client.ts"
 import * as Informer from "../../kubernetes/informer.ts"
 import { agentTasks, jobs, pods } from "../../kubernetes/kinds.ts"
@@ -25,8 +23,6 @@ export interface Mirror {
 const ofTask = <Seen>(found: Option.Option<Projected<Seen>>) =>
   Option.flatMap(found, ({ seen, taskUid }) => Option.map(taskUid, (taskUid) => ({ seen, taskUid })))
 
-const isUnfinished = ({ status }: AgentTask): boolean => !isOver(status.phase)
-
 /** Reports whether one more task counts as history: this one, which may go from now on, or the attempt that is no longer its newest. */
 const addsToHistory = (before: AgentTask, after: AgentTask): boolean =>
   (mayExpire(after) && !mayExpire(before)) || before.status.latest?.name !== after.status.latest?.name
@@ -40,43 +36,23 @@ export const mirror = Effect.fnUntraced(function*(
   const enqueueOwner = (uid: Option.Option<string>) =>
     Option.match(Option.flatMap(uid, world.cache.keyOf), { onNone: () => Effect.void, onSome: enqueue })
 
-  const turnsMoved = Latch.makeUnsafe(false)
-  yield* turnsMoved.await.pipe(
-    Effect.andThen(turnsMoved.close), // before the look, since another task may end during it
-    Effect.andThen(Effect.suspend(() => Effect.forEach(world.turns.untold(), enqueue, { discard: true }))), // once for all that ended together
-    Effect.forever,
-    Effect.forkScoped
-  )
-
   const taskChanged = (key: string, task: Option.Option<AgentTask>) =>
     Effect.suspend(() => {
       const before = world.cache.task(key)
       world.setTask(key, task)
-      const ended = Option.exists(before, isUnfinished) && !Option.exists(task, isUnfinished)
-      const gaveWay = Option.exists(task, waitsForSource) && !Option.exists(before, waitsForSource)
       const moreHistory = Option.filter(task, (task) => Option.exists(before, (before) => addsToHistory(before, task)))
-      const follower = Option.flatMap(Option.orElse(task, () => before), attemptOf)
+      const follower = Option.flatMap(Option.flatMap(Option.orElse(task, () => before), attemptOf), world.cache.keyOf)
       const old = Option.toArray(moreHistory).flatMap(({ spec }) => world.pastHistory.keysIn(spec.workspace))
-      return Effect.all([
-        enqueue(key),
-        enqueueOwner(follower),
-        ended || gaveWay ? turnsMoved.open : Effect.void,
-        Effect.forEach(old, enqueue, { discard: true })
-      ], { discard: true })
+      return Effect.forEach([key, ...Option.toArray(follower), ...old], enqueue, { discard: true })
     })
 
   const tasks = yield* Informer.make({ kind: agentTasks, namespace, project: projectTask, leftOut: tellLeftOut, changed: taskChanged })
-  const lookAtJobs = () => {
-    const over = world.lookAtJobs()
-    return Effect.suspend(() => Effect.forEach(over(), (uid) => enqueueOwner(Option.some(uid)), { discard: true }))
-  }
   const ours = { namespace, labelSelector: taskSelector }
   const ourJobs = yield* Informer.make({
     ...ours,
     kind: jobs,
     project: (object) => Result.getOrThrow(projectJob(object)),
-    changed: (key, job) => Effect.suspend(() => enqueueOwner(world.setJob(key, ofTask(job)))),
-    look: lookAtJobs
+    changed: (key, job) => Effect.suspend(() => enqueueOwner(world.setJob(key, ofTask(job))))
   })
   const ourPods = yield* Informer.make({
     ...ours,

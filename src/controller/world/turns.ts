@@ -1,9 +1,9 @@
-// Which tasks may start: which of them have a slot, were refused one, hold a workspace or were told to wait.
+// Which tasks may start: which of them have a slot, were refused one, or hold a workspace; and which turn the last pass over each saw.
 // Changes only in synchronous steps, so that a decision and the slot it takes are never apart; all turns are computed anew after a change that matters.
 // Used by controller/world/world, which tells it of each change; how turns are shared out is in core/scheduling/admit.
-import { Option } from "effect"
+import { Effect, Latch, Option } from "effect"
 import { waitsForSource } from "../../core/reconcile/flux-source.ts"
-import { tellsOf } from "../../core/reconcile/waiting.ts"
+import { saysTheSame } from "../../core/reconcile/waiting.ts"
 import { admit, type Candidate } from "../../core/scheduling/admit.ts"
 import { heldBack } from "../../core/scheduling/draining.ts"
 import { waitsForProof } from "../../core/scheduling/isolation.ts"
@@ -25,15 +25,10 @@ export interface Turns {
   readonly of: (task: AgentTask) => Turn
   /** The keys of the tasks that are not over and have no slot. */
   readonly waiting: () => ReadonlyArray<string>
-  /**
-   * The keys of those that may start now, or whose status says something else of their turn. A pass changes nothing of any other but which
-   * limit it names: that alone is not worth a write for each of thousands.
-   */
+  /** Completes once turns may have moved, of which no event need tell the tasks that wait. */
+  readonly moved: Effect.Effect<void>
+  /** The keys of the tasks without a slot of whose turn there is something else to say than the last pass over them saw. */
   readonly untold: () => ReadonlyArray<string>
-  /**
-   * The keys of the tasks that were told to wait and may start now; empty unless a slot or a workspace has become free since the last call.
-   */
-  readonly calledUp: () => ReadonlyArray<string>
   /** Whether it is known which task has the workspace's Lease, or that none has. */
   readonly knowsHolder: (workspace: WorkspaceName) => boolean
   /** Whether a slot is taken for the task, and no informer has reported its Job yet. */
@@ -62,22 +57,20 @@ export interface Turns {
 /** What the world tells the turns. */
 interface TurnEvents {
   /** Something outside of this file that turns depend on has changed. */
-  readonly changed: () => void
-  /** A task changes. This is called before the cache has the change, so that the cache still shows whether the task had a slot. */
+  readonly move: () => void
+  /** A task changes. The cache has the change only after this. */
   readonly taskChanges: (before: Option.Option<AgentTask>, task: Option.Option<AgentTask>) => void
-  /** The Job of this task was made; no informer has reported it yet. */
-  readonly jobMade: (taskUid: string) => void
   /** An informer reported the Job of this task, or that it is gone. */
   readonly jobHeard: (taskUid: string, isGone: boolean) => void
   /** A pass over the task saw its turn. */
-  readonly passSaw: (taskUid: string, turn: Turn) => void
+  readonly passSaw: (task: AgentTask, turn: Turn) => void
   readonly forget: (task: AgentTask) => void
 }
 
 const holdTurns: Readonly<Record<HoldReason, Turn>> = { Draining: heldBack, IsolationUnproven: waitsForProof }
 
 export const make = (
-  cache: Pick<Cache, "job" | "keyOf" | "task" | "taskByUid" | "tasks">,
+  cache: Pick<Cache, "job" | "keyOf" | "taskByUid" | "tasks">,
   policy: () => TaskPolicy,
   refusals: Pick<HeldRefusals, "countAnew" | "forget" | "isPassedOver" | "liftQuota">
 ): { readonly turns: Turns; readonly events: TurnEvents } => {
@@ -86,11 +79,16 @@ export const make = (
   const reserved = new Set<string>()
   const launching = new Set<string>()
   const holders = new Map<WorkspaceName, string | undefined>() // workspace → uid of its task, undefined for nobody; absent while not known
-  const toldToWait = new Set<string>() // uids of the tasks that were told to wait for their turn
-  let freed = false // whether a slot or a workspace became free, of which no event need tell the tasks that wait
+  const seen = new Map<string, Turn | undefined>() // uid → the turn that the last pass saw of a task that is not over; undefined where another pass is due
+  const latch = Latch.makeUnsafe(false)
   let turns: ReadonlyMap<Uid, Turn> | undefined
   const changed = (): void => {
     turns = undefined
+  }
+  /** Something has changed that may give a task its turn, or another place. */
+  const move = (): void => {
+    changed()
+    latch.openUnsafe()
   }
 
   /**
@@ -139,7 +137,11 @@ export const make = (
     return turns.get(task.metadata.uid) ?? Turn.Admitted()
   }
   const waiting = () => [...cache.tasks()].filter(([, task]) => !isOver(task.status.phase) && !occupies(task))
-  const mayStart = (key: string): boolean => Option.exists(cache.task(key), (task) => isOpen(task) && turn(task)._tag === "Admitted")
+  const isUntold = (uid: Uid): boolean => {
+    if (!seen.has(uid)) return false // its first pass is on its way
+    const before = seen.get(uid)
+    return Option.exists(cache.taskByUid(uid), (task) => before === undefined || !saysTheSame(before, turn(task)))
+  }
   /**
    * Reports whether all turns stay what they are when the task changes so. Each task that is told of its turn is such a change, and there may
    * be thousands of these, for each of which all turns would be computed.
@@ -154,7 +156,7 @@ export const make = (
   const letGo = ({ metadata: { uid }, spec: { workspace } }: AgentTask): void => {
     if (holders.get(workspace) !== uid) return
     holders.delete(workspace)
-    changed()
+    move()
   }
   /** Forgets that no task holds the workspace, because the task that starts may take it. */
   const forgetVacancy = ({ spec: { workspace } }: AgentTask): void => {
@@ -171,11 +173,14 @@ export const make = (
       occupies,
       of: turn,
       waiting: () => waiting().map(([key]) => key),
-      untold: () => waiting().filter(([, task]) => !tellsOf(task.status, turn(task))).map(([key]) => key),
-      calledUp: () => {
-        if (!freed) return []
-        freed = false
-        return [...toldToWait].flatMap((uid) => Option.toArray(cache.keyOf(uid))).filter(mayStart)
+      moved: latch.await.pipe(
+        Effect.andThen(Effect.yieldNow), // since `move` opens it in the middle of a step
+        Effect.andThen(latch.close), // before the look, since turns may move during it
+        Effect.asVoid
+      ),
+      untold: () => {
+        turns ??= allTurns()
+        return [...turns.keys()].filter(isUntold).flatMap((uid) => Option.toArray(cache.keyOf(uid)))
       },
       knowsHolder: (workspace) => holders.has(workspace),
       isReserved: (uid) => reserved.has(uid),
@@ -201,50 +206,39 @@ export const make = (
         changed()
       },
       giveBack: (uid) => {
-        if (reserved.delete(uid)) freed = true
-        changed()
+        if (reserved.delete(uid)) move()
       },
       passEnded: (uid) => void launching.delete(uid),
       setHolder: (workspace, holder) => {
         const before = holders.get(workspace)
         const after = Option.getOrUndefined(holder)
         holders.set(workspace, after)
-        if (before === after) return
-        freed = true
-        changed()
+        if (before !== after) move()
       }
     },
     events: {
-      changed,
+      move,
       taskChanges: (before, task) => {
-        const had = Option.exists(before, occupies)
-        if (!Option.exists(before, (before) => Option.exists(task, (task) => changesNoTurn(before, task)))) changed()
+        if (!Option.exists(before, (before) => Option.exists(task, (task) => changesNoTurn(before, task)))) move()
         if (Option.isSome(task)) {
           const { metadata: { uid }, status: { phase } } = task.value
-          if (had && !occupies(task.value)) freed = true
           if (isOver(phase)) {
             reserved.delete(uid)
+            seen.delete(uid)
             letGo(task.value)
             if (Option.exists(before, ({ status }) => !isOver(status.phase))) refusals.forget(uid) // the refusal was of its Job
           }
         }
       },
-      jobMade: (taskUid) => {
-        refusals.countAnew(taskUid)
-        changed()
-      },
       jobHeard: (taskUid, isGone) => {
-        if (isGone) {
-          freed = true
-          for (const uid of refusals.liftQuota()) toldToWait.add(uid) // they wait like any other task from now on
-        }
         reserved.delete(taskUid)
         refusals.countAnew(taskUid)
-        changed()
+        if (!isGone) return changed()
+        for (const uid of refusals.liftQuota()) seen.set(uid, undefined) // they wait like any other task from now on
+        move()
       },
-      passSaw: (uid, turn) => {
-        if (turn._tag === "Waiting") toldToWait.add(uid)
-        else toldToWait.delete(uid)
+      passSaw: ({ metadata: { uid }, status: { phase } }, turn) => {
+        if (!isOver(phase)) seen.set(uid, turn)
       },
       forget: (task) => {
         const { uid } = task.metadata
@@ -252,7 +246,7 @@ export const make = (
         forgetLast(task)
         reserved.delete(uid)
         refusals.forget(uid)
-        toldToWait.delete(uid)
+        seen.delete(uid)
       }
     }
   }

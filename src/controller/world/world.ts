@@ -40,7 +40,7 @@ export const make = (initial: TaskPolicy): World => {
   let policy = initial
   const cache = Cache.make()
   const isThere = (uid: string): boolean => Option.isSome(cache.keyOf(uid))
-  const refusals = heldRefusals(isThere, () => events.changed())
+  const refusals = heldRefusals(isThere, () => events.move())
   const { events, turns } = Turns.make(cache, () => policy, refusals)
   const history = pastHistory(() => policy.historyPerWorkspace)
   const ages = jobAges()
@@ -66,7 +66,7 @@ export const make = (initial: TaskPolicy): World => {
     setPolicy: (next) => {
       policy = next
       history.limitChanged()
-      events.changed()
+      events.move()
     },
     setTask: (key, task) => {
       const before = cache.task(key)
@@ -82,26 +82,11 @@ export const make = (initial: TaskPolicy): World => {
       return taskUid
     },
     setPod: cache.setPod,
-    created: (uid, job) => {
-      cache.created(uid, job)
-      events.jobMade(uid)
-    },
-    jobNotFound: (uid, jobUid) => {
-      cache.jobNotFound(uid, jobUid)
-      if (Option.isNone(cache.job(uid))) turns.giveBack(uid)
-    },
-    lookAtJobs: () => {
-      const over = cache.lookAtJobs()
-      return () => {
-        const gone = over()
-        for (const uid of gone) turns.giveBack(uid)
-        return gone
-      }
-    },
     passSaw: (observed, at) => {
-      const { task: { metadata: { uid } }, turn } = observed
+      const { task, turn } = observed
+      const { uid } = task.metadata
       if (!isThere(uid)) return // the task went while it was looked at
-      events.passSaw(uid, turn)
+      events.passSaw(task, turn)
       ages.passSaw(uid, observed, at)
       unready.passSaw(observed, at)
     },

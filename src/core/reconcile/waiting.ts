@@ -1,7 +1,6 @@
 // The responses to a task that may not start yet: it is queued, with what or whom it waits for.
 // Invariant: the status of a task that is queued has a reason, a place in the queue and one sentence.
-// Used by core/reconcile/plan; controller/world/turns asks which status tells of its turn.
-import type { AgentTaskStatus } from "../../schema/task/agent-task.ts"
+// Used by core/reconcile/plan; controller/world/turns asks whether there is something else to say of a turn.
 import type { WaitReason } from "../../schema/task/reason.ts"
 import { type OtherHolder, waitsForLeft, waitsForStranger } from "../scheduling/workspace-lease.ts"
 import { askAgainMillis, type Refusal, type Seen, type Turn, type Waiting, waitReasonOf, type WhyNot } from "../task/observed.ts"
@@ -45,11 +44,14 @@ const waitsFor = ({ policy: { limits }, task: { spec: { workspace } } }: Seen, {
 
 export const queue: RespondTo<Waiting> = (s, turn) => waitFor(s, toldOf(turn.why), waitsFor(s, turn), turn.position)
 
-/** Reports whether the status says already that the task waits for this turn: then a pass over it would change nothing. */
-export const tellsOf = ({ queue }: AgentTaskStatus, turn: Turn): boolean => {
-  if (turn._tag !== "Waiting") return false
-  const { blockedBy, reason } = toldOf(turn.why)
-  return queue?.reason === reason && queue.position === turn.position && queue.blockedBy === blockedBy
+/**
+ * Reports whether a task says the same of two turns, but for which limit is reached: that alone is not worth a write for each of
+ * thousands.
+ */
+export const saysTheSame = (a: Turn, b: Turn): boolean => {
+  if (a._tag === "Admitted" || b._tag === "Admitted") return a._tag === b._tag
+  const [before, after] = [toldOf(a.why), toldOf(b.why)]
+  return a.position === b.position && before.reason === after.reason && before.blockedBy === after.blockedBy
 }
 
 export const queueBehindHolder: RespondTo<OtherHolder> = (s, holder) => {

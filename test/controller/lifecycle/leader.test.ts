@@ -113,28 +113,7 @@ it.effect("says its words on a wait again in its next lead, since another may ha
 
 const forbidden = new Forbidden({ verb: "update", object: "AgentTask", code: 403, reason: "Forbidden", detail: "no right" })
 
-it.effect("looks at whom a pass has called up, also by one that failed", () =>
-  Effect.gen(function*() {
-    const empty = make(policy)
-    const [calledUp, worked]: [Array<string>, Array<string>] = [[], []]
-    const world = { ...empty, turns: { ...empty.turns, calledUp: () => calledUp.splice(0) } }
-    const reconcile = (key: string) =>
-      Effect.suspend(() => {
-        worked.push(key)
-        if (key !== "tasks/first") return Effect.succeedNone
-        calledUp.push("tasks/second")
-        return Effect.fail(forbidden)
-      })
-    const { attention, lead } = leading({ reconcile, world })
-    const led = yield* Effect.forkChild(lead)
-    yield* TestClock.adjust(0)
-    yield* attention.look("tasks/first")
-    yield* TestClock.adjust("500 millis")
-    yield* Fiber.interrupt(led)
-    expect(worked).toEqual(["tasks/first", "tasks/second"])
-  }).pipe(Effect.provide(Logger.layer([]))))
-
-it.effect("calls up who was told to wait for a slot that is given back, though no event tells of that", () =>
+it.effect("looks at who was told to wait for a slot that is given back, though no event tells of that", () =>
   Effect.gen(function*() {
     const world = make({ ...policy, limits: { total: 1, perWorkspace: 1 } })
     const { task } = worldOf({ ...plainSeed, life: "queued" })

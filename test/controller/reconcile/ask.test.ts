@@ -404,41 +404,24 @@ describe("a Job that goes while its task is looked at", () => {
     }))
 })
 
-describe("a Job that was made and deleted during a look at all Jobs, whose answer came after that", () => {
-  it.effect("is gone as soon as the API server is asked for it, and its slot is free: no watch would ever tell", () =>
+describe("a slot that was taken for a task, of whose Job no watch has told", () => {
+  it.effect.each([
+    { given: "the Job is there", isThere: true, known: undefined, isTaken: true },
+    { given: "the Job is not there, and the task is as the cache has it", isThere: false, known: undefined, isTaken: false },
+    { given: "the Job is not there, but the cache may not have heard of a claim by its Pod", isThere: false, known: "1", isTaken: true }
+  ])("is given back only if nothing can have come of it: $given", ({ isTaken, isThere, known }) =>
     Effect.gen(function*() {
-      const { kubernetes } = instantCluster()
-      const { job, task } = worldOf({ ...plainSeed, job: "active", jobAgeSeconds: 4000 })
-      const world = make(policy)
-      world.setTask("tasks/task", Option.some(task))
+      const cluster = instantCluster()
+      const { server } = cluster
+      server.plant(agentTasks, { metadata: { name: "task", namespace: "tasks", uid: "task-uid", resourceVersion: "" } })
+      const seen = worldOf(plainSeed)
+      const task = { ...seen.task, metadata: { ...seen.task.metadata, resourceVersion: known ?? String(server.revision) } }
+      if (isThere) plantJob(server)
+      const { world } = knowing({ ...seen, task })
       world.turns.reserve("task-uid")
-      world.lookAtJobs()()
-      world.created("task-uid", Option.getOrThrow(job))
-      world.passSaw({ task, job, pod: Option.none(), warning: Option.none(), turn: world.turns.of(task) }, 0)
-      expect(yield* Effect.flip(looked(kubernetes, world, task, { at: 180_000 }))).toMatchObject({ _tag: "Behind" })
-      expect([world.cache.job("task-uid"), world.cache.hadJob("task-uid"), world.turns.isReserved("task-uid")]).toEqual([
-        Option.none(),
-        true,
-        false
-      ])
+      yield* Effect.ignore(looked(cluster.kubernetes, world, task))
+      expect(world.turns.isReserved("task-uid")).toBe(isTaken)
     }))
-})
-
-describe("a slot that was taken for a task", () => {
-  it.effect.each([{ given: "is there, though no watch has told of it", isThere: true }, { given: "is not there", isThere: false }])(
-    "is given back only if the Job $given",
-    ({ isThere }) =>
-      Effect.gen(function*() {
-        const cluster = instantCluster()
-        if (isThere) plantJob(cluster.server)
-        let isTaken = () => false
-        yield* asked(cluster, {}, ({ turns }) => {
-          turns.reserve("task-uid")
-          isTaken = () => turns.isReserved("task-uid")
-        })
-        expect(isTaken()).toBe(isThere)
-      })
-  )
 })
 
 describe("a task that had a Job", () => {

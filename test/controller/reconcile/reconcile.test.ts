@@ -65,17 +65,24 @@ const holding = (task: AgentTask): World => {
 }
 
 /** Makes passes over one task as the queue does. Each status that is written comes back as an event. */
-const driven = Effect.fnUntraced(function*(all: Executor["Service"]["all"], kubernetes = instantCluster().kubernetes, seed = plainSeed) {
+const driven = Effect.fnUntraced(function*(all: Executor["Service"]["all"], { kubernetes, server } = instantCluster(), seed = plainSeed) {
   const world = make(policy)
-  const { task } = worldOf(seed)
+  /** Returns the task as the API server has it from now on. */
+  const stored = (task: AgentTask): AgentTask => {
+    const { name, namespace, uid } = task.metadata
+    server.plant(agentTasks, { metadata: { name, namespace, uid, resourceVersion: "" } })
+    return { ...task, metadata: { ...task.metadata, resourceVersion: String(server.revision) } }
+  }
+  const task = stored(worldOf(seed).task)
   const written: Array<AgentTaskStatus> = []
   const back = yield* Queue.unbounded<AgentTask>()
   const executor = carriesOut({
     all,
     writeStatus: ({ metadata }, status) =>
       Effect.suspend(() => {
-        const resourceVersion = String(written.push(status) + 1)
-        return Effect.as(Queue.offer(back, { ...task, metadata: { ...metadata, resourceVersion }, status }), resourceVersion)
+        written.push(status)
+        const after = stored({ ...task, metadata, status })
+        return Effect.as(Queue.offer(back, after), after.metadata.resourceVersion)
       })
   })
   const reconcile = yield* reconcilerOf({ world, executor, kubernetes })
@@ -163,6 +170,17 @@ describe("a pass that decides", () => {
       const reconcile = yield* reconcilerOf({ world, executor: carriesOut({ all: () => Effect.fail(silence) }) })
       expect(yield* Effect.flip(reconcile("tasks/task"))).toBe(silence)
       expect([world.turns.isReserved(task.metadata.uid), world.turns.launching()]).toEqual([true, false])
+    }).pipe(Effect.scoped))
+
+  it.effect("keeps the slot of a Job that was made, also where the status changed meanwhile, before any watch tells of the Job", () =>
+    Effect.gen(function*() {
+      const { job, task } = worldOf({ ...plainSeed, life: "queued", job: "active" })
+      const world = holding(task)
+      const conflict = new Conflict({ verb: "update the status of", object: "AgentTask", code: 409, reason: "Conflict", detail: "" })
+      const executor = carriesOut({ all: () => Effect.succeed(job), writeStatus: () => Effect.fail(conflict) })
+      const reconcile = yield* reconcilerOf({ world, executor })
+      expect(yield* reconcile("tasks/task")).toEqual(Option.some(Duration.millis(200)))
+      expect(world.turns.isReserved(task.metadata.uid)).toBe(true)
     }).pipe(Effect.scoped))
 
   it.effect("takes the slot in the step that decides, before anybody has seen the Job", () =>
@@ -281,7 +299,7 @@ describe("a pass that decides", () => {
       const reconcile = yield* reconcilerOf({ world, executor })
       yield* reconcile("tasks/task")
       expect(statuses).toMatchObject(written)
-      expect(world.cache.job(task.metadata.uid)).toEqual(goes ? Option.none() : Option.some(made)) // before any watch tells of it
+      expect(world.turns.isReserved(task.metadata.uid)).toBe(!goes) // until a watch tells of it
     }).pipe(Effect.scoped))
 
   it.effect.each(["looked up", "refused"] as const)(
@@ -462,7 +480,7 @@ describe("a pass whose cache is behind", () => {
   it.effect("decides nothing while the cache is behind its own status, and again once it is not", () =>
     Effect.gen(function*() {
       const world = make(policy)
-      const { task } = worldOf({ ...plainSeed, life: "queued" })
+      const { task } = worldOf({ ...plainSeed, life: "queued", cancel: true })
       const at = (resourceVersion: string) =>
         world.setTask("tasks/task", Option.some({ ...task, metadata: { ...task.metadata, resourceVersion } }))
       let passes = 0
@@ -521,7 +539,7 @@ describe("a pass whose cache is behind", () => {
     ({ fresh, most }) =>
       Effect.gen(function*() {
         const world = make(policy)
-        const { task } = worldOf({ ...plainSeed, life: "queued" })
+        const { task } = worldOf({ ...plainSeed, life: "queued", cancel: true })
         let written = 0
         const seen = () =>
           world.setTask(
@@ -686,13 +704,13 @@ describe("a pass that is refused its Job", () => {
     {
       given: "it may have been made, and is looked for",
       answer: new Unsure({ because: new Unreachable({ verb: "create", object: "its Job", detail: "HTTP 500", answered: true }) }),
-      asks: ["leases", "its Job", "jobs"]
+      asks: ["leases", "its Job", "jobs", "atasks"]
     }
   ])(
     "asks again for the Job of an apply once that is due, and before that who holds its workspace: $given",
     ({ answer, asks }) =>
       Effect.gen(function*() {
-        const { kubernetes } = instantCluster()
+        const { kubernetes, server } = instantCluster()
         const asked: Array<string> = []
         const get: typeof kubernetes.get = (kind, place) =>
           Effect.andThen(Effect.sync(() => void asked.push(kind.plural)), kubernetes.get(kind, place))
@@ -702,7 +720,7 @@ describe("a pass that is refused its Job", () => {
             asked.push("its Job")
             return Effect.fail(answer)
           })
-        yield* driven(all, { ...kubernetes, get }, { ...plainSeed, stage: "apply" })
+        yield* driven(all, { kubernetes: { ...kubernetes, get }, server }, { ...plainSeed, stage: "apply" })
         expect(asked.splice(0)).toEqual(asks)
         yield* TestClock.adjust(answer._tag === "Unsure" ? "1 second" : "10 seconds")
         expect(asked).toEqual(asks)
@@ -749,12 +767,10 @@ describe("a Job that the API server failed to make", () => {
         })
         const all: Executor["Service"]["all"] = (_, actions) =>
           actions.some(Action.$is("CreateJob")) ? Effect.fail(new Unsure({ because })) : Effect.succeedNone
-        const { look, world, written } = yield* driven(
-          all,
-          there === undefined
-            ? { ...kubernetes, get: () => Effect.fail(silence) }
-            : kubernetes
-        )
+        const { look, world, written } = yield* driven(all, {
+          kubernetes: there === undefined ? { ...kubernetes, get: () => Effect.fail(silence) } : kubernetes,
+          server
+        })
         expect(written).toMatchObject(
           told ? [{ phase: "Queued", reason: "Refused", message: expect.stringContaining("failed calling webhook \"check.example\"") }] : []
         )

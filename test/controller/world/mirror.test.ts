@@ -1,13 +1,12 @@
-// When the world is in step, and what the events of one task mean for others: one that frees its turn wakes those that wait for one.
+// When the world is in step, and what the events of one task mean for others: its former attempts, and the task that made it.
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Latch, Layer, Option, Queue, Stream } from "effect"
+import { Effect, Layer, Option, Queue, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { mirror } from "../../../src/controller/world/mirror.ts"
 import { make } from "../../../src/controller/world/world.ts"
 import { taskSelector, taskUidLabel } from "../../../src/core/manifest/labels.ts"
 import { attemptName } from "../../../src/core/reconcile/attempts.ts"
 import { mostFinished } from "../../../src/core/reconcile/history.ts"
-import { shownPosition } from "../../../src/core/scheduling/admit.ts"
 import { Kubernetes } from "../../../src/kubernetes/client.ts"
 import { longestWatch } from "../../../src/kubernetes/informer.ts"
 import { agentTasks, jobs, pods } from "../../../src/kubernetes/kinds.ts"
@@ -27,14 +26,9 @@ const event = (
   return { type, object: { metadata: { ...metadata, name, uid: `${name}-uid`, resourceVersion }, spec, status: { ...status, ...more } } }
 }
 const whole: WatchEvent = { type: "BOOKMARK", resourceVersion: "3", whole: true }
-const fromFlux: Partial<Seed> = { source: "known", life: "queued", stage: "apply" }
 
 /** Keeps a world in step with a cluster in which the test tells what happens to one kind; there is nothing of the others. */
-const mirrored = Effect.fnUntraced(function*(
-  { plural }: { readonly plural: string },
-  world = make(policy),
-  enqueued: (key: string) => Effect.Effect<void> = () => Effect.void
-) {
+const mirrored = Effect.fnUntraced(function*({ plural }: { readonly plural: string }, world = make(policy)) {
   const queue = yield* Queue.unbounded<WatchEvent>()
   const selected: Record<string, unknown> = {}
   const kubernetes = Layer.mock(Kubernetes, {
@@ -45,7 +39,7 @@ const mirrored = Effect.fnUntraced(function*(
     }
   })
   const [looks, leftOut]: [Array<string>, Array<string>] = [[], []]
-  const look = (key: string) => Effect.andThen(Effect.sync(() => void looks.push(key)), enqueued(key))
+  const look = (key: string) => Effect.sync(() => void looks.push(key))
   const { stale, synced } = yield* Effect.provide(
     mirror(world, "tasks", look, ({ metadata }) => Effect.sync(() => void leftOut.push(metadata.name))),
     kubernetes
@@ -99,87 +93,6 @@ describe("a task that only a newer version understands", () => {
       yield* Queue.offerAll(queue, [whole, newer, newer, event("ADDED", "plain", "5", {})])
       yield* TestClock.adjust("1 second")
       expect([leftOut, [...world.cache.tasks()].map(([key]) => key)]).toEqual([["newer"], ["tasks/plain"]])
-    }).pipe(Effect.scoped))
-})
-
-describe("the task that waits for its turn", () => {
-  it.effect.each([
-    { given: "is over", events: [event("MODIFIED", "first", "4", { life: "failed" })] },
-    { given: "is gone", events: [event("DELETED", "first", "4", fromFlux)] },
-    { given: "waits for its source from now on", events: [event("MODIFIED", "first", "4", { ...fromFlux, waitsForSource: true })] },
-    {
-      given: "goes on waiting for its source",
-      events: [
-        event("MODIFIED", "first", "4", { ...fromFlux, waitsForSource: true }),
-        event("MODIFIED", "first", "5", { ...fromFlux, waitsForSource: true })
-      ]
-    },
-    { given: "has news of no account to others", events: [event("MODIFIED", "first", "4", fromFlux)], woken: 0 }
-  ])("is looked at once when the one before it frees its turn, and else not: it $given", ({ events, woken = 1 }) =>
-    Effect.gen(function*() {
-      const { looks, queue, synced } = yield* mirrored(agentTasks)
-      const told = { position: 16, reason: "WorkspaceBusy", blockedBy: "first" } as const // no longer its turn, so each look at all finds it
-      const second = event("ADDED", "second", "2", { life: "queued", stage: "apply" }, { queue: told })
-      yield* Queue.offerAll(queue, [event("ADDED", "first", "1", fromFlux), second, whole])
-      yield* synced
-      looks.length = 0
-      for (const one of events) {
-        yield* Queue.offer(queue, one)
-        yield* TestClock.adjust("1 second")
-      }
-      expect(looks.filter((key) => key === "tasks/second")).toHaveLength(woken)
-    }).pipe(Effect.scoped))
-})
-
-describe("the tasks that wait for a slot", () => {
-  const waiting = (index: number) => {
-    const queue = { position: shownPosition(index), reason: "ConcurrencyLimit" } as const
-    return event("ADDED", `task-${`${index}`.padStart(2, "0")}`, "1", { life: "queued" }, { queue }) // of one age, so the name decides
-  }
-  const running = (name: string) => event("ADDED", name, "2", { life: "claimed" })
-  const over = (name: string) => event("MODIFIED", name, "4", { life: "succeeded" })
-
-  it.effect.each([
-    { ends: ["first"], looks: ["first", "task-01", "task-02", "task-05", "task-17"] },
-    { ends: ["first", "second"], looks: ["first", "second", "task-01", "task-02", "task-03", "task-05", "task-06", "task-17", "task-18"] }
-  ])(
-    "are looked at once for all that end together, and only if they may start or another place is theirs: $ends.length",
-    ({ ends, looks }) =>
-      Effect.gen(function*() {
-        const world = make({ ...policy, limits: { total: 2, perWorkspace: 2 } })
-        const mirrors = yield* mirrored(agentTasks, world)
-        yield* Queue.offerAll(mirrors.queue, [
-          running("first"),
-          running("second"),
-          ...Array.from({ length: 40 }, (_, index) => waiting(index + 1)),
-          whole
-        ])
-        yield* mirrors.synced
-        mirrors.looks.length = 0
-        yield* Queue.offerAll(mirrors.queue, ends.map(over))
-        yield* TestClock.adjust("1 second")
-        expect(mirrors.looks).toEqual(looks.map((name) => `tasks/${name}`))
-      }).pipe(Effect.scoped)
-  )
-
-  it.effect("are looked at again for one that ends while they are looked at", () =>
-    Effect.gen(function*() {
-      const world = make({ ...policy, limits: { total: 2, perWorkspace: 2 } })
-      const looked = Latch.makeUnsafe()
-      const mirrors = yield* mirrored(agentTasks, world, (key) => key === "tasks/task-01" ? looked.await : Effect.void)
-      looked.openUnsafe()
-      yield* Queue.offerAll(mirrors.queue, [running("first"), running("second"), waiting(1), waiting(2), whole])
-      yield* mirrors.synced
-      mirrors.looks.length = 0
-      looked.closeUnsafe()
-      yield* Queue.offer(mirrors.queue, over("first"))
-      yield* TestClock.adjust("1 second")
-      expect(mirrors.looks).toEqual(["tasks/first", "tasks/task-01"])
-      yield* Queue.offer(mirrors.queue, over("second"))
-      yield* TestClock.adjust("1 second")
-      looked.openUnsafe()
-      yield* TestClock.adjust("1 second")
-      expect(mirrors.looks).toEqual(["first", "task-01", "second", "task-02", "task-01", "task-02"].map((name) => `tasks/${name}`))
     }).pipe(Effect.scoped))
 })
 
@@ -258,22 +171,6 @@ describe("a follower", () => {
       yield* Queue.offer(queue, follower(4))
       yield* TestClock.adjust("1 second")
       expect(looks).toContain("tasks/task-2")
-    }).pipe(Effect.scoped))
-})
-
-describe("a task whose Job was made", () => {
-  it.effect("is looked at where a look at all Jobs does not find it, of which no event tells", () =>
-    Effect.gen(function*() {
-      const world = make(policy)
-      const { job, task } = worldOf({ ...plainSeed, job: "active" })
-      world.setTask("tasks/task", Option.some(task))
-      world.created(task.metadata.uid, Option.getOrThrow(job))
-      const { looks, queue, synced } = yield* mirrored(jobs, world)
-      yield* TestClock.adjust("1 second")
-      looks.length = 0
-      yield* Queue.offer(queue, whole)
-      yield* synced
-      expect(looks).toEqual(["tasks/task"])
     }).pipe(Effect.scoped))
 })
 

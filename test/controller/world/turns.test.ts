@@ -1,18 +1,21 @@
-// Which tasks may start, in a world that hears of every change: a slot is never given twice, and a task that waits for one is called up.
+// Which tasks may start, in a world that hears of every change: a slot is never given twice, and a task that waits for one is told when that is its turn.
 import { describe, expect, it } from "@effect/vitest"
-import { Option, Schema } from "effect"
+import { Effect, Option, Schema } from "effect"
+import { TestClock } from "effect/testing"
 import * as Cache from "../../../src/controller/world/cache.ts"
 import { heldRefusals } from "../../../src/controller/world/held-refusals.ts"
 import * as Turns from "../../../src/controller/world/turns.ts"
-import { make } from "../../../src/controller/world/world.ts"
-import { plan } from "../../../src/core/reconcile/plan.ts"
+import { make, type World } from "../../../src/controller/world/world.ts"
 import { heldBack } from "../../../src/core/scheduling/draining.ts"
+import { Turn } from "../../../src/core/task/observed.ts"
 import { Uid, WorkspaceName } from "../../../src/schema/names.ts"
 import type { AgentTask } from "../../../src/schema/task/agent-task.ts"
 import { noon, plainSeed, policy, type Seed, worldOf } from "../../core/worlds.ts"
 import { job, key, task } from "./numbered-tasks.ts"
 
-const waits = (index: number) => ({ job: Option.none(), pod: Option.none(), warning: Option.none(), task: task(index), turn: heldBack })
+/** Makes a pass over the task, which sees the turn that it has now. */
+const pass = (world: World, of: AgentTask, turn = world.turns.of(of)): void =>
+  world.passSaw({ job: Option.none(), pod: Option.none(), warning: Option.none(), task: of, turn }, 0)
 
 describe("turns", () => {
   it("counts a slot from the decision on, before any informer has seen the Job", () => {
@@ -65,15 +68,98 @@ describe("turns", () => {
     }
   )
 
-  it("calls up no task of which a pass has seen that it may start", () => {
+  it("has nothing to tell to a task of which a pass has seen that it may start, however often its start fails", () => {
     const world = make(policy)
     for (const index of [0, 1]) world.setTask(key(index), Option.some(task(index)))
-    world.passSaw(waits(1), 0)
-    world.passSaw({ ...waits(1), turn: world.turns.of(task(1)) }, 0)
-    world.turns.reserve("uid-0")
-    world.turns.giveBack("uid-0")
-    expect(world.turns.calledUp()).toEqual([])
+    pass(world, task(1), heldBack)
+    expect(world.turns.untold()).toEqual([key(1)])
+    pass(world, task(1))
+    world.turns.reserve("uid-1")
+    world.turns.giveBack("uid-1")
+    expect(world.turns.untold()).toEqual([])
   })
+
+  it.each<readonly [first: string, becomes: Option.Option<Partial<Seed>>, untold: ReadonlyArray<string>]>([
+    ["is over", Option.some({ life: "failed" }), [key(1)]],
+    ["is gone", Option.none(), [key(1)]],
+    ["waits for its source from now on", Option.some({ life: "queued", source: "notReady", waitsForSource: true }), [key(1)]],
+    ["has news of no account to others", Option.some({ life: "queued", source: "known" }), []]
+  ])("has something to tell to the next in a workspace when the one before it %s", (_, becomes, untold) => {
+    const world = make(policy)
+    const apply = (index: number, seed: Partial<Seed> = {}): AgentTask => {
+      const { spec, status } = worldOf({ ...plainSeed, stage: "apply", life: "queued", ...seed }).task
+      return { ...task(index), spec, status }
+    }
+    for (const index of [0, 1]) world.setTask(key(index), Option.some(apply(index)))
+    for (const index of [0, 1]) pass(world, apply(index))
+    world.setTask(key(0), Option.map(becomes, (seed) => apply(0, seed)))
+    expect(world.turns.untold()).toEqual(untold)
+  })
+
+  it("has something to tell only to those that may start when others end, or that have another place then", () => {
+    const world = make({ ...policy, limits: { total: 2, perWorkspace: 2 } })
+    const at = (index: number, life: "claimed" | "queued" | "succeeded"): AgentTask => {
+      const { metadata } = task(0)
+      const creationTimestamp = new Date(Date.parse(noon) + index * 1000).toISOString()
+      return {
+        ...worldOf({ ...plainSeed, life }).task,
+        metadata: { ...metadata, name: `task-${index}`, uid: Uid.make(`uid-${index}`), creationTimestamp }
+      }
+    }
+    const waiting = Array.from({ length: 40 }, (_, index) => index + 2)
+    for (const index of [0, 1]) world.setTask(key(index), Option.some(at(index, "claimed")))
+    for (const index of waiting) world.setTask(key(index), Option.some(at(index, "queued")))
+    for (const index of waiting) pass(world, at(index, "queued"))
+    world.setTask(key(0), Option.some(at(0, "succeeded")))
+    expect(world.turns.untold()).toEqual([2, 3, 6, 18].map(key))
+    world.setTask(key(1), Option.some(at(1, "succeeded")))
+    expect(world.turns.untold()).toEqual([2, 3, 4, 6, 7, 18, 19].map(key))
+  })
+
+  it.effect("have moved again if they do so while they are looked at", () =>
+    Effect.gen(function*() {
+      const world = make({ ...policy, limits: { total: 1, perWorkspace: 1 } })
+      for (const index of [0, 1]) world.setTask(key(index), Option.some(task(index)))
+      const looks: Array<ReadonlyArray<string>> = []
+      const look = Effect.sync(() => {
+        looks.push(world.turns.untold())
+        if (looks.length === 1) world.setTask(key(0), Option.some(task(0, "succeeded")))
+      })
+      pass(world, task(1))
+      yield* Effect.forkChild(Effect.forever(Effect.andThen(world.turns.moved, look)))
+      for (const _ of ["first", "second"]) yield* TestClock.adjust(0)
+      expect(looks).toEqual([[], [key(1)]])
+    }))
+
+  it.effect("are looked at once all of the world has heard of what moved them", () =>
+    Effect.gen(function*() {
+      const world = make({ ...policy, limits: { total: 1, perWorkspace: 1 } })
+      for (const index of [0, 1]) world.setTask(key(index), Option.some(task(index)))
+      const looks: Array<ReadonlyArray<string>> = []
+      const look = Effect.sync(() => void looks.push(world.turns.untold()))
+      pass(world, task(1))
+      yield* Effect.forkChild(Effect.forever(Effect.andThen(world.turns.moved, look)))
+      yield* TestClock.adjust(0)
+      world.setTask(key(0), Option.some(task(0, "succeeded")))
+      yield* TestClock.adjust(0)
+      expect(looks).toEqual([[], [key(1)]])
+    }))
+
+  it.effect("have moved once for all that happened since they were looked at, and not when a slot is taken", () =>
+    Effect.gen(function*() {
+      const world = make(policy)
+      let moved = 0
+      yield* Effect.forkChild(Effect.forever(Effect.andThen(world.turns.moved, Effect.sync(() => moved++))))
+      const after = Effect.fnUntraced(function*(...happen: ReadonlyArray<() => void>) {
+        moved = 0
+        for (const happens of happen) happens()
+        yield* TestClock.adjust(0)
+        return moved
+      })
+      expect(yield* after(...[0, 1].map((index) => () => void world.setTask(key(index), Option.some(task(index)))))).toBe(1)
+      expect(yield* after(() => world.turns.reserve("uid-0"), () => void world.setJob("tasks/job-0", Option.some(job(0))))).toBe(0)
+      expect(yield* after(() => void world.setJob("tasks/job-0", Option.none()))).toBe(1)
+    }))
 
   it("says whether a drain or a proof is news, since all tasks are looked at for that", () => {
     const { setDrained, setProven } = make(policy).turns
@@ -137,14 +223,13 @@ describe("turns", () => {
     world.setJob("tasks/other", Option.some({ ...job(0), taskUid: "uid-9" }))
     world.refusals.refuse("uid-0", { kind: "QuotaExceeded", message: "exceeded quota", againInMillis: 10_000 }, 0)
     expect([0, 1].map((index) => world.turns.of(task(index))._tag)).toEqual(["Admitted", "Waiting"])
-    world.turns.calledUp()
-    expect(Option.isSome(world.refusals.at("uid-0", 5_000))).toBe(true)
+    for (const index of [0, 1]) pass(world, task(index))
+    expect([Option.isSome(world.refusals.at("uid-0", 5_000)), world.turns.untold()]).toEqual([true, []])
     world.setJob("tasks/other", Option.none())
-    expect([world.refusals.at("uid-0", 5_000), world.turns.calledUp()]).toEqual([Option.none(), [key(0)]])
+    expect([world.refusals.at("uid-0", 5_000), world.turns.untold()]).toEqual([Option.none(), [key(0)]])
   })
 
   it.each<readonly [what: string, happens: (world: ReturnType<typeof make>) => void]>([
-    ["its Job was made", (world) => world.created("uid-0", job(0).seen)],
     ["its Job was heard of", (world) => world.setJob("tasks/job-0", Option.some(job(0)))],
     ["it is over", (world) => world.setTask(key(0), Option.some(task(0, "succeeded")))],
     ["it was deleted", (world) => world.setTask(key(0), Option.none())]
@@ -174,12 +259,12 @@ describe("turns", () => {
     const world = make({ ...policy, limits: { total: 1, perWorkspace: 1 } })
     for (const index of [0, 1]) world.setTask(key(index), Option.some(task(index)))
     world.turns.reserve("uid-0")
-    world.passSaw(waits(1), 0)
-    expect(world.turns.calledUp()).toEqual([])
+    pass(world, task(1))
+    expect(world.turns.untold()).toEqual([])
     world.turns.giveBack("uid-0")
     world.refusals.refuse("uid-0", { kind: "Refused", message: "no", againInMillis: 10_000 }, 0)
     expect([0, 1].map((index) => world.turns.of(task(index))._tag)).toEqual(["Waiting", "Admitted"])
-    expect([world.turns.calledUp(), world.turns.calledUp()]).toEqual([[key(1)], []])
+    expect(world.turns.untold()).toEqual([key(1)])
     world.refusals.dropExpired("uid-0", 9_999)
     expect(world.turns.of(task(0))._tag).toBe("Waiting")
     world.refusals.dropExpired("uid-0", 10_000)
@@ -193,10 +278,10 @@ describe("turns", () => {
     world.setTask(key(0), Option.some(starting))
     world.setTask(key(1), Option.some(task(1)))
     world.refusals.refuse("uid-0", { kind: "Refused", message: "no", againInMillis: 10_000 }, 0)
-    world.passSaw(waits(1), 0)
-    expect([world.turns.waiting(), world.turns.calledUp()]).toEqual([[key(1)], []])
+    pass(world, task(1))
+    expect([world.turns.waiting(), world.turns.untold()]).toEqual([[key(1)], []])
     world.setTask(key(0), Option.some(refused))
-    expect([world.turns.waiting(), world.turns.calledUp()]).toEqual([[key(0), key(1)], [key(1)]])
+    expect([world.turns.waiting(), world.turns.untold()]).toEqual([[key(0), key(1)], [key(1)]])
     world.setJob("tasks/job-0", Option.some(job(0)))
     expect(world.turns.waiting()).toEqual([key(1)])
   })
@@ -205,10 +290,10 @@ describe("turns", () => {
     const world = make(policy)
     const apply = (index: number): AgentTask => ({ ...task(index), spec: worldOf({ ...plainSeed, stage: "apply" }).task.spec })
     for (const index of [0, 1]) world.setTask(key(index), Option.some(apply(index)))
-    world.passSaw(waits(1), 0)
+    pass(world, apply(1))
     world.turns.setHolder(apply(0).spec.workspace, Option.some("uid-1"))
     expect([0, 1].map((index) => world.turns.of(apply(index))._tag)).toEqual(["Waiting", "Admitted"])
-    expect(world.turns.calledUp()).toEqual([key(1)])
+    expect(world.turns.untold()).toEqual([key(1)])
   })
 
   it.each([
@@ -225,41 +310,51 @@ describe("turns", () => {
       const plan: AgentTask = { ...task(1), spec: { ...task(1).spec, workspace: WorkspaceName.make("elsewhere") } }
       for (const [index, each] of [apply, plan].entries()) world.setTask(key(index), Option.some(each))
       if (Option.isSome(holder)) world.setTask("tasks/task", holder)
-      world.passSaw({ ...waits(1), task: plan, turn: world.turns.of(plan) }, 0)
+      pass(world, plan)
       const turns = () => [apply, plan].map((_) => world.turns.of(_)._tag)
       expect(turns()).toEqual(["Admitted", "Waiting"])
       world.turns.setHolder(apply.spec.workspace, Option.some("task-uid"))
-      expect([turns(), world.turns.calledUp()]).toEqual([["Admitted", "Admitted"], [key(1)]])
+      expect([turns(), world.turns.untold()]).toEqual([["Admitted", "Admitted"], [key(1)]])
       world.turns.setHolder(apply.spec.workspace, Option.none())
       expect(turns()).toEqual(["Admitted", "Waiting"])
     }
   )
 
-  it.each<readonly [tells: string, queue: NonNullable<AgentTask["status"]["queue"]>, isUntold: boolean]>([
-    ["its turn", { position: 4, reason: "WorkspaceBusy", blockedBy: "task-0" }, false],
-    ["another place", { position: 16, reason: "WorkspaceBusy", blockedBy: "task-0" }, true],
-    ["another reason", { position: 4, reason: "ConcurrencyLimit", blockedBy: "task-0" }, true],
-    ["another task", { position: 4, reason: "WorkspaceBusy", blockedBy: "task-9" }, true],
-    ["nobody", { position: 4, reason: "WorkspaceBusy" }, true]
-  ])("takes one that has to wait to be told of its turn only if its status tells just that: it tells of %s", (_, queue, isUntold) => {
+  it.each<readonly [saw: string, turn: Turn, isUntold: boolean]>([
+    ["its turn", Turn.Waiting({ position: 4, why: { reason: "WorkspaceBusy", blockedBy: "task-0", isNear: true } }), false],
+    ["another place", Turn.Waiting({ position: 16, why: { reason: "WorkspaceBusy", blockedBy: "task-0", isNear: true } }), true],
+    ["another reason", Turn.Waiting({ position: 4, why: { reason: "ConcurrencyLimit", limit: "total" } }), true],
+    ["another task", Turn.Waiting({ position: 4, why: { reason: "WorkspaceBusy", blockedBy: "task-9", isNear: true } }), true],
+    ["nobody", Turn.Waiting({ position: 4, why: { reason: "WorkspaceBusy", blockedBy: "task-0", isNear: false } }), true],
+    ["that it may start", Turn.Admitted(), true]
+  ])("has something to tell to one that has to wait only if the last pass over it saw something else: it saw %s", (_, turn, isUntold) => {
     const world = make(policy)
     const apply = (index: number): AgentTask => ({ ...task(index), spec: { ...task(index).spec, stage: "apply" } })
-    for (const index of [0, 1]) world.setTask(key(index), Option.some(apply(index)))
-    world.setTask(key(2), Option.some({ ...apply(2), status: { phase: "Queued", reason: queue.reason, queue } }))
-    expect(world.turns.untold()).toEqual([key(0), key(1), ...isUntold ? [key(2)] : []])
+    for (const index of [0, 1, 2]) world.setTask(key(index), Option.some(apply(index)))
+    for (const index of [0, 1]) pass(world, apply(index))
+    pass(world, apply(2), turn)
+    expect(world.turns.untold()).toEqual(isUntold ? [key(2)] : [])
+  })
+
+  it("does not tell to one that waits that another limit is reached, since there may be thousands", () => {
+    const world = make({ ...policy, limits: { total: 1, perWorkspace: 1 } })
+    for (const index of [0, 1]) world.setTask(key(index), Option.some(task(index)))
+    pass(world, task(1), Turn.Waiting({ position: 1, why: { reason: "ConcurrencyLimit", limit: "total" } }))
+    expect(world.turns.of(task(1))).toMatchObject({ why: { limit: "perWorkspace" } })
+    expect(world.turns.untold()).toEqual([])
   })
 
   it("is worked out once for all tasks that are told of their turn, and anew once one of them begins, ends or waits for its source", () => {
     const cache = Cache.make()
     let looks = 0
-    const counted: Pick<Cache.Cache, "job" | "keyOf" | "task" | "taskByUid" | "tasks"> = {
+    const counted: Pick<Cache.Cache, "job" | "keyOf" | "taskByUid" | "tasks"> = {
       ...cache,
       tasks: () => {
         looks++
         return cache.tasks()
       }
     }
-    const { events, turns } = Turns.make(counted, () => policy, heldRefusals(() => true, () => events.changed()))
+    const { events, turns } = Turns.make(counted, () => policy, heldRefusals(() => true, () => events.move()))
     const set = (index: number, task: AgentTask): number => {
       const before = looks
       events.taskChanges(cache.task(key(index)), Option.some(task))
@@ -329,14 +424,9 @@ describe("turns", () => {
       }
     }
     const all = Array.from({ length: 503 }, (_, index) => index)
-    const seen = worldOf({ ...plainSeed, stage: "apply" })
     for (const index of all) world.setTask(key(index), Option.some(apply(index)))
-    for (const index of all) {
-      const { status } = plan(policy, { ...seen, task: apply(index), turn: world.turns.of(apply(index)) }, noon)
-      world.setTask(key(index), Option.some({ ...apply(index), status }))
-    }
-    const before = world.turns.untold()
-    expect(before).toEqual([key(0), key(500)]) // those whose turn it is
+    for (const index of all) pass(world, apply(index))
+    expect(world.turns.untold()).toEqual([])
     const first = apply(0)
     world.setTask(key(0), Option.some({ ...first, spec: { ...first.spec, cancel: true } }))
     const after = world.turns.untold()

@@ -73,40 +73,8 @@ describe("the world", () => {
     }
   )
 
-  it("takes a Job that it made, and that a look at all Jobs does not find, to be gone; not one that was made during the look", () => {
-    const world = make(policy)
-    for (const index of [0, 1, 2]) world.setTask(key(index), Option.some(task(index)))
-    const made = (index: number) => {
-      world.turns.reserve(`uid-${index}`)
-      world.created(`uid-${index}`, job(index).seen)
-    }
-    made(0)
-    made(1)
-    const over = world.lookAtJobs()
-    made(2)
-    world.setJob("tasks/job-1", Option.some(job(1)))
-    expect(over()).toEqual(["uid-0"])
-    expect([0, 1, 2].map((index) => Option.isSome(world.cache.job(`uid-${index}`)))).toEqual([false, true, true])
-    world.turns.setDrained(true)
-    // The first task has no Job and no slot any more.
-    expect([0, 1, 2].map((index) => world.turns.of(task(index))._tag)).toEqual(["Waiting", "Admitted", "Admitted"])
-    expect([0, 1, 2].map((index) => world.turns.occupies(task(index)))).toEqual([false, true, true])
-  })
-
-  it("takes the slot back from a task whose Job the API server does not have, and not for a Job that was before it", () => {
-    const world = make(policy)
-    for (const index of [0, 1]) {
-      world.setTask(key(index), Option.some(task(index)))
-      world.turns.reserve(`uid-${index}`)
-      world.created(`uid-${index}`, job(index).seen)
-    }
-    world.jobNotFound("uid-0", job(0).seen.uid)
-    world.jobNotFound("uid-1", "former")
-    expect([0, 1].map((index) => world.turns.isReserved(`uid-${index}`))).toEqual([false, true])
-  })
-
   it("keeps to itself by what its parts hear of each change, since a part that hears of one alone is out of step", () => {
-    const inner = ["changed", "taskChanges", "jobHeard", "forget"]
+    const inner = ["move", "taskChanges", "jobHeard", "forget"]
     expect(Object.keys(make(policy)).filter((name) => inner.includes(name))).toEqual([])
   })
 
@@ -152,9 +120,6 @@ describe("the world", () => {
     (world, index) => void world.setJob(`tasks/job-${index}`, Option.some(job(index))),
     (world, index) => void world.setJob(`tasks/job-${index}`, Option.none()),
     (world, index) => void world.setPod(`tasks/pod-${index}`, Option.some(pod(index))),
-    (world, index) => world.created(`uid-${index}`, job(index).seen),
-    (world, index) => world.jobNotFound(`uid-${index}`, job(index).seen.uid),
-    (world) => void world.lookAtJobs()(),
     (world, index) =>
       world.refusals.refuse(`uid-${index}`, { kind: index % 2 === 0 ? "QuotaExceeded" : "Denied", message: "no", againInMillis: 1 }, 0),
     (world, index) => {

@@ -4,7 +4,6 @@ import { Arbitrary, Effect, Equal, Option } from "effect"
 import { Action } from "../../../src/core/reconcile/action.ts"
 import { plan, rows } from "../../../src/core/reconcile/plan.ts"
 import { isPodOver } from "../../../src/core/reconcile/pod-trouble.ts"
-import { tellsOf } from "../../../src/core/reconcile/waiting.ts"
 import { isOfNewerVersion, isOver, mayFollow } from "../../../src/core/task/status.ts"
 import { everyField, noon, perform, policyOf, type Seed, seeds, worldOf } from "../worlds.ts"
 
@@ -208,9 +207,12 @@ describe("plan", () => {
     expect(message).toMatch(/\S/u)
   })
 
-  law("tells a task of its turn, so that it is looked at for that only once", (seed) => {
-    const { situation, status } = decide(seed)
-    if (situation === "not its turn") expect(tellsOf(status, worldOf(seed).turn)).toBe(true)
+  law("tells a task of its turn", (seed) => {
+    const { situation, status: { queue } } = decide(seed)
+    const { turn } = worldOf(seed)
+    if (situation === "not its turn" && turn._tag === "Waiting") {
+      expect(queue).toMatchObject({ position: turn.position, reason: turn.why.reason })
+    }
   })
 
   law("leaves a claimed stage alone while its node does not answer, or its Pod is not ready", (seed) => {
