@@ -1,5 +1,5 @@
 // The program as a process of its own: what it writes, and how it ends.
-// Used by the tests of main, of some commands and of test/gitops.
+// Used by the tests of main, of some commands and of test/gitops, and by test/faults/controller-process.
 import { Effect, Schedule, type Scope } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
 import { join } from "node:path"
