@@ -7,7 +7,7 @@ import { join } from "node:path"
 import { parse } from "yaml"
 import manifest from "../package.json" with { type: "json" }
 import { playing, quickstart } from "./cli/fake-agent.ts"
-import { agentJob, run, start } from "./cli/program.ts"
+import { agentJob, main, run, start } from "./cli/program.ts"
 import { freePort } from "./free-port.ts"
 import { authority } from "./http/certificates.ts"
 import { agent, directory, failed, person, planToken, poolToken, readToken, serve, succeeded, userToken } from "./server/live-server.ts"
@@ -98,7 +98,6 @@ describe("the program's end", () => {
 
   it.live("is 2 in a directory that was removed, where a path has to be looked up from it", () =>
     Effect.gen(function*() {
-      const main = join(import.meta.dirname, "../src/main.ts")
       const { ended } = yield* start("bash", [
         "-c",
         `cd "$(mktemp -d)" && rmdir "$PWD" && exec "${process.execPath}" --disable-warning=ExperimentalWarning "${main}" render -f values.yaml`
@@ -199,7 +198,7 @@ describe("the program's end", () => {
       yield* run(["run", "examples/quickstart"], environmentOf(url))
       const { ended } = yield* start(
         "bash",
-        ["-c", `set -o pipefail; "${process.execPath}" src/main.ts logs | head -n 1`],
+        ["-c", `set -o pipefail; "${process.execPath}" "${main}" logs | head -n 1`],
         environmentOf(url)
       )
       expect(yield* ended).toEqual({ code: 141, out: "a line of the log\n", error: "" })
@@ -215,7 +214,7 @@ describe("on a terminal", () => {
       "--quiet",
       "--return",
       "--command",
-      `"${process.execPath}" src/main.ts run examples/quickstart --workspace demo`,
+      `"${process.execPath}" "${main}" run examples/quickstart --workspace demo`,
       "/dev/null"
     ], { ...environmentOf(url), TERM: "xterm" })
     yield* program.until(/Only "yes" applies them\.[^]*> /u)

@@ -16,7 +16,12 @@ import type { Artifact } from "../../src/schema/task/source.ts"
 import type { StageResult } from "../../src/schema/task/stage-result.ts"
 
 export const noon = "2026-01-01T12:00:00.000Z"
-export const before = (seconds: number): string => new Date(Date.parse(noon) - seconds * 1000).toISOString()
+const times = new Map<number, string>()
+export const before = (seconds: number): string => {
+  const time = times.get(seconds) ?? new Date(Date.parse(noon) - seconds * 1000).toISOString()
+  times.set(seconds, time)
+  return time
+}
 
 export const policy: TaskPolicy = {
   basename: "agent-job",

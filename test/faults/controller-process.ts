@@ -7,9 +7,9 @@ import { once } from "node:events"
 import { closeSync, openSync, readFileSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 import { imageEnvironment } from "../bench/controller-process.ts"
+import { main } from "../cli/program.ts"
 import { Tasks } from "../controller/task-cluster.ts"
 import { temporaryFolder } from "../temporary-folder.ts"
 
@@ -35,8 +35,6 @@ export interface Options {
   readonly poolTokenFile?: string
 }
 
-/** The program: the sources, or in long runs the bundle that is built for the image. */
-const main = process.env.CONTROLLER_PROGRAM ?? fileURLToPath(new URL("../../src/main.ts", import.meta.url))
 /** The heap that Node would derive from the container's memory limit: half of 256 MiB. */
 const asInItsPod = ["--max-old-space-size=128"]
 const measured = ["--expose-gc", "--import", new URL("live-heap.ts", import.meta.url).href]

@@ -11,7 +11,7 @@ it.each([
   }
 ])("has the programs that tests run on this machine: $given", ({ CONTEXT, calls }) => {
   const { program, run, write } = checkout("scripts", "test/cluster/env.bash")
-  for (const silent of ["scripts/packages", "test/cluster/status", "test/cluster/down"]) write(silent, "#!/bin/sh\n")
+  for (const silent of ["scripts/packages", "scripts/bundle", "test/cluster/status", "test/cluster/down"]) write(silent, "#!/bin/sh\n")
   for (const told of ["scripts/cluster", "test/cluster/build", "test/cluster/up"]) write(told, `#!/bin/sh\necho ${told} $* >>calls\n`)
   for (const name of ["kubectl", "node"]) program(name, "")
   program("vitest", "cat calls")
@@ -39,7 +39,7 @@ it.each([
   { kinds: "gitops long", CONTEXT: "", front: ["gitops", "long"], beside: [], why: "nothing that has the same control plane" }
 ])("runs beside the others $why, and shows what these print after it: $kinds", ({ CONTEXT, beside, front, kinds }) => {
   const { program, run, write } = checkout("scripts", "test/cluster/env.bash")
-  const silent = ["scripts/cluster", "scripts/image", "scripts/install", "scripts/packages", "test/gitops/build"]
+  const silent = ["scripts/bundle", "scripts/cluster", "scripts/image", "scripts/install", "scripts/packages", "test/gitops/build"]
   for (const path of [...silent, ...["build", "down", "status", "up"].map((_) => `test/cluster/${_}`)]) write(path, "#!/bin/sh\n")
   for (const image of ["agent-job", "agent-job-runner"]) write(`.cache/${image}.image`, "")
   write("scripts/server.bash", "open_server() { :; }; server_url() { :; }; user_token() { :; }")

@@ -1,5 +1,5 @@
 // Lets the disk of the servers in this process show as much room as a test says.
-// Used by the tests of what a server does while little room is left.
+// Used by the tests of what a server does while little room is left, and of what its metrics say of it.
 import { vi } from "@effect/vitest"
 import { Effect } from "effect"
 import fs from "node:fs"
@@ -11,16 +11,20 @@ export const diskWith = (freeBytes: number, freeFiles = 1e6, files = 1e6, blocks
     Effect.sync(() => {
       const disk = { freeBytes, freeFiles, files, asked: 0 }
       const { statfsSync } = fs
-      const spy = vi.spyOn(fs, "statfsSync").mockImplementation((path) => {
+      const told = (path: fs.PathLike) => {
         disk.asked++
         return { ...statfsSync(path), bavail: disk.freeBytes / 1000, blocks, bsize: 1000, ffree: disk.freeFiles, files: disk.files }
-      })
+      }
+      const spies = [
+        vi.spyOn(fs, "statfsSync").mockImplementation(told),
+        vi.spyOn(fs.promises, "statfs").mockImplementation((path) => Promise.resolve(told(path)))
+      ]
       syncBuiltinESMExports()
-      return { disk, spy }
+      return { disk, spies }
     }),
-    ({ spy }) =>
+    ({ spies }) =>
       Effect.sync(() => {
-        spy.mockRestore()
+        for (const spy of spies) spy.mockRestore()
         syncBuiltinESMExports()
       })
   ).pipe(Effect.map(({ disk }) => disk))

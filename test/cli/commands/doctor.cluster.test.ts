@@ -13,7 +13,7 @@ import type { KubernetesObject } from "../../../src/kubernetes/object.ts"
 import { Installation, installation, tokenOf } from "../../core/manifest/installed.ts"
 import { kubectl } from "../../kustomize/api-server.ts"
 import { temporaryFolder } from "../../temporary-folder.ts"
-import { run, start } from "../program.ts"
+import { main, run, start } from "../program.ts"
 import { toldScreen } from "../told-screen.ts"
 
 const environment = { KUBECONFIG: process.env.KUBECONFIG ?? "" }
@@ -185,7 +185,7 @@ layer(installation(values), {
       const { child } = yield* start("script", [
         "--quiet",
         "--command",
-        `exec "${process.execPath}" src/main.ts doctor --namespace ${namespace}`,
+        `exec "${process.execPath}" "${main}" doctor --namespace ${namespace}`,
         "/dev/null"
       ], { ...environment, TERM: "xterm" })
       yield* until(5) // no kubelet lets the listeners run

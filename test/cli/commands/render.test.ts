@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { parseAllDocuments } from "yaml"
-import { agentJob, start } from "../program.ts"
+import { agentJob, main, start } from "../program.ts"
 import { ran } from "../typed.ts"
 
 interface Rendered {
@@ -169,7 +169,7 @@ describe("agent-job render", () => {
     }
   ])("ends with no more than a sentence for $given", ({ ends, says, to }) =>
     Effect.gen(function*() {
-      const { ended } = yield* start("bash", ["-c", `set -o pipefail; "${process.execPath}" src/main.ts render ${to}`])
+      const { ended } = yield* start("bash", ["-c", `set -o pipefail; "${process.execPath}" "${main}" render ${to}`])
       expect(yield* ended).toMatchObject({ code: ends, error: says })
     }))
 
@@ -177,7 +177,7 @@ describe("agent-job render", () => {
     Effect.gen(function*() {
       const { ended } = yield* start("bash", [
         "-c",
-        `unset NODE_COMPILE_CACHE; ulimit -f 4; exec "${process.execPath}" --disable-warning=ExperimentalWarning src/main.ts render > ${file}`
+        `unset NODE_COMPILE_CACHE; ulimit -f 4; exec "${process.execPath}" --disable-warning=ExperimentalWarning "${main}" render > ${file}`
       ])
       expect(yield* ended).toMatchObject({
         code: 1,

@@ -109,6 +109,21 @@ describe("the worker's image", () => {
     }))
 })
 
+describe("the namespace of the tasks", () =>
+  it.live("has failed while it is being deleted, whatever is enforced there", () =>
+    Effect.gen(function*() {
+      const metadata = { name: "agent-job", uid: "u", resourceVersion: "1", labels: { "pod-security.kubernetes.io/enforce": "restricted" } }
+      const found = (more: object) =>
+        checked("Pod Security of the tasks' namespace", {
+          answers: { "/api/v1/namespaces/agent-job": { body: { apiVersion: "v1", kind: "Namespace", metadata: { ...metadata, ...more } } } }
+        })
+      expect(yield* found({})).toMatchObject({ outcome: "ok" })
+      expect(yield* found({ deletionTimestamp: "2026-01-31T12:00:00Z" })).toMatchObject({
+        outcome: "failed",
+        message: expect.stringContaining("is being deleted")
+      })
+    })))
+
 describe("the CustomResourceDefinition", () => {
   const path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/atasks.scalr.io"
   const found = (definition: string) =>

@@ -11,7 +11,7 @@ import { freePort } from "../../free-port.ts"
 import { directory, failed, poolToken, serve, userToken } from "../../server/live-server.ts"
 import { temporaryFolder } from "../../temporary-folder.ts"
 import { type Play, playing, quickstart } from "../fake-agent.ts"
-import { agentJob, start } from "../program.ts"
+import { agentJob, main, start } from "../program.ts"
 
 /** A folder with a named pipe that is full of spaces, so that what a program writes to it waits for a reader. */
 const fullPipe = Effect.acquireRelease(
@@ -50,7 +50,7 @@ const intoFullPipe = Effect.fnUntraced(function*(args: ReadonlyArray<string>, en
   const pipe = yield* fullPipe
   const program = yield* start(
     "bash",
-    ["-c", `exec "$0" --disable-warning=ExperimentalWarning src/main.ts "\${@:2}" >"$1"`, process.execPath, pipe.path, ...args],
+    ["-c", `exec "$0" --disable-warning=ExperimentalWarning "$2" "\${@:3}" >"$1"`, process.execPath, pipe.path, main, ...args],
     environment
   )
   return { ...pipe, ...program }

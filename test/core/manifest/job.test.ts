@@ -64,17 +64,15 @@ describe("the Job of any task", () => {
     }
   })
 
+  const values = { a: "values", "example.com/b": "values" }
+  const marking = configOf({ global: { labels: values }, task: { nodeSelector: values, podAnnotations: values, podLabels: values } })
   it.prop("has what the values mark it with and where they place it, whatever its task adds", [choices], ([choices]) => {
-    const values = { a: "values", "example.com/b": "values" }
     const theirs = { a: "task", "example.com/b": "task", c: "task", "karpenter.sh/do-not-disrupt": "false" }
     const { task } = caseOf({
       ...choices,
       jobTemplate: { ...choices.jobTemplate, annotations: theirs, labels: theirs, nodeSelector: theirs }
     })
-    const { metadata, spec } = build(
-      task,
-      configOf({ global: { labels: values }, task: { nodeSelector: values, podAnnotations: values, podLabels: values } })
-    )
+    const { metadata, spec } = build(task, marking)
     expect(metadata?.labels).toMatchObject({ ...values, c: "task" })
     expect(spec?.template.metadata).toMatchObject({
       annotations: { ...values, c: "task", "karpenter.sh/do-not-disrupt": "true" },

@@ -10,7 +10,8 @@ it.live("states without their files are told by workspace and digest, as where a
   inStores(Effect.gen(function*() {
     const states = yield* StateVersions
     const bytes = (lineage: string) => Buffer.from(JSON.stringify(state(1, lineage)))
-    for (const name of ["app", "network"]) yield* states.push(WorkspaceName.make(name), { bytes: bytes(name), replace: undefined })
+    const push = (name: string) => states.push(WorkspaceName.make(name), { bytes: bytes(name), replace: undefined })
+    yield* Effect.forEach(["app", "network"], push)
     const lines: Array<unknown> = []
     const { tell } = yield* MissingStates
     const logged = Effect.provide(tell, Logger.layer([Logger.make(({ message }) => void lines.push(message))]))
@@ -22,4 +23,10 @@ it.live("states without their files are told by workspace and digest, as where a
       expect.stringContaining("are missing in blobs/"),
       { workspaces: 1, missing: [{ workspace: "network", file: sha256(bytes("network")) }] }
     ]])
+    for (const name of Array.from({ length: 20 }, (_, nth) => `app-${nth}`)) {
+      yield* push(name)
+      yield* (yield* Blobs).remove(sha256(bytes(name)))
+    }
+    yield* logged
+    expect(lines.at(-1)).toMatchObject([expect.anything(), { workspaces: 21, missing: { length: 20 } }])
   })))

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Context, Deferred, Effect, Exit, Fiber, Option, Scope, Stream } from "effect"
+import { Context, Deferred, Effect, Fiber, Option, Stream } from "effect"
 import { SqlClient, Statement } from "effect/sql"
 import { TestClock } from "effect/testing"
 import { cpSync } from "node:fs"
@@ -498,15 +498,18 @@ describe("an agent", () => {
   it.effect("is forgotten when it has asked for no work for 30 days, unless it has a stage", () =>
     Effect.gen(function*() {
       const made = yield* directory
-      const life = yield* Scope.make()
-      const url = yield* Scope.provide(serve(made), life)
-      yield* person(url).start("demo")
-      yield* agent(url, "with a stage").take
-      for (const name of ["gone", "back"]) yield* agent(url, name).acquire()
+      const served = <A, E>(during: (url: string) => Effect.Effect<A, E>) => Effect.scoped(Effect.flatMap(serve(made), during))
+      yield* served((url) =>
+        Effect.gen(function*() {
+          yield* person(url).start("demo")
+          yield* agent(url, "with a stage").take
+          for (const name of ["gone", "back"]) yield* agent(url, name).acquire()
+        })
+      )
+      yield* TestClock.adjust("20 days") // with no server, whose chores of each minute would take seconds
+      yield* served((url) => agent(url, "back").acquire())
       yield* TestClock.adjust("20 days")
-      yield* agent(url, "back").acquire()
-      yield* TestClock.adjust("20 days")
-      yield* Scope.close(life, Exit.void)
+      yield* served(() => TestClock.adjust("1 minute"))
       using database = new DatabaseSync(join(made, "data", "agent-job.sqlite"), { readOnly: true })
       expect(database.prepare("SELECT name FROM agents ORDER BY name").all()).toEqual([{ name: "back" }, { name: "with a stage" }])
     }))

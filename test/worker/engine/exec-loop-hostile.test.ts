@@ -221,7 +221,7 @@ describe("exec loop client", () => {
       const { execLoop, ...at } = yield* session("dash")
       const before = retainedMegabytes()
       const during: Array<number> = []
-      const flood = `head -c 200000000 /dev/zero >"$1"; yes "taken 1" | head -c 100000000 >"$1"; echo >"$1"`
+      const flood = `head -c 100000000 /dev/zero >"$1"; yes "taken 1" | head -c 50000000 >"$1"; echo >"$1"`
       const measured = Effect.sync(() => during.push(retainedMegabytes())).pipe(
         Effect.andThen(Effect.sleep("200 millis")),
         Effect.forever
