@@ -1,12 +1,11 @@
 // The copy of a stage's state on the volume that tasks share, for as long as the server has not taken that state.
-// Invariant: a state that is there, or is evidence at the server, is not written again; what goes wrong is logged, and what hangs is not waited for.
+// Invariant: a state that is there, or that the server keeps as evidence, is not written again; what goes wrong is only logged.
 // Used by worker/state/state-delivery.ts.
-import { Effect, Fiber, Option, Schema, Semaphore } from "effect"
+import { Effect, Option, Schema } from "effect"
 import { KeptRefusal } from "../../schema/api/task-api.ts"
 import type { TaskApiError } from "../network/task-api-error.ts"
 import { sha256 } from "../network/task-api.ts"
-import type { StageFailed } from "../stage-failed.ts"
-import { hanging, type KeptAs, strand, takeBack, volumePatience } from "./stranded-states.ts"
+import { type KeptAs, strand, takeBack } from "./stranded-states.ts"
 
 export interface SharedCopy {
   /** Makes later copies those of this stage. Nothing is copied before. */
@@ -24,7 +23,7 @@ export interface SharedCopy {
 }
 
 const saysKept = Schema.is(KeptRefusal)
-/** Reports whether the server keeps the state that it refused. */
+/** Reports whether the server keeps the state that it refused. An older server does not say so; an unneeded copy does no harm. */
 const keepsRefused = (error: TaskApiError): boolean => error._tag === "Declined" && saysKept(error.body)
 
 /** Returns the copy in the directory of the shared volume; without one, nothing is ever copied. */
@@ -34,28 +33,13 @@ export const sharedCopy = (cacheDirectory: Option.Option<string>): SharedCopy =>
   /** The digest of the last state that the server refused and keeps as evidence. */
   let evidence: string | undefined
 
-  const inTurn = Semaphore.makeUnsafe(1)
-  /**
-   * Works on the volume, if there is one, while its caller waits, but not for long. What has begun then goes on, and nothing else begins
-   * before it has ended: if it hangs, it takes one of the few threads that Node has for files and names of hosts, and not the others.
-   */
-  const onVolume = (work: (cacheDirectory: string) => Effect.Effect<void, StageFailed>) =>
-    Option.isNone(cacheDirectory) ? Effect.void : Effect.acquireUseRelease(
-      Effect.forkDetach(inTurn.withPermit(Effect.uninterruptible(Effect.suspend(() => work(cacheDirectory.value)))), {
-        startImmediately: true
-      }),
-      (working) => Effect.timeoutOrElse(Fiber.join(working), { duration: volumePatience, orElse: () => Effect.fail(hanging) }),
-      (working) => Effect.sync(() => working.interruptUnsafe()) // which only keeps it from beginning
-    ).pipe(Effect.catch((error) => Effect.logWarning(error.message)))
-
-  const keep = (bytes: Uint8Array) =>
-    onVolume(Effect.fnUntraced(function*(cacheDirectory) {
-      const digest = sha256(bytes)
-      if (keepAs === undefined || kept?.digest === digest || evidence === digest) return
-      const before = kept
-      kept = { digest, file: yield* strand(cacheDirectory, keepAs, bytes) }
-      if (before !== undefined) yield* takeBack(before.file)
-    }))
+  const keep = Effect.fnUntraced(function*(bytes: Uint8Array) {
+    const digest = sha256(bytes)
+    if (Option.isNone(cacheDirectory) || keepAs === undefined || kept?.digest === digest || evidence === digest) return
+    const before = kept
+    kept = { digest, file: yield* strand(cacheDirectory.value, keepAs, bytes) }
+    if (before !== undefined) yield* takeBack(before.file)
+  }, Effect.catch((error) => Effect.logWarning(error.message)))
 
   return {
     keepAs: (stage) =>
@@ -68,7 +52,7 @@ export const sharedCopy = (cacheDirectory: Option.Option<string>): SharedCopy =>
         if (keepsRefused(error)) evidence = sha256(bytes)
         return keep(bytes)
       }),
-    remove: onVolume(() => {
+    remove: Effect.suspend(() => {
       const before = kept
       kept = undefined
       return before === undefined ? Effect.void : takeBack(before.file)

@@ -167,8 +167,8 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
       const told = Effect.tapError(taskApi.pushState(bytes, digest, lock), (error) => shared.notTaken(bytes, error))
       // An engine may hang up. Its request is not interruptible by itself, but may be interrupted now, since the state is not lost with it.
       yield* Effect.interruptible(ask(Effect.tap(told, confirm(bytes, digest, info))))
-      yield* removeUnsavedCopy(privateDirectory)
       yield* shared.remove
+      yield* removeUnsavedCopy(privateDirectory)
     })
 
   /** Gives the lock back. If that fails, the server opens the lock at the end of a successful stage, and else calls the state in doubt. */

@@ -3,19 +3,17 @@
 // Used by worker/state/shared-copy.ts (keeps) and worker/backing/pool-backing.ts (carries).
 import { Cause, Clock, Duration, Effect, Option, Random } from "effect"
 import { createCipheriv, randomBytes } from "node:crypto"
-import { lstatSync } from "node:fs"
-import { mkdir, readdir, rm } from "node:fs/promises"
+import { existsSync, lstatSync, mkdirSync, readdirSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { isOneOf } from "../../schema/api/problem.ts"
 import { frame, keptStateBytes, keptStateLimitBytes, keptStateLine, type TaskDetails } from "../../schema/api/task-api.ts"
-import { codeOf, errorInWords } from "../../schema/system-error.ts"
-import { stopwatch } from "../network/patience.ts"
+import { errorInWords } from "../../schema/system-error.ts"
 import { problemCodeOf, type TaskApiError } from "../network/task-api-error.ts"
 import { TaskApi } from "../network/task-api.ts"
 import { Settings } from "../settings.ts"
-import { invalid, volumeTrouble } from "../stage-failed.ts"
+import { volumeTrouble } from "../stage-failed.ts"
 import { openFolder, readFile, removeFile, renameFile } from "../volume/folder.ts"
-import { asideSuffix, halfDoneForMillis, storeWholeBeside } from "../volume/whole-file.ts"
+import { asideSuffix, halfDoneForMillis, storeWhole } from "../volume/whole-file.ts"
 
 const suffix = ".state"
 /**
@@ -33,12 +31,6 @@ const carriesFor = Duration.minutes(1)
 const folderOf = (cacheDirectory: string) => join(cacheDirectory, "kept-states")
 const trouble = volumeTrouble("the volume that tasks share", "make it larger, or remove from it what nobody needs")
 
-/** How long the volume is waited for, which may hang, as NFS does without its server: less than the end of a short grace period. */
-export const volumePatience = Duration.seconds(3)
-export const hanging = invalid(
-  `The volume that tasks share has not answered for ${Duration.format(volumePatience)}; check the storage behind it.`
-)
-
 export const sealed = (stage: string, key: Uint8Array, bytes: Uint8Array): Uint8Array => {
   const vector = randomBytes(keptStateBytes.vector)
   const cipher = createCipheriv("aes-256-gcm", key, vector).setAAD(keptStateLine(stage))
@@ -51,19 +43,19 @@ export type KeptAs = Pick<TaskDetails, "id" | "keptStateKey">
 
 /** Writes the state, encrypted, to a file of its own; returns its path. A worker that has carried one removes that one, not a later one. */
 export const strand = (cacheDirectory: string, { id, keptStateKey }: KeptAs, bytes: Uint8Array) =>
-  Effect.tryPromise({
-    try: async () => {
+  Effect.try({
+    try: () => {
       const folder = folderOf(cacheDirectory)
       const file = join(folder, `${encodeURIComponent(id)}.${randomBytes(6).toString("hex")}${suffix}`)
-      await mkdir(folder, { recursive: true })
-      await storeWholeBeside(file, sealed(id, Buffer.from(keptStateKey, "hex"), bytes))
+      mkdirSync(folder, { recursive: true })
+      storeWhole(file, sealed(id, Buffer.from(keptStateKey, "hex"), bytes))
       return file
     },
     catch: trouble
   })
 
 /** Removes a file of `strand`. Best effort: the server recognises an unneeded copy when it comes. */
-export const takeBack = (file: string) => Effect.ignore(Effect.tryPromise({ try: () => rm(file, { force: true }), catch: trouble }))
+export const takeBack = (file: string) => Effect.ignore(Effect.try({ try: () => rmSync(file, { force: true }), catch: trouble }))
 
 /**
  * Reports whether the server would refuse the state for ever. A server that says `not-of-this-server` may be another one, or may lack the
@@ -150,27 +142,20 @@ export const carryStrandedStates = Effect.suspend(() => {
   )
 })
 
-/** Returns the names in the folder; none if there is no folder. */
-const namesIn = (folder: string) =>
-  Effect.tryPromise({ try: () => readdir(folder), catch: (cause) => cause }).pipe(
-    Effect.catchIf((cause) => codeOf(cause) === "ENOENT", () => Effect.succeed([])),
-    Effect.timeoutOrElse({ duration: volumePatience, orElse: () => Effect.fail(hanging) })
-  )
-
 const carryAll = Effect.fnUntraced(function*(tell: Tell) {
   const { cacheDirectory } = yield* Settings
-  if (Option.isNone(cacheDirectory)) return
-  const spent = yield* stopwatch
-  const folder = folderOf(cacheDirectory.value)
-  const found = yield* namesIn(folder)
-  if (found.length === 0) return
-  const names = yield* inTurn(folder, found.filter((name) => name.endsWith(suffix)))
-  const root = yield* openFolder(folder)
-  yield* removeHalfDone(folder, root, found.filter((name) => name.endsWith(`${suffix}${asideSuffix}`)), tell)
+  const folder = Option.map(cacheDirectory, folderOf)
+  if (Option.isNone(folder) || !existsSync(folder.value)) return
+  const since = yield* Clock.monotonicTimeNanos
+  const found = readdirSync(folder.value)
+  const names = yield* inTurn(folder.value, found.filter((name) => name.endsWith(suffix)))
+  const root = yield* openFolder(folder.value)
+  yield* removeHalfDone(folder.value, root, found.filter((name) => name.endsWith(`${suffix}${asideSuffix}`)), tell)
   let taken = 0
   let foreign = 0
   for (const name of names) {
-    if (taken === carriedAtOnce || foreign === foreignAtOnce || Duration.isGreaterThanOrEqualTo(yield* spent, carriesFor)) return
+    const spent = Duration.nanos((yield* Clock.monotonicTimeNanos) - since)
+    if (taken === carriedAtOnce || foreign === foreignAtOnce || Duration.isGreaterThanOrEqualTo(spent, carriesFor)) return
     const carried = yield* carry(root, name, tell)
     if (carried === "taken") taken++
     if (carried === "foreign") foreign++

@@ -2,7 +2,6 @@
 // Invariant: a name has a whole file, the new one or the one before; a failed write leaves nothing beside it, which would fill the disk.
 // Used by worker/backing/kept-plan, worker/state/unsaved-copy and worker/state/stranded-states.
 import { constants, fsyncSync, openSync, renameSync, rmSync, writeFileSync } from "node:fs"
-import { open, rename, rm, writeFile } from "node:fs/promises"
 import { dirname } from "node:path"
 import { using } from "./descriptor.ts"
 
@@ -37,17 +36,3 @@ export const putWhole = (file: string, fill: (aside: string) => void): void => {
 }
 
 export const storeWhole = (file: string, bytes: Uint8Array): void => putWhole(file, (aside) => writeFileSync(aside, bytes, { mode: 0o600 }))
-
-/** Does the same as `storeWhole` beside all else, for a volume that may hang. */
-export const storeWholeBeside = async (file: string, bytes: Uint8Array): Promise<void> => {
-  const aside = `${file}${asideSuffix}`
-  try {
-    await writeFile(aside, bytes, { mode: 0o600, flush: true })
-    await rename(aside, file)
-  } catch (error) {
-    await rm(aside, { force: true })
-    throw error
-  }
-  const folder = await open(dirname(file), O_RDONLY | O_NONBLOCK)
-  await folder.sync().finally(() => folder.close())
-}

@@ -1,14 +1,11 @@
 // Which states are copied to the volume that tasks share, and how long each stays there; stranded-states.test.ts shows what becomes of them.
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Fiber, Option } from "effect"
-import { TestClock } from "effect/testing"
+import { Effect, Option } from "effect"
 import { existsSync, readdirSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { Declined, NoAnswer } from "../../../src/worker/network/task-api-error.ts"
 import { sharedCopy } from "../../../src/worker/state/shared-copy.ts"
 import { temporaryFolder } from "../../temporary-folder.ts"
-import { until } from "../../until.ts"
-import { hanging } from "../hanging-volume.ts"
 
 const stage = { id: "run-a.apply.1", keptStateKey: "7".repeat(64) }
 const [first, later] = [Buffer.from("the first state"), Buffer.from("a later state")]
@@ -87,25 +84,6 @@ describe("the copy on the shared volume", () => {
       yield* copy.keep(later)
       expect([copy.fileOf(first), copy.fileOf(later)]).toEqual([before, Option.none()])
     }))
-
-  it.effect("is waited for only a moment on a volume that hangs, which takes one thread, and is there once that answers", () =>
-    Effect.gen(function*() {
-      const { copy, files, folder } = yield* stagePlace
-      const { answer, begun } = yield* hanging("writeFile")
-      const kept = yield* Effect.forkChild(Effect.uninterruptible(copy.keep(first)), { startImmediately: true })
-      yield* until(() => begun() === 1)
-      yield* TestClock.adjust("3 seconds")
-      yield* Fiber.join(kept)
-      for (const bytes of [first, later]) {
-        const again = yield* Effect.forkChild(copy.notTaken(bytes, down), { startImmediately: true })
-        yield* TestClock.adjust("3 seconds")
-        yield* Fiber.join(again)
-      }
-      expect([begun(), copy.fileOf(first), copy.fileOf(later)]).toEqual([1, Option.none(), Option.none()])
-      yield* answer
-      yield* copy.keep(first)
-      expect([begun(), files().map((name) => join(folder, name))]).toEqual([1, Option.toArray(copy.fileOf(first))])
-    }).pipe(Effect.scoped))
 
   it.effect("is never made before the stage is known, or where tasks share no volume", () =>
     Effect.gen(function*() {
