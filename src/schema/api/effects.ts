@@ -1,7 +1,7 @@
 // What a stage did to real things: its journal, and the part of it that the stored state does not contain.
 // Invariant: an entry's number is its place in its stage's journal, from 1; one number never means two things.
 // Used by the task API (the journal) and by the views of runs (what is not in the state).
-import { Effect, Schema } from "effect"
+import { Schema } from "effect"
 import { text } from "../text.ts"
 
 /** How many entries of one stage are kept. The entry with this number is always `full`. */
@@ -40,16 +40,10 @@ export const JournalEntry = Schema.Struct({
 })
 export type JournalEntry = typeof JournalEntry.Type
 
-const requestOf = <S extends Schema.Constraint>(entry: S) =>
-  Schema.Struct({ entries: Schema.Array(entry).check(Schema.isMinLength(1), Schema.isMaxLength(journalBatch)) })
-
 /** `POST /api/task/v1/effects`: entries in order, without a gap; repeating what is stored is success. */
-export const JournalRequest = requestOf(JournalEntry)
-
-/** The same as the server reads it: of a kind that only a newer worker knows, all that counts is that there is more than the journal tells. */
-export const ToldJournal = requestOf(
-  Schema.Struct({ ...JournalEntry.fields, kind: JournalEntry.fields.kind.pipe(Schema.catchDecoding(() => Effect.succeedSome("full"))) })
-)
+export const JournalRequest = Schema.Struct({
+  entries: Schema.Array(JournalEntry).check(Schema.isMinLength(1), Schema.isMaxLength(journalBatch))
+})
 
 /** The last number that is stored. The 409 that refuses entries which do not follow it contains it too. */
 export const JournalPosition = Schema.Struct({ number: Schema.Int }).annotate({ identifier: "JournalPosition" })

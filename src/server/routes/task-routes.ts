@@ -4,7 +4,7 @@
 import { Effect, Option, Schema } from "effect"
 import { HttpRouter, type HttpServerRequest, HttpServerResponse } from "effect/http"
 import type { SqlError } from "effect/sql"
-import { type JournalEntry, ToldJournal } from "../../schema/api/effects.ts"
+import { type JournalEntry, JournalRequest } from "../../schema/api/effects.ts"
 import {
   keptStateLimitBytes,
   LockInfo,
@@ -40,7 +40,7 @@ import { Variables, variablesOf } from "../workspace/variables.ts"
 const logPieceLimitBytes = 256 * 1024
 
 const result = jsonOf(ToldResult)
-const journalRequest = jsonOf(ToldJournal)
+const journalRequest = jsonOf(JournalRequest)
 const lockInfo = jsonOf(LockInfo, { limitBytes: lockLimitBytes })
 const decodeUid = Schema.decodeUnknownOption(Uid)
 const epochOf = Schema.decodeUnknownOption(Schema.FiniteFromString.check(Schema.isInt()))

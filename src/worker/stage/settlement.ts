@@ -67,8 +67,8 @@ export const makeSettlement = ({ backing, facts, journal }: Parts) => {
     showWaiting(Effect.as(Effect.timeoutOption(logWaiting("back the lock on its state", patience, backing.giveStateBack), patience), true))
 
   /**
-   * Tells the server that the journal is closed; returns whether the server knows. An engine that could not be ended may go on, so its
-   * journal stays open.
+   * Tells the server that the journal is closed; returns whether the server knows. The entry is sent by itself, because a server that does
+   * not know its kind refuses the whole request. An engine that could not be ended may go on, so its journal stays open.
    */
   const close = Effect.fnUntraced(function*(done: Done) {
     const { poolPatience } = yield* Settings
