@@ -205,8 +205,15 @@ export const bringPlannedSource = (workspace: WorkspaceName, sha256: Sha256) =>
     yield* unpack(archive, root)
   }, Effect.scoped)
 
+const ofUnknownBackend = new StageFailed({
+  reason: "DigestMismatch",
+  message: "The saved plan does not say where its state is, and the engine would write it there; plan again and approve that plan."
+})
+
 /** Puts the plan and its lock file into the directory, after `bringPlannedSource` has copied the package; returns the seal. */
 export const bringKeptPlan = Effect.fn("KeptPlan.bring")(function*(provisioned: Provisioned) {
   const { privateDirectory } = yield* Settings
-  return yield* unpackPlan(provisioned, join(privateDirectory, planFile), "skip")
+  const seal = yield* unpackPlan(provisioned, join(privateDirectory, planFile), "skip")
+  if (seal.backend === undefined) return yield* ofUnknownBackend
+  return seal
 })

@@ -8,6 +8,7 @@ import { syncBuiltinESMExports } from "node:module"
 import { join } from "node:path"
 import { vi } from "vitest"
 import { Sha256, WorkspaceName } from "../../../src/schema/names.ts"
+import type { Seal } from "../../../src/schema/task/seal.ts"
 import { marksOf, packCarried } from "../../../src/worker/backing/carried-files.ts"
 import { beginKeptPlan, bringKeptPlan, bringPlannedSource, keepPlan, sealingKey } from "../../../src/worker/backing/kept-plan.ts"
 import { Log } from "../../../src/worker/engine/log-shipper.ts"
@@ -31,12 +32,12 @@ const podWith = Effect.fnUntraced(function*(claim: string) {
 })
 
 /** Leaves the files of a plan as an engine would, and keeps the plan; returns its digest. */
-const planned = Effect.fnUntraced(function*(claim: string, content = "plan") {
+const planned = Effect.fnUntraced(function*(claim: string, content = "plan", sealed: Seal = seal()) {
   const pod = yield* podWith(claim)
   writeFileSync(join(pod.privateDirectory, "configuration.tar.gz"), tarGz({ "main.tf": "# planned", ".terraform.lock.hcl": "# of Git" }))
   writeFileSync(join(pod.work, "plan.tfplan"), content)
   writeFileSync(join(pod.work, ".terraform.lock.hcl"), "# the plan's")
-  return yield* Effect.provide(keepPlan(workspace)({ root: pod.root, directory: [], path: pod.work }, seal()), pod.settings)
+  return yield* Effect.provide(keepPlan(workspace)({ root: pod.root, directory: [], path: pod.work }, sealed), pod.settings)
 })
 
 const applied = Effect.fnUntraced(
@@ -248,6 +249,16 @@ describe("a kept plan", () => {
       expect(yield* Effect.flip(applied(claim, digest))).toMatchObject({
         reason: "DigestMismatch",
         message: expect.stringContaining(digest)
+      })
+    }))
+
+  it.effect("is refused if its seal does not say where its state goes", () =>
+    Effect.gen(function*() {
+      const claim = yield* temporaryFolder("claim")
+      const { backend: _, ...unplaced } = seal()
+      expect(yield* Effect.flip(applied(claim, yield* planned(claim, "plan", unplaced)))).toMatchObject({
+        reason: "DigestMismatch",
+        message: "The saved plan does not say where its state is, and the engine would write it there; plan again and approve that plan."
       })
     }))
 
