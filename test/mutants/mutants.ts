@@ -87,10 +87,17 @@ export const mutants: ReadonlyArray<Mutant> = [
     test: "controller/world/project.test.ts"
   },
   {
+    name: "a Job that made way is followed by none",
+    file: "src/core/reconcile/launches.ts",
+    from: "!isReplaced(s.task) && launchesOf(s)",
+    to: "launchesOf(s)",
+    test: laws
+  },
+  {
     name: "launches are not counted",
     file: situation,
-    from: "launchesSpent: is((s) => ",
-    to: "launchesSpent: is((s) => s.now === \"\" && ",
+    from: "launchesSpent: is(launchesAreSpent)",
+    to: "launchesSpent: is((s) => s.now === \"\" && launchesAreSpent(s))",
     test: laws
   },
   {

@@ -1,10 +1,20 @@
 // Folders in which files are written whole before they take their places, and what programs that were killed left of such folders.
 // Invariant: none is removed of a program that may be alive, or of another user. Its name has the machine and the process that made it.
 // Used by cli/bundle/tar-file and cli/values/overlay-folder.
+import { readlinkSync } from "node:fs"
 import { lstat, mkdtemp, readdir, rm } from "node:fs/promises"
 import { hostname } from "node:os"
 import { join } from "node:path"
 import { codeOf } from "../../schema/system-error.ts"
+
+/** Returns where numbers of processes mean what they mean here: this machine, or a container, of which several may have one host name. */
+export const amongTheseProcesses = (): string => {
+  try {
+    return `${hostname()}-${readlinkSync("/proc/self/ns/pid").replaceAll(/\D/gu, "")}`
+  } catch {
+    return hostname() // as on macOS
+  }
+}
 
 const mayBeAlive = (pid: number): boolean => {
   try {
@@ -16,7 +26,7 @@ const mayBeAlive = (pid: number): boolean => {
 
 /** Returns which process has made the folder; undefined of another machine, or of a container, of whose processes nothing is known here. */
 const makerOf = (name: string, prefix: string): number | undefined => {
-  const here = `${prefix}${hostname()}-`
+  const here = `${prefix}${amongTheseProcesses()}-`
   const maker = name.startsWith(here) ? /^(\d+)-\w{6}$/u.exec(name.slice(here.length))?.[1] : undefined
   return maker === undefined ? undefined : Number(maker)
 }
@@ -38,7 +48,7 @@ export interface FolderAside {
  * can.
  */
 export const folderAside = async (directory: string, prefix: string): Promise<FolderAside> => {
-  const path = await mkdtemp(join(directory, `${prefix}${hostname()}-${process.pid}-`))
+  const path = await mkdtemp(join(directory, `${prefix}${amongTheseProcesses()}-${process.pid}-`))
   const others: Array<string> = []
   for (const name of await readdir(directory).catch(() => [])) {
     const maker = makerOf(name, prefix)

@@ -16,7 +16,10 @@ const Given = Schema.String.check(Schema.isMinLength(1, { expected: "a path; an 
 /** Returns a flag whose value is a path, made absolute. The flag does not check that the path can be read. */
 export const pathFlag = (name: string) => Flag.String(name).pipe(Flag.withSchema(Given), Flag.map((given) => resolve(given)))
 
-const inputPath = (given: string): string => given === "-" ? standardInput : shownPath(resolve(given))
+const inputPath = (given: string): string => {
+  const path = given === "-" ? standardInput : resolve(given)
+  return path === standardInput ? path : shownPath(path)
+}
 
 /** Returns a flag for a file to read, as people name it; `-` is standard input, as in kubectl and helm. */
 export const inputFlag = (name: string) => Flag.String(name).pipe(Flag.withSchema(Given), Flag.map(inputPath))

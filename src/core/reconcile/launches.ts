@@ -14,6 +14,10 @@ import type { TaskPolicy } from "../task/task-policy.ts"
  */
 export const mostLaunches = ({ maxLaunches }: TaskPolicy, why: FailureReason): number => maxLaunches + (hadToGo(why) ? mostRetries : 0)
 
+/** Reports whether the status tells of a Job that has got no Pod, for want of quota or since it is refused, and so has not cost a launch. */
+const hadNoPod = ({ status: { phase, queue, reason } }: AgentTask): boolean =>
+  phase === "Starting" && queue === undefined && (reason === "QuotaExceeded" || reason === "Refused")
+
 /** Returns how many launches there were: as many as the status says, or one if a Job went before the status mentioned it. */
 export const launchesOf = ({ hadJob, task }: Seen): number => task.status.launches ?? (hadJob ? 1 : 0)
 
@@ -50,10 +54,17 @@ export const launchedAs = (s: Seen, name: string, status: AgentTaskStatus): Agen
 // ── which one makes way ──
 
 /**
- * Reports whether the task's Job makes way for another. This alone decides that there is another one, whatever the task waits for meanwhile,
- * and holds until it is made.
+ * Reports whether the task's Job makes way for another. Then there is another one, whatever the task waits for meanwhile. This holds until it
+ * is made, or the Job goes on after all.
  */
 export const isReplaced = ({ status: { job } }: AgentTask): boolean => job?.replacedFor !== undefined
+
+/**
+ * Reports whether no other Job is made in place of one that vanished. One that waited in vain while no controller was there, until its
+ * deadline, has another; a few times, as somebody may delete each.
+ */
+export const launchesAreSpent = (s: Seen): boolean =>
+  !isReplaced(s.task) && launchesOf(s) >= s.policy.maxLaunches + (hadNoPod(s.task) ? mostRetries : 0)
 
 /** Reports whether the status says that the launch of this Job failed. */
 export const isLaunchMarkedFailed = ({ status }: AgentTask, { uid }: JobSeen): boolean =>

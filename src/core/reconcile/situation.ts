@@ -13,7 +13,7 @@ import { isCalledOff, isOfNewerVersion, isOver } from "../task/status.ts"
 import { templateRefusal } from "../task/template-keys.ts"
 import { unknownOption } from "../task/unknown-option.ts"
 import { isUnpinned, waitsForSource } from "./flux-source.ts"
-import { isCounted, isGivenUp, isLaunchMarkedFailed, isOutOfPatience, isReplaced, launchesOf, nextAfterMillis } from "./launches.ts"
+import { isCounted, isGivenUp, isLaunchMarkedFailed, isOutOfPatience, launchesAreSpent, nextAfterMillis } from "./launches.ts"
 import { isEngineOver, isPodOver, longestStartMillis, troubleOfStart, waitsForQuota } from "./pod-trouble.ts"
 
 export const millisSince = (from: string, now: string): number => Date.parse(now) - Date.parse(from)
@@ -129,7 +129,7 @@ export const when = {
     isLaunchMarkedFailed(task, job) || (task.status.job?.uid !== undefined && !isCounted(task, job))
   ),
   starting: ({ job }) => job,
-  launchesSpent: is((s) => launchesOf(s) >= s.policy.maxLaunches && !isReplaced(s.task)),
+  launchesSpent: is(launchesAreSpent),
   templateRefused: ({ policy: { allowedKeys }, task }) => Option.fromUndefinedOr(templateRefusal(task, allowedKeys)),
   optionUnknown: ({ task }) => unknownOption(task.spec.options, "controller"),
   deniedTooLong: ({ deniedMillis, policy: { startupTimeoutSeconds }, refusal }) =>

@@ -129,7 +129,7 @@ export const clearAway: RespondTo<JobWatched> = (s, job) => {
 export const clearAwayOrFail: RespondTo<JobWatched> = (s, job) => {
   const { message, reason } = notStarted(s)
   const { launches = 1 } = counted(s, job, s.task.status)
-  if (launches >= mostLaunches(s.policy, reason)) return finishNotStarted(s, job)
+  if (!isLaunchMarkedFailed(s.task, job) && launches >= mostLaunches(s.policy, reason)) return finishNotStarted(s, job)
   const news: News = { phase: "Starting", reason, message: andThen(message, "It is launched again.") }
   const told = underWay(s, news)
   if (sameNews(s, news) && isLaunchMarkedFailed(s.task, job)) return clearAwayWhenDue(s, job, told)

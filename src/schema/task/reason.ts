@@ -67,7 +67,8 @@ const howItEnded = {
   NameTaken: "The name of the Job or the task is taken by an object that is not ours; delete that object, or use another name.",
   Denied:
     "The API server refused the Job for good, or denied it for all of task.startupTimeoutSeconds; the message is its answer: correct what it names, and run the task again.",
-  Lost: "The worker ended without a result; a plan may be made again, an apply never is: look at the state before the next run."
+  Lost:
+    "The worker ended without a result, or the Job vanished before there was one; a plan may be made again, an apply never is: look at the state before the next run."
 }
 
 /** What each reason means and what to do about it; printed into docs/reasons.md. */

@@ -70,6 +70,14 @@ const make = Effect.gen(function*() {
     }))
 
   /**
+   * Cuts the pages with nothing on them off the database's file, if it was made so (store/database); what fails is tried again by the next
+   * pass. It is done after each log, because a step takes longer the more such pages there are.
+   */
+  const cutFreePages = Effect.gen(function*() {
+    while (yield* isAny(sql.unsafe(`PRAGMA incremental_vacuum(${pagesAtOnce})`))) yield* Effect.yieldNow // a row for each page
+  }).pipe(Effect.catch((error) => Effect.logWarning("the database's file could not be made smaller, which is tried again", error)))
+
+  /**
    * Deletes the logs of removed runs a few pieces at a time, so that no request waits until a whole log is deleted. Goes on with the logs
    * that an earlier pass did not finish because the server stopped.
    */
@@ -79,6 +87,7 @@ const make = Effect.gen(function*() {
         sql`DELETE FROM logChunks WHERE rowid IN (SELECT rowid FROM logChunks WHERE stageId = ${id} LIMIT ${piecesAtOnce}) RETURNING position`
       while ((yield* some).length === piecesAtOnce) yield* Effect.yieldNow
       yield* sql`DELETE FROM logsToRemove WHERE stageId = ${id}`
+      yield* cutFreePages
     }
   })
 
@@ -143,14 +152,6 @@ const make = Effect.gen(function*() {
     return (yield* row(Schema.Struct({ at: Schema.NullOr(Timestamp) }))(earlier))?.at ?? undefined
   }))
 
-  /** Makes the database's file smaller by the pages with nothing on them; not one from before files were made so (store/database). */
-  const giveBack = Effect.gen(function*() {
-    const cutsAny = isAny(sql.unsafe(`PRAGMA incremental_vacuum(${pagesAtOnce})`)) // a row for each page
-    if (!(yield* cutsAny)) return
-    while (yield* cutsAny) yield* Effect.yieldNow
-    yield* sql`PRAGMA wal_checkpoint(TRUNCATE)` // until then the file stays as it is
-  })
-
   /**
    * Removes what an earlier pass saw as old already, gives its room back, and returns whether there may be more. A clock that is set back
    * only makes it keep more.
@@ -163,7 +164,7 @@ const make = Effect.gen(function*() {
     let most = atOnce
     for (const workspace of yield* workspaces.list) if (most > 0) most -= yield* passOf(workspace, old, most)
     return most <= 0
-  }, Effect.tap(giveBack))
+  }, Effect.tap(Effect.andThen(cutFreePages, sql`PRAGMA wal_checkpoint(PASSIVE)`))) // until a checkpoint, the file stays as large as it was
 
   return { pass }
 })

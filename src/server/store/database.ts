@@ -86,7 +86,9 @@ const make = Effect.fnUntraced(function*(file: string) {
     Effect.try({
       try: () => {
         const opened = new DatabaseSync(file, { timeout: 3000, enableForeignKeyConstraints: true })
-        opened.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA auto_vacuum = INCREMENTAL") // before the file is made, which the next one does
+        opened.exec("PRAGMA locking_mode = EXCLUSIVE")
+        // Of a file that is made now alone: it is a write, for which a full disk may have no room.
+        if (opened.prepare("PRAGMA page_count").get()?.["page_count"] === 0) opened.exec("PRAGMA auto_vacuum = INCREMENTAL")
         opened.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON")
         return opened
       },

@@ -5,8 +5,9 @@ import { spawnSync } from "node:child_process"
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import promises from "node:fs/promises"
 import { syncBuiltinESMExports } from "node:module"
-import { hostname, tmpdir } from "node:os"
+import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { amongTheseProcesses } from "../../../src/cli/files/folder-aside.ts"
 import { mark } from "../../../src/cli/values/overlay-files.ts"
 import { writeFolder } from "../../../src/cli/values/overlay-folder.ts"
 
@@ -102,7 +103,7 @@ describe("a folder that an overlay cannot be written to", () => {
 
 /** Puts there what is there while a process writes an overlay, before a file takes its place. */
 const writing = (pid: number) => {
-  const name = `.overlay-${hostname()}-${pid}-a1B2c3`
+  const name = `.overlay-${amongTheseProcesses()}-${pid}-a1B2c3`
   mkdirSync(join(folder(), name), { recursive: true })
   writeFileSync(join(folder(), name, "kustomization.yaml"), file("new"))
   writeFileSync(join(folder(), name, "values.yaml"), "")

@@ -39,10 +39,29 @@ describe("a task whose last Job is gone", () => {
     }
   })
 
-  it.each(waits)("has lost it if it did not, whatever it says since ($reason)", (said) => {
+  const vanished = (said: AgentTaskStatus) => {
     const { situation, status } = after({ phase: "Starting", launches: 1, job, ...said })
     expect([situation, status.reason]).toEqual(["its last Job vanished before the claim", "Lost"])
+  }
+
+  it.each(waits.filter(({ reason }) => reason !== "QuotaExceeded"))(
+    "has lost it if it did not, whatever it says since ($reason)",
+    (said) => vanished({ ...said })
+  )
+
+  it.each(["QuotaExceeded", "Refused"] as const)("has another, three times, if that one had no Pod (%s)", (reason) => {
+    for (const launches of [1, 2, 3]) {
+      expect(after({ phase: "Starting", launches, job, reason }).actions).toMatchObject([{ _tag: "CreateJob" }])
+    }
+    vanished({ launches: 4, reason })
+    vanished({ reason, queue: { position: 1, reason } })
   })
+})
+
+it("a launch that was to be followed by another is, also where the values allow fewer meanwhile", () => {
+  const failed: Seed = { ...plainSeed, job: "failed", jobAgeSeconds: 10, life: "evicted", launches: 2, maxLaunches: 1 }
+  const { actions, status } = plan(policyOf(failed), worldOf(failed), noon)
+  expect([actions, status.phase]).toMatchObject([[], "Starting"])
 })
 
 it("a Job that is counted keeps the hash of the values that it was made with, and has today's if it tells none", () => {

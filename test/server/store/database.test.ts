@@ -36,6 +36,16 @@ it.live("has a file that can be made smaller where it is new, and where a person
     expect([yield* opened("earlier"), yield* opened("beside")]).toEqual([[asNew], [asNew]])
   }))
 
+it.live("is opened without a write, for which a full disk has no room", () =>
+  Effect.gen(function*() {
+    const file = join(yield* directory, "db.sqlite")
+    const open = Effect.scoped(Effect.asVoid(Layer.build(layerDatabase(file))))
+    yield* open
+    const before = readFileSync(file)
+    yield* Effect.scoped(Effect.andThen(Layer.build(layerDatabase(file)), Effect.sync(() => expect(statSync(`${file}-wal`).size).toBe(0))))
+    expect(readFileSync(file).equals(before)).toBe(true)
+  }))
+
 it.live.each(["wal", "delete"])(
   "is one program's alone from its opening on, also as another program left it (journal mode %s)",
   (mode) =>
