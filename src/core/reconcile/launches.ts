@@ -57,7 +57,7 @@ export const launchedAs = (s: Seen, name: string, status: AgentTaskStatus): Agen
  * Reports whether the task's Job makes way for another. Then there is another one, whatever the task waits for meanwhile. This holds until it
  * is made, or the Job goes on after all.
  */
-export const isReplaced = ({ status: { job } }: AgentTask): boolean => job?.replacedFor !== undefined
+const isReplaced = ({ status: { job } }: AgentTask): boolean => job?.replacedFor !== undefined
 
 /**
  * Reports whether no other Job is made in place of one that vanished. One that waited in vain while no controller was there, until its
