@@ -40,7 +40,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a task is looked at again for its turn as long as its start fails",
     file: "src/controller/world/turns.ts",
-    from: "before === undefined || !saysTheSame(before, turn(task))",
+    from: "before === undefined || !isTold(before, turn(task))",
     to: "before === undefined || turn(task)._tag === \"Admitted\"",
     test: "controller/world/turns.test.ts"
   },
@@ -713,8 +713,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "who waits for its turn is not told of another place",
     file: "src/core/reconcile/waiting.ts",
-    from: "return a.position === b.position && before",
-    to: "return before",
+    from: "b._tag === \"Admitted\" || a.position === b.position)",
+    to: "true)",
     test: "controller/world/turns.test.ts"
   },
   {

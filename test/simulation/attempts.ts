@@ -50,29 +50,31 @@ export const judgeAttempt = ({ leads, server }: Simulation, { object, revision }
   demand(late <= leads, "I6", () => `${made.metadata.name} is task ${late} made for one that was cancelled, by ${leads} controllers`)
 }
 
-/** Reports whether the status of the follower named this apply, or a former one of its name, before it was made. */
-const wasNamed = (server: ApiServer, apply: AgentTask): boolean => {
-  const { name, uid } = apply.metadata
-  const made = server.history.find(({ object, type }) => type === "ADDED" && object.metadata.uid === uid)
-  return tasksBefore(server, made?.revision ?? 0).some(({ metadata, status }) =>
-    metadata.uid === followerOf(apply) && status.latest?.apply === name
-  )
+/**
+ * Reports whether the apply was made again because the first was deleted before its follower's status named it. The plan itself, of which
+ * there is none here, says then that it has begun (docs/adr/0039-begin-a-kept-plan-once.md).
+ */
+const isMadeAgain = ({ history }: ApiServer, first: AgentTask, again: AgentTask): boolean => {
+  const { name, uid } = again.metadata
+  const made = history.findIndex(({ object, type }) => type === "ADDED" && object.metadata.uid === uid)
+  const before = history.slice(0, made)
+  return Option.isSome(attemptOf(again)) && first.metadata.name === name && followerOf(first) === followerOf(again) &&
+    before.some(({ object, type }) => type === "DELETED" && object.metadata.uid === first.metadata.uid) &&
+    !before.some(({ object }) =>
+      object.metadata.uid === followerOf(again) && (object as unknown as AgentTask).status.latest?.apply === name
+    )
 }
 
-/**
- * Checks that no saved plan is applied twice, and that an artifact is planned again only a few times for the same task. An apply that was
- * deleted before its follower's status named it is made again: the plan itself, of which there is none here, says then that it has begun
- * (docs/adr/0039-begin-a-kept-plan-once.md).
- */
+/** Checks that no saved plan is applied twice, and that an artifact is planned again only a few times for the same task. */
 export const judgePlans = ({ server, truth: { engines } }: Simulation): void => {
-  const applied = new Set<string>()
+  const applied = new Map<string, AgentTask>()
   const planned = new Map<string, number>()
   for (const { task } of engines) {
     const { metadata: { name }, spec: { source: { fluxSource, savedPlan } }, status } = task
     if (savedPlan !== undefined) {
-      const isFirst = !applied.has(savedPlan.sha256)
-      demand(isFirst || !wasNamed(server, task), "I1", () => `the plan that ${name} applies was applied before`)
-      applied.add(savedPlan.sha256)
+      const first = applied.get(savedPlan.sha256)
+      demand(first === undefined || isMadeAgain(server, first, task), "I1", () => `the plan that ${name} applies was applied before`)
+      applied.set(savedPlan.sha256, task)
     }
     if (fluxSource === undefined) continue
     const key = `${followerOf(task)} ${status.source?.sha256}`

@@ -3,7 +3,7 @@
 // Used by controller/world/world, which tells it of each change; how turns are shared out is in core/scheduling/admit.
 import { Effect, Latch, Option } from "effect"
 import { waitsForSource } from "../../core/reconcile/flux-source.ts"
-import { saysTheSame } from "../../core/reconcile/waiting.ts"
+import { isKeptByTheSame, saysTheSame } from "../../core/reconcile/waiting.ts"
 import { admit, type Candidate } from "../../core/scheduling/admit.ts"
 import { heldBack } from "../../core/scheduling/draining.ts"
 import { waitsForProof } from "../../core/scheduling/isolation.ts"
@@ -58,6 +58,8 @@ export interface Turns {
 interface TurnEvents {
   /** Something outside of this file that turns depend on has changed. */
   readonly move: () => void
+  /** A task lets others go first for some time, or does so no longer: places change, and back again, which is not worth a word. */
+  readonly moveForNow: () => void
   /** A task changes. The cache has the change only after this. */
   readonly taskChanges: (before: Option.Option<AgentTask>, task: Option.Option<AgentTask>) => void
   /** An informer reported the Job of this task, or that it is gone. */
@@ -82,13 +84,19 @@ export const make = (
   const seen = new Map<string, Turn | undefined>() // uid → the turn that the last pass saw of a task that is not over; undefined where another pass is due
   const latch = Latch.makeUnsafe(false)
   let turns: ReadonlyMap<Uid, Turn> | undefined
+  let placesMoved = false // whether a place alone is worth telling
   const changed = (): void => {
     turns = undefined
   }
-  /** Something has changed that may give a task its turn, or another place. */
-  const move = (): void => {
+  /** Something has changed that may give a task its turn. */
+  const moveForNow = (): void => {
     changed()
     latch.openUnsafe()
+  }
+  /** The same, for good: places count too. */
+  const move = (): void => {
+    placesMoved = true
+    moveForNow()
   }
 
   /**
@@ -140,7 +148,8 @@ export const make = (
   const isUntold = (uid: Uid): boolean => {
     if (!seen.has(uid)) return false // its first pass is on its way
     const before = seen.get(uid)
-    return Option.exists(cache.taskByUid(uid), (task) => before === undefined || !saysTheSame(before, turn(task)))
+    const isTold = placesMoved ? saysTheSame : isKeptByTheSame
+    return Option.exists(cache.taskByUid(uid), (task) => before === undefined || !isTold(before, turn(task)))
   }
   /**
    * Reports whether all turns stay what they are when the task changes so. Each task that is told of its turn is such a change, and there may
@@ -156,6 +165,9 @@ export const make = (
   const letGo = ({ metadata: { uid }, spec: { workspace } }: AgentTask): void => {
     if (holders.get(workspace) !== uid) return
     holders.delete(workspace)
+    for (const { metadata, spec } of cache.tasks().values()) { // one that has its turn may wait for the holder alone
+      if (spec.workspace === workspace && seen.get(metadata.uid)?._tag === "Admitted") seen.set(metadata.uid, undefined)
+    }
     move()
   }
   /** Forgets that no task holds the workspace, because the task that starts may take it. */
@@ -180,7 +192,9 @@ export const make = (
       ),
       untold: () => {
         turns ??= allTurns()
-        return [...turns.keys()].filter(isUntold).flatMap((uid) => Option.toArray(cache.keyOf(uid)))
+        const untold = [...turns.keys()].filter(isUntold)
+        placesMoved = false
+        return untold.flatMap((uid) => Option.toArray(cache.keyOf(uid)))
       },
       knowsHolder: (workspace) => holders.has(workspace),
       isReserved: (uid) => reserved.has(uid),
@@ -218,6 +232,7 @@ export const make = (
     },
     events: {
       move,
+      moveForNow,
       taskChanges: (before, task) => {
         if (!Option.exists(before, (before) => Option.exists(task, (task) => changesNoTurn(before, task)))) move()
         if (Option.isSome(task)) {

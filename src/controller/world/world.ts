@@ -40,7 +40,7 @@ export const make = (initial: TaskPolicy): World => {
   let policy = initial
   const cache = Cache.make()
   const isThere = (uid: string): boolean => Option.isSome(cache.keyOf(uid))
-  const refusals = heldRefusals(isThere, () => events.move())
+  const refusals = heldRefusals(isThere, () => events.moveForNow())
   const { events, turns } = Turns.make(cache, () => policy, refusals)
   const history = pastHistory(() => policy.historyPerWorkspace)
   const ages = jobAges()

@@ -45,14 +45,18 @@ const waitsFor = ({ policy: { limits }, task: { spec: { workspace } } }: Seen, {
 export const queue: RespondTo<Waiting> = (s, turn) => waitFor(s, toldOf(turn.why), waitsFor(s, turn), turn.position)
 
 /**
- * Reports whether a task says the same of two turns, but for which limit is reached: that alone is not worth a write for each of
- * thousands.
+ * Reports whether a task says of two turns that the same keeps it, but for which limit is reached: that alone is not worth a write for
+ * each of thousands.
  */
-export const saysTheSame = (a: Turn, b: Turn): boolean => {
+export const isKeptByTheSame = (a: Turn, b: Turn): boolean => {
   if (a._tag === "Admitted" || b._tag === "Admitted") return a._tag === b._tag
   const [before, after] = [toldOf(a.why), toldOf(b.why)]
-  return a.position === b.position && before.reason === after.reason && before.blockedBy === after.blockedBy
+  return before.reason === after.reason && before.blockedBy === after.blockedBy
 }
+
+/** Reports whether a task says the same of two turns, its place in the queue included. */
+export const saysTheSame = (a: Turn, b: Turn): boolean =>
+  isKeptByTheSame(a, b) && (a._tag === "Admitted" || b._tag === "Admitted" || a.position === b.position)
 
 export const queueBehindHolder: RespondTo<OtherHolder> = (s, holder) => {
   const { workspace } = s.task.spec

@@ -1,6 +1,6 @@
 // Which tasks may start, in a world that hears of every change: a slot is never given twice, and a task that waits for one is told when that is its turn.
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Option, Schema } from "effect"
+import { Effect, Option, Schema, Struct } from "effect"
 import { TestClock } from "effect/testing"
 import * as Cache from "../../../src/controller/world/cache.ts"
 import { heldRefusals } from "../../../src/controller/world/held-refusals.ts"
@@ -114,6 +114,32 @@ describe("turns", () => {
     expect(world.turns.untold()).toEqual([2, 3, 6, 18].map(key))
     world.setTask(key(1), Option.some(at(1, "succeeded")))
     expect(world.turns.untold()).toEqual([2, 3, 4, 6, 7, 18, 19].map(key))
+  })
+
+  it("has something to tell to one that had its turn and waited for the holder of its workspace, when that ends", () => {
+    const world = make(policy)
+    const apply = (index: number, life: "claimed" | "queued" | "succeeded"): AgentTask => ({
+      ...task(index),
+      ...Struct.pick(worldOf({ ...plainSeed, stage: "apply", life }).task, ["spec", "status"])
+    })
+    world.setTask(key(0), Option.some(apply(0, "claimed")))
+    world.setTask(key(1), Option.some(apply(1, "queued")))
+    world.turns.setHolder(apply(0, "claimed").spec.workspace, Option.some("uid-0"))
+    pass(world, apply(1, "queued"), Turn.Admitted())
+    world.setTask(key(0), Option.some(apply(0, "succeeded")))
+    expect([world.turns.of(apply(1, "queued"))._tag, world.turns.untold()]).toEqual(["Admitted", [key(1)]])
+  })
+
+  it("does not tell of places that a refusal changes, which come back, but with the next that do", () => {
+    const world = make({ ...policy, limits: { total: 1, perWorkspace: 1 } })
+    for (const index of [0, 1, 2, 3]) world.setTask(key(index), Option.some(task(index)))
+    world.turns.reserve("uid-0")
+    for (const index of [1, 2, 3]) pass(world, task(index))
+    world.turns.untold()
+    world.refusals.refuse("uid-1", { kind: "Refused", message: "no", againInMillis: 10_000 }, 0)
+    expect([world.turns.of(task(2)), world.turns.untold()]).toMatchObject([{ position: 1 }, []])
+    world.setTask(key(4), Option.some(task(4)))
+    expect(world.turns.untold()).toContain(key(2))
   })
 
   it.effect("have moved again if they do so while they are looked at", () =>
