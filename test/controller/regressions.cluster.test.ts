@@ -25,17 +25,24 @@ const passOver = Effect.fnUntraced(function*(stale: AgentTask) {
   yield* Context.get(parts, Reconciler).reconcile(key)
 }, Effect.scoped)
 
-const wasThere = { launches: 1, job: { name: "agent-job-gone" } }
+const gone = { name: "agent-job-gone" }
 
 /** Copies of a task from different steps on its way to success. Its Job is gone by now; `jobs` says how many there are after the pass. */
 const copies: ReadonlyArray<{ readonly seen: string; readonly status: AgentTaskStatus | undefined; readonly jobs: number }> = [
-  { seen: "starting", status: { phase: "Starting", reason: "JobCreated", message: "Starts.", ...wasThere }, jobs: 0 },
+  { seen: "starting", status: { phase: "Starting", reason: "JobCreated", message: "Starts.", launches: 1, job: gone }, jobs: 0 },
   { seen: "running", status: undefined, jobs: 0 },
   // Nothing that these copies know speaks against a start, so a Job is made. The claim stops it: the Job's worker exits with 75.
   { seen: "new", status: {}, jobs: 1 },
   {
     seen: "queued",
-    status: { phase: "Queued", reason: "QuotaExceeded", message: "Waits.", queue: { position: 1, reason: "QuotaExceeded" }, ...wasThere },
+    status: {
+      phase: "Queued",
+      reason: "QuotaExceeded",
+      message: "Waits.",
+      queue: { position: 1, reason: "QuotaExceeded" },
+      launches: 1,
+      job: { ...gone, replacedFor: "LaunchFailed" }
+    },
     jobs: 1
   }
 ]

@@ -142,7 +142,7 @@ const variable = (workspaceId: string, key: string, value: string) => ({
   sensitive: false
 })
 
-/** Stores variables beside the limits, as an older version did. */
+/** Stores so many variables at once. */
 const stored = (workspaceId: string, count: number) =>
   Effect.gen(function*() {
     const sql = yield* SqlClient.SqlClient

@@ -1,6 +1,6 @@
 // Where an overlay goes, and where it finds its base: what --base names, or else the checkout that this program runs from.
 // Invariant: a remote base is pinned to a version, and a local one is a path relative to the overlay's folder.
-// Used by the commands overlay and migrate, by cli/values/base-contents.ts.
+// Used by the commands overlay and migrate, and by cli/values/base-contents, cli/values/write-overlay and cli/values/migrate-release.
 import { Effect, Option, Predicate } from "effect"
 import { Flag } from "effect/cli"
 import { existsSync, realpathSync, statSync } from "node:fs"

@@ -15,8 +15,14 @@ interface Denied {
   readonly since: number | undefined
 }
 
-/** `changed` is called when a task takes or leaves its place in the queue. Each `at` is in monotonic milliseconds. */
-export const heldRefusals = (isThere: (taskUid: string) => boolean, changed: () => void) => {
+/** What is called when a task leaves its place in the queue for some time, and when it takes it again. */
+interface PlaceEvents {
+  readonly leaves: () => void
+  readonly returns: () => void
+}
+
+/** Each `at` is in monotonic milliseconds. */
+export const heldRefusals = (isThere: (taskUid: string) => boolean, { leaves, returns }: PlaceEvents) => {
   const held = new Map<string, { readonly refusal: Refusal; readonly until: number }>() // by the task's uid, as is `denied`
   const denied = new Map<string, Denied>()
 
@@ -49,11 +55,11 @@ export const heldRefusals = (isThere: (taskUid: string) => boolean, changed: () 
         millis: millis + Math.min(at - since, sameDenialMillis),
         since: refusal.kind === "Denied" ? at : undefined
       })
-      changed()
+      leaves()
     },
     /** Called at the beginning of a pass: a refusal whose time is over is dropped, which puts the task back into its place in the queue. */
     dropExpired: (taskUid: string, at: number): void => {
-      if (at >= (held.get(taskUid)?.until ?? Infinity) && held.delete(taskUid)) changed()
+      if (at >= (held.get(taskUid)?.until ?? Infinity) && held.delete(taskUid)) returns()
     },
     /** Drops the refusals by a quota, because one Job less leaves room in it. Returns the UIDs of their tasks. */
     liftQuota: (): ReadonlyArray<string> => {
@@ -61,7 +67,7 @@ export const heldRefusals = (isThere: (taskUid: string) => boolean, changed: () 
       for (const taskUid of lifted) held.delete(taskUid)
       return lifted
     },
-    /** Counts the denied time of the task from zero again, because the API server took its Job. */
+    /** Counts the denied time of the task from zero again, because a watch told of its Job, or that it is gone. */
     countAnew: (taskUid: string): void => void denied.delete(taskUid),
     forget: (taskUid: string): void => {
       held.delete(taskUid)

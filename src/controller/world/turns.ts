@@ -1,6 +1,6 @@
 // Which tasks may start: which of them have a slot, were refused one, or hold a workspace; and which turn the last pass over each saw.
 // Changes only in synchronous steps, so that a decision and the slot it takes are never apart; all turns are computed anew after a change that matters.
-// Used by controller/world/world, which tells it of each change; how turns are shared out is in core/scheduling/admit.
+// Used by controller/world/world, which tells it of each change, and through it by controller/lifecycle/leader; they are shared out in core/scheduling/admit.
 import { Effect, Latch, Option } from "effect"
 import { waitsForSource } from "../../core/reconcile/flux-source.ts"
 import { isKeptByTheSame, saysTheSame } from "../../core/reconcile/waiting.ts"
@@ -27,7 +27,10 @@ export interface Turns {
   readonly waiting: () => ReadonlyArray<string>
   /** Completes once turns may have moved, of which no event need tell the tasks that wait. */
   readonly moved: Effect.Effect<void>
-  /** The keys of the tasks without a slot of whose turn there is something else to say than the last pass over them saw. */
+  /**
+   * Returns the keys of the tasks without a slot of whose turn there is something else to say than the last pass over them saw. Another
+   * place alone is something to say once, after what changed places for good.
+   */
   readonly untold: () => ReadonlyArray<string>
   /** Whether it is known which task has the workspace's Lease, or that none has. */
   readonly knowsHolder: (workspace: WorkspaceName) => boolean
@@ -58,7 +61,7 @@ export interface Turns {
 interface TurnEvents {
   /** Something outside of this file that turns depend on has changed. */
   readonly move: () => void
-  /** A task lets others go first for some time, or does so no longer: places change, and back again, which is not worth a word. */
+  /** A task lets others go first for some time: places change, and back again, which is not worth a word. */
   readonly moveForNow: () => void
   /** A task changes. The cache has the change only after this. */
   readonly taskChanges: (before: Option.Option<AgentTask>, task: Option.Option<AgentTask>) => void
@@ -220,7 +223,7 @@ export const make = (
         changed()
       },
       giveBack: (uid) => {
-        if (reserved.delete(uid)) move()
+        if (reserved.delete(uid)) moveForNow()
       },
       passEnded: (uid) => void launching.delete(uid),
       setHolder: (workspace, holder) => {

@@ -26,8 +26,8 @@ export interface World extends Cache.Changes {
   /** Sets the policy by which turns are given and history is limited from now on. */
   readonly setPolicy: (policy: TaskPolicy) => void
   /**
-   * Records what a pass over the task saw at `at`, in monotonic milliseconds: whether the task has to wait for its turn, its Job, whether
-   * the Job has a Pod or waits for a quota, and whether the Pod of a claim is ready.
+   * Records what a pass over the task saw at `at`, in monotonic milliseconds: the turn of the task, its Job, whether the Job
+   * has a Pod or waits for a quota, and whether the Pod of a claim is ready.
    */
   readonly passSaw: (observed: Pick<Observed, "task" | "turn"> & StartSeen, at: number) => void
   /** Records that the pool has heard this reason to wait, or never will. */
@@ -40,7 +40,7 @@ export const make = (initial: TaskPolicy): World => {
   let policy = initial
   const cache = Cache.make()
   const isThere = (uid: string): boolean => Option.isSome(cache.keyOf(uid))
-  const refusals = heldRefusals(isThere, () => events.moveForNow())
+  const refusals = heldRefusals(isThere, { leaves: () => events.moveForNow(), returns: () => events.move() })
   const { events, turns } = Turns.make(cache, () => policy, refusals)
   const history = pastHistory(() => policy.historyPerWorkspace)
   const ages = jobAges()

@@ -14,7 +14,7 @@ import type { TaskPolicy } from "../task/task-policy.ts"
  */
 export const mostLaunches = ({ maxLaunches }: TaskPolicy, why: FailureReason): number => maxLaunches + (hadToGo(why) ? mostRetries : 0)
 
-/** Reports whether the status tells of a Job that has got no Pod, for want of quota or since it is refused, and so has not cost a launch. */
+/** Reports whether the last word on the task's Job is that it has no Pod, for want of quota or because that is refused. */
 const hadNoPod = ({ status: { phase, queue, reason } }: AgentTask): boolean =>
   phase === "Starting" && queue === undefined && (reason === "QuotaExceeded" || reason === "Refused")
 
@@ -60,8 +60,8 @@ export const launchedAs = (s: Seen, name: string, status: AgentTaskStatus): Agen
 const isReplaced = ({ status: { job } }: AgentTask): boolean => job?.replacedFor !== undefined
 
 /**
- * Reports whether no other Job is made in place of one that vanished. One that waited in vain while no controller was there, until its
- * deadline, has another; a few times, as somebody may delete each.
+ * Reports whether no other Job is made in place of one that vanished. One without a Pod counts too, but may be followed by three beyond the
+ * limit: it may have waited until its deadline, and been removed, while no controller was there.
  */
 export const launchesAreSpent = (s: Seen): boolean =>
   !isReplaced(s.task) && launchesOf(s) >= s.policy.maxLaunches + (hadNoPod(s.task) ? mostRetries : 0)

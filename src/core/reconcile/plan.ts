@@ -250,7 +250,8 @@ export const rows: ReadonlyArray<Row> = [
   }),
   row({
     situation: "its last Job vanished before the claim",
-    means: "fail, unless it made way for another; below the limit it is launched again like a new task",
+    means:
+      "fail, unless it made way for another; below the limit, or three beyond it if it had no Pod, it is launched again like a new task",
     when: when.launchesSpent,
     respond: start.finishVanished
   }),

@@ -181,7 +181,7 @@ export interface Observed {
   readonly task: AgentTask
   readonly job: Option.Option<JobWatched>
   /**
-   * Whether one of the task's Jobs is gone. The status may not have mentioned it, because a start that goes well is told by the claim
+   * Whether a watch told that one of the task's Jobs is gone. The status may not have mentioned it, because a start that goes well is told by the claim
    * alone.
    */
   readonly hadJob: boolean

@@ -11,7 +11,7 @@ import { instantAfter, instantOf, now } from "../store/instants.ts"
 import { NamedBlobs } from "../store/named-blobs.ts"
 import { type Workspace, Workspaces } from "../workspace/workspaces.ts"
 
-/** The most that one pass removes, so that nobody else has to wait for long; the next pass takes the rest. */
+/** The most that one pass removes of one kind in a workspace, so that nobody else has to wait for long; the next pass takes the rest. */
 const atOnce = 200
 
 /**
@@ -70,12 +70,12 @@ const make = Effect.gen(function*() {
     }))
 
   /**
-   * Cuts the pages with nothing on them off the database's file, if it was made so (store/database); what fails is tried again by the next
-   * pass. It is done after each log, because a step takes longer the more such pages there are.
+   * Cuts the pages with nothing on them off the database's file, if it was made so (store/database). It is done after each log, because a
+   * step takes longer the more such pages there are.
    */
   const cutFreePages = Effect.gen(function*() {
     while (yield* isAny(sql.unsafe(`PRAGMA incremental_vacuum(${pagesAtOnce})`))) yield* Effect.yieldNow // a row for each page
-  }).pipe(Effect.catch((error) => Effect.logWarning("the database's file could not be made smaller, which is tried again", error)))
+  })
 
   /**
    * Deletes the logs of removed runs a few pieces at a time, so that no request waits until a whole log is deleted. Goes on with the logs
@@ -87,7 +87,7 @@ const make = Effect.gen(function*() {
         sql`DELETE FROM logChunks WHERE rowid IN (SELECT rowid FROM logChunks WHERE stageId = ${id} LIMIT ${piecesAtOnce}) RETURNING position`
       while ((yield* some).length === piecesAtOnce) yield* Effect.yieldNow
       yield* sql`DELETE FROM logsToRemove WHERE stageId = ${id}`
-      yield* cutFreePages
+      yield* Effect.ignore(cutFreePages) // what fails is told at the end of the pass
     }
   })
 
@@ -152,6 +152,11 @@ const make = Effect.gen(function*() {
     return (yield* row(Schema.Struct({ at: Schema.NullOr(Timestamp) }))(earlier))?.at ?? undefined
   }))
 
+  /** Makes the database's file smaller by the pages with nothing on them; until the checkpoint it stays as large as it was. */
+  const giveBack = Effect.andThen(cutFreePages, sql`PRAGMA wal_checkpoint(PASSIVE)`).pipe(
+    Effect.catch((error) => Effect.logWarning("the database's file could not be made smaller, which the next pass tries again", error))
+  )
+
   /**
    * Removes what an earlier pass saw as old already, gives its room back, and returns whether there may be more. A clock that is set back
    * only makes it keep more.
@@ -164,7 +169,7 @@ const make = Effect.gen(function*() {
     let most = atOnce
     for (const workspace of yield* workspaces.list) if (most > 0) most -= yield* passOf(workspace, old, most)
     return most <= 0
-  }, Effect.tap(Effect.andThen(cutFreePages, sql`PRAGMA wal_checkpoint(PASSIVE)`))) // until a checkpoint, the file stays as large as it was
+  }, Effect.tap(giveBack))
 
   return { pass }
 })

@@ -35,7 +35,7 @@ interface Limits {
 export class Blobs extends Context.Service<Blobs, {
   /**
    * Writes the bytes to a file that is removed with the scope unless it is stored. Fails with 413 past the limit, 409 if the digest is not
-   * the expected one, and 503 when the disk is full, or has no spare room as the bytes come.
+   * the expected one, and 503 when the disk is full, or has no spare room for what `saidBytes` says, or as they come.
    */
   readonly receive: <E>(bytes: Stream.Stream<Uint8Array, E>, limits: Limits) => Effect.Effect<Received, E | Refused, Scope.Scope>
   /** Returns the first `bytes` bytes, or fewer if there are no more. */
@@ -86,9 +86,9 @@ const kept = { bytes: 2 * stateLimitBytes, files: 1000 }
 const noSpareRoom = new Refused({
   status: 503,
   error: "storage",
-  message: `The server's disk has no room for this beside the ${
+  message: `The server's disk has too little room beside the ${
     kept.bytes / 1024 ** 2
-  } MiB, or ${kept.files} files, which it keeps for the states of runs at work, and nothing else is stored; whoever runs the server has to make room (docs/state.md, "When little room is left").`
+  } MiB and ${kept.files} files that it keeps for the states of runs at work; whoever runs the server has to make room (docs/state.md, "When little room is left").`
 })
 
 /** Returns the refusal for a file that a row names and that is not there, as where only the database was restored. */

@@ -10,7 +10,7 @@ const refusal = (kind: Kind): Refusal => ({ kind, message: "no", againInMillis: 
 
 /** Returns what is held after the task `uid` was refused at these times, for these reasons. */
 const refusedAt = (...asked: ReadonlyArray<readonly [at: number, kind: Kind]>) => {
-  const refused = heldRefusals(() => true, () => {})
+  const refused = heldRefusals(() => true, { leaves: () => {}, returns: () => {} })
   for (const [at, kind] of asked) refused.refuse("uid", refusal(kind), at)
   return refused
 }
@@ -24,7 +24,7 @@ describe("a refusal", () => {
 
   it("keeps its task refused until it is dropped, which happens once and not before its time is over", () => {
     let changes = 0
-    const refused = heldRefusals(() => true, () => changes++)
+    const refused = heldRefusals(() => true, { leaves: () => changes++, returns: () => changes++ })
     refused.refuse("uid", refusal("Refused"), 0)
     const dropped = [9_999, 10_000, 10_001].map((at) => {
       refused.dropExpired("uid", at)

@@ -136,10 +136,18 @@ describe("turns", () => {
     world.turns.reserve("uid-0")
     for (const index of [1, 2, 3]) pass(world, task(index))
     world.turns.untold()
-    world.refusals.refuse("uid-1", { kind: "Refused", message: "no", againInMillis: 10_000 }, 0)
-    expect([world.turns.of(task(2)), world.turns.untold()]).toMatchObject([{ position: 1 }, []])
+    world.turns.giveBack("uid-0")
+    world.refusals.refuse("uid-0", { kind: "Refused", message: "no", againInMillis: 10_000 }, 0)
+    expect([world.turns.of(task(1))._tag, world.turns.of(task(2)), world.turns.untold()]).toMatchObject(["Admitted", { position: 1 }, [
+      key(1)
+    ]])
+    pass(world, task(1))
+    world.turns.reserve("uid-1")
     world.setTask(key(4), Option.some(task(4)))
     expect(world.turns.untold()).toContain(key(2))
+    pass(world, task(2))
+    world.refusals.dropExpired("uid-0", 10_000)
+    expect([world.turns.of(task(2)), world.turns.untold()]).toMatchObject([{ position: 4 }, [key(2)]])
   })
 
   it.effect("have moved again if they do so while they are looked at", () =>
@@ -243,7 +251,7 @@ describe("turns", () => {
     expect(world.turns.of(task(1))._tag).toBe("Admitted")
   })
 
-  it("keeps the place of who waits for a quota, and calls it up as soon as a Job is gone", () => {
+  it("keeps the place of who waits for a quota, and has something to tell it as soon as a Job is gone", () => {
     const world = make({ ...policy, limits: { total: 1, perWorkspace: 1 } })
     for (const index of [0, 1]) world.setTask(key(index), Option.some(task(index)))
     world.setJob("tasks/other", Option.some({ ...job(0), taskUid: "uid-9" }))
@@ -281,7 +289,7 @@ describe("turns", () => {
     expect(world.turns.of(task(1))._tag).toBe("Waiting")
   })
 
-  it("lets others start while a Job is refused, and calls up who was told to wait meanwhile", () => {
+  it("lets others start while a Job is refused, and has something to tell to who waits", () => {
     const world = make({ ...policy, limits: { total: 1, perWorkspace: 1 } })
     for (const index of [0, 1]) world.setTask(key(index), Option.some(task(index)))
     world.turns.reserve("uid-0")
@@ -312,7 +320,7 @@ describe("turns", () => {
     expect(world.turns.waiting()).toEqual([key(1)])
   })
 
-  it("calls up the holder of a workspace that another task learns of", () => {
+  it("has something to tell to the holder of a workspace that another task learns of", () => {
     const world = make(policy)
     const apply = (index: number): AgentTask => ({ ...task(index), spec: worldOf({ ...plainSeed, stage: "apply" }).task.spec })
     for (const index of [0, 1]) world.setTask(key(index), Option.some(apply(index)))
@@ -380,7 +388,11 @@ describe("turns", () => {
         return cache.tasks()
       }
     }
-    const { events, turns } = Turns.make(counted, () => policy, heldRefusals(() => true, () => events.move()))
+    const { events, turns } = Turns.make(
+      counted,
+      () => policy,
+      heldRefusals(() => true, { leaves: () => events.moveForNow(), returns: () => events.move() })
+    )
     const set = (index: number, task: AgentTask): number => {
       const before = looks
       events.taskChanges(cache.task(key(index)), Option.some(task))

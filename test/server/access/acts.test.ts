@@ -218,7 +218,7 @@ describe("each route that writes", () => {
           "POST /api/v2/runs/:id/actions/apply"
         ])
         for (const { status, text } of refused) {
-          expect([status, text]).toEqual([503, expect.stringContaining("no room for this beside the 128 MiB")])
+          expect([status, text]).toEqual([503, expect.stringContaining("too little room beside the 128 MiB")])
         }
       }),
     180_000

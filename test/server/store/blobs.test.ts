@@ -113,7 +113,7 @@ describe("the room that is kept for states", () => {
           status: 503,
           error: "storage",
           message: expect.stringContaining(
-            "no room for this beside the 128 MiB, or 1000 files, which it keeps for the states of runs at work"
+            "too little room beside the 128 MiB and 1000 files that it keeps for the states of runs at work"
           )
         })
         expect((yield* receive(body, { ...limits, isState: true })).sizeBytes).toBe(6)

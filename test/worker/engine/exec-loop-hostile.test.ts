@@ -1,6 +1,6 @@
 // The client against a runner that answers wrongly, too much, late, or not at all.
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Stream } from "effect"
+import { Duration, Effect, Layer, Stream } from "effect"
 import { spawn } from "node:child_process"
 import { readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
@@ -222,8 +222,8 @@ describe("exec loop client", () => {
       const before = retainedMegabytes()
       const during: Array<number> = []
       const flood = `head -c 100000000 /dev/zero >"$1"; yes "taken 1" | head -c 50000000 >"$1"; echo >"$1"`
-      const measured = Effect.sync(() => during.push(retainedMegabytes())).pipe(
-        Effect.andThen(Effect.sleep("200 millis")),
+      const measured = Effect.timed(Effect.sync(() => during.push(retainedMegabytes()))).pipe(
+        Effect.flatMap(([took]) => Effect.sleep(Duration.max(Duration.millis(200), Duration.times(took, 4)))), // which leaves time for the flood
         Effect.forever
       )
       const { ended } = yield* Effect.raceFirst(execute(execLoop, shellCommand(at, flood, join(at.directory, "replies"))), measured)
