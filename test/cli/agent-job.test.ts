@@ -19,6 +19,10 @@ describe("what is typed wrong", () => {
     { args: ["cancl"], said: "error: There is no command \"cancl\"; did you mean \"cancel\"?\nSee: agent-job --help" },
     { args: ["frobnicate"], said: "error: There is no command \"frobnicate\"\nSee: agent-job --help" },
     { args: ["plan", "."], said: "error: There is no command \"plan\"; agent-job run DIR plans, asks and applies\nSee: agent-job --help" },
+    {
+      args: ["destroy"],
+      said: "error: There is no command \"destroy\"; agent-job run DIR --destroy plans, asks and applies\nSee: agent-job --help"
+    },
     { args: ["run"], said: "error: DIR is missing\nSee: agent-job run --help" },
     {
       args: ["run", ".", "--auto-aprove"],

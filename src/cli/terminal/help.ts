@@ -54,7 +54,9 @@ const mistake = (error: CliError.NonShowHelpErrors, flags: HelpDoc.HelpDoc["flag
   switch (error._tag) {
     case "UnknownSubcommand":
       return `There is no command ${quoted(error.subcommand)}${
-        ofEngine.includes(error.subcommand) ? "; agent-job run DIR plans, asks and applies" : suggestion(error.suggestions)
+        ofEngine.includes(error.subcommand)
+          ? `; agent-job run DIR${error.subcommand === "destroy" ? " --destroy" : ""} plans, asks and applies`
+          : suggestion(error.suggestions)
       }`
     case "UnrecognizedOption":
       return `There is no flag ${error.option}${suggestion(error.suggestions)}`

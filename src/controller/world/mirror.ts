@@ -1,5 +1,5 @@
 // Keeps the world in step with the cluster: one informer for each kind puts its events into the world and has their task looked at.
-// So is the task whose attempt it is, and those past the history limit when one becomes history.
+// Looked at as well are the task of which a changed one is an attempt and, when one becomes history, those past the history limit.
 // Used by controller/lifecycle/controller.
 import { Duration, Effect, Option, Result, type Scope } from "effect"
 import { taskSelector } from "../../core/manifest/labels.ts"

@@ -1,6 +1,6 @@
 // Which tasks may start: which of them have a slot, were refused one, or hold a workspace; and which turn the last pass over each saw.
 // Changes only in synchronous steps, so that a decision and the slot it takes are never apart; all turns are computed anew after a change that matters.
-// Used by controller/world/world, which tells it of each change, and through it by controller/lifecycle/leader; they are shared out in core/scheduling/admit.
+// Told of each change by controller/world/world, and used through it and by controller/lifecycle/leader; core/scheduling/admit shares them out.
 import { Effect, Latch, Option } from "effect"
 import { waitsForSource } from "../../core/reconcile/flux-source.ts"
 import { isKeptByTheSame, saysTheSame } from "../../core/reconcile/waiting.ts"
@@ -61,7 +61,7 @@ export interface Turns {
 interface TurnEvents {
   /** Something outside of this file that turns depend on has changed. */
   readonly move: () => void
-  /** A task lets others go first for some time: places change, and back again, which is not worth a word. */
+  /** A task lets others go first for some time, or gives its slot back: places change, and back again, which is not worth a word. */
   readonly moveForNow: () => void
   /** A task changes. The cache has the change only after this. */
   readonly taskChanges: (before: Option.Option<AgentTask>, task: Option.Option<AgentTask>) => void

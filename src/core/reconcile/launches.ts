@@ -1,5 +1,5 @@
 // The Jobs made for a task that is not claimed: how many there were, which of them counts, which makes way, and when the next is due.
-// Invariant: each Job counts once, by its UID; a Job that only waited for a quota is no launch.
+// Invariant: each Job counts once, by its UID; a Job that is given up for a quota no longer counts.
 // Used by core/reconcile/situation, core/reconcile/response and core/reconcile/start.
 import type { AgentTask, AgentTaskStatus } from "../../schema/task/agent-task.ts"
 import type { FailureReason } from "../../schema/task/reason.ts"

@@ -250,8 +250,7 @@ export const rows: ReadonlyArray<Row> = [
   }),
   row({
     situation: "its last Job vanished before the claim",
-    means:
-      "fail, unless it made way for another; below the limit, or three beyond it if it had no Pod, it is launched again like a new task",
+    means: "fail if its launches are spent (three more are allowed where that Job had no Pod) and it did not make way for another",
     when: when.launchesSpent,
     respond: start.finishVanished
   }),

@@ -122,8 +122,8 @@ interface Spot {
 }
 
 /**
- * Returns the keys that a map has already, and those that are no text, of which the parser makes one in minutes if they are in one another.
- * It looks for repeated ones too, but compares each key with every other one.
+ * Returns the keys that a map has already, and those that are a list or a map: of such keys, nested in one another, the parser takes minutes
+ * to make a text. It looks for repeated keys too, but compares each with every other one.
  */
 const unusableKeys = (document: Document.Parsed): ReadonlyArray<Spot> => {
   const found: Array<Spot> = []

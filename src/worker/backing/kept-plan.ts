@@ -207,7 +207,8 @@ export const bringPlannedSource = (workspace: WorkspaceName, sha256: Sha256) =>
 
 const ofUnknownBackend = new StageFailed({
   reason: "DigestMismatch",
-  message: "The saved plan does not say where its state is, and the engine would write it there; plan again and approve that plan."
+  message:
+    "The saved plan does not say where its state is, so its apply could write that where nobody approved it; plan again and approve that plan."
 })
 
 /** Puts the plan and its lock file into the directory, after `bringPlannedSource` has copied the package; returns the seal. */

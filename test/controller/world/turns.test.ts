@@ -130,7 +130,7 @@ describe("turns", () => {
     expect([world.turns.of(apply(1, "queued"))._tag, world.turns.untold()]).toEqual(["Admitted", [key(1)]])
   })
 
-  it("does not tell of places that a refusal changes, which come back, but with the next that do", () => {
+  it("does not tell of places when a refusal begins, and tells of those that are other ones once it ends", () => {
     const world = make({ ...policy, limits: { total: 1, perWorkspace: 1 } })
     for (const index of [0, 1, 2, 3]) world.setTask(key(index), Option.some(task(index)))
     world.turns.reserve("uid-0")

@@ -258,7 +258,8 @@ describe("a kept plan", () => {
       const { backend: _, ...unplaced } = seal()
       expect(yield* Effect.flip(applied(claim, yield* planned(claim, "plan", unplaced)))).toMatchObject({
         reason: "DigestMismatch",
-        message: "The saved plan does not say where its state is, and the engine would write it there; plan again and approve that plan."
+        message:
+          "The saved plan does not say where its state is, so its apply could write that where nobody approved it; plan again and approve that plan."
       })
     }))
 
