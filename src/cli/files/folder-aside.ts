@@ -24,9 +24,11 @@ const mayBeAlive = (pid: number): boolean => {
   }
 }
 
-/** Returns which process has made the folder; undefined of another machine, or of a container, of whose processes nothing is known here. */
-const makerOf = (name: string, prefix: string): number | undefined => {
-  const here = `${prefix}${amongTheseProcesses()}-`
+/**
+ * Returns which process has made the folder; undefined if its name does not begin as those made here do, since of the processes of another
+ * machine or container nothing is known.
+ */
+const makerOf = (name: string, here: string): number | undefined => {
   const maker = name.startsWith(here) ? /^(\d+)-\w{6}$/u.exec(name.slice(here.length))?.[1] : undefined
   return maker === undefined ? undefined : Number(maker)
 }
@@ -48,10 +50,11 @@ export interface FolderAside {
  * can.
  */
 export const folderAside = async (directory: string, prefix: string): Promise<FolderAside> => {
-  const path = await mkdtemp(join(directory, `${prefix}${amongTheseProcesses()}-${process.pid}-`))
+  const here = `${prefix}${amongTheseProcesses()}-`
+  const path = await mkdtemp(join(directory, `${here}${process.pid}-`))
   const others: Array<string> = []
   for (const name of await readdir(directory).catch(() => [])) {
-    const maker = makerOf(name, prefix)
+    const maker = makerOf(name, here)
     const found = join(directory, name)
     if (maker === undefined || found === path) continue
     if (maker !== process.pid && mayBeAlive(maker)) others.push(name)
