@@ -45,7 +45,7 @@ it.live("nothing begins: what would is told so, a run that waits says why, and a
     expect((yield* working.log(0, "begun")).status).toBe(200)
     const waiting = yield* me.start("waiting")
     disk.freeBytes = left
-    const kept = expect.stringContaining("which it keeps for the states of runs at work")
+    const kept = expect.stringContaining("that it keeps for the states of runs at work")
     expect((yield* planner.run(workspaceId, { "plan-only": true })).json.errors).toMatchObject([{ status: "503", detail: kept }])
     expect((yield* working.log(5, ", and more")).json).toEqual({ error: "storage", message: kept })
     expect(yield* agent(url).acquire()).toEqual([])
