@@ -6,7 +6,7 @@ import { isOneOf, Problem } from "../../schema/api/problem.ts"
 
 export type ServerRefusal = Data.TaggedEnum<{
   NotOwn: {}
-  /** The server cannot do it now, or did not get the request whole. */
+  /** The server cannot do it now, or did not get the request whole, or as it was sent. */
   AskAgain: Problem
   TokenRefused: Problem
   /** The same request would be refused again. */
@@ -27,6 +27,6 @@ export const problemIn = Schema.decodeUnknownOption(Schema.fromJsonString(Proble
 export const meaningOf = (status: number, said: Option.Option<Problem>): ServerRefusal => {
   if (Option.isNone(said) || status < 400) return ServerRefusal.NotOwn()
   if (status === 401) return ServerRefusal.TokenRefused(said.value)
-  const brokeOff = isOneOf(said.value.error, "bad-request", "request-timeout")
+  const brokeOff = isOneOf(said.value.error, "bad-request", "digest-mismatch", "request-timeout")
   return status === 429 || status >= 500 || brokeOff ? ServerRefusal.AskAgain(said.value) : ServerRefusal.Final(said.value)
 }

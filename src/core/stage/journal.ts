@@ -39,8 +39,10 @@ export const plannedEntries = (creations: Option.Option<ReadonlyArray<Creation>>
       })
   })
 
-/** Counts the changes that the engine reported as done. A change that only began does not count. */
-export const changesOf = (journal: ReadonlyArray<JournalEntry>): Changes => {
+/** Counts the changes that the engine reported as done; none if the journal is full. A change that only began does not count. */
+export const changesOf = (journal: ReadonlyArray<JournalEntry>): Option.Option<Changes> => {
   const count = (action: JournalEntry["action"]) => journal.filter((entry) => entry.kind === "done" && entry.action === action).length
-  return { add: count("create"), change: count("update"), destroy: count("delete") }
+  return journal.some(({ kind }) => kind === "full")
+    ? Option.none()
+    : Option.some({ add: count("create"), change: count("update"), destroy: count("delete") })
 }

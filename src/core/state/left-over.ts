@@ -86,7 +86,10 @@ interface Known {
   readonly limit?: number
 }
 
-/** Returns what the state lacks. */
+/**
+ * Returns what the state lacks. A full journal is incomplete after an end in order too: it no longer tells of what a provider gave no answer
+ * about.
+ */
 export const leftOverOf = ({ inOrder, journal, limit = namedLimit.run, planned = [], state }: Known): LeftOver => {
   const { closed, creations, full, made, open } = account(journal)
   const unsaved = [...made.values()].filter(({ address, id, idKey }) => !hasObject(state, address, idKey, id))
@@ -100,7 +103,7 @@ export const leftOverOf = ({ inOrder, journal, limit = namedLimit.run, planned =
     unknown: unknown.slice(0, limit).map(({ effect }) => effect),
     unknownCount: unknown.length,
     ...(unseen.length > 0 && { unseen: unseen.slice(0, limit), unseenCount: unseen.length }),
-    ...((full || (!closed && planned.some(({ kind }) => kind === "full"))) && !inOrder && { incomplete: true })
+    ...((full || (!inOrder && !closed && planned.some(({ kind }) => kind === "full"))) && { incomplete: true })
   }
 }
 

@@ -5,6 +5,7 @@ import { Context, Duration, Effect, Layer, Schema } from "effect"
 import { SqlClient } from "effect/sql"
 import { finalStatuses } from "../../core/run/run-machine.ts"
 import { Sha256, Timestamp } from "../../schema/names.ts"
+import { latestIn } from "../run/configurations.ts"
 import { Settings } from "../settings.ts"
 import { isAny, row, rows } from "../store/database.ts"
 import { instantAfter, instantOf, now } from "../store/instants.ts"
@@ -92,14 +93,14 @@ const make = Effect.gen(function*() {
   })
 
   /**
-   * Removes configuration versions of no kept run; such a run may have another archive, as an import has. The newest version that may be
-   * applied stays for the next run.
+   * Removes configuration versions of no kept run; such a run may have another archive, as an import has. The version stays that the next
+   * run takes.
    */
   const removeConfigurations = Effect.fnUntraced(function*(workspaceId: string, old: string, most: number) {
     return yield* rows(Gone)(sql`UPDATE configurationVersions SET removedAt = ${yield* now} WHERE id IN (
       SELECT id FROM configurationVersions AS version WHERE workspaceId = ${workspaceId} AND removedAt IS NULL AND sha256 IS NOT NULL AND createdAt < ${old} AND (uploadedAt IS NULL OR uploadedAt < ${old})
         AND NOT EXISTS (SELECT 1 FROM runs WHERE configurationVersionId = version.id AND removedAt IS NULL)
-        AND id IS NOT (SELECT id FROM configurationVersions WHERE workspaceId = ${workspaceId} AND status = 'uploaded' AND speculative = 0 ORDER BY seq DESC LIMIT 1)
+        AND id IS NOT (SELECT id FROM (${latestIn(sql, workspaceId)}))
       LIMIT ${most}) RETURNING sha256`)
   })
 

@@ -25,6 +25,11 @@ export const ConfigurationVersion = Schema.Struct({
 })
 export type ConfigurationVersion = typeof ConfigurationVersion.Type
 
+/** Selects the version that a run of the workspace takes which names none. */
+export const latestIn = (sql: SqlClient.SqlClient, workspaceId: string) =>
+  sql`SELECT * FROM configurationVersions
+    WHERE workspaceId = ${workspaceId} AND status = 'uploaded' AND speculative = 0 AND onlyNamed = 0 ORDER BY seq DESC LIMIT 1`
+
 /**
  * How long a version that has no archive takes one. Its link follows from a key that each copy of the data has, so an old one must not open
  * the versions that nobody looks at any more.
@@ -111,11 +116,7 @@ const make = Effect.gen(function*() {
     return yield* get(id)
   }, sql.withTransaction)
 
-  const latest = (workspaceId: string) =>
-    one(
-      sql`SELECT * FROM configurationVersions
-        WHERE workspaceId = ${workspaceId} AND status = 'uploaded' AND speculative = 0 AND onlyNamed = 0 ORDER BY seq DESC LIMIT 1`
-    )
+  const latest = (workspaceId: string) => one(latestIn(sql, workspaceId))
 
   const upload = Effect.fn("Configurations.upload")(function*<E>(id: string, bytes: Stream.Stream<Uint8Array, E>, saidBytes?: number) {
     const { createdAt, sizeBytes: storedBytes, status } = yield* get(id)

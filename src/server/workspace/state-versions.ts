@@ -181,15 +181,17 @@ const make = Effect.gen(function*() {
 
   /** Receives a state that a person sends or decides on. Fails with 422 if it has too much in it, and with `unlike` if it is no state. */
   const arrived = Effect.fnUntraced(function*(body: Body, unlike?: Refused) {
+    const received = yield* receive(body)
     const { excess, lineage, serial } = yield* identify(heapBytes, body.bytes, unlike)
     if (excess !== undefined) return yield* excess
-    return { lineage, serial, received: yield* receive(body) }
+    return { lineage, serial, received }
   })
 
   /** Receives a state that a stage sends, also if it has too much in it, which `excess` is the refusal of. */
   const arrivedOfStage = Effect.fnUntraced(function*(body: Body) {
+    const received = yield* receive(body) // first, so that what was damaged on its way is not taken for something that is no state
     const { excess, lineage, serial } = yield* identifyOfStage(heapBytes, body.bytes)
-    return { excess, state: { lineage, serial, received: yield* receive(body) } }
+    return { excess, state: { lineage, serial, received } }
   })
 
   /** Stores a state under the lock of its writer. */

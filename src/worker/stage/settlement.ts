@@ -101,7 +101,7 @@ export const makeSettlement = ({ backing, facts, journal }: Parts) => {
   /** Settles a command that has ended. Fails when its state is not saved, or when it ended with success without ever locking the state. */
   const after = Effect.fnUntraced(function*(done: Done, place: Provisioned) {
     const { poolPatience, statePatience } = yield* Settings
-    yield* learn(facts, { changes: changesOf(journal.entries()) })
+    yield* learn(facts, Option.match(changesOf(journal.entries()), { onNone: () => ({}), onSome: (changes) => ({ changes }) }))
     const arriving = yield* Effect.forkChild(journal.flush(statePatience)) // beside the state, so that the Pod does not stay for twice that time
     const settled = yield* Effect.exit(Effect.mapError(backing.settleState(place), withExitCodeOf(done)))
     const known = Exit.match(settled, {

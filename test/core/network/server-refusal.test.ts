@@ -13,6 +13,7 @@ describe("an answer", () => {
     { given: "an error of its own", status: 500, error: "internal", means: "AskAgain" },
     { given: "a full disk", status: 503, error: "storage", means: "AskAgain" },
     { given: "a request that broke off", status: 400, error: "bad-request", means: "AskAgain" },
+    { given: "a body that was damaged on its way", status: 409, error: "digest-mismatch", means: "AskAgain" },
     { given: "a request that did not arrive in time", status: 408, error: "request-timeout", means: "AskAgain" },
     { given: "a request that makes no sense", status: 400, error: "invalid", means: "Final" },
     { given: "a refusal that only a newer server has", status: 409, error: "not-yet-known", means: "Final" }

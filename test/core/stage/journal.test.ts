@@ -44,7 +44,13 @@ describe("changesOf", () => {
       told("started", "create"),
       told("failed", "create")
     ]
-    expect(changesOf(entries.map((entry, at) => ({ number: at + 1, ...entry })))).toEqual({ add: 2, change: 1, destroy: 1 })
+    expect(changesOf(entries.map((entry, at) => ({ number: at + 1, ...entry })))).toEqual(
+      Option.some({ add: 2, change: 1, destroy: 1 })
+    )
   })
-  it("are none of an apply that did nothing", () => expect(changesOf([])).toEqual({ add: 0, change: 0, destroy: 0 }))
+  it("are none of an apply that did nothing", () => expect(changesOf([])).toEqual(Option.some({ add: 0, change: 0, destroy: 0 })))
+  it("are not known of a journal that is full, which does not tell of the last ones", () =>
+    expect(changesOf([{ number: 1, ...told("done", "create") }, { number: 2, kind: "full", action: "create", address: "" }])).toEqual(
+      Option.none()
+    ))
 })

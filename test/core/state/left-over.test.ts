@@ -193,12 +193,10 @@ describe("leftOverOf", () => {
     const { unsaved, unsavedCount } = leftOverOf({ journal: numbered(many), state: stored([]), inOrder: false })
     expect([unsaved.length, unsavedCount]).toEqual([namedLimit.run, namedLimit.run + 20])
   })
-  it("says so when the journal was full", () => {
-    expect(leftOverOf({ journal: numbered([{ kind: "full", action: "create", address: "" }]), state: stored([]), inOrder: false }))
+  it.each([false, true])("says so when the journal was full, whether the engine ended in order or not: %s", (inOrder) => {
+    expect(leftOverOf({ journal: numbered([{ kind: "full", action: "create", address: "" }]), state: stored([]), inOrder }))
       .toMatchObject({ incomplete: true })
-    expect(leftOverOf({ journal: numbered([started("create", "t.a")]), state: stored([]), inOrder: false })).not.toHaveProperty(
-      "incomplete"
-    )
+    expect(leftOverOf({ journal: numbered([started("create", "t.a")]), state: stored([]), inOrder })).not.toHaveProperty("incomplete")
   })
 
   const unseen = (entries: ReadonlyArray<Entry>, state: ReturnType<typeof stored>, inOrder = false) =>

@@ -56,10 +56,10 @@ const archive = (content: string) => archiveOf({ "main.tf": content })
 const state = (serial: number) => Buffer.from(JSON.stringify({ version: 4, serial, lineage: "l" }))
 
 /** Makes a configuration version of `demo` with an archive of this content. */
-const version = Effect.fnUntraced(function*(content: string, speculative = false) {
+const version = Effect.fnUntraced(function*(content: string, speculative = false, onlyNamed = false) {
   const { id: workspaceId } = yield* (yield* Workspaces).ensure(WorkspaceName.make("demo"))
   const configurations = yield* Configurations
-  const { id } = yield* configurations.create(workspaceId, speculative)
+  const { id } = yield* configurations.create(workspaceId, speculative, onlyNamed)
   yield* configurations.upload(id, Stream.succeed(archive(content)))
   const { sha256 } = yield* configurations.get(id)
   return { workspaceId, configurationVersionId: id, archiveSha256: sha256 ?? expect.fail("it was uploaded") }
@@ -375,16 +375,13 @@ describe("an archive", () => {
     inStores((made) =>
       Effect.gen(function*() {
         const [unused, newest, speculative] = [yield* version("unused"), yield* version("newest"), yield* version("speculative", true)]
+        const onlyNamed = yield* version("of a token that only plans", false, true)
         yield* (yield* Configurations).create(newest.workspaceId, false) // its archive never came
         yield* onDay(31)
         const young = yield* version("young", true)
         yield* pass
-        expect([unused, newest, speculative, young].map(({ archiveSha256 }) => filesIn(made).has(archiveSha256))).toEqual([
-          false,
-          true,
-          false,
-          true
-        ])
+        const all = [unused, newest, speculative, onlyNamed, young]
+        expect(all.map(({ archiveSha256 }) => filesIn(made).has(archiveSha256))).toEqual([false, true, false, false, true])
         expect((yield* create(newest)).status).toBe("pending")
       })
     ))

@@ -96,8 +96,10 @@ describe("a state of a stage", () => {
       const { applier } = yield* applying
       const { epoch } = (yield* applier.lock("a")).json
       const headers = { [taskHeader.lockId]: "a", [taskHeader.lockEpoch]: String(epoch) }
-      const torn = yield* applier.as("POST", taskPath.state, JSON.stringify(state(1)), { ...headers, [taskHeader.digest]: "0".repeat(64) })
-      expect([torn.status, torn.json.error]).toEqual([409, "digest-mismatch"])
+      for (const body of [JSON.stringify(state(1)), JSON.stringify(state(1)).replace("{", "[")]) {
+        const torn = yield* applier.as("POST", taskPath.state, body, { ...headers, [taskHeader.digest]: "0".repeat(64) })
+        expect([torn.status, torn.json.error]).toEqual([409, "digest-mismatch"])
+      }
       expect((yield* applier.as("POST", taskPath.state, "{ half", headers)).status).toBe(422)
       expect((yield* applier.as("GET", taskPath.state)).status).toBe(404)
     }))
