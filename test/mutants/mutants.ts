@@ -461,8 +461,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a newer version's database is opened",
     file: "src/server/store/database.ts",
-    from: "newest.id > known",
-    to: "newest.id > known * 1000",
+    from: "last > known",
+    to: "last > known * 1000",
     test: "server/store/database.test.ts"
   },
   {

@@ -1,33 +1,16 @@
 // What lists may cost: a page at most, and none of what is large in a row. What is large comes with the one thing that it belongs to.
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Layer } from "effect"
+import { Effect } from "effect"
 import { SqlClient, Statement } from "effect/sql"
-import { join } from "node:path"
-import { DatabaseSync } from "node:sqlite"
 import type { JournalEntry } from "../../src/schema/api/effects.ts"
 import { runPath, type RunView } from "../../src/schema/api/run.ts"
 import { taskPath } from "../../src/schema/api/task-api.ts"
 import { WorkspaceName } from "../../src/schema/names.ts"
-import { stores } from "../../src/server/lifecycle/server.ts"
 import { mostAhead } from "../../src/server/run/run-queue.ts"
 import { Rescues } from "../../src/server/workspace/rescues.ts"
 import { Variables } from "../../src/server/workspace/variables.ts"
 import { Workspaces } from "../../src/server/workspace/workspaces.ts"
-import {
-  agent,
-  applying,
-  ask,
-  directory,
-  failed,
-  inStores,
-  optionsIn,
-  person,
-  type Resource,
-  serve,
-  server,
-  userToken,
-  withoutPools
-} from "./live-server.ts"
+import { agent, applying, ask, directory, failed, inStores, person, type Resource, serve, server, userToken } from "./live-server.ts"
 
 const queue = "/api/v2/organizations/default/runs/queue"
 
@@ -187,27 +170,6 @@ describe("a workspace", () => {
         422,
         "The request is not as expected at data.attributes.terraform-version: at most 64 characters are allowed."
       ])
-    }))
-
-  it.live("whose version has a longer name, from before that limit, has the newest version from then on", () =>
-    Effect.gen(function*() {
-      const made = yield* directory
-      const file = join(made, "data", "agent-job.sqlite")
-      yield* Effect.scoped(Layer.build(stores(optionsIn(made))))
-      const db = new DatabaseSync(file)
-      db.exec(
-        `${withoutPools}; DROP INDEX runsSaved; DROP INDEX runsPending; ALTER TABLE runs DROP COLUMN saved; ALTER TABLE runs DROP COLUMN mayAsk; ALTER TABLE runs DROP COLUMN allowEmptyApply; ALTER TABLE runs DROP COLUMN stoppedBy;
-         CREATE INDEX runsPending ON runs (workspaceId, seq) WHERE status = 'pending'; DELETE FROM effect_sql_migrations WHERE migration_id >= 24`
-      )
-      const insert = db.prepare(
-        "INSERT INTO workspaces (id, name, autoApply, terraformVersion, workingDirectory, createdAt) VALUES (?, ?, 0, ?, '', '2026-01-31T12:00:00Z')"
-      )
-      insert.run("ws-1", "long", "1".repeat(65))
-      insert.run("ws-2", "short", "1.12.6")
-      db.close()
-      const context = yield* Layer.build(stores(optionsIn(made)))
-      const { list } = yield* Effect.provide(Workspaces, context)
-      expect((yield* list).map(({ name, terraformVersion }) => [name, terraformVersion])).toEqual([["long", "latest"], ["short", "1.12.6"]])
     }))
 
   it.effect("has at most so many variables, with so many bytes together, and what is there can still be replaced and removed", () =>

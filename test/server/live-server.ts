@@ -61,31 +61,6 @@ export const optionsIn = (made: string) => ({
   poolTokenFile: join(made, "pool.token")
 })
 
-/** Takes what keeps years of runs cheap out of a database again, as a version that had none of it left it. */
-export const withoutYears =
-  "ALTER TABLE stages DROP COLUMN planBytes; DROP INDEX runsPlanning; DROP INDEX stagesOnFeed; DROP INDEX rescuesOpen; DROP INDEX stateVersionsKept; DROP INDEX forcedUnlocksByWorkspace; DROP TRIGGER runIsCounted; DROP TRIGGER runIsCountedAnew; DROP TABLE runCounts; DELETE FROM effect_sql_migrations WHERE migration_id >= 36"
-
-/** Takes what tokens with a role need out of a database again, as a version that had none left it. */
-const withoutRoles =
-  `${withoutYears}; ALTER TABLE runs DROP COLUMN startedBy; ALTER TABLE configurationVersions DROP COLUMN onlyNamed; DELETE FROM effect_sql_migrations WHERE migration_id >= 35`
-
-/** Takes the pools of agents, and what came after them, out of a database again, as a version that had a row for each name alone left it. */
-export const withoutAgentsOfPools =
-  `${withoutRoles}; ALTER TABLE stages DROP COLUMN agentPool; CREATE TABLE earlier (name TEXT PRIMARY KEY, firstSeenAt TEXT NOT NULL, seenAt TEXT NOT NULL, pool TEXT, resting TEXT) STRICT, WITHOUT ROWID; INSERT INTO earlier SELECT name, firstSeenAt, MAX(seenAt), NULLIF(pool, ''), resting FROM agents GROUP BY name; DROP TABLE agents; ALTER TABLE earlier RENAME TO agents; CREATE INDEX agentsByAge ON agents (seenAt); DELETE FROM effect_sql_migrations WHERE migration_id >= 34`
-
-/** Takes the sizes of journals, and what came after them, out of a database again, as a version that had none left it. */
-export const withoutJournalBytes =
-  `${withoutAgentsOfPools}; ALTER TABLE effects DROP COLUMN journalBytes; DELETE FROM effect_sql_migrations WHERE migration_id >= 33`
-
-/** Takes the directories of runs, and what came after them, out of a database again, as a version that had none left it. */
-export const withoutDirectories =
-  `${withoutJournalBytes}; ALTER TABLE agents DROP COLUMN resting; ALTER TABLE runs DROP COLUMN workingDirectory; DELETE FROM effect_sql_migrations WHERE migration_id >= 31`
-
-/** Takes the pools, and what came after them, out of a database again, as a version that had none left it. */
-export const withoutPools = `${withoutDirectories}; DROP INDEX workspacesByPool; ${
-  ["workspaces", "taskTokens", "agents"].map((table) => `ALTER TABLE ${table} DROP COLUMN pool`).join("; ")
-}; DELETE FROM effect_sql_migrations WHERE migration_id >= 30`
-
 const unlimited = { perSecond: 1e6, burst: 1e6 }
 /** Lets a server take any number of requests, for a test that is not about how many. */
 export const withoutRates = Effect.provideService(Rates, {
@@ -97,7 +72,7 @@ export const withoutRates = Effect.provideService(Rates, {
   address: unlimited
 })
 
-/** A database that is migrated and has no row. It is made once, since its migrations take as long as all else of a start. */
+/** A database that has no row. It is made once, since to make its tables takes longer than to open it. */
 const migrated = Effect.runSync(Effect.cached(Effect.scoped(Effect.gen(function*() {
   const file = join(yield* temporaryFolder("database"), "new")
   yield* Effect.scoped(Layer.build(layerDatabase(file)))

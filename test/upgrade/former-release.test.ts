@@ -1,5 +1,5 @@
 // This release reads correctly what an earlier one left: AgentTasks, Jobs and termination messages, and the server's database.
-// The files in the folder beside this file stay as that release wrote them; a new release that writes something else adds a folder.
+// The files in the folder beside this file stay as that release wrote them, the database with the last of the steps that it was made by.
 import { describe, expect, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Equal, Option, Result, Schema } from "effect"
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
@@ -15,6 +15,7 @@ import { tokenHash } from "../../src/server/access/tokens.ts"
 import { Settings } from "../../src/worker/settings.ts"
 import { plainSeed, policy, worldOf } from "../core/worlds.ts"
 import { agent, archiveOf, directory, person, serve, sha256, succeeded, withChanges, worker } from "../server/live-server.ts"
+import { plain } from "../server/plain-sql.ts"
 
 const folder = join(import.meta.dirname, "first")
 
@@ -125,9 +126,17 @@ describe("a Job of an earlier release", () => {
     }))
 })
 
-describe("a server's database of an earlier release", () => {
+describe("a server's database that was made in 38 steps", () => {
   const token = "token-from-before-the-upgrade"
   const [planned, planning, waiting] = ["run-z67bfvn3d6hi3s44", "run-2qyc7vh4cg8jnjtm", "run-j4q7wsnyai8t6f8k"] as const
+
+  /** Returns what each object of a server's database is, in SQL, by its table; of those of a table in their order, by which SQLite chooses. */
+  const schemaIn = (made: string) => {
+    const db = new DatabaseSync(join(made, "data", "agent-job.sqlite"), { readOnly: true })
+    const objects = db.prepare("SELECT tbl_name, name, sql FROM sqlite_schema ORDER BY tbl_name, type, rowid").all()
+    db.close()
+    return objects.map(({ name, sql, tbl_name: table }) => [table, name, plain(String(sql))])
+  }
 
   /** A directory whose database and blobs are as the earlier release left them. */
   const before = Effect.map(directory, (made) => {
@@ -164,5 +173,12 @@ describe("a server's database of an earlier release", () => {
       expect((yield* me.view(planning)).status).toBe("planned")
       yield* me.act(planning, "discard")
       expect((yield* agent(url).take).runId).toBe(waiting)
+    }))
+
+  it.live("has the tables, indexes and triggers of a new one, and the columns in their order", () =>
+    Effect.gen(function*() {
+      const [made, anew] = [yield* before, yield* directory]
+      for (const folder of [made, anew]) yield* Effect.scoped(serve(folder))
+      expect(schemaIn(made)).toEqual(schemaIn(anew))
     }))
 })

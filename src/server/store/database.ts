@@ -9,7 +9,7 @@ import { DatabaseSync, type SQLInputValue } from "node:sqlite"
 import { ServerError } from "../settings.ts"
 import { CurrentAct, dueEntry } from "./act.ts"
 import { checkPages } from "./integrity.ts"
-import { migrations } from "./migrations.ts"
+import { lastWithEarlierSteps, migrations } from "./migrations.ts"
 
 const duplicatePrimaryKey = 1555
 const duplicateUnique = 2067
@@ -80,6 +80,37 @@ const closeToOthers = Effect.fnUntraced(function*(file: string) {
   }
 })
 
+/** Returns the last step that was run on a database; undefined of a new one, and of one that cannot be read, as its next reader tells. */
+const lastStep = (db: DatabaseSync): unknown => {
+  try {
+    return db.prepare("SELECT max(migration_id) AS id FROM effect_sql_migrations").get()?.["id"]
+  } catch {
+    return undefined
+  }
+}
+
+/**
+ * Fails, before anything is written, if another version of agent-job made the database than this one can read: what a newer one wrote may
+ * mean something else here, and the steps from before the first one are gone.
+ */
+const isReadable = Effect.fnUntraced(function*(file: string, last: unknown) {
+  if (typeof last !== "number") return
+  const ids = (yield* Effect.orDie(migrations)).map(([id]) => id)
+  const [first, known] = [Math.min(...ids), Math.max(...ids)]
+  if (last > known) {
+    return yield* new ServerError({
+      message:
+        `The database ${file} is of a newer version of agent-job (schema ${last}, this one knows ${known}); start that version again (delete the server's Pod if it is not replaced), or restore a copy from before the upgrade.`
+    })
+  }
+  if (last < first) {
+    return yield* new ServerError({
+      message:
+        `The database ${file} is of an early version of agent-job (schema ${last}, this one begins with ${first}), so it was left as it is; start the version of commit ${lastWithEarlierSteps} on it once, which brings it up to that, or begin with a new data directory.`
+    })
+  }
+})
+
 const make = Effect.fnUntraced(function*(file: string) {
   yield* closeToOthers(file)
   const db = yield* Effect.acquireRelease(
@@ -89,13 +120,17 @@ const make = Effect.fnUntraced(function*(file: string) {
         opened.exec("PRAGMA locking_mode = EXCLUSIVE")
         // Of a file that is made now alone: it is a write, for which a full disk may have no room.
         if (opened.prepare("PRAGMA page_count").get()?.["page_count"] === 0) opened.exec("PRAGMA auto_vacuum = INCREMENTAL")
-        opened.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON")
         return opened
       },
       catch: (cause) => cannotOpen(file, cause)
     }),
     (opened) => Effect.sync(() => opened.close())
   )
+  yield* isReadable(file, lastStep(db))
+  yield* Effect.try({
+    try: () => db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON"),
+    catch: (cause) => cannotOpen(file, cause)
+  })
   return yield* SqlClient.make({
     ...SqlClient.makeSqliteAcquirers({
       connection: Effect.succeed(connect(db)),
@@ -120,26 +155,12 @@ const cannotOpen = (file: string, cause: unknown) => {
   })
 }
 
-/** Fails if a newer version of agent-job migrated the database: what that one wrote may mean something else than this one would read. */
-const isNotNewer = Effect.fnUntraced(function*(file: string) {
-  const sql = yield* SqlClient.SqlClient
-  const known = Math.max(...(yield* migrations).map(([id]) => id))
-  const newest = yield* row(Schema.Struct({ id: Schema.Int }))(sql`SELECT max(migration_id) AS id FROM effect_sql_migrations`)
-  if (newest !== undefined && newest.id > known) {
-    return yield* new ServerError({
-      message:
-        `The database ${file} is of a newer version of agent-job (schema ${newest.id}, this one knows ${known}); start that version again (delete the server's Pod if it is not replaced), or restore a copy from before the upgrade.`
-    })
-  }
-})
-
 /** A migrated database: nothing built on it can see another schema. */
 export const layerDatabase = (file: string): Layer.Layer<SqlClient.SqlClient, ServerError> =>
   Layer.effectDiscard(
     (file === inMemory ? Effect.void : checkPages(file)).pipe(
       Effect.andThen(Migrator.make({})({ loader: migrations })),
-      Effect.andThen(isNotNewer(file)),
-      Effect.mapError((cause) => cause instanceof ServerError ? cause : cannotOpen(file, cause))
+      Effect.mapError((cause) => cannotOpen(file, cause))
     )
   ).pipe(
     Layer.provideMerge(Layer.effect(SqlClient.SqlClient, make(file))),

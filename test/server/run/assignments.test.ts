@@ -34,7 +34,6 @@ import {
   server,
   succeeded,
   withChanges,
-  withoutDirectories,
   worker
 } from "../live-server.ts"
 
@@ -101,24 +100,6 @@ describe("an assignment", () => {
       expect(first).toMatchObject({ ...again, workingDirectory: "live" })
       expect(carriesOut(specOf(first ?? expect.fail("it was offered"), url), second ?? expect.fail())).toBe(true)
       expect((yield* worker(url, { taskToken }).as("GET", taskPath.assignment)).json.workingDirectory).toBe("live")
-    }))
-
-  it.live("of a run from before runs kept a directory has that which its workspace had at the upgrade", () =>
-    Effect.gen(function*() {
-      const made = yield* directory
-      const workspaceId = yield* Effect.scoped(Effect.gen(function*() {
-        const url = yield* serve(made)
-        const id = yield* person(url).workspace("demo", { "working-directory": "live" })
-        yield* person(url).start("demo", { "auto-apply": true })
-        return id
-      }))
-      const database = new DatabaseSync(join(made, "data", "agent-job.sqlite"))
-      database.exec(withoutDirectories)
-      database.close()
-      const url = yield* serve(made)
-      yield* person(url).as("PATCH", `/api/v2/workspaces/${workspaceId}`, { data: { attributes: { "working-directory": "elsewhere" } } })
-      yield* planWith(url)
-      expect(yield* agent(url).take).toMatchObject({ stage: "apply", workingDirectory: "live" })
     }))
 
   it.effect("is offered to an agent that cannot keep it twice as late each time, and never later than to another", () =>

@@ -1,11 +1,9 @@
 // The journals of stages at the server: each entry is stored once and in order.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { join } from "node:path"
-import { DatabaseSync } from "node:sqlite"
-import { type JournalEntry, journalLimitBytes } from "../../../src/schema/api/effects.ts"
+import { journalLimitBytes } from "../../../src/schema/api/effects.ts"
 import { taskPath } from "../../../src/schema/api/task-api.ts"
-import { agent, directory, failed, person, planWith, serve, server, withoutJournalBytes, worker } from "../live-server.ts"
+import { agent, directory, failed, person, planWith, serve, server, worker } from "../live-server.ts"
 import { applying, entry, lost, made } from "./applying.ts"
 
 /** Starts a server whose data are in this folder, stores the journal of an apply there, and stops the server; returns the apply. */
@@ -92,25 +90,21 @@ describe("the journal of a stage", () => {
       expect((yield* worker(url, { ...plan, taskToken: "no token" }).as("POST", taskPath.effects, { entries: made })).status).toBe(401)
     }))
 
-  it.live("is kept to its limit, which what an older version stored counts against", () =>
+  it.live("is kept to its limit, up to which its bytes are counted entry by entry", () =>
     Effect.gen(function*() {
-      const folder = yield* directory
-      const file = join(folder, "data", "agent-job.sqlite")
-      const apply = yield* journalled(folder)
+      const { append, apply, sql } = yield* applying
       const [fits, comesAfter] = [entry(6, "done", "time_sleep.c", "3"), entry(7, "started", "time_sleep.d")]
-      const sizeOf = (...entries: ReadonlyArray<JournalEntry>) => entries.reduce((sum, one) => sum + JSON.stringify(one).length, 0)
-      const before = entry(1, "started", "a".repeat(journalLimitBytes - sizeOf(entry(1, "started", ""), ...made.slice(1), fits)))
-      const database = new DatabaseSync(file)
-      database.exec(`UPDATE effects SET entry = '${JSON.stringify(before)}' WHERE number = 1; ${withoutJournalBytes}`)
-      database.close()
-      yield* Effect.scoped(Effect.gen(function*() {
-        const append = worker(yield* serve(folder), apply)
-        for (const one of [fits, comesAfter]) yield* append.as("POST", taskPath.effects, { entries: [one] })
-      }))
-      const upgraded = new DatabaseSync(file)
-      const stored = upgraded.prepare("SELECT entry FROM effects WHERE number >= 6").all().map(({ entry }) => JSON.parse(String(entry)))
-      upgraded.close()
-      expect(stored).toEqual([fits, { number: 7, kind: "full", action: "create", address: "" }])
+      yield* append(...made)
+      const bytes = made.reduce((sum, one) => sum + JSON.stringify(one).length, 0)
+      expect(yield* sql`SELECT journalBytes FROM effects WHERE stageId = ${apply.id} AND number = ${made.length}`).toEqual([{
+        journalBytes: bytes
+      }])
+      const before = journalLimitBytes - JSON.stringify(fits).length
+      yield* sql`UPDATE effects SET journalBytes = ${before} WHERE stageId = ${apply.id} AND number = ${made.length}`
+      for (const one of [fits, comesAfter]) yield* append(one)
+      expect(yield* sql`SELECT entry FROM effects WHERE stageId = ${apply.id} AND number >= 6`).toEqual(
+        [fits, entry(7, "full", "")].map((one) => ({ entry: JSON.stringify(one) }))
+      )
     }))
 
   it.live("outlives a restart of the server", () =>

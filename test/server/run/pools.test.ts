@@ -9,21 +9,7 @@ import { auditPath } from "../../../src/schema/api/audit.ts"
 import { poolId, poolsPath } from "../../../src/schema/api/pools.ts"
 import { taskPath } from "../../../src/schema/api/task-api.ts"
 import { tfePath } from "../../../src/schema/api/tfe-api.ts"
-import {
-  agent,
-  ask,
-  cancelled,
-  directory,
-  evicted,
-  failed,
-  person,
-  serve,
-  sha256,
-  succeeded,
-  withChanges,
-  withoutPools,
-  worker
-} from "../live-server.ts"
+import { agent, ask, cancelled, directory, evicted, failed, person, serve, sha256, succeeded, withChanges, worker } from "../live-server.ts"
 
 const [prodToken, devToken] = ["prod-token-0123456789", "dev-token-0123456789"]
 const bothPools = `${prodToken} prod\n${devToken}   dev\n`
@@ -515,7 +501,7 @@ describe("a workspace", () => {
       expect([answer.status, answer.json.data.attributes["auto-apply"]]).toEqual([200, true])
     }))
 
-  it.live("of an older version has no pool, and a stage that was offered then is taken with the token of that offer", () =>
+  it.live("from before the server knew pools has none, and a stage that was offered then is taken with the token of that offer", () =>
     Effect.gen(function*() {
       const made = yield* directoryWith(bothPools)
       const plan = yield* during(made, (url) =>
@@ -525,7 +511,7 @@ describe("a workspace", () => {
           return offered!
         }))
       const database = new DatabaseSync(join(made, "data", "agent-job.sqlite"))
-      database.exec(withoutPools)
+      database.exec("UPDATE taskTokens SET pool = NULL; UPDATE stages SET agentPool = NULL")
       database.close()
       yield* during(made, (url) =>
         Effect.gen(function*() {

@@ -3,7 +3,6 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { readdirSync } from "node:fs"
 import { join } from "node:path"
-import { DatabaseSync } from "node:sqlite"
 import {
   agent,
   archiveOf,
@@ -16,7 +15,6 @@ import {
   server,
   sha256,
   succeeded,
-  withoutPools,
   worker
 } from "../live-server.ts"
 
@@ -72,30 +70,6 @@ describe("a run that saves its plan", () => {
       yield* worker(url, apply).result(succeeded())
       expect((yield* me.view(saved)).status).toBe("applied")
       expect((yield* agent(url).take).runId).toBe(next)
-    }))
-
-  it.live("holds the workspace to its end where it had it already, in the database of an older server", () =>
-    Effect.gen(function*() {
-      const made = yield* directory
-      const [holder, waiting] = yield* Effect.scoped(Effect.gen(function*() {
-        const url = yield* serve(made)
-        const ids = [yield* person(url).start("demo"), yield* person(url).start("demo")] as const
-        yield* planWith(url)
-        return ids
-      }))
-      const database = new DatabaseSync(join(made, "data", "agent-job.sqlite"))
-      database.exec(
-        `${withoutPools}; DROP INDEX runsSaved; DROP INDEX runsPending; ALTER TABLE runs DROP COLUMN saved; ALTER TABLE runs DROP COLUMN mayAsk; ALTER TABLE runs DROP COLUMN allowEmptyApply;
-         CREATE INDEX runsPending ON runs (workspaceId, seq) WHERE status = 'pending'; DELETE FROM effect_sql_migrations WHERE migration_id >= 27`
-      )
-      database.close()
-      const url = yield* serve(made)
-      const me = person(url)
-      expect(yield* holderOf(url)).toEqual([true, holder])
-      expect((yield* me.act(holder, "apply")).status).toBe(202)
-      yield* applied(url)
-      expect((yield* me.view(holder)).status).toBe("applied")
-      expect((yield* agent(url).take).runId).toBe(waiting)
     }))
 
   it.live("is not approved while another run holds the workspace, and is afterwards", () =>

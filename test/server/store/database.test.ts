@@ -1,12 +1,12 @@
 import { expect, it } from "@effect/vitest"
-import { Context, Effect, Layer, Logger } from "effect"
+import { Effect, Layer, Logger } from "effect"
 import { SqlClient } from "effect/sql"
 import { chmodSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { layerDatabase } from "../../../src/server/store/database.ts"
 import { canBeNameless, nameless } from "../../nameless.ts"
-import { directory, withoutAgentsOfPools, withoutPools } from "../live-server.ts"
+import { directory } from "../live-server.ts"
 
 it.live("commits to the disk itself, so that a power cut loses nothing either (no test can cut the power)", () =>
   Effect.gen(function*() {
@@ -116,119 +116,38 @@ it.live("keeps nothing of a value that was replaced or deleted", () =>
     expect(["kept", "the value", "more than a page"].map((text) => bytes.includes(text))).toEqual([true, false, false])
   }))
 
-it.live("has a row of an agent for each pool, and those of a version that had one for each name", () =>
+/** Expects that a database is refused, and stays as it is to the byte, whose last step was this one. */
+const isRefused = (last: number, mode: "delete" | "wal", said: RegExp) =>
   Effect.gen(function*() {
     const file = join(yield* directory, "db.sqlite")
-    const open = <A, E>(use: (sql: SqlClient.SqlClient) => Effect.Effect<A, E>) =>
-      Effect.scoped(Effect.flatMap(Layer.build(layerDatabase(file)), (context) => use(Context.get(context, SqlClient.SqlClient))))
-    const [firstSeenAt, seenAt] = ["2026-01-01T00:00:00.000Z", "2026-01-02T00:00:00.000Z"]
-    const before = [{ name: "a", pool: "prod", resting: "full" }, { name: "b", pool: null, resting: null }]
-    yield* open((sql) =>
-      Effect.gen(function*() {
-        for (const statement of withoutAgentsOfPools.split("; ")) yield* sql.unsafe(statement)
-        for (const agent of before) yield* sql`INSERT INTO agents ${sql.insert({ ...agent, firstSeenAt, seenAt })}`
-      })
-    )
-    const kept = before.map((agent) => ({ ...agent, pool: agent.pool ?? "", firstSeenAt, seenAt }))
-    yield* open((sql) =>
-      Effect.gen(function*() {
-        expect(yield* sql`SELECT * FROM agents ORDER BY name, pool`).toEqual(kept)
-        yield* sql`INSERT INTO agents ${sql.insert({ name: "a", pool: "dev", firstSeenAt, seenAt })}`
-      })
-    )
-  }))
-
-it.live("once notes which refused states a person had decided on, and what was stored when they came, by the times that tell it alone", () =>
-  Effect.gen(function*() {
-    const file = join(yield* directory, "db.sqlite")
-    const at = <A, E>(use: (sql: SqlClient.SqlClient) => Effect.Effect<A, E>) =>
-      Effect.scoped(
-        Effect.flatMap(
-          Layer.build(layerDatabase(file)),
-          (context) => Effect.flatMap(SqlClient.SqlClient, use).pipe(Effect.provide(context))
-        )
-      )
-    const [before, settled, after] = ["2026-01-31T12:00:00Z", "2026-01-31T13:00:00Z", "2026-01-31T14:00:00Z"] as const
-    const states = [
-      { stageId: "decided", receivedAt: before, decided: 1 },
-      { stageId: "decided", receivedAt: after, decided: 0 },
-      { stageId: "waits", receivedAt: before, decided: 0 },
-      { stageId: "other", receivedAt: before, decided: 0 }
-    ]
-    yield* at((sql) =>
-      Effect.gen(function*() {
-        yield* sql`ALTER TABLE evidence DROP COLUMN decided`
-        yield* sql`ALTER TABLE evidence DROP COLUMN storedVersionId`
-        yield* sql`DROP TABLE retentionPasses`
-        yield* sql`DROP TABLE logsToRemove`
-        yield* sql`DROP INDEX stagesOfAgents`
-        yield* sql`DROP INDEX workspacesByLockHolder`
-        yield* sql`ALTER TABLE runs DROP COLUMN stoppedBy`
-        yield* sql`DROP INDEX runsSaved`
-        yield* sql`DROP INDEX runsPending`
-        yield* sql`ALTER TABLE runs DROP COLUMN saved`
-        yield* sql`ALTER TABLE runs DROP COLUMN mayAsk`
-        yield* sql`ALTER TABLE runs DROP COLUMN allowEmptyApply`
-        for (const statement of withoutPools.split("; ")) yield* sql.unsafe(statement)
-        yield* sql`DROP INDEX agentsByAge`
-        yield* sql`CREATE INDEX runsPending ON runs (workspaceId, seq) WHERE status = 'pending'`
-        yield* sql`DELETE FROM effect_sql_migrations WHERE migration_id >= 19`
-        yield* sql`PRAGMA foreign_keys = OFF`
-        yield* Effect.forEach([{ stageId: "decided", settledAt: settled }, { stageId: "waits", settledAt: null }], (rescue, seq) =>
-          sql`INSERT INTO rescues ${
-            sql.insert({ ...rescue, id: `res-${seq}`, seq, workspaceId: "w", reason: "Lost", message: "lost", openedAt: before })
-          }`)
-        yield* Effect.forEach(states, ({ receivedAt, stageId }, seq) =>
-          sql`INSERT INTO evidence ${
-            sql.insert({
-              id: `ev-${seq}`,
-              seq,
-              workspaceId: "w",
-              stageId,
-              serial: 1,
-              lineage: "l",
-              sha256: `${seq}`,
-              sizeBytes: 1,
-              why: "late",
-              receivedAt
-            })
-          }`)
-        yield* Effect.forEach([before, settled], (createdAt, seq) =>
-          sql`INSERT INTO stateVersions ${
-            sql.insert({
-              id: `sv-${seq}`,
-              seq,
-              workspaceId: "w",
-              serial: seq,
-              lineage: "l",
-              sha256: "",
-              sizeBytes: 1,
-              epoch: seq,
-              createdAt
-            })
-          }`)
-      })
-    )
-    expect(yield* at((sql) => sql`SELECT stageId, receivedAt, decided FROM evidence ORDER BY seq`)).toEqual(states)
-    expect(yield* at((sql) => sql`SELECT storedVersionId AS id FROM evidence ORDER BY seq`)).toEqual([
-      { id: "sv-0" },
-      { id: "sv-1" },
-      { id: "sv-0" },
-      { id: "sv-0" }
-    ])
-  }))
+    yield* Effect.scoped(Layer.build(layerDatabase(file)))
+    const db = new DatabaseSync(file)
+    db.exec(`PRAGMA journal_mode = ${mode}; UPDATE effect_sql_migrations SET migration_id = ${last}, name = 'of_another_day'`)
+    db.close()
+    const before = readFileSync(file)
+    expect((yield* Effect.flip(Effect.scoped(Layer.build(layerDatabase(file))))).message).toMatch(said)
+    expect(readFileSync(file).equals(before), "the file is as it was").toBe(true)
+  })
 
 it.live("leaves a database alone that a newer version wrote", () =>
-  Effect.gen(function*() {
-    const file = join(yield* directory, "db.sqlite")
-    yield* Effect.scoped(Effect.flatMap(Layer.build(layerDatabase(file)), (context) =>
-      Effect.flatMap(SqlClient.SqlClient, (sql) =>
-        sql`INSERT INTO effect_sql_migrations (migration_id, name) VALUES (1000, 'of_tomorrow')`).pipe(Effect.provide(context))))
-    const { message } = yield* Effect.flip(Effect.scoped(Layer.build(layerDatabase(file))))
-    expect(message).toMatch(
-      /^The database \S+db\.sqlite is of a newer version of agent-job \(schema 1000, this one knows \d+\); start that version again \(delete the server's Pod if it is not replaced\), or restore a copy from before the upgrade\.$/u
+  isRefused(
+    1000,
+    "wal",
+    /^The database \S+db\.sqlite is of a newer version of agent-job \(schema 1000, this one knows \d+\); start that version again \(delete the server's Pod if it is not replaced\), or restore a copy from before the upgrade\.$/u
+  ))
+
+it.live.each([
+  { last: 37, mode: "wal" } as const,
+  { last: 1, mode: "delete" } as const // as a copy that SQLite wrote
+])(
+  "leaves a database alone that an early version wrote, with steps that are gone (schema $last, journal mode $mode)",
+  ({ last, mode }) =>
+    isRefused(
+      last,
+      mode,
+      /^The database \S+db\.sqlite is of an early version of agent-job \(schema \d+, this one begins with 38\), so it was left as it is; start the version of commit [0-9a-f]{12} on it once, which brings it up to that, or begin with a new data directory\.$/u
     )
-  }))
+)
 
 it.live("tells the log at its start, before anything else, that pages of it are damaged, which nobody has read yet", () =>
   Effect.gen(function*() {

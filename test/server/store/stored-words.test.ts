@@ -46,22 +46,19 @@ const wordless = [
 
 /** The words of each column, by the last step that a database has in which they may be. */
 const landed: Readonly<Record<string, Readonly<Record<string, string>>>> = {
-  "0034_agents_of_pools": {
+  "0038_start": {
     "audit.kind": "link pool task user",
     "configurationVersions.status": "errored pending uploaded",
     "effects.entry": "closed create delete done failed full planned started update",
+    "runCounts.status": "applied applying canceled confirmed discarded errored pending planned planned_and_finished planning",
     "runs.engine": "name terraform tofu version",
     "runs.options": "destroy refresh refreshOnly replace targets",
     "runs.status": "applied applying canceled confirmed discarded errored pending planned planned_and_finished planning",
-    "runs.variables": "key sensitive value",
+    "runs.variables": "declared key sensitive value",
     "stages.effects": "create delete update",
     "stages.result": "cancelled failed succeeded",
     "stages.stage": "apply destroy plan",
     "variables.category": "env terraform"
-  },
-  "0035_roles": { "runs.variables": "declared" },
-  "0036_years": {
-    "runCounts.status": "applied applying canceled confirmed discarded errored pending planned planned_and_finished planning"
   }
 }
 
