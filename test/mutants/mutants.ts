@@ -28,7 +28,7 @@ export const mutants: ReadonlyArray<Mutant> = [
     file: "src/core/reconcile/start.ts",
     from: " + spreadMillis(task.metadata.uid)",
     to: "",
-    test: "core/reconcile/plan.test.ts"
+    test: "core/reconcile/start.test.ts"
   },
   {
     name: "a slot is given back whose Job may have led to a claim that the cache has not heard of",
@@ -906,7 +906,7 @@ export const mutants: ReadonlyArray<Mutant> = [
     file: "src/core/reconcile/launches.ts",
     from: "launches > 0 && !isReplacedForQuota(task) &&",
     to: "launches > 0 &&",
-    test: "core/reconcile/plan.test.ts"
+    test: "core/reconcile/launches.test.ts"
   },
   {
     name: "a launch ends by what a cache has of its Job and Pods",
@@ -1095,7 +1095,7 @@ export const mutants: ReadonlyArray<Mutant> = [
     file: "src/core/reconcile/launches.ts",
     from: "launches: (status.launches ?? 1) - 1",
     to: "launches: status.launches ?? 1",
-    test: "core/reconcile/plan.test.ts"
+    test: "core/reconcile/launches.test.ts"
   },
   {
     name: "a renewal of the Lease counts from its answer",
