@@ -255,7 +255,7 @@ export const mutants: ReadonlyArray<Mutant> = [
     file: "src/controller/reconcile/reconcile.ts",
     from: "world.turns.reserve(task.metadata.uid)",
     to: "void 0",
-    test: "controller/reconcile/reconcile.test.ts"
+    test: "controller/reconcile/reconcile/deciding.test.ts"
   },
   // what the controller does
   {
@@ -913,7 +913,7 @@ export const mutants: ReadonlyArray<Mutant> = [
     file: "src/controller/reconcile/reconcile.ts",
     from: "decision.live !== undefined && !answers.live",
     to: "decision.live !== undefined && answers.live",
-    test: "controller/reconcile/reconcile.test.ts"
+    test: "controller/reconcile/reconcile/deciding.test.ts"
   },
   {
     name: "of a Pod that is gone it is forgotten how it ended",
@@ -934,7 +934,7 @@ export const mutants: ReadonlyArray<Mutant> = [
     file: "src/controller/reconcile/reconcile.ts",
     from: "if (heard) world.setReportedWait",
     to: "if (notice !== undefined) world.setReportedWait",
-    test: "controller/reconcile/reconcile.test.ts"
+    test: "controller/reconcile/reconcile/pool.test.ts"
   },
   {
     name: "each task that waits finds out for itself that the pool is silent",
@@ -948,14 +948,14 @@ export const mutants: ReadonlyArray<Mutant> = [
     file: "src/controller/reconcile/reconcile.ts",
     from: "if (Option.isNone(world.cache.taskByUid(task.metadata.uid)))",
     to: "if (task.metadata.uid.length === 0)",
-    test: "controller/reconcile/reconcile.test.ts"
+    test: "controller/reconcile/reconcile/deciding.test.ts"
   },
   {
     name: "a refused Job is asked for again as soon as its status is written",
     file: "src/controller/world/held-refusals.ts",
     from: "Option.filter(({ until }) => at < until)",
     to: "Option.filter(({ until }) => at < 0 * until)",
-    test: "controller/reconcile/reconcile.test.ts"
+    test: "controller/reconcile/reconcile/refused-pass.test.ts"
   },
   {
     name: "files of no record go at once after a restore",
