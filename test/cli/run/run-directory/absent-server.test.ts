@@ -3,6 +3,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber } from "effect"
 import { exitCodeOf, NothingThere, NoUse, type ServerFailure, ServerUnreachable } from "../../../../src/cli/terminal/failure.ts"
 import type { RunView } from "../../../../src/schema/api/run.ts"
+import { person } from "../../../server/live-server.ts"
 import { quickstart } from "../../fake-agent.ts"
 import { answers, toldScreen } from "../../told-screen.ts"
 import { answerLost, asking, closed, eager, losing, printed, request, runId, running, runsAt, unconnected } from "./running.ts"
@@ -117,21 +118,25 @@ describe("a server that is busy, or away, before the run is started", () => {
 })
 
 describe("the answer of a server that goes away just then is waited for", () => {
+  const tryingAgain = "No usable answer from the server (the connection was closed); trying again"
+
   it.live("at the approval, the outputs and the serial of the state", () =>
     Effect.gen(function*() {
       const screen = toldScreen(answers("yes"))
       const { run } = yield* running(screen, request(), quickstart, losing)
       yield* run
-      expect(screen.of("status").filter((text) => text === "No usable answer from the server (the connection was closed); trying again"))
-        .toHaveLength(3)
+      expect(screen.of("status").filter((text) => text === tryingAgain)).toHaveLength(3)
       expect(screen.transcript()).toContain("Applied: 3 added, 0 changed, 0 destroyed. The state is at serial 7.")
       expect(screen.transcript()).toContain("cards      = ")
     }))
 
   it.live("at the discard", () =>
     Effect.gen(function*() {
-      const { run } = yield* running(toldScreen(answers("no")), request(), quickstart, losing)
+      const screen = toldScreen(answers("no"))
+      const { run, url } = yield* running(screen, request(), quickstart, losing)
       expect((yield* Effect.flip(run))._tag).toBe("Cancelled")
+      expect(screen.of("status").filter((text) => text === tryingAgain)).toHaveLength(1)
+      expect((yield* person(url).view(runId(screen))).status).toBe("discarded")
     }))
 })
 

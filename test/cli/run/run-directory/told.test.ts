@@ -204,7 +204,7 @@ describe("a run", () => {
         plan: quickstart.plan,
         apply: { log: ["Error: no\n"], result: failed("tofu ended with exit code 1.") }
       })
-      expect((yield* Effect.flip(run)).message).toContain("The apply of run-")
+      expect((yield* Effect.flip(run)).message.split("\n")[0]).toBe(`The apply of ${runId(screen)} failed: tofu ended with exit code 1.`)
     }))
 
   it.live("whose apply has failed before it was looked at shows that apply", () =>

@@ -27,11 +27,9 @@ describe("a pass that is refused its Job", () => {
         detail: "gone",
         isKindServed: true
       })
-      const executor = carriesOut({
-        all: () => Effect.fail(gone)
-      })
+      const executor = carriesOut({ all: () => Effect.fail(gone) })
       const reconcile = yield* reconcilerOf({ world, executor })
-      expect(Option.isSome(yield* reconcile("tasks/task"))).toBe(true)
+      expect(yield* reconcile("tasks/task")).toEqual(Option.some(Duration.seconds(1)))
       expect(world.turns.waiting()).toEqual(["tasks/task"])
     }).pipe(Effect.scoped))
 
