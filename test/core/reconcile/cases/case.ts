@@ -8,5 +8,6 @@ export interface Case {
   readonly situation: string
   readonly actions: ReadonlyArray<string>
   readonly phase?: string
+  /** Without one, the reason stays as it was. */
   readonly reason?: string
 }

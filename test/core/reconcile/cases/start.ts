@@ -336,7 +336,8 @@ export const start: ReadonlyArray<Case> = [
     seed: { dotted: true, life: "starting" },
     situation: "its last Job vanished before the claim",
     actions: ["Emit"],
-    phase: "Failed"
+    phase: "Failed",
+    reason: "Lost"
   },
   {
     given: "a Job deleted before the claim, none to go",

@@ -218,7 +218,8 @@ export const waiting: ReadonlyArray<Case> = [
     seed: { life: "starting", launches: 1, maxLaunches: 2 },
     situation: "its turn",
     actions: ["CreateJob"],
-    phase: "Starting"
+    phase: "Starting",
+    reason: "JobCreated"
   },
   {
     given: "a Job that went before a word was said on it, one more to go",
