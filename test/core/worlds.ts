@@ -437,6 +437,9 @@ export const withPod = (observed: Observed, facts: Partial<PodSeen>): Observed =
   pod: Option.map(observed.pod, (pod) => ({ ...pod, ...facts }))
 })
 
+/** Returns the observation with another status of its task. */
+export const withStatus = (observed: Observed, status: AgentTaskStatus): Observed => ({ ...observed, task: { ...observed.task, status } })
+
 const after = (world: Observed, action: Action): Observed => {
   switch (action._tag) {
     case "TakeWorkspace":

@@ -139,7 +139,7 @@ export const faults: Readonly<Record<string, Row>> = {
     fault: "the worker is out of memory or crashes",
     shownBy: {
       "test/runner/exec-loop.test.ts": ["interrupts the command once when its worker dies, lets it write on, and starts nothing more"],
-      "test/core/reconcile/plan.test.ts": ["ends a Pod that another container keeps once its worker has died"],
+      "test/core/reconcile/claimed.test.ts": ["ends a Pod that another container keeps once its worker has died"],
       "test/cli/terminal/serve.test.ts": ["goes on to its end when the reader of its log goes away"]
     },
     notShown: ["too few descriptors, and an event loop that is blocked for minutes"]
@@ -358,7 +358,7 @@ export const mistakes: Readonly<Record<string, Row>> = {
   R11: {
     fault: "the result is there, and the process goes on for hours in its slot",
     shownBy: {
-      "test/core/reconcile/plan.test.ts": ["looks at the Job of a task that is over when it may be left over"],
+      "test/core/reconcile/over.test.ts": ["looks at the Job of a task that is over when it may be left over"],
       "test/core/manifest/job.test.ts": ["ends some time after the task's own timeout, start and grace"],
       "test/worker/task/stop.cluster.test.ts": [
         "ends with DeadlineExceeded when $given",
@@ -369,7 +369,7 @@ export const mistakes: Readonly<Record<string, Row>> = {
   R12: {
     fault: "a Pod that takes long to start counts as capacity, and nobody says what it waits for",
     shownBy: {
-      "test/core/reconcile/plan.test.ts": ["tells of a start that takes longer than most"],
+      "test/core/reconcile/start.test.ts": ["tells of a start that takes longer than most"],
       "test/end-to-end/start-up.alone.test.ts": [
         "waits for an image says which, and ends as ImagePull",
         "fits on no node says why, and ends as StartupTimeout"
@@ -447,7 +447,7 @@ export const mistakes: Readonly<Record<string, Row>> = {
     fault: "random names and a failed status write make duplicates",
     shownBy: {
       "test/core/task/job-name.test.ts": ["differs for different tasks"],
-      "test/core/reconcile/plan.test.ts": ["counts a first launch that failed before it was told of"]
+      "test/core/reconcile/launches.test.ts": ["counts a first launch that failed before it was told of"]
     }
   },
   R22: {

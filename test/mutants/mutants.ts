@@ -28,7 +28,7 @@ export const mutants: ReadonlyArray<Mutant> = [
     file: "src/core/reconcile/start.ts",
     from: " + spreadMillis(task.metadata.uid)",
     to: "",
-    test: "core/reconcile/plan.test.ts"
+    test: "core/reconcile/start.test.ts"
   },
   {
     name: "a slot is given back whose Job may have led to a claim that the cache has not heard of",
@@ -255,7 +255,7 @@ export const mutants: ReadonlyArray<Mutant> = [
     file: "src/controller/reconcile/reconcile.ts",
     from: "world.turns.reserve(task.metadata.uid)",
     to: "void 0",
-    test: "controller/reconcile/reconcile.test.ts"
+    test: "controller/reconcile/reconcile/deciding.test.ts"
   },
   // what the controller does
   {
@@ -906,14 +906,14 @@ export const mutants: ReadonlyArray<Mutant> = [
     file: "src/core/reconcile/launches.ts",
     from: "launches > 0 && !isReplacedForQuota(task) &&",
     to: "launches > 0 &&",
-    test: "core/reconcile/plan.test.ts"
+    test: "core/reconcile/launches.test.ts"
   },
   {
     name: "a launch ends by what a cache has of its Job and Pods",
     file: "src/controller/reconcile/reconcile.ts",
     from: "decision.live !== undefined && !answers.live",
     to: "decision.live !== undefined && answers.live",
-    test: "controller/reconcile/reconcile.test.ts"
+    test: "controller/reconcile/reconcile/deciding.test.ts"
   },
   {
     name: "of a Pod that is gone it is forgotten how it ended",
@@ -934,7 +934,7 @@ export const mutants: ReadonlyArray<Mutant> = [
     file: "src/controller/reconcile/reconcile.ts",
     from: "if (heard) world.setReportedWait",
     to: "if (notice !== undefined) world.setReportedWait",
-    test: "controller/reconcile/reconcile.test.ts"
+    test: "controller/reconcile/reconcile/pool.test.ts"
   },
   {
     name: "each task that waits finds out for itself that the pool is silent",
@@ -948,14 +948,14 @@ export const mutants: ReadonlyArray<Mutant> = [
     file: "src/controller/reconcile/reconcile.ts",
     from: "if (Option.isNone(world.cache.taskByUid(task.metadata.uid)))",
     to: "if (task.metadata.uid.length === 0)",
-    test: "controller/reconcile/reconcile.test.ts"
+    test: "controller/reconcile/reconcile/deciding.test.ts"
   },
   {
     name: "a refused Job is asked for again as soon as its status is written",
     file: "src/controller/world/held-refusals.ts",
     from: "Option.filter(({ until }) => at < until)",
     to: "Option.filter(({ until }) => at < 0 * until)",
-    test: "controller/reconcile/reconcile.test.ts"
+    test: "controller/reconcile/reconcile/refused-pass.test.ts"
   },
   {
     name: "files of no record go at once after a restore",
@@ -1095,7 +1095,7 @@ export const mutants: ReadonlyArray<Mutant> = [
     file: "src/core/reconcile/launches.ts",
     from: "launches: (status.launches ?? 1) - 1",
     to: "launches: status.launches ?? 1",
-    test: "core/reconcile/plan.test.ts"
+    test: "core/reconcile/launches.test.ts"
   },
   {
     name: "a renewal of the Lease counts from its answer",

@@ -1,4 +1,4 @@
-// What the server is asked for by the answer to the question; the conversation is in test/cli/run/run-directory.test.ts.
+// What the server is asked for by the answer to the question; the conversation is in test/cli/run/run-directory.
 import { expect, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { decide } from "../../../src/cli/run/approval.ts"

@@ -7,7 +7,7 @@ import { plan } from "../../../src/core/reconcile/plan.ts"
 import type { Observed } from "../../../src/core/task/observed.ts"
 import { Sha256, Uid } from "../../../src/schema/names.ts"
 import type { AgentTask } from "../../../src/schema/task/agent-task.ts"
-import { before, noon, perform, plainSeed, policy, type Seed, success, worldOf } from "../worlds.ts"
+import { before, noon, perform, plainSeed, policy, type Seed, success, withStatus, worldOf } from "../worlds.ts"
 
 const followed: Seed = { ...plainSeed, life: "succeeded", source: "new", follows: "planAndApply" }
 
@@ -118,7 +118,7 @@ describe("an attempt at a new artifact", () => {
   it("is not applied if its plan was not kept", () => {
     const world = worldOf({ ...followed, source: "known" })
     const { planDigest: _, ...result } = world.task.status.result ?? success
-    expect(made({ ...world, task: { ...world.task, status: { ...world.task.status, result } } })).toEqual([])
+    expect(made(withStatus(world, { ...world.task.status, result }))).toEqual([])
   })
 
   it("is not applied by a task that only plans, though that keeps its plans", () => {
@@ -257,7 +257,7 @@ describe("an attempt at a new artifact", () => {
       }, { type: "Stalled", status: stalled ? "True" : "False", ...said }])
       expect(status).toMatchObject({ phase: "Succeeded", reason: "Completed" })
       expect(status.latest).toBe(undefined)
-      expect(plan(policy, { ...world, task: { ...world.task, status } }, "2026-01-01T13:00:00.000Z").status).toEqual(status)
+      expect(plan(policy, withStatus(world, status), "2026-01-01T13:00:00.000Z").status).toEqual(status)
     }
   )
 
@@ -307,7 +307,7 @@ describe("an attempt at a new artifact", () => {
       message: "It failed.",
       conditions
     } as const
-    expect(plan(policy, { ...gone, task: { ...gone.task, status } }, "2026-01-01T13:00:00.000Z").status).toEqual(status)
+    expect(plan(policy, withStatus(gone, status), "2026-01-01T13:00:00.000Z").status).toEqual(status)
   })
 
   it("is shown as it is while it waits, and its task needs a person only if it does", () => {
@@ -415,7 +415,7 @@ describe("a follower that applies what it plans", () => {
     expect(ready({ status })[0]).toEqual(["Ready", "False", "ExitCode", "task-2-apply: It failed."])
     for (const source of ["known", "notReady"] as const) {
       const gone = worldOf({ ...followed, source, latest: "over", latestApply: "gone" })
-      expect(plan(policy, { ...gone, task: { ...gone.task, status } }, noon).status).toEqual(status)
+      expect(plan(policy, withStatus(gone, status), noon).status).toEqual(status)
     }
   })
 
@@ -431,7 +431,7 @@ describe("a follower that applies what it plans", () => {
       task: { ...after.task, status: { ...after.task.status, message: "Done.", conditions: said.conditions ?? [] } }
     }
     const { actions, status } = plan(policy, world, noon)
-    const again = plan(policy, { ...world, task: { ...world.task, status } }, "2026-01-01T13:00:00.000Z")
+    const again = plan(policy, withStatus(world, status), "2026-01-01T13:00:00.000Z")
     expect([actions, again.actions, again.status]).toEqual([[], [], status])
     return ready({ status })
   }

@@ -1,0 +1,130 @@
+// A pass that does not come to its end, as the API server refuses what it reads or writes: whom that delays, and who is told.
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Equal, Option } from "effect"
+import { TestClock } from "effect/testing"
+import { projectTask } from "../../../../src/controller/world/project.ts"
+import { make } from "../../../../src/controller/world/world.ts"
+import { Notice } from "../../../../src/core/reconcile/action.ts"
+import { leaseName } from "../../../../src/core/scheduling/workspace-lease.ts"
+import { Forbidden, Rejected } from "../../../../src/kubernetes/errors.ts"
+import { agentTasks, events, jobs } from "../../../../src/kubernetes/kinds.ts"
+import { keyOf } from "../../../../src/kubernetes/object.ts"
+import { Uid, WorkspaceName } from "../../../../src/schema/names.ts"
+import type { AgentTask, Stage } from "../../../../src/schema/task/agent-task.ts"
+import { before, plainSeed, policy, worldOf } from "../../../core/worlds.ts"
+import { instantCluster } from "../../instant-cluster.ts"
+import { carriesOut, holding, reconcilerOf, writes } from "./passes.ts"
+
+describe("as many tasks as may run, whose look at their workspace the API server refuses each time", () => {
+  const inWorkspace = (name: string, stage: Stage, at: string): AgentTask => {
+    const { task } = worldOf({ ...plainSeed, stage })
+    return {
+      metadata: { ...task.metadata, name, uid: Uid.make(name), creationTimestamp: at },
+      spec: { ...task.spec, workspace: WorkspaceName.make(name) },
+      status: {}
+    }
+  }
+  const refused = ["refused-1", "refused-2"]
+  const started = Effect.gen(function*() {
+    const { kubernetes, server } = instantCluster()
+    const get: typeof kubernetes.get = (kind, of) =>
+      refused.some((name) => of.name === leaseName(name))
+        ? Effect.fail(new Rejected({ verb: "get", object: "the Lease", code: 400, reason: "BadRequest", detail: "unreadable" }))
+        : kubernetes.get(kind, of)
+    const world = make({ ...policy, limits: { total: refused.length, perWorkspace: 5 } })
+    const reconcile = yield* reconcilerOf({ world, executor: writes, kubernetes: { ...kubernetes, get } })
+    const put = ({ metadata: { creationTimestamp, name, namespace, uid }, ...rest }: AgentTask) => {
+      server.plant(agentTasks, { ...rest, metadata: { name, namespace, uid, resourceVersion: "", creationTimestamp } })
+      hear()
+    }
+    /** Has the world hear of the tasks as they are, and returns what their statuses say. */
+    const hear = () =>
+      server.all(agentTasks).map(projectTask).map((task) => {
+        world.setTask(keyOf(task.metadata), Option.some(task))
+        return task.status
+      })
+    for (const [index, name] of refused.entries()) put(inWorkspace(name, "apply", before(600 - index)))
+    put(inWorkspace("innocent", "plan", before(60)))
+    /** Makes a pass over each task, and returns what the statuses of those that are refused say then. */
+    const pass = Effect.forEach([...refused, "innocent"], (name) => Effect.andThen(reconcile(`tasks/${name}`), Effect.sync(hear))).pipe(
+      Effect.map((said) => said.at(-1)?.slice(0, refused.length) ?? [])
+    )
+    return { pass, server }
+  })
+
+  it.effect("delay no other task, and say what is refused", () =>
+    Effect.gen(function*() {
+      const { pass, server } = yield* started
+      const said = yield* pass
+      expect(server.all(jobs).map(({ metadata }) => metadata.name)).toEqual(["agent-job-innocent"])
+      const tells = { phase: "Queued", reason: "Refused", message: expect.stringContaining("Cannot get the Lease: ") }
+      expect(said).toMatchObject(refused.map(() => tells))
+    }).pipe(Effect.scoped))
+
+  it.effect("end once that has lasted for as long as a start may take", () =>
+    Effect.gen(function*() {
+      const { pass } = yield* started
+      const rounds = policy.startupTimeoutSeconds / 10
+      const said = yield* Effect.forEach(Array.from({ length: rounds + 1 }), () => Effect.tap(pass, TestClock.adjust("10 seconds")))
+      expect(said.at(-2)).toMatchObject(refused.map(() => ({ phase: "Queued" })))
+      expect(said.at(-1)).toMatchObject(refused.map(() => ({ phase: "Failed", reason: "Denied" })))
+    }).pipe(Effect.scoped))
+})
+
+describe("a task of which the API server lets no pass come to its end", () => {
+  it.effect.each(
+    [
+      { what: "the Pod of its stage may not be read", verb: "get", object: "Pod tasks/pod", seed: { life: "claimed" } },
+      { what: "the Job of its launch may not be read", verb: "get", object: "Job tasks/agent-job-task", seed: { life: "starting" } },
+      { what: "its status may not be written", verb: "update the status of", object: "AgentTask tasks/task", seed: { life: "claimed" } }
+    ] as const
+  )("has an event when $what, one in 50 minutes until a pass comes to its end", ({ object, seed, verb }) =>
+    Effect.gen(function*() {
+      let mayDo = false
+      const unless = <A, E, R>(refused: boolean, effect: Effect.Effect<A, E, R>) =>
+        Effect.suspend((): Effect.Effect<A, E | Forbidden, R> =>
+          refused && !mayDo ? Effect.fail(new Forbidden({ verb, object, code: 403, reason: "Forbidden", detail: "it may not" })) : effect
+        )
+      const { kubernetes } = instantCluster()
+      const { task } = worldOf({ ...plainSeed, ...seed })
+      const said: Array<Notice> = []
+      const executor = carriesOut({
+        say: (_, notice) => Effect.sync(() => said.push(notice) > 0),
+        writeStatus: ({ metadata }) => unless(verb !== "get", Effect.succeed(metadata.resourceVersion))
+      })
+      const get: typeof kubernetes.get = (kind, named) =>
+        unless(verb === "get" && object === `${kind.kind} ${keyOf(named)}`, kubernetes.get(kind, named))
+      const reconcile = yield* reconcilerOf({ world: holding(task), executor, kubernetes: { ...kubernetes, get } })
+      const told = Notice.Emit({
+        type: "Warning",
+        reason: "Refused",
+        message:
+          `Cannot ${verb} ${object}: it may not; grant it to this identity (Role and RoleBinding), or ask who set the policy. Until then, the controller does nothing for this task.`
+      })
+      const ofRefusals = () => said.filter((notice) => Equal.equals(notice, told)).length
+      for (const _ of [1, 2]) expect(yield* Effect.flip(reconcile("tasks/task"))).toMatchObject({ _tag: "Forbidden" }) // counted, and tried again
+      expect(ofRefusals()).toBe(1)
+      yield* TestClock.adjust("50 minutes") // soon the API server forgets the event
+      for (const _ of [1, 2]) yield* Effect.flip(reconcile("tasks/task"))
+      expect(ofRefusals()).toBe(2)
+      mayDo = true
+      yield* reconcile("tasks/task")
+      mayDo = false
+      yield* Effect.flip(reconcile("tasks/task"))
+      expect(ofRefusals()).toBe(3)
+    }).pipe(Effect.scoped))
+
+  it.effect("has one event, and not one at each try, when the values do not name the pool that is to hear how it ended", () =>
+    Effect.gen(function*() {
+      const { kubernetes, server } = instantCluster()
+      const created: Array<string> = []
+      const create: typeof kubernetes.create = (kind, object) => (created.push(kind.kind), kubernetes.create(kind, object))
+      const world = holding(worldOf({ ...plainSeed, life: "failed", pool: true }).task)
+      const reconcile = yield* reconcilerOf({ world, executor: writes, kubernetes: { ...kubernetes, create } })
+      for (const _ of [1, 2]) expect(yield* Effect.flip(reconcile("tasks/task"))).toMatchObject({ _tag: "PoolMissing" })
+      expect(created).toEqual(["Event"])
+      expect(server.all(events)).toMatchObject([
+        { type: "Warning", reason: "PoolUnreachable", note: expect.stringMatching(/^The values name no pool, /u) }
+      ])
+    }).pipe(Effect.scoped))
+})

@@ -1,0 +1,84 @@
+// What is said of a task that waits, to its pool as well, and when it is looked at again.
+import { describe, expect, it } from "@effect/vitest"
+import { Option } from "effect"
+import { plan } from "../../../src/core/reconcile/plan.ts"
+import { Holder, Turn } from "../../../src/core/task/observed.ts"
+import { noon, perform, plainSeed, policyOf, type Seed, worldOf } from "../worlds.ts"
+import { planned } from "./planned.ts"
+
+describe("plan, of a task that waits", () => {
+  it("tells the pool why a task waits until it has heard that, whatever the status says", () => {
+    const whole: Seed = { ...plainSeed, turn: "limit", pool: true }
+    const unheard = { ...perform(worldOf(whole), planned(whole)), reportedWait: Option.none() }
+    const { actions, status, notices } = plan(policyOf(whole), unheard, noon)
+    expect([actions, status]).toEqual([[], unheard.task.status])
+    expect(notices).toMatchObject([{ _tag: "ReportWait", reason: "ConcurrencyLimit", message: status.message }])
+    expect(
+      plan(
+        policyOf(whole),
+        perform(unheard, { situation: "", live: undefined, actions, status, notices, requeueAfterMillis: Option.none() }),
+        noon
+      ).notices
+    ).toEqual([])
+  })
+
+  it.each<readonly [message: string, seed: Partial<Seed>]>([
+    ["Waiting for other, which goes before it in workspace demo.", { turn: "busy" }],
+    ["Number 1 in the queue: other tasks go before it in workspace demo.", { turn: "far" }],
+    ["Waiting for other, which holds workspace demo.", { stage: "apply", holder: "taken" }],
+    [
+      "Waiting for workspace demo: its Lease agent-job-demo was not written by agent-job, so nobody can tell whether it is free; see who wrote it, and delete it once nothing changes the workspace.",
+      { stage: "apply", holder: "foreign" }
+    ],
+    ["Number 1 in the queue: as many tasks are running as task.limits.total allows (10); wait, or raise it.", { turn: "limit" }],
+    ["Nothing new starts while the cluster is draining; agent-job drain --undo ends that.", { turn: "drained" }],
+    ["Nothing starts before the isolation of tasks is proven for the present values; run agent-job doctor.", { turn: "unproven" }],
+    ["Cancelled before it started; nothing was run.", { cancel: true }],
+    ["Deleted before it started; nothing was run.", { deleted: true }]
+  ])("says %s", (message, seed) => expect(planned(seed).status.message).toBe(message))
+
+  it("names in the status whom it waits for, and nobody where that is a limit, or where it is far behind", () => {
+    const queue = (seed: Partial<Seed>) => planned(seed).status.queue
+    expect([queue({ turn: "busy" }), queue({ stage: "apply", holder: "taken" }), queue({ turn: "limit" }), queue({ turn: "far" })])
+      .toStrictEqual([
+        { position: 1, reason: "WorkspaceBusy", blockedBy: "other" },
+        { position: 1, reason: "WorkspaceBusy", blockedBy: "other" },
+        { position: 1, reason: "ConcurrencyLimit" },
+        { position: 1, reason: "WorkspaceBusy" }
+      ])
+  })
+
+  it.each([{ node: "node-1", next: "check node node-1, which has to answer or be removed" }, {
+    node: "",
+    next: "check what keeps it"
+  }])("names the Pod that is left of a former task of its own name, and not itself: $next", ({ next, node }) => {
+    const world = worldOf({ ...plainSeed, stage: "apply", holder: "left" })
+    const holder = Holder.Left({ by: "task", pod: "former-pod", node })
+    const { actions, situation, status } = plan(policyOf(plainSeed), { ...world, holder }, noon)
+    expect([situation, actions, status.message]).toEqual([
+      "another task holds the workspace",
+      [],
+      `Waiting for Pod former-pod of a former task task, which may still change workspace demo; if it does not end, ${next}.`
+    ])
+    expect(status.queue).toEqual({ position: 1, reason: "WorkspaceBusy" })
+  })
+
+  it.each<{ readonly given: string; readonly seed: Partial<Seed>; readonly again: number }>([
+    { given: "another task holds its workspace", seed: { stage: "apply", holder: "taken" }, again: 10_000 },
+    { given: "a Pod of a former task may change its workspace", seed: { stage: "apply", holder: "left" }, again: 10_000 },
+    { given: "a stranger wrote its Lease", seed: { stage: "apply", holder: "foreign" }, again: 10_000 },
+    { given: "its workspace was not asked for", seed: { stage: "apply", holder: "unasked" }, again: 0 },
+    { given: "its source is not ready", seed: { source: "notReady" }, again: 5_000 },
+    { given: "its Job was refused for now", seed: { refusal: "Refused" }, again: 7_000 }
+  ])(
+    "is looked at again when no watch may tell that it need not wait any more: $given",
+    ({ again, seed }) => expect(planned(seed).requeueAfterMillis).toEqual(Option.some(again))
+  )
+
+  it("says of a place behind the first that it is rounded up", () => {
+    const turn = (position: number) => Turn.Waiting({ position, why: { reason: "ConcurrencyLimit", limit: "perWorkspace" } })
+    const said = (position: number) => plan(policyOf(plainSeed), { ...worldOf(plainSeed), turn: turn(position) }, noon).status.message
+    const because = "as many tasks of workspace demo are running as task.limits.perWorkspace allows (5); wait, or raise it."
+    expect([said(1), said(16)]).toEqual([`Number 1 in the queue: ${because}`, `Among the first 16 in the queue: ${because}`])
+  })
+})
