@@ -20,14 +20,16 @@ import type { KubernetesError } from "../../kubernetes/errors.ts"
 import { agentTasks, decoding, jobs, type Kind, leases } from "../../kubernetes/kinds.ts"
 import { keyOf, type KubernetesObject, type NamespacedName, type Writable } from "../../kubernetes/object.ts"
 import { writeStatus } from "../../kubernetes/write-status.ts"
+import { Uid } from "../../schema/names.ts"
 import { AgentTask, type AgentTaskSpec, type AgentTaskStatus } from "../../schema/task/agent-task.ts"
 import { makePoolReports, type PoolSilent, type ReportError } from "../pool/pool-reports.ts"
-import { projectJob } from "../world/project.ts"
 import { Behind } from "./behind.ts"
 import { emit } from "./event.ts"
 import { leaseRefusalOr, orUnsure, refusalBy, refusalOr, type Unsure, WriteRefused } from "./refusals.ts"
 
 type Failure = WriteRefused | Unsure | PoolSilent | Behind | KubernetesError | ReportError
+
+export type JobMade = Pick<JobSeen, "name" | "uid">
 
 /** The configuration and the time of one pass over a task: they are the same from its look at the task to its last write. */
 export interface Pass {
@@ -40,7 +42,7 @@ export class Executor extends Context.Service<Executor, {
    * Carries out the actions in their order and stops at the first that fails. Returns the Job that was made, if any, before an informer
    * reports it.
    */
-  readonly all: (task: AgentTask, actions: ReadonlyArray<Action>, pass: Pass) => Effect.Effect<Option.Option<JobSeen>, Failure>
+  readonly all: (task: AgentTask, actions: ReadonlyArray<Action>, pass: Pass) => Effect.Effect<Option.Option<JobMade>, Failure>
   /** Tells a notice, by best effort. Returns whether it was heard or never will be, so that it need not be said again. */
   readonly say: (task: AgentTask, notice: Notice, pass: Pass) => Effect.Effect<boolean>
   /** Returns the new resource version of the task. */
@@ -96,7 +98,7 @@ const make = Effect.fnUntraced(function*(identity: string) {
     const wanted = job(isJobOfStored(task.spec) ? yield* asStored(task) : task, config, epoch)
     const place = { name: wanted.metadata?.name ?? "", namespace: task.metadata.namespace }
     return yield* makeOwned(jobs, task, { ...wanted, metadata: { ...wanted.metadata, ...place } }).pipe(
-      Effect.map((made) => Option.map(Result.getSuccess(projectJob(made)), ({ seen }) => seen)),
+      Effect.map(({ metadata: { name, uid } }) => Option.map(Uid.makeOption(uid), (uid) => ({ name, uid }))),
       Effect.mapError(orUnsure)
     )
   })
@@ -145,7 +147,7 @@ const make = Effect.fnUntraced(function*(identity: string) {
     )
 
   /** Runs an action that makes no Job. */
-  const withoutJob = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<Option.Option<JobSeen>, E> => Effect.as(effect, Option.none())
+  const withoutJob = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<Option.Option<JobMade>, E> => Effect.as(effect, Option.none())
   /** Runs an action that makes no Job and has nothing to do once its object is gone. */
   const unlessNotFound = <A, E extends { readonly _tag: string }>(effect: Effect.Effect<A, E | KubernetesError>) =>
     Effect.catchTag(withoutJob(effect), "NotFound", () => Effect.succeedNone)
@@ -172,7 +174,7 @@ const make = Effect.fnUntraced(function*(identity: string) {
 
   const execute = (task: AgentTask, { config, now }: Pass) =>
     Action.$match({
-      TakeWorkspace: (action): Effect.Effect<Option.Option<JobSeen>, Failure> =>
+      TakeWorkspace: (action): Effect.Effect<Option.Option<JobMade>, Failure> =>
         withoutJob(Effect.mapError(takeWorkspace(task, action, now), (error) => orUnsure(leaseRefusalOr(error)))),
       CreateJob: ({ epoch }) => createJob(task, config, epoch),
       DeleteJob: (action) => unlessNotFound(deleteJob(task, action)),

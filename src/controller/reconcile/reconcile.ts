@@ -17,7 +17,7 @@ import type { PoolSilent, ReportError } from "../pool/pool-reports.ts"
 import type { World } from "../world/world.ts"
 import { ask, type Asking, askLive } from "./ask.ts"
 import type { Behind } from "./behind.ts"
-import { Executor, type Pass } from "./execute.ts"
+import { Executor, type JobMade, type Pass } from "./execute.ts"
 import { sharedSources } from "./flux-sources.ts"
 import { type Answers, noAnswers, observe } from "./observe.ts"
 import { makeOwnWrites, whileBehind } from "./own-writes.ts"
@@ -127,10 +127,8 @@ const make = Effect.fnUntraced(function*(world: World) {
    * Writes the status if it changed, with the UID of a Job that was just made, which marks that Job as counted. Returns the delay until the
    * next pass.
    */
-  const settle = (task: AgentTask, { requeueAfterMillis, status: planned }: Plan, made: Option.Option<JobSeen>) => {
-    const status = Option.isSome(made) && planned.launches !== undefined
-      ? { ...planned, job: { name: made.value.name, uid: made.value.uid } }
-      : planned
+  const settle = (task: AgentTask, { requeueAfterMillis, status: planned }: Plan, made: Option.Option<JobMade>) => {
+    const status = Option.isSome(made) && planned.launches !== undefined ? { ...planned, job: made.value } : planned
     return Effect.as(
       Equal.equals(status, task.status) ? Effect.void : write(task, status),
       Option.map(requeueAfterMillis, Duration.millis)

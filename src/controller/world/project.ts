@@ -1,6 +1,6 @@
 // Projects Kubernetes' objects to the flat facts that the core reads; nothing else of them is kept in memory.
 // Every Job and Pod that can be decoded becomes facts, whatever it holds.
-// Used by controller/world/mirror, controller/reconcile/ask, controller/reconcile/workspace-holder and controller/reconcile/execute.
+// Used by controller/world/mirror, controller/reconcile/ask and controller/reconcile/workspace-holder.
 import { Option, Predicate, Result, Schema } from "effect"
 import { taskUidLabel } from "../../core/manifest/labels.ts"
 import type { JobSeen, PodSeen } from "../../core/task/observed.ts"

@@ -7,9 +7,10 @@ import { neededBy, notAllowed } from "../../core/run/permission.ts"
 import type { Role } from "../../core/text/token-lines.ts"
 import { notFound, type Refused, refuseIf, unauthorized } from "../refused.ts"
 import { Blobs } from "../store/blobs.ts"
-import { Arrivals, CurrentArrival } from "./arrivals.ts"
 import { Audit } from "./audit.ts"
+import { Bodies } from "./bodies.ts"
 import { type Answer, type Failure, type Handler, type Params, routesWith } from "./http-answer.ts"
+import { CurrentArrival } from "./http-request.ts"
 import { type Limited, Limits } from "./limits.ts"
 import type { isLogSecret } from "./links.ts"
 import { makeReach, type Where } from "./reach.ts"
@@ -33,8 +34,8 @@ type Who<A> = (token: string, request: Request) => Effect.Effect<Option.Option<K
 /** Returns the function that makes routes for the callers that `who` knows. */
 export const routesOf = <A>(who: Who<A>, form: Form) =>
   Effect.gen(function*() {
-    const arrivals = yield* Arrivals
     const audit = yield* Audit
+    const bodies = yield* Bodies
     const limits = yield* Limits
     const route = routesWith(form)
     return (
@@ -54,7 +55,7 @@ export const routesOf = <A>(who: Who<A>, form: Form) =>
           const entered = yield* audit.beforehand(asked, enter)
           if (Option.isNone(entered)) return yield* Effect.andThen(chargeAddress, unauthorized())
           yield* limits.place(by, request)
-          const answer = Effect.provideService(handler(request, params, entered.value), CurrentArrival, arrivals.of(by))
+          const answer = Effect.provideService(handler(request, params, entered.value), CurrentArrival, bodies.arrival(by))
           return yield* audit.recorded(asked, answer)
         }))
   })

@@ -1,82 +1,104 @@
-// The memory for bodies that are held whole: states, plain or encrypted, and answers made of them. When it is full, states wait unread.
-// Invariant: a body counts in full before it arrives, though not for long; small bodies have their own room; no caller ever has all of it.
-// Used by task-, state-, workspace-state- and tfe-state-routes, settlements and left-overs; lifecycle/listen limits requests without room.
-import { Context, Duration, Effect, Layer, Scope, Semaphore, Stream } from "effect"
+// The memory for bodies that are held whole: requests, states, and answers made of states. When it is full, they wait unread.
+// Invariant: a body counts in full before it arrives, though not for long; each kind has its own room, which no caller ever has for itself.
+// Used by authorize, the routes of states, settlements and left-overs; server/lifecycle/listen limits requests without room.
+import { Context, Duration, Effect, Layer, type Scope, Stream } from "effect"
 import type { HttpServerRequest } from "effect/http"
 import { keptStateLimitBytes, stateLimitBytes } from "../../schema/api/task-api.ts"
 import { Refused, tooLarge } from "../refused.ts"
 import type { Failure } from "./http-answer.ts"
-import { saidBytes } from "./http-request.ts"
-import { makeQueues, makeShares } from "./shares.ts"
+import { type Arrive, saidBytes } from "./http-request.ts"
+import { makeRoom, type RoomLimits } from "./room.ts"
 import type { Caller } from "./tokens.ts"
 import { untilTaken } from "./until-taken.ts"
 
-const mebibyte = 1024 * 1024
+const kibibyte = 1024
+const mebibyte = 1024 * kibibyte
 /** The largest state, with what surrounds it where it is encrypted. */
 const largest = Math.max(stateLimitBytes, keptStateLimitBytes)
 /** Leaves room for one person's body beside the largest body of another. */
 const roomBesideLargest = 8 * mebibyte
+/**
+ * How long a body waits for room. A decision may wait twice, for its state and for the view after it, and the client hangs up after 30 s
+ * (cli/server/server-client).
+ */
+const wait = Duration.seconds(10)
 
-interface Room {
-  readonly smallUpTo: number
-  /** The room of all small bodies together, and of all others. */
-  readonly small: number
-  readonly large: number
-  /**
-   * The part of that room for bodies that have not arrived yet, or are read from the disk: those of one task, and those of everyone with
-   * the same user token. A single body may be larger.
-   */
-  readonly ofCaller: Readonly<Record<"task" | "user", Readonly<Record<"small" | "large", number>>>>
-  /**
-   * The room of answers that are made of states: of one caller, and of all. An answer of up to `smallUpTo` bytes needs none, because
-   * server/access/limits bounds how many a caller has.
-   */
-  readonly answers: { readonly smallUpTo: number; readonly ofCaller: number; readonly all: number }
-  /**
-   * How long a body waits for room. A decision may wait twice, for its state and for the view after it, and the client hangs up after 30 s
-   * (cli/server/server-client).
-   */
-  readonly wait: Duration.Duration
+interface Arriving extends RoomLimits {
   /** How long a body that has room may take to arrive: a sender of a byte now and then would keep the room from all others. */
-  readonly arrival: Readonly<Record<"small" | "large", Duration.Duration>>
+  readonly arrival: Duration.Duration
+}
+
+/** One of up to so many bytes needs no room, because server/access/limits bounds how many a caller has. */
+interface SmallOnesFree {
+  readonly freeUpTo: number
+}
+
+interface Rooms {
+  /**
+   * Bodies that are no states: JSON, and pieces of logs. A task has a piece of its log and one of its journal on their way; a pool or a
+   * user has more.
+   */
+  readonly requests: Arriving & SmallOnesFree
+  /** States of up to so many bytes that arrive, are read from the disk, or are worked with; and all others. */
+  readonly smallStates: Arriving & { readonly upTo: number }
+  readonly largeStates: Arriving
+  /** Answers that are made of states, until their clients have them. They do not wait, because the state has its room meanwhile. */
+  readonly answers: RoomLimits & SmallOnesFree
 }
 
 /**
  * The limits. Half of the server's memory (core/manifest/installation/server) is the heap; the other half has to hold these bodies, the program, and the
  * text of the one state that is being parsed, at two bytes a character.
  */
-export const BodyRoom = Context.Reference<Room>("agent-job/server/BodyRoom", {
+export const Rooms = Context.Reference<Rooms>("agent-job/server/Rooms", {
   defaultValue: () => ({
-    smallUpTo: 4 * mebibyte,
-    small: 32 * mebibyte,
-    large: 2 * largest + roomBesideLargest,
-    ofCaller: { task: { small: 4 * mebibyte, large: largest }, user: { small: 16 * mebibyte, large: largest + roomBesideLargest } },
-    answers: { smallUpTo: 64 * 1024, ofCaller: 8 * mebibyte, all: 16 * mebibyte },
-    wait: Duration.seconds(10),
-    arrival: { small: Duration.seconds(30), large: Duration.minutes(5) }
+    requests: {
+      freeUpTo: 16 * kibibyte,
+      all: 32 * mebibyte,
+      ofCaller: { task: mebibyte, other: 4 * mebibyte },
+      wait,
+      arrival: Duration.seconds(30)
+    },
+    smallStates: {
+      upTo: 4 * mebibyte,
+      all: 32 * mebibyte,
+      ofCaller: { task: 4 * mebibyte, other: 16 * mebibyte },
+      wait,
+      arrival: Duration.seconds(30)
+    },
+    largeStates: {
+      all: 2 * largest + roomBesideLargest,
+      ofCaller: { task: largest, other: largest + roomBesideLargest },
+      wait,
+      arrival: Duration.minutes(5)
+    },
+    answers: {
+      freeUpTo: 64 * kibibyte,
+      all: 16 * mebibyte,
+      ofCaller: { task: 8 * mebibyte, other: 8 * mebibyte },
+      wait: Duration.zero
+    }
   })
 })
 
-const retryAfterSeconds = 5
-const busy = new Refused({
-  status: 503,
-  error: "busy",
-  retryAfterSeconds,
-  message: `The server has too many states in memory, for this token or in all; try again in ${retryAfterSeconds} s.`
-})
-const untaken = new Refused({
-  status: 503,
-  error: "busy",
-  retryAfterSeconds,
-  message:
-    `Too many large answers of the server, for this token or in all, have not been read by their clients yet; try again in ${retryAfterSeconds} s.`
-})
+const full = {
+  requests: "Too many large requests are on their way to the server, with this token or in all",
+  states: "The server has too many states in memory, for this token or in all",
+  answers: "Too many large answers of the server, for this token or in all, have not been read by their clients yet"
+}
 
-const tooSlow = (arrival: Duration.Duration) =>
-  new Refused({
-    status: 408,
-    error: "request-timeout",
-    message: `The state did not arrive in ${Duration.format(arrival)}, and others wait for its room; send it again, and faster.`
+/** Fails with 408 if the body does not arrive in time. */
+const arrivesIn = (arrival: Duration.Duration, what: "request" | "state") =>
+  Effect.timeoutOrElse({
+    duration: arrival,
+    orElse: () =>
+      Effect.fail(
+        new Refused({
+          status: 408,
+          error: "request-timeout",
+          message: `The ${what} did not arrive in ${Duration.format(arrival)}, and others wait for its room; send it again, and faster.`
+        })
+      )
   })
 
 /** Reads the body into one buffer, without a second copy; fails with 413 if it has more than `sizeBytes`. */
@@ -93,6 +115,8 @@ const readWhole = (request: HttpServerRequest.HttpServerRequest, sizeBytes: numb
   })
 
 export class Bodies extends Context.Service<Bodies, {
+  /** Returns how the caller's bodies that are no states are read. */
+  readonly arrival: (caller: Caller) => Arrive
   /**
    * Runs `use` with room for a state that it reads from the disk for the caller, who has one small and one large state at a time:
    * while one is parsed, all others wait. Fails with 503 when there is no room in time.
@@ -120,65 +144,27 @@ export class Bodies extends Context.Service<Bodies, {
 }>()("agent-job/server/Bodies") {
   static readonly layer = Layer.effect(
     Bodies,
-    Effect.map(BodyRoom, ({ answers, arrival, large, ofCaller, small, smallUpTo, wait }) => {
-      const ofSmall = { size: "small", room: Semaphore.makeUnsafe(small), queues: makeQueues(), reads: makeQueues() } as const
-      const ofLarge = { size: "large", room: Semaphore.makeUnsafe(large), queues: makeQueues(), reads: makeQueues() } as const
-      const ofAnswers = Semaphore.makeUnsafe(answers.all)
-      const shares = makeShares()
-
-      const roomFor = (sizeBytes: number) => sizeBytes <= smallUpTo ? ofSmall : ofLarge
-      const inTime = Effect.timeoutOrElse({ duration: wait, orElse: () => Effect.fail(busy) })
-      /**
-       * Takes room until `held` ends, and a part of the caller's own until the scope ends. That comes first, so that a body that waits for
-       * others of its caller holds no room.
-       */
-      const take = (caller: Caller, sizeBytes: number, held: Scope.Scope) => {
-        const { queues, room, size } = roomFor(sizeBytes)
-        const most = ofCaller[caller.kind === "task" ? "task" : "user"][size]
-        return Effect.andThen(queues.take(caller, sizeBytes, most), Scope.provide(room.takeScoped(sizeBytes), held))
-      }
-      const takeToRead = (caller: Caller, sizeBytes: number, held: Scope.Scope) =>
-        Scope.provide(inTime(Effect.andThen(roomFor(sizeBytes).reads.take(caller, 1, 1), take(caller, sizeBytes, held))), held)
-      const arrive = Effect.fnUntraced(
-        function*(caller: Caller, request: HttpServerRequest.HttpServerRequest, sizeBytes: number, held: Scope.Scope) {
-          yield* inTime(take(caller, sizeBytes, held))
-          const within = arrival[roomFor(sizeBytes).size]
-          return yield* readWhole(request, sizeBytes).pipe(
-            Effect.timeoutOrElse({ duration: within, orElse: () => Effect.fail(tooSlow(within)) })
-          )
-        },
-        Effect.scoped
-      )
-
-      /** Takes part of the room for all answers, without waiting for it; returns whether there was enough. */
-      const takeNow = (sizeBytes: number) =>
-        Effect.acquireRelease(
-          ofAnswers.takeIfAvailable(sizeBytes),
-          (taken) => taken ? ofAnswers.release(sizeBytes) : Effect.void
-        )
-      const orUntaken = (taken: boolean) => taken ? Effect.void : Effect.fail(untaken)
-
+    Effect.map(Rooms, ({ answers, largeStates, requests, smallStates }) => {
+      const ofRequests = makeRoom(requests, full.requests)
+      const ofSmall = { ...makeRoom(smallStates, full.states), inTime: arrivesIn(smallStates.arrival, "state") }
+      const ofLarge = { ...makeRoom(largeStates, full.states), inTime: arrivesIn(largeStates.arrival, "state") }
+      const ofAnswers = makeRoom(answers, full.answers)
+      const roomFor = (sizeBytes: number) => sizeBytes <= smallStates.upTo ? ofSmall : ofLarge
       return Bodies.of({
-        room: (caller, sizeBytes, use) => Effect.scopedWith((held) => Effect.andThen(takeToRead(caller, sizeBytes, held), use)),
+        arrival: (caller) => (sizeBytes, read) =>
+          sizeBytes <= requests.freeUpTo
+            ? read
+            : ofRequests.arrive(caller, sizeBytes, arrivesIn(requests.arrival, "request")(read), Effect.succeed),
+        room: (caller, sizeBytes, use) => roomFor(sizeBytes).inTurn(caller, sizeBytes, use),
         answer: (caller, request, sizeBytes) =>
-          sizeBytes <= answers.smallUpTo
-            ? Effect.void
-            : untilTaken(
-              request,
-              Effect.flatMap(shares.take(caller, sizeBytes, answers.ofCaller), orUntaken).pipe(
-                Effect.andThen(takeNow(sizeBytes)),
-                Effect.flatMap(orUntaken)
-              )
-            ),
+          sizeBytes <= answers.freeUpTo ? Effect.void : untilTaken(request, ofAnswers.take(caller, sizeBytes)),
         whole: (caller, request, limitBytes, use) =>
-          Effect.scopedWith((held) =>
-            Effect.suspend(() => {
-              const sizeBytes = saidBytes(request) ?? limitBytes
-              return sizeBytes <= limitBytes
-                ? Effect.flatMap(arrive(caller, request, sizeBytes, held), use)
-                : Effect.fail(tooLarge(limitBytes))
-            })
-          )
+          Effect.suspend(() => {
+            const sizeBytes = saidBytes(request) ?? limitBytes
+            if (sizeBytes > limitBytes) return Effect.fail(tooLarge(limitBytes))
+            const { arrive, inTime } = roomFor(sizeBytes)
+            return arrive(caller, sizeBytes, inTime(readWhole(request, sizeBytes)), use)
+          })
       })
     })
   )

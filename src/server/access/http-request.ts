@@ -1,20 +1,25 @@
 // What a request says: its body within a limit, as bytes or as decoded JSON, and the parameters of its query.
 // Invariant: a refusal names the first field or parameter that is wrong, and never its value.
 // Used by the routes.
-import { Effect, Schema, SchemaIssue } from "effect"
+import { Context, Effect, Schema, SchemaIssue } from "effect"
 import type { HttpServerRequest } from "effect/http"
 import { jsonExcess, type JsonLimits } from "../../core/text/json-limits.ts"
 import { wholeUpTo } from "../../http/body.ts"
 import { WorkspaceName } from "../../schema/names.ts"
 import { invalid, type Refused, tooLarge } from "../refused.ts"
-import { CurrentArrival } from "./arrivals.ts"
 import type { Failure } from "./http-answer.ts"
 
 /** Returns the length of the body that the request states, if it does. */
 export const saidBytes = ({ headers }: HttpServerRequest.HttpServerRequest): number | undefined =>
   headers["content-length"] === undefined ? undefined : Number(headers["content-length"])
 
-/** Reads a whole body that is never large; fails with 413 past the limit, and as server/access/arrivals. */
+/** Reads a body of at most so many bytes with room for it; fails with 503 when there is none in time, and with 408 when it is too slow. */
+export type Arrive = <A, E>(sizeBytes: number, read: Effect.Effect<A, E>) => Effect.Effect<A, E | Refused>
+
+/** How the body of the present request is read. */
+export const CurrentArrival = Context.Reference<Arrive>("agent-job/server/CurrentArrival", { defaultValue: () => (_, read) => read })
+
+/** Reads a whole body that is never large; fails with 413 past the limit, and as there is room for it. */
 export const bytesOf = (request: HttpServerRequest.HttpServerRequest, limitBytes: number): Effect.Effect<Uint8Array, Failure> =>
   Effect.flatMap(CurrentArrival, (arrive) => {
     const most = Math.min(saidBytes(request) ?? limitBytes, limitBytes)

@@ -83,12 +83,12 @@ export class Limits extends Context.Service<Limits, {
       return Limits.of({
         place: Effect.fnUntraced(function*(caller, request) {
           const { kind } = caller
-          if (!(yield* untilTaken(request, places.take(caller, 1, atOnce[kind])))) {
+          if (!(yield* untilTaken(request, places.takeNow(caller, 1, atOnce[kind])))) {
             return yield* new Refused({
               status: 429,
               error: "too-many-requests",
               retryAfterSeconds,
-              message: `There are ${places.of(caller)} requests of this ${
+              message: `There are ${atOnce[kind]} requests of this ${
                 named[kind]
               } that are not answered yet; repeat it in ${retryAfterSeconds} s.`
             })

@@ -4,7 +4,6 @@
 import { Effect, Layer } from "effect"
 import { HttpRouter, HttpServer } from "effect/http"
 import { keptByDefault } from "../../schema/api/keep.ts"
-import { Arrivals } from "../access/arrivals.ts"
 import { Audit } from "../access/audit.ts"
 import { Bodies } from "../access/bodies.ts"
 import { Limits } from "../access/limits.ts"
@@ -87,7 +86,7 @@ export const stores = (options: ServerOptions) =>
     Layer.provideMerge(Layer.mergeAll(Journals.layer, RunQueue.layer)),
     Layer.provideMerge(Stages.layer),
     Layer.provideMerge(
-      Layer.mergeAll(Arrivals.layer, Audit.layer, Bodies.layer, Configurations.layer, Limits.layer, StateVersions.layer, Variables.layer)
+      Layer.mergeAll(Audit.layer, Bodies.layer, Configurations.layer, Limits.layer, StateVersions.layer, Variables.layer)
     ),
     Layer.provideMerge(Layer.mergeAll(Evidence.layer, Rescues.layer, StateLocks.layer)),
     Layer.provideMerge(NamedBlobs.layer),

@@ -1,7 +1,7 @@
 // Actions that the API server refuses: told as what they mean, which the table can answer, and not as errors that are tried again.
 // Writes that come too late: what a faster writer wrote stays.
 import { describe, expect, it } from "@effect/vitest"
-import { Context, Effect, Layer, Result } from "effect"
+import { Context, Effect, Layer, Option, Result } from "effect"
 import { Executor } from "../../../src/controller/reconcile/execute.ts"
 import { job } from "../../../src/core/manifest/job.ts"
 import { Action, Notice } from "../../../src/core/reconcile/action.ts"
@@ -126,12 +126,12 @@ describe("the Job of a task", () => {
       expect(server.all(jobs)).toEqual([])
     }).pipe(Effect.scoped))
 
-  it.effect("costs no more than its making, if the cache has all that is in it", () =>
+  it.effect("costs no more than its making, if the cache has all that is in it, and is told with the UID that it got", () =>
     Effect.gen(function*() {
       const { kubernetes, server } = instantCluster()
       const { all } = yield* executorOf({ ...kubernetes, get: () => Effect.die("it is asked for") })
-      yield* all(world.task, [makesJob], { config: configOf(), now: noon })
-      expect(server.all(jobs).length).toBe(1)
+      const made = yield* all(world.task, [makesJob], { config: configOf(), now: noon })
+      expect(server.all(jobs)).toMatchObject([{ metadata: Option.getOrThrow(made) }])
     }).pipe(Effect.scoped))
 })
 

@@ -1,24 +1,111 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Exit, Fiber } from "effect"
+import { Deferred, Duration, Effect, Exit, Fiber, Schema } from "effect"
 import { HttpServerRequest } from "effect/http"
 import { TestClock } from "effect/testing"
+import { request as call } from "node:http"
+import { poolPath } from "../../../src/schema/api/pool-api.ts"
 import { stateLimitBytes } from "../../../src/schema/api/task-api.ts"
-import { Bodies } from "../../../src/server/access/bodies.ts"
+import { tfePath } from "../../../src/schema/api/tfe-api.ts"
+import { Bodies, Rooms } from "../../../src/server/access/bodies.ts"
+import { CurrentArrival, jsonOf } from "../../../src/server/access/http-request.ts"
 import type { Caller } from "../../../src/server/access/tokens.ts"
-import { ada } from "../live-server.ts"
+import { ada, agent, ask, planToken, poolToken, server, userToken } from "../live-server.ts"
 
 const mebibyte = 1024 * 1024
+const bob: Caller = { ...ada, name: "Bob" }
 
-const posted = (bytes: number, body: Uint8Array<ArrayBuffer> | ReadableStream) =>
-  HttpServerRequest.fromWeb(
-    new Request("http://server/", { method: "POST", headers: { "content-length": `${bytes}` }, body, duplex: "half" })
-  )
-const whole = (bytes: number) => posted(bytes, new Uint8Array(bytes))
-const settled = Effect.replicateEffect(Effect.yieldNow, 20)
+const posted = (body: string | Uint8Array<ArrayBuffer> | ReadableStream, headers: Record<string, string> = {}) =>
+  HttpServerRequest.fromWeb(new Request("http://server/", { method: "POST", headers, body, duplex: "half" }))
+const announcing = (bytes: number, body: Parameters<typeof posted>[0]) => posted(body, { "content-length": `${bytes}` })
 /** A request that takes its room and never sends its body. */
-const standing = (bytes: number) => posted(bytes, new ReadableStream())
+const standing = (bytes: number) => announcing(bytes, new ReadableStream())
+const whole = (bytes: number) => announcing(bytes, new Uint8Array(bytes))
+const json = (bytes: number) => JSON.stringify("x".repeat(bytes - 2))
+const request = (bytes: number) => announcing(bytes, json(bytes))
 
-describe("a caller's bodies", () => {
+/** Reads the request of a caller, and returns how long its text is. */
+const read = (caller: Caller, request: HttpServerRequest.HttpServerRequest) =>
+  Effect.flatMap(Bodies, (bodies) =>
+    jsonOf(Schema.String)(request).pipe(
+      Effect.map(({ length }) => length),
+      Effect.provideService(CurrentArrival, bodies.arrival(caller))
+    ))
+
+/** Begins to read four such requests of Ada's. */
+const fourOf = (request: () => HttpServerRequest.HttpServerRequest) =>
+  Effect.replicateEffect(Effect.suspend(() => Effect.forkChild(read(ada, request()))), 4).pipe(Effect.tap(Effect.yieldNow))
+
+const settled = Effect.replicateEffect(Effect.yieldNow, 20)
+
+describe("bodies that are no states", () => {
+  it.effect("wait for what their caller has on the way, and no other's does, nor what is small", () =>
+    Effect.gen(function*() {
+      const slow = yield* fourOf(() => standing(mebibyte))
+      const next = yield* Effect.forkChild(read(ada, request(mebibyte)))
+      expect(yield* read(bob, request(mebibyte))).toBe(mebibyte - 2)
+      expect(yield* read(ada, request(16 * 1024))).toBe(16 * 1024 - 2)
+      yield* TestClock.adjust("9 seconds")
+      expect(next.pollUnsafe()).toBeUndefined()
+      yield* TestClock.adjust("1 second")
+      expect(next.pollUnsafe()).toMatchObject(Exit.fail({ status: 503, error: "busy", retryAfterSeconds: 5 }))
+      yield* Effect.forEach(slow, Fiber.interrupt)
+      expect(yield* read(ada, request(mebibyte))).toBe(mebibyte - 2)
+    }).pipe(Effect.provide(Bodies.layer)))
+
+  it.effect("have room for so many bytes as they may have where nothing says how long they are", () =>
+    Effect.gen(function*() {
+      const slow = yield* fourOf(() => posted(new ReadableStream()))
+      const next = yield* Effect.forkChild(read(ada, posted(json(20))))
+      yield* TestClock.adjust("10 seconds")
+      expect(next.pollUnsafe()).toMatchObject(Exit.fail({ status: 503 }))
+      yield* Effect.forEach(slow, Fiber.interrupt)
+    }).pipe(Effect.provide(Bodies.layer)))
+
+  it.effect("have 30 s, and then leave their room to others", () =>
+    Effect.gen(function*() {
+      const slow = yield* fourOf(() => standing(mebibyte))
+      yield* TestClock.adjust("25 seconds")
+      const next = yield* Effect.forkChild(read(ada, request(mebibyte)))
+      yield* TestClock.adjust("5 seconds")
+      for (const one of slow) expect(one.pollUnsafe()).toMatchObject(Exit.fail({ status: 408, error: "request-timeout" }))
+      expect(yield* Fiber.join(next)).toBe(mebibyte - 2)
+    }).pipe(Effect.provide(Bodies.layer)))
+
+  it.live("at the server are counted by token: who plans, and a pool, keep nobody else from being heard", () =>
+    Effect.gen(function*() {
+      const requests = {
+        freeUpTo: 100,
+        ofCaller: { task: 1000, other: 2000 },
+        all: 5000,
+        wait: Duration.millis(300),
+        arrival: Duration.minutes(1)
+      }
+      const url = yield* server.pipe(Effect.provideService(Rooms, { ...(yield* Rooms), requests }))
+      /** Sends all but the last byte of a request, and tells the status if it is answered all the same. */
+      const halted = (path: string, token: string) =>
+        Effect.acquireRelease(
+          Effect.sync(() => {
+            const headers = { authorization: `Bearer ${token}`, "content-length": 1000 }
+            const sent = call(url + path, { method: "POST", headers }).on("error", () => undefined)
+            const status = new Promise<number | undefined>((resolve) =>
+              sent.on("response", (answer) => resolve(answer.resume().statusCode))
+            )
+            sent.write(" ".repeat(999))
+            return { sent, status }
+          }),
+          ({ sent }) => Effect.sync(() => sent.destroy())
+        )
+      for (const [path, token] of [[tfePath.runs, planToken], [poolPath.acquire, poolToken]] as const) {
+        const all = yield* Effect.replicateEffect(halted(path, token), 3)
+        expect(yield* Effect.promise(() => Promise.race(all.map(({ status }) => status)))).toBe(503)
+      }
+      expect(yield* agent(url).acquire()).toEqual([])
+      const large = { data: { attributes: { name: "demo", "source-name": " ".repeat(800) } } }
+      expect((yield* ask(`${url}${tfePath.workspaces("default")}`, userToken, "POST", large)).status).toBe(422) // it was read
+    }))
+})
+
+describe("a caller's states", () => {
   it.effect("are of its share until they have arrived, and no longer: what is done with one keeps out none of the others", () =>
     Effect.gen(function*() {
       const bodies = yield* Bodies
@@ -54,7 +141,7 @@ describe("a caller's bodies", () => {
       const first = yield* read(ada, 2)
       const second = yield* read(ada, 45 * mebibyte)
       yield* Effect.forEach([45 * mebibyte, 1], (bytes) => read(ada, bytes))
-      yield* read({ ...ada, name: "Bob" }, stateLimitBytes)
+      yield* read(bob, stateLimitBytes)
       yield* settled
       const ofBob = `Bob ${stateLimitBytes}`
       const large = `Ada ${45 * mebibyte}`
@@ -71,10 +158,7 @@ describe("a caller's bodies", () => {
   it.effect("are refused past their limit as they come, where nothing says how long they are", () =>
     Effect.gen(function*() {
       const bodies = yield* Bodies
-      const read = (bytes: number) => {
-        const request = new Request("http://server/", { method: "POST", body: new Uint8Array(bytes) })
-        return bodies.whole(ada, HttpServerRequest.fromWeb(request), 10, ({ byteLength }) => Effect.succeed(byteLength))
-      }
+      const read = (bytes: number) => bodies.whole(ada, posted(new Uint8Array(bytes)), 10, ({ byteLength }) => Effect.succeed(byteLength))
       expect(yield* read(10)).toBe(10)
       expect(yield* Effect.flip(read(11))).toMatchObject({ status: 413 })
     }).pipe(Effect.provide(Bodies.layer)))

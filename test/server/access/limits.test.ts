@@ -8,7 +8,7 @@ import { connect } from "node:net"
 import { join } from "node:path"
 import { taskHeader, taskPath } from "../../../src/schema/api/task-api.ts"
 import { tfePath } from "../../../src/schema/api/tfe-api.ts"
-import { BodyRoom } from "../../../src/server/access/bodies.ts"
+import { Rooms } from "../../../src/server/access/bodies.ts"
 import { AtOnce, Rates } from "../../../src/server/access/limits.ts"
 import type { Rate } from "../../../src/server/access/token-bucket.ts"
 import { Waiters } from "../../../src/server/store/commits.ts"
@@ -285,17 +285,15 @@ describe("a body", () => {
 
 describe("states that come at once", () => {
   const mebibyte = 1024 * 1024
-  const all = { small: 40 * mebibyte, large: 40 * mebibyte }
-  const slowly = { small: Duration.minutes(1), large: Duration.minutes(1) }
-  const room = (wait: Duration.Duration, arrival = slowly) => ({
-    smallUpTo: mebibyte,
-    small: 2 * mebibyte,
-    large: 40 * mebibyte,
-    ofCaller: { task: all, user: all },
-    answers: { smallUpTo: 0, ofCaller: mebibyte, all: mebibyte },
-    wait,
-    arrival
-  })
+  const ofCaller = { task: 40 * mebibyte, other: 40 * mebibyte }
+  /** Rooms for states, of which each caller may have all. */
+  const rooms = (wait: Duration.Duration) => {
+    const slowly = { ofCaller, wait, arrival: Duration.minutes(1) }
+    return { smallStates: { ...slowly, upTo: mebibyte, all: 2 * mebibyte }, largeStates: { ...slowly, all: 40 * mebibyte } }
+  }
+  type OfStates = ReturnType<typeof rooms>
+  const serverWith = (ofStates: OfStates) =>
+    Effect.flatMap(Rooms, (usual) => Effect.provideService(server, Rooms, { ...usual, ...ofStates }))
   const stateOf = (url: string) => `${url}/api/state/v1/workspaces/demo`
 
   /**
@@ -349,7 +347,7 @@ describe("states that come at once", () => {
 
   it.live("are read only as there is room for them, a small one has its own, and who hangs up leaves theirs", () =>
     Effect.gen(function*() {
-      const url = yield* server.pipe(Effect.provideService(BodyRoom, room(Duration.minutes(1))))
+      const url = yield* serverWith(rooms(Duration.minutes(1)))
       yield* ask(stateOf(url), userToken, "PUT", { ID: "a" })
       const pushes = yield* Effect.forEach([1, 2, 3, 4, 5], () => stopping(url))
       const read = () => pushes.filter(({ isRead }) => isRead())
@@ -370,13 +368,11 @@ describe("states that come at once", () => {
     "and are $size, of which one task and one user's token have their parts, leave the rest to others, who send nothing or not",
     ({ bytes }) =>
       Effect.gen(function*() {
-        const limits = {
-          ...room(Duration.seconds(1)),
-          ofCaller: { task: { small: mebibyte, large: 16 * mebibyte }, user: { small: mebibyte, large: 20 * mebibyte } },
-          small: 3 * mebibyte,
-          large: 48 * mebibyte
-        }
-        const url = yield* server.pipe(Effect.provideService(BodyRoom, limits))
+        const { largeStates, smallStates } = rooms(Duration.seconds(1))
+        const url = yield* serverWith({
+          smallStates: { ...smallStates, all: 3 * mebibyte, ofCaller: { task: mebibyte, other: mebibyte } },
+          largeStates: { ...largeStates, all: 48 * mebibyte, ofCaller: { task: 16 * mebibyte, other: 20 * mebibyte } }
+        })
         yield* person(url).start("demo", { "auto-apply": true })
         yield* planWith(url)
         const apply = yield* agent(url).take
@@ -413,7 +409,7 @@ describe("states that come at once", () => {
 
   it.live("and get no room in time are told when to come again, and those that are too large at once that they are", () =>
     Effect.gen(function*() {
-      const url = yield* server.pipe(Effect.provideService(BodyRoom, room(Duration.millis(300))))
+      const url = yield* serverWith(rooms(Duration.millis(300)))
       yield* ask(stateOf(url), userToken, "PUT", { ID: "a" })
       const pushes = yield* Effect.forEach([1, 2, 3], () => stopping(url))
       const told = yield* Effect.promise(() => Promise.race(pushes.map(({ answered }) => answered)))
@@ -430,17 +426,11 @@ describe("states that come at once", () => {
     "and do not arrive in time leave their room to others, which for $size is a time of its own",
     ({ bytes, large, small }) =>
       Effect.gen(function*() {
-        const arrival = { small: Duration.fromInputUnsafe(small), large: Duration.fromInputUnsafe(large) }
-        const limits = {
-          smallUpTo: 2 * mebibyte,
-          small: 2 * mebibyte,
-          large: 3 * mebibyte,
-          ofCaller: { task: all, user: all },
-          answers: { smallUpTo: 0, ofCaller: 0, all: 0 },
-          wait: Duration.seconds(20),
-          arrival
-        }
-        const url = yield* server.pipe(Effect.provideService(BodyRoom, limits))
+        const { largeStates, smallStates } = rooms(Duration.seconds(20))
+        const url = yield* serverWith({
+          smallStates: { ...smallStates, upTo: 2 * mebibyte, arrival: Duration.fromInputUnsafe(small) },
+          largeStates: { ...largeStates, all: 3 * mebibyte, arrival: Duration.fromInputUnsafe(large) }
+        })
         yield* ask(stateOf(url), userToken, "PUT", { ID: "a" })
         const trickling = yield* trickle(url, bytes)
         yield* until(() => trickling.hasBegun())

@@ -3,7 +3,7 @@ import { Duration, Effect, Exit, Fiber, Scope } from "effect"
 import { request as call } from "node:http"
 import { statePath, statesPath, type StateView } from "../../../src/schema/api/state.ts"
 import { taskPath } from "../../../src/schema/api/task-api.ts"
-import { BodyRoom } from "../../../src/server/access/bodies.ts"
+import { Rooms } from "../../../src/server/access/bodies.ts"
 import { applyingLocked, applyingLockedIn, doubted, lost, nextApply } from "../doubted-state.ts"
 import { agent, ask, directory, failed, person, serve, state, succeeded, userToken, withChanges, worker } from "../live-server.ts"
 
@@ -191,16 +191,13 @@ describe("what a person decides", () => {
 describe("a state that is refused to a stage", () => {
   it.live("is given from the disk, however many are read, and waits for room in memory where it is used", () =>
     Effect.gen(function*() {
+      const { largeStates, smallStates, ...others } = yield* Rooms
       const full = {
-        smallUpTo: 0,
-        small: 0,
-        large: 300,
-        ofCaller: (yield* BodyRoom).ofCaller,
-        answers: { smallUpTo: 0, ofCaller: 0, all: 0 },
-        wait: Duration.millis(100),
-        arrival: { small: Duration.minutes(1), large: Duration.minutes(1) }
+        ...others,
+        smallStates: { ...smallStates, upTo: 0 },
+        largeStates: { ...largeStates, all: 300, wait: Duration.millis(100) }
       }
-      const { apply, applier, looked, settle, url } = yield* applyingLocked.pipe(Effect.provideService(BodyRoom, full))
+      const { apply, applier, looked, settle, url } = yield* applyingLocked.pipe(Effect.provideService(Rooms, full))
       const large = JSON.stringify(state(2)).padEnd(299)
       yield* applier.as("POST", taskPath.state, large, { "x-lock-id": "stranger", "x-lock-epoch": "1" })
       yield* applier.unlock("a")

@@ -11,7 +11,7 @@ import type { Assignment } from "../../../src/schema/api/pool-api.ts"
 import { statePath } from "../../../src/schema/api/state.ts"
 import { taskHeader, taskPath } from "../../../src/schema/api/task-api.ts"
 import type { StageResult } from "../../../src/schema/task/stage-result.ts"
-import { BodyRoom } from "../../../src/server/access/bodies.ts"
+import { Rooms } from "../../../src/server/access/bodies.ts"
 import { Heap } from "../../../src/server/workspace/state-body.ts"
 import { unpack } from "../../../src/worker/volume/archive.ts"
 import { openFolder } from "../../../src/worker/volume/folder.ts"
@@ -66,7 +66,11 @@ const parsesOf = Effect.map(
 )
 
 /** Room for 10 kB of states in all, small ones included, for which a state waits 100 ms. */
-const scarce = Effect.map(BodyRoom, (room) => ({ ...room, smallUpTo: 0, small: 0, large: 10_000, wait: Duration.millis(100) }))
+const scarce = Effect.map(Rooms, ({ largeStates, smallStates, ...others }) => ({
+  ...others,
+  smallStates: { ...smallStates, upTo: 0 },
+  largeStates: { ...largeStates, all: 10_000, wait: Duration.millis(100) }
+}))
 
 /** Announces a state of `large` bytes that never arrives, so that it holds that room until it is destroyed. */
 const filling = (url: string, large: number) =>
@@ -328,8 +332,8 @@ describe("the end of a stage", () => {
 
   it.live("reads the state once for all its rescues, as there is room for it, and tells the others when to come again", () =>
     Effect.gen(function*() {
-      const room = yield* scarce
-      const { append, applier, apply, reads, url } = yield* applying.pipe(Effect.provideService(BodyRoom, room))
+      const rooms = yield* scarce
+      const { append, applier, apply, reads, url } = yield* applying.pipe(Effect.provideService(Rooms, rooms))
       yield* applier.pushState(stateWith(["x", "1"]), "a", 1)
       yield* append(...made.slice(0, 2))
       yield* agent(url).report(apply.id, lost)
@@ -341,7 +345,7 @@ describe("the end of a stage", () => {
         1
       ])
       expect(reads() - before).toBe(1)
-      const arriving = yield* filling(url, room.large)
+      const arriving = yield* filling(url, rooms.largeStates.all)
       const look = person(url).as("GET", statePath.state("demo"))
       yield* Effect.repeat(look, { until: ({ status }) => status === 503 }).pipe(Effect.timeout("20 seconds"))
       arriving.destroy()
@@ -350,14 +354,14 @@ describe("the end of a stage", () => {
 
   it.live("is shown after a decision as there is room to look: the decision is told without it too, and is in the audit trail", () =>
     Effect.gen(function*() {
-      const room = yield* scarce
-      const { append, applier, apply, url } = yield* applying.pipe(Effect.provideService(BodyRoom, room))
+      const rooms = yield* scarce
+      const { append, applier, apply, url } = yield* applying.pipe(Effect.provideService(Rooms, rooms))
       yield* applier.pushState(stateWith(["x", "1"]), "a", 1)
       yield* append(...made.slice(0, 2))
       yield* agent(url).report(apply.id, lost)
       const unlock = person(url).as("POST", statePath.unlock("demo"), { by: "me@here", lock: "a" })
       expect((yield* unlock).json.pending).toMatchObject([{ effects: { unsavedCount: 1 } }])
-      yield* filling(url, room.large)
+      yield* filling(url, rooms.largeStates.all)
       const look = person(url).as("GET", statePath.state("demo"))
       yield* Effect.repeat(look, { until: ({ status }) => status === 503 }).pipe(Effect.timeout("20 seconds"))
       const { json: { pending: [rescue, ...others] }, status } = yield* unlock

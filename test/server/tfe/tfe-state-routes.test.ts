@@ -6,7 +6,7 @@ import { connect } from "node:net"
 import { join } from "node:path"
 import { taskPath } from "../../../src/schema/api/task-api.ts"
 import { tfePath } from "../../../src/schema/api/tfe-api.ts"
-import { BodyRoom } from "../../../src/server/access/bodies.ts"
+import { Rooms } from "../../../src/server/access/bodies.ts"
 import { agent, ask, directory, person, planWith, serve, server, userToken, worker } from "../live-server.ts"
 
 const mebibyte = 1024 * 1024
@@ -121,10 +121,11 @@ describe("the outputs of a state", () => {
     "are held until their client reads: meanwhile it is told when to come again, small ones are given out, and another token's as there $room",
     ({ all, status: ofOther }) =>
       Effect.gen(function*() {
-        const answers = { smallUpTo: 64 * 1024, ofCaller: 3 * mebibyte + 2048, all }
+        const rooms = yield* Rooms
+        const answers = { ...rooms.answers, all, ofCaller: { ...rooms.answers.ofCaller, other: 3 * mebibyte + 2048 } }
         const made = yield* directory
         writeFileSync(join(made, "user.token"), `${userToken} me\nanother-token-0123456789 another\n`)
-        const url = yield* serve(made).pipe(Effect.provideService(BodyRoom, { ...(yield* BodyRoom), answers }))
+        const url = yield* serve(made).pipe(Effect.provideService(Rooms, { ...rooms, answers }))
         const outputs = tfePath.outputs(yield* stateWith(url, { large: "x".repeat(3 * mebibyte) }))
         const small = tfePath.outputs(yield* stateWith(url, { small: "x".repeat(4096) }, "small"))
         const unread = yield* Effect.acquireRelease(
