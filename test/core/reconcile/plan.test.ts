@@ -179,6 +179,20 @@ const cases: ReadonlyArray<Case> = [
     phase: "Failed"
   },
   {
+    given: "a finished attempt past the history limit that is being deleted",
+    seed: { life: "succeeded", expired: true, deleted: true },
+    situation: "over",
+    actions: [],
+    phase: "Succeeded"
+  },
+  {
+    given: "an end before the claim whose Job is over too",
+    seed: { life: "cancelled", job: "failed" },
+    situation: "over",
+    actions: [],
+    phase: "Cancelled"
+  },
+  {
     given: "a new artifact for a task that was cancelled after its end",
     seed: { life: "succeeded", source: "new", follows: "plan", cancel: true },
     situation: "over",
@@ -409,6 +423,14 @@ const cases: ReadonlyArray<Case> = [
     reason: "Cancelled"
   },
   {
+    given: "a Job whose name a stranger's has",
+    seed: { refusal: "NameTaken" },
+    situation: "the API server refused its Job for good",
+    actions: ["Emit"],
+    phase: "Failed",
+    reason: "NameTaken"
+  },
+  {
     given: "a Job that policy refused for good",
     seed: { refusal: "Invalid" },
     situation: "the API server refused its Job for good",
@@ -499,6 +521,22 @@ const cases: ReadonlyArray<Case> = [
   {
     given: "a Pod that failed before the claim, before its Job noticed",
     seed: { life: "starting", launches: 1, job: "active", pod: "Failed", worker: "Error" },
+    situation: "its Job ended before the claim",
+    actions: ["Emit"],
+    phase: "Failed",
+    reason: "Lost"
+  },
+  {
+    given: "a failed launch of which it was said that it is made again, though its launches are spent by now",
+    seed: { life: "evicted", launches: 7, job: "failed", pod: "Evicted" },
+    situation: "its Job ended before the claim",
+    actions: [],
+    phase: "Starting",
+    reason: "Evicted"
+  },
+  {
+    given: "a Pod that left before its claim, whose Job is being deleted",
+    seed: { life: "starting", job: "active", jobDeleting: true, pod: "Failed", worker: "ClaimLost" },
     situation: "its Job ended before the claim",
     actions: ["Emit"],
     phase: "Failed",
@@ -925,6 +963,12 @@ const cases: ReadonlyArray<Case> = [
     reason: "Accepted"
   },
   {
+    given: "a new apply in a workspace whose last holder is over",
+    seed: { stage: "apply", holder: "over" },
+    situation: "its turn, and the workspace is free",
+    actions: ["TakeWorkspace", "CreateJob"]
+  },
+  {
     given: "a new apply in a free workspace",
     seed: { stage: "apply" },
     situation: "its turn, and the workspace is free",
@@ -1158,6 +1202,24 @@ describe("plan, of a task that is claimed", () => {
     expect([said("agent-job-task").message, said("").message]).toEqual([interrupted, interrupted])
   })
 
+  it("reports a result that it took from the termination message, which the pool may not have heard", () => {
+    const whole: Seed = {
+      ...plainSeed,
+      pool: true,
+      life: "claimed",
+      job: "complete",
+      pod: "Succeeded",
+      worker: "Completed",
+      lastWords: true
+    }
+    const ended = perform(worldOf(whole), plan(policyOf(whole), worldOf(whole), noon))
+    expect(plan(policyOf(whole), ended, noon).actions).toMatchObject([{
+      _tag: "ReportResult",
+      assignment: "run-1.plan.1",
+      result: { outcome: "succeeded" }
+    }])
+  })
+
   it("waits two minutes for the Pod of a claim to be ready, and then says it until it is", () => {
     const whole: Seed = { ...plainSeed, life: "claimed", job: "active", pod: "unready", worker: "running" }
     const after = (unreadySeconds: Seed["unreadySeconds"], more: Partial<Seed> = {}) => {
@@ -1213,6 +1275,14 @@ describe("plan, of a task that is claimed", () => {
       phase: "Failed",
       reason: "OutOfMemory",
       message
+    })
+  })
+
+  it("leaves a Pod whose runner still ends the engine, where nothing else keeps it", () => {
+    const whole: Seed = { ...plainSeed, ...kept, kept: false, unreadySeconds: 120 }
+    expect(plan(policyOf(whole), worldOf(whole), noon)).toMatchObject({
+      situation: "claimed, and its Pod has not been ready for two minutes",
+      actions: []
     })
   })
 
@@ -1337,6 +1407,16 @@ describe("plan, of a start", () => {
       "Starting"
     ])
     expect(after(899_000).requeueAfterMillis).toEqual(Option.some(1_000))
+    const going = withJob(worldOf(whole), { deleting: true, startingMillis: 180_000 }) // no node that comes helps it
+    expect(plan(policyOf(whole), going, noon).situation).toBe("its Job is deleted, and does not go")
+  })
+
+  it("goes on with a Pod that a quota has room for by now, and looks at it as seldom as at any other", () => {
+    const seed: Seed = { ...plainSeed, life: "starting", job: "active", pod: "Pending", hadPod: true, warning: "quota", jobAgeSeconds: 179 }
+    expect(plan(policyOf(seed), worldOf(seed), noon)).toMatchObject({
+      situation: "its Job is there",
+      requeueAfterMillis: Option.some(60_000)
+    })
   })
 
   it("says of a Job that is suspended what resumes it", () => {
@@ -1382,6 +1462,17 @@ describe("plan, of a start", () => {
       message:
         "The worker in Pod pod did not take the task within task.startupTimeoutSeconds; see whether node node answers, and what the events of Job and Pod say. Nothing was run."
     })
+  })
+
+  it.each<readonly [pod: Seed["pod"], node: string, says: string]>([
+    ["none", "", "a finalizer keeps it; remove what is in its metadata.finalizers"],
+    ["Pending", "", "its Pod pod is still there; check what keeps it"],
+    ["Pending", "node-1", "its Pod pod is still there; check node node-1"]
+  ])("says of a Job that was deleted and does not go what keeps it: Pod %s, node %j", (pod, node, says) => {
+    const whole: Seed = { ...plainSeed, life: "starting", job: "active", jobDeleting: true, jobAgeSeconds: 180, pod }
+    expect(plan(policyOf(whole), withPod(worldOf(whole), { node }), noon).status.message).toBe(
+      `Job agent-job-task was deleted, but ${says}, then run the task again. Nothing was run.`
+    )
   })
 
   it("says of a Pod that is larger than its quota what it asks for, and where to ask for less", () => {
@@ -1583,6 +1674,14 @@ describe("plan, of one Job after another", () => {
     }
   )
 
+  it("tells the pool of a launch that is made again until it has heard that, also once nothing of its Pod is left", () => {
+    const whole: Seed = { ...plainSeed, pool: true, life: "evicted", maxLaunches: 2, job: "failed" }
+    expect(plan(policyOf(whole), worldOf(whole), noon)).toMatchObject({
+      situation: "its Job is to make way for another launch, and has no Pod any more",
+      notices: [{ _tag: "ReportWait", reason: "Evicted", message: "It was evicted." }]
+    })
+  })
+
   it("clears away for another launch also after words that are too long to be kept whole, and tells them once", () => {
     const whole: Seed = {
       ...plainSeed,
@@ -1617,6 +1716,11 @@ describe("plan, of one Job after another", () => {
     const again = plan(policyOf(whole), { ...told, warning: refusedFor(whole, "task-cjtfd", 8).warning }, noon)
     expect(said.status.message).toContain("task-7mg4v")
     expect([again.status, again.notices]).toEqual([told.task.status, []])
+    const warning = Option.some({ reason: "FailedCreate", message: "Error creating: status unknown for quota: q, resources: pods" })
+    expect(plan(policyOf(whole), { ...told, warning }, noon)).toMatchObject({
+      status: { reason: "QuotaExceeded", message: expect.stringContaining("status unknown") },
+      notices: [{ _tag: "ReportWait", message: expect.stringContaining("status unknown") }]
+    })
   })
 
   it("tells the pool once of a quota for which a Job is made anew, though each Job has words of its own", () => {
@@ -1704,6 +1808,8 @@ describe("plan, of a task that waits", () => {
     const { actions, status, notices } = plan(policyOf(whole), unheard, noon)
     expect([actions, status]).toEqual([[], unheard.task.status])
     expect(notices).toMatchObject([{ _tag: "ReportWait", reason: "ConcurrencyLimit", message: status.message }])
+    const forAnother = Option.some({ reason: "WorkspaceBusy", message: status.message ?? "" } as const)
+    expect(plan(policyOf(whole), { ...unheard, reportedWait: forAnother }, noon).notices).toEqual(notices)
     expect(
       plan(
         policyOf(whole),
