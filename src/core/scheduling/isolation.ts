@@ -32,7 +32,7 @@ const subject = (config: ResolvedConfig): string => {
       ...closedElsewhere ? ["closed elsewhere"] : [],
       ...server === undefined ? [] : [`server in ${server}`],
       ...denyPods && apiServerPorts.join() !== usualApiServerPorts.join() ? [{ apiServerPorts }] : [],
-      ...denyPods && privateCidrs.length > 0 ? [{ privateCidrs }] : [],
+      ...privateCidrs.length === 0 ? [] : [{ privateCidrs }], // only with denyPods
       ...Object.keys(annotations).length === 0 ? [] : [{ annotations }],
       ...Object.keys(labels).length === 0 ? [] : [{ labels }],
       ...runtimeClassName === "" ? [] : [{ runtimeClassName }]

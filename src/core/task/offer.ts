@@ -32,7 +32,7 @@ const idOf = (offered: unknown): string | undefined =>
 
 /** Returns the fields that an assignment has here. A newer server may say more beside them that is of no harm to leave out. */
 const knownFields = (offered: unknown): unknown =>
-  Predicate.isObject(offered) && !Array.isArray(offered)
+  Predicate.isObject(offered)
     ? Object.fromEntries(Object.entries(offered).filter(([key]) => Object.hasOwn(Assignment.fields, key)))
     : offered
 

@@ -39,7 +39,7 @@ export const endInPlainReasons = (before: AgentTaskStatus, status: AgentTaskStat
 
 /** Reports whether this is what an older version keeps of the result: a part of it, perhaps with a plain reason. */
 export const isStoredOf = (result: StageResult, stored: ToldResult): boolean => {
-  const changes = result.changes && stored.changes && { ...result.changes, ...stored.changes }
+  const changes = stored.changes && { ...result.changes, ...stored.changes }
   return (stored.reason === result.reason || stored.reason === plainReason[result.outcome]) &&
     Equal.equals({ ...result, ...stored, ...(changes && { changes }), reason: result.reason }, result)
 }

@@ -6,12 +6,9 @@ import { type AgentTask, type AgentTaskSpec, PlanOptions } from "../../schema/ta
 import { isOver } from "./status.ts"
 import { withPrefixedKeys } from "./template-keys.ts"
 
-/** Returns the options without their addresses. One that is not known stays by its name, for which the task is refused. */
-const withoutAddresses = (options: PlanOptions): PlanOptions => ({
-  ...Object.fromEntries(Object.keys(options).filter((key) => !Object.hasOwn(PlanOptions.fields, key)).map((key) => [key, true])),
-  ...(options.targets !== undefined && { targets: [] }),
-  ...(options.replace !== undefined && { replace: [] })
-})
+/** Returns the names of the options that are not known, for which the task is refused. */
+const unknownNames = (options: PlanOptions): PlanOptions =>
+  Object.fromEntries(Object.keys(options).filter((key) => !Object.hasOwn(PlanOptions.fields, key)).map((key) => [key, true]))
 
 /**
  * Returns the spec as it is cached. Writes of the status leave the stored spec as it is, and whoever makes a Job or a task of it reads that
@@ -22,7 +19,7 @@ export const withoutTexts = ({ spec, status: { phase } }: Pick<AgentTask, "spec"
   return {
     ...spec,
     ...(source.inline !== undefined && { source: { ...source, inline: {} } }),
-    ...(options !== undefined && { options: withoutAddresses(options) }),
+    ...(options !== undefined && { options: unknownNames(options) }),
     ...(variables !== undefined && { variables: [] }),
     ...(backend?.config !== undefined && { backend: { ...backend, config: {} } }),
     ...(jobTemplate !== undefined && { jobTemplate: isOver(phase) ? {} : withPrefixedKeys(jobTemplate) })

@@ -56,7 +56,7 @@ describe("projectTask", () => {
       source: { inline: {} },
       variables: [],
       backend: { type: "s3", config: {} },
-      options: { targets: [] },
+      options: {},
       jobTemplate: { labels: {} }
     })
     expect(JSON.stringify(task(given))).not.toContain("xx")

@@ -40,6 +40,24 @@ describe("plan, of a task that is claimed", () => {
     expect([said("agent-job-task").message, said("").message]).toEqual([interrupted, interrupted])
   })
 
+  it("reports a result that it took from the termination message, which the pool may not have heard", () => {
+    const whole: Seed = {
+      ...plainSeed,
+      pool: true,
+      life: "claimed",
+      job: "complete",
+      pod: "Succeeded",
+      worker: "Completed",
+      lastWords: true
+    }
+    const ended = perform(worldOf(whole), plan(policyOf(whole), worldOf(whole), noon))
+    expect(plan(policyOf(whole), ended, noon).actions).toMatchObject([{
+      _tag: "ReportResult",
+      assignment: "run-1.plan.1",
+      result: { outcome: "succeeded" }
+    }])
+  })
+
   it("waits two minutes for the Pod of a claim to be ready, and then says it until it is", () => {
     const whole: Seed = { ...plainSeed, life: "claimed", job: "active", pod: "unready", worker: "running" }
     const after = (unreadySeconds: Seed["unreadySeconds"], more: Partial<Seed> = {}) => planned({ ...whole, ...more, unreadySeconds })
@@ -92,6 +110,14 @@ describe("plan, of a task that is claimed", () => {
       phase: "Failed",
       reason: "OutOfMemory",
       message
+    })
+  })
+
+  it("leaves a Pod whose runner still ends the engine, where nothing else keeps it", () => {
+    const whole: Seed = { ...plainSeed, ...kept, kept: false, unreadySeconds: 120 }
+    expect(plan(policyOf(whole), worldOf(whole), noon)).toMatchObject({
+      situation: "claimed, and its Pod has not been ready for two minutes",
+      actions: []
     })
   })
 

@@ -30,6 +30,11 @@ describe("a source of Flux", () => {
     },
     { given: "nobody has looked at it", found: object(undefined), says: "Flux has not looked at GitRepository infra yet.", changed: true },
     {
+      given: "it does not say whether it is ready",
+      found: object({ observedGeneration: 1, artifact }),
+      says: "Flux has not looked at GitRepository infra yet."
+    },
+    {
       given: "its spec is newer than its artifact",
       found: object({ observedGeneration: 1, ...ready("True"), artifact }, 2),
       says: "Flux has not looked at GitRepository infra yet.",

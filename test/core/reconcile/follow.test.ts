@@ -39,6 +39,8 @@ describe("an attempt at a new artifact", () => {
       sha256: Sha256.make("b".repeat(64))
     })
     expect(applyOf("infra", "infra-2")).toEqual(["infra-2-apply"])
+    const { task, ...world } = called("infra", followed)
+    expect(made({ ...world, task: { ...task, spec: { ...task.spec, attempt: 3 } } })).toEqual(["infra-4"])
   })
 
   it("follows nothing itself, since its task does", () => {
@@ -152,6 +154,17 @@ describe("an attempt at a new artifact", () => {
     })])
   })
 
+  it.each([{ latest: "none", attempt: 1, name: "task" }, { latest: "over", attempt: 2, name: "task-2" }] as const)(
+    "is remembered with its apply once that is made: $name",
+    ({ attempt, latest, name }) =>
+      expect(plan(policy, worldOf({ ...followed, source: "known", latest }), noon).status.latest).toEqual({
+        attempt,
+        name,
+        sha256: "a".repeat(64),
+        apply: `${name}-apply`
+      })
+  )
+
   it("that was disrupted is made three times more, each later than the last", () => {
     const spentAfter = (again: number, seconds: number) => {
       const world = worldOf({ ...followed, source: "known", latest: "lost" })
@@ -176,6 +189,7 @@ describe("an attempt at a new artifact", () => {
         }
       ])
     }
+    expect(spentAfter(0, 0)).toMatchObject({ actions: [], requeueAfterMillis: Option.some(5_000) })
     expect(spentAfter(3, 3600).actions).toEqual([])
     expect(spentAfter(2, -3600).actions).toMatchObject([{ _tag: "CreateTask" }]) // by the clock of a node that is an hour ahead
   })
@@ -313,7 +327,8 @@ describe("an attempt at a new artifact", () => {
   it("is shown as it is while it waits, and its task needs a person only if it does", () => {
     const world = worldOf({ ...followed, source: "known", follows: "plan", latest: "alive" })
     const stalled = (status: "True" | "False") => {
-      const conditions = [{ type: "Stalled", status, reason: "JobCreated", message: "It waits.", lastTransitionTime: noon }] as const
+      const its = { reason: "JobCreated", message: "It waits.", lastTransitionTime: noon }
+      const conditions = [{ type: "Reconciling", status: "True", ...its }, { type: "Stalled", status, ...its }] as const
       const latest = Option.map(world.latest, (task): AgentTask => ({ ...task, status: { ...task.status, conditions } }))
       return plan(policy, { ...world, latest }, noon).status.conditions?.find(({ type }) => type === "Stalled")?.status
     }

@@ -245,6 +245,14 @@ describe("plan, of one Job after another", () => {
     }
   )
 
+  it("tells the pool of a launch that is made again until it has heard that, also once nothing of its Pod is left", () => {
+    const whole: Seed = { ...plainSeed, pool: true, life: "evicted", maxLaunches: 2, job: "failed" }
+    expect(plan(policyOf(whole), worldOf(whole), noon)).toMatchObject({
+      situation: "its Job is to make way for another launch, and has no Pod any more",
+      notices: [{ _tag: "ReportWait", reason: "Evicted", message: "It was evicted." }]
+    })
+  })
+
   it("clears away for another launch also after words that are too long to be kept whole, and tells them once", () => {
     const whole: Seed = {
       ...plainSeed,
@@ -279,6 +287,11 @@ describe("plan, of one Job after another", () => {
     const again = plan(policyOf(whole), { ...told, warning: refusedFor(whole, "task-cjtfd", 8).warning }, noon)
     expect(said.status.message).toContain("task-7mg4v")
     expect([again.status, again.notices]).toEqual([told.task.status, []])
+    const warning = Option.some({ reason: "FailedCreate", message: "Error creating: status unknown for quota: q, resources: pods" })
+    expect(plan(policyOf(whole), { ...told, warning }, noon)).toMatchObject({
+      status: { reason: "QuotaExceeded", message: expect.stringContaining("status unknown") },
+      notices: [{ _tag: "ReportWait", message: expect.stringContaining("status unknown") }]
+    })
   })
 
   it("tells the pool once of a quota for which a Job is made anew, though each Job has words of its own", () => {

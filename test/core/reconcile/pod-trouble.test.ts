@@ -5,6 +5,7 @@ import {
   endOf,
   endOfStart,
   isEndSeen,
+  isEngineOver,
   isPodOver,
   longestStartMillis,
   nextToStart,
@@ -12,7 +13,7 @@ import {
   troubleOfStart,
   waitsForQuota
 } from "../../../src/core/reconcile/pod-trouble.ts"
-import type { ContainerSeen, PodSeen } from "../../../src/core/task/observed.ts"
+import type { ContainerSeen, JobSeen, PodSeen } from "../../../src/core/task/observed.ts"
 import { plainSeed, policy, worldOf } from "../worlds.ts"
 
 const healthy: PodSeen = Option.getOrThrow(worldOf({ ...plainSeed, pod: "Running", worker: "running", runner: "running" }).pod)
@@ -71,6 +72,20 @@ describe("startTrouble", () => {
       final: true,
       says: "Container worker can never get its image; correct its name or its pull policy: InvalidImageName"
     },
+    {
+      given: "an image that no node has and none may pull",
+      pod: { worker: waiting("ErrImageNeverPull") },
+      reason: "ImagePull",
+      final: true,
+      says: "Container worker can never get its image; correct its name or its pull policy: ErrImageNeverPull"
+    },
+    ...["CreateContainerError", "RunContainerError", "StartError"].map((reason) => ({
+      given: `a worker that cannot start (${reason})`,
+      pod: { worker: waiting(reason, "no such device") },
+      reason: "InvalidConfiguration",
+      final: false,
+      says: "Container worker cannot be created: no such device"
+    })),
     ...["secret", "configmap"].map((kind) => ({
       given: `a ${kind} that is missing`,
       pod: { worker: waiting("CreateContainerConfigError", `${kind} "creds" not found`) },
@@ -118,6 +133,20 @@ describe("startTrouble", () => {
     },
     { given: "an install that failed", pod: { install: ended("Error", 1) }, reason: "InvalidConfiguration", final: true, says: "install" },
     { given: "an install whose volume is full", pod: { install: ended("Error", 28) }, reason: "DiskFull", final: true, says: "install" },
+    {
+      given: "an install that could not be started",
+      pod: { install: ended("StartError", 128) },
+      reason: "InvalidConfiguration",
+      final: true,
+      says: "Container install failed with exit code 128: StartError"
+    },
+    {
+      given: "an init container of a webhook that failed as install does where its volume is full",
+      pod: { others: [["vault-agent-init", { ...seen, state: "terminated", reason: "Error", exitCode: Option.some(28) }]] as const },
+      reason: "InvalidConfiguration",
+      final: true,
+      says: "Container vault-agent-init failed with exit code 28: Error"
+    },
     {
       given: "an init container of a webhook that failed",
       pod: { others: [["vault-agent-init", { ...seen, state: "terminated", reason: "Error", exitCode: Option.some(2) }]] as const },
@@ -282,6 +311,34 @@ describe("endOfStart", () => {
     const warning = Option.some({ reason: "FailedCreate", message: "exceeded quota: pods" })
     expect(endOfStart({ job, pod: Option.none(), warning }).reason).toBe("StartupTimeout")
   })
+  const begins: PodSeen = {
+    ...healthy,
+    phase: "Pending",
+    worker: waiting("PodInitializing"),
+    runner: waiting("ErrImagePull", "no such tag")
+  }
+  it.each<readonly [given: string, state: JobSeen["state"], pod: Option.Option<PodSeen>, warned: string, reason: string]>([
+    ["the Pod that is gone", "failed", Option.none(), "", "NodeLost"],
+    ["what kept Kubernetes from making a Pod", "failed", Option.none(), "violates PodSecurity", "Denied"],
+    ["the image that the Pod waited for", "failed", Option.some(begins), "", "ImagePull"],
+    [
+      "the image that a Pod which is not over waits for, though it is being deleted",
+      "active",
+      Option.some({ ...begins, deleting: true }),
+      "",
+      "ImagePull"
+    ]
+  ])("is blamed on %s", (_given, state, pod, warned, reason) => {
+    const warning = warned === "" ? Option.none() : Option.some({ reason: "FailedCreate", message: warned })
+    expect(endOfStart({ job: Option.map(job, (_) => ({ ..._, state })), pod, warning }).reason).toBe(reason)
+  })
+  it.each([
+    ["", /^The worker did not take the task .* the events of its Job and Pod may say why\.$/u],
+    ["node", /^The worker in Pod pod did not take the task .* see whether node node answers,/u]
+  ])(
+    "names the node, if the Pod has one: %j",
+    (node, says) => expect(endOfStart({ job, pod: Option.some({ ...healthy, node }), warning: Option.none() }).message).toMatch(says)
+  )
   it("is not blamed on who suspended a Job that is over", () => {
     const over = Option.map(job, (_) => ({ ..._, state: "failed" as const, suspended: true }))
     expect(troubleOfStart({ job: over, pod: Option.none(), warning: Option.none() })).toEqual(Option.none())
@@ -293,8 +350,18 @@ describe("isPodOver", () => {
     { given: "a running worker", pod: {}, over: false },
     { given: "a worker that ended, whatever the runner does", pod: { worker: ended("Completed", 0) }, over: true },
     { given: "a runner that ended while the worker runs", pod: { runner: ended("OOMKilled", 137) }, over: false },
+    { given: "a Pod that Kubernetes calls Succeeded", pod: { phase: "Succeeded" as const }, over: true },
     { given: "an evicted Pod", pod: { phase: "Failed" as const, reason: "Evicted" }, over: true }
   ])("says of $given: $over", ({ over, pod }) => expect(isPodOver({ ...healthy, ...pod })).toBe(over))
+})
+
+describe("isEngineOver", () => {
+  it.each<readonly [given: string, pod: Partial<PodSeen>, over: boolean]>([
+    ["a worker that runs", {}, false],
+    ["a worker that died, whose runner still ends the engine", { worker: ended("Error", 1) }, false],
+    ["worker and runner that ended", { worker: ended("Error", 1), runner: ended("Completed", 0) }, true],
+    ["a Pod that Kubernetes gave up with its node, whatever was last seen of its runner", { phase: "Failed" }, true]
+  ])("says of %s: %s", (_given, pod, over) => expect(isEngineOver({ ...healthy, ...pod })).toBe(over))
 })
 
 describe("endOf", () => {
@@ -315,6 +382,11 @@ describe("endOf", () => {
       reason: "Evicted"
     },
     { given: "a kubelet that needs its place for another", pod: { phase: "Failed" as const, reason: "Preempting" }, reason: "Evicted" },
+    ...["Shutdown", "Terminated"].map((reason) => ({
+      given: `a node that shuts down (${reason})`,
+      pod: { phase: "Failed" as const, reason, worker: ended("Error", 143), runner: ended("Completed", 0) },
+      reason: "Evicted"
+    })),
     { given: "a drain of its node", pod: { disruption: "Eviction API: evicting", worker: ended("Error", 1) }, reason: "Evicted" },
     { given: "somebody who deleted it", pod: { deleting: true, worker: ended("Error", 1) }, reason: "Evicted" },
     {
@@ -403,6 +475,10 @@ describe("endOf", () => {
       .toBe(
         "Pod pod was evicted from node node: low on: memory"
       ))
+  it("tells why a Pod was evicted by the reason alone where the kubelet has no words for it", () =>
+    expect(endOf(Option.some({ ...healthy, phase: "Failed", reason: "Preempting" }), Option.none()).message).toBe(
+      "Pod pod was evicted from node node: Preempting"
+    ))
   // These are the kubelet's words, with the blank at their end.
   it.each([
     {

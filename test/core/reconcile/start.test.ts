@@ -4,7 +4,7 @@ import { Option } from "effect"
 import { plan } from "../../../src/core/reconcile/plan.ts"
 import type { ContainerSeen } from "../../../src/core/task/observed.ts"
 import { Uid } from "../../../src/schema/names.ts"
-import { before, noon, plainSeed, policyOf, type Seed, withJob, withStatus, worldOf } from "../worlds.ts"
+import { before, noon, plainSeed, policyOf, type Seed, withJob, withPod, withStatus, worldOf } from "../worlds.ts"
 import { planned } from "./planned.ts"
 
 describe("plan, of a start", () => {
@@ -69,6 +69,16 @@ describe("plan, of a start", () => {
       "Starting"
     ])
     expect(after(899_000).requeueAfterMillis).toEqual(Option.some(1_000))
+    const going = withJob(worldOf(whole), { deleting: true, startingMillis: 180_000 }) // no node that comes helps it
+    expect(plan(policyOf(whole), going, noon).situation).toBe("its Job is deleted, and does not go")
+  })
+
+  it("goes on with a Pod that a quota has room for by now, and looks at it as seldom as at any other", () => {
+    const seed: Seed = { ...plainSeed, life: "starting", job: "active", pod: "Pending", hadPod: true, warning: "quota", jobAgeSeconds: 179 }
+    expect(plan(policyOf(seed), worldOf(seed), noon)).toMatchObject({
+      situation: "its Job is there",
+      requeueAfterMillis: Option.some(60_000)
+    })
   })
 
   it("says of a Job that is suspended what resumes it", () => {
@@ -115,6 +125,17 @@ describe("plan, of a start", () => {
       message:
         "The worker in Pod pod did not take the task within task.startupTimeoutSeconds; see whether node node answers, and what the events of Job and Pod say. Nothing was run."
     })
+  })
+
+  it.each<readonly [pod: Seed["pod"], node: string, says: string]>([
+    ["none", "", "a finalizer keeps it; remove what is in its metadata.finalizers"],
+    ["Pending", "", "its Pod pod is still there; check what keeps it"],
+    ["Pending", "node-1", "its Pod pod is still there; check node node-1"]
+  ])("says of a Job that was deleted and does not go what keeps it: Pod %s, node %j", (pod, node, says) => {
+    const whole: Seed = { ...plainSeed, life: "starting", job: "active", jobDeleting: true, jobAgeSeconds: 180, pod }
+    expect(plan(policyOf(whole), withPod(worldOf(whole), { node }), noon).status.message).toBe(
+      `Job agent-job-task was deleted, but ${says}, then run the task again. Nothing was run.`
+    )
   })
 
   it("says of a Pod that is larger than its quota what it asks for, and where to ask for less", () => {

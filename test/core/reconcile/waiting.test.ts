@@ -13,6 +13,8 @@ describe("plan, of a task that waits", () => {
     const { actions, status, notices } = plan(policyOf(whole), unheard, noon)
     expect([actions, status]).toEqual([[], unheard.task.status])
     expect(notices).toMatchObject([{ _tag: "ReportWait", reason: "ConcurrencyLimit", message: status.message }])
+    const forAnother = Option.some({ reason: "WorkspaceBusy", message: status.message ?? "" } as const)
+    expect(plan(policyOf(whole), { ...unheard, reportedWait: forAnother }, noon).notices).toEqual(notices)
     expect(
       plan(
         policyOf(whole),

@@ -76,6 +76,12 @@ describe("the end of a plan", () => {
       expected: { event: Planned({ hasChanges: true, asks: true }), hasChanges: true }
     },
     {
+      given: "asks nobody where the configuration has no such backend",
+      run: { ...stored, mayAsk: true },
+      result: { ...success, hasChanges: true, planDigest: ours },
+      expected: { event: Planned({ hasChanges: true }), hasChanges: true }
+    },
+    {
       given: "fails with a saved plan that is not the stored one",
       run: stored,
       result: { ...success, hasChanges: true, planDigest: another },

@@ -129,6 +129,12 @@ describe("a run", () => {
       expected: stays
     },
     { given: "is applying once an agent has the apply", run: at("confirmed"), event: Started({ step: "apply" }), expected: to("applying") },
+    {
+      given: "is not applying before its plan is made, whatever is said of its apply",
+      run: fresh,
+      event: Started({ step: "apply" }),
+      expected: stays
+    },
     { given: "is applied", run: at("applying"), event: Applied(), expected: to("applied") },
     {
       given: "is applied though a cancel was asked for, since that is what happened",
@@ -167,11 +173,28 @@ describe("a run", () => {
     { given: "takes a second confirmation as the first", run: at("applying"), event: Confirm({}), expected: stays },
     { given: "takes a second cancel as the first", run: at("planning", { cancelAsked: true }), event: Cancel(), expected: stays },
     { given: "takes no late word of the plan while it applies", run: at("applying"), event: Failed({ step: "plan" }), expected: stays },
+    {
+      given: "takes no second result of the plan while it applies",
+      run: at("applying"),
+      event: Planned({ hasChanges: false }),
+      expected: stays
+    },
+    {
+      given: "takes no late stop of the plan once it is confirmed",
+      run: at("confirmed"),
+      event: Stopped({ step: "plan" }),
+      expected: stays
+    },
     { given: "takes no word of an apply that was not confirmed", run: at("planned"), event: Applied(), expected: stays }
   ])("$given", ({ event, expected, run }) => expect(move(run, event)).toEqual(expected))
 
   it.each([
     { run: at("pending"), event: Confirm({}), message: "is pending and cannot be applied; look at its plan once it is there." },
+    {
+      run: at("discarded"),
+      event: Confirm({}),
+      message: "is discarded and cannot be applied; start another with: agent-job run DIR"
+    },
     { run: at("confirmed"), event: Discard(), message: "is confirmed and cannot be discarded; cancel it instead." },
     { run: at("applying"), event: Discard(), message: "is applying and cannot be discarded; cancel it instead." },
     {

@@ -135,6 +135,12 @@ describe("admit", () => {
     expect(turns.get(Uid.make("uid-0"))).toMatchObject({ why: { blockedBy: "task-2" } })
   })
 
+  it("lets the oldest go first among the first of their workspaces, also before one that holds its own", () => {
+    const plan = { workspace: "a", stage: "plan", second: 0, occupies: false, holds: false, refused: false, shutOut: false } as const
+    const turns = turnsOf(given([plan, { ...plan, workspace: "b", stage: "apply", second: 1, holds: true }]), { total: 1, perWorkspace: 1 })
+    expect([...turns].map(([uid, { _tag }]) => [uid, _tag])).toEqual([["uid-0", "Admitted"], ["uid-1", "Waiting"]])
+  })
+
   it("lets who was refused go last, so that it takes no slot from others, but keeps its workspace if it holds that", () => {
     const plan = { workspace: "a", stage: "plan", second: 0, occupies: false, holds: false, refused: true, shutOut: false } as const
     const apply = { workspace: "b", stage: "apply", second: 1, occupies: false, holds: false, refused: false, shutOut: false } as const
@@ -142,6 +148,8 @@ describe("admit", () => {
       [...turnsOf(given(tasks), { total: 1, perWorkspace: 1 })].flatMap(([uid, { _tag }]) => _tag === "Admitted" ? [uid] : [])
     expect(started(plan, apply)).toEqual(["uid-1"])
     expect(started(plan)).toEqual(["uid-0"])
+    const next = { ...plan, second: 1, refused: false }
+    expect(started(plan, next, { ...next, workspace: "b", second: 2 })).toEqual(["uid-1"]) // it takes no turn of its workspace either
     expect(
       started({ ...apply, holds: true, refused: true }, { ...apply, second: 0 }, { ...plan, second: 9, refused: false, shutOut: false })
     ).toEqual(["uid-2"])
@@ -151,6 +159,14 @@ describe("admit", () => {
     const apply = { workspace: "a", stage: "apply", second: 1, occupies: false, holds: true, refused: true, shutOut: false } as const
     const turns = turnsOf(given([apply, { ...apply, second: 0, holds: false, refused: false }]), { total: 9, perWorkspace: 9 })
     expect(turns.get(Uid.make("uid-0"))).toMatchObject({ _tag: "Admitted" })
+    expect(turns.get(Uid.make("uid-1"))).toMatchObject({ why: { reason: "WorkspaceBusy", blockedBy: "task-0" } })
+  })
+
+  it("lets no holder into a workspace that another still changes, whose Lease somebody took away", () => {
+    const apply = { workspace: "a", stage: "apply", second: 0, occupies: false, holds: false, refused: false, shutOut: false } as const
+    const tasks = given([apply, { ...apply, second: 1 }])
+    const [running, others] = [tasks.slice(0, 1).map(({ task }) => task), tasks.slice(1).map((_) => ({ ..._, holds: true }))]
+    const turns = admit(running, others, { total: 9, perWorkspace: 9 })
     expect(turns.get(Uid.make("uid-1"))).toMatchObject({ why: { reason: "WorkspaceBusy", blockedBy: "task-0" } })
   })
 
@@ -232,6 +248,9 @@ describe("admit", () => {
     ])
     const turns = [...turnsOf(tasks, { total: 2, perWorkspace: 2 })]
     expect(turns.filter(([, { _tag }]) => _tag === "Admitted").map(([uid]) => uid)).toEqual(["uid-0", "uid-2"])
+    const first = given([{ workspace: "a", stage: "plan", second: 0, occupies: true, holds: false, refused: false, shutOut: false }])
+    const beside = admit(first.map(({ task }) => task), tasks.slice(1), { total: 2, perWorkspace: 2 })
+    expect(beside.get(Uid.make("uid-2"))).toMatchObject({ _tag: "Admitted" })
   })
 
   it.each([[1, 1], [2, 4], [4, 4], [5, 16], [16, 16], [17, 64], [1000, 1024], [1024, 1024]])(

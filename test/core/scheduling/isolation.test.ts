@@ -27,6 +27,11 @@ describe("a proof of isolation", () => {
   it("is what it was before the values could say that the network is closed elsewhere", () =>
     expect(proven({}, configOf(walled), noon)).toEqual({ "scalr.io/isolation-proven": `${noon} 1m4fblm` }))
 
+  it("of closed Pods is what it was before the values could say which ports and networks that leaves open and closes", () =>
+    expect(proven({}, configOf({ task: { networkPolicy: { denyPods: true } } }), noon)).toEqual({
+      "scalr.io/isolation-proven": `${noon} 1ey2eoi`
+    }))
+
   it("is of the server of another installation that denyPods leaves open", () => {
     const closed = (url: string, denyPods = true) => configOf({ agent: { token: "t", url }, task: { networkPolicy: { denyPods } } })
     const [ours, theirs] = ["http://agent-job-server.agent-job.svc:8080", "http://agent-job-server.theirs.svc:8080"]

@@ -30,7 +30,8 @@ describe("isOfTask", () =>
   it.each<readonly [given: string, of: { readonly holder?: string; readonly transitions?: number; readonly by?: string }, is: boolean]>([
     ["a task", {}, true],
     ["nobody", { holder: "", by: "" }, true],
-    ["a task, in the last time that it can be taken", { transitions: 2_147_483_645 }, true],
+    ["nobody who ever had it", { holder: "", by: "", transitions: 0 }, true],
+    ["a task, in the last time that it can be taken", { transitions: 2_147_483_646 }, true],
     ["what no label may be", { holder: "no label!" }, false],
     ["what would be one more condition of a selector", { holder: "x,scalr.io/a=b" }, false],
     ["a name that no object has", { by: "../../../x" }, false],

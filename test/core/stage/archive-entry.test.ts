@@ -48,7 +48,8 @@ describe("entryAction", () => {
     { path: "a", target: "b/c" },
     { path: "a/b", target: "../c" },
     { path: "a/b", target: ".." },
-    { path: "a", target: "." }
+    { path: "a", target: "." },
+    { path: "a/b", target: ".//../c" }
   ])("makes a link of $path to $target, which is inside", ({ path, target }) => {
     expect(entry(path, "Symlink", target)).toEqual(EntryAction.MakeLink({ segments: path.split("/"), target }))
   })
@@ -66,5 +67,29 @@ describe("entryAction", () => {
     "refuses the absolute path %s",
     (path) => expect(entry(path)).toEqual(EntryAction.Refuse({ why: "an absolute path" }))
   )
-  it("skips the root itself", () => expect(entry("./", "Directory")).toEqual(EntryAction.Skip()))
+  it.each<{ readonly path: string; readonly type?: string; readonly target?: string; readonly why: string }>([
+    { path: "", why: "which has no name" },
+    { path: ".", why: "which has no name" },
+    ...["a\nb", "a\\b", "a\u007fb"].map((path) => ({ path, why: "whose name has a backslash or control character" })),
+    { path: "a\uFFFD", why: "whose name is not UTF-8, or has U+FFFD in it" },
+    { path: "a/", why: "a file with the name of a directory" },
+    { path: "a", type: "Hardlink", why: "a hard link" },
+    { path: "a", type: "Socket", why: "something that is no file" },
+    ...["", "/b", "x".repeat(1025)].map((target) => ({
+      path: "a",
+      type: "Symlink",
+      target,
+      why: "a link to an absolute or impossible path"
+    })),
+    { path: "a", type: "Symlink", target: "\uFFFD", why: "a link to a name that is not UTF-8, or has U+FFFD in it" },
+    ...["..", "b/../c"].map((target) => ({ path: "a", type: "Symlink", target, why: "a link that leads outside the archive" }))
+  ])(
+    "refuses $path with the words $why",
+    ({ path, target, type, why }) => expect(entry(path, type, target)).toEqual(EntryAction.Refuse({ why }))
+  )
+  it("makes a link to the longest path", () => expect(entry("a", "Symlink", "x".repeat(1024))._tag).toBe("MakeLink"))
+  it("makes a folder, and skips the root itself", () => {
+    expect(entry("a/b/", "Directory")).toEqual(EntryAction.MakeFolder({ segments: ["a", "b"] }))
+    expect(entry("./", "Directory")).toEqual(EntryAction.Skip())
+  })
 })

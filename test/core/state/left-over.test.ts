@@ -199,6 +199,25 @@ describe("leftOverOf", () => {
     expect(leftOverOf({ journal: numbered([started("create", "t.a")]), state: stored([]), inOrder })).not.toHaveProperty("incomplete")
   })
 
+  it("says so when it is not known what was to be made, unless the engine ended in order or closed its journal", () => {
+    const incomplete = (entries: ReadonlyArray<Entry>, creations: Parameters<typeof plannedEntries>[0], inOrder = false) =>
+      leftOverOf({ journal: numbered(entries), planned: numbered(plannedEntries(creations)), state: stored([]), inOrder }).incomplete
+    const [unknown, known] = [Option.none(), Option.some([{ address: "t.a", replaces: false }])]
+    expect([incomplete([], unknown), incomplete([closing], unknown), incomplete([], unknown, true), incomplete([], known)]).toEqual([
+      true,
+      undefined,
+      undefined,
+      undefined
+    ])
+  })
+  it("names what was made and changed after that", () => {
+    const [made, changed] = [[started("create", "t.a"), done("create", "t.a", "1")], [
+      started("update", "t.a", "1"),
+      done("update", "t.a", "1")
+    ]]
+    expect(outcome([...made, ...changed], stored([])).unsaved).toEqual(["t.a=1"])
+  })
+
   const unseen = (entries: ReadonlyArray<Entry>, state: ReturnType<typeof stored>, inOrder = false) =>
     leftOverOf({
       journal: numbered(entries),

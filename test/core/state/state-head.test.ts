@@ -14,6 +14,11 @@ describe("the head of a state", () =>
       head: { serial: 7, lineage: "a-b" }
     },
     { given: "without any blanks", text: "{\"version\":4,\"serial\":7,\"lineage\":\"a\"}", head: { serial: 7, lineage: "a" } },
+    {
+      given: "with blanks of every kind around it",
+      text: " \t\r\n{\"version\":4,\"serial\":7,\"lineage\":\"a\"} \t\r\n",
+      head: { serial: 7, lineage: "a" }
+    },
     { given: "with nothing before the serial", text: "{\"serial\":7,\"lineage\":\"a\"}", head: { serial: 7, lineage: "a" } },
     {
       given: "cut off within what comes later",

@@ -1,7 +1,7 @@
 // Which backends of a configuration may have a state that a new workspace lacks.
 import { describe, expect, it } from "@effect/vitest"
 import { Schema } from "effect"
-import { backendIn, isConfiguration } from "../../../src/core/state/unused-backend.ts"
+import { backendIn, isConfiguration, nothingHereYet } from "../../../src/core/state/unused-backend.ts"
 
 const of = (text: string, name = "main.tf") => backendIn(name, text)
 const inTerraform = [
@@ -116,3 +116,9 @@ describe("isConfiguration", () => {
     (name) => expect(isConfiguration(name)).toBe(false)
   )
 })
+
+it.each([["cloud", "The cloud block of"], ["s3", "The backend s3 of"]])(
+  "is told by its kind: %s",
+  (type, begin) =>
+    expect(nothingHereYet(type, "demo", "http://server")).toMatch(new RegExp(`^${begin} the configuration is not used: `, "u"))
+)

@@ -23,10 +23,19 @@ describe("podSeen", () => {
         metadata,
         spec: { initContainers: [{ name: "vault-init" }, { name: "done" }, { name: "proxy", restartPolicy: "Always" }, { name: "later" }] },
         status: {
-          initContainerStatuses: [ended("vault-init", 1), ended("done", 0), ended("proxy", 143), waiting("later", "PodInitializing")],
+          initContainerStatuses: [
+            ended("vault-init", 1),
+            ended("done", 0),
+            ended("proxy", 143),
+            waiting("later", "PodInitializing"),
+            waiting("puller", "ErrImagePull"),
+            ended("install", 1),
+            waiting("runner", "ErrImagePull")
+          ],
           containerStatuses: [
             waiting("logs", "ImagePullBackOff"),
             waiting("next", "ContainerCreating"),
+            { name: "silent", state: { waiting: {} } },
             ended("aside", 1), // its end does not end the start
             waiting("worker", "ImagePullBackOff"),
             { name: "mesh", state: { running: {} } }
@@ -36,6 +45,7 @@ describe("podSeen", () => {
     )
     expect(others).toMatchObject([
       ["vault-init", { state: "terminated", reason: "Error", message: "its words", exitCode: Option.some(1) }],
+      ["puller", { state: "waiting", reason: "ErrImagePull" }],
       ["logs", { state: "waiting", reason: "ImagePullBackOff", message: "its words" }]
     ])
     expect(pod({ containerStatuses: [waiting("worker", "PodInitializing")] }).others).toEqual([])
@@ -94,10 +104,31 @@ describe("podSeen", () => {
     }
     expect(pod(status).unready).toBe(unready)
   })
+  it.each([
+    { given: "starts", no: ["Initialized", "Ready", "ContainersReady"], yes: ["PodReadyToStartContainers", "PodScheduled"] },
+    { given: "runs", no: ["DisruptionTarget"], yes: ["PodReadyToStartContainers", "Ready", "ContainersReady", "PodScheduled"] }
+  ])("takes each condition by its type and its status, of a Pod that $given", ({ no, yes }) => {
+    const conditions = [...no.map((type) => ({ type, status: "False" })), ...yes.map((type) => ({ type, status: "True" }))]
+    expect(pod({ conditions })).toMatchObject({ nodeAnswers: true, isSetUp: true, unschedulable: "", disruption: "", disruptionReason: "" })
+  })
+  it.each([
+    { said: { reason: "Unschedulable", message: "0/3 nodes are available" }, why: "0/3 nodes are available" },
+    { said: { reason: "SchedulingGated" }, why: "SchedulingGated" },
+    { said: {}, why: "unschedulable" }
+  ])(
+    "knows why no node takes it, in the best words that there are: $why",
+    ({ said, why }) => expect(pod({ conditions: [{ type: "PodScheduled", status: "False", ...said }] }).unschedulable).toBe(why)
+  )
+  it("knows whether it is being deleted, and that its worker runs", () => {
+    const going = podSeen(decodePod({ metadata: { ...metadata, deletionTimestamp: metadata.creationTimestamp } }))
+    expect([going.deleting, pod({}).deleting]).toEqual([true, false])
+    expect(pod({ containerStatuses: [{ name: "worker", state: { running: {} } }] }).worker).toMatchObject({ value: { state: "running" } })
+  })
   it("knows why Kubernetes disrupts it, and in which words", () => {
     const gone = { type: "DisruptionTarget", status: "True", reason: "DeletionByPodGC", message: "PodGC: node no longer exists" }
     expect(pod({ conditions: [gone] })).toMatchObject({ disruption: gone.message, disruptionReason: gone.reason })
     expect(pod({ conditions: [{ ...gone, status: "False" }] })).toMatchObject({ disruption: "", disruptionReason: "" })
+    expect(pod({ conditions: [{ type: gone.type, status: "True", reason: gone.reason }] })).toMatchObject({ disruption: gone.reason })
     expect(pod({ conditions: [{ type: gone.type, status: "True" }] })).toMatchObject({ disruption: "disrupted", disruptionReason: "" })
   })
   it("reads the worker's last words, and nothing into other words", () => {
@@ -134,6 +165,8 @@ describe("jobSeen", () => {
     { given: "Complete", conditions: [{ type: "Complete", status: "True" }], state: "complete" },
     { given: "Failed", conditions: [{ type: "Failed", status: "True", reason: "DeadlineExceeded" }], state: "failed" }
   ])("takes $given as $state", ({ conditions, state }) => expect(job({ conditions }).state).toBe(state))
+  it("knows whether a Job is being deleted", () =>
+    expect([job({}, { deletionTimestamp: metadata.creationTimestamp }), job({})].map((_) => _.deleting)).toEqual([true, false]))
   it("knows whether a Job is suspended", () => {
     const suspended = (status: string) => job({ conditions: [{ type: "Suspended", status, reason: "JobSuspended" }] })
     expect([suspended("True"), suspended("False"), job({})].map((_) => _.suspended)).toEqual([true, false, false])

@@ -2,7 +2,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { reflected } from "../../../src/core/reconcile/attempt-conditions.ts"
-import { acknowledged, advance, claimed, finished, mayFollow } from "../../../src/core/task/status.ts"
+import { acknowledged, advance, claimed, finished, mayFollow, running as runningIn } from "../../../src/core/task/status.ts"
 import { Uid } from "../../../src/schema/names.ts"
 import { Phase, WritableStatus } from "../../../src/schema/task/agent-task.ts"
 import { before, noon, plainSeed, success, worldOf } from "../worlds.ts"
@@ -55,6 +55,7 @@ describe("advance", () => {
     const seen = acknowledged({ conditions: conditions ?? [] }, 2)
     expect(seen.conditions?.map((_) => _.observedGeneration)).toEqual([2, 2, 2, undefined])
     expect(acknowledged(seen, 2)).toBe(seen)
+    expect(acknowledged({ phase: "Failed" }, 2)).toStrictEqual({ phase: "Failed", observedGeneration: 2 })
   })
   const words = Schema.Array(Schema.Literals(["a", "é", "😀"])).check(Schema.isMaxLength(8))
   it.prop("keeps of any words as much as the API server takes, also where those of another task are told", [
@@ -81,10 +82,34 @@ describe("claimed and finished", () => {
   it("show a task under way as Reconciling and neither Ready nor Stalled", () => {
     expect([says("Ready"), says("Reconciling"), says("Stalled")]).toEqual(["False", "True", "False"])
   })
-  it.each([[42, "42s"], [200, "3m20s"], [7500, "2h5m"], [-5, "0s"]])("tell %i seconds as %s", (seconds, told) => {
+  it.each([
+    [42, "42s"],
+    [60, "1m0s"],
+    [200, "3m20s"],
+    [3599, "59m59s"],
+    [3600, "1h0m"],
+    [7500, "2h5m"],
+    [-5, "0s"]
+  ])("tell %i seconds as %s", (seconds, told) => {
     const { duration } = finished({ ...running, startedAt: before(seconds) }, { ...success, finishedAt: noon }, 1, false)
     expect(duration).toBe(told)
   })
+  it("show a task that needs a person to go on as Stalled, and no more as Reconciling", () => {
+    const { conditions } = advance(running, {
+      phase: "Running",
+      reason: "NodeUnreachable",
+      message: "",
+      stalled: true,
+      generation: 1,
+      now: noon
+    })
+    expect(conditions?.map((_) => [_.type, _.status])).toEqual([["Ready", "False"], ["Reconciling", "False"], ["Stalled", "True"]])
+  })
+  it("name the node of the Pod, where it is known", () =>
+    expect([{ name: "pod", node: "node" }, { name: "pod" }].map((pod) => runningIn(pod).message)).toEqual([
+      "Running in Pod pod on node node.",
+      "Running in Pod pod."
+    ]))
   it("sum the changes up for people", () => {
     expect(finished(running, { ...success, changes: { add: 2, change: 1, destroy: 0 } }, 1, false).changes).toBe("+2 ~1 -0")
   })

@@ -47,7 +47,7 @@ it("leaves out what no decision needs, and not that it was there", () => {
     source: { inline: {} },
     variables: [],
     backend: { type: "s3", config: {} },
-    options: { targets: [], replace: [] }
+    options: {}
   })
 })
 

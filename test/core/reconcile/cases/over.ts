@@ -150,6 +150,20 @@ export const over: ReadonlyArray<Case> = [
     phase: "Failed"
   },
   {
+    given: "a finished attempt past the history limit that is being deleted",
+    seed: { life: "succeeded", expired: true, deleted: true },
+    situation: "over",
+    actions: [],
+    phase: "Succeeded"
+  },
+  {
+    given: "an end before the claim whose Job is over too",
+    seed: { life: "cancelled", job: "failed" },
+    situation: "over",
+    actions: [],
+    phase: "Cancelled"
+  },
+  {
     given: "a new artifact for a task that was cancelled after its end",
     seed: { life: "succeeded", source: "new", follows: "plan", cancel: true },
     situation: "over",

@@ -27,6 +27,14 @@ export const start: ReadonlyArray<Case> = [
     reason: "Cancelled"
   },
   {
+    given: "a Job whose name a stranger's has",
+    seed: { refusal: "NameTaken" },
+    situation: "the API server refused its Job for good",
+    actions: ["Emit"],
+    phase: "Failed",
+    reason: "NameTaken"
+  },
+  {
     given: "a Job that policy refused for good",
     seed: { refusal: "Invalid" },
     situation: "the API server refused its Job for good",
@@ -117,6 +125,22 @@ export const start: ReadonlyArray<Case> = [
   {
     given: "a Pod that failed before the claim, before its Job noticed",
     seed: { life: "starting", launches: 1, job: "active", pod: "Failed", worker: "Error" },
+    situation: "its Job ended before the claim",
+    actions: ["Emit"],
+    phase: "Failed",
+    reason: "Lost"
+  },
+  {
+    given: "a failed launch of which it was said that it is made again, though its launches are spent by now",
+    seed: { life: "evicted", launches: 7, job: "failed", pod: "Evicted" },
+    situation: "its Job ended before the claim",
+    actions: [],
+    phase: "Starting",
+    reason: "Evicted"
+  },
+  {
+    given: "a Pod that left before its claim, whose Job is being deleted",
+    seed: { life: "starting", job: "active", jobDeleting: true, pod: "Failed", worker: "ClaimLost" },
     situation: "its Job ended before the claim",
     actions: ["Emit"],
     phase: "Failed",

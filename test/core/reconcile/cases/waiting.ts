@@ -167,6 +167,12 @@ export const waiting: ReadonlyArray<Case> = [
     reason: "Accepted"
   },
   {
+    given: "a new apply in a workspace whose last holder is over",
+    seed: { stage: "apply", holder: "over" },
+    situation: "its turn, and the workspace is free",
+    actions: ["TakeWorkspace", "CreateJob"]
+  },
+  {
     given: "a new apply in a free workspace",
     seed: { stage: "apply" },
     situation: "its turn, and the workspace is free",
