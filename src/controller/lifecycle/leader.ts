@@ -88,7 +88,7 @@ export const whileLeader = Effect.fnUntraced(function*({ attention, config, drai
   yield* attention.attach((key) => Effect.andThen(queue.add(key), measure))
   const lookAtUntold = Effect.suspend(() => Effect.forEach(world.turns.untold(), attention.look, { discard: true }))
   yield* Effect.forkScoped(Effect.forever(Effect.andThen(world.turns.moved, lookAtUntold)))
-  world.clearReportedWait(Option.none()) // another replica that led meanwhile may have told the pool something else
+  world.leadBegins()
   yield* attention.lookAtAll
   const pool = yield* Effect.serviceOption(Pool)
   return yield* Option.match(Option.all([pool, Option.fromUndefinedOr(config.pool)]), {
