@@ -25,7 +25,8 @@ export const faults: Readonly<Record<string, Row>> = {
     shownBy: {
       "test/kubernetes/client.test.ts": ["obeys a short Retry-After for every verb", "leaves a long Retry-After to the caller"],
       "test/controller/lifecycle/leader.test.ts": [
-        "times a start anew in its next lead, since nothing can start while the API server is away"
+        "times a start anew in its next lead, since nothing can start while the API server is away",
+        "looks at a task again no sooner than an overloaded API server asks for"
       ]
     },
     notShown: ["an outage of ten minutes of a real API server: three seconds are"]

@@ -13,7 +13,7 @@ import { Action } from "../../../src/core/reconcile/action.ts"
 import { Turn } from "../../../src/core/task/observed.ts"
 import { Kubernetes } from "../../../src/kubernetes/client.ts"
 import { monotonicMillis } from "../../../src/kubernetes/clock.ts"
-import { Forbidden } from "../../../src/kubernetes/errors.ts"
+import { Forbidden, TooManyRequests } from "../../../src/kubernetes/errors.ts"
 import { agentTasks, secrets } from "../../../src/kubernetes/kinds.ts"
 import { Uid } from "../../../src/schema/names.ts"
 import { configOf } from "../../core/configs.ts"
@@ -237,6 +237,24 @@ it.effect("counts the passes that fail, each of which is tried again, and no oth
     yield* TestClock.adjust("30 minutes")
     expect(passes).toEqual({ "tasks/well": 1, "tasks/refused": 35, "tasks/broken": 35 })
     expect((yield* failures) - before).toBe(70)
+    yield* Fiber.interrupt(led)
+  }).pipe(Effect.provide(Logger.layer([]))))
+
+it.effect("looks at a task again no sooner than an overloaded API server asks for", () =>
+  Effect.gen(function*() {
+    const at: Array<number> = []
+    const overload = { verb: "get", object: "Lease", code: 429, reason: "TooManyRequests", detail: "" } as const
+    const reconcile = () =>
+      Effect.flatMap(monotonicMillis, (now) => {
+        at.push(now)
+        return Effect.fail(new TooManyRequests({ ...overload, retryAfter: Duration.minutes(1) }))
+      })
+    const { attention, lead } = leading({ reconcile })
+    const led = yield* Effect.forkChild(lead)
+    yield* TestClock.adjust(0)
+    yield* attention.look("tasks/task")
+    yield* TestClock.adjust("150 seconds")
+    expect(at).toEqual([0, 60_000, 120_000])
     yield* Fiber.interrupt(led)
   }).pipe(Effect.provide(Logger.layer([]))))
 
