@@ -1,7 +1,7 @@
 // A work queue of keys: an add is never lost, a key never runs twice at once, failures back off, concurrency is bounded.
 // Level-triggered: a key carries no event, so the work on it reads the state of the world anew.
 // Fed by informers and timers; the controller's reconcile works it off.
-import { type Cause, Clock, Duration, Effect, Fiber, FiberMap, Option, Queue, type Scope } from "effect"
+import { Cause, Clock, Duration, Effect, Fiber, FiberMap, Option, Queue, type Scope } from "effect"
 import type { Backoff } from "./backoff.ts"
 
 export interface KeyedQueue<K extends string> {
@@ -23,11 +23,13 @@ export interface Options<K extends string, E, R> {
    */
   readonly work: (key: K) => Effect.Effect<Option.Option<Duration.Duration>, E, R>
   readonly backoff: Backoff<K>
+  /** How long a failure asks to be left alone, which counts if it is longer than the backoff. */
+  readonly pauseOf?: (error: E) => Duration.Duration
 }
 
 /** The queue works until its scope closes, which interrupts what runs; `drain` first for an orderly end. */
 export const make = Effect.fnUntraced(function*<K extends string, E, R>(
-  { concurrency, work, backoff }: Options<K, E, R>
+  { concurrency, work, backoff, pauseOf = () => Duration.zero }: Options<K, E, R>
 ): Effect.fn.Return<KeyedQueue<K>, never, R | Scope.Scope> {
   const ready = yield* Queue.unbounded<K, Cause.Done>()
   const timers = yield* FiberMap.make<K>()
@@ -65,7 +67,11 @@ export const make = Effect.fnUntraced(function*<K extends string, E, R>(
     })
 
   const failed = (key: K, cause: Cause.Cause<E>) => {
-    const { count, delay } = backoff.failed(key)
+    const { count, delay: usual } = backoff.failed(key)
+    const delay = Option.match(Cause.findErrorOption(cause), {
+      onNone: () => usual,
+      onSome: (error) => Duration.max(pauseOf(error), usual)
+    })
     return Effect.logWarning("work failed", cause).pipe(
       Effect.annotateLogs({ failures: count, retryIn: Duration.format(delay) }),
       Effect.andThen(addAfter(key, delay))

@@ -22,8 +22,16 @@ export const faults: Readonly<Record<string, Row>> = {
   },
   F2: {
     fault: "429, 500, 502, 503, 504, a refused connection, a TLS error",
-    shownBy: { "test/kubernetes/client.test.ts": ["obeys a short Retry-After for every verb", "leaves a long Retry-After to the caller"] },
-    notShown: ["an outage of ten minutes: three seconds are"]
+    shownBy: {
+      "test/kubernetes/client.test.ts": ["obeys a short Retry-After for every verb", "leaves a long Retry-After to the caller"],
+      "test/controller/lifecycle/leader.test.ts": [
+        "looks at a task again no sooner than an overloaded API server asks for"
+      ],
+      "test/simulation/simulation.test.ts": [
+        "a start goes on after the API server was away for longer than it may take, though the controller lost its lead meanwhile"
+      ]
+    },
+    notShown: ["an outage of ten minutes of a real API server: three seconds are"]
   },
   F3: {
     fault: "a write happened and its answer is lost",

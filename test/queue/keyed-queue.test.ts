@@ -73,6 +73,16 @@ describe("KeyedQueue", () => {
       expect(at).toEqual([0, 1, 3, 6, 66, 67])
     }))
 
+  it.effect("leaves a key alone for as long as its failure asks, if that is longer than the backoff", () =>
+    Effect.gen(function*() {
+      const at: Array<number> = []
+      const work = () => Effect.flatMap(seconds, (now) => Effect.fail(at.push(now) === 1 ? 10 : 1))
+      const queue = yield* make({ concurrency: 1, work, backoff: backoff(), pauseOf: Duration.seconds })
+      yield* queue.add("a")
+      yield* TestClock.adjust("20 seconds")
+      expect(at).toEqual([0, 10, 12, 16])
+    }))
+
   it.effect("works on after a defect and after an interruption from inside", () =>
     Effect.gen(function*() {
       const runs: Array<string> = []

@@ -1,5 +1,5 @@
 // A controller as a process of the simulation: the product's mirror, queue, reconciler and executor, from its start to its crash.
-// It leads at once and for ever: two at a time are what an election should prevent, and even then they must do no harm.
+// It leads at once, and again at once if it loses the lead: two at a time are what an election should prevent, and even then they must do no harm.
 // Used by test/simulation/simulation.
 import { Effect, Layer, Option, Ref, Stream, SubscriptionRef } from "effect"
 import { Configuration } from "../../src/controller/configuration/configuration.ts"
@@ -28,6 +28,8 @@ export interface ControllerProcess {
   readonly world: World.World
   /** Has the controller read the annotations, as each renewal of its lead does. Returns them with its answer. */
   readonly renew: (annotations: Annotations) => Annotations
+  /** Ends the lead of the controller, which drains what runs and then leads again. */
+  readonly loseLead: () => void
   /** Has the controller take over other values, as when it has read its files anew. */
   readonly takeOver: (config: ResolvedConfig) => void
 }
@@ -53,19 +55,23 @@ export const startController = ({ config, name, pool, seed, server, skew, thread
   const current = Ref.get(holds)
   const annotationsSeen = Ref.makeUnsafe({})
   const answer = answerAnnotations({ annotationsSeen, attention, current, drained, world })
-  const parts = Reconciler.layer(world).pipe(
-    Layer.provide(Executor.layer(name)),
+  const parts = Executor.layer(name).pipe(
     Layer.provideMerge(Option.match(pool, { onNone: () => Layer.empty, onSome: (of) => Layer.succeed(Pool, of(process)) })),
     Layer.provideMerge(Layer.succeed(Kubernetes, kubernetes)),
     Layer.provideMerge(
       Layer.succeed(Configuration, Configuration.of({ current, changes: Stream.never, outdated: Effect.never }))
     )
   )
+  let loseLead = (): void => undefined
+  const leadLost = process.hear<void>((tell) => {
+    loseLead = () => tell()
+  })
   process.run(
     Effect.gen(function*() {
       const { synced } = yield* mirror(world, config.taskNamespace, attention.look, yield* tellLeftOut(name))
       yield* synced
-      yield* Effect.scoped(whileLeader({ world, config, identity: name, attention, drained }))
+      const lead = Effect.scoped(whileLeader({ world, config, identity: name, attention, drained }))
+      yield* Effect.forever(Effect.raceFirst(Effect.provide(lead, Reconciler.layer(world)), leadLost))
     }).pipe(Effect.scoped, Effect.provide(parts))
   )
   const renew = (annotations: Annotations): Annotations => {
@@ -80,6 +86,7 @@ export const startController = ({ config, name, pool, seed, server, skew, thread
     watches,
     world,
     renew,
+    loseLead: () => loseLead(),
     takeOver: (next) => process.run(Effect.andThen(Ref.set(holds, next), takeOver(next, { annotationsSeen, attention, world })))
   }
 }

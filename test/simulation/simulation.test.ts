@@ -390,6 +390,26 @@ describe("what chance seldom comes to", () => {
     expect(simulation.tasks).toMatchObject([{ status: { phase: "Succeeded", launches: 1 } }])
   })
 
+  it("a start goes on after the API server was away for longer than it may take, though the controller lost its lead meanwhile", () => {
+    const simulation = new Simulation(2) // the seed with the shortest startup timeout
+    simulation.start("a")
+    simulation.create(0)
+    const looks = (rounds: number) => {
+      for (let round = 0; round < rounds; round++) simulation.round({ enginesEnd: true, containersStart: false })
+    }
+    looks(20)
+    expect(simulation.cluster.jobs).toHaveLength(1)
+    const away = simulation.config.policy.startupTimeoutSeconds + 60
+    for (let second = 0; second < away; second++) {
+      if (second === away - 10) simulation.loseLead("a") // late, because here it leads again at once
+      simulation.thread.pass(1_000)
+      for (const wait of simulation.controllers.get("a")?.process.waits.slice() ?? []) wait.answer("not sent")
+    }
+    looks(50) // no kubelet is at work again at once
+    comeToRest(simulation, judge(simulation, 0))
+    expect(simulation.tasks).toMatchObject([{ status: { phase: "Succeeded", launches: 1 } }])
+  })
+
   it("an evicted launch is made again, though the controller hears of the Pod's end minutes before that of its Job", () => {
     const simulation = new Simulation(0)
     simulation.start("a")

@@ -87,7 +87,7 @@ export class Simulation {
   readonly made = new Map<string, number>()
   /** How many Jobs were made for each task since it was gone. */
   readonly madeForGone = new Map<string, number>()
-  /** How many controllers were started. */
+  /** How many leads began. */
   leads = 0
   /** The Jobs that a person deleted, perhaps before any controller wrote about them in the task's status. */
   readonly takenAway = new Set<string>()
@@ -163,6 +163,12 @@ export class Simulation {
   }
   crash(name: ControllerName): void {
     this.controllers.get(name)?.process.kill()
+  }
+  loseLead(name: ControllerName): void {
+    const controller = this.controllers.get(name)
+    if (controller?.process.alive !== true) return
+    this.leads++
+    controller.loseLead()
   }
   get isDrained(): boolean {
     return Option.isSome(drainedSince(this.#asked))

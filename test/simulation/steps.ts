@@ -132,6 +132,7 @@ const table = {
   "a watch is too old": { weight: 1, trouble: true, perform: ofWatch((watch) => watch.end(gone)) },
   "history is compacted": { weight: 0.5, trouble: true, perform: (_) => _.server.compact() },
   "a controller crashes": { weight: 2, trouble: true, perform: (_, step) => _.crash(who(step)) },
+  "a controller loses its lead": { weight: 0.5, trouble: true, perform: (_, step) => _.loseLead(who(step)) },
   "a controller starts": { weight: 4, perform: (_, step) => _.start("a", step.fault === "none" ? 0 : (step.nth - 4) * 150_000) },
   "another controller starts": { weight: 1, trouble: true, perform: (_) => _.start("b") },
   "the values change": { weight: 1.5, trouble: true, perform: (_, { nth }) => _.changeValues(nth) },

@@ -64,7 +64,12 @@ export const whileLeader = Effect.fnUntraced(function*({ attention, config, drai
   let isCutOff = false
   yield* Effect.addFinalizer(() => isCutOff ? Effect.sleep(callTimeout) : Effect.void) // runs last: once another replica leads, no request of ours may be under way
   yield* Effect.addFinalizer(() => Metric.update(depth, 0)) // runs once the queue is gone
-  const queue = yield* KeyedQueue.make({ concurrency, work, backoff: makeBackoff(Duration.seconds(1), longestBackoff) })
+  const queue = yield* KeyedQueue.make({
+    concurrency,
+    work,
+    backoff: makeBackoff(Duration.seconds(1), longestBackoff),
+    pauseOf: (error) => error._tag === "TooManyRequests" ? error.retryAfter : Duration.zero
+  })
   const measure: Effect.Effect<void> = Effect.flatMap(queue.waiting, (waiting) => Metric.update(depth, waiting))
   yield* Effect.addFinalizer(() =>
     queue.drain.pipe(
@@ -88,7 +93,7 @@ export const whileLeader = Effect.fnUntraced(function*({ attention, config, drai
   yield* attention.attach((key) => Effect.andThen(queue.add(key), measure))
   const lookAtUntold = Effect.suspend(() => Effect.forEach(world.turns.untold(), attention.look, { discard: true }))
   yield* Effect.forkScoped(Effect.forever(Effect.andThen(world.turns.moved, lookAtUntold)))
-  world.clearReportedWait(Option.none()) // another replica that led meanwhile may have told the pool something else
+  world.leadBegins()
   yield* attention.lookAtAll
   const pool = yield* Effect.serviceOption(Pool)
   return yield* Option.match(Option.all([pool, Option.fromUndefinedOr(config.pool)]), {

@@ -85,7 +85,7 @@ const keepToken = Effect.fnUntraced(function*(task: AgentTask, token: string) {
 const sayAgain = ({ look, world }: TaskPlace, { metadata }: AgentTask) =>
   Effect.suspend(() => {
     if (Option.isNone(world.reportedWait(metadata.uid))) return Effect.void
-    world.clearReportedWait(Option.some(metadata.uid))
+    world.clearReportedWait(metadata.uid)
     return look(keyOf(metadata))
   })
 

@@ -140,7 +140,7 @@ const make = Effect.fnUntraced(function*(world: World) {
       Effect.sync(() => {
         if (notice._tag !== "ReportWait") return
         if (heard) world.setReportedWait(task.metadata.uid, notice)
-        else world.clearReportedWait(Option.some(task.metadata.uid)) // it may have been heard, though no answer came
+        else world.clearReportedWait(task.metadata.uid) // it may have been heard, though no answer came
       }))
 
   const carryOut = Effect.fnUntraced(function*(observed: Observed, decision: Plan, pass: Pass) {

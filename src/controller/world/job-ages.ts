@@ -83,9 +83,10 @@ export const jobAges = () => {
         last: { pod: uidOf(pod), warning: observed.warning }
       })
     },
-    forget: (taskUid: string): void => void known.delete(taskUid)
+    forget: (taskUid: string): void => void known.delete(taskUid),
+    forgetAll: (): void => known.clear()
   }
 }
 
 /** What is known of Jobs; passes alone add to it. */
-export type JobAges = Omit<ReturnType<typeof jobAges>, "forget" | "passSaw">
+export type JobAges = Omit<ReturnType<typeof jobAges>, "forget" | "forgetAll" | "passSaw">

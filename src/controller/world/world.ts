@@ -32,8 +32,13 @@ export interface World extends Cache.Changes {
   readonly passSaw: (observed: Pick<Observed, "task" | "turn"> & StartSeen, at: number) => void
   /** Records that the pool has heard this reason to wait, or never will. */
   readonly setReportedWait: (taskUid: string, wait: ReportedWait) => void
-  /** Forgets what the pool heard about this task, or about all tasks, because the pool may not have it any more. */
-  readonly clearReportedWait: (taskUid: Option.Option<string>) => void
+  /** Forgets what the pool heard about this task, because the pool may not have it any more. */
+  readonly clearReportedWait: (taskUid: string) => void
+  /**
+   * Forgets what the pool heard about all tasks, and what passes timed: a lead begins as a process does. Since the last one another replica
+   * may have led, and told the pool something else, or none, as while the API server was away and nothing could start.
+   */
+  readonly leadBegins: () => void
 }
 
 export const make = (initial: TaskPolicy): World => {
@@ -93,6 +98,12 @@ export const make = (initial: TaskPolicy): World => {
     setReportedWait: (uid, wait) => {
       if (isThere(uid)) reportedWaits.set(uid, wait)
     },
-    clearReportedWait: Option.match({ onNone: () => reportedWaits.clear(), onSome: (uid) => void reportedWaits.delete(uid) })
+    clearReportedWait: (uid) => void reportedWaits.delete(uid),
+    leadBegins: () => {
+      reportedWaits.clear()
+      refusals.countAllAnew()
+      ages.forgetAll()
+      unready.forgetAll()
+    }
   }
 }

@@ -10,8 +10,10 @@ import { Reconciler } from "../../../src/controller/reconcile/reconcile.ts"
 import { WriteRefused } from "../../../src/controller/reconcile/refusals.ts"
 import { make } from "../../../src/controller/world/world.ts"
 import { Action } from "../../../src/core/reconcile/action.ts"
+import { Turn } from "../../../src/core/task/observed.ts"
 import { Kubernetes } from "../../../src/kubernetes/client.ts"
-import { Forbidden } from "../../../src/kubernetes/errors.ts"
+import { monotonicMillis } from "../../../src/kubernetes/clock.ts"
+import { Forbidden, TooManyRequests } from "../../../src/kubernetes/errors.ts"
 import { agentTasks, secrets } from "../../../src/kubernetes/kinds.ts"
 import { Uid } from "../../../src/schema/names.ts"
 import { configOf } from "../../core/configs.ts"
@@ -94,21 +96,36 @@ it.effect("says its words on a wait again in its next lead, since another may ha
         world.setReportedWait(task.metadata.uid, { reason: "ConcurrencyLimit", message: "Number 1 in the queue." })
         return Option.some(Duration.seconds(1))
       })
-    const attention = makeAttention(world.cache)
-    const drained = yield* SubscriptionRef.make(false)
-    const parts = Layer.mergeAll(
-      Layer.succeed(Reconciler, Reconciler.of({ reconcile })),
-      configuration,
-      Layer.mock(Kubernetes, { namespace: "tasks" })
-    )
+    const { lead } = leading({ world, reconcile })
     for (const _ of ["first", "second"]) {
-      const lead = yield* Effect.forkChild(
-        Effect.scoped(whileLeader({ world, config: configOf(), identity: "test", attention, drained })).pipe(Effect.provide(parts))
-      )
+      const led = yield* Effect.forkChild(lead)
       yield* TestClock.adjust("1500 millis")
-      yield* Fiber.interrupt(lead)
+      yield* Fiber.interrupt(led)
     }
     expect(told).toEqual([false, true, false, true])
+  }))
+
+it.effect("times a start anew in its next lead, since nothing can start while the API server is away", () =>
+  Effect.gen(function*() {
+    const world = make(policy)
+    const { job, pod, task } = worldOf({ ...plainSeed, life: "starting", launches: 1, job: "active", pod: "Pending" })
+    world.setTask("tasks/task", Option.some(task))
+    const start = { task, turn: Turn.Admitted(), job, pod, warning: Option.none() }
+    const timed: Array<number> = []
+    const reconcile = () =>
+      Effect.map(monotonicMillis, (at) => {
+        timed.push(world.ages.startingMillis(task.metadata.uid, start, at))
+        world.passSaw(start, at)
+        return Option.some(Duration.minutes(1))
+      })
+    const { lead } = leading({ world, reconcile })
+    for (const _ of ["first", "second"]) {
+      const led = yield* Effect.forkChild(lead)
+      yield* TestClock.adjust("90 seconds")
+      yield* Fiber.interrupt(led)
+      yield* TestClock.adjust("10 minutes")
+    }
+    expect(timed).toEqual([0, 60_000, 0, 60_000])
   }))
 
 const forbidden = new Forbidden({ verb: "update", object: "AgentTask", code: 403, reason: "Forbidden", detail: "no right" })
@@ -220,6 +237,24 @@ it.effect("counts the passes that fail, each of which is tried again, and no oth
     yield* TestClock.adjust("30 minutes")
     expect(passes).toEqual({ "tasks/well": 1, "tasks/refused": 35, "tasks/broken": 35 })
     expect((yield* failures) - before).toBe(70)
+    yield* Fiber.interrupt(led)
+  }).pipe(Effect.provide(Logger.layer([]))))
+
+it.effect("looks at a task again no sooner than an overloaded API server asks for", () =>
+  Effect.gen(function*() {
+    const at: Array<number> = []
+    const overload = { verb: "get", object: "Lease", code: 429, reason: "TooManyRequests", detail: "" } as const
+    const reconcile = () =>
+      Effect.flatMap(monotonicMillis, (now) => {
+        at.push(now)
+        return Effect.fail(new TooManyRequests({ ...overload, retryAfter: Duration.minutes(1) }))
+      })
+    const { attention, lead } = leading({ reconcile })
+    const led = yield* Effect.forkChild(lead)
+    yield* TestClock.adjust(0)
+    yield* attention.look("tasks/task")
+    yield* TestClock.adjust("150 seconds")
+    expect(at).toEqual([0, 60_000, 120_000])
     yield* Fiber.interrupt(led)
   }).pipe(Effect.provide(Logger.layer([]))))
 

@@ -90,20 +90,33 @@ describe("the world", () => {
       reserved: world.turns.isReserved("uid-0"),
       refused: world.refusals.isRefused("uid-0"),
       wait: Option.isSome(world.reportedWait("uid-0")),
+      denied: world.refusals.deniedMillis("uid-0") > 0,
       job: world.ages.knownMillis("uid-0", seen, 1_000) > 0,
       unready: world.unreadyMillis(claimed, 1_000) > 0
     })
-    const nothing = { reserved: false, refused: false, wait: false, job: false, unready: false }
-
-    it("forgets all that was said once it was deleted and made again under its name", () => {
+    const all = { reserved: true, refused: true, wait: true, denied: true, job: true, unready: true }
+    const nothing = { reserved: false, refused: false, wait: false, denied: false, job: false, unready: false }
+    /** Returns a world with the task, of which everything was said and seen that can be. */
+    const full = () => {
       const world = make(policy)
       world.setTask(key(0), Option.some(task(0)))
       world.turns.reserve("uid-0")
-      world.refusals.refuse("uid-0", { kind: "Refused", message: "no", againInMillis: 10_000 }, 0)
+      for (const at of [0, 10_000]) world.refusals.refuse("uid-0", { kind: "Denied", message: "no", againInMillis: 10_000 }, at)
       pass(world)
-      expect(remembered(world)).toEqual({ reserved: true, refused: true, wait: true, job: true, unready: true })
+      return world
+    }
+
+    it("forgets all that was said once it was deleted and made again under its name", () => {
+      const world = full()
+      expect(remembered(world)).toEqual(all)
       world.setTask(key(0), Option.some({ ...task(0), metadata: { ...task(0).metadata, uid: Uid.make("uid-again") } }))
       expect(remembered(world)).toEqual(nothing)
+    })
+
+    it("forgets at the beginning of a lead what the pool heard and what passes timed, and neither a slot nor a refusal", () => {
+      const world = full()
+      world.leadBegins()
+      expect(remembered(world)).toEqual({ ...nothing, reserved: true, refused: true })
     })
 
     it("keeps nothing that is said after it went, while a pass still looked at it", () => {
@@ -193,16 +206,13 @@ describe("the world", () => {
     expect(sizes().filter((size) => size > 0)).toEqual([])
   })
 
-  it("forgets what the pool heard of one task, or of all", () => {
+  it("forgets what the pool heard of one task", () => {
     const world = make(policy)
     for (const index of [0, 1, 2]) {
       world.setTask(key(index), Option.some(task(index)))
       world.setReportedWait(`uid-${index}`, { reason: "Refused", message: "no" })
     }
-    const heard = () => [0, 1, 2].filter((index) => Option.isSome(world.reportedWait(`uid-${index}`)))
-    world.clearReportedWait(Option.some("uid-1"))
-    expect(heard()).toEqual([0, 2])
-    world.clearReportedWait(Option.none())
-    expect(heard()).toEqual([])
+    world.clearReportedWait("uid-1")
+    expect([0, 1, 2].filter((index) => Option.isSome(world.reportedWait(`uid-${index}`)))).toEqual([0, 2])
   })
 })
