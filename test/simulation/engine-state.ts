@@ -144,7 +144,9 @@ const settled = Effect.fnUntraced(function*({ code, left, stopped }: Ended, jour
     : code !== 0
     ? Exit.fail(new StageFailed({ reason: "ExitCode", message: "The engine failed.", exitCode: code }))
     : Exit.succeed({ outcome: "succeeded", reason: "Completed", message: "Done.", exitCode: 0 })
-  const outcome = yield* orItsFailure(Effect.andThen(makeSettlement({ backing, facts, journal }).after(done, nowhere), done))
+  const outcome = yield* orItsFailure(
+    Effect.andThen(makeSettlement({ backing, facts, journal, onlyDestroys: false }).after(done, nowhere), done)
+  )
   const { unsavedEffects = "", ...known } = yield* Ref.get(facts)
   return { ...outcome, ...known, message: withLeft(outcome.message, unsavedEffects) }
 })

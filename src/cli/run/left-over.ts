@@ -1,7 +1,7 @@
 // What a stage made, or may have made, that its state does not have, as lines for a person.
 // Pure.
 // Used by summary, rows and state-rows.
-import { leftOverGroups, unreadSentence } from "../../core/state/left-over-message.ts"
+import { fullSentence, leftOverGroups, unreadSentence } from "../../core/state/left-over-message.ts"
 import type { LeftOver } from "../../schema/api/effects.ts"
 
 export const leftOver = (left: LeftOver): ReadonlyArray<string> => [
@@ -10,6 +10,6 @@ export const leftOver = (left: LeftOver): ReadonlyArray<string> => [
     ...named.map((name) => `  ${name}`),
     ...(count > named.length ? [`  and ${count - named.length} more`] : [])
   ]),
-  ...(left.incomplete === true ? ["The journal of this stage was full, so there may be more."] : []),
+  ...(left.incomplete === true ? [fullSentence(left)] : []),
   ...(left.unread === true ? [unreadSentence] : [])
 ]

@@ -1,6 +1,7 @@
 // The state of a workspace as lines: what is stored, who has the lock, what was refused, and what waits to be settled.
 // Pure: the time is an argument.
 // Used by cli/run/state-commands.
+import { namesAny } from "../../core/state/left-over-message.ts"
 import { shortName } from "../../core/text/sentence.ts"
 import type { ImportStarted, RescueView, StateView } from "../../schema/api/state.ts"
 import { seenIn } from "../flags/seen.ts"
@@ -99,7 +100,7 @@ export const rescueLines = (state: StateView, now: number): ReadonlyArray<string
     "",
     "No stage of the workspace starts before this is settled:",
     ...(newer === undefined ? useIt : []),
-    ...(state.pending.every(({ effects }) => effects === undefined) ? [] : [
+    ...(state.pending.every(({ effects }) => effects === undefined || !namesAny(effects)) ? [] : [
       `  ${rescue} --import   plans a run that imports what was made and is not in the state, which you then approve`,
       `  ${rescue} --import-blocks FILE   writes the import blocks instead`
     ]),

@@ -42,11 +42,22 @@ export const leftOverGroups = (
 export const unreadSentence =
   "The state may already contain some of this: it is encrypted, damaged, or too large for the server to look into."
 
+/** Reports whether anything is named, and not only that the journal was full. */
+export const namesAny = (left: LeftOver): boolean => leftOverGroups(left).some(({ count }) => count > 0)
+
+/** Returns what a full journal means; an empty text if it was not full. */
+export const fullSentence = (left: LeftOver): string =>
+  left.incomplete !== true
+    ? ""
+    : namesAny(left)
+    ? "There may be more, since the journal was full."
+    : "Its journal was full, so it may have made more than the state has: look into its log, as for a provider that crashed."
+
 /** Returns the sentences, or an empty text if there is nothing to say. */
 export const leftOverMessage = (left: LeftOver): string =>
   [
     ...leftOverGroups(left).map((group) => listed({ ...group, named: group.named.slice(0, namedInMessage) })),
-    left.incomplete === true ? "There may be more, since the journal was full." : "",
+    fullSentence(left),
     left.unread === true ? unreadSentence : ""
   ].filter((part) => part !== "").join(" ")
 

@@ -80,6 +80,8 @@ interface Known {
   readonly state: StateObjects
   /** See `endedInOrder`. */
   readonly inOrder: boolean
+  /** Whether the stage makes nothing; by default it may. */
+  readonly onlyDestroys?: boolean
   /** What the stage was to make, if some of it may have gone unseen. */
   readonly planned?: ReadonlyArray<JournalEntry>
   /** How many things of each kind are named. */
@@ -87,10 +89,12 @@ interface Known {
 }
 
 /**
- * Returns what the state lacks. A full journal is incomplete after an end in order too: it no longer tells of what a provider gave no answer
- * about.
+ * Returns what the state lacks. A full journal is incomplete after an end in order too: it no longer tells of a creation that a provider gave
+ * no answer about.
  */
-export const leftOverOf = ({ inOrder, journal, limit = namedLimit.run, planned = [], state }: Known): LeftOver => {
+export const leftOverOf = (
+  { inOrder, journal, limit = namedLimit.run, onlyDestroys = false, planned = [], state }: Known
+): LeftOver => {
   const { closed, creations, full, made, open } = account(journal)
   const unsaved = [...made.values()].filter(({ address, id, idKey }) => !hasObject(state, address, idKey, id))
   const unknown = [...open.values()].filter(({ effect, failed, unanswered }) =>
@@ -103,13 +107,13 @@ export const leftOverOf = ({ inOrder, journal, limit = namedLimit.run, planned =
     unknown: unknown.slice(0, limit).map(({ effect }) => effect),
     unknownCount: unknown.length,
     ...(unseen.length > 0 && { unseen: unseen.slice(0, limit), unseenCount: unseen.length }),
-    ...((full || (!inOrder && !closed && planned.some(({ kind }) => kind === "full"))) && { incomplete: true })
+    ...((inOrder ? full && !onlyDestroys : full || (!closed && planned.some(({ kind }) => kind === "full"))) && { incomplete: true })
   }
 }
 
 /** Returns what no state has after an end in order: the creations that a provider gave no answer about. */
-export const unansweredOf = (journal: ReadonlyArray<JournalEntry>, limit: number = namedLimit.run): LeftOver => ({
-  ...leftOverOf({ journal, state: new Map(), inOrder: true, limit }),
+export const unansweredOf = (of: Pick<Known, "journal" | "limit" | "onlyDestroys">): LeftOver => ({
+  ...leftOverOf({ ...of, state: new Map(), inOrder: true }),
   unsaved: [],
   unsavedCount: 0
 })

@@ -21,7 +21,7 @@ type ByStage = ReadonlyMap<string, LeftOver>
 
 type Doubted = ReadonlyArray<Pick<Rescue, "stageId">>
 
-interface Ended extends Pick<StageRow, "id" | "runId"> {
+interface Ended extends Pick<StageRow, "id" | "runId" | "stage"> {
   readonly result: ToldResult
 }
 
@@ -66,6 +66,7 @@ interface StageJournals {
   readonly entries: ReadonlyArray<JournalEntry>
   readonly wanted: ReadonlyArray<JournalEntry>
   readonly inOrder: boolean
+  readonly onlyDestroys: boolean
   readonly limit: number
 }
 
@@ -78,11 +79,11 @@ const sizeOf = ({ entries, wanted }: StageJournals): number =>
 
 const leftIn = (
   { objects, unread }: StateContent,
-  { entries, inOrder, limit, wanted }: StageJournals
+  { entries, inOrder, limit, onlyDestroys, wanted }: StageJournals
 ): LeftOver | undefined => {
   const left = inOrder && unread !== undefined
-    ? unansweredOf(entries, limit)
-    : leftOverOf({ journal: entries, state: objects, inOrder, planned: wanted, limit })
+    ? unansweredOf({ journal: entries, onlyDestroys, limit })
+    : leftOverOf({ journal: entries, state: objects, inOrder, onlyDestroys, planned: wanted, limit })
   if (left.unsavedCount + left.unknownCount + (left.unseenCount ?? 0) === 0 && left.incomplete === undefined) return undefined
   return unread === undefined || inOrder ? left : { ...left, unread: true }
 }
@@ -126,9 +127,15 @@ const make = Effect.gen(function*() {
           heldSize = 0
         })
       )
-      for (const { id, result, runId } of ended) {
-        const inOrder = endedInOrder(result) && !(yield* isConfirmedElsewhere({ result, runId }))
-        const next = { stageId: id, entries: yield* journals.ofStage(id), wanted: yield* journals.planned(runId), inOrder, limit }
+      for (const { id, result, runId, stage } of ended) {
+        const next = {
+          stageId: id,
+          entries: yield* journals.ofStage(id),
+          wanted: yield* journals.planned(runId),
+          inOrder: endedInOrder(result) && !(yield* isConfirmedElsewhere({ result, runId })),
+          onlyDestroys: stage === "destroy",
+          limit
+        }
         if (next.entries.length + next.wanted.length === 0) continue
         const size = sizeOf(next)
         if (heldSize + size > heldAtMost) yield* look

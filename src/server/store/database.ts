@@ -90,7 +90,7 @@ const lastStep = (db: DatabaseSync): unknown => {
 }
 
 /**
- * Fails, before anything is written, if another version of agent-job made the database than this one can read: what a newer one wrote may
+ * Fails, before anything in it is changed, if another version of agent-job made the database than this one can read: what a newer one wrote may
  * mean something else here, and the steps from before the first one are gone.
  */
 const isReadable = Effect.fnUntraced(function*(file: string, last: unknown) {

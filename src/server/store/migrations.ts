@@ -10,7 +10,7 @@ const statements = (...texts: ReadonlyArray<string>) =>
     for (const text of texts) yield* sql.unsafe(text)
   })
 
-/** The last commit whose server has the steps before the first one here, and so brings a database from before them up to it. */
+/** A commit whose server has the steps before the first one here, and so brings a database from before them up to it. */
 export const lastWithEarlierSteps = "988e39786ead"
 
 export const migrations = Migrator.fromRecord({

@@ -37,19 +37,28 @@ interface Parts {
   readonly journal: Journal
   /** Where the settlement stores the stage's changes, whether and which state is pushed, and what the state lacks. */
   readonly facts: Ref.Ref<StageFacts>
+  /** Whether the stage makes nothing. */
+  readonly onlyDestroys: boolean
+}
+
+/** What the stage told of its changes, and how it ended. */
+interface Told {
+  readonly journal: ReadonlyArray<JournalEntry>
+  readonly inOrder: boolean
+  readonly onlyDestroys: boolean
 }
 
 /** Returns what the stage made that its state lacks, in sentences; of a state that is not here or cannot be looked into, all that it made. */
-const unsavedIn = (state: Option.Option<Uint8Array>, entries: ReadonlyArray<JournalEntry>, inOrder: boolean): string => {
+const unsavedIn = (state: Option.Option<Uint8Array>, told: Told): string => {
   const { objects, unread } = Option.match(state, {
     onNone: () => unreadable("not-here"),
     onSome: (bytes) => contentOf(getHeapStatistics().heap_size_limit, bytes)
   })
-  if (unread === undefined) return leftOverMessage(leftOverOf({ journal: entries, state: objects, inOrder }))
-  return inOrder ? leftOverMessage(unansweredOf(entries)) : madeMessage(entries, unread)
+  if (unread === undefined) return leftOverMessage(leftOverOf({ ...told, state: objects }))
+  return told.inOrder ? leftOverMessage(unansweredOf(told)) : madeMessage(told.journal, unread)
 }
 
-export const makeSettlement = ({ backing, facts, journal }: Parts) => {
+export const makeSettlement = ({ backing, facts, journal, onlyDestroys }: Parts) => {
   /**
    * Waits, and if that takes long, the AgentTask says that the server has not got everything. The AgentTask goes on saying so until the
    * result, unless the wait gives `true` and no state is unsaved: a later wait must not take back what is said about an unsaved state.
@@ -94,7 +103,7 @@ export const makeSettlement = ({ backing, facts, journal }: Parts) => {
     if (journal.entries().length === 0) return yield* arrived
     const stored = Effect.raceFirst(backing.storedState, Effect.as(tooLate, Option.none<Uint8Array>()))
     const [state, isTold] = yield* Effect.all([stored, arrived], { concurrency: 2 })
-    yield* learn(facts, { unsavedEffects: unsavedIn(state, journal.entries(), inOrder) })
+    yield* learn(facts, { unsavedEffects: unsavedIn(state, { journal: journal.entries(), inOrder, onlyDestroys }) })
     return isTold
   })
 
@@ -110,7 +119,7 @@ export const makeSettlement = ({ backing, facts, journal }: Parts) => {
     })
     yield* learn(facts, known)
     const inOrder = endedInOrder({ ...exitCodeOfDone(done), ...known })
-    const isAllStored = inOrder && (Exit.isSuccess(done) || unansweredOf(journal.entries()).unknownCount === 0)
+    const isAllStored = inOrder && (Exit.isSuccess(done) || unansweredOf({ journal: journal.entries() }).unknownCount === 0)
     if (isAllStored) yield* givingBack(Exit.isSuccess(done) ? poolPatience : statePatience) // after a success the server opens the lock by itself
     if (Exit.isFailure(done) || Exit.isFailure(settled)) {
       const isTold = yield* accountFor(done, inOrder, Fiber.join(arriving))

@@ -84,7 +84,7 @@ const stage = Effect.fnUntraced(function*(spec: AgentTaskSpec, backing: Backing,
   const { asApproved, commands, engineDirectory, keepThePlan, mirrors, place, workplace } = yield* prepare(spec, backing, variables, facts)
   const journal = yield* makeJournal(yield* Log, backing.sendJournal)
   const parts = { backing, journal, facts }
-  const settlement = makeSettlement(parts)
+  const settlement = makeSettlement({ ...parts, onlyDestroys: spec.stage === "destroy" })
   for (const command of commands) {
     if (command.subcommand !== "init") yield* backing.mayRun(command, engineDirectory, workspaceOf(engine, workplace))
     if (command.mutates) yield* Effect.andThen(asApproved, backing.beginPlan) // again: init may have changed the directory, and another client the state

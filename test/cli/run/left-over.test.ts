@@ -21,7 +21,11 @@ describe("what a stage left", () => {
       "  time_sleep.b (delete)"
     ]))
   it("may be more than the journal could hold", () =>
-    expect(leftOver({ ...none, incomplete: true })).toEqual(["The journal of this stage was full, so there may be more."]))
+    expect(leftOver({ ...none, unseen: [{ action: "create", address: "time_sleep.a" }], unseenCount: 1, incomplete: true })).toEqual([
+      "Planned, unknown whether it was made; look whether it is there:",
+      "  time_sleep.a",
+      "There may be more, since the journal was full."
+    ]))
   it("says that the state may have some of it where nobody looked into that", () =>
     expect(leftOver({ ...none, unread: true })).toEqual([
       "The state may already contain some of this: it is encrypted, damaged, or too large for the server to look into."

@@ -111,6 +111,14 @@ describe("what waits to be settled", () => {
         "  agent-job state rescue demo --import-blocks FILE   writes the import blocks instead",
         "  agent-job state rescue demo --keep --seen res-1:0,sv-1   the stored state stays as it is; what is missing in it, import or remove by hand"
       ])
+    const full = { unsaved: [], unsavedCount: 0, unknown: [], unknownCount: 0, incomplete: true } as const
+    const withFull = { ...doubted, evidence: [], pending: doubted.pending.map((rescue) => ({ ...rescue, effects: full })) }
+    expect(rescueLines(withFull, now).slice(-4)).toEqual([
+      "Its journal was full, so it may have made more than the state has: look into its log, as for a provider that crashed.",
+      "",
+      "No stage of the workspace starts before this is settled:",
+      expect.stringContaining(" --keep ") // and no import, which would have nothing to import
+    ])
     expect(rescueLines({ ...doubted, evidence: [] }, now).slice(-2).map((line) => line.split("   ")[0])).toEqual([
       "No stage of the workspace starts before this is settled:",
       "  agent-job state rescue demo --keep --seen res-1:0,sv-1"

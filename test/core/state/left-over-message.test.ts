@@ -33,7 +33,16 @@ describe("leftOverMessage", () => {
       says: "Planned, unknown whether it was made: t.a.",
       about: { ...effects([], []), unseen: [effect("create", "t.a")], unseenCount: 1 }
     },
-    { given: "a full journal", says: "There may be more, since the journal was full.", about: { ...effects([], []), incomplete: true } },
+    {
+      given: "a full journal, and nothing else",
+      says: "Its journal was full, so it may have made more than the state has: look into its log, as for a provider that crashed.",
+      about: { ...effects([], []), incomplete: true }
+    },
+    {
+      given: "a full journal",
+      says: "Made, but not in the state: t.a. There may be more, since the journal was full.",
+      about: { ...effects([effect("create", "t.a")], []), incomplete: true }
+    },
     {
       given: "a state that is not looked into",
       says:

@@ -198,6 +198,12 @@ describe("leftOverOf", () => {
       .toMatchObject({ incomplete: true })
     expect(leftOverOf({ journal: numbered([started("create", "t.a")]), state: stored([]), inOrder })).not.toHaveProperty("incomplete")
   })
+  it("says nothing of the full journal of a destroy that ended in order, which makes nothing that no state has", () => {
+    const journal = numbered([done("delete", "t.a"), { kind: "full", action: "delete", address: "" }])
+    const known = { journal, state: stored([]), onlyDestroys: true }
+    expect(leftOverOf({ ...known, inOrder: true })).not.toHaveProperty("incomplete")
+    expect(leftOverOf({ ...known, inOrder: false })).toMatchObject({ incomplete: true })
+  })
 
   it("says so when it is not known what was to be made, unless the engine ended in order or closed its journal", () => {
     const incomplete = (entries: ReadonlyArray<Entry>, creations: Parameters<typeof plannedEntries>[0], inOrder = false) =>
@@ -387,15 +393,15 @@ describe("needRescue", () => {
 describe("unansweredOf", () => {
   it("names the creations that a provider gave no answer about, and nothing that an engine which ended in order has put into its state", () =>
     expect(
-      unansweredOf(
-        numbered([
+      unansweredOf({
+        journal: numbered([
           done("create", "a.made", "1"),
           started("create", "a.open"),
           started("create", "a.odd"),
           failed("create", "a.odd"),
           unanswered("a.odd")
         ])
-      )
+      })
     ).toEqual({
       unsaved: [],
       unsavedCount: 0,

@@ -59,7 +59,10 @@ const settling = Effect.fnUntraced(
     const place = { root: 0, directory: [], path: "/none" }
     const facts = yield* Ref.make<StageFacts>({})
     const work = yield* Effect.forkChild(
-      makeSettlement({ backing, journal, facts }).after(failure === undefined ? Exit.void : Exit.fail(new StageFailed(failure)), place)
+      makeSettlement({ backing, journal, facts, onlyDestroys: false }).after(
+        failure === undefined ? Exit.void : Exit.fail(new StageFailed(failure)),
+        place
+      )
         .pipe(
           Effect.provide(parts((text) => void told.push(text)))
         )
