@@ -166,11 +166,27 @@ export const make = Effect.fnUntraced(function*<A>(
     ))
   )
   const follow = Effect.suspend(() => streams ? streamOrList : listThenWatch)
+  /**
+   * A server whose etcd was restored without `--mark-compacted` takes a version that is yet to come. It tells nothing until that is reached,
+   * and never what was before, so it is asked how far it is. Versions may be compared: each is etcd's count of writes.
+   */
+  const loseFutureVersion = kubernetes.list(kind, { namespace: selection.namespace, limit: 1 }).pipe(
+    Effect.flatMap(({ resourceVersion }) => {
+      if (Number(resourceVersion) >= Number(known.version())) return Effect.void
+      known.loseVersion()
+      return Effect.logWarning(
+        "the API server is at an older version than before, as after a restore of its etcd; all objects are looked at anew"
+      )
+    })
+  )
   /** A server that has started again keeps no version of before. Its 410 is an answer, so a look follows at once, but none after that. */
-  const resume = Effect.catchTag(follow, "Gone", () => {
-    known.loseVersion()
-    return follow
-  })
+  const resume = loseFutureVersion.pipe(
+    Effect.andThen(follow),
+    Effect.catchTag("Gone", () => {
+      known.loseVersion()
+      return follow
+    })
+  )
   const round = Effect.suspend(() => {
     failures++ // until the watch brings something
     return isLooking() ? follow : resume

@@ -24,6 +24,8 @@ export class FakeCollection {
   readonly watchedFrom: Array<string> = []
   /** How many pages were listed, plus how many watches began with all objects. */
   lists = 0
+  /** How often it was asked how far it is, by a list of one object. */
+  asks = 0
   /** Whether a watch may begin with all objects. */
   streams = true
   /** Whether a watch that begins with all objects says when these are all. */
@@ -71,6 +73,12 @@ export class FakeCollection {
   compact(): void {
     this.compacted = this.#version
   }
+  /** Has etcd restored from a copy that is `writes` older, in which `name` is not; the API server starts again on it. */
+  restore(writes: number, name: string): Effect.Effect<void> {
+    this.#version -= writes
+    this.objects.delete(name)
+    return this.end(unreachable)
+  }
   /** Ends the open watches, with an error if one is given. */
   end(error?: KubernetesError): Effect.Effect<void> {
     return Effect.suspend(() => {
@@ -95,7 +103,8 @@ export class FakeCollection {
     namespace: "team",
     list: (_, { continue: next, limit = this.pageSize } = {}) =>
       Effect.suspend(() => {
-        this.lists++
+        if (limit === 1) this.asks++
+        else this.lists++
         const failure = this.failures.shift()
         if (failure !== undefined) return Effect.fail(failure)
         const from = next === undefined ? 0 : Number(next)
