@@ -3,7 +3,7 @@
 // Used by the informer's tests.
 import { Cause, Effect, Layer, Queue, Stream } from "effect"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
-import { Gone, Invalid, type KubernetesError, Unreachable } from "../../src/kubernetes/errors.ts"
+import { Gone, Invalid, type KubernetesError, Malformed, Unreachable } from "../../src/kubernetes/errors.ts"
 import type { KubernetesObject, WatchEvent } from "../../src/kubernetes/object.ts"
 
 const call = { verb: "watch", object: "jobs in team" } as const
@@ -24,7 +24,7 @@ export class FakeCollection {
   readonly watchedFrom: Array<string> = []
   /** How many pages were listed, plus how many watches began with all objects. */
   lists = 0
-  /** How often it was asked how far it is, by a list of one object. */
+  /** How often one object was listed, as by one who asks how far the server is. */
   asks = 0
   /** Whether a watch may begin with all objects. */
   streams = true
@@ -39,6 +39,9 @@ export class FakeCollection {
   /** Whether new watches stay silent, as on a half-open connection. */
   muted = false
   pageSize = 500
+  /** How large an object counts, and how many were on each page. */
+  objectBytes = 0
+  readonly pages: Array<number> = []
   #version = 100
   readonly #history: Array<WatchEvent & { readonly version: number }> = []
   #open: Array<Queue.Queue<WatchEvent, KubernetesError | Cause.Done>> = []
@@ -101,7 +104,7 @@ export class FakeCollection {
 
   readonly layer = Layer.mock(Kubernetes, {
     namespace: "team",
-    list: (_, { continue: next, limit = this.pageSize } = {}) =>
+    list: (_, { continue: next, limit = this.pageSize, mostBytes = Infinity } = {}) =>
       Effect.suspend(() => {
         if (limit === 1) this.asks++
         else this.lists++
@@ -114,6 +117,8 @@ export class FakeCollection {
         }
         const to = from + Math.min(limit, this.pageSize)
         const items = [...this.objects.values()].slice(from, to)
+        if (items.length * this.objectBytes > mostBytes) return Effect.fail(new Malformed({ ...call, detail: "it answers more" }))
+        this.pages.push(items.length)
         return Effect.succeed({
           items,
           resourceVersion: String(this.#version),

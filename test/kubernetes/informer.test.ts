@@ -120,6 +120,23 @@ describe("an informer", () => {
       expect(collection.lists).toBe(4)
     }))
 
+  it.effect.each([
+    { are: "of 1.5 MB", objectBytes: 1_500_000, together: 2, requests: 5 + 10 + 8 },
+    { are: "larger than a page may be", objectBytes: 5_000_000, together: 1, requests: 6 + 20 + 19 }
+  ])(
+    "holds no more than 4 MiB of objects at once, or one that is larger: 20 that are $are",
+    ({ objectBytes, requests, together }) =>
+      Effect.gen(function*() {
+        const collection = new FakeCollection()
+        collection.streams = false
+        collection.objectBytes = objectBytes
+        yield* Effect.forEach(Array.from({ length: 20 }, (_, index) => `${index}`), (name) => collection.put(name))
+        const { informer, objects } = yield* informerOf(collection)
+        yield* informer.synced
+        expect([objects.size, Math.max(...collection.pages), collection.lists + collection.asks]).toEqual([20, together, requests])
+      })
+  )
+
   it.effect("asks for 50 objects at once and no more, which it holds whole while it reads them", () =>
     Effect.gen(function*() {
       const collection = new FakeCollection()
