@@ -3,12 +3,12 @@
 // Built from credentials.ts and connections.ts, once by each program; used by informers, the controller, the worker and the command line.
 import { Clock, Context, Duration, Effect, Layer, Option, Random, Schedule, Stream } from "effect"
 import { Headers, HttpClient, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
-import { refusalText } from "../http/body.ts"
+import { refusalText, wholeUpTo } from "../http/body.ts"
 import { certificateRemedy, failureInWords } from "../http/failure-words.ts"
 import { objectOf, pageOf, refusal, warningsOf, watchEventOf } from "./answer.ts"
 import { connections } from "./connections.ts"
 import type { Credentials } from "./credentials.ts"
-import { type Call, type KubernetesError, Unauthorized, Unreachable, type Verb } from "./errors.ts"
+import { type Call, type KubernetesError, Malformed, Unauthorized, Unreachable, type Verb } from "./errors.ts"
 import { type Kind, pods } from "./kinds.ts"
 import type { KubernetesObject, NamespacedName, Page, WatchEvent, Writable } from "./object.ts"
 import { acceptFor, watchEvents } from "./watch-stream.ts"
@@ -54,10 +54,13 @@ export class Kubernetes extends Context.Service<Kubernetes, {
   /** The namespace of the credentials: the Pod's own, or the kubeconfig context's. */
   readonly namespace: string
   readonly get: <A>(kind: Kind<A>, name: NamespacedName) => Effect.Effect<A, KubernetesError>
-  /** Returns one page, of at most 500 objects unless `limit` says otherwise. Fails with `Gone` when `continue` is too old: start anew. */
+  /**
+   * Returns one page, of at most 500 objects unless `limit` says otherwise. Fails with `Gone` when `continue` is too old: start anew. Fails
+   * with `Malformed` when the page has more than `mostBytes`, beyond which nothing is read.
+   */
   readonly list: (
     kind: Kind<unknown>,
-    selection?: Selection & { readonly limit?: number; readonly continue?: string | undefined }
+    selection?: Selection & { readonly limit?: number; readonly continue?: string | undefined; readonly mostBytes?: number | undefined }
   ) => Effect.Effect<Page, KubernetesError>
   /** Streams all objects, with never more than one page in memory. */
   readonly listAll: (
@@ -187,6 +190,7 @@ interface Sending {
   readonly idempotent: boolean
   /** What to do with a response that is no refusal, before its body is read. */
   readonly heard?: (response: HttpClientResponse.HttpClientResponse) => Effect.Effect<void>
+  readonly mostBytes?: number | undefined
 }
 
 /** Reports whether to try again. The caller has to wait for a longer `Retry-After` itself. */
@@ -238,14 +242,24 @@ const make = (credentials: Credentials, http: HttpClient.HttpClient) => {
   const send = (request: Request.HttpClientRequest, call: Call) =>
     Effect.catchTag(once(request, call), "Unauthorized", () => Effect.andThen(credentials.refresh, once(request, call)))
 
+  /** Reads an answer. One that has a limit is read as a stream, after which Node may not use its connection again. */
+  const bodyOf = (call: Call, mostBytes: number | undefined) => (response: HttpClientResponse.HttpClientResponse) => {
+    if (mostBytes === undefined) return Effect.mapError(response.json, unreachable(call))
+    const read = wholeUpTo(mostBytes, (said) => new Malformed({ ...call, detail: said }))
+    return Effect.flatMap(
+      read(Stream.mapError(response.stream, unreachable(call))),
+      (bytes) => Effect.try({ try: (): unknown => JSON.parse(bytes.toString()), catch: unreachable(call) })
+    )
+  }
+
   const unary = (
     request: Request.HttpClientRequest,
     call: Call,
-    { heard = () => Effect.void, idempotent }: Sending
+    { heard = () => Effect.void, idempotent, mostBytes }: Sending
   ): Effect.Effect<unknown, KubernetesError> =>
     send(request, call).pipe(
       Effect.tap(heard),
-      Effect.flatMap((response) => Effect.mapError(response.json, unreachable(call))),
+      Effect.flatMap(bodyOf(call, mostBytes)),
       Effect.timeoutOrElse({
         duration: callTimeout,
         orElse: () => Effect.fail(unreachable(call)(`no answer in ${Duration.format(callTimeout)}`))
@@ -271,9 +285,9 @@ const make = (credentials: Credentials, http: HttpClient.HttpClient) => {
       )
     }, { discard: true })
 
-  const list: Kubernetes["Service"]["list"] = (kind, { namespace, limit = pageLimit, ...query } = {}) => {
+  const list: Kubernetes["Service"]["list"] = (kind, { namespace, limit = pageLimit, mostBytes, ...query } = {}) => {
     const call = many("list", kind, { namespace })
-    return unary(Request.get(pathOf(kind, { namespace }), { urlParams: { ...query, limit } }), call, { idempotent: true }).pipe(
+    return unary(Request.get(pathOf(kind, { namespace }), { urlParams: { ...query, limit } }), call, { idempotent: true, mostBytes }).pipe(
       Effect.flatMap((answer) => Effect.fromResult(pageOf(call, answer)))
     )
   }

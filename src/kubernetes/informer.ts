@@ -42,9 +42,10 @@ const usefulWatch = 10_000_000_000n
 const betweenWatches = Duration.millis(100)
 /**
  * The most whole objects in memory at once: a Pod is 9 KB as text and twice that when parsed, and a heap that has grown stays large for
- * long.
+ * long. A task may be of 1.5 MB, with a configuration in it.
  */
 const pageLimit = 50
+const mostPageBytes = 4 * 1024 * 1024
 const longestBackoff = Duration.seconds(30)
 
 const lastHeard = (kind: string) =>
@@ -78,13 +79,26 @@ export const make = Effect.fnUntraced(function*<A>(
   })
   yield* heard
 
+  let limit = pageLimit
+  /** Returns the next page. One that is too large is asked for again as a smaller one; a single object is read however large it is. */
+  const pageFrom = (from: string | undefined): Effect.Effect<Page, KubernetesError> =>
+    Effect.suspend(() => kubernetes.list(kind, { ...selection, limit, continue: from, mostBytes: limit === 1 ? undefined : mostPageBytes }))
+      .pipe(
+        Effect.catchTag("Malformed", (error) => {
+          if (limit === 1) return Effect.fail(error)
+          limit = Math.ceil(limit / 2)
+          return pageFrom(from)
+        })
+      )
+
   /** Lists page by page, so that never more than one page of whole objects is in memory. */
   const list = Effect.gen(function*() {
     known.beginLook()
     let page: Page | undefined
     do {
-      page = yield* kubernetes.list(kind, { ...selection, limit: pageLimit, continue: page?.continue })
+      page = yield* pageFrom(page?.continue)
       yield* heard
+      limit = Math.min(limit * 2, pageLimit)
       for (const object of page.items) yield* known.store(object)
     } while (page.continue !== undefined)
     yield* known.endLook(page.resourceVersion)
@@ -166,11 +180,27 @@ export const make = Effect.fnUntraced(function*<A>(
     ))
   )
   const follow = Effect.suspend(() => streams ? streamOrList : listThenWatch)
+  /**
+   * A server whose etcd was restored without `--mark-compacted` takes a version that is yet to come. It tells nothing until that is reached,
+   * and never what was before, so it is asked how far it is. Versions may be compared: each is etcd's count of writes.
+   */
+  const loseFutureVersion = kubernetes.list(kind, { namespace: selection.namespace, limit: 1 }).pipe(
+    Effect.flatMap(({ resourceVersion }) => {
+      if (Number(resourceVersion) >= Number(known.version())) return Effect.void
+      known.loseVersion()
+      return Effect.logWarning(
+        "the API server is at an older version than before, as after a restore of its etcd; all objects are looked at anew"
+      )
+    })
+  )
   /** A server that has started again keeps no version of before. Its 410 is an answer, so a look follows at once, but none after that. */
-  const resume = Effect.catchTag(follow, "Gone", () => {
-    known.loseVersion()
-    return follow
-  })
+  const resume = loseFutureVersion.pipe(
+    Effect.andThen(follow),
+    Effect.catchTag("Gone", () => {
+      known.loseVersion()
+      return follow
+    })
+  )
   const round = Effect.suspend(() => {
     failures++ // until the watch brings something
     return isLooking() ? follow : resume

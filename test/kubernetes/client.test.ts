@@ -448,6 +448,17 @@ describe("a list", () => {
       ])
     }))
 
+  it.live("reads no more of a page than it may, and does not ask for that again", () =>
+    Effect.gen(function*() {
+      const { kubernetes, server } = yield* setup
+      const body = { metadata: { resourceVersion: "7" }, items: [stored("a"), stored("b")] }
+      server.otherwise = { body }
+      const { length } = JSON.stringify(body)
+      expect((yield* kubernetes.list(jobs, { mostBytes: length })).items).toHaveLength(2)
+      expect(yield* Effect.flip(kubernetes.list(jobs, { mostBytes: length - 1 }))).toMatchObject({ _tag: "Malformed" })
+      expect(server.asked.map(({ url }) => url)).toEqual(["/apis/batch/v1/jobs?limit=500", "/apis/batch/v1/jobs?limit=500"])
+    }).pipe(Effect.scoped))
+
   it.live("takes `items: null` as empty, and tells an expired page", () =>
     Effect.gen(function*() {
       const { kubernetes, server } = yield* setup

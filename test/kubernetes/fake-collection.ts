@@ -3,7 +3,7 @@
 // Used by the informer's tests.
 import { Cause, Effect, Layer, Queue, Stream } from "effect"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
-import { Gone, Invalid, type KubernetesError, Unreachable } from "../../src/kubernetes/errors.ts"
+import { Gone, Invalid, type KubernetesError, Malformed, Unreachable } from "../../src/kubernetes/errors.ts"
 import type { KubernetesObject, WatchEvent } from "../../src/kubernetes/object.ts"
 
 const call = { verb: "watch", object: "jobs in team" } as const
@@ -24,6 +24,8 @@ export class FakeCollection {
   readonly watchedFrom: Array<string> = []
   /** How many pages were listed, plus how many watches began with all objects. */
   lists = 0
+  /** How often one object was listed, as by one who asks how far the server is. */
+  asks = 0
   /** Whether a watch may begin with all objects. */
   streams = true
   /** Whether a watch that begins with all objects says when these are all. */
@@ -37,6 +39,9 @@ export class FakeCollection {
   /** Whether new watches stay silent, as on a half-open connection. */
   muted = false
   pageSize = 500
+  /** How large an object counts, and how many were on each page. */
+  objectBytes = 0
+  readonly pages: Array<number> = []
   #version = 100
   readonly #history: Array<WatchEvent & { readonly version: number }> = []
   #open: Array<Queue.Queue<WatchEvent, KubernetesError | Cause.Done>> = []
@@ -71,6 +76,12 @@ export class FakeCollection {
   compact(): void {
     this.compacted = this.#version
   }
+  /** Has etcd restored from a copy that is `writes` older, in which `name` is not; the API server starts again on it. */
+  restore(writes: number, name: string): Effect.Effect<void> {
+    this.#version -= writes
+    this.objects.delete(name)
+    return this.end(unreachable)
+  }
   /** Ends the open watches, with an error if one is given. */
   end(error?: KubernetesError): Effect.Effect<void> {
     return Effect.suspend(() => {
@@ -93,9 +104,10 @@ export class FakeCollection {
 
   readonly layer = Layer.mock(Kubernetes, {
     namespace: "team",
-    list: (_, { continue: next, limit = this.pageSize } = {}) =>
+    list: (_, { continue: next, limit = this.pageSize, mostBytes = Infinity } = {}) =>
       Effect.suspend(() => {
-        this.lists++
+        if (limit === 1) this.asks++
+        else this.lists++
         const failure = this.failures.shift()
         if (failure !== undefined) return Effect.fail(failure)
         const from = next === undefined ? 0 : Number(next)
@@ -105,6 +117,8 @@ export class FakeCollection {
         }
         const to = from + Math.min(limit, this.pageSize)
         const items = [...this.objects.values()].slice(from, to)
+        if (items.length * this.objectBytes > mostBytes) return Effect.fail(new Malformed({ ...call, detail: "it answers more" }))
+        this.pages.push(items.length)
         return Effect.succeed({
           items,
           resourceVersion: String(this.#version),

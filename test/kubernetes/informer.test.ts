@@ -120,6 +120,23 @@ describe("an informer", () => {
       expect(collection.lists).toBe(4)
     }))
 
+  it.effect.each([
+    { are: "of 1.5 MB", objectBytes: 1_500_000, together: 2, requests: 5 + 10 + 8 },
+    { are: "larger than a page may be", objectBytes: 5_000_000, together: 1, requests: 6 + 20 + 19 }
+  ])(
+    "holds no more than 4 MiB of objects at once, or one that is larger: 20 that are $are",
+    ({ objectBytes, requests, together }) =>
+      Effect.gen(function*() {
+        const collection = new FakeCollection()
+        collection.streams = false
+        collection.objectBytes = objectBytes
+        yield* Effect.forEach(Array.from({ length: 20 }, (_, index) => `${index}`), (name) => collection.put(name))
+        const { informer, objects } = yield* informerOf(collection)
+        yield* informer.synced
+        expect([objects.size, Math.max(...collection.pages), collection.lists + collection.asks]).toEqual([20, together, requests])
+      })
+  )
+
   it.effect("asks for 50 objects at once and no more, which it holds whole while it reads them", () =>
     Effect.gen(function*() {
       const collection = new FakeCollection()
@@ -205,6 +222,20 @@ describe("an informer", () => {
       expect(collection.lists).toBe(2)
     }))
 
+  it.effect("looks at all objects anew once etcd is restored from an older copy, though the server has no 410 for a version that is yet to come", () =>
+    Effect.gen(function*() {
+      const { changed, collection, objects } = yield* setup
+      yield* collection.put("lost-by-the-restore")
+      yield* TestClock.adjust("1 second")
+      changed.length = 0
+      yield* collection.restore(50, "lost-by-the-restore")
+      yield* collection.put("fresh")
+      yield* TestClock.adjust("1 second")
+      expect(names(objects)).toEqual(["team/fresh", "team/old"])
+      expect(changed).toEqual(["team/old", "team/fresh", "team/lost-by-the-restore"])
+      expect([collection.asks, collection.watchedFrom]).toEqual([1, []])
+    }))
+
   it.effect("looks at once after 410, however often it failed before, because a server that has started again knows no version of before", () =>
     Effect.gen(function*() {
       const { collection, objects } = yield* setup
@@ -240,9 +271,9 @@ describe("an informer", () => {
       yield* collection.end(unreachable)
       const tries: Array<number> = []
       for (let seconds = 0; seconds < 40; seconds += 0.1) {
-        const before = collection.watchedFrom.length
+        const before = collection.asks
         yield* TestClock.adjust("100 millis")
-        if (collection.watchedFrom.length > before) tries.push(seconds)
+        if (collection.asks > before) tries.push(seconds)
       }
       const waits = tries.flatMap((at, index) => at < 5 ? [] : [((tries[index + 1] ?? 40) - at) / at])
       expect(waits.length).toBeGreaterThan(4)
@@ -285,9 +316,9 @@ describe("an informer", () => {
       const { collection } = yield* setup
       collection.failures.push(...Array.from({ length: 200 }, () => failure))
       yield* collection.end(unreachable)
-      const before = collection.watchedFrom.length
+      const before = collection.asks
       yield* TestClock.adjust("10 minutes")
-      const tries = collection.watchedFrom.length - before
+      const tries = collection.asks - before
       expect(tries).toBeGreaterThan(10)
       expect(tries).toBeLessThan(40) // after the first two minutes, each wait is 30 to 39 s
       collection.failures.length = 0

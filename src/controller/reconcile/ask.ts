@@ -176,12 +176,17 @@ const sourceOf = ({ followed, task }: Asking): Read<SourceSeen> =>
     : readSource(task)
 
 /**
- * Asks what else a start needs: who holds the workspace, and what the source has. What is refused here keeps the task from starting as much
- * as a Job that may not be made, because it is known by now that there is none.
+ * Asks what else a start needs: who holds the workspace, and what the source has. A task that waits for its first artifact asks for that
+ * alone, as often as it looks, and for its own Lease once there is one. What is refused here keeps the task from starting as much as a Job
+ * that may not be made, because it is known by now that there is none.
  */
 const askForStart = (asking: Asking): Read<Answers, ReadRefused> =>
   Effect.gen(function*() {
-    const { task, world } = asking
+    const { followed, task, world } = asking
+    if (world.turns.of(task)._tag === "Admitted" && waitsForSource(task) && task.status.source === undefined) {
+      const source = yield* followed(task)
+      if (source._tag === "NotReady") return { ...noAnswers, source }
+    }
     const held = needsLease(asking) ? { ...noAnswers, holder: yield* workspaceHolder(world, task) } : noAnswers
     return world.turns.of(task)._tag === "Admitted" && isUnpinned(task) ? { ...held, source: yield* sourceOf(asking) } : held
   }).pipe(Effect.mapError(readRefusalOr))

@@ -137,7 +137,7 @@ export const when = {
   refusedForNow: ({ refusal }) => refusal,
   waiting: ({ turn }) => Option.liftPredicate(turn, Turn.$is("Waiting")),
   workspaceTaken: ({ holder }) => Option.liftPredicate(holder, isOther),
-  workspaceUnasked: is(({ holder, task }) => holder._tag === "NotAsked" && mutates(task.spec.stage)),
+  workspaceUnasked: is(({ holder, source, task }) => holder._tag === "NotAsked" && source._tag !== "NotReady" && mutates(task.spec.stage)),
   sourceUnasked: is(({ source, task }) => source._tag === "NotAsked" && isUnpinned(task)),
   sourceNotReady: (s) => Option.filter(Option.liftPredicate(s.source, SourceSeen.$is("NotReady")), ({ changed }) => changed || !hasAll(s)),
   toPin: ({ source, task }) =>

@@ -269,6 +269,30 @@ describe("a source of Flux", () => {
         Effect.succeed(shared))
       expect(answers.source).toMatchObject(gets)
     }))
+
+  it.effect.each([
+    { given: "has none and its source is away", knows: false, shared: away, holder: "NotAsked" },
+    { given: "has none and its source is there", knows: false, shared: old, holder: "Free" },
+    { given: "has one and its source is away", knows: true, shared: away, holder: "Free" }
+  ])(
+    "keeps an apply that waits for it from reading its Lease at each look, until there is an artifact: it $given",
+    ({ holder, knows, shared }) =>
+      Effect.gen(function*() {
+        const cluster = instantCluster()
+        plantSource(cluster.server, "infra", sha256)
+        const seen = worldOf({ ...plainSeed, stage: "apply", life: "queued", source: "unasked", waitsForSource: true })
+        const { source: _, ...status } = seen.task.status
+        const task = knows ? seen.task : { ...seen.task, status }
+        const { world } = knowing({ job: Option.none(), task })
+        const warned = () => Effect.succeedNone
+        const answers = yield* ask({ world, task, policy, now: noon, at: 0, followed: () => Effect.succeed(shared), warned }).pipe(
+          Effect.provideService(Kubernetes, cluster.kubernetes)
+        )
+        expect(answers.holder._tag).toBe(holder)
+        const { situation } = plan(policy, observe(world, task, answers, 0), noon)
+        expect(situation === "its source has nothing to run").toBe(shared === away)
+      })
+  )
 })
 
 describe("the apply of the newest attempt at a source", () => {

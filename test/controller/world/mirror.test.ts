@@ -33,6 +33,7 @@ const mirrored = Effect.fnUntraced(function*({ plural }: { readonly plural: stri
   const selected: Record<string, unknown> = {}
   const kubernetes = Layer.mock(Kubernetes, {
     namespace: "tasks",
+    list: (kind) => kind.plural === plural ? Effect.never : Effect.succeed({ items: [], resourceVersion: "3", continue: undefined }),
     watch: (kind, { labelSelector, namespace }) => {
       selected[kind.plural] = [namespace, labelSelector]
       return kind.plural === plural ? Stream.fromQueue(queue) : Stream.concat(Stream.make(whole), Stream.never)

@@ -103,6 +103,14 @@ export const waiting: ReadonlyArray<Case> = [
     reason: "SourceNotReady"
   },
   {
+    given: "a source that is not ready, for an apply that asks for its workspace once it is",
+    seed: { stage: "apply", life: "queued", source: "notReady", waitsForSource: true, holder: "unasked" },
+    situation: "its source has nothing to run",
+    actions: [],
+    phase: "Queued",
+    reason: "SourceNotReady"
+  },
+  {
     given: "a source that is not ready any more, for an apply that knows its artifact and has no workspace yet",
     seed: { stage: "apply", life: "queued", source: "notReady" },
     situation: "its source has nothing to run",
