@@ -189,7 +189,7 @@ export const make = Effect.fnUntraced(function*<A>(
       if (Number(resourceVersion) >= Number(known.version())) return Effect.void
       known.loseVersion()
       return Effect.logWarning(
-        "the API server is at an older version than before, as after a restore of its etcd; all objects are looked at anew"
+        "the API server is at an older version than before, as after a restore of its etcd, or where it is one of several and behind the others; all objects are looked at anew"
       )
     })
   )

@@ -23,7 +23,7 @@ export interface Options<K extends string, E, R> {
    */
   readonly work: (key: K) => Effect.Effect<Option.Option<Duration.Duration>, E, R>
   readonly backoff: Backoff<K>
-  /** How long a failure asks to be left alone, which counts if it is longer than the backoff. */
+  /** How long a failure asks to be left alone, which counts if it is longer than the backoff; an add ends that as it ends any wait. */
   readonly pauseOf?: (error: E) => Duration.Duration
 }
 

@@ -35,8 +35,8 @@ export interface World extends Cache.Changes {
   /** Forgets what the pool heard about this task, because the pool may not have it any more. */
   readonly clearReportedWait: (taskUid: string) => void
   /**
-   * Forgets what the pool heard about all tasks, and what passes timed: a lead begins as a process does. Since the last one another replica
-   * may have led, and told the pool something else, or none, as while the API server was away and nothing could start.
+   * Forgets what the pool heard about all tasks, and how long passes timed what they saw. Since the last lead another replica may have led,
+   * and told the pool something else, or none, as while the API server was away and nothing could start.
    */
   readonly leadBegins: () => void
 }
@@ -102,7 +102,7 @@ export const make = (initial: TaskPolicy): World => {
     leadBegins: () => {
       reportedWaits.clear()
       refusals.countAllAnew()
-      ages.forgetAll()
+      ages.timeAnew()
       unready.forgetAll()
     }
   }
