@@ -101,7 +101,8 @@ export const getTask = Effect.fnUntraced(function*(name: string) {
 })
 
 /** Retries a read while the object does not exist yet. */
-const onceThere = <A, E extends { readonly _tag: string }, R>(read: Effect.Effect<A, E, R>) =>
+/** Reads again until it is there. */
+export const onceThere = <A, E extends { readonly _tag: string }, R>(read: Effect.Effect<A, E, R>) =>
   Effect.retry(read, { while: ({ _tag }) => _tag === "NotFound", schedule: every })
 
 /** Reports whether a status has this phase, for `untilStatus`. */

@@ -15,6 +15,7 @@ import {
   createTask,
   found,
   getTask,
+  onceThere,
   runController,
   TaskCluster,
   Tasks,
@@ -36,7 +37,8 @@ const withServer = serverWith(poolToken)
 
 const taskToken = Effect.fnUntraced(function*(task: string) {
   const { namespace } = yield* Tasks
-  const { data } = yield* (yield* Kubernetes).get(secrets, { name: `${task}-token`, namespace })
+  const read = (yield* Kubernetes).get(secrets, { name: `${task}-token`, namespace })
+  const { data } = yield* until(`the token of ${task}`, onceThere(read), () => true) // the Job of a task may come before it
   const { token } = Object(data)
   return Buffer.from(String(token), "base64").toString()
 })
