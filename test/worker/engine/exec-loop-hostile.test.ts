@@ -1,8 +1,8 @@
 // The client against a runner that answers wrongly, too much, late, or not at all.
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Layer, Stream } from "effect"
+import { Effect, Fiber, Layer, Stream } from "effect"
 import { spawn } from "node:child_process"
-import { readdirSync, readFileSync, writeFileSync } from "node:fs"
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
@@ -220,19 +220,17 @@ describe("exec loop client", () => {
     Effect.gen(function*() {
       const { execLoop, ...at } = yield* session("dash")
       const before = retainedMegabytes()
-      const during: Array<number> = []
-      const enough = join(at.scratch, "enough")
-      const flood = `head -c 100000000 /dev/zero >"$1"; until [ -e "$2" ]; do yes "taken 1" | head -c 10000000 >"$1"; done; echo >"$1"`
-      const measured = Effect.timed(Effect.sync(() => during.push(retainedMegabytes()))).pipe(
-        Effect.flatMap(([took]) => Effect.sleep(Duration.max(Duration.millis(200), Duration.times(took, 4)))), // which leaves time for the flood
-        Effect.repeat({ times: 3 }), // the first may be of before the flood
-        Effect.andThen(Effect.sync(() => writeFileSync(enough, ""))),
-        Effect.andThen(Effect.never)
-      )
-      const { ended } = yield* Effect.raceFirst(execute(execLoop, shellCommand(at, flood, join(at.directory, "replies"), enough)), measured)
+      const [sent, measured] = [join(at.scratch, "sent"), join(at.scratch, "measured")]
+      // A line without an end, which goes on once it was measured, and then as many whole answers.
+      const flood =
+        `head -c 50000000 /dev/zero >"$1"; : >"$2"; until [ -e "$3" ]; do sleep 0.1; done; yes "taken 1" | head -c 50000000 >"$1"; echo >"$1"`
+      const running = yield* Effect.forkChild(execute(execLoop, shellCommand(at, flood, join(at.directory, "replies"), sent, measured)))
+      yield* eventually(() => existsSync(sent))
+      const during = retainedMegabytes() - before
+      writeFileSync(measured, "")
+      const { ended } = yield* Fiber.join(running)
       assert.deepStrictEqual(ended, CommandEnded.Exited({ code: 0 }))
-      assert.strictEqual(during.length, 4)
-      assert.isBelow(Math.max(...during) - before, 32)
+      assert.isBelow(Math.max(during, retainedMegabytes() - before), 32)
     }))
 
   it.live("makes a command wait that writes faster than its output is read", () =>
