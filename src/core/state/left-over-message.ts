@@ -1,6 +1,6 @@
 // Says what a stage made that is not in its state, in a few sentences for the end of its message. The whole list is with the run.
 // Invariant: joined by `withLeft`, the text fits into the message of a result, however long the names are.
-// Used by worker/stage/stage.ts, worker/stage/settlement.ts, server/run/stage-ends.ts, cli/run/left-over.ts and core/state/import-blocks.ts.
+// Used by worker/stage, server/run/stage-ends.ts, server/run/left-overs.ts, cli/run/state-rows.ts, cli/run/left-over.ts and core/state/import-blocks.ts.
 import type { Effected, JournalEntry, LeftOver } from "../../schema/api/effects.ts"
 import { longestMessage } from "../../schema/task/stage-result.ts"
 import { shortened, shortName } from "../text/sentence.ts"

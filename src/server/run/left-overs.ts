@@ -3,6 +3,7 @@
 // Used by stage-ends (store, of), what settles rescues (storeSettled) and what looks at them (look).
 import { Context, Effect, Layer } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
+import { namesAny } from "../../core/state/left-over-message.ts"
 import { endedInOrder, leftOverOf, unansweredOf } from "../../core/state/left-over.ts"
 import { contentOf, type StateContent, unreadable } from "../../core/state/state-objects.ts"
 import { type JournalEntry, journalLimitBytes, type LeftOver, namedLimit } from "../../schema/api/effects.ts"
@@ -84,7 +85,7 @@ const leftIn = (
   const left = inOrder && unread !== undefined
     ? unansweredOf({ journal: entries, onlyDestroys, limit })
     : leftOverOf({ journal: entries, state: objects, inOrder, onlyDestroys, planned: wanted, limit })
-  if (left.unsavedCount + left.unknownCount + (left.unseenCount ?? 0) === 0 && left.incomplete === undefined) return undefined
+  if (!namesAny(left) && left.incomplete === undefined) return undefined
   return unread === undefined || inOrder ? left : { ...left, unread: true }
 }
 
