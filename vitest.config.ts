@@ -65,7 +65,7 @@ export default defineConfig({
           setupFiles: ["test/simulation.setup.ts"],
           maxWorkers: 4,
           sequence: { groupOrder: 1 }, // vitest refuses projects of one group that have different numbers of workers
-          testTimeout: 1_800_000
+          testTimeout: 3_000_000
         }
       },
       // Each control plane runs one file at a time, because what a file counts must not come from another one.
