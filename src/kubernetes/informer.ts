@@ -1,5 +1,5 @@
 // Mirrors one kind by a watch that begins with all objects (or by list and watch), and tells which keys changed.
-// It misses nothing: the next full look finds the objects that vanished while no watch was open.
+// It misses nothing: a watch goes on only where the server ended the last one in order; after any other end follows a look at all objects.
 // Feeds the controller's queue; the mirror may be behind, so a write based on it needs a guard.
 import { Cause, Clock, Duration, Effect, Metric, Option, Random, type Scope, Stream } from "effect"
 import { Kubernetes, type Selection } from "./client.ts"
@@ -53,6 +53,12 @@ const lastHeard = (kind: string) =>
     description: "When the API server last said something of a kind of objects, or else when this process began to watch it, in Unix time.",
     attributes: { kind }
   })
+
+/**
+ * Whether a watch may not go on from where it was. Behind a lost connection, etcd may have been restored from an older copy: the server then
+ * tells neither what that undid nor, where it has written as much again, that the version is of another history.
+ */
+const losesPlace = ({ _tag }: KubernetesError): boolean => _tag === "Gone" || _tag === "Unreachable"
 
 /** Each wait is a quarter longer than the last, so a server that returns is found after about a third of the time that it was away. */
 const backoff = (failures: number): Duration.Duration => Duration.min(Duration.millis(500 * 1.25 ** (failures - 1)), longestBackoff)
@@ -135,7 +141,10 @@ export const make = Effect.fnUntraced(function*<A>(
       Effect.andThen(heard),
       Effect.timeoutOrElse({
         duration: Duration.seconds(timeoutSeconds + graceSeconds),
-        orElse: () => Effect.logWarning("a watch stalled")
+        orElse: () => {
+          known.loseVersion()
+          return Effect.logWarning("a watch stalled")
+        }
       }),
       Effect.raceFirst(lookTakesTooLong),
       Effect.ensuring(Effect.map(Clock.monotonicTimeNanos, (now) => {
@@ -146,7 +155,7 @@ export const make = Effect.fnUntraced(function*<A>(
 
   const failed = (cause: Cause.Cause<KubernetesError>) => {
     const error = Cause.findErrorOption(cause)
-    if (Option.isSome(error) && error.value._tag === "Gone") known.loseVersion()
+    if (Option.isSome(error) && losesPlace(error.value)) known.loseVersion()
     return Effect.logWarning(
       "an informer lost its connection and tries again",
       Option.match(error, { onNone: () => Cause.pretty(cause), onSome: ({ message }) => message })
@@ -179,31 +188,9 @@ export const make = Effect.fnUntraced(function*<A>(
         : Effect.void
     ))
   )
-  const follow = Effect.suspend(() => streams ? streamOrList : listThenWatch)
-  /**
-   * A server whose etcd was restored without `--mark-compacted` takes a version that is yet to come. It tells nothing until that is reached,
-   * and never what was before, so it is asked how far it is. Versions may be compared: each is etcd's count of writes.
-   */
-  const loseFutureVersion = kubernetes.list(kind, { namespace: selection.namespace, limit: 1 }).pipe(
-    Effect.flatMap(({ resourceVersion }) => {
-      if (Number(resourceVersion) >= Number(known.version())) return Effect.void
-      known.loseVersion()
-      return Effect.logWarning(
-        "the API server is at an older version than before, as after a restore of its etcd, or where it is one of several and behind the others; all objects are looked at anew"
-      )
-    })
-  )
-  /** A server that has started again keeps no version of before. Its 410 is an answer, so a look follows at once, but none after that. */
-  const resume = loseFutureVersion.pipe(
-    Effect.andThen(follow),
-    Effect.catchTag("Gone", () => {
-      known.loseVersion()
-      return follow
-    })
-  )
   const round = Effect.suspend(() => {
     failures++ // until the watch brings something
-    return isLooking() ? follow : resume
+    return streams ? streamOrList : listThenWatch
   }).pipe(Effect.as(Option.none<KubernetesError>()), Effect.catchCause(failed))
 
   yield* round.pipe(

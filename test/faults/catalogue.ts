@@ -49,8 +49,7 @@ export const faults: Readonly<Record<string, Row>> = {
     shownBy: {
       "test/kubernetes/informer.test.ts": [
         "ends with the same objects, and reports the last change of each",
-        "lists again after 410",
-        "looks at once after 410, however often it failed before",
+        "looks anew after 410",
         "does not open a watch again and again"
       ]
     },

@@ -1,7 +1,7 @@
 // One collection of a pretended API server, in memory and without a socket, so that informers can be tested under TestClock.
 // It keeps every event since the last compaction, as the real one does; a test may break, end or mute its watches.
 // Used by the informer's tests.
-import { Cause, Effect, Layer, Queue, Stream } from "effect"
+import { Cause, Duration, Effect, Layer, Queue, Stream } from "effect"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { Gone, Invalid, type KubernetesError, Malformed, Unreachable } from "../../src/kubernetes/errors.ts"
 import type { KubernetesObject, WatchEvent } from "../../src/kubernetes/object.ts"
@@ -24,8 +24,6 @@ export class FakeCollection {
   readonly watchedFrom: Array<string> = []
   /** How many pages were listed, plus how many watches began with all objects. */
   lists = 0
-  /** How often one object was listed, as by one who asks how far the server is. */
-  asks = 0
   /** Whether a watch may begin with all objects. */
   streams = true
   /** Whether a watch that begins with all objects says when these are all. */
@@ -42,6 +40,10 @@ export class FakeCollection {
   /** How large an object counts, and how many were on each page. */
   objectBytes = 0
   readonly pages: Array<number> = []
+  /** How often it was asked: pages and watches. */
+  get asks(): number {
+    return this.lists + this.watchedFrom.length
+  }
   #version = 100
   readonly #history: Array<WatchEvent & { readonly version: number }> = []
   #open: Array<Queue.Queue<WatchEvent, KubernetesError | Cause.Done>> = []
@@ -76,9 +78,10 @@ export class FakeCollection {
   compact(): void {
     this.compacted = this.#version
   }
-  /** Has etcd restored from a copy that is `writes` older, in which `name` is not; the API server starts again on it. */
-  restore(writes: number, name: string): Effect.Effect<void> {
-    this.#version -= writes
+  /** Has etcd restored from a copy in which `name` is not. The server that starts on it has begun another history, `writes` from before. */
+  restore(name: string, writes: number): Effect.Effect<void> {
+    this.#version += writes
+    this.#history.length = 0
     this.objects.delete(name)
     return this.end(unreachable)
   }
@@ -106,8 +109,7 @@ export class FakeCollection {
     namespace: "team",
     list: (_, { continue: next, limit = this.pageSize, mostBytes = Infinity } = {}) =>
       Effect.suspend(() => {
-        if (limit === 1) this.asks++
-        else this.lists++
+        this.lists++
         const failure = this.failures.shift()
         if (failure !== undefined) return Effect.fail(failure)
         const from = next === undefined ? 0 : Number(next)
@@ -125,7 +127,7 @@ export class FakeCollection {
           continue: to < this.objects.size ? String(to) : undefined
         })
       }),
-    watch: (_, { resourceVersion }) =>
+    watch: (_, { resourceVersion, timeoutSeconds = Infinity }) =>
       Stream.unwrap(Effect.gen({ self: this }, function*() {
         if (resourceVersion === undefined && !this.streams) return Stream.fail(cannotStream)
         if (resourceVersion === undefined) this.lists++
@@ -144,7 +146,7 @@ export class FakeCollection {
           return Stream.concat(broken, Stream.fail(unreachable))
         }
         this.#open.push(queue)
-        return Stream.fromQueue(queue)
+        return Stream.fromQueue(queue).pipe(Stream.interruptWhen(Effect.sleep(Duration.seconds(timeoutSeconds))))
       }))
   })
 }
