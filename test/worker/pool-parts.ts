@@ -22,7 +22,11 @@ export const taskUid = "task-uid-1"
 export const saved = (state: Uint8Array | string) => SettledState.Saved({ digest: Sha256.make(sha256(Buffer.from(state))) })
 
 /** For tests without an AgentTask in whose status anything could be said. */
-export const noTaskStatus = Layer.succeed(TaskStatus, { unansweredDuring: (work) => work, unsavedDuring: (work) => work })
+export const noTaskStatus = Layer.succeed(TaskStatus, {
+  unansweredDuring: (work) => work,
+  unwrittenDuring: (work) => work,
+  unsavedDuring: (work) => work
+})
 
 export interface PoolParts {
   readonly api: FakeTaskApi
@@ -51,6 +55,7 @@ export const poolParts = (patience = "1 minute", statePatience = "1 minute"): Ef
       })
     const taskStatus = Layer.succeed(TaskStatus, {
       unansweredDuring: (work) => work,
+      unwrittenDuring: (work) => work,
       unsavedDuring: (work) => Effect.andThen(mark(true), Effect.tap(work, mark(false)))
     })
     const released = Deferred.makeUnsafe<void>()

@@ -12,10 +12,10 @@ import { ownerReference } from "./owner-reference.ts"
 import { pod } from "./pod.ts"
 
 /**
- * Returns for how many seconds the worker may go on saving the state after its engine has ended. It is 0 for a plan, which writes no state,
- * and without a pool, where the engine itself saves the state.
+ * Returns for how many seconds the worker may go on saving the state after its engine has ended, or a person may save what a backend did not
+ * take. A plan writes no state.
  */
-const stateSeconds = ({ spec: { pool, stage } }: AgentTask): number => pool !== undefined && mutates(stage) ? statePatienceSeconds : 0
+const stateSeconds = ({ spec: { stage } }: AgentTask): number => mutates(stage) ? statePatienceSeconds : 0
 
 /**
  * Returns after how many seconds Kubernetes ends the Job. The worker interrupts the engine at the task's timeout and then saves the state,

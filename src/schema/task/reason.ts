@@ -32,7 +32,7 @@ const whileItStartsAndRuns = {
   PodNotReady:
     "A container of the stage has not been ready for two minutes: its node died, or it is started again, or the kubelet's probe does not reach the worker. The stage may still be running, so the task keeps its place and its workspace; check the node and the Pod, and delete the Node object only if the machine is off.",
   StateUnsaved:
-    "The pool's server has not yet taken the newest state, the end of the journal of what was made, or the release of the lock; the worker goes on trying, or its log says how to save the state by hand. Do not delete its Pod; check the server and the network.",
+    "The pool's server has not yet taken the newest state, the end of the journal of what was made, or the release of the lock; the worker goes on trying, or its log says how to save the state by hand. Or the backend of a task without a pool did not take its last state, and the log says how to save that. Do not delete the Pod; check the server or the backend, and the network.",
   Stopping: "A cancel was asked for; the engine was interrupted once and is given time to save its state."
 }
 
@@ -63,7 +63,8 @@ const howItEnded = {
   PoolUnreachable: "The server did not answer in time; check agent.url and the network.",
   TokenRefused:
     "The server refused the token of this stage: it is over, or another task has it; see agent-job get RUN, and start a new run if you still need one.",
-  StateNotSaved: "The engine ended, but the server has not confirmed the state; the message says where its last copy is or was.",
+  StateNotSaved:
+    "The engine ended, but the server has not confirmed the state, or the backend did not take it; the message says where its last copy is or was.",
   NameTaken: "The name of the Job or the task is taken by an object that is not ours; delete that object, or use another name.",
   Denied:
     "The API server refused the Job for good, or denied it for all of task.startupTimeoutSeconds; the message is its answer: correct what it names, and run the task again.",

@@ -8,14 +8,19 @@ import type { AgentTask, AgentTaskSpec } from "../../schema/task/agent-task.ts"
 import type { Artifact } from "../../schema/task/source.ts"
 import { noCommandEnv } from "../engine/engine.ts"
 import { type Archive, archiveFile, fetchArchive } from "../network/archive-url.ts"
+import { stopwatch } from "../network/patience.ts"
 import { Settings } from "../settings.ts"
 import { invalid, type StageFailed } from "../stage-failed.ts"
 import { SettledState } from "../state/state-delivery.ts"
+import type { Stop } from "../task/stop.ts"
+import type { TaskStatus } from "../task/task-status.ts"
 import { unpack } from "../volume/archive.ts"
+import { openFile } from "../volume/folder.ts"
 import { backendNote, checkBackendNote } from "./backend-note.ts"
-import type { Backing } from "./backing.ts"
+import type { Backing, Provisioned } from "./backing.ts"
 import { beginKeptPlan, bringKeptPlan, bringPlannedSource, keepPlan, sealingKey } from "./kept-plan.ts"
 import { engineFolder } from "./modules-folder.ts"
+import { erroredState, savingByHand } from "./saved-by-hand.ts"
 
 /** Returns the archive to fetch, if the source is one; for a Flux source it is the artifact that was recorded before the Job was made. */
 const archiveOf = (
@@ -38,10 +43,25 @@ const fetchSource = (archive: Archive) =>
 
 const noteAfterInit = Effect.flatMap(Settings, ({ dataDirectory }) => backendNote(join(dataDirectory, engineFolder)))
 
+const notTaken =
+  "Why, the engine says above. Once you have the file, mend the backend, and give it the state with the engine's `state push`."
+
+/** The engine writes the state by itself; what its backend did not take, it leaves in a file of its directory, which goes with the Pod. */
+const settlingErroredState = Effect.map(
+  savingByHand("backend"),
+  (byHand) =>
+    Effect.fnUntraced(function*({ directory, path, root }: Provisioned) {
+      const spent = yield* stopwatch
+      const left = yield* Effect.option(openFile(root, [...directory, erroredState]))
+      if (Option.isSome(left) && Option.isNone(left.value)) return SettledState.Unwritten()
+      return yield* byHand({ container: "runner", file: join(path, erroredState) }, notTaken, spent)
+    }, Effect.scoped)
+)
+
 const onlyLookedAt = "For a plan that nobody will apply, leave spec.savePlan out."
 
 export const ownBacking = Effect.fnUntraced(
-  function*({ spec, status }: Pick<AgentTask, "spec" | "status">): Effect.fn.Return<Backing, StageFailed> {
+  function*({ spec, status }: Pick<AgentTask, "spec" | "status">): Effect.fn.Return<Backing, StageFailed, Settings | Stop | TaskStatus> {
     const { jobTemplate, plan, savePlan, source, stage, workspace } = spec
     if (plan !== undefined) {
       return yield* invalid("spec.plan needs spec.pool, which keeps the saved plan; a plan that is kept on a claim is source.savedPlan.")
@@ -83,7 +103,7 @@ export const ownBacking = Effect.fnUntraced(
             ))
           : Effect.void,
       beginPlan: Option.match(savedPlan, { onNone: () => Effect.void, onSome: ({ sha256 }) => beginKeptPlan(workspace, sha256) }),
-      settleState: () => Effect.succeed(SettledState.Unwritten()),
+      settleState: yield* settlingErroredState,
       giveStateBack: Effect.void,
       showWaitingDuring: (wait) => wait,
       keepPlan: Option.map(Option.fromUndefinedOr(savePlan), () => keepPlan(workspace))

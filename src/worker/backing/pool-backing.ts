@@ -17,10 +17,9 @@ import { openGateway } from "../state/state-gateway.ts"
 import { carryStrandedStates } from "../state/stranded-states.ts"
 import { TaskStatus } from "../task/task-status.ts"
 import { unpack } from "../volume/archive.ts"
-import { removeFile } from "../volume/folder.ts"
 import { checkBackendNote } from "./backend-note.ts"
 import type { Backing, Provisioned } from "./backing.ts"
-import { erroredState, settlingLastState } from "./last-state.ts"
+import { settlingLastState } from "./last-state.ts"
 import { packPlan, unpackPlan } from "./saved-plan.ts"
 
 const planFile = "saved-plan.tar"
@@ -72,12 +71,9 @@ export const poolBacking = Effect.fnUntraced(function*({ plan, source, stage }: 
     },
     bringPlan: Option.map(Option.fromUndefinedOr(plan), ({ sha256 }) =>
       Effect.fnUntraced(function*(provisioned: Provisioned) {
-        const { directory, root } = provisioned
         const file = join(privateDirectory, planFile)
         yield* taskApi.download("plan", file, sha256)
-        const seal = yield* unpackPlan(provisioned, file)
-        yield* removeFile(root, [...directory, erroredState]) // a file of this name that came with the configuration is no state of this stage
-        return seal
+        return yield* unpackPlan(provisioned, file)
       })),
     openFor: ({ mutates }) => Effect.provideService(openGateway(mutates), StateDelivery, delivery),
     mayRun: (_, engineDirectory) => checkBackendNote(engineDirectory, (note) => Effect.succeed(poolStateTrouble(note))), // before a plan too, so that no plan is approved whose apply is refused

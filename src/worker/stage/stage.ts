@@ -14,6 +14,7 @@ import { harmless } from "../../core/text/sentence.ts"
 import type { AgentTaskSpec } from "../../schema/task/agent-task.ts"
 import type { StageResult } from "../../schema/task/stage-result.ts"
 import type { Backing } from "../backing/backing.ts"
+import { erroredState } from "../backing/saved-by-hand.ts"
 import { printToStdout } from "../engine/container-output.ts"
 import { Engine, execLoopFailure, type Workplace } from "../engine/engine.ts"
 import { ExecLoop } from "../engine/exec-loop.ts"
@@ -23,6 +24,7 @@ import { Settings } from "../settings.ts"
 import { exitCodeOf, invalid, type StageFailed } from "../stage-failed.ts"
 import { type StageStopped, untilStopped } from "../task/stage-stopped.ts"
 import { Stop } from "../task/stop.ts"
+import { removeFile } from "../volume/folder.ts"
 import { prepare } from "./preparation.ts"
 import { retried } from "./retried.ts"
 import { learn, makeSettlement, type StageFacts } from "./settlement.ts"
@@ -87,7 +89,11 @@ const stage = Effect.fnUntraced(function*(spec: AgentTaskSpec, backing: Backing,
   const settlement = makeSettlement({ ...parts, onlyDestroys: spec.stage === "destroy" })
   for (const command of commands) {
     if (command.subcommand !== "init") yield* backing.mayRun(command, engineDirectory, workspaceOf(engine, workplace))
-    if (command.mutates) yield* Effect.andThen(asApproved, backing.beginPlan) // again: init may have changed the directory, and another client the state
+    if (command.mutates) {
+      yield* asApproved // again: init may have changed the directory, and another client the state
+      yield* removeFile(place.root, [...place.directory, erroredState]) // one that came with the configuration is no state of this stage
+      yield* backing.beginPlan
+    }
     const run = perform(workplace, command, [mirrors, backing], journal)
     const done = yield* Effect.exit(command.subcommand === "init" ? retried(run) : run)
     if (command.mutates) yield* settlement.after(done, place)

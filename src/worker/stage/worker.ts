@@ -34,14 +34,15 @@ const claimed = Effect.gen(function*() {
   yield* ready
   const timeoutSeconds = spec.timeoutSeconds ?? defaultTimeoutSeconds
   yield* (yield* Stop).begin(Duration.seconds(Math.min(timeoutSeconds, Option.getOrElse(timeoutLimitSeconds, () => timeoutSeconds))))
-  yield* spec.pool === undefined ? finish(claim, spec, ownBacking(task), Option.none()) : ofPool(claim, spec, spec.pool.url, metadata.uid)
+  const run = spec.pool === undefined
+    ? finish(claim, spec, ownBacking(task), Option.none())
+    : ofPool(claim, spec, spec.pool.url, metadata.uid)
+  yield* Effect.provide(run, TaskStatus.layer(claim))
 })
 
 /** Runs a stage of a pool. If the pool's server cannot even be asked, the stage fails as for any other cause, but the pool is not told. */
 const ofPool = Effect.fnUntraced(function*(claim: Claim, spec: AgentTaskSpec, url: string, taskUid: string) {
-  const parts = yield* Effect.exit(
-    Layer.build(StateDelivery.layer.pipe(Layer.provideMerge(TaskStatus.layer(claim)), Layer.provideMerge(TaskApi.layer(url, taskUid))))
-  )
+  const parts = yield* Effect.exit(Layer.build(Layer.provideMerge(StateDelivery.layer, TaskApi.layer(url, taskUid))))
   if (Exit.isFailure(parts)) return yield* finish(claim, spec, Effect.failCause(parts.cause), Option.none())
   const { patiently, tellResult } = Context.get(parts.value, TaskApi)
   yield* Effect.provide(finish(claim, spec, poolBacking(spec), Option.some((result) => patiently(tellResult(result)))), parts.value)

@@ -2,7 +2,7 @@
 // Invariant: a task that is over or has another claim is left alone; no work waits for these writes, which come one after another.
 // Made by worker/stage/worker.ts, used by worker/state/state-delivery, worker/backing/pool-backing and worker/backing/last-state.
 import { Context, Duration, Effect, Latch, Layer, type Scope } from "effect"
-import { advance, isOver, type News, running, unanswered, unsaved } from "../../core/task/status.ts"
+import { advance, isOver, type News, running, unanswered, unsaved, unwritten } from "../../core/task/status.ts"
 import { Kubernetes } from "../../kubernetes/client.ts"
 import { currentInstant } from "../../kubernetes/clock.ts"
 import type { KubernetesError } from "../../kubernetes/errors.ts"
@@ -17,6 +17,8 @@ export class TaskStatus extends Context.Service<TaskStatus, {
    * fails later than that, the status stays so until the result; an earlier failure, such as a refusal, is left to the result alone.
    */
   readonly unsavedDuring: <A, E, R>(work: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  /** Runs the work likewise; if that takes long, the status says that the backend of a task without a pool did not take the state. */
+  readonly unwrittenDuring: <A, E, R>(work: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   /** Runs the work likewise; if that takes long, the status says that the server does not answer the worker. */
   readonly unansweredDuring: <A, E, R>(work: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 }>()("agent-job/worker/TaskStatus") {
@@ -103,6 +105,6 @@ const make = Effect.fnUntraced(
         Effect.tap(want(false)),
         Effect.tapError(() => Effect.suspend(() => has === "unsaid" ? Effect.void : want(true, said))) // what is said already stays
       )
-    return TaskStatus.of({ unsavedDuring: during(unsaved), unansweredDuring: during(unanswered(pod)) })
+    return TaskStatus.of({ unsavedDuring: during(unsaved), unwrittenDuring: during(unwritten), unansweredDuring: during(unanswered(pod)) })
   }
 )

@@ -44,6 +44,7 @@ const settling = Effect.fnUntraced(function*({ left = "nothing", refuge, settle,
   let isUnsaved = false // as the status of the task would say after a while
   const status = Layer.succeed(TaskStatus, {
     unansweredDuring: (work) => work,
+    unwrittenDuring: (work) => work,
     unsavedDuring: (work) =>
       Effect.suspend(() => {
         isUnsaved = true

@@ -1,7 +1,7 @@
 // What a task without a pool runs: of a Flux source what its status says, of a plan what was kept and approved, and nothing without a place
 // for its state where it needs one.
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Fiber, Latch, Logger, Option } from "effect"
+import { Effect, Fiber, Latch, Layer, Logger, Option } from "effect"
 import { TestClock } from "effect/testing"
 import { mkdirSync, readdirSync, readFileSync } from "node:fs"
 import { createServer } from "node:http"
@@ -15,7 +15,9 @@ import { Forbidden } from "../../../src/worker/network/archive-url.ts"
 import { openFolder } from "../../../src/worker/volume/folder.ts"
 import { temporaryFolder } from "../../temporary-folder.ts"
 import { sha256, tarGz } from "../fake-task-api.ts"
+import { neverStops } from "../never-stops.ts"
 import { podSettings } from "../pod-settings.ts"
+import { noTaskStatus } from "../pool-parts.ts"
 
 const archive = tarGz({ "main.tf": "# from Flux" })
 
@@ -46,13 +48,16 @@ const task = (status: AgentTask["status"]): Pick<AgentTask, "spec" | "status"> =
 
 const pinned = (url: string, digest: string) => task({ source: { revision: "main@sha1:a", url, sha256: Sha256.make(digest) } })
 
+const backingOf = (of: Pick<AgentTask, "spec" | "status">) =>
+  Effect.provide(ownBacking(of), Layer.mergeAll(noTaskStatus, neverStops(), podSettings("/none", "/none")))
+
 /** Brings the source into a directory of its own; returns the failure, if any, and what is in the directory. */
 const brought = Effect.fnUntraced(function*(of: Pick<AgentTask, "spec" | "status">) {
   const directory = yield* temporaryFolder("backing")
   for (const name of ["work", "private"]) mkdirSync(join(directory, name))
   const settings = podSettings(directory, join(directory, "private"))
   const bring = Effect.gen(function*() {
-    const { bringSource } = yield* ownBacking(of)
+    const { bringSource } = yield* backingOf(of)
     const root = yield* openFolder(join(directory, "work"))
     if (Option.isSome(bringSource)) yield* bringSource.value(root)
     return undefined
@@ -110,7 +115,7 @@ describe("a plan without a lasting place for its state", () => {
   const command: StageCommand = { subcommand: "plan", args: ["plan"], output: "printed", mutates: false }
   const planned = Effect.fnUntraced(function*(savePlan: Pick<AgentTask["spec"], "savePlan">) {
     const { spec, status } = pinned("https://a.example", "a".repeat(64))
-    const { mayRun } = yield* ownBacking({ spec: { ...spec, ...savePlan }, status })
+    const { mayRun } = yield* backingOf({ spec: { ...spec, ...savePlan }, status })
     return yield* Effect.option(Effect.flip(mayRun(command, yield* temporaryFolder("engine"), Effect.succeed("default"))))
   })
 
@@ -142,7 +147,7 @@ it.effect("a plan that is kept makes the key of its seal, and its apply none, wh
   Effect.gen(function*() {
     const settings = podSettings("/none", "/none", { AGENT_JOB_PLANS_DIR: yield* temporaryFolder("claim") })
     const keyOf = (spec: Spec) =>
-      ownBacking({ spec: { workspace: WorkspaceName.make("demo"), ...spec }, status: {} }).pipe(
+      backingOf({ spec: { workspace: WorkspaceName.make("demo"), ...spec }, status: {} }).pipe(
         Effect.flatMap(({ sealing }) => sealing.key),
         Effect.provide(settings)
       )

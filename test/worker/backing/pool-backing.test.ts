@@ -36,6 +36,7 @@ describe("the backing of a stage of a pool", () => {
       const told: Array<string> = []
       const taskStatus = Layer.succeed(TaskStatus, {
         unansweredDuring: (work) => Effect.tapError(work, () => Effect.sync(() => told.push("unanswered"))),
+        unwrittenDuring: (work) => work,
         unsavedDuring: (work) => work
       })
       const planning = poolBacking({
@@ -170,13 +171,6 @@ describe("the state that the engine left", () => {
       writeFileSync(join(path, "errored.tfstate"), state(2))
       expect(yield* settle).toEqual(saved(state(2)))
       expect(api.serials).toEqual([2])
-    }))
-
-  it.live("is never one that came with the configuration", () =>
-    Effect.gen(function*() {
-      const { api, settle } = yield* applying({ "main.tf": "", "errored.tfstate": state(9) })
-      expect(yield* settle).toEqual(SettledState.Untouched())
-      expect(api.serials).toEqual([])
     }))
 
   it.live("is none after an engine that had only the lock, which is told from one that never came to that", () =>

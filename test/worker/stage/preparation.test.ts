@@ -13,6 +13,7 @@ import { prepare } from "../../../src/worker/stage/preparation.ts"
 import { temporaryFolder } from "../../temporary-folder.ts"
 import { neverStops } from "../never-stops.ts"
 import { podSettings } from "../pod-settings.ts"
+import { noTaskStatus } from "../pool-parts.ts"
 
 const ofPool = { url: "https://server", runId: RunId.make("run-a"), tokenSecret: { name: "token" } }
 const named = `terraform {\n  backend "s3" {}\n}\n`
@@ -57,12 +58,18 @@ it.live.each<{ readonly slow: string; readonly task?: Partial<AgentTaskSpec>; re
     mkdirSync(join(place, "private"))
     const asked = yield* Deferred.make<"Cancelled">()
     const spec: AgentTaskSpec = { workspace: WorkspaceName.make("demo"), stage: "plan", source: { inline: { "main.tf": named } } }
-    const own = yield* ownBacking({ spec, status: {} })
+    const services = Layer.mergeAll(
+      parts,
+      noTaskStatus,
+      podSettings(place, join(place, "private")),
+      neverStops({ asked: Deferred.await(asked) })
+    )
+    const own = yield* Effect.provide(ownBacking({ spec, status: {} }), services)
     const slow = backing(own, () => Deferred.doneUnsafe(asked, Exit.succeed("Cancelled")))
     const slowed = Object.defineProperties({ ...own }, Object.getOwnPropertyDescriptors(slow))
     const prepared = prepare({ ...spec, ...task }, slowed, variables, yield* Ref.make({}))
     const failure = yield* Effect.flip(prepared).pipe(
-      Effect.provide([parts, podSettings(place, join(place, "private")), neverStops({ asked: Deferred.await(asked) })]),
+      Effect.provide(services),
       Effect.timeout("30 seconds")
     )
     expect(failure).toMatchObject({ _tag: "StageStopped", cause: "Cancelled" })

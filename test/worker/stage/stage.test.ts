@@ -15,6 +15,7 @@ import { temporaryFolder } from "../../temporary-folder.ts"
 import { tarGz, taskApi } from "../fake-task-api.ts"
 import { neverStops } from "../never-stops.ts"
 import { podSettings } from "../pod-settings.ts"
+import { noTaskStatus } from "../pool-parts.ts"
 import { inline, poolTask, ran, text, token } from "../whole-stage.ts"
 
 describe("a plan that is too large to be read", () => {
@@ -81,7 +82,7 @@ describe("a stage whose runner does not answer", () =>
       const spec: AgentTaskSpec = { workspace: WorkspaceName.make("demo"), stage: "plan", source: { inline: { "main.tf": "" } } }
       const asked = yield* Deferred.make<typeof cause>()
       const running = yield* runStage(spec, ownBacking({ spec, status: {} })).pipe(
-        Effect.provide([podSettings(place, place), neverStops({ asked: Deferred.await(asked) })]),
+        Effect.provide([noTaskStatus, podSettings(place, place), neverStops({ asked: Deferred.await(asked) })]),
         Effect.forkChild
       )
       yield* TestClock.adjust("30 seconds")
@@ -116,6 +117,39 @@ it.live("the engine of a stage asks no person and looks for no newer version of 
     const { log } = yield* ran(inline("plan", { "main.tf": "" }, { variables }), { tofu: engine })
     expect(log().split("\n")).toEqual(expect.arrayContaining(["TF_INPUT=0", "TF_IN_AUTOMATION=1", "CHECKPOINT_DISABLE=1"]))
   }))
+
+describe("an apply without a pool, whose state its backend did not take,", () => {
+  /** An engine whose backend takes a state, or no state; it leaves that in a file then. */
+  const engine = (ends: string) =>
+    `#!/bin/sh\n[ "$1" = version ] && echo '{"terraform_version": "9.9.9"}' && exit
+case $1 in
+init) mkdir -p "$TF_DATA_DIR" && echo '{"backend":{"type":"http","config":{}}}' >"$TF_DATA_DIR/terraform.tfstate" ;;
+apply) ${ends} ;;
+esac
+`
+  const applied = (ends: string, files = {}) =>
+    ran(
+      inline("apply", { "main.tf": "", ...files }, { backend: { type: "http", config: { address: "http://127.0.0.1:1" } } }),
+      { tofu: engine(ends) },
+      () => ({ AGENT_JOB_STATE_PATIENCE: "2 seconds" })
+    )
+
+  it.live("keeps its Pod until a person can have saved it, and says by which command, and what to do with it", () =>
+    Effect.gen(function*() {
+      const { log, status } = yield* applied("echo '{}' >errored.tfstate; echo 'Error: Failed to persist state to backend'; exit 1")
+      expect(status.result, log()).toMatchObject({ outcome: "failed", reason: "StateNotSaved", exitCode: 1, statePushed: false })
+      expect(log()).toMatch(
+        /The last state is in \S+\/errored\.tfstate, and its backend did not take it\. .* The Pod stays for 2s, .* kubectl -n tasks exec demo-abcde -c runner -- cat \S+\/errored\.tfstate >errored\.tfstate\n/u
+      )
+      expect(status.message).toMatch(/^The last state was in .* Its backend does not have this state: .*`state push`\.$/u)
+    }))
+
+  it.live("is not taken for one if the state came with its configuration", () =>
+    Effect.gen(function*() {
+      const { log, status } = yield* applied("exit 0", { "errored.tfstate": "{}" })
+      expect([status.reason, log().includes("errored.tfstate")], log()).toEqual(["Completed", false])
+    }))
+})
 
 describe("a stage that fails", () => {
   const secret = "hunter2-in-the-first-line\nhunter2-in-the-second"

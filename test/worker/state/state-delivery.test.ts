@@ -121,6 +121,7 @@ describe("a state that the server has taken", () => {
       const said = Deferred.makeUnsafe<void>()
       const slow = Layer.succeed(TaskStatus, {
         unansweredDuring: (work) => work,
+        unwrittenDuring: (work) => work,
         unsavedDuring: (work) => Effect.tap(work, Effect.andThen(Deferred.succeed(said, undefined), Effect.never))
       })
       const delivery = Context.get(
