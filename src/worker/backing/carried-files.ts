@@ -36,14 +36,17 @@ export const marksOf = (root: number): Effect.Effect<Marks, StageFailed> =>
     Effect.mapError(notListed("the configuration", notKept("The files of the configuration", "leave out what is not configuration")))
   )
 
-/** Reports whether a path may be of a file that planning made: not in the data of an engine, but for modules, and none that we write. */
+/** What an engine has in `.terraform`, were it not told of another folder for its data, but for modules. All else there is of who planned. */
+const engineData = ["environment", "plugins", "providers", "terraform.tfstate"]
+
+/** Reports whether a path may be of a file that planning made: not of the data of an engine, and none that we write. */
 const mayBeMade = (directory: Segments) => {
   const ours = [savedPlanName, lockFileName, backendFileName].map((name) => [...directory, name].join("/"))
   return (segments: Segments): boolean => {
     const path = segments.join("/")
     const inData = segments.indexOf(".terraform") + 1
     return isNoHistory(segments) && !ours.includes(path) && !path.endsWith(variablesFileName) &&
-      (inData === 0 || (segments[inData] ?? "modules") === "modules")
+      (inData === 0 || !engineData.includes(segments[inData] ?? ""))
   }
 }
 

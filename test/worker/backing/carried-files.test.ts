@@ -147,17 +147,19 @@ describe("what planning made in the configuration", () => {
         symlinkSync("lambda.zip", plan.at("work/live/latest.zip"))
         plan.write("work/shared.json", "{}")
         plan.write("work/live/build.sh", "# BUILD.SH") // as long as it was
-        plan.write("work/live/.terraform/modules/m/made.zip", "zip")
+        for (const made of ["archive_files/lambda.zip", "modules/m/made.zip"]) plan.write(`work/live/.terraform/${made}`, "zip")
         const variables = ["zzz_agent_job.auto.tfvars", "é.auto.tfvars.zzz_agent_job.auto.tfvars"]
         for (const ours of ["plan.tfplan", ".terraform.lock.hcl", ...variables, "zzzz_agent_job_override.tf"]) {
           plan.write(`work/live/${ours}`, "of planning")
         }
-        for (const data of [".terraform/providers/p", "sub/.terraform/providers/p", ".git/HEAD"]) plan.write(`work/live/${data}`, "")
+        for (const data of [".terraform/providers/p", ".terraform/terraform.tfstate", "sub/.terraform/providers/p", ".git/HEAD"]) {
+          plan.write(`work/live/${data}`, "")
+        }
         rmSync(join(plan.data, "work/live/old.txt"))
       })
       expect(plan.told()).toEqual([
         "Planning changed these files of the configuration, and its apply gets them as they are now: live/build.sh",
-        "Kept with the plan for its apply, since planning made them: live/.terraform/modules/m/made.zip, live/builds/deep/prepare.sh, live/lambda.zip, live/latest.zip, shared.json"
+        "Kept with the plan for its apply, since planning made them: live/.terraform/archive_files/lambda.zip, live/.terraform/modules/m/made.zip, live/builds/deep/prepare.sh, live/lambda.zip, live/latest.zip and 1 more"
       ])
       writeFileSync(join(apply.privateDirectory, madeFiles), readFileSync(join(plan.privateDirectory, madeFiles)))
       apply.write("work/live/zzz_agent_job.auto.tfvars", "of the apply")
@@ -166,6 +168,8 @@ describe("what planning made in the configuration", () => {
       expect(readdirSync(work, { recursive: true }).sort()).toEqual([
         "live",
         "live/.terraform",
+        "live/.terraform/archive_files",
+        "live/.terraform/archive_files/lambda.zip",
         "live/.terraform/modules",
         "live/.terraform/modules/m",
         "live/.terraform/modules/m/made.zip",
