@@ -217,19 +217,25 @@ describe("turns", () => {
     expect(world.turns.knowsHolder(task(0).spec.workspace)).toBe(true)
     world.turns.reserve("uid-0")
     expect(world.turns.knowsHolder(task(0).spec.workspace)).toBe(false)
+    world.turns.setHolder(task(0).spec.workspace, Option.some("a-stranger"))
+    world.turns.reserve("uid-0")
+    expect(world.turns.knowsHolder(task(0).spec.workspace)).toBe(true)
   })
 
-  it("knows who holds a workspace until the last of its tasks has gone", () => {
-    const world = make(policy)
-    const { workspace } = task(0).spec
-    for (const index of [0, 1]) world.setTask(key(index), Option.some(task(index)))
-    world.turns.setHolder(workspace, Option.some("a-stranger"))
-    const isKnownWithout = (index: number) => {
-      world.setTask(key(index), Option.none())
-      return world.turns.knowsHolder(workspace)
+  it.each([{ holder: "a-stranger", known: [true, false] }, { holder: "uid-0", known: [false, false] }])(
+    "knows that $holder holds a workspace until that or the last task of it has gone",
+    ({ holder, known }) => {
+      const world = make(policy)
+      const { workspace } = task(0).spec
+      for (const index of [0, 1]) world.setTask(key(index), Option.some(task(index)))
+      world.turns.setHolder(workspace, Option.some(holder))
+      const isKnownWithout = (index: number) => {
+        world.setTask(key(index), Option.none())
+        return world.turns.knowsHolder(workspace)
+      }
+      expect([0, 1].map(isKnownWithout)).toEqual(known)
     }
-    expect([0, 1].map(isKnownWithout)).toEqual([true, false])
-  })
+  )
 
   it("shuts nobody out of a workspace any more once its holder is heard of again, which is over", () => {
     const world = make({ ...policy, limits: { total: 0, perWorkspace: 0 } })
