@@ -77,7 +77,7 @@ describe("a Job that goes while its task is looked at", () => {
     expect(observe(world, task, answers, 0).job).toMatchObject(Option.some({ resourceVersion: "2", state: "failed" }))
   })
 
-  it.each([{ deleting: true }, { state: "failed" }, { state: "complete" }] as const)(
+  it.each([{ deleting: true }, { state: "failed" }, { state: "complete" }, { uid: Uid.make("next-uid") }] as const)(
     "has gone further than the API server's answer says, if the cache has heard so since: %j",
     (further) => {
       const { job, task } = worldOf({ ...plainSeed, life: "evicted", job: "active", jobAgeSeconds: 10 })

@@ -56,6 +56,11 @@ describe("the warning about an object", () => {
       given: [{ name: "a", eventTime: before(30) }, { name: "b", eventTime: old, series: { lastObservedTime: noon } }],
       warning: { reason: "FailedMount", message: "b", at: noon }
     },
+    {
+      is: "the newest of those that have the time of one event alone, as the scheduler's have",
+      given: [{ name: "a", eventTime: noon }, { name: "b", eventTime: old }],
+      warning: { reason: "FailedMount", message: "a", at: noon }
+    },
     { is: "none where another object has one", given: [{ name: "a", regarding: { uid: "other" } }], warning: undefined },
     { is: "none where all is normal", given: [{ name: "a", type: "Normal" }], warning: undefined },
     {

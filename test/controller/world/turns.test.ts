@@ -18,19 +18,22 @@ const pass = (world: World, of: AgentTask, turn = world.turns.of(of)): void =>
   world.passSaw({ job: Option.none(), pod: Option.none(), warning: Option.none(), task: of, turn }, 0)
 
 describe("turns", () => {
-  it("counts a slot from the decision on, before any informer has seen the Job", () => {
+  it("counts a slot from the decision on, before any informer has seen the Job, until one has seen it go", () => {
     const world = make({ ...policy, limits: { total: 1, perWorkspace: 1 } })
     for (const index of [0, 1]) world.setTask(key(index), Option.some(task(index)))
     expect(world.turns.of(task(0))._tag).toBe("Admitted")
     world.turns.reserve("uid-0")
     world.setTask(key(2), Option.some({ ...task(2), metadata: { ...task(2).metadata, creationTimestamp: "2025-01-01T00:00:00Z" } }))
     expect([task(1), task(2)].map((_) => world.turns.of(_)._tag)).toEqual(["Waiting", "Waiting"])
+    for (const heard of [Option.some(job(0)), Option.none()]) world.setJob("tasks/job-0", heard)
+    expect(world.turns.of(task(2))._tag).toBe("Admitted")
   })
 
   it("leaves its slot to a task in a phase that only a newer version knows", () => {
     const world = make({ ...policy, limits: { total: 1, perWorkspace: 1 } })
     world.setTask(key(0), Option.some(task(0)))
     world.setTask(key(1), Option.some({ ...task(1), status: { phase: "Moonlit" } }))
+    world.setTask(key(2), Option.some({ ...task(2), status: worldOf({ ...plainSeed, life: "succeeded" }).task.status }))
     expect(world.turns.of(task(0))._tag).toBe("Waiting")
     expect(world.turns.waiting()).toEqual([key(0)])
   })
@@ -214,19 +217,25 @@ describe("turns", () => {
     expect(world.turns.knowsHolder(task(0).spec.workspace)).toBe(true)
     world.turns.reserve("uid-0")
     expect(world.turns.knowsHolder(task(0).spec.workspace)).toBe(false)
+    world.turns.setHolder(task(0).spec.workspace, Option.some("a-stranger"))
+    world.turns.reserve("uid-0")
+    expect(world.turns.knowsHolder(task(0).spec.workspace)).toBe(true)
   })
 
-  it("knows who holds a workspace until the last of its tasks has gone", () => {
-    const world = make(policy)
-    const { workspace } = task(0).spec
-    for (const index of [0, 1]) world.setTask(key(index), Option.some(task(index)))
-    world.turns.setHolder(workspace, Option.some("a-stranger"))
-    const isKnownWithout = (index: number) => {
-      world.setTask(key(index), Option.none())
-      return world.turns.knowsHolder(workspace)
+  it.each([{ holder: "a-stranger", known: [true, false] }, { holder: "uid-0", known: [false, false] }])(
+    "knows that $holder holds a workspace until that or the last task of it has gone",
+    ({ holder, known }) => {
+      const world = make(policy)
+      const { workspace } = task(0).spec
+      for (const index of [0, 1]) world.setTask(key(index), Option.some(task(index)))
+      world.turns.setHolder(workspace, Option.some(holder))
+      const isKnownWithout = (index: number) => {
+        world.setTask(key(index), Option.none())
+        return world.turns.knowsHolder(workspace)
+      }
+      expect([0, 1].map(isKnownWithout)).toEqual(known)
     }
-    expect([0, 1].map(isKnownWithout)).toEqual([true, false])
-  })
+  )
 
   it("shuts nobody out of a workspace any more once its holder is heard of again, which is over", () => {
     const world = make({ ...policy, limits: { total: 0, perWorkspace: 0 } })

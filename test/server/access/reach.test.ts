@@ -320,6 +320,8 @@ describe("a token of some workspaces", () => {
       expect([newest.runs.map(({ id }: { readonly id: string }) => id), newest.older]).toEqual([[second], second])
       expect(yield* get(`${runPath.list}?before=${second}`)).toMatchObject({ runs: [{ id: first }] })
       expect(counted.anyPool).toEqual({ waiting: 1, workspaces: 1 })
+      for (const _ of ["two", "newer"]) yield* team.act(yield* team.start("team-a-x"), "cancel")
+      expect((yield* get(`${runPath.list}?open=true&page[size]=1`)).runs).toMatchObject([{ id: second }])
     }))
 
   it.live("is told which workspaces it has where it makes another, and leaves the refusals in the audit trail", () =>

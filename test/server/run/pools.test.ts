@@ -4,12 +4,12 @@ import { Effect, Exit, Fiber, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { DatabaseSync } from "node:sqlite"
 import { auditPath } from "../../../src/schema/api/audit.ts"
 import { poolId, poolsPath } from "../../../src/schema/api/pools.ts"
 import { taskPath } from "../../../src/schema/api/task-api.ts"
 import { tfePath } from "../../../src/schema/api/tfe-api.ts"
 import { agent, ask, cancelled, directory, evicted, failed, person, serve, sha256, succeeded, withChanges, worker } from "../live-server.ts"
+import { inDatabase } from "../stored.ts"
 
 const [prodToken, devToken] = ["prod-token-0123456789", "dev-token-0123456789"]
 const bothPools = `${prodToken} prod\n${devToken}   dev\n`
@@ -246,10 +246,13 @@ describe("a pool", () => {
           return { plan: plan!, run }
         }))
       writeFileSync(join(made, "pool.token"), `${prodToken} production\n${devToken} dev\n`)
+      inDatabase(made, (database) => database.exec("DELETE FROM agents")) // as if prod had not been heard for long
       yield* during(made, (url) =>
         Effect.gen(function*() {
           const { dev, me, prod } = clients(url)
           expect((yield* prod.acknowledge(plan.id)).status).toBe(204)
+          yield* prod.acquire()
+          expect(yield* measured(url, "stages{progress=\"started\"}")).toBe("1") // and not silent
           const result = succeeded({ ...withChanges, planDigest: sha256("the plan") as never })
           expect((yield* worker(url, plan, "uid-prod").result(result)).status).toBe(204)
           expect((yield* prod.report(plan.id, result)).status).toBe(204)
@@ -323,15 +326,19 @@ describe("a pool", () => {
       expect(yield* idleSeconds).toBe("0")
       yield* me.start("demo")
       const others = yield* prod.take // which waits in its cluster
-      for (let minute = 0; minute <= 4; minute++) {
-        yield* Effect.all([dev.cancellations(0, 0, "full"), prod.cancellations(0, 0, "drained")])
-        yield* TestClock.adjust("1 minute")
-        expect(yield* idleSeconds).toBe(String(minute * 60))
-      }
-      yield* Effect.all([dev.cancellations(0, 0, "full"), prod.cancellations(0, 0, "drained")])
+      const later = Effect.andThen(TestClock.adjust("1 minute"), idleSeconds)
+      const heard = Effect.andThen(Effect.all([dev.cancellations(0, 0, "full"), prod.cancellations(0, 0, "drained")]), later)
+      for (let minute = 0; minute <= 4; minute++) expect(yield* heard).toBe(String(minute * 60))
       yield* worker(url, others, "uid-prod").as("GET", taskPath.assignment)
-      yield* TestClock.adjust("6 seconds")
-      expect(yield* idleSeconds).toBe("0")
+      const next = yield* me.start("demo")
+      expect([yield* heard, yield* heard]).toEqual(["0", "0"])
+      expect([yield* later, yield* later]).toEqual(["0", "60"]) // since nobody is heard who says that anything is at work
+      yield* Effect.all([dev.report(plan.id, failed()), prod.report(others.id, failed())])
+      expect(yield* heard).toBe("120")
+      yield* me.act(next, "cancel")
+      expect([yield* heard, yield* heard]).toEqual(["0", "0"])
+      yield* me.start("unbound")
+      expect([yield* heard, yield* heard]).toEqual(["0", "60"])
     }))
 
   it.effect("of which no agent asks is what a run waits for, whatever an agent of the pool before said, or the end of an attempt", () =>
@@ -411,10 +418,12 @@ describe("a pool", () => {
       yield* bind(url, "prod")
       yield* me.start("demo")
       yield* me.start("other")
-      yield* dev.acquire(0, 1)
+      yield* dev.take
+      yield* me.act(yield* me.start("third"), "cancel")
+      yield* me.start("third")
       const unnamed = sha256("unnamed-token-0123456789").slice(0, 8)
       const { anyPool, pools } = (yield* me.as("GET", poolsPath)).json
-      expect(anyPool).toEqual({ waiting: 1, workspaces: 1 })
+      expect(anyPool).toEqual({ waiting: 1, workspaces: 2 })
       expect(pools).toEqual([
         { id: `apool-${unnamed}`, name: unnamed, agents: 0, waiting: 0, workspaces: 0 },
         { id: "apool-dev", name: "dev", agents: 1, waiting: 0, workspaces: 0 },
@@ -510,9 +519,7 @@ describe("a workspace", () => {
           const [offered] = yield* clients(url).dev.acquire()
           return offered!
         }))
-      const database = new DatabaseSync(join(made, "data", "agent-job.sqlite"))
-      database.exec("UPDATE taskTokens SET pool = NULL; UPDATE stages SET agentPool = NULL")
-      database.close()
+      inDatabase(made, (database) => database.exec("UPDATE taskTokens SET pool = NULL; UPDATE stages SET agentPool = NULL"))
       yield* during(made, (url) =>
         Effect.gen(function*() {
           expect((yield* worker(url, plan, "uid-dev").as("GET", taskPath.archive)).status).toBe(200)
