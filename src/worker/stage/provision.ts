@@ -2,7 +2,7 @@
 // Invariant: an archive is unpacked only after its digest was checked, and no file of the source is written outside of the directory.
 // Used by worker/stage/preparation.ts.
 import { Effect, Option } from "effect"
-import { readdirSync, readFileSync, statSync } from "node:fs"
+import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { backendFile, backendFileName, variablesFile, variablesFileAfter } from "../../core/stage/added-files.ts"
 import { shortened } from "../../core/text/sentence.ts"
@@ -52,9 +52,7 @@ const readMounted = Effect.fnUntraced(function*() {
   return yield* Effect.try({
     try: () =>
       Object.fromEntries(
-        readdirSync(directory).filter((name) => !name.startsWith("..") && statSync(join(directory, name)).isFile()).map((
-          name
-        ) => [name, readFileSync(join(directory, name))])
+        readdirSync(directory).filter((name) => !name.startsWith("..")).map((name) => [name, readFileSync(join(directory, name))])
       ),
     catch: fileTrouble("the mounted ConfigMap")
   })

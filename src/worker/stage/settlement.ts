@@ -93,10 +93,7 @@ export const makeSettlement = ({ backing, facts, journal, onlyDestroys }: Parts)
   const accountFor = Effect.fnUntraced(function*(done: Done, inOrder: boolean, arriving: Effect.Effect<boolean>) {
     const { tooLate } = yield* Stop
     const { statePatience } = yield* Settings
-    const toItsEnd = Effect.flatMap(
-      arriving,
-      (arrived) => inOrder ? Effect.succeed(arrived) : Effect.map(close(done), (closed) => arrived && closed)
-    )
+    const toItsEnd = inOrder ? arriving : Effect.andThen(arriving, close(done)) // which arrives after all the others
     const arrived = showWaiting(
       logWaiting("the end of the journal of what was made", statePatience, Effect.raceFirst(toItsEnd, Effect.as(tooLate, false)))
     )

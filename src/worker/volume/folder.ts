@@ -130,7 +130,7 @@ export const writeFile = (root: number, segments: Segments, content: string | Ui
     try: () =>
       using(
         createFile(root, segments, { executable: false, replace: true }),
-        (fd) => writeAll(fd, typeof content === "string" ? Buffer.from(content) : content)
+        (fd) => writeAll(fd, Buffer.from(content))
       ),
     catch: fileTrouble(segments.join("/"))
   })

@@ -5,7 +5,7 @@ import { TestClock } from "effect/testing"
 import type { UnnumberedEntry } from "../../../src/core/stage/engine-events.ts"
 import { leftOverOf } from "../../../src/core/state/left-over.ts"
 import { stateObjects } from "../../../src/core/state/state-objects.ts"
-import { journalBatch, type JournalEntry } from "../../../src/schema/api/effects.ts"
+import { journalBatch, type JournalEntry, journalLimit } from "../../../src/schema/api/effects.ts"
 import { makeJournal, type SendJournal } from "../../../src/worker/engine/journal.ts"
 import { Log } from "../../../src/worker/engine/log-shipper.ts"
 import type { ServerAnswer } from "../../../src/worker/network/sending.ts"
@@ -100,6 +100,15 @@ describe("the journal", () => {
       for (let at = 0; at < 2 * journalBatch + 7; at++) journal.add(made(`a.b${at}`))
       yield* TestClock.adjust("1 second")
       expect(batches).toEqual([journalBatch, journalBatch, 7])
+    }))
+
+  it.effect("takes no more once it is full, and what it has arrives", () =>
+    Effect.gen(function*() {
+      const { send, stored } = server()
+      const journal = yield* journalTo(send)
+      for (let at = 0; at < journalLimit + 2; at++) journal.add(made(`a.b${at}`))
+      yield* TestClock.adjust("30 seconds")
+      expect([stored.length, stored.at(-1)?.kind, yield* journal.flush(0)]).toEqual([journalLimit, "full", true])
     }))
 
   it.effect("goes back to where the server says its copy ends", () =>

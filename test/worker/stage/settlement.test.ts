@@ -15,10 +15,10 @@ import { claimedTask } from "../claimed-task.ts"
 import { neverStops } from "../never-stops.ts"
 import { podSettings } from "../pod-settings.ts"
 
-const parts = (print: (text: string) => void) =>
+const parts = (print: (text: string) => void, tooLate: Effect.Effect<void>) =>
   Layer.mergeAll(
     podSettings("/none", "/none", { AGENT_JOB_STATE_PATIENCE: "1 hour" }),
-    neverStops(),
+    neverStops({ tooLate }),
     Log.layer({
       secrets: [],
       parts: [],
@@ -34,7 +34,8 @@ const settling = Effect.fnUntraced(
   function*(
     failure: ConstructorParameters<typeof StageFailed>[0] | undefined,
     waits: Partial<Pick<Backing, "giveStateBack" | "settleState" | "storedState">> = {},
-    more: ReadonlyArray<UnnumberedEntry> = []
+    more: ReadonlyArray<UnnumberedEntry> = [],
+    tooLate: Effect.Effect<void> = Effect.never
   ) {
     const heard: Array<string> = []
     const told: Array<string> = []
@@ -64,7 +65,7 @@ const settling = Effect.fnUntraced(
         place
       )
         .pipe(
-          Effect.provide(parts((text) => void told.push(text)))
+          Effect.provide(parts((text) => void told.push(text), tooLate))
         )
     )
     yield* TestClock.adjust("1 minute")
@@ -101,6 +102,14 @@ describe("a lock of the state", () => {
       yield* TestClock.adjust("3 hours")
       yield* Fiber.join(work)
       expect(heard).toEqual([])
+    }))
+
+  it.effect("is kept when the grace period is over before that, and then neither the journal nor the stored state is waited for", () =>
+    Effect.gen(function*() {
+      const { facts, heard, work } = yield* settling(killed, { storedState: Effect.never }, [], Effect.sleep("2 minutes"))
+      expect(work.pollUnsafe()).toBeUndefined()
+      yield* TestClock.adjust("1 minute")
+      expect([work.pollUnsafe(), heard, (yield* facts).unsavedEffects]).toEqual([Exit.void, [], expect.stringContaining("a.b")])
     }))
 
   it.effect("is not waited for longer than a state is, where both never arrive", () =>
@@ -170,6 +179,21 @@ describe("the last state of a stage", () => {
   )
 
   const unsaved = new StageFailed({ reason: "StateNotSaved", message: "Unsaved." })
+
+  it.effect("that is not saved has all named that the stored one lacks, though the engine succeeded, and counted", () =>
+    Effect.gen(function*() {
+      const { facts, goUp, work } = yield* settling(undefined, {
+        settleState: () => Effect.fail(unsaved),
+        storedState: Effect.succeedSome(new TextEncoder().encode(`{"version":4,"resources":[]}`))
+      })
+      yield* goUp
+      yield* TestClock.adjust("1 minute")
+      yield* Effect.flip(Fiber.join(work))
+      expect(yield* facts).toMatchObject({
+        changes: { add: 1, change: 0, destroy: 0 },
+        unsavedEffects: "Made, but not in the state: a.b."
+      })
+    }))
 
   it.effect.each([
     { end: "saved", settled: Effect.succeed(SettledState.Saved({ digest })), known: { statePushed: true, stateDigest: digest } },

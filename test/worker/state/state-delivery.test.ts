@@ -8,7 +8,7 @@ import { join } from "node:path"
 import { statePath } from "../../../src/schema/api/state.ts"
 import { NoAnswer, TokenRefused } from "../../../src/worker/network/task-api-error.ts"
 import { TaskApi } from "../../../src/worker/network/task-api.ts"
-import { Refuge, StateDelivery } from "../../../src/worker/state/state-delivery.ts"
+import { Refuge, SettledState, StateDelivery } from "../../../src/worker/state/state-delivery.ts"
 import { TaskStatus } from "../../../src/worker/task/task-status.ts"
 import { agent, directory, failed, person, planWith, serve, taskUid } from "../../server/live-server.ts"
 import { temporaryFolder } from "../../temporary-folder.ts"
@@ -304,6 +304,17 @@ describe("an engine that is gone", () => {
       expect(done).toEqual(["lock", "unlock"])
     }))
 
+  it.effect("has a lock given back that it never heard of, since the server may have granted it", () =>
+    Effect.gen(function*() {
+      const { deaf, delivery, done } = yield* withOutages()
+      deaf.add("lock")
+      yield* Effect.flip(delivery.lock({ ID: "a" }))
+      deaf.clear()
+      expect(yield* delivery.settle(Option.none())).toEqual(SettledState.Untouched())
+      yield* delivery.giveBack
+      expect(done).toEqual(["unlock"])
+    }))
+
   it.effect("is waited for no longer than that hour, however many questions it takes", () =>
     Effect.gen(function*() {
       const { deaf, delivery, done } = yield* withOutages()
@@ -326,6 +337,7 @@ describe("an engine that is gone", () => {
         const { deaf, delivery, done, token } = yield* withOutages()
         if (locked) yield* delivery.lock({ ID: "a" })
         if (locked) yield* delivery.unlock({ ID: "a" })
+        yield* TestClock.adjust("2 hours") // the hour begins when the engine is gone, however long it ran
         for (const what of ["lock", "push"] as const) deaf.add(what)
         const settling = yield* Effect.forkChild(Effect.tap(delivery.settle(Option.some(state(1))), delivery.giveBack))
         yield* TestClock.adjust("10 minutes")

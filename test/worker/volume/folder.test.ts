@@ -8,11 +8,13 @@ import { createServer } from "node:net"
 import { join } from "node:path"
 import { fileTrouble } from "../../../src/worker/stage-failed.ts"
 import {
+  chunksOf,
   contentOf,
   createFile,
   isFolder,
   namesIn,
   newFolder,
+  openFile,
   openFolder,
   readFile,
   segmentsOf,
@@ -82,6 +84,14 @@ describe("a folder", () => {
       for (const name of ["pipe", "socket", "directory"]) {
         expect(yield* Effect.flip(writeFile(root, [name], "mine"))).toMatchObject({ reason: "InvalidConfiguration" })
       }
+    }))
+
+  it.effect("has a file read no further than was asked for, since the runner may go on writing", () =>
+    Effect.gen(function*() {
+      const { root } = yield* place
+      yield* writeFile(root, ["plan"], "planned, and more")
+      const { fd } = Option.getOrThrow(yield* openFile(root, ["plan"]))
+      expect(Buffer.concat([...chunksOf(fd, 7)]).toString()).toBe("planned")
     }))
 
   it.effect("says which file the system cannot read, although it could be opened", () =>

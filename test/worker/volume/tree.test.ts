@@ -71,6 +71,17 @@ describe("a tree", () => {
       for (const none of ["b", "link", "a/main.tf"]) expect(yield* names(...none.split("/"))).toEqual([])
     }))
 
+  it.effect("has nothing of what is gone by the time that it is looked at", () =>
+    Effect.gen(function*() {
+      const { place, root } = yield* opened
+      for (const name of ["a", "b"]) writeFileSync(join(place, name), "")
+      const goes = ([name]: ReadonlyArray<string>) => {
+        if (name === "a") rmSync(join(place, name))
+        return true
+      }
+      expect((yield* treeBelow(root, [], goes)).map(pathOf)).toEqual(["b"])
+    }))
+
   it.effect("names also what has a name, or leads to one, that is not UTF-8, and says so", () =>
     Effect.gen(function*() {
       const { place, root } = yield* opened
@@ -78,10 +89,12 @@ describe("a tree", () => {
       mkdirSync(latin("caf\u00e9"))
       writeFileSync(latin("caf\u00e9/run.sh"), "echo")
       writeFileSync(join(place, "caf\ufffd.tf"), "")
+      symlinkSync("run.sh", latin("caf\u00e9/link"))
       symlinkSync(Buffer.from("caf\u00e9", "latin1"), join(place, "link"))
       expect((yield* treeBelow(root, [], all)).map(({ isUtf8, segments, size, type }) => [segments.join("/"), type, size, isUtf8])).toEqual(
         [
           ["caf\ufffd", "Directory", 0, false],
+          ["caf\ufffd/link", "Symlink", 0, false],
           ["caf\ufffd/run.sh", "File", 4, false],
           ["caf\ufffd.tf", "File", 0, true],
           ["link", "Symlink", 0, false]
