@@ -62,7 +62,7 @@ export const startController = ({ config, name, pool, seed, server, skew, thread
       Layer.succeed(Configuration, Configuration.of({ current, changes: Stream.never, outdated: Effect.never }))
     )
   )
-  let loseLead = (_: number): void => undefined
+  let loseLead: (forMillis: number) => void = () => undefined
   const leadLost = process.hear<number>((tell) => {
     loseLead = tell
   })
