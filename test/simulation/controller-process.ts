@@ -28,8 +28,8 @@ export interface ControllerProcess {
   readonly world: World.World
   /** Has the controller read the annotations, as each renewal of its lead does. Returns them with its answer. */
   readonly renew: (annotations: Annotations) => Annotations
-  /** Ends the lead of the controller, which drains what runs and then leads again. */
-  readonly loseLead: () => void
+  /** Ends the lead of the controller, which drains what runs and then, after these milliseconds, leads again. */
+  readonly loseLead: (forMillis: number) => void
   /** Has the controller take over other values, as when it has read its files anew. */
   readonly takeOver: (config: ResolvedConfig) => void
 }
@@ -62,16 +62,19 @@ export const startController = ({ config, name, pool, seed, server, skew, thread
       Layer.succeed(Configuration, Configuration.of({ current, changes: Stream.never, outdated: Effect.never }))
     )
   )
-  let loseLead = (): void => undefined
-  const leadLost = process.hear<void>((tell) => {
-    loseLead = () => tell()
+  let loseLead: (forMillis: number) => void = () => undefined
+  const leadLost = process.hear<number>((tell) => {
+    loseLead = tell
   })
   process.run(
     Effect.gen(function*() {
       const { synced } = yield* mirror(world, config.taskNamespace, attention.look, yield* tellLeftOut(name))
       yield* synced
-      const lead = Effect.scoped(whileLeader({ world, config, identity: name, attention, drained }))
-      yield* Effect.forever(Effect.raceFirst(Effect.provide(lead, Reconciler.layer(world)), leadLost))
+      const lead = Effect.provide(
+        Effect.scoped(whileLeader({ world, config, identity: name, attention, drained })),
+        Reconciler.layer(world)
+      )
+      yield* Effect.forever(Effect.flatMap(Effect.raceFirst(Effect.as(lead, 0), leadLost), Effect.sleep))
     }).pipe(Effect.scoped, Effect.provide(parts))
   )
   const renew = (annotations: Annotations): Annotations => {
@@ -86,7 +89,7 @@ export const startController = ({ config, name, pool, seed, server, skew, thread
     watches,
     world,
     renew,
-    loseLead: () => loseLead(),
+    loseLead: (forMillis) => loseLead(forMillis),
     takeOver: (next) => process.run(Effect.andThen(Ref.set(holds, next), takeOver(next, { annotationsSeen, attention, world })))
   }
 }

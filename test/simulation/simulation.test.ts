@@ -401,7 +401,7 @@ describe("what chance seldom comes to", () => {
     expect(simulation.cluster.jobs).toHaveLength(1)
     const away = simulation.config.policy.startupTimeoutSeconds + 60
     for (let second = 0; second < away; second++) {
-      if (second === away - 10) simulation.loseLead("a") // late, because here it leads again at once
+      if (second === 10) simulation.loseLead("a", (away - 10) * 1_000)
       simulation.thread.pass(1_000)
       for (const wait of simulation.controllers.get("a")?.process.waits.slice() ?? []) wait.answer("not sent")
     }

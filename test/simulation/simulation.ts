@@ -164,11 +164,11 @@ export class Simulation {
   crash(name: ControllerName): void {
     this.controllers.get(name)?.process.kill()
   }
-  loseLead(name: ControllerName): void {
+  loseLead(name: ControllerName, forMillis = 0): void {
     const controller = this.controllers.get(name)
     if (controller?.process.alive !== true) return
     this.leads++
-    controller.loseLead()
+    controller.loseLead(forMillis)
   }
   get isDrained(): boolean {
     return Option.isSome(drainedSince(this.#asked))

@@ -1,12 +1,12 @@
 // `agent-job approve RUN` and `agent-job discard RUN`: decide about a plan that waits, from anywhere.
-// Invariant: an approval names the seal of its plan, so that no other plan is applied by it.
+// Invariant: an approval names the seal of its plan, so that no other plan is applied by it; a decision that may have arrived is not sent again.
 // Used by agent-job.ts.
 import { Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { isRunId } from "../flags/run-or-task.ts"
 import { serverFlags } from "../flags/settings.ts"
-import { askServer } from "../server/with-server.ts"
-import { BadInput, Failed } from "../terminal/failure.ts"
+import { sayingServer, withServer } from "../server/with-server.ts"
+import { BadInput, Failed, hadNoEffect, isAwayForNow } from "../terminal/failure.ts"
 import { loading } from "../terminal/lazily.ts"
 
 const run = Argument.String("RUN").pipe(Argument.withDescription("A run's id, such as run-k3v9x2."))
@@ -32,14 +32,17 @@ const approveRun = Effect.fn("approve")(function*(given: Command.Command.Config.
       message: `${JSON.stringify(seen)} is not the beginning of a seal; give the 12 characters or more that were shown with the plan.`
     })
   }
-  yield* askServer(
+  yield* withServer(
     given,
     Effect.fnUntraced(function*({ screen, server }) {
-      const { approved, notApproved } = yield* loading(() => import("../run/summary.ts"))
-      const run = yield* server.run(id)
+      const [{ approved, notApproved }, { patiently }] = yield* loading(() =>
+        Promise.all([import("../run/summary.ts"), import("../server/patiently.ts")])
+      )
+      const saying = sayingServer(server)
+      const run = yield* patiently(saying(server.run(id)), isAwayForNow)
       const problem = notApproved(run, seen)
       if (problem !== undefined) return yield* new Failed({ message: problem })
-      yield* server.approve(id, run.planSha256)
+      yield* patiently(saying(server.approve(id, run.planSha256)), hadNoEffect)
       yield* screen.result(approved(run))
     })
   )
@@ -47,10 +50,15 @@ const approveRun = Effect.fn("approve")(function*(given: Command.Command.Config.
 
 const discardRun = Effect.fn("discard")(function*(given: Command.Command.Config.Infer<typeof flags.discard>) {
   yield* known(given.run)
-  yield* askServer(
+  yield* withServer(
     given,
-    ({ screen, server }) =>
-      Effect.andThen(server.act(given.run, "discard"), screen.result(`${given.run} is discarded; nothing was changed.`))
+    Effect.fnUntraced(function*({ screen, server }) {
+      const { patiently } = yield* loading(() => import("../server/patiently.ts"))
+      const saying = sayingServer(server)
+      yield* patiently(saying(server.run(given.run)), isAwayForNow)
+      yield* patiently(saying(server.act(given.run, "discard")), hadNoEffect)
+      yield* screen.result(`${given.run} is discarded; nothing was changed.`)
+    })
   )
 })
 

@@ -4,6 +4,7 @@
 import { Duration, Effect, Metric, Option, Schedule, Stream, SubscriptionRef } from "effect"
 import type { ResolvedConfig } from "../../core/resolve/resolve.ts"
 import { callTimeout } from "../../kubernetes/client.ts"
+import { monotonicMillis } from "../../kubernetes/clock.ts"
 import { makeBackoff } from "../../queue/backoff.ts"
 import * as KeyedQueue from "../../queue/keyed-queue.ts"
 import { poolIntake } from "../pool/pool-intake.ts"
@@ -93,7 +94,8 @@ export const whileLeader = Effect.fnUntraced(function*({ attention, config, drai
   yield* attention.attach((key) => Effect.andThen(queue.add(key), measure))
   const lookAtUntold = Effect.suspend(() => Effect.forEach(world.turns.untold(), attention.look, { discard: true }))
   yield* Effect.forkScoped(Effect.forever(Effect.andThen(world.turns.moved, lookAtUntold)))
-  world.leadBegins()
+  world.leadBegins(yield* monotonicMillis)
+  yield* Effect.addFinalizer(() => Effect.map(monotonicMillis, world.leadEnds)) // runs first: a drain may wait for an API server that is away
   yield* attention.lookAtAll
   const pool = yield* Effect.serviceOption(Pool)
   return yield* Option.match(Option.all([pool, Option.fromUndefinedOr(config.pool)]), {

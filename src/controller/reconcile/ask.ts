@@ -31,7 +31,7 @@ import { workspaceHolder } from "./workspace-holder.ts"
 type Read<A, E = never> = Effect.Effect<A, KubernetesError | E, Kubernetes>
 
 /**
- * What there is to ask with. `at` is in monotonic milliseconds, `followed` tells what the task's source had a moment ago, and `warned` the
+ * What there is to ask with. `at` is by the clock of passes, `followed` tells what the task's source had a moment ago, and `warned` the
  * newest warning about an object.
  */
 export interface Asking {

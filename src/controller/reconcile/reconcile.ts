@@ -82,9 +82,10 @@ const make = Effect.fnUntraced(function*(world: World) {
   const ownWrites = makeOwnWrites()
   const standstills = makeStandstills()
   const times = makeTaskTimes()
+  const ledMillis = Effect.map(monotonicMillis, world.ledMillis)
 
   const asking = (task: AgentTask, { config, now }: Pass): Effect.Effect<Asking> =>
-    Effect.map(monotonicMillis, (at) => ({ world, task, policy: config.policy, now, at, followed: sources.look, warned }))
+    Effect.map(ledMillis, (at) => ({ world, task, policy: config.policy, now, at, followed: sources.look, warned }))
 
   const look = (task: AgentTask, pass: Pass) => Effect.provideService(Effect.flatMap(asking(task, pass), ask), Kubernetes, kubernetes)
 
@@ -96,7 +97,7 @@ const make = Effect.fnUntraced(function*(world: World) {
    * the API server itself has.
    */
   const decide = (task: AgentTask, answers: Answers, { config, now }: Pass) =>
-    Effect.map(monotonicMillis, (at) => {
+    Effect.map(ledMillis, (at) => {
       if (Option.isNone(world.cache.taskByUid(task.metadata.uid))) return Option.none()
       const observed = observe(world, task, answers, at)
       const decision = plan(config.policy, observed, now)
@@ -168,7 +169,7 @@ const make = Effect.fnUntraced(function*(world: World) {
    * tells of the refusal.
    */
   const keep = ({ metadata: { uid } }: AgentTask, { againInMillis, kind, message }: Refusal) =>
-    Effect.map(monotonicMillis, (at) => world.refusals.refuse(uid, { kind, message, againInMillis }, at))
+    Effect.map(ledMillis, (at) => world.refusals.refuse(uid, { kind, message, againInMillis }, at))
 
   /** Returns what an answer means. A write that may have succeeded counts as refused until a look shows its Job, and is tried ever more seldom. */
   const asRefusal = ({ metadata }: AgentTask, answer: WriteRefused | Unsure): Effect.Effect<Refusal> => {
@@ -184,7 +185,7 @@ const make = Effect.fnUntraced(function*(world: World) {
       task: AgentTask,
       pass: Pass
     ): Effect.fn.Return<Option.Option<Duration.Duration>, Failure | PoolSilent | Behind> {
-      world.refusals.dropExpired(task.metadata.uid, yield* monotonicMillis)
+      world.refusals.dropExpired(task.metadata.uid, yield* ledMillis)
       const answers = yield* Effect.catchTag(look(task, pass), "ReadRefused", (refusal) => Effect.as(keep(task, refusal), noAnswers))
       const decided = yield* decideForSure(task, answers, pass)
       if (Option.isNone(decided)) return Option.none()

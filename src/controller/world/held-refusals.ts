@@ -69,7 +69,6 @@ export const heldRefusals = (isThere: (taskUid: string) => boolean, { leaves, re
     },
     /** Counts the denied time of the task from zero again, because a watch told of its Job, or that it is gone. */
     countAnew: (taskUid: string): void => void denied.delete(taskUid),
-    countAllAnew: (): void => denied.clear(),
     forget: (taskUid: string): void => {
       held.delete(taskUid)
       denied.delete(taskUid)

@@ -32,12 +32,11 @@ interface KnownJob {
   /** The UID of the Job. */
   readonly job: string
   /**
-   * Since when passes have known the Job, in monotonic milliseconds; undefined while it is suspended, and until a lead has looked at it. To
-   * Kubernetes, and to its queue, a Job that is resumed is like a new one.
+   * Since when passes have known the Job, in monotonic milliseconds; undefined while it is suspended. To Kubernetes, and to its
+   * queue, a Job that is resumed is like a new one.
    */
   readonly since: number | undefined
-  /** Undefined until a lead has looked at it. */
-  readonly progress: Progress | undefined
+  readonly progress: Progress
   /** When the last Pod that a pass saw of the Job was made, by the API server's clock. */
   readonly lastPodMadeAt: Option.Option<string>
   /** The Pod that the last pass saw, and the warning that it saw about that or, without a Pod, about the Job. */
@@ -84,13 +83,9 @@ export const jobAges = () => {
         last: { pod: uidOf(pod), warning: observed.warning }
       })
     },
-    forget: (taskUid: string): void => void known.delete(taskUid),
-    /** Times all Jobs anew, from the next pass on. What passes saw of them still holds: a Pod that has gone, a wait for a quota. */
-    timeAnew: (): void => {
-      for (const [taskUid, job] of known) known.set(taskUid, { ...job, since: undefined, progress: undefined })
-    }
+    forget: (taskUid: string): void => void known.delete(taskUid)
   }
 }
 
 /** What is known of Jobs; passes alone add to it. */
-export type JobAges = Omit<ReturnType<typeof jobAges>, "forget" | "passSaw" | "timeAnew">
+export type JobAges = Omit<ReturnType<typeof jobAges>, "forget" | "passSaw">

@@ -8,6 +8,7 @@ import type { AgentTask } from "../../schema/task/agent-task.ts"
 import * as Cache from "./cache.ts"
 import { type HeldRefusals, heldRefusals } from "./held-refusals.ts"
 import { type JobAges, jobAges } from "./job-ages.ts"
+import { leadClock } from "./lead-clock.ts"
 import { type PastHistory, pastHistory } from "./past-history.ts"
 import * as Turns from "./turns.ts"
 import { unreadyPods } from "./unready-pods.ts"
@@ -18,7 +19,9 @@ export interface World extends Cache.Changes {
   readonly refusals: Pick<HeldRefusals, "at" | "deniedMillis" | "dropExpired" | "isRefused" | "refuse">
   readonly ages: JobAges
   readonly pastHistory: PastHistory
-  /** How long passes have seen the Pod of the claim unready at `at`, in monotonic milliseconds; 0 at the first look, and if it is ready. */
+  /** The clock of passes, which stands still while this replica does not lead: its time at `at`, both in monotonic milliseconds. */
+  readonly ledMillis: (at: number) => number
+  /** How long passes have seen the Pod of the claim unready at `at`, in milliseconds of `ledMillis`; 0 at the first look, and if it is ready. */
   readonly unreadyMillis: (seen: Pick<Observed, "pod" | "task">, at: number) => number
   /** Why the task waits, as its pool last heard it. */
   readonly reportedWait: (taskUid: string) => Option.Option<ReportedWait>
@@ -26,7 +29,7 @@ export interface World extends Cache.Changes {
   /** Sets the policy by which turns are given and history is limited from now on. */
   readonly setPolicy: (policy: TaskPolicy) => void
   /**
-   * Records what a pass over the task saw at `at`, in monotonic milliseconds: the turn of the task, its Job, whether the Job
+   * Records what a pass over the task saw at `at`, in milliseconds of `ledMillis`: the turn of the task, its Job, whether the Job
    * has a Pod or waits for a quota, and whether the Pod of a claim is ready.
    */
   readonly passSaw: (observed: Pick<Observed, "task" | "turn"> & StartSeen, at: number) => void
@@ -34,11 +37,9 @@ export interface World extends Cache.Changes {
   readonly setReportedWait: (taskUid: string, wait: ReportedWait) => void
   /** Forgets what the pool heard about this task, because the pool may not have it any more. */
   readonly clearReportedWait: (taskUid: string) => void
-  /**
-   * Forgets what the pool heard about all tasks, and how long passes timed what they saw. Since the last lead another replica may have led,
-   * and told the pool something else, or none, as while the API server was away and nothing could start.
-   */
-  readonly leadBegins: () => void
+  /** Forgets what the pool heard about all tasks, since another replica may have led and told it something else. `at` is as of `ledMillis`. */
+  readonly leadBegins: (at: number) => void
+  readonly leadEnds: (at: number) => void
 }
 
 export const make = (initial: TaskPolicy): World => {
@@ -48,6 +49,7 @@ export const make = (initial: TaskPolicy): World => {
   const refusals = heldRefusals(isThere, { leaves: () => events.moveForNow(), returns: () => events.move() })
   const { events, turns } = Turns.make(cache, () => policy, refusals)
   const history = pastHistory(() => policy.historyPerWorkspace)
+  const clock = leadClock()
   const ages = jobAges()
   const unready = unreadyPods()
   const reportedWaits = new Map<string, ReportedWait>()
@@ -65,6 +67,7 @@ export const make = (initial: TaskPolicy): World => {
     refusals,
     ages,
     pastHistory: history,
+    ledMillis: clock.millis,
     unreadyMillis: unready.unreadyMillis,
     reportedWait: (uid) => Option.fromUndefinedOr(reportedWaits.get(uid)),
 
@@ -99,11 +102,10 @@ export const make = (initial: TaskPolicy): World => {
       if (isThere(uid)) reportedWaits.set(uid, wait)
     },
     clearReportedWait: (uid) => void reportedWaits.delete(uid),
-    leadBegins: () => {
+    leadBegins: (at) => {
+      clock.goOn(at)
       reportedWaits.clear()
-      refusals.countAllAnew()
-      ages.timeAnew()
-      unready.forgetAll()
-    }
+    },
+    leadEnds: clock.stop
   }
 }

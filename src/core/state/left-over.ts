@@ -74,7 +74,7 @@ const unseenOf = (planned: ReadonlyArray<JournalEntry>, creations: ReadonlySet<s
 }
 
 /** What is known of a stage when it is over. */
-interface Known {
+export interface KnownStage {
   readonly journal: ReadonlyArray<JournalEntry>
   /** What is stored; empty if there is none. */
   readonly state: StateObjects
@@ -93,7 +93,7 @@ interface Known {
  * no answer about.
  */
 export const leftOverOf = (
-  { inOrder, journal, limit = namedLimit.run, onlyDestroys = false, planned = [], state }: Known
+  { inOrder, journal, limit = namedLimit.run, onlyDestroys = false, planned = [], state }: KnownStage
 ): LeftOver => {
   const { closed, creations, full, made, open } = account(journal)
   const unsaved = [...made.values()].filter(({ address, id, idKey }) => !hasObject(state, address, idKey, id))
@@ -112,7 +112,7 @@ export const leftOverOf = (
 }
 
 /** Returns what no state has after an end in order: the creations that a provider gave no answer about. */
-export const unansweredOf = (of: Pick<Known, "journal" | "limit" | "onlyDestroys">): LeftOver => ({
+export const unansweredOf = (of: Pick<KnownStage, "journal" | "limit" | "onlyDestroys">): LeftOver => ({
   ...leftOverOf({ ...of, state: new Map(), inOrder: true }),
   unsaved: [],
   unsavedCount: 0

@@ -5,9 +5,8 @@ import { Duration, Effect, Exit, Fiber, Option, Ref } from "effect"
 import { getHeapStatistics } from "node:v8"
 import { changesOf, closing } from "../../core/stage/journal.ts"
 import { leftOverMessage, madeMessage } from "../../core/state/left-over-message.ts"
-import { endedInOrder, leftOverOf, unansweredOf } from "../../core/state/left-over.ts"
+import { endedInOrder, type KnownStage, leftOverOf, unansweredOf } from "../../core/state/left-over.ts"
 import { contentOf, unreadable } from "../../core/state/state-objects.ts"
-import type { JournalEntry } from "../../schema/api/effects.ts"
 import type { StageResult } from "../../schema/task/stage-result.ts"
 import type { Backing, Provisioned } from "../backing/backing.ts"
 import type { Journal } from "../engine/journal.ts"
@@ -41,21 +40,14 @@ interface Parts {
   readonly onlyDestroys: boolean
 }
 
-/** What the stage told of its changes, and how it ended. */
-interface Told {
-  readonly journal: ReadonlyArray<JournalEntry>
-  readonly inOrder: boolean
-  readonly onlyDestroys: boolean
-}
-
 /** Returns what the stage made that its state lacks, in sentences; of a state that is not here or cannot be looked into, all that it made. */
-const unsavedIn = (state: Option.Option<Uint8Array>, told: Told): string => {
+const unsavedIn = (state: Option.Option<Uint8Array>, stage: Omit<KnownStage, "state">): string => {
   const { objects, unread } = Option.match(state, {
     onNone: () => unreadable("not-here"),
     onSome: (bytes) => contentOf(getHeapStatistics().heap_size_limit, bytes)
   })
-  if (unread === undefined) return leftOverMessage(leftOverOf({ ...told, state: objects }))
-  return told.inOrder ? leftOverMessage(unansweredOf(told)) : madeMessage(told.journal, unread)
+  if (unread === undefined) return leftOverMessage(leftOverOf({ ...stage, state: objects }))
+  return stage.inOrder ? leftOverMessage(unansweredOf(stage)) : madeMessage(stage.journal, unread)
 }
 
 export const makeSettlement = ({ backing, facts, journal, onlyDestroys }: Parts) => {

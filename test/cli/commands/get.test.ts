@@ -1,9 +1,12 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Duration, Effect } from "effect"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { parse } from "yaml"
+import { Patience } from "../../../src/cli/server/patiently.ts"
+import { ScriptedServer } from "../../kubernetes/scripted-server.ts"
 import { directory, person, serve, server, userToken } from "../../server/live-server.ts"
+import { run } from "../run-views.ts"
 import { ran } from "../typed.ts"
 
 describe("agent-job get", () => {
@@ -33,6 +36,21 @@ describe("agent-job get", () => {
           `error: No usable answer from the agent-job server at ${url}/api/v2 (no agent-job API answers below /api/v2; without that path it is ${url}); check that it runs and that AGENT_JOB_URL or --url is right.\n`
         ])
       }
+    }))
+})
+
+describe("agent-job get RUN", () => {
+  it.live.each([
+    { given: "waits for a server that is away", answer: { status: 503 }, code: 0, asks: 2 },
+    { given: "ends at once where nothing answers, as at a wrong address", answer: "reset" as const, code: 4, asks: 1 }
+  ])("$given", ({ answer, asks, code }) =>
+    Effect.gen(function*() {
+      const { server, url } = yield* ScriptedServer.make
+      server.script.push(answer, { body: run({}) })
+      const told = yield* ran({ AGENT_JOB_URL: url, AGENT_JOB_TOKEN: userToken }, "get", "run-a1").pipe(
+        Effect.provideService(Patience, { every: Duration.millis(1), times: 2 })
+      )
+      expect([told.code, server.asked.length]).toEqual([code, asks])
     }))
 })
 

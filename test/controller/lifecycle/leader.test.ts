@@ -1,5 +1,5 @@
 // What a leader does besides its passes, and what it leaves behind when it ends: nothing that takes in work or says that work waits.
-import { expect, it } from "@effect/vitest"
+import { describe, expect, it } from "@effect/vitest"
 import { Duration, Effect, Fiber, Layer, Logger, Metric, Option, Stream, SubscriptionRef } from "effect"
 import { TestClock } from "effect/testing"
 import { Configuration } from "../../../src/controller/configuration/configuration.ts"
@@ -10,16 +10,16 @@ import { Reconciler } from "../../../src/controller/reconcile/reconcile.ts"
 import { WriteRefused } from "../../../src/controller/reconcile/refusals.ts"
 import { make } from "../../../src/controller/world/world.ts"
 import { Action } from "../../../src/core/reconcile/action.ts"
-import { Turn } from "../../../src/core/task/observed.ts"
 import { Kubernetes } from "../../../src/kubernetes/client.ts"
 import { monotonicMillis } from "../../../src/kubernetes/clock.ts"
 import { Forbidden, TooManyRequests } from "../../../src/kubernetes/errors.ts"
 import { agentTasks, secrets } from "../../../src/kubernetes/kinds.ts"
 import { Uid } from "../../../src/schema/names.ts"
 import { configOf } from "../../core/configs.ts"
-import { plainSeed, policy, worldOf } from "../../core/worlds.ts"
+import { noon, plainSeed, policy, type Seed, worldOf } from "../../core/worlds.ts"
 import { instantCluster } from "../instant-cluster.ts"
 import { assignment, offering } from "../pool/taking.ts"
+import { plantJob, plantPod } from "../reconcile/planted.ts"
 
 const heard = () => Effect.succeed(true)
 const gauge = (name: string) => Effect.map(Metric.snapshot, (all) => all.find(({ id }) => id === name)?.state)
@@ -105,28 +105,56 @@ it.effect("says its words on a wait again in its next lead, since another may ha
     expect(told).toEqual([false, true, false, true])
   }))
 
-it.effect("times a start anew in its next lead, since nothing can start while the API server is away", () =>
-  Effect.gen(function*() {
-    const world = make(policy)
-    const { job, pod, task } = worldOf({ ...plainSeed, life: "starting", launches: 1, job: "active", pod: "Pending" })
-    world.setTask("tasks/task", Option.some(task))
-    const start = { task, turn: Turn.Admitted(), job, pod, warning: Option.none() }
-    const timed: Array<number> = []
-    const reconcile = () =>
-      Effect.map(monotonicMillis, (at) => {
-        timed.push(world.ages.startingMillis(task.metadata.uid, start, at))
-        world.passSaw(start, at)
-        return Option.some(Duration.minutes(1))
+describe("what lasts too long", () => {
+  const start: Seed = { ...plainSeed, life: "starting", launches: 1, job: "active" }
+  const denied = new WriteRefused({ kind: "Denied", message: "no", againInMillis: 10_000 })
+
+  it.effect.each<{ readonly what: string; readonly seed: Seed; readonly reason: string }>([
+    { what: "a start", seed: { ...start, pod: "Pending" }, reason: "StartupTimeout" },
+    { what: "the end of a Job that was deleted", seed: { ...start, jobDeleting: true }, reason: "StartupTimeout" },
+    { what: "a denial", seed: { ...plainSeed, life: "queued" }, reason: "Denied" }
+  ])(
+    "ends its task once the leads that saw $what are as long together, however long nobody led in between",
+    ({ reason, seed }) =>
+      Effect.gen(function*() {
+        const world = make(policy)
+        const { job, pod, task } = worldOf(seed)
+        world.setTask("tasks/task", Option.some(task))
+        world.setJob("tasks/job", Option.map(job, (seen) => ({ taskUid: task.metadata.uid, seen })))
+        world.setPod("tasks/pod", Option.map(pod, (seen) => ({ taskUid: task.metadata.uid, seen })))
+        let status = task.status
+        const executor = Executor.of({
+          say: heard,
+          all: (_, actions) => actions.some(Action.$is("CreateJob")) ? Effect.fail(denied) : Effect.succeedNone,
+          writeStatus: ({ metadata }, next) =>
+            Effect.sync(() => {
+              status = next
+              const resourceVersion = String(Number(metadata.resourceVersion) + 1)
+              world.setTask("tasks/task", Option.some({ ...task, metadata: { ...metadata, resourceVersion }, status }))
+              return resourceVersion
+            })
+        })
+        const { kubernetes, server } = instantCluster()
+        if (Option.isSome(job)) plantJob(server, seed.jobDeleting ? { deletionTimestamp: noon, finalizers: ["foregroundDeletion"] } : {})
+        if (Option.isSome(pod)) plantPod(server, { phase: "Pending" })
+        const parts = Layer.mergeAll(Layer.succeed(Executor, executor), configuration, Layer.succeed(Kubernetes, kubernetes))
+        const drained = yield* SubscriptionRef.make(false)
+        const attention = makeAttention(world.cache)
+        const lead = Effect.scoped(whileLeader({ world, config: configOf(), identity: "test", attention, drained })).pipe(
+          Effect.provide(Layer.provideMerge(Reconciler.layer(world), parts))
+        )
+        const ends: Array<unknown> = []
+        for (const seconds of [80, 80, 10, 20]) {
+          const led = yield* Effect.forkChild(lead)
+          yield* TestClock.adjust(Duration.seconds(seconds))
+          yield* Fiber.interrupt(led)
+          ends.push(status.phase === "Failed" ? status.reason : undefined)
+          yield* TestClock.adjust(Duration.seconds(policy.startupTimeoutSeconds))
+        }
+        expect(ends).toEqual([undefined, undefined, undefined, reason])
       })
-    const { lead } = leading({ world, reconcile })
-    for (const _ of ["first", "second"]) {
-      const led = yield* Effect.forkChild(lead)
-      yield* TestClock.adjust("90 seconds")
-      yield* Fiber.interrupt(led)
-      yield* TestClock.adjust("10 minutes")
-    }
-    expect(timed).toEqual([0, 60_000, 0, 60_000])
-  }))
+  )
+})
 
 const forbidden = new Forbidden({ verb: "update", object: "AgentTask", code: 403, reason: "Forbidden", detail: "no right" })
 

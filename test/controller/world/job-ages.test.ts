@@ -192,19 +192,4 @@ describe("the ages of Jobs", () => {
     ages.passSaw("uid-0", { ...nothing, job: seen, pod }, 5_000)
     expect(ages.lastWarning("uid-0", { job: seen, pod })).toEqual(Option.none())
   })
-
-  it("times a Job anew for another lead, and still knows what passes saw of its Pod", () => {
-    const ages = jobAges()
-    const seen = Option.some(job(0).seen)
-    const { pod, warning } = worldOf({ ...plainSeed, pod: "Pending", warning: "FailedMount" })
-    const start = { job: seen, pod, warning }
-    const times = (at: number) => [ages.knownMillis("uid-0", seen, at), ages.startingMillis("uid-0", start, at)]
-    ages.passSaw("uid-0", start, 0)
-    expect(times(5_000)).toEqual([5_000, 5_000])
-    ages.timeAnew()
-    expect(times(6_000)).toEqual([0, 0])
-    expect([Option.isSome(ages.lastPodMadeAt("uid-0", seen)), ages.lastWarning("uid-0", start)]).toEqual([true, warning])
-    ages.passSaw("uid-0", start, 7_000)
-    expect(times(9_000)).toEqual([2_000, 2_000])
-  })
 })

@@ -113,10 +113,10 @@ describe("the world", () => {
       expect(remembered(world)).toEqual(nothing)
     })
 
-    it("forgets at the beginning of a lead what the pool heard and what passes timed, and neither a slot nor a refusal", () => {
+    it("forgets at the beginning of a lead what the pool heard, and nothing else", () => {
       const world = full()
-      world.leadBegins()
-      expect(remembered(world)).toEqual({ ...nothing, reserved: true, refused: true })
+      world.leadBegins(1_000)
+      expect(remembered(world)).toEqual({ ...all, wait: false })
     })
 
     it("keeps nothing that is said after it went, while a pass still looked at it", () => {
