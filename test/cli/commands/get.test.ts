@@ -92,7 +92,7 @@ describe("agent-job get with a kind and a name", () =>
       const get = (...args: ReadonlyArray<string>) => ran({ AGENT_JOB_URL: url, AGENT_JOB_TOKEN: userToken }, "get", ...args)
       const id = yield* person(url).start("demo")
       const other = yield* person(url).start("other")
-      expect(yield* get("run", id)).toEqual(yield* get(id))
+      expect(yield* get("run", id, "-o", "json")).toEqual(yield* get(id, "-o", "json")) // which has no ages
       const { out } = yield* get("runs", "demo")
       expect([out.includes(id), out.includes(other)]).toEqual([true, false])
       const { workspaces } = JSON.parse((yield* get("workspaces", "-o", "json")).out)
