@@ -226,10 +226,10 @@ export const agent = (url: string, name = "agent-1", uid = taskUid, token = pool
       ({ json }) => Schema.decodeUnknownSync(AcquireResponse)(json).assignments
     )
   const acknowledge = (id: string) => post(poolPath.acknowledge(id), { taskUid: uid })
-  const wait = (id: string, reason: string, message: string) => post(poolPath.wait(id), { taskUid: uid, reason, message })
+  const wait = (id: string, reason: string, message: string) => post(poolPath.wait(id), { agent: name, taskUid: uid, reason, message })
   const report = (id: string, result: StageResult) => post(`${poolPath.result(id)}?taskUid=${uid}`, result)
   /** Reports the result of a stage for which no AgentTask was made. */
-  const reportTaskless = (id: string, result: StageResult) => post(poolPath.result(id), result)
+  const reportTaskless = (id: string, result: StageResult) => post(`${poolPath.result(id)}?agent=${name}`, result)
   const cancellations = (after = 0, waitSeconds = 0, because?: string) =>
     Effect.map(
       post(poolPath.cancellations, { after, waitSeconds, ...(because !== undefined && { resting: { agent: name, because } }) }),

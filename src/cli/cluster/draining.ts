@@ -1,15 +1,16 @@
-// Drains a cluster, or undoes that: marks the Lease of the leading controller, waits for its answer there, and lists the Jobs that run.
+// Drains a cluster, or undoes that: marks the Lease of the leading controller, waits for its answer there, and lists what runs.
 // Invariant: while it waits it says what for, and it never touches what runs.
 // Used by drain.
 import { Array, Clock, Duration, Effect, Equal, Option, Schedule, Schema, Stream } from "effect"
 import { leaderLeaseName } from "../../core/manifest/controller-names.ts"
 import { stageLabel, taskLabel, taskSelector } from "../../core/manifest/labels.ts"
+import { isEngineOver } from "../../core/reconcile/pod-trouble.ts"
 import { drained, drainedSince, formerLeadMillis, isAnswered, undrained } from "../../core/scheduling/draining.ts"
-import { jobSeen } from "../../core/task/seen.ts"
+import { jobSeen, podSeen } from "../../core/task/seen.ts"
 import { Kubernetes } from "../../kubernetes/client.ts"
 import { currentInstant } from "../../kubernetes/clock.ts"
-import { agentTasks, decoding, jobs, namespaces } from "../../kubernetes/kinds.ts"
-import { Job } from "../../schema/kubernetes/kubernetes.ts"
+import { agentTasks, decoding, jobs, namespaces, pods } from "../../kubernetes/kinds.ts"
+import { Job, Pod } from "../../schema/kubernetes/kubernetes.ts"
 import { controllingOwner } from "../../schema/kubernetes/owner.ts"
 import { agentTaskResource, workspaceKey } from "../../schema/names.ts"
 import type { Answer } from "../terminal/answer.ts"
@@ -123,6 +124,7 @@ interface Running {
   readonly workspace: string
   readonly stage: string
   readonly since: string
+  readonly node?: string
 }
 
 const Task = Schema.Struct({
@@ -139,11 +141,12 @@ const taskAt = (namespace: string, name: string) =>
 const taskOf = ({ labels = {}, ownerReferences }: Job["metadata"]): string =>
   Option.getOrUndefined(controllingOwner(ownerReferences, agentTaskResource.kind))?.name ?? labels[taskLabel] ?? ""
 
-const runningOf = ({ metadata }: Job): Running => ({
+const runningOf = ({ metadata }: Job | Pod, node = ""): Running => ({
   task: taskOf(metadata),
   workspace: metadata.labels?.[workspaceKey] ?? "",
   stage: metadata.labels?.[stageLabel] ?? "",
-  since: metadata.creationTimestamp
+  since: metadata.creationTimestamp,
+  ...(node !== "" && { node })
 })
 
 /** Returns the same with its workspace. A name that can be no label is in the task alone; it stays unknown if that cannot be read. */
@@ -155,20 +158,35 @@ const withWorkspace = (namespace: string) => (one: Running) =>
       Option.match({ onNone: () => one, onSome: ({ spec: { workspace } }) => ({ ...one, workspace }) })
     )
 
-/** Names a task with its stage, since when that runs, and what its status says, if it can be read. */
-const waitedFor = (namespace: string) => ({ since, stage, task }: Running) =>
+/** Names a task with its stage, since when that runs and on which node, and what its status says, if it can be read. */
+const waitedFor = (namespace: string) => ({ node, since, stage, task }: Running) =>
   Effect.map(taskAt(namespace, task), (found) => {
     const reason = Option.getOrUndefined(found)?.status?.reason
-    return `${task} (${[stage, `since ${since}`, ...(reason === undefined ? [] : [reason])].join(", ")})`
+    return `${task} (${
+      [stage, `since ${since}`, ...(node === undefined ? [] : [`on node ${node}`]), ...(reason === undefined ? [] : [reason])].join(", ")
+    })`
   })
 
 const decodeJob = Schema.decodeUnknownResult(Job)
+const decodePod = Schema.decodeUnknownResult(Pod)
 
-/** Returns the tasks of the namespace that have an active Job. */
+/**
+ * Returns the tasks of the namespace that have an active Job, or a Pod whose engine is not over: a Job that is deleted, as with its task, is
+ * gone before the engine has saved its state.
+ */
 const running = Effect.fnUntraced(function*(namespace: string) {
-  const found = yield* Stream.runCollect((yield* Kubernetes).listAll(jobs, { namespace, labelSelector: taskSelector }))
-  return Array.getSuccesses(found.map((object) => decodeJob(object)))
-    .filter((job) => jobSeen(job).state === "active").map(runningOf)
+  const { listAll } = yield* Kubernetes
+  const ours = { namespace, labelSelector: taskSelector }
+  const active = Array.getSuccesses((yield* Stream.runCollect(listAll(jobs, ours))).map((object) => decodeJob(object)))
+    .filter((job) => jobSeen(job).state === "active")
+  const live = Array.getSuccesses((yield* Stream.runCollect(listAll(pods, ours))).map((object) => decodePod(object)))
+    .map((pod) => ({ pod, seen: podSeen(pod) })).filter(({ seen }) => !isEngineOver(seen))
+  const podsOf = ({ metadata: { uid } }: Job) => live.filter(({ seen }) => Option.contains(seen.owner, uid))
+  const counted = new Set(active.flatMap(podsOf))
+  return [
+    ...active.map((job) => runningOf(job, podsOf(job).at(-1)?.seen.node)),
+    ...live.flatMap((one) => counted.has(one) ? [] : [runningOf(one.pod, one.seen.node)])
+  ]
 })
 
 const changes = (all: ReadonlyArray<Running>) => all.filter(({ stage }) => stage !== "plan")
@@ -191,7 +209,7 @@ const untilQuiet = Effect.fnUntraced(function*<E, R>(namespace: string, look: Ef
 })
 
 const listed = (all: ReadonlyArray<Running>, now: number): ReadonlyArray<string> =>
-  columns(all.map(({ since, stage, task, workspace }) => [`  ${task}`, workspace, stage, age(since, now)]), "   ")
+  columns(all.map(({ node = "", since, stage, task, workspace }) => [`  ${task}`, workspace, stage, age(since, now), node]), "   ")
 
 const runningLines = (all: ReadonlyArray<Running>, now: number): ReadonlyArray<string> => {
   const [changing, plans] = [changes(all).length, all.length - changes(all).length]

@@ -119,7 +119,7 @@ const withConfiguration = Effect.fnUntraced(function*(options: Omit<ControllerOp
   const { current, outdated } = yield* Configuration
   const config = yield* current
   const world = World.make(config.policy)
-  const pool = config.pool === undefined ? Layer.empty : Pool.layer(config.pool.url, options.poolTokenFile)
+  const pool = config.pool === undefined ? Layer.empty : Pool.layer(config.pool.url, options.poolTokenFile, options.identity)
   const parts = Executor.layer(options.identity).pipe(
     Layer.provideMerge(pool),
     Layer.provideMerge(Kubernetes.layer(discover({})))

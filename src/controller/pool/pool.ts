@@ -81,8 +81,9 @@ export class Pool extends Context.Service<Pool, {
   /** Tells why a stage waits, from the AgentTask with this UID, or from no task while none could be made. */
   readonly wait: (id: string, taskUid: Option.Option<string>, reason: Reason, message: string) => Effect.Effect<void, PoolError>
 }>()("agent-job/controller/Pool") {
-  static readonly layer = (url: string, tokenFile: string) =>
-    Layer.effect(Pool, make(url, tokenFile)).pipe(
+  /** `agent` names who says why a stage waits, or that there is no task of one. */
+  static readonly layer = (url: string, tokenFile: string, agent?: string) =>
+    Layer.effect(Pool, make(url, tokenFile, agent)).pipe(
       Layer.provide(toServer({ connections: 16 }))
     )
 }
@@ -123,7 +124,7 @@ const refusalOf = (url: string, status: number, text: string): PoolUnreachable |
   })
 }
 
-const make = Effect.fnUntraced(function*(url: string, tokenFile: string) {
+const make = Effect.fnUntraced(function*(url: string, tokenFile: string, agent: string | undefined) {
   const http = yield* HttpClient.HttpClient
   const unusable = (detail: string) => new PoolUnreachable({ url, detail })
   const unreachable = (error: unknown) => unusable(failureInWords(error))
@@ -177,6 +178,12 @@ const make = Effect.fnUntraced(function*(url: string, tokenFile: string) {
     return post(path, body, 200, (response) => Effect.flatMap(bytesOf(response), understood), waitSeconds)
   }
 
+  /** Returns the query that says who reports a result: the task, or the agent that has none. */
+  const by = Option.match({
+    onNone: () => agent === undefined ? "" : `?agent=${encodeURIComponent(agent)}`,
+    onSome: (uid: string) => `?taskUid=${encodeURIComponent(uid)}`
+  })
+
   return Pool.of({
     acquire: (agent, waitSeconds, max) =>
       Effect.map(
@@ -187,17 +194,14 @@ const make = Effect.fnUntraced(function*(url: string, tokenFile: string) {
     cancellations: (after, waitSeconds, resting) =>
       ask(poolPath.cancellations, { after, waitSeconds, resting }, waitSeconds, CancellationsResponse),
     report: (id, taskUid, result, from = url) =>
-      tell(
-        poolPath.result(id) + Option.match(taskUid, { onNone: () => "", onSome: (uid) => `?taskUid=${encodeURIComponent(uid)}` }),
-        result
-      ).pipe(
+      tell(`${poolPath.result(id)}${by(taskUid)}`, result).pipe(
         Effect.catchIf(
           (error) => isSettled(error, from),
           (error) => Effect.logInfo("the pool has another result, gave the stage to another agent, or does not know it", error)
         )
       ),
     wait: (id, taskUid, reason, message) =>
-      tell(poolPath.wait(id), { ...(Option.isSome(taskUid) && { taskUid: taskUid.value }), reason, message })
+      tell(poolPath.wait(id), { agent, ...(Option.isSome(taskUid) && { taskUid: taskUid.value }), reason, message })
   })
 })
 

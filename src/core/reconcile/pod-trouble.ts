@@ -1,6 +1,6 @@
 // What a Pod's state says about a stage: why it does not start or why it ended, by a reason of the closed list and the kubelet's message.
 // A Pod's phase or exit code never means success here.
-// Used by core/reconcile/situation, core/reconcile/claimed, core/reconcile/start, controller/reconcile/ask, controller/reconcile/observe, controller/reconcile/workspace-holder and controller/world/job-ages.
+// Used by core/reconcile/situation, core/reconcile/claimed, core/reconcile/start, controller/reconcile/ask, controller/reconcile/observe, controller/reconcile/workspace-holder, controller/world/job-ages and cli/cluster/draining.
 import { Option } from "effect"
 import { isOfQuota, quotaTooSmall, type TooSmall } from "../../schema/kubernetes/quota.ts"
 import type { FailureReason } from "../../schema/task/reason.ts"

@@ -254,7 +254,7 @@ const server: ReadonlyArray<Row> = [
     severity: "warning",
     expr: `max by (cluster, namespace) (agent_job_server_stages{progress="silent"}) > 0`,
     lasting: "10m",
-    summary: "Stages were taken or have begun, and no controller of their pool has been heard for ten minutes.",
+    summary: "Stages were taken or have begun, and the controller that has them has not been heard for ten minutes.",
     description:
       "They may still be running, or begin, and hold their workspaces. `agent-job get RUN` names the controller and says since when it is silent: see its log. If its cluster is gone, end the runs with `agent-job cancel RUN`, and then with `--force` (docs/state.md)."
   },

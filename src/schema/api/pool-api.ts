@@ -30,7 +30,7 @@ export const Assignment = Schema.Struct({
 export type Assignment = typeof Assignment.Type
 
 /** What an agent calls itself: the name of its Pod, which is no longer. */
-const AgentName = Schema.String.check(Schema.isMaxLength(253))
+export const AgentName = Schema.String.check(Schema.isMaxLength(253))
 
 /** `POST /api/pool/v1/acquire`: answers at once when there is work, else after `waitSeconds` with an empty list. */
 export const AcquireRequest = Schema.Struct({
@@ -69,6 +69,7 @@ export const AcknowledgeRequest = Schema.Struct({ taskUid: Uid })
 
 /** `POST /api/pool/v1/assignments/:id/wait` */
 export const WaitRequest = Schema.Struct({
+  agent: Schema.optionalKey(AgentName.annotate({ description: "Who says so, which has the AgentTask from then on." })),
   taskUid: Schema.optionalKey(Uid.annotate({ description: "None while no AgentTask could be made of it." })),
   reason: ToldReason,
   message: Schema.String.check(Schema.isMaxLength(4096))
@@ -92,7 +93,7 @@ export const poolPath = {
   wait: pathOf(poolRoute.wait),
   /**
    * Takes a StageResult, with the AgentTask's UID as `?taskUid=`. A controller that made no task leaves that out, which is accepted only
-   * while the stage belongs to no task.
+   * while the stage belongs to no task, and names itself as `?agent=`: where it has the stage, the run says that its task is gone.
    */
   result: pathOf(poolRoute.result)
 } as const

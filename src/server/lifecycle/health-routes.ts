@@ -22,10 +22,11 @@ import { sharedVerdict } from "../store/shared-verdict.ts"
 import { type Pair, ShownPair } from "./certificate.ts"
 
 const Count = Schema.Struct({ status: RunStatus, n: Schema.Int })
-/** How far a stage that is not over came: no agent has it, one has taken it, its worker has begun, or it was taken and no agent of its pool is heard. */
+/** How far a stage that is not over came: no agent has it, one has taken it, its worker has begun, or the agent that has it is not heard. */
 const progresses = ["waiting", "taken", "started", "silent"] as const
 const Open = Schema.Struct({
   progress: Schema.Literals(progresses),
+  agent: Schema.NullOr(Schema.String),
   agentPool: Schema.NullOr(Schema.String),
   n: Schema.Int,
   heldBack: Schema.Int,
@@ -80,14 +81,16 @@ export const healthRoutes = HttpRouter.addAll(Effect.gen(function*() {
       const doubts = yield* counted(sql`SELECT count(*) AS n FROM rescues WHERE settledAt IS NULL`)
       const open = yield* rows(Open)(
         sql`SELECT CASE WHEN startedAt IS NOT NULL THEN 'started' WHEN acknowledgedAt IS NOT NULL THEN 'taken' ELSE 'waiting' END AS progress,
-          agentPool, count(*) AS n, sum(acknowledgedAt IS NOT NULL AND waitReason IS 'Draining') AS heldBack, min(startedAt) AS since
-          FROM stages WHERE endedAt IS NULL GROUP BY 1, 2`
+          agent, agentPool, count(*) AS n, sum(acknowledgedAt IS NOT NULL AND waitReason IS 'Draining') AS heldBack, min(startedAt) AS since
+          FROM stages WHERE endedAt IS NULL GROUP BY 1, 2, 3`
       )
       const present = yield* agents.present
-      const isHeard = yield* pools.isHeard
-      const isSilent = (of: typeof Open.Type) => of.progress !== "waiting" && !isHeard(of)
+      const silent = yield* Effect.filter(
+        open,
+        (of) => Effect.map(pools.silentSince(of), (since) => of.progress !== "waiting" && since !== undefined)
+      )
       const inProgress = (progress: string) =>
-        open.reduce((sum, of) => (isSilent(of) ? "silent" : of.progress) === progress ? sum + of.n : sum, 0)
+        open.reduce((sum, of) => (silent.includes(of) ? "silent" : of.progress) === progress ? sum + of.n : sum, 0)
       const { drained, unasked } = yield* pools.untaken
       const takesFiles = yield* Effect.match(blobs.probe, { onFailure: () => 0, onSuccess: () => 1 })
       const pair = shown()
@@ -104,7 +107,7 @@ export const healthRoutes = HttpRouter.addAll(Effect.gen(function*() {
           "Since the worker began that has been at work on a run for the longest; 0 if none is.",
           ageSeconds(open.flatMap(({ since }) => since ?? []).sort()[0] ?? null, yield* Clock.currentTimeMillis)
         ),
-        "# HELP agent_job_server_stages Stages that are not over: waiting for an agent (of the plans of a workspace that hold nothing, ten at most), taken by one, started by their worker, or taken or started and silent, since no agent of their pool was heard in the last 90 seconds.",
+        "# HELP agent_job_server_stages Stages that are not over: waiting for an agent (of the plans of a workspace that hold nothing, ten at most), taken by one, started by their worker, or taken or started and silent, since the agent that has them was not heard in the last 90 seconds.",
         "# TYPE agent_job_server_stages gauge",
         ...progresses.map((progress) => `agent_job_server_stages{progress="${progress}"} ${inProgress(progress)}`),
         ...gauge("agent_job_server_states_in_doubt", "States that wait for a person, and their workspaces with them.", doubts),

@@ -9,6 +9,7 @@ import {
   AcknowledgeRequest,
   AcquireRequest,
   AcquireResponse,
+  AgentName,
   CancellationsRequest,
   CancellationsResponse,
   poolPath,
@@ -70,7 +71,7 @@ const pool = HttpApiGroup.make("pool").add(
   HttpApiEndpoint.post("wait", poolRoute.wait, { params: id, payload: WaitRequest, success: done }),
   HttpApiEndpoint.post("result", poolRoute.result, {
     params: id,
-    query: { taskUid: Schema.optionalKey(Uid) },
+    query: { agent: Schema.optionalKey(AgentName), taskUid: Schema.optionalKey(Uid) },
     payload: ToldResult,
     success: done
   })

@@ -47,14 +47,16 @@ export const poolRoutes = HttpRouter.addAll(Effect.gen(function*() {
       })),
     route("POST", poolRoute.wait, (request, params, { name: pool }) =>
       Effect.gen(function*() {
-        const { message, reason, taskUid } = yield* waitRequest(request)
-        yield* assignments.wait(id(params), Speaker.Agent({ pool, taskUid: Option.fromUndefinedOr(taskUid) }), reason, message)
+        const { agent, message, reason, taskUid } = yield* waitRequest(request)
+        const by = Speaker.Agent({ pool, taskUid: Option.fromUndefinedOr(taskUid), name: agent })
+        yield* assignments.wait(id(params), by, reason, message)
         return noContent
       })),
     route("POST", poolRoute.result, (request, params, { name: pool }) =>
       Effect.gen(function*() {
         const taskUid = decodeUid(queryOf(request, "taskUid"))
-        yield* assignments.end(id(params), Speaker.Agent({ pool, taskUid }), yield* result(request))
+        const by = Speaker.Agent({ pool, taskUid, name: queryOf(request, "agent") })
+        yield* assignments.end(id(params), by, yield* result(request))
         return noContent
       }))
   ]

@@ -23,7 +23,7 @@ import { Pools } from "./pools.ts"
 import { RunQueue } from "./run-queue.ts"
 import { Runs, type WholeRun } from "./runs.ts"
 import { StageEnds } from "./stage-ends.ts"
-import { type StageRow, StageRow as Row, Stages, stepOf } from "./stages.ts"
+import { goneReason, type StageRow, StageRow as Row, Stages, stepOf } from "./stages.ts"
 
 /** How large an answer gets before it ends: the targets of one stage may take 400 KiB. What is left out is due for the next request. */
 const answerBytes = 4 * 1024 * 1024
@@ -72,8 +72,11 @@ const assignmentOf = (stage: Waiting, run: WholeRun, taskToken: string): Assignm
 
 /** Who speaks for a stage, with the UID of the AgentTask; none: no task was made. */
 export type Speaker = Data.TaggedEnum<{
-  /** The pool is that of its token, and counts until the stage belongs to a task; null: it was offered before pools were noted. */
-  Agent: { readonly pool: string | null; readonly taskUid: Option.Option<string> }
+  /**
+   * The pool is that of its token, and counts until the stage belongs to a task; null: it was offered before pools were noted. Older agents
+   * do not say their names.
+   */
+  Agent: { readonly pool: string | null; readonly taskUid: Option.Option<string>; readonly name?: string | undefined }
   /** One that `enter` has let in. */
   Worker: { readonly taskUid: Option.Option<string> }
 }>
@@ -136,7 +139,7 @@ export class Assignments extends Context.Service<Assignments, {
   readonly acknowledge: (id: string, by: Speaker) => Effect.Effect<void, StoreFailure>
   /**
    * Stores why the stage has not started, which is shown with its run. Of a stage that has started it stores why it is doubted that it
-   * still runs; any other reason takes that back.
+   * still runs; any other reason takes that back. An agent that speaks for the task of the stage has the stage from then on.
    */
   readonly wait: (id: string, by: Speaker, reason: string, message: string) => Effect.Effect<void, StoreFailure>
   /**
@@ -291,10 +294,14 @@ const make = Effect.gen(function*() {
 
   const wait = Effect.fn("Assignments.wait")((id: string, by: Speaker, reason: string, message: string) =>
     sql.withTransaction(Effect.gen(function*() {
-      const { runId, startedAt } = yield* spokenFor(id, by)
+      const { runId, startedAt, taskUid } = yield* spokenFor(id, by)
       const waits = startedAt === null || doubts.includes(reason)
       yield* sql`UPDATE stages SET ${
-        sql.update({ waitReason: waits ? reason : null, waitMessage: waits ? message : null })
+        sql.update({
+          waitReason: waits ? reason : null,
+          waitMessage: waits ? message : null,
+          ...(taskUid !== null && by._tag === "Agent" && by.name !== undefined && { agent: by.name })
+        })
       } WHERE id = ${id} AND endedAt IS NULL`
       if (reason === "Draining") yield* advance(runId)
     }))
@@ -324,8 +331,20 @@ const make = Effect.gen(function*() {
     return { ids: (found ?? []).map(({ id }) => id), next }
   })
 
-  const end = Effect.fn("Assignments.end")((id: string, by: Speaker, result: ToldResult) =>
-    sql.withTransaction(Effect.gen(function*() {
+  /**
+   * Notes that the agent that has a cancelled stage ends it without its task, as it does where it has none of it. Only a person may
+   * conclude that nothing of the stage runs any more.
+   */
+  const noteGone = (id: string, by: Speaker) =>
+    by._tag === "Worker" || by.name === undefined || Option.isSome(by.taskUid)
+      ? Effect.void
+      : sql`UPDATE stages SET ${
+        sql.update({ waitReason: goneReason, waitMessage: `Agent ${by.name} has no AgentTask of it.` })
+      } WHERE id = ${id} AND taskUid IS NOT NULL AND agent = ${by.name} AND agentPool IS ${by.pool} AND cancelSeq IS NOT NULL AND endedAt IS NULL`
+
+  const end = Effect.fn("Assignments.end")(function*(id: string, by: Speaker, result: ToldResult) {
+    yield* noteGone(id, by)
+    yield* sql.withTransaction(Effect.gen(function*() {
       const stage = yield* take(id, by)
       if (stage.result !== null) {
         if (isStoredOf(plainly(stage.result), plainly(result))) return // as an older controller tells what a newer worker said
@@ -338,7 +357,7 @@ const make = Effect.gen(function*() {
       }
       yield* ends.conclude(stage, result)
     }))
-  )
+  })
 
   /**
    * Starts the stage. The request of its worker shows that the assignment arrived, even if the acknowledgement got lost. From here on a

@@ -27,6 +27,8 @@ export class Pools extends Context.Service<Pools, {
   readonly ofStage: (stage: Pick<StageRow, "agentPool">) => string | null
   /** Tells of stages that agents have whether an agent of the stage's pool was heard within the last 90 s. */
   readonly isHeard: Effect.Effect<(stage: Pick<StageRow, "agentPool">) => boolean, SqlError.SqlError>
+  /** Returns since when the agent that has a stage has not been heard; undefined if it was within the last 90 s, or none has the stage. */
+  readonly silentSince: (stage: Pick<StageRow, "agent" | "agentPool">) => Effect.Effect<string | undefined, SqlError.SqlError>
   /**
    * What `of` says in SQL, of a row of `stages`: holds if an agent with a token of that pool may take the stage. `null` is a token that was
    * offered before pools were noted, which takes what any may. The pool may be a column too.
@@ -130,6 +132,7 @@ const make = Effect.gen(function*() {
     of,
     ofStage,
     isHeard,
+    silentSince: (stage) => stage.agent === null ? Effect.undefined : agents.silentSince(stage.agent, ofStage(stage)),
     mayTake: (pool) =>
       sql`EXISTS (SELECT 1 FROM runs JOIN workspaces ON workspaces.id = runs.workspaceId
         WHERE runs.id = stages.runId AND (${ofRow} IS NULL OR ${ofRow} = ${pool}))`,

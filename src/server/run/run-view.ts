@@ -1,6 +1,7 @@
 // A run as our own JSON shows it, with what the TFE shapes lack: why it waits, behind whom, and what each stage came to.
 // Used by the run routes; the shape is schema/api/run.
-import { Array, Effect } from "effect"
+import { Array, Clock, Effect } from "effect"
+import type { SqlError } from "effect/sql"
 import { isFinal } from "../../core/run/run-machine.ts"
 import { rescueAdvice } from "../../core/run/state-doubt.ts"
 import { sentence } from "../../core/text/sentence.ts"
@@ -9,14 +10,14 @@ import { mutates } from "../../schema/task/agent-task.ts"
 import { logUrl } from "../access/links.ts"
 import { Tokens } from "../access/tokens.ts"
 import { Blobs } from "../store/blobs.ts"
-import { now } from "../store/instants.ts"
+import { instantOf, now } from "../store/instants.ts"
 import { Rescues } from "../workspace/rescues.ts"
 import { Workspaces } from "../workspace/workspaces.ts"
-import { Agents, connected } from "./agents.ts"
+import { Agents } from "./agents.ts"
 import { Pools } from "./pools.ts"
 import { lineOf, mostAhead, queues, RunQueue } from "./run-queue.ts"
 import { type Run, Runs } from "./runs.ts"
-import { type StageRow, Stages, stepOf, stepStatus } from "./stages.ts"
+import { goneReason, type StageRow, Stages, stepOf, stepStatus } from "./stages.ts"
 
 const statusOf = (stage: StageRow): StageStatus => {
   const status = stepStatus(stage)
@@ -50,7 +51,13 @@ type Wait = Pick<NonNullable<RunView["queue"]>, "reason" | "message">
 const waitOf = ({ waitMessage, waitReason }: StageRow): Wait | undefined =>
   waitMessage === null ? undefined : { ...(waitReason !== null && { reason: waitReason }), message: waitMessage }
 
-const endIt = ({ id }: Run): string => `Only if its cluster is gone, end the run with agent-job cancel ${id}, and then with --force.`
+const endIt = ({ cancelAsked, id }: Run): string =>
+  `Only if its AgentTask is gone, as with its cluster, end the run with agent-job cancel ${id}${
+    cancelAsked ? "" : ", and then with"
+  } --force.`
+
+/** How long an agent has to stop a stage that has not begun, before its run says how to end it without one. */
+const stopMillis = 5 * 60_000
 
 /** A run to be shown, with its stage that is not over while it waits or works, or whether it waits for others to have one. */
 interface Shown {
@@ -128,31 +135,43 @@ export const makeRunViews = Effect.gen(function*() {
     return hasTaker && !isDue ? told : { ...told, message: `${told.message} ${message}` }
   })
 
-  /**
-   * Returns since when nothing is heard of the agent that has a stage, and what to do about that; undefined if another of its pool is there
-   * and the stage has not begun.
-   */
+  /** Returns since when nothing is heard of the agent that has a stage, and what to do about that. */
   const silenceOf = Effect.fnUntraced(function*(run: Run, stage: StageRow) {
-    if (stage.agent === null) return undefined
-    const since = yield* agents.silentSince(stage.agent, pools.ofStage(stage))
+    const since = yield* pools.silentSince(stage)
     if (since === undefined) return undefined
-    const unheard = `agent ${stage.agent} has not been heard since ${since}`
-    if (!(yield* pools.isHeard)(stage)) {
-      return `${unheard}, and no other of its pool is there; if this lasts, check that its controller runs and reaches the server. ${
-        endIt(run)
-      }`
-    }
-    if (stage.startedAt === null) return undefined
-    return `${unheard}; another of its pool is there, which reports the end of the stage if it has taken its place. ${endIt(run)}`
+    const another = (yield* pools.isHeard)(stage)
+      ? "while another of its pool is there, which tells of the stage if it has taken its place"
+      : "and no other of its pool is there"
+    return `has not been heard since ${since}, ${another}; if this lasts, check that its controller runs and reaches the server. ${
+      endIt(run)
+    }`
   })
 
-  /** Returns what its agent told of a stage, and that it has been silent since then; of one that has begun, also where it told nothing. */
-  const toldOf = Effect.fnUntraced(function*(run: Run, open: StageRow) {
+  /** Returns since when a stage is to be stopped whose agent is there and has no task of it, or has had the time to stop it. */
+  const unstoppedSince = Effect.fnUntraced(function*(run: Run, { cancelSeq, startedAt, waitReason }: StageRow) {
+    if (!run.cancelAsked || cancelSeq === null) return undefined
+    const isLate = startedAt === null && cancelSeq <= (yield* Clock.currentTimeMillis) - stopMillis
+    return isLate || waitReason === goneReason ? instantOf(cancelSeq) : undefined
+  })
+
+  /** Returns what the agent that has a stage told of it, and what it does not: that it is silent since then, or cannot stop the stage. */
+  const toldOf = Effect.fnUntraced(function*(run: Run, open: StageRow): Effect.fn.Return<Wait | undefined, SqlError.SqlError> {
     const told = waitOf(open)
     const silence = yield* silenceOf(run, open)
-    if (silence === undefined) return told
-    if (told !== undefined) return { ...told, message: `${sentence(told.message)} But ${silence}` }
-    return open.startedAt === null ? undefined : { message: `The stage may still be running, but ${silence}` }
+    if (silence !== undefined) {
+      if (told !== undefined) return { ...told, message: `${sentence(told.message)} But agent ${open.agent} ${silence}` }
+      const has = open.startedAt === null
+        ? `Agent ${open.agent} has the stage, but`
+        : `The stage may still be running, but agent ${open.agent}`
+      return { message: `${has} ${silence}` }
+    }
+    const unstopped = yield* unstoppedSince(run, open)
+    if (unstopped !== undefined) {
+      const asked = `Agent ${open.agent} has not stopped the stage, as it was asked to at ${unstopped}. ${endIt(run)}`
+      return { ...told, message: told === undefined ? asked : `${asked} ${told.message}` }
+    }
+    if (told !== undefined || open.startedAt !== null) return told
+    return { message: `Agent ${open.agent} has the stage and ${run.cancelAsked ? "has not stopped it yet" : "is about to start its Pod"}.` }
   })
 
   /** Returns what the stage of a run waits for that is not over. */
@@ -164,21 +183,7 @@ export const makeRunViews = Effect.gen(function*() {
       return { reason: "StateRescuePending", message: `${rescue.message}; ${rescueAdvice(run.workspace)}` }
     }
     if (open.acknowledgedAt === null) return yield* untakenOf(run, open)
-    const told = yield* toldOf(run, open)
-    if (told !== undefined) return told
-    const pool = pools.ofStage(open)
-    const since = open.agent === null ? undefined : yield* agents.silentSince(open.agent, pool)
-    const has = `Agent ${open.agent} has the stage`
-    if (since === undefined) {
-      return { message: run.cancelAsked ? `${has} and has not stopped it yet.` : `${has} and is about to start its Pod.` }
-    }
-    return {
-      message: connected((yield* agents.present)(pool)) > 0
-        ? `${has}, but has not been heard since ${since}. Another agent is there, and starts the Pod if it has replaced ${open.agent}; if nothing starts, check that the controller of ${open.agent} runs and reaches the server.`
-        : `${has}, but has not been heard since ${since}; if this lasts, check that its controller runs and reaches the server. ${
-          endIt(run)
-        }`
-    }
+    return yield* toldOf(run, open)
   })
 
   /** Returns what a run waits for that others wait for: the reason, and the end of a sentence about it. */

@@ -8,6 +8,7 @@ import { LeftOver } from "../../schema/api/effects.ts"
 import { assignmentId } from "../../schema/api/pool-api.ts"
 import { RunId, Timestamp } from "../../schema/names.ts"
 import { Stage } from "../../schema/task/agent-task.ts"
+import type { Reason } from "../../schema/task/reason.ts"
 import { ToldResult } from "../../schema/task/stage-result.ts"
 import { orNotFound, type StoreFailure } from "../refused.ts"
 import { Commits } from "../store/commits.ts"
@@ -33,10 +34,14 @@ export const StageRow = Schema.Struct({
   waitMessage: Schema.NullOr(Schema.String),
   result: Schema.NullOr(Schema.fromJsonString(ToldResult)),
   effects: Schema.NullOr(Schema.fromJsonString(LeftOver)),
+  cancelSeq: Schema.NullOr(Schema.Int),
   logEnd: Schema.Int,
   logStored: Schema.Int
 })
 export type StageRow = typeof StageRow.Type
+
+/** Why a stage waits that is to be cancelled, by the word of its own agent, which has no AgentTask of it. */
+export const goneReason: Reason = "Lost"
 
 /** Returns the run's step that a stage is: `destroy` is the apply of a run that destroys. */
 export const stepOf = (stage: Stage): Step => stage === "plan" ? "plan" : "apply"

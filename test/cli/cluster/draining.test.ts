@@ -9,7 +9,7 @@ import type { Screen } from "../../../src/cli/terminal/screen.ts"
 import * as marks from "../../../src/core/scheduling/draining.ts"
 import { Kubernetes } from "../../../src/kubernetes/client.ts"
 import { NotFound } from "../../../src/kubernetes/errors.ts"
-import { leases as leaseKind, namespaces } from "../../../src/kubernetes/kinds.ts"
+import { leases as leaseKind, namespaces, pods as podKind } from "../../../src/kubernetes/kinds.ts"
 import type { KubernetesObject } from "../../../src/kubernetes/object.ts"
 import { FakeLease } from "../../kubernetes/fake-lease.ts"
 import { against, list } from "../scripted-cluster.ts"
@@ -27,7 +27,10 @@ const config = (namespace: string, name: string, tasks: string) => ({
   body: { metadata: { ...kept, name, namespace }, data: { "values.yaml": `task: { namespace: ${tasks} }` } }
 })
 const namespace = (name: string) => ({ [`/api/v1/namespaces/${name}`]: { body: { metadata: { ...kept, name } } } })
-const jobsIn = (name: string) => ({ [`/apis/batch/v1/namespaces/${name}/jobs`]: list() })
+const nothingIn = (name: string) => ({
+  [`/apis/batch/v1/namespaces/${name}/jobs`]: list(),
+  [`/api/v1/namespaces/${name}/pods`]: list()
+})
 
 const leases = "/apis/coordination.k8s.io/v1/namespaces"
 const noConfig = {
@@ -35,8 +38,8 @@ const noConfig = {
   [`${leases}/scalr/leases/blue-controller`]: lease("scalr", "blue-controller"),
   ...namespace("agent-job-tasks"),
   ...namespace("scalr-tasks"),
-  ...jobsIn("agent-job-tasks"),
-  ...jobsIn("scalr-tasks")
+  ...nothingIn("agent-job-tasks"),
+  ...nothingIn("scalr-tasks")
 }
 /** Two installations, each with tasks in a namespace of its own. */
 const both = {
@@ -124,11 +127,28 @@ it.live("names each task and workspace whole, also where a label cannot", () =>
 const refusal = { verb: "get", object: "ConfigMap agent-job/agent-job-config", code: 404, reason: "NotFound", detail: "" } as const
 const applyJob = { metadata: { ...kept, name: "agent-job-a", labels: { "scalr.io/task": "a", "scalr.io/stage": "apply" } } }
 
-/** An installation whose Lease and Jobs a test changes as the controller, an apply or another person does. */
+/** Its Pod, whose engine saves its state after the Job was deleted with its task. */
+const applyPod = (runner: object) => ({
+  metadata: {
+    ...kept,
+    name: "agent-job-a-x",
+    deletionTimestamp: since,
+    labels: { ...applyJob.metadata.labels, "scalr.io/workspace": "demo" },
+    ownerReferences: [{ apiVersion: "batch/v1", kind: "Job", name: "agent-job-a", uid: "u", controller: true }]
+  },
+  spec: { nodeName: "n" },
+  status: {
+    phase: "Running",
+    containerStatuses: [{ name: "worker", state: { terminated: { exitCode: 0 } } }, { name: "runner", state: runner }]
+  }
+})
+
+/** An installation whose Lease, Jobs and Pods a test changes as the controller, an apply or another person does. */
 const shared = () => {
   const fake = new FakeLease()
   fake.put({ metadata: {} })
   const jobs: Array<KubernetesObject> = []
+  const pods: Array<KubernetesObject> = []
   const tasks = new Map<string, object>()
   /** What happens during the next looks at the Jobs. */
   const meanwhile: Array<() => void> = []
@@ -146,8 +166,9 @@ const shared = () => {
             ? Effect.fail(new NotFound({ ...refusal, isKindServed: true }))
             : Effect.orDie(Effect.fromResult(kind.decode({ metadata: { ...kept, name: place.name }, ...found })))
         },
-        listAll: () =>
+        listAll: (kind) =>
           Stream.suspend(() => {
+            if (kind.plural === podKind.plural) return Stream.fromIterable([...pods])
             meanwhile.shift()?.()
             return Stream.fromIterable([...jobs])
           })
@@ -157,6 +178,7 @@ const shared = () => {
   return {
     fake,
     jobs,
+    pods,
     tasks,
     meanwhile,
     change,
@@ -295,6 +317,32 @@ it.effect("--wait returns once the apply is over where nobody ends it, also wher
     world.jobs.pop()
     yield* TestClock.adjust("2 seconds")
     expect(yield* Fiber.join(draining)).toMatchObject({ success: { document: { drained: true, since, running: [] } } })
+  }))
+
+it.effect("--wait waits for an engine that saves its state after its Job is gone, and names its node", () =>
+  Effect.gen(function*() {
+    const world = shared()
+    world.jobs.push(applyJob)
+    world.pods.push(applyPod({ running: {} }))
+    const draining = yield* world.begin(drain(ours, typed, true))
+    world.controllerAnswers()
+    yield* TestClock.adjust("1 second")
+    const waited = `Waiting for a (apply, since ${since}, on node n)`
+    expect(world.screen.of("status").at(-1)).toBe(waited)
+    world.jobs.pop()
+    yield* TestClock.adjust("1 minute")
+    expect([draining.pollUnsafe(), world.screen.of("status").at(-1)]).toEqual([undefined, waited])
+    world.pods.splice(0, 1, applyPod({ terminated: { exitCode: 0 } }))
+    yield* TestClock.adjust("2 seconds")
+    expect(yield* Fiber.join(draining)).toMatchObject({ success: { document: { running: [] } } })
+  }))
+
+it.live("lists what has no Job any more, with its node", () =>
+  Effect.gen(function*() {
+    const pods = list(applyPod({ running: {} }))
+    const { document, lines } = yield* drained({ ...both, "/api/v1/namespaces/agent-job-tasks/pods": pods }, ours)
+    expect(document).toMatchObject({ running: [{ task: "a", workspace: "demo", stage: "apply", since, node: "n" }] })
+    expect(lines.join("\n")).toMatch(/Still running: 1 apply or destroy, 0 plans\.\n {2}a +demo +apply .* n\n/u)
   }))
 
 it.effect("--wait waits neither for plans, which it says run, nor for what is over", () =>

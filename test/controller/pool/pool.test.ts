@@ -17,7 +17,7 @@ const uid = "uid-of-task"
 const ofTask = Option.some(uid)
 
 const clientOf = (url: string, tokenFile: string) =>
-  Effect.map(Layer.build(Pool.layer(url, tokenFile)), (built) => Context.get(built, Pool))
+  Effect.map(Layer.build(Pool.layer(url, tokenFile, "agent")), (built) => Context.get(built, Pool))
 const setUp = Effect.gen(function*() {
   const made = yield* directory
   const url = yield* serve(made)
@@ -125,6 +125,23 @@ it.live("says why no task came to be for a stage, until it is offered again", ()
     yield* pool.acknowledge(`${run}.plan.1`, uid)
     expect(yield* Effect.flip(pool.wait(`${run}.plan.1`, Option.none(), "Refused", "The quota is used up."))).toMatchObject({
       code: "taken"
+    })
+  }).pipe(Effect.scoped))
+
+it.live("names who speaks for a task, which has its stage from then on, and who has none of a stage that is to be cancelled", () =>
+  Effect.gen(function*() {
+    const { people, pool } = yield* setUp
+    const run = yield* people.start("demo")
+    const id = `${run}.plan.1`
+    yield* pool.acquire("agent-before", 5, 10)
+    yield* pool.acknowledge(id, uid)
+    yield* pool.wait(id, ofTask, "ImagePull", "It waits.")
+    expect((yield* people.view(run)).stages).toMatchObject([{ agent: "agent" }])
+    yield* people.act(run, "cancel")
+    yield* pool.report(id, Option.none(), failed())
+    expect((yield* people.view(run)).queue).toMatchObject({
+      reason: "Lost",
+      message: expect.stringContaining("Agent agent has no AgentTask")
     })
   }).pipe(Effect.scoped))
 

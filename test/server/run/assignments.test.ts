@@ -236,7 +236,7 @@ describe("an assignment", () => {
       expect((yield* person(url).view(id)).queue?.message).toBe("Agent agent-1 has the stage and is about to start its Pod.")
       yield* TestClock.adjust("1 second")
       expect((yield* person(url).view(id)).queue?.message).toBe(
-        `Agent agent-1 has the stage, but has not been heard since 1970-01-01T00:00:00.000Z; if this lasts, check that its controller runs and reaches the server. Only if its cluster is gone, end the run with agent-job cancel ${id}, and then with --force.`
+        `Agent agent-1 has the stage, but has not been heard since 1970-01-01T00:00:00.000Z, and no other of its pool is there; if this lasts, check that its controller runs and reaches the server. Only if its AgentTask is gone, as with its cluster, end the run with agent-job cancel ${id}, and then with --force.`
       )
       yield* agent(url).acquire()
       expect((yield* person(url).view(id)).queue?.message).toContain("is about to start its Pod")
@@ -253,8 +253,7 @@ describe("an assignment", () => {
       }
       expect((yield* person(url).view(id)).queue?.message).toBe("Agent agent-1 has the stage and is about to start its Pod.")
       yield* TestClock.adjust("2 minutes")
-      yield* agent(url, "new-pod").cancellations(0, 0, "drained") // starts nothing
-      expect((yield* person(url).view(id)).queue?.message).toContain("since 1970-01-01T00:03:00.000Z; if this lasts,")
+      expect((yield* person(url).view(id)).queue?.message).toContain("since 1970-01-01T00:03:00.000Z, and no other")
     }))
 
   it.effect("does not take an agent as connected that last asked before the clock was put back", () =>
@@ -267,7 +266,7 @@ describe("an assignment", () => {
       expect((yield* person(url).view(id)).queue?.message).toContain("is about to start its Pod")
       yield* TestClock.setTime(0)
       expect((yield* person(url).view(id)).queue?.message).toBe(
-        `Agent agent-1 has the stage, but has not been heard since before the server's clock was put back; if this lasts, check that its controller runs and reaches the server. Only if its cluster is gone, end the run with agent-job cancel ${id}, and then with --force.`
+        `Agent agent-1 has the stage, but has not been heard since before the server's clock was put back, and no other of its pool is there; if this lasts, check that its controller runs and reaches the server. Only if its AgentTask is gone, as with its cluster, end the run with agent-job cancel ${id}, and then with --force.`
       )
       expect((yield* ask(`${url}/metrics`, undefined)).text).toContain("agent_job_server_agents 0")
     }))
@@ -279,13 +278,12 @@ describe("an assignment", () => {
       yield* agent(url, "old-pod").take
       yield* TestClock.adjust("2 minutes")
       yield* agent(url, "new-pod").acquire()
-      expect((yield* person(url).view(id)).queue?.message).toBe(
-        "Agent old-pod has the stage, but has not been heard since 1970-01-01T00:00:00.000Z. Another agent is there, and starts the Pod if it has replaced old-pod; if nothing starts, check that the controller of old-pod runs and reaches the server."
+      const silence = "Agent old-pod has the stage, but has not been heard since 1970-01-01T00:00:00.000Z,"
+      expect((yield* person(url).view(id)).queue?.message).toContain(
+        `${silence} while another of its pool is there, which tells of the stage`
       )
       yield* TestClock.adjust("2 minutes")
-      expect((yield* person(url).view(id)).queue?.message).toContain(
-        "Agent old-pod has the stage, but has not been heard since 1970-01-01T00:00:00.000Z; if this lasts,"
-      )
+      expect((yield* person(url).view(id)).queue?.message).toContain(`${silence} and no other of its pool is there`)
     }))
 
   it.live("is unknown when no run made it", () =>

@@ -208,7 +208,9 @@ describe("an agent", () => {
       yield* prod.take
       yield* TestClock.adjust("2 minutes")
       yield* impostor.acquire()
-      expect(yield* waitOf(url, run)).toMatch(/^Agent agent-prod has the stage, but has not been heard since .*; if this lasts, /u)
+      expect(yield* waitOf(url, run)).toMatch(
+        /^Agent agent-prod has the stage, but has not been heard since .*, and no other of its pool is there; if this lasts, /u
+      )
     }))
 })
 
@@ -283,9 +285,9 @@ describe("a pool", () => {
       yield* prod.acknowledge(`${run}.plan.1`)
       yield* TestClock.adjust("2 minutes")
       yield* dev.acquire()
-      expect(yield* waitOf(url, run)).toContain("has not been heard since 1970-01-01T00:00:00.000Z; if this lasts,")
+      expect(yield* waitOf(url, run)).toContain("has not been heard since 1970-01-01T00:00:00.000Z, and no other of its pool is there")
       yield* agent(url, "agent-prod-2", "uid-prod", prodToken).acquire()
-      expect(yield* waitOf(url, run)).toContain("Another agent is there")
+      expect(yield* waitOf(url, run)).toContain("while another of its pool is there")
     }))
 
   it.effect("of which no agent is heard is silent about what it has begun, whoever else is heard", () =>

@@ -3,7 +3,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"
 import { taskPath } from "../../../src/schema/api/task-api.ts"
-import { agent, applying, ask, evicted, person, server, worker } from "../live-server.ts"
+import { agent, applying, ask, cancelled, evicted, person, server, worker } from "../live-server.ts"
 
 const waitOf = (url: string, run: string) => Effect.map(person(url).view(run), ({ queue }) => queue)
 
@@ -22,12 +22,15 @@ const begun = Effect.gen(function*() {
   return { applier, apply, behind, id, url }
 })
 
-const silence = (run: string) =>
-  `agent agent-1 has not been heard since 1970-01-01T00:00:00.000Z, and no other of its pool is there; if this lasts, check that its controller runs and reaches the server. Only if its cluster is gone, end the run with agent-job cancel ${run}, and then with --force.`
-const begunAndSilent = (run: string) => `The stage may still be running, but ${silence(run)}`
+const silence = (run: string, since = "1970-01-01T00:00:00.000Z") =>
+  `has not been heard since ${since}, and no other of its pool is there; if this lasts, check that its controller runs and reaches the server. Only if its AgentTask is gone, as with its cluster, end the run with agent-job cancel ${run}, and then with --force.`
 /** The same while another agent of the pool is heard, which may be of the same cluster, or of one that was built in its place. */
-const begunBesideAnother = (run: string) =>
-  `The stage may still be running, but agent agent-1 has not been heard since 1970-01-01T00:00:00.000Z; another of its pool is there, which reports the end of the stage if it has taken its place. Only if its cluster is gone, end the run with agent-job cancel ${run}, and then with --force.`
+const silenceBesideAnother = (run: string) =>
+  silence(run).replace(
+    "and no other of its pool is there",
+    "while another of its pool is there, which tells of the stage if it has taken its place"
+  )
+const begunAnd = (silence: string) => `The stage may still be running, but agent agent-1 ${silence}`
 
 describe("a stage that has begun", () => {
   it.effect("says since when its agent is not heard, to those behind it too, and whether another of its pool is", () =>
@@ -36,13 +39,13 @@ describe("a stage that has begun", () => {
       yield* TestClock.adjust("89 seconds")
       expect([yield* waitOf(url, id), yield* progress(url, "started", "silent")]).toEqual([undefined, ["1", "0"]])
       yield* TestClock.adjust("1 day")
-      expect(yield* waitOf(url, id)).toEqual({ position: 1, message: begunAndSilent(id) })
-      expect((yield* waitOf(url, behind))?.message).toBe(`The run ${id} holds the workspace and is applying: ${begunAndSilent(id)}`)
+      expect(yield* waitOf(url, id)).toEqual({ position: 1, message: begunAnd(silence(id)) })
+      expect((yield* waitOf(url, behind))?.message).toBe(`The run ${id} holds the workspace and is applying: ${begunAnd(silence(id))}`)
       expect(yield* progress(url, "started", "silent")).toEqual(["0", "1"])
       yield* agent(url, "new-pod").cancellations(0, 0, "drained") // watches what has begun, as any that is there
       yield* TestClock.adjust("6 seconds") // the metrics are counted now and then
-      const message = begunBesideAnother(id)
-      expect([yield* waitOf(url, id), yield* progress(url, "started", "silent")]).toEqual([{ position: 1, message }, ["1", "0"]])
+      const message = begunAnd(silenceBesideAnother(id))
+      expect([yield* waitOf(url, id), yield* progress(url, "started", "silent")]).toEqual([{ position: 1, message }, ["0", "1"]])
       expect((yield* waitOf(url, behind))?.message).toBe(`The run ${id} holds the workspace and is applying: ${message}`)
       yield* agent(url).acquire()
       expect(yield* waitOf(url, id)).toBeUndefined()
@@ -58,7 +61,7 @@ describe("a stage that has begun", () => {
       expect(yield* waitOf(url, id)).toEqual({
         position: 1,
         reason: "NodeUnreachable",
-        message: `Node n does not answer. But ${silence(id)}`
+        message: `Node n does not answer. But agent agent-1 ${silence(id)}`
       })
     }))
 })
@@ -74,19 +77,61 @@ describe("a stage that an agent has taken", () => {
       expect(yield* waitOf(url, id)).toEqual({
         position: 1,
         reason: "JobCreated",
-        message: `Job agent-job-x was created; its Pod is starting. But ${silence(id)}`
+        message: `Job agent-job-x was created; its Pod is starting. But agent agent-1 ${silence(id)}`
       })
-      yield* agent(url, "new-pod").cancellations(0, 0, "drained")
-      expect((yield* waitOf(url, id))?.message).toBe("Job agent-job-x was created; its Pod is starting.")
+      expect(yield* progress(url, "taken", "silent")).toEqual(["0", "1"])
+      yield* agent(url, "new-pod").cancellations(0, 0, "drained") // may be of another cluster
+      yield* TestClock.adjust("6 seconds") // the metrics are counted now and then
+      expect([(yield* waitOf(url, id))?.message, yield* progress(url, "taken", "silent")]).toEqual([
+        `Job agent-job-x was created; its Pod is starting. But agent agent-1 ${silenceBesideAnother(id)}`,
+        ["0", "1"]
+      ])
+      yield* agent(url, "new-pod").wait(plan.id, "ImagePull", "It has no image.") // leads where the task is
+      yield* TestClock.adjust("6 seconds")
+      expect([yield* waitOf(url, id), yield* progress(url, "taken", "silent")]).toEqual([
+        { position: 1, reason: "ImagePull", message: "It has no image." },
+        ["1", "0"]
+      ])
     }))
 
-  it.effect("is to be stopped, and not about to start, once a cancel was asked for", () =>
+  const unstopped = (run: string) =>
+    `Agent agent-1 has not stopped the stage, as it was asked to at 1970-01-01T01:00:00.000Z. Only if its AgentTask is gone, as with its cluster, end the run with agent-job cancel ${run} --force.`
+
+  it.effect("is to be stopped, and not about to start, once a cancel was asked for, and says later how to end it without its agent", () =>
     Effect.gen(function*() {
+      yield* TestClock.setTime(3600 * 1000)
       const url = yield* server
       const id = yield* person(url).start("demo")
-      yield* agent(url).take
+      const plan = yield* agent(url).take
       yield* person(url).act(id, "cancel")
+      yield* TestClock.adjust("299 seconds")
+      yield* agent(url).acquire()
       expect((yield* waitOf(url, id))?.message).toBe("Agent agent-1 has the stage and has not stopped it yet.")
+      yield* TestClock.adjust("1 second")
+      expect(yield* waitOf(url, id)).toEqual({ position: 1, message: unstopped(id) })
+      yield* agent(url).wait(plan.id, "ImagePull", "It has no image.")
+      expect(yield* waitOf(url, id)).toEqual({ position: 1, reason: "ImagePull", message: `${unstopped(id)} It has no image.` })
+    }))
+
+  it.effect("says that its task is gone once its agent finds none to cancel, and how to end it", () =>
+    Effect.gen(function*() {
+      yield* TestClock.setTime(3600 * 1000)
+      const url = yield* server
+      const id = yield* person(url).start("demo")
+      const plan = yield* agent(url).take
+      const told = { reason: "ConcurrencyLimit", message: "20 of 20 tasks run." }
+      yield* agent(url).wait(plan.id, told.reason, told.message)
+      const ends = (by: string) => Effect.map(agent(url, by).reportTaskless(plan.id, cancelled), ({ status }) => status)
+      expect([yield* ends("agent-1"), yield* waitOf(url, id)]).toEqual([409, { position: 1, ...told }])
+      yield* person(url).act(id, "cancel")
+      expect([yield* ends("of-another-cluster"), yield* waitOf(url, id)]).toEqual([409, { position: 1, ...told }])
+      const gone = { position: 1, reason: "Lost", message: `${unstopped(id)} Agent agent-1 has no AgentTask of it.` }
+      expect([yield* ends("agent-1"), yield* waitOf(url, id)]).toEqual([409, gone])
+      yield* worker(url, plan).as("GET", taskPath.assignment)
+      yield* TestClock.adjust("6 minutes")
+      yield* agent(url).acquire()
+      expect(yield* waitOf(url, id)).toBeUndefined() // it may be saving its state
+      expect([yield* ends("agent-1"), yield* waitOf(url, id)]).toEqual([409, gone])
     }))
 
   it.effect("has taken no time before its worker began, however long its agent has had it", () =>
