@@ -12,7 +12,7 @@ import { mutates } from "../../schema/task/agent-task.ts"
 import { doubts } from "../../schema/task/reason.ts"
 import type { ToldResult } from "../../schema/task/stage-result.ts"
 import { newTaskToken, tokenHash } from "../access/tokens.ts"
-import { conflict, invalid, type StoreFailure } from "../refused.ts"
+import { conflict, invalid, type StoreFailure, unauthorized } from "../refused.ts"
 import { record } from "../store/act.ts"
 import { Blobs } from "../store/blobs.ts"
 import { Commits } from "../store/commits.ts"
@@ -99,14 +99,15 @@ const ownedBy = (stage: StageRow, taskUid: Option.Option<string>) =>
     : Effect.fail(conflict("taken", `Another agent has the stage ${stage.id}; what this one asks or says of it changes nothing.`))
 
 /**
- * Returns the stage unless a task has it that another pool took it for than the one to which the token was offered: such a token opens
- * nothing more, even for who knows that task's UID. Where either pool is not known, as of what an older version offered, the UID alone
- * counts.
+ * Returns the stage if it belongs to the task, or to none, unless another pool took it than the one to which the token was offered: such a
+ * token opens nothing more, even for who knows that task's UID. The task's own worker has one if its pool got another name before the task
+ * took the stage. It gets 401 and not `taken`, which it would take for its end: the token of the last offer is in its Secret. Where either
+ * pool is not known, as of what an older version offered, the UID alone counts.
  */
-const takenByPool = (stage: StageRow, pool: string | null) =>
-  stage.taskUid === null || stage.agentPool === null || pool === null || stage.agentPool === pool
-    ? Effect.succeed(stage)
-    : ofOtherPool(stage)
+const openedBy = Effect.fnUntraced(function*(stage: StageRow, pool: string | null, taskUid: Option.Option<string>) {
+  const { agentPool } = yield* ownedBy(stage, taskUid)
+  return stage.taskUid === null || agentPool === null || pool === null || agentPool === pool ? stage : yield* unauthorized()
+})
 
 /**
  * How long the feed of cancellations names a stage that ended without its task's word, because its agent may have been away. This is
@@ -159,7 +160,8 @@ export class Assignments extends Context.Service<Assignments, {
   readonly byToken: (token: string) => Effect.Effect<Offered | undefined, SqlError.SqlError>
   /**
    * Lets a task in that has the token of the stage, and returns the stage, which starts with the first request. Fails with 422 if that
-   * names no task, and with 409 `rescue-pending` as above.
+   * names no task, with 401 if the token was offered to another pool than the one that took the stage for the task, and with 409
+   * `rescue-pending` as above.
    */
   readonly enter: (offered: Offered, taskUid: Option.Option<string>) => Effect.Effect<StageRow, StoreFailure>
 }>()("agent-job/server/Assignments") {
@@ -346,7 +348,7 @@ const make = Effect.gen(function*() {
    */
   const begin = (id: string, pool: string | null, taskUid: string) =>
     sql.withTransaction(Effect.gen(function*() {
-      const before = yield* takenByPool(yield* stages.get(id), pool)
+      const before = yield* openedBy(yield* stages.get(id), pool, Option.some(taskUid))
       yield* acknowledge(id, Speaker.Agent({ pool, taskUid: Option.some(taskUid) }))
       const stage = yield* stages.get(id)
       const isPast = stage.endedAt !== null || stage.startedAt !== null // since its token was looked up
@@ -372,7 +374,7 @@ const make = Effect.gen(function*() {
 
   const enter = Effect.fn("Assignments.enter")(function*({ pool, stage }: Offered, taskUid: Option.Option<string>) {
     // A stage that started before tasks had to name themselves goes on without a UID.
-    if (stage.endedAt !== null || stage.startedAt !== null) return yield* takenByPool(yield* ownedBy(stage, taskUid), pool)
+    if (stage.endedAt !== null || stage.startedAt !== null) return yield* openedBy(stage, pool, taskUid)
     if (Option.isNone(taskUid)) return yield* invalid(`A request of a task names its AgentTask's UID in the header ${taskHeader.taskUid}.`)
     return yield* begin(stage.id, pool, taskUid.value)
   })

@@ -177,10 +177,27 @@ describe("the token of an offer", () => {
       yield* bind(url, "prod")
       expect((yield* prod.acknowledge(offered!.id)).status).toBe(204)
       const stolen = worker(url, offered!, "uid-prod")
-      for (const _ of ["before it has begun", "again"]) expect(yield* stolen.as("GET", taskPath.assignment)).toEqual(taken)
-      expect(yield* stolen.as("POST", taskPath.effects, { entries: [{ number: 1, kind: "full" }] })).toEqual(taken)
-      expect(yield* stolen.result(failed())).toEqual(taken)
+      for (const _ of ["before it has begun", "again"]) expect((yield* stolen.as("GET", taskPath.assignment)).status).toBe(401)
+      expect((yield* stolen.as("POST", taskPath.effects, { entries: [{ number: 1, kind: "full" }] })).status).toBe(401)
+      expect((yield* stolen.result(failed())).status).toBe(401)
       expect((yield* prod.report(offered!.id, failed())).status).toBe(204)
+    }))
+
+  it.effect("may be renewed by the stage's own task, to which it was offered before its pool got another name", () =>
+    Effect.gen(function*() {
+      const made = yield* directoryWith(`${prodToken}\n`)
+      const first = yield* during(made, (url) => Effect.andThen(person(url).start("demo"), clients(url).prod.acquire()))
+      writeFileSync(join(made, "pool.token"), `${devToken}\n`)
+      yield* during(made, (url) =>
+        Effect.gen(function*() {
+          yield* TestClock.adjust("2 seconds")
+          const renewed = agent(url, "agent-prod", "uid-prod", devToken)
+          const again = yield* renewed.acquire()
+          expect(ids(again)).toEqual(ids(first))
+          expect((yield* renewed.acknowledge(again[0]!.id)).status).toBe(204)
+          const answers = yield* Effect.forEach([...first, ...again], (of) => worker(url, of, "uid-prod").as("GET", taskPath.assignment))
+          expect(answers.map(({ status }) => status)).toEqual([401, 200])
+        }))
     }))
 
   it.live("opens its stage for the task that has it, also once the workspace is bound to another pool", () =>
