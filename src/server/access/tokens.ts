@@ -18,8 +18,14 @@ const sha256 = (text: string) => createHash("sha256").update(text).digest()
 /** How a task's token is stored: SHA-256 in hex. */
 export const tokenHash = (token: string): string => sha256(token).toString("hex")
 
-/** 256 random bits; the prefix lets secret scanners know it. */
-export const newTaskToken = Effect.map(RandomBytes, (bytes) => `ajt_${Buffer.from(bytes(32)).toString("base64url")}`)
+/**
+ * Returns what makes the token of an offer: 256 bits of a key that is in memory alone, and for as long as the server runs the same for the
+ * same offer, so that a stage that no cluster can keep has one token however often it is offered. The prefix lets secret scanners know it.
+ */
+export const makeTaskTokens = Effect.map(RandomBytes, (bytes) => {
+  const key = bytes(32)
+  return (offer: ReadonlyArray<string>) => `ajt_${createHmac("sha256", key).update(JSON.stringify(offer)).digest("base64url")}`
+})
 
 /**
  * Returns the token of an Authorization header: a bearer token, or the password of basic authentication, which is all that a stock `http`

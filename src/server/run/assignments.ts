@@ -1,4 +1,4 @@
-// What agents take from the pool: stages, each offered with a token of its own until it is acknowledged. Used by the pool and task routes.
+// What agents take from the pool: stages, each offered to an agent with a token until it is acknowledged. Used by the pool and task routes.
 // An offer without an acknowledgement is repeated after 30 s; to the same agent, which asks because the offer got lost, after 2 s at first.
 // So two agents may have the same offer. The stage belongs to the AgentTask that takes it first, and all others are refused.
 import { Clock, Context, Data, Effect, Layer, Option, Schema, Struct } from "effect"
@@ -11,7 +11,7 @@ import { taskHeader } from "../../schema/api/task-api.ts"
 import { mutates } from "../../schema/task/agent-task.ts"
 import { doubts } from "../../schema/task/reason.ts"
 import type { ToldResult } from "../../schema/task/stage-result.ts"
-import { newTaskToken, tokenHash } from "../access/tokens.ts"
+import { makeTaskTokens, tokenHash } from "../access/tokens.ts"
 import { conflict, invalid, type StoreFailure, unauthorized } from "../refused.ts"
 import { record } from "../store/act.ts"
 import { Blobs } from "../store/blobs.ts"
@@ -178,6 +178,7 @@ const make = Effect.gen(function*() {
   const queue = yield* RunQueue
   const runs = yield* Runs
   const stages = yield* Stages
+  const taskTokenOf = yield* makeTaskTokens
 
   /** Returns the stage if the speaker may speak for it: its own, or one that belongs to no task and that its pool may take. */
   const spokenFor = Effect.fnUntraced(function*(id: string, by: Speaker) {
@@ -206,16 +207,18 @@ const make = Effect.gen(function*() {
 
   /**
    * Offers the stage to the agent; returns nothing if it is no longer open, or was offered to another, because another request may have come
-   * since the stage was looked up.
+   * since the stage was looked up. Only the first offer to it leaves rows: a stage that no cluster can keep is offered for as long as it
+   * waits, and the audit trail stays for good.
    */
   const offer = Effect.fnUntraced(function*(stage: Waiting, agent: string, pool: string) {
     const offered = yield* sql`UPDATE stages SET ${
       sql.update({ agent, agentPool: pool, offeredAt: yield* now, waitReason: null, waitMessage: null })
     }, offers = offers + 1 WHERE id = ${stage.id} AND offers = ${stage.offers} AND ${isOpen} AND ${pools.mayTake(pool)} RETURNING id`
     if (offered.length === 0) return []
-    const taskToken = yield* newTaskToken
-    yield* sql`INSERT INTO taskTokens ${sql.insert({ hash: tokenHash(taskToken), stageId: stage.id, pool })}`
-    yield* record(sql, [stage.id, agent])
+    const taskToken = taskTokenOf([stage.id, agent, pool])
+    const stored = { hash: tokenHash(taskToken), stageId: stage.id, pool }
+    const isFirst = (yield* sql`INSERT INTO taskTokens ${sql.insert(stored)} ON CONFLICT DO NOTHING RETURNING hash`).length > 0
+    if (isFirst) yield* record(sql, [stage.id, agent])
     return [assignmentOf(stage, yield* runs.whole(stage.runId), taskToken)]
   })
 
