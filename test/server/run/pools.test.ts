@@ -200,6 +200,31 @@ describe("the token of an offer", () => {
         }))
     }))
 
+  it.effect("opens no stage that no task has once the pool's token to which it was offered was replaced, until the next offer", () =>
+    Effect.gen(function*() {
+      const made = yield* directoryWith(`${prodToken} prod\n`)
+      const [taken, left] = yield* during(made, (url) =>
+        Effect.gen(function*() {
+          yield* Effect.forEach(["taken", "left"], (name) => person(url).start(name))
+          const { prod } = clients(url)
+          const offered = yield* prod.acquire()
+          yield* prod.acknowledge(offered[0]!.id)
+          return offered
+        }))
+      writeFileSync(join(made, "pool.token"), `${devToken} prod\n`)
+      yield* during(made, (url) =>
+        Effect.gen(function*() {
+          const opened = (of: typeof left, path: string = taskPath.assignment) =>
+            Effect.map(worker(url, of!, "uid-prod").as("GET", path), ({ status }) => status)
+          for (const path of [taskPath.assignment, taskPath.archive, taskPath.state]) expect(yield* opened(left, path)).toBe(401)
+          expect((yield* person(url).view(left!.runId)).stages[0]?.status).toBe("offered")
+          expect(yield* opened(taken)).toBe(200)
+          yield* TestClock.adjust("30 seconds")
+          const [again] = yield* agent(url, "agent-prod", "uid-prod", devToken).acquire()
+          expect([again?.id, yield* opened(again)]).toEqual([left!.id, 200])
+        }))
+    }))
+
   it.live("opens its stage for the task that has it, also once the workspace is bound to another pool", () =>
     Effect.gen(function*() {
       const { dev, me, url } = yield* serverOf(null)
