@@ -107,6 +107,7 @@ const stores = Layer.mergeAll(Assignments.layer, ImportRuns.layer, Settlements.l
     Layer.succeed(Tokens, {
       user: () => Option.none(),
       pool: () => Option.none(),
+      isOfPool: () => true,
       pools: [pool],
       secretOf: () => "",
       isSecretOf: () => false

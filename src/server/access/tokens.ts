@@ -15,11 +15,17 @@ import { RandomBytes } from "../store/ids.ts"
 
 const sha256 = (text: string) => createHash("sha256").update(text).digest()
 
-/** How a task's token is stored: SHA-256 in hex. */
+/** How a token is stored: SHA-256 in hex. */
 export const tokenHash = (token: string): string => sha256(token).toString("hex")
 
-/** 256 random bits; the prefix lets secret scanners know it. */
-export const newTaskToken = Effect.map(RandomBytes, (bytes) => `ajt_${Buffer.from(bytes(32)).toString("base64url")}`)
+/**
+ * Returns what makes the token of an offer: 256 bits of a key that is in memory alone, and for as long as the server runs the same for the
+ * same offer, so that a stage that no cluster can keep has one token however often it is offered. The prefix lets secret scanners know it.
+ */
+export const makeTaskTokens = Effect.map(RandomBytes, (bytes) => {
+  const key = bytes(32)
+  return (offer: ReadonlyArray<string | undefined>) => `ajt_${createHmac("sha256", key).update(JSON.stringify(offer)).digest("base64url")}`
+})
 
 /**
  * Returns the token of an Authorization header: a bearer token, or the password of basic authentication, which is all that a stock `http`
@@ -45,14 +51,21 @@ interface OfKind<Kind> {
   readonly name: string
 }
 
+/** With the hash of the token, by which an offer is known to be of one that was taken away since. */
+interface PoolHolder extends OfKind<"pool"> {
+  readonly tokenHash: string
+}
+
 /** Who asks, as the token or the link shows; it never has the secret itself. */
-export type Caller = User | OfKind<"pool"> | OfKind<"task"> | OfKind<"link">
+export type Caller = User | PoolHolder | OfKind<"task"> | OfKind<"link">
 
 export class Tokens extends Context.Service<Tokens, {
   /** Returns the holder of a token in the file of the user tokens. */
   readonly user: (token: string) => Option.Option<User>
   /** Returns the holder of a token in the file of the pool tokens. */
-  readonly pool: (token: string) => Option.Option<OfKind<"pool">>
+  readonly pool: (token: string) => Option.Option<PoolHolder>
+  /** Reports whether a token in that file has the hash. */
+  readonly isOfPool: (hash: string) => boolean
   /** The names in the file of the pool tokens, in its order; tokens with the same name are of one pool. */
   readonly pools: ReadonlyArray<string>
   /**
@@ -78,7 +91,9 @@ export class Tokens extends Context.Service<Tokens, {
         return Tokens.of({
           pools: [...new Set(known.pool.map(({ name }) => name))],
           user: (token) => Option.map(oneOf(known.user, token), ({ name, role, workspaces }) => ({ kind: "user", name, role, workspaces })),
-          pool: (token) => Option.map(oneOf(known.pool, token), ({ name }) => ({ kind: "pool", name })),
+          pool: (token) =>
+            Option.map(oneOf(known.pool, token), ({ hash, name }) => ({ kind: "pool", name, tokenHash: hash.toString("hex") })),
+          isOfPool: (tokenHash) => known.pool.some(({ hash }) => hash.toString("hex") === tokenHash),
           secretOf,
           isSecretOf: (subject, secret) => timingSafeEqual(sha256(secretOf(subject)), sha256(secret))
         })

@@ -28,10 +28,11 @@ export const poolRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const note = (agent: string, pool: string, because: string) =>
     Effect.catch(agents.heard(agent, pool, because === "drained" ? "drained" : "full"), (error) => logBeneath(refusedOf(error), { agent }))
   return [
-    route("POST", poolPath.acquire, (request, _, { name: pool }) =>
+    route("POST", poolPath.acquire, (request, _, { name: pool, tokenHash }) =>
       Effect.gen(function*() {
         const { agent, max, waitSeconds } = yield* acquireRequest(request)
-        return HttpServerResponse.jsonUnsafe({ assignments: yield* assignments.acquire({ name: agent, pool }, waitSeconds, max) })
+        const asking = { name: agent, pool, tokenHash }
+        return HttpServerResponse.jsonUnsafe({ assignments: yield* assignments.acquire(asking, waitSeconds, max) })
       })),
     route("POST", poolPath.cancellations, (request, _, { name: pool }) =>
       Effect.gen(function*() {

@@ -1,4 +1,4 @@
-// What agents take from the pool: stages, each offered with a token of its own until it is acknowledged. Used by the pool and task routes.
+// What agents take from the pool: stages, each offered to an agent with a token until it is acknowledged. Used by the pool and task routes.
 // An offer without an acknowledgement is repeated after 30 s; to the same agent, which asks because the offer got lost, after 2 s at first.
 // So two agents may have the same offer. The stage belongs to the AgentTask that takes it first, and all others are refused.
 import { Clock, Context, Data, Effect, Layer, Option, Schema, Struct } from "effect"
@@ -11,8 +11,8 @@ import { taskHeader } from "../../schema/api/task-api.ts"
 import { mutates } from "../../schema/task/agent-task.ts"
 import { doubts } from "../../schema/task/reason.ts"
 import type { ToldResult } from "../../schema/task/stage-result.ts"
-import { newTaskToken, tokenHash } from "../access/tokens.ts"
-import { conflict, invalid, type StoreFailure } from "../refused.ts"
+import { makeTaskTokens, tokenHash, Tokens } from "../access/tokens.ts"
+import { conflict, invalid, type StoreFailure, unauthorized } from "../refused.ts"
 import { record } from "../store/act.ts"
 import { Blobs } from "../store/blobs.ts"
 import { Commits } from "../store/commits.ts"
@@ -70,6 +70,13 @@ const assignmentOf = (stage: Waiting, run: WholeRun, taskToken: string): Assignm
   taskToken
 })
 
+/** The agent that asks for stages. What is offered to one without the hash of its pool's token is good for as long as the pool may take it. */
+interface Asking {
+  readonly name: string
+  readonly pool: string
+  readonly tokenHash?: string
+}
+
 /** Who speaks for a stage, with the UID of the AgentTask; none: no task was made. */
 export type Speaker = Data.TaggedEnum<{
   /**
@@ -102,14 +109,15 @@ const ownedBy = (stage: StageRow, taskUid: Option.Option<string>) =>
     : Effect.fail(conflict("taken", `Another agent has the stage ${stage.id}; what this one asks or says of it changes nothing.`))
 
 /**
- * Returns the stage unless a task has it that another pool took it for than the one to which the token was offered: such a token opens
- * nothing more, even for who knows that task's UID. Where either pool is not known, as of what an older version offered, the UID alone
- * counts.
+ * Returns the stage if it belongs to the task, or to none, unless another pool took it than the one to which the token was offered: such a
+ * token opens nothing more, even for who knows that task's UID. The task's own worker has one if its pool got another name before the task
+ * took the stage. It gets 401 and not `taken`, which it would take for its end: the token of the last offer is in its Secret. Where either
+ * pool is not known, as of what an older version offered, the UID alone counts.
  */
-const takenByPool = (stage: StageRow, pool: string | null) =>
-  stage.taskUid === null || stage.agentPool === null || pool === null || stage.agentPool === pool
-    ? Effect.succeed(stage)
-    : ofOtherPool(stage)
+const openedBy = Effect.fnUntraced(function*(stage: StageRow, pool: string | null, taskUid: Option.Option<string>) {
+  const { agentPool } = yield* ownedBy(stage, taskUid)
+  return stage.taskUid === null || agentPool === null || pool === null || agentPool === pool ? stage : yield* unauthorized()
+})
 
 /**
  * How long the feed of cancellations names a stage that ended without its task's word, because its agent may have been away. This is
@@ -124,10 +132,11 @@ const awayMillis = 30 * 24 * 3600 * 1000
 export class Assignments extends Context.Service<Assignments, {
   /**
    * Returns at most `max` stages that agents of the pool may take, fewer if they are large, which are the agent's own once it acknowledges
-   * them. Waits up to `waitSeconds` for the first, and then returns none. Fails with 429 when too many requests wait.
+   * them. Waits up to `waitSeconds` for the first, and then returns none. Fails with 429 when too many requests wait. Once the token of the
+   * pool is taken away, what was offered to it and belongs to no task is offered anew.
    */
   readonly acquire: (
-    agent: { readonly name: string; readonly pool: string },
+    agent: Asking,
     waitSeconds: number,
     max: number
   ) => Effect.Effect<ReadonlyArray<Assignment>, StoreFailure>
@@ -158,11 +167,15 @@ export class Assignments extends Context.Service<Assignments, {
    * ended without the word of its task, and that tells of a doubt later, it takes the place of that end. The run stays as it is.
    */
   readonly end: (id: string, by: Speaker, result: ToldResult) => Effect.Effect<void, StoreFailure>
-  /** Returns the stage of a token; undefined if the token is unknown. */
+  /**
+   * Returns the stage of a token; undefined if the token is unknown, or if the pool's token to which the stage was offered was taken away
+   * before a task had the stage.
+   */
   readonly byToken: (token: string) => Effect.Effect<Offered | undefined, SqlError.SqlError>
   /**
    * Lets a task in that has the token of the stage, and returns the stage, which starts with the first request. Fails with 422 if that
-   * names no task, and with 409 `rescue-pending` as above.
+   * names no task, with 401 if the token was offered to another pool than the one that took the stage for the task, and with 409
+   * `rescue-pending` as above.
    */
   readonly enter: (offered: Offered, taskUid: Option.Option<string>) => Effect.Effect<StageRow, StoreFailure>
 }>()("agent-job/server/Assignments") {
@@ -179,6 +192,8 @@ const make = Effect.gen(function*() {
   const queue = yield* RunQueue
   const runs = yield* Runs
   const stages = yield* Stages
+  const { isOfPool } = yield* Tokens
+  const taskTokenOf = yield* makeTaskTokens
 
   /** Returns the stage if the speaker may speak for it: its own, or one that belongs to no task and that its pool may take. */
   const spokenFor = Effect.fnUntraced(function*(id: string, by: Speaker) {
@@ -207,26 +222,28 @@ const make = Effect.gen(function*() {
 
   /**
    * Offers the stage to the agent; returns nothing if it is no longer open, or was offered to another, because another request may have come
-   * since the stage was looked up.
+   * since the stage was looked up. Only the first offer to it leaves rows: a stage that no cluster can keep is offered for as long as it
+   * waits, and the audit trail stays for good.
    */
-  const offer = Effect.fnUntraced(function*(stage: Waiting, agent: string, pool: string) {
+  const offer = Effect.fnUntraced(function*(stage: Waiting, { name: agent, pool, tokenHash: offeredTo }: Asking) {
     const offered = yield* sql`UPDATE stages SET ${
       sql.update({ agent, agentPool: pool, offeredAt: yield* now, waitReason: null, waitMessage: null })
     }, offers = offers + 1 WHERE id = ${stage.id} AND offers = ${stage.offers} AND ${isOpen} AND ${pools.mayTake(pool)} RETURNING id`
     if (offered.length === 0) return []
-    const taskToken = yield* newTaskToken
-    yield* sql`INSERT INTO taskTokens ${sql.insert({ hash: tokenHash(taskToken), stageId: stage.id, pool })}`
-    yield* record(sql, [stage.id, agent])
+    const taskToken = taskTokenOf([stage.id, agent, pool, offeredTo])
+    const stored = { hash: tokenHash(taskToken), stageId: stage.id, pool, offeredTo: offeredTo ?? null }
+    const isFirst = (yield* sql`INSERT INTO taskTokens ${sql.insert(stored)} ON CONFLICT DO NOTHING RETURNING hash`).length > 0
+    if (isFirst) yield* record(sql, [stage.id, agent])
     return [assignmentOf(stage, yield* runs.whole(stage.runId), taskToken)]
   })
 
   /** Offers the stages in their order, until the answer is large enough. */
-  const offerAll = Effect.fnUntraced(function*(due: ReadonlyArray<Waiting>, agent: string, pool: string) {
+  const offerAll = Effect.fnUntraced(function*(due: ReadonlyArray<Waiting>, asking: Asking) {
     const assignments: Array<Assignment> = []
     let bytes = 0
     for (const stage of due) {
       if (bytes >= answerBytes) break
-      const offered = yield* offer(stage, agent, pool)
+      const offered = yield* offer(stage, asking)
       assignments.push(...offered)
       bytes += Buffer.byteLength(JSON.stringify(offered))
     }
@@ -247,21 +264,21 @@ const make = Effect.gen(function*() {
       UNION ALL SELECT * FROM (SELECT ${columns} FROM stages WHERE ${isFresh} AND ${mayBeOffered} ORDER BY seq LIMIT ${max}) ORDER BY seq`)
   }
 
-  const look = (agent: string, pool: string, max: number) =>
+  const look = (asking: Asking, max: number) =>
     Effect.gen(function*() {
       const at = yield* Clock.currentTimeMillis
-      const open = yield* openTo(pool, max)
-      const due = open.filter((stage) => dueAt(stage, agent, at) <= at).slice(0, max)
+      const open = yield* openTo(asking.pool, max)
+      const due = open.filter((stage) => dueAt(stage, asking.name, at) <= at).slice(0, max)
       if (open.length === 0) return {}
-      if (due.length === 0) return { againAt: Math.min(...open.map((stage) => dueAt(stage, agent, at))) }
+      if (due.length === 0) return { againAt: Math.min(...open.map((stage) => dueAt(stage, asking.name, at))) }
       if (yield* Effect.isFailure(spareRoom)) return { againAt: at + roomMillis } // the runs say so
-      const found = yield* sql.withTransaction(offerAll(due, agent, pool))
+      const found = yield* sql.withTransaction(offerAll(due, asking))
       return found.length === 0 ? { againAt: at } : { found }
     })
 
-  const acquire: Assignments["Service"]["acquire"] = Effect.fn("Assignments.acquire")(function*({ name, pool }, waitSeconds, max) {
-    yield* agents.heard(name, pool)
-    return (yield* commits.await("assignments", waitSeconds, look(name, pool, max))) ?? []
+  const acquire: Assignments["Service"]["acquire"] = Effect.fn("Assignments.acquire")(function*(asking, waitSeconds, max) {
+    yield* agents.heard(asking.name, asking.pool)
+    return (yield* commits.await("assignments", waitSeconds, look(asking, max))) ?? []
   })
 
   /**
@@ -365,7 +382,7 @@ const make = Effect.gen(function*() {
    */
   const begin = (id: string, pool: string | null, taskUid: string) =>
     sql.withTransaction(Effect.gen(function*() {
-      const before = yield* takenByPool(yield* stages.get(id), pool)
+      const before = yield* openedBy(yield* stages.get(id), pool, Option.some(taskUid))
       yield* acknowledge(id, Speaker.Agent({ pool, taskUid: Option.some(taskUid) }))
       const stage = yield* stages.get(id)
       const isPast = stage.endedAt !== null || stage.startedAt !== null // since its token was looked up
@@ -377,21 +394,21 @@ const make = Effect.gen(function*() {
       return yield* stages.get(id)
     }))
 
-  const OfferedRow = Schema.Struct({ ...Row.fields, pool: Schema.NullOr(Schema.String) })
+  const OfferedRow = Schema.Struct({ ...Row.fields, pool: Schema.NullOr(Schema.String), offeredTo: Schema.NullOr(Schema.String) })
   const byToken = Effect.fn("Assignments.byToken")(function*(token: string) {
     const found = yield* row(OfferedRow)(
-      sql`SELECT stages.*, taskTokens.pool FROM taskTokens JOIN stages ON stages.id = taskTokens.stageId WHERE taskTokens.hash = ${
+      sql`SELECT stages.*, taskTokens.pool, taskTokens.offeredTo FROM taskTokens JOIN stages ON stages.id = taskTokens.stageId WHERE taskTokens.hash = ${
         tokenHash(token)
       }`
     )
     if (found === undefined) return undefined
-    const { pool, ...stage } = found
-    return { stage, pool }
+    const { offeredTo, pool, ...stage } = found
+    return stage.taskUid !== null || offeredTo === null || isOfPool(offeredTo) ? { stage, pool } : undefined
   })
 
   const enter = Effect.fn("Assignments.enter")(function*({ pool, stage }: Offered, taskUid: Option.Option<string>) {
     // A stage that started before tasks had to name themselves goes on without a UID.
-    if (stage.endedAt !== null || stage.startedAt !== null) return yield* takenByPool(yield* ownedBy(stage, taskUid), pool)
+    if (stage.endedAt !== null || stage.startedAt !== null) return yield* openedBy(stage, pool, taskUid)
     if (Option.isNone(taskUid)) return yield* invalid(`A request of a task names its AgentTask's UID in the header ${taskHeader.taskUid}.`)
     return yield* begin(stage.id, pool, taskUid.value)
   })

@@ -174,5 +174,9 @@ export const migrations = Migrator.fromRecord({
     `CREATE TABLE unnamed (sha256 TEXT PRIMARY KEY, since TEXT NOT NULL, seenAt TEXT NOT NULL) STRICT, WITHOUT ROWID`,
     // When the passes of the retention ran: the last one that is some hours old, and those since.
     `CREATE TABLE retentionPasses (at TEXT PRIMARY KEY) STRICT, WITHOUT ROWID`
+  ),
+  "0039_offered_to": statements(
+    // The SHA-256 of the pool's token that asked.
+    `ALTER TABLE taskTokens ADD COLUMN offeredTo TEXT`
   )
 })

@@ -6,7 +6,7 @@ import { exitCodeOf } from "../../../src/cli/terminal/failure.ts"
 import { poolPath } from "../../../src/schema/api/pool-api.ts"
 import { runPath } from "../../../src/schema/api/run.ts"
 import { taskPath } from "../../../src/schema/api/task-api.ts"
-import { tokenOf } from "../../../src/server/access/tokens.ts"
+import { makeTaskTokens, tokenOf } from "../../../src/server/access/tokens.ts"
 import { ServerWithAddress } from "../../../src/server/lifecycle/server.ts"
 import { agent, ask, directory, optionsIn, person, planWith, poolToken, serve, server, userToken, worker } from "../live-server.ts"
 
@@ -21,6 +21,15 @@ describe("a token", () => {
       }
       expect((yield* worker(url, plan).log(0, "late")).status).toBe(401)
       expect((yield* worker(url, plan).lock("late")).status).toBe(401)
+    }))
+
+  it.live("of an offer is the same for as long as the server runs, and no other offer's, nor that of another start", () =>
+    Effect.gen(function*() {
+      const [one, other] = [yield* makeTaskTokens, yield* makeTaskTokens]
+      const token = one(["a", "b"])
+      expect(token).toMatch(/^ajt_[\w-]{43}$/u)
+      expect(one(["a", "b"])).toBe(token)
+      for (const another of [one(["a", "c"]), one(["ab"]), other(["a", "b"])]) expect(another).not.toBe(token)
     }))
 
   it.live("does not tell what exists: unknown ids, paths and organizations give the same 404", () =>

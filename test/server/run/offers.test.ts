@@ -3,7 +3,8 @@ import { Context, Effect } from "effect"
 import { SqlClient } from "effect/sql"
 import { TestClock } from "effect/testing"
 import { StatementSync } from "node:sqlite"
-import { agent, directory, person, serveOpenly, server } from "../live-server.ts"
+import { taskPath } from "../../../src/schema/api/task-api.ts"
+import { agent, directory, person, serveOpenly, server, withoutRates, worker } from "../live-server.ts"
 
 /** Counts the rows that the database gives of a table, until the scope closes; returns how many there were by now. */
 const rowsOf = (table: string) =>
@@ -55,6 +56,28 @@ describe("the offers to an agent", () => {
       expect((yield* agent(url).acquire(0, 1)).map(({ runId }) => runId)).toEqual([first])
       expect(answers()).toBeLessThan(20)
     }))
+
+  it.effect(
+    "leave one token and one entry of the audit trail for each agent, however often none of them can keep the stages",
+    () =>
+      Effect.gen(function*() {
+        const { context, url } = yield* Effect.flatMap(directory, (made) => serveOpenly(made))
+        const sql = Context.getUnsafe(context, SqlClient.SqlClient)
+        yield* Effect.forEach(Array(20).keys(), (number) => person(url).start(`workspace-${number}`))
+        const before = yield* sql`SELECT count(*) AS entries FROM audit`
+        const offered: Array<string> = []
+        for (let poll = 0; poll < 60; poll++) {
+          const answer = yield* agent(url, `agent-${poll % 2}`).acquire(0, 100)
+          offered.push(...answer.map(({ taskToken }) => taskToken))
+          yield* TestClock.adjust("31 seconds")
+        }
+        expect([offered.length, new Set(offered).size]).toEqual([1200, 40])
+        const [{ entries, tokens } = {}] = yield* sql`SELECT count(*) AS entries, (SELECT count(*) FROM taskTokens) AS tokens FROM audit`
+        expect([Number(entries) - Number(before[0]?.["entries"]), tokens]).toEqual([40, 40])
+        expect((yield* worker(url, { taskToken: offered[0]! }).as("GET", taskPath.assignment)).status).toBe(200)
+      }).pipe(withoutRates),
+    60_000
+  )
 
   it.live("are all that there is to cancel: of a run that ends before its stage was offered, no agent is told", () =>
     Effect.gen(function*() {

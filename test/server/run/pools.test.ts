@@ -177,10 +177,52 @@ describe("the token of an offer", () => {
       yield* bind(url, "prod")
       expect((yield* prod.acknowledge(offered!.id)).status).toBe(204)
       const stolen = worker(url, offered!, "uid-prod")
-      for (const _ of ["before it has begun", "again"]) expect(yield* stolen.as("GET", taskPath.assignment)).toEqual(taken)
-      expect(yield* stolen.as("POST", taskPath.effects, { entries: [{ number: 1, kind: "full" }] })).toEqual(taken)
-      expect(yield* stolen.result(failed())).toEqual(taken)
+      for (const _ of ["before it has begun", "again"]) expect((yield* stolen.as("GET", taskPath.assignment)).status).toBe(401)
+      expect((yield* stolen.as("POST", taskPath.effects, { entries: [{ number: 1, kind: "full" }] })).status).toBe(401)
+      expect((yield* stolen.result(failed())).status).toBe(401)
       expect((yield* prod.report(offered!.id, failed())).status).toBe(204)
+    }))
+
+  it.effect("may be renewed by the stage's own task, to which it was offered before its pool got another name", () =>
+    Effect.gen(function*() {
+      const made = yield* directoryWith(`${prodToken}\n`)
+      const first = yield* during(made, (url) => Effect.andThen(person(url).start("demo"), clients(url).prod.acquire()))
+      writeFileSync(join(made, "pool.token"), `${devToken}\n`)
+      yield* during(made, (url) =>
+        Effect.gen(function*() {
+          yield* TestClock.adjust("2 seconds")
+          const renewed = agent(url, "agent-prod", "uid-prod", devToken)
+          const again = yield* renewed.acquire()
+          expect(ids(again)).toEqual(ids(first))
+          expect((yield* renewed.acknowledge(again[0]!.id)).status).toBe(204)
+          const answers = yield* Effect.forEach([...first, ...again], (of) => worker(url, of, "uid-prod").as("GET", taskPath.assignment))
+          expect(answers.map(({ status }) => status)).toEqual([401, 200])
+        }))
+    }))
+
+  it.effect("opens no stage that no task has once the pool's token to which it was offered was replaced, until the next offer", () =>
+    Effect.gen(function*() {
+      const made = yield* directoryWith(`${prodToken} prod\n`)
+      const [taken, left] = yield* during(made, (url) =>
+        Effect.gen(function*() {
+          yield* Effect.forEach(["taken", "left"], (name) => person(url).start(name))
+          const { prod } = clients(url)
+          const offered = yield* prod.acquire()
+          yield* prod.acknowledge(offered[0]!.id)
+          return offered
+        }))
+      writeFileSync(join(made, "pool.token"), `${devToken} prod\n`)
+      yield* during(made, (url) =>
+        Effect.gen(function*() {
+          const opened = (of: typeof left, path: string = taskPath.assignment) =>
+            Effect.map(worker(url, of!, "uid-prod").as("GET", path), ({ status }) => status)
+          for (const path of [taskPath.assignment, taskPath.archive, taskPath.state]) expect(yield* opened(left, path)).toBe(401)
+          expect((yield* person(url).view(left!.runId)).stages[0]?.status).toBe("offered")
+          expect(yield* opened(taken)).toBe(200)
+          yield* TestClock.adjust("30 seconds")
+          const [again] = yield* agent(url, "agent-prod", "uid-prod", devToken).acquire()
+          expect([again?.id, yield* opened(again)]).toEqual([left!.id, 200])
+        }))
     }))
 
   it.live("opens its stage for the task that has it, also once the workspace is bound to another pool", () =>
