@@ -904,7 +904,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a Job that was given up for a quota and goes on is not counted again",
     file: "src/core/reconcile/launches.ts",
-    from: "launches > 0 && !isReplacedForQuota(task) &&",
+    from: "launches > 0 && !isReplaced(task, \"QuotaExceeded\") &&",
     to: "launches > 0 &&",
     test: "core/reconcile/launches.test.ts"
   },
