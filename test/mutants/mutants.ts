@@ -615,7 +615,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "an engine that has to stop gives up its first state as it does a later one",
     file: "src/worker/state/state-delivery.ts",
-    from: "Option.isSome(held?.known ?? Option.none()) ? untilReleased(ask) : whileEngineWaits(ask)",
+    from: "Option.isSome(granted()?.known ?? Option.none()) ? untilReleased(ask) : whileEngineWaits(ask)",
     to: "untilReleased(ask)",
     test: "worker/state/state-gateway.test.ts"
   },
@@ -650,8 +650,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a second lock is given while the state of the first is unsaved",
     file: "src/worker/state/state-delivery.ts",
-    from: "(!held.isOver || onItsWay !== undefined)",
-    to: "held === undefined",
+    from: "held?._tag === \"Granted\" || (held?._tag === \"Returned\" && onItsWay !== undefined)",
+    to: "held?.info.ID === \"\"",
     test: "worker/state/state-delivery.test.ts"
   },
   {
