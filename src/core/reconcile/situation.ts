@@ -1,6 +1,6 @@
 // The questions that the table of situations asks of what was observed; each gives the row's response what it found.
 // They are asked in the table's order, so each may assume that those above it found nothing, and what its part of the table is about.
-// Used by core/reconcile/plan and all that it is made of; controller/reconcile/ask uses its `jobAgeMillis`, and cli/doctor/doctor-left its `millisSince`.
+// Used by core/reconcile/plan and all that it is made of; controller/reconcile/ask uses its `jobAgeMillis`, and cli/doctor/earlier-doctors its `millisSince`.
 import { Equal, Option } from "effect"
 import { assignmentId } from "../../schema/api/pool-api.ts"
 import { type AgentTask, mutates } from "../../schema/task/agent-task.ts"
