@@ -4,7 +4,7 @@
 import type { AgentTask, AgentTaskStatus } from "../../schema/task/agent-task.ts"
 import type { FailureReason } from "../../schema/task/reason.ts"
 import { quotaPatienceSeconds } from "../../schema/values/task-pod.ts"
-import { hadToGo, mostRetries, retryDelayMillis } from "../run/disruption.ts"
+import { hadToGo, mostRetries, retryDelayMillis } from "../run/retries.ts"
 import type { JobSeen, JobWatched, Seen } from "../task/observed.ts"
 import type { TaskPolicy } from "../task/task-policy.ts"
 
