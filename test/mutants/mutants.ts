@@ -40,8 +40,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a task is looked at again for its turn as long as its start fails",
     file: "src/controller/world/turns.ts",
-    from: "before === undefined || !isTold(before, turn(task))",
-    to: "before === undefined || turn(task)._tag === \"Admitted\"",
+    from: "before._tag === \"PassIsDue\" || !isTold(before, turn(task))",
+    to: "before._tag === \"PassIsDue\" || turn(task)._tag === \"Admitted\"",
     test: "controller/world/turns.test.ts"
   },
   {
