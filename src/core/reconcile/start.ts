@@ -1,8 +1,8 @@
 // The responses to a task that no worker has claimed: its Job is made, shown while it starts, cleared away for another, or given up.
 // A task's end is written before its Job is deleted: the status, guarded by its version, decides between a cancel and a claim.
 // Used by core/reconcile/plan.
-import { Option, Schema } from "effect"
-import { type FailureReason, Reason } from "../../schema/task/reason.ts"
+import { Option } from "effect"
+import { type FailureReason, isReason } from "../../schema/task/reason.ts"
 import type { Artifact } from "../../schema/task/source.ts"
 import { epochOf, nextEpoch, type Vacant } from "../scheduling/workspace-lease.ts"
 import { jobName } from "../task/job-name.ts"
@@ -106,8 +106,6 @@ export const finishStuck: RespondTo<JobSeen> = (s, job) => {
     ended(s, "Failed", "StartupTimeout", `Job ${job.name} was deleted, but ${because}, then run the task again. Nothing was run.`)
   )
 }
-
-const isReason = Schema.is(Reason)
 
 /** Deletes the Job and looks again, because a finalizer may keep it. */
 const deleteAndLook: RespondTo<JobWatched> = (s, job) => later(deleteJob(s, job), lookAgainAfter(jobAgeMillis(job, s.now)))
