@@ -1,4 +1,4 @@
-// Takes bytes up to a limit, because what sends them may do so without end, and memory has one.
+// Takes bytes up to a limit, because what sends them may do so without end, and memory has one; and lets go of a body that nobody reads.
 // Used by the clients of the API server and of ours, for requests to our servers, and for what is downloaded, packed or unpacked.
 import { Effect, Stream } from "effect"
 import type { HttpClientResponse } from "effect/http"
@@ -30,3 +30,7 @@ export const bytesUpTo = (most: number) => ({ stream }: HttpClientResponse.HttpC
 /** Returns the text of a refusal, which is always shorter than this limit; empty if there is more, or it broke off. */
 export const refusalText = (response: HttpClientResponse.HttpClientResponse): Effect.Effect<string> =>
   bytesUpTo(mebibyte)(response).pipe(Effect.map((bytes) => new TextDecoder().decode(bytes)), Effect.orElseSucceed(() => ""))
+
+/** Ends a body that nobody reads, which would keep its connection, after its first bytes, for which it waits. */
+export const letGo = ({ stream }: HttpClientResponse.HttpClientResponse): Effect.Effect<void> =>
+  Effect.ignore(Stream.runDrain(Stream.take(stream, 1)))

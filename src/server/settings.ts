@@ -30,12 +30,11 @@ export interface ServerOptions {
   readonly keep?: Keep
 }
 
-export class Settings extends Context.Service<Settings, {
-  readonly dataDir: string
-  readonly publicUrl: string | undefined
-  readonly defaultPool: string | undefined
-  readonly keep: Keep
-}>()("agent-job/server/Settings") {}
+/** The options that more than the start of the server needs. */
+export class Settings extends Context.Service<
+  Settings,
+  Pick<ServerOptions, "dataDir" | "publicUrl" | "defaultPool"> & { readonly keep: Keep }
+>()("agent-job/server/Settings") {}
 
 /** The server's options cannot be used; `message` says what to do. */
 export class OptionsUnusable extends Data.TaggedError("OptionsUnusable")<{ readonly message: string }> {}

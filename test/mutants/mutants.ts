@@ -40,8 +40,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a task is looked at again for its turn as long as its start fails",
     file: "src/controller/world/turns.ts",
-    from: "before === undefined || !isTold(before, turn(task))",
-    to: "before === undefined || turn(task)._tag === \"Admitted\"",
+    from: "before._tag === \"PassIsDue\" || !isTold(before, turn(task))",
+    to: "before._tag === \"PassIsDue\" || turn(task)._tag === \"Admitted\"",
     test: "controller/world/turns.test.ts"
   },
   {
@@ -615,7 +615,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "an engine that has to stop gives up its first state as it does a later one",
     file: "src/worker/state/state-delivery.ts",
-    from: "Option.isSome(held?.known ?? Option.none()) ? untilReleased(ask) : whileEngineWaits(ask)",
+    from: "Option.isSome(granted()?.known ?? Option.none()) ? untilReleased(ask) : whileEngineWaits(ask)",
     to: "untilReleased(ask)",
     test: "worker/state/state-gateway.test.ts"
   },
@@ -650,8 +650,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a second lock is given while the state of the first is unsaved",
     file: "src/worker/state/state-delivery.ts",
-    from: "(!held.isOver || onItsWay !== undefined)",
-    to: "held === undefined",
+    from: "held?._tag === \"Granted\" || (held?._tag === \"Returned\" && onItsWay !== undefined)",
+    to: "held?.info.ID === \"\"",
     test: "worker/state/state-delivery.test.ts"
   },
   {
@@ -904,7 +904,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a Job that was given up for a quota and goes on is not counted again",
     file: "src/core/reconcile/launches.ts",
-    from: "launches > 0 && !isReplacedForQuota(task) &&",
+    from: "launches > 0 && !isReplaced(task, \"QuotaExceeded\") &&",
     to: "launches > 0 &&",
     test: "core/reconcile/launches.test.ts"
   },

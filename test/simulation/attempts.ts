@@ -4,7 +4,7 @@
 import { Option } from "effect"
 import { attemptOf } from "../../src/core/reconcile/attempts.ts"
 import { follows } from "../../src/core/reconcile/follow.ts"
-import { mostRetries } from "../../src/core/run/disruption.ts"
+import { mostRetries } from "../../src/core/run/retries.ts"
 import { isOver } from "../../src/core/task/status.ts"
 import { agentTasks } from "../../src/kubernetes/kinds.ts"
 import type { AgentTask } from "../../src/schema/task/agent-task.ts"

@@ -8,7 +8,7 @@ import { answerAnnotations, takeOver } from "../../src/controller/lifecycle/cont
 import { whileLeader } from "../../src/controller/lifecycle/leader.ts"
 import { Pool } from "../../src/controller/pool/pool.ts"
 import { Executor } from "../../src/controller/reconcile/execute.ts"
-import { tellLeftOut } from "../../src/controller/reconcile/left-out.ts"
+import { tellNotUnderstood } from "../../src/controller/reconcile/not-understood.ts"
 import { Reconciler } from "../../src/controller/reconcile/reconcile.ts"
 import { mirror } from "../../src/controller/world/mirror.ts"
 import * as World from "../../src/controller/world/world.ts"
@@ -68,7 +68,7 @@ export const startController = ({ config, name, pool, seed, server, skew, thread
   })
   process.run(
     Effect.gen(function*() {
-      const { synced } = yield* mirror(world, config.taskNamespace, attention.look, yield* tellLeftOut(name))
+      const { synced } = yield* mirror(world, config.taskNamespace, attention.look, yield* tellNotUnderstood(name))
       yield* synced
       const lead = Effect.provide(
         Effect.scoped(whileLeader({ world, config, identity: name, attention, drained })),

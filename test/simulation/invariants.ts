@@ -4,7 +4,7 @@
 import { taskUidLabel } from "../../src/core/manifest/labels.ts"
 import { isUnpinned } from "../../src/core/reconcile/flux-source.ts"
 import { historyOf } from "../../src/core/reconcile/history.ts"
-import { mostRetries } from "../../src/core/run/disruption.ts"
+import { mostRetries } from "../../src/core/run/retries.ts"
 import { leaseName } from "../../src/core/scheduling/workspace-lease.ts"
 import { isCalledOff, isOver, mayFollow } from "../../src/core/task/status.ts"
 import { agentTasks, jobs, leases, pods } from "../../src/kubernetes/kinds.ts"

@@ -102,7 +102,7 @@ const stores = Layer.mergeAll(Assignments.layer, ImportRuns.layer, Settlements.l
   Layer.provideMerge(NamedBlobs.layer),
   Layer.provideMerge(Layer.mergeAll(Pools.layer, Workspaces.layer)),
   Layer.provideMerge(Layer.mergeAll(Agents.layer, Commits.layer)),
-  Layer.provide(Layer.succeed(Settings, { dataDir: "", publicUrl: undefined, defaultPool: undefined, keep: keptByDefault })),
+  Layer.provide(Layer.succeed(Settings, { dataDir: "", keep: keptByDefault })),
   Layer.provide(
     Layer.succeed(Tokens, {
       user: () => Option.none(),

@@ -1,7 +1,7 @@
 // The schedule of a seed: a begin that brings tasks or runs to where random steps seldom get, and then up to a hundred random steps.
 // Invariant: a seed gives the same schedule on every machine, and a begin has no step that the random ones do not have.
 // Used by test/simulation/run.
-import { mostRetries } from "../../src/core/run/disruption.ts"
+import { mostRetries } from "../../src/core/run/retries.ts"
 import { type Fault, randomOf } from "./one-thread.ts"
 import { templates } from "./simulation.ts"
 import { noContainers, rows, type Step, type Verb } from "./steps.ts"

@@ -3,8 +3,8 @@
 import { Effect } from "effect"
 import { Command } from "effect/cli"
 import { at, type Layer, leaves, type Place } from "../../schema/document/layers.ts"
+import { counted } from "../terminal/amounts.ts"
 import { type Answer, type Format, outputFlag, print } from "../terminal/answer.ts"
-import { counted } from "../terminal/counted.ts"
 import { lazily } from "../terminal/lazily.ts"
 import { loaded, unusable, valuesFlag, type Wrong } from "../values/values-flag.ts"
 

@@ -12,11 +12,11 @@ import { table } from "../terminal/table.ts"
 import { sayingMeanwhile } from "../terminal/while-silent.ts"
 import { installedValues } from "../values/installed-values.ts"
 import { givenValues } from "../values/values-flag.ts"
-import { removeLeft } from "./doctor-left.ts"
 import { examineNetwork, keepProof } from "./doctor-network.ts"
 import { examineObjects } from "./doctor-objects.ts"
 import { readPolicies } from "./doctor-policies.ts"
 import { orUnknown } from "./doctor-unknown.ts"
+import { removeEarlierDoctors } from "./earlier-doctors.ts"
 
 export interface Examination {
   readonly name: string
@@ -33,7 +33,7 @@ const forPods = ({ taskNamespace }: ResolvedConfig): string =>
 
 const examineTraffic = Effect.fnUntraced(function*(config: ResolvedConfig) {
   const policies = yield* readPolicies(config)
-  yield* removeLeft(config)
+  yield* removeEarlierDoctors(config)
   const examining = Effect.scoped(examineNetwork(config, [...apiServer, ...serverTargets(config)]))
   const found = yield* inOrder(sayingMeanwhile(forPods(config), Duration.zero)(examining))
   return Option.match(found, {

@@ -8,8 +8,8 @@ import { isRunStatus, type RunView } from "../../schema/api/run.ts"
 import type { GivenVariable } from "../flags/run-variables.ts"
 import { patiently } from "../server/patiently.ts"
 import { type NewRun, ServerClient } from "../server/server-client.ts"
+import { counted, size } from "../terminal/amounts.ts"
 import { writerOf } from "../terminal/answer.ts"
-import { counted } from "../terminal/counted.ts"
 import {
   Cancelled,
   Failed,
@@ -23,7 +23,6 @@ import {
 import { loading } from "../terminal/lazily.ts"
 import { outliveReaders } from "../terminal/readers.ts"
 import { Screen } from "../terminal/screen.ts"
-import { size } from "../terminal/size.ts"
 import { decide } from "./approval.ts"
 import { archiveOf } from "./archive.ts"
 import { follow, followApply, followStep } from "./follow-run.ts"

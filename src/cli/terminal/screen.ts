@@ -4,7 +4,7 @@
 import { Clock, Context, Effect, Layer, Option, Schedule, type Scope, Terminal } from "effect"
 import { TerminalCapabilities } from "effect/cli"
 import { inLine } from "../../core/text/in-line.ts"
-import { elapsed } from "./elapsed.ts"
+import { elapsed } from "./amounts.ts"
 import { endWithReaders } from "./readers.ts"
 import { fit } from "./table.ts"
 import { visible, visibleInOrder } from "./visible.ts"

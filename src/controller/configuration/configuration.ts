@@ -67,7 +67,7 @@ const make = Effect.fnUntraced(function*(settings: Settings) {
       case "Keep":
         return
       case "TakeOver":
-        yield* Effect.logInfo("new values hold from now on", { keys: changedKeys(running, wanted), configHash: wanted.configHash })
+        yield* Effect.logInfo("new values hold from now on", { keys: changedKeys(running, wanted), configHash: wanted.policy.configHash })
         return yield* SubscriptionRef.set(holds, wanted)
       case "StartAgain":
         yield* Effect.logInfo("ends, to be started again with the new values", { keys: changedKeys(running, wanted) })

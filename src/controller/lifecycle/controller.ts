@@ -13,7 +13,7 @@ import { Configuration } from "../configuration/configuration.ts"
 import { valuesWatch } from "../configuration/values-watch.ts"
 import { Pool } from "../pool/pool.ts"
 import { Executor } from "../reconcile/execute.ts"
-import { tellLeftOut } from "../reconcile/left-out.ts"
+import { tellNotUnderstood } from "../reconcile/not-understood.ts"
 import { Reconciler } from "../reconcile/reconcile.ts"
 import { mirror } from "../world/mirror.ts"
 import * as World from "../world/world.ts"
@@ -91,7 +91,7 @@ const run = Effect.fnUntraced(
     const attention = makeAttention(world.cache)
     const drained = yield* SubscriptionRef.make(false)
     const synced = yield* Deferred.make<void>()
-    const { stale, synced: inStep } = yield* mirror(world, config.taskNamespace, attention.look, yield* tellLeftOut(identity))
+    const { stale, synced: inStep } = yield* mirror(world, config.taskNamespace, attention.look, yield* tellNotUnderstood(identity))
     const ready = Effect.flatMap(
       Deferred.isDone(synced),
       (done) => done ? stale : Effect.succeed(["the first list of tasks, Jobs and Pods"])

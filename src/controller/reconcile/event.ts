@@ -1,6 +1,6 @@
 // The Event that tells people about a task, within the API server's limits for every name of a task and every script of a message.
 // Its name is derived from what it says, so that the same is not said twice.
-// Used by controller/reconcile/execute and controller/reconcile/left-out.
+// Used by controller/reconcile/execute and controller/reconcile/not-understood.
 import { Effect } from "effect"
 import type { Notice } from "../../core/reconcile/action.ts"
 import { cutName } from "../../core/text/cut-name.ts"

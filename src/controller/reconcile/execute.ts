@@ -1,4 +1,4 @@
-// Carries out the actions of `plan`. Only controller/pool, which makes tasks, left-out and the election of kubernetes/lease write to the cluster too.
+// Carries out the actions of `plan`. Only controller/pool, which makes tasks, not-understood and the election of kubernetes/lease write to the cluster too.
 // Every write fails safe: a create has a derived name, the version seen guards a take-over and a delete that a claim may forestall, and the UID any delete.
 // Called by controller/reconcile/reconcile.
 import { Context, Effect, Layer, Option, Result } from "effect"

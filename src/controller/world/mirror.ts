@@ -31,7 +31,7 @@ export const mirror = Effect.fnUntraced(function*(
   world: World,
   namespace: string,
   enqueue: (key: string) => Effect.Effect<void>,
-  tellLeftOut: (task: KubernetesObject) => Effect.Effect<void>
+  tellNotUnderstood: (task: KubernetesObject) => Effect.Effect<void>
 ): Effect.fn.Return<Mirror, never, Kubernetes | Scope.Scope> {
   const enqueueOwner = (uid: Option.Option<string>) =>
     Option.match(Option.flatMap(uid, world.cache.keyOf), { onNone: () => Effect.void, onSome: enqueue })
@@ -46,7 +46,13 @@ export const mirror = Effect.fnUntraced(function*(
       return Effect.forEach([key, ...Option.toArray(follower), ...old], enqueue, { discard: true })
     })
 
-  const tasks = yield* Informer.make({ kind: agentTasks, namespace, project: projectTask, leftOut: tellLeftOut, changed: taskChanged })
+  const tasks = yield* Informer.make({
+    kind: agentTasks,
+    namespace,
+    project: projectTask,
+    leftOut: tellNotUnderstood,
+    changed: taskChanged
+  })
   const ours = { namespace, labelSelector: taskSelector }
   const ourJobs = yield* Informer.make({
     ...ours,

@@ -74,6 +74,9 @@ interface TurnEvents {
 
 const holdTurns: Readonly<Record<HoldReason, Turn>> = { Draining: heldBack, IsolationUnproven: waitsForProof }
 
+/** Takes the place of the turn that the last pass saw, where another pass is due whatever the turn is. */
+const passIsDue = { _tag: "PassIsDue" } as const
+
 export const make = (
   cache: Pick<Cache, "job" | "keyOf" | "taskByUid" | "tasks">,
   policy: () => TaskPolicy,
@@ -84,7 +87,7 @@ export const make = (
   const reserved = new Set<string>()
   const launching = new Set<string>()
   const holders = new Map<WorkspaceName, string | undefined>() // workspace → uid of its task, undefined for nobody; absent while not known
-  const seen = new Map<string, Turn | undefined>() // uid → the turn that the last pass saw of a task that is not over; undefined where another pass is due
+  const seen = new Map<string, Turn | typeof passIsDue>() // uid → the turn that the last pass saw of a task that is not over
   const latch = Latch.makeUnsafe(false)
   let turns: ReadonlyMap<Uid, Turn> | undefined
   let placesMoved = false // whether a place alone is worth telling
@@ -149,10 +152,10 @@ export const make = (
   }
   const waiting = () => [...cache.tasks()].filter(([, task]) => !isOver(task.status.phase) && !occupies(task))
   const isUntold = (uid: Uid): boolean => {
-    if (!seen.has(uid)) return false // its first pass is on its way
     const before = seen.get(uid)
+    if (before === undefined) return false // its first pass is on its way
     const isTold = placesMoved ? saysTheSame : isKeptByTheSame
-    return Option.exists(cache.taskByUid(uid), (task) => before === undefined || !isTold(before, turn(task)))
+    return Option.exists(cache.taskByUid(uid), (task) => before._tag === "PassIsDue" || !isTold(before, turn(task)))
   }
   /**
    * Reports whether all turns stay what they are when the task changes so. Each task that is told of its turn is such a change, and there may
@@ -169,7 +172,7 @@ export const make = (
     if (holders.get(workspace) !== uid) return
     holders.delete(workspace)
     for (const { metadata, spec } of cache.tasks().values()) { // one that has its turn may wait for the holder alone
-      if (spec.workspace === workspace && seen.get(metadata.uid)?._tag === "Admitted") seen.set(metadata.uid, undefined)
+      if (spec.workspace === workspace && seen.get(metadata.uid)?._tag === "Admitted") seen.set(metadata.uid, passIsDue)
     }
     move()
   }
@@ -252,7 +255,7 @@ export const make = (
         reserved.delete(taskUid)
         refusals.countAnew(taskUid)
         if (!isGone) return changed()
-        for (const uid of refusals.liftQuota()) seen.set(uid, undefined) // they wait like any other task from now on
+        for (const uid of refusals.liftQuota()) seen.set(uid, passIsDue) // they wait like any other task from now on
         move()
       },
       passSaw: ({ metadata: { uid }, status: { phase } }, turn) => {

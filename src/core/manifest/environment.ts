@@ -55,7 +55,7 @@ export const workerEnvironment = (task: AgentTask, config: ResolvedConfig, epoch
     { name: "AGENT_JOB_TASK", value: task.metadata.name },
     { name: "AGENT_JOB_TASK_UID", value: task.metadata.uid }, // a later task of the same name has another UID
     { name: "AGENT_JOB_JOB", value: jobName(config.policy.basename, task.metadata.name) },
-    { name: "AGENT_JOB_CONFIG_HASH", value: config.configHash },
+    { name: "AGENT_JOB_CONFIG_HASH", value: config.policy.configHash },
     fromField("AGENT_JOB_POD_NAME", "metadata.name"),
     fromField("AGENT_JOB_POD_UID", "metadata.uid"),
     fromField("AGENT_JOB_NODE", "spec.nodeName"),

@@ -41,7 +41,7 @@ export const job = (task: AgentTask, config: ResolvedConfig, epoch: number): V1J
     name: jobName(config.policy.basename, task.metadata.name),
     namespace: task.metadata.namespace,
     labels: taskLabels(task, config, { ...config.objectLabels, ...config.task.jobLabels }),
-    annotations: { ...config.objectAnnotations, ...config.task.jobAnnotations, [configHashAnnotation]: config.configHash },
+    annotations: { ...config.objectAnnotations, ...config.task.jobAnnotations, [configHashAnnotation]: config.policy.configHash },
     ownerReferences: [{ ...ownerReference(task), controller: true, blockOwnerDeletion: true }]
   },
   spec: {

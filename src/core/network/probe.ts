@@ -1,6 +1,6 @@
 // The Pods and NetworkPolicies with which the doctor finds out what the network really enforces, and what a task's Pod reaches.
 // Invariant: the Pods pass Pod Security "restricted", have no token and end by themselves, and the controller never sees them.
-// Used by cli/doctor/doctor-network.ts, cli/doctor/doctor-left.ts and core/doctor/network-findings.ts.
+// Used by cli/doctor/doctor-network.ts, cli/doctor/earlier-doctors.ts and core/doctor/network-findings.ts.
 import type { V1NetworkPolicy, V1NetworkPolicySpec, V1Pod } from "@kubernetes/client-node"
 import { Record, Struct } from "effect"
 import type { ProbeTarget } from "../../schema/kubernetes/probe.ts"

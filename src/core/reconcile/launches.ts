@@ -4,7 +4,7 @@
 import type { AgentTask, AgentTaskStatus } from "../../schema/task/agent-task.ts"
 import type { FailureReason } from "../../schema/task/reason.ts"
 import { quotaPatienceSeconds } from "../../schema/values/task-pod.ts"
-import { hadToGo, mostRetries, retryDelayMillis } from "../run/disruption.ts"
+import { hadToGo, mostRetries, retryDelayMillis } from "../run/retries.ts"
 import type { JobSeen, JobWatched, Seen } from "../task/observed.ts"
 import type { TaskPolicy } from "../task/task-policy.ts"
 
@@ -23,8 +23,21 @@ export const launchesOf = ({ hadJob, task }: Seen): number => task.status.launch
 
 // ── which one counts ──
 
-/** Reports whether the task's Job is given up for a quota, with its launch taken back. This holds until there is another Job. */
-export const isReplacedForQuota = ({ status: { job } }: AgentTask): boolean => job?.replacedFor === "QuotaExceeded"
+type Why = NonNullable<NonNullable<AgentTaskStatus["job"]>["replacedFor"]>
+
+/** Reports whether the task's Job makes way for another, for this or for any reason. That holds until there is another, or this one goes on. */
+export const isReplaced = ({ status: { job } }: AgentTask, why?: Why): boolean =>
+  why === undefined ? job?.replacedFor !== undefined : job?.replacedFor === why
+
+/** Reports whether it is this very Job that makes way for that reason. One that was made since then has a minute of its own. */
+export const isGivenUp = (task: AgentTask, { uid }: JobSeen, why: Why): boolean => isReplaced(task, why) && task.status.job?.uid === uid
+
+/** Returns the status with this Job given up, until there is another. One that waited for a quota was no launch, so that is taken back. */
+export const withGivenUp = (status: AgentTaskStatus, { name, uid }: JobSeen, why: Why): AgentTaskStatus => ({
+  ...status,
+  ...(why === "QuotaExceeded" && { launches: (status.launches ?? 1) - 1 }),
+  job: { name, uid, replacedFor: why }
+})
 
 /**
  * Reports whether `launches` includes this Job. It does not include a Job that the status has not mentioned yet, such as the first Job or
@@ -32,7 +45,7 @@ export const isReplacedForQuota = ({ status: { job } }: AgentTask): boolean => j
  */
 export const isCounted = (task: AgentTask, { uid }: JobSeen): boolean => {
   const { job, launches = 0 } = task.status
-  return launches > 0 && !isReplacedForQuota(task) && (job?.uid ?? uid) === uid
+  return launches > 0 && !isReplaced(task, "QuotaExceeded") && (job?.uid ?? uid) === uid
 }
 
 /** Returns the status with this Job counted, once, when the status first mentions it. */
@@ -54,27 +67,11 @@ export const launchedAs = (s: Seen, name: string, status: AgentTaskStatus): Agen
 // ── which one makes way ──
 
 /**
- * Reports whether the task's Job makes way for another. Then there is another one, whatever the task waits for meanwhile. This holds until it
- * is made, or the Job goes on after all.
- */
-const isReplaced = ({ status: { job } }: AgentTask): boolean => job?.replacedFor !== undefined
-
-/**
  * Reports whether no other Job is made in place of one that vanished. One without a Pod counts too, but may be followed by three beyond the
  * limit: it may have waited until its deadline, and been removed, while no controller was there.
  */
 export const launchesAreSpent = (s: Seen): boolean =>
   !isReplaced(s.task) && launchesOf(s) >= s.policy.maxLaunches + (hadNoPod(s.task) ? mostRetries : 0)
-
-/** Reports whether the status says that the launch of this Job failed. */
-export const isLaunchMarkedFailed = ({ status }: AgentTask, { uid }: JobSeen): boolean =>
-  status.job?.replacedFor === "LaunchFailed" && status.job.uid === uid
-
-/** Returns the status with the launch of this Job marked as failed, until there is another Job. */
-export const withFailedLaunch = (status: AgentTaskStatus, { name, uid }: JobSeen): AgentTaskStatus => ({
-  ...status,
-  job: { name, uid, replacedFor: "LaunchFailed" }
-})
 
 /** Returns the status of a task that is over: no other Job is made for it, whatever its last one was to be replaced for. */
 export const withoutReplacedFor = (status: AgentTaskStatus): AgentTaskStatus => {
@@ -83,20 +80,11 @@ export const withoutReplacedFor = (status: AgentTaskStatus): AgentTaskStatus => 
   return { ...status, job }
 }
 
-/** Reports whether this Job is the one that was given up. A Job that was made since then has a minute of its own. */
-export const isGivenUp = (task: AgentTask, job: JobSeen): boolean => isReplacedForQuota(task) && task.status.job?.uid === job.uid
-
-/** Returns the status with this Job marked as given up for a quota, and the launch taken back, until there is another Job. */
-export const withJobGivenUp = (status: AgentTaskStatus, { name, uid }: JobSeen): AgentTaskStatus => ({
-  ...status,
-  launches: (status.launches ?? 1) - 1,
-  job: { name, uid, replacedFor: "QuotaExceeded" }
-})
-
 export const quotaPatienceMillis = quotaPatienceSeconds * 1000
 
 /** Reports whether a Job that still waits for a quota is to be given up, or was already. */
-export const isOutOfPatience = (task: AgentTask, job: JobWatched): boolean => isGivenUp(task, job) || job.knownMillis >= quotaPatienceMillis
+export const isOutOfPatience = (task: AgentTask, job: JobWatched): boolean =>
+  isGivenUp(task, job, "QuotaExceeded") || job.knownMillis >= quotaPatienceMillis
 
 // ── when the next is due ──
 

@@ -4,7 +4,7 @@
 import { Array, Option } from "effect"
 import type { Sha256 } from "../../schema/names.ts"
 import type { AgentTask } from "../../schema/task/agent-task.ts"
-import { planAgainAfterMillis } from "../run/plan-again.ts"
+import { planAgainAfterMillis } from "../run/retries.ts"
 import type { Observed, Seen } from "../task/observed.ts"
 import { isOver, isRevoked } from "../task/status.ts"
 import { millisSinceEnd } from "./situation.ts"

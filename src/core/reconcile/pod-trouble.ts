@@ -4,7 +4,7 @@
 import { Option } from "effect"
 import { isOfQuota, quotaTooSmall, type TooSmall } from "../../schema/kubernetes/quota.ts"
 import type { FailureReason } from "../../schema/task/reason.ts"
-import { hadToGo } from "../run/disruption.ts"
+import { hadToGo } from "../run/retries.ts"
 import type { ContainerSeen, JobSeen, PodSeen, StartSeen, Warning } from "../task/observed.ts"
 import { diskFullExitCode } from "../task/places.ts"
 import type { TaskPolicy } from "../task/task-policy.ts"

@@ -1,6 +1,6 @@
 // The questions that the table of situations asks of what was observed; each gives the row's response what it found.
 // They are asked in the table's order, so each may assume that those above it found nothing, and what its part of the table is about.
-// Used by core/reconcile/plan and all that it is made of; controller/reconcile/ask uses its `jobAgeMillis`, and cli/doctor/doctor-left its `millisSince`.
+// Used by core/reconcile/plan and all that it is made of; controller/reconcile/ask uses its `jobAgeMillis`, and cli/doctor/earlier-doctors its `millisSince`.
 import { Equal, Option } from "effect"
 import { assignmentId } from "../../schema/api/pool-api.ts"
 import { type AgentTask, mutates } from "../../schema/task/agent-task.ts"
@@ -13,7 +13,7 @@ import { isCalledOff, isOfNewerVersion, isOver } from "../task/status.ts"
 import { templateRefusal } from "../task/template-keys.ts"
 import { unknownOption } from "../task/unknown-option.ts"
 import { isUnpinned, waitsForSource } from "./flux-source.ts"
-import { isCounted, isGivenUp, isLaunchMarkedFailed, isOutOfPatience, launchesAreSpent, nextAfterMillis } from "./launches.ts"
+import { isCounted, isGivenUp, isOutOfPatience, launchesAreSpent, nextAfterMillis } from "./launches.ts"
 import { isEngineOver, isPodOver, longestStartMillis, troubleOfStart, waitsForQuota } from "./pod-trouble.ts"
 
 export const millisSince = (from: string, now: string): number => Date.parse(now) - Date.parse(from)
@@ -81,7 +81,7 @@ const isKept = (s: Seen, pod: PodSeen): boolean =>
  * Reports whether the launch failed and no Pod of it is left. Its Job is to be deleted, and may be already, though the cache does not show
  * that yet.
  */
-const isClearedAway = ({ pod, task }: Seen, job: JobSeen): boolean => isLaunchMarkedFailed(task, job) && Option.isNone(pod)
+const isClearedAway = ({ pod, task }: Seen, job: JobSeen): boolean => isGivenUp(task, job, "LaunchFailed") && Option.isNone(pod)
 /** Reports whether the start of a Job has taken all of its time, and `moreMillis` beyond it, by a monotonic clock. */
 const overdue = (s: Seen, { startingMillis }: JobWatched, moreMillis = 0): boolean =>
   startingMillis >= longestStartMillis(s, s.policy) + moreMillis
@@ -120,13 +120,13 @@ export const when = {
   // Once overdue, the Job evidently cannot be deleted, and the rows below decide.
   clearedAway: itsJob((s, job) => isClearedAway(s, job) && (job.deleting || !overdue(s, job, nextAfterMillis(s.task.status)))),
   quotaOutlasted: itsJob((s, job) =>
-    job.deleting ? isGivenUp(s.task, job) : !s.hadPod && jobGoesOn(s) && waitsForQuota(s) && isOutOfPatience(s.task, job)
+    job.deleting ? isGivenUp(s.task, job, "QuotaExceeded") : !s.hadPod && jobGoesOn(s) && waitsForQuota(s) && isOutOfPatience(s.task, job)
   ),
   launchFailed: itsJob((s, { state }) => state !== "active" || podWent(s) || (podOver(s) && !makesWay(s))),
   cannotStart: itsJob((s) => Option.exists(troubleOfStart(s), ({ final }) => final)),
   startOverdue: itsJob((s, job) => overdue(s, job) && !waitsForQuota(s)),
   jobDiffersFromStatus: itsJob(({ task }, job) =>
-    isLaunchMarkedFailed(task, job) || (task.status.job?.uid !== undefined && !isCounted(task, job))
+    isGivenUp(task, job, "LaunchFailed") || (task.status.job?.uid !== undefined && !isCounted(task, job))
   ),
   starting: ({ job }) => job,
   launchesSpent: is(launchesAreSpent),

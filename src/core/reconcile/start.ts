@@ -1,8 +1,8 @@
 // The responses to a task that no worker has claimed: its Job is made, shown while it starts, cleared away for another, or given up.
 // A task's end is written before its Job is deleted: the status, guarded by its version, decides between a cancel and a claim.
 // Used by core/reconcile/plan.
-import { Option, Schema } from "effect"
-import { type FailureReason, Reason } from "../../schema/task/reason.ts"
+import { Option } from "effect"
+import { type FailureReason, isReason } from "../../schema/task/reason.ts"
 import type { Artifact } from "../../schema/task/source.ts"
 import { epochOf, nextEpoch, type Vacant } from "../scheduling/workspace-lease.ts"
 import { jobName } from "../task/job-name.ts"
@@ -14,15 +14,13 @@ import {
   counted,
   isCounted,
   isGivenUp,
-  isLaunchMarkedFailed,
-  isReplacedForQuota,
+  isReplaced,
   launchedAs,
   launchesOf,
   mostLaunches,
   nextAfterMillis,
   quotaPatienceMillis,
-  withFailedLaunch,
-  withJobGivenUp
+  withGivenUp
 } from "./launches.ts"
 import { endOfStart, longestStartMillis, nextToStart, troubleOfStart, waitsForQuota } from "./pod-trouble.ts"
 import {
@@ -109,8 +107,6 @@ export const finishStuck: RespondTo<JobSeen> = (s, job) => {
   )
 }
 
-const isReason = Schema.is(Reason)
-
 /** Deletes the Job and looks again, because a finalizer may keep it. */
 const deleteAndLook: RespondTo<JobWatched> = (s, job) => later(deleteJob(s, job), lookAgainAfter(jobAgeMillis(job, s.now)))
 
@@ -126,16 +122,22 @@ export const clearAway: RespondTo<JobWatched> = (s, job) => {
   return clearAwayWhenDue(s, job, { ...unchanged(s), notices: isReason(reason) ? noticesToPool(s, { reason, message }) : [] })
 }
 
+/**
+ * Ends a launch that failed, in passes, each of which a crash may follow:
+ * 1. the Job is not given up, and no launch is left: the task fails;
+ * 2. the status does not say so, or not why: it says both, guarded by its version: a Pod that has claimed meanwhile keeps its Job;
+ * 3. the next launch is not due: wait;
+ * 4. it is due: delete the Job, and look again until it is gone and `launch` makes another.
+ */
 export const clearAwayOrFail: RespondTo<JobWatched> = (s, job) => {
   const { message, reason } = notStarted(s)
   const { launches = 1 } = counted(s, job, s.task.status)
-  if (!isLaunchMarkedFailed(s.task, job) && launches >= mostLaunches(s.policy, reason)) return finishNotStarted(s, job)
+  if (!isGivenUp(s.task, job, "LaunchFailed") && launches >= mostLaunches(s.policy, reason)) return finishNotStarted(s, job)
   const news: News = { phase: "Starting", reason, message: andThen(message, "It is launched again.") }
   const told = underWay(s, news)
-  if (sameNews(s, news) && isLaunchMarkedFailed(s.task, job)) return clearAwayWhenDue(s, job, told)
-  // The status is written first, guarded by its version: a Pod that has claimed the task meanwhile keeps its Job.
+  if (sameNews(s, news) && isGivenUp(s.task, job, "LaunchFailed")) return clearAwayWhenDue(s, job, told)
   const { status } = launched(s, job, told)
-  return later({ ...told, status: withFailedLaunch(status, job) }, 0)
+  return later({ ...told, status: withGivenUp(status, job, "LaunchFailed") }, 0)
 }
 
 /** Returns what a Job that is being deleted waits for. */
@@ -176,9 +178,9 @@ const startNews = (s: Seen, job: JobWatched): News =>
  * pool is not told, as this is no news to it.
  */
 export const makeAnew: RespondTo<JobWatched> = (s, job) => {
-  if (isGivenUp(s.task, job)) return deleteAndLook(s, job)
+  if (isGivenUp(s.task, job, "QuotaExceeded")) return deleteAndLook(s, job)
   const { status } = launched(s, job, { ...unchanged(s), status: step(s, startNews(s, job)) })
-  return later({ ...unchanged(s), status: withJobGivenUp(status, job) }, 0)
+  return later({ ...unchanged(s), status: withGivenUp(status, job, "QuotaExceeded") }, 0)
 }
 
 /** Reports whether the status says that a quota has no room for the Pod. If it has no room for the Job, the task is queued instead. */
@@ -207,7 +209,7 @@ export const showStarting: RespondTo<JobWatched> = (s, job) => {
   const news = startNews(s, job)
   const told = underWay(s, news)
   return later(
-    sameNews(s, news) && isCounted(task, job) && !isLaunchMarkedFailed(task, job) ? told : launched(s, job, told),
+    sameNews(s, news) && isCounted(task, job) && !isGivenUp(task, job, "LaunchFailed") ? told : launched(s, job, told),
     left > 0 ? Math.min(left, again) : again
   )
 }
@@ -230,7 +232,7 @@ export const nameJob: Respond = (s) => {
  */
 const launchIn = (s: Seen, epoch: number, before: ReadonlyArray<Action> = []): Response => {
   const { message = "" } = s.task.status
-  const news: News = isReplacedForQuota(s.task) && saysQuota(s)
+  const news: News = isReplaced(s.task, "QuotaExceeded") && saysQuota(s)
     ? { phase: "Starting", reason: "QuotaExceeded", message } // most likely it still waits
     : jobMade(s)
   const response = underWay(s, news, [...before, Action.CreateJob({ epoch })])

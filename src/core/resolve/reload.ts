@@ -16,7 +16,6 @@ const reach: { readonly [Part in keyof Required<ResolvedConfig>]: Reach } = {
   namespace: "process",
   taskNamespace: "process",
   pool: "process",
-  configHash: "next",
   policy: "next",
   taskAccountName: "next",
   identities: "next",

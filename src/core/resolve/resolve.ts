@@ -88,8 +88,6 @@ export interface ResolvedConfig {
   readonly name: string
   readonly namespace: string
   readonly taskNamespace: string
-  /** The hash of everything that Jobs are built from. */
-  readonly configHash: string
   readonly policy: TaskPolicy
   /** The server that gives work; absent: AgentTasks only come from elsewhere. */
   readonly pool?: { readonly url: string; readonly tokenSecret: { readonly name: string; readonly key: string } }
@@ -230,12 +228,10 @@ export const resolve = (values: Values, { name: release, namespace }: Release): 
   const token = tokenOf(values.agent, name)
   const taskNamespace = values.task.namespace || namespace
   const jobs = forJobs(values, name, taskAccountNameOf(values, name, taskNamespace === namespace), { runner, worker })
-  const configHash = fingerprint(canonical(jobs))
   return {
     ...jobs,
     namespace,
     taskNamespace,
-    configHash,
     policy: {
       basename: name.replaceAll(".", "-"), // a Job's name with a dot gives Pods without a host name
       limits: values.task.limits,
@@ -246,7 +242,7 @@ export const resolve = (values: Values, { name: release, namespace }: Release): 
       allowedKeys: values.task.allowedKeys,
       requireProvenIsolation: values.task.requireProvenIsolation,
       accounts: accountNames(jobs),
-      configHash
+      configHash: fingerprint(canonical(jobs))
     },
     ...(token !== undefined && { token }),
     ...(token !== undefined && values.agent.url !== "" && { pool: { url: values.agent.url, tokenSecret: token.secret } }),

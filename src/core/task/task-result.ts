@@ -1,14 +1,13 @@
 // The result of a task that is over, with reasons that this version knows, because the pool may not know newer ones either.
 // A task that ended without a result of its worker gets one from its phase, reason and message.
 // Used by core/reconcile/over, controller/pool/assignment-reports, core/task/last-words, server/run/assignments and what writes a status.
-import { Equal, Option, Schema } from "effect"
+import { Equal, Option } from "effect"
 import type { AgentTaskStatus } from "../../schema/task/agent-task.ts"
-import { Reason } from "../../schema/task/reason.ts"
+import { isReason, type Reason } from "../../schema/task/reason.ts"
 import { longestMessage, StageResult, type ToldResult } from "../../schema/task/stage-result.ts"
 import { shortened } from "../text/sentence.ts"
 import { isOver, phaseOf } from "./status.ts"
 
-const isReason = Schema.is(Reason)
 /** What takes the place of a reason that a newer version wrote. */
 const plainReason: Readonly<Record<StageResult["outcome"], Reason>> = { succeeded: "Completed", failed: "ExitCode", cancelled: "Cancelled" }
 

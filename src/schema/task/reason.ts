@@ -77,6 +77,8 @@ export const reasons = { ...whileItWaits, ...whileItStartsAndRuns, ...howItEnded
 
 export type Reason = keyof typeof reasons
 export const Reason = Schema.Literals(Object.keys(reasons) as ReadonlyArray<Reason>).annotate({ description: "Why, from a closed list." })
+/** Reports whether it is one that this version knows. */
+export const isReason = Schema.is(Reason)
 
 /** Reasons with which a task may end as Failed. */
 export type FailureReason = Exclude<keyof typeof howItEnded, "Completed" | "Cancelled"> | "StateRescuePending"

@@ -97,12 +97,7 @@ export const stores = (options: ServerOptions) =>
     Layer.provideMerge(Layer.effectDiscard(refuseLost(options.dataDir))),
     Layer.provideMerge(Blobs.layer(blobsIn(options.dataDir))), // makes the data directory, in which the database is
     Layer.provideMerge(
-      Layer.succeed(Settings, {
-        dataDir: options.dataDir,
-        publicUrl: options.publicUrl,
-        defaultPool: options.defaultPool,
-        keep: options.keep ?? keptByDefault
-      })
+      Layer.succeed(Settings, { ...options, keep: options.keep ?? keptByDefault })
     )
   )
 

@@ -3,7 +3,7 @@
 // So two agents may have the same offer. The stage belongs to the AgentTask that takes it first, and all others are refused.
 import { Clock, Context, Data, Effect, Layer, Option, Schema, Struct } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
-import { mostRetries, retryDelayMillis } from "../../core/run/disruption.ts"
+import { mostRetries, retryDelayMillis } from "../../core/run/retries.ts"
 import { RunEvent } from "../../core/run/run-machine.ts"
 import { isStoredOf, plainly } from "../../core/task/task-result.ts"
 import type { Assignment } from "../../schema/api/pool-api.ts"

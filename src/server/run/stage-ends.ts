@@ -3,7 +3,7 @@
 // Used by assignments (an agent's word), the task API (a journal that comes late) and the TFE routes (an end by force).
 import { Clock, Context, Effect, Layer, Option } from "effect"
 import { SqlClient } from "effect/sql"
-import { planAgainAfterMillis } from "../../core/run/plan-again.ts"
+import { planAgainAfterMillis } from "../../core/run/retries.ts"
 import { runEnd } from "../../core/run/run-end.ts"
 import { inWords, isFinal, RunEvent, wishes } from "../../core/run/run-machine.ts"
 import { doubtOf, rescueAdvice, type StageEnd, type Standing } from "../../core/run/state-doubt.ts"

@@ -2,7 +2,7 @@
 // Invariant: only what changed nothing is run again, and nothing once the stage has to stop.
 // Used by worker/stage/stage.ts.
 import { Effect } from "effect"
-import { retryDelayMillis } from "../../core/run/disruption.ts"
+import { retryDelayMillis } from "../../core/run/retries.ts"
 import { Log } from "../engine/log-shipper.ts"
 import type { StageFailed } from "../stage-failed.ts"
 import { type StageStopped, untilStopped } from "../task/stage-stopped.ts"

@@ -99,15 +99,21 @@ const isToBeSent = (leftoverState: Uint8Array, confirmed: Confirmed, onItsWay: U
   !(confirmed._tag === "Saved" && confirmed.digest === sha256(leftoverState)) &&
   (onItsWay === undefined || mayReplace(onItsWay, leftoverState))
 
-interface Held {
+interface Lock {
   readonly info: LockInfo
-  /** Absent while the server is asked for it, and when that got no answer: the server may have granted it all the same. */
-  readonly lock?: StateLock
-  /** Whether the engine has given the lock back, or never heard that it got it. */
-  readonly isOver: boolean
+  readonly lock: StateLock
   /** The newest state under this lock, which no other client can have changed; absent until a state is read or saved under the lock. */
   readonly known?: Option.Option<Uint8Array>
 }
+
+type Held = Data.TaggedEnum<{
+  /** The server is asked for it, or gave no answer: it may have granted it all the same. Nothing was changed under it. */
+  Asked: { readonly info: LockInfo }
+  Granted: Lock
+  /** The engine has given it back, or is gone; the server still has it as locked. */
+  Returned: Lock
+}>
+const Held = Data.taggedEnum<Held>()
 
 const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Service"], never, TaskApi | Settings | Stop | TaskStatus> {
   const { cacheDirectory, pod, privateDirectory } = yield* Settings
@@ -125,14 +131,18 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
   /** Why the worker's own volume did not take it, if so. */
   let unkept = Option.none<string>()
 
+  /** Returns the lock that the server gave, whether or not the engine still has it. */
+  const granted = () => held?._tag === "Asked" ? undefined : held
+
   /**
    * Asks for a push while the engine waits. Where the workspace has no state yet, an engine that is told that it waits in vain would give
    * the file that it leaves another lineage than the state whose answer is missing, so there it waits on.
    */
-  const forPush: Asking = (ask) => Option.isSome(held?.known ?? Option.none()) ? untilReleased(ask) : whileEngineWaits(ask)
+  const forPush: Asking = (ask) => Option.isSome(granted()?.known ?? Option.none()) ? untilReleased(ask) : whileEngineWaits(ask)
 
   const learn = (under: LockInfo, newest: Option.Option<Uint8Array>) => {
-    if (held?.info.ID === under.ID) held = { ...held, known: newest }
+    const now = granted()
+    if (now?.info.ID === under.ID) held = { ...now, known: newest }
   }
 
   /** Notes that the server has the state. Nothing comes between the server's answer and this, not even an interruption. */
@@ -160,8 +170,9 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
 
   const deliver = (bytes: Uint8Array, ask: (push: Effect.Effect<void, TaskApiError>) => Effect.Effect<void, TaskApiError>) =>
     Effect.gen(function*() {
-      if (held?.lock === undefined) return yield* notLocked
-      const { info, lock } = held
+      const under = granted()
+      if (under === undefined) return yield* notLocked
+      const { info, lock } = under
       const digest = sha256(bytes)
       yield* takeOn(bytes)
       const told = Effect.tapError(taskApi.pushState(bytes, digest, lock), (error) => shared.notTaken(bytes, error))
@@ -185,30 +196,30 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
     )
 
   const forgetAsked = () => {
-    if (held?.lock === undefined) held = undefined
+    if (held?._tag === "Asked") held = undefined
   }
 
-  /** Asks for a lock. If this ends before the lock is granted, the lock counts as over, because nothing was changed under it. */
+  /** Asks for a lock. If this ends before the lock is granted, it stays asked for, until it is given back. */
   const lock = (info: LockInfo, ask: Asking) =>
     Effect.gen(function*() {
       if (held?.info.ID !== info.ID) {
-        if (held?.lock !== undefined && (!held.isOver || onItsWay !== undefined)) return yield* stillLocked(held.info)
+        if (held?._tag === "Granted" || (held?._tag === "Returned" && onItsWay !== undefined)) return yield* stillLocked(held.info)
         yield* giveBack(ask)
-        held = { info, isOver: true }
+        held = Held.Asked({ info })
       }
-      const granted = yield* Effect.tapErrorTag(ask(taskApi.lockState(info)), "Declined", () => Effect.sync(forgetAsked))
-      held = { info, lock: granted, isOver: false }
+      const lock = yield* Effect.tapErrorTag(ask(taskApi.lockState(info)), "Declined", () => Effect.sync(forgetAsked))
+      held = Held.Granted({ info, lock })
       if (confirmed._tag === "Untouched") confirmed = SettledState.Unwritten()
     })
 
   /** Notes that the lock may be given back once no state is unsaved. */
   const markLockReturned = () => {
-    if (held !== undefined) held = { ...held, isOver: true }
+    if (held?._tag === "Granted") held = Held.Returned(held)
   }
 
   /** Delivers a state whose engine is gone, under a new lock if there is none; the AgentTask may say meanwhile that it is unsaved. */
   const rescue = Effect.fnUntraced(function*(bytes: Uint8Array) {
-    if (held?.lock === undefined) {
+    if (granted() === undefined) {
       const asking: Asking = (ask) => afterEngine(Effect.tapError(ask, (error) => shared.notTaken(bytes, error)))
       yield* lock({ ID: randomUUID(), Operation: "rescue", Who: pod.name }, asking)
       markLockReturned()
@@ -245,7 +256,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
    * Reads the state under a lock. The engine reads once more before it writes: if the server is away, it gets the state that the worker
    * knows, so that it goes on to write its new state here, where it is kept.
    */
-  const readUnder = ({ info, known }: Held) =>
+  const readUnder = ({ info, known }: Lock) =>
     Effect.tap(
       known === undefined
         ? whileEngineWaits(taskApi.state)
@@ -259,7 +270,10 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
   return StateDelivery.of({
     keepSharedCopyAs: shared.keepAs,
     read: Effect.interruptible(
-      reading.withPermit(Effect.suspend(() => held?.lock === undefined ? taskApi.patiently(taskApi.state) : readUnder(held)))
+      reading.withPermit(Effect.suspend(() => {
+        const under = granted()
+        return under === undefined ? taskApi.patiently(taskApi.state) : readUnder(under)
+      }))
     ),
     lock: (info) => Effect.interruptible(inTurn.withPermit(lock(info, beforeEngineWorks))),
     push: (bytes) =>
@@ -277,7 +291,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
     settle: (leftoverState) => inTurn.withPermit(settle(leftoverState)),
     refuge: Effect.sync(() => Option.map(Option.fromUndefinedOr(onItsWay), refugeOf)),
     giveBack: inTurn.withPermit(
-      Effect.suspend(() => held?.isOver === true && onItsWay === undefined ? giveBack(forLockAlone) : Effect.void)
+      Effect.suspend(() => held?._tag === "Granted" || onItsWay !== undefined ? Effect.void : giveBack(forLockAlone))
     )
   })
 })

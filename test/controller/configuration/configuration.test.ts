@@ -107,7 +107,7 @@ describe("the configuration", () => {
       yield* becomes(limit(2))
       expect((yield* Fiber.join(heard)).map(({ policy }) => policy.limits.total)).toEqual([1, 2])
       expect(yield* total(configuration)).toBe(2)
-      expect((yield* configuration.current).configHash).toBe(before.configHash) // the limit changes nothing in a Job
+      expect((yield* configuration.current).policy.configHash).toBe(before.policy.configHash) // the limit changes nothing in a Job
       expect(logged.join("")).toContain("task.limits.total")
     }).pipe(Effect.scoped))
 

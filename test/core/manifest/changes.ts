@@ -41,7 +41,7 @@ const pieces = (values: Tree): Pieces => {
   return {
     ...Object.fromEntries([...kinds].map((kind) => [kind, objects.filter((object) => object.kind === kind)])),
     ...Object.assign({}, ...objects.filter(isDeployment).map(ofDeployment)) as Pieces,
-    ...ofJob(values, config.configHash),
+    ...ofJob(values, config.policy.configHash),
     policy: { ...config.policy, configHash: "" },
     pool: config.pool,
     "proof of isolation": config.taskNetwork.closedElsewhere

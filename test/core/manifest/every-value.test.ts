@@ -70,7 +70,7 @@ describe("null in a security context", () => {
   it("goes to the controller in its own values", () => {
     const values = { agent: { securityContext: { runAsUser: null } }, task: { podSecurityContext: null } }
     const reread = configOf(configOf(values).controllerValues)
-    expect(reread.configHash).toBe(configOf(values).configHash)
+    expect(reread.policy.configHash).toBe(configOf(values).policy.configHash)
     expect(reread.task.worker.securityContext).not.toHaveProperty("runAsUser")
   })
 })

@@ -17,7 +17,11 @@ const build = (task: AgentTask, config: ResolvedConfig = configOf({ task: { name
 const places = ({ volumeMounts = [] }: V1Container) => Object.fromEntries(volumeMounts.map(({ mountPath, name }) => [mountPath, name]))
 /** Renders the Job with a fixed configuration hash, because the real one changes with every default and says nothing about a Job's form. */
 const golden = (task: AgentTask, config = configOf({ task: { namespace: "agent-job-tasks" } })) =>
-  stringify(build(task, { ...config, configHash: "c0ffee" }), { compat: "yaml-1.1", lineWidth: 0, aliasDuplicateObjects: false })
+  stringify(build(task, { ...config, policy: { ...config.policy, configHash: "c0ffee" } }), {
+    compat: "yaml-1.1",
+    lineWidth: 0,
+    aliasDuplicateObjects: false
+  })
 
 describe("the Job of any task", () => {
   const config = configOf()
@@ -232,7 +236,7 @@ describe("the Job", () => {
     })
     const { metadata, spec } = job(taskOf({ jobTemplate: { labels: { c: "task", d: "task" } } }), config, 0)
     expect(metadata?.labels).toMatchObject({ a: "global", b: "job", c: "job", d: "task", "scalr.io/task": "demo-plan" })
-    expect(metadata?.annotations).toEqual({ a: "global", b: "job", "scalr.io/config-hash": config.configHash })
+    expect(metadata?.annotations).toEqual({ a: "global", b: "job", "scalr.io/config-hash": config.policy.configHash })
     expect(spec?.template.metadata?.labels).toMatchObject({ pods: "global", c: "pod", d: "task", "scalr.io/task": "demo-plan" })
     expect(spec?.template.metadata?.labels).not.toHaveProperty("a")
   })
@@ -281,7 +285,7 @@ describe("the Pod", () => {
       AGENT_JOB_TASK: "run-1-apply",
       AGENT_JOB_TASK_UID: "0a1b2c3d-0000-4000-8000-000000000001",
       AGENT_JOB_JOB: "agent-job-run-1-apply",
-      AGENT_JOB_CONFIG_HASH: configOf().configHash,
+      AGENT_JOB_CONFIG_HASH: configOf().policy.configHash,
       AGENT_JOB_POD_NAME: { fieldRef: { fieldPath: "metadata.name" } },
       AGENT_JOB_POD_UID: { fieldRef: { fieldPath: "metadata.uid" } },
       AGENT_JOB_NODE: { fieldRef: { fieldPath: "spec.nodeName" } },

@@ -238,7 +238,7 @@ describe("certificates to trust", () => {
   })
 
   it("change what Jobs are built from", () => {
-    const hash = (tls: object) => configOf({ global: { tls } }).configHash
+    const hash = (tls: object) => configOf({ global: { tls } }).policy.configHash
     expect(
       new Set([hash({}), hash({ caBundle: bundle }), hash({ caBundle: bundle + bundle }), hash({ clientCertSecret: { name: "a" } })]).size
     ).toBe(4)

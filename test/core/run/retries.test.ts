@@ -1,7 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Option, Schema } from "effect"
-import { mostRetries } from "../../../src/core/run/disruption.ts"
-import { planAgainAfterMillis } from "../../../src/core/run/plan-again.ts"
+import { mostRetries, planAgainAfterMillis } from "../../../src/core/run/retries.ts"
 import { Stage } from "../../../src/schema/task/agent-task.ts"
 import { Reason } from "../../../src/schema/task/reason.ts"
 

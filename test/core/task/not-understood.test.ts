@@ -1,7 +1,7 @@
 // What is said of a task that is not understood, since it is of a newer version or an older CRD has dropped a part: the place, and no value that
 // may be a secret.
 import { expect, it } from "@effect/vitest"
-import { whyLeftOut } from "../../../src/core/task/left-out.ts"
+import { whyNotUnderstood } from "../../../src/core/task/not-understood.ts"
 import { programVersion } from "../../../src/schema/program-version.ts"
 import { plainSeed, worldOf } from "../worlds.ts"
 
@@ -35,6 +35,6 @@ it.each([
     unknown: "spec"
   }
 ])("a task that has $given is told by the place of that", ({ newer, unknown }) =>
-  expect(whyLeftOut(newer)).toBe(
+  expect(whyNotUnderstood(newer)).toBe(
     `The controller, of agent-job ${programVersion}, does not understand ${unknown}, so it does nothing about the task; upgrade the controller to the version of the CRD, or apply the newer CRD if that is the older of the two.`
   ))

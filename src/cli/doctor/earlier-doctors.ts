@@ -13,7 +13,7 @@ import { networkPolicies, pods } from "../../kubernetes/kinds.ts"
 const leftAfterMillis = 3_600_000
 
 /** Never fails, because an examination can do without. What is above one page of a kind is left to the next doctor. */
-export const removeLeft = Effect.fnUntraced(function*({ taskNamespace: namespace }: ResolvedConfig) {
+export const removeEarlierDoctors = Effect.fnUntraced(function*({ taskNamespace: namespace }: ResolvedConfig) {
   const kubernetes = yield* Kubernetes
   const now = yield* currentInstant
   const removeOf = Effect.fnUntraced(function*(kind: typeof pods) {

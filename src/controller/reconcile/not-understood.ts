@@ -3,7 +3,7 @@
 // Used by controller/lifecycle/controller.
 import { Effect, Queue } from "effect"
 import { Notice } from "../../core/reconcile/action.ts"
-import { whyLeftOut } from "../../core/task/left-out.ts"
+import { whyNotUnderstood } from "../../core/task/not-understood.ts"
 import { Kubernetes } from "../../kubernetes/client.ts"
 import { currentInstant } from "../../kubernetes/clock.ts"
 import type { KubernetesObject } from "../../kubernetes/object.ts"
@@ -13,11 +13,11 @@ import { emit } from "./event.ts"
 const mostWaiting = 1000
 
 /** Returns what is called with each such task. `identity` names this controller in events. */
-export const tellLeftOut = Effect.fnUntraced(function*(identity: string) {
+export const tellNotUnderstood = Effect.fnUntraced(function*(identity: string) {
   const kubernetes = yield* Kubernetes
   const found = yield* Queue.dropping<KubernetesObject>(mostWaiting)
   const tell = Effect.fnUntraced(function*(task: KubernetesObject) {
-    const notice = Notice.Emit({ type: "Warning", reason: "Refused", message: whyLeftOut(task) })
+    const notice = Notice.Emit({ type: "Warning", reason: "Refused", message: whyNotUnderstood(task) })
     yield* emit(kubernetes, task, notice, identity, yield* currentInstant)
   })
   yield* Effect.forkScoped(Effect.forever(Effect.flatMap(Queue.take(found), tell)))

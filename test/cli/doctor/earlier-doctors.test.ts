@@ -1,7 +1,7 @@
 // What the doctor removes at its start of what earlier ones left, and what it lets be.
 import { expect, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { removeLeft } from "../../../src/cli/doctor/doctor-left.ts"
+import { removeEarlierDoctors } from "../../../src/cli/doctor/earlier-doctors.ts"
 import { configOf } from "../../core/configs.ts"
 import type { Answer } from "../../kubernetes/scripted-server.ts"
 import { against, list } from "../scripted-cluster.ts"
@@ -19,7 +19,7 @@ const made = (name: string, creationTimestamp: string) => ({
 const removed = Effect.fnUntraced(function*(pods: Answer, policies: Answer) {
   const deleted: Array<{ readonly path: string; readonly options: unknown }> = []
   yield* against(
-    removeLeft(configOf()),
+    removeEarlierDoctors(configOf()),
     { [collections.pods]: pods, [collections.networkpolicies]: policies },
     (path, body) => {
       deleted.push({ path, options: JSON.parse(body) })

@@ -1,5 +1,12 @@
 import { describe, expect, it } from "@effect/vitest"
-import { age, elapsed } from "../../../src/cli/terminal/elapsed.ts"
+import { age, elapsed, size } from "../../../src/cli/terminal/amounts.ts"
+
+describe("size", () => {
+  it.each([[0, "0 B"], [999, "999 B"], [1300, "1.3 kB"], [2_500_000, "2.5 MB"]])(
+    "%d bytes are %s",
+    (bytes, said) => expect(size(bytes)).toBe(said)
+  )
+})
 
 describe("elapsed", () => {
   it.each([

@@ -1,8 +1,8 @@
-// A task that is left out says so itself, to those who describe it, and nobody waits until it has.
+// A task that is not understood says so itself, to those who describe it, and nobody waits until it has.
 import { expect, it } from "@effect/vitest"
 import { Effect, Fiber, Latch } from "effect"
-import { tellLeftOut } from "../../../src/controller/reconcile/left-out.ts"
-import { whyLeftOut } from "../../../src/core/task/left-out.ts"
+import { tellNotUnderstood } from "../../../src/controller/reconcile/not-understood.ts"
+import { whyNotUnderstood } from "../../../src/core/task/not-understood.ts"
 import { Kubernetes } from "../../../src/kubernetes/client.ts"
 import { events } from "../../../src/kubernetes/kinds.ts"
 import { instantCluster } from "../instant-cluster.ts"
@@ -16,7 +16,7 @@ const newer = {
 it.effect("an event of a task says what is not understood of it, once", () =>
   Effect.gen(function*() {
     const { kubernetes, server } = instantCluster()
-    const tell = yield* Effect.provideService(tellLeftOut("me"), Kubernetes, kubernetes)
+    const tell = yield* Effect.provideService(tellNotUnderstood("me"), Kubernetes, kubernetes)
     yield* tell(newer)
     yield* tell(newer)
     yield* Effect.yieldNow
@@ -24,7 +24,7 @@ it.effect("an event of a task says what is not understood of it, once", () =>
       regarding: { kind: "AgentTask", name: "newer", namespace: "tasks", uid: "newer-uid" },
       type: "Warning",
       reason: "Refused",
-      note: whyLeftOut(newer),
+      note: whyNotUnderstood(newer),
       reportingInstance: "me"
     }])
   }))
@@ -32,7 +32,7 @@ it.effect("an event of a task says what is not understood of it, once", () =>
 it.effect("each of a hundred such tasks that are found at once has its event", () =>
   Effect.gen(function*() {
     const { kubernetes, server } = instantCluster()
-    const tell = yield* Effect.provideService(tellLeftOut("me"), Kubernetes, kubernetes)
+    const tell = yield* Effect.provideService(tellNotUnderstood("me"), Kubernetes, kubernetes)
     for (let index = 0; index < 100; index++) yield* tell({ ...newer, metadata: { ...newer.metadata, name: `newer-${index}` } })
     yield* Effect.repeat(Effect.yieldNow, { times: 1000 })
     expect(server.all(events)).toHaveLength(100)
@@ -43,7 +43,7 @@ it.effect("a thousand of them wait for their event, and no more, since each keep
     const { kubernetes, server } = instantCluster()
     const answers = yield* Latch.make()
     const create: Kubernetes["Service"]["create"] = (kind, object) => Effect.andThen(answers.await, kubernetes.create(kind, object))
-    const tell = yield* Effect.provideService(tellLeftOut("me"), Kubernetes, { ...kubernetes, create })
+    const tell = yield* Effect.provideService(tellNotUnderstood("me"), Kubernetes, { ...kubernetes, create })
     for (let index = 0; index < 1500; index++) {
       yield* tell({ ...newer, metadata: { ...newer.metadata, name: `newer-${index}` } })
       yield* Effect.yieldNow // the first of them is told of, and has no answer
@@ -56,7 +56,7 @@ it.effect("a thousand of them wait for their event, and no more, since each keep
 it.effect("who tells of such a task does not wait until the API server has taken the event", () =>
   Effect.gen(function*() {
     const { kubernetes } = instantCluster()
-    const tell = yield* Effect.provideService(tellLeftOut("me"), Kubernetes, { ...kubernetes, create: () => Effect.never })
+    const tell = yield* Effect.provideService(tellNotUnderstood("me"), Kubernetes, { ...kubernetes, create: () => Effect.never })
     const told = yield* Effect.forkChild(Effect.andThen(tell(newer), tell(newer)), { startImmediately: true })
     expect(told.pollUnsafe()).toBeDefined()
     yield* Fiber.interrupt(told)
