@@ -74,7 +74,7 @@ const goEscape = (sign: string): string => {
 /** What Go's strconv.Quote makes of text: it escapes all that it does not print. */
 const goQuoted = (text: string): string => text.replace(/["\\]/gu, String.raw`\$&`).replace(/[^\p{L}\p{M}\p{N}\p{P}\p{S} ]/gu, goEscape)
 
-/** The longest text that is looked for with a break, two lines of 78 columns: a longer one has more breaks. It is masked in pieces as it is. */
+/** The longest text that is looked for with a break, two lines of 78 columns: a longer one has more breaks, and is masked in pieces. */
 const longestBroken = 156
 
 /** Returns the text with each of its blanks in turn as an engine breaks the lines of an error there, in a frame or without one. */
