@@ -1,5 +1,5 @@
 // Turns the bytes of a stored log into text that is safe to print: removes the frame, and all escape sequences but colours.
-// Invariant: no text is written over, concealed or reordered by other text, and it comes out the same however the bytes are cut into chunks.
+// Invariant: nothing is written over, concealed or reordered, and text comes out the same however the bytes are cut into chunks.
 // Used by run, logs and bundle.
 import { inOrder } from "./visible.ts"
 

@@ -32,8 +32,8 @@ const stateMounts = ({ spec: { jobTemplate } }: AgentTask, config: ResolvedConfi
 export const planClaimOf = ({ spec: { savePlan, source } }: AgentTask): string | undefined => (savePlan ?? source.savedPlan)?.claimName
 
 /**
- * Returns the volume that tasks share where the worker mounts it: not beside a claim of plans, where another task may have left a link. Such a
- * worker has no use for it, since only states of a pool are kept there.
+ * Returns the volume that tasks share where the worker mounts it: not beside a claim of plans, where another task may have left a link.
+ * Such a worker has no use for it, since only states of a pool are kept there.
  */
 export const workerCacheOf = (task: AgentTask, { cache }: ResolvedConfig): CacheConfig | undefined =>
   planClaimOf(task) === undefined ? cache : undefined
