@@ -1,6 +1,7 @@
 // Turns the bytes of a stored log into text that is safe to print: removes the frame, and all escape sequences but colours.
-// Invariant: text comes out the same however the bytes are cut into chunks.
+// Invariant: nothing is written over, concealed or reordered, and text comes out the same however the bytes are cut into chunks.
 // Used by run, logs and bundle.
+import { inOrder } from "./visible.ts"
 
 /** The first byte of every log (TFE API). */
 const begin = 0x02
@@ -16,28 +17,35 @@ export interface LogText {
   readonly rest: () => string
 }
 
-// A control sequence (ESC [ … letter), a string command (ESC ] … BEL or ESC \ and its kin), a two-character escape, or a lone control
-// character.
+// A control sequence (ESC [ … letter), a string command (ESC ] … BEL or ESC \ and its kin), a two-character escape, the end of a
+// line, or a lone control character.
 // oxlint-disable-next-line no-control-regex
 const escapes =
-  /\u001b\[[0-?]*[ -/]*[@-~]|\u001b[\]PX^_][^\u0007\u001b]*(?:\u0007|\u001b\\)|\u001b[ -/]*[0-Z\\-~]|[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f\u0080-\u009f]/gu
+  /\u001b\[[0-?]*[ -/]*[@-~]|\u001b[\]PX^_][^\u0007\u001b]*(?:\u0007|\u001b\\)|\u001b[ -/]*[0-Z\\-~]|\r\n?|[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f\u0080-\u009f]/gu
+/** A code of weight, slant, underline, blinking or colour, with its arguments, or of what ends these: not of what conceals text. */
+const shows =
+  "(?:0?[0-79]|2[2-7]|29|3[0-79]|4[0-79]|[34]8(?:;5;\\d{1,3}|;2(?:;\\d{1,3}){3}|:5:\\d{1,3}|:2(?::\\d{0,3}){3,4})|9[0-7]|10[0-7])?"
+const colour = new RegExp(`^\\u001b\\[${shows}(?:;${shows})*m$`, "u")
+// An escape sequence, or the end of a line, that may go on in the next chunk.
 // oxlint-disable-next-line no-control-regex
-const colour = /^\u001b\[[0-9;:]*m$/u
-// An escape sequence that may go on in the next chunk.
-// oxlint-disable-next-line no-control-regex
-const unfinished = /\u001b(?:\[[0-?]*[ -/]*|[\]PX^_][^\u0007\u001b]*\u001b?|[ -/]*)?$/u
+const unfinished = /(?:\u001b(?:\[[0-?]*[ -/]*|[\]PX^_][^\u0007\u001b]*\u001b?|[ -/]*)?|\r)$/u
 const longestEscape = 4096
 
 /**
  * Returns a decoder of one log. `colours`: whether colour sequences stay. Other escape sequences and control characters are removed, but
- * for tab, line feed and carriage return. `skipLines`: how many lines to drop at the beginning, which only stock clients need.
+ * for tab and line feed. A carriage return that is not before a line feed becomes one, so that nothing is written over. `skipLines`: how
+ * many lines to drop at the beginning, which only stock clients need.
  */
 export const logText = (colours: boolean, skipLines = 0): LogText => {
   const decoder = new TextDecoder()
   let over = false
   let kept = ""
   let toSkip = skipLines
-  const clean = (text: string) => text.replace(escapes, (sequence) => colours && colour.test(sequence) ? sequence : "")
+  const shown = (found: string) => {
+    if (found.startsWith("\r")) return found.endsWith("\n") ? found : "\n"
+    return colours && colour.test(found) ? found : ""
+  }
+  const clean = (text: string) => inOrder(text.replace(escapes, shown))
   return {
     push: (bytes) => {
       over = bytes.at(-1) === end

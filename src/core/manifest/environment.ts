@@ -9,7 +9,7 @@ import type { ResolvedConfig } from "../resolve/resolve.ts"
 import { jobName } from "../task/job-name.ts"
 import { cacheDir, place } from "../task/places.ts"
 import { clientCertificateVariable } from "./certificates.ts"
-import { planClaimOf } from "./volumes.ts"
+import { planClaimOf, workerCacheOf } from "./volumes.ts"
 
 export const fromValues = (variables: Texts): Array<V1EnvVar> => Object.entries(variables).map(([name, value]) => ({ name, value }))
 
@@ -65,7 +65,7 @@ export const workerEnvironment = (task: AgentTask, config: ResolvedConfig, epoch
     ...(task.spec.pool === undefined ? [] : [{ name: "AGENT_JOB_TOKEN_FILE", value: `${place.taskToken}/token` }]),
     ...(task.spec.source.configMap === undefined ? [] : [{ name: "AGENT_JOB_SOURCE_DIR", value: place.source }]),
     ...(planClaimOf(task) === undefined ? [] : [{ name: "AGENT_JOB_PLANS_DIR", value: place.plans }]),
-    ...(config.cache === undefined ? [] : [{ name: "AGENT_JOB_CACHE_DIR", value: cacheDir(config.dataDir) }]),
+    ...(workerCacheOf(task, config) === undefined ? [] : [{ name: "AGENT_JOB_CACHE_DIR", value: cacheDir(config.dataDir) }]),
     { name: "AGENT_JOB_GRACE_SECONDS", value: String(config.task.pod.terminationGracePeriodSeconds - secondsBeforeSignal(config)) },
     ...timeoutLimit(config),
     ...clientCertificateVariable(config),

@@ -31,6 +31,13 @@ const stateMounts = ({ spec: { jobTemplate } }: AgentTask, config: ResolvedConfi
 /** Returns the name of the volume claim on which the task keeps its plan, or from which it takes one. */
 export const planClaimOf = ({ spec: { savePlan, source } }: AgentTask): string | undefined => (savePlan ?? source.savedPlan)?.claimName
 
+/**
+ * Returns the volume that tasks share where the worker mounts it: not beside a claim of plans, where another task may have left a link.
+ * Such a worker has no use for it, since only states of a pool are kept there.
+ */
+export const workerCacheOf = (task: AgentTask, { cache }: ResolvedConfig): CacheConfig | undefined =>
+  planClaimOf(task) === undefined ? cache : undefined
+
 export const volumes = (task: AgentTask, config: ResolvedConfig): Array<V1Volume> => {
   const { pool, source } = task.spec
   const planClaim = planClaimOf(task)
@@ -67,6 +74,7 @@ export const installMounts = (config: ResolvedConfig): Array<V1VolumeMount> => [
 
 export const workerMounts = (task: AgentTask, config: ResolvedConfig): Array<V1VolumeMount> => {
   const { pool, source } = task.spec
+  const cache = workerCacheOf(task, config)
   return beside([
     dataMount(config),
     { name: "private", mountPath: place.private },
@@ -75,7 +83,7 @@ export const workerMounts = (task: AgentTask, config: ResolvedConfig): Array<V1V
     ...(pool === undefined ? [] : [{ name: "task-token", mountPath: place.taskToken, readOnly: true }]),
     ...(planClaimOf(task) === undefined ? [] : [{ name: "plans", mountPath: place.plans }]),
     ...(source.configMap === undefined ? [] : [{ name: "source", mountPath: place.source, readOnly: true }]),
-    ...(config.cache === undefined ? [] : [cacheMount(config, config.cache)]),
+    ...(cache === undefined ? [] : [cacheMount(config, cache)]),
     ...certificateMounts(config)
   ], config.task.worker.volumeMounts)
 }

@@ -1,4 +1,4 @@
-// Every spelling of a secret in which programs print it: in URLs, JSON, HCL, hexadecimal and base64, and of each of its lines.
+// Every spelling of a secret in which programs print it: in URLs, JSON, HCL, Go, hexadecimal and base64, broken, and of each of its lines.
 // Invariant: none is shorter than the shortest secret that is masked.
 // Used by core/text/redact.ts, core/text/secret-parts.ts and worker/stage/variables.ts.
 import { Base64, Base64Url, Hex } from "effect/encoding"
@@ -55,6 +55,36 @@ const jsonInAscii = (text: string): string =>
   )
 const hcl = (text: string): string => json(text).replaceAll("${", "$${").replaceAll("%{", "%%{")
 
+const goEscapes: Readonly<Record<string, string>> = {
+  "\u0007": String.raw`\a`,
+  "\b": String.raw`\b`,
+  "\t": String.raw`\t`,
+  "\n": String.raw`\n`,
+  "\v": String.raw`\v`,
+  "\f": String.raw`\f`,
+  "\r": String.raw`\r`
+}
+
+const goEscape = (sign: string): string => {
+  const code = (sign.codePointAt(0) ?? 0).toString(16)
+  const [letter, digits] = sign < "\u0080" ? ["x", 2] : code.length > 4 ? ["U", 8] : ["u", 4]
+  return goEscapes[sign] ?? `\\${letter}${code.padStart(digits, "0")}`
+}
+
+/** What Go's strconv.Quote makes of text: it escapes all that it does not print. */
+const goQuoted = (text: string): string => text.replace(/["\\]/gu, String.raw`\$&`).replace(/[^\p{L}\p{M}\p{N}\p{P}\p{S} ]/gu, goEscape)
+
+/** The longest text that is looked for with a break, two lines of 78 columns: a longer one has more breaks, and is masked in pieces. */
+const longestBroken = 156
+
+/** Returns the text with each of its blanks in turn as an engine breaks the lines of an error there, in a frame or without one. */
+const broken = (text: string): ReadonlyArray<string> =>
+  text.length > longestBroken
+    ? []
+    : [...text.matchAll(/(?<=\S) +(?=\S)/gu)].flatMap(({ 0: blanks, index }) =>
+      ["\n│ ", "\n"].map((end) => `${text.slice(0, index)}${end}${text.slice(index + blanks.length)}`)
+    )
+
 const lines = (secret: string): ReadonlyArray<string> =>
   secret.includes("\n") ? secret.split(/\r?\n/u).map((line) => line.trim()).filter((line) => line.length >= shortestPart) : []
 
@@ -67,7 +97,9 @@ const spellings = (text: string): ReadonlyArray<string> => {
   const documents = [json(text), jsonInAscii(text), ...[text, ...urls].map(jsonForHtml)]
   return [
     text,
+    ...broken(text),
     hcl(text),
+    goQuoted(text),
     ...urls,
     ...documents,
     ...documents.flatMap((document) => [json(document), jsonForHtml(document)]), // a document within a document

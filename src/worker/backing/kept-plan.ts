@@ -8,12 +8,14 @@ import {
   copyFileSync,
   createReadStream,
   existsSync,
+  fstatSync,
+  futimesSync,
   linkSync,
   mkdirSync,
+  openSync,
   renameSync,
   rmSync,
   statSync,
-  utimesSync,
   writeFileSync
 } from "node:fs"
 import { join } from "node:path"
@@ -26,7 +28,7 @@ import { saveChecked } from "../network/download.ts"
 import { Settings } from "../settings.ts"
 import { invalid, StageFailed, volumeTrouble } from "../stage-failed.ts"
 import { unpack } from "../volume/archive.ts"
-import { pathIn } from "../volume/descriptor.ts"
+import { pathIn, pathOf, using } from "../volume/descriptor.ts"
 import { firstNames, openFile, openFolder, readFile } from "../volume/folder.ts"
 import { asideSuffix, halfDoneForMillis, putWhole, sync } from "../volume/whole-file.ts"
 import type { Provisioned } from "./backing.ts"
@@ -101,23 +103,23 @@ const makeRoom = (folder: string, now: number): number => {
 /** Stores a plan with a time that makes it the newest, whatever the clocks of the nodes said that stored the others. */
 const store = (from: string, folder: string, name: string, now: number): void => {
   const newest = makeRoom(folder, now)
-  putWhole(join(folder, name), (aside) => {
-    copyFileSync(from, aside)
+  putWhole(join(folder, name), (fd) => {
+    copyFileSync(from, pathOf(fd))
     const after = (newest + 1000) / 1000
-    if (statSync(aside).mtimeMs <= newest) utimesSync(aside, after, after)
+    if (fstatSync(fd).mtimeMs <= newest) futimesSync(fd, after, after)
   })
 }
 
 /** The error codes of storage that has no hard links, such as SMB. */
 const linkless: ReadonlyArray<string> = ["ENOTSUP", "EPERM", "ENOSYS"]
 
-/** Gives a file a second name, or where that cannot be a copy. Fails if the name is taken. */
-const nameToo = (file: string, name: string): void => {
+/** Gives an open file a second name, or where that cannot be a copy. Fails if the name is taken. */
+const nameToo = (fd: number, file: string, name: string): void => {
   try {
     linkSync(file, name)
   } catch (error) {
     if (!linkless.includes(codeOf(error))) throw error
-    copyFileSync(file, name, constants.COPYFILE_EXCL)
+    copyFileSync(pathOf(fd), name, constants.COPYFILE_EXCL) // not what has the name of the file by now
     sync(name)
   }
 }
@@ -126,8 +128,10 @@ const nameToo = (file: string, name: string): void => {
 const makeKey = (folder: string): void => {
   const aside = join(folder, `.${keyName}.${randomBytes(8).toString("hex")}`)
   try {
-    writeFileSync(aside, randomBytes(keyBytes), { mode: 0o600, flush: true })
-    nameToo(aside, join(folder, keyName))
+    using(openSync(aside, "wx", 0o600), (fd) => {
+      writeFileSync(fd, randomBytes(keyBytes), { flush: true })
+      nameToo(fd, aside, join(folder, keyName))
+    })
     sync(folder)
   } catch (error) {
     if (!existsSync(join(folder, keyName))) throw error
@@ -196,7 +200,7 @@ export const bringPlannedSource = (workspace: WorkspaceName, sha256: Sha256) =>
     if (Option.isNone(kept)) return yield* notThere(workspace, sha256)
     const [file, archive] = [join(privateDirectory, planFile), join(privateDirectory, archiveFile)]
     // This path opens the file once more, so that the stream closes a descriptor of its own.
-    yield* saveChecked(Stream.fromAsyncIterable(createReadStream(`/proc/self/fd/${kept.value.fd}`), trouble), file, {
+    yield* saveChecked(Stream.fromAsyncIterable(createReadStream(pathOf(kept.value.fd)), trouble), file, {
       what: "the saved plan",
       sha256,
       limitBytes

@@ -6,6 +6,7 @@ import { closeSync, constants, fstatSync, lstatSync, openSync, readSync, writeSy
 import { Socket } from "node:net"
 import { basename } from "node:path"
 import { errorInWords } from "../../schema/system-error.ts"
+import { pathOf } from "../volume/descriptor.ts"
 
 const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } = constants
 const chunkBytes = 64 * 1024
@@ -78,7 +79,7 @@ export interface FifoReader {
 
 const listen = (path: string): FifoReader & { readonly close: () => void } => {
   const fd = openFifo(path, O_RDONLY)
-  let keeper: number | undefined = openSync(`/proc/self/fd/${fd}`, O_WRONLY | O_NONBLOCK)
+  let keeper: number | undefined = openSync(pathOf(fd), O_WRONLY | O_NONBLOCK)
   const chunks: Array<Uint8Array> = []
   let ended = false
   let discarding = false

@@ -1,6 +1,6 @@
 // Open descriptors, by which the worker reaches what is on a volume that the runner writes to as well.
 // Invariant: a directory is never opened through a link, and its descriptor leads to it whatever happens to its path.
-// Used by worker/volume/folder, worker/volume/tree, worker/backing/modules-folder, worker/engine/exec-loop, worker/volume/whole-file and worker/backing/kept-plan.
+// Used by worker/volume/folder, worker/volume/tree, worker/backing/modules-folder, worker/engine/exec-loop, worker/engine/fifo, worker/volume/whole-file and worker/backing/kept-plan.
 import { Effect, type Scope } from "effect"
 import { closeSync, constants, openSync } from "node:fs"
 
@@ -12,8 +12,11 @@ const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = constants
  */
 export const openDirectory = (path: string | Buffer): number => openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
 
+/** Returns a path that opens the same file once more, whatever has its name by now. */
+export const pathOf = (fd: number): string => `/proc/self/fd/${fd}`
+
 /** Returns the path of `name` in an open directory, which leads there whatever happens to the path by which the directory was opened. */
-export const pathIn = (directory: number, name: string): string => `/proc/self/fd/${directory}/${name}`
+export const pathIn = (directory: number, name: string): string => `${pathOf(directory)}/${name}`
 
 /** Closes the descriptor after use, whether or not the use succeeded. */
 export const using = <A>(fd: number, use: (fd: number) => A): A => {

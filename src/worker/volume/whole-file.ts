@@ -21,12 +21,18 @@ export const sync = (path: string): void => {
   using(openSync(path, O_RDONLY | O_NONBLOCK), fsyncSync)
 }
 
-/** Puts a whole file in its place; it is on the disk when this returns. `fill` makes the file at the path that it is given. */
-export const putWhole = (file: string, fill: (aside: string) => void): void => {
+/**
+ * Puts a whole file in its place; it is on the disk when this returns. `fill` writes to a new file, by its descriptor: a link that somebody
+ * else who writes to the same volume has there, or puts there meanwhile, leads the worker nowhere.
+ */
+export const putWhole = (file: string, fill: (fd: number) => void): void => {
   const aside = `${file}${asideSuffix}`
   try {
-    fill(aside)
-    sync(aside)
+    rmSync(aside, { force: true })
+    using(openSync(aside, "wx", 0o600), (fd) => {
+      fill(fd)
+      fsyncSync(fd)
+    })
     renameSync(aside, file)
   } catch (error) {
     rmSync(aside, { force: true })
@@ -35,4 +41,4 @@ export const putWhole = (file: string, fill: (aside: string) => void): void => {
   sync(dirname(file))
 }
 
-export const storeWhole = (file: string, bytes: Uint8Array): void => putWhole(file, (aside) => writeFileSync(aside, bytes, { mode: 0o600 }))
+export const storeWhole = (file: string, bytes: Uint8Array): void => putWhole(file, (fd) => writeFileSync(fd, bytes))

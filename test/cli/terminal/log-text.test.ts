@@ -36,6 +36,20 @@ describe("the text of a log", () => {
     ["rings or goes back", "\x07\x08"],
     ["uses eight-bit controls", "\u009b31m"]
   ])("drops what %s", (_, sequence) => expect(shown(true, [bytes(`a${sequence}b\n`)]).replace("31m", "")).toBe("ab\n"))
+  it.each(["0", "", "1", "09", "22", "4;31", "39;49", "38;5;196", "1;48;2;0;128;255;97", "38:2::1:2:3", "107"])(
+    "keeps the colours %j",
+    (codes) => expect(shown(true, [bytes(`a\x1b[${codes}mb\n`)])).toBe(`a\x1b[${codes}mb\n`)
+  )
+  it.each(["8", "08", "1;8", "8;31", "38;5;1;8", "38;2;1;2;3;8", "38;8", "28", "1:8", "110"])(
+    "drops what conceals, or may: %j",
+    (codes) => expect(shown(true, [bytes(`a\x1b[${codes}mb\n`)])).toBe("ab\n")
+  )
+  it("writes nothing over", () => {
+    for (const colours of [true, false]) {
+      expect(shown(colours, [bytes("rm -rf /\recho hello\r\n10 %\r\r20 %\r")])).toBe("rm -rf /\necho hello\r\n10 %\n\n20 %\n")
+    }
+  })
+  it("shows in the order in which it was printed", () => expect(shown(true, [bytes("a\u202eb\u2066c\n")])).toBe("a\\u202eb\\u2066c\n"))
   it("skips the lines that only stock clients need, however they arrive", () => {
     expect(shown(true, [bytes("\x02one\ntw"), bytes("o\nthree\nfour\n\x03")], 3)).toBe("four\n")
   })
@@ -45,7 +59,9 @@ describe("the text of a log", () => {
     expect(text.push(bytes("b".repeat(5000)))).toContain("bbb")
   })
 
-  const pieces = Schema.Array(Schema.Literals(["é", "日本", "\x1b[31m", "\x1b[0m", "plain", "\n", "\x1b]0;t\x07", "🙂", "\x1b[2K"]))
+  const pieces = Schema.Array(
+    Schema.Literals(["é", "日本", "\x1b[31m", "\x1b[0m", "plain", "\n", "\x1b]0;t\x07", "🙂", "\x1b[2K", "\x1b[8m", "\r", "\u202e"])
+  )
   it.prop("is the same however the bytes are cut", [
     Arbitrary.schema(pieces),
     Arbitrary.schema(Schema.Array(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 7 }))))

@@ -351,6 +351,20 @@ describe("the Pod", () => {
     expect(cache("runner")).toEqual({ name: "cache", mountPath: "/var/lib/scalr-agent/cache", subPath: "a", readOnly: true })
   })
 
+  it("keeps the cache from a worker with a claim of plans, where another task's link could lead it there", () => {
+    const source = { fluxSource: { kind: "GitRepository" as const, name: "infra" } }
+    const made = job(taskOf({ source, savePlan: { claimName: "plans" } }), configOf({ persistence: { enabled: true } }), 0)
+    expect(container(made, "worker").volumeMounts?.map(({ name }) => name)).toEqual([
+      "data",
+      "private",
+      "tmp",
+      expect.stringMatching("token"),
+      "plans"
+    ])
+    expect(container(made, "worker").env?.map(({ name }) => name)).not.toContain("AGENT_JOB_CACHE_DIR")
+    expect(container(made, "runner").volumeMounts?.map(({ name }) => name)).toContain("cache")
+  })
+
   it("lets no task write a claim of the installation from its runner, also where no policy refuses the task", () => {
     const volumeClaims = ["agent-job-cache", "state"].map((claimName) => ({ claimName, mountPath: `/${claimName}` }))
     const made = job(taskOf({ jobTemplate: { volumeClaims } }), configOf({ persistence: { enabled: true } }), 0)

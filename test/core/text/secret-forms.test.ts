@@ -51,6 +51,24 @@ describe("forms", () => {
     expect(redactor([secret]).text(wrapped)).not.toMatch(/[A-Za-z0-9+/]{6}/u)
   })
 
+  it.each(["correct\n│ horse battery", "correct horse\n│ battery", "correct horse\nbattery"])(
+    "takes out a secret with blanks that an engine broke in an error: %j",
+    (printed) => expect(redactor(["correct horse battery"]).text(`with "${printed}", which`)).toBe("with \"***\", which")
+  )
+
+  it("takes out a line with blanks that an engine broke in an error", () =>
+    expect(redactor(["first line\ncorrect  horse"]).text("│ with correct\n│ horse")).toBe("│ with ***"))
+
+  it("leaves the words of a secret alone", () =>
+    expect(redactor(["correct horse battery"]).text("correct\n│ battery, horse battery")).toBe("correct\n│ battery, horse battery"))
+
+  it.each([
+    ["\u0001ctl\u001bz\u007f", String.raw`\x01ctl\x1bz\x7f`],
+    ["\u0007\b\f\v\t\n\r", String.raw`\a\b\f\v\t\n\r`],
+    ["é\u00a0z\u200b\u0085", String.raw`é\u00a0z\u200b\u0085`],
+    ["a\"b\\c\u{E0001}😀", String.raw`a\"b\\c\U000e0001😀`]
+  ])("takes out %j as Go quotes it", (secret, printed) => expect(redactor([secret]).text(`"${printed}"`)).toBe("\"***\""))
+
   it.each([`-----BEGIN KEY-----`, "MIIEowIBAAKCAQEA"])("takes out the base64 of one line of a secret: %s", (line) => {
     const shown = redactor(["-----BEGIN KEY-----\nMIIEowIBAAKCAQEA\n-----END KEY-----\n"]).text(Buffer.from(`${line}\n`).toString("base64"))
     expect(shown).toMatch(/^\*\*\*.{0,3}$/u)

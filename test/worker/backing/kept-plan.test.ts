@@ -66,11 +66,12 @@ const keyOn = (claim: string, mayMake: boolean) =>
     ({ settings }) => Effect.map(Effect.provide(sealingKey(workspace, mayMake), settings), (key) => Buffer.from(key).toString("hex"))
   )
 
-/** Until the scope closes, the file system refuses hard links with this code. */
-const withoutLinks = (code: string) =>
+/** Until the scope closes, the file system refuses such calls with this code, after what somebody else does at that moment. */
+const refusing = (call: "copyFileSync" | "linkSync", code: string, meanwhile: (path: fs.PathLike) => void = () => undefined) =>
   Effect.acquireRelease(
     Effect.sync(() => {
-      const spy = vi.spyOn(fs, "linkSync").mockImplementation(() => {
+      const spy = vi.spyOn(fs, call).mockImplementation((path: fs.PathLike) => {
+        meanwhile(path)
         throw Object.assign(new Error(code), { code })
       })
       syncBuiltinESMExports()
@@ -97,7 +98,7 @@ describe("the key that variables are sealed with", () => {
   it.effect.each(["ENOTSUP", "EPERM"])("is made once, too, where the storage has no hard links (%s)", (code) =>
     Effect.gen(function*() {
       const claim = yield* temporaryFolder("claim")
-      yield* withoutLinks(code)
+      yield* refusing("linkSync", code)
       const keys = [yield* keyOn(claim, true), yield* keyOn(claim, true)]
       expect(keys[0]).toMatch(/^[0-9a-f]{64}$/u)
       expect(keys[1]).toBe(keys[0])
@@ -169,6 +170,30 @@ describe("a claim that a runner has written to", () => {
       expect(yield* Effect.flip(keyOn(claim, true))).toMatchObject({ reason: "InvalidConfiguration" })
       expect(yield* Effect.flip(planned(claim))).toMatchObject({ reason: "InvalidConfiguration" })
       expect(readdirSync(elsewhere)).toEqual([])
+    }))
+
+  it.effect("leads no worker to write elsewhere by a link where it writes the plan", () =>
+    Effect.gen(function*() {
+      const [claim, elsewhere] = [yield* temporaryFolder("claim"), join(yield* temporaryFolder("elsewhere"), "provider.zip")]
+      writeFileSync(elsewhere, "the provider")
+      const digest = yield* planned(claim)
+      rmSync(join(claim, "demo", `${digest}.tar`))
+      symlinkSync(elsewhere, join(claim, "demo", `${digest}.tar.new`))
+      expect(yield* planned(claim)).toBe(digest)
+      expect(readFileSync(elsewhere, "utf8")).toBe("the provider")
+      expect(yield* applied(claim, digest)).toContain("plan.tfplan: plan")
+    }))
+
+  it.effect("gets no file of the worker by a link in the place of the key where the storage has no hard links", () =>
+    Effect.gen(function*() {
+      const [claim, token] = [yield* temporaryFolder("claim"), join(yield* temporaryFolder("elsewhere"), "token")]
+      writeFileSync(token, "t".repeat(32))
+      yield* refusing("linkSync", "EPERM", (aside) => {
+        rmSync(aside)
+        symlinkSync(token, aside)
+      })
+      yield* keyOn(claim, true)
+      expect(readFileSync(join(claim, "demo/seal.key"), "latin1")).not.toBe("t".repeat(32))
     }))
 })
 
@@ -316,9 +341,9 @@ describe("a kept plan", () => {
       }
       yield* TestClock.adjust("2 hours")
       rmSync(join(claim, "demo", `${digest}.tar`))
-      symlinkSync("/dev/full", join(claim, "demo", `${digest}.tar.new`))
       writeFileSync(join(claim, "demo", "19.tar"), "")
-      yield* Effect.flip(planned(claim)) // nothing can be written to /dev/full
+      yield* refusing("copyFileSync", "ENOSPC")
+      expect(yield* Effect.flip(planned(claim))).toMatchObject({ reason: "DiskFull" })
       const names = readdirSync(join(claim, "demo"))
       expect(names.filter((name) => name.endsWith(".tar"))).toHaveLength(19)
       expect(names.filter((name) => !name.endsWith(".tar"))).toEqual(["at-work.tar.new"])

@@ -1,11 +1,22 @@
 // What is on the disk after a file was stored as a whole, or could not be stored.
 import { execFileSync } from "node:child_process"
-import fs, { mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, realpathSync, rmSync, statSync, symlinkSync } from "node:fs"
+import fs, {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync
+} from "node:fs"
 import { syncBuiltinESMExports } from "node:module"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { describe, expect, it, vi } from "vitest"
-import { putWhole, storeWhole } from "../../../src/worker/volume/whole-file.ts"
+import { putWhole, storeWhole, sync } from "../../../src/worker/volume/whole-file.ts"
 
 const inFolder = (use: (folder: string) => void): void => {
   const folder = mkdtempSync(join(tmpdir(), "agent-job-kept-"))
@@ -52,15 +63,32 @@ describe("a file that is stored as a whole", () => {
 
   it("leaves nothing beside it when the disk is full", () =>
     inFolder((folder) => {
-      symlinkSync("/dev/full", join(folder, "state.new"))
-      expect(() => storeWhole(join(folder, "state"), Buffer.from("one"))).toThrow("ENOSPC")
+      const fillsUp = (fd: number) => {
+        writeFileSync(fd, "half")
+        throw new Error("ENOSPC")
+      }
+      expect(() => putWhole(join(folder, "state"), fillsUp)).toThrow("ENOSPC")
       expect(readdirSync(folder)).toEqual([])
     }))
 
-  it("is none, and holds up no worker, when somebody puts a named pipe in its place before it is flushed", () =>
+  it("is written nowhere else by a link that somebody has put beside its place", () =>
     inFolder((folder) => {
-      expect(() => putWhole(join(folder, "plan"), (aside) => execFileSync("mkfifo", [aside]))).toThrow("EINVAL")
-      expect(readdirSync(folder)).toEqual([])
+      writeFileSync(join(folder, "other"), "another's")
+      symlinkSync("other", join(folder, "state.new"))
+      storeWhole(join(folder, "state"), Buffer.from("one"))
+      expect(["other", "state"].map((name) => readFileSync(join(folder, name), "utf8"))).toEqual(["another's", "one"])
+      expect(readdirSync(folder)).toEqual(["other", "state"])
+    }))
+
+  it("is written nowhere else by a link that somebody puts there meanwhile", () =>
+    inFolder((folder) => {
+      writeFileSync(join(folder, "other"), "another's")
+      putWhole(join(folder, "state"), (fd) => {
+        rmSync(join(folder, "state.new"))
+        symlinkSync("other", join(folder, "state.new"))
+        writeFileSync(fd, "one")
+      })
+      expect(readFileSync(join(folder, "other"), "utf8")).toBe("another's")
     }))
 
   it("leaves nothing beside it when it cannot take its place", () =>
@@ -68,5 +96,13 @@ describe("a file that is stored as a whole", () => {
       mkdirSync(join(folder, "state"))
       expect(() => storeWhole(join(folder, "state"), Buffer.from("one"))).toThrow()
       expect(readdirSync(folder)).toEqual(["state"])
+    }))
+})
+
+describe("a file that is flushed", () => {
+  it("holds up no worker when somebody has put a named pipe in its place", () =>
+    inFolder((folder) => {
+      execFileSync("mkfifo", [join(folder, "key")])
+      expect(() => sync(join(folder, "key"))).toThrow("EINVAL")
     }))
 })
