@@ -1,9 +1,9 @@
 // Mirrors one kind by a watch that begins with all objects (or by list and watch), and tells which keys changed.
-// It misses nothing: a watch goes on only where the server ended the last one in order; after any other end follows a look at all objects.
+// It misses nothing: a watch goes on where the last one ended in order; after a lost connection, a stall or 410 it looks at all objects anew.
 // Feeds the controller's queue; the mirror may be behind, so a write based on it needs a guard.
 import { Cause, Clock, Duration, Effect, Metric, Option, Random, type Scope, Stream } from "effect"
 import { Kubernetes, type Selection } from "./client.ts"
-import type { KubernetesError } from "./errors.ts"
+import { type KubernetesError, Unreachable } from "./errors.ts"
 import type { Kind } from "./kinds.ts"
 import { knownObjects } from "./known-objects.ts"
 import type { KubernetesObject, Page } from "./object.ts"
@@ -77,6 +77,8 @@ export const make = Effect.fnUntraced(function*<A>(
   let streams = true
   /** Watches and lists in a row that brought nothing. */
   let failures = 0
+  /** Whether the last watch has told nothing, as of a server that hangs. */
+  let toldNothing = true
   let heardAt = 0n // in monotonic nanoseconds
   const ofKind = lastHeard(kind.plural)
   const heard = Effect.gen(function*() {
@@ -111,12 +113,12 @@ export const make = Effect.fnUntraced(function*<A>(
   })
 
   const isLooking = () => known.version() === undefined
-  /** Completes if a look takes too long, which is cut off then, and after which there is no other by a watch. */
+  /** Completes if a look takes too long, which is cut off then; after one that told something there is no other by a watch. */
   const lookTakesTooLong = Effect.andThen(
     Effect.sleep(longestLook),
     Effect.suspend(() => {
       if (!isLooking()) return Effect.never
-      streams = false
+      if (!toldNothing) streams = false
       return Effect.void
     })
   )
@@ -127,11 +129,13 @@ export const make = Effect.fnUntraced(function*<A>(
    */
   const watch = Effect.gen(function*() {
     if (isLooking()) known.beginLook()
+    toldNothing = true
     const timeoutSeconds = yield* Random.nextIntBetween(240, 300)
     const openedAt = yield* Clock.monotonicTimeNanos
     yield* kubernetes.watch(kind, { ...selection, resourceVersion: known.version(), timeoutSeconds }).pipe(
       Stream.runForEachArray((events) => {
-        failures = 0
+        toldNothing = false
+        if (!isLooking()) failures = 0 // what a look tells is no news: a server that cuts each one is asked ever more seldom
         return heard.pipe(
           Effect.andThen(Effect.uninterruptible(Effect.forEach(events, known.observe, { discard: true }))),
           // The server sends each object by itself. After a turn of the loop many have come, and one wake-up serves them all.
@@ -141,10 +145,7 @@ export const make = Effect.fnUntraced(function*<A>(
       Effect.andThen(heard),
       Effect.timeoutOrElse({
         duration: Duration.seconds(timeoutSeconds + graceSeconds),
-        orElse: () => {
-          known.loseVersion()
-          return Effect.logWarning("a watch stalled")
-        }
+        orElse: () => Effect.fail(new Unreachable({ verb: "watch", object: kind.plural, detail: "the watch stalled" }))
       }),
       Effect.raceFirst(lookTakesTooLong),
       Effect.ensuring(Effect.map(Clock.monotonicTimeNanos, (now) => {
@@ -178,7 +179,7 @@ export const make = Effect.fnUntraced(function*<A>(
         ? Effect.andThen(
           Effect.logWarning(
             streams
-              ? "a watch ended before it said that all objects were told, as of an API server that stops; they are listed this once"
+              ? "a watch ended, or told nothing, before it said that all objects were told, as of an API server that stops; they are listed this once"
               : `a watch did not say within ${
                 Duration.format(longestLook)
               } that all objects were told, as behind a proxy that drops bookmarks; they are listed from now on`

@@ -2,6 +2,7 @@
 // Invariant: what existed when a look began and was not named before its end is gone. Keeps projections, never whole objects.
 // Used by kubernetes/informer.
 import { Deferred, Effect, Option } from "effect"
+import { isDeepStrictEqual } from "node:util"
 import type { Options } from "./informer.ts"
 import { keyOf, type KubernetesObject, type WatchEvent } from "./object.ts"
 
@@ -13,6 +14,9 @@ type Position =
   | { readonly _tag: "Nothing" }
   | { readonly _tag: "Looking"; readonly named: Set<string> }
   | { readonly _tag: "At"; readonly version: string }
+
+/** In place of the version of an object that may be another one at that version by now. */
+const untrusted = ""
 
 export const knownObjects = Effect.fnUntraced(function*<A>(
   { changed, leftOut, project }: Required<Pick<Options<A>, "changed" | "leftOut" | "project">>
@@ -37,10 +41,12 @@ export const knownObjects = Effect.fnUntraced(function*<A>(
       const { managedFields: _, ...metadata } = object.metadata
       const key = keyOf(metadata)
       name(key)
-      if (versions.get(key) === metadata.resourceVersion) return Effect.void
+      const version = versions.get(key)
+      if (version === metadata.resourceVersion) return Effect.void
       versions.set(key, metadata.resourceVersion)
       try {
         const seen = project({ ...object, metadata })
+        if (version === untrusted && isDeepStrictEqual(objects.get(key), seen)) return Effect.void
         objects.set(key, seen)
         return changed(key, Option.some(seen))
       } catch (error) {
@@ -92,7 +98,7 @@ export const knownObjects = Effect.fnUntraced(function*<A>(
      */
     loseVersion: (): void => {
       moveTo({ _tag: "Nothing" })
-      for (const key of versions.keys()) versions.set(key, "")
+      for (const key of versions.keys()) versions.set(key, untrusted)
     },
     /** Returns the version to watch from; undefined to begin with all objects. */
     version: (): string | undefined => position._tag === "At" ? position.version : undefined,

@@ -218,7 +218,7 @@ describe("an informer", () => {
       collection.compact()
       yield* TestClock.adjust("5 seconds")
       expect(names(objects)).toEqual(["team/fresh", "team/kept"])
-      expect(changed).toEqual(["team/kept", "team/fresh", "team/old"])
+      expect(changed).toEqual(["team/fresh", "team/old"])
       expect(collection.lists).toBe(2)
     }))
 
@@ -237,7 +237,7 @@ describe("an informer", () => {
         yield* collection.put("fresh")
         yield* TestClock.adjust("1 second")
         expect(names(objects)).toEqual(["team/fresh", "team/old"])
-        expect(changed).toEqual(["team/old", "team/fresh", "team/lost-by-the-restore"])
+        expect(changed).toEqual(["team/fresh", "team/lost-by-the-restore"]) // of what is as it was, nothing is told
       })
   )
 
@@ -321,15 +321,19 @@ describe("an informer", () => {
       expect(collection.asks).toBe(recovered + 1)
     }))
 
-  it.effect("does not open a watch again and again that ends at once with nothing", () =>
+  it.effect.each([
+    { ends: "in order", error: undefined },
+    { ends: "with its connection, so that each is a look at all objects", error: unreachable }
+  ])("does not open a watch again and again that brings no news and ends at once $ends", ({ error }) =>
     Effect.gen(function*() {
-      const { collection } = yield* setup
-      const before = collection.watchedFrom.length
+      const { changed, collection } = yield* setup
+      const before = collection.asks
       for (let second = 0; second < 120; second++) {
-        yield* collection.end()
+        yield* collection.end(error)
         yield* TestClock.adjust("1 second")
       }
-      expect(collection.watchedFrom.length - before).toBeLessThan(20)
+      expect(collection.asks - before).toBeLessThan(20)
+      expect(changed).toEqual([])
     }))
 
   it.effect("opens the next watch at once after one that was open for long, though it brought nothing", () =>
@@ -374,6 +378,20 @@ describe("an informer", () => {
       const silence = Duration.toSeconds(yield* informer.silence)
       expect(silence).toBeLessThan(330)
       expect(yield* heardAt).toMatchObject({ value: expect.closeTo((yield* Clock.currentTimeMillis) / 1000 - silence, 3) })
+    }))
+
+  it.effect("lists this once where a server says nothing at all for so long that its look is given up, and later looks by a watch again", () =>
+    Effect.gen(function*() {
+      const { collection, objects } = yield* setup
+      collection.muted = true
+      yield* collection.end(unreachable)
+      yield* TestClock.adjust("29 seconds")
+      collection.muted = false
+      yield* TestClock.adjust("10 seconds")
+      expect(collection.lists).toBe(3) // the first look, the silent one, and a list
+      yield* losesItsPlace(collection)
+      expect([objects.has("team/new"), collection.lists]).toEqual([true, 4])
+      expect(collection.watchedFrom).toHaveLength(1) // after the list alone
     }))
 
   it.effect("counts the orderly end of an idle watch as a sign of life", () =>

@@ -84,7 +84,8 @@ const fromServer = <E>(
     given,
     Effect.fnUntraced(function*({ server }) {
       const [rows, { patiently }] = yield* loading(() => Promise.all([import("../run/rows.ts"), import("../server/patiently.ts")]))
-      return yield* patiently(sayingServer(server)(ask(server, rows, yield* Clock.currentTimeMillis)), isAwayForNow)
+      const asking = Effect.flatMap(Clock.currentTimeMillis, (now) => ask(server, rows, now)) // ages count from the answer, not from before a wait
+      return yield* patiently(sayingServer(server)(asking), isAwayForNow)
     })
   )
 

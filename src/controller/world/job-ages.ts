@@ -13,6 +13,8 @@ interface Progress {
   readonly firstLacked: number | undefined
 }
 
+const heldAnew: Progress = { is: "held", since: 0, firstLacked: undefined }
+
 const progressOf = (before: Progress | undefined, seen: StartSeen): Progress["is"] => {
   const goes = Option.exists(seen.job, ({ deleting }) => deleting)
   if (goes || before?.is === "going") return "going" // the cache may hear of the deletion later than a pass that asked the API server
@@ -83,9 +85,14 @@ export const jobAges = () => {
         last: { pod: uidOf(pod), warning: observed.warning }
       })
     },
+    /** Times the Job of the task anew once it is resumed, also where no pass saw it suspended, since another replica led then. */
+    suspended: (taskUid: string): void => {
+      const found = known.get(taskUid)
+      if (found !== undefined) known.set(taskUid, { ...found, since: undefined, progress: heldAnew })
+    },
     forget: (taskUid: string): void => void known.delete(taskUid)
   }
 }
 
 /** What is known of Jobs; passes alone add to it. */
-export type JobAges = Omit<ReturnType<typeof jobAges>, "forget" | "passSaw">
+export type JobAges = Omit<ReturnType<typeof jobAges>, "forget" | "passSaw" | "suspended">

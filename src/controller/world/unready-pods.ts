@@ -24,6 +24,7 @@ export const unreadyPods = () => {
       if (pod === undefined) known.delete(uid)
       else if (of(uid, pod) === undefined) known.set(uid, { pod, at })
     },
-    forget: (taskUid: string): void => void known.delete(taskUid)
+    forget: (taskUid: string): void => void known.delete(taskUid),
+    forgetAll: (): void => known.clear()
   }
 }

@@ -37,7 +37,10 @@ export interface World extends Cache.Changes {
   readonly setReportedWait: (taskUid: string, wait: ReportedWait) => void
   /** Forgets what the pool heard about this task, because the pool may not have it any more. */
   readonly clearReportedWait: (taskUid: string) => void
-  /** Forgets what the pool heard about all tasks, since another replica may have led and told it something else. `at` is as of `ledMillis`. */
+  /**
+   * Forgets what the pool heard about all tasks, since another replica may have led and told it something else, and which Pods were not
+   * ready. `at` is as of `ledMillis`.
+   */
   readonly leadBegins: (at: number) => void
   readonly leadEnds: (at: number) => void
 }
@@ -86,7 +89,10 @@ export const make = (initial: TaskPolicy): World => {
     },
     setJob: (key, job) => {
       const taskUid = cache.setJob(key, job)
-      if (Option.isSome(taskUid)) events.jobHeard(taskUid.value, Option.isNone(job))
+      if (Option.isSome(taskUid)) {
+        events.jobHeard(taskUid.value, Option.isNone(job))
+        if (Option.exists(job, ({ seen }) => seen.suspended && !seen.deleting)) ages.suspended(taskUid.value)
+      }
       return taskUid
     },
     setPod: cache.setPod,
@@ -104,6 +110,7 @@ export const make = (initial: TaskPolicy): World => {
     clearReportedWait: (uid) => void reportedWaits.delete(uid),
     leadBegins: (at) => {
       clock.goOn(at)
+      unready.forgetAll() // a Pod may have been ready meanwhile
       reportedWaits.clear()
     },
     leadEnds: clock.stop

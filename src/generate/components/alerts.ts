@@ -150,7 +150,7 @@ const tasks: ReadonlyArray<Row> = [
     summary:
       "A stage could not save its state, or what belongs to it, for ten minutes; the only copy of the newest state may be in the Pod of its worker.",
     description:
-      "The worker tries for three days, and with its last try this alert is over, whether the state is saved or in doubt then. `kubectl get atasks -A -o wide` names the task, with the reason StateUnsaved, and its Pod; the log of that says why, and whether a person has to save the state, and by which command (docs/state.md). Delete neither the Pod nor its node meanwhile."
+      "The worker waits for three days, and with its end this alert is over, whether the state is saved or in doubt then. `kubectl get atasks -A -o wide` names the task, with the reason StateUnsaved, and its Pod; the log of that says why, and whether a person has to save the state, and by which command (docs/state.md). Delete neither the Pod nor its node meanwhile."
   },
   {
     name: "AgentJobNodeSilent",

@@ -56,7 +56,7 @@ const task = section({
     activeDeadlineSeconds: value(
       whole,
       0,
-      "Longest life of a Job in seconds, from its start to an orderly end; tasks with a longer timeout get a shorter one. Its Pod then has no longer for a node, or for a volume that another node still has, than task.startupTimeoutSeconds. 0: the task's timeout, plus 15 minutes in which no node may take its Pod or another node may still have a volume of it, and three days to save its state while the server is away."
+      "Longest life of a Job in seconds, from its start to an orderly end; tasks with a longer timeout get a shorter one. Its Pod then has no longer for a node, or for a volume that another node still has, than task.startupTimeoutSeconds. 0: the task's timeout, plus 15 minutes in which no node may take its Pod or another node may still have a volume of it, and three days in which an apply that has ended can save its state, while the server is away or because its backend did not take it."
     ),
     backoffLimit: value(whole, 0, "How often a Job that failed to start may be tried again; a stage that has begun is never repeated."),
     podFailurePolicy: section({

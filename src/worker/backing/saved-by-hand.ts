@@ -30,7 +30,7 @@ const receivers = {
     notThere: "The pool's server has not confirmed this state",
     cancel: "Cancel the run"
   },
-  backend: { notTaken: "its backend did not take it", notThere: "Its backend does not have this state", cancel: "Cancel the task" }
+  backend: { notTaken: "its backend did not take it", notThere: "Its backend did not take this state", cancel: "Cancel the task" }
 } as const
 
 type Places = Pick<Settings["Service"], "namespace" | "pod">
@@ -71,8 +71,10 @@ export const savingByHand = Effect.fnUntraced(function*(receiver: Receiver) {
     Effect.map(stop.now, (cause) =>
       Option.exists(cause, (_) => _ === "Cancelled" || _ === "Evicted")
         ? "The Pod is about to end, and the file goes with it. Save the state at once, by this command:"
-        : `The Pod stays for ${
-          Duration.format(Duration.seconds(seconds))
+        : `The Pod stays for ${Duration.format(Duration.seconds(seconds))}${
+          Option.isSome(settings.timeoutLimitSeconds)
+            ? " at most, and no longer than its Job may live (task.job.activeDeadlineSeconds)"
+            : ""
         }, and the file goes with it. ${cancel} only after you have saved the state, which this command does:`)
 
   return Effect.fnUntraced(function*(only: Only, why: string, spent: Spent): Effect.fn.Return<never, StageFailed, Log> {

@@ -1,4 +1,4 @@
-// Says in the AgentTask's status that a claimed stage waits for the pool's server; the log cannot say so, since it goes to that server.
+// Says in the AgentTask's status that a claimed stage waits for the pool's server, to which its log goes, or for a person to save its state.
 // Invariant: a task that is over or has another claim is left alone; no work waits for these writes, which come one after another.
 // Made by worker/stage/worker.ts, used by worker/state/state-delivery, worker/backing/pool-backing and worker/backing/saved-by-hand.
 import { Context, Duration, Effect, Latch, Layer, type Scope } from "effect"

@@ -113,10 +113,21 @@ describe("the world", () => {
       expect(remembered(world)).toEqual(nothing)
     })
 
-    it("forgets at the beginning of a lead what the pool heard, and nothing else", () => {
+    it("forgets at the beginning of a lead what the pool heard and which Pods were not ready, and nothing else", () => {
       const world = full()
       world.leadBegins(1_000)
-      expect(remembered(world)).toEqual({ ...all, wait: false })
+      expect(remembered(world)).toEqual({ ...all, unready: false, wait: false })
+    })
+
+    it("times a Job anew that was suspended and resumed while another replica led", () => {
+      const world = full()
+      const { seen } = job(0)
+      const start = { job: Option.some(seen), pod: Option.none(), warning: Option.none(), isQuotaFull: false }
+      const starting = () => world.ages.startingMillis("uid-0", start, 170_000)
+      const before = starting()
+      world.setJob("tasks/job-0", Option.some({ ...job(0), seen: { ...seen, suspended: true } }))
+      world.setJob("tasks/job-0", Option.some(job(0)))
+      expect([before > 0, starting()]).toEqual([true, 0])
     })
 
     it("keeps nothing that is said after it went, while a pass still looked at it", () => {

@@ -141,7 +141,7 @@ esac
       expect(log()).toMatch(
         /The last state is in \S+\/errored\.tfstate, and its backend did not take it\. .* The Pod stays for 2s, .* kubectl -n tasks exec demo-abcde -c runner -- cat \S+\/errored\.tfstate >errored\.tfstate\n/u
       )
-      expect(status.message).toMatch(/^The last state was in .* Its backend does not have this state: .*`state push`\.$/u)
+      expect(status.message).toMatch(/^The last state was in .* Its backend did not take this state: .*`state push`\.$/u)
     }))
 
   it.live("is not taken for one if the state came with its configuration", () =>
