@@ -114,6 +114,12 @@ const stale = (name: string, log: string): string | undefined =>
     ? `${name} refused the saved plan, because the state is no longer the one that it was made from; plan again.`
     : undefined
 
+/** What OpenTofu says where it has no descriptor for its events. */
+const withoutEvents = (name: string, log: string): string | undefined =>
+  Option.contains(errorSummary(log), "Invalid argument") && joined(log).includes("specified by -json-into for writing")
+    ? `${name} changed nothing, since a wrapper of it in the runner image closed the descriptor 7 that it tells its events on; have the wrapper exec it, or leave descriptors open (in Python, close_fds=False).`
+    : undefined
+
 /**
  * Returns what a failed `init` means: a server that did not answer, a provider that cannot be installed, or a wrong configuration,
  * environment or lock file.
@@ -189,7 +195,7 @@ export const commandFailure = (
         reason: "ExitCode",
         message: subcommand === "show"
           ? untold(engine, said)
-          : lockedOut(name, log) ?? stale(name, log) ?? `${name} failed with ${said}; the log has the details.`,
+          : lockedOut(name, log) ?? stale(name, log) ?? withoutEvents(name, log) ?? `${name} failed with ${said}; the log has the details.`,
         exitCode: end.code
       })
     }

@@ -226,6 +226,16 @@ describe("commandFailure", () => {
       says: "could not start tofu init (exit code 126 of its shell); check that the data volume has room and"
     },
     {
+      given: "an apply of a wrapper that closes the descriptor for its events",
+      command: apply,
+      end: exited(1),
+      log:
+        "\n│ Error: Invalid argument\n│ \n│ Unable to open the file \"/dev/fd/7\" specified by -json-into for writing:\n│ open /dev/fd/7: no such device or address\n",
+      reason: "ExitCode",
+      says:
+        "tofu apply changed nothing, since a wrapper of it in the runner image closed the descriptor 7 that it tells its events on; have the wrapper exec it"
+    },
+    {
       given: "a command that does not even die",
       command: apply,
       end: { _tag: "Unending" } as const,
