@@ -784,8 +784,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "an engine that was forced ended in order, since it exits with 1",
     file: "src/worker/engine/engine.ts",
-    from: "(!byForce || exitCode > 128)",
-    to: "(!byForce || exitCode > 0)",
+    from: "(!isHurried || exitCode > 128)",
+    to: "(!isHurried || exitCode > 0)",
     test: "worker/engine/engine.test.ts"
   },
   {

@@ -18,7 +18,19 @@ import {
 } from "node:fs"
 import { join } from "node:path"
 import { CommandEnded } from "../../src/worker/engine/exec-loop.ts"
-import { client, collect, eventually, execute, type Place, place, session, shellCommand, shells, startLoop } from "./session.ts"
+import {
+  client,
+  collect,
+  eventually,
+  execute,
+  type Place,
+  place,
+  runningPids,
+  session,
+  shellCommand,
+  shells,
+  startLoop
+} from "./session.ts"
 
 /** What images have as STOPSIGNAL; the container runtime sends it to the loop alone. */
 const stopSignals = ["SIGTERM", "SIGINT", "SIGQUIT"] as const
@@ -173,6 +185,27 @@ describe.each(shells)("exec loop under %s", (shell) => {
       closeSync(requests)
       yield* startLoop(at)
       assert.strictEqual((yield* Fiber.join(waiting)).stdout.toString(), "ran\n")
+    }))
+
+  it.live("has not ended a command that died of a signal before what that left at work, which the next signal reaches", () =>
+    Effect.gen(function*() {
+      const { execLoop, ...at } = yield* session(shell)
+      const engine = `trap 'echo saved; exit' TERM; echo ready; for _ in ${"x ".repeat(200)}; do sleep 0.02; done; echo left alone`
+      const result = yield* Effect.scoped(Effect.gen(function*() {
+        const running = yield* execLoop.run(shellCommand(at, `(${engine}) & wait`))
+        const stop = Effect.gen(function*() {
+          const [wrapper = 0] = runningPids(at.directory)
+          yield* running.signal("INT")
+          yield* Effect.orDie(eventually(() => !existsSync(`/proc/${wrapper}`)))
+          yield* running.signal("TERM")
+        })
+        return yield* collect({
+          ...running,
+          output: Stream.tap(running.output, ({ bytes }) => String(Buffer.from(bytes)) === "ready\n" ? stop : Effect.void)
+        })
+      }))
+      assert.strictEqual(result.stdout.toString(), "ready\nsaved\n")
+      assert.deepStrictEqual(result.ended, CommandEnded.Exited({ code: 130 }))
     }))
 
   it.live("interrupts the command once when its worker dies, lets it write on, and starts nothing more", () =>

@@ -114,6 +114,12 @@ const stale = (name: string, log: string): string | undefined =>
     ? `${name} refused the saved plan, because the state is no longer the one that it was made from; plan again.`
     : undefined
 
+/** What OpenTofu says where it has no descriptor for its events. */
+const withoutEvents = (name: string, log: string): string | undefined =>
+  Option.contains(errorSummary(log), "Invalid argument") && joined(log).includes("specified by -json-into for writing")
+    ? `${name} changed nothing, since a wrapper of it in the runner image closed the descriptor 7 that it tells its events on; have the wrapper exec it, or leave descriptors open (in Python, close_fds=False).`
+    : undefined
+
 /**
  * Returns what a failed `init` means: a server that did not answer, a provider that cannot be installed, or a wrong configuration,
  * environment or lock file.
@@ -189,7 +195,7 @@ export const commandFailure = (
         reason: "ExitCode",
         message: subcommand === "show"
           ? untold(engine, said)
-          : lockedOut(name, log) ?? stale(name, log) ?? `${name} failed with ${said}; the log has the details.`,
+          : lockedOut(name, log) ?? stale(name, log) ?? withoutEvents(name, log) ?? `${name} failed with ${said}; the log has the details.`,
         exitCode: end.code
       })
     }
@@ -230,6 +236,9 @@ const remedy: Readonly<Partial<Record<StopCause, string>>> = {
   Evicted: " If the Pod's events name a limit of its disk, raise that one, most often persistence.emptyDir.sizeLimit."
 }
 
+/** Reports whether the engine says that it had a second interrupt, at which both engines end at once and do not write what they were making. */
+export const gaveUp = (log: string): boolean => log.includes("Two interrupts received")
+
 /** The command that a stop interrupted. `killed` says that it did not end when it was asked to, so it may not have saved its state. */
 export interface Interrupted {
   readonly name: string
@@ -237,17 +246,25 @@ export interface Interrupted {
   readonly killed: boolean
 }
 
-const stopEffect = (during: Option.Option<Interrupted>): string =>
+/** What a stop meant for the stage: which command it interrupted, if one ran, and how that ended, if its exit code says it. */
+interface Stopped {
+  readonly cause: StopCause
+  readonly during: Option.Option<Interrupted>
+  readonly exitCode?: number
+}
+
+const stopEffect = ({ during, exitCode }: Stopped, inOrder: boolean): string =>
   Option.match(during, {
     onNone: () => "; nothing was changed.",
     onSome: ({ killed, mutates, name }) => {
       if (!mutates) return ` during ${name}; nothing was changed.`
-      return killed
-        ? ` during ${name}, which did not end in time and was killed. Look at the state before the next run.`
-        : ` during ${name}, which was interrupted; what it had made is in the state.`
+      if (!killed && inOrder) return ` during ${name}, which was interrupted; what it had made is in the state.`
+      const code = exitCode === undefined ? "" : ` (exit code ${exitCode})`
+      const how = killed ? "did not end in time and was killed" : `was interrupted and did not end in order${code}`
+      return ` during ${name}, which ${how}. Look at the state before the next run.`
     }
   })
 
-/** Returns the message of a stage that was stopped. `during` is the command that was interrupted, if one ran. */
-export const stopMessage = (cause: StopCause, during: Option.Option<Interrupted>): string =>
-  stopped[cause] + stopEffect(during) + (remedy[cause] ?? "")
+/** Returns the message of a stage that was stopped; `inOrder` says whether an engine that ends so has all that it made in its state. */
+export const stopMessage = (stop: Stopped, inOrder: boolean): string =>
+  stopped[stop.cause] + stopEffect(stop, inOrder) + (remedy[stop.cause] ?? "")

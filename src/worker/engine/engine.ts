@@ -3,7 +3,7 @@
 // Used by worker/stage/stage.ts and worker/stage/preparation.ts.
 import { Context, Effect, Fiber, Layer, Option, Ref, Stream } from "effect"
 import { engineVariables } from "../../core/stage/engine-environment.ts"
-import { type CommandEnd, commandFailure } from "../../core/stage/outcome.ts"
+import { type CommandEnd, commandFailure, gaveUp } from "../../core/stage/outcome.ts"
 import { showVersion, type StageCommand, withoutArguments } from "../../core/stage/stage-commands.ts"
 import { linesOf, noLine } from "../../core/text/lines.ts"
 import { type EngineName, engineNames } from "../../schema/names.ts"
@@ -137,8 +137,9 @@ export class Engine extends Context.Service<Engine, {
         const byForce = killed || byKernel
         const during = Option.some({ name: `${start.called} ${command.subcommand}`, mutates: command.mutates, killed: byForce })
         // A command that was forced may exit with 1 as if it had ended by itself, with its lock given back, but without having written what
-        // it was making. Such an exit code is left out.
-        const isTold = exitCode !== undefined && (!byForce || exitCode > 128)
+        // it was making. Such an exit code is left out. A wrapper that hands on the interrupt forces its engine, too.
+        const isHurried = byForce || gaveUp(printed)
+        const isTold = exitCode !== undefined && (!isHurried || exitCode > 128)
         return yield* new StageStopped({ cause: cause.value, during, ...(isTold && { exitCode }) })
       })
 

@@ -10,6 +10,7 @@ import { type Creation, type PlannedChanges, plannedChanges } from "../../core/s
 import { showWorkspace, type StageCommand } from "../../core/stage/stage-commands.ts"
 import { undeclaredVariable } from "../../core/stage/undeclared-variable.ts"
 import { withLeft } from "../../core/state/left-over-message.ts"
+import { endedInOrder } from "../../core/state/left-over.ts"
 import { harmless } from "../../core/text/sentence.ts"
 import type { AgentTaskSpec } from "../../schema/task/agent-task.ts"
 import type { StageResult } from "../../schema/task/stage-result.ts"
@@ -177,7 +178,7 @@ export const orItsFailure = <R>(effect: Effect.Effect<Outcome, StageFailed | Sta
         Effect.succeed<Outcome>({
           outcome: stop.cause === "Cancelled" ? "cancelled" : "failed",
           reason: stop.cause,
-          message: stopMessage(stop.cause, stop.during),
+          message: stopMessage(stop, endedInOrder(stop)),
           ...exitCodeOf(stop)
         })
     }),

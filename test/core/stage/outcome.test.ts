@@ -226,6 +226,16 @@ describe("commandFailure", () => {
       says: "could not start tofu init (exit code 126 of its shell); check that the data volume has room and"
     },
     {
+      given: "an apply of a wrapper that closes the descriptor for its events",
+      command: apply,
+      end: exited(1),
+      log:
+        "\n│ Error: Invalid argument\n│ \n│ Unable to open the file \"/dev/fd/7\" specified by -json-into for writing:\n│ open /dev/fd/7: no such device or address\n",
+      reason: "ExitCode",
+      says:
+        "tofu apply changed nothing, since a wrapper of it in the runner image closed the descriptor 7 that it tells its events on; have the wrapper exec it"
+    },
+    {
       given: "a command that does not even die",
       command: apply,
       end: { _tag: "Unending" } as const,
@@ -377,6 +387,8 @@ describe("stopMessage", () => {
       {
         cause: "DeadlineExceeded",
         during: Option.some({ name: "tofu apply", mutates: true, killed: false }),
+        exitCode: 1,
+        inOrder: true,
         message: "The stage ran longer than timeoutSeconds during tofu apply, which was interrupted; what it had made is in the state."
       },
       {
@@ -386,11 +398,24 @@ describe("stopMessage", () => {
           "The stage was cancelled during tofu apply, which did not end in time and was killed. Look at the state before the next run."
       },
       {
+        cause: "Cancelled",
+        during: Option.some({ name: "tofu apply", mutates: true, killed: false }),
+        message:
+          "The stage was cancelled during tofu apply, which was interrupted and did not end in order. Look at the state before the next run."
+      },
+      {
+        cause: "Cancelled",
+        during: Option.some({ name: "tofu apply", mutates: true, killed: false }),
+        exitCode: 130,
+        message:
+          "The stage was cancelled during tofu apply, which was interrupted and did not end in order (exit code 130). Look at the state before the next run."
+      },
+      {
         cause: "OutOfMemory",
         during: Option.some({ name: "tofu plan", mutates: false, killed: false }),
         message:
           "The runner came to 80 % of its memory limit during tofu plan; nothing was changed. To go further, raise task.runner.resources.limits.memory."
       }
     ] as const
-  )("says $message", ({ cause, during, message }) => expect(stopMessage(cause, during)).toBe(message))
+  )("says $message", ({ inOrder = false, message, ...stop }) => expect(stopMessage(stop, inOrder)).toBe(message))
 })

@@ -192,11 +192,12 @@ describe("a command that cannot be put where the runner finds it", () => {
 
 const plan = signalPlan(120)
 
-/** Returns how `act` fails when a cancel comes meanwhile and its command ends with `code` at the signal `endsAt`, or never ends. */
+/** Returns how `act` fails when a cancel comes meanwhile and its command, which prints `says`, ends with `code` at the signal `endsAt`, or never ends. */
 const cancelledDuring = <A>(
   act: (engine: Engine["Service"]) => Effect.Effect<A, StageFailed | StageStopped>,
   endsAt: Signal | "never",
-  code: number
+  code: number,
+  says = ""
 ) =>
   Effect.gen(function*() {
     const asked = Deferred.makeUnsafe<StopCause>()
@@ -204,7 +205,7 @@ const cancelledDuring = <A>(
     const execLoop = ExecLoop.of({
       run: () =>
         Effect.succeed({
-          output: Stream.empty,
+          output: Stream.make({ stream: "stderr" as const, bytes: Buffer.from(says) }),
           events: Stream.empty,
           ended: Effect.andThen(Deferred.succeed(asked, "Cancelled"), Deferred.await(ended)),
           signal: (name) => name === endsAt ? Effect.asVoid(Deferred.succeed(ended, CommandEnded.Exited({ code }))) : Effect.void
@@ -234,8 +235,8 @@ describe("the search for an engine that is cancelled", () => {
     ))
 })
 
-const cancelled = (endsAt: Signal | "never", code: number) =>
-  cancelledDuring((engine) => engine.run({ engine: "tofu", directory: "/", env: {} }, apply), endsAt, code)
+const cancelled = (endsAt: Signal | "never", code: number, says?: string) =>
+  cancelledDuring((engine) => engine.run({ engine: "tofu", directory: "/", env: {} }, apply), endsAt, code, says)
 
 describe("an apply that is cancelled", () => {
   it.effect("was interrupted when that was enough", () =>
@@ -261,6 +262,15 @@ describe("an apply that is cancelled", () => {
       expect(end).toMatchObject({ _tag: "StageStopped", during: Option.some({ killed: true }) })
       expect(end).not.toMatchObject({ exitCode: expect.anything() })
     }))
+
+  it.effect("says nothing of its state by its exit code when a wrapper that handed on the interrupt made it a second one", () =>
+    Effect.map(
+      cancelled("INT", 1, "\nTwo interrupts received. Exiting immediately. Note that data loss may have occurred.\n"),
+      (end) => {
+        expect(end).toMatchObject({ _tag: "StageStopped", during: Option.some({ killed: false }) })
+        expect(end).not.toMatchObject({ exitCode: expect.anything() })
+      }
+    ))
 
   it.effect("is lost when nothing ended it", () =>
     Effect.map(cancelled("never", 0), (end) => expect(end).toMatchObject({ _tag: "StageFailed", reason: "Lost" })))

@@ -10,7 +10,8 @@ import type { AgentTaskSpec } from "../../../src/schema/task/agent-task.ts"
 import { ownBacking } from "../../../src/worker/backing/own-backing.ts"
 import { makeJournal } from "../../../src/worker/engine/journal.ts"
 import { Log } from "../../../src/worker/engine/log-shipper.ts"
-import { runStage, tellPlanned } from "../../../src/worker/stage/stage.ts"
+import { orItsFailure, runStage, tellPlanned } from "../../../src/worker/stage/stage.ts"
+import { StageStopped } from "../../../src/worker/task/stage-stopped.ts"
 import { temporaryFolder } from "../../temporary-folder.ts"
 import { tarGz, taskApi } from "../fake-task-api.ts"
 import { neverStops } from "../never-stops.ts"
@@ -206,4 +207,17 @@ describe("a stage that fails", () => {
       expect(log()).toMatch(/^Said: .*\*{3}$/mu)
       expect(`${log()}${text(api.log)}`).not.toMatch(secret)
     }))
+})
+
+describe("a stage whose apply was interrupted", () => {
+  const during = Option.some({ name: "tofu apply", mutates: true, killed: false })
+  it.effect.each([
+    { end: { exitCode: 1 }, says: "what it had made is in the state." },
+    { end: { exitCode: 130 }, says: "did not end in order (exit code 130). Look at the state before the next run." },
+    { end: {}, says: "did not end in order. Look at the state before the next run." }
+  ])("says of its end $end: $says", ({ end, says }) =>
+    Effect.map(
+      orItsFailure(Effect.fail(new StageStopped({ cause: "Cancelled", during, ...end }))),
+      (outcome) => expect(outcome).toMatchObject({ outcome: "cancelled", message: expect.stringContaining(says), ...end })
+    ))
 })
