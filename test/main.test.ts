@@ -125,14 +125,14 @@ describe("the program's end", () => {
   it.live("is 4 for something else that answers", () =>
     Effect.gen(function*() {
       const other = yield* answering(200, "<html>Welcome to nginx!</html>")
-      const broken = yield* answering(502, "<html>Bad gateway</html>")
+      const broken = yield* answering(500, "<html>Internal error</html>")
       expect(yield* run(["get"], environmentOf(other))).toMatchObject({
         code: 4,
         error: expect.stringMatching(
           /^error: No usable answer from the agent-job server at http:\S+ \(what answers there is no agent-job server of this version\); check/u
         )
       })
-      expect(yield* run(["get"], environmentOf(broken))).toMatchObject({ code: 4, error: expect.stringContaining("(it answers 502);") })
+      expect(yield* run(["get"], environmentOf(broken))).toMatchObject({ code: 4, error: expect.stringContaining("(it answers 500);") })
     }))
 
   it.live("is 5 for a token that is refused or missing, and never prints one", () =>

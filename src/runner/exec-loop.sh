@@ -52,15 +52,15 @@ guard() {
 }
 
 # Runs one command, in the foreground, because a shell without job control makes its background children ignore SIGINT. What is started in
-# the background has no status of its own in zsh. A wrapper may end at a signal and leave its engine at work, so after one the whole process
-# group has to end, if there are setsid and sleep; the worker's harder signals still reach it.
+# the background has no status of its own in zsh. A wrapper may die of a signal and leave its engine at work, so then the whole process group
+# has to end, if there are setsid and sleep; the worker's harder signals still reach it.
 run() {
   running=$1
   mv "commands/$1" "taken/$1" && mkfifo -m 660 "taken/$1/stdout" "taken/$1/stderr" "taken/$1/events" &&
     { guard "$1" 2>/dev/null & :; } && $session "$shell" -c "$launch" launch "$1" "$shell" </dev/null 3<&- 4>&4
   code=$?
   [ $code -le 255 ] || code=$((128 + code % 128)) # of a signal: ksh adds 256 to its number, yash 384
-  if [ -d "taken/$1/signalled" ] && read -r pid <"taken/$1/pid"; then
+  if [ $code -gt 128 ] && [ -d "taken/$1/signalled" ] && read -r pid <"taken/$1/pid"; then
     while kill -0 "-$pid" && sleep 1; do :; done 2>/dev/null
   fi
   reply exit "$1" $code

@@ -77,11 +77,14 @@ const goQuoted = (text: string): string => text.replace(/["\\]/gu, String.raw`\$
 /** The longest text that is looked for with a break, two lines of 78 columns: a longer one has more breaks, and is masked in pieces. */
 const longestBroken = 156
 
+/** How many of its blanks are taken for a break: more would take seconds and memory for many long secrets of short words. */
+const mostBreaks = 24
+
 /** Returns the text with each of its blanks in turn as an engine breaks the lines of an error there, in a frame or without one. */
 const broken = (text: string): ReadonlyArray<string> =>
   text.length > longestBroken
     ? []
-    : [...text.matchAll(/(?<=\S) +(?=\S)/gu)].flatMap(({ 0: blanks, index }) =>
+    : [...text.matchAll(/(?<=\S) +(?=\S)/gu)].slice(0, mostBreaks).flatMap(({ 0: blanks, index }) =>
       ["\n│ ", "\n"].map((end) => `${text.slice(0, index)}${end}${text.slice(index + blanks.length)}`)
     )
 
@@ -97,7 +100,7 @@ const spellings = (text: string): ReadonlyArray<string> => {
   const documents = [json(text), jsonInAscii(text), ...[text, ...urls].map(jsonForHtml)]
   return [
     text,
-    ...broken(text),
+    ...[...new Set([text, goQuoted(text)])].flatMap(broken),
     hcl(text),
     goQuoted(text),
     ...urls,

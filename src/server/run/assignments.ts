@@ -13,7 +13,7 @@ import { doubts } from "../../schema/task/reason.ts"
 import type { ToldResult } from "../../schema/task/stage-result.ts"
 import { makeTaskTokens, tokenHash, Tokens } from "../access/tokens.ts"
 import { conflict, invalid, type StoreFailure, unauthorized } from "../refused.ts"
-import { record } from "../store/act.ts"
+import { endsAs, record } from "../store/act.ts"
 import { Blobs } from "../store/blobs.ts"
 import { Commits } from "../store/commits.ts"
 import { counted, isAny, row, rows } from "../store/database.ts"
@@ -23,7 +23,7 @@ import { Pools } from "./pools.ts"
 import { RunQueue } from "./run-queue.ts"
 import { Runs, type WholeRun } from "./runs.ts"
 import { StageEnds } from "./stage-ends.ts"
-import { goneReason, type StageRow, StageRow as Row, Stages, stepOf } from "./stages.ts"
+import { goneWait, type StageRow, StageRow as Row, Stages, stepOf } from "./stages.ts"
 
 /** How large an answer gets before it ends: the targets of one stage may take 400 KiB. What is left out is due for the next request. */
 const answerBytes = 4 * 1024 * 1024
@@ -111,7 +111,7 @@ const ownedBy = (stage: StageRow, taskUid: Option.Option<string>) =>
 /**
  * Returns the stage if it belongs to the task, or to none, unless another pool took it than the one to which the token was offered: such a
  * token opens nothing more, even for who knows that task's UID. The task's own worker has one if its pool got another name before the task
- * took the stage. It gets 401 and not `taken`, which it would take for its end: the token of the last offer is in its Secret. Where either
+ * took the stage. It gets 401 and not `taken`, whose words would be untrue of it. Where either
  * pool is not known, as of what an older version offered, the UID alone counts.
  */
 const openedBy = Effect.fnUntraced(function*(stage: StageRow, pool: string | null, taskUid: Option.Option<string>) {
@@ -352,12 +352,14 @@ const make = Effect.gen(function*() {
    * Notes that the agent that has a cancelled stage ends it without its task, as it does where it has none of it. Only a person may
    * conclude that nothing of the stage runs any more.
    */
-  const noteGone = (id: string, by: Speaker) =>
-    by._tag === "Worker" || by.name === undefined || Option.isSome(by.taskUid)
-      ? Effect.void
-      : sql`UPDATE stages SET ${
-        sql.update({ waitReason: goneReason, waitMessage: `Agent ${by.name} has no AgentTask of it.` })
-      } WHERE id = ${id} AND taskUid IS NOT NULL AND agent = ${by.name} AND agentPool IS ${by.pool} AND cancelSeq IS NOT NULL AND endedAt IS NULL`
+  const noteGone = Effect.fnUntraced(function*(id: string, by: Speaker) {
+    if (by._tag === "Worker" || by.name === undefined || Option.isSome(by.taskUid)) return
+    const gone = goneWait(by.name)
+    const isNews = sql`id = ${id} AND taskUid IS NOT NULL AND agent = ${by.name} AND agentPool IS ${by.pool} AND cancelSeq IS NOT NULL
+      AND endedAt IS NULL AND waitMessage IS NOT ${gone.waitMessage}`
+    if ((yield* sql`SELECT id FROM stages WHERE ${isNews}`).length === 0) return // a commit would leave an entry of what is refused next
+    yield* Effect.andThen(endsAs("has no task"), sql.withTransaction(sql`UPDATE stages SET ${sql.update(gone)} WHERE ${isNews}`))
+  })
 
   const end = Effect.fn("Assignments.end")(function*(id: string, by: Speaker, result: ToldResult) {
     yield* noteGone(id, by)

@@ -17,7 +17,7 @@ import { Agents } from "./agents.ts"
 import { Pools } from "./pools.ts"
 import { lineOf, mostAhead, queues, RunQueue } from "./run-queue.ts"
 import { type Run, Runs } from "./runs.ts"
-import { goneReason, type StageRow, Stages, stepOf, stepStatus } from "./stages.ts"
+import { goneWait, type StageRow, Stages, stepOf, stepStatus } from "./stages.ts"
 
 const statusOf = (stage: StageRow): StageStatus => {
   const status = stepStatus(stage)
@@ -148,10 +148,11 @@ export const makeRunViews = Effect.gen(function*() {
   })
 
   /** Returns since when a stage is to be stopped whose agent is there and has no task of it, or has had the time to stop it. */
-  const unstoppedSince = Effect.fnUntraced(function*(run: Run, { cancelSeq, startedAt, waitReason }: StageRow) {
+  const unstoppedSince = Effect.fnUntraced(function*(run: Run, { agent, cancelSeq, startedAt, waitMessage }: StageRow) {
     if (!run.cancelAsked || cancelSeq === null) return undefined
     const isLate = startedAt === null && cancelSeq <= (yield* Clock.currentTimeMillis) - stopMillis
-    return isLate || waitReason === goneReason ? instantOf(cancelSeq) : undefined
+    const isGone = agent !== null && waitMessage === goneWait(agent).waitMessage
+    return isLate || isGone ? instantOf(cancelSeq) : undefined
   })
 
   /** Returns what the agent that has a stage told of it, and what it does not: that it is silent since then, or cannot stop the stage. */

@@ -41,7 +41,10 @@ export const StageRow = Schema.Struct({
 export type StageRow = typeof StageRow.Type
 
 /** Why a stage waits that is to be cancelled, by the word of its own agent, which has no AgentTask of it. */
-export const goneReason: Reason = "Lost"
+export const goneWait = (agent: string): { readonly waitReason: Reason; readonly waitMessage: string } => ({
+  waitReason: "Lost",
+  waitMessage: `Agent ${agent} has no AgentTask of it.`
+})
 
 /** Returns the run's step that a stage is: `destroy` is the apply of a run that destroys. */
 export const stepOf = (stage: Stage): Step => stage === "plan" ? "plan" : "apply"

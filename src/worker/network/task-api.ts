@@ -219,7 +219,13 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
 
   return TaskApi.of({
     secrets: Effect.map(Effect.option(token), Option.toArray),
-    details: Effect.mapError(patiently(json(Request.get(taskPath.assignment), ToldDetails)), stageFailure),
+    // The stage may be offered anew under another token of the pool; then the kubelet brings its new token.
+    details: askAgain(patiently(json(Request.get(taskPath.assignment), ToldDetails)), {
+      while: mayBeRenewed,
+      first: "1 second",
+      spaced: "5 seconds",
+      limit: poolPatience
+    }).pipe(Effect.mapError(stageFailure)),
     download,
     storePlan: (file, sha256) =>
       Effect.suspend(() => {
