@@ -53,7 +53,7 @@ guard() {
 
 # Runs one command, in the foreground, because a shell without job control makes its background children ignore SIGINT. What is started in
 # the background has no status of its own in zsh. A wrapper may die of a signal and leave its engine at work, so then the whole process group
-# has to end, if there are setsid and sleep; the worker's harder signals still reach it.
+# has to end, if there are setsid and sleep; the worker's harder signals still reach it, and after KILL nothing is left that could work.
 run() {
   running=$1
   mv "commands/$1" "taken/$1" && mkfifo -m 660 "taken/$1/stdout" "taken/$1/stderr" "taken/$1/events" &&
@@ -61,7 +61,7 @@ run() {
   code=$?
   [ $code -le 255 ] || code=$((128 + code % 128)) # of a signal: ksh adds 256 to its number, yash 384
   if [ $code -gt 128 ] && [ -d "taken/$1/signalled" ] && read -r pid <"taken/$1/pid"; then
-    while kill -0 "-$pid" && sleep 1; do :; done 2>/dev/null
+    while [ ! -d "taken/$1/killed" ] && kill -0 "-$pid" && sleep 1; do :; done 2>/dev/null
   fi
   reply exit "$1" $code
   mv "taken/$1" ended/
@@ -72,7 +72,7 @@ run() {
 send() {
   [ "$1 $2" != "INT $interrupted" ] && read -r pid <"taken/$2/pid" || return
   if [ "$1" = INT ]; then interrupted=$2; fi
-  mkdir "taken/$2/signalled"
+  case $1 in KILL) mkdir "taken/$2/killed" ;; *) mkdir "taken/$2/signalled" ;; esac
   kill "-$1" "-$pid" || kill "-$1" "$pid" # the one spelling for a group that bash, dash and busybox agree on
 }
 
