@@ -255,7 +255,7 @@ export const faults: Readonly<Record<string, Row>> = {
       ],
       "test/core/stage/signal-plan.test.ts": ["is one interrupt at once, then TERM, then KILL, all within the grace"],
       "test/kubernetes/credentials.test.ts": ["follow the token file after a minute, and at once when told that they were refused"],
-      "test/worker/network/task-api.test.ts": ["says TokenRefused only after it has waited for a token"]
+      "test/worker/network/task-api.test.ts": ["says TokenRefused only after it has read the token again"]
     },
     notShown: ["SIGTERM at each quarter of a second of one apply"]
   },

@@ -219,13 +219,7 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
 
   return TaskApi.of({
     secrets: Effect.map(Effect.option(token), Option.toArray),
-    // The stage may be offered anew under another token of the pool; then the kubelet brings its new token.
-    details: askAgain(patiently(json(Request.get(taskPath.assignment), ToldDetails)), {
-      while: mayBeRenewed,
-      first: "1 second",
-      spaced: "5 seconds",
-      limit: poolPatience
-    }).pipe(Effect.mapError(stageFailure)),
+    details: Effect.mapError(patiently(json(Request.get(taskPath.assignment), ToldDetails)), stageFailure),
     download,
     storePlan: (file, sha256) =>
       Effect.suspend(() => {
