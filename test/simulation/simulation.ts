@@ -69,6 +69,7 @@ export const templates = [
 ] as const satisfies ReadonlyArray<Template>
 
 /** Returns the workspace of the run of this number. */
+const longestKeptMillis = 2 * 3_600_000
 const workspaceAt = (nth: number): string => nth % 2 === 0 ? "one" : "two"
 
 interface Round {
@@ -253,10 +254,17 @@ export class Simulation {
     const { finalizers = [], labels = {}, name, namespace } = found.metadata
     this.server.update(agentTasks, { ...found, metadata: { name, namespace, labels, finalizers: [...finalizers, "example.com/keep"] } })
   }
-  /** Removes the finalizers of Jobs whose task is over or gone: until then, the task has to come to its end with its Job kept. */
+  /**
+   * Removes the finalizers of Jobs whose task is over or gone: until then, the task has to come to its end with its Job kept. The deadline of
+   * an apply, which ends one whose Pod another container keeps, is days away; its Job is let go after two hours.
+   */
   letJobsGo(): void {
     const open = new Set<string>(this.tasks.filter(({ status }) => !isOver(status.phase)).map(({ metadata }) => metadata.uid))
-    for (const job of this.cluster.jobs) if (!open.has(job.metadata.ownerReferences?.[0]?.uid ?? "")) this.cluster.letJobGo(job)
+    for (const job of this.cluster.jobs) {
+      const { deletionTimestamp = this.server.time, ownerReferences } = job.metadata
+      const isLong = Date.parse(this.server.time) - Date.parse(deletionTimestamp) > longestKeptMillis
+      if (isLong || !open.has(ownerReferences?.[0]?.uid ?? "")) this.cluster.letJobGo(job)
+    }
   }
   /** Kills an engine whose worker goes on, as for want of memory. Those without a pool are left: their own backend knows what they made. */
   killEngine(nth: number): void {
