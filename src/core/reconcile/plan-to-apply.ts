@@ -38,7 +38,7 @@ export const applySpec = (
   if (savePlan === undefined || result?.outcome !== "succeeded" || result.planDigest === undefined || result.hasChanges === false) {
     return Option.none()
   }
-  const directory = [source.fluxSource?.path, workingDirectory].filter((path) => path !== undefined).join("/")
+  const directory = [source.fluxSource?.path, workingDirectory].filter((path) => path !== undefined && path !== "").join("/")
   return Option.some({
     ...spec,
     stage: "apply",

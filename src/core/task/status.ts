@@ -153,13 +153,14 @@ export const running = (pod: RunningPod): News => ({
   message: `${runsIn(pod)}.`
 })
 
+/** By which the message of `unanswered` is told from that of `running`, which has the same reason. */
+export const unansweredWords = "its worker has no answer from the pool's server yet"
+
 /** Returns what the status says while the pool's server gives the worker no answer. The worker writes it itself. */
 export const unanswered = (pod: RunningPod): News => ({
   phase: "Running",
   reason: "Claimed",
-  message: `${
-    runsIn(pod)
-  }, but its worker has no answer from the pool's server yet; see the log of the worker, and let the Pod reach that server.`
+  message: `${runsIn(pod)}, but ${unansweredWords}; see the log of the worker, and let the Pod reach that server.`
 })
 
 /**

@@ -133,6 +133,7 @@ describe("an attempt at a new artifact", () => {
     { path: "infra/eu", workingDirectory: "live", directory: "infra/eu/live" },
     { path: "infra/eu", workingDirectory: undefined, directory: "infra/eu" },
     { path: undefined, workingDirectory: "live", directory: "live" },
+    { path: "", workingDirectory: "live", directory: "live" }, // as a substitution that is empty leaves it
     { path: undefined, workingDirectory: undefined, directory: undefined }
   ])("is applied in the directory of its plan, from the plan that it kept: $directory", ({ directory, path, workingDirectory }) => {
     const world = worldOf({ ...followed, source: "known" })

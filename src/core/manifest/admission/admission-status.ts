@@ -1,9 +1,9 @@
-// What a task's token may write: the claim, that its state waits to be saved, and the result, all in the AgentTask that its Pod runs.
+// What a task's token may write: the claim, what it waits for, and the result, all in the AgentTask that its Pod runs.
 // Invariant: a token that names no Pod writes nothing. What the worker writes (core/task/status.ts) passes.
 // Used by core/manifest/admission/admission.
 import type { ResolvedConfig } from "../../resolve/resolve.ts"
 import { longestPlainTaskName } from "../../task/job-name.ts"
-import { phaseOf } from "../../task/status.ts"
+import { phaseOf, unansweredWords } from "../../task/status.ts"
 import { byTask, cel, type Policy } from "./admission-policy.ts"
 
 const ofToken = (field: string): string => `request.userInfo.?extra[?'authentication.kubernetes.io/${field}'][?0].orValue('')`
@@ -21,6 +21,9 @@ const jobName = ({ policy: { basename } }: ResolvedConfig): string =>
     longestPlainTaskName(basename)
   } ? variables.was.?job.?name.orValue('') : ${cel(`${basename}-`)} + oldObject.metadata.name`
 
+/** Returns the CEL condition that a status tells of the wait for an answer, which has the reason of one that runs. */
+const isUnanswered = (status: string): string => `${status}.?message.orValue('').contains(${cel(unansweredWords)})`
+
 const phases = Object.entries(phaseOf).map(([outcome, phase]) => `'${outcome}': '${phase}'`)
 const phaseOfResult = `{${phases.join(", ")}}[object.status.result.outcome]`
 
@@ -36,9 +39,9 @@ export const statusPolicy = (config: ResolvedConfig): Policy => ({
     job: jobName(config),
     claims: "!has(variables.was.claim)",
     waits:
-      `object.status.?phase.orValue('') == 'Running' && object.status.?reason.orValue('') in ['Claimed', 'StateUnsaved'] && object.status.?reason != variables.was.?reason && ${
-        unchanged("phase", "claim", "changes", "finishedAt", "reportedAt")
-      }`,
+      `object.status.?phase.orValue('') == 'Running' && object.status.?reason.orValue('') in ['Claimed', 'StateUnsaved'] && (object.status.?reason != variables.was.?reason || ${
+        isUnanswered("object.status")
+      } || ${isUnanswered("variables.was")}) && ${unchanged("phase", "claim", "changes", "finishedAt", "reportedAt")}`,
     over: "variables.was.?phase.orValue('') in ['Succeeded', 'Failed', 'Cancelled']"
   },
   checks: [

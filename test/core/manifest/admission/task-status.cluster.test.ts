@@ -1,7 +1,7 @@
 // What the token of a task can write: a real API server refuses all that is tried here, and accepts what the worker itself writes.
 import { describe, expect } from "@effect/vitest"
 import { Effect, Option, Schedule } from "effect"
-import { advance, finished, running, unsaved } from "../../../../src/core/task/status.ts"
+import { advance, finished, running, unanswered, unsaved } from "../../../../src/core/task/status.ts"
 import { Kubernetes } from "../../../../src/kubernetes/client.ts"
 import { agentTasks, jobs, pods } from "../../../../src/kubernetes/kinds.ts"
 import type { AgentTaskStatus } from "../../../../src/schema/task/agent-task.ts"
@@ -176,12 +176,16 @@ forEachAccount({}, (it) => {
         expect((yield* kubernetes.get(tasks, mine.task.metadata)).status).toMatchObject({ phase: "Failed", result })
       }))
 
-    it.effect("that its state waits to be saved, and that it does no more", () =>
+    it.effect("that the pool's server does not answer it, and that it does, or that its state waits to be saved, and does no more", () =>
       Effect.gen(function*() {
         const waiting = yield* begun("waiting")
         const say = (news: typeof unsaved) =>
           write(waiting.worker, waiting.task, (now) => advance(now, { ...news, generation: 1, now: at }))
         yield* write(waiting.worker, waiting.task, () => claimBy(waiting))
+        const asked = { name: waiting.pod.name }
+        for (const news of [unanswered(asked), running(asked)]) {
+          expect((yield* say(news)).status).toMatchObject({ message: news.message })
+        }
         const reasons = [(yield* say(unsaved)).status, (yield* say(running({ name: waiting.pod.name }))).status].map((status) =>
           (status as AgentTaskStatus).reason
         )
