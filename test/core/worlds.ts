@@ -107,7 +107,7 @@ const Seed = Schema.Struct({
   waitsForSource: Schema.Boolean,
   follows: Schema.Literals(["no", "plan", "planAndApply"]),
   latest: Schema.Literals(["none", "alive", "over", "lost", "gone"]),
-  latestApply: Schema.Literals(["none", "alive", "over", "gone"])
+  latestApply: Schema.Literals(["none", "alive", "over", "lost", "gone"])
 })
 export type Seed = typeof Seed.Type
 
@@ -151,7 +151,8 @@ const origins = {
   new: plainSeed,
   queued: { ...plainSeed, life: "queued", stage: "apply" },
   claimed: { ...plainSeed, life: "claimed", job: "active", pod: "Running", worker: "running", runner: "running" },
-  followed: { ...plainSeed, life: "succeeded", source: "known", follows: "planAndApply" }
+  followed: { ...plainSeed, life: "succeeded", source: "known", follows: "planAndApply" },
+  applying: { ...plainSeed, life: "succeeded", source: "known", follows: "planAndApply", latest: "over", latestApply: "alive" }
 } satisfies Readonly<Record<string, Seed>>
 
 const Drawn = Schema.Struct({ origin: Schema.Literals(Struct.keys(origins)), ...Struct.map(Seed.fields, Schema.optionalKey) })

@@ -100,12 +100,15 @@ const upToDate = ({ metadata: { name, namespace, resourceVersion, uid } }: Agent
         : Effect.fail(new Behind({ object: `AgentTask ${keyOf({ namespace, name })}` }))
   )
 
-/** Fails with `Behind` unless the cache has the newest version of the newest attempt: somebody may have cancelled it, or deleted it. */
-const newestUpToDate = ({ task: { metadata: { namespace }, status: { latest } }, world: { cache } }: Asking): Read<void, Behind> =>
-  Option.match(latest === undefined ? Option.none() : cache.task(keyOf({ namespace, name: latest.name })), {
-    onNone: () => Effect.void,
-    onSome: upToDate
-  })
+/**
+ * Fails with `Behind` unless the cache has the newest version of the newest attempt and of its apply: somebody may have cancelled or deleted
+ * them, and a worker may have claimed the apply.
+ */
+const newestUpToDate = ({ task, world: { cache } }: Asking): Read<void, Behind> => {
+  const { metadata: { namespace }, status: { latest } } = task
+  const names = [...latest === undefined ? [] : [latest.name], ...madeNames(task).apply]
+  return Effect.forEach(Array.getSomes(names.map((name) => cache.task(keyOf({ namespace, name })))), upToDate, { discard: true })
+}
 
 /** Returns the apply of the newest attempt if the task made one that its status does not name yet. */
 const unnamedApply = (task: AgentTask): Read<Option.Option<AgentTask>> => {

@@ -25,6 +25,14 @@ export const reflected = (task: AgentTask, of: AgentTask, now: string): AgentTas
   return saying(task, { phase, reason, message: fitting(`${of.metadata.name}: ${message}`), stalled }, now)
 }
 
+/** Returns the status with conditions that speak of an apply after which a person has to decide. */
+export const doubted = (task: AgentTask, of: AgentTask, now: string): AgentTaskStatus => {
+  const { metadata: { name, namespace }, status: { message = "", phase = "Failed", reason = "Lost" } } = of
+  const next =
+    `The next artifact of the source is planned only once you have looked for what the apply made, brought the state up to date, and deleted that task: kubectl -n ${namespace} delete atask ${name}`
+  return saying(task, { phase, reason, message: andThen(`${name}: ${message}`, next) }, now)
+}
+
 /** Why the plan of the newest attempt is not applied. `stalled` says that a person is needed. */
 export type Why = Pick<Told, "message" | "stalled">
 

@@ -9,6 +9,7 @@ import { acknowledged, isOver, isRevoked } from "../task/status.ts"
 import { spreadMillis } from "../text/fingerprint.ts"
 import { Action, Notice } from "./action.ts"
 import {
+  doubted,
   isInterim,
   lostSight,
   outdated,
@@ -22,7 +23,7 @@ import {
   type Why
 } from "./attempt-conditions.ts"
 import { applyName, attemptName, isFollower, nextAttempt } from "./attempts.ts"
-import { againInMillis, newest, spokenOf, tried, unfinished } from "./newest-attempt.ts"
+import { againInMillis, inDoubt, newest, spokenOf, tried, unfinished } from "./newest-attempt.ts"
 import { keep } from "./over.ts"
 import { isOutdated, notApplied, type Wanted } from "./plan-to-apply.ts"
 import { cancel, later, type Respond, type RespondTo, unchanged } from "./response.ts"
@@ -53,10 +54,15 @@ const offered = ({ source, task }: Seen): Option.Option<Offer> => {
     : Option.none()
 }
 
-/** Returns what the next attempt can be made from, or none while the newest one or its apply is under way. */
-const offeredAnew = (s: Seen): Option.Option<Offer> => Option.filter(offered(s), () => Option.isNone(unfinished(s)))
+/** Returns what the next attempt can be made from, or none while the newest one or its apply is under way, or left its state in doubt. */
+const offeredAnew = (s: Seen): Option.Option<Offer> =>
+  Option.filter(offered(s), () => Option.isNone(unfinished(s)) && Option.isNone(inDoubt(s)))
 
-/** Returns why a plan is never applied, or none if it is once the source has nothing newer, or may be already. */
+/** Reports whether the newest plan is called off or gone, which only a person deletes, or is not of what its source has now. */
+const isUnwanted = (s: Seen): boolean =>
+  !Option.exists(newest(s), (plan) => !isRevoked(plan)) || Option.exists(offered(s), ({ artifact }) => artifact.sha256 !== tried(s))
+
+/** Returns why a plan is never applied, or none if it is once the source has nothing newer, or its apply is made already. */
 const whyNever = ({ latestApply, now }: Seen, wanted: Wanted): Option.Option<Why> =>
   isRevoked(wanted.plan) && Option.isNone(latestApply)
     ? Option.some(revoked)
@@ -66,6 +72,8 @@ const whyNever = ({ latestApply, now }: Seen, wanted: Wanted): Option.Option<Why
 
 export const when = {
   refused: ({ refusal, task }) => Option.filter(refusal, () => follows(task)),
+  unwanted: (s) =>
+    Option.filter(s.latestApply, ({ status }) => follows(s.task) && status.claim === undefined && !isOver(status.phase) && isUnwanted(s)),
   newArtifact: (s) => Option.filter(offeredAnew(s), ({ artifact }) => artifact.sha256 !== tried(s)),
   planned: (s) =>
     Option.zipWith(
@@ -119,6 +127,8 @@ export const tellRefusal: RespondTo<Refusal> = (s, refusal) => {
 const said = (s: Seen): AgentTaskStatus => {
   const { now, source, task } = s
   const { latest } = task.status
+  const doubt = inDoubt(s)
+  if (Option.isSome(doubt)) return doubted(task, doubt.value, now)
   const lack = source._tag === "NotReady" ? Option.some(source.message) : Option.none()
   const wanted = notApplied(s)
   const why = Option.flatMap(wanted, (_) => Option.orElse(whyNever(s, _), () => Option.map(lack, unready)))

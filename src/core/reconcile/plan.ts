@@ -86,8 +86,16 @@ export const rows: ReadonlyArray<Row> = [
       respond: follow.tellRefusal
     }),
     row({
+      situation: "over, and its newest apply has not begun and is not wanted any more",
+      means: "cancel that apply, which no worker has claimed: its plan was cancelled or deleted, or the source has another artifact by now",
+      when: follow.when.unwanted,
+      respond: follow.cancelAttempt,
+      live: "source"
+    }),
+    row({
       situation: "over, and its source has a new artifact",
-      means: "make the next attempt, a task of its own, once the newest is over",
+      means:
+        "make the next attempt, a task of its own, once the newest is over, and unless its apply may have made what the state lacks, until a person deletes that apply",
       when: follow.when.newArtifact,
       respond: follow.makeAttempt,
       live: "source"

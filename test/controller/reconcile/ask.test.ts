@@ -1,6 +1,6 @@
 // What the caches lack is read from the API server itself, before its absence may end a task.
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Exit, Option } from "effect"
+import { Array, Effect, Exit, Option } from "effect"
 import { ask, type Asking, askLive } from "../../../src/controller/reconcile/ask.ts"
 import { readSource } from "../../../src/controller/reconcile/flux-sources.ts"
 import { noAnswers, observe } from "../../../src/controller/reconcile/observe.ts"
@@ -323,21 +323,38 @@ describe("the newest attempt at a source", () => {
       change: (kubernetes) => kubernetes.apply(agentTasks, { metadata: place, spec: { cancel: true } }),
       behind: true
     },
-    { is: "gone by now", change: (kubernetes) => kubernetes.delete(agentTasks, place, {}), behind: true }
-  ])("lets its task make another only once the cache knows: it is $is", ({ behind, change }) =>
-    Effect.gen(function*() {
-      const { kubernetes, server } = instantCluster()
-      const { latest, task } = worldOf({ ...plainSeed, life: "succeeded", source: "known", follows: "planAndApply", latest: "over" })
-      const { metadata: { ownerReferences: _, ...metadata }, spec, status } = Option.getOrThrow(latest)
-      server.plant(agentTasks, { metadata, spec, status })
-      const { world } = knowing({ job: Option.none(), task })
-      world.setTask("tasks/task-2", Option.some(projectTask(server.find(agentTasks, place))))
-      yield* change(kubernetes)
-      const asking = { world, task, policy, now: noon, at: 0, followed: readSource, warned: () => Effect.succeedNone }
-      const asked = yield* Effect.exit(Effect.provideService(askLive(asking, Option.none(), noAnswers), Kubernetes, kubernetes))
-      expect(Exit.isFailure(asked)).toBe(behind)
-      if (behind) expect(Option.getOrThrow(Exit.findErrorOption(asked))).toMatchObject({ _tag: "Behind" })
-    }))
+    { is: "gone by now", change: (kubernetes) => kubernetes.delete(agentTasks, place, {}), behind: true },
+    {
+      is: "as the cache has it, but its apply is gone by now, or claimed",
+      change: (kubernetes) => kubernetes.delete(agentTasks, { ...place, name: "task-2-apply" }, {}),
+      behind: true
+    }
+  ])(
+    "lets its task make another, or cancel its apply, only once the cache knows: it is $is",
+    ({ behind, change }) =>
+      Effect.gen(function*() {
+        const { kubernetes, server } = instantCluster()
+        const { latest, latestApply, task } = worldOf({
+          ...plainSeed,
+          life: "succeeded",
+          source: "known",
+          follows: "planAndApply",
+          latest: "over",
+          latestApply: "alive"
+        })
+        const { world } = knowing({ job: Option.none(), task })
+        for (const { metadata: { ownerReferences: _, ...metadata }, spec, status } of Array.getSomes([latest, latestApply])) {
+          server.plant(agentTasks, { metadata, spec, status })
+          const { name, namespace } = metadata
+          world.setTask(`${namespace}/${name}`, Option.some(projectTask(server.find(agentTasks, { name, namespace }))))
+        }
+        yield* change(kubernetes)
+        const asking = { world, task, policy, now: noon, at: 0, followed: readSource, warned: () => Effect.succeedNone }
+        const asked = yield* Effect.exit(Effect.provideService(askLive(asking, Option.none(), noAnswers), Kubernetes, kubernetes))
+        expect(Exit.isFailure(asked)).toBe(behind)
+        if (behind) expect(Option.getOrThrow(Exit.findErrorOption(asked))).toMatchObject({ _tag: "Behind" })
+      })
+  )
 })
 
 describe("a Job of which it is said that it goes", () => {

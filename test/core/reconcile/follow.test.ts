@@ -7,6 +7,7 @@ import { plan } from "../../../src/core/reconcile/plan.ts"
 import type { Observed } from "../../../src/core/task/observed.ts"
 import { Sha256, Uid } from "../../../src/schema/names.ts"
 import type { AgentTask } from "../../../src/schema/task/agent-task.ts"
+import type { StageResult } from "../../../src/schema/task/stage-result.ts"
 import { before, noon, perform, plainSeed, policy, type Seed, success, withStatus, worldOf } from "../worlds.ts"
 
 const followed: Seed = { ...plainSeed, life: "succeeded", source: "new", follows: "planAndApply" }
@@ -98,12 +99,59 @@ describe("an attempt at a new artifact", () => {
     }
   })
 
-  it.each(calledOff)("is applied if it was $how after its apply was made, which the status may not name yet", ({ by }) => {
+  const calledOffOrGone = [
+    ...calledOff.map(({ by, how }) => ({ how, by: Option.map(by) })),
+    { how: "deleted, and is gone,", by: () => Option.none<AgentTask>() }
+  ]
+
+  describe.each(calledOffOrGone)("that was $how after its apply was made", ({ by }) => {
+    const { latestApply } = worldOf({ ...followed, latest: "over", latestApply: "alive" })
+    const seen = (apply: AgentTask["status"], seed: Partial<Seed> = {}) => {
+      const world = worldOf({ ...followed, source: "known", latest: "over", ...seed })
+      const made = Option.map(latestApply, (task) => ({ ...task, status: apply }))
+      return plan(policy, { ...world, latest: by(world.latest), latestApply: made }, noon)
+    }
+    const { claim } = worldOf({ ...plainSeed, life: "claimed" }).task.status
+
+    it.each([{ phase: "Queued" }, { phase: "Starting" }])("is not applied before that has begun: $phase", (apply) => {
+      for (const seed of [{}, { latestApply: "alive" }, { source: "notReady" }] as const) {
+        expect(seen(apply, seed)).toMatchObject({
+          actions: [{ _tag: "Cancel", name: "task-2-apply", uid: "task-2-apply-uid" }],
+          live: "source",
+          status: { conditions: [{ status: "False" }, { status: "True", message: expect.stringMatching(/^task-2-apply: /u) }, {}] }
+        })
+      }
+    })
+
+    it("is left to the worker that has begun it", () =>
+      expect(seen({ phase: "Running", ...(claim && { claim }) }, { latestApply: "alive" }).actions).toEqual([]))
+
+    it("rests once the apply has ended so, until the source has a new artifact", () => {
+      const ended = { phase: "Cancelled", reason: "Cancelled", message: "It never began." } as const
+      expect(seen(ended, { latestApply: "over" })).toMatchObject({
+        actions: [],
+        status: { conditions: [{ status: "False" }, {}, { status: "True", message: "task-2-apply: It never began." }] }
+      })
+      expect(seen(ended, { latestApply: "over", source: "new" }).actions).toMatchObject([{ _tag: "CreateTask", name: "task-3" }])
+    })
+  })
+
+  it.each(calledOff)("gets the name of its apply in the status, if it was $how after a worker had begun that", ({ by }) => {
     const world = worldOf({ ...followed, source: "known", latest: "over" })
     const { latestApply } = worldOf({ ...followed, latest: "over", latestApply: "alive" })
-    const { actions } = plan(policy, { ...world, latest: Option.map(world.latest, by), latestApply }, noon)
+    const { status } = worldOf({ ...plainSeed, life: "claimed" }).task
+    const begun = Option.map(latestApply, (task) => ({ ...task, status }))
+    const { actions } = plan(policy, { ...world, latest: Option.map(world.latest, by), latestApply: begun }, noon)
     expect(actions).toMatchObject([{ _tag: "CreateTask", name: "task-2-apply" }])
     expect(actions[0]?._tag === "CreateTask" && "cancel" in actions[0].spec).toBe(false)
+  })
+
+  it("is left to the worker that has begun to apply it, though the source has a new artifact", () => {
+    const world = worldOf({ ...followed, latest: "over", latestApply: "alive" })
+    const { status } = worldOf({ ...plainSeed, life: "claimed" }).task
+    expect(plan(policy, { ...world, latestApply: Option.map(world.latestApply, (task) => ({ ...task, status })) }, noon).actions).toEqual(
+      []
+    )
   })
 
   it.each(calledOff)("is not made again once it was $how, though it ended by a disruption", ({ by }) => {
@@ -374,11 +422,12 @@ describe("a follower that applies what it plans", () => {
 
   it.each(
     [
-      { apply: "alive", given: "under way, even if the source has something new", makes: "task-2-apply" },
-      { apply: "over", given: "over, unless the source has something new", makes: "task-3" }
+      { apply: "alive", given: "under way", source: "known", makes: "task-2-apply" },
+      { apply: "lost", given: "lost", source: "known", makes: "task-2-apply" },
+      { apply: "over", given: "over, unless the source has something new", source: "new", makes: "task-3" }
     ] as const
-  )("names an apply that a crash kept from the status, if it is $given", ({ apply, makes }) => {
-    const unnamed = worldOf({ ...followed, source: "new", latest: "over" })
+  )("names an apply that a crash kept from the status, if it is $given", ({ apply, makes, source }) => {
+    const unnamed = worldOf({ ...followed, source, latest: "over" })
     const { latestApply } = worldOf({ ...followed, latest: "over", latestApply: apply })
     expect(made({ ...unnamed, latestApply })).toEqual([makes])
   })
@@ -420,6 +469,65 @@ describe("a follower that applies what it plans", () => {
       ]])
     }
   )
+
+  const ran = worldOf({ ...plainSeed, life: "claimed" }).task.status
+  const failed = (result: Partial<StageResult>): StageResult => ({
+    ...success,
+    outcome: "failed",
+    reason: "ExitCode",
+    exitCode: 1,
+    ...result
+  })
+  const { exitCode: _, ...noEngine } = failed({ reason: "DigestMismatch" })
+
+  it.each<{ given: string; status: AgentTask["status"]; rests: boolean }>([
+    { given: "its worker is gone", status: { ...ran, phase: "Failed", reason: "NodeLost" }, rests: true },
+    { given: "its state is not saved", status: { ...ran, phase: "Failed", result: failed({ statePushed: false }) }, rests: true },
+    {
+      given: "its state is lost, by its reason",
+      status: { ...ran, phase: "Failed", result: failed({ reason: "StateNotSaved" }) },
+      rests: true
+    },
+    {
+      given: "its engine was killed",
+      status: { ...ran, phase: "Failed", result: failed({ reason: "OutOfMemory", exitCode: 137 }) },
+      rests: true
+    },
+    { given: "its engine could not be ended", status: { ...ran, phase: "Failed", result: { ...noEngine, reason: "Lost" } }, rests: true },
+    {
+      given: "it was cancelled and its state is lost",
+      status: { ...ran, phase: "Cancelled", result: failed({ statePushed: false }) },
+      rests: true
+    },
+    { given: "its engine ended in order", status: { ...ran, phase: "Failed", result: failed({}) }, rests: false },
+    { given: "its engine never ran", status: { ...ran, phase: "Failed", result: noEngine }, rests: false },
+    { given: "it never began", status: { phase: "Failed", reason: "Lost" }, rests: false },
+    { given: "it did what it should", status: { ...ran, phase: "Succeeded", result: success }, rests: false }
+  ])("makes a further attempt only if the state has what its apply made, or once that apply is deleted: $given", ({ rests, status }) => {
+    const world = worldOf({ ...followed, latest: "over", latestApply: "over" })
+    const after = (given: Partial<AgentTask["metadata"]>): Observed => ({
+      ...world,
+      latestApply: Option.map(world.latestApply, (task) => ({
+        metadata: { ...task.metadata, ...given },
+        spec: { ...task.spec, cancel: true }, // which may have come before the end
+        status: { ...status, message: "It ended." }
+      }))
+    })
+    expect(made(after({}))).toEqual(rests ? [] : ["task-3"])
+    expect(made(after({ deletionTimestamp: noon }))).toEqual(["task-3"])
+    expect(made({ ...world, latestApply: Option.none() })).toEqual(["task-3"])
+    if (!rests) return
+    const told = plan(policy, after({}), noon)
+    const message =
+      "task-2-apply: It ended. The next artifact of the source is planned only once you have looked for what the apply made, brought the state up to date, and deleted that task: kubectl -n tasks delete atask task-2-apply"
+    const reason = status.reason ?? "Lost"
+    expect(ready(told)).toEqual([["Ready", "False", reason, message], ["Reconciling", "False", reason, message], [
+      "Stalled",
+      "True",
+      reason,
+      message
+    ]])
+  })
 
   it("goes on saying how the apply ended that is gone, and not how its plan did", () => {
     const failed = worldOf({ ...followed, source: "known", latest: "over", latestApply: "over" })

@@ -167,7 +167,7 @@ describe("plan", () => {
   })
 
   law(
-    "makes another task only when nothing of the newest attempt is alive: a plan for another artifact or in the place of one that was lost, or the apply of that very plan",
+    "makes another task only when nothing of the newest attempt is alive and its apply was not lost: a plan for another artifact or in the place of one that was lost, or the apply of that very plan",
     (seed) => {
       const made = decide(seed).actions.filter(Action.$is("CreateTask"))
       expect(made.length).toBeLessThanOrEqual(1)
@@ -180,7 +180,9 @@ describe("plan", () => {
           expect({ source: seen._tag, hasNew }).toEqual({ source: "Ready", hasNew: spec.stage === "plan" })
         }
         expect(seed).toMatchObject({ cancel: false, deleted: false })
-        expect([seed.latest, seed.latest === "none" ? "none" : seed.latestApply]).not.toContain("alive")
+        const apply = seed.latest === "none" ? "none" : seed.latestApply
+        expect([seed.latest, apply]).not.toContain("alive")
+        expect(apply).not.toBe("lost")
         if (spec.stage === "plan") expect(spec.source.fluxSource).toEqual({ kind: source.fluxSource?.kind, name: source.fluxSource?.name })
         else {expect({ follows: seed.follows, source: spec.source, options: spec.options }).toEqual({
             follows: "planAndApply",

@@ -45,6 +45,13 @@ export const over: ReadonlyArray<Case> = [
     phase: "Succeeded"
   },
   {
+    given: "a new artifact while the last apply has not begun",
+    seed: { life: "succeeded", source: "new", follows: "planAndApply", latest: "over", latestApply: "alive" },
+    situation: "over, and its newest apply has not begun and is not wanted any more",
+    actions: ["Cancel"],
+    phase: "Succeeded"
+  },
+  {
     given: "a task that follows its source, with a new artifact",
     seed: { life: "succeeded", source: "new", follows: "plan" },
     situation: "over, and its source has a new artifact",
@@ -122,8 +129,15 @@ export const over: ReadonlyArray<Case> = [
     phase: "Succeeded"
   },
   {
-    given: "a new artifact while the last apply is alive",
-    seed: { life: "succeeded", source: "new", follows: "planAndApply", latest: "over", latestApply: "alive" },
+    given: "an apply under way, at the artifact of its plan",
+    seed: { life: "succeeded", source: "known", follows: "planAndApply", latest: "over", latestApply: "alive" },
+    situation: "over, and it follows its source",
+    actions: [],
+    phase: "Succeeded"
+  },
+  {
+    given: "a new artifact after an apply that was lost",
+    seed: { life: "succeeded", source: "new", follows: "planAndApply", latest: "over", latestApply: "lost" },
     situation: "over, and it follows its source",
     actions: [],
     phase: "Succeeded"
