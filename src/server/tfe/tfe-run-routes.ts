@@ -25,7 +25,7 @@ import { ownVariables, Variables } from "../workspace/variables.ts"
 import { Workspaces } from "../workspace/workspaces.ts"
 import { configurationVersionDocument, listedRunDocument, runDocument, stepDocument, workspaceDocument } from "./tfe-documents.ts"
 import { document, documents, makeTfe, paged } from "./tfe-envelope.ts"
-import { unkeptRun, unknownRunFilter, unless } from "./tfe-refusals.ts"
+import { noQueuedRun, unkeptRun, unknownRunFilter, unless } from "./tfe-refusals.ts"
 
 const createConfigurationVersion = jsonOf(CreateConfigurationVersion)
 const createRun = jsonOf(CreateRun)
@@ -147,7 +147,9 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
         Effect.gen(function*() {
           const workspace = yield* workspaces.get(id)
           const { data: { attributes } } = yield* createConfigurationVersion(request)
-          const onlyNamed = !allows(role, "everything") // so that nobody applies by mistake what was uploaded to be planned
+          if (attributes["auto-queue-runs"] === true) return yield* noQueuedRun()
+          // So that nobody applies by mistake what was uploaded to be planned, or for a saved plan.
+          const onlyNamed = attributes.provisional === true || !allows(role, "everything")
           const version = yield* configurations.create(workspace.id, attributes.speculative === true, onlyNamed)
           return made("/api/v2/configuration-versions", configurationVersionDocument(version, uploadUrl(tokens, base(request), version.id)))
         })

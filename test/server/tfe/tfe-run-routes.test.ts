@@ -4,7 +4,7 @@ import { Effect } from "effect"
 import { auditPath } from "../../../src/schema/api/audit.ts"
 import { taskPath } from "../../../src/schema/api/task-api.ts"
 import { tfePath } from "../../../src/schema/api/tfe-api.ts"
-import { agent, archiveOf, person, server, worker } from "../live-server.ts"
+import { agent, archiveOf, ask, person, server, worker } from "../live-server.ts"
 
 const archive = archiveOf({ "main.tf": "output \"m\" { value = 1 }" })
 
@@ -89,6 +89,31 @@ describe("a run", () => {
       const relationships = { workspace: { data: { type: "workspaces", id } }, "configuration-version": { data: null } }
       const { json } = yield* me.as("POST", tfePath.runs, { data: { type: "runs", attributes, relationships } })
       expect(json).toMatchObject({ data: { relationships: { "configuration-version": { data: { id: newest.id } } } } })
+    }))
+
+  it.live("is not of a newer configuration that was uploaded for a saved plan, unless it names that one", () =>
+    Effect.gen(function*() {
+      const { id, me } = yield* ready
+      const uploaded = yield* me.upload(id, archive)
+      const asStock = { speculative: false, provisional: true, "auto-queue-runs": false }
+      const made = yield* me.as("POST", tfePath.configurationVersions(id), {
+        data: { type: "configuration-versions", attributes: asStock }
+      })
+      yield* ask(made.json.data.attributes["upload-url"], undefined, "PUT", archiveOf({ "main.tf": "# not reviewed" }))
+      const runs = [yield* me.run(id, { "save-plan": true }, made.json.data.id), yield* me.run(id)]
+      expect(runs.map(({ json }) => json.data.relationships["configuration-version"].data.id)).toEqual([made.json.data.id, uploaded.id])
+    }))
+
+  it.live("is not started by an upload: a version that asks for that is not made", () =>
+    Effect.gen(function*() {
+      const { id, me } = yield* ready
+      const { json, status } = yield* me.as("POST", tfePath.configurationVersions(id), {
+        data: { attributes: { "auto-queue-runs": true } }
+      })
+      expect([status, json.errors[0].detail]).toEqual([
+        422,
+        "No upload starts a run here, so no configuration version was made; leave auto-queue-runs out, and start the run when the archive is uploaded."
+      ])
     }))
 
   it.live("is of a configuration that was made without an attribute", () =>
