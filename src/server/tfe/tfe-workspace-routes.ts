@@ -154,7 +154,7 @@ export const tfeWorkspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
           description: description ?? "",
           category: category ?? "terraform",
           hcl: hcl ?? false,
-          sensitive: sensitive ?? false
+          sensitive: sensitive ?? null
         })
         return made(`/api/v2/workspaces/${workspaceId}/vars`, variableDocument(stored))
       })),
