@@ -4,7 +4,7 @@ import { Effect } from "effect"
 import { auditPath } from "../../../src/schema/api/audit.ts"
 import { taskPath } from "../../../src/schema/api/task-api.ts"
 import { tfePath } from "../../../src/schema/api/tfe-api.ts"
-import { agent, archiveOf, ask, person, server, worker } from "../live-server.ts"
+import { agent, archiveOf, ask, person, planWith, server, succeeded, worker } from "../live-server.ts"
 
 const archive = archiveOf({ "main.tf": "output \"m\" { value = 1 }" })
 
@@ -156,6 +156,33 @@ describe("a request for a run that comes again, as stock clients send it when th
       const again = yield* me.run(id, { ...attributes, ...other }, isNamed ? second : undefined)
       expect([first.status, again.status]).toEqual([201, 201])
       expect(again.json.data.id).not.toBe(first.json.data.id)
+    }))
+})
+
+describe("a wish for the run that was applied before", () => {
+  const wanted = { message: "Triggered from CI", "auto-apply": true }
+
+  it.live("starts another one once a later run of its version has begun to change something, as a destroy between two applies", () =>
+    Effect.gen(function*() {
+      const { id, me, url } = yield* ready
+      const version = (yield* me.upload(id, archive)).id
+      const asked = (more: object = {}) => Effect.map(me.run(id, { ...wanted, ...more }, version), ({ json }) => json.data.id)
+      const applied = Effect.gen(function*() {
+        yield* planWith(url)
+        const apply = worker(url, yield* agent(url).take)
+        yield* apply.as("GET", taskPath.assignment)
+        yield* apply.result(succeeded())
+      })
+      const first = yield* asked()
+      yield* applied
+      const destroying = yield* asked({ "is-destroy": true })
+      yield* planWith(url)
+      expect(yield* asked()).toBe(first)
+      const destroy = worker(url, yield* agent(url).take)
+      yield* destroy.as("GET", taskPath.assignment)
+      const third = yield* asked()
+      expect([first, destroying]).not.toContain(third)
+      expect(yield* asked()).toBe(third)
     }))
 })
 
