@@ -2,7 +2,7 @@
 // Logs and uploads need no token: the last part of their path is a secret.
 // Used by server/lifecycle/server.
 import { Effect } from "effect"
-import { HttpRouter, HttpServerResponse } from "effect/http"
+import { HttpRouter, type HttpServerRequest, HttpServerResponse } from "effect/http"
 import { allows, neededToStart, neededToStop } from "../../core/run/permission.ts"
 import { RunEvent, type Step } from "../../core/run/run-machine.ts"
 import { ApplyRun, CreateConfigurationVersion, CreateRun, organization } from "../../schema/api/tfe-api.ts"
@@ -37,6 +37,9 @@ const applyRun = jsonOf(ApplyRun, { nothing: "{}" })
  */
 const logReadLimitBytes = 64 * 1024
 const longestWaitSeconds = 30
+
+/** Reports whether a log is read by a client of ours, which says by itself why a step failed. Stock clients know only the log. */
+const follows = (request: HttpServerRequest.HttpServerRequest) => queryOf(request, "wait") !== undefined
 
 const optionsOf = (attributes: CreateRun["data"]["attributes"]): PlanOptions => ({
   ...(attributes["is-destroy"] === true && { destroy: true }),
@@ -229,7 +232,8 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
         const offset = yield* countOf(request, "offset", 0)
         const limit = Math.min(logReadLimitBytes, yield* countOf(request, "limit", logReadLimitBytes))
         const wait = Math.min(longestWaitSeconds, yield* countOf(request, "wait", 0))
-        return HttpServerResponse.uint8Array(yield* logs.read(id, offset, limit, wait), { contentType: "application/octet-stream" })
-      }), (request) => queryOf(request, "wait") !== undefined)
+        const bytes = yield* logs.read(id, offset, limit, wait, !follows(request))
+        return HttpServerResponse.uint8Array(bytes, { contentType: "application/octet-stream" })
+      }), follows)
   ]
 }))
