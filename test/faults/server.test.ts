@@ -11,7 +11,7 @@ import type { Fault, Match } from "./rule.ts"
 const kept = Effect.fnUntraced(function*(url: string, run: string) {
   const view = yield* person(url).view(run)
   const stage = view.stages.find((_) => _.stage === "apply")
-  const log = yield* ask(stage?.logUrl ?? "", undefined)
+  const log = yield* ask(`${stage?.logUrl}?wait=0`, undefined)
   const { lock, pending, version } = yield* person(url).state("demo")
   const { evidence } = yield* person(url).state("left")
   return {

@@ -38,7 +38,9 @@ export const CreateWorkspace = workspace({ name: WorkspaceName, ...workspaceSett
 export const UpdateWorkspace = workspace({ name: maybe(WorkspaceName), ...workspaceSettings })
 
 export const CreateConfigurationVersion = request(
-  Schema.Struct({ speculative: maybe(Schema.Boolean) }).pipe(Schema.withDecodingDefaultKey(none)),
+  Schema.Struct({ speculative: maybe(Schema.Boolean), provisional: maybe(Schema.Boolean), "auto-queue-runs": maybe(Schema.Boolean) }).pipe(
+    Schema.withDecodingDefaultKey(none)
+  ),
   {}
 )
 

@@ -135,12 +135,3 @@ export const linkRoutes = (form: Form) =>
           return yield* audit.recorded({ by, method, path, params, requestId }, handler(request, params, requestId))
         }))
   })
-
-/** Makes routes that need no token; they change nothing. */
-export const openRoutes = (form: Form) =>
-  Effect.gen(function*() {
-    const limits = yield* Limits
-    const route = routesWith(form)
-    return (method: "GET", path: Parameters<typeof route>[1], handler: Handler) =>
-      route(method, path, (request, ...rest) => Effect.andThen(limits.admit(Option.none(), request), handler(request, ...rest)))
-  })

@@ -36,9 +36,13 @@ export const logBeneath = ({ beneath }: Refused, of: Readonly<Record<string, str
   return Effect.logError("what is stored cannot be used", { ...of, ...known }, cause)
 }
 
+/** Stock clients wait by `x-ratelimit-reset` alone, and without it give up a 429 after 30 quick tries. */
 const headersOf = ({ retryAfterSeconds, status }: Refused): Readonly<Record<string, string>> => ({
   ...(status === 401 && { "www-authenticate": "Bearer, Basic realm=\"agent-job\"" }),
-  ...(retryAfterSeconds !== undefined && { "retry-after": String(retryAfterSeconds) })
+  ...(retryAfterSeconds !== undefined && {
+    "retry-after": String(retryAfterSeconds),
+    "x-ratelimit-reset": String(retryAfterSeconds)
+  })
 })
 
 /** Returns a refusal in the form of our own APIs (schema/api/problem). */

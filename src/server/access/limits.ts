@@ -1,5 +1,5 @@
 // How much one caller may ask for: a rate for each token and link, a lower one for addresses without a valid one, and so many at once.
-// Invariant: callers with a valid token or link are never slowed down by those without; health is never limited.
+// Invariant: callers with a valid token or link are never slowed down by those without; health is never limited, nor what says where an API is.
 // Used by the borders of all the APIs (server/access/authorize); the limits of connections are in server/lifecycle/listen.
 import { Clock, Context, Effect, Layer, Option, type Scope } from "effect"
 import type { HttpServerRequest } from "effect/http"

@@ -4,7 +4,9 @@
 import { Array, Context, Effect, Exit, Layer, Request, RequestResolver, Schema } from "effect"
 import { SqlClient } from "effect/sql"
 import { isFinal, type Step } from "../../core/run/run-machine.ts"
+import { harmless } from "../../core/text/sentence.ts"
 import { mutates } from "../../schema/task/agent-task.ts"
+import { longestMessage } from "../../schema/task/stage-result.ts"
 import { conflict, Refused, type StoreFailure, unauthorized } from "../refused.ts"
 import { Blobs } from "../store/blobs.ts"
 import { Commits } from "../store/commits.ts"
@@ -31,6 +33,15 @@ const opening = (run: Run, step: Step): Uint8Array =>
 
 const closing = new Uint8Array([3])
 
+/** Returns why a step ended without success, but for what its worker has said in its log already; empty if it succeeded. */
+const whyEnded = ({ failure, status }: Run, result: StageRow["result"], isSaid: (message: string) => boolean): string => {
+  if (result === null) return status === "canceled" ? "Cancelled: The run was cancelled before this began." : ""
+  const { message, outcome, reason } = result
+  if (outcome === "succeeded") return failure ?? ""
+  const why = failure ?? message
+  return isSaid(message) ? why.replace(message, "").trim() : `${reason}: ${why}`
+}
+
 const again = ({ result }: StageRow, { attempt }: StageRow): Uint8Array =>
   new TextEncoder().encode(`\n[${result?.reason ?? "Lost"}: planned again, attempt ${attempt}]\n\n`)
 
@@ -42,6 +53,9 @@ const removed = (id: string, at: string) =>
       at.slice(0, 10)
     }, as it was old; the server's --keep-days and --keep-runs say how long logs are kept.`
   })
+
+/** How many bytes at the end of a log are looked through for the message of its stage's result. */
+const longestSaid = 4 * longestMessage
 
 const nothing = new Uint8Array(0)
 
@@ -158,12 +172,31 @@ const make = Effect.gen(function*() {
     Effect.request(new Piece({ stageId, offset, bytes }), pieces)
   )
 
+  /** Returns the stored pieces of a stage's log, or parts of them, of at most `limit` bytes from `from` on. */
+  const piecesOf = ({ id }: StageRow, from: number, limit: number) =>
+    rows(Chunk)(
+      sql`SELECT MAX(position, ${from}) AS position, substr(bytes, MAX(0, ${from} - position) + 1, ${limit}) AS bytes
+      FROM logChunks WHERE stageId = ${id}
+      AND position >= (SELECT COALESCE(MAX(position), 0) FROM logChunks WHERE stageId = ${id} AND position <= ${from})
+      AND position + length(bytes) > ${from} AND position < ${from + limit} ORDER BY position LIMIT ${piecesAtOnce}`
+    )
+
+  /** Returns what ends the log of a step that is over, for clients that learn nowhere else why it failed; `last` is its last attempt. */
+  const endOf = Effect.fnUntraced(function*({ id }: Run, last: StageRow | undefined, tail: Uint8Array) {
+    const run = yield* runs.get(id) // after its stage, which has moved it on when it ended
+    const pieces = last === undefined ? [] : yield* piecesOf(last, Math.max(0, last.logStored - longestSaid), longestSaid)
+    const said = Buffer.concat([...pieces.map(({ bytes }) => bytes), tail]).subarray(-longestSaid).toString()
+    const why = whyEnded(run, last?.result ?? null, (message) => said.includes(message))
+    return why === "" ? closing : Buffer.concat([Buffer.from(`\n${harmless(why)}\n`), closing])
+  })
+
   /**
    * Returns at most `limit` bytes of the framed log of a run's step, from `offset` on; the closing byte at its end tells that the log is
    * over. No more is read than asked for, because a piece that an older version stored may have megabytes; and less of many small pieces.
    */
-  const look = Effect.fnUntraced(function*(run: Run, step: Step, offset: number, limit: number) {
-    const attempts = (yield* stages.ofRun(run.id)).filter((candidate) => stepOf(candidate.stage) === step)
+  const look = Effect.fnUntraced(function*(run: Run, step: Step, offset: number, limit: number, tellsWhy: boolean) {
+    const all = yield* stages.ofRun(run.id)
+    const attempts = all.filter((candidate) => stepOf(candidate.stage) === step)
     const last = attempts.at(-1)
     const status = last === undefined ? "pending" : stepStatus(last)
     const over = (status !== "pending" && status !== "running") || isFinal(run.status)
@@ -171,32 +204,26 @@ const make = Effect.gen(function*() {
     const ended = over ? attempts : attempts.slice(0, -1)
     const tails = yield* tailsOf(ended.map(({ id }) => id))
     const parts = partsOf(head, attempts, new Map(tails.map(({ bytes, stageId }) => [stageId, bytes])))
-    const chunks = yield* Effect.forEach(parts, ({ stage, start }) => {
-      const from = offset - start
-      return Effect.map(
-        rows(Chunk)(
-          sql`SELECT MAX(position, ${from}) AS position, substr(bytes, MAX(0, ${from} - position) + 1, ${limit}) AS bytes
-          FROM logChunks WHERE stageId = ${stage.id}
-          AND position >= (SELECT COALESCE(MAX(position), 0) FROM logChunks WHERE stageId = ${stage.id} AND position <= ${from})
-          AND position + length(bytes) > ${from} AND position < ${from + limit} ORDER BY position LIMIT ${piecesAtOnce}`
-        ),
+    const chunks = yield* Effect.forEach(parts, ({ stage, start }) =>
+      Effect.map(
+        piecesOf(stage, offset - start, limit),
         (found) => found.map(({ bytes, position }) => ({ at: start + position, bytes }))
-      )
-    })
+      ))
+    const end = over && tellsWhy && last === all.at(-1) ? yield* endOf(run, last, parts.at(-1)?.tail.bytes ?? nothing) : closing
     return cut(
       [
         ...(parts.length === 0
           ? [{ at: 0, bytes: head }]
           : parts.flatMap(({ heading, tail }, index) => [heading, ...chunks[index] ?? [], tail])),
-        ...(over ? [{ at: parts.at(-1)?.end ?? head.byteLength, bytes: closing }] : [])
+        ...(over ? [{ at: parts.at(-1)?.end ?? head.byteLength, bytes: end }] : [])
       ],
       offset,
       Math.min(limit, endOfRead(chunks) - offset)
     )
   })
 
-  /** Reads the log of a plan or an apply, which `id` names. Waits up to `waitSeconds` for something to read, or a second where too many wait, and then returns no bytes. */
-  const read = Effect.fn("Logs.read")(function*(id: string, offset: number, limit: number, waitSeconds: number) {
+  /** Reads the log of a plan or an apply, which `id` names. Waits up to `waitSeconds` for something to read, or a second where too many wait, and then returns no bytes. With `tellsWhy`, the log of a step that did not succeed ends with the reason. */
+  const read = Effect.fn("Logs.read")(function*(id: string, offset: number, limit: number, waitSeconds: number, tellsWhy = false) {
     const runId = runOfStep(id)
     const found = yield* commits.await(
       `logs ${runId}`,
@@ -204,7 +231,7 @@ const make = Effect.gen(function*() {
       Effect.gen(function*() {
         const run = yield* runs.get(runId)
         if (run.removedAt !== null) return yield* removed(run.id, run.removedAt)
-        const bytes = yield* look(run, id === stepId(runId, "plan") ? "plan" : "apply", offset, limit)
+        const bytes = yield* look(run, id === stepId(runId, "plan") ? "plan" : "apply", offset, limit, tellsWhy)
         return { found: bytes.byteLength === 0 ? undefined : bytes }
       })
     )

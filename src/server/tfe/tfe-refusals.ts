@@ -132,6 +132,11 @@ const unkeptOfRun = ([attribute, value]: readonly [string, unknown]): Refused | 
 export const unkeptRun = (attributes: Readonly<Record<string, unknown>>): Refused | undefined =>
   Object.entries(attributes).map(unkeptOfRun).find((refused) => refused !== undefined)
 
+export const noQueuedRun = () =>
+  invalid(
+    "No upload starts a run here, so no configuration version was made; leave auto-queue-runs out, and start the run when the archive is uploaded."
+  )
+
 export const noQueries = () =>
   invalid("This server makes no queries; run terraform query where the backend is \"http\", as docs/state.md says.")
 

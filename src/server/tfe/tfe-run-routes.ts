@@ -2,7 +2,7 @@
 // Logs and uploads need no token: the last part of their path is a secret.
 // Used by server/lifecycle/server.
 import { Effect } from "effect"
-import { HttpRouter, HttpServerResponse } from "effect/http"
+import { HttpRouter, type HttpServerRequest, HttpServerResponse } from "effect/http"
 import { allows, neededToStart, neededToStop } from "../../core/run/permission.ts"
 import { RunEvent, type Step } from "../../core/run/run-machine.ts"
 import { ApplyRun, CreateConfigurationVersion, CreateRun, organization } from "../../schema/api/tfe-api.ts"
@@ -25,7 +25,7 @@ import { ownVariables, Variables } from "../workspace/variables.ts"
 import { Workspaces } from "../workspace/workspaces.ts"
 import { configurationVersionDocument, listedRunDocument, runDocument, stepDocument, workspaceDocument } from "./tfe-documents.ts"
 import { document, documents, makeTfe, paged } from "./tfe-envelope.ts"
-import { unkeptRun, unknownRunFilter, unless } from "./tfe-refusals.ts"
+import { noQueuedRun, unkeptRun, unknownRunFilter, unless } from "./tfe-refusals.ts"
 
 const createConfigurationVersion = jsonOf(CreateConfigurationVersion)
 const createRun = jsonOf(CreateRun)
@@ -37,6 +37,9 @@ const applyRun = jsonOf(ApplyRun, { nothing: "{}" })
  */
 const logReadLimitBytes = 64 * 1024
 const longestWaitSeconds = 30
+
+/** Reports whether a log is read by a client of ours, which says by itself why a step failed. Stock clients know only the log. */
+const follows = (request: HttpServerRequest.HttpServerRequest) => queryOf(request, "wait") !== undefined
 
 const optionsOf = (attributes: CreateRun["data"]["attributes"]): PlanOptions => ({
   ...(attributes["is-destroy"] === true && { destroy: true }),
@@ -147,7 +150,9 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
         Effect.gen(function*() {
           const workspace = yield* workspaces.get(id)
           const { data: { attributes } } = yield* createConfigurationVersion(request)
-          const onlyNamed = !allows(role, "everything") // so that nobody applies by mistake what was uploaded to be planned
+          if (attributes["auto-queue-runs"] === true) return yield* noQueuedRun()
+          // So that nobody applies by mistake what was uploaded to be planned, or for a saved plan.
+          const onlyNamed = attributes.provisional === true || !allows(role, "everything")
           const version = yield* configurations.create(workspace.id, attributes.speculative === true, onlyNamed)
           return made("/api/v2/configuration-versions", configurationVersionDocument(version, uploadUrl(tokens, base(request), version.id)))
         })
@@ -227,7 +232,8 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
         const offset = yield* countOf(request, "offset", 0)
         const limit = Math.min(logReadLimitBytes, yield* countOf(request, "limit", logReadLimitBytes))
         const wait = Math.min(longestWaitSeconds, yield* countOf(request, "wait", 0))
-        return HttpServerResponse.uint8Array(yield* logs.read(id, offset, limit, wait), { contentType: "application/octet-stream" })
-      }), (request) => queryOf(request, "wait") !== undefined)
+        const bytes = yield* logs.read(id, offset, limit, wait, !follows(request))
+        return HttpServerResponse.uint8Array(bytes, { contentType: "application/octet-stream" })
+      }), follows)
   ]
 }))

@@ -5,8 +5,7 @@ import { HttpRouter, type HttpServerRequest, HttpServerResponse } from "effect/h
 import { environmentFault } from "../../core/stage/environment-fault.ts"
 import { poolOfId } from "../../schema/api/pools.ts"
 import { CreateVariable, CreateWorkspace, tfePath, UpdateWorkspace } from "../../schema/api/tfe-api.ts"
-import { openRoutes } from "../access/authorize.ts"
-import { jsonApiErrors, noContent, type Params } from "../access/http-answer.ts"
+import { jsonApiErrors, noContent, type Params, routesWith } from "../access/http-answer.ts"
 import { jsonOf, parametersOf, queryOf } from "../access/http-request.ts"
 import type { User } from "../access/tokens.ts"
 import { invalid } from "../refused.ts"
@@ -48,7 +47,7 @@ export const tfeWorkspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const runs = yield* Runs
   const variables = yield* Variables
   const workspaces = yield* Workspaces
-  const open = yield* openRoutes(jsonApiErrors)
+  const open = routesWith(jsonApiErrors)
 
   const shown = Effect.fnUntraced(function*(workspace: Workspace, { role }: User) {
     const holder = workspace.currentRunId === null ? undefined : yield* runs.find(workspace.currentRunId)
@@ -154,7 +153,7 @@ export const tfeWorkspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
           description: description ?? "",
           category: category ?? "terraform",
           hcl: hcl ?? false,
-          sensitive: sensitive ?? false
+          sensitive: sensitive ?? null
         })
         return made(`/api/v2/workspaces/${workspaceId}/vars`, variableDocument(stored))
       })),

@@ -20,6 +20,7 @@ export const WorkspaceVariable = Schema.Struct({
   sensitive: Schema.BooleanFromBit
 })
 export type WorkspaceVariable = typeof WorkspaceVariable.Type
+type NewVariable = Omit<WorkspaceVariable, "id" | "sensitive"> & { readonly sensitive: boolean | null }
 
 /**
  * A run's own variable. `value` is an HCL expression, `sensitive` says that it was in the place of a sensitive one when the run was made, and
@@ -60,8 +61,11 @@ export class Variables extends Context.Service<Variables, {
   readonly list: (workspaceId: string) => Effect.Effect<ReadonlyArray<WorkspaceVariable>, SqlError.SqlError>
   /** Removes a variable; fails with 404 if there is none. */
   readonly remove: (workspaceId: string, id: string) => Effect.Effect<void, StoreFailure>
-  /** Stores a variable. A workspace has one for each name and category; setting it again replaces it. Fails with 422 past the limits. */
-  readonly set: (variable: Omit<WorkspaceVariable, "id">) => Effect.Effect<WorkspaceVariable, StoreFailure>
+  /**
+   * Stores a variable. A workspace has one for each name and category; setting it again replaces it, and leaves it as sensitive as it was
+   * where that is not said. Fails with 422 past the limits.
+   */
+  readonly set: (variable: NewVariable) => Effect.Effect<WorkspaceVariable, StoreFailure>
 }>()("agent-job/server/Variables") {
   static readonly layer = Layer.effect(Variables, Effect.suspend(() => make))
 }
@@ -76,10 +80,11 @@ const make = Effect.gen(function*() {
   const list = (workspaceId: string) =>
     rows(WorkspaceVariable)(sql`SELECT * FROM variables WHERE workspaceId = ${workspaceId} ORDER BY key, category`)
 
-  const set = Effect.fn("Variables.set")(function*(variable: Omit<WorkspaceVariable, "id">) {
+  const set = Effect.fn("Variables.set")(function*({ sensitive, ...variable }: NewVariable) {
+    const made = { id: yield* newId("var"), ...variable, sensitive: sensitive ?? false }
     const stored = yield* row(WorkspaceVariable)(
-      sql`INSERT INTO variables ${sql.insert({ id: yield* newId("var"), ...variable })} ON CONFLICT (workspaceId, key, category)
-        DO UPDATE SET value = excluded.value, description = excluded.description, hcl = excluded.hcl, sensitive = excluded.sensitive RETURNING *`
+      sql`INSERT INTO variables ${sql.insert(made)} ON CONFLICT (workspaceId, key, category)
+        DO UPDATE SET value = excluded.value, description = excluded.description, hcl = excluded.hcl, sensitive = COALESCE(${sensitive}, sensitive) RETURNING *`
     )
     if (stored === undefined) return yield* Effect.die(new Error("a variable was stored and is gone"))
     if (yield* isPastLimits(variable.workspaceId)) return yield* tooMany

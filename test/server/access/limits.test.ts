@@ -56,6 +56,7 @@ describe("a limit of requests", () => {
       const seconds = Number(own.headers.get("retry-after"))
       expect(seconds).toBeGreaterThan(5) // ten, less the time that has passed
       expect(seconds).toBeLessThanOrEqual(10)
+      expect([own, tfe].map(({ headers }) => headers.get("x-ratelimit-reset"))).toEqual([String(seconds), String(seconds)]) // stock clients
       expect(own.json).toEqual({
         error: "too-many-requests",
         message: `There are too many requests of this token; repeat it in ${seconds} s.`
@@ -66,13 +67,15 @@ describe("a limit of requests", () => {
       )
     }))
 
-  it.live("of an address without a valid token touches nobody with one, and not health", () =>
+  it.live("of an address without a valid token touches nobody with one, and neither health nor where clients look first", () =>
     Effect.gen(function*() {
       const url = yield* withRates({ address: few })
       expect(yield* statuses(4, ask(`${url}/api/v2/ping`, "a wrong token"))).toEqual([401, 401, 401, 429])
       expect(yield* statuses(2, ask(`${url}/api/pool/v1/acquire`, undefined, "POST", {}))).toEqual([429, 429])
       expect(yield* statuses(5, ask(`${url}/api/v2/ping`, userToken))).toEqual([204, 204, 204, 204, 204])
-      expect(yield* statuses(5, ask(`${url}/healthz`, undefined))).toEqual([200, 200, 200, 200, 200])
+      for (const path of ["/healthz", tfePath.discovery]) {
+        expect(yield* statuses(5, ask(url + path, undefined))).toEqual([200, 200, 200, 200, 200])
+      }
     }))
 
   it.live("of an address touches no task that has a valid token and is refused: each request of it is that stage's", () =>

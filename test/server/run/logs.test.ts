@@ -6,17 +6,31 @@ import { afterEach, vi } from "vitest"
 import { taskPath } from "../../../src/schema/api/task-api.ts"
 import { Logs } from "../../../src/server/run/logs.ts"
 import { gapMark } from "../../../src/worker/engine/log-shipper.ts"
-import { agent, ask, directory, evicted, onTheWay, person, serve, serveOpenly, succeeded, worker } from "../live-server.ts"
+import {
+  agent,
+  applying,
+  ask,
+  directory,
+  evicted,
+  failed,
+  onTheWay,
+  person,
+  serve,
+  serveOpenly,
+  succeeded,
+  worker
+} from "../live-server.ts"
 
 const largestPiece = 256 * 1024
 
 const planning = Effect.gen(function*() {
   const url = yield* Effect.flatMap(directory, serve)
   const id = yield* person(url).start("demo", { "plan-only": true })
-  const shipper = worker(url, yield* agent(url).take)
+  const plan = yield* agent(url).take
+  const shipper = worker(url, plan)
   const logUrl = (yield* person(url).view(id)).stages[0]!.logUrl
   const read = (offset: number, query = "") => Effect.map(ask(`${logUrl}?offset=${offset}${query}`, undefined), ({ text }) => text)
-  return { url, id, shipper, logUrl, read }
+  return { url, id, plan, shipper, logUrl, read }
 })
 
 afterEach(() => {
@@ -187,7 +201,7 @@ describe("a log", () => {
       expect(pieces.join("") === notice + end).toBe(true)
       expect((yield* read(limit - 1 + notice.length)) === end.slice(0, 65_536)).toBe(true)
       yield* person(url).act(id, "cancel")
-      expect(yield* read(limit - 1 + notice.length + end.length)).toBe("\x03")
+      expect(yield* read(limit - 1 + notice.length + end.length)).toBe("\nCancelled: The run was cancelled before this began.\n\x03")
     }))
 
   it.live("takes what a worker sends at most, no piece over 256 KiB and no offset that is no number", () =>
@@ -207,5 +221,58 @@ describe("a log", () => {
       expect((yield* ask(logUrl.replace(secret, "0".repeat(64)), undefined)).status).toBe(404)
       expect((yield* ask(`${url}/api/v2/logs/apply-${id.slice(4)}/${secret}`, undefined)).status).toBe(404)
       expect((yield* ask(`${url}/api/v2/logs/plan-other/${secret}`, undefined)).status).toBe(404)
+    }))
+})
+
+describe("the log of a step that did not succeed, as stock clients read it, which learn nowhere else why", () => {
+  const pull = "The image registry.example.com/runner:9 could not be pulled: not found."
+  const gone = "The Pod is gone with its node."
+  const doubt = "The state is in doubt; look at it and settle it with: agent-job state rescue demo"
+
+  it.live("ends with the reason where no worker could say it, from any offset; for ours, which say it themselves, it does not", () =>
+    Effect.gen(function*() {
+      const { plan, read, url } = yield* planning
+      yield* agent(url).report(plan.id, { ...failed(pull), reason: "ImagePull" })
+      const whole = `\x02\nImagePull: ${pull}\n\x03`
+      for (const offset of [0, 1, 2, 9, whole.length - 1, whole.length]) expect(yield* read(offset)).toBe(whole.slice(offset))
+      expect(yield* read(3, "&limit=7")).toBe(whole.slice(3, 10))
+      expect(yield* read(0, "&wait=0")).toBe("\x02\x03")
+    }))
+
+  it.live("says it once where its worker has said it", () =>
+    Effect.gen(function*() {
+      const { read, shipper } = yield* planning
+      const said = `Error: no\n\n\u001b[1m${failed().message}\u001b[0m\n`
+      yield* shipper.log(0, said)
+      yield* shipper.result(failed())
+      expect(yield* read(0)).toBe(`\x02${said}\x03`)
+    }))
+
+  it.live.each([
+    { when: "its worker has said nothing", said: "Creating...\n", told: `NodeLost: ${gone} ${doubt}` },
+    { when: "its worker has said the rest", said: `Creating...\n${gone}\n`, told: doubt }
+  ])(
+    "says that an apply left the state in doubt where $when, and nothing of it in the log of the plan",
+    ({ said, told }) =>
+      Effect.gen(function*() {
+        const { applier, apply, id, url } = yield* applying
+        yield* applier.log(0, said)
+        yield* applier.lock("l")
+        yield* agent(url).report(apply.id, { ...failed(gone), reason: "NodeLost" })
+        const [plan, lost] = yield* Effect.forEach((yield* person(url).view(id)).stages, ({ logUrl }) => ask(logUrl, undefined))
+        expect([plan?.text, lost?.text]).toEqual([
+          "\x02\x03",
+          `\x02Run ${id}\nWorkspace demo\nApplies the saved plan\n${said}\n${told}\n\x03`
+        ])
+      })
+  )
+
+  it.live("says that the run was cancelled before anything began", () =>
+    Effect.gen(function*() {
+      const url = yield* Effect.flatMap(directory, serve)
+      const id = yield* person(url).start("demo")
+      yield* person(url).act(id, "cancel")
+      const { logUrl } = (yield* person(url).view(id)).stages[0]!
+      expect((yield* ask(logUrl, undefined)).text).toBe("\x02\nCancelled: The run was cancelled before this began.\n\x03")
     }))
 })

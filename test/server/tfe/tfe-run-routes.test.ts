@@ -4,7 +4,7 @@ import { Effect } from "effect"
 import { auditPath } from "../../../src/schema/api/audit.ts"
 import { taskPath } from "../../../src/schema/api/task-api.ts"
 import { tfePath } from "../../../src/schema/api/tfe-api.ts"
-import { agent, archiveOf, person, server, worker } from "../live-server.ts"
+import { agent, archiveOf, ask, person, planWith, server, succeeded, worker } from "../live-server.ts"
 
 const archive = archiveOf({ "main.tf": "output \"m\" { value = 1 }" })
 
@@ -91,6 +91,31 @@ describe("a run", () => {
       expect(json).toMatchObject({ data: { relationships: { "configuration-version": { data: { id: newest.id } } } } })
     }))
 
+  it.live("is not of a newer configuration that was uploaded for a saved plan, unless it names that one", () =>
+    Effect.gen(function*() {
+      const { id, me } = yield* ready
+      const uploaded = yield* me.upload(id, archive)
+      const asStock = { speculative: false, provisional: true, "auto-queue-runs": false }
+      const made = yield* me.as("POST", tfePath.configurationVersions(id), {
+        data: { type: "configuration-versions", attributes: asStock }
+      })
+      yield* ask(made.json.data.attributes["upload-url"], undefined, "PUT", archiveOf({ "main.tf": "# not reviewed" }))
+      const runs = [yield* me.run(id, { "save-plan": true }, made.json.data.id), yield* me.run(id)]
+      expect(runs.map(({ json }) => json.data.relationships["configuration-version"].data.id)).toEqual([made.json.data.id, uploaded.id])
+    }))
+
+  it.live("is not started by an upload: a version that asks for that is not made", () =>
+    Effect.gen(function*() {
+      const { id, me } = yield* ready
+      const { json, status } = yield* me.as("POST", tfePath.configurationVersions(id), {
+        data: { attributes: { "auto-queue-runs": true } }
+      })
+      expect([status, json.errors[0].detail]).toEqual([
+        422,
+        "No upload starts a run here, so no configuration version was made; leave auto-queue-runs out, and start the run when the archive is uploaded."
+      ])
+    }))
+
   it.live("is of a configuration that was made without an attribute", () =>
     Effect.gen(function*() {
       const me = person(yield* server)
@@ -131,6 +156,33 @@ describe("a request for a run that comes again, as stock clients send it when th
       const again = yield* me.run(id, { ...attributes, ...other }, isNamed ? second : undefined)
       expect([first.status, again.status]).toEqual([201, 201])
       expect(again.json.data.id).not.toBe(first.json.data.id)
+    }))
+})
+
+describe("a wish for the run that was applied before", () => {
+  const wanted = { message: "Triggered from CI", "auto-apply": true }
+
+  it.live("starts another one once a later run of its version has begun to change something, as a destroy between two applies", () =>
+    Effect.gen(function*() {
+      const { id, me, url } = yield* ready
+      const version = (yield* me.upload(id, archive)).id
+      const asked = (more: object = {}) => Effect.map(me.run(id, { ...wanted, ...more }, version), ({ json }) => json.data.id)
+      const applied = Effect.gen(function*() {
+        yield* planWith(url)
+        const apply = worker(url, yield* agent(url).take)
+        yield* apply.as("GET", taskPath.assignment)
+        yield* apply.result(succeeded())
+      })
+      const first = yield* asked()
+      yield* applied
+      const destroying = yield* asked({ "is-destroy": true })
+      yield* planWith(url)
+      expect(yield* asked()).toBe(first)
+      const destroy = worker(url, yield* agent(url).take)
+      yield* destroy.as("GET", taskPath.assignment)
+      const third = yield* asked()
+      expect([first, destroying]).not.toContain(third)
+      expect(yield* asked()).toBe(third)
     }))
 })
 

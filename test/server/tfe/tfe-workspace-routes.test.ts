@@ -222,7 +222,22 @@ describe("an environment variable that no stage can have", () =>
       expect((yield* set("terraform")).status).toBe(201)
     })))
 
-describe("the variables of a workspace", () =>
+describe("the variables of a workspace", () => {
+  it.live("are as sensitive as before where a client sets one again and does not say, as where a secret is rotated", () =>
+    Effect.gen(function*() {
+      const me = person(yield* server)
+      const path = tfePath.variables(yield* me.workspace("demo"))
+      const set = Effect.fnUntraced(function*(value: string, said: object) {
+        const { json } = yield* me.as("POST", path, { data: { attributes: { key: "PASSWORD", value, category: "env", ...said } } })
+        return [json.data.attributes.value, json.data.attributes.sensitive]
+      })
+      expect(yield* set("open", {})).toEqual(["open", false])
+      expect(yield* set("old", { sensitive: true })).toEqual([null, true])
+      expect(yield* set("new", {})).toEqual([null, true])
+      expect(yield* set("newer", { sensitive: null })).toEqual([null, true])
+      expect(yield* set("open again", { sensitive: false })).toEqual(["open again", false])
+    }))
+
   it.live("are all that a run gets, so both lists of them say the same", () =>
     Effect.gen(function*() {
       const me = person(yield* server)
@@ -231,7 +246,8 @@ describe("the variables of a workspace", () =>
       const all = yield* me.as("GET", `/api/v2/workspaces/${id}/all-vars`)
       expect([all.status, all.json]).toEqual([200, (yield* me.as("GET", tfePath.variables(id))).json])
       expect((yield* me.as("GET", "/api/v2/workspaces/ws-none/all-vars")).status).toBe(404)
-    })))
+    }))
+})
 
 describe("what this server has not", () => {
   it.live("has no projects, and makes none", () =>
