@@ -28,8 +28,9 @@ export class FakeCollection {
   streams = true
   /** Whether a watch that begins with all objects says when these are all. */
   tellsWhole = true
-  /** After how many of all objects the next look breaks, be it a list or a watch. */
+  /** After how many of all objects the next look breaks, be it a list or a watch, and with what. */
   breaksAfter: number | undefined
+  breaksWith: KubernetesError = unreachable
   /** Watches that begin before this version get 410. */
   compacted = 0
   /** What the next lists and watches fail with, in order. */
@@ -115,7 +116,7 @@ export class FakeCollection {
         const from = next === undefined ? 0 : Number(next)
         if (this.breaksAfter !== undefined && from >= this.breaksAfter) {
           this.breaksAfter = undefined
-          return Effect.fail(unreachable)
+          return Effect.fail(this.breaksWith)
         }
         const to = from + Math.min(limit, this.pageSize)
         const items = [...this.objects.values()].slice(from, to)
@@ -143,7 +144,7 @@ export class FakeCollection {
         if (resourceVersion === undefined && this.breaksAfter !== undefined) {
           const broken = Stream.take(Stream.fromQueue(queue), 1 + this.breaksAfter)
           this.breaksAfter = undefined
-          return Stream.concat(broken, Stream.fail(unreachable))
+          return Stream.concat(broken, Stream.fail(this.breaksWith))
         }
         this.#open.push(queue)
         return Stream.fromQueue(queue).pipe(Stream.interruptWhen(Effect.sleep(Duration.seconds(timeoutSeconds))))

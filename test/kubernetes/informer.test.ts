@@ -81,17 +81,19 @@ describe("an informer", () => {
     }))
 
   it.effect.each([
-    { look: "a watch", streams: true, lists: 2 },
-    { look: "a list", streams: false, lists: 3 }
+    { look: "a watch", streams: true, breaks: unreachable, lists: 2 },
+    { look: "a list", streams: false, breaks: unreachable, lists: 3 },
+    { look: "a list of a server that has too much to do", streams: false, breaks: overloadedFor(Duration.millis(500)), lists: 3 }
   ])(
     "is synced only when it was told that this is all, and starts anew when $look breaks before",
-    ({ lists, streams }) =>
+    ({ breaks, lists, streams }) =>
       Effect.gen(function*() {
         const collection = new FakeCollection()
         yield* Effect.forEach(["a", "b", "c"], (name) => collection.put(name))
         collection.streams = streams
         collection.pageSize = 2
         collection.breaksAfter = 2
+        collection.breaksWith = breaks
         const { informer, objects } = yield* informerOf(collection)
         const synced = yield* Effect.forkChild(informer.synced)
         yield* TestClock.adjust("1 millis")
