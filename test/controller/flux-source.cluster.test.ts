@@ -225,11 +225,11 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "90 seconds" })("a task
         stage: "apply",
         source: { savedPlan: { claimName: "plans", sha256: planDigest } }
       })
+      yield* claim("applied-apply")
       yield* serve("applied", "main@sha1:b")
       yield* looked("applied")
       const tasks = Effect.map(namesOf("applied"), (names) => names.filter((name) => !name.includes("after")))
       expect(yield* tasks).toEqual(["applied", "applied-apply"])
-      yield* claim("applied-apply")
       yield* finish("applied-apply")
       yield* ran("applied-2", { ...planned, hasChanges: false })
       yield* looked("applied")
