@@ -24,7 +24,7 @@ unit: ## the tests that need no cluster, in minutes
 	@scripts/test simulation unit
 check: ## types, lint and format, in seconds
 	@scripts/verify types lint format
-verify: ## types, lint, format, shell scripts, which folder imports which, generated files up to date, dead exports
+verify: ## types, lint, format, shell scripts, which folder imports which, generated and golden files up to date, dead exports
 	@scripts/verify
 
 ##@ Test it for longer
