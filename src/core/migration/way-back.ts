@@ -51,6 +51,12 @@ const makeRoom = ({ clashes, release: { namespace } }: Move): ReadonlyArray<stri
 const unlessOthers =
   "others=$(kubectl get deployments -A -l app.kubernetes.io/managed-by=agent-job,app.kubernetes.io/component=controller -o name) && [ -z \"$others\" ] &&"
 
+/** The command that allows the guard, where there is one, to have an older CustomResourceDefinition in place of ours, once (ADR 0040). */
+const allowOlder = [
+  "kubectl get crd atasks.scalr.io --ignore-not-found -o jsonpath='scalr.io/replace-generation={.metadata.generation}' |",
+  "  xargs -r kubectl annotate crd atasks.scalr.io --overwrite &&"
+]
+
 /**
  * Returns the command that installs the chart's CustomResourceDefinitions. Helm installs them with a chart and never again, and makes no
  * object of a kind that the API server does not know yet. That of the first charts takes the place of ours, so no installation of ours may
@@ -58,7 +64,7 @@ const unlessOthers =
  */
 const definitions = (move: Move): string =>
   [
-    ...(isFirstChart(move.release) ? [unlessOthers] : []),
+    ...(isFirstChart(move.release) ? [unlessOthers, ...allowOlder] : []),
     unpacked(move),
     "  jq -r '.chart.files[] | select(.name | startswith(\"crds/\")) | \"---\", (.data | @base64d)' |",
     "  kubectl apply --server-side --force-conflicts -f - -o name |",

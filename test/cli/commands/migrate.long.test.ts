@@ -5,7 +5,7 @@ import { execFileSync } from "node:child_process"
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { parse, stringify } from "yaml"
-import { kubectl as onCluster, removeDefinition } from "../../gitops/cluster.ts"
+import { kubectl as onCluster, refused, removeDefinition, until } from "../../gitops/cluster.ts"
 import { temporaryFolder } from "../../temporary-folder.ts"
 import { definitionIn } from "../chart-definition.ts"
 import { commandsIn, typed } from "../migration-page.ts"
@@ -61,6 +61,7 @@ it.live(
       // Tests before this one leave an installation and its definition, which holds every AgentTask to what the chart's does not know.
       onCluster(["delete", "deployments", "-A", "-l", "app.kubernetes.io/managed-by=agent-job"])
       removeDefinition()
+      onCluster(["apply", "--server-side", "--force-conflicts", "-k", "kustomize/guard"])
       helm("install", "blue", join(folder, "chart"), "--create-namespace")
       helm("upgrade", "blue", join(folder, "chart"), "--values", join(folder, "values.yaml"))
       kubectl("wait", "--for=create", "--timeout=30s", "pod", "-l", "app.kubernetes.io/instance=blue")
@@ -83,6 +84,9 @@ it.live(
       expect(deployments()).toBe("deployment.apps/blue-controller")
       expect(status()).toMatchObject([{ name: "blue", status: "uninstalled", revision: "2" }])
 
+      const older = ["apply", "--server-side", "--force-conflicts", "--dry-run=server", "-f", "-"]
+      const refusal = Effect.sync(() => refused(older, definitionIn("scalr.io")))
+      yield* until("the guard", refusal, (said) => said.includes("this definition is older than the one in the cluster"))
       const back = yield* Effect.promise(() => typed(commandsIn(out, /^### (From the new|To the release)/u), stubs))
       expect(back.slice(-2)).toEqual(["Rollback was a success! Happy Helming!", "deployment.apps/scalr-agent-controller scaled"])
       expect(deployments()).toBe("deployment.apps/scalr-agent-controller")
