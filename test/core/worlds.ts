@@ -234,7 +234,7 @@ const statusOf = ({ launches, life, reported }: Seed): AgentTaskStatus => {
     case "failed":
       return { phase: "Failed", reason: "ImagePull", message: "no image", ...reportedAt }
     case "cancelled":
-      return { phase: "Cancelled", reason: "Cancelled", ...reportedAt }
+      return { phase: "Cancelled", reason: "Cancelled", ...reportedAt, finishedAt: before(61) }
     case "lost":
       return { phase: "Failed", reason: "Lost", ...claimed, ...reportedAt, finishedAt: before(6) }
     case "ofNewerVersion":

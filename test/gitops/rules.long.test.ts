@@ -404,7 +404,12 @@ describe("promtool", () => {
     { alert: "AgentJobJobsRefused", situation: "the API server refused its Job for now", minutes: 1 },
     { alert: "AgentJobQuotaFull", situation: "its Job has waited for a quota for a minute", minutes: 2 },
     { alert: "AgentJobWorkspaceHeld", situation: "another task holds the workspace", minutes: 1, after: ["33m", "50m"] },
-    { alert: "AgentJobResultUnreported", situation: "over, and the pool does not know", minutes: 1, after: ["18m", "50m"] }
+    {
+      alert: "AgentJobResultUnreported",
+      situation: "over for a minute, and the pool still does not know",
+      minutes: 1,
+      after: ["18m", "50m"]
+    }
   ])("sees by them what lasts, for as long as it does: $alert, $situation", ({ after = ["15m", "40m"], alert, minutes, situation }) => {
     const of = (namespace: string, values: string) => ({
       series: `agent_job_reconcile_total{namespace="${namespace}",pod="one",situation="${situation}",stage="apply"}`,
@@ -426,6 +431,15 @@ describe("promtool", () => {
         ...[...after, "1h", "90m"].map((at) => look(alert, at, "lasts")),
         look(alert, "95m")
       ]
+    })).toMatchObject(obeyed)
+  })
+
+  it("sees by them no result that is not told where the pool takes each at once, however many tasks the controller ends", () => {
+    const series = `agent_job_reconcile_total{namespace="here",pod="one",situation="over, and the pool does not know",stage="plan"}`
+    expect(promtool({
+      interval: "1m",
+      input_series: [{ series, values: Array.from({ length: 30 }, (_, end) => `${1 + end}x1`).join(" ") }],
+      alert_rule_test: ["20m", "50m"].map((at) => look("AgentJobResultUnreported", at))
     })).toMatchObject(obeyed)
   })
 })

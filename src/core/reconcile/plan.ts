@@ -67,6 +67,12 @@ export const rows: ReadonlyArray<Row> = [
       respond: deleteJob
     }),
     row({
+      situation: "over for a minute, and the pool still does not know",
+      means: "report the result likewise, until the pool confirms it; the alert AgentJobResultUnreported goes by the count of this",
+      when: when.longUnreported,
+      respond: over.report
+    }),
+    row({
       situation: "over, and the pool does not know",
       means: "report the result until the pool confirms it",
       when: when.unreported,

@@ -52,6 +52,7 @@ export const assignmentOf: When<string> = ({ task: { spec } }) =>
 
 export const taskOver: Holds = ({ task }) => isOver(task.status.phase)
 const fromPool: Holds = ({ task }) => task.spec.pool !== undefined
+const unreported: When<string> = (s) => Option.filter(assignmentOf(s), () => s.task.status.reportedAt === undefined)
 const deleted: Holds = ({ task }) => task.metadata.deletionTimestamp !== undefined
 export const isClaimed: Holds = ({ task }) => task.status.claim !== undefined
 export const jobGoesOn: Holds = ({ job }) => Option.exists(job, ({ deleting, state }) => state === "active" && !deleting)
@@ -98,7 +99,8 @@ export const when = {
 
   // the task is over
   leftover: itsJob((s) => jobGoesOn(s) && (s.task.status.result === undefined || millisSinceEnd(s.task, s.now) >= leftoverPatienceMillis)),
-  unreported: (s) => Option.filter(assignmentOf(s), () => s.task.status.reportedAt === undefined),
+  longUnreported: (s) => Option.filter(unreported(s), () => millisSinceEnd(s.task, s.now) > 60_000),
+  unreported,
   releasable: is((s) => deleted(s) && fromPool(s)),
   expired: is((s) => s.expired && !deleted(s)),
 

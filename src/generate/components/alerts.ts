@@ -211,7 +211,7 @@ const tasks: ReadonlyArray<Row> = [
   {
     name: "AgentJobResultUnreported",
     severity: "warning",
-    expr: lasts("over, and the pool does not know", "3m"),
+    expr: lasts("over for a minute, and the pool still does not know", "3m"),
     lasting: "15m",
     summary:
       "A task of a pool has been over for 15 minutes, and its server does not know: for the server its run goes on, and keeps its workspace.",

@@ -99,7 +99,10 @@ describe("projectTask", () => {
       status
     })
     const written = plan(policy, { ...worldOf(plainSeed), task: read, job: Option.none(), pod: Option.none() }, noon)
-    expect(written).toMatchObject({ situation: "over, and the pool does not know", status: { ...status, reportedAt: noon } })
+    expect(written).toMatchObject({
+      situation: "over for a minute, and the pool still does not know",
+      status: { ...status, reportedAt: noon }
+    })
   })
 })
 

@@ -17,6 +17,13 @@ export const over: ReadonlyArray<Case> = [
     phase: "Cancelled"
   },
   {
+    given: "an end that the pool has not taken for a minute",
+    seed: { life: "cancelled", pool: true },
+    situation: "over for a minute, and the pool still does not know",
+    actions: ["ReportResult"],
+    phase: "Cancelled"
+  },
+  {
     given: "an end that the pool does not know",
     seed: { life: "failed", pool: true },
     situation: "over, and the pool does not know",
