@@ -216,7 +216,7 @@ const tasks: ReadonlyArray<Row> = [
     summary:
       "A task of a pool has been over for 15 minutes, and its server does not know: for the server its run goes on, and keeps its workspace.",
     description:
-      "`kubectl describe atask`, or the log of the controller, says why. If the values have another `agent.url` than when the task was made, or none, set that one again; if the server does not answer, or refuses the report, see its log and the token of the controller. Only if nobody asks for the run any more, remove the finalizer from the task, and end the run with `agent-job cancel RUN`, and then with `--force` (docs/state.md)."
+      "`kubectl describe atask`, or the log of the controller, says why. If the values have another `agent.url` than when the task was made, or none, set that one again; if the server does not answer, or refuses the report, see its log and the token of the controller. Only if nobody asks for the run any more, delete the task, remove its finalizer scalr.io/report, and end the run with `agent-job cancel RUN`, and then with `--force` (docs/state.md)."
   }
 ]
 

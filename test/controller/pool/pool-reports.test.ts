@@ -33,7 +33,7 @@ it.effect("fails to report to a pool that the values do not name, with what a pe
   Effect.gen(function*() {
     const { report, reportWait } = yield* makePoolReports
     expect((yield* Effect.flip(report(task, ended("run-1.plan.1")))).message).toBe(
-      "The values name no pool, so the one at http://pool is not told how AgentTask tasks/task ended; set agent.url again, or remove the finalizer scalr.io/report from the task if nobody asks for its run any more."
+      "The values name no pool, so the one at http://pool is not told how AgentTask tasks/task ended; set agent.url again, or, if nobody asks for its run any more, delete the task and remove its finalizer scalr.io/report."
     )
     expect(yield* reportWait(task, waits)).toBe(true)
   }))
@@ -48,7 +48,7 @@ it.live("does not take a result for told because another pool than its own knows
     }
     expect(yield* Effect.flip(reportOf("http://before"))).toMatchObject({
       message:
-        `The pool at ${url} does not know the stage of AgentTask tasks/task, which is of the pool at http://before; set agent.url to that one again, or remove the finalizer scalr.io/report from the task if nobody asks for its run any more.`
+        `The pool at ${url} does not know the stage of AgentTask tasks/task, which is of the pool at http://before; set agent.url to that one again, or, if nobody asks for its run any more, delete the task and remove its finalizer scalr.io/report.`
     })
     yield* reportOf(url) // the same pool was set up anew and has forgotten the stage
   }).pipe(Effect.scoped))
