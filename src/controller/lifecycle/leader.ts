@@ -30,7 +30,7 @@ const heldBack = holdReasons.map((reason) => ({
   reason,
   gauge: Metric.gauge("agent_job_tasks_held_back", {
     description:
-      "Tasks of no pool that wait while this replica leads and starts nothing new, by the reason: the cluster is drained, or without a proof that it isolates tasks.",
+      "Tasks that wait while this replica leads and starts nothing new, by the reason: the cluster is drained (tasks of no pool alone), or without a proof that it isolates tasks.",
     attributes: { reason }
   })
 }))

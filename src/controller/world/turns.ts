@@ -39,7 +39,7 @@ export interface Turns {
   /** Whether any pass that decided to make a Job has not ended, so that the Job may still be made. */
   readonly launching: () => boolean
 
-  /** How many tasks of no pool wait because nothing new starts for this reason; a pool, which is told why its own wait, counts those. */
+  /** How many tasks wait because nothing new starts for this reason; those of a pool that wait for a drain are left to it, which counts them. */
   readonly heldBack: (reason: HoldReason) => number
 
   /** Sets whether the cluster is drained: while it is, no task begins. Reports whether that is a change. */
@@ -205,7 +205,10 @@ export const make = (
       knowsHolder: (workspace) => holders.has(workspace),
       isReserved: (uid) => reserved.has(uid),
       launching: () => launching.size > 0,
-      heldBack: (reason) => hold() === reason ? waiting().filter(([, task]) => isOpen(task) && task.spec.pool === undefined).length : 0,
+      heldBack: (reason) =>
+        hold() === reason
+          ? waiting().filter(([, task]) => isOpen(task) && (reason !== "Draining" || task.spec.pool === undefined)).length
+          : 0,
 
       setDrained: (next) => {
         const isNews = next !== drained

@@ -286,7 +286,7 @@ it.effect("looks at a task again no sooner than an overloaded API server asks fo
     yield* Fiber.interrupt(led)
   }).pipe(Effect.provide(Logger.layer([]))))
 
-it.effect("says how many tasks wait because nothing new starts, but for those of a pool, which counts them itself", () =>
+it.effect("says how many tasks wait because nothing new starts, but leaves those of a pool that wait for a drain to it, which counts them", () =>
   Effect.gen(function*() {
     const world = make({ ...policy, requireProvenIsolation: true })
     const setTask = (name: string, { task }: ReturnType<typeof worldOf>) =>
@@ -301,7 +301,7 @@ it.effect("says how many tasks wait because nothing new starts, but for those of
         all.filter(({ id }) => id === "agent_job_tasks_held_back").map(({ attributes, state }) => [attributes?.["reason"], state])
       ))
     yield* TestClock.adjust(0)
-    expect(yield* held).toEqual({ Draining: { value: 0 }, IsolationUnproven: { value: 2 } })
+    expect(yield* held).toEqual({ Draining: { value: 0 }, IsolationUnproven: { value: 3 } })
     world.turns.setDrained(true)
     yield* TestClock.adjust("30 seconds")
     expect(yield* held).toEqual({ Draining: { value: 2 }, IsolationUnproven: { value: 0 } })
