@@ -24,6 +24,7 @@ export const before = (seconds: number): string => {
 }
 
 export const policy: TaskPolicy = {
+  installation: { name: "agent-job", namespace: "agent-job" },
   basename: "agent-job",
   limits: { total: 10, perWorkspace: 5 },
   startupTimeoutSeconds: 180,

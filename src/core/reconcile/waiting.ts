@@ -23,12 +23,19 @@ const waitFor = (s: Seen, { blockedBy, reason }: Why, message: string, position 
 /** Returns the place in the queue in words. Behind the first, only a position that was rounded up is known. */
 const place = (position: number): string => position === 1 ? "Number 1 in the queue" : `Among the first ${position} in the queue`
 
-const waitsFor = ({ policy: { limits }, task: { spec: { workspace } } }: Seen, { position, why }: Waiting): string => {
+/** Returns the flags with which a command finds this installation; none where it takes this one without. `flag`: what names the namespace. */
+const flagsFor = ({ policy: { installation: { name, namespace } } }: Seen, flag: string): string =>
+  name === "agent-job" && namespace === "agent-job" ? "" : ` --name ${name} --${flag} ${namespace}`
+
+const waitsFor = (s: Seen, { position, why }: Waiting): string => {
+  const { policy: { limits }, task: { spec: { workspace } } } = s
   switch (why.reason) {
     case "IsolationUnproven":
-      return "Nothing starts before the isolation of tasks is proven for the present values; run agent-job doctor."
+      return `Nothing starts before the isolation of tasks is proven for the present values; run agent-job doctor${
+        flagsFor(s, "namespace")
+      }.`
     case "Draining":
-      return "Nothing new starts while the cluster is draining; agent-job drain --undo ends that."
+      return `Nothing new starts while the cluster is draining; agent-job drain --undo${flagsFor(s, "controller-namespace")} ends that.`
     case "WorkspaceBusy":
       return why.isNear
         ? `Waiting for ${why.blockedBy}, which goes before it in workspace ${workspace}.`

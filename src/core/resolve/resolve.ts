@@ -233,6 +233,7 @@ export const resolve = (values: Values, { name: release, namespace }: Release): 
     namespace,
     taskNamespace,
     policy: {
+      installation: { name, namespace },
       basename: name.replaceAll(".", "-"), // a Job's name with a dot gives Pods without a host name
       limits: values.task.limits,
       startupTimeoutSeconds: values.task.startupTimeoutSeconds,

@@ -3,6 +3,8 @@
 // Made by core/resolve/resolve, read by core/reconcile/plan and core/scheduling/admit.
 
 export interface TaskPolicy {
+  /** Whose tasks these are, for the commands that messages name. */
+  readonly installation: { readonly name: string; readonly namespace: string }
   /** What the names of Jobs begin with, if there is room for it. */
   readonly basename: string
   readonly limits: {

@@ -206,7 +206,7 @@ const tasks: ReadonlyArray<Row> = [
     lasting: "15m",
     summary: "Tasks have waited for 15 minutes for a proof that their cluster isolates them.",
     description:
-      "`agent-job doctor` in that cluster proves it, or says what is missing: a policy, or a network that enforces it. Each change of the values that a proof is for needs a new one."
+      "`agent-job doctor` in that cluster, with --name and --namespace of the installation, proves it, or says what is missing: a policy, or a network that enforces it. Each change of the values that a proof is for needs a new one."
   },
   {
     name: "AgentJobResultUnreported",
@@ -265,7 +265,7 @@ const server: ReadonlyArray<Row> = [
     lasting: "3h",
     summary: "Work has been waiting for three hours for a cluster that is drained.",
     description:
-      "`agent-job get RUN` says which controllers a run is waiting for; AgentTasks of no pool wait in their own cluster. `agent-job drain --undo` there starts it; if the cluster is to stay drained, cancel its runs and bind the workspaces to another pool."
+      "`agent-job get RUN` says which controllers a run is waiting for; AgentTasks of no pool wait in their own cluster. `agent-job drain --undo` there, with --name and --controller-namespace of the installation, starts it; if the cluster is to stay drained, cancel its runs and bind the workspaces to another pool."
   },
   {
     name: "AgentJobStateInDoubt",

@@ -39,6 +39,20 @@ describe("plan, of a task that waits", () => {
     ["Deleted before it started; nothing was run.", { deleted: true }]
   ])("says %s", (message, seed) => expect(planned(seed).status.message).toBe(message))
 
+  it.each(
+    [
+      {
+        installation: { name: "blue", namespace: "agent-job" },
+        turn: "drained",
+        command: "drain --undo --name blue --controller-namespace agent-job ends"
+      },
+      { installation: { name: "agent-job", namespace: "eu" }, turn: "unproven", command: "doctor --name agent-job --namespace eu." }
+    ] as const
+  )("names the command for its own installation, and not for the usual one: $command", ({ command, installation, turn }) => {
+    const whole: Seed = { ...plainSeed, turn }
+    expect(plan({ ...policyOf(whole), installation }, worldOf(whole), noon).status.message).toContain(`agent-job ${command}`)
+  })
+
   it("names in the status whom it waits for, and nobody where that is a limit, or where it is far behind", () => {
     const queue = (seed: Partial<Seed>) => planned(seed).status.queue
     expect([queue({ turn: "busy" }), queue({ stage: "apply", holder: "taken" }), queue({ turn: "limit" }), queue({ turn: "far" })])
