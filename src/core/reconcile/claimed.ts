@@ -44,13 +44,20 @@ export const finishLost: Respond = (s) => {
  */
 const troubleAgainMillis = 120_000
 
+const unsavedThere = " The newest state may not be saved: then nothing but the disk of that node has it, so keep that."
+/** Reports whether the worker said last that the newest state is not saved; `stall`, which takes the place of that, says it on. */
+const isUnsaved = ({ task: { status: { message = "", reason } } }: Seen): boolean =>
+  reason === "StateUnsaved" || message.endsWith(unsavedThere)
+
 export const stall: RespondTo<PodSeen> = (s, { node }) =>
   later(
     underWay(s, {
       phase: "Running",
       reason: "NodeUnreachable",
       message:
-        `Node ${node} does not answer. The stage may still be running there, so the task keeps its place and its workspace until the node answers or is removed; repair the node, or delete its Node object if the machine is off.`,
+        `Node ${node} does not answer. The stage may still be running there, so the task keeps its place and its workspace until the node answers or is removed; repair the node, or delete its Node object if the machine is off.${
+          isUnsaved(s) ? unsavedThere : ""
+        }`,
       stalled: true
     }),
     troubleAgainMillis

@@ -163,7 +163,7 @@ const tasks: ReadonlyArray<Row> = [
     lasting: "10m",
     summary: "The node of a running stage does not answer, or its Pod is not ready.",
     description:
-      "The stage may still be running, so it keeps its workspace until the node answers or is removed; `kubectl get atasks -A -o wide` names the node. Repair it, or what keeps its kubelet's probe from the worker, or delete its Node object if the machine is off."
+      "The stage may still be running, so it keeps its workspace until the node answers or is removed; `kubectl get atasks -A -o wide` names the node. Repair it, or what keeps its kubelet's probe from the worker, or delete its Node object if the machine is off; where the task's message says that the newest state may not be saved, keep the disk of that node, which may have the only copy."
   },
   {
     name: "AgentJobTasksDoNotStart",

@@ -28,7 +28,7 @@ const whileItStartsAndRuns = {
     "No node can take the Pod; look at the message for what is missing. An autoscaler has 15 minutes to add a node, or task.startupTimeoutSeconds if that is longer or task.job.activeDeadlineSeconds is given; then the task fails as StartupTimeout.",
   Claimed: "The worker has taken the task and is running it.",
   NodeUnreachable:
-    "The node does not answer, and the stage may still be running there, so the task keeps its place and its workspace until the node answers or is removed; repair the node, or delete its Node object if the machine is off.",
+    "The node does not answer, and the stage may still be running there, so the task keeps its place and its workspace until the node answers or is removed; repair the node, or delete its Node object if the machine is off, but keep its disk where the message says that the newest state may not be saved.",
   PodNotReady:
     "A container of the stage has not been ready for two minutes: its node died, or it is started again, or the kubelet's probe does not reach the worker. The stage may still be running, so the task keeps its place and its workspace; check the node and the Pod, and delete the Node object only if the machine is off.",
   StateUnsaved:

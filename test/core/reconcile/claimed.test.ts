@@ -18,6 +18,15 @@ describe("plan, of a task that is claimed", () => {
     })
   })
 
+  it("goes on saying of a silent node that it may have the only copy of the newest state", () => {
+    const onDisk = "The newest state may not be saved: then nothing but the disk of that node has it, so keep that."
+    const whole: Seed = { ...plainSeed, life: "unsaved", job: "active", pod: "silent", worker: "running" }
+    const silent = perform(worldOf(whole), planned(whole))
+    expect(silent.task.status.message).toContain(onDisk)
+    expect(plan(policyOf(whole), silent, noon).status).toEqual(silent.task.status)
+    expect(planned({ ...whole, life: "claimed" }).status.message).not.toContain(onDisk)
+  })
+
   it("looks again and again at a claimed task whose newest state is not saved, so that its alert lasts as long", () => {
     expect(planned({ life: "unsaved", job: "active", pod: "Running", worker: "running" })).toMatchObject({
       situation: "claimed, and its newest state is not saved",

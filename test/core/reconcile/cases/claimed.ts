@@ -94,6 +94,14 @@ export const claimed: ReadonlyArray<Case> = [
     reason: "NodeUnreachable"
   },
   {
+    given: "a claimed task whose newest state is not saved, on a silent node",
+    seed: { life: "unsaved", job: "active", pod: "silent", worker: "running" },
+    situation: "claimed, and its node does not answer",
+    actions: [],
+    phase: "Running",
+    reason: "NodeUnreachable"
+  },
+  {
     given: "a claimed task whose newest state is not saved",
     seed: { life: "unsaved", job: "active", pod: "Running", worker: "running" },
     situation: "claimed, and its newest state is not saved",
