@@ -3,7 +3,7 @@
 import { Effect, Option } from "effect"
 import { resultOf } from "../../core/task/task-result.ts"
 import { currentInstant } from "../../kubernetes/clock.ts"
-import type { AgentTask } from "../../schema/task/agent-task.ts"
+import { type AgentTask, mutates } from "../../schema/task/agent-task.ts"
 import type { FailureReason } from "../../schema/task/reason.ts"
 import { longestMessage } from "../../schema/task/stage-result.ts"
 import { Pool } from "./pool.ts"
@@ -28,9 +28,14 @@ export const tellWhy = Effect.fnUntraced(function*(id: string, message: string) 
 
 /**
  * Reports the result of a task that is over once more. A pool that still asks for its stage has forgotten the result, for example after a
- * restore from a backup, and `plan` does not report a result twice.
+ * restore from a backup, and `plan` does not report a result twice. It may have forgotten the lock too, by which it would know that a
+ * stage which ended without a word of its worker may have made something.
  */
-export const remind = Effect.fnUntraced(function*(id: string, { metadata, status }: AgentTask) {
+export const remind = Effect.fnUntraced(function*(id: string, { metadata, spec, status }: AgentTask) {
   const pool = yield* Pool
-  yield* pool.report(id, Option.some(metadata.uid), resultOf(status, yield* currentInstant))
+  const isInDoubt = mutates(spec.stage) && status.claim !== undefined && status.result === undefined
+  yield* pool.report(id, Option.some(metadata.uid), {
+    ...resultOf(status, yield* currentInstant),
+    ...(isInDoubt && { statePushed: false })
+  })
 })

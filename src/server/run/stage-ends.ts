@@ -177,7 +177,7 @@ const make = Effect.gen(function*() {
     const run = yield* runs.get(stage.runId)
     const standing = yield* standingOf(stage, result)
     // A stage that has no lock made nothing, seen or unseen, or ended in order, unless this database is a copy from before its lock.
-    const madeNothing = mutates(stage.stage) && standing.lock === "none" && !standing.confirmedElsewhere
+    const madeNothing = mutates(stage.stage) && standing.lock === "none" && !standing.confirmedElsewhere && result.statePushed !== false
     if (madeNothing && !isUnheard) yield* journals.forgetPlanned(run.id)
     const doubted = madeNothing && isUnheard ? "" : yield* openRescueIfInDoubt(stage, run, result, standing)
     yield* locks.release(stage.id)

@@ -3,6 +3,7 @@
 // Used by server/lifecycle/server.
 import { Effect } from "effect"
 import { HttpRouter, type HttpServerRequest, HttpServerResponse } from "effect/http"
+import { SqlClient } from "effect/sql"
 import { allows, neededToStart, neededToStop } from "../../core/run/permission.ts"
 import { RunEvent, type Step } from "../../core/run/run-machine.ts"
 import { ApplyRun, CreateConfigurationVersion, CreateRun, organization } from "../../schema/api/tfe-api.ts"
@@ -55,6 +56,7 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const logs = yield* Logs
   const queue = yield* RunQueue
   const runs = yield* Runs
+  const sql = yield* SqlClient.SqlClient
   const stageEnds = yield* StageEnds
   const stages = yield* Stages
   const tokens = yield* Tokens
@@ -131,7 +133,7 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const accepted = HttpServerResponse.empty({ status: 202 })
   const action = (name: "discard" | "cancel", event: RunEvent) =>
     always("plan")("POST", `/api/v2/runs/:id/actions/${name}`, "run", (_, { id = "" }, user) =>
-      Effect.gen(function*() {
+      sql.withTransaction(Effect.gen(function*() { // a plan may be approved meanwhile
         yield* permit(
           user,
           neededToStop(yield* runs.get(id), user),
@@ -139,7 +141,7 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
         )
         yield* runs.step(id, event, { stoppedBy: user.name })
         return accepted
-      }))
+      })))
 
   return [
     needing("plan")(

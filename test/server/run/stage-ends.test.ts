@@ -22,6 +22,7 @@ import {
   withChanges,
   worker
 } from "../live-server.ts"
+import { lost } from "./applying.ts"
 
 describe("a plan that was disrupted", () => {
   it.effect("is planned again three times, later each time, and every attempt says why", () =>
@@ -163,6 +164,20 @@ describe("an apply whose confirmed state is not here, as the server is restored 
       const { lock, pending } = yield* person(url).state("demo")
       expect([lock, pending[0]]).toMatchObject([undefined, { stage: apply.id, effects: { unseenCount: 1 } }])
     }))
+
+  it.live.each(["is offered again", "is cancelled"])(
+    "waits for a person if nobody knows how it ended, and it $0",
+    (how) =>
+      Effect.gen(function*() {
+        const url = yield* server
+        const id = yield* person(url).start("demo", { "auto-apply": true })
+        yield* planWith(url, "the plan", succeeded(withChanges), [wanted])
+        const apply = (yield* person(url).view(id)).stages.at(-1)?.id ?? ""
+        yield* how === "is cancelled" ? person(url).act(id, "cancel") : agent(url).take
+        yield* agent(url).report(apply, { ...lost, statePushed: false })
+        expect((yield* person(url).state("demo")).pending).toMatchObject([{ stage: apply, effects: { unseenCount: 1 } }])
+      })
+  )
 
   it.live("takes the state that a person brings, which then is one of its run", () =>
     Effect.gen(function*() {
