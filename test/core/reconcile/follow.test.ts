@@ -493,6 +493,11 @@ describe("a follower that applies what it plans", () => {
       status: { ...ran, phase: "Failed", result: failed({ reason: "OutOfMemory", exitCode: 137 }) },
       rests: true
     },
+    {
+      given: "its runner's container ended, or it was killed after its time, by the result of an earlier worker",
+      status: { ...ran, phase: "Failed", result: { ...noEngine, changes: { add: 1, change: 0, destroy: 0 } } },
+      rests: true
+    },
     { given: "its engine could not be ended", status: { ...ran, phase: "Failed", result: { ...noEngine, reason: "Lost" } }, rests: true },
     {
       given: "it was cancelled and its state is lost",
