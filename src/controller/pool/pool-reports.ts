@@ -10,20 +10,23 @@ import type { AgentTask } from "../../schema/task/agent-task.ts"
 import { makeBreaker } from "./breaker.ts"
 import { answerSeconds, isFinalRefusal, isUnknown, Pool, type PoolError, PoolUnreachable } from "./pool.ts"
 
+/** What a person can do with a task of which no pool will hear how it ended. */
+export const letGo = `if nobody asks for its run any more, delete the task and remove its finalizer ${poolFinalizer}`
+
 /** The pool has not answered another request just now, so it was not asked. */
 export class PoolSilent extends Data.TaggedError("PoolSilent")<{ readonly againInMillis: number }> {}
 
 /** The values name no pool any more, so the result of a task that is from a pool cannot be reported. */
 export class PoolMissing extends Data.TaggedError("PoolMissing")<{ readonly url: string; readonly task: string }> {
   override get message() {
-    return `The values name no pool, so the one at ${this.url} is not told how AgentTask ${this.task} ended; set agent.url again, or, if nobody asks for its run any more, delete the task and remove its finalizer ${poolFinalizer}.`
+    return `The values name no pool, so the one at ${this.url} is not told how AgentTask ${this.task} ended; set agent.url again, or, ${letGo}.`
   }
 }
 
 /** The values name another pool than the task is from, so it means nothing that this pool does not know the stage. */
 export class PoolChanged extends Data.TaggedError("PoolChanged")<{ readonly url: string; readonly from: string; readonly task: string }> {
   override get message() {
-    return `The pool at ${this.url} does not know the stage of AgentTask ${this.task}, which is of the pool at ${this.from}; set agent.url to that one again, or, if nobody asks for its run any more, delete the task and remove its finalizer ${poolFinalizer}.`
+    return `The pool at ${this.url} does not know the stage of AgentTask ${this.task}, which is of the pool at ${this.from}; set agent.url to that one again, or, ${letGo}.`
   }
 }
 

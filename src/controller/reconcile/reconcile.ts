@@ -217,12 +217,15 @@ const make = Effect.fnUntraced(function*(world: World) {
       const pass: Pass = { config: yield* configuration.current, now: yield* currentInstant }
       return yield* once(task.value, pass).pipe(
         Effect.tap(() => Effect.sync(() => standstills.over(key))),
-        Effect.tapErrorTag(lasting, (error) =>
-          Effect.flatMap(monotonicMillis, (now) =>
-            Option.match(standstills.notice(key, error, now), {
-              onNone: () => Effect.void,
-              onSome: (notice) => executor.say(task.value, notice, pass)
-            }))),
+        Effect.tapErrorTag(
+          lasting,
+          (error) =>
+            Effect.flatMap(monotonicMillis, (now) =>
+              Option.match(standstills.notice(task.value, error, now), {
+                onNone: () => Effect.void,
+                onSome: (notice) => executor.say(task.value, notice, pass)
+              }))
+        ),
         Effect.catchTag(["Conflict", "AlreadyExists"], () => Effect.sync(() => Option.some(ownWrites.metConflict(key, resourceVersion)))),
         Effect.catchTag("Behind", ({ message }) =>
           Effect.suspend(() => {

@@ -3,17 +3,28 @@
 // Used by controller/reconcile/reconcile.
 import { Option } from "effect"
 import { Notice } from "../../core/reconcile/action.ts"
+import { sentence } from "../../core/text/sentence.ts"
 import type { Forbidden, Invalid, Malformed, Rejected } from "../../kubernetes/errors.ts"
-import type { PoolChanged, PoolMissing } from "../pool/pool-reports.ts"
+import { keyOf } from "../../kubernetes/object.ts"
+import type { AgentTask } from "../../schema/task/agent-task.ts"
+import { letGo, type ReportError } from "../pool/pool-reports.ts"
+import type { PoolError } from "../pool/pool.ts"
 
-/** What each later pass meets too. Where there is a decision to be made in spite of an answer to a read or a write, that is a refusal. */
-export const lasting = ["Forbidden", "Invalid", "Malformed", "Rejected", "PoolChanged", "PoolMissing"] as const
-type Lasting = Forbidden | Invalid | Malformed | Rejected | PoolChanged | PoolMissing
+/** Why a pool that may yet hear how the task ended does not. */
+const untold = ["PoolRefused", "PoolTokenUnreadable", "PoolUnreachable"] as const
+/** What later passes meet too. Where there is a decision to be made in spite of an answer to a read or a write, that is a refusal. */
+export const lasting = ["Forbidden", "Invalid", "Malformed", "Rejected", "PoolChanged", "PoolMissing", ...untold] as const
+type Lasting = Forbidden | Invalid | Malformed | Rejected | ReportError
 
+const isUntold = (error: Lasting): error is PoolError => untold.some((tag) => tag === error._tag)
+
+/** Returns what there is to say, and by what it is news: the words of an answer may be other ones each time. */
 const newsOf = (error: Lasting) =>
-  error._tag === "PoolChanged" || error._tag === "PoolMissing"
-    ? { reason: "PoolUnreachable", what: error.message } as const
-    : { reason: "Refused", what: `${error._tag} ${error.verb} ${error.object}` } as const // the words of an answer may be other ones each time
+  isUntold(error)
+    ? { reason: "PoolUnreachable", what: error._tag, message: `${sentence(error.message)} Or, ${letGo}.` } as const
+    : error._tag === "PoolChanged" || error._tag === "PoolMissing"
+    ? { reason: "PoolUnreachable", what: error.message, message: error.message } as const
+    : { reason: "Refused", what: `${error._tag} ${error.verb} ${error.object}`, message: error.message } as const
 
 /** The API server forgets an event after an hour. */
 const sayAgainMillis = 50 * 60_000
@@ -22,16 +33,18 @@ export const makeStandstills = () => {
   const said = new Map<string, { readonly what: string; readonly at: number }>() // by the task's key
   return {
     /**
-     * Returns the notice of what keeps the passes over the task from their end, if it is news. Its status may be what cannot be written.
-     * `now` is in monotonic milliseconds.
+     * Returns the notice of what keeps the passes over the task from their end, if it is news. Its status may be what cannot be written. That
+     * its pool does not hear how it ended is told of a task that somebody has deleted: it stays for that. `now` is in monotonic milliseconds.
      */
-    notice: (key: string, error: Lasting, now: number): Option.Option<Notice> => {
-      const { reason, what } = newsOf(error)
+    notice: ({ metadata }: AgentTask, error: Lasting, now: number): Option.Option<Notice> => {
+      if (isUntold(error) && metadata.deletionTimestamp === undefined) return Option.none()
+      const { message, reason, what } = newsOf(error)
+      const key = keyOf(metadata)
       const before = said.get(key)
       if (before?.what === what && now - before.at < sayAgainMillis) return Option.none()
       said.set(key, { what, at: now })
       return Option.some(
-        Notice.Emit({ type: "Warning", reason, message: `${error.message} Until then, the controller does nothing for this task.` })
+        Notice.Emit({ type: "Warning", reason, message: `${message} Until then, the controller does nothing for this task.` })
       )
     },
     over: (key: string): void => void said.delete(key)

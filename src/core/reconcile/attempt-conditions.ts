@@ -4,7 +4,7 @@
 import { Option } from "effect"
 import type { AgentTask, AgentTaskStatus } from "../../schema/task/agent-task.ts"
 import type { WaitReason } from "../../schema/task/reason.ts"
-import { conditionsAfter, fitting, isKnown, type Told } from "../task/status.ts"
+import { acknowledged, conditionsAfter, fitting, isKnown, isOver, type Told } from "../task/status.ts"
 import { andThen } from "./response.ts"
 
 /** Returns the status of a task that is over, with conditions made from `told`. The rest of the status stays. */
@@ -18,19 +18,41 @@ const saying = (
   conditions: conditionsAfter(status, { ...told, generation, now })
 })
 
-/** Returns the status with conditions that speak of another task: the newest attempt, or its apply. */
+const makeAnew = "delete the task that follows the source and make it again"
+const onceMore = `To have its artifact planned once more, ${makeAnew}, or wait for the next artifact of its source.`
+
+/**
+ * Returns the status with conditions that speak of another task: the newest attempt, or its apply. If that did not succeed, no other is made
+ * of its artifact, whatever its own message says to do next.
+ */
 export const reflected = (task: AgentTask, of: AgentTask, now: string): AgentTaskStatus => {
   const { conditions = [], message = "Nobody has looked at it yet.", phase = "Pending", reason = "Accepted" } = of.status
   const stalled = conditions.some((_) => _.type === "Stalled" && _.status === "True")
-  return saying(task, { phase, reason, message: fitting(`${of.metadata.name}: ${message}`), stalled }, now)
+  const told = `${of.metadata.name}: ${message}`
+  const failed = isOver(phase) && phase !== "Succeeded"
+  return saying(task, { phase, reason, message: failed ? andThen(told, onceMore) : fitting(told), stalled }, now)
 }
+
+/** By which the conditions of `doubted` are told from those of other ends. */
+const toDelete = ({ metadata: { namespace } }: AgentTask, name: string): string => `kubectl -n ${namespace} delete atask ${name}`
 
 /** Returns the status with conditions that speak of an apply after which a person has to decide. */
 export const doubted = (task: AgentTask, of: AgentTask, now: string): AgentTaskStatus => {
-  const { metadata: { name, namespace }, status: { message = "", phase = "Failed", reason = "Lost" } } = of
+  const { metadata: { name }, status: { message = "", phase = "Failed", reason = "Lost" } } = of
+  const command = toDelete(task, name)
   const next =
-    `The next artifact of the source is planned only once you have looked for what the apply made, brought the state up to date, and deleted that task: kubectl -n ${namespace} delete atask ${name}`
+    `The next artifact of the source is planned only once you have looked for what the apply made, brought the state up to date, and deleted that task: ${command}`
   return saying(task, { phase, reason, message: andThen(`${name}: ${message}`, next) }, now)
+}
+
+/** Returns the status that goes on saying how the attempt or apply called `name` ended, which is gone; if it asked to be deleted, that it was. */
+export const remembered = (task: AgentTask, name: string, now: string): AgentTaskStatus => {
+  const { metadata: { generation }, status } = task
+  const asking = status.conditions?.find((_) => isKnown(_) && _.message.endsWith(toDelete(task, name)))
+  if (asking === undefined) return acknowledged(status, generation)
+  const message =
+    `${name} was deleted, so the next artifact of the source is planned. To have the present one planned once more, ${makeAnew}.`
+  return saying(task, { phase: "Failed", reason: asking.reason, message }, now)
 }
 
 /** Why the plan of the newest attempt is not applied. `stalled` says that a person is needed. */
@@ -44,14 +66,13 @@ export const unready = (message: string): Why => ({
 /** Nobody knows what an old plan changes. */
 export const outdated: Why = {
   message:
-    "Its plan is not applied: its changes could not be counted, and it ended more than an hour ago. Unless it was applied by hand, delete the task that follows the source and make it again, or wait for the next artifact of its source.",
+    `Its plan is not applied: its changes could not be counted, and it ended more than an hour ago. Unless it was applied by hand, ${makeAnew}, or wait for the next artifact of its source.`,
   stalled: true
 }
 
 /** Whoever called the plan off does not want it applied, however late that came. */
 export const revoked: Why = {
-  message:
-    "Its plan is not applied, since it was cancelled or deleted. To have its artifact planned once more, delete the task that follows the source and make it again, or wait for the next artifact of its source.",
+  message: `Its plan is not applied, since it was cancelled or deleted. ${onceMore}`,
   stalled: true
 }
 

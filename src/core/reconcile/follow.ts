@@ -5,7 +5,7 @@ import { Option } from "effect"
 import type { AgentTask, AgentTaskStatus } from "../../schema/task/agent-task.ts"
 import type { Artifact, FluxSource } from "../../schema/task/source.ts"
 import { isForGood, type Refusal, type Seen, waitReasonOf } from "../task/observed.ts"
-import { acknowledged, isOver, isRevoked } from "../task/status.ts"
+import { isOver, isRevoked } from "../task/status.ts"
 import { spreadMillis } from "../text/fingerprint.ts"
 import { Action, Notice } from "./action.ts"
 import {
@@ -15,6 +15,7 @@ import {
   outdated,
   ownAgain,
   reflected,
+  remembered,
   revoked,
   toBeMadeAgain,
   unapplied,
@@ -141,7 +142,7 @@ const said = (s: Seen): AgentTaskStatus => {
         ? ownAgain(task, now)
         : isInterim(task.status)
         ? lostSight(task, latest.apply ?? latest.name, now)
-        : acknowledged(task.status, task.metadata.generation), // that task is gone, but its end is still the newest
+        : remembered(task, latest.apply ?? latest.name, now), // its end is still the newest
     onSome: (of) => reflected(task, of, now)
   })
 }

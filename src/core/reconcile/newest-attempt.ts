@@ -22,7 +22,7 @@ export const unfinished = ({ latest, latestApply }: Observed): Option.Option<Age
 /** Reports whether the state may lack what the stage made, by its result: not saved, or the engine was killed, or nobody knows. */
 const mayLack = (result: ToldResult | undefined): boolean =>
   result === undefined || result.statePushed === false || result.reason === "StateNotSaved" || result.reason === "Lost" ||
-  (result.exitCode !== undefined && !endedInOrder(result))
+  (result.exitCode === undefined ? (result.changes?.add ?? 0) > 0 : !endedInOrder(result)) // earlier workers said no more
 
 /**
  * Returns the newest apply if it is over and may have made what its state lacks: a further plan would make that once more. Its deletion is

@@ -40,7 +40,12 @@ export const StageResult = Schema.Struct({
     })
   ),
   planDigest: Schema.optionalKey(Sha256.annotate({ description: "SHA-256 of the saved plan that was stored." })),
-  statePushed: Schema.optionalKey(Schema.Boolean.annotate({ description: "The last state the engine wrote is confirmed by the server." })),
+  statePushed: Schema.optionalKey(
+    Schema.Boolean.annotate({
+      description:
+        "The last state the engine wrote is confirmed by the server. False also where the state of a stage without a pool may lack what it made."
+    })
+  ),
   stateDigest: Schema.optionalKey(Sha256.annotate({ description: "SHA-256 of the last state that the server confirmed." })),
   finishedAt: Timestamp.annotate({ description: "When it ended, in UTC." })
 })

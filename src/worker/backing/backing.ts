@@ -67,7 +67,8 @@ export interface Backing {
   readonly beginPlan: Effect.Effect<void, StageFailed, Settings>
   /**
    * Called after a command that changes something, however it ended. Returns `Saved` when a state of it is known to be saved, `Untouched`
-   * when it is known never to have locked the state, and otherwise `Unwritten`. Fails when its last state is not saved.
+   * when it is known never to have locked the state, `Elsewhere` when only the engine knows its state, and otherwise `Unwritten`. Fails when
+   * its last state is not saved.
    */
   readonly settleState: (place: Provisioned) => Effect.Effect<Confirmed, StageFailed, Log>
   /**

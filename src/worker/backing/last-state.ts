@@ -25,7 +25,7 @@ const refused = (why: string) =>
 
 const onSharedVolume = (file: string, why: string) =>
   notSaved(
-    `The last state is kept, encrypted, as ${file} on the volume that tasks share, and the next stage that runs takes it to the pool's server, which has not confirmed it yet. ${why}`
+    `The last state is kept, encrypted, as ${file} on the volume that tasks share. The next stage of another workspace of the pool takes it to the server, which has not confirmed it yet; or bring that file: agent-job state rescue NAME --file FILE. ${why}`
   )
 
 const keptNowhere = (because: string, why: string) =>

@@ -53,7 +53,7 @@ const settlingErroredState = Effect.map(
     Effect.fnUntraced(function*({ directory, path, root }: Provisioned) {
       const spent = yield* stopwatch
       const left = yield* Effect.option(openFile(root, [...directory, erroredState]))
-      if (Option.isSome(left) && Option.isNone(left.value)) return SettledState.Unwritten()
+      if (Option.isSome(left) && Option.isNone(left.value)) return SettledState.Elsewhere()
       return yield* byHand({ container: "runner", file: join(path, erroredState) }, notTaken, spent)
     }, Effect.scoped)
 )

@@ -109,6 +109,8 @@ export const makeSettlement = ({ backing, facts, journal, onlyDestroys }: Parts)
     yield* learn(facts, known)
     const inOrder = endedInOrder({ ...exitCodeOfDone(done), ...known })
     const isAllStored = inOrder && (Exit.isSuccess(done) || unansweredOf({ journal: journal.entries() }).unknownCount === 0)
+    const isElsewhere = Exit.isSuccess(settled) && settled.value._tag === "Elsewhere"
+    if (isElsewhere && !isAllStored && hasBegun(done)) yield* learn(facts, { statePushed: false })
     if (isAllStored) yield* givingBack(Exit.isSuccess(done) ? poolPatience : statePatience) // after a success the server opens the lock by itself
     if (Exit.isFailure(done) || Exit.isFailure(settled)) {
       const isTold = yield* accountFor(done, inOrder, Fiber.join(arriving))
@@ -120,6 +122,16 @@ export const makeSettlement = ({ backing, facts, journal, onlyDestroys }: Parts)
 
   return { after }
 }
+
+/** Reports whether a command that failed had begun: what keeps one from that has neither an exit code nor a reason that tells of an end. */
+const hasBegun = (done: Done): boolean =>
+  Option.exists(
+    Exit.findErrorOption(done),
+    (error) =>
+      error._tag === "StageStopped"
+        ? Option.isSome(error.during)
+        : error.exitCode !== undefined || error.reason === "OutOfMemory" || error.reason === "Lost"
+  )
 
 /** Returns the failure of an apply that never locked its state: an apply locks it first of all, even when it finds nothing to do. */
 const nothingApplied = () =>

@@ -21,6 +21,8 @@ export type SettledState = Data.TaggedEnum<{
   /** The engine never got a lock, so it did none of its work. */
   Untouched: {}
   Unwritten: {}
+  /** The engine wrote it into a backend of its own, or had nothing to write. */
+  Elsewhere: {}
   /** `digest`: of the last state that the server confirmed. */
   Saved: { readonly digest: Sha256 }
   /** `why`: what the server, or the way to it, said last. */

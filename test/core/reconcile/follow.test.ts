@@ -17,6 +17,8 @@ const called = (name: string, seed: Seed): Observed => {
   const world = worldOf(seed)
   return { ...world, task: renamed(world.task, name) }
 }
+const onceMore =
+  "To have its artifact planned once more, delete the task that follows the source and make it again, or wait for the next artifact of its source."
 const made = (world: Observed): ReadonlyArray<string> =>
   plan(policy, world, noon).actions.flatMap((action) => action._tag === "CreateTask" ? [action.name] : [])
 
@@ -87,8 +89,7 @@ describe("an attempt at a new artifact", () => {
       const { actions, status } = plan(policy, seen, noon)
       const said = {
         reason: "SourceNotReady",
-        message:
-          "task-2: Its plan is not applied, since it was cancelled or deleted. To have its artifact planned once more, delete the task that follows the source and make it again, or wait for the next artifact of its source."
+        message: `task-2: Its plan is not applied, since it was cancelled or deleted. ${onceMore}`
       }
       expect([actions, status.conditions]).toMatchObject([[], [
         { type: "Ready", status: "False", ...said },
@@ -130,7 +131,7 @@ describe("an attempt at a new artifact", () => {
       const ended = { phase: "Cancelled", reason: "Cancelled", message: "It never began." } as const
       expect(seen(ended, { latestApply: "over" })).toMatchObject({
         actions: [],
-        status: { conditions: [{ status: "False" }, {}, { status: "True", message: "task-2-apply: It never began." }] }
+        status: { conditions: [{ status: "False" }, {}, { status: "True", message: `task-2-apply: It never began. ${onceMore}` }] }
       })
       expect(seen(ended, { latestApply: "over", source: "new" }).actions).toMatchObject([{ _tag: "CreateTask", name: "task-3" }])
     })
@@ -353,7 +354,7 @@ describe("an attempt at a new artifact", () => {
     const { status } = plan(policy, { ...over, latest }, noon)
     const gone = { ...over, latest: Option.none(), task: { ...over.task, status } }
     expect(plan(policy, gone, noon).status).toEqual(status)
-    expect(status.conditions?.[0]).toMatchObject({ status: "False", reason, message: "task-2: It ended." })
+    expect(status.conditions?.[0]).toMatchObject({ status: "False", reason, message: `task-2: It ended. ${onceMore}` })
   })
 
   it("that is gone is still the newest: its task goes on saying how it ended, and not how its own attempt did", () => {
@@ -417,7 +418,7 @@ describe("a follower that applies what it plans", () => {
     const { source } = worldOf({ ...followed, source: "known" })
     expect(made({ ...waits, source, task: { ...waits.task, status } })).toEqual(["task-2-apply"])
     const applied = plan(policy, worldOf({ ...followed, source: "notReady", latest: "over", latestApply: "over" }), noon)
-    expect(ready(applied)[0]?.slice(0, 2)).toEqual(["Ready", "True"])
+    expect(ready(applied)[0]).toEqual(["Ready", "True", "Completed", expect.not.stringContaining(onceMore)])
   })
 
   it.each(
@@ -493,6 +494,11 @@ describe("a follower that applies what it plans", () => {
       status: { ...ran, phase: "Failed", result: failed({ reason: "OutOfMemory", exitCode: 137 }) },
       rests: true
     },
+    {
+      given: "its runner's container ended, or it was killed after its time, by the result of an earlier worker",
+      status: { ...ran, phase: "Failed", result: { ...noEngine, changes: { add: 1, change: 0, destroy: 0 } } },
+      rests: true
+    },
     { given: "its engine could not be ended", status: { ...ran, phase: "Failed", result: { ...noEngine, reason: "Lost" } }, rests: true },
     {
       given: "it was cancelled and its state is lost",
@@ -521,12 +527,19 @@ describe("a follower that applies what it plans", () => {
     const message =
       "task-2-apply: It ended. The next artifact of the source is planned only once you have looked for what the apply made, brought the state up to date, and deleted that task: kubectl -n tasks delete atask task-2-apply"
     const reason = status.reason ?? "Lost"
-    expect(ready(told)).toEqual([["Ready", "False", reason, message], ["Reconciling", "False", reason, message], [
-      "Stalled",
-      "True",
-      reason,
-      message
-    ]])
+    const stalls = (
+      says: string
+    ) => [["Ready", "False", reason, says], ["Reconciling", "False", reason, says], ["Stalled", "True", reason, says]]
+    expect(ready(told)).toEqual(stalls(message))
+    const gone: Observed = { ...worldOf({ ...followed, source: "known", latest: "over" }), latestApply: Option.none() }
+    const afterwards = plan(policy, withStatus(gone, told.status), noon)
+    expect([afterwards.actions, ready(afterwards)]).toEqual([
+      [],
+      stalls(
+        "task-2-apply was deleted, so the next artifact of the source is planned. To have the present one planned once more, delete the task that follows the source and make it again."
+      )
+    ])
+    expect(plan(policy, withStatus(gone, afterwards.status), "2026-01-01T13:00:00.000Z").status).toEqual(afterwards.status)
   })
 
   it("goes on saying how the apply ended that is gone, and not how its plan did", () => {
@@ -536,7 +549,7 @@ describe("a follower that applies what it plans", () => {
       status: { ...task.status, phase: "Failed", reason: "ExitCode", message: "It failed." }
     }))
     const { status } = plan(policy, { ...failed, latestApply }, noon)
-    expect(ready({ status })[0]).toEqual(["Ready", "False", "ExitCode", "task-2-apply: It failed."])
+    expect(ready({ status })[0]).toEqual(["Ready", "False", "ExitCode", `task-2-apply: It failed. ${onceMore}`])
     for (const source of ["known", "notReady"] as const) {
       const gone = worldOf({ ...followed, source, latest: "over", latestApply: "gone" })
       expect(plan(policy, withStatus(gone, status), noon).status).toEqual(status)

@@ -76,7 +76,7 @@ describe("lastWords", () => {
     const digest = Sha256.make("a".repeat(64))
     const place = `The last state is kept, encrypted, as /var/lib/scalr-agent/cache/kept-states/run-${"r".repeat(63)}.destroy.1.${
       "d".repeat(12)
-    }.state on the volume that tasks share, and the next stage that runs takes it to the pool's server, which has not confirmed it yet.`
+    }.state on the volume that tasks share. The next stage of another workspace of the pool takes it to the server, which has not confirmed it yet; or bring that file: agent-job state rescue NAME --file FILE.`
     const { message, ...rest } = kept({
       outcome: "failed",
       reason: "StateNotSaved",

@@ -111,6 +111,15 @@ describe("a last state that the server does not take", () => {
       expect(told).toEqual([expect.stringMatching(/^The last state is in .* The Pod stays for 1h, and .* Cancel the run only after/u)])
     }))
 
+  it.effect("is taken on from the shared volume by another workspace's stage, or by a person where the pool has none", () =>
+    Effect.gen(function*() {
+      const unsaved = SettledState.Unsaved({ why: "It is down.", refuge: Refuge.Shared({ file: "/cache/a.state" }) })
+      const { settled } = yield* settling({ settle: Effect.succeed(unsaved) })
+      expect((yield* Effect.flip(Fiber.join(settled))).message).toBe(
+        "The last state is kept, encrypted, as /cache/a.state on the volume that tasks share. The next stage of another workspace of the pool takes it to the server, which has not confirmed it yet; or bring that file: agent-job state rescue NAME --file FILE. It is down."
+      )
+    }))
+
   it.effect.each(["Cancelled", "Evicted"] as const)(
     "is to be saved at once when the stage is %s, since its Pod does not stay",
     (cause) =>

@@ -104,20 +104,30 @@ describe("the journal of an apply", () => {
       expect(api.lock).toBeUndefined()
     }))
 
-  it.live("names what a stage without a pool made, since nobody here can look into its state", () =>
-    Effect.gen(function*() {
-      const here = yield* pod()
-      const outside = join(here.claim, "outside")
-      const kubernetes = inline("apply", { "main.tf": chain(outside) }, {
-        backend: { type: "local", config: { path: join(here.claim, "demo.tfstate") } },
-        jobTemplate: { volumeClaims: [{ claimName: "state", mountPath: here.claim }] }
+  const made = /Made by this stage; see that the state has it: terraform_data\.made/u
+  it.live.each(
+    [
+      { end: "killEngine", says: made },
+      { end: "restartRunner", says: made },
+      { end: "killProviders", says: /Begun, outcome unknown: time_sleep\.last \(create\)\.$/u }
+    ] as const
+  )(
+    "names what a stage without a pool made, and that its state may lack it, which nobody here can look into: $end",
+    ({ end, says }) =>
+      Effect.gen(function*() {
+        const here = yield* pod()
+        const outside = join(here.claim, "outside")
+        const kubernetes = inline("apply", { "main.tf": chain(outside) }, {
+          backend: { type: "local", config: { path: join(here.claim, "demo.tfstate") } },
+          jobTemplate: { volumeClaims: [{ claimName: "state", mountPath: here.claim }] }
+        })
+        const running = yield* Effect.forkChild(here.run(kubernetes))
+        yield* here.logged("time_sleep.last: Creating...")
+        yield* here[end]
+        yield* Fiber.join(running)
+        expect(kubernetes.task().status.result, here.log()).toMatchObject({ statePushed: false, message: expect.stringMatching(says) })
       })
-      const running = yield* Effect.forkChild(here.run(kubernetes))
-      yield* here.logged("time_sleep.last: Creating...")
-      yield* here.killEngine
-      yield* Fiber.join(running)
-      expect(kubernetes.task().status.result?.message).toMatch(/Made by this stage; see that the state has it: terraform_data\.made/u)
-    }))
+  )
 })
 
 describe("an engine that tells what it likes", () => {

@@ -11,6 +11,7 @@ import { Log } from "../../../src/worker/engine/log-shipper.ts"
 import { StageFailed } from "../../../src/worker/stage-failed.ts"
 import { makeSettlement, type StageFacts } from "../../../src/worker/stage/settlement.ts"
 import { SettledState } from "../../../src/worker/state/state-delivery.ts"
+import { StageStopped } from "../../../src/worker/task/stage-stopped.ts"
 import { claimedTask } from "../claimed-task.ts"
 import { neverStops } from "../never-stops.ts"
 import { podSettings } from "../pod-settings.ts"
@@ -32,7 +33,7 @@ const digest = Sha256.make("5".repeat(64))
 /** Settles a stage whose engine made one resource and whose last state is saved. `heard` is what the server hears, in order. */
 const settling = Effect.fnUntraced(
   function*(
-    failure: ConstructorParameters<typeof StageFailed>[0] | undefined,
+    failure: ConstructorParameters<typeof StageFailed>[0] | StageStopped | undefined,
     waits: Partial<Pick<Backing, "giveStateBack" | "settleState" | "storedState">> = {},
     more: ReadonlyArray<UnnumberedEntry> = [],
     tooLate: Effect.Effect<void> = Effect.never
@@ -61,7 +62,7 @@ const settling = Effect.fnUntraced(
     const facts = yield* Ref.make<StageFacts>({})
     const work = yield* Effect.forkChild(
       makeSettlement({ backing, journal, facts, onlyDestroys: false }).after(
-        failure === undefined ? Exit.void : Exit.fail(new StageFailed(failure)),
+        failure === undefined ? Exit.void : Exit.fail("_tag" in failure ? failure : new StageFailed(failure)),
         place
       )
         .pipe(
@@ -207,6 +208,45 @@ describe("the last state of a stage", () => {
       yield* Effect.exit(Fiber.join(work))
       const { stateDigest, statePushed } = yield* facts
       expect({ ...(statePushed !== undefined && { statePushed }), ...(stateDigest !== undefined && { stateDigest }) }).toEqual(known)
+    }))
+})
+
+describe("a state that only the engine knows, of a stage without a pool", () => {
+  const stopped = (killed: boolean, exitCode?: number) =>
+    new StageStopped({
+      cause: "DeadlineExceeded",
+      during: Option.some({ name: "tofu apply", mutates: true, killed }),
+      ...(exitCode !== undefined && { exitCode })
+    })
+  const begun = { action: "create", address: "a.c" } as const
+  const unanswered = [{ ...begun, kind: "started" }, { ...begun, kind: "failed" }, { ...begun, kind: "failed", unanswered: true }] as const
+
+  it.effect.each<{ given: string; end: Parameters<typeof settling>[0]; more?: ReadonlyArray<UnnumberedEntry>; lacks: boolean }>([
+    { given: "the engine was killed", end: killed, lacks: true },
+    { given: "its container ended", end: { reason: "OutOfMemory", message: "Ended." }, lacks: true },
+    { given: "it could not be ended", end: { reason: "Lost", message: "Lost." }, lacks: true },
+    { given: "it was killed after its time", end: stopped(true), lacks: true },
+    { given: "it gave up at a second interrupt", end: stopped(false), lacks: true },
+    { given: "a provider died", end: failed, more: unanswered, lacks: true },
+    { given: "it was interrupted, and a provider died", end: stopped(false, 1), more: unanswered, lacks: true },
+    { given: "it was interrupted in order", end: stopped(false, 1), lacks: false },
+    { given: "it failed in order", end: failed, lacks: false },
+    { given: "it succeeded", end: undefined, lacks: false },
+    { given: "it was not begun", end: { reason: "InvalidConfiguration", message: "Not started." }, lacks: false },
+    {
+      given: "it was stopped before it was begun",
+      end: new StageStopped({ cause: "Evicted", during: Option.none() }),
+      lacks: false
+    }
+  ])("may lack what was made only if it did not end in order, and had begun: $given", ({ end, lacks, more }) =>
+    Effect.gen(function*() {
+      for (const [settled, isPushed] of [["Elsewhere", lacks ? false : undefined], ["Unwritten", undefined]] as const) {
+        const { facts, goUp, work } = yield* settling(end, { settleState: () => Effect.succeed(SettledState[settled]()) }, more)
+        yield* goUp
+        yield* TestClock.adjust("1 minute")
+        yield* Fiber.join(work)
+        expect([settled, (yield* facts).statePushed]).toEqual([settled, isPushed])
+      }
     }))
 })
 

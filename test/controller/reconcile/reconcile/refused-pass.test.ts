@@ -1,7 +1,8 @@
 // A pass that does not come to its end, as the API server refuses what it reads or writes: whom that delays, and who is told.
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Equal, Option } from "effect"
+import { Effect, Equal, Layer, Option } from "effect"
 import { TestClock } from "effect/testing"
+import { Pool, PoolRefused, PoolTokenUnreadable, PoolUnreachable } from "../../../../src/controller/pool/pool.ts"
 import { projectTask } from "../../../../src/controller/world/project.ts"
 import { make } from "../../../../src/controller/world/world.ts"
 import { Notice } from "../../../../src/core/reconcile/action.ts"
@@ -127,4 +128,46 @@ describe("a task of which the API server lets no pass come to its end", () => {
         { type: "Warning", reason: "PoolUnreachable", note: expect.stringMatching(/^The values name no pool, /u) }
       ])
     }).pipe(Effect.scoped))
+
+  const url = "http://pool"
+  it.effect.each([
+    {
+      error: new PoolRefused({ url, status: 401, code: "unauthorized", detail: "unknown" }),
+      says: "The pool at http://pool refuses the token; put"
+    },
+    {
+      error: new PoolRefused({ url, status: 403, code: "forbidden", detail: "not yours" }),
+      says: "The pool at http://pool refused a request with 403: not yours. Or"
+    },
+    {
+      error: new PoolTokenUnreadable({ url, file: "/token", detail: "gone" }),
+      says: "The pool at http://pool is not asked, because its token cannot"
+    },
+    {
+      error: new PoolUnreachable({ url, detail: "no such host" }),
+      says: "The pool at http://pool gave no usable answer (no such host); check"
+    }
+  ])(
+    "has an event while its pool does not hear how it ended, once somebody has deleted it, since that keeps it: $says",
+    ({ error, says }) =>
+      Effect.gen(function*() {
+        for (const deleted of [false, true]) {
+          const { kubernetes, server } = instantCluster()
+          const pool = Layer.mock(Pool, { report: () => Effect.fail(error) })
+          const world = holding(worldOf({ ...plainSeed, life: "failed", pool: true, deleted }).task)
+          const reconcile = yield* reconcilerOf({ world, executor: writes, kubernetes, pool })
+          for (const _ of [1, 2]) expect(yield* Effect.flip(reconcile("tasks/task"))).toBe(error)
+          const noted = server.all(events)
+          if (!deleted) expect(noted).toEqual([])
+          else {
+            expect(noted).toMatchObject([{ type: "Warning", reason: "PoolUnreachable", note: expect.stringContaining(says) }])
+            expect(noted[0]).toMatchObject({
+              note: expect.stringMatching(
+                /\. Or, if nobody asks for its run any more, delete the task and remove its finalizer scalr\.io\/report\. Until then, /u
+              )
+            })
+          }
+        }
+      }).pipe(Effect.scoped)
+  )
 })
