@@ -526,7 +526,7 @@ export const mutants: ReadonlyArray<Mutant> = [
     file: "src/server/run/assignments.ts",
     from: "sql`acknowledgedAt IS NULL AND endedAt IS NULL",
     to: "sql`endedAt IS NULL",
-    test: "server/run/assignments.test.ts"
+    test: "server/run/offers.test.ts"
   },
   {
     name: "a plan that begins makes no room for the next of its workspace",
@@ -582,7 +582,7 @@ export const mutants: ReadonlyArray<Mutant> = [
     file: "src/server/run/assignments.ts",
     from: " AND ${pools.mayTake(pool)} RETURNING id",
     to: " RETURNING id",
-    test: "server/run/assignments.test.ts"
+    test: "server/run/offers.test.ts"
   },
   {
     name: "a stage of a pool is taken by whoever was offered it",
@@ -743,7 +743,7 @@ export const mutants: ReadonlyArray<Mutant> = [
     file: "src/server/run/stage-ends.ts",
     from: "stage.result === null) return { number }",
     to: "stage.result !== undefined) return { number }",
-    test: "server/run/left-overs.test.ts"
+    test: "server/run/journals.test.ts"
   },
   {
     name: "a journal that comes late is accounted for only at its end",
