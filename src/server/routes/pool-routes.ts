@@ -43,8 +43,8 @@ export const poolRoutes = HttpRouter.addAll(Effect.gen(function*() {
       })),
     route("POST", poolRoute.acknowledge, (request, params, { name: pool }) =>
       Effect.gen(function*() {
-        const { taskUid } = yield* acknowledgeRequest(request)
-        yield* assignments.acknowledge(id(params), Speaker.Agent({ pool, taskUid: Option.some(taskUid) }))
+        const { agent, taskUid } = yield* acknowledgeRequest(request)
+        yield* assignments.acknowledge(id(params), Speaker.Agent({ pool, taskUid: Option.some(taskUid), name: agent }))
         return noContent
       })),
     route("POST", poolRoute.wait, (request, params, { name: pool }) =>

@@ -78,6 +78,9 @@ interface Asking {
   readonly tokenHash?: string
 }
 
+/** The agent that has the stage by what it says, if it says its name. */
+const agentOf = (by: Speaker) => by._tag === "Agent" && by.name !== undefined ? { agent: by.name } : {}
+
 const isPast = ({ endedAt, startedAt }: StageRow): boolean => endedAt !== null || startedAt !== null
 
 /** A stage as the token of one of its offers shows it, with the pool to which that was made; null if it was before pools were noted. */
@@ -170,7 +173,7 @@ const make = Effect.gen(function*() {
   const take = Effect.fnUntraced(function*(before: StageRow, by: Speaker) {
     const { takes, ...stage } = yield* spokenFor(before, by)
     if (!takes) return stage
-    const taken = { taskUid: Option.getOrNull(by.taskUid), agentPool: by._tag === "Worker" ? null : by.pool }
+    const taken = { taskUid: Option.getOrNull(by.taskUid), agentPool: by._tag === "Worker" ? null : by.pool, ...agentOf(by) }
     yield* sql`UPDATE stages SET ${sql.update(taken)} WHERE id = ${stage.id}`
     return { ...stage, ...taken }
   })
@@ -277,13 +280,8 @@ const make = Effect.gen(function*() {
     sql.withTransaction(Effect.gen(function*() {
       const { runId, startedAt, taskUid } = yield* spokenFor(yield* stages.get(id), by)
       const waits = startedAt === null || doubts.includes(reason)
-      yield* sql`UPDATE stages SET ${
-        sql.update({
-          waitReason: waits ? reason : null,
-          waitMessage: waits ? message : null,
-          ...(taskUid !== null && by._tag === "Agent" && by.name !== undefined && { agent: by.name })
-        })
-      } WHERE id = ${id} AND endedAt IS NULL`
+      const told = waits ? { waitReason: reason, waitMessage: message } : { waitReason: null, waitMessage: null }
+      yield* sql`UPDATE stages SET ${sql.update({ ...told, ...(taskUid !== null && agentOf(by)) })} WHERE id = ${id} AND endedAt IS NULL`
       if (reason === "Draining") yield* advance(runId)
     }))
   )

@@ -139,6 +139,18 @@ describe("a stage that two agents were offered", () => {
       expect((yield* person(url).view(run)).status).toBe("applied")
     }))
 
+  it.effect("is had by the agent whose acknowledgement came first, though another was offered it later, and is silent once that is", () =>
+    Effect.gen(function*() {
+      const { id, one, run, two, url } = yield* offeredTwice
+      const shown = Effect.map(person(url).view(run), ({ queue, stages }) => ({ agent: stages.at(-1)?.agent, waits: queue?.message }))
+      expect((yield* shown).agent).toBe("two")
+      expect((yield* one.post(poolPath.acknowledge(id), { agent: "one", taskUid: "uid-of-one" })).status).toBe(204)
+      expect(yield* shown).toEqual({ agent: "one", waits: "Agent one has the stage and is about to start its Pod." })
+      yield* TestClock.adjust("2 minutes")
+      yield* two.acquire()
+      expect((yield* shown).waits).toContain("Agent one has the stage, but has not been heard since")
+    }))
+
   it.effect("belongs to whose worker came first, where no acknowledgement arrived in time", () =>
     Effect.gen(function*() {
       const { first, id, one, second, two } = yield* offeredTwice
