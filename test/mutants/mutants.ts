@@ -509,9 +509,9 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "a stage belongs to whoever speaks",
-    file: "src/server/run/assignments.ts",
-    from: "stage.taskUid === null || Option.contains(taskUid, stage.taskUid)",
-    to: "stage.taskUid === null || Option.isSome(taskUid)",
+    file: "src/core/run/standing.ts",
+    from: "if (!Option.contains(by.taskUid, taskUid))",
+    to: "if (Option.isNone(by.taskUid))",
     test: "server/run/assignments.test.ts"
   },
   {
@@ -526,7 +526,7 @@ export const mutants: ReadonlyArray<Mutant> = [
     file: "src/server/run/assignments.ts",
     from: "sql`acknowledgedAt IS NULL AND endedAt IS NULL",
     to: "sql`endedAt IS NULL",
-    test: "server/run/assignments.test.ts"
+    test: "server/run/offers.test.ts"
   },
   {
     name: "a plan that begins makes no room for the next of its workspace",
@@ -582,28 +582,28 @@ export const mutants: ReadonlyArray<Mutant> = [
     file: "src/server/run/assignments.ts",
     from: " AND ${pools.mayTake(pool)} RETURNING id",
     to: " RETURNING id",
-    test: "server/run/assignments.test.ts"
+    test: "server/run/offers.test.ts"
   },
   {
     name: "a stage of a pool is taken by whoever was offered it",
-    file: "src/server/run/assignments.ts",
-    from: "return mayTake ? stage : yield* ofOtherPool(stage)",
-    to: "return stage",
+    file: "src/core/run/standing.ts",
+    from: "if (taskUid === null && !mayTake)",
+    to: "if (id === \"\")",
     test: "server/run/pools.laws.test.ts"
   },
   {
     name: "a worker takes a stage that has gone to another pool",
     file: "src/server/run/assignments.ts",
-    from: "acknowledge(id, Speaker.Agent({ pool, taskUid: Option.some(taskUid) }))",
-    to: "acknowledge(id, Speaker.Worker({ taskUid: Option.some(taskUid) }))",
+    from: "begin(stage.id, by, taskUid.value)",
+    to: "begin(stage.id, Speaker.Worker({ taskUid }), taskUid.value)",
     test: "server/run/pools.laws.test.ts"
   },
   {
     name: "a task loses its stage when the workspace moves",
-    file: "src/server/run/assignments.ts",
-    from: "if (stage.taskUid !== null || by._tag === \"Worker\") return stage",
-    to: "if (by._tag === \"Worker\") return stage",
-    test: "server/run/pools.laws.test.ts"
+    file: "src/core/run/standing.ts",
+    from: "if (taskUid === null && !mayTake)",
+    to: "if (!mayTake)",
+    test: "core/run/standing.test.ts"
   },
   {
     name: "the last state is not sent again when the engine is gone",
@@ -743,7 +743,7 @@ export const mutants: ReadonlyArray<Mutant> = [
     file: "src/server/run/stage-ends.ts",
     from: "stage.result === null) return { number }",
     to: "stage.result !== undefined) return { number }",
-    test: "server/run/left-overs.test.ts"
+    test: "server/run/journals.test.ts"
   },
   {
     name: "a journal that comes late is accounted for only at its end",
@@ -1051,8 +1051,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "an apply that waited in its cluster begins in doubt",
     file: "src/server/run/assignments.ts",
-    from: "if (isPast) return stage\n      yield* refuseInDoubt(stage)\n",
-    to: "if (isPast) return stage\n",
+    from: "if (wasLate) return stage\n      yield* refuseInDoubt(stage)\n",
+    to: "if (wasLate) return stage\n",
     test: "server/workspace/rescues.test.ts"
   },
   {

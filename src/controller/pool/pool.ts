@@ -81,7 +81,7 @@ export class Pool extends Context.Service<Pool, {
   /** Tells why a stage waits, from the AgentTask with this UID, or from no task while none could be made. */
   readonly wait: (id: string, taskUid: Option.Option<string>, reason: Reason, message: string) => Effect.Effect<void, PoolError>
 }>()("agent-job/controller/Pool") {
-  /** `agent` names who says why a stage waits, or that there is no task of one. */
+  /** `agent` names who has a stage, says why one waits, or that there is no task of one. */
   static readonly layer = (url: string, tokenFile: string, agent?: string) =>
     Layer.effect(Pool, make(url, tokenFile, agent)).pipe(
       Layer.provide(toServer({ connections: 16 }))
@@ -190,7 +190,7 @@ const make = Effect.fnUntraced(function*(url: string, tokenFile: string, agent: 
         ask(poolPath.acquire, { agent, waitSeconds, max }, waitSeconds, Offered),
         ({ assignments }) => assignments.slice(0, max).map(readOffer) // a hostile server would fill the cluster with more
       ),
-    acknowledge: (id, taskUid) => tell(poolPath.acknowledge(id), { taskUid }),
+    acknowledge: (id, taskUid) => tell(poolPath.acknowledge(id), { agent, taskUid }),
     cancellations: (after, waitSeconds, resting) =>
       ask(poolPath.cancellations, { after, waitSeconds, resting }, waitSeconds, CancellationsResponse),
     report: (id, taskUid, result, from = url) =>

@@ -62,10 +62,10 @@ export const CancellationsResponse = Schema.Struct({ ids: Schema.Array(Schema.St
 })
 
 /**
- * `POST /api/pool/v1/assignments/:id/acknowledge`: the stage belongs to this AgentTask from now on. Refused with 409 and the word
+ * `POST /api/pool/v1/assignments/:id/acknowledge`: the stage belongs to this AgentTask of `agent` from now on. Refused with 409 and the word
  * `rescue-pending` when it would change a state that is in doubt by now.
  */
-export const AcknowledgeRequest = Schema.Struct({ taskUid: Uid })
+export const AcknowledgeRequest = Schema.Struct({ agent: Schema.optionalKey(AgentName), taskUid: Uid })
 
 /** `POST /api/pool/v1/assignments/:id/wait` */
 export const WaitRequest = Schema.Struct({

@@ -3,6 +3,7 @@
 // Used by server/lifecycle/server.
 import { Effect, Option, Schema } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
+import { Speaker } from "../../core/run/standing.ts"
 import { AcknowledgeRequest, AcquireRequest, CancellationsRequest, poolPath, poolRoute, WaitRequest } from "../../schema/api/pool-api.ts"
 import { Uid } from "../../schema/names.ts"
 import { ToldResult } from "../../schema/task/stage-result.ts"
@@ -10,7 +11,7 @@ import { routesForPools } from "../access/authorize.ts"
 import { logBeneath, noContent, problem, refusedOf } from "../access/http-answer.ts"
 import { jsonOf, queryOf } from "../access/http-request.ts"
 import { Agents } from "../run/agents.ts"
-import { Assignments, Speaker } from "../run/assignments.ts"
+import { Assignments } from "../run/assignments.ts"
 
 const acknowledgeRequest = jsonOf(AcknowledgeRequest)
 const acquireRequest = jsonOf(AcquireRequest)
@@ -42,8 +43,8 @@ export const poolRoutes = HttpRouter.addAll(Effect.gen(function*() {
       })),
     route("POST", poolRoute.acknowledge, (request, params, { name: pool }) =>
       Effect.gen(function*() {
-        const { taskUid } = yield* acknowledgeRequest(request)
-        yield* assignments.acknowledge(id(params), Speaker.Agent({ pool, taskUid: Option.some(taskUid) }))
+        const { agent, taskUid } = yield* acknowledgeRequest(request)
+        yield* assignments.acknowledge(id(params), Speaker.Agent({ pool, taskUid: Option.some(taskUid), name: agent }))
         return noContent
       })),
     route("POST", poolRoute.wait, (request, params, { name: pool }) =>

@@ -4,6 +4,7 @@
 import { Effect, Option, Schema } from "effect"
 import { HttpRouter, type HttpServerRequest, HttpServerResponse } from "effect/http"
 import type { SqlError } from "effect/sql"
+import { Speaker } from "../../core/run/standing.ts"
 import { type JournalEntry, JournalRequest } from "../../schema/api/effects.ts"
 import {
   keptStateLimitBytes,
@@ -25,7 +26,7 @@ import { bytesOf, countOf, jsonOf, saidBytes } from "../access/http-request.ts"
 import { type Caller, Tokens } from "../access/tokens.ts"
 import { conflict, invalid, Refused } from "../refused.ts"
 import { KeptStates } from "../rescue/kept-states.ts"
-import { Assignments, Speaker } from "../run/assignments.ts"
+import { Assignments } from "../run/assignments.ts"
 import { Logs } from "../run/logs.ts"
 import { type Run, Runs } from "../run/runs.ts"
 import { StageEnds } from "../run/stage-ends.ts"

@@ -1,10 +1,11 @@
 // What agents take from the pool: stages, each offered to an agent with a token until it is acknowledged. Used by the pool and task routes.
 // An offer without an acknowledgement is repeated after 30 s; to the same agent, which asks because the offer got lost, after 2 s at first.
 // So two agents may have the same offer. The stage belongs to the AgentTask that takes it first, and all others are refused.
-import { Clock, Context, Data, Effect, Layer, Option, Schema, Struct } from "effect"
+import { Clock, Context, Effect, Layer, Option, Schema, Struct } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { mostRetries, retryDelayMillis } from "../../core/run/retries.ts"
 import { RunEvent } from "../../core/run/run-machine.ts"
+import { Speaker, standing } from "../../core/run/standing.ts"
 import { isStoredOf, plainly } from "../../core/task/task-result.ts"
 import type { Assignment } from "../../schema/api/pool-api.ts"
 import { taskHeader } from "../../schema/api/task-api.ts"
@@ -77,17 +78,10 @@ interface Asking {
   readonly tokenHash?: string
 }
 
-/** Who speaks for a stage, with the UID of the AgentTask; none: no task was made. */
-export type Speaker = Data.TaggedEnum<{
-  /**
-   * The pool is that of its token, and counts until the stage belongs to a task; null: it was offered before pools were noted. Older agents
-   * do not say their names.
-   */
-  Agent: { readonly pool: string | null; readonly taskUid: Option.Option<string>; readonly name?: string | undefined }
-  /** One that `enter` has let in. */
-  Worker: { readonly taskUid: Option.Option<string> }
-}>
-export const Speaker = Data.taggedEnum<Speaker>()
+/** The agent that has the stage by what it says, if it says its name. */
+const agentOf = (by: Speaker) => by._tag === "Agent" && by.name !== undefined ? { agent: by.name } : {}
+
+const isPast = ({ endedAt, startedAt }: StageRow): boolean => endedAt !== null || startedAt !== null
 
 /** A stage as the token of one of its offers shows it, with the pool to which that was made; null if it was before pools were noted. */
 export interface Offered {
@@ -95,40 +89,13 @@ export interface Offered {
   readonly pool: string | null
 }
 
-/** Older agents know the word, and leave the stage alone; a code of its own would have them report what they could not run. */
-const ofOtherPool = ({ id }: StageRow) =>
-  conflict("taken", `The stage ${id} is for the agents of another pool; what this one asks or says of it changes nothing.`)
-
-/**
- * Returns the stage if it belongs to the task; otherwise fails with 409 `taken`. A caller without a task may speak only for a stage that
- * belongs to none.
- */
-const ownedBy = (stage: StageRow, taskUid: Option.Option<string>) =>
-  stage.taskUid === null || Option.contains(taskUid, stage.taskUid)
-    ? Effect.succeed(stage)
-    : Effect.fail(conflict("taken", `Another agent has the stage ${stage.id}; what this one asks or says of it changes nothing.`))
-
-/**
- * Returns the stage if it belongs to the task, or to none, unless another pool took it than the one to which the token was offered: such a
- * token opens nothing more, even for who knows that task's UID. The task's own worker has one if its pool got another name before the task
- * took the stage. It gets 401 and not `taken`, whose words would be untrue of it. Where either
- * pool is not known, as of what an older version offered, the UID alone counts.
- */
-const openedBy = Effect.fnUntraced(function*(stage: StageRow, pool: string | null, taskUid: Option.Option<string>) {
-  const { agentPool } = yield* ownedBy(stage, taskUid)
-  return stage.taskUid === null || agentPool === null || pool === null || agentPool === pool ? stage : yield* unauthorized()
-})
-
 /**
  * How long the feed of cancellations names a stage that ended without its task's word, because its agent may have been away. This is
  * bounded: where no task is left that could have the last word, each agent hears of the stage at each start.
  */
 const awayMillis = 30 * 24 * 3600 * 1000
 
-/**
- * A call for a stage that belongs to another task fails with 409 `taken`, and so does one for a stage that belongs to none and that the pool
- * of the caller may not take; one for an unknown stage fails with 404.
- */
+/** A call by who may not speak for the stage (core/run/standing) fails with 409 `taken`, and one for an unknown stage with 404. */
 export class Assignments extends Context.Service<Assignments, {
   /**
    * Returns at most `max` stages that agents of the pool may take, fewer if they are large, which are the agent's own once it acknowledges
@@ -174,8 +141,7 @@ export class Assignments extends Context.Service<Assignments, {
   readonly byToken: (token: string) => Effect.Effect<Offered | undefined, SqlError.SqlError>
   /**
    * Lets a task in that has the token of the stage, and returns the stage, which starts with the first request. Fails with 422 if that
-   * names no task, with 401 if the token was offered to another pool than the one that took the stage for the task, and with 409
-   * `rescue-pending` as above.
+   * names no task, with 401 if another pool has taken it than that of the token, and with 409 `rescue-pending` as above.
    */
   readonly enter: (offered: Offered, taskUid: Option.Option<string>) => Effect.Effect<StageRow, StoreFailure>
 }>()("agent-job/server/Assignments") {
@@ -195,19 +161,20 @@ const make = Effect.gen(function*() {
   const { isOfPool } = yield* Tokens
   const taskTokenOf = yield* makeTaskTokens
 
-  /** Returns the stage if the speaker may speak for it: its own, or one that belongs to no task and that its pool may take. */
-  const spokenFor = Effect.fnUntraced(function*(id: string, by: Speaker) {
-    const stage = yield* ownedBy(yield* stages.get(id), by.taskUid)
-    if (stage.taskUid !== null || by._tag === "Worker") return stage
-    const mayTake = yield* isAny(sql`SELECT id FROM stages WHERE id = ${id} AND ${pools.mayTake(by.pool)}`)
-    return mayTake ? stage : yield* ofOtherPool(stage)
+  /** Returns the stage, and whether the speaker's task takes it; fails if what is asked or said of it changes nothing. */
+  const spokenFor = Effect.fnUntraced(function*(stage: StageRow, by: Speaker) {
+    const mayTake = stage.taskUid !== null || by._tag === "Worker"
+      || (yield* isAny(sql`SELECT id FROM stages WHERE id = ${stage.id} AND ${pools.mayTake(by.pool)}`))
+    const found = standing(stage, by, mayTake)
+    if (found === "unauthorized") return yield* unauthorized()
+    return typeof found === "string" ? { ...stage, takes: found === "takes" } : yield* conflict("taken", found.taken)
   })
 
-  const take = Effect.fnUntraced(function*(id: string, by: Speaker) {
-    const stage = yield* spokenFor(id, by)
-    if (stage.taskUid !== null || Option.isNone(by.taskUid)) return stage
-    const taken = { taskUid: by.taskUid.value, agentPool: by._tag === "Agent" ? by.pool : null }
-    yield* sql`UPDATE stages SET ${sql.update(taken)} WHERE id = ${id}`
+  const take = Effect.fnUntraced(function*(before: StageRow, by: Speaker) {
+    const { takes, ...stage } = yield* spokenFor(before, by)
+    if (!takes) return stage
+    const taken = { taskUid: Option.getOrNull(by.taskUid), agentPool: by._tag === "Worker" ? null : by.pool, ...agentOf(by) }
+    yield* sql`UPDATE stages SET ${sql.update(taken)} WHERE id = ${stage.id}`
     return { ...stage, ...taken }
   })
 
@@ -297,7 +264,7 @@ const make = Effect.gen(function*() {
   const acknowledge = Effect.fn("Assignments.acknowledge")((id: string, by: Speaker) =>
     sql.withTransaction(Effect.gen(function*() {
       const before = yield* stages.get(id)
-      const stage = yield* take(id, by)
+      const stage = yield* take(before, by)
       if (before.taskUid === null && stage.endedAt !== null) yield* stages.cancelLate(id)
       if (stage.acknowledgedAt !== null || stage.endedAt !== null) return
       yield* refuseInDoubt(stage)
@@ -311,15 +278,10 @@ const make = Effect.gen(function*() {
 
   const wait = Effect.fn("Assignments.wait")((id: string, by: Speaker, reason: string, message: string) =>
     sql.withTransaction(Effect.gen(function*() {
-      const { runId, startedAt, taskUid } = yield* spokenFor(id, by)
+      const { runId, startedAt, taskUid } = yield* spokenFor(yield* stages.get(id), by)
       const waits = startedAt === null || doubts.includes(reason)
-      yield* sql`UPDATE stages SET ${
-        sql.update({
-          waitReason: waits ? reason : null,
-          waitMessage: waits ? message : null,
-          ...(taskUid !== null && by._tag === "Agent" && by.name !== undefined && { agent: by.name })
-        })
-      } WHERE id = ${id} AND endedAt IS NULL`
+      const told = waits ? { waitReason: reason, waitMessage: message } : { waitReason: null, waitMessage: null }
+      yield* sql`UPDATE stages SET ${sql.update({ ...told, ...(taskUid !== null && agentOf(by)) })} WHERE id = ${id} AND endedAt IS NULL`
       if (reason === "Draining") yield* advance(runId)
     }))
   )
@@ -353,7 +315,7 @@ const make = Effect.gen(function*() {
    * conclude that nothing of the stage runs any more.
    */
   const noteGone = Effect.fnUntraced(function*(id: string, by: Speaker) {
-    if (by._tag === "Worker" || by.name === undefined || Option.isSome(by.taskUid)) return
+    if (by._tag !== "Agent" || by.name === undefined || Option.isSome(by.taskUid)) return
     const gone = goneWait(by.name)
     const isNews = sql`id = ${id} AND taskUid IS NOT NULL AND agent = ${by.name} AND agentPool IS ${by.pool} AND cancelSeq IS NOT NULL
       AND endedAt IS NULL AND waitMessage IS NOT ${gone.waitMessage}`
@@ -364,7 +326,7 @@ const make = Effect.gen(function*() {
   const end = Effect.fn("Assignments.end")(function*(id: string, by: Speaker, result: ToldResult) {
     yield* noteGone(id, by)
     yield* sql.withTransaction(Effect.gen(function*() {
-      const stage = yield* take(id, by)
+      const stage = yield* take(yield* stages.get(id), by)
       if (stage.result !== null) {
         if (isStoredOf(plainly(stage.result), plainly(result))) return // as an older controller tells what a newer worker said
         if (Option.isNone(by.taskUid) || !(yield* ends.tellsOfDoubt(stage, result))) {
@@ -382,14 +344,14 @@ const make = Effect.gen(function*() {
    * Starts the stage. The request of its worker shows that the assignment arrived, even if the acknowledgement got lost. From here on a
    * doubt does not stop the stage.
    */
-  const begin = (id: string, pool: string | null, taskUid: string) =>
+  const begin = (id: string, by: Speaker, taskUid: string) =>
     sql.withTransaction(Effect.gen(function*() {
-      const before = yield* openedBy(yield* stages.get(id), pool, Option.some(taskUid))
-      yield* acknowledge(id, Speaker.Agent({ pool, taskUid: Option.some(taskUid) }))
+      const before = yield* stages.get(id)
+      yield* acknowledge(id, by)
       const stage = yield* stages.get(id)
-      const isPast = stage.endedAt !== null || stage.startedAt !== null // since its token was looked up
-      if (!isPast || before.taskUid === null) yield* record(sql, [id, taskUid], isPast ? "took the stage" : "began the stage")
-      if (isPast) return stage
+      const wasLate = isPast(stage) // since its token was looked up
+      if (!wasLate || before.taskUid === null) yield* record(sql, [id, taskUid], wasLate ? "took the stage" : "began the stage")
+      if (wasLate) return stage
       yield* refuseInDoubt(stage)
       yield* sql`UPDATE stages SET startedAt = ${yield* now}, waitReason = NULL, waitMessage = NULL WHERE id = ${id}`
       yield* advance(stage.runId)
@@ -399,9 +361,8 @@ const make = Effect.gen(function*() {
   const OfferedRow = Schema.Struct({ ...Row.fields, pool: Schema.NullOr(Schema.String), offeredTo: Schema.NullOr(Schema.String) })
   const byToken = Effect.fn("Assignments.byToken")(function*(token: string) {
     const found = yield* row(OfferedRow)(
-      sql`SELECT stages.*, taskTokens.pool, taskTokens.offeredTo FROM taskTokens JOIN stages ON stages.id = taskTokens.stageId WHERE taskTokens.hash = ${
-        tokenHash(token)
-      }`
+      sql`SELECT stages.*, taskTokens.pool, taskTokens.offeredTo FROM taskTokens
+        JOIN stages ON stages.id = taskTokens.stageId WHERE taskTokens.hash = ${tokenHash(token)}`
     )
     if (found === undefined) return undefined
     const { offeredTo, pool, ...stage } = found
@@ -409,10 +370,11 @@ const make = Effect.gen(function*() {
   })
 
   const enter = Effect.fn("Assignments.enter")(function*({ pool, stage }: Offered, taskUid: Option.Option<string>) {
+    const by = Speaker.Bearer({ pool, taskUid })
     // A stage that started before tasks had to name themselves goes on without a UID.
-    if (stage.endedAt !== null || stage.startedAt !== null) return yield* openedBy(stage, pool, taskUid)
+    if (isPast(stage)) return stage.taskUid === null ? stage : yield* Effect.as(spokenFor(stage, by), stage)
     if (Option.isNone(taskUid)) return yield* invalid(`A request of a task names its AgentTask's UID in the header ${taskHeader.taskUid}.`)
-    return yield* begin(stage.id, pool, taskUid.value)
+    return yield* begin(stage.id, by, taskUid.value)
   })
 
   return Assignments.of({ acquire, acknowledge, wait, cancellations, end, byToken, enter })

@@ -16,8 +16,8 @@ import { directory, failed, person, poolToken, serve, succeeded } from "../../se
 const uid = "uid-of-task"
 const ofTask = Option.some(uid)
 
-const clientOf = (url: string, tokenFile: string) =>
-  Effect.map(Layer.build(Pool.layer(url, tokenFile, "agent")), (built) => Context.get(built, Pool))
+const clientOf = (url: string, tokenFile: string, agent = "agent") =>
+  Effect.map(Layer.build(Pool.layer(url, tokenFile, agent)), (built) => Context.get(built, Pool))
 const setUp = Effect.gen(function*() {
   const made = yield* directory
   const url = yield* serve(made)
@@ -130,13 +130,16 @@ it.live("says why no task came to be for a stage, until it is offered again", ()
 
 it.live("names who speaks for a task, which has its stage from then on, and who has none of a stage that is to be cancelled", () =>
   Effect.gen(function*() {
-    const { people, pool } = yield* setUp
+    const { made, people, pool, url } = yield* setUp
+    const before = yield* clientOf(url, join(made, "pool.token"), "agent-before")
     const run = yield* people.start("demo")
     const id = `${run}.plan.1`
-    yield* pool.acquire("agent-before", 5, 10)
-    yield* pool.acknowledge(id, uid)
+    const named = Effect.map(people.view(run), ({ stages }) => stages.map(({ agent }) => agent))
+    yield* pool.acquire("agent-that-was-slow", 5, 10)
+    yield* before.acknowledge(id, uid)
+    expect(yield* named).toEqual(["agent-before"])
     yield* pool.wait(id, ofTask, "ImagePull", "It waits.")
-    expect((yield* people.view(run)).stages).toMatchObject([{ agent: "agent" }])
+    expect(yield* named).toEqual(["agent"])
     yield* people.act(run, "cancel")
     yield* pool.report(id, Option.none(), failed())
     expect((yield* people.view(run)).queue).toMatchObject({

@@ -1,4 +1,4 @@
-// A run of a server in its apply stage, and what its worker may tell of the engine. Used by the tests of journals and of what is left over.
+// A run of a server in its apply stage, and what its worker may tell of the engine. Used by the tests of journals and of what is left over, shown and imported.
 import { vi } from "@effect/vitest"
 import { Context, Effect } from "effect"
 import { SqlClient } from "effect/sql"
@@ -61,3 +61,21 @@ export const applyingIn = Effect.fnUntraced(function*(workingDirectory: string) 
 })
 
 export const applying = applyingIn("")
+
+export const stateWith = (...objects: ReadonlyArray<readonly [name: string, id: string]>) => ({
+  version: 4,
+  serial: 1,
+  lineage: "l",
+  resources: objects.map(([name, id]) => ({ mode: "managed", type: "time_sleep", name, instances: [{ attributes: { id } }] }))
+})
+export const encrypted = { serial: 1, lineage: "l", meta: {}, encrypted_data: "krIj", encryption_version: "v0" }
+
+/** Settles what is in doubt, and loses the next run in its apply stage too, after it told this of its engine. */
+export const lostAfter = Effect.fnUntraced(function*(url: string, told: JournalEntry) {
+  yield* person(url).settle("demo")
+  yield* person(url).start("demo", { "auto-apply": true })
+  yield* planWith(url)
+  const second = yield* agent(url).take
+  yield* worker(url, second).as("POST", taskPath.effects, { entries: [told] })
+  yield* agent(url).report(second.id, lost)
+})

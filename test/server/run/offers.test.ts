@@ -1,10 +1,17 @@
 import { describe, expect, it, vi } from "@effect/vitest"
-import { Context, Effect } from "effect"
-import { SqlClient } from "effect/sql"
+import { Context, Deferred, Effect, Fiber } from "effect"
+import { SqlClient, Statement } from "effect/sql"
 import { TestClock } from "effect/testing"
 import { StatementSync } from "node:sqlite"
+import { RunEvent } from "../../../src/core/run/run-machine.ts"
+import { carriesOut, specOf } from "../../../src/core/task/intake.ts"
 import { taskPath } from "../../../src/schema/api/task-api.ts"
-import { agent, directory, person, serveOpenly, server, withoutRates, worker } from "../live-server.ts"
+import { Assignments } from "../../../src/server/run/assignments.ts"
+import { Runs } from "../../../src/server/run/runs.ts"
+import { Rescues } from "../../../src/server/workspace/rescues.ts"
+import { Workspaces } from "../../../src/server/workspace/workspaces.ts"
+import { agent, directory, evicted, inStores, person, serveOpenly, server, withoutRates, worker } from "../live-server.ts"
+import { type Offering, offering } from "./offering.ts"
 
 /** Counts the rows that the database gives of a table, until the scope closes; returns how many there were by now. */
 const rowsOf = (table: string) =>
@@ -97,3 +104,171 @@ describe("the offers to an agent", () => {
       expect([status, stages[0]]).toEqual(["canceled", expect.not.objectContaining({ reason: expect.anything() })])
     }))
 })
+
+describe("an assignment", () => {
+  it.effect("is offered to another agent again when it was not acknowledged for 30 seconds", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const id = yield* person(url).start("demo")
+      expect((yield* agent(url, "one").acquire()).map((_) => _.id)).toEqual([`${id}.plan.1`])
+      expect(yield* agent(url, "two").acquire()).toEqual([])
+      yield* TestClock.adjust("29 seconds")
+      expect(yield* agent(url, "two").acquire()).toEqual([])
+      yield* TestClock.adjust("1 second")
+      const [again] = yield* agent(url, "two").acquire()
+      expect(again?.id).toBe(`${id}.plan.1`)
+      yield* agent(url, "two").acknowledge(`${id}.plan.1`)
+      yield* TestClock.adjust("1 hour")
+      expect(yield* agent(url, "one").acquire()).toEqual([])
+    }))
+
+  it.effect("is offered to the same agent again after 2 seconds, with the same token", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      yield* person(url).start("demo")
+      const [first] = yield* agent(url).acquire()
+      expect(yield* agent(url).acquire()).toEqual([])
+      yield* TestClock.adjust("2 seconds")
+      const [second] = yield* agent(url).acquire()
+      expect(second?.id).toBe(first?.id)
+      expect(second?.taskToken).toBe(first?.taskToken)
+      expect((yield* worker(url, second!).as("GET", taskPath.assignment)).status).toBe(200)
+    }))
+
+  it.effect("has the working directory that its workspace had when the run was started, at each offer", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const me = person(url)
+      const id = yield* me.workspace("demo", { "working-directory": "live" })
+      const moveTo = (to: string) => me.as("PATCH", `/api/v2/workspaces/${id}`, { data: { attributes: { "working-directory": to } } })
+      yield* me.start("demo")
+      const [first] = yield* agent(url).acquire()
+      expect((yield* moveTo("elsewhere")).status).toBe(200)
+      yield* TestClock.adjust("2 seconds")
+      const [second] = yield* agent(url).acquire()
+      const { taskToken, ...again } = second ?? expect.fail("it is offered again")
+      expect(first).toMatchObject({ ...again, workingDirectory: "live" })
+      expect(carriesOut(specOf(first ?? expect.fail("it was offered"), url), second ?? expect.fail())).toBe(true)
+      expect((yield* worker(url, { taskToken }).as("GET", taskPath.assignment)).json.workingDirectory).toBe("live")
+    }))
+
+  it.effect("is offered to an agent that cannot keep it twice as late each time, and never later than to another", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      yield* person(url).start("demo")
+      expect(yield* agent(url).acquire()).toHaveLength(1)
+      for (const seconds of [2, 4, 8, 16, 30, 30]) {
+        yield* TestClock.adjust(`${seconds - 1} seconds`)
+        expect(yield* agent(url).acquire()).toEqual([])
+        yield* TestClock.adjust("1 second")
+        expect(yield* agent(url).acquire()).toHaveLength(1)
+      }
+    }))
+
+  it.effect("waits no longer because the clock was set back: neither an offer nor the next attempt", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const id = yield* person(url).start("demo")
+      yield* TestClock.adjust("1 hour")
+      yield* agent(url, "one").acquire()
+      yield* TestClock.setTime(0)
+      expect((yield* agent(url, "two").acquire()).map((_) => _.id)).toEqual([`${id}.plan.1`])
+      expect(yield* agent(url, "one").acquire()).toEqual([])
+      yield* TestClock.adjust("1 hour")
+      yield* agent(url, "two").report(`${id}.plan.1`, evicted)
+      expect(yield* agent(url).acquire()).toEqual([])
+      yield* TestClock.setTime(0)
+      expect((yield* agent(url).acquire()).map((_) => _.id)).toEqual([`${id}.plan.2`])
+    }))
+
+  it.live("is offered again within a poll that waits that long, without any commit", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      yield* person(url).start("demo")
+      const [first] = yield* agent(url).acquire()
+      expect((yield* agent(url).acquire(30)).map(({ id }) => id)).toEqual([first?.id])
+    }))
+
+  it.live("wakes a waiting agent with the commit that makes it", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const waiting = yield* Effect.forkChild(agent(url).acquire(60))
+      const id = yield* person(url).start("demo")
+      const [woken] = yield* Fiber.join(waiting)
+      expect(woken?.id).toBe(`${id}.plan.1`)
+    }))
+
+  it.live("is empty when the wait is over", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      expect(yield* agent(url).acquire(1)).toEqual([])
+    }))
+
+  it.live.each<
+    { readonly given: string; readonly meanwhile: (made: Offering) => Effect.Effect<unknown, unknown, Runs | Rescues | Workspaces> }
+  >([
+    { given: "it was withdrawn", meanwhile: ({ id }) => Effect.flatMap(Runs, (runs) => runs.step(id, RunEvent.Cancel())) },
+    {
+      given: "a rescue of its workspace was opened",
+      meanwhile: ({ stageId, workspaceId }) =>
+        Effect.flatMap(Rescues, (rescues) => rescues.open({ workspaceId, stageId, reason: "StateNotSaved", message: "in doubt" }))
+    },
+    {
+      given: "its workspace was bound to another pool",
+      meanwhile: ({ workspaceId }) => Effect.flatMap(Workspaces, (workspaces) => workspaces.update(workspaceId, { pool: "other" }))
+    }
+  ])("is not offered when $given while an agent was asking", ({ meanwhile }) =>
+    Effect.gen(function*() {
+      const { acquire } = yield* Assignments
+      const changed = yield* Effect.cached(Effect.provide(meanwhile(yield* offering), yield* Effect.context<Runs | Rescues | Workspaces>()))
+      /** What agent-1 is given when `meanwhile` happens after `acquire` has looked for open stages and before it makes the offer. */
+      const asked = yield* Effect.provideService(
+        acquire({ name: "agent-1", pool: "p" }, 0, 10),
+        Statement.CurrentTransformer,
+        (statement) =>
+          Effect.as(statement.compile()[0].startsWith("UPDATE stages SET \"agent\"") ? Effect.orDie(changed) : Effect.void, statement)
+      )
+      expect(asked).toEqual([])
+    }).pipe(inStores))
+
+  it.live("is never given to two of many agents at once", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const workspaceIds = yield* Effect.forEach(["a", "b", "c", "d", "e", "f"], (name) => person(url).start(name))
+      const given = yield* Effect.all(Array.from({ length: 12 }, (_, n) => agent(url, `agent-${n}`).acquire(0, 1)), {
+        concurrency: "unbounded"
+      })
+      expect(given.flat().map((_) => _.runId).sort()).toEqual([...workspaceIds].sort())
+    }))
+
+  it.effect("is offered to one of two agents that both look for it before either has it", () =>
+    Effect.gen(function*() {
+      const { stageId } = yield* offering
+      const [assignments, sql] = [yield* Assignments, yield* SqlClient.SqlClient]
+      const ended = yield* Deferred.make<void>()
+      const busy = yield* Effect.forkChild(sql.withTransaction(Deferred.await(ended)), { startImmediately: true })
+      const agents = yield* Effect.forEach(["one", "two"], (name) =>
+        Effect.forkChild(assignments.acquire({ name, pool: "pool" }, 0, 1), { startImmediately: true }))
+      yield* Deferred.succeed(ended, undefined)
+      yield* Fiber.join(busy)
+      expect(
+        (yield* Fiber.joinAll(agents)).flat().map(({ id }) =>
+          id
+        )
+      ).toEqual([stageId])
+    }).pipe(inStores))
+})
+
+describe("the answer to an agent", () =>
+  it.live("ends after 4 MiB of targets, which a hundred stages may have many times over; the others come next", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const longest = Array.from({ length: 64 }, (_, at) => `a.b${at}`.padEnd(512, "日"))
+      for (const name of ["one", "two", "three"]) {
+        for (const _ of Array(8).keys()) {
+          yield* person(url).start(name, { "plan-only": true, "target-addrs": longest, "replace-addrs": longest })
+        }
+      }
+      const [first, second] = [yield* agent(url).acquire(0, 100), yield* agent(url).acquire(0, 100)]
+      expect([first.length, second.length]).toEqual([22, 2])
+    })))

@@ -144,6 +144,65 @@ describe("a stage that an agent has taken", () => {
       yield* worker(url, plan).as("GET", taskPath.assignment)
       expect((yield* person(url).view(id)).stages[0]).toMatchObject({ startedAt: "1970-01-01T02:00:00.000Z" })
     }))
+
+  it.effect("says that its agent has it, and when that asks no more", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const id = yield* person(url).start("demo")
+      yield* agent(url).take
+      yield* TestClock.adjust("89 seconds")
+      expect((yield* person(url).view(id)).queue?.message).toBe("Agent agent-1 has the stage and is about to start its Pod.")
+      yield* TestClock.adjust("1 second")
+      expect((yield* person(url).view(id)).queue?.message).toBe(
+        `Agent agent-1 has the stage, but has not been heard since 1970-01-01T00:00:00.000Z, and no other of its pool is there; if this lasts, check that its controller runs and reaches the server. Only if its AgentTask is gone, as with its cluster, end the run with agent-job cancel ${id}, and then with --force.`
+      )
+      yield* agent(url).acquire()
+      expect((yield* person(url).view(id)).queue?.message).toContain("is about to start its Pod")
+    }))
+
+  it.effect("says that its agent has it for as long as that says that it has enough, and that it was silent after that", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const id = yield* person(url).start("demo")
+      yield* agent(url).take
+      for (let told = 0; told < 3; told++) {
+        yield* TestClock.adjust("1 minute")
+        yield* agent(url).cancellations(0, 0, "full")
+      }
+      expect((yield* person(url).view(id)).queue?.message).toBe("Agent agent-1 has the stage and is about to start its Pod.")
+      yield* TestClock.adjust("2 minutes")
+      expect((yield* person(url).view(id)).queue?.message).toContain("since 1970-01-01T00:03:00.000Z, and no other")
+    }))
+
+  it.effect("does not take an agent as connected that last asked before the clock was put back", () =>
+    Effect.gen(function*() {
+      yield* TestClock.setTime(3600 * 1000)
+      const url = yield* server
+      const id = yield* person(url).start("demo")
+      yield* agent(url).take
+      yield* TestClock.setTime(3595 * 1000)
+      expect((yield* person(url).view(id)).queue?.message).toContain("is about to start its Pod")
+      yield* TestClock.setTime(0)
+      expect((yield* person(url).view(id)).queue?.message).toBe(
+        `Agent agent-1 has the stage, but has not been heard since before the server's clock was put back, and no other of its pool is there; if this lasts, check that its controller runs and reaches the server. Only if its AgentTask is gone, as with its cluster, end the run with agent-job cancel ${id}, and then with --force.`
+      )
+      expect((yield* ask(`${url}/metrics`, undefined)).text).toContain("agent_job_server_agents 0")
+    }))
+
+  it.effect("says that another agent asks, if one does: after a failover its task is there under another name", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const id = yield* person(url).start("demo")
+      yield* agent(url, "old-pod").take
+      yield* TestClock.adjust("2 minutes")
+      yield* agent(url, "new-pod").acquire()
+      const silence = "Agent old-pod has the stage, but has not been heard since 1970-01-01T00:00:00.000Z,"
+      expect((yield* person(url).view(id)).queue?.message).toContain(
+        `${silence} while another of its pool is there, which tells of the stage`
+      )
+      yield* TestClock.adjust("2 minutes")
+      expect((yield* person(url).view(id)).queue?.message).toContain(`${silence} and no other of its pool is there`)
+    }))
 })
 
 describe("a run behind another", () => {
