@@ -404,6 +404,12 @@ describe("promtool", () => {
     { alert: "AgentJobJobsRefused", situation: "the API server refused its Job for now", minutes: 1 },
     { alert: "AgentJobQuotaFull", situation: "its Job has waited for a quota for a minute", minutes: 2 },
     { alert: "AgentJobWorkspaceHeld", situation: "another task holds the workspace", minutes: 1, after: ["33m", "50m"] },
+    {
+      alert: "AgentJobWorkspaceHeld",
+      situation: "the last apply of its workspace left the state in doubt",
+      minutes: 1,
+      after: ["33m", "50m"]
+    },
     { alert: "AgentJobResultUnreported", situation: "over, and the pool does not know", minutes: 1, after: ["18m", "50m"] }
   ])("sees by them what lasts, for as long as it does: $alert, $situation", ({ after = ["15m", "40m"], alert, minutes, situation }) => {
     const of = (namespace: string, values: string) => ({

@@ -4,9 +4,8 @@
 import { Array, Option } from "effect"
 import type { Sha256 } from "../../schema/names.ts"
 import type { AgentTask } from "../../schema/task/agent-task.ts"
-import type { ToldResult } from "../../schema/task/stage-result.ts"
 import { planAgainAfterMillis } from "../run/retries.ts"
-import { endedInOrder } from "../state/left-over.ts"
+import { leftInDoubt } from "../state/end-in-doubt.ts"
 import type { Observed, Seen } from "../task/observed.ts"
 import { isOver, isRevoked } from "../task/status.ts"
 import { millisSinceEnd } from "./situation.ts"
@@ -19,21 +18,8 @@ export const newest = ({ latest, task }: Observed): Option.Option<AgentTask> =>
 export const unfinished = ({ latest, latestApply }: Observed): Option.Option<AgentTask> =>
   Array.findFirst(Array.getSomes([latestApply, latest]), ({ status }) => !isOver(status.phase))
 
-/** Reports whether the state may lack what the stage made, by its result: not saved, or the engine was killed, or nobody knows. */
-const mayLack = (result: ToldResult | undefined): boolean =>
-  result === undefined || result.statePushed === false || result.reason === "StateNotSaved" || result.reason === "Lost" ||
-  (result.exitCode !== undefined && !endedInOrder(result))
-
-/**
- * Returns the newest apply if it is over and may have made what its state lacks: a further plan would make that once more. Its deletion is
- * a person's word to go on; a cancel is none, since it may have come before the end.
- */
-export const inDoubt = ({ latestApply }: Pick<Observed, "latestApply">): Option.Option<AgentTask> =>
-  Option.filter(
-    latestApply,
-    ({ metadata: { deletionTimestamp }, status: { claim, phase, result } }) =>
-      deletionTimestamp === undefined && isOver(phase) && claim !== undefined && mayLack(result)
-  )
+/** Returns the newest apply if it may have made what its state lacks: a further plan would make that once more. */
+export const inDoubt = ({ latestApply }: Pick<Observed, "latestApply">): Option.Option<AgentTask> => Option.filter(latestApply, leftInDoubt)
 
 /** Returns the digest of the artifact that the newest attempt ran, or was made for. */
 export const tried = (observed: Observed): Sha256 | undefined =>

@@ -289,6 +289,13 @@ export const rows: ReadonlyArray<Row> = [
   }),
   row({ situation: "not its turn", means: "queue it and say behind whom", when: when.waiting, respond: waiting.queue }),
   row({
+    situation: "the last apply of its workspace left the state in doubt",
+    means:
+      "queue it and say which task a person deletes, once the state has what that one made; plans go on, and a pool's server decides itself",
+    when: when.workspaceInDoubt,
+    respond: waiting.queueForPerson
+  }),
+  row({
     situation: "another task holds the workspace",
     means: "queue it and say which task holds it, which Pod of a former holder is left, or that a stranger wrote its Lease",
     when: when.workspaceTaken,

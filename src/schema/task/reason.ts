@@ -13,7 +13,7 @@ const whileItWaits = {
   SourceNotReady:
     "Flux has no artifact of the task's source yet, or the task waits for the next one, because its plan is too old to be applied or was cancelled; the message says what it waits for.",
   StateRescuePending:
-    "An earlier stage left the state in doubt, so no stage of the workspace starts, and an apply that has not begun ends without applying anything; settle it with agent-job state rescue WORKSPACE.",
+    "An earlier stage left the state in doubt, so no stage of the workspace starts, and an apply that has not begun ends without applying anything; settle it with agent-job state rescue WORKSPACE. Without a pool, plans go on, and the next apply or destroy waits until a person has looked and deleted the AgentTask that the message names.",
   IsolationUnproven:
     "Nothing starts before the isolation of tasks is proven for the present values; run agent-job doctor, and correct what it finds.",
   Draining: "The cluster is draining, so nothing new starts; agent-job drain --undo ends that.",
@@ -92,4 +92,4 @@ export const isFailure = Schema.is(Schema.Literals(Object.keys(failures) as Read
 export const doubts: ReadonlyArray<string> = ["NodeUnreachable", "PodNotReady"] satisfies ReadonlyArray<Reason>
 
 /** Reasons for which a task may wait in the queue. */
-export type WaitReason = Exclude<keyof typeof whileItWaits, "Accepted" | "StateRescuePending">
+export type WaitReason = Exclude<keyof typeof whileItWaits, "Accepted">

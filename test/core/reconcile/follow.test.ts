@@ -600,18 +600,21 @@ describe("a follower that applies what it plans", () => {
     ])
   })
 
-  it("says so too of one whose node did not answer, and which was not over by that", () => {
-    const stalls = worldOf({ ...followed, source: "known", latest: "over", latestApply: "alive" })
-    const conditions = [{ type: "Stalled", status: "True", reason: "NodeUnreachable", message: "", lastTransitionTime: noon }] as const
-    const latestApply = Option.map(stalls.latestApply, (task): AgentTask => ({
-      ...task,
-      status: { phase: "Running", reason: "NodeUnreachable", message: "Node n does not answer.", conditions }
-    }))
-    const { status } = plan(policy, { ...stalls, latestApply }, noon)
-    expect(ready({ status })).toContainEqual(["Stalled", "True", "NodeUnreachable", "task-2-apply: Node n does not answer."])
-    const gone = plan(policy, { ...stalls, latestApply: Option.none(), task: { ...stalls.task, status } }, noon)
-    expect(ready(gone)[0]?.slice(0, 3)).toEqual(["Ready", "False", "Lost"])
-  })
+  it.each(["NodeUnreachable", "StateRescuePending"])(
+    "says so too of one that needed a person (%s), and which was not over by that",
+    (reason) => {
+      const stalls = worldOf({ ...followed, source: "known", latest: "over", latestApply: "alive" })
+      const conditions = [{ type: "Stalled", status: "True", reason, message: "", lastTransitionTime: noon }] as const
+      const latestApply = Option.map(stalls.latestApply, (task): AgentTask => ({
+        ...task,
+        status: { phase: "Queued", reason, message: "It says why.", conditions }
+      }))
+      const { status } = plan(policy, { ...stalls, latestApply }, noon)
+      expect(ready({ status })).toContainEqual(["Stalled", "True", reason, "task-2-apply: It says why."])
+      const gone = plan(policy, { ...stalls, latestApply: Option.none(), task: { ...stalls.task, status } }, noon)
+      expect(ready(gone)[0]?.slice(0, 3)).toEqual(["Ready", "False", "Lost"])
+    }
+  )
 
   const ownEnd = [["Ready", "True", "Completed", "Done."], ["Reconciling", "False", "Completed", "Done."], [
     "Stalled",
