@@ -60,8 +60,8 @@ export const unapplied = (task: AgentTask, { metadata: { name } }: AgentTask, { 
   saying(task, { phase: "Pending", reason: "SourceNotReady", message: fitting(`${name}: ${message}`), ...why }, now)
 
 /**
- * Returns the status with conditions that say that an attempt which was disrupted is made again; `lack` is what the source lacks for that,
- * if anything.
+ * Returns the status with conditions that say that an attempt is made again, since it was disrupted or does not fit any more; `lack` is what
+ * the source lacks for that, if anything.
  */
 export const toBeMadeAgain = (task: AgentTask, { metadata: { name }, status }: AgentTask, lack: Option.Option<string>, now: string) => {
   const { message = "", reason = "Lost" } = status

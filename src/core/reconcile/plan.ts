@@ -109,7 +109,8 @@ export const rows: ReadonlyArray<Row> = [
     }),
     row({
       situation: "over, and its newest plan was disrupted",
-      means: "make it again as the next attempt unless somebody cancelled it, three times at most, each later than the last",
+      means:
+        "make it again as the next attempt unless somebody cancelled it, three times at most, each later than the last; so is one whose apply changed nothing, since the state or something else is no longer what it was planned with",
       when: follow.when.disrupted,
       respond: follow.planAgain,
       live: "source"

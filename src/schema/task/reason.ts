@@ -44,7 +44,8 @@ const howItEnded = {
   SourceUnreachable:
     "The archive of the source could not be fetched in time; the message says from where and why. The plan of a task that follows its source is made again, three times at most.",
   InvalidArchive: "The configuration archive is damaged, too large or holds a forbidden entry.",
-  DigestMismatch: "The archive, the saved plan or something that it was made with is not what was approved, so nothing was applied.",
+  DigestMismatch:
+    "The archive, the saved plan or something that it was made with, such as the state, is not what was approved, so nothing was applied; plan again. A task that follows its source and applies what it plans does so, three times at most.",
   ProviderMissing: "A provider could not be installed; put it in the runner's mirror or let the Pod reach its registry.",
   EngineMissing:
     "The runner image has no such engine, or one that cannot start, as the message says; use an image in which tofu or terraform runs.",
