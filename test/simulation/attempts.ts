@@ -1,7 +1,6 @@
-// The invariants of what comes after what, under the same numbers: I4 no change comes after one that was lost, I1 a plan is applied once, and, of
-// tasks that follow a source, I12 the newest artifact is planned, and applied if that is asked for, I17 attempts are made one after another, none
-// after a lost apply, and a disrupted one again a few times at most.
-// Used by test/simulation/invariants.
+// The invariants of what comes after what, by their numbers: I4 nothing after a change that was lost, I1 a plan is applied once, and for who
+// follows a source, I12 the newest artifact is planned, and applied if asked for, I17 attempts come one after another, none after a lost apply,
+// and one again a few times at most. Used by test/simulation/invariants.
 import { Option } from "effect"
 import { attemptOf } from "../../src/core/reconcile/attempts.ts"
 import { follows } from "../../src/core/reconcile/follow.ts"
