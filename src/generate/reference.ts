@@ -14,7 +14,7 @@ const reasonsFile = (): GeneratedFile =>
   markdownFile("docs/reasons.md", [
     "# Reasons",
     "",
-    "Why a task waits, or why it ended as it did: `.status.reason`, the Reason column of `kubectl get atasks`, and the reason of events. For `StateRescuePending` only runs wait.",
+    "Why a task waits, or why it ended as it did: `.status.reason`, the Reason column of `kubectl get atasks`, and the reason of events.",
     "",
     "    kubectl -n agent-job-tasks get atasks -o wide       # phase, reason, Pod, node, message",
     "    kubectl -n agent-job-tasks describe atask NAME      # the same of one, and what happened",

@@ -95,7 +95,7 @@ const Seed = Schema.Struct({
   kept: Schema.Boolean,
   lastWords: Schema.Boolean,
   turn: Schema.Literals(["admitted", "busy", "far", "limit", "drained", "unproven"]),
-  holder: Schema.Literals(["unasked", "free", "mine", "over", "taken", "left", "foreign"]),
+  holder: Schema.Literals(["unasked", "free", "mine", "over", "inDoubt", "taken", "left", "foreign"]),
   refusal: Schema.Literals(["none", "QuotaExceeded", "Refused", "Denied", "NameHeld", "NameTaken", "Invalid"]),
   deniedSeconds: Schema.Literals([0, 179, 180]),
   warning: Schema.Literals(["none", "quota", "smallQuota", "FailedCreate", "FailedMount", "FailedCreatePodSandBox", "Unhealthy"]),
@@ -379,6 +379,7 @@ const holders: Readonly<Record<Seed["holder"], Holder>> = {
   free: Holder.Free(),
   mine: Holder.Mine({ epoch: 1 }),
   over: Holder.Over({ resourceVersion: "7", epoch: 1 }),
+  inDoubt: Holder.InDoubt({ by: "other" }),
   taken: Holder.Taken({ by: "other" }),
   left: Holder.Left({ by: "task", pod: "former-pod", node: "node-1" }),
   foreign: Holder.Foreign({ lease: "agent-job-demo" })

@@ -405,6 +405,12 @@ describe("promtool", () => {
     { alert: "AgentJobQuotaFull", situation: "its Job has waited for a quota for a minute", minutes: 2 },
     { alert: "AgentJobWorkspaceHeld", situation: "another task holds the workspace", minutes: 1, after: ["33m", "50m"] },
     {
+      alert: "AgentJobWorkspaceHeld",
+      situation: "the last apply of its workspace left the state in doubt",
+      minutes: 1,
+      after: ["33m", "50m"]
+    },
+    {
       alert: "AgentJobResultUnreported",
       situation: "over for a minute, and the pool still does not know",
       minutes: 1,

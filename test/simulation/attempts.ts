@@ -1,6 +1,6 @@
-// The invariants of tasks that follow a source, under the same numbers: I1 a plan is applied once, I12 the newest artifact is planned, and
-// applied if that is asked for, I17 attempts are made one after another, none after a lost apply, and a disrupted one again a few times at most.
-// Used by test/simulation/invariants.
+// The invariants of what comes after what, by their numbers: I4 nothing after a change that was lost, I1 a plan is applied once, and for who
+// follows a source, I12 the newest artifact is planned, and applied if asked for, I17 attempts come one after another, none after a lost apply,
+// and one again a few times at most. Used by test/simulation/invariants.
 import { Option } from "effect"
 import { attemptOf } from "../../src/core/reconcile/attempts.ts"
 import { follows } from "../../src/core/reconcile/follow.ts"
@@ -8,7 +8,7 @@ import { inDoubt } from "../../src/core/reconcile/newest-attempt.ts"
 import { mostRetries } from "../../src/core/run/retries.ts"
 import { isOver } from "../../src/core/task/status.ts"
 import { agentTasks } from "../../src/kubernetes/kinds.ts"
-import type { AgentTask } from "../../src/schema/task/agent-task.ts"
+import { type AgentTask, mutates } from "../../src/schema/task/agent-task.ts"
 import type { ApiServer, Change } from "./api-server.ts"
 import type { Simulation } from "./simulation.ts"
 import { demand } from "./violation.ts"
@@ -38,9 +38,22 @@ const madeSinceCancel = ({ history }: ApiServer, uid: string, until: number): nu
     ).length
 }
 
-/** Reports whether it is an apply that a worker claimed, and of whose end nobody was told. One that is being deleted counts as gone. */
+/** Reports whether it is a change that a worker claimed, and whose end or state nobody knows. One that is being deleted counts as gone. */
 const isLost = ({ metadata: { deletionTimestamp }, spec: { stage }, status: { claim, phase, result } }: AgentTask): boolean =>
-  deletionTimestamp === undefined && stage === "apply" && isOver(phase) && claim !== undefined && result === undefined
+  deletionTimestamp === undefined && mutates(stage) && isOver(phase) && claim !== undefined &&
+  (result === undefined || result.statePushed === false)
+
+/** Checks that no change without a pool begins right after one that was lost, in the same workspace, before a person has deleted that one. */
+export const judgeChange = (
+  { changes, tasks }: Simulation,
+  { metadata: { name, uid }, spec: { pool, stage, workspace } }: AgentTask
+): void => {
+  if (!mutates(stage)) return
+  const former = tasks.find(({ metadata }) => metadata.uid === changes.get(workspace))
+  changes.set(workspace, uid)
+  const mayBegin = pool !== undefined || former === undefined || former.spec.pool !== undefined || !isLost(former)
+  demand(mayBegin, "I4", () => `${name} began after ${former?.metadata.name}, which was lost, and nobody has looked`)
+}
 
 /**
  * Checks that an attempt or apply is made only once what its follower made before is over, and an apply only of the newest plan; and none

@@ -64,7 +64,8 @@ export const play = (name: ScenarioName, crashes: ReadonlyArray<Crash> = []): En
   simulation.disturb = () => "none"
   stayAtRest(simulation)
   simulation.pool?.close()
-  const tasks = Object.fromEntries(simulation.tasks.map(({ metadata: { name, uid }, status: { phase, reason } }) => [
+  const ended = [...simulation.lookedAt, ...simulation.tasks]
+  const tasks = Object.fromEntries(ended.map(({ metadata: { name, uid }, status: { phase, reason } }) => [
     name,
     `${phase}/${reason}, ${simulation.truth.engines.filter(({ task }) => task.metadata.uid === uid).length} starts`
   ]))

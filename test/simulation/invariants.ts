@@ -12,7 +12,7 @@ import { type AgentTask, type AgentTaskStatus, mutates } from "../../src/schema/
 import { reasons } from "../../src/schema/task/reason.ts"
 import type { Change } from "./api-server.ts"
 import { judgeClaim } from "./approvals.ts"
-import { judgeAttempt, judgeFollowers, judgePlans } from "./attempts.ts"
+import { judgeAttempt, judgeChange, judgeFollowers, judgePlans } from "./attempts.ts"
 import { isInState, judgeEffects, stageIdOf } from "./effects.ts"
 import { importedBy } from "./engine.ts"
 import type { PoolServer, Stored } from "./pool-server.ts"
@@ -74,6 +74,7 @@ const judgeTask = (simulation: Simulation, { before, object, type }: Change): vo
       () => `${named} was claimed after its cancel or deletion`
     )
     if (simulation.pool !== undefined) judgeClaim(simulation.pool, object as unknown as AgentTask)
+    judgeChange(simulation, object as unknown as AgentTask)
   }
   if (to.phase === "Succeeded") {
     const known = truth.results.get(metadata.uid)
@@ -198,7 +199,8 @@ export const waitForNobody = (
   ])
   const held = new Set(server.all(leases).filter((lease) => busy.has(leaseOf(lease).holderIdentity)).map(({ metadata }) => metadata.name))
   return tasks.filter((task) =>
-    !isOver(task.status.phase) && !isCalledOff(task) && !busy.has(task.metadata.uid) && (source.ready || !isUnpinned(task)) &&
+    task.status.queue?.reason !== "StateRescuePending" && !isOver(task.status.phase) && !isCalledOff(task) &&
+    !busy.has(task.metadata.uid) && (source.ready || !isUnpinned(task)) &&
     !isFull(task.spec.workspace) && (task.spec.stage === "plan" || !held.has(leaseName(task.spec.workspace)))
   )
 }

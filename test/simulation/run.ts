@@ -65,6 +65,7 @@ export const comeToRest = (simulation: Simulation, judged: number): number => {
     from = judge(simulation, from)
     if (!moved) { // a person looks at what is left when nothing goes on by itself
       simulation.pool?.settleAll()
+      simulation.settleDoubts()
       simulation.pool?.confirmAll()
       simulation.letJobsGo()
     }

@@ -221,8 +221,41 @@ describe("what chance seldom comes to", () => {
       { status: { phase: "Queued", reason: "WorkspaceBusy" } }
     ])
     comeToRest(simulation, 0)
-    expect(simulation.tasks).toMatchObject([{ status: { phase: "Failed", reason: "OutOfMemory" } }, { status: { phase: "Succeeded" } }])
+    const [lost, next] = [simulation.lookedAt, simulation.tasks]
+    expect([lost, next]).toMatchObject([[{ status: { phase: "Failed", reason: "OutOfMemory" } }], [{ status: { phase: "Succeeded" } }]])
     expect(simulation.cluster.pods).toEqual([])
+  })
+
+  it("a change after an apply that was lost waits, whoever leads, until a person deletes that apply; a plan and other workspaces do not wait", () => {
+    const simulation = new Simulation(0)
+    const goOn = (rounds: number) => {
+      for (let round = 0; round < rounds; round++) simulation.round({ enginesEnd: true })
+    }
+    simulation.start("a")
+    simulation.create(0)
+    for (let round = 0; round < 12; round++) simulation.round({ enginesEnd: false })
+    const [pod] = simulation.cluster.pods
+    if (pod !== undefined) simulation.cluster.killWorker(pod)
+    goOn(6)
+    for (const template of [1, 2, 3]) simulation.create(template)
+    goOn(20)
+    simulation.start("b")
+    goOn(6)
+    simulation.crash("a")
+    simulation.thread.pass(3_700_000)
+    goOn(20)
+    const told = simulation.tasks.map(({ metadata: { name }, status: { phase, queue, reason } }) => [name, phase, reason, queue?.blockedBy])
+    expect(told).toEqual([
+      ["task-0", "Failed", "OutOfMemory", undefined],
+      ["task-1", "Queued", "StateRescuePending", "task-0"],
+      ["task-2", "Succeeded", "Completed", undefined],
+      ["task-3", "Succeeded", "Completed", undefined]
+    ])
+    simulation.deleteTask(0)
+    simulation.thread.pass(1_000)
+    goOn(12)
+    expect(simulation.tasks.map(({ status: { phase } }) => phase)).toEqual(["Succeeded", "Succeeded", "Succeeded"])
+    comeToRest(simulation, 0)
   })
 
   it.each([{ by: 3, how: "applies by itself" }, { by: 5, how: "waits for a person" }])(

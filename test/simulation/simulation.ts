@@ -88,6 +88,10 @@ export class Simulation {
   readonly made = new Map<string, number>()
   /** How many Jobs were made for each task since it was gone. */
   readonly madeForGone = new Map<string, number>()
+  /** The UID of the task that last began to change each workspace. */
+  readonly changes = new Map<string, string>()
+  /** The tasks that a person has looked at and deleted, so that others could go on. */
+  readonly lookedAt: Array<AgentTask> = []
   /** How many leads began. */
   leads = 0
   /** The Jobs that a person deleted, perhaps before any controller wrote about them in the task's status. */
@@ -244,6 +248,18 @@ export class Simulation {
   deleteTask(nth: number): void {
     const task = this.tasks[nth % this.tasks.length]
     if (task !== undefined) this.server.remove(agentTasks, task.metadata)
+  }
+  /** Deletes, as a person who has looked, the tasks that others wait for because these left the state in doubt. */
+  settleDoubts(): void {
+    const doubted = new Set(
+      this.tasks.flatMap(({ status: { phase, queue } }) =>
+        !isOver(phase) && queue?.reason === "StateRescuePending" ? [queue.blockedBy] : []
+      )
+    )
+    for (const task of this.tasks.filter(({ metadata }) => doubted.has(metadata.name))) {
+      this.lookedAt.push(task)
+      this.server.remove(agentTasks, task.metadata)
+    }
   }
   /** Adds a finalizer of a person's own, which keeps a deleted task. An attempt that is kept would hold its name for ever. */
   keepTask(nth: number): void {

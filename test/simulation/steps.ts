@@ -81,7 +81,13 @@ const table = {
   "end a run by force": { weight: 0.5, trouble: true, perform: (_, { nth }) => _.pool?.forceCancel(nth) },
   "confirm a run": { weight: 1, perform: (_, { nth }) => _.pool?.decide(nth, RunEvent.Confirm({})) },
   "discard a run": { weight: 1, trouble: true, perform: (_, { nth }) => _.pool?.decide(nth, RunEvent.Discard()) },
-  "a rescue is settled": { weight: 1, perform: (_) => _.pool?.settleAll() },
+  "a rescue is settled": {
+    weight: 1,
+    perform: (_) => {
+      _.pool?.settleAll()
+      _.settleDoubts()
+    }
+  },
   "a rescue is imported": { weight: 1, ofPool: true, perform: (_, { nth }) => _.importMissing(nth) },
   "a state is locked by force": { weight: 0.5, trouble: true, perform: (_, { nth }) => _.lockByForce(nth) },
   "a state is written by hand": { weight: 0.5, trouble: true, perform: (_, { nth }) => _.writeByHand(nth) },

@@ -4,7 +4,8 @@
 import { Effect, Option, Result, Schema } from "effect"
 import { taskUidLabel } from "../../core/manifest/labels.ts"
 import { isEndSeen, nodeToAsk } from "../../core/reconcile/pod-trouble.ts"
-import { holderAnnotation, holderOf, isOfTask, leaseName, type OtherHolder } from "../../core/scheduling/workspace-lease.ts"
+import { holderAnnotation, holderOf, isOfTask, type Keeper, leaseName, type OtherHolder } from "../../core/scheduling/workspace-lease.ts"
+import { type Changing, leftInDoubt } from "../../core/state/end-in-doubt.ts"
 import { Holder } from "../../core/task/observed.ts"
 import { isOver } from "../../core/task/status.ts"
 import { Kubernetes } from "../../kubernetes/client.ts"
@@ -17,12 +18,22 @@ import type { Cache } from "../world/cache.ts"
 import { projectPod } from "../world/project.ts"
 import type { World } from "../world/world.ts"
 
+const Told = Schema.Struct({
+  reason: Schema.optionalKey(Schema.String),
+  exitCode: Schema.optionalKey(Schema.Number),
+  statePushed: Schema.optionalKey(Schema.Boolean)
+})
 /** The fields of a task that matter for a Lease that it holds; the task may be one that this version cannot decode. */
 const holders = decoding(
   agentTasks,
   Schema.Struct({
-    metadata: Schema.Struct({ uid: Schema.String }),
-    status: Schema.optionalKey(Schema.Struct({ phase: Schema.optionalKey(Schema.String) }))
+    metadata: Schema.Struct({ uid: Schema.String, deletionTimestamp: Schema.optionalKey(Schema.String) }),
+    spec: Schema.optionalKey(Schema.Struct({ pool: Schema.optionalKey(Schema.Unknown) })),
+    status: Schema.optionalKey(Schema.Struct({
+      claim: Schema.optionalKey(Schema.Unknown),
+      phase: Schema.optionalKey(Schema.String),
+      result: Schema.optionalKey(Told)
+    }))
   })
 )
 const workspaceLeases = decoding(leases, WorkspaceLease)
@@ -41,21 +52,26 @@ const podLeftOf = Effect.fnUntraced(
 )
 
 /**
- * Returns the task that holds a Lease, or the Pod that is left of it; None if the task is over, or gone with no Pod at work. A task that
- * the cache lacks is read from the API server, and so are its Pods.
+ * Returns the task that keeps a Lease from `self`, or the Pod that is left of it; None if the task is over with its state in no doubt, or
+ * gone with no Pod at work. A task that the cache lacks is read from the API server, and so are its Pods.
  */
-const aliveOf = Effect.fnUntraced(
+const keeperOf = Effect.fnUntraced(
   function*(
     cache: Cache,
-    namespace: string,
+    { metadata: { namespace }, spec: { pool } }: AgentTask,
     uid: string,
     name: string
-  ): Effect.fn.Return<Option.Option<OtherHolder>, KubernetesError, Kubernetes> {
-    const unlessOver = (phase: string | undefined, by: string) => isOver(phase) ? Option.none() : Option.some(Holder.Taken({ by }))
+  ): Effect.fn.Return<Option.Option<Keeper>, KubernetesError, Kubernetes> {
+    const keeper = (holder: Changing, by: string): Option.Option<Keeper> =>
+      !isOver(holder.status?.phase)
+        ? Option.some(Holder.Taken({ by }))
+        : pool === undefined && leftInDoubt(holder)
+        ? Option.some(Holder.InDoubt({ by }))
+        : Option.none()
     const cached = cache.taskByUid(uid)
-    if (Option.isSome(cached)) return unlessOver(cached.value.status.phase, cached.value.metadata.name)
+    if (Option.isSome(cached)) return keeper(cached.value, cached.value.metadata.name)
     const live = name === "" ? Option.none() : yield* find(holders, { namespace, name })
-    if (Option.isSome(live) && live.value.metadata.uid === uid) return unlessOver(live.value.status?.phase, name)
+    if (Option.isSome(live) && live.value.metadata.uid === uid) return keeper(live.value, name)
     return yield* podLeftOf(namespace, uid, name)
   }
 )
@@ -86,10 +102,10 @@ export const workspaceHolder = Effect.fnUntraced(function*(
     tell(Option.some("")) // nobody that is known here, though it may name a task that is
     return Holder.Foreign({ lease: metadata.name })
   }
-  const alive = holder === "" || holder === uid
+  const keeper = holder === "" || holder === uid
     ? Option.none()
-    : yield* aliveOf(cache, namespace, holder, by)
-  const found = holderOf({ holder, transitions, resourceVersion: metadata.resourceVersion }, uid, alive)
+    : yield* keeperOf(cache, task, holder, by)
+  const found = holderOf({ holder, transitions, resourceVersion: metadata.resourceVersion }, uid, keeper)
   tell(found._tag === "Over" ? Option.none() : Option.some(holder))
   return found
 })

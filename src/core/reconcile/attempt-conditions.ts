@@ -3,7 +3,7 @@
 // Used by core/reconcile/follow and core/reconcile/over.
 import { Option } from "effect"
 import type { AgentTask, AgentTaskStatus } from "../../schema/task/agent-task.ts"
-import type { WaitReason } from "../../schema/task/reason.ts"
+import type { Reason, WaitReason } from "../../schema/task/reason.ts"
 import { acknowledged, conditionsAfter, fitting, isKnown, isOver, type Told } from "../task/status.ts"
 import { andThen } from "./response.ts"
 
@@ -81,8 +81,8 @@ export const unapplied = (task: AgentTask, { metadata: { name } }: AgentTask, { 
   saying(task, { phase: "Pending", reason: "SourceNotReady", message: fitting(`${name}: ${message}`), ...why }, now)
 
 /**
- * Returns the status with conditions that say that an attempt which was disrupted is made again; `lack` is what the source lacks for that,
- * if anything.
+ * Returns the status with conditions that say that an attempt is made again, since it was disrupted or does not fit any more; `lack` is what
+ * the source lacks for that, if anything.
  */
 export const toBeMadeAgain = (task: AgentTask, { metadata: { name }, status }: AgentTask, lack: Option.Option<string>, now: string) => {
   const { message = "", reason = "Lost" } = status
@@ -110,14 +110,17 @@ export const unattempted = (
 ): AgentTaskStatus =>
   saying(task, { phase: "Pending", reason, message: fitting(`Its next attempt cannot be made. ${message}`), stalled }, now)
 
+/** Reasons for which a task that is not over may need a person. */
+const interim: ReadonlyArray<string> = ["NodeUnreachable", "SourceNotReady", "Refused", "StateRescuePending"] satisfies ReadonlyArray<
+  Reason
+>
+
 /**
  * Reports whether the conditions speak of another task that is under way, if only on a node that does not answer, or that cannot be made, or
  * of a plan that is not applied. They are no longer true once that task is gone or not wanted any more.
  */
 export const isInterim = ({ conditions = [] }: AgentTaskStatus): boolean =>
-  conditions.filter(isKnown).some(({ reason, status, type }) =>
-    (type === "Reconciling" && status === "True") || reason === "NodeUnreachable" || reason === "SourceNotReady" || reason === "Refused"
-  )
+  conditions.filter(isKnown).some(({ reason, status, type }) => (type === "Reconciling" && status === "True") || interim.includes(reason))
 
 /**
  * Returns the status with conditions that say that the attempt called `name` was deleted before this task could tell how it ended, or apply

@@ -99,7 +99,7 @@ const makeNext = (s: Seen, { artifact, fluxSource: { onChange: _onChange, ...flu
 
 export const makeAttempt: RespondTo<Offer> = (s, offer) => makeNext(s, offer, 0)
 
-/** Makes the disrupted attempt again, at the same artifact: a newer artifact makes a new attempt instead. */
+/** Makes the newest attempt again, at the same artifact: a newer artifact makes a new attempt instead. */
 export const planAgain: RespondTo<Offer> = (s, offer) => makeNext(s, offer, 1 + (s.task.status.latest?.again ?? 0))
 
 export const applyPlan: RespondTo<Wanted & Pick<Offer, "artifact">> = (s, { artifact, plan, spec }) => {
@@ -134,8 +134,8 @@ const said = (s: Seen): AgentTaskStatus => {
   const wanted = notApplied(s)
   const why = Option.flatMap(wanted, (_) => Option.orElse(whyNever(s, _), () => Option.map(lack, unready)))
   if (Option.isSome(wanted) && Option.isSome(why)) return unapplied(task, wanted.value.plan, why.value, now)
-  const disrupted = Option.filter(newest(s), () => Option.isSome(againInMillis(s)))
-  if (Option.isSome(disrupted)) return toBeMadeAgain(task, disrupted.value, lack, now)
+  const again = Option.filter(spokenOf(s), () => Option.isSome(againInMillis(s)))
+  if (Option.isSome(again)) return toBeMadeAgain(task, again.value, lack, now)
   return Option.match(Option.filter(spokenOf(s), (of) => of !== task), {
     onNone: () =>
       latest === undefined

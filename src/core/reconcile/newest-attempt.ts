@@ -4,9 +4,8 @@
 import { Array, Option } from "effect"
 import type { Sha256 } from "../../schema/names.ts"
 import type { AgentTask } from "../../schema/task/agent-task.ts"
-import type { ToldResult } from "../../schema/task/stage-result.ts"
-import { planAgainAfterMillis } from "../run/retries.ts"
-import { endedInOrder } from "../state/left-over.ts"
+import { nextDelayMillis, planAgainAfterMillis } from "../run/retries.ts"
+import { leftInDoubt } from "../state/end-in-doubt.ts"
 import type { Observed, Seen } from "../task/observed.ts"
 import { isOver, isRevoked } from "../task/status.ts"
 import { millisSinceEnd } from "./situation.ts"
@@ -19,21 +18,8 @@ export const newest = ({ latest, task }: Observed): Option.Option<AgentTask> =>
 export const unfinished = ({ latest, latestApply }: Observed): Option.Option<AgentTask> =>
   Array.findFirst(Array.getSomes([latestApply, latest]), ({ status }) => !isOver(status.phase))
 
-/** Reports whether the state may lack what the stage made, by its result: not saved, or the engine was killed, or nobody knows. */
-const mayLack = (result: ToldResult | undefined): boolean =>
-  result === undefined || result.statePushed === false || result.reason === "StateNotSaved" || result.reason === "Lost" ||
-  (result.exitCode === undefined ? (result.changes?.add ?? 0) > 0 : !endedInOrder(result)) // earlier workers said no more
-
-/**
- * Returns the newest apply if it is over and may have made what its state lacks: a further plan would make that once more. Its deletion is
- * a person's word to go on; a cancel is none, since it may have come before the end.
- */
-export const inDoubt = ({ latestApply }: Pick<Observed, "latestApply">): Option.Option<AgentTask> =>
-  Option.filter(
-    latestApply,
-    ({ metadata: { deletionTimestamp }, status: { claim, phase, result } }) =>
-      deletionTimestamp === undefined && isOver(phase) && claim !== undefined && mayLack(result)
-  )
+/** Returns the newest apply if it may have made what its state lacks: a further plan would make that once more. */
+export const inDoubt = ({ latestApply }: Pick<Observed, "latestApply">): Option.Option<AgentTask> => Option.filter(latestApply, leftInDoubt)
 
 /** Returns the digest of the artifact that the newest attempt ran, or was made for. */
 export const tried = (observed: Observed): Sha256 | undefined =>
@@ -43,17 +29,25 @@ export const tried = (observed: Observed): Sha256 | undefined =>
 export const spokenOf = (observed: Observed): Option.Option<AgentTask> =>
   observed.task.status.latest?.apply === undefined ? newest(observed) : observed.latestApply
 
-/** Returns how many milliseconds after its end an attempt that was disrupted is made again, which it was `again` times, or none if it is not. */
+/**
+ * Returns how many milliseconds after the end of this attempt, or of this apply of one, an attempt is made again that was made again `again`
+ * times, or none if it is not. It is where it was disrupted, and where its apply changed nothing, since the state or something else is no
+ * longer what it was planned with.
+ */
 export const againAfterMillis = ({ spec: { stage }, status: { phase, reason } }: AgentTask, again: number): Option.Option<number> =>
-  phase !== "Failed" || reason === undefined ? Option.none() : planAgainAfterMillis(stage, { outcome: "failed", reason }, again)
+  phase !== "Failed" || reason === undefined
+    ? Option.none()
+    : stage === "apply" && reason === "DigestMismatch"
+    ? nextDelayMillis(again)
+    : planAgainAfterMillis(stage, { outcome: "failed", reason }, again)
 
-/** Returns in how many milliseconds the newest attempt, which was disrupted, is to be made again, or none if it is not. */
+/** Returns in how many milliseconds the newest attempt is to be made again, or none if it is not, or if somebody called it or its apply off. */
 export const againInMillis = (s: Seen): Option.Option<number> =>
   Option.flatMap(
-    Option.filter(newest(s), (attempt) => !isRevoked(attempt)),
-    (attempt) =>
-      Option.map(againAfterMillis(attempt, s.task.status.latest?.again ?? 0), (delay) => {
-        const left = delay - millisSinceEnd(attempt, s.now)
+    Option.filter(spokenOf(s), (of) => !isRevoked(of) && Option.exists(newest(s), (attempt) => !isRevoked(attempt))),
+    (of) =>
+      Option.map(againAfterMillis(of, s.task.status.latest?.again ?? 0), (delay) => {
+        const left = delay - millisSinceEnd(of, s.now)
         return left > delay ? 0 : left // its end is by its node's clock, which may be ahead
       })
   )

@@ -115,7 +115,8 @@ export const rows: ReadonlyArray<Row> = [
     }),
     row({
       situation: "over, and its newest plan was disrupted",
-      means: "make it again as the next attempt unless somebody cancelled it, three times at most, each later than the last",
+      means:
+        "make it again as the next attempt unless somebody cancelled it, three times at most, each later than the last; so is one whose apply changed nothing, since the state or something else is no longer what it was planned with",
       when: follow.when.disrupted,
       respond: follow.planAgain,
       live: "source"
@@ -294,6 +295,13 @@ export const rows: ReadonlyArray<Row> = [
     respond: waiting.queueRefused
   }),
   row({ situation: "not its turn", means: "queue it and say behind whom", when: when.waiting, respond: waiting.queue }),
+  row({
+    situation: "the last apply of its workspace left the state in doubt",
+    means:
+      "queue it and say which task a person deletes, once the state has what that one made; plans go on, and a pool's server decides itself",
+    when: when.workspaceInDoubt,
+    respond: waiting.queueForPerson
+  }),
   row({
     situation: "another task holds the workspace",
     means: "queue it and say which task holds it, which Pod of a former holder is left, or that a stranger wrote its Lease",

@@ -7,7 +7,7 @@ import { type AgentTask, mutates } from "../../schema/task/agent-task.ts"
 import { isFailure } from "../../schema/task/reason.ts"
 import { isOther, isVacant } from "../scheduling/workspace-lease.ts"
 import { isPlain, jobName } from "../task/job-name.ts"
-import { isForGood, type JobSeen, type JobWatched, type PodSeen, type Seen, SourceSeen, Turn } from "../task/observed.ts"
+import { Holder, isForGood, type JobSeen, type JobWatched, type PodSeen, type Seen, SourceSeen, Turn } from "../task/observed.ts"
 import { claimLostExitCode } from "../task/places.ts"
 import { isCalledOff, isOfNewerVersion, isOver } from "../task/status.ts"
 import { templateRefusal } from "../task/template-keys.ts"
@@ -138,6 +138,7 @@ export const when = {
     Option.filter(refusal, ({ kind }) => kind === "Denied" && deniedMillis >= startupTimeoutSeconds * 1000),
   refusedForNow: ({ refusal }) => refusal,
   waiting: ({ turn }) => Option.liftPredicate(turn, Turn.$is("Waiting")),
+  workspaceInDoubt: ({ holder }) => Option.liftPredicate(holder, Holder.$is("InDoubt")),
   workspaceTaken: ({ holder }) => Option.liftPredicate(holder, isOther),
   workspaceUnasked: is(({ holder, source, task }) => holder._tag === "NotAsked" && source._tag !== "NotReady" && mutates(task.spec.stage)),
   sourceUnasked: is(({ source, task }) => source._tag === "NotAsked" && isUnpinned(task)),

@@ -2,21 +2,22 @@
 // Invariant: the status of a task that is queued has a reason, a place in the queue and one sentence.
 // Used by core/reconcile/plan; controller/world/turns asks whether there is something else to say of a turn.
 import type { WaitReason } from "../../schema/task/reason.ts"
-import { type OtherHolder, waitsForLeft, waitsForStranger } from "../scheduling/workspace-lease.ts"
+import { type OtherHolder, waitsForLeft, waitsForPerson, waitsForStranger } from "../scheduling/workspace-lease.ts"
 import { askAgainMillis, type Refusal, type Seen, type Turn, type Waiting, waitReasonOf, type WhyNot } from "../task/observed.ts"
 import { later, lookAgainMillis, type Respond, type RespondTo, type Response, unchanged, underWay } from "./response.ts"
 
-/** Why a task waits, and behind which task, if behind one. */
+/** Why a task waits, behind which task, if behind one, and whether a person is needed. */
 interface Why {
   readonly reason: WaitReason
   readonly blockedBy?: string
+  readonly stalled?: boolean
 }
 
 /** Returns what a task says of what keeps its turn: one far behind in its workspace does not name the task that goes first. */
 const toldOf = (why: WhyNot): Why => why.reason === "WorkspaceBusy" && !why.isNear ? { reason: why.reason } : why
 
-const waitFor = (s: Seen, { blockedBy, reason }: Why, message: string, position = 1): Response => {
-  const response = underWay(s, { phase: "Queued", reason, message })
+const waitFor = (s: Seen, { blockedBy, reason, stalled = false }: Why, message: string, position = 1): Response => {
+  const response = underWay(s, { phase: "Queued", reason, message, stalled })
   return { ...response, status: { ...response.status, queue: { position, reason, ...(blockedBy !== undefined && { blockedBy }) } } }
 }
 
@@ -73,6 +74,10 @@ export const queueBehindHolder: RespondTo<OtherHolder> = (s, holder) => {
     : waitFor(s, { reason }, holder._tag === "Left" ? waitsForLeft(holder, workspace) : waitsForStranger(holder, workspace))
   return later(told, askAgainMillis)
 }
+
+/** No event of the Lease tells when this is over, but the deletion of that task does; the look from time to time is for a missed one. */
+export const queueForPerson: RespondTo<{ readonly by: string }> = (s, { by }) =>
+  later(waitFor(s, { reason: "StateRescuePending", blockedBy: by, stalled: true }, waitsForPerson(by, s.task)), askAgainMillis)
 
 export const queueRefused: RespondTo<Refusal> = (s, refusal) =>
   later(waitFor(s, { reason: waitReasonOf(refusal) }, refusal.message), refusal.againInMillis)

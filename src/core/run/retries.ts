@@ -17,12 +17,13 @@ export const retryDelayMillis = (retry: number): number => 5_000 * 4 ** (Math.mi
 /** Reports whether a stage failed through no fault of its own, or for an unknown reason. */
 const isDisruption = (reason: string): boolean => hadToGo(reason) || reason === "SourceUnreachable" || reason === "Lost"
 
+/** Returns the delay before another try of what was tried again `times` times already, or none once that is as often as it may be. */
+export const nextDelayMillis = (times: number): Option.Option<number> =>
+  times < mostRetries ? Option.some(retryDelayMillis(times + 1)) : Option.none()
+
 /** Returns how long to wait before a stage is planned again that was made again `times` times already, or none if it is not. */
 export const planAgainAfterMillis = (
   stage: Stage,
   { outcome, reason }: Pick<ToldResult, "outcome" | "reason">,
   times: number
-): Option.Option<number> =>
-  stage === "plan" && outcome === "failed" && isDisruption(reason) && times < mostRetries
-    ? Option.some(retryDelayMillis(times + 1))
-    : Option.none()
+): Option.Option<number> => stage === "plan" && outcome === "failed" && isDisruption(reason) ? nextDelayMillis(times) : Option.none()

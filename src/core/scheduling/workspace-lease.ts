@@ -38,6 +38,9 @@ export type OtherHolder = Extract<Holder, { readonly _tag: "Taken" | "Left" | "F
 export const isOther = (holder: Holder): holder is OtherHolder =>
   holder._tag === "Taken" || holder._tag === "Left" || holder._tag === "Foreign"
 
+/** A holder that leaves nothing to take: another task, a Pod that is left of one, or one after which a person has to look. */
+export type Keeper = OtherHolder | Extract<Holder, { readonly _tag: "InDoubt" }>
+
 /** A Lease that is not there, or that nobody holds any more: it may be taken. */
 export type Vacant = Extract<Holder, { readonly _tag: "Free" | "Over" }>
 export const isVacant = (holder: Holder): holder is Vacant => holder._tag === "Free" || holder._tag === "Over"
@@ -56,13 +59,13 @@ export const waitsForStranger = ({ lease }: Extract<Holder, { readonly _tag: "Fo
   `Waiting for workspace ${workspace}: its Lease ${lease} was not written by agent-job, so nobody can tell whether it is free; see who wrote it, and delete it once nothing changes the workspace.`
 
 /**
- * Returns who holds the Lease, from the point of view of the task `self`. `alive` is another holder, or none if that is over or gone with
+ * Returns who holds the Lease, from the point of view of the task `self`. `keeper` is another holder, or none if that is over or gone with
  * all its Pods.
  */
-export const holderOf = ({ holder, resourceVersion, transitions }: LeaseSeen, self: Uid, alive: Option.Option<OtherHolder>): Holder =>
+export const holderOf = ({ holder, resourceVersion, transitions }: LeaseSeen, self: Uid, keeper: Option.Option<Keeper>): Holder =>
   holder === self
     ? Holder.Mine({ epoch: transitions })
-    : Option.getOrElse(alive, (): Holder => Holder.Over({ resourceVersion, epoch: transitions }))
+    : Option.getOrElse(keeper, (): Holder => Holder.Over({ resourceVersion, epoch: transitions }))
 
 /** Returns the message of a task that waits for the Pod that is left of the former holder. */
 export const waitsForLeft = ({ by, node, pod }: Extract<Holder, { readonly _tag: "Left" }>, workspace: string): string => {
@@ -70,6 +73,10 @@ export const waitsForLeft = ({ by, node, pod }: Extract<Holder, { readonly _tag:
   const next = node === "" ? "check what keeps it" : `check node ${node}, which has to answer or be removed`
   return `Waiting for Pod ${pod} of ${former}, which may still change workspace ${workspace}; if it does not end, ${next}.`
 }
+
+/** Returns the message of a task that waits for a person, who looks at what `by` left and then deletes it. */
+export const waitsForPerson = (by: string, { metadata: { namespace }, spec: { workspace } }: AgentTask): string =>
+  `Waiting for a person, since the state of workspace ${workspace} may lack what AgentTask ${by} made before it ended: look for that, bring the state up to date, then delete that task, first in Git if it is there, or it runs again: kubectl -n ${namespace} delete atask ${by}`
 
 /** Returns the epoch of a task that has its workspace; 0 for a plan, which has none. */
 export const epochOf = (holder: Holder): number => holder._tag === "Mine" ? holder.epoch : 0

@@ -109,10 +109,7 @@ const lockedOut = (name: string, log: string): string | undefined => {
 
 /** What both engines say of a saved plan that was made from an earlier state, or from another one. */
 const staleness = /^Saved plan (?:is stale|does not match the given state)/u
-const stale = (name: string, log: string): string | undefined =>
-  Option.exists(errorSummary(log), (summary) => staleness.test(summary))
-    ? `${name} refused the saved plan, because the state is no longer the one that it was made from; plan again.`
-    : undefined
+const isStale = (log: string): boolean => Option.exists(errorSummary(log), (summary) => staleness.test(summary))
 
 /** What OpenTofu says where it has no descriptor for its events. */
 const withoutEvents = (name: string, log: string): string | undefined =>
@@ -190,12 +187,19 @@ export const commandFailure = (
       }
       if (end.code === 128 + 9) return Option.some({ ...outOfMemory(`${name} was killed`, next), exitCode: end.code })
       if (subcommand === "init") return Option.some({ ...initFailure(engine, log), exitCode: end.code })
+      if (isStale(log)) {
+        return Option.some({
+          reason: "DigestMismatch",
+          message: `${name} refused the saved plan, because the state is no longer the one that it was made from; plan again.`,
+          exitCode: end.code
+        })
+      }
       const said = `exit code ${end.code}${because(log)}`
       return Option.some({
         reason: "ExitCode",
         message: subcommand === "show"
           ? untold(engine, said)
-          : lockedOut(name, log) ?? stale(name, log) ?? withoutEvents(name, log) ?? `${name} failed with ${said}; the log has the details.`,
+          : lockedOut(name, log) ?? withoutEvents(name, log) ?? `${name} failed with ${said}; the log has the details.`,
         exitCode: end.code
       })
     }
@@ -214,7 +218,10 @@ export const commandFailure = (
         } (exit code ${end.code} of its shell); check that the data volume has room and that its user may enter it, and the log.`
       })
     case "Aborted":
-      return Option.some(outOfMemory(`The runner's container was ended during ${name}`, next))
+      return Option.some({ // its end kills the engine, which nobody sees
+        ...outOfMemory(`The runner's container was ended during ${name}`, next),
+        ...(mutates && { exitCode: 128 + 9 })
+      })
     case "Unending":
       return Option.some({
         reason: "Lost",

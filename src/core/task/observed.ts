@@ -115,6 +115,8 @@ export type Holder = Data.TaggedEnum<{
   /** The holder is over, or gone with no Pod at work: the Lease may be taken from exactly this version. */
   Over: { readonly resourceVersion: string; readonly epoch: number }
   Mine: { readonly epoch: number }
+  /** The holder is over, the state may lack what it made, and nobody has deleted its task yet: see core/state/end-in-doubt. */
+  InDoubt: { readonly by: string }
   Taken: { readonly by: string }
   /** The holder is gone, or another task has its name by now, but a Pod of the holder may still change the workspace. */
   Left: { readonly by: string; readonly pod: string; readonly node: string }

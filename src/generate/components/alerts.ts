@@ -193,11 +193,13 @@ const tasks: ReadonlyArray<Row> = [
   {
     name: "AgentJobWorkspaceHeld",
     severity: "warning",
-    expr: lasts("another task holds the workspace", "3m"),
+    expr: ["another task holds the workspace", "the last apply of its workspace left the state in doubt"].map((situation) =>
+      lasts(situation, "3m")
+    ).join(" or "),
     lasting: "30m",
     summary: "Tasks have waited for half an hour for a workspace that a former task, or one that does not run here, still holds.",
     description:
-      "`kubectl get atasks -A -o wide` says which: most often a Pod that is left on a node which does not answer. Repair the node, or delete its Node object if the machine is off."
+      "`kubectl get atasks -A -o wide` says which: most often a Pod that is left on a node which does not answer. Repair the node, or delete its Node object if the machine is off. With the reason StateRescuePending, a person has to look at what the last apply left, and delete its AgentTask (docs/state.md)."
   },
   {
     name: "AgentJobIsolationUnproven",

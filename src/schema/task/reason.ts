@@ -13,7 +13,7 @@ const whileItWaits = {
   SourceNotReady:
     "Flux has no artifact of the task's source yet, or the task waits for the next one, because its plan is too old to be applied or was cancelled; the message says what it waits for.",
   StateRescuePending:
-    "An earlier stage left the state in doubt, so no stage of the workspace starts, and an apply that has not begun ends without applying anything; settle it with agent-job state rescue WORKSPACE.",
+    "An earlier stage left the state in doubt, so no stage of the workspace starts, and an apply that has not begun ends without applying anything; settle it with agent-job state rescue WORKSPACE. Without a pool, plans go on, and the next apply or destroy waits until a person has looked and deleted the AgentTask that the message names.",
   IsolationUnproven:
     "Nothing starts before the isolation of tasks is proven for the present values; run agent-job doctor, and correct what it finds.",
   Draining: "The cluster is draining, so nothing new starts; agent-job drain --undo ends that.",
@@ -44,7 +44,8 @@ const howItEnded = {
   SourceUnreachable:
     "The archive of the source could not be fetched in time; the message says from where and why. The plan of a task that follows its source is made again, three times at most.",
   InvalidArchive: "The configuration archive is damaged, too large or holds a forbidden entry.",
-  DigestMismatch: "The archive, the saved plan or something that it was made with is not what was approved, so nothing was applied.",
+  DigestMismatch:
+    "The archive, the saved plan or something that it was made with, such as the state, is not what was approved, so nothing was applied; plan again. A task that follows its source and applies what it plans does so, three times at most.",
   ProviderMissing: "A provider could not be installed; put it in the runner's mirror or let the Pod reach its registry.",
   EngineMissing:
     "The runner image has no such engine, or one that cannot start, as the message says; use an image in which tofu or terraform runs.",
@@ -92,4 +93,4 @@ export const isFailure = Schema.is(Schema.Literals(Object.keys(failures) as Read
 export const doubts: ReadonlyArray<string> = ["NodeUnreachable", "PodNotReady"] satisfies ReadonlyArray<Reason>
 
 /** Reasons for which a task may wait in the queue. */
-export type WaitReason = Exclude<keyof typeof whileItWaits, "Accepted" | "StateRescuePending">
+export type WaitReason = Exclude<keyof typeof whileItWaits, "Accepted">

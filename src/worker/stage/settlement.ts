@@ -130,7 +130,7 @@ const hasBegun = (done: Done): boolean =>
     (error) =>
       error._tag === "StageStopped"
         ? Option.isSome(error.during)
-        : error.exitCode !== undefined || error.reason === "OutOfMemory" || error.reason === "Lost"
+        : error.exitCode !== undefined || error.reason === "Lost"
   )
 
 /** Returns the failure of an apply that never locked its state: an apply locks it first of all, even when it finds nothing to do. */

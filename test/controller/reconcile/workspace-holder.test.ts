@@ -10,13 +10,17 @@ import { Kubernetes } from "../../../src/kubernetes/client.ts"
 import { agentTasks, leases, pods } from "../../../src/kubernetes/kinds.ts"
 import { Uid } from "../../../src/schema/names.ts"
 import type { AgentTask } from "../../../src/schema/task/agent-task.ts"
-import { noon, plainSeed, policy, worldOf } from "../../core/worlds.ts"
+import { noon, plainSeed, policy, type Seed, worldOf } from "../../core/worlds.ts"
 import { instantCluster } from "../instant-cluster.ts"
 
 /** A workspace whose Lease names its holder, which the cache may have. `look` returns who holds it for an apply of another task, and whether the world knows that. */
-const heldBy = (uid: string, cached: Option.Option<AgentTask> = Option.none(), written: { by?: string; transitions?: number } = {}) => {
+const heldBy = (
+  uid: string,
+  cached: Option.Option<AgentTask> = Option.none(),
+  written: { by?: string; transitions?: number; self?: Partial<Seed> } = {}
+) => {
   const { kubernetes, server } = instantCluster()
-  const { task } = worldOf({ ...plainSeed, stage: "apply" })
+  const { task } = worldOf({ ...plainSeed, stage: "apply", ...written.self })
   const { workspace } = task.spec
   server.create(leases, {
     metadata: { name: leaseName(workspace), namespace: "tasks", annotations: { [holderAnnotation]: written.by ?? "former" } },
@@ -48,6 +52,51 @@ describe("a workspace whose holder is in the cache", () => {
       const { task } = worldOf({ ...plainSeed, stage: "apply", life })
       const former = { ...task, metadata: { ...task.metadata, name: "former", uid: Uid.make("former-uid") } }
       expect((yield* heldBy("former-uid", Option.some(former)).look).holder).toEqual(holder)
+    }))
+})
+
+describe("a workspace whose last apply may have made what the state lacks", () => {
+  const { status } = worldOf({ ...plainSeed, stage: "apply", life: "lost" }).task
+  const over = Holder.Over({ resourceVersion: "101", epoch: 4 })
+  const failed = { outcome: "failed", reason: "ExitCode", message: "It failed.", finishedAt: noon } as const
+
+  it.effect.each<{ readonly given: string; readonly former?: Partial<Seed>; readonly self?: Partial<Seed>; readonly holder: Holder }>([
+    { given: "as long as its task is there", holder: Holder.InDoubt({ by: "former" }) },
+    { given: "for no longer than until its task is deleted, if only a finalizer keeps that", former: { deleted: true }, holder: over },
+    {
+      given: "for a cancelled task too, whose cancel may have come first",
+      former: { cancel: true },
+      holder: Holder.InDoubt({ by: "former" })
+    },
+    { given: "not if the server of a pool has that state", former: { pool: true }, holder: over },
+    { given: "not for a stage of a pool, whose state is another", self: { pool: true }, holder: over }
+  ])("is kept from others $given, whether the cache has that task or not", ({ former = {}, holder, self = {} }) =>
+    Effect.gen(function*() {
+      const { task } = worldOf({ ...plainSeed, stage: "apply", life: "lost", ...former })
+      const lost: AgentTask = { ...task, metadata: { ...task.metadata, name: "former", uid: Uid.make("former-uid") } }
+      expect((yield* heldBy("former-uid", Option.some(lost), { self }).look).holder).toEqual(holder)
+      const uncached = heldBy("former-uid", Option.none(), { self })
+      const { metadata, spec, status } = lost
+      uncached.server.plant(agentTasks, {
+        metadata: { ...metadata, ownerReferences: [] },
+        spec: { ...spec, source: "of a newer version" },
+        status
+      })
+      expect((yield* uncached.look).holder).toEqual(holder)
+    }))
+
+  it.effect.each([
+    { given: "its engine was killed", result: { ...failed, exitCode: 137 }, holder: Holder.InDoubt({ by: "former" }) },
+    { given: "its state is not saved", result: { ...failed, exitCode: 1, statePushed: false }, holder: Holder.InDoubt({ by: "former" }) },
+    { given: "it failed in order", result: { ...failed, exitCode: 1 }, holder: over }
+  ])("is judged by what its worker said: $given", ({ holder, result }) =>
+    Effect.gen(function*() {
+      const { look, server } = heldBy("former-uid")
+      server.plant(agentTasks, {
+        metadata: { name: "former", namespace: "tasks", uid: "former-uid", resourceVersion: "", creationTimestamp: noon },
+        status: { ...status, result }
+      })
+      expect((yield* look).holder).toEqual(holder)
     }))
 })
 

@@ -542,6 +542,65 @@ describe("a follower that applies what it plans", () => {
     expect(plan(policy, withStatus(gone, afterwards.status), "2026-01-01T13:00:00.000Z").status).toEqual(afterwards.status)
   })
 
+  describe("whose newest apply changed nothing, since the state is no longer the one that was planned with,", () => {
+    const refused = failed({ reason: "DigestMismatch", message: "It was refused." })
+    const seen = (again: number, seconds: number, seed: Partial<Seed> = {}): Observed => {
+      const world = worldOf({ ...followed, source: "known", latest: "over", latestApply: "over", ...seed })
+      const status = { ...ran, phase: "Failed", reason: refused.reason, message: refused.message, result: refused } as const
+      const latest = { attempt: 2 + again, name: "task-2", sha256: Sha256.make("a".repeat(64)), apply: "task-2-apply" }
+      return {
+        ...withStatus(world, { ...world.task.status, latest: { ...latest, ...(again > 0 && { again }) } }),
+        latestApply: Option.map(world.latestApply, (task) => ({
+          ...task,
+          spec: { ...task.spec, stage: "apply" },
+          status: { ...status, finishedAt: before(seconds) }
+        }))
+      }
+    }
+
+    it("plans again, three times at most, each later than the last", () => {
+      for (const [again, seconds] of [5, 20, 80].entries()) {
+        expect(plan(policy, seen(again, seconds - 1), noon)).toMatchObject({ actions: [], requeueAfterMillis: Option.some(1000) })
+        const due = plan(policy, seen(again, seconds), noon)
+        const next = `task-${3 + again}`
+        expect([due.live, due.actions, due.status.latest]).toMatchObject(["source", [{ _tag: "CreateTask", name: next }], {
+          attempt: 3 + again,
+          name: next,
+          again: again + 1
+        }])
+        expect(due.status.latest).not.toHaveProperty("apply")
+      }
+      expect(made(seen(3, 3600))).toEqual([])
+    })
+
+    it.each(
+      [{ source: "known", next: "It is planned again." }, {
+        source: "notReady",
+        next: "It is planned again once the source is ready. It is not ready."
+      }] as const
+    )("says so, and needs nobody, with a source that is $source", ({ next, source }) => {
+      const message = `task-2-apply: It was refused. ${next}`
+      expect(ready(plan(policy, seen(0, 1, { source }), noon)).map(([type, status, , message]) => [type, status, message])).toEqual([
+        ["Ready", "False", message],
+        ["Reconciling", "True", message],
+        ["Stalled", "False", message]
+      ])
+    })
+
+    it("does not plan again what somebody called off, or what ended otherwise", () => {
+      const over = seen(0, 3600)
+      const cancelled = (task: AgentTask): AgentTask => ({ ...task, spec: { ...task.spec, cancel: true } })
+      const otherwise = (task: AgentTask): AgentTask => ({ ...task, status: { ...task.status, reason: "ExitCode" } })
+      expect(made(over)).toEqual(["task-3"])
+      expect([
+        made({ ...over, latestApply: Option.map(over.latestApply, cancelled) }),
+        made({ ...over, latest: Option.map(over.latest, cancelled) }),
+        made({ ...over, latestApply: Option.none() }),
+        made({ ...over, latestApply: Option.map(over.latestApply, otherwise) })
+      ]).toEqual([[], [], [], []])
+    })
+  })
+
   it("goes on saying how the apply ended that is gone, and not how its plan did", () => {
     const failed = worldOf({ ...followed, source: "known", latest: "over", latestApply: "over" })
     const latestApply = Option.map(failed.latestApply, (task): AgentTask => ({
@@ -613,18 +672,21 @@ describe("a follower that applies what it plans", () => {
     ])
   })
 
-  it("says so too of one whose node did not answer, and which was not over by that", () => {
-    const stalls = worldOf({ ...followed, source: "known", latest: "over", latestApply: "alive" })
-    const conditions = [{ type: "Stalled", status: "True", reason: "NodeUnreachable", message: "", lastTransitionTime: noon }] as const
-    const latestApply = Option.map(stalls.latestApply, (task): AgentTask => ({
-      ...task,
-      status: { phase: "Running", reason: "NodeUnreachable", message: "Node n does not answer.", conditions }
-    }))
-    const { status } = plan(policy, { ...stalls, latestApply }, noon)
-    expect(ready({ status })).toContainEqual(["Stalled", "True", "NodeUnreachable", "task-2-apply: Node n does not answer."])
-    const gone = plan(policy, { ...stalls, latestApply: Option.none(), task: { ...stalls.task, status } }, noon)
-    expect(ready(gone)[0]?.slice(0, 3)).toEqual(["Ready", "False", "Lost"])
-  })
+  it.each(["NodeUnreachable", "StateRescuePending"])(
+    "says so too of one that needed a person (%s), and which was not over by that",
+    (reason) => {
+      const stalls = worldOf({ ...followed, source: "known", latest: "over", latestApply: "alive" })
+      const conditions = [{ type: "Stalled", status: "True", reason, message: "", lastTransitionTime: noon }] as const
+      const latestApply = Option.map(stalls.latestApply, (task): AgentTask => ({
+        ...task,
+        status: { phase: "Queued", reason, message: "It says why.", conditions }
+      }))
+      const { status } = plan(policy, { ...stalls, latestApply }, noon)
+      expect(ready({ status })).toContainEqual(["Stalled", "True", reason, "task-2-apply: It says why."])
+      const gone = plan(policy, { ...stalls, latestApply: Option.none(), task: { ...stalls.task, status } }, noon)
+      expect(ready(gone)[0]?.slice(0, 3)).toEqual(["Ready", "False", "Lost"])
+    }
+  )
 
   const ownEnd = [["Ready", "True", "Completed", "Done."], ["Reconciling", "False", "Completed", "Done."], [
     "Stalled",

@@ -29,6 +29,10 @@ describe("plan, of a task that waits", () => {
     ["Number 1 in the queue: other tasks go before it in workspace demo.", { turn: "far" }],
     ["Waiting for other, which holds workspace demo.", { stage: "apply", holder: "taken" }],
     [
+      "Waiting for a person, since the state of workspace demo may lack what AgentTask other made before it ended: look for that, bring the state up to date, then delete that task, first in Git if it is there, or it runs again: kubectl -n tasks delete atask other",
+      { stage: "destroy", holder: "inDoubt" }
+    ],
+    [
       "Waiting for workspace demo: its Lease agent-job-demo was not written by agent-job, so nobody can tell whether it is free; see who wrote it, and delete it once nothing changes the workspace.",
       { stage: "apply", holder: "foreign" }
     ],
@@ -55,14 +59,24 @@ describe("plan, of a task that waits", () => {
 
   it("names in the status whom it waits for, and nobody where that is a limit, or where it is far behind", () => {
     const queue = (seed: Partial<Seed>) => planned(seed).status.queue
-    expect([queue({ turn: "busy" }), queue({ stage: "apply", holder: "taken" }), queue({ turn: "limit" }), queue({ turn: "far" })])
+    const inDoubt = queue({ stage: "apply", holder: "inDoubt" })
+    expect([inDoubt, queue({ turn: "busy" }), queue({ stage: "apply", holder: "taken" }), queue({ turn: "limit" }), queue({ turn: "far" })])
       .toStrictEqual([
+        { position: 1, reason: "StateRescuePending", blockedBy: "other" },
         { position: 1, reason: "WorkspaceBusy", blockedBy: "other" },
         { position: 1, reason: "WorkspaceBusy", blockedBy: "other" },
         { position: 1, reason: "ConcurrencyLimit" },
         { position: 1, reason: "WorkspaceBusy" }
       ])
   })
+
+  it.each([{ holder: "inDoubt", stalled: "True" }, { holder: "taken", stalled: "False" }] as const)(
+    "needs a person only after a change that left the state in doubt: $holder",
+    ({ holder, stalled }) => {
+      const { conditions } = planned({ stage: "apply", holder }).status
+      expect(conditions).toMatchObject([{ status: "False" }, { status: stalled === "True" ? "False" : "True" }, { status: stalled }])
+    }
+  )
 
   it.each([{ node: "node-1", next: "check node node-1, which has to answer or be removed" }, {
     node: "",
@@ -81,6 +95,7 @@ describe("plan, of a task that waits", () => {
 
   it.each<{ readonly given: string; readonly seed: Partial<Seed>; readonly again: number }>([
     { given: "another task holds its workspace", seed: { stage: "apply", holder: "taken" }, again: 10_000 },
+    { given: "the state is in doubt", seed: { stage: "apply", holder: "inDoubt" }, again: 10_000 },
     { given: "a Pod of a former task may change its workspace", seed: { stage: "apply", holder: "left" }, again: 10_000 },
     { given: "a stranger wrote its Lease", seed: { stage: "apply", holder: "foreign" }, again: 10_000 },
     { given: "its workspace was not asked for", seed: { stage: "apply", holder: "unasked" }, again: 0 },

@@ -10,20 +10,20 @@ const lease = (holder: string) => ({ holder, transitions: 3, resourceVersion: "9
 
 describe("holderOf", () => {
   it.each([
-    { given: "our own", holder: "self", alive: Option.none(), expected: Holder.Mine({ epoch: 3 }) },
+    { given: "our own", holder: "self", keeper: Option.none(), expected: Holder.Mine({ epoch: 3 }) },
     {
       given: "one of nobody, or of a task that is over or gone with all its Pods",
       holder: "other",
-      alive: Option.none(),
+      keeper: Option.none(),
       expected: Holder.Over({ resourceVersion: "9", epoch: 3 })
     },
     {
       given: "one of a task that may still run",
       holder: "other",
-      alive: Option.some(Holder.Taken({ by: "other-task" })),
+      keeper: Option.some(Holder.Taken({ by: "other-task" })),
       expected: Holder.Taken({ by: "other-task" })
     }
-  ])("answers $given", ({ alive, expected, holder }) => expect(holderOf(lease(holder), self, alive)).toEqual(expected))
+  ])("answers $given", ({ expected, holder, keeper }) => expect(holderOf(lease(holder), self, keeper)).toEqual(expected))
 })
 
 describe("isOfTask", () =>

@@ -158,7 +158,7 @@ describe("commandFailure", () => {
       command: apply,
       end: exited(1),
       log: `\u001b[31m╷\u001b[0m\n│ Error: ${summary}\n│ \n│ The given plan file can no longer be applied\n╵\n`,
-      reason: "ExitCode",
+      reason: "DigestMismatch",
       says: "tofu apply refused the saved plan, because the state is no longer the one that it was made from; plan again."
     })),
     {
@@ -347,6 +347,12 @@ describe("commandFailure", () => {
   })
 
   it("keeps the engine's exit code", () => expect(failureOf(plan, exited(3))).toMatchObject(Option.some({ exitCode: 3 })))
+
+  it("knows the code of an engine whose container was ended, since nothing but a kill ends it then, and the state may lack what it made", () => {
+    const aborted = { _tag: "Aborted" } as const
+    expect(Option.map(failureOf(apply, aborted), ({ exitCode }) => exitCode)).toEqual(Option.some(137))
+    expect(Option.map(failureOf(plan, aborted), ({ exitCode }) => exitCode)).toEqual(Option.some(undefined))
+  })
 })
 
 describe("errorSummary", () => {

@@ -137,7 +137,7 @@ describe("a kept plan", () => {
       )
       expect(ends).toMatchObject([{ outcome: "succeeded", changes: { add: 1 } }, {
         outcome: "failed",
-        reason: "ExitCode",
+        reason: "DigestMismatch",
         message: "tofu apply refused the saved plan, because the state is no longer the one that it was made from; plan again."
       }])
     }))

@@ -223,7 +223,7 @@ describe("a state that only the engine knows, of a stage without a pool", () => 
 
   it.effect.each<{ given: string; end: Parameters<typeof settling>[0]; more?: ReadonlyArray<UnnumberedEntry>; lacks: boolean }>([
     { given: "the engine was killed", end: killed, lacks: true },
-    { given: "its container ended", end: { reason: "OutOfMemory", message: "Ended." }, lacks: true },
+    { given: "its container ended", end: { reason: "OutOfMemory", message: "Ended.", exitCode: 137 }, lacks: true },
     { given: "it could not be ended", end: { reason: "Lost", message: "Lost." }, lacks: true },
     { given: "it was killed after its time", end: stopped(true), lacks: true },
     { given: "it gave up at a second interrupt", end: stopped(false), lacks: true },

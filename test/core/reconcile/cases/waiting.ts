@@ -75,6 +75,14 @@ export const waiting: ReadonlyArray<Case> = [
     reason: "Draining"
   },
   {
+    given: "an apply of a workspace whose last one was lost",
+    seed: { stage: "apply", holder: "inDoubt" },
+    situation: "the last apply of its workspace left the state in doubt",
+    actions: [],
+    phase: "Queued",
+    reason: "StateRescuePending"
+  },
+  {
     given: "an apply whose workspace another holds",
     seed: { stage: "apply", holder: "taken" },
     situation: "another task holds the workspace",

@@ -1,0 +1,24 @@
+// Whether the state of a workspace without a pool may lack what an apply or destroy made that is over, as its AgentTask tells.
+// Invariant: the deletion of that task is a person's word to go on. A cancel is none, since it may have come before the end.
+// Used by core/reconcile/newest-attempt for who follows a source, and by controller/reconcile/workspace-holder for who wants the workspace next.
+import type { ToldResult } from "../../schema/task/stage-result.ts"
+import { isOver } from "../task/status.ts"
+import { endedInOrder } from "./left-over.ts"
+
+type Told = Partial<Pick<ToldResult, "changes" | "exitCode" | "reason" | "statePushed">>
+
+/** What is asked of such a task, which may be one that this version cannot decode. */
+export interface Changing {
+  readonly metadata: { readonly deletionTimestamp?: string }
+  readonly spec?: { readonly pool?: unknown }
+  readonly status?: { readonly claim?: unknown; readonly phase?: string; readonly result?: Told }
+}
+
+/** Reports whether the state may lack what the stage made, by its result: not saved, or the engine was killed, or nobody knows. */
+const mayLack = (result: Told | undefined): boolean =>
+  result === undefined || result.statePushed === false || result.reason === "StateNotSaved" || result.reason === "Lost" ||
+  (result.exitCode === undefined ? (result.changes?.add ?? 0) > 0 : !endedInOrder(result)) // earlier workers said no more
+
+/** Reports whether it is over and nobody said yet that others may go on. The server of a pool judges its own (core/run/state-doubt). */
+export const leftInDoubt = ({ metadata: { deletionTimestamp }, spec, status: { claim, phase, result } = {} }: Changing): boolean =>
+  spec?.pool === undefined && deletionTimestamp === undefined && isOver(phase) && claim !== undefined && mayLack(result)

@@ -1,0 +1,29 @@
+// What an ended task without a pool tells of its state: whether that may lack what the task made, as long as nobody has looked.
+import { describe, expect, it } from "@effect/vitest"
+import { type Changing, leftInDoubt } from "../../../src/core/state/end-in-doubt.ts"
+
+type Result = NonNullable<NonNullable<Changing["status"]>["result"]>
+
+const ended = (result?: Result): Changing => ({
+  metadata: {},
+  status: { claim: {}, phase: "Failed", ...(result !== undefined && { result }) }
+})
+
+describe("leftInDoubt", () => {
+  it.each<{ readonly given: string; readonly task: Changing; readonly doubt: boolean }>([
+    { given: "a worker that left no result", task: ended(), doubt: true },
+    { given: "an engine that was killed", task: ended({ reason: "OutOfMemory", exitCode: 137 }), doubt: true },
+    { given: "an engine that crashed", task: ended({ reason: "ExitCode", exitCode: 2 }), doubt: true },
+    { given: "an engine that nobody saw end", task: ended({ reason: "Lost" }), doubt: true },
+    { given: "a state that is not saved", task: ended({ reason: "ExitCode", exitCode: 1, statePushed: false }), doubt: true },
+    { given: "a state that is not saved, by its reason", task: ended({ reason: "StateNotSaved" }), doubt: true },
+    { given: "an engine that failed in order", task: ended({ reason: "ExitCode", exitCode: 1 }), doubt: false },
+    { given: "a stage that ran no engine", task: ended({ reason: "DigestMismatch" }), doubt: false },
+    { given: "success", task: ended({ reason: "Completed", exitCode: 0, statePushed: true }), doubt: false },
+    { given: "a task that nobody claimed", task: { metadata: {}, status: { phase: "Failed" } }, doubt: false },
+    { given: "a task that goes on", task: { metadata: {}, status: { claim: {}, phase: "Running" } }, doubt: false },
+    { given: "a task without a status", task: { metadata: {} }, doubt: false },
+    { given: "a deleted task that a finalizer keeps", task: { ...ended(), metadata: { deletionTimestamp: "now" } }, doubt: false },
+    { given: "a stage of a pool", task: { ...ended(), spec: { pool: {} } }, doubt: false }
+  ])("is $doubt of $given", ({ doubt, task }) => expect(leftInDoubt(task)).toBe(doubt))
+})
