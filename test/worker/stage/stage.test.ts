@@ -65,6 +65,44 @@ describe("a stage with an option that only a newer version knows", () =>
       expect(log()).not.toContain("engine")
     })))
 
+describe("a stage whose directory has no configuration", () => {
+  const engine = (name: string) => ({
+    [name]: `#!/bin/sh\n[ "$1" = version ] && echo '{"terraform_version": "1.12.6"}' && exit\necho engine\n`
+  })
+  const backend = { type: "local" }
+
+  it.live.each([
+    { given: "a plan", spec: inline("plan", { "readme.md": "" }, { backend }) },
+    { given: "an apply", spec: inline("apply", { "live/main.tf": "" }, { backend }) },
+    {
+      given: "a plan of a directory below",
+      spec: inline("plan", { "main.tf": "", "live/x.tfvars": "" }, { backend, workingDirectory: "live" })
+    },
+    {
+      given: "a plan by an engine that does not read what there is",
+      spec: inline("plan", { "main.tofu": "" }, { backend }),
+      name: "terraform"
+    }
+  ])(
+    "would destroy all that the state has, and is refused before anything runs: $given",
+    ({ name = "tofu", spec }) =>
+      Effect.gen(function*() {
+        const { log, status } = yield* ran(spec, engine(name))
+        expect([status.reason, status.message], log()).toEqual([
+          "InvalidConfiguration",
+          expect.stringMatching(/^There is no configuration in .*, and to plan nothing is to destroy all that the state has; /u)
+        ])
+        expect(log()).not.toMatch(/^engine$/mu)
+      })
+  )
+
+  it.live.each([
+    { given: "a destroy", spec: inline("destroy", { "readme.md": "" }, { backend }) },
+    { given: "the plan of a destroy", spec: inline("plan", { "readme.md": "" }, { backend, options: { destroy: true } }) },
+    { given: "a plan without a backend of ours, beside which the engine refuses it", spec: inline("plan", { "readme.md": "" }) }
+  ])("runs all the same: $given", ({ spec }) => Effect.map(ran(spec, engine("tofu")), ({ log }) => expect(log()).toMatch(/^engine$/mu)))
+})
+
 describe("a stage that fails for what somebody named", () =>
   it.live("says the name without what a terminal obeys", () =>
     Effect.gen(function*() {
