@@ -3,7 +3,7 @@
 // Used by worker/stage/stage.ts.
 import { Effect, Option, type Ref } from "effect"
 import { isConfiguration, noConfiguration } from "../../core/stage/configuration-files.ts"
-import { idleArguments, printsJson } from "../../core/stage/engine-arguments.ts"
+import { idleArguments, mutingArguments, printsJson } from "../../core/stage/engine-arguments.ts"
 import { readsTofuFiles, stageCommands, tellsEvents } from "../../core/stage/stage-commands.ts"
 import { unknownOption } from "../../core/task/unknown-option.ts"
 import { type AgentTaskSpec, defaultTimeoutSeconds } from "../../schema/task/agent-task.ts"
@@ -43,8 +43,12 @@ export const prepare = Effect.fnUntraced(
     // Asked where its commands will run: an image's version manager picks the engine by what the configuration says.
     const { engine, variables: ofRunner } = yield* find(Option.fromUndefinedOr(spec.engine?.name), { directory: place.path, env })
     const variables = { ...given, env: { ...ofRunner, ...given.env } }
-    const idle = idleArguments(variables.env)
-    if (Option.isSome(idle)) return yield* invalid(idle.value)
+    const events = tellsEvents(engine.name, engine.version) && !printsJson(variables.env)
+    const unfit = Option.orElse(
+      idleArguments(variables.env),
+      () => events || engine.name !== "tofu" ? Option.none() : mutingArguments(variables.env)
+    )
+    if (Option.isSome(unfit)) return yield* invalid(unfit.value)
     yield* introduce(spec, engine, variables.shown)
     if (Option.isNone(approved)) yield* refuseToPlanNothing(spec, place, engine)
     yield* learn(facts, yield* untilStopped(tellUnusedBackend(spec, place, backing.sealing.state)))
@@ -61,7 +65,7 @@ export const prepare = Effect.fnUntraced(
       keeper: spec.pool === undefined ? "backend" : "server",
       options: spec.options,
       savedPlan: Option.isSome(approved),
-      events: tellsEvents(engine.name, engine.version) && !printsJson(variables.env)
+      events
     })
     return { asApproved, commands, engineDirectory: folders.data, keepThePlan, mirrors, place, workplace }
   }

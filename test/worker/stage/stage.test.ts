@@ -65,6 +65,23 @@ describe("a stage with an option that only a newer version knows", () =>
       expect(log()).not.toContain("engine")
     })))
 
+describe("a stage whose arguments are to keep its engine from telling what it makes", () =>
+  it.live.each([
+    { engine: "tofu", version: "1.11.2", value: "-concise", runs: false },
+    { engine: "tofu", version: "1.12.6", value: "-concise", runs: true },
+    { engine: "tofu", version: "1.12.6", value: "-concise -json=false", runs: false },
+    { engine: "terraform", version: "1.5.7", value: "-concise", runs: true }
+  ])("begins with $engine $version and $value: $runs", ({ engine, runs, value, version }) =>
+    Effect.gen(function*() {
+      const program = `#!/bin/sh\n[ "$1" = version ] && echo '{"terraform_version": "${version}"}' && exit\necho engine\n`
+      const variables = [{ name: "TF_CLI_ARGS_apply", value, category: "env" }]
+      const { log, status } = yield* ran(inline("plan", { "main.tf": "" }, { variables }), { [engine]: program })
+      expect(/^engine$/mu.test(log()), log()).toBe(runs)
+      if (!runs) {
+        expect([status.reason, status.message]).toEqual(["InvalidConfiguration", expect.stringContaining("has -concise, with which")])
+      }
+    })))
+
 describe("a stage whose directory has no configuration", () => {
   const engine = (name: string) => ({
     [name]: `#!/bin/sh\n[ "$1" = version ] && echo '{"terraform_version": "1.12.6"}' && exit\necho engine\n`
