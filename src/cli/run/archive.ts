@@ -2,14 +2,16 @@
 // Invariant: nothing from outside of the directory gets in; a link that leads out is an error that names it.
 // Used by run.
 import * as NodeStream from "@effect/platform-node/NodeStream"
-import { Effect, Stream } from "effect"
+import { Effect, Option, Stream } from "effect"
 import { Tar } from "effect/encoding"
 import { isUtf8 } from "node:buffer"
 import { lstat, readdir, readFile, readlink, realpath, stat } from "node:fs/promises"
 import { basename, dirname, isAbsolute, join, normalize, resolve, sep } from "node:path"
 import { constants, createGzip } from "node:zlib"
 import { entryAction } from "../../core/stage/archive-entry.ts"
+import { endings, isConfiguration } from "../../core/stage/configuration-files.ts"
 import { upTo } from "../../http/body.ts"
+import type { EngineName } from "../../schema/names.ts"
 import { codeOf, errorInWords } from "../../schema/system-error.ts"
 import { BadInput } from "../terminal/failure.ts"
 import { type IgnoreRules, ignoreRules } from "./ignore-rules.ts"
@@ -29,8 +31,6 @@ export interface Archive {
 
 /** The largest archive, compressed: larger than any real configuration, and small enough to harm neither this program nor the server. */
 const maxArchiveBytes = 100 * 1024 * 1024
-
-const configuration = /\.(?:tf|tofu)(?:\.json)?$/u
 
 const problemOf = (error: unknown): string => {
   const code = codeOf(error)
@@ -147,11 +147,11 @@ const compressed = (directory: string, tar: Stream.Stream<Uint8Array, BadInput |
     Effect.map((chunks) => Buffer.concat(chunks))
   )
 
-const noConfiguration = (directory: string, below: string) =>
+const noConfiguration = (directory: string, below: string, tofu: boolean) =>
   new BadInput({
     message: `There is no configuration in ${directory}${
       below === "" ? "" : `, nor in ${below}, where its workspace works`
-    }: no file there ends in .tf or .tofu; name the directory that has them.`
+    }: no file there ends in ${endings(tofu)}; name the directory that has them.`
   })
 
 /** Returns the directory's path without links. Fails if there is none, or something else. */
@@ -197,16 +197,21 @@ const rulesOf = Effect.fnUntraced(function*(root: string) {
 /**
  * Packs the directory. Fails if it is no directory, has no configuration, holds something that cannot be archived, or is too large.
  * `workingDirectory` is the one of its workspace, relative to it, and is asked for only where there is a configuration below the directory,
- * and none in it.
+ * and none in it. Without an engine, either may run it.
  */
-export const archiveOf = Effect.fn("archiveOf")(function*<E, R>(directory: string, workingDirectory: Effect.Effect<string, E, R>) {
+export const archiveOf = Effect.fn("archiveOf")(function*<E, R>(
+  directory: string,
+  workingDirectory: Effect.Effect<string, E, R>,
+  engine: Option.Option<EngineName> = Option.none()
+) {
   const root = yield* rootOf(directory)
   const entries = yield* entriesOf(root, yield* rulesOf(root))
   const files = entries.filter((entry) => entry.type === "File")
-  const configured = new Set(files.filter(({ path }) => configuration.test(path)).map(({ path }) => dirname(path)))
+  const tofu = !Option.contains(engine, "terraform")
+  const configured = new Set(files.filter(({ path }) => isConfiguration(basename(path), tofu)).map(({ path }) => dirname(path)))
   if (!configured.has(".")) {
     const below = configured.size === 0 ? "." : join(yield* workingDirectory, ".") // without "/" at its end
-    if (!configured.has(below)) return yield* noConfiguration(directory, below === "." ? "" : below)
+    if (!configured.has(below)) return yield* noConfiguration(directory, below === "." ? "" : below, tofu)
   }
   yield* checkEntries(directory, entries)
   const tar = Stream.fromIterable(entries).pipe(Stream.mapEffect((entry) => tarEntry(root, entry)), Stream.pipeThroughChannel(Tar.encode()))

@@ -67,7 +67,7 @@ const prepared = Effect.fn("prepared")(function*(request: RunRequest) {
       Effect.catchTag("NothingThere", () => Effect.succeed(""))
     )
   )
-  const archive = yield* archiveOf(directory, workingDirectory)
+  const archive = yield* archiveOf(directory, workingDirectory, engine)
   yield* screen.step(`Archived ${directory}: ${counted(archive.files, "file")}, ${size(archive.contentBytes)}`)
   yield* screen.status(`Asking ${server.url}`)
   const { created, id: workspaceId } = yield* patiently(server.ensureWorkspace(workspace), isAwayForNow)

@@ -15,10 +15,18 @@ interface RunEnd {
 interface Planned extends Pick<RunState, "planOnly" | "allowEmptyApply" | "planSha256"> {
   /** Whether who asked for the run knows that its plan may wait for a person, though it applies by itself. */
   readonly mayAsk: boolean
+  /** How many things a run is to import that is for a rescue. */
+  readonly toImport?: number
 }
 
 const isItsPlan = ({ planSha256 }: Planned, { planDigest }: ToldResult): boolean =>
   planSha256 !== null && (planDigest ?? planSha256) === planSha256
+
+/** Returns why a plan does not go on that does not import all that it is to import: the engines pass over such a block without a word. */
+const notImported = ({ toImport = 0 }: Planned, imports: number): string | undefined =>
+  imports >= toImport
+    ? undefined
+    : `The plan imports ${imports} of ${toImport}, and would make the rest once more: the state has something else at an address, or the configuration moves it there; take that out of the state (tofu state rm) and import again, or import by hand and then settle with --keep.`
 
 /**
  * Returns what the end of a successful plan means. Without a word on changes or their numbers, it is taken to change something, so that a
@@ -29,10 +37,12 @@ const planned = (run: Planned, result: ToldResult): RunEnd => {
   const hasChanges = result.hasChanges ?? (changes === undefined || changes.add + changes.change + changes.destroy > 0)
   const facts = { hasChanges, ...(changes !== undefined && { changes }) }
   const event = RunEvent.Planned({ hasChanges, ...(run.mayAsk && result.unusedBackend !== undefined && { asks: true }) })
+  const failed = (failure: string) => ({ ...facts, event: RunEvent.Failed({ step: "plan" }), failure })
+  const unimported = changes && notImported(run, changes.import ?? 0)
+  if (unimported !== undefined) return failed(unimported)
   const mayBeApplied = !run.planOnly && (hasChanges || run.allowEmptyApply)
   if (!mayBeApplied || isItsPlan(run, result)) return { ...facts, event }
-  const failure = "The plan succeeded, but its saved plan is not the one stored here, so it cannot be applied; start the run again."
-  return { ...facts, event: RunEvent.Failed({ step: "plan" }), failure }
+  return failed("The plan succeeded, but its saved plan is not the one stored here, so it cannot be applied; start the run again.")
 }
 
 /** Returns what the end of a stage means for its run. `doubted` is what the message of a failure adds about the state. */

@@ -13,21 +13,41 @@ const quoting = /\\(.)|["']/gsu
 
 const wordsOf = (text: string): ReadonlyArray<string> => (text.match(word) ?? []).map((one) => one.replace(quoting, "$1"))
 
+type Environment = Readonly<Record<string, string>>
+
+/** Arguments with which OpenTofu prints nothing of what it makes (`-concise`, since 1.10), or errors without their addresses. */
+const muting = /^--?(?:concise|consolidate-errors)(?:=[1tT]\w*)?$/u
+const ofApply = ["TF_CLI_ARGS", "TF_CLI_ARGS_apply"]
+
+/** Returns the sentence for the first word that `is` in one of these variables. */
+const found = (
+  env: Environment,
+  names: ReadonlyArray<string>,
+  is: (word: string) => boolean,
+  does: string
+): Option.Option<string> => {
+  const all = names.flatMap((name) =>
+    wordsOf(env[name] ?? "").filter(is).map((one) => `${name} has ${one}, with which ${does}; take that out.`)
+  )
+  return Option.fromUndefinedOr(all[0])
+}
+
 /**
  * Returns why nothing is run with this environment: no command of the engine would do its work, and each would end with success. None if
  * the environment is fine.
  */
-export const idleArguments = (env: Readonly<Record<string, string>>): Option.Option<string> => {
-  const found =
-    Object.entries(env).flatMap(([name, value]) =>
-      variable.test(name) ? wordsOf(value).filter((one) => idling.has(one)).map((one) => ({ name, one })) : []
-    )[0]
-  return Option.map(
-    Option.fromUndefinedOr(found),
-    ({ name, one }) => `${name} has ${one}, with which the engine only tells of itself and ends with success; take that out.`
+export const idleArguments = (env: Environment): Option.Option<string> =>
+  found(
+    env,
+    Object.keys(env).filter((name) => variable.test(name)),
+    (one) => idling.has(one),
+    "the engine only tells of itself and ends with success"
   )
-}
+
+/** Returns why an OpenTofu runs nothing with this environment that tells what it makes by what it prints alone. */
+export const mutingArguments = (env: Environment): Option.Option<string> =>
+  found(env, ofApply, (one) => muting.test(one), "this OpenTofu may not tell what it makes")
 
 /** Reports whether `apply` prints JSON with this environment, beside which the engine writes no events on a pipe: what it prints has them. */
-export const printsJson = (env: Readonly<Record<string, string>>): boolean =>
-  ["TF_CLI_ARGS", "TF_CLI_ARGS_apply"].some((name) => wordsOf(env[name] ?? "").some((one) => /^--?json(?:=|$)/u.test(one)))
+export const printsJson = (env: Environment): boolean =>
+  ofApply.some((name) => wordsOf(env[name] ?? "").some((one) => /^--?json(?:=|$)/u.test(one)))

@@ -1,5 +1,5 @@
 // What a saved plan would change, counted from the engine's JSON (`show -json`), never from its text; and what else the worker asks of that JSON.
-// Counts as the engine does: a replacement is one to add and one to destroy, and data sources do not count.
+// Counts as the engine does: a replacement is one to add and one to destroy, and what is only read does not count.
 // Used by worker/stage/stage.ts.
 import { Option, Schema } from "effect"
 import type { Changes } from "../../schema/task/stage-result.ts"
@@ -75,7 +75,7 @@ const jsonOf = (printed: string): string => printed.slice(Math.max(0, printed.se
 export const plannedChanges = (printed: string, refreshOnly: boolean): Option.Option<PlannedChanges> => {
   const json = jsonOf(printed)
   return Option.map(isParsable(json) ? decode(json) : Option.none(), (plan) => {
-    const managed = (plan.resource_changes ?? []).filter(({ mode }) => mode !== "data")
+    const managed = (plan.resource_changes ?? []).filter(({ mode }) => mode !== "data" && mode !== "ephemeral")
     const resources = managed.map((_) => _.change)
     const left = new Set(
       [...plan.resource_changes ?? [], ...plan.resource_drift ?? []].flatMap(({ address, change: { actions } }) =>

@@ -110,11 +110,14 @@ const apply = ({ events = false, keeper, options, savedPlan, stage }: StageSpec)
   }
 }
 
-/** Reports whether the engine can write events beside what it prints: OpenTofu since 1.12. */
-export const tellsEvents = (engine: string, version: string): boolean => {
+const isTofuSince = (since: number) => (engine: string, version: string): boolean => {
   const [major = 0, minor = 0] = version.split(".").map(Number)
-  return engine === "tofu" && (major > 1 || (major === 1 && minor >= 12))
+  return engine === "tofu" && (major > 1 || (major === 1 && minor >= since))
 }
+/** Reports whether the engine can write events beside what it prints: OpenTofu since 1.12. */
+export const tellsEvents = isTofuSince(12)
+/** Reports whether the engine reads files that end in .tofu: OpenTofu since 1.8. */
+export const readsTofuFiles = isTofuSince(8)
 
 /** Returns the commands of a stage, in order. There is at least one, and the last one decides what the stage came to. */
 export const stageCommands = (spec: StageSpec): ReadonlyArray<StageCommand> =>

@@ -7,7 +7,8 @@ import { isAddress } from "../stage/resource-address.ts"
 import { quoted } from "../text/hcl.ts"
 import { effectName } from "./left-over-message.ts"
 
-const isImportable = ({ address, id }: Effected): boolean => id !== undefined && isAddress(address)
+/** The engines pass over an `import` block, without a word, where the state has something at its address. */
+const isImportable = ({ address, id, replaces = false }: Effected): boolean => id !== undefined && isAddress(address) && !replaces
 
 /** Returns what a plan that targets these things alone can import, within the limits on targets. */
 export const importable = (unsaved: ReadonlyArray<Effected>): ReadonlyArray<Effected> =>
@@ -22,7 +23,11 @@ export const importBlocks = (
 ): string =>
   [
     ...unsaved.map((effect) =>
-      effect.id === undefined || !isImportable(effect)
+      effect.replaces === true
+        ? `# ${
+          effectName(effect)
+        } was made in the place of what the state has at this address: take that out of the state (tofu state rm), and then import this.\n`
+        : effect.id === undefined || !isImportable(effect)
         ? `# ${effectName(effect)} was made, but no id of it is known: look for it, and import or remove it by hand.\n`
         : `import {\n  to = ${effect.address}\n  id = ${quoted(effect.id)}\n}\n`
     ),

@@ -96,7 +96,9 @@ export const leftOverOf = (
   { inOrder, journal, limit = namedLimit.run, onlyDestroys = false, planned = [], state }: KnownStage
 ): LeftOver => {
   const { closed, creations, full, made, open } = account(journal)
-  const unsaved = [...made.values()].filter(({ address, id, idKey }) => !hasObject(state, address, idKey, id))
+  const unsaved = [...made.values()].filter(({ address, id, idKey }) => !hasObject(state, address, idKey, id)).map((effect) =>
+    hasObject(state, effect.address, undefined, undefined) ? { ...effect, replaces: true } : effect
+  )
   const unknown = [...open.values()].filter(({ effect, failed, unanswered }) =>
     unanswered === true || (!inOrder && (!failed || !hasTainted(state, effect.address)))
   )

@@ -2,10 +2,6 @@
 // Invariant: of two errors the scan makes the harmless one; to name a backend that is none costs one approval by a person.
 // Used by worker/backing/unused-backend.ts, and by cli/run for the words.
 import { statesPath } from "../../schema/api/state.ts"
-import { backendFileName } from "../stage/added-files.ts"
-
-/** Reports whether the engine reads a file of this name as configuration, and it is not the one that we add. */
-export const isConfiguration = (name: string): boolean => name !== backendFileName && /\.(?:tf|tofu)(?:\.json)?$/u.test(name)
 
 /** A comment that may go over many lines. None begins inside of another, so that a glob in a text begins none that ends far below. */
 const comment = String.raw`/\*(?:(?!/\*)[^])*?\*/`

@@ -49,7 +49,13 @@ export const JournalRequest = Schema.Struct({
 export const JournalPosition = Schema.Struct({ number: Schema.Int }).annotate({ identifier: "JournalPosition" })
 
 /** A real thing and what was done to it, as far as the journal tells. */
-export const Effected = Schema.Struct({ action: EffectAction, ...identity }).annotate({ identifier: "Effected" })
+export const Effected = Schema.Struct({
+  action: EffectAction,
+  ...identity,
+  replaces: Schema.optionalKey(
+    Schema.Boolean.annotate({ description: "Of what was made: the state has something else at its address, so that no plan imports it." })
+  )
+}).annotate({ identifier: "Effected" })
 export type Effected = typeof Effected.Type
 
 /**

@@ -122,7 +122,7 @@ const make = Effect.gen(function*() {
       yield* refuseIfRemoved(pending)
       return yield* conflict(
         "nothing-to-import",
-        `Nothing that is missing in the state of ${name} has an id to import it by; look at what is left in doubt with: agent-job state rescue ${name}`
+        `Nothing that is missing in the state of ${name} has an id to import it by and an address where the state has nothing; look at what is left in doubt with: agent-job state rescue ${name}`
       )
     }
     const { found, rescue, unread } = next

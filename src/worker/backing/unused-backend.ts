@@ -2,7 +2,8 @@
 // Invariant: nothing outside of the configuration is read, and a file that is larger than a person writes is passed over.
 // Used by worker/stage/preparation.ts.
 import { Effect, Option } from "effect"
-import { backendIn, isConfiguration, nothingHereYet, replacedBySpec } from "../../core/state/unused-backend.ts"
+import { isConfiguration } from "../../core/stage/configuration-files.ts"
+import { backendIn, nothingHereYet, replacedBySpec } from "../../core/state/unused-backend.ts"
 import type { AgentTaskSpec } from "../../schema/task/agent-task.ts"
 import type { StageResult } from "../../schema/task/stage-result.ts"
 import { Log } from "../engine/log-shipper.ts"
@@ -13,7 +14,7 @@ const limitBytes = 1024 * 1024
 
 /** Returns the backend that the root module names itself, also in a file that a link leads to: some choose their backend by one. */
 const namedBackend = Effect.fnUntraced(function*({ directory, root }: Provisioned) {
-  for (const name of (yield* namesIn(root, directory)).filter(isConfiguration)) {
+  for (const name of (yield* namesIn(root, directory)).filter((name) => isConfiguration(name))) {
     const here = [...directory, name]
     const content = yield* readFile(root, Option.getOrElse(yield* linkedTo(root, here), () => here), limitBytes)
     const named = Option.flatMapNullishOr(content, (bytes) => backendIn(name, new TextDecoder().decode(bytes)))

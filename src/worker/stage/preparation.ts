@@ -2,8 +2,9 @@
 // Invariant: what the stage starts from is as it was approved; the tree is noted before any command, if the plan is to be kept.
 // Used by worker/stage/stage.ts.
 import { Effect, Option, type Ref } from "effect"
-import { idleArguments, printsJson } from "../../core/stage/engine-arguments.ts"
-import { stageCommands, tellsEvents } from "../../core/stage/stage-commands.ts"
+import { isConfiguration, noConfiguration } from "../../core/stage/configuration-files.ts"
+import { idleArguments, mutingArguments, printsJson } from "../../core/stage/engine-arguments.ts"
+import { readsTofuFiles, stageCommands, tellsEvents } from "../../core/stage/stage-commands.ts"
 import { unknownOption } from "../../core/task/unknown-option.ts"
 import { type AgentTaskSpec, defaultTimeoutSeconds } from "../../schema/task/agent-task.ts"
 import type { Seal } from "../../schema/task/seal.ts"
@@ -15,6 +16,7 @@ import { Log } from "../engine/log-shipper.ts"
 import { Settings } from "../settings.ts"
 import { invalid, type StageFailed } from "../stage-failed.ts"
 import { untilStopped } from "../task/stage-stopped.ts"
+import { namesIn } from "../volume/folder.ts"
 import { providerMirrors } from "./provider-mirrors.ts"
 import { makeEngineFolders, provision } from "./provision.ts"
 import { sealOf, unbroken } from "./seal.ts"
@@ -41,9 +43,14 @@ export const prepare = Effect.fnUntraced(
     // Asked where its commands will run: an image's version manager picks the engine by what the configuration says.
     const { engine, variables: ofRunner } = yield* find(Option.fromUndefinedOr(spec.engine?.name), { directory: place.path, env })
     const variables = { ...given, env: { ...ofRunner, ...given.env } }
-    const idle = idleArguments(variables.env)
-    if (Option.isSome(idle)) return yield* invalid(idle.value)
+    const events = tellsEvents(engine.name, engine.version) && !printsJson(variables.env)
+    const unfit = Option.orElse(
+      idleArguments(variables.env),
+      () => events || engine.name !== "tofu" ? Option.none() : mutingArguments(variables.env)
+    )
+    if (Option.isSome(unfit)) return yield* invalid(unfit.value)
     yield* introduce(spec, engine, variables.shown)
+    if (Option.isNone(approved)) yield* refuseToPlanNothing(spec, place, engine)
     yield* learn(facts, yield* untilStopped(tellUnusedBackend(spec, place, backing.sealing.state)))
     const sealNow = sealOf(place, engine, variables, backing.sealing)
     const asApproved = untilStopped(
@@ -58,7 +65,7 @@ export const prepare = Effect.fnUntraced(
       keeper: spec.pool === undefined ? "backend" : "server",
       options: spec.options,
       savedPlan: Option.isSome(approved),
-      events: tellsEvents(engine.name, engine.version) && !printsJson(variables.env)
+      events
     })
     return { asApproved, commands, engineDirectory: folders.data, keepThePlan, mirrors, place, workplace }
   }
@@ -104,3 +111,18 @@ const introduce = Effect.fnUntraced(function*(spec: AgentTaskSpec, { name, versi
     )
   }
 })
+
+/**
+ * Fails where a plan would destroy all that the state has, since there is no configuration. The engines refuse that themselves, but not where
+ * our file names the backend, which they take for a configuration.
+ */
+const refuseToPlanNothing = Effect.fnUntraced(
+  function*({ backend, options, pool, stage }: AgentTaskSpec, { directory, root }: Provisioned, { name, version }: Seal["engine"]) {
+    if ((pool === undefined && backend === undefined) || stage === "destroy" || options?.destroy === true) return
+    const tofu = readsTofuFiles(name, version)
+    const names = yield* namesIn(root, directory)
+    if (!names.some((one) => isConfiguration(one, tofu))) {
+      return yield* invalid(noConfiguration(directory.join("/"), `${name} ${version}`, tofu))
+    }
+  }
+)

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Stream } from "effect"
+import { Effect, Option, Stream } from "effect"
 import { Tar } from "effect/encoding"
 import { execFileSync } from "node:child_process"
 import { randomBytes } from "node:crypto"
@@ -296,6 +296,15 @@ describe("what cannot be archived", () => {
       const directory = yield* directoryWith(main)
       expect(yield* refusal(join(directory, "nope"))).toBe("There is no directory DIR; name the one that has the configuration.")
       expect(yield* refusal(join(directory, "main.tf"))).toBe("DIR is not a directory; name the one that has the configuration.")
+    }))
+
+  it.effect("is a directory that has none for the engine that is asked for", () =>
+    Effect.gen(function*() {
+      const directory = yield* directoryWith({ "main.tofu": "" })
+      expect((yield* Effect.flip(archiveOf(directory, Effect.succeed(""), Option.some("terraform")))).message).toMatch(
+        /: no file there ends in \.tf; name/u
+      )
+      yield* archiveOf(directory, Effect.succeed(""), Option.some("tofu"))
     }))
 
   it.effect.each(["main.tf.json", "main.tofu", "main.tofu.json"])("is none of those with %s alone", (name) =>

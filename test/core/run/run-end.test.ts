@@ -100,6 +100,30 @@ describe("the end of a plan", () => {
       expected: { event: Planned({ hasChanges: true }), hasChanges: true }
     },
     {
+      given: "goes on where it imports all that it is to import",
+      run: { ...stored, toImport: 2 },
+      result: { ...success, changes: { ...noChanges, import: 2 }, hasChanges: true },
+      expected: { event: Planned({ hasChanges: true }), hasChanges: true, changes: { ...noChanges, import: 2 } }
+    },
+    {
+      given: "fails where it passes over something that it is to import",
+      run: { ...stored, toImport: 2 },
+      result: { ...success, changes: { ...changes, import: 1 } },
+      expected: {
+        event: Failed({ step: "plan" }),
+        hasChanges: true,
+        changes: { ...changes, import: 1 },
+        failure:
+          "The plan imports 1 of 2, and would make the rest once more: the state has something else at an address, or the configuration moves it there; take that out of the state (tofu state rm) and import again, or import by hand and then settle with --keep."
+      }
+    },
+    {
+      given: "goes on to a person where nobody could count what it imports",
+      run: { ...stored, toImport: 2 },
+      result: success,
+      expected: { event: Planned({ hasChanges: true }), hasChanges: true }
+    },
+    {
       given: "is a failure with its message",
       run: stored,
       result: failure,

@@ -2,7 +2,7 @@
 // Each was tried with OpenTofu 1.12 and Terraform 1.11.
 import { describe, expect, it } from "@effect/vitest"
 import { Option } from "effect"
-import { idleArguments, printsJson } from "../../../src/core/stage/engine-arguments.ts"
+import { idleArguments, mutingArguments, printsJson } from "../../../src/core/stage/engine-arguments.ts"
 
 describe("arguments by environment", () => {
   it.each([
@@ -33,6 +33,23 @@ describe("arguments by environment", () => {
   ])(
     "are the engine's own business with $value in $name",
     ({ name, value }) => expect(idleArguments({ [name]: value })).toEqual(Option.none())
+  )
+
+  it.each([
+    { name: "TF_CLI_ARGS_apply", value: "-concise", word: "-concise" },
+    { name: "TF_CLI_ARGS", value: "-no-color '--concise=true'", word: "--concise=true" },
+    { name: "TF_CLI_ARGS_apply", value: "-consolidate-errors", word: "-consolidate-errors" },
+    { name: "TF_CLI_ARGS_apply", value: "-consolidate-errors=1 -json", word: "-consolidate-errors=1" },
+    { name: "TF_CLI_ARGS_apply", value: "-concise=false -var=x=-concise -consolidate-warnings -consolidate-errors=false" },
+    { name: "TF_CLI_ARGS_plan", value: "-concise" }
+  ])(
+    "keep an apply from telling what it makes with $value in $name: $word",
+    ({ name, value, word }) =>
+      expect(mutingArguments({ [name]: value })).toEqual(
+        word === undefined
+          ? Option.none()
+          : Option.some(`${name} has ${word}, with which this OpenTofu may not tell what it makes; take that out.`)
+      )
   )
 
   it.each([

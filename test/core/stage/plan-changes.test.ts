@@ -34,6 +34,12 @@ describe("plannedChanges", () => {
       hasChanges: false
     },
     {
+      given: "an ephemeral resource that is opened",
+      plan: { resource_changes: [{ mode: "ephemeral", change: { actions: ["open"] } }] },
+      counts: [0, 0, 0],
+      hasChanges: false
+    },
+    {
       given: "an output alone",
       plan: { output_changes: { a: { actions: ["create"] }, b: { actions: ["no-op"] } } },
       counts: [0, 0, 0],

@@ -1,6 +1,7 @@
 // The engine's commands of every stage, as they are typed.
 import { describe, expect, it } from "@effect/vitest"
 import {
+  readsTofuFiles,
   showVersion,
   showWorkspace,
   stageCommands,
@@ -130,6 +131,15 @@ describe("stageCommands", () => {
     { engine: "tofu", version: "strange", able: false },
     { engine: "terraform", version: "1.15.0", able: false }
   ])("ask for events of $engine $version: $able", ({ able, engine, version }) => expect(tellsEvents(engine, version)).toBe(able))
+
+  it.each([
+    { engine: "tofu", version: "1.8.0", able: true },
+    { engine: "tofu", version: "1.7.10", able: false },
+    { engine: "terraform", version: "1.15.0", able: false }
+  ])(
+    "are of an engine that reads .tofu files, $engine $version: $able",
+    ({ able, engine, version }) => expect(readsTofuFiles(engine, version)).toBe(able)
+  )
 
   it("say which of them may change something", () => {
     const mutating = (spec: StageSpec) => stageCommands(spec).filter(({ mutates }) => mutates).map(({ subcommand }) => subcommand)

@@ -18,6 +18,10 @@ describe("importBlocks", () => {
       "# t.a was made, but no id of it is known: look for it, and import or remove it by hand.\n",
       "# t.b may have been made: look for it, and import or remove it by hand.\n"
     ].join("\n")))
+  it("are comments where the state has something else at the address, beside which the engines pass over a block", () =>
+    expect(blocksOf([{ ...made("t.a", "2"), replaces: true }])).toBe(
+      "# t.a [id=2] was made in the place of what the state has at this address: take that out of the state (tofu state rm), and then import this.\n"
+    ))
   it("are comments for what was planned, unseen", () =>
     expect(importBlocks({ unsaved: [], unsavedCount: 0, unknown: [], unknownCount: 0, unseen: [made("t.a")], unseenCount: 3 })).toBe([
       "# t.a may have been made: look for it, and import or remove it by hand.\n",
@@ -61,9 +65,15 @@ describe("importBlocks", () => {
 })
 
 describe("importable", () => {
-  it("is what has an id and an address, as many as one plan takes", () => {
+  it("is what has an id and an address of its own, as many as one plan takes", () => {
     expect(
-      importable([made("t.a", "1"), made("t.b"), made("t.c }", "3"), made(`t.d["${"x".repeat(600)}"]`, "4")]).map(({ address }) => address)
+      importable([
+        made("t.a", "1"),
+        made("t.b"),
+        { ...made("t.e", "5"), replaces: true },
+        made("t.c }", "3"),
+        made(`t.d["${"x".repeat(600)}"]`, "4")
+      ]).map(({ address }) => address)
     ).toEqual(["t.a"])
     expect(importable(Array.from({ length: 100 }, (_, at) => made(`t.a${at}`, "1")))).toHaveLength(64)
   })

@@ -44,6 +44,15 @@ const outcome = (entries: ReadonlyArray<Entry>, state: ReturnType<typeof stored>
 }
 
 describe("leftOverOf", () => {
+  it("tells what was made in the place of something that the state has", () =>
+    expect(
+      leftOverOf({
+        journal: numbered([done("create", "t.a", "2"), done("create", "t.b", "3")]),
+        state: stored([["t.a", "1"]]),
+        inOrder: false
+      }).unsaved.map(({ address, replaces }) => [address, replaces])
+    ).toEqual([["t.a", true], ["t.b", undefined]]))
+
   it.each(
     [
       {

@@ -1,7 +1,7 @@
 // Which backends of a configuration may have a state that a new workspace lacks.
 import { describe, expect, it } from "@effect/vitest"
 import { Schema } from "effect"
-import { backendIn, isConfiguration, nothingHereYet } from "../../../src/core/state/unused-backend.ts"
+import { backendIn, nothingHereYet } from "../../../src/core/state/unused-backend.ts"
 
 const of = (text: string, name = "main.tf") => backendIn(name, text)
 const inTerraform = [
@@ -104,17 +104,6 @@ describe("backendIn", () => {
     of(`{"terraform":${"{\"backend\":[".repeat(2 ** 16)}`, "main.tf.json")
     expect(performance.now() - begun).toBeLessThan(5000)
   })
-})
-
-describe("isConfiguration", () => {
-  it.each(["main.tf", "main.tofu", "x.tf.json", "x.tofu.json", "a_override.tf"])(
-    "reads %s",
-    (name) => expect(isConfiguration(name)).toBe(true)
-  )
-  it.each(["main.tfvars", "terraform.tfstate", "zzzz_agent_job_override.tf", "tf"])(
-    "does not read %s",
-    (name) => expect(isConfiguration(name)).toBe(false)
-  )
 })
 
 it.each([["cloud", "The cloud block of"], ["s3", "The backend s3 of"]])(

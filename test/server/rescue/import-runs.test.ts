@@ -70,11 +70,11 @@ it.live("an import that ends with its rescue was stopped by whose token settled 
 
 describe("the import of what is missing", () => {
   /** A workspace whose apply was lost after these entries, and another run that waits. */
-  const doubted = (entries: ReadonlyArray<JournalEntry>, workingDirectory = "") =>
+  const doubted = (entries: ReadonlyArray<JournalEntry>, workingDirectory = "", stored = stateWith(["a", "1"])) =>
     Effect.gen(function*() {
       const { append, applier, apply, blobs, id, url, workspaceId } = yield* applyingIn(workingDirectory)
       yield* append(...entries)
-      yield* applier.pushState(stateWith(["a", "1"]), "a", 1)
+      yield* applier.pushState(stored, "a", 1)
       yield* agent(url).report(apply.id, lost)
       const waiting = yield* person(url).start("demo")
       const moveTo = (directory: string) =>
@@ -83,10 +83,11 @@ describe("the import of what is missing", () => {
     })
   const pending = (url: string) =>
     Effect.map(person(url).as("GET", "/api/agent-job/v1/workspaces/demo/state"), ({ json }): ReadonlyArray<unknown> => json.pending)
+  const importing = succeeded({ changes: { add: 0, change: 0, destroy: 0, import: 2 }, hasChanges: true })
   type Objects = ReadonlyArray<readonly [name: string, id: string]>
   /** Plans, approves and applies the import; its apply ends so, with a state that has these objects. */
   const importedWith = Effect.fnUntraced(function*(result: StageResult, url: string, runId: string, ...objects: Objects) {
-    const plan = yield* planWith(url)
+    const plan = yield* planWith(url, "the plan", importing)
     expect(plan.runId).toBe(runId)
     expect((yield* person(url).act(runId, "apply")).status).toBe(202)
     const apply = yield* agent(url).take
@@ -160,6 +161,27 @@ describe("the import of what is missing", () => {
       expect(open[0]).not.toHaveProperty("effects")
     }))
 
+  it.live("fails its plan where the engine passes over one of its blocks, and so would make that thing once more", () =>
+    Effect.gen(function*() {
+      const { import: start, url } = yield* doubted(made)
+      const { runId } = (yield* start).json
+      yield* planWith(url)
+      expect(yield* person(url).view(runId)).toMatchObject({
+        status: "errored",
+        failure: expect.stringMatching(/^The plan imports 0 of 1, and would make the rest once more: /u)
+      })
+    }))
+
+  it.live("leaves to a person what was made in the place of something that the state has at its address", () =>
+    Effect.gen(function*() {
+      const entries = [...made.slice(0, 4), entry(5, "started", "time_sleep.c"), entry(6, "done", "time_sleep.c", "3")]
+      const { import: start, url } = yield* doubted(entries, "", stateWith(["a", "1"], ["b", "0"]))
+      expect((yield* start).json.addresses).toEqual(["time_sleep.c"])
+      expect(yield* pending(url)).toMatchObject([
+        { effects: { unsaved: [{ address: "time_sleep.b", replaces: true }, { address: "time_sleep.c" }] } }
+      ])
+    }))
+
   it.live("leaves what only a person can look for", () =>
     Effect.gen(function*() {
       const { import: start, url } = yield* doubted(made)
@@ -194,7 +216,7 @@ describe("the import of what is missing", () => {
     Effect.gen(function*() {
       const { import: start, url, waiting } = yield* doubted(made)
       const { runId } = (yield* start).json
-      yield* planWith(url)
+      yield* planWith(url, "the plan", importing)
       yield* person(url).act(runId, "apply")
       const [offered] = yield* agent(url).acquire()
       expect(offered).toMatchObject({ runId, stage: "apply" })
@@ -209,7 +231,7 @@ describe("the import of what is missing", () => {
     Effect.gen(function*() {
       const { import: start, url } = yield* doubted(made)
       const { runId } = (yield* start).json
-      yield* planWith(url)
+      yield* planWith(url, "the plan", importing)
       yield* person(url).act(runId, "apply")
       const { id } = yield* agent(url).take
       expect(yield* person(url).settle("demo")).toMatchObject({

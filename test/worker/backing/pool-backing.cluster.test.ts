@@ -204,6 +204,23 @@ describe("a stage of a pool", () => {
       expect(existsSync(join(dataDirectory, "work/plan.tfplan"))).toBe(false)
     }))
 
+  it.live("keeps what its state has where the next configuration is in another directory, until a destroy is asked for", () =>
+    Effect.gen(function*() {
+      const api = yield* taskApi
+      const next = Effect.fnUntraced(function*(stage: string, file: string, more: Record<string, unknown> = {}) {
+        api.archive = tarGz({ [file]: `resource "terraform_data" "a" {}\n` })
+        if (stage === "plan") api.plan = undefined
+        const { status } = yield* ran(poolTask(api, stage, more), {}, (here) => token(here, api))
+        return { reason: status.reason, plan: { plan: { sha256: status.result?.planDigest } } }
+      }, Effect.scoped)
+      yield* next("apply", "main.tf", (yield* next("plan", "main.tf")).plan)
+      expect(addresses(api)).toEqual(["terraform_data.a"])
+      expect((yield* next("plan", "live/main.tf")).reason).toBe("InvalidConfiguration")
+      const all = yield* next("plan", "live/main.tf", { options: { destroy: true } })
+      expect((yield* next("apply", "live/main.tf", all.plan)).reason).toBe("Completed")
+      expect(addresses(api)).toEqual([])
+    }))
+
   it.live("says so when the archive is hostile", () =>
     Effect.gen(function*() {
       const api = yield* taskApi

@@ -65,6 +65,61 @@ describe("a stage with an option that only a newer version knows", () =>
       expect(log()).not.toContain("engine")
     })))
 
+describe("a stage whose arguments are to keep its engine from telling what it makes", () =>
+  it.live.each([
+    { engine: "tofu", version: "1.11.2", value: "-concise", runs: false },
+    { engine: "tofu", version: "1.12.6", value: "-concise", runs: true },
+    { engine: "tofu", version: "1.12.6", value: "-concise -json=false", runs: false },
+    { engine: "terraform", version: "1.5.7", value: "-concise", runs: true }
+  ])("begins with $engine $version and $value: $runs", ({ engine, runs, value, version }) =>
+    Effect.gen(function*() {
+      const program = `#!/bin/sh\n[ "$1" = version ] && echo '{"terraform_version": "${version}"}' && exit\necho engine\n`
+      const variables = [{ name: "TF_CLI_ARGS_apply", value, category: "env" }]
+      const { log, status } = yield* ran(inline("plan", { "main.tf": "" }, { variables }), { [engine]: program })
+      expect(/^engine$/mu.test(log()), log()).toBe(runs)
+      if (!runs) {
+        expect([status.reason, status.message]).toEqual(["InvalidConfiguration", expect.stringContaining("has -concise, with which")])
+      }
+    })))
+
+describe("a stage whose directory has no configuration", () => {
+  const engine = (name: string) => ({
+    [name]: `#!/bin/sh\n[ "$1" = version ] && echo '{"terraform_version": "1.12.6"}' && exit\necho engine\n`
+  })
+  const backend = { type: "local" }
+
+  it.live.each([
+    { given: "a plan", spec: inline("plan", { "readme.md": "" }, { backend }) },
+    { given: "an apply", spec: inline("apply", { "live/main.tf": "" }, { backend }) },
+    {
+      given: "a plan of a directory below",
+      spec: inline("plan", { "main.tf": "", "live/x.tfvars": "" }, { backend, workingDirectory: "live" })
+    },
+    {
+      given: "a plan by an engine that does not read what there is",
+      spec: inline("plan", { "main.tofu": "" }, { backend }),
+      name: "terraform"
+    }
+  ])(
+    "would destroy all that the state has, and is refused before anything runs: $given",
+    ({ name = "tofu", spec }) =>
+      Effect.gen(function*() {
+        const { log, status } = yield* ran(spec, engine(name))
+        expect([status.reason, status.message], log()).toEqual([
+          "InvalidConfiguration",
+          expect.stringMatching(/^There is no configuration in .*, and to plan nothing is to destroy all that the state has; /u)
+        ])
+        expect(log()).not.toMatch(/^engine$/mu)
+      })
+  )
+
+  it.live.each([
+    { given: "a destroy", spec: inline("destroy", { "readme.md": "" }, { backend }) },
+    { given: "the plan of a destroy", spec: inline("plan", { "readme.md": "" }, { backend, options: { destroy: true } }) },
+    { given: "a plan without a backend of ours, beside which the engine refuses it", spec: inline("plan", { "readme.md": "" }) }
+  ])("runs all the same: $given", ({ spec }) => Effect.map(ran(spec, engine("tofu")), ({ log }) => expect(log()).toMatch(/^engine$/mu)))
+})
+
 describe("a stage that fails for what somebody named", () =>
   it.live("says the name without what a terminal obeys", () =>
     Effect.gen(function*() {
