@@ -1,5 +1,5 @@
 // Clients for this program's own requests: they use the proxy and the roots of trust that the environment names, and a client certificate for our server.
-// Invariant: requests to loopback never use a proxy, a proxy never sees the client certificate, and nothing speaks HTTP/2 (see kubernetes/client).
+// Invariant: requests to loopback and to the whole names of a cluster never use a proxy, a proxy never sees the client certificate, and nothing speaks HTTP/2 (see kubernetes/client).
 // Used by controller/pool/pool, worker/network/task-api, worker/network/archive-url and cli/server/server-client; the Kubernetes API is always asked directly.
 import { Dispatcher, layerUndiciNoDispatcher } from "@effect/platform-node/NodeHttpClient"
 import type * as Undici from "@effect/platform-node/Undici"
@@ -49,13 +49,14 @@ const textOf = (name: string) => Config.withDefault(Config.String(name), "")
  */
 const tunnelTimeout = 25_000
 
-const loopback = ["localhost", "127.0.0.1", "::1"]
+/** This machine, and names of a cluster, which no proxy knows: our tokens never go that way. */
+const direct = ["localhost", "127.0.0.1", "::1", ".svc", ".cluster.local"]
 
 /** Reads a variable, empty if it is not set. Its lower-case name takes precedence, as in other programs. */
 const variable = (name: string) => Config.String(name.toLowerCase()).pipe(Config.orElse(() => textOf(name)))
 
 const proxies = Config.all({ httpProxy: variable("HTTP_PROXY"), httpsProxy: variable("HTTPS_PROXY"), noProxy: variable("NO_PROXY") }).pipe(
-  Config.map(({ noProxy, ...rest }) => ({ ...rest, noProxy: [noProxy, ...loopback].join(",") }))
+  Config.map(({ noProxy, ...rest }) => ({ ...rest, noProxy: [noProxy, ...direct].join(",") }))
 )
 
 /** Returns the proxy that requests to a URL go through, if the environment names one for it. */
