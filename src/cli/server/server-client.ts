@@ -4,7 +4,7 @@
 import { Context, Effect, Layer, type Option } from "effect"
 import { HttpClient } from "effect/http"
 import type { ChosenProxy } from "../../http/chosen-proxy.ts"
-import { proxyTo, toAnybody } from "../../http/connections.ts"
+import { proxyTo, toServer } from "../../http/connections.ts"
 import type { AuditList } from "../../schema/api/audit.ts"
 import type { PoolList } from "../../schema/api/pools.ts"
 import type { RunList, RunView } from "../../schema/api/run.ts"
@@ -93,7 +93,7 @@ export class ServerClient extends Context.Service<ServerClient, {
       ServerClient,
       Effect.zipWith(HttpClient.HttpClient, proxyTo(connection.url), (http, proxy) => make(connection, http, proxy))
     ).pipe(
-      Layer.provide(toAnybody({ connections: 16 })),
+      Layer.provide(toServer({ connections: 16 })),
       Layer.catchTag(
         "ProxyUnusable",
         (error) => Layer.effect(ServerClient, Effect.fail(new BadInput({ message: error.sayingTo("correct or unset that variable") })))
