@@ -11,6 +11,7 @@ import type { LookupFunction } from "node:net"
 import { join } from "node:path"
 import { createSecureContext, getCACertificates, type SecureContextOptions } from "node:tls"
 import { holdsCertificate } from "../schema/kubernetes/pem.ts"
+import { whyUnreadable } from "../schema/system-error.ts"
 import { chosenProxy } from "./chosen-proxy.ts"
 
 export interface ConnectionOptions {
@@ -37,6 +38,12 @@ export class ProxyUnusable extends Data.TaggedError("ProxyUnusable")<{ readonly 
   /** Returns the message with another remedy, for a reader who does not correct it in an installation's values. */
   sayingTo(remedy: string) {
     return `The proxy in ${this.variable} (or ${this.variable.toLowerCase()}) cannot be used, since it is no URL such as http://proxy.example.com:3128; ${remedy}, and write a % of its password as %25.`
+  }
+}
+
+class CertificateUnusable extends Data.TaggedError("CertificateUnusable")<{ readonly directory: string; readonly why: string }> {
+  override get message() {
+    return `The client certificate in ${this.directory} cannot be used (${this.why}); put tls.crt and tls.key there, or unset AGENT_JOB_CLIENT_CERTIFICATE_DIR.`
   }
 }
 
@@ -177,8 +184,15 @@ const connections = (options: ConnectionOptions, certificates: Config.Config<str
 /** A client for any server. It never presents a certificate. */
 export const toAnybody = (options: ConnectionOptions) => connections(options, Config.succeed(""))
 
-/**
- * A client for the server that gives work, which may ask for a client certificate: tls.crt and tls.key in the directory that
- * AGENT_JOB_CLIENT_CERTIFICATE_DIR names.
- */
-export const toServer = (options: ConnectionOptions) => connections(options, textOf("AGENT_JOB_CLIENT_CERTIFICATE_DIR"))
+/** The directory with tls.crt and tls.key, the client certificate for our server. */
+const clientCertificate = textOf("AGENT_JOB_CLIENT_CERTIFICATE_DIR")
+
+/** A client for our server, or what is before it, which may ask for a client certificate. */
+export const toServer = (options: ConnectionOptions) => connections(options, clientCertificate)
+
+/** Fails, for a person who waits, where each request would fail because the client certificate cannot be used. */
+export const usableCertificate = Effect.flatMap(Effect.orDie(clientCertificate), (directory) =>
+  Effect.try({
+    try: () => createSecureContext(read({ directory, bundle: "" }, none)),
+    catch: (cause) => new CertificateUnusable({ directory, why: whyUnreadable(cause) })
+  }))

@@ -1,7 +1,9 @@
 import { describe, expect, it, vi } from "@effect/vitest"
 import { ConfigProvider, Context, Duration, Effect, Fiber, Layer, Option, Redacted } from "effect"
 import { TestClock } from "effect/testing"
+import { writeFileSync } from "node:fs"
 import { createServer } from "node:https"
+import { join } from "node:path"
 import { getCACertificates, setDefaultCACertificates, type TLSSocket } from "node:tls"
 import { AuditOf } from "../../../src/cli/server/audit-call.ts"
 import { ServerClient } from "../../../src/cli/server/server-client.ts"
@@ -397,6 +399,20 @@ describe("the client of the server", () => {
       )
       yield* client.upload(uploadUrl, new Uint8Array(1))
       expect(shown).toEqual(["ada"])
+    }))
+
+  it.effect.each([
+    { given: "is not there", files: {}, why: "it is not there" },
+    { given: "is none", files: { "tls.crt": "x", "tls.key": "x" }, why: expect.stringMatching(/PEM|no start line/iu) }
+  ])("says at once that the client certificate of the environment $given", ({ files, why }) =>
+    Effect.gen(function*() {
+      const directory = yield* temporaryFolder("certificates")
+      for (const [name, content] of Object.entries(files)) writeFileSync(join(directory, name), content)
+      const error = yield* Effect.flip(
+        Effect.provide(at("https://server.example.test"), environment({ AGENT_JOB_CLIENT_CERTIFICATE_DIR: directory }))
+      )
+      const [, said] = /cannot be used \((.+)\); put tls\.crt and tls\.key there, or unset/u.exec(error.message) ?? []
+      expect([said, exitCodeOf(error)]).toEqual([why, 2])
     }))
 
   it.live("says that it is a proxy that does not answer, and nothing of its password", () =>
