@@ -1,5 +1,5 @@
 // Clients for this program's own requests: they use the proxy and the roots of trust that the environment names, and a client certificate for our server.
-// Invariant: requests to loopback never use a proxy, a proxy never sees the client certificate, and nothing speaks HTTP/2 (see kubernetes/client).
+// Invariant: requests to loopback and to the whole names of a cluster never use a proxy, a proxy never sees the client certificate, and nothing speaks HTTP/2 (see kubernetes/client).
 // Used by controller/pool/pool, worker/network/task-api, worker/network/archive-url and cli/server/server-client; the Kubernetes API is always asked directly.
 import { Dispatcher, layerUndiciNoDispatcher } from "@effect/platform-node/NodeHttpClient"
 import type * as Undici from "@effect/platform-node/Undici"
@@ -11,6 +11,7 @@ import type { LookupFunction } from "node:net"
 import { join } from "node:path"
 import { createSecureContext, getCACertificates, type SecureContextOptions } from "node:tls"
 import { holdsCertificate } from "../schema/kubernetes/pem.ts"
+import { whyUnreadable } from "../schema/system-error.ts"
 import { chosenProxy } from "./chosen-proxy.ts"
 
 export interface ConnectionOptions {
@@ -40,6 +41,12 @@ export class ProxyUnusable extends Data.TaggedError("ProxyUnusable")<{ readonly 
   }
 }
 
+class CertificateUnusable extends Data.TaggedError("CertificateUnusable")<{ readonly directory: string; readonly why: string }> {
+  override get message() {
+    return `The client certificate in ${this.directory} cannot be used (${this.why}); put tls.crt and tls.key there, or unset AGENT_JOB_CLIENT_CERTIFICATE_DIR.`
+  }
+}
+
 /** Reads a variable, empty if it is not set. */
 const textOf = (name: string) => Config.withDefault(Config.String(name), "")
 
@@ -49,13 +56,14 @@ const textOf = (name: string) => Config.withDefault(Config.String(name), "")
  */
 const tunnelTimeout = 25_000
 
-const loopback = ["localhost", "127.0.0.1", "::1"]
+/** This machine, and names of a cluster, which no proxy knows: our tokens never go that way. */
+const direct = ["localhost", "127.0.0.1", "::1", ".svc", ".cluster.local"]
 
 /** Reads a variable, empty if it is not set. Its lower-case name takes precedence, as in other programs. */
 const variable = (name: string) => Config.String(name.toLowerCase()).pipe(Config.orElse(() => textOf(name)))
 
 const proxies = Config.all({ httpProxy: variable("HTTP_PROXY"), httpsProxy: variable("HTTPS_PROXY"), noProxy: variable("NO_PROXY") }).pipe(
-  Config.map(({ noProxy, ...rest }) => ({ ...rest, noProxy: [noProxy, ...loopback].join(",") }))
+  Config.map(({ noProxy, ...rest }) => ({ ...rest, noProxy: [noProxy, ...direct].join(",") }))
 )
 
 /** Returns the proxy that requests to a URL go through, if the environment names one for it. */
@@ -176,8 +184,15 @@ const connections = (options: ConnectionOptions, certificates: Config.Config<str
 /** A client for any server. It never presents a certificate. */
 export const toAnybody = (options: ConnectionOptions) => connections(options, Config.succeed(""))
 
-/**
- * A client for the server that gives work, which may ask for a client certificate: tls.crt and tls.key in the directory that
- * AGENT_JOB_CLIENT_CERTIFICATE_DIR names.
- */
-export const toServer = (options: ConnectionOptions) => connections(options, textOf("AGENT_JOB_CLIENT_CERTIFICATE_DIR"))
+/** The directory with tls.crt and tls.key, the client certificate for our server. */
+const clientCertificate = textOf("AGENT_JOB_CLIENT_CERTIFICATE_DIR")
+
+/** A client for our server, or what is before it, which may ask for a client certificate. */
+export const toServer = (options: ConnectionOptions) => connections(options, clientCertificate)
+
+/** Fails, for a person who waits, where each request would fail because the client certificate cannot be used. */
+export const usableCertificate = Effect.flatMap(Effect.orDie(clientCertificate), (directory) =>
+  Effect.try({
+    try: () => createSecureContext(read({ directory, bundle: "" }, none)),
+    catch: (cause) => new CertificateUnusable({ directory, why: whyUnreadable(cause) })
+  }))

@@ -33,7 +33,7 @@ afterAll(() => {
 const undiciTimers: { readonly tick: (millis: number) => void } = createRequire(import.meta.url)("undici/lib/util/timers")
 
 const host = "server.example.test"
-const identity = ca.sign(host, `DNS:${host},DNS:localhost,DNS:server`)
+const identity = ca.sign(host, `DNS:${host},DNS:localhost,DNS:server,DNS:server.agent-job.svc,DNS:server.agent-job.svc.cluster.local`)
 const [first, second] = [ca.sign("first"), ca.sign("second")]
 
 const plain = Effect.suspend(() => listening(createPlain((_, answer) => void answer.end("plain"))))
@@ -71,6 +71,8 @@ describe("a proxy of the environment", () => {
 
   it.live.each([
     { given: "loopback, always", name: "localhost", env: {} },
+    { given: "the whole name of a Service, whoever forgot NO_PROXY", name: "server.agent-job.svc", env: {} },
+    { given: "its name with the cluster's domain", name: "server.agent-job.svc.cluster.local", env: { NO_PROXY: "a" } },
     { given: "a name in NO_PROXY", name: host, env: { NO_PROXY: host } },
     { given: "a name in no_proxy, which goes before NO_PROXY", name: host, env: { no_proxy: `a,${host}`, NO_PROXY: "b" } }
   ])("is not asked for $given", ({ env, name }) =>

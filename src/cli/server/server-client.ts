@@ -4,7 +4,7 @@
 import { Context, Effect, Layer, type Option } from "effect"
 import { HttpClient } from "effect/http"
 import type { ChosenProxy } from "../../http/chosen-proxy.ts"
-import { proxyTo, toAnybody } from "../../http/connections.ts"
+import { proxyTo, toServer, usableCertificate } from "../../http/connections.ts"
 import type { AuditList } from "../../schema/api/audit.ts"
 import type { PoolList } from "../../schema/api/pools.ts"
 import type { RunList, RunView } from "../../schema/api/run.ts"
@@ -91,9 +91,12 @@ export class ServerClient extends Context.Service<ServerClient, {
   static readonly layer = (connection: Connection): Layer.Layer<ServerClient, BadInput> =>
     Layer.effect(
       ServerClient,
-      Effect.zipWith(HttpClient.HttpClient, proxyTo(connection.url), (http, proxy) => make(connection, http, proxy))
+      Effect.gen(function*() {
+        yield* Effect.mapError(usableCertificate, ({ message }) => new BadInput({ message }))
+        return make(connection, yield* HttpClient.HttpClient, yield* proxyTo(connection.url))
+      })
     ).pipe(
-      Layer.provide(toAnybody({ connections: 16 })),
+      Layer.provide(toServer({ connections: 16 })),
       Layer.catchTag(
         "ProxyUnusable",
         (error) => Layer.effect(ServerClient, Effect.fail(new BadInput({ message: error.sayingTo("correct or unset that variable") })))

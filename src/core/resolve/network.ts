@@ -24,7 +24,7 @@ export const shortClusterHost = (url: string): string | undefined =>
 
 /** Returns the variables of the proxy. `url` is that of the server, which is asked without the proxy if it has a short name of the cluster. */
 export const proxyVariables = ({ enabled, httpProxy, httpsProxy, noProxy }: Network["proxy"], url: string): Texts => {
-  if (!enabled || (httpProxy === "" && httpsProxy === "")) return {}
+  if (!enabled || (httpProxy === "" && httpsProxy === "" && noProxy === "")) return {} // noProxy alone is for a proxy that extraEnv or extraEnvFrom names
   const server = shortClusterHost(url)
   const direct = [...noProxy.split(/[\s,]+/u), ...neverProxied, ...(server === undefined ? [] : [server])]
   return bothCases({ HTTP_PROXY: httpProxy, HTTPS_PROXY: httpsProxy, NO_PROXY: [...new Set(direct.filter((_) => _ !== ""))].join(",") })

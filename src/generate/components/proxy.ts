@@ -13,7 +13,9 @@ const variables = (...names: ReadonlyArray<string>) => ({
 export const proxy: Component = {
   name: "proxy",
   does: "Reaches what is outside through a proxy; the cluster itself never.",
-  adapt: ["A proxy with a password has it in a Secret: see global.extraEnvFrom in the README of the repository."],
+  adapt: [
+    "A proxy with a password has it in a Secret: see docs/values.md. Patch HTTP_PROXY, http_proxy, HTTPS_PROXY and https_proxy of the controller's Deployment likewise: what is there wins over extraEnvFrom."
+  ],
   layer: { global: { proxy: { httpProxy: url, httpsProxy: url, noProxy: direct } } },
   inputs: [
     { literal: "url", example: url, elsewhere: [variables("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy")] },

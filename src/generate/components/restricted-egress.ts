@@ -2,7 +2,6 @@
 // Policies add up, so each destination that somebody may want to narrow or widen is a policy of its own.
 // Used by generate/components.
 import type { V1NetworkPolicy, V1NetworkPolicyEgressRule } from "@kubernetes/client-node"
-import { selecting } from "../../core/manifest/labels.ts"
 import { objectMetadata } from "../../core/manifest/object-metadata.ts"
 import { addresses, dnsOutside, dnsService, tcp } from "../../core/network/network-addresses.ts"
 import { permissivePolicies, toApiServer, toFlux, toServer } from "../../core/network/network-policy.ts"
@@ -16,7 +15,7 @@ const dns = ({ taskNetwork: { privateCidrs } }: ResolvedConfig): Rules => [
   {
     to: [{
       namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": "kube-system" } },
-      podSelector: selecting({ "k8s-app": "kube-dns" })
+      podSelector: { matchExpressions: [{ key: "k8s-app", operator: "In", values: ["kube-dns", "node-local-dns"] }] } // Cilium redirects to the second
     }],
     ports: [{ port: 53, protocol: "UDP" }, tcp(53)]
   },
@@ -56,7 +55,7 @@ export const restrictedEgress: Component = {
   adapt: [
     "Patch the NetworkPolicies agent-job-egress-named with the addresses of your pool, registries and clouds, or of your proxy: without them, tasks reach nothing outside. See kustomize/overlays/production.",
     "Replace what agent-job-egress-api-server allows, all private networks and 198.18.0.0/15 and 240.0.0.0/4, by what `kubectl get endpointslices kubernetes` shows: where that is a public address, nothing starts before; elsewhere it closes the rest.",
-    "DNS is the Pods of kube-system with label k8s-app: kube-dns, and port 53 of private networks, for a cache on the node that answers at the address of the Service; OpenShift's Pods listen at 5353, and want a rule of yours.",
+    "DNS is the Pods of kube-system with label k8s-app: kube-dns or node-local-dns, and port 53 of private networks, for a cache on the node that answers at the address of the Service; OpenShift's Pods listen at 5353, and want a rule of yours, as does a cache of GKE without Dataplane V2 whose Services are in 34.118.224.0/20.",
     "List it after restrict-metadata, which it makes needless and takes away, since that one would open all the rest."
   ],
   layer: { task: { networkPolicy: { closedElsewhere: true } } },

@@ -8,12 +8,16 @@ import { matching, orEmpty, section, value } from "./value.ts"
 
 const ProxyUrl = matching(
   /^https?:\/\/[^\s/@]+\/?$/u,
-  "a proxy's URL such as http://proxy.example.com:3128, without user and password (those belong in a Secret: see global.extraEnvFrom)"
+  "a proxy's URL such as http://proxy.example.com:3128, without user and password (those belong in a Secret: see docs/values.md)"
 )
 
 export const proxy = section({
   enabled: value(Schema.Boolean, true, "False leaves the proxies below unused."),
-  httpProxy: value(orEmpty(ProxyUrl), "", "Proxy for http:// addresses, in every container as HTTP_PROXY and http_proxy; extraEnv wins."),
+  httpProxy: value(
+    orEmpty(ProxyUrl),
+    "",
+    "Proxy for http:// addresses, and of controller and worker without httpsProxy also for https:// ones, in every container as HTTP_PROXY and http_proxy; extraEnv wins."
+  ),
   httpsProxy: value(
     orEmpty(ProxyUrl),
     "",

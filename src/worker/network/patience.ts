@@ -19,6 +19,7 @@ export interface Patience<E> {
   readonly growth?: number
   /** The longest pause between two attempts. */
   readonly spaced: Duration.Input
+  /** For how long after its first failure, however long the attempt before that took, as an upload that broke off near its end. */
   readonly limit: Duration.Input
 }
 
@@ -26,11 +27,11 @@ export const askAgain = <A, E, R>(
   ask: Effect.Effect<A, E, R>,
   { first, growth = 2, limit, spaced, while: mayHelp }: Patience<E>
 ): Effect.Effect<A, E, R> =>
-  Effect.flatMap(stopwatch, (spent) =>
+  Effect.flatMap(Effect.cached(stopwatch), (sinceFailure) =>
     Effect.retry(ask, {
       while: mayHelp,
       schedule: Schedule.min([Schedule.exponential(first, growth), Schedule.spaced(spaced)]).pipe(
         Schedule.jittered,
-        Schedule.while(() => Effect.map(spent, (time) => Duration.isLessThan(time, Duration.fromInputUnsafe(limit))))
+        Schedule.while(() => Effect.map(Effect.flatten(sinceFailure), (time) => Duration.isLessThan(time, Duration.fromInputUnsafe(limit))))
       )
     }))

@@ -6,7 +6,7 @@ import { HttpBody, HttpClient, HttpClientRequest as Request, type HttpClientResp
 import { createHash } from "node:crypto"
 import { createReadStream, readFileSync, statSync } from "node:fs"
 import { notOwn } from "../../core/network/server-refusal.ts"
-import { bytesUpTo, refusalText } from "../../http/body.ts"
+import { bytesUpTo, refusalText, wholeUpTo } from "../../http/body.ts"
 import { toServer } from "../../http/connections.ts"
 import { failureInWords } from "../../http/failure-words.ts"
 import { type JournalEntry, JournalPosition, JournalRequest } from "../../schema/api/effects.ts"
@@ -31,6 +31,7 @@ import { fileTrouble, invalid, type StageFailed } from "../stage-failed.ts"
 import { saveChecked } from "./download.ts"
 import { askAgain, stopwatch, toldAfter } from "./patience.ts"
 import { ServerAnswer } from "./sending.ts"
+import { longestSilence, piecesOf, unlessSilent } from "./silence.ts"
 import { mayBeRenewed, NoAnswer, problemCodeOf, refusalOf, stageFailure, type TaskApiError } from "./task-api-error.ts"
 
 /** The lock that a state is written under. */
@@ -74,7 +75,8 @@ export const sha256 = (bytes: Uint8Array): Sha256 => Sha256.make(createHash("sha
 const smallBodyTimeout = Duration.seconds(30)
 /** The most bytes of an answer that is neither an archive, a plan nor a state: more than the variables of a run and its workspace have. */
 const largestAnswer = 16 * 1024 * 1024
-const largeBodyTimeout = Duration.minutes(10)
+/** As long as the server gives an upload (server/lifecycle/listen); what goes dead before is ended by `longestSilence`. */
+const largeBodyTimeout = Duration.minutes(15)
 
 /**
  * Appends to the server's copy of the log or the journal. The server answers where its copy ends, also when it refuses a request that does
@@ -145,30 +147,35 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
       mayBeRenewed,
       () => Effect.delay(once(request, expectedStatus), "1 second")
     )
-  /** Gets bytes, which the server never sends without their digest. */
-  const get = (path: string) =>
-    Effect.flatMap(
-      send(Request.get(path), 200),
-      (response) => digestOf(response) === undefined ? Effect.fail(notOurs(200)) : Effect.succeed(response)
-    )
-
   const within = <A, E>(limit: Duration.Duration, effect: Effect.Effect<A, E | TaskApiError>) =>
     Effect.timeoutOrElse(effect, {
       duration: limit,
       orElse: () => Effect.fail(noAnswer(`not complete within ${Duration.format(limit)}`))
     })
+  const silent = noAnswer(`nothing more for ${Duration.format(longestSilence)}`)
 
-  const read = <A, E>(
-    response: Effect.Effect<HttpClientResponse.HttpClientResponse, TaskApiError>,
-    body: (response: HttpClientResponse.HttpClientResponse) => Effect.Effect<A, E>,
-    limit = smallBodyTimeout
-  ): Effect.Effect<A, TaskApiError> =>
+  /** Gets bytes, which the server never sends without their digest. */
+  const get = (path: string) =>
+    Effect.flatMap(
+      Effect.timeoutOrElse(send(Request.get(path), 200), { duration: longestSilence, orElse: () => Effect.fail(silent) }),
+      ({ headers: { [taskHeader.digest]: digest }, stream }) => {
+        if (digest === undefined) return Effect.fail(notOurs(200))
+        const bytes = Stream.timeoutOrElse(Stream.mapError(stream, (error) => noAnswer(failureInWords(error))), {
+          duration: longestSilence,
+          orElse: () => Stream.fail(silent)
+        })
+        return Effect.succeed({ digest, bytes })
+      }
+    )
+
+  const bytes = (request: Request.HttpClientRequest, expectedStatus: 200 | 204, limit = smallBodyTimeout) =>
     within(
       limit,
-      Effect.flatMap(response, (response) => Effect.mapError(body(response), (error) => noAnswer(failureInWords(error))))
+      Effect.flatMap(
+        send(request, expectedStatus),
+        (response) => Effect.mapError(bytesUpTo(largestAnswer)(response), (error) => noAnswer(failureInWords(error)))
+      )
     )
-  const bytes = (request: Request.HttpClientRequest, expectedStatus: 200 | 204, limit = smallBodyTimeout) =>
-    read(send(request, expectedStatus), bytesUpTo(largestAnswer), limit)
   const json = <S extends Schema.ConstraintDecoder<unknown>>(
     request: Request.HttpClientRequest,
     schema: S
@@ -180,6 +187,12 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
           noAnswer("it answers what this version of agent-job does not understand; if it is the server, give both the same version"))
     )
   const done = (request: Request.HttpClientRequest, limit = smallBodyTimeout) => Effect.asVoid(bytes(request, 204, limit))
+  const upload = (request: Request.HttpClientRequest, type: string, size: number, pieces: Stream.Stream<Uint8Array, unknown>) =>
+    unlessSilent(
+      pieces,
+      (pieces) => done(Request.setBody(request, HttpBody.stream(pieces, type, size)), largeBodyTimeout),
+      Effect.fail(silent)
+    )
 
   const append = <S extends Schema.ConstraintDecoder<unknown>>(
     request: Request.HttpClientRequest,
@@ -209,11 +222,8 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
       ? ["the configuration archive", archiveLimitBytes] as const
       : ["the saved plan", planLimitBytes] as const
     const failed = (error: TaskApiError | StageFailed) => error._tag === "StageFailed" ? error : stageFailure(error)
-    const body = Effect.map(
-      get(taskPath[what]),
-      (response) => Stream.mapError(response.stream, (error) => noAnswer(failureInWords(error)))
-    )
-    const attempt = within(largeBodyTimeout, saveChecked(Stream.unwrap(body), file, { what: name, sha256, limitBytes }))
+    const body = Stream.unwrap(Effect.map(get(taskPath[what]), ({ bytes }) => bytes))
+    const attempt = within(largeBodyTimeout, saveChecked(body, file, { what: name, sha256, limitBytes }))
     return Effect.mapError(patiently(attempt), failed)
   }
 
@@ -223,14 +233,9 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
     download,
     storePlan: (file, sha256) =>
       Effect.suspend(() => {
-        const body = HttpBody.stream(
-          Stream.suspend(() => Stream.fromAsyncIterable(createReadStream(file), fileTrouble("the saved plan"))),
-          "application/octet-stream",
-          statSync(file).size
-        ) // each attempt reads the file anew
-        return patiently(
-          done(Request.put(taskPath.plan).pipe(Request.setHeader(taskHeader.digest, sha256), Request.setBody(body)), largeBodyTimeout)
-        )
+        const request = Request.setHeader(Request.put(taskPath.plan), taskHeader.digest, sha256)
+        const pieces = Stream.suspend(() => Stream.fromAsyncIterable(createReadStream(file), fileTrouble("the saved plan"))) // each attempt reads the file anew
+        return patiently(upload(request, "application/octet-stream", statSync(file).size, pieces))
       }).pipe(Effect.mapError(stageFailure)),
     appendLog: (offset, bytes) =>
       append(
@@ -245,13 +250,11 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
         ({ number }) => number
       ),
     tellResult: (result) => done(posted(taskPath.result, encodeResult(result))),
-    state: read(
-      get(taskPath.state),
-      (response) => Effect.map(bytesUpTo(stateLimitBytes)(response), (bytes) => ({ bytes, digest: digestOf(response) })),
-      largeBodyTimeout
-    ).pipe(
-      Effect.flatMap(({ bytes, digest }) =>
-        sha256(bytes) === digest ? Effect.succeedSome(bytes) : Effect.fail(notOurs("a state of another digest than it says"))
+    state: get(taskPath.state).pipe(
+      Effect.flatMap(({ bytes, digest }) => Effect.map(wholeUpTo(stateLimitBytes, noAnswer)(bytes), (whole) => ({ digest, whole }))),
+      (read) => within(largeBodyTimeout, read),
+      Effect.flatMap(({ digest, whole }) =>
+        sha256(whole) === digest ? Effect.succeedSome(whole) : Effect.fail(notOurs("a state of another digest than it says"))
       ),
       Effect.catchTag(
         "Declined",
@@ -263,15 +266,17 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
             : Effect.fail(noAnswer("it answers 404"))
       )
     ),
-    takeKeptState: (bytes) =>
-      done(Request.post(taskPath.keptState).pipe(Request.bodyUint8Array(bytes, "application/octet-stream")), largeBodyTimeout),
+    takeKeptState: (bytes) => upload(Request.post(taskPath.keptState), "application/octet-stream", bytes.length, piecesOf(bytes)),
     pushState: (bytes, sha256, { epoch, id }) =>
-      done(
-        Request.post(taskPath.state).pipe(
-          Request.setHeaders({ [taskHeader.digest]: sha256, [taskHeader.lockId]: id, [taskHeader.lockEpoch]: String(epoch) }),
-          Request.bodyUint8Array(bytes, "application/json")
-        ),
-        largeBodyTimeout
+      upload(
+        Request.setHeaders(Request.post(taskPath.state), {
+          [taskHeader.digest]: sha256,
+          [taskHeader.lockId]: id,
+          [taskHeader.lockEpoch]: String(epoch)
+        }),
+        "application/json",
+        bytes.length,
+        piecesOf(bytes)
       ),
     lockState: (info) =>
       Effect.map(
@@ -288,6 +293,5 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
 })
 
 const posted = (path: string, json: string) => Request.bodyText(Request.post(path), json, "application/json")
-const digestOf = ({ headers }: HttpClientResponse.HttpClientResponse): string | undefined => headers[taskHeader.digest]
 const encodeResult = Schema.encodeSync(Schema.fromJsonString(StageResult))
 const encodeEntries = Schema.encodeSync(Schema.fromJsonString(JournalRequest))

@@ -1,13 +1,19 @@
 import { describe, expect, it, vi } from "@effect/vitest"
 import { ConfigProvider, Context, Duration, Effect, Fiber, Layer, Option, Redacted } from "effect"
 import { TestClock } from "effect/testing"
+import { writeFileSync } from "node:fs"
+import { createServer } from "node:https"
+import { join } from "node:path"
+import { getCACertificates, setDefaultCACertificates, type TLSSocket } from "node:tls"
 import { AuditOf } from "../../../src/cli/server/audit-call.ts"
 import { ServerClient } from "../../../src/cli/server/server-client.ts"
 import { exitCodeOf, mayPass, type ServerFailure } from "../../../src/cli/terminal/failure.ts"
 import { taskPath } from "../../../src/schema/api/task-api.ts"
-import { forwardProxy } from "../../http/forward-proxy.ts"
+import { authority } from "../../http/certificates.ts"
+import { forwardProxy, listening } from "../../http/forward-proxy.ts"
 import { type Answer, ScriptedServer } from "../../kubernetes/scripted-server.ts"
 import { agent, archiveOf, directory, person, planWith, serve, sha256, userToken, worker } from "../../server/live-server.ts"
+import { temporaryFolder } from "../../temporary-folder.ts"
 import { planned, run, stage } from "../run-views.ts"
 
 /** Returns a client that lives as long as the test. */
@@ -371,6 +377,42 @@ describe("the client of the server", () => {
       const client = yield* Effect.provide(at(elsewhere), environment({ HTTP_PROXY: proxy.url }))
       yield* Effect.flip(client.run("run-a1"))
       expect(proxy.asked).toEqual([`GET ${elsewhere}/api/agent-job/v1/runs/run-a1`])
+    }))
+
+  it.live("shows the client certificate that the environment names, as a proxy before the server may want one", () =>
+    Effect.gen(function*() {
+      const place = yield* temporaryFolder("certificates")
+      const ca = authority(place)
+      const roots = getCACertificates()
+      yield* Effect.acquireRelease(
+        Effect.sync(() => setDefaultCACertificates([...roots, ca.cert])),
+        () => Effect.sync(() => setDefaultCACertificates(roots))
+      )
+      const shown: Array<string> = []
+      const server = createServer({ ...ca.sign("server", "DNS:localhost"), ca: ca.cert, requestCert: true }, ({ socket }, answer) => {
+        shown.push(String((socket as TLSSocket).getPeerCertificate().subject.CN))
+        answer.writeHead(204).end()
+      })
+      const client = yield* Effect.provide(
+        at(`https://localhost:${yield* listening(server)}`),
+        environment({ AGENT_JOB_CLIENT_CERTIFICATE_DIR: ca.sign("ada").directory })
+      )
+      yield* client.upload(uploadUrl, new Uint8Array(1))
+      expect(shown).toEqual(["ada"])
+    }))
+
+  it.effect.each([
+    { given: "is not there", files: {}, why: "it is not there" },
+    { given: "is none", files: { "tls.crt": "x", "tls.key": "x" }, why: expect.stringMatching(/PEM|no start line/iu) }
+  ])("says at once that the client certificate of the environment $given", ({ files, why }) =>
+    Effect.gen(function*() {
+      const directory = yield* temporaryFolder("certificates")
+      for (const [name, content] of Object.entries(files)) writeFileSync(join(directory, name), content)
+      const error = yield* Effect.flip(
+        Effect.provide(at("https://server.example.test"), environment({ AGENT_JOB_CLIENT_CERTIFICATE_DIR: directory }))
+      )
+      const [, said] = /cannot be used \((.+)\); put tls\.crt and tls\.key there, or unset/u.exec(error.message) ?? []
+      expect([said, exitCodeOf(error)]).toEqual([why, 2])
     }))
 
   it.live("says that it is a proxy that does not answer, and nothing of its password", () =>

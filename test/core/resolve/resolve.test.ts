@@ -177,9 +177,14 @@ describe("the proxy", () => {
   })
 
   it.each([
-    { given: "no address", proxy: { noProxy: "a" } },
+    { given: "nothing of it", proxy: {} },
     { given: "enabled: false", proxy: { ...proxy, enabled: false } }
   ])("is not there with $given", ({ proxy }) => expect(parts({ global: { proxy } }).runner.env).toEqual({}))
+
+  it("leaves the cluster alone also where it is named elsewhere, as in a Secret, and only what is asked directly in the values", () => {
+    const { NO_PROXY } = parts({ global: { proxy: { noProxy: proxy.noProxy } } }).worker.env
+    expect(NO_PROXY).toBe(direct)
+  })
 
   it("gives way to a variable of the values, whichever its spelling", () => {
     const { env } =

@@ -4,6 +4,7 @@ import { BlockList } from "node:net"
 import { networkPolicies } from "../../../src/core/network/network-policy.ts"
 import { restrictedEgress } from "../../../src/generate/components/restricted-egress.ts"
 import { installationOf } from "../../../src/generate/files/installation.ts"
+import { selects } from "../../core/network/admits.ts"
 
 const policies = (restrictedEgress.objects?.(installationOf({})) ?? []) as ReadonlyArray<V1NetworkPolicy>
 
@@ -48,6 +49,18 @@ describe.each(["agent-job", "agent-job-tasks"])("from any Pod of %s", (namespace
     { what: "those by IPv6 are", address: "fd12:3456::1", ports: [53, 53, 443, 6443] },
     { what: "a database in a private network is not reached at its port", address: "192.168.1.1", ports: [53, 53, 443, 6443] }
   ])("$what", ({ address, ports }) => expect(reached(namespace, address)).toEqual(ports))
+})
+
+it("DNS is CoreDNS, and the cache on the node to which Cilium redirects what is sent to it", () => {
+  const asked = policies.flatMap(({ spec }) => spec?.egress ?? []).flatMap(({ ports = [], to = [] }) =>
+    to.flatMap(({ namespaceSelector, podSelector = {} }) =>
+      ["kube-dns", "node-local-dns", "another"].filter((app) =>
+        selects(namespaceSelector ?? { matchLabels: { not: "there" } }, { "kubernetes.io/metadata.name": "kube-system" }) &&
+        selects(podSelector, { "k8s-app": app })
+      ).map((app) => [app, ports.map(({ port }) => port)])
+    )
+  )
+  expect(asked).toEqual(Array(2).fill([["kube-dns", [53, 53]], ["node-local-dns", [53, 53]]]).flat())
 })
 
 it("the policies of the values that would open the rest beside these are taken away", () => {

@@ -28,6 +28,21 @@ describe("who does not answer", () => {
       expect(asked()).toBeLessThanOrEqual(before + 2)
     }))
 
+  it.effect("has all of that time after its first failure, however long the attempt before took", () =>
+    Effect.gen(function*() {
+      let asked = 0
+      const ask = Effect.suspend(() => Effect.delay(Effect.fail("broken off"), ++asked === 1 ? "1 hour" : "0 seconds"))
+      const fiber = yield* Effect.forkChild(
+        Effect.exit(askAgain(ask, { while: () => true, first: "200 millis", spaced: "5 seconds", limit: "1 minute" }))
+      )
+      yield* TestClock.adjust("1 hour")
+      yield* TestClock.adjust("59 seconds")
+      expect(asked).toBeGreaterThan(5)
+      expect(fiber.pollUnsafe()).toBeUndefined()
+      yield* TestClock.adjust("10 seconds")
+      yield* Fiber.join(fiber)
+    }))
+
   it.effect("is asked once when another time would not help", () =>
     Effect.gen(function*() {
       const { asked, asking } = counted("1 hour", false)

@@ -1,17 +1,19 @@
 // The worker's client of the task API: who gets the token, which requests are repeated, and what an answer means.
 import { describe, expect, it } from "@effect/vitest"
-import { Context, Effect, Layer, Logger, Option } from "effect"
+import { Context, Effect, Fiber, Layer, Logger, Option } from "effect"
 import { TestClock } from "effect/testing"
 import { readFileSync, rmSync, writeFileSync } from "node:fs"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { join } from "node:path"
+import { setImmediate } from "node:timers/promises"
 import { failureInWords } from "../../../src/http/failure-words.ts"
 import { makeJournal } from "../../../src/worker/engine/journal.ts"
 import { Log } from "../../../src/worker/engine/log-shipper.ts"
 import { NoAnswer, refusalOf, type TaskApiError } from "../../../src/worker/network/task-api-error.ts"
 import { TaskApi } from "../../../src/worker/network/task-api.ts"
 import { Settings } from "../../../src/worker/settings.ts"
+import { until } from "../../until.ts"
 import { sha256 } from "../fake-task-api.ts"
 import { type PoolParts, poolParts, taskUid } from "../pool-parts.ts"
 
@@ -164,6 +166,84 @@ describe.concurrent("the task API", () => {
       yield* storePlan(file, sha256(readFileSync(file)))
       expect(api.plan).toEqual(readFileSync(file))
     })))
+
+  it.effect.each(
+    [
+      ["GET /archive", "silence"],
+      ["GET /archive", "stall"],
+      ["GET /state", "silence"],
+      ["PUT /plan", "silence"],
+      ["POST /kept-state", "silence"]
+    ] as const
+  )(
+    "asks again, and says so, where the connection of %s has gone dead (%s)",
+    ([request, fault]) =>
+      withTaskApi(
+        Effect.fnUntraced(function*({ download, patiently, state, storePlan, takeKeptState }, { api, privateDirectory }) {
+          const file = join(privateDirectory, "file")
+          writeFileSync(file, "bytes")
+          api.state = Buffer.from(`{"serial":1}`)
+          const asked: Readonly<Record<string, Effect.Effect<unknown, unknown>>> = {
+            "GET /archive": download("archive", file, sha256(api.archive)),
+            "PUT /plan": storePlan(file, sha256(Buffer.from("bytes"))),
+            "GET /state": patiently(state),
+            "POST /kept-state": patiently(takeKeptState(Buffer.from("bytes")))
+          }
+          const said: Array<unknown> = []
+          const logger = Logger.make(({ logLevel, message }) => void said.push([logLevel, message]))
+          let count = 0
+          api.onRequest = () => void count++
+          api.fault(request, fault)
+          const fiber = yield* Effect.forkChild(Effect.provide(asked[request] ?? Effect.die(request), Logger.layer([logger])))
+          yield* until(() => count === 1 && (fault === "silence" || readFileSync(file, "utf8") === "a part"))
+          yield* Effect.promise(() => setImmediate()) // it learns that the part is written, and waits for the next
+          yield* TestClock.adjust("2 minutes")
+          yield* until(() => said.length > 0)
+          expect(said).toEqual([["Warn", [expect.stringContaining("gave no usable answer (nothing more for 1m); check")]]])
+          yield* TestClock.adjust("1 second")
+          yield* Fiber.join(fiber)
+          expect(count).toBe(2)
+        }),
+        "5 minutes"
+      )
+  )
+
+  it.effect("sends a plan over a line that is slow and not dead, for as long as that takes", () =>
+    Effect.gen(function*() {
+      const [size, step] = [64 * 1024 ** 2, 16 * 1024 ** 2] // a step is more than the kernel keeps of what is on its way
+      let [received, requests] = [0, 0]
+      let goOn = (): void => {}
+      const server = createServer((request, response) => {
+        requests++
+        request.on("data", (bytes: Buffer) => {
+          const before = received
+          received += bytes.length
+          if (Math.floor(received / step) === Math.floor(before / step)) return
+          request.pause()
+          goOn = () => void request.resume()
+        }).on("end", () => response.writeHead(204).end())
+      })
+      yield* Effect.acquireRelease(
+        Effect.callback<void>((resume) => void server.listen(0, "127.0.0.1", () => resume(Effect.void))),
+        () => Effect.sync(() => (server.close(), server.closeAllConnections()))
+      )
+      const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+      yield* withTaskApi((_, { layer, privateDirectory }) =>
+        Effect.gen(function*() {
+          const file = join(privateDirectory, "plan")
+          writeFileSync(file, Buffer.alloc(size))
+          const { storePlan } = yield* TaskApi
+          const fiber = yield* Effect.forkChild(storePlan(file, "a".repeat(64)))
+          for (let steps = 1; steps <= size / step; steps++) {
+            yield* until(() => received >= steps * step)
+            yield* TestClock.adjust("55 seconds")
+            expect(fiber.pollUnsafe()).toBeUndefined()
+            goOn()
+          }
+          yield* Fiber.join(fiber)
+          expect([received, requests]).toEqual([size, 1])
+        }).pipe(Effect.provide(Layer.provide(Layer.orDie(TaskApi.layer(url, taskUid)), layer))), "5 minutes")
+    }))
 
   it.live.each(["a page", "a document"] as const)(
     "takes %s of something before the server for no answer, whatever was asked",
