@@ -8,7 +8,7 @@ import { isUtf8 } from "node:buffer"
 import { lstat, readdir, readFile, readlink, realpath, stat } from "node:fs/promises"
 import { basename, dirname, isAbsolute, join, normalize, resolve, sep } from "node:path"
 import { constants, createGzip } from "node:zlib"
-import { entryAction } from "../../core/stage/archive-entry.ts"
+import { type ArchiveSize, archiveSize, entryAction } from "../../core/stage/archive-entry.ts"
 import { upTo } from "../../http/body.ts"
 import { codeOf, errorInWords } from "../../schema/system-error.ts"
 import { BadInput } from "../terminal/failure.ts"
@@ -114,6 +114,23 @@ const checkEntries = (directory: string, entries: ReadonlyArray<Entry>) =>
       : Effect.void
   }, { discard: true })
 
+const tarBlockBytes = 512
+/** How many bytes the entry takes in the tar at least. */
+const tarBytes = (entry: Entry): number =>
+  tarBlockBytes + (entry.type === "File" ? Math.ceil(entry.sizeBytes / tarBlockBytes) * tarBlockBytes : 0)
+
+/** Fails if there is more than a stage unpacks, before any of it is read. */
+const checkSize = (directory: string, entries: ReadonlyArray<Entry>, most: ArchiveSize) =>
+  entries.length <= most.entries && entries.reduce((sum, entry) => sum + tarBytes(entry), 0) <= most.bytes
+    ? Effect.void
+    : Effect.fail(
+      new BadInput({
+        message: `No run can unpack ${directory}: it holds more than ${most.entries} files, directories and links, or more than ${
+          most.bytes / 1024 ** 2
+        } MiB; name what a run does not need in .terraformignore, beginning with downloads and build outputs.`
+      })
+    )
+
 const tarEntry = Effect.fnUntraced(function*(root: string, entry: Entry) {
   switch (entry.type) {
     case "Directory":
@@ -199,7 +216,11 @@ const rulesOf = Effect.fnUntraced(function*(root: string) {
  * `workingDirectory` is the one of its workspace, relative to it, and is asked for only where there is a configuration below the directory,
  * and none in it.
  */
-export const archiveOf = Effect.fn("archiveOf")(function*<E, R>(directory: string, workingDirectory: Effect.Effect<string, E, R>) {
+export const archiveOf = Effect.fn("archiveOf")(function*<E, R>(
+  directory: string,
+  workingDirectory: Effect.Effect<string, E, R>,
+  most: ArchiveSize = archiveSize
+) {
   const root = yield* rootOf(directory)
   const entries = yield* entriesOf(root, yield* rulesOf(root))
   const files = entries.filter((entry) => entry.type === "File")
@@ -208,6 +229,7 @@ export const archiveOf = Effect.fn("archiveOf")(function*<E, R>(directory: strin
     const below = configured.size === 0 ? "." : join(yield* workingDirectory, ".") // without "/" at its end
     if (!configured.has(below)) return yield* noConfiguration(directory, below === "." ? "" : below)
   }
+  yield* checkSize(directory, entries, most)
   yield* checkEntries(directory, entries)
   const tar = Stream.fromIterable(entries).pipe(Stream.mapEffect((entry) => tarEntry(root, entry)), Stream.pipeThroughChannel(Tar.encode()))
   const bytes = yield* compressed(directory, tar).pipe(
