@@ -1,9 +1,10 @@
 import { describe, expect, it, vi } from "@effect/vitest"
-import { Context, Effect } from "effect"
+import { Context, Effect, Fiber } from "effect"
 import { SqlClient } from "effect/sql"
 import { TestClock } from "effect/testing"
 import { StatementSync } from "node:sqlite"
 import { taskPath } from "../../../src/schema/api/task-api.ts"
+import { until } from "../../until.ts"
 import { agent, directory, person, serveOpenly, server, withoutRates, worker } from "../live-server.ts"
 
 /** Counts the rows that the database gives of a table, until the scope closes; returns how many there were by now. */
@@ -55,6 +56,24 @@ describe("the offers to an agent", () => {
       yield* TestClock.adjust("2 seconds")
       expect((yield* agent(url).acquire(0, 1)).map(({ runId }) => runId)).toEqual([first])
       expect(answers()).toBeLessThan(20)
+    }))
+
+  it.effect("are looked for once for all agents of a pool that one commit wakes, and once more after each that is made", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const all = yield* Effect.acquireRelease(
+        Effect.sync(() => vi.spyOn(StatementSync.prototype, "all")),
+        (spied) => Effect.sync(() => spied.mockRestore())
+      )
+      const looks = () =>
+        all.mock.contexts.filter((statement) => String(Object(statement).sourceSQL).includes("FROM stages WHERE NOT")).length
+      const polls = yield* Effect.forEach(Array(20).keys(), (n) => Effect.forkChild(agent(url, `agent-${n}`).acquire(10, 1)))
+      yield* until(() => looks() === 20)
+      yield* person(url).start("demo")
+      yield* Effect.raceAll(polls.map(Fiber.join))
+      yield* TestClock.adjust("10 seconds")
+      expect((yield* Effect.forEach(polls, Fiber.join)).flat()).toHaveLength(1)
+      expect(looks() - 20).toBeLessThan(5)
     }))
 
   it.effect(
