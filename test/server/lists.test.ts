@@ -183,7 +183,7 @@ describe("a workspace", () => {
         const refused = yield* Effect.flip(set("one_more"))
         expect(refused).toMatchObject({ status: 422, error: "invalid" })
         expect(refused.message).toBe(
-          "A workspace has at most 500 variables with 1048576 bytes of values and descriptions together, so this one was not stored; remove some that it no longer needs, or put large values into files of the configuration."
+          "A workspace has at most 500 variables with 1048576 bytes of values and descriptions together, as JSON writes them, so this one was not stored; remove some that it no longer needs, or put large values into files of the configuration."
         )
         yield* set("n1", "another value")
         for (const { id: variableId } of yield* variables.list(id)) yield* variables.remove(id, variableId)
@@ -192,7 +192,8 @@ describe("a workspace", () => {
         expect((yield* Effect.flip(set("one_more", "x"))).message).toBe(refused.message)
         expect((yield* variables.list(id)).map(({ key }) => key)).not.toContain("one_more")
         yield* set("n1", "x")
-        yield* set("one_more", "x")
+        expect((yield* Effect.flip(set("one_more", "\u0001".repeat(11_000)))).message).toBe(refused.message) // six bytes each in JSON
+        yield* set("one_more", "x".repeat(65_000))
       })
     ))
 })

@@ -8,7 +8,7 @@ import { isUtf8 } from "node:buffer"
 import { lstat, readdir, readFile, readlink, realpath, stat } from "node:fs/promises"
 import { basename, dirname, isAbsolute, join, normalize, resolve, sep } from "node:path"
 import { constants, createGzip } from "node:zlib"
-import { entryAction } from "../../core/stage/archive-entry.ts"
+import { type ArchiveSize, archiveSize, entryAction } from "../../core/stage/archive-entry.ts"
 import { endings, isConfiguration } from "../../core/stage/configuration-files.ts"
 import { upTo } from "../../http/body.ts"
 import type { EngineName } from "../../schema/names.ts"
@@ -114,6 +114,23 @@ const checkEntries = (directory: string, entries: ReadonlyArray<Entry>) =>
       : Effect.void
   }, { discard: true })
 
+const tarBlockBytes = 512
+/** How many bytes the entry takes in the tar at least. */
+const tarBytes = (entry: Entry): number =>
+  tarBlockBytes + (entry.type === "File" ? Math.ceil(entry.sizeBytes / tarBlockBytes) * tarBlockBytes : 0)
+
+/** Fails if there is more than a stage unpacks, before any of it is read. */
+const checkSize = (directory: string, entries: ReadonlyArray<Entry>, most: ArchiveSize) =>
+  entries.length <= most.entries && entries.reduce((sum, entry) => sum + tarBytes(entry), 0) <= most.bytes
+    ? Effect.void
+    : Effect.fail(
+      new BadInput({
+        message: `No run can unpack ${directory}: it holds more than ${most.entries} files, directories and links, or more than ${
+          most.bytes / 1024 ** 2
+        } MiB; name what a run does not need in .terraformignore, beginning with downloads and build outputs.`
+      })
+    )
+
 const tarEntry = Effect.fnUntraced(function*(root: string, entry: Entry) {
   switch (entry.type) {
     case "Directory":
@@ -202,7 +219,8 @@ const rulesOf = Effect.fnUntraced(function*(root: string) {
 export const archiveOf = Effect.fn("archiveOf")(function*<E, R>(
   directory: string,
   workingDirectory: Effect.Effect<string, E, R>,
-  engine: Option.Option<EngineName> = Option.none()
+  engine: Option.Option<EngineName> = Option.none(),
+  most: ArchiveSize = archiveSize
 ) {
   const root = yield* rootOf(directory)
   const entries = yield* entriesOf(root, yield* rulesOf(root))
@@ -213,6 +231,7 @@ export const archiveOf = Effect.fn("archiveOf")(function*<E, R>(
     const below = configured.size === 0 ? "." : join(yield* workingDirectory, ".") // without "/" at its end
     if (!configured.has(below)) return yield* noConfiguration(directory, below === "." ? "" : below, tofu)
   }
+  yield* checkSize(directory, entries, most)
   yield* checkEntries(directory, entries)
   const tar = Stream.fromIterable(entries).pipe(Stream.mapEffect((entry) => tarEntry(root, entry)), Stream.pipeThroughChannel(Tar.encode()))
   const bytes = yield* compressed(directory, tar).pipe(

@@ -25,6 +25,14 @@ export const EntryAction = Data.taggedEnum<EntryAction>()
 /** Where links may lead: only to what is below the root, or anywhere, since the engine makes a link of a module at an absolute path. */
 export type Links = "inside" | "anywhere"
 
+export interface ArchiveSize {
+  /** The most entries, and the most directories, which a single entry may have many of in its path. */
+  readonly entries: number
+  /** The most bytes of the unpacked tar, headers included. */
+  readonly bytes: number
+}
+export const archiveSize: ArchiveSize = { entries: 50_000, bytes: 1024 ** 3 }
+
 /** The most bytes in a whole path and in one name of it, and the most names in a path. */
 const pathLimits = { path: 1024, name: 255, depth: 32 } as const
 

@@ -55,8 +55,10 @@ export const routesOf = <A>(who: Who<A>, form: Form) =>
           const entered = yield* audit.beforehand(asked, enter)
           if (Option.isNone(entered)) return yield* Effect.andThen(chargeAddress, unauthorized())
           yield* limits.place(by, request)
+          if (method === "GET") yield* limits.turn(by)
           const answer = Effect.provideService(handler(request, params, entered.value), CurrentArrival, bodies.arrival(by))
-          return yield* audit.recorded(asked, answer)
+          // The answer to a write has no need of room: it tells what was done.
+          return yield* audit.recorded(asked, method === "GET" ? Effect.tap(answer, (made) => bodies.answer(by, request, made)) : answer)
         }))
   })
 

@@ -1,8 +1,8 @@
-// The memory for bodies that are held whole: requests, states, and answers made of states. When it is full, they wait unread.
+// The memory for bodies that are held whole: requests, states, and answers. When it is full, what arrives waits unread.
 // Invariant: a body counts in full before it arrives, though not for long; each kind has its own room, which no caller ever has for itself.
 // Used by authorize, the routes of states, settlements and left-overs; server/lifecycle/listen limits requests without room.
 import { Context, Duration, Effect, Layer, type Scope, Stream } from "effect"
-import type { HttpServerRequest } from "effect/http"
+import type { HttpServerRequest, HttpServerResponse } from "effect/http"
 import { keptStateLimitBytes, stateLimitBytes } from "../../schema/api/task-api.ts"
 import { Refused, tooLarge } from "../refused.ts"
 import type { Failure } from "./http-answer.ts"
@@ -42,8 +42,8 @@ interface Rooms {
   /** States of up to so many bytes that arrive, are read from the disk, or are worked with; and all others. */
   readonly smallStates: Arriving & { readonly upTo: number }
   readonly largeStates: Arriving
-  /** Answers that are made of states, until their clients have them. They do not wait, because the state has its room meanwhile. */
-  readonly answers: RoomLimits & SmallOnesFree
+  /** Answers to those who look, until their clients have them. They do not wait, because they would be in memory meanwhile. */
+  readonly answers: Omit<RoomLimits, "wait"> & SmallOnesFree
 }
 
 /**
@@ -74,9 +74,8 @@ export const Rooms = Context.Reference<Rooms>("agent-job/server/Rooms", {
     },
     answers: {
       freeUpTo: 64 * kibibyte,
-      all: 16 * mebibyte,
-      ofCaller: { task: 8 * mebibyte, other: 8 * mebibyte },
-      wait: Duration.zero
+      all: 32 * mebibyte,
+      ofCaller: { task: 8 * mebibyte, other: 8 * mebibyte }
     }
   })
 })
@@ -122,14 +121,11 @@ export class Bodies extends Context.Service<Bodies, {
    * while one is parsed, all others wait. Fails with 503 when there is no room in time.
    */
   readonly room: <A, E, R>(caller: Caller, sizeBytes: number, use: Effect.Effect<A, E, R>) => Effect.Effect<A, E | Refused, R>
-  /**
-   * Takes room for an answer until its client has it. Fails with 503 at once when there is none, because the caller holds room for the
-   * state meanwhile.
-   */
+  /** Takes room for an answer until its client has it; what is streamed needs none. Fails with 503 at once when there is none. */
   readonly answer: (
     caller: Caller,
     request: HttpServerRequest.HttpServerRequest,
-    sizeBytes: number
+    answer: HttpServerResponse.HttpServerResponse
   ) => Effect.Effect<void, Refused, Scope.Scope>
   /**
    * Reads the caller's whole body and runs `use` with it; the body has its room until `use` ends. Fails with 413 past the limit, 503 when
@@ -148,7 +144,7 @@ export class Bodies extends Context.Service<Bodies, {
       const ofRequests = makeRoom(requests, full.requests)
       const ofSmall = { ...makeRoom(smallStates, full.states), inTime: arrivesIn(smallStates.arrival, "state") }
       const ofLarge = { ...makeRoom(largeStates, full.states), inTime: arrivesIn(largeStates.arrival, "state") }
-      const ofAnswers = makeRoom(answers, full.answers)
+      const ofAnswers = makeRoom({ ...answers, wait: Duration.zero }, full.answers)
       const roomFor = (sizeBytes: number) => sizeBytes <= smallStates.upTo ? ofSmall : ofLarge
       return Bodies.of({
         arrival: (caller) => (sizeBytes, read) =>
@@ -156,8 +152,10 @@ export class Bodies extends Context.Service<Bodies, {
             ? read
             : ofRequests.arrive(caller, sizeBytes, arrivesIn(requests.arrival, "request")(read), Effect.succeed),
         room: (caller, sizeBytes, use) => roomFor(sizeBytes).inTurn(caller, sizeBytes, use),
-        answer: (caller, request, sizeBytes) =>
-          sizeBytes <= answers.freeUpTo ? Effect.void : untilTaken(request, ofAnswers.take(caller, sizeBytes)),
+        answer: (caller, request, { body }) =>
+          body._tag !== "Uint8Array" || body.contentLength <= answers.freeUpTo
+            ? Effect.void
+            : untilTaken(request, ofAnswers.takeNow(caller, body.contentLength)),
         whole: (caller, request, limitBytes, use) =>
           Effect.suspend(() => {
             const sizeBytes = saidBytes(request) ?? limitBytes

@@ -63,6 +63,8 @@ export class Limits extends Context.Service<Limits, {
    * none.
    */
   readonly place: (caller: Limited, request: HttpServerRequest.HttpServerRequest) => Effect.Effect<void, Refused, Scope.Scope>
+  /** Waits for the caller's turn: in each turn of the event loop one of its answers is begun, however many it asks for at once. */
+  readonly turn: (caller: Limited) => Effect.Effect<void>
 }>()("agent-job/server/Limits") {
   static readonly layer = Layer.effect(
     Limits,
@@ -70,6 +72,7 @@ export class Limits extends Context.Service<Limits, {
       const atOnce = yield* AtOnce
       const places = makeShares()
       const rates = yield* Rates
+      const turns = makeShares()
       const buckets = new Map<string, { readonly bucket: Bucket; readonly rate: Rate }>()
 
       /** Forgets buckets, the longest unused first, up to the first that still matters. */
@@ -94,6 +97,7 @@ export class Limits extends Context.Service<Limits, {
             })
           }
         }),
+        turn: (caller) => Effect.scoped(Effect.andThen(turns.take(caller, 1, 1), Effect.yieldNow)),
         admit: Effect.fnUntraced(function*(caller, request) {
           const now = yield* Clock.currentTimeMillis
           const { kind, name } = Option.getOrElse(

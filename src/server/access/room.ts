@@ -32,8 +32,14 @@ export const makeRoom = ({ all, ofCaller, wait }: RoomLimits, full: string) => {
     )
 
   return {
-    /** Takes room until the scope ends. */
-    take: (caller: Caller, sizeBytes: number) => Effect.flatMap(Effect.scope, (held) => inTime(takeInto(held, caller, sizeBytes))),
+    /** Takes room for what is in memory already, until the scope ends. Where there is none it fails in the same turn of the event loop. */
+    takeNow: Effect.fnUntraced(function*(caller: Caller, sizeBytes: number) {
+      const most = ofCaller[caller.kind === "task" ? "task" : "other"]
+      const amount = Math.min(sizeBytes, all)
+      const taken = (yield* parts.takeNow(caller, Math.min(sizeBytes, most), most))
+        && (yield* Effect.acquireRelease(room.takeIfAvailable(amount), (is) => is ? room.release(amount) : Effect.void))
+      if (!taken) return yield* busy
+    }),
     /** Runs `use` with room, for one at a time of each caller. */
     inTurn: <A, E, R>(caller: Caller, sizeBytes: number, use: Effect.Effect<A, E, R>) =>
       Effect.scopedWith((held) => {

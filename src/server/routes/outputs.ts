@@ -2,7 +2,7 @@
 // Invariant: no more of outputs is in memory than server/access/bodies has room for.
 // Used by state-routes and tfe/tfe-state-routes.
 import { Effect, Result } from "effect"
-import type { HttpServerRequest, HttpServerResponse } from "effect/http"
+import type { HttpServerResponse } from "effect/http"
 import { isLongerThan } from "../../core/text/json-length.ts"
 import { Bodies } from "../access/bodies.ts"
 import type { Caller } from "../access/tokens.ts"
@@ -73,22 +73,16 @@ export const makeOutputs = Effect.gen(function*() {
   }
 
   /**
-   * Returns the answer that `shown` makes of the outputs that `asked` selects. The state has its room until then, and the answer has room
-   * of its own.
+   * Returns the answer that `shown` makes of the outputs that `asked` selects. The state has its room until then.
    */
   return (
     caller: Caller,
-    request: HttpServerRequest.HttpServerRequest,
     version: StateVersion,
     ...of: readonly [asked: (outputs: Outputs) => Outputs, shown: (outputs: Outputs) => HttpServerResponse.HttpServerResponse | undefined]
   ) =>
     bodies.room(
       caller,
       version.sizeBytes,
-      Effect.gen(function*() {
-        const answer = yield* Effect.fromResult(answerOf(version, yield* states.read(version), ...of))
-        yield* bodies.answer(caller, request, lengthOf(answer))
-        return answer
-      })
+      Effect.flatMap(states.read(version), (bytes) => Effect.fromResult(answerOf(version, bytes, ...of)))
     )
 })

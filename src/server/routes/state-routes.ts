@@ -47,14 +47,13 @@ export const stateRoutes = HttpRouter.addAll(Effect.gen(function*() {
         return yield* stateAnswer(blobs, yield* Effect.flatMap(states.current((yield* existing(params)).id), orNotFound))
       })),
     // At an address of its own: a backend would take the answer for the whole state, and plan everything as new.
-    route("GET", stateRoute.outputs, "name", (request, params, caller) =>
+    route("GET", stateRoute.outputs, "name", (_, params, caller) =>
       Effect.gen(function*() {
         const version = yield* Effect.flatMap(states.current((yield* existing(params)).id), orNotFound)
         const { lineage, serial } = version
         const whole = allows(caller.role, "everything")
         return yield* outputsOf(
           caller,
-          request,
           version,
           (outputs) => outputs.filter(([, { sensitive }]) => whole || sensitive !== true),
           (outputs) => HttpServerResponse.jsonUnsafe({ version: 4, serial, lineage, outputs: Object.fromEntries(outputs), resources: [] })

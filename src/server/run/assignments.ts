@@ -231,10 +231,23 @@ const make = Effect.gen(function*() {
       UNION ALL SELECT * FROM (SELECT ${columns} FROM stages WHERE ${isFresh} AND ${mayBeOffered} ORDER BY seq LIMIT ${max}) ORDER BY seq`)
   }
 
+  const changes = counted(sql`SELECT total_changes() AS n`)
+  let lookedAt = { changes: -1, found: new Map<string, ReadonlyArray<Waiting>>() }
+  /** What `openTo` returns. A commit wakes all agents; those of one pool who look until the next change share what the first has read. */
+  const sharedOpenTo = Effect.fnUntraced(function*(pool: string, max: number) {
+    const at = yield* changes // first: what is changed while the rows are read is read again
+    if (lookedAt.changes !== at) lookedAt = { changes: at, found: new Map() }
+    const { found } = lookedAt
+    const key = `${max} ${pool}`
+    const open = found.get(key) ?? (yield* openTo(pool, max))
+    found.set(key, open)
+    return open
+  })
+
   const look = (asking: Asking, max: number) =>
     Effect.gen(function*() {
       const at = yield* Clock.currentTimeMillis
-      const open = yield* openTo(asking.pool, max)
+      const open = yield* sharedOpenTo(asking.pool, max)
       const due = open.filter((stage) => dueAt(stage, asking.name, at) <= at).slice(0, max)
       if (open.length === 0) return {}
       if (due.length === 0) return { againAt: Math.min(...open.map((stage) => dueAt(stage, asking.name, at))) }

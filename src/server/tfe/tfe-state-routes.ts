@@ -32,28 +32,26 @@ export const tfeStateRoutes = HttpRouter.addAll(Effect.gen(function*() {
       "GET",
       "/api/v2/workspaces/:id/current-state-version-outputs",
       "workspace",
-      (request, { id = "" }, caller) =>
+      (_, { id = "" }, caller) =>
         Effect.gen(function*() {
           const workspace = yield* workspaces.get(id)
           const version = yield* states.current(workspace.id)
           if (version === undefined) return documents([])
           return yield* outputsOf(
             caller,
-            request,
             version,
             (outputs) => outputs.map(([name, output]) => [name, asListed(output)] as const),
             (outputs) => documents(outputs.map((output) => outputDocument(version, ...output)))
           )
         })
     ),
-    route("GET", "/api/v2/state-version-outputs/:id", "output", (request, { id = "" }, caller) =>
+    route("GET", "/api/v2/state-version-outputs/:id", "output", (_, { id = "" }, caller) =>
       Effect.gen(function*() {
         const parsed = parseOutputId(id)
         const whole = allows(caller.role, "everything")
         const version = yield* Effect.flatMap(states.find(parsed?.versionId ?? ""), orNotFound)
         return yield* outputsOf(
           caller,
-          request,
           version,
           (outputs) => outputs.filter(([name]) => name === parsed?.name).map(([name, output]) => [name, whole ? output : asListed(output)]),
           ([output]) => output === undefined ? undefined : document(outputDocument(version, ...output))

@@ -50,10 +50,10 @@ export const variablesOf = (workspace: ReadonlyArray<WorkspaceVariable>, run: Re
   ...ownVariables(workspace, run).map(({ key, ...own }) => ({ name: key, ...own, category: "terraform" as const, hcl: true }))
 ]
 
-/** What the variables of one workspace may be together: each stage, and each list of them, has all in memory. */
+/** What the variables of one workspace may be together: each stage, and each list of them, has all in memory, as JSON writes them. */
 const most = { count: 500, bytes: 1024 * 1024 }
 const tooMany = invalid(
-  `A workspace has at most ${most.count} variables with ${most.bytes} bytes of values and descriptions together, so this one was not stored; remove some that it no longer needs, or put large values into files of the configuration.`
+  `A workspace has at most ${most.count} variables with ${most.bytes} bytes of values and descriptions together, as JSON writes them, so this one was not stored; remove some that it no longer needs, or put large values into files of the configuration.`
 )
 
 export class Variables extends Context.Service<Variables, {
@@ -75,7 +75,7 @@ const make = Effect.gen(function*() {
 
   const isPastLimits = (workspaceId: string) =>
     isAny(sql`SELECT count(*) FROM variables WHERE workspaceId = ${workspaceId}
-      HAVING count(*) > ${most.count} OR SUM(OCTET_LENGTH(value) + OCTET_LENGTH(description)) > ${most.bytes}`)
+      HAVING count(*) > ${most.count} OR SUM(OCTET_LENGTH(json_quote(value || description)) - 2) > ${most.bytes}`)
 
   const list = (workspaceId: string) =>
     rows(WorkspaceVariable)(sql`SELECT * FROM variables WHERE workspaceId = ${workspaceId} ORDER BY key, category`)

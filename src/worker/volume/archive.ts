@@ -6,7 +6,7 @@ import type { Tar } from "effect/encoding"
 import { createReadStream, statSync } from "node:fs"
 import { pipeline } from "node:stream"
 import { createGunzip } from "node:zlib"
-import { EntryAction, entryAction } from "../../core/stage/archive-entry.ts"
+import { type ArchiveSize, archiveSize, EntryAction, entryAction } from "../../core/stage/archive-entry.ts"
 import { shortened } from "../../core/text/sentence.ts"
 import { upTo } from "../../http/body.ts"
 import { codeOf } from "../../schema/system-error.ts"
@@ -15,17 +15,13 @@ import { createFile, isFolder, makeFolder, makeLink, removeFile, type Segments, 
 import { inMebibytes } from "./mebibytes.ts"
 import { tarEntries, tooMuchBeside } from "./tar-entries.ts"
 
-export interface ArchiveLimits {
-  /** The most entries, and the most directories, which a single entry may have many of in its path. */
-  readonly entries: number
-  /** The most bytes of the unpacked tar, headers included. */
-  readonly bytes: number
+export interface ArchiveLimits extends ArchiveSize {
   /** The most unpacked bytes for each packed byte, once there are more than `ratioFromBytes`. */
   readonly ratio: number
   readonly ratioFromBytes: number
 }
 
-export const archiveLimits: ArchiveLimits = { entries: 50_000, bytes: 1024 ** 3, ratio: 100, ratioFromBytes: 16 * 1024 ** 2 }
+export const archiveLimits: ArchiveLimits = { ...archiveSize, ratio: 100, ratioFromBytes: 16 * 1024 ** 2 }
 
 const refused = (what: string) => new StageFailed({ reason: "InvalidArchive", message: `The configuration archive ${what}.` })
 const notAnArchive = () => refused("is not a tar archive packed with gzip; make it with tar -czf")

@@ -8,6 +8,7 @@ import { createServer } from "node:net"
 import { basename, dirname, join } from "node:path"
 import { gunzipSync } from "node:zlib"
 import { archiveOf, nameOfDirectory, staysInside } from "../../../src/cli/run/archive.ts"
+import { type ArchiveSize, archiveSize } from "../../../src/core/stage/archive-entry.ts"
 import { temporaryFolder } from "../../temporary-folder.ts"
 
 /** Makes a temporary directory with these files. It is removed when the scope closes. */
@@ -30,7 +31,7 @@ const unpacked = (bytes: Uint8Array) =>
   )
 
 /** Packs a directory for a workspace whose working directory is `below`. */
-const archived = (directory: string, below = "") => archiveOf(directory, Effect.succeed(below))
+const archived = (directory: string, below = "", most = archiveSize) => archiveOf(directory, Effect.succeed(below), Option.none(), most)
 
 const pathsOf = (directory: string) =>
   Effect.gen(function*() {
@@ -38,8 +39,8 @@ const pathsOf = (directory: string) =>
     return (yield* unpacked(bytes)).map(({ path, type }) => type === "Directory" ? `${path.replace(/\/$/u, "")}/` : path)
   })
 
-const refusal = (directory: string, below?: string) =>
-  Effect.map(Effect.flip(archived(directory, below)), ({ message }) => message.replaceAll(directory, "DIR"))
+const refusal = (directory: string, below?: string, most?: ArchiveSize) =>
+  Effect.map(Effect.flip(archived(directory, below, most)), ({ message }) => message.replaceAll(directory, "DIR"))
 
 const main = { "main.tf": "output \"m\" { value = 1 }\n" }
 
@@ -265,12 +266,25 @@ describe("what cannot be archived", () => {
       expect(yield* refusal(directory)).toBe("s is neither a file, a directory nor a link; name it in .terraformignore.")
     }))
 
+  it.effect("is as many files and bytes as a stage unpacks, and not one more, which is told before any is read", () =>
+    Effect.gen(function*() {
+      const directory = yield* directoryWith({ ...main, "a/b.tf": "" })
+      const three = { entries: 3, bytes: 4 * 512 } // a block for each, and one for what main.tf holds
+      expect(yield* archived(directory, "", three)).toMatchObject({ files: 2 })
+      expect(yield* refusal(directory, "", { ...three, entries: 2 })).toContain("it holds more than 2 files")
+      expect(yield* refusal(directory, "", { ...three, bytes: 4 * 512 - 1 })).toContain("No run can unpack DIR")
+      truncateSync(join(directory, "a/b.tf"), 3 * 1024 ** 3) // more than Node reads at once
+      expect(yield* refusal(directory)).toBe(
+        "No run can unpack DIR: it holds more than 50000 files, directories and links, or more than 1024 MiB; name what a run does not need in .terraformignore, beginning with downloads and build outputs."
+      )
+    }))
+
   it.effect("is more than the server takes, and nothing is read after that", () =>
     Effect.gen(function*() {
       const directory = yield* directoryWith({ ...main, unreadable: "" })
       writeFileSync(join(directory, "random"), randomBytes(102 * 1024 * 1024))
       truncateSync(join(directory, "unreadable"), 3 * 1024 ** 3) // more than Node reads at once
-      expect(yield* refusal(directory)).toBe(
+      expect(yield* refusal(directory, "", { ...archiveSize, bytes: Infinity })).toBe(
         "DIR is more than 100 MB even when compressed; name what a run does not need in .terraformignore, beginning with downloads and build outputs."
       )
     }))

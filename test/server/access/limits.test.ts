@@ -6,6 +6,7 @@ import { readdirSync } from "node:fs"
 import { type IncomingMessage, request as call } from "node:http"
 import { connect } from "node:net"
 import { join } from "node:path"
+import { runPath } from "../../../src/schema/api/run.ts"
 import { taskHeader, taskPath } from "../../../src/schema/api/task-api.ts"
 import { tfePath } from "../../../src/schema/api/tfe-api.ts"
 import { Rooms } from "../../../src/server/access/bodies.ts"
@@ -22,6 +23,7 @@ import {
   person,
   planWith,
   poolToken,
+  readToken,
   serve,
   server,
   sha256,
@@ -30,6 +32,7 @@ import {
   worker
 } from "../live-server.ts"
 
+const mebibyte = 1024 * 1024
 const few: Rate = { perSecond: 0.1, burst: 3 }
 const many: Rate = { perSecond: 1000, burst: 5000 }
 const withRates = (rates: Partial<typeof Rates.Service>) =>
@@ -188,6 +191,13 @@ describe("a limit of what one caller asks at once", () => {
     }))
 })
 
+/** A connection whose client reads nothing until it is resumed. */
+const unreadOf = (url: string) =>
+  Effect.acquireRelease(
+    Effect.sync(() => connect({ host: "127.0.0.1", port: Number(new URL(url).port), noDelay: true }).on("error", () => undefined).pause()),
+    (socket) => Effect.sync(() => socket.destroy())
+  )
+
 describe("a limit of what one caller asks at once, of small answers,", () =>
   it.live(
     "counts a piece of a log as long as it lies in memory, since its client reads nothing, and then no more",
@@ -197,12 +207,7 @@ describe("a limit of what one caller asks at once, of small answers,", () =>
         const { stages: [stage] } = yield* Effect.flatMap(person(url).start("demo"), person(url).view)
         const log = stage?.logUrl ?? ""
         yield* worker(url, yield* agent(url).take).log(0, "x".repeat(64 * 1024))
-        const unread = yield* Effect.acquireRelease(
-          Effect.sync(() =>
-            connect({ host: "127.0.0.1", port: Number(new URL(url).port), noDelay: true }).on("error", () => undefined).pause()
-          ),
-          (socket) => Effect.sync(() => socket.destroy())
-        )
+        const unread = yield* unreadOf(url)
         // The buffers of the network take some megabytes before the server has to hold an answer. The requests come one by one, because the
         // server closes a connection on which too much is asked ahead.
         for (let refusedInARow = 0; refusedInARow < 30;) {
@@ -214,6 +219,46 @@ describe("a limit of what one caller asks at once, of small answers,", () =>
         yield* Effect.repeat(ask(log, undefined), { until: ({ status }) => status === 200 }).pipe(Effect.timeout("30 seconds"))
       })
   ))
+
+describe("a limit of large answers that are not read", () => {
+  it.live("counts whatever a look is answered with, and nothing that tells what was done", () =>
+    Effect.gen(function*() {
+      const rooms = yield* Rooms
+      const answers = { ...rooms.answers, ofCaller: { task: mebibyte, other: mebibyte } }
+      const url = yield* server.pipe(Effect.provideService(Rooms, { ...rooms, answers }))
+      const me = person(url)
+      const variables = tfePath.variables(yield* me.workspace("demo"))
+      const set = (key: string) => me.as("POST", variables, { data: { attributes: { key, value: "x".repeat(64 * 1024) } } })
+      for (let n = 0; n < 15; n++) yield* set(`n${n}`)
+      const unread = yield* unreadOf(url)
+      for (let refusedInARow = 0; refusedInARow < 30;) {
+        const { status } = yield* me.as("GET", variables)
+        refusedInARow = status === 503 ? refusedInARow + 1 : 0
+        if (status === 200) unread.write(`GET ${variables} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer ${userToken}\r\n\r\n`)
+      }
+      expect((yield* set("n15")).status).toBe(201)
+      unread.resume()
+      yield* Effect.repeat(me.as("GET", variables), { until: ({ status }) => status === 200 }).pipe(Effect.timeout("30 seconds"))
+    }))
+})
+
+describe("what one caller looks at", () => {
+  it.live("is answered one after the other, and whoever asks meanwhile is answered in between", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const heard: Array<string> = []
+      const opened = Effect.fnUntraced(function*(token: string) {
+        const socket = yield* unreadOf(url)
+        yield* Effect.promise(() => once(socket, "connect"))
+        socket.on("data", () => heard.push(token)).resume()
+        return () => socket.write(`GET ${runPath.list} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer ${token}\r\n\r\n`)
+      })
+      const asks = yield* Effect.forEach([...Array<string>(20).fill(userToken), readToken], opened)
+      for (const asked of asks) asked()
+      yield* until(() => heard.length === asks.length)
+      expect(heard.indexOf(readToken)).toBeLessThan(10)
+    }))
+})
 
 describe("a limit of waiting polls", () => {
   it.live("refuses the one too many and takes it when another is over", () =>

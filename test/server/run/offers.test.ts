@@ -10,6 +10,7 @@ import { Assignments } from "../../../src/server/run/assignments.ts"
 import { Runs } from "../../../src/server/run/runs.ts"
 import { Rescues } from "../../../src/server/workspace/rescues.ts"
 import { Workspaces } from "../../../src/server/workspace/workspaces.ts"
+import { until } from "../../until.ts"
 import { agent, directory, evicted, inStores, person, serveOpenly, server, withoutRates, worker } from "../live-server.ts"
 import { type Offering, offering } from "./offering.ts"
 
@@ -62,6 +63,24 @@ describe("the offers to an agent", () => {
       yield* TestClock.adjust("2 seconds")
       expect((yield* agent(url).acquire(0, 1)).map(({ runId }) => runId)).toEqual([first])
       expect(answers()).toBeLessThan(20)
+    }))
+
+  it.effect("are looked for once for all agents of a pool that one commit wakes, and once more after each that is made", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const all = yield* Effect.acquireRelease(
+        Effect.sync(() => vi.spyOn(StatementSync.prototype, "all")),
+        (spied) => Effect.sync(() => spied.mockRestore())
+      )
+      const looks = () =>
+        all.mock.contexts.filter((statement) => String(Object(statement).sourceSQL).includes("FROM stages WHERE NOT")).length
+      const polls = yield* Effect.forEach(Array(20).keys(), (n) => Effect.forkChild(agent(url, `agent-${n}`).acquire(10, 1)))
+      yield* until(() => looks() === 20)
+      yield* person(url).start("demo")
+      yield* Effect.raceAll(polls.map(Fiber.join))
+      yield* TestClock.adjust("10 seconds")
+      expect((yield* Effect.forEach(polls, Fiber.join)).flat()).toHaveLength(1)
+      expect(looks() - 20).toBeLessThan(5)
     }))
 
   it.effect(
