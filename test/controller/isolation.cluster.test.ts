@@ -8,7 +8,7 @@ import { createTask, getTask, jobNames, runController, TaskCluster, Tasks, until
 const waits = {
   phase: "Queued",
   reason: "IsolationUnproven",
-  message: expect.stringMatching(/; run agent-job doctor --name agent-job --namespace \S+\.$/u)
+  message: expect.stringMatching(/; run: agent-job doctor --name agent-job --namespace \S+$/u)
 }
 
 /** Limits so high that no task waits for one of them. */

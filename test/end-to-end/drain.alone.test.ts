@@ -119,7 +119,7 @@ describe.runIf(ownNode)("agent-job drain", () => {
     const { status } = await untilTask(name, "is held back", ({ status }) => status.phase === "Queued")
     assert.deepInclude(status, {
       reason: "Draining",
-      message: "Nothing new starts while the cluster is draining; agent-job drain --undo ends that."
+      message: "Nothing new starts while the cluster is draining; to end that: agent-job drain --undo"
     })
     assert.include((await agentJob("get", "tasks")).stdout, "Draining")
 

@@ -2,7 +2,9 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"
 import { statePath } from "../../src/schema/api/state.ts"
+import { taskPath } from "../../src/schema/api/task-api.ts"
 import { agent, ask, cancelled, person, planWith, poolToken, server, state, worker } from "./live-server.ts"
+import { lost } from "./run/applying.ts"
 
 const actionsOf = (url: string, id: string) =>
   Effect.map(person(url).as("GET", `/api/v2/runs/${id}`), ({ json }) => json.data.attributes.actions)
@@ -94,6 +96,30 @@ describe("the end by force", () => {
       expect(yield* person(url).view(id)).toEqual(ended)
       expect((yield* actionsOf(url, id))["is-force-cancelable"]).toBe(false)
     }))
+
+  it.live.each(
+    [
+      { begun: true, actions: [] },
+      { begun: true, actions: ["cancel"] },
+      { begun: true, actions: ["cancel", "force-cancel"] },
+      { begun: false, actions: ["cancel"] },
+      { begun: false, actions: ["cancel", "force-cancel"] }
+    ] as const
+  )(
+    "of an apply that never had the lock leaves no doubt, whatever its controller guesses: begun $begun, $actions",
+    ({ actions, begun }) =>
+      Effect.gen(function*() {
+        const url = yield* server
+        const id = yield* person(url).start("demo", { "auto-apply": true })
+        yield* planWith(url)
+        const apply = yield* agent(url).take
+        if (begun) yield* worker(url, apply).as("GET", taskPath.assignment)
+        for (const action of actions) yield* person(url).act(id, action)
+        yield* agent(url).report(apply.id, { ...lost, statePushed: false })
+        yield* agent(url).report(apply.id, lost)
+        expect((yield* person(url).state("demo")).pending).toEqual([])
+      })
+  )
 
   it.live("is nobody's first wish: a run that was not asked to stop goes on, and one that is over stays as it is", () =>
     Effect.gen(function*() {

@@ -40,7 +40,7 @@ const madeSinceCancel = ({ history }: ApiServer, uid: string, until: number): nu
 
 /** Reports whether it is a change that a worker claimed, and whose end or state nobody knows. One that is being deleted counts as gone. */
 const isLost = ({ metadata: { deletionTimestamp }, spec: { stage }, status: { claim, phase, result } }: AgentTask): boolean =>
-  deletionTimestamp === undefined && mutates(stage) && isOver(phase) && claim !== undefined &&
+  deletionTimestamp === undefined && stage === "apply" && isOver(phase) && claim !== undefined &&
   (result === undefined || result.statePushed === false)
 
 /** Checks that no change without a pool begins right after one that was lost, in the same workspace, before a person has deleted that one. */

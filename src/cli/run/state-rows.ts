@@ -1,6 +1,7 @@
 // The state of a workspace as lines: what is stored, who has the lock, what was refused, and what waits to be settled.
 // Pure: the time is an argument.
 // Used by cli/run/state-commands.
+import { importable } from "../../core/state/import-blocks.ts"
 import { namesAny } from "../../core/state/left-over-message.ts"
 import { shortName } from "../../core/text/sentence.ts"
 import type { ImportStarted, RescueView, StateView } from "../../schema/api/state.ts"
@@ -93,16 +94,20 @@ export const rescueLines = (state: StateView, now: number): ReadonlyArray<string
     : [
       `  ${rescue} --use ${use.id} ${seen}   ${effect}; to look into it first: agent-job state show ${state.workspace} --evidence ${use.id}`
     ]
+  const left = state.pending.flatMap(({ effects }) => effects === undefined ? [] : [effects])
+  const imports = left.some(({ unread, unsaved }) => unread !== true && importable(unsaved).length > 0) // what the server refuses is not offered
   return [
     ...stateLines(state, now),
-    ...state.pending.flatMap(({ effects }) => effects === undefined ? [] : ["", ...leftOver(effects)]),
+    ...left.flatMap((effects) => ["", ...leftOver(effects)]),
     "",
     "No stage of the workspace starts before this is settled:",
     ...(newer === undefined ? useIt : []),
-    ...(state.pending.every(({ effects }) => effects === undefined || !namesAny(effects)) ? [] : [
-      `  ${rescue} --import   plans a run that imports what was made and is not in the state, which you then approve`,
-      `  ${rescue} --import-blocks FILE   writes the import blocks instead`
-    ]),
+    ...(imports
+      ? [`  ${rescue} --import   plans a run that imports what was made and is not in the state, which you then approve`]
+      : []),
+    ...(left.some(namesAny)
+      ? [`  ${rescue} --import-blocks FILE   writes the import blocks${imports ? " instead" : ", and what else to do"}`]
+      : []),
     `  ${rescue} --keep ${seen}   the stored state stays as it is; what is missing in it, import or remove by hand`,
     ...(newer === undefined ? [] : useIt)
   ]

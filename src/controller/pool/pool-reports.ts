@@ -11,7 +11,7 @@ import { makeBreaker } from "./breaker.ts"
 import { answerSeconds, isFinalRefusal, isUnknown, Pool, type PoolError, PoolUnreachable } from "./pool.ts"
 
 /** What a person can do with a task of which no pool will hear how it ended. */
-export const letGo = `if nobody asks for its run any more, delete the task and remove its finalizer ${poolFinalizer}`
+const letGo = `if nobody asks for its run any more, delete the task and remove its finalizer ${poolFinalizer}`
 
 /** The pool has not answered another request just now, so it was not asked. */
 export class PoolSilent extends Data.TaggedError("PoolSilent")<{ readonly againInMillis: number }> {}

@@ -3,11 +3,12 @@
 // Used by controller/reconcile/reconcile.
 import { Option } from "effect"
 import { Notice } from "../../core/reconcile/action.ts"
+import { poolFinalizer } from "../../core/task/intake.ts"
 import { sentence } from "../../core/text/sentence.ts"
 import type { Forbidden, Invalid, Malformed, Rejected } from "../../kubernetes/errors.ts"
 import { keyOf } from "../../kubernetes/object.ts"
 import type { AgentTask } from "../../schema/task/agent-task.ts"
-import { letGo, type ReportError } from "../pool/pool-reports.ts"
+import type { ReportError } from "../pool/pool-reports.ts"
 import type { PoolError } from "../pool/pool.ts"
 
 /** Why a pool that may yet hear how the task ended does not. */
@@ -21,7 +22,11 @@ const isUntold = (error: Lasting): error is PoolError => untold.some((tag) => ta
 /** Returns what there is to say, and by what it is news: the words of an answer may be other ones each time. */
 const newsOf = (error: Lasting) =>
   isUntold(error)
-    ? { reason: "PoolUnreachable", what: error._tag, message: `${sentence(error.message)} Or, ${letGo}.` } as const
+    ? {
+      reason: "PoolUnreachable",
+      what: error._tag,
+      message: `${sentence(error.message)} If nobody asks for its run any more, remove its finalizer ${poolFinalizer}.`
+    } as const
     : error._tag === "PoolChanged" || error._tag === "PoolMissing"
     ? { reason: "PoolUnreachable", what: error.message, message: error.message } as const
     : { reason: "Refused", what: `${error._tag} ${error.verb} ${error.object}`, message: error.message } as const

@@ -14,11 +14,13 @@ import { find } from "../../kubernetes/find.ts"
 import { agentTasks, decoding, leases, pods } from "../../kubernetes/kinds.ts"
 import { WorkspaceLease } from "../../schema/kubernetes/kubernetes.ts"
 import type { AgentTask } from "../../schema/task/agent-task.ts"
+import { Changes } from "../../schema/task/stage-result.ts"
 import type { Cache } from "../world/cache.ts"
 import { projectPod } from "../world/project.ts"
 import type { World } from "../world/world.ts"
 
 const Told = Schema.Struct({
+  changes: Schema.optionalKey(Changes),
   reason: Schema.optionalKey(Schema.String),
   exitCode: Schema.optionalKey(Schema.Number),
   statePushed: Schema.optionalKey(Schema.Boolean)
@@ -28,7 +30,7 @@ const holders = decoding(
   agentTasks,
   Schema.Struct({
     metadata: Schema.Struct({ uid: Schema.String, deletionTimestamp: Schema.optionalKey(Schema.String) }),
-    spec: Schema.optionalKey(Schema.Struct({ pool: Schema.optionalKey(Schema.Unknown) })),
+    spec: Schema.optionalKey(Schema.Struct({ pool: Schema.optionalKey(Schema.Unknown), stage: Schema.optionalKey(Schema.String) })),
     status: Schema.optionalKey(Schema.Struct({
       claim: Schema.optionalKey(Schema.Unknown),
       phase: Schema.optionalKey(Schema.String),

@@ -32,11 +32,11 @@ const waitsFor = (s: Seen, { position, why }: Waiting): string => {
   const { policy: { limits }, task: { spec: { workspace } } } = s
   switch (why.reason) {
     case "IsolationUnproven":
-      return `Nothing starts before the isolation of tasks is proven for the present values; run agent-job doctor${
+      return `Nothing starts before the isolation of tasks is proven for the present values; run: agent-job doctor${
         flagsFor(s, "namespace")
-      }.`
+      }`
     case "Draining":
-      return `Nothing new starts while the cluster is draining; agent-job drain --undo${flagsFor(s, "controller-namespace")} ends that.`
+      return `Nothing new starts while the cluster is draining; to end that: agent-job drain --undo${flagsFor(s, "controller-namespace")}`
     case "WorkspaceBusy":
       return why.isNear
         ? `Waiting for ${why.blockedBy}, which goes before it in workspace ${workspace}.`

@@ -26,7 +26,7 @@ const isItsPlan = ({ planSha256 }: Planned, { planDigest }: ToldResult): boolean
 const notImported = ({ toImport = 0 }: Planned, imports: number): string | undefined =>
   imports >= toImport
     ? undefined
-    : `The plan imports ${imports} of ${toImport}, and would make the rest once more: the state has something else at an address, or the configuration moves it there; take that out of the state (tofu state rm) and import again, or import by hand and then settle with --keep.`
+    : `The plan imports ${imports} of ${toImport}, and would make the rest once more: the state has something else at an address, or the configuration moves it there; take that out of the state (tofu state rm) and import again, or import by hand and then settle with --keep, as where the state has the very things by now.`
 
 /**
  * Returns what the end of a successful plan means. Without a word on changes or their numbers, it is taken to change something, so that a

@@ -2,6 +2,7 @@
 // Invariant: a stage belongs for good to the AgentTask that took it first, wherever its workspace is moved.
 // Used by server/run/assignments; each case is a row of test/core/run/standing.test.ts.
 import { Data, Option } from "effect"
+import type { ToldResult } from "../../schema/task/stage-result.ts"
 
 /** Who speaks for a stage, with the UID of the AgentTask; none: no task was made. */
 export type Speaker = Data.TaggedEnum<{
@@ -16,6 +17,8 @@ export const Speaker = Data.taggedEnum<Speaker>()
 
 type Stage = { readonly id: string; readonly taskUid: string | null; readonly agentPool: string | null }
 
+type Begun = { readonly cancelSeq: number | null; readonly startedAt: unknown; readonly taskUid: string | null }
+
 /** It counts; it counts, and the task takes the stage by it; or it changes nothing. `taken` is a word that older agents know and obey. */
 export type Standing = "counts" | "takes" | "unauthorized" | { readonly taken: string }
 
@@ -29,4 +32,15 @@ export const standing = ({ agentPool, id, taskUid }: Stage, by: Speaker, mayTake
   // such a token if its pool was renamed meanwhile, and renews it; `taken` would be untrue of it.
   const isOfOtherOffer = by._tag === "Bearer" && by.pool !== null && agentPool !== null && by.pool !== agentPool
   return isOfOtherOffer ? "unauthorized" : "counts"
+}
+
+/**
+ * Returns the result without what the agent guesses: whether a stage whose worker said nothing had the lock (controller/pool/assignment-reports).
+ * A database that would have that lock knows better; a copy from before offers the stage again, or cancels it as one that no task has.
+ */
+export const heard = (stage: Begun, by: Speaker, result: ToldResult): ToldResult => {
+  const { statePushed, ...rest } = result
+  const isGuess = by._tag === "Agent" && statePushed === false && result.exitCode === undefined
+  const knowsItsLock = stage.startedAt !== null || (stage.cancelSeq !== null && stage.taskUid !== null)
+  return isGuess && knowsItsLock ? rest : result
 }

@@ -33,10 +33,10 @@ const confirmed = ({ result }: StageEnd) => result.statePushed === true
 export const rows: ReadonlyArray<Row> = [
   { situation: "a plan", holds: ({ stage }) => stage === "plan", opens: false, because: "it writes no state" },
   {
-    situation: "the worker says that the last state is not saved",
+    situation: "the worker says that the last state is not saved, or the controller that nobody knows",
     holds: ({ result }) => result.statePushed === false || result.reason === "StateNotSaved",
     opens: true,
-    because: "the state lacks what the engine wrote last"
+    because: "the state may lack what the engine wrote last"
   },
   {
     situation: "the worker says that the last state is saved, and the server does not have it",

@@ -16,4 +16,4 @@ export const noConfiguration = (directory: string, engine: string, tofu: boolean
     directory === "" ? "the top directory" : `the directory ${directory}`
   } of the source: no file there ends in ${
     endings(tofu)
-  }, which is all that ${engine} reads, and to plan nothing is to destroy all that the state has; name the directory that has it as the working directory, or ask for a destroy.`
+  }, which is all that ${engine} reads, and to plan nothing is to destroy all that the state has; name the directory that has it as the working directory, or ask for a destroy; where a wrapper of the engine in the runner image makes it, add an empty .tf file.`

@@ -1,4 +1,4 @@
-// Whether the state of a workspace without a pool may lack what an apply or destroy made that is over, as its AgentTask tells.
+// Whether the state of a workspace without a pool may lack what an apply made that is over, as its AgentTask tells. A destroy makes nothing.
 // Invariant: the deletion of that task is a person's word to go on. A cancel is none, since it may have come before the end.
 // Used by core/reconcile/newest-attempt for who follows a source, and by controller/reconcile/workspace-holder for who wants the workspace next.
 import type { ToldResult } from "../../schema/task/stage-result.ts"
@@ -10,7 +10,7 @@ type Told = Partial<Pick<ToldResult, "changes" | "exitCode" | "reason" | "stateP
 /** What is asked of such a task, which may be one that this version cannot decode. */
 export interface Changing {
   readonly metadata: { readonly deletionTimestamp?: string }
-  readonly spec?: { readonly pool?: unknown }
+  readonly spec?: { readonly pool?: unknown; readonly stage?: string }
   readonly status?: { readonly claim?: unknown; readonly phase?: string; readonly result?: Told }
 }
 
@@ -21,4 +21,5 @@ const mayLack = (result: Told | undefined): boolean =>
 
 /** Reports whether it is over and nobody said yet that others may go on. The server of a pool judges its own (core/run/state-doubt). */
 export const leftInDoubt = ({ metadata: { deletionTimestamp }, spec, status: { claim, phase, result } = {} }: Changing): boolean =>
-  spec?.pool === undefined && deletionTimestamp === undefined && isOver(phase) && claim !== undefined && mayLack(result)
+  spec?.pool === undefined && spec?.stage !== "destroy" && deletionTimestamp === undefined && isOver(phase) && claim !== undefined &&
+  mayLack(result)

@@ -26,7 +26,7 @@ export const importBlocks = (
       effect.replaces === true
         ? `# ${
           effectName(effect)
-        } was made in the place of what the state has at this address: take that out of the state (tofu state rm), and then import this.\n`
+        } was made, and the state has something else at this address: the old one if this replaced it, or a newer one that a later apply made. If this is the one to keep, take the other out of the state (tofu state rm), and then import this; otherwise remove this by hand.\n`
         : effect.id === undefined || !isImportable(effect)
         ? `# ${effectName(effect)} was made, but no id of it is known: look for it, and import or remove it by hand.\n`
         : `import {\n  to = ${effect.address}\n  id = ${quoted(effect.id)}\n}\n`

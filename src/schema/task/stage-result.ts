@@ -43,7 +43,7 @@ export const StageResult = Schema.Struct({
   statePushed: Schema.optionalKey(
     Schema.Boolean.annotate({
       description:
-        "The last state the engine wrote is confirmed by the server. False also where the state of a stage without a pool may lack what it made."
+        "The last state the engine wrote is confirmed by the server. False also where the state may lack what was made, as of a stage without a pool, or of a lost one that the server has forgotten."
     })
   ),
   stateDigest: Schema.optionalKey(Sha256.annotate({ description: "SHA-256 of the last state that the server confirmed." })),

@@ -42,8 +42,10 @@ interface Rooms {
   /** States of up to so many bytes that arrive, are read from the disk, or are worked with; and all others. */
   readonly smallStates: Arriving & { readonly upTo: number }
   readonly largeStates: Arriving
-  /** Answers to those who look, until their clients have them. They do not wait, because they would be in memory meanwhile. */
-  readonly answers: Omit<RoomLimits, "wait"> & SmallOnesFree
+  /**
+   * Answers to tasks, and to all others who look, until their clients have them. They do not wait, because they would be in memory meanwhile.
+   */
+  readonly answers: SmallOnesFree & Readonly<Record<"task" | "other", Omit<RoomLimits, "wait">>>
 }
 
 /**
@@ -74,8 +76,8 @@ export const Rooms = Context.Reference<Rooms>("agent-job/server/Rooms", {
     },
     answers: {
       freeUpTo: 64 * kibibyte,
-      all: 32 * mebibyte,
-      ofCaller: { task: 8 * mebibyte, other: 8 * mebibyte }
+      task: { all: 8 * mebibyte, ofCaller: { task: 2 * mebibyte, other: 0 } },
+      other: { all: 24 * mebibyte, ofCaller: { task: 0, other: 8 * mebibyte } }
     }
   })
 })
@@ -144,7 +146,8 @@ export class Bodies extends Context.Service<Bodies, {
       const ofRequests = makeRoom(requests, full.requests)
       const ofSmall = { ...makeRoom(smallStates, full.states), inTime: arrivesIn(smallStates.arrival, "state") }
       const ofLarge = { ...makeRoom(largeStates, full.states), inTime: arrivesIn(largeStates.arrival, "state") }
-      const ofAnswers = makeRoom({ ...answers, wait: Duration.zero }, full.answers)
+      const answersTo = (kind: "task" | "other") => makeRoom({ ...answers[kind], wait: Duration.zero }, full.answers)
+      const [ofTasks, ofOthers] = [answersTo("task"), answersTo("other")] // so that nobody who looks keeps a task from its start
       const roomFor = (sizeBytes: number) => sizeBytes <= smallStates.upTo ? ofSmall : ofLarge
       return Bodies.of({
         arrival: (caller) => (sizeBytes, read) =>
@@ -155,7 +158,7 @@ export class Bodies extends Context.Service<Bodies, {
         answer: (caller, request, { body }) =>
           body._tag !== "Uint8Array" || body.contentLength <= answers.freeUpTo
             ? Effect.void
-            : untilTaken(request, ofAnswers.takeNow(caller, body.contentLength)),
+            : untilTaken(request, (caller.kind === "task" ? ofTasks : ofOthers).takeNow(caller, body.contentLength)),
         whole: (caller, request, limitBytes, use) =>
           Effect.suspend(() => {
             const sizeBytes = saidBytes(request) ?? limitBytes

@@ -5,7 +5,7 @@ import { Clock, Context, Effect, Layer, Option, Schema, Struct } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { mostRetries, retryDelayMillis } from "../../core/run/retries.ts"
 import { RunEvent } from "../../core/run/run-machine.ts"
-import { Speaker, standing } from "../../core/run/standing.ts"
+import { heard, Speaker, standing } from "../../core/run/standing.ts"
 import { isStoredOf, plainly } from "../../core/task/task-result.ts"
 import type { Assignment } from "../../schema/api/pool-api.ts"
 import { taskHeader } from "../../schema/api/task-api.ts"
@@ -172,8 +172,11 @@ const make = Effect.gen(function*() {
 
   const take = Effect.fnUntraced(function*(before: StageRow, by: Speaker) {
     const { takes, ...stage } = yield* spokenFor(before, by)
-    if (!takes) return stage
-    const taken = { taskUid: Option.getOrNull(by.taskUid), agentPool: by._tag === "Worker" ? null : by.pool, ...agentOf(by) }
+    const taken = {
+      ...(takes && { taskUid: Option.getOrNull(by.taskUid), agentPool: by._tag === "Worker" ? null : by.pool }),
+      ...(Option.isSome(by.taskUid) && agentOf(by)) // its worker may have come first
+    }
+    if (Object.keys(taken).length === 0) return stage
     yield* sql`UPDATE stages SET ${sql.update(taken)} WHERE id = ${stage.id}`
     return { ...stage, ...taken }
   })
@@ -336,10 +339,12 @@ const make = Effect.gen(function*() {
     yield* Effect.andThen(endsAs("has no task"), sql.withTransaction(sql`UPDATE stages SET ${sql.update(gone)} WHERE ${isNews}`))
   })
 
-  const end = Effect.fn("Assignments.end")(function*(id: string, by: Speaker, result: ToldResult) {
+  const end = Effect.fn("Assignments.end")(function*(id: string, by: Speaker, told: ToldResult) {
     yield* noteGone(id, by)
     yield* sql.withTransaction(Effect.gen(function*() {
-      const stage = yield* take(yield* stages.get(id), by)
+      const before = yield* stages.get(id)
+      const stage = yield* take(before, by)
+      const result = heard(before, by, told)
       if (stage.result !== null) {
         if (isStoredOf(plainly(stage.result), plainly(result))) return // as an older controller tells what a newer worker said
         if (Option.isNone(by.taskUid) || !(yield* ends.tellsOfDoubt(stage, result))) {

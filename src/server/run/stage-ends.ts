@@ -184,7 +184,7 @@ const make = Effect.gen(function*() {
     yield* commits.news(`logs ${run.id}`)
     const again = planAgainAfterMillis(stage.stage, result, stage.attempt - 1)
     if (Option.isSome(again)) return yield* planAgain(stage, result, again.value)
-    const toImport = run.rescueId === null ? 0 : (yield* runs.whole(run.id)).options.targets?.length ?? 0
+    const toImport = run.rescueId === null || stage.stage !== "plan" ? 0 : (yield* runs.whole(run.id)).options.targets?.length ?? 0
     const { event, ...facts } = runEnd(stepOf(stage.stage), { ...run, toImport }, result, doubted)
     yield* runs.step(stage.runId, event, facts)
     if (stage.stage === "apply" && result.outcome === "succeeded" && run.rescueId !== null) yield* settleImported(run, run.rescueId)

@@ -20,6 +20,8 @@ import { Stop } from "../task/stop.ts"
 export interface StageFacts
   extends Pick<StageResult, "changes" | "hasChanges" | "unusedBackend" | "planDigest" | "statePushed" | "stateDigest">
 {
+  /** Whether the command that changes something was begun. */
+  readonly hasBegun?: true
   /** What the stage made that its state does not have, in a sentence. */
   readonly unsavedEffects?: string
 }

@@ -12,7 +12,7 @@ import { undeclaredVariable } from "../../core/stage/undeclared-variable.ts"
 import { withLeft } from "../../core/state/left-over-message.ts"
 import { endedInOrder } from "../../core/state/left-over.ts"
 import { harmless } from "../../core/text/sentence.ts"
-import type { AgentTaskSpec } from "../../schema/task/agent-task.ts"
+import { type AgentTaskSpec, mutates } from "../../schema/task/agent-task.ts"
 import type { StageResult } from "../../schema/task/stage-result.ts"
 import type { Backing } from "../backing/backing.ts"
 import { erroredState } from "../backing/saved-by-hand.ts"
@@ -66,10 +66,10 @@ export const runStage = Effect.fn("Stage.run")(
       Effect.provide(logging),
       orItsFailure
     )
-    const { unsavedEffects = "", ...known } = yield* Ref.get(facts)
+    const { hasBegun = false, unsavedEffects = "", ...known } = yield* Ref.get(facts)
     const message = withLeft(log.redact(outcome.message), unsavedEffects)
     if (outcome.outcome !== "succeeded") yield* log.line(`\n\u001b[1m${message}\u001b[0m`)
-    return { outcome: { ...outcome, ...known, message }, flushLog: log.flush }
+    return { outcome: { ...mutates(spec.stage) && !hasBegun ? ofNoChange(outcome) : outcome, ...known, message }, flushLog: log.flush }
   },
   (effect) =>
     Effect.catchCause(
@@ -81,6 +81,13 @@ export const runStage = Effect.fn("Stage.run")(
         }))
     )
 )
+
+/**
+ * Leaves out the exit code of a command that was killed or crashed before the one that changes something: without a pool it would say that
+ * the state may lack something (core/state/end-in-doubt).
+ */
+const ofNoChange = ({ exitCode, ...outcome }: Outcome): Outcome =>
+  exitCode !== undefined && endedInOrder({ exitCode }) ? { ...outcome, exitCode } : outcome
 
 const stage = Effect.fnUntraced(function*(spec: AgentTaskSpec, backing: Backing, variables: Variables, facts: Ref.Ref<StageFacts>) {
   const engine = yield* Engine
@@ -94,6 +101,7 @@ const stage = Effect.fnUntraced(function*(spec: AgentTaskSpec, backing: Backing,
       yield* asApproved // again: init may have changed the directory, and another client the state
       yield* removeFile(place.root, [...place.directory, erroredState]) // one that came with the configuration is no state of this stage
       yield* backing.beginPlan
+      yield* learn(facts, { hasBegun: true })
     }
     const run = perform(workplace, command, [mirrors, backing], journal)
     const done = yield* Effect.exit(command.subcommand === "init" ? retried(run) : run)

@@ -20,7 +20,7 @@ const metrics = (port: number) => Effect.promise(async () => (await fetch(`http:
 const isDraining = {
   phase: "Queued",
   reason: "Draining",
-  message: expect.stringMatching(/; agent-job drain --undo --name agent-job --controller-namespace \S+ ends that\.$/u)
+  message: expect.stringMatching(/; to end that: agent-job drain --undo --name agent-job --controller-namespace \S+$/u)
 }
 
 layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("agent-job drain", (it) => {

@@ -111,6 +111,13 @@ describe("what waits to be settled", () => {
         "  agent-job state rescue demo --import-blocks FILE   writes the import blocks instead",
         "  agent-job state rescue demo --keep --seen res-1:0,sv-1   the stored state stays as it is; what is missing in it, import or remove by hand"
       ])
+    const replaced = { ...effects, unsaved: effects.unsaved.map((effect) => ({ ...effect, replaces: true })) }
+    const withReplaced = { ...doubted, evidence: [], pending: doubted.pending.map((rescue) => ({ ...rescue, effects: replaced })) }
+    expect(rescueLines(withReplaced, now).slice(-3)).toEqual([
+      "No stage of the workspace starts before this is settled:",
+      "  agent-job state rescue demo --import-blocks FILE   writes the import blocks, and what else to do", // an import would be refused
+      expect.stringContaining(" --keep ")
+    ])
     const full = { unsaved: [], unsavedCount: 0, unknown: [], unknownCount: 0, incomplete: true } as const
     const withFull = { ...doubted, evidence: [], pending: doubted.pending.map((rescue) => ({ ...rescue, effects: full })) }
     expect(rescueLines(withFull, now).slice(-4)).toEqual([

@@ -68,6 +68,7 @@ describe("a workspace whose last apply may have made what the state lacks", () =
       former: { cancel: true },
       holder: Holder.InDoubt({ by: "former" })
     },
+    { given: "not after a destroy, which makes nothing", former: { stage: "destroy" }, holder: over },
     { given: "not if the server of a pool has that state", former: { pool: true }, holder: over },
     { given: "not for a stage of a pool, whose state is another", self: { pool: true }, holder: over }
   ])("is kept from others $given, whether the cache has that task or not", ({ former = {}, holder, self = {} }) =>
@@ -88,6 +89,11 @@ describe("a workspace whose last apply may have made what the state lacks", () =
   it.effect.each([
     { given: "its engine was killed", result: { ...failed, exitCode: 137 }, holder: Holder.InDoubt({ by: "former" }) },
     { given: "its state is not saved", result: { ...failed, exitCode: 1, statePushed: false }, holder: Holder.InDoubt({ by: "former" }) },
+    {
+      given: "it made something, and an earlier worker did not say how its engine ended",
+      result: { ...failed, changes: { add: 1, change: 0, destroy: 0 } },
+      holder: Holder.InDoubt({ by: "former" })
+    },
     { given: "it failed in order", result: { ...failed, exitCode: 1 }, holder: over }
   ])("is judged by what its worker said: $given", ({ holder, result }) =>
     Effect.gen(function*() {

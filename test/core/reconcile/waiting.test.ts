@@ -37,8 +37,8 @@ describe("plan, of a task that waits", () => {
       { stage: "apply", holder: "foreign" }
     ],
     ["Number 1 in the queue: as many tasks are running as task.limits.total allows (10); wait, or raise it.", { turn: "limit" }],
-    ["Nothing new starts while the cluster is draining; agent-job drain --undo ends that.", { turn: "drained" }],
-    ["Nothing starts before the isolation of tasks is proven for the present values; run agent-job doctor.", { turn: "unproven" }],
+    ["Nothing new starts while the cluster is draining; to end that: agent-job drain --undo", { turn: "drained" }],
+    ["Nothing starts before the isolation of tasks is proven for the present values; run: agent-job doctor", { turn: "unproven" }],
     ["Cancelled before it started; nothing was run.", { cancel: true }],
     ["Deleted before it started; nothing was run.", { deleted: true }]
   ])("says %s", (message, seed) => expect(planned(seed).status.message).toBe(message))
@@ -48,13 +48,13 @@ describe("plan, of a task that waits", () => {
       {
         installation: { name: "blue", namespace: "agent-job" },
         turn: "drained",
-        command: "drain --undo --name blue --controller-namespace agent-job ends"
+        command: "drain --undo --name blue --controller-namespace agent-job"
       },
-      { installation: { name: "agent-job", namespace: "eu" }, turn: "unproven", command: "doctor --name agent-job --namespace eu." }
+      { installation: { name: "agent-job", namespace: "eu" }, turn: "unproven", command: "doctor --name agent-job --namespace eu" }
     ] as const
   )("names the command for its own installation, and not for the usual one: $command", ({ command, installation, turn }) => {
     const whole: Seed = { ...plainSeed, turn }
-    expect(plan({ ...policyOf(whole), installation }, worldOf(whole), noon).status.message).toContain(`agent-job ${command}`)
+    expect(plan({ ...policyOf(whole), installation }, worldOf(whole), noon).status.message?.split(": ").at(-1)).toBe(`agent-job ${command}`)
   })
 
   it("names in the status whom it waits for, and nobody where that is a limit, or where it is far behind", () => {

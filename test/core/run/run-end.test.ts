@@ -114,7 +114,7 @@ describe("the end of a plan", () => {
         hasChanges: true,
         changes: { ...changes, import: 1 },
         failure:
-          "The plan imports 1 of 2, and would make the rest once more: the state has something else at an address, or the configuration moves it there; take that out of the state (tofu state rm) and import again, or import by hand and then settle with --keep."
+          "The plan imports 1 of 2, and would make the rest once more: the state has something else at an address, or the configuration moves it there; take that out of the state (tofu state rm) and import again, or import by hand and then settle with --keep, as where the state has the very things by now."
       }
     },
     {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Option } from "effect"
-import { Speaker, type Standing, standing } from "../../../src/core/run/standing.ts"
+import { heard, Speaker, type Standing, standing } from "../../../src/core/run/standing.ts"
 
 const id = "run-a.plan.1"
 const [own, other, none] = [Option.some("own"), Option.some("other"), Option.none<string>()]
@@ -54,4 +54,23 @@ describe("what is asked or said of a stage that an AgentTask has, wherever its w
 
   it("by its worker counts where it is not known which pool took the stage", () =>
     expect(standing({ id, taskUid: "own", agentPool: null }, bearer(own), false)).toBe("counts"))
+})
+
+describe("a guess of an agent that a lost stage may have had its lock", () => {
+  const known = { cancelSeq: null, startedAt: null, taskUid: "own" }
+  const lost = { outcome: "failed", reason: "NodeLost", message: "The node is gone.", finishedAt: "2026-01-31T12:00:00Z" } as const
+  it.each([
+    ["no task had here", { ...known, taskUid: null }, true],
+    ["no task had here, and that is cancelled", { ...known, taskUid: null, cancelSeq: 7 }, true],
+    ["was offered again", known, true],
+    ["had a task here, and is cancelled", { ...known, cancelSeq: 7 }, false],
+    ["began here", { ...known, startedAt: "2026-01-31T11:00:00Z" }, false]
+  ])("counts of one that %s: %s %s", (_, stage, counts) => {
+    const guess = { ...lost, statePushed: false }
+    expect(heard(stage, agent(own), guess)).toEqual(counts ? guess : lost)
+    for (const told of [lost, { ...guess, exitCode: 137 }, { ...lost, statePushed: true }]) {
+      expect(heard(stage, agent(own), told)).toBe(told)
+    }
+    expect(heard(stage, worker(own), guess)).toBe(guess)
+  })
 })

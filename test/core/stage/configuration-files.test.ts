@@ -31,5 +31,5 @@ describe("noConfiguration", () =>
     }
   ])("names the directory '$directory', and what an engine reads with .tofu: $tofu", ({ directory, says, tofu }) =>
     expect(noConfiguration(directory, "x 1", tofu)).toBe(
-      `There is no configuration ${says} and to plan nothing is to destroy all that the state has; name the directory that has it as the working directory, or ask for a destroy.`
+      `There is no configuration ${says} and to plan nothing is to destroy all that the state has; name the directory that has it as the working directory, or ask for a destroy; where a wrapper of the engine in the runner image makes it, add an empty .tf file.`
     )))

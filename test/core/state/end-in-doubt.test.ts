@@ -24,6 +24,7 @@ describe("leftInDoubt", () => {
     { given: "a task that goes on", task: { metadata: {}, status: { claim: {}, phase: "Running" } }, doubt: false },
     { given: "a task without a status", task: { metadata: {} }, doubt: false },
     { given: "a deleted task that a finalizer keeps", task: { ...ended(), metadata: { deletionTimestamp: "now" } }, doubt: false },
+    { given: "a destroy, of which the next plan sees what it left", task: { ...ended(), spec: { stage: "destroy" } }, doubt: false },
     { given: "a stage of a pool", task: { ...ended(), spec: { pool: {} } }, doubt: false }
   ])("is $doubt of $given", ({ doubt, task }) => expect(leftInDoubt(task)).toBe(doubt))
 })

@@ -20,7 +20,7 @@ describe("importBlocks", () => {
     ].join("\n")))
   it("are comments where the state has something else at the address, beside which the engines pass over a block", () =>
     expect(blocksOf([{ ...made("t.a", "2"), replaces: true }])).toBe(
-      "# t.a [id=2] was made in the place of what the state has at this address: take that out of the state (tofu state rm), and then import this.\n"
+      "# t.a [id=2] was made, and the state has something else at this address: the old one if this replaced it, or a newer one that a later apply made. If this is the one to keep, take the other out of the state (tofu state rm), and then import this; otherwise remove this by hand.\n"
     ))
   it("are comments for what was planned, unseen", () =>
     expect(importBlocks({ unsaved: [], unsavedCount: 0, unknown: [], unknownCount: 0, unseen: [made("t.a")], unseenCount: 3 })).toBe([

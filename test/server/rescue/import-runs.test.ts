@@ -2,8 +2,9 @@ import { describe, expect, it, vi } from "@effect/vitest"
 import { Effect, Layer, Stream } from "effect"
 import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { importBlocks } from "../../../src/core/state/import-blocks.ts"
 import { auditPath } from "../../../src/schema/api/audit.ts"
-import type { JournalEntry } from "../../../src/schema/api/effects.ts"
+import type { JournalEntry, LeftOver } from "../../../src/schema/api/effects.ts"
 import type { Assignment } from "../../../src/schema/api/pool-api.ts"
 import { statePath } from "../../../src/schema/api/state.ts"
 import { taskHeader, taskPath } from "../../../src/schema/api/task-api.ts"
@@ -180,6 +181,24 @@ describe("the import of what is missing", () => {
       expect(yield* pending(url)).toMatchObject([
         { effects: { unsaved: [{ address: "time_sleep.b", replaces: true }, { address: "time_sleep.c" }] } }
       ])
+    }))
+
+  it.live("leaves to a person also which of two to keep, where a later apply had made the thing once more before the lost worker came back", () =>
+    Effect.gen(function*() {
+      const { append, apply, url } = yield* applying
+      yield* agent(url).report(apply.id, lost)
+      yield* person(url).settle("demo")
+      yield* person(url).start("demo", { "auto-apply": true })
+      yield* planWith(url)
+      const applier = worker(url, yield* agent(url).take)
+      const { json } = yield* applier.lock("b")
+      yield* applier.pushState(stateWith(["a", "1"], ["b", "7"]), "b", json.epoch)
+      yield* applier.unlock("b")
+      yield* applier.result(succeeded({ ...withChanges, statePushed: true }))
+      yield* append(...made.slice(0, 4))
+      const [rescue] = yield* pending(url)
+      expect(rescue).toMatchObject({ effects: { unsaved: [{ address: "time_sleep.b", id: "2", replaces: true }] } })
+      expect(importBlocks((rescue as { readonly effects: LeftOver }).effects)).toContain("or a newer one that a later apply made")
     }))
 
   it.live("leaves what only a person can look for", () =>

@@ -153,11 +153,12 @@ describe("a stage that two agents were offered", () => {
 
   it.effect("belongs to whose worker came first, where no acknowledgement arrived in time", () =>
     Effect.gen(function*() {
-      const { first, id, one, second, two } = yield* offeredTwice
+      const { first, id, one, run, second, two, url } = yield* offeredTwice
       expect((yield* first.as("GET", taskPath.assignment)).status).toBe(200)
       expect(yield* two.acknowledge(id)).toEqual(taken)
       expect(yield* second.as("GET", taskPath.assignment)).toEqual(taken)
-      expect((yield* one.acknowledge(id)).status).toBe(204)
+      expect((yield* one.post(poolPath.acknowledge(id), { agent: "one", taskUid: "uid-of-one" })).status).toBe(204)
+      expect((yield* person(url).view(run)).stages.at(-1)?.agent).toBe("one")
     }))
 
   it.effect("belongs to exactly one of two that acknowledge and start at the same moment", () =>

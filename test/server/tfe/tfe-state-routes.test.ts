@@ -122,7 +122,7 @@ describe("the outputs of a state", () => {
     ({ all, status: ofOther }) =>
       Effect.gen(function*() {
         const rooms = yield* Rooms
-        const answers = { ...rooms.answers, all, ofCaller: { ...rooms.answers.ofCaller, other: 3 * mebibyte + 2048 } }
+        const answers = { ...rooms.answers, other: { all, ofCaller: { task: 0, other: 3 * mebibyte + 2048 } } }
         const made = yield* directory
         writeFileSync(join(made, "user.token"), `${userToken} me\nanother-token-0123456789 another\n`)
         const url = yield* serve(made).pipe(Effect.provideService(Rooms, { ...rooms, answers }))

@@ -5,6 +5,7 @@ import { Deferred, Effect, Fiber, Layer, Option } from "effect"
 import { TestClock } from "effect/testing"
 import { mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { leftInDoubt } from "../../../src/core/state/end-in-doubt.ts"
 import { WorkspaceName } from "../../../src/schema/names.ts"
 import type { AgentTaskSpec } from "../../../src/schema/task/agent-task.ts"
 import { ownBacking } from "../../../src/worker/backing/own-backing.ts"
@@ -116,6 +117,7 @@ describe("a stage whose directory has no configuration", () => {
   it.live.each([
     { given: "a destroy", spec: inline("destroy", { "readme.md": "" }, { backend }) },
     { given: "the plan of a destroy", spec: inline("plan", { "readme.md": "" }, { backend, options: { destroy: true } }) },
+    { given: "a plan whose configuration a wrapper makes", spec: inline("plan", { "main.jsonnet": "", "empty.tf": "" }, { backend }) },
     { given: "a plan without a backend of ours, beside which the engine refuses it", spec: inline("plan", { "readme.md": "" }) }
   ])("runs all the same: $given", ({ spec }) => Effect.map(ran(spec, engine("tofu")), ({ log }) => expect(log()).toMatch(/^engine$/mu)))
 })
@@ -173,6 +175,26 @@ it.live("the engine of a stage asks no person and looks for no newer version of 
     const { log } = yield* ran(inline("plan", { "main.tf": "" }, { variables }), { tofu: engine })
     expect(log().split("\n")).toEqual(expect.arrayContaining(["TF_INPUT=0", "TF_IN_AUTOMATION=1", "CHECKPOINT_DISABLE=1"]))
   }))
+
+describe("an apply without a pool that was killed", () => {
+  const engine = (killed: string, how: string) =>
+    `#!/bin/sh\n[ "$1" = ${killed} ] && ${how}\n[ "$1" = version ] && echo '{"terraform_version": "9.9.9"}' && exit
+[ "$1" = init ] && mkdir -p "$TF_DATA_DIR" && echo '{"backend":{"type":"pg","config":{}}}' >"$TF_DATA_DIR/terraform.tfstate"
+exit 0
+`
+  it.live.each([
+    { during: "version", how: "kill -9 $$", doubt: false },
+    { during: "init", how: "kill -9 $$", doubt: false },
+    { during: "init", how: "exit 11", doubt: false },
+    { during: "apply", how: "kill -9 $$", doubt: true },
+    { during: "apply", how: "exit 11", doubt: true }
+  ])("may have made what its state lacks only if that was its $during: $how", ({ doubt, during, how }) =>
+    Effect.gen(function*() {
+      const task = inline("apply", { "main.tf": "" }, { backend: { type: "pg", config: {} } })
+      const { log, status } = yield* ran(task, { tofu: engine(during, how) })
+      expect([status.phase, leftInDoubt({ metadata: {}, status })], `${log()} ${JSON.stringify(status)}`).toEqual(["Failed", doubt])
+    }))
+})
 
 describe("an apply without a pool, whose state its backend did not take,", () => {
   /** An engine whose backend takes a state, or no state; it leaves that in a file then. */

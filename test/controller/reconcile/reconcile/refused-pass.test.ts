@@ -137,7 +137,7 @@ describe("a task of which the API server lets no pass come to its end", () => {
     },
     {
       error: new PoolRefused({ url, status: 403, code: "forbidden", detail: "not yours" }),
-      says: "The pool at http://pool refused a request with 403: not yours. Or"
+      says: "The pool at http://pool refused a request with 403: not yours. If nobody"
     },
     {
       error: new PoolTokenUnreadable({ url, file: "/token", detail: "gone" }),
@@ -163,7 +163,7 @@ describe("a task of which the API server lets no pass come to its end", () => {
             expect(noted).toMatchObject([{ type: "Warning", reason: "PoolUnreachable", note: expect.stringContaining(says) }])
             expect(noted[0]).toMatchObject({
               note: expect.stringMatching(
-                /\. Or, if nobody asks for its run any more, delete the task and remove its finalizer scalr\.io\/report\. Until then, /u
+                /\. If nobody asks for its run any more, remove its finalizer scalr\.io\/report\. Until then, /u
               )
             })
           }
