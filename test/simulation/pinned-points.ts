@@ -22,7 +22,7 @@ export const pinnedPairs: Readonly<Record<ScenarioName, number>> = {
   "a cancel before the claim": 99,
   "a launch that fails": 114,
   "a launch that fails, and another": 479,
-  "two applies to one workspace": 372,
+  "two applies to one workspace": 357,
   "a plan that is applied by itself": 996,
   "a run of the pool": 3432
 }

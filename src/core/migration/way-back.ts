@@ -53,8 +53,8 @@ const unlessOthers =
 
 /** The command that allows the guard, where there is one, to have an older CustomResourceDefinition in place of ours, once (ADR 0040). */
 const allowOlder = [
-  "kubectl get crd atasks.scalr.io --ignore-not-found -o jsonpath='scalr.io/replace-generation={.metadata.generation}' |",
-  "  xargs -r kubectl annotate crd atasks.scalr.io --overwrite &&"
+  "generation=$(kubectl get crd atasks.scalr.io --ignore-not-found -o jsonpath='{.metadata.generation}') &&",
+  "{ [ -z \"$generation\" ] || kubectl annotate crd atasks.scalr.io --overwrite \"scalr.io/replace-generation=$generation\"; } &&"
 ]
 
 /**

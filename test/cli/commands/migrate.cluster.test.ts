@@ -76,12 +76,12 @@ const commandsOf = (out: string, heading: RegExp): string => commandsIn(join(fol
 
 /**
  * Shell functions in place of what the tests lack: helm, a controller to drain, a node that runs Pods, and registries. They also hide the
- * installations of other tests.
+ * installations of other tests, and leave the CustomResourceDefinition of those guarded.
  */
 const stubs = [
   "helm() { echo helm \"$@\"; }",
   "agent-job() { echo agent-job \"$@\"; }",
-  "kubectl() { case \" $* \" in *\" rollout \"*|*\" deployments -A \"*) ;; *\" run \"*) command kubectl \"${@/#--[ar][tm]*/--dry-run=server}\" ;; *) command kubectl \"$@\" ;; esac; }"
+  "kubectl() { case \" $* \" in *\" rollout \"*|*\" deployments -A \"*) ;; *\" annotate crd \"*) command kubectl \"$@\" --dry-run=server ;; *\" run \"*) command kubectl \"${@/#--[ar][tm]*/--dry-run=server}\" ;; *) command kubectl \"$@\" ;; esac; }"
 ]
 const typed = (commands: string) => typedBelow(commands, stubs)
 
@@ -233,6 +233,7 @@ describe("a release of the chart", () => {
         `agent-job drain --name blue --controller-namespace ${namespace} --namespace ${namespace}`,
         `agenttask.scalr.io "waits" deleted from ${namespace} namespace`,
         `deployment.apps "blue-controller" deleted from ${namespace} namespace`,
+        "customresourcedefinition.apiextensions.k8s.io/atasks.scalr.io annotated (server dry run)",
         `customresourcedefinition.apiextensions.k8s.io/atasks.${keptGroup} condition met`,
         `helm -n ${namespace} rollback blue 10`,
         "deployment.apps/scalr-agent-controller scaled"

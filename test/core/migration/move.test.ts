@@ -427,8 +427,8 @@ describe("the way back", () => {
   const unlessOthers =
     "others=$(kubectl get deployments -A -l app.kubernetes.io/managed-by=agent-job,app.kubernetes.io/component=controller -o name) && [ -z \"$others\" ] &&"
   const allowOlder = [
-    "kubectl get crd atasks.scalr.io --ignore-not-found -o jsonpath='scalr.io/replace-generation={.metadata.generation}' |",
-    "  xargs -r kubectl annotate crd atasks.scalr.io --overwrite &&"
+    "generation=$(kubectl get crd atasks.scalr.io --ignore-not-found -o jsonpath='{.metadata.generation}') &&",
+    "{ [ -z \"$generation\" ] || kubectl annotate crd atasks.scalr.io --overwrite \"scalr.io/replace-generation=$generation\"; } &&"
   ].join("\n")
   const definitions = [
     "kubectl -n scalr get secret sh.helm.release.v1.blue.v3 -o 'jsonpath={.data.release}' | base64 -d | base64 -d | gunzip |",
