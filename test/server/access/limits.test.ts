@@ -59,7 +59,7 @@ describe("a limit of requests", () => {
       const seconds = Number(own.headers.get("retry-after"))
       expect(seconds).toBeGreaterThan(5) // ten, less the time that has passed
       expect(seconds).toBeLessThanOrEqual(10)
-      expect([own, tfe].map(({ headers }) => headers.get("x-ratelimit-reset"))).toEqual([String(seconds), String(seconds)]) // stock clients
+      for (const { headers } of [own, tfe]) expect(headers.get("x-ratelimit-reset")).toBe(headers.get("retry-after")) // what stock clients read
       expect(own.json).toEqual({
         error: "too-many-requests",
         message: `There are too many requests of this token; repeat it in ${seconds} s.`
