@@ -24,6 +24,13 @@ const pairs = "simulation/crash-pairs.test.ts"
 export const mutants: ReadonlyArray<Mutant> = [
   // what happens next
   {
+    name: "an apply without a pool begins after one of its workspace that was lost",
+    file: "src/core/state/end-in-doubt.ts",
+    from: "isOver(phase) && claim !== undefined &&\n  mayLack(result)",
+    to: "isOver(phase) && claim !== undefined &&\n  result !== undefined && mayLack(result)",
+    test: "controller/reconcile/workspace-holder.test.ts"
+  },
+  {
     name: "all starts of one second are looked at again at once",
     file: "src/core/reconcile/start.ts",
     from: " + spreadMillis(task.metadata.uid)",
@@ -1152,5 +1159,26 @@ export const mutants: ReadonlyArray<Mutant> = [
     from: "import \"./cli/terminal/early-signal.ts\" // first of all\n",
     to: "",
     test: "main.test.ts"
+  },
+  {
+    name: "a directory without configuration is planned, which destroys all that the state has",
+    file: "src/worker/stage/preparation.ts",
+    from: "if (!names.some((one) => isConfiguration(one, tofu)))",
+    to: "if (names.length === 0)",
+    test: "worker/stage/stage.test.ts"
+  },
+  {
+    name: "an import is applied whose plan would make once more what it passes over",
+    file: "src/core/run/run-end.ts",
+    from: "imports >= toImport",
+    to: "imports >= 0",
+    test: "core/run/run-end.test.ts"
+  },
+  {
+    name: "a copy of the server's database takes an apply that was lost for one that made nothing",
+    file: "src/controller/pool/assignment-reports.ts",
+    from: "...(isInDoubt && { statePushed: false })",
+    to: "",
+    test: "controller/pool/assignment-reports.test.ts"
   }
 ]
