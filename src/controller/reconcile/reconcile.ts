@@ -221,7 +221,7 @@ const make = Effect.fnUntraced(function*(world: World) {
           lasting,
           (error) =>
             Effect.flatMap(monotonicMillis, (now) =>
-              Option.match(standstills.notice(task.value, error, now), {
+              Option.match(standstills.notice(task.value, error, now, pass.now), {
                 onNone: () => Effect.void,
                 onSome: (notice) => executor.say(task.value, notice, pass)
               }))

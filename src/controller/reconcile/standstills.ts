@@ -3,6 +3,7 @@
 // Used by controller/reconcile/reconcile.
 import { Option } from "effect"
 import { Notice } from "../../core/reconcile/action.ts"
+import { millisSinceEnd } from "../../core/reconcile/situation.ts"
 import { poolFinalizer } from "../../core/task/intake.ts"
 import { sentence } from "../../core/text/sentence.ts"
 import type { Forbidden, Invalid, Malformed, Rejected } from "../../kubernetes/errors.ts"
@@ -39,10 +40,12 @@ export const makeStandstills = () => {
   return {
     /**
      * Returns the notice of what keeps the passes over the task from their end, if it is news. Its status may be what cannot be written. That
-     * its pool does not hear how it ended is told of a task that somebody has deleted: it stays for that. `now` is in monotonic milliseconds.
+     * its pool does not hear how it ended is told of a task that somebody has deleted, which stays for that, a minute after its end: a pool may
+     * be away for moments. `now` is in monotonic milliseconds.
      */
-    notice: ({ metadata }: AgentTask, error: Lasting, now: number): Option.Option<Notice> => {
-      if (isUntold(error) && metadata.deletionTimestamp === undefined) return Option.none()
+    notice: (task: AgentTask, error: Lasting, now: number, at: string): Option.Option<Notice> => {
+      const { metadata } = task
+      if (isUntold(error) && (metadata.deletionTimestamp === undefined || millisSinceEnd(task, at) <= 60_000)) return Option.none()
       const { message, reason, what } = newsOf(error)
       const key = keyOf(metadata)
       const before = said.get(key)
