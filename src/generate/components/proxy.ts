@@ -14,7 +14,7 @@ export const proxy: Component = {
   name: "proxy",
   does: "Reaches what is outside through a proxy; the cluster itself never.",
   adapt: [
-    "A proxy with a password has it in a Secret: see docs/values.md. Patch HTTP_PROXY, http_proxy, HTTPS_PROXY and https_proxy of the controller's Deployment likewise: what is there wins over extraEnvFrom."
+    "A proxy with a password has it in a Secret: see docs/values.md. Patch HTTP_PROXY, http_proxy, HTTPS_PROXY and https_proxy of the controller's Deployment to the same text: what is there wins over extraEnvFrom."
   ],
   layer: { global: { proxy: { httpProxy: url, httpsProxy: url, noProxy: direct } } },
   inputs: [
