@@ -3,7 +3,7 @@
 // Used by controller/reconcile/reconcile.
 import { Option } from "effect"
 import { Notice } from "../../core/reconcile/action.ts"
-import { millisSinceEnd } from "../../core/reconcile/situation.ts"
+import { isLongOver } from "../../core/reconcile/situation.ts"
 import { poolFinalizer } from "../../core/task/intake.ts"
 import { sentence } from "../../core/text/sentence.ts"
 import type { Forbidden, Invalid, Malformed, Rejected } from "../../kubernetes/errors.ts"
@@ -45,7 +45,7 @@ export const makeStandstills = () => {
      */
     notice: (task: AgentTask, error: Lasting, now: number, at: string): Option.Option<Notice> => {
       const { metadata } = task
-      if (isUntold(error) && (metadata.deletionTimestamp === undefined || millisSinceEnd(task, at) <= 60_000)) return Option.none()
+      if (isUntold(error) && (metadata.deletionTimestamp === undefined || !isLongOver(task, at))) return Option.none()
       const { message, reason, what } = newsOf(error)
       const key = keyOf(metadata)
       const before = said.get(key)

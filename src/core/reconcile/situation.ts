@@ -36,6 +36,9 @@ export const millisSinceEnd = (
   now: string
 ): number => Math.min(millisSince(finishedAt, now), millisSince(creationTimestamp, now))
 
+/** Reports whether it has been over for longer than a pool that answers needs to hear of it. */
+export const isLongOver = (task: AgentTask, now: string): boolean => millisSinceEnd(task, now) > 60_000
+
 /** A question of the table. It returns what it found, for the row's response, or none if the task is not in that situation. */
 export type When<Found> = (s: Seen) => Option.Option<Found>
 
@@ -99,7 +102,7 @@ export const when = {
 
   // the task is over
   leftover: itsJob((s) => jobGoesOn(s) && (s.task.status.result === undefined || millisSinceEnd(s.task, s.now) >= leftoverPatienceMillis)),
-  longUnreported: (s) => Option.filter(unreported(s), () => millisSinceEnd(s.task, s.now) > 60_000),
+  longUnreported: (s) => Option.filter(unreported(s), () => isLongOver(s.task, s.now)),
   unreported,
   releasable: is((s) => deleted(s) && fromPool(s)),
   expired: is((s) => s.expired && !deleted(s)),
