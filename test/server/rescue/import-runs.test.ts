@@ -82,6 +82,15 @@ describe("the import of what is missing", () => {
         person(url).as("PATCH", `/api/v2/workspaces/${workspaceId}`, { data: { attributes: { "working-directory": directory } } })
       return { url, id, applier, blobs, waiting, moveTo, import: person(url).as("POST", "/api/agent-job/v1/workspaces/demo/state/import") }
     })
+  /** A workspace whose lost apply a person has settled, and another run of which is planned and confirmed; `append` is the lost worker's. */
+  const settledAndGoneOn = Effect.gen(function*() {
+    const { append, apply, url } = yield* applying
+    yield* agent(url).report(apply.id, lost)
+    yield* person(url).settle("demo")
+    const second = yield* person(url).start("demo", { "auto-apply": true })
+    yield* planWith(url)
+    return { append, second, url }
+  })
   const pending = (url: string) =>
     Effect.map(person(url).as("GET", "/api/agent-job/v1/workspaces/demo/state"), ({ json }): ReadonlyArray<unknown> => json.pending)
   const importing = succeeded({ changes: { add: 0, change: 0, destroy: 0, import: 2 }, hasChanges: true })
@@ -185,11 +194,7 @@ describe("the import of what is missing", () => {
 
   it.live("leaves to a person also which of two to keep, where a later apply had made the thing once more before the lost worker came back", () =>
     Effect.gen(function*() {
-      const { append, apply, url } = yield* applying
-      yield* agent(url).report(apply.id, lost)
-      yield* person(url).settle("demo")
-      yield* person(url).start("demo", { "auto-apply": true })
-      yield* planWith(url)
+      const { append, url } = yield* settledAndGoneOn
       const applier = worker(url, yield* agent(url).take)
       const { json } = yield* applier.lock("b")
       yield* applier.pushState(stateWith(["a", "1"], ["b", "7"]), "b", json.epoch)
@@ -265,11 +270,7 @@ describe("the import of what is missing", () => {
 
   it.live("does not begin beside an apply that was at work before the doubt came", () =>
     Effect.gen(function*() {
-      const { append, apply, url } = yield* applying
-      yield* agent(url).report(apply.id, lost)
-      yield* person(url).settle("demo")
-      const second = yield* person(url).start("demo", { "auto-apply": true })
-      yield* planWith(url)
+      const { append, second, url } = yield* settledAndGoneOn
       const applier = worker(url, yield* agent(url).take)
       yield* applier.lock("b")
       yield* append(...made.slice(0, 2)) // the worker that was lost comes back
@@ -285,11 +286,7 @@ describe("the import of what is missing", () => {
 
   it.live("begins beside a plan that is at work and an apply that has not begun, which changes nothing before the doubt is settled", () =>
     Effect.gen(function*() {
-      const { append, apply, url } = yield* applying
-      yield* agent(url).report(apply.id, lost)
-      yield* person(url).settle("demo")
-      yield* person(url).start("demo", { "auto-apply": true })
-      yield* planWith(url)
+      const { append, url } = yield* settledAndGoneOn
       yield* agent(url).take
       yield* person(url).start("demo", { "plan-only": true })
       yield* worker(url, yield* agent(url).take).log(0, "begun")
