@@ -32,7 +32,7 @@ const mine: Settings = {
 /** Builds the platform with what README.md#install says to put beside its overlay. */
 const withReadme = async (platform: string): Promise<ReadonlyArray<Built>> => {
   const [, kustomization = "", values = ""] =
-    /# mine\/kustomization\.yaml\n([^]*?)\n\n {4}# mine\/values\.yaml\n([^]*?)\n\n/u.exec(readFileSync("README.md", "utf8")) ?? []
+    /# mine\/kustomization\.yaml\n([^]*?)\n\n +# mine\/values\.yaml\n([^]*?)\n\n/u.exec(readFileSync("README.md", "utf8")) ?? []
   const folder = `flux/platform/${platform}`
   const { components, resources, ...rest } = yaml(`${folder}/kustomization.yaml`) as {
     readonly components: ReadonlyArray<string>

@@ -17,7 +17,7 @@ const named = (differences: ReadonlyArray<string>): string =>
   ].join(", ")
 
 /** What to do about something that is being deleted, and that the tasks in it keep. */
-const leaving = "is being deleted, and stays until its tasks are let go (\"Remove it\" in README.md)"
+const leaving = "is being deleted, and stays until its tasks are let go (docs/uninstall.md)"
 
 /**
  * Returns the check of the CustomResourceDefinition, from its comparison with this program's own. A newer one has more, and lacks nothing;
