@@ -15,14 +15,8 @@ interface Denied {
   readonly since: number | undefined
 }
 
-/** What is called when a task leaves its place in the queue for some time, and when it takes it again. */
-interface PlaceEvents {
-  readonly leaves: () => void
-  readonly returns: () => void
-}
-
 /** Each `at` is in monotonic milliseconds. */
-export const heldRefusals = (isThere: (taskUid: string) => boolean, { leaves, returns }: PlaceEvents) => {
+export const heldRefusals = () => {
   const held = new Map<string, { readonly refusal: Refusal; readonly until: number }>() // by the task's uid, as is `denied`
   const denied = new Map<string, Denied>()
 
@@ -48,19 +42,15 @@ export const heldRefusals = (isThere: (taskUid: string) => boolean, { leaves, re
 
     /** Records that the API server refused what the task, or a start of it, needs. */
     refuse: (taskUid: string, refusal: Refusal, at: number): void => {
-      if (!isThere(taskUid)) return // the task went while the API server was asked
       const { millis, since = at } = denied.get(taskUid) ?? { millis: 0 }
       held.set(taskUid, { refusal, until: at + refusal.againInMillis })
       denied.set(taskUid, {
         millis: millis + Math.min(at - since, sameDenialMillis),
         since: refusal.kind === "Denied" ? at : undefined
       })
-      leaves()
     },
-    /** Called at the beginning of a pass: a refusal whose time is over is dropped, which puts the task back into its place in the queue. */
-    dropExpired: (taskUid: string, at: number): void => {
-      if (at >= (held.get(taskUid)?.until ?? Infinity) && held.delete(taskUid)) returns()
-    },
+    /** Drops the refusal of the task if its time is over. Reports whether it did. */
+    dropExpired: (taskUid: string, at: number): boolean => at >= (held.get(taskUid)?.until ?? Infinity) && held.delete(taskUid),
     /** Drops the refusals by a quota, because one Job less leaves room in it. Returns the UIDs of their tasks. */
     liftQuota: (): ReadonlyArray<string> => {
       const lifted = [...held].flatMap(([taskUid, { refusal }]) => refusal.kind === "QuotaExceeded" ? [taskUid] : [])

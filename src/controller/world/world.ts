@@ -49,7 +49,7 @@ export const make = (initial: TaskPolicy): World => {
   let policy = initial
   const cache = Cache.make()
   const isThere = (uid: string): boolean => Option.isSome(cache.keyOf(uid))
-  const refusals = heldRefusals(isThere, { leaves: () => events.moveForNow(), returns: () => events.move() })
+  const refusals = heldRefusals()
   const { events, turns } = Turns.make(cache, () => policy, refusals)
   const history = pastHistory(() => policy.historyPerWorkspace)
   const clock = leadClock()
@@ -67,7 +67,19 @@ export const make = (initial: TaskPolicy): World => {
   return {
     cache,
     turns,
-    refusals,
+    refusals: {
+      ...refusals,
+      refuse: (uid, refusal, at) => {
+        if (!isThere(uid)) return // the task went while the API server was asked
+        refusals.refuse(uid, refusal, at)
+        events.moveForNow()
+      },
+      dropExpired: (uid, at) => {
+        const isDropped = refusals.dropExpired(uid, at)
+        if (isDropped) events.move()
+        return isDropped
+      }
+    },
     ages,
     pastHistory: history,
     ledMillis: clock.millis,

@@ -10,7 +10,7 @@ const refusal = (kind: Kind): Refusal => ({ kind, message: "no", againInMillis: 
 
 /** Returns what is held after the task `uid` was refused at these times, for these reasons. */
 const refusedAt = (...asked: ReadonlyArray<readonly [at: number, kind: Kind]>) => {
-  const refused = heldRefusals(() => true, { leaves: () => {}, returns: () => {} })
+  const refused = heldRefusals()
   for (const [at, kind] of asked) refused.refuse("uid", refusal(kind), at)
   return refused
 }
@@ -23,14 +23,9 @@ describe("a refusal", () => {
   })
 
   it("keeps its task refused until it is dropped, which happens once and not before its time is over", () => {
-    let changes = 0
-    const refused = heldRefusals(() => true, { leaves: () => changes++, returns: () => changes++ })
-    refused.refuse("uid", refusal("Refused"), 0)
-    const dropped = [9_999, 10_000, 10_001].map((at) => {
-      refused.dropExpired("uid", at)
-      return [refused.isRefused("uid"), changes]
-    })
-    expect(dropped).toEqual([[true, 1], [false, 2], [false, 2]])
+    const refused = refusedAt([0, "Refused"])
+    const dropped = [9_999, 10_000, 10_001].map((at) => [refused.dropExpired("uid", at), refused.isRefused("uid")])
+    expect(dropped).toEqual([[false, true], [true, false], [false, false]])
   })
 
   it("is as the API server last gave it", () => {

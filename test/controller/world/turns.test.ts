@@ -397,11 +397,7 @@ describe("turns", () => {
         return cache.tasks()
       }
     }
-    const { events, turns } = Turns.make(
-      counted,
-      () => policy,
-      heldRefusals(() => true, { leaves: () => events.moveForNow(), returns: () => events.move() })
-    )
+    const { events, turns } = Turns.make(counted, () => policy, heldRefusals())
     const set = (index: number, task: AgentTask): number => {
       const before = looks
       events.taskChanges(cache.task(key(index)), Option.some(task))
