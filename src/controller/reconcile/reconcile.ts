@@ -4,7 +4,7 @@
 import { Context, Duration, Effect, Equal, Layer, Metric, Option } from "effect"
 import type { Notice } from "../../core/reconcile/action.ts"
 import { type Plan, plan } from "../../core/reconcile/plan.ts"
-import type { JobSeen, Observed, Refusal } from "../../core/task/observed.ts"
+import type { Observed, Refusal } from "../../core/task/observed.ts"
 import { isOver } from "../../core/task/status.ts"
 import { Kubernetes } from "../../kubernetes/client.ts"
 import { currentInstant, monotonicMillis } from "../../kubernetes/clock.ts"
@@ -84,18 +84,13 @@ const make = Effect.fnUntraced(function*(world: World) {
   const times = makeTaskTimes()
   const ledMillis = Effect.map(monotonicMillis, world.ledMillis)
 
-  const asking = (task: AgentTask, { config, now }: Pass): Effect.Effect<Asking> =>
-    Effect.map(ledMillis, (at) => ({ world, task, policy: config.policy, now, at, followed: sources.look, warned }))
+  const look = <E>(task: AgentTask, { config, now }: Pass, ask: (asking: Asking) => Effect.Effect<Answers, E, Kubernetes>) =>
+    ledMillis.pipe(
+      Effect.flatMap((at) => ask({ world, task, policy: config.policy, now, at, followed: sources.look, warned })),
+      Effect.provideService(Kubernetes, kubernetes)
+    )
 
-  const look = (task: AgentTask, pass: Pass) => Effect.provideService(Effect.flatMap(asking(task, pass), ask), Kubernetes, kubernetes)
-
-  const lookLive = (task: AgentTask, job: Option.Option<JobSeen>, answers: Answers, pass: Pass) =>
-    Effect.provideService(Effect.flatMap(asking(task, pass), (_) => askLive(_, job, answers)), Kubernetes, kubernetes)
-
-  /**
-   * Decides on a task; None if the task went meanwhile. A decision that `needsLive` must not be carried out, but is made again upon what
-   * the API server itself has.
-   */
+  /** Decides on a task; None if the task went meanwhile. */
   const decide = (task: AgentTask, answers: Answers, { config, now }: Pass) =>
     Effect.map(ledMillis, (at) => {
       if (Option.isNone(world.cache.taskByUid(task.metadata.uid))) return Option.none()
@@ -103,16 +98,16 @@ const make = Effect.fnUntraced(function*(world: World) {
       const decision = plan(config.policy, observed, now)
       world.passSaw(observed, at)
       if (makesJob(decision)) world.turns.reserve(task.metadata.uid)
-      return Option.some({ observed, decision, needsLive: decision.live !== undefined && !answers.live })
+      return Option.some({ observed, decision })
     })
 
   /** Decides on a task and, if the decision needs that, a second time upon what the API server itself has. */
   const decideForSure = Effect.fnUntraced(function*(task: AgentTask, answers: Answers, pass: Pass) {
     const first = yield* decide(task, answers, pass)
-    if (Option.isNone(first) || !first.value.needsLive) return first
+    if (Option.isNone(first) || first.value.decision.live === undefined) return first
     const { decision, observed } = first.value
     const job = Option.filter(observed.job, () => decision.live === "job")
-    return yield* decide(task, yield* lookLive(task, job, answers, pass), pass)
+    return yield* decide(task, yield* look(task, pass, (asking) => askLive(asking, job, answers)), pass)
   })
 
   /** The backoff for Jobs that the API server failed to make, mostly because of a webhook that is starting again, or is gone for hours. */
@@ -186,7 +181,7 @@ const make = Effect.fnUntraced(function*(world: World) {
       pass: Pass
     ): Effect.fn.Return<Option.Option<Duration.Duration>, Failure | PoolSilent | Behind> {
       world.refusals.dropExpired(task.metadata.uid, yield* ledMillis)
-      const answers = yield* Effect.catchTag(look(task, pass), "ReadRefused", (refusal) => Effect.as(keep(task, refusal), noAnswers))
+      const answers = yield* Effect.catchTag(look(task, pass, ask), "ReadRefused", (refusal) => Effect.as(keep(task, refusal), noAnswers))
       const decided = yield* decideForSure(task, answers, pass)
       if (Option.isNone(decided)) return Option.none()
       const { decision, observed } = decided.value
@@ -226,8 +221,7 @@ const make = Effect.fnUntraced(function*(world: World) {
                 onSome: (notice) => executor.say(task.value, notice, pass)
               }))
         ),
-        Effect.catchTag(["Conflict", "AlreadyExists"], () => Effect.sync(() => Option.some(ownWrites.metConflict(key, resourceVersion)))),
-        Effect.catchTag("Behind", ({ message }) =>
+        Effect.catchTag(["AlreadyExists", "Behind", "Conflict"], ({ message }) =>
           Effect.suspend(() => {
             const pause = ownWrites.metConflict(key, resourceVersion)
             return Effect.as(pause === whileBehind ? Effect.logInfo(message) : Effect.void, Option.some(pause))
