@@ -181,13 +181,15 @@ const many = (verb: Verb, { kind }: Kind<unknown>, { namespace }: Selection): Ca
   object: `${kind} objects in ${namespace ?? "all namespaces"}`
 })
 
+const whole = ({ apiVersion, kind }: Kind<unknown>, object: object) => ({ ...object, apiVersion, kind })
 const json = (request: Request.HttpClientRequest, body: object, type = "application/json") =>
   Request.bodyText(request, JSON.stringify(body), type)
 
 const trust = "name that authority as certificate-authority of the cluster in the kubeconfig"
 
 interface Sending {
-  readonly idempotent: boolean
+  /** Whether it may be sent again though it may have been carried out. */
+  readonly idempotent?: boolean
   /** What to do with a response that is no refusal, before its body is read. */
   readonly heard?: (response: HttpClientResponse.HttpClientResponse) => Effect.Effect<void>
   readonly mostBytes?: number | undefined
@@ -255,7 +257,7 @@ const make = (credentials: Credentials, http: HttpClient.HttpClient) => {
   const unary = (
     request: Request.HttpClientRequest,
     call: Call,
-    { heard = () => Effect.void, idempotent, mostBytes }: Sending
+    { heard = () => Effect.void, idempotent = false, mostBytes }: Sending
   ): Effect.Effect<unknown, KubernetesError> =>
     send(request, call).pipe(
       Effect.tap(heard),
@@ -271,7 +273,7 @@ const make = (credentials: Credentials, http: HttpClient.HttpClient) => {
     kind: Kind<A>,
     request: Request.HttpClientRequest,
     call: Call,
-    options: Sending
+    options: Sending = {}
   ): Effect.Effect<A, KubernetesError> =>
     Effect.flatMap(unary(request, call, options), (answer) => Effect.fromResult(objectOf(kind, call, answer)))
 
@@ -291,13 +293,6 @@ const make = (credentials: Credentials, http: HttpClient.HttpClient) => {
       Effect.flatMap((answer) => Effect.fromResult(pageOf(call, answer)))
     )
   }
-
-  const whole = <O extends Writable>(
-    { apiVersion, kind }: Kind<unknown>,
-    object: O
-  ): O & { readonly apiVersion: string; readonly kind: string } => ({ ...object, apiVersion, kind })
-  const stream = (request: Request.HttpClientRequest, call: Call) =>
-    Stream.unwrap(Effect.map(send(request, call), (response) => Stream.mapError(response.stream, unreachable(call))))
 
   return Kubernetes.of({
     namespace: credentials.namespace,
@@ -329,15 +324,12 @@ const make = (credentials: Credentials, http: HttpClient.HttpClient) => {
         )
       )
     },
-    create: (kind, object) => {
-      const call = one("create", kind, object.metadata)
-      return single(
+    create: (kind, object) =>
+      single(
         kind,
         json(Request.post(pathOf(kind, { namespace: object.metadata.namespace }), { urlParams: write }), whole(kind, object)),
-        call,
-        { idempotent: false }
-      )
-    },
+        one("create", kind, object.metadata)
+      ),
     apply: (kind, object, { force = true } = {}) => {
       const request = Request.patch(pathOf(kind, object.metadata), { urlParams: { fieldManager, force } })
       return single(kind, json(request, whole(kind, object), "application/apply-patch+yaml"), one("apply", kind, object.metadata), {
@@ -348,8 +340,7 @@ const make = (credentials: Credentials, http: HttpClient.HttpClient) => {
       single(
         kind,
         json(Request.put(pathOf(kind, object.metadata), { urlParams: write }), whole(kind, object)),
-        one("update", kind, object.metadata),
-        { idempotent: false }
+        one("update", kind, object.metadata)
       ),
     updateStatus: (kind, object, fieldValidation = "Strict") => {
       const call = one("update the status of", kind, object.metadata)
@@ -357,22 +348,18 @@ const make = (credentials: Credentials, http: HttpClient.HttpClient) => {
         kind,
         json(Request.put(pathOf(kind, object.metadata, "status"), { urlParams: { fieldManager, fieldValidation } }), whole(kind, object)),
         call,
-        { idempotent: false, heard: logUnknown(call) }
+        { heard: logUnknown(call) }
       )
     },
     patch: (kind, name, steps) =>
       single(
         kind,
         json(Request.patch(pathOf(kind, name), { urlParams: write }), steps, "application/json-patch+json"),
-        one("patch", kind, name),
-        { idempotent: false }
+        one("patch", kind, name)
       ),
     review: (kind, question) => {
-      const body = { ...question, apiVersion: kind.apiVersion, kind: kind.kind }
-      return unary(json(Request.post(pathOf(kind, { namespace: question.metadata?.namespace })), body), {
-        verb: "create",
-        object: kind.kind
-      }, { idempotent: true })
+      const request = Request.post(pathOf(kind, { namespace: question.metadata?.namespace }))
+      return unary(json(request, whole(kind, question)), { verb: "create", object: kind.kind }, { idempotent: true })
     },
     delete: (kind, name, { gracePeriodSeconds, ...guard } = {}) => {
       const preconditions = guard.uid === undefined && guard.resourceVersion === undefined ? undefined : guard
@@ -381,7 +368,10 @@ const make = (credentials: Credentials, http: HttpClient.HttpClient) => {
         unary(json(Request.delete(pathOf(kind, name)), body), one("delete", kind, name), { idempotent: preconditions !== undefined })
       )
     },
-    logs: (pod, options = {}) =>
-      stream(Request.get(pathOf(pods, pod, "log"), { urlParams: { ...options } }), one("read the logs of", pods, pod))
+    logs: (pod, options = {}) => {
+      const call = one("read the logs of", pods, pod)
+      const answer = send(Request.get(pathOf(pods, pod, "log"), { urlParams: { ...options } }), call)
+      return Stream.unwrap(Effect.map(answer, ({ stream }) => Stream.mapError(stream, unreachable(call))))
+    }
   })
 }
