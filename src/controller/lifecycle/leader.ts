@@ -86,23 +86,22 @@ export const whileLeader = Effect.fnUntraced(function*({ attention, config, drai
   )
   yield* Metric.update(leader, 1)
   yield* Effect.addFinalizer(() => Metric.update(draining, 0)) // whoever leads next may hear that the drain is over
-  yield* Effect.forkScoped(Stream.runForEach(SubscriptionRef.changes(drained), (isDrained) => Metric.update(draining, Number(isDrained))))
   yield* Effect.addFinalizer(() => Effect.andThen(tellHeldBack(() => 0), tellIsolation(() => false)))
-  yield* Effect.forkScoped(
-    Effect.repeat(Effect.andThen(tellHeldBack(world.turns.heldBack), tellIsolation(world.turns.isProven)), Schedule.spaced(countedEvery))
-  )
   yield* attention.attach((key) => Effect.andThen(queue.add(key), measure))
-  const lookAtUntold = Effect.suspend(() => Effect.forEach(world.turns.untold(), attention.look, { discard: true }))
-  yield* Effect.forkScoped(Effect.forever(Effect.andThen(world.turns.moved, lookAtUntold)))
   world.leadBegins(yield* monotonicMillis)
   yield* Effect.addFinalizer(() => Effect.map(monotonicMillis, world.leadEnds)) // runs first: a drain may wait for an API server that is away
   yield* attention.lookAtAll
-  const pool = yield* Effect.serviceOption(Pool)
-  return yield* Option.match(Option.all([pool, Option.fromUndefinedOr(config.pool)]), {
+  const intake = Option.match(Option.all([yield* Effect.serviceOption(Pool), Option.fromUndefinedOr(config.pool)]), {
     onNone: () => Effect.never,
     onSome: ([pool, { url }]) =>
       poolIntake({ url, namespace: config.taskNamespace, identity, world, look: attention.look, drained }).pipe(
         Effect.provideService(Pool, pool)
       )
   })
+  return yield* Effect.all([
+    intake,
+    Effect.forever(Effect.flatMap(world.turns.moved, () => Effect.forEach(world.turns.untold(), attention.look, { discard: true }))),
+    Stream.runForEach(SubscriptionRef.changes(drained), (isDrained) => Metric.update(draining, Number(isDrained))),
+    Effect.repeat(Effect.andThen(tellHeldBack(world.turns.heldBack), tellIsolation(world.turns.isProven)), Schedule.spaced(countedEvery))
+  ], { concurrency: "unbounded", discard: true }) // all for the whole lead: a bug in one ends the lead, and not that one alone and unnoticed
 })
