@@ -207,10 +207,10 @@ export const make = Effect.fnUntraced(function*(
           }),
           Effect.delay(retryPeriod),
           Effect.forever,
-          Effect.catchTag("LeaseLost", ({ message }) => Effect.logError("lost the lease", message)),
+          Effect.catch(({ message }) => Effect.logError("lost the lease", message)),
           Effect.forkIn(scope)
         )
-        return yield* Effect.raceFirst(Effect.map(whileLeader, Option.some), Effect.as(Fiber.await(renewals), Option.none<A>()))
+        return yield* Effect.raceFirst(Effect.map(whileLeader, Option.some), Effect.as(Fiber.join(renewals), Option.none<A>()))
       })
     )
 
