@@ -101,7 +101,6 @@ const run = Effect.fnUntraced(
     yield* Deferred.succeed(synced, undefined)
     const { changes, current } = yield* Configuration
     const annotationsSeen = yield* Ref.make<Readonly<Record<string, string>>>({})
-    yield* Effect.forkScoped(Stream.runForEach(changes, (config) => takeOver(config, { annotationsSeen, attention, world })))
     yield* Effect.logInfo("ready", { tasks: [...world.cache.tasks()].length })
     const election = yield* Election.make({
       namespace: config.namespace,
@@ -111,7 +110,10 @@ const run = Effect.fnUntraced(
       answerAnnotations: answerAnnotations({ annotationsSeen, attention, current, drained, world })
     })
     const lead = Effect.scoped(whileLeader({ world, config, identity, attention, drained }))
-    return yield* election.lead(Effect.provide(lead, Reconciler.layer(world))) // a new one for each lead, because no pass of ours forgets a task that goes between two leads
+    return yield* Effect.raceFirst(
+      election.lead(Effect.provide(lead, Reconciler.layer(world))), // a new one for each lead, because no pass of ours forgets a task that goes between two leads
+      Stream.runForEach(changes, (config) => takeOver(config, { annotationsSeen, attention, world })) // no fork: a bug there is not to end it unnoticed
+    )
   }
 )
 
