@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Clock, Duration, Effect, Fiber, Logger, Schema } from "effect"
+import { Clock, Duration, Effect, Exit, Fiber, Logger, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { make } from "../../src/kubernetes/lease.ts"
 import { type Connection, FakeLease } from "./fake-lease.ts"
@@ -68,6 +68,24 @@ describe("leader election", () => {
       yield* TestClock.adjust("4 seconds")
       expect(both.map(({ leads }) => leads()).sort()).toEqual([false, true])
       expect(levels).not.toContain("Warn")
+    }))
+
+  it.effect("ends with a bug in what is answered at a renewal, and does not lead anew again and again", () =>
+    Effect.gen(function*() {
+      let leads = 0
+      let answered = 0
+      const election = yield* make({
+        namespace: "team",
+        name: "leader",
+        identity: "a",
+        aftermath: 0,
+        answerAnnotations: (annotations) => answered++ > 0 ? Effect.die("a bug") : Effect.succeed(annotations)
+      }).pipe(Effect.provide(new FakeLease().connect({ state: "works" })))
+      const lead = election.lead(Effect.suspend(() => Effect.as(Effect.never, leads++)))
+      const end = yield* Effect.forkChild(Effect.exit(lead))
+      yield* TestClock.adjust("30 seconds")
+      expect(end.pollUnsafe()).toEqual(Exit.succeed(Exit.die("a bug")))
+      expect(leads).toBe(1)
     }))
 
   it.effect("heeds what others write on the lease within one renewal, and answers there", () =>

@@ -1,6 +1,6 @@
 // What a leader does besides its passes, and what it leaves behind when it ends: nothing that takes in work or says that work waits.
-import { describe, expect, it } from "@effect/vitest"
-import { Duration, Effect, Fiber, Layer, Logger, Metric, Option, Stream, SubscriptionRef } from "effect"
+import { assert, describe, expect, it } from "@effect/vitest"
+import { Duration, Effect, Exit, Fiber, Layer, Logger, Metric, Option, Stream, SubscriptionRef } from "effect"
 import { TestClock } from "effect/testing"
 import { Configuration } from "../../../src/controller/configuration/configuration.ts"
 import { makeAttention } from "../../../src/controller/lifecycle/attention.ts"
@@ -57,6 +57,17 @@ it.effect("ends a lead with an empty queue, which takes in nothing more", () =>
     expect(yield* gauge("agent_job_queue_depth")).toEqual({ value: 0 })
     expect(yield* gauge("agent_job_leader")).toEqual({ value: 0 })
     expect(worked).not.toContain("tasks/d")
+  }))
+
+it.effect("ends with a bug in what looks at tasks whose turn has come, and does not go on without that", () =>
+  Effect.gen(function*() {
+    const world = make(policy)
+    const buggy = { ...world, turns: { ...world.turns, untold: () => assert.fail("a bug") } }
+    const end = yield* Effect.forkChild(Effect.exit(leading({ world: buggy }).lead))
+    yield* TestClock.adjust("1 second")
+    world.setTask("tasks/task", Option.some(worldOf(plainSeed).task))
+    yield* TestClock.adjust("10 seconds")
+    expect(end.pollUnsafe()).toMatchObject(Exit.succeed({ _tag: "Failure" }))
   }))
 
 it.effect("keeps the lead until the request for a Job is over whose pass it did not wait for", () =>
