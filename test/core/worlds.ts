@@ -4,6 +4,7 @@
 import { Arbitrary, Option, Schema, Struct } from "effect"
 import { type Action, Notice } from "../../src/core/reconcile/action.ts"
 import type { Plan } from "../../src/core/reconcile/plan.ts"
+import { millisSinceEnd } from "../../src/core/reconcile/situation.ts"
 import { heldBack } from "../../src/core/scheduling/draining.ts"
 import { waitsForProof } from "../../src/core/scheduling/isolation.ts"
 import { Holder, type JobWatched, type Observed, type PodSeen, SourceSeen, Turn } from "../../src/core/task/observed.ts"
@@ -387,12 +388,17 @@ const holders: Readonly<Record<Seed["holder"], Holder>> = {
 
 export const policyOf = ({ maxLaunches }: Seed): TaskPolicy => ({ ...policy, maxLaunches })
 
+const unreadyOrOverMillis = (seed: Seed): number => {
+  const task = taskOf(seed)
+  return isOver(task.status.phase) ? millisSinceEnd(task, noon) : seed.pod === "unready" ? seed.unreadySeconds * 1000 : 0
+}
+
 export const worldOf = (seed: Seed): Observed => ({
   task: taskOf(seed),
   job: job(seed),
   hadJob: seed.hadJob,
   pod: pod(seed),
-  unreadyMillis: seed.pod === "unready" ? seed.unreadySeconds * 1000 : 0,
+  unreadyOrOverMillis: unreadyOrOverMillis(seed),
   hadPod: seed.hadPod || seed.pod !== "none",
   turn: seed.turn === "admitted"
     ? Turn.Admitted()
@@ -491,5 +497,11 @@ const after = (world: Observed, action: Action): Observed => {
 export const perform = (world: Observed, { actions, status, notices }: Plan): Observed => {
   const changed = actions.reduce(after, world)
   const reportedWait = Option.orElse(Option.fromUndefinedOr(notices.find(Notice.$is("ReportWait"))), () => world.reportedWait)
-  return { ...changed, reportedWait, task: { ...changed.task, status }, refusal: isOver(status.phase) ? Option.none() : changed.refusal }
+  return {
+    ...changed,
+    reportedWait,
+    task: { ...changed.task, status },
+    ...(isOver(status.phase) &&
+      { refusal: Option.none(), unreadyOrOverMillis: isOver(world.task.status.phase) ? world.unreadyOrOverMillis : 0 })
+  }
 }

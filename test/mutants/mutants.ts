@@ -131,8 +131,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a node that died while its Pod was not ready is never told of",
     file: situation,
-    from: "unreadyMillis >= unreadyPatienceMillis",
-    to: "unreadyMillis < 0",
+    from: "unreadyOrOverMillis >= unreadyPatienceMillis",
+    to: "unreadyOrOverMillis < 0",
     test: laws
   },
   {

@@ -52,7 +52,7 @@ describe("an AgentTask of an earlier release", () => {
     { name: "new", situation: "its turn", actions: ["CreateJob"] },
     { name: "queued", situation: "its turn", actions: ["CreateJob"] },
     { name: "planned", situation: "over", actions: [] },
-    { name: "applied-untold", situation: "over for a minute, and the pool still does not know", actions: ["ReportResult"] },
+    { name: "applied-untold", situation: "over, and the pool does not know", actions: ["ReportResult"] },
     { name: "failed", situation: "over", actions: [] }
   ])(
     "goes on as it would have ($name)",

@@ -215,11 +215,13 @@ const make = Effect.fnUntraced(function*(world: World) {
         Effect.tapErrorTag(
           lasting,
           (error) =>
-            Effect.flatMap(monotonicMillis, (now) =>
-              Option.match(standstills.notice(task.value, error, now, pass.now), {
+            Effect.flatMap(monotonicMillis, (now) => {
+              const overMillis = world.unreadyOrOverMillis({ task: task.value, pod: Option.none() }, world.ledMillis(now))
+              return Option.match(standstills.notice(task.value, error, now, overMillis), {
                 onNone: () => Effect.void,
                 onSome: (notice) => executor.say(task.value, notice, pass)
-              }))
+              })
+            })
         ),
         Effect.catchTag(["AlreadyExists", "Behind", "Conflict"], ({ message }) =>
           Effect.suspend(() => {

@@ -43,9 +43,8 @@ export const makeStandstills = () => {
      * its pool does not hear how it ended is told of a task that somebody has deleted, which stays for that, a minute after its end: a pool may
      * be away for moments. `now` is in monotonic milliseconds.
      */
-    notice: (task: AgentTask, error: Lasting, now: number, at: string): Option.Option<Notice> => {
-      const { metadata } = task
-      if (isUntold(error) && (metadata.deletionTimestamp === undefined || !isLongOver(task, at))) return Option.none()
+    notice: ({ metadata }: AgentTask, error: Lasting, now: number, overMillis: number): Option.Option<Notice> => {
+      if (isUntold(error) && (metadata.deletionTimestamp === undefined || !isLongOver(overMillis))) return Option.none()
       const { message, reason, what } = newsOf(error)
       const key = keyOf(metadata)
       const before = said.get(key)

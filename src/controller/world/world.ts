@@ -11,7 +11,7 @@ import { type JobAges, jobAges } from "./job-ages.ts"
 import { leadClock } from "./lead-clock.ts"
 import { type PastHistory, pastHistory } from "./past-history.ts"
 import * as Turns from "./turns.ts"
-import { unreadyPods } from "./unready-pods.ts"
+import { unreadyOrOver } from "./unready-or-over.ts"
 
 export interface World extends Cache.Changes {
   readonly cache: Cache.Cache
@@ -21,8 +21,11 @@ export interface World extends Cache.Changes {
   readonly pastHistory: PastHistory
   /** The clock of passes, which stands still while this replica does not lead: its time at `at`, both in monotonic milliseconds. */
   readonly ledMillis: (at: number) => number
-  /** How long passes have seen the Pod of the claim unready at `at`, in milliseconds of `ledMillis`; 0 at the first look, and if it is ready. */
-  readonly unreadyMillis: (seen: Pick<Observed, "pod" | "task">, at: number) => number
+  /**
+   * How long passes have seen the Pod of the claim unready, or the task over, at `at`, in milliseconds of `ledMillis`; 0 at the first look,
+   * and if the Pod is ready.
+   */
+  readonly unreadyOrOverMillis: (seen: Pick<Observed, "pod" | "task">, at: number) => number
   /** Why the task waits, as its pool last heard it. */
   readonly reportedWait: (taskUid: string) => Option.Option<ReportedWait>
 
@@ -30,7 +33,7 @@ export interface World extends Cache.Changes {
   readonly setPolicy: (policy: TaskPolicy) => void
   /**
    * Records what a pass over the task saw at `at`, in milliseconds of `ledMillis`: the turn of the task, its Job, whether the Job
-   * has a Pod or waits for a quota, and whether the Pod of a claim is ready.
+   * has a Pod or waits for a quota, whether the Pod of a claim is ready, and whether the task is over.
    */
   readonly passSaw: (observed: Pick<Observed, "task" | "turn"> & StartSeen, at: number) => void
   /** Records that the pool has heard this reason to wait, or never will. */
@@ -39,7 +42,7 @@ export interface World extends Cache.Changes {
   readonly clearReportedWait: (taskUid: string) => void
   /**
    * Forgets what the pool heard about all tasks, since another replica may have led and told it something else, and which Pods were not
-   * ready. `at` is as of `ledMillis`.
+   * ready and which tasks over. `at` is as of `ledMillis`.
    */
   readonly leadBegins: (at: number) => void
   readonly leadEnds: (at: number) => void
@@ -54,7 +57,7 @@ export const make = (initial: TaskPolicy): World => {
   const history = pastHistory(() => policy.historyPerWorkspace)
   const clock = leadClock()
   const ages = jobAges()
-  const unready = unreadyPods()
+  const unready = unreadyOrOver()
   const reportedWaits = new Map<string, ReportedWait>()
   const forget = (task: AgentTask): void => {
     const { uid } = task.metadata
@@ -83,7 +86,7 @@ export const make = (initial: TaskPolicy): World => {
     ages,
     pastHistory: history,
     ledMillis: clock.millis,
-    unreadyMillis: unready.unreadyMillis,
+    unreadyOrOverMillis: unready.millis,
     reportedWait: (uid) => Option.fromUndefinedOr(reportedWaits.get(uid)),
 
     setPolicy: (next) => {

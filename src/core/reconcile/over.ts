@@ -6,7 +6,7 @@ import { resultOf } from "../task/task-result.ts"
 import { Action } from "./action.ts"
 import { isInterim, ownAgain } from "./attempt-conditions.ts"
 import { later, type Respond, type RespondTo, unchanged } from "./response.ts"
-import { jobGoesOn, leftoverPatienceMillis, millisSinceEnd } from "./situation.ts"
+import { jobGoesOn, leftoverPatienceMillis } from "./situation.ts"
 
 export const keep: Respond = (s) => {
   const { task } = s
@@ -14,7 +14,7 @@ export const keep: Respond = (s) => {
     ...unchanged(s),
     status: isInterim(task.status) ? ownAgain(task, s.now) : acknowledged(task.status, task.metadata.generation)
   }
-  return jobGoesOn(s) ? later(kept, leftoverPatienceMillis - millisSinceEnd(task, s.now)) : kept
+  return jobGoesOn(s) ? later(kept, leftoverPatienceMillis - s.unreadyOrOverMillis) : kept
 }
 
 export const report: RespondTo<string> = (s, assignment) => {

@@ -36,8 +36,8 @@ export const millisSinceEnd = (
   now: string
 ): number => Math.min(millisSince(finishedAt, now), millisSince(creationTimestamp, now))
 
-/** Reports whether it has been over for longer than a pool that answers needs to hear of it. */
-export const isLongOver = (task: AgentTask, now: string): boolean => millisSinceEnd(task, now) > 60_000
+/** Reports whether a task that is over has been so for longer than a pool that answers needs to hear of it. */
+export const isLongOver = (overMillis: number): boolean => overMillis > 60_000
 
 /** A question of the table. It returns what it found, for the row's response, or none if the task is not in that situation. */
 export type When<Found> = (s: Seen) => Option.Option<Found>
@@ -74,8 +74,8 @@ const makesWay: Holds = (s) =>
 export const podWent: Holds = (s) => jobGoesOn(s) && s.hadPod && Option.isNone(s.pod) && waitsForQuota(s)
 
 /** A task of which that was said stays so until its Pod is ready, also under a controller that has just begun to look. */
-const isUnreadyForLong: Holds = ({ task: { status }, unreadyMillis }) =>
-  unreadyMillis >= unreadyPatienceMillis || status.reason === "PodNotReady"
+const isUnreadyForLong: Holds = ({ task: { status }, unreadyOrOverMillis }) =>
+  unreadyOrOverMillis >= unreadyPatienceMillis || status.reason === "PodNotReady"
 
 /** Reports whether the worker has ended, but nothing ends its runner: another container keeps the Pod, or kept it until its Job was deleted. */
 const isKept = (s: Seen, pod: PodSeen): boolean =>
@@ -101,8 +101,8 @@ export const when = {
   always: is(() => true),
 
   // the task is over
-  leftover: itsJob((s) => jobGoesOn(s) && (s.task.status.result === undefined || millisSinceEnd(s.task, s.now) >= leftoverPatienceMillis)),
-  longUnreported: (s) => Option.filter(unreported(s), () => isLongOver(s.task, s.now)),
+  leftover: itsJob((s) => jobGoesOn(s) && (s.task.status.result === undefined || s.unreadyOrOverMillis >= leftoverPatienceMillis)),
+  longUnreported: (s) => Option.filter(unreported(s), () => isLongOver(s.unreadyOrOverMillis)),
   unreported,
   releasable: is((s) => deleted(s) && fromPool(s)),
   expired: is((s) => s.expired && !deleted(s)),

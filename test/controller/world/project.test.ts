@@ -100,7 +100,7 @@ describe("projectTask", () => {
     })
     const written = plan(policy, { ...worldOf(plainSeed), task: read, job: Option.none(), pod: Option.none() }, noon)
     expect(written).toMatchObject({
-      situation: "over for a minute, and the pool still does not know",
+      situation: "over, and the pool does not know",
       status: { ...status, reportedAt: noon }
     })
   })

@@ -92,7 +92,7 @@ describe("the world", () => {
       wait: Option.isSome(world.reportedWait("uid-0")),
       denied: world.refusals.deniedMillis("uid-0") > 0,
       job: world.ages.knownMillis("uid-0", seen, 1_000) > 0,
-      unready: world.unreadyMillis(claimed, 1_000) > 0
+      unready: world.unreadyOrOverMillis(claimed, 1_000) > 0
     })
     const all = { reserved: true, refused: true, wait: true, denied: true, job: true, unready: true }
     const nothing = { reserved: false, refused: false, wait: false, denied: false, job: false, unready: false }
@@ -113,7 +113,7 @@ describe("the world", () => {
       expect(remembered(world)).toEqual(nothing)
     })
 
-    it("forgets at the beginning of a lead what the pool heard and which Pods were not ready, and nothing else", () => {
+    it("forgets at the beginning of a lead what the pool heard, which Pods were not ready and which tasks over, and nothing else", () => {
       const world = full()
       world.leadBegins(1_000)
       expect(remembered(world)).toEqual({ ...all, unready: false, wait: false })

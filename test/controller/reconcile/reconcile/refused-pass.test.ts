@@ -12,7 +12,7 @@ import { agentTasks, events, jobs } from "../../../../src/kubernetes/kinds.ts"
 import { keyOf } from "../../../../src/kubernetes/object.ts"
 import { Uid, WorkspaceName } from "../../../../src/schema/names.ts"
 import type { AgentTask, Stage } from "../../../../src/schema/task/agent-task.ts"
-import { before, noon, plainSeed, policy, worldOf } from "../../../core/worlds.ts"
+import { before, plainSeed, policy, worldOf } from "../../../core/worlds.ts"
 import { instantCluster } from "../../instant-cluster.ts"
 import { carriesOut, holding, reconcilerOf, writes } from "./passes.ts"
 
@@ -151,16 +151,17 @@ describe("a task of which the API server lets no pass come to its end", () => {
     "has an event while its pool does not hear how it ended, once somebody has deleted it and it has been over for a minute: $says",
     ({ error, says }) =>
       Effect.gen(function*() {
-        yield* TestClock.setTime(Date.parse(noon))
-        for (const [deleted, endedAgo] of [[false, 61], [true, 59], [true, 61]] as const) {
+        for (const [deleted, seconds] of [[false, 61], [true, 59], [true, 61]] as const) {
           const { kubernetes, server } = instantCluster()
           const pool = Layer.mock(Pool, { report: () => Effect.fail(error) })
-          const { task } = worldOf({ ...plainSeed, life: "failed", pool: true, deleted })
-          const world = holding({ ...task, status: { ...task.status, finishedAt: before(endedAgo) } })
+          const world = holding(worldOf({ ...plainSeed, life: "failed", pool: true, deleted }).task)
           const reconcile = yield* reconcilerOf({ world, executor: writes, kubernetes, pool })
-          for (const _ of [1, 2]) expect(yield* Effect.flip(reconcile("tasks/task"))).toBe(error)
+          for (const wait of [0, seconds, 0]) {
+            yield* TestClock.adjust(`${wait} seconds`)
+            expect(yield* Effect.flip(reconcile("tasks/task"))).toBe(error)
+          }
           const noted = server.all(events)
-          if (!deleted || endedAgo < 60) expect(noted).toEqual([])
+          if (!deleted || seconds < 60) expect(noted).toEqual([])
           else {
             expect(noted).toMatchObject([{ type: "Warning", reason: "PoolUnreachable", note: expect.stringContaining(says) }])
             expect(noted[0]).toMatchObject({

@@ -1,7 +1,7 @@
-// How long the Pod of a claim has not been ready counts from the controller's first look at it, whatever another clock says.
+// How long the Pod of a claim has not been ready, or a task been over, counts from the controller's first look, whatever another clock says.
 import { expect, it } from "@effect/vitest"
 import { Option } from "effect"
-import { unreadyPods } from "../../../src/controller/world/unready-pods.ts"
+import { unreadyOrOver } from "../../../src/controller/world/unready-or-over.ts"
 import { Uid } from "../../../src/schema/names.ts"
 import { plainSeed, type Seed, worldOf } from "../../core/worlds.ts"
 
@@ -13,14 +13,16 @@ const looks = {
   unready,
   ready: worldOf({ ...claimed, pod: "Running" }),
   another: { ...unready, pod: Option.map(unready.pod, (pod) => ({ ...pod, uid: Uid.make("other-uid") })) },
-  gone: { ...unready, pod: Option.none() }
+  gone: { ...unready, pod: Option.none() },
+  over: worldOf({ ...claimed, life: "succeeded" }),
+  "over and gone": worldOf({ ...claimed, life: "succeeded", pod: "none" })
 }
 
-it("counts how long the Pod of a claim has not been ready, anew once it was ready, and anew of another Pod", () => {
-  const pods = unreadyPods()
+it("counts how long the Pod of a claim has not been ready, anew once it was ready, of another Pod, and once the task is over", () => {
+  const counted = unreadyOrOver()
   const look = (what: keyof typeof looks, at: number) => {
-    const millis = pods.unreadyMillis(looks[what], at)
-    pods.passSaw(looks[what], at)
+    const millis = counted.millis(looks[what], at)
+    counted.passSaw(looks[what], at)
     return millis
   }
   const story: ReadonlyArray<readonly [what: keyof typeof looks, at: number, millis: number]> = [
@@ -35,9 +37,13 @@ it("counts how long the Pod of a claim has not been ready, anew once it was read
     ["another", 9_000, 0],
     ["another", 9_500, 500],
     ["gone", 10_000, 0],
-    ["unready", 11_000, 0]
+    ["unready", 11_000, 0],
+    ["unready", 11_500, 500],
+    ["over", 12_000, 0],
+    ["over", 12_500, 500],
+    ["over and gone", 13_000, 1_000]
   ]
   expect(story.map(([what, at]) => [what, at, look(what, at)])).toEqual(story)
-  pods.forget(unready.task.metadata.uid)
-  expect(look("unready", 12_000)).toBe(0)
+  counted.forget(unready.task.metadata.uid)
+  expect(look("over", 14_000)).toBe(0)
 })
