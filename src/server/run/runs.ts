@@ -221,18 +221,21 @@ const make = Effect.gen(function*() {
     )
 
   /**
-   * Returns the run that the same request started, unless that ended without an apply, or is older than any repeated request, or a later run
-   * of the version has begun to change something: a client that has its answer, and went on, repeats nothing.
+   * Returns the run that the same request started, unless that ended without an apply, or is older than any repeated request, if only by the
+   * clock before it was put back, or a later run of the version has begun to change something: a client that has its answer, and went on,
+   * repeats nothing.
    */
   const startedBefore = Effect.fnUntraced(function*(versionId: string, wanted: Readonly<Record<string, unknown>>) {
     const isSame = Object.entries(wanted).map(([column, value]) => sql`${sql(column)} IS ${value}`)
-    const since = yield* instantAfter(-repeatedForMillis)
+    const [since, until] = [yield* instantAfter(-repeatedForMillis), yield* instantAfter(repeatedForMillis)]
     // Found by the version and not by its age, as thousands may be. Its index has them in the order in which they came. Nothing so young is removed.
     const newest = sql`SELECT id FROM runs WHERE configurationVersionId = ${versionId} ORDER BY rowid DESC LIMIT ${repeatedAmong}`
     const changedLater = sql`SELECT 1 FROM runs AS later JOIN stages ON stages.runId = later.id
       WHERE later.id IN (${newest}) AND later.seq > runs.seq AND stages.stage <> 'plan' AND stages.startedAt IS NOT NULL`
     const found = yield* row(Schema.Struct({ id: RunId }))(
-      sql`SELECT id FROM runs WHERE id IN (${newest}) AND ${sql.and(isSame)} AND removedAt IS NULL AND createdAt >= ${since} AND ${
+      sql`SELECT id FROM runs WHERE id IN (${newest}) AND ${
+        sql.and(isSame)
+      } AND removedAt IS NULL AND createdAt BETWEEN ${since} AND ${until} AND ${
         sql.in("status", [...openStatuses, "applied"])
       } AND NOT EXISTS (${changedLater}) ORDER BY seq LIMIT 1`
     )

@@ -143,6 +143,17 @@ describe("a run that is asked for again with the same configuration", () => {
       expect(yield* ask).not.toBe(first)
     })))
 
+  it.effect("is another one after the clock was put back by more than that", () =>
+    inStores(Effect.gen(function*() {
+      yield* TestClock.setTime(3_600_000)
+      const { ask } = yield* asking
+      const first = yield* ask
+      yield* TestClock.setTime(3_000_000)
+      expect(yield* ask).toBe(first)
+      yield* TestClock.setTime(2_999_999)
+      expect(yield* ask).not.toBe(first)
+    })))
+
   it.effect.each<{ readonly how: string; readonly events: ReadonlyArray<RunEvent>; readonly isSame: boolean }>([
     { how: "is planned", events: [planned], isSame: true },
     { how: "is applied", events: [planned, RunEvent.Applied()], isSame: true },
